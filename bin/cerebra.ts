@@ -1,0 +1,23 @@
+#!/usr/bin/env node
+// The command line: cerebra start | migrate | docs | help.
+import { commands, usage } from './commands.ts';
+
+const [name = 'help', ...rest] = process.argv.slice(2);
+const major = Number(process.versions.node.split('.')[0]);
+
+if (major < 24) {
+  console.error(
+    `Cerebra runs on Node 24 or newer, this is ${process.version}. 'npm install' brings Node 24 along: use 'npm start', which takes it.`,
+  );
+  process.exitCode = 1;
+} else if (name === 'help' || name === '--help' || name === '-h') {
+  console.log(usage());
+} else {
+  const command = commands.find((one) => one.name === name);
+  if (!command) {
+    console.error(`There is no command '${name}'.\n\n${usage()}`);
+    process.exitCode = 2;
+  } else {
+    await command.run(rest);
+  }
+}

@@ -1,0 +1,107 @@
+// The commands of bin/cerebra.ts, as data.
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import {
+  type Config,
+  configMarkdown,
+  connectDb,
+  createLog,
+  isCerebraError,
+  type Log,
+  migrate,
+  readConfig,
+  startEmbeddedPostgres,
+  stopOnSignals,
+} from '#platform';
+import { type RunningServer, startServer } from './server.ts';
+
+export interface Command {
+  name: string;
+  summary: string;
+  run(args: string[]): Promise<void>;
+}
+
+const folder = (name: string): string => path.join(import.meta.dirname, '..', name);
+
+/** One table: where everything is, and which parts are embedded. */
+function readyTable(server: RunningServer, config: Config, startedMs: number): string {
+  const { embedded, rootUrl, host } = server;
+  const database = config.DATABASE_URL ? 'external (DATABASE_URL)' : 'embedded PostgreSQL 18';
+  const rows: [string, string, string][] = [
+    ['FHIR R4', server.fhirBaseUrl, ''],
+    ['HL7v2 MLLP', `${host}:${server.mllpPort}`, ''],
+    [
+      'MQTT',
+      embedded.mqtt ? `${host}:${server.mqttPort}` : 'external (MQTT_URL)',
+      embedded.mqtt ? 'embedded broker' : 'external broker',
+    ],
+    ['Health', `${rootUrl}/healthz`, `${rootUrl}/readyz`],
+    ['Metrics', `${rootUrl}/metrics`, 'Prometheus'],
+    ['Data folder', path.resolve(config.DATA_DIR), database],
+    ['Queue', embedded.queue === 'redis' ? 'Redis (REDIS_URL)' : 'PostgreSQL', 'BullMQ'],
+    ['Access', 'open', `to everybody on ${host}`],
+  ];
+  const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]!.length)));
+  const lines = rows.map(([a, b, c]) => `  ${a.padEnd(widths[0]!)}  ${b.padEnd(widths[1]!)}  ${c}`.trimEnd());
+  const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
+  return `\nCerebra is ready after ${seconds} s. Ctrl-C stops it.\n\n${lines.join('\n')}\n`;
+}
+
+/** Tells a wrong configuration or a taken port in a sentence; anything else with its stack. */
+function explain(error: unknown): string {
+  if (isCerebraError(error)) return error.message;
+  const { code, address, port } = error as { code?: string; address?: string; port?: number };
+  if (code === 'EADDRINUSE') return `${address}:${port} is in use: stop what listens there, or choose another port (PORT, MLLP_PORT, MQTT_PORT; 0 takes any free one)`;
+  if (code === 'EACCES') return `${address}:${port} may not be opened by this user: choose a port above 1023`;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+function logOf(config: Config): Log {
+  return createLog({ level: config.LOG_LEVEL, pretty: config.LOG_FORMAT === 'pretty' });
+}
+
+async function start(): Promise<void> {
+  const startedMs = performance.now() - process.uptime() * 1000;
+  try {
+    const config = readConfig(process.env);
+    const log = logOf(config);
+    const server = await startServer({ config, log });
+    stopOnSignals({ onStop() {}, stop: server.stop }, log);
+    console.log(readyTable(server, config, startedMs));
+  } catch (error) {
+    console.error(`Cerebra could not start: ${explain(error)}`);
+    process.exit(1);
+  }
+}
+
+async function runMigrations(): Promise<void> {
+  const config = readConfig(process.env);
+  const log = logOf(config);
+  const embedded = config.DATABASE_URL ? undefined : await startEmbeddedPostgres({ dataDir: config.DATA_DIR, log });
+  const connection = embedded?.connection ?? { url: config.DATABASE_URL };
+  const db = connectDb({ ...connection, poolMax: 2, log });
+  try {
+    await migrate(db, folder('migrations'), log);
+    console.log('The database is up to date.');
+  } finally {
+    await db.close();
+    await embedded?.stop();
+  }
+}
+
+async function writeDocs(): Promise<void> {
+  await writeFile(folder('docs/configuration.md'), configMarkdown());
+  console.log('docs/configuration.md is written.');
+}
+
+export const commands: readonly Command[] = [
+  { name: 'start', summary: 'Starts the server; configuration comes from the environment (docs/configuration.md)', run: start },
+  { name: 'migrate', summary: 'Brings the database up to date and ends', run: runMigrations },
+  { name: 'docs', summary: 'Writes docs/configuration.md from the configuration schema', run: writeDocs },
+];
+
+export function usage(): string {
+  const width = Math.max(...commands.map(({ name }) => name.length));
+  const lines = commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`);
+  return `Usage: cerebra <command>\n\n${lines.join('\n')}`;
+}

@@ -1,0 +1,37 @@
+// Jobs for now and then: old delivery records, and change rows that every consumer has passed.
+import { type Config, type Db, type Jobs, type Log } from '#platform';
+import { changeFloor, pruneDeliveries } from '#subscriptions';
+
+const DAY_MS = 24 * 3_600_000;
+const INTERVAL_MS = 10 * 60_000;
+/** So that no transaction is long: the horizon of the change stream is the oldest running write. */
+const BATCH_ROWS = 10_000;
+
+const pruneChanges = {
+  name: 'prune_changes',
+  text: `delete from change where (xid, seq) in (
+    select xid, seq from change where (xid, seq) < ($1::xid8, $2::bigint)
+      and updated < now() - $3 * interval '1 millisecond' order by xid, seq limit $4)`,
+};
+
+/** Deletes change rows below all cursors and older than `keepMs`, in batches. */
+async function forgetChanges(db: Db, keepMs: number): Promise<number> {
+  const floor = await changeFloor(db);
+  if (!floor) return 0;
+  for (let total = 0; ; ) {
+    const rows = await db.queryCount(pruneChanges, [floor.xid, floor.seq, keepMs, BATCH_ROWS]);
+    total += rows;
+    if (rows < BATCH_ROWS) return total;
+  }
+}
+
+export function defineMaintenance(jobs: Jobs, db: Db, config: Config, log: Log): void {
+  const keepMs = config.DELIVERY_RETENTION_DAYS * DAY_MS;
+  jobs.define('maintenance', async () => {
+    const deliveries = await pruneDeliveries(db, { keepMs });
+    const changes = await forgetChanges(db, keepMs);
+    if (deliveries + changes > 0) log.info({ deliveries, changes }, 'old records removed');
+  });
+}
+
+export const scheduleMaintenance = (jobs: Jobs): Promise<void> => jobs.every('maintenance', INTERVAL_MS);

@@ -1,0 +1,239 @@
+// The composition root: rooms are introduced to each other here and nowhere else.
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import path from 'node:path';
+import { createMqttConnector } from '#connectors/mqtt';
+import { createFhirServer, type FhirServer } from '#fhir-server';
+import { type AccessScope, loadDefinitions } from '#fhir-model';
+import { createHl7Engine } from '#hl7-engine';
+import {
+  type AdminRoute,
+  type Config,
+  type Connection,
+  connectDb,
+  createJobs,
+  createLifecycle,
+  createMetrics,
+  type Db,
+  type Lifecycle,
+  type Log,
+  type Metrics,
+  migrate,
+  startEmbeddedPostgres,
+  systemClock,
+} from '#platform';
+import { createSubscriptions } from '#subscriptions';
+import Koa from 'koa';
+import packageJson from '../package.json' with { type: 'json' };
+import { createHttpApp } from './http.ts';
+import { defineMaintenance, scheduleMaintenance } from './maintenance.ts';
+
+const everything: AccessScope = { kind: 'everything' };
+
+/** Where the parts of a running server are to be found. */
+export interface RunningServer {
+  fhirBaseUrl: string;
+  /** `http://127.0.0.1:8080` */
+  rootUrl: string;
+  host: string;
+  mllpPort: number;
+  /** The embedded broker's port, or undefined with an external one. */
+  mqttPort: number | undefined;
+  embedded: { postgres: boolean; mqtt: boolean; queue: 'postgresql' | 'redis' };
+  db: Db;
+  stop(): Promise<void>;
+}
+
+export interface ServerOptions {
+  config: Config;
+  log: Log;
+  /** Instead of DATABASE_URL or the embedded PostgreSQL: tests give their own database. */
+  connection?: Connection;
+}
+
+interface Base {
+  config: Config;
+  log: Log;
+  lifecycle: Lifecycle;
+  metrics: Metrics;
+  db: Db;
+  connection: Connection | { url: string };
+}
+
+async function openDatabase(options: ServerOptions, lifecycle: Lifecycle): Promise<Connection | { url: string }> {
+  const { config, log } = options;
+  if (options.connection) return options.connection;
+  if (config.DATABASE_URL) return { url: config.DATABASE_URL };
+  const postgres = await startEmbeddedPostgres({ dataDir: config.DATA_DIR, log });
+  process.once('exit', postgres.abandon);
+  lifecycle.onStop('postgresql', async () => {
+    await postgres.stop();
+    process.off('exit', postgres.abandon);
+  });
+  return postgres.connection;
+}
+
+function openPool(options: ServerOptions, connection: Connection | { url: string }, lifecycle: Lifecycle): Db {
+  const { config, log } = options;
+  const db = connectDb({
+    ...connection,
+    poolMax: config.POOL_MAX,
+    statementTimeoutMs: config.STATEMENT_TIMEOUT_MS,
+    acquireTimeoutMs: config.ACQUIRE_TIMEOUT_MS,
+    log,
+  });
+  lifecycle.onStop('database pool', () => db.close());
+  return db;
+}
+
+/** Listens before anything else is up, so that the port is known and a taken one is told at once. */
+async function listen(config: Config, lifecycle: Lifecycle): Promise<Server> {
+  const server = createServer({ requestTimeout: config.REQUEST_TIMEOUT_MS, keepAliveTimeout: 65_000 });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(config.PORT, config.HOST, 1024, resolve);
+  });
+  lifecycle.onStop('http', () => closeServer(server));
+  return server;
+}
+
+/** Requests under way finish; connections that are idle end at once, busy ones after their answer. */
+async function closeServer(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const sweep = setInterval(() => server.closeIdleConnections(), 50);
+  await closed;
+  clearInterval(sweep);
+}
+
+async function createFhir(base: Base, baseUrl: string): Promise<FhirServer> {
+  const { config, db, log, metrics } = base;
+  return createFhirServer({
+    db,
+    definitions: await loadDefinitions(),
+    log,
+    metrics,
+    clock: systemClock,
+    baseUrl,
+    softwareVersion: packageJson.version,
+    scope: everything,
+    limits: {
+      bodyBytesMax: config.BODY_BYTES_MAX,
+      bundleEntriesMax: config.BUNDLE_ENTRIES_MAX,
+      searchCountDefault: config.SEARCH_COUNT_DEFAULT,
+      searchCountMax: config.SEARCH_COUNT_MAX,
+    },
+  });
+}
+
+async function startSubscriptions(base: Base, fhir: FhirServer, baseUrl: string, resourceTypes: readonly string[]) {
+  const { config, db, log, metrics, lifecycle } = base;
+  const subscriptions = createSubscriptions({
+    ...{ db, log, metrics, baseUrl, resourceTypes, scope: everything, clock: systemClock },
+    feed: fhir.feed,
+    reader: fhir.reader,
+    writer: fhir.writer,
+    parameters: fhir.parameters,
+    random: Math.random,
+    // With AUTH=open whoever may register a Subscription reaches loopback anyway.
+    egressAllow: config.AUTH === 'open' ? ['loopback'] : [],
+    limits: { attemptsMax: config.SUBSCRIPTION_RETRY_MAX + 1, timeoutMs: config.SUBSCRIPTION_TIMEOUT_MS },
+  });
+  await subscriptions.start();
+  lifecycle.onStop('subscriptions', () => subscriptions.stop());
+  return subscriptions;
+}
+
+async function startHl7(base: Base, fhir: FhirServer) {
+  const { config, db, log, metrics, lifecycle } = base;
+  const hl7 = createHl7Engine({
+    ...{ db, log, metrics, scope: everything, clock: systemClock },
+    writer: fhir.writer,
+    config: {
+      host: config.HOST,
+      port: config.MLLP_PORT,
+      messageBytesMax: config.HL7_MESSAGE_BYTES_MAX,
+      connectionsMax: config.MLLP_CONNECTIONS_MAX,
+      idleTimeoutMs: config.MLLP_IDLE_TIMEOUT_MS,
+      timeZone: config.HL7_TIME_ZONE,
+    },
+  });
+  const { port } = await hl7.start();
+  lifecycle.onStop('hl7', () => hl7.stop());
+  return { hl7, port };
+}
+
+async function startMqtt(base: Base, fhir: FhirServer) {
+  const { config, db, log, metrics, lifecycle } = base;
+  const mqtt = createMqttConnector({
+    ...{ db, log, metrics, scope: everything, clock: systemClock },
+    reader: fhir.reader,
+    writer: fhir.writer,
+    mqttUrl: config.MQTT_URL,
+    host: config.HOST,
+    port: config.MQTT_PORT,
+    payloadBytesMax: config.MQTT_PAYLOAD_BYTES_MAX,
+    readingsPerMessageMax: config.MQTT_READINGS_MAX,
+    batchReadingsMax: config.MQTT_BATCH_MAX,
+    connectionsMax: config.MQTT_CONNECTIONS_MAX,
+  });
+  const address = await mqtt.start();
+  lifecycle.onStop('mqtt', () => mqtt.stop());
+  return { mqtt, address };
+}
+
+async function startJobs(base: Base): Promise<void> {
+  const { config, log, metrics, lifecycle, connection, db } = base;
+  const jobs = createJobs({ database: connection, redisUrl: config.REDIS_URL, log, metrics });
+  defineMaintenance(jobs, db, config, log);
+  await jobs.start();
+  await scheduleMaintenance(jobs);
+  lifecycle.onStop('queue', () => jobs.close());
+}
+
+async function assemble(options: ServerOptions, lifecycle: Lifecycle): Promise<RunningServer> {
+  const { config, log } = options;
+  const [server, connection, definitions] = await Promise.all([
+    listen(config, lifecycle),
+    openDatabase(options, lifecycle),
+    loadDefinitions(),
+  ]);
+  const db = openPool(options, connection, lifecycle);
+  await migrate(db, path.join(import.meta.dirname, '../migrations'), log);
+  const { port } = server.address() as AddressInfo;
+  const host = config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST;
+  const rootUrl = `http://${host}:${port}`;
+  const fhirBaseUrl = (config.BASE_URL ?? `${rootUrl}/fhir/R4`).replace(/\/+$/, '');
+  const base: Base = { config, log, lifecycle, metrics: createMetrics(), db, connection };
+  const fhir = await createFhir(base, fhirBaseUrl);
+  const subscriptions = await startSubscriptions(base, fhir, fhirBaseUrl, definitions.resourceTypes);
+  const [{ hl7, port: mllpPort }, { mqtt, address }] = await Promise.all([
+    startHl7(base, fhir),
+    startMqtt(base, fhir),
+    startJobs(base),
+  ]);
+  const adminRoutes: AdminRoute[] = [...subscriptions.adminRoutes, ...hl7.adminRoutes, ...mqtt.adminRoutes];
+  const app: Koa = createHttpApp({ base, fhir, adminRoutes, mqtt });
+  server.on('request', app.callback());
+  return {
+    ...{ fhirBaseUrl, rootUrl, mllpPort, db, host: config.HOST },
+    mqttPort: address.port,
+    embedded: {
+      postgres: !options.connection && !config.DATABASE_URL,
+      mqtt: address.embedded,
+      queue: config.REDIS_URL ? 'redis' : 'postgresql',
+    },
+    stop: () => lifecycle.stop(),
+  };
+}
+
+/** Starts all parts; resolves when every one of them takes requests. On failure what had started is stopped again. */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const lifecycle = createLifecycle({ log: options.log, timeoutMs: options.config.SHUTDOWN_TIMEOUT_MS });
+  try {
+    return await assemble(options, lifecycle);
+  } catch (error) {
+    await lifecycle.stop();
+    throw error;
+  }
+}

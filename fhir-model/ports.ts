@@ -1,0 +1,119 @@
+// The floor plan of what crosses walls. A room offers or asks for these; bin/ introduces them to each other.
+import type { Queryable, Tx } from '#platform';
+import type { Issue, Resource } from './types.ts';
+
+/**
+ * What the caller may see and change. The store compiles it into the SQL of every path.
+ * `everything`: no restriction. `nothing`: no row is visible and no row can be written.
+ */
+export type AccessScope = { readonly kind: 'everything' } | { readonly kind: 'nothing' };
+
+/** One version of a resource as stored. */
+export interface StoredVersion {
+  type: string;
+  id: string;
+  /** 1 for the first version; rises by 1 with each change, deletion included. */
+  version: number;
+  /** Instant of `meta.lastUpdated`, milliseconds since 1970 UTC. */
+  updatedMs: number;
+  /** The finished JSON text, id and meta included; empty when `deleted`. */
+  body: string;
+  deleted: boolean;
+}
+
+export interface SearchPage {
+  resources: StoredVersion[];
+  included: StoredVersion[];
+  /** Matches in all; undefined when not asked for and not known at no cost. */
+  total?: number;
+  /** Opaque; pass it on as `_cursor` for the next page; undefined on the last page. */
+  nextCursor?: string;
+}
+
+export interface ResourceReader {
+  /** The current version, a deletion included; undefined if the id was never used or is out of scope. */
+  read(type: string, id: string, scope: AccessScope): Promise<StoredVersion | undefined>;
+  /** `query` is a FHIR search string without the type: `identifier=http://x|1&_count=2`. Strict: unknown parameters throw. */
+  search(type: string, query: string, scope: AccessScope): Promise<SearchPage>;
+}
+
+export interface WriteContext {
+  scope: AccessScope;
+  /**
+   * Runs inside the write's own transaction, after its statements and before COMMIT: what it writes is committed if
+   * and only if the resources are. It must not wait for anything but `tx`.
+   */
+  within?: (tx: Tx, results: EntryResult[]) => Promise<void>;
+}
+
+/** An entry of a transaction Bundle (https://hl7.org/fhir/R4/http.html#transaction), with what in-process callers add. */
+export interface TransactionEntry {
+  fullUrl?: string;
+  resource?: Resource;
+  method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
+  /** `Patient`, `Patient/123` or, for a conditional update or delete, `Patient?identifier=…`. */
+  url: string;
+  ifNoneExist?: string;
+  ifMatch?: string;
+  ifNoneMatch?: string;
+  ifModifiedSince?: string;
+  /**
+   * For PUT with a search URL: called inside the transaction, with the locked current resource if one matched, and
+   * yields what is stored. Without it the resource replaces what is there. May run more than once.
+   */
+  merge?: (existing: Resource | undefined, incoming: Resource) => Resource;
+}
+
+export interface EntryResult {
+  /** HTTP status: 201 created, 200 updated or found, 204 deleted or nothing to delete. */
+  status: number;
+  type: string;
+  id: string;
+  version: number;
+  updatedMs: number;
+  /** JSON text of the stored resource, or of the search Bundle for a GET; empty for a delete. */
+  body: string;
+  op: 'create' | 'update' | 'delete' | 'none';
+}
+
+export interface ResourceWriter {
+  /** All or nothing. Throws CerebraError with the entry's index in the issue expression (`Bundle.entry[3]…`). */
+  transaction(entries: TransactionEntry[], context: WriteContext): Promise<EntryResult[]>;
+  /**
+   * Inserts resources that carry their own id, all in one transaction; one whose id exists already (also deleted) is
+   * left as it is. Returns, in order, whether each was created.
+   */
+  createIfAbsent(resources: (Resource & { id: string })[], context: WriteContext): Promise<boolean[]>;
+}
+
+/** One committed change. `(xid, seq)` orders changes: https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-SNAPSHOT */
+export interface Change {
+  xid: bigint;
+  seq: bigint;
+  type: string;
+  id: string;
+  version: number;
+  op: 'create' | 'update' | 'delete';
+  updatedMs: number;
+  /** JSON text of that version; empty for a deletion. */
+  body: string;
+}
+
+export interface ChangeCursor {
+  xid: bigint;
+  seq: bigint;
+}
+
+export interface ChangeFeed {
+  /** Up to `limit` changes after `cursor`, in order, none that a still-running transaction could precede. */
+  read(db: Queryable, cursor: ChangeCursor, limit: number): Promise<Change[]>;
+  /** The end of the feed as of now: a consumer that starts here sees only later changes. */
+  end(db: Queryable): Promise<ChangeCursor>;
+  /** Called after each commit of this process; returns how to stop listening. Consumers poll as well. */
+  onCommit(listener: () => void): () => void;
+}
+
+/** Checks a resource before it is stored; an empty list means valid. */
+export interface Validator {
+  validate(resource: Resource): Issue[];
+}

@@ -1,0 +1,235 @@
+// What each datatype contributes to a search parameter: the tables in https://hl7.org/fhir/R4/search.html#ptypes
+// Values that no valid resource holds are passed over: a search index must never be the reason that a write fails.
+import { parseReference } from '../references.ts';
+import { parseDateRange } from './dates.ts';
+import { compareDecimals, decimalOf, scaledSample } from './decimals.ts';
+import type { IndexValue, SearchParam } from './types.ts';
+
+/** Appends what `value` (one element, never an array) contributes. */
+export type Emit = (value: unknown, out: IndexValue[]) => void;
+
+type Fields = Record<string, unknown>;
+
+const isObject = (value: unknown): value is Fields => typeof value === 'object' && value !== null;
+
+/** https://hl7.org/fhir/R4/valueset-contact-point-system.html: what tells a ContactPoint from an Identifier. */
+const CONTACT_POINT_SYSTEMS = new Set<unknown>(['phone', 'fax', 'email', 'pager', 'url', 'sms', 'other']);
+
+function pushToken(param: SearchParam, system: unknown, code: unknown, out: IndexValue[]): void {
+  const hasSystem = typeof system === 'string' && system !== '';
+  const hasCode = typeof code === 'string' && code !== '';
+  if (hasSystem && hasCode) out.push({ kind: 'token', param, system, code });
+  else if (hasCode) out.push({ kind: 'token', param, code });
+  else if (hasSystem) out.push({ kind: 'token', param, system });
+}
+
+function pushTokenObject(param: SearchParam, value: Fields, out: IndexValue[]): void {
+  const coding = value.coding;
+  if (Array.isArray(coding)) {
+    for (const each of coding) if (isObject(each)) pushToken(param, each.system, each.code, out);
+    return;
+  }
+  const system = value.system;
+  const code = value.code ?? value.value;
+  pushToken(param, CONTACT_POINT_SYSTEMS.has(system) ? undefined : system, code, out);
+}
+
+/** `implicitSystem` is that of a code whose element is bound to one code system. */
+export function tokenEmit(param: SearchParam, implicitSystem?: string): Emit {
+  return (value, out) => {
+    if (typeof value === 'string') pushToken(param, implicitSystem, value, out);
+    else if (typeof value === 'boolean') out.push({ kind: 'token', param, code: value ? 'true' : 'false' });
+    else if (isObject(value)) pushTokenObject(param, value, out);
+  };
+}
+
+/** A versioned canonical is also found by its URL alone, as the specification asks. Contained resources are not found. */
+function pushReference(param: SearchParam, text: string, baseUrl: string | undefined, out: IndexValue[]): void {
+  const found = parseReference(text, baseUrl);
+  switch (found.kind) {
+    case 'local':
+      out.push({ kind: 'reference', param, type: found.type, id: found.id });
+      return;
+    case 'fragment':
+    case 'conditional':
+      return;
+    case 'canonical':
+      pushReference(param, found.url, baseUrl, out);
+      out.push({ kind: 'reference', param, url: text });
+      return;
+    default:
+      if (text !== '') out.push({ kind: 'reference', param, url: text });
+  }
+}
+
+function referenceEmit(param: SearchParam, baseUrl: string | undefined): Emit {
+  return (value, out) => {
+    if (typeof value === 'string') pushReference(param, value, baseUrl, out);
+    else if (!isObject(value)) return;
+    else if (typeof value.reference === 'string') pushReference(param, value.reference, baseUrl, out);
+    else if (typeof value.resourceType === 'string' && typeof value.id === 'string') {
+      out.push({ kind: 'reference', param, type: value.resourceType, id: value.id });
+    }
+  };
+}
+
+function pushPeriod(param: SearchParam, start: unknown, end: unknown, out: IndexValue[]): void {
+  const first = typeof start === 'string' ? parseDateRange(start) : undefined;
+  const last = typeof end === 'string' ? parseDateRange(end) : undefined;
+  if ((start !== undefined && first === undefined) || (end !== undefined && last === undefined)) return;
+  if (first === undefined && last === undefined) return;
+  const lo = first ? first.lo : Number.NEGATIVE_INFINITY;
+  const hi = last ? last.hi : Number.POSITIVE_INFINITY;
+  if (lo <= hi) out.push({ kind: 'date', param, lo, hi });
+}
+
+/** Only the outer limits of a Timing count: its events and `repeat.boundsPeriod`. */
+function pushTiming(param: SearchParam, timing: Fields, out: IndexValue[]): void {
+  let lo = Number.POSITIVE_INFINITY;
+  let hi = Number.NEGATIVE_INFINITY;
+  if (Array.isArray(timing.event)) {
+    for (const event of timing.event) {
+      const range = typeof event === 'string' ? parseDateRange(event) : undefined;
+      if (range === undefined) continue;
+      lo = Math.min(lo, range.lo);
+      hi = Math.max(hi, range.hi);
+    }
+  }
+  if (lo <= hi) out.push({ kind: 'date', param, lo, hi });
+  const bounds = isObject(timing.repeat) ? timing.repeat.boundsPeriod : undefined;
+  if (isObject(bounds)) pushPeriod(param, bounds.start, bounds.end, out);
+}
+
+function dateEmit(param: SearchParam): Emit {
+  return (value, out) => {
+    if (typeof value === 'string') {
+      const range = parseDateRange(value);
+      if (range !== undefined) out.push({ kind: 'date', param, lo: range.lo, hi: range.hi });
+    } else if (isObject(value)) {
+      if (value.event !== undefined || value.repeat !== undefined) pushTiming(param, value, out);
+      else pushPeriod(param, value.start, value.end, out);
+    }
+  };
+}
+
+/** A Range under a number parameter (R4 has one: RiskAssessment.probability) counts with both its ends. */
+function numberEmit(param: SearchParam): Emit {
+  const push = (value: unknown, out: IndexValue[]): void => {
+    const text = decimalOf(value);
+    if (text !== undefined) out.push({ kind: 'number', param, value: text });
+  };
+  return (value, out) => {
+    push(value, out);
+    if (!isObject(value)) return;
+    if (isObject(value.low)) push(value.low.value, out);
+    if (isObject(value.high)) push(value.high.value, out);
+  };
+}
+
+const ISO_4217 = 'urn:iso:std:iso:4217';
+
+function pushQuantity(
+  param: SearchParam,
+  limits: { low: string | undefined; high: string | undefined },
+  unit: { system?: unknown; code?: unknown; unit?: unknown },
+  out: IndexValue[],
+): void {
+  const { low, high } = limits;
+  if (low === undefined && high === undefined) return;
+  if (low !== undefined && high !== undefined && low !== high && compareDecimals(low, high) > 0) return;
+  const value: IndexValue & { kind: 'quantity' } = { kind: 'quantity', param };
+  if (low !== undefined) value.low = low;
+  if (high !== undefined) value.high = high;
+  if (typeof unit.system === 'string') value.system = unit.system;
+  if (typeof unit.code === 'string') value.code = unit.code;
+  if (typeof unit.unit === 'string') value.unit = unit.unit;
+  out.push(value);
+}
+
+/** `<5 mg` is a range open below. */
+function pushSimpleQuantity(param: SearchParam, quantity: Fields, out: IndexValue[]): void {
+  const text = decimalOf(quantity.value);
+  const comparator = quantity.comparator;
+  const low = comparator === '<' || comparator === '<=' ? undefined : text;
+  const high = comparator === '>' || comparator === '>=' ? undefined : text;
+  const unit = typeof quantity.currency === 'string' ? { system: ISO_4217, code: quantity.currency } : quantity;
+  pushQuantity(param, { low, high }, unit, out);
+}
+
+function pushRange(param: SearchParam, range: Fields, out: IndexValue[]): void {
+  const low = isObject(range.low) ? range.low : undefined;
+  const high = isObject(range.high) ? range.high : undefined;
+  pushQuantity(param, { low: decimalOf(low?.value), high: decimalOf(high?.value) }, low ?? high ?? {}, out);
+}
+
+/** The bounds of the samples: https://hl7.org/fhir/R4/observation.html#search (value-quantity). */
+function pushSampledData(param: SearchParam, sampled: Fields, out: IndexValue[]): void {
+  if (typeof sampled.data !== 'string' || !isObject(sampled.origin)) return;
+  let min = '';
+  let max = '';
+  for (const sample of sampled.data.split(/\s+/)) {
+    if (!/^[-+]?\d/.test(sample)) continue;
+    if (min === '' || Number(sample) < Number(min)) min = sample;
+    if (max === '' || Number(sample) > Number(max)) max = sample;
+  }
+  const factor = sampled.factor === undefined ? '1' : (decimalOf(sampled.factor) ?? '');
+  const origin = decimalOf(sampled.origin.value) ?? '';
+  const low = scaledSample(factor.startsWith('-') ? max : min, factor, origin);
+  const high = scaledSample(factor.startsWith('-') ? min : max, factor, origin);
+  if (low !== undefined && high !== undefined) pushQuantity(param, { low, high }, sampled.origin, out);
+}
+
+function quantityEmit(param: SearchParam): Emit {
+  return (value, out) => {
+    if (!isObject(value)) return;
+    if (value.value !== undefined) pushSimpleQuantity(param, value, out);
+    else if (value.low !== undefined || value.high !== undefined) pushRange(param, value, out);
+    else if (value.data !== undefined) pushSampledData(param, value, out);
+  };
+}
+
+/** Every string element of HumanName and Address; not `use`, `type` and `period`. */
+const STRING_PARTS = ['text', 'family', 'given', 'prefix', 'suffix', 'line', 'city', 'district', 'state'];
+STRING_PARTS.push('postalCode', 'country');
+
+function stringEmit(param: SearchParam): Emit {
+  const push = (value: unknown, out: IndexValue[]): void => {
+    if (typeof value === 'string' && value !== '') out.push({ kind: 'string', param, value });
+  };
+  return (value, out) => {
+    if (!isObject(value)) return push(value, out);
+    for (const part of STRING_PARTS) {
+      const text = value[part];
+      if (Array.isArray(text)) for (const each of text) push(each, out);
+      else if (text !== undefined) push(text, out);
+    }
+  };
+}
+
+function uriEmit(param: SearchParam): Emit {
+  return (value, out) => {
+    if (typeof value === 'string' && value !== '') out.push({ kind: 'uri', param, value });
+  };
+}
+
+/** How the parameter's type turns elements into index values; undefined for composite and special, which have none yet. */
+export function emitOf(param: SearchParam, baseUrl: string | undefined): Emit | undefined {
+  switch (param.type) {
+    case 'token':
+      return tokenEmit(param);
+    case 'reference':
+      return referenceEmit(param, baseUrl);
+    case 'date':
+      return dateEmit(param);
+    case 'number':
+      return numberEmit(param);
+    case 'quantity':
+      return quantityEmit(param);
+    case 'string':
+      return stringEmit(param);
+    case 'uri':
+      return uriEmit(param);
+    default:
+      return undefined;
+  }
+}

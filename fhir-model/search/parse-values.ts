@@ -1,0 +1,172 @@
+// One alternative of a search value, by parameter type: https://hl7.org/fhir/R4/search.html#ptypes
+import { CerebraError, type ErrorCode } from '#platform';
+import { isId, parseReference } from '../references.ts';
+import { parseDateRange } from './dates.ts';
+import { numberRange, plainDecimal } from './decimals.ts';
+import { splitPrefix, splitUnescaped, unescapeValue } from './escapes.ts';
+import { foldString } from './fold.ts';
+import { orValuesMax, parameterCharactersMax, valueCharactersMax } from './search-limits.ts';
+import type { Prefix, SearchParam, SearchValue } from './types.ts';
+
+/** What the parser of values needs to know besides the text. */
+export interface ValueContext {
+  /** The parameter's name as the client wrote it, for errors. */
+  name: string;
+  param: SearchParam;
+  modifier: string | undefined;
+  isResourceType: (type: string) => boolean;
+  baseUrl: string | undefined;
+}
+
+/** The caller's own words, shortened for a message. */
+export const quote = (text: string): string => `'${text.length > 80 ? `${text.slice(0, 80)}…` : text}'`;
+
+/** An error about the parameter `name`. */
+export const parameterError = (code: ErrorCode, name: string, diagnostics: string): CerebraError =>
+  new CerebraError(code, `${diagnostics} (parameter ${quote(name)})`, { expression: [name.slice(0, 256)] });
+
+const invalid = (context: ValueContext, diagnostics: string): CerebraError =>
+  parameterError('invalid-parameter', context.name, diagnostics);
+
+function unescaped(text: string, context: ValueContext): string {
+  const value = unescapeValue(text);
+  if (value === undefined) {
+    throw invalid(context, `${quote(text)} has a backslash that escapes none of \\ , | $; write \\\\ for a backslash`);
+  }
+  return value;
+}
+
+function parseToken(text: string, context: ValueContext): SearchValue {
+  const parts = splitUnescaped(text, '|').map((part) => unescaped(part, context));
+  const [first = '', second = ''] = parts;
+  if (parts.length > 2) throw invalid(context, `${quote(text)} has more than one |; a token is code or system|code`);
+  if (parts.length === 1) return { kind: 'token', text, code: first };
+  if (context.param.code === '_id') throw invalid(context, `${quote(text)} is no id`);
+  if (first === '' && second === '') throw invalid(context, `${quote(text)} has neither system nor code`);
+  return second === '' ? { kind: 'token', text, system: first } : { kind: 'token', text, system: first, code: second };
+}
+
+/** `:[type]` says the type of a bare id, and must not contradict one that is written. */
+function parseReferenceValue(text: string, context: ValueContext): SearchValue {
+  const value = unescaped(text, context);
+  const found = parseReference(value, context.baseUrl);
+  const wanted = context.modifier;
+  if (found.kind === 'local') {
+    if (!context.isResourceType(found.type)) throw invalid(context, `${quote(found.type)} is no resource type`);
+    if (wanted !== undefined && wanted !== found.type) throw invalid(context, `${quote(text)} is no ${wanted}`);
+    return { kind: 'reference', text, type: found.type, id: found.id };
+  }
+  if (found.kind === 'other' && isId(value)) {
+    const { target } = context.param;
+    const type = wanted ?? (target.length === 1 ? target[0] : undefined);
+    return type === undefined ? { kind: 'reference', text, id: value } : { kind: 'reference', text, type, id: value };
+  }
+  if (found.kind === 'absolute' || found.kind === 'urn' || found.kind === 'canonical') {
+    if (wanted !== undefined) throw invalid(context, `:${wanted} applies to ids of this server, not to ${quote(text)}`);
+    return { kind: 'reference', text, url: value };
+  }
+  throw invalid(context, `${quote(text)} is no reference: expected an id, Type/id or a URL`);
+}
+
+function parseDate(text: string, context: ValueContext): SearchValue {
+  const { prefix, rest } = splitPrefix(text);
+  const range = parseDateRange(rest);
+  if (range === undefined) {
+    throw invalid(
+      context,
+      `${quote(text)} is no date: expected yyyy, yyyy-mm, yyyy-mm-dd or yyyy-mm-ddThh:mm[:ss[.sss]][Z|±hh:mm]`,
+    );
+  }
+  return { kind: 'date', text, prefix, lo: range.lo, hi: range.hi };
+}
+
+function decimal(
+  text: string,
+  shown: string,
+  context: ValueContext,
+): { prefix: Prefix; value: string; lo: string; hi: string } {
+  const { prefix, rest } = splitPrefix(text);
+  const value = plainDecimal(rest);
+  const range = numberRange(rest);
+  if (value === undefined || range === undefined) throw invalid(context, `${quote(shown)} is no number`);
+  return { prefix, value, lo: range.lo, hi: range.hi };
+}
+
+const parseNumber = (text: string, context: ValueContext): SearchValue => ({
+  kind: 'number',
+  text,
+  ...decimal(text, text, context),
+});
+
+/** `5.4||mg` asks for the unit in any system: https://hl7.org/fhir/R4/search.html#quantity */
+function parseQuantity(text: string, context: ValueContext): SearchValue {
+  const parts = splitUnescaped(text, '|').map((part) => unescaped(part, context));
+  const [number = '', system = '', code = ''] = parts;
+  if (parts.length !== 1 && parts.length !== 3) {
+    throw invalid(context, `${quote(text)} is no quantity: expected number or number|system|code`);
+  }
+  const value = { kind: 'quantity' as const, text, ...decimal(number, text, context) };
+  if (code === '') {
+    if (system === '') return value;
+    throw parameterError('unsupported', context.name, `${quote(text)}: a unit system without a code is not supported`);
+  }
+  return system === '' ? { ...value, code } : { ...value, system, code };
+}
+
+function parseString(text: string, context: ValueContext): SearchValue {
+  const value = unescaped(text, context);
+  if (context.modifier !== 'exact' && foldString(value) === '') {
+    throw invalid(context, `${quote(text)} has nothing to search for: punctuation and spaces are ignored`);
+  }
+  return { kind: 'string', text, value };
+}
+
+function parseUri(text: string, context: ValueContext): SearchValue {
+  const value = unescaped(text, context);
+  if (context.modifier !== undefined && /^urn:/i.test(value)) {
+    throw invalid(context, `:${context.modifier} applies to URLs, not to ${quote(text)}`);
+  }
+  return { kind: 'uri', text, value };
+}
+
+const PARSERS: Partial<Record<SearchParam['type'], (text: string, context: ValueContext) => SearchValue>> = {
+  token: parseToken,
+  reference: parseReferenceValue,
+  date: parseDate,
+  number: parseNumber,
+  quantity: parseQuantity,
+  string: parseString,
+  uri: parseUri,
+};
+
+function parseMissing(text: string, context: ValueContext): SearchValue[] {
+  if (text !== 'true' && text !== 'false') throw invalid(context, `:missing takes true or false, not ${quote(text)}`);
+  return [{ kind: 'missing', text, missing: text === 'true' }];
+}
+
+/** All alternatives of a value. Throws CerebraError `invalid-parameter`, `unsupported` or `too-costly`. */
+export function parseValues(text: string, context: ValueContext): SearchValue[] {
+  if (context.modifier === 'missing') return parseMissing(text, context);
+  const parse = PARSERS[context.param.type];
+  if (parse === undefined) {
+    throw parameterError('unsupported', context.name, `${context.param.type} parameters are not supported`);
+  }
+  if (text.length > parameterCharactersMax) {
+    throw parameterError('too-costly', context.name, `a value may have ${parameterCharactersMax} characters`);
+  }
+  const alternatives = splitUnescaped(text, ',');
+  if (alternatives.length > orValuesMax) {
+    throw parameterError(
+      'too-costly',
+      context.name,
+      `a value may have ${orValuesMax} alternatives, not ${alternatives.length}`,
+    );
+  }
+  return alternatives.map((alternative) => {
+    if (alternative === '') throw invalid(context, `${quote(text)} has an empty alternative`);
+    if (alternative.length > valueCharactersMax) {
+      throw parameterError('too-costly', context.name, `an alternative may have ${valueCharactersMax} characters`);
+    }
+    return parse(alternative, context);
+  });
+}

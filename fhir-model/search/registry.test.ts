@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { loadDefinitions } from '../definitions.ts';
+import { createSearchParameters, paramKey } from './registry.ts';
+
+const definitions = await loadDefinitions();
+const parameters = createSearchParameters(definitions.searchParameters, definitions.resourceTypes);
+
+describe('registry of R4', () => {
+  test('146 types, each with the parameters of every resource', () => {
+    assert.equal(definitions.resourceTypes.length, 146);
+    for (const type of definitions.resourceTypes) {
+      for (const code of ['_id', '_lastUpdated', '_profile', '_security', '_source', '_tag']) {
+        assert.equal(parameters.get(type, code)?.resourceType, type, `${type}.${code}`);
+      }
+    }
+  });
+
+  test('parameters without an expression are left out', () => {
+    for (const code of ['_text', '_content', '_query']) assert.equal(parameters.get('Patient', code), undefined);
+  });
+
+  test('none of R4 needs the fhirpath engine', () => {
+    assert.deepEqual(parameters.outsideSubset, []);
+  });
+
+  test('a shared parameter is narrowed to the type at hand', () => {
+    const code = parameters.get('Observation', 'code');
+    assert.equal(code?.expression, 'Observation.code');
+    assert.equal(code?.url, 'http://hl7.org/fhir/SearchParameter/clinical-code');
+    assert.equal(code?.type, 'token');
+    assert.equal(parameters.get('Condition', 'code')?.expression, 'Condition.code');
+    assert.equal(parameters.get('InsurancePlan', 'name')?.expression, 'name | alias');
+    assert.equal(parameters.get('Patient', '_id')?.expression, 'Resource.id');
+  });
+
+  test('targets: the types, and empty for any', () => {
+    assert.deepEqual(parameters.get('Patient', 'general-practitioner')?.target, [
+      'Practitioner',
+      'Organization',
+      'PractitionerRole',
+    ]);
+    assert.deepEqual(parameters.get('Composition', 'subject')?.target, []);
+  });
+
+  test('the list is sorted, has no code twice and agrees with get', () => {
+    for (const type of definitions.resourceTypes) {
+      const codes = parameters.list(type).map((param) => param.code);
+      assert.deepEqual(codes, [...new Set(codes)].sort());
+      for (const param of parameters.list(type)) assert.equal(parameters.get(type, param.code), param);
+    }
+  });
+
+  test('names of Object.prototype are no parameters and no types', () => {
+    for (const name of ['__proto__', 'constructor', 'toString', 'hasOwnProperty']) {
+      assert.equal(parameters.get('Patient', name), undefined);
+      assert.equal(parameters.get(name, '_id'), undefined);
+      assert.deepEqual(parameters.list(name), []);
+    }
+  });
+
+  test('keys are stable: index rows carry them', () => {
+    assert.equal(parameters.get('Patient', 'name')?.key, paramKey('Patient', 'name'));
+    assert.deepEqual(
+      [paramKey('Patient', 'name'), paramKey('Observation', 'code'), paramKey('Encounter', '_id')],
+      [591958698, 760864872, -1014823910],
+    );
+    for (const type of definitions.resourceTypes) {
+      for (const { key } of parameters.list(type)) assert.equal(key, key | 0);
+    }
+  });
+});
+
+describe('registry of other parameters', () => {
+  const raw = (code: string, base: string[], expression: string, type = 'token') => ({
+    url: `http://x/${code}`,
+    code,
+    base,
+    expression,
+    type,
+  });
+
+  test('what lies outside the subset is listed', () => {
+    const own = createSearchParameters([raw('odd', ['Patient'], 'Patient.name.first().family', 'string')], ['Patient']);
+    assert.deepEqual(
+      own.outsideSubset.map((param) => param.code),
+      ['odd'],
+    );
+  });
+
+  test('malformed definitions and unknown types are left out', () => {
+    const wrong = [
+      {},
+      { code: 'a' },
+      raw('b', ['Nope'], 'Nope.b'),
+      raw('c', ['Patient'], 'Observation.c'),
+      raw('d', ['Patient'], 'Patient.d', 'wild'),
+    ];
+    assert.deepEqual(createSearchParameters(wrong, ['Patient']).list('Patient'), []);
+  });
+
+  test('two parameters with one key are refused', () => {
+    const seen = new Map<number, string>();
+    let pair: [string, string] | undefined;
+    for (let i = 0; pair === undefined; i++) {
+      const code = `p${i}`;
+      const key = paramKey('Patient', code);
+      const other = seen.get(key);
+      if (other !== undefined) pair = [other, code];
+      seen.set(key, code);
+    }
+    const both = pair.map((code) => raw(code, ['Patient'], 'Patient.x'));
+    assert.throws(() => createSearchParameters(both, ['Patient']), {
+      code: 'config',
+      message: new RegExp(`Patient\\.${pair[0]} and Patient\\.${pair[1]}`),
+    });
+  });
+});

@@ -1,0 +1,17 @@
+// Limits of one search string. Each violation is a 400 that names the limit.
+
+/** Criteria of one search; a hundred are parsed and compiled in under a millisecond. */
+export const criteriaMax = 100;
+/** Alternatives (`a,b,c`) of one criterion. */
+export const orValuesMax = 1000;
+/** One alternative. The longest real ones are canonical URLs and names. */
+export const valueCharactersMax = 2048;
+/** A whole parameter value: 1,000 references of 64 characters each fit. */
+export const parameterCharactersMax = 131_072;
+export const nameCharactersMax = 256;
+export const sortMax = 10;
+export const includesMax = 50;
+export const elementsMax = 200;
+/** Types that `subject.name` without a type may stand for. */
+export const chainTypesMax = 30;
+export const cursorCharactersMax = 2048;

@@ -1,0 +1,61 @@
+// The store as other rooms use it: fhir-model/ports.ts.
+import type { Resource, ResourceReader, ResourceWriter, WriteContext } from '#fhir-model';
+import { assertWrites } from './access/scope.ts';
+import type { Core } from './interactions/core.ts';
+import { assertType, parseQuery, search, searchPairs } from './interactions/search.ts';
+import { transaction } from './interactions/transaction.ts';
+import { readCurrent } from './store/read.ts';
+import { assertId, assertValid, prepare } from './store/store.ts';
+import { allocate, insertAbsent, type Numbered } from './store/write-many.ts';
+
+export function createReader(core: Core): ResourceReader {
+  return {
+    read(type, id, scope) {
+      assertType(core, type);
+      return readCurrent(core.store.db, type, id, scope);
+    },
+    search(type, query, scope) {
+      assertType(core, type);
+      return search(core, parseQuery(core, type, searchPairs(query), true), { scope, db: core.store.db });
+    },
+  };
+}
+
+async function createIfAbsent(core: Core, resources: (Resource & { id: string })[], context: WriteContext): Promise<boolean[]> {
+  assertWrites(context.scope);
+  resources.forEach((resource, i) => {
+    assertId(resource.id);
+    assertValid(core.store, resource, `[${i}]`);
+  });
+  const updatedMs = core.store.clock.now();
+  const created = await core.store.db.tx(async (tx) => {
+    const numbers = await allocate(tx, resources.length);
+    const many: Numbered[] = resources.map((resource, i) => ({
+      ...prepare(core.store, resource, resource.id, updatedMs),
+      rid: numbers[i]!,
+      seq: numbers[i]!,
+      version: 1,
+    }));
+    const rids = await insertAbsent(tx, many, updatedMs);
+    const results = many.map((one) => ({
+      status: rids.has(one.rid) ? 201 : 200,
+      type: one.type,
+      id: one.id,
+      version: 1,
+      updatedMs,
+      body: '',
+      op: rids.has(one.rid) ? ('create' as const) : ('none' as const),
+    }));
+    await context.within?.(tx, results);
+    return many.map((one) => rids.has(one.rid));
+  });
+  core.store.stream.committed();
+  return created;
+}
+
+export function createWriter(core: Core): ResourceWriter {
+  return {
+    transaction: (entries, context) => transaction(core, entries, context),
+    createIfAbsent: (resources, context) => createIfAbsent(core, resources, context),
+  };
+}

@@ -1,0 +1,115 @@
+// Prefixes as range conditions on index rows: https://hl7.org/fhir/R4/search.html#prefix
+import type { SearchValue } from '#fhir-model';
+import { instantText, token } from '../store/index-rows.ts';
+import type { SqlBuilder } from './sql-text.ts';
+
+type DateValue = SearchValue & { kind: 'date' };
+type NumberValue = SearchValue & { kind: 'number' };
+type QuantityValue = SearchValue & { kind: 'quantity' };
+
+/** 10 % of the time between now and the value, both ways: what the page suggests for `ap`. */
+function around(value: DateValue, nowMs: number): { lo: number; hi: number } {
+  const margin = Math.round(Math.abs(nowMs - value.lo) / 10);
+  return { lo: value.lo - margin, hi: value.hi + margin };
+}
+
+/**
+ * The search value covers [lo, hi], the index row [x.lo, x.hi], both inclusive milliseconds.
+ * eq: the row lies within the value; gt/lt: the row reaches beyond it; sa/eb: the row lies wholly beyond it.
+ */
+function dateCondition(sql: SqlBuilder, value: DateValue, x: string, nowMs: number): string {
+  const lo = (ms = value.lo) => `${sql.value(instantText(ms))}::bigint`;
+  const hi = (ms = value.hi) => `${sql.value(instantText(ms))}::bigint`;
+  switch (value.prefix) {
+    case 'eq':
+      return `(${x}.lo >= ${lo()} and ${x}.lo <= ${hi()} and ${x}.hi <= ${hi()})`;
+    case 'ne':
+      return `not (${x}.lo >= ${lo()} and ${x}.hi <= ${hi()})`;
+    case 'gt':
+      return `${x}.hi > ${hi()}`;
+    case 'lt':
+      return `${x}.lo < ${lo()}`;
+    case 'ge':
+      return `${x}.hi >= ${lo()}`;
+    case 'le':
+      return `${x}.lo <= ${hi()}`;
+    case 'sa':
+      return `${x}.lo > ${hi()}`;
+    case 'eb':
+      return `${x}.hi < ${lo()}`;
+    case 'ap': {
+      const wide = around(value, nowMs);
+      return `(${x}.lo <= ${hi(wide.hi)} and ${x}.hi >= ${lo(wide.lo)})`;
+    }
+  }
+}
+
+/** The value as written against its own implied range [lo, hi): gt and lt compare with the number itself. */
+function numberCondition(sql: SqlBuilder, value: NumberValue, x: string): string {
+  const n = (text: string) => `${sql.value(text)}::numeric`;
+  switch (value.prefix) {
+    case 'eq':
+      return `(${x}.value >= ${n(value.lo)} and ${x}.value < ${n(value.hi)})`;
+    case 'ne':
+      return `not (${x}.value >= ${n(value.lo)} and ${x}.value < ${n(value.hi)})`;
+    case 'gt':
+    case 'sa':
+      return `${x}.value > ${n(value.value)}`;
+    case 'lt':
+    case 'eb':
+      return `${x}.value < ${n(value.value)}`;
+    case 'ge':
+      return `${x}.value >= ${n(value.value)}`;
+    case 'le':
+      return `${x}.value <= ${n(value.value)}`;
+    case 'ap': {
+      const v = n(value.value);
+      return `abs(${x}.value - ${v}) <= abs(${v}) * 0.1`;
+    }
+  }
+}
+
+/** A row is a range [low, high]; null ends are open. A plain quantity has low = high. */
+function quantityRange(sql: SqlBuilder, value: QuantityValue, x: string): string {
+  const n = (text: string) => `${sql.value(text)}::numeric`;
+  switch (value.prefix) {
+    case 'eq':
+      return `(${x}.low >= ${n(value.lo)} and ${x}.low < ${n(value.hi)} and ${x}.high < ${n(value.hi)})`;
+    case 'ne':
+      return `not coalesce(${x}.low >= ${n(value.lo)} and ${x}.high < ${n(value.hi)}, false)`;
+    case 'gt':
+      return `(${x}.high > ${n(value.value)} or ${x}.high is null)`;
+    case 'lt':
+      return `(${x}.low < ${n(value.value)} or ${x}.low is null)`;
+    case 'ge':
+      return `(${x}.high >= ${n(value.value)} or ${x}.high is null)`;
+    case 'le':
+      return `(${x}.low <= ${n(value.value)} or ${x}.low is null)`;
+    case 'sa':
+      return `${x}.low > ${n(value.value)}`;
+    case 'eb':
+      return `${x}.high < ${n(value.value)}`;
+    case 'ap': {
+      const v = n(value.value);
+      return `(${x}.low <= ${v} + abs(${v}) * 0.1 and ${x}.high >= ${v} - abs(${v}) * 0.1)`;
+    }
+  }
+}
+
+function quantityCondition(sql: SqlBuilder, value: QuantityValue, x: string): string {
+  const range = quantityRange(sql, value, x);
+  if (value.code === undefined) return range;
+  const unit =
+    value.system === undefined
+      ? `${x}.code = ${sql.value(token.unitCode(value.code))}::bigint`
+      : `${x}.system_code = ${sql.value(token.unitSystemCode(value.system, value.code))}::bigint`;
+  return `(${range} and ${unit})`;
+}
+
+/** One alternative of a date, number or quantity criterion as a condition on the index row `x`. */
+export function rangeCondition(sql: SqlBuilder, value: SearchValue, x: string, nowMs: number): string {
+  if (value.kind === 'date') return dateCondition(sql, value, x, nowMs);
+  if (value.kind === 'number') return numberCondition(sql, value, x);
+  if (value.kind === 'quantity') return quantityCondition(sql, value, x);
+  return 'false';
+}

@@ -1,0 +1,27 @@
+// Bundle.total and _total: https://hl7.org/fhir/R4/search.html#total
+import type { SearchQuery } from '#fhir-model';
+import { currentTable } from '../store/layout.ts';
+import { type PageContext, where } from './page.ts';
+import { createSql, statementFor } from './sql-text.ts';
+
+/** The number of matches. */
+export async function countMatches(page: PageContext, query: SearchQuery): Promise<number> {
+  const sql = createSql();
+  const text = `select count(*) as n from ${currentTable(query.type)} m where ${where(page, sql, query, 'join')}`;
+  const rows = await page.db.query<{ n: bigint }>(statementFor(text), sql.values);
+  return Number(rows[0]!.n);
+}
+
+interface Plan {
+  Plan: { 'Plan Rows': number };
+}
+
+/** What the planner expects, at the cost of planning alone. */
+export async function estimateMatches(page: PageContext, query: SearchQuery): Promise<number> {
+  const sql = createSql();
+  const text = `explain (format json) select 1 from ${currentTable(query.type)} m where ${where(page, sql, query, 'join')}`;
+  const rows = await page.db.query<{ 'QUERY PLAN': Plan[] | string }>({ text }, sql.values);
+  const plan = rows[0]!['QUERY PLAN'];
+  const parsed = (typeof plan === 'string' ? JSON.parse(plan) : plan) as Plan[];
+  return parsed[0]!.Plan['Plan Rows'];
+}

@@ -1,0 +1,92 @@
+// The change stream: what was committed, in an order that no late commit upsets. `fhir-server` never learns who listens.
+import type { Change, ChangeCursor, ChangeFeed } from '#fhir-model';
+import type { Queryable, Statement } from '#platform';
+import { currentTable, historyTable, type Layout } from './layout.ts';
+import { named } from './sql.ts';
+
+/**
+ * Rows of transactions that had ended when the snapshot was taken, and none that a running one could still precede:
+ * every xid below the snapshot's xmin has committed or rolled back.
+ */
+const nextChanges: Statement = {
+  name: 'next_changes',
+  text: `select xid, seq, type, id, version, op, updated from change
+    where (xid, seq) > ($1::xid8, $2::bigint) and xid < pg_snapshot_xmin(pg_current_snapshot())
+    order by xid, seq limit $3`,
+};
+
+const feedEnd: Statement = {
+  name: 'feed_end',
+  text: `select pg_snapshot_xmin(pg_current_snapshot()) as xid`,
+};
+
+interface ChangeRow {
+  xid: bigint;
+  seq: bigint;
+  type: number;
+  id: string;
+  version: number;
+  op: 'c' | 'u' | 'd';
+  updated: number;
+}
+
+const OPS = { c: 'create', u: 'update', d: 'delete' } as const;
+
+function bodiesSql(type: string): string {
+  return `select v.id, v.version, coalesce(r.body, h.body) as body
+    from unnest($1::text[], $2::int[]) as v(id, version)
+    left join ${currentTable(type)} r on r.id = v.id and r.version = v.version
+    left join ${historyTable(type)} h on h.id = v.id and h.version = v.version`;
+}
+
+/** `id/version` → body, for the changes of one type. */
+async function bodies(db: Queryable, type: string, rows: ChangeRow[]): Promise<[string, string][]> {
+  const statement = named(`change_bodies_${type}`, () => bodiesSql(type));
+  const found = await db.query<{ id: string; version: number; body: string | null }>(statement, [
+    rows.map((row) => row.id),
+    rows.map((row) => row.version),
+  ]);
+  return found.map((row) => [`${type}/${row.id}/${row.version}`, row.body ?? '']);
+}
+
+export interface ChangeStream {
+  feed: ChangeFeed;
+  /** To be called after each commit. */
+  committed(): void;
+}
+
+export function createChangeStream(layout: Layout): ChangeStream {
+  const listeners = new Set<() => void>();
+  const read = async (db: Queryable, cursor: ChangeCursor, limit: number): Promise<Change[]> => {
+    const rows = await db.query<ChangeRow>(nextChanges, [cursor.xid, cursor.seq, limit]);
+    const live = Map.groupBy(
+      rows.filter((row) => row.op !== 'd'),
+      (row) => layout.nameOf(row.type),
+    );
+    const texts = new Map<string, string>();
+    for (const [type, group] of live) for (const [key, body] of await bodies(db, type, group)) texts.set(key, body);
+    return rows.map((row) => {
+      const type = layout.nameOf(row.type);
+      const body = texts.get(`${type}/${row.id}/${row.version}`) ?? '';
+      const { xid, seq, id, version } = row;
+      return { xid, seq, type, id, version, op: OPS[row.op], updatedMs: row.updated, body };
+    });
+  };
+  return {
+    feed: {
+      read,
+      async end(db) {
+        const rows = await db.query<{ xid: bigint }>(feedEnd);
+        // Everything below xmin is past; a row of xmin itself has a seq above 0.
+        return { xid: rows[0]!.xid, seq: 0n };
+      },
+      onCommit(listener) {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+    },
+    committed() {
+      for (const listener of listeners) listener();
+    },
+  };
+}

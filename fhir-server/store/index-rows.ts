@@ -1,0 +1,157 @@
+// What the store writes beside a resource so that searches find it: https://hl7.org/fhir/R4/search.html
+import { foldString, type IndexValue, type SearchParam } from '#fhir-model';
+import { hash64 } from './hash.ts';
+import { resourceKey } from './layout.ts';
+
+/** The spellings that are hashed; search/compile.ts asks with the same. */
+export const token = {
+  exact: (param: SearchParam, system: string, code: string) => hash64(`${param.key}=${system}|${code}`),
+  anySystem: (param: SearchParam, code: string) => hash64(`${param.key}~${code}`),
+  anyCode: (param: SearchParam, system: string) => hash64(`${param.key}^${system}`),
+  present: (param: SearchParam) => hash64(`${param.key}!`),
+  reference: (param: SearchParam, type: string, id: string) => hash64(`${param.key}>${type}/${id}`),
+  url: (param: SearchParam, url: string) => hash64(`${param.key}@${url}`),
+  unitCode: (code: string) => hash64(`unit~${code}`),
+  unitSystemCode: (system: string, code: string) => hash64(`unit=${system}|${code}`),
+};
+
+/** The rows of one resource, as columns: the form `unnest` takes. */
+export interface IndexRows {
+  tokens: Set<string>;
+  dateParams: number[];
+  dateLows: string[];
+  dateHighs: string[];
+  numberParams: number[];
+  numberValues: string[];
+  quantityParams: number[];
+  quantityLows: (string | null)[];
+  quantityHighs: (string | null)[];
+  quantityCodes: string[];
+  quantitySystemCodes: string[];
+  stringParams: number[];
+  stringValues: string[];
+  stringExacts: (string | null)[];
+  referenceParams: number[];
+  referenceTargets: string[];
+}
+
+export const emptyIndexRows = (): IndexRows => ({
+  tokens: new Set(),
+  dateParams: [],
+  dateLows: [],
+  dateHighs: [],
+  numberParams: [],
+  numberValues: [],
+  quantityParams: [],
+  quantityLows: [],
+  quantityHighs: [],
+  quantityCodes: [],
+  quantitySystemCodes: [],
+  stringParams: [],
+  stringValues: [],
+  stringExacts: [],
+  referenceParams: [],
+  referenceTargets: [],
+});
+
+const INSTANT_MIN = '-9223372036854775808';
+const INSTANT_MAX = '9223372036854775807';
+
+/** Milliseconds since 1970 UTC as 64-bit integer text; open ends become the ends of the range. */
+export function instantText(ms: number): string {
+  if (ms === -Infinity) return INSTANT_MIN;
+  if (ms === Infinity) return INSTANT_MAX;
+  return String(ms);
+}
+
+/** True unless the last rows hold the same value already: `given` names and repeated codings do repeat. */
+function isNew<T>(params: number[], param: number, column: T[], value: T): boolean {
+  for (let i = params.length - 1; i >= 0 && params[i] === param; i--) if (column[i] === value) return false;
+  return true;
+}
+
+function addToken(rows: IndexRows, value: IndexValue & { kind: 'token' }): void {
+  const { param, system, code } = value;
+  if (code !== undefined) {
+    rows.tokens.add(token.exact(param, system ?? '', code));
+    rows.tokens.add(token.anySystem(param, code));
+  }
+  if (system) rows.tokens.add(token.anyCode(param, system));
+  rows.tokens.add(token.present(param));
+}
+
+function addReference(rows: IndexRows, value: IndexValue & { kind: 'reference' }): void {
+  const { param } = value;
+  rows.tokens.add(token.present(param));
+  if (value.type && value.id) {
+    rows.tokens.add(token.reference(param, value.type, value.id));
+    const target = resourceKey(value.type, value.id);
+    if (!isNew(rows.referenceParams, param.key, rows.referenceTargets, target)) return;
+    rows.referenceParams.push(param.key);
+    rows.referenceTargets.push(target);
+  } else if (value.url) {
+    rows.tokens.add(token.url(param, value.url));
+  }
+}
+
+function addDate(rows: IndexRows, value: IndexValue & { kind: 'date' }): void {
+  const lo = instantText(value.lo);
+  const hi = instantText(value.hi);
+  const known = rows.dateParams.some((p, i) => p === value.param.key && rows.dateLows[i] === lo && rows.dateHighs[i] === hi);
+  if (known) return;
+  rows.dateParams.push(value.param.key);
+  rows.dateLows.push(lo);
+  rows.dateHighs.push(hi);
+}
+
+function addQuantity(rows: IndexRows, value: IndexValue & { kind: 'quantity' }): void {
+  const code = value.code ?? value.unit ?? '';
+  rows.quantityParams.push(value.param.key);
+  rows.quantityLows.push(value.low ?? null);
+  rows.quantityHighs.push(value.high ?? null);
+  rows.quantityCodes.push(token.unitCode(code));
+  rows.quantitySystemCodes.push(token.unitSystemCode(value.system ?? '', code));
+}
+
+function addString(rows: IndexRows, param: SearchParam, text: string, folded: string): void {
+  if (!isNew(rows.stringParams, param.key, rows.stringValues, folded)) return;
+  rows.stringParams.push(param.key);
+  rows.stringValues.push(folded);
+  rows.stringExacts.push(folded === text ? null : text);
+}
+
+function add(rows: IndexRows, value: IndexValue): void {
+  switch (value.kind) {
+    case 'token':
+      return addToken(rows, value);
+    case 'reference':
+      return addReference(rows, value);
+    case 'date':
+      return addDate(rows, value);
+    case 'number':
+      rows.numberParams.push(value.param.key);
+      rows.numberValues.push(value.value);
+      return;
+    case 'quantity':
+      return addQuantity(rows, value);
+    case 'string':
+      return addString(rows, value.param, value.value, foldString(value.value));
+    case 'uri':
+      rows.tokens.add(token.url(value.param, value.value));
+      rows.tokens.add(token.present(value.param));
+      return addString(rows, value.param, value.value, value.value);
+  }
+}
+
+/** The tokens as the text of a `bigint[]`. */
+export const tokenArray = (rows: IndexRows): string => `{${[...rows.tokens].join(',')}}`;
+
+/** `_id` and `_lastUpdated` are columns of the main table, not index rows. */
+const isColumn = (param: SearchParam): boolean => param.code === '_id' || param.code === '_lastUpdated';
+
+/** Turns what the extractor found into rows. */
+export function indexRows(values: IndexValue[]): IndexRows {
+  const rows = emptyIndexRows();
+  for (const value of values) if (!isColumn(value.param)) add(rows, value);
+  return rows;
+}

@@ -1,0 +1,177 @@
+// The store's parts, put together once: what interactions write and read through.
+import {
+  type AccessScope,
+  type EntryResult,
+  type IndexValue,
+  isId,
+  type Resource,
+  type SearchParameters,
+  type StoredVersion,
+  type Validator,
+} from '#fhir-model';
+import { CerebraError, type Clock, type Db, sqlState } from '#platform';
+import { assertWrites } from '../access/scope.ts';
+import { bodyText } from './body.ts';
+import { type ChangeStream, createChangeStream } from './changes.ts';
+import { indexRows } from './index-rows.ts';
+import { type Layout, readLayout } from './layout.ts';
+import { deleteOne, insertAt, insertOne, type Prepared, updateOne, type WriteOutcome } from './write-one.ts';
+
+export interface StoreParts {
+  db: Db;
+  parameters: SearchParameters;
+  /** Yields a resource's index values; compiled by type. */
+  extract(resource: Resource): IndexValue[];
+  validator: Validator;
+  clock: Clock;
+  /** A new server-assigned id. */
+  newId(): string;
+}
+
+export interface Store extends StoreParts {
+  layout: Layout;
+  stream: ChangeStream;
+}
+
+export async function createStore(parts: StoreParts): Promise<Store> {
+  const layout = await readLayout(parts.db);
+  return { ...parts, layout, stream: createChangeStream(layout) };
+}
+
+/** Throws `structure` with all issues when the resource is not valid. `at` is prepended to the expressions. */
+export function assertValid(store: Store, resource: Resource, at = ''): void {
+  const issues = store.validator.validate(resource).filter((issue) => issue.severity !== 'warning');
+  if (issues.length === 0) return;
+  const placed = at
+    ? issues.map((issue) => ({
+        ...issue,
+        expression: (issue.expression ?? [resource.resourceType]).map((path) => at + path.replace(/^[A-Za-z]+/, '')),
+      }))
+    : issues;
+  throw new CerebraError('structure', placed[0]!.diagnostics, { issues: placed });
+}
+
+export function assertId(id: string): void {
+  if (!isId(id)) {
+    throw new CerebraError('invalid', `The id '${id.slice(0, 80)}' must match [A-Za-z0-9\\-\\.]{1,64}`, {
+      expression: ['Resource.id'],
+    });
+  }
+}
+
+/** Ready for the statements; the resource is valid and `id` is one. */
+export function prepare(store: Store, resource: Resource, id: string, updatedMs: number): Prepared {
+  return {
+    type: resource.resourceType,
+    typeCode: store.layout.codeOf(resource.resourceType),
+    id,
+    updatedMs,
+    text: bodyText(resource, id, updatedMs),
+    rows: indexRows(store.extract(resource)),
+  };
+}
+
+const result = (one: Prepared, version: number, op: 'create' | 'update'): EntryResult => ({
+  status: op === 'create' ? 201 : 200,
+  type: one.type,
+  id: one.id,
+  version,
+  updatedMs: one.updatedMs,
+  body: one.text.prefix + version + one.text.suffix,
+  op,
+});
+
+const UNIQUE_VIOLATION = '23505';
+/** Attempts against writers of the same resource; each loss means that another of them has committed. */
+const ATTEMPTS_MAX = 50;
+
+/** https://hl7.org/fhir/R4/http.html#create: always a new id. */
+export async function storeCreate(store: Store, resource: Resource, scope: AccessScope): Promise<EntryResult> {
+  assertWrites(scope);
+  const one = prepare(store, resource, store.newId(), store.clock.now());
+  await insertOne(store.db, one);
+  store.stream.committed();
+  return result(one, 1, 'create');
+}
+
+export function versionMismatch(type: string, id: string, wanted: number, found: number): CerebraError {
+  return new CerebraError(
+    'precondition-failed',
+    `If-Match asks for version ${wanted} of ${type}/${id}, the current version is ${found}: read it and apply your change to it`,
+    { expression: ['If-Match'] },
+  );
+}
+
+const busy = (type: string, id: string): CerebraError =>
+  new CerebraError('version-conflict', `${type}/${id} is being changed by others at the same time: try again`);
+
+/** https://hl7.org/fhir/R4/http.html#update, with update-as-create (#upsert). */
+export async function storeUpdate(
+  store: Store,
+  resource: Resource,
+  id: string,
+  ifVersion: number | undefined,
+  scope: AccessScope,
+): Promise<EntryResult> {
+  assertWrites(scope);
+  assertId(id);
+  const one = prepare(store, resource, id, store.clock.now());
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    const outcome = await updateOne(store.db, one, ifVersion, scope);
+    if (outcome.kind === 'mismatch') throw versionMismatch(one.type, id, ifVersion!, outcome.found);
+    if (outcome.kind === 'absent') {
+      if (ifVersion !== undefined) throw versionMismatch(one.type, id, ifVersion, 0);
+      const version = await insertUnlessTaken(store, one);
+      if (version === undefined) continue;
+      store.stream.committed();
+      return result(one, version, 'create');
+    }
+    if (outcome.kind === 'done') {
+      store.stream.committed();
+      return result(one, outcome.version, 'update');
+    }
+  }
+  throw busy(one.type, id);
+}
+
+async function insertUnlessTaken(store: Store, one: Prepared): Promise<number | undefined> {
+  try {
+    return await insertAt(store.db, one);
+  } catch (error) {
+    if (sqlState(error) === UNIQUE_VIOLATION) return undefined;
+    throw error;
+  }
+}
+
+/** https://hl7.org/fhir/R4/http.html#delete: deleting what is not there succeeds with version 0. */
+export async function storeDelete(
+  store: Store,
+  type: string,
+  id: string,
+  ifVersion: number | undefined,
+  scope: AccessScope,
+): Promise<EntryResult> {
+  assertWrites(scope);
+  const updatedMs = store.clock.now();
+  const gone = (version: number): EntryResult => ({
+    status: 204,
+    type,
+    id,
+    version,
+    updatedMs,
+    body: '',
+    op: version === 0 ? 'none' : 'delete',
+  });
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    const outcome: WriteOutcome = await deleteOne(store.db, type, id, updatedMs, ifVersion, scope);
+    if (outcome.kind === 'mismatch') throw versionMismatch(type, id, ifVersion!, outcome.found);
+    if (outcome.kind === 'absent') return gone(0);
+    if (outcome.kind === 'done') {
+      store.stream.committed();
+      return gone(outcome.version);
+    }
+  }
+  throw busy(type, id);
+}
+
+export type { StoredVersion };

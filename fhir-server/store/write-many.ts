@@ -1,0 +1,241 @@
+// Many resources in one transaction: a few statements over arrays, whatever the number of resources and types.
+// The statements of one call travel together (pipelined), so a bundle costs three round trips, not three an entry.
+import type { AccessScope } from '#fhir-model';
+import type { Queryable, Statement, Tx } from '#platform';
+import { scopeSql } from '../access/scope.ts';
+import { type IndexRows, tokenArray } from './index-rows.ts';
+import { indexTables } from './index-sql.ts';
+import { currentTable, historyTable, resourceKey } from './layout.ts';
+import { named, seconds } from './sql.ts';
+import type { Prepared } from './write-one.ts';
+
+/** A prepared resource with its numbers: `version` is what is written, `rid` the row's own, `seq` this change's. */
+export interface Numbered extends Prepared {
+  rid: bigint;
+  seq: bigint;
+  version: number;
+}
+
+/** A row that is locked by this transaction. */
+export interface Locked {
+  rid: bigint;
+  id: string;
+  version: number;
+  body: string;
+}
+
+const nextNumbers: Statement = {
+  name: 'next_numbers',
+  text: `select nextval('resource_seq') as n from generate_series(1, $1::int)`,
+};
+
+/** `count` new numbers, rising. */
+export async function allocate(db: Queryable, count: number): Promise<bigint[]> {
+  if (count === 0) return [];
+  const rows = await db.query<{ n: bigint }>(nextNumbers, [count]);
+  return rows.map((row) => row.n);
+}
+
+/** Locks the current rows of these ids, in id order so that two bundles can't deadlock; absent ids are left out. */
+export function lockRows(tx: Tx, type: string, ids: string[], scope: AccessScope): Promise<Locked[]> {
+  const access = scopeSql(scope);
+  const statement = named(
+    `lock_${type}${access.name}`,
+    () => `select rid, id, version, body from ${currentTable(type)} r
+      where id = any($1::text[]) and ${access.condition('r', 2)} order by id for update`,
+  );
+  return tx.query<Locked>(statement, [ids, ...access.values]);
+}
+
+/** The version of each id's tombstone; ids never used are left out. */
+export async function tombstones(tx: Tx, type: string, ids: string[]): Promise<Map<string, number>> {
+  const statement = named(
+    `tombstones_${type}`,
+    () => `select id, max(version) as version from ${historyTable(type)} where id = any($1::text[]) group by id`,
+  );
+  const rows = await tx.query<{ id: string; version: number }>(statement, [ids]);
+  return new Map(rows.map((row) => [row.id, row.version]));
+}
+
+const body = (one: Numbered): string => one.text.prefix + one.version + one.text.suffix;
+
+const insertMany: Statement = {
+  name: 'insert_many',
+  text: `insert into resource (rid, key, seq, updated, version, type, id, tokens, body)
+    select v.rid, v.key, v.seq, to_timestamp($9::float8), v.version, v.type, v.id, v.tokens::bigint[], v.body
+    from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::int[], $5::smallint[], $6::text[], $7::text[], $8::text[])
+      as v(rid, key, seq, version, type, id, tokens, body)`,
+};
+
+const insertValues = (many: Numbered[], updatedMs: number): unknown[] => [
+  many.map((one) => one.rid),
+  many.map((one) => resourceKey(one.type, one.id)),
+  many.map((one) => one.seq),
+  many.map((one) => one.version),
+  many.map((one) => one.typeCode),
+  many.map((one) => one.id),
+  many.map((one) => tokenArray(one.rows)),
+  many.map(body),
+  seconds(updatedMs),
+];
+
+function updateManySql(type: string): string {
+  return `with v as materialized (select * from unnest($1::bigint[], $2::bigint[], $3::int[], $4::text[], $5::text[])
+      as v(rid, seq, version, tokens, body)),
+    h as (insert into ${historyTable(type)} (seq, updated, version, type, op, id, body)
+      select r.seq, r.updated, r.version, r.type, case when r.version = 1 then 'c' else 'u' end::"char", r.id, r.body
+      from ${currentTable(type)} r join v on v.rid = r.rid)
+    update ${currentTable(type)} r set seq = v.seq, updated = to_timestamp($6::float8), version = v.version,
+      tokens = v.tokens::bigint[], body = v.body
+    from v where r.rid = v.rid`;
+}
+
+function updateMany(tx: Tx, type: string, many: Numbered[], updatedMs: number): Promise<unknown> {
+  return tx.query(
+    named(`update_many_${type}`, () => updateManySql(type)),
+    [
+      many.map((one) => one.rid),
+      many.map((one) => one.seq),
+      many.map((one) => one.version),
+      many.map((one) => tokenArray(one.rows)),
+      many.map(body),
+      seconds(updatedMs),
+    ],
+  );
+}
+
+/** A locked resource that goes: `version` is the tombstone's. */
+export interface Deletion {
+  type: string;
+  typeCode: number;
+  id: string;
+  rid: bigint;
+  seq: bigint;
+  version: number;
+}
+
+function deleteManySql(type: string): string {
+  return `with v as materialized (select * from unnest($1::bigint[], $2::bigint[], $3::int[]) as v(rid, seq, version)),
+    h as (insert into ${historyTable(type)} (seq, updated, version, type, op, id, body)
+      select r.seq, r.updated, r.version, r.type, case when r.version = 1 then 'c' else 'u' end::"char", r.id, r.body
+      from ${currentTable(type)} r join v on v.rid = r.rid),
+    t as (insert into ${historyTable(type)} (seq, updated, version, type, op, id)
+      select v.seq, to_timestamp($4::float8), v.version, r.type, 'd', r.id
+      from ${currentTable(type)} r join v on v.rid = r.rid)
+    delete from ${currentTable(type)} r using v where r.rid = v.rid`;
+}
+
+function deleteMany(tx: Tx, type: string, many: Deletion[], updatedMs: number): Promise<unknown> {
+  return tx.query(
+    named(`delete_many_${type}`, () => deleteManySql(type)),
+    [many.map((one) => one.rid), many.map((one) => one.seq), many.map((one) => one.version), seconds(updatedMs)],
+  );
+}
+
+const deleteIndexMany: Statement = {
+  name: 'delete_index_many',
+  text: `with ${indexTables
+    .map(({ table }, i) => `x${i} as (delete from ${table} where rid = any($1::bigint[]))`)
+    .join(', ')} select 1`,
+};
+
+const insertIndex: Statement[] = indexTables.map(({ table, columns, casts }) => ({
+  name: `insert_${table}`,
+  text: `insert into ${table} (rid, ${columns})
+    select * from unnest($1::bigint[], ${casts.map((cast, i) => `$${i + 2}::${cast}`).join(', ')})`,
+}));
+
+/** Index rows of many resources, each table's in one statement. */
+export function insertIndexMany(tx: Tx, many: { rid: bigint; rows: IndexRows }[]): Promise<unknown>[] {
+  return indexTables.flatMap((table, i) => {
+    const rids: bigint[] = [];
+    const columns: unknown[][] = table.casts.map(() => []);
+    for (const { rid, rows } of many) {
+      table.values(rows).forEach((values, column) => {
+        for (const value of values) {
+          columns[column]!.push(value);
+          if (column === 0) rids.push(rid);
+        }
+      });
+    }
+    return rids.length > 0 ? [tx.query(insertIndex[i]!, [rids, ...columns])] : [];
+  });
+}
+
+const insertChanges: Statement = {
+  name: 'insert_changes',
+  text: `insert into change (seq, updated, version, type, op, id)
+    select v.seq, to_timestamp($6::float8), v.version, v.type, v.op::"char", v.id
+    from unnest($1::bigint[], $2::int[], $3::smallint[], $4::text[], $5::text[]) as v(seq, version, type, op, id)`,
+};
+
+interface ChangeRow {
+  seq: bigint;
+  version: number;
+  typeCode: number;
+  id: string;
+}
+
+export function recordChanges(tx: Tx, op: 'c' | 'u' | 'd', many: ChangeRow[], updatedMs: number): Promise<unknown>[] {
+  if (many.length === 0) return [];
+  return [
+    tx.query(insertChanges, [
+      many.map((one) => one.seq),
+      many.map((one) => one.version),
+      many.map((one) => one.typeCode),
+      many.map(() => op),
+      many.map((one) => one.id),
+      seconds(updatedMs),
+    ]),
+  ];
+}
+
+export const byType = <T extends { type: string }>(many: T[]): [string, T[]][] => [
+  ...Map.groupBy(many, (one) => one.type),
+];
+
+/** Writes creations, updates and deletions of rows that this transaction has locked or that are new. */
+export async function writeMany(
+  tx: Tx,
+  work: { creations: Numbered[]; updates: Numbered[]; deletions: Deletion[] },
+  updatedMs: number,
+): Promise<void> {
+  const { creations, updates, deletions } = work;
+  const gone = [...updates, ...deletions].map((one) => one.rid);
+  await Promise.all([
+    ...byType(deletions).map(([type, many]) => deleteMany(tx, type, many, updatedMs)),
+    ...(creations.length > 0 ? [tx.query(insertMany, insertValues(creations, updatedMs))] : []),
+    ...byType(updates).map(([type, many]) => updateMany(tx, type, many, updatedMs)),
+    ...(gone.length > 0 ? [tx.query(deleteIndexMany, [gone])] : []),
+    ...insertIndexMany(tx, [...creations, ...updates]),
+    ...recordChanges(tx, 'd', deletions, updatedMs),
+    ...recordChanges(tx, 'c', creations, updatedMs),
+    ...recordChanges(tx, 'u', updates, updatedMs),
+  ]);
+}
+
+function insertAbsentSql(type: string): string {
+  return `insert into ${currentTable(type)} (rid, key, seq, updated, version, type, id, tokens, body)
+    select v.rid, v.key, v.seq, to_timestamp($9::float8), v.version, v.type, v.id, v.tokens::bigint[], v.body
+    from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::int[], $5::smallint[], $6::text[], $7::text[], $8::text[])
+      as v(rid, key, seq, version, type, id, tokens, body)
+    where not exists (select 1 from ${historyTable(type)} h where h.id = v.id)
+    order by v.id
+    on conflict (id) do nothing returning rid`;
+}
+
+/** Inserts those whose id was never used, with index and change rows. Returns the rids that were inserted. */
+export async function insertAbsent(tx: Tx, many: Numbered[], updatedMs: number): Promise<Set<bigint>> {
+  const inserted = await Promise.all(
+    byType(many).map(([type, group]) =>
+      tx.query<{ rid: bigint }>(
+        named(`insert_absent_${type}`, () => insertAbsentSql(type)),
+        insertValues(group, updatedMs),
+      ),
+    ),
+  );
+  const rids = new Set(inserted.flat().map((row) => row.rid));
+  const created = many.filter((one) => rids.has(one.rid));
+  await Promise.all([...insertIndexMany(tx, created), ...recordChanges(tx, 'c', created, updatedMs)]);
+  return rids;
+}

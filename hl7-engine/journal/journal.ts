@@ -1,0 +1,134 @@
+// The journal of HL7 messages: guaranteed effect, exactly one, for each message a sender sends (HL7 v2.9 chapter 2.9.2).
+import { createHash } from 'node:crypto';
+import type { EntryResult } from '#fhir-model';
+import { CerebraError, type Db, type Tx } from '#platform';
+import type { Header } from '../message/header.ts';
+import type { Refusal } from '../message/refusal.ts';
+
+export type MessageState = 'received' | 'stored' | 'acknowledged' | 'failed';
+
+/** A message that is in the journal. */
+export interface Journaled {
+  id: bigint;
+  state: MessageState;
+  attempts: number;
+  /** The acknowledgment of its last attempt. */
+  ack: Buffer | null;
+}
+
+export interface Journal {
+  /** Commits the bytes. A message that is there already yields its row: what was done with it. */
+  receive(raw: Buffer, header: Header, receivedMs: number): Promise<Journaled>;
+  find(id: bigint): Promise<(Journaled & { raw: Buffer }) | undefined>;
+  /**
+   * Marks the message's effect, in the transaction that has it. `message.attempts` must still be the row's: of two
+   * attempts at one message only one commits; the other throws CerebraError `version-conflict`.
+   */
+  markStored(tx: Tx, message: Journaled, outcome: StoredOutcome): Promise<void>;
+  /** Yields the acknowledgment to send: the former one if the message was refused for the same reason before. */
+  markFailed(message: Journaled, refusal: Refusal, ack: Buffer, finishedMs: number): Promise<Buffer | undefined>;
+  /** For a message whose acknowledgment went out; written in batches, so after a crash it may be missing. */
+  markAcknowledged(id: bigint): void;
+  /** Up to `limit` messages without an outcome, from `afterId` on, oldest first. */
+  unfinished(afterId: bigint, limit: number): Promise<(Journaled & { raw: Buffer })[]>;
+  backlog(): Promise<number>;
+  /** Writes what markAcknowledged has gathered. */
+  flush(): Promise<void>;
+}
+
+export interface StoredOutcome {
+  ack: Buffer;
+  results: EntryResult[];
+  warnings: string[];
+  finishedMs: number;
+}
+
+// A unique index finds the message sent again; `control_id_reused` looks at rows committed so far, which is enough for a flag.
+const insertMessage = {
+  name: 'hl7_receive',
+  text: `insert into hl7_message as m (received_at, sender, control_id, content_hash, type, raw, control_id_reused)
+    select $1, $2, $3, $4, $5, $6,
+      exists (select from hl7_message o where o.sender = $2 and o.control_id = $3 and o.content_hash <> $4)
+    on conflict (sender, control_id, content_hash) do update set deliveries = m.deliveries + 1
+    returning id, state, attempts, ack`,
+};
+
+const selectMessage = {
+  name: 'hl7_find',
+  text: 'select id, state, attempts, ack, raw from hl7_message where id = $1',
+};
+
+// A message that was stored keeps the acknowledgment its sender has seen, also when it is processed once more.
+const updateStored = {
+  name: 'hl7_stored',
+  text: `update hl7_message set state = 'stored', attempts = attempts + 1, wrote = $3, warnings = $4, finished_at = $5,
+      error_code = null, error = null, ack = case when state in ('stored', 'acknowledged') then ack else $6 end
+    where id = $1 and attempts = $2`,
+};
+
+const updateFailed = {
+  name: 'hl7_failed',
+  text: `update hl7_message set state = 'failed', attempts = attempts + 1, error_code = $3, error = $4, finished_at = $5,
+      ack = case when state = 'failed' and error = $4 and error_code = $3 then ack else $6 end
+    where id = $1 and attempts = $2 and state in ('received', 'failed')
+    returning ack`,
+};
+
+const updateAcknowledged = {
+  name: 'hl7_acknowledged',
+  text: `update hl7_message set state = 'acknowledged' where id = any($1) and state = 'stored'`,
+};
+
+const selectUnfinished = {
+  name: 'hl7_unfinished',
+  text: `select id, state, attempts, ack, raw from hl7_message where state = 'received' and id > $1 order by id limit $2`,
+};
+
+const countBacklog = {
+  name: 'hl7_backlog',
+  text: `select count(*)::int as backlog from hl7_message where state = 'received'`,
+};
+
+export function createJournal(db: Db): Journal {
+  let acknowledged: bigint[] = [];
+  return {
+    async receive(raw, header, receivedMs) {
+      const hash = createHash('sha256').update(raw).digest();
+      const values = [new Date(receivedMs), header.sender, header.controlId, hash, header.type, raw];
+      const [row] = await db.query<Journaled>(insertMessage, values);
+      return row!;
+    },
+    async find(id) {
+      const [row] = await db.query<Journaled & { raw: Buffer }>(selectMessage, [id]);
+      return row;
+    },
+    async markStored(tx, message, { ack, results, warnings, finishedMs }) {
+      const wrote = results
+        .filter((result) => result.op !== 'none')
+        .map((result) => `${result.type}/${result.id}/_history/${result.version}`);
+      const values = [message.id, message.attempts, wrote, warnings, new Date(finishedMs), ack];
+      if ((await tx.queryCount(updateStored, values)) === 1) return;
+      throw new CerebraError('version-conflict', 'The message was processed by another attempt meanwhile');
+    },
+    async markFailed(message, refusal, ack, finishedMs) {
+      const reason = refusal.message.replaceAll('\u0000', '');
+      const values = [message.id, message.attempts, refusal.condition, reason, new Date(finishedMs), ack];
+      const [row] = await db.query<{ ack: Buffer }>(updateFailed, values);
+      return row?.ack;
+    },
+    markAcknowledged: (id) => {
+      acknowledged.push(id);
+    },
+    unfinished: (afterId, limit) => db.query(selectUnfinished, [afterId, limit]),
+    async backlog() {
+      const [row] = await db.query<{ backlog: number }>(countBacklog);
+      return row?.backlog ?? 0;
+    },
+    async flush() {
+      if (acknowledged.length === 0) return;
+      const ids = acknowledged;
+      acknowledged = [];
+      await db.query(updateAcknowledged, [ids]);
+    },
+  };
+}

@@ -1,0 +1,21 @@
+// JSON without empty elements: https://hl7.org/fhir/R4/json.html ("Objects are never empty", "arrays cannot be empty")
+import { isRawJson, type Json, type JsonObject } from '#fhir-model';
+
+/** A copy without undefined, '', [] and {} at any depth; undefined when nothing is left. */
+export function compact<T extends Json>(value: T | undefined): T | undefined {
+  if (value === undefined || value === '') return undefined;
+  if (typeof value !== 'object' || value === null || isRawJson(value)) return value;
+  if (Array.isArray(value)) {
+    const items = value.map((item) => compact(item)).filter((item) => item !== undefined);
+    return items.length === 0 ? undefined : (items as Json as T);
+  }
+  const result: JsonObject = {};
+  let empty = true;
+  for (const [name, element] of Object.entries(value as JsonObject)) {
+    const kept = compact(element);
+    if (kept === undefined) continue;
+    result[name] = kept;
+    empty = false;
+  }
+  return empty ? undefined : (result as T);
+}

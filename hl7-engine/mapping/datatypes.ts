@@ -1,0 +1,144 @@
+// XPN, XAD, XTN, CWE and DR to FHIR's data types: https://hl7.org/fhir/uv/v2mappings/datatype_maps.html
+import type { JsonObject } from '#fhir-model';
+import type { Part } from '../message/message.ts';
+import { codingSystem } from './codesystems.ts';
+import type { Mapping } from './context.ts';
+import { dateTime } from './datetime.ts';
+import { addressType, addressUse, nameUse, telecomSystem, telecomUse, v2Table } from './tables.ts';
+
+function period(mapping: Mapping, start: Part, end: Part): JsonObject | undefined {
+  const from = dateTime(start.text, mapping.zone);
+  const to = dateTime(end.text, mapping.zone);
+  return from === undefined && to === undefined ? undefined : { start: from, end: to };
+}
+
+/** DR, as a field or component. */
+export function drPeriod(mapping: Mapping, dr: Part): JsonObject | undefined {
+  return period(mapping, dr.component(1), dr.component(2));
+}
+
+/** The parts of a name by their place: XPN has them at 1 to 6, XCN at 2 to 7. */
+export function humanName(mapping: Mapping, part: Part, layout: 'XPN' | 'XCN'): JsonObject | undefined {
+  const shift = layout === 'XPN' ? 0 : 1;
+  const at = (number: number): string | undefined => part.component(number + shift).text;
+  const family = at(1);
+  const given = [at(2), at(3)].filter((name) => name !== undefined);
+  const prefix = at(5);
+  if (family === undefined && given.length === 0) return undefined;
+  const suffix = [at(4), layout === 'XPN' ? at(6) : undefined, part.component(layout === 'XPN' ? 14 : 21).text];
+  const dates = layout === 'XPN' ? [12, 13] : [19, 20];
+  return {
+    use: nameUse[part.component(layout === 'XPN' ? 7 : 10).text ?? ''],
+    family,
+    given,
+    prefix: prefix === undefined ? undefined : [prefix],
+    suffix: suffix.filter((name) => name !== undefined),
+    period: period(mapping, part.component(dates[0]!), part.component(dates[1]!)),
+  };
+}
+
+/** What a person is called in a reference's display. */
+export function displayName(name: JsonObject | undefined): string | undefined {
+  if (name === undefined) return undefined;
+  const words = [name.prefix, name.given, name.family, name.suffix].flat().filter((word) => typeof word === 'string');
+  return words.length === 0 ? undefined : words.join(' ');
+}
+
+/** XAD. */
+export function address(mapping: Mapping, xad: Part): JsonObject | undefined {
+  const text = (number: number): string | undefined => xad.component(number).text;
+  const street = xad.component(1);
+  // SAD: street or mailing address, street name, dwelling number.
+  const dwelling = [street.subcomponent(3).text, street.subcomponent(2).text].filter((word) => word !== undefined);
+  const line = [text(1), dwelling.join(' ') || undefined, text(2), text(19)].filter((row) => row !== undefined);
+  const place = { city: text(3), state: text(4), postalCode: text(5), country: text(6), district: text(9) };
+  if (line.length === 0 && Object.values(place).every((value) => value === undefined)) return undefined;
+  const kind = text(7) ?? '';
+  return {
+    use: addressUse[kind],
+    type: addressType[kind],
+    line,
+    ...place,
+    period: period(mapping, xad.component(13), xad.component(14)) ?? drPeriodOf(mapping, xad.component(12)),
+  };
+}
+
+function drPeriodOf(mapping: Mapping, component: Part): JsonObject | undefined {
+  return period(mapping, component.subcomponent(1), component.subcomponent(2));
+}
+
+/** XTN; `use` is what the field says where XTN.2 is empty. */
+export function contactPoint(mapping: Mapping, xtn: Part, use: 'home' | 'work' | undefined): JsonObject | undefined {
+  const text = (number: number): string | undefined => xtn.component(number).text;
+  const equipment = (text(3) ?? '').toUpperCase();
+  const email = text(4);
+  const isEmail = equipment === 'INTERNET' || equipment === 'X.400' || (email?.includes('@') ?? false);
+  const value = isEmail ? (email ?? text(1)) : (text(12) ?? localNumber(xtn) ?? text(1) ?? email);
+  if (value === undefined) return undefined;
+  const useCode = (text(2) ?? '').toUpperCase();
+  const rank = Number(text(18));
+  return {
+    system: isEmail ? 'email' : (telecomSystem[equipment] ?? 'phone'),
+    value,
+    use: equipment === 'CP' ? 'mobile' : (telecomUse[useCode] ?? (useCode === '' ? use : undefined)),
+    rank: Number.isInteger(rank) && rank > 0 ? rank : undefined,
+    period: period(mapping, xtn.component(13), xtn.component(14)),
+  };
+}
+
+/** Country, area, local number and extension: `+1 555 1234567 X12`. */
+function localNumber(xtn: Part): string | undefined {
+  const [country, area, local, extension] = [5, 6, 7, 8].map((number) => xtn.component(number).text);
+  if (local === undefined) return undefined;
+  const words = [country === undefined ? undefined : `+${country.replace(/^\+/, '')}`, area, local];
+  if (extension !== undefined) words.push(`X${extension}`);
+  return words.filter((word) => word !== undefined).join(' ');
+}
+
+// code has no space at its ends and none but single ones within: https://hl7.org/fhir/R4/datatypes.html#code
+function codeOf(text: string | undefined): string | undefined {
+  return text?.trim().replaceAll(/\s+/g, ' ') || undefined;
+}
+
+/** code, text, system name, version and object identifier of CWE's three codings. */
+const codings = [
+  [1, 2, 3, 7, 14],
+  [4, 5, 6, 8, 17],
+  [10, 11, 12, 13, 20],
+] as const;
+
+export interface CwePlace {
+  /** HL7 table the field is bound to, and the codes of it that are known: their system where none is sent. */
+  table?: string;
+  known?: ReadonlySet<string>;
+}
+
+/** CWE, CE, CNE, CF, IS, ID. */
+export function codeableConcept(mapping: Mapping, cwe: Part, place: CwePlace = {}): JsonObject | undefined {
+  const coding: JsonObject[] = [];
+  for (const [codeAt, textAt, systemAt, versionAt, oidAt] of codings) {
+    const code = codeOf(cwe.component(codeAt).text);
+    if (code === undefined) continue;
+    const system = codingSystem(cwe.component(systemAt).text, cwe.component(oidAt).text, mapping.facility);
+    const bound = place.table !== undefined && place.known?.has(code) ? v2Table(place.table) : undefined;
+    coding.push({
+      system: system ?? bound,
+      version: cwe.component(versionAt).text,
+      code,
+      display: cwe.component(textAt).text,
+    });
+  }
+  const text =
+    cwe.component(9).text ?? (coding.length === 0 ? (cwe.component(2).text ?? cwe.component(5).text) : undefined);
+  return coding.length === 0 && text === undefined ? undefined : { coding, text };
+}
+
+/** Every repetition that has a value. */
+export function repeated<T>(field: Part, map: (repetition: Part) => T | undefined): T[] {
+  const values: T[] = [];
+  for (const repetition of field.repetitions()) {
+    const value = map(repetition);
+    if (value !== undefined) values.push(value);
+  }
+  return values;
+}

@@ -1,0 +1,110 @@
+// DTM (HL7 v2.9 chapter 2A.3.22) to dateTime, date, instant and time: https://hl7.org/fhir/R4/datatypes.html#dateTime
+
+/** The offset that holds where a time names none. */
+export interface Zone {
+  /** `Z` or `+02:00`, for a wall-clock time given as if it were UTC, in milliseconds. */
+  offsetAt(wallMs: number): string;
+}
+
+export function fixedZone(offset: string): Zone {
+  return { offsetAt: () => offset };
+}
+
+/** An IANA zone. Throws RangeError for an unknown name. */
+export function namedZone(name: string): Zone {
+  const format = new Intl.DateTimeFormat('en-US', { timeZone: name, timeZoneName: 'longOffset' });
+  if (name === 'UTC') return fixedZone('Z');
+  const offsetOf = (ms: number): string => {
+    const text =
+      format
+        .formatToParts(ms)
+        .find((part) => part.type === 'timeZoneName')
+        ?.value.slice(3) ?? '';
+    return text === '' ? 'Z' : text;
+  };
+  return {
+    // The offset depends on the instant, which depends on the offset: twice is enough but for the hour that a clock
+    // change repeats or leaves out, where either answer is right.
+    offsetAt: (wallMs) => offsetOf(wallMs - offsetMs(offsetOf(wallMs))),
+  };
+}
+
+function offsetMs(offset: string): number {
+  const match = /^([+-])(\d\d):(\d\d)$/.exec(offset);
+  if (!match) return 0;
+  return (match[1] === '-' ? -60_000 : 60_000) * (Number(match[2]) * 60 + Number(match[3]));
+}
+
+interface Dtm {
+  year: string;
+  month: string | undefined;
+  day: string | undefined;
+  hour: string | undefined;
+  minute: string;
+  second: string;
+  fraction: string;
+  offset: string | undefined;
+}
+
+const dtm = /^(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:\.(\d{1,9})?)?)?)?)?)?)?(?:([+-])(\d\d)(\d\d))?$/;
+
+function parse(text: string | undefined): Dtm | undefined {
+  const match = text === undefined ? null : dtm.exec(text.trim());
+  if (!match) return undefined;
+  const [, year = '', month, day, hour, minute = '00', second = '00', fraction = '', sign, zoneHour, zoneMinute] =
+    match;
+  if (year === '0000' || !isDay(year, month, day)) return undefined;
+  if (Number(hour ?? 0) > 23 || Number(minute) > 59 || Number(second) > 59) return undefined;
+  if (Number(zoneHour ?? 0) > 13 || Number(zoneMinute ?? 0) > 59) return undefined;
+  const offset = sign === undefined ? undefined : `${sign}${zoneHour}:${zoneMinute}`;
+  return { year, month, day, hour, minute, second, fraction, offset };
+}
+
+function isDay(year: string, month: string | undefined, day: string | undefined): boolean {
+  if (month === undefined) return true;
+  const monthNumber = Number(month);
+  if (monthNumber < 1 || monthNumber > 12) return false;
+  if (day === undefined) return true;
+  const daysInMonth = new Date(Date.UTC(Number(year), monthNumber, 0)).getUTCDate();
+  return Number(day) >= 1 && Number(day) <= daysInMonth;
+}
+
+function dateText({ year, month, day }: Dtm): string {
+  return [year, month, day].filter((part) => part !== undefined).join('-');
+}
+
+/** Precision as sent: year, month, day, or second with offset; FHIR has no hours or minutes alone. Undefined if no DTM. */
+export function dateTime(text: string | undefined, zone: Zone): string | undefined {
+  const parsed = parse(text);
+  if (parsed === undefined || parsed.hour === undefined) return parsed === undefined ? undefined : dateText(parsed);
+  const { hour, minute, second, fraction } = parsed;
+  const wall = `${dateText(parsed)}T${hour}:${minute}:${second}`;
+  const offset = parsed.offset ?? zone.offsetAt(Date.parse(`${wall}Z`));
+  return `${wall}${fraction === '' ? '' : `.${fraction}`}${offset}`;
+}
+
+/** The day, month or year, without the time of day. */
+export function date(text: string | undefined): string | undefined {
+  const parsed = parse(text);
+  return parsed === undefined ? undefined : dateText(parsed);
+}
+
+/** Only for a value that has at least the hour. */
+export function instant(text: string | undefined, zone: Zone): string | undefined {
+  const value = dateTime(text, zone);
+  return value?.includes('T') ? value : undefined;
+}
+
+/** TM: HH[MM[SS[.S]]]; an offset is left out, FHIR's time has none. */
+export function time(text: string | undefined): string | undefined {
+  const match = /^(\d\d)(?:(\d\d)(?:(\d\d)(\.\d{1,9})?)?)?(?:[+-]\d{4})?$/.exec(text?.trim() ?? '');
+  if (!match) return undefined;
+  const [, hour = '', minute = '00', second = '00', fraction = ''] = match;
+  if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 59) return undefined;
+  return `${hour}:${minute}:${second}${fraction}`;
+}
+
+/** The offset a DTM carries, `+02:00`. */
+export function offsetOf(text: string | undefined): string | undefined {
+  return parse(text)?.offset;
+}

@@ -1,0 +1,54 @@
+// Why a message is refused: MSA-1 of HL7 table 0008, ERR-3 of table 0357
+
+/** HL7 table 0357, message error condition codes. */
+export const errorConditions = {
+  '100': 'Segment sequence error',
+  '101': 'Required field missing',
+  '102': 'Data type error',
+  '103': 'Table value not found',
+  '200': 'Unsupported message type',
+  '201': 'Unsupported event code',
+  '202': 'Unsupported processing id',
+  '203': 'Unsupported version id',
+  '204': 'Unknown key identifier',
+  '205': 'Duplicate key identifier',
+  '206': 'Application record locked',
+  '207': 'Application internal error',
+} as const;
+
+export type ErrorCondition = keyof typeof errorConditions;
+
+/** ERR-2: `PID-3` as { segment: 'PID', sequence: 1, field: 3 }. */
+export interface ErrorLocation {
+  segment: string;
+  /** Which segment of that name, from 1. */
+  sequence?: number;
+  field?: number;
+  repetition?: number;
+  component?: number;
+}
+
+/**
+ * A message that gets no effect. AR: not a message this engine takes (type, version, not HL7), or it cannot take any
+ * now; AE: its content has a fault. `transient`: sending it again later can succeed.
+ */
+export class Refusal extends Error {
+  readonly acknowledgment: 'AE' | 'AR';
+  readonly condition: ErrorCondition;
+  readonly location: ErrorLocation | undefined;
+  readonly transient: boolean;
+
+  constructor(
+    acknowledgment: 'AE' | 'AR',
+    condition: ErrorCondition,
+    text: string,
+    options: { location?: ErrorLocation; transient?: boolean; cause?: unknown } = {},
+  ) {
+    super(text, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'Refusal';
+    this.acknowledgment = acknowledgment;
+    this.condition = condition;
+    this.location = options.location;
+    this.transient = options.transient ?? false;
+  }
+}

@@ -1,0 +1,112 @@
+// MLLP block format: HL7 Implementation Guide v3 Transport Specification MLLP R2 — <VT> content <FS> <CR>
+
+const startBlock = 0x0b;
+const endBlock = 0x1c;
+const carriageReturn = 0x0d;
+
+/** The content between the block characters, as sent on the wire. */
+export function frame(content: Buffer): Buffer {
+  const block = Buffer.allocUnsafe(content.length + 3);
+  block[0] = startBlock;
+  content.copy(block, 1);
+  block[content.length + 1] = endBlock;
+  block[content.length + 2] = carriageReturn;
+  return block;
+}
+
+export interface FrameEvents {
+  /** A whole frame's content; a Buffer of its own. */
+  frame(content: Buffer): void;
+  /** Bytes that belong to no frame: between frames, or a frame that was begun anew. */
+  garbage(byteCount: number): void;
+  /** A frame passed `contentBytesMax`; `head` is how it begins. Nothing is read any more after this. */
+  oversize(head: Buffer): void;
+}
+
+export interface FrameDecoder {
+  push(chunk: Buffer): void;
+  /** True when the last byte so far is an end block: the frame is whole unless another content byte follows. */
+  awaitsTrailer(): boolean;
+  /** No byte followed the end block: the sender leaves out the carriage return. */
+  endTrailer(): void;
+}
+
+const restart = Buffer.from([startBlock, 0x4d, 0x53, 0x48]);
+
+/**
+ * Finds frames whatever the chunking. <FS> ends a frame when <CR>, <VT> or nothing more follows; before any other byte
+ * it is content (against the rules, but cutting a message there would store half of it). <VT>MSH inside a frame is a
+ * sender that started over: what came before is garbage.
+ */
+export function createFrameDecoder(contentBytesMax: number, events: FrameEvents): FrameDecoder {
+  let state: 'outside' | 'inside' | 'trailer' | 'dead' = 'outside';
+  let parts: Buffer[] = [];
+  let byteCount = 0;
+
+  const collect = (bytes: Buffer): void => {
+    if (bytes.length === 0) return;
+    parts.push(bytes);
+    byteCount += bytes.length;
+  };
+  const begin = (): void => {
+    state = 'inside';
+    parts = [];
+    byteCount = 0;
+  };
+  const finish = (): void => {
+    const content = Buffer.concat(parts, byteCount);
+    state = 'outside';
+    parts = [];
+    const again = content.lastIndexOf(restart);
+    if (again >= 0) events.garbage(again + 1);
+    events.frame(again < 0 ? content : content.subarray(again + 1));
+  };
+
+  /** Each takes the chunk from `at` and returns where the next state goes on. */
+  const steps = {
+    outside(chunk: Buffer, at: number): number {
+      const start = chunk.indexOf(startBlock, at);
+      const end = start < 0 ? chunk.length : start;
+      if (end > at) events.garbage(end - at);
+      if (start < 0) return chunk.length;
+      begin();
+      return start + 1;
+    },
+    inside(chunk: Buffer, at: number): number {
+      const end = chunk.indexOf(endBlock, at);
+      collect(chunk.subarray(at, end < 0 ? chunk.length : end));
+      if (byteCount > contentBytesMax) {
+        state = 'dead';
+        const head = Buffer.concat(parts, contentBytesMax);
+        parts = [];
+        events.oversize(head);
+        return chunk.length;
+      }
+      if (end < 0) return chunk.length;
+      state = 'trailer';
+      return end + 1;
+    },
+    trailer(chunk: Buffer, at: number): number {
+      const next = chunk[at];
+      if (next === carriageReturn || next === startBlock) {
+        finish();
+        return next === carriageReturn ? at + 1 : at;
+      }
+      collect(Buffer.from([endBlock]));
+      state = 'inside';
+      return at;
+    },
+    dead: (chunk: Buffer, _at: number): number => chunk.length,
+  };
+
+  return {
+    push(chunk) {
+      let at = 0;
+      while (at < chunk.length) at = steps[state](chunk, at);
+    },
+    awaitsTrailer: () => state === 'trailer',
+    endTrailer() {
+      if (state === 'trailer') finish();
+    },
+  };
+}

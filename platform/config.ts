@@ -1,0 +1,171 @@
+// Configuration: environment variables, one schema. docs/configuration.md is generated from it.
+import { z } from 'zod';
+import { CerebraError } from './errors.ts';
+
+interface Variable {
+  schema: z.ZodType;
+  /** As it would be written; undefined: none. */
+  default: string | undefined;
+  /** What may be given, for the error message and the manual. */
+  allowed: string;
+  description: string;
+}
+
+function integer(value: number, min: number, max: number, description: string) {
+  const schema = z.string().regex(/^\d+$/).transform(Number).pipe(z.number().int().min(min).max(max));
+  return { schema, default: String(value), allowed: `a whole number from ${min} to ${max}`, description };
+}
+
+function oneOf<const T extends string>(value: T, values: readonly T[], description: string) {
+  return { schema: z.enum(values as readonly [T, ...T[]]), default: value, allowed: values.join(', '), description };
+}
+
+function text(value: string, description: string) {
+  return { schema: z.string().min(1), default: value, allowed: 'any text', description };
+}
+
+function url(protocols: string[], description: string) {
+  const schema = z.string().refine((value) => protocols.includes(URL.parse(value)?.protocol ?? ''));
+  const allowed = `a URL of ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`;
+  return { schema: schema.optional(), default: undefined, allowed, description };
+}
+
+const kib = 1024;
+const mib = 1024 * kib;
+
+/** Every variable. Limits carry their unit in the name. */
+export const variables = {
+  HOST: text('127.0.0.1', 'Address that HTTP, MLLP and the embedded MQTT broker listen on'),
+  PORT: integer(8080, 0, 65535, 'HTTP port; 0 takes any free port'),
+  BASE_URL: url(
+    ['http:', 'https:'],
+    'Where clients reach the FHIR base, if not at http://HOST:PORT/fhir/R4: used in Location, links and fullUrl',
+  ),
+  MLLP_PORT: integer(2575, 0, 65535, 'Port for HL7v2 over MLLP; 0 takes any free port'),
+  MQTT_PORT: integer(1883, 0, 65535, 'Port of the embedded MQTT broker, unless MQTT_URL is set; 0 takes any free port'),
+  MQTT_URL: url(['mqtt:', 'mqtts:'], 'MQTT broker to take device readings from, instead of the embedded one'),
+  DATABASE_URL: url(
+    ['postgres:', 'postgresql:'],
+    'PostgreSQL 15 or newer to store in, instead of the embedded PostgreSQL 18 in DATA_DIR',
+  ),
+  REDIS_URL: url(['redis:', 'rediss:'], 'Redis for the job queue, instead of PostgreSQL; run it with AOF persistence'),
+  DATA_DIR: text('./data', 'Folder of the embedded PostgreSQL; created if it is not there'),
+  AUTH: oneOf(
+    'open',
+    ['open', 'smart'],
+    'Who may call: `open` is everybody who reaches the port, so it starts on a loopback HOST only; `smart` (SMART App Launch) is not in this version',
+  ),
+  LOG_LEVEL: oneOf('info', ['trace', 'debug', 'info', 'warn', 'error', 'silent'], 'Least level that is logged'),
+  LOG_FORMAT: oneOf('json', ['json', 'pretty'], 'One JSON record a line, or one readable line'),
+  POOL_MAX: integer(20, 2, 1000, 'Connections to PostgreSQL at most; the embedded one allows 60 in all'),
+  STATEMENT_TIMEOUT_MS: integer(30_000, 100, 3_600_000, 'Longest that one SQL statement may run'),
+  ACQUIRE_TIMEOUT_MS: integer(
+    10_000,
+    100,
+    600_000,
+    'Longest that a request waits for a database connection before it gets 503',
+  ),
+  SHUTDOWN_TIMEOUT_MS: integer(20_000, 100, 600_000, 'Longest that a shutdown waits for work in progress'),
+  BODY_BYTES_MAX: integer(50 * mib, kib, 1024 * mib, 'Largest HTTP request body; more gets 413'),
+  BUNDLE_ENTRIES_MAX: integer(10_000, 1, 1_000_000, 'Most entries of a batch or transaction Bundle'),
+  REQUEST_TIMEOUT_MS: integer(120_000, 1_000, 3_600_000, 'Longest that a client may take to send a request'),
+  SEARCH_COUNT_DEFAULT: integer(20, 1, 10_000, 'Matches a page when a search has no _count'),
+  SEARCH_COUNT_MAX: integer(1000, 1, 10_000, 'Matches a page at most, whatever _count says'),
+  HL7_MESSAGE_BYTES_MAX: integer(10 * mib, kib, 256 * mib, 'Largest HL7v2 message; more is refused with AR'),
+  HL7_TIME_ZONE: {
+    schema: z.string().refine(isTimeZone),
+    default: 'UTC',
+    allowed: 'an IANA time zone such as Europe/Berlin',
+    description: 'Time zone of HL7v2 timestamps that carry no offset',
+  },
+  MLLP_CONNECTIONS_MAX: integer(1000, 1, 100_000, 'MLLP connections at a time; more are refused'),
+  MLLP_IDLE_TIMEOUT_MS: integer(3_600_000, 1_000, 86_400_000, 'MLLP connections silent for so long are closed'),
+  MQTT_PAYLOAD_BYTES_MAX: integer(
+    mib,
+    kib,
+    256 * mib,
+    'Largest payload of device readings; more goes to the dead letters',
+  ),
+  MQTT_READINGS_MAX: integer(10_000, 1, 1_000_000, 'Most readings of one payload; more go to the dead letters'),
+  MQTT_BATCH_MAX: integer(200, 1, 10_000, 'Most readings written in one transaction'),
+  MQTT_CONNECTIONS_MAX: integer(10_000, 1, 1_000_000, 'Connections at a time to the embedded broker'),
+  SUBSCRIPTION_RETRY_MAX: integer(
+    20,
+    0,
+    1000,
+    'Attempts to notify after the first before a Subscription goes to status error',
+  ),
+  SUBSCRIPTION_TIMEOUT_MS: integer(10_000, 100, 300_000, 'Longest that a subscriber may take to answer a notification'),
+  DELIVERY_RETENTION_DAYS: integer(7, 1, 3650, 'Days that records of delivered notifications are kept'),
+} as const satisfies Record<string, Variable>;
+
+type Variables = typeof variables;
+export type Config = { readonly [Name in keyof Variables]: z.output<Variables[Name]['schema']> };
+
+function isTimeZone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Reads the configuration. An empty variable counts as not set. Throws `config` naming every variable that is wrong,
+ * its value and what is allowed; values of URLs are left out, since they may hold passwords.
+ */
+export function readConfig(environment: Record<string, string | undefined>): Config {
+  const problems: string[] = [];
+  const config: Record<string, unknown> = {};
+  for (const [name, variable] of Object.entries<Variable>(variables)) {
+    const given = environment[name] || variable.default;
+    const parsed = variable.schema.safeParse(given);
+    if (parsed.success) config[name] = parsed.data;
+    else problems.push(`${name}=${name.endsWith('_URL') ? '…' : given}: allowed is ${variable.allowed}`);
+  }
+  if (problems.length === 0) problems.push(...contradictions(config as Config));
+  if (problems.length > 0) throw new CerebraError('config', problems.join('\n'));
+  return config as Config;
+}
+
+function contradictions(config: Config): string[] {
+  const problems: string[] = [];
+  if (config.AUTH === 'smart') {
+    problems.push('AUTH=smart: SMART App Launch is not available in this version; AUTH=open on a loopback HOST is');
+  } else if (!isLoopback(config.HOST)) {
+    problems.push(
+      `HOST=${config.HOST}: with AUTH=open everybody who reaches the port reads and writes everything, so HOST must be a loopback address (127.0.0.1, ::1, localhost)`,
+    );
+  }
+  if (config.SEARCH_COUNT_DEFAULT > config.SEARCH_COUNT_MAX) {
+    problems.push(
+      `SEARCH_COUNT_DEFAULT=${config.SEARCH_COUNT_DEFAULT}: allowed is at most SEARCH_COUNT_MAX=${config.SEARCH_COUNT_MAX}`,
+    );
+  }
+  return problems;
+}
+
+/** By its text alone: a name that merely resolves to a loopback address today is not one. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}$/.test(host);
+}
+
+/** The manual page docs/configuration.md. */
+export function configMarkdown(): string {
+  const rows = Object.entries<Variable>(variables).map(
+    ([name, { default: value, allowed, description }]) =>
+      `| \`${name}\` | ${value === undefined ? 'none' : `\`${value}\``} | ${allowed} | ${description} |`,
+  );
+  return [
+    '# Configuration',
+    '',
+    'Cerebra is configured by environment variables. Each has a default; an empty one counts as not set. A wrong value',
+    'stops the start with a message that names it. This page is generated (`npm run docs`).',
+    '',
+    '| variable | default | allowed | what |',
+    '|---|---|---|---|',
+    ...rows,
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,152 @@
+// The pool of connections: https://node-postgres.com/apis/pool
+import { once } from 'node:events';
+import pg from 'pg';
+import { CerebraError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { databaseError } from './errors.ts';
+import { typeParsers } from './parsers.ts';
+import type { Db, Queryable, Statement } from './types.ts';
+
+export interface ConnectOptions {
+  /** postgres://user:password@host:port/database; instead of the five fields below. */
+  url?: string | undefined;
+  /** Host name, address, or the folder of a Unix socket. */
+  host?: string | undefined;
+  port?: number | undefined;
+  user?: string | undefined;
+  password?: string | undefined;
+  database?: string | undefined;
+  poolMax: number;
+  log: Log;
+  /** 0 or absent: PostgreSQL's own setting. */
+  statementTimeoutMs?: number | undefined;
+  /** How long a caller waits for a free connection. */
+  acquireTimeoutMs?: number | undefined;
+  applicationName?: string | undefined;
+}
+
+const closeTimeoutMs = 10_000;
+
+interface Runner {
+  query(config: { name?: string; text: string; values?: unknown[] }): Promise<pg.QueryResult>;
+}
+
+/** Connects lazily: the first query tells whether the server is there. */
+export function connectDb(options: ConnectOptions): Db {
+  const pool = new pg.Pool(poolConfig(options));
+  let closing: Promise<void> | undefined;
+  pool.on('error', (err) => {
+    if (!closing) options.log.warn({ err }, 'idle database connection lost');
+  });
+  const open = new Set<pg.PoolClient>();
+  pool.on('connect', (client) => {
+    open.add(client);
+    client.once('end', () => open.delete(client));
+  });
+  return {
+    ...queryable(pool),
+    tx: (work) => transaction(pool, work),
+    stats: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
+    close: () => {
+      closing ??= closePool(pool, open);
+      return closing;
+    },
+  };
+}
+
+/** pool.end() does not wait for the sockets of idle connections; a caller who stops PostgreSQL next wants them gone. */
+async function closePool(pool: pg.Pool, open: Set<pg.PoolClient>): Promise<void> {
+  const ended = [...open].map((client) => once(client, 'end', { signal: AbortSignal.timeout(closeTimeoutMs) }));
+  await Promise.allSettled([pool.end(), ...ended]);
+}
+
+function poolConfig(options: ConnectOptions): pg.PoolConfig {
+  const target = options.url
+    ? { connectionString: options.url }
+    : {
+        host: options.host,
+        port: options.port,
+        user: options.user,
+        password: options.password ?? '',
+        database: options.database,
+      };
+  return {
+    ...(target as pg.PoolConfig),
+    max: options.poolMax,
+    pipeline: true,
+    types: typeParsers as unknown as pg.CustomTypesConfig,
+    keepAlive: true,
+    idleTimeoutMillis: 60_000,
+    connectionTimeoutMillis: options.acquireTimeoutMs ?? 30_000,
+    application_name: options.applicationName ?? 'cerebra',
+    ...(options.statementTimeoutMs ? { statement_timeout: options.statementTimeoutMs } : {}),
+  };
+}
+
+function queryable(runner: Runner): Queryable {
+  const run = async (statement: Statement, values: unknown[] | undefined) => {
+    try {
+      return await runner.query(config(statement, values));
+    } catch (error) {
+      throw databaseError(error);
+    }
+  };
+  return {
+    query: async <R>(statement: Statement, values?: unknown[]) => (await run(statement, values)).rows as R[],
+    queryCount: async (statement, values) => (await run(statement, values)).rowCount ?? 0,
+  };
+}
+
+function config(statement: Statement, values: unknown[] | undefined) {
+  const { name, text } = statement;
+  if (name === undefined) return values === undefined ? { text } : { text, values };
+  return { name, text, values: values ?? [] };
+}
+
+async function transaction<T>(pool: pg.Pool, work: (tx: Queryable) => Promise<T>): Promise<T> {
+  const client = await pool.connect().catch((error: unknown) => {
+    throw databaseError(error);
+  });
+  let broken: Error | undefined;
+  // A connection lost between two queries emits an error that nobody else listens to.
+  const onError = (error: Error) => {
+    broken = error;
+  };
+  client.on('error', onError);
+  try {
+    const tx = queryable(client);
+    await tx.query({ text: 'BEGIN' });
+    const result = await work(tx);
+    await commit(client);
+    return result;
+  } catch (error) {
+    broken ??= await rollback(client);
+    throw error;
+  } finally {
+    client.off('error', onError);
+    client.release(broken);
+  }
+}
+
+async function commit(client: pg.PoolClient): Promise<void> {
+  let result: pg.QueryResult;
+  try {
+    result = await client.query('COMMIT');
+  } catch (error) {
+    throw databaseError(error);
+  }
+  // COMMIT of a failed transaction succeeds as ROLLBACK: somebody swallowed a query's error.
+  if (result.command !== 'COMMIT') {
+    throw new CerebraError('internal', 'A failed statement was ignored: the transaction was rolled back');
+  }
+}
+
+/** Why the connection is of no more use, if it is. */
+async function rollback(client: pg.PoolClient): Promise<Error | undefined> {
+  try {
+    await client.query('ROLLBACK');
+    return undefined;
+  } catch (error) {
+    return error as Error;
+  }
+}

@@ -1,0 +1,73 @@
+// One server a data folder: a lock file with the process id.
+import { link, readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { CerebraError } from '../../errors.ts';
+
+export interface FolderLock {
+  release(): Promise<void>;
+}
+
+/** Throws `config` if a living process holds the folder. A lock left by a killed one is taken over. */
+export async function lockFolder(folder: string): Promise<FolderLock> {
+  const file = path.join(folder, 'cerebra.lock');
+  const mine = `${process.pid} ${await startTime(process.pid)}\n`;
+  for (let attempt = 0; attempt < 3; attempt++) {
+    if (await createWhole(file, mine)) return { release: () => releaseLock(file, mine) };
+    const holder = await readFile(file, 'utf8').catch(() => '');
+    if (await isAlive(holder)) {
+      throw new CerebraError(
+        'config',
+        `Another server (process ${Number.parseInt(holder, 10)}) uses the data folder ${folder}`,
+      );
+    }
+    await rm(file, { force: true });
+  }
+  throw new CerebraError('config', `Another server is starting in the data folder ${folder}`);
+}
+
+/** A link appears with its content or not at all. False if the file is there. */
+async function createWhole(file: string, content: string): Promise<boolean> {
+  const temporary = `${file}.${process.pid}`;
+  await writeFile(temporary, content);
+  try {
+    await link(temporary, file);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  } finally {
+    await rm(temporary, { force: true });
+  }
+}
+
+async function releaseLock(file: string, mine: string): Promise<void> {
+  if ((await readFile(file, 'utf8').catch(() => '')) === mine) await rm(file, { force: true });
+}
+
+async function isAlive(holder: string): Promise<boolean> {
+  const [pid = '', started = ''] = holder.trim().split(' ');
+  if (!processExists(Number(pid))) return false;
+  // After a reboot, or in a new container, the number may belong to somebody else, or to us.
+  return started === (await startTime(Number(pid)));
+}
+
+export function processExists(pid: number): boolean {
+  if (!Number.isInteger(pid) || pid <= 0) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** Clock ticks from boot to the process's start (proc(5), stat field 22), with the boot's id; `-` where there is no /proc. */
+async function startTime(pid: number): Promise<string> {
+  try {
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+    const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8');
+    return `${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]}@${boot.trim()}`;
+  } catch {
+    return '-';
+  }
+}

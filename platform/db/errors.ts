@@ -1,0 +1,47 @@
+// SQLSTATEs: https://www.postgresql.org/docs/current/errcodes-appendix.html
+import { CerebraError } from '../errors.ts';
+
+// 57P01 admin_shutdown, 57P02 crash_shutdown, 57P03 cannot_connect_now, 57P05 idle_session_timeout, 53300 too_many_connections
+const unavailableStates = new Set(['57P01', '57P02', '57P03', '57P05', '53300', '25P03']);
+const unavailableSystemCodes = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'EPIPE',
+  'ENOENT',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EAGAIN',
+]);
+// pg's own errors have no code.
+const unavailableMessages =
+  /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Client was closed|Cannot use a pool after|timeout expired|The server closed|Connection ended)/;
+// 57014 query_canceled (statement_timeout), 55P03 lock_not_available (lock_timeout)
+const timeoutStates = new Set(['57014', '55P03']);
+
+/** pg's error as ours where the caller can't do anything but try again later; every other error as it is. */
+export function databaseError(error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof CerebraError) return error;
+  const code = (error as Error & { code?: unknown }).code;
+  if (typeof code === 'string' && timeoutStates.has(code)) {
+    return new CerebraError('timeout', 'The database did not answer in time', { cause: error });
+  }
+  if (isUnavailable(code, error.message)) {
+    return new CerebraError('unavailable', 'The database is not available', { cause: error });
+  }
+  return error;
+}
+
+function isUnavailable(code: unknown, message: string): boolean {
+  if (typeof code !== 'string') return unavailableMessages.test(message);
+  return unavailableStates.has(code) || unavailableSystemCodes.has(code) || /^08\w{3}$/.test(code);
+}
+
+/** The SQLSTATE of a failed query, undefined for any other error. */
+export function sqlState(error: unknown): string | undefined {
+  const code = error instanceof Error ? (error as Error & { code?: unknown }).code : undefined;
+  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
+}

@@ -1,0 +1,47 @@
+// The database as the rooms see it.
+
+/** SQL text whose values are $1, $2 …; a prepared statement when it has a name. One name belongs to one text. */
+export interface Statement {
+  readonly name?: string;
+  readonly text: string;
+}
+
+/**
+ * int8 and xid8 come back as bigint, timestamptz as milliseconds since 1970 UTC (fraction cut), numeric, date and
+ * timestamp as text, arrays as arrays of these.
+ * Throws CerebraError `unavailable` (no connection) and `timeout` (statement or lock timeout); other failures are pg's
+ * DatabaseError with its SQLSTATE in `code`.
+ */
+export interface Queryable {
+  query<R>(statement: Statement, values?: unknown[]): Promise<R[]>;
+  /** The number of rows the statement inserted, updated, deleted or yielded. */
+  queryCount(statement: Statement, values?: unknown[]): Promise<number>;
+}
+
+/**
+ * Inside BEGIN … COMMIT. Queries issued without awaiting the one before travel to PostgreSQL together (pipelined) and
+ * run in order: `await Promise.all([tx.query(a), tx.query(b)])` is one round trip.
+ */
+export interface Tx extends Queryable {}
+
+export interface PoolStats {
+  total: number;
+  idle: number;
+  waiting: number;
+}
+
+export interface Db extends Queryable {
+  /** BEGIN, work, COMMIT; ROLLBACK when `work` throws. Retries nothing. */
+  tx<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
+  stats(): PoolStats;
+  /** Waits for running queries; later ones throw `unavailable`. Closing twice is harmless. */
+  close(): Promise<void>;
+}
+
+export interface Connection {
+  host: string;
+  port: number;
+  user: string;
+  password?: string;
+  database: string;
+}

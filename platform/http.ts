@@ -1,0 +1,159 @@
+// HTTP parts that know nothing of FHIR: request bodies, admin routes, health, metrics.
+import type { IncomingMessage } from 'node:http';
+import type { Context, Middleware } from 'koa';
+import { CerebraError } from './errors.ts';
+import type { Log } from './log.ts';
+import type { Metrics } from './metrics.ts';
+
+export interface AdminRequest {
+  params: Record<string, string>;
+  query: URLSearchParams;
+  body: Buffer;
+}
+
+export interface AdminResponse {
+  status: number;
+  /** Sent as JSON. */
+  body?: unknown;
+}
+
+/** An operator's endpoint, as data. */
+export interface AdminRoute {
+  method: 'GET' | 'POST';
+  /** `/admin/mqtt/dead-letters/:id/retry`; a `:name` matches one path segment. */
+  path: string;
+  summary: string;
+  handle(request: AdminRequest): Promise<AdminResponse>;
+}
+
+/** True while the part can do its work. */
+export interface ReadinessProbe {
+  name: string;
+  ready(): Promise<boolean>;
+}
+
+/**
+ * The whole body; throws `too-large` as soon as more than `bytesMax` are announced or have come (the rest is
+ * discarded, so that the response can still be read), `invalid` when the client breaks off.
+ */
+export function readBody(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
+  const tooLarge = () => new CerebraError('too-large', `The request body is larger than ${bytesMax} bytes`);
+  if (Number(request.headers['content-length'] ?? 0) > bytesMax) {
+    request.resume();
+    return Promise.reject(tooLarge());
+  }
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    request.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > bytesMax) {
+        chunks.length = 0;
+        reject(tooLarge());
+      } else {
+        chunks.push(chunk);
+      }
+    });
+    request.on('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
+    const brokenOff = () => reject(new CerebraError('invalid', 'The request ended before its body was complete'));
+    request.on('error', brokenOff);
+    request.on('close', brokenOff);
+  });
+}
+
+const adminBodyBytesMax = 1024 * 1024;
+
+/** Koa middleware for the routes; what matches none is passed on. Errors become `{"error":{"code","message"}}`. */
+export function adminRouter(routes: AdminRoute[], log: Log): Middleware {
+  const compiled = routes.map((route) => ({ route, pattern: patternOf(route.path) }));
+  return async (ctx, next) => {
+    const candidates = compiled.filter(({ pattern }) => pattern.test(ctx.path));
+    if (candidates.length === 0) return next();
+    const found = candidates.find(({ route }) => route.method === ctx.method);
+    if (!found) {
+      ctx.set('Allow', candidates.map(({ route }) => route.method).join(', '));
+      return sendError(ctx, new CerebraError('method-not-allowed', `${ctx.method} is not possible here`), log);
+    }
+    try {
+      await answer(ctx, found.route, found.pattern);
+    } catch (error) {
+      sendError(ctx, error, log);
+    }
+  };
+}
+
+function patternOf(routePath: string): RegExp {
+  const escaped = routePath.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  return new RegExp(`^${escaped.replace(/:(\w+)/g, '(?<$1>[^/]+)')}$`);
+}
+
+async function answer(ctx: Context, route: AdminRoute, pattern: RegExp): Promise<void> {
+  const response = await route.handle({
+    params: decodeParams(pattern.exec(ctx.path)?.groups ?? {}),
+    query: new URLSearchParams(ctx.querystring),
+    body: await readBody(ctx.req, adminBodyBytesMax),
+  });
+  ctx.status = response.status;
+  if (response.body === undefined) {
+    ctx.body = null;
+    ctx.status = response.status;
+    return;
+  }
+  ctx.type = 'application/json';
+  ctx.body = JSON.stringify(response.body, (_key, value) => (typeof value === 'bigint' ? String(value) : value));
+}
+
+function decodeParams(groups: Record<string, string>): Record<string, string> {
+  try {
+    return Object.fromEntries(Object.entries(groups).map(([name, value]) => [name, decodeURIComponent(value)]));
+  } catch (cause) {
+    throw new CerebraError('invalid', 'The path is not valid percent-encoding', { cause });
+  }
+}
+
+function sendError(ctx: Context, error: unknown, log: Log): void {
+  const known =
+    error instanceof CerebraError ? error : new CerebraError('internal', 'Internal error', { cause: error });
+  if (known.status >= 500) log.error({ err: error, path: ctx.path }, 'admin request failed');
+  ctx.status = known.status;
+  ctx.type = 'application/json';
+  ctx.body = JSON.stringify({ error: { code: known.code, message: known.message } });
+}
+
+/**
+ * `/healthz`: the process is alive. `/readyz`: 200 when all probes hold, else 503, with each part's state.
+ * `/metrics`: Prometheus text format.
+ */
+export function operationsRouter(probes: ReadinessProbe[], metrics: Metrics): Middleware {
+  return async (ctx, next) => {
+    if (ctx.path === '/healthz') {
+      ctx.body = { status: 'ok' };
+    } else if (ctx.path === '/readyz') {
+      const parts = Object.fromEntries(await Promise.all(probes.map(probeState)));
+      const ready = Object.values(parts).every((state) => state === 'ready');
+      ctx.status = ready ? 200 : 503;
+      ctx.body = { status: ready ? 'ready' : 'not ready', parts };
+    } else if (ctx.path === '/metrics') {
+      ctx.type = metrics.registry.contentType;
+      ctx.body = await metrics.registry.metrics();
+    } else {
+      await next();
+    }
+  };
+}
+
+const probeTimeoutMs = 2_000;
+
+async function probeState(probe: ReadinessProbe): Promise<[string, 'ready' | 'not ready']> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), probeTimeoutMs);
+  });
+  try {
+    return [probe.name, (await Promise.race([probe.ready(), late])) ? 'ready' : 'not ready'];
+  } catch {
+    return [probe.name, 'not ready'];
+  } finally {
+    clearTimeout(timer);
+  }
+}

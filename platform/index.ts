@@ -1,0 +1,37 @@
+// The way into platform/: what every room stands on.
+export { type Clock, systemClock } from './clock.ts';
+export { type Config, configMarkdown, isLoopback, readConfig } from './config.ts';
+export { type ConnectOptions, connectDb } from './db/connect.ts';
+export {
+  type EmbeddedOptions,
+  type EmbeddedPostgres,
+  startEmbeddedPostgres,
+} from './db/embedded/start.ts';
+export { sqlState } from './db/errors.ts';
+export { migrate } from './db/migrate.ts';
+export type { Connection, Db, PoolStats, Queryable, Statement, Tx } from './db/types.ts';
+export { CerebraError, type ErrorCode, type ErrorIssue, errorCodes, isCerebraError } from './errors.ts';
+export {
+  type AdminRequest,
+  type AdminResponse,
+  type AdminRoute,
+  adminRouter,
+  operationsRouter,
+  type ReadinessProbe,
+  readBody,
+} from './http.ts';
+export { uuidv5, uuidv7 } from './ids.ts';
+export type { JobData, JobOptions, Jobs } from './jobs.ts';
+export { createLifecycle, type Lifecycle, stopOnSignals } from './lifecycle.ts';
+export { createLog, type Log, type LogOptions } from './log.ts';
+export {
+  type Counter,
+  createMetrics,
+  type Gauge,
+  type Histogram,
+  type Metrics,
+  observePool,
+  type Registry,
+} from './metrics.ts';
+export { createJobs, type JobsOptions } from './queue.ts';
+export { span } from './tracing.ts';

@@ -1,0 +1,75 @@
+// Ordered shutdown.
+import type { Log } from './log.ts';
+
+export interface Lifecycle {
+  /** Registered in order of start; run in reverse order, one after the other. */
+  onStop(name: string, stop: () => Promise<void>): void;
+  /** Stops everything once; a second call waits for the first. Never throws: what fails to stop is logged. */
+  stop(): Promise<void>;
+}
+
+export interface LifecycleOptions {
+  log: Log;
+  /** For everything together. What is still running then is left behind. */
+  timeoutMs: number;
+}
+
+export function createLifecycle(options: LifecycleOptions): Lifecycle {
+  const steps: { name: string; stop: () => Promise<void> }[] = [];
+  let stopping: Promise<void> | undefined;
+  const stopAll = async () => {
+    const deadline = performance.now() + options.timeoutMs;
+    for (const step of steps.reverse()) {
+      await stopStep(step.name, step.stop, deadline - performance.now(), options.log);
+    }
+  };
+  return {
+    onStop: (name, stop) => {
+      steps.push({ name, stop });
+    },
+    stop: () => {
+      stopping ??= stopAll();
+      return stopping;
+    },
+  };
+}
+
+async function stopStep(name: string, stop: () => Promise<void>, remainingMs: number, log: Log): Promise<void> {
+  const startedMs = performance.now();
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    // At the end of the time each remaining part still gets a moment: closing a socket or a file takes none.
+    timer = setTimeout(() => reject(new Error('not stopped in time')), Math.max(remainingMs, 100));
+  });
+  try {
+    await Promise.race([stop(), late]);
+    log.debug({ part: name, durationMs: Math.round(performance.now() - startedMs) }, 'stopped');
+  } catch (err) {
+    log.error({ part: name, err }, 'did not stop cleanly');
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * SIGINT and SIGTERM stop the process in order and exit with 0; a second signal exits at once with 130 or 143.
+ * Returns how to stop listening to signals.
+ */
+export function stopOnSignals(lifecycle: Lifecycle, log: Log, exit: (code: number) => void = process.exit): () => void {
+  let signalled = false;
+  const onSignal = (signal: 'SIGINT' | 'SIGTERM') => {
+    if (signalled) return exit(signal === 'SIGINT' ? 130 : 143);
+    signalled = true;
+    log.info({ signal }, 'shutting down; a second signal exits at once');
+    lifecycle.stop().then(
+      () => exit(0),
+      () => exit(1),
+    );
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  return () => {
+    process.off('SIGINT', onSignal);
+    process.off('SIGTERM', onSignal);
+  };
+}

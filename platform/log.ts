@@ -1,0 +1,99 @@
+// Logs: pino, asynchronous; no resource content at info or above.
+import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
+
+export type Log = Logger;
+
+export interface LogOptions {
+  /** trace, debug, info, warn, error, fatal or silent. */
+  level: string;
+  /** One readable line a record instead of JSON. */
+  pretty?: boolean;
+  /** Where records go instead of standard output: a stream with write(line). */
+  destination?: DestinationStream;
+}
+
+/**
+ * What may carry a person's data never reaches a log, at any level: a caller who logs such a field sees `[PHI]`.
+ * Paths are pino's (https://getpino.io/#/docs/redaction): fields at the top and one level down.
+ */
+const phiFields = [
+  'resource',
+  'resources',
+  'body',
+  'bundle',
+  'entry',
+  'message',
+  'payload',
+  'content',
+  'raw',
+  'text',
+  'patient',
+  'subject',
+  'name',
+  'identifier',
+  'address',
+  'telecom',
+  'birthDate',
+  'query',
+  'values',
+  'parameters',
+  'authorization',
+  'cookie',
+  'password',
+  'token',
+];
+const redactPaths = [...phiFields, ...phiFields.map((field) => `*.${field}`)].filter(
+  // An error's message and a job's or subsystem's name are ours; see errorRecord for what of an error is kept.
+  (path) => path !== 'name' && path !== '*.message' && path !== '*.name',
+);
+
+/** Creates the root log. Asynchronous: records are written in the background and flushed when the process exits. */
+export function createLog(options: LogOptions): Log {
+  const destination = options.destination ?? pino.destination({ dest: 1, sync: false, minLength: 0 });
+  return pino(
+    {
+      level: options.level,
+      base: null,
+      timestamp: stdTimeFunctions.isoTime,
+      redact: { paths: redactPaths, censor: '[PHI]' },
+      serializers: { err: errorRecord, error: errorRecord },
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    options.pretty ? prettyStream(destination) : destination,
+  );
+}
+
+/**
+ * What of an error is logged. PostgreSQL's `detail` and `where` quote row values ("Key (id)=(…)"), so they are left
+ * out; so are fields that callers hang on errors.
+ */
+export function errorRecord(error: unknown): unknown {
+  if (!(error instanceof Error)) return { type: typeof error };
+  const { code, routine, table, constraint, syscall } = error as Error & Record<string, unknown>;
+  return {
+    type: error.name,
+    message: error.message,
+    code,
+    routine,
+    table,
+    constraint,
+    syscall,
+    stack: error.stack,
+    cause: error.cause === undefined ? undefined : errorRecord(error.cause),
+  };
+}
+
+/** Turns JSON records into `12:34:56.789 info  message key=value`. */
+function prettyStream(destination: DestinationStream): DestinationStream {
+  return { write: (line: string) => destination.write(prettyLine(line)) };
+}
+
+function prettyLine(line: string): string {
+  const { time, level, msg, err, ...rest } = JSON.parse(line) as Record<string, unknown> & { err?: { stack?: string } };
+  const fields = Object.entries(rest).map(
+    ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  );
+  const head = `${String(time).slice(11, 23)} ${String(level).padEnd(5)} ${msg ?? ''}`;
+  const stack = err?.stack ? `\n${err.stack}` : '';
+  return `${[head, ...fields].join(' ')}${stack}\n`;
+}

@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { describe, it, type TestContext } from 'node:test';
+import type { JobData, Jobs } from './jobs.ts';
+import { createMetrics } from './metrics.ts';
+import { createJobs, type JobsOptions } from './queue.ts';
+import { testConnection, testLog, waitFor } from './testing/index.ts';
+
+const redisUrl = process.env.TEST_REDIS_URL;
+
+async function optionsOn(backend: 'PostgreSQL' | 'Redis', t: TestContext): Promise<JobsOptions> {
+  const database = await testConnection(t);
+  const metrics = createMetrics();
+  return {
+    database,
+    log: testLog(),
+    metrics,
+    queueName: `t-${randomUUID()}`,
+    redisUrl: backend === 'Redis' ? redisUrl : undefined,
+  };
+}
+
+async function usingJobs(options: JobsOptions, work: (jobs: Jobs) => Promise<void>): Promise<void> {
+  const jobs = createJobs(options);
+  try {
+    await work(jobs);
+  } finally {
+    await jobs.close();
+  }
+}
+
+for (const backend of ['PostgreSQL', 'Redis'] as const) {
+  const skip = backend === 'Redis' && !redisUrl ? 'TEST_REDIS_URL is not set' : false;
+  describe(`jobs on ${backend}`, { skip }, () => {
+    it('runs a job with its data', async (t) => {
+      await usingJobs(await optionsOn(backend, t), async (jobs) => {
+        const seen: JobData[] = [];
+        jobs.define('note', async (data) => void seen.push(data));
+        await jobs.start();
+        await jobs.add('note', { n: 1, deep: { list: [1, 'a', null] } });
+        await waitFor(() => seen.length === 1, 'the job to run');
+        assert.deepEqual(seen, [{ n: 1, deep: { list: [1, 'a', null] } }]);
+      });
+    });
+
+    it('keeps a job added before a restart', async (t) => {
+      const options = await optionsOn(backend, t);
+      await usingJobs(options, (jobs) => jobs.add('later', { n: 7 }));
+      await usingJobs(options, async (jobs) => {
+        const seen: JobData[] = [];
+        jobs.define('later', async (data) => void seen.push(data));
+        await jobs.start();
+        await waitFor(() => seen.length === 1, 'the job of the first process');
+        assert.deepEqual(seen, [{ n: 7 }]);
+      });
+    });
+
+    it('runs a failing job again, and counts', async (t) => {
+      const options = await optionsOn(backend, t);
+      await usingJobs(options, async (jobs) => {
+        let runs = 0;
+        jobs.define('flaky', async () => {
+          runs++;
+          if (runs === 1) throw new Error('not yet');
+        });
+        await jobs.start();
+        await jobs.add('flaky', {}, { attempts: 2 });
+        await waitFor(() => runs === 2, 'the second attempt');
+        const metric = await waitFor(async () => {
+          const text = await options.metrics.registry.getSingleMetricAsString('cerebra_jobs_total');
+          return text.includes('outcome="completed"') && text;
+        }, 'both outcomes to be counted');
+        assert.match(metric, /cerebra_jobs_total\{name="flaky",outcome="failed"\} 1/);
+        assert.match(metric, /cerebra_jobs_total\{name="flaky",outcome="completed"\} 1/);
+      });
+    });
+
+    it('adds a job id once', async (t) => {
+      await usingJobs(await optionsOn(backend, t), async (jobs) => {
+        const seen: JobData[] = [];
+        jobs.define('once', async (data) => void seen.push(data));
+        jobs.define('end', async (data) => void seen.push(data));
+        await jobs.add('once', { n: 1 }, { jobId: 'x' });
+        await jobs.add('once', { n: 2 }, { jobId: 'x' });
+        await jobs.add('end', { n: 3 });
+        await jobs.start();
+        await waitFor(() => seen.some(({ n }) => n === 3), 'the last job');
+        assert.deepEqual(seen.map(({ n }) => n).sort(), [1, 3]);
+      });
+    });
+
+    it('repeats a scheduled job', async (t) => {
+      await usingJobs(await optionsOn(backend, t), async (jobs) => {
+        let runs = 0;
+        jobs.define('tick', async () => void runs++);
+        await jobs.start();
+        await jobs.every('tick', 50);
+        await jobs.every('tick', 50);
+        await waitFor(() => runs >= 3, 'three runs');
+      });
+    });
+
+    it('waits for the running job when closed', async (t) => {
+      let done = false;
+      const started = Promise.withResolvers<void>();
+      const release = Promise.withResolvers<void>();
+      await usingJobs(await optionsOn(backend, t), async (jobs) => {
+        jobs.define('slow', async () => {
+          started.resolve();
+          await release.promise;
+          done = true;
+        });
+        await jobs.start();
+        await jobs.add('slow', {});
+        await started.promise;
+        setImmediate(release.resolve);
+      });
+      assert.equal(done, true);
+    });
+  });
+}
+
+it('refuses to define a job twice', () => {
+  const jobs = createJobs({ database: {}, log: testLog(), metrics: createMetrics() });
+  jobs.define('a', async () => {});
+  assert.throws(() => jobs.define('a', async () => {}), /defined twice/);
+});

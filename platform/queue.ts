@@ -1,0 +1,167 @@
+// Jobs on BullMQ 6 (https://docs.bullmq.io): one queue, on Redis when there is one, else in PostgreSQL's schema `bullmq`.
+import type { BackendFactory, ConnectionOptions, Queue, RedisQueueBackend, Worker } from 'bullmq';
+import pg from 'pg';
+import { CerebraError } from './errors.ts';
+import type { JobData, Jobs } from './jobs.ts';
+import type { Log } from './log.ts';
+import type { Metrics } from './metrics.ts';
+
+export interface JobsOptions {
+  redisUrl?: string | undefined;
+  /** Used when there is no Redis: a URL or the connection's fields. */
+  database: { url?: string | undefined } & Pick<pg.PoolConfig, 'host' | 'port' | 'user' | 'password' | 'database'>;
+  log: Log;
+  metrics: Metrics;
+  /** Jobs that run at a time in this process. */
+  concurrency?: number;
+  /** Name of the queue; tests that share a Redis use their own. */
+  queueName?: string;
+}
+
+type Handler = (data: JobData) => Promise<void>;
+
+interface Backend {
+  queue: Queue;
+  work(process: (name: string, data: JobData) => Promise<void>, concurrency: number): Worker;
+  close(): Promise<void>;
+}
+
+const attemptsDefault = 3;
+const backoffMs = 1_000;
+/** A job whose process was killed goes to another after this long. */
+const lockMs = 30_000;
+
+/**
+ * Jobs survive a restart and run at least once. Clinical events don't belong here: the journal and the change rows
+ * are their record. Connects when first used.
+ */
+export function createJobs(options: JobsOptions): Jobs {
+  const handlers = new Map<string, Handler>();
+  const finished = options.metrics.counter('cerebra_jobs_total', 'Job runs by name and outcome', ['name', 'outcome']);
+  let backend: Promise<Backend> | undefined;
+  let worker: Worker | undefined;
+  const connect = () => {
+    backend ??= options.redisUrl ? redisBackend(options, options.redisUrl) : postgresBackend(options);
+    return backend;
+  };
+  const run = async (name: string, data: JobData) => {
+    const handler = handlers.get(name);
+    if (!handler) throw new CerebraError('internal', `There is no job ${name} in this version`);
+    await handler(data);
+  };
+  return {
+    define: (name, handler) => {
+      if (handlers.has(name)) throw new CerebraError('internal', `The job ${name} is defined twice`);
+      handlers.set(name, handler);
+    },
+    add: async (name, data, { delayMs, attempts = attemptsDefault, jobId } = {}) => {
+      const { queue } = await connect();
+      await queue.add(name, data, {
+        ...kept,
+        attempts,
+        backoff: { type: 'exponential', delay: backoffMs },
+        ...(delayMs === undefined ? {} : { delay: delayMs }),
+        ...(jobId === undefined ? {} : { jobId }),
+      });
+    },
+    every: async (name, intervalMs, data = {}) => {
+      const { queue } = await connect();
+      await queue.upsertJobScheduler(name, { every: intervalMs }, { name, data, opts: { ...kept, attempts: 1 } });
+    },
+    start: async () => {
+      const { queue, work } = await connect();
+      worker = work(run, options.concurrency ?? 4);
+      report(worker, finished, options.log);
+      observeDepth(queue, options.metrics);
+      await worker.waitUntilReady();
+    },
+    close: async () => {
+      await worker?.close();
+      await (await backend)?.close();
+    },
+  };
+}
+
+/** Finished jobs are kept for a look, not for ever. */
+const kept = {
+  removeOnComplete: { age: 24 * 3600, count: 1_000 },
+  removeOnFail: { age: 14 * 24 * 3600, count: 10_000 },
+};
+
+function report(worker: Worker, finished: ReturnType<Metrics['counter']>, log: Log): void {
+  worker.on('completed', (job) => finished.inc({ name: job.name, outcome: 'completed' }));
+  worker.on('failed', (job, err) => {
+    finished.inc({ name: job?.name ?? '?', outcome: 'failed' });
+    log.error({ job: job?.name, jobId: job?.id, attempt: job?.attemptsMade, err }, 'job failed');
+  });
+  worker.on('stalled', (jobId) => log.warn({ jobId }, 'job lost by its process; it runs again'));
+}
+
+function observeDepth(queue: Queue, metrics: Metrics): void {
+  metrics.observe('cerebra_jobs_queued', 'Jobs by state', ['state'], async () => {
+    const counts = await queue.getJobCounts('waiting', 'active', 'delayed', 'failed');
+    return Object.entries(counts).map(([state, count]) => [{ state }, count]);
+  });
+}
+
+const workerOptions = { lockDuration: lockMs, stalledInterval: lockMs };
+
+async function redisBackend({ queueName = 'cerebra', log }: JobsOptions, url: string): Promise<Backend> {
+  // Loaded when used: 25 MB of memory that a server without jobs or without Redis does not need.
+  const [{ Queue, Worker }, { Redis }] = await Promise.all([import('bullmq'), import('ioredis')]);
+  const clients = [new Redis(url, { maxRetriesPerRequest: null }), new Redis(url, { maxRetriesPerRequest: null })];
+  const onError = (err: Error) => log.warn({ err }, 'job queue: Redis');
+  for (const client of clients) client.on('error', onError);
+  const [forQueue, forWorker] = clients;
+  const queue = new Queue(queueName, { connection: forQueue! });
+  queue.on('error', onError);
+  return {
+    queue,
+    work: (run, concurrency) => {
+      const options = { connection: forWorker!, concurrency, ...workerOptions };
+      return new Worker(queueName, (job) => run(job.name, job.data), options).on('error', onError);
+    },
+    close: async () => {
+      await queue.close();
+      for (const client of clients) client.disconnect();
+    },
+  };
+}
+
+async function postgresBackend({ queueName = 'cerebra', database, log }: JobsOptions): Promise<Backend> {
+  const { createPostgresBackend, Queue, runMigrations, Worker } = await import('bullmq');
+  const onError = (err: Error) => log.warn({ err }, 'job queue: PostgreSQL');
+  const { url, ...fields } = database;
+  // One connection listens; the others serve the worker and whoever adds.
+  const pool = new pg.Pool({
+    ...(url ? { connectionString: url } : { ...fields, password: fields.password ?? '' }),
+    options: '-c search_path=bullmq',
+    application_name: 'cerebra-jobs',
+    keepAlive: true,
+    max: 4,
+  });
+  pool.on('error', onError);
+  const client = await pool.connect();
+  try {
+    await runMigrations(client);
+  } finally {
+    client.release();
+  }
+  // BullMQ's types know its default, Redis, only.
+  const connection = pool as unknown as ConnectionOptions;
+  const factory = createPostgresBackend as unknown as BackendFactory<RedisQueueBackend>;
+  const queue = new Queue(queueName, { connection }, factory);
+  queue.on('error', onError);
+  return {
+    queue,
+    work: (run, concurrency) => {
+      const options = { connection, concurrency, ...workerOptions };
+      const worker = new Worker(queueName, (job) => run(job.name, job.data), options, factory);
+      return worker.on('error', onError);
+    },
+    close: async () => {
+      await queue.close();
+      await pool.end();
+    },
+  };
+}

@@ -1,0 +1,17 @@
+// The testing kit. Imported by a test file it registers the drop of the file's databases, the end of its own cluster and
+// the leak check, in this order.
+import { stopOwnClusterAfterFile } from './cluster.ts';
+import { dropDatabasesAfterFile } from './database.ts';
+import { failOnLeaks } from './leaks.ts';
+
+export { clusterVariable, startTestCluster, type TestCluster, testCluster } from './cluster.ts';
+export { emptyConnection, testConnection, testDatabase } from './database.ts';
+export { testLog } from './log.ts';
+export { waitFor } from './wait.ts';
+
+// Elsewhere (test/run.ts, a benchmark) registering a hook would start Node's test runner.
+if (process.argv[1]?.endsWith('.test.ts')) {
+  dropDatabasesAfterFile();
+  stopOwnClusterAfterFile();
+  failOnLeaks();
+}

@@ -1,0 +1,146 @@
+// Admin endpoints of the change stream: who listens, what is owed, and a nudge.
+import type { AccessScope, ResourceReader, ResourceWriter } from '#fhir-model';
+import { type AdminRoute, CerebraError, type Db, type Statement } from '#platform';
+import { setStatus } from './dispatch/checks.ts';
+
+export interface AdminOptions {
+  db: Db;
+  reader: ResourceReader;
+  writer: ResourceWriter;
+  scope: AccessScope;
+  wake: () => void;
+}
+
+const rowsMax = 1_000;
+
+const list: Statement = {
+  name: 'admin_subscribers',
+  text: `select id, channel, state, criteria, endpoint, last_number as "lastNumber", done_number as "doneNumber",
+      last_number - done_number as pending, attempts, due_at as "nextAttempt", failing_since as "failingSince", error
+    from subscriber where id > $1 and ($2::text is null or state = $2) order by id limit $3`,
+};
+
+const one: Statement = { name: 'admin_subscriber', text: 'select id, channel, state from subscriber where id = $1' };
+
+const deliveries: Statement = {
+  name: 'admin_deliveries',
+  text: `select number, type, id, version, changed_at as changed, coalesce(outcome, 'pending') as outcome, attempts,
+      ended_at as ended, error
+    from delivery where subscriber = $1 and number > $2 and ($3::text is null or coalesce(outcome, 'pending') = $3)
+    order by number limit $4`,
+};
+
+interface Listed {
+  id: string;
+  channel: string;
+  state: string;
+}
+
+type Row = Record<string, unknown>;
+
+/** Instants as ISO 8601. */
+const readable = (row: Row, names: string[]): Row => {
+  const out = { ...row };
+  for (const name of names) if (typeof out[name] === 'number') out[name] = new Date(out[name] as number).toISOString();
+  return out;
+};
+
+export function adminRoutes(options: AdminOptions): AdminRoute[] {
+  const { db } = options;
+  const find = async (id: string): Promise<Listed> => {
+    const [found] = await db.query<Listed>(one, [id]);
+    if (!found) throw new CerebraError('not-found', 'There is no such subscription');
+    return found;
+  };
+  return [
+    {
+      method: 'GET',
+      path: '/admin/subscriptions',
+      summary: 'Subscriptions and alerts: state, last number, pending, last error. Query: state, after (id), limit',
+      async handle({ query }) {
+        const values = [query.get('after') ?? '', query.get('state'), limitOf(query)];
+        const rows = await db.query<Row>(list, values);
+        return {
+          status: 200,
+          body: { subscriptions: rows.map((row) => readable(row, ['nextAttempt', 'failingSince'])) },
+        };
+      },
+    },
+    {
+      method: 'GET',
+      path: '/admin/subscriptions/:id/deliveries',
+      summary:
+        'Deliveries of one subscription. Query: outcome (pending, delivered, failed, gone), after (number), limit',
+      async handle({ params, query }) {
+        const { id } = await find(params.id ?? '');
+        const rows = await db.query<Row>(deliveries, [id, numberOf(query), query.get('outcome'), limitOf(query)]);
+        return { status: 200, body: { deliveries: rows.map((row) => readable(row, ['changed', 'ended'])) } };
+      },
+    },
+    {
+      method: 'POST',
+      path: '/admin/subscriptions/:id/retry',
+      summary: 'Tries again now: ends a backoff, requests a subscription in error anew, repeats failed alerts',
+      async handle({ params }) {
+        const subscriber = await find(params.id ?? '');
+        const done = await retry(options, subscriber);
+        options.wake();
+        return { status: 202, body: { id: subscriber.id, ...done } };
+      },
+    },
+  ];
+}
+
+function limitOf(query: URLSearchParams): number {
+  const limit = Number(query.get('limit') ?? 100);
+  if (!Number.isInteger(limit) || limit < 1 || limit > rowsMax) {
+    throw new CerebraError('invalid-parameter', `limit must be a number from 1 to ${rowsMax}`, {
+      expression: ['limit'],
+    });
+  }
+  return limit;
+}
+
+function numberOf(query: URLSearchParams): string {
+  const after = query.get('after') ?? '0';
+  if (!/^\d{1,18}$/.test(after)) {
+    throw new CerebraError('invalid-parameter', 'after must be the number of a delivery', { expression: ['after'] });
+  }
+  return after;
+}
+
+const endBackoff: Statement = {
+  name: 'admin_end_backoff',
+  text: `update subscriber set due_at = statement_timestamp(), attempts = 0, failing_since = null
+    where id = $1 and state = 'active' and done_number < last_number`,
+};
+
+// The change gets a new number at the end: what has been numbered after it has been delivered already.
+const requeueFailed: Statement = {
+  name: 'admin_requeue',
+  text: `with f as (
+      select number, row_number() over (order by number) as place from delivery
+      where subscriber = $1 and outcome = 'failed' order by number limit $2),
+    s as (
+      update subscriber set last_number = last_number + (select count(*) from f),
+        due_at = coalesce(due_at, statement_timestamp())
+      where id = $1 and exists (select from f) returning last_number - (select count(*) from f) as base),
+    u as (
+      update delivery d set outcome = 'requeued' from f, s where d.subscriber = $1 and d.number = f.number returning d.*)
+    insert into delivery (subscriber, number, change_xid, change_seq, changed_at, version, type, id)
+    select u.subscriber, s.base + f.place, u.change_xid, u.change_seq, u.changed_at, u.version, u.type, u.id
+    from u join f on f.number = u.number, s`,
+};
+
+async function retry(options: AdminOptions, { id, channel, state }: Listed): Promise<Row> {
+  const { db } = options;
+  if (channel === 'alert') {
+    const requeued = await db.queryCount(requeueFailed, [id, rowsMax]);
+    return { requeued, resumed: (await db.queryCount(endBackoff, [id])) > 0 };
+  }
+  if (state === 'error') {
+    const requested = await setStatus(options, id, { status: 'requested' }, ({ status }) => status === 'error');
+    return { requested };
+  }
+  return { resumed: (await db.queryCount(endBackoff, [id])) > 0 };
+}

@@ -1,0 +1,56 @@
+// What a delivery sends. The body is fetched when it is sent: the current version as long as it still meets the criteria,
+// else the very version that did. So a receiver never goes back to an older version than it has seen, not even when two
+// transactions reach the stream in another order than they changed the resource; and what no longer meets the criteria
+// is not shown to a subscriber who asked only for what does.
+import {
+  type AccessScope,
+  type ChangeFeed,
+  compileExtractor,
+  matches,
+  parseJson,
+  type Resource,
+  type ResourceReader,
+} from '#fhir-model';
+import type { Db } from '#platform';
+import type { Claim, Delivery } from '../dispatch/deliveries.ts';
+import { parseCriteria, type RegistrationRules } from '../registration.ts';
+
+export interface ContentOptions {
+  db: Db;
+  reader: ResourceReader;
+  feed: ChangeFeed;
+  scope: AccessScope;
+  rules: RegistrationRules;
+}
+
+/** JSON text of the resource to send; undefined when neither the version nor a newer one that matches is left. */
+export async function contentOf(
+  options: ContentOptions,
+  claim: Claim,
+  delivery: Delivery,
+): Promise<string | undefined> {
+  const current = await options.reader.read(delivery.type, delivery.id, options.scope);
+  if (current && !current.deleted) {
+    if (current.version === delivery.version) return current.body;
+    if (current.version > delivery.version && meets(current.body, claim.criteria, options.rules)) return current.body;
+  }
+  return versionOf(options, delivery);
+}
+
+/** The feed gives each change with the text of its version. */
+async function versionOf({ db, feed }: ContentOptions, delivery: Delivery): Promise<string | undefined> {
+  const before = { xid: delivery.change_xid, seq: delivery.change_seq - 1n };
+  const [change] = await feed.read(db, before, 1);
+  const same = change?.xid === delivery.change_xid && change.seq === delivery.change_seq;
+  return same && change.body !== '' ? change.body : undefined;
+}
+
+function meets(body: string, criteria: string, rules: RegistrationRules): boolean {
+  const query = parseCriteria(criteria, rules);
+  const resource = parseJson(body).exact as Resource;
+  const values = compileExtractor(
+    query.criteria.map(({ param }) => param),
+    { baseUrl: rules.baseUrl },
+  )(resource);
+  return matches(query, values, resource);
+}

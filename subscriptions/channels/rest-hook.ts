@@ -1,0 +1,160 @@
+// The rest-hook channel: https://hl7.org/fhir/R4/subscription.html#channels and
+// http://hl7.org/fhir/subscription-channel-type: without payload a POST with no body goes to the endpoint; with one the
+// endpoint is a FHIR service base and the resource is sent as an update, PUT [endpoint]/[type]/[id].
+import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type { Registration } from '../registration.ts';
+import { splitHeader } from '../registration.ts';
+import type { Egress } from './egress.ts';
+
+export interface Notification {
+  registration: Pick<Registration, 'id' | 'endpoint' | 'payload' | 'header'>;
+  /** Number of the event within its Subscription, from 1. */
+  number: bigint;
+  type: string;
+  id: string;
+  /** JSON text of the resource; unused without payload. */
+  body: string;
+}
+
+/** `permanent`: trying again makes no sense. `retryAfterMs`: the receiver asked for this pause. */
+export type SendResult = { ok: true } | { ok: false; error: string; permanent?: boolean; retryAfterMs?: number };
+
+export interface RestHook {
+  /** Never throws. Any 2xx is success; redirects are not followed, since they would lead where nobody checked. */
+  send(notification: Notification, signal: AbortSignal): Promise<SendResult>;
+  close(): void;
+}
+
+export interface RestHookOptions {
+  egress: Egress;
+  /** For the whole exchange, connecting included. */
+  timeoutMs: number;
+}
+
+// Bodies of answers are thrown away; a receiver that sends more than this loses its connection.
+const answerBytesMax = 64 * 1024;
+
+export function createRestHook(options: RestHookOptions): RestHook {
+  const agents = {
+    http: new HttpAgent({ keepAlive: true, maxFreeSockets: 256 }),
+    https: new HttpsAgent({ keepAlive: true, maxFreeSockets: 256 }),
+  };
+  return {
+    async send(notification, signal) {
+      const url = targetUrl(notification);
+      // The rules may have changed since the Subscription was activated.
+      const refusal = options.egress.refuseUrl(url);
+      if (refusal) return { ok: false, error: refusal, permanent: true };
+      const first = await attempt(url, notification, signal, true);
+      if (first !== 'stale') return first;
+      // A kept connection was closed just as it was used again: a new one decides.
+      const second = await attempt(url, notification, signal, false);
+      return second === 'stale' ? { ok: false, error: failureTexts.ECONNRESET! } : second;
+    },
+    close() {
+      agents.http.destroy();
+      agents.https.destroy();
+    },
+  };
+
+  function attempt(
+    url: URL,
+    notification: Notification,
+    signal: AbortSignal,
+    keptConnection: boolean,
+  ): Promise<SendResult | 'stale'> {
+    const deadline = AbortSignal.any([signal, AbortSignal.timeout(options.timeoutMs)]);
+    const { payload } = notification.registration;
+    const body = payload === '' ? '' : notification.body;
+    const settings = {
+      method: payload === '' ? 'POST' : 'PUT',
+      headers: headersOf(notification, Buffer.byteLength(body)),
+      lookup: options.egress.lookup,
+      signal: deadline,
+    };
+    return new Promise((resolve) => {
+      const request =
+        url.protocol === 'https:'
+          ? httpsRequest(url, { ...settings, agent: keptConnection && agents.https })
+          : httpRequest(url, { ...settings, agent: keptConnection && agents.http });
+      let answered: SendResult | undefined;
+      request.on('response', (response) => {
+        answered = resultOf(response.statusCode ?? 0, response.headers['retry-after']);
+        discard(response);
+      });
+      request.on('error', (error) => resolve(answered ?? onError(error, request, signal, options.timeoutMs)));
+      // Once the status has arrived, what becomes of the rest of the answer changes nothing; the next request waits for it.
+      request.on('close', () => resolve(answered ?? { ok: false, error: failureTexts.ECONNRESET! }));
+      request.end(body);
+    });
+  }
+}
+
+function targetUrl({ registration, type, id }: Notification): URL {
+  const url = new URL(registration.endpoint);
+  if (registration.payload !== '') url.pathname = `${url.pathname.replace(/\/$/, '')}/${type}/${id}`;
+  return url;
+}
+
+function headersOf({ registration, number }: Notification, bytes: number): Record<string, string | string[]> {
+  const headers: Record<string, string | string[]> = {};
+  for (const line of registration.header) {
+    const [name, value] = splitHeader(line) ?? [];
+    if (name === undefined || value === undefined) continue;
+    const former = headers[name];
+    headers[name] = former === undefined ? value : [former, value].flat();
+  }
+  headers['Content-Length'] = String(bytes);
+  if (registration.payload !== '') headers['Content-Type'] = registration.payload;
+  headers['X-Cerebra-Subscription'] = registration.id;
+  headers['X-Cerebra-Event-Number'] = String(number);
+  return headers;
+}
+
+function discard(response: IncomingMessage): void {
+  let bytes = 0;
+  response.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > answerBytesMax) response.destroy();
+  });
+  response.on('error', () => {});
+}
+
+function resultOf(status: number, retryAfter: string | undefined): SendResult {
+  if (status >= 200 && status < 300) return { ok: true };
+  const error = `The endpoint answered with HTTP ${status}`;
+  // https://www.rfc-editor.org/rfc/rfc9110#status.410: the receiver says that it won't be back.
+  if (status === 410) return { ok: false, error, permanent: true };
+  const seconds = /^\d{1,7}$/.test(retryAfter ?? '') ? Number(retryAfter) : undefined;
+  return seconds === undefined ? { ok: false, error } : { ok: false, error, retryAfterMs: seconds * 1000 };
+}
+
+// What may stand in Subscription.error: nothing of the network's inside but the kind of failure.
+const failureTexts: Record<string, string> = {
+  ECONNREFUSED: 'The endpoint refused the connection',
+  ECONNRESET: 'The endpoint broke off the connection',
+  EPIPE: 'The endpoint broke off the connection',
+  ENOTFOUND: "The endpoint's host name is unknown",
+  EAI_AGAIN: "The endpoint's host name could not be resolved",
+  EHOSTUNREACH: 'The endpoint can not be reached',
+  ENETUNREACH: 'The endpoint can not be reached',
+  ETIMEDOUT: 'The endpoint did not answer the connection attempt',
+  EGRESS: 'The endpoint has an address that this server does not call',
+};
+
+function onError(
+  error: Error & { code?: string },
+  request: ClientRequest,
+  stopped: AbortSignal,
+  timeoutMs: number,
+): SendResult | 'stale' {
+  if (stopped.aborted) return { ok: false, error: 'The server shut down before the endpoint answered' };
+  if (error.name === 'AbortError' || error.name === 'TimeoutError') {
+    return { ok: false, error: `The endpoint did not answer within ${timeoutMs} ms` };
+  }
+  const { code = '' } = error;
+  if (request.reusedSocket && (code === 'ECONNRESET' || code === 'EPIPE')) return 'stale';
+  const text = failureTexts[code] ?? `The exchange with the endpoint failed (${code || error.name})`;
+  return { ok: false, error: text, permanent: code === 'EGRESS' };
+}

@@ -1,0 +1,139 @@
+// The server's part in Subscription.status: https://hl7.org/fhir/R4/subscription-definitions.html#Subscription.status
+// `requested` becomes `active` or `error`; `active` becomes `error` after too many failures, and `off` at its end.
+// What is to be done stands in table subscriber, so that a crash between the change and its answer loses nothing.
+import { type AccessScope, parseJson, type Resource, type ResourceReader, type ResourceWriter } from '#fhir-model';
+import { type Db, isCerebraError, type Log, type Queryable, type Statement } from '#platform';
+import { type RegistrationRules, registrationProblem } from '../registration.ts';
+
+export interface ChecksOptions {
+  db: Db;
+  reader: ResourceReader;
+  writer: ResourceWriter;
+  scope: AccessScope;
+  rules: RegistrationRules;
+  log: Log;
+}
+
+export interface SubscriptionStatus {
+  status: 'requested' | 'active' | 'error' | 'off';
+  /** Goes to Subscription.error; without it that element is removed. */
+  error?: string;
+}
+
+const todo: Statement = {
+  name: 'subscriber_todo',
+  text: `select id, check_version, report, coalesce(state = 'active' and ends_at <= statement_timestamp(), false) as ended
+    from subscriber
+    where id > $1 and (check_version is not null or report is not null
+      or (state = 'active' and ends_at <= statement_timestamp()))
+    order by id limit $2`,
+};
+
+interface Todo {
+  id: string;
+  check_version: number | null;
+  report: string | null;
+  ended: boolean;
+}
+
+const pageRows = 100;
+
+/**
+ * Does all there is to do. Run by the server that dispatches. True when something failed and has to be tried again.
+ */
+export async function runChecks(options: ChecksOptions): Promise<boolean> {
+  let failed = false;
+  const attempt = async (row: Todo) => {
+    try {
+      await doOne(options, row);
+    } catch (err) {
+      failed = true;
+      options.log.warn({ err, subscription: row.id }, 'the status of a subscription could not be written');
+    }
+  };
+  let after = '';
+  for (;;) {
+    const rows = await options.db.query<Todo>(todo, [after, pageRows]);
+    // Eight at a time: 10,000 Subscriptions of an import are active within seconds.
+    for (let i = 0; i < rows.length; i += 8) await Promise.all(rows.slice(i, i + 8).map(attempt));
+    if (rows.length < pageRows) return failed;
+    after = rows.at(-1)!.id;
+  }
+}
+
+const checked: Statement = {
+  name: 'subscriber_checked',
+  text: 'update subscriber set check_version = null where id = $1 and check_version = $2',
+};
+
+const reported: Statement = {
+  name: 'subscriber_reported',
+  text: 'update subscriber set report = null where id = $1 and report = $2',
+};
+
+async function doOne(options: ChecksOptions, { id, check_version, report, ended }: Todo): Promise<void> {
+  if (check_version !== null) {
+    await checkOne(options, id, check_version);
+    await options.db.query(checked, [id, check_version]);
+  } else if (report !== null) {
+    await setStatus(options, id, { status: 'error', error: report }, (current) => current.status === 'active');
+    await options.db.query(reported, [id, report]);
+  } else if (ended) {
+    await setStatus(options, id, { status: 'off' }, (current) => current.status === 'active');
+  }
+}
+
+/** A version that is no longer the current one needs no answer: the stream brings the newer one. */
+async function checkOne(options: ChecksOptions, id: string, version: number): Promise<void> {
+  const stored = await options.reader.read('Subscription', id, options.scope);
+  if (!stored || stored.deleted || stored.version !== version) return;
+  const subscription = parseJson(stored.body).exact as Resource;
+  const problem = registrationProblem(subscription, options.rules);
+  const next: SubscriptionStatus = problem ? { status: 'error', error: problem } : { status: 'active' };
+  await write(options, subscription, version, next);
+  options.log.info({ subscription: id, status: next.status, problem }, 'subscription checked');
+}
+
+/**
+ * Gives the current version of a Subscription another status, if `when` holds for it. False when there is none, it is
+ * deleted, `when` does not hold, or somebody else changed it at the same moment.
+ */
+export async function setStatus(
+  options: Pick<ChecksOptions, 'reader' | 'writer' | 'scope'>,
+  id: string,
+  next: SubscriptionStatus,
+  when: (current: Resource) => boolean,
+): Promise<boolean> {
+  const stored = await options.reader.read('Subscription', id, options.scope);
+  if (!stored || stored.deleted) return false;
+  const subscription = parseJson(stored.body).exact as Resource;
+  return when(subscription) && (await write(options, subscription, stored.version, next));
+}
+
+async function write(
+  { writer, scope }: Pick<ChecksOptions, 'writer' | 'scope'>,
+  subscription: Resource,
+  version: number,
+  { status, error }: SubscriptionStatus,
+): Promise<boolean> {
+  const { error: _former, ...rest } = subscription;
+  const resource = { ...rest, status, ...(error === undefined ? {} : { error }) } as Resource;
+  const url = `Subscription/${subscription.id}`;
+  try {
+    await writer.transaction([{ method: 'PUT', url, resource, ifMatch: `W/"${version}"` }], { scope });
+    return true;
+  } catch (failure) {
+    if (isCerebraError(failure) && [404, 409, 410, 412].includes(failure.status)) return false;
+    throw failure;
+  }
+}
+
+const recheck: Statement = {
+  name: 'subscriber_recheck',
+  text: `update subscriber set check_version = version where id = $1 and state = 'active'`,
+};
+
+/** Has an active subscription checked again, as if it had been requested. */
+export async function recheckSubscriber(db: Queryable, id: string): Promise<void> {
+  await db.query(recheck, [id]);
+}

@@ -1,0 +1,149 @@
+// The dispatcher: reads committed changes, matches them, and in one transaction numbers the deliveries, writes them and
+// moves the cursor. A crash anywhere before COMMIT leaves nothing behind, after it everything.
+// The changes are read and matched before the transaction begins: they lie below the horizon of the feed, so they are the
+// same inside it, and a transaction open while matching would itself hold that horizon back. The cursor moves only from
+// where it was read (lease.ts), which makes the whole as one step.
+import type { Change, ChangeCursor, ChangeFeed } from '#fhir-model';
+import { CerebraError, type Clock, type Db, type Log } from '#platform';
+import type { SubscriptionMetrics } from '../metrics.ts';
+import { insertDeliveries } from './deliveries.ts';
+import type { Lease } from './lease.ts';
+import { createLoop } from './loop.ts';
+import type { Plan, Planner } from './plan.ts';
+import { activeRegistrations, applySubscriberChange } from './subscribers.ts';
+
+export interface DispatcherOptions {
+  db: Db;
+  feed: ChangeFeed;
+  lease: Lease;
+  planner: Planner;
+  /** Registers what isn't a Subscription resource; called whenever the planner starts afresh. */
+  registerAlerts: () => void;
+  /** Subscriptions that were stored but can't be read any more go through the check again. */
+  recheck: (id: string) => Promise<void>;
+  /** Called after a commit that made deliveries due. */
+  onMatched: () => void;
+  /** Called after a commit that left Subscriptions to be checked, and on taking the lease. */
+  onChecks: () => void;
+  leaseMs: number;
+  batchChanges: number;
+  pollMs: number;
+  clock: Clock;
+  metrics: SubscriptionMetrics;
+  log: Log;
+}
+
+export interface Dispatcher {
+  start(): void;
+  stop(): Promise<void>;
+  wake(): void;
+  /** Whether this process held the lease when it last looked. */
+  leads(): boolean;
+}
+
+export function createDispatcher(options: DispatcherOptions): Dispatcher {
+  const { db, feed, lease, log } = options;
+  let unlisten: () => void = () => {};
+  let known: ChangeCursor | undefined;
+  let renewedMs = 0;
+
+  const lead = async (): Promise<ChangeCursor | undefined> => {
+    // Renewing writes: three times a lease and not at each look.
+    const startedMs = performance.now();
+    if (known && startedMs - renewedMs < options.leaseMs / 3) return known;
+    const cursor = await lease.acquire(db);
+    if (!cursor) {
+      if (known) log.info('another server dispatches now');
+      known = undefined;
+      return undefined;
+    }
+    renewedMs = startedMs;
+    if (known && known.xid === cursor.xid && known.seq === cursor.seq) return known;
+    known = undefined;
+    await load(options);
+    log.info({ seq: String(cursor.seq) }, 'dispatching changes');
+    known = cursor;
+    options.onChecks();
+    return known;
+  };
+
+  const work = async (): Promise<boolean> => {
+    const from = await lead();
+    if (!from) return false;
+    const batch = await feed.read(db, from, options.batchChanges);
+    observeLag(options, batch);
+    if (batch.length === 0) return false;
+    // Until the commit is known to have happened, memory and database may differ.
+    known = undefined;
+    const plan = await options.planner.plan(batch);
+    known = await commit(options, from, batch, plan);
+    if (plan.matches.length > 0) options.onMatched();
+    if (plan.subscribers.some(({ kind }) => kind === 'check')) options.onChecks();
+    return plan.handled === options.batchChanges || plan.handled < batch.length;
+  };
+
+  const loop = createLoop({
+    work,
+    onError: (err) => {
+      known = undefined;
+      options.metrics.dispatchErrors.inc();
+      log.error({ err }, 'dispatching failed');
+    },
+    // What just committed may lie above the horizon for some milliseconds: looking again at 1, 2, 4 … ms finds it.
+    idleMsMin: 1,
+    idleMsMax: options.pollMs,
+    errorMs: options.pollMs,
+  });
+
+  return {
+    start() {
+      loop.start();
+      unlisten = feed.onCommit(loop.wake);
+    },
+    async stop() {
+      unlisten();
+      await loop.stop();
+      const led = known !== undefined;
+      known = undefined;
+      if (led) await lease.release(db);
+    },
+    wake: loop.wake,
+    leads: () => known !== undefined,
+  };
+}
+
+async function load({ db, planner, registerAlerts, recheck, log }: DispatcherOptions): Promise<void> {
+  planner.clear();
+  registerAlerts();
+  for await (const page of activeRegistrations(db)) {
+    for (const [registration, version] of page) {
+      if (registration.channel === 'alert') continue;
+      try {
+        planner.put(registration, version);
+      } catch (err) {
+        log.error({ err, subscription: registration.id }, 'a stored subscription can not be matched any more');
+        await recheck(registration.id);
+      }
+    }
+  }
+}
+
+async function commit(options: DispatcherOptions, from: ChangeCursor, batch: Change[], plan: Plan) {
+  const last = batch[plan.handled - 1]!;
+  const to = { xid: last.xid, seq: last.seq };
+  await options.db.tx(async (tx) => {
+    if (!(await options.lease.move(tx, from, to))) {
+      throw new CerebraError('unavailable', 'Another server has taken over the dispatching of changes');
+    }
+    for (const change of plan.subscribers) await applySubscriberChange(tx, change);
+    await insertDeliveries(tx, plan.matches);
+  });
+  options.metrics.changes.inc(plan.handled);
+  options.metrics.matched.inc(plan.matches.length);
+  return to;
+}
+
+function observeLag({ metrics, clock }: DispatcherOptions, batch: Change[]): void {
+  metrics.lagRows.set(batch.length);
+  metrics.lagSeconds.set(batch[0] ? Math.max(0, clock.now() - batch[0].updatedMs) / 1000 : 0);
+}

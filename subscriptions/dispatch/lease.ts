@@ -1,0 +1,43 @@
+// One server dispatches: the row of table dispatcher holds the cursor and the lease. The lease runs on the database's
+// clock, and the cursor moves only for its holder and only from where the holder last saw it, so a server that slept
+// through its lease cannot number anything twice.
+import type { ChangeCursor } from '#fhir-model';
+import type { Db, Queryable, Statement, Tx } from '#platform';
+
+export interface Lease {
+  /** Takes, keeps or renews the lease; yields the cursor, or undefined while another server holds it. */
+  acquire(db: Queryable): Promise<ChangeCursor | undefined>;
+  /** Moves the cursor and renews the lease; false when it was lost: the transaction must be given up. */
+  move(tx: Tx, from: ChangeCursor, to: ChangeCursor): Promise<boolean>;
+  /** Gives the lease back, so that another server need not wait for its end. */
+  release(db: Db): Promise<void>;
+}
+
+const acquire: Statement = {
+  name: 'dispatcher_acquire',
+  text: `update dispatcher set holder = $1, lease_until = statement_timestamp() + $2 * interval '1 millisecond'
+    where name = 'subscriptions'
+      and (holder = $1 or lease_until is null or lease_until < statement_timestamp())
+    returning xid, seq`,
+};
+
+const move: Statement = {
+  name: 'dispatcher_move',
+  text: `update dispatcher set xid = $4, seq = $5, lease_until = statement_timestamp() + $6 * interval '1 millisecond'
+    where name = 'subscriptions' and holder = $1 and xid = $2 and seq = $3`,
+};
+
+const release: Statement = {
+  text: `update dispatcher set holder = null, lease_until = null where name = 'subscriptions' and holder = $1`,
+};
+
+export function createLease(holder: string, leaseMs: number): Lease {
+  return {
+    acquire: async (db) => (await db.query<ChangeCursor>(acquire, [holder, leaseMs]))[0],
+    move: async (tx, from, to) =>
+      (await tx.queryCount(move, [holder, from.xid, from.seq, to.xid, to.seq, leaseMs])) === 1,
+    release: async (db) => {
+      await db.query(release, [holder]);
+    },
+  };
+}

@@ -1,0 +1,71 @@
+// One worker that runs when woken, and by itself at growing intervals.
+
+export interface Loop {
+  start(): void;
+  /** Runs soon, if started; a wake during a run makes another run follow. */
+  wake(): void;
+  /** No further run starts; resolves when the running one has ended. */
+  stop(): Promise<void>;
+}
+
+export interface LoopOptions {
+  /** True: there may be more, run again at once. Must not throw: what it throws goes to `onError`. */
+  work: () => Promise<boolean>;
+  onError: (error: unknown) => void;
+  /** Pause after the first idle run since a wake; doubles up to `idleMsMax`. */
+  idleMsMin: number;
+  idleMsMax: number;
+  /** Pause after an error. */
+  errorMs: number;
+}
+
+export function createLoop(options: LoopOptions): Loop {
+  let timer: NodeJS.Timeout | undefined;
+  let running: Promise<void> | undefined;
+  let woken = false;
+  let stopped = true;
+  let idleMs = options.idleMsMin;
+
+  const once = async (): Promise<number> => {
+    woken = false;
+    try {
+      if ((await options.work()) || woken) {
+        idleMs = options.idleMsMin;
+        return 0;
+      }
+    } catch (error) {
+      options.onError(error);
+      return options.errorMs;
+    }
+    const pauseMs = idleMs;
+    idleMs = Math.min(idleMs * 2, options.idleMsMax);
+    return pauseMs;
+  };
+  const run = async () => {
+    let pauseMs = 0;
+    while (pauseMs === 0 && !stopped) pauseMs = await once();
+    running = undefined;
+    if (!stopped) timer = setTimeout(go, pauseMs);
+  };
+  const go = () => {
+    clearTimeout(timer);
+    running ??= run();
+  };
+
+  return {
+    start() {
+      stopped = false;
+      go();
+    },
+    wake() {
+      woken = true;
+      idleMs = options.idleMsMin;
+      if (!stopped && !running) go();
+    },
+    async stop() {
+      stopped = true;
+      clearTimeout(timer);
+      await running;
+    },
+  };
+}

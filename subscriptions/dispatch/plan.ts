@@ -1,0 +1,105 @@
+// What a batch of changes leads to, decided in the order of the stream: a Subscription that becomes active matches the
+// changes after it, one that stops does not.
+import { type Change, parseJson, type Resource } from '#fhir-model';
+import { isCerebraError } from '#platform';
+import type { Matcher } from '../match/matcher.ts';
+import { parseCriteria, type Registration, type RegistrationRules, readRegistration } from '../registration.ts';
+import type { Match } from './deliveries.ts';
+import type { SubscriberChange } from './subscribers.ts';
+
+export interface Plan {
+  /** Changes looked at: a prefix of the batch, shorter than it when it matched too much for one transaction. */
+  handled: number;
+  matches: Match[];
+  subscribers: SubscriberChange[];
+}
+
+export interface Planner {
+  plan(batch: Change[]): Promise<Plan>;
+  /** Forgets everything; `put` and `version` then bring back what was committed. */
+  clear(): void;
+  /** Throws CerebraError when the criteria can't be matched. */
+  put(registration: Registration, version: number): void;
+}
+
+export interface PlannerOptions {
+  matcher: Matcher;
+  rules: RegistrationRules;
+  /** A batch is cut after the change that brings its matches to this many. */
+  matchesMax: number;
+  onMatchError: (subscriber: string, error: unknown) => void;
+}
+
+// Parsing and matching hold the event loop: after each 32 changes (1 to 10 ms) requests get their turn.
+const changesPerTurn = 32;
+
+export function createPlanner(options: PlannerOptions): Planner {
+  const { matcher, rules } = options;
+  const versions = new Map<string, number>();
+
+  const put = (registration: Registration, version: number) => {
+    const { id, criteria, endsMs } = registration;
+    const query = parseCriteria(criteria, rules);
+    matcher.put(endsMs === undefined ? { id, query } : { id, query, endsMs });
+    versions.set(id, version);
+  };
+
+  const onSubscription = (change: Change, resource: Resource | undefined): SubscriberChange | undefined => {
+    if (change.version <= (versions.get(change.id) ?? 0)) return undefined;
+    versions.set(change.id, change.version);
+    const next = resource ? readChange(resource, change, rules) : deleted(change);
+    if (next.kind === 'activate') put(next.registration, change.version);
+    else if (next.kind !== 'check') matcher.remove(change.id);
+    return next;
+  };
+
+  return {
+    put,
+    clear() {
+      matcher.clear();
+      versions.clear();
+    },
+    async plan(batch) {
+      const plan: Plan = { handled: 0, matches: [], subscribers: [] };
+      for (const change of batch) {
+        plan.handled++;
+        const isSubscription = change.type === 'Subscription';
+        if (!isSubscription && (change.op === 'delete' || !matcher.listens(change.type))) continue;
+        const resource = change.op === 'delete' ? undefined : (parseJson(change.body).exact as Resource);
+        const next = isSubscription ? onSubscription(change, resource) : undefined;
+        if (next) plan.subscribers.push(next);
+        if (resource) {
+          const ids = matcher.match(resource, change.version, change.updatedMs, options.onMatchError);
+          for (const subscriber of ids) plan.matches.push({ subscriber, change });
+        }
+        if (plan.matches.length >= options.matchesMax) break;
+        if (plan.handled % changesPerTurn === 0) await new Promise(setImmediate);
+      }
+      return plan;
+    },
+  };
+}
+
+const deleted = (change: Change): SubscriberChange => ({ kind: 'delete', id: change.id, version: change.version });
+
+function readChange(subscription: Resource, { id, version }: Change, rules: RegistrationRules): SubscriberChange {
+  switch (subscription.status) {
+    case 'active':
+      return activation(subscription, id, version, rules);
+    case 'error':
+    case 'off':
+      return { kind: 'stop', id, version, state: subscription.status };
+    default:
+      return { kind: 'check', id, version };
+  }
+}
+
+/** A Subscription that somebody else than this server set active without being sound goes to the check, which says why not. */
+function activation(subscription: Resource, id: string, version: number, rules: RegistrationRules): SubscriberChange {
+  try {
+    return { kind: 'activate', registration: { ...readRegistration(subscription, rules), id }, version };
+  } catch (error) {
+    if (isCerebraError(error)) return { kind: 'check', id, version };
+    throw error;
+  }
+}

@@ -1,0 +1,108 @@
+// Table subscriber as the change stream writes it: registrations in the order of the stream, committed together with
+// the cursor, so that a server that takes over reads back exactly what the last one knew.
+import type { Queryable, Statement, Tx } from '#platform';
+import type { ChannelName, Registration } from '../registration.ts';
+
+/** What a change of a Subscription does to its subscriber. */
+export type SubscriberChange =
+  /** It waits for the server's check; what was active before goes on until then. */
+  | { kind: 'check'; id: string; version: number }
+  | { kind: 'activate'; registration: Registration; version: number }
+  | { kind: 'stop'; id: string; version: number; state: 'error' | 'off' }
+  | { kind: 'delete'; id: string; version: number };
+
+// `version <` guards each: two transactions that touch several resources can reach the stream in another order than
+// they changed this one.
+const check: Statement = {
+  name: 'subscriber_check',
+  text: `insert into subscriber as s (id, channel, state, version, check_version)
+    values ($1, 'rest-hook', 'requested', $2, $2)
+    on conflict (id) do update set version = $2, check_version = $2, report = null,
+      state = case when s.state = 'deleted' then 'requested' else s.state end
+    where s.version < $2`,
+};
+
+// The pause of a backoff ends with the activation: whoever reactivates has mended the receiver.
+const activate: Statement = {
+  name: 'subscriber_activate',
+  text: `insert into subscriber as s (id, channel, state, version, criteria, endpoint, payload, header, ends_at)
+    values ($1, $2, 'active', $3, $4, $5, $6, $7, to_timestamp($8::float8 / 1000))
+    on conflict (id) do update set channel = $2, state = 'active', version = $3, criteria = $4, endpoint = $5,
+      payload = $6, header = $7, ends_at = to_timestamp($8::float8 / 1000), attempts = 0, failing_since = null,
+      error = null, check_version = null, report = null,
+      due_at = case when s.done_number < s.last_number then statement_timestamp() end
+    where s.version < $3 or s.channel = 'alert'`,
+};
+
+const stop: Statement = {
+  name: 'subscriber_stop',
+  text: `insert into subscriber as s (id, channel, state, version) values ($1, 'rest-hook', $3, $2)
+    on conflict (id) do update set state = $3, version = $2, due_at = null, check_version = null, report = null
+    where s.version < $2`,
+};
+
+const remove: Statement = {
+  name: 'subscriber_delete',
+  text: `with s as (update subscriber set state = 'deleted', version = $2, due_at = null, attempts = 0,
+      failing_since = null, error = null, check_version = null, report = null, done_number = last_number,
+      criteria = '', endpoint = '', payload = '', header = '{}', ends_at = null
+    where id = $1 and version < $2 returning id)
+    delete from delivery d using s where d.subscriber = s.id and d.outcome is null`,
+};
+
+export async function applySubscriberChange(tx: Tx, change: SubscriberChange): Promise<void> {
+  switch (change.kind) {
+    case 'check':
+      await tx.query(check, [change.id, change.version]);
+      return;
+    case 'activate':
+      await saveRegistration(tx, change.registration, change.version);
+      return;
+    case 'stop':
+      await tx.query(stop, [change.id, change.version, change.state]);
+      return;
+    case 'delete':
+      await tx.query(remove, [change.id, change.version]);
+      return;
+  }
+}
+
+/** Writes an active registration; alerts are written so at each start, with version 0. */
+export async function saveRegistration(db: Queryable, one: Registration, version: number): Promise<void> {
+  const { id, channel, criteria, endpoint, payload, header } = one;
+  await db.query(activate, [id, channel, version, criteria, endpoint, payload, header, one.endsMs ?? null]);
+}
+
+const list: Statement = {
+  name: 'subscriber_list',
+  text: `select id, channel, version, criteria, endpoint, payload, header, ends_at from subscriber
+    where id > $1 and state = 'active' order by id limit $2`,
+};
+
+interface ListRow {
+  id: string;
+  channel: ChannelName;
+  version: number;
+  criteria: string;
+  endpoint: string;
+  payload: string;
+  header: string[];
+  ends_at: number | null;
+}
+
+const pageRows = 2_000;
+
+/** All active registrations with the version of their Subscription, in pages of 2,000. */
+export async function* activeRegistrations(db: Queryable): AsyncGenerator<[Registration, number][]> {
+  let after = '';
+  for (;;) {
+    const rows = await db.query<ListRow>(list, [after, pageRows]);
+    if (rows.length > 0) yield rows.map((row) => [toRegistration(row), row.version]);
+    if (rows.length < pageRows) return;
+    after = rows.at(-1)!.id;
+  }
+}
+
+function toRegistration({ version: _version, ends_at, ...row }: ListRow): Registration {
+  return ends_at === null ? row : { ...row, endsMs: ends_at };
+}

@@ -1,0 +1,57 @@
+// Equality keys: what an exact criterion asks for and what a resource offers, spelled the same, so that the
+// subscriptions a change can possibly match are found by hash and not by trying each one.
+import type { Criterion, IndexValue, SearchValue } from '#fhir-model';
+
+/**
+ * One key per alternative of the criterion; undefined when it is not an equality (a modifier, a range, a chain, a value
+ * that many resources have in common).
+ */
+export function criterionKeys(criterion: Criterion): string[] | undefined {
+  if (criterion.modifier !== undefined || criterion.chain || criterion.values.length === 0) return undefined;
+  const keys: string[] = [];
+  for (const value of criterion.values) {
+    const key = valueKey(value);
+    if (key === undefined) return undefined;
+    keys.push(`${criterion.param.key}${key}`);
+  }
+  return keys;
+}
+
+function valueKey(value: SearchValue): string | undefined {
+  switch (value.kind) {
+    case 'token':
+      if (value.code === undefined || value.code === '') return undefined;
+      return value.system === undefined ? `~${value.code}` : `=${value.system}|${value.code}`;
+    case 'reference':
+      if (value.id !== undefined) return value.type === undefined ? `/${value.id}` : `>${value.type}/${value.id}`;
+      return value.url === undefined ? undefined : `@${value.url}`;
+    case 'uri':
+      return `@${value.value}`;
+    default:
+      return undefined;
+  }
+}
+
+/** Calls `found` with each key that one indexed value answers to. */
+export function indexKeys(value: IndexValue, found: (key: string) => void): void {
+  const key = value.param.key;
+  if (value.kind === 'token' && value.code !== undefined) {
+    found(`${key}=${value.system ?? ''}|${value.code}`);
+    found(`${key}~${value.code}`);
+  } else if (value.kind === 'reference') {
+    if (value.id !== undefined) {
+      found(`${key}>${value.type ?? ''}/${value.id}`);
+      found(`${key}/${value.id}`);
+    }
+    // A canonical is found with and without its |version.
+    for (const url of canonicalForms(value.url)) found(`${key}@${url}`);
+  } else if (value.kind === 'uri') {
+    found(`${key}@${value.value}`);
+  }
+}
+
+function canonicalForms(url: string | undefined): string[] {
+  if (url === undefined) return [];
+  const bar = url.lastIndexOf('|');
+  return bar < 0 ? [url] : [url, url.slice(0, bar)];
+}

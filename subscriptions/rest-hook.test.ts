@@ -1,0 +1,156 @@
+// Subscriptions end to end: https://hl7.org/fhir/R4/subscription.html
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { waitFor } from '#platform/testing';
+import { startReceiver } from './testing/receiver.ts';
+import { createRig, observation, subscription, waitForState, waitForStatus } from './testing/rig.ts';
+
+test('a requested Subscription becomes active and what matches afterwards is notified', async (t) => {
+  const { db, store, start } = await createRig(t);
+  const receiver = await startReceiver(t);
+  await start();
+  await store.put(observation('before'));
+  await store.put(
+    subscription('s', receiver.url, {
+      channel: { type: 'rest-hook', endpoint: receiver.url, header: ['X-A: 1', 'X-A: 2'] },
+    }),
+  );
+  await waitForState(db, 's', 'active');
+  await store.put(observation('o1'));
+  await store.put(observation('other', 'b'));
+  await store.put(observation('o1'));
+  await waitFor(() => receiver.received.length === 2, 'two notifications');
+  for (const [index, one] of receiver.received.entries()) {
+    assert.equal(one.method, 'POST');
+    assert.equal(one.path, '/hook');
+    assert.equal(one.body, '');
+    assert.equal(one.headers['content-length'], '0');
+    assert.equal(one.headers['content-type'], undefined);
+    assert.equal(one.headers['x-a'], '1, 2');
+    assert.equal(one.headers['x-cerebra-subscription'], 's');
+    assert.equal(one.number, index + 1);
+  }
+});
+
+test('with a payload the resource is sent as an update of the endpoint', async (t) => {
+  const { db, store, start } = await createRig(t);
+  const receiver = await startReceiver(t);
+  await start();
+  await store.put(
+    subscription('s', '', {
+      channel: { type: 'rest-hook', endpoint: `${receiver.url}/`, payload: 'application/fhir+json' },
+    }),
+  );
+  await waitForState(db, 's', 'active');
+  await store.put(observation('o1', 'a', { note: [{ text: 'größer' }] }));
+  await waitFor(() => receiver.received.length === 1, 'a notification');
+  const [one] = receiver.received;
+  assert.equal(one!.method, 'PUT');
+  assert.equal(one!.path, '/hook/Observation/o1');
+  assert.equal(one!.headers['content-type'], 'application/fhir+json');
+  assert.equal(one!.body, (await store.reader.read('Observation', 'o1', { kind: 'everything' }))!.body);
+});
+
+test('an unsound Subscription goes into error and says why', async (t) => {
+  const { store, start } = await createRig(t);
+  await start();
+  const channel = (rest: object) => ({ channel: { type: 'rest-hook', endpoint: 'https://example.org/x', ...rest } });
+  const cases: [string, Record<string, unknown>, RegExp][] = [
+    ['type', { criteria: 'Nothing?code=a' }, /must begin with a resource type/],
+    ['param', { criteria: 'Observation?nonsense=a' }, /nonsense/],
+    ['chain', { criteria: 'Observation?subject:Patient.name=x' }, /subject:Patient.name/],
+    ['channel', channel({ type: 'email' }), /only 'rest-hook'/],
+    ['payload', channel({ payload: 'application/fhir+xml' }), /payload must be absent or application\/fhir\+json/],
+    ['metadata', channel({ endpoint: 'http://169.254.169.254/latest' }), /does not call/],
+    ['private', channel({ endpoint: 'http://10.1.2.3/' }), /does not call/],
+    ['octal', channel({ endpoint: 'http://0xa.0x1.2.3/' }), /does not call/],
+    ['scheme', channel({ endpoint: 'file:///etc/passwd' }), /http: or https:/],
+    ['user', channel({ endpoint: 'http://a:b@example.org/' }), /user name/],
+    ['crlf', channel({ header: ['X-A: 1\r\nX-B: 2'] }), /header\[0\] is not of the form/],
+    ['host', channel({ header: ['Host: internal'] }), /'Host' can't be set/],
+    ['secret', channel({ header: ['Authorization Bearer abc'] }), /^(?!.*abc).*header\[0\]/],
+  ];
+  for (const [id, rest] of cases) await store.put(subscription(id, 'https://example.org/x', rest));
+  for (const [id, , text] of cases) assert.match(String((await waitForStatus(store, id, 'error')).error), text, id);
+});
+
+test('a Subscription that a client set active itself is checked all the same', async (t) => {
+  const { db, store, start } = await createRig(t);
+  await start();
+  await store.put(subscription('good', 'http://127.0.0.1:9/', { status: 'active' }));
+  await store.put(subscription('bad', 'http://10.0.0.1/', { status: 'active' }));
+  await waitForState(db, 'good', 'active');
+  await waitForStatus(store, 'bad', 'error');
+});
+
+test('off and delete stop it, a new request resumes it with the numbers going on', async (t) => {
+  const { db, store, start } = await createRig(t);
+  const receiver = await startReceiver(t);
+  await start();
+  await store.put(subscription('s', receiver.url));
+  await waitForState(db, 's', 'active');
+  await store.put(observation('o1'));
+  await waitFor(() => receiver.received.length === 1, 'a notification');
+  await store.put(subscription('s', receiver.url, { status: 'off' }));
+  await store.put(observation('o2'));
+  await store.put(subscription('s', receiver.url));
+  await waitForState(db, 's', 'active');
+  await store.put(observation('o3'));
+  await waitFor(() => receiver.received.length === 2, 'the second notification');
+  await store.remove('Subscription', 's');
+  await store.put(observation('o4'));
+  await waitForState(db, 's', 'deleted');
+  await store.put(subscription('s', receiver.url));
+  await waitForState(db, 's', 'active');
+  await store.put(observation('o5'));
+  await waitFor(() => receiver.received.length === 3, 'the third notification');
+  assert.deepEqual(
+    receiver.received.map(({ number }) => number),
+    [1, 2, 3],
+  );
+});
+
+test('a Subscription changed while it is active loses nothing in between', async (t) => {
+  const { db, store, start } = await createRig(t);
+  const receiver = await startReceiver(t);
+  await start();
+  await store.put(subscription('s', receiver.url));
+  await waitForState(db, 's', 'active');
+  await store.put(subscription('s', receiver.url, { reason: 'changed' }));
+  await store.put(observation('o1'));
+  await waitFor(() => receiver.received.length === 1, 'a notification');
+  await waitForStatus(store, 's', 'active');
+});
+
+test('nothing after the end, and the server turns it off', async (t) => {
+  const { db, store, start } = await createRig(t);
+  const receiver = await startReceiver(t);
+  await start();
+  await store.put(subscription('s', receiver.url, { end: '2001-01-01T00:00:00Z' }));
+  await waitForStatus(store, 's', 'off');
+  await store.put(observation('o1'));
+  await store.put(subscription('t', receiver.url));
+  await waitForState(db, 't', 'active');
+  await store.put(observation('o2'));
+  await waitFor(() => receiver.received.length === 1, 'the notification of the other one');
+  assert.equal(receiver.received[0]!.headers['x-cerebra-subscription'], 't');
+});
+
+test('a deletion is not notified', async (t) => {
+  const { db, store, start } = await createRig(t);
+  const receiver = await startReceiver(t);
+  await start();
+  await store.put(subscription('s', receiver.url, { criteria: 'Observation' }));
+  await waitForState(db, 's', 'active');
+  await store.put(observation('o1'));
+  await store.remove('Observation', 'o1');
+  await store.put(observation('o2'));
+  await waitFor(() => receiver.received.length === 2, 'two notifications');
+  const rows = await db.query<{ id: string }>({
+    text: `select id from delivery where subscriber = 's' order by number`,
+  });
+  assert.deepEqual(
+    rows.map(({ id }) => id),
+    ['o1', 'o2'],
+  );
+});

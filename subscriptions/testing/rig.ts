@@ -1,0 +1,113 @@
+// Everything a test of subscriptions needs, on a database of the file's own.
+import type { TestContext } from 'node:test';
+import { createSearchParameters, loadDefinitions, type Resource } from '#fhir-model';
+import { createMetrics, type Db, type Metrics, systemClock } from '#platform';
+import { testDatabase, testLog, waitFor } from '#platform/testing';
+import { createEgress } from '../channels/egress.ts';
+import { createSubscriptions, type Subscriptions, type SubscriptionsOptions } from '../index.ts';
+import type { RegistrationRules } from '../registration.ts';
+import { createTestStore, type TestStore } from './store.ts';
+
+export interface Rig {
+  db: Db;
+  store: TestStore;
+  /** One server's subscriptions, started; stopped after the test. */
+  start(options?: Partial<SubscriptionsOptions>): Promise<Server>;
+}
+
+export interface Server extends Subscriptions {
+  metrics: Metrics;
+}
+
+/** Fast enough for tests: retries within milliseconds, a short lease. */
+export const testLimits = {
+  pollMs: 20,
+  dispatchLeaseMs: 1_000,
+  timeoutMs: 5_000,
+  backoffMsMin: 5,
+  backoffMsMax: 20,
+  stopGraceMs: 2_000,
+} as const;
+
+let rules: Promise<RegistrationRules> | undefined;
+
+/** The R4 search parameters, with loopback open. */
+export function testRules(): Promise<RegistrationRules> {
+  rules ??= loadDefinitions().then(({ searchParameters, resourceTypes }) => ({
+    parameters: createSearchParameters(searchParameters, resourceTypes),
+    resourceTypes,
+    egress: createEgress(['loopback']),
+  }));
+  return rules;
+}
+
+let shared: Promise<Db> | undefined;
+
+// One database a file, emptied for each test: cloning one takes up to 1.5 s.
+async function emptyDatabase(): Promise<Db> {
+  shared ??= testDatabase();
+  const db = await shared;
+  await db.query({
+    text: `drop table if exists test_version;
+      truncate change, subscriber, delivery;
+      update dispatcher set xid = 0, seq = 0, holder = null, lease_until = null`,
+  });
+  return db;
+}
+
+export async function createRig(t: TestContext): Promise<Rig> {
+  const db = await emptyDatabase();
+  const store = await createTestStore(db);
+  const { parameters, resourceTypes } = await testRules();
+  return {
+    db,
+    store,
+    async start(options = {}) {
+      const metrics = createMetrics();
+      const subscriptions = createSubscriptions({
+        ...{ db, feed: store.feed, reader: store.reader, writer: store.writer, scope: { kind: 'everything' } as const },
+        ...{ parameters, resourceTypes, log: testLog(), metrics, clock: systemClock, random: () => 0.5 },
+        egressAllow: ['loopback'],
+        ...options,
+        limits: { ...testLimits, ...options.limits },
+      });
+      t.after(() => subscriptions.stop());
+      await subscriptions.start();
+      return { ...subscriptions, metrics };
+    },
+  };
+}
+
+export const subscription = (id: string, endpoint: string, rest: Record<string, unknown> = {}) =>
+  ({
+    ...{
+      resourceType: 'Subscription',
+      id,
+      status: 'requested',
+      reason: 'test',
+      criteria: 'Observation?code=http://x|a',
+    },
+    channel: { type: 'rest-hook', endpoint },
+    ...rest,
+  }) as Resource & { id: string };
+
+export const observation = (id: string, code = 'a', rest: Record<string, unknown> = {}) =>
+  ({
+    ...{ resourceType: 'Observation', id, status: 'final' },
+    code: { coding: [{ system: 'http://x', code }] },
+    ...rest,
+  }) as Resource & { id: string };
+
+/** Waits until the Subscription has that status and returns it. */
+export function waitForStatus(store: TestStore, id: string, status: string): Promise<Resource> {
+  return waitFor(
+    async () => (await store.list('Subscription')).find((one) => one.id === id && one.status === status),
+    `Subscription/${id} to be ${status}`,
+  );
+}
+
+/** What the stream has made of the Subscription. */
+export async function waitForState(db: Db, id: string, state: string): Promise<void> {
+  const text = 'select 1 from subscriber where id = $1 and state = $2';
+  await waitFor(async () => (await db.query({ text }, [id, state])).length > 0, `subscriber ${id} to be ${state}`);
+}
