@@ -60,7 +60,7 @@ function extractors(parameters: SearchParameters, baseUrl: string): (resource: R
 
 export async function createFhirServer(parts: FhirServerParts): Promise<FhirServer> {
   const { definitions, clock, db, baseUrl } = parts;
-  const parameters = createSearchParameters(definitions.searchParameters, definitions.resourceTypes);
+  const parameters = createSearchParameters(definitions.searchParameters, definitions.resourceTypes, definitions);
   const extract = extractors(parameters, baseUrl);
   const newId = () => uuidv7(clock.now());
   const validator = createStructureValidator(definitions);

@@ -52,7 +52,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
   const inWork = new Map<bigint, Promise<Answer>>();
 
   /** The stored answer if the message has had its effect, else one attempt at it. */
-  async function settle(message: Journaled, raw: Buffer, known: Read, again = false): Promise<Answer> {
+  async function settle(message: Journaled, known: Read, again = false): Promise<Answer> {
     if (!again && message.ack !== null && (message.state === 'stored' || message.state === 'acknowledged')) {
       return { ack: message.ack, outcome: 'repeated' };
     }
@@ -93,7 +93,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
         } catch (error) {
           return unjournaled(known, error);
         }
-        const answer = await settle(message, raw, known);
+        const answer = await settle(message, known);
         if (answer.outcome === 'stored') journal.markAcknowledged(message.id);
         return answer;
       });
@@ -116,7 +116,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
       const message = await journal.find(id);
       if (message === undefined) return undefined;
       const known = read(message.raw);
-      return measured(known, () => settle(message, message.raw, known, true));
+      return measured(known, () => settle(message, known, true));
     },
     async recover() {
       let count = 0;
@@ -125,7 +125,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
         const messages = await journal.unfinished(afterId, recoverBatch);
         for (const message of messages) {
           const known = read(message.raw);
-          await measured(known, () => settle(message, message.raw, known));
+          await measured(known, () => settle(message, known));
           afterId = message.id;
           count++;
         }

@@ -57,7 +57,7 @@ async function stopStep(name: string, stop: () => Promise<void>, remainingMs: nu
  */
 export function stopOnSignals(lifecycle: Lifecycle, log: Log, exit: (code: number) => void = process.exit): () => void {
   let signalled = false;
-  const onSignal = (signal: 'SIGINT' | 'SIGTERM') => {
+  const onSignal = (signal: NodeJS.Signals) => {
     if (signalled) return exit(signal === 'SIGINT' ? 130 : 143);
     signalled = true;
     log.info({ signal }, 'shutting down; a second signal exits at once');

@@ -1,5 +1,6 @@
 // Logs: pino, asynchronous; no resource content at info or above.
 import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
+import { CerebraError } from './errors.ts';
 
 export type Log = Logger;
 
@@ -72,15 +73,30 @@ export function errorRecord(error: unknown): unknown {
   const { code, routine, table, constraint, syscall } = error as Error & Record<string, unknown>;
   return {
     type: error.name,
-    message: error.message,
+    message: mayQuoteInput(error) ? undefined : error.message,
     code,
     routine,
     table,
     constraint,
     syscall,
-    stack: error.stack,
+    // The stack's first lines repeat the message.
+    stack: error.stack?.match(/^ {4}at .*$/gm)?.join('\n'),
     cause: error.cause === undefined ? undefined : errorRecord(error.cause),
   };
+}
+
+/**
+ * Messages that quote what came in, which may be a patient's data: JSON.parse's, PostgreSQL's of class 22 ("invalid
+ * input syntax for type date: …") and what we tell a client about its own request.
+ */
+function mayQuoteInput(error: Error): boolean {
+  const { code } = error as Error & { code?: unknown };
+  return (
+    error instanceof SyntaxError ||
+    error instanceof URIError ||
+    (typeof code === 'string' && /^22\w{3}$/.test(code)) ||
+    (error instanceof CerebraError && error.status < 500)
+  );
 }
 
 /** Turns JSON records into `12:34:56.789 info  message key=value`. */
@@ -89,11 +105,13 @@ function prettyStream(destination: DestinationStream): DestinationStream {
 }
 
 function prettyLine(line: string): string {
-  const { time, level, msg, err, ...rest } = JSON.parse(line) as Record<string, unknown> & { err?: { stack?: string } };
+  const { time, level, msg, err, ...rest } = JSON.parse(line) as Record<string, unknown> & {
+    err?: Record<string, string>;
+  };
   const fields = Object.entries(rest).map(
     ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
   );
   const head = `${String(time).slice(11, 23)} ${String(level).padEnd(5)} ${msg ?? ''}`;
-  const stack = err?.stack ? `\n${err.stack}` : '';
+  const stack = err ? `\n    ${err.type}: ${err.message ?? err.code}\n${err.stack}` : '';
   return `${[head, ...fields].join(' ')}${stack}\n`;
 }

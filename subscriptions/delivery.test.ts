@@ -242,7 +242,7 @@ test('changes of other servers are found by polling', async (t) => {
 test('writers that commit late and out of order: nothing is skipped', async (t) => {
   const rig = await createRig(t);
   const receiver = await startReceiver(t);
-  await rig.start();
+  const { metrics } = await rig.start();
   await activate(rig, 's', receiver.url);
   let release: () => void = () => {};
   const gate = new Promise<void>((resolve) => {
@@ -255,6 +255,8 @@ test('writers that commit late and out of order: nothing is skipped', async (t) 
   });
   await waitFor(() => begun, 'the late writer to have written');
   await putMany(rig, 5);
+  const lag = metrics.registry.getSingleMetric('cerebra_dispatcher_lag_seconds')!;
+  await waitFor(async () => (await lag.get()).values[0]!.value > 0, 'the lag to show what the late writer holds back');
   release();
   await late;
   await Promise.all(upTo(100).map((i) => rig.store.put(observation(`w${i % 40}`))));

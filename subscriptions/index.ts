@@ -40,8 +40,11 @@ export interface SubscriptionLimits {
   batchDeliveries: number;
   /** For one rest-hook request. */
   timeoutMs: number;
-  /** Lease of one subscription's deliverer; must be more than twice `timeoutMs`, or two may deliver at once. */
-  deliveryLeaseMs: number;
+  /**
+   * Lease of one subscription's deliverer. Must be more than twice `timeoutMs`, or two may deliver at once; three times
+   * that, and 30,000 at least, when it is not given.
+   */
+  deliveryLeaseMs?: number;
   backoffMsMin: number;
   backoffMsMax: number;
   /** A subscription goes into error at whichever of these two comes first. */
@@ -59,7 +62,6 @@ export const defaultSubscriptionLimits: SubscriptionLimits = {
   deliverers: 32,
   batchDeliveries: 50,
   timeoutMs: 10_000,
-  deliveryLeaseMs: 30_000,
   backoffMsMin: 1_000,
   backoffMsMax: 600_000,
   attemptsMax: 20,
@@ -136,7 +138,7 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
     },
     concurrency: limits.deliverers,
     batchDeliveries: limits.batchDeliveries,
-    leaseMs: limits.deliveryLeaseMs,
+    leaseMs: limits.deliveryLeaseMs ?? Math.max(30_000, 3 * limits.timeoutMs),
     pollMs: limits.pollMs,
     onGivenUp: () => checks.wake(),
   });

@@ -20,7 +20,7 @@ export function subscriptionMetrics(metrics: Metrics): SubscriptionMetrics {
   return {
     lagSeconds: metrics.gauge(
       'cerebra_dispatcher_lag_seconds',
-      'Age of the oldest change the dispatcher read last; 0 when there was none',
+      'How long changes wait: the age of the oldest one just read, or of the oldest open write transaction, which holds back what follows it',
     ),
     lagRows: metrics.gauge(
       'cerebra_dispatcher_lag_rows',

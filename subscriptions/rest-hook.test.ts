@@ -93,6 +93,7 @@ test('off and delete stop it, a new request resumes it with the numbers going on
   await waitFor(() => receiver.received.length === 1, 'a notification');
   await store.put(subscription('s', receiver.url, { status: 'off' }));
   await store.put(observation('o2'));
+  await waitForState(db, 's', 'off');
   await store.put(subscription('s', receiver.url));
   await waitForState(db, 's', 'active');
   await store.put(observation('o3'));
@@ -153,4 +154,52 @@ test('a deletion is not notified', async (t) => {
     rows.map(({ id }) => id),
     ['o1', 'o2'],
   );
+});
+
+test('the body is the newest version that meets the criteria, else the one that did', async (t) => {
+  const { db, store, start } = await createRig(t);
+  const receiver = await startReceiver(t);
+  await start();
+  let open: () => void = () => {};
+  const gate = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  receiver.answer = () => gate.then(() => 200);
+  const channel = { type: 'rest-hook', endpoint: receiver.url, payload: 'application/fhir+json' };
+  await store.put(subscription('s', receiver.url, { channel }));
+  await waitForState(db, 's', 'active');
+  await store.put(observation('first'));
+  await waitFor(() => receiver.received.length === 1, 'the first notification');
+  await store.put(observation('changed'));
+  await store.put(observation('changed'));
+  await store.put(observation('recoded'));
+  await store.put(observation('recoded', 'b'));
+  await store.put(observation('deleted'));
+  await store.remove('Observation', 'deleted');
+  await store.put(observation('last'));
+  open();
+  await waitFor(() => receiver.received.length === 6, 'the other notifications');
+  const sent = receiver.received.map(({ path, body }) => `${path.slice(18)} ${JSON.parse(body).meta.versionId}`);
+  assert.deepEqual(sent, ['first 1', 'changed 2', 'changed 2', 'recoded 1', 'deleted 1', 'last 1']);
+});
+
+test('what is nowhere to be found any more is recorded as gone and does not hold up the next', async (t) => {
+  const { db, store, start } = await createRig(t);
+  const receiver = await startReceiver(t);
+  receiver.answer = () => (receiver.received.length === 1 ? 500 : 200);
+  await start({ limits: { backoffMsMin: 200, backoffMsMax: 200 } });
+  const channel = { type: 'rest-hook', endpoint: receiver.url, payload: 'application/fhir+json' };
+  await store.put(subscription('s', receiver.url, { channel }));
+  await waitForState(db, 's', 'active');
+  await store.put(observation('o1'));
+  await waitFor(() => receiver.received.length === 1, 'the first attempt');
+  await store.remove('Observation', 'o1');
+  await db.query({ text: `delete from change where id = 'o1' and version = 1` });
+  await store.put(observation('o2'));
+  await waitFor(() => receiver.received.length === 2, 'the next one');
+  assert.equal(receiver.received[1]!.path, '/hook/Observation/o2');
+  const rows = await db.query({
+    text: `select number, outcome from delivery where subscriber = 's' and outcome = 'gone'`,
+  });
+  assert.deepEqual(rows, [{ number: 1n, outcome: 'gone' }]);
 });

@@ -42,6 +42,8 @@ export function createExternalBroker(options: ExternalBrokerOptions): Broker {
   let delayMs = options.reconnectDelayMs;
   let taking = true;
   let closed = false;
+  /** Connected is not enough: until the subscription stands, the broker keeps nothing for us. */
+  let subscribed = false;
 
   const open = (): void => {
     const opened = mqtt.connect(url, clientOptions(options, protocolVersion));
@@ -59,9 +61,11 @@ export function createExternalBroker(options: ExternalBrokerOptions): Broker {
   };
 
   const reopen = (ended: MqttClient): void => {
+    if (client !== ended) return;
+    subscribed = false;
     metrics.connected.set(0);
-    if (closed || client !== ended) return;
     client = undefined;
+    if (closed) return;
     log.info({ delayMs }, 'MQTT broker is not connected, trying again');
     timer = setTimeout(open, delayMs);
     delayMs = Math.min(delayMs * 2, reconnectDelayMsMax);
@@ -74,6 +78,7 @@ export function createExternalBroker(options: ExternalBrokerOptions): Broker {
       const [granted] = await opened.subscribeAsync(filter, { qos: 1 });
       if (granted === undefined || granted.qos > 2) throw new Error('the subscription was refused');
       delayMs = options.reconnectDelayMs;
+      subscribed = true;
       metrics.connected.set(1);
       log.info({ protocolVersion }, 'MQTT broker connected');
     } catch (error) {
@@ -112,10 +117,9 @@ export function createExternalBroker(options: ExternalBrokerOptions): Broker {
     async close() {
       closed = true;
       clearTimeout(timer);
-      metrics.connected.set(0);
       if (client) await end(client);
     },
-    connected: () => client?.connected === true,
+    connected: () => subscribed,
   };
 }
 

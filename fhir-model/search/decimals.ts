@@ -43,7 +43,9 @@ export const isDecimal = (text: string): boolean => parse(text) !== undefined;
 export function decimalOf(value: unknown): string | undefined {
   if (typeof value === 'number') {
     const text = String(value);
-    return Number.isSafeInteger(value) || isDecimal(text) ? text : undefined;
+    const size = Math.abs(value);
+    // In between, String() writes no exponent and at most 24 characters.
+    return (size >= 1e-6 && size < 1e21) || isDecimal(text) ? text : undefined;
   }
   return isRawJson(value) && isDecimal(value.rawJSON) ? value.rawJSON : undefined;
 }

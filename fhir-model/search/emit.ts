@@ -34,10 +34,9 @@ function pushTokenObject(param: SearchParam, value: Fields, out: IndexValue[]): 
   pushToken(param, CONTACT_POINT_SYSTEMS.has(system) ? undefined : system, code, out);
 }
 
-/** `implicitSystem` is that of a code whose element is bound to one code system. */
-export function tokenEmit(param: SearchParam, implicitSystem?: string): Emit {
+function tokenEmit(param: SearchParam): Emit {
   return (value, out) => {
-    if (typeof value === 'string') pushToken(param, implicitSystem, value, out);
+    if (typeof value === 'string') pushToken(param, param.codeSystem, value, out);
     else if (typeof value === 'boolean') out.push({ kind: 'token', param, code: value ? 'true' : 'false' });
     else if (isObject(value)) pushTokenObject(param, value, out);
   };

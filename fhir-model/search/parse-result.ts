@@ -14,7 +14,7 @@ export interface ResultContext {
 type Read = (query: SearchQuery, value: string, context: ResultContext, name: string) => string | undefined;
 
 function readCount(query: SearchQuery, value: string, context: ResultContext): string {
-  if (!/^\d{1,9}$/.test(value))
+  if (!/^\d{1,18}$/.test(value))
     throw parameterError('invalid-parameter', '_count', `${quote(value)} is no number from 0 up`);
   query.count = Math.min(Number(value), context.countMax);
   return String(query.count);

@@ -18,6 +18,15 @@ export interface SearchOptions {
   baseUrl?: string;
 }
 
+/** Sets by the list they were made of: a server passes the same list with each search. */
+const typeSets = new WeakMap<readonly string[], Set<string>>();
+
+function typeSet(types: readonly string[]): Set<string> {
+  const known = typeSets.get(types) ?? new Set(types);
+  typeSets.set(types, known);
+  return known;
+}
+
 interface Context extends SearchOptions {
   isResourceType: (type: string) => boolean;
 }
@@ -195,7 +204,7 @@ export function parseSearch(
   pairs: readonly (readonly [string, string])[],
   options: SearchOptions,
 ): SearchQuery {
-  const types = new Set(options.resourceTypes);
+  const types = typeSet(options.resourceTypes);
   const context: Context = { ...options, isResourceType: (name) => types.has(name) };
   const query: SearchQuery = {
     type,

@@ -5,6 +5,7 @@ import { createSearchParameters, paramKey } from './registry.ts';
 
 const definitions = await loadDefinitions();
 const parameters = createSearchParameters(definitions.searchParameters, definitions.resourceTypes);
+const bound = createSearchParameters(definitions.searchParameters, definitions.resourceTypes, definitions);
 
 describe('registry of R4', () => {
   test('146 types, each with the parameters of every resource', () => {
@@ -21,7 +22,7 @@ describe('registry of R4', () => {
   });
 
   test('none of R4 needs the fhirpath engine', () => {
-    assert.deepEqual(parameters.outsideSubset, []);
+    assert.deepEqual(parameters.outsideSubset(), []);
   });
 
   test('a shared parameter is narrowed to the type at hand', () => {
@@ -41,6 +42,17 @@ describe('registry of R4', () => {
       'PractitionerRole',
     ]);
     assert.deepEqual(parameters.get('Composition', 'subject')?.target, []);
+  });
+
+  test('codes know the system their binding implies, with definitions', () => {
+    const system = (type: string, code: string) => bound.get(type, code)?.codeSystem;
+    assert.equal(system('Patient', 'gender'), 'http://hl7.org/fhir/administrative-gender');
+    assert.equal(system('Observation', 'status'), 'http://hl7.org/fhir/observation-status');
+    assert.equal(system('Observation', 'code'), undefined);
+    assert.equal(system('Patient', 'identifier'), undefined);
+    assert.equal(system('Patient', 'active'), undefined);
+    assert.equal(system('Patient', '_id'), undefined);
+    assert.equal(parameters.get('Patient', 'gender')?.codeSystem, undefined);
   });
 
   test('the list is sorted, has no code twice and agrees with get', () => {
@@ -83,7 +95,7 @@ describe('registry of other parameters', () => {
   test('what lies outside the subset is listed', () => {
     const own = createSearchParameters([raw('odd', ['Patient'], 'Patient.name.first().family', 'string')], ['Patient']);
     assert.deepEqual(
-      own.outsideSubset.map((param) => param.code),
+      own.outsideSubset().map((param) => param.code),
       ['odd'],
     );
   });

@@ -1,5 +1,7 @@
 // Which search parameters apply to which type: https://hl7.org/fhir/R4/searchparameter-registry.html
 import { CerebraError } from '#platform';
+import type { Definitions } from '../definitions.ts';
+import { codeSystemOf } from './code-system.ts';
 import { parseExpression } from './expression.ts';
 import type { SearchParam, SearchParamType } from './types.ts';
 
@@ -20,7 +22,7 @@ export interface SearchParameters {
   /** All parameters of a type, by code; empty for an unknown type. */
   list(type: string): readonly SearchParam[];
   /** Parameters whose expression the compiled subset can't say: they run on fhirpath, some 50 times slower. */
-  readonly outsideSubset: readonly SearchParam[];
+  outsideSubset(): SearchParam[];
 }
 
 const TYPES = new Set<string>([
@@ -89,13 +91,15 @@ function appliesTo(base: string[], type: string): boolean {
   return base.includes('DomainResource') && !NOT_DOMAIN_RESOURCES.has(type);
 }
 
-function paramOf(raw: RawSearchParameter, type: string): SearchParam | undefined {
+function paramOf(raw: RawSearchParameter, type: string, definitions?: Definitions): SearchParam | undefined {
   const { code, url, expression } = raw;
   if (typeof code !== 'string' || typeof expression !== 'string' || !TYPES.has(String(raw.type))) return undefined;
   const narrowed = narrow(expression, type);
   if (narrowed === '') return undefined;
   const target = strings(raw.target);
+  const codeSystem = definitions && raw.type === 'token' ? codeSystemOf(definitions, type, narrowed) : undefined;
   return {
+    ...(codeSystem !== undefined && { codeSystem }),
     key: paramKey(type, code),
     url: typeof url === 'string' ? url : '',
     code,
@@ -127,11 +131,13 @@ function addParam(byCode: Map<string, SearchParam>, keys: Map<number, SearchPara
 /**
  * The registry of SearchParameter resources for those resource types. Parameters without an expression (`_text`,
  * `_content`, `_query`) and of unknown types are left out; of two with the same code on a type the later one counts.
- * Throws CerebraError `config` if two parameters share a key.
+ * With `definitions`, codes are indexed with the system that their binding implies: `gender=<system>|male` then finds
+ * what `gender=male` finds. Throws CerebraError `config` if two parameters share a key.
  */
 export function createSearchParameters(
   raw: readonly RawSearchParameter[],
   resourceTypes: readonly string[],
+  definitions?: Definitions,
 ): SearchParameters {
   const keys = new Map<number, SearchParam>();
   const byType = new Map<string, Map<string, SearchParam>>();
@@ -141,7 +147,7 @@ export function createSearchParameters(
     const abstract = base.includes('Resource') || base.includes('DomainResource');
     for (const type of abstract ? resourceTypes : base) {
       const byCode = byType.get(type);
-      const param = byCode && appliesTo(base, type) ? paramOf(definition, type) : undefined;
+      const param = byCode && appliesTo(base, type) ? paramOf(definition, type, definitions) : undefined;
       if (byCode && param) addParam(byCode, keys, param);
     }
   }
@@ -151,10 +157,12 @@ export function createSearchParameters(
       type,
       [...byCode.values()].sort((a, b) => (a.code < b.code ? -1 : 1)),
     );
-  const all = [...lists.values()].flat();
   return {
     get: (type, code) => byType.get(type)?.get(code),
     list: (type) => lists.get(type) ?? [],
-    outsideSubset: all.filter((param) => param.type !== 'composite' && parseExpression(param.expression) === undefined),
+    outsideSubset: () => [...lists.values()].flat().filter(isOutsideSubset),
   };
 }
+
+const isOutsideSubset = ({ type, expression }: SearchParam): boolean =>
+  type !== 'composite' && type !== 'special' && parseExpression(expression) === undefined;

@@ -23,6 +23,8 @@ export interface SearchParam {
   /** Target types of a reference parameter; empty means any. */
   readonly target: readonly string[];
   readonly description: string;
+  /** Token on `code` elements: the one system their required binding implies; unset when there is none or several. */
+  readonly codeSystem?: string;
 }
 
 /**
@@ -31,8 +33,9 @@ export interface SearchParam {
  * reference: a relative or this-server reference has `type` and `id`; any other has `url`.
  * date: milliseconds since 1970 UTC, `lo` inclusive, `hi` inclusive last millisecond of the value's precision;
  *   an open Period end is -Infinity/Infinity.
- * number and quantity: decimal texts `lo` (inclusive) and `hi` (exclusive) of the value's implied precision,
- *   `value` as written. An open Range end is undefined.
+ * number: decimal text as written.
+ * quantity: decimal texts `low` and `high`, both inclusive and equal unless a Range, a comparator or SampledData sets them
+ *   apart; an open end is undefined.
  * string: as written; consumers fold it (foldString).
  */
 export type IndexValue =
@@ -76,6 +79,7 @@ export interface Criterion {
   /** The name as the client wrote it, modifier and chain included. */
   name: string;
   param: SearchParam;
+  /** Not the `:[type]` of a reference: that has become the `type` of the values. */
   modifier?: string;
   /** Empty when `chain` is set. */
   values: SearchValue[];

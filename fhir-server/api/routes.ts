@@ -10,6 +10,7 @@ import { notModified } from '../interactions/etag.ts';
 import { history } from '../interactions/history.ts';
 import { assertType, searchType } from '../interactions/search.ts';
 import { readCurrent, readVersion } from '../store/read.ts';
+import { assertId } from '../store/store.ts';
 import { type Answer, type FhirRequest, readForm, readResource } from './request.ts';
 
 export interface Route {
@@ -67,12 +68,19 @@ const outcomeText = (diagnostics: string): string =>
     issue: [{ severity: 'information', code: 'informational', diagnostics }],
   });
 
-/** An entry's expressions are those of a Bundle; alone it is the resource or the header that is at fault. */
-function withoutEntry(error: unknown): unknown {
+const HEADERS: Record<string, string> = { ifNoneExist: 'If-None-Exist', ifMatch: 'If-Match', url: 'url' };
+
+/** An entry's expressions are those of a Bundle; alone it is the resource, the URL or a header that is at fault. */
+function aloneExpression(path: string, type: string): string {
+  const request = /^Bundle\.entry\[0\]\.request\.(\w+)$/.exec(path);
+  if (request) return HEADERS[request[1]!] ?? request[1]!;
+  return path.replace(/^Bundle\.entry\[0\](?:\.resource)?/, type);
+}
+
+function withoutEntry(error: unknown, type: string): unknown {
   if (!(error instanceof CerebraError)) return error;
   for (const issue of error.issues) {
-    if (!issue.expression) continue;
-    issue.expression = issue.expression.map((path) => path.replace(/^Bundle\.entry\[0\](?:\.resource)?\.?/, '') || 'Resource');
+    if (issue.expression) issue.expression = issue.expression.map((path) => aloneExpression(path, type));
   }
   return error;
 }
@@ -81,7 +89,7 @@ async function runAlone(core: Core, entry: TransactionEntry, request: FhirReques
   try {
     return await runEntry(core, entry, 0, request.scope);
   } catch (error) {
-    throw withoutEntry(error);
+    throw withoutEntry(error, segment(request, 0));
   }
 }
 
@@ -102,6 +110,7 @@ async function create(core: Core, request: FhirRequest): Promise<Answer> {
 async function update(core: Core, request: FhirRequest): Promise<Answer> {
   const [type = '', id] = request.segments;
   assertType(core, type);
+  if (id !== undefined) assertId(id);
   const url = id === undefined ? `${type}?${request.queryString}` : `${type}/${id}`;
   const entry: TransactionEntry = { method: 'PUT', url, resource: await readResource(request) };
   const ifMatch = header(request, 'if-match');

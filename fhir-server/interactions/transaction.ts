@@ -127,7 +127,7 @@ function idleResult(one: Resolved, work: Work, resolved: Resolved[], updatedMs: 
 
 export async function readEntry(core: Core, plan: Plan, caller: Caller): Promise<EntryResult> {
   const base = { type: plan.type, version: 0, updatedMs: 0, op: 'none' as const };
-  if (plan.id === undefined) {
+  if (!plan.id) {
     const body = await searchType(core, plan.type, searchPairs(plan.query), caller, false);
     return { ...base, status: 200, id: '', body };
   }

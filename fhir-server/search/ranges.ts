@@ -91,7 +91,7 @@ function quantityRange(sql: SqlBuilder, value: QuantityValue, x: string): string
       return `${x}.high < ${n(value.value)}`;
     case 'ap': {
       const v = n(value.value);
-      return `(${x}.low <= ${v} + abs(${v}) * 0.1 and ${x}.high >= ${v} - abs(${v}) * 0.1)`;
+      return `(coalesce(${x}.low <= ${v} + abs(${v}) * 0.1, true) and coalesce(${x}.high >= ${v} - abs(${v}) * 0.1, true))`;
     }
   }
 }

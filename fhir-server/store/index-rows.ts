@@ -105,12 +105,18 @@ function addDate(rows: IndexRows, value: IndexValue & { kind: 'date' }): void {
 }
 
 function addQuantity(rows: IndexRows, value: IndexValue & { kind: 'quantity' }): void {
-  const code = value.code ?? value.unit ?? '';
+  const { code = '', unit } = value;
+  addQuantityRow(rows, value, value.system ?? '', code);
+  // `5.4||mg` finds code or unit: https://hl7.org/fhir/R4/search.html#quantity
+  if (unit !== undefined && unit !== code) addQuantityRow(rows, value, '', unit);
+}
+
+function addQuantityRow(rows: IndexRows, value: IndexValue & { kind: 'quantity' }, system: string, code: string): void {
   rows.quantityParams.push(value.param.key);
   rows.quantityLows.push(value.low ?? null);
   rows.quantityHighs.push(value.high ?? null);
   rows.quantityCodes.push(token.unitCode(code));
-  rows.quantitySystemCodes.push(token.unitSystemCode(value.system ?? '', code));
+  rows.quantitySystemCodes.push(token.unitSystemCode(system, code));
 }
 
 function addString(rows: IndexRows, param: SearchParam, text: string, folded: string): void {

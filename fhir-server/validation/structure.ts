@@ -87,11 +87,16 @@ function checkProperty(check: Check, value: Json, property: Property, owner: Jso
   }
 }
 
+function isBound(coding: JsonObject, codings: Property['codings']): boolean {
+  const { system, code } = coding;
+  return typeof system === 'string' && typeof code === 'string' && codings?.get(system)?.has(code) === true;
+}
+
 /** A required binding of a CodeableConcept: one coding at least is of the value set; one with only extensions may pass. */
 function checkCodings(check: Check, concept: JsonObject, { codings, valueSet }: Property): void {
-  const list = Array.isArray(concept.coding) ? concept.coding.filter(isObject) : [];
+  const list = Array.isArray(concept.coding) ? concept.coding : [];
   if (list.length === 0 && concept.text === undefined) return;
-  const bound = list.some((coding) => codings?.get(String(coding.system))?.has(String(coding.code)) === true);
+  const bound = list.some((coding) => isObject(coding) && isBound(coding, codings));
   if (!bound) addIssue(check, 'code-invalid', `needs a coding of the value set ${valueSet}`);
 }
 

@@ -6,7 +6,7 @@ import { Refusal } from './refusal.ts';
 /**
  * A field, repetition, component or subcomponent. Numbers count from 1; what is not there is an empty part, never an
  * error. `text` is that of the first leaf (a field that a later version split into components still reads the same),
- * un-escaped and trimmed; undefined when empty or `""`.
+ * un-escaped, trimmed and without control characters; undefined when empty or `""`.
  */
 export interface Part {
   /** As it stands in the message, escapes and all; one character a byte where the charset allows (see charset.ts). */
@@ -193,6 +193,9 @@ function literal(raw: string): Part {
   return part;
 }
 
+// FHIR's string allows none of these, PostgreSQL's text no NUL.
+const controls = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/g;
+
 /** What separates the parts of a field, of a repetition, of a component. */
 const separators: readonly (keyof Delimiters)[] = ['repetition', 'component', 'subcomponent'];
 
@@ -216,7 +219,7 @@ class TokenPart implements Part {
   get text(): string | undefined {
     const leaf = this.#leaf();
     if (leaf === '' || leaf === '""') return undefined;
-    return this.#plain(leaf).trim() || undefined;
+    return this.#plain(leaf).replaceAll(controls, '').trim() || undefined;
   }
 
   get whole(): string | undefined {

@@ -153,7 +153,10 @@ async function answer(socket: Socket, work: Work, options: MllpServerOptions): P
   const content = await (work.kind === 'frame' ? options.handle(work.content) : options.refuseOversize(work.content));
   if (!socket.writable || socket.write(frame(content))) return;
   // The peer does not read its answers: no further message is handled until it does.
-  await Promise.race([once(socket, 'drain'), once(socket, 'close')]);
+  const either = new AbortController();
+  const { signal } = either;
+  await Promise.race([once(socket, 'drain', { signal }), once(socket, 'close', { signal })]);
+  either.abort();
 }
 
 /** Destroying at once would reset the connection and could take the last answer with it. */

@@ -4,7 +4,7 @@
 // same inside it, and a transaction open while matching would itself hold that horizon back. The cursor moves only from
 // where it was read (lease.ts), which makes the whole as one step.
 import type { Change, ChangeCursor, ChangeFeed } from '#fhir-model';
-import { CerebraError, type Clock, type Db, type Log } from '#platform';
+import { CerebraError, type Clock, type Db, type Log, type Statement } from '#platform';
 import type { SubscriptionMetrics } from '../metrics.ts';
 import { insertDeliveries } from './deliveries.ts';
 import type { Lease } from './lease.ts';
@@ -44,6 +44,7 @@ export interface Dispatcher {
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { db, feed, lease, log } = options;
   let unlisten: () => void = () => {};
+  const horizon = watchHorizon(db);
   let known: ChangeCursor | undefined;
   let renewedMs = 0;
 
@@ -71,7 +72,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const from = await lead();
     if (!from) return false;
     const batch = await feed.read(db, from, options.batchChanges);
-    observeLag(options, batch);
+    await horizon.look();
+    observeLag(options, batch, horizon.ageSeconds());
     if (batch.length === 0) return false;
     // Until the commit is known to have happened, memory and database may differ.
     known = undefined;
@@ -143,7 +145,33 @@ async function commit(options: DispatcherOptions, from: ChangeCursor, batch: Cha
   return to;
 }
 
-function observeLag({ metrics, clock }: DispatcherOptions, batch: Change[]): void {
+function observeLag({ metrics, clock }: DispatcherOptions, batch: Change[], horizonSeconds: number): void {
+  const oldestSeconds = batch[0] ? Math.max(0, clock.now() - batch[0].updatedMs) / 1000 : 0;
   metrics.lagRows.set(batch.length);
-  metrics.lagSeconds.set(batch[0] ? Math.max(0, clock.now() - batch[0].updatedMs) / 1000 : 0);
+  metrics.lagSeconds.set(Math.max(oldestSeconds, horizonSeconds));
+}
+
+const oldestWriter: Statement = {
+  name: 'oldest_writer',
+  text: `select coalesce(max(extract(epoch from clock_timestamp() - xact_start)), 0)::float8 as seconds
+    from pg_stat_activity where backend_xid is not null`,
+};
+
+const lookEveryMs = 1_000;
+
+/**
+ * The age of the oldest transaction that has written: what committed after it began is held back until it ends, and the
+ * feed shows nothing of it. Transactions of other roles are seen with pg_read_all_stats only.
+ */
+function watchHorizon(db: Db) {
+  let lookedMs = Number.NEGATIVE_INFINITY;
+  let seconds = 0;
+  return {
+    ageSeconds: () => seconds,
+    async look(): Promise<void> {
+      if (performance.now() - lookedMs < lookEveryMs) return;
+      lookedMs = performance.now();
+      seconds = (await db.query<{ seconds: number }>(oldestWriter))[0]?.seconds ?? 0;
+    },
+  };
 }

@@ -88,11 +88,13 @@ function readChange(subscription: Resource, { id, version }: Change, rules: Regi
       return activation(subscription, id, version, rules);
     case 'error':
     case 'off':
-      return { kind: 'stop', id, version, state: subscription.status };
+      return { kind: 'stop', id, version, state: subscription.status, error: errorOf(subscription) };
     default:
       return { kind: 'check', id, version };
   }
 }
+
+const errorOf = ({ error }: Resource): string | null => (typeof error === 'string' ? error : null);
 
 /** A Subscription that somebody else than this server set active without being sound goes to the check, which says why not. */
 function activation(subscription: Resource, id: string, version: number, rules: RegistrationRules): SubscriberChange {

@@ -8,7 +8,8 @@ export type SubscriberChange =
   /** It waits for the server's check; what was active before goes on until then. */
   | { kind: 'check'; id: string; version: number }
   | { kind: 'activate'; registration: Registration; version: number }
-  | { kind: 'stop'; id: string; version: number; state: 'error' | 'off' }
+  /** `error`: the text of Subscription.error, null without. */
+  | { kind: 'stop'; id: string; version: number; state: 'error' | 'off'; error: string | null }
   | { kind: 'delete'; id: string; version: number };
 
 // `version <` guards each: two transactions that touch several resources can reach the stream in another order than
@@ -36,8 +37,9 @@ const activate: Statement = {
 
 const stop: Statement = {
   name: 'subscriber_stop',
-  text: `insert into subscriber as s (id, channel, state, version) values ($1, 'rest-hook', $3, $2)
-    on conflict (id) do update set state = $3, version = $2, due_at = null, check_version = null, report = null
+  text: `insert into subscriber as s (id, channel, state, version, error) values ($1, 'rest-hook', $3, $2, $4)
+    on conflict (id) do update set state = $3, version = $2, due_at = null, check_version = null, report = null,
+      error = coalesce($4, s.error)
     where s.version < $2`,
 };
 
@@ -59,7 +61,7 @@ export async function applySubscriberChange(tx: Tx, change: SubscriberChange): P
       await saveRegistration(tx, change.registration, change.version);
       return;
     case 'stop':
-      await tx.query(stop, [change.id, change.version, change.state]);
+      await tx.query(stop, [change.id, change.version, change.state, change.error]);
       return;
     case 'delete':
       await tx.query(remove, [change.id, change.version]);

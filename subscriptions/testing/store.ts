@@ -31,11 +31,17 @@ const toStored = (type: string, row: VersionRow): StoredVersion => ({
   ...{ type, id: row.id, version: row.version, updatedMs: row.updated, body: row.body, deleted: row.body === '' },
 });
 
+/** The store with its table. */
 export async function createTestStore(db: Db): Promise<TestStore> {
   await db.query({
     text: `create table test_version (type text, id text, version int, updated timestamptz, body text,
       primary key (type, id, version))`,
   });
+  return openTestStore(db);
+}
+
+/** The store on a table that is there already. */
+export function openTestStore(db: Db): TestStore {
   const listeners = new Set<() => void>();
   let failures: unknown[] = [];
   const committed = () => {

@@ -1,4 +1,5 @@
 // One server a data folder: a lock file with the process id.
+import { readFileSync } from 'node:fs';
 import { link, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { CerebraError } from '../../errors.ts';
@@ -51,13 +52,24 @@ async function isAlive(holder: string): Promise<boolean> {
   return started === (await startTime(Number(pid)));
 }
 
+/** Whether the process runs; one that has ended but that nobody has waited for (a zombie) does not. */
 export function processExists(pid: number): boolean {
   if (!Number.isInteger(pid) || pid <= 0) return false;
   try {
     process.kill(pid, 0);
-    return true;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+  return !isZombie(pid);
+}
+
+// Seen in containers whose first process does not wait for orphans.
+function isZombie(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).startsWith('Z');
+  } catch {
+    return false;
   }
 }
 

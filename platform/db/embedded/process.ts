@@ -1,7 +1,7 @@
 // The PostgreSQL server process: https://www.postgresql.org/docs/18/app-postgres.html, …/server-shutdown.html
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CerebraError } from '../../errors.ts';
@@ -14,6 +14,8 @@ const logBytesMax = 10 * 1024 * 1024;
 /** Recovery of 2 GB of write-ahead log takes well under a minute on any disk seen. */
 const startTimeoutMs = 10 * 60_000;
 const stopTimeoutMs = 60_000;
+/** Sessions of a killed server end by themselves, a busy one at its next pause. */
+const sessionsEndTimeoutMs = 10_000;
 
 export interface PostgresFolders {
   /** PGDATA. */
@@ -63,7 +65,20 @@ function environment(): NodeJS.ProcessEnv {
 }
 
 /** Starts a server and waits until it accepts connections, through crash recovery if need be. */
-export async function launch(
+export async function launch(...options: Parameters<typeof launchOnce>): Promise<ChildProcess> {
+  const deadline = performance.now() + sessionsEndTimeoutMs;
+  for (;;) {
+    try {
+      return await launchOnce(...options);
+    } catch (error) {
+      const sessionsRemain = error instanceof CerebraError && error.message.includes('shared memory block');
+      if (!sessionsRemain || performance.now() > deadline) throw error;
+      await sleep(50);
+    }
+  }
+}
+
+async function launchOnce(
   binaries: Binaries,
   folders: PostgresFolders,
   settings: Record<string, string>,
@@ -127,7 +142,7 @@ async function startFailure(child: ChildProcess, folders: PostgresFolders): Prom
   const exit = child.signalCode ?? `exit code ${child.exitCode}`;
   return new CerebraError(
     'internal',
-    `Embedded PostgreSQL did not start (${exit}). End of ${folders.logFile}:\n${text.slice(-1500)}`,
+    `Embedded PostgreSQL did not start (${exit}). End of ${folders.logFile}:\n${text.slice(-600)}`,
   );
 }
 
@@ -150,9 +165,23 @@ export async function readStatus(data: string): Promise<PostmasterStatus | undef
  */
 export async function endLeftOver(data: string, log: Log): Promise<void> {
   const status = await readStatus(data);
-  if (!status || !processExists(status.pid) || !(await isPostgresOf(status.pid, data))) return;
-  log.info({ pid: status.pid }, 'stopping the PostgreSQL that a killed server left behind');
-  await stopProcess(status.pid, 'SIGINT');
+  if (!status) return;
+  if (processExists(status.pid) && (await isPostgresOf(status.pid, data))) {
+    log.info({ pid: status.pid }, 'stopping the PostgreSQL that a killed server left behind');
+    await stopProcess(status.pid, 'SIGINT');
+  }
+  await disown(data);
+}
+
+/**
+ * PostgreSQL would take a zombie, or another program that got the number of a killed server, for a running server.
+ * Only the number is replaced, by one that no process has (the most on Linux is 2^22): the rest of the file guards
+ * against sessions of the old server that still use its shared memory.
+ */
+async function disown(data: string): Promise<void> {
+  const file = path.join(data, 'postmaster.pid');
+  const text = await readFile(file, 'utf8').catch(() => '');
+  if (text) await writeFile(file, text.replace(/^\d+/, String(2 ** 22 + 1)));
 }
 
 /** The number in a stale file may have gone to another program. */

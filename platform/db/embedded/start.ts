@@ -88,6 +88,7 @@ async function prepareFolders(dataDir: string, account: Account | undefined, log
   const home = path.join(dataDir, 'postgres');
   if (!(await lstat(home).catch(() => undefined))) await createHome(home, dataDir, account, log);
   const folder = await realpath(home);
+  await ownedFolder(folder, account);
   return { data: path.join(folder, 'data'), logFile: path.join(folder, 'postgres.log') };
 }
 

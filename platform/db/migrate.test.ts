@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { emptyConnection, testLog } from '../testing/index.ts';
+import { connectDb } from './connect.ts';
+import { migrate, readMigrations } from './migrate.ts';
+import type { Connection, Db } from './types.ts';
+
+async function folderOf(t: TestContext, files: Record<string, string>): Promise<string> {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'cerebra-migrations-'));
+  t.after(() => rm(folder, { recursive: true }));
+  for (const [name, sql] of Object.entries(files)) await writeFile(path.join(folder, name), sql);
+  return folder;
+}
+
+async function usingDb<T>(connection: Connection, work: (db: Db) => Promise<T>): Promise<T> {
+  const db = connectDb({ ...connection, poolMax: 2, log: testLog() });
+  try {
+    return await work(db);
+  } finally {
+    await db.close();
+  }
+}
+
+const applied = (db: Db) => db.query({ text: 'SELECT number, name FROM migration ORDER BY number' });
+const files = {
+  '0001_a.sql': 'CREATE TABLE a (n int)',
+  '0002_b.sql': 'CREATE TABLE b (n int); INSERT INTO b VALUES (1)',
+};
+
+describe('migrate', () => {
+  it('applies each file once', async (t) => {
+    const folder = await folderOf(t, files);
+    await usingDb(await emptyConnection(t), async (db) => {
+      await migrate(db, folder, testLog());
+      await migrate(db, folder, testLog());
+      assert.deepEqual(await applied(db), [
+        { number: 1, name: '0001_a.sql' },
+        { number: 2, name: '0002_b.sql' },
+      ]);
+      assert.deepEqual(await db.query({ text: 'SELECT n FROM b' }), [{ n: 1 }]);
+    });
+  });
+
+  it('applies each file once with eight servers starting together', async (t) => {
+    const folder = await folderOf(t, files);
+    const connection = await emptyConnection(t);
+    const start = () => usingDb(connection, (db) => migrate(db, folder, testLog()));
+    await Promise.all(Array.from({ length: 8 }, start));
+    assert.deepEqual(await usingDb(connection, (db) => db.query({ text: 'SELECT n FROM b' })), [{ n: 1 }]);
+  });
+
+  it('applies what was added', async (t) => {
+    const folder = await folderOf(t, files);
+    await usingDb(await emptyConnection(t), async (db) => {
+      await migrate(db, folder, testLog());
+      await writeFile(path.join(folder, '0003_c.sql'), 'ALTER TABLE a ADD COLUMN m int');
+      await migrate(db, folder, testLog());
+      assert.equal((await applied(db)).length, 3);
+    });
+  });
+
+  it('leaves nothing of a file that fails', async (t) => {
+    const folder = await folderOf(t, { ...files, '0003_c.sql': 'CREATE TABLE c (n int); SELECT 1/0' });
+    await usingDb(await emptyConnection(t), async (db) => {
+      await assert.rejects(
+        migrate(db, folder, testLog()),
+        /^CerebraError: Migration 0003_c\.sql failed: division by zero$/,
+      );
+      assert.equal((await applied(db)).length, 2);
+      assert.deepEqual(await db.query({ text: `SELECT to_regclass('c') AS c` }), [{ c: null }]);
+      await writeFile(path.join(folder, '0003_c.sql'), 'CREATE TABLE c (n int)');
+      await migrate(db, folder, testLog());
+      assert.equal((await applied(db)).length, 3);
+    });
+  });
+
+  it('refuses a file changed after it was applied', async (t) => {
+    const folder = await folderOf(t, files);
+    await usingDb(await emptyConnection(t), async (db) => {
+      await migrate(db, folder, testLog());
+      await writeFile(path.join(folder, '0001_a.sql'), 'CREATE TABLE a (n bigint)');
+      await assert.rejects(migrate(db, folder, testLog()), /Migration 0001_a\.sql was changed after it was applied/);
+    });
+  });
+
+  it('refuses a database of a newer version', async (t) => {
+    const folder = await folderOf(t, files);
+    await usingDb(await emptyConnection(t), async (db) => {
+      await migrate(db, folder, testLog());
+      await rm(path.join(folder, '0002_b.sql'));
+      await assert.rejects(migrate(db, folder, testLog()), /The database is at migration 2, this version knows 1/);
+    });
+  });
+
+  it('does without lz4 where the server has none', async (t) => {
+    const folder = await folderOf(t, { '0001_a.sql': 'CREATE TABLE a (body text COMPRESSION lz4)' });
+    await usingDb(await emptyConnection(t), async (db) => {
+      await migrate(db, folder, testLog());
+      const [server] = await db.query<{ lz4: boolean }>({
+        text: `SELECT 'lz4' = ANY (enumvals) AS lz4 FROM pg_settings WHERE name = 'default_toast_compression'`,
+      });
+      const column = {
+        text: `SELECT attcompression AS c FROM pg_attribute WHERE attrelid = 'a'::regclass AND attname = 'body'`,
+      };
+      assert.deepEqual(await db.query(column), [{ c: server?.lz4 ? 'l' : '' }]);
+    });
+  });
+});
+
+describe('readMigrations', () => {
+  it('refuses another name and a number that is taken', async (t) => {
+    const named = await folderOf(t, { '1_a.sql': '' });
+    await assert.rejects(readMigrations(named), /Migration 1_a\.sql: expected a name like/);
+    const repeated = await folderOf(t, { '0001_a.sql': '', '0001_b.sql': '' });
+    await assert.rejects(readMigrations(repeated), /Migration 0001_b\.sql: its number is taken/);
+  });
+});
