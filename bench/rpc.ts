@@ -45,7 +45,10 @@ const stopTimeoutMs = 15_000;
 
 /** The parent's side: starts `file` as a process of its own. Calls fail when the process ends before it answers. */
 export function startPeer(file: string, environment: NodeJS.ProcessEnv = {}): Peer {
-  const child = fork(file, [], { env: { ...process.env, ...environment }, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const child = fork(file, [], {
+    env: { ...process.env, ...environment },
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
   const waiting = new Map<number, PromiseWithResolvers<unknown>>();
   let lastId = 0;
   child.on('message', ({ id, result, error }: Reply) => {

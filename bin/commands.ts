@@ -6,13 +6,13 @@ import {
   configMarkdown,
   connectDb,
   createLog,
-  isCerebraError,
   type Log,
   migrate,
   readConfig,
   startEmbeddedPostgres,
   stopOnSignals,
 } from '#platform';
+import { explain } from './explain.ts';
 import { type RunningServer, startServer } from './server.ts';
 
 export interface Command {
@@ -47,42 +47,65 @@ function readyTable(server: RunningServer, config: Config, startedMs: number): s
   return `\nCerebra is ready after ${seconds} s. Ctrl-C stops it.\n\n${lines.join('\n')}\n`;
 }
 
-/** Tells a wrong configuration or a taken port in a sentence; anything else with its stack. */
-function explain(error: unknown): string {
-  if (isCerebraError(error)) return error.message;
-  const { code, address, port } = error as { code?: string; address?: string; port?: number };
-  if (code === 'EADDRINUSE') return `${address}:${port} is in use: stop what listens there, or choose another port (PORT, MLLP_PORT, MQTT_PORT; 0 takes any free one)`;
-  if (code === 'EACCES') return `${address}:${port} may not be opened by this user: choose a port above 1023`;
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
-}
-
 function logOf(config: Config): Log {
   return createLog({ level: config.LOG_LEVEL, pretty: config.LOG_FORMAT === 'pretty' });
 }
 
+function fail(what: string, error: unknown, config?: Config): never {
+  console.error(`${what}: ${explain(error, config)}`);
+  process.exit(1);
+}
+
 async function start(): Promise<void> {
   const startedMs = performance.now() - process.uptime() * 1000;
+  const config = configOrExit();
+  const log = logOf(config);
+  let stopping = false;
+  const stop = async (): Promise<void> => {
+    stopping = true;
+    // A start under way is not cut short: a half-started PostgreSQL would have to recover.
+    const server = await starting.catch(() => undefined);
+    await server?.stop();
+  };
+  const starting = startServer({
+    config,
+    log,
+    onLost: (error) => void stop().finally(() => fail('Cerebra stopped', error, config)),
+  });
+  stopOnSignals({ stop }, log);
   try {
-    const config = readConfig(process.env);
-    const log = logOf(config);
-    const server = await startServer({ config, log });
-    stopOnSignals({ onStop() {}, stop: server.stop }, log);
-    console.log(readyTable(server, config, startedMs));
+    const server = await starting;
+    if (!stopping) console.log(readyTable(server, config, startedMs));
   } catch (error) {
-    console.error(`Cerebra could not start: ${explain(error)}`);
-    process.exit(1);
+    fail('Cerebra could not start', error, config);
+  }
+}
+
+function configOrExit(): Config {
+  try {
+    return readConfig(process.env);
+  } catch (error) {
+    return fail('Cerebra could not start', error);
   }
 }
 
 async function runMigrations(): Promise<void> {
-  const config = readConfig(process.env);
+  const config = configOrExit();
+  try {
+    await migrateDatabase(config);
+    console.log('The database is up to date.');
+  } catch (error) {
+    fail('The database was not brought up to date', error, config);
+  }
+}
+
+async function migrateDatabase(config: Config): Promise<void> {
   const log = logOf(config);
   const embedded = config.DATABASE_URL ? undefined : await startEmbeddedPostgres({ dataDir: config.DATA_DIR, log });
   const connection = embedded?.connection ?? { url: config.DATABASE_URL };
   const db = connectDb({ ...connection, poolMax: 2, log });
   try {
     await migrate(db, folder('migrations'), log);
-    console.log('The database is up to date.');
   } finally {
     await db.close();
     await embedded?.stop();
@@ -95,7 +118,11 @@ async function writeDocs(): Promise<void> {
 }
 
 export const commands: readonly Command[] = [
-  { name: 'start', summary: 'Starts the server; configuration comes from the environment (docs/configuration.md)', run: start },
+  {
+    name: 'start',
+    summary: 'Starts the server; configuration comes from the environment (docs/configuration.md)',
+    run: start,
+  },
   { name: 'migrate', summary: 'Brings the database up to date and ends', run: runMigrations },
   { name: 'docs', summary: 'Writes docs/configuration.md from the configuration schema', run: writeDocs },
 ];

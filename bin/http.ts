@@ -1,8 +1,18 @@
 // The HTTP application: FHIR, operations and admin endpoints on one port.
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import Koa from 'koa';
 import type { Connector } from '#connectors/mqtt';
+import { issuesOf, operationOutcome } from '#fhir-model';
 import type { FhirServer } from '#fhir-server';
-import { type AdminRoute, adminRouter, type Db, type Log, type Metrics, operationsRouter } from '#platform';
+import {
+  type AdminRoute,
+  adminRouter,
+  CerebraError,
+  type Db,
+  type Log,
+  type Metrics,
+  operationsRouter,
+} from '#platform';
 
 export interface HttpAppParts {
   base: { db: Db; log: Log; metrics: Metrics };
@@ -19,6 +29,25 @@ const ROOT = {
   ready: '/readyz',
   metrics: '/metrics',
 };
+
+const STARTING = new CerebraError('unavailable', 'The server is starting: try again in a moment');
+
+/** The answers while there is no application yet: alive, but not ready. */
+export function answerStarting(request: IncomingMessage, response: ServerResponse): void {
+  const path = request.url?.split('?')[0] ?? '';
+  const alive = path === '/healthz';
+  const fhir = path.startsWith(`${ROOT.fhir}/`);
+  const body = alive
+    ? { status: 'ok' }
+    : fhir
+      ? operationOutcome(issuesOf(STARTING))
+      : { status: 'not ready', parts: {} };
+  response.writeHead(alive ? 200 : STARTING.status, {
+    'Content-Type': fhir ? 'application/fhir+json; charset=utf-8' : 'application/json; charset=utf-8',
+    ...(alive ? {} : { 'Retry-After': '1' }),
+  });
+  response.end(JSON.stringify(body));
+}
 
 export function createHttpApp({ base, fhir, adminRoutes, mqtt }: HttpAppParts): Koa {
   const app = new Koa();

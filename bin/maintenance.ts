@@ -1,5 +1,5 @@
 // Jobs for now and then: old delivery records, and change rows that every consumer has passed.
-import { type Config, type Db, type Jobs, type Log } from '#platform';
+import type { Config, Db, Jobs, Log } from '#platform';
 import { changeFloor, pruneDeliveries } from '#subscriptions';
 
 const DAY_MS = 24 * 3_600_000;

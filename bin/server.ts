@@ -2,9 +2,10 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
+import type Koa from 'koa';
 import { createMqttConnector } from '#connectors/mqtt';
-import { createFhirServer, type FhirServer } from '#fhir-server';
 import { type AccessScope, loadDefinitions } from '#fhir-model';
+import { createFhirServer, type FhirServer } from '#fhir-server';
 import { createHl7Engine } from '#hl7-engine';
 import {
   type AdminRoute,
@@ -19,13 +20,13 @@ import {
   type Log,
   type Metrics,
   migrate,
+  observePool,
   startEmbeddedPostgres,
   systemClock,
 } from '#platform';
 import { createSubscriptions } from '#subscriptions';
-import Koa from 'koa';
 import packageJson from '../package.json' with { type: 'json' };
-import { createHttpApp } from './http.ts';
+import { answerStarting, createHttpApp } from './http.ts';
 import { defineMaintenance, scheduleMaintenance } from './maintenance.ts';
 
 const everything: AccessScope = { kind: 'everything' };
@@ -49,6 +50,8 @@ export interface ServerOptions {
   log: Log;
   /** Instead of DATABASE_URL or the embedded PostgreSQL: tests give their own database. */
   connection?: Connection;
+  /** The embedded PostgreSQL ended and cannot be started again: the server is of no more use. */
+  onLost?(error: unknown): void;
 }
 
 interface Base {
@@ -58,18 +61,17 @@ interface Base {
   metrics: Metrics;
   db: Db;
   connection: Connection | { url: string };
+  /** The database is the embedded PostgreSQL. */
+  embedded: boolean;
 }
 
 async function openDatabase(options: ServerOptions, lifecycle: Lifecycle): Promise<Connection | { url: string }> {
   const { config, log } = options;
   if (options.connection) return options.connection;
   if (config.DATABASE_URL) return { url: config.DATABASE_URL };
-  const postgres = await startEmbeddedPostgres({ dataDir: config.DATA_DIR, log });
-  process.once('exit', postgres.abandon);
-  lifecycle.onStop('postgresql', async () => {
-    await postgres.stop();
-    process.off('exit', postgres.abandon);
-  });
+  const { onLost = (err) => log.fatal({ err }, 'the database is lost') } = options;
+  const postgres = await startEmbeddedPostgres({ dataDir: config.DATA_DIR, log, onLost });
+  lifecycle.onStop('postgresql', postgres.stop);
   return postgres.connection;
 }
 
@@ -86,24 +88,32 @@ function openPool(options: ServerOptions, connection: Connection | { url: string
   return db;
 }
 
-/** Listens before anything else is up, so that the port is known and a taken one is told at once. */
-async function listen(config: Config, lifecycle: Lifecycle): Promise<Server> {
-  const server = createServer({ requestTimeout: config.REQUEST_TIMEOUT_MS, keepAliveTimeout: 65_000 });
+/**
+ * Listens before anything else is up, so that the port is known and a taken one is told at once; until the rest is there
+ * requests get 503.
+ */
+async function listen(config: Config): Promise<Server> {
+  const server = createServer({ requestTimeout: config.REQUEST_TIMEOUT_MS, keepAliveTimeout: 65_000 }, answerStarting);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(config.PORT, config.HOST, 1024, resolve);
   });
-  lifecycle.onStop('http', () => closeServer(server));
   return server;
 }
 
-/** Requests under way finish; connections that are idle end at once, busy ones after their answer. */
-async function closeServer(server: Server): Promise<void> {
+/**
+ * Requests under way finish; connections that are idle end at once, busy ones after their answer, and whoever keeps
+ * sending or reading is cut off after `graceMs`, so that what stops next still has time.
+ */
+async function closeServer(server: Server, graceMs: number): Promise<void> {
+  if (!server.listening) return;
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
   const sweep = setInterval(() => server.closeIdleConnections(), 50);
+  const cut = setTimeout(() => server.closeAllConnections(), graceMs);
   await closed;
   clearInterval(sweep);
+  clearTimeout(cut);
 }
 
 async function createFhir(base: Base, baseUrl: string): Promise<FhirServer> {
@@ -126,6 +136,13 @@ async function createFhir(base: Base, baseUrl: string): Promise<FhirServer> {
   });
 }
 
+/** `a, b` → a and b. */
+const listOf = (text: string | undefined): string[] =>
+  (text ?? '')
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+
 async function startSubscriptions(base: Base, fhir: FhirServer, baseUrl: string, resourceTypes: readonly string[]) {
   const { config, db, log, metrics, lifecycle } = base;
   const subscriptions = createSubscriptions({
@@ -135,8 +152,10 @@ async function startSubscriptions(base: Base, fhir: FhirServer, baseUrl: string,
     writer: fhir.writer,
     parameters: fhir.parameters,
     random: Math.random,
+    // The embedded database is guarded by the data folder's lock.
+    alone: base.embedded,
     // With AUTH=open whoever may register a Subscription reaches loopback anyway.
-    egressAllow: config.AUTH === 'open' ? ['loopback'] : [],
+    egressAllow: [...(config.AUTH === 'open' ? ['loopback'] : []), ...listOf(config.EGRESS_ALLOW)],
     limits: { attemptsMax: config.SUBSCRIPTION_RETRY_MAX + 1, timeoutMs: config.SUBSCRIPTION_TIMEOUT_MS },
   });
   await subscriptions.start();
@@ -170,6 +189,8 @@ async function startMqtt(base: Base, fhir: FhirServer) {
     reader: fhir.reader,
     writer: fhir.writer,
     mqttUrl: config.MQTT_URL,
+    clientId: config.MQTT_CLIENT_ID,
+    shareGroup: config.MQTT_SHARE_GROUP,
     host: config.HOST,
     port: config.MQTT_PORT,
     payloadBytesMax: config.MQTT_PAYLOAD_BYTES_MAX,
@@ -191,35 +212,45 @@ async function startJobs(base: Base): Promise<void> {
   lifecycle.onStop('queue', () => jobs.close());
 }
 
+/** Promise.all that fails only when all have ended: what had started can then be stopped. */
+async function allOf<T extends readonly Promise<unknown>[]>(parts: readonly [...T]) {
+  await Promise.allSettled(parts);
+  return Promise.all(parts);
+}
+
 async function assemble(options: ServerOptions, lifecycle: Lifecycle): Promise<RunningServer> {
   const { config, log } = options;
-  const [server, connection, definitions] = await Promise.all([
-    listen(config, lifecycle),
-    openDatabase(options, lifecycle),
-    loadDefinitions(),
-  ]);
+  const server = await listen(config);
+  const stopHttp = () => closeServer(server, config.SHUTDOWN_TIMEOUT_MS / 2);
+  lifecycle.onStop('http', stopHttp);
+  const [connection, definitions] = await allOf([openDatabase(options, lifecycle), loadDefinitions()]);
   const db = openPool(options, connection, lifecycle);
   await migrate(db, path.join(import.meta.dirname, '../migrations'), log);
   const { port } = server.address() as AddressInfo;
   const host = config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST;
   const rootUrl = `http://${host}:${port}`;
   const fhirBaseUrl = (config.BASE_URL ?? `${rootUrl}/fhir/R4`).replace(/\/+$/, '');
-  const base: Base = { config, log, lifecycle, metrics: createMetrics(), db, connection };
+  const embedded = !options.connection && !config.DATABASE_URL;
+  const base: Base = { config, log, lifecycle, metrics: createMetrics(), db, connection, embedded };
+  base.metrics.collectProcess();
+  observePool(base.metrics, () => db.stats());
   const fhir = await createFhir(base, fhirBaseUrl);
   const subscriptions = await startSubscriptions(base, fhir, fhirBaseUrl, definitions.resourceTypes);
-  const [{ hl7, port: mllpPort }, { mqtt, address }] = await Promise.all([
+  const [{ hl7, port: mllpPort }, { mqtt, address }] = await allOf([
     startHl7(base, fhir),
     startMqtt(base, fhir),
     startJobs(base),
   ]);
   const adminRoutes: AdminRoute[] = [...subscriptions.adminRoutes, ...hl7.adminRoutes, ...mqtt.adminRoutes];
   const app: Koa = createHttpApp({ base, fhir, adminRoutes, mqtt });
-  server.on('request', app.callback());
+  server.off('request', answerStarting).on('request', app.callback());
+  // Once more, as the first to stop: requests under way need all the other parts.
+  lifecycle.onStop('http', stopHttp);
   return {
     ...{ fhirBaseUrl, rootUrl, mllpPort, db, host: config.HOST },
     mqttPort: address.port,
     embedded: {
-      postgres: !options.connection && !config.DATABASE_URL,
+      postgres: embedded,
       mqtt: address.embedded,
       queue: config.REDIS_URL ? 'redis' : 'postgresql',
     },

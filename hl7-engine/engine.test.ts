@@ -228,6 +228,26 @@ test('a field of a megabyte goes all the way', async (t) => {
   await engine.stop();
 });
 
+test('a megabyte in MSH-3 and MSH-10, a million repetitions, a million segments: answered, journalled', async (t) => {
+  const { db, writer, engine } = await rig(t);
+  const long = '\u{1f489}'.repeat(250_000);
+  const first = await engine.process(
+    Buffer.from(oru().toString().replace('LAB|', `${long}|`).replace('|M1|', `|${long}|`)),
+  );
+  assert.match(first.toString(), /MSA\|AA\|/);
+  const repeats = await engine.process(oru({ id: 'M2', value: '1~'.repeat(1_000_000) }));
+  assert.match(repeats.toString(), /MSA\|AE\|M2\|A field repeats more than 10000 times/);
+  const segments = await engine.process(
+    Buffer.concat([oru({ id: 'M3' }), Buffer.from('\rOBX|1|ST|A||x'.repeat(1_000_000))]),
+  );
+  assert.match(segments.toString(), /MSA\|AR\|M3\|The message has more than 10000 segments/);
+  assert.deepEqual(
+    (await rows(db)).map((row) => row.state),
+    ['stored', 'failed', 'failed'],
+  );
+  assert.equal(writer.all('Patient').length, 1);
+});
+
 test('a start takes up what a crash left between journal and store; the sender gets the same answer', async (t) => {
   const { db, writer, engine } = await rig(t);
   // The server dies while the first transaction is under way: the row is journalled, nothing else happens.
@@ -333,7 +353,7 @@ test('metrics count by type and outcome, with bounded labels', async (t) => {
   await engine.process(oru());
   await engine.process(Buffer.from('MSH|^~\\&|A|B|||||X1^Y2|9|P|2.5'));
   const text = await metrics.registry.metrics();
-  assert.match(text, /hl7_messages_total\{type="ORU\^R01",outcome="stored"\} 1/);
-  assert.match(text, /hl7_messages_total\{type="ORU\^R01",outcome="repeated"\} 1/);
-  assert.match(text, /hl7_messages_total\{type="other",outcome="refused"\} 1/);
+  assert.match(text, /cerebra_hl7_messages_total\{type="ORU\^R01",outcome="stored"\} 1/);
+  assert.match(text, /cerebra_hl7_messages_total\{type="ORU\^R01",outcome="repeated"\} 1/);
+  assert.match(text, /cerebra_hl7_messages_total\{type="other",outcome="refused"\} 1/);
 });

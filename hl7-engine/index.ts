@@ -69,8 +69,8 @@ export function createHl7Engine(options: Hl7EngineOptions): Hl7Engine {
     clock,
     onOutcome: outcomeMetrics(metrics),
   });
-  const connections = metrics.gauge('hl7_connections', 'Open MLLP connections');
-  const garbage = metrics.counter('hl7_garbage_bytes_total', 'Bytes outside MLLP frames');
+  const connections = metrics.gauge('cerebra_hl7_connections', 'Open MLLP connections');
+  const garbage = metrics.counter('cerebra_hl7_garbage_bytes_total', 'Bytes outside MLLP frames');
   const server = createMllpServer({
     host: config.host ?? '127.0.0.1',
     port: config.port ?? 2575,
@@ -104,8 +104,8 @@ export function createHl7Engine(options: Hl7EngineOptions): Hl7Engine {
 }
 
 function outcomeMetrics(metrics: Metrics): (type: string, outcome: Outcome, durationMs: number) => void {
-  const messages = metrics.counter('hl7_messages_total', 'HL7 messages by type and outcome', ['type', 'outcome']);
-  const seconds = metrics.histogram('hl7_message_seconds', 'From whole frame to acknowledgment', ['outcome']);
+  const messages = metrics.counter('cerebra_hl7_messages_total', 'HL7 messages by type and outcome', ['type', 'outcome']);
+  const seconds = metrics.histogram('cerebra_hl7_message_seconds', 'From whole frame to acknowledgment', ['outcome']);
   return (type, outcome, durationMs) => {
     // MSH-9 is the sender's: as a label it would be without bounds.
     messages.inc({ type: supportedTypes.has(type) ? type : 'other', outcome });
@@ -120,7 +120,7 @@ interface Chores {
 
 /** What is written in batches (acknowledged) and looked at now and then (the backlog). */
 function journalChores(journal: Journal, metrics: Metrics, log: Log): Chores {
-  const backlog = metrics.gauge('hl7_journal_backlog', 'Journalled HL7 messages without an outcome');
+  const backlog = metrics.gauge('cerebra_hl7_journal_backlog', 'Journalled HL7 messages without an outcome');
   const timers: NodeJS.Timeout[] = [];
   let running: Promise<void> = Promise.resolve();
   const chain = (work: () => Promise<void>): void => {

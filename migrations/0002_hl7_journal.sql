@@ -3,7 +3,7 @@
 create table hl7_message (
   id bigint generated always as identity primary key,
   received_at timestamptz not null,
-  -- MSH-3|MSH-4 and MSH-10, control characters removed, cut at 400 characters; empty if the bytes are no HL7.
+  -- MSH-3|MSH-4 and MSH-10, control characters removed, cut at 200 characters; empty if the bytes are no HL7.
   sender text collate "C" not null,
   control_id text collate "C" not null,
   -- SHA-256 of raw. The same three again is the same message; another hash under one control id is a message of its own.
@@ -12,7 +12,7 @@ create table hl7_message (
   -- MSH-9 as ORU^R01.
   type text collate "C" not null,
   raw bytea compression lz4 not null,
-  -- received: no outcome yet. stored: its resources are committed. acknowledged: and the ACK went to the sender.
+  -- received: no outcome yet. stored: its resources are committed. acknowledged: and the ACK was given to the connection.
   -- failed: refused, nothing was stored.
   state text not null default 'received' check (state in ('received', 'stored', 'acknowledged', 'failed')),
   -- Times the message was mapped to an end, and times it came.

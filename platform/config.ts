@@ -80,6 +80,8 @@ export const variables = {
   },
   MLLP_CONNECTIONS_MAX: integer(1000, 1, 100_000, 'MLLP connections at a time; more are refused'),
   MLLP_IDLE_TIMEOUT_MS: integer(3_600_000, 1_000, 86_400_000, 'MLLP connections silent for so long are closed'),
+  MQTT_CLIENT_ID: text('cerebra', 'Session name at an external MQTT broker; each server needs its own'),
+  MQTT_SHARE_GROUP: text('cerebra', 'Servers of one group share the readings of an external MQTT broker'),
   MQTT_PAYLOAD_BYTES_MAX: integer(
     mib,
     kib,
@@ -96,6 +98,13 @@ export const variables = {
     'Attempts to notify after the first before a Subscription goes to status error',
   ),
   SUBSCRIPTION_TIMEOUT_MS: integer(10_000, 100, 300_000, 'Longest that a subscriber may take to answer a notification'),
+  EGRESS_ALLOW: {
+    schema: z.string().optional(),
+    default: undefined,
+    allowed: 'a list with commas of `loopback`, `private` and address ranges such as 10.1.0.0/16',
+    description:
+      'Where Subscriptions may call beyond public addresses; loopback is allowed while AUTH=open, link-local and metadata addresses never are',
+  },
   DELIVERY_RETENTION_DAYS: integer(7, 1, 3650, 'Days that records of delivered notifications are kept'),
 } as const satisfies Record<string, Variable>;
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import { createLifecycle, stopOnSignals } from './lifecycle.ts';
 import { testLog, waitFor } from './testing/index.ts';
 
@@ -53,18 +53,36 @@ describe('lifecycle', () => {
 });
 
 describe('stopOnSignals', () => {
-  it('exits with 0 after a stop, and at once at a second signal', async (t) => {
+  /** Exit codes so far, while a stop is held up; `release` lets it end. */
+  function signalled(t: TestContext, repeatMs: number) {
     const exits: number[] = [];
     const parts = lifecycle();
     const held = Promise.withResolvers<void>();
     parts.onStop('x', () => held.promise);
-    t.after(stopOnSignals(parts, testLog(), (code) => void exits.push(code)));
+    t.after(stopOnSignals(parts, testLog(), { exit: (code) => void exits.push(code), repeatMs }));
+    return { exits, release: held.resolve };
+  }
+
+  it('exits with 0 after a stop, and at once at a second signal', async (t) => {
+    const { exits, release } = signalled(t, 0);
     process.emit('SIGINT', 'SIGINT');
     process.emit('SIGINT', 'SIGINT');
     process.emit('SIGTERM', 'SIGTERM');
     assert.deepEqual(exits, [130, 143]);
-    held.resolve();
+    release();
     await waitFor(() => exits.length === 3, 'the stop to end');
     assert.equal(exits[2], 0);
+  });
+
+  it('takes the Ctrl-C that npm passes on for the one from the terminal', async (t) => {
+    const { exits, release } = signalled(t, 60_000);
+    process.emit('SIGINT', 'SIGINT');
+    process.emit('SIGINT', 'SIGINT');
+    assert.deepEqual(exits, []);
+    process.emit('SIGTERM', 'SIGTERM');
+    assert.deepEqual(exits, [143]);
+    release();
+    await waitFor(() => exits.length === 2, 'the stop to end');
+    assert.equal(exits[1], 0);
   });
 });

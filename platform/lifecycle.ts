@@ -51,15 +51,26 @@ async function stopStep(name: string, stop: () => Promise<void>, remainingMs: nu
   }
 }
 
+export interface SignalOptions {
+  exit?(code: number): void;
+  /** The same signal again within so long is the same wish. */
+  repeatMs?: number;
+}
+
 /**
  * SIGINT and SIGTERM stop the process in order and exit with 0; a second signal exits at once with 130 or 143.
- * Returns how to stop listening to signals.
+ * Ctrl-C under `npm start` arrives twice, from the terminal and passed on by npm, some milliseconds apart: that counts as
+ * one. Returns how to stop listening to signals.
  */
-export function stopOnSignals(lifecycle: Lifecycle, log: Log, exit: (code: number) => void = process.exit): () => void {
-  let signalled = false;
+export function stopOnSignals(lifecycle: Pick<Lifecycle, 'stop'>, log: Log, options: SignalOptions = {}): () => void {
+  const { exit = process.exit, repeatMs = 1_000 } = options;
+  let first: { signal: NodeJS.Signals; atMs: number } | undefined;
   const onSignal = (signal: NodeJS.Signals) => {
-    if (signalled) return exit(signal === 'SIGINT' ? 130 : 143);
-    signalled = true;
+    if (first) {
+      if (signal === first.signal && performance.now() - first.atMs < repeatMs) return;
+      return exit(signal === 'SIGINT' ? 130 : 143);
+    }
+    first = { signal, atMs: performance.now() };
     log.info({ signal }, 'shutting down; a second signal exits at once');
     lifecycle.stop().then(
       () => exit(0),

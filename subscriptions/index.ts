@@ -12,7 +12,7 @@ import { createRestHook, type RestHook } from './channels/rest-hook.ts';
 import { recheckSubscriber, runChecks } from './dispatch/checks.ts';
 import { type Channel, createDeliverer } from './dispatch/deliver.ts';
 import { createDispatcher } from './dispatch/dispatcher.ts';
-import { createLease } from './dispatch/lease.ts';
+import { createLease, voidLeases } from './dispatch/lease.ts';
 import { createLoop } from './dispatch/loop.ts';
 import { createPlanner } from './dispatch/plan.ts';
 import { saveRegistration } from './dispatch/subscribers.ts';
@@ -42,7 +42,7 @@ export interface SubscriptionLimits {
   timeoutMs: number;
   /**
    * Lease of one subscription's deliverer. Must be more than twice `timeoutMs`, or two may deliver at once; three times
-   * that, and 30,000 at least, when it is not given.
+   * that, and 5,000 at least, when it is not given.
    */
   deliveryLeaseMs?: number;
   backoffMsMin: number;
@@ -85,6 +85,8 @@ export interface SubscriptionsOptions {
   clock: Clock;
   /** 0 … 1, for the jitter of retries. */
   random: () => number;
+  /** No other server uses this database: leases left by a killed one end at the start. Default: false. */
+  alone?: boolean;
   /** Address ranges a rest-hook may call beyond the public ones: `loopback`, `private`, or CIDR. */
   egressAllow: EgressAllow;
   /** Critical potassium in mmol/L. */
@@ -138,7 +140,7 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
     },
     concurrency: limits.deliverers,
     batchDeliveries: limits.batchDeliveries,
-    leaseMs: limits.deliveryLeaseMs ?? Math.max(30_000, 3 * limits.timeoutMs),
+    leaseMs: limits.deliveryLeaseMs ?? Math.max(5_000, 3 * limits.timeoutMs),
     pollMs: limits.pollMs,
     onGivenUp: () => checks.wake(),
   });
@@ -160,6 +162,7 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
   };
   return {
     async start() {
+      if (options.alone) await voidLeases(db);
       for (const rule of alerts) await saveRegistration(db, alertRegistration(rule), 0);
       dispatcher.start();
       deliverer.start();

@@ -73,7 +73,7 @@ export function readRegistration(subscription: Resource, rules: RegistrationRule
     id: subscription.id ?? '',
     channel: 'rest-hook',
     criteria,
-    endpoint: readEndpoint(text(channel.endpoint), rules.egress),
+    endpoint: readEndpoint(text(channel.endpoint), rules),
     payload: readPayload(text(channel.payload)),
     header: readHeader(channel.header),
     ...(endsMs === undefined ? {} : { endsMs }),
@@ -100,7 +100,7 @@ function instant(value: unknown): number | undefined {
   return ms;
 }
 
-function readEndpoint(endpoint: string, egress: Egress): string {
+function readEndpoint(endpoint: string, { egress, baseUrl }: RegistrationRules): string {
   const element = 'Subscription.channel.endpoint';
   if (endpoint.length > textLengthMax) throw new CerebraError('too-large', `${element} is too long`);
   // Spaces and control characters are dropped by the URL parser: what was checked would not be what is called.
@@ -109,6 +109,10 @@ function readEndpoint(endpoint: string, egress: Egress): string {
   }
   const refusal = egress.refuseUrl(new URL(endpoint));
   if (refusal) throw new CerebraError('business-rule', `${element}: ${refusal}`);
+  // Each notification would be an update that matches again, without end.
+  if (baseUrl !== undefined && `${new URL(endpoint).href}/`.startsWith(`${new URL(baseUrl).href}/`)) {
+    throw new CerebraError('business-rule', `${element}: the endpoint is this server itself`);
+  }
   return endpoint;
 }
 

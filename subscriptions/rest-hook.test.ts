@@ -53,7 +53,7 @@ test('with a payload the resource is sent as an update of the endpoint', async (
 
 test('an unsound Subscription goes into error and says why', async (t) => {
   const { store, start } = await createRig(t);
-  await start();
+  await start({ baseUrl: 'https://fhir.example.org/fhir/R4' });
   const channel = (rest: object) => ({ channel: { type: 'rest-hook', endpoint: 'https://example.org/x', ...rest } });
   const cases: [string, Record<string, unknown>, RegExp][] = [
     ['type', { criteria: 'Nothing?code=a' }, /must begin with a resource type/],
@@ -64,6 +64,7 @@ test('an unsound Subscription goes into error and says why', async (t) => {
     ['metadata', channel({ endpoint: 'http://169.254.169.254/latest' }), /does not call/],
     ['private', channel({ endpoint: 'http://10.1.2.3/' }), /does not call/],
     ['octal', channel({ endpoint: 'http://0xa.0x1.2.3/' }), /does not call/],
+    ['itself', channel({ endpoint: 'https://FHIR.example.org:443/x/../fhir/R4' }), /this server itself/],
     ['scheme', channel({ endpoint: 'file:///etc/passwd' }), /http: or https:/],
     ['user', channel({ endpoint: 'http://a:b@example.org/' }), /user name/],
     ['crlf', channel({ header: ['X-A: 1\r\nX-B: 2'] }), /header\[0\] is not of the form/],

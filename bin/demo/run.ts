@@ -33,7 +33,6 @@ interface Demo {
   settings: DemoSettings;
   fhir: Client;
   runId: string;
-  startedMs: number;
 }
 
 const mllpTimeoutMs = 15_000;
@@ -53,7 +52,7 @@ export function demoSettings(env: Record<string, string | undefined>): DemoSetti
 export async function runDemo(settings: DemoSettings): Promise<void> {
   const startedMs = Date.now();
   const runId = startedMs.toString(36).toUpperCase();
-  const demo: Demo = { settings, fhir: new Client({ baseUrl: settings.url }), runId, startedMs };
+  const demo: Demo = { settings, fhir: new Client({ baseUrl: settings.url }), runId };
   console.log(`Cerebra demo, run ${runId}, against ${settings.url}`);
   await greet(demo);
   const receiver = await startReceiver();
@@ -64,6 +63,7 @@ export async function runDemo(settings: DemoSettings): Promise<void> {
     await admit(demo, patient);
     const potassium = await reportResults(demo, patient);
     const heartRate = await publishReadings(demo, patient);
+    await publishUnknown(demo);
     await showNotifications(receiver, [potassium, heartRate]);
     await showAlert(demo, patient, potassium);
     console.log(`\nAll as it should be, in ${((Date.now() - startedMs) / 1000).toFixed(1)} s. Look around:`);
@@ -121,7 +121,7 @@ async function subscribe(demo: Demo, receiver: Receiver): Promise<Subscription> 
     if (current.status === 'error') throw new Error(`the server refused the Subscription: ${current.error}`);
     return current.status === 'active' ? current : undefined;
   });
-  tell(referenceOf(active).slice(0, 12), `${referenceOf(active)} is ${active.status}, notifies ${receiver.url}`);
+  tell('subscription', `${referenceOf(active)} is ${active.status}, notifies ${receiver.url}`);
   return active;
 }
 
@@ -205,17 +205,49 @@ async function publishReadings(demo: Demo, patient: Patient): Promise<Observatio
   tell('device', `${referenceOf(device)}, known by ${deviceIdentifier.value}, at the patient`);
   const readings = demoReadings(Date.now());
   await publish(demo, `devices/${deviceIdentifier.value}/readings`, { readings });
-  const since = readings.map(({ time }) => time).sort()[0] as string;
-  const observations = await search<Observation>(demo, 'Observation', {
+  const times = new Set(readings.map(({ time }) => time));
+  const found = await search<Observation>(demo, 'Observation', {
     device: referenceOf(device),
     patient: idOf(patient),
-    date: `ge${since}`,
+    date: `ge${[...times].sort()[0]}`,
+    _count: '1000',
   });
+  // Another run less than a minute ago has readings in this time too.
+  const observations = found.filter(({ effectiveDateTime }) => times.has(effectiveDateTime ?? ''));
   if (observations.length !== readings.length) {
     throw new Error(`${readings.length} readings became ${observations.length} Observations`);
   }
   for (const observation of observations) tell('reading', `${referenceOf(observation)}, ${valueText(observation)}`);
   return pick(observations, loincHeartRate, 'the readings');
+}
+
+/** Always the same message, so that demos leave one row in the dead letters, not one a run. */
+async function publishUnknown(demo: Demo): Promise<void> {
+  chapter('A device that nobody registered sends one too: kept, not dropped');
+  const topic = 'devices/DEMO-UNKNOWN/readings';
+  await publish(demo, topic, { time: '2025-01-01T00:00:00Z', metric: 'heart-rate', value: 80, unit: 'bpm' });
+  const letter = await findDeadLetter(demo, topic);
+  tell('dead letter', `number ${letter.id}, seen ${letter.seen} times: ${letter.reason}`);
+}
+
+interface DeadLetter {
+  id: string;
+  topic: string;
+  reason: string;
+  seen: number;
+}
+
+async function findDeadLetter(demo: Demo, topic: string): Promise<DeadLetter> {
+  const url = new URL('/admin/mqtt/dead-letters?limit=500', demo.settings.url);
+  for (;;) {
+    const response = await fetch(url, { signal: AbortSignal.timeout(connectTimeoutMs) });
+    if (!response.ok) throw new Error(`${url} answers ${response.status}`);
+    const page = (await response.json()) as { items: DeadLetter[]; next?: string };
+    const found = page.items.find((letter) => letter.topic === topic);
+    if (found) return found;
+    if (page.next === undefined) throw new Error(`the message to ${topic} is not among the dead letters`);
+    url.searchParams.set('after', page.next);
+  }
 }
 
 /** Resolves at PUBACK, which the server sends after the commit of what the message became. */
@@ -245,13 +277,13 @@ async function showNotifications(receiver: Receiver, observations: Observation[]
 
 async function showAlert(demo: Demo, patient: Patient, potassium: Observation): Promise<void> {
   chapter('The critical potassium raised an alert');
-  const since = { _lastUpdated: `ge${new Date(demo.startedMs).toISOString()}` };
+  const newest = { _sort: '-_lastUpdated', _count: '50' };
   const communication = await until('the Communication of the critical potassium', async () => {
-    const all = await search<Communication>(demo, 'Communication', { subject: referenceOf(patient), ...since });
+    const all = await search<Communication>(demo, 'Communication', { subject: referenceOf(patient), ...newest });
     return all.find((each) => each.about?.some(({ reference }) => reference === referenceOf(potassium)));
   });
   const flag = await until('the Flag of the critical potassium', async () => {
-    const all = await search<Flag>(demo, 'Flag', { patient: idOf(patient), ...since });
+    const all = await search<Flag>(demo, 'Flag', { patient: idOf(patient), ...newest });
     return all.find(({ extension }) =>
       extension?.some(({ valueReference }) => valueReference?.reference === referenceOf(potassium)),
     );

@@ -224,3 +224,13 @@ test('QoS 0 readings of an external broker are stored', async (t) => {
     return readingsOf(setup, pump).length === 1;
   }, 'the reading');
 });
+
+test('a URL that is not MQTT’s is refused without being quoted', async (t) => {
+  for (const mqttUrl of ['http://u:secret@broker', 'broker:1883', '', 'mqtt']) {
+    await assert.rejects(setUp(t, { mqttUrl, db: {} as never }), (error: Error & { code?: string }) => {
+      assert.equal(error.code, 'config');
+      assert.doesNotMatch(error.message, /secret/);
+      return true;
+    });
+  }
+});

@@ -71,11 +71,15 @@ export const mqttDefaults: MqttLimits = {
   drainTimeoutMs: 5_000,
 };
 
-/** Throws CerebraError `config` when the embedded broker would listen beyond loopback without credentials. */
+/**
+ * Throws CerebraError `config` when the embedded broker would listen beyond loopback without credentials, and for a URL
+ * that is not MQTT's. `start` throws it when the port cannot be opened.
+ */
 export function createMqttConnector(options: MqttConnectorOptions): Connector {
   const limits = limitsOf(options);
   const { log, clock, mqttUrl, host, port } = options;
-  if (mqttUrl === undefined && options.credentials === undefined) refuseOpenHost(host);
+  if (mqttUrl !== undefined) refuseOtherSchemes(mqttUrl);
+  else if (options.credentials === undefined) refuseOpenHost(host);
 
   const metrics = mqttMetrics(options.metrics);
   const availability = createAvailability(log, metrics.retries);
@@ -123,7 +127,12 @@ export function createMqttConnector(options: MqttConnectorOptions): Connector {
 
 function limitsOf(options: Partial<MqttLimits>): MqttLimits {
   const given = Object.keys(mqttDefaults).filter((name) => options[name as keyof MqttLimits] !== undefined);
-  return { ...mqttDefaults, ...Object.fromEntries(given.map((name) => [name, options[name as keyof MqttLimits]])) };
+  const limits = {
+    ...mqttDefaults,
+    ...Object.fromEntries(given.map((name) => [name, options[name as keyof MqttLimits]])),
+  };
+  // A payload that may be read has to get in: topic and header take up to 64 kB more.
+  return { ...limits, packetBytesMax: Math.max(limits.packetBytesMax, limits.payloadBytesMax + 65_600) };
 }
 
 function refuseOpenHost(host: string): void {
@@ -133,6 +142,12 @@ function refuseOpenHost(host: string): void {
     'config',
     `The embedded MQTT broker does not listen on ${host} without a user name and password`,
   );
+}
+
+/** The URL itself may hold a password, so it is not quoted. */
+function refuseOtherSchemes(url: string): void {
+  if (URL.canParse(url) && ['mqtt:', 'mqtts:', 'ws:', 'wss:'].includes(new URL(url).protocol)) return;
+  throw new CerebraError('config', 'The MQTT URL has to begin with mqtt://, mqtts://, ws:// or wss://');
 }
 
 async function within(work: Promise<unknown>, timeoutMs: number): Promise<void> {

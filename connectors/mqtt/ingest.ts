@@ -44,7 +44,7 @@ interface IngestOptions {
 }
 
 export function createIngest(options: IngestOptions): Ingest {
-  const { gate } = options;
+  const { gate, log } = options;
   const processMessage = createProcess(options);
   let tail: Promise<unknown> = Promise.resolve();
 
@@ -52,6 +52,9 @@ export function createIngest(options: IngestOptions): Ingest {
     await gate.enter(payload.length);
     try {
       return await processMessage(topic, payload);
+    } catch (error) {
+      if (!(error instanceof StoppedError)) log.error({ err: error }, 'a device message stays unacknowledged');
+      throw error;
     } finally {
       gate.leave(payload.length);
     }

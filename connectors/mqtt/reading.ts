@@ -94,9 +94,10 @@ function targetOf(fields: Record<string, unknown>): Target | Fault {
   return { key: `${coding.system}|${coding.code}`, codings: [coding] };
 }
 
-// https://hl7.org/fhir/R4/datatypes.html#uri and #code, without control characters
-const uriPattern = /^[^\s\p{Cc}]{1,256}$/u;
-const codePattern = /^[^\s\p{Cc}]+(?: [^\s\p{Cc}]+)*$/u;
+// https://hl7.org/fhir/R4/datatypes.html#uri and #code, without control characters and halves of surrogate pairs
+const uriPattern = /^[^\s\p{Cc}\p{Cs}]{1,256}$/u;
+const codePattern = /^[^\s\p{Cc}\p{Cs}]+(?: [^\s\p{Cc}\p{Cs}]+)*$/u;
+const displayPattern = /^[^\p{Cc}\p{Cs}]{1,256}$/u;
 
 function checkCoding(raw: unknown): Coding | Fault {
   const { system, code, display } = (typeof raw === 'object' && raw !== null ? raw : {}) as Record<string, unknown>;
@@ -106,7 +107,7 @@ function checkCoding(raw: unknown): Coding | Fault {
     typeof code === 'string' &&
     code.length <= 64 &&
     codePattern.test(code) &&
-    (display === undefined || (typeof display === 'string' && /^[^\p{Cc}]{1,256}$/u.test(display)));
+    (display === undefined || (typeof display === 'string' && displayPattern.test(display)));
   if (!valid) return { reason: 'invalid-reading', diagnostics: `code is {system, code, display?}, not ${quote(raw)}` };
   return display === undefined ? { system, code } : { system, code, display };
 }

@@ -209,3 +209,12 @@ export async function admin(
   const { status, body } = await route.handle({ params, query: new URLSearchParams(query), body: Buffer.alloc(0) });
   return { status, body: body as AdminBody };
 }
+
+export const topic = 'devices/pump-1/readings';
+export const deadLettersPath = '/admin/mqtt/dead-letters';
+
+/** What stands in the dead-letter table, by id. */
+export async function reasons({ connector }: Setup): Promise<[topic: string, reason: string, diagnostics: string][]> {
+  const { body } = await admin(connector, 'GET', deadLettersPath);
+  return body.items.map((item) => [item.topic, item.reason, item.diagnostics]);
+}

@@ -103,7 +103,7 @@ function matchesUnit(value: Of<'quantity', IndexValue>, wanted: Of<'quantity', S
   if (wanted.code === undefined) return true;
   const { system, code, unit } = value;
   if (wanted.system === undefined) return wanted.code === code || wanted.code === unit;
-  return wanted.system === (system ?? '') && wanted.code === (code ?? unit);
+  return wanted.system === (system ?? '') && wanted.code === code;
 }
 
 function matchesString(value: string, wanted: string, modifier: string | undefined): boolean {

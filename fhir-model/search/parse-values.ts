@@ -29,6 +29,8 @@ const invalid = (context: ValueContext, diagnostics: string): CerebraError =>
   parameterError('invalid-parameter', context.name, diagnostics);
 
 function unescaped(text: string, context: ValueContext): string {
+  // PostgreSQL's text can't hold it, so nothing would be found.
+  if (text.includes('\u0000')) throw invalid(context, 'the value has a NUL character');
   const value = unescapeValue(text);
   if (value === undefined) {
     throw invalid(context, `${quote(text)} has a backslash that escapes none of \\ , | $; write \\\\ for a backslash`);

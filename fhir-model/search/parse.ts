@@ -2,7 +2,7 @@
 import { readResultParameter } from './parse-result.ts';
 import { parameterError, parseValues, quote } from './parse-values.ts';
 import type { SearchParameters } from './registry.ts';
-import { chainTypesMax, criteriaMax, nameCharactersMax } from './search-limits.ts';
+import { chainTypesMax, criteriaMax, lookupsMax, nameCharactersMax } from './search-limits.ts';
 import type { Criterion, SearchParam, SearchParamType, SearchQuery } from './types.ts';
 
 export interface SearchOptions {
@@ -194,6 +194,16 @@ function checkSize(name: string, criteria: number): void {
   if (criteria >= criteriaMax) throw parameterError('too-costly', name, `a search may have ${criteriaMax} criteria`);
 }
 
+/** Index entries that the criterion asks for. */
+function lookupsOf(criterion: Criterion, context: Context): number {
+  const { param, values, chain = [] } = criterion;
+  const types = param.target.length > 0 ? param.target.length : context.resourceTypes.length;
+  let lookups = 0;
+  for (const value of values) lookups += value.kind === 'reference' && value.type === undefined && value.id !== undefined ? types : 1;
+  for (const each of chain) lookups += lookupsOf(each.criterion, context);
+  return lookups;
+}
+
 /**
  * Parses the decoded `name=value` pairs of a search on `type`. Repeats are AND. A parameter without a value is ignored as
  * an unknown one is. Throws CerebraError naming the parameter in `expression`: `unknown-parameter` (strict only),
@@ -217,6 +227,7 @@ export function parseSearch(
     used: [],
   };
   const seen = new Set<string>();
+  let lookups = 0;
   for (const [name, value] of pairs) {
     checkSize(name, query.criteria.length + query.ignored.length);
     if (readResultParameter(query, [name, value], context, seen)) continue;
@@ -224,6 +235,10 @@ export function parseSearch(
     if (criterion === undefined) {
       query.ignored.push(name);
       continue;
+    }
+    lookups += lookupsOf(criterion, context);
+    if (lookups > lookupsMax) {
+      throw parameterError('too-costly', name, `a search may ask for ${lookupsMax} values; ids need fewer with a type`);
     }
     query.criteria.push(criterion);
     query.used.push([name, value]);

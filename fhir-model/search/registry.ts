@@ -3,6 +3,7 @@ import { CerebraError } from '#platform';
 import type { Definitions } from '../definitions.ts';
 import { codeSystemOf } from './code-system.ts';
 import { parseExpression } from './expression.ts';
+import { findSame } from './same-as.ts';
 import type { SearchParam, SearchParamType } from './types.ts';
 
 /** What the registry reads of a SearchParameter resource; `target` is left out where it names every type. */
@@ -157,6 +158,7 @@ export function createSearchParameters(
       type,
       [...byCode.values()].sort((a, b) => (a.code < b.code ? -1 : 1)),
     );
+  for (const params of lists.values()) findSame(params);
   return {
     get: (type, code) => byType.get(type)?.get(code),
     list: (type) => lists.get(type) ?? [],

@@ -14,4 +14,7 @@ export const includesMax = 50;
 export const elementsMax = 200;
 /** Types that `subject.name` without a type may stand for. */
 export const chainTypesMax = 30;
-export const cursorCharactersMax = 2048;
+/** Ten sort keys of 100 characters each, as base64 of UTF-8. */
+export const cursorCharactersMax = 8192;
+/** Index entries that all criteria of a search ask for; an id without its type counts once a type it may be of. */
+export const lookupsMax = 20_000;

@@ -25,6 +25,14 @@ export interface SearchParam {
   readonly description: string;
   /** Token on `code` elements: the one system their required binding implies; unset when there is none or several. */
   readonly codeSystem?: string;
+  /** The parameters that together have the same values; an index can do with theirs. Never chained. */
+  readonly sameAs?: readonly SameAs[];
+}
+
+export interface SameAs {
+  readonly param: SearchParam;
+  /** Only references to this type count. */
+  readonly targetType?: string;
 }
 
 /**

@@ -5,6 +5,7 @@ import { type AccessScope, issuesOf, operationOutcome, stringify } from '#fhir-m
 import { CerebraError, type Histogram, isCerebraError, type Log, type Metrics, span } from '#platform';
 import type { Core } from '../interactions/core.ts';
 import { etag } from '../interactions/etag.ts';
+import { searchPairs } from '../interactions/search.ts';
 import { type Answer, assertAccepts, type FhirRequest, parsePrefer } from './request.ts';
 import { type Route, routes } from './routes.ts';
 
@@ -18,11 +19,13 @@ export interface PipelineParts {
   scopeOf(ctx: Context): AccessScope;
 }
 
-const LITERALS = new Set(['_history', '_search', 'metadata']);
+/** `metadata` is one only where it stands alone: it may be an id. */
+const isLiteral = (part: string, segments: readonly string[]): boolean =>
+  part === '_history' || part === '_search' || (part === 'metadata' && segments.length === 1);
 
 /** `GET :/:/_history/:`; paths of the same shape take the same route. */
 const shape = (method: string, segments: readonly string[]): string =>
-  `${method} ${segments.map((part) => (LITERALS.has(part) ? part : ':')).join('/')}`;
+  `${method} ${segments.map((part) => (isLiteral(part, segments) ? part : ':')).join('/')}`;
 
 const byShape = new Map<string, Route>(
   routes.map((route) => {
@@ -58,7 +61,7 @@ function requestOf(parts: PipelineParts, ctx: Context, path: string, onFault: (e
   return {
     req: ctx.req,
     segments: decodeSegments(path),
-    pairs: queryString === '' ? [] : [...new URLSearchParams(queryString)],
+    pairs: searchPairs(queryString),
     queryString,
     scope: parts.scopeOf(ctx),
     strict,
@@ -76,6 +79,8 @@ function send(ctx: Context, answer: Answer): void {
   if (answer.body === undefined) {
     ctx.body = null;
     ctx.status = answer.status;
+    // Without it Node sends an empty chunked body; 204 and 304 have none at all.
+    if (answer.status !== 204 && answer.status !== 304) ctx.set('Content-Length', '0');
     return;
   }
   ctx.set('Content-Type', 'application/fhir+json; charset=utf-8');

@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { type AccessScope, type ParsedJson, parseJson, type Resource } from '#fhir-model';
 import { CerebraError, readBody } from '#platform';
 import type { Return } from '../interactions/bundle.ts';
+import { searchPairs } from '../interactions/search.ts';
 
 export interface FhirRequest {
   req: IncomingMessage;
@@ -51,14 +52,14 @@ function assertJsonType(req: IncomingMessage): void {
   });
 }
 
-async function bodyText(request: FhirRequest): Promise<string> {
+async function bodyText(request: FhirRequest, bytesMax = request.bodyBytesMax): Promise<string> {
   const encoding = request.req.headers['content-encoding'];
   if (encoding && encoding !== 'identity') {
     throw new CerebraError('unsupported-media-type', `Content-Encoding '${encoding.slice(0, 40)}' is not read: send the body as it is`, {
       expression: ['Content-Encoding'],
     });
   }
-  const bytes = await readBody(request.req, request.bodyBytesMax);
+  const bytes = await readBody(request.req, bytesMax);
   if (!isUtf8(bytes)) throw new CerebraError('invalid-json', 'The body is not valid UTF-8');
   return bytes.toString('utf8');
 }
@@ -82,6 +83,9 @@ export async function readResource(request: FhirRequest): Promise<Resource> {
   return parsed.exact as Resource;
 }
 
+/** More than any search may ask for. */
+const FORM_BYTES_MAX = 1024 * 1024;
+
 /** Parameters of POST _search: those of the URL, then those of the form. https://hl7.org/fhir/R4/http.html#search */
 export async function readForm(request: FhirRequest): Promise<[string, string][]> {
   const type = mediaType(request.req.headers['content-type']);
@@ -90,7 +94,7 @@ export async function readForm(request: FhirRequest): Promise<[string, string][]
       expression: ['Content-Type'],
     });
   }
-  return [...request.pairs, ...new URLSearchParams(await bodyText(request))];
+  return [...request.pairs, ...searchPairs(await bodyText(request, Math.min(request.bodyBytesMax, FORM_BYTES_MAX)))];
 }
 
 /** Whether the client takes JSON; `_format` outranks Accept. https://hl7.org/fhir/R4/http.html#mime-type */

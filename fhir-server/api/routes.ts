@@ -1,6 +1,6 @@
 // The FHIR API as data: routes and the CapabilityStatement are both made of this list.
 // https://hl7.org/fhir/R4/http.html#summary
-import type { EntryResult, StoredVersion, TransactionEntry } from '#fhir-model';
+import { type EntryResult, isId, type StoredVersion, type TransactionEntry } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { runEntry } from '../interactions/batch.ts';
 import { postBundle } from '../interactions/bundle.ts';
@@ -36,10 +36,16 @@ function answerVersion(found: StoredVersion | undefined, request: FhirRequest, n
   return { status: 200, body: found.body, version, updatedMs };
 }
 
+/** What is no id can't be the id of anything; the database is not asked. */
+function assertKnowable(name: string, id: string): void {
+  if (!isId(id)) throw new CerebraError('not-found', `${name} is not known`);
+}
+
 async function read(core: Core, request: FhirRequest): Promise<Answer> {
   const type = segment(request, 0);
   const id = segment(request, 1);
   assertType(core, type);
+  assertKnowable(`${type}/${id.slice(0, 64)}`, id);
   const found = await readCurrent(core.store.db, type, id, request.scope);
   return answerVersion(found, request, `${type}/${id.slice(0, 64)}`);
 }
@@ -47,6 +53,7 @@ async function read(core: Core, request: FhirRequest): Promise<Answer> {
 async function vread(core: Core, request: FhirRequest): Promise<Answer> {
   const [type = '', id = '', , text = ''] = request.segments;
   assertType(core, type);
+  assertKnowable(`${type}/${id.slice(0, 64)}`, id);
   const version = /^\d{1,9}$/.test(text) ? Number(text) : 0;
   const found = await readVersion(core.store.db, type, id, version, request.scope);
   return answerVersion(found, request, `${type}/${id.slice(0, 64)}/_history/${text.slice(0, 64)}`);

@@ -50,7 +50,8 @@ function parseUrl(core: Core, index: number, url: string): Target {
   assertType(core, type);
   const target: Target = { type, query: rest.join('?') };
   if (id !== undefined) target.id = id;
-  if (version !== undefined) target.version = Number.parseInt(version, 10) || 0;
+  // A version that no resource can have is one that isn't there.
+  if (version !== undefined) target.version = /^\d{1,9}$/.test(version) ? Number(version) : 0;
   return target;
 }
 
@@ -112,9 +113,16 @@ function planDelete(core: Core, plan: Plan, target: Target): Plan {
   };
 }
 
+/** What is written has no version and, once it has an id, no criteria: `DELETE Patient/1?active=false` is no request. */
+function assertWritable(index: number, target: Target): void {
+  if (target.version === undefined && (target.id === undefined || target.query === '')) return;
+  throw fault(index, '.request.url', 'Only type, type/id or type?criteria can be written to');
+}
+
 /** Checks one entry and its resource; throws with the entry's place in `expression`. */
 export function planEntry(core: Core, entry: TransactionEntry, index: number): Plan {
   const target = parseUrl(core, index, entry.url);
+  if (entry.method !== 'GET' && entry.method !== 'HEAD') assertWritable(index, target);
   const plan: Plan = {
     index,
     entry,

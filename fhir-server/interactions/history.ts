@@ -1,5 +1,5 @@
 // https://hl7.org/fhir/R4/http.html#history
-import { type AccessScope, parseDateRange } from '#fhir-model';
+import { type AccessScope, isId, parseDateRange } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { type HistoryCursor, type HistoryEntry, type HistoryRequest, readHistory } from '../store/read.ts';
 import type { Core } from './core.ts';
@@ -69,14 +69,14 @@ export async function history(
   strict: boolean,
 ): Promise<string> {
   if (target.type !== undefined) assertType(core, target.type);
+  const unknown = () => new CerebraError('not-found', `${target.type}/${target.id?.slice(0, 64)} is not known`);
+  if (target.id !== undefined && !isId(target.id)) throw unknown();
   const asked = parse(core, pairs, strict);
   const request: HistoryRequest = { ...target, limit: asked.count + 1 };
   if (asked.sinceMs !== undefined) request.sinceMs = asked.sinceMs;
   if (asked.before) request.before = asked.before;
   const found = await readHistory(core.store.db, core.store.layout, request, scope);
-  if (target.id !== undefined && found.length === 0 && !asked.before && asked.sinceMs === undefined) {
-    throw new CerebraError('not-found', `${target.type}/${target.id} is not known`);
-  }
+  if (target.id !== undefined && found.length === 0 && !asked.before && asked.sinceMs === undefined) throw unknown();
   const shown = found.slice(0, asked.count);
   const path = [core.baseUrl, target.type, target.id, '_history'].filter((part) => part !== undefined).join('/');
   const link = (relation: string, parts: string[]) =>

@@ -13,6 +13,7 @@ import {
   type Locked,
   lockRows,
   type Numbered,
+  type Tombstone,
   tombstones,
   writeMany,
 } from '../store/write-many.ts';
@@ -30,8 +31,8 @@ const RETRYABLE = new Set(['23505', '40P01', '40001']);
 interface Ground {
   /** `Type/id` → locked current row. */
   rows: Map<string, Locked>;
-  /** `Type/id` → version of its tombstone. */
-  tombstones: Map<string, number>;
+  /** `Type/id` → its tombstone. */
+  tombstones: Map<string, Tombstone>;
   numbers: bigint[];
 }
 
@@ -44,23 +45,28 @@ const clientIds = (resolved: Resolved[]): Resolved[] => resolved.filter((one) =>
 
 async function prepareGround(tx: Tx, resolved: Resolved[], caller: Caller): Promise<Ground> {
   const touched = resolved.filter((one) => writes(one) && one.method !== 'POST');
-  const puts = clientIds(resolved);
+  const keys = clientIds(resolved).map((one) => resourceKey(one.type, one.id));
   const rows = new Map<string, Locked>();
-  const gone = new Map<string, number>();
-  const [numbers] = await Promise.all([
-    allocate(tx, resolved.filter(writes).length),
-    lockAll(
-      tx,
-      puts.map((one) => resourceKey(one.type, one.id)),
-    ),
-    ...byType(touched).map(async ([type, group]) => {
-      const ids = group.map((one) => one.id);
-      const [locked, dead] = await Promise.all([lockRows(tx, type, ids, caller.scope), tombstones(tx, type, ids)]);
-      for (const row of locked) rows.set(`${type}/${row.id}`, row);
-      for (const [id, version] of dead) gone.set(`${type}/${id}`, version);
-    }),
-  ]);
-  return { rows, tombstones: gone, numbers: numbers as bigint[] };
+  const gone = new Map<string, Tombstone>();
+  const locks = lockAll(tx, 'resource', keys);
+  const looks = byType(touched).map(async ([type, group]) => {
+    const ids = group.map((one) => one.id);
+    const [locked, dead] = await Promise.all([lockRows(tx, type, ids, caller.scope), tombstones(tx, type, ids)]);
+    for (const row of locked) rows.set(`${type}/${row.id}`, row);
+    for (const row of dead) gone.set(`${type}/${row.id}`, row);
+  });
+  // Last, so that the numbers are higher than those of the versions that these follow.
+  const numbers = allocate(tx, resolved.filter(writes).length);
+  await Promise.all([locks, ...looks, numbers]);
+  return { rows, tombstones: gone, numbers: await numbers };
+}
+
+/** Now, or when the latest of the versions that are followed was written: `updated` never falls from version to version. */
+function timeOf(core: Core, { rows, tombstones: gone }: Ground): number {
+  let ms = core.store.clock.now();
+  for (const { updated } of rows.values()) ms = Math.max(ms, updated);
+  for (const { updated } of gone.values()) ms = Math.max(ms, updated);
+  return ms;
 }
 
 function assertVersion(one: Resolved, row: Locked | undefined): void {
@@ -99,7 +105,7 @@ function planWrite(core: Core, work: Work, one: Resolved, ground: Ground, seq: b
   assertVersion(one, row);
   if (one.method === 'DELETE') return planDeletion(core, work, one, row, seq, updatedMs);
   const prepared = prepare(core.store, merged(core, one, row), one.id, updatedMs);
-  const version = (row?.version ?? ground.tombstones.get(name(one)) ?? 0) + 1;
+  const version = (row?.version ?? ground.tombstones.get(name(one))?.version ?? 0) + 1;
   const numbered: Numbered = { ...prepared, rid: row?.rid ?? seq, seq, version };
   (row ? work.updates : work.creations).push(numbered);
   work.results.set(one.index, {
@@ -146,9 +152,9 @@ export async function readEntry(core: Core, plan: Plan, caller: Caller): Promise
 async function runOnce(core: Core, plans: Plan[], context: WriteContext): Promise<EntryResult[]> {
   return core.store.db.tx(async (tx) => {
     const caller: Caller = { scope: context.scope, db: tx };
-    const updatedMs = core.store.clock.now();
     const resolved = await resolve(core, tx, caller, plans);
     const ground = await prepareGround(tx, resolved, caller);
+    const updatedMs = timeOf(core, ground);
     const work: Work = { creations: [], updates: [], deletions: [], results: new Map() };
     resolved.filter(writes).forEach((one, i) => planWrite(core, work, one, ground, ground.numbers[i]!, updatedMs));
     await writeMany(tx, work, updatedMs);
@@ -175,7 +181,11 @@ export async function transaction(core: Core, entries: TransactionEntry[], conte
       core.store.stream.committed();
       return results;
     } catch (error) {
-      if (attempt > RETRIES_MAX || !RETRYABLE.has(sqlState(error) ?? '')) throw error;
+      if (!RETRYABLE.has(sqlState(error) ?? '')) throw error;
+      if (attempt > RETRIES_MAX) {
+        const text = 'Resources of this Bundle are being changed by others at the same time: try again';
+        throw new CerebraError('version-conflict', text, { cause: error });
+      }
     }
   }
 }

@@ -2,9 +2,9 @@
 import { type AccessScope, type Criterion, foldString, type SearchParam, type SearchValue } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { scopeSql } from '../access/scope.ts';
-import { token } from '../store/index-rows.ts';
+import { indexedAs, isNarrower, token } from '../store/index-rows.ts';
 import { currentTable } from '../store/layout.ts';
-import { rangeCondition } from './ranges.ts';
+import { around, rangeCondition } from './ranges.ts';
 import type { SqlBuilder } from './sql-text.ts';
 
 export interface ConditionContext {
@@ -25,10 +25,17 @@ const unsupported = (criterion: Criterion): CerebraError =>
     expression: [criterion.name],
   });
 
+/** The index rows `x` of a parameter. */
+export function ofParam(sql: SqlBuilder, x: string, param: SearchParam): string {
+  const [first, ...rest] = indexedAs(param);
+  if (rest.length === 0) return `${x}.param = ${sql.value(first!.key)}`;
+  return `${x}.param = any(${sql.value([first!, ...rest].map(({ key }) => key))}::int[])`;
+}
+
 /** Rows of an index table that meet `condition`, as a condition on the resource `m`. */
 function inIndex(ctx: ConditionContext, table: string, param: SearchParam, m: string, condition: (x: string) => string) {
   const x = ctx.sql.alias();
-  const from = `from ${table} ${x} where ${x}.param = ${ctx.sql.value(param.key)}`;
+  const from = `from ${table} ${x} where ${ofParam(ctx.sql, x, param)}`;
   if (ctx.style === 'join') return `${m}.rid in (select ${x}.rid ${from} and ${condition(x)})`;
   return `exists (select 1 ${from} and ${x}.rid = ${m}.rid and ${condition(x)} offset 0)`;
 }
@@ -48,19 +55,23 @@ function tokenHash(param: SearchParam, value: SearchValue & { kind: 'token' }): 
 
 function referenceHashes(ctx: ConditionContext, criterion: Criterion, value: SearchValue & { kind: 'reference' }): string[] {
   const { param, modifier } = criterion;
-  if (value.url !== undefined) return [token.url(param, value.url)];
-  const id = value.id ?? '';
-  if (value.type) return [token.reference(param, value.type, id)];
-  const types = modifier ? [modifier] : param.target.length > 0 ? param.target : ctx.resourceTypes;
-  return types.map((type) => token.reference(param, type, id));
+  const sources = indexedAs(param);
+  const { url, id = '', type } = value;
+  if (url !== undefined) return sources.map((source) => token.url(source, url));
+  const only = param.sameAs?.[0]?.targetType;
+  const possible = only !== undefined ? [only] : param.target.length > 0 ? param.target : ctx.resourceTypes;
+  const wanted = type ?? modifier;
+  const types = wanted === undefined ? possible : only === undefined || only === wanted ? [wanted] : [];
+  return sources.flatMap((source) => types.map((target) => token.reference(source, target, id)));
 }
 
 /** The hashes of all alternatives of a token, reference or uri criterion. */
 export function criterionHashes(ctx: ConditionContext, criterion: Criterion): string[] {
+  const sources = indexedAs(criterion.param);
   return criterion.values.flatMap((value) => {
-    if (value.kind === 'token') return [tokenHash(criterion.param, value)];
+    if (value.kind === 'token') return sources.map((source) => tokenHash(source, value));
     if (value.kind === 'reference') return referenceHashes(ctx, criterion, value);
-    if (value.kind === 'uri') return [token.url(criterion.param, value.value)];
+    if (value.kind === 'uri') return sources.map((source) => token.url(source, value.value));
     return [];
   });
 }
@@ -68,11 +79,15 @@ export function criterionHashes(ctx: ConditionContext, criterion: Criterion): st
 /** LIKE patterns: the client's `%`, `_` and `\` stand for themselves. */
 const like = (text: string): string => text.replace(/[\\%_]/g, '\\$&');
 
-/** index_string's B-tree holds the first 100 characters. */
+/** index_string's B-tree holds the first 100 characters: of PostgreSQL's, which are code points. */
 const INDEXED_CHARACTERS = 100;
 
+/** What `left(text, 100)` yields. */
+const indexed = (text: string): string =>
+  text.length <= INDEXED_CHARACTERS ? text : [...text.slice(0, 2 * INDEXED_CHARACTERS)].slice(0, INDEXED_CHARACTERS).join('');
+
 function startsWith(ctx: ConditionContext, x: string, text: string): string {
-  const head = ctx.sql.value(`${like(text.slice(0, INDEXED_CHARACTERS))}%`);
+  const head = ctx.sql.value(`${like(indexed(text))}%`);
   const short = `left(${x}.value, ${INDEXED_CHARACTERS}) like ${head}`;
   if (text.length <= INDEXED_CHARACTERS) return short;
   return `(${short} and ${x}.value like ${ctx.sql.value(`${like(text)}%`)})`;
@@ -83,7 +98,7 @@ function stringTest(ctx: ConditionContext, criterion: Criterion, text: string, x
   if (criterion.modifier === undefined) return startsWith(ctx, x, folded);
   if (criterion.modifier === 'contains') return `${x}.value like ${ctx.sql.value(`%${like(folded)}%`)}`;
   if (criterion.modifier === 'exact') {
-    const head = ctx.sql.value(folded.slice(0, INDEXED_CHARACTERS));
+    const head = ctx.sql.value(indexed(folded));
     return `(left(${x}.value, ${INDEXED_CHARACTERS}) = ${head} and coalesce(${x}.exact, ${x}.value) = ${ctx.sql.value(text)})`;
   }
   throw unsupported(criterion);
@@ -124,14 +139,15 @@ function missingCondition(ctx: ConditionContext, criterion: Criterion, m: string
   if (param.code === '_id' || param.code === '_lastUpdated') return wanted ? 'false' : 'true';
   const table = tables[param.type];
   const present = table
-    ? `exists (select 1 from ${table} x where x.rid = ${m}.rid and x.param = ${ctx.sql.value(param.key)})`
-    : hasTokens(ctx, m, [token.present(param)]);
+    ? `exists (select 1 from ${table} x where x.rid = ${m}.rid and ${ofParam(ctx.sql, 'x', param)})`
+    : hasTokens(ctx, m, (isNarrower(param) ? [param] : indexedAs(param)).map(token.present));
   return wanted ? `not (${present})` : present;
 }
 
 function lastUpdatedCondition(ctx: ConditionContext, criterion: Criterion, m: string): string {
-  const test = (value: SearchValue) => {
-    if (value.kind !== 'date') throw unsupported(criterion);
+  const test = (given: SearchValue) => {
+    if (given.kind !== 'date') throw unsupported(criterion);
+    const value = given.prefix === 'ap' ? { ...given, ...around(given, ctx.nowMs) } : given;
     const at = (ms: number) => `to_timestamp(${ctx.sql.value(ms / 1000)}::float8)`;
     const after = () => `${m}.updated >= ${at(value.hi + 1)}`;
     const from = () => `${m}.updated >= ${at(value.lo)}`;
@@ -187,7 +203,7 @@ export function condition(ctx: ConditionContext, criterion: Criterion, m: string
   if (modifier === 'missing') return missingCondition(ctx, criterion, m);
   if (param.code === '_id') {
     const ids = criterion.values.map((value) => (value.kind === 'token' ? (value.code ?? '') : value.text));
-    return `${m}.id = any(${ctx.sql.value(ids)}::text[])`;
+    return `${modifier === 'not' ? 'not ' : ''}${m}.id = any(${ctx.sql.value(ids)}::text[])`;
   }
   if (param.code === '_lastUpdated') return lastUpdatedCondition(ctx, criterion, m);
   switch (param.type) {

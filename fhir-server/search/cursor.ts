@@ -16,18 +16,29 @@ const bad = (): CerebraError =>
     expression: ['_cursor'],
   });
 
-/** Throws `invalid-parameter` for anything that encodeCursor did not make for a search with `keys` sort keys. */
-export function decodeCursor(text: string, keys: number): Cursor {
+export type KeyCast = 'bigint' | 'numeric' | 'text';
+
+const isBigint = (text: string): boolean => /^-?\d{1,19}$/.test(text) && BigInt.asIntN(64, BigInt(text)) === BigInt(text);
+
+/** Whether the text is a key that a column of that type can have had. */
+const isKey: Record<KeyCast, (text: string) => boolean> = {
+  bigint: isBigint,
+  numeric: (text) => /^-?\d{1,400}(?:\.\d{1,400})?$/.test(text),
+  text: (text) => text.length <= 200 && !text.includes('\u0000'),
+};
+
+/** Throws `invalid-parameter` for anything that encodeCursor did not make for a search with keys of these types. */
+export function decodeCursor(text: string, casts: readonly KeyCast[]): Cursor {
   let parts: unknown;
   try {
     parts = JSON.parse(Buffer.from(text, 'base64url').toString('utf8'));
   } catch {
     throw bad();
   }
-  if (!Array.isArray(parts) || parts.length !== keys + 1) throw bad();
-  const [rid, ...rest] = parts as unknown[];
-  if (typeof rid !== 'string' || !/^-?\d{1,18}$/.test(rid)) throw bad();
-  if (!rest.every((key) => key === null || (typeof key === 'string' && key.length <= 200))) throw bad();
-  return { rid, keys: rest as (string | null)[] };
+  if (!Array.isArray(parts) || parts.length !== casts.length + 1) throw bad();
+  const [rid, ...keys] = parts as unknown[];
+  if (typeof rid !== 'string' || !isBigint(rid)) throw bad();
+  const known = keys.every((key, i) => key === null || (typeof key === 'string' && isKey[casts[i]!](key)));
+  if (!known) throw bad();
+  return { rid, keys: keys as (string | null)[] };
 }
-

@@ -1,7 +1,8 @@
 // _include and _revinclude: https://hl7.org/fhir/R4/search.html#include
-import type { Include, IndexValue, Resource, SearchQuery, StoredVersion } from '#fhir-model';
+import type { Include, IndexValue, Resource, SearchParam, SearchQuery, StoredVersion } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { scopeSql } from '../access/scope.ts';
+import { indexedAs } from '../store/index-rows.ts';
 import { currentTable, resourceKey } from '../store/layout.ts';
 import { readMany } from '../store/read.ts';
 import { named } from '../store/sql.ts';
@@ -13,7 +14,7 @@ const INCLUDED_MAX = 5000;
 export interface IncludeContext extends PageContext {
   extract(resource: Resource): IndexValue[];
   /** Reference parameters of a type, for `*`. */
-  referenceParams(type: string): { code: string; key: number }[];
+  referenceParams(type: string): SearchParam[];
 }
 
 const tooMany = (): CerebraError =>
@@ -34,6 +35,8 @@ function targets(ctx: IncludeContext, include: Include, matches: StoredVersion[]
       if (value.kind !== 'reference' || !value.type || !value.id) continue;
       if (include.param && value.param.key !== include.param.key) continue;
       if (include.target && value.type !== include.target) continue;
+      // A reference may name what R4 has no type for: `Foo/1`.
+      if (!wanted.has(value.type) && !ctx.resourceTypes.includes(value.type)) continue;
       let ids = wanted.get(value.type);
       if (!ids) wanted.set(value.type, (ids = new Set()));
       ids.add(value.id);
@@ -52,7 +55,8 @@ async function forward(ctx: IncludeContext, include: Include, matches: StoredVer
 
 async function reverse(ctx: IncludeContext, include: Include, matches: StoredVersion[]): Promise<StoredVersion[]> {
   const type = include.source;
-  const params = include.param ? [include.param.key] : ctx.referenceParams(type).map((param) => param.key);
+  const asked = include.param ? [include.param] : ctx.referenceParams(type);
+  const params = asked.flatMap(indexedAs).map((param) => param.key);
   const keys = matches
     .filter((match) => !include.target || match.type === include.target)
     .map((match) => resourceKey(match.type, match.id));

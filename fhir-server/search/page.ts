@@ -5,6 +5,7 @@
 // A walk looks at WALK_ROWS rows at most; when it doesn't fill the page, the set is computed after all.
 import type { AccessScope, Criterion, SearchQuery, StoredVersion } from '#fhir-model';
 import type { Queryable } from '#platform';
+import { indexedAs } from '../store/index-rows.ts';
 import { currentTable } from '../store/layout.ts';
 import { type ConditionContext, condition, criterionHashes, scopeCondition } from './conditions.ts';
 import { type Cursor, decodeCursor, encodeCursor } from './cursor.ts';
@@ -74,13 +75,13 @@ function newestSql(page: PageContext, query: SearchQuery, cursor: Cursor | undef
 
 /**
  * The date index in sort order. A resource stands there once for each of its dates: only the row that the sort is by
- * counts (the last when descending, the first when ascending).
+ * counts (the last when descending, the first when ascending; of those that start together the longest).
  */
 function datesSql(page: PageContext, query: SearchQuery, cursor: Cursor | undefined, limit: number) {
   const { param, descending } = query.sort[0]!;
   const [beyond, order] = descending ? ['<', 'desc'] : ['>', 'asc'];
   const sql = createSql();
-  const key = sql.value(param.key);
+  const key = sql.value(indexedAs(param)[0]!.key);
   let from = 'true';
   if (cursor) {
     const last = `${sql.value(cursor.keys[0])}::bigint`;
@@ -91,7 +92,7 @@ function datesSql(page: PageContext, query: SearchQuery, cursor: Cursor | undefi
   const text = `select m.rid, m.id, m.version, m.updated, m.body, d.lo as k0 from (
       select x.rid, x.lo from index_date x where x.param = ${key} and ${from}
         and not exists (select 1 from index_date y where y.rid = x.rid and y.param = x.param
-          and y.lo ${descending ? '>' : '<'} x.lo offset 0)
+          and (y.lo ${descending ? '>' : '<'} x.lo or (y.lo = x.lo and y.hi > x.hi)) offset 0)
       order by x.lo ${order}, x.rid desc limit ${sql.value(WALK_ROWS)}) d
     join ${currentTable(query.type)} m on m.rid = d.rid
     where ${conditions} order by d.lo ${order}, d.rid desc limit ${sql.value(limit)}`;
@@ -126,7 +127,7 @@ function walkFor(query: SearchQuery, cursor: Cursor | undefined): Walk | undefin
   if (query.sort.length === 0) return newestSql;
   const [sort] = query.sort;
   const byDate = query.sort.length === 1 && sort!.param.type === 'date' && sort!.param.code !== '_lastUpdated';
-  if (!byDate || cursor?.keys[0] === null) return undefined;
+  if (!byDate || cursor?.keys[0] === null || indexedAs(sort!.param).length > 1) return undefined;
   return datesSql;
 }
 
@@ -162,7 +163,7 @@ function cursorOf(row: Row, keys: number): string {
 
 /** The page of `query.count` matches that its cursor points at. One row more is asked for, to know whether to go on. */
 export async function findPage(page: PageContext, query: SearchQuery): Promise<Page> {
-  const cursor = query.cursor === undefined ? undefined : decodeCursor(query.cursor, query.sort.length);
+  const cursor = query.cursor === undefined ? undefined : decodeCursor(query.cursor, sortKeys(query).map((key) => key.cast));
   const found = await rows(page, query, cursor, query.count + 1);
   const shown = found.slice(0, query.count);
   const resources = shown.map((row) => ({

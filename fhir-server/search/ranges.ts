@@ -8,7 +8,7 @@ type NumberValue = SearchValue & { kind: 'number' };
 type QuantityValue = SearchValue & { kind: 'quantity' };
 
 /** 10 % of the time between now and the value, both ways: what the page suggests for `ap`. */
-function around(value: DateValue, nowMs: number): { lo: number; hi: number } {
+export function around(value: DateValue, nowMs: number): { lo: number; hi: number } {
   const margin = Math.round(Math.abs(nowMs - value.lo) / 10);
   return { lo: value.lo - margin, hi: value.hi + margin };
 }

@@ -1,20 +1,21 @@
 // _sort: https://hl7.org/fhir/R4/search.html#sort
 import type { SearchParam, SearchQuery } from '#fhir-model';
 import { CerebraError } from '#platform';
-import type { Cursor } from './cursor.ts';
+import type { Cursor, KeyCast } from './cursor.ts';
+import { ofParam } from './conditions.ts';
 import type { SqlBuilder } from './sql-text.ts';
 
 export interface SortKey {
   /** SQL for the key of the row `m`; null when the resource has no value. */
   expression(sql: SqlBuilder, m: string): string;
-  cast: 'bigint' | 'numeric' | 'text';
+  cast: KeyCast;
   descending: boolean;
 }
 
 interface Source {
   table: string;
   column: string;
-  cast: SortKey['cast'];
+  cast: KeyCast;
 }
 
 const sources: Partial<Record<SearchParam['type'], Source>> = {
@@ -47,7 +48,7 @@ function sortKey(param: SearchParam, descending: boolean): SortKey {
   return {
     expression: (sql, m) =>
       `(select ${descending ? 'max' : 'min'}(${column}) from ${source.table} x
-        where x.rid = ${m}.rid and x.param = ${sql.value(param.key)})`,
+        where x.rid = ${m}.rid and ${ofParam(sql, 'x', param)})`,
     cast: source.cast,
     descending,
   };

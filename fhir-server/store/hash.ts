@@ -1,7 +1,9 @@
 // 64-bit hashes of exact-match values. Hashes find, they don't guard: at 10 million distinct values of one parameter
 // the odds that any two collide are 3 in a million; what an AccessScope tests never rests on one.
 
+/** With the next: 20 MB at most. */
 const CACHE_ENTRIES_MAX = 50_000;
+const CACHED_CHARACTERS_MAX = 200;
 const cache = new Map<string, string>();
 
 /** Murmur3's final mix of 32 bits. */
@@ -35,8 +37,9 @@ function lanes(text: string): bigint {
   return (BigInt(a | 0) << 32n) | BigInt(b >>> 0);
 }
 
-/** The hash of `text` as the decimal text of a signed 64-bit integer, the form SQL parameters take. Cached. */
+/** The hash of `text` as the decimal text of a signed 64-bit integer, the form SQL parameters take. Short ones are cached. */
 export function hash64(text: string): string {
+  if (text.length > CACHED_CHARACTERS_MAX) return lanes(text).toString();
   const known = cache.get(text);
   if (known !== undefined) return known;
   const hash = lanes(text).toString();

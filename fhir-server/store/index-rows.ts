@@ -3,17 +3,24 @@ import { foldString, type IndexValue, type SearchParam } from '#fhir-model';
 import { hash64 } from './hash.ts';
 import { resourceKey } from './layout.ts';
 
-/** The spellings that are hashed; search/compile.ts asks with the same. */
+/** The spellings that are hashed, `a|b` with `c` another than `a` with `b|c`; search/conditions.ts asks with the same. */
 export const token = {
-  exact: (param: SearchParam, system: string, code: string) => hash64(`${param.key}=${system}|${code}`),
+  exact: (param: SearchParam, system: string, code: string) => hash64(`${param.key}=${system.length}|${system}${code}`),
   anySystem: (param: SearchParam, code: string) => hash64(`${param.key}~${code}`),
   anyCode: (param: SearchParam, system: string) => hash64(`${param.key}^${system}`),
   present: (param: SearchParam) => hash64(`${param.key}!`),
   reference: (param: SearchParam, type: string, id: string) => hash64(`${param.key}>${type}/${id}`),
   url: (param: SearchParam, url: string) => hash64(`${param.key}@${url}`),
   unitCode: (code: string) => hash64(`unit~${code}`),
-  unitSystemCode: (system: string, code: string) => hash64(`unit=${system}|${code}`),
+  unitSystemCode: (system: string, code: string) => hash64(`unit=${system.length}|${system}${code}`),
 };
+
+/** The parameters whose rows hold the values of `param`: its own, or those of the parameters that say the same. */
+export const indexedAs = (param: SearchParam): readonly SearchParam[] => param.sameAs?.map((same) => same.param) ?? [param];
+
+/** Whether it counts only some of the references of the parameters it is indexed as. */
+export const isNarrower = (param: SearchParam): boolean =>
+  param.sameAs?.some((same) => same.targetType !== undefined) ?? false;
 
 /** The rows of one resource, as columns: the form `unnest` takes. */
 export interface IndexRows {
@@ -64,9 +71,10 @@ export function instantText(ms: number): string {
   return String(ms);
 }
 
-/** True unless the last rows hold the same value already: `given` names and repeated codings do repeat. */
-function isNew<T>(params: number[], param: number, column: T[], value: T): boolean {
-  for (let i = params.length - 1; i >= 0 && params[i] === param; i--) if (column[i] === value) return false;
+/** A value comes once a parameter: `given` names and codings repeat. A set, since a Group may have 50,000 members. */
+function isNew(seen: Set<string>, key: string): boolean {
+  if (seen.has(key)) return false;
+  seen.add(key);
   return true;
 }
 
@@ -84,21 +92,20 @@ function addReference(rows: IndexRows, value: IndexValue & { kind: 'reference' }
   const { param } = value;
   rows.tokens.add(token.present(param));
   if (value.type && value.id) {
-    rows.tokens.add(token.reference(param, value.type, value.id));
-    const target = resourceKey(value.type, value.id);
-    if (!isNew(rows.referenceParams, param.key, rows.referenceTargets, target)) return;
+    const found = token.reference(param, value.type, value.id);
+    if (rows.tokens.has(found)) return;
+    rows.tokens.add(found);
     rows.referenceParams.push(param.key);
-    rows.referenceTargets.push(target);
+    rows.referenceTargets.push(resourceKey(value.type, value.id));
   } else if (value.url) {
     rows.tokens.add(token.url(param, value.url));
   }
 }
 
-function addDate(rows: IndexRows, value: IndexValue & { kind: 'date' }): void {
+function addDate(rows: IndexRows, value: IndexValue & { kind: 'date' }, seen: Set<string>): void {
   const lo = instantText(value.lo);
   const hi = instantText(value.hi);
-  const known = rows.dateParams.some((p, i) => p === value.param.key && rows.dateLows[i] === lo && rows.dateHighs[i] === hi);
-  if (known) return;
+  if (!isNew(seen, `${value.param.key} ${lo} ${hi}`)) return;
   rows.dateParams.push(value.param.key);
   rows.dateLows.push(lo);
   rows.dateHighs.push(hi);
@@ -119,21 +126,22 @@ function addQuantityRow(rows: IndexRows, value: IndexValue & { kind: 'quantity' 
   rows.quantitySystemCodes.push(token.unitSystemCode(system, code));
 }
 
-function addString(rows: IndexRows, param: SearchParam, text: string, folded: string): void {
-  if (!isNew(rows.stringParams, param.key, rows.stringValues, folded)) return;
+/** `O'Neil` and `oneil` are one folded value and two exact ones. */
+function addString(rows: IndexRows, param: SearchParam, text: string, folded: string, seen: Set<string>): void {
+  if (!isNew(seen, `${param.key}"${text}`)) return;
   rows.stringParams.push(param.key);
   rows.stringValues.push(folded);
   rows.stringExacts.push(folded === text ? null : text);
 }
 
-function add(rows: IndexRows, value: IndexValue): void {
+function add(rows: IndexRows, value: IndexValue, seen: Set<string>): void {
   switch (value.kind) {
     case 'token':
       return addToken(rows, value);
     case 'reference':
       return addReference(rows, value);
     case 'date':
-      return addDate(rows, value);
+      return addDate(rows, value, seen);
     case 'number':
       rows.numberParams.push(value.param.key);
       rows.numberValues.push(value.value);
@@ -141,11 +149,11 @@ function add(rows: IndexRows, value: IndexValue): void {
     case 'quantity':
       return addQuantity(rows, value);
     case 'string':
-      return addString(rows, value.param, value.value, foldString(value.value));
+      return addString(rows, value.param, value.value, foldString(value.value), seen);
     case 'uri':
       rows.tokens.add(token.url(value.param, value.value));
       rows.tokens.add(token.present(value.param));
-      return addString(rows, value.param, value.value, value.value);
+      return addString(rows, value.param, value.value, value.value, seen);
   }
 }
 
@@ -158,6 +166,13 @@ const isColumn = (param: SearchParam): boolean => param.code === '_id' || param.
 /** Turns what the extractor found into rows. */
 export function indexRows(values: IndexValue[]): IndexRows {
   const rows = emptyIndexRows();
-  for (const value of values) if (!isColumn(value.param)) add(rows, value);
+  const seen = new Set<string>();
+  for (const value of values) {
+    const { param } = value;
+    if (isColumn(param)) continue;
+    if (!param.sameAs) add(rows, value, seen);
+    // The others' rows tell its values, but not that there are any: they may refer to other types.
+    else if (isNarrower(param)) rows.tokens.add(token.present(param));
+  }
   return rows;
 }

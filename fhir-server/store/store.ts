@@ -15,7 +15,7 @@ import { bodyText } from './body.ts';
 import { type ChangeStream, createChangeStream } from './changes.ts';
 import { indexRows } from './index-rows.ts';
 import { type Layout, readLayout } from './layout.ts';
-import { deleteOne, insertAt, insertOne, type Prepared, updateOne, type WriteOutcome } from './write-one.ts';
+import { deleteOne, type InsertOutcome, insertAt, insertOne, type Prepared, updateOne } from './write-one.ts';
 
 export interface StoreParts {
   db: Db;
@@ -105,6 +105,12 @@ export function versionMismatch(type: string, id: string, wanted: number, found:
 const busy = (type: string, id: string): CerebraError =>
   new CerebraError('version-conflict', `${type}/${id} is being changed by others at the same time: try again`);
 
+/** The same resource at a later time. */
+function again(store: Store, one: Prepared, resource: Resource, afterMs: number): Prepared {
+  const updatedMs = Math.max(store.clock.now(), afterMs);
+  return { ...one, updatedMs, text: bodyText(resource, one.id, updatedMs) };
+}
+
 /** https://hl7.org/fhir/R4/http.html#update, with update-as-create (#upsert). */
 export async function storeUpdate(
   store: Store,
@@ -115,30 +121,26 @@ export async function storeUpdate(
 ): Promise<EntryResult> {
   assertWrites(scope);
   assertId(id);
-  const one = prepare(store, resource, id, store.clock.now());
+  let one = prepare(store, resource, id, store.clock.now());
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-    const outcome = await updateOne(store.db, one, ifVersion, scope);
-    if (outcome.kind === 'mismatch') throw versionMismatch(one.type, id, ifVersion!, outcome.found);
-    if (outcome.kind === 'absent') {
-      if (ifVersion !== undefined) throw versionMismatch(one.type, id, ifVersion, 0);
-      const version = await insertUnlessTaken(store, one);
-      if (version === undefined) continue;
-      store.stream.committed();
-      return result(one, version, 'create');
-    }
+    const updated = await updateOne(store.db, one, ifVersion, scope);
+    if (updated.kind === 'mismatch') throw versionMismatch(one.type, id, ifVersion!, updated.found);
+    if (updated.kind === 'absent' && ifVersion !== undefined) throw versionMismatch(one.type, id, ifVersion, 0);
+    const outcome = updated.kind === 'absent' ? await insertUnlessTaken(store, one) : updated;
     if (outcome.kind === 'done') {
       store.stream.committed();
-      return result(one, outcome.version, 'update');
+      return result(one, outcome.version, updated.kind === 'absent' ? 'create' : 'update');
     }
+    one = again(store, one, resource, outcome.afterMs);
   }
   throw busy(one.type, id);
 }
 
-async function insertUnlessTaken(store: Store, one: Prepared): Promise<number | undefined> {
+async function insertUnlessTaken(store: Store, one: Prepared): Promise<InsertOutcome> {
   try {
     return await insertAt(store.db, one);
   } catch (error) {
-    if (sqlState(error) === UNIQUE_VIOLATION) return undefined;
+    if (sqlState(error) === UNIQUE_VIOLATION) return { kind: 'raced', afterMs: one.updatedMs };
     throw error;
   }
 }
@@ -152,7 +154,7 @@ export async function storeDelete(
   scope: AccessScope,
 ): Promise<EntryResult> {
   assertWrites(scope);
-  const updatedMs = store.clock.now();
+  let updatedMs = store.clock.now();
   const gone = (version: number): EntryResult => ({
     status: 204,
     type,
@@ -163,13 +165,14 @@ export async function storeDelete(
     op: version === 0 ? 'none' : 'delete',
   });
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-    const outcome: WriteOutcome = await deleteOne(store.db, type, id, updatedMs, ifVersion, scope);
+    const outcome = await deleteOne(store.db, type, id, updatedMs, ifVersion, scope);
     if (outcome.kind === 'mismatch') throw versionMismatch(type, id, ifVersion!, outcome.found);
     if (outcome.kind === 'absent') return gone(0);
     if (outcome.kind === 'done') {
       store.stream.committed();
       return gone(outcome.version);
     }
+    updatedMs = Math.max(store.clock.now(), outcome.afterMs);
   }
   throw busy(type, id);
 }

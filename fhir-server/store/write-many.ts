@@ -21,6 +21,7 @@ export interface Locked {
   rid: bigint;
   id: string;
   version: number;
+  updated: number;
   body: string;
 }
 
@@ -41,20 +42,26 @@ export function lockRows(tx: Tx, type: string, ids: string[], scope: AccessScope
   const access = scopeSql(scope);
   const statement = named(
     `lock_${type}${access.name}`,
-    () => `select rid, id, version, body from ${currentTable(type)} r
+    () => `select rid, id, version, updated, body from ${currentTable(type)} r
       where id = any($1::text[]) and ${access.condition('r', 2)} order by id for update`,
   );
   return tx.query<Locked>(statement, [ids, ...access.values]);
 }
 
-/** The version of each id's tombstone; ids never used are left out. */
-export async function tombstones(tx: Tx, type: string, ids: string[]): Promise<Map<string, number>> {
+export interface Tombstone {
+  id: string;
+  version: number;
+  updated: number;
+}
+
+/** The latest former version of each id, which is the tombstone of one that is deleted; ids never used are left out. */
+export function tombstones(tx: Tx, type: string, ids: string[]): Promise<Tombstone[]> {
   const statement = named(
     `tombstones_${type}`,
-    () => `select id, max(version) as version from ${historyTable(type)} where id = any($1::text[]) group by id`,
+    () => `select id, max(version) as version, max(updated) as updated from ${historyTable(type)}
+      where id = any($1::text[]) group by id`,
   );
-  const rows = await tx.query<{ id: string; version: number }>(statement, [ids]);
-  return new Map(rows.map((row) => [row.id, row.version]));
+  return tx.query<Tombstone>(statement, [ids]);
 }
 
 const body = (one: Numbered): string => one.text.prefix + one.version + one.text.suffix;
@@ -162,10 +169,15 @@ export function insertIndexMany(tx: Tx, many: { rid: bigint; rows: IndexRows }[]
   });
 }
 
+/**
+ * This transaction may have its xid for long when it gets a row that a later one, already committed, has changed: its
+ * change must come after that one's. So it takes the latest xid that has ended when that is above its own. No consumer
+ * can have passed it: while this transaction runs, its own xid is the horizon of them all.
+ */
 const insertChanges: Statement = {
   name: 'insert_changes',
-  text: `insert into change (seq, updated, version, type, op, id)
-    select v.seq, to_timestamp($6::float8), v.version, v.type, v.op::"char", v.id
+  text: `insert into change (xid, seq, updated, version, type, op, id)
+    select greatest(pg_current_xact_id(), (pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1)::text::xid8), v.seq, to_timestamp($6::float8), v.version, v.type, v.op::"char", v.id
     from unnest($1::bigint[], $2::int[], $3::smallint[], $4::text[], $5::text[]) as v(seq, version, type, op, id)`,
 };
 
@@ -190,9 +202,9 @@ export function recordChanges(tx: Tx, op: 'c' | 'u' | 'd', many: ChangeRow[], up
   ];
 }
 
-export const byType = <T extends { type: string }>(many: T[]): [string, T[]][] => [
-  ...Map.groupBy(many, (one) => one.type),
-];
+/** In one order everywhere, so that two transactions can't wait for each other's rows of different types. */
+export const byType = <T extends { type: string }>(many: T[]): [string, T[]][] =>
+  [...Map.groupBy(many, (one) => one.type)].sort(([a], [b]) => (a < b ? -1 : 1));
 
 /** Writes creations, updates and deletions of rows that this transaction has locked or that are new. */
 export async function writeMany(
@@ -219,22 +231,34 @@ function insertAbsentSql(type: string): string {
     select v.rid, v.key, v.seq, to_timestamp($9::float8), v.version, v.type, v.id, v.tokens::bigint[], v.body
     from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::int[], $5::smallint[], $6::text[], $7::text[], $8::text[])
       as v(rid, key, seq, version, type, id, tokens, body)
-    where not exists (select 1 from ${historyTable(type)} h where h.id = v.id)
-    order by v.id
+    order by v.id, v.rid
     on conflict (id) do nothing returning rid`;
+}
+
+/**
+ * Takes those back whose id was used before. A statement of its own, after the insert: from then on nobody else can
+ * create these ids, and its snapshot shows every tombstone that was there first.
+ */
+function takeBackUsedSql(type: string): string {
+  return `delete from ${currentTable(type)} r
+    where r.rid = any($1::bigint[]) and exists (select 1 from ${historyTable(type)} h where h.id = r.id) returning rid`;
+}
+
+async function insertAbsentOfType(tx: Tx, type: string, group: Numbered[], updatedMs: number): Promise<bigint[]> {
+  const insert = named(`insert_absent_${type}`, () => insertAbsentSql(type));
+  const takeBack = named(`take_back_used_${type}`, () => takeBackUsedSql(type));
+  const [inserted, used] = await Promise.all([
+    tx.query<{ rid: bigint }>(insert, insertValues(group, updatedMs)),
+    tx.query<{ rid: bigint }>(takeBack, [group.map((one) => one.rid)]),
+  ]);
+  const back = new Set(used.map((row) => row.rid));
+  return inserted.map((row) => row.rid).filter((rid) => !back.has(rid));
 }
 
 /** Inserts those whose id was never used, with index and change rows. Returns the rids that were inserted. */
 export async function insertAbsent(tx: Tx, many: Numbered[], updatedMs: number): Promise<Set<bigint>> {
-  const inserted = await Promise.all(
-    byType(many).map(([type, group]) =>
-      tx.query<{ rid: bigint }>(
-        named(`insert_absent_${type}`, () => insertAbsentSql(type)),
-        insertValues(group, updatedMs),
-      ),
-    ),
-  );
-  const rids = new Set(inserted.flat().map((row) => row.rid));
+  const inserted = await Promise.all(byType(many).map(([type, group]) => insertAbsentOfType(tx, type, group, updatedMs)));
+  const rids = new Set(inserted.flat());
   const created = many.filter((one) => rids.has(one.rid));
   await Promise.all([...insertIndexMany(tx, created), ...recordChanges(tx, 'c', created, updatedMs)]);
   return rids;

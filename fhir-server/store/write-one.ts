@@ -51,30 +51,32 @@ export async function insertOne(db: Queryable, one: Prepared): Promise<void> {
 
 function insertAtSql(type: string, mask: number): string {
   return `with p as materialized (
-      select coalesce((select max(version) from ${historyTable(type)} where id = $1), 0) + 1 as version
-      where not exists (select 1 from ${currentTable(type)} where id = $1)),
-    n as materialized (select nextval('resource_seq') as rid, p.version from p),
+      select coalesce(max(version), 0) + 1 as version, max(updated) as updated from ${historyTable(type)} where id = $1),
+    n as materialized (select nextval('resource_seq') as rid, p.version from p
+      where not exists (select 1 from ${currentTable(type)} where id = $1)
+        and (p.updated is null or p.updated <= to_timestamp($3::float8))),
     m as (insert into ${currentTable(type)} (rid, key, seq, updated, version, type, id, tokens, body)
       select n.rid, $2::bigint, n.rid, to_timestamp($3::float8), n.version, $4::smallint, $1::text, $5::bigint[],
         $6::text || n.version::text || $7::text from n),
     c as (insert into change (seq, updated, version, type, op, id)
       select n.rid, to_timestamp($3::float8), n.version, $4::smallint, 'c', $1::text from n)
     ${insertIndexRows(mask, 'n', 8)}
-    select version from n`;
+    select n.version, p.updated as after from p left join n on true`;
 }
 
 /**
  * Inserts a resource whose id the client chose, in a transaction of its own: version 1, or the one after the tombstone.
- * undefined when a current version exists. The lock is a statement of its own, so that the snapshot of the second shows
- * all that another holder of the lock has committed; both travel together.
+ * `raced` when a current version exists, or when the tombstone is of a later time than the new version would be. The
+ * lock is a statement of its own, so that the snapshot of the second shows all that another holder of the lock has
+ * committed; both travel together.
  */
-export function insertAt(db: Db, one: Prepared): Promise<number | undefined> {
+export function insertAt(db: Db, one: Prepared): Promise<InsertOutcome> {
   const mask = indexMask(one.rows);
   const key = resourceKey(one.type, one.id);
   return db.tx(async (tx) => {
     const [, rows] = await Promise.all([
-      lockAll(tx, [key]),
-      tx.query<{ version: number }>(
+      lockAll(tx, 'resource', [key]),
+      tx.query<{ version: number | null; after: number | null }>(
         named(`insert_at_${one.type}_${mask}`, () => insertAtSql(one.type, mask)),
         [
           one.id,
@@ -88,13 +90,17 @@ export function insertAt(db: Db, one: Prepared): Promise<number | undefined> {
         ],
       ),
     ]);
-    return rows[0]?.version;
+    const { version, after } = rows[0]!;
+    return version === null ? { kind: 'raced', afterMs: after ?? 0 } : { kind: 'done', version };
   });
 }
 
+export type InsertOutcome = { kind: 'raced'; afterMs: number } | { kind: 'done'; version: number };
+
 /**
  * `s` reads the statement's snapshot, `o` the row after its lock: when they differ somebody committed in between, the
- * index rows to delete are not all in the snapshot, and nothing is written; the caller tries again.
+ * index rows to delete are not all in the snapshot, and nothing is written; the caller tries again. Nor is anything
+ * written at a time before the version it follows: `updated` never falls from version to version.
  */
 const lockCurrent = (type: string, access: ScopeSql, first: number): string => `with s as materialized
       (select version from ${currentTable(type)} where id = $1),
@@ -103,7 +109,7 @@ const lockCurrent = (type: string, access: ScopeSql, first: number): string => `
        where id = $1 and ${access.condition('r', first)} for update),
     g as materialized
       (select o.*, nextval('resource_seq') as next_seq from o, s
-       where o.version = s.version and ($3::int is null or o.version = $3))`;
+       where o.version = s.version and ($3::int is null or o.version = $3) and o.updated <= to_timestamp($2::float8))`;
 
 const keepHistory = (type: string): string => `h as (insert into ${historyTable(type)}
       (seq, updated, version, type, op, id, body)
@@ -119,23 +125,26 @@ function updateSql(type: string, mask: number, access: ScopeSql): string {
     c as (insert into change (seq, updated, version, type, op, id)
       select next_seq, to_timestamp($2::float8), version + 1, type, 'u', id from g)
     ${deleteIndexRows('g')} ${insertIndexRows(mask, 'g', indexFirst)}
-    select o.version as found, g.version + 1 as version from o left join g on true`;
+    select o.version as found, o.updated as after, g.version + 1 as version from o left join g on true`;
 }
 
-/** What a guarded write met: nothing there, another version than `ifVersion`, somebody else's commit, or success. */
+/**
+ * What a guarded write met: nothing there, another version than `ifVersion`, somebody else's commit (the next attempt is
+ * at `afterMs` or later), or success.
+ */
 export type WriteOutcome =
   | { kind: 'absent' }
   | { kind: 'mismatch'; found: number }
-  | { kind: 'raced' }
+  | { kind: 'raced'; afterMs: number }
   | { kind: 'done'; version: number };
 
-type WriteRow = { found: number; version: number | null };
+type WriteRow = { found: number; after: number; version: number | null };
 
 function outcome(row: WriteRow | undefined, ifVersion: number | undefined): WriteOutcome {
   if (!row) return { kind: 'absent' };
   if (row.version !== null) return { kind: 'done', version: row.version };
   if (ifVersion !== undefined && row.found !== ifVersion) return { kind: 'mismatch', found: row.found };
-  return { kind: 'raced' };
+  return { kind: 'raced', afterMs: row.after };
 }
 
 /** Writes the next version of an existing resource; with `ifVersion` only on top of that one. */
@@ -172,7 +181,7 @@ function deleteSql(type: string, access: ScopeSql): string {
     c as (insert into change (seq, updated, version, type, op, id)
       select next_seq, to_timestamp($2::float8), version + 1, type, 'd', id from g)
     ${deleteIndexRows('g')}
-    select o.version as found, g.version + 1 as version from o left join g on true`;
+    select o.version as found, o.updated as after, g.version + 1 as version from o left join g on true`;
 }
 
 /** Moves the resource to history and leaves a tombstone there. */

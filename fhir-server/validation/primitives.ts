@@ -31,16 +31,16 @@ function isBounded(value: unknown): value is string {
   return typeof value === 'string' && value !== '' && value.length <= stringLengthMax;
 }
 
-function isText(value: unknown): boolean {
+function isText(value: unknown): value is string {
   return isBounded(value) && !controlCharacter.test(value);
 }
 
 function isUri(value: unknown): boolean {
-  return isBounded(value) && !xmlWhitespace.test(value);
+  return isText(value) && !xmlWhitespace.test(value);
 }
 
 function isCode(value: unknown): boolean {
-  return isBounded(value) && !misplacedWhitespace.test(value);
+  return isText(value) && !misplacedWhitespace.test(value);
 }
 
 function countOf(text: string, characters: RegExp): number {
@@ -72,9 +72,9 @@ const texts: [string, (value: unknown) => boolean, string][] = [
   ['string', isText, 'non-empty text of at most 1 MB without control characters'],
   ['markdown', isText, 'non-empty text of at most 1 MB without control characters'],
   ['code', isCode, 'a code: no leading, trailing or repeated white space'],
-  ['uri', isUri, 'a URI without white space'],
-  ['url', isUri, 'a URL without white space'],
-  ['canonical', isUri, 'a canonical URL without white space'],
+  ['uri', isUri, 'a URI without white space or control characters'],
+  ['url', isUri, 'a URL without white space or control characters'],
+  ['canonical', isUri, 'a canonical URL without white space or control characters'],
   ['base64Binary', isBase64, 'base64 text'],
   ['xhtml', isNarrative, 'a non-empty XHTML div of basic formatting, without active content'],
 ];

@@ -1,5 +1,5 @@
 // MSH, message header: HL7 v2.9 chapter 2.13.9
-import { delimitersFault, type Hl7Message, parseMessage } from './message.ts';
+import { delimitersFault, type Hl7Message, parseMessage, segmentsMax } from './message.ts';
 import { Refusal } from './refusal.ts';
 
 /** What the journal and the ACK need to know of a message; empty texts where it does not say. */
@@ -15,8 +15,8 @@ export interface Header {
 // PostgreSQL's text has no NUL, and a control character in a log or label helps nobody.
 const controls = /[\x00-\x1f\x7f]/g;
 
-/** Cut to what an index entry holds, so that a megabyte in MSH-10 is still journalled. */
-const headerTextMax = 400;
+/** Characters; cut to what an index entry of 2,704 bytes holds, so that a megabyte in MSH-10 is still journalled. */
+const headerTextMax = 200;
 
 const plain = (text: string | undefined): string => (text ?? '').replaceAll(controls, '').slice(0, headerTextMax);
 
@@ -53,6 +53,9 @@ export function checkHeader(message: Hl7Message): void {
   if (fault !== undefined) throw new Refusal('AR', '102', fault, { location: { segment: 'MSH', field: 2 } });
   if (message.segments.filter((segment) => segment.name === 'MSH').length > 1) {
     throw new Refusal('AR', '100', 'More than one MSH in a message: batches are not supported');
+  }
+  if (message.segments.length > segmentsMax) {
+    throw new Refusal('AR', '207', `The message has more than ${segmentsMax} segments`);
   }
   if (message.get('MSH-9') === undefined) throw missing('MSH-9, the message type, is missing', 9);
   if (message.get('MSH-10') === undefined) throw missing('MSH-10, the message control id, is missing', 10);

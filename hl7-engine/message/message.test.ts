@@ -3,7 +3,7 @@ import test from 'node:test';
 import { corpusMessages, corpusMissing } from '../testing/corpus.ts';
 import { escapeText, standardDelimiters } from './escape.ts';
 import { checkHeader, read } from './header.ts';
-import { delimitersFault, parseMessage } from './message.ts';
+import { delimitersFault, parseMessage, segmentsMax } from './message.ts';
 import { Refusal } from './refusal.ts';
 
 const head = 'MSH|^~\\&|LAB|NORTH|EHR|SOUTH|20260131120000+0200||ORU^R01^ORU_R01|M1|P|2.5.1';
@@ -191,4 +191,12 @@ test('a field of a megabyte', () => {
   const long = 'x'.repeat(1024 * 1024);
   const message = parse(`OBX|1|TX|A||${long}~${long}`);
   assert.equal(message.part('OBX-5').repetition(2).whole?.length, long.length);
+});
+
+test('a message of sixteen million line ends is read up to the limit, and comes back byte for byte', () => {
+  const raw = Buffer.concat([Buffer.from(head), Buffer.alloc(16 * 1024 * 1024, '\r')]);
+  const message = parseMessage(raw);
+  assert.equal(message.segments.length, segmentsMax + 1);
+  assert.ok(message.toBuffer().equals(raw));
+  assert.throws(() => checkHeader(message), /more than 10000 segments/);
 });

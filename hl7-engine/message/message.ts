@@ -20,7 +20,7 @@ export interface Part {
   readonly isEmpty: boolean;
   component(number: number): Part;
   subcomponent(number: number): Part;
-  /** All repetitions of a field, empty ones between others too; none when the field is empty. */
+  /** All repetitions of a field, empty ones between others too; none when the field is empty. Throws Refusal AE for more than 10,000. */
   repetitions(): Part[];
   /** Also an empty part when there is no such repetition. */
   repetition(number: number): Part;
@@ -145,13 +145,14 @@ function segmentsOf(text: string, start: number, reading: Reading): Segment[] {
   const segments: Segment[] = [];
   const ends = /\r\n|\r|\n/g;
   let position = start;
-  while (position < text.length) {
+  while (position < text.length && segments.length < segmentsMax) {
     ends.lastIndex = position;
     const match = ends.exec(text);
     const lineEnd = match?.index ?? text.length;
     segments.push(segmentOf(text.slice(position, lineEnd), match?.[0] ?? '', reading));
     position = lineEnd + (match?.[0].length ?? 0);
   }
+  if (position < text.length) segments.push(segmentOf(text.slice(position), '', reading));
   return segments;
 }
 
@@ -168,7 +169,7 @@ function segmentOf(raw: string, end: string, reading: Reading): Segment {
     field(number) {
       if (shift === 1 && number <= 2)
         return literal(number === 1 ? reading.delimiters.field : msh2(raw, nameEnd, reading));
-      fields ??= raw.split(reading.delimiters.field);
+      fields ??= raw.split(reading.delimiters.field, fieldsMax);
       return partOf(fields[number - shift] ?? '', 0, reading);
     },
   };
@@ -192,6 +193,18 @@ function literal(raw: string): Part {
   };
   return part;
 }
+
+/**
+ * A message of 16 MiB could have as many segments, each at least an object, an OBX a resource. Past this the rest stands
+ * as one last segment, so that such a message can be refused by its header.
+ */
+export const segmentsMax = 10_000;
+
+/** No segment of HL7 has 200; later ones can't be asked for. */
+const fieldsMax = 1000;
+
+/** Each becomes an object or more: bounds what a field of megabytes can make of itself. */
+const repetitionsMax = 10_000;
 
 // FHIR's string allows none of these, PostgreSQL's text no NUL.
 const controls = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/g;
@@ -252,7 +265,11 @@ class TokenPart implements Part {
 
   repetitions(): Part[] {
     if (this.isEmpty) return [];
-    const tokens = this.#level === 0 ? split(this.raw, this.#reading.delimiters.repetition) : [this.raw];
+    const tokens =
+      this.#level === 0 ? split(this.raw, this.#reading.delimiters.repetition, repetitionsMax + 1) : [this.raw];
+    if (tokens.length > repetitionsMax) {
+      throw new Refusal('AE', '207', `A field repeats more than ${repetitionsMax} times`);
+    }
     return tokens.map((token) => partOf(token, 1, this.#reading));
   }
 
@@ -280,8 +297,8 @@ class TokenPart implements Part {
   }
 }
 
-function split(token: string, delimiter: string): string[] {
-  return delimiter === '' ? [token] : token.split(delimiter);
+function split(token: string, delimiter: string, countMax: number): string[] {
+  return delimiter === '' ? [token] : token.split(delimiter, countMax);
 }
 
 function nth(token: string, delimiter: string, index: number): string {

@@ -31,6 +31,7 @@ export interface FrameDecoder {
   endTrailer(): void;
 }
 
+const nothing = Buffer.alloc(0);
 const restart = Buffer.from([startBlock, 0x4d, 0x53, 0x48]);
 
 /**
@@ -40,23 +41,29 @@ const restart = Buffer.from([startBlock, 0x4d, 0x53, 0x48]);
  */
 export function createFrameDecoder(contentBytesMax: number, events: FrameEvents): FrameDecoder {
   let state: 'outside' | 'inside' | 'trailer' | 'dead' = 'outside';
-  let parts: Buffer[] = [];
+  let gathered = nothing;
   let byteCount = 0;
 
+  // Grows by doubling: a sender of single bytes must not cost a Buffer each, nor a copy of all for each.
   const collect = (bytes: Buffer): void => {
-    if (bytes.length === 0) return;
-    parts.push(bytes);
-    byteCount += bytes.length;
+    const needed = byteCount + bytes.length;
+    if (needed > gathered.length) {
+      const larger = Buffer.allocUnsafe(Math.max(needed, 2 * gathered.length));
+      gathered.copy(larger, 0, 0, byteCount);
+      gathered = larger;
+    }
+    bytes.copy(gathered, byteCount);
+    byteCount = needed;
   };
-  const begin = (): void => {
-    state = 'inside';
-    parts = [];
+  const take = (): Buffer => {
+    const content = gathered.subarray(0, byteCount);
+    gathered = nothing;
     byteCount = 0;
+    return content;
   };
   const finish = (): void => {
-    const content = Buffer.concat(parts, byteCount);
+    const content = take();
     state = 'outside';
-    parts = [];
     const again = content.lastIndexOf(restart);
     if (again >= 0) events.garbage(again + 1);
     events.frame(again < 0 ? content : content.subarray(again + 1));
@@ -69,7 +76,7 @@ export function createFrameDecoder(contentBytesMax: number, events: FrameEvents)
       const end = start < 0 ? chunk.length : start;
       if (end > at) events.garbage(end - at);
       if (start < 0) return chunk.length;
-      begin();
+      state = 'inside';
       return start + 1;
     },
     inside(chunk: Buffer, at: number): number {
@@ -77,9 +84,7 @@ export function createFrameDecoder(contentBytesMax: number, events: FrameEvents)
       collect(chunk.subarray(at, end < 0 ? chunk.length : end));
       if (byteCount > contentBytesMax) {
         state = 'dead';
-        const head = Buffer.concat(parts, contentBytesMax);
-        parts = [];
-        events.oversize(head);
+        events.oversize(take().subarray(0, contentBytesMax));
         return chunk.length;
       }
       if (end < 0) return chunk.length;

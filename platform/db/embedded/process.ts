@@ -51,10 +51,16 @@ async function run(program: string, options: string[], account: Account | undefi
     env: environment(),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  const end = () => child.kill('SIGKILL');
+  process.once('exit', end);
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (output += text));
-  const [exitCode] = (await once(child, 'close')) as [number | null];
-  return { exitCode, output };
+  try {
+    const [exitCode] = (await once(child, 'close')) as [number | null];
+    return { exitCode, output };
+  } finally {
+    process.off('exit', end);
+  }
 }
 
 const identity = (account: Account | undefined) => (account ? { uid: account.uid, gid: account.gid } : {});
@@ -64,12 +70,23 @@ function environment(): NodeJS.ProcessEnv {
   return { PATH: process.env.PATH ?? '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
 }
 
+export interface LaunchOptions {
+  binaries: Binaries;
+  folders: PostgresFolders;
+  /** Given on the command line. */
+  settings: Record<string, string>;
+  account: Account | undefined;
+  log: Log;
+  /** The process, before it is ready. */
+  onSpawn(child: ChildProcess): void;
+}
+
 /** Starts a server and waits until it accepts connections, through crash recovery if need be. */
-export async function launch(...options: Parameters<typeof launchOnce>): Promise<ChildProcess> {
+export async function launch(options: LaunchOptions): Promise<ChildProcess> {
   const deadline = performance.now() + sessionsEndTimeoutMs;
   for (;;) {
     try {
-      return await launchOnce(...options);
+      return await launchOnce(options);
     } catch (error) {
       const sessionsRemain = error instanceof CerebraError && error.message.includes('shared memory block');
       if (!sessionsRemain || performance.now() > deadline) throw error;
@@ -78,13 +95,14 @@ export async function launch(...options: Parameters<typeof launchOnce>): Promise
   }
 }
 
-async function launchOnce(
-  binaries: Binaries,
-  folders: PostgresFolders,
-  settings: Record<string, string>,
-  account: Account | undefined,
-  log: Log,
-): Promise<ChildProcess> {
+async function launchOnce({
+  binaries,
+  folders,
+  settings,
+  account,
+  log,
+  onSpawn,
+}: LaunchOptions): Promise<ChildProcess> {
   await limitLog(folders.logFile);
   const output = await open(folders.logFile, 'a', 0o600);
   const options = [
@@ -103,6 +121,7 @@ async function launchOnce(
   const failed = once(child, 'error').then(([error]) => Promise.reject(error));
   failed.catch(() => {});
   child.unref();
+  onSpawn(child);
   try {
     await Promise.race([failed, untilReady(child, folders, log)]);
     return child;

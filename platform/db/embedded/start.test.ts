@@ -47,6 +47,7 @@ async function startElsewhere(
     `import { startEmbeddedPostgres } from ${JSON.stringify(path.join(import.meta.dirname, 'start.ts'))};
      import { testLog } from ${JSON.stringify(path.join(import.meta.dirname, '../../testing/log.ts'))};
      const { connection } = await startEmbeddedPostgres({ dataDir: ${JSON.stringify(dataDir)}, log: testLog() });
+     setInterval(() => {}, 60_000);
      process.send(connection);`,
   );
   const child = fork(script);

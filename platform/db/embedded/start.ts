@@ -1,7 +1,6 @@
 // A PostgreSQL 18 of our own in the data folder, reached over a private Unix socket.
-import type { ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmod, chown, lstat, mkdir, readFile, realpath, stat, symlink } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, readFile, realpath, rm, stat, symlink } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { CerebraError } from '../../errors.ts';
@@ -11,8 +10,9 @@ import type { Connection } from '../types.ts';
 import { type Account, canReach, serverAccount } from './account.ts';
 import { findBinaries, sharedRoot } from './binaries.ts';
 import { type FolderLock, lockFolder } from './lock.ts';
-import { endLeftOver, initialise, launch, type PostgresFolders, sendSignal, stopProcess } from './process.ts';
+import { endLeftOver, initialise, launch, type PostgresFolders } from './process.ts';
 import { serverSettings } from './settings.ts';
+import { type Supervised, supervise } from './supervise.ts';
 
 export interface EmbeddedOptions {
   /** Created if it is not there; holds `postgres/`, its log and the lock file. */
@@ -20,15 +20,13 @@ export interface EmbeddedOptions {
   log: Log;
   /** Override settings.ts, for tests: `{ fsync: 'off' }`. */
   settings?: Record<string, string>;
+  /** PostgreSQL ended by itself and could not be started again; default: it is logged only. */
+  onLost?(error: CerebraError): void;
 }
 
-export interface EmbeddedPostgres {
+/** PostgreSQL is started again when it ends by itself, and ends with this process. */
+export interface EmbeddedPostgres extends Supervised {
   connection: Connection;
-  pid: number;
-  /** Sessions still open are cut. */
-  stop(): Promise<void>;
-  /** For a process that is exiting: signals an immediate stop (safe, with recovery at the next start), waits for nothing. */
-  abandon(): void;
 }
 
 const user = 'cerebra';
@@ -49,38 +47,47 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
     const account = await serverAccount();
     const binaries = await findBinaries(account, dataDir, log);
     const folders = await prepareFolders(dataDir, account, log);
-    await endLeftOver(folders.data, log);
     if (await isNew(folders.data)) await initialise(binaries, folders.data, user, account);
     const host = await socketFolder(folders.data, account);
     const settings = { ...serverSettings(host), port: String(port), ...options.settings };
-    const child = await launch(binaries, folders, settings, account, log);
-    await createDatabase({ host, port, user, database }, log).catch(async (error) => {
-      await stopProcess(child.pid!, 'SIGINT');
-      throw error;
+    const running = await supervise({
+      launch: async (onSpawn) => {
+        await endLeftOver(folders.data, log);
+        await removeSocket(host);
+        return launch({ binaries, folders, settings, account, log, onSpawn });
+      },
+      onLost: options.onLost ?? ((err) => log.fatal({ err }, 'embedded PostgreSQL is lost')),
+      log,
     });
-    return running(child, { host, port, user, database }, lock, log);
+    return await serve(running, { host, port, user, database }, lock, log);
   } catch (error) {
     await lock.release();
     throw error;
   }
 }
 
-function running(child: ChildProcess, connection: Connection, lock: FolderLock, log: Log): EmbeddedPostgres {
-  const pid = child.pid!;
-  let stopping: Promise<void> | undefined;
-  child.on('exit', (code, signal) => {
-    if (!stopping) log.fatal({ code, signal }, 'embedded PostgreSQL has ended by itself');
-  });
+async function serve(
+  running: Supervised,
+  connection: Connection,
+  lock: FolderLock,
+  log: Log,
+): Promise<EmbeddedPostgres> {
+  try {
+    await createDatabase(connection, log);
+  } catch (error) {
+    await running.stop();
+    throw error;
+  }
   return {
     connection,
-    pid,
-    stop: () => {
-      stopping ??= stopProcess(pid, 'SIGINT').then(() => lock.release());
-      return stopping;
+    get pid() {
+      return running.pid;
     },
-    abandon: () => {
-      sendSignal(pid, 'SIGQUIT');
+    stop: async () => {
+      await running.stop();
+      await lock.release();
     },
+    abandon: running.abandon,
   };
 }
 
@@ -99,7 +106,8 @@ async function createHome(home: string, dataDir: string, account: Account | unde
   if (await canReach(account, path.dirname(dataDir))) await chmod(dataDir, (await stat(dataDir)).mode | 0o001);
   if (await canReach(account, dataDir)) return ownedFolder(home, account);
   const elsewhere = path.join(sharedRoot, 'data', shortHash(dataDir));
-  await mkdir(path.dirname(elsewhere), { recursive: true, mode: 0o755 });
+  await mkdir(path.dirname(elsewhere), { recursive: true });
+  for (const folder of [sharedRoot, path.dirname(elsewhere)]) await chmod(folder, 0o755);
   await ownedFolder(elsewhere, account);
   await symlink(elsewhere, home);
   log.info({ folder: elsewhere }, `the database lies outside DATA_DIR, which account ${account.name} cannot enter`);
@@ -126,6 +134,11 @@ async function socketFolder(data: string, account: Account | undefined): Promise
   const folder = short ? beside : path.join(os.tmpdir(), `cerebra-${shortHash(data)}`);
   await ownedFolder(folder, account);
   return folder;
+}
+
+/** What a killed server left; PostgreSQL would ask whether the process named there runs (see disown() in process.ts). */
+async function removeSocket(folder: string): Promise<void> {
+  for (const suffix of ['', '.lock']) await rm(path.join(folder, `.s.PGSQL.${port}${suffix}`), { force: true });
 }
 
 async function isNew(data: string): Promise<boolean> {

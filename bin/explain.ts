@@ -1,0 +1,59 @@
+// Why a start failed, in words for whoever sits at the terminal: what is wrong, and which variable changes it.
+import { type Config, isCerebraError, sqlState } from '#platform';
+
+interface SystemError extends Error {
+  code?: string;
+  syscall?: string;
+  address?: string;
+  port?: number;
+}
+
+/** One sentence where the cause is known; anything else with its stack. Never a password. */
+export function explain(error: unknown, config?: Config): string {
+  const known = config && (portFault(error, config) ?? databaseFault(error, config));
+  if (known !== undefined) return known;
+  if (isCerebraError(error)) return error.message;
+  if (!(error instanceof Error)) return String(error);
+  // A file or folder that cannot be used: the message names it.
+  return (error as SystemError).syscall === undefined ? (error.stack ?? error.message) : error.message;
+}
+
+/** The error itself, then its causes. */
+function* causes(error: unknown): Generator<SystemError> {
+  for (let one = error; one instanceof Error; one = one.cause) yield one;
+}
+
+const portVariables = ['PORT', 'MLLP_PORT', 'MQTT_PORT'] as const;
+
+function portFault(error: unknown, config: Config): string | undefined {
+  const found = [...causes(error)].find(({ syscall, port }) => syscall === 'listen' && port !== undefined);
+  if (!found) return undefined;
+  const name = portVariables.find((variable) => config[variable] === found.port) ?? 'the port';
+  const where = `${found.address}:${found.port}`;
+  if (found.code === 'EADDRINUSE') {
+    return `${where} (${name}) is in use: stop what listens there, or set ${name} to another port (0 takes any free one)`;
+  }
+  if (found.code === 'EACCES') return `${where} (${name}) may not be opened by this user: set ${name} above 1023`;
+  return `${where} (${name}, HOST) cannot be opened: ${found.message}`;
+}
+
+// 28 invalid authorisation, 3D000 no such database, 42501 insufficient privilege, 53300 too many connections
+const refusalStates = /^(28\w{3}|3D000|42501|53300)$/;
+
+function databaseFault(error: unknown, { DATABASE_URL }: Config): string | undefined {
+  if (DATABASE_URL === undefined) return undefined;
+  const all = [...causes(error)];
+  const database = `The database at ${placeOf(DATABASE_URL)} (DATABASE_URL)`;
+  const refusal = all.find((one) => refusalStates.test(sqlState(one) ?? ''));
+  if (refusal) return `${database} refuses: ${refusal.message}`;
+  if (!isCerebraError(error, 'unavailable') && !isCerebraError(error, 'timeout')) return undefined;
+  // Where a name has several addresses Node's error has no message of its own.
+  const { message, code } = all.at(-1)!;
+  return `${database} cannot be reached: ${message || code}`;
+}
+
+/** `host:5432/name`: no user, no password. */
+function placeOf(databaseUrl: string): string {
+  const { hostname, port, pathname, searchParams } = new URL(databaseUrl);
+  return `${hostname || searchParams.get('host') || 'localhost'}:${port || searchParams.get('port') || 5432}${pathname}`;
+}

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { admin, deadLettersPath, device, heartRate, mqttClient, nowMs, reasons, setUp, topic } from './testing.ts';
+
+test('one bad message sent many times at once is one row', async (t) => {
+  const setup = await setUp(t);
+  const client = await mqttClient(t, setup.url);
+  await Promise.all(Array.from({ length: 50 }, () => client.publishAsync(topic, 'rubbish', { qos: 1 })));
+  const { body } = await admin(setup.connector, 'GET', deadLettersPath);
+  assert.deepEqual([body.total, body.items[0]!.seen], [1, 50]);
+});
+
+test('dead letters are paged, filtered, shown and retried', async (t) => {
+  const setup = await setUp(t);
+  const client = await mqttClient(t, setup.url);
+  for (let index = 0; index < 45; index++) {
+    await client.publishAsync(`devices/new-${index}/readings`, JSON.stringify(heartRate(60)), { qos: 1 });
+  }
+  await client.publishAsync(topic, 'rubbish', { qos: 1 });
+  await client.publishAsync(topic, 'rubbish', { qos: 1 });
+  const first = await admin(setup.connector, 'GET', deadLettersPath, {}, 'limit=40&reason=unknown-device');
+  assert.deepEqual([first.body.total, first.body.items.length], [45, 40]);
+  const rest = await admin(setup.connector, 'GET', deadLettersPath, {}, `limit=40&after=${first.body.next}`);
+  assert.deepEqual([rest.body.total, rest.body.items.length, rest.body.next], [46, 6, undefined]);
+  const rubbish = rest.body.items.at(-1)!;
+  assert.deepEqual(
+    [rubbish.reason, rubbish.seen, rubbish.receivedAt],
+    ['invalid-json', 2, new Date(nowMs).toISOString()],
+  );
+  const one = await admin(setup.connector, 'GET', `${deadLettersPath}/:id`, { id: rubbish.id });
+  assert.equal(Buffer.from(one.body.payloadBase64, 'base64').toString(), 'rubbish');
+
+  for (let index = 0; index < 44; index++) setup.store.put(device(`new-${index}`, 'p1'));
+  setup.clock.ms += 2_000;
+  const id = first.body.items[0]!.id;
+  const retried = await admin(setup.connector, 'POST', `${deadLettersPath}/:id/retry`, { id });
+  assert.deepEqual(retried.body, { id, resolved: true, stored: 1, duplicates: 0, faults: [] });
+  const all = await admin(setup.connector, 'POST', `${deadLettersPath}/retry`);
+  assert.deepEqual(all.body, { retried: 45, resolved: 43 });
+  assert.deepEqual(
+    (await reasons(setup)).map(([, reason]) => reason),
+    ['unknown-device', 'invalid-json'],
+  );
+  assert.equal(setup.store.all('Observation').length, 44);
+});
+
+test('admin routes refuse what is no id, limit or row', async (t) => {
+  const { connector } = await setUp(t);
+  for (const id of ['0', 'x', '1; DROP TABLE migration', '9'.repeat(30)]) {
+    await assert.rejects(admin(connector, 'GET', `${deadLettersPath}/:id`, { id }), { code: 'not-found' });
+    await assert.rejects(admin(connector, 'POST', `${deadLettersPath}/:id/retry`, { id }), { code: 'not-found' });
+  }
+  for (const query of ['limit=0', 'limit=501', 'limit=x', 'after=-1', 'after=99999999999999999999']) {
+    await assert.rejects(admin(connector, 'GET', deadLettersPath, {}, query), { code: 'invalid-parameter' });
+  }
+});

@@ -1,0 +1,194 @@
+// HL7 messages into the real store: what the rooms agree on. https://hl7.org/fhir/uv/v2mappings/
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import test, { before } from 'node:test';
+import { type AccessScope, type JsonObject, loadDefinitions, type Resource } from '#fhir-model';
+import { createFhirServer, type FhirServer } from '#fhir-server';
+import { createHl7Engine, createMllpClient, type Hl7Engine } from '#hl7-engine';
+import { createMetrics, type Db, systemClock } from '#platform';
+import { testDatabase, testLog } from '#platform/testing';
+
+const scope: AccessScope = { kind: 'everything' };
+
+let db: Db;
+let fhir: FhirServer;
+let engine: Hl7Engine;
+
+before(async () => {
+  db = await testDatabase();
+  const parts = { db, log: testLog(), metrics: createMetrics(), clock: systemClock, scope };
+  fhir = await createFhirServer({
+    ...parts,
+    definitions: await loadDefinitions(),
+    baseUrl: 'http://127.0.0.1/fhir/R4',
+    softwareVersion: 'test',
+    limits: { bodyBytesMax: 1e7, bundleEntriesMax: 1000, searchCountDefault: 100, searchCountMax: 1000 },
+  });
+  engine = createHl7Engine({ ...parts, writer: fhir.writer, config: { port: 0 } });
+});
+
+async function find(type: string, query: string): Promise<Resource[]> {
+  const page = await fhir.reader.search(type, query, scope);
+  return page.resources.map(({ body }) => JSON.parse(body) as Resource);
+}
+
+async function only(type: string, query: string): Promise<Resource> {
+  const found = await find(type, query);
+  assert.equal(found.length, 1, `${type}?${query}`);
+  return found[0]!;
+}
+
+async function send(...lines: string[]): Promise<string> {
+  const ack = await engine.process(Buffer.from(lines.join('\r')));
+  return ack.toString('latin1').split('\r')[1]!;
+}
+
+let controlNumber = 0;
+
+function msh(type: string): string {
+  return `MSH|^~\\&|TESTLAB|TESTHOSP|EHR|TESTHOSP|20260131120000+0000||${type}|T${++controlNumber}|P|2.5.1`;
+}
+
+interface Order {
+  patient: string;
+  order: string;
+  status?: string;
+  value?: string;
+}
+
+function oru({ patient, order, status = 'F', value = '6.90' }: Order): string[] {
+  const doctor = '100^Doc^Dora^^^Dr^^^TESTHOSP';
+  return [
+    msh('ORU^R01^ORU_R01'),
+    `PID|1||${patient}^^^TESTHOSP&2.999.5&ISO^MR||Labname^Anna||19800102|F`,
+    `PV1|1|I|WARD^1^1||||${doctor}||||||||||||V${patient}^^^TESTHOSP`,
+    `ORC|RE|P${order}^EHR|F${order}^LAB||CM|||||||${doctor}`,
+    `OBR|1|P${order}^EHR|F${order}^LAB|24323-8^Panel^LN|||20260131080000|||||||||||||||20260131113000||CH|${status}`,
+    `OBX|1|NM|2823-3^Potassium^LN||${value}|mmol/L^^UCUM|3.5-5.1|HH|||${status}`,
+    `OBX|2|NM|2951-2^Sodium^LN||140|mmol/L^^UCUM|136-145|N|||${status}`,
+    `SPM|1|S${order}&EHR^S${order}&LAB||119297000^Blood^SCT`,
+  ];
+}
+
+const mrn = (patient: string): string => `identifier=urn:oid:2.999.5|${patient}`;
+
+test('a result becomes resources that are found by search', async () => {
+  assert.match(await send(...oru({ patient: '1', order: 'A' })), /^MSA\|AA\|T\d+$/);
+  const patient = await only('Patient', mrn('1'));
+  const observation = await only('Observation', `subject=Patient/${patient.id}&code=http://loinc.org|2823-3`);
+  assert.equal(observation.status, 'final');
+  const { body } = (await fhir.reader.read('Observation', observation.id!, scope))!;
+  assert.match(body, /"value":6\.90,/);
+  const report = await only('DiagnosticReport', `identifier=urn:id:LAB|FA`);
+  assert.deepEqual(
+    (report.result as JsonObject[]).map((result) => result.reference).toSorted(),
+    (await find('Observation', `subject=Patient/${patient.id}&_sort=_lastUpdated`)).map(
+      ({ id }) => `Observation/${id}`,
+    ),
+  );
+  for (const [type, query] of [
+    ['Encounter', 'identifier=urn:id:TESTHOSP|V1'],
+    ['Practitioner', 'identifier=urn:id:TESTHOSP|100'],
+    ['ServiceRequest', 'identifier=urn:id:EHR|PA'],
+    ['Specimen', 'identifier=urn:id:LAB|SA'],
+  ] as const) {
+    await only(type, query);
+  }
+});
+
+test('preliminary, final, corrected: the same report and observations, one version more each', async () => {
+  for (const [status, value] of [
+    ['P', '5.0'],
+    ['F', '5.10'],
+    ['C', '5.2'],
+  ] as const) {
+    await send(...oru({ patient: '2', order: 'B', status, value }));
+  }
+  const patient = await only('Patient', mrn('2'));
+  assert.equal(patient.meta!.versionId, '1');
+  const report = await only('DiagnosticReport', 'identifier=urn:id:LAB|FB');
+  assert.deepEqual([report.status, report.meta!.versionId], ['corrected', '3']);
+  const observation = await only('Observation', `subject=Patient/${patient.id}&code=http://loinc.org|2823-3`);
+  assert.deepEqual(
+    [observation.status, observation.meta!.versionId, (observation.valueQuantity as JsonObject).value],
+    ['corrected', '3', 5.2],
+  );
+  await only('ServiceRequest', 'identifier=urn:id:EHR|PB');
+});
+
+test('demographics come from ADT, before or after a result', async () => {
+  const pid =
+    'PID|1||3^^^TESTHOSP&2.999.5&ISO^MR~33^^^OTHER^PI||Adtname^Anna||19800103|F|||1 Example Street^^Sampletown';
+  const pv1 = 'PV1|1|I|WARD^2^2|E|||||||||||||||V3^^^TESTHOSP';
+  await send(...oru({ patient: '3', order: 'C' }));
+  assert.equal(((await only('Patient', mrn('3'))).name as JsonObject[])[0]!.family, 'Labname');
+  assert.match(await send(msh('ADT^A01^ADT_A01'), 'EVN|A01', pid, pv1), /AA/);
+  await send(...oru({ patient: '3', order: 'D' }));
+  assert.match(await send(msh('ADT^A08^ADT_A01'), 'EVN|A08', pid.replace('||19800103', '||""'), pv1), /AA/);
+  const patient = await only('Patient', mrn('3'));
+  assert.deepEqual(patient.name, [{ family: 'Adtname', given: ['Anna'] }]);
+  assert.equal(patient.birthDate, undefined);
+  assert.equal((patient.identifier as JsonObject[]).length, 2);
+  assert.equal(patient.meta!.versionId, '3');
+  const encounter = await only('Encounter', 'identifier=urn:id:TESTHOSP|V3');
+  assert.deepEqual(encounter.subject, { reference: `Patient/${patient.id}` });
+});
+
+test('16 connections, few patients: no duplicate of anything', async () => {
+  const { port } = await engine.start();
+  await Promise.all(
+    Array.from({ length: 16 }, async (_, connection) => {
+      const client = createMllpClient({ host: '127.0.0.1', port, timeoutMs: 120_000 });
+      for (let index = 0; index < 5; index++) {
+        const message = oru({ patient: `P${index % 2}`, order: `X${connection}-${index}` });
+        const ack = await client.send(message.join('\r'));
+        assert.match(ack.toString('latin1'), /\rMSA\|AA\|/);
+      }
+      await client.close();
+    }),
+  );
+  await engine.stop();
+  for (const name of ['P0', 'P1']) {
+    await only('Patient', mrn(name));
+    await only('Encounter', `identifier=urn:id:TESTHOSP|V${name}`);
+  }
+  await only('Practitioner', 'identifier=urn:id:TESTHOSP|100');
+  const patient = await only('Patient', mrn('P0'));
+  assert.equal((await find('DiagnosticReport', `subject=Patient/${patient.id}&_count=1000`)).length, 16 * 3);
+  const [row] = await db.query<{ count: number }>({
+    text: "select count(*)::int as count from hl7_message where state <> 'acknowledged'",
+  });
+  assert.equal(row!.count, 0);
+});
+
+test('the journal is marked in the transaction that stores: a store that fails marks nothing', async () => {
+  // The same number on two patients that were entered by hand: the message cannot say which one it means.
+  const twin = (id: string): Resource & { id: string } => ({
+    resourceType: 'Patient',
+    id,
+    identifier: [{ system: 'urn:oid:2.999.5', value: 'TWIN' }],
+  });
+  await fhir.writer.createIfAbsent([twin('twin-1'), twin('twin-2')], { scope });
+  assert.match(await send(...oru({ patient: 'TWIN', order: 'T' })), /^MSA\|AE\|T\d+\|Refused by the store: /);
+  assert.deepEqual(await find('DiagnosticReport', 'identifier=urn:id:LAB|FT'), []);
+  const [row] = await db.query<{ state: string; wrote: string[] }>({
+    text: 'select state, wrote from hl7_message order by id desc limit 1',
+  });
+  assert.deepEqual(row, { state: 'failed', wrote: [] });
+});
+
+const corpus = path.join(process.env.CORPUS_DIR ?? path.join(import.meta.dirname, '../../shared/corpus'), 'hl7v2');
+
+test('every corpus message is stored or refused by its header', {
+  skip: !existsSync(corpus) && 'no corpus',
+}, async () => {
+  const counts = { AA: 0, AE: 0, AR: 0 };
+  for (const entry of readdirSync(corpus, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile() || !/\.(hl7|txt)$/.test(entry.name)) continue;
+    const ack = await engine.process(readFileSync(path.join(entry.parentPath, entry.name)));
+    const code = /\rMSA.(A[AER])/.exec(ack.toString('latin1'))![1] as keyof typeof counts;
+    counts[code]++;
+  }
+  assert.deepEqual(counts, { AA: 93, AE: 0, AR: 77 });
+});
