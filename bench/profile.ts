@@ -28,8 +28,12 @@ export interface ProfileSummary {
 const root = path.join(import.meta.dirname, '..');
 const functionsMax = 25;
 
+/** Calls into the kernel that wake PostgreSQL or the client, which on few cores take this process's core for a while. */
+const socketWrites = new Set(['writev', 'writeUtf8String', 'writeLatin1String', 'writeBuffer']);
+
 /** `node_modules/pg`, `fhir-server/store`, `node:http`, `(garbage collector)`. */
 function moduleOf({ functionName, url }: ProfileNode['callFrame']): string {
+  if (url === '' && socketWrites.has(functionName)) return '(socket writes)';
   if (url === '') return functionName.startsWith('(') ? functionName : '(native)';
   const packageName = /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url)?.[1];
   if (packageName) return `node_modules/${packageName}`;

@@ -48,7 +48,7 @@ function databaseFault(error: unknown, { DATABASE_URL }: Config): string | undef
   if (refusal) return `${database} refuses: ${refusal.message}`;
   if (!isCerebraError(error, 'unavailable') && !isCerebraError(error, 'timeout')) return undefined;
   // Where a name has several addresses Node's error has no message of its own.
-  const { message, code } = all.at(-1)!;
+  const { message, code } = all.find((one) => !isCerebraError(one)) ?? all[0]!;
   return `${database} cannot be reached: ${message || code}`;
 }
 

@@ -43,14 +43,14 @@ async function createIfAbsent(core: Core, resources: (Resource & { id: string })
       id: one.id,
       version: 1,
       updatedMs,
-      body: '',
+      body: rids.has(one.rid) ? `${one.text.prefix}1${one.text.suffix}` : '',
       op: rids.has(one.rid) ? ('create' as const) : ('none' as const),
     }));
     await context.within?.(tx, results);
-    return many.map((one) => rids.has(one.rid));
+    return results;
   });
-  core.store.stream.committed();
-  return created;
+  core.store.stream.committed(created);
+  return created.map((one) => one.op === 'create');
 }
 
 export function createWriter(core: Core): ResourceWriter {

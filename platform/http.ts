@@ -55,7 +55,10 @@ export function readBody(request: IncomingMessage, bytesMax: number): Promise<Bu
       }
     });
     request.on('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
-    const brokenOff = () => reject(new CerebraError('invalid', 'The request ended before its body was complete'));
+    // 'close' comes after each request: an error with its stack for every one was 1 % of the server's CPU.
+    const brokenOff = () => {
+      if (!request.complete) reject(new CerebraError('invalid', 'The request ended before its body was complete'));
+    };
     request.on('error', brokenOff);
     request.on('close', brokenOff);
   });

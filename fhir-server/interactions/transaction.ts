@@ -178,7 +178,7 @@ export async function transaction(core: Core, entries: TransactionEntry[], conte
   for (let attempt = 1; ; attempt++) {
     try {
       const results = await runOnce(core, plans, context);
-      core.store.stream.committed();
+      core.store.stream.committed(results);
       return results;
     } catch (error) {
       if (!RETRYABLE.has(sqlState(error) ?? '')) throw error;

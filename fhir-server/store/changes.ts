@@ -1,7 +1,8 @@
 // The change stream: what was committed, in an order that no late commit upsets. `fhir-server` never learns who listens.
-import type { Change, ChangeCursor, ChangeFeed } from '#fhir-model';
+import type { Change, ChangeCursor, ChangeFeed, EntryResult } from '#fhir-model';
 import type { Queryable, Statement } from '#platform';
 import { currentTable, historyTable, type Layout } from './layout.ts';
+import { createRecentBodies } from './recent-bodies.ts';
 import { named } from './sql.ts';
 
 /**
@@ -51,23 +52,29 @@ async function bodies(db: Queryable, type: string, rows: ChangeRow[]): Promise<[
 
 export interface ChangeStream {
   feed: ChangeFeed;
-  /** To be called after each commit. */
-  committed(): void;
+  /** To be called after each commit, with what it wrote. */
+  committed(results: readonly EntryResult[]): void;
 }
 
 export function createChangeStream(layout: Layout): ChangeStream {
   const listeners = new Set<() => void>();
+  const recent = createRecentBodies();
   const read = async (db: Queryable, cursor: ChangeCursor, limit: number): Promise<Change[]> => {
     const rows = await db.query<ChangeRow>(nextChanges, [cursor.xid, cursor.seq, limit]);
+    const keyOf = (row: ChangeRow) => `${layout.nameOf(row.type)}/${row.id}/${row.version}`;
+    const texts = new Map<string, string>();
+    for (const row of rows) {
+      const body = recent.take(keyOf(row));
+      if (body !== undefined) texts.set(keyOf(row), body);
+    }
     const live = Map.groupBy(
-      rows.filter((row) => row.op !== 'd'),
+      rows.filter((row) => row.op !== 'd' && !texts.has(keyOf(row))),
       (row) => layout.nameOf(row.type),
     );
-    const texts = new Map<string, string>();
     for (const [type, group] of live) for (const [key, body] of await bodies(db, type, group)) texts.set(key, body);
     return rows.map((row) => {
       const type = layout.nameOf(row.type);
-      const body = texts.get(`${type}/${row.id}/${row.version}`) ?? '';
+      const body = texts.get(keyOf(row)) ?? '';
       const { xid, seq, id, version } = row;
       return { xid, seq, type, id, version, op: OPS[row.op], updatedMs: row.updated, body };
     });
@@ -85,7 +92,8 @@ export function createChangeStream(layout: Layout): ChangeStream {
         return () => listeners.delete(listener);
       },
     },
-    committed() {
+    committed(results) {
+      if (listeners.size > 0) for (const result of results) recent.keep(result);
       for (const listener of listeners) listener();
     },
   };

@@ -4,8 +4,8 @@ import { before, describe, test } from 'node:test';
 import type { Resource, TransactionEntry } from '#fhir-model';
 import { type Db, isCerebraError } from '#platform';
 import { testDatabase } from '#platform/testing';
-import { transaction } from '../interactions/transaction.ts';
 import type { Core } from '../interactions/core.ts';
+import { transaction } from '../interactions/transaction.ts';
 import { createReader, createWriter } from '../ports.ts';
 import { assertStoreSound, everything, testCore } from '../testing.ts';
 import { readVersion } from './read.ts';
@@ -47,7 +47,8 @@ const put = (resource: Resource & { id: string }): TransactionEntry => ({
 });
 
 /** Outcomes that losing a race may have. */
-const isLostRace = (error: unknown): boolean => isCerebraError(error, 'version-conflict') || isCerebraError(error, 'precondition-failed');
+const isLostRace = (error: unknown): boolean =>
+  isCerebraError(error, 'version-conflict') || isCerebraError(error, 'precondition-failed');
 
 async function unlessLost(work: Promise<unknown>): Promise<'done' | 'lost'> {
   try {
@@ -68,11 +69,23 @@ function oneWrite(ids: readonly string[], next: (below: number) => number): Prom
     case 0:
       return storeDelete(core.store, 'Observation', id, undefined, everything);
     case 1:
-      return transaction(core, [put(one), { method: 'POST', url: 'Patient', resource: { resourceType: 'Patient' } }], context);
+      return transaction(
+        core,
+        [put(one), { method: 'POST', url: 'Patient', resource: { resourceType: 'Patient' } }],
+        context,
+      );
     case 2:
-      return transaction(core, ids.map((each) => put(observation(each, next))), context);
+      return transaction(
+        core,
+        ids.map((each) => put(observation(each, next))),
+        context,
+      );
     case 3:
-      return transaction(core, [...ids].reverse().map((each) => ({ method: 'DELETE', url: `Observation/${each}` })), context);
+      return transaction(
+        core,
+        [...ids].reverse().map((each) => ({ method: 'DELETE', url: `Observation/${each}` })),
+        context,
+      );
     case 4:
       return createWriter(core).createIfAbsent([one, observation(`${id}x`, next)], context);
     case 5:
@@ -92,7 +105,10 @@ describe('16 writers', { concurrency: false }, () => {
         return done;
       };
       const done = await Promise.all(Array.from({ length: 16 }, (_, seed) => writer(seed + 100 * ids.length)));
-      assert.ok(done.every((count) => count > 5), `each gets something done: ${done}`);
+      assert.ok(
+        done.every((count) => count > 5),
+        `each gets something done: ${done}`,
+      );
       await assertStoreSound(core.store);
       for (const id of ids) await assertHistory(id);
     });
@@ -101,10 +117,15 @@ describe('16 writers', { concurrency: false }, () => {
   test('update one id: each success is a version of its own', async () => {
     const next = random(7);
     const results = await Promise.all(
-      Array.from({ length: 160 }, () => storeUpdate(core.store, observation('counter', next), 'counter', undefined, everything)),
+      Array.from({ length: 160 }, () =>
+        storeUpdate(core.store, observation('counter', next), 'counter', undefined, everything),
+      ),
     );
     const versions = results.map((result) => result.version).sort((a, b) => a - b);
-    assert.deepEqual(versions, Array.from({ length: 160 }, (_, i) => i + 1));
+    assert.deepEqual(
+      versions,
+      Array.from({ length: 160 }, (_, i) => i + 1),
+    );
     await assertStoreSound(core.store);
   });
 
@@ -112,7 +133,9 @@ describe('16 writers', { concurrency: false }, () => {
     const next = random(8);
     await storeUpdate(core.store, observation('matched', next), 'matched', undefined, everything);
     const outcomes = await Promise.all(
-      Array.from({ length: 16 }, () => unlessLost(storeUpdate(core.store, observation('matched', next), 'matched', 1, everything))),
+      Array.from({ length: 16 }, () =>
+        unlessLost(storeUpdate(core.store, observation('matched', next), 'matched', 1, everything)),
+      ),
     );
     assert.equal(outcomes.filter((outcome) => outcome === 'done').length, 1);
   });
@@ -120,10 +143,15 @@ describe('16 writers', { concurrency: false }, () => {
   test('create an id at once: one creates, fifteen update', async () => {
     const next = random(9);
     const results = await Promise.all(
-      Array.from({ length: 16 }, () => storeUpdate(core.store, observation('fresh', next), 'fresh', undefined, everything)),
+      Array.from({ length: 16 }, () =>
+        storeUpdate(core.store, observation('fresh', next), 'fresh', undefined, everything),
+      ),
     );
     assert.equal(results.filter((result) => result.op === 'create').length, 1);
-    assert.deepEqual(results.map((result) => result.version).sort((a, b) => a - b), Array.from({ length: 16 }, (_, i) => i + 1));
+    assert.deepEqual(
+      results.map((result) => result.version).sort((a, b) => a - b),
+      Array.from({ length: 16 }, (_, i) => i + 1),
+    );
   });
 });
 
@@ -142,19 +170,31 @@ describe('bundles that take the same things in different order', () => {
     const before = Number((await db.query<{ n: bigint }>(deadlocks))[0]!.n);
     const next = random(11);
     const types = ['Patient', 'Location', 'Organization'];
-    for (const type of types) await storeUpdate(core.store, { resourceType: type, id: 'd' }, 'd', undefined, everything);
+    for (const type of types)
+      await storeUpdate(core.store, { resourceType: type, id: 'd' }, 'd', undefined, everything);
     const entry = (type: string): TransactionEntry[] => [
       put({ resourceType: type, id: 'd' }),
-      { method: 'PUT', url: `${type}?identifier=i${next(3)}`, resource: { resourceType: type, identifier: [{ value: `i${next(3)}` }] } },
+      {
+        method: 'PUT',
+        url: `${type}?identifier=i${next(3)}`,
+        resource: { resourceType: type, identifier: [{ value: `i${next(3)}` }] },
+      },
     ];
     const bundle = () => {
       const [first, ...rest] = next(2) === 0 ? types : [...types].reverse();
       return transaction(core, [...entry(first!), ...rest.flatMap(entry)], context);
     };
-    const remove = () => transaction(core, [...types].reverse().map((type) => ({ method: 'DELETE' as const, url: `${type}/d` })), context);
+    const remove = () =>
+      transaction(
+        core,
+        [...types].reverse().map((type) => ({ method: 'DELETE' as const, url: `${type}/d` })),
+        context,
+      );
     const work = Array.from({ length: 80 }, (_, i) => unlessLost(i % 5 === 0 ? remove() : bundle()));
     const outcomes = await Promise.allSettled(work);
-    const failed = outcomes.filter((one) => one.status === 'rejected' && !isCerebraError(one.reason, 'multiple-matches'));
+    const failed = outcomes.filter(
+      (one) => one.status === 'rejected' && !isCerebraError(one.reason, 'multiple-matches'),
+    );
     assert.deepEqual(failed, []);
     await assertStoreSound(core.store);
     assert.equal(Number((await db.query<{ n: bigint }>(deadlocks))[0]!.n), before);
@@ -183,8 +223,7 @@ describe('createIfAbsent', () => {
 
   test('16 at once with overlapping ids, in any order: each is created once', async () => {
     const next = random(3);
-    const batch = () =>
-      Array.from({ length: 60 }, (_, i) => observation(`absent${i}`, next)).sort(() => next(3) - 1);
+    const batch = () => Array.from({ length: 60 }, (_, i) => observation(`absent${i}`, next)).sort(() => next(3) - 1);
     const batches = Array.from({ length: 16 }, batch);
     const created = await Promise.all(batches.map((resources) => writer().createIfAbsent(resources, context)));
     assert.equal(created.flat().filter(Boolean).length, 60);
@@ -196,7 +235,10 @@ describe('createIfAbsent', () => {
     const ids = Array.from({ length: 8 }, (_, i) => `flicker${i}`);
     const creator = async () => {
       for (let round = 0; round < 30; round++) {
-        await writer().createIfAbsent(ids.map((id) => ({ resourceType: 'Location', id })), context);
+        await writer().createIfAbsent(
+          ids.map((id) => ({ resourceType: 'Location', id })),
+          context,
+        );
       }
     };
     const flicker = async () => {
@@ -212,15 +254,21 @@ describe('createIfAbsent', () => {
 
   test('an invalid resource or id among valid ones stops all', async () => {
     const good = { resourceType: 'Patient', id: 'all-or-none' };
-    await assert.rejects(writer().createIfAbsent([good, { resourceType: 'Patient', id: 'no_good' }], context), { code: 'invalid' });
-    await assert.rejects(writer().createIfAbsent([good, { resourceType: 'Patient', id: 'x', gender: 'x' }], context), { code: 'structure' });
+    await assert.rejects(writer().createIfAbsent([good, { resourceType: 'Patient', id: 'no_good' }], context), {
+      code: 'invalid',
+    });
+    await assert.rejects(writer().createIfAbsent([good, { resourceType: 'Patient', id: 'x', gender: 'x' }], context), {
+      code: 'structure',
+    });
     assert.equal(await createReader(core).read('Patient', 'all-or-none', everything), undefined);
   });
 });
 
 describe('within', () => {
   const failing = { scope: everything, within: () => Promise.reject(new Error('from within')) };
-  const counts = { text: 'select (select count(*) from resource) + (select count(*) from resource_history) + (select count(*) from change) as n' };
+  const counts = {
+    text: 'select (select count(*) from resource) + (select count(*) from resource_history) + (select count(*) from change) as n',
+  };
 
   test('that fails leaves nothing of a transaction or of createIfAbsent', async () => {
     await storeUpdate(core.store, { resourceType: 'Patient', id: 'kept' }, 'kept', undefined, everything);
@@ -240,18 +288,26 @@ describe('within', () => {
 
   test('sees what the transaction wrote, and its own writes are committed with it', async () => {
     await db.query({ text: 'create table seen (id text primary key)' });
-    const results = await transaction(core, [{ method: 'POST', url: 'Patient', resource: { resourceType: 'Patient' } }], {
-      scope: everything,
-      within: async (tx, [result]) => {
-        await tx.query({ text: 'insert into seen select id from r_patient where id = $1' }, [result!.id]);
+    const results = await transaction(
+      core,
+      [{ method: 'POST', url: 'Patient', resource: { resourceType: 'Patient' } }],
+      {
+        scope: everything,
+        within: async (tx, [result]) => {
+          await tx.query({ text: 'insert into seen select id from r_patient where id = $1' }, [result!.id]);
+        },
       },
-    });
+    );
     assert.deepEqual(await db.query({ text: 'select id from seen' }), [{ id: results[0]!.id }]);
   });
 });
 
 test('a new id each: 200 creations at once', async () => {
-  const results = await Promise.all(Array.from({ length: 200 }, () => storeCreate(core.store, { resourceType: 'Basic', code: { text: 'x' } }, everything)));
+  const results = await Promise.all(
+    Array.from({ length: 200 }, () =>
+      storeCreate(core.store, { resourceType: 'Basic', code: { text: 'x' } }, everything),
+    ),
+  );
   assert.equal(new Set(results.map((result) => result.id)).size, 200);
   await assertStoreSound(core.store);
 });

@@ -16,7 +16,8 @@ export const token = {
 };
 
 /** The parameters whose rows hold the values of `param`: its own, or those of the parameters that say the same. */
-export const indexedAs = (param: SearchParam): readonly SearchParam[] => param.sameAs?.map((same) => same.param) ?? [param];
+export const indexedAs = (param: SearchParam): readonly SearchParam[] =>
+  param.sameAs?.map((same) => same.param) ?? [param];
 
 /** Whether it counts only some of the references of the parameters it is indexed as. */
 export const isNarrower = (param: SearchParam): boolean =>

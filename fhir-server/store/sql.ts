@@ -3,7 +3,7 @@ import type { Statement } from '#platform';
 
 const statements = new Map<string, Statement>();
 
-/** The prepared statement of that name, its text made on first use. The names are a closed set: type × index mask. */
+/** The prepared statement of that name, its text made on first use. The names are a closed set: type × index shape. */
 export function named(name: string, text: () => string): Statement {
   let statement = statements.get(name);
   if (!statement) {

@@ -90,8 +90,9 @@ export async function storeCreate(store: Store, resource: Resource, scope: Acces
   assertWrites(scope);
   const one = prepare(store, resource, store.newId(), store.clock.now());
   await insertOne(store.db, one);
-  store.stream.committed();
-  return result(one, 1, 'create');
+  const created = result(one, 1, 'create');
+  store.stream.committed([created]);
+  return created;
 }
 
 export function versionMismatch(type: string, id: string, wanted: number, found: number): CerebraError {
@@ -128,8 +129,9 @@ export async function storeUpdate(
     if (updated.kind === 'absent' && ifVersion !== undefined) throw versionMismatch(one.type, id, ifVersion, 0);
     const outcome = updated.kind === 'absent' ? await insertUnlessTaken(store, one) : updated;
     if (outcome.kind === 'done') {
-      store.stream.committed();
-      return result(one, outcome.version, updated.kind === 'absent' ? 'create' : 'update');
+      const stored = result(one, outcome.version, updated.kind === 'absent' ? 'create' : 'update');
+      store.stream.committed([stored]);
+      return stored;
     }
     one = again(store, one, resource, outcome.afterMs);
   }
@@ -169,7 +171,7 @@ export async function storeDelete(
     if (outcome.kind === 'mismatch') throw versionMismatch(type, id, ifVersion!, outcome.found);
     if (outcome.kind === 'absent') return gone(0);
     if (outcome.kind === 'done') {
-      store.stream.committed();
+      store.stream.committed([]);
       return gone(outcome.version);
     }
     updatedMs = Math.max(store.clock.now(), outcome.afterMs);

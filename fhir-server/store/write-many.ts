@@ -257,7 +257,9 @@ async function insertAbsentOfType(tx: Tx, type: string, group: Numbered[], updat
 
 /** Inserts those whose id was never used, with index and change rows. Returns the rids that were inserted. */
 export async function insertAbsent(tx: Tx, many: Numbered[], updatedMs: number): Promise<Set<bigint>> {
-  const inserted = await Promise.all(byType(many).map(([type, group]) => insertAbsentOfType(tx, type, group, updatedMs)));
+  const inserted = await Promise.all(
+    byType(many).map(([type, group]) => insertAbsentOfType(tx, type, group, updatedMs)),
+  );
   const rids = new Set(inserted.flat());
   const created = many.filter((one) => rids.has(one.rid));
   await Promise.all([...insertIndexMany(tx, created), ...recordChanges(tx, 'c', created, updatedMs)]);

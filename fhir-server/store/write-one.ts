@@ -3,12 +3,19 @@
 import type { AccessScope } from '#fhir-model';
 import type { Db, Queryable } from '#platform';
 import { type ScopeSql, scopeSql } from '../access/scope.ts';
-import { named, seconds } from './sql.ts';
 import type { BodyText } from './body.ts';
 import { type IndexRows, tokenArray } from './index-rows.ts';
-import { deleteIndexRows, indexMask, indexParameters, indexValues, insertIndexRows } from './index-sql.ts';
-import { lockAll } from './locks.ts';
+import {
+  deleteIndexRows,
+  type IndexShape,
+  indexParameters,
+  indexShape,
+  indexValues,
+  insertIndexRows,
+} from './index-sql.ts';
 import { currentTable, historyTable, resourceKey } from './layout.ts';
+import { lockAll } from './locks.ts';
+import { named, seconds } from './sql.ts';
 
 /** A resource ready to be stored. */
 export interface Prepared {
@@ -20,23 +27,21 @@ export interface Prepared {
   rows: IndexRows;
 }
 
-
-
-function createSql(type: string, mask: number): string {
+function createSql(type: string, shape: IndexShape): string {
   return `with n as materialized (select nextval('resource_seq') as rid),
     m as (insert into ${currentTable(type)} (rid, key, seq, updated, version, type, id, tokens, body)
       select n.rid, $2::bigint, n.rid, to_timestamp($3::float8), 1, $4::smallint, $1::text, $5::bigint[], $6::text from n),
     c as (insert into change (seq, updated, version, type, op, id)
       select n.rid, to_timestamp($3::float8), 1, $4::smallint, 'c', $1::text from n)
-    ${insertIndexRows(mask, 'n', 7)}
+    ${insertIndexRows(shape, 'n', 7)}
     select 1`;
 }
 
 /** Inserts version 1. Throws SQLSTATE 23505 when the id exists. */
 export async function insertOne(db: Queryable, one: Prepared): Promise<void> {
-  const mask = indexMask(one.rows);
+  const shape = indexShape(one.rows);
   await db.query(
-    named(`create_${one.type}_${mask}`, () => createSql(one.type, mask)),
+    named(`create_${one.type}_${shape}`, () => createSql(one.type, shape)),
     [
       one.id,
       resourceKey(one.type, one.id),
@@ -44,12 +49,12 @@ export async function insertOne(db: Queryable, one: Prepared): Promise<void> {
       one.typeCode,
       tokenArray(one.rows),
       `${one.text.prefix}1${one.text.suffix}`,
-      ...indexValues(one.rows, mask),
+      ...indexValues(one.rows, shape),
     ],
   );
 }
 
-function insertAtSql(type: string, mask: number): string {
+function insertAtSql(type: string, shape: IndexShape): string {
   return `with p as materialized (
       select coalesce(max(version), 0) + 1 as version, max(updated) as updated from ${historyTable(type)} where id = $1),
     n as materialized (select nextval('resource_seq') as rid, p.version from p
@@ -60,7 +65,7 @@ function insertAtSql(type: string, mask: number): string {
         $6::text || n.version::text || $7::text from n),
     c as (insert into change (seq, updated, version, type, op, id)
       select n.rid, to_timestamp($3::float8), n.version, $4::smallint, 'c', $1::text from n)
-    ${insertIndexRows(mask, 'n', 8)}
+    ${insertIndexRows(shape, 'n', 8)}
     select n.version, p.updated as after from p left join n on true`;
 }
 
@@ -71,13 +76,13 @@ function insertAtSql(type: string, mask: number): string {
  * committed; both travel together.
  */
 export function insertAt(db: Db, one: Prepared): Promise<InsertOutcome> {
-  const mask = indexMask(one.rows);
+  const shape = indexShape(one.rows);
   const key = resourceKey(one.type, one.id);
   return db.tx(async (tx) => {
     const [, rows] = await Promise.all([
       lockAll(tx, 'resource', [key]),
       tx.query<{ version: number | null; after: number | null }>(
-        named(`insert_at_${one.type}_${mask}`, () => insertAtSql(one.type, mask)),
+        named(`insert_at_${one.type}_${shape}`, () => insertAtSql(one.type, shape)),
         [
           one.id,
           key,
@@ -86,7 +91,7 @@ export function insertAt(db: Db, one: Prepared): Promise<InsertOutcome> {
           tokenArray(one.rows),
           one.text.prefix,
           one.text.suffix,
-          ...indexValues(one.rows, mask),
+          ...indexValues(one.rows, shape),
         ],
       ),
     ]);
@@ -115,16 +120,16 @@ const keepHistory = (type: string): string => `h as (insert into ${historyTable(
       (seq, updated, version, type, op, id, body)
       select seq, updated, version, type, case when version = 1 then 'c' else 'u' end::"char", id, body from g)`;
 
-function updateSql(type: string, mask: number, access: ScopeSql): string {
+function updateSql(type: string, shape: IndexShape, access: ScopeSql): string {
   const indexFirst = 7;
-  return `${lockCurrent(type, access, indexFirst + indexParameters(mask))},
+  return `${lockCurrent(type, access, indexFirst + indexParameters(shape))},
     ${keepHistory(type)},
     u as (update ${currentTable(type)} r set seq = g.next_seq, updated = to_timestamp($2::float8),
       version = g.version + 1, tokens = $4::bigint[], body = $5::text || (g.version + 1)::text || $6::text
       from g where r.rid = g.rid),
     c as (insert into change (seq, updated, version, type, op, id)
       select next_seq, to_timestamp($2::float8), version + 1, type, 'u', id from g)
-    ${deleteIndexRows('g')} ${insertIndexRows(mask, 'g', indexFirst)}
+    ${deleteIndexRows('g')} ${insertIndexRows(shape, 'g', indexFirst)}
     select o.version as found, o.updated as after, g.version + 1 as version from o left join g on true`;
 }
 
@@ -155,9 +160,9 @@ export async function updateOne(
   scope: AccessScope,
 ): Promise<WriteOutcome> {
   const access = scopeSql(scope);
-  const mask = indexMask(one.rows);
+  const shape = indexShape(one.rows);
   const rows = await db.query<WriteRow>(
-    named(`update_${one.type}_${mask}${access.name}`, () => updateSql(one.type, mask, access)),
+    named(`update_${one.type}_${shape}${access.name}`, () => updateSql(one.type, shape, access)),
     [
       one.id,
       seconds(one.updatedMs),
@@ -165,7 +170,7 @@ export async function updateOne(
       tokenArray(one.rows),
       one.text.prefix,
       one.text.suffix,
-      ...indexValues(one.rows, mask),
+      ...indexValues(one.rows, shape),
       ...access.values,
     ],
   );

@@ -60,6 +60,8 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
   const stopping = new AbortController();
   const broken = new AbortController();
   const timers = new Set<NodeJS.Timeout>();
+  /** Leases that could not be given back. */
+  const unreleased = new Set<Claim>();
 
   // Sooner than the next poll when a retry falls due before it.
   const wakeIn = (delayMs: number) => {
@@ -75,11 +77,19 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
       await deliverBatch(options, claim, { stopping: stopping.signal, broken: broken.signal, wakeIn });
     } catch (err) {
       options.log.error({ err, subscription: claim.id }, 'delivering failed');
-      // If this fails too the lease runs out by itself, and whoever is alive then goes on.
-      await releaseLease(options.db, claim).catch(() => {});
+      unreleased.add(claim);
+    }
+  };
+  // The database that failed may be back in a moment; to wait for the leases' end would take half a minute. Should this
+  // process not come to it, they end by themselves, and whoever is alive then goes on.
+  const giveBack = async (): Promise<void> => {
+    for (const claim of unreleased) {
+      await releaseLease(options.db, claim);
+      unreleased.delete(claim);
     }
   };
   const work = async (): Promise<boolean> => {
+    await giveBack();
     const free = options.concurrency - running.size;
     if (free <= 0) return false;
     const claims = await claimDue(options.db, free, options.leaseMs);
@@ -111,6 +121,7 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
       const grace = setTimeout(() => broken.abort(), graceMs);
       await Promise.all(running);
       clearTimeout(grace);
+      await giveBack().catch(() => {});
     },
   };
 }

@@ -45,8 +45,12 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { db, feed, lease, log } = options;
   let unlisten: () => void = () => {};
   const horizon = watchHorizon(db);
+  /** How far the feed has been read; undefined while that must be asked of the database. */
   let known: ChangeCursor | undefined;
+  /** The cursor as the database has it: at `known`, or before it with nothing in between that had any effect. */
+  let saved: ChangeCursor | undefined;
   let renewedMs = 0;
+  let savedMs = 0;
 
   const lead = async (): Promise<ChangeCursor | undefined> => {
     // Renewing writes: three times a lease and not at each look.
@@ -59,11 +63,12 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       return undefined;
     }
     renewedMs = startedMs;
-    if (known && known.xid === cursor.xid && known.seq === cursor.seq) return known;
+    if (known && saved && saved.xid === cursor.xid && saved.seq === cursor.seq) return known;
     known = undefined;
     await load(options);
     log.info({ seq: String(cursor.seq) }, 'dispatching changes');
     known = cursor;
+    saved = cursor;
     options.onChecks();
     return known;
   };
@@ -78,7 +83,18 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     // Until the commit is known to have happened, memory and database may differ.
     known = undefined;
     const plan = await options.planner.plan(batch);
-    known = await commit(options, from, batch, plan);
+    const last = batch[plan.handled - 1]!;
+    const to = { xid: last.xid, seq: last.seq };
+    options.metrics.changes.inc(plan.handled);
+    // Changes without effect have none again after a crash: what they are matched against is saved with the cursor.
+    // Saving it each time cost a commit, that is a flush to disk, for every few writes.
+    const idle = plan.matches.length === 0 && plan.subscribers.length === 0;
+    if (!idle || performance.now() - savedMs >= saveEveryMs) {
+      await commit(options, saved!, to, plan);
+      saved = to;
+      savedMs = performance.now();
+    }
+    known = to;
     if (plan.matches.length > 0) options.onMatched();
     if (plan.subscribers.some(({ kind }) => kind === 'check')) options.onChecks();
     return plan.handled === options.batchChanges || plan.handled < batch.length;
@@ -95,6 +111,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     idleMsMin: 1,
     idleMsMax: options.pollMs,
     errorMs: options.pollMs,
+    everyMsMin: 4,
   });
 
   return {
@@ -130,9 +147,9 @@ async function load({ db, planner, registerAlerts, recheck, log }: DispatcherOpt
   }
 }
 
-async function commit(options: DispatcherOptions, from: ChangeCursor, batch: Change[], plan: Plan) {
-  const last = batch[plan.handled - 1]!;
-  const to = { xid: last.xid, seq: last.seq };
+const saveEveryMs = 1_000;
+
+async function commit(options: DispatcherOptions, from: ChangeCursor, to: ChangeCursor, plan: Plan): Promise<void> {
   await options.db.tx(async (tx) => {
     if (!(await options.lease.move(tx, from, to))) {
       throw new CerebraError('unavailable', 'Another server has taken over the dispatching of changes');
@@ -140,9 +157,7 @@ async function commit(options: DispatcherOptions, from: ChangeCursor, batch: Cha
     for (const change of plan.subscribers) await applySubscriberChange(tx, change);
     await insertDeliveries(tx, plan.matches);
   });
-  options.metrics.changes.inc(plan.handled);
   options.metrics.matched.inc(plan.matches.length);
-  return to;
 }
 
 function observeLag({ metrics, clock }: DispatcherOptions, batch: Change[], horizonSeconds: number): void {

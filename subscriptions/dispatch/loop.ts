@@ -17,6 +17,8 @@ export interface LoopOptions {
   idleMsMax: number;
   /** Pause after an error. */
   errorMs: number;
+  /** Least time from one start to the next: under load, fewer runs with more to do each. Default 0. */
+  everyMsMin?: number;
 }
 
 export function createLoop(options: LoopOptions): Loop {
@@ -25,13 +27,19 @@ export function createLoop(options: LoopOptions): Loop {
   let woken = false;
   let stopped = true;
   let idleMs = options.idleMsMin;
+  let startedMs = Number.NEGATIVE_INFINITY;
+
+  /** How long until the next run may start. */
+  const tooSoonMs = () => Math.max(0, Math.ceil(startedMs + (options.everyMsMin ?? 0) - performance.now()));
 
   const once = async (): Promise<number> => {
     woken = false;
+    startedMs = performance.now();
     try {
-      if ((await options.work()) || woken) {
+      const more = await options.work();
+      if (more || woken) {
         idleMs = options.idleMsMin;
-        return 0;
+        return more ? 0 : tooSoonMs();
       }
     } catch (error) {
       options.onError(error);
@@ -60,7 +68,11 @@ export function createLoop(options: LoopOptions): Loop {
     wake() {
       woken = true;
       idleMs = options.idleMsMin;
-      if (!stopped && !running) go();
+      if (stopped || running) return;
+      clearTimeout(timer);
+      const pauseMs = tooSoonMs();
+      if (pauseMs === 0) go();
+      else timer = setTimeout(go, pauseMs);
     },
     async stop() {
       stopped = true;
