@@ -66,10 +66,25 @@ export async function createFhirServer(parts: FhirServerParts): Promise<FhirServ
   const validator = createStructureValidator(definitions);
   const store = await createStore({ db, parameters, extract, validator, clock, newId });
   const links = createLinks(definitions);
-  const core: Core = { store, definitions, parameters, links, limits: parts.limits, baseUrl, softwareVersion: parts.softwareVersion };
+  const core: Core = {
+    store,
+    definitions,
+    parameters,
+    links,
+    limits: parts.limits,
+    baseUrl,
+    softwareVersion: parts.softwareVersion,
+  };
   const middleware = fhirMiddleware(
     { core, log: parts.log, metrics: parts.metrics, newId, scopeOf: () => parts.scope },
     new URL(baseUrl).pathname,
   );
-  return { middleware, reader: createReader(core), writer: createWriter(core), feed: store.stream.feed, parameters, extract };
+  return {
+    middleware,
+    reader: createReader(core),
+    writer: createWriter(core),
+    feed: store.stream.feed,
+    parameters,
+    extract,
+  };
 }

@@ -21,7 +21,11 @@ export function createReader(core: Core): ResourceReader {
   };
 }
 
-async function createIfAbsent(core: Core, resources: (Resource & { id: string })[], context: WriteContext): Promise<boolean[]> {
+async function createIfAbsent(
+  core: Core,
+  resources: (Resource & { id: string })[],
+  context: WriteContext,
+): Promise<boolean[]> {
   assertWrites(context.scope);
   resources.forEach((resource, i) => {
     assertId(resource.id);

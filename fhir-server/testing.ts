@@ -120,7 +120,9 @@ async function assertIndex(db: Db, rows: CurrentRow[]): Promise<void> {
     assert.deepEqual(row.tokens.map(String).sort(), [...index.tokens].sort(), `tokens of ${nameOf(row)}`);
   }
   for (const { table, columns, casts, values } of indexTables) {
-    const shown = columns.split(', ').map((column, i) => (casts[i] === 'numeric[]' ? `trim_scale(${column}) as ${column}` : column));
+    const shown = columns
+      .split(', ')
+      .map((column, i) => (casts[i] === 'numeric[]' ? `trim_scale(${column}) as ${column}` : column));
     const found = await db.query<Record<string, unknown>>({ text: `select rid, ${shown.join(', ')} from ${table}` });
     const wanted = fresh.flatMap(({ row, index }) => {
       const arrays = values(index);

@@ -104,7 +104,10 @@ export function createHl7Engine(options: Hl7EngineOptions): Hl7Engine {
 }
 
 function outcomeMetrics(metrics: Metrics): (type: string, outcome: Outcome, durationMs: number) => void {
-  const messages = metrics.counter('cerebra_hl7_messages_total', 'HL7 messages by type and outcome', ['type', 'outcome']);
+  const messages = metrics.counter('cerebra_hl7_messages_total', 'HL7 messages by type and outcome', [
+    'type',
+    'outcome',
+  ]);
   const seconds = metrics.histogram('cerebra_hl7_message_seconds', 'From whole frame to acknowledgment', ['outcome']);
   return (type, outcome, durationMs) => {
     // MSH-9 is the sender's: as a label it would be without bounds.

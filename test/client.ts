@@ -19,7 +19,8 @@ export interface Client {
 export function createClient(base: string): Client {
   const call = async (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) => {
     const init: RequestInit = { method, headers: { 'Content-Type': 'application/fhir+json', ...headers } };
-    if (body !== undefined) init.body = typeof body === 'string' || body instanceof Uint8Array ? (body as string) : JSON.stringify(body);
+    if (body !== undefined)
+      init.body = typeof body === 'string' || body instanceof Uint8Array ? (body as string) : JSON.stringify(body);
     const response = await fetch(path.startsWith('http') ? path : `${base}${path === '' ? '' : `/${path}`}`, init);
     const text = await response.text();
     return { status: response.status, headers: response.headers, text, json: text === '' ? {} : JSON.parse(text) };

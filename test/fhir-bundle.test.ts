@@ -39,14 +39,23 @@ const total = async (query: string): Promise<unknown> => (await fhir('GET', `${q
 describe('transaction', () => {
   test('resolves urn:uuid references wherever links stand, and answers in entry order', async () => {
     const div = `<div xmlns="http://www.w3.org/1999/xhtml"><a href="${URN}">p</a></div>`;
-    const reply = await fhir('POST', '', bundle('transaction', [
-      post(observation(URN, {
-        text: { status: 'generated', div },
-        extension: [{ url: 'http://x', valueReference: { reference: URN } }, { url: 'http://y', valueUri: URN }],
-        valueString: URN,
-      })),
-      post(patient('urn1'), {}, URN),
-    ]));
+    const reply = await fhir(
+      'POST',
+      '',
+      bundle('transaction', [
+        post(
+          observation(URN, {
+            text: { status: 'generated', div },
+            extension: [
+              { url: 'http://x', valueReference: { reference: URN } },
+              { url: 'http://y', valueUri: URN },
+            ],
+            valueString: URN,
+          }),
+        ),
+        post(patient('urn1'), {}, URN),
+      ]),
+    );
     assert.equal(reply.status, 200, reply.text);
     assert.equal(reply.json.type, 'transaction-response');
     const [first, second] = entries(reply);
@@ -66,26 +75,54 @@ describe('transaction', () => {
   test('all or nothing: one bad entry and none is stored, with its place in the outcome', async () => {
     const good = post(patient('half'));
     const invalid = post({ resourceType: 'Patient', gender: 'x' });
-    assertOutcome(await fhir('POST', '', bundle('transaction', [good, invalid])), 400, 'code-invalid', 'Bundle.entry[1].resource.gender');
-    const mismatch: EntryIn = { request: { method: 'PUT', url: 'Patient/none', ifMatch: 'W/"3"' }, resource: { ...patient('half'), id: 'none' } };
-    assertOutcome(await fhir('POST', '', bundle('transaction', [good, mismatch])), 412, 'conflict', 'Bundle.entry[1].request.ifMatch');
+    assertOutcome(
+      await fhir('POST', '', bundle('transaction', [good, invalid])),
+      400,
+      'code-invalid',
+      'Bundle.entry[1].resource.gender',
+    );
+    const mismatch: EntryIn = {
+      request: { method: 'PUT', url: 'Patient/none', ifMatch: 'W/"3"' },
+      resource: { ...patient('half'), id: 'none' },
+    };
+    assertOutcome(
+      await fhir('POST', '', bundle('transaction', [good, mismatch])),
+      412,
+      'conflict',
+      'Bundle.entry[1].request.ifMatch',
+    );
     const missing: EntryIn = { request: { method: 'GET', url: 'Patient/not-there' } };
-    assertOutcome(await fhir('POST', '', bundle('transaction', [good, missing])), 404, 'not-found', 'Bundle.entry[1].request.url');
+    assertOutcome(
+      await fhir('POST', '', bundle('transaction', [good, missing])),
+      404,
+      'not-found',
+      'Bundle.entry[1].request.url',
+    );
     assert.equal(await total('Patient?identifier=urn:b|half'), 0);
   });
 
   test('order is DELETE, POST, PUT, GET whatever the order of entries', async () => {
     await fhir('PUT', 'Patient/gone', { ...patient('order'), id: 'gone' });
-    const reply = await fhir('POST', '', bundle('transaction', [
-      { request: { method: 'GET', url: 'Patient?identifier=urn:b|order' } },
-      { request: { method: 'PUT', url: 'Patient/stays' }, resource: { ...patient('order'), id: 'stays' } },
-      { request: { method: 'DELETE', url: 'Patient/gone' } },
-      { request: { method: 'GET', url: 'Patient/stays' } },
-    ]));
+    const reply = await fhir(
+      'POST',
+      '',
+      bundle('transaction', [
+        { request: { method: 'GET', url: 'Patient?identifier=urn:b|order' } },
+        { request: { method: 'PUT', url: 'Patient/stays' }, resource: { ...patient('order'), id: 'stays' } },
+        { request: { method: 'DELETE', url: 'Patient/gone' } },
+        { request: { method: 'GET', url: 'Patient/stays' } },
+      ]),
+    );
     assert.equal(reply.status, 200, reply.text);
     const found = entries(reply);
-    assert.deepEqual((found[0]!.resource as unknown as { entry: { resource: { id: string } }[] }).entry.map((e) => e.resource.id), ['stays']);
-    assert.deepEqual(found.map((entry) => entry.response!.status), ['200 OK', '201 Created', '204 No Content', '200 OK']);
+    assert.deepEqual(
+      (found[0]!.resource as unknown as { entry: { resource: { id: string } }[] }).entry.map((e) => e.resource.id),
+      ['stays'],
+    );
+    assert.deepEqual(
+      found.map((entry) => entry.response!.status),
+      ['200 OK', '201 Created', '204 No Content', '200 OK'],
+    );
     assert.equal(found[3]!.resource!.id, 'stays');
   });
 
@@ -117,13 +154,21 @@ describe('transaction', () => {
     assertOutcome(await fhir('POST', '', none), 412, 'conflict', 'Bundle.entry[0].resource.subject.reference');
     await fhir('POST', 'Patient', patient('ref'));
     const several = bundle('transaction', [post(observation('Patient?identifier=urn:b|ref'))]);
-    assertOutcome(await fhir('POST', '', several), 412, 'multiple-matches', 'Bundle.entry[0].resource.subject.reference');
+    assertOutcome(
+      await fhir('POST', '', several),
+      412,
+      'multiple-matches',
+      'Bundle.entry[0].resource.subject.reference',
+    );
   });
 
   test('refuses references to nowhere, collisions, repeated fullUrls and malformed entries', async () => {
     const nowhere = bundle('transaction', [post(observation(URN))]);
     assertOutcome(await fhir('POST', '', nowhere), 400, 'invalid', 'Bundle.entry[0].resource.subject.reference');
-    const put = (): EntryIn => ({ request: { method: 'PUT', url: 'Patient/twice' }, resource: { ...patient('t'), id: 'twice' } });
+    const put = (): EntryIn => ({
+      request: { method: 'PUT', url: 'Patient/twice' },
+      resource: { ...patient('t'), id: 'twice' },
+    });
     assertOutcome(await fhir('POST', '', bundle('transaction', [put(), put()])), 400, 'invalid', 'Bundle.entry[1]');
     const same = bundle('transaction', [post(patient('x'), {}, URN), post(patient('y'), {}, URN)]);
     assertOutcome(await fhir('POST', '', same), 400, 'invalid', 'Bundle.entry[1].fullUrl');
@@ -131,14 +176,30 @@ describe('transaction', () => {
     assertOutcome(await fhir('POST', '', bare), 400, 'required', 'Bundle.entry[0].request');
     const patch = bundle('transaction', [{ request: { method: 'PATCH', url: 'Patient/1' } }]);
     assertOutcome(await fhir('POST', '', patch), 400, 'not-supported', 'Bundle.entry[0].request.method');
-    assertOutcome(await fhir('POST', '', { resourceType: 'Bundle', type: 'collection' }), 400, 'invalid', 'Bundle.type');
+    assertOutcome(
+      await fhir('POST', '', { resourceType: 'Bundle', type: 'collection' }),
+      400,
+      'invalid',
+      'Bundle.type',
+    );
     assertOutcome(await fhir('POST', '', patient('x')), 400, 'structure');
-    const many = bundle('transaction', Array.from({ length: 501 }, () => post(patient('many'))));
+    const many = bundle(
+      'transaction',
+      Array.from({ length: 501 }, () => post(patient('many'))),
+    );
     assertOutcome(await fhir('POST', '', many), 413, 'too-long', 'Bundle.entry');
   });
 
   test('16 at once with the same condition make one resource', async () => {
-    const send = () => fhir('POST', '', bundle('transaction', [post(patient('storm'), { ifNoneExist: 'identifier=urn:b|storm' }, URN), post(observation(URN))]));
+    const send = () =>
+      fhir(
+        'POST',
+        '',
+        bundle('transaction', [
+          post(patient('storm'), { ifNoneExist: 'identifier=urn:b|storm' }, URN),
+          post(observation(URN)),
+        ]),
+      );
     const replies = await Promise.all(Array.from({ length: 16 }, send));
     assert.deepEqual([...new Set(replies.map((reply) => reply.status))], [200]);
     assert.equal(await total('Patient?identifier=urn:b|storm'), 1);
@@ -153,8 +214,16 @@ describe('transaction', () => {
     });
     const once = [put('Patient', 'mix', { active: true }), put('Location', 'mix', { name: 'a' })];
     await fhir('POST', '', bundle('transaction', once));
-    const reply = await fhir('POST', '', bundle('transaction', [put('Patient', 'mix', { active: false }), put('Location', 'mix', { name: 'b' })]), { Prefer: 'return=representation' });
-    assert.deepEqual(entries(reply).map((entry) => entry.resource?.meta?.versionId), ['2', '2']);
+    const reply = await fhir(
+      'POST',
+      '',
+      bundle('transaction', [put('Patient', 'mix', { active: false }), put('Location', 'mix', { name: 'b' })]),
+      { Prefer: 'return=representation' },
+    );
+    assert.deepEqual(
+      entries(reply).map((entry) => entry.resource?.meta?.versionId),
+      ['2', '2'],
+    );
     assert.equal((await fhir('GET', 'Location/mix/_history/1')).json.name, 'a');
     assert.equal((await fhir('GET', 'Location?name=a')).json.total, 0);
     assert.equal((await fhir('GET', 'Location?name=b')).json.total, 1);
@@ -166,14 +235,18 @@ describe('transaction', () => {
 
 describe('batch', () => {
   test('every entry stands for itself', async () => {
-    const reply = await fhir('POST', '', bundle('batch', [
-      post(patient('batch')),
-      post({ resourceType: 'Patient', gender: 'x' }),
-      { request: { method: 'GET', url: 'Patient/not-there' } },
-      { request: { method: 'PATCH', url: 'Patient/1' } },
-      { request: { method: 'PUT', url: 'Patient/b1' }, resource: { ...patient('batch'), id: 'b1' } },
-      { request: { method: 'GET', url: 'Patient?identifier=urn:b|batch' } },
-    ]));
+    const reply = await fhir(
+      'POST',
+      '',
+      bundle('batch', [
+        post(patient('batch')),
+        post({ resourceType: 'Patient', gender: 'x' }),
+        { request: { method: 'GET', url: 'Patient/not-there' } },
+        { request: { method: 'PATCH', url: 'Patient/1' } },
+        { request: { method: 'PUT', url: 'Patient/b1' }, resource: { ...patient('batch'), id: 'b1' } },
+        { request: { method: 'GET', url: 'Patient?identifier=urn:b|batch' } },
+      ]),
+    );
     assert.equal(reply.status, 200, reply.text);
     assert.equal(reply.json.type, 'batch-response');
     const statuses = entries(reply).map((entry) => entry.response!.status);

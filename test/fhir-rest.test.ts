@@ -35,7 +35,10 @@ describe('create', () => {
       "component":[{"code":{"text":"y"},"valueQuantity":{"value":0.1000000000000000055}},{"code":{"text":"z"},"valueQuantity":{"value":1e3}}]}`;
     const reply = await fhir('POST', 'Observation', posted);
     assert.equal(reply.status, 201);
-    assert.match(reply.text, /"meta":\{"versionId":"1","lastUpdated":"20[^"]+","tag":\[\{"code":"t"\}\],"profile":\["http:\/\/p"\]\}/);
+    assert.match(
+      reply.text,
+      /"meta":\{"versionId":"1","lastUpdated":"20[^"]+","tag":\[\{"code":"t"\}\],"profile":\["http:\/\/p"\]\}/,
+    );
     assert.match(reply.text, /"value":1\.00\}/);
     assert.match(reply.text, /"value":0\.1000000000000000055\}/);
     assert.match(reply.text, /"value":1e3\}/);
@@ -71,7 +74,12 @@ describe('create', () => {
     const bad = await fhir('POST', 'Patient', { resourceType: 'Patient', gender: 'unknwon' });
     assertOutcome(bad, 400, 'code-invalid', 'Patient.gender');
     assertOutcome(await fhir('POST', 'Patient', { resourceType: 'Patient', nme: [] }), 400, 'structure');
-    assertOutcome(await fhir('POST', 'Observation', { resourceType: 'Observation', status: 'final' }), 400, 'required', 'Observation.code');
+    assertOutcome(
+      await fhir('POST', 'Observation', { resourceType: 'Observation', status: 'final' }),
+      400,
+      'required',
+      'Observation.code',
+    );
     assertOutcome(await fhir('POST', 'Patient', { resourceType: 'Observation' }), 400, 'invalid');
     assertOutcome(await fhir('POST', 'Patient', '{"resourceType":"Patient",'), 400, 'structure');
     assertOutcome(await fhir('POST', 'Patient', ''), 400, 'structure');
@@ -79,7 +87,11 @@ describe('create', () => {
     assertOutcome(await fhir('POST', 'Patient', Uint8Array.of(0x7b, 0xff, 0x7d)), 400, 'structure');
     assertOutcome(await fhir('POST', 'Patient', `${'['.repeat(100_000)}`), 400, 'structure');
     assertOutcome(await fhir('POST', 'Patent', patient('x')), 404, 'not-supported');
-    assertOutcome(await fhir('POST', 'Patient', '<Patient/>', { 'Content-Type': 'application/fhir+xml' }), 415, 'not-supported');
+    assertOutcome(
+      await fhir('POST', 'Patient', '<Patient/>', { 'Content-Type': 'application/fhir+xml' }),
+      415,
+      'not-supported',
+    );
     const proto = '{"resourceType":"Patient","__proto__":{"active":true}}';
     assertOutcome(await fhir('POST', 'Patient', proto), 400, 'structure');
   });
@@ -139,7 +151,12 @@ describe('update', () => {
     assert.equal(reply.status, 201);
     assert.equal(reply.json.meta?.versionId, '1');
     assertOutcome(await fhir('PUT', 'Patient/other', { ...patient('Mine'), id: 'mine' }), 400, 'invalid', 'Patient.id');
-    assertOutcome(await fhir('PUT', 'Patient/no_good', { ...patient('Mine'), id: 'no_good' }), 400, 'invalid', 'Resource.id');
+    assertOutcome(
+      await fhir('PUT', 'Patient/no_good', { ...patient('Mine'), id: 'no_good' }),
+      400,
+      'invalid',
+      'Resource.id',
+    );
     assertOutcome(await fhir('PUT', 'Patient/abc', patient('NoId')), 400, 'invalid', 'Patient.id');
   });
 
@@ -148,8 +165,17 @@ describe('update', () => {
     const body = { ...patient('M2'), id: json.id };
     assert.equal((await fhir('PUT', `Patient/${json.id}`, body, { 'If-Match': 'W/"1"' })).status, 200);
     assertOutcome(await fhir('PUT', `Patient/${json.id}`, body, { 'If-Match': 'W/"1"' }), 412, 'conflict', 'If-Match');
-    assertOutcome(await fhir('PUT', `Patient/${json.id}`, body, { 'If-Match': 'nonsense' }), 400, 'invalid', 'If-Match');
-    assertOutcome(await fhir('PUT', 'Patient/not-there', { ...body, id: 'not-there' }, { 'If-Match': 'W/"1"' }), 412, 'conflict');
+    assertOutcome(
+      await fhir('PUT', `Patient/${json.id}`, body, { 'If-Match': 'nonsense' }),
+      400,
+      'invalid',
+      'If-Match',
+    );
+    assertOutcome(
+      await fhir('PUT', 'Patient/not-there', { ...body, id: 'not-there' }, { 'If-Match': 'W/"1"' }),
+      412,
+      'conflict',
+    );
     assert.equal((await fhir('GET', `Patient/${json.id}`)).json.meta?.versionId, '2');
   });
 
@@ -178,7 +204,10 @@ describe('update', () => {
       Array.from({ length: 16 }, (_, i) => fhir('PUT', 'Patient/busy', { ...patient(`Busy${i}`), id: 'busy' })),
     );
     const versions = replies.map((reply) => Number(reply.json.meta?.versionId)).sort((a, b) => a - b);
-    assert.deepEqual(versions, Array.from({ length: 16 }, (_, i) => i + 2));
+    assert.deepEqual(
+      versions,
+      Array.from({ length: 16 }, (_, i) => i + 2),
+    );
     const current = (await fhir('GET', 'Patient/busy')).json;
     assert.equal((await fhir('GET', 'Patient?family=busy&_count=50')).json.total, 1);
     const family = (current.name as unknown as { family: string }[])[0]!.family;
@@ -245,7 +274,10 @@ describe('history', () => {
     );
     const first = await fhir('GET', 'Device/h/_history?_count=2');
     const second = await fhir('GET', linkOf(first, 'next')!);
-    assert.deepEqual([...entries(first), ...entries(second)].map((entry) => entry.response?.etag), ['W/"3"', 'W/"2"', 'W/"1"']);
+    assert.deepEqual(
+      [...entries(first), ...entries(second)].map((entry) => entry.response?.etag),
+      ['W/"3"', 'W/"2"', 'W/"1"'],
+    );
     assert.equal(linkOf(second, 'next'), undefined);
     assertOutcome(await fhir('GET', 'Device/never/_history'), 404, 'not-found');
     assertOutcome(await fhir('GET', 'Device/h/_history?_count=x'), 400, 'value', '_count');
@@ -256,7 +288,10 @@ describe('history', () => {
     const { json } = await fhir('POST', 'Location', { resourceType: 'Location', name: 'One' });
     const since = encodeURIComponent(json.meta!.lastUpdated!);
     const ofType = await fhir('GET', `Location/_history?_since=${since}`);
-    assert.deepEqual(entries(ofType).map((entry) => entry.resource?.id), [json.id]);
+    assert.deepEqual(
+      entries(ofType).map((entry) => entry.resource?.id),
+      [json.id],
+    );
     const all = await fhir('GET', `_history?_since=${since}`);
     assert.ok(entries(all).some((entry) => entry.resource?.id === json.id));
     const future = await fhir('GET', 'Location/_history?_since=2999-01-01T00:00:00Z');

@@ -31,18 +31,43 @@ before(async () => {
     type: 'transaction',
     entry: [
       put('Organization', 'org', { name: 'Sankt Mär Klinik' }),
-      put('Patient', 'p1', { name: [{ family: 'Müller', given: ['Änne', 'Eva'] }], gender: 'female', birthDate: '1980-05', identifier: [{ system: 'urn:mrn', value: 'A1' }], managingOrganization: { reference: 'Organization/org' } }),
-      put('Patient', 'p2', { name: [{ family: 'Mueller' }], gender: 'male', birthDate: '1990-12-31', identifier: [{ value: 'A1' }] }),
+      put('Patient', 'p1', {
+        name: [{ family: 'Müller', given: ['Änne', 'Eva'] }],
+        gender: 'female',
+        birthDate: '1980-05',
+        identifier: [{ system: 'urn:mrn', value: 'A1' }],
+        managingOrganization: { reference: 'Organization/org' },
+      }),
+      put('Patient', 'p2', {
+        name: [{ family: 'Mueller' }],
+        gender: 'male',
+        birthDate: '1990-12-31',
+        identifier: [{ value: 'A1' }],
+      }),
       put('Patient', 'p3', { name: [{ family: '100%_sure\\' }], active: true }),
       observation('o1', '8867-4', '2026-01-01T10:00:00+01:00', 60),
       observation('o2', '8867-4', '2026-01-02', 80.5),
       observation('o3', '9279-1', '2026-02', 16, { status: 'amended' }),
       observation('o4', '8867-4', '2026-03-01T00:00:00Z', 90, { subject: { reference: 'Patient/p2' } }),
       put('Observation', 'o5', { status: 'final', code: { text: 'no code' }, valueQuantity: { value: 5, unit: 'mg' } }),
-      put('Encounter', 'e1', { status: 'finished', class: { code: 'AMB' }, subject: { reference: 'Patient/p1' }, period: { start: '2026-01-01', end: '2026-01-03' } }),
-      put('Encounter', 'e2', { status: 'in-progress', class: { code: 'IMP' }, subject: { reference: 'Patient/p1' }, period: { start: '2026-01-02' } }),
+      put('Encounter', 'e1', {
+        status: 'finished',
+        class: { code: 'AMB' },
+        subject: { reference: 'Patient/p1' },
+        period: { start: '2026-01-01', end: '2026-01-03' },
+      }),
+      put('Encounter', 'e2', {
+        status: 'in-progress',
+        class: { code: 'IMP' },
+        subject: { reference: 'Patient/p1' },
+        period: { start: '2026-01-02' },
+      }),
       put('ValueSet', 'v1', { status: 'draft', url: 'http://example.org/vs/a/b' }),
-      put('RiskAssessment', 'r1', { status: 'final', subject: { reference: 'Patient/p1' }, prediction: [{ probabilityDecimal: 0.25 }] }),
+      put('RiskAssessment', 'r1', {
+        status: 'final',
+        subject: { reference: 'Patient/p1' },
+        prediction: [{ probabilityDecimal: 0.25 }],
+      }),
     ],
   });
   assert.equal(reply.status, 200, reply.text);
@@ -156,7 +181,13 @@ describe('order and pages', () => {
     assertOutcome(await fhir('GET', 'Observation?_sort=nonsense'), 400, 'not-supported', '_sort');
   });
 
-  for (const query of ['Observation?', 'Observation?_sort=date&', 'Observation?_sort=-date&', 'Observation?status=final,amended&_sort=-value-quantity,_id&', 'Observation?code:missing=false&']) {
+  for (const query of [
+    'Observation?',
+    'Observation?_sort=date&',
+    'Observation?_sort=-date&',
+    'Observation?status=final,amended&_sort=-value-quantity,_id&',
+    'Observation?code:missing=false&',
+  ]) {
     test(`pages of one: ${query}`, async () => {
       const whole = await ordered(query);
       const seen: string[] = [];
@@ -175,12 +206,22 @@ describe('order and pages', () => {
   test('pages hold while others write: nothing is skipped or repeated', async () => {
     const first = await fhir('GET', 'Encounter?_count=1');
     const before = ids(first);
-    await fhir('PUT', `Encounter/${before[0]}`, { resourceType: 'Encounter', id: before[0], status: 'cancelled', class: { code: 'AMB' } });
+    await fhir('PUT', `Encounter/${before[0]}`, {
+      resourceType: 'Encounter',
+      id: before[0],
+      status: 'cancelled',
+      class: { code: 'AMB' },
+    });
     await fhir('POST', 'Encounter', { resourceType: 'Encounter', status: 'planned', class: { code: 'AMB' } });
     const second = await fhir('GET', linkOf(first, 'next')!);
     assert.deepEqual([...before, ...ids(second)].sort(), ['e1', 'e2']);
     assert.equal(linkOf(second, 'next'), undefined);
-    await fhir('PUT', `Encounter/${before[0]}`, { resourceType: 'Encounter', id: before[0], status: 'finished', class: { code: 'AMB' } });
+    await fhir('PUT', `Encounter/${before[0]}`, {
+      resourceType: 'Encounter',
+      id: before[0],
+      status: 'finished',
+      class: { code: 'AMB' },
+    });
   });
 
   test('_count: 0 counts, too much is capped, nonsense is refused', async () => {
@@ -207,19 +248,30 @@ describe('_include and _revinclude', () => {
   const modes = async (query: string) => {
     const reply = await fhir('GET', query);
     assert.equal(reply.status, 200, reply.text);
-    return entries(reply).map((entry) => `${entry.search!.mode} ${entry.resource!.resourceType}/${entry.resource!.id}`).sort();
+    return entries(reply)
+      .map((entry) => `${entry.search!.mode} ${entry.resource!.resourceType}/${entry.resource!.id}`)
+      .sort();
   };
 
   test('follow references, each resource once', async () => {
     const expected = ['include Patient/p1', 'match Observation/o1', 'match Observation/o2'];
     assert.deepEqual(await modes('Observation?date=2026-01&_include=Observation:subject'), expected);
     assert.deepEqual(await modes('Observation?date=2026-01&_include=Observation:subject:Patient'), expected);
-    assert.deepEqual(await modes('Observation?date=2026-01&_include=Observation:subject:Group'), ['match Observation/o1', 'match Observation/o2']);
+    assert.deepEqual(await modes('Observation?date=2026-01&_include=Observation:subject:Group'), [
+      'match Observation/o1',
+      'match Observation/o2',
+    ]);
   });
 
   test('find what refers to the matches', async () => {
-    assert.deepEqual(await modes('Patient?_id=p2&_revinclude=Observation:subject'), ['include Observation/o4', 'match Patient/p2']);
-    assert.deepEqual(await modes('Organization?_revinclude=Patient:organization'), ['include Patient/p1', 'match Organization/org']);
+    assert.deepEqual(await modes('Patient?_id=p2&_revinclude=Observation:subject'), [
+      'include Observation/o4',
+      'match Patient/p2',
+    ]);
+    assert.deepEqual(await modes('Organization?_revinclude=Patient:organization'), [
+      'include Patient/p1',
+      'match Organization/org',
+    ]);
   });
 
   test('what is wrong is refused', async () => {
@@ -242,14 +294,23 @@ describe('what is not known or not supported', () => {
     assertOutcome(await fhir('GET', 'Patient?family:nonsense=x'), 400, 'value', 'family:nonsense');
     assertOutcome(await fhir('GET', 'Patient?birthdate=yesterday'), 400, 'value', 'birthdate');
     assertOutcome(await fhir('GET', 'Observation?value-quantity=much'), 400, 'value', 'value-quantity');
-    assertOutcome(await fhir('GET', "Patient?family';drop%20table%20resource;--=x", undefined, { Prefer: 'handling=strict' }), 400, 'not-supported');
+    assertOutcome(
+      await fhir('GET', "Patient?family';drop%20table%20resource;--=x", undefined, { Prefer: 'handling=strict' }),
+      400,
+      'not-supported',
+    );
     assertOutcome(await fhir('GET', 'Patient?_has:Observation:subject:code=1'), 400, 'not-supported');
     assertOutcome(await fhir('GET', 'Nonsense?x=1'), 404, 'not-supported');
   });
 
   test('10,000 alternatives are refused with the limit', async () => {
     const form = { 'Content-Type': 'application/x-www-form-urlencoded' };
-    const reply = await fhir('POST', 'Observation/_search', `code=${Array.from({ length: 10_000 }, (_, i) => i).join(',')}`, form);
+    const reply = await fhir(
+      'POST',
+      'Observation/_search',
+      `code=${Array.from({ length: 10_000 }, (_, i) => i).join(',')}`,
+      form,
+    );
     assert.equal(reply.status, 400);
   });
 });

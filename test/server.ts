@@ -1,7 +1,8 @@
 // A whole server in this process, on a database of its own and free ports.
-import { type RunningServer, startServer } from '../bin/server.ts';
+
 import { readConfig } from '#platform';
 import { testConnection, testLog } from '#platform/testing';
+import { type RunningServer, startServer } from '../bin/server.ts';
 
 export type TestServer = RunningServer;
 

@@ -199,7 +199,8 @@ function lookupsOf(criterion: Criterion, context: Context): number {
   const { param, values, chain = [] } = criterion;
   const types = param.target.length > 0 ? param.target.length : context.resourceTypes.length;
   let lookups = 0;
-  for (const value of values) lookups += value.kind === 'reference' && value.type === undefined && value.id !== undefined ? types : 1;
+  for (const value of values)
+    lookups += value.kind === 'reference' && value.type === undefined && value.id !== undefined ? types : 1;
   for (const each of chain) lookups += lookupsOf(each.criterion, context);
   return lookups;
 }

@@ -18,7 +18,13 @@ import { everything, nothing, testCore } from '../testing.ts';
 let db: Db;
 let core: Core;
 
-const patient = { resourceType: 'Patient', id: 'p', name: [{ family: 'Test' }], birthDate: '2000-01-01', identifier: [{ value: 'i' }] };
+const patient = {
+  resourceType: 'Patient',
+  id: 'p',
+  name: [{ family: 'Test' }],
+  birthDate: '2000-01-01',
+  identifier: [{ value: 'i' }],
+};
 const observation = {
   resourceType: 'Observation',
   id: 'o',
@@ -88,20 +94,30 @@ describe('reading', () => {
       const seen = await search(core, parseQuery(core, type, pairs, true), { scope: everything, db });
       assert.equal(seen.resources.length, 1, 'everything sees it');
       for (const more of ['', '&_total=accurate', '&_total=estimate', '&_count=0', '&_summary=count']) {
-        const found = await search(core, parseQuery(core, type, searchPairs(query + more), true), { scope: nothing, db });
+        const found = await search(core, parseQuery(core, type, searchPairs(query + more), true), {
+          scope: nothing,
+          db,
+        });
         assert.deepEqual([found.resources, found.included], [[], []]);
         assert.ok(!found.total, `total${more}`);
       }
-      assert.equal((JSON.parse(await searchType(core, type, pairs, { scope: nothing, db }, true)) as Resource).entry, undefined);
+      assert.equal(
+        (JSON.parse(await searchType(core, type, pairs, { scope: nothing, db }, true)) as Resource).entry,
+        undefined,
+      );
       assert.deepEqual((await createReader(core).search(type, query, nothing)).resources, []);
     });
   }
 
   test('by GET in a batch or transaction', async () => {
     const gets: TransactionEntry[] = ['Patient/p', 'Patient/p/_history/1'].map((url) => ({ method: 'GET', url }));
-    for (const entry of gets) await assert.rejects(transaction(core, [entry], { scope: nothing }), { code: 'not-found' });
+    for (const entry of gets)
+      await assert.rejects(transaction(core, [entry], { scope: nothing }), { code: 'not-found' });
     const results = await batch(core, gets, nothing, () => {});
-    assert.deepEqual(results.map((result) => result.kind === 'failed' && result.status), [404, 404]);
+    assert.deepEqual(
+      results.map((result) => result.kind === 'failed' && result.status),
+      [404, 404],
+    );
     const [found] = await transaction(core, [{ method: 'GET', url: 'Patient?_id=p' }], { scope: nothing });
     assert.equal((JSON.parse(found!.body) as Resource).total, 0);
   });
@@ -112,8 +128,14 @@ describe('writing', () => {
   const fresh = { resourceType: 'Patient' };
   const entries: [string, TransactionEntry][] = [
     ['create', { method: 'POST', url: 'Patient', resource: fresh }],
-    ['conditional create that would find', { method: 'POST', url: 'Patient', resource: fresh, ifNoneExist: 'identifier=i' }],
-    ['conditional create that would create', { method: 'POST', url: 'Patient', resource: fresh, ifNoneExist: 'identifier=none' }],
+    [
+      'conditional create that would find',
+      { method: 'POST', url: 'Patient', resource: fresh, ifNoneExist: 'identifier=i' },
+    ],
+    [
+      'conditional create that would create',
+      { method: 'POST', url: 'Patient', resource: fresh, ifNoneExist: 'identifier=none' },
+    ],
     ['update', { method: 'PUT', url: 'Patient/p', resource: patient }],
     ['update as create', { method: 'PUT', url: 'Patient/new', resource: { ...fresh, id: 'new' } }],
     ['update with If-Match', { method: 'PUT', url: 'Patient/p', resource: patient, ifMatch: 'W/"2"' }],
@@ -139,8 +161,15 @@ describe('writing', () => {
     await assert.rejects(storeUpdate(core.store, patient, 'p', undefined, nothing), forbidden);
     await assert.rejects(storeDelete(core.store, 'Patient', 'p', undefined, nothing), forbidden);
     await assert.rejects(createWriter(core).createIfAbsent([{ ...fresh, id: 'new' }], { scope: nothing }), forbidden);
-    const bundle = (type: string) => ({ resourceType: 'Bundle', type, entry: [{ request: { method: 'DELETE', url: 'Patient/p' } }] });
-    await assert.rejects(postBundle(core, bundle('transaction'), nothing, 'minimal', () => {}), forbidden);
+    const bundle = (type: string) => ({
+      resourceType: 'Bundle',
+      type,
+      entry: [{ request: { method: 'DELETE', url: 'Patient/p' } }],
+    });
+    await assert.rejects(
+      postBundle(core, bundle('transaction'), nothing, 'minimal', () => {}),
+      forbidden,
+    );
     assert.match(await postBundle(core, bundle('batch'), nothing, 'minimal', () => {}), /"status":"403"/);
     assert.deepEqual(await db.query(everyRow), before);
   });

@@ -120,9 +120,14 @@ export function fhirMiddleware(parts: PipelineParts, basePath: string): Middlewa
       const request = requestOf(parts, ctx, path.slice(basePath.length), fault);
       const route = findRoute(ctx.method, request.segments);
       interaction = route.interaction;
-      const format = request.queryString.includes('_format') ? request.pairs.find(([name]) => name === '_format')?.[1] : undefined;
+      const format = request.queryString.includes('_format')
+        ? request.pairs.find(([name]) => name === '_format')?.[1]
+        : undefined;
       assertAccepts(ctx.headers.accept, format);
-      send(ctx, await span(`fhir ${interaction}`, { 'cerebra.request_id': id }, () => route.handle(parts.core, request)));
+      send(
+        ctx,
+        await span(`fhir ${interaction}`, { 'cerebra.request_id': id }, () => route.handle(parts.core, request)),
+      );
     } catch (error) {
       sendError(ctx, error, parts.log.child({ requestId: id, interaction }));
     }

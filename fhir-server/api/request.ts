@@ -47,17 +47,25 @@ const mediaType = (header: string | undefined): string => (header ?? '').split('
 function assertJsonType(req: IncomingMessage): void {
   const type = mediaType(req.headers['content-type']);
   if (type === '' || JSON_TYPES.has(type)) return;
-  throw new CerebraError('unsupported-media-type', `Content-Type '${type.slice(0, 80)}' is not read: send application/fhir+json`, {
-    expression: ['Content-Type'],
-  });
+  throw new CerebraError(
+    'unsupported-media-type',
+    `Content-Type '${type.slice(0, 80)}' is not read: send application/fhir+json`,
+    {
+      expression: ['Content-Type'],
+    },
+  );
 }
 
 async function bodyText(request: FhirRequest, bytesMax = request.bodyBytesMax): Promise<string> {
   const encoding = request.req.headers['content-encoding'];
   if (encoding && encoding !== 'identity') {
-    throw new CerebraError('unsupported-media-type', `Content-Encoding '${encoding.slice(0, 40)}' is not read: send the body as it is`, {
-      expression: ['Content-Encoding'],
-    });
+    throw new CerebraError(
+      'unsupported-media-type',
+      `Content-Encoding '${encoding.slice(0, 40)}' is not read: send the body as it is`,
+      {
+        expression: ['Content-Encoding'],
+      },
+    );
   }
   const bytes = await readBody(request.req, bytesMax);
   if (!isUtf8(bytes)) throw new CerebraError('invalid-json', 'The body is not valid UTF-8');
@@ -102,10 +110,14 @@ export function assertAccepts(accept: string | undefined, format: string | undef
   if (format !== undefined) {
     const wanted = format.trim().replace(' ', '+').toLowerCase();
     if (wanted === 'json' || JSON_TYPES.has(mediaType(wanted))) return;
-    throw new CerebraError('not-acceptable', `_format '${format.slice(0, 80)}' is not offered: json is`, { expression: ['_format'] });
+    throw new CerebraError('not-acceptable', `_format '${format.slice(0, 80)}' is not offered: json is`, {
+      expression: ['_format'],
+    });
   }
   if (!accept || accept.includes('*/*')) return;
   const accepted = accept.split(',').map(mediaType);
   if (accepted.some((type) => JSON_TYPES.has(type) || type === 'application/*')) return;
-  throw new CerebraError('not-acceptable', 'None of the types in Accept is offered: application/fhir+json is', { expression: ['Accept'] });
+  throw new CerebraError('not-acceptable', 'None of the types in Accept is offered: application/fhir+json is', {
+    expression: ['Accept'],
+  });
 }

@@ -65,7 +65,8 @@ function written(core: Core, request: FhirRequest, result: EntryResult): Answer 
   const answer: Answer = { status, version, updatedMs, location };
   const prefer = request.prefer ?? 'representation';
   if (prefer === 'representation') return { ...answer, body: result.body };
-  if (prefer === 'OperationOutcome') return { ...answer, body: outcomeText(`${type}/${id} is stored as version ${version}`) };
+  if (prefer === 'OperationOutcome')
+    return { ...answer, body: outcomeText(`${type}/${id} is stored as version ${version}`) };
   return answer;
 }
 
@@ -170,7 +171,13 @@ export const routes: readonly Route[] = [
   { method: 'GET', path: ':type/:id/_history/:vid', interaction: 'vread', level: 'type', handle: vread },
   { method: 'PUT', path: ':type/:id', interaction: 'update', level: 'type', handle: update },
   { method: 'DELETE', path: ':type/:id', interaction: 'delete', level: 'type', handle: remove },
-  { method: 'GET', path: ':type/:id/_history', interaction: 'history-instance', level: 'type', handle: historyOf('instance') },
+  {
+    method: 'GET',
+    path: ':type/:id/_history',
+    interaction: 'history-instance',
+    level: 'type',
+    handle: historyOf('instance'),
+  },
   { method: 'GET', path: ':type/_history', interaction: 'history-type', level: 'type', handle: historyOf('type') },
   { method: 'POST', path: ':type', interaction: 'create', level: 'type', handle: create },
   { method: 'GET', path: ':type', interaction: 'search-type', level: 'type', handle: searchGet },

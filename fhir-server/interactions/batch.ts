@@ -46,7 +46,9 @@ export async function batch(
 ): Promise<BatchResult[]> {
   const results = new Array<BatchResult>(entries.length);
   for (const methods of ORDER) {
-    const queue = entries.map((entry, index) => ({ entry, index })).filter(({ entry }) => methods.includes(entry.method));
+    const queue = entries
+      .map((entry, index) => ({ entry, index }))
+      .filter(({ entry }) => methods.includes(entry.method));
     const worker = async () => {
       for (let next = queue.shift(); next; next = queue.shift()) {
         const { entry, index } = next;

@@ -1,5 +1,13 @@
 // A posted batch or transaction Bundle and its response: https://hl7.org/fhir/R4/bundle.html#bundle-unions
-import { type AccessScope, type EntryResult, type JsonObject, operationOutcome, type Resource, stringify, type TransactionEntry } from '#fhir-model';
+import {
+  type AccessScope,
+  type EntryResult,
+  type JsonObject,
+  operationOutcome,
+  type Resource,
+  stringify,
+  type TransactionEntry,
+} from '#fhir-model';
 import { CerebraError } from '#platform';
 import { type BatchResult, batch } from './batch.ts';
 import type { Core } from './core.ts';
@@ -45,7 +53,8 @@ function entryOf(value: unknown, index: number): TransactionEntry {
 
 function entriesOf(core: Core, bundle: Resource): TransactionEntry[] {
   const list = bundle.entry ?? [];
-  if (!Array.isArray(list)) throw new CerebraError('structure', 'Bundle.entry must be an array', { expression: ['Bundle.entry'] });
+  if (!Array.isArray(list))
+    throw new CerebraError('structure', 'Bundle.entry must be an array', { expression: ['Bundle.entry'] });
   const max = core.limits.bundleEntriesMax;
   if (list.length > max) {
     throw new CerebraError('too-large', `The Bundle has ${list.length} entries, ${max} are allowed: split it`, {
@@ -66,7 +75,8 @@ function responseEntry(core: Core, result: EntryResult, prefer: Return): string 
     return `{${resource}"response":{"status":${statusText}}}`;
   }
   const shown = result.op === 'none' ? status === 200 && prefer !== 'OperationOutcome' : prefer === 'representation';
-  const resource = shown && result.body !== '' ? `"fullUrl":"${core.baseUrl}/${type}/${id}","resource":${result.body},` : '';
+  const resource =
+    shown && result.body !== '' ? `"fullUrl":"${core.baseUrl}/${type}/${id}","resource":${result.body},` : '';
   const outcome =
     prefer === 'OperationOutcome' && result.op !== 'none' ? `,"outcome":${stringify(operationOutcome([]))}` : '';
   const location = status === 204 ? '' : `"location":"${type}/${id}/_history/${version}",`;
@@ -105,8 +115,14 @@ export async function postBundle(
   const entries = entriesOf(core, bundle);
   if (type === 'transaction') {
     const results = await transaction(core, entries, { scope });
-    return bundleText('transaction-response', results.map((result) => responseEntry(core, result, prefer)));
+    return bundleText(
+      'transaction-response',
+      results.map((result) => responseEntry(core, result, prefer)),
+    );
   }
   const results = await batch(core, entries, scope, onFault);
-  return bundleText('batch-response', results.map((result) => batchEntry(core, result, prefer)));
+  return bundleText(
+    'batch-response',
+    results.map((result) => batchEntry(core, result, prefer)),
+  );
 }

@@ -48,7 +48,9 @@ export function capabilityStatement(core: Core, offers: readonly Offer[]): strin
   const known = texts.get(core);
   if (known !== undefined) return known;
   const interactions = codes(offers, 'type');
-  const system = codes(offers, 'system').flatMap((code) => (code === 'transaction' ? ['transaction', 'batch'] : [code]));
+  const system = codes(offers, 'system').flatMap((code) =>
+    code === 'transaction' ? ['transaction', 'batch'] : [code],
+  );
   const text = JSON.stringify({
     resourceType: 'CapabilityStatement',
     status: 'active',

@@ -59,7 +59,11 @@ function needResource(index: number, entry: TransactionEntry, type: string): Res
   const { resource } = entry;
   if (!resource) throw fault(index, '.resource', `${entry.method} needs a resource`);
   if (resource.resourceType !== type) {
-    throw fault(index, '.resource', `The url names ${type}, the resource is a ${String(resource.resourceType).slice(0, 80)}`);
+    throw fault(
+      index,
+      '.resource',
+      `The url names ${type}, the resource is a ${String(resource.resourceType).slice(0, 80)}`,
+    );
   }
   return resource;
 }

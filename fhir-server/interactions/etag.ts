@@ -18,7 +18,10 @@ export function notModified(
   ifNoneMatch: string | undefined,
   ifModifiedSince: string | undefined,
 ): boolean {
-  if (ifNoneMatch) return ifNoneMatch.split(',').some((tag) => tag.trim() === '*' || tag.trim().replace(/^W\//, '') === `"${version}"`);
+  if (ifNoneMatch)
+    return ifNoneMatch
+      .split(',')
+      .some((tag) => tag.trim() === '*' || tag.trim().replace(/^W\//, '') === `"${version}"`);
   if (!ifModifiedSince) return false;
   const since = Date.parse(ifModifiedSince);
   // The header has whole seconds: a change within that second counts as unchanged only if it is not later.

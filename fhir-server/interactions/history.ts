@@ -20,7 +20,8 @@ function parseCursor(text: string): HistoryCursor {
   return { updatedMs: Number(match[1]), seq: BigInt(match[2]!) };
 }
 
-const encodeCursor = (entry: HistoryEntry): string => Buffer.from(`${entry.updatedMs}-${entry.seq}`).toString('base64url');
+const encodeCursor = (entry: HistoryEntry): string =>
+  Buffer.from(`${entry.updatedMs}-${entry.seq}`).toString('base64url');
 
 interface Asked {
   count: number;
@@ -40,7 +41,10 @@ function parse(core: Core, pairs: [string, string][], strict: boolean): Asked {
       if (!range) throw bad('_since', `_since must be an instant like 2026-01-31T12:00:00Z`);
       asked.sinceMs = range.lo;
     } else if (name === '_format' || name === '_pretty') continue;
-    else if (strict) throw new CerebraError('unknown-parameter', `History knows no parameter '${name.slice(0, 80)}'`, { expression: [name] });
+    else if (strict)
+      throw new CerebraError('unknown-parameter', `History knows no parameter '${name.slice(0, 80)}'`, {
+        expression: [name],
+      });
     else continue;
     if (name !== '_cursor') asked.used.push(`${name}=${encodeURIComponent(value)}`);
   }

@@ -1,5 +1,12 @@
 // Conditional entries and references of a transaction, resolved inside it: https://hl7.org/fhir/R4/http.html#trules
-import { type Json, type JsonObject, parseReference, type Resource, type SearchQuery, type StoredVersion } from '#fhir-model';
+import {
+  type Json,
+  type JsonObject,
+  parseReference,
+  type Resource,
+  type SearchQuery,
+  type StoredVersion,
+} from '#fhir-model';
 import { CerebraError, type Tx } from '#platform';
 import { hash64 } from '../store/hash.ts';
 import { lockAll } from '../store/locks.ts';

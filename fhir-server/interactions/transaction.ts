@@ -2,8 +2,8 @@
 import { type EntryResult, parseJson, type Resource, type TransactionEntry, type WriteContext } from '#fhir-model';
 import { CerebraError, sqlState, type Tx } from '#platform';
 import { assertWrites } from '../access/scope.ts';
-import { lockAll } from '../store/locks.ts';
 import { resourceKey } from '../store/layout.ts';
+import { lockAll } from '../store/locks.ts';
 import { readCurrent, readVersion } from '../store/read.ts';
 import { assertValid, prepare, versionMismatch } from '../store/store.ts';
 import {
@@ -91,7 +91,14 @@ interface Work {
   results: Map<number, EntryResult>;
 }
 
-function planDeletion(core: Core, work: Work, one: Resolved, row: Locked | undefined, seq: bigint, updatedMs: number): void {
+function planDeletion(
+  core: Core,
+  work: Work,
+  one: Resolved,
+  row: Locked | undefined,
+  seq: bigint,
+  updatedMs: number,
+): void {
   const version = row ? row.version + 1 : 0;
   const op = row ? 'delete' : 'none';
   work.results.set(one.index, { status: 204, type: one.type, id: one.id, version, updatedMs, body: '', op });
@@ -103,7 +110,12 @@ function planDeletion(core: Core, work: Work, one: Resolved, row: Locked | undef
 function planWrite(core: Core, work: Work, one: Resolved, ground: Ground, seq: bigint, updatedMs: number): void {
   const row = ground.rows.get(name(one));
   assertVersion(one, row);
-  if (one.method === 'DELETE') return planDeletion(core, work, one, row, seq, updatedMs);
+  if (one.method === 'DELETE') planDeletion(core, work, one, row, seq, updatedMs);
+  else planStorage(core, work, one, ground, seq, updatedMs);
+}
+
+function planStorage(core: Core, work: Work, one: Resolved, ground: Ground, seq: bigint, updatedMs: number): void {
+  const row = ground.rows.get(name(one));
   const prepared = prepare(core.store, merged(core, one, row), one.id, updatedMs);
   const version = (row?.version ?? ground.tombstones.get(name(one))?.version ?? 0) + 1;
   const numbered: Numbered = { ...prepared, rid: row?.rid ?? seq, seq, version };
@@ -156,11 +168,14 @@ async function runOnce(core: Core, plans: Plan[], context: WriteContext): Promis
     const ground = await prepareGround(tx, resolved, caller);
     const updatedMs = timeOf(core, ground);
     const work: Work = { creations: [], updates: [], deletions: [], results: new Map() };
-    resolved.filter(writes).forEach((one, i) => planWrite(core, work, one, ground, ground.numbers[i]!, updatedMs));
+    for (const [i, one] of resolved.filter(writes).entries()) {
+      planWrite(core, work, one, ground, ground.numbers[i]!, updatedMs);
+    }
     await writeMany(tx, work, updatedMs);
     for (const one of resolved) if (one.idle) work.results.set(one.index, idleResult(one, work, resolved, updatedMs));
     for (const one of resolved) {
-      if (one.method === 'GET' || one.method === 'HEAD') work.results.set(one.index, await readEntry(core, one, caller));
+      if (one.method === 'GET' || one.method === 'HEAD')
+        work.results.set(one.index, await readEntry(core, one, caller));
     }
     const results = plans.map((plan) => work.results.get(plan.index)!);
     await context.within?.(tx, results);
@@ -172,7 +187,11 @@ async function runOnce(core: Core, plans: Plan[], context: WriteContext): Promis
  * Runs the entries in one transaction and returns their results in entry order. A lost race is tried again, entries
  * resolved anew. Throws CerebraError with the entry's place in `expression`; then nothing was written.
  */
-export async function transaction(core: Core, entries: TransactionEntry[], context: WriteContext): Promise<EntryResult[]> {
+export async function transaction(
+  core: Core,
+  entries: TransactionEntry[],
+  context: WriteContext,
+): Promise<EntryResult[]> {
   const plans = entries.map((entry, index) => planEntry(core, entry, index));
   if (plans.some((plan) => plan.method !== 'GET' && plan.method !== 'HEAD')) assertWrites(context.scope);
   for (let attempt = 1; ; attempt++) {
@@ -189,4 +208,3 @@ export async function transaction(core: Core, entries: TransactionEntry[], conte
     }
   }
 }
-

@@ -21,9 +21,13 @@ export interface ConditionContext {
 }
 
 const unsupported = (criterion: Criterion): CerebraError =>
-  new CerebraError('unsupported', `The modifier ':${criterion.modifier}' is not supported on '${criterion.param.code}'`, {
-    expression: [criterion.name],
-  });
+  new CerebraError(
+    'unsupported',
+    `The modifier ':${criterion.modifier}' is not supported on '${criterion.param.code}'`,
+    {
+      expression: [criterion.name],
+    },
+  );
 
 /** The index rows `x` of a parameter. */
 export function ofParam(sql: SqlBuilder, x: string, param: SearchParam): string {
@@ -33,7 +37,13 @@ export function ofParam(sql: SqlBuilder, x: string, param: SearchParam): string 
 }
 
 /** Rows of an index table that meet `condition`, as a condition on the resource `m`. */
-function inIndex(ctx: ConditionContext, table: string, param: SearchParam, m: string, condition: (x: string) => string) {
+function inIndex(
+  ctx: ConditionContext,
+  table: string,
+  param: SearchParam,
+  m: string,
+  condition: (x: string) => string,
+) {
   const x = ctx.sql.alias();
   const from = `from ${table} ${x} where ${ofParam(ctx.sql, x, param)}`;
   if (ctx.style === 'join') return `${m}.rid in (select ${x}.rid ${from} and ${condition(x)})`;
@@ -53,7 +63,11 @@ function tokenHash(param: SearchParam, value: SearchValue & { kind: 'token' }): 
   return token.exact(param, value.system, value.code);
 }
 
-function referenceHashes(ctx: ConditionContext, criterion: Criterion, value: SearchValue & { kind: 'reference' }): string[] {
+function referenceHashes(
+  ctx: ConditionContext,
+  criterion: Criterion,
+  value: SearchValue & { kind: 'reference' },
+): string[] {
   const { param, modifier } = criterion;
   const sources = indexedAs(param);
   const { url, id = '', type } = value;
@@ -84,7 +98,9 @@ const INDEXED_CHARACTERS = 100;
 
 /** What `left(text, 100)` yields. */
 const indexed = (text: string): string =>
-  text.length <= INDEXED_CHARACTERS ? text : [...text.slice(0, 2 * INDEXED_CHARACTERS)].slice(0, INDEXED_CHARACTERS).join('');
+  text.length <= INDEXED_CHARACTERS
+    ? text
+    : [...text.slice(0, 2 * INDEXED_CHARACTERS)].slice(0, INDEXED_CHARACTERS).join('');
 
 function startsWith(ctx: ConditionContext, x: string, text: string): string {
   const head = ctx.sql.value(`${like(indexed(text))}%`);
@@ -232,4 +248,3 @@ export function condition(ctx: ConditionContext, criterion: Criterion, m: string
       });
   }
 }
-

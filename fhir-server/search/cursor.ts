@@ -12,13 +12,18 @@ export const encodeCursor = (cursor: Cursor): string =>
   Buffer.from(JSON.stringify([cursor.rid, ...cursor.keys])).toString('base64url');
 
 const bad = (): CerebraError =>
-  new CerebraError('invalid-parameter', 'This _cursor is not one of a link of this search: start again at the first page', {
-    expression: ['_cursor'],
-  });
+  new CerebraError(
+    'invalid-parameter',
+    'This _cursor is not one of a link of this search: start again at the first page',
+    {
+      expression: ['_cursor'],
+    },
+  );
 
 export type KeyCast = 'bigint' | 'numeric' | 'text';
 
-const isBigint = (text: string): boolean => /^-?\d{1,19}$/.test(text) && BigInt.asIntN(64, BigInt(text)) === BigInt(text);
+const isBigint = (text: string): boolean =>
+  /^-?\d{1,19}$/.test(text) && BigInt.asIntN(64, BigInt(text)) === BigInt(text);
 
 /** Whether the text is a key that a column of that type can have had. */
 const isKey: Record<KeyCast, (text: string) => boolean> = {

@@ -37,9 +37,8 @@ function targets(ctx: IncludeContext, include: Include, matches: StoredVersion[]
       if (include.target && value.type !== include.target) continue;
       // A reference may name what R4 has no type for: `Foo/1`.
       if (!wanted.has(value.type) && !ctx.resourceTypes.includes(value.type)) continue;
-      let ids = wanted.get(value.type);
-      if (!ids) wanted.set(value.type, (ids = new Set()));
-      ids.add(value.id);
+      const ids = wanted.get(value.type) ?? new Set();
+      wanted.set(value.type, ids.add(value.id));
     }
   }
   return wanted;
@@ -74,7 +73,14 @@ async function reverse(ctx: IncludeContext, include: Include, matches: StoredVer
     INCLUDED_MAX + 1,
     ...access.values,
   ]);
-  return rows.map((row) => ({ type, id: row.id, version: row.version, updatedMs: row.updated, body: row.body, deleted: false }));
+  return rows.map((row) => ({
+    type,
+    id: row.id,
+    version: row.version,
+    updatedMs: row.updated,
+    body: row.body,
+    deleted: false,
+  }));
 }
 
 /** What the query's includes add to this page, each once, none that is a match itself. */

@@ -43,7 +43,12 @@ function conditionContext(page: PageContext, sql: SqlBuilder, style: ConditionCo
 }
 
 /** All conditions of the query on `m`, the scope's included. */
-export function where(page: PageContext, sql: SqlBuilder, query: SearchQuery, style: ConditionContext['style']): string {
+export function where(
+  page: PageContext,
+  sql: SqlBuilder,
+  query: SearchQuery,
+  style: ConditionContext['style'],
+): string {
   const ctx = conditionContext(page, sql, style);
   return [scopeCondition(ctx, 'm'), ...query.criteria.map((criterion) => condition(ctx, criterion, 'm'))].join(' and ');
 }
@@ -103,7 +108,13 @@ function datesSql(page: PageContext, query: SearchQuery, cursor: Cursor | undefi
 function isSelective(criterion: Criterion): boolean {
   if (criterion.modifier === 'not' || criterion.modifier === 'missing') return false;
   const { type, code } = criterion.param;
-  return criterion.chain !== undefined || type === 'reference' || type === 'string' || code === '_id' || code === 'identifier';
+  return (
+    criterion.chain !== undefined ||
+    type === 'reference' ||
+    type === 'string' ||
+    code === '_id' ||
+    code === 'identifier'
+  );
 }
 
 /** Searches whose last walk found too little, by their hashes: the next ones go to the index at once. */
@@ -112,12 +123,19 @@ const sparse = new Set<string>();
 
 function shapeKey(page: PageContext, query: SearchQuery): string {
   const ctx = conditionContext(page, createSql(), 'probe');
-  const parts = query.criteria.map((c) => `${c.name}=${criterionHashes(ctx, c).join(',') || c.values.map((v) => v.text)}`);
+  const parts = query.criteria.map(
+    (c) => `${c.name}=${criterionHashes(ctx, c).join(',') || c.values.map((v) => v.text)}`,
+  );
   const sorts = query.sort.map(({ param, descending }) => (descending ? '-' : '') + param.code);
   return [query.type, ...parts, ...sorts].join('&');
 }
 
-type Walk = (page: PageContext, query: SearchQuery, cursor: Cursor | undefined, limit: number) => {
+type Walk = (
+  page: PageContext,
+  query: SearchQuery,
+  cursor: Cursor | undefined,
+  limit: number,
+) => {
   text: string;
   values: unknown[];
 };
@@ -163,7 +181,13 @@ function cursorOf(row: Row, keys: number): string {
 
 /** The page of `query.count` matches that its cursor points at. One row more is asked for, to know whether to go on. */
 export async function findPage(page: PageContext, query: SearchQuery): Promise<Page> {
-  const cursor = query.cursor === undefined ? undefined : decodeCursor(query.cursor, sortKeys(query).map((key) => key.cast));
+  const cursor =
+    query.cursor === undefined
+      ? undefined
+      : decodeCursor(
+          query.cursor,
+          sortKeys(query).map((key) => key.cast),
+        );
   const found = await rows(page, query, cursor, query.count + 1);
   const shown = found.slice(0, query.count);
   const resources = shown.map((row) => ({

@@ -1,8 +1,8 @@
 // _sort: https://hl7.org/fhir/R4/search.html#sort
 import type { SearchParam, SearchQuery } from '#fhir-model';
 import { CerebraError } from '#platform';
-import type { Cursor, KeyCast } from './cursor.ts';
 import { ofParam } from './conditions.ts';
+import type { Cursor, KeyCast } from './cursor.ts';
 import type { SqlBuilder } from './sql-text.ts';
 
 export interface SortKey {

@@ -136,25 +136,19 @@ function addString(rows: IndexRows, param: SearchParam, text: string, folded: st
 }
 
 function add(rows: IndexRows, value: IndexValue, seen: Set<string>): void {
-  switch (value.kind) {
-    case 'token':
-      return addToken(rows, value);
-    case 'reference':
-      return addReference(rows, value);
-    case 'date':
-      return addDate(rows, value, seen);
-    case 'number':
-      rows.numberParams.push(value.param.key);
-      rows.numberValues.push(value.value);
-      return;
-    case 'quantity':
-      return addQuantity(rows, value);
-    case 'string':
-      return addString(rows, value.param, value.value, foldString(value.value), seen);
-    case 'uri':
-      rows.tokens.add(token.url(value.param, value.value));
-      rows.tokens.add(token.present(value.param));
-      return addString(rows, value.param, value.value, value.value, seen);
+  const { kind, param } = value;
+  if (kind === 'token') addToken(rows, value);
+  else if (kind === 'reference') addReference(rows, value);
+  else if (kind === 'date') addDate(rows, value, seen);
+  else if (kind === 'quantity') addQuantity(rows, value);
+  else if (kind === 'string') addString(rows, param, value.value, foldString(value.value), seen);
+  else if (kind === 'number') {
+    rows.numberParams.push(param.key);
+    rows.numberValues.push(value.value);
+  } else {
+    rows.tokens.add(token.url(param, value.value));
+    rows.tokens.add(token.present(param));
+    addString(rows, param, value.value, value.value, seen);
   }
 }
 
