@@ -1,10 +1,10 @@
 // First start, warm start and idle memory of `bin/cerebra.ts start` with everything embedded.
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
+import { setTimeout as setTimeoutPromise } from 'node:timers/promises';
 import { memoryOf } from './processes.ts';
 
 export interface BootResult {
@@ -29,7 +29,7 @@ interface Started {
 }
 
 /** Until the ready table is printed; then /readyz has to say 200. */
-async function start(dataDir: string): Promise<Started> {
+async function start(dataDir: string, signal: AbortSignal): Promise<Started> {
   const startedMs = performance.now();
   const environment = {
     ...process.env,
@@ -39,8 +39,14 @@ async function start(dataDir: string): Promise<Started> {
     MQTT_PORT: '0',
     LOG_LEVEL: 'warn',
   };
-  const child = spawn(process.execPath, [cli, 'start'], { env: environment, stdio: ['ignore', 'pipe', 'inherit'] });
-  const ended = once(child, 'exit');
+  const child = spawn(process.execPath, [cli, 'start'], {
+    signal,
+    env: environment,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  // Not `once`, which would take the error of an abort for the end.
+  const ended = new Promise((resolve) => child.on('exit', resolve));
+  child.on('error', () => undefined);
   const timer = setTimeout(() => child.kill('SIGKILL'), startTimeoutMs);
   const url = await readyUrl(child.stdout).finally(() => clearTimeout(timer));
   const seconds = (performance.now() - startedMs) / 1_000;
@@ -67,18 +73,18 @@ async function readyUrl(output: Readable): Promise<string> {
 }
 
 /** Linux only. */
-export async function measureBoot(progress: (text: string) => void): Promise<BootResult> {
+export async function measureBoot(progress: (text: string) => void, signal: AbortSignal): Promise<BootResult> {
   const dataDir = await mkdtemp(path.join(os.tmpdir(), 'cerebra-boot-'));
   let running: Started | undefined;
   try {
     progress('first start');
-    running = await start(dataDir);
+    running = await start(dataDir, signal);
     const first = running;
     await running.stop();
     progress('warm start');
-    running = await start(dataDir);
+    running = await start(dataDir, signal);
     progress(`idle for ${idleMs / 1_000} s`);
-    await new Promise((resolve) => setTimeout(resolve, idleMs));
+    await setTimeoutPromise(idleMs, undefined, { signal });
     const memory = memoryOf(running.pid);
     return {
       firstStartSeconds: first.seconds,

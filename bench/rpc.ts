@@ -43,9 +43,13 @@ export interface Peer {
 
 const stopTimeoutMs = 15_000;
 
-/** The parent's side: starts `file` as a process of its own. Calls fail when the process ends before it answers. */
-export function startPeer(file: string, environment: NodeJS.ProcessEnv = {}): Peer {
+/**
+ * The parent's side: starts `file` as a process of its own. Calls fail when the process ends before it answers, and it
+ * ends on `signal`.
+ */
+export function startPeer(file: string, environment: NodeJS.ProcessEnv, signal: AbortSignal): Peer {
   const child = fork(file, [], {
+    signal,
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
@@ -57,11 +61,14 @@ export function startPeer(file: string, environment: NodeJS.ProcessEnv = {}): Pe
     if (error === undefined) call?.resolve(result);
     else call?.reject(new Error(error));
   });
-  child.on('exit', (code, signal) => {
-    for (const call of waiting.values()) call.reject(new Error(`${file} ended (${signal ?? code})`));
+  // An abort is told as an error first; the exit that follows says all there is to say.
+  child.on('error', () => undefined);
+  child.on('exit', (code, name) => {
+    for (const call of waiting.values()) call.reject(new Error(`${file} ended (${name ?? code})`));
     waiting.clear();
   });
   const call = <T>(method: string, argument: unknown = null): Promise<T> => {
+    if (!child.connected) return Promise.reject(new Error(`${file} has ended`));
     const pending = Promise.withResolvers<unknown>();
     lastId += 1;
     waiting.set(lastId, pending);

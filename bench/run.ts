@@ -12,6 +12,9 @@ import { machine, profileText, type Row, table } from './report.ts';
 import { type Peer, startPeer } from './rpc.ts';
 import { seed } from './seed.ts';
 
+/** Ends the children; what waits for them fails, and everything is cleared away. */
+const interrupt = new AbortController();
+
 /** As the server's default. */
 const poolMax = 20;
 
@@ -29,7 +32,7 @@ function progress(text: string): void {
 
 async function measureAll(options: Options): Promise<Result> {
   const wanted = runOrder.filter((key) => options.keys.has(key)).map((key) => lines.find((line) => line.key === key)!);
-  const boot = options.keys.has(bootKey) ? await measureBoot(progress) : undefined;
+  const boot = options.keys.has(bootKey) ? await measureBoot(progress, interrupt.signal) : undefined;
   if (wanted.length === 0) return { machine: machine('18 (embedded)'), rows: [], boot, profiles: [] };
   const dataDir = await mkdtemp(path.join(os.tmpdir(), 'cerebra-bench-'));
   try {
@@ -56,7 +59,7 @@ async function withServers(
   const settings = JSON.stringify({ connection, poolMax });
   const peers: Peer[] = [];
   const start = (name: string, environment = {}): Peer => {
-    const peer = startPeer(file(name), environment);
+    const peer = startPeer(file(name), environment, interrupt.signal);
     peers.push(peer);
     return peer;
   };
@@ -114,14 +117,14 @@ function print({ machine: name, rows, boot, profiles }: Result, options: Options
   for (const text of profiles) console.log(text);
 }
 
-/** An interrupt ends the children with their channel, and PostgreSQL by the exit handler. */
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupt.abort());
 
 try {
   const options = readOptions(process.argv.slice(2));
   if (options) print(await measureAll(options), options);
   else console.log(usage);
 } catch (error) {
-  console.error(`\nThe benchmark stopped: ${error instanceof Error ? (error.stack ?? error.message) : error}`);
-  process.exitCode = 1;
+  const reason = error instanceof Error ? (error.stack ?? error.message) : error;
+  console.error(interrupt.signal.aborted ? '\nInterrupted.' : `\nThe benchmark stopped: ${reason}`);
+  process.exitCode = interrupt.signal.aborted ? 130 : 1;
 }

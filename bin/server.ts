@@ -2,6 +2,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type Koa from 'koa';
 import { createMqttConnector } from '#connectors/mqtt';
 import { type AccessScope, loadDefinitions } from '#fhir-model';
@@ -203,13 +204,22 @@ async function startMqtt(base: Base, fhir: FhirServer) {
   return { mqtt, address };
 }
 
+/** A Redis that is away must not keep clinical data out: after this long the server starts without its queue. */
+const REDIS_WAIT_MS = 3_000;
+
 async function startJobs(base: Base): Promise<void> {
   const { config, log, metrics, lifecycle, connection, db } = base;
   const jobs = createJobs({ database: connection, redisUrl: config.REDIS_URL, log, metrics });
   defineMaintenance(jobs, db, config, log);
-  await jobs.start();
-  await scheduleMaintenance(jobs);
   lifecycle.onStop('queue', () => jobs.close());
+  const started = jobs.start().then(() => scheduleMaintenance(jobs));
+  if (!config.REDIS_URL) return started;
+  started.catch((err: unknown) => log.error({ err }, 'the job queue did not start'));
+  const late = new AbortController();
+  const waited = sleep(REDIS_WAIT_MS, 'late' as const, { signal: late.signal }).catch(() => undefined);
+  const outcome = await Promise.race([started.catch(() => undefined), waited]);
+  late.abort();
+  if (outcome === 'late') log.warn('Redis (REDIS_URL) cannot be reached: jobs wait for it, everything else works');
 }
 
 /** Promise.all that fails only when all have ended: what had started can then be stopped. */

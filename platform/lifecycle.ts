@@ -10,7 +10,7 @@ export interface Lifecycle {
 
 export interface LifecycleOptions {
   log: Log;
-  /** For everything together. What is still running then is left behind. */
+  /** For everything together. A part that takes half of what is left is left behind, so that those after it have time. */
   timeoutMs: number;
 }
 
@@ -39,7 +39,7 @@ async function stopStep(name: string, stop: () => Promise<void>, remainingMs: nu
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
     // At the end of the time each remaining part still gets a moment: closing a socket or a file takes none.
-    timer = setTimeout(() => reject(new Error('not stopped in time')), Math.max(remainingMs, 100));
+    timer = setTimeout(() => reject(new Error('not stopped in time')), Math.max(remainingMs / 2, 100));
   });
   try {
     await Promise.race([stop(), late]);

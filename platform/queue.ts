@@ -1,4 +1,6 @@
 // Jobs on BullMQ 6 (https://docs.bullmq.io): one queue, on Redis when there is one, else in PostgreSQL's schema `bullmq`.
+
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { BackendFactory, ConnectionOptions, Queue, RedisQueueBackend, Worker } from 'bullmq';
 import pg from 'pg';
 import { CerebraError } from './errors.ts';
@@ -23,11 +25,14 @@ type Handler = (data: JobData) => Promise<void>;
 interface Backend {
   queue: Queue;
   work(process: (name: string, data: JobData) => Promise<void>, concurrency: number): Worker;
-  close(): Promise<void>;
+  /** Ends the connections. */
+  disconnect(): Promise<void> | void;
 }
 
 const attemptsDefault = 3;
 const backoffMs = 1_000;
+/** Running jobs may end for so long; closing also waits for a Redis that is away, which may be for ever. */
+const closeTimeoutMs = 5_000;
 /** A job whose process was killed goes to another after this long. */
 const lockMs = 30_000;
 
@@ -76,10 +81,22 @@ export function createJobs(options: JobsOptions): Jobs {
       await worker.waitUntilReady();
     },
     close: async () => {
-      await worker?.close();
-      await (await backend)?.close();
+      const connected = await backend;
+      const orderly = Promise.resolve(worker?.close()).then(() => connected?.queue.close());
+      if (!(await inTime(orderly, closeTimeoutMs))) options.log.warn('job queue: closed before its jobs had ended');
+      await connected?.disconnect();
     },
   };
+}
+
+async function inTime(work: Promise<unknown>, timeoutMs: number): Promise<boolean> {
+  const late = new AbortController();
+  const timeout = sleep(timeoutMs, false, { signal: late.signal }).catch(() => false);
+  try {
+    return await Promise.race([work.then(() => true), timeout]);
+  } finally {
+    late.abort();
+  }
 }
 
 /** Finished jobs are kept for a look, not for ever. */
@@ -121,8 +138,7 @@ async function redisBackend({ queueName = 'cerebra', log }: JobsOptions, url: st
       const options = { connection: forWorker!, concurrency, ...workerOptions };
       return new Worker(queueName, (job) => run(job.name, job.data), options).on('error', onError);
     },
-    close: async () => {
-      await queue.close();
+    disconnect: () => {
       for (const client of clients) client.disconnect();
     },
   };
@@ -159,9 +175,6 @@ async function postgresBackend({ queueName = 'cerebra', database, log }: JobsOpt
       const worker = new Worker(queueName, (job) => run(job.name, job.data), options, factory);
       return worker.on('error', onError);
     },
-    close: async () => {
-      await queue.close();
-      await pool.end();
-    },
+    disconnect: () => pool.end(),
   };
 }

@@ -3,7 +3,7 @@ import { type AccessScope, type Criterion, foldString, type SearchParam, type Se
 import { CerebraError } from '#platform';
 import { scopeSql } from '../access/scope.ts';
 import { indexedAs, isNarrower, token } from '../store/index-rows.ts';
-import { currentTable } from '../store/layout.ts';
+import { currentTable, resourceKey } from '../store/layout.ts';
 import { around, rangeCondition } from './ranges.ts';
 import type { SqlBuilder } from './sql-text.ts';
 
@@ -57,34 +57,57 @@ function hasTokens(ctx: ConditionContext, m: string, hashes: string[]): string {
   return `${m}.tokens ${hashes.length === 1 ? '@>' : '&&'} ${list}::bigint[]`;
 }
 
+/** Nothing when the parameter's one system is another. */
+function tokenHashes(param: SearchParam, value: SearchValue & { kind: 'token' }): string[] {
+  const { system, code } = value;
+  if (param.codeSystem === undefined) return [tokenHash(param, value)];
+  if (system !== undefined && system !== param.codeSystem) return [];
+  return [code === undefined ? token.present(param) : token.anySystem(param, code)];
+}
+
 function tokenHash(param: SearchParam, value: SearchValue & { kind: 'token' }): string {
   if (value.code === undefined) return token.anyCode(param, value.system ?? '');
   if (value.system === undefined) return token.anySystem(param, value.code);
   return token.exact(param, value.system, value.code);
 }
 
-function referenceHashes(
-  ctx: ConditionContext,
-  criterion: Criterion,
-  value: SearchValue & { kind: 'reference' },
-): string[] {
+/** The keys that the alternatives of a reference criterion name: `Patient/1` one, `1` one for each possible type. */
+function targetKeys(ctx: ConditionContext, criterion: Criterion): string[] {
   const { param, modifier } = criterion;
-  const sources = indexedAs(param);
-  const { url, id = '', type } = value;
-  if (url !== undefined) return sources.map((source) => token.url(source, url));
   const only = param.sameAs?.[0]?.targetType;
   const possible = only !== undefined ? [only] : param.target.length > 0 ? param.target : ctx.resourceTypes;
-  const wanted = type ?? modifier;
-  const types = wanted === undefined ? possible : only === undefined || only === wanted ? [wanted] : [];
-  return sources.flatMap((source) => types.map((target) => token.reference(source, target, id)));
+  return criterion.values.flatMap((value) => {
+    if (value.kind !== 'reference' || value.url !== undefined) return [];
+    const wanted = value.type ?? modifier;
+    const types = wanted === undefined ? possible : only === undefined || only === wanted ? [wanted] : [];
+    return types.map((type) => resourceKey(type, value.id ?? ''));
+  });
 }
 
-/** The hashes of all alternatives of a token, reference or uri criterion. */
+function referenceCondition(ctx: ConditionContext, criterion: Criterion, m: string): string {
+  const keys = targetKeys(ctx, criterion);
+  const urls = criterionHashes(ctx, criterion);
+  const parts: string[] = [];
+  if (keys.length > 0) {
+    const [first, ...rest] = keys;
+    const test =
+      rest.length === 0
+        ? `= ${ctx.sql.value(first)}::bigint`
+        : `= any(${ctx.sql.value(`{${keys.join(',')}}`)}::bigint[])`;
+    parts.push(inIndex(ctx, 'index_reference', criterion.param, m, (x) => `${x}.target ${test}`));
+  }
+  if (urls.length > 0) parts.push(hasTokens(ctx, m, urls));
+  return parts.length === 0 ? 'false' : or(parts);
+}
+
+/** The hashes of all alternatives of a token or uri criterion, and of references to elsewhere. */
 export function criterionHashes(ctx: ConditionContext, criterion: Criterion): string[] {
   const sources = indexedAs(criterion.param);
   return criterion.values.flatMap((value) => {
-    if (value.kind === 'token') return sources.map((source) => tokenHash(source, value));
-    if (value.kind === 'reference') return referenceHashes(ctx, criterion, value);
+    if (value.kind === 'token') return sources.flatMap((source) => tokenHashes(source, value));
+    if (value.kind === 'reference') {
+      return value.url === undefined ? [] : sources.map((source) => token.url(source, value.url!));
+    }
     if (value.kind === 'uri') return sources.map((source) => token.url(source, value.value));
     return [];
   });
@@ -147,16 +170,22 @@ const tables: Partial<Record<SearchParam['type'], string>> = {
   number: 'index_number',
   quantity: 'index_quantity',
   string: 'index_string',
+  reference: 'index_reference',
 };
+
+function presentCondition(ctx: ConditionContext, param: SearchParam, m: string): string {
+  const table = tables[param.type];
+  const inTokens = () => hasTokens(ctx, m, (isNarrower(param) ? [param] : indexedAs(param)).map(token.present));
+  if (!table || isNarrower(param)) return inTokens();
+  const rows = `exists (select 1 from ${table} x where x.rid = ${m}.rid and ${ofParam(ctx.sql, 'x', param)})`;
+  return param.type === 'reference' ? `(${rows} or ${inTokens()})` : rows;
+}
 
 function missingCondition(ctx: ConditionContext, criterion: Criterion, m: string): string {
   const { param } = criterion;
   const wanted = criterion.values.some((value) => value.kind === 'missing' && value.missing);
   if (param.code === '_id' || param.code === '_lastUpdated') return wanted ? 'false' : 'true';
-  const table = tables[param.type];
-  const present = table
-    ? `exists (select 1 from ${table} x where x.rid = ${m}.rid and ${ofParam(ctx.sql, 'x', param)})`
-    : hasTokens(ctx, m, (isNarrower(param) ? [param] : indexedAs(param)).map(token.present));
+  const present = presentCondition(ctx, param, m);
   return wanted ? `not (${present})` : present;
 }
 
@@ -228,7 +257,7 @@ export function condition(ctx: ConditionContext, criterion: Criterion, m: string
       if (modifier !== undefined) throw unsupported(criterion);
       return hasTokens(ctx, m, criterionHashes(ctx, criterion));
     case 'reference':
-      return hasTokens(ctx, m, criterionHashes(ctx, criterion));
+      return referenceCondition(ctx, criterion, m);
     case 'uri':
       return uriCondition(ctx, criterion, m);
     case 'string':

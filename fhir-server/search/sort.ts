@@ -45,10 +45,11 @@ function sortKey(param: SearchParam, descending: boolean): SortKey {
     );
   }
   const column = source.column.includes('(') ? source.column : `x.${source.column}`;
+  // OFFSET 0: else max() becomes a walk down the index of all values of the parameter until this resource comes.
   return {
     expression: (sql, m) =>
-      `(select ${descending ? 'max' : 'min'}(${column}) from ${source.table} x
-        where x.rid = ${m}.rid and ${ofParam(sql, 'x', param)})`,
+      `(select ${descending ? 'max' : 'min'}(v) from (select ${column} as v from ${source.table} x
+        where x.rid = ${m}.rid and x.param = ${sql.value(param.key)} offset 0) s)`,
     cast: source.cast,
     descending,
   };
