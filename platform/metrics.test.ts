@@ -34,6 +34,16 @@ describe('metrics', () => {
     assert.match(text, /^d\{state="y"\} 1$/m);
   });
 
+  it('leaves out what fails or never answers, and shows the rest', async () => {
+    const metrics = createMetrics();
+    metrics.observe('failing', 'f', [], () => Promise.reject(new Error('away')));
+    metrics.observe('silent', 's', [], () => new Promise(() => {}));
+    metrics.observe('well', 'w', [], () => [[{}, 3]]);
+    const text = await metrics.registry.metrics();
+    assert.doesNotMatch(text, /^(failing|silent) /m);
+    assert.match(text, /^well 3$/m);
+  });
+
   it('shows the pool', async () => {
     const metrics = createMetrics();
     observePool(metrics, () => ({ total: 5, idle: 2, waiting: 7 }));

@@ -12,7 +12,7 @@ export interface Metrics {
   /** `buckets` are upper bounds in the metric's unit; without them 1 ms to 10 s, for seconds. */
   histogram(name: string, help: string, labelNames?: string[], buckets?: number[]): Histogram;
   gauge(name: string, help: string, labelNames?: string[]): Gauge;
-  /** A gauge read when it is scraped. `read` yields one value a label set. */
+  /** A gauge read when it is scraped, left out when that fails or takes over 1 s. `read` yields one value a label set. */
   observe(name: string, help: string, labelNames: string[], read: () => Readings | Promise<Readings>): void;
   /** Process metrics (CPU, memory, event loop lag). Once, by the server; tests do without. */
   collectProcess(): void;
@@ -40,14 +40,34 @@ export function createMetrics(): Metrics {
         labelNames,
         registers: [registry],
         async collect() {
-          const readings = await read();
+          const readings = await readInTime(read);
           this.reset();
+          // reset() gives a gauge without labels the value 0.
+          if (labelNames.length === 0) this.remove();
           for (const [labels, value] of readings) this.set(labels, value);
         },
       });
     },
     collectProcess: () => collectDefaultMetrics({ register: registry }),
   };
+}
+
+/** The rest of the scrape must not wait for a part that is away: with Redis gone its queue never answers. */
+const readTimeoutMs = 1_000;
+
+/** Nothing where the read fails or takes too long: the gauge is absent from that scrape. */
+async function readInTime(read: () => Readings | Promise<Readings>): Promise<Readings> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<Readings>((resolve) => {
+    timer = setTimeout(() => resolve([]), readTimeoutMs);
+  });
+  try {
+    return await Promise.race([Promise.resolve().then(read), late]);
+  } catch {
+    return [];
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** The pool as `cerebra_db_pool_connections{state}`. */

@@ -1,0 +1,22 @@
+// Seeded randomness (mulberry32), so that every run sends the same data.
+
+export interface Random {
+  /** 0 ≤ x < 1 */
+  next(): number;
+  /** 0 ≤ x < limit, whole. */
+  below(limit: number): number;
+  pick<T>(items: readonly T[]): T;
+}
+
+export function createRandom(seed: number): Random {
+  let state = seed >>> 0;
+  const next = (): number => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+  };
+  const below = (limit: number): number => Math.floor(next() * limit);
+  return { next, below, pick: (items) => items[below(items.length)]! };
+}
