@@ -72,31 +72,37 @@ function referenceEmit(param: SearchParam, baseUrl: string | undefined): Emit {
   };
 }
 
-function pushPeriod(param: SearchParam, start: unknown, end: unknown, out: IndexValue[]): void {
+/** Open ends are infinite; undefined for what is no period. */
+function periodRange(start: unknown, end: unknown): { lo: number; hi: number } | undefined {
   const first = typeof start === 'string' ? parseDateRange(start) : undefined;
   const last = typeof end === 'string' ? parseDateRange(end) : undefined;
-  if ((start !== undefined && first === undefined) || (end !== undefined && last === undefined)) return;
-  if (first === undefined && last === undefined) return;
+  if ((start !== undefined && first === undefined) || (end !== undefined && last === undefined)) return undefined;
+  if (first === undefined && last === undefined) return undefined;
   const lo = first ? first.lo : Number.NEGATIVE_INFINITY;
   const hi = last ? last.hi : Number.POSITIVE_INFINITY;
-  if (lo <= hi) out.push({ kind: 'date', param, lo, hi });
+  return lo <= hi ? { lo, hi } : undefined;
 }
 
-/** Only the outer limits of a Timing count: its events and `repeat.boundsPeriod`. */
+function pushPeriod(param: SearchParam, start: unknown, end: unknown, out: IndexValue[]): void {
+  const range = periodRange(start, end);
+  if (range !== undefined) out.push({ kind: 'date', param, ...range });
+}
+
+/** Only the outer limits of a Timing count: those of its events and of `repeat.boundsPeriod` in one. */
 function pushTiming(param: SearchParam, timing: Fields, out: IndexValue[]): void {
   let lo = Number.POSITIVE_INFINITY;
   let hi = Number.NEGATIVE_INFINITY;
+  const widen = (range: { lo: number; hi: number } | undefined): void => {
+    if (range === undefined) return;
+    lo = Math.min(lo, range.lo);
+    hi = Math.max(hi, range.hi);
+  };
   if (Array.isArray(timing.event)) {
-    for (const event of timing.event) {
-      const range = typeof event === 'string' ? parseDateRange(event) : undefined;
-      if (range === undefined) continue;
-      lo = Math.min(lo, range.lo);
-      hi = Math.max(hi, range.hi);
-    }
+    for (const event of timing.event) widen(typeof event === 'string' ? parseDateRange(event) : undefined);
   }
-  if (lo <= hi) out.push({ kind: 'date', param, lo, hi });
   const bounds = isObject(timing.repeat) ? timing.repeat.boundsPeriod : undefined;
-  if (isObject(bounds)) pushPeriod(param, bounds.start, bounds.end, out);
+  if (isObject(bounds)) widen(periodRange(bounds.start, bounds.end));
+  if (lo <= hi) out.push({ kind: 'date', param, lo, hi });
 }
 
 function dateEmit(param: SearchParam): Emit {

@@ -4,6 +4,7 @@ import type { Definitions } from '../definitions.ts';
 import { codeSystemOf } from './code-system.ts';
 import { parseExpression } from './expression.ts';
 import { findSame } from './same-as.ts';
+import { isSingle } from './single.ts';
 import type { SearchParam, SearchParamType } from './types.ts';
 
 /** What the registry reads of a SearchParameter resource; `target` is left out where it names every type. */
@@ -101,6 +102,7 @@ function paramOf(raw: RawSearchParameter, type: string, definitions?: Definition
   const codeSystem = definitions && raw.type === 'token' ? codeSystemOf(definitions, type, narrowed) : undefined;
   return {
     ...(codeSystem !== undefined && { codeSystem }),
+    ...(definitions && raw.type === 'date' && isSingle(definitions, type, narrowed) && { single: true }),
     key: paramKey(type, code),
     url: typeof url === 'string' ? url : '',
     code,

@@ -25,6 +25,8 @@ export interface SearchParam {
   readonly description: string;
   /** Token on `code` elements: the one system their required binding implies; unset when there is none or several. */
   readonly codeSystem?: string;
+  /** Dates: set where a resource has one value at most, so that two criteria on it speak of the same one. */
+  readonly single?: boolean;
   /** The parameters that together have the same values; an index can do with theirs. Never chained. */
   readonly sameAs?: readonly SameAs[];
 }

@@ -76,18 +76,18 @@ export async function history(
   const unknown = () => new CerebraError('not-found', `${target.type}/${target.id?.slice(0, 64)} is not known`);
   if (target.id !== undefined && !isId(target.id)) throw unknown();
   const asked = parse(core, pairs, strict);
-  const request: HistoryRequest = { ...target, limit: asked.count + 1 };
+  const request: HistoryRequest = { ...target, count: asked.count };
   if (asked.sinceMs !== undefined) request.sinceMs = asked.sinceMs;
   if (asked.before) request.before = asked.before;
-  const found = await readHistory(core.store.db, core.store.layout, request, scope);
-  if (target.id !== undefined && found.length === 0 && !asked.before && asked.sinceMs === undefined) throw unknown();
-  const shown = found.slice(0, asked.count);
+  const { entries: shown, more } = await readHistory(core.store.db, core.store.layout, request, scope);
+  const whole = !asked.before && asked.sinceMs === undefined;
+  if (target.id !== undefined && shown.length === 0 && !more && whole) throw unknown();
   const path = [core.baseUrl, target.type, target.id, '_history'].filter((part) => part !== undefined).join('/');
   const link = (relation: string, parts: string[]) =>
     `{"relation":"${relation}","url":${JSON.stringify(parts.length > 0 ? `${path}?${parts.join('&')}` : path)}}`;
   const links = [link('self', asked.used)];
   const last = shown.at(-1);
-  if (found.length > shown.length && last) links.push(link('next', [...asked.used, `_cursor=${encodeCursor(last)}`]));
+  if (more && last) links.push(link('next', [...asked.used, `_cursor=${encodeCursor(last)}`]));
   const entries = shown.map((entry) => entryText(core, entry));
   const entry = entries.length > 0 ? `,"entry":[${entries.join(',')}]` : '';
   return `{"resourceType":"Bundle","type":"history","link":[${links.join(',')}]${entry}}`;

@@ -5,11 +5,13 @@ import { scopeSql } from '../access/scope.ts';
 import { indexedAs } from '../store/index-rows.ts';
 import { currentTable, resourceKey } from '../store/layout.ts';
 import { readMany } from '../store/read.ts';
-import { named } from '../store/sql.ts';
+import { named, PAGE_BYTES_MAX, pageBody } from '../store/sql.ts';
 import type { PageContext } from './page.ts';
 
 /** Included resources of one page; more is refused rather than cut off silently. */
 const INCLUDED_MAX = 5000;
+/** References that are followed; some may lead nowhere. */
+const IDS_MAX = 50_000;
 
 export interface IncludeContext extends PageContext {
   extract(resource: Resource): IndexValue[];
@@ -20,7 +22,7 @@ export interface IncludeContext extends PageContext {
 const tooMany = (): CerebraError =>
   new CerebraError(
     'too-costly',
-    `More than ${INCLUDED_MAX} resources would be included in this page: lower _count or drop an _include or _revinclude`,
+    `More than ${INCLUDED_MAX} resources or ${PAGE_BYTES_MAX} bytes would be included in this page: lower _count or drop an _include or _revinclude`,
     { expression: ['_include', '_revinclude'] },
   );
 
@@ -47,7 +49,9 @@ function targets(ctx: IncludeContext, include: Include, matches: StoredVersion[]
 async function forward(ctx: IncludeContext, include: Include, matches: StoredVersion[]): Promise<StoredVersion[]> {
   const found: StoredVersion[] = [];
   for (const [type, ids] of targets(ctx, include, matches)) {
-    found.push(...(await readMany(ctx.db, type, [...ids], ctx.scope)));
+    const some = ids.size > IDS_MAX ? undefined : await readMany(ctx.db, type, [...ids], ctx.scope);
+    if (!some) throw tooMany();
+    for (const one of some) found.push(one);
   }
   return found;
 }
@@ -56,31 +60,28 @@ async function reverse(ctx: IncludeContext, include: Include, matches: StoredVer
   const type = include.source;
   const asked = include.param ? [include.param] : ctx.referenceParams(type);
   const params = asked.flatMap(indexedAs).map((param) => param.key);
+  const target = include.target ?? include.param?.sameAs?.[0]?.targetType;
   const keys = matches
-    .filter((match) => !include.target || match.type === include.target)
+    .filter((match) => !target || match.type === target)
     .map((match) => resourceKey(match.type, match.id));
   if (keys.length === 0) return [];
   const access = scopeSql(ctx.scope);
   const statement = named(
     `revinclude_${type}${access.name}`,
-    () => `select m.id, m.version, m.updated, m.body from ${currentTable(type)} m
+    () => `select m.id, m.version, m.updated, ${pageBody('m', 'm.rid desc')} from ${currentTable(type)} m
       where m.rid in (select x.rid from index_reference x where x.param = any($1::int[]) and x.target = any($2::bigint[]))
         and ${access.condition('m', 4)} order by m.rid desc limit $3`,
   );
-  const rows = await ctx.db.query<{ id: string; version: number; updated: number; body: string }>(statement, [
+  const rows = await ctx.db.query<{ id: string; version: number; updated: number; body: string | null }>(statement, [
     params,
     keys,
     INCLUDED_MAX + 1,
     ...access.values,
   ]);
-  return rows.map((row) => ({
-    type,
-    id: row.id,
-    version: row.version,
-    updatedMs: row.updated,
-    body: row.body,
-    deleted: false,
-  }));
+  return rows.map(({ id, version, updated, body }) => {
+    if (body === null) throw tooMany();
+    return { type, id, version, updatedMs: updated, body, deleted: false };
+  });
 }
 
 /** What the query's includes add to this page, each once, none that is a match itself. */

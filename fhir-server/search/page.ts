@@ -1,16 +1,22 @@
-// One page of matches. Three ways to find them; which one is decided here, not by the planner: left to itself it walks
-// the primary key for a rare token under ORDER BY … LIMIT (93 ms instead of 1.6 over 800,000 rows).
-//   set    all matches through the indexes, then sorted: right for selective criteria
-//   walk   the newest rows (or the date index in order) until the page is full: right for frequent values
-// A walk looks at WALK_ROWS rows at most; when it doesn't fill the page, the set is computed after all.
+// One page of matches, by one of several ways; which one is decided here, not by the planner: left to itself it walks
+// the primary key for a rare token under ORDER BY … LIMIT (93 ms instead of 1.6 over 800,000 rows), and without
+// statistics, after a bulk load, it joins the wrong way round (minutes).
+//   drive  from the rows of one index table, if they are few: references, strings, dates and numbers, chains
+//   walk   the newest rows (or those of an index in sort order) until the page is full: right for frequent values
+//   set    all matches through the indexes, then sorted
+// The ways are tried in this order until one succeeds; each is bounded but the last.
 import type { AccessScope, Criterion, SearchQuery, StoredVersion } from '#fhir-model';
 import type { Queryable } from '#platform';
-import { indexedAs } from '../store/index-rows.ts';
+import { hash64 } from '../store/hash.ts';
 import { currentTable } from '../store/layout.ts';
-import { type ConditionContext, condition, criterionHashes, scopeCondition } from './conditions.ts';
+import { pageBody } from '../store/sql.ts';
+import { criterionHashes, isOneRow } from './conditions.ts';
 import { type Cursor, decodeCursor, encodeCursor } from './cursor.ts';
+import { drivenMatches, drivers } from './drive.ts';
 import { afterCursor, orderBy, type SortKey, sortKeys } from './sort.ts';
-import { createSql, type SqlBuilder, statementFor } from './sql-text.ts';
+import { createSql, type Sql, type SqlBuilder, statementFor } from './sql-text.ts';
+import { walkFor } from './walk.ts';
+import { allConditions } from './where.ts';
 
 export interface PageContext {
   db: Queryable;
@@ -24,150 +30,124 @@ export interface Page {
   nextCursor?: string;
 }
 
-/** 1,000 rows of 1.2 kB are some 150 pages: about 1 ms in memory. */
-const WALK_ROWS = 1000;
-
 interface Row {
   rid: bigint;
   id: string;
   version: number;
   updated: number;
-  body: string;
-  k0?: unknown;
+  /** null: the page is full by its bytes. */
+  body: string | null;
 }
 
-const COLUMNS = 'rid, id, version, updated, body';
-
-function conditionContext(page: PageContext, sql: SqlBuilder, style: ConditionContext['style']): ConditionContext {
-  return { sql, scope: page.scope, resourceTypes: page.resourceTypes, nowMs: page.nowMs, style };
+/** One page of one search. */
+export interface Asked {
+  page: PageContext;
+  query: SearchQuery;
+  keys: SortKey[];
+  cursor: Cursor | undefined;
+  /** Rows wanted: one more than the page shows, to know whether to go on. */
+  limit: number;
 }
 
-/** All conditions of the query on `m`, the scope's included. */
-export function where(
-  page: PageContext,
+/** The rows of `m` (rid, id, updated) in order, after the cursor: `c`, `p` and the select that ends the statement. */
+function ordered(
+  { query, keys, cursor, limit }: Asked,
   sql: SqlBuilder,
-  query: SearchQuery,
-  style: ConditionContext['style'],
-): string {
-  const ctx = conditionContext(page, sql, style);
-  return [scopeCondition(ctx, 'm'), ...query.criteria.map((criterion) => condition(ctx, criterion, 'm'))].join(' and ');
-}
-
-function setSql(page: PageContext, query: SearchQuery, keys: SortKey[], cursor: Cursor | undefined, limit: number) {
-  const sql = createSql();
-  const conditions = where(page, sql, query, 'join');
+): { ctes: string; from: string; columns: string } {
   const columns = keys.map((key, i) => `, ${key.expression(sql, 'm')} as k${i}`).join('');
-  const keyColumns = keys.map((_, i) => `, c.k${i}`).join('');
-  const text = `with m as materialized (select m.rid, m.id, m.updated from ${currentTable(query.type)} m where ${conditions}),
-    c as (select m.rid${columns} from m),
-    p as (select * from c where ${afterCursor(sql, keys, cursor)} order by ${orderBy(keys)} limit ${sql.value(limit)})
-    select ${COLUMNS.replace('rid', 'c.rid')}${keyColumns} from p c join ${currentTable(query.type)} r on r.rid = c.rid
-    order by ${orderBy(keys).replaceAll('rid', 'c.rid')}`;
-  return { text, values: sql.values };
+  const keyColumns = keys.map((_, i) => `, p.k${i}`).join('');
+  return {
+    ctes: `c as (select m.rid${columns} from m),
+      p as (select * from c where ${afterCursor(sql, keys, cursor)} order by ${orderBy(keys)} limit ${sql.value(limit)})`,
+    from: `p join ${currentTable(query.type)} r on r.rid = p.rid`,
+    columns: `p.rid, r.id, r.version, r.updated, ${pageBody('r', orderOf(keys))}${keyColumns}`,
+  };
 }
 
-/** The newest rows in order; without criteria the walk needs no bound, since every row matches. */
-function newestSql(page: PageContext, query: SearchQuery, cursor: Cursor | undefined, limit: number) {
+const orderOf = (keys: SortKey[]): string => orderBy(keys).replaceAll('rid', 'p.rid');
+
+function setSql(asked: Asked): Sql {
+  const { page, query, keys } = asked;
   const sql = createSql();
-  const from = cursor ? `rid < ${sql.value(cursor.rid)}::bigint` : 'true';
-  const bound = query.criteria.length > 0 ? WALK_ROWS : limit;
-  const conditions = where(page, sql, query, 'probe');
-  const text = `select ${COLUMNS} from (
-      select * from ${currentTable(query.type)} where ${from} order by rid desc limit ${sql.value(bound)}) m
-    where ${conditions} order by rid desc limit ${sql.value(limit)}`;
+  const m = `select m.rid, m.id, m.updated from ${currentTable(query.type)} m where ${allConditions(page, sql, query)}`;
+  const { ctes, from, columns } = ordered(asked, sql);
+  const text = `with m as materialized (${m}), ${ctes} select ${columns} from ${from} order by ${orderOf(keys)}`;
   return { text, values: sql.values };
 }
 
-/**
- * The date index in sort order. A resource stands there once for each of its dates: only the row that the sort is by
- * counts (the last when descending, the first when ascending; of those that start together the longest).
- */
-function datesSql(page: PageContext, query: SearchQuery, cursor: Cursor | undefined, limit: number) {
-  const { param, descending } = query.sort[0]!;
-  const [beyond, order] = descending ? ['<', 'desc'] : ['>', 'asc'];
+/** `walked` counts the driver's rows; above DRIVER_ROWS_MAX there were too many, and none are joined. */
+function drivenSql(asked: Asked, group: readonly Criterion[]): Sql {
+  const { page, query, keys } = asked;
   const sql = createSql();
-  const key = sql.value(indexedAs(param)[0]!.key);
-  let from = 'true';
-  if (cursor) {
-    const last = `${sql.value(cursor.keys[0])}::bigint`;
-    from = `(x.lo ${beyond} ${last} or (x.lo = ${last} and x.rid < ${sql.value(cursor.rid)}::bigint))
-      and x.lo ${beyond}= ${last}`;
-  }
-  const conditions = where(page, sql, query, 'probe');
-  const text = `select m.rid, m.id, m.version, m.updated, m.body, d.lo as k0 from (
-      select x.rid, x.lo from index_date x where x.param = ${key} and ${from}
-        and not exists (select 1 from index_date y where y.rid = x.rid and y.param = x.param
-          and (y.lo ${descending ? '>' : '<'} x.lo or (y.lo = x.lo and y.hi > x.hi)) offset 0)
-      order by x.lo ${order}, x.rid desc limit ${sql.value(WALK_ROWS)}) d
-    join ${currentTable(query.type)} m on m.rid = d.rid
-    where ${conditions} order by d.lo ${order}, d.rid desc limit ${sql.value(limit)}`;
+  const matches = drivenMatches(page, sql, query, group);
+  const { ctes, from, columns } = ordered(asked, sql);
+  const text = `with ${matches}, ${ctes}
+    select n.few, ${columns} from n left join (${from}) on true order by ${orderOf(keys)}`;
   return { text, values: sql.values };
 }
 
-/** Criteria that leave few rows, whatever their value: no walk is tried. */
-function isSelective(criterion: Criterion): boolean {
-  if (criterion.modifier === 'not' || criterion.modifier === 'missing') return false;
-  const { type, code } = criterion.param;
-  return (
-    criterion.chain !== undefined ||
-    type === 'reference' ||
-    type === 'string' ||
-    code === '_id' ||
-    code === 'identifier'
-  );
-}
+const run = async <R>({ page }: Asked, sql: Sql): Promise<R[]> => page.db.query<R>(statementFor(sql.text), sql.values);
 
-/** Searches whose last walk found too little, by their hashes: the next ones go to the index at once. */
-const SPARSE_MAX = 10_000;
-const sparse = new Set<string>();
+/** Undefined: this way doesn't lead to the page. */
+export type Way = (asked: Asked) => Promise<Row[] | undefined>;
 
-function shapeKey(page: PageContext, query: SearchQuery): string {
-  const ctx = conditionContext(page, createSql(), 'probe');
-  const parts = query.criteria.map(
-    (c) => `${c.name}=${criterionHashes(ctx, c).join(',') || c.values.map((v) => v.text)}`,
-  );
-  const sorts = query.sort.map(({ param, descending }) => (descending ? '-' : '') + param.code);
-  return [query.type, ...parts, ...sorts].join('&');
-}
+const bySet: Way = (asked) => run(asked, setSql(asked));
 
-type Walk = (
-  page: PageContext,
-  query: SearchQuery,
-  cursor: Cursor | undefined,
-  limit: number,
-) => {
-  text: string;
-  values: unknown[];
-};
+const byDriver =
+  (group: readonly Criterion[]): Way =>
+  async (asked) => {
+    const found = await run<Row & { few: boolean; rid: bigint | null }>(asked, drivenSql(asked, group));
+    return found[0]?.few ? found.filter((row) => row.rid !== null) : undefined;
+  };
 
-function walkFor(query: SearchQuery, cursor: Cursor | undefined): Walk | undefined {
-  if (query.criteria.some(isSelective)) return undefined;
-  if (query.sort.length === 0) return newestSql;
-  const [sort] = query.sort;
-  const byDate = query.sort.length === 1 && sort!.param.type === 'date' && sort!.param.code !== '_lastUpdated';
-  if (!byDate || cursor?.keys[0] === null || indexedAs(sort!.param).length > 1) return undefined;
-  return datesSql;
-}
-
-async function run(page: PageContext, sql: { text: string; values: unknown[] }): Promise<Row[]> {
-  return page.db.query<Row>(statementFor(sql.text), sql.values);
-}
-
-/** Up to `limit` rows after the cursor, by walk or by set. */
-async function rows(page: PageContext, query: SearchQuery, cursor: Cursor | undefined, limit: number): Promise<Row[]> {
-  const keys = sortKeys(query);
+/** The ways to try, the last of which always leads to the page. */
+export function ways(asked: Asked): Way[] {
+  const { query, cursor } = asked;
+  const found: Way[] = drivers(query).map(byDriver);
   const walk = walkFor(query, cursor);
   if (walk) {
-    const unbounded = query.criteria.length === 0 && query.sort.length === 0;
-    const key = shapeKey(page, query);
-    if (unbounded || !sparse.has(key)) {
-      const found = await run(page, walk(page, query, cursor, limit));
-      if (unbounded || found.length >= limit) return found;
-      if (sparse.size >= SPARSE_MAX) sparse.clear();
-      sparse.add(key);
-    }
+    found.push(async () => {
+      const rows = await run<Row>(asked, walk.sql(asked));
+      return rows.length >= asked.limit || walk.complete ? rows : undefined;
+    });
   }
-  return run(page, setSql(page, query, keys, cursor, limit));
+  return [...found, bySet];
+}
+
+/** Searches whose first ways failed lately, by their hashes: the next ones begin with the one that succeeded. */
+const REMEMBERED_MAX = 10_000;
+/** Data change: what is rare now may be frequent soon. */
+const REMEMBERED_MS = 30_000;
+const remembered = new Map<string, { way: number; untilMs: number }>();
+
+function nameOf({ query }: Asked): string {
+  const parts = query.criteria.map(
+    (c) => `${c.name}=${criterionHashes(c).join(',')} ${c.values.map((v) => v.text).join(',')}`,
+  );
+  const sorts = query.sort.map(({ param, descending }) => (descending ? '-' : '') + param.code);
+  return hash64(` ${[query.type, ...parts, ...sorts].join('&')}`);
+}
+
+function remember(name: string, way: number, nowMs: number): void {
+  if (remembered.size >= REMEMBERED_MAX) remembered.clear();
+  remembered.set(name, { way, untilMs: nowMs + REMEMBERED_MS });
+}
+
+async function rows(asked: Asked): Promise<Row[]> {
+  const all = ways(asked);
+  if (all.length === 1) return (await bySet(asked))!;
+  const name = nameOf(asked);
+  const { nowMs } = asked.page;
+  const known = remembered.get(name);
+  const first = known && known.untilMs > nowMs ? known.way : 0;
+  for (let way = Math.min(first, all.length - 1); way < all.length; way++) {
+    const found = await all[way]!(asked);
+    if (!found) continue;
+    // Later pages come to the end of the matches, which says nothing of the first.
+    if (way > first && !asked.cursor) remember(name, way, nowMs);
+    return found;
+  }
+  return [];
 }
 
 function cursorOf(row: Row, keys: number): string {
@@ -179,26 +159,33 @@ function cursorOf(row: Row, keys: number): string {
   });
 }
 
-/** The page of `query.count` matches that its cursor points at. One row more is asked for, to know whether to go on. */
-export async function findPage(page: PageContext, query: SearchQuery): Promise<Page> {
-  const cursor =
-    query.cursor === undefined
-      ? undefined
-      : decodeCursor(
-          query.cursor,
-          sortKeys(query).map((key) => key.cast),
-        );
-  const found = await rows(page, query, cursor, query.count + 1);
-  const shown = found.slice(0, query.count);
+/**
+ * Without _sort the order is ours: newest first, or by the date that criteria are on, latest first, since the index of
+ * that date then leads straight to the page.
+ */
+export function withOrder(query: SearchQuery): SearchQuery {
+  const dated = query.sort.length === 0 ? query.criteria.find(isOneRow) : undefined;
+  return dated ? { ...query, sort: [{ param: dated.param, descending: true }] } : query;
+}
+
+/** The page of `query.count` matches that its cursor points at. */
+export async function findPage(page: PageContext, asked: SearchQuery): Promise<Page> {
+  const query = withOrder(asked);
+  const keys = sortKeys(query);
+  const casts = keys.map((key) => key.cast);
+  const cursor = query.cursor === undefined ? undefined : decodeCursor(query.cursor, casts);
+  const found = await rows({ page, query, keys, cursor, limit: query.count + 1 });
+  const full = found.findIndex((row) => row.body === null);
+  const shown = found.slice(0, full === -1 ? query.count : Math.min(full, query.count));
   const resources = shown.map((row) => ({
     type: query.type,
     id: row.id,
     version: row.version,
     updatedMs: row.updated,
-    body: row.body,
+    body: row.body ?? '',
     deleted: false,
   }));
   const last = shown.at(-1);
-  if (found.length <= query.count || !last) return { resources };
+  if (found.length === shown.length || !last) return { resources };
   return { resources, nextCursor: cursorOf(last, query.sort.length) };
 }

@@ -36,12 +36,34 @@ function dateCondition(sql: SqlBuilder, value: DateValue, x: string, nowMs: numb
     case 'sa':
       return `${x}.lo > ${hi()}`;
     case 'eb':
-      return `${x}.hi < ${lo()}`;
+      // The first half follows from the second and is what the index knows.
+      return `(${x}.lo < ${lo()} and ${x}.hi < ${lo()})`;
     case 'ap': {
       const wide = around(value, nowMs);
       return `(${x}.lo <= ${hi(wide.hi)} and ${x}.hi >= ${lo(wide.lo)})`;
     }
   }
+}
+
+/** Rows that are longer have an index of their own, by their end: migrations/0005_ranges_by_end.sql. */
+const LONG_MS = 86_400_000;
+
+/**
+ * Where the index on `lo` has the rows that end at `ms` or later: not far before it, unless they are long ones. Undefined
+ * for prefixes that bound `lo` themselves.
+ */
+function dateArms(sql: SqlBuilder, value: DateValue, nowMs: number): ((x: string) => string[]) | undefined {
+  const ends: Partial<Record<DateValue['prefix'], number>> = {
+    gt: value.hi,
+    ge: value.lo,
+    ap: around(value, nowMs).lo,
+  };
+  const end = ends[value.prefix];
+  if (end === undefined) return undefined;
+  return (x) => [
+    `${x}.lo >= ${sql.value(instantText(end - LONG_MS))}::bigint and ${x}.hi <= ${x}.lo + ${LONG_MS}`,
+    `${x}.hi >= ${sql.value(instantText(end))}::bigint and ${x}.hi > ${x}.lo + ${LONG_MS}`,
+  ];
 }
 
 /** The value as written against its own implied range [lo, hi): gt and lt compare with the number itself. */
@@ -94,6 +116,31 @@ function quantityRange(sql: SqlBuilder, value: QuantityValue, x: string): string
       return `(coalesce(${x}.low <= ${v} + abs(${v}) * 0.1, true) and coalesce(${x}.high >= ${v} - abs(${v}) * 0.1, true))`;
     }
   }
+}
+
+/** Where the index on `low` has the rows: of a plain quantity low is high; ranges have an index of their own, by high. */
+function quantityArms(sql: SqlBuilder, value: QuantityValue): ((x: string) => string[]) | undefined {
+  const n = () => `${sql.value(value.value)}::numeric`;
+  switch (value.prefix) {
+    case 'gt':
+    case 'ge':
+      return (x) => [
+        `${x}.low >= ${n()} and ${x}.low is not distinct from ${x}.high`,
+        `(${x}.high >= ${n()} or ${x}.high is null) and ${x}.low is distinct from ${x}.high`,
+      ];
+    case 'lt':
+    case 'le':
+    case 'eb':
+      return (x) => [`${x}.low <= ${n()}`, `${x}.low is null`];
+    default:
+      return undefined;
+  }
+}
+
+/** See IndexTest.arms. */
+export function rangeArms(sql: SqlBuilder, value: SearchValue, nowMs: number): ((x: string) => string[]) | undefined {
+  if (value.kind === 'date') return dateArms(sql, value, nowMs);
+  return value.kind === 'quantity' ? quantityArms(sql, value) : undefined;
 }
 
 function quantityCondition(sql: SqlBuilder, value: QuantityValue, x: string): string {

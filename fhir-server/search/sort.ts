@@ -1,7 +1,7 @@
 // _sort: https://hl7.org/fhir/R4/search.html#sort
 import type { SearchParam, SearchQuery } from '#fhir-model';
 import { CerebraError } from '#platform';
-import { ofParam } from './conditions.ts';
+import { ofParam, rowsOf } from './conditions.ts';
 import type { Cursor, KeyCast } from './cursor.ts';
 import type { SqlBuilder } from './sql-text.ts';
 
@@ -12,29 +12,36 @@ export interface SortKey {
   descending: boolean;
 }
 
-interface Source {
+/** An index table in whose order rows can be had: its B-tree is on param, `column`, rid. */
+export interface SortSource {
   table: string;
-  column: string;
+  /** Of the row `alias`. */
+  column(alias: string): string;
   cast: KeyCast;
 }
 
-const sources: Partial<Record<SearchParam['type'], Source>> = {
-  date: { table: 'index_date', column: 'lo', cast: 'bigint' },
-  number: { table: 'index_number', column: 'value', cast: 'numeric' },
-  quantity: { table: 'index_quantity', column: 'low', cast: 'numeric' },
-  string: { table: 'index_string', column: 'left(x.value, 100)', cast: 'text' },
-  uri: { table: 'index_string', column: 'left(x.value, 100)', cast: 'text' },
+const head = (alias: string): string => `left(${alias}.value, 100)`;
+
+const sources: Partial<Record<SearchParam['type'], SortSource>> = {
+  date: { table: 'index_date', column: (x) => `${x}.lo`, cast: 'bigint' },
+  number: { table: 'index_number', column: (x) => `${x}.value`, cast: 'numeric' },
+  quantity: { table: 'index_quantity', column: (x) => `${x}.low`, cast: 'numeric' },
+  string: { table: 'index_string', column: head, cast: 'text' },
+  uri: { table: 'index_string', column: head, cast: 'text' },
 };
+
+/** Undefined for what is a column of the resource's own table and for what can't be sorted by. */
+export const sortSource = (param: SearchParam): SortSource | undefined =>
+  param.code === '_id' || param.code === '_lastUpdated' ? undefined : sources[param.type];
+
+/** `meta.lastUpdated` of the row as milliseconds. */
+export const updatedKey = (m: string): string => `(extract(epoch from ${m}.updated) * 1000)::bigint`;
 
 /** Of several values the lowest counts when ascending, the highest when descending. */
 function sortKey(param: SearchParam, descending: boolean): SortKey {
   if (param.code === '_id') return { expression: (_sql, m) => `${m}.id`, cast: 'text', descending };
   if (param.code === '_lastUpdated') {
-    return {
-      expression: (_sql, m) => `(extract(epoch from ${m}.updated) * 1000)::bigint`,
-      cast: 'bigint',
-      descending,
-    };
+    return { expression: (_sql, m) => updatedKey(m), cast: 'bigint', descending };
   }
   const source = sources[param.type];
   if (!source) {
@@ -44,12 +51,9 @@ function sortKey(param: SearchParam, descending: boolean): SortKey {
       { expression: ['_sort'] },
     );
   }
-  const column = source.column.includes('(') ? source.column : `x.${source.column}`;
-  // OFFSET 0: else max() becomes a walk down the index of all values of the parameter until this resource comes.
   return {
     expression: (sql, m) =>
-      `(select ${descending ? 'max' : 'min'}(v) from (select ${column} as v from ${source.table} x
-        where x.rid = ${m}.rid and x.param = ${sql.value(param.key)} offset 0) s)`,
+      `(select ${descending ? 'max' : 'min'}(${source.column('x')}) from ${rowsOf(source.table, m)} x where ${ofParam(sql, 'x', param)})`,
     cast: source.cast,
     descending,
   };

@@ -1,6 +1,11 @@
 // SQL text with its values: values never enter the text.
 import type { Statement } from '#platform';
 
+export interface Sql {
+  text: string;
+  values: unknown[];
+}
+
 export interface SqlBuilder {
   /** Adds a value, yields its placeholder `$n`. */
   value(value: unknown): string;

@@ -3,7 +3,7 @@ import type { AccessScope, StoredVersion } from '#fhir-model';
 import type { Queryable } from '#platform';
 import { scopeSql } from '../access/scope.ts';
 import { currentTable, historyTable, type Layout } from './layout.ts';
-import { named, seconds } from './sql.ts';
+import { named, pageBody, seconds } from './sql.ts';
 
 interface Row {
   version: number;
@@ -63,20 +63,21 @@ export async function readVersion(
   return rows[0] && stored(type, id, rows[0]);
 }
 
-/** Current versions of these ids, in no order; absent ones are left out. */
+/** Current versions of these ids; absent ones are left out. undefined when they have more than PAGE_BYTES_MAX. */
 export async function readMany(
   db: Queryable,
   type: string,
   ids: string[],
   scope: AccessScope,
-): Promise<StoredVersion[]> {
+): Promise<StoredVersion[] | undefined> {
   const access = scopeSql(scope);
   const statement = named(
     `read_many_${type}${access.name}`,
-    () => `select id, version, updated, body from ${currentTable(type)} r
-      where id = any($1::text[]) and ${access.condition('r', 2)}`,
+    () => `select id, version, updated, ${pageBody('r', 'rid')} from ${currentTable(type)} r
+      where id = any($1::text[]) and ${access.condition('r', 2)} order by rid`,
   );
   const rows = await db.query<Row & { id: string }>(statement, [ids, ...access.values]);
+  if (rows.at(-1)?.body === null) return undefined;
   return rows.map((row) => stored(type, row.id, row));
 }
 
@@ -99,8 +100,14 @@ export interface HistoryRequest {
   /** Inclusive. */
   sinceMs?: number;
   before?: HistoryCursor;
-  /** Rows in all. */
-  limit: number;
+  /** Entries at most. */
+  count: number;
+}
+
+export interface HistoryPage {
+  entries: HistoryEntry[];
+  /** Whether older ones follow. */
+  more: boolean;
 }
 
 function historySql(request: HistoryRequest, access: ReturnType<typeof scopeSql>): string {
@@ -111,7 +118,7 @@ function historySql(request: HistoryRequest, access: ReturnType<typeof scopeSql>
     where (t.updated, t.seq) < (to_timestamp($1::float8), $2::bigint) and t.updated >= to_timestamp($3::float8)
       ${request.id ? 'and t.id = $5' : ''} and ${access.condition('t', request.id ? 6 : 5)}
     order by t.updated desc, t.seq desc limit $4)`;
-  return `select * from (${half(current, `case when t.version = 1 then 'c' else 'u' end::"char"`)}
+  return `select type, id, version, updated, seq, op, ${pageBody('h', 'updated desc, seq desc')} from (${half(current, `case when t.version = 1 then 'c' else 'u' end::"char"`)}
     union all ${half(former, 't.op')}) h order by updated desc, seq desc limit $4`;
 }
 
@@ -121,7 +128,7 @@ export async function readHistory(
   layout: Layout,
   request: HistoryRequest,
   scope: AccessScope,
-): Promise<HistoryEntry[]> {
+): Promise<HistoryPage> {
   const access = scopeSql(scope);
   const level = request.id ? 'instance' : 'type';
   const statement = named(`history_${level}_${request.type ?? ''}${access.name}`, () => historySql(request, access));
@@ -130,9 +137,12 @@ export async function readHistory(
     seconds(before.updatedMs),
     before.seq,
     seconds(request.sinceMs ?? 0),
-    request.limit,
+    request.count + 1,
     ...(request.id ? [request.id] : []),
     ...access.values,
   ]);
-  return rows.map((row) => ({ ...stored(layout.nameOf(row.type), row.id, row), seq: row.seq, op: row.op }));
+  const full = rows.findIndex((row) => row.body === null && row.op !== 'd');
+  const shown = rows.slice(0, full === -1 ? request.count : Math.min(full, request.count));
+  const entries = shown.map((row) => ({ ...stored(layout.nameOf(row.type), row.id, row), seq: row.seq, op: row.op }));
+  return { entries, more: rows.length > shown.length };
 }

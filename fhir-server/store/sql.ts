@@ -15,3 +15,13 @@ export function named(name: string, text: () => string): Statement {
 
 /** For `to_timestamp($n::float8)`. A double holds milliseconds since 1970 exactly. */
 export const seconds = (ms: number): number => ms / 1000;
+
+/**
+ * A page of bodies ends after so many bytes, whatever the count: bodies may have 50 MB each. What is left out is null,
+ * and the next page begins with it.
+ */
+export const PAGE_BYTES_MAX = 32 * 1024 * 1024;
+
+/** The body of `row`, null once those before it in the order have filled the page. octet_length reads no body. */
+export const pageBody = (row: string, order: string): string => `case when coalesce(sum(octet_length(${row}.body)) over
+    (order by ${order} rows between unbounded preceding and 1 preceding), 0) <= ${PAGE_BYTES_MAX} then ${row}.body end as body`;

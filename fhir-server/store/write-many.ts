@@ -6,6 +6,7 @@ import { scopeSql } from '../access/scope.ts';
 import { type IndexRows, tokenArray } from './index-rows.ts';
 import { indexTables } from './index-sql.ts';
 import { currentTable, historyTable, resourceKey } from './layout.ts';
+import { lockAll } from './locks.ts';
 import { named, seconds } from './sql.ts';
 import type { Prepared } from './write-one.ts';
 
@@ -226,40 +227,38 @@ export async function writeMany(
   ]);
 }
 
+/**
+ * Both tables are asked in one snapshot: what is current there and deleted a moment later is no free id, though the
+ * insert would meet no conflict any more. `on conflict` is for ids that come twice in one call.
+ */
 function insertAbsentSql(type: string): string {
   return `insert into ${currentTable(type)} (rid, key, seq, updated, version, type, id, tokens, body)
     select v.rid, v.key, v.seq, to_timestamp($9::float8), v.version, v.type, v.id, v.tokens::bigint[], v.body
     from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::int[], $5::smallint[], $6::text[], $7::text[], $8::text[])
       as v(rid, key, seq, version, type, id, tokens, body)
+    where not exists (select 1 from ${currentTable(type)} c where c.id = v.id)
+      and not exists (select 1 from ${historyTable(type)} h where h.id = v.id)
     order by v.id, v.rid
     on conflict (id) do nothing returning rid`;
 }
 
-/**
- * Takes those back whose id was used before. A statement of its own, after the insert: from then on nobody else can
- * create these ids, and its snapshot shows every tombstone that was there first.
- */
-function takeBackUsedSql(type: string): string {
-  return `delete from ${currentTable(type)} r
-    where r.rid = any($1::bigint[]) and exists (select 1 from ${historyTable(type)} h where h.id = r.id) returning rid`;
-}
-
 async function insertAbsentOfType(tx: Tx, type: string, group: Numbered[], updatedMs: number): Promise<bigint[]> {
   const insert = named(`insert_absent_${type}`, () => insertAbsentSql(type));
-  const takeBack = named(`take_back_used_${type}`, () => takeBackUsedSql(type));
-  const [inserted, used] = await Promise.all([
-    tx.query<{ rid: bigint }>(insert, insertValues(group, updatedMs)),
-    tx.query<{ rid: bigint }>(takeBack, [group.map((one) => one.rid)]),
-  ]);
-  const back = new Set(used.map((row) => row.rid));
-  return inserted.map((row) => row.rid).filter((rid) => !back.has(rid));
+  const inserted = await tx.query<{ rid: bigint }>(insert, insertValues(group, updatedMs));
+  return inserted.map((row) => row.rid);
 }
 
 /** Inserts those whose id was never used, with index and change rows. Returns the rids that were inserted. */
 export async function insertAbsent(tx: Tx, many: Numbered[], updatedMs: number): Promise<Set<bigint>> {
-  const inserted = await Promise.all(
-    byType(many).map(([type, group]) => insertAbsentOfType(tx, type, group, updatedMs)),
+  // As everybody who creates ids that others could create too. Without it another creator, having found no trace of the
+  // id, could follow a creation and deletion from here with a second version 1.
+  const locks = lockAll(
+    tx,
+    'resource',
+    many.map((one) => resourceKey(one.type, one.id)),
   );
+  const inserts = byType(many).map(([type, group]) => insertAbsentOfType(tx, type, group, updatedMs));
+  const [, ...inserted] = await Promise.all([locks, ...inserts]);
   const rids = new Set(inserted.flat());
   const created = many.filter((one) => rids.has(one.rid));
   await Promise.all([...insertIndexMany(tx, created), ...recordChanges(tx, 'c', created, updatedMs)]);

@@ -6,6 +6,7 @@ import { type ScopeSql, scopeSql } from '../access/scope.ts';
 import type { BodyText } from './body.ts';
 import { type IndexRows, tokenArray } from './index-rows.ts';
 import {
+  createShape,
   deleteIndexRows,
   type IndexShape,
   indexParameters,
@@ -39,7 +40,7 @@ function createSql(type: string, shape: IndexShape): string {
 
 /** Inserts version 1. Throws SQLSTATE 23505 when the id exists. */
 export async function insertOne(db: Queryable, one: Prepared): Promise<void> {
-  const shape = indexShape(one.rows);
+  const shape = createShape(one.type, one.rows);
   await db.query(
     named(`create_${one.type}_${shape}`, () => createSql(one.type, shape)),
     [

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { decodeCursor, encodeCursor, type KeyCast } from './cursor.ts';
+
+const made = (parts: unknown): string => Buffer.from(JSON.stringify(parts)).toString('base64url');
+
+describe('cursors', () => {
+  const good: [KeyCast[], (string | null)[]][] = [
+    [[], []],
+    [['bigint'], ['-9223372036854775808']],
+    [['bigint'], ['9223372036854775807']],
+    [['numeric'], ['-0.000000000000000001']],
+    [['text'], ['ünï "quoted" 😀'.repeat(5)]],
+    [['text'], ['']],
+    [['date', 'x'].map(() => 'bigint' as const), [null, '0']],
+  ];
+  for (const [casts, keys] of good) {
+    test(`${casts.join()} ${keys.join()}: what is made is read`, () => {
+      assert.deepEqual(decodeCursor(encodeCursor({ rid: '12', keys }), casts), { rid: '12', keys });
+    });
+  }
+
+  const bad: [string, string, KeyCast[]][] = [
+    ['empty', '', []],
+    ['no JSON', 'abc', []],
+    ['no array', made({ rid: '1' }), []],
+    ['no rid', made([]), []],
+    ['a number as rid', made([1]), []],
+    ['a rid of too many bits', made(['9223372036854775808']), []],
+    ['SQL', made(['1; drop table resource']), []],
+    ['too few keys', made(['1']), ['text']],
+    ['too many keys', made(['1', 'a']), []],
+    ['a key that is no text', made(['1', 5]), ['bigint']],
+    ['text for a bigint', made(['1', 'abc']), ['bigint']],
+    ['a bigint of too many bits', made(['1', '99999999999999999999']), ['bigint']],
+    ['NaN for a numeric', made(['1', 'NaN']), ['numeric']],
+    ['Infinity for a numeric', made(['1', 'Infinity']), ['numeric']],
+    ['an exponent', made(['1', '1e5']), ['numeric']],
+    ['a NUL', made(['1', 'a\u0000b']), ['text']],
+    ['a longer text than the index holds', made(['1', 'x'.repeat(201)]), ['text']],
+    ['deep nesting', Buffer.from('['.repeat(5000)).toString('base64url'), []],
+  ];
+  for (const [what, text, casts] of bad) {
+    test(`refused: ${what}`, () => {
+      assert.throws(() => decodeCursor(text, casts), { code: 'invalid-parameter', status: 400 });
+    });
+  }
+});

@@ -1,0 +1,341 @@
+// SQL against memory: random searches over random resources find what fhir-model's matches() says, each way they can be
+// run. https://hl7.org/fhir/R4/search.html
+import assert from 'node:assert/strict';
+import { before, describe, test } from 'node:test';
+import { matches, parseJson, type Resource, rawJson, type SearchQuery } from '#fhir-model';
+import { type Db, isCerebraError } from '#platform';
+import { testDatabase } from '#platform/testing';
+import type { Core } from '../interactions/core.ts';
+import { parseQuery, searchPairs } from '../interactions/search.ts';
+import { createReader, createWriter } from '../ports.ts';
+import { everything, testCore } from '../testing.ts';
+import { findPage, type PageContext, ways, withOrder } from './page.ts';
+import { sortKeys } from './sort.ts';
+import { countMatches } from './total.ts';
+
+/** mulberry32: the same sequence on each run. */
+function random(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 4294967296) * below);
+  };
+}
+
+const next = random(20_260_101);
+const one = <T>(values: readonly T[]): T => values[next(values.length)]!;
+const some = <T>(make: () => T, max: number): T[] => Array.from({ length: next(max + 1) }, make);
+/** Undefined a third of the time. */
+const maybe = <T>(make: () => T): T | undefined => (next(3) === 0 ? undefined : make());
+
+const systems = ['http://a', 'http://b', 'http://a|b'];
+const codes = ['x', 'y', 'z', 'X', 'a,b', 'b|x'];
+const words = [
+  'Smith',
+  'smith',
+  'SMITHSON',
+  "O'Neil",
+  'Oneil',
+  'Müller',
+  'mull',
+  '100%',
+  '100_',
+  '😀'.repeat(60),
+  `long ${'word '.repeat(40)}`,
+  'Ærø',
+  'san  juan',
+];
+const uris = [
+  'http://e.org/a',
+  'http://e.org/a/b',
+  'http://e.org/a/b/c',
+  'http://e.org/ab',
+  'urn:oid:1.2.3',
+  'http://e.org/a/',
+];
+const days = [
+  '2019',
+  '2020',
+  '2020-02',
+  '2020-02-29',
+  '2020-03-01',
+  '2020-03-01T10:00:00Z',
+  '2020-03-01T10:00:00.500+01:00',
+  '2021-12-31',
+];
+const numbers = ['0', '1', '1.0', '1.50', '-2', '100', '99.5', '1e2', '0.001'];
+const units = [
+  { unit: 'mg' },
+  { unit: 'mg', system: 'http://u', code: 'mg' },
+  { system: 'http://u', code: 'g' },
+  { unit: 'gram', system: 'http://u', code: 'g' },
+  {},
+];
+const targets = [
+  'Patient/p1',
+  'Patient/p2',
+  'Group/p1',
+  'Patient/none',
+  'http://else.org/Patient/p1',
+  'http://test.example/fhir/R4/Patient/p2',
+  'urn:uuid:3b5a2f5e-0000-4000-8000-000000000001',
+];
+
+const coding = () => {
+  const system = maybe(() => one(systems));
+  return { ...(system === undefined ? {} : { system }), code: one(codes) };
+};
+const concept = () => {
+  const list = some(coding, 3);
+  return list.length > 0 ? { coding: list } : { text: one(words) };
+};
+const identifier = () => {
+  const system = maybe(() => one(systems));
+  return { ...(system === undefined ? {} : { system }), value: one(codes) };
+};
+const period = () => {
+  const [start, end] = [one(days), one(days)].sort();
+  return [{ start: start! }, { end: end! }, { start: start!, end: end! }][next(3)]!;
+};
+const quantity = () => ({
+  value: rawJson(one(numbers)),
+  ...one(units),
+  ...(next(5) === 0 ? { comparator: one(['<', '<=', '>', '>=']) } : {}),
+});
+const name = () => ({ family: one(words), given: some(() => one(words), 2), text: one(words) });
+
+/** Without empty arrays and undefined. */
+const clean = (resource: object): Resource =>
+  Object.fromEntries(
+    Object.entries(resource).filter(
+      ([, value]) => value !== undefined && !(Array.isArray(value) && value.length === 0),
+    ),
+  ) as Resource;
+
+const makers: Record<string, () => object> = {
+  Patient: () => ({
+    identifier: some(identifier, 2),
+    active: maybe(() => next(2) === 0),
+    name: some(name, 2).map((each) => clean(each)),
+    gender: maybe(() => one(['male', 'female'])),
+    birthDate: maybe(() => one(days.filter((day) => day.length <= 10))),
+    telecom: some(() => ({ system: one(['phone', 'email']), value: one(codes) }), 2),
+    generalPractitioner: some(() => ({ reference: one(['Practitioner/d1', 'Organization/p1']) }), 2),
+  }),
+  Observation: () => ({
+    status: one(['final', 'amended']),
+    code: concept(),
+    category: some(concept, 2),
+    subject: maybe(() => ({ reference: one(targets) })),
+    focus: some(() => ({ reference: one(targets) }), 2),
+    performer: some(() => ({ reference: one(['Practitioner/d1', 'Patient/p1']) }), 2),
+    ...one([
+      { effectiveDateTime: one(days) },
+      { effectivePeriod: period() },
+      { effectiveTiming: { event: [one(days), one(days)] } },
+      {},
+    ]),
+    ...one([{ valueQuantity: quantity() }, { valueCodeableConcept: concept() }, { valueString: one(words) }, {}]),
+    component: some(() => ({ code: concept(), valueQuantity: quantity() }), 2),
+  }),
+  Encounter: () => ({
+    status: one(['finished', 'planned']),
+    class: coding(),
+    identifier: some(identifier, 1),
+    subject: maybe(() => ({ reference: one(targets) })),
+    period: maybe(period),
+  }),
+  ValueSet: () => ({
+    status: 'draft',
+    url: maybe(() => one(uris)),
+    name: maybe(() => one(words)),
+    date: maybe(() => one(days)),
+    version: maybe(() => one(codes)),
+  }),
+  RiskAssessment: () => ({
+    status: 'final',
+    subject: { reference: one(targets) },
+    prediction: some(() => ({ probabilityDecimal: rawJson(one(numbers.filter((n) => n !== '-2'))) }), 3),
+  }),
+  CarePlan: () => ({
+    status: 'active',
+    intent: 'plan',
+    subject: { reference: one(targets) },
+    activity: some(() => ({ detail: { status: 'scheduled', scheduledPeriod: period() } }), 3),
+    instantiatesCanonical: some(() => `${one(uris)}${one(['', '|1'])}`, 2),
+  }),
+};
+
+const escaped = (text: string): string => text.replace(/[\\,|$]/g, '\\$&');
+const prefixed = (values: readonly string[]): string =>
+  one(['', '', 'eq', 'ne', 'gt', 'lt', 'ge', 'le', 'sa', 'eb', 'ap']) + one(values);
+const tokenText = (): string =>
+  one([
+    escaped(one(codes)),
+    `${escaped(one(systems))}|${escaped(one(codes))}`,
+    `|${escaped(one(codes))}`,
+    `${escaped(one(systems))}|`,
+  ]);
+const word = (): string => {
+  const [text, from] = [one(words), next(3)];
+  return escaped([...text].slice(from, from + 1 + next(130)).join(''));
+};
+const alternatives = (make: () => string): string => [make(), ...some(make, 2)].join(',');
+const byToken = (names: string[]) => () => `${one(names)}${one(['', '', ':not'])}=${alternatives(tokenText)}`;
+const byDate = (names: string[]) => () => `${one(names)}=${alternatives(() => prefixed(days))}`;
+const byString = (names: string[]) => () => `${one(names)}${one(['', ':exact', ':contains'])}=${alternatives(word)}`;
+const byReference = (names: string[]) => () =>
+  `${one(names)}${one(['', '', ':Patient'])}=${alternatives(() => one([...targets.filter((target) => !target.startsWith('Group')), 'p1', 'p2', 'none']))}`;
+const byQuantity = (names: string[]) => () =>
+  `${one(names)}=${alternatives(() => prefixed(numbers) + one(['', '', '||mg', '|http://u|g', '||g', '||gram']))}`;
+const byMissing = (names: string[]) => () => `${one(names)}:missing=${one(['true', 'false'])}`;
+const common = [
+  () => `_id${one(['', ':not'])}=${alternatives(() => `r${next(120)}`)}`,
+  () => `_lastUpdated=${prefixed(['2023', '2023-11-14', '2024', '2023-11-14T22:13:20Z'])}`,
+];
+
+const askers: Record<string, (() => string)[]> = {
+  Patient: [
+    byToken(['identifier', 'gender', 'active', 'phone', 'telecom']),
+    byString(['name', 'family', 'given', 'phonetic']),
+    byDate(['birthdate']),
+    byMissing(['birthdate', 'identifier', 'name', 'general-practitioner', 'gender']),
+    () => `general-practitioner=${one(['d1', 'Practitioner/d1', 'Organization/p1', 'p1'])}`,
+    () =>
+      `gender=${one(['male', 'http://hl7.org/fhir/administrative-gender|female', '|male', 'http://else|male', 'http://hl7.org/fhir/administrative-gender|'])}`,
+  ],
+  Observation: [
+    byToken(['code', 'category', 'combo-code', 'status', 'value-concept', 'component-code']),
+    byDate(['date']),
+    () => `date=ge${one(days)}&date=lt${one(days)}`,
+    byReference(['subject', 'patient', 'focus']),
+    byQuantity(['value-quantity', 'combo-value-quantity', 'component-value-quantity']),
+    byString(['value-string']),
+    byMissing(['date', 'subject', 'patient', 'value-quantity', 'combo-value-quantity', 'code', 'combo-code', 'focus']),
+  ],
+  Encounter: [
+    byToken(['class', 'status', 'identifier']),
+    byDate(['date']),
+    byReference(['subject', 'patient']),
+    byMissing(['date', 'patient']),
+  ],
+  ValueSet: [
+    () =>
+      `url${one(['', ':below', ':above'])}=${alternatives(() => one(uris.filter((uri) => !uri.startsWith('urn'))))}`,
+    byString(['name']),
+    byDate(['date']),
+    byToken(['version']),
+    byMissing(['url', 'name']),
+  ],
+  RiskAssessment: [
+    () => `probability=${alternatives(() => prefixed(numbers))}`,
+    byReference(['subject', 'patient']),
+    byMissing(['probability']),
+  ],
+  CarePlan: [
+    byDate(['activity-date', 'date']),
+    () => `activity-date=gt${one(days)}&activity-date=lt${one(days)}`,
+    byReference(['patient', 'subject']),
+    () => `instantiates-canonical=${one(uris)}${one(['', '|1', '|2'])}`,
+  ],
+};
+const sorts: Record<string, string[]> = {
+  Patient: ['name', 'birthdate', '_id', '_lastUpdated', 'family'],
+  Observation: ['date', 'value-quantity', 'combo-value-quantity', 'value-string'],
+  Encounter: ['date', '_id'],
+  ValueSet: ['url', 'name', 'date'],
+  RiskAssessment: ['probability'],
+  CarePlan: ['activity-date', '_lastUpdated'],
+};
+
+const PER_TYPE = 120;
+const SEARCHES = 600;
+const nowMs = 1_700_000_000_000;
+let db: Db;
+let core: Core;
+let page: PageContext;
+const stored = new Map<string, Resource[]>();
+
+before(async () => {
+  db = await testDatabase();
+  core = await testCore(db, { now: () => nowMs });
+  page = { db, scope: everything, resourceTypes: core.definitions.resourceTypes, nowMs };
+  for (const [type, make] of Object.entries(makers)) {
+    const resources = Array.from({ length: PER_TYPE }, (_, i) => ({
+      ...clean(make()),
+      resourceType: type,
+      id: `r${i}`,
+    }));
+    const created = await createWriter(core).createIfAbsent(resources, { scope: everything });
+    assert.ok(created.every(Boolean));
+    const read = await Promise.all(resources.map(({ id }) => createReader(core).read(type, id, everything)));
+    stored.set(
+      type,
+      read.map((version) => parseJson(version!.body).exact as Resource),
+    );
+  }
+});
+
+function randomSearch(type: string): string {
+  const criteria = [one([...askers[type]!, ...common])(), ...some(() => one([...askers[type]!, ...common])(), 2)];
+  const sort = next(2) === 0 ? `&_sort=${one(['', '-'])}${one(sorts[type]!)}` : '';
+  return criteria.join('&').replaceAll('+', '%2B').replaceAll('%', '%25').replaceAll('%252B', '%2B') + sort;
+}
+
+function inMemory(query: SearchQuery): string[] {
+  return stored
+    .get(query.type)!
+    .filter((resource) => matches(query, core.store.extract(resource), resource))
+    .map((resource) => resource.id!)
+    .sort();
+}
+
+async function pages(query: SearchQuery): Promise<string[]> {
+  const found: string[] = [];
+  let cursor: string | undefined;
+  do {
+    const shown = await findPage(page, { ...query, count: 7, ...(cursor === undefined ? {} : { cursor }) });
+    found.push(...shown.resources.map((resource) => resource.id));
+    cursor = shown.nextCursor;
+  } while (cursor !== undefined);
+  return found;
+}
+
+describe('random searches', () => {
+  let hits = 0;
+  const perType = SEARCHES / Object.keys(makers).length;
+  for (const type of Object.keys(makers)) {
+    test(`${perType} on ${type}`, async () => {
+      for (let i = 0; i < perType; i++) {
+        const text = randomSearch(type);
+        let query: SearchQuery;
+        try {
+          query = parseQuery(core, type, searchPairs(text), true);
+        } catch (error) {
+          // Of punctuation alone, or a modifier that the type of a target forbids: refused, not searched.
+          assert.ok(isCerebraError(error), text);
+          i--;
+          continue;
+        }
+        const expected = inMemory(query);
+        hits += expected.length > 0 && expected.length < PER_TYPE ? 1 : 0;
+        const ordered = withOrder(query);
+        const asked = { page, query: ordered, keys: sortKeys(ordered), cursor: undefined, limit: PER_TYPE + 1 };
+        const byWay: string[][] = [];
+        for (const way of ways(asked)) {
+          const rows = await way(asked);
+          if (!rows) continue;
+          byWay.push(rows.map((row) => row.id));
+          assert.deepEqual(rows.map((row) => row.id).sort(), expected, `${type}?${text}`);
+        }
+        for (const order of byWay) assert.deepEqual(order, byWay[0], `order of ${type}?${text}`);
+        assert.deepEqual(await pages(query), byWay[0], `pages of ${type}?${text}`);
+        assert.equal(await countMatches(page, query), expected.length, `count of ${type}?${text}`);
+      }
+    });
+  }
+
+  test('tell resources apart', () => assert.ok(hits > SEARCHES / 2, `${hits} of ${SEARCHES} find some and not all`));
+});
