@@ -1,9 +1,11 @@
 // Attacks over HTTP, seeded: whatever comes, the answer is FHIR, never a 500, and the server lives on.
+
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
 import { after, before, describe, test } from 'node:test';
+import { random } from '#platform/testing';
 import { assertOutcome, type Client, createClient, type Reply } from './client.ts';
 import { startTestServer, type TestServer } from './server.ts';
 
@@ -16,17 +18,6 @@ before(async () => {
   await fhir('PUT', 'Patient/still', { resourceType: 'Patient', id: 'still', name: [{ family: 'Test' }] });
 });
 after(() => server.stop());
-
-/** mulberry32: the same sequence on each run. */
-function random(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 4294967296) * below);
-  };
-}
 
 const next = random(4711);
 const one = <T>(values: readonly T[]): T => values[next(values.length)]!;

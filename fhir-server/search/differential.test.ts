@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { matches, parseJson, type Resource, rawJson, type SearchQuery } from '#fhir-model';
 import { type Db, isCerebraError } from '#platform';
-import { testDatabase } from '#platform/testing';
+import { random, testDatabase } from '#platform/testing';
 import type { Core } from '../interactions/core.ts';
 import { parseQuery, searchPairs } from '../interactions/search.ts';
 import { createReader, createWriter } from '../ports.ts';
@@ -12,17 +12,6 @@ import { everything, testCore } from '../testing.ts';
 import { findPage, type PageContext, ways, withOrder } from './page.ts';
 import { sortKeys } from './sort.ts';
 import { countMatches } from './total.ts';
-
-/** mulberry32: the same sequence on each run. */
-function random(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 4294967296) * below);
-  };
-}
 
 const next = random(20_260_101);
 const one = <T>(values: readonly T[]): T => values[next(values.length)]!;

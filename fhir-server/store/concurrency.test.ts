@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import type { Resource, TransactionEntry } from '#fhir-model';
 import { type Db, isCerebraError } from '#platform';
-import { testDatabase } from '#platform/testing';
+import { random, testDatabase } from '#platform/testing';
 import type { Core } from '../interactions/core.ts';
 import { transaction } from '../interactions/transaction.ts';
 import { createReader, createWriter } from '../ports.ts';
@@ -18,17 +18,6 @@ before(async () => {
   db = await testDatabase();
   core = await testCore(db);
 });
-
-/** mulberry32: the same sequence on each run. */
-function random(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 4294967296) * below);
-  };
-}
 
 const observation = (id: string, next: (below: number) => number): Resource & { id: string } => ({
   resourceType: 'Observation',

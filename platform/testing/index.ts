@@ -7,6 +7,7 @@ import { failOnLeaks } from './leaks.ts';
 export { clusterVariable, startTestCluster, type TestCluster, testCluster } from './cluster.ts';
 export { emptyConnection, testConnection, testDatabase } from './database.ts';
 export { testLog } from './log.ts';
+export { random } from './random.ts';
 export { waitFor } from './wait.ts';
 
 // Elsewhere (test/run.ts, a benchmark) registering a hook would start Node's test runner.
