@@ -1,6 +1,6 @@
 // The floor plan of what crosses walls. A room offers or asks for these; bin/ introduces them to each other.
 import type { Queryable, Tx } from '#platform';
-import type { Issue, Resource } from './types.ts';
+import type { Issue, JsonObject, Resource } from './types.ts';
 
 /**
  * What the caller may see and change. The store compiles it into the SQL of every path.
@@ -116,4 +116,63 @@ export interface ChangeFeed {
 /** Checks a resource before it is stored; an empty list means valid. */
 export interface Validator {
   validate(resource: Resource): Issue[];
+}
+
+/** A parameter of an operation, as an OperationDefinition tells it: https://hl7.org/fhir/R4/operationdefinition.html */
+export interface OperationParameter {
+  name: string;
+  use: 'in' | 'out';
+  min: number;
+  /** `*` or a number. */
+  max: string;
+  /** An R4 type (`code`, `dateTime`, `Coding`, …), `Resource` or a resource type; none when it has parts. */
+  type?: string;
+  documentation?: string;
+  part?: readonly OperationParameter[];
+}
+
+/**
+ * An input as it was given, by the type of its parameter: text for the string-like primitives and dates, a number for
+ * integers, a boolean, JSON for complex types and resources, and for one with parts its parts.
+ */
+export type OperationValue = string | number | boolean | JsonObject | OperationInput;
+export type OperationInput = ReadonlyMap<string, readonly OperationValue[]>;
+
+export interface OperationRequest {
+  /** The resource type in the URL, none at system level. */
+  type?: string;
+  /** The id in the URL, only at instance level. */
+  id?: string;
+  input: OperationInput;
+  scope: AccessScope;
+  /** `Prefer: handling=strict`. */
+  strict: boolean;
+}
+
+/** `resource` is what the operation returns; `text` the same as finished JSON text, where it is put together of stored bodies. */
+export type OperationAnswer =
+  | { status?: number; resource: Resource; location?: string }
+  | { status?: number; text: string; location?: string }
+  | { status: 202 | 204; location?: string };
+
+/**
+ * An operation as data: its routes, its OperationDefinition and its entry in the CapabilityStatement are derived from
+ * this. https://hl7.org/fhir/R4/operations.html
+ */
+export interface OperationSpec {
+  /** Without the `$`. */
+  name: string;
+  title: string;
+  description: string;
+  /** Canonical URL of the OperationDefinition: HL7's own where it is one of R4's, else below the server's base. */
+  url: string;
+  /** `true`: any resource type. */
+  type: readonly string[] | true;
+  system: boolean;
+  typeLevel: boolean;
+  instanceLevel: boolean;
+  /** One that affects state can't be called with GET. */
+  affectsState: boolean;
+  parameters: readonly OperationParameter[];
+  run(request: OperationRequest): Promise<OperationAnswer>;
 }
