@@ -1,18 +1,11 @@
 // The commands of bin/cerebra.ts, as data.
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import {
-  type Config,
-  configMarkdown,
-  connectDb,
-  createLog,
-  type Log,
-  migrate,
-  readConfig,
-  startEmbeddedPostgres,
-  stopOnSignals,
-} from '#platform';
+import { type Config, configMarkdown, createLog, type Log, readConfig, stopOnSignals } from '#platform';
+import { withDatabase } from './database.ts';
 import { explain } from './explain.ts';
+import { loadArguments, loadUsage } from './load/options.ts';
+import { runLoad } from './load/run.ts';
 import { type RunningServer, startServer } from './server.ts';
 
 export interface Command {
@@ -92,23 +85,32 @@ function configOrExit(): Config {
 async function runMigrations(): Promise<void> {
   const config = configOrExit();
   try {
-    await migrateDatabase(config);
+    await withDatabase(config, logOf(config), 2, async () => undefined);
     console.log('The database is up to date.');
   } catch (error) {
     fail('The database was not brought up to date', error, config);
   }
 }
 
-async function migrateDatabase(config: Config): Promise<void> {
-  const log = logOf(config);
-  const embedded = config.DATABASE_URL ? undefined : await startEmbeddedPostgres({ dataDir: config.DATA_DIR, log });
-  const connection = embedded?.connection ?? { url: config.DATABASE_URL };
-  const db = connectDb({ ...connection, poolMax: 2, log });
+/** Ctrl-C once stops between two transactions, twice at once; neither loses anything. */
+function stopOnInterrupt(): AbortSignal {
+  const stopping = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => (stopping.signal.aborted ? process.exit(130) : stopping.abort()));
+  }
+  return stopping.signal;
+}
+
+async function loadFiles(args: string[]): Promise<void> {
+  const config = configOrExit();
   try {
-    await migrate(db, folder('migrations'), log);
-  } finally {
-    await db.close();
-    await embedded?.stop();
+    const asked = loadArguments(args);
+    if (!asked) return console.log(loadUsage);
+    // What is logged goes to standard output; it would stand in the midst of the bar.
+    const log = createLog({ level: config.LOG_LEVEL === 'silent' ? 'silent' : 'warn', pretty: true });
+    process.exitCode = await runLoad(config, log, asked, process.stderr, stopOnInterrupt());
+  } catch (error) {
+    fail('The load stopped', error, config);
   }
 }
 
@@ -122,6 +124,11 @@ export const commands: readonly Command[] = [
     name: 'start',
     summary: 'Starts the server; configuration comes from the environment (docs/configuration.md)',
     run: start,
+  },
+  {
+    name: 'load',
+    summary: 'Loads resources from NDJSON and Bundle files into the database; --help tells its options',
+    run: loadFiles,
   },
   { name: 'migrate', summary: 'Brings the database up to date and ends', run: runMigrations },
   { name: 'docs', summary: 'Writes docs/configuration.md from the configuration schema', run: writeDocs },

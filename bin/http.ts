@@ -13,8 +13,11 @@ import {
   type Metrics,
   operationsRouter,
 } from '#platform';
+import { allowOrigins, refuseForeignChanges } from './cors.ts';
 
 export interface HttpAppParts {
+  /** Origins whose pages may call, and those under which this server is reached. */
+  origins: { allowed: ReadonlySet<string>; own: ReadonlySet<string> };
   base: { db: Db; log: Log; metrics: Metrics };
   fhir: FhirServer;
   adminRoutes: AdminRoute[];
@@ -49,9 +52,11 @@ export function answerStarting(request: IncomingMessage, response: ServerRespons
   response.end(JSON.stringify(body));
 }
 
-export function createHttpApp({ base, fhir, adminRoutes, mqtt }: HttpAppParts): Koa {
+export function createHttpApp({ base, fhir, adminRoutes, mqtt, origins }: HttpAppParts): Koa {
   const app = new Koa();
   app.on('error', (err) => base.log.warn({ err }, 'response could not be sent'));
+  if (origins.allowed.size > 0) app.use(allowOrigins(origins.allowed));
+  app.use(refuseForeignChanges(origins.own, origins.allowed));
   app.use(fhir.middleware);
   app.use(
     operationsRouter(

@@ -5,8 +5,8 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type Koa from 'koa';
 import { createMqttConnector } from '#connectors/mqtt';
-import { type AccessScope, loadDefinitions } from '#fhir-model';
-import { createFhirServer, type FhirServer } from '#fhir-server';
+import { loadDefinitions } from '#fhir-model';
+import type { FhirServer } from '#fhir-server';
 import { createHl7Engine } from '#hl7-engine';
 import {
   type AdminRoute,
@@ -17,6 +17,7 @@ import {
   createLifecycle,
   createMetrics,
   type Db,
+  type Jobs,
   type Lifecycle,
   type Log,
   type Metrics,
@@ -26,11 +27,10 @@ import {
   systemClock,
 } from '#platform';
 import { createSubscriptions } from '#subscriptions';
-import packageJson from '../package.json' with { type: 'json' };
+import { originsOf, ownOrigins } from './cors.ts';
+import { baseUrlOf, createFhir, everything, rootUrlOf } from './fhir.ts';
 import { answerStarting, createHttpApp } from './http.ts';
 import { defineMaintenance, scheduleMaintenance } from './maintenance.ts';
-
-const everything: AccessScope = { kind: 'everything' };
 
 /** Where the parts of a running server are to be found. */
 export interface RunningServer {
@@ -64,6 +64,7 @@ interface Base {
   connection: Connection | { url: string };
   /** The database is the embedded PostgreSQL. */
   embedded: boolean;
+  jobs: Jobs;
 }
 
 async function openDatabase(options: ServerOptions, lifecycle: Lifecycle): Promise<Connection | { url: string }> {
@@ -115,26 +116,6 @@ async function closeServer(server: Server, graceMs: number): Promise<void> {
   await closed;
   clearInterval(sweep);
   clearTimeout(cut);
-}
-
-async function createFhir(base: Base, baseUrl: string): Promise<FhirServer> {
-  const { config, db, log, metrics } = base;
-  return createFhirServer({
-    db,
-    definitions: await loadDefinitions(),
-    log,
-    metrics,
-    clock: systemClock,
-    baseUrl,
-    softwareVersion: packageJson.version,
-    scope: everything,
-    limits: {
-      bodyBytesMax: config.BODY_BYTES_MAX,
-      bundleEntriesMax: config.BUNDLE_ENTRIES_MAX,
-      searchCountDefault: config.SEARCH_COUNT_DEFAULT,
-      searchCountMax: config.SEARCH_COUNT_MAX,
-    },
-  });
 }
 
 /** `a, b` → a and b. */
@@ -207,12 +188,17 @@ async function startMqtt(base: Base, fhir: FhirServer) {
 /** A Redis that is away must not keep clinical data out: after this long the server starts without its queue. */
 const REDIS_WAIT_MS = 3_000;
 
-async function startJobs(base: Base): Promise<void> {
-  const { config, log, metrics, lifecycle, connection, db } = base;
-  const jobs = createJobs({ database: connection, redisUrl: config.REDIS_URL, log, metrics });
+/** Not connected yet: the parts define their jobs first. */
+function openJobs({ config, log, metrics, connection }: Omit<Base, 'jobs'>): Jobs {
+  return createJobs({ database: connection, redisUrl: config.REDIS_URL, log, metrics });
+}
+
+async function startJobs(base: Base, fhir: FhirServer): Promise<void> {
+  const { config, log, lifecycle, db, jobs } = base;
   defineMaintenance(jobs, db, config, log);
   lifecycle.onStop('queue', () => jobs.close());
-  const started = jobs.start().then(() => scheduleMaintenance(jobs));
+  const schedule = () => Promise.all([scheduleMaintenance(jobs), fhir.schedule()]);
+  const started = jobs.start().then(async () => void (await schedule()));
   if (!config.REDIS_URL) return started;
   started.catch((err: unknown) => log.error({ err }, 'the job queue did not start'));
   const late = new AbortController();
@@ -237,11 +223,11 @@ async function assemble(options: ServerOptions, lifecycle: Lifecycle): Promise<R
   const db = openPool(options, connection, lifecycle);
   await migrate(db, path.join(import.meta.dirname, '../migrations'), log);
   const { port } = server.address() as AddressInfo;
-  const host = config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST;
-  const rootUrl = `http://${host}:${port}`;
-  const fhirBaseUrl = (config.BASE_URL ?? `${rootUrl}/fhir/R4`).replace(/\/+$/, '');
+  const rootUrl = rootUrlOf(config, port);
+  const fhirBaseUrl = baseUrlOf(config, port);
   const embedded = !options.connection && !config.DATABASE_URL;
-  const base: Base = { config, log, lifecycle, metrics: createMetrics(), db, connection, embedded };
+  const parts = { config, log, lifecycle, metrics: createMetrics(), db, connection, embedded };
+  const base: Base = { ...parts, jobs: openJobs(parts) };
   base.metrics.collectProcess();
   observePool(base.metrics, () => db.stats());
   const fhir = await createFhir(base, fhirBaseUrl);
@@ -249,10 +235,11 @@ async function assemble(options: ServerOptions, lifecycle: Lifecycle): Promise<R
   const [{ hl7, port: mllpPort }, { mqtt, address }] = await allOf([
     startHl7(base, fhir),
     startMqtt(base, fhir),
-    startJobs(base),
+    startJobs(base, fhir),
   ]);
   const adminRoutes: AdminRoute[] = [...subscriptions.adminRoutes, ...hl7.adminRoutes, ...mqtt.adminRoutes];
-  const app: Koa = createHttpApp({ base, fhir, adminRoutes, mqtt });
+  const origins = { allowed: originsOf(config.CORS_ORIGINS), own: ownOrigins(rootUrl, fhirBaseUrl) };
+  const app: Koa = createHttpApp({ base, fhir, adminRoutes, mqtt, origins });
   server.off('request', answerStarting).on('request', app.callback());
   // Once more, as the first to stop: requests under way need all the other parts.
   lifecycle.onStop('http', stopHttp);

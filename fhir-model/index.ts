@@ -25,6 +25,7 @@ export type {
   Change,
   ChangeCursor,
   ChangeFeed,
+  CodeSet,
   EntryResult,
   OperationAnswer,
   OperationInput,
@@ -36,19 +37,32 @@ export type {
   ResourceWriter,
   SearchPage,
   StoredVersion,
+  Terminology,
+  TerminologyContext,
   TransactionEntry,
   Validator,
   WriteContext,
 } from './ports.ts';
 export { createLinks, isId, type LinkSite, type Links, type ParsedReference, parseReference } from './references.ts';
+export { compartmentCriterion, compartmentParams, compartmentTypes } from './search/compartments.ts';
 export { type DateRange, parseDateRange } from './search/dates.ts';
 export { compareDecimals, numberRange } from './search/decimals.ts';
+export { identifierParam, textKey } from './search/derived.ts';
+export { escapeValue, splitUnescaped, unescapeValue } from './search/escapes.ts';
 export { compileExtractor, type Extractor, type ExtractorOptions } from './search/extract.ts';
 export { foldString } from './search/fold.ts';
 export { assertMatchable, matches } from './search/match.ts';
+export { type NamedQuery, namedQueries } from './search/named-queries.ts';
+export { EARTH_RADIUS_M } from './search/near.ts';
 export { parseSearch, type SearchOptions, selfLinkQuery } from './search/parse.ts';
+export { inUnit, meansUnit } from './search/quantity-units.ts';
 export { createSearchParameters, type RawSearchParameter, type SearchParameters } from './search/registry.ts';
+export { joinDepthMax } from './search/search-limits.ts';
+export { sortPaths } from './search/sort-paths.ts';
+export type { TextQuery } from './search/text-query.ts';
+export { tokenCode, UCUM } from './search/token-code.ts';
 export type {
+  Composite,
   Criterion,
   Include,
   IndexValue,
@@ -58,4 +72,8 @@ export type {
   SearchQuery,
   SearchValue,
 } from './search/types.ts';
+export { convertDecimal } from './search/units.ts';
+export { narrativeWordsMax, wordsOf } from './search/words.ts';
+export { isElement, type Subset, subsetText } from './subset.ts';
 export type { Issue, IssueSeverity, Json, JsonObject, Meta, Resource } from './types.ts';
+export { createXmlCodec, type XmlCodec } from './xml/codec.ts';

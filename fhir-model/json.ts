@@ -73,7 +73,7 @@ interface Scan {
  * One pass before anything recursive: how deep, and which numbers lose digits. 4 µs for 1.4 kB, where JSON.parse takes 6.
  * JSON.parse itself survives any depth, a walk over its result and JSON.stringify do not.
  */
-function scan(text: string): Scan {
+function scan(text: string, levelsMax: number): Scan {
   let depth = 0;
   let lossy: number[] | undefined;
   let at = 0;
@@ -91,7 +91,7 @@ function scan(text: string): Scan {
     } else {
       if (code === 0x7b || code === 0x5b) depth++;
       else if (code === 0x7d || code === 0x5d) depth--;
-      if (depth > depthMax) return { tooDeepAt: at, lossy };
+      if (depth > levelsMax) return { tooDeepAt: at, lossy };
       at++;
     }
   }
@@ -99,7 +99,7 @@ function scan(text: string): Scan {
 }
 
 /** `line 3, column 14`, both from 1; columns are UTF-16 code units. */
-function position(text: string, offset: number): string {
+export function positionText(text: string, offset: number): string {
   const lineStart = text.lastIndexOf('\n', offset - 1) + 1;
   let line = 1;
   for (let at = text.indexOf('\n'); at !== -1 && at < lineStart; at = text.indexOf('\n', at + 1)) line++;
@@ -108,19 +108,23 @@ function position(text: string, offset: number): string {
 
 function malformed(text: string, cause: unknown): CerebraError {
   const fault = findFault(text);
-  const what = `Not JSON at ${position(text, fault.offset)}: expected ${fault.expected}, found ${fault.found}`;
+  const what = `Not JSON at ${positionText(text, fault.offset)}: expected ${fault.expected}, found ${fault.found}`;
   return new CerebraError('invalid-json', what, { cause });
 }
 
 /**
  * Parses a JSON text; a leading byte order mark is passed over.
- * @throws CerebraError 'invalid-json', with line and column, for malformed text and for nesting beyond `depthMax`.
+ * @param levelsMax more than `depthMax` for what this server put together itself: Bundles of what it let in.
+ * @throws CerebraError 'invalid-json', with line and column, for malformed text and for nesting beyond `levelsMax`.
  */
-export function parseJson(text: string): ParsedJson {
+export function parseJson(text: string, levelsMax = depthMax): ParsedJson {
   const json = text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
-  const { tooDeepAt, lossy } = scan(json);
+  const { tooDeepAt, lossy } = scan(json, levelsMax);
   if (tooDeepAt !== -1) {
-    throw new CerebraError('invalid-json', `Nested deeper than ${depthMax} levels at ${position(json, tooDeepAt)}`);
+    throw new CerebraError(
+      'invalid-json',
+      `Nested deeper than ${levelsMax} levels at ${positionText(json, tooDeepAt)}`,
+    );
   }
   try {
     const value = JSON.parse(json) as Json;

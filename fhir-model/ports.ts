@@ -28,6 +28,8 @@ export interface SearchPage {
   total?: number;
   /** Opaque; pass it on as `_cursor` for the next page; undefined on the last page. */
   nextCursor?: string;
+  /** What the client should know of this page, such as why resources are missing from `included`. */
+  issues?: Issue[];
 }
 
 export interface ResourceReader {
@@ -50,16 +52,16 @@ export interface WriteContext {
 export interface TransactionEntry {
   fullUrl?: string;
   resource?: Resource;
-  method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
-  /** `Patient`, `Patient/123` or, for a conditional update or delete, `Patient?identifier=…`. */
+  method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** `Patient`, `Patient/123` or, for a conditional update, patch or delete, `Patient?identifier=…`. */
   url: string;
   ifNoneExist?: string;
   ifMatch?: string;
   ifNoneMatch?: string;
   ifModifiedSince?: string;
   /**
-   * For PUT with a search URL: called inside the transaction, with the locked current resource if one matched, and
-   * yields what is stored. Without it the resource replaces what is there. May run more than once.
+   * For PUT: called inside the transaction, with the locked current resource if there is one, and yields what is
+   * stored. Without it the resource replaces what is there. May run more than once.
    */
   merge?: (existing: Resource | undefined, incoming: Resource) => Resource;
 }
@@ -74,6 +76,8 @@ export interface EntryResult {
   /** JSON text of the stored resource, or of the search Bundle for a GET; empty for a delete. */
   body: string;
   op: 'create' | 'update' | 'delete' | 'none';
+  /** Of a conditional delete: how many resources it removed. With several, `id` is empty and `version` 0. */
+  deletions?: number;
 }
 
 export interface ResourceWriter {
@@ -118,6 +122,32 @@ export interface Validator {
   validate(resource: Resource): Issue[];
 }
 
+/** Codes of a system; `all` of them where they need not be known one by one. */
+export type CodeSet = ReadonlyMap<string, 'all' | ReadonlySet<string>>;
+
+export interface TerminologyContext {
+  db: Queryable;
+  scope: AccessScope;
+  /** More codes than these are refused. */
+  codesMax: number;
+}
+
+/**
+ * What searches ask of code systems and value sets. Throws CerebraError `invalid-parameter` that names the value set, code
+ * system or code which is not known here, `unsupported` for what can't be evaluated, `too-costly` above `codesMax`.
+ */
+export interface Terminology {
+  /** The codes, by system, of a value set: its canonical URL, perhaps with `|version`, or `ValueSet/id`. */
+  valueSet(url: string, context: TerminologyContext): Promise<CodeSet>;
+  /** The code itself and all that it subsumes (`below`) or that subsume it (`above`). */
+  subsumption(
+    system: string,
+    code: string,
+    direction: 'above' | 'below',
+    context: TerminologyContext,
+  ): Promise<ReadonlySet<string>>;
+}
+
 /** A parameter of an operation, as an OperationDefinition tells it: https://hl7.org/fhir/R4/operationdefinition.html */
 export interface OperationParameter {
   name: string;
@@ -132,8 +162,8 @@ export interface OperationParameter {
 }
 
 /**
- * An input as it was given, by the type of its parameter: text for the string-like primitives and dates, a number for
- * integers, a boolean, JSON for complex types and resources, and for one with parts its parts.
+ * An input as it was given, by the type of its parameter: text for the string-like primitives, dates and decimals (whose
+ * digits it keeps), a number for integers, a boolean, JSON for complex types and resources, and for one with parts its parts.
  */
 export type OperationValue = string | number | boolean | JsonObject | OperationInput;
 export type OperationInput = ReadonlyMap<string, readonly OperationValue[]>;
@@ -143,17 +173,28 @@ export interface OperationRequest {
   type?: string;
   /** The id in the URL, only at instance level. */
   id?: string;
+  /** The version in the URL, only with an id and where the operation is `versioned`. */
+  version?: number;
   input: OperationInput;
+  /** What was given of the search parameters of `searchType`, decoded, in order. */
+  search: [string, string][];
+  /** The posted body where its type is one of `bodyTypes`: neither parsed nor checked. */
+  body?: { type: string; text: string };
   scope: AccessScope;
   /** `Prefer: handling=strict`. */
   strict: boolean;
 }
 
-/** `resource` is what the operation returns; `text` the same as finished JSON text, where it is put together of stored bodies. */
-export type OperationAnswer =
-  | { status?: number; resource: Resource; location?: string }
-  | { status?: number; text: string; location?: string }
-  | { status: 202 | 204; location?: string };
+/**
+ * `resource` is what the operation returns; `text` the same as finished JSON text, where it is put together of stored
+ * bodies; `json` is JSON text that is no resource. `location` goes into Location, of a 202 into Content-Location.
+ */
+export type OperationAnswer = { location?: string; headers?: Record<string, string> } & (
+  | { status?: number; resource: Resource }
+  | { status?: number; text: string }
+  | { status?: number; json: string }
+  | { status: 202 | 204 }
+);
 
 /**
  * An operation as data: its routes, its OperationDefinition and its entry in the CapabilityStatement are derived from
@@ -171,6 +212,12 @@ export interface OperationSpec {
   system: boolean;
   typeLevel: boolean;
   instanceLevel: boolean;
+  /** At instance level also on one version: `[type]/[id]/_history/[vid]/$name`. */
+  versioned?: boolean;
+  /** The search parameters of this type are taken too. */
+  searchType?: string;
+  /** Media types of bodies that the operation reads itself. */
+  bodyTypes?: readonly string[];
   /** One that affects state can't be called with GET. */
   affectsState: boolean;
   parameters: readonly OperationParameter[];

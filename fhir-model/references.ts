@@ -116,9 +116,10 @@ export interface Links {
   /**
    * Replaces, in place, every link for which `map` yields a text: Reference.reference, uri, url, oid, uuid, and a/@href and
    * img/@src of narratives; canonicals are left alone. Where the whole text is unknown to `map`, the part before a `#` is
-   * tried and the rest kept. Identifier.value and other strings are never touched.
+   * tried and the rest kept. Identifier.value and other strings are never touched. `site` is where the link stands; of a
+   * narrative it is the whole div.
    */
-  rewriteReferences(resource: Resource, map: (text: string) => string | undefined): void;
+  rewriteReferences(resource: Resource, map: (text: string, site: LinkSite) => string | undefined): void;
 }
 
 function pathOf(trail: readonly (string | number)[]): string {
@@ -238,7 +239,8 @@ export function createLinks(definitions: Definitions): Links {
     },
     rewriteReferences(resource, map) {
       walk(resource, (site) => {
-        const text = site.kind === 'xhtml' ? rewriteNarrative(site.text, map) : mapped(site.text, map);
+        const here = (link: string) => map(link, site);
+        const text = site.kind === 'xhtml' ? rewriteNarrative(site.text, here) : mapped(site.text, here);
         if (text !== undefined && text !== site.text) replace(site, text);
       });
     },

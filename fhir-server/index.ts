@@ -6,21 +6,32 @@ import {
   compileExtractor,
   createLinks,
   createSearchParameters,
+  createXmlCodec,
   type Definitions,
   type IndexValue,
+  type OperationSpec,
   type Resource,
   type ResourceReader,
   type ResourceWriter,
   type SearchParameters,
+  type Terminology,
 } from '#fhir-model';
-import { type Clock, type Db, type Log, type Metrics, uuidv7 } from '#platform';
+import { CerebraError, type Clock, type Db, type Jobs, type Log, type Metrics, uuidv7 } from '#platform';
 import { fhirMiddleware } from './api/pipeline.ts';
 import type { Core, Limits } from './interactions/core.ts';
+import { load } from './load/load.ts';
+import type { LoadOptions, LoadSummary } from './load/options.ts';
+import { createOperations } from './operations/registry.ts';
+import { scheduleReindex } from './operations/reindex.ts';
 import { createReader, createWriter } from './ports.ts';
 import { createStore } from './store/store.ts';
+import { createStoredTerminology } from './terminology/stored.ts';
 import { createStructureValidator } from './validation/structure.ts';
 
 export type { Limits } from './interactions/core.ts';
+export type { Checkpoint, Counts } from './load/checkpoints.ts';
+export { findFiles, type InputFile } from './load/files.ts';
+export type { LoadFault, LoadOptions, LoadProgress, LoadSummary } from './load/options.ts';
 
 export interface FhirServerParts {
   db: Db;
@@ -34,6 +45,18 @@ export interface FhirServerParts {
   softwareVersion: string;
   /** The scope of HTTP callers. */
   scope: AccessScope;
+  /** Types whose resources are changed only with If-Match; `all` is every one. */
+  versionRequired?: readonly string[];
+  /** Whether pages of other origins may call: told in the CapabilityStatement. */
+  cors?: boolean;
+  /** Whether $expunge may remove anything; not unless told. */
+  expunge?: boolean;
+  /** Where $reindex runs, before `start()`; without it $reindex is refused. */
+  jobs?: Jobs;
+  /** Value sets and code systems; without it those that are stored here. */
+  terminology?: Terminology;
+  /** What other rooms offer, besides the operations of this one. */
+  operations?: readonly OperationSpec[];
 }
 
 export interface FhirServer {
@@ -43,6 +66,10 @@ export interface FhirServer {
   feed: ChangeFeed;
   parameters: SearchParameters;
   extract(resource: Resource): IndexValue[];
+  /** Files of resources into the store. */
+  load(options: LoadOptions): Promise<LoadSummary>;
+  /** Once the job queue has started. */
+  schedule(): Promise<void>;
 }
 
 /** An extractor per type, compiled when the first resource of the type comes. */
@@ -58,6 +85,12 @@ function extractors(parameters: SearchParameters, baseUrl: string): (resource: R
   };
 }
 
+function typesRequiring({ resourceTypes, isResourceType }: Definitions, wanted: readonly string[]): Set<string> {
+  const unknown = wanted.find((type) => type !== 'all' && !isResourceType(type));
+  if (unknown) throw new CerebraError('config', `VERSION_REQUIRED: '${unknown}' is not a resource type of FHIR R4`);
+  return new Set(wanted.includes('all') ? resourceTypes : wanted);
+}
+
 export async function createFhirServer(parts: FhirServerParts): Promise<FhirServer> {
   const { definitions, clock, db, baseUrl } = parts;
   const parameters = createSearchParameters(definitions.searchParameters, definitions.resourceTypes, definitions);
@@ -71,10 +104,16 @@ export async function createFhirServer(parts: FhirServerParts): Promise<FhirServ
     definitions,
     parameters,
     links,
+    terminology: parts.terminology ?? createStoredTerminology(parameters, definitions),
+    xml: createXmlCodec(definitions),
     limits: parts.limits,
+    operations: [],
     baseUrl,
     softwareVersion: parts.softwareVersion,
+    versionRequired: typesRequiring(definitions, parts.versionRequired ?? []),
+    cors: parts.cors ?? false,
   };
+  core.operations = [...createOperations(core, parts), ...(parts.operations ?? [])];
   const middleware = fhirMiddleware(
     { core, log: parts.log, metrics: parts.metrics, newId, scopeOf: () => parts.scope },
     new URL(baseUrl).pathname,
@@ -86,5 +125,9 @@ export async function createFhirServer(parts: FhirServerParts): Promise<FhirServ
     feed: store.stream.feed,
     parameters,
     extract,
+    load: (options) => load(core, options),
+    schedule: async () => {
+      if (parts.jobs) await scheduleReindex(parts.jobs);
+    },
   };
 }

@@ -5,16 +5,18 @@ import {
   compileExtractor,
   createLinks,
   createSearchParameters,
+  createXmlCodec,
   type Extractor,
   loadDefinitions,
   type Resource,
 } from '#fhir-model';
 import { type Clock, type Db, systemClock, uuidv7 } from '#platform';
 import type { Core } from './interactions/core.ts';
-import { indexRows } from './store/index-rows.ts';
-import { indexTables } from './store/index-sql.ts';
+import { type IndexRows, indexRows } from './store/index-rows.ts';
+import { ownTables } from './store/index-sql.ts';
 import { resourceKey } from './store/layout.ts';
 import { createStore, type Store } from './store/store.ts';
+import { createStoredTerminology } from './terminology/stored.ts';
 import { createStructureValidator } from './validation/structure.ts';
 
 export const everything: AccessScope = { kind: 'everything' };
@@ -24,6 +26,7 @@ const definitions = await loadDefinitions();
 const parameters = createSearchParameters(definitions.searchParameters, definitions.resourceTypes, definitions);
 const validator = createStructureValidator(definitions);
 const links = createLinks(definitions);
+const xml = createXmlCodec(definitions);
 const baseUrl = 'http://test.example/fhir/R4';
 
 const extractors = new Map<string, Extractor>();
@@ -39,8 +42,24 @@ function extract(resource: Resource) {
 export async function testCore(db: Db, clock: Clock = systemClock): Promise<Core> {
   const newId = () => uuidv7(clock.now());
   const store = await createStore({ db, parameters, extract, validator, clock, newId });
-  const limits = { bodyBytesMax: 50_000_000, bundleEntriesMax: 10_000, searchCountDefault: 20, searchCountMax: 1000 };
-  return { store, definitions, parameters, links, limits, baseUrl, softwareVersion: '0' };
+  const limits = {
+    ...{ bodyBytesMax: 50_000_000, bundleEntriesMax: 10_000 },
+    ...{ searchCountDefault: 20, searchCountMax: 1000, searchTimeoutMs: 60_000, conditionalDeleteMax: 100 },
+  };
+  const policy = { versionRequired: new Set<string>(), cors: false };
+  return {
+    store,
+    definitions,
+    parameters,
+    links,
+    terminology: createStoredTerminology(parameters, definitions),
+    xml,
+    limits,
+    operations: [],
+    baseUrl,
+    softwareVersion: '0',
+    ...policy,
+  };
 }
 
 interface VersionRow {
@@ -119,7 +138,11 @@ async function assertIndex(db: Db, rows: CurrentRow[]): Promise<void> {
     assert.equal(String(row.key), resourceKey(row.type, row.id), `key of ${nameOf(row)}`);
     assert.deepEqual(row.tokens.map(String).sort(), [...index.tokens].sort(), `tokens of ${nameOf(row)}`);
   }
-  for (const { table, columns, casts, values } of indexTables) {
+  await assertTerms(
+    db,
+    fresh.map(({ index }) => index),
+  );
+  for (const { table, columns, casts, values } of ownTables) {
     const shown = columns
       .split(', ')
       .map((column, i) => (casts[i] === 'numeric[]' ? `trim_scale(${column}) as ${column}` : column));
@@ -129,6 +152,18 @@ async function assertIndex(db: Db, rows: CurrentRow[]): Promise<void> {
       return arrays[0]!.map((_, i) => text([row.rid, ...arrays.map((array, a) => canonical(array[i], casts[a]!))]));
     });
     assert.deepEqual(found.map((row) => text(Object.values(row))).sort(), wanted.sort(), table);
+  }
+}
+
+/** Each resource's terms are there, whoever brought them. */
+async function assertTerms(db: Db, fresh: IndexRows[]): Promise<void> {
+  const rows = await db.query<Record<string, unknown>>({ text: 'select kind, param, value, system, token from term' });
+  const stored = new Set(rows.map((row) => text(Object.values(row))));
+  for (const { termKinds, termParams, termValues, termSystems, termTokens } of fresh) {
+    termKinds.forEach((kind, i) => {
+      const term = text([kind, termParams[i], termValues[i], termSystems[i], termTokens[i]]);
+      assert.ok(stored.has(term), `term ${term}`);
+    });
   }
 }
 

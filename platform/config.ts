@@ -71,6 +71,12 @@ export const variables = {
   REQUEST_TIMEOUT_MS: integer(120_000, 1_000, 3_600_000, 'Longest that a client may take to send a request'),
   SEARCH_COUNT_DEFAULT: integer(20, 1, 10_000, 'Matches a page when a search has no _count'),
   SEARCH_COUNT_MAX: integer(1000, 1, 10_000, 'Matches a page at most, whatever _count says'),
+  SEARCH_TIMEOUT_MS: integer(
+    20_000,
+    100,
+    3_600_000,
+    'Longest that a search may take; one that takes longer is stopped and answered with the issue too-costly',
+  ),
   HL7_MESSAGE_BYTES_MAX: integer(10 * mib, kib, 256 * mib, 'Largest HL7v2 message; more is refused with AR'),
   HL7_TIME_ZONE: {
     schema: z.string().refine(isTimeZone),
@@ -105,11 +111,44 @@ export const variables = {
     description:
       'Where Subscriptions may call beyond public addresses; loopback is allowed while AUTH=open, link-local and metadata addresses never are',
   },
+  EXPUNGE: oneOf('off', ['off', 'on'], 'Whether $expunge may remove deleted resources and former versions for good'),
+  CONDITIONAL_DELETE_MAX: integer(
+    100,
+    1,
+    10_000,
+    'Most resources that one conditional delete (DELETE Type?criteria) may remove; when more match, none is',
+  ),
+  VERSION_REQUIRED: {
+    schema: z
+      .string()
+      .regex(/^\s*[A-Za-z]+(?:\s*,\s*[A-Za-z]+)*\s*$/)
+      .optional(),
+    default: undefined,
+    allowed: '`all`, or a list with commas of resource types',
+    description: 'Types of which an existing resource is changed or deleted only with If-Match; without it: 400',
+  },
+  CORS_ORIGINS: {
+    schema: z.string().refine(isOrigins).optional(),
+    default: undefined,
+    allowed: '`*`, or a list with commas of origins such as https://app.example.org',
+    description:
+      'Origins whose pages may call from a browser; without it only pages of this server may. Pages of other origins get no answer to read, and their requests that would change something are refused',
+  },
   DELIVERY_RETENTION_DAYS: integer(7, 1, 3650, 'Days that records of delivered notifications are kept'),
 } as const satisfies Record<string, Variable>;
 
 type Variables = typeof variables;
 export type Config = { readonly [Name in keyof Variables]: z.output<Variables[Name]['schema']> };
+
+/** `*`, or origins as browsers send them: https://www.rfc-editor.org/rfc/rfc6454#section-7 */
+function isOrigins(text: string): boolean {
+  if (text.trim() === '*') return true;
+  return text
+    .split(',')
+    .every(
+      (one) => /^https?:$/.test(URL.parse(one.trim())?.protocol ?? '') && URL.parse(one.trim())?.origin === one.trim(),
+    );
+}
 
 function isTimeZone(name: string): boolean {
   try {

@@ -3,6 +3,7 @@
 /** name -> HTTP status, FHIR issue type. An error is thrown by its name; the error boundary does the rest. */
 export const errorCodes = {
   'invalid-json': { status: 400, issueType: 'structure' },
+  'invalid-xml': { status: 400, issueType: 'structure' },
   structure: { status: 400, issueType: 'structure' },
   invalid: { status: 400, issueType: 'invalid' },
   required: { status: 400, issueType: 'required' },
@@ -22,7 +23,10 @@ export const errorCodes = {
   'multiple-matches': { status: 412, issueType: 'multiple-matches' },
   'too-large': { status: 413, issueType: 'too-long' },
   'unsupported-media-type': { status: 415, issueType: 'not-supported' },
+  'patch-failed': { status: 422, issueType: 'processing' },
   'business-rule': { status: 422, issueType: 'business-rule' },
+  // Not sent: the client has gone before its answer.
+  'client-closed': { status: 499, issueType: 'transient' },
   'too-many-requests': { status: 429, issueType: 'throttled' },
   'too-costly': { status: 400, issueType: 'too-costly' },
   internal: { status: 500, issueType: 'exception' },

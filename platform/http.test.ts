@@ -1,25 +1,12 @@
 import assert from 'node:assert/strict';
-import { createServer, request as httpRequest, type IncomingMessage } from 'node:http';
+import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import Koa from 'koa';
 import { CerebraError } from './errors.ts';
-import { type AdminRoute, adminRouter, operationsRouter, type ReadinessProbe, readBody } from './http.ts';
+import { type AdminRoute, adminRouter, operationsRouter, type ReadinessProbe } from './http.ts';
 import { createMetrics } from './metrics.ts';
 import { testLog } from './testing/index.ts';
-
-async function serve(t: TestContext, handler: (request: IncomingMessage) => Promise<unknown>): Promise<number> {
-  const server = createServer((request, response) => {
-    handler(request).then(
-      (value) => response.end(String(value)),
-      (error: CerebraError) => {
-        response.statusCode = error.status;
-        response.end(error.code);
-      },
-    );
-  });
-  return listen(t, server);
-}
 
 async function listen(t: TestContext, server: ReturnType<typeof createServer>): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -34,57 +21,6 @@ async function serveKoa(t: TestContext, middleware: Koa.Middleware): Promise<str
   const app = new Koa({ asyncLocalStorage: false }).use(middleware);
   return `http://127.0.0.1:${await listen(t, createServer(app.callback()))}`;
 }
-
-describe('readBody', () => {
-  const lengthOf = (bytesMax: number) => async (request: IncomingMessage) => (await readBody(request, bytesMax)).length;
-
-  it('yields the whole body', async (t) => {
-    const port = await serve(t, lengthOf(1_000_000));
-    const response = await fetch(`http://127.0.0.1:${port}`, { method: 'POST', body: Buffer.alloc(1_000_000) });
-    assert.equal(await response.text(), '1000000');
-  });
-
-  it('yields an empty buffer without a body', async (t) => {
-    const port = await serve(t, lengthOf(10));
-    assert.equal(await (await fetch(`http://127.0.0.1:${port}`)).text(), '0');
-  });
-
-  it('refuses a body announced as too large', async (t) => {
-    const port = await serve(t, lengthOf(10));
-    const response = await fetch(`http://127.0.0.1:${port}`, { method: 'POST', body: '12345678901' });
-    assert.equal(response.status, 413);
-    assert.equal(await response.text(), 'too-large');
-  });
-
-  it('refuses a body that turns out too large', async (t) => {
-    const port = await serve(t, lengthOf(10));
-    const body = new ReadableStream({
-      pull(controller) {
-        controller.enqueue(Buffer.alloc(6));
-        controller.enqueue(Buffer.alloc(6));
-        controller.close();
-      },
-    });
-    const response = await fetch(`http://127.0.0.1:${port}`, { method: 'POST', body, duplex: 'half' } as RequestInit);
-    assert.equal(response.status, 413);
-  });
-
-  it('fails when the client breaks off', async (t) => {
-    const outcome = Promise.withResolvers<string>();
-    const port = await serve(t, async (request) => {
-      const reading = readBody(request, 1_000);
-      reading.then(
-        () => outcome.resolve('complete'),
-        (error: CerebraError) => outcome.resolve(error.code),
-      );
-      return reading;
-    });
-    const request = httpRequest({ port, method: 'POST', headers: { 'content-length': '100' } });
-    request.on('error', () => {});
-    request.write('half', () => request.destroy());
-    assert.equal(await outcome.promise, 'invalid');
-  });
-});
 
 describe('adminRouter', () => {
   const routes: AdminRoute[] = [

@@ -1,6 +1,6 @@
-// HTTP parts that know nothing of FHIR: request bodies, admin routes, health, metrics.
-import type { IncomingMessage } from 'node:http';
+// HTTP parts that know nothing of FHIR: admin routes, health, metrics.
 import type { Context, Middleware } from 'koa';
+import { readBody } from './body.ts';
 import { CerebraError } from './errors.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
@@ -30,38 +30,6 @@ export interface AdminRoute {
 export interface ReadinessProbe {
   name: string;
   ready(): Promise<boolean>;
-}
-
-/**
- * The whole body; throws `too-large` as soon as more than `bytesMax` are announced or have come (the rest is
- * discarded, so that the response can still be read), `invalid` when the client breaks off.
- */
-export function readBody(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
-  const tooLarge = () => new CerebraError('too-large', `The request body is larger than ${bytesMax} bytes`);
-  if (Number(request.headers['content-length'] ?? 0) > bytesMax) {
-    request.resume();
-    return Promise.reject(tooLarge());
-  }
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    request.on('data', (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (bytes > bytesMax) {
-        chunks.length = 0;
-        reject(tooLarge());
-      } else {
-        chunks.push(chunk);
-      }
-    });
-    request.on('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
-    // 'close' comes after each request: an error with its stack for every one was 1 % of the server's CPU.
-    const brokenOff = () => {
-      if (!request.complete) reject(new CerebraError('invalid', 'The request ended before its body was complete'));
-    };
-    request.on('error', brokenOff);
-    request.on('close', brokenOff);
-  });
 }
 
 const adminBodyBytesMax = 1024 * 1024;

@@ -1,13 +1,16 @@
 // The way into platform/: what every room stands on.
+export { bodyEncodings, readBody } from './body.ts';
 export { type Clock, systemClock } from './clock.ts';
 export { type Config, configMarkdown, isLoopback, readConfig } from './config.ts';
 export { type ConnectOptions, connectDb } from './db/connect.ts';
 export {
   type EmbeddedOptions,
   type EmbeddedPostgres,
+  findEmbeddedPostgres,
   startEmbeddedPostgres,
 } from './db/embedded/start.ts';
 export { sqlState } from './db/errors.ts';
+export { createGather, type GatherOptions } from './db/gather.ts';
 export { migrate } from './db/migrate.ts';
 export type { Connection, Db, PoolStats, Queryable, Statement, Tx } from './db/types.ts';
 export { CerebraError, type ErrorCode, type ErrorIssue, errorCodes, isCerebraError } from './errors.ts';
@@ -18,7 +21,6 @@ export {
   adminRouter,
   operationsRouter,
   type ReadinessProbe,
-  readBody,
 } from './http.ts';
 export { uuidv5, uuidv7 } from './ids.ts';
 export type { JobData, JobOptions, Jobs } from './jobs.ts';

@@ -289,7 +289,7 @@ function faulty(db: Db, share: number): Db {
     queryCount: wrap(db.queryCount),
     async tx(work) {
       const result = await db.tx((tx) =>
-        work({ query: wrap(tx.query) as Db['query'], queryCount: wrap(tx.queryCount) }),
+        work({ ...tx, query: wrap(tx.query) as Db['query'], queryCount: wrap(tx.queryCount) }),
       );
       if (random() < share) throw new Error('lost after COMMIT');
       return result;

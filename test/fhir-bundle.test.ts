@@ -175,7 +175,9 @@ describe('transaction', () => {
     const bare = { resourceType: 'Bundle', type: 'transaction', entry: [{ resource: patient('x') }] };
     assertOutcome(await fhir('POST', '', bare), 400, 'required', 'Bundle.entry[0].request');
     const patch = bundle('transaction', [{ request: { method: 'PATCH', url: 'Patient/1' } }]);
-    assertOutcome(await fhir('POST', '', patch), 400, 'not-supported', 'Bundle.entry[0].request.method');
+    assertOutcome(await fhir('POST', '', patch), 400, 'required', 'Bundle.entry[0].resource');
+    const trace = bundle('transaction', [{ request: { method: 'TRACE', url: 'Patient/1' } }]);
+    assertOutcome(await fhir('POST', '', trace), 400, 'code-invalid', 'Bundle.entry[0].request.method');
     assertOutcome(
       await fhir('POST', '', { resourceType: 'Bundle', type: 'collection' }),
       400,
@@ -250,7 +252,14 @@ describe('batch', () => {
     assert.equal(reply.status, 200, reply.text);
     assert.equal(reply.json.type, 'batch-response');
     const statuses = entries(reply).map((entry) => entry.response!.status);
-    assert.deepEqual(statuses, ['201 Created', '400', '404', '400', '201 Created', '200 OK']);
+    assert.deepEqual(statuses, [
+      '201 Created',
+      '400 Bad Request',
+      '404 Not Found',
+      '400 Bad Request',
+      '201 Created',
+      '200 OK',
+    ]);
     const outcome = entries(reply)[1]!.response!.outcome as unknown as { issue: { expression: string[] }[] };
     assert.deepEqual(outcome.issue[0]!.expression, ['Bundle.entry[1].resource.gender']);
     assert.equal((entries(reply)[5]!.resource as unknown as { entry: unknown[] }).entry.length, 2);

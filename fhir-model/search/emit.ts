@@ -3,7 +3,9 @@
 import { parseReference } from '../references.ts';
 import { parseDateRange } from './dates.ts';
 import { compareDecimals, decimalOf, scaledSample } from './decimals.ts';
+import { identifierParam } from './derived.ts';
 import type { IndexValue, SearchParam } from './types.ts';
+import { xhtmlText } from './words.ts';
 
 /** Appends what `value` (one element, never an array) contributes. */
 export type Emit = (value: unknown, out: IndexValue[]) => void;
@@ -15,23 +17,52 @@ const isObject = (value: unknown): value is Fields => typeof value === 'object' 
 /** https://hl7.org/fhir/R4/valueset-contact-point-system.html: what tells a ContactPoint from an Identifier. */
 const CONTACT_POINT_SYSTEMS = new Set<unknown>(['phone', 'fax', 'email', 'pager', 'url', 'sms', 'other']);
 
-function pushToken(param: SearchParam, system: unknown, code: unknown, out: IndexValue[]): void {
-  const hasSystem = typeof system === 'string' && system !== '';
-  const hasCode = typeof code === 'string' && code !== '';
-  if (hasSystem && hasCode) out.push({ kind: 'token', param, system, code });
-  else if (hasCode) out.push({ kind: 'token', param, code });
-  else if (hasSystem) out.push({ kind: 'token', param, system });
+const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
+
+/** One coding, identifier or code; `display` is what `:text` searches. */
+function pushToken(param: SearchParam, system: unknown, code: unknown, out: IndexValue[], display?: unknown): void {
+  const value: IndexValue & { kind: 'token' } = { kind: 'token', param };
+  if (isText(system)) value.system = system;
+  if (isText(code)) value.code = code;
+  if (value.system !== undefined || value.code !== undefined) {
+    if (isText(display)) value.display = display;
+    out.push(value);
+  } else if (isText(display)) out.push({ kind: 'text', param, value: display });
+}
+
+function pushConcept(param: SearchParam, { coding, text }: Fields, out: IndexValue[]): void {
+  let isSaid = !isText(text);
+  for (const each of Array.isArray(coding) ? coding : []) {
+    if (!isObject(each)) continue;
+    pushToken(param, each.system, each.code, out, each.display);
+    isSaid ||= each.display === text;
+  }
+  if (!isSaid) out.push({ kind: 'text', param, value: text as string });
+}
+
+/** `:of-type` finds an Identifier by a coding of its type, `:text` by the text of its type. */
+function pushIdentifierType(param: SearchParam, { type, value }: Fields, out: IndexValue[]): void {
+  if (!isObject(type)) return;
+  if (isText(type.text)) out.push({ kind: 'text', param, value: type.text });
+  if (!isText(value) || !Array.isArray(type.coding)) return;
+  for (const coding of type.coding) {
+    if (!isObject(coding) || !isText(coding.code)) continue;
+    const system = isText(coding.system) ? { system: coding.system } : {};
+    out.push({ kind: 'typed', param, ...system, code: coding.code, value });
+  }
 }
 
 function pushTokenObject(param: SearchParam, value: Fields, out: IndexValue[]): void {
-  const coding = value.coding;
-  if (Array.isArray(coding)) {
-    for (const each of coding) if (isObject(each)) pushToken(param, each.system, each.code, out);
-    return;
+  const before = out.length;
+  if (Array.isArray(value.coding) || value.text !== undefined) pushConcept(param, value, out);
+  else if (value.code !== undefined) pushToken(param, value.system, value.code, out, value.display);
+  else if (CONTACT_POINT_SYSTEMS.has(value.system)) pushToken(param, undefined, value.value, out);
+  else {
+    pushToken(param, value.system, value.value, out, value.display);
+    pushIdentifierType(param, value, out);
   }
-  const system = value.system;
-  const code = value.code ?? value.value;
-  pushToken(param, CONTACT_POINT_SYSTEMS.has(system) ? undefined : system, code, out);
+  for (let i = before; i < out.length; i++) if (out[i]?.kind === 'token') return;
+  out.push({ kind: 'present', param });
 }
 
 function tokenEmit(param: SearchParam): Emit {
@@ -47,7 +78,10 @@ function pushReference(param: SearchParam, text: string, baseUrl: string | undef
   const found = parseReference(text, baseUrl);
   switch (found.kind) {
     case 'local':
-      out.push({ kind: 'reference', param, type: found.type, id: found.id });
+      out.push({
+        ...{ kind: 'reference', param, type: found.type, id: found.id },
+        ...(found.version !== undefined && { version: found.version }),
+      });
       return;
     case 'fragment':
     case 'conditional':
@@ -61,14 +95,21 @@ function pushReference(param: SearchParam, text: string, baseUrl: string | undef
   }
 }
 
+function pushReferenceObject(param: SearchParam, value: Fields, baseUrl: string | undefined, out: IndexValue[]): void {
+  const before = out.length;
+  if (typeof value.reference === 'string') pushReference(param, value.reference, baseUrl, out);
+  else if (typeof value.resourceType === 'string' && typeof value.id === 'string') {
+    out.push({ kind: 'reference', param, type: value.resourceType, id: value.id });
+  }
+  if (out.length === before) out.push({ kind: 'present', param });
+  if (isText(value.display)) out.push({ kind: 'text', param, value: value.display });
+  if (isObject(value.identifier)) pushTokenObject(identifierParam(param), value.identifier, out);
+}
+
 function referenceEmit(param: SearchParam, baseUrl: string | undefined): Emit {
   return (value, out) => {
     if (typeof value === 'string') pushReference(param, value, baseUrl, out);
-    else if (!isObject(value)) return;
-    else if (typeof value.reference === 'string') pushReference(param, value.reference, baseUrl, out);
-    else if (typeof value.resourceType === 'string' && typeof value.id === 'string') {
-      out.push({ kind: 'reference', param, type: value.resourceType, id: value.id });
-    }
+    else if (isObject(value)) pushReferenceObject(param, value, baseUrl, out);
   };
 }
 
@@ -117,17 +158,19 @@ function dateEmit(param: SearchParam): Emit {
   };
 }
 
-/** A Range under a number parameter (R4 has one: RiskAssessment.probability) counts with both its ends. */
 function numberEmit(param: SearchParam): Emit {
-  const push = (value: unknown, out: IndexValue[]): void => {
+  return (value, out) => {
     const text = decimalOf(value);
     if (text !== undefined) out.push({ kind: 'number', param, value: text });
   };
+}
+
+/** Of numbers some of which may be Ranges: RiskAssessment.probability. */
+function rangedEmit(param: SearchParam): Emit {
   return (value, out) => {
-    push(value, out);
-    if (!isObject(value)) return;
-    if (isObject(value.low)) push(value.low.value, out);
-    if (isObject(value.high)) push(value.high.value, out);
+    const text = decimalOf(value);
+    if (text !== undefined) pushQuantity(param, { low: text, high: text }, {}, out);
+    else if (isObject(value)) pushQuantity(param, rangeEnds(value), {}, out);
   };
 }
 
@@ -161,10 +204,16 @@ function pushSimpleQuantity(param: SearchParam, quantity: Fields, out: IndexValu
   pushQuantity(param, { low, high }, unit, out);
 }
 
+const endOf = (end: unknown): string | undefined => (isObject(end) ? decimalOf(end.value) : undefined);
+
+const rangeEnds = ({ low, high }: Fields): { low: string | undefined; high: string | undefined } => ({
+  low: endOf(low),
+  high: endOf(high),
+});
+
 function pushRange(param: SearchParam, range: Fields, out: IndexValue[]): void {
-  const low = isObject(range.low) ? range.low : undefined;
-  const high = isObject(range.high) ? range.high : undefined;
-  pushQuantity(param, { low: decimalOf(low?.value), high: decimalOf(high?.value) }, low ?? high ?? {}, out);
+  const unit = [range.low, range.high].find(isObject) ?? {};
+  pushQuantity(param, rangeEnds(range), unit, out);
 }
 
 /** The bounds of the samples: https://hl7.org/fhir/R4/observation.html#search (value-quantity). */
@@ -217,7 +266,29 @@ function uriEmit(param: SearchParam): Emit {
   };
 }
 
-/** How the parameter's type turns elements into index values; undefined for composite and special, which have none yet. */
+/** https://hl7.org/fhir/R4/location.html#search (near); degrees beyond the poles or once round are no place. */
+function positionEmit(param: SearchParam): Emit {
+  return (value, out) => {
+    if (!isObject(value)) return;
+    const latitude = Number(decimalOf(value.latitude) ?? Number.NaN);
+    const longitude = Number(decimalOf(value.longitude) ?? Number.NaN);
+    if (Math.abs(latitude) <= 90 && Math.abs(longitude) <= 180)
+      out.push({ kind: 'position', param, latitude, longitude });
+  };
+}
+
+function narrativeEmit(param: SearchParam): Emit {
+  return (value, out) => {
+    if (typeof value === 'string') out.push({ kind: 'narrative', param, value: xhtmlText(value) });
+  };
+}
+
+function specialEmit(param: SearchParam): Emit | undefined {
+  if (param.special === 'near') return positionEmit(param);
+  return param.special === 'text' ? narrativeEmit(param) : undefined;
+}
+
+/** How the parameter's type turns elements into index values; undefined for what has none, or those of several parts. */
 export function emitOf(param: SearchParam, baseUrl: string | undefined): Emit | undefined {
   switch (param.type) {
     case 'token':
@@ -227,13 +298,15 @@ export function emitOf(param: SearchParam, baseUrl: string | undefined): Emit | 
     case 'date':
       return dateEmit(param);
     case 'number':
-      return numberEmit(param);
+      return param.ranged === true ? rangedEmit(param) : numberEmit(param);
     case 'quantity':
       return quantityEmit(param);
     case 'string':
       return stringEmit(param);
     case 'uri':
       return uriEmit(param);
+    case 'special':
+      return specialEmit(param);
     default:
       return undefined;
   }

@@ -58,7 +58,9 @@ test('same values as fhirpath.js on every Synthea type', {
   assert.ok(resources.length > 40, 'resources of each type were found');
   let compared = 0;
   for (const resource of resources) {
-    const params = parameters.list(resource.resourceType).filter((param) => emitOf(param, undefined) !== undefined);
+    // fhirpath.js has no XHTML.
+    const isCompared = (param: SearchParam) => emitOf(param, undefined) !== undefined && param.special !== 'text';
+    const params = parameters.list(resource.resourceType).filter(isCompared);
     const expected = params.flatMap((param) => byFhirpath(param, resource));
     assert.deepEqual(
       canonical(compileExtractor(params)(resource)),

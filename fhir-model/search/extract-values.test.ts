@@ -94,13 +94,19 @@ describe('number and quantity', () => {
       'decimal of a choice',
       { resourceType: 'RiskAssessment', prediction: [{ probabilityDecimal: 0.8 }] },
       'probability',
-      [{ value: '0.8' }],
+      [{ low: '0.8', high: '0.8' }],
     ],
     [
-      'Range under a number: both ends',
+      'Range under a number: a range',
       { resourceType: 'RiskAssessment', prediction: [{ probabilityRange: { low: { value: 1 }, high: { value: 2 } } }] },
       'probability',
-      [{ value: '1' }, { value: '2' }],
+      [{ low: '1', high: '2' }],
+    ],
+    [
+      'Range under a number, open above',
+      { resourceType: 'RiskAssessment', prediction: [{ probabilityRange: { low: { value: 1 } } }] },
+      'probability',
+      [{ low: '1' }],
     ],
     [
       'Quantity',

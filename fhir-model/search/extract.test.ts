@@ -12,17 +12,39 @@ const patient = (fields: object) => ({ resourceType: 'Patient', ...fields });
 describe('token', () => {
   const cases: [string, unknown, string, Record<string, unknown>[]][] = [
     [
-      'each Coding of a CodeableConcept, not its text',
+      'each Coding of a CodeableConcept, with its display, and the text',
       observation({
         code: {
           text: 'Glucose',
-          coding: [{ system: 'http://s', code: 'a' }, { code: 'b' }, { system: 'http://s' }, { display: 'c' }],
+          coding: [
+            { system: 'http://s', code: 'a', display: 'A' },
+            { code: 'b' },
+            { system: 'http://s' },
+            { display: 'c' },
+          ],
         },
       }),
       'code',
-      [{ system: 'http://s', code: 'a' }, { code: 'b' }, { system: 'http://s' }],
+      [
+        { system: 'http://s', code: 'a', display: 'A' },
+        { code: 'b' },
+        { system: 'http://s' },
+        { kind: 'text', value: 'c' },
+        { kind: 'text', value: 'Glucose' },
+      ],
     ],
-    ['a CodeableConcept of text only', observation({ code: { text: 'Glucose' } }), 'code', []],
+    [
+      'a text that a display says already',
+      observation({ code: { text: 'Glucose', coding: [{ code: 'a', display: 'Glucose' }] } }),
+      'code',
+      [{ code: 'a', display: 'Glucose' }],
+    ],
+    [
+      'a CodeableConcept of text only is there',
+      observation({ code: { text: 'Glucose' } }),
+      'code',
+      [{ kind: 'text', value: 'Glucose' }, { kind: 'present' }],
+    ],
     [
       'Coding',
       { resourceType: 'Encounter', class: { system: 'http://s', code: 'AMB' } },
@@ -34,12 +56,19 @@ describe('token', () => {
       patient({
         identifier: [
           { system: 'http://mrn', value: '1' },
-          { value: '2', type: { coding: [{ code: 'MR' }] } },
+          { value: '2', type: { text: 'Record', coding: [{ code: 'MR' }, { system: 'http://t', code: 'x' }, {}] } },
           { system: 'http://only' },
         ],
       }),
       'identifier',
-      [{ system: 'http://mrn', code: '1' }, { code: '2' }, { system: 'http://only' }],
+      [
+        { system: 'http://mrn', code: '1' },
+        { code: '2' },
+        { kind: 'text', value: 'Record' },
+        { kind: 'typed', code: 'MR', value: '2' },
+        { kind: 'typed', system: 'http://t', code: 'x', value: '2' },
+        { system: 'http://only' },
+      ],
     ],
     [
       'ContactPoint: value without system',
@@ -112,7 +141,7 @@ describe('reference', () => {
 
   test('relative, versioned, absolute, urn', () => {
     assert.deepEqual(extract(subject('Patient/1'), 'subject'), [{ type: 'Patient', id: '1' }]);
-    assert.deepEqual(extract(subject('Patient/1/_history/2'), 'subject'), [{ type: 'Patient', id: '1' }]);
+    assert.deepEqual(extract(subject('Patient/1/_history/2'), 'subject'), [{ type: 'Patient', id: '1', version: '2' }]);
     assert.deepEqual(extract(subject('http://other/fhir/Patient/1'), 'subject'), [
       { url: 'http://other/fhir/Patient/1' },
     ]);
@@ -128,9 +157,11 @@ describe('reference', () => {
     ]);
   });
 
-  test('contained resources and identifiers alone are not found', () => {
-    assert.deepEqual(extract(subject('#p'), 'subject'), []);
-    assert.deepEqual(extract(observation({ subject: { identifier: { value: '1' } } }), 'subject'), []);
+  test('contained resources, identifiers and displays alone are there, but lead nowhere', () => {
+    assert.deepEqual(extract(subject('#p'), 'subject'), [{ kind: 'present' }]);
+    const logical = observation({ subject: { identifier: { value: '1' }, display: 'One' } });
+    assert.deepEqual(extract(logical, 'subject'), [{ kind: 'present' }, { kind: 'text', value: 'One' }]);
+    assert.deepEqual(extract(logical, 'subject:identifier'), [{ code: '1' }]);
   });
 
   test('where(resolve() is Patient) is decided by the reference, or by Reference.type', () => {

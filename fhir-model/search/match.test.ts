@@ -97,6 +97,7 @@ const cases: Record<string, Case[]> = {
         'identifier=http://acme.org/patient|',
         'gender=male',
         'active=true',
+        'gender=Male',
         'gender=female,male',
         'gender:not=female',
         'gender:missing=false',
@@ -105,7 +106,7 @@ const cases: Record<string, Case[]> = {
         'identifier=|2345',
         'identifier=http://other|2345',
         'identifier=http://other|',
-        'gender=Male',
+        'identifier=X',
         'gender=http://other|male',
         'active=false',
         'gender:not=male',
@@ -274,12 +275,16 @@ describe('matches', () => {
       );
     };
     refused([['subject.name', 'x']], 'subject.name');
+    refused([['_has:DiagnosticReport:result:code', 'x']], '_has:DiagnosticReport:result:code');
+    refused([['_list', '1']], '_list');
+    refused([['_filter', 'code eq x or subject.name co y']], '_filter');
     refused([['_include', 'Observation:subject']], '_include');
     refused([['_revinclude', 'Provenance:target']], '_revinclude');
     assert.doesNotThrow(() =>
       assertMatchable(
         query('Observation', [
           ['code', 'x'],
+          ['_filter', 'code eq x or not (date po 2020)'],
           ['_sort', 'date'],
         ]),
       ),

@@ -24,9 +24,9 @@ describe('result parameters', () => {
     assert.deepEqual(
       query.includes.map(({ param, ...include }) => ({ ...include, param: param?.code })),
       [
-        { reverse: false, source: 'Observation', param: 'subject', target: 'Patient' },
-        { reverse: false, source: 'Observation', param: undefined },
-        { reverse: true, source: 'Provenance', param: 'target' },
+        { reverse: false, iterate: false, source: 'Observation', param: 'subject', target: 'Patient' },
+        { reverse: false, iterate: false, source: '*', param: undefined },
+        { reverse: true, iterate: false, source: 'Provenance', param: 'target' },
       ],
     );
     const { count, total, summary, elements, cursor } = query;
@@ -42,8 +42,53 @@ describe('result parameters', () => {
     );
     assert.deepEqual(
       query.used.map(([name]) => name),
-      ['_count', '_sort', '_total', '_summary', '_elements', '_include', '_include', '_revinclude'],
+      [
+        '_count',
+        '_sort',
+        '_total',
+        '_summary',
+        '_elements',
+        '_include',
+        '_include',
+        '_revinclude',
+        '_format',
+        '_pretty',
+      ],
     );
+  });
+
+  test('includes: wildcards and :iterate, once called :recurse', () => {
+    const search =
+      '_include:iterate=Observation:has-member&_include:recurse=Location:partof&_revinclude=*&_revinclude=Observation:*' +
+      '&_include=Observation:*:Patient';
+    assert.deepEqual(
+      parse('Observation', search).includes.map(({ param, ...include }) => ({ ...include, param: param?.code })),
+      [
+        { reverse: false, iterate: true, source: 'Observation', param: 'has-member' },
+        { reverse: false, iterate: true, source: 'Location', param: 'partof' },
+        { reverse: true, iterate: false, source: '*', param: undefined },
+        { reverse: true, iterate: false, source: 'Observation', param: undefined },
+        { reverse: false, iterate: false, source: 'Observation', target: 'Patient', param: undefined },
+      ],
+    );
+  });
+
+  test('_sort may repeat, for further rules', () => {
+    const { sort } = parse('Observation', '_sort=-date&_sort=status,_id');
+    assert.deepEqual(
+      sort.map(({ param, descending }) => [param.code, descending]),
+      [
+        ['date', true],
+        ['status', false],
+        ['_id', false],
+      ],
+    );
+  });
+
+  test('_contained and _containedType', () => {
+    const { contained, containedAlone } = parse('Patient', '_contained=both&_containedType=contained');
+    assert.deepEqual([contained, containedAlone], ['both', true]);
+    assert.equal(parse('Patient', '_contained=false').contained, undefined);
   });
 
   test('_count: 0, absent, above the maximum', () => {
@@ -72,9 +117,11 @@ describe('result parameters', () => {
     rejects('Patient', '_include=Observation:code', 'invalid-parameter', /no reference parameter 'code'/);
     rejects('Patient', '_include=Observation:subject:Nope', 'invalid-parameter', /'Nope' is no resource type/);
     rejects('Patient', '_include=Observation:subject:Account', 'invalid-parameter', /not to Account/);
-    rejects('Patient', '_revinclude=*', 'invalid-parameter', /not of the form/);
-    rejects('Patient', '_revinclude=Observation:*', 'unsupported', /name the parameter/);
-    rejects('Patient', '_include:iterate=Observation:subject', 'unsupported', /direct includes/);
+    rejects('Patient', '_revinclude=Observation:subject:Patient:x', 'invalid-parameter', /not of the form/);
+    rejects('Patient', '_include:again=Observation:subject', 'unknown-parameter', /_include/);
+    rejects('Patient', '_contained=yes', 'invalid-parameter', /none of false, true, both/);
+    rejects('Patient', '_containedType=alone', 'invalid-parameter', /none of container, contained/);
+    rejects('Patient', '_elements=Name', 'invalid-parameter', /no element name/);
     rejects('Patient', '_sort:desc=x', 'unknown-parameter', /_sort/);
   });
 });

@@ -1,5 +1,5 @@
 // Parameters that say how to return what was found: https://hl7.org/fhir/R4/search.html#return
-import { parameterError, quote } from './parse-values.ts';
+import { parameterError, quote } from './value-context.ts';
 import type { SearchParameters } from './registry.ts';
 import { cursorCharactersMax, elementsMax, includesMax, sortMax } from './search-limits.ts';
 import type { Include, SearchParam, SearchQuery } from './types.ts';
@@ -36,11 +36,12 @@ function sortParam(query: SearchQuery, code: string, context: ResultContext): Se
 
 function readSort(query: SearchQuery, value: string, context: ResultContext): string {
   const rules = value.split(',', sortMax + 1);
-  if (rules.length > sortMax) throw parameterError('too-costly', '_sort', `at most ${sortMax} sort rules`);
-  query.sort = rules.map((rule) => {
+  if (query.sort.length + rules.length > sortMax)
+    throw parameterError('too-costly', '_sort', `at most ${sortMax} sort rules`);
+  for (const rule of rules) {
     const descending = rule.startsWith('-');
-    return { param: sortParam(query, descending ? rule.slice(1) : rule, context), descending };
-  });
+    query.sort.push({ param: sortParam(query, descending ? rule.slice(1) : rule, context), descending });
+  }
   return value;
 }
 
@@ -54,18 +55,19 @@ const oneOf = <T extends string>(name: string, value: string, allowed: readonly 
 function readElements(query: SearchQuery, value: string): string {
   const elements = value.split(',', elementsMax + 1);
   if (elements.length > elementsMax) throw parameterError('too-costly', '_elements', `at most ${elementsMax} elements`);
-  const wrong = elements.find((element) => !/^[A-Za-z][A-Za-z0-9]{0,63}$/.test(element));
+  const wrong = elements.find((element) => !/^[a-z][A-Za-z0-9]{0,63}$/.test(element));
   if (wrong !== undefined) throw parameterError('invalid-parameter', '_elements', `${quote(wrong)} is no element name`);
   query.elements = elements;
   return value;
 }
 
-/** `*`, `Type:*`, `Type:parameter` or `Type:parameter:TargetType`. */
-function parseInclude(query: SearchQuery, value: string, context: ResultContext, name: string): Include {
-  const reverse = name === '_revinclude';
+/** `*`, `Type:*`, `Type:parameter` or `Type:parameter:TargetType`; in `name` perhaps `:iterate`, or as it was, `:recurse`. */
+function parseInclude(value: string, context: ResultContext, name: string): Include {
+  const [plain, modifier] = name.split(':');
+  const how = { reverse: plain === '_revinclude', iterate: modifier !== undefined };
   const parts = value.split(':');
   const [source = '', code = '', target] = parts;
-  if (value === '*' && !reverse) return { reverse, source: query.type };
+  if (value === '*') return { ...how, source: '*' };
   if (parts.length > 3 || code === '') {
     throw parameterError(
       'invalid-parameter',
@@ -78,10 +80,7 @@ function parseInclude(query: SearchQuery, value: string, context: ResultContext,
   if (target !== undefined && !context.isResourceType(target)) {
     throw parameterError('invalid-parameter', name, `${quote(target)} is no resource type`);
   }
-  if (code === '*') {
-    if (reverse) throw parameterError('unsupported', name, `${quote(value)}: name the parameter`);
-    return target === undefined ? { reverse, source } : { reverse, source, target };
-  }
+  if (code === '*') return target === undefined ? { ...how, source } : { ...how, source, target };
   const param = context.parameters.get(source, code);
   if (param?.type !== 'reference') {
     throw parameterError('invalid-parameter', name, `${source} has no reference parameter ${quote(code)}`);
@@ -93,12 +92,12 @@ function parseInclude(query: SearchQuery, value: string, context: ResultContext,
       `${source}:${code} refers to ${param.target.join(', ')}, not to ${target}`,
     );
   }
-  return target === undefined ? { reverse, source, param } : { reverse, source, param, target };
+  return target === undefined ? { ...how, source, param } : { ...how, source, param, target };
 }
 
 const readInclude: Read = (query, value, context, name) => {
   if (query.includes.length >= includesMax) throw parameterError('too-costly', name, `at most ${includesMax} includes`);
-  query.includes.push(parseInclude(query, value, context, name));
+  query.includes.push(parseInclude(value, context, name));
   return value;
 };
 
@@ -107,6 +106,9 @@ function readCursor(query: SearchQuery, value: string): undefined {
     throw parameterError('invalid-parameter', '_cursor', 'this is no cursor of ours');
   query.cursor = value;
 }
+
+/** `:recurse` is what `:iterate` was called before R4. */
+const INCLUDES = ['_include', '_revinclude'].flatMap((name) => [name, `${name}:iterate`, `${name}:recurse`]);
 
 const READERS = new Map<string, Read>([
   ['_count', readCount],
@@ -126,14 +128,28 @@ const READERS = new Map<string, Read>([
     },
   ],
   ['_elements', readElements],
-  ['_include', readInclude],
-  ['_revinclude', readInclude],
+  ...INCLUDES.map((name): [string, Read] => [name, readInclude]),
+  [
+    '_contained',
+    (query, value) => {
+      const contained = oneOf('_contained', value, ['false', 'true', 'both'] as const);
+      if (contained !== 'false') query.contained = contained;
+      return value;
+    },
+  ],
+  [
+    '_containedType',
+    (query, value) => {
+      query.containedAlone = oneOf('_containedType', value, ['container', 'contained'] as const) === 'contained';
+      return value;
+    },
+  ],
   ['_cursor', readCursor],
 ]);
 
-const REPEATABLE = new Set(['_include', '_revinclude']);
+const REPEATABLE = new Set([...INCLUDES, '_sort']);
 
-/** Consumed by content negotiation. */
+/** Consumed by content negotiation; a link keeps them, so that the next page has the same form. */
 const ELSEWHERE = new Set(['_format', '_pretty']);
 
 /**
@@ -145,7 +161,10 @@ export function readResultParameter(
   context: ResultContext,
   seen: Set<string>,
 ): boolean {
-  if (ELSEWHERE.has(name)) return true;
+  if (ELSEWHERE.has(name)) {
+    if (value !== '') query.used.push([name, value]);
+    return true;
+  }
   const read = READERS.get(name);
   if (read === undefined) return false;
   if (seen.has(name) && !REPEATABLE.has(name))

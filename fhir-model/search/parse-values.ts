@@ -1,42 +1,13 @@
 // One alternative of a search value, by parameter type: https://hl7.org/fhir/R4/search.html#ptypes
-import { CerebraError, type ErrorCode } from '#platform';
 import { isId, parseReference } from '../references.ts';
 import { parseDateRange } from './dates.ts';
 import { numberRange, plainDecimal } from './decimals.ts';
-import { splitPrefix, splitUnescaped, unescapeValue } from './escapes.ts';
+import { splitPrefix, splitUnescaped } from './escapes.ts';
 import { foldString } from './fold.ts';
+import { parseComposite, parseNear, parseTyped, parseValueSet, parseWords } from './parse-special.ts';
 import { orValuesMax, parameterCharactersMax, valueCharactersMax } from './search-limits.ts';
-import type { Prefix, SearchParam, SearchValue } from './types.ts';
-
-/** What the parser of values needs to know besides the text. */
-export interface ValueContext {
-  /** The parameter's name as the client wrote it, for errors. */
-  name: string;
-  param: SearchParam;
-  modifier: string | undefined;
-  isResourceType: (type: string) => boolean;
-  baseUrl: string | undefined;
-}
-
-/** The caller's own words, shortened for a message. */
-export const quote = (text: string): string => `'${text.length > 80 ? `${text.slice(0, 80)}…` : text}'`;
-
-/** An error about the parameter `name`. */
-export const parameterError = (code: ErrorCode, name: string, diagnostics: string): CerebraError =>
-  new CerebraError(code, `${diagnostics} (parameter ${quote(name)})`, { expression: [name.slice(0, 256)] });
-
-const invalid = (context: ValueContext, diagnostics: string): CerebraError =>
-  parameterError('invalid-parameter', context.name, diagnostics);
-
-function unescaped(text: string, context: ValueContext): string {
-  // PostgreSQL's text can't hold it, so nothing would be found.
-  if (text.includes('\u0000')) throw invalid(context, 'the value has a NUL character');
-  const value = unescapeValue(text);
-  if (value === undefined) {
-    throw invalid(context, `${quote(text)} has a backslash that escapes none of \\ , | $; write \\\\ for a backslash`);
-  }
-  return value;
-}
+import type { Prefix, SearchValue } from './types.ts';
+import { invalid, parameterError, quote, unescaped, type ValueContext } from './value-context.ts';
 
 function parseToken(text: string, context: ValueContext): SearchValue {
   const parts = splitUnescaped(text, '|').map((part) => unescaped(part, context));
@@ -52,7 +23,7 @@ function parseToken(text: string, context: ValueContext): SearchValue {
 function parseReferenceValue(text: string, context: ValueContext): SearchValue {
   const value = unescaped(text, context);
   const found = parseReference(value, context.baseUrl);
-  const wanted = context.modifier;
+  const wanted = context.modifier === 'above' || context.modifier === 'below' ? undefined : context.modifier;
   if (found.kind === 'local') {
     if (!context.isResourceType(found.type)) throw invalid(context, `${quote(found.type)} is no resource type`);
     if (wanted !== undefined && wanted !== found.type) throw invalid(context, `${quote(text)} is no ${wanted}`);
@@ -131,15 +102,57 @@ function parseUri(text: string, context: ValueContext): SearchValue {
   return { kind: 'uri', text, value };
 }
 
-const PARSERS: Partial<Record<SearchParam['type'], (text: string, context: ValueContext) => SearchValue>> = {
-  token: parseToken,
-  reference: parseReferenceValue,
-  date: parseDate,
-  number: parseNumber,
-  quantity: parseQuantity,
-  string: parseString,
-  uri: parseUri,
+/** What a modifier makes of the value. */
+const BY_MODIFIER: Record<string, (text: string, context: ValueContext) => SearchValue> = {
+  text: parseString,
+  'code-text': parseString,
+  in: parseValueSet,
+  'not-in': parseValueSet,
+  'of-type': parseTyped,
 };
+
+function parseSpecial(text: string, context: ValueContext): SearchValue {
+  const { special, code } = context.param;
+  if (special === 'near') return parseNear(text, context);
+  if (special !== undefined) return parseWords(text, context);
+  throw parameterError('unsupported', context.name, `the special parameter ${code} is not supported`);
+}
+
+/** Subsumption is told within one code system. */
+function parseHierarchical(text: string, context: ValueContext): SearchValue {
+  const value = parseToken(text, context) as SearchValue & { kind: 'token' };
+  const system = value.system ?? context.param.codeSystem ?? '';
+  if (system !== '' && value.code !== undefined) return { ...value, system };
+  throw invalid(context, `${quote(text)} needs system and code: :${context.modifier} is answered by the code system`);
+}
+
+function parseOne(text: string, context: ValueContext): SearchValue {
+  const { modifier = '', param } = context;
+  const byModifier = Object.hasOwn(BY_MODIFIER, modifier) ? BY_MODIFIER[modifier] : undefined;
+  if (byModifier) return byModifier(text, context);
+  switch (param.type) {
+    case 'token':
+      return modifier === 'above' || modifier === 'below'
+        ? parseHierarchical(text, context)
+        : parseToken(text, context);
+    case 'reference':
+      return parseReferenceValue(text, context);
+    case 'date':
+      return parseDate(text, context);
+    case 'number':
+      return parseNumber(text, context);
+    case 'quantity':
+      return parseQuantity(text, context);
+    case 'string':
+      return parseString(text, context);
+    case 'uri':
+      return parseUri(text, context);
+    case 'composite':
+      return parseComposite(text, context, parseOne);
+    case 'special':
+      return parseSpecial(text, context);
+  }
+}
 
 function parseMissing(text: string, context: ValueContext): SearchValue[] {
   if (text !== 'true' && text !== 'false') throw invalid(context, `:missing takes true or false, not ${quote(text)}`);
@@ -149,10 +162,6 @@ function parseMissing(text: string, context: ValueContext): SearchValue[] {
 /** All alternatives of a value. Throws CerebraError `invalid-parameter`, `unsupported` or `too-costly`. */
 export function parseValues(text: string, context: ValueContext): SearchValue[] {
   if (context.modifier === 'missing') return parseMissing(text, context);
-  const parse = PARSERS[context.param.type];
-  if (parse === undefined) {
-    throw parameterError('unsupported', context.name, `${context.param.type} parameters are not supported`);
-  }
   if (text.length > parameterCharactersMax) {
     throw parameterError('too-costly', context.name, `a value may have ${parameterCharactersMax} characters`);
   }
@@ -169,6 +178,6 @@ export function parseValues(text: string, context: ValueContext): SearchValue[] 
     if (alternative.length > valueCharactersMax) {
       throw parameterError('too-costly', context.name, `an alternative may have ${valueCharactersMax} characters`);
     }
-    return parse(alternative, context);
+    return parseOne(alternative, context);
   });
 }

@@ -1,9 +1,15 @@
 // From a search string to what it asks: https://hl7.org/fhir/R4/search.html
+import { filterCriteria } from './filter-criteria.ts';
+import { withModifier } from './modifiers.ts';
+import { namedCriteria, namedQuery } from './named-queries.ts';
+import { chainCriterion, criterionOn, isJoinName, type JoinContext, newTrail } from './parse-chain.ts';
+import { type ParsedName, parseName } from './parse-name.ts';
 import { readResultParameter } from './parse-result.ts';
-import { parameterError, parseValues, quote } from './parse-values.ts';
+import { parseValues } from './parse-values.ts';
 import type { SearchParameters } from './registry.ts';
-import { chainTypesMax, criteriaMax, lookupsMax, nameCharactersMax } from './search-limits.ts';
-import type { Criterion, SearchParam, SearchParamType, SearchQuery } from './types.ts';
+import { criteriaMax, joinBranchesMax, lookupsMax, nameCharactersMax } from './search-limits.ts';
+import type { Criterion, SearchParam, SearchQuery } from './types.ts';
+import { parameterError, quote } from './value-context.ts';
 
 export interface SearchOptions {
   parameters: SearchParameters;
@@ -27,159 +33,65 @@ function typeSet(types: readonly string[]): Set<string> {
   return known;
 }
 
-interface Context extends SearchOptions {
-  isResourceType: (type: string) => boolean;
-}
+type Context = SearchOptions & JoinContext;
 
 /** Parameters that R4 defines for every type and that would narrow the result: never silently ignored. */
-const UNSUPPORTED = new Set([
-  '_has',
-  '_text',
-  '_content',
-  '_list',
-  '_filter',
-  '_query',
-  '_type',
-  '_contained',
-  '_containedType',
+const UNSUPPORTED = new Set(['_type']);
+
+/** These have forms of their own; in any other they would be ignored, and the result be too wide. */
+const FORMS = new Map([
+  ['_has', '_has:Type:reference:parameter'],
+  ['_list', '_list=id'],
+  ['_filter', '_filter=expression'],
+  ['_query', '_query=name'],
 ]);
 
-const SUPPORTED_MODIFIERS: Partial<Record<SearchParamType, readonly string[]>> = {
-  string: ['exact', 'contains'],
-  token: ['not'],
-  uri: ['below', 'above'],
-};
-
-/** https://hl7.org/fhir/R4/valueset-search-modifier-code.html, by the types they apply to. */
-const KNOWN_MODIFIERS: Partial<Record<SearchParamType, readonly string[]>> = {
-  string: ['exact', 'contains', 'text'],
-  token: ['not', 'text', 'in', 'not-in', 'above', 'below', 'of-type', 'ofType'],
-  uri: ['below', 'above'],
-  reference: ['identifier', 'above', 'below'],
-};
-
-/** `code`, `code:modifier`, `code.chained…` or `code:Type.chained…`. */
-const NAME = /^([A-Za-z_][A-Za-z0-9_-]*)(?::([A-Za-z-]+))?(?:\.(.+))?$/s;
-
-interface ParsedName {
-  name: string;
-  code: string;
-  modifier: string | undefined;
-  chained: string | undefined;
-}
-
-function parseName(name: string): ParsedName | undefined {
-  const match = NAME.exec(name);
-  return match === null ? undefined : { name, code: match[1] ?? '', modifier: match[2], chained: match[3] };
-}
-
-function checkTypeModifier(parsed: ParsedName, param: SearchParam, type: string): string {
-  if (param.target.length > 0 && !param.target.includes(type)) {
-    const targets = param.target.join(', ');
-    throw parameterError('invalid-parameter', parsed.name, `${parsed.code} refers to ${targets}, not to ${type}`);
-  }
-  return type;
-}
-
-/** The modifier if this parameter may have it; a resource type only on references. */
-function checkModifier(parsed: ParsedName, param: SearchParam, context: Context): string | undefined {
-  const { modifier, name } = parsed;
-  if (modifier === undefined || modifier === 'missing') return modifier;
-  if (param.type === 'reference' && context.isResourceType(modifier)) return checkTypeModifier(parsed, param, modifier);
-  if (SUPPORTED_MODIFIERS[param.type]?.includes(modifier)) return modifier;
-  if (KNOWN_MODIFIERS[param.type]?.includes(modifier)) {
-    throw parameterError('unsupported', name, `the modifier :${modifier} is not supported`);
-  }
-  throw parameterError(
-    'invalid-parameter',
-    name,
-    `:${modifier.slice(0, 40)} is no modifier of ${param.type} parameters`,
-  );
-}
-
-function plainCriterion(parsed: ParsedName, value: string, param: SearchParam, context: Context): Criterion {
-  const modifier = checkModifier(parsed, param, context);
-  const { name } = parsed;
+function plainCriterion(parsed: ParsedName, value: string, given: SearchParam, context: Context): Criterion {
   const { isResourceType, baseUrl } = context;
+  const { param, modifier } = withModifier(parsed, given, isResourceType);
+  const { name } = parsed;
   const values = parseValues(value, { name, param, modifier, isResourceType, baseUrl });
   // A type has become part of the values.
   if (modifier === undefined || isResourceType(modifier)) return { name, param, values };
   return { name, param, modifier, values };
 }
 
-/** The types a chain may lead to that know the chained parameter. */
-function chainTypes(parsed: ParsedName, param: SearchParam, chainedCode: string, context: Context): string[] {
-  const named = parsed.modifier;
-  if (named !== undefined) {
-    if (!context.isResourceType(named)) {
-      throw parameterError('invalid-parameter', parsed.name, `${quote(named)} is no resource type`);
-    }
-    checkTypeModifier(parsed, param, named);
-  }
-  const candidates = named === undefined ? (param.target.length > 0 ? param.target : context.resourceTypes) : [named];
-  const types = candidates.filter((type) => context.parameters.get(type, chainedCode) !== undefined);
-  if (types.length === 0) {
-    throw parameterError(
-      'unknown-parameter',
-      parsed.name,
-      `no type that ${parsed.code} refers to has a parameter ${quote(chainedCode)}`,
-    );
-  }
-  if (types.length > chainTypesMax) {
-    throw parameterError(
-      'too-costly',
-      parsed.name,
-      `${types.length} types have ${quote(chainedCode)}: name one, as in ${parsed.code}:${types[0]}.${chainedCode}`,
-    );
-  }
-  return types;
+/** Of `_filter`, `_has`, `_list`: none is a parameter of a type. Undefined for all other names. */
+function joinCriteria(type: string, name: string, value: string, context: Context): Criterion[] | undefined {
+  if (name === '_filter') return filterCriteria(context, type, value);
+  if (isJoinName(name)) return [criterionOn(context, type, { text: name, name }, value, newTrail(context))];
+  const bare = name.split(/[:.]/, 1)[0] ?? '';
+  const form = FORMS.get(bare);
+  if (form !== undefined) throw parameterError('invalid-parameter', name, `${bare} has the form ${form}`);
+  return undefined;
 }
 
-/** One level: `subject:Patient.name=eve`. A value that one of several types can't read (a date, say) leaves that type out. */
-function chainedCriterion(parsed: ParsedName, value: string, param: SearchParam, context: Context): Criterion {
-  const { name } = parsed;
-  if (param.type !== 'reference')
-    throw parameterError('invalid-parameter', name, `${parsed.code} is no reference: it has nothing to chain to`);
-  const inner = parseName(parsed.chained ?? '');
-  if (inner === undefined)
-    throw parameterError('invalid-parameter', name, `${quote(parsed.chained ?? '')} is no parameter name`);
-  if (inner.chained !== undefined || UNSUPPORTED.has(inner.code)) {
-    throw parameterError('unsupported', name, 'chains of more than one step are not supported');
-  }
-  let failure: unknown;
-  const chain: { type: string; criterion: Criterion }[] = [];
-  for (const type of chainTypes(parsed, param, inner.code, context)) {
-    const chained = context.parameters.get(type, inner.code) as SearchParam;
-    try {
-      chain.push({ type, criterion: plainCriterion({ ...inner, name }, value, chained, context) });
-    } catch (error) {
-      failure ??= error;
-    }
-  }
-  if (chain.length === 0) throw failure;
-  return { name, param, values: [], chain };
+/** Ignoring `identifier=` in a conditional delete would match everything: strict callers get an error. */
+function withoutValue(name: string, context: Context): undefined {
+  if (context.strict) throw parameterError('invalid-parameter', name, 'the parameter has no value');
 }
 
-/** The criterion; undefined if the type does not know the parameter or it has no value. */
+/** The criteria; undefined if the type does not know the parameter or it has no value. */
+function parseCriteria(type: string, name: string, value: string, context: Context): Criterion[] | undefined {
+  if (value === '' && (isJoinName(name) || FORMS.has(name))) return withoutValue(name, context);
+  const joined = joinCriteria(type, name, value, context);
+  if (joined) return joined;
+  const criterion = parseCriterion(type, name, value, context);
+  return criterion && [criterion];
+}
+
 function parseCriterion(type: string, name: string, value: string, context: Context): Criterion | undefined {
   const parsed = parseName(name);
   const bare = parsed?.code ?? name.split(':', 1)[0] ?? '';
   if (UNSUPPORTED.has(bare)) throw parameterError('unsupported', name, `${bare} is not supported`);
-  if (/^_(include|revinclude):(iterate|recurse)$/.test(name)) {
-    throw parameterError('unsupported', name, 'only direct includes are supported');
-  }
   const param = parsed && context.parameters.get(type, parsed.code);
   if (parsed === undefined || param === undefined) {
     if (context.strict)
       throw parameterError('unknown-parameter', name, `${type} has no search parameter ${quote(bare)}`);
     return undefined;
   }
-  // Ignoring `identifier=` in a conditional delete would match everything: strict callers get an error.
-  if (value === '') {
-    if (context.strict) throw parameterError('invalid-parameter', name, 'the parameter has no value');
-    return undefined;
-  }
-  if (parsed.chained !== undefined) return chainedCriterion(parsed, value, param, context);
+  if (value === '') return withoutValue(name, context);
+  if (parsed.chained !== undefined) return chainCriterion(context, param, parsed, value, newTrail(context));
   return plainCriterion(parsed, value, param, context);
 }
 
@@ -196,13 +108,29 @@ function checkSize(name: string, criteria: number): void {
 
 /** Index entries that the criterion asks for. */
 function lookupsOf(criterion: Criterion, context: Context): number {
-  const { param, values, chain = [] } = criterion;
+  const { param, values, chain = [], has, logic } = criterion;
   const types = param.target.length > 0 ? param.target.length : context.resourceTypes.length;
   let lookups = 0;
   for (const value of values)
     lookups += value.kind === 'reference' && value.type === undefined && value.id !== undefined ? types : 1;
-  for (const each of chain) lookups += lookupsOf(each.criterion, context);
+  const inner = [...chain.map((each) => each.criterion), ...(has ? [has.criterion] : []), ...(logic?.criteria ?? [])];
+  for (const each of inner) lookups += lookupsOf(each, context);
   return lookups;
+}
+
+/** The criteria of the named query that is asked for, if one is, and the names of the parameters that are its own. */
+function namedCriteriaOf(
+  type: string,
+  pairs: readonly (readonly [string, string])[],
+  context: Context,
+): { criteria: Criterion[]; names: Set<string> } | undefined {
+  const [asked, ...more] = pairs.filter(([name]) => name === '_query');
+  if (asked === undefined) return undefined;
+  if (more.length > 0) throw parameterError('invalid-parameter', '_query', '_query may be given once');
+  const query = namedQuery(type, asked[1]);
+  const names = new Set(query.parameters.map((parameter) => parameter.name));
+  const given = pairs.filter(([name]) => names.has(name.split(/[:.]/, 1)[0] ?? ''));
+  return { criteria: namedCriteria(context, query, given), names: new Set(['_query', ...given.map(([name]) => name)]) };
 }
 
 /**
@@ -216,7 +144,12 @@ export function parseSearch(
   options: SearchOptions,
 ): SearchQuery {
   const types = typeSet(options.resourceTypes);
-  const context: Context = { ...options, isResourceType: (name) => types.has(name) };
+  const context: Context = {
+    ...options,
+    branches: { left: joinBranchesMax },
+    isResourceType: (name) => types.has(name),
+    plain: (parsed, value, param) => plainCriterion(parsed, value, param, context),
+  };
   const query: SearchQuery = {
     type,
     criteria: [],
@@ -228,22 +161,24 @@ export function parseSearch(
     used: [],
   };
   const seen = new Set<string>();
+  const named = namedCriteriaOf(type, pairs, context);
   let lookups = 0;
   for (const [name, value] of pairs) {
     checkSize(name, query.criteria.length + query.ignored.length);
     if (readResultParameter(query, [name, value], context, seen)) continue;
-    const criterion = parseCriterion(type, name, value, context);
-    if (criterion === undefined) {
+    const criteria = named?.names.has(name) ? [] : parseCriteria(type, name, value, context);
+    if (criteria === undefined) {
       query.ignored.push(name);
       continue;
     }
-    lookups += lookupsOf(criterion, context);
+    for (const criterion of criteria) lookups += lookupsOf(criterion, context);
     if (lookups > lookupsMax) {
       throw parameterError('too-costly', name, `a search may ask for ${lookupsMax} values; ids need fewer with a type`);
     }
-    query.criteria.push(criterion);
+    query.criteria.push(...criteria);
     query.used.push([name, value]);
   }
+  if (named) query.criteria.push(...named.criteria);
   return query;
 }
 

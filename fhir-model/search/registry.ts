@@ -1,11 +1,14 @@
 // Which search parameters apply to which type: https://hl7.org/fhir/R4/searchparameter-registry.html
 import { CerebraError } from '#platform';
 import type { Definitions } from '../definitions.ts';
-import { codeSystemOf } from './code-system.ts';
+import { codeSystemOf, isOfTypes, mayBeRange } from './code-system.ts';
+import { compositeOf, type RawComponent } from './composite.ts';
+import { identifierParam, textKey } from './derived.ts';
 import { parseExpression } from './expression.ts';
+import { paramKey } from './param-key.ts';
 import { findSame } from './same-as.ts';
 import { isSingle } from './single.ts';
-import type { SearchParam, SearchParamType } from './types.ts';
+import type { Composite, SearchParam, SearchParamType } from './types.ts';
 
 /** What the registry reads of a SearchParameter resource; `target` is left out where it names every type. */
 export interface RawSearchParameter {
@@ -16,6 +19,8 @@ export interface RawSearchParameter {
   expression?: unknown;
   target?: unknown;
   description?: unknown;
+  /** Of a composite: `{ definition, expression }` each. */
+  component?: unknown;
 }
 
 export interface SearchParameters {
@@ -44,16 +49,6 @@ const NOT_DOMAIN_RESOURCES = new Set(['Bundle', 'Binary', 'Parameters']);
 
 /** `target` lists that long name every resource type (R4 has 146 and two abstract ones): any. */
 const TARGETS_ANY_MIN = 140;
-
-/** FNV-1a over UTF-16 units with a final mix: stable for ever, index rows carry it. Signed 32 bits. */
-export function paramKey(resourceType: string, code: string): number {
-  let hash = 0x811c9dc5;
-  const text = `${resourceType}.${code}`;
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return hash ^ (hash >>> 16);
-}
 
 const strings = (value: unknown): string[] =>
   Array.isArray(value) ? value.filter((entry): entry is string => typeof entry === 'string') : [];
@@ -93,21 +88,52 @@ function appliesTo(base: string[], type: string): boolean {
   return base.includes('DomainResource') && !NOT_DOMAIN_RESOURCES.has(type);
 }
 
+/** Where those are found for which R4 has no expression. `_content` is all of a resource: nothing of it is extracted. */
+const SPECIAL: Record<string, { special: NonNullable<SearchParam['special']>; expression?: string }> = {
+  'http://hl7.org/fhir/SearchParameter/DomainResource-text': { special: 'text', expression: 'DomainResource.text.div' },
+  'http://hl7.org/fhir/SearchParameter/Resource-content': { special: 'content', expression: 'Resource' },
+  'http://hl7.org/fhir/SearchParameter/Location-near': { special: 'near' },
+};
+
+/** `boolean` stands beside a concept in Group.characteristic. */
+const CODED = ['code', 'Coding', 'CodeableConcept', 'boolean'];
+
+function tokenTraits(type: string, expression: string, definitions: Definitions) {
+  const codeSystem = codeSystemOf(definitions, type, expression);
+  return {
+    ...(codeSystem !== undefined && { codeSystem }),
+    ...(isOfTypes(definitions, type, expression, ['Identifier']) && { caseSensitive: true }),
+    ...(isOfTypes(definitions, type, expression, CODED) && { coded: true }),
+  };
+}
+
+/** What the definitions of the elements tell of the values. */
+function traitsOf(raw: RawSearchParameter, type: string, expression: string, definitions: Definitions | undefined) {
+  if (raw.code === '_id') return { caseSensitive: true };
+  if (definitions === undefined) return {};
+  if (raw.type === 'token') return tokenTraits(type, expression, definitions);
+  return {
+    ...(raw.type === 'number' && mayBeRange(definitions, type, expression) && { ranged: true }),
+    ...(raw.type === 'date' && isSingle(definitions, type, expression) && { single: true }),
+  };
+}
+
 function paramOf(raw: RawSearchParameter, type: string, definitions?: Definitions): SearchParam | undefined {
-  const { code, url, expression } = raw;
+  const { code, url } = raw;
+  const special = typeof url === 'string' ? SPECIAL[url] : undefined;
+  const expression = special?.expression ?? raw.expression;
   if (typeof code !== 'string' || typeof expression !== 'string' || !TYPES.has(String(raw.type))) return undefined;
   const narrowed = narrow(expression, type);
   if (narrowed === '') return undefined;
   const target = strings(raw.target);
-  const codeSystem = definitions && raw.type === 'token' ? codeSystemOf(definitions, type, narrowed) : undefined;
   return {
-    ...(codeSystem !== undefined && { codeSystem }),
-    ...(definitions && raw.type === 'date' && isSingle(definitions, type, narrowed) && { single: true }),
+    ...traitsOf(raw, type, narrowed, definitions),
+    ...(special && { special: special.special }),
     key: paramKey(type, code),
     url: typeof url === 'string' ? url : '',
     code,
     resourceType: type,
-    type: raw.type as SearchParamType,
+    type: special ? 'special' : (raw.type as SearchParamType),
     expression: narrowed,
     target: target.length >= TARGETS_ANY_MIN || target.includes('Resource') ? [] : target,
     description: descriptionOf(raw.description, type),
@@ -121,19 +147,47 @@ function descriptionOf(description: unknown, type: string): string {
   return (line ?? description).replace(/^\*?\s*\[\w+\]\([^)]*\):\s*/, '').trim();
 }
 
-function addParam(byCode: Map<string, SearchParam>, keys: Map<number, SearchParam>, param: SearchParam): void {
-  const other = keys.get(param.key);
-  if (other !== undefined && (other.resourceType !== param.resourceType || other.code !== param.code)) {
-    const names = `${other.resourceType}.${other.code} and ${param.resourceType}.${param.code}`;
-    throw new CerebraError('config', `search parameters ${names} have the same key ${param.key}`);
+/** Takes a key; `name` is what it stands for. */
+function reserve(keys: Map<number, string>, key: number, name: string): void {
+  const other = keys.get(key);
+  if (other !== undefined && other !== name) {
+    throw new CerebraError('config', `search parameters ${other} and ${name} have the same key ${key}`);
   }
-  keys.set(param.key, param);
+  keys.set(key, name);
+}
+
+function addParam(byCode: Map<string, SearchParam>, keys: Map<number, string>, param: SearchParam): void {
+  const name = `${param.resourceType}.${param.code}`;
+  reserve(keys, param.key, name);
+  if (param.type === 'reference') reserve(keys, identifierParam(param).key, `${name}:identifier`);
+  if (param.type === 'reference' || param.type === 'token') reserve(keys, textKey(param), `${name}:text`);
   byCode.set(param.code, param);
 }
 
+/** Sets `composite` where the parts are parameters of the type. */
+function addComposites(
+  params: readonly SearchParam[],
+  components: ReadonlyMap<string, readonly RawComponent[]>,
+  definitions: Definitions | undefined,
+): void {
+  const known = new Map<string, SearchParam>();
+  // Those that are found on elements alone first: others can do with their values.
+  const composites = params
+    .filter(({ type }) => type === 'composite')
+    .map((param) => ({ param, found: compositeOf(params, param, components.get(param.url) ?? [], definitions) }))
+    .sort((a, b) => Number(a.found?.root !== undefined) - Number(b.found?.root !== undefined));
+  for (const { param, found } of composites) {
+    if (found === undefined) continue;
+    const place = found.within && JSON.stringify(found.within);
+    const other = place === undefined ? undefined : known.get(place);
+    if (place !== undefined && other === undefined) known.set(place, param);
+    (param as { composite?: Composite }).composite = other ? { ...found, withinAs: other } : found;
+  }
+}
+
 /**
- * The registry of SearchParameter resources for those resource types. Parameters without an expression (`_text`,
- * `_content`, `_query`) and of unknown types are left out; of two with the same code on a type the later one counts.
+ * The registry of SearchParameter resources for those resource types. Parameters without an expression (`_query`)
+ * and of unknown types are left out; of two with the same code on a type the later one counts.
  * With `definitions`, codes are indexed with the system that their binding implies: `gender=<system>|male` then finds
  * what `gender=male` finds. Throws CerebraError `config` if two parameters share a key.
  */
@@ -142,10 +196,12 @@ export function createSearchParameters(
   resourceTypes: readonly string[],
   definitions?: Definitions,
 ): SearchParameters {
-  const keys = new Map<number, SearchParam>();
+  const keys = new Map<number, string>();
+  const components = new Map<string, readonly RawComponent[]>();
   const byType = new Map<string, Map<string, SearchParam>>();
   for (const type of resourceTypes) byType.set(type, new Map());
   for (const definition of raw) {
+    if (Array.isArray(definition.component)) components.set(String(definition.url), definition.component);
     const base = strings(definition.base);
     const abstract = base.includes('Resource') || base.includes('DomainResource');
     for (const type of abstract ? resourceTypes : base) {
@@ -160,7 +216,10 @@ export function createSearchParameters(
       type,
       [...byCode.values()].sort((a, b) => (a.code < b.code ? -1 : 1)),
     );
-  for (const params of lists.values()) findSame(params);
+  for (const params of lists.values()) {
+    findSame(params);
+    addComposites(params, components, definitions);
+  }
   return {
     get: (type, code) => byType.get(type)?.get(code),
     list: (type) => lists.get(type) ?? [],

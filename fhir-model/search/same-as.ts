@@ -19,7 +19,7 @@ function partOf(text: string): Part {
   return { path: path.replace(/ as ([A-Za-z]+)$/, '.as($1)').replace(/\.ofType\(/, '.as(') };
 }
 
-const splitUnion = (expression: string): string[] => expression.split('|');
+export const splitUnion = (expression: string): string[] => expression.split('|');
 
 interface Candidate {
   param: SearchParam;

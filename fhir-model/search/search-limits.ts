@@ -18,3 +18,11 @@ export const chainTypesMax = 30;
 export const cursorCharactersMax = 8192;
 /** Index entries that all criteria of a search ask for; an id without its type counts once a type it may be of. */
 export const lookupsMax = 20_000;
+/** Links of one chain: each `.`, each `_has` and each step of a path in `_filter`. */
+export const joinDepthMax = 8;
+/** Types that all links of a search may lead to, each link counted for each type it may stand for. */
+export const joinBranchesMax = 200;
+/** Tests of all of a search's `_filter` expressions, those in brackets included. */
+export const filterTestsMax = 100;
+/** Parentheses and brackets within each other. */
+export const filterDepthMax = 20;

@@ -15,11 +15,16 @@ export const options: SearchOptions = { parameters, resourceTypes, strict: true,
 
 export const pairsOf = (search: string): [string, string][] => [...new URLSearchParams(search)] as [string, string][];
 
+/** What a parameter's type makes of its elements; values of other kinds tell theirs. */
+const OWN_KINDS = new Set(['token', 'reference', 'date', 'number', 'quantity', 'string', 'uri']);
+
 /** The values of one parameter, without the parameter. */
 export function extract(resource: unknown, code: string, baseUrl?: string): Record<string, unknown>[] {
   const typed = resource as Resource;
   const values = compileExtractor(parameters.list(typed.resourceType), { baseUrl })(typed);
-  return values.filter((value) => value.param.code === code).map(({ param: _, kind, ...rest }) => rest);
+  return values
+    .filter((value) => value.param.code === code)
+    .map(({ param: _, kind, ...rest }) => (OWN_KINDS.has(kind) ? rest : { kind, ...rest }));
 }
 
 export const query = (type: string, pairs: [string, string][]): SearchQuery => parseSearch(type, pairs, options);

@@ -1,5 +1,7 @@
 // What search parameters are, what they extract, and what a search asks: https://hl7.org/fhir/R4/search.html
 
+import type { TextQuery } from './text-query.ts';
+
 export type SearchParamType =
   | 'number'
   | 'date'
@@ -27,8 +29,32 @@ export interface SearchParam {
   readonly codeSystem?: string;
   /** Dates: set where a resource has one value at most, so that two criteria on it speak of the same one. */
   readonly single?: boolean;
+  /** Tokens: all values are Identifiers or ids, which are compared with case; see tokenCode. */
+  readonly caseSensitive?: boolean;
+  /** Tokens: all values are codes of code systems, not identifiers, telephone numbers or strings. */
+  readonly coded?: boolean;
+  /** Numbers: set where the element may be a Range; its values are then of kind `quantity`, without a unit. */
+  readonly ranged?: boolean;
+  /** What a parameter of type special searches; unset on special parameters that have no values of their own. */
+  readonly special?: 'near' | 'text' | 'content';
+  readonly composite?: Composite;
   /** The parameters that together have the same values; an index can do with theirs. Never chained. */
   readonly sameAs?: readonly SameAs[];
+}
+
+/**
+ * A composite parameter: https://hl7.org/fhir/R4/search.html#composite. Its values are on one element: on the resource
+ * itself (`root`), where parameters of the parts have them already, or on elements below it (`within`), or on either.
+ */
+export interface Composite {
+  /** How each part's value is read. */
+  readonly parts: readonly SearchParam[];
+  /** For each part the parameter that has its value at the root of the resource. */
+  readonly root?: readonly SearchParam[];
+  /** `expression` yields the elements; a part undefined here is one of the whole resource: the value of `parts[i]`. */
+  readonly within?: { readonly expression: string; readonly parts: readonly (string | undefined)[] };
+  /** Another composite parameter that finds the same on the same elements: its values serve for both. */
+  readonly withinAs?: SearchParam;
 }
 
 export interface SameAs {
@@ -40,17 +66,28 @@ export interface SameAs {
 /**
  * One indexed value of a resource.
  * token: `system` undefined or '' when the value has none; `code` undefined when it has only a system.
- * reference: a relative or this-server reference has `type` and `id`; any other has `url`.
+ * reference: a relative or this-server reference has `type` and `id`, and `version` when it names one; any other has `url`.
  * date: milliseconds since 1970 UTC, `lo` inclusive, `hi` inclusive last millisecond of the value's precision;
  *   an open Period end is -Infinity/Infinity.
  * number: decimal text as written.
  * quantity: decimal texts `low` and `high`, both inclusive and equal unless a Range, a comparator or SampledData sets them
  *   apart; an open end is undefined.
  * string: as written; consumers fold it (foldString).
+ * text: what `:text` searches beside the display of a token: CodeableConcept.text, Identifier.type.text, Reference.display.
+ * typed: for `:of-type`: an Identifier's value with one coding of its type.
+ * present: an element that has no value of another kind: a concept of text alone, a reference to a contained resource.
+ * position: degrees. narrative: the text of the resource's narrative, without tags.
+ * composite: the values of each part on one element; undefined for a part that is not on it (Composite.within).
  */
 export type IndexValue =
-  | { kind: 'token'; param: SearchParam; system?: string; code?: string }
-  | { kind: 'reference'; param: SearchParam; type?: string; id?: string; url?: string }
+  | { kind: 'token'; param: SearchParam; system?: string; code?: string; display?: string }
+  | { kind: 'text'; param: SearchParam; value: string }
+  | { kind: 'typed'; param: SearchParam; system?: string; code: string; value: string }
+  | { kind: 'present'; param: SearchParam }
+  | { kind: 'position'; param: SearchParam; latitude: number; longitude: number }
+  | { kind: 'narrative'; param: SearchParam; value: string }
+  | { kind: 'composite'; param: SearchParam; parts: (IndexValue[] | undefined)[] }
+  | { kind: 'reference'; param: SearchParam; type?: string; id?: string; version?: string; url?: string }
   | { kind: 'date'; param: SearchParam; lo: number; hi: number }
   | { kind: 'number'; param: SearchParam; value: string }
   | { kind: 'quantity'; param: SearchParam; low?: string; high?: string; system?: string; code?: string; unit?: string }
@@ -77,12 +114,29 @@ export type SearchValue =
       value: string;
       lo: string;
       hi: string;
+      /** What `ap` covers, both inclusive. */
+      around?: { lo: string; hi: string };
       /** undefined: any; '': none */ system?: string;
       code?: string;
     }
   | { kind: 'string'; text: string; value: string }
   | { kind: 'uri'; text: string; value: string }
-  | { kind: 'missing'; text: string; missing: boolean };
+  | { kind: 'missing'; text: string; missing: boolean }
+  /** `:of-type`; `system` undefined: any, '': none. */
+  | { kind: 'typed'; text: string; system?: string; code: string; value: string }
+  /** `:in` and `:not-in`: the canonical URL of a ValueSet, or `ValueSet/id`. */
+  | { kind: 'valueSet'; text: string; url: string }
+  | { kind: 'near'; text: string; latitude: number; longitude: number; distanceM: number }
+  | { kind: 'words'; text: string; query: TextQuery }
+  | {
+      kind: 'composite';
+      text: string;
+      parts: SearchValue[];
+      /** Made by a store: what each coded part stands for. */
+      codes?: ({ system: string; code: string }[] | undefined)[];
+    }
+  /** Made by a store of values that need a look-up first: index tokens, one of which is to be there. */
+  | { kind: 'hashes'; text: string; hashes: readonly string[] };
 
 /** One `name=value` of a search (repeats = AND). */
 export interface Criterion {
@@ -91,16 +145,37 @@ export interface Criterion {
   param: SearchParam;
   /** Not the `:[type]` of a reference: that has become the `type` of the values. */
   modifier?: string;
-  /** Empty when `chain` is set. */
+  /** Empty when one of `chain`, `has`, `logic` and `compartment` is set. */
   values: SearchValue[];
-  /** One-level chain `param:type.criterion`: one alternative per target type that knows the chained parameter. */
-  chain?: { type: string; criterion: Criterion }[];
+  /** `param:type.criterion`, of any depth: one alternative per target type that knows the chained parameter. */
+  chain?: ChainLink[];
+  /** `_has:type:param:criterion`, of any depth, and `_list`: a resource of the type that meets it refers here. */
+  has?: { type: string; param: SearchParam; criterion: Criterion };
+  /** Of `_filter`. `not` has one criterion. */
+  logic?: { op: 'and' | 'or' | 'not'; criteria: Criterion[] };
+  /** Of `_filter`: the tests that no modifier or prefix stands for. */
+  filter?: FilterTest;
+  /** Of a compartment search: those that refer to the resource by one of the parameters, and with `self` that resource. */
+  compartment?: { type: string; id: string; params: readonly SearchParam[]; self: boolean };
+}
+
+/**
+ * Strings, folded: the same, another, with that end, after, before … in the order of code points. Dates: `co` the value's
+ * period includes that of the test, `po` they overlap. Numbers: `co` the value, with its precision, includes that of the test.
+ */
+export type FilterTest = 'eq' | 'ne' | 'ew' | 'gt' | 'lt' | 'ge' | 'le' | 'co' | 'po';
+
+export interface ChainLink {
+  type: string;
+  criterion: Criterion;
 }
 
 export interface Include {
   /** `_include` follows references out of matches; `_revinclude` finds what refers to them. */
   reverse: boolean;
-  /** Type whose reference is followed. */
+  /** `:iterate`: also of what was included, again and again. */
+  iterate: boolean;
+  /** Type whose reference is followed; `*` any. */
   source: string;
   /** undefined stands for `*`. */
   param?: SearchParam;
@@ -115,7 +190,12 @@ export interface SearchQuery {
   count: number;
   total: 'none' | 'estimate' | 'accurate';
   summary?: 'true' | 'text' | 'data' | 'count' | 'false';
+  /** Names at the resource's root, of choices with or without the type. */
   elements?: string[];
+  /** `_contained`: contained resources are found instead of others, or beside them. */
+  contained?: 'true' | 'both';
+  /** `_containedType=contained`: the contained resource itself is returned, not its container. */
+  containedAlone?: boolean;
   includes: Include[];
   cursor?: string;
   /** Names the server does not know and, when lenient, ignored: left out of the self link. */

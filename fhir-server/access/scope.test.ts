@@ -4,8 +4,8 @@ import { before, describe, test } from 'node:test';
 import type { Resource, TransactionEntry } from '#fhir-model';
 import type { Db } from '#platform';
 import { testDatabase } from '#platform/testing';
-import { batch, runEntry } from '../interactions/batch.ts';
-import { postBundle } from '../interactions/bundle.ts';
+import { type BatchParts, batch, runEntry } from '../interactions/batch.ts';
+import { type BundleRequest, postBundle } from '../interactions/bundle.ts';
 import type { Core } from '../interactions/core.ts';
 import { history } from '../interactions/history.ts';
 import { parseQuery, search, searchPairs, searchType } from '../interactions/search.ts';
@@ -17,6 +17,13 @@ import { everything, nothing, testCore } from '../testing.ts';
 
 let db: Db;
 let core: Core;
+const onFault = () => {};
+const parts = (): BatchParts => ({
+  core,
+  scope: nothing,
+  answer: (entry, index) => runEntry(core, entry, index, nothing),
+  onFault,
+});
 
 const patient = {
   resourceType: 'Patient',
@@ -59,11 +66,20 @@ describe('reading', () => {
   });
 
   test('history of an instance, a type and the system', async () => {
-    await assert.rejects(history(core, { type: 'Patient', id: 'p' }, [], nothing, false), { code: 'not-found' });
-    for (const target of [{ type: 'Patient' }, {}]) {
-      assert.equal((JSON.parse(await history(core, target, [], nothing, false)) as Resource).entry, undefined);
-      assert.ok((JSON.parse(await history(core, target, [], everything, false)) as Resource).entry);
+    const [blind, seeing] = [nothing, everything].map((scope) => ({ scope, db }));
+    const pairs: [string, string][] = [
+      ['_at', 'le2999'],
+      ['_since', '1999'],
+    ];
+    for (const asked of [[], pairs]) {
+      await assert.rejects(history(core, { type: 'Patient', id: 'p' }, asked, blind!, false), { code: 'not-found' });
+      for (const target of [{ type: 'Patient' }, {}]) {
+        assert.equal((JSON.parse(await history(core, target, asked, blind!, false)) as Resource).entry, undefined);
+        assert.ok((JSON.parse(await history(core, target, asked, seeing!, false)) as Resource).entry);
+      }
     }
+    const count: [string, string][] = [['_count', '0']];
+    assert.equal((JSON.parse(await history(core, {}, count, blind!, false)) as Resource).total, 0);
   });
 
   const searches: [string, string][] = [
@@ -113,7 +129,7 @@ describe('reading', () => {
     const gets: TransactionEntry[] = ['Patient/p', 'Patient/p/_history/1'].map((url) => ({ method: 'GET', url }));
     for (const entry of gets)
       await assert.rejects(transaction(core, [entry], { scope: nothing }), { code: 'not-found' });
-    const results = await batch(core, gets, nothing, () => {});
+    const results = await batch(parts(), gets);
     assert.deepEqual(
       results.map((result) => result.kind === 'failed' && result.status),
       [404, 404],
@@ -149,7 +165,7 @@ describe('writing', () => {
       const before = await db.query(everyRow);
       await assert.rejects(runEntry(core, entry, 0, nothing), forbidden);
       await assert.rejects(transaction(core, [entry], { scope: nothing }), forbidden);
-      const [result] = await batch(core, [entry], nothing, () => {});
+      const [result] = await batch(parts(), [entry]);
       assert.equal(result?.kind === 'failed' && result.status, 403);
       assert.deepEqual(await db.query(everyRow), before);
     });
@@ -166,11 +182,10 @@ describe('writing', () => {
       type,
       entry: [{ request: { method: 'DELETE', url: 'Patient/p' } }],
     });
-    await assert.rejects(
-      postBundle(core, bundle('transaction'), nothing, 'minimal', () => {}),
-      forbidden,
-    );
-    assert.match(await postBundle(core, bundle('batch'), nothing, 'minimal', () => {}), /"status":"403"/);
+    const answer = () => Promise.reject(new Error('nothing is read'));
+    const request: BundleRequest = { scope: nothing, prefer: 'minimal', answer, onFault };
+    await assert.rejects(postBundle(core, bundle('transaction'), request), forbidden);
+    assert.match(await postBundle(core, bundle('batch'), request), /"status":"403 Forbidden"/);
     assert.deepEqual(await db.query(everyRow), before);
   });
 });

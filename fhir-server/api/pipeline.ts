@@ -1,13 +1,23 @@
 // The way of a request, top to bottom: id → access scope → negotiation → route → interaction → answer, with one error
 // boundary around all. https://hl7.org/fhir/R4/http.html
 import type { Context, Middleware } from 'koa';
-import { type AccessScope, issuesOf, operationOutcome, stringify } from '#fhir-model';
-import { CerebraError, type Histogram, isCerebraError, type Log, type Metrics, span } from '#platform';
+import {
+  type AccessScope,
+  issuesOf,
+  operationOutcome,
+  stringify,
+  type TransactionEntry,
+  type XmlCodec,
+} from '#fhir-model';
+import { bodyEncodings, CerebraError, type Histogram, isCerebraError, type Log, type Metrics, span } from '#platform';
 import type { Core } from '../interactions/core.ts';
-import { etag } from '../interactions/etag.ts';
 import { searchPairs } from '../interactions/search.ts';
-import { type Answer, assertAccepts, type FhirRequest, parsePrefer } from './request.ts';
-import { type Route, routes } from './routes.ts';
+import { PATCH_TYPES } from '../patch/apply.ts';
+import { entryRequest } from './entry.ts';
+import { allowedAt, findRoute } from './find-route.ts';
+import { type Asked, negotiate, plainJson, queryValue } from './negotiate.ts';
+import { type Answer, type FhirRequest, parsePrefer } from './request.ts';
+import { send } from './send.ts';
 
 export interface PipelineParts {
   core: Core;
@@ -19,34 +29,11 @@ export interface PipelineParts {
   scopeOf(ctx: Context): AccessScope;
 }
 
-/** `metadata` is one only where it stands alone: it may be an id. */
-const isLiteral = (part: string, segments: readonly string[]): boolean =>
-  part === '_history' || part === '_search' || (part === 'metadata' && segments.length === 1);
-
-/** `GET :/:/_history/:`; paths of the same shape take the same route. */
-const shape = (method: string, segments: readonly string[]): string =>
-  `${method} ${segments.map((part) => (isLiteral(part, segments) ? part : ':')).join('/')}`;
-
-const byShape = new Map<string, Route>(
-  routes.map((route) => {
-    const segments = route.path === '' ? [] : route.path.split('/');
-    return [shape(route.method, segments), route];
-  }),
-);
-
-const METHODS = ['GET', 'POST', 'PUT', 'DELETE'];
-
-function findRoute(method: string, segments: readonly string[]): Route {
-  const route = byShape.get(shape(method === 'HEAD' ? 'GET' : method, segments));
-  if (route) return route;
-  const allowed = METHODS.filter((other) => byShape.has(shape(other, segments)));
-  if (allowed.length === 0) throw new CerebraError('not-found', 'There is nothing at this path');
-  throw new CerebraError('method-not-allowed', `${method} is not possible here; ${allowed.join(', ')} are`);
-}
-
 function decodeSegments(path: string): string[] {
-  if (path === '' || path === '/') return [];
-  const parts = path.slice(1).split('/');
+  // https://hl7.org/fhir/R4/http.html#general: `Patient/?…` is `Patient?…`.
+  const end = path.endsWith('/') ? path.length - 1 : path.length;
+  if (end <= 0) return [];
+  const parts = path.slice(1, end).split('/');
   if (!path.includes('%')) return parts;
   try {
     return parts.map(decodeURIComponent);
@@ -55,7 +42,13 @@ function decodeSegments(path: string): string[] {
   }
 }
 
-function requestOf(parts: PipelineParts, ctx: Context, path: string, onFault: (error: unknown) => void): FhirRequest {
+function requestOf(
+  parts: PipelineParts,
+  ctx: Context,
+  path: string,
+  asked: Asked,
+  onFault: (error: unknown) => void,
+): FhirRequest {
   const queryString = ctx.querystring;
   const { strict, prefer } = parsePrefer(ctx.headers.prefer);
   return {
@@ -67,32 +60,66 @@ function requestOf(parts: PipelineParts, ctx: Context, path: string, onFault: (e
     strict,
     prefer,
     bodyBytesMax: parts.core.limits.bodyBytesMax,
+    asked,
+    xml: parts.core.xml,
     onFault,
+    answerEntry,
   };
 }
 
-function send(ctx: Context, answer: Answer): void {
-  ctx.status = answer.status;
-  if (answer.version !== undefined) ctx.set('ETag', etag(answer.version));
-  if (answer.updatedMs !== undefined) ctx.set('Last-Modified', new Date(answer.updatedMs).toUTCString());
-  if (answer.location !== undefined) ctx.set('Location', answer.location);
-  if (answer.body === undefined) {
-    ctx.body = null;
-    ctx.status = answer.status;
-    // Without it Node sends an empty chunked body; 204 and 304 have none at all.
-    if (answer.status !== 204 && answer.status !== 304) ctx.set('Content-Length', '0');
-    return;
-  }
-  ctx.set('Content-Type', 'application/fhir+json; charset=utf-8');
-  ctx.body = answer.body;
+/** An entry of the Bundle that `outer` posts, through the same routes as a request that comes alone. */
+async function answerEntry(core: Core, outer: FhirRequest, entry: TransactionEntry): Promise<Answer> {
+  const segments = decodeSegments(`/${entry.url.split('?')[0]}`);
+  const { handle } = findRoute(entry.method, segments);
+  return handle(core, entryRequest(outer, entry, segments));
 }
 
-function sendError(ctx: Context, error: unknown, log: Log): void {
+/** What helps a client to do better. */
+function errorHeaders(status: number, method: string, segments: string[]): Record<string, string> | undefined {
+  if (status === 503) return { 'Retry-After': '1' };
+  if (status === 405)
+    return {
+      Allow: allowedAt(segments)
+        .filter((allowed) => allowed !== method)
+        .join(', '),
+    };
+  if (status !== 415) return undefined;
+  return {
+    'Accept-Encoding': bodyEncodings,
+    ...(method === 'PATCH' ? { 'Accept-Patch': PATCH_TYPES.join(', ') } : {}),
+  };
+}
+
+/** NDJSON is for resources that were asked for; an error is one of its own. */
+function sendError(
+  ctx: Context,
+  error: unknown,
+  log: Log,
+  request: FhirRequest | undefined,
+  before: Asked,
+  xml: XmlCodec,
+): Promise<void> | undefined {
   const known = isCerebraError(error) ? error : undefined;
   const status = known?.status ?? 500;
   if (status >= 500) log.error({ err: error, method: ctx.method }, 'request failed');
-  send(ctx, { status, body: stringify(operationOutcome(issuesOf(error))) });
-  if (status === 503) ctx.set('Retry-After', '1');
+  const answer: Answer = { status, body: stringify(operationOutcome(issuesOf(error))) };
+  const headers = errorHeaders(status, ctx.method, request?.segments ?? []);
+  if (headers) answer.headers = headers;
+  const asked = request?.asked ?? before;
+  return send(ctx, answer, asked.format === 'ndjson' ? plainJson : asked, xml);
+}
+
+/** A Binary's own type may be asked for, whatever it is: https://hl7.org/fhir/R4/binary.html#rest */
+const isBinary = (path: string): boolean => path === '/Binary' || path.startsWith('/Binary/');
+
+function askedBy(ctx: Context, path: string): Asked {
+  try {
+    const { querystring } = ctx;
+    return negotiate(ctx.headers.accept, queryValue(querystring, '_format'), queryValue(querystring, '_pretty'));
+  } catch (error) {
+    if (isBinary(path) && queryValue(ctx.querystring, '_format') === undefined) return plainJson;
+    throw error;
+  }
 }
 
 /** The client's own id if it is a harmless one, so that a request can be followed through several systems. */
@@ -116,20 +143,21 @@ export function fhirMiddleware(parts: PipelineParts, basePath: string): Middlewa
     ctx.set('X-Request-Id', id);
     let interaction = 'none';
     const fault = (error: unknown) => parts.log.error({ requestId: id, err: error, interaction }, 'entry failed');
+    const { xml } = parts.core;
+    let asked = plainJson;
+    let request: FhirRequest | undefined;
     try {
-      const request = requestOf(parts, ctx, path.slice(basePath.length), fault);
-      const route = findRoute(ctx.method, request.segments);
-      interaction = route.interaction;
-      const format = request.queryString.includes('_format')
-        ? request.pairs.find(([name]) => name === '_format')?.[1]
-        : undefined;
-      assertAccepts(ctx.headers.accept, format);
-      send(
-        ctx,
-        await span(`fhir ${interaction}`, { 'cerebra.request_id': id }, () => route.handle(parts.core, request)),
-      );
+      asked = askedBy(ctx, path.slice(basePath.length));
+      request = requestOf(parts, ctx, path.slice(basePath.length), asked, fault);
+      const { handle, interaction: name } = findRoute(ctx.method, request.segments);
+      interaction = name;
+      const parsed = request;
+      const answer = await span(`fhir ${name}`, { 'cerebra.request_id': id }, () => handle(parts.core, parsed));
+      const sending = send(ctx, answer, parsed.asked, xml);
+      if (sending !== undefined) await sending;
     } catch (error) {
-      sendError(ctx, error, parts.log.child({ requestId: id, interaction }));
+      const log = parts.log.child({ requestId: id, interaction });
+      await sendError(ctx, error, log, request, asked, xml);
     }
     const seconds = (performance.now() - started) / 1000;
     durations.observe({ interaction, status: String(ctx.status) }, seconds);

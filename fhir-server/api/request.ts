@@ -1,10 +1,19 @@
 // What a handler sees of an HTTP request: https://hl7.org/fhir/R4/http.html
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
-import { type AccessScope, type ParsedJson, parseJson, type Resource } from '#fhir-model';
+import {
+  type AccessScope,
+  type ParsedJson,
+  parseJson,
+  type Resource,
+  type TransactionEntry,
+  type XmlCodec,
+} from '#fhir-model';
 import { CerebraError, readBody } from '#platform';
 import type { Return } from '../interactions/bundle.ts';
+import type { Core } from '../interactions/core.ts';
 import { searchPairs } from '../interactions/search.ts';
+import { type Asked, formatOfContent, negotiate } from './negotiate.ts';
 
 export interface FhirRequest {
   req: IncomingMessage;
@@ -19,18 +28,27 @@ export interface FhirRequest {
   /** `Prefer: return=…`; undefined when the client says nothing. */
   prefer: Return | undefined;
   bodyBytesMax: number;
+  /** How the answer is to look; a form's `_format` changes it. */
+  asked: Asked;
+  xml: XmlCodec;
   /** Errors that are ours go to the log through this. */
   onFault(error: unknown): void;
+  /** Runs an entry of the Bundle that this request posts as a request of its own; its url is relative to the base. */
+  answerEntry(core: Core, outer: FhirRequest, entry: TransactionEntry): Promise<Answer>;
 }
 
-/** What goes back. `body` is JSON text. */
+/** What goes back. `body` is a resource's JSON text; with a `contentType` of its own it goes out as it is. */
 export interface Answer {
   status: number;
-  body?: string;
+  body?: string | Buffer;
   /** Sets ETag and Last-Modified. */
   version?: number;
   updatedMs?: number;
   location?: string;
+  /** Of a body that is no resource. */
+  contentType?: string;
+  /** Further headers. */
+  headers?: Record<string, string>;
 }
 
 /** One header of several tokens: https://www.rfc-editor.org/rfc/rfc7240 */
@@ -40,35 +58,12 @@ export function parsePrefer(header: string | string[] | undefined): { strict: bo
   return { strict: /(?:^|[,;\s])handling=strict\b/.test(text), prefer: wanted?.[1] as Return | undefined };
 }
 
-const JSON_TYPES = new Set(['application/fhir+json', 'application/json', 'application/json+fhir', 'text/json']);
+export const mediaType = (header: string | undefined): string => (header ?? '').split(';')[0]!.trim().toLowerCase();
 
-const mediaType = (header: string | undefined): string => (header ?? '').split(';')[0]!.trim().toLowerCase();
-
-function assertJsonType(req: IncomingMessage): void {
-  const type = mediaType(req.headers['content-type']);
-  if (type === '' || JSON_TYPES.has(type)) return;
-  throw new CerebraError(
-    'unsupported-media-type',
-    `Content-Type '${type.slice(0, 80)}' is not read: send application/fhir+json`,
-    {
-      expression: ['Content-Type'],
-    },
-  );
-}
-
-async function bodyText(request: FhirRequest, bytesMax = request.bodyBytesMax): Promise<string> {
-  const encoding = request.req.headers['content-encoding'];
-  if (encoding && encoding !== 'identity') {
-    throw new CerebraError(
-      'unsupported-media-type',
-      `Content-Encoding '${encoding.slice(0, 40)}' is not read: send the body as it is`,
-      {
-        expression: ['Content-Encoding'],
-      },
-    );
-  }
+/** The body as text, decompressed; throws what readBody does, and `invalid` for what is no UTF-8. */
+export async function readText(request: FhirRequest, bytesMax = request.bodyBytesMax): Promise<string> {
   const bytes = await readBody(request.req, bytesMax);
-  if (!isUtf8(bytes)) throw new CerebraError('invalid-json', 'The body is not valid UTF-8');
+  if (!isUtf8(bytes)) throw new CerebraError('structure', 'The body is not valid UTF-8');
   return bytes.toString('utf8');
 }
 
@@ -81,11 +76,13 @@ function assertResource(parsed: ParsedJson): void {
   }
 }
 
-/** The posted resource, its decimals with their digits. */
+/** The posted resource, JSON or XML as its Content-Type says, its decimals with their digits. */
 export async function readResource(request: FhirRequest): Promise<Resource> {
-  assertJsonType(request.req);
-  const text = await bodyText(request);
-  if (text.trim() === '') throw new CerebraError('structure', 'The request has no body: send a resource as JSON');
+  const format = formatOfContent(request.req.headers['content-type']);
+  const text = await readText(request);
+  if (text.trim() === '')
+    throw new CerebraError('structure', 'The request has no body: send a resource as JSON or XML');
+  if (format === 'xml') return request.xml.read(text);
   const parsed = parseJson(text);
   assertResource(parsed);
   return parsed.exact as Resource;
@@ -102,22 +99,17 @@ export async function readForm(request: FhirRequest): Promise<[string, string][]
       expression: ['Content-Type'],
     });
   }
-  return [...request.pairs, ...searchPairs(await bodyText(request, Math.min(request.bodyBytesMax, FORM_BYTES_MAX)))];
+  const form = searchPairs(await readText(request, Math.min(request.bodyBytesMax, FORM_BYTES_MAX)));
+  const pairs = [...request.pairs, ...form];
+  askedByForm(request, pairs);
+  return pairs;
 }
 
-/** Whether the client takes JSON; `_format` outranks Accept. https://hl7.org/fhir/R4/http.html#mime-type */
-export function assertAccepts(accept: string | undefined, format: string | undefined): void {
-  if (format !== undefined) {
-    const wanted = format.trim().replace(' ', '+').toLowerCase();
-    if (wanted === 'json' || JSON_TYPES.has(mediaType(wanted))) return;
-    throw new CerebraError('not-acceptable', `_format '${format.slice(0, 80)}' is not offered: json is`, {
-      expression: ['_format'],
-    });
+/** `_format` and `_pretty` may be in the form as well. */
+function askedByForm(request: FhirRequest, pairs: readonly [string, string][]): void {
+  const first = (wanted: string) => pairs.find(([name]) => name === wanted)?.[1];
+  const [format, pretty] = [first('_format'), first('_pretty')];
+  if (format !== undefined || pretty !== undefined) {
+    request.asked = negotiate(request.req.headers.accept, format, pretty);
   }
-  if (!accept || accept.includes('*/*')) return;
-  const accepted = accept.split(',').map(mediaType);
-  if (accepted.some((type) => JSON_TYPES.has(type) || type === 'application/*')) return;
-  throw new CerebraError('not-acceptable', 'None of the types in Accept is offered: application/fhir+json is', {
-    expression: ['Accept'],
-  });
 }

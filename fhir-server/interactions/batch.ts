@@ -1,74 +1,192 @@
-// https://hl7.org/fhir/R4/http.html#batch: each entry for itself, in the order DELETE, POST, PUT, GET.
+// https://hl7.org/fhir/R4/http.html#batch: each entry for itself, in the order DELETE, POST, PUT and PATCH, GET.
+
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type AccessScope, type EntryResult, type Issue, issuesOf, type TransactionEntry } from '#fhir-model';
-import { isCerebraError } from '#platform';
+import { CerebraError, isCerebraError } from '#platform';
 import { storeCreate, storeDelete, storeUpdate } from '../store/store.ts';
 import type { Core } from './core.ts';
-import { planEntry } from './entries.ts';
-import { readEntry, transaction } from './transaction.ts';
+import { at, isRead, operationIn, type Plan, placed, planEntry } from './entries.ts';
+import { withPatch } from './entry-patch.ts';
+import { ANSWER_CHARACTERS_MAX, answerTooLarge, readEntry } from './read-entry.ts';
+import { runPlans } from './transaction.ts';
 
 export type BatchResult = { kind: 'done'; result: EntryResult } | { kind: 'failed'; status: number; issues: Issue[] };
 
-/** Entries of one method run side by side, this many at a time: the pool has other callers too. */
-const PARALLEL_MAX = 8;
-
-const ORDER: TransactionEntry['method'][][] = [['DELETE'], ['POST'], ['PUT'], ['GET', 'HEAD']];
-
-/** One interaction on its own: the fast single-statement path where there is no condition. */
-export async function runEntry(
-  core: Core,
-  entry: TransactionEntry,
-  index: number,
-  scope: AccessScope,
-): Promise<EntryResult> {
-  const plan = planEntry(core, entry, index);
-  if (plan.method === 'GET' || plan.method === 'HEAD') return readEntry(core, plan, { scope, db: core.store.db });
-  if (plan.criteria) {
-    const results = await transaction(core, [entry], { scope });
-    return results[0]!;
-  }
-  if (plan.method === 'POST') return storeCreate(core.store, entry.resource!, scope);
-  if (plan.method === 'PUT') return storeUpdate(core.store, entry.resource!, plan.id!, plan.ifVersion, scope);
-  return storeDelete(core.store, plan.type, plan.id!, plan.ifVersion, scope);
+/** What the entries of a batch are run with. */
+export interface BatchParts {
+  core: Core;
+  scope: AccessScope;
+  /** Runs a read or an operation as a request of its own. */
+  answer(entry: TransactionEntry, index: number): Promise<EntryResult>;
+  /** Gets errors that are ours, for the log. */
+  onFault(error: unknown): void;
 }
 
-function failure(error: unknown, onFault: (error: unknown) => void): BatchResult {
-  if (isCerebraError(error)) return { kind: 'failed', status: error.status, issues: issuesOf(error) };
+/** Entries that run side by side; the pool has other callers too. */
+const PARALLEL_MAX = 8;
+/** Plain creates that come together share a statement, so that more of them are under way. */
+const CREATES_MAX = 64;
+/** Entries that are checked before others get their turn: some 20 ms. */
+const STRIDE = 250;
+/** Updates and deletions of one statement; more than 256 ids would lock all of them (store/locks.ts). */
+const TOGETHER_MAX = 100;
+
+const PHASES: TransactionEntry['method'][][] = [['DELETE'], ['POST'], ['PUT', 'PATCH'], ['GET', 'HEAD']];
+
+async function runPlan(core: Core, plan: Plan, scope: AccessScope): Promise<EntryResult> {
+  const { method, entry, criteria, type, id, ifVersion } = plan;
+  if (isRead(plan)) return readEntry(core, plan, { scope, db: core.store.db });
+  if (criteria || method === 'PATCH' || entry.merge) return (await runPlans(core, [plan], { scope }))[0]!;
+  if (method === 'POST') return storeCreate(core.store, entry.resource!, scope);
+  if (method === 'PUT') return storeUpdate(core.store, entry.resource!, id!, ifVersion, scope);
+  return storeDelete(core.store, type, id!, ifVersion, scope);
+}
+
+/** One interaction on its own: the fast single-statement path where there is no condition. */
+export function runEntry(core: Core, entry: TransactionEntry, index: number, scope: AccessScope): Promise<EntryResult> {
+  return runPlan(core, planEntry(core, entry, index), scope);
+}
+
+function failure(error: unknown, index: number, onFault: (error: unknown) => void, path?: string): BatchResult {
+  const told = placed(error, index, path);
+  if (isCerebraError(told)) return { kind: 'failed', status: told.status, issues: issuesOf(told) };
   onFault(error);
   return { kind: 'failed', status: 500, issues: issuesOf(error) };
 }
 
-/** Results in entry order. `onFault` gets errors that are ours, for the log. */
-export async function batch(
-  core: Core,
-  entries: TransactionEntry[],
-  scope: AccessScope,
-  onFault: (error: unknown) => void,
-): Promise<BatchResult[]> {
-  const results = new Array<BatchResult>(entries.length);
-  for (const methods of ORDER) {
-    const queue = entries
-      .map((entry, index) => ({ entry, index }))
-      .filter(({ entry }) => methods.includes(entry.method));
-    const worker = async () => {
-      for (let next = queue.shift(); next; next = queue.shift()) {
-        const { entry, index } = next;
-        try {
-          results[index] = { kind: 'done', result: await runEntry(core, entry, index, scope) };
-        } catch (error) {
-          results[index] = failure(error, onFault);
-        }
+/** An entry that is ready to run; without a plan it is a read or an operation. */
+interface Item {
+  entry: TransactionEntry;
+  index: number;
+  plan: Plan | undefined;
+  /** Items with the same key run one after the other, in entry order. */
+  key: string;
+}
+
+/** The urns by which other entries of the batch could mean what a POST creates. */
+const urnsOf = (entries: readonly (TransactionEntry | undefined)[]): Set<string> =>
+  new Set(
+    entries.flatMap((entry) => (entry?.method === 'POST' && entry.fullUrl?.startsWith('urn:') ? [entry.fullUrl] : [])),
+  );
+
+/** "References within a resource to another that is being created within the batch are non-conformant": #brules */
+function assertIndependent(core: Core, { entry, index }: Plan, urns: ReadonlySet<string>): void {
+  if (urns.size === 0 || !entry.resource) return;
+  core.links.forEachReference(entry.resource, (text, site) => {
+    if (!urns.has(text)) return;
+    const path = site.path().replace(/^[A-Za-z]+\./, '');
+    throw new CerebraError('invalid', 'Entries of a batch cannot refer to each other: post a transaction', {
+      expression: [at(index, `.resource.${path}`)],
+    });
+  });
+}
+
+async function itemOf(core: Core, entry: TransactionEntry, index: number, urns: ReadonlySet<string>): Promise<Item> {
+  const alone = { entry, index, key: `#${index}` };
+  if (isRead(entry) || operationIn(entry.url) !== undefined) return { ...alone, plan: undefined };
+  const plan = await withPatch(core, planEntry(core, entry, index));
+  assertIndependent(core, plan, urns);
+  if (plan.criteriaKey !== undefined) return { ...alone, plan, key: plan.criteriaKey };
+  return { ...alone, plan, key: `${plan.type}/${plan.id}` };
+}
+
+const isPlainCreate = ({ plan }: Item): boolean => plan?.method === 'POST' && plan.criteria === undefined;
+
+/** Updates and deletions that nothing can keep from succeeding go together. */
+const isPlainChange = ({ plan }: Item): boolean =>
+  (plan?.method === 'PUT' || plan?.method === 'DELETE') && plan.id !== undefined && plan.ifVersion === undefined;
+
+function* groupsOf<One>(many: One[], size: number): Generator<One[]> {
+  for (let at = 0; at < many.length; at += size) yield many.slice(at, at + size);
+}
+
+interface Run {
+  parts: BatchParts;
+  results: BatchResult[];
+  characters: number;
+}
+
+function done(run: Run, index: number, result: EntryResult): void {
+  run.results[index] = { kind: 'done', result };
+}
+
+async function runItem(run: Run, { plan, entry, index }: Item): Promise<void> {
+  const { core, scope, answer, onFault } = run.parts;
+  try {
+    if (plan) return done(run, index, await runPlan(core, plan, scope));
+    if (run.characters > ANSWER_CHARACTERS_MAX) throw answerTooLarge(index);
+    const result = await answer(entry, index);
+    run.characters += result.body.length;
+    if (run.characters > ANSWER_CHARACTERS_MAX) throw answerTooLarge(index);
+    done(run, index, result);
+  } catch (error) {
+    run.results[index] = failure(error, index, onFault, plan ? undefined : '.request.url');
+  }
+}
+
+/** Each list in turn, `width` lists side by side. */
+async function runLists(run: Run, lists: Item[][], width: number): Promise<void> {
+  const queue = lists.values();
+  const worker = async () => {
+    for (const list of queue) for (const item of list) await runItem(run, item);
+  };
+  await Promise.all(Array.from({ length: width }, worker));
+}
+
+/** In one transaction; where that fails, whatever the reason, each by itself, so that none pays for another. */
+async function runTogether(run: Run, items: Item[]): Promise<void> {
+  const { core, scope } = run.parts;
+  try {
+    if (items.length === 1) throw new Error('alone');
+    const results = await runPlans(
+      core,
+      items.map(({ plan }) => plan!),
+      { scope },
+    );
+    for (const [i, { index }] of items.entries()) done(run, index, results[i]!);
+  } catch {
+    await runLists(
+      run,
+      items.map((item) => [item]),
+      PARALLEL_MAX,
+    );
+  }
+}
+
+async function runPhase(run: Run, items: Item[]): Promise<void> {
+  const lists = [...Map.groupBy(items, ({ key }) => key).values()];
+  const single = (is: (item: Item) => boolean) => lists.filter((list) => list.length === 1 && is(list[0]!));
+  const creates = single(isPlainCreate);
+  const changes = single(isPlainChange);
+  const taken = new Set([...creates, ...changes]);
+  await runLists(run, creates, CREATES_MAX);
+  for (const group of groupsOf(changes.flat(), TOGETHER_MAX)) await runTogether(run, group);
+  await runLists(
+    run,
+    lists.filter((list) => !taken.has(list)),
+    PARALLEL_MAX,
+  );
+}
+
+/** Results in entry order; an entry that could not be read is its error. */
+export async function batch(parts: BatchParts, entries: readonly (TransactionEntry | Error)[]): Promise<BatchResult[]> {
+  const run: Run = { parts, results: new Array<BatchResult>(entries.length), characters: 0 };
+  const urns = urnsOf(entries.map((entry) => (entry instanceof Error ? undefined : entry)));
+  for (const methods of PHASES) {
+    const items: Item[] = [];
+    for (const [index, entry] of entries.entries()) {
+      if (entry instanceof Error || !methods.includes(entry.method)) continue;
+      if (items.length % STRIDE === STRIDE - 1) await nextTurn();
+      try {
+        items.push(await itemOf(parts.core, entry, index, urns));
+      } catch (error) {
+        run.results[index] = failure(error, index, parts.onFault);
       }
-    };
-    await Promise.all(Array.from({ length: PARALLEL_MAX }, worker));
-  }
-  // A method that is none of these fails in planEntry, with its place.
-  for (const [index, entry] of entries.entries()) {
-    if (results[index]) continue;
-    try {
-      planEntry(core, entry, index);
-    } catch (error) {
-      results[index] = failure(error, onFault);
     }
+    await runPhase(run, items);
   }
-  return results;
+  for (const [index, entry] of entries.entries()) {
+    if (entry instanceof Error) run.results[index] = failure(entry, index, parts.onFault);
+  }
+  return run.results;
 }

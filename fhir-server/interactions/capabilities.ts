@@ -1,9 +1,11 @@
 // https://hl7.org/fhir/R4/capabilitystatement.html: derived from the routes, the definitions and the search parameters.
-import type { JsonObject } from '#fhir-model';
+import { type JsonObject, joinDepthMax, type OperationSpec, type SearchParam } from '#fhir-model';
+import { PATCH_TYPES } from '../patch/apply.ts';
 import type { Core } from './core.ts';
+import { namedQueryElements } from './named-queries.ts';
 
 /** What of a route the statement tells. */
-interface Offer {
+export interface Offer {
   interaction: string;
   level: 'type' | 'system' | 'none';
 }
@@ -11,34 +13,126 @@ interface Offer {
 /** Parameter types whose values are indexed; the others are left out of the statement. */
 const SEARCHABLE = new Set(['number', 'date', 'string', 'token', 'reference', 'quantity', 'uri']);
 
+const isServed = ({ type, composite, special }: SearchParam): boolean =>
+  SEARCHABLE.has(type) || composite !== undefined || special !== undefined;
+
+/** `_text` and `_content` are strings in R4's definitions. */
+const definedType = ({ type, special }: SearchParam): string =>
+  special === 'text' || special === 'content' ? 'string' : type;
+
 const codes = (offers: readonly Offer[], level: Offer['level']): string[] => [
   ...new Set(offers.filter((offer) => offer.level === level).map((offer) => offer.interaction)),
 ];
 
-function resource(core: Core, type: string, interactions: string[], offers: readonly Offer[]): JsonObject {
-  const params = core.parameters.list(type).filter((param) => SEARCHABLE.has(param.type));
+const operationElement = ({ name, url, description }: OperationSpec): JsonObject => ({
+  name,
+  definition: url,
+  documentation: description,
+});
+
+/** Those of a type, at its own or at its resources' level, and its named queries. */
+function operationsOf(core: Core, type: string): { operation?: JsonObject[] } {
+  const offered = core.operations.filter(
+    (spec) => (spec.typeLevel || spec.instanceLevel) && (spec.type === true || spec.type.includes(type)),
+  );
+  const all = [...offered.map(operationElement), ...namedQueryElements(core, type)];
+  return all.length > 0 ? { operation: all } : {};
+}
+
+function systemOperations(core: Core): { operation?: JsonObject[] } {
+  const offered = core.operations.filter((spec) => spec.system);
+  return offered.length > 0 ? { operation: offered.map(operationElement) } : {};
+}
+
+const VERSION_REQUIRED = 'An existing resource is changed or deleted only with If-Match and its version; else 400';
+
+/** Type → the parameters of references to it: `Observation:patient`. */
+function reverseIncludes(core: Core): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const type of core.definitions.resourceTypes) {
+    for (const { code, type: kind, target } of core.parameters.list(type)) {
+      if (kind !== 'reference') continue;
+      for (const one of target) found.set(one, [...(found.get(one) ?? []), `${type}:${code}`]);
+    }
+  }
+  return found;
+}
+
+function resource(
+  core: Core,
+  type: string,
+  interactions: string[],
+  offers: readonly Offer[],
+  reverse: string[],
+): JsonObject {
+  const params = core.parameters.list(type).filter(isServed);
   const references = params.filter((param) => param.type === 'reference').map((param) => `${type}:${param.code}`);
   const offered = (interaction: string) => offers.some((offer) => offer.interaction === interaction);
   return {
     type,
     profile: `http://hl7.org/fhir/StructureDefinition/${type}`,
     interaction: interactions.map((code) => ({ code })),
+    ...(core.versionRequired.has(type) ? { documentation: VERSION_REQUIRED } : {}),
     versioning: 'versioned-update',
     readHistory: true,
     updateCreate: true,
     conditionalCreate: true,
     conditionalRead: 'full-support',
     conditionalUpdate: offered('conditional-update'),
-    conditionalDelete: offered('conditional-delete') ? 'single' : 'not-supported',
+    conditionalDelete: core.limits.conditionalDeleteMax > 1 ? 'multiple' : 'single',
     referencePolicy: ['literal', 'local'],
     ...(references.length > 0 ? { searchInclude: references } : {}),
-    searchParam: params.map(({ code, url, type: kind, description }) => ({
-      name: code,
-      definition: url,
-      type: kind,
-      ...(description ? { documentation: description } : {}),
+    ...(reverse.length > 0 ? { searchRevInclude: reverse } : {}),
+    searchParam: params.map((param) => ({
+      name: param.code,
+      definition: param.url,
+      type: definedType(param),
+      ...(param.description ? { documentation: param.description } : {}),
     })),
+    ...operationsOf(core, type),
   };
+}
+
+const dates = new WeakMap<Core, string>();
+
+/** When this server was first asked. */
+function dateOf(core: Core): string {
+  const date = dates.get(core) ?? new Date(core.store.clock.now()).toISOString();
+  dates.set(core, date);
+  return date;
+}
+
+const instance = (core: Core): JsonObject => ({
+  date: dateOf(core),
+  kind: 'instance',
+  software: { name: 'Cerebra', version: core.softwareVersion },
+  implementation: { description: 'Cerebra FHIR server', url: core.baseUrl },
+});
+
+/** https://hl7.org/fhir/R4/compartmentdefinition.html */
+const COMPARTMENTS = ['patient', 'encounter', 'relatedPerson', 'practitioner', 'device'];
+
+/** Of every type: https://hl7.org/fhir/R4/search.html#all */
+const JOIN_PARAMS: JsonObject[] = [
+  {
+    ...{ name: '_has', type: 'special' },
+    documentation: `_has:Type:reference:parameter, nested and chained; a chain may have ${joinDepthMax} links`,
+  },
+  { name: '_list', type: 'special', documentation: 'The id of a List; functional lists ($current-…) are not kept' },
+  { name: '_filter', type: 'special', documentation: 'https://hl7.org/fhir/R4/search_filter.html, all operators' },
+  {
+    name: '_query',
+    type: 'token',
+    documentation: 'A named query: those there are stand among the operations of a type',
+  },
+];
+
+/** What batch and transaction take: bundle.ts. */
+function bundleNote({ limits }: Core, code: string): { documentation?: string } {
+  const most = `${limits.bundleEntriesMax} entries at most; GET, HEAD, POST, PUT, PATCH and DELETE, with conditions`;
+  if (code === 'batch') return { documentation: `${most}; operations too` };
+  if (code !== 'transaction') return {};
+  return { documentation: `${most}; conditional references, resolve-as-version-specific; no operations` };
 }
 
 const texts = new WeakMap<Core, string>();
@@ -48,26 +142,67 @@ export function capabilityStatement(core: Core, offers: readonly Offer[]): strin
   const known = texts.get(core);
   if (known !== undefined) return known;
   const interactions = codes(offers, 'type');
+  const reverse = reverseIncludes(core);
   const system = codes(offers, 'system').flatMap((code) =>
     code === 'transaction' ? ['transaction', 'batch'] : [code],
   );
   const text = JSON.stringify({
     resourceType: 'CapabilityStatement',
     status: 'active',
-    date: new Date(core.store.clock.now()).toISOString(),
-    kind: 'instance',
-    software: { name: 'Cerebra', version: core.softwareVersion },
-    implementation: { description: 'Cerebra FHIR server', url: core.baseUrl },
+    ...instance(core),
     fhirVersion: '4.0.1',
-    format: ['application/fhir+json', 'json'],
+    format: ['application/fhir+json', 'application/fhir+xml', 'application/fhir+ndjson', 'json', 'xml', 'ndjson'],
+    patchFormat: PATCH_TYPES,
     rest: [
       {
         mode: 'server',
-        resource: core.definitions.resourceTypes.map((type) => resource(core, type, interactions, offers)),
-        interaction: system.map((code) => ({ code })),
+        documentation:
+          'Errors are OperationOutcomes. Unknown search parameters are ignored, or refused with Prefer: handling=strict',
+        security: { cors: core.cors },
+        resource: core.definitions.resourceTypes.map((type) =>
+          resource(core, type, interactions, offers, reverse.get(type) ?? []),
+        ),
+        interaction: system.map((code) => ({ code, ...bundleNote(core, code) })),
+        searchParam: JOIN_PARAMS,
+        ...systemOperations(core),
+        compartment: COMPARTMENTS.map((name) => `http://hl7.org/fhir/CompartmentDefinition/${name}`),
       },
     ],
   });
   texts.set(core, text);
   return text;
+}
+
+/** Elements that R4 has not made normative: https://hl7.org/fhir/R4/capabilitystatement-definitions.html */
+const TRIAL_USE = [
+  'versioning',
+  'readHistory',
+  'updateCreate',
+  'conditionalCreate',
+  'conditionalRead',
+  'conditionalUpdate',
+  'conditionalDelete',
+  'referencePolicy',
+  'searchInclude',
+  'searchRevInclude',
+];
+
+/** Of a statement's text what is normative. */
+export function normativePortion(text: string): string {
+  const statement = JSON.parse(text) as { rest: { security?: JsonObject; resource: JsonObject[] }[] };
+  for (const rest of statement.rest) {
+    delete rest.security;
+    for (const one of rest.resource) for (const name of TRIAL_USE) delete one[name];
+  }
+  return JSON.stringify(statement);
+}
+
+/** https://hl7.org/fhir/R4/terminologycapabilities.html: code systems are stored and searched, none is expanded or validated. */
+export function terminologyCapabilities(core: Core): string {
+  return JSON.stringify({
+    resourceType: 'TerminologyCapabilities',
+    status: 'active',
+    ...instance(core),
+    codeSearch: 'explicit',
+  });
 }

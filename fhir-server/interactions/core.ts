@@ -1,5 +1,14 @@
 // What every interaction gets: the store and how this server answers.
-import type { AccessScope, Definitions, Links, SearchParameters } from '#fhir-model';
+import type { EventEmitter } from 'node:events';
+import type {
+  AccessScope,
+  Definitions,
+  Links,
+  OperationSpec,
+  SearchParameters,
+  Terminology,
+  XmlCodec,
+} from '#fhir-model';
 import type { Queryable } from '#platform';
 import type { Store } from '../store/store.ts';
 
@@ -9,6 +18,10 @@ export interface Limits {
   /** Page size without _count. */
   searchCountDefault: number;
   searchCountMax: number;
+  /** A search that takes longer is stopped. */
+  searchTimeoutMs: number;
+  /** Resources that one conditional delete may remove. */
+  conditionalDeleteMax: number;
 }
 
 export interface Core {
@@ -16,14 +29,25 @@ export interface Core {
   definitions: Definitions;
   parameters: SearchParameters;
   links: Links;
+  /** What `:in`, `:above` and the like ask. */
+  terminology: Terminology;
+  xml: XmlCodec;
   limits: Limits;
+  /** All that are offered; set once, right after the rest is there. */
+  operations: readonly OperationSpec[];
   softwareVersion: string;
   /** Without a slash at the end: `http://127.0.0.1:8080/fhir/R4`. */
   baseUrl: string;
+  /** Types of which no existing resource is changed without If-Match. */
+  versionRequired: ReadonlySet<string>;
+  /** Whether browsers may call from pages of other origins. */
+  cors: boolean;
 }
 
 /** Who asks, and through which connection: inside a transaction its own, so that it sees what it wrote. */
 export interface Caller {
   scope: AccessScope;
   db: Queryable;
+  /** Of the HTTP client: when it closes, nobody waits for the answer any more. */
+  socket?: EventEmitter;
 }

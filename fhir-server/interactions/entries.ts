@@ -1,10 +1,11 @@
 // From Bundle entries to planned work: https://hl7.org/fhir/R4/http.html#transaction
 import { isId, type Resource, type SearchQuery, type TransactionEntry } from '#fhir-model';
 import { CerebraError } from '#platform';
+import type { Patch } from '../patch/apply.ts';
 import { assertValid } from '../store/store.ts';
 import type { Core } from './core.ts';
-import { parseIfMatch } from './etag.ts';
-import { assertType, parseCriteria, searchPairs } from './search.ts';
+import { preconditionOf } from './etag.ts';
+import { parseCriteria, searchPairs } from './search.ts';
 
 /** What an entry's request asks for. */
 export interface Plan {
@@ -14,15 +15,17 @@ export interface Plan {
   type: string;
   /** Known from the URL, or new for a plain POST; set by resolution otherwise. */
   id: string | undefined;
-  /** Of a conditional create, update or delete. */
+  /** Of a conditional create, update, patch or delete. */
   criteria: SearchQuery | undefined;
   /** The same for the same criteria, whatever their order. */
   criteriaKey: string | undefined;
   ifVersion: number | undefined;
-  /** GET: what follows the type and id. */
-  query: string;
-  version: number | undefined;
+  /** PATCH: what makes the new version of the current one. */
+  patch?: Patch;
 }
+
+export const isRead = ({ method }: { method: TransactionEntry['method'] }): boolean =>
+  method === 'GET' || method === 'HEAD';
 
 /** An expression in the Bundle: `Bundle.entry[3].request`. */
 export const at = (index: number, path = ''): string => `Bundle.entry[${index}]${path}`;
@@ -31,7 +34,19 @@ function fault(index: number, path: string, text: string): CerebraError {
   return new CerebraError('invalid', text, { expression: [at(index, path)] });
 }
 
-interface Target {
+/** What an entry's URL is below our base: `Patient/1?…`. Throws for another server's. */
+export function relativeUrl(core: Core, index: number, url: string): string {
+  if (url.startsWith(`${core.baseUrl}/`)) return url.slice(core.baseUrl.length + 1);
+  if (/^[a-z][a-z0-9+.-]*:/i.test(url)) {
+    throw fault(index, '.request.url', `The url '${url.slice(0, 200)}' is not below ${core.baseUrl}`);
+  }
+  return url.replace(/^\//, '');
+}
+
+/** The operation that a URL names: `Patient/$merge` → `$merge`. https://hl7.org/fhir/R4/operations.html */
+export const operationIn = (url: string): string | undefined => /^[^?]*?(?:^|\/)(\$[^/?]*)/.exec(url)?.[1];
+
+export interface Target {
   type: string;
   id?: string;
   version?: number;
@@ -39,15 +54,17 @@ interface Target {
 }
 
 /** `Patient`, `Patient/1`, `Patient/1/_history/2`, `Patient?a=b`, `Patient/1?…`; absolute ones must be below our base. */
-function parseUrl(core: Core, index: number, url: string): Target {
-  const relative = url.startsWith(`${core.baseUrl}/`) ? url.slice(core.baseUrl.length + 1) : url.replace(/^\//, '');
-  const [path = '', ...rest] = relative.split('?');
+export function parseUrl(core: Core, index: number, url: string): Target {
+  const [path = '', ...rest] = relativeUrl(core, index, url).split('?');
   const [type = '', id, history, version, ...more] = path.split('/');
   const bad = more.length > 0 || (history !== undefined && (history !== '_history' || version === undefined));
   if (bad || (id !== undefined && !isId(id))) {
     throw fault(index, '.request.url', `The url '${url.slice(0, 200)}' is not one of type, type/id or type?criteria`);
   }
-  assertType(core, type);
+  if (!core.store.layout.has(type)) {
+    const text = `'${type.slice(0, 80)}' is not a resource type of FHIR R4`;
+    throw new CerebraError('unknown-type', text, { expression: [at(index, '.request.url')] });
+  }
   const target: Target = { type, query: rest.join('?') };
   if (id !== undefined) target.id = id;
   // A version that no resource can have is one that isn't there.
@@ -57,7 +74,9 @@ function parseUrl(core: Core, index: number, url: string): Target {
 
 function needResource(index: number, entry: TransactionEntry, type: string): Resource {
   const { resource } = entry;
-  if (!resource) throw fault(index, '.resource', `${entry.method} needs a resource`);
+  if (!resource) {
+    throw new CerebraError('required', `${entry.method} needs a resource`, { expression: [at(index, '.resource')] });
+  }
   if (resource.resourceType !== type) {
     throw fault(
       index,
@@ -76,45 +95,43 @@ export function criteriaKey(type: string, query: string): string {
     .join('&')}`;
 }
 
+function withCriteria(core: Core, plan: Plan, text: string, path: string): Plan {
+  const criteria = parseCriteria(core, plan.type, text, at(plan.index, path));
+  return { ...plan, criteria, criteriaKey: criteriaKey(plan.type, text) };
+}
+
 function planPost(core: Core, plan: Plan, target: Target): Plan {
   if (target.id !== undefined || target.query !== '') {
     throw fault(plan.index, '.request.url', 'POST goes to a type; conditions stand in ifNoneExist');
   }
   const { ifNoneExist } = plan.entry;
   if (ifNoneExist === undefined) return { ...plan, id: core.store.newId() };
-  const text = ifNoneExist.replace(/^[^?]*\?/, '');
-  return {
-    ...plan,
-    criteria: parseCriteria(core, plan.type, text, at(plan.index, '.request.ifNoneExist')),
-    criteriaKey: criteriaKey(plan.type, text),
-  };
+  return withCriteria(core, plan, ifNoneExist.replace(/^[^?]*\?/, ''), '.request.ifNoneExist');
+}
+
+/** Of an update, patch or delete: by id or by criteria, and which version it follows. */
+function planChange(core: Core, plan: Plan, target: Target): Plan {
+  const found = { ...plan, ifVersion: preconditionOf(plan.entry) };
+  if (target.id !== undefined) return { ...found, id: target.id };
+  return withCriteria(core, found, target.query, '.request.url');
 }
 
 function planPut(core: Core, plan: Plan, target: Target, resource: Resource): Plan {
-  const ifVersion = parseIfMatch(plan.entry.ifMatch);
-  if (target.id === undefined) {
-    return {
-      ...plan,
-      ifVersion,
-      criteria: parseCriteria(core, plan.type, target.query, at(plan.index, '.request.url')),
-      criteriaKey: criteriaKey(plan.type, target.query),
-    };
-  }
-  if (resource.id !== target.id) {
+  if (target.id !== undefined && resource.id !== target.id) {
     throw fault(plan.index, '.resource.id', `The resource's id must be the url's, '${target.id}'`);
   }
-  return { ...plan, ifVersion, id: target.id };
+  return planChange(core, plan, target);
 }
 
-function planDelete(core: Core, plan: Plan, target: Target): Plan {
-  const ifVersion = parseIfMatch(plan.entry.ifMatch);
-  if (target.id !== undefined) return { ...plan, ifVersion, id: target.id };
-  return {
-    ...plan,
-    ifVersion,
-    criteria: parseCriteria(core, plan.type, target.query, at(plan.index, '.request.url')),
-    criteriaKey: criteriaKey(plan.type, target.query),
-  };
+/** https://hl7.org/fhir/R4/http.html#patch: a Binary that holds the patch document, or Parameters for FHIRPath Patch. */
+function planPatch(core: Core, plan: Plan, target: Target): Plan {
+  const { resource } = plan.entry;
+  if (resource?.resourceType !== 'Binary' && resource?.resourceType !== 'Parameters') {
+    const text = 'PATCH needs a Binary with a patch document, or Parameters with a FHIRPath Patch';
+    throw new CerebraError(resource ? 'invalid' : 'required', text, { expression: [at(plan.index, '.resource')] });
+  }
+  assertValid(core.store, resource, at(plan.index, '.resource'));
+  return planChange(core, plan, target);
 }
 
 /** What is written has no version and, once it has an id, no criteria: `DELETE Patient/1?active=false` is no request. */
@@ -123,37 +140,48 @@ function assertWritable(index: number, target: Target): void {
   throw fault(index, '.request.url', 'Only type, type/id or type?criteria can be written to');
 }
 
-/** Checks one entry and its resource; throws with the entry's place in `expression`. */
+const METHODS: readonly string[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
+
+function assertMethod({ method }: TransactionEntry, index: number): void {
+  if (METHODS.includes(method)) return;
+  throw new CerebraError('unsupported', `${String(method).slice(0, 20)} is not supported in a Bundle`, {
+    expression: [at(index, '.request.method')],
+  });
+}
+
+/** Checks one entry and its resource; throws with the entry's place in `expression`. Reads are checked when they run. */
 export function planEntry(core: Core, entry: TransactionEntry, index: number): Plan {
+  const { method } = entry;
+  assertMethod(entry, index);
+  const rest = { id: undefined, criteria: undefined, criteriaKey: undefined, ifVersion: undefined };
+  const plan: Plan = { index, entry, method, type: '', ...rest };
+  if (isRead(plan)) return plan;
   const target = parseUrl(core, index, entry.url);
-  if (entry.method !== 'GET' && entry.method !== 'HEAD') assertWritable(index, target);
-  const plan: Plan = {
-    index,
-    entry,
-    method: entry.method,
-    type: target.type,
-    id: target.id,
-    criteria: undefined,
-    criteriaKey: undefined,
-    ifVersion: undefined,
-    query: target.query,
-    version: target.version,
-  };
-  switch (entry.method) {
-    case 'POST':
-    case 'PUT': {
-      const resource = needResource(index, entry, target.type);
-      if (!entry.merge) assertValid(core.store, resource, at(index, '.resource'));
-      return entry.method === 'POST' ? planPost(core, plan, target) : planPut(core, plan, target, resource);
-    }
-    case 'DELETE':
-      return planDelete(core, plan, target);
-    case 'GET':
-    case 'HEAD':
-      return plan;
-    default:
-      throw new CerebraError('unsupported', `${String(entry.method).slice(0, 20)} is not supported in a Bundle`, {
-        expression: [at(index, '.request.method')],
-      });
+  plan.type = target.type;
+  assertWritable(index, target);
+  if (method === 'DELETE') return planChange(core, plan, target);
+  if (method === 'PATCH') return planPatch(core, plan, target);
+  const resource = needResource(index, entry, target.type);
+  if (!entry.merge) assertValid(core.store, resource, at(index, '.resource'));
+  return method === 'POST' ? planPost(core, plan, target) : planPut(core, plan, target, resource);
+}
+
+/** Headers that an entry has as elements: https://hl7.org/fhir/R4/bundle-definitions.html#Bundle.entry.request */
+const HEADERS: Record<string, string> = {
+  'If-Match': '.request.ifMatch',
+  'If-None-Match': '.request.ifNoneMatch',
+  'If-None-Exist': '.request.ifNoneExist',
+};
+
+/** The error with the entry's place; `path` is where parameters stand. */
+export function placed(error: unknown, index: number, path = '.request'): unknown {
+  if (!(error instanceof CerebraError)) return error;
+  for (const issue of error.issues) {
+    const { expression = [] } = issue;
+    if (expression.some((one) => one.startsWith('Bundle.'))) continue;
+    const header = HEADERS[expression[0] ?? ''];
+    if (!header && expression.length > 0) issue.diagnostics = `${expression.join(', ')}: ${issue.diagnostics}`;
+    issue.expression = [at(index, header ?? path)];
   }
+  return error;
 }

@@ -1,14 +1,36 @@
 // ETag, If-Match, If-None-Match, If-Modified-Since: https://hl7.org/fhir/R4/http.html#versioning, #cread, #concurrency
 import { CerebraError } from '#platform';
+import { ANY_VERSION, NO_VERSION } from '../store/preconditions.ts';
 
 export const etag = (version: number): string => `W/"${version}"`;
 
-/** The version that `W/"3"`, `"3"` or `3` names; undefined without a header. Throws `invalid` for anything else. */
+/**
+ * The version that `W/"3"`, `"3"` or `3` names, ANY_VERSION for `*`; undefined without a header. Throws
+ * `precondition-failed` for the tag of no version, `invalid` for what is no tag or more than one.
+ */
 export function parseIfMatch(header: string | undefined): number | undefined {
-  if (header === undefined || header === '' || header === '*') return undefined;
-  const match = /^(?:W\/)?"?(\d{1,9})"?$/.exec(header.trim());
-  if (match) return Number(match[1]);
-  throw new CerebraError('invalid', 'If-Match must be one version id in the form W/"1"', { expression: ['If-Match'] });
+  const text = header?.trim() ?? '';
+  if (text === '') return undefined;
+  if (text === '*') return ANY_VERSION;
+  const version = /^(?:(?:W\/)?"([1-9]\d{0,8})"|([1-9]\d{0,8}))$/.exec(text);
+  if (version) return Number(version[1] ?? version[2]);
+  const expression = ['If-Match'];
+  if (/^(?:W\/)?"[\x21\x23-\x7e]*"$/.test(text)) {
+    throw new CerebraError('precondition-failed', `${text.slice(0, 80)} is the ETag of no version`, { expression });
+  }
+  throw new CerebraError('invalid', 'If-Match must be one version id in the form W/"1", or *', { expression });
+}
+
+/**
+ * What a change asks of the version it follows: a version, ANY_VERSION, NO_VERSION for a PUT with `If-None-Match: *`, or
+ * undefined for nothing. Throws what parseIfMatch does, and `invalid` for an If-None-Match of another kind.
+ */
+export function preconditionOf(entry: { method: string; ifMatch?: string; ifNoneMatch?: string }): number | undefined {
+  const { method, ifMatch, ifNoneMatch } = entry;
+  if (ifNoneMatch === undefined || ifNoneMatch === '') return parseIfMatch(ifMatch);
+  if (method === 'PUT' && ifNoneMatch.trim() === '*' && ifMatch === undefined) return NO_VERSION;
+  const text = 'A change takes If-Match with one version, and an update alone If-None-Match: * to create only';
+  throw new CerebraError('invalid', text, { expression: ['If-None-Match'] });
 }
 
 /** Whether the client's copy is still the current one, so that 304 does. */

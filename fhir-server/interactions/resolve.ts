@@ -1,190 +1,239 @@
-// Conditional entries and references of a transaction, resolved inside it: https://hl7.org/fhir/R4/http.html#trules
-import {
-  type Json,
-  type JsonObject,
-  parseReference,
-  type Resource,
-  type SearchQuery,
-  type StoredVersion,
-} from '#fhir-model';
+// Conditional entries of a transaction, resolved inside it: https://hl7.org/fhir/R4/http.html#trules
+import type { StoredVersion } from '#fhir-model';
 import { CerebraError, type Tx } from '#platform';
 import { hash64 } from '../store/hash.ts';
 import { lockAll } from '../store/locks.ts';
 import type { Caller, Core } from './core.ts';
-import { at, criteriaKey, type Plan } from './entries.ts';
-import { matchCriteria, parseCriteria } from './search.ts';
+import { at, isRead, type Plan } from './entries.ts';
+import { addConditionals, type Lookup, type Matches, several } from './links.ts';
+import { matchEach } from './match-each.ts';
 
 /** A planned entry that knows what it is about. */
 export interface Resolved extends Plan {
   id: string;
-  /** A conditional create that found its resource, or a conditional delete that found none: nothing to write. */
+  /** What the criteria of the entry match. */
   found: StoredVersion | undefined;
-  /** The resource with references put in; undefined for DELETE and GET. */
-  resource: Resource | undefined;
-  /** Nothing is written for this entry. */
+  /** Nothing is written for this entry: a conditional create that found its resource, a conditional delete that found none. */
   idle: boolean;
+  /** The id was made for this entry: nobody else can have it, and it has no former version. */
+  fresh: boolean;
 }
 
-interface Lookup {
-  query: SearchQuery;
-  /** For the error: where the criteria stand. */
-  expression: string;
+export interface Resolution {
+  /** In entry order; a conditional delete of several resources comes once for each. */
+  resolved: Resolved[];
+  /** The matches of conditional references to types that this transaction leaves alone. */
+  references: Matches;
+  /** Conditional references to types that it changes: they mean what is there in the end. */
+  pending: Map<string, Lookup>;
+  /** Nothing is conditional: another attempt would put in the same ids, so that resources can be changed in place. */
+  fixed: boolean;
 }
 
-function cloneJson(value: Json | undefined): Json | undefined {
-  if (Array.isArray(value)) return value.map((item) => cloneJson(item) as Json);
-  // JSON.rawJSON objects have no prototype and can't change: they are shared.
-  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) === null) return value;
-  const copy: JsonObject = {};
-  for (const key of Object.keys(value)) copy[key] = cloneJson(value[key]);
-  return copy;
+/** DELETE, POST, then PUT and PATCH: https://hl7.org/fhir/R4/http.html#trules */
+const PHASES: Record<Plan['method'], number> = { DELETE: 0, POST: 1, PUT: 2, PATCH: 2, GET: 3, HEAD: 3 };
+
+const byPhase = (plans: Plan[]): Plan[] => plans.toSorted((a, b) => PHASES[a.method] - PHASES[b.method]);
+
+/** All that is asked before anything is written: by key, and how many matches are of interest. */
+interface Lookups {
+  all: Map<string, Lookup>;
+  /** Keys of the conditional references among them. */
+  references: string[];
+  pending: Map<string, Lookup>;
 }
 
-/** The conditional references (`Patient?identifier=…`) in the resources, by key. */
-function conditionalReferences(core: Core, plans: Plan[], lookups: Map<string, Lookup>): void {
-  for (const { entry, index } of plans) {
-    if (!entry.resource || entry.method === 'DELETE') continue;
-    core.links.forEachReference(entry.resource, (text, site) => {
-      if (!text.includes('?')) return;
-      const parsed = parseReference(text, core.baseUrl);
-      if (parsed.kind !== 'conditional') return;
-      const key = criteriaKey(parsed.type, parsed.query);
-      if (lookups.has(key)) return;
-      const expression = at(index, `.resource.${site.path().replace(/^[A-Za-z]+\./, '')}`);
-      lookups.set(key, { query: parseCriteria(core, parsed.type, parsed.query, expression), expression });
-    });
+function collectLookups(core: Core, plans: Plan[]): Lookups {
+  const all = new Map<string, Lookup>();
+  const named = new Map<string, Lookup>();
+  const changed = new Set<string>();
+  for (const plan of plans) {
+    if (isRead(plan)) continue;
+    changed.add(plan.type);
+    const { criteria, criteriaKey, entry, method, index } = plan;
+    if (criteria) all.set(criteriaKey!, { query: criteria, expression: at(index, '.request') });
+    // What a patch refers to is known when it is applied.
+    if (entry.resource && (method === 'POST' || method === 'PUT')) addConditionals(core, entry.resource, index, named);
   }
+  const pending = new Map([...named].filter(([, { query }]) => changed.has(query.type)));
+  const references = [...named.keys()].filter((key) => !pending.has(key));
+  for (const key of references) if (!all.has(key)) all.set(key, named.get(key)!);
+  return { all, references, pending };
 }
 
-const several = (expression: string): CerebraError =>
-  new CerebraError('multiple-matches', 'The criteria match more than one resource: make them more exact', {
-    expression: [expression],
-  });
+const nameOf = (one: { type: string; id: string | undefined }): string => `${one.type}/${one.id}`;
+
+/** Matches that are looked at, however many others are deleted by the same transaction. */
+const MATCHES_MAX = 1000;
+
+/** How many matches of each type can be gone before the criteria of a create or update are looked at. */
+function deletionsMax(core: Core, plans: Plan[]): Map<string, number> {
+  const most = new Map<string, number>();
+  for (const { method, type, criteria } of plans) {
+    if (method !== 'DELETE') continue;
+    most.set(type, (most.get(type) ?? 0) + (criteria ? deletesMax(core) : 1));
+  }
+  return most;
+}
+
+/** How many resources one conditional delete may remove. */
+const deletesMax = (core: Core): number => core.limits.conditionalDeleteMax;
+
+function deletedNames(core: Core, plans: Plan[], first: Matches): Set<string> {
+  const gone = new Set<string>();
+  for (const plan of plans) {
+    if (plan.method !== 'DELETE') continue;
+    if (!plan.criteria) gone.add(nameOf(plan));
+    else for (const match of first.get(plan.criteriaKey!)!.slice(0, deletesMax(core))) gone.add(nameOf(match));
+  }
+  return gone;
+}
+
+/** The entries of a transaction; `again` when it has lost a race before and takes no chances. */
+export interface Attempt {
+  plans: Plan[];
+  again: boolean;
+}
+
+interface Found {
+  /** As it was before this transaction. */
+  before: Matches;
+  /** Without what this transaction deletes: deletions come first. */
+  left: Matches;
+}
 
 /**
- * What each of the criteria matches. Criteria without a match are locked and looked up once more, so that of two
- * transactions with the same criteria the second sees what the first creates (1,600 calls on 200 keys: no duplicates;
- * without the lock 1,099). Those with a match need no lock: a hundred messages that name one doctor don't wait in line.
+ * Criteria that have matched before. As a rule they match again and are looked up without a lock: a hundred messages
+ * that name one doctor don't wait in line. A wrong guess costs a round trip, never a duplicate.
  */
-async function lookUp(core: Core, tx: Tx, caller: Caller, lookups: Map<string, Lookup>): Promise<Matches> {
-  const inside = { ...caller, db: tx };
-  const search = (keys: string[]) =>
-    Promise.all(keys.map(async (key) => [key, await matchCriteria(core, lookups.get(key)!.query, inside)] as const));
-  const found = new Map(await search([...lookups.keys()]));
-  const open = [...lookups.keys()].filter((key) => found.get(key)!.length === 0);
-  if (open.length === 0) return found;
-  const [, again] = await Promise.all([lockAll(tx, 'criteria', open.map(hash64)), search(open)]);
-  return new Map([...found, ...again]);
+const MATCHED_MAX = 20_000;
+const matchedBefore = new Set<string>();
+
+function remember(key: string, matched: boolean): void {
+  if (!matched) matchedBefore.delete(key);
+  else if (matchedBefore.size < MATCHED_MAX) matchedBefore.add(key);
+  else matchedBefore.clear();
 }
 
-type Matches = Map<string, StoredVersion[]>;
-
-function resolveConditional(core: Core, plan: Plan, matches: StoredVersion[], assigned: Map<string, string>): Resolved {
-  const where = at(plan.index, plan.method === 'POST' ? '.request.ifNoneExist' : '.request.url');
-  if (matches.length > 1) throw several(where);
-  const base = { ...plan, resource: plan.entry.resource };
-  const match = matches[0];
-  if (match) return { ...base, id: match.id, found: match, idle: plan.method === 'POST' };
-  if (plan.method === 'DELETE') return { ...base, id: '', found: undefined, idle: true };
-  // The same criteria earlier in this Bundle: both mean the one that is created.
-  const earlier = assigned.get(plan.criteriaKey!);
-  if (earlier !== undefined && plan.method === 'POST') return { ...base, id: earlier, found: undefined, idle: true };
-  const wanted = plan.method === 'PUT' ? plan.entry.resource?.id : undefined;
-  // A second update by them is one of the same resource, which assertDistinct refuses.
-  const id = wanted ?? earlier ?? core.store.newId();
-  assigned.set(plan.criteriaKey!, id);
-  return { ...base, id, found: undefined, idle: false };
-}
-
-function resolvePlan(core: Core, plan: Plan, matches: Matches, assigned: Map<string, string>): Resolved {
-  if (plan.criteriaKey === undefined) {
-    return { ...plan, id: plan.id ?? '', found: undefined, resource: plan.entry.resource, idle: false };
+/**
+ * What each of the criteria matches. Criteria without a match are looked up under their lock, so that of two
+ * transactions with the same criteria the second sees what the first creates (1,600 calls on 200 keys: no duplicates;
+ * without the lock 1,099). The locks of new criteria and the look-ups travel together.
+ */
+async function lookUp(core: Core, tx: Tx, caller: Caller, attempt: Attempt, lookups: Lookups): Promise<Found> {
+  const { plans } = attempt;
+  const most = deletionsMax(core, plans);
+  const countOf = (type: string): number => Math.min(2 + (most.get(type) ?? 0), MATCHES_MAX + deletesMax(core));
+  const search = (keys: Iterable<string>): Promise<Map<string, StoredVersion[]>> => {
+    const queries = new Map([...keys].map((key) => [key, lookups.all.get(key)!.query]));
+    return matchEach(core, queries, { ...caller, db: tx }, countOf);
+  };
+  const wanted = new Set(lookups.references);
+  for (const plan of plans) if (plan.criteria && plan.method !== 'DELETE') wanted.add(plan.criteriaKey!);
+  const locked = new Set([...wanted].filter((key) => attempt.again || !matchedBefore.has(key)));
+  const [, before] = await Promise.all([lockAll(tx, 'criteria', [...locked].map(hash64)), search(lookups.all.keys())]);
+  const gone = deletedNames(core, plans, before);
+  const without = (found: Map<string, StoredVersion[]>): Map<string, StoredVersion[]> =>
+    gone.size === 0
+      ? found
+      : new Map([...found].map(([key, list]) => [key, list.filter((one) => !gone.has(nameOf(one)))]));
+  const left = without(before);
+  for (const [key, { length }] of before) {
+    const { query, expression } = lookups.all.get(key)!;
+    // What is left of a page that was cut is not all that is left.
+    if (length > left.get(key)!.length && length === countOf(query.type)) throw several(expression);
   }
-  const resolved = resolveConditional(core, plan, matches.get(plan.criteriaKey) ?? [], assigned);
+  const empty = [...wanted].filter((key) => left.get(key)!.length === 0);
+  for (const key of wanted) remember(key, left.get(key)!.length > 0);
+  const open = empty.filter((key) => !locked.has(key));
+  if (open.length === 0) return { before, left };
+  // More locks after others would be out of order, and two transactions could wait for each other.
+  if (locked.size > 0) throw guessedWrong();
+  const [, again] = await Promise.all([lockAll(tx, 'criteria', open.map(hash64)), search(open)]);
+  return { before, left: new Map([...left, ...without(again)]) };
+}
+
+/** As PostgreSQL tells of a lost race (serialization_failure): the transaction is tried again. */
+const guessedWrong = (): Error =>
+  Object.assign(new Error('Criteria that matched before match no more'), { code: '40001' });
+
+function resolveDelete(core: Core, plan: Plan, matches: StoredVersion[]): Resolved[] {
+  if (matches.length > deletesMax(core)) {
+    const text = `The criteria match more than ${deletesMax(core)} resources, the most that one conditional delete removes (CONDITIONAL_DELETE_MAX): make them more exact`;
+    throw new CerebraError('multiple-matches', text, { expression: [at(plan.index, '.request.url')] });
+  }
+  if (matches.length === 0) return [{ ...plan, id: '', found: undefined, idle: true, fresh: false }];
+  return matches.map((match) => ({ ...plan, id: match.id, found: match, idle: false, fresh: false }));
+}
+
+/** A create or update by criteria; `assigned` has the ids that entries with the same criteria have been given. */
+function resolveWrite(core: Core, plan: Plan, matches: StoredVersion[], assigned: Map<string, string>): Resolved {
+  const { method, entry, index, type } = plan;
+  if (matches.length > 1) throw several(at(index, method === 'POST' ? '.request.ifNoneExist' : '.request.url'));
+  const match = matches[0];
+  if (match) return { ...plan, id: match.id, found: match, idle: method === 'POST', fresh: false };
+  // The same criteria earlier in this Bundle: both mean the one that is created. For an update that is one change too
+  // many, which assertDistinct refuses.
+  const earlier = assigned.get(plan.criteriaKey!);
+  if (earlier !== undefined) return { ...plan, id: earlier, found: undefined, idle: method === 'POST', fresh: false };
+  if (method === 'PATCH') {
+    throw new CerebraError('not-found', `No ${type} matches the criteria: there is nothing to patch`, {
+      expression: [at(index, '.request.url')],
+    });
+  }
+  const wanted = method === 'PUT' ? entry.resource?.id : undefined;
+  const id = wanted ?? core.store.newId();
+  assigned.set(plan.criteriaKey!, id);
+  return { ...plan, id, found: undefined, idle: false, fresh: wanted === undefined };
+}
+
+function resolvePlan(core: Core, plan: Plan, found: Found, assigned: Map<string, string>): Resolved[] {
+  const key = plan.criteriaKey;
+  if (key === undefined) {
+    return [{ ...plan, id: plan.id ?? '', found: undefined, idle: false, fresh: plan.method === 'POST' }];
+  }
+  if (plan.method === 'DELETE') return resolveDelete(core, plan, found.before.get(key)!);
+  const resolved = resolveWrite(core, plan, found.left.get(key)!, assigned);
   const claimed = plan.method === 'PUT' ? plan.entry.resource?.id : undefined;
   if (claimed !== undefined && claimed !== resolved.id) {
     throw new CerebraError('invalid', `The criteria match ${plan.type}/${resolved.id}, the resource has another id`, {
       expression: [at(plan.index, '.resource.id')],
     });
   }
-  return resolved;
+  return [resolved];
 }
 
-/** fullUrl → `Type/id`, for POST, PUT and found conditional entries. */
-function fullUrls(resolved: Resolved[]): Map<string, string> {
-  const urls = new Map<string, string>();
-  for (const { entry, type, id, index, method } of resolved) {
-    if (!entry.fullUrl || id === '' || method === 'GET' || method === 'HEAD') continue;
-    if (urls.has(entry.fullUrl)) {
-      throw new CerebraError('invalid', 'Two entries have the same fullUrl', { expression: [at(index, '.fullUrl')] });
-    }
-    urls.set(entry.fullUrl, `${type}/${id}`);
-  }
-  return urls;
-}
+export const writes = (one: Resolved): boolean => !one.idle && !isRead(one);
 
-function targetOf(core: Core, text: string, matches: Matches, lookups: Map<string, Lookup>): string | undefined {
-  if (!text.includes('?')) return undefined;
-  const parsed = parseReference(text, core.baseUrl);
-  if (parsed.kind !== 'conditional') return undefined;
-  const key = criteriaKey(parsed.type, parsed.query);
-  const found = matches.get(key);
-  const lookup = lookups.get(key);
-  if (!found || !lookup) return undefined;
-  if (found.length > 1) throw several(lookup.expression);
-  const [one] = found;
-  if (one) return `${one.type}/${one.id}`;
-  throw new CerebraError('precondition-failed', 'The conditional reference matches no resource', {
-    expression: [lookup.expression],
-  });
-}
-
-function assertResolved(core: Core, resource: Resource, index: number): void {
-  core.links.forEachReference(resource, (text, site) => {
-    if (!text.startsWith('urn:uuid:')) return;
-    const path = site.path().replace(/^[A-Za-z]+\./, '');
-    throw new CerebraError('invalid', `The reference '${text.slice(0, 80)}' is no fullUrl of this Bundle`, {
-      expression: [at(index, `.resource.${path}`)],
-    });
-  });
-}
-
+/** "If any resource identities (including resolved identities from conditional update/delete) overlap": #trules */
 function assertDistinct(resolved: Resolved[]): void {
-  const seen = new Set<string>();
-  for (const { type, id, idle, method, index } of resolved) {
-    if (idle || method === 'GET' || method === 'HEAD') continue;
-    const name = `${type}/${id}`;
-    if (seen.has(name)) {
-      throw new CerebraError('invalid', `${name} is changed by more than one entry of the transaction`, {
-        expression: [at(index)],
-      });
+  const seen = new Map<string, number>();
+  for (const one of resolved) {
+    if (!writes(one)) continue;
+    const name = nameOf(one);
+    const other = seen.get(name);
+    if (other !== undefined) {
+      const text = `${name} is changed by more than one entry of the transaction, ${at(other)} is another`;
+      throw new CerebraError('invalid', text, { expression: [at(one.index)] });
     }
-    seen.add(name);
+    seen.set(name, one.index);
   }
 }
 
-/**
- * Gives every entry its id and its resource the final references. `plans` are left as they are, so that a transaction
- * that lost a race can be resolved anew.
- */
-export async function resolve(core: Core, tx: Tx, caller: Caller, plans: Plan[]): Promise<Resolved[]> {
-  const lookups = new Map<string, Lookup>();
-  for (const plan of plans) {
-    if (plan.criteria && !lookups.has(plan.criteriaKey!)) {
-      lookups.set(plan.criteriaKey!, { query: plan.criteria, expression: at(plan.index, '.request') });
-    }
-  }
-  conditionalReferences(core, plans, lookups);
-  const matches = lookups.size > 0 ? await lookUp(core, tx, caller, lookups) : new Map<string, StoredVersion[]>();
+/** Gives every entry its id. `plans` are left as they are, so that a transaction that lost a race can be resolved anew. */
+export async function resolve(core: Core, tx: Tx, caller: Caller, attempt: Attempt): Promise<Resolution> {
+  const { plans } = attempt;
+  const lookups = collectLookups(core, plans);
+  const found =
+    lookups.all.size > 0
+      ? await lookUp(core, tx, caller, attempt, lookups)
+      : { before: new Map<string, StoredVersion[]>(), left: new Map<string, StoredVersion[]>() };
   const assigned = new Map<string, string>();
-  const resolved = plans.map((plan) => resolvePlan(core, plan, matches, assigned));
+  const byIndex = new Map<number, Resolved[]>();
+  for (const plan of byPhase(plans)) byIndex.set(plan.index, resolvePlan(core, plan, found, assigned));
+  const resolved = plans.flatMap((plan) => byIndex.get(plan.index)!);
   assertDistinct(resolved);
-  const urls = fullUrls(resolved);
-  for (const one of resolved) {
-    if (!one.resource || one.idle || one.method === 'DELETE') continue;
-    if (lookups.size > 0) one.resource = cloneJson(one.resource) as Resource;
-    core.links.rewriteReferences(one.resource, (text) => urls.get(text) ?? targetOf(core, text, matches, lookups));
-    assertResolved(core, one.resource, one.index);
-  }
-  return resolved;
+  const references = new Map(lookups.references.map((key) => [key, found.left.get(key)!]));
+  const fixed = lookups.all.size === 0 && lookups.pending.size === 0;
+  return { resolved, references, pending: lookups.pending, fixed };
 }

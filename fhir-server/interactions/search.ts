@@ -1,10 +1,15 @@
 // https://hl7.org/fhir/R4/http.html#search
-import { parseSearch, type SearchPage, type SearchQuery, type StoredVersion, selfLinkQuery } from '#fhir-model';
+import { type Criterion, parseSearch, type SearchPage, type SearchQuery, type StoredVersion } from '#fhir-model';
 import { CerebraError } from '#platform';
+import { bounded } from '../search/deadline.ts';
 import { findIncluded } from '../search/includes.ts';
+import { findMerged } from '../search/merge.ts';
 import { findPage, type PageContext } from '../search/page.ts';
 import { countMatches, estimateMatches } from '../search/total.ts';
 import type { Caller, Core } from './core.ts';
+import { includeContext } from './include-context.ts';
+import { searchsetText } from './searchset.ts';
+import { assertElements, subsetOf } from './subset.ts';
 
 /** Throws `not-found` for a type that R4 doesn't have. */
 export function assertType(core: Core, type: string): void {
@@ -35,79 +40,81 @@ export function parseQuery(core: Core, type: string, pairs: [string, string][], 
   });
 }
 
-const pageContext = (core: Core, caller: Caller): PageContext => ({
-  db: caller.db,
-  scope: caller.scope,
+export const pageContext = (core: Core, { scope, db }: Caller): PageContext => ({
+  db,
+  scope,
   resourceTypes: core.definitions.resourceTypes,
+  definitions: core.definitions,
   nowMs: core.store.clock.now(),
+  lookups: { terminology: core.terminology, parameters: core.parameters },
 });
 
-async function totalOf(page: PageContext, query: SearchQuery, found: { shown: number; more: boolean }) {
-  const whole = query.cursor === undefined && !found.more && (query.count > 0 || found.shown > 0);
+const sum = (numbers: readonly number[]): number => numbers.reduce((all, one) => all + one, 0);
+
+async function countAll(page: PageContext, queries: readonly SearchQuery[]): Promise<number> {
+  const counts: number[] = [];
+  for (const query of queries) counts.push(await countMatches(page, query));
+  return sum(counts);
+}
+
+async function totalOf(page: PageContext, queries: readonly SearchQuery[], found: { shown: number; more: boolean }) {
+  const { total, cursor, count } = queries[0]!;
+  const whole = cursor === undefined && !found.more && (count > 0 || found.shown > 0);
   if (whole) return found.shown;
-  if (query.total === 'accurate' || query.summary === 'count') return countMatches(page, query);
-  if (query.total === 'estimate') return estimateMatches(page, query);
+  if (total === 'accurate') return countAll(page, queries);
+  if (total === 'estimate') return sum(await Promise.all(queries.map((query) => estimateMatches(page, query))));
   return undefined;
 }
 
-/** Matches, what is included with them, and the total where it is asked for or known at no cost. */
-export async function search(core: Core, query: SearchQuery, caller: Caller): Promise<SearchPage> {
-  const page = pageContext(core, caller);
+async function includedOf(core: Core, page: PageContext, query: SearchQuery, resources: readonly StoredVersion[]) {
+  if (query.includes.length === 0 || resources.length === 0) return { included: [] };
+  const found = await findIncluded(includeContext(core, page), query, resources);
+  if (found.cut === undefined) return { included: found.resources };
+  const issue = { severity: 'warning', code: 'too-costly', diagnostics: found.cut } as const;
+  return { included: found.resources, issues: [{ ...issue, expression: ['_include', '_revinclude'] }] };
+}
+
+/** One search, as a query for each of its types; what is not about types stands in the first. */
+async function run(core: Core, queries: readonly SearchQuery[], page: PageContext): Promise<SearchPage> {
+  const query = queries[0]!;
   if (query.summary === 'count' || query.count === 0) {
-    return { resources: [], included: [], total: await countMatches(page, query) };
+    return { resources: [], included: [], total: await countAll(page, queries) };
   }
-  const { resources, nextCursor } = await findPage(page, query);
-  const total = await totalOf(page, query, { shown: resources.length, more: nextCursor !== undefined });
-  const included =
-    query.includes.length === 0 || resources.length === 0
-      ? []
-      : await findIncluded(
-          {
-            ...page,
-            extract: core.store.extract,
-            referenceParams: (type) => core.parameters.list(type).filter((param) => param.type === 'reference'),
-          },
-          query,
-          resources,
-        );
+  const { resources, nextCursor } =
+    queries.length === 1 ? await findPage(page, query) : await findMerged(page, queries);
+  const total = await totalOf(page, queries, { shown: resources.length, more: nextCursor !== undefined });
   return {
     resources,
-    included,
+    ...(await includedOf(core, page, query, resources)),
     ...(total === undefined ? {} : { total }),
     ...(nextCursor === undefined ? {} : { nextCursor }),
   };
 }
 
-const entryText = (core: Core, one: StoredVersion, mode: 'match' | 'include'): string =>
-  `{"fullUrl":"${core.baseUrl}/${one.type}/${one.id}","resource":${one.body},"search":{"mode":"${mode}"}}`;
-
-const link = (relation: string, url: string): string => `{"relation":"${relation}","url":${JSON.stringify(url)}}`;
-
-/** Read but without effect so far: a client sees by their absence that whole resources come. */
-const isWithoutEffect = ([name, value]: [string, string]): boolean =>
-  name === '_elements' || (name === '_summary' && value !== 'count' && value !== 'false');
-
-function pageUrl(core: Core, query: SearchQuery, cursor: string | undefined): string {
-  const used = selfLinkQuery({ ...query, used: query.used.filter((pair) => !isWithoutEffect(pair)) });
-  const parts = [used, cursor === undefined ? '' : `_cursor=${cursor}`].filter((part) => part !== '');
-  return `${core.baseUrl}/${query.type}${parts.length > 0 ? `?${parts.join('&')}` : ''}`;
+/** Throws `invalid-parameter` for result parameters that exclude each other. */
+function assertConsistent(query: SearchQuery): void {
+  subsetOf(query);
+  if (query.summary === 'text' && query.includes.length > 0) {
+    throw new CerebraError('invalid-parameter', '_summary=text cannot be mixed with _include and _revinclude', {
+      expression: ['_summary'],
+    });
+  }
 }
 
-/**
- * The searchset as JSON text, by concatenation: stored bodies are not parsed.
- * The self link holds what was used, so a client sees what was ignored: https://hl7.org/fhir/R4/search.html#conformance
- */
-export function searchsetText(core: Core, query: SearchQuery, page: SearchPage): string {
-  const links = [link('self', pageUrl(core, query, query.cursor))];
-  if (query.cursor !== undefined) links.push(link('first', pageUrl(core, query, undefined)));
-  if (page.nextCursor !== undefined) links.push(link('next', pageUrl(core, query, page.nextCursor)));
-  const total = page.total === undefined ? '' : `"total":${page.total},`;
-  const entries = [
-    ...page.resources.map((one) => entryText(core, one, 'match')),
-    ...page.included.map((one) => entryText(core, one, 'include')),
-  ];
-  const entry = entries.length > 0 ? `,"entry":[${entries.join(',')}]` : '';
-  return `{"resourceType":"Bundle","type":"searchset",${total}"link":[${links.join(',')}]${entry}}`;
+/** Searches one type, or several with a query for each: bounded in time, and ended when the client goes away. */
+export function searchAll(core: Core, queries: readonly SearchQuery[], caller: Caller): Promise<SearchPage> {
+  assertConsistent(queries[0]!);
+  return bounded(caller, core.limits.searchTimeoutMs, (db) => run(core, queries, pageContext(core, { ...caller, db })));
+}
+
+/** Matches, what is included with them, and the total where it is asked for or known at no cost. */
+export const search = (core: Core, query: SearchQuery, caller: Caller): Promise<SearchPage> =>
+  searchAll(core, [query], caller);
+
+/** Where a search takes place, if not among all resources: `Patient/1`, and what makes a resource of the type belong there. */
+export interface Within {
+  path: string;
+  criteria(type: string): Criterion[];
 }
 
 /** A type-level search from its pairs to its searchset text. */
@@ -117,19 +124,35 @@ export async function searchType(
   pairs: [string, string][],
   caller: Caller,
   strict: boolean,
+  within?: Within,
 ): Promise<string> {
   assertType(core, type);
-  const query = parseQuery(core, type, pairs, strict);
-  return searchsetText(core, query, await search(core, query, caller));
+  const parsed = parseQuery(core, type, pairs, strict);
+  if (strict && parsed.elements) assertElements(core, [type], parsed.elements);
+  const query = within ? { ...parsed, criteria: [...within.criteria(type), ...parsed.criteria] } : parsed;
+  return searchsetText(core, within ? `${within.path}/${type}` : type, query, await search(core, query, caller));
 }
 
 /**
- * The resources that match conditional criteria, two at most: none, the one, or too many.
+ * The resources that match conditional criteria, `count` at most; with two: none, the one, or too many.
  * Throws `precondition-failed` without criteria: a conditional interaction never means "everything".
  */
-export async function matchCriteria(core: Core, query: SearchQuery, caller: Caller): Promise<StoredVersion[]> {
-  const found = await findPage(pageContext(core, caller), { ...query, count: 2, sort: [] });
-  return found.resources;
+export async function matchCriteria(
+  core: Core,
+  query: SearchQuery,
+  caller: Caller,
+  count = 2,
+): Promise<StoredVersion[]> {
+  const { cursor: _cursor, ...whole } = query;
+  const found: StoredVersion[] = [];
+  // A page ends early where bodies are large: two matches of 50 MB each are two all the same.
+  for (let cursor: string | undefined; ; ) {
+    const rest = { ...whole, count: count - found.length, sort: [], ...(cursor === undefined ? {} : { cursor }) };
+    const page = await findPage(pageContext(core, caller), rest);
+    found.push(...page.resources);
+    cursor = page.nextCursor;
+    if (cursor === undefined || found.length >= count) return found;
+  }
 }
 
 /** Parses criteria of a conditional interaction: strictly, since ignoring one would match too much. */

@@ -1,31 +1,25 @@
 // Search criteria as SQL conditions: https://hl7.org/fhir/R4/search.html
-import {
-  type AccessScope,
-  type Criterion,
-  foldString,
-  parseReference,
-  type SearchParam,
-  type SearchValue,
-} from '#fhir-model';
+import { type Criterion, foldString, parseReference, type SearchParam, type SearchValue, textKey } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { scopeSql } from '../access/scope.ts';
 import { indexedAs, isNarrower, token } from '../store/index-rows.ts';
-import { currentTable, resourceKey } from '../store/layout.ts';
+import { resourceKey } from '../store/layout.ts';
+import { compositeCondition, compositePresent } from './composites.ts';
+import {
+  type ConditionContext,
+  hasTokens,
+  INDEXED_CHARACTERS,
+  type IndexTest,
+  indexedText,
+  inIndex,
+  like,
+  ofParam,
+  or,
+  rowsOf,
+  startsWith,
+} from './index-tests.ts';
 import { around, rangeArms, rangeCondition } from './ranges.ts';
-import type { SqlBuilder } from './sql-text.ts';
-
-export interface ConditionContext {
-  sql: SqlBuilder;
-  scope: AccessScope;
-  resourceTypes: readonly string[];
-  /** For `ap` on dates. */
-  nowMs: number;
-  /**
-   * `join`: index rows as `rid in (…)`, for the planner to choose the way; `probe`: looked up row by row, where few
-   * resources are left to be tested.
-   */
-  style: 'join' | 'probe';
-}
+import { contentCondition, narrativeCondition, nearTest } from './specials.ts';
 
 const unsupported = (criterion: Criterion): CerebraError =>
   new CerebraError(
@@ -35,49 +29,6 @@ const unsupported = (criterion: Criterion): CerebraError =>
       expression: [criterion.name],
     },
   );
-
-/** The index rows `x` of a parameter. */
-export function ofParam(sql: SqlBuilder, x: string, param: SearchParam): string {
-  const [first, ...rest] = indexedAs(param);
-  if (rest.length === 0) return `${x}.param = ${sql.value(first!.key)}`;
-  return `${x}.param = any(${sql.value([first!, ...rest].map(({ key }) => key))}::int[])`;
-}
-
-/**
- * The rows of one resource in an index table. OFFSET 0 keeps every other condition out: without statistics the planner
- * takes an index that begins with `param` and reads all values of the parameter for each resource (4 ms instead of 0.01).
- */
-export const rowsOf = (table: string, m: string): string => `(select * from ${table} where rid = ${m}.rid offset 0)`;
-
-/** A condition that rows of an index table meet, for a criterion or for several that mean the same row. */
-export interface IndexTest {
-  table: string;
-  param: SearchParam;
-  test(x: string): string;
-  /** Parts of the index that hold all such rows; absent: the test itself says where to look. */
-  arms?(x: string): string[];
-}
-
-function inIndex(ctx: ConditionContext, { table, param, test }: IndexTest, m: string): string {
-  const x = ctx.sql.alias();
-  const where = `where ${ofParam(ctx.sql, x, param)} and ${test(x)}`;
-  if (ctx.style === 'join') return `${m}.rid in (select ${x}.rid from ${table} ${x} ${where})`;
-  return `exists (select 1 from ${rowsOf(table, m)} ${x} ${where})`;
-}
-
-/** The rids that meet the test, some more than once. */
-export function indexedRids(ctx: ConditionContext, { table, param, test, arms }: IndexTest): string {
-  const x = ctx.sql.alias();
-  const from = `select ${x}.rid from ${table} ${x} where ${ofParam(ctx.sql, x, param)} and ${test(x)}`;
-  return (arms?.(x) ?? ['true']).map((arm) => `${from} and ${arm}`).join(' union all ');
-}
-
-const or = (parts: string[]): string => (parts.length === 1 ? parts[0]! : `(${parts.join(' or ')})`);
-
-function hasTokens(ctx: ConditionContext, m: string, hashes: string[]): string {
-  const list = ctx.sql.value(`{${hashes.join(',')}}`);
-  return `${m}.tokens ${hashes.length === 1 ? '@>' : '&&'} ${list}::bigint[]`;
-}
 
 /** Nothing when the parameter's one system is another. */
 function tokenHashes(param: SearchParam, value: SearchValue & { kind: 'token' }): string[] {
@@ -93,12 +44,16 @@ function tokenHash(param: SearchParam, value: SearchValue & { kind: 'token' }): 
   return token.exact(param, value.system, value.code);
 }
 
+const typedHash = (param: SearchParam, { system, code, value }: SearchValue & { kind: 'typed' }): string =>
+  system === undefined ? token.ofTypeAnySystem(param, code, value) : token.ofType(param, system, code, value);
+
 /** The keys that the alternatives of a reference criterion name: `Patient/1` one, `1` one for each possible type. */
 function targetKeys(ctx: ConditionContext, criterion: Criterion): string[] {
   const { param, modifier } = criterion;
   const only = param.sameAs?.[0]?.targetType;
   const possible = only !== undefined ? [only] : param.target.length > 0 ? param.target : ctx.resourceTypes;
   return criterion.values.flatMap((value) => {
+    if (value.kind === 'hashes') return value.hashes;
     if (value.kind !== 'reference' || value.url !== undefined) return [];
     const wanted = value.type ?? modifier;
     const types = wanted === undefined ? possible : only === undefined || only === wanted ? [wanted] : [];
@@ -147,6 +102,8 @@ function referenceCondition(ctx: ConditionContext, criterion: Criterion, m: stri
 export function criterionHashes(criterion: Criterion): string[] {
   const sources = indexedAs(criterion.param);
   return criterion.values.flatMap((value) => {
+    if (value.kind === 'hashes') return criterion.param.type === 'reference' ? [] : value.hashes;
+    if (value.kind === 'typed') return sources.map((source) => typedHash(source, value));
     if (value.kind === 'token') return sources.flatMap((source) => tokenHashes(source, value));
     if (value.kind === 'reference') {
       return value.url === undefined ? [] : sources.map((source) => token.url(source, value.url!));
@@ -156,31 +113,12 @@ export function criterionHashes(criterion: Criterion): string[] {
   });
 }
 
-/** LIKE patterns: the client's `%`, `_` and `\` stand for themselves. */
-const like = (text: string): string => text.replace(/[\\%_]/g, '\\$&');
-
-/** index_string's B-tree holds the first 100 characters: of PostgreSQL's, which are code points. */
-const INDEXED_CHARACTERS = 100;
-
-/** What `left(text, 100)` yields. */
-const indexed = (text: string): string =>
-  text.length <= INDEXED_CHARACTERS
-    ? text
-    : [...text.slice(0, 2 * INDEXED_CHARACTERS)].slice(0, INDEXED_CHARACTERS).join('');
-
-function startsWith(ctx: ConditionContext, x: string, text: string): string {
-  const head = ctx.sql.value(`${like(indexed(text))}%`);
-  const short = `left(${x}.value, ${INDEXED_CHARACTERS}) like ${head}`;
-  if (text.length <= INDEXED_CHARACTERS) return short;
-  return `(${short} and ${x}.value like ${ctx.sql.value(`${like(text)}%`)})`;
-}
-
 function stringTest(ctx: ConditionContext, criterion: Criterion, text: string, x: string): string {
   const folded = foldString(text);
   if (criterion.modifier === undefined) return startsWith(ctx, x, folded);
   if (criterion.modifier === 'contains') return `${x}.value like ${ctx.sql.value(`%${like(folded)}%`)}`;
   if (criterion.modifier === 'exact') {
-    const head = ctx.sql.value(indexed(folded));
+    const head = ctx.sql.value(indexedText(folded));
     return `(left(${x}.value, ${INDEXED_CHARACTERS}) = ${head} and coalesce(${x}.exact, ${x}.value) = ${ctx.sql.value(text)})`;
   }
   throw unsupported(criterion);
@@ -201,10 +139,24 @@ function uriTest(ctx: ConditionContext, { param, modifier, values }: Criterion):
   if (modifier === 'below') return { table, param, test: (x) => or(uris.map((uri) => startsWith(ctx, x, uri))) };
   if (modifier !== 'above') return undefined;
   const all = [...new Set(uris.flatMap(ancestors))];
-  const heads = [...new Set(all.map(indexed))];
+  const heads = [...new Set(all.map(indexedText))];
   const isAny = (texts: string[]) => `= any(${ctx.sql.value(texts)}::text[])`;
   const test = (x: string) => `left(${x}.value, ${INDEXED_CHARACTERS}) ${isAny(heads)} and ${x}.value ${isAny(all)}`;
   return { table, param, test };
+}
+
+/** `:text`, looked up: the display of a coding is a token, other texts are rows. */
+function textCondition(ctx: ConditionContext, { param, values }: Criterion, m: string): string {
+  const keys = (isNarrower(param) ? [param] : indexedAs(param)).map(textKey);
+  const hashes = values.flatMap((value) => (value.kind === 'hashes' ? value.hashes : []));
+  const texts = values.flatMap((value) => (value.kind === 'string' ? [like(foldString(value.value))] : []));
+  const begins = (x: string, text: string) =>
+    `${x}.value like ${ctx.sql.value(`${text}%`)} or ${x}.value like ${ctx.sql.value(`% ${text}%`)}`;
+  const test = (x: string) => `(${texts.map((text) => begins(x, text)).join(' or ')})`;
+  const { sameAs: _, ...own } = param;
+  const source = { ...own, sameAs: keys.map((key) => ({ param: { ...own, key } })) };
+  const rows = inIndex(ctx, { table: 'index_text', param: source, test }, m);
+  return hashes.length === 0 ? rows : or([hasTokens(ctx, m, hashes), rows]);
 }
 
 const tables: Partial<Record<SearchParam['type'], string>> = {
@@ -215,8 +167,16 @@ const tables: Partial<Record<SearchParam['type'], string>> = {
   reference: 'index_reference',
 };
 
+/** The table that has the values of the parameter; undefined where tokens and columns alone have them. */
+export function tableOf(param: SearchParam): string | undefined {
+  if (param.ranged || param.special === 'near') return 'index_quantity';
+  return tables[param.type];
+}
+
 function presentCondition(ctx: ConditionContext, param: SearchParam, m: string): string {
-  const table = tables[param.type];
+  if (param.composite) return compositePresent(ctx, param, (part) => presentCondition(ctx, part, m), m);
+  if (param.special === 'text') return `exists (select 1 from index_narrative x where x.rid = ${m}.rid)`;
+  const table = tableOf(param);
   const inTokens = () => hasTokens(ctx, m, (isNarrower(param) ? [param] : indexedAs(param)).map(token.present));
   if (!table || isNarrower(param)) return inTokens();
   const from = ctx.style === 'join' ? `${table} x where x.rid = ${m}.rid and` : `${rowsOf(table, m)} x where`;
@@ -261,24 +221,15 @@ function lastUpdatedCondition(ctx: ConditionContext, criterion: Criterion, m: st
   return or(criterion.values.map(test));
 }
 
-function chainTest(ctx: ConditionContext, { param, chain = [] }: Criterion): IndexTest {
-  const branch = (x: string, type: string, inner: Criterion) => {
-    const t = ctx.sql.alias();
-    const conditions = [scopeCondition(ctx, t), condition({ ...ctx, style: 'join' }, inner, t)];
-    const found = `${x}.target in (select ${t}.key from ${currentTable(type)} ${t} where ${conditions.join(' and ')})`;
-    // IS TRUE: the targets are found once and hashed; a join would find them for each resource (0.5 instead of 9.5 s).
-    return ctx.style === 'join' ? found : `(${found}) is true`;
-  };
-  const test = (x: string) => or(chain.map(({ type, criterion }) => branch(x, type, criterion)));
-  return { table: 'index_reference', param, test };
-}
+/** A number that is looked for where ranges of numbers are. */
+const asRange = (value: SearchValue): SearchValue => (value.kind === 'number' ? { ...value, kind: 'quantity' } : value);
 
 /** The criterion as a test of index rows; undefined where tokens or the resource's own columns answer it. */
-function indexTest(ctx: ConditionContext, criterion: Criterion): IndexTest | undefined {
+function indexTest(ctx: ConditionContext, given: Criterion): IndexTest | undefined {
+  const criterion = ctx.found?.get(given) ?? given;
   const { param, modifier, values } = criterion;
-  if (criterion.chain) return chainTest(ctx, criterion);
-  if (modifier === 'missing' || param.code === '_lastUpdated') return undefined;
-  const table = tables[param.type];
+  if (modifier === 'missing' || modifier === 'text' || param.code === '_lastUpdated') return undefined;
+  const table = tableOf(param);
   switch (param.type) {
     case 'reference': {
       const keys = targetKeys(ctx, criterion);
@@ -297,10 +248,15 @@ function indexTest(ctx: ConditionContext, criterion: Criterion): IndexTest | und
     case 'number':
     case 'quantity': {
       if (modifier !== undefined) throw unsupported(criterion);
-      const test = (x: string) => or(values.map((value) => rangeCondition(ctx.sql, value, x, ctx.nowMs)));
-      const [value] = values;
-      const arms = values.length === 1 ? rangeArms(ctx.sql, value!, ctx.nowMs) : undefined;
+      const asked = param.ranged ? values.map(asRange) : values;
+      const test = (x: string) => or(asked.map((value) => rangeCondition(ctx.sql, value, x, ctx.nowMs)));
+      const arms = rangeArms(ctx.sql, asked, ctx.nowMs);
       return { table: table!, param, test, ...(arms && { arms }) };
+    }
+    case 'special': {
+      if (param.special !== 'near') return undefined;
+      const places = values.filter((value) => value.kind === 'near');
+      return { table: table!, param, test: (x) => or(places.map((place) => nearTest(ctx, place, x))) };
     }
     default:
       return undefined;
@@ -308,11 +264,12 @@ function indexTest(ctx: ConditionContext, criterion: Criterion): IndexTest | und
 }
 
 /** Whether two criteria on the parameter speak of the same row, since a resource has one at most. */
-export const isOneRow = ({ param, modifier, chain }: Criterion): boolean =>
+export const isOneRow = ({ param, modifier, chain, filter }: Criterion): boolean =>
   param.single === true &&
   param.code !== '_lastUpdated' &&
   modifier === undefined &&
   !chain &&
+  filter === undefined &&
   indexedAs(param).length === 1;
 
 /** Criteria that are tested together: those on one date of one parameter, `ge` and `lt` for instance; all others alone. */
@@ -355,10 +312,28 @@ export function scopeCondition(ctx: ConditionContext, m: string): string {
   return access.condition(m, first);
 }
 
-/** One criterion as a condition on the current row called `m`. */
-export function condition(ctx: ConditionContext, criterion: Criterion, m: string): string {
+function specialCondition(ctx: ConditionContext, { param, values, name }: Criterion, m: string): string {
+  const queries = values.flatMap((value) => (value.kind === 'words' ? [value.query] : []));
+  if (param.special === 'text') return narrativeCondition(ctx, queries, m);
+  if (param.special === 'content') return contentCondition(ctx, queries, m);
+  throw new CerebraError('unsupported', `Parameters of type '${param.type}' can't be searched`, { expression: [name] });
+}
+
+function tokenCondition(ctx: ConditionContext, criterion: Criterion, m: string): string {
+  const { modifier } = criterion;
+  const hashes = criterionHashes(criterion);
+  const found = hashes.length === 0 ? 'false' : hasTokens(ctx, m, hashes);
+  if (modifier === undefined || modifier === 'of-type') return found;
+  if (modifier === 'not' && criterion.param.type === 'token') return `not (${found})`;
+  throw unsupported(criterion);
+}
+
+/** One criterion on the resource itself as a condition on the current row called `m`; joins.ts has all others. */
+export function condition(ctx: ConditionContext, given: Criterion, m: string): string {
+  const criterion = ctx.found?.get(given) ?? given;
   const { param, modifier } = criterion;
-  if (modifier === 'missing' && !criterion.chain) return missingCondition(ctx, criterion, m);
+  if (modifier === 'missing') return missingCondition(ctx, criterion, m);
+  if (modifier === 'text') return textCondition(ctx, criterion, m);
   const test = indexTest(ctx, criterion);
   if (test) return inIndex(ctx, test, m);
   if (param.code === '_id') {
@@ -367,13 +342,8 @@ export function condition(ctx: ConditionContext, criterion: Criterion, m: string
   }
   if (param.code === '_lastUpdated') return lastUpdatedCondition(ctx, criterion, m);
   if (param.type === 'reference') return referenceCondition(ctx, criterion, m);
-  if (param.type !== 'token' && param.type !== 'uri') {
-    throw new CerebraError('unsupported', `Parameters of type '${param.type}' can't be searched`, {
-      expression: [criterion.name],
-    });
-  }
-  const found = hasTokens(ctx, m, criterionHashes(criterion));
-  if (modifier === undefined) return found;
-  if (modifier === 'not' && param.type === 'token') return `not (${found})`;
-  throw unsupported(criterion);
+  if (param.composite) return compositeCondition(ctx, criterion, m, condition);
+  return param.type === 'token' || param.type === 'uri'
+    ? tokenCondition(ctx, criterion, m)
+    : specialCondition(ctx, criterion, m);
 }

@@ -1,23 +1,10 @@
 // SQL against memory: random searches over random resources find what fhir-model's matches() says, each way they can be
 // run. https://hl7.org/fhir/R4/search.html
-import assert from 'node:assert/strict';
-import { before, describe, test } from 'node:test';
-import { matches, parseJson, type Resource, rawJson, type SearchQuery } from '#fhir-model';
-import { type Db, isCerebraError } from '#platform';
-import { random, testDatabase } from '#platform/testing';
-import type { Core } from '../interactions/core.ts';
-import { parseQuery, searchPairs } from '../interactions/search.ts';
-import { createReader, createWriter } from '../ports.ts';
-import { everything, testCore } from '../testing.ts';
-import { findPage, type PageContext, ways, withOrder } from './page.ts';
-import { sortKeys } from './sort.ts';
-import { countMatches } from './total.ts';
+import { rawJson } from '#fhir-model';
+import { clean, differential, drawing } from './differential-testing.ts';
 
-const next = random(20_260_101);
-const one = <T>(values: readonly T[]): T => values[next(values.length)]!;
-const some = <T>(make: () => T, max: number): T[] => Array.from({ length: next(max + 1) }, make);
-/** Undefined a third of the time. */
-const maybe = <T>(make: () => T): T | undefined => (next(3) === 0 ? undefined : make());
+const draw = drawing(20_260_101);
+const { next, one, some, maybe } = draw;
 
 const systems = ['http://a', 'http://b', 'http://a|b'];
 const codes = ['x', 'y', 'z', 'X', 'a,b', 'b|x'];
@@ -94,14 +81,6 @@ const quantity = () => ({
   ...(next(5) === 0 ? { comparator: one(['<', '<=', '>', '>=']) } : {}),
 });
 const name = () => ({ family: one(words), given: some(() => one(words), 2), text: one(words) });
-
-/** Without empty arrays and undefined. */
-const clean = (resource: object): Resource =>
-  Object.fromEntries(
-    Object.entries(resource).filter(
-      ([, value]) => value !== undefined && !(Array.isArray(value) && value.length === 0),
-    ),
-  ) as Resource;
 
 const makers: Record<string, () => object> = {
   Patient: () => ({
@@ -239,92 +218,4 @@ const sorts: Record<string, string[]> = {
   CarePlan: ['activity-date', '_lastUpdated'],
 };
 
-const PER_TYPE = 120;
-const SEARCHES = 600;
-const nowMs = 1_700_000_000_000;
-let db: Db;
-let core: Core;
-let page: PageContext;
-const stored = new Map<string, Resource[]>();
-
-before(async () => {
-  db = await testDatabase();
-  core = await testCore(db, { now: () => nowMs });
-  page = { db, scope: everything, resourceTypes: core.definitions.resourceTypes, nowMs };
-  for (const [type, make] of Object.entries(makers)) {
-    const resources = Array.from({ length: PER_TYPE }, (_, i) => ({
-      ...clean(make()),
-      resourceType: type,
-      id: `r${i}`,
-    }));
-    const created = await createWriter(core).createIfAbsent(resources, { scope: everything });
-    assert.ok(created.every(Boolean));
-    const read = await Promise.all(resources.map(({ id }) => createReader(core).read(type, id, everything)));
-    stored.set(
-      type,
-      read.map((version) => parseJson(version!.body).exact as Resource),
-    );
-  }
-});
-
-function randomSearch(type: string): string {
-  const criteria = [one([...askers[type]!, ...common])(), ...some(() => one([...askers[type]!, ...common])(), 2)];
-  const sort = next(2) === 0 ? `&_sort=${one(['', '-'])}${one(sorts[type]!)}` : '';
-  return criteria.join('&').replaceAll('+', '%2B').replaceAll('%', '%25').replaceAll('%252B', '%2B') + sort;
-}
-
-function inMemory(query: SearchQuery): string[] {
-  return stored
-    .get(query.type)!
-    .filter((resource) => matches(query, core.store.extract(resource), resource))
-    .map((resource) => resource.id!)
-    .sort();
-}
-
-async function pages(query: SearchQuery): Promise<string[]> {
-  const found: string[] = [];
-  let cursor: string | undefined;
-  do {
-    const shown = await findPage(page, { ...query, count: 7, ...(cursor === undefined ? {} : { cursor }) });
-    found.push(...shown.resources.map((resource) => resource.id));
-    cursor = shown.nextCursor;
-  } while (cursor !== undefined);
-  return found;
-}
-
-describe('random searches', () => {
-  let hits = 0;
-  const perType = SEARCHES / Object.keys(makers).length;
-  for (const type of Object.keys(makers)) {
-    test(`${perType} on ${type}`, async () => {
-      for (let i = 0; i < perType; i++) {
-        const text = randomSearch(type);
-        let query: SearchQuery;
-        try {
-          query = parseQuery(core, type, searchPairs(text), true);
-        } catch (error) {
-          // Of punctuation alone, or a modifier that the type of a target forbids: refused, not searched.
-          assert.ok(isCerebraError(error), text);
-          i--;
-          continue;
-        }
-        const expected = inMemory(query);
-        hits += expected.length > 0 && expected.length < PER_TYPE ? 1 : 0;
-        const ordered = withOrder(query);
-        const asked = { page, query: ordered, keys: sortKeys(ordered), cursor: undefined, limit: PER_TYPE + 1 };
-        const byWay: string[][] = [];
-        for (const way of ways(asked)) {
-          const rows = await way(asked);
-          if (!rows) continue;
-          byWay.push(rows.map((row) => row.id));
-          assert.deepEqual(rows.map((row) => row.id).sort(), expected, `${type}?${text}`);
-        }
-        for (const order of byWay) assert.deepEqual(order, byWay[0], `order of ${type}?${text}`);
-        assert.deepEqual(await pages(query), byWay[0], `pages of ${type}?${text}`);
-        assert.equal(await countMatches(page, query), expected.length, `count of ${type}?${text}`);
-      }
-    });
-  }
-
-  test('tell resources apart', () => assert.ok(hits > SEARCHES / 2, `${hits} of ${SEARCHES} find some and not all`));
-});
+differential({ makers, askers: (type) => [...askers[type]!, ...common], sorts, draw, searches: 600, tellingMin: 300 });

@@ -1,19 +1,43 @@
 // Searches driven by the rows of one index table, if these are few.
 import type { Criterion, SearchQuery } from '#fhir-model';
 import { currentTable } from '../store/layout.ts';
-import { groups, groupTest, indexedRids } from './conditions.ts';
+import { groups, groupTest } from './conditions.ts';
+import { filterTest } from './filter-tests.ts';
+import { type ConditionContext, indexedRids } from './index-tests.ts';
+import { anyCondition, joinedRids } from './joins.ts';
 import type { PageContext } from './page.ts';
 import type { SqlBuilder } from './sql-text.ts';
-import { conditionContext, where } from './where.ts';
+import { conditionContext, isFound, where } from './where.ts';
 
 /** As many resources are fetched by their number in some 15 ms; counting up to it in the index takes 1 ms. */
-const DRIVER_ROWS_MAX = 5000;
+export const DRIVER_ROWS_MAX = 5000;
 /** Each that turns out to have too many rows costs a round trip. */
 const DRIVERS_MAX = 2;
 
+type Joins = ConditionContext['joins'];
+
+/** Of the tests of _filter, by what they leave. */
+const FILTER_PROMISE: Partial<Record<NonNullable<Criterion['filter']>, number>> = { eq: 4, gt: 2, lt: 2, ge: 2, le: 2 };
+
+function joinPromise(joins: Joins, criterion: Criterion): number {
+  const { chain, has, logic, compartment, filter } = criterion;
+  // The keys of what `_has` has found are those of the matches.
+  if (has) return joins?.has(criterion) ? 7 : 0;
+  if (chain) return joins?.has(criterion) ? 6 : 0;
+  if (compartment) return 5;
+  if (filter) return FILTER_PROMISE[filter] ?? 0;
+  if (logic?.op === 'or') return Math.min(...logic.criteria.map((each) => armPromise(joins, each)));
+  return logic?.op === 'and' ? Math.max(...logic.criteria.map((each) => promise(joins, each))) : 0;
+}
+
+/** An alternative of several may also be found by its tokens or ids. */
+const armPromise = (joins: Joins, criterion: Criterion): number =>
+  promise(joins, criterion) || (isFound(criterion) ? 1 : 0);
+
 /** What leaves few rows in most searches first; 0: it can't drive. */
-function promise({ param, modifier, chain }: Criterion): number {
-  if (chain) return 3;
+function promise(joins: Joins, criterion: Criterion): number {
+  const { param, modifier, chain, has, logic, compartment, filter } = criterion;
+  if (chain || has || logic || compartment || filter) return joinPromise(joins, criterion);
   if (modifier === 'missing' || modifier === 'contains') return 0;
   switch (param.type) {
     case 'reference':
@@ -30,36 +54,77 @@ function promise({ param, modifier, chain }: Criterion): number {
 }
 
 /** Whether the tokens or ids are so few that nothing else is to be tried. */
-const isOne = ({ param, modifier, chain }: Criterion): boolean =>
-  modifier === undefined && !chain && (param.code === '_id' || param.code === 'identifier');
+const isOne = (criterion: Criterion): boolean =>
+  isFound(criterion) && (criterion.param.code === '_id' || criterion.param.code === 'identifier');
+
+/** What of a search says which resources it finds. */
+export type Criteria = Pick<SearchQuery, 'type' | 'criteria' | 'sort'>;
 
 /** The groups of criteria to try, the most promising first. */
-export function drivers(query: SearchQuery): Criterion[][] {
+export function drivers({ joins }: Pick<PageContext, 'joins'>, query: Criteria): Criterion[][] {
   if (query.criteria.some(isOne)) return [];
+  const promiseOf = (group: Criterion[]) => promise(joins, group[0]!);
   return groups(query.criteria)
-    .filter((group) => group.every((criterion) => promise(criterion) > 0))
-    .sort((a, b) => promise(b[0]!) - promise(a[0]!) || b.length - a.length)
+    .filter((group) => group.every((criterion) => promise(joins, criterion) > 0))
+    .sort((a, b) => promiseOf(b) - promiseOf(a) || b.length - a.length)
     .slice(0, DRIVERS_MAX);
 }
 
+/** Rids, some more than once, of what meets a group; `exact`: of nothing else. */
+interface Rids {
+  text: string;
+  exact: boolean;
+}
+
+/** A reference to elsewhere is a token: no index rows have it. */
+function criterionRids(ctx: ConditionContext, type: string, group: readonly Criterion[]): Rids | undefined {
+  const [first] = group;
+  if (first === undefined) return undefined;
+  const { chain, has, compartment, filter, logic } = first;
+  if (logic) return logicRids(ctx, type, logic);
+  const rows = () => {
+    const test = filter ? filterTest(ctx, first) : groupTest(ctx, group);
+    return test && indexedRids(ctx, test);
+  };
+  if (isFound(first)) return foundRids(ctx, type, first);
+  const text = chain || has || compartment ? joinedRids(ctx, type, first) : rows();
+  return text === undefined ? undefined : { text, exact: true };
+}
+
+function logicRids(ctx: ConditionContext, type: string, logic: NonNullable<Criterion['logic']>): Rids | undefined {
+  if (logic.op === 'and') {
+    const [best] = [...logic.criteria].sort((a, b) => promise(ctx.joins, b) - promise(ctx.joins, a));
+    const some = best && criterionRids(ctx, type, [best]);
+    return some && { ...some, exact: false };
+  }
+  const arms = logic.criteria.map((each) => criterionRids(ctx, type, [each]) ?? foundRids(ctx, type, each));
+  return { text: arms.map((arm) => arm.text).join(' union all '), exact: arms.every((arm) => arm.exact) };
+}
+
+function foundRids(ctx: ConditionContext, type: string, criterion: Criterion): Rids {
+  const m = ctx.sql.alias();
+  const text = `select ${m}.rid from ${currentTable(type)} ${m} where ${anyCondition(ctx, criterion, m)}`;
+  return { text, exact: true };
+}
+
 /**
- * The CTEs `n` (few: whether the driver has at most DRIVER_ROWS_MAX rows) and `m` (rid of the matches, id and updated
- * when they are sorted by; empty when there are too many). `group` is one of `drivers(query)`.
+ * The CTEs `n` (few: whether the driver has at most `rowsMax` rows) and `m` (rid of the matches, id and updated
+ * when they are sorted by; empty when there are too many). `group` is one of `drivers(page, query)`.
  */
 export function drivenMatches(
   page: PageContext,
   sql: SqlBuilder,
-  query: SearchQuery,
+  query: Criteria,
   group: readonly Criterion[],
+  rowsMax = DRIVER_ROWS_MAX,
 ): string {
-  const test = groupTest(conditionContext(page, sql, 'join'), group);
-  // A reference to elsewhere is a token: nothing to drive with.
-  const rids = test ? indexedRids(conditionContext(page, sql, 'join'), test) : 'select null::bigint as rid';
-  const rest = groups(query.criteria).filter((other) => other[0] !== group[0]);
+  const found = criterionRids(conditionContext(page, sql, 'join'), query.type, group);
+  const rids = found?.text ?? 'select null::bigint as rid';
+  const rest = groups(query.criteria).filter((other) => !found?.exact || other[0] !== group[0]);
   const conditions = where(conditionContext(page, sql, 'probe'), rest);
-  const max = test ? DRIVER_ROWS_MAX : -1;
+  const max = found === undefined ? -1 : rowsMax;
   const untested = conditions === 'true' && !query.sort.some(({ param }) => isColumn(param.code));
-  return `d as materialized (select rid from (${rids}) x limit ${sql.value(DRIVER_ROWS_MAX + 1)}),
+  return `d as materialized (select rid from (${rids}) x limit ${sql.value(rowsMax + 1)}),
     n as materialized (select count(*) <= ${sql.value(max)} as few from d),
     u as materialized (select distinct rid from d where (select few from n)),
     m as materialized (${untested ? 'select rid from u' : `select m.rid, m.id, m.updated from u join ${currentTable(query.type)} m on m.rid = u.rid where ${conditions}`})`;

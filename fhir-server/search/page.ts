@@ -5,24 +5,36 @@
 //   walk   the newest rows (or those of an index in sort order) until the page is full: right for frequent values
 //   set    all matches through the indexes, then sorted
 // The ways are tried in this order until one succeeds; each is bounded but the last.
-import type { AccessScope, Criterion, SearchQuery, StoredVersion } from '#fhir-model';
+import type { AccessScope, Criterion, Definitions, SearchQuery, StoredVersion } from '#fhir-model';
 import type { Queryable } from '#platform';
 import { hash64 } from '../store/hash.ts';
 import { currentTable } from '../store/layout.ts';
-import { pageBody } from '../store/sql.ts';
+import { type ByReference, byReference } from './by-reference.ts';
 import { criterionHashes, isOneRow } from './conditions.ts';
 import { type Cursor, decodeCursor, encodeCursor } from './cursor.ts';
 import { drivenMatches, drivers } from './drive.ts';
+import { isJoin, textOf } from './joins.ts';
+import { type Lookups, lookUpAll } from './look-up.ts';
+import { newestReferring } from './newest.ts';
+import { bodyOf } from './page-bytes.ts';
+import { type Effort, LITTLE, MUCH, resolveJoins } from './resolve.ts';
 import { afterCursor, orderBy, type SortKey, sortKeys } from './sort.ts';
 import { createSql, type Sql, type SqlBuilder, statementFor } from './sql-text.ts';
-import { walkFor } from './walk.ts';
-import { allConditions } from './where.ts';
+import { furtherRows, longRows, type Walk, walkFor } from './walk.ts';
+import { allConditions, isFound } from './where.ts';
 
 export interface PageContext {
   db: Queryable;
   scope: AccessScope;
   resourceTypes: readonly string[];
+  definitions: Definitions;
   nowMs: number;
+  /** For value sets and hierarchies. */
+  lookups?: Lookups;
+  /** What look-up.ts has put in the place of criteria. */
+  found?: Map<Criterion, Criterion>;
+  /** What resolve.ts has found so far, by criterion. */
+  joins?: Map<Criterion, readonly string[]>;
 }
 
 export interface Page {
@@ -30,7 +42,7 @@ export interface Page {
   nextCursor?: string;
 }
 
-interface Row {
+export interface Row {
   rid: bigint;
   id: string;
   version: number;
@@ -47,20 +59,22 @@ export interface Asked {
   cursor: Cursor | undefined;
   /** Rows wanted: one more than the page shows, to know whether to go on. */
   limit: number;
+  /** See page-bytes.ts. */
+  weighed?: boolean;
+  /** Rows that a walk looks at, when others than it thinks best. */
+  walkRows?: number;
 }
 
 /** The rows of `m` (rid, id, updated) in order, after the cursor: `c`, `p` and the select that ends the statement. */
-function ordered(
-  { query, keys, cursor, limit }: Asked,
-  sql: SqlBuilder,
-): { ctes: string; from: string; columns: string } {
+function ordered(asked: Asked, sql: SqlBuilder): { ctes: string; from: string; columns: string } {
+  const { query, keys, cursor, limit } = asked;
   const columns = keys.map((key, i) => `, ${key.expression(sql, 'm')} as k${i}`).join('');
   const keyColumns = keys.map((_, i) => `, p.k${i}`).join('');
   return {
     ctes: `c as (select m.rid${columns} from m),
       p as (select * from c where ${afterCursor(sql, keys, cursor)} order by ${orderBy(keys)} limit ${sql.value(limit)})`,
     from: `p join ${currentTable(query.type)} r on r.rid = p.rid`,
-    columns: `p.rid, r.id, r.version, r.updated, ${pageBody('r', orderOf(keys))}${keyColumns}`,
+    columns: `p.rid, r.id, r.version, r.updated, ${bodyOf(asked, 'r', orderOf(keys))}${keyColumns}`,
   };
 }
 
@@ -75,14 +89,16 @@ function setSql(asked: Asked): Sql {
   return { text, values: sql.values };
 }
 
-/** `walked` counts the driver's rows; above DRIVER_ROWS_MAX there were too many, and none are joined. */
-function drivenSql(asked: Asked, group: readonly Criterion[]): Sql {
+/** One row without a rid when the driver had too many rows. */
+function drivenSql(asked: Asked, group: readonly Criterion[], rowsMax?: number): Sql {
   const { page, query, keys } = asked;
   const sql = createSql();
-  const matches = drivenMatches(page, sql, query, group);
+  const matches = drivenMatches(page, sql, query, group, rowsMax);
   const { ctes, from, columns } = ordered(asked, sql);
+  const none = ['id', 'version', 'updated', 'body', ...keys].map(() => 'null').join(', ');
   const text = `with ${matches}, ${ctes}
-    select n.few, ${columns} from n left join (${from}) on true order by ${orderOf(keys)}`;
+    (select ${columns} from ${from} order by ${orderOf(keys)})
+    union all select null, ${none} where not (select few from n)`;
   return { text, values: sql.values };
 }
 
@@ -94,23 +110,67 @@ export type Way = (asked: Asked) => Promise<Row[] | undefined>;
 const bySet: Way = (asked) => run(asked, setSql(asked));
 
 const byDriver =
-  (group: readonly Criterion[]): Way =>
+  (group: readonly Criterion[], rowsMax?: number): Way =>
   async (asked) => {
-    const found = await run<Row & { few: boolean; rid: bigint | null }>(asked, drivenSql(asked, group));
-    return found[0]?.few ? found.filter((row) => row.rid !== null) : undefined;
+    const found = await run<Row & { rid: bigint | null }>(asked, drivenSql(asked, group, rowsMax));
+    return found[0]?.rid === null ? undefined : found;
+  };
+
+/** Finds the other resources that criteria are about first: the more of them are known, the better it drives. */
+const byJoins =
+  (effort: Effort): Way =>
+  async (asked) => {
+    const { page, query } = asked;
+    await resolveJoins(page, query.criteria, effort);
+    const newest = newestReferring(asked, effort.newestKeysMax);
+    if (newest) return run<Row>(asked, newest);
+    for (const group of drivers(page, query)) {
+      const found = await byDriver(group, effort.driverRowsMax)(asked);
+      if (found) return found;
+    }
+    return undefined;
+  };
+
+/** A walk that finds some but not enough says how far the next has to go. */
+const byWalk =
+  (walk: Walk): Way =>
+  async (asked) => {
+    const first = await run<Row>(asked, walk.sql(asked));
+    if (first.length >= asked.limit || walk.complete) return first;
+    const walkRows = furtherRows(asked, first.length);
+    const further = walkRows === undefined ? [] : await run<Row>(asked, walk.sql({ ...asked, walkRows }));
+    return further.length >= asked.limit ? further : undefined;
+  };
+
+/** The newest of a kind often have nothing yet that refers to them. */
+const byLongWalk =
+  (walk: Walk): Way =>
+  async (asked) => {
+    const found = await run<Row>(asked, walk.sql({ ...asked, walkRows: longRows(asked) }));
+    return found.length >= asked.limit ? found : undefined;
+  };
+
+const byStatement =
+  ({ complete, ...sql }: ByReference): Way =>
+  async (asked) => {
+    const found = await run<Row>(asked, sql);
+    return complete || found.length > 0 ? found : undefined;
   };
 
 /** The ways to try, the last of which always leads to the page. */
 export function ways(asked: Asked): Way[] {
-  const { query, cursor } = asked;
-  const found: Way[] = drivers(query).map(byDriver);
+  const short = byReference(asked);
+  return short ? [byStatement(short), ...longWays(asked)] : longWays(asked);
+}
+
+function longWays(asked: Asked): Way[] {
+  const { page, query, cursor } = asked;
+  const joined = query.criteria.some(isJoin);
+  const found: Way[] = joined ? [byJoins(LITTLE)] : drivers(page, query).map((group) => byDriver(group));
   const walk = walkFor(query, cursor);
-  if (walk) {
-    found.push(async () => {
-      const rows = await run<Row>(asked, walk.sql(asked));
-      return rows.length >= asked.limit || walk.complete ? rows : undefined;
-    });
-  }
+  if (walk) found.push(byWalk(walk));
+  if (joined) found.push(...query.criteria.filter(isFound).map((one) => byDriver([one])), byJoins(MUCH));
+  if (joined && walk) found.push(byLongWalk(walk));
   return [...found, bySet];
 }
 
@@ -121,9 +181,7 @@ const REMEMBERED_MS = 30_000;
 const remembered = new Map<string, { way: number; untilMs: number }>();
 
 function nameOf({ query }: Asked): string {
-  const parts = query.criteria.map(
-    (c) => `${c.name}=${criterionHashes(c).join(',')} ${c.values.map((v) => v.text).join(',')}`,
-  );
+  const parts = query.criteria.map((c) => `${criterionHashes(c).join(',')} ${textOf(c)}`);
   const sorts = query.sort.map(({ param, descending }) => (descending ? '-' : '') + param.code);
   return hash64(` ${[query.type, ...parts, ...sorts].join('&')}`);
 }
@@ -134,7 +192,14 @@ function remember(name: string, way: number, nowMs: number): void {
 }
 
 async function rows(asked: Asked): Promise<Row[]> {
-  const all = ways(asked);
+  const short = byReference(asked);
+  const found = (short && (await byStatement(short)(asked))) ?? (await rowsByTrial(asked));
+  return asked.weighed || found.every((row) => row.body !== null) ? found : rows({ ...asked, weighed: true });
+}
+
+async function rowsByTrial(asked: Asked): Promise<Row[]> {
+  await lookUpAll(asked.page, asked.query.criteria);
+  const all = longWays(asked);
   if (all.length === 1) return (await bySet(asked))!;
   const name = nameOf(asked);
   const { nowMs } = asked.page;
@@ -150,14 +215,15 @@ async function rows(asked: Asked): Promise<Row[]> {
   return [];
 }
 
-function cursorOf(row: Row, keys: number): string {
+/** The sort keys of a row as text, null where it has no value. */
+export function keysOf(row: Row, count: number): (string | null)[] {
   const record = row as unknown as Record<string, unknown>;
-  const values = Array.from({ length: keys }, (_, i) => record[`k${i}`]);
-  return encodeCursor({
-    rid: String(row.rid),
-    keys: values.map((value) => (value === null || value === undefined ? null : String(value))),
-  });
+  const values = Array.from({ length: count }, (_, i) => record[`k${i}`]);
+  return values.map((value) => (value === null || value === undefined ? null : String(value)));
 }
+
+export const cursorOf = (row: Row, keys: number): string =>
+  encodeCursor({ rid: String(row.rid), keys: keysOf(row, keys) });
 
 /**
  * Without _sort the order is ours: newest first, or by the date that criteria are on, latest first, since the index of
@@ -168,23 +234,30 @@ export function withOrder(query: SearchQuery): SearchQuery {
   return dated ? { ...query, sort: [{ param: dated.param, descending: true }] } : query;
 }
 
+/** Up to `count` + 1 rows from where the cursor points, in the order of the query's sort. */
+export function findRows(page: PageContext, query: SearchQuery): Promise<Row[]> {
+  const keys = sortKeys(query, page.definitions);
+  const casts = keys.map((key) => key.cast);
+  const cursor = query.cursor === undefined ? undefined : decodeCursor(query.cursor, casts);
+  return rows({ page, query, keys, cursor, limit: query.count + 1 });
+}
+
+export const storedOf = (type: string, row: Row): StoredVersion => ({
+  type,
+  id: row.id,
+  version: row.version,
+  updatedMs: row.updated,
+  body: row.body ?? '',
+  deleted: false,
+});
+
 /** The page of `query.count` matches that its cursor points at. */
 export async function findPage(page: PageContext, asked: SearchQuery): Promise<Page> {
   const query = withOrder(asked);
-  const keys = sortKeys(query);
-  const casts = keys.map((key) => key.cast);
-  const cursor = query.cursor === undefined ? undefined : decodeCursor(query.cursor, casts);
-  const found = await rows({ page, query, keys, cursor, limit: query.count + 1 });
+  const found = await findRows(page, query);
   const full = found.findIndex((row) => row.body === null);
   const shown = found.slice(0, full === -1 ? query.count : Math.min(full, query.count));
-  const resources = shown.map((row) => ({
-    type: query.type,
-    id: row.id,
-    version: row.version,
-    updatedMs: row.updated,
-    body: row.body ?? '',
-    deleted: false,
-  }));
+  const resources = shown.map((row) => storedOf(query.type, row));
   const last = shown.at(-1);
   if (found.length === shown.length || !last) return { resources };
   return { resources, nextCursor: cursorOf(last, query.sort.length) };

@@ -112,8 +112,10 @@ function quantityRange(sql: SqlBuilder, value: QuantityValue, x: string): string
     case 'eb':
       return `${x}.high < ${n(value.value)}`;
     case 'ap': {
-      const v = n(value.value);
-      return `(coalesce(${x}.low <= ${v} + abs(${v}) * 0.1, true) and coalesce(${x}.high >= ${v} - abs(${v}) * 0.1, true))`;
+      const tenth = (sign: '+' | '-') => `${n(value.value)} ${sign} abs(${n(value.value)}) * 0.1`;
+      const lo = value.around ? n(value.around.lo) : tenth('-');
+      const hi = value.around ? n(value.around.hi) : tenth('+');
+      return `(coalesce(${x}.low <= ${hi}, true) and coalesce(${x}.high >= ${lo}, true))`;
     }
   }
 }
@@ -137,10 +139,20 @@ function quantityArms(sql: SqlBuilder, value: QuantityValue): ((x: string) => st
   }
 }
 
-/** See IndexTest.arms. */
-export function rangeArms(sql: SqlBuilder, value: SearchValue, nowMs: number): ((x: string) => string[]) | undefined {
+function armsOf(sql: SqlBuilder, value: SearchValue, nowMs: number): ((x: string) => string[]) | undefined {
   if (value.kind === 'date') return dateArms(sql, value, nowMs);
   return value.kind === 'quantity' ? quantityArms(sql, value) : undefined;
+}
+
+/** See IndexTest.arms: those of each value; one that says itself where to look is its own arm. */
+export function rangeArms(
+  sql: SqlBuilder,
+  values: readonly SearchValue[],
+  nowMs: number,
+): ((x: string) => string[]) | undefined {
+  const arms = values.map((value) => armsOf(sql, value, nowMs));
+  if (arms.every((arm) => arm === undefined)) return undefined;
+  return (x) => values.flatMap((value, i) => arms[i]?.(x) ?? [rangeCondition(sql, value, x, nowMs)]);
 }
 
 function quantityCondition(sql: SqlBuilder, value: QuantityValue, x: string): string {

@@ -3,6 +3,7 @@ import type { Criterion, SearchQuery } from '#fhir-model';
 import { currentTable } from '../store/layout.ts';
 import { drivenMatches, drivers } from './drive.ts';
 import type { PageContext } from './page.ts';
+import { MUCH, resolveJoins } from './resolve.ts';
 import { createSql, statementFor } from './sql-text.ts';
 import { allConditions } from './where.ts';
 
@@ -15,7 +16,8 @@ async function countDriven(page: PageContext, query: SearchQuery, group: readonl
 
 /** The number of matches. */
 export async function countMatches(page: PageContext, query: SearchQuery): Promise<number> {
-  for (const group of drivers(query)) {
+  await resolveJoins(page, query.criteria, MUCH);
+  for (const group of drivers(page, query)) {
     const found = await countDriven(page, query, group);
     if (found !== undefined) return found;
   }
@@ -31,6 +33,7 @@ interface Plan {
 
 /** What the planner expects, at the cost of planning alone. */
 export async function estimateMatches(page: PageContext, query: SearchQuery): Promise<number> {
+  await resolveJoins(page, query.criteria, MUCH);
   const sql = createSql();
   const text = `explain (format json) select 1 from ${currentTable(query.type)} m where ${allConditions(page, sql, query)}`;
   const rows = await page.db.query<{ 'QUERY PLAN': Plan[] | string }>({ text }, sql.values);

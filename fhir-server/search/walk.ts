@@ -2,10 +2,10 @@
 import type { Criterion, SearchQuery } from '#fhir-model';
 import { indexedAs } from '../store/index-rows.ts';
 import { currentTable } from '../store/layout.ts';
-import { pageBody } from '../store/sql.ts';
 import { groups, groupTest, isOneRow } from './conditions.ts';
 import type { Cursor } from './cursor.ts';
-import type { Asked } from './page.ts';
+import type { Asked, PageContext } from './page.ts';
+import { bodyOf } from './page-bytes.ts';
 import { type SortSource, sortSource, updatedKey } from './sort.ts';
 import { createSql, type Sql, type SqlBuilder } from './sql-text.ts';
 import { conditionContext, where } from './where.ts';
@@ -19,20 +19,46 @@ export interface Walk {
   complete: boolean;
 }
 
+/** Of resources that are tested by looking through what refers to them: 60 each take some 0.1 ms. */
+const WALK_ROWS_REFERRED = 500;
+
+const isReferred = (joins: PageContext['joins'], criterion: Criterion): boolean =>
+  (criterion.has !== undefined && !joins?.has(criterion)) ||
+  (criterion.logic?.criteria.some((each) => isReferred(joins, each)) ?? false);
+
+const rowsOf = ({ page, query }: Asked): number =>
+  query.criteria.some((criterion) => isReferred(page.joins, criterion)) ? WALK_ROWS_REFERRED : WALK_ROWS;
+
 /** Rows to look at: without criteria each that is looked at matches. */
-const bound = ({ query, limit }: Asked): number => (query.criteria.length > 0 ? WALK_ROWS : limit);
+function bound(asked: Asked): number {
+  return asked.query.criteria.length === 0 ? asked.limit : (asked.walkRows ?? rowsOf(asked));
+}
+
+/** A second walk is so many times as long at most: 20 ms where tokens alone are tested. */
+const FURTHER_MAX = 20;
+
+/** Rows of a walk where only reading everything is left: some 100 ms. */
+export const longRows = (asked: Asked): number => FURTHER_MAX * rowsOf(asked);
+
+/** Rows to look at for a full page, going by what the first walk found; undefined when these are too many. */
+export function furtherRows(asked: Asked, found: number): number | undefined {
+  const rows = rowsOf(asked);
+  const times = found < 2 ? Infinity : (1.5 * asked.limit) / found;
+  return times <= FURTHER_MAX ? Math.ceil(rows * times) : undefined;
+}
 
 const conditions = ({ page }: Asked, sql: SqlBuilder, tested: Criterion[][]): string =>
   where(conditionContext(page, sql, 'probe'), tested);
 
-const columns = (order: string): string => `m.rid, m.id, m.version, m.updated, ${pageBody('m', order)}`;
+const columns = (asked: Asked, order: string): string =>
+  `m.rid, m.id, m.version, m.updated, ${bodyOf(asked, 'm', order)}`;
 
 /** The newest first, which is the order when none is asked for. */
 function newestSql(asked: Asked): Sql {
   const { query, cursor, limit } = asked;
   const sql = createSql();
   const from = cursor ? `rid < ${sql.value(cursor.rid)}::bigint` : 'true';
-  const text = `select ${columns('m.rid desc')} from (
+  const text = `select ${columns(asked, 'm.rid desc')} from (
       select * from ${currentTable(query.type)} where ${from} order by rid desc limit ${sql.value(bound(asked))}) m
     where ${conditions(asked, sql, groups(query.criteria))} order by rid desc limit ${sql.value(limit)}`;
   return { text, values: sql.values };
@@ -59,7 +85,7 @@ function updatedSql(asked: Asked): Sql {
   const { descending } = query.sort[0]!;
   const order = `updated ${descending ? 'desc' : 'asc'}, rid desc`;
   const last = cursor ? `to_timestamp(${sql.value(Number(cursor.keys[0]) / 1000)}::float8)` : '';
-  const text = `select ${columns(order)}, ${updatedKey('m')} as k0 from (
+  const text = `select ${columns(asked, order)}, ${updatedKey('m')} as k0 from (
       select * from ${currentTable(query.type)} x where ${beyond(sql, 'updated', cursor, descending, last)}
       order by ${order} limit ${sql.value(bound(asked))}) m
     where ${conditions(asked, sql, groups(query.criteria))} order by ${order} limit ${sql.value(limit)}`;
@@ -82,7 +108,7 @@ function indexedSql(asked: Asked, source: SortSource): Sql {
   const order = descending ? 'desc' : 'asc';
   const last = cursor ? `${sql.value(cursor.keys[0])}::${source.cast}` : '';
   const [x, y] = [source.column('x'), source.column('y')];
-  const text = `select ${columns(`d.k ${order}, d.rid desc`)}, d.k as k0 from (
+  const text = `select ${columns(asked, `d.k ${order}, d.rid desc`)}, d.k as k0 from (
       select x.rid, ${x} as k from ${source.table} x
       where x.param = ${key} and ${x} is not null and ${inside} and ${beyond(sql, x, cursor, descending, last)}
         and not exists (select 1 from (select y.*, y.ctid as place from ${source.table} y where y.rid = x.rid offset 0) y

@@ -1,15 +1,31 @@
 // What the store writes beside a resource so that searches find it: https://hl7.org/fhir/R4/search.html
-import { foldString, type IndexValue, type SearchParam } from '#fhir-model';
+import {
+  foldString,
+  type IndexValue,
+  narrativeWordsMax,
+  type SearchParam,
+  textKey,
+  tokenCode,
+  UCUM,
+  wordsOf,
+} from '#fhir-model';
 import { hash64 } from './hash.ts';
 import { resourceKey } from './layout.ts';
 
 /** The spellings that are hashed, `a|b` with `c` another than `a` with `b|c`; search/conditions.ts asks with the same. */
 export const token = {
-  exact: (param: SearchParam, system: string, code: string) => hash64(`${param.key}=${system.length}|${system}${code}`),
-  anySystem: (param: SearchParam, code: string) => hash64(`${param.key}~${code}`),
+  exact: (param: SearchParam, system: string, code: string) =>
+    hash64(`${param.key}=${system.length}|${system}${tokenCode(param, system, code)}`),
+  anySystem: (param: SearchParam, code: string) => hash64(`${param.key}~${tokenCode(param, undefined, code)}`),
   anyCode: (param: SearchParam, system: string) => hash64(`${param.key}^${system}`),
   present: (param: SearchParam) => hash64(`${param.key}!`),
   url: (param: SearchParam, url: string) => hash64(`${param.key}@${url}`),
+  /** Of the folded display of a coding. */
+  text: (param: SearchParam, folded: string) => hash64(`${param.key}"${folded}`),
+  ofType: (param: SearchParam, system: string, code: string, value: string) =>
+    hash64(`${param.key}:${system.length}|${system}${code.length}|${code.toLowerCase()}${value}`),
+  ofTypeAnySystem: (param: SearchParam, code: string, value: string) =>
+    hash64(`${param.key};${code.length}|${code.toLowerCase()}${value}`),
   unitCode: (code: string) => hash64(`unit~${code}`),
   unitSystemCode: (system: string, code: string) => hash64(`unit=${system.length}|${system}${code}`),
 };
@@ -21,6 +37,36 @@ export const indexedAs = (param: SearchParam): readonly SearchParam[] =>
 /** Whether it counts only some of the references of the parameters it is indexed as. */
 export const isNarrower = (param: SearchParam): boolean =>
   param.sameAs?.some((same) => same.targetType !== undefined) ?? false;
+
+/** The codes of one element of a composite parameter. Case counts for identifiers only, whatever the system. */
+export const compositeHash = (
+  param: SearchParam,
+  codes: readonly { part: SearchParam; system: string; code: string }[],
+): string => {
+  const named = codes.map(({ part, system, code }) => `${system.length}|${system}${tokenCode(part, undefined, code)}`);
+  return hash64(`${param.key}#${named.join('#')}`);
+};
+
+/** The same as the number of a parameter, for rows that have the codes in their parameter. */
+export const compositeKey = (hash: string): number => Number(BigInt.asIntN(32, BigInt(hash)));
+
+/**
+ * What searches by a part of a text look tokens up by: `t` the folded displays of codings, `c` codes, `u` units of
+ * quantities. Each is stored once, by the first resources that bring it, and stays.
+ */
+export interface Term {
+  kind: 't' | 'c' | 'u';
+  param: number;
+  value: string;
+  system: string;
+  token: string;
+}
+
+/** The terms that are known to be stored already. */
+export interface KnownTerms {
+  /** Whether it is; if not, it is going to be written. */
+  has(term: Term): boolean;
+}
 
 /** The rows of one resource, as columns: the form `unnest` takes. */
 export interface IndexRows {
@@ -40,6 +86,15 @@ export interface IndexRows {
   stringExacts: (string | null)[];
   referenceParams: number[];
   referenceTargets: string[];
+  textParams: number[];
+  textValues: string[];
+  /** The text of a `tsvector`, one at most. */
+  narratives: string[];
+  termKinds: string[];
+  termParams: number[];
+  termValues: string[];
+  termSystems: string[];
+  termTokens: string[];
 }
 
 export const emptyIndexRows = (): IndexRows => ({
@@ -59,6 +114,14 @@ export const emptyIndexRows = (): IndexRows => ({
   stringExacts: [],
   referenceParams: [],
   referenceTargets: [],
+  textParams: [],
+  textValues: [],
+  narratives: [],
+  termKinds: [],
+  termParams: [],
+  termValues: [],
+  termSystems: [],
+  termTokens: [],
 });
 
 const INSTANT_MIN = '-9223372036854775808';
@@ -78,26 +141,52 @@ function isNew(seen: Set<string>, key: string): boolean {
   return true;
 }
 
+/** Where values go: the rows of one resource, what of them is there already, and the terms that need no row. */
+interface Sink {
+  rows: IndexRows;
+  seen: Set<string>;
+  terms: KnownTerms | undefined;
+}
+
+function addTerm({ rows, seen, terms }: Sink, term: Term): void {
+  const { kind, param, value, system, token: hash } = term;
+  if (!isNew(seen, `${kind}${param}|${system}|${value}`) || terms?.has(term)) return;
+  rows.termKinds.push(kind);
+  rows.termParams.push(param);
+  rows.termValues.push(value);
+  rows.termSystems.push(system);
+  rows.termTokens.push(hash);
+}
+
 /**
  * A code whose binding implies its one system needs one token: a search for `system|code` knows the system too. Each
  * token of the GIN index costs PostgreSQL some 3 µs a create.
  */
-function addToken(rows: IndexRows, value: IndexValue & { kind: 'token' }): void {
-  const { param, system, code } = value;
+function addToken(sink: Sink, value: IndexValue & { kind: 'token' }): void {
+  const { rows } = sink;
+  const { param, system, code, display } = value;
   rows.tokens.add(token.present(param));
-  if (code !== undefined && param.codeSystem !== undefined) {
-    rows.tokens.add(token.anySystem(param, code));
-    return;
-  }
   if (code !== undefined) {
-    rows.tokens.add(token.exact(param, system ?? '', code));
-    rows.tokens.add(token.anySystem(param, code));
+    const any = token.anySystem(param, code);
+    rows.tokens.add(any);
+    if (param.coded) {
+      addTerm(sink, { kind: 'c', param: param.key, value: code.toLowerCase(), system: system ?? '', token: any });
+    }
+    if (param.codeSystem === undefined) rows.tokens.add(token.exact(param, system ?? '', code));
   }
-  if (system) rows.tokens.add(token.anyCode(param, system));
+  if (system && (code === undefined || param.codeSystem === undefined)) rows.tokens.add(token.anyCode(param, system));
+  if (display !== undefined) addDisplay(sink, param, foldString(display));
+}
+
+function addDisplay(sink: Sink, param: SearchParam, folded: string): void {
+  if (folded === '') return;
+  const hash = token.text(param, folded);
+  sink.rows.tokens.add(hash);
+  addTerm(sink, { kind: 't', param: param.key, value: folded, system: '', token: hash });
 }
 
 /** References to resources here are rows of index_reference; only those to elsewhere are tokens. */
-function addReference(rows: IndexRows, value: IndexValue & { kind: 'reference' }, seen: Set<string>): void {
+function addReference({ rows, seen }: Sink, value: IndexValue & { kind: 'reference' }): void {
   const { param } = value;
   if (value.type && value.id) {
     const target = resourceKey(value.type, value.id);
@@ -110,7 +199,7 @@ function addReference(rows: IndexRows, value: IndexValue & { kind: 'reference' }
   }
 }
 
-function addDate(rows: IndexRows, value: IndexValue & { kind: 'date' }, seen: Set<string>): void {
+function addDate({ rows, seen }: Sink, value: IndexValue & { kind: 'date' }): void {
   const lo = instantText(value.lo);
   const hi = instantText(value.hi);
   if (!isNew(seen, `${value.param.key} ${lo} ${hi}`)) return;
@@ -119,43 +208,169 @@ function addDate(rows: IndexRows, value: IndexValue & { kind: 'date' }, seen: Se
   rows.dateHighs.push(hi);
 }
 
-function addQuantity(rows: IndexRows, value: IndexValue & { kind: 'quantity' }): void {
-  const { code = '', unit } = value;
-  addQuantityRow(rows, value, value.system ?? '', code);
+function addQuantity(sink: Sink, value: IndexValue & { kind: 'quantity' }): void {
+  const { code = '', unit, system = '' } = value;
+  const hash = token.unitSystemCode(system, code);
+  addRange(sink.rows, value.param, value, token.unitCode(code), hash);
+  if (system === UCUM && code !== '') addTerm(sink, { kind: 'u', param: 0, value: code, system: '', token: hash });
   // `5.4||mg` finds code or unit: https://hl7.org/fhir/R4/search.html#quantity
-  if (unit !== undefined && unit !== code) addQuantityRow(rows, value, '', unit);
+  if (unit !== undefined && unit !== code) {
+    addRange(sink.rows, value.param, value, token.unitCode(unit), token.unitSystemCode('', unit));
+  }
 }
 
-function addQuantityRow(rows: IndexRows, value: IndexValue & { kind: 'quantity' }, system: string, code: string): void {
-  rows.quantityParams.push(value.param.key);
-  rows.quantityLows.push(value.low ?? null);
-  rows.quantityHighs.push(value.high ?? null);
-  rows.quantityCodes.push(token.unitCode(code));
-  rows.quantitySystemCodes.push(token.unitSystemCode(system, code));
+function addRange(
+  rows: IndexRows,
+  param: SearchParam,
+  { low, high }: { low?: string; high?: string },
+  code: string,
+  systemCode: string,
+): void {
+  rows.quantityParams.push(param.key);
+  rows.quantityLows.push(low ?? null);
+  rows.quantityHighs.push(high ?? null);
+  rows.quantityCodes.push(code);
+  rows.quantitySystemCodes.push(systemCode);
 }
 
 /** `O'Neil` and `oneil` are one folded value and two exact ones. */
-function addString(rows: IndexRows, param: SearchParam, text: string, folded: string, seen: Set<string>): void {
+function addString({ rows, seen }: Sink, param: SearchParam, text: string, folded: string): void {
   if (!isNew(seen, `${param.key}"${text}`)) return;
   rows.stringParams.push(param.key);
   rows.stringValues.push(folded);
   rows.stringExacts.push(folded === text ? null : text);
 }
 
-function add(rows: IndexRows, value: IndexValue, seen: Set<string>): void {
-  const { kind, param } = value;
-  if (kind === 'token') addToken(rows, value);
-  else if (kind === 'reference') addReference(rows, value, seen);
-  else if (kind === 'date') addDate(rows, value, seen);
-  else if (kind === 'quantity') addQuantity(rows, value);
-  else if (kind === 'string') addString(rows, param, value.value, foldString(value.value), seen);
-  else if (kind === 'number') {
-    rows.numberParams.push(param.key);
-    rows.numberValues.push(value.value);
-  } else {
-    rows.tokens.add(token.url(param, value.value));
-    rows.tokens.add(token.present(param));
-    addString(rows, param, value.value, value.value, seen);
+function addText({ rows, seen }: Sink, param: SearchParam, folded: string): void {
+  const key = textKey(param);
+  if (folded === '' || !isNew(seen, `${key}'${folded}`)) return;
+  rows.textParams.push(key);
+  rows.textValues.push(folded);
+}
+
+/** `'other':2 'word':1,7`, sorted as PostgreSQL prints it; words of letters and digits need no escapes. */
+function tsvector(words: readonly string[]): string {
+  const positions = new Map<string, number[]>();
+  words.forEach((word, i) => {
+    const known = positions.get(word);
+    if (known) known.push(i + 1);
+    else positions.set(word, [i + 1]);
+  });
+  return [...positions].map(([word, places]) => `'${word}':${places.join(',')}`).sort().join(' ');
+}
+
+function addNarrative({ rows }: Sink, text: string): void {
+  const words = wordsOf(text).slice(0, narrativeWordsMax);
+  if (words.length > 0 && rows.narratives.length === 0) rows.narratives.push(tsvector(words));
+}
+
+/** A centimetre. */
+const DEGREE_DECIMALS = 7;
+
+function addPosition({ rows }: Sink, { param, latitude, longitude }: IndexValue & { kind: 'position' }): void {
+  const low = latitude.toFixed(DEGREE_DECIMALS);
+  addRange(rows, param, { low, high: longitude.toFixed(DEGREE_DECIMALS) }, '0', '0');
+}
+
+/** Of one element; concepts of a hundred codings each would make 10,000. */
+const COMBINATIONS_MAX = 1000;
+
+/** One of each list, in all ways, up to COMBINATIONS_MAX. */
+function combinations<T>(lists: readonly (readonly T[])[]): T[][] {
+  let found: T[][] = [[]];
+  for (const list of lists) {
+    const longer: T[][] = [];
+    for (const some of found) {
+      for (const each of list) if (longer.length < COMBINATIONS_MAX) longer.push([...some, each]);
+    }
+    found = longer;
+  }
+  return found;
+}
+
+type CodedValue = IndexValue & { kind: 'token'; code: string };
+const hasCode = (value: IndexValue): value is CodedValue => value.kind === 'token' && value.code !== undefined;
+
+/** The codes of the element make one number: of a token, or of the parameter of a row that has the other part. */
+function addComposite(sink: Sink, { param, parts }: IndexValue & { kind: 'composite' }): void {
+  const types = param.composite?.parts ?? [];
+  const tokens = parts.filter((_, i) => types[i]?.type === 'token').filter((values) => values !== undefined);
+  const [first, second] = parts.filter((_, i) => types[i]?.type !== 'token');
+  const codes = combinations(tokens.map((values) => values.filter(hasCode)));
+  sink.rows.tokens.add(token.present(param));
+  for (const combination of codes) {
+    const named = combination.map(({ param: part, system = '', code }) => ({ part, system, code }));
+    const hash = compositeHash(param, named);
+    for (const { system, code } of named) {
+      addTerm(sink, { kind: 'c', param: param.key, value: code.toLowerCase(), system, token: hash });
+    }
+    const row = { ...param, key: compositeKey(hash) };
+    if (first && second) addNumberPairs(sink, row, first, second);
+    else if (!first) sink.rows.tokens.add(hash);
+    else for (const value of first) add(sink, { ...value, param: row });
+  }
+}
+
+/** Two numbers of one element are the two ends of a row. */
+function addNumberPairs({ rows }: Sink, param: SearchParam, first: IndexValue[], second: IndexValue[]): void {
+  for (const [a, b] of combinations([first, second])) {
+    if (a?.kind === 'number' && b?.kind === 'number') addRange(rows, param, { low: a.value, high: b.value }, '0', '0');
+  }
+}
+
+function addUri(sink: Sink, { param, value }: IndexValue & { kind: 'uri' }): void {
+  sink.rows.tokens.add(token.url(param, value));
+  sink.rows.tokens.add(token.present(param));
+  addString(sink, param, value, value);
+}
+
+function addTyped({ rows }: Sink, { param, system, code, value }: IndexValue & { kind: 'typed' }): void {
+  rows.tokens.add(token.ofType(param, system ?? '', code, value));
+  rows.tokens.add(token.ofTypeAnySystem(param, code, value));
+}
+
+function add(sink: Sink, value: IndexValue): void {
+  const { rows } = sink;
+  switch (value.kind) {
+    case 'token':
+      addToken(sink, value);
+      break;
+    case 'reference':
+      addReference(sink, value);
+      break;
+    case 'date':
+      addDate(sink, value);
+      break;
+    case 'quantity':
+      addQuantity(sink, value);
+      break;
+    case 'string':
+      addString(sink, value.param, value.value, foldString(value.value));
+      break;
+    case 'uri':
+      addUri(sink, value);
+      break;
+    case 'text':
+      addText(sink, value.param, foldString(value.value));
+      break;
+    case 'typed':
+      addTyped(sink, value);
+      break;
+    case 'present':
+      rows.tokens.add(token.present(value.param));
+      break;
+    case 'position':
+      addPosition(sink, value);
+      break;
+    case 'narrative':
+      addNarrative(sink, value.value);
+      break;
+    case 'composite':
+      addComposite(sink, value);
+      break;
+    case 'number':
+      rows.numberParams.push(value.param.key);
+      rows.numberValues.push(value.value);
   }
 }
 
@@ -165,16 +380,15 @@ export const tokenArray = (rows: IndexRows): string => `{${[...rows.tokens].join
 /** `_id` and `_lastUpdated` are columns of the main table, not index rows. */
 const isColumn = (param: SearchParam): boolean => param.code === '_id' || param.code === '_lastUpdated';
 
-/** Turns what the extractor found into rows. */
-export function indexRows(values: IndexValue[]): IndexRows {
-  const rows = emptyIndexRows();
-  const seen = new Set<string>();
+/** Turns what the extractor found into rows; the terms in `known` get none. */
+export function indexRows(values: IndexValue[], known?: KnownTerms): IndexRows {
+  const sink: Sink = { rows: emptyIndexRows(), seen: new Set(), terms: known };
   for (const value of values) {
     const { param } = value;
     if (isColumn(param)) continue;
-    if (!param.sameAs) add(rows, value, seen);
+    if (!param.sameAs || (value.kind === 'text' && isNarrower(param))) add(sink, value);
     // The others' rows tell its values, but not that there are any: they may refer to other types.
-    else if (isNarrower(param)) rows.tokens.add(token.present(param));
+    else if (isNarrower(param)) sink.rows.tokens.add(token.present(param));
   }
-  return rows;
+  return sink.rows;
 }

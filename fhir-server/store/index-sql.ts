@@ -6,6 +6,8 @@ interface IndexTable {
   columns: string;
   casts: string[];
   values(rows: IndexRows): unknown[][];
+  /** Rows that are not the resource's own: they stay when it changes or goes. */
+  kept?: true;
 }
 
 /** Every index table, with its columns in the order their arrays are passed. */
@@ -46,7 +48,29 @@ export const indexTables: readonly IndexTable[] = [
     casts: ['int[]', 'bigint[]'],
     values: (rows) => [rows.referenceParams, rows.referenceTargets],
   },
+  {
+    table: 'index_text',
+    columns: 'param, value',
+    casts: ['int[]', 'text[]'],
+    values: (rows) => [rows.textParams, rows.textValues],
+  },
+  {
+    table: 'index_narrative',
+    columns: 'words',
+    casts: ['tsvector[]'],
+    values: (rows) => [rows.narratives],
+  },
+  {
+    table: 'term',
+    columns: 'kind, param, value, system, token',
+    casts: ['"char"[]', 'int[]', 'text[]', 'text[]', 'bigint[]'],
+    values: (rows) => [rows.termKinds, rows.termParams, rows.termValues, rows.termSystems, rows.termTokens],
+    kept: true,
+  },
 ];
+
+/** Those whose rows go with the resource. */
+export const ownTables = indexTables.filter(({ kept }) => !kept);
 
 /** Up to so many rows of a table are written as VALUES, more as arrays. */
 const VALUES_ROWS_MAX = 4;
@@ -116,7 +140,7 @@ export const indexParameters = (shape: IndexShape): number =>
 
 /** The CTEs that remove all index rows of the one row `source` yields. */
 export function deleteIndexRows(source: string): string {
-  return indexTables
+  return ownTables
     .map(({ table }, i) => `, x${i} as (delete from ${table} t using ${source} where t.rid = ${source}.rid)`)
     .join('');
 }

@@ -2,8 +2,8 @@
 import type { AccessScope, StoredVersion } from '#fhir-model';
 import type { Queryable } from '#platform';
 import { scopeSql } from '../access/scope.ts';
-import { currentTable, historyTable, type Layout } from './layout.ts';
-import { named, pageBody, seconds } from './sql.ts';
+import { currentTable, historyTable } from './layout.ts';
+import { named, pageBody } from './sql.ts';
 
 interface Row {
   version: number;
@@ -43,6 +43,35 @@ export async function readCurrent(
   return gone[0] && stored(type, id, gone[0]);
 }
 
+export interface ReadRequest {
+  type: string;
+  id: string;
+  scope: AccessScope;
+}
+
+/** Larger bodies are read alone: 32 of 50 MB in one result would fill the heap. octet_length reads no body. */
+const TOGETHER_BYTES_MAX = 1024 * 1024;
+
+/** readCurrent of several ids of one type under one scope, in one statement; what it does not yield is read alone. */
+export async function readEach(db: Queryable, many: ReadRequest[]): Promise<(StoredVersion | undefined)[]> {
+  const { type, scope } = many[0]!;
+  if (many.length === 1) return [await readCurrent(db, type, many[0]!.id, scope)];
+  const access = scopeSql(scope);
+  const statement = named(
+    `read_each_${type}${access.name}`,
+    () => `select id, version, updated, body from ${currentTable(type)} r
+      where id = any($1::text[]) and octet_length(body) <= ${TOGETHER_BYTES_MAX} and ${access.condition('r', 2)}`,
+  );
+  const rows = await db.query<Row & { id: string }>(statement, [many.map(({ id }) => id), ...access.values]);
+  const found = new Map(rows.map((row) => [row.id, row]));
+  const results: (StoredVersion | undefined)[] = [];
+  for (const { id } of many) {
+    const row = found.get(id);
+    results.push(row ? stored(type, id, row) : await readCurrent(db, type, id, scope));
+  }
+  return results;
+}
+
 /** One numbered version, a deletion included. */
 export async function readVersion(
   db: Queryable,
@@ -79,70 +108,4 @@ export async function readMany(
   const rows = await db.query<Row & { id: string }>(statement, [ids, ...access.values]);
   if (rows.at(-1)?.body === null) return undefined;
   return rows.map((row) => stored(type, row.id, row));
-}
-
-/** Where a page of history starts: strictly before this change. */
-export interface HistoryCursor {
-  updatedMs: number;
-  seq: bigint;
-}
-
-export interface HistoryEntry extends StoredVersion {
-  seq: bigint;
-  op: 'c' | 'u' | 'd';
-}
-
-export interface HistoryRequest {
-  /** Absent: all types. */
-  type?: string;
-  /** Only with `type`. */
-  id?: string;
-  /** Inclusive. */
-  sinceMs?: number;
-  before?: HistoryCursor;
-  /** Entries at most. */
-  count: number;
-}
-
-export interface HistoryPage {
-  entries: HistoryEntry[];
-  /** Whether older ones follow. */
-  more: boolean;
-}
-
-function historySql(request: HistoryRequest, access: ReturnType<typeof scopeSql>): string {
-  const current = request.type ? currentTable(request.type) : 'resource';
-  const former = request.type ? historyTable(request.type) : 'resource_history';
-  const half = (table: string, op: string) => `(select t.type, t.id, t.version, t.updated, t.seq, ${op} as op, t.body
-    from ${table} t
-    where (t.updated, t.seq) < (to_timestamp($1::float8), $2::bigint) and t.updated >= to_timestamp($3::float8)
-      ${request.id ? 'and t.id = $5' : ''} and ${access.condition('t', request.id ? 6 : 5)}
-    order by t.updated desc, t.seq desc limit $4)`;
-  return `select type, id, version, updated, seq, op, ${pageBody('h', 'updated desc, seq desc')} from (${half(current, `case when t.version = 1 then 'c' else 'u' end::"char"`)}
-    union all ${half(former, 't.op')}) h order by updated desc, seq desc limit $4`;
-}
-
-/** Changes, newest first: by meta.lastUpdated, then by number of the change. */
-export async function readHistory(
-  db: Queryable,
-  layout: Layout,
-  request: HistoryRequest,
-  scope: AccessScope,
-): Promise<HistoryPage> {
-  const access = scopeSql(scope);
-  const level = request.id ? 'instance' : 'type';
-  const statement = named(`history_${level}_${request.type ?? ''}${access.name}`, () => historySql(request, access));
-  const before = request.before ?? { updatedMs: 253_402_300_799_000, seq: 0n };
-  const rows = await db.query<Row & { type: number; id: string; seq: bigint; op: 'c' | 'u' | 'd' }>(statement, [
-    seconds(before.updatedMs),
-    before.seq,
-    seconds(request.sinceMs ?? 0),
-    request.count + 1,
-    ...(request.id ? [request.id] : []),
-    ...access.values,
-  ]);
-  const full = rows.findIndex((row) => row.body === null && row.op !== 'd');
-  const shown = rows.slice(0, full === -1 ? request.count : Math.min(full, request.count));
-  const entries = shown.map((row) => ({ ...stored(layout.nameOf(row.type), row.id, row), seq: row.seq, op: row.op }));
-  return { entries, more: rows.length > shown.length };
 }

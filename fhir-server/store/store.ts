@@ -9,13 +9,17 @@ import {
   type StoredVersion,
   type Validator,
 } from '#fhir-model';
-import { CerebraError, type Clock, type Db, sqlState } from '#platform';
-import { assertWrites } from '../access/scope.ts';
+import { CerebraError, type Clock, createGather, type Db, sqlState } from '#platform';
+import { assertWrites, scopeSql } from '../access/scope.ts';
 import { bodyText } from './body.ts';
 import { type ChangeStream, createChangeStream } from './changes.ts';
-import { indexRows } from './index-rows.ts';
+import { indexRows, type KnownTerms } from './index-rows.ts';
+import { insertEach } from './insert-many.ts';
 import { type Layout, readLayout } from './layout.ts';
-import { deleteOne, type InsertOutcome, insertAt, insertOne, type Prepared, updateOne } from './write-one.ts';
+import { ANY_VERSION, exactVersion, holds, NO_VERSION } from './preconditions.ts';
+import { type ReadRequest, readEach } from './read.ts';
+import { createTerms } from './terms.ts';
+import { deleteOne, type InsertOutcome, insertAt, type Prepared, updateOne } from './write-one.ts';
 
 export interface StoreParts {
   db: Db;
@@ -31,11 +35,42 @@ export interface StoreParts {
 export interface Store extends StoreParts {
   layout: Layout;
   stream: ChangeStream;
+  terms: KnownTerms;
+  /** insertOne and readCurrent, in one statement with those of other callers. */
+  insert(one: Prepared): Promise<void>;
+  read(one: ReadRequest): Promise<StoredVersion | undefined>;
 }
 
+/** At a time, each statement with what came while the others ran. */
+const LANES_MAX = 2;
+const ITEMS_MAX = 32;
+/** UTF-16 units of all bodies of a statement. */
+const CHARACTERS_MAX = 512 * 1024;
+
 export async function createStore(parts: StoreParts): Promise<Store> {
-  const layout = await readLayout(parts.db);
-  return { ...parts, layout, stream: createChangeStream(layout) };
+  const { db } = parts;
+  const layout = await readLayout(db);
+  const insert = createGather<Prepared, void>({
+    lanesMax: LANES_MAX,
+    itemsMax: ITEMS_MAX,
+    weigh: ({ text }) => text.suffix.length,
+    weightMax: CHARACTERS_MAX,
+    key: () => '',
+    run: async (many) => {
+      await insertEach(db, many);
+      return [];
+    },
+  });
+  const read = createGather<ReadRequest, StoredVersion | undefined>({
+    lanesMax: LANES_MAX,
+    itemsMax: ITEMS_MAX,
+    weigh: () => 1,
+    weightMax: ITEMS_MAX,
+    key: ({ type, scope }) => type + scopeSql(scope).name,
+    run: (many) => readEach(db, many),
+  });
+  const terms = await createTerms(db);
+  return { ...parts, layout, stream: createChangeStream(layout), terms, insert, read };
 }
 
 /** Throws `structure` with all issues when the resource is not valid. `at` is prepended to the expressions. */
@@ -67,7 +102,7 @@ export function prepare(store: Store, resource: Resource, id: string, updatedMs:
     id,
     updatedMs,
     text: bodyText(resource, id, updatedMs),
-    rows: indexRows(store.extract(resource)),
+    rows: indexRows(store.extract(resource), store.terms),
   };
 }
 
@@ -89,18 +124,25 @@ const ATTEMPTS_MAX = 50;
 export async function storeCreate(store: Store, resource: Resource, scope: AccessScope): Promise<EntryResult> {
   assertWrites(scope);
   const one = prepare(store, resource, store.newId(), store.clock.now());
-  await insertOne(store.db, one);
+  await store.insert(one);
   const created = result(one, 1, 'create');
   store.stream.committed([created]);
   return created;
 }
 
+/** `wanted` is a precondition that does not hold, `found` the current version, 0 if there is none. */
 export function versionMismatch(type: string, id: string, wanted: number, found: number): CerebraError {
-  return new CerebraError(
-    'precondition-failed',
-    `If-Match asks for version ${wanted} of ${type}/${id}, the current version is ${found}: read it and apply your change to it`,
-    { expression: ['If-Match'] },
-  );
+  const name = `${type}/${id}`;
+  if (wanted === NO_VERSION) {
+    const text = `${name} exists already, as version ${found}: to change it, send If-Match with that version`;
+    return new CerebraError('precondition-failed', text, { expression: ['If-None-Match'] });
+  }
+  const version = wanted === ANY_VERSION ? 'a current version' : `version ${wanted}`;
+  const text =
+    found === 0
+      ? `If-Match asks for ${version} of ${name}, which doesn't exist`
+      : `If-Match asks for ${version} of ${name}, the current version is ${found}: read it and apply your change to it`;
+  return new CerebraError('precondition-failed', text, { expression: ['If-Match'] });
 }
 
 const busy = (type: string, id: string): CerebraError =>
@@ -124,9 +166,9 @@ export async function storeUpdate(
   assertId(id);
   let one = prepare(store, resource, id, store.clock.now());
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-    const updated = await updateOne(store.db, one, ifVersion, scope);
+    const updated = await updateOne(store.db, one, exactVersion(ifVersion), scope);
     if (updated.kind === 'mismatch') throw versionMismatch(one.type, id, ifVersion!, updated.found);
-    if (updated.kind === 'absent' && ifVersion !== undefined) throw versionMismatch(one.type, id, ifVersion, 0);
+    if (updated.kind === 'absent' && !holds(ifVersion, 0)) throw versionMismatch(one.type, id, ifVersion!, 0);
     const outcome = updated.kind === 'absent' ? await insertUnlessTaken(store, one) : updated;
     if (outcome.kind === 'done') {
       const stored = result(one, outcome.version, updated.kind === 'absent' ? 'create' : 'update');
@@ -167,8 +209,9 @@ export async function storeDelete(
     op: version === 0 ? 'none' : 'delete',
   });
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-    const outcome = await deleteOne(store.db, type, id, updatedMs, ifVersion, scope);
+    const outcome = await deleteOne(store.db, type, id, updatedMs, exactVersion(ifVersion), scope);
     if (outcome.kind === 'mismatch') throw versionMismatch(type, id, ifVersion!, outcome.found);
+    if (outcome.kind === 'absent' && !holds(ifVersion, 0)) throw versionMismatch(type, id, ifVersion!, 0);
     if (outcome.kind === 'absent') return gone(0);
     if (outcome.kind === 'done') {
       store.stream.committed([]);

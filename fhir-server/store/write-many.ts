@@ -3,8 +3,9 @@
 import type { AccessScope } from '#fhir-model';
 import type { Queryable, Statement, Tx } from '#platform';
 import { scopeSql } from '../access/scope.ts';
-import { type IndexRows, tokenArray } from './index-rows.ts';
-import { indexTables } from './index-sql.ts';
+import { tokenArray } from './index-rows.ts';
+import { ownTables } from './index-sql.ts';
+import { type ChangeRow, recordMany } from './insert-many.ts';
 import { currentTable, historyTable, resourceKey } from './layout.ts';
 import { lockAll } from './locks.ts';
 import { named, seconds } from './sql.ts';
@@ -66,14 +67,6 @@ export function tombstones(tx: Tx, type: string, ids: string[]): Promise<Tombsto
 }
 
 const body = (one: Numbered): string => one.text.prefix + one.version + one.text.suffix;
-
-const insertMany: Statement = {
-  name: 'insert_many',
-  text: `insert into resource (rid, key, seq, updated, version, type, id, tokens, body)
-    select v.rid, v.key, v.seq, to_timestamp($9::float8), v.version, v.type, v.id, v.tokens::bigint[], v.body
-    from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::int[], $5::smallint[], $6::text[], $7::text[], $8::text[])
-      as v(rid, key, seq, version, type, id, tokens, body)`,
-};
 
 const insertValues = (many: Numbered[], updatedMs: number): unknown[] => [
   many.map((one) => one.rid),
@@ -142,70 +135,18 @@ function deleteMany(tx: Tx, type: string, many: Deletion[], updatedMs: number): 
 
 const deleteIndexMany: Statement = {
   name: 'delete_index_many',
-  text: `with ${indexTables
+  text: `with ${ownTables
     .map(({ table }, i) => `x${i} as (delete from ${table} where rid = any($1::bigint[]))`)
     .join(', ')} select 1`,
 };
 
-const insertIndex: Statement[] = indexTables.map(({ table, columns, casts }) => ({
-  name: `insert_${table}`,
-  text: `insert into ${table} (rid, ${columns})
-    select * from unnest($1::bigint[], ${casts.map((cast, i) => `$${i + 2}::${cast}`).join(', ')})`,
-}));
-
-/** Index rows of many resources, each table's in one statement. */
-export function insertIndexMany(tx: Tx, many: { rid: bigint; rows: IndexRows }[]): Promise<unknown>[] {
-  return indexTables.flatMap((table, i) => {
-    const rids: bigint[] = [];
-    const columns: unknown[][] = table.casts.map(() => []);
-    for (const { rid, rows } of many) {
-      table.values(rows).forEach((values, column) => {
-        for (const value of values) {
-          columns[column]!.push(value);
-          if (column === 0) rids.push(rid);
-        }
-      });
-    }
-    return rids.length > 0 ? [tx.query(insertIndex[i]!, [rids, ...columns])] : [];
-  });
-}
-
-/**
- * This transaction may have its xid for long when it gets a row that a later one, already committed, has changed: its
- * change must come after that one's. So it takes the latest xid that has ended when that is above its own. No consumer
- * can have passed it: while this transaction runs, its own xid is the horizon of them all.
- */
-const insertChanges: Statement = {
-  name: 'insert_changes',
-  text: `insert into change (xid, seq, updated, version, type, op, id)
-    select greatest(pg_current_xact_id(), (pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1)::text::xid8), v.seq, to_timestamp($6::float8), v.version, v.type, v.op::"char", v.id
-    from unnest($1::bigint[], $2::int[], $3::smallint[], $4::text[], $5::text[]) as v(seq, version, type, op, id)`,
-};
-
-interface ChangeRow {
-  seq: bigint;
-  version: number;
-  typeCode: number;
-  id: string;
-}
-
-export function recordChanges(tx: Tx, op: 'c' | 'u' | 'd', many: ChangeRow[], updatedMs: number): Promise<unknown>[] {
-  if (many.length === 0) return [];
-  return [
-    tx.query(insertChanges, [
-      many.map((one) => one.seq),
-      many.map((one) => one.version),
-      many.map((one) => one.typeCode),
-      many.map(() => op),
-      many.map((one) => one.id),
-      seconds(updatedMs),
-    ]),
-  ];
-}
-
 /** In one order everywhere, so that two transactions can't wait for each other's rows of different types. */
 export const byType = <T extends { type: string }>(many: T[]): [string, T[]][] =>
   [...Map.groupBy(many, (one) => one.type)].sort(([a], [b]) => (a < b ? -1 : 1));
+
+const asChange =
+  (op: ChangeRow['op']) =>
+  ({ seq, version, typeCode, id }: Numbered | Deletion): ChangeRow => ({ seq, version, typeCode, id, op });
 
 /** Writes creations, updates and deletions of rows that this transaction has locked or that are new. */
 export async function writeMany(
@@ -215,15 +156,12 @@ export async function writeMany(
 ): Promise<void> {
   const { creations, updates, deletions } = work;
   const gone = [...updates, ...deletions].map((one) => one.rid);
+  const changes = [...deletions.map(asChange('d')), ...creations.map(asChange('c')), ...updates.map(asChange('u'))];
   await Promise.all([
     ...byType(deletions).map(([type, many]) => deleteMany(tx, type, many, updatedMs)),
-    ...(creations.length > 0 ? [tx.query(insertMany, insertValues(creations, updatedMs))] : []),
     ...byType(updates).map(([type, many]) => updateMany(tx, type, many, updatedMs)),
     ...(gone.length > 0 ? [tx.query(deleteIndexMany, [gone])] : []),
-    ...insertIndexMany(tx, [...creations, ...updates]),
-    ...recordChanges(tx, 'd', deletions, updatedMs),
-    ...recordChanges(tx, 'c', creations, updatedMs),
-    ...recordChanges(tx, 'u', updates, updatedMs),
+    recordMany(tx, changes, creations, [...creations, ...updates], updatedMs),
   ]);
 }
 
@@ -261,6 +199,6 @@ export async function insertAbsent(tx: Tx, many: Numbered[], updatedMs: number):
   const [, ...inserted] = await Promise.all([locks, ...inserts]);
   const rids = new Set(inserted.flat());
   const created = many.filter((one) => rids.has(one.rid));
-  await Promise.all([...insertIndexMany(tx, created), ...recordChanges(tx, 'c', created, updatedMs)]);
+  await recordMany(tx, created.map(asChange('c')), [], created, updatedMs);
   return rids;
 }

@@ -1,7 +1,7 @@
 // The journal of HL7 messages: guaranteed effect, exactly one, for each message a sender sends (HL7 v2.9 chapter 2.9.2).
 import { createHash } from 'node:crypto';
 import type { EntryResult } from '#fhir-model';
-import { CerebraError, type Db, type Tx } from '#platform';
+import { CerebraError, createGather, type Db, type Tx } from '#platform';
 import type { Header } from '../message/header.ts';
 import type { Refusal } from '../message/refusal.ts';
 
@@ -44,14 +44,56 @@ export interface StoredOutcome {
 }
 
 // A unique index finds the message sent again; `control_id_reused` looks at rows committed so far, which is enough for a flag.
-const insertMessage = {
+// Messages of several connections that come at the same moment share the statement, and its commit.
+const insertMessages = {
   name: 'hl7_receive',
   text: `insert into hl7_message as m (received_at, sender, control_id, content_hash, type, raw, control_id_reused)
-    select $1, $2, $3, $4, $5, $6,
-      exists (select from hl7_message o where o.sender = $2 and o.control_id = $3 and o.content_hash <> $4)
+    select v.received_at, v.sender, v.control_id, v.content_hash, v.type, v.raw,
+      exists (select from hl7_message o
+        where o.sender = v.sender and o.control_id = v.control_id and o.content_hash <> v.content_hash)
+    from unnest($1::timestamptz[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::bytea[])
+      as v(received_at, sender, control_id, content_hash, type, raw)
     on conflict (sender, control_id, content_hash) do update set deliveries = m.deliveries + 1
-    returning id, state, attempts, ack`,
+    returning id, state, attempts, ack, content_hash, sender, control_id`,
 };
+
+interface Received {
+  raw: Buffer;
+  header: Header;
+  receivedMs: number;
+  hash: Buffer;
+}
+
+interface ReceivedRow extends Journaled {
+  content_hash: Buffer;
+  sender: string;
+  control_id: string;
+}
+
+const nameOf = (sender: string, controlId: string, hash: Buffer): string =>
+  JSON.stringify([sender, controlId, hash.toString('hex')]);
+
+/** The same message twice in one statement is an error that none of them has alone: each then goes by itself. */
+async function insertReceived(db: Db, many: Received[]): Promise<Journaled[]> {
+  const rows = await db.query<ReceivedRow>(insertMessages, [
+    many.map(({ receivedMs }) => new Date(receivedMs)),
+    many.map(({ header }) => header.sender),
+    many.map(({ header }) => header.controlId),
+    many.map(({ hash }) => hash),
+    many.map(({ header }) => header.type),
+    many.map(({ raw }) => raw),
+  ]);
+  const found = new Map(rows.map((row) => [nameOf(row.sender, row.control_id, row.content_hash), row]));
+  return many.map(({ header, hash }) => {
+    const { id, state, attempts, ack } = found.get(nameOf(header.sender, header.controlId, hash))!;
+    return { id, state, attempts, ack };
+  });
+}
+
+/** Statements under way at a time, messages and bytes of one. */
+const RECEIVE_LANES_MAX = 2;
+const RECEIVE_ITEMS_MAX = 32;
+const RECEIVE_BYTES_MAX = 1024 * 1024;
 
 const selectMessage = {
   name: 'hl7_find',
@@ -91,12 +133,18 @@ const countBacklog = {
 
 export function createJournal(db: Db): Journal {
   let acknowledged: bigint[] = [];
+  const receive = createGather<Received, Journaled>({
+    lanesMax: RECEIVE_LANES_MAX,
+    itemsMax: RECEIVE_ITEMS_MAX,
+    weigh: ({ raw }) => raw.length,
+    weightMax: RECEIVE_BYTES_MAX,
+    key: () => '',
+    run: (many) => insertReceived(db, many),
+  });
   return {
-    async receive(raw, header, receivedMs) {
+    receive(raw, header, receivedMs) {
       const hash = createHash('sha256').update(raw).digest();
-      const values = [new Date(receivedMs), header.sender, header.controlId, hash, header.type, raw];
-      const [row] = await db.query<Journaled>(insertMessage, values);
-      return row!;
+      return receive({ raw, header, receivedMs, hash });
     },
     async find(id) {
       const [row] = await db.query<Journaled & { raw: Buffer }>(selectMessage, [id]);

@@ -2,9 +2,11 @@
 import pg from 'pg';
 import { CerebraError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { cancellable, type Runner } from './cancel.ts';
+import { copyFrom } from './copy.ts';
 import { databaseError } from './errors.ts';
 import { typeParsers } from './parsers.ts';
-import type { Db, Queryable, Statement } from './types.ts';
+import type { Db, Queryable, Statement, Tx } from './types.ts';
 
 export interface ConnectOptions {
   /** postgres://user:password@host:port/database; instead of the five fields below. */
@@ -26,10 +28,6 @@ export interface ConnectOptions {
   applicationName?: string | undefined;
 }
 
-interface Runner {
-  query(config: { name?: string; text: string; values?: unknown[] }): Promise<pg.QueryResult>;
-}
-
 /** Connects lazily: the first query tells whether the server is there. */
 export function connectDb(options: ConnectOptions): Db {
   const pool = new pg.Pool(poolConfig(options));
@@ -45,6 +43,7 @@ export function connectDb(options: ConnectOptions): Db {
   return {
     ...queryable(pool),
     tx: (work) => transaction(pool, work),
+    until: (signal) => queryable(cancellable(pool, signal)),
     stats: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
     close: () => {
       closing ??= closePool(pool, open, options.closeTimeoutMs ?? 10_000);
@@ -143,7 +142,16 @@ function burst(client: pg.PoolClient): Runner {
   };
 }
 
-async function transaction<T>(pool: pg.Pool, work: (tx: Queryable) => Promise<T>): Promise<T> {
+/** What a transaction does on its one connection. */
+const transactional = (client: pg.PoolClient): Tx => ({
+  ...queryable(burst(client)),
+  copy: (text, data) =>
+    copyFrom(client, text, data).catch((error: unknown) => {
+      throw databaseError(error);
+    }),
+});
+
+async function transaction<T>(pool: pg.Pool, work: (tx: Tx) => Promise<T>): Promise<T> {
   const client = await pool.connect().catch((error: unknown) => {
     throw databaseError(error);
   });
@@ -154,7 +162,7 @@ async function transaction<T>(pool: pg.Pool, work: (tx: Queryable) => Promise<T>
   };
   client.on('error', onError);
   try {
-    const tx = queryable(burst(client));
+    const tx = transactional(client);
     // Awaited: a statement sent along would commit by itself if this one were cancelled.
     await tx.query({ text: 'BEGIN' });
     const result = await work(tx);

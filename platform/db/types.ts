@@ -22,7 +22,14 @@ export interface Queryable {
  * Inside BEGIN … COMMIT. Queries issued without awaiting the one before travel to PostgreSQL together (pipelined) and
  * run in order: `await Promise.all([tx.query(a), tx.query(b)])` is one round trip.
  */
-export interface Tx extends Queryable {}
+export interface Tx extends Queryable {
+  /**
+   * `COPY table (columns) FROM STDIN`, `data` being rows in COPY's text format
+   * (https://www.postgresql.org/docs/current/sql-copy.html#id-1.9.3.55.9.2); yields the number of rows. Pipelined as
+   * queries are.
+   */
+  copy(text: string, data: readonly Uint8Array[]): Promise<number>;
+}
 
 export interface PoolStats {
   total: number;
@@ -33,6 +40,11 @@ export interface PoolStats {
 export interface Db extends Queryable {
   /** BEGIN, work, COMMIT; ROLLBACK when `work` throws. Retries nothing. */
   tx<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
+  /**
+   * Queries that end when the signal aborts: PostgreSQL is told to cancel the statement, the promise rejects with the
+   * signal's reason at once, and the connection is not used again.
+   */
+  until(signal: AbortSignal): Queryable;
   stats(): PoolStats;
   /** Waits for running queries; later ones throw `unavailable`. Closing twice is harmless. */
   close(): Promise<void>;

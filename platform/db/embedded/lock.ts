@@ -26,6 +26,10 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
   throw new CerebraError('config', `Another server is starting in the data folder ${folder}`);
 }
 
+/** Whether a living process holds the folder. */
+export const isLocked = async (folder: string): Promise<boolean> =>
+  isAlive(await readFile(path.join(folder, 'cerebra.lock'), 'utf8').catch(() => ''));
+
 /** A link appears with its content or not at all. False if the file is there. */
 async function createWhole(file: string, content: string): Promise<boolean> {
   const temporary = `${file}.${process.pid}`;

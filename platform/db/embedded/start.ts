@@ -9,7 +9,7 @@ import { connectDb } from '../connect.ts';
 import type { Connection } from '../types.ts';
 import { type Account, canReach, serverAccount } from './account.ts';
 import { findBinaries, sharedRoot } from './binaries.ts';
-import { type FolderLock, lockFolder } from './lock.ts';
+import { type FolderLock, isLocked, lockFolder } from './lock.ts';
 import { endLeftOver, initialise, launch, type PostgresFolders } from './process.ts';
 import { serverSettings } from './settings.ts';
 import { type Supervised, supervise } from './supervise.ts';
@@ -127,11 +127,27 @@ async function ownedFolder(folder: string, account: Account | undefined): Promis
 
 const shortHash = (text: string) => createHash('sha256').update(text).digest('hex').slice(0, 16);
 
+/**
+ * How to reach the PostgreSQL that another process runs in this data folder, as the same user or as root; undefined when
+ * nobody uses the folder.
+ */
+export async function findEmbeddedPostgres(dataDir: string): Promise<Connection | undefined> {
+  const folder = await realpath(dataDir).catch(() => undefined);
+  if (folder === undefined || !(await isLocked(folder))) return undefined;
+  const home = await realpath(path.join(folder, 'postgres')).catch(() => undefined);
+  if (home === undefined) return undefined;
+  return { host: socketPlace(path.join(home, 'data')), port, user, database };
+}
+
 /** A socket's path may have 107 bytes (https://man7.org/linux/man-pages/man7/unix.7.html); 100 leave room for `.lock`. */
-async function socketFolder(data: string, account: Account | undefined): Promise<string> {
+function socketPlace(data: string): string {
   const beside = path.join(path.dirname(data), 'socket');
   const short = Buffer.byteLength(`${beside}/.s.PGSQL.${port}`) <= 100;
-  const folder = short ? beside : path.join(os.tmpdir(), `cerebra-${shortHash(data)}`);
+  return short ? beside : path.join(os.tmpdir(), `cerebra-${shortHash(data)}`);
+}
+
+async function socketFolder(data: string, account: Account | undefined): Promise<string> {
+  const folder = socketPlace(data);
   await ownedFolder(folder, account);
   return folder;
 }

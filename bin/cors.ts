@@ -1,0 +1,88 @@
+// Pages of other origins: https://fetch.spec.whatwg.org/#http-cors-protocol, https://hl7.org/fhir/R4/security.html#cors
+import cors from '@koa/cors';
+import type { Middleware } from 'koa';
+import { issuesOf, operationOutcome } from '#fhir-model';
+import { CerebraError } from '#platform';
+
+/** What scripts may read of an answer beyond the headers that they always may. */
+const EXPOSED = [
+  'ETag',
+  'Location',
+  'Content-Location',
+  'Last-Modified',
+  'Link',
+  'Retry-After',
+  'Allow',
+  'Accept-Patch',
+  'X-Request-Id',
+  'X-Security-Context',
+];
+
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
+
+const ALLOWED = [
+  'Accept',
+  'Authorization',
+  'Content-Type',
+  'If-Match',
+  'If-Modified-Since',
+  'If-None-Exist',
+  'If-None-Match',
+  'Prefer',
+  'X-Request-Id',
+  'X-Security-Context',
+];
+
+/** Seconds that a browser keeps the answer to a preflight. Browsers take two hours at most. */
+const PREFLIGHT_SECONDS = 7200;
+
+/** The origins of a configured list; `*` is all of them. */
+export const originsOf = (text: string | undefined): ReadonlySet<string> =>
+  new Set((text ?? '').split(',').flatMap((origin) => (origin.trim() === '' ? [] : [origin.trim()])));
+
+/** Lets browsers give answers to pages of these origins, and send what is beyond a plain form. */
+export function allowOrigins(origins: ReadonlySet<string>): Middleware {
+  const all = origins.has('*');
+  return cors({
+    origin: (ctx) => (all ? '*' : origins.has(ctx.get('Origin')) ? ctx.get('Origin') : ''),
+    exposeHeaders: EXPOSED,
+    allowMethods: METHODS,
+    allowHeaders: ALLOWED,
+    maxAge: PREFLIGHT_SECONDS,
+  });
+}
+
+const CHANGING = new Set(['POST', 'PUT', 'PATCH', 'DELETE']);
+
+const REFUSAL = operationOutcome(
+  issuesOf(new CerebraError('forbidden', 'Pages of this origin may not change anything here: see CORS_ORIGINS')),
+);
+
+const LOOPBACK = /\/\/(?:127\.0\.0\.1|\[::1\]|localhost)(?=:|$)/;
+
+/** The origins under which this server is reached; `http://127.0.0.1:8080` has other names. */
+export function ownOrigins(...urls: string[]): ReadonlySet<string> {
+  const origins = urls.map((url) => new URL(url).origin);
+  const local = origins.filter((origin) => LOOPBACK.test(origin));
+  const named = ['//127.0.0.1', '//[::1]', '//localhost'].flatMap((host) =>
+    local.map((origin) => origin.replace(LOOPBACK, host)),
+  );
+  return new Set([...origins, ...named]);
+}
+
+/**
+ * A page of any origin may send a plain form or text without asking first, and needs no answer to have changed something:
+ * what changes something is taken from our own origins and the allowed ones only. The Host header doesn't tell which are
+ * our own: an attacker's name may lead to this address. Clients that are no browsers send no Origin.
+ */
+export function refuseForeignChanges(own: ReadonlySet<string>, allowed: ReadonlySet<string>): Middleware {
+  return (ctx, next) => {
+    const { origin } = ctx.req.headers;
+    const isFine = origin === undefined || !CHANGING.has(ctx.method) || own.has(origin);
+    if (isFine || allowed.has('*') || allowed.has(origin)) return next();
+    ctx.status = 403;
+    ctx.set('Content-Type', 'application/fhir+json; charset=utf-8');
+    ctx.body = JSON.stringify(REFUSAL);
+    return undefined;
+  };
+}

@@ -1,0 +1,55 @@
+// The FHIR server as the configuration wants it.
+import { type AccessScope, loadDefinitions } from '#fhir-model';
+import { createFhirServer, type FhirServer } from '#fhir-server';
+import { type Config, type Db, type Jobs, type Log, type Metrics, systemClock } from '#platform';
+import packageJson from '../package.json' with { type: 'json' };
+
+/** Of HTTP callers with AUTH=open, and of the server itself. */
+export const everything: AccessScope = { kind: 'everything' };
+
+export interface FhirParts {
+  config: Config;
+  db: Db;
+  log: Log;
+  metrics: Metrics;
+  /** Where long operations run; without it they are refused. */
+  jobs?: Jobs;
+}
+
+/** `http://127.0.0.1:8080`; an IPv6 address stands in brackets. */
+export const rootUrlOf = ({ HOST }: Config, port: number): string =>
+  `http://${HOST.includes(':') ? `[${HOST}]` : HOST}:${port}`;
+
+/** BASE_URL, or where the server is when it has this port. */
+export const baseUrlOf = (config: Config, port: number): string =>
+  (config.BASE_URL ?? `${rootUrlOf(config, port)}/fhir/R4`).replace(/\/+$/, '');
+
+/** `baseUrl`: `http://127.0.0.1:8080/fhir/R4` */
+export async function createFhir(parts: FhirParts, baseUrl: string): Promise<FhirServer> {
+  const { config, db, log, metrics, jobs } = parts;
+  return createFhirServer({
+    db,
+    definitions: await loadDefinitions(),
+    log,
+    metrics,
+    clock: systemClock,
+    baseUrl,
+    softwareVersion: packageJson.version,
+    scope: everything,
+    expunge: config.EXPUNGE === 'on',
+    ...(jobs ? { jobs } : {}),
+    versionRequired: (config.VERSION_REQUIRED ?? '')
+      .split(',')
+      .map((type) => type.trim())
+      .filter((type) => type !== ''),
+    cors: config.CORS_ORIGINS !== undefined,
+    limits: {
+      bodyBytesMax: config.BODY_BYTES_MAX,
+      bundleEntriesMax: config.BUNDLE_ENTRIES_MAX,
+      searchCountDefault: config.SEARCH_COUNT_DEFAULT,
+      searchCountMax: config.SEARCH_COUNT_MAX,
+      searchTimeoutMs: config.SEARCH_TIMEOUT_MS,
+      conditionalDeleteMax: config.CONDITIONAL_DELETE_MAX,
+    },
+  });
+}

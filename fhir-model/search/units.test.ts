@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { compareDecimals } from './decimals.ts';
+import { areCommensurable, convertDecimal } from './units.ts';
+
+test('values in other units of the same dimension', () => {
+  const cases: [string, string, string, string][] = [
+    ['5', 'g', 'mg', '5000'],
+    ['5000', 'mg', 'g', '5'],
+    ['37', 'Cel', '[degF]', '98.6'],
+    ['-40', '[degF]', 'Cel', '-40'],
+    ['0', 'Cel', 'K', '273.15'],
+    ['30', 's', 'min', '0.5'],
+    ['30', 'g/min', 'mg/s', '500'],
+    ['120', 'mm[Hg]', 'kPa', '15.99864'],
+    ['5', 'mmol/L', 'umol/mL', '5'],
+    ['1', '10*3/uL', '10*9/L', '1'],
+    ['70', '/min', '{beats}/min', '70'],
+    ['50', '%', '1', '0.5'],
+  ];
+  for (const [value, from, to, expected] of cases) {
+    const converted = convertDecimal(value, from, to);
+    assert.ok(
+      converted !== undefined && compareDecimals(converted, expected) === 0,
+      `${value} ${from} is ${converted} ${to}`,
+    );
+  }
+  assert.equal(convertDecimal('5.40', 'mg', 'mg'), '5.40');
+});
+
+test('what measures different things, or nothing that is known', () => {
+  for (const [a, b] of [
+    ['g', 'mL'],
+    ['mmol/L', '/L'],
+    ['[IU]/L', 'k[IU]/L'],
+    ['[pH]', '1'],
+    ['mg', 'milligram'],
+    ['mg', 'constructor'],
+    ['mg', '__proto__'],
+    ['mg', ''],
+    ['mg', 'x'.repeat(10_000)],
+    ['mg', "mg'; drop table x"],
+  ] as const) {
+    assert.equal(areCommensurable(a, b), false, `${a} and ${b}`);
+    assert.equal(convertDecimal('1', a, b), undefined);
+    assert.equal(convertDecimal('1', b, a), undefined);
+  }
+  assert.equal(areCommensurable('[IU]/L', '[IU]/L'), true);
+});

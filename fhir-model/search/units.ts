@@ -1,0 +1,97 @@
+// Quantities in other units of the same dimension: https://hl7.org/fhir/R4/search.html#quantity, https://ucum.org/ucum
+import { createRequire } from 'node:module';
+import { plainDecimal } from './decimals.ts';
+
+interface Unit {
+  /** Of `1` it is a number. */
+  csCode_: string | number;
+  magnitude_: number | null;
+  dim_: { dimVec_: number[] | null } | null;
+  cnv_: string | null;
+  isArbitrary_: boolean;
+  moleExp_: number;
+}
+interface UcumUtils {
+  getSpecifiedUnit(code: string, how: 'validate'): { unit: Unit | null };
+}
+
+/** A unit as its dimension and how it scales; the zero of a temperature scale lies at `zero` kelvin. */
+interface Scale {
+  dimension: string;
+  magnitude: number;
+  zero: number;
+}
+
+const UNIT_CHARACTERS_MAX = 64;
+const SCALES_MAX = 10_000;
+const scales = new Map<string, Scale | undefined>();
+
+/** What UCUM says of these in prose: https://ucum.org/ucum#para-45 */
+const TEMPERATURES: Record<string, { magnitude: number; zero: number }> = {
+  Cel: { magnitude: 1, zero: 273.15 },
+  '[degF]': { magnitude: 5 / 9, zero: 459.67 * (5 / 9) },
+  '[degRe]': { magnitude: 1.25, zero: 273.15 },
+};
+
+// 27 ms and 19 MB of resident memory: loaded when the first search asks for a quantity in UCUM.
+let loaded: UcumUtils | undefined;
+function ucum(): UcumUtils {
+  loaded ??= (
+    createRequire(import.meta.url)('@lhncbc/ucum-lhc') as { UcumLhcUtils: { getInstance(): UcumUtils } }
+  ).UcumLhcUtils.getInstance();
+  return loaded;
+}
+
+function unitOf(code: string): Unit | undefined {
+  if (code === '' || code.length > UNIT_CHARACTERS_MAX) return undefined;
+  try {
+    const { unit } = ucum().getSpecifiedUnit(code, 'validate');
+    // It knows `milligram`, too, as `mg`.
+    return unit && String(unit.csCode_) === code ? unit : undefined;
+  } catch {
+    return undefined; // The library throws on names like `constructor`.
+  }
+}
+
+function readScale(code: string): Scale | undefined {
+  const temperature = Object.hasOwn(TEMPERATURES, code) ? TEMPERATURES[code] : undefined;
+  if (temperature !== undefined) return { dimension: '0,0,0,0,1,0,0', ...temperature };
+  const unit = unitOf(code);
+  if (unit === undefined || unit.cnv_ !== null || unit.isArbitrary_ || !unit.magnitude_) return undefined;
+  const vector = unit.dim_?.dimVec_ ?? [0, 0, 0, 0, 0, 0, 0];
+  // A mole counts for a dimension of its own here: in UCUM it is a number, and a pH would be one of cells.
+  const dimension = unit.moleExp_ === 0 ? vector.join() : `${vector.join()};${unit.moleExp_}`;
+  return { dimension, magnitude: unit.magnitude_, zero: 0 };
+}
+
+/** Undefined for what is no UCUM, and for logarithms and arbitrary units, which have no scale in common with others. */
+function scaleOf(code: string): Scale | undefined {
+  if (scales.has(code)) return scales.get(code);
+  const scale = readScale(code);
+  if (scales.size >= SCALES_MAX) scales.clear();
+  scales.set(code, scale);
+  return scale;
+}
+
+/** Digits of a converted value: the double behind it has 16, clinical values seldom more than seven. */
+const SIGNIFICANT_DIGITS = 12;
+
+/** Whether values in one of these UCUM units can be told in the other. */
+export function areCommensurable(a: string, b: string): boolean {
+  if (a === b) return true;
+  const scale = scaleOf(a);
+  return scale !== undefined && scale.dimension === scaleOf(b)?.dimension;
+}
+
+/**
+ * A decimal in the UCUM unit `from` as a decimal in `to`, 12 significant digits; undefined when they measure different
+ * things. `5` from `g` to `mg` is `5000`.
+ */
+export function convertDecimal(value: string, from: string, to: string): string | undefined {
+  if (from === to) return value;
+  const source = scaleOf(from);
+  const target = scaleOf(to);
+  if (source === undefined || target === undefined || source.dimension !== target.dimension) return undefined;
+  const converted = (Number(value) * source.magnitude + source.zero - target.zero) / target.magnitude;
+  return Number.isFinite(converted) ? plainDecimal(converted.toPrecision(SIGNIFICANT_DIGITS)) : undefined;
+}

@@ -1,0 +1,94 @@
+// https://hl7.org/fhir/R4/http.html#cdelete between others' changes
+import assert from 'node:assert/strict';
+import { before, test } from 'node:test';
+import type { Db, Tx } from '#platform';
+import { testDatabase } from '#platform/testing';
+import { readCurrent } from '../store/read.ts';
+import { storeDelete, storeUpdate } from '../store/store.ts';
+import { assertStoreSound, everything, testCore } from '../testing.ts';
+import { runEntry } from './batch.ts';
+import type { Core } from './core.ts';
+
+let db: Db;
+let core: Core;
+
+before(async () => {
+  db = await testDatabase();
+  core = await testCore(db);
+});
+
+const put = (id: string, family: string) =>
+  storeUpdate(core.store, { resourceType: 'Patient', id, name: [{ family }] }, id, undefined, everything);
+
+/** The core of a caller in whose transactions `work` is done, `times` times, between the search and the lock. */
+function interrupted(times: number, work: () => Promise<unknown>): Core {
+  let left = times;
+  const query =
+    (tx: Tx): Tx['query'] =>
+    async (statement, values) => {
+      if (statement.name?.startsWith('lock_Patient') && left-- > 0) await work();
+      return tx.query(statement, values);
+    };
+  const between: Db = { ...db, tx: (run) => db.tx((tx) => run({ ...tx, query: query(tx) })) };
+  return { ...core, store: { ...core.store, db: between } };
+}
+
+const remove = (by: Core, family: string) =>
+  runEntry(by, { method: 'DELETE', url: `Patient?family=${family}` }, 0, everything);
+
+const isThere = async (id: string) => (await readCurrent(db, 'Patient', id, everything))?.deleted === false;
+
+test('what stops matching before it is locked stays', async () => {
+  await put('renamed', 'First');
+  await put('same', 'First');
+  const result = await remove(
+    interrupted(1, () => put('renamed', 'Other')),
+    'first',
+  );
+  assert.equal(result.status, 204);
+  assert.deepEqual([await isThere('renamed'), await isThere('same')], [true, false]);
+});
+
+test('what changes and still matches goes', async () => {
+  await put('touched', 'Second');
+  await remove(
+    interrupted(2, () => put('touched', 'Second')),
+    'second',
+  );
+  assert.equal(await isThere('touched'), false);
+});
+
+test('what others delete first is passed over', async () => {
+  await put('x', 'Third');
+  await put('y', 'Third');
+  const result = await remove(
+    interrupted(1, () => storeDelete(core.store, 'Patient', 'x', undefined, everything)),
+    'third',
+  );
+  assert.equal(result.status, 204);
+  assert.deepEqual([await isThere('x'), await isThere('y')], [false, false]);
+});
+
+test('what never rests is left, and the caller told to try again', async () => {
+  await put('busy', 'Fourth');
+  await assert.rejects(
+    remove(
+      interrupted(100, () => put('busy', 'Fourth')),
+      'fourth',
+    ),
+    { code: 'version-conflict' },
+  );
+  assert.equal(await isThere('busy'), true);
+});
+
+test('many at once delete each once', async () => {
+  await Promise.all(Array.from({ length: 20 }, (_, i) => put(`m${i}`, 'Many')));
+  const results = await Promise.all(Array.from({ length: 6 }, () => remove(core, 'many')));
+  assert.deepEqual(
+    results.map(({ status }) => status),
+    Array(6).fill(204),
+  );
+  for (let i = 0; i < 20; i++) assert.equal(await isThere(`m${i}`), false);
+});
+
+test('the store is sound afterwards', () => assertStoreSound({ db }));

@@ -1,0 +1,82 @@
+// What a transaction locks and looks up before it writes: https://hl7.org/fhir/R4/http.html#concurrency
+import { CerebraError, type Tx } from '#platform';
+import { resourceKey } from '../store/layout.ts';
+import { lockAll } from '../store/locks.ts';
+import { holds, NO_VERSION } from '../store/preconditions.ts';
+import { versionMismatch } from '../store/store.ts';
+import { allocate, byType, type Locked, lockRows, type Tombstone, tombstones } from '../store/write-many.ts';
+import type { Caller, Core } from './core.ts';
+import { at } from './entries.ts';
+import { type Resolved, writes } from './resolve.ts';
+
+export interface Ground {
+  /** `Type/id` → locked current row. */
+  rows: Map<string, Locked>;
+  /** `Type/id` → its tombstone. */
+  tombstones: Map<string, Tombstone>;
+  /** One for each entry that writes, in entry order. */
+  numbers: bigint[];
+  /** When everything is written: now, or the time of the latest version that is followed, so that `updated` never falls. */
+  updatedMs: number;
+}
+
+export const nameOf = (one: { type: string; id: string }): string => `${one.type}/${one.id}`;
+
+/** An id that a client chose may be created by somebody else at the same time: such keys are locked first. */
+const clientIds = (touched: Resolved[]): Resolved[] => touched.filter((one) => one.method === 'PUT');
+
+function latest(core: Core, rows: Map<string, Locked>, gone: Map<string, Tombstone>): number {
+  let ms = core.store.clock.now();
+  for (const { updated } of rows.values()) ms = Math.max(ms, updated);
+  for (const { updated } of gone.values()) ms = Math.max(ms, updated);
+  return ms;
+}
+
+export async function prepareGround(core: Core, tx: Tx, resolved: Resolved[], caller: Caller): Promise<Ground> {
+  const touched = resolved.filter((one) => writes(one) && !one.fresh);
+  const keys = clientIds(touched).map((one) => resourceKey(one.type, one.id));
+  const rows = new Map<string, Locked>();
+  const gone = new Map<string, Tombstone>();
+  const locks = lockAll(tx, 'resource', keys);
+  const looks = byType(touched).map(async ([type, group]) => {
+    const ids = group.map((one) => one.id);
+    const [locked, dead] = await Promise.all([lockRows(tx, type, ids, caller.scope), tombstones(tx, type, ids)]);
+    for (const row of locked) rows.set(`${type}/${row.id}`, row);
+    for (const row of dead) gone.set(`${type}/${row.id}`, row);
+  });
+  // Last, so that the numbers are higher than those of the versions that these follow.
+  const numbers = allocate(tx, resolved.filter(writes).length);
+  await Promise.all([locks, ...looks, numbers]);
+  return { rows, tombstones: gone, numbers: await numbers, updatedMs: latest(core, rows, gone) };
+}
+
+/** The version that a write of this entry makes. */
+export function nextVersion(ground: Ground, one: Resolved): number {
+  const name = nameOf(one);
+  return (ground.rows.get(name)?.version ?? ground.tombstones.get(name)?.version ?? 0) + 1;
+}
+
+/** As PostgreSQL tells of a lost race (serialization_failure): the transaction is tried again, its criteria looked up anew. */
+const changedMeanwhile = (one: Resolved): Error =>
+  Object.assign(new Error(`${nameOf(one)} was changed while its deletion was prepared`), { code: '40001' });
+
+/** Throws when the entry may not follow what is there. */
+export function assertFollows(ground: Ground, one: Resolved): void {
+  const row = ground.rows.get(nameOf(one));
+  // What has changed since it matched may match no more, and is not deleted unseen.
+  if (one.method === 'DELETE' && one.found && row && row.version !== one.found.version) throw changedMeanwhile(one);
+  if (!holds(one.ifVersion, row?.version ?? 0)) {
+    const { message } = versionMismatch(one.type, one.id, one.ifVersion!, row?.version ?? 0);
+    const element = one.ifVersion === NO_VERSION ? 'ifNoneMatch' : 'ifMatch';
+    throw new CerebraError('precondition-failed', message, { expression: [at(one.index, `.request.${element}`)] });
+  }
+  if (one.method === 'PATCH' && !row) {
+    const code = ground.tombstones.has(nameOf(one)) ? 'deleted' : 'not-found';
+    const text = `${nameOf(one)} ${code === 'deleted' ? 'was deleted' : 'is not known'}: there is nothing to patch`;
+    throw new CerebraError(code, text, { expression: [at(one.index, '.request.url')] });
+  }
+  if (one.method === 'PUT' && one.criteria && !one.found && row) {
+    const text = `No ${one.type} matches the criteria, but ${nameOf(one)} exists: leave the id out or correct the criteria`;
+    throw new CerebraError('duplicate', text, { expression: [at(one.index, '.resource.id')] });
+  }
+}

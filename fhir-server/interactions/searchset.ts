@@ -1,0 +1,57 @@
+// The searchset Bundle as JSON text: https://hl7.org/fhir/R4/http.html#search, https://hl7.org/fhir/R4/bundle.html#searchset
+import {
+  operationOutcome,
+  type SearchPage,
+  type SearchQuery,
+  type StoredVersion,
+  selfLinkQuery,
+  stringify,
+} from '#fhir-model';
+import type { Core } from './core.ts';
+import { applySubset, subsetOf } from './subset.ts';
+
+const entryText = (core: Core, one: StoredVersion, text: string, mode: 'match' | 'include'): string =>
+  `{"fullUrl":"${core.baseUrl}/${one.type}/${one.id}","resource":${text},"search":{"mode":"${mode}"}}`;
+
+const link = (relation: string, url: string): string => `{"relation":"${relation}","url":${JSON.stringify(url)}}`;
+
+function pageUrl(base: string, query: SearchQuery, cursor: string | undefined): string {
+  const parts = [selfLinkQuery(query), cursor === undefined ? '' : `_cursor=${cursor}`].filter((part) => part !== '');
+  return `${base}${parts.length > 0 ? `?${parts.join('&')}` : ''}`;
+}
+
+/** The self link holds what was used, so a client sees what was ignored: https://hl7.org/fhir/R4/search.html#conformance */
+function linksText(url: string, query: SearchQuery, next: string | undefined): string {
+  const links = [link('self', pageUrl(url, query, query.cursor))];
+  // "no entries, and no prev/next/last links": #count
+  if (query.count === 0 || query.summary === 'count') return links.join(',');
+  links.push(link('first', pageUrl(url, query, undefined)));
+  if (next !== undefined) links.push(link('next', pageUrl(url, query, next)));
+  return links.join(',');
+}
+
+function entriesOf(core: Core, query: SearchQuery, page: SearchPage): string[] {
+  const subset = subsetOf(query);
+  // "The list of elements does not apply to included resources": #elements
+  const ofIncluded = subset && 'summary' in subset ? subset : undefined;
+  const entries = page.resources.map((one) => entryText(core, one, applySubset(core, one.body, subset), 'match'));
+  for (const one of page.included) {
+    entries.push(entryText(core, one, applySubset(core, one.body, ofIncluded), 'include'));
+  }
+  if (page.issues && page.issues.length > 0) {
+    entries.push(`{"resource":${stringify(operationOutcome(page.issues))},"search":{"mode":"outcome"}}`);
+  }
+  return entries;
+}
+
+/**
+ * By concatenation: stored bodies are parsed only for _summary and _elements. `path` is what the search was on, below the
+ * base: `Patient`, `Patient/1/Observation`, or nothing.
+ */
+export function searchsetText(core: Core, path: string, query: SearchQuery, page: SearchPage): string {
+  const url = path === '' ? core.baseUrl : `${core.baseUrl}/${path}`;
+  const total = page.total === undefined ? '' : `"total":${page.total},`;
+  const entries = entriesOf(core, query, page);
+  const entry = entries.length > 0 ? `,"entry":[${entries.join(',')}]` : '';
+  return `{"resourceType":"Bundle","type":"searchset",${total}"link":[${linksText(url, query, page.nextCursor)}]${entry}}`;
+}

@@ -1,0 +1,30 @@
+// Servers may require If-Match: https://hl7.org/fhir/R4/http.html#concurrency
+import type { TransactionEntry } from '#fhir-model';
+import { CerebraError, isCerebraError } from '#platform';
+import type { Core } from './core.ts';
+
+const CHANGES = new Set<string>(['PUT', 'PATCH', 'DELETE']);
+
+export const ifMatchRequired = (type: string, expression: string): CerebraError =>
+  new CerebraError('required', `A ${type} is changed only with If-Match and the version that was read, as in W/"1"`, {
+    expression: [expression],
+  });
+
+/**
+ * What the entry is to be where its type requires a version: with one, or an update that only creates. Throws `required`
+ * for another one. `type` is the one in its URL, `expression` where If-Match belongs.
+ */
+export function withVersion(core: Core, entry: TransactionEntry, type: string, expression: string): TransactionEntry {
+  if (!core.versionRequired.has(type) || !CHANGES.has(entry.method)) return entry;
+  const { ifMatch: given = '', ...rest } = entry;
+  const ifMatch = given.trim();
+  if (ifMatch !== '' && ifMatch !== '*') return entry;
+  if (entry.method !== 'PUT') throw ifMatchRequired(type, expression);
+  return { ...rest, ifNoneMatch: '*' };
+}
+
+/** The error of an update that withVersion made one that only creates: what is missing is If-Match. */
+export function versionError(before: TransactionEntry, run: TransactionEntry, type: string, error: unknown): unknown {
+  const restricted = before.ifNoneMatch !== run.ifNoneMatch && isCerebraError(error, 'precondition-failed');
+  return restricted ? ifMatchRequired(type, 'If-Match') : error;
+}

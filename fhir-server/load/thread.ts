@@ -1,0 +1,79 @@
+// A preparing thread: takes jobs from the process that loads, one after the other. https://nodejs.org/api/worker_threads.html
+import { parentPort, workerData } from 'node:worker_threads';
+import { compileExtractor, createLinks, createSearchParameters, type Extractor, loadDefinitions } from '#fhir-model';
+import { uuidv7 } from '#platform';
+import { createStructureValidator } from '../validation/structure.ts';
+import { type Preparing, prepareJob } from './prepare.ts';
+import { createTermBook } from './term-book.ts';
+import type { Settings, Source } from './types.ts';
+
+type FromProcess =
+  | { kind: 'job'; job: number; sources: Source[] }
+  | { kind: 'committed'; job: number }
+  | { kind: 'answer'; ask: number; value: unknown };
+
+const port = parentPort!;
+const settings = workerData as Settings;
+const terms = createTermBook(settings.terms);
+/** Job → the terms that it brought. */
+const unconfirmed = new Map<number, string[]>();
+const open = new Map<number, (value: unknown) => void>();
+let asked = 0;
+
+function ask<T>(what: string, argument: unknown): Promise<T> {
+  const number = asked++;
+  return new Promise((resolve) => {
+    open.set(number, resolve as (value: unknown) => void);
+    port.postMessage({ kind: 'ask', ask: number, what, argument });
+  });
+}
+
+async function start(): Promise<Preparing> {
+  const definitions = await loadDefinitions();
+  const { searchParameters, resourceTypes } = definitions;
+  const parameters = createSearchParameters(searchParameters, resourceTypes, definitions);
+  const extractors = new Map<string, Extractor>();
+  const { baseUrl } = settings;
+  return {
+    ...settings,
+    checks: { definitions, validator: settings.validate ? createStructureValidator(definitions) : undefined },
+    links: createLinks(definitions),
+    asks: { numbers: (count) => ask('numbers', count), matches: (criteria) => ask('matches', criteria) },
+    extract(resource) {
+      const type = resource.resourceType;
+      const extract = extractors.get(type) ?? compileExtractor(parameters.list(type), { baseUrl });
+      extractors.set(type, extract);
+      return extract(resource);
+    },
+    terms,
+    newId: () => uuidv7(Date.now()),
+    now: () => Date.now(),
+  };
+}
+
+const started = start();
+
+async function run(job: number, sources: Source[]): Promise<void> {
+  try {
+    const prepared = await prepareJob(await started, sources);
+    unconfirmed.set(job, terms.take());
+    const buffers = prepared.parts.flatMap(({ tables }) =>
+      tables.flatMap(({ bytes, ends }) => [bytes.buffer, ends.buffer]),
+    );
+    port.postMessage({ kind: 'done', job, prepared }, buffers);
+  } catch (error) {
+    port.postMessage({ kind: 'failed', job, error });
+  }
+}
+
+let last: Promise<void> = Promise.resolve();
+
+port.on('message', (message: FromProcess) => {
+  if (message.kind === 'answer') {
+    open.get(message.ask)?.(message.value);
+    open.delete(message.ask);
+  } else if (message.kind === 'committed') {
+    terms.committed(unconfirmed.get(message.job) ?? []);
+    unconfirmed.delete(message.job);
+  } else last = last.then(() => run(message.job, message.sources));
+});

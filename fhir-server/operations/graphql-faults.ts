@@ -1,0 +1,58 @@
+// Errors of a query in GraphQL's form: https://hl7.org/fhir/R4/graphql.html#errors,
+// https://spec.graphql.org/October2021/#sec-Errors
+import { issuesOf, operationOutcome, stringify } from '#fhir-model';
+import { CerebraError, type ErrorCode, isCerebraError } from '#platform';
+
+/** Where in the text of the query, both from 1. */
+interface Location {
+  line: number;
+  column: number;
+}
+
+/** What of a node of the syntax tree says where it stands. */
+export interface Located {
+  readonly loc?: { readonly startToken: Location } | undefined;
+}
+
+const places = new WeakMap<CerebraError, Location>();
+
+/** The error, which is about this part of the query; a place that it has already stays. */
+export function placedAt(error: unknown, node: Located): unknown {
+  const start = node.loc?.startToken;
+  if (isCerebraError(error) && start && !places.has(error)) {
+    places.set(error, { line: start.line, column: start.column });
+  }
+  return error;
+}
+
+/** An error about this part of the query; `name` is the field, argument or directive. */
+export function fault(code: ErrorCode, text: string, node: Located, name?: string): CerebraError {
+  const error = new CerebraError(code, text, name === undefined ? {} : { expression: [name] });
+  placedAt(error, node);
+  return error;
+}
+
+/** A syntax error of the parser, with its place. */
+export function syntaxFault(message: string, location: Location | undefined): CerebraError {
+  const where = location ? ` at line ${location.line}, column ${location.column}` : '';
+  const error = new CerebraError('invalid', `Not a GraphQL document${where}: ${message}`, { expression: ['query'] });
+  if (location) places.set(error, { line: location.line, column: location.column });
+  return error;
+}
+
+function errorElement(error: unknown): object {
+  const issues = issuesOf(error);
+  const location = isCerebraError(error) ? places.get(error) : undefined;
+  return {
+    message: issues[0]?.diagnostics ?? 'The query failed',
+    ...(location ? { locations: [location] } : {}),
+    extensions: { resource: operationOutcome(issues) },
+  };
+}
+
+/** The body of a response that has no data. */
+export const errorsText = (errors: readonly unknown[]): string =>
+  stringify({ data: null, errors: errors.map(errorElement) });
+
+/** The HTTP status of a query that failed with these. */
+export const statusOf = ([first]: readonly unknown[]): number => (isCerebraError(first) ? first.status : 500);

@@ -1,0 +1,136 @@
+// FHIRPath in a query: https://hl7.org/fhir/R4/graphql.html#list and #flattening (@slice). The expressions come from
+// clients, so only what navigates, filters and compares is evaluated: nothing that fetches, repeats, builds or matches patterns.
+import { type JsonObject, stringify } from '#fhir-model';
+import { CerebraError } from '#platform';
+import { FUNCTIONS, NODES, nestingOf } from '../patch/locate.ts';
+
+const CHARACTERS_MAX = 1000;
+/** Parsing takes time with each level. */
+const NESTING_MAX = 10;
+
+const MORE_NODES = ['IndexInvocation', 'UnionExpression', 'MembershipExpression', 'AdditiveExpression'];
+const nodes = new Set([...NODES, ...MORE_NODES]);
+
+const MORE_FUNCTIONS = ['all', 'select', 'iif', 'length', 'indexOf', 'substring', 'toString', 'toInteger', 'toDecimal'];
+const functions = new Set([...FUNCTIONS, ...MORE_FUNCTIONS, 'today', 'now', 'trim']);
+
+/** Each may double a text that `select` hands on. */
+const ADDITIONS_MAX = 3;
+
+interface Node {
+  type: string;
+  text?: string;
+  start?: { line: number; column: number };
+  length?: number;
+  children?: Node[];
+}
+
+interface Library {
+  parse(expression: string): Node;
+  compile(path: { base: string; expression: string }, model: unknown, options: object): Compiled;
+}
+
+type Compiled = (data: unknown, environment: Record<string, unknown>) => unknown[];
+
+/** An expression of the query: what it yields for an element of that type (`Patient.contact`, `HumanName`). */
+export interface PathTest {
+  /** https://hl7.org/fhirpath/#singleton-evaluation-of-collections: nothing is false, anything but `false` is true. */
+  holds(type: string, element: JsonObject, index: number): boolean;
+  /** The first value as text; '' for none. */
+  text(type: string, element: JsonObject, index: number): string;
+}
+
+interface Engine {
+  library: Library;
+  model: unknown;
+}
+
+let loading: Promise<Engine> | undefined;
+
+/** Loads fhirpath.js (130 ms, 30 MB) when the first query needs it. */
+export function loadFhirPath(): Promise<Engine> {
+  loading ??= Promise.all([import('fhirpath'), import('fhirpath/fhir-context/r4')]).then(([library, model]) => ({
+    library: library.default as unknown as Library,
+    model: model.default,
+  }));
+  return loading;
+}
+
+const wrong = (code: 'invalid' | 'too-costly', text: string): CerebraError =>
+  new CerebraError(code, text, { expression: ['fhirpath'] });
+
+function assertSimple(node: Node, count: { additions: number }): void {
+  if (!nodes.has(node.type)) throw wrong('invalid', `${node.type} can't be used in the FHIRPath of a query`);
+  const name = node.type === 'Functn' ? (node.children?.[0]?.text ?? '') : undefined;
+  if (name !== undefined && !functions.has(name)) {
+    throw wrong('invalid', `The function ${name.slice(0, 40)}() can't be used in the FHIRPath of a query`);
+  }
+  if (node.type === 'AdditiveExpression' && ++count.additions > ADDITIONS_MAX) {
+    throw wrong('too-costly', `The FHIRPath of a query may have ${ADDITIONS_MAX} operators + - &`);
+  }
+  for (const child of node.children ?? []) assertSimple(child, count);
+}
+
+/** `$index` outside of functions is the place in the list that is filtered, which only we know. */
+function outerIndexes(node: Node): Node[] {
+  if (node.type === 'IndexInvocation') return [node];
+  if (node.type === 'ParamList') return [];
+  return (node.children ?? []).flatMap(outerIndexes);
+}
+
+function withIndex(path: string, tree: Node): string {
+  let text = path;
+  for (const { start, length } of outerIndexes(tree).toReversed()) {
+    const at = (start?.column ?? 1) - 1;
+    text = `${text.slice(0, at)}%index${text.slice(at + (length ?? 6))}`;
+  }
+  return text;
+}
+
+function parsePath({ library }: Engine, given: string): string {
+  const path = given.replaceAll(/\s/g, ' ');
+  if (path.length > CHARACTERS_MAX || nestingOf(path) > NESTING_MAX) {
+    const limits = `${CHARACTERS_MAX} characters and ${NESTING_MAX} nested brackets`;
+    throw wrong('too-costly', `The FHIRPath of a query may have ${limits}`);
+  }
+  let tree: Node;
+  try {
+    tree = library.parse(path);
+  } catch {
+    throw wrong('invalid', `'${path.slice(0, 200)}' is not a FHIRPath`);
+  }
+  assertSimple(tree, { additions: 0 });
+  return withIndex(path, tree);
+}
+
+/** Throws `invalid` for what is no FHIRPath or uses more than is evaluated, `too-costly` beyond a limit. */
+export function compilePath(engine: Engine, given: string): PathTest {
+  const expression = parsePath(engine, given);
+  const byType = new Map<string, Compiled>();
+  const compiled = (type: string): Compiled => {
+    const found =
+      byType.get(type) ??
+      engine.library.compile({ base: type, expression }, engine.model, { resolveInternalTypes: true });
+    byType.set(type, found);
+    return found;
+  };
+  const run = (type: string, element: JsonObject, index: number): unknown[] => {
+    try {
+      // Without the texts of decimals, which the engine takes for objects.
+      return compiled(type)(JSON.parse(stringify(element)), { index });
+    } catch (cause) {
+      const text = `'${given.slice(0, 200)}' can't be evaluated on a ${type}`;
+      throw new CerebraError('invalid', text, { expression: ['fhirpath'], cause });
+    }
+  };
+  return {
+    holds(type, element, index) {
+      const found = run(type, element, index);
+      return found.length === 1 ? found[0] !== false : found.length > 0;
+    },
+    text(type, element, index) {
+      const [first] = run(type, element, index);
+      return first === undefined || first === null ? '' : String(first);
+    },
+  };
+}

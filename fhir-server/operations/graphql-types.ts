@@ -1,0 +1,95 @@
+// The fields of each type: https://hl7.org/fhir/R4/graphql.html#fields. They are those of R4's definitions, under the
+// names that they have in JSON, and those of searches; nothing is built of them before a query asks for the type.
+import type { Definitions, ElementDefinition } from '#fhir-model';
+
+export interface Field {
+  /** `HumanName`, `Patient.contact`, `code`; `Resource` for any resource, `PatientConnection` and `PatientEdge` of searches. */
+  type: string;
+  list: boolean;
+  primitive: boolean;
+  /** Of a Reference: what it may refer to; absent for anything. */
+  targets?: readonly string[];
+}
+
+type Fields = ReadonlyMap<string, Field>;
+
+/** The root of a query that is not about one resource. */
+export const QUERY = 'Query';
+
+const capitalized = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1);
+
+/** The name in GraphQL, which knows no dots: `PatientContact`. */
+export const typeName = (type: string): string => type.split('.').map(capitalized).join('');
+
+const jsonName = (element: ElementDefinition, type: string): string =>
+  element.choice ? element.name + capitalized(type) : element.name;
+
+function addElement(fields: Map<string, Field>, definitions: Definitions, element: ElementDefinition): void {
+  const { array: list, targets } = element;
+  for (const type of element.types) {
+    const name = jsonName(element, type);
+    const primitive = definitions.type(type)?.kind === 'primitive';
+    fields.set(name, { type, list, primitive, ...(type === 'Reference' && targets ? { targets } : {}) });
+    if (primitive) fields.set(`_${name}`, { type: 'Element', list, primitive: false });
+  }
+}
+
+function elementFields(definitions: Definitions, type: string): Fields {
+  const definition = definitions.type(type);
+  const fields = new Map<string, Field>();
+  if (definition?.kind === 'resource') fields.set('resourceType', { type: 'code', list: false, primitive: true });
+  for (const element of definition?.elements ?? []) addElement(fields, definitions, element);
+  return fields;
+}
+
+const scalar = (type: string): Field => ({ type, list: false, primitive: true });
+
+/** https://hl7.org/fhir/R4/graphql.html#searching */
+const connectionFields = (type: string): Fields =>
+  new Map([
+    ...['count', 'offset', 'pagesize'].map((name): [string, Field] => [name, scalar('integer')]),
+    ...['first', 'previous', 'next', 'last'].map((name): [string, Field] => [name, scalar('string')]),
+    ['edges', { type: `${type}Edge`, list: true, primitive: false }],
+  ]);
+
+const edgeFields = (type: string): Fields =>
+  new Map([
+    ['mode', scalar('code')],
+    ['score', scalar('decimal')],
+    ['resource', { type, list: false, primitive: false }],
+  ]);
+
+/** `Patient` and `Connection` of `PatientConnection`; undefined for a name of another form or type. */
+export function searchName(
+  definitions: Definitions,
+  name: string,
+): { type: string; form: 'List' | 'Connection' | 'Edge' } | undefined {
+  const [, type = '', form] = /^([A-Z][A-Za-z]*?)(List|Connection|Edge)$/.exec(name) ?? [];
+  if (!form || !definitions.isResourceType(type)) return undefined;
+  return { type, form: form as 'List' | 'Connection' | 'Edge' };
+}
+
+function fieldsOfType(definitions: Definitions, type: string): Fields {
+  if (definitions.type(type)) return elementFields(definitions, type);
+  const search = searchName(definitions, type);
+  if (search?.form === 'Connection') return connectionFields(search.type);
+  return search?.form === 'Edge' ? edgeFields(search.type) : new Map();
+}
+
+const known = new WeakMap<Definitions, Map<string, Fields>>();
+
+/** All fields of the type but those that search and follow references; empty for an unknown type. */
+export function fieldsOf(definitions: Definitions, type: string): Fields {
+  const byType = known.get(definitions) ?? new Map<string, Fields>();
+  known.set(definitions, byType);
+  const fields = byType.get(type) ?? fieldsOfType(definitions, type);
+  byType.set(type, fields);
+  return fields;
+}
+
+/** Whether a fragment `on name` is about the type: its own name, or that of a type it derives from. */
+export function isA(definitions: Definitions, type: string, name: string): boolean {
+  if (typeName(type) === name) return true;
+  const base = definitions.type(type)?.base;
+  return base !== undefined && isA(definitions, base, name);
+}

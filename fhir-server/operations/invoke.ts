@@ -1,0 +1,98 @@
+// Which operation a call means, and whether it may be called so: https://hl7.org/fhir/R4/operations.html#executing
+import { type AccessScope, isId, type OperationAnswer, type OperationSpec, type Resource } from '#fhir-model';
+import { CerebraError } from '#platform';
+import type { Core } from '../interactions/core.ts';
+import { assertType } from '../interactions/search.ts';
+import { assertValid } from '../store/store.ts';
+import { inputsOf, readInput } from './input.ts';
+
+/** Where in the URL an operation is called. */
+export interface OperationTarget {
+  /** Without the `$`. */
+  name: string;
+  type?: string;
+  id?: string;
+  version?: number;
+}
+
+export interface OperationCall {
+  target: OperationTarget;
+  method: 'GET' | 'POST';
+  /** Of the query string, decoded. */
+  pairs: readonly [string, string][];
+  resource?: Resource;
+  /** Instead of `resource`, for an operation that reads its body itself. */
+  body?: { type: string; text: string };
+  scope: AccessScope;
+  strict: boolean;
+}
+
+function isOffered(spec: OperationSpec, { type, id, version }: OperationTarget): boolean {
+  if (type === undefined) return spec.system;
+  if (spec.type !== true && !spec.type.includes(type)) return false;
+  if (id === undefined) return spec.typeLevel;
+  return spec.instanceLevel && (version === undefined || spec.versioned === true);
+}
+
+/** `[base]/$meta, [type]/[id]/$meta`: where it can be called. */
+function placesOf(spec: OperationSpec): string {
+  const types = spec.type === true ? ['[type]'] : spec.type;
+  const places = spec.system ? [`[base]/$${spec.name}`] : [];
+  if (spec.typeLevel) places.push(...types.map((type) => `${type}/$${spec.name}`));
+  if (spec.instanceLevel) places.push(...types.map((type) => `${type}/[id]/$${spec.name}`));
+  return places.join(', ');
+}
+
+/** Throws `not-found` when there is none of that name, or none there, telling what there is. */
+export function findOperation(core: Core, target: OperationTarget): OperationSpec {
+  const named = core.operations.filter((spec) => spec.name === target.name);
+  const found = named.find((spec) => isOffered(spec, target));
+  if (found) return found;
+  if (named.length > 0) {
+    const places = named.map(placesOf).join(', ');
+    throw new CerebraError('not-found', `$${target.name} is not offered here: it is at ${places}`);
+  }
+  const others = core.operations.filter((spec) => isOffered(spec, target)).map((spec) => `$${spec.name}`);
+  const offer = others.length > 0 ? `there are ${[...new Set(others)].sort().join(', ')}` : 'there are none here';
+  throw new CerebraError('not-found', `There is no operation $${target.name.slice(0, 80)}: ${offer}`);
+}
+
+function assertMethod(spec: OperationSpec, method: 'GET' | 'POST'): void {
+  if (method === 'POST') return;
+  if (spec.affectsState) {
+    throw new CerebraError('method-not-allowed', `$${spec.name} changes what is stored: call it with POST`);
+  }
+  const complex = inputsOf(spec).find(({ min, type, part }) => min > 0 && (part || /^[A-Z]/.test(type ?? '')));
+  if (complex) {
+    throw new CerebraError(
+      'method-not-allowed',
+      `$${spec.name} needs '${complex.name}', a ${complex.type}: call it with POST`,
+    );
+  }
+}
+
+function assertTarget(core: Core, { type, id }: OperationTarget): void {
+  if (type !== undefined) assertType(core, type);
+  if (id !== undefined && !isId(id)) throw new CerebraError('not-found', `${type}/${id.slice(0, 64)} is not known`);
+}
+
+/** Runs the operation that the call means. Throws CerebraError for a call that is wrong in any way. */
+export async function invoke(core: Core, call: OperationCall): Promise<OperationAnswer> {
+  const { target, method, scope, strict, body } = call;
+  assertTarget(core, target);
+  const spec = findOperation(core, target);
+  assertMethod(spec, method);
+  if (call.resource) assertValid(core.store, call.resource);
+  const { input, search } = readInput(core.definitions, spec, call.pairs, call.resource);
+  const { type, id, version } = target;
+  return spec.run({
+    ...(type === undefined ? {} : { type }),
+    ...(id === undefined ? {} : { id }),
+    ...(version === undefined ? {} : { version }),
+    ...(body === undefined ? {} : { body }),
+    input,
+    search,
+    scope,
+    strict,
+  });
+}

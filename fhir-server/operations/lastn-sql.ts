@@ -1,0 +1,91 @@
+// The latest Observations of each code, in one statement: https://hl7.org/fhir/R4/observation-operation-lastn.html
+import type { Criterion, SearchParam } from '#fhir-model';
+import { CerebraError } from '#platform';
+import { groups, groupTest } from '../search/conditions.ts';
+import { indexedRids } from '../search/index-tests.ts';
+import { joinedRids } from '../search/joins.ts';
+import type { PageContext } from '../search/page.ts';
+import { createSql, type Sql, statementFor } from '../search/sql-text.ts';
+import { conditionContext, where } from '../search/where.ts';
+import { currentTable } from '../store/layout.ts';
+import { PAGE_BYTES_MAX } from '../store/sql.ts';
+import { keysOf } from './compartment.ts';
+
+/** Observations of an answer at most. */
+const FOUND_MAX = 10_000;
+
+export interface LatestRequest {
+  /** The one whose observations are looked at. */
+  subject: Criterion;
+  rest: readonly Criterion[];
+  /** Observation.code and Observation.date. */
+  code: SearchParam;
+  date: SearchParam;
+  /** Of each code at most, more where times are equal. */
+  max: number;
+}
+
+export interface Latest {
+  rid: bigint;
+  /** The same for observations that certainly have the same codes. */
+  code: string;
+  /** Effective time, milliseconds since 1970 UTC. */
+  lo: bigint | null;
+  seq: bigint;
+  bytes: number;
+}
+
+const T = currentTable('Observation');
+
+/**
+ * Codes are told by their tokens, which the rows have: parsing 200,000 bodies takes seconds. Which tokens are codes stands
+ * in `term`. A code that several systems use, a text without code, and what was stored before there was `term` are read
+ * from the body.
+ */
+const codeTerms = (code: string): string =>
+  `select token, count(distinct system) > 1 as ambiguous from term where kind = 'c' and param = ${code} group by token`;
+
+function latestSql(page: PageContext, asked: LatestRequest): Sql {
+  const sql = createSql();
+  const ctx = conditionContext(page, sql, 'join');
+  const test = asked.subject.chain ? undefined : groupTest(ctx, [asked.subject]);
+  const rids = test ? indexedRids(ctx, test) : joinedRids(ctx, 'Observation', asked.subject);
+  if (rids === undefined) {
+    throw new CerebraError('unsupported', 'Name the subject by a reference: patient=123 or subject=Patient/123', {
+      expression: [asked.subject.name],
+    });
+  }
+  const conditions = where(conditionContext(page, sql, 'probe'), groups(asked.rest));
+  const dates = `${sql.value(keysOf([asked.date]))}::int[]`;
+  const max = sql.value(asked.max);
+  const text = `with d as materialized (select distinct rid from (${rids}) x),
+  m as materialized (select m.rid, m.seq, m.tokens,
+      (select max(x.lo) from (select * from index_date where rid = m.rid offset 0) x where x.param = any(${dates})) as lo
+    from d join ${T} m on m.rid = d.rid where ${conditions}),
+  k as materialized (${codeTerms(sql.value(asked.code.key))}),
+  g as materialized (
+    select m.rid, string_agg(k.token::text, ',' order by k.token) as code, bool_or(k.ambiguous) as ambiguous
+    from m cross join lateral unnest(m.tokens) as t(token) join k on k.token = t.token group by m.rid),
+  c as (select m.rid, m.seq, m.lo,
+      case when g.code is not null and not g.ambiguous then g.code
+        else (select r.body::json ->> 'code' from ${T} r where r.rid = m.rid) end as code
+    from m left join g on g.rid = m.rid),
+  r as (select c.*, rank() over (partition by code order by lo desc nulls last, case when lo is null then -seq end) as place
+    from c)
+  select r.rid, r.code, r.lo, r.seq, (select octet_length(o.body) from ${T} o where o.rid = r.rid) as bytes
+  from r where r.place <= ${max} limit ${FOUND_MAX + 1}`;
+  return { text, values: sql.values };
+}
+
+/** The latest `max` of each code, grouped by what tokens tell. Throws `too-costly` when they are too many. */
+export async function findLatest(page: PageContext, asked: LatestRequest): Promise<Latest[]> {
+  const sql = latestSql(page, asked);
+  const rows = await page.db.query<Latest>(statementFor(sql.text), sql.values);
+  const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
+  if (rows.length <= FOUND_MAX && bytes <= PAGE_BYTES_MAX) return rows;
+  throw new CerebraError(
+    'too-costly',
+    `More than ${FOUND_MAX} observations or ${PAGE_BYTES_MAX} bytes would be returned: lower max or add criteria`,
+    { expression: ['max'] },
+  );
+}

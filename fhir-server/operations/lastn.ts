@@ -1,0 +1,165 @@
+// Observation/$lastn: https://hl7.org/fhir/R4/observation-operation-lastn.html
+import type {
+  Criterion,
+  JsonObject,
+  OperationAnswer,
+  OperationRequest,
+  OperationSpec,
+  Resource,
+  SearchQuery,
+  StoredVersion,
+} from '#fhir-model';
+import { CerebraError } from '#platform';
+import type { Core } from '../interactions/core.ts';
+import { pageContext, parseQuery } from '../interactions/search.ts';
+import { bounded } from '../search/deadline.ts';
+import { MUCH, resolveJoins } from '../search/resolve.ts';
+import { one } from './answer.ts';
+import { bodiesOf } from './everything-members.ts';
+import { findLatest, type Latest } from './lastn-sql.ts';
+
+const isSubject = ({ param, modifier, has, logic, compartment, filter }: Criterion): boolean =>
+  (param.code === 'patient' || param.code === 'subject') &&
+  modifier === undefined &&
+  !has &&
+  !logic &&
+  !compartment &&
+  !filter;
+
+/** `category`, or a parameter that has a code in its expression: `code`, `combo-code`, `code-value-quantity`. */
+const isKind = ({ param, modifier, has, logic }: Criterion): boolean =>
+  modifier !== 'missing' && !has && !logic && (param.code === 'category' || /\bcode\b/.test(param.expression));
+
+function parse(core: Core, request: OperationRequest): { query: SearchQuery; subject: Criterion; rest: Criterion[] } {
+  const query = parseQuery(core, 'Observation', request.search, request.strict);
+  const subject = query.criteria.find(isSubject);
+  if (!subject) {
+    throw new CerebraError('required', '$lastn needs a subject: patient=123 or subject=Patient/123', {
+      expression: ['patient', 'subject'],
+    });
+  }
+  if (!query.criteria.some(isKind)) {
+    throw new CerebraError('required', '$lastn needs a category, or a parameter about a code', {
+      expression: ['category', 'code'],
+    });
+  }
+  if (query.includes.length > 0) {
+    throw new CerebraError('unsupported', '$lastn takes no _include and no _revinclude', {
+      expression: ['_include', '_revinclude'],
+    });
+  }
+  return { query, subject, rest: query.criteria.filter((criterion) => criterion !== subject) };
+}
+
+/** What an observation's code is known by; two that share one of these have the same code. Case doesn't count, as in searches. */
+function namesOf({ code }: Resource): string[] {
+  const { coding = [], text } = (code ?? {}) as { coding?: JsonObject[]; text?: string };
+  const codes = coding
+    .filter((each) => each.code !== undefined)
+    .map((each) => `${each.system ?? ''}|${String(each.code).toLowerCase()}`);
+  if (codes.length > 0) return codes.map((name) => `c${name}`);
+  return [`t${text ?? JSON.stringify(code ?? null)}`];
+}
+
+/** Sets that share a name are one: the transitive closure over codes and their translations. */
+function createGroups() {
+  const parents = new Map<string, string>();
+  const rootOf = (name: string): string => {
+    let root = name;
+    for (let parent = parents.get(root); parent !== undefined && parent !== root; parent = parents.get(root))
+      root = parent;
+    parents.set(name, root);
+    return root;
+  };
+  return {
+    rootOf,
+    join(names: readonly string[]): void {
+      for (const name of names) parents.set(rootOf(name), rootOf(names[0]!));
+    },
+  };
+}
+
+/** A body's effective time, latest first; what has none comes last, the latest change first. */
+const byTime = (a: Latest, b: Latest): number => {
+  if (a.lo !== b.lo) return a.lo === null ? 1 : b.lo === null ? -1 : a.lo > b.lo ? -1 : 1;
+  return a.seq > b.seq ? -1 : 1;
+};
+
+/** The `max` latest, and those of the same time as the last of them. */
+function latestOf(rows: Latest[], max: number): Latest[] {
+  const sorted = rows.toSorted(byTime);
+  const last = sorted[max - 1];
+  return sorted.filter((row, i) => i < max || (row.lo !== null && row.lo === last?.lo));
+}
+
+interface Found extends Latest {
+  stored: StoredVersion;
+}
+
+async function find(core: Core, request: OperationRequest, max: number): Promise<StoredVersion[]> {
+  const { subject, rest } = parse(core, request);
+  const { scope } = request;
+  const code = core.parameters.get('Observation', 'code')!;
+  const date = core.parameters.get('Observation', 'date')!;
+  const found = await bounded({ db: core.store.db }, core.limits.searchTimeoutMs, async (db) => {
+    const page = pageContext(core, { scope, db });
+    await resolveJoins(page, [subject, ...rest], MUCH);
+    const rows = await findLatest(page, { subject, rest, code, date, max });
+    const bodies = await bodiesOf(
+      db,
+      'Observation',
+      rows.map(({ rid }) => rid),
+      scope,
+    );
+    const byRid = new Map(bodies.map((stored) => [stored.rid, stored]));
+    return rows.flatMap((row): Found[] => {
+      const stored = byRid.get(row.rid);
+      return stored ? [{ ...row, stored }] : [];
+    });
+  });
+  const codes = createGroups();
+  for (const { code: key, stored } of found) codes.join([`k${key}`, ...namesOf(JSON.parse(stored.body) as Resource)]);
+  const groups = Map.groupBy(found, (row) => codes.rootOf(`k${row.code}`));
+  const latest = [...groups.values()].flatMap((rows) => latestOf(rows, max) as Found[]);
+  return latest.sort(byTime).map(({ stored }) => stored);
+}
+
+function searchsetText(core: Core, request: OperationRequest, found: StoredVersion[]): string {
+  const max = one<number>(request.input, 'max');
+  const pairs: [string, string][] = [...request.search];
+  if (max !== undefined) pairs.push(['max', String(max)]);
+  const query = pairs.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`).join('&');
+  const self = JSON.stringify(`${core.baseUrl}/Observation/$lastn?${query}`);
+  const entries = found.map(
+    ({ type, id, body }) => `{"fullUrl":"${core.baseUrl}/${type}/${id}","resource":${body},"search":{"mode":"match"}}`,
+  );
+  const list = entries.length > 0 ? `,"entry":[${entries.join(',')}]` : '';
+  return `{"resourceType":"Bundle","type":"searchset","total":${found.length},"link":[{"relation":"self","url":${self}}]${list}}`;
+}
+
+async function lastn(core: Core, request: OperationRequest): Promise<OperationAnswer> {
+  const found = await find(core, request, one<number>(request.input, 'max') ?? 1);
+  return { text: searchsetText(core, request, found) };
+}
+
+export const lastnOperation = (core: Core): OperationSpec => ({
+  name: 'lastn',
+  title: 'Latest observations of each code',
+  description:
+    'The latest observations of a subject, grouped by code; takes the search parameters of Observation, of which patient or subject, and category or one about a code, are needed',
+  url: 'http://hl7.org/fhir/OperationDefinition/Observation-lastn',
+  type: ['Observation'],
+  system: false,
+  typeLevel: true,
+  instanceLevel: false,
+  affectsState: false,
+  searchType: 'Observation',
+  parameters: [
+    {
+      ...{ name: 'max', use: 'in', min: 0, max: '1', type: 'positiveInt' },
+      documentation: 'Observations of each code, 1 unless told; more where times are equal',
+    },
+    { name: 'return', use: 'out', min: 1, max: '1', type: 'Bundle' },
+  ],
+  run: (request) => lastn(core, request),
+});

@@ -1,0 +1,25 @@
+// All operations of this room. Routes, OperationDefinitions and the CapabilityStatement are derived from this list.
+import type { OperationSpec } from '#fhir-model';
+import type { Core } from '../interactions/core.ts';
+import { convertOperation } from './convert.ts';
+import { docrefOperation } from './docref.ts';
+import { documentOperation } from './document.ts';
+import { everythingOperations } from './everything.ts';
+import { expungeOperation } from './expunge.ts';
+import { lastnOperation } from './lastn.ts';
+import { metaOperations } from './meta.ts';
+import type { OperationParts } from './parts.ts';
+import { reindexOperations } from './reindex.ts';
+import { statsOperation } from './stats.ts';
+
+export const createOperations = (core: Core, parts: OperationParts): OperationSpec[] => [
+  ...metaOperations(core),
+  ...everythingOperations(core),
+  lastnOperation(core),
+  statsOperation(core),
+  documentOperation(core),
+  docrefOperation(core),
+  convertOperation(),
+  expungeOperation(core, parts),
+  ...reindexOperations(core, parts),
+];

@@ -1,0 +1,50 @@
+// References by canonical URL, with or without a business version: https://hl7.org/fhir/R4/references.html#canonical
+import type { IndexValue, Resource, StoredVersion } from '#fhir-model';
+
+/** What a resource is referred to by. */
+export interface Canonical {
+  type: string;
+  url: string;
+  version: string | undefined;
+}
+
+const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
+
+/** The canonical URL of a stored resource; undefined when it has none. */
+export function canonicalUrl({ type, body }: StoredVersion): Canonical | undefined {
+  const resource = JSON.parse(body) as Resource;
+  const url = text(resource.url);
+  return url === undefined ? undefined : { type, url, version: text(resource.version) };
+}
+
+/** `url` or `url|version`. */
+export interface CanonicalReference {
+  url: string;
+  version: string | undefined;
+}
+
+const split = (value: string): CanonicalReference => {
+  const bar = value.indexOf('|');
+  return bar === -1 ? { url: value, version: undefined } : { url: value.slice(0, bar), version: value.slice(bar + 1) };
+};
+
+/** The canonical references among a resource's values. `url|2` is a value as `url` too, which asks for nothing then. */
+export function canonicalReferences(values: readonly IndexValue[]): CanonicalReference[] {
+  const urls = values.flatMap((value) => (value.kind === 'reference' && value.url !== undefined ? [value.url] : []));
+  const all = urls.map(split);
+  const versioned = new Set(all.filter(({ version }) => version !== undefined).map(({ url }) => url));
+  return all.filter(({ url, version }) => version !== undefined || !versioned.has(url));
+}
+
+/** Whether a resource is one that these mean. */
+export const isMeantBy = (references: readonly CanonicalReference[], resource: Resource): boolean =>
+  references.some(
+    ({ url, version }) => resource.url === url && (version === undefined || resource.version === version),
+  );
+
+/** Whether one of a resource's reference values means one of these. */
+export function refersToCanonical(values: readonly IndexValue[], targets: readonly Canonical[]): boolean {
+  return canonicalReferences(values).some(({ url, version }) =>
+    targets.some((target) => target.url === url && (version === undefined || version === target.version)),
+  );
+}

@@ -1,0 +1,165 @@
+// Composite parameters in SQL: https://hl7.org/fhir/R4/search.html#composite
+import type { Composite, Criterion, SearchParam, SearchValue } from '#fhir-model';
+import { CerebraError, type Statement } from '#platform';
+import { compositeHash, compositeKey, indexedAs, token } from '../store/index-rows.ts';
+import { type ConditionContext, hasTokens, or } from './index-tests.ts';
+import type { PageContext } from './page.ts';
+import { rangeCondition } from './ranges.ts';
+
+type CompositeValue = SearchValue & { kind: 'composite' };
+type TokenValue = SearchValue & { kind: 'token' };
+interface Code {
+  system: string;
+  code: string;
+}
+
+/** Systems that have a code, or codes of a system, that one part may stand for; and combinations of all parts. */
+const CODES_MAX = 1000;
+
+const systemsOf: Statement = {
+  name: 'terms_systems',
+  text: `select distinct system from term
+    where kind = 'c' and param = $1 and left(value, 100) = left($2, 100) and value = $2 limit ${CODES_MAX + 1}`,
+};
+const codesOf: Statement = {
+  name: 'terms_codes',
+  text: `select distinct value from term where kind = 'c' and param = $1 and system = $2 limit ${CODES_MAX + 1}`,
+};
+
+const onElements = (param: SearchParam): SearchParam => param.composite?.withinAs ?? param;
+
+const tooMany = ({ name }: Criterion): CerebraError =>
+  new CerebraError('too-costly', `The parts stand for more than ${CODES_MAX} combinations of codes: give system and code`, {
+    expression: [name],
+  });
+
+async function codesOfPart(page: PageContext, criterion: Criterion, part: TokenValue): Promise<Code[]> {
+  const { system, code } = part;
+  const { key } = onElements(criterion.param);
+  if (system !== undefined && code !== undefined) return [{ system, code }];
+  if (code !== undefined) {
+    const rows = await page.db.query<{ system: string }>(systemsOf, [key, code.toLowerCase()]);
+    return rows.map((row) => ({ system: row.system, code }));
+  }
+  const rows = await page.db.query<{ value: string }>(codesOf, [key, system]);
+  if (rows.length > CODES_MAX) throw tooMany(criterion);
+  return rows.map(({ value }) => ({ system: system ?? '', code: value }));
+}
+
+/** Elements are found by system and code of their coded parts: all that a part without one of them stands for. */
+export async function codesOfParts(page: PageContext, criterion: Criterion, { parts }: CompositeValue) {
+  const within = criterion.param.composite?.within?.parts ?? [];
+  const found: (Code[] | undefined)[] = [];
+  for (const [i, part] of parts.entries()) {
+    found.push(part.kind === 'token' && within[i] !== undefined ? await codesOfPart(page, criterion, part) : undefined);
+  }
+  const combinations = found.reduce((product, codes) => product * (codes?.length ?? 1), 1);
+  if (combinations > CODES_MAX) throw tooMany(criterion);
+  return found;
+}
+
+/** One hash for each combination of the codes. */
+function hashesOf(param: SearchParam, codes: CompositeValue['codes'] = []): string[] {
+  const parts = param.composite?.parts ?? [];
+  let found: { part: SearchParam; system: string; code: string }[][] = [[]];
+  codes.forEach((some, i) => {
+    if (some) found = found.flatMap((list) => some.map((code) => [...list, { part: parts[i] as SearchParam, ...code }]));
+  });
+  return found.map((list) => compositeHash(onElements(param), list));
+}
+
+/** A criterion on the resource itself as a condition (conditions.ts). */
+type Condition = (ctx: ConditionContext, criterion: Criterion, m: string) => string;
+
+/** What a composite is made of: its criterion, how to test parts, and the row that is tested. */
+interface Test {
+  ctx: ConditionContext;
+  criterion: Criterion;
+  condition: Condition;
+  m: string;
+}
+
+/** The parts of one value as criteria on parameters of their own. */
+const partCriterion = ({ name }: Criterion, param: SearchParam, value: SearchValue): Criterion => ({ name, param, values: [value] });
+
+function atRoot({ ctx, criterion, condition, m }: Test, root: readonly SearchParam[], parts: SearchValue[]): string {
+  const conditions = root.map((param, i) => condition(ctx, partCriterion(criterion, param, parts[i] as SearchValue), m));
+  return `(${conditions.join(' and ')})`;
+}
+
+/** Two numbers of one element are the ends of a row of index_quantity. */
+function numberPair(ctx: ConditionContext, keys: readonly number[], pair: SearchValue[], m: string): string {
+  const x = ctx.sql.alias();
+  const [low, high] = ['low', 'high'].map((end, i) => {
+    const test = rangeCondition(ctx.sql, pair[i] as SearchValue, 'y', ctx.nowMs);
+    return `exists (select 1 from (select ${x}.${end} as value) y where ${test})`;
+  });
+  const rows = `select ${x}.rid from index_quantity ${x} where ${x}.param = any(${ctx.sql.value(keys)}::int[]) and ${low} and ${high}`;
+  return ctx.style === 'join' ? `${m}.rid in (${rows})` : `exists (${rows} and ${x}.rid = ${m}.rid)`;
+}
+
+/** A parameter whose rows are those of all these keys. */
+function ofKeys(part: SearchParam, keys: readonly number[]): SearchParam {
+  const { sameAs: _, ...own } = part;
+  return { ...own, sameAs: keys.map((key) => ({ param: { ...own, key } })) };
+}
+
+function onElement({ ctx, criterion, condition, m }: Test, value: CompositeValue): string {
+  const { parts, within } = criterion.param.composite as Composite;
+  const hashes = hashesOf(criterion.param, value.codes);
+  if (hashes.length === 0) return 'false';
+  const keys = hashes.map(compositeKey);
+  const others = value.parts.filter((part, i) => part.kind !== 'token' && within?.parts[i] !== undefined);
+  const [first, second] = others;
+  const found: string[] = [];
+  if (first === undefined) found.push(hasTokens(ctx, m, hashes));
+  else if (second !== undefined) found.push(numberPair(ctx, keys, others, m));
+  else {
+    const part = parts[value.parts.indexOf(first)] as SearchParam;
+    found.push(condition(ctx, partCriterion(criterion, ofKeys(part, keys), first), m));
+  }
+  parts.forEach((part, i) => {
+    const codes = value.codes?.[i];
+    if (within?.parts[i] === undefined) {
+      found.push(condition(ctx, partCriterion(criterion, part, value.parts[i] as SearchValue), m));
+    } else if (first !== undefined && codes !== undefined) {
+      // Of 32 bits only, a key may be another's too: the resource has one of the codes at any rate.
+      const tokens = indexedAs(part).flatMap((source) => codes.map(({ code }) => token.anySystem(source, code)));
+      found.push(hasTokens(ctx, m, [...new Set(tokens)]));
+    }
+  });
+  return `(${found.join(' and ')})`;
+}
+
+/** The criterion, looked up (look-up.ts), as a condition on `m`. */
+export function compositeCondition(
+  ctx: ConditionContext,
+  criterion: Criterion,
+  m: string,
+  condition: Condition,
+): string {
+  const test: Test = { ctx, criterion, condition, m };
+  const { root, within } = criterion.param.composite as Composite;
+  const arms = criterion.values.flatMap((value) => {
+    if (value.kind !== 'composite') return [];
+    return [
+      ...(root ? [atRoot(test, root, value.parts)] : []),
+      ...(within ? [onElement(test, value)] : []),
+    ];
+  });
+  return arms.length === 0 ? 'false' : or(arms);
+}
+
+/** Whether the resource has all parts, at the root or on one element. */
+export function compositePresent(
+  ctx: ConditionContext,
+  param: SearchParam,
+  present: (part: SearchParam) => string,
+  m: string,
+): string {
+  const { root, within, parts } = param.composite as Composite;
+  const onResource = parts.filter((_, i) => within?.parts[i] === undefined);
+  const element = within && [hasTokens(ctx, m, [token.present(onElements(param))]), ...onResource.map(present)];
+  const arms = [root?.map(present), element].filter((arm) => arm !== undefined);
+  return or(arms.map((arm) => `(${arm.join(' and ')})`));
+}

@@ -1,0 +1,90 @@
+// The limits of _include and _revinclude: never silent, never without end.
+import assert from 'node:assert/strict';
+import { before, describe, test } from 'node:test';
+import type { Resource, SearchPage } from '#fhir-model';
+import type { Db } from '#platform';
+import { testDatabase } from '#platform/testing';
+import type { Core } from '../interactions/core.ts';
+import { parseQuery, search, searchPairs, searchType } from '../interactions/search.ts';
+import { createWriter } from '../ports.ts';
+import { everything, nothing, testCore } from '../testing.ts';
+import { INCLUDED_MAX, ROUNDS_MAX } from './includes.ts';
+
+let db: Db;
+let core: Core;
+
+const write = async (resources: (Resource & { id: string })[]): Promise<void> => {
+  const created = await createWriter(core).createIfAbsent(resources, { scope: everything });
+  assert.ok(created.every(Boolean));
+};
+const find = (type: string, text: string): Promise<SearchPage> =>
+  search(core, parseQuery(core, type, searchPairs(text), true), { scope: everything, db });
+
+before(async () => {
+  db = await testDatabase();
+  core = await testCore(db);
+  const basic = { resourceType: 'Basic', code: { text: 'x' } };
+  const many = Array.from({ length: INCLUDED_MAX + 1 }, (_, i) => ({
+    ...{ ...basic, id: `b${i}` },
+    subject: { reference: i === INCLUDED_MAX ? 'Patient/other' : 'Patient/p' },
+  }));
+  await write([
+    { resourceType: 'Patient', id: 'p' },
+    { resourceType: 'Patient', id: 'other' },
+    ...Array.from({ length: ROUNDS_MAX + 2 }, (_, i) => ({
+      ...{ resourceType: 'Location', id: `l${i}` },
+      partOf: { reference: `Location/l${i + 1}` },
+    })),
+  ]);
+  for (let at = 0; at < many.length; at += 1000) await write(many.slice(at, at + 1000));
+});
+
+describe('limits', () => {
+  test(`${INCLUDED_MAX} included resources are all there, without a word`, async () => {
+    const page = await find('Patient', '_id=p&_revinclude=Basic:subject');
+    assert.equal(page.included.length, INCLUDED_MAX);
+    assert.equal(page.issues, undefined);
+  });
+
+  test('one more is left out, and an outcome entry says so', async () => {
+    const page = await find('Patient', '_revinclude=Basic:subject');
+    assert.equal(page.resources.length, 2);
+    assert.equal(page.included.length, INCLUDED_MAX);
+    const [issue] = page.issues!;
+    assert.deepEqual([issue!.severity, issue!.code], ['warning', 'too-costly']);
+    assert.match(issue!.diagnostics, /at most 5000 of them/);
+    const text = await searchType(core, 'Patient', [['_revinclude', 'Basic:subject']], { scope: everything, db }, true);
+    const { entry, total } = JSON.parse(text) as {
+      total: number;
+      entry: { search: { mode: string }; resource: Resource; fullUrl?: string }[];
+    };
+    assert.equal(total, 2);
+    const last = entry.at(-1)!;
+    assert.deepEqual(
+      [last.search.mode, last.resource.resourceType, last.fullUrl],
+      [...['outcome', 'OperationOutcome', undefined]],
+    );
+  });
+
+  test(`:iterate ends after ${ROUNDS_MAX} rounds and says so`, async () => {
+    const page = await find('Location', '_id=l0&_include:iterate=Location:partof');
+    assert.deepEqual(
+      page.included.map(({ id }) => id),
+      Array.from({ length: ROUNDS_MAX }, (_, i) => `l${i + 1}`),
+    );
+    assert.match(page.issues![0]!.diagnostics, /ends after 20 rounds/);
+    const whole = await find('Location', '_id=l2&_include:iterate=Location:partof');
+    assert.equal(whole.included.length, ROUNDS_MAX - 1);
+    assert.equal(whole.issues, undefined);
+  });
+
+  test('a page of references that lead nowhere includes nothing', async () => {
+    const page = await find('Location', `_id=l${ROUNDS_MAX + 1}&_include=*&_include:iterate=*`);
+    assert.deepEqual(page.included, []);
+  });
+});
+
+test('nothing is included that is out of scope', async () => {
+  const query = parseQuery(core, 'Patient', searchPairs('_revinclude=*&_include=*'), true);
+  assert.deepEqual(await search(core, query, { scope: nothing, db }), { resources: [], included: [], total: 0 });
+});

@@ -1,0 +1,184 @@
+// What of a search has to be looked up before it can be asked in SQL: the codes of a value set, the resources below
+// another, the texts that begin so, the units of the same dimension. Each criterion so found is put in the place of the
+// one that was asked; this walks into criteria on other resources as well. https://hl7.org/fhir/R4/search.html#modifiers
+import {
+  type CodeSet,
+  type Criterion,
+  foldString,
+  inUnit,
+  meansUnit,
+  type SearchParam,
+  type SearchParameters,
+  type SearchValue,
+  type Terminology,
+  UCUM,
+} from '#fhir-model';
+import { CerebraError, isCerebraError, type Statement } from '#platform';
+import { indexedAs, token } from '../store/index-rows.ts';
+import { like } from './index-tests.ts';
+import { codesOfParts } from './composites.ts';
+import { hierarchyKeys } from './hierarchies.ts';
+import type { PageContext } from './page.ts';
+
+/** Where looked-up things come from. */
+export interface Lookups {
+  terminology: Terminology;
+  parameters: SearchParameters;
+}
+
+/** Codes or texts that one value may stand for: so many tokens are asked for in some 20 ms. */
+const TOKENS_MAX = 10_000;
+const UNITS_MAX = 1000;
+
+type Of<Kind> = Extract<SearchValue, { kind: Kind }>;
+
+const refused = (code: 'too-costly' | 'internal', name: string, diagnostics: string): CerebraError =>
+  new CerebraError(code, `${diagnostics} (parameter '${name.slice(0, 80)}')`, { expression: [name] });
+
+function lookupsOf(page: PageContext, { name }: Criterion): Lookups {
+  if (page.lookups) return page.lookups;
+  throw refused('internal', name, 'There is nothing to look value sets and hierarchies up in');
+}
+
+/** `in` answers by the value set's codes, `above` and `below` by the code system's. */
+function setHashes(param: SearchParam, codes: CodeSet): string[] {
+  return indexedAs(param).flatMap((source) =>
+    [...codes].flatMap(([system, some]) => {
+      if (source.codeSystem !== undefined) {
+        if (system !== source.codeSystem) return [];
+        return some === 'all' ? [token.present(source)] : [...some].map((code) => token.anySystem(source, code));
+      }
+      return some === 'all' ? [token.anyCode(source, system)] : [...some].map((code) => token.exact(source, system, code));
+    }),
+  );
+}
+
+async function codesOfValue(page: PageContext, criterion: Criterion, value: SearchValue): Promise<CodeSet> {
+  const { terminology } = lookupsOf(page, criterion);
+  const context = { db: page.db, scope: page.scope, codesMax: TOKENS_MAX };
+  if (value.kind === 'valueSet') return terminology.valueSet(value.url, context);
+  const { system = '', code = '' } = value as Of<'token'>;
+  const direction = criterion.modifier === 'above' ? 'above' : 'below';
+  return new Map([[system, await terminology.subsumption(system, code, direction, context)]]);
+}
+
+/** `:in`, `:not-in`, and `:above` and `:below` of codes. */
+async function byTerminology(page: PageContext, criterion: Criterion): Promise<Criterion> {
+  const { param, values, modifier, ...rest } = criterion;
+  const found: SearchValue[] = [];
+  for (const value of values) {
+    const hashes = setHashes(param, await codesOfValue(page, criterion, value));
+    found.push({ kind: 'hashes', text: value.text, hashes });
+  }
+  return { ...rest, param, values: found, ...(modifier === 'not-in' && { modifier: 'not' }) };
+}
+
+const textTerms: Statement = {
+  name: 'terms_by_text',
+  text: `select distinct token from term
+    where kind = 't' and param = any($1::int[]) and (value like $2 or value like $3) limit $4`,
+};
+const codeTerms: Statement = {
+  name: 'terms_by_code',
+  text: `select distinct token from term
+    where kind = 'c' and param = any($1::int[]) and left(value, 100) like left($2, 101) and value like $2 limit $3`,
+};
+
+/** The values stay beside the tokens: texts that are no display of a coding are rows. */
+async function byText(page: PageContext, criterion: Criterion): Promise<Criterion> {
+  const { param, values, modifier, name } = criterion;
+  const keys = indexedAs(param).map(({ key }) => key);
+  const found: SearchValue[] = [];
+  for (const value of values) {
+    const wanted = (value as Of<'string'>).value;
+    const folded = like(foldString(wanted));
+    const asked =
+      modifier === 'text'
+        ? page.db.query<{ token: bigint }>(textTerms, [keys, `${folded}%`, `% ${folded}%`, TOKENS_MAX + 1])
+        : page.db.query<{ token: bigint }>(codeTerms, [keys, `${like(wanted.toLowerCase())}%`, TOKENS_MAX + 1]);
+    const rows = await asked;
+    if (rows.length > TOKENS_MAX) {
+      throw refused('too-costly', name, `More than ${TOKENS_MAX} texts begin like '${wanted.slice(0, 40)}': give more of it`);
+    }
+    found.push({ kind: 'hashes', text: value.text, hashes: rows.map((row) => String(row.token)) });
+  }
+  if (modifier === 'text') return { ...criterion, values: [...found, ...values] };
+  const { modifier: _, ...rest } = criterion;
+  return { ...rest, values: found };
+}
+
+const unitTerms: Statement = { name: 'terms_units', text: `select distinct value from term where kind = 'u' limit ${UNITS_MAX}` };
+
+const hasUnit = (value: SearchValue): value is Of<'quantity'> & { code: string } =>
+  value.kind === 'quantity' && value.system === UCUM && value.code !== undefined;
+
+/** `5|…|g` is also `5000|…|mg` where something here is in mg. */
+function inOtherUnits(value: SearchValue, units: readonly string[]): SearchValue[] {
+  if (!hasUnit(value)) return [value];
+  const others = units.filter((unit) => meansUnit(value, unit)).map((unit) => inUnit(value, unit));
+  return [value, ...others.filter((other) => other !== undefined)];
+}
+
+async function byUnits(page: PageContext, criterion: Criterion): Promise<Criterion> {
+  const units = (await page.db.query<{ value: string }>(unitTerms)).map(({ value }) => value);
+  const others = (value: SearchValue): SearchValue[] => {
+    if (value.kind !== 'composite') return inOtherUnits(value, units);
+    const at = value.parts.findIndex(hasUnit);
+    const part = value.parts[at];
+    if (part === undefined) return [value];
+    return inOtherUnits(part, units).map((other) => ({ ...value, parts: value.parts.with(at, other) }));
+  };
+  return { ...criterion, values: criterion.values.flatMap(others) };
+}
+
+const hasParts = (value: SearchValue): value is Of<'composite'> => value.kind === 'composite';
+
+async function byParts(page: PageContext, criterion: Criterion): Promise<Criterion> {
+  const values: SearchValue[] = [];
+  for (const value of criterion.values) {
+    values.push(hasParts(value) ? { ...value, codes: await codesOfParts(page, criterion, value) } : value);
+  }
+  return { ...criterion, values };
+}
+
+async function lookUp(page: PageContext, criterion: Criterion): Promise<Criterion> {
+  const { param, modifier, values } = criterion;
+  if (modifier === 'text' || modifier === 'code-text') return byText(page, criterion);
+  if (modifier === 'in' || modifier === 'not-in') return byTerminology(page, criterion);
+  if ((modifier === 'above' || modifier === 'below') && param.type === 'token') return byTerminology(page, criterion);
+  if ((modifier === 'above' || modifier === 'below') && param.type === 'reference') {
+    return hierarchyKeys(page, lookupsOf(page, criterion).parameters, criterion);
+  }
+  let found = criterion;
+  if (values.some((value) => hasUnit(value) || (hasParts(value) && value.parts.some(hasUnit)))) {
+    found = await byUnits(page, found);
+  }
+  return param.composite?.within && modifier === undefined ? byParts(page, found) : found;
+}
+
+/** An error tells which parameter is at fault. */
+async function named(page: PageContext, criterion: Criterion): Promise<Criterion> {
+  try {
+    return await lookUp(page, criterion);
+  } catch (error) {
+    if (!isCerebraError(error) || error.issues[0]?.expression !== undefined) throw error;
+    throw new CerebraError(error.code, error.message, { expression: [criterion.name], cause: error });
+  }
+}
+
+/** Looks up what the criteria need, and remembers it on the page by criterion. */
+export async function lookUpAll(page: PageContext, criteria: readonly Criterion[]): Promise<void> {
+  for (const criterion of criteria) {
+    const { chain = [], has, logic } = criterion;
+    const inner = [...chain.map((link) => link.criterion), ...(has ? [has.criterion] : []), ...(logic?.criteria ?? [])];
+    if (inner.length > 0) {
+      await lookUpAll(page, inner);
+      continue;
+    }
+    if (page.found?.has(criterion)) continue;
+    const found = await named(page, criterion);
+    if (found === criterion) continue;
+    page.found ??= new Map();
+    page.found.set(criterion, found);
+  }
+}

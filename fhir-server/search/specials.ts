@@ -1,0 +1,86 @@
+// Special parameters in SQL: near (https://hl7.org/fhir/R4/location.html#search), _text and _content
+// (https://hl7.org/fhir/R4/search.html#content)
+import { EARTH_RADIUS_M, type SearchValue, type TextQuery } from '#fhir-model';
+import { type ConditionContext, like, or, rowsOf } from './index-tests.ts';
+
+type NearValue = SearchValue & { kind: 'near' };
+
+const DEGREES_PER_RADIAN = 180 / Math.PI;
+
+/**
+ * The row's latitude is `low`, its longitude `high`. The latitudes in reach are a range of the index; which longitudes are
+ * depends on the latitude, so that the distance (fhir-model/search/near.ts) decides.
+ */
+export function nearTest(ctx: ConditionContext, { latitude, longitude, distanceM }: NearValue, x: string): string {
+  const n = (value: number) => `${ctx.sql.value(value)}::float8`;
+  const reach = (distanceM / EARTH_RADIUS_M) * DEGREES_PER_RADIAN * (1 + 1e-9);
+  const d = (value: number) => `${ctx.sql.value(value.toFixed(9))}::numeric`;
+  const range = `${x}.low between ${d(Math.max(-90, latitude - reach))} and ${d(Math.min(90, latitude + reach))}`;
+  const half = (from: string, to: number) => `power(sind((${from}::float8 - ${n(to)}) / 2), 2)`;
+  const a = `${half(`${x}.low`, latitude)} + cosd(${n(latitude)}) * cosd(${x}.low::float8) * ${half(`${x}.high`, longitude)}`;
+  return `(${range} and ${n(2 * EARTH_RADIUS_M)} * asin(least(1, sqrt(${a}))) <= ${n(distanceM)})`;
+}
+
+/** Words are letters and digits alone (fhir-model/search/words.ts), so they need no escapes. */
+function tsquery(query: TextQuery): string {
+  switch (query.op) {
+    case 'not':
+      return `!(${tsquery(query.part)})`;
+    case 'and':
+      return `(${query.parts.map(tsquery).join(' & ')})`;
+    case 'or':
+      return `(${query.parts.map(tsquery).join(' | ')})`;
+    case 'phrase': {
+      const words = query.words.map((word) => `'${word}'`);
+      return `(${words.join(' <-> ')}${query.prefix ? ':*' : ''})`;
+    }
+  }
+}
+
+/** `_text` */
+export function narrativeCondition(ctx: ConditionContext, queries: readonly TextQuery[], m: string): string {
+  const x = ctx.sql.alias();
+  const test = or(queries.map((query) => `${x}.words @@ ${ctx.sql.value(tsquery(query))}::tsquery`));
+  if (ctx.style === 'join') return `${m}.rid in (select ${x}.rid from index_narrative ${x} where ${test})`;
+  return `exists (select 1 from ${rowsOf('index_narrative', m)} ${x} where ${test})`;
+}
+
+/** On the words of `content_words` (migrations/0006_search_values.sql). */
+function wordsTest(ctx: ConditionContext, query: TextQuery, x: string): string {
+  switch (query.op) {
+    case 'not':
+      return `not ${wordsTest(ctx, query.part, x)}`;
+    case 'and':
+      return `(${query.parts.map((part) => wordsTest(ctx, part, x)).join(' and ')})`;
+    case 'or':
+      return `(${query.parts.map((part) => wordsTest(ctx, part, x)).join(' or ')})`;
+    case 'phrase':
+      return `${x}.words like ${ctx.sql.value(`% ${like(query.words.join(' '))}${query.prefix ? '%' : ' %'}`)}`;
+  }
+}
+
+/** What an ASCII body must hold to meet the query; `true` where that can't be told. Costs a tenth of the words themselves. */
+function rawTest(ctx: ConditionContext, query: TextQuery, body: string): string {
+  switch (query.op) {
+    case 'not':
+      return 'true';
+    case 'and':
+      return `(${query.parts.map((part) => rawTest(ctx, part, body)).join(' and ')})`;
+    case 'or':
+      return `(${query.parts.map((part) => rawTest(ctx, part, body)).join(' or ')})`;
+    case 'phrase':
+      return `(${query.words.map((word) => `${body} like ${ctx.sql.value(`%${like(word)}%`)} collate "C"`).join(' and ')})`;
+  }
+}
+
+/**
+ * `_content`: read from the bodies, since an index of all words of all resources would cost more than the rest of a create.
+ * CASE keeps the order: bodies that can't meet the query are passed over before their words are cut.
+ */
+export function contentCondition(ctx: ConditionContext, queries: readonly TextQuery[], m: string): string {
+  const x = ctx.sql.alias();
+  const raw = or(queries.map((query) => rawTest(ctx, query, `lower(${m}.body collate "C")`)));
+  const words = or(queries.map((query) => wordsTest(ctx, query, x)));
+  return `case when octet_length(${m}.body) = char_length(${m}.body) and not ${raw} then false
+    else (select ${words} from (select content_words(${m}.body) as words offset 0) ${x}) end`;
+}

@@ -1,0 +1,167 @@
+// Many new rows in one statement: creations of the same moment, and what a transaction adds.
+// https://hl7.org/fhir/R4/http.html#create, #transaction
+import type { Queryable } from '#platform';
+import { type IndexRows, tokenArray } from './index-rows.ts';
+import { indexTables } from './index-sql.ts';
+import { resourceKey } from './layout.ts';
+import { named, seconds } from './sql.ts';
+import { insertOne, type Prepared } from './write-one.ts';
+
+/** Between texts that travel as one: no JSON text, id or array literal has it. An array literal would escape each quote. */
+export const SEPARATOR = '\u0001';
+
+/** `1` for each index table that has rows. */
+type Tables = string;
+
+/** The CTEs that insert index rows; `rid` yields a row's number from the place `v.place`. Parameters from `$first`. */
+function insertIndexSql(tables: Tables, first: number, from: string, rid: string): string {
+  let parameter = first;
+  return indexTables
+    .map(({ table, columns, casts }, i) => {
+      if (tables[i] === '0') return '';
+      const sources = ['bigint[]', ...casts].map((cast) => `$${parameter++}::${cast}`).join(', ');
+      return `, i${i} as (insert into ${table} (rid, ${columns})
+        select ${rid}, ${columns} from ${from} unnest(${sources}) as v(place, ${columns}))`;
+    })
+    .join('');
+}
+
+/** The index rows of many as columns, each row with the place that `placeOf` gives its resource. */
+function indexColumns<One extends { rows: IndexRows }>(
+  many: One[],
+  placeOf: (one: One, at: number) => unknown,
+): { tables: Tables; values: unknown[] } {
+  let tables = '';
+  const values: unknown[] = [];
+  for (const table of indexTables) {
+    const places: unknown[] = [];
+    const columns: unknown[][] = table.casts.map(() => []);
+    many.forEach((one, at) => {
+      const place = placeOf(one, at);
+      table.values(one.rows).forEach((column, i) => {
+        for (const value of column) {
+          columns[i]!.push(value);
+          if (i === 0) places.push(place);
+        }
+      });
+    });
+    tables += places.length > 0 ? '1' : '0';
+    if (places.length > 0) values.push(places, ...columns);
+  }
+  return { tables, values };
+}
+
+/**
+ * `n` numbers the resources: `rids[k]` is the k-th's. Parameters: how many, then ids, keys, times, type codes, tokens,
+ * bodies, then for each index table the resources' places and the columns.
+ */
+function createManySql(tables: Tables): string {
+  return `with n as materialized (select array_agg(nextval('resource_seq')) as rids from generate_series(1, $1::int)),
+    v as materialized (select n.rids[u.place] as rid, u.key, to_timestamp(u.seconds) as updated, u.type, u.id, u.tokens, u.body
+      from n, unnest(string_to_array($2::text, chr(1)), $3::bigint[], $4::float8[], $5::smallint[],
+        string_to_array($6::text, chr(1)), string_to_array($7::text, chr(1)))
+        with ordinality as u(id, key, seconds, type, tokens, body, place)),
+    m as (insert into resource (rid, key, seq, updated, version, type, id, tokens, body)
+      select rid, key, rid, updated, 1, type, id, tokens::bigint[], body from v),
+    c as (insert into change (seq, updated, version, type, op, id) select rid, updated, 1, type, 'c', id from v)
+    ${insertIndexSql(tables, 8, 'n,', 'n.rids[v.place::int]')}
+    select 1`;
+}
+
+const joined = <One>(many: One[], text: (one: One) => string): string => many.map(text).join(SEPARATOR);
+
+/** Inserts version 1 of each, all or none. Throws SQLSTATE 23505 when an id exists. */
+export async function insertEach(db: Queryable, many: Prepared[]): Promise<void> {
+  if (many.length === 1) return insertOne(db, many[0]!);
+  const { tables, values } = indexColumns(many, (_one, at) => at + 1);
+  await db.query(
+    named(`create_many_${tables}`, () => createManySql(tables)),
+    [
+      many.length,
+      joined(many, ({ id }) => id),
+      many.map((one) => resourceKey(one.type, one.id)),
+      many.map((one) => seconds(one.updatedMs)),
+      many.map((one) => one.typeCode),
+      joined(many, ({ rows }) => tokenArray(rows)),
+      joined(many, ({ text }) => `${text.prefix}1${text.suffix}`),
+      ...values,
+    ],
+  );
+}
+
+/** What a transaction records of each write. */
+export interface ChangeRow {
+  seq: bigint;
+  version: number;
+  typeCode: number;
+  id: string;
+  op: 'c' | 'u' | 'd';
+}
+
+/** A new resource of a transaction, with the numbers that it has allocated. */
+export interface NewRow extends Prepared {
+  rid: bigint;
+  seq: bigint;
+  version: number;
+}
+
+/**
+ * The change's xid: this transaction may have its own for long when it gets a row that a later one, already committed,
+ * has changed, and its change must come after that one's. So it takes the latest xid that has ended when that is above
+ * its own. No consumer can have passed it: while this transaction runs, its own xid is the horizon of them all.
+ */
+const CHANGE_XID =
+  'greatest(pg_current_xact_id(), (pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1)::text::xid8)';
+
+function recordManySql(created: boolean, tables: Tables): string {
+  const insert = `, m as (insert into resource (rid, key, seq, updated, version, type, id, tokens, body)
+      select u.rid, u.key, u.seq, to_timestamp($1::float8), u.version, u.type, u.id, u.tokens::bigint[], u.body
+      from unnest($7::bigint[], $8::bigint[], $9::bigint[], $10::int[], $11::smallint[],
+        string_to_array($12::text, chr(1)), string_to_array($13::text, chr(1)), string_to_array($14::text, chr(1)))
+        as u(rid, key, seq, version, type, id, tokens, body))`;
+  return `with c as (insert into change (xid, seq, updated, version, type, op, id)
+      select ${CHANGE_XID}, u.seq, to_timestamp($1::float8), u.version, u.type, u.op::"char", u.id
+      from unnest($2::bigint[], $3::int[], $4::smallint[], string_to_array($5::text, chr(1)), string_to_array($6::text, chr(1)))
+        as u(seq, version, type, op, id))
+    ${created ? insert : ''}${insertIndexSql(tables, created ? 15 : 7, '', 'v.place')}
+    select 1`;
+}
+
+/**
+ * One statement for what a transaction adds: its changes, the new resources, and the index rows of those and of the
+ * updated ones, whose former rows are gone by now.
+ */
+export async function recordMany(
+  tx: Queryable,
+  changes: ChangeRow[],
+  creations: NewRow[],
+  indexed: { rid: bigint; rows: IndexRows }[],
+  updatedMs: number,
+): Promise<void> {
+  if (changes.length === 0) return;
+  const { tables, values } = indexColumns(indexed, ({ rid }) => rid);
+  const created = creations.length > 0;
+  const inserts = () => [
+    creations.map(({ rid }) => rid),
+    creations.map(({ type, id }) => resourceKey(type, id)),
+    creations.map(({ seq }) => seq),
+    creations.map(({ version }) => version),
+    creations.map(({ typeCode }) => typeCode),
+    joined(creations, ({ id }) => id),
+    joined(creations, ({ rows }) => tokenArray(rows)),
+    joined(creations, ({ text, version }) => text.prefix + version + text.suffix),
+  ];
+  await tx.query(
+    named(`record_many_${created ? 'c' : ''}${tables}`, () => recordManySql(created, tables)),
+    [
+      seconds(updatedMs),
+      changes.map(({ seq }) => seq),
+      changes.map(({ version }) => version),
+      changes.map(({ typeCode }) => typeCode),
+      joined(changes, ({ op }) => op),
+      joined(changes, ({ id }) => id),
+      ...(created ? inserts() : []),
+      ...values,
+    ],
+  );
+}

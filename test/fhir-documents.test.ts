@@ -1,0 +1,203 @@
+// Composition/$document and DocumentReference/$docref: https://hl7.org/fhir/R4/composition-operation-document.html
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import type { JsonObject } from '#fhir-model';
+import { assertOutcome, type Client, createClient, entries, ids } from './client.ts';
+import { startTestServer, type TestServer } from './server.ts';
+
+let server: TestServer;
+let fhir: Client;
+
+const ref = (reference: string) => ({ reference });
+const put = async (resource: JsonObject) => {
+  const reply = await fhir('PUT', `${resource.resourceType}/${resource.id}`, resource);
+  assert.equal(reply.status, 201, reply.text);
+};
+
+const composition = (id: string, more: JsonObject = {}) => ({
+  ...{ resourceType: 'Composition', id, status: 'final', type: { text: 'note' }, date: '2020-01-01', title: 'Note' },
+  ...{ subject: ref('Patient/p'), author: [ref('Practitioner/doc')], ...more },
+});
+
+before(async () => {
+  server = await startTestServer();
+  fhir = createClient(server.fhirBaseUrl);
+  await put({ resourceType: 'Organization', id: 'org', partOf: ref('Organization/parent') });
+  await put({ resourceType: 'Organization', id: 'parent', partOf: ref('Organization/org') });
+  await put({ resourceType: 'Practitioner', id: 'doc', name: [{ family: 'Doc' }] });
+  await put({ resourceType: 'Patient', id: 'other', active: true });
+  await put({
+    resourceType: 'Patient',
+    id: 'p',
+    managingOrganization: ref('Organization/org'),
+    link: [{ type: 'seealso', other: ref('Patient/other') }],
+  });
+  await put({
+    resourceType: 'Observation',
+    id: 'obs',
+    status: 'final',
+    code: { text: 'c' },
+    subject: ref('Patient/p'),
+    valueQuantity: { value: 1 },
+  });
+  await put({
+    resourceType: 'Observation',
+    id: 'unlisted',
+    status: 'final',
+    code: { text: 'c' },
+    subject: ref('Patient/p'),
+  });
+  await put(composition('first'));
+  await put(
+    composition('c', {
+      custodian: ref('Organization/org'),
+      relatesTo: [{ code: 'replaces', targetReference: ref('Composition/first') }],
+      section: [
+        { title: 'Results', entry: [ref('Observation/obs')], section: [{ entry: [ref('#inside'), { display: 'x' }] }] },
+      ],
+      contained: [{ resourceType: 'Basic', id: 'inside', code: { text: 'x' } }],
+    }),
+  );
+});
+after(() => server.stop());
+
+const names = (list: { resource?: { resourceType: string; id?: string } }[]) =>
+  list.map(({ resource }) => `${resource?.resourceType}/${resource?.id}`);
+const whole = [
+  'Composition/c',
+  'Patient/p',
+  'Practitioner/doc',
+  'Organization/org',
+  'Observation/obs',
+  'Organization/parent',
+];
+
+describe('Composition/$document', () => {
+  test('the composition first, then what it refers to, to any depth for what is nobody’s', async () => {
+    const reply = await fhir('GET', 'Composition/c/$document');
+    assert.equal(reply.status, 200);
+    assert.equal(reply.json.type, 'document');
+    assert.match((reply.json.identifier as unknown as { value: string }).value, /^urn:uuid:[0-9a-f-]{36}$/);
+    assert.match(String(reply.json.timestamp), /^\d{4}-.*Z$/);
+    assert.deepEqual(names(entries(reply)), whole);
+    for (const { fullUrl, resource } of entries(reply))
+      assert.equal(fullUrl, `${fhir.base}/${resource?.resourceType}/${resource?.id}`);
+    const byId = await fhir('GET', 'Composition/$document?id=c');
+    assert.deepEqual(names(entries(byId)), whole);
+    const byUrl = await fhir('POST', 'Composition/$document', {
+      resourceType: 'Parameters',
+      parameter: [{ name: 'id', valueUri: `${fhir.base}/Composition/c` }],
+    });
+    assert.deepEqual(names(entries(byUrl)), whole);
+  });
+
+  test('persist stores it', async () => {
+    const reply = await fhir('POST', 'Composition/c/$document?persist=true');
+    assert.equal(reply.status, 201);
+    assert.equal(reply.headers.get('location'), `${fhir.base}/Bundle/${reply.json.id}/_history/1`);
+    const stored = await fhir('GET', `Bundle/${reply.json.id}`);
+    assert.equal(stored.text, reply.text);
+    assert.deepEqual(names(entries(stored)), whole);
+    assert.equal((await fhir('GET', 'Composition/c/$document?persist=false')).status, 200);
+  });
+
+  test('is whole or an error', async () => {
+    await put(composition('broken', { section: [{ entry: [ref('Observation/obs'), ref('Observation/none')] }] }));
+    assertOutcome(
+      await fhir('GET', 'Composition/broken/$document'),
+      422,
+      'business-rule',
+      'Composition.section[0].entry[1].reference',
+    );
+    await put(composition('elsewhere', { custodian: ref('http://elsewhere.example/fhir/Organization/1') }));
+    assertOutcome(
+      await fhir('GET', 'Composition/elsewhere/$document'),
+      422,
+      'business-rule',
+      'Composition.custodian.reference',
+    );
+  });
+
+  test('refusals', async () => {
+    assertOutcome(await fhir('GET', 'Composition/$document'), 400, 'required', 'id');
+    assertOutcome(await fhir('GET', 'Composition/c/$document?id=c'), 400, 'value', 'id');
+    assertOutcome(
+      await fhir('GET', 'Composition/$document?id=http://elsewhere.example/Composition/1'),
+      400,
+      'value',
+      'id',
+    );
+    assertOutcome(await fhir('GET', 'Composition/$document?id=none'), 404, 'not-found');
+    assertOutcome(await fhir('GET', 'Composition/c/$document?persist=maybe'), 400, 'value', 'persist');
+    assertOutcome(await fhir('GET', 'Composition/c/$document?graph=http://g'), 400, 'not-supported', 'graph');
+    assertOutcome(await fhir('GET', 'Patient/p/$document'), 404, 'not-found');
+  });
+});
+
+describe('DocumentReference/$docref', () => {
+  const LOINC = 'http://loinc.org';
+  const document = (id: string, code: string, period: JsonObject | undefined, more: JsonObject = {}) =>
+    put({
+      ...{ resourceType: 'DocumentReference', id, status: 'current', subject: ref('Patient/p') },
+      ...{ type: { coding: [{ system: LOINC, code }] }, content: [{ attachment: { url: 'Binary/x' } }] },
+      ...(period ? { context: { period } } : {}),
+      ...more,
+    });
+
+  before(async () => {
+    await document('ccd-old', '34133-9', { start: '2019-01-01', end: '2019-01-31' });
+    await document('ccd-new', '34133-9', { start: '2020-01-01', end: '2020-01-31' });
+    await document('letter', '57133-1', undefined, { date: '2018-06-01T00:00:00Z' });
+    await document('past', '34133-9', { start: '2021-01-01' }, { status: 'superseded' });
+    await document('others', '34133-9', { start: '2021-01-01' }, { subject: ref('Patient/other') });
+  });
+
+  test('without a time: the latest of each type', async () => {
+    const reply = await fhir('GET', 'DocumentReference/$docref?patient=p');
+    assert.equal(reply.json.type, 'searchset');
+    assert.equal(reply.json.total, 2);
+    assert.deepEqual(ids(reply), ['ccd-new', 'letter']);
+  });
+
+  test('with a time: all about care in it', async () => {
+    assert.deepEqual(ids(await fhir('GET', 'DocumentReference/$docref?patient=p&start=2018')), [
+      'ccd-new',
+      'ccd-old',
+      'letter',
+    ]);
+    assert.deepEqual(ids(await fhir('GET', 'DocumentReference/$docref?patient=p&end=2019-01-15')), [
+      'ccd-old',
+      'letter',
+    ]);
+    assert.deepEqual(ids(await fhir('GET', 'DocumentReference/$docref?patient=p&start=2019-02&end=2019-12')), []);
+  });
+
+  test('by type, in the URL and in Parameters', async () => {
+    assert.deepEqual(ids(await fhir('GET', `DocumentReference/$docref?patient=p&type=${LOINC}|57133-1`)), ['letter']);
+    const parameter = [
+      { name: 'patient', valueId: 'p' },
+      { name: 'type', valueCodeableConcept: { coding: [{ system: LOINC, code: '34133-9' }] } },
+      { name: 'start', valueDateTime: '2018' },
+    ];
+    assert.deepEqual(ids(await fhir('POST', 'DocumentReference/$docref', { resourceType: 'Parameters', parameter })), [
+      'ccd-new',
+      'ccd-old',
+    ]);
+  });
+
+  test('on demand there are none, and it says so', async () => {
+    const reply = await fhir('GET', 'DocumentReference/$docref?patient=p&on-demand=true');
+    assert.equal(reply.json.total, 0);
+    assert.deepEqual(
+      entries(reply).map(({ search, resource }) => [search?.mode, resource?.resourceType]),
+      [['outcome', 'OperationOutcome']],
+    );
+  });
+
+  test('refusals', async () => {
+    assertOutcome(await fhir('GET', 'DocumentReference/$docref'), 400, 'required', 'patient');
+    assertOutcome(await fhir('GET', 'DocumentReference/$docref?patient=none'), 404, 'not-found', 'patient');
+    assertOutcome(await fhir('GET', 'DocumentReference/$docref?patient=p&start=soon'), 400, 'value', 'start');
+    assertOutcome(await fhir('GET', 'DocumentReference/$docref?patient=p&patient=q'), 400, 'value', 'patient');
+  });
+});
