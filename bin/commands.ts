@@ -1,12 +1,14 @@
 // The commands of bin/cerebra.ts, as data.
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { parseArgs } from 'node:util';
 import { type Config, configMarkdown, createLog, type Log, readConfig, stopOnSignals } from '#platform';
 import { withDatabase } from './database.ts';
 import { explain } from './explain.ts';
 import { loadArguments, loadUsage } from './load/options.ts';
 import { runLoad } from './load/run.ts';
 import { type RunningServer, startServer } from './server.ts';
+import { startCluster } from './workers/primary.ts';
 
 export interface Command {
   name: string;
@@ -32,6 +34,7 @@ function readyTable(server: RunningServer, config: Config, startedMs: number): s
     ['Metrics', `${rootUrl}/metrics`, 'Prometheus'],
     ['Data folder', path.resolve(config.DATA_DIR), database],
     ['Queue', embedded.queue === 'redis' ? 'Redis (REDIS_URL)' : 'PostgreSQL', 'BullMQ'],
+    ...(config.WORKERS > 1 ? [['HTTP', `${config.WORKERS} worker processes`, ''] as [string, string, string]] : []),
     ['Access', 'open', `to everybody on ${host}`],
   ];
   const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]!.length)));
@@ -49,9 +52,19 @@ function fail(what: string, error: unknown, config?: Config): never {
   process.exit(1);
 }
 
-async function start(): Promise<void> {
+/** `--workers N` goes before WORKERS. */
+function startEnvironment(args: string[]): Record<string, string | undefined> {
+  try {
+    const { values } = parseArgs({ args, options: { workers: { type: 'string' } } });
+    return values.workers === undefined ? process.env : { ...process.env, WORKERS: values.workers };
+  } catch (error) {
+    return fail('Cerebra could not start', (error as Error).message);
+  }
+}
+
+async function start(args: string[]): Promise<void> {
   const startedMs = performance.now() - process.uptime() * 1000;
-  const config = configOrExit();
+  const config = configOrExit(startEnvironment(args));
   const log = logOf(config);
   let stopping = false;
   const stop = async (): Promise<void> => {
@@ -60,11 +73,12 @@ async function start(): Promise<void> {
     const server = await starting.catch(() => undefined);
     await server?.stop();
   };
-  const starting = startServer({
+  const options = {
     config,
     log,
-    onLost: (error) => void stop().finally(() => fail('Cerebra stopped', error, config)),
-  });
+    onLost: (error: unknown) => void stop().finally(() => fail('Cerebra stopped', error, config)),
+  };
+  const starting = config.WORKERS > 1 ? startCluster(options, config.WORKERS) : startServer(options);
   stopOnSignals({ stop }, log);
   try {
     const server = await starting;
@@ -74,9 +88,9 @@ async function start(): Promise<void> {
   }
 }
 
-function configOrExit(): Config {
+function configOrExit(environment: Record<string, string | undefined> = process.env): Config {
   try {
-    return readConfig(process.env);
+    return readConfig(environment);
   } catch (error) {
     return fail('Cerebra could not start', error);
   }

@@ -26,7 +26,10 @@ function* causes(error: unknown): Generator<SystemError> {
 const portVariables = ['PORT', 'MLLP_PORT', 'MQTT_PORT'] as const;
 
 function portFault(error: unknown, config: Config): string | undefined {
-  const found = [...causes(error)].find(({ syscall, port }) => syscall === 'listen' && port !== undefined);
+  // A worker of several has its port from the primary, which binds it.
+  const found = [...causes(error)].find(
+    ({ syscall, port }) => (syscall === 'listen' || syscall === 'bind') && port !== undefined,
+  );
   if (!found) return undefined;
   const name = portVariables.find((variable) => config[variable] === found.port) ?? 'the port';
   const where = `${found.address}:${found.port}`;

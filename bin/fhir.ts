@@ -14,6 +14,8 @@ export interface FhirParts {
   metrics: Metrics;
   /** Where long operations run; without it they are refused. */
   jobs?: Jobs;
+  /** Whether the change feed is read in this process; default: it is. */
+  readsFeed?: boolean;
 }
 
 /** `http://127.0.0.1:8080`; an IPv6 address stands in brackets. */
@@ -26,7 +28,7 @@ export const baseUrlOf = (config: Config, port: number): string =>
 
 /** `baseUrl`: `http://127.0.0.1:8080/fhir/R4` */
 export async function createFhir(parts: FhirParts, baseUrl: string): Promise<FhirServer> {
-  const { config, db, log, metrics, jobs } = parts;
+  const { config, db, log, metrics, jobs, readsFeed } = parts;
   return createFhirServer({
     db,
     definitions: await loadDefinitions(),
@@ -36,6 +38,7 @@ export async function createFhir(parts: FhirParts, baseUrl: string): Promise<Fhi
     baseUrl,
     softwareVersion: packageJson.version,
     scope: everything,
+    readsFeed,
     expunge: config.EXPUNGE === 'on',
     ...(jobs ? { jobs } : {}),
     versionRequired: (config.VERSION_REQUIRED ?? '')

@@ -1,7 +1,6 @@
 // The HTTP application: FHIR, operations and admin endpoints on one port.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import Koa from 'koa';
-import type { Connector } from '#connectors/mqtt';
 import { issuesOf, operationOutcome } from '#fhir-model';
 import type { FhirServer } from '#fhir-server';
 import {
@@ -21,7 +20,9 @@ export interface HttpAppParts {
   base: { db: Db; log: Log; metrics: Metrics };
   fhir: FhirServer;
   adminRoutes: AdminRoute[];
-  mqtt: Connector;
+  mqttReady(): Promise<boolean>;
+  /** Of all processes, where there are several; default: this one's. */
+  metricsText?(): Promise<string>;
 }
 
 const ROOT = {
@@ -39,7 +40,7 @@ const STARTING = new CerebraError('unavailable', 'The server is starting: try ag
 export function answerStarting(request: IncomingMessage, response: ServerResponse): void {
   const path = request.url?.split('?')[0] ?? '';
   const alive = path === '/healthz';
-  const fhir = path.startsWith(`${ROOT.fhir}/`);
+  const fhir = path === ROOT.fhir || path.startsWith(`${ROOT.fhir}/`);
   const body = alive
     ? { status: 'ok' }
     : fhir
@@ -52,9 +53,15 @@ export function answerStarting(request: IncomingMessage, response: ServerRespons
   response.end(JSON.stringify(body));
 }
 
-export function createHttpApp({ base, fhir, adminRoutes, mqtt, origins }: HttpAppParts): Koa {
+/** Broken off or malformed while it came: what was wrong has been answered, if anybody was there. */
+const isClientsFault = ({ code }: NodeJS.ErrnoException): boolean =>
+  code !== undefined &&
+  (code.startsWith('HPE_') || code === 'ECONNRESET' || code === 'EPIPE' || code === 'ECONNABORTED');
+
+export function createHttpApp(parts: HttpAppParts): Koa {
+  const { base, fhir, adminRoutes, mqttReady, origins, metricsText } = parts;
   const app = new Koa();
-  app.on('error', (err) => base.log.warn({ err }, 'response could not be sent'));
+  app.on('error', (err) => base.log[isClientsFault(err) ? 'debug' : 'warn']({ err }, 'response could not be sent'));
   if (origins.allowed.size > 0) app.use(allowOrigins(origins.allowed));
   app.use(refuseForeignChanges(origins.own, origins.allowed));
   app.use(fhir.middleware);
@@ -62,9 +69,10 @@ export function createHttpApp({ base, fhir, adminRoutes, mqtt, origins }: HttpAp
     operationsRouter(
       [
         { name: 'database', ready: async () => (await base.db.query({ text: 'select 1' })).length === 1 },
-        { name: 'mqtt', ready: async () => mqtt.health().ready },
+        { name: 'mqtt', ready: mqttReady },
       ],
       base.metrics,
+      metricsText,
     ),
   );
   app.use(adminRouter(adminRoutes, base.log));

@@ -15,6 +15,7 @@ export {
   isRawJson,
   type ParsedJson,
   parseJson,
+  parseSentJson,
   type RawJson,
   rawJson,
   stringify,
@@ -45,20 +46,37 @@ export type {
 } from './ports.ts';
 export { createLinks, isId, type LinkSite, type Links, type ParsedReference, parseReference } from './references.ts';
 export { compartmentCriterion, compartmentParams, compartmentTypes } from './search/compartments.ts';
+export type { RawComponent } from './search/composite.ts';
+export { containedIn, containedParam, containedTypes, createExtractor } from './search/contained.ts';
+export { checkExpression } from './search/custom-expression.ts';
+export {
+  type CustomParameter,
+  compositeFits,
+  customKeys,
+  type KnownCustom,
+  keyHolders,
+  withCustomParameters,
+} from './search/custom-parameters.ts';
 export { type DateRange, parseDateRange } from './search/dates.ts';
 export { compareDecimals, numberRange } from './search/decimals.ts';
-export { identifierParam, textKey } from './search/derived.ts';
+export { identifierParam } from './search/derived.ts';
 export { escapeValue, splitUnescaped, unescapeValue } from './search/escapes.ts';
-export { compileExtractor, type Extractor, type ExtractorOptions } from './search/extract.ts';
+export { compileExtractor, type Extractor, type ExtractorOptions, extractUpTo } from './search/extract.ts';
 export { foldString } from './search/fold.ts';
 export { assertMatchable, matches } from './search/match.ts';
 export { type NamedQuery, namedQueries } from './search/named-queries.ts';
 export { EARTH_RADIUS_M } from './search/near.ts';
 export { parseSearch, type SearchOptions, selfLinkQuery } from './search/parse.ts';
 export { inUnit, meansUnit } from './search/quantity-units.ts';
-export { createSearchParameters, type RawSearchParameter, type SearchParameters } from './search/registry.ts';
-export { joinDepthMax } from './search/search-limits.ts';
-export { sortPaths } from './search/sort-paths.ts';
+export {
+  appliesTo,
+  createSearchParameters,
+  narrowExpression,
+  type RawSearchParameter,
+  type SearchParameters,
+} from './search/registry.ts';
+export { joinDepthMax, textCharactersMax } from './search/search-limits.ts';
+export { displayPaths, sortPaths } from './search/sort-paths.ts';
 export type { TextQuery } from './search/text-query.ts';
 export { tokenCode, UCUM } from './search/token-code.ts';
 export type {

@@ -19,6 +19,8 @@ export interface StoredVersion {
   /** The finished JSON text, id and meta included; empty when `deleted`. */
   body: string;
   deleted: boolean;
+  /** `Type/id` of what contains it: set on a contained resource that a search has found; `id` is then the one in there. */
+  containedIn?: string;
 }
 
 export interface SearchPage {

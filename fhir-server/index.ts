@@ -3,7 +3,6 @@ import type { Middleware } from 'koa';
 import {
   type AccessScope,
   type ChangeFeed,
-  compileExtractor,
   createLinks,
   createSearchParameters,
   createXmlCodec,
@@ -23,10 +22,11 @@ import { load } from './load/load.ts';
 import type { LoadOptions, LoadSummary } from './load/options.ts';
 import { createOperations } from './operations/registry.ts';
 import { scheduleReindex } from './operations/reindex.ts';
+import { createParameterRegistry } from './parameters/registry.ts';
 import { createReader, createWriter } from './ports.ts';
 import { createStore } from './store/store.ts';
 import { createStoredTerminology } from './terminology/stored.ts';
-import { createStructureValidator } from './validation/structure.ts';
+import { createValidator } from './validation/validator.ts';
 
 export type { Limits } from './interactions/core.ts';
 export type { Checkpoint, Counts } from './load/checkpoints.ts';
@@ -55,6 +55,8 @@ export interface FhirServerParts {
   jobs?: Jobs;
   /** Value sets and code systems; without it those that are stored here. */
   terminology?: Terminology;
+  /** Whether the change feed is read in this process; default: it is. */
+  readsFeed?: boolean | undefined;
   /** What other rooms offer, besides the operations of this one. */
   operations?: readonly OperationSpec[];
 }
@@ -72,19 +74,6 @@ export interface FhirServer {
   schedule(): Promise<void>;
 }
 
-/** An extractor per type, compiled when the first resource of the type comes. */
-function extractors(parameters: SearchParameters, baseUrl: string): (resource: Resource) => IndexValue[] {
-  const compiled = new Map<string, (resource: Resource) => IndexValue[]>();
-  return (resource) => {
-    let extract = compiled.get(resource.resourceType);
-    if (!extract) {
-      extract = compileExtractor(parameters.list(resource.resourceType), { baseUrl });
-      compiled.set(resource.resourceType, extract);
-    }
-    return extract(resource);
-  };
-}
-
 function typesRequiring({ resourceTypes, isResourceType }: Definitions, wanted: readonly string[]): Set<string> {
   const unknown = wanted.find((type) => type !== 'all' && !isResourceType(type));
   if (unknown) throw new CerebraError('config', `VERSION_REQUIRED: '${unknown}' is not a resource type of FHIR R4`);
@@ -93,11 +82,12 @@ function typesRequiring({ resourceTypes, isResourceType }: Definitions, wanted: 
 
 export async function createFhirServer(parts: FhirServerParts): Promise<FhirServer> {
   const { definitions, clock, db, baseUrl } = parts;
-  const parameters = createSearchParameters(definitions.searchParameters, definitions.resourceTypes, definitions);
-  const extract = extractors(parameters, baseUrl);
+  const base = createSearchParameters(definitions.searchParameters, definitions.resourceTypes, definitions);
+  const registry = await createParameterRegistry(db, parts.log, { definitions, base, baseUrl });
+  const { parameters, extract } = registry;
   const newId = () => uuidv7(clock.now());
-  const validator = createStructureValidator(definitions);
-  const store = await createStore({ db, parameters, extract, validator, clock, newId });
+  const validator = createValidator(definitions, registry.beside);
+  const store = await createStore({ db, registry, validator, clock, newId, readsFeed: parts.readsFeed });
   const links = createLinks(definitions);
   const core: Core = {
     store,

@@ -5,7 +5,7 @@ import type { Core } from './interactions/core.ts';
 import { assertType, parseQuery, search, searchPairs } from './interactions/search.ts';
 import { transaction } from './interactions/transaction.ts';
 import { readCurrent } from './store/read.ts';
-import { assertId, assertValid, prepare } from './store/store.ts';
+import { assertId, assertValid, prepare, withCurrentParameters } from './store/store.ts';
 import { allocate, insertAbsent, type Numbered } from './store/write-many.ts';
 
 export function createReader(core: Core): ResourceReader {
@@ -21,7 +21,15 @@ export function createReader(core: Core): ResourceReader {
   };
 }
 
-async function createIfAbsent(
+function createIfAbsent(
+  core: Core,
+  resources: (Resource & { id: string })[],
+  context: WriteContext,
+): Promise<boolean[]> {
+  return withCurrentParameters(core.store, () => createNow(core, resources, context));
+}
+
+async function createNow(
   core: Core,
   resources: (Resource & { id: string })[],
   context: WriteContext,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import {
   type AccessScope,
-  compileExtractor,
+  createExtractor,
   createLinks,
   createSearchParameters,
   createXmlCodec,
@@ -11,37 +11,34 @@ import {
   type Resource,
 } from '#fhir-model';
 import { type Clock, type Db, systemClock, uuidv7 } from '#platform';
+import { testLog } from '#platform/testing';
 import type { Core } from './interactions/core.ts';
+import { createParameterRegistry } from './parameters/registry.ts';
 import { type IndexRows, indexRows } from './store/index-rows.ts';
 import { ownTables } from './store/index-sql.ts';
 import { resourceKey } from './store/layout.ts';
 import { createStore, type Store } from './store/store.ts';
 import { createStoredTerminology } from './terminology/stored.ts';
-import { createStructureValidator } from './validation/structure.ts';
+import { createValidator } from './validation/validator.ts';
 
 export const everything: AccessScope = { kind: 'everything' };
 export const nothing: AccessScope = { kind: 'nothing' };
 
 const definitions = await loadDefinitions();
-const parameters = createSearchParameters(definitions.searchParameters, definitions.resourceTypes, definitions);
-const validator = createStructureValidator(definitions);
+const base = createSearchParameters(definitions.searchParameters, definitions.resourceTypes, definitions);
 const links = createLinks(definitions);
 const xml = createXmlCodec(definitions);
 const baseUrl = 'http://test.example/fhir/R4';
 
-const extractors = new Map<string, Extractor>();
-
-function extract(resource: Resource) {
-  const type = resource.resourceType;
-  const known = extractors.get(type) ?? compileExtractor(parameters.list(type), { baseUrl });
-  extractors.set(type, known);
-  return known(resource);
-}
+const extractBase = createExtractor(base, { baseUrl });
 
 /** All that interactions need, on a migrated database. */
 export async function testCore(db: Db, clock: Clock = systemClock): Promise<Core> {
   const newId = () => uuidv7(clock.now());
-  const store = await createStore({ db, parameters, extract, validator, clock, newId });
+  const registry = await createParameterRegistry(db, testLog(), { definitions, base, baseUrl });
+  const { parameters } = registry;
+  const validator = createValidator(definitions, registry.beside);
+  const store = await createStore({ db, registry, validator, clock, newId });
   const limits = {
     ...{ bodyBytesMax: 50_000_000, bundleEntriesMax: 10_000 },
     ...{ searchCountDefault: 20, searchCountMax: 1000, searchTimeoutMs: 60_000, conditionalDeleteMax: 100 },
@@ -132,7 +129,7 @@ function assertChanges(rows: VersionRow[], lines: Map<string, VersionRow[]>): vo
 
 const text = (values: unknown[]): string => values.map(String).join(' ');
 
-async function assertIndex(db: Db, rows: CurrentRow[]): Promise<void> {
+async function assertIndex(db: Db, rows: CurrentRow[], extract: Extractor): Promise<void> {
   const fresh = rows.map((row) => ({ row, index: indexRows(extract(JSON.parse(row.body!) as Resource)) }));
   for (const { row, index } of fresh) {
     assert.equal(String(row.key), resourceKey(row.type, row.id), `key of ${nameOf(row)}`);
@@ -178,7 +175,7 @@ function canonical(value: unknown, cast: string): unknown {
  * Asserts of everything stored: versions are contiguous, each id has one current version or a tombstone, bodies and
  * columns agree, change rows are complete and in order, and the index rows are those of a fresh indexing.
  */
-export async function assertStoreSound({ db }: Pick<Store, 'db'>): Promise<void> {
+export async function assertStoreSound({ db, extract }: Pick<Store, 'db'> & Partial<Store>): Promise<void> {
   const [formerRows, currentRows, changeRows] = await Promise.all([
     db.query<VersionRow>(former),
     db.query<CurrentRow>(current),
@@ -193,5 +190,5 @@ export async function assertStoreSound({ db }: Pick<Store, 'db'>): Promise<void>
   }
   for (const [name, line] of lines) assertLine(name, line, live.has(name));
   assertChanges(changeRows, lines);
-  await assertIndex(db, currentRows);
+  await assertIndex(db, currentRows, extract ?? extractBase);
 }

@@ -4,15 +4,6 @@
 create extension if not exists pg_trgm;
 create index index_string_trgm on index_string using gin (value gin_trgm_ops);
 
--- :text, as far as it is no display of a coding: CodeableConcept.text, Identifier.type.text, Reference.display.
-create table index_text (
-  rid bigint not null,
-  param integer not null,          -- textKey of the parameter
-  value text collate "C" not null  -- folded: lower case, no accents
-);
-create index on index_text (param, left(value, 100), rid);
-create index on index_text (rid);
-
 -- _text. The words are folded and cut by the server, so that no text search configuration is asked.
 create table index_narrative (
   rid bigint not null,
@@ -27,8 +18,8 @@ create table term (
   rid bigint not null,             -- a resource that brought it
   token bigint not null,
   param integer not null,
-  kind "char" not null,            -- t display of a coding, c code, u unit
-  value text collate "C" not null, -- folded display, code in lower case, unit as it is
+  kind "char" not null,            -- t text beside codes and identifiers, c code, u unit
+  value text collate "C" not null, -- folded text, code in lower case, unit as it is
   system text collate "C" not null
 );
 create index on term (kind, param, left(value, 100));

@@ -47,8 +47,37 @@ function feed(request: IncomingMessage, decoder: Transform, bytesMax: number, fu
   });
 }
 
+/** Smaller ones need not ask for room: they come in one piece or a few. */
+const largeBytes = 1024 * 1024;
+
+/** Waits for room, with the rest of the body still at the client. */
+export type TakeRoom = (bytes: number) => Promise<void>;
+
+/** Of a body that turns out to be large: reads on when there is room for as much as it may become. */
+function askForRoom(body: Readable, bytes: number, take: TakeRoom, fail: (error: CerebraError) => void): void {
+  body.pause();
+  take(bytes).then(
+    () => body.resume(),
+    (error: CerebraError) => {
+      fail(error);
+      body.resume();
+    },
+  );
+}
+
+/** What a body of this request may become. */
+function expectedBytes(request: IncomingMessage, decoder: Transform | undefined, bytesMax: number): number {
+  const announced = Number(request.headers['content-length'] ?? bytesMax);
+  return decoder === undefined ? Math.min(announced, bytesMax) : bytesMax;
+}
+
 /** Resolves with all chunks of `body`, or fails with the first thing that goes wrong. */
-function collect(request: IncomingMessage, decoder: Transform | undefined, bytesMax: number): Promise<Buffer> {
+function collect(
+  request: IncomingMessage,
+  decoder: Transform | undefined,
+  bytesMax: number,
+  take: TakeRoom | undefined,
+): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const body = decoder ?? request;
     const chunks: Buffer[] = [];
@@ -64,6 +93,11 @@ function collect(request: IncomingMessage, decoder: Transform | undefined, bytes
       if (!failed) chunks.push(chunk);
     });
     count(body, bytesMax, full);
+    if (take !== undefined && bytesMax > largeBytes) {
+      count(body, largeBytes, () => {
+        if (!failed) askForRoom(body, expectedBytes(request, decoder, bytesMax), take, fail);
+      });
+    }
     body.on('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
     decoder?.on('error', (cause) =>
       fail(new CerebraError('invalid', 'The body is not what its Content-Encoding says', { cause })),
@@ -85,11 +119,12 @@ const tooLarge = (bytesMax: number): CerebraError =>
  * The whole body, decompressed as Content-Encoding says. Throws `too-large` as soon as more than `bytesMax` are announced
  * or have come, compressed or decompressed (the rest is discarded, so that the response can still be read);
  * `unsupported-media-type` for another coding; `invalid` when the client breaks off or the compressed data are damaged.
+ * A body of more than 1 MB is read on only when `take` has given room for it.
  */
-export function readBody(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
+export function readBody(request: IncomingMessage, bytesMax: number, take?: TakeRoom): Promise<Buffer> {
   try {
     if (Number(request.headers['content-length'] ?? 0) > bytesMax) throw tooLarge(bytesMax);
-    return collect(request, decoderOf(request), bytesMax);
+    return collect(request, decoderOf(request), bytesMax, take);
   } catch (error) {
     request.resume();
     return Promise.reject(error);

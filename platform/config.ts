@@ -57,7 +57,18 @@ export const variables = {
   ),
   LOG_LEVEL: oneOf('info', ['trace', 'debug', 'info', 'warn', 'error', 'silent'], 'Least level that is logged'),
   LOG_FORMAT: oneOf('json', ['json', 'pretty'], 'One JSON record a line, or one readable line'),
-  POOL_MAX: integer(20, 2, 1000, 'Connections to PostgreSQL at most; the embedded one allows 60 in all'),
+  WORKERS: integer(
+    1,
+    1,
+    128,
+    'HTTP worker processes, also `start --workers`; with 1 all is one process, with more each answers requests on the shared port',
+  ),
+  POOL_MAX: integer(
+    20,
+    2,
+    1000,
+    'Connections to PostgreSQL at most, those of all workers together (each gets 4 at least); the embedded one allows 60 in all',
+  ),
   STATEMENT_TIMEOUT_MS: integer(30_000, 100, 3_600_000, 'Longest that one SQL statement may run'),
   ACQUIRE_TIMEOUT_MS: integer(
     10_000,
@@ -66,7 +77,7 @@ export const variables = {
     'Longest that a request waits for a database connection before it gets 503',
   ),
   SHUTDOWN_TIMEOUT_MS: integer(20_000, 100, 600_000, 'Longest that a shutdown waits for work in progress'),
-  BODY_BYTES_MAX: integer(50 * mib, kib, 1024 * mib, 'Largest HTTP request body; more gets 413'),
+  BODY_BYTES_MAX: integer(50 * mib, kib, 256 * mib, 'Largest HTTP request body; more gets 413'),
   BUNDLE_ENTRIES_MAX: integer(10_000, 1, 1_000_000, 'Most entries of a batch or transaction Bundle'),
   REQUEST_TIMEOUT_MS: integer(120_000, 1_000, 3_600_000, 'Longest that a client may take to send a request'),
   SEARCH_COUNT_DEFAULT: integer(20, 1, 10_000, 'Matches a page when a search has no _count'),

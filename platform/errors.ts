@@ -25,6 +25,8 @@ export const errorCodes = {
   'unsupported-media-type': { status: 415, issueType: 'not-supported' },
   'patch-failed': { status: 422, issueType: 'processing' },
   'business-rule': { status: 422, issueType: 'business-rule' },
+  // A search parameter that only some resources are indexed by.
+  'not-indexed': { status: 422, issueType: 'incomplete' },
   // Not sent: the client has gone before its answer.
   'client-closed': { status: 499, issueType: 'transient' },
   'too-many-requests': { status: 429, issueType: 'throttled' },

@@ -93,9 +93,13 @@ function sendError(ctx: Context, error: unknown, log: Log): void {
 
 /**
  * `/healthz`: the process is alive. `/readyz`: 200 when all probes hold, else 503, with each part's state.
- * `/metrics`: Prometheus text format.
+ * `/metrics`: Prometheus text format; `metricsText` where it tells of more than these.
  */
-export function operationsRouter(probes: ReadinessProbe[], metrics: Metrics): Middleware {
+export function operationsRouter(
+  probes: ReadinessProbe[],
+  metrics: Metrics,
+  metricsText: () => Promise<string> = () => metrics.registry.metrics(),
+): Middleware {
   return async (ctx, next) => {
     if (ctx.path === '/healthz') {
       ctx.body = { status: 'ok' };
@@ -106,7 +110,7 @@ export function operationsRouter(probes: ReadinessProbe[], metrics: Metrics): Mi
       ctx.body = { status: ready ? 'ready' : 'not ready', parts };
     } else if (ctx.path === '/metrics') {
       ctx.type = metrics.registry.contentType;
-      ctx.body = await metrics.registry.metrics();
+      ctx.body = await metricsText();
     } else {
       await next();
     }

@@ -1,5 +1,5 @@
 // The way into platform/: what every room stands on.
-export { bodyEncodings, readBody } from './body.ts';
+export { bodyEncodings, readBody, type TakeRoom } from './body.ts';
 export { type Clock, systemClock } from './clock.ts';
 export { type Config, configMarkdown, isLoopback, readConfig } from './config.ts';
 export { type ConnectOptions, connectDb } from './db/connect.ts';
@@ -27,13 +27,16 @@ export type { JobData, JobOptions, Jobs } from './jobs.ts';
 export { createLifecycle, type Lifecycle, stopOnSignals } from './lifecycle.ts';
 export { createLog, type Log, type LogOptions } from './log.ts';
 export {
+  aggregateMetrics,
   type Counter,
   createMetrics,
   type Gauge,
   type Histogram,
   type Metrics,
+  type MetricsSnapshot,
   observePool,
   type Registry,
 } from './metrics.ts';
 export { createJobs, type JobsOptions } from './queue.ts';
+export { createRoom, type Held, newHeld, type Room } from './room.ts';
 export { span } from './tracing.ts';

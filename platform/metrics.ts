@@ -1,5 +1,5 @@
 // Metrics for Prometheus: https://prometheus.io/docs/practices/naming/
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { AggregatorRegistry, Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 export type { Counter, Gauge, Histogram, Registry };
 
@@ -69,6 +69,13 @@ async function readInTime(read: () => Readings | Promise<Readings>): Promise<Rea
     clearTimeout(timer);
   }
 }
+
+/** What one process measures, in a form that passes between processes. */
+export type MetricsSnapshot = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
+
+/** Several processes as one, in Prometheus' text format: counts and gauges are summed up. */
+export const aggregateMetrics = (snapshots: MetricsSnapshot[]): Promise<string> =>
+  AggregatorRegistry.aggregate(snapshots).metrics();
 
 /** The pool as `cerebra_db_pool_connections{state}`. */
 export function observePool(metrics: Metrics, stats: () => { total: number; idle: number; waiting: number }): void {

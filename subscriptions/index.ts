@@ -147,6 +147,7 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
   const { planner, registerAlerts } = createPlanning({ rules, alerts, limits, log });
   const dispatcher = createDispatcher({
     ...{ db, log, metrics, planner, registerAlerts, feed: options.feed, clock: options.clock },
+    parameters: options.parameters,
     lease: createLease(uuidv7(options.clock.now()), limits.dispatchLeaseMs),
     leaseMs: limits.dispatchLeaseMs,
     recheck: (id) => recheckSubscriber(db, id),

@@ -189,8 +189,29 @@ describe('batch', () => {
         subject: { reference: fullUrl },
       }),
     ]);
-    assert.deepEqual(statuses(reply), [201, 400]);
+    assert.deepEqual(statuses(reply), [201, 400], reply.text);
     assert.deepEqual(issueOf(reply, 1).expression, ['Bundle.entry[1].resource.subject.reference']);
+  });
+
+  test('references stay as they are, whether entries are written together or alone', async () => {
+    const other = 'http://other.example/fhir/Patient/b-ref';
+    const conditional = { reference: by('found') };
+    const list = (fullUrl: string, id: string): unknown[] => [
+      { fullUrl, ...request('PUT', `Patient/${id}`, patient('ref', { id })) },
+      request(
+        'PUT',
+        `Patient/${id}-2`,
+        patient('ref', { id: `${id}-2`, generalPractitioner: [{ reference: fullUrl }] }),
+      ),
+      request('PUT', `Patient/${id}-3`, patient('ref', { id: `${id}-3`, generalPractitioner: [conditional] })),
+      request('PUT', by(`${id}-4`), patient(`${id}-4`, { generalPractitioner: [conditional] })),
+    ];
+    const reply = await batch(list(other, 'b-ref'), { Prefer: 'return=representation' });
+    assert.deepEqual(statuses(reply), [201, 201, 201, 201]);
+    assert.deepEqual(
+      entries(reply).map(({ resource }) => resource!.generalPractitioner),
+      [undefined, [{ reference: other }], [conditional], [conditional]],
+    );
   });
 
   test('return=representation and return=OperationOutcome', async () => {

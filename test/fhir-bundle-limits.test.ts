@@ -79,7 +79,12 @@ describe('a hostile Bundle', () => {
     ['url that is a number', '[{"request":{"method":"GET","url":5}}]', 400, 'structure'],
     ['a path out of the base', '[{"request":{"method":"GET","url":"../../healthz"}}]', 404, 'not-supported'],
     ['broken percent-encoding', '[{"request":{"method":"GET","url":"Patient/%E0%A4%A"}}]', 400, 'invalid'],
-    ['SQL in an id', `[{"request":{"method":"DELETE","url":"Patient/1';drop/**/table/**/resource--"}}]`, 400, 'invalid'],
+    [
+      'SQL in an id',
+      `[{"request":{"method":"DELETE","url":"Patient/1';drop/**/table/**/resource--"}}]`,
+      400,
+      'invalid',
+    ],
     ['SQL in a type', `[{"request":{"method":"DELETE","url":"patient;drop--table/1"}}]`, 404, 'not-supported'],
     ['a NUL in criteria', '[{"request":{"method":"DELETE","url":"Patient?identifier=a\\u0000b"}}]', 400, 'value'],
   ];

@@ -62,7 +62,7 @@ export async function generate(folder: string, resources: number): Promise<Gener
   };
   while (made.resources < resources) {
     const n = made.patients++;
-    for (const record of patientRecords(randomOf(SEED, n), n)) add(record);
+    for (const record of patientRecords(randomOf(SEED, n))) add(record);
     await files.flush(200);
   }
   for (let n = 0; n < organizationsFor(made.patients); n++) add(organization(randomOf(SEED + 1, n), n));

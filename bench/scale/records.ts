@@ -11,6 +11,7 @@ import {
   instant,
   loinc,
   money,
+  type Numbered,
   narrative,
   type Resource,
   reference,
@@ -28,7 +29,7 @@ export const FIRST_MS = Date.UTC(2015, 0, 1);
 export const SPAN_MS = 10 * YEAR_MS;
 
 interface Visit {
-  random: Random;
+  random: Numbered;
   subject: { reference: string };
   encounter: { reference: string };
   encounterId: string;
@@ -294,7 +295,8 @@ function visitRecords(visit: Visit): Resource[] {
 }
 
 /** Visits of a patient: 1 to 19, 10 on average; with 10 records each that makes about 100 resources. */
-export function patientRecords(random: Random, n: number): Resource[] {
+export function patientRecords(random: Numbered): Resource[] {
+  const { n } = random;
   const bornMs = FIRST_MS - Math.floor(random.next() * 80 * YEAR_MS);
   const subject = reference('Patient', patientId(n));
   const visits = Array.from({ length: 1 + random.below(19) }, (): Visit => {

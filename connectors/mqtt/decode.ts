@@ -1,5 +1,5 @@
 // A message's bytes -> its readings, still unchecked. The shapes are documented in docs/devices.md.
-import { isRawJson, parseJson } from '#fhir-model';
+import { isRawJson, parseSentJson } from '#fhir-model';
 import { isCerebraError } from '#platform';
 import type { PlacedFault } from './fault.ts';
 
@@ -47,7 +47,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
 /** Numbers that would lose digits are RawJson in `value`. */
 function parse(payload: Buffer): { value: unknown } | { fault: PlacedFault } {
   try {
-    return { value: parseJson(utf8.decode(payload)).exact };
+    return { value: parseSentJson(utf8.decode(payload)).exact };
   } catch (error) {
     const diagnostics = isCerebraError(error) ? error.message : 'The message is not UTF-8';
     return { fault: { reason: 'invalid-json', diagnostics } };

@@ -2,12 +2,14 @@
 import type { Definitions } from '../definitions.ts';
 import { splitUnion } from './same-as.ts';
 import { isSingle } from './single.ts';
-import type { Composite, SearchParam } from './types.ts';
+import type { Composite, SearchParam, SearchParamType } from './types.ts';
 
 /** What SearchParameter.component says of one part. */
 export interface RawComponent {
   definition?: unknown;
   expression?: unknown;
+  /** Of the parameter that `definition` names, where it was looked up already. */
+  type?: SearchParamType;
 }
 
 /** `(Observation.value as dateTime)`, `Observation.value.ofType(DateTime)` and `Observation.value.as(dateTime)` alike. */

@@ -18,14 +18,3 @@ export function identifierParam(param: SearchParam): SearchParam {
   identifiers.set(param, derived);
   return derived;
 }
-
-const keys = new WeakMap<SearchParam, { text: number }>();
-
-/** What rows of the texts of `param` carry: `code:text`. */
-export function textKey(param: SearchParam): number {
-  const known = keys.get(param);
-  if (known !== undefined) return known.text;
-  const text = paramKey(param.resourceType, `${param.code}:text`);
-  keys.set(param, { text });
-  return text;
-}

@@ -85,7 +85,22 @@ function parseFunction(tokens: Tokens, name: string): Step {
   return step;
 }
 
-const extend = (paths: Path[], step: Step): Path[] => paths.map((path) => [...path, step]);
+const extend = (paths: Path[], ...steps: Step[]): Path[] => paths.map((path) => [...path, ...steps]);
+
+/** `extension('url')`, behind its opening parenthesis, is `extension.where(url = 'url')`: https://hl7.org/fhir/R4/fhirpath.html#functions */
+function parseExtension(tokens: Tokens): Step[] {
+  const url = take(tokens);
+  if (!url.startsWith("'")) return outside();
+  take(tokens, ')');
+  return [
+    { kind: 'child', name: 'extension' },
+    { kind: 'equals', name: 'url', value: url.slice(1) },
+  ];
+}
+
+function parseCall(tokens: Tokens, name: string): Step[] {
+  return name === 'extension' ? parseExtension(tokens) : [parseFunction(tokens, name)];
+}
 
 /** `.name`, `.function(…)`, `[0]` as often as they follow; `.exists()` is left for the caller. */
 function parseSteps(tokens: Tokens, start: Path[]): Path[] {
@@ -100,7 +115,7 @@ function parseSteps(tokens: Tokens, start: Path[]): Path[] {
       tokens.at++;
       const name = take(tokens);
       if (!isName(name)) return outside();
-      paths = extend(paths, accept(tokens, '(') ? parseFunction(tokens, name) : { kind: 'child', name });
+      paths = extend(paths, ...(accept(tokens, '(') ? parseCall(tokens, name) : [{ kind: 'child', name } as const]));
     } else return paths;
   }
 }
@@ -113,6 +128,7 @@ function parseStart(tokens: Tokens): Path[] {
     return paths;
   }
   const name = take(tokens);
+  if (name === 'extension' && accept(tokens, '(')) return [parseExtension(tokens)];
   if (!isName(name) || peek(tokens) === '(') return outside();
   return /^[A-Z]/.test(name) ? [[]] : [[{ kind: 'child', name }]];
 }

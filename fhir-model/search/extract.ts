@@ -31,6 +31,19 @@ export const CHOICE_SUFFIXES: Record<SearchParamType, string[]> = {
 /** For `exists()` and comparisons any type counts. */
 const ANY_SUFFIX = [...new Set(Object.values(CHOICE_SUFFIXES).flat())];
 
+/** Of extractUpTo. Extraction is synchronous: there is one at a time. */
+let lengthMax = Number.POSITIVE_INFINITY;
+
+/** What the resource yields; it stops soon after `max` values, so that more than `max` come when there are more. */
+export function extractUpTo(max: number, extract: Extractor, resource: Resource): IndexValue[] {
+  lengthMax = max;
+  try {
+    return extract(resource);
+  } finally {
+    lengthMax = Number.POSITIVE_INFINITY;
+  }
+}
+
 type Visit = (value: unknown, out: IndexValue[]) => void;
 
 /** The paths of all parameters of a type as one tree, so that each element is visited once. */
@@ -107,7 +120,7 @@ function compileChild(node: Node): Visit {
       for (const each of indexes) if (each.index === 0) each.visit(value, out);
       return;
     }
-    for (let i = 0; i < value.length; i++) visit(value[i], out);
+    for (let i = 0; i < value.length && out.length <= lengthMax; i++) visit(value[i], out);
     for (const each of indexes) each.visit(value[each.index], out);
   };
 }

@@ -1,5 +1,6 @@
 // A whole FHIRPath engine for the expressions outside the compiled subset; none of R4's own needs it.
 import { createRequire } from 'node:module';
+import { isRawJson } from '../json.ts';
 import type { Resource } from '../types.ts';
 
 type Evaluate = (resource: Resource) => unknown[];
@@ -10,9 +11,17 @@ interface Engine {
 const require = createRequire(import.meta.url);
 const compiled = new Map<string, Evaluate>();
 
-/** fhirpath 5.1 throws on `x as T` where x repeats; ofType() means the same and does not. */
-const withoutAs = (expression: string): string =>
-  expression.replace(/([\w.]+(?:\([^()]*\))?) as (\w+)/g, '$1.ofType($2)').replace(/\.as\((\w+)\)/g, '.ofType($1)');
+const STRINGS = /'(?:[^'\\]|\\.)*'/g;
+
+/** fhirpath 5.1 throws on `x as T` where x repeats; ofType() means the same and does not. What strings say stays. */
+function withoutAs(expression: string): string {
+  const strings: string[] = [];
+  const plain = expression.replace(STRINGS, (text) => `'${strings.push(text) - 1}'`);
+  const changed = plain
+    .replace(/([\w.]+(?:\([^()]*\))?) as (\w+)/g, '$1.ofType($2)')
+    .replace(/\.as\((\w+)\)/g, '.ofType($1)');
+  return changed.replace(/'(\d+)'/g, (_, index) => strings[Number(index)] ?? '');
+}
 
 function evaluator(expression: string): Evaluate {
   const known = compiled.get(expression);
@@ -24,10 +33,29 @@ function evaluator(expression: string): Evaluate {
   return evaluate;
 }
 
-/** The values of the expression; empty where it fails on this resource (`resolve()` has nothing to resolve with). */
+/** fhirpath marks the objects that it returns, and computes with numbers: it gets a copy, in which decimals are some. */
+function copyOf(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (isRawJson(value)) return Number(value.rawJSON);
+  if (Array.isArray(value)) return value.map(copyOf);
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, copyOf(each)]));
+}
+
+let last: { resource: unknown; copy: unknown } | undefined;
+
+/** One copy for all expressions on a resource. */
+function copied(resource: Resource): Resource {
+  if (last?.resource !== resource) last = { resource, copy: copyOf(resource) };
+  return last.copy as Resource;
+}
+
+/**
+ * The values of the expression; empty where it fails on this resource (`resolve()` has nothing to resolve with). It takes
+ * some 30 µs for each element that it looks at.
+ */
 export function fhirpathValues(expression: string, resource: Resource): unknown[] {
   try {
-    return evaluator(expression)(resource).flat();
+    return evaluator(expression)(copied(resource)).flat();
   } catch {
     return [];
   }

@@ -3,6 +3,7 @@ import { approximateRange, compareDecimals } from './decimals.ts';
 import { foldString } from './fold.ts';
 import { distanceM } from './near.ts';
 import { inUnit } from './quantity-units.ts';
+import { textCharactersMax } from './search-limits.ts';
 import { matchesWords } from './text-query.ts';
 import { tokenCode, UCUM } from './token-code.ts';
 import type { IndexValue, Prefix, SearchValue } from './types.ts';
@@ -27,12 +28,15 @@ export function matchesFolded(value: IndexValue, wanted: Of<'token', SearchValue
 }
 
 /** Whether the text, or a word in it, begins so; both folded. */
-const hasWords = (text: string, wanted: string): boolean => ` ${foldString(text)}`.includes(` ${foldString(wanted)}`);
+const hasWords = (text: string, wanted: string): boolean =>
+  ` ${foldString(text).slice(0, textCharactersMax)}`.includes(` ${foldString(wanted)}`);
 
 /** `:text`: the display of a coding, or a text that stands beside codings, identifiers and references. */
 function matchesText(value: IndexValue, wanted: string): boolean {
   if (value.kind === 'token') return value.display !== undefined && hasWords(value.display, wanted);
-  return value.kind === 'text' && hasWords(value.value, wanted);
+  if (value.kind !== 'text') return false;
+  if (value.param.type === 'token') return hasWords(value.value, wanted);
+  return matchesWords({ op: 'phrase', words: wordsOf(wanted), prefix: true }, wordsOf(value.value));
 }
 
 const matchesCodeText = (value: IndexValue, wanted: string): boolean =>

@@ -57,7 +57,7 @@ describe('chains', () => {
     rejects('Observation', 'subject.nothing=x', 'unknown-parameter', /no type that subject refers to/);
     rejects('Observation', 'subject:Nope.name=x', 'invalid-parameter', /'Nope' is no resource type/);
     rejects('Observation', 'subject:Encounter.class=x', 'invalid-parameter', /not to Encounter/);
-    rejects('Observation', 'subject.=x', 'unknown-parameter', /no search parameter/);
+    rejects('Observation', 'subject.=x', 'invalid-parameter', /after 'subject' stands no/);
     rejects('Observation', 'patient..name=x', 'invalid-parameter', /'\.name' is no parameter name/);
     rejects('Observation', 'patient.nothing.name=x', 'unknown-parameter', /'nothing'/);
   });
@@ -85,7 +85,12 @@ describe('chains', () => {
 
   test(`${joinBranchesMax} types of all links at most`, () => {
     rejects('Composition', 'subject._id=x', 'too-costly', /146 types are possible: name one/);
-    rejects('Observation', 'focus.focus.focus.focus.focus.focus.code=x', 'too-costly', /may lead to 200 types together: name the types/);
+    rejects(
+      'Observation',
+      'focus.focus.focus.focus.focus.focus.code=x',
+      'too-costly',
+      /may lead to 200 types together: name the types/,
+    );
   });
 });
 

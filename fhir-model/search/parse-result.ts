@@ -1,8 +1,9 @@
 // Parameters that say how to return what was found: https://hl7.org/fhir/R4/search.html#return
-import { parameterError, quote } from './value-context.ts';
+
 import type { SearchParameters } from './registry.ts';
 import { cursorCharactersMax, elementsMax, includesMax, sortMax } from './search-limits.ts';
 import type { Include, SearchParam, SearchQuery } from './types.ts';
+import { parameterError, quote } from './value-context.ts';
 
 export interface ResultContext {
   parameters: SearchParameters;
@@ -14,8 +15,8 @@ export interface ResultContext {
 type Read = (query: SearchQuery, value: string, context: ResultContext, name: string) => string | undefined;
 
 function readCount(query: SearchQuery, value: string, context: ResultContext): string {
-  if (!/^\d{1,18}$/.test(value))
-    throw parameterError('invalid-parameter', '_count', `${quote(value)} is no number from 0 up`);
+  if (!/^\d+$/.test(value))
+    throw parameterError('invalid-parameter', '_count', `${quote(value)} is no whole number from 0 up`);
   query.count = Math.min(Number(value), context.countMax);
   return String(query.count);
 }

@@ -8,6 +8,7 @@ import { parseComposite, parseNear, parseTyped, parseValueSet, parseWords } from
 import { orValuesMax, parameterCharactersMax, valueCharactersMax } from './search-limits.ts';
 import type { Prefix, SearchValue } from './types.ts';
 import { invalid, parameterError, quote, unescaped, type ValueContext } from './value-context.ts';
+import { wordsOf } from './words.ts';
 
 function parseToken(text: string, context: ValueContext): SearchValue {
   const parts = splitUnescaped(text, '|').map((part) => unescaped(part, context));
@@ -126,10 +127,16 @@ function parseHierarchical(text: string, context: ValueContext): SearchValue {
   throw invalid(context, `${quote(text)} needs system and code: :${context.modifier} is answered by the code system`);
 }
 
+/** The display of a reference is searched word by word. */
+function checkWords(value: SearchValue, context: ValueContext): SearchValue {
+  if (context.param.type !== 'reference' || value.kind !== 'string' || wordsOf(value.value).length > 0) return value;
+  throw invalid(context, `${quote(value.text)} has nothing to search for: words are letters and digits`);
+}
+
 function parseOne(text: string, context: ValueContext): SearchValue {
   const { modifier = '', param } = context;
   const byModifier = Object.hasOwn(BY_MODIFIER, modifier) ? BY_MODIFIER[modifier] : undefined;
-  if (byModifier) return byModifier(text, context);
+  if (byModifier) return checkWords(byModifier(text, context), context);
   switch (param.type) {
     case 'token':
       return modifier === 'above' || modifier === 'below'

@@ -80,10 +80,21 @@ function parseCriteria(type: string, name: string, value: string, context: Conte
   return criterion && [criterion];
 }
 
+/**
+ * "Servers SHALL reject any search request that contains a search parameter with a modifier that the server does not
+ * support": https://hl7.org/fhir/R4/search.html#modifiers. Taken for an unknown parameter it would widen the result.
+ */
+function assertForm(type: string, name: string, parsed: ParsedName | undefined, context: Context): void {
+  const bare = name.split(/[:.]/, 1)[0] ?? '';
+  if (parsed !== undefined || context.parameters.get(type, bare) === undefined) return;
+  throw parameterError('invalid-parameter', name, `after ${quote(bare)} stands no modifier or chain of R4`);
+}
+
 function parseCriterion(type: string, name: string, value: string, context: Context): Criterion | undefined {
   const parsed = parseName(name);
   const bare = parsed?.code ?? name.split(':', 1)[0] ?? '';
   if (UNSUPPORTED.has(bare)) throw parameterError('unsupported', name, `${bare} is not supported`);
+  assertForm(type, name, parsed, context);
   const param = parsed && context.parameters.get(type, parsed.code);
   if (parsed === undefined || param === undefined) {
     if (context.strict)

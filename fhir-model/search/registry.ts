@@ -3,7 +3,7 @@ import { CerebraError } from '#platform';
 import type { Definitions } from '../definitions.ts';
 import { codeSystemOf, isOfTypes, mayBeRange } from './code-system.ts';
 import { compositeOf, type RawComponent } from './composite.ts';
-import { identifierParam, textKey } from './derived.ts';
+import { identifierParam } from './derived.ts';
 import { parseExpression } from './expression.ts';
 import { paramKey } from './param-key.ts';
 import { findSame } from './same-as.ts';
@@ -28,6 +28,10 @@ export interface SearchParameters {
   get(type: string, code: string): SearchParam | undefined;
   /** All parameters of a type, by code; empty for an unknown type. */
   list(type: string): readonly SearchParam[];
+  /** Rises when one is defined anew; 0 where none can be. */
+  readonly epoch?: number;
+  /** Looks whether other processes have changed the definitions. */
+  refresh?(): Promise<void>;
   /** Parameters whose expression the compiled subset can't say: they run on fhirpath, some 50 times slower. */
   outsideSubset(): SearchParam[];
 }
@@ -75,7 +79,7 @@ function unionParts(expression: string): string[] {
 }
 
 /** Keeps the parts of a union that start at the type, at what it derives from, or at an element name. */
-function narrow(expression: string, type: string): string {
+export function narrowExpression(expression: string, type: string): string {
   const kept = unionParts(expression).filter((part) => {
     const root = /^\(*\s*([A-Za-z]+)/.exec(part)?.[1] ?? '';
     return root === type || root === 'Resource' || root === 'DomainResource' || /^[a-z]/.test(root);
@@ -83,7 +87,7 @@ function narrow(expression: string, type: string): string {
   return kept.join(' | ');
 }
 
-function appliesTo(base: string[], type: string): boolean {
+export function appliesTo(base: readonly string[], type: string): boolean {
   if (base.includes(type) || base.includes('Resource')) return true;
   return base.includes('DomainResource') && !NOT_DOMAIN_RESOURCES.has(type);
 }
@@ -118,12 +122,13 @@ function traitsOf(raw: RawSearchParameter, type: string, expression: string, def
   };
 }
 
-function paramOf(raw: RawSearchParameter, type: string, definitions?: Definitions): SearchParam | undefined {
+/** The parameter as it applies to the type; undefined where it does not. */
+export function paramOf(raw: RawSearchParameter, type: string, definitions?: Definitions): SearchParam | undefined {
   const { code, url } = raw;
   const special = typeof url === 'string' ? SPECIAL[url] : undefined;
   const expression = special?.expression ?? raw.expression;
   if (typeof code !== 'string' || typeof expression !== 'string' || !TYPES.has(String(raw.type))) return undefined;
-  const narrowed = narrow(expression, type);
+  const narrowed = narrowExpression(expression, type);
   if (narrowed === '') return undefined;
   const target = strings(raw.target);
   return {
@@ -160,7 +165,6 @@ function addParam(byCode: Map<string, SearchParam>, keys: Map<number, string>, p
   const name = `${param.resourceType}.${param.code}`;
   reserve(keys, param.key, name);
   if (param.type === 'reference') reserve(keys, identifierParam(param).key, `${name}:identifier`);
-  if (param.type === 'reference' || param.type === 'token') reserve(keys, textKey(param), `${name}:text`);
   byCode.set(param.code, param);
 }
 

@@ -14,6 +14,8 @@ export const includesMax = 50;
 export const elementsMax = 200;
 /** Types that `subject.name` without a type may stand for. */
 export const chainTypesMax = 30;
+/** Of a text beside a code or identifier so much is found by `:text`. */
+export const textCharactersMax = 200;
 /** Ten sort keys of 100 characters each, as base64 of UTF-8. */
 export const cursorCharactersMax = 8192;
 /** Index entries that all criteria of a search ask for; an id without its type counts once a type it may be of. */
@@ -26,3 +28,5 @@ export const joinBranchesMax = 200;
 export const filterTestsMax = 100;
 /** Parentheses and brackets within each other. */
 export const filterDepthMax = 20;
+/** Of a custom SearchParameter. */
+export const expressionCharactersMax = 4000;

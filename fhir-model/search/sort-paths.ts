@@ -45,7 +45,9 @@ function filtered(at: Place, step: Exclude<Step, { kind: 'child' }>): Place {
       return { ...at, path: `${at.path} ? (@.${quoted(step.name)} == ${quoted(step.value)})` };
     case 'refersTo': {
       const refers = `@.reference like_regex ${quoted(`(^|/)${step.type}/[^/]+`)}`;
-      return { ...at, path: `${at.path} ? (${refers} || @.type == ${quoted(step.type)})` };
+      // A reference that names a type is of that one, whatever Reference.type says.
+      const named = `(exists(@.reference) && @.reference like_regex ${quoted('(^|/)[A-Z][A-Za-z]+/[^/]+')})`;
+      return { ...at, path: `${at.path} ? (${refers} || (@.type == ${quoted(step.type)} && !${named}))` };
     }
     case 'type':
       return { path: `${at.path} ? (@.resourceType == ${quoted(step.type)})`, types: [step.type] };
@@ -100,4 +102,12 @@ const known = new WeakMap<SearchParam, string[] | 'boolean' | undefined>();
 export function sortPaths(param: SearchParam, definitions: Definitions): string[] | 'boolean' | undefined {
   if (!known.has(param)) known.set(param, pathsOf(param, definitions));
   return known.get(param);
+}
+
+/** SQL/JSON paths to Reference.display of what a reference parameter reads. */
+export function displayPaths(param: SearchParam, definitions: Definitions): string[] {
+  const parsed = parseExpression(param.expression);
+  if (parsed?.kind !== 'paths') return [];
+  const places = parsed.paths.flatMap((path) => follow(definitions, param.resourceType, path));
+  return places.filter(({ types }) => types.includes('Reference')).map(({ path }) => `${path}.display`);
 }

@@ -38,6 +38,10 @@ export interface SearchParam {
   /** What a parameter of type special searches; unset on special parameters that have no values of their own. */
   readonly special?: 'near' | 'text' | 'content';
   readonly composite?: Composite;
+  /** Not one of R4's: a server has been given it, and resources that it had before may not be indexed by it yet. */
+  readonly custom?: true;
+  /** Its values are those of resources that the indexed one contains; see contained.ts. */
+  readonly contained?: true;
   /** The parameters that together have the same values; an index can do with theirs. Never chained. */
   readonly sameAs?: readonly SameAs[];
 }
@@ -135,6 +139,8 @@ export type SearchValue =
       /** Made by a store: what each coded part stands for. */
       codes?: ({ system: string; code: string }[] | undefined)[];
     }
+  /** Made by a store of `:text` on references: words, and SQL/JSON paths to the displays they are looked for in. */
+  | { kind: 'display'; text: string; paths: readonly string[]; query: TextQuery }
   /** Made by a store of values that need a look-up first: index tokens, one of which is to be there. */
   | { kind: 'hashes'; text: string; hashes: readonly string[] };
 
@@ -200,6 +206,8 @@ export interface SearchQuery {
   cursor?: string;
   /** Names the server does not know and, when lenient, ignored: left out of the self link. */
   ignored: string[];
+  /** Set where unknown parameters were errors: then what can't be answered in full is one too. */
+  strict?: true;
   /** The `name=value` pairs that were used, decoded, in order, result parameters included, `_cursor` not: for links. */
   used: [string, string][];
 }

@@ -1,9 +1,9 @@
 // Binary in its native content type: https://hl7.org/fhir/R4/binary.html#rest
 import { isUtf8 } from 'node:buffer';
-import { type JsonObject, parseJson, parseReference, type Resource } from '#fhir-model';
-import { CerebraError, readBody } from '#platform';
+import { type JsonObject, parseReference, parseSentJson, type Resource } from '#fhir-model';
+import { CerebraError } from '#platform';
 import type { Core } from '../interactions/core.ts';
-import { type Answer, type FhirRequest, mediaType } from './request.ts';
+import { type Answer, type FhirRequest, mediaType, readBytes } from './request.ts';
 
 const FHIR_JSON = new Set(['application/fhir+json', 'application/json+fhir']);
 const FHIR_XML = new Set(['application/fhir+xml', 'application/xml+fhir']);
@@ -99,7 +99,7 @@ async function resourceIn(request: FhirRequest, type: string, bytes: Buffer): Pr
   if (kind === undefined || !isUtf8(bytes)) return undefined;
   const text = bytes.toString('utf8');
   try {
-    const read = kind === 'xml' ? await request.xml.read(text) : (parseJson(text).exact as Resource);
+    const read = kind === 'xml' ? await request.xml.read(text) : (parseSentJson(text).exact as Resource);
     return read?.resourceType === 'Binary' ? read : undefined;
   } catch (error) {
     // Said to be FHIR, it was meant to be a resource.
@@ -115,7 +115,7 @@ export async function readBinary(
   id: string | undefined,
 ): Promise<{ resource: Resource; native: boolean }> {
   const { req } = request;
-  const bytes = await readBody(req, request.bodyBytesMax);
+  const bytes = await readBytes(request);
   if (bytes.length === 0) {
     throw new CerebraError('required', 'The request has no body: send a Binary, or the content itself with its type');
   }

@@ -38,6 +38,7 @@ export function entryRequest(outer: FhirRequest, entry: TransactionEntry, segmen
   return {
     ...outer,
     req: messageOf(entry, outer.req),
+    room: undefined,
     segments,
     pairs: searchPairs(queryString),
     queryString,

@@ -36,6 +36,8 @@ function tagOf(text: string): string {
 /** `offers` are the routes. */
 export async function metadata(core: Core, request: FhirRequest, offers: readonly Offer[]): Promise<Answer> {
   const mode = modeOf(request.pairs);
+  // Without a database it tells what was in force last.
+  await core.store.registry.refresh().catch(() => undefined);
   const statement = capabilityStatement(core, offers);
   const text =
     mode === 'terminology'

@@ -9,12 +9,22 @@ import {
   type TransactionEntry,
   type XmlCodec,
 } from '#fhir-model';
-import { bodyEncodings, CerebraError, type Histogram, isCerebraError, type Log, type Metrics, span } from '#platform';
+import {
+  bodyEncodings,
+  CerebraError,
+  type Histogram,
+  isCerebraError,
+  type Log,
+  type Metrics,
+  newHeld,
+  span,
+} from '#platform';
 import type { Core } from '../interactions/core.ts';
 import { searchPairs } from '../interactions/search.ts';
 import { PATCH_TYPES } from '../patch/apply.ts';
 import { entryRequest } from './entry.ts';
 import { allowedAt, findRoute } from './find-route.ts';
+import { createRooms, holdAnswer, type Rooms } from './large.ts';
 import { type Asked, negotiate, plainJson, queryValue } from './negotiate.ts';
 import { type Answer, type FhirRequest, parsePrefer } from './request.ts';
 import { send } from './send.ts';
@@ -44,6 +54,7 @@ function decodeSegments(path: string): string[] {
 
 function requestOf(
   parts: PipelineParts,
+  { bodies }: Rooms,
   ctx: Context,
   path: string,
   asked: Asked,
@@ -60,6 +71,8 @@ function requestOf(
     strict,
     prefer,
     bodyBytesMax: parts.core.limits.bodyBytesMax,
+    room: bodies,
+    held: newHeld(),
     asked,
     xml: parts.core.xml,
     onFault,
@@ -128,6 +141,12 @@ function requestId(ctx: Context, newId: () => string): string {
   return /^[A-Za-z0-9\-._]{1,64}$/.test(given) ? given : newId();
 }
 
+/** Who has written a SearchParameter, alone or in a Bundle, is answered when it is in force. */
+function inForce({ store }: Core, method: string, { segments: [type] }: FhirRequest): Promise<void> | undefined {
+  if (method === 'GET' || (type !== 'SearchParameter' && type !== undefined)) return undefined;
+  return store.registry.settled;
+}
+
 /** Koa middleware for everything under `basePath` (`/fhir/R4`); other paths are passed on. */
 export function fhirMiddleware(parts: PipelineParts, basePath: string): Middleware {
   const durations: Histogram = parts.metrics.histogram(
@@ -135,6 +154,7 @@ export function fhirMiddleware(parts: PipelineParts, basePath: string): Middlewa
     'FHIR requests by interaction and status',
     ['interaction', 'status'],
   );
+  const rooms = createRooms(parts.core.limits.bodyBytesMax);
   return async (ctx, next) => {
     const { path } = ctx;
     if (!path.startsWith(basePath) || (path.length > basePath.length && path[basePath.length] !== '/')) return next();
@@ -148,17 +168,20 @@ export function fhirMiddleware(parts: PipelineParts, basePath: string): Middlewa
     let request: FhirRequest | undefined;
     try {
       asked = askedBy(ctx, path.slice(basePath.length));
-      request = requestOf(parts, ctx, path.slice(basePath.length), asked, fault);
+      request = requestOf(parts, rooms, ctx, path.slice(basePath.length), asked, fault);
       const { handle, interaction: name } = findRoute(ctx.method, request.segments);
       interaction = name;
       const parsed = request;
       const answer = await span(`fhir ${name}`, { 'cerebra.request_id': id }, () => handle(parts.core, parsed));
+      await inForce(parts.core, ctx.method, parsed);
+      if (ctx.method === 'GET' || name.startsWith('search')) holdAnswer(ctx, rooms, answer);
       const sending = send(ctx, answer, parsed.asked, xml);
       if (sending !== undefined) await sending;
     } catch (error) {
       const log = parts.log.child({ requestId: id, interaction });
       await sendError(ctx, error, log, request, asked, xml);
     }
+    if (request !== undefined) rooms.bodies.release(request.held);
     const seconds = (performance.now() - started) / 1000;
     durations.observe({ interaction, status: String(ctx.status) }, seconds);
     parts.log.debug({ requestId: id, interaction, status: ctx.status, seconds }, 'request');

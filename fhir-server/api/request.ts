@@ -4,12 +4,12 @@ import type { IncomingMessage } from 'node:http';
 import {
   type AccessScope,
   type ParsedJson,
-  parseJson,
+  parseSentJson,
   type Resource,
   type TransactionEntry,
   type XmlCodec,
 } from '#fhir-model';
-import { CerebraError, readBody } from '#platform';
+import { CerebraError, type Held, type Room, readBody } from '#platform';
 import type { Return } from '../interactions/bundle.ts';
 import type { Core } from '../interactions/core.ts';
 import { searchPairs } from '../interactions/search.ts';
@@ -28,6 +28,10 @@ export interface FhirRequest {
   /** `Prefer: return=…`; undefined when the client says nothing. */
   prefer: Return | undefined;
   bodyBytesMax: number;
+  /** What large bodies take of memory together; an entry of a Bundle has come with that. */
+  room: Room | undefined;
+  /** What this request has of it until it is answered. */
+  held: Held;
   /** How the answer is to look; a form's `_format` changes it. */
   asked: Asked;
   xml: XmlCodec;
@@ -60,9 +64,19 @@ export function parsePrefer(header: string | string[] | undefined): { strict: bo
 
 export const mediaType = (header: string | undefined): string => (header ?? '').split(';')[0]!.trim().toLowerCase();
 
-/** The body as text, decompressed; throws what readBody does, and `invalid` for what is no UTF-8. */
+/** The body, decompressed, as soon as there is room for it; throws what readBody does. */
+export async function readBytes(request: FhirRequest, bytesMax = request.bodyBytesMax): Promise<Buffer> {
+  const { req, room, held } = request;
+  if (room === undefined) return readBody(req, bytesMax);
+  const bytes = await readBody(req, bytesMax, (expected) => room.take(held, expected));
+  // Of what was held for a body of unknown length.
+  if (held.bytes > bytes.length) room.keep(held, bytes.length);
+  return bytes;
+}
+
+/** The body as text, decompressed; throws what readBody does, and `structure` for what is no UTF-8. */
 export async function readText(request: FhirRequest, bytesMax = request.bodyBytesMax): Promise<string> {
-  const bytes = await readBody(request.req, bytesMax);
+  const bytes = await readBytes(request, bytesMax);
   if (!isUtf8(bytes)) throw new CerebraError('structure', 'The body is not valid UTF-8');
   return bytes.toString('utf8');
 }
@@ -76,14 +90,29 @@ function assertResource(parsed: ParsedJson): void {
   }
 }
 
+/**
+ * Node keeps the first of two, or joins them: either way it would not be what was sent.
+ * Throws `invalid` for a header that stands twice.
+ */
+export function assertSingle({ rawHeaders = [] }: IncomingMessage, name: string): void {
+  let found = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const given = rawHeaders[i]!;
+    if (given.length === name.length && given.toLowerCase() === name) found++;
+  }
+  if (found <= 1) return;
+  throw new CerebraError('invalid', `The header ${name} stands twice: send it once`, { expression: [name] });
+}
+
 /** The posted resource, JSON or XML as its Content-Type says, its decimals with their digits. */
 export async function readResource(request: FhirRequest): Promise<Resource> {
+  assertSingle(request.req, 'content-type');
   const format = formatOfContent(request.req.headers['content-type']);
   const text = await readText(request);
   if (text.trim() === '')
     throw new CerebraError('structure', 'The request has no body: send a resource as JSON or XML');
   if (format === 'xml') return request.xml.read(text);
-  const parsed = parseJson(text);
+  const parsed = parseSentJson(text);
   assertResource(parsed);
   return parsed.exact as Resource;
 }

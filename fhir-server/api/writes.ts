@@ -1,9 +1,10 @@
 // https://hl7.org/fhir/R4/http.html#create, #update, #patch, #delete, by id and by criteria
-import { type EntryResult, parseJson, type Resource, type TransactionEntry } from '#fhir-model';
+import { type EntryResult, parseSentJson, type Resource, type TransactionEntry } from '#fhir-model';
 import { CerebraError, isCerebraError } from '#platform';
 import { runEntry } from '../interactions/batch.ts';
 import type { Core } from '../interactions/core.ts';
 import { preconditionOf } from '../interactions/etag.ts';
+import { withParameters } from '../interactions/indexed.ts';
 import { type PatchRequest, patchById, patchWhere } from '../interactions/patch.ts';
 import { assertType, parseCriteria } from '../interactions/search.ts';
 import { versionError, withVersion } from '../interactions/version-required.ts';
@@ -11,7 +12,7 @@ import { parsePatch, patchFormat } from '../patch/apply.ts';
 import { assertId } from '../store/store.ts';
 import { readBinary } from './binary.ts';
 import { assertKnowable } from './reads.ts';
-import { type Answer, type FhirRequest, mediaType, readResource, readText } from './request.ts';
+import { type Answer, assertSingle, type FhirRequest, mediaType, readResource, readText } from './request.ts';
 
 const outcomeText = (diagnostics: string): string =>
   JSON.stringify({
@@ -106,6 +107,7 @@ export async function create(core: Core, request: FhirRequest): Promise<Answer> 
   assertType(core, type);
   const posted = await readPosted(core, request);
   const { ifNoneExist } = conditions(request);
+  if (ifNoneExist !== undefined) assertSingle(request.req, 'if-none-exist');
   const entry: TransactionEntry = { method: 'POST', url: type, resource: posted.resource };
   if (ifNoneExist !== undefined) entry.ifNoneExist = ifNoneExist;
   return written(core, preferred(request, posted), await runAlone(core, entry, request));
@@ -137,7 +139,7 @@ async function readParameters(request: FhirRequest): Promise<Resource> {
 async function readPatch(core: Core, request: FhirRequest) {
   const format = patchFormat(mediaType(request.req.headers['content-type']));
   if (!format) return parsePatch(core, 'fhirpath-patch', await readParameters(request));
-  return parsePatch(core, format, parseJson(await readText(request)).exact);
+  return parsePatch(core, format, parseSentJson(await readText(request)).exact);
 }
 
 export async function patch(core: Core, request: FhirRequest): Promise<Answer> {
@@ -151,10 +153,11 @@ export async function patch(core: Core, request: FhirRequest): Promise<Answer> {
     ifVersion: preconditionOf(entry),
     scope: request.scope,
   };
+  const criteria = () => parseCriteria(core, type, request.queryString, 'url');
   try {
     const result =
       id === undefined
-        ? await patchWhere(core, asked, parseCriteria(core, type, request.queryString, 'url'))
+        ? await patchWhere(core, asked, await withParameters(core, criteria))
         : await patchById(core, asked, id);
     return written(core, request, result);
   } catch (error) {

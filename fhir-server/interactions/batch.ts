@@ -7,6 +7,7 @@ import { storeCreate, storeDelete, storeUpdate } from '../store/store.ts';
 import type { Core } from './core.ts';
 import { at, isRead, operationIn, type Plan, placed, planEntry } from './entries.ts';
 import { withPatch } from './entry-patch.ts';
+import { withParameters } from './indexed.ts';
 import { ANSWER_CHARACTERS_MAX, answerTooLarge, readEntry } from './read-entry.ts';
 import { runPlans } from './transaction.ts';
 
@@ -43,8 +44,14 @@ async function runPlan(core: Core, plan: Plan, scope: AccessScope): Promise<Entr
 }
 
 /** One interaction on its own: the fast single-statement path where there is no condition. */
-export function runEntry(core: Core, entry: TransactionEntry, index: number, scope: AccessScope): Promise<EntryResult> {
-  return runPlan(core, planEntry(core, entry, index), scope);
+export async function runEntry(
+  core: Core,
+  entry: TransactionEntry,
+  index: number,
+  scope: AccessScope,
+): Promise<EntryResult> {
+  const plan = await withParameters(core, () => planEntry(core, entry, index));
+  return runPlan(core, { ...plan, alone: true }, scope);
 }
 
 function failure(error: unknown, index: number, onFault: (error: unknown) => void, path?: string): BatchResult {
@@ -63,10 +70,10 @@ interface Item {
   key: string;
 }
 
-/** The urns by which other entries of the batch could mean what a POST creates. */
+/** The urns by which entries of the batch could mean each other. */
 const urnsOf = (entries: readonly (TransactionEntry | undefined)[]): Set<string> =>
   new Set(
-    entries.flatMap((entry) => (entry?.method === 'POST' && entry.fullUrl?.startsWith('urn:') ? [entry.fullUrl] : [])),
+    entries.flatMap((entry) => (entry && !isRead(entry) && entry.fullUrl?.startsWith('urn:') ? [entry.fullUrl] : [])),
   );
 
 /** "References within a resource to another that is being created within the batch are non-conformant": #brules */
@@ -84,7 +91,8 @@ function assertIndependent(core: Core, { entry, index }: Plan, urns: ReadonlySet
 async function itemOf(core: Core, entry: TransactionEntry, index: number, urns: ReadonlySet<string>): Promise<Item> {
   const alone = { entry, index, key: `#${index}` };
   if (isRead(entry) || operationIn(entry.url) !== undefined) return { ...alone, plan: undefined };
-  const plan = await withPatch(core, planEntry(core, entry, index));
+  const planned = await withParameters(core, () => planEntry(core, entry, index));
+  const plan = { ...(await withPatch(core, planned)), alone: true };
   assertIndependent(core, plan, urns);
   if (plan.criteriaKey !== undefined) return { ...alone, plan, key: plan.criteriaKey };
   return { ...alone, plan, key: `${plan.type}/${plan.id}` };
@@ -133,24 +141,23 @@ async function runLists(run: Run, lists: Item[][], width: number): Promise<void>
   await Promise.all(Array.from({ length: width }, worker));
 }
 
-/** In one transaction; where that fails, whatever the reason, each by itself, so that none pays for another. */
-async function runTogether(run: Run, items: Item[]): Promise<void> {
-  const { core, scope } = run.parts;
+/** In one transaction. Whether that succeeded: if not, nothing is done. */
+async function ranTogether(run: Run, items: Item[]): Promise<boolean> {
+  const plans = items.map(({ plan }) => plan!);
   try {
-    if (items.length === 1) throw new Error('alone');
-    const results = await runPlans(
-      core,
-      items.map(({ plan }) => plan!),
-      { scope },
-    );
+    const results = await runPlans(run.parts.core, plans, { scope: run.parts.scope });
     for (const [i, { index }] of items.entries()) done(run, index, results[i]!);
+    return true;
   } catch {
-    await runLists(
-      run,
-      items.map((item) => [item]),
-      PARALLEL_MAX,
-    );
+    return false;
   }
+}
+
+/** Together; where that fails, for whatever reason, each by itself, so that none pays for another. */
+async function runChanges(run: Run, items: Item[]): Promise<void> {
+  if (items.length > 1 && (await ranTogether(run, items))) return;
+  const lists = items.map((item) => [item]);
+  await runLists(run, lists, PARALLEL_MAX);
 }
 
 async function runPhase(run: Run, items: Item[]): Promise<void> {
@@ -160,7 +167,7 @@ async function runPhase(run: Run, items: Item[]): Promise<void> {
   const changes = single(isPlainChange);
   const taken = new Set([...creates, ...changes]);
   await runLists(run, creates, CREATES_MAX);
-  for (const group of groupsOf(changes.flat(), TOGETHER_MAX)) await runTogether(run, group);
+  for (const group of groupsOf(changes.flat(), TOGETHER_MAX)) await runChanges(run, group);
   await runLists(
     run,
     lists.filter((list) => !taken.has(list)),

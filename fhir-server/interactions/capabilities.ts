@@ -1,6 +1,7 @@
 // https://hl7.org/fhir/R4/capabilitystatement.html: derived from the routes, the definitions and the search parameters.
 import { type JsonObject, joinDepthMax, type OperationSpec, type SearchParam } from '#fhir-model';
 import { PATCH_TYPES } from '../patch/apply.ts';
+import { INCLUDED_MAX, ROUNDS_MAX } from '../search/includes.ts';
 import type { Core } from './core.ts';
 import { namedQueryElements } from './named-queries.ts';
 
@@ -58,6 +59,17 @@ function reverseIncludes(core: Core): Map<string, string[]> {
   return found;
 }
 
+const NOT_INDEXED = 'Not all resources are indexed by it yet: see SearchParameter/$index-status';
+
+function searchParamElement(core: Core, param: SearchParam): JsonObject {
+  const lacking = core.store.registry.isIndexed(param) ? '' : NOT_INDEXED;
+  const documentation = [param.description, lacking].filter((text) => text !== '').join('. ');
+  return {
+    ...{ name: param.code, definition: param.url, type: definedType(param) },
+    ...(documentation === '' ? {} : { documentation }),
+  };
+}
+
 function resource(
   core: Core,
   type: string,
@@ -81,14 +93,9 @@ function resource(
     conditionalUpdate: offered('conditional-update'),
     conditionalDelete: core.limits.conditionalDeleteMax > 1 ? 'multiple' : 'single',
     referencePolicy: ['literal', 'local'],
-    ...(references.length > 0 ? { searchInclude: references } : {}),
-    ...(reverse.length > 0 ? { searchRevInclude: reverse } : {}),
-    searchParam: params.map((param) => ({
-      name: param.code,
-      definition: param.url,
-      type: definedType(param),
-      ...(param.description ? { documentation: param.description } : {}),
-    })),
+    ...(references.length > 0 ? { searchInclude: ['*', ...references] } : {}),
+    ...(reverse.length > 0 ? { searchRevInclude: ['*', ...reverse] } : {}),
+    searchParam: params.map((param) => searchParamElement(core, param)),
     ...operationsOf(core, type),
   };
 }
@@ -135,12 +142,21 @@ function bundleNote({ limits }: Core, code: string): { documentation?: string } 
   return { documentation: `${most}; conditional references, resolve-as-version-specific; no operations` };
 }
 
-const texts = new WeakMap<Core, string>();
+/** https://hl7.org/fhir/R4/search.html#return, as it is offered for every type. */
+function searchNote({ limits }: Core, code: string): { documentation?: string } {
+  if (code !== 'search-system') return {};
+  const page = `_count up to ${limits.searchCountMax}, _sort by any parameter that has an order, _total, _summary, _elements`;
+  const more = `_include and _revinclude with :iterate (${INCLUDED_MAX} resources a page, ${ROUNDS_MAX} rounds), _contained and _containedType by type`;
+  return { documentation: `The types of _type, or all. As for each type: ${page}, ${more}` };
+}
 
-/** The statement as JSON text; the same for the server's whole life. */
+const texts = new WeakMap<Core, { text: string; revision: bigint }>();
+
+/** The statement as JSON text; the same until search parameters are added, removed or completed. */
 export function capabilityStatement(core: Core, offers: readonly Offer[]): string {
+  const { revision } = core.store.registry;
   const known = texts.get(core);
-  if (known !== undefined) return known;
+  if (known?.revision === revision) return known.text;
   const interactions = codes(offers, 'type');
   const reverse = reverseIncludes(core);
   const system = codes(offers, 'system').flatMap((code) =>
@@ -162,14 +178,14 @@ export function capabilityStatement(core: Core, offers: readonly Offer[]): strin
         resource: core.definitions.resourceTypes.map((type) =>
           resource(core, type, interactions, offers, reverse.get(type) ?? []),
         ),
-        interaction: system.map((code) => ({ code, ...bundleNote(core, code) })),
+        interaction: system.map((code) => ({ code, ...bundleNote(core, code), ...searchNote(core, code) })),
         searchParam: JOIN_PARAMS,
         ...systemOperations(core),
         compartment: COMPARTMENTS.map((name) => `http://hl7.org/fhir/CompartmentDefinition/${name}`),
       },
     ],
   });
-  texts.set(core, text);
+  texts.set(core, { text, revision });
   return text;
 }
 

@@ -62,7 +62,7 @@ function addPatched(core: Core, resolution: Resolution, targets: Targets, ground
   }
   assertValid(core.store, patched, at(one.index, '.resource'));
   if (resolveLinks(core, targets, one, patched)) draft.versioned.push(one.index);
-  addConditionals(core, patched, one.index, resolution.pending);
+  if (!one.alone) addConditionals(core, patched, one.index, resolution.pending);
   draft.contents.set(one.index, patched);
 }
 

@@ -22,6 +22,8 @@ export interface Plan {
   ifVersion: number | undefined;
   /** PATCH: what makes the new version of the current one. */
   patch?: Patch;
+  /** Not of a transaction: what it refers to is nobody else's entry, and `Patient?identifier=…` no reference. */
+  alone?: boolean;
 }
 
 export const isRead = ({ method }: { method: TransactionEntry['method'] }): boolean =>

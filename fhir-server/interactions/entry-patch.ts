@@ -1,6 +1,6 @@
 // The patch that an entry of a Bundle holds: https://hl7.org/fhir/R4/http.html#patch
 import { isUtf8 } from 'node:buffer';
-import { parseJson, type Resource } from '#fhir-model';
+import { parseSentJson, type Resource } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { PATCH_FORMATS, type Patch, parsePatch, patchFormat } from '../patch/apply.ts';
 import type { Core } from './core.ts';
@@ -17,7 +17,8 @@ async function entryPatch(core: Core, resource: Resource): Promise<Patch> {
   if (resource.resourceType === 'Parameters') return parsePatch(core, 'fhirpath-patch', resource);
   const type = String(resource.contentType ?? '').split(';')[0]!;
   const format = patchFormat(type.trim().toLowerCase());
-  if (resource.resourceType === 'Binary' && format) return parsePatch(core, format, parseJson(decoded(resource)).exact);
+  if (resource.resourceType === 'Binary' && format)
+    return parsePatch(core, format, parseSentJson(decoded(resource)).exact);
   const types = Object.keys(PATCH_FORMATS).join(' or ');
   throw new CerebraError('invalid', `A patch is a Parameters resource, or a Binary whose contentType is ${types}`, {
     expression: [`${resource.resourceType}`],

@@ -6,11 +6,12 @@ export const etag = (version: number): string => `W/"${version}"`;
 
 /**
  * The version that `W/"3"`, `"3"` or `3` names, ANY_VERSION for `*`; undefined without a header. Throws
- * `precondition-failed` for the tag of no version, `invalid` for what is no tag or more than one.
+ * `precondition-failed` for the tag of no version, `invalid` for what is no tag, an empty header among them, or more than
+ * one: a client that meant a condition must not change what it hasn't seen.
  */
 export function parseIfMatch(header: string | undefined): number | undefined {
-  const text = header?.trim() ?? '';
-  if (text === '') return undefined;
+  if (header === undefined) return undefined;
+  const text = header.trim();
   if (text === '*') return ANY_VERSION;
   const version = /^(?:(?:W\/)?"([1-9]\d{0,8})"|([1-9]\d{0,8}))$/.exec(text);
   if (version) return Number(version[1] ?? version[2]);
@@ -27,7 +28,7 @@ export function parseIfMatch(header: string | undefined): number | undefined {
  */
 export function preconditionOf(entry: { method: string; ifMatch?: string; ifNoneMatch?: string }): number | undefined {
   const { method, ifMatch, ifNoneMatch } = entry;
-  if (ifNoneMatch === undefined || ifNoneMatch === '') return parseIfMatch(ifMatch);
+  if (ifNoneMatch === undefined) return parseIfMatch(ifMatch);
   if (method === 'PUT' && ifNoneMatch.trim() === '*' && ifMatch === undefined) return NO_VERSION;
   const text = 'A change takes If-Match with one version, and an update alone If-None-Match: * to create only';
   throw new CerebraError('invalid', text, { expression: ['If-None-Match'] });

@@ -7,6 +7,7 @@ import { versionMismatch } from '../store/store.ts';
 import { allocate, byType, type Locked, lockRows, type Tombstone, tombstones } from '../store/write-many.ts';
 import type { Caller, Core } from './core.ts';
 import { at } from './entries.ts';
+import { matchEach } from './match-each.ts';
 import { type Resolved, writes } from './resolve.ts';
 
 export interface Ground {
@@ -58,7 +59,29 @@ export function nextVersion(ground: Ground, one: Resolved): number {
 
 /** As PostgreSQL tells of a lost race (serialization_failure): the transaction is tried again, its criteria looked up anew. */
 const changedMeanwhile = (one: Resolved): Error =>
-  Object.assign(new Error(`${nameOf(one)} was changed while its deletion was prepared`), { code: '40001' });
+  Object.assign(new Error(`${nameOf(one)} was changed while its change was prepared`), { code: '40001' });
+
+/**
+ * What the criteria of an update or patch matched has no lock until now. Deleted meanwhile, it would come back beside the
+ * one that others have created for the same criteria; changed, it may be none of theirs any more. Throws for the transaction
+ * to be tried again.
+ */
+export async function assertMatching(core: Core, tx: Tx, caller: Caller, resolved: Resolved[], ground: Ground) {
+  const changed = new Map<string, Resolved>();
+  for (const one of resolved) {
+    if (!one.found || one.idle || (one.method !== 'PUT' && one.method !== 'PATCH')) continue;
+    const row = ground.rows.get(nameOf(one));
+    if (!row) throw changedMeanwhile(one);
+    if (row.version !== one.found.version) changed.set(one.criteriaKey!, one);
+  }
+  if (changed.size === 0) return;
+  const queries = new Map([...changed].map(([key, one]) => [key, one.criteria!]));
+  const found = await matchEach(core, queries, { ...caller, db: tx });
+  for (const [key, one] of changed) {
+    const [match, more] = found.get(key)!;
+    if (more || match?.id !== one.id) throw changedMeanwhile(one);
+  }
+}
 
 /** Throws when the entry may not follow what is there. */
 export function assertFollows(ground: Ground, one: Resolved): void {

@@ -20,7 +20,7 @@ const bad = (name: string, text: string): CerebraError =>
   new CerebraError('invalid-parameter', text, { expression: [name] });
 
 function parseCount(core: Core, text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw bad('_count', '_count must be a whole number, 0 or more');
+  if (!/^\d+$/.test(text)) throw bad('_count', '_count must be a whole number, 0 or more');
   return Math.min(Number(text), core.limits.searchCountMax);
 }
 

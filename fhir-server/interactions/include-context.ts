@@ -17,7 +17,9 @@ export function includeContext(core: Core, page: PageContext): IncludeContext {
   return {
     ...page,
     references: (resource, param) =>
-      param === undefined ? core.store.extract(resource) : extractorOf(core, param)(resource),
+      param === undefined
+        ? core.store.extract(resource).filter((value) => !value.param.contained)
+        : extractorOf(core, param)(resource),
     referenceParams: (type) => core.parameters.list(type).filter((param) => param.type === 'reference'),
     urlParam(type) {
       const param = core.parameters.get(type, 'url');

@@ -92,7 +92,7 @@ export function targetsOf(resolved: readonly Resolved[]): Targets {
   let anyRestful = false;
   for (const one of resolved) {
     const { entry, type, id, index, method } = one;
-    if (entry.fullUrl === undefined || id === '' || isRead(one)) continue;
+    if (entry.fullUrl === undefined || id === '' || one.alone || isRead(one)) continue;
     if (urls.has(entry.fullUrl)) {
       throw new CerebraError('invalid', 'Two entries have the same fullUrl', { expression: [at(index, '.fullUrl')] });
     }
@@ -131,7 +131,7 @@ const asksForVersion = ({ extension }: JsonObject): boolean => Array.isArray(ext
  * version. Throws for a urn in a reference that means no entry.
  */
 export function resolveLinks(core: Core, targets: Targets, one: Plan, resource: Resource): boolean {
-  if (isInnerBundle(resource)) return false;
+  if (one.alone || isInnerBundle(resource)) return false;
   const { fullUrl } = one.entry;
   let versions = false;
   core.links.rewriteReferences(resource, (text, site) => {

@@ -2,6 +2,7 @@
 import type { SearchQuery, StoredVersion } from '#fhir-model';
 import { decidingToken, findByTokens } from '../search/by-token.ts';
 import type { Caller, Core } from './core.ts';
+import { assertIndexed } from './indexed.ts';
 import { matchCriteria } from './search.ts';
 
 /** Tokens of one statement. */
@@ -30,6 +31,7 @@ export async function matchEach(
   caller: Caller,
   countOf: (type: string) => number = () => 2,
 ): Promise<Found> {
+  await assertIndexed(core, queries.values(), caller);
   const found: Found = new Map();
   const alone: [string, SearchQuery][] = [];
   const tokens = new Map<string, [string, string][]>();

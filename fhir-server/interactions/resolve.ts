@@ -53,7 +53,8 @@ function collectLookups(core: Core, plans: Plan[]): Lookups {
     const { criteria, criteriaKey, entry, method, index } = plan;
     if (criteria) all.set(criteriaKey!, { query: criteria, expression: at(index, '.request') });
     // What a patch refers to is known when it is applied.
-    if (entry.resource && (method === 'POST' || method === 'PUT')) addConditionals(core, entry.resource, index, named);
+    if (!plan.alone && entry.resource && (method === 'POST' || method === 'PUT'))
+      addConditionals(core, entry.resource, index, named);
   }
   const pending = new Map([...named].filter(([, { query }]) => changed.has(query.type)));
   const references = [...named.keys()].filter((key) => !pending.has(key));

@@ -5,7 +5,8 @@ import { bounded } from '../search/deadline.ts';
 import { populated } from '../search/merge.ts';
 import { currentTable } from '../store/layout.ts';
 import type { Caller, Core } from './core.ts';
-import { pageContext, parseQuery, searchAll, type Within } from './search.ts';
+import { withParameters } from './indexed.ts';
+import { hasIgnored, pageContext, parseQuery, searchAll, type Within } from './search.ts';
 import { searchsetText } from './searchset.ts';
 import { assertElements } from './subset.ts';
 
@@ -88,8 +89,14 @@ export async function searchSystem(
   const { types, rest, used } = readTypes(core, pairs);
   const possible = within ? types.filter((type) => within.types.includes(type)) : types;
   if (possible.length === 0) throw bad('_type', `None of these types can be in ${within?.path}`);
-  const parsed = parseQueries(core, possible, rest, strict);
+  const parse = () => parseQueries(core, possible, rest, strict);
+  const parsed = await withParameters(core, parse, (queries) => queries.some(hasIgnored));
   const first = parsed[0]!;
+  if (first.contained) {
+    throw new CerebraError('unsupported', 'Contained resources are searched by type: GET [type]?_contained=…', {
+      expression: ['_contained'],
+    });
+  }
   if (strict && first.elements) assertElements(core, possible, first.elements);
   const queries = within
     ? parsed.map((query) => ({ ...query, criteria: [...within.criteria(query.type), ...query.criteria] }))

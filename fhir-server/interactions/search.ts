@@ -1,13 +1,16 @@
 // https://hl7.org/fhir/R4/http.html#search
 import { type Criterion, parseSearch, type SearchPage, type SearchQuery, type StoredVersion } from '#fhir-model';
 import { CerebraError } from '#platform';
+import { type ContainedContext, countContained, findContained } from '../search/contained.ts';
 import { bounded } from '../search/deadline.ts';
 import { findIncluded } from '../search/includes.ts';
-import { findMerged } from '../search/merge.ts';
+import { findMerged, populated } from '../search/merge.ts';
 import { findPage, type PageContext } from '../search/page.ts';
 import { countMatches, estimateMatches } from '../search/total.ts';
+import { currentTable } from '../store/layout.ts';
 import type { Caller, Core } from './core.ts';
 import { includeContext } from './include-context.ts';
+import { assertIndexed, indexIssues, withParameters } from './indexed.ts';
 import { searchsetText } from './searchset.ts';
 import { assertElements, subsetOf } from './subset.ts';
 
@@ -30,7 +33,8 @@ export function searchPairs(text: string): [string, string][] {
 }
 
 export function parseQuery(core: Core, type: string, pairs: [string, string][], strict: boolean): SearchQuery {
-  return parseSearch(type, pairs, {
+  core.store.registry.tick();
+  const query = parseSearch(type, pairs, {
     parameters: core.parameters,
     resourceTypes: core.definitions.resourceTypes,
     strict,
@@ -38,7 +42,12 @@ export function parseQuery(core: Core, type: string, pairs: [string, string][], 
     countMax: core.limits.searchCountMax,
     baseUrl: core.baseUrl,
   });
+  if (strict) query.strict = true;
+  return query;
 }
+
+/** A parameter that was ignored may be known by now: another process may have been given it. */
+export const hasIgnored = ({ ignored }: SearchQuery): boolean => ignored.length > 0;
 
 export const pageContext = (core: Core, { scope, db }: Caller): PageContext => ({
   db,
@@ -46,6 +55,7 @@ export const pageContext = (core: Core, { scope, db }: Caller): PageContext => (
   resourceTypes: core.definitions.resourceTypes,
   definitions: core.definitions,
   nowMs: core.store.clock.now(),
+  totals: core.store,
   lookups: { terminology: core.terminology, parameters: core.parameters },
 });
 
@@ -74,9 +84,27 @@ async function includedOf(core: Core, page: PageContext, query: SearchQuery, res
   return { included: found.resources, issues: [{ ...issue, expression: ['_include', '_revinclude'] }] };
 }
 
+const containedContext = (core: Core, page: PageContext): ContainedContext => ({
+  ...page,
+  extract: core.store.extract,
+  populated: () => populated(page, core.definitions.resourceTypes, currentTable),
+});
+
+async function runContained(core: Core, query: SearchQuery, page: PageContext): Promise<SearchPage> {
+  const ctx = containedContext(core, page);
+  if (query.summary === 'count' || query.count === 0) {
+    return { resources: [], included: [], total: await countContained(ctx, query) };
+  }
+  const found = await findContained(ctx, query);
+  const whole = query.cursor === undefined && found.nextCursor === undefined;
+  const total = whole ? found.resources.length : query.total === 'none' ? undefined : await countContained(ctx, query);
+  return { ...found, ...(await includedOf(core, page, query, found.resources)), ...(total !== undefined && { total }) };
+}
+
 /** One search, as a query for each of its types; what is not about types stands in the first. */
 async function run(core: Core, queries: readonly SearchQuery[], page: PageContext): Promise<SearchPage> {
   const query = queries[0]!;
+  if (query.contained) return runContained(core, query, page);
   if (query.summary === 'count' || query.count === 0) {
     return { resources: [], included: [], total: await countAll(page, queries) };
   }
@@ -102,9 +130,13 @@ function assertConsistent(query: SearchQuery): void {
 }
 
 /** Searches one type, or several with a query for each: bounded in time, and ended when the client goes away. */
-export function searchAll(core: Core, queries: readonly SearchQuery[], caller: Caller): Promise<SearchPage> {
+export async function searchAll(core: Core, queries: readonly SearchQuery[], caller: Caller): Promise<SearchPage> {
   assertConsistent(queries[0]!);
-  return bounded(caller, core.limits.searchTimeoutMs, (db) => run(core, queries, pageContext(core, { ...caller, db })));
+  const issues = indexIssues(core, queries);
+  const page = await bounded(caller, core.limits.searchTimeoutMs, (db) =>
+    run(core, queries, pageContext(core, { ...caller, db })),
+  );
+  return issues.length === 0 ? page : { ...page, issues: [...issues, ...(page.issues ?? [])] };
 }
 
 /** Matches, what is included with them, and the total where it is asked for or known at no cost. */
@@ -127,7 +159,7 @@ export async function searchType(
   within?: Within,
 ): Promise<string> {
   assertType(core, type);
-  const parsed = parseQuery(core, type, pairs, strict);
+  const parsed = await withParameters(core, () => parseQuery(core, type, pairs, strict), hasIgnored);
   if (strict && parsed.elements) assertElements(core, [type], parsed.elements);
   const query = within ? { ...parsed, criteria: [...within.criteria(type), ...parsed.criteria] } : parsed;
   return searchsetText(core, within ? `${within.path}/${type}` : type, query, await search(core, query, caller));
@@ -143,6 +175,7 @@ export async function matchCriteria(
   caller: Caller,
   count = 2,
 ): Promise<StoredVersion[]> {
+  await assertIndexed(core, [query], caller);
   const { cursor: _cursor, ...whole } = query;
   const found: StoredVersion[] = [];
   // A page ends early where bodies are large: two matches of 50 MB each are two all the same.
@@ -160,7 +193,9 @@ export function parseCriteria(core: Core, type: string, text: string, name: stri
   assertType(core, type);
   const query = parseQuery(core, type, searchPairs(text), true);
   if (query.criteria.length === 0) {
-    throw new CerebraError('invalid-parameter', `${name} needs at least one search criterion`, { expression: [name] });
+    const told =
+      'At least one search criterion is needed, as in identifier=http://example.org/mrn|17: none means everything';
+    throw new CerebraError('invalid-parameter', told, { expression: [name] });
   }
   return query;
 }

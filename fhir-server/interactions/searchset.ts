@@ -10,24 +10,26 @@ import {
 import type { Core } from './core.ts';
 import { applySubset, subsetOf } from './subset.ts';
 
+/** A contained resource goes by its container's: https://hl7.org/fhir/R4/search.html#contained */
+const urlOf = ({ type, id, containedIn }: StoredVersion): string =>
+  containedIn === undefined ? `${type}/${id}` : `${containedIn}#${encodeURIComponent(id)}`;
+
 const entryText = (core: Core, one: StoredVersion, text: string, mode: 'match' | 'include'): string =>
-  `{"fullUrl":"${core.baseUrl}/${one.type}/${one.id}","resource":${text},"search":{"mode":"${mode}"}}`;
+  `{"fullUrl":"${core.baseUrl}/${urlOf(one)}","resource":${text},"search":{"mode":"${mode}"}}`;
 
 const link = (relation: string, url: string): string => `{"relation":"${relation}","url":${JSON.stringify(url)}}`;
 
-function pageUrl(base: string, query: SearchQuery, cursor: string | undefined): string {
-  const parts = [selfLinkQuery(query), cursor === undefined ? '' : `_cursor=${cursor}`].filter((part) => part !== '');
-  return `${base}${parts.length > 0 ? `?${parts.join('&')}` : ''}`;
-}
-
 /** The self link holds what was used, so a client sees what was ignored: https://hl7.org/fhir/R4/search.html#conformance */
 function linksText(url: string, query: SearchQuery, next: string | undefined): string {
-  const links = [link('self', pageUrl(url, query, query.cursor))];
+  const used = selfLinkQuery(query);
+  const first = used === '' ? url : `${url}?${used}`;
+  const at = (cursor: string | undefined) =>
+    cursor === undefined ? first : `${first}${used === '' ? '?' : '&'}_cursor=${cursor}`;
+  const self = link('self', at(query.cursor));
   // "no entries, and no prev/next/last links": #count
-  if (query.count === 0 || query.summary === 'count') return links.join(',');
-  links.push(link('first', pageUrl(url, query, undefined)));
-  if (next !== undefined) links.push(link('next', pageUrl(url, query, next)));
-  return links.join(',');
+  if (query.count === 0 || query.summary === 'count') return self;
+  const links = `${self},${link('first', first)}`;
+  return next === undefined ? links : `${links},${link('next', at(next))}`;
 }
 
 function entriesOf(core: Core, query: SearchQuery, page: SearchPage): string[] {

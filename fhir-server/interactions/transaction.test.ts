@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import type { Resource, TransactionEntry } from '#fhir-model';
-import type { Db } from '#platform';
+import type { Db, Statement, Tx } from '#platform';
 import { random, testDatabase } from '#platform/testing';
 import { createReader } from '../ports.ts';
 import { assertStoreSound, everything, testCore } from '../testing.ts';
@@ -159,6 +159,67 @@ describe('a lost race is tried again', () => {
   });
 });
 
+describe('what criteria match and others change before it is locked', () => {
+  const where = 'Patient?identifier=urn:t|between';
+  const update = (resource = patient('between', { active: true })): TransactionEntry => ({
+    method: 'PUT',
+    url: where,
+    resource,
+  });
+
+  /** The core of a caller in whose transactions `work` is done, once, when the criteria have been looked up. */
+  function interrupted(work: () => Promise<unknown>): Core {
+    let done = false;
+    const query =
+      (tx: Tx) =>
+      async <R>(statement: Statement, values?: unknown[]): Promise<R[]> => {
+        const rows = await tx.query<R>(statement, values);
+        if (statement.name !== 'by_tokens_Patient' || done) return rows;
+        done = true;
+        await work();
+        return rows;
+      };
+    const between: Db = { ...db, tx: (run) => db.tx((tx) => run({ ...tx, query: query(tx) })) };
+    return { ...core, store: { ...core.store, db: between } };
+  }
+
+  const fresh = async (): Promise<string> => {
+    await transaction(core, [{ method: 'DELETE', url: where }], context);
+    await transaction(core, [update(patient('between'))], context);
+    // Criteria that are known to match are looked up without their lock, so that others can come between.
+    const [made] = await transaction(core, [update(patient('between'))], context);
+    return made!.id;
+  };
+
+  test('deleted: it does not come back beside what others have created', async () => {
+    const old = await fresh();
+    let created = '';
+    const work = async () => {
+      created = await fresh();
+    };
+    const [result] = await transaction(interrupted(work), [update()], context);
+    assert.deepEqual([result!.id, result!.op], [created, 'update']);
+    assert.equal((await createReader(core).read('Patient', old, everything))!.deleted, true);
+    assert.equal((await stored('Patient', created)).active, true);
+  });
+
+  test('changed, so that it matches no more: another one is created', async () => {
+    const old = await fresh();
+    const work = () => transaction(core, [put({ ...patient('renamed'), id: old })], context);
+    const [result] = await transaction(interrupted(work), [update()], context);
+    assert.notEqual(result!.id, old);
+    assert.deepEqual((await stored('Patient', old)).identifier, patient('renamed').identifier);
+  });
+
+  test('changed, and it still matches: the change is followed', async () => {
+    const old = await fresh();
+    const work = () => transaction(core, [put({ ...patient('between', { gender: 'other' }), id: old })], context);
+    const [result] = await transaction(interrupted(work), [update()], context);
+    assert.deepEqual([result!.id, result!.version], [old, 4]);
+    await assertStoreSound(core.store);
+  });
+});
+
 describe('conditional entries of many', () => {
   const entries = (from: number, count: number): TransactionEntry[] =>
     Array.from({ length: count }, (_, i) => {
@@ -199,5 +260,67 @@ describe('conditional entries of many', () => {
     assert.deepEqual(outcomes, [found, found, found, found, found, 'multiple-matches', found]);
     const [hit] = await transaction(core, [post(patient('x'), { ifNoneExist: list[1]! })], context);
     assert.equal(hit!.status, 200);
+  });
+});
+
+describe('a storm of mixed transactions', () => {
+  const next = random(23);
+  const value = () => `storm-${next(6)}`;
+  const where = (one: string) => `Patient?identifier=urn:t|${one}`;
+  const kinds: (() => TransactionEntry)[] = [
+    () => {
+      const one = value();
+      return post(patient(one), { ifNoneExist: `identifier=urn:t|${one}` });
+    },
+    () => {
+      const one = value();
+      return { method: 'PUT', url: where(one), resource: patient(one, { active: next(2) === 0 }) };
+    },
+    () => ({ method: 'DELETE', url: where(value()) }),
+    () => put({ ...patient(value()), id: `storm-id-${next(4)}` }),
+    () => ({ method: 'DELETE', url: `Patient/storm-id-${next(4)}` }),
+    () => post(observation(where(value()))),
+    () => ({
+      method: 'PATCH',
+      url: where(value()),
+      resource: {
+        resourceType: 'Binary',
+        contentType: 'application/merge-patch+json',
+        data: Buffer.from(JSON.stringify({ birthDate: `2000-01-0${next(9) + 1}` })).toString('base64'),
+      },
+    }),
+  ];
+  /** What a transaction may be told here: overlaps, criteria with no or several matches, lost races. */
+  const expected = new Set([
+    'invalid',
+    'multiple-matches',
+    'precondition-failed',
+    'not-found',
+    'deleted',
+    'version-conflict',
+  ]);
+
+  test('each is done or refused with a reason, and the store stays sound', async () => {
+    const some = () => Array.from({ length: 1 + next(4) }, () => kinds[next(kinds.length)]!());
+    const outcomes = await Promise.all(
+      Array.from({ length: 240 }, () =>
+        transaction(core, some(), context).then(
+          () => 'done',
+          (error: { code?: string; message: string }) => error.code ?? error.message,
+        ),
+      ),
+    );
+    assert.deepEqual(
+      outcomes.filter((outcome) => outcome !== 'done' && !expected.has(outcome)),
+      [],
+    );
+    assert.ok(outcomes.includes('done'));
+    await assertStoreSound(core.store);
+    // Conditional writes make no two of one identifier; those by id do as they like.
+    for (let i = 0; i < 6; i++) {
+      const { resources } = await createReader(core).search('Patient', `identifier=urn:t|storm-${i}`, everything);
+      const assigned = resources.filter(({ id }) => !id.startsWith('storm-id-'));
+      assert.ok(assigned.length <= 1, `${assigned.length} of storm-${i}`);
+    }
   });
 });

@@ -3,13 +3,15 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { EntryResult, TransactionEntry, WriteContext } from '#fhir-model';
 import { CerebraError, sqlState, type Tx } from '#platform';
 import { assertWrites } from '../access/scope.ts';
+import { isStale } from '../parameters/published.ts';
 import { prepare } from '../store/store.ts';
 import { type Deletion, type Numbered, writeMany } from '../store/write-many.ts';
 import { type Contents, draftContents, finishContents } from './contents.ts';
 import type { Caller, Core } from './core.ts';
 import { isRead, type Plan, placed, planEntry } from './entries.ts';
 import { withPatch } from './entry-patch.ts';
-import { type Ground, nameOf, nextVersion, prepareGround } from './ground.ts';
+import { assertMatching, type Ground, nameOf, nextVersion, prepareGround } from './ground.ts';
+import { withParameters } from './indexed.ts';
 import { assertNoTwins, noteCreated, type Overlap, overlapOf } from './overlap.ts';
 import { pendingMatches } from './pending.ts';
 import { ANSWER_CHARACTERS_MAX, answerTooLarge, type EntryReader, readEntry } from './read-entry.ts';
@@ -143,6 +145,7 @@ async function runOnce(core: Core, attempt: Attempt, context: WriteContext, read
     const resolution = await resolve(core, tx, caller, attempt);
     const { resolved, pending } = resolution;
     const ground = await prepareGround(core, tx, resolved, caller);
+    await assertMatching(core, tx, caller, resolved, ground);
     const draft = draftContents(core, resolution, ground);
     const job: Job = { core, tx, resolved, ground, ...draft, overlap: overlapOf(resolved) };
     const matches = await pendingMatches(core, tx, caller, pending, resolved, (wanted) => writeEntries(job, wanted));
@@ -164,7 +167,7 @@ export async function planEntries(core: Core, entries: TransactionEntry[]): Prom
   for (const [index, entry] of entries.entries()) {
     if (index % STRIDE === STRIDE - 1) await nextTurn();
     try {
-      const plan = planEntry(core, entry, index);
+      const plan = await withParameters(core, () => planEntry(core, entry, index));
       plans.push(plan.method === 'PATCH' ? await withPatch(core, plan) : plan);
     } catch (error) {
       throw placed(error, index);
@@ -190,7 +193,8 @@ export async function runPlans(
       core.store.stream.committed(results);
       return results;
     } catch (error) {
-      if (!RETRYABLE.has(sqlState(error) ?? '')) throw error;
+      if (isStale(error)) await core.store.registry.refresh();
+      else if (!RETRYABLE.has(sqlState(error) ?? '')) throw error;
       if (attempt > RETRIES_MAX) {
         const text = 'Resources of this Bundle are being changed by others at the same time: try again';
         throw new CerebraError('version-conflict', text, { cause: error });

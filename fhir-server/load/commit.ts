@@ -1,5 +1,6 @@
 // A part committed, through what a database may answer: away for a moment, a deadlock, a value that it can't hold.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { issuesOf } from '#fhir-model';
 import { CerebraError, type Db, isCerebraError, sqlState } from '#platform';
 import { savedRanges } from './checkpoints.ts';
 import type { Fault, Part } from './types.ts';
@@ -20,8 +21,12 @@ const passing = new Set(['40P01', '40001', UNIQUE_VIOLATION]);
 const mayPass = (error: unknown): boolean =>
   isCerebraError(error, 'unavailable') || isCerebraError(error, 'timeout') || passing.has(sqlState(error) ?? '');
 
-/** A value that PostgreSQL can't hold: 22 data exception, 23 integrity constraint violation, 54 program limit exceeded. */
-const isData = (error: unknown): boolean => /^(22|23|54)/.test(sqlState(error) ?? '') && !mayPass(error);
+/**
+ * A value that PostgreSQL can't hold: 22 data exception, 23 integrity constraint violation, 54 program limit exceeded; or a
+ * resource that the store does not take.
+ */
+const isData = (error: unknown): boolean =>
+  isCerebraError(error, 'too-large') || (/^(22|23|54)/.test(sqlState(error) ?? '') && !mayPass(error));
 
 const isRangeTaken = (error: unknown): boolean =>
   sqlState(error) === UNIQUE_VIOLATION && (error as { table?: string }).table === 'load_range';
@@ -61,6 +66,7 @@ async function findBroken(
 
 function brokenFault(part: Part, index: number, error: unknown): Fault {
   const { type, place } = part.resources[index]!;
+  if (isCerebraError(error)) return { ...place, resources: 1, issues: issuesOf(error) };
   const diagnostics = `PostgreSQL can't hold a value of this resource (SQLSTATE ${sqlState(error)})`;
   return {
     ...place,

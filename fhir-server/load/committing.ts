@@ -1,13 +1,15 @@
 // Jobs on their way: prepared by threads, several at a time, and committed in the order in which they were submitted.
 import type { Core } from '../interactions/core.ts';
+import { withCurrentParameters } from '../store/store.ts';
 import { storedTermNames } from '../store/terms.ts';
 import type { Account } from './account.ts';
 import { commitPart } from './commit.ts';
 import { createMatches, type Matches } from './matches.ts';
 import { createNumbers } from './numbers.ts';
 import type { LoadOptions } from './options.ts';
+import { indexedAnew } from './renew.ts';
 import { createSlots } from './slots.ts';
-import { startThreads } from './threads.ts';
+import { startThreads, type Threads } from './threads.ts';
 import type { Part, Settings, Source } from './types.ts';
 import { CriteriaMatch } from './write.ts';
 
@@ -31,6 +33,7 @@ interface Writing {
   options: LoadOptions;
   account: Account;
   postponed: Set<number>;
+  threads: Threads;
 }
 
 interface Turn {
@@ -38,15 +41,43 @@ interface Turn {
   onLocked(): void;
 }
 
+const takeParameters = ({ core, threads }: Writing): void => threads.take(core.store.registry.snapshot);
+
+/** What search parameters have been put in force meanwhile is indexed as well. */
+async function commitCurrent<T>(writing: Writing, part: Part, commit: (part: Part) => Promise<T>): Promise<T> {
+  const { store } = writing.core;
+  let current = part;
+  return withCurrentParameters(store, () => {
+    if (current.epoch !== store.registry.epoch) {
+      takeParameters(writing);
+      current = indexedAnew(store, current);
+    }
+    return commit(current);
+  });
+}
+
+/** SearchParameters that were loaded hold for what is loaded after them. */
+async function passOn(writing: Writing, { resources }: Part): Promise<void> {
+  if (!resources.some(({ type }) => type === 'SearchParameter')) return;
+  const { registry } = writing.core.store;
+  registry.touch();
+  await registry.settled;
+  takeParameters(writing);
+}
+
 /**
  * One part, unless the resource that it would create has come from elsewhere: then its files come again. True when all
  * that it has was written.
  */
-async function write({ core, options, account, postponed }: Writing, part: Part, turn: Turn): Promise<boolean> {
+async function write(writing: Writing, part: Part, turn: Turn): Promise<boolean> {
+  const { core, options, account, postponed } = writing;
   try {
     const { scope, db } = options;
-    const committed = await commitPart(db, part, { ...turn, store: core.store, scope });
+    const committed = await commitCurrent(writing, part, (one) =>
+      commitPart(db, one, { ...turn, store: core.store, scope }),
+    );
     account.committed(part, committed);
+    await passOn(writing, part);
     return committed.faults.length === part.faults.length;
   } catch (error) {
     if (!(error instanceof CriteriaMatch)) throw error;
@@ -63,6 +94,7 @@ async function settingsOf(core: Core, { existing, validate, db }: LoadOptions): 
     keepTexts: existing === 'update',
     bundleEntriesMax: core.limits.bundleEntriesMax,
     terms: await storedTermNames(db),
+    parameters: core.store.registry.snapshot,
   };
 }
 
@@ -74,7 +106,7 @@ export async function createCommitting(core: Core, options: LoadOptions, account
   // Updates of one resource by two lines are made in their order.
   const lanes = createSlots(existing === 'update' ? 1 : LANES);
   const room = createSlots(options.threads * 2 + LANES);
-  const writing: Writing = { core, options, account, postponed: new Set() };
+  const writing: Writing = { core, options, account, postponed: new Set(), threads };
   const jobs = new Set<Promise<void>>();
   let failure: { error: unknown } | undefined;
   let before: Promise<void> = Promise.resolve();

@@ -6,8 +6,9 @@ import { describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { parseJson, stringify } from '#fhir-model';
 import { isCerebraError } from '#platform';
+import { random } from '#platform/testing';
 import { readVersion } from '../store/read.ts';
-import { storeDelete } from '../store/store.ts';
+import { storeDelete, storeUpdate } from '../store/store.ts';
 import { assertStoreSound, everything } from '../testing.ts';
 import { createRig, ndjson, observation, patient } from './testing/rig.ts';
 
@@ -252,6 +253,39 @@ describe('a load that was broken off', () => {
     assert.equal(await rig.count('Patient'), 2500);
     await assertStoreSound(rig.core.store);
   });
+});
+
+describe('a load beside others', () => {
+  for (const existing of ['skip', 'update'] as const) {
+    test(`who create, change and delete the same ids: every line has its version (${existing})`, async (t) => {
+      const rig = await createRig(t);
+      const { store } = rig.core;
+      const next = random(7);
+      const names = Array.from({ length: 400 }, (_, i) => `p${i}`);
+      await rig.file('Patient.ndjson', ndjson(names.map((id) => patient(id, 'Loaded'))));
+      const put = (id: string) => storeUpdate(store, patient(id, 'Other'), id, undefined, everything);
+      let isLoading = true;
+      const others = Array.from({ length: 4 }, async () => {
+        while (isLoading) {
+          const id = names[next(names.length)]!;
+          const write = next(3) === 0 ? storeDelete(store, 'Patient', id, undefined, everything) : put(id);
+          await write.catch((error: unknown) => assert.ok(isCerebraError(error, 'version-conflict'), String(error)));
+        }
+      });
+      const { summary, faults } = await rig.load([rig.folder], { existing });
+      isLoading = false;
+      await Promise.all(others);
+      assert.deepEqual(faults, []);
+      const { created, updated, present, refused } = summary.counts;
+      assert.deepEqual([created + updated + present, refused], [400, 0]);
+      const rows = await rig.db.query<{ n: bigint }>({
+        text: `select count(*) as n from (select body from r_patient union all select body from h_patient) v
+          where body like '%"Loaded"%'`,
+      });
+      assert.equal(Number(rows[0]!.n), created + updated);
+      await assertStoreSound(store);
+    });
+  }
 });
 
 describe('files', () => {

@@ -1,6 +1,6 @@
 // From the bytes of files to rows: all of a load's work that needs no database. Runs in threads.
 import { isUtf8 } from 'node:buffer';
-import type { IndexValue, Json, Links, Resource } from '#fhir-model';
+import type { Json, Links, Resource } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { resourceKey } from '../store/layout.ts';
 import { bundlePieces, entriesOf, isCarrier, settleCriteria } from './bundle.ts';
@@ -9,16 +9,16 @@ import { type Gathering, type Group, gather } from './parts.ts';
 import { type Checks, checkResource, readJson } from './read-resource.ts';
 import { faultOf, invalid, type Piece } from './records.ts';
 import { criteriaIn, mayHaveCriteria, settleReferences } from './references.ts';
-import { tableRows } from './rows.ts';
+import { type Indexing, tableRows } from './rows.ts';
 import type { TermBook } from './term-book.ts';
 import type { Asks, Fault, Match, Part, PreparedJob, Settings, Source } from './types.ts';
 
-export interface Preparing extends Omit<Settings, 'terms'> {
+export interface Preparing extends Omit<Settings, 'terms' | 'parameters'> {
   terms: TermBook;
   checks: Checks;
   links: Links;
   asks: Asks;
-  extract(resource: Resource): IndexValue[];
+  indexing: Indexing;
   newId(): string;
   now(): number;
 }
@@ -128,7 +128,8 @@ async function partOf(ctx: Preparing, { items, faults, marks }: Group): Promise<
     const type = resource.resourceType;
     return { resource, id, typeCode: codes.get(type)!, key: resourceKey(type, id), rid: numbers[i]! };
   });
-  const { tables, texts } = tableRows(many, ctx.now(), ctx.extract, ctx.terms.part());
+  const { epoch } = ctx.indexing;
+  const { tables, texts } = tableRows(many, ctx.now(), ctx.indexing, ctx.terms.part());
   return {
     marks,
     faults,
@@ -137,6 +138,7 @@ async function partOf(ctx: Preparing, { items, faults, marks }: Group): Promise<
       return { type: resource.resourceType, id, key, given, place };
     }),
     tables,
+    epoch,
     texts: ctx.keepTexts ? texts : undefined,
     absent: items.flatMap(({ absent }) => (absent === undefined ? [] : [absent])),
   };

@@ -4,7 +4,7 @@ import {
   isId,
   type Json,
   type JsonObject,
-  parseJson,
+  parseSentJson,
   type Resource,
   type Validator,
 } from '#fhir-model';
@@ -49,7 +49,7 @@ function hasNul(value: Json | undefined): boolean {
  * forbids. Throws CerebraError.
  */
 export function readJson(text: string): Json {
-  const { exact } = parseJson(text);
+  const { exact } = parseSentJson(text);
   if (text.includes('\\u0000') && hasNul(exact)) {
     throw new CerebraError('invalid', 'A text holds the character U+0000, which FHIR does not allow');
   }

@@ -1,7 +1,8 @@
 // Which terms (store/index-rows.ts) a thread need not write again: those that are committed, and within a part those that
 // it has already.
-import type { KnownTerms } from '../store/index-rows.ts';
+
 import { termName } from '../store/terms.ts';
+import type { KnownTerms } from '../store/tokens.ts';
 
 export interface TermBook {
   /** For the resources of one part, which are committed together. */

@@ -1,8 +1,10 @@
 // A preparing thread: takes jobs from the process that loads, one after the other. https://nodejs.org/api/worker_threads.html
 import { parentPort, workerData } from 'node:worker_threads';
-import { compileExtractor, createLinks, createSearchParameters, type Extractor, loadDefinitions } from '#fhir-model';
+import { createLinks, createSearchParameters, loadDefinitions } from '#fhir-model';
 import { uuidv7 } from '#platform';
-import { createStructureValidator } from '../validation/structure.ts';
+import type { Snapshot } from '../parameters/published.ts';
+import { createParameters, type LocalParameters } from '../parameters/registry.ts';
+import { createValidator } from '../validation/validator.ts';
 import { type Preparing, prepareJob } from './prepare.ts';
 import { createTermBook } from './term-book.ts';
 import type { Settings, Source } from './types.ts';
@@ -10,6 +12,7 @@ import type { Settings, Source } from './types.ts';
 type FromProcess =
   | { kind: 'job'; job: number; sources: Source[] }
   | { kind: 'committed'; job: number }
+  | { kind: 'parameters'; snapshot: Snapshot }
   | { kind: 'answer'; ask: number; value: unknown };
 
 const port = parentPort!;
@@ -28,23 +31,18 @@ function ask<T>(what: string, argument: unknown): Promise<T> {
   });
 }
 
-async function start(): Promise<Preparing> {
+async function start(): Promise<Preparing & { indexing: LocalParameters }> {
   const definitions = await loadDefinitions();
   const { searchParameters, resourceTypes } = definitions;
-  const parameters = createSearchParameters(searchParameters, resourceTypes, definitions);
-  const extractors = new Map<string, Extractor>();
-  const { baseUrl } = settings;
+  const base = createSearchParameters(searchParameters, resourceTypes, definitions);
+  const indexing = createParameters({ definitions, base, baseUrl: settings.baseUrl });
+  indexing.take(settings.parameters);
   return {
     ...settings,
-    checks: { definitions, validator: settings.validate ? createStructureValidator(definitions) : undefined },
+    checks: { definitions, validator: settings.validate ? createValidator(definitions, indexing.beside) : undefined },
     links: createLinks(definitions),
     asks: { numbers: (count) => ask('numbers', count), matches: (criteria) => ask('matches', criteria) },
-    extract(resource) {
-      const type = resource.resourceType;
-      const extract = extractors.get(type) ?? compileExtractor(parameters.list(type), { baseUrl });
-      extractors.set(type, extract);
-      return extract(resource);
-    },
+    indexing,
     terms,
     newId: () => uuidv7(Date.now()),
     now: () => Date.now(),
@@ -75,5 +73,6 @@ port.on('message', (message: FromProcess) => {
   } else if (message.kind === 'committed') {
     terms.committed(unconfirmed.get(message.job) ?? []);
     unconfirmed.delete(message.job);
-  } else last = last.then(() => run(message.job, message.sources));
+  } else if (message.kind === 'parameters') void started.then(({ indexing }) => indexing.take(message.snapshot));
+  else last = last.then(() => run(message.job, message.sources));
 });

@@ -1,5 +1,6 @@
 // The preparing threads, seen from the process that loads.
 import { Worker } from 'node:worker_threads';
+import type { Snapshot } from '../parameters/published.ts';
 import type { Asks, PreparedJob, Settings, Source } from './types.ts';
 
 type FromThread =
@@ -16,6 +17,8 @@ export interface Prepared extends PreparedJob {
 export interface Threads {
   /** Given to the thread with the least to do; the sources' bytes are gone from here. */
   prepare(sources: Source[]): Promise<Prepared>;
+  /** These search parameters are in force now. */
+  take(snapshot: Snapshot): void;
   close(): Promise<void>;
 }
 
@@ -65,6 +68,9 @@ export function startThreads(count: number, settings: Settings, asks: Asks): Thr
       thread.worker.postMessage({ kind: 'job', job: number, sources }, buffers);
       const committed = () => thread.worker.postMessage({ kind: 'committed', job: number });
       return job.promise.then((prepared) => ({ ...prepared, committed }));
+    },
+    take(snapshot) {
+      for (const { worker } of threads) worker.postMessage({ kind: 'parameters', snapshot });
     },
     async close() {
       await Promise.all(threads.map(({ worker }) => worker.terminate()));

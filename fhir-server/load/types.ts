@@ -1,5 +1,6 @@
 // What travels between the process that loads and the threads that prepare. https://hl7.org/fhir/R4/nd-json.html
 import type { Issue } from '#fhir-model';
+import type { Snapshot } from '../parameters/published.ts';
 
 /** Part of a file of lines, or a whole JSON file. */
 export interface Source {
@@ -71,6 +72,8 @@ export interface Part {
   faults: Fault[];
   resources: PreparedResource[];
   tables: TableRows[];
+  /** Of the search parameters that the rows were made by: Prepared.epoch. */
+  epoch: number;
   /** The bodies, when existing resources are to be updated. */
   texts: string[] | undefined;
   /** Criteria of conditional creates that matched nothing: `Type?query`. */
@@ -96,6 +99,8 @@ export interface Settings {
   bundleEntriesMax: number;
   /** Names of the terms that are stored already: store/terms.ts. */
   terms: string[];
+  /** The search parameters in force. */
+  parameters: Snapshot;
 }
 
 /** What threads ask the process for. */

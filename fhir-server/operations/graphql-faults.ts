@@ -32,6 +32,13 @@ export function fault(code: ErrorCode, text: string, node: Located, name?: strin
   return error;
 }
 
+/** In the order of the query. */
+export function byPlace(errors: readonly CerebraError[]): CerebraError[] {
+  const none = { line: 0, column: 0 };
+  const placed = errors.map((error) => ({ error, ...(places.get(error) ?? none) }));
+  return placed.sort((a, b) => a.line - b.line || a.column - b.column).map(({ error }) => error);
+}
+
 /** A syntax error of the parser, with its place. */
 export function syntaxFault(message: string, location: Location | undefined): CerebraError {
   const where = location ? ` at line ${location.line}, column ${location.column}` : '';

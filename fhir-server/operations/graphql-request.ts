@@ -1,5 +1,5 @@
 // How a query comes: https://hl7.org/fhir/R4/graphql.html#invoking, https://graphql.org/learn/serving-over-http/
-import { type Json, type JsonObject, type OperationInput, type OperationRequest, parseJson } from '#fhir-model';
+import { type Json, type JsonObject, type OperationInput, type OperationRequest, parseSentJson } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { one } from './answer.ts';
 import type { QueryText } from './graphql-document.ts';
@@ -20,7 +20,7 @@ function variablesOf(json: Json | undefined): JsonObject {
 }
 
 const parseVariables = (text: string | undefined): JsonObject =>
-  text === undefined || text.trim() === '' ? {} : variablesOf(parseJson(text).exact);
+  text === undefined || text.trim() === '' ? {} : variablesOf(parseSentJson(text).exact);
 
 function queryText(query: unknown, variables: JsonObject, operationName: unknown): QueryText {
   if (query === undefined || query === '') {
@@ -43,7 +43,11 @@ function ofParameters(body: JsonObject): QueryText {
   }
   const value = (name: string) => list.find((given) => given.name === name)?.valueString;
   const variables = value('variables');
-  return queryText(value('query'), parseVariables(typeof variables === 'string' ? variables : ''), value('operationName'));
+  return queryText(
+    value('query'),
+    parseVariables(typeof variables === 'string' ? variables : ''),
+    value('operationName'),
+  );
 }
 
 function ofBody({ type, text }: { type: string; text: string }, input: OperationInput): QueryText {
@@ -51,7 +55,7 @@ function ofBody({ type, text }: { type: string; text: string }, input: Operation
   if (type === 'application/graphql') {
     return queryText(text, parseVariables(one<string>(input, 'variables')), operationName);
   }
-  const body = parseJson(text).exact;
+  const body = parseSentJson(text).exact;
   if (!isObject(body)) throw new CerebraError('structure', 'The body must be a JSON object with a query');
   if (body.resourceType === 'Parameters') return ofParameters(body);
   return queryText(body.query, variablesOf(body.variables), body.operationName ?? operationName);

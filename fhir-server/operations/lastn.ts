@@ -11,6 +11,7 @@ import type {
 } from '#fhir-model';
 import { CerebraError } from '#platform';
 import type { Core } from '../interactions/core.ts';
+import { assertIndexed, withParameters } from '../interactions/indexed.ts';
 import { pageContext, parseQuery } from '../interactions/search.ts';
 import { bounded } from '../search/deadline.ts';
 import { MUCH, resolveJoins } from '../search/resolve.ts';
@@ -97,7 +98,8 @@ interface Found extends Latest {
 }
 
 async function find(core: Core, request: OperationRequest, max: number): Promise<StoredVersion[]> {
-  const { subject, rest } = parse(core, request);
+  const { query, subject, rest } = await withParameters(core, () => parse(core, request));
+  await assertIndexed(core, [query], core.store);
   const { scope } = request;
   const code = core.parameters.get('Observation', 'code')!;
   const date = core.parameters.get('Observation', 'date')!;

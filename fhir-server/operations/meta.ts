@@ -17,9 +17,9 @@ import { CerebraError } from '#platform';
 import { scopeSql } from '../access/scope.ts';
 import type { Core } from '../interactions/core.ts';
 import { createWriter } from '../ports.ts';
-import { token } from '../store/index-rows.ts';
 import { currentTable } from '../store/layout.ts';
 import { readCurrent, readVersion } from '../store/read.ts';
+import { token } from '../store/tokens.ts';
 import { one, parametersOf } from './answer.ts';
 
 const LABELS = ['profile', 'security', 'tag'] as const;

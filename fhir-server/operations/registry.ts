@@ -6,7 +6,12 @@ import { docrefOperation } from './docref.ts';
 import { documentOperation } from './document.ts';
 import { everythingOperations } from './everything.ts';
 import { expungeOperation } from './expunge.ts';
+import { graphqlOperation } from './graphql.ts';
+import { indexStatusOperation } from './index-status.ts';
 import { lastnOperation } from './lastn.ts';
+import { matchOperation } from './match.ts';
+import { memberMatchOperation } from './member-match.ts';
+import { mergeOperation } from './merge.ts';
 import { metaOperations } from './meta.ts';
 import type { OperationParts } from './parts.ts';
 import { reindexOperations } from './reindex.ts';
@@ -20,6 +25,11 @@ export const createOperations = (core: Core, parts: OperationParts): OperationSp
   documentOperation(core),
   docrefOperation(core),
   convertOperation(),
+  graphqlOperation(core, parts),
+  matchOperation(core),
+  mergeOperation(core, parts),
+  memberMatchOperation(core),
   expungeOperation(core, parts),
   ...reindexOperations(core, parts),
+  indexStatusOperation(core),
 ];

@@ -1,5 +1,6 @@
 // Runs of $reindex, kept in the database: a run survives its process and whatever the job queue keeps its jobs in.
 import { type Db, isCerebraError, type Statement, sqlState, type Tx } from '#platform';
+import { completeType, holdEpoch } from '../parameters/published.ts';
 import { currentTable } from '../store/layout.ts';
 import { reindexChunk } from '../store/reindex.ts';
 import type { Store } from '../store/store.ts';
@@ -12,6 +13,8 @@ export interface ReindexRun {
   done: bigint;
   changed: bigint;
   total: bigint | null;
+  /** Of the search parameters in force when the pass over the type under way began; null before its first resource. */
+  epoch: number | null;
   status: 'waiting' | 'running' | 'done' | 'failed';
   error: string | null;
   /** Milliseconds since 1970 UTC. */
@@ -23,7 +26,7 @@ export interface ReindexRun {
 /** Who was killed gives a run free after this long. */
 export const LEASE_MS = 20_000;
 
-const columns = 'id, types, at, rid, done, changed, total, status, error, created, started, ended';
+const columns = 'id, types, at, rid, done, changed, total, epoch, status, error, created, started, ended';
 
 const insertRun: Statement = {
   name: 'reindex_insert_run',
@@ -49,7 +52,7 @@ const claimRun: Statement = {
 
 const advanceRun: Statement = {
   name: 'reindex_advance_run',
-  text: `update reindex_run set at = $3, rid = $4, done = done + $5, changed = changed + $6,
+  text: `update reindex_run set at = $3, rid = $4, epoch = $8, done = done + $5, changed = changed + $6,
       leased_until = clock_timestamp() + $7 * interval '1 millisecond'
     where id = $1 and worker = $2 and status = 'running'`,
 };
@@ -100,18 +103,40 @@ const SLICE_MS = 2_000;
 async function workOn(store: Store, run: ReindexRun, worker: string): Promise<boolean> {
   if (run.total === null) await store.db.query(setTotal, [run.id, worker, await countAll(store, run.types)]);
   const untilMs = performance.now() + SLICE_MS;
-  let { rid } = run;
-  for (let at = run.at; at < run.types.length; ) {
+  let place: Place = run;
+  while (place.at < run.types.length) {
     if (performance.now() > untilMs) return false;
-    const chunk = await reindexChunk(store, run.types[at]!, rid, async (tx: Tx, { last, done, changed }) => {
-      const place = last === undefined ? [at + 1, 0n] : [at, last];
-      const held = await tx.queryCount(advanceRun, [run.id, worker, ...place, done, changed, LEASE_MS]);
-      if (held === 0) throw new Taken();
-    });
-    if (chunk.last === undefined) at++;
-    rid = chunk.last ?? 0n;
+    place = await advance(store, run, worker, place);
   }
   return true;
+}
+
+type Place = Pick<ReindexRun, 'at' | 'rid' | 'epoch'>;
+
+/** The search parameters have changed since the resources were looked at. */
+class Outdated extends Error {}
+
+/** One chunk; from the last of a type it goes to the first of the next. */
+async function advance(store: Store, run: ReindexRun, worker: string, { at, rid, epoch }: Place): Promise<Place> {
+  const type = run.types[at]!;
+  let next: Place = { at, rid, epoch };
+  try {
+    await reindexChunk(store, type, rid, async (tx: Tx, chunk) => {
+      const { last, done, changed } = chunk;
+      // Held to the commit: what is put in force later finds these resources as they are now.
+      if ((await holdEpoch(tx, last === undefined)) !== chunk.epoch) throw new Outdated();
+      const began = epoch ?? chunk.epoch;
+      next = last === undefined ? { at: at + 1, rid: 0n, epoch: null } : { at, rid: last, epoch: began };
+      const values = [run.id, worker, next.at, next.rid, done, changed, LEASE_MS, next.epoch];
+      if ((await tx.queryCount(advanceRun, values)) === 0) throw new Taken();
+      if (last === undefined) await completeType(tx, type, began, run.id);
+    });
+  } catch (error) {
+    if (!(error instanceof Outdated)) throw error;
+    await store.registry.refresh();
+    return { at, rid, epoch };
+  }
+  return next;
 }
 
 /** What goes by itself: the connection is lost, another writer was in the way, another worker has taken the run over. */
@@ -135,8 +160,10 @@ export async function continueRun(store: Store, id: string, worker: string): Pro
   const end = (status: 'done' | 'failed', error: string | null) =>
     db.query(endRun, [id, worker, status, error, clock.now() / 1000]);
   try {
+    await store.registry.refresh();
     if (await workOn(store, run, worker)) {
       await end('done', null);
+      await store.registry.refresh();
       return 'ended';
     }
     await db.query(freeRun, [id, worker]);

@@ -76,7 +76,7 @@ const valuesOf = (answer: OperationAnswer): Record<string, unknown> => {
 };
 
 const damage = async (db: Db) => {
-  for (const table of ['index_date', 'index_string', 'index_reference', 'index_narrative', 'index_text']) {
+  for (const table of ['index_date', 'index_string', 'index_reference', 'index_narrative']) {
     await db.query({ text: `delete from ${table} where rid % 2 = 0` });
   }
   await db.query({ text: `update r_patient set tokens = '{1}' where rid % 3 = 0` });

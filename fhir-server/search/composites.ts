@@ -1,7 +1,8 @@
 // Composite parameters in SQL: https://hl7.org/fhir/R4/search.html#composite
 import type { Composite, Criterion, SearchParam, SearchValue } from '#fhir-model';
 import { CerebraError, type Statement } from '#platform';
-import { compositeHash, compositeKey, indexedAs, token } from '../store/index-rows.ts';
+import { indexedAs } from '../store/index-rows.ts';
+import { compositeHash, compositeKey, token } from '../store/tokens.ts';
 import { type ConditionContext, hasTokens, or } from './index-tests.ts';
 import type { PageContext } from './page.ts';
 import { rangeCondition } from './ranges.ts';
@@ -29,9 +30,13 @@ const codesOf: Statement = {
 const onElements = (param: SearchParam): SearchParam => param.composite?.withinAs ?? param;
 
 const tooMany = ({ name }: Criterion): CerebraError =>
-  new CerebraError('too-costly', `The parts stand for more than ${CODES_MAX} combinations of codes: give system and code`, {
-    expression: [name],
-  });
+  new CerebraError(
+    'too-costly',
+    `The parts stand for more than ${CODES_MAX} combinations of codes: give system and code`,
+    {
+      expression: [name],
+    },
+  );
 
 async function codesOfPart(page: PageContext, criterion: Criterion, part: TokenValue): Promise<Code[]> {
   const { system, code } = part;
@@ -63,7 +68,8 @@ function hashesOf(param: SearchParam, codes: CompositeValue['codes'] = []): stri
   const parts = param.composite?.parts ?? [];
   let found: { part: SearchParam; system: string; code: string }[][] = [[]];
   codes.forEach((some, i) => {
-    if (some) found = found.flatMap((list) => some.map((code) => [...list, { part: parts[i] as SearchParam, ...code }]));
+    if (some)
+      found = found.flatMap((list) => some.map((code) => [...list, { part: parts[i] as SearchParam, ...code }]));
   });
   return found.map((list) => compositeHash(onElements(param), list));
 }
@@ -80,10 +86,16 @@ interface Test {
 }
 
 /** The parts of one value as criteria on parameters of their own. */
-const partCriterion = ({ name }: Criterion, param: SearchParam, value: SearchValue): Criterion => ({ name, param, values: [value] });
+const partCriterion = ({ name }: Criterion, param: SearchParam, value: SearchValue): Criterion => ({
+  name,
+  param,
+  values: [value],
+});
 
 function atRoot({ ctx, criterion, condition, m }: Test, root: readonly SearchParam[], parts: SearchValue[]): string {
-  const conditions = root.map((param, i) => condition(ctx, partCriterion(criterion, param, parts[i] as SearchValue), m));
+  const conditions = root.map((param, i) =>
+    condition(ctx, partCriterion(criterion, param, parts[i] as SearchValue), m),
+  );
   return `(${conditions.join(' and ')})`;
 }
 
@@ -142,10 +154,7 @@ export function compositeCondition(
   const { root, within } = criterion.param.composite as Composite;
   const arms = criterion.values.flatMap((value) => {
     if (value.kind !== 'composite') return [];
-    return [
-      ...(root ? [atRoot(test, root, value.parts)] : []),
-      ...(within ? [onElement(test, value)] : []),
-    ];
+    return [...(root ? [atRoot(test, root, value.parts)] : []), ...(within ? [onElement(test, value)] : [])];
   });
   return arms.length === 0 ? 'false' : or(arms);
 }

@@ -1,9 +1,10 @@
 // Search criteria as SQL conditions: https://hl7.org/fhir/R4/search.html
-import { type Criterion, foldString, parseReference, type SearchParam, type SearchValue, textKey } from '#fhir-model';
+import { type Criterion, foldString, parseReference, type SearchParam, type SearchValue } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { scopeSql } from '../access/scope.ts';
-import { indexedAs, isNarrower, token } from '../store/index-rows.ts';
+import { indexedAs, isNarrower } from '../store/index-rows.ts';
 import { resourceKey } from '../store/layout.ts';
+import { token } from '../store/tokens.ts';
 import { compositeCondition, compositePresent } from './composites.ts';
 import {
   type ConditionContext,
@@ -19,7 +20,7 @@ import {
   startsWith,
 } from './index-tests.ts';
 import { around, rangeArms, rangeCondition } from './ranges.ts';
-import { contentCondition, narrativeCondition, nearTest } from './specials.ts';
+import { contentCondition, displayCondition, narrativeCondition, nearTest } from './specials.ts';
 
 const unsupported = (criterion: Criterion): CerebraError =>
   new CerebraError(
@@ -143,20 +144,6 @@ function uriTest(ctx: ConditionContext, { param, modifier, values }: Criterion):
   const isAny = (texts: string[]) => `= any(${ctx.sql.value(texts)}::text[])`;
   const test = (x: string) => `left(${x}.value, ${INDEXED_CHARACTERS}) ${isAny(heads)} and ${x}.value ${isAny(all)}`;
   return { table, param, test };
-}
-
-/** `:text`, looked up: the display of a coding is a token, other texts are rows. */
-function textCondition(ctx: ConditionContext, { param, values }: Criterion, m: string): string {
-  const keys = (isNarrower(param) ? [param] : indexedAs(param)).map(textKey);
-  const hashes = values.flatMap((value) => (value.kind === 'hashes' ? value.hashes : []));
-  const texts = values.flatMap((value) => (value.kind === 'string' ? [like(foldString(value.value))] : []));
-  const begins = (x: string, text: string) =>
-    `${x}.value like ${ctx.sql.value(`${text}%`)} or ${x}.value like ${ctx.sql.value(`% ${text}%`)}`;
-  const test = (x: string) => `(${texts.map((text) => begins(x, text)).join(' or ')})`;
-  const { sameAs: _, ...own } = param;
-  const source = { ...own, sameAs: keys.map((key) => ({ param: { ...own, key } })) };
-  const rows = inIndex(ctx, { table: 'index_text', param: source, test }, m);
-  return hashes.length === 0 ? rows : or([hasTokens(ctx, m, hashes), rows]);
 }
 
 const tables: Partial<Record<SearchParam['type'], string>> = {
@@ -333,7 +320,7 @@ export function condition(ctx: ConditionContext, given: Criterion, m: string): s
   const criterion = ctx.found?.get(given) ?? given;
   const { param, modifier } = criterion;
   if (modifier === 'missing') return missingCondition(ctx, criterion, m);
-  if (modifier === 'text') return textCondition(ctx, criterion, m);
+  if (modifier === 'text') return displayCondition(ctx, criterion.values, m);
   const test = indexTest(ctx, criterion);
   if (test) return inIndex(ctx, test, m);
   if (param.code === '_id') {

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { matches, parseJson, type Resource, type SearchQuery } from '#fhir-model';
 import { type Db, isCerebraError } from '#platform';
-import { random, testDatabase } from '#platform/testing';
 import type { Core } from '../interactions/core.ts';
 import { pageContext, parseQuery, searchPairs } from '../interactions/search.ts';
 import { createReader, createWriter } from '../ports.ts';
@@ -22,8 +21,8 @@ export interface Drawing {
   maybe<T>(make: () => T): T | undefined;
 }
 
-export function drawing(seed: number): Drawing {
-  const next = random(seed);
+/** `next` is seeded: what it draws is the same each time. */
+export function drawing(next: (below: number) => number): Drawing {
   return {
     next,
     one: (values) => values[next(values.length)]!,
@@ -41,6 +40,8 @@ export const clean = (resource: object): Resource =>
   ) as Resource;
 
 export interface Differential {
+  /** An empty one, migrated. */
+  database(): Promise<Db>;
   /** What resources of each type are made of. */
   makers: Record<string, () => object>;
   /** Criteria, `name=value`, that a search on the type may have. */
@@ -56,7 +57,7 @@ const PER_TYPE = 120;
 const nowMs = 1_700_000_000_000;
 
 /** Registers the tests. */
-export function differential({ makers, askers, sorts, draw, searches, tellingMin }: Differential): void {
+export function differential({ database, makers, askers, sorts, draw, searches, tellingMin }: Differential): void {
   const { next, one, some } = draw;
   let db: Db;
   let core: Core;
@@ -64,7 +65,7 @@ export function differential({ makers, askers, sorts, draw, searches, tellingMin
   const stored = new Map<string, Resource[]>();
 
   before(async () => {
-    db = await testDatabase();
+    db = await database();
     core = await testCore(db, { now: () => nowMs });
     page = pageContext(core, { scope: everything, db });
     for (const [type, make] of Object.entries(makers)) {

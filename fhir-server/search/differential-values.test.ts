@@ -1,8 +1,9 @@
 // SQL against memory on modifiers, composites, units and special parameters: https://hl7.org/fhir/R4/search.html#modifiers
 import { rawJson } from '#fhir-model';
+import { random, testDatabase } from '#platform/testing';
 import { clean, differential, drawing } from './differential-testing.ts';
 
-const draw = drawing(20_260_202);
+const draw = drawing(random(20_260_202));
 const { next, one, some, maybe } = draw;
 
 const UCUM = 'http://unitsofmeasure.org';
@@ -227,4 +228,12 @@ const sorts: Record<string, string[]> = {
   RiskAssessment: ['probability', '_id'],
 };
 
-differential({ makers, askers: (type) => askers[type]!, sorts, draw, searches: 900, tellingMin: 300 });
+differential({
+  database: testDatabase,
+  makers,
+  askers: (type) => askers[type]!,
+  sorts,
+  draw,
+  searches: 900,
+  tellingMin: 300,
+});

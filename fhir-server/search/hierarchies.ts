@@ -13,11 +13,19 @@ const MEMBERS_MAX = 10_000;
 /** How resources of a type say what they are part of: Location.partOf, Encounter.partOf, … */
 function parentParam(parameters: SearchParameters, type: string): SearchParam | undefined {
   const found = ['partof', 'part-of'].map((code) => parameters.get(type, code));
-  return found.find((param) => param?.type === 'reference' && (param.target.length === 0 || param.target.includes(type)));
+  return found.find(
+    (param) => param?.type === 'reference' && (param.target.length === 0 || param.target.includes(type)),
+  );
 }
 
 /** One step from these keys; each resource on the way is one that the caller may see. */
-async function step(page: PageContext, type: string, param: SearchParam, keys: string[], below: boolean): Promise<string[]> {
+async function step(
+  page: PageContext,
+  type: string,
+  param: SearchParam,
+  keys: string[],
+  below: boolean,
+): Promise<string[]> {
   const access = scopeSql(page.scope);
   const params = indexedAs(param).map(({ key }) => key);
   const statement = named(`hierarchy_${below ? 'below' : 'above'}_${type}${access.name}`, () =>
@@ -27,7 +35,12 @@ async function step(page: PageContext, type: string, param: SearchParam, keys: s
       : `select distinct x.target as key from ${currentTable(type)} m join index_reference x on x.rid = m.rid
           where m.key = any($2::bigint[]) and x.param = any($1::int[]) and ${access.condition('m', 4)} limit $3`,
   );
-  const rows = await page.db.query<{ key: bigint }>(statement, [params, `{${keys.join(',')}}`, MEMBERS_MAX + 1, ...access.values]);
+  const rows = await page.db.query<{ key: bigint }>(statement, [
+    params,
+    `{${keys.join(',')}}`,
+    MEMBERS_MAX + 1,
+    ...access.values,
+  ]);
   return rows.map(({ key }) => String(key));
 }
 
@@ -39,9 +52,13 @@ async function members(page: PageContext, type: string, param: SearchParam, key:
     edge = next.filter((each) => !found.has(each));
     for (const each of edge) found.add(each);
     if (found.size > MEMBERS_MAX) {
-      throw new CerebraError('too-costly', `More than ${MEMBERS_MAX} resources lie ${below ? 'below' : 'above'} this one`, {
-        expression: [name],
-      });
+      throw new CerebraError(
+        'too-costly',
+        `More than ${MEMBERS_MAX} resources lie ${below ? 'below' : 'above'} this one`,
+        {
+          expression: [name],
+        },
+      );
     }
   }
   return found;
@@ -65,7 +82,11 @@ function hierarchies(parameters: SearchParameters, { param, name, modifier }: Cr
 }
 
 /** The criterion with the keys of what lies above or below its values. */
-export async function hierarchyKeys(page: PageContext, parameters: SearchParameters, criterion: Criterion): Promise<Criterion> {
+export async function hierarchyKeys(
+  page: PageContext,
+  parameters: SearchParameters,
+  criterion: Criterion,
+): Promise<Criterion> {
   const { modifier, ...rest } = criterion;
   const values: SearchValue[] = [];
   for (const value of criterion.values) {

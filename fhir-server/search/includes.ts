@@ -1,4 +1,5 @@
 // _include and _revinclude, :iterate and *: https://hl7.org/fhir/R4/search.html#include
+import { setImmediate } from 'node:timers/promises';
 import type { Include, IndexValue, Resource, SearchParam, SearchQuery, StoredVersion } from '#fhir-model';
 import { scopeSql } from '../access/scope.ts';
 import { indexedAs } from '../store/index-rows.ts';
@@ -113,11 +114,15 @@ function addTarget(targets: Targets, value: IndexValue & { kind: 'reference'; ty
   targets.versions.set(type, known);
 }
 
+/** Resources that are looked through before others get their turn: some 10 ms. */
+const TURN = 100;
+
 /** What the sources refer to through the include's parameter. */
-function targetsOf(ctx: IncludeContext, include: Include, sources: readonly StoredVersion[]): Targets {
+async function targetsOf(ctx: IncludeContext, include: Include, sources: readonly StoredVersion[]): Promise<Targets> {
   const targets: Targets = { ids: new Map(), versions: new Map(), canonicals: new Map() };
-  for (const source of sources) {
+  for (const [i, source] of sources.entries()) {
     if (include.source !== '*' && source.type !== include.source) continue;
+    if (i > 0 && i % TURN === 0) await setImmediate();
     const values = ctx.references(JSON.parse(source.body) as Resource, include.param);
     for (const value of values) {
       if (value.kind !== 'reference' || value.url !== undefined) continue;
@@ -199,7 +204,7 @@ async function addCanonicals(ctx: IncludeContext, into: Collection, include: Inc
 }
 
 async function forward(ctx: IncludeContext, into: Collection, include: Include, sources: readonly StoredVersion[]) {
-  const targets = targetsOf(ctx, include, sources);
+  const targets = await targetsOf(ctx, include, sources);
   for (const [type, names] of targets.ids) {
     // A reference may name what R4 has no type for: `Foo/1`.
     if (!ctx.resourceTypes.includes(type)) continue;

@@ -3,8 +3,8 @@
 import type { Criterion, SearchParam } from '#fhir-model';
 import { currentTable, resourceKey } from '../store/layout.ts';
 import { condition, groupCondition, groups, scopeCondition } from './conditions.ts';
-import { type ConditionContext, inIndex, ofParam, rowsOf } from './index-tests.ts';
 import { filterTest } from './filter-tests.ts';
+import { type ConditionContext, inIndex, ofParam, rowsOf } from './index-tests.ts';
 
 type Chain = NonNullable<Criterion['chain']>;
 type Has = NonNullable<Criterion['has']>;

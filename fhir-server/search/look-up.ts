@@ -4,6 +4,7 @@
 import {
   type CodeSet,
   type Criterion,
+  displayPaths,
   foldString,
   inUnit,
   meansUnit,
@@ -12,12 +13,14 @@ import {
   type SearchValue,
   type Terminology,
   UCUM,
+  wordsOf,
 } from '#fhir-model';
 import { CerebraError, isCerebraError, type Statement } from '#platform';
-import { indexedAs, token } from '../store/index-rows.ts';
-import { like } from './index-tests.ts';
+import { indexedAs } from '../store/index-rows.ts';
+import { token } from '../store/tokens.ts';
 import { codesOfParts } from './composites.ts';
 import { hierarchyKeys } from './hierarchies.ts';
+import { like } from './index-tests.ts';
 import type { PageContext } from './page.ts';
 
 /** Where looked-up things come from. */
@@ -48,7 +51,9 @@ function setHashes(param: SearchParam, codes: CodeSet): string[] {
         if (system !== source.codeSystem) return [];
         return some === 'all' ? [token.present(source)] : [...some].map((code) => token.anySystem(source, code));
       }
-      return some === 'all' ? [token.anyCode(source, system)] : [...some].map((code) => token.exact(source, system, code));
+      return some === 'all'
+        ? [token.anyCode(source, system)]
+        : [...some].map((code) => token.exact(source, system, code));
     }),
   );
 }
@@ -81,12 +86,12 @@ const textTerms: Statement = {
 const codeTerms: Statement = {
   name: 'terms_by_code',
   text: `select distinct token from term
-    where kind = 'c' and param = any($1::int[]) and left(value, 100) like left($2, 101) and value like $2 limit $3`,
+    where kind = 'c' and param = any($1::int[]) and value like $2 || '%' limit $3`,
 };
 
-/** The values stay beside the tokens: texts that are no display of a coding are rows. */
+/** `:text` and `:code-text` of tokens. */
 async function byText(page: PageContext, criterion: Criterion): Promise<Criterion> {
-  const { param, values, modifier, name } = criterion;
+  const { param, values, modifier, ...rest } = criterion;
   const keys = indexedAs(param).map(({ key }) => key);
   const found: SearchValue[] = [];
   for (const value of values) {
@@ -95,19 +100,31 @@ async function byText(page: PageContext, criterion: Criterion): Promise<Criterio
     const asked =
       modifier === 'text'
         ? page.db.query<{ token: bigint }>(textTerms, [keys, `${folded}%`, `% ${folded}%`, TOKENS_MAX + 1])
-        : page.db.query<{ token: bigint }>(codeTerms, [keys, `${like(wanted.toLowerCase())}%`, TOKENS_MAX + 1]);
+        : page.db.query<{ token: bigint }>(codeTerms, [keys, like(wanted.toLowerCase()), TOKENS_MAX + 1]);
     const rows = await asked;
     if (rows.length > TOKENS_MAX) {
-      throw refused('too-costly', name, `More than ${TOKENS_MAX} texts begin like '${wanted.slice(0, 40)}': give more of it`);
+      const problem = `More than ${TOKENS_MAX} texts begin like '${wanted.slice(0, 40)}': give more of it`;
+      throw refused('too-costly', criterion.name, problem);
     }
     found.push({ kind: 'hashes', text: value.text, hashes: rows.map((row) => String(row.token)) });
   }
-  if (modifier === 'text') return { ...criterion, values: [...found, ...values] };
-  const { modifier: _, ...rest } = criterion;
-  return { ...rest, values: found };
+  return { ...rest, param, values: found };
 }
 
-const unitTerms: Statement = { name: 'terms_units', text: `select distinct value from term where kind = 'u' limit ${UNITS_MAX}` };
+/** `:text` of references: where in a resource their displays are. */
+function byDisplay(page: PageContext, criterion: Criterion): Criterion {
+  const paths = displayPaths(criterion.param, page.definitions);
+  const values = criterion.values.map((value): SearchValue => {
+    const words = wordsOf((value as Of<'string'>).value);
+    return { kind: 'display', text: value.text, paths, query: { op: 'phrase', words, prefix: true } };
+  });
+  return { ...criterion, values };
+}
+
+const unitTerms: Statement = {
+  name: 'terms_units',
+  text: `select distinct value from term where kind = 'u' limit ${UNITS_MAX}`,
+};
 
 const hasUnit = (value: SearchValue): value is Of<'quantity'> & { code: string } =>
   value.kind === 'quantity' && value.system === UCUM && value.code !== undefined;
@@ -143,6 +160,7 @@ async function byParts(page: PageContext, criterion: Criterion): Promise<Criteri
 
 async function lookUp(page: PageContext, criterion: Criterion): Promise<Criterion> {
   const { param, modifier, values } = criterion;
+  if (modifier === 'text' && param.type === 'reference') return byDisplay(page, criterion);
   if (modifier === 'text' || modifier === 'code-text') return byText(page, criterion);
   if (modifier === 'in' || modifier === 'not-in') return byTerminology(page, criterion);
   if ((modifier === 'above' || modifier === 'below') && param.type === 'token') return byTerminology(page, criterion);

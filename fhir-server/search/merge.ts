@@ -3,6 +3,7 @@ import { compareDecimals, type SearchQuery, type StoredVersion } from '#fhir-mod
 import { PAGE_BYTES_MAX } from '../store/sql.ts';
 import { cursorOf, findRows, keysOf, type Page, type PageContext, type Row, storedOf } from './page.ts';
 import { type SortKey, sortKeys } from './sort.ts';
+import { statementFor } from './sql-text.ts';
 
 /** Types that are asked at a time: each may yield a page of 32 MB. */
 const CONCURRENT_MAX = 4;
@@ -79,6 +80,6 @@ export async function findMerged(page: PageContext, queries: readonly SearchQuer
 /** Of these types the ones that have resources at all: most of R4's 146 have none. */
 export async function populated({ db }: PageContext, types: readonly string[], tableOf: (type: string) => string) {
   const one = (type: string) => `select '${type}' as type where exists (select 1 from ${tableOf(type)})`;
-  const rows = await db.query<{ type: string }>({ text: types.map(one).join(' union all ') });
+  const rows = await db.query<{ type: string }>(statementFor(types.map(one).join(' union all ')));
   return rows.map(({ type }) => type);
 }

@@ -14,6 +14,7 @@ import { criterionHashes, isOneRow } from './conditions.ts';
 import { type Cursor, decodeCursor, encodeCursor } from './cursor.ts';
 import { drivenMatches, drivers } from './drive.ts';
 import { isJoin, textOf } from './joins.ts';
+import type { TotalContext } from './kept-totals.ts';
 import { type Lookups, lookUpAll } from './look-up.ts';
 import { newestReferring } from './newest.ts';
 import { bodyOf } from './page-bytes.ts';
@@ -29,6 +30,8 @@ export interface PageContext {
   resourceTypes: readonly string[];
   definitions: Definitions;
   nowMs: number;
+  /** What totals are kept for; without it each is counted. */
+  totals?: TotalContext;
   /** For value sets and hierarchies. */
   lookups?: Lookups;
   /** What look-up.ts has put in the place of criteria. */

@@ -60,13 +60,17 @@ async function disturb(): Promise<void> {
   else if (created > 0) await write([{ method: 'DELETE', url: `Observation/n${1000 + next(created)}` }]);
 }
 
+/** More would keep a search for what is new busy for ever: it pages as fast as others create. */
+const DISTURBANCES = 24;
+
 async function pages(load: (cursor: string) => Promise<string>): Promise<string[]> {
   const seen: string[] = [];
   let cursor = '';
-  for (;;) {
-    // Some finish before the page is read, some while it is.
-    await disturb();
-    const [text] = await Promise.all([load(cursor), disturb(), disturb()]);
+  for (let disturbances = 0; ; disturbances += 2) {
+    const others = disturbances < DISTURBANCES ? [disturb, disturb] : [];
+    // One finishes before the page is read, one while it is.
+    await others[0]?.();
+    const [text] = await Promise.all([load(cursor), others[1]?.()]);
     const bundle = JSON.parse(text) as {
       entry?: { resource: Resource }[];
       link: { relation: string; url: string }[];
@@ -91,20 +95,20 @@ describe('every resource that keeps its place comes once', () => {
   const orders = ['', 'date', '-date', 'code,-date', '-code,date,_id', 'subject,code', '-patient,-_id', '_id', '-_id'];
   for (const sort of orders) {
     test(sort === '' ? 'without _sort' : `_sort=${sort}`, async () => {
-      for (const count of [1 + next(6), 7 + next(30)]) {
+      for (const count of [3 + next(5), 8 + next(30)]) {
         const query = `_count=${count}${sort === '' ? '' : `&_sort=${sort}`}`;
         assertOnce(await pages(ofType(query)), [...stable, ...restless], query);
       }
     });
   }
 
-  for (const criteria of ['subject=Patient/a', 'code=http://c|5', 'date=ge2026-01-12', 'subject:Patient._id:not=z']) {
+  for (const criteria of ['subject=Patient/a', 'code=http://c|5', 'date=ge2026-01-12', 'status=final,amended']) {
     test(`of ${criteria}`, async () => {
       const wanted = (JSON.parse(await ofType(`${criteria}&_count=1000`)('')).entry as { resource: Resource }[])
         .map(({ resource }) => resource.id!)
         .filter((id) => !id.startsWith('n'));
       for (const sort of ['', '&_sort=-date', '&_sort=code,_id']) {
-        const query = `${criteria}&_count=${1 + next(5)}${sort}`;
+        const query = `${criteria}&_count=${2 + next(5)}${sort}`;
         assertOnce(await pages(ofType(query)), wanted, query);
       }
     });

@@ -1,6 +1,7 @@
 // Prefixes as range conditions on index rows: https://hl7.org/fhir/R4/search.html#prefix
 import type { SearchValue } from '#fhir-model';
-import { instantText, token } from '../store/index-rows.ts';
+import { instantText } from '../store/index-rows.ts';
+import { token } from '../store/tokens.ts';
 import type { SqlBuilder } from './sql-text.ts';
 
 type DateValue = SearchValue & { kind: 'date' };

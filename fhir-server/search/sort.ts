@@ -1,11 +1,11 @@
 // _sort: https://hl7.org/fhir/R4/search.html#sort
 import { type Definitions, type SearchParam, type SearchQuery, sortPaths } from '#fhir-model';
 import { CerebraError } from '#platform';
-import { token } from '../store/index-rows.ts';
 import { currentTable } from '../store/layout.ts';
-import { ofParam, rowsOf } from './index-tests.ts';
+import { token } from '../store/tokens.ts';
 import type { Cursor, KeyCast } from './cursor.ts';
-import type { SqlBuilder } from './sql-text.ts';
+import { ofParam, rowsOf } from './index-tests.ts';
+import { NOT_JSONB, type SqlBuilder } from './sql-text.ts';
 
 export interface SortKey {
   /** SQL for the key of the row `m`; null when the resource has no value. */
@@ -41,9 +41,6 @@ export const sortSource = (param: SearchParam): SortSource | undefined =>
 
 /** `meta.lastUpdated` of the row as milliseconds. */
 export const updatedKey = (m: string): string => `(extract(epoch from ${m}.updated) * 1000)::bigint`;
-
-/** Escapes that JSON text may have and jsonb refuses: NUL and halves of surrogate pairs. Such a resource has no key. */
-const NOT_JSONB = '(?<!\\\\)(\\\\\\\\)*\\\\u(0000|d[89a-f])';
 
 /** Index entries of text sort keys hold as much. */
 const TEXT_CHARACTERS_MAX = 100;

@@ -2,6 +2,7 @@
 // (https://hl7.org/fhir/R4/search.html#content)
 import { EARTH_RADIUS_M, type SearchValue, type TextQuery } from '#fhir-model';
 import { type ConditionContext, like, or, rowsOf } from './index-tests.ts';
+import { NOT_JSONB } from './sql-text.ts';
 
 type NearValue = SearchValue & { kind: 'near' };
 
@@ -73,14 +74,32 @@ function rawTest(ctx: ConditionContext, query: TextQuery, body: string): string 
   }
 }
 
-/**
- * `_content`: read from the bodies, since an index of all words of all resources would cost more than the rest of a create.
- * CASE keeps the order: bodies that can't meet the query are passed over before their words are cut.
- */
+/** Bodies that can't meet the query are passed over before anything is cut out of them: CASE keeps the order. */
+function inBody(ctx: ConditionContext, queries: readonly TextQuery[], m: string, test: string): string {
+  const raw = or(queries.map((query) => rawTest(ctx, query, `lower(${m}.body collate "C")`)));
+  return `case when octet_length(${m}.body) = char_length(${m}.body) and not ${raw} then false else ${test} end`;
+}
+
+/** `_content`: read from the bodies, since an index of all words of all resources would cost more than the rest of a create. */
 export function contentCondition(ctx: ConditionContext, queries: readonly TextQuery[], m: string): string {
   const x = ctx.sql.alias();
-  const raw = or(queries.map((query) => rawTest(ctx, query, `lower(${m}.body collate "C")`)));
   const words = or(queries.map((query) => wordsTest(ctx, query, x)));
-  return `case when octet_length(${m}.body) = char_length(${m}.body) and not ${raw} then false
-    else (select ${words} from (select content_words(${m}.body) as words offset 0) ${x}) end`;
+  const test = `(select ${words} from (select content_words(${m}.body) as words offset 0) ${x})`;
+  return inBody(ctx, queries, m, test);
+}
+
+type DisplayValue = SearchValue & { kind: 'display' };
+
+/** `:text` of references, looked up: read from the bodies as well, since every reference may have a display. */
+export function displayCondition(ctx: ConditionContext, values: readonly SearchValue[], m: string): string {
+  const wanted = values.filter((value): value is DisplayValue => value.kind === 'display');
+  const [first] = wanted;
+  if (first === undefined || first.paths.length === 0) return 'false';
+  const x = ctx.sql.alias();
+  const queries = wanted.map(({ query }) => query);
+  const words = or(queries.map((query) => wordsTest(ctx, query, x)));
+  const json = `case when ${m}.body !~ '${NOT_JSONB}' then ${m}.body::jsonb end`;
+  const displays = `select content_words(v #>> '{}') as words from (select ${json} as json offset 0) j,
+    unnest(${ctx.sql.value(first.paths)}::text[]) path, jsonb_path_query(j.json, path::jsonpath, '{}', true) v`;
+  return inBody(ctx, queries, m, `exists (select 1 from (${displays} offset 0) ${x} where ${words})`);
 }

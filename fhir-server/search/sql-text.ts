@@ -14,6 +14,9 @@ export interface SqlBuilder {
   readonly values: unknown[];
 }
 
+/** Escapes that JSON text may have and jsonb refuses: NUL and halves of surrogate pairs. Of such a resource nothing is read. */
+export const NOT_JSONB = '(?<!\\\\)(\\\\\\\\)*\\\\u(0000|d[89a-f])';
+
 export function createSql(): SqlBuilder {
   const values: unknown[] = [];
   let aliases = 0;

@@ -2,6 +2,7 @@
 import type { Criterion, SearchQuery } from '#fhir-model';
 import { currentTable } from '../store/layout.ts';
 import { drivenMatches, drivers } from './drive.ts';
+import { countOrBringUp } from './kept-totals.ts';
 import type { PageContext } from './page.ts';
 import { MUCH, resolveJoins } from './resolve.ts';
 import { createSql, statementFor } from './sql-text.ts';
@@ -21,6 +22,7 @@ export async function countMatches(page: PageContext, query: SearchQuery): Promi
     const found = await countDriven(page, query, group);
     if (found !== undefined) return found;
   }
+  if (page.totals) return countOrBringUp(page, query, page.totals);
   const sql = createSql();
   const text = `select count(*) as n from ${currentTable(query.type)} m where ${allConditions(page, sql, query)}`;
   const rows = await page.db.query<{ n: bigint }>(statementFor(text), sql.values);

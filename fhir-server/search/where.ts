@@ -11,7 +11,15 @@ export function conditionContext(
   sql: SqlBuilder,
   style: ConditionContext['style'],
 ): ConditionContext {
-  return { sql, scope: page.scope, resourceTypes: page.resourceTypes, nowMs: page.nowMs, style, joins: page.joins, found: page.found };
+  return {
+    sql,
+    scope: page.scope,
+    resourceTypes: page.resourceTypes,
+    nowMs: page.nowMs,
+    style,
+    joins: page.joins,
+    found: page.found,
+  };
 }
 
 /** The scope and these groups of criteria on `m`. */

@@ -56,7 +56,8 @@ export interface ChangeStream {
   committed(results: readonly EntryResult[]): void;
 }
 
-export function createChangeStream(layout: Layout): ChangeStream {
+/** `readHere`: the feed is read in this process, which then keeps the bodies that it has just written. */
+export function createChangeStream(layout: Layout, readHere: boolean): ChangeStream {
   const listeners = new Set<() => void>();
   const recent = createRecentBodies();
   const read = async (db: Queryable, cursor: ChangeCursor, limit: number): Promise<Change[]> => {
@@ -93,7 +94,7 @@ export function createChangeStream(layout: Layout): ChangeStream {
       },
     },
     committed(results) {
-      if (listeners.size > 0) for (const result of results) recent.keep(result);
+      if (readHere && listeners.size > 0) for (const result of results) recent.keep(result);
       for (const listener of listeners) listener();
     },
   };

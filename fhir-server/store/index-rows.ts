@@ -1,34 +1,18 @@
 // What the store writes beside a resource so that searches find it: https://hl7.org/fhir/R4/search.html
-import {
-  foldString,
-  type IndexValue,
-  narrativeWordsMax,
-  type SearchParam,
-  textKey,
-  tokenCode,
-  UCUM,
-  wordsOf,
-} from '#fhir-model';
-import { hash64 } from './hash.ts';
+import { foldString, type IndexValue, narrativeWordsMax, type SearchParam, UCUM, wordsOf } from '#fhir-model';
 import { resourceKey } from './layout.ts';
-
-/** The spellings that are hashed, `a|b` with `c` another than `a` with `b|c`; search/conditions.ts asks with the same. */
-export const token = {
-  exact: (param: SearchParam, system: string, code: string) =>
-    hash64(`${param.key}=${system.length}|${system}${tokenCode(param, system, code)}`),
-  anySystem: (param: SearchParam, code: string) => hash64(`${param.key}~${tokenCode(param, undefined, code)}`),
-  anyCode: (param: SearchParam, system: string) => hash64(`${param.key}^${system}`),
-  present: (param: SearchParam) => hash64(`${param.key}!`),
-  url: (param: SearchParam, url: string) => hash64(`${param.key}@${url}`),
-  /** Of the folded display of a coding. */
-  text: (param: SearchParam, folded: string) => hash64(`${param.key}"${folded}`),
-  ofType: (param: SearchParam, system: string, code: string, value: string) =>
-    hash64(`${param.key}:${system.length}|${system}${code.length}|${code.toLowerCase()}${value}`),
-  ofTypeAnySystem: (param: SearchParam, code: string, value: string) =>
-    hash64(`${param.key};${code.length}|${code.toLowerCase()}${value}`),
-  unitCode: (code: string) => hash64(`unit~${code}`),
-  unitSystemCode: (system: string, code: string) => hash64(`unit=${system.length}|${system}${code}`),
-};
+import {
+  cachedEntries,
+  compositeHash,
+  compositeKey,
+  type Entries,
+  type KnownTerms,
+  type Term,
+  termOf,
+  textEntries,
+  token,
+  unitTerm,
+} from './tokens.ts';
 
 /** The parameters whose rows hold the values of `param`: its own, or those of the parameters that say the same. */
 export const indexedAs = (param: SearchParam): readonly SearchParam[] =>
@@ -37,36 +21,6 @@ export const indexedAs = (param: SearchParam): readonly SearchParam[] =>
 /** Whether it counts only some of the references of the parameters it is indexed as. */
 export const isNarrower = (param: SearchParam): boolean =>
   param.sameAs?.some((same) => same.targetType !== undefined) ?? false;
-
-/** The codes of one element of a composite parameter. Case counts for identifiers only, whatever the system. */
-export const compositeHash = (
-  param: SearchParam,
-  codes: readonly { part: SearchParam; system: string; code: string }[],
-): string => {
-  const named = codes.map(({ part, system, code }) => `${system.length}|${system}${tokenCode(part, undefined, code)}`);
-  return hash64(`${param.key}#${named.join('#')}`);
-};
-
-/** The same as the number of a parameter, for rows that have the codes in their parameter. */
-export const compositeKey = (hash: string): number => Number(BigInt.asIntN(32, BigInt(hash)));
-
-/**
- * What searches by a part of a text look tokens up by: `t` the folded displays of codings, `c` codes, `u` units of
- * quantities. Each is stored once, by the first resources that bring it, and stays.
- */
-export interface Term {
-  kind: 't' | 'c' | 'u';
-  param: number;
-  value: string;
-  system: string;
-  token: string;
-}
-
-/** The terms that are known to be stored already. */
-export interface KnownTerms {
-  /** Whether it is; if not, it is going to be written. */
-  has(term: Term): boolean;
-}
 
 /** The rows of one resource, as columns: the form `unnest` takes. */
 export interface IndexRows {
@@ -86,8 +40,6 @@ export interface IndexRows {
   stringExacts: (string | null)[];
   referenceParams: number[];
   referenceTargets: string[];
-  textParams: number[];
-  textValues: string[];
   /** The text of a `tsvector`, one at most. */
   narratives: string[];
   termKinds: string[];
@@ -114,8 +66,6 @@ export const emptyIndexRows = (): IndexRows => ({
   stringExacts: [],
   referenceParams: [],
   referenceTargets: [],
-  textParams: [],
-  textValues: [],
   narratives: [],
   termKinds: [],
   termParams: [],
@@ -149,40 +99,17 @@ interface Sink {
 }
 
 function addTerm({ rows, seen, terms }: Sink, term: Term): void {
-  const { kind, param, value, system, token: hash } = term;
-  if (!isNew(seen, `${kind}${param}|${system}|${value}`) || terms?.has(term)) return;
-  rows.termKinds.push(kind);
-  rows.termParams.push(param);
-  rows.termValues.push(value);
-  rows.termSystems.push(system);
-  rows.termTokens.push(hash);
+  if (terms?.has(term) || !isNew(seen, term.name)) return;
+  rows.termKinds.push(term.kind);
+  rows.termParams.push(term.param);
+  rows.termValues.push(term.value);
+  rows.termSystems.push(term.system);
+  rows.termTokens.push(term.token);
 }
 
-/**
- * A code whose binding implies its one system needs one token: a search for `system|code` knows the system too. Each
- * token of the GIN index costs PostgreSQL some 3 µs a create.
- */
-function addToken(sink: Sink, value: IndexValue & { kind: 'token' }): void {
-  const { rows } = sink;
-  const { param, system, code, display } = value;
-  rows.tokens.add(token.present(param));
-  if (code !== undefined) {
-    const any = token.anySystem(param, code);
-    rows.tokens.add(any);
-    if (param.coded) {
-      addTerm(sink, { kind: 'c', param: param.key, value: code.toLowerCase(), system: system ?? '', token: any });
-    }
-    if (param.codeSystem === undefined) rows.tokens.add(token.exact(param, system ?? '', code));
-  }
-  if (system && (code === undefined || param.codeSystem === undefined)) rows.tokens.add(token.anyCode(param, system));
-  if (display !== undefined) addDisplay(sink, param, foldString(display));
-}
-
-function addDisplay(sink: Sink, param: SearchParam, folded: string): void {
-  if (folded === '') return;
-  const hash = token.text(param, folded);
-  sink.rows.tokens.add(hash);
-  addTerm(sink, { kind: 't', param: param.key, value: folded, system: '', token: hash });
+function addEntries(sink: Sink, { tokens, terms }: Entries): void {
+  for (let i = 0; i < tokens.length; i++) sink.rows.tokens.add(tokens[i] as string);
+  for (let i = 0; i < terms.length; i++) addTerm(sink, terms[i] as Term);
 }
 
 /** References to resources here are rows of index_reference; only those to elsewhere are tokens. */
@@ -212,7 +139,7 @@ function addQuantity(sink: Sink, value: IndexValue & { kind: 'quantity' }): void
   const { code = '', unit, system = '' } = value;
   const hash = token.unitSystemCode(system, code);
   addRange(sink.rows, value.param, value, token.unitCode(code), hash);
-  if (system === UCUM && code !== '') addTerm(sink, { kind: 'u', param: 0, value: code, system: '', token: hash });
+  if (system === UCUM && code !== '') addTerm(sink, unitTerm(code, hash));
   // `5.4||mg` finds code or unit: https://hl7.org/fhir/R4/search.html#quantity
   if (unit !== undefined && unit !== code) {
     addRange(sink.rows, value.param, value, token.unitCode(unit), token.unitSystemCode('', unit));
@@ -241,13 +168,6 @@ function addString({ rows, seen }: Sink, param: SearchParam, text: string, folde
   rows.stringExacts.push(folded === text ? null : text);
 }
 
-function addText({ rows, seen }: Sink, param: SearchParam, folded: string): void {
-  const key = textKey(param);
-  if (folded === '' || !isNew(seen, `${key}'${folded}`)) return;
-  rows.textParams.push(key);
-  rows.textValues.push(folded);
-}
-
 /** `'other':2 'word':1,7`, sorted as PostgreSQL prints it; words of letters and digits need no escapes. */
 function tsvector(words: readonly string[]): string {
   const positions = new Map<string, number[]>();
@@ -256,7 +176,10 @@ function tsvector(words: readonly string[]): string {
     if (known) known.push(i + 1);
     else positions.set(word, [i + 1]);
   });
-  return [...positions].map(([word, places]) => `'${word}':${places.join(',')}`).sort().join(' ');
+  return [...positions]
+    .map(([word, places]) => `'${word}':${places.join(',')}`)
+    .sort()
+    .join(' ');
 }
 
 function addNarrative({ rows }: Sink, text: string): void {
@@ -302,7 +225,7 @@ function addComposite(sink: Sink, { param, parts }: IndexValue & { kind: 'compos
     const named = combination.map(({ param: part, system = '', code }) => ({ part, system, code }));
     const hash = compositeHash(param, named);
     for (const { system, code } of named) {
-      addTerm(sink, { kind: 'c', param: param.key, value: code.toLowerCase(), system, token: hash });
+      addTerm(sink, termOf('c', param.key, code.toLowerCase(), system, hash));
     }
     const row = { ...param, key: compositeKey(hash) };
     if (first && second) addNumberPairs(sink, row, first, second);
@@ -333,7 +256,7 @@ function add(sink: Sink, value: IndexValue): void {
   const { rows } = sink;
   switch (value.kind) {
     case 'token':
-      addToken(sink, value);
+      addEntries(sink, cachedEntries(value));
       break;
     case 'reference':
       addReference(sink, value);
@@ -351,7 +274,8 @@ function add(sink: Sink, value: IndexValue): void {
       addUri(sink, value);
       break;
     case 'text':
-      addText(sink, value.param, foldString(value.value));
+      // The display of a reference is looked for in the resource itself: search/specials.ts.
+      if (value.param.type === 'token') addEntries(sink, textEntries(value.param, value.value));
       break;
     case 'typed':
       addTyped(sink, value);
@@ -386,7 +310,7 @@ export function indexRows(values: IndexValue[], known?: KnownTerms): IndexRows {
   for (const value of values) {
     const { param } = value;
     if (isColumn(param)) continue;
-    if (!param.sameAs || (value.kind === 'text' && isNarrower(param))) add(sink, value);
+    if (!param.sameAs) add(sink, value);
     // The others' rows tell its values, but not that there are any: they may refer to other types.
     else if (isNarrower(param)) sink.rows.tokens.add(token.present(param));
   }

@@ -49,12 +49,6 @@ export const indexTables: readonly IndexTable[] = [
     values: (rows) => [rows.referenceParams, rows.referenceTargets],
   },
   {
-    table: 'index_text',
-    columns: 'param, value',
-    casts: ['int[]', 'text[]'],
-    values: (rows) => [rows.textParams, rows.textValues],
-  },
-  {
     table: 'index_narrative',
     columns: 'words',
     casts: ['tsvector[]'],

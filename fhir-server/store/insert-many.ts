@@ -63,12 +63,19 @@ function createManySql(tables: Tables): string {
         with ordinality as u(id, key, seconds, type, tokens, body, place)),
     m as (insert into resource (rid, key, seq, updated, version, type, id, tokens, body)
       select rid, key, rid, updated, 1, type, id, tokens::bigint[], body from v),
-    c as (insert into change (seq, updated, version, type, op, id) select rid, updated, 1, type, 'c', id from v)
-    ${insertIndexSql(tables, 8, 'n,', 'n.rids[v.place::int]')}
+    c as (insert into change (seq, updated, version, type, op, id, epoch)
+      select rid, updated, 1, type, 'c', id, $8::int from v)
+    ${insertIndexSql(tables, 9, 'n,', 'n.rids[v.place::int]')}
     select 1`;
 }
 
 const joined = <One>(many: One[], text: (one: One) => string): string => many.map(text).join(SEPARATOR);
+
+const EPOCH_MAX = 2 ** 31 - 1;
+
+/** The earliest: should it be over, all are refused. */
+const epochOf = (many: readonly { epoch: number }[]): number =>
+  many.reduce((least, { epoch }) => Math.min(least, epoch), EPOCH_MAX);
 
 /** Inserts version 1 of each, all or none. Throws SQLSTATE 23505 when an id exists. */
 export async function insertEach(db: Queryable, many: Prepared[]): Promise<void> {
@@ -84,6 +91,7 @@ export async function insertEach(db: Queryable, many: Prepared[]): Promise<void>
       many.map((one) => one.typeCode),
       joined(many, ({ rows }) => tokenArray(rows)),
       joined(many, ({ text }) => `${text.prefix}1${text.suffix}`),
+      epochOf(many),
       ...values,
     ],
   );
@@ -116,14 +124,14 @@ const CHANGE_XID =
 function recordManySql(created: boolean, tables: Tables): string {
   const insert = `, m as (insert into resource (rid, key, seq, updated, version, type, id, tokens, body)
       select u.rid, u.key, u.seq, to_timestamp($1::float8), u.version, u.type, u.id, u.tokens::bigint[], u.body
-      from unnest($7::bigint[], $8::bigint[], $9::bigint[], $10::int[], $11::smallint[],
-        string_to_array($12::text, chr(1)), string_to_array($13::text, chr(1)), string_to_array($14::text, chr(1)))
+      from unnest($8::bigint[], $9::bigint[], $10::bigint[], $11::int[], $12::smallint[],
+        string_to_array($13::text, chr(1)), string_to_array($14::text, chr(1)), string_to_array($15::text, chr(1)))
         as u(rid, key, seq, version, type, id, tokens, body))`;
-  return `with c as (insert into change (xid, seq, updated, version, type, op, id)
-      select ${CHANGE_XID}, u.seq, to_timestamp($1::float8), u.version, u.type, u.op::"char", u.id
+  return `with c as (insert into change (xid, seq, updated, version, type, op, id, epoch)
+      select ${CHANGE_XID}, u.seq, to_timestamp($1::float8), u.version, u.type, u.op::"char", u.id, $7::int
       from unnest($2::bigint[], $3::int[], $4::smallint[], string_to_array($5::text, chr(1)), string_to_array($6::text, chr(1)))
         as u(seq, version, type, op, id))
-    ${created ? insert : ''}${insertIndexSql(tables, created ? 15 : 7, '', 'v.place')}
+    ${created ? insert : ''}${insertIndexSql(tables, created ? 16 : 8, '', 'v.place')}
     select 1`;
 }
 
@@ -135,7 +143,7 @@ export async function recordMany(
   tx: Queryable,
   changes: ChangeRow[],
   creations: NewRow[],
-  indexed: { rid: bigint; rows: IndexRows }[],
+  indexed: { rid: bigint; rows: IndexRows; epoch: number }[],
   updatedMs: number,
 ): Promise<void> {
   if (changes.length === 0) return;
@@ -160,6 +168,7 @@ export async function recordMany(
       changes.map(({ typeCode }) => typeCode),
       joined(changes, ({ op }) => op),
       joined(changes, ({ id }) => id),
+      epochOf(indexed),
       ...(created ? inserts() : []),
       ...values,
     ],

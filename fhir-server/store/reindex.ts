@@ -13,6 +13,8 @@ export interface ReindexChunk {
   last: bigint | undefined;
   done: number;
   changed: number;
+  /** Of the search parameters in force before they were read. */
+  epoch: number;
 }
 
 interface Row {
@@ -111,6 +113,9 @@ const updateTokens = (type: string): Statement =>
       from unnest($1::bigint[], $2::text[]) as v(rid, tokens) where r.rid = v.rid`,
   );
 
+/** Totals that were counted before are no longer to be built on: search/kept-totals.ts. */
+const raiseEpoch: Statement = { name: 'raise_index_epoch', text: 'update index_epoch set n = n + 1' };
+
 /** Those that nobody has changed since they were read: what has been changed was indexed by whoever did it. */
 async function lockUnchanged(tx: Tx, type: string, many: Fresh[]): Promise<Fresh[]> {
   const lock = named(`reindex_lock_${type}`, () => lockSql(type));
@@ -139,6 +144,7 @@ async function rewrite(tx: Tx, type: string, many: Fresh[]): Promise<number> {
     tx.query(deleteRows, [rids]),
     ...insertInto(tx, unchanged, ({ kept }) => !kept),
     tx.query(updateTokens(type), [rids, unchanged.map(({ rows }) => tokenArray(rows))]),
+    tx.query(raiseEpoch),
   ]);
   return unchanged.length;
 }
@@ -154,6 +160,8 @@ export async function reindexChunk(
   within: (tx: Tx, chunk: ReindexChunk) => Promise<void>,
 ): Promise<ReindexChunk> {
   const { db } = store;
+  // Before they are read: whoever wrote without knowing these parameters has committed by now.
+  const { epoch } = store.registry;
   const read = await db.query<Row>(
     named(`reindex_read_${type}`, () => chunkSql(type)),
     [after],
@@ -169,7 +177,7 @@ export async function reindexChunk(
       fresh.filter(({ rid }) => wrong.has(rid)),
     );
     await Promise.all(insertInto(tx, fresh, ({ kept }) => kept === true));
-    const chunk = { last: read.at(-1)?.rid, done: read.length, changed };
+    const chunk = { last: read.at(-1)?.rid, done: read.length, changed, epoch };
     await within(tx, chunk);
     return chunk;
   });

@@ -2,6 +2,7 @@
 import {
   type AccessScope,
   type EntryResult,
+  extractUpTo,
   type IndexValue,
   isId,
   type Resource,
@@ -11,28 +12,35 @@ import {
 } from '#fhir-model';
 import { CerebraError, type Clock, createGather, type Db, sqlState } from '#platform';
 import { assertWrites, scopeSql } from '../access/scope.ts';
+import { isStale } from '../parameters/published.ts';
+import type { ParameterRegistry } from '../parameters/registry.ts';
 import { bodyText } from './body.ts';
 import { type ChangeStream, createChangeStream } from './changes.ts';
-import { indexRows, type KnownTerms } from './index-rows.ts';
+import { indexRows } from './index-rows.ts';
 import { insertEach } from './insert-many.ts';
 import { type Layout, readLayout } from './layout.ts';
 import { ANY_VERSION, exactVersion, holds, NO_VERSION } from './preconditions.ts';
 import { type ReadRequest, readEach } from './read.ts';
 import { createTerms } from './terms.ts';
+import type { KnownTerms } from './tokens.ts';
 import { deleteOne, type InsertOutcome, insertAt, type Prepared, updateOne } from './write-one.ts';
 
 export interface StoreParts {
   db: Db;
-  parameters: SearchParameters;
-  /** Yields a resource's index values; compiled by type. */
-  extract(resource: Resource): IndexValue[];
+  registry: ParameterRegistry;
   validator: Validator;
   clock: Clock;
   /** A new server-assigned id. */
   newId(): string;
+  /** Whether the change feed is read in this process; default: it is. */
+  readsFeed?: boolean | undefined;
 }
 
 export interface Store extends StoreParts {
+  /** Of the registry. */
+  parameters: SearchParameters;
+  /** Yields a resource's index values; compiled by type. */
+  extract(resource: Resource): IndexValue[];
   layout: Layout;
   stream: ChangeStream;
   terms: KnownTerms;
@@ -70,7 +78,36 @@ export async function createStore(parts: StoreParts): Promise<Store> {
     run: (many) => readEach(db, many),
   });
   const terms = await createTerms(db);
-  return { ...parts, layout, stream: createChangeStream(layout), terms, insert, read };
+  const { registry } = parts;
+  const stream = withTouch(createChangeStream(layout, parts.readsFeed ?? true), registry);
+  return { ...parts, parameters: registry.parameters, extract: registry.extract, layout, stream, terms, insert, read };
+}
+
+/** A SearchParameter is put in force as soon as it is committed. */
+const withTouch = (stream: ChangeStream, registry: ParameterRegistry): ChangeStream => ({
+  feed: stream.feed,
+  committed(results) {
+    stream.committed(results);
+    if (results.some(({ type }) => type === 'SearchParameter')) registry.touch();
+  },
+});
+
+/** More often than this search parameters don't change while one resource is written. */
+const STALE_MAX = 5;
+
+/** Does it once more, with the search parameters in force, for as long as it is refused for not knowing them. */
+export async function withCurrentParameters<T>(
+  { registry }: Pick<Store, 'registry'>,
+  write: () => Promise<T>,
+): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await write();
+    } catch (error) {
+      if (!isStale(error) || attempt === STALE_MAX) throw error;
+      await registry.refresh();
+    }
+  }
 }
 
 /** Throws `structure` with all issues when the resource is not valid. `at` is prepended to the expressions. */
@@ -94,15 +131,29 @@ export function assertId(id: string): void {
   }
 }
 
-/** Ready for the statements; the resource is valid and `id` is one. */
+/** 500,000 of an Observation with 100,000 components took 3 s of the processor and as long in the database. */
+const indexValuesMax = 300_000;
+
+/** Throws `too-large` for a resource whose index would keep everybody waiting. */
+function indexValuesOf(store: Store, resource: Resource): IndexValue[] {
+  const values = extractUpTo(indexValuesMax, store.extract, resource);
+  if (values.length <= indexValuesMax) return values;
+  const { resourceType } = resource;
+  const text = `The ${resourceType} has more than ${indexValuesMax} values that searches look for: split it into several`;
+  throw new CerebraError('too-large', text, { expression: [resourceType] });
+}
+
+/** Ready for the statements; the resource is valid and `id` is one. Throws `too-large`. */
 export function prepare(store: Store, resource: Resource, id: string, updatedMs: number): Prepared {
+  store.registry.tick();
   return {
     type: resource.resourceType,
     typeCode: store.layout.codeOf(resource.resourceType),
     id,
     updatedMs,
     text: bodyText(resource, id, updatedMs),
-    rows: indexRows(store.extract(resource), store.terms),
+    rows: indexRows(indexValuesOf(store, resource), store.terms),
+    epoch: store.registry.epoch,
   };
 }
 
@@ -123,11 +174,13 @@ const ATTEMPTS_MAX = 50;
 /** https://hl7.org/fhir/R4/http.html#create: always a new id. */
 export async function storeCreate(store: Store, resource: Resource, scope: AccessScope): Promise<EntryResult> {
   assertWrites(scope);
-  const one = prepare(store, resource, store.newId(), store.clock.now());
-  await store.insert(one);
-  const created = result(one, 1, 'create');
-  store.stream.committed([created]);
-  return created;
+  return withCurrentParameters(store, async () => {
+    const one = prepare(store, resource, store.newId(), store.clock.now());
+    await store.insert(one);
+    const created = result(one, 1, 'create');
+    store.stream.committed([created]);
+    return created;
+  });
 }
 
 /** `wanted` is a precondition that does not hold, `found` the current version, 0 if there is none. */
@@ -155,7 +208,17 @@ function again(store: Store, one: Prepared, resource: Resource, afterMs: number)
 }
 
 /** https://hl7.org/fhir/R4/http.html#update, with update-as-create (#upsert). */
-export async function storeUpdate(
+export function storeUpdate(
+  store: Store,
+  resource: Resource,
+  id: string,
+  ifVersion: number | undefined,
+  scope: AccessScope,
+): Promise<EntryResult> {
+  return withCurrentParameters(store, () => updateNow(store, resource, id, ifVersion, scope));
+}
+
+async function updateNow(
   store: Store,
   resource: Resource,
   id: string,
@@ -214,8 +277,9 @@ export async function storeDelete(
     if (outcome.kind === 'absent' && !holds(ifVersion, 0)) throw versionMismatch(type, id, ifVersion!, 0);
     if (outcome.kind === 'absent') return gone(0);
     if (outcome.kind === 'done') {
-      store.stream.committed([]);
-      return gone(outcome.version);
+      const deleted = gone(outcome.version);
+      store.stream.committed([deleted]);
+      return deleted;
     }
     updatedMs = Math.max(store.clock.now(), outcome.afterMs);
   }

@@ -2,7 +2,7 @@
 // that it is there whenever the resource is; and again with each resource until it is seen to be committed. Writers never
 // wait for each other's terms that way: a few rows too many are the price of it.
 import type { Queryable, Statement } from '#platform';
-import type { KnownTerms, Term } from './index-rows.ts';
+import type { KnownTerms, Term } from './tokens.ts';
 
 /** 200 bytes each. */
 const KNOWN_MAX = 200_000;
@@ -17,8 +17,9 @@ interface Row {
   system: string;
 }
 
-/** Tells terms apart. */
-export const termName = ({ kind, param, value, system }: Row): string => `${kind}${param}|${system}|${value}`;
+/** Tells terms apart; see Term.name. */
+export const termName = ({ kind, param, value, system }: Row): string =>
+  `${kind}${param}|${system.length}|${system}${value}`;
 
 const all: Statement = {
   name: 'terms_known',
@@ -66,7 +67,7 @@ export async function createTerms(db: Queryable): Promise<KnownTerms> {
 
   return {
     has(term) {
-      const name = termName(term);
+      const { name } = term;
       if (known.has(name)) return true;
       if (pending.size < PENDING_MAX) pending.set(name, term);
       if (++since >= LOOKUP_EVERY && !looking) {

@@ -26,15 +26,17 @@ export interface Prepared {
   updatedMs: number;
   text: BodyText;
   rows: IndexRows;
+  /** Of the search parameters that `rows` were made by; a write of an epoch that is over is refused. */
+  epoch: number;
 }
 
 function createSql(type: string, shape: IndexShape): string {
   return `with n as materialized (select nextval('resource_seq') as rid),
     m as (insert into ${currentTable(type)} (rid, key, seq, updated, version, type, id, tokens, body)
       select n.rid, $2::bigint, n.rid, to_timestamp($3::float8), 1, $4::smallint, $1::text, $5::bigint[], $6::text from n),
-    c as (insert into change (seq, updated, version, type, op, id)
-      select n.rid, to_timestamp($3::float8), 1, $4::smallint, 'c', $1::text from n)
-    ${insertIndexRows(shape, 'n', 7)}
+    c as (insert into change (seq, updated, version, type, op, id, epoch)
+      select n.rid, to_timestamp($3::float8), 1, $4::smallint, 'c', $1::text, $7::int from n)
+    ${insertIndexRows(shape, 'n', 8)}
     select 1`;
 }
 
@@ -50,6 +52,7 @@ export async function insertOne(db: Queryable, one: Prepared): Promise<void> {
       one.typeCode,
       tokenArray(one.rows),
       `${one.text.prefix}1${one.text.suffix}`,
+      one.epoch,
       ...indexValues(one.rows, shape),
     ],
   );
@@ -64,9 +67,9 @@ function insertAtSql(type: string, shape: IndexShape): string {
     m as (insert into ${currentTable(type)} (rid, key, seq, updated, version, type, id, tokens, body)
       select n.rid, $2::bigint, n.rid, to_timestamp($3::float8), n.version, $4::smallint, $1::text, $5::bigint[],
         $6::text || n.version::text || $7::text from n),
-    c as (insert into change (seq, updated, version, type, op, id)
-      select n.rid, to_timestamp($3::float8), n.version, $4::smallint, 'c', $1::text from n)
-    ${insertIndexRows(shape, 'n', 8)}
+    c as (insert into change (seq, updated, version, type, op, id, epoch)
+      select n.rid, to_timestamp($3::float8), n.version, $4::smallint, 'c', $1::text, $8::int from n)
+    ${insertIndexRows(shape, 'n', 9)}
     select n.version, p.updated as after from p left join n on true`;
 }
 
@@ -92,6 +95,7 @@ export function insertAt(db: Db, one: Prepared): Promise<InsertOutcome> {
           tokenArray(one.rows),
           one.text.prefix,
           one.text.suffix,
+          one.epoch,
           ...indexValues(one.rows, shape),
         ],
       ),
@@ -122,14 +126,14 @@ const keepHistory = (type: string): string => `h as (insert into ${historyTable(
       select seq, updated, version, type, case when version = 1 then 'c' else 'u' end::"char", id, body from g)`;
 
 function updateSql(type: string, shape: IndexShape, access: ScopeSql): string {
-  const indexFirst = 7;
+  const indexFirst = 8;
   return `${lockCurrent(type, access, indexFirst + indexParameters(shape))},
     ${keepHistory(type)},
     u as (update ${currentTable(type)} r set seq = g.next_seq, updated = to_timestamp($2::float8),
       version = g.version + 1, tokens = $4::bigint[], body = $5::text || (g.version + 1)::text || $6::text
       from g where r.rid = g.rid),
-    c as (insert into change (seq, updated, version, type, op, id)
-      select next_seq, to_timestamp($2::float8), version + 1, type, 'u', id from g)
+    c as (insert into change (seq, updated, version, type, op, id, epoch)
+      select next_seq, to_timestamp($2::float8), version + 1, type, 'u', id, $7::int from g)
     ${deleteIndexRows('g')} ${insertIndexRows(shape, 'g', indexFirst)}
     select o.version as found, o.updated as after, g.version + 1 as version from o left join g on true`;
 }
@@ -171,6 +175,7 @@ export async function updateOne(
       tokenArray(one.rows),
       one.text.prefix,
       one.text.suffix,
+      one.epoch,
       ...indexValues(one.rows, shape),
       ...access.values,
     ],

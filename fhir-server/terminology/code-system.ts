@@ -35,7 +35,8 @@ function propertiesOf(concept: JsonObject): Concept['properties'] {
   return asArray(concept.property).map((property) => {
     const name = Object.keys(property).find((key) => key.startsWith('value'));
     const value = name === undefined ? '' : property[name];
-    const coded = typeof value === 'object' && value !== null ? asText((value as JsonObject).code) : String(value ?? '');
+    const coded =
+      typeof value === 'object' && value !== null ? asText((value as JsonObject).code) : String(value ?? '');
     return { code: asText(property.code), value: coded };
   });
 }
@@ -50,7 +51,10 @@ export function indexCodeSystem(resource: Resource): CodeSystemIndex {
     push(children, parent, child);
   };
   const nested = resource.hierarchyMeaning === undefined || resource.hierarchyMeaning === 'is-a';
-  const work: { concept: JsonObject; parent: string }[] = asArray(resource.concept).map((concept) => ({ concept, parent: '' }));
+  const work: { concept: JsonObject; parent: string }[] = asArray(resource.concept).map((concept) => ({
+    concept,
+    parent: '',
+  }));
   for (let next = work.pop(); next !== undefined; next = work.pop()) {
     const { concept, parent } = next;
     const code = asText(concept.code);
@@ -78,7 +82,10 @@ function reach(links: ReadonlyMap<string, readonly string[]>, from: string): Set
 /** Throws `invalid-parameter` for a code that the system does not have. */
 export function related(system: CodeSystemIndex, code: string, direction: 'above' | 'below'): Set<string> {
   if (!system.concepts.has(code)) {
-    throw new CerebraError('invalid-parameter', `The code system '${system.url}' stored here has no code '${code.slice(0, 80)}'`);
+    throw new CerebraError(
+      'invalid-parameter',
+      `The code system '${system.url}' stored here has no code '${code.slice(0, 80)}'`,
+    );
   }
   return reach(direction === 'below' ? system.children : system.parents, code);
 }

@@ -11,9 +11,10 @@ import {
 } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { scopeSql } from '../access/scope.ts';
-import { indexedAs, token } from '../store/index-rows.ts';
+import { indexedAs } from '../store/index-rows.ts';
 import { currentTable } from '../store/layout.ts';
 import { named } from '../store/sql.ts';
+import { token } from '../store/tokens.ts';
 import { type CodeSystemIndex, indexCodeSystem, related } from './code-system.ts';
 import { codesOf, type Sources, tooMany } from './value-set.ts';
 
@@ -66,7 +67,9 @@ async function readById(id: string, context: TerminologyContext): Promise<Resour
 /** `http://…/vs|1.0` */
 function splitVersion(canonical: string): { url: string; version: string | undefined } {
   const at = canonical.indexOf('|');
-  return at === -1 ? { url: canonical, version: undefined } : { url: canonical.slice(0, at), version: canonical.slice(at + 1) };
+  return at === -1
+    ? { url: canonical, version: undefined }
+    : { url: canonical.slice(0, at), version: canonical.slice(at + 1) };
 }
 
 export function createStoredTerminology(parameters: SearchParameters, definitions: Definitions): Terminology {
@@ -87,7 +90,8 @@ export function createStoredTerminology(parameters: SearchParameters, definition
       const known = systems.get(name);
       if (known?.url === url) return known;
       const resource = await readBody('CodeSystem', rid, context);
-      if (resource?.url === url && (version === undefined || resource.version === version)) return indexed(name, resource);
+      if (resource?.url === url && (version === undefined || resource.version === version))
+        return indexed(name, resource);
     }
     throw unknown('code system', canonical);
   }
@@ -118,7 +122,10 @@ export function createStoredTerminology(parameters: SearchParameters, definition
 
   async function codes(canonical: string, context: TerminologyContext, imports: readonly string[]): Promise<Codes> {
     if (imports.includes(canonical) || imports.length >= IMPORTS_MAX) {
-      throw new CerebraError('unsupported', `The value set '${canonical.slice(0, 200)}' includes itself, or others too deeply`);
+      throw new CerebraError(
+        'unsupported',
+        `The value set '${canonical.slice(0, 200)}' includes itself, or others too deeply`,
+      );
     }
     const sources: Sources = {
       valueSet: (url) => codes(url, context, [...imports, canonical]),

@@ -21,6 +21,8 @@ const unavailableMessages =
   /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Client was closed|Cannot use a pool after|timeout expired|The server closed|Connection ended)/;
 // 57014 query_canceled (statement_timeout), 55P03 lock_not_available (lock_timeout)
 const timeoutStates = new Set(['57014', '55P03']);
+// character_not_in_repertoire: U+0000, the one character that a text of PostgreSQL can't hold.
+const notInRepertoire = '22021';
 
 /** pg's error as ours where the caller can't do anything but try again later; every other error as it is. */
 export function databaseError(error: unknown): unknown {
@@ -28,6 +30,10 @@ export function databaseError(error: unknown): unknown {
   const code = (error as Error & { code?: unknown }).code;
   if (typeof code === 'string' && timeoutStates.has(code)) {
     return new CerebraError('timeout', 'The database did not answer in time', { cause: error });
+  }
+  if (code === notInRepertoire) {
+    const text = 'A text has a NUL character, which no FHIR string may have: leave it out';
+    return new CerebraError('invalid-parameter', text, { cause: error });
   }
   if (isUnavailable(code, error.message)) {
     return new CerebraError('unavailable', 'The database is not available', { cause: error });

@@ -3,7 +3,7 @@
 // The changes are read and matched before the transaction begins: they lie below the horizon of the feed, so they are the
 // same inside it, and a transaction open while matching would itself hold that horizon back. The cursor moves only from
 // where it was read (lease.ts), which makes the whole as one step.
-import type { Change, ChangeCursor, ChangeFeed } from '#fhir-model';
+import type { Change, ChangeCursor, ChangeFeed, SearchParameters } from '#fhir-model';
 import { CerebraError, type Clock, type Db, type Log, type Statement } from '#platform';
 import type { SubscriptionMetrics } from '../metrics.ts';
 import { insertDeliveries } from './deliveries.ts';
@@ -17,6 +17,8 @@ export interface DispatcherOptions {
   feed: ChangeFeed;
   lease: Lease;
   planner: Planner;
+  /** What criteria are parsed with. */
+  parameters: Pick<SearchParameters, 'epoch' | 'refresh'>;
   /** Registers what isn't a Subscription resource; called whenever the planner starts afresh. */
   registerAlerts: () => void;
   /** Subscriptions that were stored but can't be read any more go through the check again. */
@@ -45,6 +47,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { db, feed, lease, log } = options;
   let unlisten: () => void = () => {};
   const horizon = watchHorizon(db);
+  const definitions = watchDefinitions(options);
   /** How far the feed has been read; undefined while that must be asked of the database. */
   let known: ChangeCursor | undefined;
   /** The cursor as the database has it: at `known`, or before it with nothing in between that had any effect. */
@@ -65,7 +68,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     renewedMs = startedMs;
     if (known && saved && saved.xid === cursor.xid && saved.seq === cursor.seq) return known;
     known = undefined;
-    await load(options);
+    await definitions.load();
     log.info({ seq: String(cursor.seq) }, 'dispatching changes');
     known = cursor;
     saved = cursor;
@@ -82,6 +85,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     if (batch.length === 0) return false;
     // Until the commit is known to have happened, memory and database may differ.
     known = undefined;
+    await definitions.keepUp(batch);
     const plan = await options.planner.plan(batch);
     const last = batch[plan.handled - 1]!;
     const to = { xid: last.xid, seq: last.seq };
@@ -145,6 +149,32 @@ async function load({ db, planner, registerAlerts, recheck, log }: DispatcherOpt
       }
     }
   }
+}
+
+const definitionsEveryMs = 1_000;
+/** Of these the definitions may have changed, or be asked for the first time. */
+const defining = new Set(['SearchParameter', 'Subscription']);
+
+/** Criteria are parsed anew when search parameters are defined anew, by whichever server. */
+function watchDefinitions(options: DispatcherOptions) {
+  const { parameters } = options;
+  let loaded: number | undefined;
+  let lookedMs = Number.NEGATIVE_INFINITY;
+  const loadAll = async (): Promise<void> => {
+    loaded = parameters.epoch;
+    await load(options);
+  };
+  return {
+    load: loadAll,
+    async keepUp(batch: readonly Change[]): Promise<void> {
+      const nowMs = performance.now();
+      if (nowMs - lookedMs >= definitionsEveryMs || batch.some(({ type }) => defining.has(type))) {
+        await parameters.refresh?.();
+        lookedMs = nowMs;
+      }
+      if (parameters.epoch !== loaded) await loadAll();
+    },
+  };
 }
 
 const saveEveryMs = 1_000;

@@ -1,0 +1,221 @@
+// The parts of a server, each started with what it needs of the others and stopped in the reverse order.
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createMqttConnector } from '#connectors/mqtt';
+import { loadDefinitions } from '#fhir-model';
+import type { FhirServer } from '#fhir-server';
+import { createHl7Engine } from '#hl7-engine';
+import {
+  type AdminRoute,
+  type Config,
+  type Connection,
+  connectDb,
+  createJobs,
+  createMetrics,
+  type Db,
+  type Jobs,
+  type Lifecycle,
+  type Log,
+  type Metrics,
+  migrate,
+  observePool,
+  startEmbeddedPostgres,
+  systemClock,
+} from '#platform';
+import { createSubscriptions } from '#subscriptions';
+import { everything } from './fhir.ts';
+import { defineMaintenance, scheduleMaintenance } from './maintenance.ts';
+
+export interface ServerOptions {
+  config: Config;
+  log: Log;
+  /** Instead of DATABASE_URL or the embedded PostgreSQL: tests give their own database. */
+  connection?: Connection;
+  /** The embedded PostgreSQL ended and cannot be started again: the server is of no more use. */
+  onLost?(error: unknown): void;
+}
+
+export interface Base {
+  config: Config;
+  log: Log;
+  lifecycle: Lifecycle;
+  metrics: Metrics;
+  db: Db;
+  connection: Connection | { url: string };
+  /** The database is the embedded PostgreSQL. */
+  embedded: boolean;
+  jobs: Jobs;
+}
+
+async function openDatabase(options: ServerOptions, lifecycle: Lifecycle): Promise<Connection | { url: string }> {
+  const { config, log } = options;
+  if (options.connection) return options.connection;
+  if (config.DATABASE_URL) return { url: config.DATABASE_URL };
+  const { onLost = (err) => log.fatal({ err }, 'the database is lost') } = options;
+  const postgres = await startEmbeddedPostgres({ dataDir: config.DATA_DIR, log, onLost });
+  lifecycle.onStop('postgresql', postgres.stop);
+  return postgres.connection;
+}
+
+function openPool(options: ServerOptions, connection: Connection | { url: string }, lifecycle: Lifecycle): Db {
+  const { config, log } = options;
+  const db = connectDb({
+    ...connection,
+    poolMax: config.POOL_MAX,
+    statementTimeoutMs: config.STATEMENT_TIMEOUT_MS,
+    acquireTimeoutMs: config.ACQUIRE_TIMEOUT_MS,
+    log,
+  });
+  lifecycle.onStop('database pool', () => db.close());
+  return db;
+}
+
+/** The database, migrated, and what every part needs. */
+export async function openBase(options: ServerOptions, lifecycle: Lifecycle): Promise<Base> {
+  const { config, log } = options;
+  // What a request needs of the definitions is read meanwhile.
+  const [connection] = await allOf([openDatabase(options, lifecycle), loadDefinitions()]);
+  const db = openPool(options, connection, lifecycle);
+  await migrate(db, path.join(import.meta.dirname, '../migrations'), log);
+  const embedded = !options.connection && !config.DATABASE_URL;
+  return createBase({ config, log, lifecycle, db, connection, embedded });
+}
+
+/** Around a database that is there. */
+export function createBase(found: Omit<Base, 'metrics' | 'jobs'>): Base {
+  const metrics = createMetrics();
+  metrics.collectProcess();
+  observePool(metrics, () => found.db.stats());
+  return { ...found, metrics, jobs: openJobs({ ...found, metrics }) };
+}
+
+/** `a, b` → a and b. */
+const listOf = (text: string | undefined): string[] =>
+  (text ?? '')
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+
+async function startSubscriptions(base: Base, fhir: FhirServer, baseUrl: string, resourceTypes: readonly string[]) {
+  const { config, db, log, metrics, lifecycle } = base;
+  const subscriptions = createSubscriptions({
+    ...{ db, log, metrics, baseUrl, resourceTypes, scope: everything, clock: systemClock },
+    feed: fhir.feed,
+    reader: fhir.reader,
+    writer: fhir.writer,
+    parameters: fhir.parameters,
+    random: Math.random,
+    // The embedded database is guarded by the data folder's lock.
+    alone: base.embedded,
+    // With AUTH=open whoever may register a Subscription reaches loopback anyway.
+    egressAllow: [...(config.AUTH === 'open' ? ['loopback'] : []), ...listOf(config.EGRESS_ALLOW)],
+    limits: { attemptsMax: config.SUBSCRIPTION_RETRY_MAX + 1, timeoutMs: config.SUBSCRIPTION_TIMEOUT_MS },
+  });
+  await subscriptions.start();
+  lifecycle.onStop('subscriptions', () => subscriptions.stop());
+  return subscriptions;
+}
+
+async function startHl7(base: Base, fhir: FhirServer) {
+  const { config, db, log, metrics, lifecycle } = base;
+  const hl7 = createHl7Engine({
+    ...{ db, log, metrics, scope: everything, clock: systemClock },
+    writer: fhir.writer,
+    config: {
+      host: config.HOST,
+      port: config.MLLP_PORT,
+      messageBytesMax: config.HL7_MESSAGE_BYTES_MAX,
+      connectionsMax: config.MLLP_CONNECTIONS_MAX,
+      idleTimeoutMs: config.MLLP_IDLE_TIMEOUT_MS,
+      timeZone: config.HL7_TIME_ZONE,
+    },
+  });
+  const { port } = await hl7.start();
+  lifecycle.onStop('hl7', () => hl7.stop());
+  return { hl7, port };
+}
+
+async function startMqtt(base: Base, fhir: FhirServer) {
+  const { config, db, log, metrics, lifecycle } = base;
+  const mqtt = createMqttConnector({
+    ...{ db, log, metrics, scope: everything, clock: systemClock },
+    reader: fhir.reader,
+    writer: fhir.writer,
+    mqttUrl: config.MQTT_URL,
+    clientId: config.MQTT_CLIENT_ID,
+    shareGroup: config.MQTT_SHARE_GROUP,
+    host: config.HOST,
+    port: config.MQTT_PORT,
+    payloadBytesMax: config.MQTT_PAYLOAD_BYTES_MAX,
+    readingsPerMessageMax: config.MQTT_READINGS_MAX,
+    batchReadingsMax: config.MQTT_BATCH_MAX,
+    connectionsMax: config.MQTT_CONNECTIONS_MAX,
+  });
+  const address = await mqtt.start();
+  lifecycle.onStop('mqtt', () => mqtt.stop());
+  return { mqtt, address };
+}
+
+/** A Redis that is away must not keep clinical data out: after this long the server starts without its queue. */
+const REDIS_WAIT_MS = 3_000;
+
+/** Not connected yet: the parts define their jobs first. */
+export function openJobs({ config, log, metrics, connection }: Omit<Base, 'jobs'>): Jobs {
+  return createJobs({ database: connection, redisUrl: config.REDIS_URL, log, metrics });
+}
+
+async function startJobs(base: Base, fhir: FhirServer): Promise<void> {
+  const { config, log, lifecycle, db, jobs } = base;
+  defineMaintenance(jobs, db, config, log);
+  lifecycle.onStop('queue', () => jobs.close());
+  const schedule = () => Promise.all([scheduleMaintenance(jobs), fhir.schedule()]);
+  const started = jobs.start().then(async () => void (await schedule()));
+  if (!config.REDIS_URL) return started;
+  started.catch((err: unknown) => log.error({ err }, 'the job queue did not start'));
+  const late = new AbortController();
+  const waited = sleep(REDIS_WAIT_MS, 'late' as const, { signal: late.signal }).catch(() => undefined);
+  const outcome = await Promise.race([started.catch(() => undefined), waited]);
+  late.abort();
+  if (outcome === 'late') log.warn('Redis (REDIS_URL) cannot be reached: jobs wait for it, everything else works');
+}
+
+/** Promise.all that fails only when all have ended: what had started can then be stopped. */
+export async function allOf<T extends readonly Promise<unknown>[]>(parts: readonly [...T]) {
+  await Promise.allSettled(parts);
+  return Promise.all(parts);
+}
+
+/** Everything but HTTP: what feeds the store and what listens to it. */
+export interface Feeds {
+  adminRoutes: AdminRoute[];
+  mllpPort: number;
+  /** The embedded broker's port, or undefined with an external one. */
+  mqttPort: number | undefined;
+  embedded: { postgres: boolean; mqtt: boolean; queue: 'postgresql' | 'redis' };
+  mqttReady(): Promise<boolean>;
+  /** Something was committed elsewhere: the dispatcher looks at once and not only at its next poll. */
+  wake(): void;
+}
+
+/** `baseUrl`: `http://127.0.0.1:8080/fhir/R4` */
+export async function startFeeds(base: Base, fhir: FhirServer, baseUrl: string): Promise<Feeds> {
+  const { resourceTypes } = await loadDefinitions();
+  const subscriptions = await startSubscriptions(base, fhir, baseUrl, resourceTypes);
+  const [{ hl7, port }, { mqtt, address }] = await allOf([
+    startHl7(base, fhir),
+    startMqtt(base, fhir),
+    startJobs(base, fhir),
+  ]);
+  return {
+    adminRoutes: [...subscriptions.adminRoutes, ...hl7.adminRoutes, ...mqtt.adminRoutes],
+    mllpPort: port,
+    mqttPort: address.port,
+    embedded: {
+      postgres: base.embedded,
+      mqtt: address.embedded,
+      queue: base.config.REDIS_URL ? 'redis' : 'postgresql',
+    },
+    mqttReady: async () => mqtt.health().ready,
+    wake: subscriptions.wake,
+  };
+}

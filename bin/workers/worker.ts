@@ -1,0 +1,122 @@
+// An HTTP worker of `start --workers N`: FHIR, health and metrics on the shared port; all else is the primary's.
+import process from 'node:process';
+import {
+  type AdminRoute,
+  type Config,
+  connectDb,
+  createLifecycle,
+  createLog,
+  type Lifecycle,
+  type Log,
+  readConfig,
+} from '#platform';
+import { originsOf, ownOrigins } from '../cors.ts';
+import { createFhir, rootUrlOf } from '../fhir.ts';
+import { answerStarting, createHttpApp } from '../http.ts';
+import { closeServer, listen } from '../listening.ts';
+import { createBase } from '../parts.ts';
+import { type Asking, createAsking } from './asking.ts';
+import { type Beginning, failureOf, type Message } from './messages.ts';
+
+/** Commits of so long are told at once: the primary polls anyway. */
+const TELL_MS = 2;
+
+const send = (message: Message): void => {
+  // The primary may just have gone; then this process ends too.
+  if (process.connected) process.send!(message, undefined, undefined, () => undefined);
+};
+
+function createTelling(): () => void {
+  let isDue = false;
+  return () => {
+    if (isDue) return;
+    isDue = true;
+    setTimeout(() => {
+      isDue = false;
+      send({ kind: 'committed' });
+    }, TELL_MS);
+  };
+}
+
+/** The primary's routes: what is asked here is answered there. */
+const remoteRoutes = (asking: Asking, routes: Beginning['adminRoutes']): AdminRoute[] =>
+  routes.map((route, i) => ({
+    ...route,
+    handle: ({ params, query, body }) => asking.ask('admin', { route: i, params, query: query.toString(), body }),
+  }));
+
+interface Worker {
+  config: Config;
+  log: Log;
+  lifecycle: Lifecycle;
+  asking: Asking;
+}
+
+async function begin({ config, log, lifecycle, asking }: Worker, beginning: Beginning, answers: Own) {
+  const { connection, port, fhirBaseUrl, poolMax } = beginning;
+  const db = connectDb({
+    ...connection,
+    poolMax,
+    statementTimeoutMs: config.STATEMENT_TIMEOUT_MS,
+    acquireTimeoutMs: config.ACQUIRE_TIMEOUT_MS,
+    log,
+  });
+  lifecycle.onStop('database pool', () => db.close());
+  const base = createBase({ config, log, lifecycle, db, connection, embedded: !config.DATABASE_URL });
+  lifecycle.onStop('queue', () => base.jobs.close());
+  answers.snapshot = () => base.metrics.registry.getMetricsAsJSON();
+  const fhir = await createFhir({ ...base, readsFeed: false }, fhirBaseUrl);
+  fhir.feed.onCommit(createTelling());
+  const origins = { allowed: originsOf(config.CORS_ORIGINS), own: ownOrigins(rootUrlOf(config, port), fhirBaseUrl) };
+  return createHttpApp({
+    ...{ base, fhir, origins },
+    adminRoutes: remoteRoutes(asking, beginning.adminRoutes),
+    mqttReady: () => asking.ask('mqttReady', undefined),
+    metricsText: () => asking.ask('metricsText', undefined),
+  });
+}
+
+/**
+ * SO_REUSEPORT. Elsewhere the primary takes the connections and hands them round: one that is on its way to a worker that
+ * is killed then stays open without an answer, until the client gives up.
+ */
+const hasReusePort = process.platform === 'linux' || process.platform === 'freebsd';
+
+interface Own {
+  snapshot?: () => ReturnType<ReturnType<typeof createBase>['metrics']['registry']['getMetricsAsJSON']>;
+}
+
+async function main(): Promise<void> {
+  const config = readConfig(process.env);
+  const log = createLog({ level: config.LOG_LEVEL, pretty: config.LOG_FORMAT === 'pretty' });
+  const lifecycle = createLifecycle({ log, timeoutMs: config.SHUTDOWN_TIMEOUT_MS });
+  const own: Own = {};
+  const asking = createAsking(send, { snapshot: async () => (own.snapshot ? own.snapshot() : []) });
+  const worker: Worker = { config, log, lifecycle, asking };
+  const server = await listen(config, hasReusePort);
+  const stop = (): void => {
+    lifecycle.onStop('http', () => closeServer(server, config.SHUTDOWN_TIMEOUT_MS / 2));
+    void lifecycle.stop().finally(() => process.exit(0));
+  };
+  // Ctrl-C at a terminal reaches all processes; the primary then tells when to stop.
+  process.on('SIGINT', () => undefined);
+  process.on('SIGTERM', stop);
+  process.on('disconnect', () => process.exit(1));
+  process.on('message', (message: Message) => {
+    if (asking.take(message)) return;
+    if (message.kind === 'stop') stop();
+    if (message.kind !== 'begin') return;
+    begin(worker, message.beginning, own).then(
+      (app) => {
+        server.off('request', answerStarting).on('request', app.callback());
+        send({ kind: 'ready' });
+      },
+      (error: unknown) => send({ kind: 'failed', failure: failureOf(error) }),
+    );
+  });
+  send({ kind: 'listening' });
+}
+
+main().catch((error: unknown) => {
+  send({ kind: 'failed', failure: failureOf(error) });
+});

@@ -1,0 +1,62 @@
+// What of FHIRPath (http://hl7.org/fhirpath/N1/) a custom SearchParameter.expression may use where the compiled subset
+// can't say it: what looks at the resource alone, gives the same values at any time, and takes time in proportion to it.
+import { createRequire } from 'node:module';
+
+interface SyntaxNode {
+  type: string;
+  text?: string;
+  children?: SyntaxNode[];
+}
+
+const require = createRequire(import.meta.url);
+
+/** Without regular expressions (matches), endless walks (repeat, descendants), products (combine), clocks and look-ups. */
+const FUNCTIONS = new Set(
+  [
+    'all allTrue anyTrue allFalse anyFalse as contains convertsToInteger convertsToDecimal count empty endsWith exists',
+    'extension first getValue hasValue iif indexOf is isDistinct last length lower not ofType replace select single skip',
+    'startsWith substring tail take toDecimal toInteger toString trim upper where',
+  ].flatMap((line) => line.split(' ')),
+);
+
+/** Kinds of syntax that are refused, with what they are called. */
+const REFUSED: Record<string, string> = {
+  ExternalConstant: 'variables (%…)',
+  TotalInvocation: '$total',
+  InstanceSelector: 'instance selectors',
+};
+
+const NODES_MAX = 300;
+/** Of functions within the parameters of functions: each level may look at all elements again. */
+const NESTING_MAX = 4;
+
+function faultAt(node: SyntaxNode, nesting: number, count: { nodes: number }): string | undefined {
+  if (++count.nodes > NODES_MAX) return `it has more than ${NODES_MAX} parts`;
+  const refused = REFUSED[node.type];
+  if (refused !== undefined) return `${refused} can't be used`;
+  let inside = nesting;
+  if (node.type === 'Functn') {
+    const name = node.text ?? '';
+    if (name === 'resolve')
+      return 'resolve() can be used as where(resolve() is Type) at the end of a path, not otherwise';
+    if (!FUNCTIONS.has(name)) return `the function ${name.slice(0, 40)}() can't be used`;
+    if (++inside > NESTING_MAX) return `functions are nested more than ${NESTING_MAX} deep`;
+  }
+  for (const child of node.children ?? []) {
+    const fault = faultAt(child, inside, count);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}
+
+/** Why fhirpath can't or shall not evaluate the expression; undefined when it can. */
+export function fhirpathFault(expression: string): string | undefined {
+  const engine = require('fhirpath') as { parse(text: string): SyntaxNode };
+  let syntax: SyntaxNode;
+  try {
+    syntax = engine.parse(expression);
+  } catch (error) {
+    return `it is no FHIRPath: ${(error as Error).message.replace(/\s+/g, ' ').slice(0, 160)}`;
+  }
+  return faultAt(syntax, 0, { nodes: 0 });
+}

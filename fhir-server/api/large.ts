@@ -1,0 +1,42 @@
+// Memory that large requests and answers take together: https://hl7.org/fhir/R4/http.html says nothing of it, RFC 9110 has 503.
+import type { Context } from 'koa';
+import { CerebraError, createRoom, newHeld, type Room } from '#platform';
+import type { Answer } from './request.ts';
+
+/** A body of 50 MB takes some 400 MB until it is stored, that of a transaction more. */
+const bodiesAtOnce = 2;
+const bodyWaitMsMax = 30_000;
+
+/** Of answers of more than a megabyte that clients have not taken yet. */
+const answersBytesMax = 256 * 1024 * 1024;
+const answerLargeLength = 1024 * 1024;
+/** A client that takes nothing for so long gives up its answer. */
+const answerStalledMsMax = 60_000;
+
+/** What requests share. */
+export interface Rooms {
+  bodies: Room;
+  answers: Room;
+}
+
+export const createRooms = (bodyBytesMax: number): Rooms => ({
+  bodies: createRoom(bodiesAtOnce * bodyBytesMax, bodyWaitMsMax),
+  answers: createRoom(answersBytesMax, 0),
+});
+
+/**
+ * A large answer stays in memory until the client has taken it: only so many may. Throws `unavailable` beyond, so this is
+ * for answers of requests that can be repeated.
+ */
+export function holdAnswer(ctx: Context, { answers }: Rooms, { body }: Answer): void {
+  if (body === undefined || body.length <= answerLargeLength || ctx.res.destroyed) return;
+  const held = newHeld();
+  if (!answers.tryTake(held, body.length)) {
+    throw new CerebraError(
+      'unavailable',
+      'Too many large answers are on their way: ask for less, or again in a moment',
+    );
+  }
+  ctx.res.once('close', () => answers.release(held));
+  ctx.res.setTimeout(answerStalledMsMax, () => ctx.res.destroy());
+}

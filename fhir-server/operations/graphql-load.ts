@@ -1,0 +1,309 @@
+// Reads what a query leads to, level by level: all references of one level with one statement a type, a reverse search of
+// all resources of one level with one search. https://hl7.org/fhir/R4/graphql.html#references, #reverse
+import {
+  type AccessScope,
+  isId,
+  type JsonObject,
+  parseJson,
+  parseReference,
+  type Resource,
+  type SearchParam,
+  type StoredVersion,
+} from '#fhir-model';
+import { CerebraError } from '#platform';
+import type { Core } from '../interactions/core.ts';
+import { includeContext } from '../interactions/include-context.ts';
+import { pageContext, search } from '../interactions/search.ts';
+import { readMany, readVersion } from '../store/read.ts';
+import { placedAt } from './graphql-faults.ts';
+import { cursorText, queryOf, type SearchPlan } from './graphql-search.ts';
+import { cannot, fill, fillWith, type Open, type Run, resourcesPassing } from './graphql-select.ts';
+
+/** Resources that one query may read. */
+export const RESOURCES_MAX = 5000;
+/** And UTF-16 units of their bodies. */
+export const BODIES_MAX = 64 * 1024 * 1024;
+/** Searches of one query; a reverse list of a level counts once. */
+export const SEARCHES_MAX = 100;
+/** Resources whose references one statement, or one search, is about. */
+const TOGETHER_MAX = 200;
+
+export interface Loader {
+  core: Core;
+  scope: AccessScope;
+  run: Run;
+  /** `Type/id`, or `Type/id/_history/version`, of what was read; undefined for what is not there. */
+  known: Map<string, JsonObject | undefined>;
+  spent: { resources: number; characters: number; searches: number };
+  deadlineMs: number;
+}
+
+export function createLoader(core: Core, scope: AccessScope, run: Run): Loader {
+  const deadlineMs = core.store.clock.now() + core.limits.searchTimeoutMs;
+  return { core, scope, run, known: new Map(), spent: { resources: 0, characters: 0, searches: 0 }, deadlineMs };
+}
+
+const tooCostly = (text: string): CerebraError =>
+  new CerebraError('too-costly', `${text}: ask for less, or page through a connection`, { expression: ['query'] });
+
+function assertTime({ core, deadlineMs }: Loader): void {
+  if (core.store.clock.now() <= deadlineMs) return;
+  throw tooCostly(`The query was stopped after ${core.limits.searchTimeoutMs} ms`);
+}
+
+/** Counts what was read, and parses it. */
+function take({ spent }: Loader, { body }: StoredVersion): JsonObject {
+  spent.resources += 1;
+  spent.characters += body.length;
+  if (spent.resources > RESOURCES_MAX) throw tooCostly(`The query leads to more than ${RESOURCES_MAX} resources`);
+  if (spent.characters > BODIES_MAX) throw tooCostly(`The query leads to more than ${BODIES_MAX} characters`);
+  return parseJson(body).exact as JsonObject;
+}
+
+const inGroups = <T>(all: readonly T[]): T[][] =>
+  Array.from({ length: Math.ceil(all.length / TOGETHER_MAX) }, (_, i) =>
+    all.slice(i * TOGETHER_MAX, (i + 1) * TOGETHER_MAX),
+  );
+
+async function readGroup(loader: Loader, type: string, ids: string[]): Promise<void> {
+  assertTime(loader);
+  const found = await readMany(loader.core.store.db, type, ids, loader.scope);
+  if (!found) throw tooCostly(`The resources of type ${type} that the query leads to are too large to be read at once`);
+  for (const id of ids) loader.known.set(`${type}/${id}`, undefined);
+  for (const one of found) loader.known.set(`${type}/${one.id}`, take(loader, one));
+}
+
+/** Reads these that are not known yet: `Type/id`. */
+async function readAll(loader: Loader, names: Iterable<string>): Promise<void> {
+  const wanted = [...new Set(names)].filter((name) => !loader.known.has(name));
+  for (const [type, group] of Map.groupBy(wanted, (name) => name.slice(0, name.indexOf('/')))) {
+    for (const some of inGroups(group)) {
+      await readGroup(
+        loader,
+        type,
+        some.map((name) => name.slice(type.length + 1)),
+      );
+    }
+  }
+}
+
+async function readOneVersion(loader: Loader, type: string, id: string, version: string): Promise<void> {
+  const name = `${type}/${id}/_history/${version}`;
+  if (loader.known.has(name)) return;
+  const number = /^\d{1,9}$/.test(version) ? Number(version) : 0;
+  const found = await readVersion(loader.core.store.db, type, id, number, loader.scope);
+  loader.known.set(name, found && !found.deleted ? take(loader, found) : undefined);
+}
+
+/** What a reference means: a resource that is at hand, the name of one to read, or nothing that can be had here. */
+type Meaning = { at?: JsonObject; name?: string; type?: string; id?: string; version?: string };
+
+function containedIn(root: JsonObject | undefined, id: string): Meaning {
+  if (!root || id === '') return root ? { at: root } : {};
+  const contained = (Array.isArray(root.contained) ? root.contained : []) as JsonObject[];
+  const found = contained.find((one) => one.id === id);
+  return found ? { at: found } : {};
+}
+
+function meaningOf({ core }: Loader, { subject }: Open): Meaning {
+  const text = subject.value.reference;
+  if (typeof text !== 'string') return {};
+  const parsed = parseReference(text, core.baseUrl);
+  if (parsed.kind === 'fragment') return containedIn(subject.root, parsed.id);
+  if (parsed.kind !== 'local' || !core.definitions.isResourceType(parsed.type)) return {};
+  const { type, id, version } = parsed;
+  if (version === undefined) return { name: `${type}/${id}`, type, id };
+  return { name: `${type}/${id}/_history/${version}`, type, id, version };
+}
+
+const shown = (value: unknown): string =>
+  typeof value === 'string' ? `'${value.slice(0, 200)}'` : 'without a literal';
+
+function fillReference(loader: Loader, open: Open, meaning: Meaning): void {
+  const { type, optional } = open.entry.plan.wanted!;
+  const found = meaning.at ?? (meaning.name === undefined ? undefined : loader.known.get(meaning.name));
+  if (found) {
+    if (type === undefined || found.resourceType === type) fillResource(loader, open, found);
+    return;
+  }
+  // A reference to another type is not about this field.
+  if (optional || (type !== undefined && meaning.type !== undefined && meaning.type !== type)) return;
+  const text = `The reference ${shown(open.subject.value.reference)} can't be resolved; resource(optional: true) leaves it out`;
+  throw cannot(open, 'not-found', text);
+}
+
+/** A contained resource keeps the one around it as what `#id` is about. */
+function fillResource({ run }: Loader, open: Open, found: JsonObject): void {
+  const { root } = open.subject;
+  const isContained = root !== undefined && found !== root && (root.contained as unknown[])?.includes(found);
+  fill(run, open, [found], isContained ? root : undefined);
+}
+
+async function fillReferences(loader: Loader, opens: readonly Open[]): Promise<void> {
+  const meanings = opens.map((open) => {
+    const meaning = meaningOf(loader, open);
+    const { type } = open.entry.plan.wanted!;
+    return { open, meaning, isWanted: type === undefined || meaning.type === type };
+  });
+  const wanted = meanings.filter(({ meaning, isWanted }) => meaning.name !== undefined && isWanted);
+  const current = wanted.filter(({ meaning }) => meaning.version === undefined);
+  await readAll(
+    loader,
+    current.map(({ meaning }) => meaning.name!),
+  );
+  for (const { meaning } of wanted) {
+    if (meaning.version !== undefined) await readOneVersion(loader, meaning.type!, meaning.id!, meaning.version);
+  }
+  for (const { open, meaning } of meanings) fillReference(loader, open, meaning);
+}
+
+async function fillReads(loader: Loader, opens: readonly Open[]): Promise<void> {
+  const nameOf = ({ entry: { plan } }: Open): string => `${plan.name}/${plan.id}`;
+  // What is no id is not known either, and a NUL character would fail in SQL.
+  const possible = opens.filter(({ entry: { plan } }) => isId(String(plan.id)));
+  await readAll(loader, possible.map(nameOf));
+  for (const open of opens) {
+    const found = loader.known.get(nameOf(open));
+    if (!found) throw cannot(open, 'not-found', `${nameOf(open).slice(0, 160)} is not known`);
+    fill(loader.run, open, [found]);
+  }
+}
+
+/** One page of a search, counted. */
+async function searchPage(loader: Loader, open: Open, plan: SearchPlan, more: [string, string][], cursor?: string) {
+  const { core, scope, spent } = loader;
+  assertTime(loader);
+  if (++spent.searches > SEARCHES_MAX) {
+    throw cannot(open, 'too-costly', `A query may make ${SEARCHES_MAX} searches: leave _count out of nested lists`);
+  }
+  try {
+    const query = queryOf(core, plan, more);
+    return await search(core, cursor === undefined ? query : { ...query, cursor }, { scope, db: core.store.db });
+  } catch (error) {
+    throw placedAt(error, open.entry.plan.node);
+  }
+}
+
+/** Up to `limit` matches, over as many pages as they need; `more`: whether there are others. */
+async function searchUpTo(loader: Loader, open: Open, plan: SearchPlan, pairs: [string, string][], limit: number) {
+  const found: JsonObject[] = [];
+  const { searchCountMax } = loader.core.limits;
+  for (let cursor: string | undefined; ; ) {
+    const count = Math.min(limit - found.length, searchCountMax);
+    const page = await searchPage(loader, open, plan, [...pairs, ['_count', String(count)]], cursor);
+    for (const one of page.resources) found.push(take(loader, one));
+    cursor = page.nextCursor;
+    if (cursor === undefined || found.length >= limit) return { found, more: cursor !== undefined };
+  }
+}
+
+const subjectName = ({ subject }: Open): string => `${subject.type}/${String(subject.value.id)}`;
+
+function referencePairs({ reference }: SearchPlan, opens: readonly Open[]): [string, string][] {
+  return reference ? [[reference.code, opens.map(subjectName).join(',')]] : [];
+}
+
+const tooManyMatches = (open: Open, limit: number): CerebraError => {
+  const { type } = open.entry.plan.search!;
+  const text = `There are more than ${limit} matches: narrow the search, give _count, or page through ${type}Connection`;
+  return cannot(open, 'too-costly', text);
+};
+
+/** A list alone, or with a `_count` of its own. */
+async function fillList(loader: Loader, open: Open): Promise<void> {
+  const plan = open.entry.plan.search!;
+  const { searchCountMax } = loader.core.limits;
+  const limit = Math.min(plan.count ?? searchCountMax, searchCountMax);
+  const { found, more } = await searchUpTo(loader, open, plan, referencePairs(plan, [open]), limit);
+  // "Rather than silently filtering the list": https://hl7.org/fhir/R4/graphql.html#searching
+  if (more && plan.count === undefined) throw tooManyMatches(open, limit);
+  fill(loader.run, open, resourcesPassing(loader.run, plan.path, found));
+}
+
+/** To which of the resources each match refers: `Type/id` → matches, in their order. */
+function byTarget(
+  { core, scope }: Loader,
+  param: SearchParam,
+  found: readonly JsonObject[],
+): Map<string, JsonObject[]> {
+  const { references } = includeContext(core, pageContext(core, { scope, db: core.store.db }));
+  const groups = new Map<string, JsonObject[]>();
+  for (const one of found) {
+    const names = new Set(
+      references(one as Resource, param).map((value) =>
+        value.kind === 'reference' ? `${value.type}/${value.id}` : '',
+      ),
+    );
+    for (const name of names) {
+      const group = groups.get(name);
+      if (group) group.push(one);
+      else groups.set(name, [one]);
+    }
+  }
+  return groups;
+}
+
+/** The same reverse list of many resources. */
+async function fillTogether(loader: Loader, opens: readonly Open[]): Promise<void> {
+  const [first] = opens;
+  const plan = first!.entry.plan.search!;
+  const { searchCountMax } = loader.core.limits;
+  for (const some of inGroups(opens)) {
+    const limit = RESOURCES_MAX - loader.spent.resources;
+    const { found, more } = await searchUpTo(loader, first!, plan, referencePairs(plan, some), Math.max(limit, 1));
+    if (more) throw tooManyMatches(first!, RESOURCES_MAX);
+    const groups = byTarget(loader, plan.reference!, found);
+    for (const open of some) {
+      const group = groups.get(subjectName(open)) ?? [];
+      if (group.length > searchCountMax) throw tooManyMatches(open, searchCountMax);
+      fill(loader.run, open, resourcesPassing(loader.run, plan.path, group));
+    }
+  }
+}
+
+async function fillConnection(loader: Loader, open: Open): Promise<void> {
+  const { plan } = open.entry;
+  const asked = plan.search!;
+  const { limits } = loader.core;
+  const count = Math.min(asked.count ?? limits.searchCountDefault, limits.searchCountMax);
+  // A cursor is followed at the root, where nothing is referred to.
+  const whole: SearchPlan = { ...asked, pairs: [...asked.pairs, ...referencePairs(asked, [open])] };
+  const { offset, starts } = asked.place;
+  const pairs: [string, string][] = [['_count', String(count)]];
+  if (plan.fields.some(({ name }) => name === 'count')) pairs.push(['_total', 'accurate']);
+  const page = await searchPage(loader, open, whole, pairs, starts.at(-1) ?? undefined);
+  const found = page.resources.map((one) => take(loader, one));
+  const next = page.nextCursor;
+  const before = starts.slice(0, -1);
+  const to = (place: { offset: number; starts: (string | null)[] }): string => cursorText(whole, count, place);
+  fillWith(loader.run, open, {
+    ...(page.total === undefined ? {} : { count: page.total }),
+    ...{ offset, pagesize: count },
+    first: to({ offset: 0, starts: [null] }),
+    ...(before.length > 0 ? { previous: to({ offset: Math.max(0, offset - count), starts: before }) } : {}),
+    ...(next === undefined
+      ? { last: to({ offset, starts }) }
+      : { next: to({ offset: offset + found.length, starts: [...starts, next] }) }),
+    edges: resourcesPassing(loader.run, asked.path, found).map((resource) => ({ mode: 'match', resource })),
+  });
+}
+
+async function fillSearches(loader: Loader, opens: readonly Open[]): Promise<void> {
+  for (const group of Map.groupBy(opens, ({ entry }) => entry.plan).values()) {
+    const { form, reference, count } = group[0]!.entry.plan.search!;
+    if (form === 'List' && reference && count === undefined && group.length > 1) await fillTogether(loader, group);
+    else for (const open of group) await (form === 'List' ? fillList : fillConnection)(loader, open);
+  }
+}
+
+/** Fills all that is open, and what opens with it, until nothing is left. */
+export async function fillAll(loader: Loader): Promise<void> {
+  const { run } = loader;
+  while (run.open.length > 0) {
+    const opens = run.open.splice(0);
+    const of = (what: 'reference' | 'read' | 'search') => opens.filter(({ entry }) => entry.plan.what === what);
+    await fillReferences(loader, of('reference'));
+    await fillReads(loader, of('read'));
+    await fillSearches(loader, of('search'));
+  }
+}

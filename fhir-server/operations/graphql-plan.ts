@@ -1,0 +1,318 @@
+// What a query asks for, checked against R4's definitions before anything is read: a field, argument or directive that is
+// not there is an error whether data would have come to it or not. https://hl7.org/fhir/R4/graphql.html#conformance
+import type { FieldNode, SelectionNode } from 'graphql';
+import { type CerebraError, isCerebraError } from '#platform';
+import type { Core } from '../interactions/core.ts';
+import type { QueryDocument } from './graphql-document.ts';
+import { byPlace, fault } from './graphql-faults.ts';
+import { countArgument, planSearch, type SearchPlan } from './graphql-search.ts';
+import {
+  type Argued,
+  argumentsOf,
+  type Context,
+  type Directives,
+  directivesOf,
+  expand,
+  listed,
+  type Occurrence,
+  partitions,
+  type Scene,
+  variantsOf,
+} from './graphql-selections.ts';
+import { type Field, fieldsOf, QUERY, searchName } from './graphql-types.ts';
+
+/** Fields within each other. */
+export const DEPTH_MAX = 20;
+const FAULTS_MAX = 10;
+
+/** Which elements of a list are meant. */
+export interface Choice {
+  /** Name of a child, and the texts one of which it must have. */
+  equal: { name: string; texts: string[] }[];
+  path?: string;
+  offset: number;
+  count?: number;
+}
+
+export interface FieldPlan {
+  /** The name in the answer. */
+  key: string;
+  name: string;
+  node: FieldNode;
+  what: 'element' | 'typename' | 'reference' | 'search' | 'read';
+  /** What it is, by the type of the object that has it; on other types there is no such field. */
+  defs: ReadonlyMap<string, Field>;
+  directives: Directives;
+  choice?: Choice;
+  /** Of `resource`: the one type that is wanted, and whether it may be missing. */
+  wanted?: { type?: string; optional: boolean };
+  search?: SearchPlan;
+  /** Of a single resource by id. */
+  id?: string;
+  fields: readonly FieldPlan[];
+}
+
+/** Faults are collected, so that a client sees several at once. */
+function attempt<T>(context: Context, work: () => T[]): T[] {
+  try {
+    return work();
+  } catch (error) {
+    if (!isCerebraError(error) || error.code === 'too-costly') throw error;
+    context.faults.push(error);
+    return [];
+  }
+}
+
+function planFields(context: Context, scene: Scene, selections: readonly SelectionNode[]): FieldPlan[] {
+  const found: Occurrence[] = [];
+  if (scene.depth > DEPTH_MAX) {
+    throw fault('too-costly', `A query may be ${DEPTH_MAX} fields deep`, selections[0]!);
+  }
+  attempt(context, () => {
+    expand(context, scene.types, selections, found);
+    return [];
+  });
+  const groups = Map.groupBy(found, ({ node }) => node.alias?.value ?? node.name.value);
+  return [...groups]
+    .flatMap(([key, all]) =>
+      attempt(context, () =>
+        partitions(scene.types, all).flatMap(({ types, nodes }) =>
+          variantsOf(nodes).flatMap((variant) =>
+            context.faults.length < FAULTS_MAX ? planField(context, { ...scene, types }, key, variant) : [],
+          ),
+        ),
+      ),
+    )
+    .filter((plan, _, plans) => isMeant(plan, plans, context));
+}
+
+/** A field that some of the types lack is asked of the others; one that all lack is a fault. */
+function isMeant(plan: FieldPlan, plans: readonly FieldPlan[], context: Context): boolean {
+  if (plan.defs.size > 0) return true;
+  if (!plans.some(({ node, defs }) => node === plan.node && defs.size > 0)) context.faults.push(misfit(plan));
+  return false;
+}
+
+const misfits = new WeakMap<FieldNode, string>();
+
+const misfit = ({ node, name }: FieldPlan): CerebraError =>
+  fault('invalid', misfits.get(node) ?? `There is no field '${name}'`, node, name);
+
+function planField(context: Context, scene: Scene, key: string, nodes: FieldNode[]): FieldPlan[] {
+  const node = nodes[0]!;
+  const name = node.name.value;
+  const { definitions } = context.core;
+  if (name === '__typename') return [typenameField(context, scene, key, node)];
+  if (name === '__schema' || name === '__type') throw fault('not-implemented', introspection, node, name);
+  if (scene.types.includes('Reference') && name === 'resource') return [referenceField(context, scene, key, nodes)];
+  if (scene.types[0] === QUERY && definitions.isResourceType(name)) return [readField(context, scene, key, nodes)];
+  const search = searchName(definitions, name);
+  if (search && search.form !== 'Edge' && isSearchable(context, scene)) {
+    return [searchField(context, scene, key, nodes, { type: search.type, form: search.form })];
+  }
+  return [elementField(context, scene, key, nodes)];
+}
+
+const introspection =
+  'Introspection is not offered: the types are those of FHIR R4, the fields those of their definitions and of searches';
+
+function typenameField(context: Context, { types }: Scene, key: string, node: FieldNode): FieldPlan {
+  if (node.selectionSet || node.arguments?.length) throw fault('invalid', '__typename is a name', node, '__typename');
+  const defs = new Map(types.map((type): [string, Field] => [type, { type: 'string', list: false, primitive: true }]));
+  return { key, name: '__typename', node, what: 'typename', defs, directives: directivesOf(context, node), fields: [] };
+}
+
+const isResource = (context: Context, type: string): boolean => context.core.definitions.isResourceType(type);
+
+const isSearchable = (context: Context, { types }: Scene): boolean =>
+  types[0] === QUERY || types.some((type) => isResource(context, type));
+
+const selectionsOf = (nodes: readonly FieldNode[]): SelectionNode[] =>
+  nodes.flatMap((node) => node.selectionSet?.selections ?? []);
+
+/** The fields below, which an object must be asked for. */
+function fieldsBelow(context: Context, scene: Scene, nodes: FieldNode[], type: string): FieldPlan[] {
+  const selections = selectionsOf(nodes);
+  const node = nodes[0]!;
+  if (selections.length > 0) return planFields(context, { ...scene, depth: scene.depth + 1 }, selections);
+  const name = node.name.value;
+  throw fault('invalid', `'${name}' has the type ${type}: say which of its fields are wanted`, node, name);
+}
+
+function referenceField(context: Context, scene: Scene, key: string, nodes: FieldNode[]): FieldPlan {
+  const node = nodes[0]!;
+  const all = context.core.definitions.resourceTypes;
+  let types = scene.targets ?? all;
+  const wanted: NonNullable<FieldPlan['wanted']> = { optional: false };
+  for (const { node: argument, given } of argumentsOf(context, node)) {
+    const name = argument.name.value;
+    if (name === 'optional' && typeof given === 'boolean') wanted.optional = given;
+    else if (name === 'type' && typeof given === 'string' && isResource(context, given)) {
+      wanted.type = given;
+      types = [given];
+    } else {
+      throw fault(
+        'invalid',
+        "'resource' has the arguments optional, a boolean, and type, a resource type",
+        argument,
+        name,
+      );
+    }
+  }
+  const def: Field = { type: 'Resource', list: false, primitive: false };
+  const fields = fieldsBelow(context, { ...scene, types, targets: undefined }, nodes, 'Resource');
+  const directives = directivesOf(context, node);
+  return {
+    key,
+    name: 'resource',
+    node,
+    what: 'reference',
+    defs: new Map([['Reference', def]]),
+    directives,
+    wanted,
+    fields,
+  };
+}
+
+/** At type level, only its own. */
+function assertAsked(context: Context, type: string, node: FieldNode): void {
+  const { only } = context;
+  if (only === undefined || type === only) return;
+  throw fault('invalid', `A query at ${only}/$graphql is about ${only}: ask for ${type} at [base]/$graphql`, node);
+}
+
+function readField(context: Context, scene: Scene, key: string, nodes: FieldNode[]): FieldPlan {
+  const node = nodes[0]!;
+  const type = node.name.value;
+  assertAsked(context, type, node);
+  const args = argumentsOf(context, node);
+  const [id, more] = args;
+  if (id?.node.name.value !== 'id' || typeof id.given !== 'string' || more) {
+    throw fault('required', `${type} needs the argument 'id' and no other; ${type}List searches`, node, 'id');
+  }
+  const defs = new Map<string, Field>([[QUERY, { type, list: false, primitive: false }]]);
+  const fields = fieldsBelow(context, { ...scene, types: [type] }, nodes, type);
+  return { key, name: type, node, what: 'read', defs, directives: directivesOf(context, node), id: id.given, fields };
+}
+
+function searchField(
+  context: Context,
+  scene: Scene,
+  key: string,
+  nodes: FieldNode[],
+  asked: { type: string; form: 'List' | 'Connection' },
+): FieldPlan {
+  const node = nodes[0]!;
+  const isRoot = scene.types[0] === QUERY;
+  if (isRoot) assertAsked(context, asked.type, node);
+  const parents = isRoot ? [QUERY] : scene.types.filter((type) => isResource(context, type));
+  const args = argumentsOf(context, node);
+  const search = planSearch(context.core, node, asked, args, isRoot ? undefined : parents);
+  const list = asked.form === 'List';
+  const type = list ? asked.type : `${asked.type}Connection`;
+  const fields = fieldsBelow(context, { ...scene, types: [type] }, nodes, type);
+  const defs = new Map(parents.map((parent): [string, Field] => [parent, { type, list, primitive: false }]));
+  return {
+    key,
+    name: node.name.value,
+    node,
+    what: 'search',
+    defs,
+    directives: directivesOf(context, node),
+    search,
+    fields,
+  };
+}
+
+/** By type the field of that name, if it is an object or a primitive as the query takes it. */
+function definitionsOf(context: Context, types: readonly string[], nodes: FieldNode[]): Map<string, Field> {
+  const node = nodes[0]!;
+  const name = node.name.value;
+  const wantsObject = selectionsOf(nodes).length > 0;
+  const all = types.flatMap((type): [string, Field][] => {
+    const field = fieldsOf(context.core.definitions, type).get(name);
+    return field ? [[type, field]] : [];
+  });
+  const fitting = all.filter(([, field]) => field.primitive !== wantsObject);
+  if (fitting.length === 0) {
+    const [found] = all;
+    const text = !found
+      ? `${listed(types)} has no field '${name.slice(0, 80)}'`
+      : wantsObject
+        ? `'${name}' has the type ${found[1].type}, which has no fields`
+        : `'${name}' has the type ${found[1].type}: say which of its fields are wanted`;
+    misfits.set(node, text);
+  }
+  return new Map(fitting);
+}
+
+function choiceOf(context: Context, types: readonly string[], args: readonly Argued[]): Choice | undefined {
+  if (args.length === 0) return undefined;
+  const choice: Choice = { equal: [], offset: 0 };
+  for (const { node, given } of args) {
+    const name = node.name.value;
+    if (name === '_count') choice.count = countArgument(node, given);
+    else if (name === '_offset') choice.offset = countArgument(node, given);
+    else if (name === 'fhirpath' && typeof given === 'string') choice.path = given;
+    else {
+      const texts = (Array.isArray(given) ? given : [given]).map(String);
+      const known = types.some((type) => fieldsOf(context.core.definitions, type).get(name)?.primitive);
+      if (!known || name === 'fhirpath') {
+        const text = `There is no argument '${name.slice(0, 80)}': there are fhirpath, _offset, _count and the primitive fields of ${listed(types)}`;
+        throw fault('invalid', text, node, name);
+      }
+      choice.equal.push({ name, texts });
+    }
+  }
+  return choice;
+}
+
+function elementField(context: Context, scene: Scene, key: string, nodes: FieldNode[]): FieldPlan {
+  const node = nodes[0]!;
+  const defs = definitionsOf(context, scene.types, nodes);
+  const directives = directivesOf(context, node);
+  const plan = { key, name: node.name.value, node, what: 'element' as const, defs, directives };
+  if (defs.size === 0) return { ...plan, fields: [] };
+  const args = argumentsOf(context, node);
+  const found = [...defs.values()];
+  if (found[0]!.primitive) {
+    if (args.length > 0) throw fault('invalid', `'${plan.name}' is a primitive: it has no arguments`, node, plan.name);
+    if (directives.flatten || directives.slice !== undefined) {
+      throw fault('invalid', `@flatten and @slice are for fields with fields: '${plan.name}' has none`, node);
+    }
+    return { ...plan, fields: [] };
+  }
+  const types = [...new Set(found.flatMap(({ type }) => concrete(context, type)))];
+  const targets = targetsOf(found);
+  const choice = choiceOf(context, types, args);
+  const fields = fieldsBelow(context, { ...scene, types, targets }, nodes, found[0]!.type);
+  return { ...plan, ...(choice ? { choice } : {}), fields };
+}
+
+const concrete = ({ core }: Context, type: string): readonly string[] =>
+  type === 'Resource' ? core.definitions.resourceTypes : [type];
+
+/** What the references among the fields may lead to. */
+function targetsOf(fields: readonly Field[]): string[] | undefined {
+  const references = fields.filter(({ type }) => type === 'Reference');
+  if (references.some(({ targets }) => !targets || targets.includes('Resource'))) return undefined;
+  return [...new Set(references.flatMap(({ targets }) => targets ?? []))];
+}
+
+export interface QueryPlan {
+  fields: readonly FieldPlan[];
+  /** Why it can't be answered, ten reasons at most; empty if it can. */
+  faults: readonly CerebraError[];
+}
+
+/** The plan of a query on a resource of that type, or on `QUERY`; `only`: the type that a query at type level is about. */
+export function planQuery(core: Core, document: QueryDocument, type: string, only?: string): QueryPlan {
+  const context: Context = { core, document, count: 0, faults: [], ...(only === undefined ? {} : { only }) };
+  const { operation } = document;
+  const fields = attempt(context, () => {
+    const [directive] = operation.directives ?? [];
+    if (directive) throw fault('invalid', `@${directive.name.value} can't stand at a query`, directive);
+    return planFields(context, { types: [type], targets: undefined, depth: 1 }, operation.selectionSet.selections);
+  });
+  return { fields, faults: byPlace(context.faults).slice(0, FAULTS_MAX) };
+}

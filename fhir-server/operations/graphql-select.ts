@@ -1,0 +1,212 @@
+// What the data have of what a query asks for, in the order of the query: objects are walked here, resources that have to be
+// read first are left open (`Open`) for graphql-load.ts. https://hl7.org/fhir/R4/graphql.html#fields
+import { decimalText, isNumber, type Json, type JsonObject, stringify } from '#fhir-model';
+import { CerebraError } from '#platform';
+import { fault, placedAt } from './graphql-faults.ts';
+import { compilePath, loadFhirPath, type PathTest } from './graphql-fhirpath.ts';
+import type { Choice, FieldPlan } from './graphql-plan.ts';
+import { type Field, typeName } from './graphql-types.ts';
+
+/** Values, and objects, of an answer. */
+export const VALUES_MAX = 200_000;
+/** UTF-16 units of the texts of an answer. */
+export const CHARACTERS_MAX = 32 * 1024 * 1024;
+/** FHIRPath expressions evaluated, some 50 µs each. */
+export const PATHS_MAX = 20_000;
+
+/** An object that fields are taken from. */
+export interface Subject {
+  type: string;
+  value: JsonObject;
+  /** The resource that `#id` in it is about; undefined at the root of a query and in connections. */
+  root: JsonObject | undefined;
+}
+
+/** One element of a field: a primitive, or what the query asks for of an object. */
+export interface Item {
+  /** What @slice adds to names, its dot included. */
+  suffix: string;
+  scalar?: Json;
+  entries?: Entry[];
+}
+
+/** A field that is there. */
+export interface Entry {
+  plan: FieldPlan;
+  type: string;
+  list: boolean;
+  items: Item[];
+}
+
+/** An entry whose items have to be read from the store. */
+export interface Open {
+  entry: Entry;
+  subject: Subject;
+}
+
+/** One run of a query. */
+export interface Run {
+  paths: ReadonlyMap<string, PathTest>;
+  open: Open[];
+  spent: { values: number; characters: number; paths: number };
+}
+
+/** All FHIRPath expressions of a plan, with a field that has it. */
+function pathsOf(fields: readonly FieldPlan[], found = new Map<string, FieldPlan>()): Map<string, FieldPlan> {
+  for (const plan of fields) {
+    const { choice, directives, search } = plan;
+    for (const path of [choice?.path, directives.slice, search?.path]) if (path !== undefined) found.set(path, plan);
+    pathsOf(plan.fields, found);
+  }
+  return found;
+}
+
+/** Ready to run: its FHIRPath expressions compiled. Throws with the place of one that is wrong. */
+export async function createRun(fields: readonly FieldPlan[]): Promise<Run> {
+  const found = pathsOf(fields);
+  const paths = new Map<string, PathTest>();
+  const engine = found.size > 0 ? await loadFhirPath() : undefined;
+  for (const [path, { node }] of found) {
+    try {
+      paths.set(path, compilePath(engine!, path));
+    } catch (error) {
+      throw placedAt(error, node);
+    }
+  }
+  return { paths, open: [], spent: { values: 0, characters: 0, paths: 0 } };
+}
+
+const tooMuch = (what: string): CerebraError =>
+  new CerebraError('too-costly', `The answer has more than ${what}: ask for less, or page through a connection`, {
+    expression: ['query'],
+  });
+
+function spendValue({ spent }: Run, characters: number): void {
+  spent.values += 1;
+  spent.characters += characters;
+  if (spent.values > VALUES_MAX) throw tooMuch(`${VALUES_MAX} values`);
+  if (spent.characters > CHARACTERS_MAX) throw tooMuch(`${CHARACTERS_MAX} characters`);
+}
+
+function pathOf({ paths, spent }: Run, path: string): PathTest {
+  if (++spent.paths > PATHS_MAX) throw tooMuch(`${PATHS_MAX} elements to evaluate a FHIRPath on`);
+  return paths.get(path)!;
+}
+
+const isObject = (value: Json | undefined): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !isNumber(value);
+
+const primitiveText = (value: Json): string => (isNumber(value) ? decimalText(value) : String(value));
+
+/** Whether the child, or one of them, is one of these texts. */
+function hasChild(element: JsonObject, name: string, texts: readonly string[]): boolean {
+  const child = element[name];
+  const children = Array.isArray(child) ? child : [child];
+  return children.some((one) => one !== undefined && one !== null && texts.includes(primitiveText(one)));
+}
+
+function isChosen(run: Run, choice: Choice, type: string, element: Json, index: number): boolean {
+  if (!isObject(element)) return false;
+  if (!choice.equal.every(({ name, texts }) => hasChild(element, name, texts))) return false;
+  return choice.path === undefined || pathOf(run, choice.path).holds(type, element, index);
+}
+
+/** "The offset and count apply to the filtered list": https://hl7.org/fhir/R4/graphql.html#list */
+function chosen(run: Run, choice: Choice | undefined, type: string, values: Json[]): Json[] {
+  if (!choice) return values;
+  const { equal, path, offset, count } = choice;
+  const kept =
+    equal.length > 0 || path !== undefined
+      ? values.filter((value, i) => isChosen(run, choice, type, value, i))
+      : values;
+  return kept.slice(offset, count === undefined ? undefined : offset + count);
+}
+
+function suffixOf(run: Run, { directives }: FieldPlan, type: string, value: JsonObject, index: number): string {
+  if (directives.slice === undefined) return '';
+  return `.${pathOf(run, directives.slice).text(type, value, index)}`;
+}
+
+/** The type of an object: that of its element, or of the resource that it is. */
+const actualType = (type: string, value: JsonObject): string =>
+  type === 'Resource' && typeof value.resourceType === 'string' ? value.resourceType : type;
+
+/** A resource in another's element is one of its own, but for those that are contained. */
+function rootBelow({ root }: Subject, plan: FieldPlan, value: JsonObject): JsonObject | undefined {
+  return typeof value.resourceType === 'string' && plan.name !== 'contained' ? value : root;
+}
+
+/** What the query asks for of one object that a field has. */
+export function itemOf(run: Run, plan: FieldPlan, subject: Subject, index: number): Item {
+  spendValue(run, 0);
+  const { type, value } = subject;
+  return { suffix: suffixOf(run, plan, type, value, index), entries: select(run, plan.fields, subject) };
+}
+
+function elementItem(run: Run, plan: FieldPlan, def: Field, subject: Subject, value: Json, index: number): Item {
+  if (!def.primitive && isObject(value)) {
+    const type = actualType(def.type, value);
+    return itemOf(run, plan, { type, value, root: rootBelow(subject, plan, value) }, index);
+  }
+  spendValue(run, typeof value === 'string' ? value.length : 0);
+  // Null stands for one that has only extensions; anything but a primitive can't be here.
+  return { suffix: '', scalar: isObject(value) || Array.isArray(value) ? stringify(value) : value };
+}
+
+function elementEntry(run: Run, plan: FieldPlan, def: Field, subject: Subject): Entry | undefined {
+  const found = subject.value[plan.name];
+  if (found === undefined || found === null) return undefined;
+  const values = chosen(run, plan.choice, def.type, Array.isArray(found) ? found : [found]);
+  const kept = plan.directives.first ? values.slice(0, 1) : values;
+  // FHIR has no empty arrays: one is a connection without edges.
+  if (kept.length === 0 && !(Array.isArray(found) && found.length === 0)) return undefined;
+  const items = kept.map((value, i) => elementItem(run, plan, def, subject, value, i));
+  return { plan, type: def.type, list: def.list, items };
+}
+
+function typenameEntry(plan: FieldPlan, { type }: Subject): Entry {
+  return { plan, type: 'string', list: false, items: [{ suffix: '', scalar: typeName(type) }] };
+}
+
+/** The fields that the object has, in the order of the query. */
+export function select(run: Run, fields: readonly FieldPlan[], subject: Subject): Entry[] {
+  const entries: Entry[] = [];
+  for (const plan of fields) {
+    const def = plan.defs.get(subject.type);
+    if (!def) continue;
+    if (plan.what === 'typename') entries.push(typenameEntry(plan, subject));
+    else if (plan.what === 'element') {
+      const entry = elementEntry(run, plan, def, subject);
+      if (entry) entries.push(entry);
+    } else {
+      const entry: Entry = { plan, type: def.type, list: def.list, items: [] };
+      run.open.push({ entry, subject });
+      entries.push(entry);
+    }
+  }
+  return entries;
+}
+
+/** Resources of a field that have been read, those that its `fhirpath` leaves. */
+export function resourcesPassing(run: Run, path: string | undefined, resources: JsonObject[]): JsonObject[] {
+  if (path === undefined) return resources;
+  return resources.filter((one, i) => pathOf(run, path).holds(String(one.resourceType), one, i));
+}
+
+/** Fills an open entry with these resources; `around` is the resource that contains them, if one does. */
+export function fill(run: Run, { entry }: Open, resources: readonly JsonObject[], around?: JsonObject): void {
+  const { plan } = entry;
+  const kept = plan.directives.first ? resources.slice(0, 1) : resources;
+  entry.items = kept.map((value, i) => {
+    return itemOf(run, plan, { type: actualType('Resource', value), value, root: around ?? value }, i);
+  });
+}
+
+/** Fills an open entry with one object that is no resource. */
+export function fillWith(run: Run, { entry }: Open, value: JsonObject): void {
+  entry.items = [itemOf(run, entry.plan, { type: entry.type, value, root: undefined }, 0)];
+}
+
+/** An open field that can't be filled. */
+export const cannot = ({ entry }: Open, code: 'not-found' | 'deleted' | 'too-costly', text: string): CerebraError =>
+  fault(code, text, entry.plan.node, entry.plan.name);

@@ -1,0 +1,138 @@
+// The merge in one transaction, and what comes after it: https://build.fhir.org/patient-operation-merge.html#process
+import { setTimeout as pause } from 'node:timers/promises';
+import { type AccessScope, parseJson, type Resource } from '#fhir-model';
+import { CerebraError, sqlState, type Tx } from '#platform';
+import { assertWrites } from '../access/scope.ts';
+import type { Core } from '../interactions/core.ts';
+import { prepare } from '../store/store.ts';
+import { allocate, type Locked, lockRows, type Numbered, writeMany } from '../store/write-many.ts';
+import { type MergeInput, refused, type Side } from './merge-input.ts';
+import { assertMergeable, sourceAfter, targetAfter } from './merge-patients.ts';
+import { countOf, findReferring, moveAll, type Referring, writeChanges } from './merge-references.ts';
+
+export interface Merged {
+  result: Resource;
+  /** Resources whose references were moved, by type. */
+  moved: ReadonlyMap<string, number>;
+  /** Set when writes that began before the merge were still under way after a while. */
+  unsettled: boolean;
+}
+
+/** Resources that refer to the source, of one merge: all are written in its transaction. */
+export const referringMax = (core: Core): number => core.limits.bundleEntriesMax;
+
+export function assertFew(core: Core, referring: Referring): void {
+  const max = referringMax(core);
+  if (countOf(referring) <= max) return;
+  const text = `More than ${max} resources refer to the source (BUNDLE_ENTRIES_MAX), the most that one merge moves: merge the other way round`;
+  throw new CerebraError('too-costly', text, { expression: ['source-patient'] });
+}
+
+const RETRIES_MAX = 5;
+/** Lost races that a second try settles: deadlock, serialization failure, unique violation. */
+const RETRYABLE = new Set(['40P01', '40001', '23505']);
+
+function pick(rows: readonly Locked[], id: string, side: Side): Locked {
+  const found = rows.find((row) => row.id === id);
+  if (found) return found;
+  throw refused(`The ${side}, Patient/${id}, is not known or was deleted`, `${side}-patient`);
+}
+
+/** https://hl7.org/fhir/R4/provenance.html, as the operation recommends: what became of which versions. */
+function provenance(core: Core, written: readonly Numbered[]): Resource {
+  const reference = ({ id, version }: Numbered) => ({ reference: `Patient/${id}/_history/${version}` });
+  const lifecycle = 'http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle';
+  return {
+    resourceType: 'Provenance',
+    target: written.map(reference),
+    recorded: new Date(core.store.clock.now()).toISOString(),
+    activity: { coding: [{ system: lifecycle, code: 'merge' }] },
+    agent: [{ who: { display: 'Cerebra, Patient/$merge' } }],
+  };
+}
+
+async function writeProvenance(core: Core, tx: Tx, written: readonly Numbered[]): Promise<void> {
+  const updatedMs = core.store.clock.now();
+  const [number] = await allocate(tx, 1);
+  const one = prepare(core.store, provenance(core, written), core.store.newId(), updatedMs);
+  const creation: Numbered = { ...one, rid: number!, seq: number!, version: 1 };
+  await writeMany(tx, { creations: [creation], updates: [], deletions: [] }, updatedMs);
+}
+
+async function mergeOnce(core: Core, input: MergeInput, scope: AccessScope): Promise<Omit<Merged, 'unsettled'>> {
+  const { sourceId, targetId } = input;
+  return core.store.db.tx(async (tx) => {
+    const rows = await lockRows(tx, 'Patient', [sourceId, targetId], scope);
+    const [from, to] = [pick(rows, sourceId, 'source'), pick(rows, targetId, 'target')];
+    const [source, target] = [from, to].map(({ body }) => parseJson(body).exact as Resource) as [Resource, Resource];
+    assertMergeable(input, source, target);
+    const result = targetAfter(core, input, source, target);
+    const changes = [
+      { row: to, resource: result },
+      { row: from, resource: sourceAfter(core, source, result) },
+    ];
+    const except = new Set([from.rid, to.rid]);
+    const referring = await findReferring(core, tx, sourceId, referringMax(core) + 1, except);
+    assertFew(core, referring);
+    const moved = await moveAll(core, tx, referring, { from: sourceId, to: targetId }, scope);
+    const written = await writeChanges(core, tx, changes);
+    await writeProvenance(core, tx, written);
+    const { text, version } = written[0]!;
+    return { result: parseJson(text.prefix + version + text.suffix).exact as Resource, moved };
+  });
+}
+
+async function retried<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!RETRYABLE.has(sqlState(error) ?? '')) throw error;
+      if (attempt > RETRIES_MAX) {
+        const text = 'The patients, or what refers to them, are being changed by others at the same time: try again';
+        throw new CerebraError('version-conflict', text, { cause: error });
+      }
+    }
+  }
+}
+
+const SETTLE_MS = 20;
+const SETTLES_MAX = 250;
+
+/** Waits until all that was under way when the merge was committed has ended; yields whether it has. */
+async function settled({ store: { db } }: Core): Promise<boolean> {
+  const now = { text: 'select pg_snapshot_xmax(pg_current_snapshot()) as horizon' };
+  const [{ horizon }] = (await db.query<{ horizon: bigint }>(now)) as [{ horizon: bigint }];
+  const isPast = { name: 'merge_settled', text: 'select pg_snapshot_xmin(pg_current_snapshot()) >= $1::xid8 as past' };
+  for (let i = 0; i < SETTLES_MAX; i++) {
+    const [row] = await db.query<{ past: boolean }>(isPast, [String(horizon)]);
+    if (row!.past) return true;
+    await pause(SETTLE_MS);
+  }
+  return false;
+}
+
+/** What was written meanwhile by those who could not see the merge yet. */
+async function sweep(core: Core, { sourceId, targetId }: MergeInput, scope: AccessScope): Promise<Map<string, number>> {
+  return core.store.db.tx(async (tx) => {
+    const rows = await tx.query<{ rid: bigint }>({ text: 'select rid from r_patient where id = any($1::text[])' }, [
+      [sourceId, targetId],
+    ]);
+    const except = new Set(rows.map(({ rid }) => rid));
+    const referring = await findReferring(core, tx, sourceId, referringMax(core), except);
+    return moveAll(core, tx, referring, { from: sourceId, to: targetId }, scope);
+  });
+}
+
+/** Merges. Throws CerebraError; then nothing was written. */
+export async function mergePatients(core: Core, input: MergeInput, scope: AccessScope): Promise<Merged> {
+  assertWrites(scope);
+  const merged = await retried(() => mergeOnce(core, input, scope));
+  core.store.stream.committed([]);
+  const unsettled = !(await settled(core));
+  const late = await retried(() => sweep(core, input, scope));
+  if (late.size > 0) core.store.stream.committed([]);
+  const moved = new Map(merged.moved);
+  for (const [type, count] of late) moved.set(type, (moved.get(type) ?? 0) + count);
+  return { ...merged, moved, unsettled };
+}

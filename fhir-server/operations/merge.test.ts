@@ -1,0 +1,541 @@
+// Patient/$merge: https://build.fhir.org/patient-operation-merge.html
+import assert from 'node:assert/strict';
+import { beforeEach, describe, type TestContext, test } from 'node:test';
+import type { AccessScope, JsonObject, Resource } from '#fhir-model';
+import { testDatabase, testLog, waitFor } from '#platform/testing';
+import type { Core } from '../interactions/core.ts';
+import { parseQuery, search } from '../interactions/search.ts';
+import { createWriter } from '../ports.ts';
+import { readCurrent, readVersion } from '../store/read.ts';
+import { storeDelete, storeUpdate } from '../store/store.ts';
+import { assertStoreSound, everything, nothing, testCore } from '../testing.ts';
+import { invoke } from './invoke.ts';
+import { createOperations } from './registry.ts';
+
+let core: Core;
+
+const put = (resource: Resource & { id: string }) =>
+  storeUpdate(core.store, resource, resource.id, undefined, everything);
+
+const patient = (id: string, more: JsonObject = {}): Resource & { id: string } => ({
+  resourceType: 'Patient',
+  id,
+  identifier: [{ system: 'urn:test:mrn', value: `mrn-${id}`, use: 'official' }],
+  name: [{ family: `Family-${id}` }],
+  ...more,
+});
+
+const observation = (id: string, subject: string, more: JsonObject = {}): Resource & { id: string } => ({
+  resourceType: 'Observation',
+  id,
+  status: 'final',
+  code: { text: 'x' },
+  subject: { reference: subject },
+  ...more,
+});
+
+const reference = (name: string, id: string): JsonObject => ({ name, valueReference: { reference: `Patient/${id}` } });
+const identifier = (name: string, value: string): JsonObject => ({
+  name,
+  valueIdentifier: { system: 'urn:test:mrn', value },
+});
+const both = (source: string, target: string): JsonObject[] => [
+  reference('source-patient', source),
+  reference('target-patient', target),
+];
+
+interface Answer {
+  issues: { severity: string; code: string; diagnostics: string }[];
+  result: Resource & { link?: JsonObject[]; identifier?: JsonObject[] };
+  input: Resource;
+}
+
+async function merge(parameter: JsonObject[], scope: AccessScope = everything): Promise<Answer> {
+  const answer = await invoke(core, {
+    target: { name: 'merge', type: 'Patient' },
+    method: 'POST',
+    pairs: [],
+    resource: { resourceType: 'Parameters', parameter },
+    scope,
+    strict: true,
+  });
+  const parameters = (answer as { resource: Resource }).resource.parameter as unknown as {
+    name: string;
+    resource: Resource;
+  }[];
+  assert.deepEqual(
+    parameters.map(({ name }) => name),
+    ['input', 'outcome', 'result'],
+  );
+  const [input, outcome, result] = parameters.map(({ resource }) => resource);
+  return { input: input!, issues: outcome!.issue as unknown as Answer['issues'], result: result! as Answer['result'] };
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: any element of any resource
+async function read(type: string, id: string): Promise<Resource & { [name: string]: any }> {
+  const found = await readCurrent(core.store.db, type, id, everything);
+  return JSON.parse(found!.body) as Resource;
+}
+
+async function idsOf(type: string, query: string): Promise<string[]> {
+  const parsed = parseQuery(core, type, [...new URLSearchParams(query)], true);
+  const page = await search(core, parsed, { scope: everything, db: core.store.db });
+  return page.resources.map(({ id }) => id).sort();
+}
+
+const refuses = (parameter: JsonObject[], status: number, message: RegExp, expression?: string) =>
+  assert.rejects(
+    merge(parameter),
+    (error: { status: number; message: string; issues: { expression?: string[] }[] }) => {
+      assert.match(error.message, message);
+      assert.equal(error.status, status, error.message);
+      if (expression !== undefined) assert.deepEqual(error.issues[0]!.expression, [expression]);
+      return true;
+    },
+  );
+
+beforeEach(async (t) => {
+  core = await testCore(await testDatabase(t as TestContext));
+  core.operations = createOperations(core, { log: testLog() });
+  await put(
+    patient('s', {
+      identifier: [
+        { system: 'urn:test:mrn', value: 'mrn-s', use: 'official' },
+        { system: 'urn:test:card', value: '1' },
+      ],
+    }),
+  );
+  await put(
+    patient('t', {
+      identifier: [
+        { system: 'urn:test:mrn', value: 'mrn-t' },
+        { system: 'urn:test:card', value: '1' },
+      ],
+    }),
+  );
+});
+
+describe('a merge', () => {
+  test('links the patients, copies identifiers and leaves the rest of both', async () => {
+    const { issues, result, input } = await merge(both('s', 't'));
+    const source = await read('Patient', 's');
+    assert.deepEqual(
+      [source.active, source.link, source.identifier, source.name, source.meta?.versionId],
+      [false, [{ other: { reference: 'Patient/t' }, type: 'replaced-by' }], undefined, [{ family: 'Family-s' }], '2'],
+    );
+    assert.deepEqual(await idsOf('Patient', 'identifier=urn:test:mrn|mrn-s'), ['t']);
+    const target = await read('Patient', 't');
+    assert.deepEqual(
+      [target.active, target.link, target.identifier, target.name, target.meta?.versionId],
+      [
+        undefined,
+        [{ other: { reference: 'Patient/s' }, type: 'replaces' }],
+        [
+          { system: 'urn:test:mrn', value: 'mrn-t' },
+          { system: 'urn:test:card', value: '1' },
+          { system: 'urn:test:mrn', value: 'mrn-s', use: 'old' },
+        ],
+        [{ family: 'Family-t' }],
+        '2',
+      ],
+    );
+    assert.deepEqual(result, target);
+    assert.deepEqual(input.parameter, both('s', 't'));
+    assert.deepEqual(issues, [
+      {
+        severity: 'information',
+        code: 'informational',
+        diagnostics: 'Patient/s was merged into Patient/t; references were moved in 0 resources',
+      },
+    ]);
+    await assertStoreSound(core.store);
+  });
+
+  test('moves all references: each resource gets a version, history and a change', async () => {
+    await put(observation('o1', 'Patient/s', { performer: [{ reference: 'Patient/s' }, { reference: 'Patient/t' }] }));
+    await put(observation('o2', `${core.baseUrl}/Patient/s`));
+    await put(observation('o3', 'Patient/s/_history/1'));
+    await put(observation('o4', 'Patient/t', { note: [{ text: 'n', authorReference: { reference: 'Patient/s' } }] }));
+    await put(observation('other', 'Patient/x', { identifier: [{ value: 'Patient/s' }] }));
+    await put({
+      resourceType: 'Group',
+      id: 'g',
+      type: 'person',
+      actual: true,
+      member: [{ entity: { reference: 'Patient/x' } }, { entity: { reference: 'Patient/s' } }],
+    });
+    await put({ resourceType: 'RelatedPerson', id: 'r', patient: { reference: 'Patient/s' } });
+    await put({
+      resourceType: 'Encounter',
+      id: 'e',
+      status: 'finished',
+      class: { code: 'AMB' },
+      subject: { reference: '#p' },
+      contained: [
+        { resourceType: 'Patient', id: 'p' },
+        { resourceType: 'Basic', id: 'b', code: { text: 'c' }, subject: { reference: 'Patient/s' } },
+      ],
+    });
+    await put(patient('x', { link: [{ other: { reference: 'Patient/s' }, type: 'seealso' }] }));
+    await put({
+      resourceType: 'Provenance',
+      id: 'v',
+      target: [{ reference: 'Patient/s/_history/1' }, { reference: 'Patient/s' }],
+      recorded: '2020-01-01T00:00:00Z',
+      agent: [{ who: { display: 'x' } }],
+    });
+    const { issues } = await merge(both('s', 't'));
+    assert.equal(
+      issues[0]!.diagnostics,
+      'Patient/s was merged into Patient/t; references were moved in 7 resources: 1 Group, 3 Observation, 1 Patient, 1 Provenance, 1 RelatedPerson',
+    );
+    const o1 = await read('Observation', 'o1');
+    assert.deepEqual(
+      [o1.subject, o1.performer, o1.meta?.versionId],
+      [{ reference: 'Patient/t' }, [{ reference: 'Patient/t' }, { reference: 'Patient/t' }], '2'],
+    );
+    assert.deepEqual((await read('Observation', 'o2')).subject, { reference: `${core.baseUrl}/Patient/t` });
+    assert.deepEqual((await read('Observation', 'o3')).subject, { reference: 'Patient/t' });
+    assert.deepEqual((await read('Group', 'g')).member, [
+      { entity: { reference: 'Patient/x' } },
+      { entity: { reference: 'Patient/t' } },
+    ]);
+    assert.deepEqual((await read('Patient', 'x')).link, [{ other: { reference: 'Patient/t' }, type: 'seealso' }]);
+    assert.deepEqual((await read('Provenance', 'v')).target, [
+      { reference: 'Patient/s/_history/1' },
+      { reference: 'Patient/t' },
+    ]);
+    assert.equal((await read('Observation', 'other')).meta?.versionId, '1');
+    const before = await readVersion(core.store.db, 'Observation', 'o1', 1, everything);
+    assert.deepEqual(JSON.parse(before!.body).subject, { reference: 'Patient/s' });
+    assert.deepEqual(await idsOf('Observation', 'subject=Patient/s'), []);
+    assert.deepEqual(await idsOf('Observation', 'subject=Patient/t'), ['o1', 'o2', 'o3', 'o4']);
+    await assertStoreSound(core.store);
+  });
+
+  test('is recorded as a Provenance of both versions', async () => {
+    await merge(both('s', 't'));
+    const [id, ...more] = await idsOf('Provenance', 'target=Patient/s');
+    assert.deepEqual(more, []);
+    const { target, activity } = await read('Provenance', id!);
+    assert.deepEqual(target, [{ reference: 'Patient/t/_history/2' }, { reference: 'Patient/s/_history/2' }]);
+    assert.equal(activity.coding[0].code, 'merge');
+  });
+
+  test('keeps the digits of decimals in what it moves', async () => {
+    const body = `{"resourceType":"Observation","id":"d","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/s"},"valueQuantity":{"value":1.50}}`;
+    const { parseJson } = await import('#fhir-model');
+    await put(parseJson(body).exact as Resource & { id: string });
+    await merge(both('s', 't'));
+    const found = await readCurrent(core.store.db, 'Observation', 'd', everything);
+    assert.match(found!.body, /"value":1\.50\}/);
+  });
+
+  test('several into one, and the one into another', async () => {
+    await put(patient('u'));
+    await put(observation('o', 'Patient/s'));
+    await merge(both('s', 't'));
+    await merge(both('u', 't'));
+    await put(patient('w'));
+    await merge(both('t', 'w'));
+    assert.deepEqual((await read('Observation', 'o')).subject, { reference: 'Patient/w' });
+    assert.deepEqual((await read('Patient', 's')).link, [{ other: { reference: 'Patient/w' }, type: 'replaced-by' }]);
+    assert.deepEqual((await read('Patient', 't')).link, [
+      { other: { reference: 'Patient/s' }, type: 'replaces' },
+      { other: { reference: 'Patient/u' }, type: 'replaces' },
+      { other: { reference: 'Patient/w' }, type: 'replaced-by' },
+    ]);
+    assert.deepEqual(
+      (await read('Patient', 'w')).identifier.map(({ value, use }: JsonObject) => `${value} ${use}`),
+      ['mrn-w official', 'mrn-t old', '1 old', 'mrn-s old', 'mrn-u old'],
+    );
+    await assertStoreSound(core.store);
+  });
+});
+
+describe('which patients', () => {
+  test('by identifiers, alone, beside a reference and within one', async () => {
+    await merge([
+      identifier('source-patient-identifier', 'mrn-s'),
+      { name: 'target-patient', valueReference: { identifier: { value: 'mrn-t' } } },
+    ]);
+    assert.equal((await read('Patient', 's')).active, false);
+    // The source is found no more: its identifiers are the target's now.
+    await refuses(
+      [identifier('source-patient-identifier', 'mrn-s'), reference('target-patient', 't')],
+      422,
+      /same, Patient\/t: they may be merged already/,
+    );
+  });
+
+  test('identifiers that the patient has not', async () => {
+    await refuses(
+      [...both('s', 't'), identifier('source-patient-identifier', 'mrn-t')],
+      422,
+      /does not have all of the identifiers/,
+      'source-patient-identifier',
+    );
+    await refuses(
+      [identifier('source-patient-identifier', 'none'), reference('target-patient', 't')],
+      422,
+      /No patient has/,
+      'source-patient-identifier',
+    );
+    await refuses(
+      [{ name: 'source-patient-identifier', valueIdentifier: { value: '1' } }, reference('target-patient', 't')],
+      422,
+      /More than one patient/,
+    );
+    await refuses(
+      [{ name: 'source-patient-identifier', valueIdentifier: { system: 'urn:x' } }, reference('target-patient', 't')],
+      400,
+      /needs a value/,
+    );
+  });
+
+  test('missing, unknown, deleted, elsewhere, the same', async () => {
+    await refuses([reference('target-patient', 't')], 400, /which patient is the source/, 'source-patient');
+    await refuses([reference('source-patient', 's')], 400, /which patient is the target/, 'target-patient');
+    await refuses(both('none', 't'), 422, /source, Patient\/none, is not known/, 'source-patient');
+    await refuses(both('s', 'none'), 422, /target, Patient\/none, is not known/, 'target-patient');
+    await refuses(both('s', 's'), 422, /are the same/, 'target-patient');
+    await refuses(
+      [{ name: 'source-patient', valueReference: { reference: 'Group/1' } }, reference('target-patient', 't')],
+      400,
+      /must refer to a patient of this server/,
+    );
+    await refuses(
+      [{ name: 'source-patient', valueReference: { display: 'x' } }, reference('target-patient', 't')],
+      400,
+      /neither a reference nor an identifier/,
+    );
+    await storeDelete(core.store, 'Patient', 's', undefined, everything);
+    await refuses(both('s', 't'), 422, /source, Patient\/s, is not known or was deleted/);
+  });
+
+  test('merged before, inactive, in a circle', async () => {
+    await put(patient('u'));
+    await merge(both('s', 't'));
+    await refuses(both('s', 't'), 422, /source, Patient\/s, was merged into another/, 'source-patient');
+    await refuses(both('t', 's'), 422, /target, Patient\/s, was merged into another/, 'target-patient');
+    await refuses(both('u', 's'), 422, /target, Patient\/s, was merged into another/, 'target-patient');
+    await put(patient('i', { active: false }));
+    await refuses(both('u', 'i'), 422, /not active/, 'target-patient');
+    await merge(both('i', 'u'));
+  });
+});
+
+describe('a result', () => {
+  const result = (more: JsonObject): JsonObject => ({
+    name: 'result-patient',
+    resource: patient('t', {
+      birthDate: '1980-01-01',
+      link: [{ other: { reference: 'Patient/s' }, type: 'replaces' }],
+      ...more,
+    }),
+  });
+
+  test('is what the target becomes', async () => {
+    await merge([...both('s', 't'), result({ identifier: [{ system: 'urn:test:mrn', value: 'new' }] })]);
+    const target = await read('Patient', 't');
+    assert.deepEqual([target.birthDate, target.identifier], ['1980-01-01', [{ system: 'urn:test:mrn', value: 'new' }]]);
+    // What the result leaves out stays where it was.
+    assert.deepEqual(await idsOf('Patient', 'identifier=urn:test:mrn|mrn-s'), ['s']);
+  });
+
+  test('must be the target, have the link and the identifiers, and be active', async () => {
+    await refuses([...both('s', 't'), result({ id: 's' })], 400, /must be that of the target, t/, 'result-patient');
+    await refuses([...both('s', 't'), result({ link: [] })], 400, /link/);
+    await refuses(
+      [...both('s', 't'), result({ link: [{ other: { reference: 'Patient/s' }, type: 'seealso' }] })],
+      400,
+      /must have a link of type replaces/,
+    );
+    await refuses([...both('s', 't'), result({ active: false })], 400, /must be active/);
+    await refuses(
+      [...both('s', 't'), identifier('source-patient-identifier', 'mrn-s'), result({ identifier: [{ value: 'new' }] })],
+      400,
+      /must have the identifiers/,
+    );
+    const twice = [
+      { other: { reference: 'Patient/s' }, type: 'replaces' },
+      { other: { reference: 'Patient/u' }, type: 'replaced-by' },
+    ];
+    await refuses([...both('s', 't'), result({ link: twice })], 400, /can't be replaced/);
+    assert.equal((await read('Patient', 't')).meta?.versionId, '1');
+  });
+});
+
+describe('a preview', () => {
+  test('changes nothing, and tells what would', async () => {
+    await put(observation('o1', 'Patient/s'));
+    await put(observation('o2', 'Patient/s'));
+    await put(observation('o3', 'Patient/s'));
+    await put(observation('o4', 'Patient/t'));
+    const { issues, result } = await merge([...both('s', 't'), { name: 'preview', valueBoolean: true }]);
+    assert.deepEqual(
+      issues.map(({ severity, diagnostics }) => [severity, diagnostics]),
+      [
+        ['information', 'Nothing was changed. The merge would move the references of 3 resources: 3 Observation'],
+        ['warning', '3 resources refer to the source, 1 to the target: consider a merge the other way round'],
+      ],
+    );
+    assert.deepEqual(
+      [result.id, result.meta, result.link],
+      ['t', undefined, [{ other: { reference: 'Patient/s' }, type: 'replaces' }]],
+    );
+    for (const [type, id] of [
+      ['Patient', 's'],
+      ['Patient', 't'],
+      ['Observation', 'o1'],
+    ] as const) {
+      assert.equal((await read(type, id)).meta?.versionId, '1');
+    }
+    assert.deepEqual(await idsOf('Provenance', ''), []);
+  });
+
+  test('refuses what the merge would refuse', async () => {
+    await refuses([...both('s', 'none'), { name: 'preview', valueBoolean: true }], 422, /not known/);
+  });
+});
+
+describe('limits and access', () => {
+  test('more references than one merge moves', async () => {
+    core.limits.bundleEntriesMax = 2;
+    for (const id of ['o1', 'o2', 'o3']) await put(observation(id, 'Patient/s'));
+    await refuses(both('s', 't'), 400, /More than 2 resources refer to the source/, 'source-patient');
+    assert.equal((await read('Patient', 's')).meta?.versionId, '1');
+    await storeDelete(core.store, 'Observation', 'o3', undefined, everything);
+    await merge(both('s', 't'));
+    assert.deepEqual(await idsOf('Observation', 'subject=Patient/t'), ['o1', 'o2']);
+  });
+
+  test('600 resources, over several portions', async () => {
+    const writer = createWriter(core);
+    const many = Array.from({ length: 600 }, (_, i) => observation(`n${i}`, 'Patient/s'));
+    await writer.createIfAbsent(many, { scope: everything });
+    const { issues } = await merge(both('s', 't'));
+    assert.match(issues[0]!.diagnostics, /600 resources: 600 Observation$/);
+    const [row] = await core.store.db.query<{ n: bigint }>({
+      text: `select count(*) as n from r_observation where version = 2`,
+    });
+    assert.equal(row!.n, 600n);
+    await assertStoreSound(core.store);
+  });
+
+  test('who may not write', async () => {
+    await assert.rejects(merge(both('s', 't'), nothing), { code: 'forbidden', status: 403 });
+    await assert.rejects(merge([...both('s', 't'), { name: 'preview', valueBoolean: true }], nothing), { status: 403 });
+  });
+
+  test('not with GET', async () => {
+    const call = {
+      target: { name: 'merge', type: 'Patient' },
+      method: 'GET' as const,
+      pairs: [],
+      scope: everything,
+      strict: true,
+    };
+    await assert.rejects(invoke(core, call), { code: 'method-not-allowed', status: 405 });
+  });
+});
+
+describe('at the same time', () => {
+  const outcome = (work: Promise<unknown>) =>
+    work.then(
+      () => 200,
+      (error: { status?: number }) => error.status ?? 500,
+    );
+
+  test('the same merge five times is one', async () => {
+    await put(observation('o', 'Patient/s'));
+    const statuses = await Promise.all(Array.from({ length: 5 }, () => outcome(merge(both('s', 't')))));
+    assert.deepEqual(statuses.sort(), [200, 422, 422, 422, 422]);
+    assert.equal((await read('Observation', 'o')).meta?.versionId, '2');
+    await assertStoreSound(core.store);
+  });
+
+  test('each into the other: one wins', async () => {
+    const statuses = await Promise.all([outcome(merge(both('s', 't'))), outcome(merge(both('t', 's')))]);
+    assert.deepEqual(statuses.sort(), [200, 422]);
+    const [s, t] = [await read('Patient', 's'), await read('Patient', 't')];
+    assert.equal([s, t].filter(({ active }) => active === false).length, 1);
+    await assertStoreSound(core.store);
+  });
+
+  test('several into one', async () => {
+    const sources = ['a', 'b', 'c', 'd'];
+    for (const id of sources) {
+      await put(patient(id));
+      await put(observation(`o-${id}`, `Patient/${id}`));
+    }
+    assert.deepEqual(await Promise.all(sources.map((id) => outcome(merge(both(id, 't'))))), [200, 200, 200, 200]);
+    const { link, identifier: own } = await read('Patient', 't');
+    assert.deepEqual(
+      link.map(({ other }: { other: { reference: string } }) => other.reference).sort(),
+      sources.map((id) => `Patient/${id}`),
+    );
+    assert.equal(own.length, 6);
+    assert.deepEqual(await idsOf('Observation', 'subject=Patient/t'), ['o-a', 'o-b', 'o-c', 'o-d']);
+    await assertStoreSound(core.store);
+  });
+
+  test('updates of what refers to the source: none is lost', async () => {
+    const ids = Array.from({ length: 8 }, (_, i) => `o${i}`);
+    for (const id of ids) await put(observation(id, 'Patient/s'));
+    const updates = ids.map((id) =>
+      createWriter(core).transaction(
+        [
+          {
+            method: 'PUT',
+            url: `Observation/${id}`,
+            resource: observation(id, 'Patient/s'),
+            merge: (existing) => ({ ...existing!, issued: '2020-01-01T00:00:00Z' }),
+          },
+        ],
+        { scope: everything },
+      ),
+    );
+    await Promise.all([merge(both('s', 't')), ...updates]);
+    for (const id of ids) {
+      const { subject, issued, meta } = await read('Observation', id);
+      assert.deepEqual([subject, issued, meta?.versionId], [{ reference: 'Patient/t' }, '2020-01-01T00:00:00Z', '3']);
+    }
+    await assertStoreSound(core.store);
+  });
+
+  test('what was under way when the merge was committed is moved as well', async () => {
+    const isMerged = async () => (await read('Patient', 's')).active === false;
+    let begun: () => void = () => undefined;
+    const hasBegun = new Promise<void>((resolve) => {
+      begun = resolve;
+    });
+    const late = createWriter(core).transaction(
+      [
+        {
+          method: 'POST',
+          url: 'Observation',
+          resource: {
+            resourceType: 'Observation',
+            status: 'final',
+            code: { text: 'late' },
+            subject: { reference: 'Patient/s' },
+          },
+        },
+      ],
+      {
+        scope: everything,
+        within: async () => {
+          begun();
+          await waitFor(isMerged, 'the merge');
+        },
+      },
+    );
+    await hasBegun;
+    const { issues } = await merge(both('s', 't'));
+    const [{ id } = { id: '' }] = await late;
+    assert.equal(issues.length, 1, JSON.stringify(issues));
+    assert.deepEqual((await read('Observation', id)).subject, { reference: 'Patient/t' });
+    await assertStoreSound(core.store);
+  });
+});

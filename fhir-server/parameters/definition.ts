@@ -1,0 +1,231 @@
+// What a stored SearchParameter asks for, and whether it can be had: https://hl7.org/fhir/R4/searchparameter.html
+import {
+  appliesTo,
+  type CustomParameter,
+  checkExpression,
+  compositeFits,
+  customKeys,
+  type Definitions,
+  type Issue,
+  narrowExpression,
+  type RawComponent,
+  type Resource,
+  type SearchParameters,
+  type SearchParamType,
+} from '#fhir-model';
+import type { Owned } from './published.ts';
+
+/** What a definition stands beside. */
+export interface Beside {
+  definitions: Definitions;
+  /** R4's. */
+  base: SearchParameters;
+  /** R4's and the custom ones that come before. */
+  all: SearchParameters;
+  /** The id of the SearchParameter that defines the code on the type, if one does. */
+  ownerOf(type: string, code: string): string | undefined;
+  /** The parameter, as `Type.code`, whose index rows have that number. */
+  holderOf(key: number): string | undefined;
+  /** SearchParameters that define something. */
+  owners: number;
+}
+
+/** Either what the SearchParameter defines, perhaps nothing, or what is wrong with it. */
+export interface Ruling {
+  parameters: Owned[];
+  issues: Issue[];
+}
+
+/** Active ones; each costs every write of its types. */
+export const CUSTOM_PARAMETERS_MAX = 500;
+const ISSUES_MAX = 10;
+
+const TYPES = new Set<string>(
+  'number date string token reference composite quantity uri'.split(' ') satisfies string[],
+);
+const ABSTRACT = new Set(['Resource', 'DomainResource']);
+const CODE = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
+
+class Wrong extends Error {
+  readonly issue: Issue;
+  constructor(element: string, code: string, diagnostics: string) {
+    super(diagnostics);
+    this.issue = { severity: 'error', code, diagnostics, expression: [`SearchParameter${element}`] } as Issue;
+  }
+}
+
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
+const textsOf = (value: unknown): string[] => (Array.isArray(value) ? value.map(textOf) : []);
+
+const shown = (text: string): string => `'${text.slice(0, 80)}'`;
+
+function codeOf({ code }: Resource): string {
+  const text = textOf(code);
+  if (CODE.test(text)) return text;
+  throw new Wrong(
+    '.code',
+    'value',
+    `${shown(text)} can't be the code of a search parameter here: a letter, then letters, digits, '-' and '_', 64 at most`,
+  );
+}
+
+function typeOf({ type }: Resource): SearchParamType {
+  const text = textOf(type);
+  if (TYPES.has(text)) return text as SearchParamType;
+  throw new Wrong('.type', 'not-supported', `Search parameters of type ${shown(text)} can't be added`);
+}
+
+/** The resource types that it is about. */
+function basesOf({ base }: Resource, { definitions }: Beside): string[] {
+  const given = textsOf(base);
+  given.forEach((name, i) => {
+    if (ABSTRACT.has(name) || definitions.isResourceType(name)) return;
+    throw new Wrong(`.base[${i}]`, 'value', `${shown(name)} is not a resource type of FHIR R4`);
+  });
+  if (given.length === 0) throw new Wrong('.base', 'required', 'A search parameter needs the types that it is about');
+  return definitions.resourceTypes.filter((type) => appliesTo(given, type));
+}
+
+function targetsOf({ target }: Resource, { definitions }: Beside): string[] {
+  const given = textsOf(target);
+  given.forEach((name, i) => {
+    if (ABSTRACT.has(name) || definitions.isResourceType(name)) return;
+    throw new Wrong(`.target[${i}]`, 'value', `${shown(name)} is not a resource type of FHIR R4`);
+  });
+  return given.some((name) => ABSTRACT.has(name)) ? [] : given;
+}
+
+/** R4's own, stored as it is, is in force anyway. Throws for one that says something else under R4's name. */
+function isOwn(resource: Resource, { definitions }: Beside): boolean {
+  const own = definitions.searchParameters.find(({ url }) => url === resource.url);
+  if (own === undefined) return false;
+  const same = own.code === resource.code && own.type === resource.type && own.expression === resource.expression;
+  if (same && textsOf(resource.base).every((name) => own.base.includes(name))) return true;
+  throw new Wrong(
+    '.url',
+    'business-rule',
+    `${shown(own.url)} is one of R4's search parameters, which can't be replaced`,
+  );
+}
+
+function assertFree(code: string, type: string, id: string | undefined, beside: Beside): void {
+  if (beside.base.get(type, code) !== undefined) {
+    const text = `${type} has ${shown(code)} among R4's search parameters, which can't be replaced: choose another code`;
+    throw new Wrong('.code', 'duplicate', text);
+  }
+  const owner = beside.ownerOf(type, code);
+  if (owner !== undefined && owner !== id) {
+    throw new Wrong('.code', 'duplicate', `${type} has ${shown(code)} already, defined by SearchParameter/${owner}`);
+  }
+}
+
+const COMPONENTS_MIN = 2;
+
+/** Each with the type of what it names, since its values depend on that. */
+function componentsOf({ component }: Resource, type: string, { all }: Beside): RawComponent[] {
+  const given = Array.isArray(component) ? (component as Record<string, unknown>[]) : [];
+  if (given.length < COMPONENTS_MIN) {
+    throw new Wrong('.component', 'required', `A composite parameter has ${COMPONENTS_MIN} components at least`);
+  }
+  return given.map(({ definition, expression }, i) => {
+    const part = all.list(type).find(({ url }) => url !== '' && url === definition);
+    if (part === undefined || part.type === 'composite' || part.type === 'special') {
+      const text = `${shown(textOf(definition))} is no search parameter of ${type} that can be a component`;
+      throw new Wrong(`.component[${i}].definition`, 'value', text);
+    }
+    return { definition, expression, type: part.type };
+  });
+}
+
+function expressionOf(resource: Resource, type: string, paramType: SearchParamType, { definitions }: Beside): string {
+  const given = textOf(resource.expression);
+  if (given === '') throw new Wrong('.expression', 'required', 'A search parameter needs an expression');
+  const own = narrowExpression(given, type);
+  if (own === '') throw new Wrong('.expression', 'value', `The expression has no path that begins at ${type}`);
+  const checked = checkExpression(definitions, type, paramType, own);
+  if ('expression' in checked) return paramType === 'composite' ? own : checked.expression;
+  throw new Wrong('.expression', 'value', `The expression can't be used on ${type}: ${checked.fault}`);
+}
+
+/** What is wrong with the parts' own paths. */
+function assertParts(type: string, expression: string, components: RawComponent[], { definitions }: Beside): void {
+  components.forEach((component, i) => {
+    const path = textOf(component.expression).replace(/^%resource\./, '');
+    for (const base of expression.split('|')) {
+      const whole = `${base.trim()}.${path.trim()}`;
+      const parted = path.includes('|') ? path.split('|').map((one) => `${base.trim()}.${one.trim()}`) : [whole];
+      const faults = parted.map((one) => checkExpression(definitions, type, component.type!, one));
+      const fault = faults.find((one) => 'fault' in one);
+      if (fault && 'fault' in fault && faults.every((one) => 'fault' in one)) {
+        throw new Wrong(`.component[${i}].expression`, 'value', `It can't be used on ${base.trim()}: ${fault.fault}`);
+      }
+    }
+  });
+}
+
+function parameterFor(resource: Resource, type: string, id: string | undefined, beside: Beside): Owned {
+  const [code, paramType] = [codeOf(resource), typeOf(resource)];
+  assertFree(code, type, id, beside);
+  const expression = expressionOf(resource, type, paramType, beside);
+  const components = paramType === 'composite' ? componentsOf(resource, type, beside) : [];
+  const parameter: CustomParameter = {
+    ...{ resourceType: type, code, type: paramType, expression, components },
+    url: textOf(resource.url),
+    target: paramType === 'reference' ? targetsOf(resource, beside) : [],
+    description: textOf(resource.description),
+  };
+  if (paramType === 'composite') {
+    assertParts(type, expression, components, beside);
+    if (!compositeFits(parameter, beside.all, beside.definitions)) {
+      const text = `Of ${type} these parts can't be kept together: beside codes there may be one value of another type`;
+      throw new Wrong('.component', 'not-supported', text);
+    }
+  }
+  const holder = customKeys(parameter)
+    .map(beside.holderOf)
+    .find((name) => name !== undefined);
+  if (holder !== undefined && holder !== `${type}.${code}`) {
+    throw new Wrong('.code', 'business-rule', `${type}.${code} has the index number of ${holder}: choose another code`);
+  }
+  return { ...parameter, parameter: id ?? '' };
+}
+
+function assertRoom(id: string | undefined, bases: readonly string[], code: string, beside: Beside): void {
+  if (beside.owners < CUSTOM_PARAMETERS_MAX) return;
+  if (id !== undefined && bases.some((type) => beside.ownerOf(type, code) === id)) return;
+  throw new Wrong(
+    '.status',
+    'too-costly',
+    `There are ${CUSTOM_PARAMETERS_MAX} active search parameters, the most there may be`,
+  );
+}
+
+/**
+ * What the SearchParameter defines for each of its types. Nothing unless it is active, or if it is R4's own; and nothing
+ * at all if one type can't have it. Never throws; elements that structure validation refuses count as absent.
+ */
+export function readDefinition(resource: Resource, beside: Beside): Ruling {
+  const ruling: Ruling = { parameters: [], issues: [] };
+  if (resource.status !== 'active') return ruling;
+  const id = typeof resource.id === 'string' ? resource.id : undefined;
+  const attempt = <T>(work: () => T): T | undefined => {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof Wrong)) throw error;
+      const isTold = ruling.issues.some(({ expression }) => expression?.[0] === error.issue.expression?.[0]);
+      if (!isTold && ruling.issues.length < ISSUES_MAX) ruling.issues.push(error.issue);
+      return undefined;
+    }
+  };
+  const own = attempt(() => isOwn(resource, beside));
+  if (own !== false) return ruling;
+  const bases = attempt(() => basesOf(resource, beside)) ?? [];
+  attempt(() => assertRoom(id, bases, textOf(resource.code), beside));
+  for (const type of bases) {
+    const parameter = attempt(() => parameterFor(resource, type, id, beside));
+    if (parameter) ruling.parameters.push(parameter);
+  }
+  if (ruling.issues.length > 0) ruling.parameters = [];
+  return ruling;
+}

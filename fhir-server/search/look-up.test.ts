@@ -1,0 +1,184 @@
+// What is looked up before a search is asked in SQL: value sets, hierarchies, texts, units.
+// https://hl7.org/fhir/R4/search.html#modifiers
+import assert from 'node:assert/strict';
+import { before, describe, test } from 'node:test';
+import type { AccessScope, Resource } from '#fhir-model';
+import { type Db, isCerebraError } from '#platform';
+import { testDatabase } from '#platform/testing';
+import type { Core } from '../interactions/core.ts';
+import { createReader, createWriter } from '../ports.ts';
+import { storeUpdate } from '../store/store.ts';
+import { assertStoreSound, everything, nothing, testCore } from '../testing.ts';
+
+const UCUM = 'http://unitsofmeasure.org';
+let db: Db;
+let core: Core;
+
+const coded = (code: string, system = 'http://cs') => ({ coding: [{ system, code, display: `Display ${code}` }] });
+const condition = (id: string, code: object) => ({
+  resourceType: 'Condition',
+  id,
+  subject: { reference: 'Patient/p' },
+  code,
+});
+const location = (id: string, parent?: string) => ({
+  ...{ resourceType: 'Location', id, name: id },
+  ...(parent === undefined ? {} : { partOf: { reference: `Location/${parent}` } }),
+});
+const encounter = (id: string, at: string) => ({
+  ...{ resourceType: 'Encounter', id, status: 'finished', class: { code: 'AMB' } },
+  location: [{ location: { reference: `Location/${at}` } }],
+});
+const weight = (id: string, value: number, code: string) => ({
+  ...{ resourceType: 'Observation', id, status: 'final', code: coded('w') },
+  valueQuantity: { value, code, system: UCUM },
+});
+const valueSet = (id: string, compose: object) => ({
+  resourceType: 'ValueSet',
+  id,
+  url: `http://vs/${id}`,
+  status: 'active',
+  compose,
+});
+
+const resources = [
+  {
+    ...{ resourceType: 'CodeSystem', id: 'cs', url: 'http://cs', status: 'active', content: 'complete' },
+    concept: [{ code: 'a', concept: [{ code: 'b', concept: [{ code: 'c' }] }, { code: 'd' }] }, { code: 'z' }],
+  },
+  valueSet('b', { include: [{ system: 'http://cs', filter: [{ property: 'concept', op: 'is-a', value: 'b' }] }] }),
+  valueSet('whole', { include: [{ system: 'http://other' }] }),
+  valueSet('nothing', {
+    include: [{ system: 'http://cs', filter: [{ property: 'concept', op: '=', value: 'nope' }] }],
+  }),
+  valueSet('gender', {
+    include: [{ system: 'http://hl7.org/fhir/administrative-gender', concept: [{ code: 'female' }] }],
+  }),
+  { resourceType: 'Patient', id: 'p', gender: 'female' },
+  condition('a', coded('a')),
+  condition('b', coded('b')),
+  condition('c', coded('c')),
+  condition('elsewhere', coded('b', 'http://other')),
+  condition('text', { text: 'Display of nothing' }),
+  location('site'),
+  location('house', 'site'),
+  location('ward', 'house'),
+  location('cycle1', 'cycle2'),
+  location('cycle2', 'cycle1'),
+  encounter('e-site', 'site'),
+  encounter('e-ward', 'ward'),
+  encounter('e-cycle', 'cycle1'),
+  weight('w1', 5, 'g'),
+  weight('w2', 5000, 'mg'),
+] as (Resource & { id: string })[];
+
+before(async () => {
+  db = await testDatabase();
+  core = await testCore(db);
+  const created = await createWriter(core).createIfAbsent(resources, { scope: everything });
+  assert.ok(created.every(Boolean));
+});
+
+async function find(type: string, query: string, scope: AccessScope = everything): Promise<string> {
+  const page = await createReader(core).search(type, query, scope);
+  return page.resources
+    .map(({ id }) => id)
+    .sort()
+    .join(' ');
+}
+
+describe('codes', () => {
+  const cases: [string, string, string][] = [
+    ['Condition', 'code:in=http://vs/b', 'b c'],
+    ['Condition', 'code:in=ValueSet/b', 'b c'],
+    ['Condition', 'code:in=http://vs/b,http://vs/whole', 'b c elsewhere'],
+    ['Condition', 'code:in=http://vs/nothing', ''],
+    ['Condition', 'code:not-in=http://vs/b', 'a elsewhere text'],
+    ['Condition', 'code:not-in=http://vs/nothing', 'a b c elsewhere text'],
+    ['Condition', 'code:below=http://cs|b', 'b c'],
+    ['Condition', 'code:above=http://cs|b', 'a b'],
+    ['Condition', 'code:below=http://cs|d,http://cs|c', 'c'],
+    ['Condition', 'code:in=http://cs?fhir_vs', 'a b c'],
+    ['Condition', 'code:in=http://cs?fhir_vs=isa/b', 'b c'],
+    ['Condition', 'code:text=display b', 'b elsewhere'],
+    ['Condition', 'code:text=of noth', 'text'],
+    ['Condition', 'code:code-text=B', 'b elsewhere'],
+    ['Patient', 'gender:in=http://vs/gender', 'p'],
+    ['Patient', 'gender:in=http://hl7.org/fhir/ValueSet/administrative-gender', 'p'],
+    ['Patient', 'gender:not-in=http://vs/gender', ''],
+    ['Patient', '_has:Condition:patient:code:in=http://vs/b', 'p'],
+    ['Patient', '_has:Condition:patient:code:text=of noth', 'p'],
+    ['Condition', 'subject:Patient.gender:in=http://vs/gender', 'a b c elsewhere text'],
+    ['Condition', 'subject:Patient.gender:not-in=http://vs/gender', ''],
+  ];
+  for (const [type, query, expected] of cases) {
+    test(`${type}?${query}`, async () => assert.equal(await find(type, query), expected));
+  }
+});
+
+describe('resources above and below', () => {
+  const cases: [string, string, string][] = [
+    ['Encounter', 'location:below=Location/site', 'e-site e-ward'],
+    ['Encounter', 'location:below=house', 'e-ward'],
+    ['Encounter', 'location:above=Location/ward', 'e-site e-ward'],
+    ['Encounter', 'location:below=Location/cycle2', 'e-cycle'],
+    ['Encounter', 'location:above=Location/cycle2', 'e-cycle'],
+    ['Encounter', 'location:below=Location/nowhere', ''],
+    ['Location', 'partof:below=Location/site', 'house ward'],
+    ['Location', '_has:Encounter:location:location:below=site', 'site ward'],
+  ];
+  for (const [type, query, expected] of cases) {
+    test(`${type}?${query}`, async () => assert.equal(await find(type, query), expected));
+  }
+});
+
+test('quantities in units that came later are found as well', async () => {
+  assert.equal(await find('Observation', `value-quantity=5|${UCUM}|g`), 'w1 w2');
+  const kilograms = { ...weight('w3', 0.005, 'kg'), resourceType: 'Observation' } as Resource;
+  await storeUpdate(core.store, kilograms, 'w3', undefined, everything);
+  assert.equal(await find('Observation', `value-quantity=5|${UCUM}|g`), 'w1 w2 w3');
+  assert.equal(await find('Observation', `code-value-quantity=w$ge5|${UCUM}|g`), 'w1 w2 w3');
+  assert.equal(await find('Patient', `_has:Observation:patient:value-quantity=5|${UCUM}|g`), '');
+});
+
+describe('refused, naming the parameter', () => {
+  const cases: [string, string, string, RegExp][] = [
+    ['Condition', 'code:in=http://vs/none', 'invalid-parameter', /value set 'http:\/\/vs\/none' is not known here/],
+    ['Condition', 'code:not-in=ValueSet/none', 'invalid-parameter', /value set 'ValueSet\/none' is not known here/],
+    ['Condition', 'code:below=http://none|a', 'invalid-parameter', /code system 'http:\/\/none' is not known here/],
+    ['Condition', 'code:below=http://cs|none', 'invalid-parameter', /has no code 'none'/],
+    ['Patient', '_has:Condition:patient:code:in=http://vs/none', 'invalid-parameter', /is not known here/],
+    [
+      'Condition',
+      'subject:below=Patient/p',
+      'invalid-parameter',
+      /:below follows what resources are part of, which Patient can't say/,
+    ],
+    [
+      'Encounter',
+      'location:below=http://elsewhere/Location/1',
+      'invalid-parameter',
+      /references to resources of this server/,
+    ],
+  ];
+  for (const [type, query, code, message] of cases) {
+    test(`${type}?${query}`, async () => {
+      await assert.rejects(find(type, query), (error: unknown) => {
+        assert.ok(isCerebraError(error, code as 'invalid-parameter'), String(error));
+        assert.match(error.message, message);
+        assert.equal(error.status, 400);
+        assert.deepEqual(error.issues[0]?.expression, [query.slice(0, query.indexOf('='))]);
+        return true;
+      });
+    });
+  }
+});
+
+test('under the scope `nothing` neither value sets nor what lies below are seen', async () => {
+  await assert.rejects(find('Condition', 'code:in=http://vs/b', nothing), /is not known here/);
+  await assert.rejects(find('Condition', 'code:below=http://cs|b', nothing), /is not known here/);
+  assert.equal(await find('Encounter', 'location:below=site', nothing), '');
+  assert.equal(await find('Condition', 'code:text=display', nothing), '');
+});
+
+test('what was stored is sound', () => assertStoreSound({ db }));

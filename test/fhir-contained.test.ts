@@ -1,0 +1,183 @@
+// _contained and _containedType: https://hl7.org/fhir/R4/search.html#contained
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { assertOutcome, type Client, createClient, entries, linkOf, type Reply } from './client.ts';
+import { startTestServer, type TestServer } from './server.ts';
+
+let server: TestServer;
+let fhir: Client;
+
+const put = (type: string, id: string, more: Record<string, unknown>) => ({
+  request: { method: 'PUT', url: `${type}/${id}` },
+  resource: { resourceType: type, id, ...more },
+});
+const medication = (id: string, code: string, form: string, amount: string) => ({
+  ...{ resourceType: 'Medication', id, code: { coding: [{ system: 'http://c', code }] } },
+  form: { coding: [{ code: form }] },
+  amount: { numerator: { value: JSON.parse(amount), unit: 'mg' } },
+});
+const request = (id: string, contained: unknown[], more: Record<string, unknown> = {}) =>
+  put('MedicationRequest', id, {
+    ...{ status: 'active', intent: 'order', subject: { reference: 'Patient/1' }, contained },
+    medicationReference: { reference: '#m1' },
+    ...more,
+  });
+
+before(async () => {
+  server = await startTestServer();
+  fhir = createClient(server.fhirBaseUrl);
+  const entry = [
+    put('Medication', 'plain', { code: { coding: [{ system: 'http://c', code: 'abc' }] } }),
+    request('r1', [medication('m1', 'abc', 'pill', '1')]),
+    request('r2', [medication('m1', 'abc', 'syrup', '1'), medication('m2', 'xyz', 'pill', '1')]),
+    request('r3', [medication('m1', 'other', 'pill', '1'), { resourceType: 'Organization', id: 'o', name: 'abc' }]),
+    request('r4', []),
+    put('MedicationDispense', 'd1', {
+      ...{
+        status: 'completed',
+        contained: [medication('m1', 'abc', 'pill', '1'), medication('m2', 'abc', 'drops', '1')],
+      },
+      medicationReference: { reference: '#m1' },
+    }),
+  ].map(
+    ({ resource: { contained, ...resource }, ...rest }: { resource: Record<string, unknown>; request: unknown }) => ({
+      ...rest,
+      resource:
+        Array.isArray(contained) && contained.length === 0
+          ? resource
+          : { ...resource, ...(contained ? { contained } : {}) },
+    }),
+  );
+  const reply = await fhir('POST', '', { resourceType: 'Bundle', type: 'transaction', entry });
+  assert.equal(reply.status, 200, reply.text);
+});
+after(() => server.stop());
+
+async function ok(path: string): Promise<Reply> {
+  const reply = await fhir('GET', path);
+  assert.equal(reply.status, 200, reply.text);
+  return reply;
+}
+const urls = (reply: Reply): string[] => entries(reply).map(({ fullUrl }) => fullUrl!.slice(fhir.base.length + 1));
+const found = async (path: string): Promise<string[]> => urls(await ok(path));
+
+describe('_contained', () => {
+  test('false, or not given: contained resources are not found', async () => {
+    assert.deepEqual(await found('Medication?code=abc'), ['Medication/plain']);
+    assert.deepEqual(await found('Medication?code=abc&_contained=false'), ['Medication/plain']);
+  });
+
+  test('true: the containers, newest first', async () => {
+    const reply = await ok('Medication?code=abc&_contained=true');
+    assert.deepEqual(urls(reply), ['MedicationDispense/d1', 'MedicationRequest/r2', 'MedicationRequest/r1']);
+    assert.equal(reply.json.total, 3);
+    assert.ok(entries(reply).every(({ search, resource }) => search!.mode === 'match' && 'contained' in resource!));
+    assert.equal(linkOf(reply, 'self'), `${fhir.base}/Medication?code=abc&_contained=true`);
+  });
+
+  test('both', async () => {
+    assert.deepEqual((await found('Medication?code=abc&_contained=both')).sort(), [
+      ...['Medication/plain', 'MedicationDispense/d1', 'MedicationRequest/r1', 'MedicationRequest/r2'],
+    ]);
+  });
+
+  test('two criteria are about one contained resource', async () => {
+    assert.deepEqual(await found('Medication?code=abc&form=pill&_contained=true'), [
+      ...['MedicationDispense/d1', 'MedicationRequest/r1'],
+    ]);
+    assert.deepEqual(await found('Medication?code=xyz&form=syrup&_contained=true'), []);
+    assert.deepEqual(await found('Medication?code=xyz&form:not=syrup&_contained=true'), ['MedicationRequest/r2']);
+    assert.deepEqual(await found('Medication?code:not=abc,xyz&_contained=true'), ['MedicationRequest/r3']);
+    assert.deepEqual(await found('Organization?name=abc&_contained=true'), ['MedicationRequest/r3']);
+    assert.deepEqual(await found('Organization?_contained=true'), ['MedicationRequest/r3']);
+    assert.deepEqual(await found('Medication?_id=m2&_contained=true'), [
+      'MedicationDispense/d1',
+      'MedicationRequest/r2',
+    ]);
+    assert.deepEqual(await found('Medication?code:missing=true&_contained=true'), []);
+    assert.deepEqual(await found('Medication?code:missing=false&form=drops&_contained=true'), [
+      'MedicationDispense/d1',
+    ]);
+  });
+
+  test('_containedType=contained: the contained resource itself', async () => {
+    const reply = await ok('Medication?code=abc&_contained=true&_containedType=contained');
+    assert.deepEqual(urls(reply), [
+      ...['MedicationDispense/d1#m1', 'MedicationDispense/d1#m2', 'MedicationRequest/r2#m1', 'MedicationRequest/r1#m1'],
+    ]);
+    assert.deepEqual(entries(reply)[3]!.resource, medication('m1', 'abc', 'pill', '1'));
+    const both = await found('Medication?code=abc&_contained=both&_containedType=contained');
+    assert.deepEqual(
+      both.filter((url) => !url.includes('#')),
+      ['Medication/plain'],
+    );
+    assert.equal(both.length, 5);
+    const [part] = entries(await ok('Medication?form=syrup&_contained=true&_containedType=contained&_elements=form'));
+    assert.deepEqual(Object.keys(part!.resource!).sort(), ['form', 'id', 'meta', 'resourceType']);
+  });
+
+  test('digits of decimals stay', async () => {
+    const text = JSON.stringify(request('r5', [medication('m1', 'dec', 'pill', '1')]).resource).replace(
+      '"value":1',
+      '"value":1.50',
+    );
+    assert.equal((await fhir('PUT', 'MedicationRequest/r5', text)).status, 201);
+    const alone = await ok('Medication?code=dec&_contained=true&_containedType=contained');
+    assert.ok(alone.text.includes('"value":1.50'));
+    assert.equal((await fhir('DELETE', 'MedicationRequest/r5')).status, 204);
+    assert.deepEqual(await found('Medication?code=dec&_contained=true'), []);
+  });
+
+  test('an update changes what is contained', async () => {
+    const changed = request('r6', [medication('m1', 'before', 'pill', '1')]).resource;
+    await fhir('PUT', 'MedicationRequest/r6', changed);
+    assert.deepEqual(await found('Medication?code=before&_contained=true'), ['MedicationRequest/r6']);
+    await fhir('PUT', 'MedicationRequest/r6', request('r6', [medication('m1', 'after', 'pill', '1')]).resource);
+    assert.deepEqual(await found('Medication?code=before&_contained=true'), []);
+    assert.deepEqual(await found('Medication?code=after&_contained=true'), ['MedicationRequest/r6']);
+    await fhir('DELETE', 'MedicationRequest/r6');
+  });
+
+  for (const query of [
+    'Medication?code=abc&_contained=true',
+    'Medication?code=abc&_contained=true&_containedType=contained',
+    'Medication?code=abc&_contained=both',
+    'Medication?code=abc&_contained=both&_containedType=contained',
+  ]) {
+    test(`pages of one: ${query}`, async () => {
+      const whole = await found(query);
+      const seen: string[] = [];
+      let url: string | undefined = `${query}&_count=1`;
+      while (url) {
+        const page: Reply = await ok(url);
+        assert.equal(entries(page).length, 1);
+        seen.push(...urls(page));
+        url = linkOf(page, 'next');
+      }
+      assert.deepEqual(seen, whole);
+    });
+    test(`counts: ${query}`, async () => {
+      const { length } = await found(query);
+      assert.equal((await ok(`${query}&_summary=count`)).json.total, length);
+      assert.equal((await ok(`${query}&_count=1&_total=accurate`)).json.total, length);
+      assert.equal((await ok(`${query}&_count=1`)).json.total, undefined);
+    });
+  }
+
+  test('containers bring what they include', async () => {
+    await fhir('PUT', 'Patient/1', { resourceType: 'Patient', id: '1' });
+    const reply = await ok('Medication?form=syrup&_contained=true&_include=MedicationRequest:subject');
+    assert.deepEqual(urls(reply), ['MedicationRequest/r2', 'Patient/1']);
+  });
+
+  test('what is not possible is refused', async () => {
+    const refused = async (query: string, expression: string) =>
+      assertOutcome(await fhir('GET', query), 400, 'not-supported', expression);
+    await refused('Medication?_contained=true&_sort=code', '_sort');
+    await refused('Medication?_contained=true&manufacturer.name=x', 'manufacturer.name');
+    await refused('?_type=Medication&_contained=true', '_contained');
+    assertOutcome(await fhir('GET', 'Medication?_contained=maybe'), 400, 'value', '_contained');
+    assertOutcome(await fhir('GET', 'Medication?_contained=true&_cursor=abc'), 400, 'value', '_cursor');
+    assert.equal((await fhir('GET', 'Medication?_contained=true&_containedType=contained&_include=*')).status, 400);
+  });
+});
