@@ -59,6 +59,12 @@ export async function testCore(db: Db, clock: Clock = systemClock): Promise<Core
   };
 }
 
+/** Removes all that is stored, for tests that each begin with nothing: a tenth of the time that a new database takes. */
+export async function emptyStore(db: Db): Promise<void> {
+  const tables = ['resource', 'resource_history', 'change', 'term', ...ownTables.map(({ table }) => table)];
+  for (const table of tables) await db.query({ text: `delete from ${table}` });
+}
+
 interface VersionRow {
   type: string;
   id: string;

@@ -4,7 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { readBody } from './body.ts';
-import type { CerebraError } from './errors.ts';
+import { CerebraError } from './errors.ts';
+import { waitFor } from './testing/index.ts';
 
 async function serve(t: TestContext, handler: (request: IncomingMessage) => Promise<unknown>): Promise<number> {
   const server = createServer((request, response) => {
@@ -163,5 +164,78 @@ describe('readBody, compressed', () => {
     request.on('error', () => {});
     request.write(gzipSync(Buffer.from(text)).subarray(0, 50), () => request.destroy());
     assert.equal(await outcome.promise, 'invalid');
+  });
+});
+
+describe('readBody with room to ask for', () => {
+  const MB = 1024 * 1024;
+  /** What is asked for goes to `asked`; `answer` says when it is given. */
+  const serveAsking = (t: TestContext, bytesMax: number, asked: number[], answer: () => Promise<void>) =>
+    serve(t, async (request) => {
+      const bytes = await readBody(request, bytesMax, (expected) => {
+        asked.push(expected);
+        return answer();
+      });
+      return bytes.length;
+    });
+  const post = async (port: number, body: Buffer | ReadableStream, headers: Record<string, string> = {}) => {
+    const init = { method: 'POST', body, headers, duplex: 'half' } as RequestInit;
+    const response = await fetch(`http://127.0.0.1:${port}`, init);
+    return [response.status, await response.text()];
+  };
+  const stream = (bytes: number) =>
+    new ReadableStream({
+      start(controller) {
+        for (let sent = 0; sent < bytes; sent += MB / 4) controller.enqueue(Buffer.alloc(MB / 4));
+        controller.close();
+      },
+    });
+
+  it('asks for nothing up to a megabyte', async (t) => {
+    const asked: number[] = [];
+    const port = await serveAsking(t, 8 * MB, asked, () => Promise.resolve());
+    assert.deepEqual(await post(port, Buffer.alloc(MB)), [200, String(MB)]);
+    assert.deepEqual(await post(port, gzipSync(Buffer.alloc(MB)), { 'Content-Encoding': 'gzip' }), [200, String(MB)]);
+    assert.deepEqual(asked, []);
+  });
+
+  it('asks once for what was announced, or for all that may come', async (t) => {
+    const asked: number[] = [];
+    const port = await serveAsking(t, 8 * MB, asked, () => Promise.resolve());
+    assert.deepEqual(await post(port, Buffer.alloc(3 * MB)), [200, String(3 * MB)]);
+    assert.deepEqual(await post(port, stream(3 * MB)), [200, String(3 * MB)]);
+    const packed = gzipSync(Buffer.alloc(5 * MB));
+    assert.deepEqual(await post(port, packed, { 'Content-Encoding': 'gzip' }), [200, String(5 * MB)]);
+    assert.deepEqual(asked, [3 * MB, 8 * MB, 8 * MB]);
+  });
+
+  it('reads no further until there is room', async (t) => {
+    let give = () => {};
+    const given = new Promise<void>((resolve) => {
+      give = resolve;
+    });
+    const asked: number[] = [];
+    const port = await serveAsking(t, 8 * MB, asked, () => given);
+    let isAnswered = false;
+    const answer = post(port, stream(4 * MB)).finally(() => {
+      isAnswered = true;
+    });
+    await waitFor(() => asked.length === 1, 'the question for room');
+    assert.equal(isAnswered, false);
+    give();
+    assert.deepEqual(await answer, [200, String(4 * MB)]);
+  });
+
+  it('refuses when there is none, and takes in the rest', async (t) => {
+    const none = () => Promise.reject(new CerebraError('unavailable', 'no room'));
+    const port = await serveAsking(t, 8 * MB, [], none);
+    assert.deepEqual(await post(port, Buffer.alloc(6 * MB)), [503, 'unavailable']);
+    const packed = gzipSync(Buffer.alloc(6 * MB));
+    assert.deepEqual(await post(port, packed, { 'Content-Encoding': 'gzip' }), [503, 'unavailable']);
+  });
+
+  it('still refuses what becomes too large', async (t) => {
+    const port = await serveAsking(t, 2 * MB, [], () => Promise.resolve());
+    assert.deepEqual(await post(port, stream(3 * MB)), [413, 'too-large']);
   });
 });

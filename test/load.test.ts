@@ -10,7 +10,7 @@ import { loadDefinitions } from '#fhir-model';
 import { type Connection, connectDb, type Db } from '#platform';
 import { testConnection, testLog, waitFor } from '#platform/testing';
 import { generate } from '../bench/scale/generate.ts';
-import { assertStoreSound } from '../fhir-server/testing.ts';
+import { checkStore } from './fault/checks.ts';
 
 const cli = path.join(import.meta.dirname, '../bin/cerebra.ts');
 
@@ -75,7 +75,7 @@ describe('cerebra load', () => {
     assert.ok(stored >= 400);
     assert.match(output, new RegExp(`^all +${stored} +0 +0$`, 'm'));
     assert.match(output, new RegExp(`12 files; ${stored} resources, .* resources/s`));
-    await assertStoreSound(where);
+    await checkStore(where.db);
     const again = await run(where, 'in');
     assert.equal(again.code, 0);
     assert.match(again.output, /Patient\.ndjson: loaded already/);
@@ -126,7 +126,7 @@ describe('cerebra load', () => {
     assert.equal((await run(where, 'in')).code, 0);
     const stored = await countOf(where.db, 'resource');
     assert.equal(await countOf(where.db, 'change'), stored);
-    await assertStoreSound(where);
+    await checkStore(where.db);
   });
 
   test('killed half-way again and again, in the end everything is there once', async (t) => {
@@ -151,7 +151,7 @@ describe('cerebra load', () => {
     assert.equal(await countOf(where.db, 'resource'), made);
     assert.equal(await countOf(where.db, 'r_observation'), lines.length);
     assert.deepEqual(await where.db.query({ text: 'select * from load_file where finished is null' }), []);
-    await assertStoreSound(where);
+    await checkStore(where.db);
   });
 });
 

@@ -18,7 +18,8 @@ const INDEXED: Record<Exclude<SearchParamType, 'composite' | 'special'>, readonl
   uri: ['uri', 'url', 'canonical', 'oid', 'uuid'],
 };
 
-export type CheckedExpression = { expression: string } | { fault: string };
+/** `fhirpath`: the extractor can't follow it, a whole engine can. */
+export type CheckedExpression = { expression: string; fhirpath?: true } | { fault: string };
 
 class Fault extends Error {}
 /** Only a whole FHIRPath engine can follow the path. */
@@ -36,7 +37,13 @@ const isPrimitive = (definitions: Definitions, type: string): boolean => definit
 
 const listed = (types: readonly string[]): string => types.slice(0, 3).join(', ');
 
+const isServers = ({ path, types }: Place, name: string): boolean =>
+  (path.length === 0 && name === 'id') || (types.includes('Meta') && (name === 'versionId' || name === 'lastUpdated'));
+
 function childPlaces(definitions: Definitions, at: Place, name: string, narrowed: string | undefined): Place[] {
+  // When a resource is indexed it does not have them yet.
+  if (isServers(at, name))
+    throw new Fault(`'${name}' is given by the server: use _id, _lastUpdated, or the version's URL`);
   // JSON has the extensions of primitives elsewhere; what is contained may be of any type.
   if (at.types.some((type) => type === 'Resource' || isPrimitive(definitions, type))) throw new Beyond();
   const found = at.types.flatMap((type) => elementOf(definitions, type, name) ?? []);
@@ -192,6 +199,6 @@ export function checkExpression(
     if (error instanceof Fault) return { fault: error.message };
     if (!(error instanceof Beyond)) throw error;
     const fault = fhirpathFault(expression);
-    return fault === undefined ? { expression } : { fault };
+    return fault === undefined ? { expression, fhirpath: true } : { fault };
   }
 }

@@ -5,7 +5,6 @@ import type { Definitions } from '../definitions.ts';
 import { compositeOf, type RawComponent } from './composite.ts';
 import { containedParam } from './contained.ts';
 import { identifierParam } from './derived.ts';
-import { parseExpression } from './expression.ts';
 import { paramKey } from './param-key.ts';
 import { paramOf, type SearchParameters } from './registry.ts';
 import type { Composite, SearchParam, SearchParamType } from './types.ts';
@@ -18,6 +17,7 @@ export interface CustomParameter {
   type: SearchParamType;
   /** As checkExpression yields it. */
   expression: string;
+  fhirpath?: true;
   target: readonly string[];
   description: string;
   /** Of a composite. */
@@ -54,7 +54,7 @@ function plainParam(custom: CustomParameter, definitions: Definitions): SearchPa
   const { resourceType, target } = custom;
   const raw = { ...custom, base: [resourceType], target: [...target] };
   const param = paramOf(raw, resourceType, definitions);
-  return param && { ...param, custom: true };
+  return param && { ...param, ...(custom.fhirpath && { fhirpath: true }), custom: true };
 }
 
 /** Made anew only where the definition is another, so that what is compiled of it stays. */
@@ -126,9 +126,7 @@ export function withCustomParameters(
     list: (type) => lists.get(type) ?? base.list(type),
     outsideSubset: () => [
       ...base.outsideSubset(),
-      ...[...lists.values()].flat().filter(({ custom, type, expression }) => {
-        return custom && type !== 'composite' && parseExpression(expression) === undefined;
-      }),
+      ...[...lists.values()].flat().filter(({ custom, fhirpath }) => custom && fhirpath),
     ],
   };
 }

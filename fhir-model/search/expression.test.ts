@@ -39,6 +39,17 @@ describe('parseExpression', () => {
         ],
       },
     ],
+    [
+      "Patient.extension('http://x').value as Reference",
+      paths([
+        ...[child('extension'), { kind: 'equals', name: 'url', value: 'http://x' }],
+        ...[child('value'), { kind: 'type', type: 'Reference' }],
+      ]),
+    ],
+    [
+      "extension('http://x').url",
+      paths([child('extension'), { kind: 'equals', name: 'url', value: 'http://x' }, child('url')]),
+    ],
   ];
   for (const [text, expected] of cases) test(text, () => assert.deepEqual(parseExpression(text), expected));
 
@@ -47,7 +58,8 @@ describe('parseExpression', () => {
     'Patient.',
     'Patient..name',
     'Patient.name.first()',
-    "Patient.extension('http://x')",
+    'Patient.extension(url)',
+    "Patient.extension('http://x', 'y')",
     'Patient.name.where(use = given)',
     'Patient.name[x]',
     '(Patient.name',

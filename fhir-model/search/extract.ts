@@ -195,7 +195,8 @@ function compositeEmit(param: SearchParam, options: ExtractorOptions): Emit | un
   const visits = within?.parts.map((expression, i): Visit | undefined => {
     if (expression === undefined) return undefined;
     const root = createNode();
-    addParam(root, { ...(parts?.[i] as SearchParam), expression }, options);
+    const { fhirpath: _own, ...part } = parts![i] as SearchParam;
+    addParam(root, { ...part, expression }, options);
     return compileNode(root);
   });
   if (visits === undefined) return undefined;
@@ -216,7 +217,8 @@ function addParam(root: Node, param: SearchParam, options: ExtractorOptions): vo
   if (param.type === 'composite' && (composite?.within === undefined || composite.withinAs !== undefined)) return;
   const emit = param.type === 'composite' ? compositeEmit(param, options) : emitOf(param, options.baseUrl);
   if (emit === undefined) return;
-  const expression = parseExpression(composite?.within?.expression ?? param.expression);
+  const text = composite?.within?.expression ?? param.expression;
+  const expression = param.fhirpath ? undefined : parseExpression(text);
   if (expression === undefined) addFallback(root, param, emit);
   else if (expression.kind === 'boolean') addBoolean(root, expression.all, emit);
   else for (const path of expression.paths) addPath(root, path, emit, CHOICE_SUFFIXES[param.type]);

@@ -26,6 +26,9 @@ const REFUSED: Record<string, string> = {
   InstanceSelector: 'instance selectors',
 };
 
+/** What the server gives a resource, after it was indexed. */
+const SERVERS = new Set(['id', 'versionId', 'lastUpdated']);
+
 const NODES_MAX = 300;
 /** Of functions within the parameters of functions: each level may look at all elements again. */
 const NESTING_MAX = 4;
@@ -34,6 +37,7 @@ function faultAt(node: SyntaxNode, nesting: number, count: { nodes: number }): s
   if (++count.nodes > NODES_MAX) return `it has more than ${NODES_MAX} parts`;
   const refused = REFUSED[node.type];
   if (refused !== undefined) return `${refused} can't be used`;
+  if (node.type === 'MemberInvocation' && SERVERS.has(node.text ?? '')) return `'${node.text}' can't be used`;
   let inside = nesting;
   if (node.type === 'Functn') {
     const name = node.text ?? '';

@@ -85,7 +85,7 @@ function textPath(definitions: Definitions, { path, types }: Place): string[] {
 }
 
 function pathsOf(param: SearchParam, definitions: Definitions): string[] | 'boolean' | undefined {
-  if (param.type !== 'token' && param.type !== 'reference') return undefined;
+  if ((param.type !== 'token' && param.type !== 'reference') || param.fhirpath) return undefined;
   const parsed = parseExpression(param.expression);
   if (parsed?.kind !== 'paths') return parsed && 'boolean';
   const places = parsed.paths.flatMap((path) => follow(definitions, param.resourceType, path));

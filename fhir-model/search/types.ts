@@ -40,6 +40,8 @@ export interface SearchParam {
   readonly composite?: Composite;
   /** Not one of R4's: a server has been given it, and resources that it had before may not be indexed by it yet. */
   readonly custom?: true;
+  /** The expression is for fhirpath, though its words are those of the compiled subset. */
+  readonly fhirpath?: true;
   /** Its values are those of resources that the indexed one contains; see contained.ts. */
   readonly contained?: true;
   /** The parameters that together have the same values; an index can do with theirs. Never chained. */

@@ -18,7 +18,11 @@ export const quote = (text: string): string => `'${text.length > 80 ? `${text.sl
 
 /** An error about the parameter `name`. */
 export const parameterError = (code: ErrorCode, name: string, diagnostics: string): CerebraError =>
-  new CerebraError(code, `${diagnostics} (parameter ${quote(name)})`, { expression: [name.slice(0, 256)] });
+  new CerebraError(
+    code,
+    `${diagnostics} (parameter ${quote(name)})`,
+    name === '' ? {} : { expression: [name.slice(0, 256)] },
+  );
 
 export const invalid = (context: ValueContext, diagnostics: string): CerebraError =>
   parameterError('invalid-parameter', context.name, diagnostics);

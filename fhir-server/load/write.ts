@@ -68,10 +68,21 @@ export function rangesOf(part: Part, outcomes: readonly Outcome[], faults: reado
   return ranges;
 }
 
+/**
+ * COMMIT does not wait for the disk (https://www.postgresql.org/docs/current/wal-async-commit.html). What a power cut takes it takes
+ * whole, with the record of how far the load came, so the next load writes it again; and the file's end is recorded by a
+ * COMMIT that waits for all before it, as does the dispatcher's before it tells anybody.
+ */
+const asynchronous: Statement = { name: 'load_asynchronous', text: 'set local synchronous_commit = off' };
+
 /** Waits for others who create these ids, or match these criteria, and sees what they committed. */
 async function lock(tx: Tx, part: Part, matches: Matches): Promise<void> {
   const given = part.resources.filter((one) => one.given).map(({ key }) => key);
-  await Promise.all([lockAll(tx, 'criteria', part.absent.map(hash64)), lockAll(tx, 'resource', given)]);
+  await Promise.all([
+    tx.query(asynchronous),
+    lockAll(tx, 'criteria', part.absent.map(hash64)),
+    lockAll(tx, 'resource', given),
+  ]);
   for (const criteria of part.absent) {
     const { kind } = await matches.within(tx, criteria);
     if (kind !== 'none') throw new CriteriaMatch(criteria);

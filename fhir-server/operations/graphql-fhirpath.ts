@@ -1,6 +1,6 @@
 // FHIRPath in a query: https://hl7.org/fhir/R4/graphql.html#list and #flattening (@slice). The expressions come from
 // clients, so only what navigates, filters and compares is evaluated: nothing that fetches, repeats, builds or matches patterns.
-import { type JsonObject, stringify } from '#fhir-model';
+import type { Json } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { FUNCTIONS, NODES, nestingOf } from '../patch/locate.ts';
 
@@ -32,12 +32,15 @@ interface Library {
 
 type Compiled = (data: unknown, environment: Record<string, unknown>) => unknown[];
 
-/** An expression of the query: what it yields for an element of that type (`Patient.contact`, `HumanName`). */
+/**
+ * An expression of the query: what it yields for an element of that type (`Patient.contact`, `HumanName`), which is plain
+ * JSON: the engine takes the texts of decimals for objects.
+ */
 export interface PathTest {
   /** https://hl7.org/fhirpath/#singleton-evaluation-of-collections: nothing is false, anything but `false` is true. */
-  holds(type: string, element: JsonObject, index: number): boolean;
+  holds(type: string, plain: Json, index: number): boolean;
   /** The first value as text; '' for none. */
-  text(type: string, element: JsonObject, index: number): string;
+  text(type: string, plain: Json, index: number): string;
 }
 
 interface Engine {
@@ -114,22 +117,21 @@ export function compilePath(engine: Engine, given: string): PathTest {
     byType.set(type, found);
     return found;
   };
-  const run = (type: string, element: JsonObject, index: number): unknown[] => {
+  const run = (type: string, plain: Json, index: number): unknown[] => {
     try {
-      // Without the texts of decimals, which the engine takes for objects.
-      return compiled(type)(JSON.parse(stringify(element)), { index });
+      return compiled(type)(plain, { index });
     } catch (cause) {
       const text = `'${given.slice(0, 200)}' can't be evaluated on a ${type}`;
       throw new CerebraError('invalid', text, { expression: ['fhirpath'], cause });
     }
   };
   return {
-    holds(type, element, index) {
-      const found = run(type, element, index);
+    holds(type, plain, index) {
+      const found = run(type, plain, index);
       return found.length === 1 ? found[0] !== false : found.length > 0;
     },
-    text(type, element, index) {
-      const [first] = run(type, element, index);
+    text(type, plain, index) {
+      const [first] = run(type, plain, index);
       return first === undefined || first === null ? '' : String(first);
     },
   };

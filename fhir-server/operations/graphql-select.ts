@@ -11,8 +11,11 @@ import { type Field, typeName } from './graphql-types.ts';
 export const VALUES_MAX = 200_000;
 /** UTF-16 units of the texts of an answer. */
 export const CHARACTERS_MAX = 32 * 1024 * 1024;
-/** FHIRPath expressions evaluated, some 50 µs each. */
+/** FHIRPath expressions evaluated, some 50 µs each on small elements; each further 4 kB of an element count as one more. */
 export const PATHS_MAX = 20_000;
+const PATH_CHARACTERS = 4096;
+/** Fields looked for in objects and elements tested by filters, some 20 ns each. */
+export const STEPS_MAX = 5_000_000;
 
 /** An object that fields are taken from. */
 export interface Subject {
@@ -48,7 +51,15 @@ export interface Open {
 export interface Run {
   paths: ReadonlyMap<string, PathTest>;
   open: Open[];
-  spent: { values: number; characters: number; paths: number };
+  /** Elements as FHIRPath takes them. */
+  plain: WeakMap<object, Plain>;
+  spent: { values: number; characters: number; paths: number; steps: number };
+}
+
+interface Plain {
+  json: Json;
+  /** In evaluations. */
+  weight: number;
 }
 
 /** All FHIRPath expressions of a plan, with a field that has it. */
@@ -73,7 +84,7 @@ export async function createRun(fields: readonly FieldPlan[]): Promise<Run> {
       throw placedAt(error, node);
     }
   }
-  return { paths, open: [], spent: { values: 0, characters: 0, paths: 0 } };
+  return { paths, open: [], plain: new WeakMap(), spent: { values: 0, characters: 0, paths: 0, steps: 0 } };
 }
 
 const tooMuch = (what: string): CerebraError =>
@@ -88,9 +99,26 @@ function spendValue({ spent }: Run, characters: number): void {
   if (spent.characters > CHARACTERS_MAX) throw tooMuch(`${CHARACTERS_MAX} characters`);
 }
 
-function pathOf({ paths, spent }: Run, path: string): PathTest {
-  if (++spent.paths > PATHS_MAX) throw tooMuch(`${PATHS_MAX} elements to evaluate a FHIRPath on`);
-  return paths.get(path)!;
+function spendSteps({ spent }: Run, count: number): void {
+  spent.steps += count;
+  if (spent.steps > STEPS_MAX) throw tooMuch(`${STEPS_MAX} places to look at`);
+}
+
+function plainOf({ plain }: Run, element: JsonObject): Plain {
+  const known = plain.get(element);
+  if (known) return known;
+  const text = stringify(element);
+  const found = { json: JSON.parse(text) as Json, weight: 1 + Math.floor(text.length / PATH_CHARACTERS) };
+  plain.set(element, found);
+  return found;
+}
+
+/** Evaluates one of the expressions on an element. */
+function evaluate<T>(run: Run, path: string, element: JsonObject, ask: (test: PathTest, plain: Json) => T): T {
+  const { json, weight } = plainOf(run, element);
+  run.spent.paths += weight;
+  if (run.spent.paths > PATHS_MAX) throw tooMuch(`${PATHS_MAX} elements to evaluate a FHIRPath on`);
+  return ask(run.paths.get(path)!, json);
 }
 
 const isObject = (value: Json | undefined): value is JsonObject =>
@@ -108,13 +136,15 @@ function hasChild(element: JsonObject, name: string, texts: readonly string[]): 
 function isChosen(run: Run, choice: Choice, type: string, element: Json, index: number): boolean {
   if (!isObject(element)) return false;
   if (!choice.equal.every(({ name, texts }) => hasChild(element, name, texts))) return false;
-  return choice.path === undefined || pathOf(run, choice.path).holds(type, element, index);
+  const { path } = choice;
+  return path === undefined || evaluate(run, path, element, (test, plain) => test.holds(type, plain, index));
 }
 
 /** "The offset and count apply to the filtered list": https://hl7.org/fhir/R4/graphql.html#list */
 function chosen(run: Run, choice: Choice | undefined, type: string, values: Json[]): Json[] {
   if (!choice) return values;
   const { equal, path, offset, count } = choice;
+  spendSteps(run, values.length);
   const kept =
     equal.length > 0 || path !== undefined
       ? values.filter((value, i) => isChosen(run, choice, type, value, i))
@@ -124,7 +154,7 @@ function chosen(run: Run, choice: Choice | undefined, type: string, values: Json
 
 function suffixOf(run: Run, { directives }: FieldPlan, type: string, value: JsonObject, index: number): string {
   if (directives.slice === undefined) return '';
-  return `.${pathOf(run, directives.slice).text(type, value, index)}`;
+  return `.${evaluate(run, directives.slice, value, (test, plain) => test.text(type, plain, index))}`;
 }
 
 /** The type of an object: that of its element, or of the resource that it is. */
@@ -171,6 +201,7 @@ function typenameEntry(plan: FieldPlan, { type }: Subject): Entry {
 /** The fields that the object has, in the order of the query. */
 export function select(run: Run, fields: readonly FieldPlan[], subject: Subject): Entry[] {
   const entries: Entry[] = [];
+  spendSteps(run, fields.length);
   for (const plan of fields) {
     const def = plan.defs.get(subject.type);
     if (!def) continue;
@@ -190,7 +221,9 @@ export function select(run: Run, fields: readonly FieldPlan[], subject: Subject)
 /** Resources of a field that have been read, those that its `fhirpath` leaves. */
 export function resourcesPassing(run: Run, path: string | undefined, resources: JsonObject[]): JsonObject[] {
   if (path === undefined) return resources;
-  return resources.filter((one, i) => pathOf(run, path).holds(String(one.resourceType), one, i));
+  return resources.filter((one, i) =>
+    evaluate(run, path, one, (test, plain) => test.holds(String(one.resourceType), plain, i)),
+  );
 }
 
 /** Fills an open entry with these resources; `around` is the resource that contains them, if one does. */

@@ -1,16 +1,18 @@
 // Patient/$member-match: https://hl7.org/fhir/us/davinci-hrex/OperationDefinition-member-match.html
 import assert from 'node:assert/strict';
-import { beforeEach, describe, type TestContext, test } from 'node:test';
+import { before, beforeEach, describe, test } from 'node:test';
 import type { AccessScope, JsonObject, Resource } from '#fhir-model';
+import type { Db } from '#platform';
 import { testDatabase, testLog } from '#platform/testing';
 import type { Core } from '../interactions/core.ts';
 import { parseQuery, search } from '../interactions/search.ts';
 import { storeUpdate } from '../store/store.ts';
-import { everything, nothing, testCore } from '../testing.ts';
+import { emptyStore, everything, nothing, testCore } from '../testing.ts';
 import { invoke } from './invoke.ts';
 import { FAILURES_MAX } from './member-match-guard.ts';
 import { createOperations } from './registry.ts';
 
+let db: Db;
 let core: Core;
 let nowMs = Date.parse('2024-06-01T12:00:00Z');
 
@@ -101,9 +103,14 @@ const UMB = {
   display: 'Member Number',
 };
 
-beforeEach(async (t) => {
+before(async () => {
+  db = await testDatabase();
+});
+
+beforeEach(async () => {
+  await emptyStore(db);
   nowMs = Date.parse('2024-06-01T12:00:00Z');
-  core = await testCore(await testDatabase(t as TestContext), { now: () => nowMs });
+  core = await testCore(db, { now: () => nowMs });
   core.operations = createOperations(core, { log: testLog() });
   const member = { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/v2-0203', code: 'MB' }] };
   await put({

@@ -29,7 +29,10 @@ export function assertFew(core: Core, referring: Referring): void {
 }
 
 const RETRIES_MAX = 5;
-/** Lost races that a second try settles: deadlock, serialization failure, unique violation. */
+/**
+ * Lost races that a second try settles: deadlock, serialization failure, unique violation; and what those statements of the
+ * same round trip fail with that came after the one that lost.
+ */
 const RETRYABLE = new Set(['40P01', '40001', '23505']);
 
 function pick(rows: readonly Locked[], id: string, side: Side): Locked {

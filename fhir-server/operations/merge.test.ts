@@ -1,119 +1,21 @@
-// Patient/$merge: https://build.fhir.org/patient-operation-merge.html
+// What Patient/$merge makes of the patients, and of what refers to them: https://build.fhir.org/patient-operation-merge.html
 import assert from 'node:assert/strict';
-import { beforeEach, describe, type TestContext, test } from 'node:test';
-import type { AccessScope, JsonObject, Resource } from '#fhir-model';
-import { testDatabase, testLog, waitFor } from '#platform/testing';
-import type { Core } from '../interactions/core.ts';
-import { parseQuery, search } from '../interactions/search.ts';
+import { before, beforeEach, describe, test } from 'node:test';
+import type { JsonObject, Resource } from '#fhir-model';
+import type { Db } from '#platform';
+import { testDatabase, waitFor } from '#platform/testing';
 import { createWriter } from '../ports.ts';
 import { readCurrent, readVersion } from '../store/read.ts';
-import { storeDelete, storeUpdate } from '../store/store.ts';
-import { assertStoreSound, everything, nothing, testCore } from '../testing.ts';
-import { invoke } from './invoke.ts';
-import { createOperations } from './registry.ts';
+import { assertStoreSound, everything } from '../testing.ts';
+import { begin, both, core, idsOf, merge, observation, patient, put, read, refuses } from './testing/merge.ts';
 
-let core: Core;
+let db: Db;
 
-const put = (resource: Resource & { id: string }) =>
-  storeUpdate(core.store, resource, resource.id, undefined, everything);
-
-const patient = (id: string, more: JsonObject = {}): Resource & { id: string } => ({
-  resourceType: 'Patient',
-  id,
-  identifier: [{ system: 'urn:test:mrn', value: `mrn-${id}`, use: 'official' }],
-  name: [{ family: `Family-${id}` }],
-  ...more,
+before(async () => {
+  db = await testDatabase();
 });
 
-const observation = (id: string, subject: string, more: JsonObject = {}): Resource & { id: string } => ({
-  resourceType: 'Observation',
-  id,
-  status: 'final',
-  code: { text: 'x' },
-  subject: { reference: subject },
-  ...more,
-});
-
-const reference = (name: string, id: string): JsonObject => ({ name, valueReference: { reference: `Patient/${id}` } });
-const identifier = (name: string, value: string): JsonObject => ({
-  name,
-  valueIdentifier: { system: 'urn:test:mrn', value },
-});
-const both = (source: string, target: string): JsonObject[] => [
-  reference('source-patient', source),
-  reference('target-patient', target),
-];
-
-interface Answer {
-  issues: { severity: string; code: string; diagnostics: string }[];
-  result: Resource & { link?: JsonObject[]; identifier?: JsonObject[] };
-  input: Resource;
-}
-
-async function merge(parameter: JsonObject[], scope: AccessScope = everything): Promise<Answer> {
-  const answer = await invoke(core, {
-    target: { name: 'merge', type: 'Patient' },
-    method: 'POST',
-    pairs: [],
-    resource: { resourceType: 'Parameters', parameter },
-    scope,
-    strict: true,
-  });
-  const parameters = (answer as { resource: Resource }).resource.parameter as unknown as {
-    name: string;
-    resource: Resource;
-  }[];
-  assert.deepEqual(
-    parameters.map(({ name }) => name),
-    ['input', 'outcome', 'result'],
-  );
-  const [input, outcome, result] = parameters.map(({ resource }) => resource);
-  return { input: input!, issues: outcome!.issue as unknown as Answer['issues'], result: result! as Answer['result'] };
-}
-
-// biome-ignore lint/suspicious/noExplicitAny: any element of any resource
-async function read(type: string, id: string): Promise<Resource & { [name: string]: any }> {
-  const found = await readCurrent(core.store.db, type, id, everything);
-  return JSON.parse(found!.body) as Resource;
-}
-
-async function idsOf(type: string, query: string): Promise<string[]> {
-  const parsed = parseQuery(core, type, [...new URLSearchParams(query)], true);
-  const page = await search(core, parsed, { scope: everything, db: core.store.db });
-  return page.resources.map(({ id }) => id).sort();
-}
-
-const refuses = (parameter: JsonObject[], status: number, message: RegExp, expression?: string) =>
-  assert.rejects(
-    merge(parameter),
-    (error: { status: number; message: string; issues: { expression?: string[] }[] }) => {
-      assert.match(error.message, message);
-      assert.equal(error.status, status, error.message);
-      if (expression !== undefined) assert.deepEqual(error.issues[0]!.expression, [expression]);
-      return true;
-    },
-  );
-
-beforeEach(async (t) => {
-  core = await testCore(await testDatabase(t as TestContext));
-  core.operations = createOperations(core, { log: testLog() });
-  await put(
-    patient('s', {
-      identifier: [
-        { system: 'urn:test:mrn', value: 'mrn-s', use: 'official' },
-        { system: 'urn:test:card', value: '1' },
-      ],
-    }),
-  );
-  await put(
-    patient('t', {
-      identifier: [
-        { system: 'urn:test:mrn', value: 'mrn-t' },
-        { system: 'urn:test:card', value: '1' },
-      ],
-    }),
-  );
-});
+beforeEach(() => begin(db));
 
 describe('a merge', () => {
   test('links the patients, copies identifiers and leaves the rest of both', async () => {
@@ -253,119 +155,6 @@ describe('a merge', () => {
   });
 });
 
-describe('which patients', () => {
-  test('by identifiers, alone, beside a reference and within one', async () => {
-    await merge([
-      identifier('source-patient-identifier', 'mrn-s'),
-      { name: 'target-patient', valueReference: { identifier: { value: 'mrn-t' } } },
-    ]);
-    assert.equal((await read('Patient', 's')).active, false);
-    // The source is found no more: its identifiers are the target's now.
-    await refuses(
-      [identifier('source-patient-identifier', 'mrn-s'), reference('target-patient', 't')],
-      422,
-      /same, Patient\/t: they may be merged already/,
-    );
-  });
-
-  test('identifiers that the patient has not', async () => {
-    await refuses(
-      [...both('s', 't'), identifier('source-patient-identifier', 'mrn-t')],
-      422,
-      /does not have all of the identifiers/,
-      'source-patient-identifier',
-    );
-    await refuses(
-      [identifier('source-patient-identifier', 'none'), reference('target-patient', 't')],
-      422,
-      /No patient has/,
-      'source-patient-identifier',
-    );
-    await refuses(
-      [{ name: 'source-patient-identifier', valueIdentifier: { value: '1' } }, reference('target-patient', 't')],
-      422,
-      /More than one patient/,
-    );
-    await refuses(
-      [{ name: 'source-patient-identifier', valueIdentifier: { system: 'urn:x' } }, reference('target-patient', 't')],
-      400,
-      /needs a value/,
-    );
-  });
-
-  test('missing, unknown, deleted, elsewhere, the same', async () => {
-    await refuses([reference('target-patient', 't')], 400, /which patient is the source/, 'source-patient');
-    await refuses([reference('source-patient', 's')], 400, /which patient is the target/, 'target-patient');
-    await refuses(both('none', 't'), 422, /source, Patient\/none, is not known/, 'source-patient');
-    await refuses(both('s', 'none'), 422, /target, Patient\/none, is not known/, 'target-patient');
-    await refuses(both('s', 's'), 422, /are the same/, 'target-patient');
-    await refuses(
-      [{ name: 'source-patient', valueReference: { reference: 'Group/1' } }, reference('target-patient', 't')],
-      400,
-      /must refer to a patient of this server/,
-    );
-    await refuses(
-      [{ name: 'source-patient', valueReference: { display: 'x' } }, reference('target-patient', 't')],
-      400,
-      /neither a reference nor an identifier/,
-    );
-    await storeDelete(core.store, 'Patient', 's', undefined, everything);
-    await refuses(both('s', 't'), 422, /source, Patient\/s, is not known or was deleted/);
-  });
-
-  test('merged before, inactive, in a circle', async () => {
-    await put(patient('u'));
-    await merge(both('s', 't'));
-    await refuses(both('s', 't'), 422, /source, Patient\/s, was merged into another/, 'source-patient');
-    await refuses(both('t', 's'), 422, /target, Patient\/s, was merged into another/, 'target-patient');
-    await refuses(both('u', 's'), 422, /target, Patient\/s, was merged into another/, 'target-patient');
-    await put(patient('i', { active: false }));
-    await refuses(both('u', 'i'), 422, /not active/, 'target-patient');
-    await merge(both('i', 'u'));
-  });
-});
-
-describe('a result', () => {
-  const result = (more: JsonObject): JsonObject => ({
-    name: 'result-patient',
-    resource: patient('t', {
-      birthDate: '1980-01-01',
-      link: [{ other: { reference: 'Patient/s' }, type: 'replaces' }],
-      ...more,
-    }),
-  });
-
-  test('is what the target becomes', async () => {
-    await merge([...both('s', 't'), result({ identifier: [{ system: 'urn:test:mrn', value: 'new' }] })]);
-    const target = await read('Patient', 't');
-    assert.deepEqual([target.birthDate, target.identifier], ['1980-01-01', [{ system: 'urn:test:mrn', value: 'new' }]]);
-    // What the result leaves out stays where it was.
-    assert.deepEqual(await idsOf('Patient', 'identifier=urn:test:mrn|mrn-s'), ['s']);
-  });
-
-  test('must be the target, have the link and the identifiers, and be active', async () => {
-    await refuses([...both('s', 't'), result({ id: 's' })], 400, /must be that of the target, t/, 'result-patient');
-    await refuses([...both('s', 't'), result({ link: [] })], 400, /link/);
-    await refuses(
-      [...both('s', 't'), result({ link: [{ other: { reference: 'Patient/s' }, type: 'seealso' }] })],
-      400,
-      /must have a link of type replaces/,
-    );
-    await refuses([...both('s', 't'), result({ active: false })], 400, /must be active/);
-    await refuses(
-      [...both('s', 't'), identifier('source-patient-identifier', 'mrn-s'), result({ identifier: [{ value: 'new' }] })],
-      400,
-      /must have the identifiers/,
-    );
-    const twice = [
-      { other: { reference: 'Patient/s' }, type: 'replaces' },
-      { other: { reference: 'Patient/u' }, type: 'replaced-by' },
-    ];
-    await refuses([...both('s', 't'), result({ link: twice })], 400, /can't be replaced/);
-    assert.equal((await read('Patient', 't')).meta?.versionId, '1');
-  });
-});
-
 describe('a preview', () => {
   test('changes nothing, and tells what would', async () => {
     await put(observation('o1', 'Patient/s'));
@@ -396,47 +185,6 @@ describe('a preview', () => {
 
   test('refuses what the merge would refuse', async () => {
     await refuses([...both('s', 'none'), { name: 'preview', valueBoolean: true }], 422, /not known/);
-  });
-});
-
-describe('limits and access', () => {
-  test('more references than one merge moves', async () => {
-    core.limits.bundleEntriesMax = 2;
-    for (const id of ['o1', 'o2', 'o3']) await put(observation(id, 'Patient/s'));
-    await refuses(both('s', 't'), 400, /More than 2 resources refer to the source/, 'source-patient');
-    assert.equal((await read('Patient', 's')).meta?.versionId, '1');
-    await storeDelete(core.store, 'Observation', 'o3', undefined, everything);
-    await merge(both('s', 't'));
-    assert.deepEqual(await idsOf('Observation', 'subject=Patient/t'), ['o1', 'o2']);
-  });
-
-  test('600 resources, over several portions', async () => {
-    const writer = createWriter(core);
-    const many = Array.from({ length: 600 }, (_, i) => observation(`n${i}`, 'Patient/s'));
-    await writer.createIfAbsent(many, { scope: everything });
-    const { issues } = await merge(both('s', 't'));
-    assert.match(issues[0]!.diagnostics, /600 resources: 600 Observation$/);
-    const [row] = await core.store.db.query<{ n: bigint }>({
-      text: `select count(*) as n from r_observation where version = 2`,
-    });
-    assert.equal(row!.n, 600n);
-    await assertStoreSound(core.store);
-  });
-
-  test('who may not write', async () => {
-    await assert.rejects(merge(both('s', 't'), nothing), { code: 'forbidden', status: 403 });
-    await assert.rejects(merge([...both('s', 't'), { name: 'preview', valueBoolean: true }], nothing), { status: 403 });
-  });
-
-  test('not with GET', async () => {
-    const call = {
-      target: { name: 'merge', type: 'Patient' },
-      method: 'GET' as const,
-      pairs: [],
-      scope: everything,
-      strict: true,
-    };
-    await assert.rejects(invoke(core, call), { code: 'method-not-allowed', status: 405 });
   });
 });
 

@@ -137,45 +137,52 @@ function componentsOf({ component }: Resource, type: string, { all }: Beside): R
   });
 }
 
-function expressionOf(resource: Resource, type: string, paramType: SearchParamType, { definitions }: Beside): string {
+type Extraction = Pick<CustomParameter, 'expression' | 'fhirpath'>;
+
+function extractionOf(resource: Resource, type: string, paramType: SearchParamType, beside: Beside): Extraction {
   const given = textOf(resource.expression);
   if (given === '') throw new Wrong('.expression', 'required', 'A search parameter needs an expression');
   const own = narrowExpression(given, type);
   if (own === '') throw new Wrong('.expression', 'value', `The expression has no path that begins at ${type}`);
-  const checked = checkExpression(definitions, type, paramType, own);
-  if ('expression' in checked) return paramType === 'composite' ? own : checked.expression;
-  throw new Wrong('.expression', 'value', `The expression can't be used on ${type}: ${checked.fault}`);
+  const checked = checkExpression(beside.definitions, type, paramType, own);
+  if ('fault' in checked) {
+    throw new Wrong('.expression', 'value', `The expression can't be used on ${type}: ${checked.fault}`);
+  }
+  if (paramType !== 'composite') return checked;
+  if (!checked.fhirpath) return { expression: own };
+  throw new Wrong('.expression', 'not-supported', 'The expression of a composite names elements, without functions');
 }
 
-/** What is wrong with the parts' own paths. */
+/** What is wrong with the parts' own paths: each is to lead on from one of the elements at least. */
 function assertParts(type: string, expression: string, components: RawComponent[], { definitions }: Beside): void {
+  const bases = expression.split('|').map((base) => base.trim());
   components.forEach((component, i) => {
-    const path = textOf(component.expression).replace(/^%resource\./, '');
-    for (const base of expression.split('|')) {
-      const whole = `${base.trim()}.${path.trim()}`;
-      const parted = path.includes('|') ? path.split('|').map((one) => `${base.trim()}.${one.trim()}`) : [whole];
-      const faults = parted.map((one) => checkExpression(definitions, type, component.type!, one));
-      const fault = faults.find((one) => 'fault' in one);
-      if (fault && 'fault' in fault && faults.every((one) => 'fault' in one)) {
-        throw new Wrong(`.component[${i}].expression`, 'value', `It can't be used on ${base.trim()}: ${fault.fault}`);
-      }
-    }
+    const given = textOf(component.expression);
+    const whole = given.startsWith('%resource.') ? [type] : bases;
+    const paths = given.replace(/^%resource\./, '').split('|');
+    const checked = whole.flatMap((base) =>
+      paths.map((path) => checkExpression(definitions, type, component.type!, `${base}.${path.trim()}`)),
+    );
+    if (checked.some((one) => 'expression' in one && !one.fhirpath)) return;
+    const [first] = checked;
+    const fault = first && 'fault' in first ? first.fault : 'it needs functions';
+    throw new Wrong(`.component[${i}].expression`, 'value', `${shown(given)} can't be used here: ${fault}`);
   });
 }
 
 function parameterFor(resource: Resource, type: string, id: string | undefined, beside: Beside): Owned {
   const [code, paramType] = [codeOf(resource), typeOf(resource)];
   assertFree(code, type, id, beside);
-  const expression = expressionOf(resource, type, paramType, beside);
+  const extraction = extractionOf(resource, type, paramType, beside);
   const components = paramType === 'composite' ? componentsOf(resource, type, beside) : [];
   const parameter: CustomParameter = {
-    ...{ resourceType: type, code, type: paramType, expression, components },
+    ...{ resourceType: type, code, type: paramType, ...extraction, components },
     url: textOf(resource.url),
     target: paramType === 'reference' ? targetsOf(resource, beside) : [],
     description: textOf(resource.description),
   };
   if (paramType === 'composite') {
-    assertParts(type, expression, components, beside);
+    assertParts(type, extraction.expression, components, beside);
     if (!compositeFits(parameter, beside.all, beside.definitions)) {
       const text = `Of ${type} these parts can't be kept together: beside codes there may be one value of another type`;
       throw new Wrong('.component', 'not-supported', text);

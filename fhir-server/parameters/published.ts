@@ -39,7 +39,7 @@ const read: Statement = {
     from parameter_registry r left join custom_parameter p on true order by p.type, p.code`,
 };
 
-type Definition = Pick<CustomParameter, 'type' | 'expression' | 'components'>;
+type Definition = Pick<CustomParameter, 'type' | 'expression' | 'fhirpath' | 'components'>;
 type About = Pick<CustomParameter, 'url' | 'target' | 'description'>;
 
 const publishedOf = ({ type, code, parameter, definition, about, since, indexed }: Row): Published => ({
@@ -96,8 +96,8 @@ export interface StoredParameter {
   body: string;
 }
 
-const definitionOf = ({ type, expression, components }: CustomParameter): string =>
-  JSON.stringify({ type, expression, components } satisfies Definition);
+const definitionOf = ({ type, expression, fhirpath, components }: CustomParameter): string =>
+  JSON.stringify({ type, expression, ...(fhirpath && { fhirpath }), components } satisfies Definition);
 
 const aboutOf = ({ url, target, description }: CustomParameter): string =>
   JSON.stringify({ url, target, description } satisfies About);

@@ -111,15 +111,16 @@ export type InsertOutcome = { kind: 'raced'; afterMs: number } | { kind: 'done';
  * `s` reads the statement's snapshot, `o` the row after its lock: when they differ somebody committed in between, the
  * index rows to delete are not all in the snapshot, and nothing is written; the caller tries again. Nor is anything
  * written at a time before the version it follows: `updated` never falls from version to version.
+ * Versions would not tell: $reindex changes index rows, and with them the resource's row, and makes no version.
  */
 const lockCurrent = (type: string, access: ScopeSql, first: number): string => `with s as materialized
-      (select version from ${currentTable(type)} where id = $1),
+      (select xmin as written from ${currentTable(type)} where id = $1),
     o as materialized
-      (select rid, seq, updated, version, type, id, body from ${currentTable(type)} r
+      (select rid, seq, updated, version, type, id, body, xmin as written from ${currentTable(type)} r
        where id = $1 and ${access.condition('r', first)} for update),
     g as materialized
       (select o.*, nextval('resource_seq') as next_seq from o, s
-       where o.version = s.version and ($3::int is null or o.version = $3) and o.updated <= to_timestamp($2::float8))`;
+       where o.written = s.written and ($3::int is null or o.version = $3) and o.updated <= to_timestamp($2::float8))`;
 
 const keepHistory = (type: string): string => `h as (insert into ${historyTable(type)}
       (seq, updated, version, type, op, id, body)

@@ -7,6 +7,8 @@ const allowedElements = new Set(
     'address bdo del ins img map area ul ol li dl dt dd table caption col colgroup thead tbody tfoot tr th td'
   ).split(' '),
 );
+/** Ours: the specification has none. 45 MB, tags and entities, kept the thread for two seconds. */
+const narrativeLengthMax = 8 * 1024 * 1024;
 const controlCharacter = /[\u0000-\u0008\u000b\u000c\u000e-\u001f]/;
 const elementName = /\/?([A-Za-z][\w:.-]{0,30})(?=[\s/>])/y;
 const attribute = /\s*(?:([^\s=/"'<>]+)\s*(?:=\s*("[^"]*"|'[^']*'))?|\/)/y;
@@ -58,7 +60,7 @@ function isAllowedTag(div: string, start: number, end: number): boolean {
 
 /** Whether this is a div that a narrative may hold. Tags need not be balanced. */
 export function isNarrative(value: unknown): boolean {
-  if (typeof value !== 'string' || controlCharacter.test(value)) return false;
+  if (typeof value !== 'string' || value.length > narrativeLengthMax || controlCharacter.test(value)) return false;
   const div = value.trim();
   if (!/^<div[\s>/]/.test(div) || !(div.endsWith('</div>') || div.endsWith('/>'))) return false;
   let content = false;

@@ -76,7 +76,7 @@ const texts: [string, (value: unknown) => boolean, string][] = [
   ['url', isUri, 'a URL without white space or control characters'],
   ['canonical', isUri, 'a canonical URL without white space or control characters'],
   ['base64Binary', isBase64, 'base64 text'],
-  ['xhtml', isNarrative, 'a non-empty XHTML div of basic formatting, without active content'],
+  ['xhtml', isNarrative, 'a non-empty XHTML div of basic formatting, without active content, of at most 8 MB'],
 ];
 
 /** The primitives whose patterns are used as the specification gives them. */

@@ -179,6 +179,26 @@ describe('tx', () => {
     assert.equal(await db.queryCount(insert, [1]), 1);
   });
 
+  it('tells why it failed, though the error of a later statement comes first', async (t) => {
+    const db = await testDatabase(t);
+    const late = async (work: Promise<unknown>) => {
+      try {
+        await work;
+      } catch (error) {
+        for (let i = 0; i < 10; i++) await undefined;
+        throw error;
+      }
+    };
+    const work = db.tx((tx) =>
+      Promise.all([
+        late(tx.query({ text: 'SELECT 1/0' })),
+        tx.query({ text: 'SELECT 1' }),
+        tx.query({ text: 'SELECT 2' }),
+      ]),
+    );
+    await assert.rejects(work, (error) => sqlState(error) === '22012');
+  });
+
   it('fails when a failed statement was swallowed', async (t) => {
     const db = await testDatabase(t);
     await db.query({ text: 'CREATE TABLE t (n int)' });

@@ -4,7 +4,7 @@ import { CerebraError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { cancellable, type Runner } from './cancel.ts';
 import { copyFrom } from './copy.ts';
-import { databaseError } from './errors.ts';
+import { databaseError, sqlState } from './errors.ts';
 import { typeParsers } from './parsers.ts';
 import type { Db, Queryable, Statement, Tx } from './types.ts';
 
@@ -123,7 +123,7 @@ interface WithSocket {
  * Queries of one turn of the event loop leave in one write: a bundle's ten pipelined statements were ten system calls,
  * 23 % of the server's CPU under a load of HL7 messages.
  */
-function burst(client: pg.PoolClient): Runner {
+function burst(client: pg.PoolClient, onFailure: (error: unknown) => void): Runner {
   const { stream } = (client as unknown as WithSocket).connection ?? {};
   let corked = false;
   const uncork = () => {
@@ -137,32 +137,42 @@ function burst(client: pg.PoolClient): Runner {
         stream.cork();
         setImmediate(uncork);
       }
-      return client.query(query);
+      const result = client.query(query);
+      result.catch(onFailure);
+      return result;
     },
   };
 }
 
 /** What a transaction does on its one connection. */
-const transactional = (client: pg.PoolClient): Tx => ({
-  ...queryable(burst(client)),
+const transactional = (client: pg.PoolClient, onFailure: (error: unknown) => void): Tx => ({
+  ...queryable(burst(client, onFailure)),
   copy: (text, data) =>
     copyFrom(client, text, data).catch((error: unknown) => {
       throw databaseError(error);
     }),
 });
 
+const IN_FAILED_TRANSACTION = '25P02';
+
+/** Of statements that were pipelined behind the one that failed, whose own error may reach the caller later. */
+const isAftermath = (error: unknown): boolean => sqlState(error) === IN_FAILED_TRANSACTION;
+
 async function transaction<T>(pool: pg.Pool, work: (tx: Tx) => Promise<T>): Promise<T> {
   const client = await pool.connect().catch((error: unknown) => {
     throw databaseError(error);
   });
   let broken: Error | undefined;
+  let cause: unknown;
   // A connection lost between two queries emits an error that nobody else listens to.
   const onError = (error: Error) => {
     broken = error;
   };
   client.on('error', onError);
   try {
-    const tx = transactional(client);
+    const tx = transactional(client, (error) => {
+      if (!isAftermath(error)) cause = error;
+    });
     // Awaited: a statement sent along would commit by itself if this one were cancelled.
     await tx.query({ text: 'BEGIN' });
     const result = await work(tx);
@@ -170,7 +180,7 @@ async function transaction<T>(pool: pg.Pool, work: (tx: Tx) => Promise<T>): Prom
     return result;
   } catch (error) {
     broken ??= await rollback(client);
-    throw error;
+    throw isAftermath(error) && cause !== undefined ? databaseError(cause) : error;
   } finally {
     client.off('error', onError);
     client.release(broken);
