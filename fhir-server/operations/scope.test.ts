@@ -109,6 +109,7 @@ const calls: [string, Omit<OperationTarget, 'name'>, string, string, (() => Reso
   ['expunge', {}, 'expungePreviousVersions=true', 'forbidden'],
   ['reindex', {}, '', 'forbidden'],
   ['reindex-status', {}, 'job=x', 'forbidden'],
+  ['index-status', { type: 'SearchParameter' }, '', 'forbidden'],
 ];
 
 for (const [name, place, query, wanted, body] of calls) {

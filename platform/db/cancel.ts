@@ -1,5 +1,6 @@
 // Queries that can be called off: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-CANCELING-REQUESTS
 import { connect } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
 
 export interface Runner {
@@ -16,6 +17,8 @@ interface Backend {
 
 const CANCEL_REQUEST = 80_877_102;
 const CANCEL_TIMEOUT_MS = 5000;
+const CANCEL_EVERY_MS = 200;
+const CANCELS_MAX = 25;
 
 /** Asks PostgreSQL to cancel what the connection is doing. Nothing is answered, and nothing can be done if it fails. */
 function requestCancel({ host, port, processID, secretKey }: Backend): void {
@@ -28,35 +31,56 @@ function requestCancel({ host, port, processID, secretKey }: Backend): void {
   socket.end(message);
 }
 
+/**
+ * Cancels until the query has ended: a request that overtakes the query on its way to PostgreSQL has no effect, and the
+ * query would run on though nobody waits for it.
+ */
+async function callOff(backend: Backend, running: Promise<unknown>): Promise<void> {
+  let ended = false;
+  const end = running.then(
+    () => (ended = true),
+    () => (ended = true),
+  );
+  for (let i = 0; i < CANCELS_MAX && !ended; i++) {
+    requestCancel(backend);
+    await Promise.race([end, delay(CANCEL_EVERY_MS, undefined, { ref: false })]);
+  }
+}
+
 /** As pool.query(), until the signal aborts. */
 export function cancellable(pool: pg.Pool, signal: AbortSignal): Runner {
   return {
     async query(query) {
       signal.throwIfAborted();
       const client = await pool.connect();
-      const aborted = Promise.withResolvers<never>();
-      const onAbort = () => {
-        requestCancel(client as unknown as Backend);
-        aborted.reject(signal.reason);
-      };
       let broken: Error | undefined;
       // A connection lost between two queries emits an error that nobody else listens to.
       const onError = (error: Error) => {
         broken = error;
       };
+      const release = (failure: Error | boolean | undefined) => {
+        client.off('error', onError);
+        client.release(failure);
+      };
       client.on('error', onError);
+      if (signal.aborted) {
+        release(false);
+        throw signal.reason;
+      }
+      const aborted = Promise.withResolvers<never>();
+      const onAbort = () => aborted.reject(signal.reason);
       signal.addEventListener('abort', onAbort, { once: true });
+      const running = client.query(query);
       try {
-        signal.throwIfAborted();
-        return await Promise.race([client.query(query), aborted.promise]);
+        return await Promise.race([running, aborted.promise]);
       } catch (error) {
         broken ??= error as Error;
         throw error;
       } finally {
         signal.removeEventListener('abort', onAbort);
-        client.off('error', onError);
         // A cancel request may arrive late: the next query on this connection would be the one that it ends.
-        client.release(signal.aborted ? true : broken);
+        if (signal.aborted) void callOff(client as unknown as Backend, running).then(() => release(true));
+        else release(broken);
       }
     },
   };
