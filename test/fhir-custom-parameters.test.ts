@@ -44,6 +44,7 @@ describe('a custom SearchParameter', () => {
     const partly = await step.search('Patient?colour=urn:colours|red');
     assert.deepEqual(matchesIn(partly), ['new']);
     assert.deepEqual(lackingIn(partly), ['colour']);
+    assert.equal(partly.json.total, undefined);
     const [issue] = outcomesIn(partly)[0]!.resource!.issue as unknown as JsonObject[];
     assert.match(
       String(issue!.diagnostics),
@@ -224,6 +225,16 @@ describe('refused', () => {
       'SearchParameter.target[0]',
     ],
     ['a composite of nothing', { type: 'composite', expression: 'Patient' }, 'required', 'SearchParameter.component'],
+    [
+      'a composite of too many',
+      {
+        type: 'composite',
+        expression: 'Patient.contact',
+        component: Array(11).fill({ definition: 'urn:x', expression: 'x' }),
+      },
+      'too-costly',
+      'SearchParameter.component',
+    ],
     [
       'a component that is none',
       {

@@ -23,7 +23,14 @@ before(async () => {
     definitions: await loadDefinitions(),
     baseUrl: 'http://127.0.0.1/fhir/R4',
     softwareVersion: 'test',
-    limits: { bodyBytesMax: 1e7, bundleEntriesMax: 1000, searchCountDefault: 100, searchCountMax: 1000, searchTimeoutMs: 60_000, conditionalDeleteMax: 100 },
+    limits: {
+      bodyBytesMax: 1e7,
+      bundleEntriesMax: 1000,
+      searchCountDefault: 100,
+      searchCountMax: 1000,
+      searchTimeoutMs: 60_000,
+      conditionalDeleteMax: 100,
+    },
   });
   engine = createHl7Engine({ ...parts, writer: fhir.writer, config: { port: 0 } });
 });

@@ -91,6 +91,17 @@ describe('checkExpression: refused', () => {
     ['Patient', 'string', `Patient.name${'.given'.repeat(1000)}`, /^it has more than 4000 characters$/],
     ['Patient', 'string', "Patient.name.given('", /^it is no FHIRPath/],
     ['Patient', 'string', '', /^it is no FHIRPath/],
+    ['Patient', 'token', `Patient${'.extension.value'.repeat(200)}`, /^it has too many alternatives/],
+    ['Patient', 'token', `Patient${'.extension.value'.repeat(3)}`, /^it comes to \d+ paths, more than 100$/],
+    [
+      'Patient',
+      'token',
+      `Patient${'.extension.value'.repeat(2)}.extension.url`,
+      /^it comes to \d+ paths, more than 100$/,
+    ],
+    ['Patient', 'string', `${'('.repeat(1500)}Patient.name.first()${')'.repeat(1500)}`, /nested more than 20 deep$/],
+    ['Patient', 'string', `iif(${'('.repeat(30)}`, /nested more than 20 deep$/],
+    ['Patient', 'string', '\u0000', /^it is no FHIRPath/],
   ];
   for (const [type, kind, expression, fault] of cases) {
     test(`${kind}: ${expression.slice(0, 60)}`, () => {

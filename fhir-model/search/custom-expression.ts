@@ -21,6 +21,11 @@ const INDEXED: Record<Exclude<SearchParamType, 'composite' | 'special'>, readonl
 /** `fhirpath`: the extractor can't follow it, a whole engine can. */
 export type CheckedExpression = { expression: string; fhirpath?: true } | { fault: string };
 
+/** Steps looked at in all alternatives of an expression: choices within choices multiply. */
+const STEPS_MAX = 5000;
+/** Paths that an expression may come to, each of them some look-ups in every resource of the type. */
+const PATHS_MAX = 100;
+
 class Fault extends Error {}
 /** Only a whole FHIRPath engine can follow the path. */
 class Beyond extends Error {}
@@ -63,13 +68,14 @@ const isChoice = (definitions: Definitions, { types }: Place, name: string): boo
   types.some((type) => elementOf(definitions, type, name)?.choice ?? false);
 
 /** A choice in the midst of a path, as one path for each of its types that the rest of it can go on from. */
-function expanded(definitions: Definitions, at: Place, name: string, rest: Path): Place[] {
+function expanded(definitions: Definitions, at: Place, name: string, rest: Path, steps: { left: number }): Place[] {
   const [{ types = [] } = {}] = childPlaces(definitions, at, name, undefined);
   let fault: unknown;
   const places = types.flatMap((type) => {
     try {
-      return childPlaces(definitions, at, name, type).flatMap((one) => follow(definitions, one, rest));
+      return childPlaces(definitions, at, name, type).flatMap((one) => follow(definitions, one, rest, steps));
     } catch (error) {
+      if (steps.left < 0) throw error;
       fault ??= error;
       return [];
     }
@@ -95,17 +101,20 @@ function filteredPlace(definitions: Definitions, at: Place, step: Exclude<Step, 
 }
 
 /** Where the path leads from `at`; throws Fault, and Beyond. */
-function follow(definitions: Definitions, at: Place, path: Path): Place[] {
+function follow(definitions: Definitions, at: Place, path: Path, steps: { left: number }): Place[] {
+  if (--steps.left < 0) throw new Fault('it has too many alternatives: say of which types the values are');
   const [step, next] = path;
   if (step === undefined) return [at];
-  if (step.kind !== 'child') return follow(definitions, filteredPlace(definitions, at, step), path.slice(1));
+  if (step.kind !== 'child') return follow(definitions, filteredPlace(definitions, at, step), path.slice(1), steps);
   const rest = path.slice(1);
   if (next?.kind === 'type') {
-    return childPlaces(definitions, at, step.name, next.type).flatMap((one) => follow(definitions, one, rest.slice(1)));
+    return childPlaces(definitions, at, step.name, next.type).flatMap((one) =>
+      follow(definitions, one, rest.slice(1), steps),
+    );
   }
   const isInside = rest.some(({ kind }) => kind === 'child');
-  if (isInside && isChoice(definitions, at, step.name)) return expanded(definitions, at, step.name, rest);
-  return childPlaces(definitions, at, step.name, undefined).flatMap((one) => follow(definitions, one, rest));
+  if (isInside && isChoice(definitions, at, step.name)) return expanded(definitions, at, step.name, rest, steps);
+  return childPlaces(definitions, at, step.name, undefined).flatMap((one) => follow(definitions, one, rest, steps));
 }
 
 function stepText(step: Step): string {
@@ -146,12 +155,15 @@ function checkPaths(
   paths: readonly Path[],
 ): CheckedExpression {
   const start: Place = { path: [], types: [resourceType] };
-  const places = paths.flatMap((path) => follow(definitions, start, path));
+  const steps = { left: STEPS_MAX };
+  const places = paths.flatMap((path) => follow(definitions, start, path, steps));
   if (paramType !== 'composite' && !places.some((at) => isIndexed(definitions, asTyped(paramType), at))) {
     const types = [...new Set(places.flatMap(({ types }) => types))];
     return { fault: `it leads to ${listed(types)}, of which a ${paramType} parameter has no values` };
   }
-  return { expression: [...new Set(places.map(({ path }) => pathText(resourceType, path)))].join(' | ') };
+  const found = new Set(places.map(({ path }) => pathText(resourceType, path)));
+  if (found.size > PATHS_MAX) return { fault: `it comes to ${found.size} paths, more than ${PATHS_MAX}` };
+  return { expression: [...found].join(' | ') };
 }
 
 function check(
@@ -165,7 +177,8 @@ function check(
   if (parsed.kind === 'paths') return checkPaths(definitions, resourceType, paramType, parsed.paths);
   if (paramType !== 'token') return { fault: 'it is true or false, which only a token parameter has' };
   const start: Place = { path: [], types: [resourceType] };
-  for (const { paths } of parsed.all) for (const path of paths) follow(definitions, start, path);
+  const steps = { left: STEPS_MAX };
+  for (const { paths } of parsed.all) for (const path of paths) follow(definitions, start, path, steps);
   return { expression };
 }
 

@@ -29,6 +29,19 @@ const REFUSED: Record<string, string> = {
 /** What the server gives a resource, after it was indexed. */
 const SERVERS = new Set(['id', 'versionId', 'lastUpdated']);
 
+/** fhirpath's parser takes half a second for 800 parentheses within each other. */
+const DEPTH_MAX = 20;
+
+function depthOf(expression: string): number {
+  let depth = 0;
+  let deepest = 0;
+  for (const character of expression) {
+    if (character === '(' || character === '[' || character === '{') deepest = Math.max(deepest, ++depth);
+    else if (character === ')' || character === ']' || character === '}') depth--;
+  }
+  return deepest;
+}
+
 const NODES_MAX = 300;
 /** Of functions within the parameters of functions: each level may look at all elements again. */
 const NESTING_MAX = 4;
@@ -53,8 +66,22 @@ function faultAt(node: SyntaxNode, nesting: number, count: { nodes: number }): s
   return undefined;
 }
 
+/** Parsing takes fhirpath some 5 ms, and a parameter of all types has one expression. */
+const KNOWN_MAX = 1000;
+const known = new Map<string, string | undefined>();
+
 /** Why fhirpath can't or shall not evaluate the expression; undefined when it can. */
 export function fhirpathFault(expression: string): string | undefined {
+  if (known.has(expression)) return known.get(expression);
+  if (known.size >= KNOWN_MAX) known.clear();
+  const fault = findFault(expression);
+  known.set(expression, fault);
+  return fault;
+}
+
+function findFault(expression: string): string | undefined {
+  const depth = depthOf(expression);
+  if (depth > DEPTH_MAX) return `its parentheses are nested more than ${DEPTH_MAX} deep`;
   const engine = require('fhirpath') as { parse(text: string): SyntaxNode };
   let syntax: SyntaxNode;
   try {

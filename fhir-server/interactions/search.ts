@@ -136,7 +136,10 @@ export async function searchAll(core: Core, queries: readonly SearchQuery[], cal
   const page = await bounded(caller, core.limits.searchTimeoutMs, (db) =>
     run(core, queries, pageContext(core, { ...caller, db })),
   );
-  return issues.length === 0 ? page : { ...page, issues: [...issues, ...(page.issues ?? [])] };
+  if (issues.length === 0) return page;
+  // What is counted is not all there is.
+  const { total: _partial, ...rest } = page;
+  return { ...rest, issues: [...issues, ...(page.issues ?? [])] };
 }
 
 /** Matches, what is included with them, and the total where it is asked for or known at no cost. */

@@ -26,8 +26,9 @@ export interface Beside {
   ownerOf(type: string, code: string): string | undefined;
   /** The parameter, as `Type.code`, whose index rows have that number. */
   holderOf(key: number): string | undefined;
-  /** SearchParameters that define something. */
+  /** SearchParameters that define something, and what they define: a parameter of a type each. */
   owners: number;
+  definitionsCount: number;
 }
 
 /** Either what the SearchParameter defines, perhaps nothing, or what is wrong with it. */
@@ -38,6 +39,8 @@ export interface Ruling {
 
 /** Active ones; each costs every write of its types. */
 export const CUSTOM_PARAMETERS_MAX = 500;
+/** One for each type that a parameter is about: one of Resource makes 146. */
+const DEFINITIONS_MAX = 4000;
 const ISSUES_MAX = 10;
 
 const TYPES = new Set<string>(
@@ -120,12 +123,17 @@ function assertFree(code: string, type: string, id: string | undefined, beside: 
 }
 
 const COMPONENTS_MIN = 2;
+/** R4's own have three at most. */
+const COMPONENTS_MAX = 10;
 
 /** Each with the type of what it names, since its values depend on that. */
 function componentsOf({ component }: Resource, type: string, { all }: Beside): RawComponent[] {
   const given = Array.isArray(component) ? (component as Record<string, unknown>[]) : [];
   if (given.length < COMPONENTS_MIN) {
     throw new Wrong('.component', 'required', `A composite parameter has ${COMPONENTS_MIN} components at least`);
+  }
+  if (given.length > COMPONENTS_MAX) {
+    throw new Wrong('.component', 'too-costly', `A composite parameter may have ${COMPONENTS_MAX} components`);
   }
   return given.map(({ definition, expression }, i) => {
     const part = all.list(type).find(({ url }) => url !== '' && url === definition);
@@ -198,13 +206,14 @@ function parameterFor(resource: Resource, type: string, id: string | undefined, 
 }
 
 function assertRoom(id: string | undefined, bases: readonly string[], code: string, beside: Beside): void {
-  if (beside.owners < CUSTOM_PARAMETERS_MAX) return;
   if (id !== undefined && bases.some((type) => beside.ownerOf(type, code) === id)) return;
-  throw new Wrong(
-    '.status',
-    'too-costly',
-    `There are ${CUSTOM_PARAMETERS_MAX} active search parameters, the most there may be`,
-  );
+  if (beside.definitionsCount + bases.length > DEFINITIONS_MAX) {
+    const text = `There may be ${DEFINITIONS_MAX} custom search parameters over all types: name the types that need this one`;
+    throw new Wrong('.base', 'too-costly', text);
+  }
+  if (beside.owners < CUSTOM_PARAMETERS_MAX) return;
+  const text = `There are ${CUSTOM_PARAMETERS_MAX} active search parameters, the most there may be`;
+  throw new Wrong('.status', 'too-costly', text);
 }
 
 /**

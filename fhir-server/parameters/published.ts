@@ -173,17 +173,21 @@ async function addAll(tx: Tx, epoch: number, added: readonly Owned[]): Promise<v
   await tx.query(lockTimeout);
   await tx.query(lockWriters);
   await tx.query(fence, [epoch]);
-  for (const one of added) {
-    const values = [one.resourceType, one.code, one.parameter, definitionOf(one), aboutOf(one), epoch];
-    await tx.query(insertSql(one.resourceType), values);
-  }
+  await Promise.all(
+    added.map((one) => {
+      const values = [one.resourceType, one.code, one.parameter, definitionOf(one), aboutOf(one), epoch];
+      return tx.query(insertSql(one.resourceType), values);
+    }),
+  );
 }
 
 async function write(tx: Tx, before: Snapshot, { added, retold, removed }: Difference, source: string): Promise<void> {
   const epoch = added.length > 0 ? before.epoch + 1 : before.epoch;
   if (added.length > 0) await addAll(tx, epoch, added);
-  for (const one of retold) await tx.query(retell, [one.resourceType, one.code, one.parameter, aboutOf(one)]);
-  for (const one of removed) await tx.query(remove, [one.resourceType, one.code]);
+  await Promise.all([
+    ...retold.map((one) => tx.query(retell, [one.resourceType, one.code, one.parameter, aboutOf(one)])),
+    ...removed.map((one) => tx.query(remove, [one.resourceType, one.code])),
+  ]);
   const changed = added.length + retold.length + removed.length > 0;
   await tx.query(settle, [epoch, source, changed ? 1 : 0]);
 }

@@ -29,35 +29,60 @@ function baseHolders({ base, definitions }: Ground): Map<number, string> {
   return known;
 }
 
-/** What a definition stands beside when these are in force, which `all` has with R4's. */
-export function besideOf(ground: Ground, owned: readonly Owned[], all: SearchParameters): Beside {
-  const owners = new Map(owned.map((one) => [nameOf(one), one.parameter]));
-  const own = new Map(owned.flatMap((one) => customKeys(one).map((key): [number, string] => [key, nameOf(one)])));
+/** What a definition stands beside, which grows with each that is added. */
+function createBeside(ground: Ground, all: SearchParameters): Beside & { add(owned: readonly Owned[]): void } {
+  const owners = new Map<string, string>();
+  const ids = new Set<string>();
+  const holders = new Map<number, string>();
   const others = baseHolders(ground);
   return {
     ...ground,
     all,
     ownerOf: (type, code) => owners.get(`${type}.${code}`),
-    holderOf: (key) => own.get(key) ?? others.get(key),
-    owners: new Set(owners.values()).size,
+    holderOf: (key) => holders.get(key) ?? others.get(key),
+    get owners() {
+      return ids.size;
+    },
+    get definitionsCount() {
+      return owners.size;
+    },
+    add(owned) {
+      for (const one of owned) {
+        owners.set(nameOf(one), one.parameter);
+        ids.add(one.parameter);
+        for (const key of customKeys(one)) holders.set(key, nameOf(one));
+      }
+    },
   };
 }
 
-/** Composites last: their parts may be among the others. */
-function inOrder(stored: readonly StoredParameter[]): Resource[] {
-  const resources = stored.map(({ id, body }) => ({ ...(parseJson(body).value as Resource), id }));
-  const isComposite = ({ type }: Resource): boolean => type === 'composite';
-  return [...resources.filter((one) => !isComposite(one)), ...resources.filter(isComposite)];
+/** What a definition stands beside when these are in force, which `all` has with R4's. */
+export function besideOf(ground: Ground, owned: readonly Owned[], all: SearchParameters): Beside {
+  const beside = createBeside(ground, all);
+  beside.add(owned);
+  return beside;
 }
 
 /** The parameters to be in force: of each SearchParameter all or, where something is wrong with it by now, none. */
 export function wantedOf(ground: Ground, stored: readonly StoredParameter[]): Owned[] {
+  const resources = stored.map(({ id, body }) => ({ ...(parseJson(body).value as Resource), id }));
   const owned: Owned[] = [];
-  for (const resource of inOrder(stored)) {
-    const all =
-      resource.type === 'composite' ? withCustomParameters(ground.base, owned, ground.definitions) : ground.base;
-    const { parameters } = readDefinition(resource, besideOf(ground, owned, all));
-    owned.push(...parameters);
-  }
+  const take = (some: readonly Resource[], all: SearchParameters): void => {
+    const beside = createBeside(ground, all);
+    beside.add(owned);
+    for (const resource of some) {
+      const { parameters } = readDefinition(resource, beside);
+      beside.add(parameters);
+      owned.push(...parameters);
+    }
+  };
+  const isComposite = ({ type }: Resource): boolean => type === 'composite';
+  take(
+    resources.filter((one) => !isComposite(one)),
+    ground.base,
+  );
+  // Last: their parts may be among the others.
+  const composites = resources.filter(isComposite);
+  if (composites.length > 0) take(composites, withCustomParameters(ground.base, owned, ground.definitions));
   return owned;
 }
