@@ -3,20 +3,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { assertOutcome, type Client, createClient } from './client.ts';
-import { startTestServer, type TestServer } from './server.ts';
+import { assertOutcome } from './client.ts';
+import { serveTests } from './server.ts';
 import { createWire, type IssueShape } from './wire.ts';
 
-let server: TestServer;
-let fhir: Client;
-
-before(async () => {
-  server = await startTestServer();
-  fhir = createClient(server.fhirBaseUrl);
-});
-after(() => server.stop());
+const fhir = serveTests();
 
 const patient = (more: object = {}) => ({ resourceType: 'Patient', ...more });
 const many = <T>(count: number, make: (i: number) => T): T[] => Array.from({ length: count }, (_, i) => make(i));
@@ -105,7 +98,7 @@ describe('conditions that can’t be what was meant', () => {
   });
 
   test('a header that stands twice is refused', async () => {
-    const { hostname, port, pathname } = new URL(server.fhirBaseUrl);
+    const { hostname, port, pathname } = new URL(fhir.base);
     const body = JSON.stringify(patient());
     const cases: [string, string][] = [
       [
@@ -212,7 +205,7 @@ function issueOf(text: string, status: number): IssueShape {
 
 describe('what is no HTTP', () => {
   const connect = () => {
-    const { hostname, port } = new URL(server.fhirBaseUrl);
+    const { hostname, port } = new URL(fhir.base);
     return net.connect(Number(port), hostname);
   };
   const post = 'POST /fhir/R4/Patient HTTP/1.1\r\nHost: x\r\n';
@@ -251,7 +244,7 @@ describe('what is no HTTP', () => {
   });
 
   test('the base without a slash is FHIR as well', async () => {
-    const { status, headers } = await createWire(server.fhirBaseUrl)('PURGE', '');
+    const { status, headers } = await createWire(fhir.base)('PURGE', '');
     assert.equal(status, 405);
     assert.match(headers['content-type'] ?? '', /^application\/fhir\+json/);
   });

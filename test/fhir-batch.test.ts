@@ -1,37 +1,15 @@
 // Entries of a batch stand for themselves: https://hl7.org/fhir/R4/http.html#brules
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
-import { type Client, createClient, entries, type Reply } from './client.ts';
-import { startTestServer, type TestServer } from './server.ts';
+import { describe, test } from 'node:test';
+import { type Element, type EntryIn, identified, request } from './bundle-entries.ts';
+import { entries, type Reply } from './client.ts';
+import { serveTests } from './server.ts';
 
-let server: TestServer;
-let fhir: Client;
-
-before(async () => {
-  server = await startTestServer();
-  fhir = createClient(server.fhirBaseUrl);
-});
-after(() => server.stop());
-
-type Element = Record<string, unknown>;
-interface EntryIn {
-  fullUrl?: string;
-  resource?: Element;
-  request: { method: string; url: string; [name: string]: string };
-}
+const fhir = serveTests();
 
 const batch = (entry: unknown[], headers: Record<string, string> = {}): Promise<Reply> =>
   fhir('POST', '', { resourceType: 'Bundle', type: 'batch', entry }, headers);
-const request = (method: string, url: string, resource?: Element, extra: Record<string, string> = {}): EntryIn => ({
-  ...(resource === undefined ? {} : { resource }),
-  request: { method, url, ...extra },
-});
-const patient = (value: string, more: Element = {}): Element => ({
-  resourceType: 'Patient',
-  identifier: [{ system: 'urn:bt', value }],
-  ...more,
-});
-const by = (value: string): string => `Patient?identifier=urn:bt|${value}`;
+const { by, patient } = identified('urn:bt');
 const total = async (value: string): Promise<unknown> => (await fhir('GET', `${by(value)}&_total=accurate`)).json.total;
 
 /** Statuses without their texts, after a look at the answer as a whole. */
@@ -101,7 +79,7 @@ describe('batch', () => {
       request('POST', 'Patient/_search?identifier=urn:bt|searched'),
       request('GET', '?_type=Patient,Observation&_id=b-s'),
       request('POST', '_search?_type=Patient&_id=b-s'),
-      request('GET', `${server.fhirBaseUrl}/${by('searched')}&_summary=count`),
+      request('GET', `${fhir.base}/${by('searched')}&_summary=count`),
       request('GET', 'Patient/_history?_count=1'),
       request('GET', '_history?_count=1'),
     ]);

@@ -1,17 +1,10 @@
 // Binary in its native content type: https://hl7.org/fhir/R4/binary.html#rest
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
-import { assertOutcome, type Client, createClient, entries } from './client.ts';
-import { startTestServer, type TestServer } from './server.ts';
+import { describe, test } from 'node:test';
+import { assertOutcome, entries } from './client.ts';
+import { serveTests } from './server.ts';
 
-let server: TestServer;
-let fhir: Client;
-
-before(async () => {
-  server = await startTestServer({ BODY_BYTES_MAX: '3000000' });
-  fhir = createClient(server.fhirBaseUrl);
-});
-after(() => server.stop());
+const fhir = serveTests({ BODY_BYTES_MAX: '3000000' });
 
 const pdf = Uint8Array.from({ length: 1000 }, (_, i) => (i * 7) % 256);
 const FHIR_JSON = { Accept: 'application/fhir+json' };

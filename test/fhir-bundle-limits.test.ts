@@ -1,19 +1,12 @@
 // Bundles that are large, slow or hostile: https://hl7.org/fhir/R4/http.html#transaction
 import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { waitFor } from '#platform/testing';
-import { assertOutcome, type Client, createClient, entries } from './client.ts';
-import { startTestServer, type TestServer } from './server.ts';
+import { assertOutcome, entries } from './client.ts';
+import { serveTests } from './server.ts';
 
-let server: TestServer;
-let fhir: Client;
-
-before(async () => {
-  server = await startTestServer({ BUNDLE_ENTRIES_MAX: '2000', VERSION_REQUIRED: 'Encounter' });
-  fhir = createClient(server.fhirBaseUrl);
-});
-after(() => server.stop());
+const fhir = serveTests({ BUNDLE_ENTRIES_MAX: '2000', VERSION_REQUIRED: 'Encounter' });
 
 type Element = Record<string, unknown>;
 const TYPES = ['transaction', 'batch'] as const;
@@ -115,7 +108,7 @@ describe('a hostile Bundle', () => {
 
 describe('clients that are slow', () => {
   function stalled(body: string, sent: number): Promise<Socket> {
-    const { hostname, port, pathname } = new URL(server.fhirBaseUrl);
+    const { hostname, port, pathname } = new URL(fhir.base);
     const socket = connect(Number(port), hostname);
     const head = `POST ${pathname} HTTP/1.1\r\nHost: x\r\nContent-Type: application/fhir+json\r\nContent-Length: ${body.length}\r\n\r\n`;
     return new Promise((resolve, reject) => {

@@ -1,17 +1,10 @@
 // batch and transaction: https://hl7.org/fhir/R4/http.html#transaction
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
-import { assertOutcome, type Client, createClient, entries } from './client.ts';
-import { startTestServer, type TestServer } from './server.ts';
+import { describe, test } from 'node:test';
+import { assertOutcome, entries } from './client.ts';
+import { serveTests } from './server.ts';
 
-let server: TestServer;
-let fhir: Client;
-
-before(async () => {
-  server = await startTestServer({ BUNDLE_ENTRIES_MAX: '500' });
-  fhir = createClient(server.fhirBaseUrl);
-});
-after(() => server.stop());
+const fhir = serveTests({ BUNDLE_ENTRIES_MAX: '500' });
 
 interface EntryIn {
   fullUrl?: string;

@@ -1,18 +1,11 @@
 // How operations are called, $meta, $meta-add, $meta-delete, $convert: https://hl7.org/fhir/R4/operations.html
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import type { JsonObject } from '#fhir-model';
-import { assertOutcome, type Client, createClient, entries, ids } from './client.ts';
-import { startTestServer, type TestServer } from './server.ts';
+import { assertOutcome, entries, ids } from './client.ts';
+import { serveTests } from './server.ts';
 
-let server: TestServer;
-let fhir: Client;
-
-before(async () => {
-  server = await startTestServer();
-  fhir = createClient(server.fhirBaseUrl);
-});
-after(() => server.stop());
+const fhir = serveTests();
 
 const parameters = (...parameter: JsonObject[]) => ({ resourceType: 'Parameters', parameter });
 const metaInput = (valueMeta: JsonObject) => parameters({ name: 'meta', valueMeta });

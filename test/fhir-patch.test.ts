@@ -1,17 +1,10 @@
 // PATCH over HTTP: https://hl7.org/fhir/R4/http.html#patch
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
-import { assertOutcome, type Client, createClient, entries } from './client.ts';
-import { startTestServer, type TestServer } from './server.ts';
+import { describe, test } from 'node:test';
+import { assertOutcome, entries } from './client.ts';
+import { serveTests } from './server.ts';
 
-let server: TestServer;
-let fhir: Client;
-
-before(async () => {
-  server = await startTestServer();
-  fhir = createClient(server.fhirBaseUrl);
-});
-after(() => server.stop());
+const fhir = serveTests();
 
 const JSON_PATCH = { 'Content-Type': 'application/json-patch+json' };
 const MERGE_PATCH = { 'Content-Type': 'application/merge-patch+json' };

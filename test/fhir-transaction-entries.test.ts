@@ -1,42 +1,15 @@
 // Conditional entries of a transaction, and those that collide. https://hl7.org/fhir/R4/http.html#trules
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
-import { assertOutcome, type Client, createClient, entries, ids, type Reply } from './client.ts';
-import { startTestServer, type TestServer } from './server.ts';
+import { describe, test } from 'node:test';
+import { type Element, type EntryIn, identified, jsonPatch, request, statusesOf, writtenBy } from './bundle-entries.ts';
+import { assertOutcome, entries, ids, type Reply } from './client.ts';
+import { serveTests } from './server.ts';
 
-let server: TestServer;
-let fhir: Client;
-
-before(async () => {
-  server = await startTestServer({ CONDITIONAL_DELETE_MAX: '3' });
-  fhir = createClient(server.fhirBaseUrl);
-});
-after(() => server.stop());
-
-type Element = Record<string, unknown>;
-interface EntryIn {
-  fullUrl?: string;
-  resource?: Element;
-  request: { method: string; url: string; [name: string]: string };
-}
+const fhir = serveTests({ CONDITIONAL_DELETE_MAX: '3' });
 
 const transaction = (entry: EntryIn[], headers: Record<string, string> = {}): Promise<Reply> =>
   fhir('POST', '', { resourceType: 'Bundle', type: 'transaction', entry }, headers);
-const request = (method: string, url: string, resource?: Element, extra: Record<string, string> = {}): EntryIn => ({
-  ...(resource === undefined ? {} : { resource }),
-  request: { method, url, ...extra },
-});
-const patient = (value: string, more: Element = {}): Element => ({
-  resourceType: 'Patient',
-  identifier: [{ system: 'urn:e', value }],
-  ...more,
-});
-const by = (value: string): string => `Patient?identifier=urn:e|${value}`;
-const create = (value: string, ifNoneExist = `identifier=urn:e|${value}`): EntryIn =>
-  request('POST', 'Patient', patient(value), { ifNoneExist });
-const statuses = (reply: Reply): string[] => entries(reply).map((entry) => entry.response!.status);
-const nameOf = (reply: Reply, index: number): string =>
-  entries(reply)[index]!.response!.location!.replace(/\/_history\/.*/, '');
+const { by, create, patient } = identified('urn:e');
 const total = async (value: string): Promise<unknown> => (await fhir('GET', `${by(value)}&_total=accurate`)).json.total;
 
 /** A transaction that is refused and leaves no patient with this identifier. */
@@ -46,26 +19,20 @@ async function refused(entry: EntryIn[], status: number, code: string, expressio
   assert.equal(await total(value), 0, 'nothing is stored');
 }
 
-const jsonPatch = (operations: unknown[]): Element => ({
-  resourceType: 'Binary',
-  contentType: 'application/json-patch+json',
-  data: Buffer.from(JSON.stringify(operations)).toString('base64'),
-});
-
 describe('conditional entries', () => {
   test('update: creates, then updates the one that matches, whatever stands first', async () => {
     const entry = [request('PUT', by('cu'), patient('cu', { active: true }))];
     const first = await transaction(entry);
-    assert.deepEqual(statuses(first), ['201 Created']);
+    assert.deepEqual(statusesOf(first), ['201 Created']);
     const second = await transaction([request('GET', by('cu')), ...entry]);
-    assert.deepEqual(statuses(second), ['200 OK', '200 OK']);
-    assert.equal(nameOf(second, 1), nameOf(first, 0));
+    assert.deepEqual(statusesOf(second), ['200 OK', '200 OK']);
+    assert.equal(writtenBy(second, 1), writtenBy(first, 0));
     assert.equal(entries(second)[1]!.response!.etag, 'W/"2"');
   });
 
   test('update with an id of its own: creates it, refuses another resource’s', async () => {
     const own = await transaction([request('PUT', by('cu-id'), patient('cu-id', { id: 'cu-id' }))]);
-    assert.equal(nameOf(own, 0), 'Patient/cu-id');
+    assert.equal(writtenBy(own, 0), 'Patient/cu-id');
     await fhir('PUT', 'Patient/cu-taken', patient('something-else', { id: 'cu-taken' }));
     const taken = await transaction([request('PUT', by('cu-none'), patient('cu-none', { id: 'cu-taken' }))]);
     assertOutcome(taken, 409, 'duplicate', 'Bundle.entry[0].resource.id');
@@ -76,7 +43,7 @@ describe('conditional entries', () => {
   test('update with ifMatch: of the one that matches', async () => {
     await fhir('PUT', 'Patient/cu-match', patient('cu-match', { id: 'cu-match' }));
     const good = await transaction([request('PUT', by('cu-match'), patient('cu-match'), { ifMatch: 'W/"1"' })]);
-    assert.deepEqual(statuses(good), ['200 OK']);
+    assert.deepEqual(statusesOf(good), ['200 OK']);
     const stale = await transaction([request('PUT', by('cu-match'), patient('cu-match'), { ifMatch: 'W/"1"' })]);
     assertOutcome(stale, 412, 'conflict', 'Bundle.entry[0].request.ifMatch');
   });
@@ -86,7 +53,7 @@ describe('conditional entries', () => {
     const stale = await transaction([request('DELETE', 'Patient/cd', undefined, { ifMatch: 'W/"9"' })]);
     assertOutcome(stale, 412, 'conflict', 'Bundle.entry[0].request.ifMatch');
     const reply = await transaction([request('DELETE', by('cd')), request('DELETE', by('cd-none'))]);
-    assert.deepEqual(statuses(reply), ['204 No Content', '204 No Content']);
+    assert.deepEqual(statusesOf(reply), ['204 No Content', '204 No Content']);
     assert.equal((await fhir('GET', 'Patient/cd')).status, 410);
   });
 
@@ -110,7 +77,7 @@ describe('conditional entries', () => {
     const reply = await transaction([request('DELETE', by('cdm')), create('cdm')], {
       Prefer: 'return=OperationOutcome',
     });
-    assert.deepEqual(statuses(reply), ['204 No Content', '201 Created']);
+    assert.deepEqual(statusesOf(reply), ['204 No Content', '201 Created']);
     const outcome = entries(reply)[0]!.response!.outcome!.issue as unknown as { diagnostics: string }[];
     assert.equal(outcome[0]!.diagnostics, '2 resources are deleted');
     for (const id of ['cdm-1', 'cdm-2']) assert.equal((await fhir('GET', `Patient/${id}`)).status, 410);
@@ -139,12 +106,12 @@ describe('conditional entries', () => {
   test('deletions come first: a conditional create or update does not find what is deleted', async () => {
     await fhir('PUT', 'Patient/first-1', patient('first', { id: 'first-1' }));
     const created = await transaction([create('first'), request('DELETE', 'Patient/first-1')]);
-    assert.deepEqual(statuses(created), ['201 Created', '204 No Content']);
-    assert.notEqual(nameOf(created, 0), 'Patient/first-1');
+    assert.deepEqual(statusesOf(created), ['201 Created', '204 No Content']);
+    assert.notEqual(writtenBy(created, 0), 'Patient/first-1');
     const updated = await transaction([request('PUT', by('first'), patient('first')), request('DELETE', by('first'))]);
-    assert.deepEqual(statuses(updated), ['201 Created', '204 No Content']);
+    assert.deepEqual(statusesOf(updated), ['201 Created', '204 No Content']);
     assert.equal(await total('first'), 1);
-    assert.equal(ids(await fhir('GET', by('first')))[0], nameOf(updated, 0).slice('Patient/'.length));
+    assert.equal(ids(await fhir('GET', by('first')))[0], writtenBy(updated, 0).slice('Patient/'.length));
   });
 });
 
@@ -208,7 +175,7 @@ describe('identity collisions are refused', () => {
       assertOutcome(await transaction(pair), 400, 'invalid');
     assert.equal(await total('made'), 0);
     const apart = await transaction([create('apart-1'), create('apart-2'), request('POST', 'Patient', patient('x'))]);
-    assert.deepEqual(statuses(apart), ['201 Created', '201 Created', '201 Created']);
+    assert.deepEqual(statusesOf(apart), ['201 Created', '201 Created', '201 Created']);
   });
 
   test('the order of the entries does not matter', async () => {

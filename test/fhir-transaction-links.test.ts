@@ -1,25 +1,12 @@
 // What references between the entries of a transaction become: https://hl7.org/fhir/R4/http.html#trules,
 // https://hl7.org/fhir/R4/bundle.html#references
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
-import { assertOutcome, type Client, createClient, entries, type Reply } from './client.ts';
-import { startTestServer, type TestServer } from './server.ts';
+import { describe, test } from 'node:test';
+import { type Element, type EntryIn, identified } from './bundle-entries.ts';
+import { assertOutcome, entries, type Reply } from './client.ts';
+import { serveTests } from './server.ts';
 
-let server: TestServer;
-let fhir: Client;
-
-before(async () => {
-  server = await startTestServer();
-  fhir = createClient(server.fhirBaseUrl);
-});
-after(() => server.stop());
-
-type Element = Record<string, unknown>;
-interface EntryIn {
-  fullUrl?: string;
-  resource?: Element;
-  request: { method: string; url: string; [name: string]: string };
-}
+const fhir = serveTests();
 
 const transaction = (...entry: EntryIn[]): Promise<Reply> =>
   fhir('POST', '', { resourceType: 'Bundle', type: 'transaction', entry });
@@ -33,11 +20,7 @@ const put = (resource: Element, fullUrl?: string, extra: Record<string, string> 
   resource,
   request: { method: 'PUT', url: `${resource.resourceType}/${resource.id}`, ...extra },
 });
-const patient = (value: string, more: Element = {}): Element => ({
-  resourceType: 'Patient',
-  identifier: [{ system: 'urn:l', value }],
-  ...more,
-});
+const { patient } = identified('urn:l');
 const observation = (subject: string, more: Element = {}): Element => ({
   resourceType: 'Observation',
   status: 'final',
@@ -92,7 +75,7 @@ describe('a reference to another entry', () => {
 
   test('by a relative URL to an entry whose fullUrl is one of this server', async () => {
     const reply = await transaction(
-      post(patient('own'), `${server.fhirBaseUrl}/Patient/old-id`),
+      post(patient('own'), `${fhir.base}/Patient/old-id`),
       post(observation('Patient/old-id'), 'urn:uuid:5b0ab1a5-0000-4000-8000-000000000001'),
     );
     const [p, o] = names(reply);
@@ -314,7 +297,7 @@ describe('a conditional reference', () => {
 
   test('below our base, in contained resources and extensions, the same one many times', async () => {
     const { json } = await fhir('POST', 'Patient', patient('cr-many'));
-    const reference = `${server.fhirBaseUrl}/${to('cr-many')}`;
+    const reference = `${fhir.base}/${to('cr-many')}`;
     const [o] = names(
       await transaction(
         post(

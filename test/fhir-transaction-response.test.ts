@@ -1,49 +1,16 @@
 // Patches and reads in a transaction, its response, and Bundles that are wrong: https://hl7.org/fhir/R4/http.html#trules
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
-import { assertOutcome, type Client, createClient, entries, type Reply } from './client.ts';
-import { startTestServer, type TestServer } from './server.ts';
+import { describe, test } from 'node:test';
+import { type Element, type EntryIn, identified, jsonPatch, request, statusesOf, writtenBy } from './bundle-entries.ts';
+import { assertOutcome, entries, type Reply } from './client.ts';
+import { serveTests } from './server.ts';
 
-let server: TestServer;
-let fhir: Client;
-
-before(async () => {
-  server = await startTestServer();
-  fhir = createClient(server.fhirBaseUrl);
-});
-after(() => server.stop());
-
-type Element = Record<string, unknown>;
-interface EntryIn {
-  fullUrl?: string;
-  resource?: Element;
-  request: { method: string; url: string; [name: string]: string };
-}
+const fhir = serveTests();
 
 const transaction = (entry: EntryIn[], headers: Record<string, string> = {}): Promise<Reply> =>
   fhir('POST', '', { resourceType: 'Bundle', type: 'transaction', entry }, headers);
-const request = (method: string, url: string, resource?: Element, extra: Record<string, string> = {}): EntryIn => ({
-  ...(resource === undefined ? {} : { resource }),
-  request: { method, url, ...extra },
-});
-const patient = (value: string, more: Element = {}): Element => ({
-  resourceType: 'Patient',
-  identifier: [{ system: 'urn:e', value }],
-  ...more,
-});
-const by = (value: string): string => `Patient?identifier=urn:e|${value}`;
-const create = (value: string, ifNoneExist = `identifier=urn:e|${value}`): EntryIn =>
-  request('POST', 'Patient', patient(value), { ifNoneExist });
-const statuses = (reply: Reply): string[] => entries(reply).map((entry) => entry.response!.status);
-const nameOf = (reply: Reply, index: number): string =>
-  entries(reply)[index]!.response!.location!.replace(/\/_history\/.*/, '');
+const { by, create, patient } = identified('urn:e');
 const total = async (value: string): Promise<unknown> => (await fhir('GET', `${by(value)}&_total=accurate`)).json.total;
-
-const jsonPatch = (operations: unknown[]): Element => ({
-  resourceType: 'Binary',
-  contentType: 'application/json-patch+json',
-  data: Buffer.from(JSON.stringify(operations)).toString('base64'),
-});
 
 const fhirPathPatch = (path: string, name: string, value: Element): Element => ({
   resourceType: 'Parameters',
@@ -72,7 +39,7 @@ describe('PATCH', () => {
       request('PATCH', by('pb'), fhirPathPatch('Patient', 'active', { valueBoolean: true })),
       request('GET', 'Patient/pb'),
     ]);
-    assert.deepEqual(statuses(reply), ['200 OK', '200 OK', '200 OK']);
+    assert.deepEqual(statusesOf(reply), ['200 OK', '200 OK', '200 OK']);
     assert.equal((await fhir('GET', 'Patient/pa')).json.birthDate, '2001-02-03');
     assert.equal(entries(reply)[2]!.resource!.active, true, 'a read sees it');
     assert.deepEqual(
@@ -97,7 +64,7 @@ describe('PATCH', () => {
         ]),
       ),
     ]);
-    const reference = nameOf(reply, 0);
+    const reference = writtenBy(reply, 0);
     const { json } = await fhir('GET', 'Patient/pl');
     assert.deepEqual(json.managingOrganization, { reference });
     assert.deepEqual(json.generalPractitioner, [{ reference }]);
@@ -110,7 +77,7 @@ describe('PATCH', () => {
       request('PATCH', 'Patient/pn', same),
       request('POST', 'Patient', patient('pn-2')),
     ]);
-    assert.deepEqual(statuses(reply), ['200 OK', '201 Created']);
+    assert.deepEqual(statusesOf(reply), ['200 OK', '201 Created']);
     assert.equal(entries(reply)[0]!.response!.etag, 'W/"1"');
     assert.equal(entries(await fhir('GET', 'Patient/pn/_history')).length, 1);
   });
@@ -170,12 +137,12 @@ describe('reads in a transaction', () => {
         }),
       },
       request('GET', 'Observation?subject=Patient/rd'),
-      request('GET', `${server.fhirBaseUrl}/Patient/rd`),
+      request('GET', `${fhir.base}/Patient/rd`),
     ]);
     assert.equal(reply.status, 200, reply.text);
     const [read, vread, history, search, head, , , found, absolute] = entries(reply);
     assert.equal(read!.resource!.active, true);
-    assert.equal(read!.fullUrl, `${server.fhirBaseUrl}/Patient/rd`);
+    assert.equal(read!.fullUrl, `${fhir.base}/Patient/rd`);
     assert.equal(read!.response!.etag, 'W/"2"');
     assert.equal(vread!.resource!.active, undefined);
     assert.equal((history!.resource as unknown as { entry: unknown[] }).entry.length, 2);
@@ -194,7 +161,7 @@ describe('reads in a transaction', () => {
       request('GET', 'Patient/cond-read', undefined, { ifModifiedSince: '2999-01-01T00:00:00Z' }),
       request('GET', 'Patient/cond-read', undefined, { ifModifiedSince: '2000-01-01T00:00:00Z' }),
     ]);
-    assert.deepEqual(statuses(reply), ['304 Not Modified', '200 OK', '304 Not Modified', '200 OK']);
+    assert.deepEqual(statusesOf(reply), ['304 Not Modified', '200 OK', '304 Not Modified', '200 OK']);
     assert.equal(entries(reply)[0]!.resource, undefined);
     assert.equal(entries(reply)[3]!.resource!.id, json.id);
   });
@@ -244,7 +211,7 @@ describe('the response', () => {
   test('return=representation brings the resources, return=OperationOutcome an outcome for each', async () => {
     const whole = entries(await transaction(list(), { Prefer: 'return=representation' }));
     assert.equal(whole[0]!.resource!.meta!.versionId, '1');
-    assert.equal(whole[0]!.fullUrl, `${server.fhirBaseUrl}/Patient/${whole[0]!.resource!.id}`);
+    assert.equal(whole[0]!.fullUrl, `${fhir.base}/Patient/${whole[0]!.resource!.id}`);
     const told = entries(await transaction(list(), { Prefer: 'return=OperationOutcome' }));
     for (const { response, resource } of told) {
       assert.equal(resource, undefined);
@@ -257,7 +224,7 @@ describe('the response', () => {
     const body =
       '<Bundle xmlns="http://hl7.org/fhir"><type value="transaction"/><entry><resource><Patient><active value="true"/></Patient>' +
       '</resource><request><method value="POST"/><url value="Patient"/></request></entry></Bundle>';
-    const response = await fetch(server.fhirBaseUrl, {
+    const response = await fetch(fhir.base, {
       method: 'POST',
       headers: { 'Content-Type': 'application/fhir+xml', Accept: 'application/fhir+xml' },
       body,

@@ -1,8 +1,9 @@
 // A whole server in this process, on a database of its own and free ports.
-
+import { after, before } from 'node:test';
 import { readConfig } from '#platform';
 import { testConnection, testLog } from '#platform/testing';
 import { type RunningServer, startServer } from '../bin/server.ts';
+import { type Client, createClient } from './client.ts';
 
 export type TestServer = RunningServer;
 
@@ -10,4 +11,17 @@ export type TestServer = RunningServer;
 export async function startTestServer(environment: Record<string, string> = {}): Promise<TestServer> {
   const config = readConfig({ PORT: '0', MLLP_PORT: '0', MQTT_PORT: '0', ...environment });
   return startServer({ config, log: testLog(), connection: await testConnection() });
+}
+
+/** A client of a server that runs for the tests of the file that calls this. */
+export function serveTests(environment?: Record<string, string>): Client {
+  let server: TestServer;
+  let client: Client;
+  before(async () => {
+    server = await startTestServer(environment);
+    client = createClient(server.fhirBaseUrl);
+  });
+  after(() => server.stop());
+  const call = (...request: Parameters<Client>) => client(...request);
+  return Object.defineProperty(call, 'base', { get: () => client.base }) as Client;
 }
