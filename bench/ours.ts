@@ -20,6 +20,7 @@ serve({
     return { http: Number(new URL(server.rootUrl).port), mllp: server.mllpPort, mqtt: server.mqttPort };
   },
   cpuMs: () => (process.cpuUsage().user + process.cpuUsage().system) / 1_000,
+  memory: () => ({ pid: process.pid, heapUsed: process.memoryUsage().heapUsed }),
   async profileStart() {
     session.connect();
     await session.post('Profiler.enable');

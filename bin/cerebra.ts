@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The command line: cerebra start | load | migrate | docs | help.
+// The command line: cerebra start | load | load-ig | load-terminology | migrate | docs | help.
 import { commands, usage } from './commands.ts';
 
 const [name = 'help', ...rest] = process.argv.slice(2);

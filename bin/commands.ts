@@ -6,7 +6,12 @@ import { type Config, configMarkdown, createLog, type Log, readConfig, stopOnSig
 import { withDatabase } from './database.ts';
 import { explain } from './explain.ts';
 import { loadArguments, loadUsage } from './load/options.ts';
+import { runLoadPackages } from './load/packages.ts';
+import { packageArguments, packagesUsage } from './load/packages-options.ts';
+import type { Output } from './load/progress.ts';
 import { runLoad } from './load/run.ts';
+import { runLoadTerminology } from './load/terminology.ts';
+import { terminologyArguments, terminologyUsage } from './load/terminology-options.ts';
 import { type RunningServer, startServer } from './server.ts';
 import { startCluster } from './workers/primary.ts';
 
@@ -115,18 +120,25 @@ function stopOnInterrupt(): AbortSignal {
   return stopping.signal;
 }
 
-async function loadFiles(args: string[]): Promise<void> {
-  const config = configOrExit();
-  try {
-    const asked = loadArguments(args);
-    if (!asked) return console.log(loadUsage);
-    // What is logged goes to standard output; it would stand in the midst of the bar.
-    const log = createLog({ level: config.LOG_LEVEL === 'silent' ? 'silent' : 'warn', pretty: true });
-    process.exitCode = await runLoad(config, log, asked, process.stderr, stopOnInterrupt());
-  } catch (error) {
-    fail('The load stopped', error, config);
-  }
-}
+/** A command that loads: how its arguments are read (undefined: help is asked for), its usage, and what yields the exit code. */
+const loader =
+  <Arguments>(
+    read: (args: string[]) => Arguments | undefined,
+    usageText: string,
+    run: (config: Config, log: Log, asked: Arguments, output: Output, signal: AbortSignal) => Promise<number>,
+  ) =>
+  async (args: string[]): Promise<void> => {
+    const config = configOrExit();
+    try {
+      const asked = read(args);
+      if (!asked) return console.log(usageText);
+      // What is logged goes to standard output; it would stand in the midst of the bar.
+      const log = createLog({ level: config.LOG_LEVEL === 'silent' ? 'silent' : 'warn', pretty: true });
+      process.exitCode = await run(config, log, asked, process.stderr, stopOnInterrupt());
+    } catch (error) {
+      fail('The load stopped', error, config);
+    }
+  };
 
 async function writeDocs(): Promise<void> {
   await writeFile(folder('docs/configuration.md'), configMarkdown());
@@ -142,7 +154,19 @@ export const commands: readonly Command[] = [
   {
     name: 'load',
     summary: 'Loads resources from NDJSON and Bundle files into the database; --help tells its options',
-    run: loadFiles,
+    run: loader(loadArguments, loadUsage, runLoad),
+  },
+  {
+    name: 'load-ig',
+    summary:
+      'Loads FHIR packages (implementation guides) from archives, folders or a registry; --help tells its options',
+    run: loader(packageArguments, packagesUsage, runLoadPackages),
+  },
+  {
+    name: 'load-terminology',
+    summary:
+      'Loads releases of code systems: SNOMED CT, LOINC, RxNorm, ICD-10-CM, CVX, NDC, CodeSystems; --help tells more',
+    run: loader(terminologyArguments, terminologyUsage, runLoadTerminology),
   },
   { name: 'migrate', summary: 'Brings the database up to date and ends', run: runMigrations },
   { name: 'docs', summary: 'Writes docs/configuration.md from the configuration schema', run: writeDocs },

@@ -2,6 +2,7 @@
 import { type AccessScope, loadDefinitions } from '#fhir-model';
 import { createFhirServer, type FhirServer } from '#fhir-server';
 import { type Config, type Db, type Jobs, type Log, type Metrics, systemClock } from '#platform';
+import { createTerminology } from '#terminology';
 import packageJson from '../package.json' with { type: 'json' };
 
 /** Of HTTP callers with AUTH=open, and of the server itself. */
@@ -26,12 +27,16 @@ export const rootUrlOf = ({ HOST }: Config, port: number): string =>
 export const baseUrlOf = (config: Config, port: number): string =>
   (config.BASE_URL ?? `${rootUrlOf(config, port)}/fhir/R4`).replace(/\/+$/, '');
 
+const remoteOf = ({ TERMINOLOGY_URL: url, TERMINOLOGY_TIMEOUT_MS: timeoutMs }: Config, log: Log) =>
+  url === undefined ? undefined : { url, timeoutMs, log };
+
 /** `baseUrl`: `http://127.0.0.1:8080/fhir/R4` */
 export async function createFhir(parts: FhirParts, baseUrl: string): Promise<FhirServer> {
   const { config, db, log, metrics, jobs, readsFeed } = parts;
   return createFhirServer({
     db,
     definitions: await loadDefinitions(),
+    terminology: (offer) => createTerminology({ db, clock: systemClock, remote: remoteOf(config, log), ...offer }),
     log,
     metrics,
     clock: systemClock,
@@ -46,6 +51,12 @@ export async function createFhir(parts: FhirParts, baseUrl: string): Promise<Fhi
       .map((type) => type.trim())
       .filter((type) => type !== ''),
     cors: config.CORS_ORIGINS !== undefined,
+    packageRegistry: config.PACKAGE_REGISTRY,
+    validation: {
+      levels: config.VALIDATION,
+      profiles: config.VALIDATION_PROFILES,
+      record: config.VALIDATION_RECORD,
+    },
     limits: {
       bodyBytesMax: config.BODY_BYTES_MAX,
       bundleEntriesMax: config.BUNDLE_ENTRIES_MAX,

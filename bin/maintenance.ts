@@ -1,6 +1,9 @@
-// Jobs for now and then: old delivery records, and change rows that every consumer has passed.
+// Jobs for now and then: old delivery records, change rows that every consumer has passed, left-overs of code systems.
+import type { ResourceReader } from '#fhir-model';
 import type { Config, Db, Jobs, Log } from '#platform';
 import { changeFloor, pruneDeliveries } from '#subscriptions';
+import { clearUp } from '#terminology';
+import { everything } from './fhir.ts';
 
 const DAY_MS = 24 * 3_600_000;
 const INTERVAL_MS = 10 * 60_000;
@@ -25,12 +28,28 @@ async function forgetChanges(db: Db, keepMs: number): Promise<number> {
   }
 }
 
-export function defineMaintenance(jobs: Jobs, db: Db, config: Config, log: Log): void {
+/** Whether the CodeSystem is stored in that version: what the tables have of another one is of no use. */
+const isCurrent =
+  (reader: ResourceReader) =>
+  async (id: string, version: number): Promise<boolean> => {
+    const stored = await reader.read('CodeSystem', id, everything);
+    return stored?.version === version && !stored.deleted;
+  };
+
+export interface MaintenanceParts {
+  db: Db;
+  config: Config;
+  log: Log;
+  reader: ResourceReader;
+}
+
+export function defineMaintenance(jobs: Jobs, { db, config, log, reader }: MaintenanceParts): void {
   const keepMs = config.DELIVERY_RETENTION_DAYS * DAY_MS;
   jobs.define('maintenance', async () => {
     const deliveries = await pruneDeliveries(db, { keepMs });
     const changes = await forgetChanges(db, keepMs);
-    if (deliveries + changes > 0) log.info({ deliveries, changes }, 'old records removed');
+    const codeSystems = await clearUp(db, isCurrent(reader));
+    if (deliveries + changes + codeSystems > 0) log.info({ deliveries, changes, codeSystems }, 'old records removed');
   });
 }
 

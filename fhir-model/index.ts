@@ -1,6 +1,10 @@
 // The way into fhir-model/: the R4 model and what every other room says in it.
+
+export { chooseVersion, compareVersions, isWithin, parseCanonical } from './canonical.ts';
+export { type CoreResources, loadCoreResources } from './core-resources.ts';
 export {
   type CompartmentDefinition,
+  type ConstraintDefinition,
   type Definitions,
   type ElementDefinition,
   loadDefinitions,
@@ -20,13 +24,18 @@ export {
   rawJson,
   stringify,
 } from './json.ts';
+export { endOfString } from './json-sent.ts';
 export { issuesOf, operationOutcome } from './operation-outcome.ts';
+export { all, one, parametersOf } from './operation-values.ts';
 export type {
   AccessScope,
+  Canonicals,
   Change,
   ChangeCursor,
   ChangeFeed,
   CodeSet,
+  CodeToValidate,
+  CodeVerdict,
   EntryResult,
   OperationAnswer,
   OperationInput,
@@ -67,6 +76,7 @@ export { assertMatchable, matches } from './search/match.ts';
 export { type NamedQuery, namedQueries } from './search/named-queries.ts';
 export { EARTH_RADIUS_M } from './search/near.ts';
 export { parseSearch, type SearchOptions, selfLinkQuery } from './search/parse.ts';
+export { filterOperators } from './search/parse-filter.ts';
 export { inUnit, meansUnit } from './search/quantity-units.ts';
 export {
   appliesTo,
@@ -92,6 +102,9 @@ export type {
 } from './search/types.ts';
 export { convertDecimal } from './search/units.ts';
 export { narrativeWordsMax, wordsOf } from './search/words.ts';
+export { generateSnapshot } from './snapshot/generate.ts';
 export { isElement, type Subset, subsetText } from './subset.ts';
 export type { Issue, IssueSeverity, Json, JsonObject, Meta, Resource } from './types.ts';
+export { type UcumUnit, ucumUnit } from './ucum.ts';
+export { listCodes, type Terminologies } from './value-sets-list.ts';
 export { createXmlCodec, type XmlCodec } from './xml/codec.ts';

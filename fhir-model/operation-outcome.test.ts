@@ -12,6 +12,7 @@ test('each issue becomes one, without empty members', () => {
       expression: ['Patient.link.other'],
     },
     { severity: 'warning', code: 'value', diagnostics: '', expression: [] },
+    { severity: 'error', code: 'invariant', diagnostics: 'pat-1: …', messageId: 'pat-1' },
   ]);
   assert.deepEqual(outcome, {
     resourceType: 'OperationOutcome',
@@ -23,6 +24,10 @@ test('each issue becomes one, without empty members', () => {
         expression: ['Patient.link.other'],
       },
       { severity: 'warning', code: 'value' },
+      {
+        ...{ severity: 'error', code: 'invariant', diagnostics: 'pat-1: …' },
+        details: { coding: [{ system: 'urn:cerebra:validation-message', code: 'pat-1' }] },
+      },
     ],
   });
 });

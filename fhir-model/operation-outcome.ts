@@ -2,9 +2,13 @@
 import { isCerebraError } from '#platform';
 import type { Issue, JsonObject, Resource } from './types.ts';
 
+/** Of the rules that Issue.messageId names. */
+const messageSystem = 'urn:cerebra:validation-message';
+
 function issueElement(issue: Issue): JsonObject {
-  const { severity, code, diagnostics, expression } = issue;
+  const { severity, code, diagnostics, expression, messageId } = issue;
   const element: JsonObject = { severity, code };
+  if (messageId !== undefined) element.details = { coding: [{ system: messageSystem, code: messageId }] };
   if (diagnostics !== '') element.diagnostics = diagnostics;
   if (expression !== undefined && expression.length > 0) element.expression = expression;
   return element;

@@ -124,6 +124,25 @@ export interface Validator {
   validate(resource: Resource): Issue[];
 }
 
+/**
+ * Definitions by canonical URL: those that are stored, and beneath them R4's own. https://hl7.org/fhir/R4/references.html#canonical
+ * Read in the server's own scope: what a caller may not see is no part of an answer, only of how it is found.
+ */
+export interface Canonicals {
+  /**
+   * What `url`, `url|version` or, where no version is just that one, `url|6.1` (the latest of 6.1.*) means: `type` is a
+   * resource type with a `url`. Without version the latest by semver; what is stored goes before R4's own. A fragment
+   * (`#x`) is no part of the look-up. The same object is given to everybody: it must not be changed.
+   */
+  find(type: string, canonical: string): Promise<Resource | undefined>;
+  /** The versions of a URL that are known, latest first; R4's own last. A resource without version counts as ''. */
+  versions(type: string, url: string): Promise<string[]>;
+  /** Rises whenever something stored may have changed: what was compiled of an earlier one is to be compiled again. */
+  readonly generation: number;
+  /** Sees what other processes have changed; asks the database once a second at most. find() and versions() do it too. */
+  refresh(): Promise<void>;
+}
+
 /** Codes of a system; `all` of them where they need not be known one by one. */
 export type CodeSet = ReadonlyMap<string, 'all' | ReadonlySet<string>>;
 
@@ -148,6 +167,37 @@ export interface Terminology {
     direction: 'above' | 'below',
     context: TerminologyContext,
   ): Promise<ReadonlySet<string>>;
+  /** Verdicts in the order of the codes; never throws for what is asked. Many go together: one call for a resource. */
+  validateCodes(
+    codes: readonly CodeToValidate[],
+    context: { db: Queryable; scope: AccessScope },
+  ): Promise<CodeVerdict[]>;
+  /** Elements of a TerminologyCapabilities: what it can do, and the systems that it has beside stored ones. */
+  describe?(): Promise<JsonObject & { codeSystem: JsonObject[] }>;
+}
+
+/** A code as an element has it, to be validated against its system and, if one is named, a value set. */
+export interface CodeToValidate {
+  /** Undefined where the element is a code: the value set tells its system then. */
+  system?: string | undefined;
+  version?: string | undefined;
+  code: string;
+  display?: string | undefined;
+  /** Canonical, perhaps with `|version`. */
+  valueSet?: string | undefined;
+}
+
+export interface CodeVerdict {
+  /** `unknown`: it can't be told, since the value set, or the system where it matters, is not known here. */
+  result: 'valid' | 'invalid' | 'unknown';
+  /** What is wrong, or why it can't be told. */
+  message?: string;
+  /** Whether the code is one of its system; undefined where that is not known. */
+  inSystem?: boolean;
+  /** The display is none of the code's; the code itself may be valid. */
+  wrongDisplay?: string;
+  /** A right display. */
+  display?: string;
 }
 
 /** A parameter of an operation, as an OperationDefinition tells it: https://hl7.org/fhir/R4/operationdefinition.html */
@@ -161,6 +211,8 @@ export interface OperationParameter {
   type?: string;
   documentation?: string;
   part?: readonly OperationParameter[];
+  /** Resources given by it are not checked against their structure: what is wrong in them is the operation's answer. */
+  unchecked?: boolean;
 }
 
 /**
@@ -180,11 +232,18 @@ export interface OperationRequest {
   input: OperationInput;
   /** What was given of the search parameters of `searchType`, decoded, in order. */
   search: [string, string][];
-  /** The posted body where its type is one of `bodyTypes`: neither parsed nor checked. */
+  /**
+   * The posted body where its type is one of `bodyTypes`, or the operation `takesText` (its type then is
+   * application/fhir+json or application/fhir+xml): neither parsed nor checked.
+   */
   body?: { type: string; text: string };
   scope: AccessScope;
   /** `Prefer: handling=strict`. */
   strict: boolean;
+  /** The header If-Match, as it was sent. */
+  ifMatch?: string;
+  /** The header Accept-Language, as it was sent. */
+  acceptLanguage?: string;
 }
 
 /**
@@ -220,6 +279,8 @@ export interface OperationSpec {
   searchType?: string;
   /** Media types of bodies that the operation reads itself. */
   bodyTypes?: readonly string[];
+  /** It takes a body of any FHIR format as text, neither parsed nor checked: what is wrong in it is its answer. */
+  takesText?: boolean;
   /** One that affects state can't be called with GET. */
   affectsState: boolean;
   parameters: readonly OperationParameter[];

@@ -35,4 +35,6 @@ export interface Issue {
   diagnostics: string;
   /** FHIRPath of the element at fault, for instance `Patient.contact[0].name`; or the parameter's name. */
   expression?: string[];
+  /** Which rule it breaks, the same whatever the message says: `pat-1`, `slice-unmatched`; into issue.details.coding. */
+  messageId?: string;
 }

@@ -2,12 +2,14 @@
 import type { Middleware } from 'koa';
 import {
   type AccessScope,
+  type Canonicals,
   type ChangeFeed,
   createLinks,
   createSearchParameters,
   createXmlCodec,
   type Definitions,
   type IndexValue,
+  loadCoreResources,
   type OperationSpec,
   type Resource,
   type ResourceReader,
@@ -17,21 +19,46 @@ import {
 } from '#fhir-model';
 import { CerebraError, type Clock, type Db, type Jobs, type Log, type Metrics, uuidv7 } from '#platform';
 import { fhirMiddleware } from './api/pipeline.ts';
+import { createCanonicals } from './canonicals/canonicals.ts';
 import type { Core, Limits } from './interactions/core.ts';
+import { noTerminology } from './interactions/no-terminology.ts';
 import { load } from './load/load.ts';
 import type { LoadOptions, LoadSummary } from './load/options.ts';
 import { createOperations } from './operations/registry.ts';
 import { scheduleReindex } from './operations/reindex.ts';
+import type { InstallSummary } from './packages/install.ts';
+import { type LoadPackagesOptions, loadAndIndex } from './packages/load-and-index.ts';
+import { createToldPackages } from './packages/told.ts';
 import { createParameterRegistry } from './parameters/registry.ts';
 import { createReader, createWriter } from './ports.ts';
 import { createStore } from './store/store.ts';
-import { createStoredTerminology } from './terminology/stored.ts';
+import { createChecks } from './validation/checks.ts';
+import type { PolicyOptions } from './validation/policy.ts';
 import { createValidator } from './validation/validator.ts';
 
 export type { Limits } from './interactions/core.ts';
 export type { Checkpoint, Counts } from './load/checkpoints.ts';
 export { findFiles, type InputFile } from './load/files.ts';
 export type { LoadFault, LoadOptions, LoadProgress, LoadSummary } from './load/options.ts';
+export type { InstallSummary, PackageProgress } from './packages/install.ts';
+export type { LoadPackagesOptions } from './packages/load-and-index.ts';
+export {
+  createResourceValidator,
+  type ProfileSource,
+  type ResourceValidator,
+  type ResourceValidatorParts,
+  type ValidateOptions,
+} from './validation/validate.ts';
+
+export interface TerminologyOffer {
+  canonicals: Canonicals;
+  reader: ResourceReader;
+}
+
+export interface OfferedTerminology {
+  port: Terminology;
+  operations: readonly OperationSpec[];
+}
 
 export interface FhirServerParts {
   db: Db;
@@ -51,10 +78,14 @@ export interface FhirServerParts {
   cors?: boolean;
   /** Whether $expunge may remove anything; not unless told. */
   expunge?: boolean;
+  /** What is checked of resources that are written; default: structure, and profiles that are claimed and known. */
+  validation?: PolicyOptions;
+  /** The only address that packages are taken from, `https://packages.fhir.org`; without it from none. */
+  packageRegistry?: string | undefined;
   /** Where $reindex runs, before `start()`; without it $reindex is refused. */
   jobs?: Jobs;
-  /** Value sets and code systems; without it those that are stored here. */
-  terminology?: Terminology;
+  /** Code systems and value sets, made of what this room has to offer; without it searches by them are refused. */
+  terminology?(offer: TerminologyOffer): OfferedTerminology;
   /** Whether the change feed is read in this process; default: it is. */
   readsFeed?: boolean | undefined;
   /** What other rooms offer, besides the operations of this one. */
@@ -70,6 +101,8 @@ export interface FhirServer {
   extract(resource: Resource): IndexValue[];
   /** Files of resources into the store. */
   load(options: LoadOptions): Promise<LoadSummary>;
+  /** FHIR packages, and what they depend on, into the store; resources there are then indexed by their search parameters. */
+  loadPackages(names: readonly string[], options: LoadPackagesOptions): Promise<InstallSummary[]>;
   /** Once the job queue has started. */
   schedule(): Promise<void>;
 }
@@ -86,15 +119,22 @@ export async function createFhirServer(parts: FhirServerParts): Promise<FhirServ
   const registry = await createParameterRegistry(db, parts.log, { definitions, base, baseUrl });
   const { parameters, extract } = registry;
   const newId = () => uuidv7(clock.now());
-  const validator = createValidator(definitions, registry.beside);
-  const store = await createStore({ db, registry, validator, clock, newId, readsFeed: parts.readsFeed });
+  const canonicals = createCanonicals({ db, parameters, coreResources: loadCoreResources, scope: parts.scope });
+  const { policy, validation, onWrite } = createChecks({
+    ...parts,
+    profiles: canonicals,
+    policy: parts.validation,
+    validateCodes: (codes) => core.terminology.validateCodes(codes, { db, scope: parts.scope }),
+  });
+  const validator = createValidator(definitions, registry.beside, policy.off);
+  const store = await createStore({ db, registry, validator, clock, newId, readsFeed: parts.readsFeed, canonicals });
   const links = createLinks(definitions);
   const core: Core = {
     store,
     definitions,
     parameters,
     links,
-    terminology: parts.terminology ?? createStoredTerminology(parameters, definitions),
+    terminology: noTerminology,
     xml: createXmlCodec(definitions),
     limits: parts.limits,
     operations: [],
@@ -102,20 +142,27 @@ export async function createFhirServer(parts: FhirServerParts): Promise<FhirServ
     softwareVersion: parts.softwareVersion,
     versionRequired: typesRequiring(definitions, parts.versionRequired ?? []),
     cors: parts.cors ?? false,
+    packages: createToldPackages(db, canonicals),
+    ...{ canonicals, validation, onWrite },
   };
-  core.operations = [...createOperations(core, parts), ...(parts.operations ?? [])];
+  const reader = createReader(core);
+  const terminology = parts.terminology?.({ canonicals, reader });
+  if (terminology) core.terminology = terminology.port;
+  const offered = [...(terminology?.operations ?? []), ...(parts.operations ?? [])];
+  core.operations = [...createOperations(core, parts), ...offered];
   const middleware = fhirMiddleware(
     { core, log: parts.log, metrics: parts.metrics, newId, scopeOf: () => parts.scope },
     new URL(baseUrl).pathname,
   );
   return {
     middleware,
-    reader: createReader(core),
+    reader,
     writer: createWriter(core),
     feed: store.stream.feed,
     parameters,
     extract,
     load: (options) => load(core, options),
+    loadPackages: (names, options) => loadAndIndex(core, names, { scope: parts.scope, ...options }, parts.jobs),
     schedule: async () => {
       if (parts.jobs) await scheduleReindex(parts.jobs);
     },

@@ -39,11 +39,15 @@ async function createNow(
     assertId(resource.id);
     assertValid(core.store, resource, `[${i}]`);
   });
+  const concerned = resources.some((resource) => core.onWrite.concerns(resource));
+  const checked = concerned
+    ? await Promise.all(resources.map((resource, i) => core.onWrite.check(resource, `[${i}]`)))
+    : [];
   const updatedMs = core.store.clock.now();
   const created = await core.store.db.tx(async (tx) => {
     const numbers = await allocate(tx, resources.length);
     const many: Numbered[] = resources.map((resource, i) => ({
-      ...prepare(core.store, resource, resource.id, updatedMs),
+      ...prepare(core.store, checked[i] ?? resource, resource.id, updatedMs),
       rid: numbers[i]!,
       seq: numbers[i]!,
       version: 1,

@@ -7,18 +7,22 @@ import {
   createSearchParameters,
   createXmlCodec,
   type Extractor,
+  loadCoreResources,
   loadDefinitions,
   type Resource,
 } from '#fhir-model';
-import { type Clock, type Db, systemClock, uuidv7 } from '#platform';
+import { type Clock, createMetrics, type Db, systemClock, uuidv7 } from '#platform';
 import { testLog } from '#platform/testing';
+import { createCanonicals } from './canonicals/canonicals.ts';
 import type { Core } from './interactions/core.ts';
+import { noTerminology } from './interactions/no-terminology.ts';
+import { createToldPackages } from './packages/told.ts';
 import { createParameterRegistry } from './parameters/registry.ts';
 import { type IndexRows, indexRows } from './store/index-rows.ts';
 import { ownTables } from './store/index-sql.ts';
 import { resourceKey } from './store/layout.ts';
 import { createStore, type Store } from './store/store.ts';
-import { createStoredTerminology } from './terminology/stored.ts';
+import { createChecks } from './validation/checks.ts';
 import { createValidator } from './validation/validator.ts';
 
 export const everything: AccessScope = { kind: 'everything' };
@@ -38,24 +42,29 @@ export async function testCore(db: Db, clock: Clock = systemClock): Promise<Core
   const registry = await createParameterRegistry(db, testLog(), { definitions, base, baseUrl });
   const { parameters } = registry;
   const validator = createValidator(definitions, registry.beside);
-  const store = await createStore({ db, registry, validator, clock, newId });
+  const canonicals = createCanonicals({ db, parameters, coreResources: loadCoreResources, scope: everything });
+  const store = await createStore({ db, registry, validator, clock, newId, canonicals });
   const limits = {
     ...{ bodyBytesMax: 50_000_000, bundleEntriesMax: 10_000 },
     ...{ searchCountDefault: 20, searchCountMax: 1000, searchTimeoutMs: 60_000, conditionalDeleteMax: 100 },
   };
   const policy = { versionRequired: new Set<string>(), cors: false };
+  const around = { definitions, profiles: canonicals, log: testLog(), metrics: createMetrics() };
+  const { validation, onWrite } = createChecks(around);
   return {
     store,
     definitions,
     parameters,
     links,
-    terminology: createStoredTerminology(parameters, definitions),
+    terminology: noTerminology,
     xml,
     limits,
     operations: [],
     baseUrl,
     softwareVersion: '0',
     ...policy,
+    packages: createToldPackages(db, canonicals),
+    ...{ canonicals, validation, onWrite },
   };
 }
 

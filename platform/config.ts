@@ -114,6 +114,11 @@ export const variables = {
     1000,
     'Attempts to notify after the first before a Subscription goes to status error',
   ),
+  TERMINOLOGY_URL: url(
+    ['http:', 'https:'],
+    'FHIR R4 base of a terminology server that is asked for code systems and value sets that are not known here; it is told codes, never of whom',
+  ),
+  TERMINOLOGY_TIMEOUT_MS: integer(3_000, 100, 60_000, 'Longest that TERMINOLOGY_URL may take to answer'),
   SUBSCRIPTION_TIMEOUT_MS: integer(10_000, 100, 300_000, 'Longest that a subscriber may take to answer a notification'),
   EGRESS_ALLOW: {
     schema: z.string().optional(),
@@ -138,6 +143,34 @@ export const variables = {
     allowed: '`all`, or a list with commas of resource types',
     description: 'Types of which an existing resource is changed or deleted only with If-Match; without it: 400',
   },
+  VALIDATION: text(
+    'claimed',
+    'What is checked of resources that are written, and by type: `off`; `structure`; `claimed`: also the profiles that meta.profile names and that are known. A list with commas: `structure,Patient=claimed,Binary=off`; docs/validation.md',
+  ),
+  VALIDATION_PROFILES: {
+    schema: z.string().min(1).optional(),
+    default: undefined,
+    allowed: 'a list with commas of Type=canonical or Type=canonical|version',
+    description: 'Profiles that resources of a type must conform to, whether they claim them or not',
+  },
+  VALIDATION_RECORD: {
+    schema: z.string().min(1).optional(),
+    default: undefined,
+    allowed: '`all`, or a list with commas of resource types and canonical URLs of profiles',
+    description:
+      'Profiles whose faults do not keep a resource out: it is stored with the tag urn:cerebra:validation|nonconformant',
+  },
+  IG_PACKAGES: {
+    schema: z.string().min(1).optional(),
+    default: undefined,
+    allowed: 'a list with commas of package archives (.tgz), folders and name#version',
+    description:
+      'FHIR packages that are loaded when the server has started, unless they are there already; docs/packages.md. What cannot be loaded is logged, and tried again at the next start',
+  },
+  PACKAGE_REGISTRY: url(
+    ['http:', 'https:'],
+    'Registry that FHIR packages are taken from, such as https://packages.fhir.org; without it no address is called for them',
+  ),
   CORS_ORIGINS: {
     schema: z.string().refine(isOrigins).optional(),
     default: undefined,

@@ -24,6 +24,8 @@ export const errorCodes = {
   'too-large': { status: 413, issueType: 'too-long' },
   'unsupported-media-type': { status: 415, issueType: 'not-supported' },
   'patch-failed': { status: 422, issueType: 'processing' },
+  // It does not conform to a profile that it has to conform to.
+  'invalid-resource': { status: 422, issueType: 'invalid' },
   'business-rule': { status: 422, issueType: 'business-rule' },
   // A search parameter that only some resources are indexed by.
   'not-indexed': { status: 422, issueType: 'incomplete' },

@@ -1,4 +1,6 @@
 // The way into platform/: what every room stands on.
+export { readTgz, type TgzFile, type TgzLimits } from './archive/tgz.ts';
+export { openZip, type ZipArchive, type ZipEntry, type ZipLimits } from './archive/zip.ts';
 export { bodyEncodings, readBody, type TakeRoom } from './body.ts';
 export { type Clock, systemClock } from './clock.ts';
 export { type Config, configMarkdown, isLoopback, readConfig } from './config.ts';
@@ -12,6 +14,7 @@ export {
 export { sqlState } from './db/errors.ts';
 export { createGather, type GatherOptions } from './db/gather.ts';
 export { migrate } from './db/migrate.ts';
+export { createRowText, field, jsonField, type RowText } from './db/row-text.ts';
 export type { Connection, Db, PoolStats, Queryable, Statement, Tx } from './db/types.ts';
 export { CerebraError, type ErrorCode, type ErrorIssue, errorCodes, isCerebraError } from './errors.ts';
 export {

@@ -1,82 +1,25 @@
 // `cerebra load` from outside: its exit codes and output, and that kill -9 neither loses nor repeats anything.
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import os from 'node:os';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { describe, type TestContext, test } from 'node:test';
-import { loadDefinitions } from '#fhir-model';
-import { type Connection, connectDb, type Db } from '#platform';
-import { testConnection, testLog, waitFor } from '#platform/testing';
+import { describe, test } from 'node:test';
+import { waitFor } from '#platform/testing';
 import { generate } from '../bench/scale/generate.ts';
+import { countOf, ground, run, start } from './command.ts';
 import { checkStore } from './fault/checks.ts';
-
-const cli = path.join(import.meta.dirname, '../bin/cerebra.ts');
-
-const urlOf = ({ user, host, port, database }: Connection): string =>
-  `postgres://${user}@localhost:${port}/${database}?host=${encodeURIComponent(host)}`;
-
-interface Ground {
-  folder: string;
-  db: Db;
-  environment: NodeJS.ProcessEnv;
-}
-
-async function ground(t: TestContext): Promise<Ground> {
-  await loadDefinitions();
-  const connection = await testConnection(t);
-  const db = connectDb({ ...connection, poolMax: 3, log: testLog() });
-  t.after(() => db.close());
-  const folder = await mkdtemp(path.join(os.tmpdir(), 'cerebra-load-'));
-  t.after(() => rm(folder, { recursive: true, force: true }));
-  return { folder, db, environment: { ...process.env, DATABASE_URL: urlOf(connection), DATA_DIR: folder } };
-}
-
-interface Ended {
-  code: number | null;
-  signal: NodeJS.Signals | null;
-  output: string;
-}
-
-interface Running {
-  child: ChildProcess;
-  ended: Promise<Ended>;
-}
-
-function start({ environment, folder }: Ground, ...args: string[]): Running {
-  const child = spawn(process.execPath, [cli, 'load', ...args], {
-    env: environment,
-    cwd: folder,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      output += text;
-    });
-  }
-  const ended = once(child, 'close').then(([code, signal]) => ({ code, signal, output }));
-  return { child, ended };
-}
-
-const run = (where: Ground, ...args: string[]): Promise<Ended> => start(where, ...args).ended;
-
-const countOf = async (db: Db, table: string): Promise<number> =>
-  Number((await db.query<{ n: bigint }>({ text: `select count(*) as n from ${table}` }))[0]!.n);
 
 describe('cerebra load', () => {
   test('loads, tells what became of what, and ends with 0', async (t) => {
     const where = await ground(t);
     await generate(path.join(where.folder, 'in'), 400);
-    const { code, output } = await run(where, 'in', '--threads', '2');
+    const { code, output } = await run(where, 'load', 'in', '--threads', '2');
     assert.equal(code, 0, output);
     const stored = await countOf(where.db, 'resource');
     assert.ok(stored >= 400);
     assert.match(output, new RegExp(`^all +${stored} +0 +0$`, 'm'));
     assert.match(output, new RegExp(`12 files; ${stored} resources, .* resources/s`));
     await checkStore(where.db);
-    const again = await run(where, 'in');
+    const again = await run(where, 'load', 'in');
     assert.equal(again.code, 0);
     assert.match(again.output, /Patient\.ndjson: loaded already/);
     assert.equal(await countOf(where.db, 'resource'), stored);
@@ -86,7 +29,7 @@ describe('cerebra load', () => {
     const where = await ground(t);
     const lines = ['{"resourceType":"Patient","id":"a"}', '{"resourceType":"Patient","gender":"blue"}', 'no JSON'];
     await writeFile(path.join(where.folder, 'p.ndjson'), lines.join('\n'));
-    const { code, output } = await run(where, 'p.ndjson', '--errors', 'bad.ndjson');
+    const { code, output } = await run(where, 'load', 'p.ndjson', '--errors', 'bad.ndjson');
     assert.equal(code, 2, output);
     assert.match(output, /^p\.ndjson:2: Patient\.gender: 'blue' is not one of/m);
     assert.match(output, /^p\.ndjson:3: Not JSON at line 1, column 1/m);
@@ -105,10 +48,10 @@ describe('cerebra load', () => {
 
   test('explains what it is told wrongly, and ends with 1', async (t) => {
     const where = await ground(t);
-    const { code, output } = await run(where, 'missing.ndjson');
+    const { code, output } = await run(where, 'load', 'missing.ndjson');
     assert.equal(code, 1, output);
     assert.match(output, /^The load stopped: missing\.ndjson: there is no such file or folder/m);
-    const help = await run(where, '--help');
+    const help = await run(where, 'load', '--help');
     assert.equal(help.code, 0);
     assert.match(help.output, /^Usage: cerebra load/);
   });
@@ -116,14 +59,14 @@ describe('cerebra load', () => {
   test('stops at SIGINT between two transactions with 130, and goes on from there', async (t) => {
     const where = await ground(t);
     const { resources } = await generate(path.join(where.folder, 'in'), 6000);
-    const { child, ended } = start(where, 'in');
+    const { child, ended } = start(where, 'load', 'in');
     await waitFor(async () => (await countOf(where.db, 'resource')) >= 1000, 'some to be loaded');
     child.kill('SIGINT');
     const first = await ended;
     assert.equal(first.code, 130, first.output);
     assert.match(first.output, /It was broken off: the same command goes on from here/);
     assert.ok((await countOf(where.db, 'resource')) < resources + 100);
-    assert.equal((await run(where, 'in')).code, 0);
+    assert.equal((await run(where, 'load', 'in')).code, 0);
     const stored = await countOf(where.db, 'resource');
     assert.equal(await countOf(where.db, 'change'), stored);
     await checkStore(where.db);
@@ -140,12 +83,12 @@ describe('cerebra load', () => {
     await writeFile(file, bare.join('\n'));
     const made = await countLines(input);
     for (const share of [0.1, 0.3, 0.5]) {
-      const { child, ended } = start(where, 'in');
+      const { child, ended } = start(where, 'load', 'in');
       await waitFor(async () => (await countOf(where.db, 'resource')) >= resources * share, 'a share to be loaded');
       child.kill('SIGKILL');
       assert.equal((await ended).signal, 'SIGKILL');
     }
-    const last = await run(where, 'in');
+    const last = await run(where, 'load', 'in');
     assert.equal(last.code, 0, last.output);
     assert.match(last.output, /: goes on after [\d,]+ resources/);
     assert.equal(await countOf(where.db, 'resource'), made);

@@ -38,7 +38,7 @@ function rates(samples: readonly Sample[]): { bytes: number; resources: number }
 }
 
 /** `[######----]  42 %  1.2 GB of 2.9 GB  820,113 resources  12,345/s  2 min 10 s left` */
-export function progressText(progress: LoadProgress, samples: readonly Sample[]): string {
+export function progressText(progress: LoadProgress, samples: readonly Sample[], what = 'resources'): string {
   const { bytesDone, bytesTotal } = progress;
   const share = bytesTotal === 0 ? 1 : Math.min(bytesDone / bytesTotal, 1);
   const full = Math.round(share * BAR_WIDTH);
@@ -48,7 +48,7 @@ export function progressText(progress: LoadProgress, samples: readonly Sample[])
   return [
     `[${'#'.repeat(full)}${'-'.repeat(BAR_WIDTH - full)}] ${String(Math.floor(share * 100)).padStart(3)} %`,
     `${size(bytesDone)} of ${size(bytesTotal)}`,
-    `${count(resourcesOf(progress))} resources`,
+    `${count(resourcesOf(progress))} ${what}`,
     `${count(rate.resources)}/s`,
     ...refused,
     left,
@@ -57,8 +57,8 @@ export function progressText(progress: LoadProgress, samples: readonly Sample[])
     .trimEnd();
 }
 
-/** `now` in milliseconds, from any moment on. */
-export function createProgressView(output: Output, now: () => number): ProgressView {
+/** `now` in milliseconds, from any moment on; `what` is counted. */
+export function createProgressView(output: Output, now: () => number, what?: string): ProgressView {
   const onTerminal = output.isTTY === true;
   let samples: Sample[] = [{ atMs: now(), bytes: 0, resources: 0 }];
   let drawnMs = Number.NEGATIVE_INFINITY;
@@ -76,7 +76,7 @@ export function createProgressView(output: Output, now: () => number): ProgressV
       while (samples.length > 2 && atMs - samples[0]!.atMs > WINDOW_MS) samples.shift();
       if (atMs - drawnMs < (onTerminal ? DRAW_MS : LINE_MS)) return;
       drawnMs = atMs;
-      bar = progressText(progress, [...samples, sample]);
+      bar = progressText(progress, [...samples, sample], what);
       output.write(onTerminal ? `\r\x1b[2K${bar}` : `${bar}\n`);
     },
     say(line) {

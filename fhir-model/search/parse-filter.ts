@@ -15,7 +15,8 @@ export interface FilterStep {
   filter?: Filter;
 }
 
-const OPERATORS = [
+/** https://hl7.org/fhir/R4/search_filter.html#ops */
+export const filterOperators = [
   'eq',
   'ne',
   'co',
@@ -37,7 +38,7 @@ const OPERATORS = [
   're',
 ] as const;
 
-export type FilterOperator = (typeof OPERATORS)[number];
+export type FilterOperator = (typeof filterOperators)[number];
 
 interface Reader {
   text: string;
@@ -114,11 +115,11 @@ const WORD = /[A-Za-z]+(?=[\s"(]|$)/y;
 function readOperator(reader: Reader): FilterOperator {
   const start = reader.at;
   const word = take(reader, WORD)?.toLowerCase();
-  const operator = OPERATORS.find((each) => each === word);
+  const operator = filterOperators.find((each) => each === word);
   if (operator !== undefined) return operator;
   reader.at = start;
   skipSpace(reader);
-  return wrong(reader, `expected one of ${OPERATORS.join(', ')}`);
+  return wrong(reader, `expected one of ${filterOperators.join(', ')}`);
 }
 
 const STRING = /"(?:[^"\\]|\\.)*"/sy;

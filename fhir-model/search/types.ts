@@ -140,11 +140,15 @@ export type SearchValue =
       parts: SearchValue[];
       /** Made by a store: what each coded part stands for. */
       codes?: ({ system: string; code: string }[] | undefined)[];
+      /** Made by a store: the tokens of these codes, of which the resource has one. */
+      codeTokens?: (string[] | undefined)[];
+      /** Made by a store: the parts as they are tested on the resource itself. */
+      onResource?: SearchValue[];
     }
   /** Made by a store of `:text` on references: words, and SQL/JSON paths to the displays they are looked for in. */
   | { kind: 'display'; text: string; paths: readonly string[]; query: TextQuery }
-  /** Made by a store of values that need a look-up first: index tokens, one of which is to be there. */
-  | { kind: 'hashes'; text: string; hashes: readonly string[] };
+  /** Made by a store of values that need a look-up first: index tokens or facts, one of which is to be there. */
+  | { kind: 'hashes'; text: string; hashes: readonly string[]; facts?: readonly string[] };
 
 /** One `name=value` of a search (repeats = AND). */
 export interface Criterion {

@@ -1,13 +1,9 @@
 // https://hl7.org/fhir/R4/http.html#capabilities
 import { createHash } from 'node:crypto';
 import { CerebraError } from '#platform';
-import {
-  capabilityStatement,
-  normativePortion,
-  type Offer,
-  terminologyCapabilities,
-} from '../interactions/capabilities.ts';
+import { capabilityStatement, normativePortion, type Offer } from '../interactions/capabilities.ts';
 import type { Core } from '../interactions/core.ts';
+import { terminologyCapabilities } from '../interactions/terminology-capabilities.ts';
 import { partOf } from './reads.ts';
 import type { Answer, FhirRequest } from './request.ts';
 
@@ -37,11 +33,11 @@ function tagOf(text: string): string {
 export async function metadata(core: Core, request: FhirRequest, offers: readonly Offer[]): Promise<Answer> {
   const mode = modeOf(request.pairs);
   // Without a database it tells what was in force last.
-  await core.store.registry.refresh().catch(() => undefined);
+  await Promise.allSettled([core.store.registry.refresh(), core.packages.refresh()]);
   const statement = capabilityStatement(core, offers);
   const text =
     mode === 'terminology'
-      ? terminologyCapabilities(core)
+      ? await terminologyCapabilities(core, request.scope)
       : mode === 'normative'
         ? normativePortion(statement)
         : statement;

@@ -4,7 +4,8 @@ import type { Core } from '../interactions/core.ts';
 import { namedQueryDefinition } from '../interactions/named-queries.ts';
 import { definitionId, operationDefinition } from '../operations/definition.ts';
 import { findOperation, invoke, type OperationCall, type OperationTarget } from '../operations/invoke.ts';
-import { type Answer, type FhirRequest, mediaType, readResource, readText } from './request.ts';
+import { formatOfContent } from './negotiate.ts';
+import { type Answer, assertSingle, type FhirRequest, mediaType, readResource, readText } from './request.ts';
 import type { Route } from './routes.ts';
 
 /** The target in the segments `$name`, `type/$name`, `type/id/$name` or `type/id/_history/vid/$name`. */
@@ -22,11 +23,18 @@ const isEmpty = ({ req }: FhirRequest): boolean =>
   req.headers['content-length'] === '0' ||
   (req.headers['content-length'] === undefined && req.headers['transfer-encoding'] === undefined);
 
+async function readFhirText(request: FhirRequest): Promise<{ type: string; text: string }> {
+  assertSingle(request.req, 'content-type');
+  const type = `application/fhir+${formatOfContent(request.req.headers['content-type'])}`;
+  return { type, text: await readText(request) };
+}
+
 async function addBody(core: Core, request: FhirRequest, call: OperationCall): Promise<void> {
   if (isEmpty(request)) return;
   const type = mediaType(request.req.headers['content-type']);
-  const { bodyTypes = [] } = findOperation(core, call.target);
-  if (bodyTypes.includes(type)) call.body = { type, text: await readText(request) };
+  const { bodyTypes = [], takesText } = findOperation(core, call.target);
+  if (takesText) call.body = await readFhirText(request);
+  else if (bodyTypes.includes(type)) call.body = { type, text: await readText(request) };
   else call.resource = await readResource(request);
 }
 
@@ -46,6 +54,10 @@ const handle =
   async (core: Core, request: FhirRequest): Promise<Answer> => {
     const { pairs, scope, strict } = request;
     const call: OperationCall = { target: targetOf(request.segments), method, pairs, scope, strict };
+    const ifMatch = request.req.headers['if-match'];
+    if (ifMatch !== undefined) call.ifMatch = ifMatch;
+    const acceptLanguage = request.req.headers['accept-language'];
+    if (acceptLanguage !== undefined) call.acceptLanguage = acceptLanguage;
     if (method === 'POST') await addBody(core, request, call);
     return answerOf(await invoke(core, call));
   };

@@ -10,7 +10,7 @@ import {
   type XmlCodec,
 } from '#fhir-model';
 import { CerebraError, type Held, type Room, readBody } from '#platform';
-import type { Return } from '../interactions/bundle.ts';
+import type { EntryAnswer, Return } from '../interactions/bundle.ts';
 import type { Core } from '../interactions/core.ts';
 import { searchPairs } from '../interactions/search.ts';
 import { type Asked, formatOfContent, negotiate } from './negotiate.ts';
@@ -42,15 +42,7 @@ export interface FhirRequest {
 }
 
 /** What goes back. `body` is a resource's JSON text; with a `contentType` of its own it goes out as it is. */
-export interface Answer {
-  status: number;
-  body?: string | Buffer;
-  /** Sets ETag and Last-Modified. */
-  version?: number;
-  updatedMs?: number;
-  location?: string;
-  /** Of a body that is no resource. */
-  contentType?: string;
+export interface Answer extends EntryAnswer {
   /** Further headers. */
   headers?: Record<string, string>;
 }

@@ -7,6 +7,7 @@ import { storeCreate, storeDelete, storeUpdate } from '../store/store.ts';
 import type { Core } from './core.ts';
 import { at, isRead, operationIn, type Plan, placed, planEntry } from './entries.ts';
 import { withPatch } from './entry-patch.ts';
+import { withProfiles } from './entry-profiles.ts';
 import { withParameters } from './indexed.ts';
 import { ANSWER_CHARACTERS_MAX, answerTooLarge, readEntry } from './read-entry.ts';
 import { runPlans } from './transaction.ts';
@@ -50,7 +51,9 @@ export async function runEntry(
   index: number,
   scope: AccessScope,
 ): Promise<EntryResult> {
-  const plan = await withParameters(core, () => planEntry(core, entry, index));
+  const planned = await withParameters(core, () => planEntry(core, entry, index));
+  const checked = withProfiles(core, planned);
+  const plan = checked === undefined ? planned : await checked;
   return runPlan(core, { ...plan, alone: true }, scope);
 }
 
@@ -92,7 +95,8 @@ async function itemOf(core: Core, entry: TransactionEntry, index: number, urns: 
   const alone = { entry, index, key: `#${index}` };
   if (isRead(entry) || operationIn(entry.url) !== undefined) return { ...alone, plan: undefined };
   const planned = await withParameters(core, () => planEntry(core, entry, index));
-  const plan = { ...(await withPatch(core, planned)), alone: true };
+  const checked = withProfiles(core, planned);
+  const plan = { ...(await withPatch(core, checked === undefined ? planned : await checked)), alone: true };
   assertIndependent(core, plan, urns);
   if (plan.criteriaKey !== undefined) return { ...alone, plan, key: plan.criteriaKey };
   return { ...alone, plan, key: `${plan.type}/${plan.id}` };

@@ -53,6 +53,7 @@ export type Return = 'minimal' | 'representation' | 'OperationOutcome';
 export interface EntryAnswer {
   status: number;
   body?: string | Buffer;
+  /** With `updatedMs` what ETag and Last-Modified tell. */
   version?: number;
   updatedMs?: number;
   location?: string;

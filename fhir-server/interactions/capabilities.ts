@@ -78,11 +78,13 @@ function resource(
   reverse: string[],
 ): JsonObject {
   const params = core.parameters.list(type).filter(isServed);
+  const profiles = core.packages.profilesOf(type);
   const references = params.filter((param) => param.type === 'reference').map((param) => `${type}:${param.code}`);
   const offered = (interaction: string) => offers.some((offer) => offer.interaction === interaction);
   return {
     type,
     profile: `http://hl7.org/fhir/StructureDefinition/${type}`,
+    ...(profiles.length > 0 ? { supportedProfile: [...profiles] } : {}),
     interaction: interactions.map((code) => ({ code })),
     ...(core.versionRequired.has(type) ? { documentation: VERSION_REQUIRED } : {}),
     versioning: 'versioned-update',
@@ -109,7 +111,8 @@ function dateOf(core: Core): string {
   return date;
 }
 
-const instance = (core: Core): JsonObject => ({
+/** What every statement of this server says of it. */
+export const instance = (core: Core): JsonObject => ({
   date: dateOf(core),
   kind: 'instance',
   software: { name: 'Cerebra', version: core.softwareVersion },
@@ -150,11 +153,11 @@ function searchNote({ limits }: Core, code: string): { documentation?: string } 
   return { documentation: `The types of _type, or all. As for each type: ${page}, ${more}` };
 }
 
-const texts = new WeakMap<Core, { text: string; revision: bigint }>();
+const texts = new WeakMap<Core, { text: string; revision: string }>();
 
-/** The statement as JSON text; the same until search parameters are added, removed or completed. */
+/** The statement as JSON text; the same until search parameters or packages are added, removed or completed. */
 export function capabilityStatement(core: Core, offers: readonly Offer[]): string {
-  const { revision } = core.store.registry;
+  const revision = `${core.store.registry.revision}/${core.packages.revision}`;
   const known = texts.get(core);
   if (known?.revision === revision) return known.text;
   const interactions = codes(offers, 'type');
@@ -166,6 +169,7 @@ export function capabilityStatement(core: Core, offers: readonly Offer[]): strin
     resourceType: 'CapabilityStatement',
     status: 'active',
     ...instance(core),
+    ...(core.packages.guides.length > 0 ? { implementationGuide: [...core.packages.guides] } : {}),
     fhirVersion: '4.0.1',
     format: ['application/fhir+json', 'application/fhir+xml', 'application/fhir+ndjson', 'json', 'xml', 'ndjson'],
     patchFormat: PATCH_TYPES,
@@ -211,14 +215,4 @@ export function normativePortion(text: string): string {
     for (const one of rest.resource) for (const name of TRIAL_USE) delete one[name];
   }
   return JSON.stringify(statement);
-}
-
-/** https://hl7.org/fhir/R4/terminologycapabilities.html: code systems are stored and searched, none is expanded or validated. */
-export function terminologyCapabilities(core: Core): string {
-  return JSON.stringify({
-    resourceType: 'TerminologyCapabilities',
-    status: 'active',
-    ...instance(core),
-    codeSearch: 'explicit',
-  });
 }

@@ -2,6 +2,7 @@
 // https://hl7.org/fhir/R4/http.html#trules
 import { parseJson, type Resource } from '#fhir-model';
 import { assertValid } from '../store/store.ts';
+import { assertSettled, settledContent, type Verdicts } from './content-profiles.ts';
 import type { Core } from './core.ts';
 import { at, placed } from './entries.ts';
 import { assertFollows, type Ground, nameOf, nextVersion } from './ground.ts';
@@ -26,6 +27,7 @@ export interface Draft {
   versioned: number[];
   /** Indexes of patches that change nothing: no version is made. */
   unchanged: Set<number>;
+  verdicts: Verdicts;
 }
 
 const stored = (ground: Ground, one: Resolved): Resource | undefined => {
@@ -49,18 +51,19 @@ function addIncoming(
   const { merge } = one.entry;
   const content = merge ? merge(stored(ground, one), resource) : resource;
   if (merge) assertValid(core.store, content, at(one.index, '.resource'));
-  draft.contents.set(one.index, content);
+  draft.contents.set(one.index, merge ? settledContent(core, draft.verdicts, one.index, content) : content);
 }
 
 /** A patch may bring links of all kinds, which are known only now; conditional ones become pending. */
 function addPatched(core: Core, resolution: Resolution, targets: Targets, ground: Ground, one: Resolved, draft: Draft) {
   const existing = stored(ground, one)!;
-  const patched = applyPatch(one, existing);
-  if (patched === existing) {
+  const applied = applyPatch(one, existing);
+  if (applied === existing) {
     draft.unchanged.add(one.index);
     return;
   }
-  assertValid(core.store, patched, at(one.index, '.resource'));
+  assertValid(core.store, applied, at(one.index, '.resource'));
+  const patched = settledContent(core, draft.verdicts, one.index, applied);
   if (resolveLinks(core, targets, one, patched)) draft.versioned.push(one.index);
   if (!one.alone) addConditionals(core, patched, one.index, resolution.pending);
   draft.contents.set(one.index, patched);
@@ -74,16 +77,20 @@ function applyPatch(one: Resolved, existing: Resource): Resource {
   }
 }
 
-/** The contents with all links resolved but those that `resolution.pending` has. Throws when an entry may not be written. */
-export function draftContents(core: Core, resolution: Resolution, ground: Ground): Draft {
+/**
+ * The contents with all links resolved but those that `resolution.pending` has. Throws when an entry may not be written, and
+ * Unchecked where profiles have a say that `verdicts` doesn't have.
+ */
+export function draftContents(core: Core, resolution: Resolution, ground: Ground, verdicts: Verdicts): Draft {
   const targets = targetsOf(resolution.resolved);
-  const draft: Draft = { contents: new Map(), versioned: [], unchanged: new Set() };
+  const draft: Draft = { contents: new Map(), versioned: [], unchanged: new Set(), verdicts };
   for (const one of resolution.resolved) {
     if (!writes(one)) continue;
     assertFollows(ground, one);
     if (one.method === 'PATCH') addPatched(core, resolution, targets, ground, one, draft);
     else if (one.method !== 'DELETE') addIncoming(core, resolution, targets, ground, one, draft);
   }
+  assertSettled(verdicts);
   return draft;
 }
 

@@ -2,6 +2,7 @@
 import type { EventEmitter } from 'node:events';
 import type {
   AccessScope,
+  Canonicals,
   Definitions,
   Links,
   OperationSpec,
@@ -10,7 +11,10 @@ import type {
   XmlCodec,
 } from '#fhir-model';
 import type { Queryable } from '#platform';
+import type { ToldPackages } from '../packages/told.ts';
 import type { Store } from '../store/store.ts';
+import type { OnWrite } from '../validation/on-write.ts';
+import type { ResourceValidator } from '../validation/validate.ts';
 
 export interface Limits {
   bodyBytesMax: number;
@@ -29,6 +33,10 @@ export interface Core {
   definitions: Definitions;
   parameters: SearchParameters;
   links: Links;
+  /** Definitions by canonical URL. */
+  canonicals: Canonicals;
+  /** What is told of installed packages. */
+  packages: ToldPackages;
   /** What `:in`, `:above` and the like ask. */
   terminology: Terminology;
   xml: XmlCodec;
@@ -40,6 +48,10 @@ export interface Core {
   baseUrl: string;
   /** Types of which no existing resource is changed without If-Match. */
   versionRequired: ReadonlySet<string>;
+  /** All that can be checked of a resource. */
+  validation: ResourceValidator;
+  /** What is checked of one that is written, beyond its structure. */
+  onWrite: OnWrite;
   /** Whether browsers may call from pages of other origins. */
   cors: boolean;
 }

@@ -57,8 +57,10 @@ async function patchVersion(core: Core, request: PatchRequest, found: StoredVers
   assertFollows(found, request.ifVersion);
   const patched = patchedOf(core, request.patch, found.body);
   if (!patched) return unchanged(found);
+  const checked = core.onWrite.check(patched);
+  const resource = checked === undefined ? patched : await checked;
   try {
-    return await storeUpdate(core.store, patched, found.id, found.version, request.scope);
+    return await storeUpdate(core.store, resource, found.id, found.version, request.scope);
   } catch (error) {
     if (isCerebraError(error, 'precondition-failed')) return undefined;
     throw error;

@@ -6,10 +6,12 @@ import { assertWrites } from '../access/scope.ts';
 import { isStale } from '../parameters/published.ts';
 import { prepare } from '../store/store.ts';
 import { type Deletion, type Numbered, writeMany } from '../store/write-many.ts';
+import { checkOpen, newVerdicts, Unchecked, type Verdicts } from './content-profiles.ts';
 import { type Contents, draftContents, finishContents } from './contents.ts';
 import type { Caller, Core } from './core.ts';
 import { isRead, type Plan, placed, planEntry } from './entries.ts';
 import { withPatch } from './entry-patch.ts';
+import { withProfiles } from './entry-profiles.ts';
 import { assertMatching, type Ground, nameOf, nextVersion, prepareGround } from './ground.ts';
 import { withParameters } from './indexed.ts';
 import { assertNoTwins, noteCreated, type Overlap, overlapOf } from './overlap.ts';
@@ -138,15 +140,20 @@ async function addReads(core: Core, plans: Plan[], results: Results, caller: Cal
   }
 }
 
-async function runOnce(core: Core, attempt: Attempt, context: WriteContext, read: EntryReader): Promise<EntryResult[]> {
-  const { plans } = attempt;
+async function runOnce(
+  core: Core,
+  attempt: Attempt & { verdicts: Verdicts },
+  context: WriteContext,
+  read: EntryReader,
+): Promise<EntryResult[]> {
+  const { plans, verdicts } = attempt;
   return core.store.db.tx(async (tx) => {
     const caller: Caller = { scope: context.scope, db: tx };
     const resolution = await resolve(core, tx, caller, attempt);
     const { resolved, pending } = resolution;
     const ground = await prepareGround(core, tx, resolved, caller);
     await assertMatching(core, tx, caller, resolved, ground);
-    const draft = draftContents(core, resolution, ground);
+    const draft = draftContents(core, resolution, ground, verdicts);
     const job: Job = { core, tx, resolved, ground, ...draft, overlap: overlapOf(resolved) };
     const matches = await pendingMatches(core, tx, caller, pending, resolved, (wanted) => writeEntries(job, wanted));
     finishContents(core, resolution, ground, draft, matches);
@@ -167,7 +174,9 @@ export async function planEntries(core: Core, entries: TransactionEntry[]): Prom
   for (const [index, entry] of entries.entries()) {
     if (index % STRIDE === STRIDE - 1) await nextTurn();
     try {
-      const plan = await withParameters(core, () => planEntry(core, entry, index));
+      const planned = await withParameters(core, () => planEntry(core, entry, index));
+      const checked = withProfiles(core, planned);
+      const plan = checked === undefined ? planned : await checked;
       plans.push(plan.method === 'PATCH' ? await withPatch(core, plan) : plan);
     } catch (error) {
       throw placed(error, index);
@@ -187,13 +196,15 @@ export async function runPlans(
   read: EntryReader = readEntry,
 ): Promise<EntryResult[]> {
   if (!plans.every(isRead)) assertWrites(context.scope);
+  const verdicts = newVerdicts();
   for (let attempt = 1; ; attempt++) {
     try {
-      const results = await runOnce(core, { plans, again: attempt > 1 }, context, read);
+      const results = await runOnce(core, { plans, again: attempt > 1, verdicts }, context, read);
       core.store.stream.committed(results);
       return results;
     } catch (error) {
-      if (isStale(error)) await core.store.registry.refresh();
+      if (error instanceof Unchecked) await checkOpen(core, verdicts);
+      else if (isStale(error)) await core.store.registry.refresh();
       else if (!RETRYABLE.has(sqlState(error) ?? '')) throw error;
       if (attempt > RETRIES_MAX) {
         const text = 'Resources of this Bundle are being changed by others at the same time: try again';

@@ -91,6 +91,7 @@ async function settingsOf(core: Core, { existing, validate, db }: LoadOptions): 
     baseUrl: core.baseUrl,
     typeCodes: core.definitions.resourceTypes.map((type): [string, number] => [type, core.store.layout.codeOf(type)]),
     validate,
+    policy: core.onWrite.policy.options,
     keepTexts: existing === 'update',
     bundleEntriesMax: core.limits.bundleEntriesMax,
     terms: await storedTermNames(db),
@@ -102,7 +103,11 @@ export async function createCommitting(core: Core, options: LoadOptions, account
   const { db, scope, signal, existing } = options;
   const matches = createMatches(core, scope);
   const settings = await settingsOf(core, options);
-  const threads = startThreads(options.threads, settings, { numbers: createNumbers(db), matches: matches.of });
+  const threads = startThreads(options.threads, settings, {
+    numbers: createNumbers(db),
+    matches: matches.of,
+    definition: ({ type, canonical }) => core.canonicals.find(type, canonical),
+  });
   // Updates of one resource by two lines are made in their order.
   const lanes = createSlots(existing === 'update' ? 1 : LANES);
   const room = createSlots(options.threads * 2 + LANES);

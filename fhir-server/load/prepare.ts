@@ -6,6 +6,7 @@ import { resourceKey } from '../store/layout.ts';
 import { bundlePieces, entriesOf, isCarrier, settleCriteria } from './bundle.ts';
 import { linePieces } from './lines.ts';
 import { type Gathering, type Group, gather } from './parts.ts';
+import { withProfiles } from './profiles.ts';
 import { type Checks, checkResource, readJson } from './read-resource.ts';
 import { faultOf, invalid, type Piece } from './records.ts';
 import { criteriaIn, mayHaveCriteria, settleReferences } from './references.ts';
@@ -33,7 +34,7 @@ const isOpen = ({ kind }: Match): boolean => kind === 'none';
 const utf8 = new TextDecoder();
 
 async function prepareLines(ctx: Preparing, source: Source): Promise<Piece[]> {
-  const pieces = linePieces(ctx.checks, source, ctx.newId);
+  const pieces = await withProfiles(ctx.checks, linePieces(ctx.checks, source, ctx.newId));
   if (!mayHaveCriteria(utf8.decode(source.bytes))) return pieces;
   const { links, baseUrl } = ctx;
   const matches = await matchesOf(ctx.asks, criteriaIn(pieces, links, baseUrl));
@@ -63,7 +64,9 @@ async function prepareBundle(ctx: Preparing, source: Source, bundle: Resource, i
   const { links, baseUrl, checks } = ctx;
   const entries = entriesOf(bundle);
   const found = bundlePieces(checks, source, bundle, entries, ctx.newId);
-  const { pieces, urls, atomic } = found;
+  const { urls, atomic } = found;
+  const pieces = await withProfiles(checks, found.pieces);
+  found.pieces = pieces;
   if (atomic && entries.length > ctx.bundleEntriesMax) {
     const text = `A transaction is loaded at once and may have ${ctx.bundleEntriesMax} entries (BUNDLE_ENTRIES_MAX)`;
     throw new CerebraError('too-large', text, { expression: ['Bundle.entry'] });
@@ -95,7 +98,7 @@ function single(ctx: Preparing, source: Source, resource: Resource): Piece {
 
 async function prepareSingle(ctx: Preparing, source: Source, value: Json, into: Gathering): Promise<boolean> {
   const { links, baseUrl } = ctx;
-  const piece = single(ctx, source, checkResource(ctx.checks, value));
+  const [piece] = (await withProfiles(ctx.checks, [single(ctx, source, checkResource(ctx.checks, value))])) as [Piece];
   const criteria = criteriaIn([piece], links, baseUrl);
   const matches = await matchesOf(ctx.asks, criteria);
   if (source.postponable && [...matches.values()].some(isOpen)) return false;

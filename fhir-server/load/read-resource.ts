@@ -9,18 +9,21 @@ import {
   type Validator,
 } from '#fhir-model';
 import { CerebraError } from '#platform';
+import type { OnWrite } from '../validation/on-write.ts';
 
 export interface Checks {
   definitions: Definitions;
   /** None with --no-validate. */
   validator: Validator | undefined;
+  /** Profiles; none with --no-validate. */
+  onWrite: OnWrite | undefined;
 }
 
 const isObject = (value: Json | undefined): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Throws CerebraError with the issues, their expressions below the resource: `Observation.status`. */
-export function checkResource({ definitions, validator }: Checks, value: Json | undefined): Resource {
+export function checkResource({ definitions, validator }: Omit<Checks, 'onWrite'>, value: Json | undefined): Resource {
   if (!isObject(value)) throw new CerebraError('structure', 'A resource must be a JSON object');
   const { resourceType, id } = value;
   if (typeof resourceType !== 'string' || !definitions.isResourceType(resourceType)) {
@@ -57,4 +60,5 @@ export function readJson(text: string): Json {
 }
 
 /** Throws CerebraError also for text that is no JSON. */
-export const readResource = (checks: Checks, text: string): Resource => checkResource(checks, readJson(text));
+export const readResource = (checks: Omit<Checks, 'onWrite'>, text: string): Resource =>
+  checkResource(checks, readJson(text));

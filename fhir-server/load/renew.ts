@@ -7,7 +7,7 @@ import type { Part, TableRows } from './types.ts';
 
 const utf8 = new TextDecoder();
 
-/** The columns of row `i`; of JSON text only backslashes are escaped (row-text.ts). */
+/** The columns of row `i`; of JSON text only backslashes are escaped (platform/db/row-text.ts). */
 function columnsOf({ bytes, ends }: TableRows, i: number): string[] {
   const line = utf8.decode(bytes.subarray(i === 0 ? 0 : ends[i - 1]!, ends[i]! - 1));
   return line.split('\t');

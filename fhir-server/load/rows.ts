@@ -1,10 +1,10 @@
 // The rows of resources as COPY takes them, all that a create writes: resource, index rows, change row.
 import type { IndexValue, Resource } from '#fhir-model';
+import { createRowText, field, jsonField, type RowText } from '#platform';
 import { bodyText } from '../store/body.ts';
-import { indexRows, tokenArray } from '../store/index-rows.ts';
+import { factArray, indexRows, tokenArray } from '../store/index-rows.ts';
 import { indexTables } from '../store/index-sql.ts';
 import type { KnownTerms } from '../store/tokens.ts';
-import { createRowText, field, jsonField, type RowText } from './row-text.ts';
 import type { TableRows } from './types.ts';
 
 export interface NewResource {
@@ -22,7 +22,7 @@ interface Target {
   ends: Uint32Array<ArrayBuffer>;
 }
 
-const RESOURCE = 'resource (rid, key, seq, updated, version, type, id, tokens, body)';
+const RESOURCE = 'resource (rid, key, seq, updated, version, type, id, tokens, facts, body)';
 const CHANGE = 'change (seq, updated, version, type, op, id, epoch)';
 
 /** Row by row from columns. */
@@ -65,8 +65,8 @@ export function tableRows(
     const { prefix, suffix } = bodyText(resource, id, updatedMs);
     const body = `${prefix}1${suffix}`;
     const rows = indexRows(extract(resource), terms);
-    const row = `${rid}\t${key}\t${rid}\t${updated}\t1\t${typeCode}\t${id}\t${tokenArray(rows)}\t${jsonField(body)}\n`;
-    resources.text.write(row);
+    const hashes = `${tokenArray(rows)}\t${factArray(rows)}`;
+    resources.text.write(`${rid}\t${key}\t${rid}\t${updated}\t1\t${typeCode}\t${id}\t${hashes}\t${jsonField(body)}\n`);
     changes.text.write(`${rid}\t${updated}\t1\t${typeCode}\tc\t${id}\t${epoch}\n`);
     indexTables.forEach((table, t) => {
       writeIndexRows(indexes[t]!.text, rid, table.values(rows));

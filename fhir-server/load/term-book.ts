@@ -1,7 +1,6 @@
 // Which terms (store/index-rows.ts) a thread need not write again: those that are committed, and within a part those that
 // it has already.
 
-import { termName } from '../store/terms.ts';
 import type { KnownTerms } from '../store/tokens.ts';
 
 export interface TermBook {
@@ -24,7 +23,7 @@ export function createTermBook(stored: readonly string[]): TermBook {
       const own = new Set<string>();
       return {
         has(term) {
-          const name = termName(term);
+          const { name } = term;
           if (known.has(name) || own.has(name)) return true;
           own.add(name);
           brought.push(name);

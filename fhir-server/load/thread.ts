@@ -4,10 +4,12 @@ import { createLinks, createSearchParameters, loadDefinitions } from '#fhir-mode
 import { uuidv7 } from '#platform';
 import type { Snapshot } from '../parameters/published.ts';
 import { createParameters, type LocalParameters } from '../parameters/registry.ts';
+import { createPolicy } from '../validation/policy.ts';
 import { createValidator } from '../validation/validator.ts';
 import { type Preparing, prepareJob } from './prepare.ts';
+import { createProfileChecks } from './profiles.ts';
 import { createTermBook } from './term-book.ts';
-import type { Settings, Source } from './types.ts';
+import type { Asks, Settings, Source } from './types.ts';
 
 type FromProcess =
   | { kind: 'job'; job: number; sources: Source[] }
@@ -37,11 +39,21 @@ async function start(): Promise<Preparing & { indexing: LocalParameters }> {
   const base = createSearchParameters(searchParameters, resourceTypes, definitions);
   const indexing = createParameters({ definitions, base, baseUrl: settings.baseUrl });
   indexing.take(settings.parameters);
+  const policy = createPolicy(definitions, settings.policy);
+  const definitionOf: Asks['definition'] = (wanted) => ask('definition', wanted);
   return {
     ...settings,
-    checks: { definitions, validator: settings.validate ? createValidator(definitions, indexing.beside) : undefined },
+    checks: {
+      definitions,
+      validator: settings.validate ? createValidator(definitions, indexing.beside, policy.off) : undefined,
+      onWrite: settings.validate ? createProfileChecks(definitions, policy, definitionOf) : undefined,
+    },
     links: createLinks(definitions),
-    asks: { numbers: (count) => ask('numbers', count), matches: (criteria) => ask('matches', criteria) },
+    asks: {
+      numbers: (count) => ask('numbers', count),
+      matches: (criteria) => ask('matches', criteria),
+      definition: definitionOf,
+    },
     indexing,
     terms,
     newId: () => uuidv7(Date.now()),

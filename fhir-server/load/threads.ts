@@ -7,7 +7,8 @@ type FromThread =
   | { kind: 'done'; job: number; prepared: PreparedJob }
   | { kind: 'failed'; job: number; error: unknown }
   | { kind: 'ask'; ask: number; what: 'numbers'; argument: number }
-  | { kind: 'ask'; ask: number; what: 'matches'; argument: string[] };
+  | { kind: 'ask'; ask: number; what: 'matches'; argument: string[] }
+  | { kind: 'ask'; ask: number; what: 'definition'; argument: { type: string; canonical: string } };
 
 export interface Prepared extends PreparedJob {
   /** To be called when all of it is committed. */
@@ -29,6 +30,19 @@ interface Thread {
 
 const file = new URL('./thread.ts', import.meta.url);
 
+type Question = Extract<FromThread, { kind: 'ask' }>;
+
+function answer(asks: Asks, question: Question): Promise<unknown> {
+  switch (question.what) {
+    case 'numbers':
+      return asks.numbers(question.argument);
+    case 'matches':
+      return asks.matches(question.argument);
+    case 'definition':
+      return asks.definition(question.argument);
+  }
+}
+
 function startThread(settings: Settings, asks: Asks): Thread {
   const worker = new Worker(file, { workerData: settings });
   const jobs: Thread['jobs'] = new Map();
@@ -45,8 +59,7 @@ function startThread(settings: Settings, asks: Asks): Thread {
     if (message.kind === 'done') end(message.job)?.resolve(message.prepared);
     else if (message.kind === 'failed') end(message.job)?.reject(message.error);
     else {
-      const answer = message.what === 'numbers' ? asks.numbers(message.argument) : asks.matches(message.argument);
-      answer.then((value) => worker.postMessage({ kind: 'answer', ask: message.ask, value }), fail);
+      answer(asks, message).then((value) => worker.postMessage({ kind: 'answer', ask: message.ask, value }), fail);
     }
   });
   worker.on('error', fail);

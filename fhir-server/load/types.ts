@@ -1,6 +1,7 @@
 // What travels between the process that loads and the threads that prepare. https://hl7.org/fhir/R4/nd-json.html
-import type { Issue } from '#fhir-model';
+import type { Issue, Resource } from '#fhir-model';
 import type { Snapshot } from '../parameters/published.ts';
+import type { PolicyOptions } from '../validation/policy.ts';
 
 /** Part of a file of lines, or a whole JSON file. */
 export interface Source {
@@ -95,6 +96,8 @@ export interface Settings {
   /** Names and codes of the resource types. */
   typeCodes: [string, number][];
   validate: boolean;
+  /** What is checked, by type; with `validate`. */
+  policy: PolicyOptions;
   keepTexts: boolean;
   bundleEntriesMax: number;
   /** Names of the terms that are stored already: store/terms.ts. */
@@ -109,4 +112,6 @@ export interface Asks {
   numbers(count: number): Promise<BigInt64Array<ArrayBuffer>>;
   /** Matches of `Type?query`, in order. */
   matches(criteria: string[]): Promise<Match[]>;
+  /** A definition by its canonical URL. */
+  definition(wanted: { type: string; canonical: string }): Promise<Resource | undefined>;
 }

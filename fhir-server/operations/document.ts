@@ -119,7 +119,8 @@ async function document(core: Core, request: OperationRequest): Promise<Operatio
   if (one<boolean>(request.input, 'persist') !== true) return { text };
   const bundle = parseJson(text).exact as Resource;
   assertValid(core.store, bundle);
-  const { id, version, body } = await storeCreate(core.store, bundle, request.scope);
+  const checked = await core.onWrite.check(bundle);
+  const { id, version, body } = await storeCreate(core.store, checked ?? bundle, request.scope);
   return { status: 201, text: body, location: `${core.baseUrl}/Bundle/${id}/_history/${version}` };
 }
 

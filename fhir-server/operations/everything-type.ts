@@ -3,6 +3,7 @@
 import type { OperationAnswer, OperationRequest, StoredVersion } from '#fhir-model';
 import { scopeSql } from '../access/scope.ts';
 import type { Core } from '../interactions/core.ts';
+import type { Row } from '../search/page.ts';
 import { createSql, type Sql, type SqlBuilder, statementFor } from '../search/sql-text.ts';
 import { currentTable, resourceKey } from '../store/layout.ts';
 import { named, pageBody, seconds } from '../store/sql.ts';
@@ -79,14 +80,6 @@ function stepSql(request: OperationRequest, asked: Everything, step: Step, after
       and ${scopeOf(sql, request, 'm')} and ${step.condition(sql)} order by m.rid limit ${sql.value(limit)}) m
     order by m.rid`;
   return { text, values: sql.values };
-}
-
-interface Row {
-  rid: bigint;
-  id: string;
-  version: number;
-  updated: number;
-  body: string | null;
 }
 
 const referredTo = named(

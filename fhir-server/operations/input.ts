@@ -165,6 +165,8 @@ function inputValue(place: Place, parameter: OperationParameter, given: JsonObje
     const form = isResourceType(definitions, parameter.type) ? 'a resource' : `a value of type ${parameter.type}`;
     throw bad('invalid-parameter', `'${parameter.name}' must have ${form}`, at);
   }
+  // Of any type: the handler gets value[x] with its name, which tells the type.
+  if (parameter.type === 'Element') return { [key]: given[key]! };
   const rule = ruleOf(definitions, parameter.type);
   // Types of one JSON form stand for each other where the text fits: a code may come as a string.
   if (rule) return primitive(rule, key, given[key], at);

@@ -1,5 +1,12 @@
 // Which operation a call means, and whether it may be called so: https://hl7.org/fhir/R4/operations.html#executing
-import { type AccessScope, isId, type OperationAnswer, type OperationSpec, type Resource } from '#fhir-model';
+import {
+  type AccessScope,
+  isId,
+  type Json,
+  type OperationAnswer,
+  type OperationSpec,
+  type Resource,
+} from '#fhir-model';
 import { CerebraError } from '#platform';
 import type { Core } from '../interactions/core.ts';
 import { assertType } from '../interactions/search.ts';
@@ -25,6 +32,8 @@ export interface OperationCall {
   body?: { type: string; text: string };
   scope: AccessScope;
   strict: boolean;
+  ifMatch?: string;
+  acceptLanguage?: string;
 }
 
 function isOffered(spec: OperationSpec, { type, id, version }: OperationTarget): boolean {
@@ -76,13 +85,26 @@ function assertTarget(core: Core, { type, id }: OperationTarget): void {
   if (id !== undefined && !isId(id)) throw new CerebraError('not-found', `${type}/${id.slice(0, 64)} is not known`);
 }
 
+/** The body without what the operation takes unchecked; places of what is left stay as they are. */
+function checkedPart(spec: OperationSpec, resource: Resource): Resource {
+  const names = inputsOf(spec).flatMap(({ name, unchecked }) => (unchecked ? [name] : []));
+  if (names.length === 0 || resource.resourceType !== 'Parameters' || !Array.isArray(resource.parameter))
+    return resource;
+  const bare = (given: Json): Json => {
+    if (typeof given !== 'object' || given === null || Array.isArray(given)) return given;
+    const isTaken = names.includes(String(given.name)) && typeof given.resource === 'object';
+    return isTaken ? { name: given.name, valueBoolean: true } : given;
+  };
+  return { ...resource, parameter: resource.parameter.map(bare) };
+}
+
 /** Runs the operation that the call means. Throws CerebraError for a call that is wrong in any way. */
 export async function invoke(core: Core, call: OperationCall): Promise<OperationAnswer> {
-  const { target, method, scope, strict, body } = call;
+  const { target, method, scope, strict, body, ifMatch, acceptLanguage } = call;
   assertTarget(core, target);
   const spec = findOperation(core, target);
   assertMethod(spec, method);
-  if (call.resource) assertValid(core.store, call.resource);
+  if (call.resource) assertValid(core.store, checkedPart(spec, call.resource));
   const { input, search } = readInput(core.definitions, spec, call.pairs, call.resource);
   const { type, id, version } = target;
   return spec.run({
@@ -90,6 +112,8 @@ export async function invoke(core: Core, call: OperationCall): Promise<Operation
     ...(id === undefined ? {} : { id }),
     ...(version === undefined ? {} : { version }),
     ...(body === undefined ? {} : { body }),
+    ...(ifMatch === undefined ? {} : { ifMatch }),
+    ...(acceptLanguage === undefined ? {} : { acceptLanguage }),
     input,
     search,
     scope,

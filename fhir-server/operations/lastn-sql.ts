@@ -39,11 +39,9 @@ const T = currentTable('Observation');
 
 /**
  * Codes are told by their tokens, which the rows have: parsing 200,000 bodies takes seconds. Which tokens are codes stands
- * in `term`. A code that several systems use, a text without code, and what was stored before there was `term` are read
- * from the body.
+ * in `term`. A text without code, and what was stored before there was `term`, are read from the body.
  */
-const codeTerms = (code: string): string =>
-  `select token, count(distinct system) > 1 as ambiguous from term where kind = 'c' and param = ${code} group by token`;
+const codeTerms = (code: string): string => `select distinct token from term where kind = 'k' and param = ${code}`;
 
 function latestSql(page: PageContext, asked: LatestRequest): Sql {
   const sql = createSql();
@@ -64,11 +62,10 @@ function latestSql(page: PageContext, asked: LatestRequest): Sql {
     from d join ${T} m on m.rid = d.rid where ${conditions}),
   k as materialized (${codeTerms(sql.value(asked.code.key))}),
   g as materialized (
-    select m.rid, string_agg(k.token::text, ',' order by k.token) as code, bool_or(k.ambiguous) as ambiguous
+    select m.rid, string_agg(k.token::text, ',' order by k.token) as code
     from m cross join lateral unnest(m.tokens) as t(token) join k on k.token = t.token group by m.rid),
   c as (select m.rid, m.seq, m.lo,
-      case when g.code is not null and not g.ambiguous then g.code
-        else (select r.body::json ->> 'code' from ${T} r where r.rid = m.rid) end as code
+      coalesce(g.code, (select r.body::json ->> 'code' from ${T} r where r.rid = m.rid)) as code
     from m left join g on g.rid = m.rid),
   r as (select c.*, rank() over (partition by code order by lo desc nulls last, case when lo is null then -seq end) as place
     from c)

@@ -4,6 +4,7 @@ import { type AccessScope, foldString, type JsonObject, parseDateRange, type Sto
 import type { Queryable } from '#platform';
 import { scopeSql } from '../access/scope.ts';
 import type { Core } from '../interactions/core.ts';
+import type { Row } from '../search/page.ts';
 import { createSql, type SqlBuilder, statementFor } from '../search/sql-text.ts';
 import { instantText } from '../store/index-rows.ts';
 import { named, pageBody } from '../store/sql.ts';
@@ -191,14 +192,6 @@ export async function findCandidates(
 
 /** Bodies are read some at a time: 5,000 of them with photographs would fill the heap. */
 const TOGETHER_MAX = 250;
-
-interface Row {
-  rid: bigint;
-  id: string;
-  version: number;
-  updated: number;
-  body: string | null;
-}
 
 /** Calls `visit` with each of these patients. */
 export async function forEachPatient(

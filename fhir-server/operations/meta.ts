@@ -17,6 +17,7 @@ import { CerebraError } from '#platform';
 import { scopeSql } from '../access/scope.ts';
 import type { Core } from '../interactions/core.ts';
 import { createWriter } from '../ports.ts';
+import { factsOf } from '../search/index-tests.ts';
 import { currentTable } from '../store/layout.ts';
 import { readCurrent, readVersion } from '../store/read.ts';
 import { token } from '../store/tokens.ts';
@@ -116,7 +117,7 @@ const changeMeta =
 
 /** As json and not jsonb, which fails on numbers beyond its range; a label is told by its text. */
 const labelsSql = (table: string, condition: string): string => `select distinct l.kind, l.label from (
-    select m.body::json -> 'meta' as meta from ${table} m where m.tokens && $1::bigint[] and ${condition}) m,
+    select m.body::json -> 'meta' as meta from ${table} m where ${factsOf('m')} && $1::bigint[] and ${condition}) m,
   lateral (
     select 'profile' as kind, value::text as label from json_array_elements(meta -> 'profile') union all
     select 'security', value::text from json_array_elements(meta -> 'security') union all

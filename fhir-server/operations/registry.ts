@@ -9,13 +9,16 @@ import { expungeOperation } from './expunge.ts';
 import { graphqlOperation } from './graphql.ts';
 import { indexStatusOperation } from './index-status.ts';
 import { lastnOperation } from './lastn.ts';
+import { loadPackageOperation } from './load-package.ts';
 import { matchOperation } from './match.ts';
 import { memberMatchOperation } from './member-match.ts';
 import { mergeOperation } from './merge.ts';
 import { metaOperations } from './meta.ts';
 import type { OperationParts } from './parts.ts';
 import { reindexOperations } from './reindex.ts';
+import { snapshotOperation } from './snapshot.ts';
 import { statsOperation } from './stats.ts';
+import { validateOperation } from './validate.ts';
 
 export const createOperations = (core: Core, parts: OperationParts): OperationSpec[] => [
   ...metaOperations(core),
@@ -32,4 +35,7 @@ export const createOperations = (core: Core, parts: OperationParts): OperationSp
   expungeOperation(core, parts),
   ...reindexOperations(core, parts),
   indexStatusOperation(core),
+  loadPackageOperation(core, parts),
+  validateOperation(core),
+  snapshotOperation(core),
 ];

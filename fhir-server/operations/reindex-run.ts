@@ -2,7 +2,7 @@
 import { type Db, isCerebraError, type Statement, sqlState, type Tx } from '#platform';
 import { completeType, holdEpoch } from '../parameters/published.ts';
 import { currentTable } from '../store/layout.ts';
-import { reindexChunk } from '../store/reindex.ts';
+import { lastGiven, reindexChunk } from '../store/reindex.ts';
 import type { Store } from '../store/store.ts';
 
 export interface ReindexRun {
@@ -10,6 +10,8 @@ export interface ReindexRun {
   types: string[];
   at: number;
   rid: bigint;
+  /** Of the type under way, the last to be looked at: whoever keeps writing does not keep the run from its end. */
+  until: bigint | null;
   done: bigint;
   changed: bigint;
   total: bigint | null;
@@ -26,7 +28,7 @@ export interface ReindexRun {
 /** Who was killed gives a run free after this long. */
 export const LEASE_MS = 20_000;
 
-const columns = 'id, types, at, rid, done, changed, total, epoch, status, error, created, started, ended';
+const columns = 'id, types, at, rid, until, done, changed, total, epoch, status, error, created, started, ended';
 
 const insertRun: Statement = {
   name: 'reindex_insert_run',
@@ -52,7 +54,7 @@ const claimRun: Statement = {
 
 const advanceRun: Statement = {
   name: 'reindex_advance_run',
-  text: `update reindex_run set at = $3, rid = $4, epoch = $8, done = done + $5, changed = changed + $6,
+  text: `update reindex_run set at = $3, rid = $4, epoch = $8, until = $9, done = done + $5, changed = changed + $6,
       leased_until = clock_timestamp() + $7 * interval '1 millisecond'
     where id = $1 and worker = $2 and status = 'running'`,
 };
@@ -111,30 +113,34 @@ async function workOn(store: Store, run: ReindexRun, worker: string): Promise<bo
   return true;
 }
 
-type Place = Pick<ReindexRun, 'at' | 'rid' | 'epoch'>;
+type Place = Pick<ReindexRun, 'at' | 'rid' | 'until' | 'epoch'>;
 
 /** The search parameters have changed since the resources were looked at. */
 class Outdated extends Error {}
 
 /** One chunk; from the last of a type it goes to the first of the next. */
-async function advance(store: Store, run: ReindexRun, worker: string, { at, rid, epoch }: Place): Promise<Place> {
+async function advance(store: Store, run: ReindexRun, worker: string, place: Place): Promise<Place> {
+  const { at, rid, epoch } = place;
   const type = run.types[at]!;
-  let next: Place = { at, rid, epoch };
+  // In this order: who writes later than `until` knows the parameters of `began`.
+  const began = epoch ?? store.registry.epoch;
+  const until = place.until ?? (await lastGiven(store.db));
+  let next = place;
   try {
-    await reindexChunk(store, type, rid, async (tx: Tx, chunk) => {
+    await reindexChunk(store, type, { after: rid, until }, async (tx: Tx, chunk) => {
       const { last, done, changed } = chunk;
       // Held to the commit: what is put in force later finds these resources as they are now.
       if ((await holdEpoch(tx, last === undefined)) !== chunk.epoch) throw new Outdated();
-      const began = epoch ?? chunk.epoch;
-      next = last === undefined ? { at: at + 1, rid: 0n, epoch: null } : { at, rid: last, epoch: began };
-      const values = [run.id, worker, next.at, next.rid, done, changed, LEASE_MS, next.epoch];
+      next =
+        last === undefined ? { at: at + 1, rid: 0n, until: null, epoch: null } : { at, rid: last, until, epoch: began };
+      const values = [run.id, worker, next.at, next.rid, done, changed, LEASE_MS, next.epoch, next.until];
       if ((await tx.queryCount(advanceRun, values)) === 0) throw new Taken();
       if (last === undefined) await completeType(tx, type, began, run.id);
     });
   } catch (error) {
     if (!(error instanceof Outdated)) throw error;
     await store.registry.refresh();
-    return { at, rid, epoch };
+    return place;
   }
   return next;
 }

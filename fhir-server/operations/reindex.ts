@@ -30,14 +30,19 @@ function typesOf(core: Core, { type, input }: OperationRequest): string[] {
   return given.length > 0 ? [...new Set(given)] : [...core.definitions.resourceTypes];
 }
 
-async function start(core: Core, jobs: Jobs | undefined, request: OperationRequest): Promise<OperationAnswer> {
-  assertOperator(request.scope);
-  if (!jobs) throw new CerebraError('unavailable', 'This server has no job queue: $reindex needs one');
-  const types = typesOf(core, request);
+/** Has the index rows of these types made anew; yields the id of the job. */
+export async function indexAnew(core: Core, jobs: Jobs, types: string[]): Promise<string> {
   const id = core.store.newId();
   await createRun(core.store.db, id, types, core.store.clock.now());
   // The run is in the database: should the queue be away, the sweep adds it when it is back.
   await jobs.add(JOB, { id }).catch(() => undefined);
+  return id;
+}
+
+async function start(core: Core, jobs: Jobs | undefined, request: OperationRequest): Promise<OperationAnswer> {
+  assertOperator(request.scope);
+  if (!jobs) throw new CerebraError('unavailable', 'This server has no job queue: $reindex needs one');
+  const id = await indexAnew(core, jobs, typesOf(core, request));
   const location = `${core.baseUrl}/$reindex-status?job=${id}`;
   return { status: 202, location, resource: parametersOf([{ name: 'job', valueId: id }]) };
 }

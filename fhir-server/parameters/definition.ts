@@ -22,8 +22,8 @@ export interface Beside {
   base: SearchParameters;
   /** R4's and the custom ones that come before. */
   all: SearchParameters;
-  /** The id of the SearchParameter that defines the code on the type, if one does. */
-  ownerOf(type: string, code: string): string | undefined;
+  /** What is defined of that code on the type, and the id of the SearchParameter that does, if one does. */
+  ownerOf(type: string, code: string): Owned | undefined;
   /** The parameter, as `Type.code`, whose index rows have that number. */
   holderOf(key: number): string | undefined;
   /** SearchParameters that define something, and what they define: a parameter of a type each. */
@@ -111,15 +111,31 @@ function isOwn(resource: Resource, { definitions }: Beside): boolean {
   );
 }
 
-function assertFree(code: string, type: string, id: string | undefined, beside: Beside): void {
+function assertFree(code: string, type: string, resource: Resource, beside: Beside): void {
+  const { id } = resource;
   if (beside.base.get(type, code) !== undefined) {
     const text = `${type} has ${shown(code)} among R4's search parameters, which can't be replaced: choose another code`;
     throw new Wrong('.code', 'duplicate', text);
   }
   const owner = beside.ownerOf(type, code);
-  if (owner !== undefined && owner !== id) {
-    throw new Wrong('.code', 'duplicate', `${type} has ${shown(code)} already, defined by SearchParameter/${owner}`);
-  }
+  if (owner === undefined || owner.parameter === id || isAnother(owner, resource)) return;
+  const text = `${type} has ${shown(code)} already, defined by SearchParameter/${owner.parameter}`;
+  throw new Wrong('.code', 'duplicate', text);
+}
+
+/** Another version of the SearchParameter, or one that says the same: versions of a guide stand side by side. */
+function isAnother(owner: Owned, resource: Resource): boolean {
+  if (owner.url !== '' && owner.url === resource.url) return true;
+  return (
+    owner.type === resource.type &&
+    owner.expression === narrowExpression(textOf(resource.expression), owner.resourceType)
+  );
+}
+
+/** R4's own serves for one that is derived from it, as those of guides are that say what a server has to support of it. */
+function isServed(resource: Resource, type: string, { base }: Beside): boolean {
+  const own = base.get(type, textOf(resource.code));
+  return own !== undefined && own.url !== '' && own.url === resource.derivedFrom && own.type === resource.type;
 }
 
 const COMPONENTS_MIN = 2;
@@ -145,12 +161,20 @@ function componentsOf({ component }: Resource, type: string, { all }: Beside): R
   });
 }
 
+/** `valueDateTime`, the name in JSON, is `value` in FHIRPath; published search parameters have it (US Core 6.1.0's asserted-date). */
+const withChoices = (expression: string, { definitions }: Beside): string =>
+  expression.replaceAll(/\.value([A-Z][A-Za-z0-9]*)\b(?!\s*\()/g, (name, type: string) => {
+    const primitive = type.charAt(0).toLowerCase() + type.slice(1);
+    const known = [primitive, type].find((one) => definitions.type(one) !== undefined);
+    return known === undefined ? name : `.value.ofType(${known})`;
+  });
+
 type Extraction = Pick<CustomParameter, 'expression' | 'fhirpath'>;
 
 function extractionOf(resource: Resource, type: string, paramType: SearchParamType, beside: Beside): Extraction {
   const given = textOf(resource.expression);
   if (given === '') throw new Wrong('.expression', 'required', 'A search parameter needs an expression');
-  const own = narrowExpression(given, type);
+  const own = withChoices(narrowExpression(given, type), beside);
   if (own === '') throw new Wrong('.expression', 'value', `The expression has no path that begins at ${type}`);
   const checked = checkExpression(beside.definitions, type, paramType, own);
   if ('fault' in checked) {
@@ -178,9 +202,11 @@ function assertParts(type: string, expression: string, components: RawComponent[
   });
 }
 
-function parameterFor(resource: Resource, type: string, id: string | undefined, beside: Beside): Owned {
+/** undefined: what is there already serves. */
+function parameterFor(resource: Resource, type: string, id: string | undefined, beside: Beside): Owned | undefined {
+  if (isServed(resource, type, beside)) return undefined;
   const [code, paramType] = [codeOf(resource), typeOf(resource)];
-  assertFree(code, type, id, beside);
+  assertFree(code, type, resource, beside);
   const extraction = extractionOf(resource, type, paramType, beside);
   const components = paramType === 'composite' ? componentsOf(resource, type, beside) : [];
   const parameter: CustomParameter = {
@@ -202,11 +228,12 @@ function parameterFor(resource: Resource, type: string, id: string | undefined, 
   if (holder !== undefined && holder !== `${type}.${code}`) {
     throw new Wrong('.code', 'business-rule', `${type}.${code} has the index number of ${holder}: choose another code`);
   }
-  return { ...parameter, parameter: id ?? '' };
+  const owner = beside.ownerOf(type, code);
+  return owner === undefined || owner.parameter === id ? { ...parameter, parameter: id ?? '' } : undefined;
 }
 
 function assertRoom(id: string | undefined, bases: readonly string[], code: string, beside: Beside): void {
-  if (id !== undefined && bases.some((type) => beside.ownerOf(type, code) === id)) return;
+  if (id !== undefined && bases.some((type) => beside.ownerOf(type, code)?.parameter === id)) return;
   if (beside.definitionsCount + bases.length > DEFINITIONS_MAX) {
     const text = `There may be ${DEFINITIONS_MAX} custom search parameters over all types: name the types that need this one`;
     throw new Wrong('.base', 'too-costly', text);

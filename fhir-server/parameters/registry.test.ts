@@ -228,7 +228,7 @@ describe('a rebuild', () => {
         where wait_event_type = 'Lock' and datname = current_database()`,
     };
     let writes: Promise<unknown> | undefined;
-    await reindexChunk(core.store, 'Patient', 0n, async () => {
+    await reindexChunk(core.store, 'Patient', { after: 0n, until: 2n ** 62n }, async () => {
       // The rows are written and not committed: what writes now has a snapshot without them.
       writes = Promise.all([
         storeUpdate(core.store, marked('p0', 'new'), 'p0', undefined, everything),

@@ -2,6 +2,7 @@
 // Of two that define the same the one that was created first counts, whichever server it came through.
 import {
   type CustomParameter,
+  compareVersions,
   customKeys,
   type Definitions,
   keyHolders,
@@ -31,7 +32,7 @@ function baseHolders({ base, definitions }: Ground): Map<number, string> {
 
 /** What a definition stands beside, which grows with each that is added. */
 function createBeside(ground: Ground, all: SearchParameters): Beside & { add(owned: readonly Owned[]): void } {
-  const owners = new Map<string, string>();
+  const owners = new Map<string, Owned>();
   const ids = new Set<string>();
   const holders = new Map<number, string>();
   const others = baseHolders(ground);
@@ -48,7 +49,7 @@ function createBeside(ground: Ground, all: SearchParameters): Beside & { add(own
     },
     add(owned) {
       for (const one of owned) {
-        owners.set(nameOf(one), one.parameter);
+        owners.set(nameOf(one), one);
         ids.add(one.parameter);
         for (const key of customKeys(one)) holders.set(key, nameOf(one));
       }
@@ -63,9 +64,24 @@ export function besideOf(ground: Ground, owned: readonly Owned[], all: SearchPar
   return beside;
 }
 
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
+
+/** Of active ones with the same url the latest version, of equal versions the first. */
+function latestVersions(resources: readonly Resource[]): Resource[] {
+  const latest = new Map<string, Resource>();
+  for (const resource of resources) {
+    const url = textOf(resource.url);
+    if (resource.status !== 'active' || url === '') continue;
+    const before = latest.get(url);
+    if (before && compareVersions(textOf(before.version), textOf(resource.version)) >= 0) continue;
+    latest.set(url, resource);
+  }
+  return resources.filter((resource) => (latest.get(textOf(resource.url)) ?? resource) === resource);
+}
+
 /** The parameters to be in force: of each SearchParameter all or, where something is wrong with it by now, none. */
 export function wantedOf(ground: Ground, stored: readonly StoredParameter[]): Owned[] {
-  const resources = stored.map(({ id, body }) => ({ ...(parseJson(body).value as Resource), id }));
+  const resources = latestVersions(stored.map(({ id, body }) => ({ ...(parseJson(body).value as Resource), id })));
   const owned: Owned[] = [];
   const take = (some: readonly Resource[], all: SearchParameters): void => {
     const beside = createBeside(ground, all);

@@ -8,6 +8,7 @@ import { named, PAGE_BYTES_MAX, pageBody } from '../store/sql.ts';
 import { criterionHashes } from './conditions.ts';
 import { isJoin } from './joins.ts';
 import type { PageContext } from './page.ts';
+import { isOpen } from './term-systems.ts';
 
 /** The one index token that all matches have and nothing else has; undefined where more than that decides. */
 export function decidingToken({ criteria, contained }: SearchQuery): string | undefined {
@@ -16,9 +17,10 @@ export function decidingToken({ criteria, contained }: SearchQuery): string | un
   const { param, modifier, filter, values } = criterion;
   if (param.type !== 'token' || param.code === '_id' || modifier !== undefined || filter !== undefined)
     return undefined;
-  if (!values.every(({ kind }) => kind === 'token')) return undefined;
-  const hashes = new Set(criterionHashes(criterion));
-  return hashes.size === 1 ? hashes.values().next().value : undefined;
+  if (!values.every((value) => value.kind === 'token' && !isOpen(param, value))) return undefined;
+  const { tokens, facts } = criterionHashes(criterion);
+  const hashes = new Set(tokens);
+  return facts.length === 0 && hashes.size === 1 ? hashes.values().next().value : undefined;
 }
 
 /**

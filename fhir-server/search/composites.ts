@@ -3,9 +3,10 @@ import type { Composite, Criterion, SearchParam, SearchValue } from '#fhir-model
 import { CerebraError, type Statement } from '#platform';
 import { indexedAs } from '../store/index-rows.ts';
 import { compositeHash, compositeKey, token } from '../store/tokens.ts';
-import { type ConditionContext, hasTokens, or } from './index-tests.ts';
+import { type ConditionContext, hasFacts, hasHashes, hasTokens, or } from './index-tests.ts';
 import type { PageContext } from './page.ts';
 import { rangeCondition } from './ranges.ts';
+import { isOpen, systemsOf, tokensOf } from './term-systems.ts';
 
 type CompositeValue = SearchValue & { kind: 'composite' };
 type TokenValue = SearchValue & { kind: 'token' };
@@ -17,11 +18,6 @@ interface Code {
 /** Systems that have a code, or codes of a system, that one part may stand for; and combinations of all parts. */
 const CODES_MAX = 1000;
 
-const systemsOf: Statement = {
-  name: 'terms_systems',
-  text: `select distinct system from term
-    where kind = 'c' and param = $1 and left(value, 100) = left($2, 100) and value = $2 limit ${CODES_MAX + 1}`,
-};
 const codesOf: Statement = {
   name: 'terms_codes',
   text: `select distinct value from term where kind = 'c' and param = $1 and system = $2 limit ${CODES_MAX + 1}`,
@@ -43,8 +39,7 @@ async function codesOfPart(page: PageContext, criterion: Criterion, part: TokenV
   const { key } = onElements(criterion.param);
   if (system !== undefined && code !== undefined) return [{ system, code }];
   if (code !== undefined) {
-    const rows = await page.db.query<{ system: string }>(systemsOf, [key, code.toLowerCase()]);
-    return rows.map((row) => ({ system: row.system, code }));
+    return (await systemsOf(page.db, key, code)).map((name) => ({ system: name, code }));
   }
   const rows = await page.db.query<{ value: string }>(codesOf, [key, system]);
   if (rows.length > CODES_MAX) throw tooMany(criterion);
@@ -60,6 +55,32 @@ export async function codesOfParts(page: PageContext, criterion: Criterion, { pa
   }
   const combinations = found.reduce((product, codes) => product * (codes?.length ?? 1), 1);
   if (combinations > CODES_MAX) throw tooMany(criterion);
+  return found;
+}
+
+/** The tokens of the resource that one of the codes has, for each part. */
+export async function tokensOfParts(page: PageContext, { param }: Criterion, codes: (Code[] | undefined)[]) {
+  const found: (string[] | undefined)[] = [];
+  for (const [i, some] of codes.entries()) {
+    const sources = indexedAs(param.composite?.parts[i] as SearchParam);
+    const tokens = some && (await tokensOf(page.db, sources, [...new Set(some.map(({ code }) => code))]));
+    found.push(tokens?.flat());
+  }
+  return found;
+}
+
+/** The parts as they are tested on the resource itself: codes without a system by the tokens that they stand for. */
+export async function partsOnResource(page: PageContext, criterion: Criterion, { parts }: CompositeValue) {
+  const { root, parts: params } = criterion.param.composite as Composite;
+  const found: SearchValue[] = [];
+  for (const [i, part] of parts.entries()) {
+    const sources = indexedAs((root?.[i] ?? params[i]) as SearchParam);
+    if (!sources.some((source) => isOpen(source, part))) found.push(part);
+    else {
+      const [hashes = []] = await tokensOf(page.db, sources, [(part as TokenValue).code ?? '']);
+      found.push({ kind: 'hashes', text: part.text, hashes });
+    }
+  }
   return found;
 }
 
@@ -131,13 +152,14 @@ function onElement({ ctx, criterion, condition, m }: Test, value: CompositeValue
     found.push(condition(ctx, partCriterion(criterion, ofKeys(part, keys), first), m));
   }
   parts.forEach((part, i) => {
-    const codes = value.codes?.[i];
+    const tokens = value.codeTokens?.[i];
     if (within?.parts[i] === undefined) {
-      found.push(condition(ctx, partCriterion(criterion, part, value.parts[i] as SearchValue), m));
-    } else if (first !== undefined && codes !== undefined) {
+      found.push(
+        condition(ctx, partCriterion(criterion, part, (value.onResource ?? value.parts)[i] as SearchValue), m),
+      );
+    } else if (first !== undefined && tokens !== undefined) {
       // Of 32 bits only, a key may be another's too: the resource has one of the codes at any rate.
-      const tokens = indexedAs(part).flatMap((source) => codes.map(({ code }) => token.anySystem(source, code)));
-      found.push(hasTokens(ctx, m, [...new Set(tokens)]));
+      found.push(hasHashes(ctx, m, { tokens, facts: [] }));
     }
   });
   return `(${found.join(' and ')})`;
@@ -154,7 +176,10 @@ export function compositeCondition(
   const { root, within } = criterion.param.composite as Composite;
   const arms = criterion.values.flatMap((value) => {
     if (value.kind !== 'composite') return [];
-    return [...(root ? [atRoot(test, root, value.parts)] : []), ...(within ? [onElement(test, value)] : [])];
+    return [
+      ...(root ? [atRoot(test, root, value.onResource ?? value.parts)] : []),
+      ...(within ? [onElement(test, value)] : []),
+    ];
   });
   return arms.length === 0 ? 'false' : or(arms);
 }
@@ -168,7 +193,7 @@ export function compositePresent(
 ): string {
   const { root, within, parts } = param.composite as Composite;
   const onResource = parts.filter((_, i) => within?.parts[i] === undefined);
-  const element = within && [hasTokens(ctx, m, [token.present(onElements(param))]), ...onResource.map(present)];
+  const element = within && [hasFacts(ctx, m, [token.present(onElements(param))]), ...onResource.map(present)];
   const arms = [root?.map(present), element].filter((arm) => arm !== undefined);
   return or(arms.map((arm) => `(${arm.join(' and ')})`));
 }

@@ -4,10 +4,13 @@ import { CerebraError } from '#platform';
 import { scopeSql } from '../access/scope.ts';
 import { indexedAs, isNarrower } from '../store/index-rows.ts';
 import { resourceKey } from '../store/layout.ts';
-import { token } from '../store/tokens.ts';
+import { codeToken, token } from '../store/tokens.ts';
 import { compositeCondition, compositePresent } from './composites.ts';
 import {
   type ConditionContext,
+  type Hashes,
+  hasFacts,
+  hasHashes,
   hasTokens,
   INDEXED_CHARACTERS,
   type IndexTest,
@@ -31,19 +34,28 @@ const unsupported = (criterion: Criterion): CerebraError =>
     },
   );
 
+type TokenValue = SearchValue & { kind: 'token' };
+
 /** Nothing when the parameter's one system is another. */
-function tokenHashes(param: SearchParam, value: SearchValue & { kind: 'token' }): string[] {
-  const { system, code } = value;
-  if (param.codeSystem === undefined) return [tokenHash(param, value)];
-  if (system !== undefined && system !== param.codeSystem) return [];
-  return [code === undefined ? token.present(param) : token.anySystem(param, code)];
+function addToken(into: Hashes, param: SearchParam, { system, code }: TokenValue): void {
+  const { coded, codeSystem } = param;
+  if (codeSystem !== undefined && system !== undefined && system !== codeSystem) return;
+  if (code === undefined) {
+    const hash = codeSystem === undefined ? token.anyCode(param, system ?? '') : token.present(param);
+    (coded || codeSystem !== undefined ? into.facts : into.tokens).push(hash);
+  } else if (system === undefined && codeSystem === undefined) {
+    // Asked as it is, it would find nothing: its tokens have the systems that look-up.ts knows of.
+    if (coded) throw new CerebraError('internal', `The systems of '${param.code}' have not been looked up`);
+    into.tokens.push(token.anySystem(param, code));
+  } else into.tokens.push(codeToken(param, system ?? '', code));
 }
 
-function tokenHash(param: SearchParam, value: SearchValue & { kind: 'token' }): string {
-  if (value.code === undefined) return token.anyCode(param, value.system ?? '');
-  if (value.system === undefined) return token.anySystem(param, value.code);
-  return token.exact(param, value.system, value.code);
-}
+/** Whether only facts can tell some of what the criterion asks. */
+export const isTested = ({ param, values }: Criterion): boolean =>
+  indexedAs(param).some(
+    ({ coded, codeSystem }) =>
+      (coded || codeSystem !== undefined) && values.some((value) => value.kind === 'token' && value.code === undefined),
+  );
 
 const typedHash = (param: SearchParam, { system, code, value }: SearchValue & { kind: 'typed' }): string =>
   system === undefined ? token.ofTypeAnySystem(param, code, value) : token.ofType(param, system, code, value);
@@ -87,7 +99,7 @@ function urlConditions(ctx: ConditionContext, { param, values }: Criterion, m: s
   const unnamed = urls.filter((url) => typeOf(url) === undefined);
   const parts = named.length > 0 ? [hasTokens(ctx, m, hashes(named))] : [];
   if (unnamed.length > 0) {
-    parts.push(`(${hasTokens(ctx, m, hashes(unnamed))} and ${hasTokens(ctx, m, [token.present(param)])})`);
+    parts.push(`(${hasTokens(ctx, m, hashes(unnamed))} and ${hasFacts(ctx, m, [token.present(param)])})`);
   }
   return parts;
 }
@@ -99,19 +111,26 @@ function referenceCondition(ctx: ConditionContext, criterion: Criterion, m: stri
   return parts.length === 0 ? 'false' : or(parts);
 }
 
+function addValue(into: Hashes, source: SearchParam, value: SearchValue): void {
+  if (value.kind === 'typed') into.tokens.push(typedHash(source, value));
+  else if (value.kind === 'token') addToken(into, source, value);
+  else if (value.kind === 'uri') into.tokens.push(token.url(source, value.value));
+  else if (value.kind === 'reference' && value.url !== undefined) into.tokens.push(token.url(source, value.url));
+}
+
 /** The hashes of all alternatives of a token or uri criterion, and of references to elsewhere. */
-export function criterionHashes(criterion: Criterion): string[] {
-  const sources = indexedAs(criterion.param);
-  return criterion.values.flatMap((value) => {
-    if (value.kind === 'hashes') return criterion.param.type === 'reference' ? [] : value.hashes;
-    if (value.kind === 'typed') return sources.map((source) => typedHash(source, value));
-    if (value.kind === 'token') return sources.flatMap((source) => tokenHashes(source, value));
-    if (value.kind === 'reference') {
-      return value.url === undefined ? [] : sources.map((source) => token.url(source, value.url!));
+export function criterionHashes({ param, values }: Criterion): Hashes {
+  const found: Hashes = { tokens: [], facts: [] };
+  const sources = indexedAs(param);
+  for (const value of values) {
+    if (value.kind !== 'hashes') for (const source of sources) addValue(found, source, value);
+    else if (param.type !== 'reference') {
+      // One by one: as arguments of a call, 100,000 would be too many.
+      for (const hash of value.hashes) found.tokens.push(hash);
+      for (const hash of value.facts ?? []) found.facts.push(hash);
     }
-    if (value.kind === 'uri') return sources.map((source) => token.url(source, value.value));
-    return [];
-  });
+  }
+  return found;
 }
 
 function stringTest(ctx: ConditionContext, criterion: Criterion, text: string, x: string): string {
@@ -126,7 +145,7 @@ function stringTest(ctx: ConditionContext, criterion: Criterion, text: string, x
 }
 
 /** `http://a/b/c` → itself and what it is below: `http://a/b`, `http://a`. */
-function ancestors(uri: string): string[] {
+export function ancestors(uri: string): string[] {
   const found = [uri];
   for (let end = uri.lastIndexOf('/'); end > 0 && uri[end - 1] !== '/'; end = uri.lastIndexOf('/', end - 1)) {
     found.push(uri.slice(0, end), uri.slice(0, end + 1));
@@ -164,11 +183,11 @@ function presentCondition(ctx: ConditionContext, param: SearchParam, m: string):
   if (param.composite) return compositePresent(ctx, param, (part) => presentCondition(ctx, part, m), m);
   if (param.special === 'text') return `exists (select 1 from index_narrative x where x.rid = ${m}.rid)`;
   const table = tableOf(param);
-  const inTokens = () => hasTokens(ctx, m, (isNarrower(param) ? [param] : indexedAs(param)).map(token.present));
-  if (!table || isNarrower(param)) return inTokens();
+  const inFacts = () => hasFacts(ctx, m, (isNarrower(param) ? [param] : indexedAs(param)).map(token.present));
+  if (!table || isNarrower(param)) return inFacts();
   const from = ctx.style === 'join' ? `${table} x where x.rid = ${m}.rid and` : `${rowsOf(table, m)} x where`;
   const rows = `exists (select 1 from ${from} ${ofParam(ctx.sql, 'x', param)})`;
-  return param.type === 'reference' ? `(${rows} or ${inTokens()})` : rows;
+  return param.type === 'reference' ? `(${rows} or ${inFacts()})` : rows;
 }
 
 function missingCondition(ctx: ConditionContext, criterion: Criterion, m: string): string {
@@ -220,7 +239,7 @@ function indexTest(ctx: ConditionContext, given: Criterion): IndexTest | undefin
   switch (param.type) {
     case 'reference': {
       const keys = targetKeys(ctx, criterion);
-      return keys.length > 0 && criterionHashes(criterion).length === 0
+      return keys.length > 0 && criterionHashes(criterion).tokens.length === 0
         ? referenceTest(ctx, criterion, keys)
         : undefined;
     }
@@ -308,8 +327,7 @@ function specialCondition(ctx: ConditionContext, { param, values, name }: Criter
 
 function tokenCondition(ctx: ConditionContext, criterion: Criterion, m: string): string {
   const { modifier } = criterion;
-  const hashes = criterionHashes(criterion);
-  const found = hashes.length === 0 ? 'false' : hasTokens(ctx, m, hashes);
+  const found = hasHashes(ctx, m, criterionHashes(criterion));
   if (modifier === undefined || modifier === 'of-type') return found;
   if (modifier === 'not' && criterion.param.type === 'token') return `not (${found})`;
   throw unsupported(criterion);

@@ -188,7 +188,8 @@ async function addByTokens(
 }
 
 const urlHashes = (param: SearchParam, urls: readonly string[]): string[] =>
-  criterionHashes({ name: param.code, param, values: urls.map((value) => ({ kind: 'uri', text: value, value })) });
+  criterionHashes({ name: param.code, param, values: urls.map((value) => ({ kind: 'uri', text: value, value })) })
+    .tokens;
 
 /** Canonical references (`http://…/Questionnaire/q|2`): to the resources that have that url, and version if it is given. */
 async function addCanonicals(ctx: IncludeContext, into: Collection, include: Include, targets: Targets): Promise<void> {
@@ -265,7 +266,7 @@ async function addReferringCanonically(
   const hashes = params.flatMap((param) => {
     const urls = named.filter(({ type: of }) => param.target.length === 0 || param.target.includes(of));
     const values = urls.map(({ url }) => ({ kind: 'reference' as const, text: url, url }));
-    return criterionHashes({ name: param.code, param, values });
+    return criterionHashes({ name: param.code, param, values }).tokens;
   });
   if (hashes.length === 0) return;
   const isMeant = (resource: Resource) =>

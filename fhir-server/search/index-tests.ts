@@ -59,10 +59,28 @@ export function indexedRids(ctx: ConditionContext, { table, param, test, arms }:
 
 export const or = (parts: string[]): string => (parts.length === 1 ? parts[0]! : `(${parts.join(' or ')})`);
 
+const hasAny = (ctx: ConditionContext, column: string, hashes: readonly string[]): string =>
+  `${column} ${hashes.length === 1 ? '@>' : '&&'} ${ctx.sql.value(`{${hashes.join(',')}}`)}::bigint[]`;
+
 /** The resource has one of the tokens. */
-export function hasTokens(ctx: ConditionContext, m: string, hashes: readonly string[]): string {
-  const list = ctx.sql.value(`{${hashes.join(',')}}`);
-  return `${m}.tokens ${hashes.length === 1 ? '@>' : '&&'} ${list}::bigint[]`;
+export const hasTokens = (ctx: ConditionContext, m: string, hashes: readonly string[]): string =>
+  hasAny(ctx, `${m}.tokens`, hashes);
+
+/** The resource has one of the facts; in a row without facts they are among the tokens. */
+export const factsOf = (m: string): string => `coalesce(${m}.facts, ${m}.tokens)`;
+export const hasFacts = (ctx: ConditionContext, m: string, hashes: readonly string[]): string =>
+  hasAny(ctx, factsOf(m), hashes);
+
+/** Where the values of a criterion are: one of them is to be there. */
+export interface Hashes {
+  tokens: string[];
+  facts: string[];
+}
+
+export function hasHashes(ctx: ConditionContext, m: string, { tokens, facts }: Hashes): string {
+  const parts = tokens.length > 0 ? [hasTokens(ctx, m, tokens)] : [];
+  if (facts.length > 0) parts.push(hasFacts(ctx, m, facts));
+  return parts.length === 0 ? 'false' : or(parts);
 }
 
 /** LIKE patterns: the client's `%`, `_` and `\` stand for themselves. */

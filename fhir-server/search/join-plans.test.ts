@@ -7,7 +7,7 @@ import { random, testDatabase } from '#platform/testing';
 import type { Core } from '../interactions/core.ts';
 import { pageContext, parseQuery, searchPairs } from '../interactions/search.ts';
 import { resourceKey } from '../store/layout.ts';
-import { token } from '../store/tokens.ts';
+import { codeToken, token } from '../store/tokens.ts';
 import { everything, testCore } from '../testing.ts';
 import { findPage } from './page.ts';
 
@@ -39,6 +39,9 @@ async function fill(type: string, first: number, count: number, tokens: (i: numb
   );
 }
 
+/** One in ten has the code `often`, one in a thousand `rare`. */
+const codeOf = (i: number): string => (i % 1000 === 0 ? 'rare' : i % 10 === 0 ? 'often' : `k${i % 97}`);
+
 before(async () => {
   db = await testDatabase();
   core = await testCore(db);
@@ -49,10 +52,15 @@ before(async () => {
     token.anySystem(gender, i % 2 === 0 ? 'male' : 'female'),
     token.anySystem(identifier, `m${i}`),
   ]);
-  // One in ten has the code `often`, one in a thousand `rare`.
-  await fill('Observation', 10_001, OBSERVATIONS, (i) => [
-    token.anySystem(code, i % 1000 === 0 ? 'rare' : i % 10 === 0 ? 'often' : `k${i % 97}`),
-  ]);
+  await fill('Observation', 10_001, OBSERVATIONS, (i) => [codeToken(code, '', codeOf(i))]);
+  const codes = [...new Set(Array.from({ length: OBSERVATIONS }, (_, i) => codeOf(i)))];
+  await db.query(
+    {
+      text: `insert into term (rid, token, param, kind, value, system)
+        select 0, token, $1, 'k', value, '' from unnest($2::text[], $3::bigint[]) t (value, token)`,
+    },
+    [code.key, codes, codes.map((value) => codeToken(code, '', value))],
+  );
   const subject = core.parameters.get('Observation', 'subject')!;
   const all = Array.from({ length: OBSERVATIONS }, (_, i) => i);
   await db.query(

@@ -17,6 +17,7 @@ import type { Core } from '../interactions/core.ts';
 import { pageContext, parseQuery, searchPairs } from '../interactions/search.ts';
 import { createWriter } from '../ports.ts';
 import { everything, nothing, testCore } from '../testing.ts';
+import { lookUpAll } from './look-up.ts';
 import { findPage, type PageContext, ways, withOrder } from './page.ts';
 import { sortKeys } from './sort.ts';
 import { countMatches } from './total.ts';
@@ -280,10 +281,15 @@ async function check(query: SearchQuery, shown: string): Promise<number> {
     keys: sortKeys(ordered, core.definitions),
   };
   const orders: string[][] = [];
+  await lookUpAll(asked.page, query.criteria);
+  const { found } = asked.page;
   for (let way = ways(asked).length - 1; way >= 0; way--) {
     // The last one first, and each without what others have found out about the joins; then again with it.
     for (const known of [{}, { joins: asked.page.joins }]) {
-      const fresh = { ...asked, page: { ...page(), ...(known.joins && { joins: known.joins }) } };
+      const fresh = {
+        ...asked,
+        page: { ...page(), ...(found && { found }), ...(known.joins && { joins: known.joins }) },
+      };
       const rows = await ways(fresh)[way]!(fresh);
       if (fresh.page.joins) asked.page.joins = fresh.page.joins;
       if (!rows) continue;

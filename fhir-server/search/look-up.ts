@@ -17,11 +17,13 @@ import {
 } from '#fhir-model';
 import { CerebraError, isCerebraError, type Statement } from '#platform';
 import { indexedAs } from '../store/index-rows.ts';
-import { token } from '../store/tokens.ts';
-import { codesOfParts } from './composites.ts';
+import { isInTerms } from '../store/tokens.ts';
+import { codesOfParts, partsOnResource, tokensOfParts } from './composites.ts';
+import { ancestors, criterionHashes } from './conditions.ts';
 import { hierarchyKeys } from './hierarchies.ts';
-import { like } from './index-tests.ts';
+import { type Hashes, like } from './index-tests.ts';
 import type { PageContext } from './page.ts';
+import { isOpen, type OpenCode, tokensOf } from './term-systems.ts';
 
 /** Where looked-up things come from. */
 export interface Lookups {
@@ -44,18 +46,13 @@ function lookupsOf(page: PageContext, { name }: Criterion): Lookups {
 }
 
 /** `in` answers by the value set's codes, `above` and `below` by the code system's. */
-function setHashes(param: SearchParam, codes: CodeSet): string[] {
-  return indexedAs(param).flatMap((source) =>
-    [...codes].flatMap(([system, some]) => {
-      if (source.codeSystem !== undefined) {
-        if (system !== source.codeSystem) return [];
-        return some === 'all' ? [token.present(source)] : [...some].map((code) => token.anySystem(source, code));
-      }
-      return some === 'all'
-        ? [token.anyCode(source, system)]
-        : [...some].map((code) => token.exact(source, system, code));
-    }),
+function setHashes(param: SearchParam, codes: CodeSet): Hashes {
+  const tokenValues = [...codes].flatMap(([system, some]): SearchValue[] =>
+    some === 'all'
+      ? [{ kind: 'token', text: '', system }]
+      : [...some].map((code) => ({ kind: 'token', text: '', system, code })),
   );
+  return criterionHashes({ name: param.code, param, values: tokenValues });
 }
 
 async function codesOfValue(page: PageContext, criterion: Criterion, value: SearchValue): Promise<CodeSet> {
@@ -72,8 +69,8 @@ async function byTerminology(page: PageContext, criterion: Criterion): Promise<C
   const { param, values, modifier, ...rest } = criterion;
   const found: SearchValue[] = [];
   for (const value of values) {
-    const hashes = setHashes(param, await codesOfValue(page, criterion, value));
-    found.push({ kind: 'hashes', text: value.text, hashes });
+    const { tokens, facts } = setHashes(param, await codesOfValue(page, criterion, value));
+    found.push({ kind: 'hashes', text: value.text, hashes: tokens, facts });
   }
   return { ...rest, param, values: found, ...(modifier === 'not-in' && { modifier: 'not' }) };
 }
@@ -86,7 +83,7 @@ const textTerms: Statement = {
 const codeTerms: Statement = {
   name: 'terms_by_code',
   text: `select distinct token from term
-    where kind = 'c' and param = any($1::int[]) and value like $2 || '%' limit $3`,
+    where kind in ('k', 'c') and param = any($1::int[]) and value like $2 || '%' limit $3`,
 };
 
 /** `:text` and `:code-text` of tokens. */
@@ -109,6 +106,49 @@ async function byText(page: PageContext, criterion: Criterion): Promise<Criterio
     found.push({ kind: 'hashes', text: value.text, hashes: rows.map((row) => String(row.token)) });
   }
   return { ...rest, param, values: found };
+}
+
+const isOfOpenCodes = ({ param, modifier, filter, values }: Criterion): boolean =>
+  param.type === 'token' &&
+  (modifier === undefined || modifier === 'not') &&
+  filter === undefined &&
+  indexedAs(param).some((source) => values.some((value) => isOpen(source, value)));
+
+/** Codes without a system: in which they are used the terms tell. */
+async function byOpenCodes(page: PageContext, criterion: Criterion): Promise<Criterion> {
+  const { param, values } = criterion;
+  const sources = indexedAs(param);
+  const open = values.filter((value): value is OpenCode => sources.some((source) => isOpen(source, value)));
+  const codes = open.map(({ code }) => code);
+  const tokens = await tokensOf(page.db, sources, codes);
+  const found = open.map(({ text }, i): SearchValue => ({ kind: 'hashes', text, hashes: tokens[i]! }));
+  const closed = values.filter((value) => !open.includes(value as OpenCode));
+  return { ...criterion, values: [...closed, ...found] };
+}
+
+const profilesBelow: Statement = {
+  name: 'terms_profiles_below',
+  text: `select distinct value from (
+      select value, param from term where kind = 'p' union all select value, param from index_string where param = any($1::int[])) x
+    where param = any($1::int[]) and exists (select 1 from unnest($2::text[]) p(start) where starts_with(x.value, p.start))
+    limit $3`,
+};
+
+/** `:above` and `:below` of profiles, of which there are few. */
+async function byProfile(page: PageContext, criterion: Criterion): Promise<Criterion> {
+  const { modifier, values, ...rest } = criterion;
+  const uris = values.flatMap((value) => (value.kind === 'uri' ? [value.value] : []));
+  const found = modifier === 'above' ? uris.flatMap(ancestors) : await profilesThatBegin(page, criterion, uris);
+  return { ...rest, values: found.map((value) => ({ kind: 'uri', text: value, value })) };
+}
+
+async function profilesThatBegin(page: PageContext, { param, name }: Criterion, starts: string[]): Promise<string[]> {
+  const keys = indexedAs(param).map(({ key }) => key);
+  const rows = await page.db.query<{ value: string }>(profilesBelow, [keys, starts, TOKENS_MAX + 1]);
+  if (rows.length > TOKENS_MAX) {
+    throw refused('too-costly', name, `More than ${TOKENS_MAX} profiles begin so: give more of it`);
+  }
+  return rows.map(({ value }) => value);
 }
 
 /** `:text` of references: where in a resource their displays are. */
@@ -153,7 +193,12 @@ const hasParts = (value: SearchValue): value is Of<'composite'> => value.kind ==
 async function byParts(page: PageContext, criterion: Criterion): Promise<Criterion> {
   const values: SearchValue[] = [];
   for (const value of criterion.values) {
-    values.push(hasParts(value) ? { ...value, codes: await codesOfParts(page, criterion, value) } : value);
+    if (!hasParts(value)) values.push(value);
+    else {
+      const codes = criterion.param.composite?.within && (await codesOfParts(page, criterion, value));
+      const within = codes && { codes, codeTokens: await tokensOfParts(page, criterion, codes) };
+      values.push({ ...value, ...within, onResource: await partsOnResource(page, criterion, value) });
+    }
   }
   return { ...criterion, values };
 }
@@ -167,11 +212,13 @@ async function lookUp(page: PageContext, criterion: Criterion): Promise<Criterio
   if ((modifier === 'above' || modifier === 'below') && param.type === 'reference') {
     return hierarchyKeys(page, lookupsOf(page, criterion).parameters, criterion);
   }
+  if ((modifier === 'above' || modifier === 'below') && isInTerms(param)) return byProfile(page, criterion);
+  if (isOfOpenCodes(criterion)) return byOpenCodes(page, criterion);
   let found = criterion;
   if (values.some((value) => hasUnit(value) || (hasParts(value) && value.parts.some(hasUnit)))) {
     found = await byUnits(page, found);
   }
-  return param.composite?.within && modifier === undefined ? byParts(page, found) : found;
+  return param.composite && modifier === undefined ? byParts(page, found) : found;
 }
 
 /** An error tells which parameter is at fault. */

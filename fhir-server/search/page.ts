@@ -10,7 +10,7 @@ import type { Queryable } from '#platform';
 import { hash64 } from '../store/hash.ts';
 import { currentTable } from '../store/layout.ts';
 import { type ByReference, byReference } from './by-reference.ts';
-import { criterionHashes, isOneRow } from './conditions.ts';
+import { isOneRow } from './conditions.ts';
 import { type Cursor, decodeCursor, encodeCursor } from './cursor.ts';
 import { drivenMatches, drivers } from './drive.ts';
 import { isJoin, textOf } from './joins.ts';
@@ -177,16 +177,15 @@ function longWays(asked: Asked): Way[] {
   return [...found, bySet];
 }
 
-/** Searches whose first ways failed lately, by their hashes: the next ones begin with the one that succeeded. */
+/** Searches whose first ways failed lately, by their text: the next ones begin with the one that succeeded. */
 const REMEMBERED_MAX = 10_000;
 /** Data change: what is rare now may be frequent soon. */
 const REMEMBERED_MS = 30_000;
 const remembered = new Map<string, { way: number; untilMs: number }>();
 
 function nameOf({ query }: Asked): string {
-  const parts = query.criteria.map((c) => `${criterionHashes(c).join(',')} ${textOf(c)}`);
   const sorts = query.sort.map(({ param, descending }) => (descending ? '-' : '') + param.code);
-  return hash64(` ${[query.type, ...parts, ...sorts].join('&')}`);
+  return hash64(` ${[query.type, ...query.criteria.map(textOf), ...sorts].join('&')}`);
 }
 
 function remember(name: string, way: number, nowMs: number): void {

@@ -2,7 +2,7 @@
 import { type Definitions, type SearchParam, type SearchQuery, sortPaths } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { currentTable } from '../store/layout.ts';
-import { token } from '../store/tokens.ts';
+import { codeToken, isInTerms } from '../store/tokens.ts';
 import type { Cursor, KeyCast } from './cursor.ts';
 import { ofParam, rowsOf } from './index-tests.ts';
 import { NOT_JSONB, type SqlBuilder } from './sql-text.ts';
@@ -37,7 +37,7 @@ const sortedAs = (param: SearchParam): SearchParam['type'] => (param.ranged ? 'q
 
 /** Undefined for what is a column of the resource's own table and for what can't be sorted by. */
 export const sortSource = (param: SearchParam): SortSource | undefined =>
-  param.code === '_id' || param.code === '_lastUpdated' ? undefined : sources[sortedAs(param)];
+  param.code === '_id' || param.code === '_lastUpdated' || isInTerms(param) ? undefined : sources[sortedAs(param)];
 
 /** `meta.lastUpdated` of the row as milliseconds. */
 export const updatedKey = (m: string): string => `(extract(epoch from ${m}.updated) * 1000)::bigint`;
@@ -65,7 +65,7 @@ const bodyKey = (param: SearchParam, descending: boolean, paths: readonly string
 /** Of what is true or false (`Patient.deceased`) the tokens tell the value. */
 const booleanKey = (param: SearchParam, descending: boolean): SortKey => ({
   expression(sql, m) {
-    const has = (code: string) => `b.tokens @> ${sql.value(`{${token.anySystem(param, code)}}`)}::bigint[]`;
+    const has = (code: string) => `b.tokens @> ${sql.value(`{${codeToken(param, '', code)}}`)}::bigint[]`;
     return `(select case when ${has('true')} then 'true' when ${has('false')} then 'false' end
       from ${currentTable(param.resourceType)} b where b.rid = ${m}.rid)`;
   },
@@ -88,7 +88,7 @@ function sortKey(param: SearchParam, descending: boolean, definitions: Definitio
   if (param.code === '_lastUpdated') {
     return { expression: (_sql, m) => updatedKey(m), cast: 'bigint', descending };
   }
-  const source = sources[sortedAs(param)];
+  const source = sortSource(param);
   if (!source) return unindexedKey(param, descending, definitions);
   return {
     expression: (sql, m) =>

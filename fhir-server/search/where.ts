@@ -1,6 +1,6 @@
 // All of a search's criteria, and the access scope, as one SQL condition.
 import type { Criterion, SearchQuery } from '#fhir-model';
-import { groups, scopeCondition } from './conditions.ts';
+import { groups, isTested, scopeCondition } from './conditions.ts';
 import type { ConditionContext } from './index-tests.ts';
 import { anyGroup, isJoin } from './joins.ts';
 import type { PageContext } from './page.ts';
@@ -30,7 +30,8 @@ export function where(ctx: ConditionContext, criteria: readonly (readonly Criter
 /** Whether the GIN index of tokens or the index of ids finds the matches of this criterion. */
 export const isFound = (criterion: Criterion): boolean => {
   const { param, modifier } = criterion;
-  return modifier === undefined && !isJoin(criterion) && (param.type === 'token' || param.type === 'uri');
+  const isHashed = param.type === 'token' || param.type === 'uri';
+  return isHashed && modifier === undefined && !isJoin(criterion) && !isTested(criterion);
 };
 
 /**

@@ -6,6 +6,7 @@ import {
   compositeHash,
   compositeKey,
   type Entries,
+  isInTerms,
   type KnownTerms,
   type Term,
   termOf,
@@ -25,6 +26,7 @@ export const isNarrower = (param: SearchParam): boolean =>
 /** The rows of one resource, as columns: the form `unnest` takes. */
 export interface IndexRows {
   tokens: Set<string>;
+  facts: Set<string>;
   dateParams: number[];
   dateLows: string[];
   dateHighs: string[];
@@ -51,6 +53,7 @@ export interface IndexRows {
 
 export const emptyIndexRows = (): IndexRows => ({
   tokens: new Set(),
+  facts: new Set(),
   dateParams: [],
   dateLows: [],
   dateHighs: [],
@@ -107,8 +110,9 @@ function addTerm({ rows, seen, terms }: Sink, term: Term): void {
   rows.termTokens.push(term.token);
 }
 
-function addEntries(sink: Sink, { tokens, terms }: Entries): void {
+function addEntries(sink: Sink, { tokens, facts, terms }: Entries): void {
   for (let i = 0; i < tokens.length; i++) sink.rows.tokens.add(tokens[i] as string);
+  for (let i = 0; i < facts.length; i++) sink.rows.facts.add(facts[i] as string);
   for (let i = 0; i < terms.length; i++) addTerm(sink, terms[i] as Term);
 }
 
@@ -122,7 +126,7 @@ function addReference({ rows, seen }: Sink, value: IndexValue & { kind: 'referen
     rows.referenceTargets.push(target);
   } else if (value.url) {
     rows.tokens.add(token.url(param, value.url));
-    rows.tokens.add(token.present(param));
+    rows.facts.add(token.present(param));
   }
 }
 
@@ -220,7 +224,7 @@ function addComposite(sink: Sink, { param, parts }: IndexValue & { kind: 'compos
   const tokens = parts.filter((_, i) => types[i]?.type === 'token').filter((values) => values !== undefined);
   const [first, second] = parts.filter((_, i) => types[i]?.type !== 'token');
   const codes = combinations(tokens.map((values) => values.filter(hasCode)));
-  sink.rows.tokens.add(token.present(param));
+  sink.rows.facts.add(token.present(param));
   for (const combination of codes) {
     const named = combination.map(({ param: part, system = '', code }) => ({ part, system, code }));
     const hash = compositeHash(param, named);
@@ -242,9 +246,11 @@ function addNumberPairs({ rows }: Sink, param: SearchParam, first: IndexValue[],
 }
 
 function addUri(sink: Sink, { param, value }: IndexValue & { kind: 'uri' }): void {
-  sink.rows.tokens.add(token.url(param, value));
-  sink.rows.tokens.add(token.present(param));
-  addString(sink, param, value, value);
+  const hash = token.url(param, value);
+  sink.rows.tokens.add(hash);
+  sink.rows.facts.add(token.present(param));
+  if (isInTerms(param)) addTerm(sink, termOf('p', param.key, value, '', hash));
+  else addString(sink, param, value, value);
 }
 
 function addTyped({ rows }: Sink, { param, system, code, value }: IndexValue & { kind: 'typed' }): void {
@@ -281,7 +287,7 @@ function add(sink: Sink, value: IndexValue): void {
       addTyped(sink, value);
       break;
     case 'present':
-      rows.tokens.add(token.present(value.param));
+      rows.facts.add(token.present(value.param));
       break;
     case 'position':
       addPosition(sink, value);
@@ -298,8 +304,10 @@ function add(sink: Sink, value: IndexValue): void {
   }
 }
 
-/** The tokens as the text of a `bigint[]`. */
-export const tokenArray = (rows: IndexRows): string => `{${[...rows.tokens].join(',')}}`;
+/** Hashes as the text of a `bigint[]`. */
+const hashArray = (hashes: Set<string>): string => `{${[...hashes].join(',')}}`;
+export const tokenArray = (rows: IndexRows): string => hashArray(rows.tokens);
+export const factArray = (rows: IndexRows): string => hashArray(rows.facts);
 
 /** `_id` and `_lastUpdated` are columns of the main table, not index rows. */
 const isColumn = (param: SearchParam): boolean => param.code === '_id' || param.code === '_lastUpdated';
@@ -312,7 +320,7 @@ export function indexRows(values: IndexValue[], known?: KnownTerms): IndexRows {
     if (isColumn(param)) continue;
     if (!param.sameAs) add(sink, value);
     // The others' rows tell its values, but not that there are any: they may refer to other types.
-    else if (isNarrower(param)) sink.rows.tokens.add(token.present(param));
+    else if (isNarrower(param)) sink.rows.facts.add(token.present(param));
   }
   return sink.rows;
 }

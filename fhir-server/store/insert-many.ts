@@ -1,7 +1,7 @@
 // Many new rows in one statement: creations of the same moment, and what a transaction adds.
 // https://hl7.org/fhir/R4/http.html#create, #transaction
 import type { Queryable } from '#platform';
-import { type IndexRows, tokenArray } from './index-rows.ts';
+import { factArray, type IndexRows, tokenArray } from './index-rows.ts';
 import { indexTables } from './index-sql.ts';
 import { resourceKey } from './layout.ts';
 import { named, seconds } from './sql.ts';
@@ -53,19 +53,19 @@ function indexColumns<One extends { rows: IndexRows }>(
 
 /**
  * `n` numbers the resources: `rids[k]` is the k-th's. Parameters: how many, then ids, keys, times, type codes, tokens,
- * bodies, then for each index table the resources' places and the columns.
+ * bodies, the epoch, facts, then for each index table the resources' places and the columns.
  */
 function createManySql(tables: Tables): string {
   return `with n as materialized (select array_agg(nextval('resource_seq')) as rids from generate_series(1, $1::int)),
-    v as materialized (select n.rids[u.place] as rid, u.key, to_timestamp(u.seconds) as updated, u.type, u.id, u.tokens, u.body
+    v as materialized (select n.rids[u.place] as rid, u.key, to_timestamp(u.seconds) as updated, u.type, u.id, u.tokens, u.facts, u.body
       from n, unnest(string_to_array($2::text, chr(1)), $3::bigint[], $4::float8[], $5::smallint[],
-        string_to_array($6::text, chr(1)), string_to_array($7::text, chr(1)))
-        with ordinality as u(id, key, seconds, type, tokens, body, place)),
-    m as (insert into resource (rid, key, seq, updated, version, type, id, tokens, body)
-      select rid, key, rid, updated, 1, type, id, tokens::bigint[], body from v),
+        string_to_array($6::text, chr(1)), string_to_array($7::text, chr(1)), string_to_array($9::text, chr(1)))
+        with ordinality as u(id, key, seconds, type, tokens, body, facts, place)),
+    m as (insert into resource (rid, key, seq, updated, version, type, id, tokens, facts, body)
+      select rid, key, rid, updated, 1, type, id, tokens::bigint[], facts::bigint[], body from v),
     c as (insert into change (seq, updated, version, type, op, id, epoch)
       select rid, updated, 1, type, 'c', id, $8::int from v)
-    ${insertIndexSql(tables, 9, 'n,', 'n.rids[v.place::int]')}
+    ${insertIndexSql(tables, 10, 'n,', 'n.rids[v.place::int]')}
     select 1`;
 }
 
@@ -92,6 +92,7 @@ export async function insertEach(db: Queryable, many: Prepared[]): Promise<void>
       joined(many, ({ rows }) => tokenArray(rows)),
       joined(many, ({ text }) => `${text.prefix}1${text.suffix}`),
       epochOf(many),
+      joined(many, ({ rows }) => factArray(rows)),
       ...values,
     ],
   );
@@ -122,16 +123,18 @@ const CHANGE_XID =
   'greatest(pg_current_xact_id(), (pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1)::text::xid8)';
 
 function recordManySql(created: boolean, tables: Tables): string {
-  const insert = `, m as (insert into resource (rid, key, seq, updated, version, type, id, tokens, body)
-      select u.rid, u.key, u.seq, to_timestamp($1::float8), u.version, u.type, u.id, u.tokens::bigint[], u.body
+  const insert = `, m as (insert into resource (rid, key, seq, updated, version, type, id, tokens, facts, body)
+      select u.rid, u.key, u.seq, to_timestamp($1::float8), u.version, u.type, u.id, u.tokens::bigint[], u.facts::bigint[],
+        u.body
       from unnest($8::bigint[], $9::bigint[], $10::bigint[], $11::int[], $12::smallint[],
-        string_to_array($13::text, chr(1)), string_to_array($14::text, chr(1)), string_to_array($15::text, chr(1)))
-        as u(rid, key, seq, version, type, id, tokens, body))`;
+        string_to_array($13::text, chr(1)), string_to_array($14::text, chr(1)), string_to_array($15::text, chr(1)),
+        string_to_array($16::text, chr(1)))
+        as u(rid, key, seq, version, type, id, tokens, body, facts))`;
   return `with c as (insert into change (xid, seq, updated, version, type, op, id, epoch)
       select ${CHANGE_XID}, u.seq, to_timestamp($1::float8), u.version, u.type, u.op::"char", u.id, $7::int
       from unnest($2::bigint[], $3::int[], $4::smallint[], string_to_array($5::text, chr(1)), string_to_array($6::text, chr(1)))
         as u(seq, version, type, op, id))
-    ${created ? insert : ''}${insertIndexSql(tables, created ? 16 : 8, '', 'v.place')}
+    ${created ? insert : ''}${insertIndexSql(tables, created ? 17 : 8, '', 'v.place')}
     select 1`;
 }
 
@@ -158,6 +161,7 @@ export async function recordMany(
     joined(creations, ({ id }) => id),
     joined(creations, ({ rows }) => tokenArray(rows)),
     joined(creations, ({ text, version }) => text.prefix + version + text.suffix),
+    joined(creations, ({ rows }) => factArray(rows)),
   ];
   await tx.query(
     named(`record_many_${created ? 'c' : ''}${tables}`, () => recordManySql(created, tables)),

@@ -2,7 +2,7 @@
 // right under a row lock of some milliseconds. Versions, times and the change stream are not touched.
 import { parseJson, type Resource } from '#fhir-model';
 import type { Queryable, Statement, Tx } from '#platform';
-import { type IndexRows, indexRows, tokenArray } from './index-rows.ts';
+import { factArray, type IndexRows, indexRows, tokenArray } from './index-rows.ts';
 import { indexTables, ownTables } from './index-sql.ts';
 import { currentTable } from './layout.ts';
 import { named } from './sql.ts';
@@ -36,7 +36,7 @@ const CHUNK_BYTES = 8 * 1024 * 1024;
 
 const chunkSql = (type: string): string => `select rid, seq, body from ${currentTable(type)} where rid in (
     select rid from (select rid, sum(octet_length(body)) over (order by rid) - octet_length(body) as before from (
-      select rid, body from ${currentTable(type)} where rid > $1 order by rid limit ${CHUNK_ROWS}) c) c
+      select rid, body from ${currentTable(type)} where rid > $1 and rid <= $2 order by rid limit ${CHUNK_ROWS}) c) c
     where before <= ${CHUNK_BYTES}) order by rid`;
 
 /** Columns of all resources' rows of a table, with the rid of each row in front. */
@@ -70,19 +70,27 @@ function differing(table: (typeof indexTables)[number]): Statement {
 
 const differingIn = ownTables.map(differing);
 
-const differingTokens = (type: string): Statement =>
+const sameSet = (column: string): string =>
+  `coalesce(r.${column} @> v.${column}::bigint[] and r.${column} <@ v.${column}::bigint[], false)`;
+
+const differingHashes = (type: string): Statement =>
   named(
-    `reindex_tokens_${type}`,
+    `reindex_hashes_${type}`,
     () => `select r.rid from ${currentTable(type)} r
-      join unnest($1::bigint[], $2::text[]) as v(rid, tokens) on v.rid = r.rid
-      where not (r.tokens @> v.tokens::bigint[] and r.tokens <@ v.tokens::bigint[])`,
+      join unnest($1::bigint[], $2::text[], $3::text[]) as v(rid, tokens, facts) on v.rid = r.rid
+      where not (${sameSet('tokens')} and ${sameSet('facts')})`,
   );
+
+const hashesOf = (many: Fresh[]): string[][] => [
+  many.map(({ rows }) => tokenArray(rows)),
+  many.map(({ rows }) => factArray(rows)),
+];
 
 /** The rids among these whose rows are not right. */
 async function findWrong(db: Queryable, type: string, many: Fresh[]): Promise<Set<bigint>> {
   const rids = many.map(({ rid }) => rid);
   const found = await Promise.all([
-    db.query<{ rid: bigint }>(differingTokens(type), [rids, many.map(({ rows }) => tokenArray(rows))]),
+    db.query<{ rid: bigint }>(differingHashes(type), [rids, ...hashesOf(many)]),
     ...ownTables.map((table, i) => db.query<{ rid: bigint }>(differingIn[i]!, [rids, ...columnsOf(table, many)])),
   ]);
   return new Set(found.flat().map(({ rid }) => rid));
@@ -106,11 +114,11 @@ const insertRows = indexTables.map((table): Statement => {
   };
 });
 
-const updateTokens = (type: string): Statement =>
+const updateHashes = (type: string): Statement =>
   named(
     `reindex_update_${type}`,
-    () => `update ${currentTable(type)} r set tokens = v.tokens::bigint[]
-      from unnest($1::bigint[], $2::text[]) as v(rid, tokens) where r.rid = v.rid`,
+    () => `update ${currentTable(type)} r set tokens = v.tokens::bigint[], facts = v.facts::bigint[]
+      from unnest($1::bigint[], $2::text[], $3::text[]) as v(rid, tokens, facts) where r.rid = v.rid`,
   );
 
 /** Totals that were counted before are no longer to be built on: search/kept-totals.ts. */
@@ -143,20 +151,25 @@ async function rewrite(tx: Tx, type: string, many: Fresh[]): Promise<number> {
   await Promise.all([
     tx.query(deleteRows, [rids]),
     ...insertInto(tx, unchanged, ({ kept }) => !kept),
-    tx.query(updateTokens(type), [rids, unchanged.map(({ rows }) => tokenArray(rows))]),
+    tx.query(updateHashes(type), [rids, ...hashesOf(unchanged)]),
     tx.query(raiseEpoch),
   ]);
   return unchanged.length;
 }
 
+const lastRid: Statement = { name: 'reindex_last_rid', text: 'select last_value as rid from resource_seq' };
+
+/** The last rid given so far: what is written from now on is indexed by the parameters that are in force now. */
+export const lastGiven = async (db: Queryable): Promise<bigint> => (await db.query<{ rid: bigint }>(lastRid))[0]!.rid;
+
 /**
- * Brings the index rows of the resources after `after` up to date, as many as a chunk holds. `within` runs in the
+ * Brings the index rows of the resources after `after`, up to `until`, up to date, as many as a chunk holds. `within` runs in the
  * transaction that changes them, and in one of its own where nothing is to be changed.
  */
 export async function reindexChunk(
   store: Store,
   type: string,
-  after: bigint,
+  { after, until }: { after: bigint; until: bigint },
   within: (tx: Tx, chunk: ReindexChunk) => Promise<void>,
 ): Promise<ReindexChunk> {
   const { db } = store;
@@ -164,7 +177,7 @@ export async function reindexChunk(
   const { epoch } = store.registry;
   const read = await db.query<Row>(
     named(`reindex_read_${type}`, () => chunkSql(type)),
-    [after],
+    [after, until],
   );
   const fresh = read.map(({ rid, seq, body }): Fresh => {
     return { rid, seq, rows: indexRows(store.extract(parseJson(body).exact as Resource), store.terms) };

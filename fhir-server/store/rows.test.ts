@@ -11,6 +11,7 @@ import {
 } from '#fhir-model';
 import { bodyText } from './body.ts';
 import { indexRows } from './index-rows.ts';
+import { codeToken, token } from './tokens.ts';
 
 const definitions = await loadDefinitions();
 const parameters = createSearchParameters(definitions.searchParameters, definitions.resourceTypes, definitions);
@@ -20,7 +21,8 @@ const rowsOf = (resource: JsonObject) =>
       resource as Resource,
     ),
   );
-const keyOf = (type: string, code: string): number => parameters.get(type, code)!.key;
+const paramOf = (type: string, code: string) => parameters.get(type, code)!;
+const keyOf = (type: string, code: string): number => paramOf(type, code).key;
 
 describe('index rows', () => {
   test('a string stands once as written, also where it folds to the same', () => {
@@ -53,7 +55,37 @@ describe('index rows', () => {
       ],
     });
     assert.deepEqual(rows.referenceParams, [keyOf('Observation', 'performer')]);
+    assert.deepEqual([rows.tokens.size, rows.facts.size], [1, 1]);
+  });
+
+  test('a code is found by one token, whether there is one told by facts', () => {
+    const coding = [{ system: 'http://loinc.org', code: '8867-4' }];
+    const rows = rowsOf({ resourceType: 'Observation', status: 'final', code: { coding } });
+    const [status, code] = [paramOf('Observation', 'status'), paramOf('Observation', 'code')];
+    assert.deepEqual(
+      rows.tokens,
+      new Set([token.anySystem(status, 'final'), codeToken(code, 'http://loinc.org', '8867-4')]),
+    );
+    assert.ok(
+      rows.facts.isSupersetOf(
+        new Set([token.present(status), token.present(code), token.anyCode(code, 'http://loinc.org')]),
+      ),
+    );
+    assert.deepEqual(rows.termKinds, ['k', 'k']);
+  });
+
+  test('of UCUM codes the case counts, though terms have them in lower case', () => {
+    const of = (code: string) => ({ coding: [{ system: 'http://unitsofmeasure.org', code }] });
+    const rows = rowsOf({ resourceType: 'Observation', category: [of('mm'), of('Mm')] });
+    assert.deepEqual(rows.termValues, ['mm', 'mm']);
+    assert.deepEqual(new Set(rows.termTokens), rows.tokens);
     assert.equal(rows.tokens.size, 2);
+  });
+
+  test('a profile is a token and a term', () => {
+    const profile = 'http://hl7.org/fhir/StructureDefinition/vitalsigns';
+    const rows = rowsOf({ resourceType: 'Patient', meta: { profile: [profile] } });
+    assert.deepEqual([rows.termKinds, rows.termValues, rows.stringValues], [['p'], [profile], []]);
   });
 
   test('50,000 members take no longer than 50,000 rows need', () => {

@@ -34,6 +34,8 @@ export interface StoreParts {
   newId(): string;
   /** Whether the change feed is read in this process; default: it is. */
   readsFeed?: boolean | undefined;
+  /** Told of each commit, besides the change stream. */
+  canonicals?: { committed(results: readonly EntryResult[]): void };
 }
 
 export interface Store extends StoreParts {
@@ -79,14 +81,15 @@ export async function createStore(parts: StoreParts): Promise<Store> {
   });
   const terms = await createTerms(db);
   const { registry } = parts;
-  const stream = withTouch(createChangeStream(layout, parts.readsFeed ?? true), registry);
+  const stream = withTouch(createChangeStream(layout, parts.readsFeed ?? true), parts);
   return { ...parts, parameters: registry.parameters, extract: registry.extract, layout, stream, terms, insert, read };
 }
 
-/** A SearchParameter is put in force as soon as it is committed. */
-const withTouch = (stream: ChangeStream, registry: ParameterRegistry): ChangeStream => ({
+/** A SearchParameter is put in force as soon as it is committed, other definitions are looked up anew. */
+const withTouch = (stream: ChangeStream, { registry, canonicals }: StoreParts): ChangeStream => ({
   feed: stream.feed,
   committed(results) {
+    canonicals?.committed(results);
     stream.committed(results);
     if (results.some(({ type }) => type === 'SearchParameter')) registry.touch();
   },

@@ -2,7 +2,7 @@
 // that it is there whenever the resource is; and again with each resource until it is seen to be committed. Writers never
 // wait for each other's terms that way: a few rows too many are the price of it.
 import type { Queryable, Statement } from '#platform';
-import type { KnownTerms, Term } from './tokens.ts';
+import { type KnownTerms, type Term, termName } from './tokens.ts';
 
 /** 200 bytes each. */
 const KNOWN_MAX = 200_000;
@@ -10,28 +10,20 @@ const KNOWN_MAX = 200_000;
 const LOOKUP_EVERY = 64;
 const PENDING_MAX = 4096;
 
-interface Row {
-  kind: Term['kind'];
-  param: number;
-  value: string;
-  system: string;
-}
-
-/** Tells terms apart; see Term.name. */
-export const termName = ({ kind, param, value, system }: Row): string =>
-  `${kind}${param}|${system.length}|${system}${value}`;
+type Row = Omit<Term, 'name'>;
 
 const all: Statement = {
   name: 'terms_known',
-  text: 'select distinct kind::text as kind, param, value, system from term limit $1',
+  text: 'select distinct kind::text as kind, param, value, system, token::text as token from term limit $1',
 };
 
 const committed: Statement = {
   name: 'terms_committed',
-  text: `select v.kind, v.param, v.value, v.system
-    from unnest($1::text[], $2::int[], $3::text[], $4::text[]) as v(kind, param, value, system)
+  text: `select v.kind, v.param, v.value, v.system, v.token::text as token
+    from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::bigint[]) as v(kind, param, value, system, token)
     where exists (select 1 from term t where t.kind = v.kind::"char" and t.param = v.param
-      and left(t.value, 100) = left(v.value, 100) and t.value = v.value and t.system = v.system)`,
+      and left(t.value, 100) = left(v.value, 100) and t.value = v.value and t.system = v.system
+      and (v.kind <> 'k' or t.token = v.token))`,
 };
 
 /** The names of the terms that are stored, or of many of them. */
@@ -55,6 +47,7 @@ export async function createTerms(db: Queryable): Promise<KnownTerms> {
         rows.map((r) => r.param),
         rows.map((r) => r.value),
         rows.map((r) => r.system),
+        rows.map((r) => r.token),
       ];
       const found = await db.query<Row>(committed, columns);
       if (known.size + found.length > KNOWN_MAX) known.clear();

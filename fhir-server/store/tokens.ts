@@ -32,12 +32,16 @@ export const compositeHash = (
 /** The same as the number of a parameter, for rows that have the codes in their parameter. */
 export const compositeKey = (hash: string): number => Number(BigInt.asIntN(32, BigInt(hash)));
 
+/** Of uris that come again and again, what `:below` looks for is stored once and not with each resource. */
+export const isInTerms = ({ code }: SearchParam): boolean => code === '_profile';
+
 /**
- * What searches by a part of a text look tokens up by: `t` the folded displays of codings, `c` codes, `u` units of
- * quantities. Each is stored once, by the first resources that bring it, and stays.
+ * What searches by a part of a value look tokens up by: `t` the folded displays of codings, `k` codes, `c` codes of
+ * composites (and of all rows from before there were facts), `u` units of quantities, `p` profiles. Each is stored once, by
+ * the first resources that bring it, and stays.
  */
 export interface Term {
-  kind: 't' | 'c' | 'u';
+  kind: 't' | 'k' | 'c' | 'u' | 'p';
   param: number;
   value: string;
   system: string;
@@ -52,40 +56,63 @@ export interface KnownTerms {
   has(term: Term): boolean;
 }
 
+/** Of codes in lower case there may be two: `mm` and `Mm` of UCUM. */
+export const termName = ({ kind, param, value, system, token: hash }: Omit<Term, 'name'>): string =>
+  `${kind}${param}|${system.length}|${system}${value}${kind === 'k' ? `=${hash}` : ''}`;
+
 export const termOf = (kind: Term['kind'], param: number, value: string, system: string, hash: string): Term => ({
   ...{ kind, param, value, system, token: hash },
-  name: `${kind}${param}|${system.length}|${system}${value}`,
+  name: termName({ kind, param, value, system, token: hash }),
 });
 
-/** What is written for one value. */
+/**
+ * What is written for one value. `tokens` are found by the GIN index, at 3 µs of PostgreSQL's time each; `facts` are only
+ * tested, on resources that other criteria find or all of a type: that there is a value, that a code is of a system.
+ */
 export interface Entries {
   tokens: readonly string[];
+  facts: readonly string[];
   terms: readonly Term[];
 }
 
 export function textEntries(param: SearchParam, text: string): Entries {
   const folded = foldString(text).slice(0, textCharactersMax);
-  if (folded === '') return { tokens: [], terms: [] };
+  if (folded === '') return { tokens: [], facts: [], terms: [] };
   const hash = token.text(param, folded);
-  return { tokens: [hash], terms: [termOf('t', param.key, folded, '', hash)] };
+  return { tokens: [hash], facts: [], terms: [termOf('t', param.key, folded, '', hash)] };
 }
 
-/**
- * A code whose binding implies its one system needs one token: a search for `system|code` knows the system too. Each
- * token of the GIN index costs PostgreSQL some 3 µs a create.
- */
-function tokenEntries({ param, system, code, display }: IndexValue & { kind: 'token' }): Entries {
-  const tokens = [token.present(param)];
-  const terms: Term[] = [];
-  if (code !== undefined) {
-    const any = token.anySystem(param, code);
-    tokens.push(any);
-    if (param.codeSystem === undefined) tokens.push(token.exact(param, system ?? '', code));
-    if (param.coded) terms.push(termOf('c', param.key, code.toLowerCase(), system ?? '', any));
-  }
-  if (system && (code === undefined || param.codeSystem === undefined)) tokens.push(token.anyCode(param, system));
-  const text = display === undefined ? undefined : textEntries(param, display);
-  return text ? { tokens: [...tokens, ...text.tokens], terms: [...terms, ...text.terms] } : { tokens, terms };
+/** The one token of a code: `system` is known, as the terms tell it where a search leaves it open. */
+export const codeToken = (param: SearchParam, system: string, code: string): string =>
+  param.codeSystem === undefined ? token.exact(param, system, code) : token.anySystem(param, code);
+
+/** The one number that tells, of all values of a system, that there is one; a fact where codes have terms. */
+const systemEntry = ({ param, system, code }: IndexValue & { kind: 'token' }): string[] =>
+  system && (code === undefined || param.codeSystem === undefined) ? [token.anyCode(param, system)] : [];
+
+/** A code needs one token: in which systems it is used the terms tell. */
+function codedEntries(value: IndexValue & { kind: 'token' }): Entries {
+  const { param, system = '', code } = value;
+  const facts = [token.present(param), ...systemEntry(value)];
+  if (code === undefined) return { tokens: [], facts, terms: [] };
+  const hash = codeToken(param, system, code);
+  return { tokens: [hash], facts, terms: [termOf('k', param.key, code.toLowerCase(), system, hash)] };
+}
+
+/** An identifier is looked for with its system and without; all identifiers of a system may be few. */
+function plainEntries(value: IndexValue & { kind: 'token' }): Entries {
+  const { param, system = '', code } = value;
+  const tokens = systemEntry(value);
+  if (code !== undefined) tokens.push(token.anySystem(param, code));
+  if (code !== undefined && param.codeSystem === undefined) tokens.push(token.exact(param, system, code));
+  return { tokens, facts: [token.present(param)], terms: [] };
+}
+
+function tokenEntries(value: IndexValue & { kind: 'token' }): Entries {
+  const entries = value.param.coded ? codedEntries(value) : plainEntries(value);
+  if (value.display === undefined) return entries;
+  const text = textEntries(value.param, value.display);
+  return { ...entries, tokens: [...entries.tokens, ...text.tokens], terms: [...entries.terms, ...text.terms] };
 }
 
 /** Codes come again and again: their hashes together cost 4 µs, looking all of them up at once 0.3. */

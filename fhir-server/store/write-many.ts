@@ -3,7 +3,7 @@
 import type { AccessScope } from '#fhir-model';
 import type { Queryable, Statement, Tx } from '#platform';
 import { scopeSql } from '../access/scope.ts';
-import { tokenArray } from './index-rows.ts';
+import { factArray, tokenArray } from './index-rows.ts';
 import { ownTables } from './index-sql.ts';
 import { type ChangeRow, recordMany } from './insert-many.ts';
 import { currentTable, historyTable, resourceKey } from './layout.ts';
@@ -78,16 +78,17 @@ const insertValues = (many: Numbered[], updatedMs: number): unknown[] => [
   many.map((one) => tokenArray(one.rows)),
   many.map(body),
   seconds(updatedMs),
+  many.map((one) => factArray(one.rows)),
 ];
 
 function updateManySql(type: string): string {
-  return `with v as materialized (select * from unnest($1::bigint[], $2::bigint[], $3::int[], $4::text[], $5::text[])
-      as v(rid, seq, version, tokens, body)),
+  return `with v as materialized (select * from unnest($1::bigint[], $2::bigint[], $3::int[], $4::text[], $5::text[], $7::text[])
+      as v(rid, seq, version, tokens, body, facts)),
     h as (insert into ${historyTable(type)} (seq, updated, version, type, op, id, body)
       select r.seq, r.updated, r.version, r.type, case when r.version = 1 then 'c' else 'u' end::"char", r.id, r.body
       from ${currentTable(type)} r join v on v.rid = r.rid)
     update ${currentTable(type)} r set seq = v.seq, updated = to_timestamp($6::float8), version = v.version,
-      tokens = v.tokens::bigint[], body = v.body
+      tokens = v.tokens::bigint[], facts = v.facts::bigint[], body = v.body
     from v where r.rid = v.rid`;
 }
 
@@ -101,6 +102,7 @@ function updateMany(tx: Tx, type: string, many: Numbered[], updatedMs: number): 
       many.map((one) => tokenArray(one.rows)),
       many.map(body),
       seconds(updatedMs),
+      many.map((one) => factArray(one.rows)),
     ],
   );
 }
@@ -170,10 +172,11 @@ export async function writeMany(
  * insert would meet no conflict any more. `on conflict` is for ids that come twice in one call.
  */
 function insertAbsentSql(type: string): string {
-  return `insert into ${currentTable(type)} (rid, key, seq, updated, version, type, id, tokens, body)
-    select v.rid, v.key, v.seq, to_timestamp($9::float8), v.version, v.type, v.id, v.tokens::bigint[], v.body
-    from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::int[], $5::smallint[], $6::text[], $7::text[], $8::text[])
-      as v(rid, key, seq, version, type, id, tokens, body)
+  return `insert into ${currentTable(type)} (rid, key, seq, updated, version, type, id, tokens, facts, body)
+    select v.rid, v.key, v.seq, to_timestamp($9::float8), v.version, v.type, v.id, v.tokens::bigint[], v.facts::bigint[],
+      v.body
+    from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::int[], $5::smallint[], $6::text[], $7::text[], $8::text[],
+      $10::text[]) as v(rid, key, seq, version, type, id, tokens, body, facts)
     where not exists (select 1 from ${currentTable(type)} c where c.id = v.id)
       and not exists (select 1 from ${historyTable(type)} h where h.id = v.id)
     order by v.id, v.rid

@@ -4,7 +4,7 @@ import type { AccessScope } from '#fhir-model';
 import type { Db, Queryable } from '#platform';
 import { type ScopeSql, scopeSql } from '../access/scope.ts';
 import type { BodyText } from './body.ts';
-import { type IndexRows, tokenArray } from './index-rows.ts';
+import { factArray, type IndexRows, tokenArray } from './index-rows.ts';
 import {
   createShape,
   deleteIndexRows,
@@ -32,11 +32,12 @@ export interface Prepared {
 
 function createSql(type: string, shape: IndexShape): string {
   return `with n as materialized (select nextval('resource_seq') as rid),
-    m as (insert into ${currentTable(type)} (rid, key, seq, updated, version, type, id, tokens, body)
-      select n.rid, $2::bigint, n.rid, to_timestamp($3::float8), 1, $4::smallint, $1::text, $5::bigint[], $6::text from n),
+    m as (insert into ${currentTable(type)} (rid, key, seq, updated, version, type, id, tokens, facts, body)
+      select n.rid, $2::bigint, n.rid, to_timestamp($3::float8), 1, $4::smallint, $1::text, $5::bigint[], $8::bigint[], $6::text
+      from n),
     c as (insert into change (seq, updated, version, type, op, id, epoch)
       select n.rid, to_timestamp($3::float8), 1, $4::smallint, 'c', $1::text, $7::int from n)
-    ${insertIndexRows(shape, 'n', 8)}
+    ${insertIndexRows(shape, 'n', 9)}
     select 1`;
 }
 
@@ -53,6 +54,7 @@ export async function insertOne(db: Queryable, one: Prepared): Promise<void> {
       tokenArray(one.rows),
       `${one.text.prefix}1${one.text.suffix}`,
       one.epoch,
+      factArray(one.rows),
       ...indexValues(one.rows, shape),
     ],
   );
@@ -64,12 +66,12 @@ function insertAtSql(type: string, shape: IndexShape): string {
     n as materialized (select nextval('resource_seq') as rid, p.version from p
       where not exists (select 1 from ${currentTable(type)} where id = $1)
         and (p.updated is null or p.updated <= to_timestamp($3::float8))),
-    m as (insert into ${currentTable(type)} (rid, key, seq, updated, version, type, id, tokens, body)
+    m as (insert into ${currentTable(type)} (rid, key, seq, updated, version, type, id, tokens, facts, body)
       select n.rid, $2::bigint, n.rid, to_timestamp($3::float8), n.version, $4::smallint, $1::text, $5::bigint[],
-        $6::text || n.version::text || $7::text from n),
+        $9::bigint[], $6::text || n.version::text || $7::text from n),
     c as (insert into change (seq, updated, version, type, op, id, epoch)
       select n.rid, to_timestamp($3::float8), n.version, $4::smallint, 'c', $1::text, $8::int from n)
-    ${insertIndexRows(shape, 'n', 9)}
+    ${insertIndexRows(shape, 'n', 10)}
     select n.version, p.updated as after from p left join n on true`;
 }
 
@@ -96,6 +98,7 @@ export function insertAt(db: Db, one: Prepared): Promise<InsertOutcome> {
           one.text.prefix,
           one.text.suffix,
           one.epoch,
+          factArray(one.rows),
           ...indexValues(one.rows, shape),
         ],
       ),
@@ -127,11 +130,11 @@ const keepHistory = (type: string): string => `h as (insert into ${historyTable(
       select seq, updated, version, type, case when version = 1 then 'c' else 'u' end::"char", id, body from g)`;
 
 function updateSql(type: string, shape: IndexShape, access: ScopeSql): string {
-  const indexFirst = 8;
+  const indexFirst = 9;
   return `${lockCurrent(type, access, indexFirst + indexParameters(shape))},
     ${keepHistory(type)},
     u as (update ${currentTable(type)} r set seq = g.next_seq, updated = to_timestamp($2::float8),
-      version = g.version + 1, tokens = $4::bigint[], body = $5::text || (g.version + 1)::text || $6::text
+      version = g.version + 1, tokens = $4::bigint[], facts = $8::bigint[], body = $5::text || (g.version + 1)::text || $6::text
       from g where r.rid = g.rid),
     c as (insert into change (seq, updated, version, type, op, id, epoch)
       select next_seq, to_timestamp($2::float8), version + 1, type, 'u', id, $7::int from g)
@@ -177,6 +180,7 @@ export async function updateOne(
       one.text.prefix,
       one.text.suffix,
       one.epoch,
+      factArray(one.rows),
       ...indexValues(one.rows, shape),
       ...access.values,
     ],

@@ -1,21 +1,21 @@
 // Narrative.div: https://hl7.org/fhir/R4/narrative.html, its rules txt-1 (basic formatting, nothing that runs) and txt-2 (some
 // content). Walks from tag to tag: one regular expression over the whole would overflow its stack on a hostile body.
 
-const allowedElements = new Set(
+export const allowedElements = new Set(
   (
     'div p br hr h1 h2 h3 h4 h5 h6 a b i em strong small big tt sub sup span code pre blockquote q cite samp kbd var dfn abbr acronym ' +
     'address bdo del ins img map area ul ol li dl dt dd table caption col colgroup thead tbody tfoot tr th td'
   ).split(' '),
 );
 /** Ours: the specification has none. 45 MB, tags and entities, kept the thread for two seconds. */
-const narrativeLengthMax = 8 * 1024 * 1024;
+export const narrativeLengthMax = 8 * 1024 * 1024;
 const controlCharacter = /[\u0000-\u0008\u000b\u000c\u000e-\u001f]/;
 const elementName = /\/?([A-Za-z][\w:.-]{0,30})(?=[\s/>])/y;
 const attribute = /\s*(?:([^\s=/"'<>]+)\s*(?:=\s*("[^"]*"|'[^']*'))?|\/)/y;
 const activeScheme = /^(?:javascript|vbscript|data:text\/html)/;
 
 /** The index of the `>` that ends the tag, -1 if there is none; a `>` in quotes doesn't count. */
-function tagEnd(div: string, start: number): number {
+export function tagEnd(div: string, start: number): number {
   let quote = '';
   for (let at = start; at < div.length; at++) {
     const character = div.charAt(at);
@@ -40,13 +40,16 @@ function schemeText(quoted: string): string {
     .toLowerCase();
 }
 
+/** Whether a browser would run it, or fetch a document for it. */
+export const isActive = (quoted: string): boolean => activeScheme.test(schemeText(quoted));
+
 function isPassive(attributes: string): boolean {
   attribute.lastIndex = 0;
   let done = 0;
   for (let match = attribute.exec(attributes); match !== null; match = attribute.exec(attributes)) {
     done = attribute.lastIndex;
     const [, name = '', quoted = ''] = match;
-    if (/^on/i.test(name) || activeScheme.test(schemeText(quoted))) return false;
+    if (/^on/i.test(name) || isActive(quoted)) return false;
   }
   return attributes.slice(done).trim() === '';
 }

@@ -11,8 +11,8 @@ const cases: Record<string, { valid: unknown[]; invalid: unknown[] }> = {
   boolean: { valid: [true, false], invalid: ['true', 1, null, 0] },
   decimal: { valid: [0, -1.5, 1e21, rawJson('1.00'), rawJson('1e3')], invalid: ['1.0', true, null, {}] },
   integer: {
-    valid: [0, -1, 2147483647, rawJson('-0')],
-    invalid: [1.5, 2147483648, 1e21, rawJson('1.0'), rawJson('1e3'), rawJson('12345678901234567890'), '1'],
+    valid: [0, -1, 2147483647, -2147483648, rawJson('-0')],
+    invalid: [1.5, 2147483648, -2147483649, 1e21, rawJson('1.0'), rawJson('1e3'), rawJson('12345678901234567890'), '1'],
   },
   unsignedInt: { valid: [0, 7], invalid: [-1, 0.5, 2147483648] },
   positiveInt: { valid: [1, 2147483647], invalid: [0, -1, 1.5] },

@@ -17,6 +17,7 @@ const stringLengthMax = 1024 * 1024;
 /** Dates, times, ids and OIDs are far shorter; keeps the patterns below from long work. */
 const patternedLengthMax = 1024;
 const integerMax = 2_147_483_647;
+const integerMin = -2_147_483_648;
 
 const controlCharacter = /[\u0000-\u0008\u000b\u000c\u000e-\u001f]/;
 const xmlWhitespace = /[ \t\r\n]/;
@@ -64,8 +65,11 @@ function isOnCalendar(text: string): boolean {
 }
 
 function isInteger(pattern: RegExp): (value: unknown) => boolean {
-  return (value) =>
-    isNumber(value) && pattern.test(decimalText(value)) && Math.abs(Number(decimalText(value))) <= integerMax;
+  return (value) => {
+    if (!isNumber(value) || !pattern.test(decimalText(value))) return false;
+    const number = Number(decimalText(value));
+    return number >= integerMin && number <= integerMax;
+  };
 }
 
 const texts: [string, (value: unknown) => boolean, string][] = [

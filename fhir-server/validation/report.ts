@@ -7,6 +7,8 @@ const shownCharactersMax = 64;
 
 export interface Report {
   readonly issues: Issue[];
+  /** No more of them than this. */
+  readonly issuesMax: number;
   /** Where the check stands: names and indexes from the resource's type on. */
   readonly trail: (string | number)[];
 }
@@ -14,7 +16,7 @@ export interface Report {
 type IssueCode = 'structure' | 'required' | 'value' | 'code-invalid' | 'invariant';
 
 export function isFull(report: Report): boolean {
-  return report.issues.length >= issuesMax;
+  return report.issues.length >= report.issuesMax;
 }
 
 /** At most 64 characters of what the caller sent. */
@@ -30,7 +32,7 @@ export function pathOf(trail: readonly (string | number)[]): string {
   return path;
 }
 
-/** Adds an issue at the current place, or at its child `name`; beyond `issuesMax` nothing is added. */
+/** Adds an issue at the current place, or at its child `name`; beyond its `issuesMax` nothing is added. */
 export function addIssue(report: Report, code: IssueCode, diagnostics: string, name?: string): void {
   if (isFull(report)) return;
   const path = pathOf(name === undefined ? report.trail : [...report.trail, name]);

@@ -1,10 +1,10 @@
 // The structure of a resource: names, cardinalities, types, required codes. https://hl7.org/fhir/R4/validation.html (Structure,
 // Cardinality, Value Domains, Coding Bindings) and https://hl7.org/fhir/R4/json.html; ele-1, ext-1 and dom-2 of the invariants.
 import type { Definitions, Issue, Json, JsonObject, Resource, Validator } from '#fhir-model';
-import { isRawJson } from '#fhir-model';
+import { isObject } from './json.ts';
 import { createPlans, type Plan, type Plans, type Property } from './plan.ts';
 import { jsonTypeName, type PrimitiveRule } from './primitives.ts';
-import { addIssue, isFull, type Report, shown } from './report.ts';
+import { addIssue, isFull, issuesMax, type Report, shown } from './report.ts';
 
 /** Names and indexes from the root; parseJson lets 100 levels through, resources built in process could have a cycle. */
 const trailLengthMax = 256;
@@ -13,10 +13,6 @@ const onlyAnId = 'ele-1: needs a value or children besides its id';
 
 interface Check extends Report {
   readonly plans: Plans;
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !isRawJson(value);
 }
 
 function checkPrimitive(check: Check, value: Json, rule: PrimitiveRule, { codes, valueSet }: Property): void {
@@ -178,13 +174,17 @@ function checkResource(check: Check, resource: JsonObject, contained: boolean): 
   checkObject(check, resource, plan);
 }
 
-/** Checks resources as parseJson gives them, `value` or `exact`. Yields at most 20 issues and never throws. */
-export function createStructureValidator(definitions: Definitions): Validator {
+export interface StructureValidator extends Validator {
+  validate(resource: Resource, issuesMax?: number): Issue[];
+}
+
+/** Checks resources as parseJson gives them, `value` or `exact`. Yields at most 20 issues unless told, and never throws. */
+export function createStructureValidator(definitions: Definitions): StructureValidator {
   const plans = createPlans(definitions);
   return {
-    validate(resource: Resource): Issue[] {
+    validate(resource, most = issuesMax): Issue[] {
       const root = isObject(resource) && typeof resource.resourceType === 'string' ? resource.resourceType : 'Resource';
-      const check: Check = { issues: [], trail: [root], plans };
+      const check: Check = { issues: [], issuesMax: most, trail: [root], plans };
       if (isObject(resource)) checkResource(check, resource, false);
       else addIssue(check, 'structure', `a resource must be an object, found ${jsonTypeName(resource)}`);
       return check.issues;

@@ -5,10 +5,21 @@ import { dropDatabasesAfterFile } from './database.ts';
 import { failOnLeaks } from './leaks.ts';
 
 export { clusterVariable, startTestCluster, type TestCluster, testCluster } from './cluster.ts';
+export {
+  attempt,
+  type ConformanceResult,
+  type ConformanceSuite,
+  type ConformanceTools,
+  corpusAbsent,
+  corpusFolder,
+  result,
+} from './conformance.ts';
 export { emptyConnection, testConnection, testDatabase } from './database.ts';
 export { testLog } from './log.ts';
 export { random } from './random.ts';
+export { type TarPart, tgzOf } from './tgz.ts';
 export { waitFor } from './wait.ts';
+export { type ZipPart, zipOf } from './zip.ts';
 
 // Elsewhere (test/run.ts, a benchmark) registering a hook would start Node's test runner.
 if (process.argv[1]?.endsWith('.test.ts')) {

@@ -64,7 +64,7 @@ export function createPlanner(options: PlannerOptions): Planner {
       for (const change of batch) {
         plan.handled++;
         const isSubscription = change.type === 'Subscription';
-        if (!isSubscription && (change.op === 'delete' || !matcher.listens(change.type))) continue;
+        if (!isSubscription && (change.op === 'delete' || !matcher.mayMatch(change.type, change.body))) continue;
         const resource = change.op === 'delete' ? undefined : (parseJson(change.body).exact as Resource);
         const next = isSubscription ? onSubscription(change, resource) : undefined;
         if (next) plan.subscribers.push(next);

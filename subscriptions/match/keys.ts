@@ -17,11 +17,14 @@ export function criterionKeys(criterion: Criterion): string[] | undefined {
   return keys;
 }
 
+/** Without regard to case, as tokens are compared: what is too much here the criterion itself sorts out. */
+const ofCode = (system: string | undefined, code: string): string =>
+  system === undefined ? `~${code.toLowerCase()}` : `=${system}|${code.toLowerCase()}`;
+
 function valueKey(value: SearchValue): string | undefined {
   switch (value.kind) {
     case 'token':
-      if (value.code === undefined || value.code === '') return undefined;
-      return value.system === undefined ? `~${value.code}` : `=${value.system}|${value.code}`;
+      return value.code === undefined || value.code === '' ? undefined : ofCode(value.system, value.code);
     case 'reference':
       if (value.id !== undefined) return value.type === undefined ? `/${value.id}` : `>${value.type}/${value.id}`;
       return value.url === undefined ? undefined : `@${value.url}`;
@@ -32,12 +35,26 @@ function valueKey(value: SearchValue): string | undefined {
   }
 }
 
+/** Letters may come in the other case, other characters escaped. */
+const PLAIN = /^[\d.\-:/]+$/;
+
+/** What the JSON text of any resource has that answers to `criterion`, one for each alternative; undefined if that can't be told. */
+export function criterionTexts(criterion: Criterion): string[] | undefined {
+  const texts: string[] = [];
+  for (const value of criterion.values) {
+    const text = value.kind === 'token' ? value.code : value.kind === 'reference' ? value.id : undefined;
+    if (text === undefined || (value.kind === 'token' && !PLAIN.test(text))) return undefined;
+    texts.push(text);
+  }
+  return texts;
+}
+
 /** Calls `found` with each key that one indexed value answers to. */
 export function indexKeys(value: IndexValue, found: (key: string) => void): void {
   const key = value.param.key;
   if (value.kind === 'token' && value.code !== undefined) {
-    found(`${key}=${value.system ?? ''}|${value.code}`);
-    found(`${key}~${value.code}`);
+    found(key + ofCode(value.system ?? '', value.code));
+    found(key + ofCode(undefined, value.code));
   } else if (value.kind === 'reference') {
     if (value.id !== undefined) {
       found(`${key}>${value.type ?? ''}/${value.id}`);

@@ -67,14 +67,36 @@ test('put replaces, remove removes, the type is forgotten with its last entry', 
   const matcher = matcherOf({ a: 'Observation?code=2345-7', b: 'Observation?status:not=x' });
   matcher.put({ id: 'a', query: parseCriteria('Patient', rules) });
   assert.deepEqual(found(matcher, glucose), ['b']);
-  assert.equal(matcher.listens('Observation'), true);
+  assert.equal(matcher.mayMatch('Observation', ''), true);
   matcher.remove('b');
   matcher.remove('b');
-  assert.equal(matcher.listens('Observation'), false);
-  assert.equal(matcher.listens('Patient'), true);
+  assert.equal(matcher.mayMatch('Observation', ''), false);
+  assert.equal(matcher.mayMatch('Patient', ''), true);
   assert.equal(matcher.size(), 1);
   matcher.clear();
   assert.equal(matcher.size(), 0);
+});
+
+test('a body is told by the texts that a match must have, where these are known', () => {
+  const body = JSON.stringify(glucose);
+  const may = (...criteria: string[]) =>
+    matcherOf(Object.fromEntries(criteria.map((text, i) => [String(i), text]))).mayMatch('Observation', body);
+  assert.equal(may('Observation?code=2823-3,6298-4'), false);
+  assert.equal(may('Observation?code=2823-3', 'Observation?code=2345-7'), true);
+  assert.equal(may('Observation?subject=Patient/p2&status=final'), false);
+  assert.equal(may('Observation?subject=Patient/p1&status=amended'), true);
+  // Letters may come in the other case, and nothing is said of what is not an equality.
+  assert.equal(may('Observation?code=other'), true);
+  assert.equal(may('Observation?code=2823-3', 'Observation?date=ge2024'), true);
+  assert.equal(
+    may('Observation?code=2823-3', ...Array.from({ length: 16 }, (_, i) => `Observation?code=${i}${i}-0`)),
+    true,
+  );
+});
+
+test('the case of codes does not count', () => {
+  const matcher = matcherOf({ system: 'Observation?code=|PLAIN', any: 'Observation?code=Plain' });
+  assert.deepEqual(found(matcher, glucose), ['any', 'system']);
 });
 
 test('a parameter used for the first time is extracted from then on', () => {

@@ -1,5 +1,11 @@
 // Search strings of all parameters, modifiers and prefixes, right and wrong: https://hl7.org/fhir/R4/search.html
-import { createSearchParameters, loadDefinitions, type SearchParam, type SearchParamType } from '#fhir-model';
+import {
+  createSearchParameters,
+  filterOperators,
+  loadDefinitions,
+  type SearchParam,
+  type SearchParamType,
+} from '#fhir-model';
 import type { Chance } from './chance.ts';
 
 const definitions = await loadDefinitions();
@@ -125,28 +131,7 @@ function reverse(type: string, chance: Chance): string {
   return `_has:${chance.once(12) ? type : from}:${encodeURIComponent(String(link).toWellFormed())}:${criterion(from, chance)}`;
 }
 
-const OPERATORS = [
-  'eq',
-  'ne',
-  'co',
-  'sw',
-  'ew',
-  'gt',
-  'lt',
-  'ge',
-  'le',
-  'ap',
-  'sa',
-  'eb',
-  'pr',
-  'po',
-  'ss',
-  'sb',
-  'in',
-  'ni',
-  're',
-  'xx',
-];
+const OPERATORS = [...filterOperators, 'xx'];
 
 function filter(type: string, chance: Chance, depth = 0): string {
   const param = paramOf(type, chance);

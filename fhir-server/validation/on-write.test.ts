@@ -1,0 +1,177 @@
+// Profiles on the way into the store, through the doors that other rooms use. docs/validation.md
+import assert from 'node:assert/strict';
+import { describe, type TestContext, test } from 'node:test';
+import { type Issue, loadDefinitions, parseJson, type Resource } from '#fhir-model';
+import { isCerebraError } from '#platform';
+import { testDatabase } from '#platform/testing';
+import { createReader, createWriter } from '../ports.ts';
+import { everything, testCore } from '../testing.ts';
+import { createOnWrite } from './on-write.ts';
+import { createPolicy, type PolicyOptions } from './policy.ts';
+
+const KNOWN = 'http://example.org/StructureDefinition/known';
+const definitions = await loadDefinitions();
+
+interface Asked {
+  profiles: readonly string[];
+  level: string | undefined;
+}
+
+/** A validator for which a Basic without `author` does not conform to KNOWN. */
+function createChecks(options: PolicyOptions = {}) {
+  const asked: Asked[] = [];
+  const told: [string, number][] = [];
+  const fault: Issue = {
+    severity: 'error',
+    code: 'required',
+    diagnostics: 'Basic.author: required',
+    expression: ['Basic.author'],
+  };
+  const hint: Issue = { severity: 'warning', code: 'informational', diagnostics: 'a hint' };
+  const onWrite = createOnWrite({
+    policy: createPolicy(definitions, options),
+    profiles: {
+      find: async (_type, canonical) =>
+        canonical.startsWith(KNOWN) ? { resourceType: 'StructureDefinition' } : undefined,
+    },
+    validator: {
+      async validateResource(resource, { profiles = [], level } = {}) {
+        asked.push({ profiles, level });
+        return resource.author === undefined ? [hint, fault] : [hint];
+      },
+    },
+    onRecorded: (type, faults) => told.push([type, faults]),
+  });
+  return { onWrite, asked, told };
+}
+
+const basic = (id: string, more: object = {}, ...profile: string[]): Resource & { id: string } => ({
+  ...{ resourceType: 'Basic', id, code: { text: 'x' } },
+  ...(profile.length > 0 ? { meta: { profile } } : {}),
+  ...more,
+});
+const author = { author: { reference: 'Practitioner/p' } };
+
+describe('what is checked', () => {
+  test('nothing of a resource without claims, at once', () => {
+    const { onWrite, asked } = createChecks();
+    assert.equal(onWrite.check(basic('a')), undefined);
+    assert.equal(onWrite.concerns(basic('a')), false);
+    assert.deepEqual(asked, []);
+  });
+
+  test('claims that are known, once each; and profiles of the type', async () => {
+    const { onWrite, asked } = createChecks({ profiles: `Basic=${KNOWN}|1` });
+    const resource = basic('a', author, KNOWN, 'http://example.org/other', KNOWN);
+    assert.equal(await onWrite.check(resource), resource);
+    assert.deepEqual(asked, [{ profiles: [`${KNOWN}|1`, KNOWN], level: 'base' }]);
+  });
+
+  test('the refusal has all issues, placed', async () => {
+    const { onWrite } = createChecks();
+    await assert.rejects(
+      async () => onWrite.check(basic('a', {}, KNOWN), 'Bundle.entry[3].resource'),
+      (error) => {
+        assert.ok(isCerebraError(error, 'invalid-resource'));
+        assert.deepEqual([error.status, error.message], [422, 'Basic.author: required']);
+        assert.deepEqual(
+          error.issues.map(({ severity, expression }) => [severity, expression]),
+          [
+            ['warning', ['Bundle.entry[3].resource']],
+            ['error', ['Bundle.entry[3].resource.author']],
+          ],
+        );
+        return true;
+      },
+    );
+  });
+
+  test('what is recorded is tagged and told; other tags stay', async () => {
+    const { onWrite, told } = createChecks({ record: 'all' });
+    const tag = { system: 'urn:t', code: 'mine' };
+    const given: Resource = { ...basic('a'), meta: { profile: [KNOWN], tag: [tag] } };
+    const stored = (await onWrite.check(given))!;
+    const [first, second] = stored.meta!.tag!;
+    assert.deepEqual(
+      [first, second?.code, second?.display],
+      [tag, 'nonconformant', '1 fault when it was stored; $validate tells them'],
+    );
+    assert.deepEqual(told, [['Basic', 1]]);
+    assert.deepEqual(given.meta!.tag, [tag]);
+    const mended = (await onWrite.check({ ...stored, ...author }))!;
+    assert.deepEqual(mended.meta, { profile: [KNOWN], tag: [tag] });
+    const bare = (await onWrite.check({ ...stored, meta: { tag: [second!] } }))!;
+    assert.deepEqual(bare.meta, {});
+  });
+});
+
+async function rig(t: TestContext, options?: PolicyOptions) {
+  const core = await testCore(await testDatabase(t));
+  const checks = createChecks(options);
+  core.onWrite = checks.onWrite;
+  const reader = createReader(core);
+  const read = async (id: string): Promise<Resource | undefined> => {
+    const found = await reader.read('Basic', id, everything);
+    return found && (parseJson(found.body).exact as Resource);
+  };
+  return { core, writer: createWriter(core), read, ...checks };
+}
+
+const context = { scope: everything };
+
+describe('in-process writers', () => {
+  test('createIfAbsent stores all or, when one does not conform, none', async (t) => {
+    const { writer, read } = await rig(t);
+    const good = basic('a', author, KNOWN);
+    await assert.rejects(writer.createIfAbsent([good, basic('b', {}, KNOWN)], context), (error) => {
+      assert.ok(isCerebraError(error, 'invalid-resource'));
+      assert.deepEqual(error.issues[1]!.expression, ['[1].author']);
+      return true;
+    });
+    assert.equal(await read('a'), undefined);
+    assert.deepEqual(await writer.createIfAbsent([good, basic('c')], context), [true, true]);
+  });
+
+  test('a merge is checked for what it yields, and written once that is known', async (t) => {
+    const { writer, read, asked } = await rig(t);
+    await writer.transaction([{ method: 'PUT', url: 'Basic/m', resource: basic('m', author, KNOWN) }], context);
+    asked.length = 0;
+    const merging = (change: object) => ({
+      ...{ method: 'PUT' as const, url: 'Basic/m', resource: basic('m') },
+      merge: (existing: Resource | undefined) => ({ ...existing!, ...change }),
+    });
+    await writer.transaction([merging({ created: '2026-01-02' })], context);
+    assert.equal(asked.length, 1);
+    assert.equal((await read('m'))!.created, '2026-01-02');
+    await assert.rejects(writer.transaction([merging({ author: undefined })], context), (error) => {
+      assert.ok(isCerebraError(error, 'invalid-resource'));
+      assert.deepEqual(error.issues[1]!.expression, ['Bundle.entry[0].resource.author']);
+      return true;
+    });
+    assert.equal((await read('m'))!.meta!.versionId, '2');
+  });
+
+  test('a merge that yields something else each time ends in a conflict', async (t) => {
+    const { writer, read } = await rig(t);
+    let calls = 0;
+    const entry = {
+      ...{ method: 'PUT' as const, url: 'Basic/n', resource: basic('n') },
+      merge: () => basic('n', { ...author, created: `20${10 + calls++}` }, KNOWN),
+    };
+    await assert.rejects(writer.transaction([entry], context), (error) => isCerebraError(error, 'version-conflict'));
+    assert.equal(await read('n'), undefined);
+  });
+
+  test('what is recorded in a merge is stored with its tag', async (t) => {
+    const { writer, read } = await rig(t, { record: 'Basic' });
+    const entry = {
+      ...{ method: 'PUT' as const, url: 'Basic/o', resource: basic('o') },
+      merge: () => basic('o', {}, KNOWN),
+    };
+    await writer.transaction([entry], context);
+    assert.deepEqual(
+      (await read('o'))!.meta!.tag?.map(({ code }) => code),
+      ['nonconformant'],
+    );
+  });
+});

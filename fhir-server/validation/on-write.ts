@@ -1,0 +1,163 @@
+// Profiles on the way into the store: those that a resource claims, as far as they are known, and those that its type must
+// conform to. A resource without either costs a look at its meta. https://hl7.org/fhir/R4/profiling.html#mixing
+import type { Issue, JsonObject, Resource } from '#fhir-model';
+import { CerebraError } from '#platform';
+import type { Policy } from './policy.ts';
+import type { ProfileSource, ResourceValidator } from './validate.ts';
+
+/** More in one answer help nobody, and each has a message. */
+export const writeIssuesMax = 200;
+/** Claims that are looked at; each profile is another walk over the resource. */
+const claimsMax = 20;
+
+/** Stands in meta.tag of a resource that was taken in spite of its faults. */
+export const recordedTag = { system: 'urn:cerebra:validation', code: 'nonconformant' } as const;
+
+export interface OnWrite {
+  /**
+   * Undefined where there is nothing to check beyond its structure, at once; else the resource to store, which is another
+   * one where faults are recorded on it. Throws `invalid-resource` with all issues, `at` before their expressions.
+   */
+  check(resource: Resource, at?: string): Promise<Resource> | undefined;
+  /** Whether `check` would have something to do. */
+  concerns(resource: Resource): boolean;
+  /** Of its type, whether it claims them or not. */
+  requiredProfiles(resource: Resource): readonly string[];
+  readonly policy: Policy;
+}
+
+export interface OnWriteParts {
+  policy: Policy;
+  validator: ResourceValidator;
+  profiles: ProfileSource;
+  /** A resource is let in in spite of so many faults. */
+  onRecorded(type: string, faults: number): void;
+}
+
+const isObject = (value: unknown): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const none: Resource[] = [];
+
+const claimsOf = ({ meta }: Resource): readonly string[] => {
+  const claimed = meta?.profile;
+  return Array.isArray(claimed) ? claimed.filter((one) => typeof one === 'string') : [];
+};
+
+const isTagged = ({ meta }: Resource): boolean =>
+  Array.isArray(meta?.tag) && meta.tag.some((tag) => isObject(tag) && tag.system === recordedTag.system);
+
+/** The resources that a Bundle holds are what it is; what they claim counts. */
+function entriesOf({ resourceType, entry }: Resource): Resource[] {
+  if (resourceType !== 'Bundle' || !Array.isArray(entry)) return none;
+  return entry.flatMap((one) => (isObject(one) && isObject(one.resource) ? [one.resource as Resource] : []));
+}
+
+const isError = ({ severity }: Issue): boolean => severity === 'error' || severity === 'fatal';
+
+/** `at` takes the place of the type's name: `Bundle.entry[3].resource`. */
+export function placedBelow(issues: readonly Issue[], at: string, type: string): Issue[] {
+  if (at === '') return [...issues];
+  return issues.map((issue) => ({
+    ...issue,
+    expression: (issue.expression ?? [type]).map((path) => at + path.replace(/^[A-Za-z]+/, '')),
+  }));
+}
+
+function refusal(issues: readonly Issue[], at: string, type: string): CerebraError {
+  const placed = placedBelow(issues, at, type);
+  return new CerebraError('invalid-resource', placed.find(isError)!.diagnostics, { issues: placed });
+}
+
+/** Without the tag of an earlier version, and with it when there are faults now. */
+function tagged(resource: Resource, faults: number): Resource {
+  if (faults === 0 && !isTagged(resource)) return resource;
+  const { meta = {} } = resource;
+  const others = (meta.tag ?? []).filter((tag) => tag.system !== recordedTag.system);
+  const display = `${faults} ${faults === 1 ? 'fault' : 'faults'} when it was stored; $validate tells them`;
+  const tag = faults === 0 ? others : [...others, { ...recordedTag, display }];
+  const { tag: _tag, ...rest } = meta;
+  return { ...resource, meta: tag.length > 0 ? { ...rest, tag } : rest };
+}
+
+async function knownOf(source: ProfileSource, claims: readonly string[]): Promise<string[]> {
+  const looked = [...new Set(claims)].slice(0, claimsMax);
+  const found = await Promise.all(looked.map((claim) => source.find('StructureDefinition', claim)));
+  return looked.filter((_, i) => found[i] !== undefined);
+}
+
+/** Throws `unavailable` for a profile that is not here: it may be on its way, and nothing gets in unseen meanwhile. */
+async function assertHere(source: ProfileSource, type: string, required: readonly string[]): Promise<void> {
+  for (const canonical of required) {
+    if (await source.find('StructureDefinition', canonical)) continue;
+    const text = `Each ${type} must conform to ${canonical} (VALIDATION_PROFILES), which is not known here: load its package`;
+    throw new CerebraError('unavailable', text);
+  }
+}
+
+/** Profiles that the resource is held to. */
+async function profilesOf({ policy, profiles }: OnWriteParts, resource: Resource): Promise<string[]> {
+  const { resourceType } = resource;
+  await assertHere(profiles, resourceType, policy.required(resourceType));
+  const claims = policy.level(resourceType) === 'claimed' ? await knownOf(profiles, claimsOf(resource)) : [];
+  return [...new Set([...policy.required(resourceType), ...claims])];
+}
+
+interface Faults {
+  /** All issues of the profiles that are enforced; empty without an error among them. */
+  refused: Issue[];
+  recorded: number;
+}
+
+/** `base` with the profiles that count, so that claims which are recorded, or not known, are not held against it. */
+async function faultsOf(parts: OnWriteParts, resource: Resource, profiles: readonly string[]): Promise<Faults> {
+  const { policy, validator } = parts;
+  const { resourceType } = resource;
+  const run = async (some: string[]) =>
+    some.length === 0
+      ? []
+      : validator.validateResource(resource, { level: 'base', profiles: some, issuesMax: writeIssuesMax });
+  const recordable = profiles.filter((one) => policy.records(resourceType, one));
+  const enforced = profiles.filter((one) => !policy.records(resourceType, one));
+  const issues = await run(enforced);
+  const refused = issues.some(isError) ? issues : [];
+  return { refused, recorded: refused.length > 0 ? 0 : (await run(recordable)).filter(isError).length };
+}
+
+export function createOnWrite(parts: OnWriteParts): OnWrite {
+  const { policy } = parts;
+  const claims = (resource: Resource): boolean =>
+    resource.meta?.profile !== undefined && policy.level(resource.resourceType) === 'claimed';
+  const concernsItself = (resource: Resource): boolean =>
+    claims(resource) || policy.required(resource.resourceType).length > 0;
+  const concerns = (resource: Resource): boolean =>
+    concernsItself(resource) || isTagged(resource) || entriesOf(resource).some(claims);
+
+  async function refuseEntries(bundle: Resource, at: string): Promise<void> {
+    const entries = Array.isArray(bundle.entry) ? bundle.entry : [];
+    for (const [index, entry] of entries.entries()) {
+      const resource = isObject(entry) && isObject(entry.resource) ? (entry.resource as Resource) : undefined;
+      if (resource === undefined || !claims(resource)) continue;
+      const place = `${at === '' ? 'Bundle' : at}.entry[${index}].resource`;
+      const profiles = await profilesOf(parts, resource);
+      const { refused } = await faultsOf(parts, resource, profiles);
+      if (refused.length > 0) throw refusal(refused, place, resource.resourceType);
+    }
+  }
+
+  async function checkNow(resource: Resource, at: string): Promise<Resource> {
+    const { resourceType } = resource;
+    await refuseEntries(resource, at);
+    const { refused, recorded: faults } = await faultsOf(parts, resource, await profilesOf(parts, resource));
+    if (refused.length > 0) throw refusal(refused, at, resourceType);
+    if (faults > 0) parts.onRecorded(resourceType, faults);
+    return tagged(resource, faults);
+  }
+
+  return {
+    policy,
+    check: (resource, at = '') => (concerns(resource) ? checkNow(resource, at) : undefined),
+    concerns,
+    requiredProfiles: ({ resourceType }) => policy.required(resourceType),
+  };
+}

@@ -1,0 +1,226 @@
+// Codings, bindings and code systems: https://hl7.org/fhir/R4/terminologies.html
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { CodeToValidate, CodeVerdict, JsonObject } from '#fhir-model';
+import { against, base, findAmong, found, profileOf, validatorOf, validatorWith } from '../testing.ts';
+
+const validator = validatorWith();
+const encounter = (coding: JsonObject) => ({ resourceType: 'Encounter', status: 'planned', class: coding });
+const act = 'http://terminology.hl7.org/CodeSystem/v3-ActCode';
+const loinc = 'http://loinc.org';
+const observation = (code: JsonObject, more: JsonObject = {}) => ({
+  resourceType: 'Observation',
+  status: 'final',
+  code,
+  ...more,
+});
+
+describe('R4’s own bindings', () => {
+  it('extensible: a warning', async () => {
+    assert.deepEqual(await found(validator, encounter({ system: act, code: 'AMB' })), []);
+    assert.deepEqual(await found(validator, encounter({ system: 'urn:x', code: 'AMB' })), [
+      'warning binding-extensible Encounter.class',
+    ]);
+  });
+
+  it('required: an error, also where extensions stand for the code', async () => {
+    const url = 'http://hl7.org/fhir/StructureDefinition/data-absent-reason';
+    const extension = [{ url, valueCode: 'unknown' }];
+    const patient = (more: JsonObject) => found(validator, { resourceType: 'Patient', ...more });
+    assert.deepEqual(await patient({ gender: 'f' }), ['error structure-code-invalid Patient.gender']);
+    assert.deepEqual(await patient({ _gender: { extension } }), ['error binding-no-code Patient._gender']);
+    assert.deepEqual(await patient({ gender: 'female', _gender: { extension } }), []);
+  });
+
+  it('whether they can’t be told is no error', async () => {
+    const media = { resourceType: 'Patient', photo: [{ contentType: 'image/png', url: 'http://example.org/x' }] };
+    assert.deepEqual(await found(validator, media), ['warning binding-unchecked Patient.photo[0].contentType']);
+  });
+});
+
+describe('a Coding', () => {
+  const of = (coding: JsonObject) => found(validator, observation({ coding: [coding] }));
+
+  it('has a system, which is an absolute URI of a code system', async () => {
+    assert.deepEqual(await of({ code: 'x' }), ['warning coding-no-system Observation.code.coding[0]']);
+    assert.deepEqual(await of({ system: 'x', code: 'x' }), [
+      'error coding-system-absolute Observation.code.coding[0].system',
+    ]);
+    assert.deepEqual(await of({ system: 'http://hl7.org/fhir/ValueSet/item-type', code: 'x' }), [
+      'error coding-value-set Observation.code.coding[0].system',
+    ]);
+  });
+
+  it('of R4’s own systems has one of their codes, and how that is displayed', async () => {
+    const system = 'http://hl7.org/fhir/item-type';
+    assert.deepEqual(await of({ system, code: 'string', display: 'string ' }), []);
+    assert.deepEqual(await of({ system, code: 'strings' }), ['error code-unknown Observation.code.coding[0].code']);
+    assert.deepEqual(await of({ system, code: 'string', display: 'Text' }), [
+      'warning code-display Observation.code.coding[0].display',
+    ]);
+  });
+
+  it('of HL7’s tables may have one that came after R4', async () => {
+    assert.deepEqual(await of({ system: act, code: 'NEW' }), ['warning code-unknown Observation.code.coding[0].code']);
+  });
+
+  it('of a supplement is wrong', async () => {
+    const supplement = { resourceType: 'CodeSystem', url: `${base}/cs`, content: 'supplement', supplements: loinc };
+    const issues = await found(
+      validatorWith(supplement),
+      observation({ coding: [{ system: `${base}/cs`, code: 'x' }] }),
+    );
+    assert.deepEqual(issues, ['error code-supplement Observation.code.coding[0]']);
+  });
+
+  it('folds case where its system does', async () => {
+    const system = { resourceType: 'CodeSystem', url: `${base}/cs`, content: 'complete', concept: [{ code: 'Ab' }] };
+    const of = (caseSensitive: boolean) =>
+      found(
+        validatorWith({ ...system, caseSensitive }),
+        observation({ coding: [{ system: `${base}/cs`, code: 'aB' }] }),
+      );
+    assert.deepEqual(await of(false), []);
+    assert.deepEqual(await of(true), ['error code-unknown Observation.code.coding[0].code']);
+  });
+});
+
+describe('a profile’s binding', () => {
+  const url = `${base}/ValueSet/v`;
+  const profile = (strength: string) =>
+    profileOf('Observation', 'o', [{ path: 'Observation.code', binding: { strength, valueSet: url } }]);
+  const valueSet = {
+    resourceType: 'ValueSet',
+    url,
+    compose: { include: [{ system: loinc, concept: [{ code: '1-8' }] }] },
+  };
+  const code = (...codes: string[]) => observation({ coding: codes.map((each) => ({ system: loinc, code: each })) });
+
+  it('of a value set that lists its codes is looked up', async () => {
+    assert.deepEqual(await against(profile('required'), code('x', '1-8'), valueSet), []);
+    assert.deepEqual(await against(profile('required'), code('x'), valueSet), [
+      'error binding-required Observation.code',
+    ]);
+    assert.deepEqual(await against(profile('extensible'), code('x'), valueSet), [
+      'warning binding-extensible Observation.code',
+    ]);
+    assert.deepEqual(await against(profile('preferred'), code('x'), valueSet), []);
+    assert.deepEqual(await against(profile('required'), observation({ text: 'x' }), valueSet), [
+      'error binding-no-code Observation.code',
+    ]);
+  });
+
+  it('of value sets that draw on others, with what they exclude', async () => {
+    const outer = {
+      ...{ resourceType: 'ValueSet', url },
+      compose: {
+        include: [{ valueSet: [`${base}/ValueSet/w`] }],
+        exclude: [{ system: loinc, concept: [{ code: '2-6' }] }],
+      },
+    };
+    const inner = {
+      ...valueSet,
+      url: `${base}/ValueSet/w`,
+      compose: { include: [{ system: loinc, concept: [{ code: '1-8' }, { code: '2-6' }] }] },
+    };
+    assert.deepEqual(await against(profile('required'), code('1-8'), outer, inner), []);
+    assert.deepEqual(await against(profile('required'), code('2-6'), outer, inner), [
+      'error binding-required Observation.code',
+    ]);
+  });
+
+  it('of value sets that go round in a circle can’t be told', async () => {
+    const round = { resourceType: 'ValueSet', url, compose: { include: [{ valueSet: [url] }] } };
+    assert.deepEqual(await against(profile('required'), code('1-8'), round), [
+      'warning binding-unchecked Observation.code',
+    ]);
+  });
+
+  it('of any other is asked of the terminology service, once for all codes of a resource', async () => {
+    const asked: CodeToValidate[][] = [];
+    const answer = (verdict: CodeVerdict['result']) => async (codes: readonly CodeToValidate[]) => {
+      asked.push([...codes]);
+      return codes.map((): CodeVerdict => ({ result: verdict }));
+    };
+    const of = (verdict: CodeVerdict['result'], strength = 'required') =>
+      found(validatorOf(findAmong(profile(strength)), answer(verdict)), code('1-8', '2-6'), {
+        profiles: [`${base}/StructureDefinition/o`],
+      });
+    assert.deepEqual(await of('valid'), []);
+    assert.deepEqual(await of('invalid'), ['error binding-required Observation.code']);
+    assert.deepEqual(await of('unknown'), ['warning binding-unchecked Observation.code']);
+    assert.deepEqual(await of('invalid', 'extensible'), ['warning binding-extensible Observation.code']);
+    assert.deepEqual(await of('unknown', 'extensible'), ['information binding-unchecked Observation.code']);
+    const [first] = asked;
+    assert.deepEqual(first, [
+      { system: loinc, code: '1-8', display: undefined, valueSet: url },
+      { system: loinc, code: '2-6', display: undefined, valueSet: url },
+      { system: loinc, code: '1-8', display: undefined },
+      { system: loinc, code: '2-6', display: undefined },
+    ]);
+    assert.equal(asked.length, 5);
+  });
+
+  it('codes and displays of systems that only the service has', async () => {
+    const verdicts: Record<string, CodeVerdict> = {
+      a: { result: 'invalid', inSystem: false },
+      b: { result: 'valid', inSystem: true, wrongDisplay: 'x', display: 'Bee' },
+      c: { result: 'unknown' },
+    };
+    const serviced = validatorOf(findAmong(), async (codes) => codes.map(({ code: each }) => verdicts[each]!));
+    const coding = ['a', 'b', 'c'].map((each) => ({ system: loinc, code: each, display: 'x' }));
+    assert.deepEqual(await found(serviced, observation({ coding })), [
+      'error code-unknown Observation.code.coding[0].code',
+      'warning code-display Observation.code.coding[1].display',
+    ]);
+  });
+});
+
+describe('a QuestionnaireResponse', () => {
+  const questionnaire = {
+    ...{ resourceType: 'Questionnaire', url: `${base}/Questionnaire/q`, status: 'active' },
+    item: [{ linkId: '1', type: 'choice', answerValueSet: `${base}/ValueSet/v` }],
+  };
+  const valueSet = {
+    resourceType: 'ValueSet',
+    url: `${base}/ValueSet/v`,
+    compose: { include: [{ system: loinc, concept: [{ code: '1-8' }] }] },
+  };
+  const response = (code: string, form = questionnaire.url) => ({
+    ...{ resourceType: 'QuestionnaireResponse', status: 'completed', questionnaire: form },
+    item: [{ linkId: '1', answer: [{ valueCoding: { system: loinc, code } }] }],
+  });
+
+  it('keeps to its Questionnaire and the value sets of that', async () => {
+    const known = validatorWith(questionnaire, valueSet);
+    assert.deepEqual(await found(known, response('1-8')), []);
+    assert.deepEqual(await found(known, response('2-6')), [
+      'error questionnaire-option QuestionnaireResponse.item[0].answer[0]',
+    ]);
+    assert.deepEqual(await found(known, response('1-8', 'http://example.org/other')), [
+      'warning questionnaire-unknown QuestionnaireResponse.questionnaire',
+    ]);
+  });
+
+  it('finds both among what it contains', async () => {
+    const contained = [
+      { ...questionnaire, id: 'q', item: [{ linkId: '1', type: 'choice', answerValueSet: '#v' }] },
+      { ...valueSet, id: 'v', status: 'active' },
+    ];
+    const own = (code: string) => ({ ...response(code, '#q'), contained });
+    const unreferenced = (issue: string) => !issue.includes('dom-3');
+    assert.deepEqual((await found(validator, own('1-8'))).filter(unreferenced), []);
+    assert.deepEqual((await found(validator, own('2-6'))).filter(unreferenced), [
+      'error questionnaire-option QuestionnaireResponse.item[0].answer[0]',
+    ]);
+  });
+
+  it('asks the service of value sets that can’t be listed', async () => {
+    const serviced = validatorOf(findAmong(questionnaire), async (codes) =>
+      codes.map((): CodeVerdict => ({ result: 'invalid' })),
+    );
+    assert.deepEqual(await found(serviced, response('1-8')), [
+      'error binding-required QuestionnaireResponse.item[0].answer[0]',
+    ]);
+  });
+});

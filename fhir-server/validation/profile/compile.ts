@@ -1,0 +1,226 @@
+// StructureDefinition with a snapshot → plan. https://hl7.org/fhir/R4/profiling.html, https://hl7.org/fhir/R4/elementdefinition.html
+import type { ConstraintDefinition, Json, JsonObject, Resource } from '#fhir-model';
+import { isObject, objectsOf, textOf } from '../json.ts';
+import { type Baseline, childBaseline, rootBaseline, shortType, sliceBaseline, typeConstraints } from './baseline.ts';
+import { compileMatcher, type Trees } from './discriminator.ts';
+import type {
+  ElementPlan,
+  ExtensionContext,
+  PlanBinding,
+  PlanInvariant,
+  PlanSource,
+  ProfilePlan,
+  SlicePlan,
+  SlicingPlan,
+} from './plan.ts';
+import { givenOf, labelOf, maxOf, minOf, type Node, sliceNameOf, type TypeRef, treeOf, typesOf } from './tree.ts';
+
+interface Compiling extends PlanSource {
+  readonly source: string;
+  readonly trees: Trees;
+  /** What contentReferences name, by path: `#Questionnaire.item`. */
+  readonly contents: Map<string, { plan: ElementPlan | undefined }>;
+}
+
+/** Evaluated on every element by the structure check, whatever a snapshot's wording of them is. */
+const structural = new Set(['ele-1', 'ext-1', 'dom-2', 'dom-3', 'dom-4', 'dom-5', 'dom-6', 'dom-1']);
+
+/** The engine has to know what a bare value of a choice is: `effectiveDateTime` is text as a string is. */
+function invariantOf(
+  compiling: PlanSource,
+  constraint: JsonObject,
+  type: string | undefined,
+  mixed: boolean,
+): PlanInvariant[] {
+  const [key, expression] = [textOf(constraint.key), textOf(constraint.expression)];
+  if (key === undefined || expression === undefined) return [];
+  const severity = constraint.severity === 'warning' ? 'warning' : 'error';
+  const advice = objectsOf(constraint.extension).some(
+    ({ url, valueBoolean }) =>
+      textOf(url)?.endsWith('elementdefinition-bestpractice') === true && valueBoolean === true,
+  );
+  const human = textOf(constraint.human) ?? expression;
+  const testOf = mixed ? (chosen: string | undefined) => compiling.invariant(expression, chosen) : undefined;
+  return [{ key, severity, human, test: compiling.invariant(expression, type), testOf, advice }];
+}
+
+function invariantsOf(compiling: Compiling, node: Node, baseline: Baseline): PlanInvariant[] {
+  const { definitions } = compiling;
+  const known: ConstraintDefinition[] = [
+    ...(baseline.element?.constraints ?? []),
+    ...baseline.names.flatMap(({ type }) => typeConstraints(definitions, type)),
+    ...typesOf(node).flatMap(({ code }) => typeConstraints(definitions, shortType(code))),
+    ...(baseline.names.length === 0 && baseline.type !== undefined ? typeConstraints(definitions, baseline.type) : []),
+  ];
+  const isKnown = ({ key, expression }: JsonObject) =>
+    structural.has(String(key)) || known.some((other) => other.key === key && other.expression === expression);
+  const added = objectsOf(node.element.constraint).filter((constraint) => !isKnown(constraint));
+  const mixed = node.choice && typesOf(node).length > 1;
+  // A resource tells its own type.
+  const type = mixed || baseline.type === 'Resource' ? undefined : baseline.type;
+  return added.flatMap((constraint) => invariantOf(compiling, constraint, type, mixed));
+}
+
+function bindingOf({ trees }: Compiling, node: Node, baseline: Baseline): PlanBinding | undefined {
+  const { binding } = node.element;
+  if (!isObject(binding)) return undefined;
+  const { strength } = binding;
+  const valueSet = textOf(binding.valueSet);
+  if (valueSet === undefined || (strength !== 'required' && strength !== 'extensible')) return undefined;
+  const url = valueSet.split('|')[0] ?? '';
+  const base = baseline.element?.binding;
+  if (base?.strength === strength && base.valueSet === url) return undefined;
+  return { strength, valueSet, codes: trees.codes(valueSet) };
+}
+
+function narrowedTypes(types: TypeRef[], baseline: Baseline): ReadonlySet<string> | undefined {
+  const codes = new Set(types.map(({ code }) => shortType(code)));
+  if (codes.size === 0 || codes.has('Resource') || baseline.element === undefined) return undefined;
+  const { element } = baseline;
+  if (element.types[0] === 'Resource') return codes.has('DomainResource') ? undefined : codes;
+  return element.choice && element.types.some((type) => !codes.has(type)) ? codes : undefined;
+}
+
+/** A type's own definition is no profile of it: `Patient` on Bundle.entry.resource says no more than the code. */
+function profilesOf(types: TypeRef[]): ReadonlyMap<string, readonly string[]> | undefined {
+  const profiled = types.filter(({ code, profiles }) => profiles.some((profile) => shortType(profile) !== code));
+  const own = profiled.filter(({ code }) => code !== 'Extension');
+  return own.length === 0 ? undefined : new Map(own.map(({ code, profiles }) => [shortType(code), profiles]));
+}
+
+/** Targets narrower than R4's: any resource is as good as none being named. */
+function targetsOf(types: TypeRef[], baseline: Baseline): readonly string[] | undefined {
+  const targets = types
+    .filter(({ code }) => code === 'Reference' || code === 'canonical')
+    .flatMap((type) => type.targets);
+  const short = targets.map(shortType);
+  if (short.length === 0 || short.includes('Resource')) return undefined;
+  const base = baseline.element?.targets;
+  return base !== undefined && base.length === short.length && short.every((type) => base.includes(type))
+    ? undefined
+    : targets;
+}
+
+function slicingOf(compiling: Compiling, node: Node, baseline: Baseline): SlicingPlan | undefined {
+  const { slicing } = node.element;
+  if (node.slices.length === 0 && !(isObject(slicing) && slicing.rules === 'closed')) return undefined;
+  const described = isObject(slicing) ? slicing : {};
+  const discriminators = objectsOf(described.discriminator);
+  const slices = node.slices.map((slice): SlicePlan => {
+    const matches = compileMatcher(compiling, discriminators, node, slice, baseline);
+    const plan = elementPlan(compiling, slice, sliceBaseline(node, baseline, slice));
+    const whole = slice.children.length > 0 || node.children.length === 0;
+    return { ...plan, sliceName: sliceNameOf(slice), matches, whole };
+  });
+  const named = slices.filter(({ sliceName }) => sliceName !== '@default');
+  const rules = described.rules === 'closed' || described.rules === 'openAtEnd' ? described.rules : 'open';
+  if (rules === 'open' && described.ordered !== true && !slices.some(asks)) return undefined;
+  const rest = slices.find(({ sliceName }) => sliceName === '@default');
+  return { rules, ordered: described.ordered === true, slices: named, rest };
+}
+
+/** The element of this profile whose content an element borrows: https://hl7.org/fhir/R4/elementdefinition.html#contentReference */
+function contentOf({ contents }: Compiling, { element }: Node): ElementPlan['content'] {
+  const name = textOf(element.contentReference)?.split('#')[1];
+  if (name === undefined) return undefined;
+  const content = contents.get(name) ?? { plan: undefined };
+  contents.set(name, content);
+  return content;
+}
+
+/** Whether there is anything to check. */
+function asks(plan: ElementPlan): boolean {
+  const { types, profiles, targets, fixed, pattern, minValue, maxValue, maxLength, binding, slicing } = plan;
+  const { content } = plan;
+  const given = [types, profiles, targets, fixed, pattern, minValue, maxValue, maxLength, binding, slicing, content];
+  return (
+    plan.min > 0 ||
+    plan.max !== Number.POSITIVE_INFINITY ||
+    plan.invariants.length > 0 ||
+    plan.children.length > 0 ||
+    plan.mustSupport ||
+    given.some((rule) => rule !== undefined)
+  );
+}
+
+/** What R4 asks anyway is left out: 0 and Infinity ask nothing. A slice's own minimum and maximum always count. */
+function cardinality(node: Node, { element }: Baseline): { min: number; max: number } {
+  const [min, max] = [minOf(node), maxOf(node)];
+  if (sliceNameOf(node) !== '' || element === undefined) return { min, max };
+  const same = max === (element.array ? Number.POSITIVE_INFINITY : 1);
+  return { min: min <= element.min ? 0 : min, max: same ? Number.POSITIVE_INFINITY : max };
+}
+
+function childrenOf(compiling: Compiling, node: Node, baseline: Baseline): ElementPlan[] {
+  return node.children
+    .map((child) => elementPlan(compiling, child, childBaseline(compiling.definitions, node, baseline, child)))
+    .filter(asks);
+}
+
+function elementPlan(compiling: Compiling, node: Node, baseline: Baseline): ElementPlan {
+  const types = typesOf(node);
+  const { maxLength } = node.element;
+  const { contents } = compiling;
+  const reference = types.some(({ code }) => code === 'Reference' || code === 'canonical');
+  const plan: ElementPlan = {
+    label: labelOf(node),
+    name: node.name,
+    names: baseline.names,
+    source: compiling.source,
+    ...cardinality(node, baseline),
+    types: narrowedTypes(types, baseline),
+    profiles: profilesOf(types),
+    targets: reference ? targetsOf(types, baseline) : undefined,
+    fixed: givenOf(node, 'fixed'),
+    pattern: givenOf(node, 'pattern'),
+    minValue: givenOf(node, 'minValue'),
+    maxValue: givenOf(node, 'maxValue'),
+    maxLength: typeof maxLength === 'number' ? maxLength : undefined,
+    binding: bindingOf(compiling, node, baseline),
+    invariants: invariantsOf(compiling, node, baseline),
+    mustSupport: compiling.mustSupport && node.element.mustSupport === true,
+    children: childrenOf(compiling, node, baseline),
+    slicing: slicingOf(compiling, node, baseline),
+    content: contentOf(compiling, node),
+  };
+  const borrowed = sliceNameOf(node) === '' ? contents.get(node.path) : undefined;
+  if (borrowed !== undefined) borrowed.plan = plan;
+  return plan;
+}
+
+function contextsOf(definition: Resource): ExtensionContext[] {
+  return objectsOf(definition.context).flatMap(({ type, expression }) =>
+    typeof expression === 'string' && (type === 'element' || type === 'fhirpath' || type === 'extension')
+      ? [{ type, expression }]
+      : [],
+  );
+}
+
+const stringsOf = (value: Json | undefined): string[] =>
+  Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
+
+/** Undefined for a definition without a snapshot that can be read. */
+export function compileProfile(source: PlanSource, definition: Resource, trees: Trees): ProfilePlan | undefined {
+  const tree = treeOf(definition);
+  const [url, type] = [textOf(definition.url), textOf(definition.type)];
+  if (tree === undefined || url === undefined || type === undefined) return undefined;
+  const version = textOf(definition.version);
+  const canonical = version === undefined ? url : `${url}|${version}`;
+  const name = shortType(type);
+  const compiling: Compiling = { ...source, source: canonical, trees, contents: new Map() };
+  const root = elementPlan(compiling, tree, rootBaseline(name));
+  return {
+    url,
+    canonical,
+    type: name,
+    // A type's own cardinality is that of where it stands: `Extension 0..1` limits its use in a profile, not here.
+    root: { ...root, min: 0, max: Number.POSITIVE_INFINITY },
+    abstract: definition.abstract === true,
+    contexts: contextsOf(definition),
+    contextInvariants: stringsOf(definition.contextInvariant).map((expression) => ({
+      expression,
+      testOf: (owner) => source.invariant(expression, owner),
+    })),
+    modifier: tree.element.isModifier === true,
+  };
+}

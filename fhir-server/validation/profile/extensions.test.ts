@@ -1,0 +1,149 @@
+// https://hl7.org/fhir/R4/extensibility.html, https://hl7.org/fhir/R4/defining-extensions.html
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { JsonObject } from '#fhir-model';
+import { base, extensionOf, found, profileOf, validatorOf, validatorWith } from '../testing.ts';
+
+const url = `${base}/StructureDefinition/x`;
+const patient = (extension: JsonObject) => ({ resourceType: 'Patient', extension: [{ url, ...extension }] });
+
+describe('an extension that is known', () => {
+  it('keeps to its definition', async () => {
+    const validator = validatorWith(extensionOf('x', 'code'));
+    assert.deepEqual(await found(validator, patient({ valueCode: 'a' })), []);
+    assert.deepEqual(await found(validator, patient({ valueString: 'a' })), [
+      'error type Patient.extension[0].valueString',
+    ]);
+    assert.deepEqual(await found(validator, patient({ extension: [{ url: 'y', valueCode: 'a' }] })), [
+      'error cardinality-max Patient.extension[0].extension',
+      'error cardinality-min Patient.extension[0].value',
+    ]);
+  });
+
+  it('stands where its context says', async () => {
+    const at = (...context: JsonObject[]) => validatorWith(extensionOf('x', 'code', { context }));
+    const element = (expression: string) => at({ type: 'element', expression });
+    const extension = [{ url, valueCode: 'a' }];
+    const named = { resourceType: 'Patient', name: [{ extension, text: 'x' }] };
+    const family = { resourceType: 'Patient', name: [{ family: 'x', _family: { extension } }] };
+    const wrong = (path: string) => [`error extension-context Patient.${path}.extension[0]`];
+    for (const expression of ['HumanName', 'Patient.name', 'Element', '*']) {
+      assert.deepEqual(await found(element(expression), named), [], expression);
+    }
+    assert.deepEqual(await found(element('Patient'), named), wrong('name[0]'));
+    assert.deepEqual(await found(element('Person.name'), named), wrong('name[0]'));
+    assert.deepEqual(await found(element('HumanName.family'), family), []);
+    assert.deepEqual(await found(element('string'), family), []);
+    assert.deepEqual(await found(element('HumanName'), family), wrong('name[0]._family'));
+    assert.deepEqual(await found(element('DomainResource'), patient({ valueCode: 'a' })), []);
+    assert.deepEqual(await found(element('Observation'), patient({ valueCode: 'a' })), [
+      'error extension-context Patient.extension[0]',
+    ]);
+  });
+
+  it('stands in the choice that its context names', async () => {
+    const validator = validatorWith(
+      extensionOf('x', 'code', { context: [{ type: 'element', expression: 'Observation.value[x]' }] }),
+    );
+    const valueQuantity = { value: 1, extension: [{ url, valueCode: 'a' }] };
+    assert.deepEqual(
+      await found(validator, { resourceType: 'Observation', status: 'final', code: { text: 'x' }, valueQuantity }),
+      [],
+    );
+  });
+
+  it('stands in the extension that its context names', async () => {
+    const outer = `${base}/StructureDefinition/outer`;
+    const validator = validatorWith(
+      extensionOf('x', 'code', { context: [{ type: 'extension', expression: outer }] }),
+      profileOf('Extension', 'outer', [{ path: 'Extension' }, { path: 'Extension.url', fixedUri: outer }], {
+        context: [{ type: 'element', expression: 'Patient' }],
+      }),
+    );
+    const inner = [{ url, valueCode: 'a' }];
+    assert.deepEqual(
+      await found(validator, { resourceType: 'Patient', extension: [{ url: outer, extension: inner }] }),
+      [],
+    );
+    assert.deepEqual(await found(validator, patient({ valueCode: 'a' })), [
+      'error extension-context Patient.extension[0]',
+    ]);
+  });
+
+  it('keeps to the context’s invariants', async () => {
+    const validator = validatorWith(extensionOf('x', 'code', { contextInvariant: ["gender = 'female'"] }));
+    assert.deepEqual(await found(validator, { ...patient({ valueCode: 'a' }), gender: 'female' }), []);
+    assert.deepEqual(await found(validator, patient({ valueCode: 'a' })), [
+      'error extension-context Patient.extension[0]',
+    ]);
+  });
+
+  it('is a modifierExtension if and only if it is defined as one', async () => {
+    const modifier = validatorWith(extensionOf('x', 'code', { modifier: true }));
+    const asModifier = { resourceType: 'Patient', modifierExtension: [{ url, valueCode: 'a' }] };
+    assert.deepEqual(await found(modifier, asModifier), []);
+    assert.deepEqual(await found(modifier, patient({ valueCode: 'a' })), [
+      'error extension-modifier Patient.extension[0]',
+    ]);
+    assert.deepEqual(await found(validatorWith(extensionOf('x', 'code')), asModifier), [
+      'error extension-modifier Patient.modifierExtension[0]',
+    ]);
+  });
+
+  it('is R4’s own, too', async () => {
+    const of = (extension: JsonObject) => found(validatorWith(), { resourceType: 'Patient', extension: [extension] });
+    const place = 'http://hl7.org/fhir/StructureDefinition/patient-birthPlace';
+    assert.deepEqual(await of({ url: place, valueAddress: { city: 'x' } }), []);
+    assert.deepEqual(await of({ url: place, valueString: 'x' }), ['error type Patient.extension[0].valueString']);
+  });
+});
+
+describe('an extension that is not known', () => {
+  const unknown = patient({ valueCode: 'a' });
+
+  it('is told, as severely as is asked for', async () => {
+    assert.deepEqual(await found(validatorWith(), unknown), ['information extension-unknown Patient.extension[0]']);
+    assert.deepEqual(await found(validatorWith(), unknown, { unknownExtension: 'error' }), [
+      'error extension-unknown Patient.extension[0]',
+    ]);
+  });
+
+  it('may not modify', async () => {
+    assert.deepEqual(
+      await found(validatorWith(), { resourceType: 'Patient', modifierExtension: [{ url, valueCode: 'a' }] }),
+      ['error extension-modifier-unknown Patient.modifierExtension[0]'],
+    );
+  });
+
+  it('has an absolute url, unless it is inside another', async () => {
+    assert.deepEqual(
+      await found(validatorWith(), { resourceType: 'Patient', extension: [{ url: 'x', valueCode: 'a' }] }),
+      ['error extension-url Patient.extension[0]'],
+    );
+    assert.deepEqual(await found(validatorWith(), patient({ extension: [{ url: 'x', valueCode: 'a' }] })), [
+      'information extension-unknown Patient.extension[0]',
+    ]);
+  });
+
+  it('is looked up a limited number of times, and then the resource is not valid', async () => {
+    let lookups = 0;
+    const extension = Array.from({ length: 2000 }, (_, i) => ({ url: `${url}-${i}`, valueCode: 'a' }));
+    const validator = validatorOf(async () => {
+      lookups++;
+      return undefined;
+    });
+    const issues = await found(validator, { resourceType: 'Patient', extension }, { issuesMax: 5000 });
+    assert.equal(issues.length, 1001);
+    assert.equal(issues.at(-1), 'error lookups Patient');
+    assert.equal(lookups, 1000);
+  });
+});
+
+describe('something else for an extension', () => {
+  it('is refused', async () => {
+    const validator = validatorWith(profileOf('Patient', 'x', []));
+    assert.deepEqual(await found(validator, patient({ valueCode: 'a' })), [
+      'error extension-not-one Patient.extension[0]',
+    ]);
+  });
+});

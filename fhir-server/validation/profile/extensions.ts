@@ -1,0 +1,114 @@
+// Extensions: known, in a context that they are for, and as they are defined. https://hl7.org/fhir/R4/extensibility.html,
+// https://hl7.org/fhir/R4/defining-extensions.html#context
+import type { Definitions, JsonObject } from '#fhir-model';
+import { shown } from '../report.ts';
+import { shortType } from './baseline.ts';
+import { checkItem, type Profiles } from './check.ts';
+import { contextsOf } from './known-contexts.ts';
+import { type At, placeAt } from './place.ts';
+import type { ExtensionContext, ProfilePlan } from './plan.ts';
+import { defer, depthMax, type Run, report } from './run.ts';
+
+export interface Extensions extends Profiles {
+  readonly definitions: Definitions;
+  get(canonical: string): ProfilePlan | null | undefined;
+}
+
+/** One inside another: its url is relative to that, and part of its definition. */
+const isRelative = (url: string): boolean => !/^[A-Za-z][A-Za-z0-9+.-]*:/.test(url);
+
+function unknown(run: Run, url: string, modifier: boolean): void {
+  if (modifier) {
+    report(
+      run,
+      'error',
+      'extension',
+      'extension-modifier-unknown',
+      `the modifier extension ${shown(url)} is not known here`,
+    );
+    return;
+  }
+  const { unknownExtension } = run.settings;
+  report(run, unknownExtension, 'extension', 'extension-unknown', `the extension ${shown(url)} is not known here`);
+}
+
+/** Where the extension stands: without its own name and index. */
+function ownerTrail(trail: readonly (string | number)[]): readonly (string | number)[] {
+  const index = trail.findLastIndex((step) => step === 'extension' || step === 'modifierExtension');
+  return index < 0 ? trail : trail.slice(0, index);
+}
+
+function fits(run: Run, at: At | undefined, { type, expression }: ExtensionContext): boolean {
+  if (type === 'extension') return run.parents.at(-1) === expression.split('#')[0];
+  // What a FHIRPath selects is not searched for: such a context is no reason to refuse.
+  if (type === 'fhirpath') return true;
+  const path = shortType(expression);
+  // R4's own definitions say Element where they mean anything, resources too (structuredefinition-standards-status).
+  // `*`, a profile by its URL, an element of a profile: https://hl7.org/fhir/R4/defining-extensions.html#context
+  if (path === '*' || path === 'Element' || path.includes(':') || path.includes('#')) return true;
+  return at?.names.has(path) === true;
+}
+
+const isAnywhere = ({ type, expression }: ExtensionContext): boolean =>
+  type === 'element' && (expression === 'Element' || expression === '*');
+
+function checkContext(run: Run, { definitions }: Extensions, plan: ProfilePlan): void {
+  const { url, contextInvariants } = plan;
+  const contexts = contextsOf(url, plan.contexts);
+  const anywhere = contexts.length === 0 || contexts.some(isAnywhere);
+  if (anywhere && contextInvariants.length === 0) return;
+  const at = placeAt(definitions, run.top, ownerTrail(run.trail));
+  if (!anywhere && !contexts.some((context) => fits(run, at, context))) {
+    const allowed = contexts.map(({ expression }) => expression).join(', ');
+    report(run, 'error', 'structure', 'extension-context', `the extension ${shown(url)} is for ${shown(allowed)}`);
+  }
+  if (at === undefined) return;
+  for (const { expression, testOf } of contextInvariants) {
+    if (testOf(at.type)(at.value ?? null, run.frame.resource, run.frame.root) !== false) continue;
+    report(
+      run,
+      'error',
+      'invariant',
+      'extension-context',
+      `the extension ${shown(url)} asks for: ${shown(expression)}`,
+    );
+  }
+}
+
+function checkKnown(run: Run, extensions: Extensions, value: JsonObject, modifier: boolean, plan: ProfilePlan): void {
+  if (plan.type !== 'Extension') {
+    report(
+      run,
+      'error',
+      'structure',
+      'extension-not-one',
+      `${shown(plan.url)} defines a ${plan.type}, not an extension`,
+    );
+    return;
+  }
+  if (plan.modifier !== modifier) {
+    const wanted = plan.modifier ? 'a modifierExtension' : 'no modifierExtension';
+    report(run, 'error', 'structure', 'extension-modifier', `the extension ${shown(plan.url)} is ${wanted}`);
+  }
+  checkContext(run, extensions, plan);
+  if (run.depth >= depthMax) return;
+  run.depth++;
+  checkItem(run, extensions, { value, companion: undefined, type: 'Extension', index: 0 }, plan.root);
+  run.depth--;
+}
+
+export function checkExtension(run: Run, extensions: Extensions, value: JsonObject, modifier: boolean): void {
+  const { url } = value;
+  if (typeof url !== 'string') return;
+  if (isRelative(url)) {
+    if (run.parents.length > 0) return;
+    report(run, 'error', 'invalid', 'extension-url', `the url of an extension is absolute, found '${shown(url)}'`);
+    return;
+  }
+  const plan = extensions.get(url);
+  if (plan === null) unknown(run, url, modifier);
+  else if (plan !== undefined) checkKnown(run, extensions, value, modifier, plan);
+  else {
+    defer(run, 'StructureDefinition', url, (later) => checkExtension(later, extensions, value, modifier));
+  }
+}

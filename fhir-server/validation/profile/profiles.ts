@@ -1,0 +1,193 @@
+// Profiles, compiled at first need and kept: https://hl7.org/fhir/R4/profiling.html
+import { type Definitions, generateSnapshot, type Resource } from '#fhir-model';
+import { textOf } from '../json.ts';
+import type { CompileInvariant } from '../rules/invariants.ts';
+import { shortType } from './baseline.ts';
+import { conformsToOne } from './check.ts';
+import { type CodeSystems, createCodeSystems } from './code-systems.ts';
+import { compileProfile } from './compile.ts';
+import type { Trees } from './discriminator.ts';
+import type { Extensions } from './extensions.ts';
+import type { ElementPlan, ProfilePlan } from './plan.ts';
+import type { Deferred } from './run.ts';
+import { type Node, treeOf } from './tree.ts';
+import { createValueSets, type ValueSets } from './value-sets.ts';
+
+/** Where profiles are found; `Canonicals` is one. */
+export interface ProfileSource {
+  find(type: string, canonical: string): Promise<Resource | undefined>;
+  /** Rises whenever what find() yields may be another. */
+  readonly generation?: number;
+  refresh?(): Promise<void>;
+}
+
+export interface ProfileCache extends Extensions {
+  readonly systems: CodeSystems;
+  readonly valueSets: ValueSets;
+  /** Knows of them afterwards. */
+  load(wanted: readonly Pick<Deferred, 'type' | 'canonical'>[]): Promise<void>;
+}
+
+export interface ProfileCacheParts {
+  definitions: Definitions;
+  invariant: CompileInvariant;
+  source: ProfileSource;
+  mustSupport: boolean;
+}
+
+/** Also the URLs that are not known count: anybody may write any into an extension. A plan is some 50 kB. */
+const plansMax = 4000;
+/** Profiles that discriminators of profiles look into: each round is one level deeper. */
+const roundsMax = 8;
+
+const nothing: Omit<ElementPlan, 'label'> = {
+  name: '',
+  names: [],
+  source: '',
+  min: 0,
+  max: Number.POSITIVE_INFINITY,
+  types: undefined,
+  profiles: undefined,
+  targets: undefined,
+  fixed: undefined,
+  pattern: undefined,
+  minValue: undefined,
+  maxValue: undefined,
+  maxLength: undefined,
+  binding: undefined,
+  invariants: [],
+  mustSupport: false,
+  children: [],
+  slicing: undefined,
+  content: undefined,
+};
+
+/** Of a type of R4's own there is nothing to check that isn't checked anyway. */
+function typePlan(type: string, canonical: string): ProfilePlan {
+  return {
+    url: canonical,
+    canonical,
+    type,
+    root: { ...nothing, label: type },
+    abstract: false,
+    contexts: [],
+    contextInvariants: [],
+    modifier: false,
+  };
+}
+
+interface Loaded {
+  definition: Resource;
+  tree: { root: Node; type: string };
+}
+
+export function createProfileCache(parts: ProfileCacheParts): ProfileCache {
+  const { definitions, invariant, source, mustSupport } = parts;
+  const plans = new Map<string, ProfilePlan | null>();
+  const loaded = new Map<string, Loaded | null>();
+  const pending = new Map<string, Promise<void>>();
+  let generation = source.generation;
+
+  const keep = (canonical: string, plan: ProfilePlan | null) => {
+    plans.set(canonical, plan);
+    const [oldest] = plans.keys();
+    if (plans.size <= plansMax || oldest === undefined) return;
+    plans.delete(oldest);
+    loaded.delete(oldest);
+  };
+
+  const get = (canonical: string): ProfilePlan | null | undefined => {
+    const known = plans.get(canonical);
+    if (known !== undefined) return known;
+    const type = shortType(canonical);
+    if (type === canonical || definitions.type(type) === undefined) return undefined;
+    const plan = typePlan(type, canonical);
+    keep(canonical, plan);
+    return plan;
+  };
+
+  /** What is wrong with a differential is its author's to hear; the snapshot is as good as can be made of it. */
+  async function withSnapshot(definition: Resource): Promise<Resource | undefined> {
+    const made = await generateSnapshot(definition, (canonical) => source.find('StructureDefinition', canonical));
+    return made.definition;
+  }
+
+  async function fetch(canonical: string): Promise<Loaded | null> {
+    const known = loaded.get(canonical);
+    if (known !== undefined) return known;
+    const found = await source.find('StructureDefinition', canonical);
+    const definition = found === undefined || found.snapshot !== undefined ? found : await withSnapshot(found);
+    const root = definition && treeOf(definition);
+    const type = textOf(definition?.type);
+    const entry =
+      definition && root && type !== undefined ? { definition, tree: { root, type: shortType(type) } } : null;
+    loaded.set(canonical, entry);
+    return entry;
+  }
+
+  const valueSets = createValueSets(source);
+  const systems = createCodeSystems(source);
+
+  const trees = (missing: Set<string>, sets: Set<string>): Trees => ({
+    codes(valueSet) {
+      const codes = valueSets.codes(valueSet);
+      if (codes === undefined) sets.add(valueSet);
+      return codes ?? undefined;
+    },
+    tree(canonical) {
+      const entry = loaded.get(canonical);
+      if (entry === undefined) missing.add(canonical);
+      return entry?.tree;
+    },
+    conforms: (run, item, canonicals) => conformsToOne(run, cache, item, canonicals),
+  });
+
+  /** A discriminator by profile needs the profile at once when it is evaluated. */
+  async function compile(canonical: string): Promise<void> {
+    const entry = await fetch(canonical);
+    if (entry === null) return keep(canonical, null);
+    let plan: ProfilePlan | undefined;
+    const asked = new Set<string>();
+    for (let round = 0; round < roundsMax; round++) {
+      const missing = new Set<string>();
+      const sets = new Set<string>();
+      plan = compileProfile({ definitions, invariant, mustSupport }, entry.definition, trees(missing, sets));
+      if (missing.size === 0 && sets.size === 0) break;
+      for (const valueSet of sets) await valueSets.load(valueSet);
+      for (const other of missing) {
+        asked.add(other);
+        await fetch(other);
+      }
+    }
+    keep(canonical, plan ?? null);
+    for (const other of asked) await loadOne(other);
+  }
+
+  async function loadOne(canonical: string): Promise<void> {
+    if (get(canonical) !== undefined) return;
+    const running = pending.get(canonical) ?? compile(canonical).finally(() => pending.delete(canonical));
+    pending.set(canonical, running);
+    await running;
+  }
+
+  const cache: ProfileCache = {
+    definitions,
+    systems,
+    valueSets,
+    get,
+    async load(wanted) {
+      await source.refresh?.();
+      if (generation !== source.generation) {
+        generation = source.generation;
+        plans.clear();
+        loaded.clear();
+        valueSets.clear();
+        systems.clear();
+      }
+      for (const { type, canonical } of wanted) {
+        await (type === 'CodeSystem' ? systems.load(canonical) : loadOne(canonical));
+      }
+    },
+  };
+  return cache;
+}

@@ -1,0 +1,121 @@
+// https://hl7.org/fhir/R4/references.html, https://hl7.org/fhir/R4/bundle.html#references
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { JsonObject } from '#fhir-model';
+import { against, found, profileOf, validatorWith } from '../testing.ts';
+
+const validator = validatorWith();
+const observation = (subject: JsonObject, more: JsonObject = {}) => ({
+  ...{ resourceType: 'Observation', status: 'final', code: { text: 'x' }, subject },
+  ...more,
+});
+const of = (reference: string) => found(validator, observation({ reference }));
+
+describe('a Reference', () => {
+  it('leads to a type that may stand there', async () => {
+    for (const good of [
+      'Patient/1',
+      'http://example.org/fhir/Patient/1',
+      'urn:uuid:6f1f5b5e-0b9d-4d1e-8a3c-0c2f4b1d7a10',
+    ]) {
+      assert.deepEqual(await of(good), [], good);
+    }
+    assert.deepEqual(await of('Practitioner/1'), ['error reference-target Observation.subject']);
+    assert.deepEqual(await of('http://example.org/fhir/Practitioner/1'), [
+      'error reference-target Observation.subject',
+    ]);
+    assert.deepEqual(await of('http://example.org/Some/Thing'), []);
+  });
+
+  it('has the form of one', async () => {
+    assert.deepEqual(await of('1'), ['error reference-relative Observation.subject.reference']);
+    assert.deepEqual(await of('Patient?identifier=1'), ['error reference-relative Observation.subject.reference']);
+  });
+
+  it('says the type that it leads to', async () => {
+    assert.deepEqual(await found(validator, observation({ reference: 'Patient/1', type: 'Patient' })), []);
+    assert.deepEqual(await found(validator, observation({ reference: 'Patient/1', type: 'Group' })), [
+      'error reference-type Observation.subject',
+    ]);
+    assert.deepEqual(await found(validator, observation({ type: 'Practitioner', display: 'x' })), [
+      'error reference-target Observation.subject',
+    ]);
+  });
+
+  it('of a contained resource finds it', async () => {
+    const contained = (resourceType: string) => ({ contained: [{ resourceType, id: 'x' }] });
+    assert.deepEqual(await found(validator, observation({ reference: '#x' }, contained('Patient'))), []);
+    assert.deepEqual(await found(validator, observation({ reference: '#x' }, contained('Practitioner'))), [
+      'error reference-target Observation.subject',
+    ]);
+    assert.deepEqual(
+      await found(validator, observation({ reference: '#y' }, contained('Patient'))),
+      ['error ref-1 Observation.subject', 'error dom-3 Observation'].toSorted(),
+    );
+  });
+
+  it('between entries of a Bundle is followed', async () => {
+    const urn = 'urn:uuid:6f1f5b5e-0b9d-4d1e-8a3c-0c2f4b1d7a10';
+    const bundle = (type: string, reference: string, kind = 'Patient') => ({
+      ...{ resourceType: 'Bundle', type },
+      entry: [
+        { fullUrl: urn, resource: { resourceType: kind }, request: { method: 'POST', url: kind } },
+        {
+          fullUrl: 'urn:uuid:7f1f5b5e-0b9d-4d1e-8a3c-0c2f4b1d7a11',
+          resource: observation({ reference }),
+          request: { method: 'POST', url: 'Observation' },
+        },
+      ],
+    });
+    assert.deepEqual(await found(validator, bundle('transaction', urn)), []);
+    assert.deepEqual(await found(validator, bundle('transaction', 'Patient?identifier=1')), []);
+    assert.deepEqual(await found(validator, bundle('transaction', urn, 'Practitioner')), [
+      'error reference-target Bundle.entry[1].resource.subject',
+    ]);
+  });
+
+  it('to this server is followed where asked', async () => {
+    const existence = async (type: string, id: string) => `${type}/${id}` === 'Patient/1';
+    assert.deepEqual(await found(validator, observation({ reference: 'Patient/1' }), { existence }), []);
+    assert.deepEqual(await found(validator, observation({ reference: 'Patient/2' }), { existence }), [
+      'error reference-absent Observation.subject',
+    ]);
+  });
+});
+
+describe('a profile’s target', () => {
+  const named = profileOf('Patient', 'named', [{ path: 'Patient.name', min: 1 }]);
+  const profile = profileOf('Observation', 'o', [
+    { path: 'Observation.subject', type: [{ code: 'Reference', targetProfile: [String(named.url)] }] },
+  ]);
+
+  it('is checked where it is at hand', async () => {
+    const contained = (patient: JsonObject) =>
+      observation({ reference: '#x' }, { contained: [{ resourceType: 'Patient', id: 'x', ...patient }] });
+    assert.deepEqual(await against(profile, contained({ name: [{ text: 'x' }] }), named), []);
+    assert.deepEqual(await against(profile, contained({}), named), ['error target-profile Observation.subject']);
+    assert.deepEqual(await against(profile, observation({ reference: 'Patient/1' }), named), []);
+  });
+
+  it('that is not known is no fault of the resource', async () => {
+    const contained = [{ resourceType: 'Patient', id: 'x' }];
+    assert.deepEqual(await against(profile, observation({ reference: '#x' }, { contained })), []);
+  });
+});
+
+describe('a canonical', () => {
+  it('is absolute, or a fragment', async () => {
+    const response = (questionnaire: string) => ({
+      resourceType: 'QuestionnaireResponse',
+      status: 'in-progress',
+      questionnaire,
+    });
+    const told = 'warning questionnaire-unknown QuestionnaireResponse.questionnaire';
+    assert.deepEqual(await found(validator, response('http://example.org/q|1')), [told]);
+    assert.deepEqual(await found(validator, response('urn:uuid:6f1f5b5e-0b9d-4d1e-8a3c-0c2f4b1d7a10')), [told]);
+    assert.deepEqual(await found(validator, response('Questionnaire/q')), [
+      'error canonical-absolute QuestionnaireResponse.questionnaire',
+      told,
+    ]);
+  });
+});

@@ -1,0 +1,178 @@
+// Where references lead, and whether they may: https://hl7.org/fhir/R4/references.html, https://hl7.org/fhir/R4/bundle.html#references
+import { type Json, type JsonObject, type ParsedReference, parseReference } from '#fhir-model';
+import { isObject, objectsOf, textOf } from '../json.ts';
+import { pathOf } from '../report.ts';
+import { shortType } from './baseline.ts';
+import { type Frame, type Run, report } from './run.ts';
+
+export type Resolved =
+  | { readonly kind: 'found'; readonly resource: JsonObject; readonly frame: Frame; readonly type: string | undefined }
+  /** `type` is what the reference's text tells of it. */
+  | {
+      readonly kind: 'elsewhere';
+      readonly type: string | undefined;
+      readonly local: { type: string; id: string } | undefined;
+    };
+
+interface Entry {
+  readonly resource: JsonObject;
+  readonly fullUrl: string | undefined;
+}
+
+/** The resources that stand beside each other in a Bundle or Parameters. */
+function entriesOf(outer: JsonObject): Entry[] {
+  if (outer.resourceType === 'Bundle') {
+    return objectsOf(outer.entry).flatMap(({ resource, fullUrl }) =>
+      isObject(resource) ? [{ resource, fullUrl: textOf(fullUrl) }] : [],
+    );
+  }
+  return objectsOf(outer.parameter).flatMap(parameterEntries);
+}
+
+function parameterEntries(parameter: JsonObject): Entry[] {
+  const own = isObject(parameter.resource) ? [{ resource: parameter.resource, fullUrl: undefined }] : [];
+  return [...own, ...objectsOf(parameter.part).flatMap(parameterEntries)];
+}
+
+/** By fullUrl, and by `Patient/1`. */
+function indexOf(run: Run, outer: JsonObject): ReadonlyMap<string, readonly JsonObject[]> {
+  const known = run.bundles.get(outer);
+  if (known !== undefined) return known;
+  const index = new Map<string, JsonObject[]>();
+  const add = (key: string, resource: JsonObject) => {
+    const there = index.get(key);
+    if (there === undefined) index.set(key, [resource]);
+    else if (!there.includes(resource)) there.push(resource);
+  };
+  for (const { resource, fullUrl } of entriesOf(outer)) {
+    if (fullUrl !== undefined) add(fullUrl, resource);
+    if (typeof resource.id === 'string') add(`${resource.resourceType}/${resource.id}`, resource);
+  }
+  run.bundles.set(outer, index);
+  return index;
+}
+
+/** A relative reference means a resource beside the one that has it: below the same base. */
+function keysOf(reference: string, frame: Frame): string[] {
+  const unversioned = reference.replace(/\/_history\/[^/]*$/, '');
+  const base = /^(https?:\/\/.*\/|.*\/)?[A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64}$/.exec(frame.fullUrl ?? '')?.[1];
+  return base === undefined || /^[a-z][a-z0-9+.-]*:/i.test(unversioned)
+    ? [unversioned]
+    : [`${base}${unversioned}`, unversioned];
+}
+
+function foundIn(run: Run, reference: string): Resolved | undefined {
+  const { frame } = run;
+  for (let outer = frame.outer; outer !== undefined; outer = outer.outer) {
+    const index = indexOf(run, outer.resource);
+    for (const key of keysOf(reference, frame)) {
+      const [resource, other] = index.get(key) ?? [];
+      if (resource === undefined || other !== undefined) continue;
+      return found(resource, { resource, root: resource, outer, fullUrl: key.includes(':') ? key : undefined });
+    }
+  }
+  return undefined;
+}
+
+const found = (resource: JsonObject, frame: Frame): Resolved => ({
+  kind: 'found',
+  resource,
+  frame,
+  type: textOf(resource.resourceType),
+});
+
+/** By id; a resource may contain thousands, each referred to. */
+function containedIn(run: Run, root: JsonObject): ReadonlyMap<string, JsonObject> {
+  const known = run.contained.get(root);
+  if (known !== undefined) return known;
+  const index = new Map<string, JsonObject>();
+  for (const resource of objectsOf(root.contained)) {
+    if (typeof resource.id === 'string' && !index.has(resource.id)) index.set(resource.id, resource);
+  }
+  run.contained.set(root, index);
+  return index;
+}
+
+function fragment(run: Run, id: string): Resolved {
+  const { frame } = run;
+  if (id === '') return found(frame.root, { ...frame, resource: frame.root });
+  const contained = containedIn(run, frame.root).get(id);
+  if (contained === undefined) return { kind: 'elsewhere', type: undefined, local: undefined };
+  return found(contained, { ...frame, resource: contained });
+}
+
+/** What a Reference.reference, canonical or uri leads to in the resource itself and what it is sent with. */
+export function resolveReference(run: Run, reference: Json | undefined): Resolved {
+  if (typeof reference !== 'string') return { kind: 'elsewhere', type: undefined, local: undefined };
+  if (reference.startsWith('#')) return fragment(run, reference.slice(1));
+  const beside = foundIn(run, reference);
+  if (beside !== undefined) return beside;
+  const parsed = parseReference(reference);
+  const type = 'type' in parsed ? parsed.type : undefined;
+  return { kind: 'elsewhere', type, local: parsed.kind === 'local' ? { type: parsed.type, id: parsed.id } : undefined };
+}
+
+function inTransaction({ frame }: Run): boolean {
+  for (let outer = frame.outer; outer !== undefined; outer = outer.outer) {
+    if (outer.resource.type === 'transaction' || outer.resource.type === 'batch') return true;
+  }
+  return false;
+}
+
+/** The forms that Reference.reference may have; a conditional one only in a transaction. */
+function checkForm(run: Run, text: string, parsed: ParsedReference): boolean {
+  if (parsed.kind === 'conditional' && inTransaction(run)) return true;
+  if (parsed.kind !== 'other' && parsed.kind !== 'conditional') return true;
+  const message = `a relative reference is [type]/[id], found '${text.slice(0, 64)}'`;
+  report(run, 'error', 'invalid', 'reference-relative', message, 'reference');
+  return false;
+}
+
+/**
+ * What R4 asks of a Reference: its form, and that its target is of a type that may stand there. `targets` are type names;
+ * undefined for any. `isResourceType` keeps URLs that merely look like `[type]/[id]` from being taken for one.
+ */
+export function checkReference(
+  run: Run,
+  value: JsonObject,
+  targets: readonly string[] | undefined,
+  isResourceType: (name: string) => boolean,
+): void {
+  const { reference, type: stated } = value;
+  const wanted = targets === undefined || targets.includes('Resource') ? undefined : targets;
+  if (typeof reference !== 'string') {
+    if (typeof stated === 'string') checkType(run, shortType(stated), wanted, isResourceType);
+    return;
+  }
+  const parsed = parseReference(reference);
+  if (!checkForm(run, reference, parsed)) return;
+  const resolved = resolveReference(run, reference);
+  if (resolved.kind === 'elsewhere' && resolved.local !== undefined && isResourceType(resolved.local.type)) {
+    if (!run.probe) run.references.push({ path: pathOf(run.trail), ...resolved.local });
+  }
+  const { type } = resolved;
+  if (parsed.kind === 'fragment' && resolved.kind !== 'found') {
+    report(
+      run,
+      'error',
+      'invariant',
+      'ref-1',
+      'ref-1: SHALL have a contained resource if a local reference is provided',
+    );
+  }
+  if (type === undefined) return;
+  checkType(run, type, wanted, isResourceType);
+  if (typeof stated === 'string' && isResourceType(type) && shortType(stated) !== type) {
+    report(run, 'error', 'invalid', 'reference-type', `says it is a ${stated.slice(0, 64)}, but leads to a ${type}`);
+  }
+}
+
+function checkType(
+  run: Run,
+  type: string,
+  wanted: readonly string[] | undefined,
+  isResourceType: (name: string) => boolean,
+): void {
+  if (wanted === undefined || wanted.includes(type) || !isResourceType(type)) return;
+  report(run, 'error', 'structure', 'reference-target', `leads to a ${type}; may lead to ${wanted.join(', ')}`);
+}

@@ -1,0 +1,109 @@
+// References between the entries of a Bundle: https://hl7.org/fhir/R4/bundle.html#references
+import type { Json, JsonObject } from '#fhir-model';
+import { isObject, objectsOf, textOf } from '../json.ts';
+
+export interface Entry {
+  /** `Bundle.entry[3]` */
+  readonly at: string;
+  readonly fullUrl: string | undefined;
+  readonly resource: JsonObject | undefined;
+  /** What a relative reference of this entry stands on: `http://example.org/fhir/` of `http://example.org/fhir/Patient/1`. */
+  readonly base: string | undefined;
+}
+
+export interface Entries {
+  readonly all: readonly Entry[];
+  readonly byUrl: ReadonlyMap<string, readonly Entry[]>;
+  /** By `Patient/1`. */
+  readonly byName: ReadonlyMap<string, readonly Entry[]>;
+}
+
+/** A reference in a resource of an entry. */
+export interface Reference {
+  readonly text: string;
+  /** `Bundle.entry[3].resource.subject` */
+  readonly at: string;
+}
+
+const restful = /^(https?:\/\/.*\/|(?:[^:]*\/)?)[A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64}$/;
+
+function add(map: Map<string, Entry[]>, key: string, entry: Entry): void {
+  const there = map.get(key);
+  if (there === undefined) map.set(key, [entry]);
+  else there.push(entry);
+}
+
+export function entriesOf(bundle: JsonObject, at: string): Entries {
+  const all = objectsOf(bundle.entry).map((entry, index): Entry => {
+    const fullUrl = textOf(entry.fullUrl);
+    return {
+      at: `${at}.entry[${index}]`,
+      fullUrl,
+      resource: isObject(entry.resource) ? entry.resource : undefined,
+      base: fullUrl === undefined ? undefined : restful.exec(fullUrl)?.[1],
+    };
+  });
+  const byUrl = new Map<string, Entry[]>();
+  const byName = new Map<string, Entry[]>();
+  for (const entry of all) {
+    if (entry.fullUrl !== undefined) add(byUrl, entry.fullUrl, entry);
+    if (typeof entry.resource?.id === 'string')
+      add(byName, `${entry.resource.resourceType}/${entry.resource.id}`, entry);
+  }
+  return { all, byUrl, byName };
+}
+
+const versionOf = ({ resource }: Entry): string | undefined => {
+  const meta = resource?.meta;
+  return isObject(meta) ? textOf(meta.versionId) : undefined;
+};
+
+export const isAbsolute = (text: string): boolean => /^[A-Za-z][A-Za-z0-9+.-]*:/.test(text);
+
+interface Target {
+  /** Without version and fragment. */
+  url: string;
+  version: string | undefined;
+}
+
+/** Without pattern matching: the texts come from anybody, and may be long. */
+function targetOf(reference: string): Target {
+  const hash = reference.indexOf('#');
+  const whole = hash === -1 ? reference : reference.slice(0, hash);
+  const history = whole.lastIndexOf('/_history/');
+  if (history === -1) return { url: whole, version: undefined };
+  return { url: whole.slice(0, history), version: whole.slice(history + '/_history/'.length) };
+}
+
+/** The entries that a reference means: one if all is well. */
+export function entriesMeant(entries: Entries, from: Entry, reference: string): readonly Entry[] {
+  const { url, version } = targetOf(reference);
+  const based = from.base === undefined || isAbsolute(url) ? undefined : entries.byUrl.get(`${from.base}${url}`);
+  const found = based ?? entries.byUrl.get(url) ?? [];
+  return version === undefined ? found : found.filter((entry) => versionOf(entry) === version);
+}
+
+/** Entries whose type and id fit a relative reference, whatever their fullUrl. */
+export function namesakes(entries: Entries, reference: string): readonly Entry[] {
+  return entries.byName.get(targetOf(reference).url) ?? [];
+}
+
+function collect(value: Json | undefined, at: string, found: Reference[]): void {
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index++) collect(value[index], `${at}[${index}]`, found);
+    return;
+  }
+  if (!isObject(value)) return;
+  for (const name in value) {
+    const child = value[name];
+    if (typeof child === 'object') collect(child, `${at}.${name}`, found);
+    else if (name === 'reference' && typeof child === 'string') found.push({ text: child, at });
+  }
+}
+
+/** All references in a resource at `at` that lead out of it. */
+export function referencesIn(resource: JsonObject | undefined, at: string): Reference[] {
+  const found: Reference[] = [];
+  collect(resource, at, found);
+  return found.filter(({ text }) => !text.startsWith('#'));
+}

@@ -1,0 +1,96 @@
+// fhirpath.js for the invariants that the compiler beside this doesn't know: https://hl7.org/fhirpath/
+import { createRequire } from 'node:module';
+import type { Invariant } from '../invariants.ts';
+import { parseFhirPath } from './parse.ts';
+
+interface Library {
+  parse(expression: string): unknown;
+  compile(path: string | { base: string; expression: string }, model: unknown, options: object): Evaluate;
+}
+type Evaluate = (data: unknown, environment: Record<string, unknown>) => unknown[];
+
+const require = createRequire(import.meta.url);
+
+/** These ask for what is not in the resource: other resources, value sets, profiles. */
+const BEYOND = /\b(?:resolve|memberOf|conformsTo|htmlChecks\d?|subsumes|subsumedBy|weight|elementDefinition)\s*\(/;
+/** A pattern with a repeated group that repeats inside may take exponential time, and the engine has no bound. */
+const PATTERN = /\b(?:matches|matchesFull|replaceMatches)\s*\(/;
+const STRINGS = /'(?:[^'\\]|\\.)*'/g;
+
+/** fhirpath 5.1 throws on `x as T` where x repeats; ofType() means the same and does not. What strings say stays. */
+function withoutAs(expression: string): string {
+  const strings: string[] = [];
+  const plain = expression.replace(STRINGS, (text) => `'${strings.push(text) - 1}'`);
+  const changed = plain
+    .replace(/([\w.]+(?:\([^()]*\))?) as (\w+)/g, '$1.ofType($2)')
+    .replace(/\.as\((\w+)\)/g, '.ofType($1)');
+  return changed.replace(/'(\d+)'/g, (_, index) => strings[Number(index)] ?? '');
+}
+
+/** fhirpath marks the objects that it walks, and computes with numbers: it gets a copy, in which decimals are some. */
+const plainCopy = (value: unknown): unknown => (value === undefined ? value : JSON.parse(JSON.stringify(value)));
+
+/** What an expression yields as the outcome of an invariant: nothing is false. https://hl7.org/fhir/R4/fhirpath.html */
+const truth = (found: unknown[]): boolean =>
+  found.length === 1 && typeof found[0] === 'boolean' ? found[0] : found.length > 0;
+
+/** It would print what trace() is given. */
+const options = { resolveInternalTypes: true, traceFn: () => {} };
+
+const cannot: Invariant = () => 'cannot';
+
+/**
+ * An invariant by fhirpath.js, for a node of that type (`Observation.component`, `Quantity`; undefined for a resource): some
+ * 100 µs each time. 'cannot' for what it fails on, or what the resource alone doesn't tell.
+ */
+export function libraryInvariant(expression: string, type: string | undefined): Invariant {
+  if (BEYOND.test(expression) || PATTERN.test(expression)) return cannot;
+  let evaluate: Evaluate;
+  try {
+    // Loaded at first need: 40 MB and 150 ms that R4's own invariants never spend.
+    const library = require('fhirpath') as Library;
+    const path = withoutAs(expression);
+    const base = type === undefined ? path : { base: type, expression: path };
+    evaluate = library.compile(base, require('fhirpath/fhir-context/r4'), options);
+  } catch {
+    return cannot;
+  }
+  return (node, resource, rootResource) => {
+    try {
+      const environment = { resource: plainCopy(resource), rootResource: plainCopy(rootResource) };
+      return truth(evaluate(plainCopy(node), environment));
+    } catch {
+      return 'cannot';
+    }
+  };
+}
+
+const libraryCharactersMax = 2000;
+const libraryBracketsMax = 30;
+const known = new Map<string, boolean>();
+const knownMax = 5000;
+
+/** Whether this is FHIRPath at all, as far as its grammar goes. */
+export function isFhirPath(expression: string): boolean {
+  const found = known.get(expression) ?? canParse(expression);
+  if (known.size >= knownMax) known.clear();
+  known.set(expression, found);
+  return found;
+}
+
+function canParse(expression: string): boolean {
+  try {
+    parseFhirPath(expression);
+    return true;
+  } catch {
+    // Nested brackets cost it exponential time.
+    if (expression.length > libraryCharactersMax || (expression.match(/\(/g)?.length ?? 0) > libraryBracketsMax)
+      return true;
+  }
+  try {
+    (require('fhirpath') as Library).parse(expression);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,179 @@
+// The concepts of a value set in order, page by page, whatever systems they are of: https://hl7.org/fhir/R4/valueset.html#expansion
+import { CerebraError, type Queryable } from '#platform';
+import type { Concept } from './code-system.ts';
+import { shown } from './refusals.ts';
+import { refuse } from './tx-issues.ts';
+import {
+  ACTIVE,
+  and,
+  type Composition,
+  type Formula,
+  formulaOf,
+  not,
+  type SystemName,
+  systemsOf,
+} from './value-set-formula.ts';
+import { partsOf } from './value-set-member.ts';
+import { enumerated, select } from './value-set-select.ts';
+import type { Asking, UsedSystem, ValueSets } from './value-sets.ts';
+import { foldCode } from './write-system.ts';
+
+/** Of one code system. */
+export interface Segment {
+  name: SystemName;
+  where: Formula;
+  /** Undefined where the system is not known here: its codes are those that the value set lists. */
+  used?: UsedSystem;
+  /** Codes in the order of the value set, where it lists them. */
+  listed?: string[];
+}
+
+export interface SegmentPage {
+  segment: Segment;
+  concepts: Concept[];
+}
+
+export interface SegmentOptions {
+  activeOnly: boolean;
+  /** Without those that only group others. */
+  selectableOnly: boolean;
+  /** `system` or `system|version`. */
+  excludedSystems: readonly string[];
+}
+
+const isExcluded = (excluded: readonly string[], { url, version }: SystemName): boolean =>
+  excluded.includes(url) || (version !== undefined && excluded.includes(`${url}|${version}`));
+
+const unknownSystem = ({ url, version }: SystemName): CerebraError => {
+  const text =
+    version === undefined
+      ? `A definition for CodeSystem '${shown(url)}' could not be found, so the value set cannot be expanded`
+      : `A definition for CodeSystem '${shown(url)}' version '${shown(version)}' could not be found, so the value set cannot be expanded`;
+  const messageId = version === undefined ? 'UNKNOWN_CODESYSTEM_EXP' : 'UNKNOWN_CODESYSTEM_VERSION_EXP';
+  return refuse('not-found', { code: 'not-found', type: 'not-found', messageId, text });
+};
+
+/** The codes of the formula in the order in which the value set and its imports list them. */
+function inOrder(composition: Composition, url: string, codes: ReadonlySet<string>): string[] {
+  const found = new Set<string>();
+  for (const { set } of partsOf(composition)) {
+    if (set.system !== url) continue;
+    for (const { code } of set.concepts) if (codes.has(code)) found.add(code);
+  }
+  return [...found];
+}
+
+export async function segmentsOf(
+  valueSets: ValueSets,
+  composition: Composition,
+  asking: Asking,
+  options: SegmentOptions,
+): Promise<Segment[]> {
+  const segments: Segment[] = [];
+  const supplements = [...composition.definition.supplements, ...asking.supplements];
+  for (const name of systemsOf(composition)) {
+    const own = formulaOf(composition, name);
+    const used = await valueSets.use(name, supplements, asking);
+    if (
+      own.kind === 'none' ||
+      isExcluded(options.excludedSystems, { url: name.url, version: used?.system.about.version })
+    ) {
+      continue;
+    }
+    const restricted = and([
+      own,
+      options.activeOnly ? ACTIVE : { kind: 'all' },
+      options.selectableOnly ? not({ kind: 'abstract' }) : { kind: 'all' },
+    ]);
+    const codes = enumerated(own);
+    if (used === undefined && codes === undefined) throw unknownSystem(name);
+    segments.push({
+      ...{ name, where: restricted },
+      ...(used && { used }),
+      ...(codes && { listed: inOrder(composition, name.url, codes) }),
+    });
+  }
+  return segments;
+}
+
+/** Codes that a value set lists of a system that is not known: nothing more is known of them. */
+const unknownConcept = (code: string): Concept => ({ n: -1, code, abstract: false, inactive: false });
+
+/** In one statement, and in the order of the value set. */
+async function listedConcepts(db: Queryable, { used, listed, where }: Segment): Promise<Concept[]> {
+  if (!used) return listed!.map(unknownConcept);
+  const { system } = used;
+  const found = await select(db, system, { where, words: [], offset: 0, count: listed!.length });
+  const fold = (code: string): string => (system.about.caseSensitive ? code : foldCode(code));
+  const byCode = new Map(found.concepts.map((concept) => [fold(concept.code), concept]));
+  // Of a system of which not all codes are known here, what the value set lists stands.
+  const isOpen = system.about.content !== 'complete' && !system.grammar;
+  const concepts: Concept[] = [];
+  for (const code of listed!) {
+    const known = byCode.get(fold(code));
+    if (known) concepts.push(known);
+    else if (isOpen && !(await system.concept(code))) concepts.push(unknownConcept(code));
+  }
+  return [...new Set(concepts)];
+}
+
+interface Part {
+  concepts: Concept[];
+  total: number | undefined;
+}
+
+/** Words of each concept, where it is listed: few enough to look at one by one. */
+async function listedPart(
+  db: Queryable,
+  segment: Segment,
+  fits: (segment: Segment, concept: Concept) => Promise<boolean>,
+  offset: number,
+  count: number,
+): Promise<Part> {
+  const concepts = await listedConcepts(db, segment);
+  const fitting = await Promise.all(concepts.map((concept) => fits(segment, concept)));
+  const all = concepts.filter((_, i) => fitting[i]);
+  return { concepts: all.slice(offset, offset + count), total: all.length };
+}
+
+export interface Pages {
+  pages: SegmentPage[];
+  /** Undefined when it would cost too much to know. */
+  total: number | undefined;
+}
+
+const tooFar = (offset: number): CerebraError =>
+  new CerebraError(
+    'too-costly',
+    `The offset ${offset} leads beyond what is counted of several systems: narrow the filter`,
+    {
+      expression: ['offset'],
+    },
+  );
+
+/** `words`: folded; `fits` tells of a listed concept whether it has them. */
+export async function pagesOf(
+  db: Queryable,
+  segments: readonly Segment[],
+  { words, offset, count }: { words: readonly string[]; offset: number; count: number },
+  fits: (segment: Segment, concept: Concept) => Promise<boolean>,
+): Promise<Pages> {
+  const pages: SegmentPage[] = [];
+  let total: number | undefined = 0;
+  let skip = offset;
+  let left = count;
+  for (const [i, segment] of segments.entries()) {
+    const part =
+      segment.listed === undefined
+        ? await select(db, segment.used!.system, { where: segment.where, words, offset: skip, count: left })
+        : await listedPart(db, segment, fits, skip, left);
+    pages.push({ segment, concepts: part.concepts });
+    left -= part.concepts.length;
+    const isPassed = part.total === undefined && part.concepts.length === 0 && left > 0 && skip > 0;
+    if (isPassed && i < segments.length - 1) throw tooFar(offset);
+    skip = part.total === undefined ? 0 : Math.max(0, skip - part.total);
+    total = total === undefined || part.total === undefined ? undefined : total + part.total;
+    if (left === 0 && total === undefined) break;
+  }
+  return { pages, total };
+}

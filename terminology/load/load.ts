@@ -1,0 +1,259 @@
+// `cerebra load-terminology`: releases of terminologies into the tables of the code systems. docs/terminology.md, "Loading".
+// A system is there when all of it is: what a broken load has left is removed by the next one, which starts clean. Of a release
+// or package with several systems those that are complete are passed over.
+import type { Resource } from '#fhir-model';
+import { CerebraError, type Db } from '#platform';
+import { clearUp } from '../system-tables.ts';
+import { activeSystems } from '../tables.ts';
+import { type NewSystem, type SystemWriter, type WrittenSystem, writeSystem } from '../write-system.ts';
+import { createFaults, type Faults, type LoadFault } from './faults.ts';
+import type { Format, LoadContext } from './format.ts';
+import { formats } from './formats.ts';
+import { openRelease, type Release } from './release.ts';
+
+export interface TerminologyProgress {
+  /** Of the files as they stand, packed or not; those twice that are read twice. */
+  bytesTotal: number;
+  bytesDone: number;
+  concepts: number;
+  faults: number;
+}
+
+export interface LoadedSystem {
+  url: string;
+  version: string;
+  concepts: number;
+  /** Pairs of a concept and one above it. */
+  closure: number;
+}
+
+export type Stored = 'created' | 'updated' | 'present';
+
+export interface TerminologyLoadOptions {
+  db: Db;
+  /** File or folder. */
+  name: string;
+  /** Name of a format; default: told by the files. */
+  format?: string | undefined;
+  /** A fault refuses the system that it is in. */
+  strict: boolean;
+  /** Loads what is there already. */
+  again: boolean;
+  version?: string | undefined;
+  module?: string | undefined;
+  language?: string | undefined;
+  signal: AbortSignal;
+  /** Stores a small CodeSystem, a ValueSet or a ConceptMap. Throws for one that is refused. */
+  store(resource: Resource): Promise<Stored>;
+  onFormat(format: Format): void;
+  onFault(fault: LoadFault): void;
+  onNote(note: LoadFault): void;
+  onProgress(progress: TerminologyProgress): void;
+  /** All its rows are there; its hierarchy and indexes are made. */
+  onIndexing(system: { url: string; version: string }): void;
+  /** It was passed over. */
+  onKnown(system: LoadedSystem): void;
+  onLoaded(system: LoadedSystem): void;
+}
+
+export interface TerminologySummary {
+  systems: LoadedSystem[];
+  known: number;
+  stored: Record<Stored, number>;
+  faults: number;
+  interrupted: boolean;
+}
+
+class Interrupted extends Error {}
+
+export function formatOf(release: Release, name: string | undefined): Format {
+  const names = formats.map((each) => each.name).join(', ');
+  const format =
+    name === undefined ? formats.find((each) => each.fits(release)) : formats.find((each) => each.name === name);
+  if (format) return format;
+  if (name !== undefined) throw new CerebraError('config', `--format ${name}: there is ${names}`);
+  throw new CerebraError(
+    'invalid',
+    `${release.name}: no release that is known by its files: say what it is with --format (${names})`,
+  );
+}
+
+interface Account {
+  read(file: string, bytes: number): void;
+  concept(): void;
+  total(bytes: number): void;
+}
+
+function createAccount(faults: Faults, onProgress: TerminologyLoadOptions['onProgress']): Account {
+  const progress = { bytesTotal: 0, bytesDone: 0, concepts: 0 };
+  const last = new Map<string, number>();
+  const tell = (): void => onProgress({ ...progress, faults: faults.count() });
+  return {
+    read(file, bytes) {
+      const before = last.get(file) ?? 0;
+      // Fewer than before: it is read once more.
+      progress.bytesDone += bytes >= before ? bytes - before : bytes;
+      last.set(file, bytes);
+      tell();
+    },
+    concept: () => void progress.concepts++,
+    total(bytes) {
+      progress.bytesTotal = bytes;
+      tell();
+    },
+  };
+}
+
+interface Loading {
+  options: TerminologyLoadOptions;
+  faults: Faults;
+  account: Account;
+  summary: TerminologySummary;
+}
+
+/** Ten times SNOMED CT: a code takes some 100 bytes of memory until its system is complete. */
+const CONCEPTS_MAX = 5_000_000;
+/** Of a display or a designation: the search index takes no text of a megabyte. */
+const TEXT_CHARACTERS_MAX = 64 * 1024;
+
+/** As the writer, but it counts, keeps to the limits, and ends when the load is broken off. */
+function watched(writer: SystemWriter, { account, faults, options }: Loading): SystemWriter {
+  let concepts = 0;
+  const short = (text: string): string => {
+    if (text.length <= TEXT_CHARACTERS_MAX) return text;
+    faults.tell(options.name, undefined, `a text of ${text.length} characters is cut off at ${TEXT_CHARACTERS_MAX}`);
+    return text.slice(0, TEXT_CHARACTERS_MAX);
+  };
+  return {
+    ...writer,
+    add(concept) {
+      const { display } = concept;
+      const n = writer.add(display === undefined ? concept : { ...concept, display: short(display) });
+      if (n === undefined) return undefined;
+      account.concept();
+      if (++concepts <= CONCEPTS_MAX) return n;
+      throw new CerebraError('too-large', `${options.name}: more than ${CONCEPTS_MAX} concepts`);
+    },
+    designation: (n, designation) => writer.designation(n, { ...designation, value: short(designation.value) }),
+    async drain() {
+      if (options.signal.aborted) throw new Interrupted();
+      await writer.drain();
+    },
+  };
+}
+
+/** What the hierarchy has that can't be: told as faults. */
+function tellHierarchy({ unknownParents, cyclic }: WrittenSystem, name: string, faults: Faults): void {
+  for (const { child, parent } of unknownParents.first) {
+    faults.tell(name, undefined, `the parent ${parent} of ${child} is no concept of the system`);
+  }
+  for (const { child, parent } of cyclic.first) {
+    faults.tell(name, undefined, `${child} below ${parent} closes a cycle: it is left out`);
+  }
+  for (const { count, first } of [unknownParents, cyclic]) {
+    if (count > first.length) faults.tell(name, undefined, `… and ${count - first.length} more of these`);
+  }
+}
+
+async function knownSystem({ db, again }: TerminologyLoadOptions, { url, version }: { url: string; version: string }) {
+  // Without a version nothing tells whether it is the same.
+  if (again || version === '') return undefined;
+  const systems = await activeSystems(db);
+  return systems.find((each) => each.url === url && each.version === version && each.resource === undefined);
+}
+
+/** Throws when there is a fault and none may be. */
+function checkStrict({ options, faults }: Loading, before: number, url: string): void {
+  const count = faults.count() - before;
+  if (!options.strict || count === 0) return;
+  throw new CerebraError(
+    'invalid',
+    `${url} is not loaded: ${count} fault${count === 1 ? '' : 's'}, and --strict wants none`,
+  );
+}
+
+async function writeOne(
+  loading: Loading,
+  system: Omit<NewSystem, 'resource'>,
+  write: (writer: SystemWriter) => Promise<void>,
+): Promise<WrittenSystem> {
+  const { options, faults } = loading;
+  const before = faults.count();
+  const writer = await writeSystem(options.db, system);
+  try {
+    await write(watched(writer, loading));
+    checkStrict(loading, before, system.url);
+    if (options.signal.aborted) throw new Interrupted();
+    options.onIndexing(system);
+    return await writer.finish((written) => {
+      tellHierarchy(written, options.name, faults);
+      checkStrict(loading, before, system.url);
+    });
+  } catch (error) {
+    await writer.abandon();
+    throw error;
+  }
+}
+
+async function loadSystem(
+  loading: Loading,
+  system: Omit<NewSystem, 'resource'>,
+  write: (writer: SystemWriter) => Promise<void>,
+) {
+  const { options, summary } = loading;
+  const { url, version } = system;
+  const known = await knownSystem(options, system);
+  if (known) {
+    summary.known++;
+    return options.onKnown({ url, version, concepts: known.concepts, closure: 0 });
+  }
+  const { concepts, closure } = await writeOne(loading, system, write);
+  summary.systems.push({ url, version, concepts, closure });
+  options.onLoaded({ url, version, concepts, closure });
+}
+
+async function storeOne({ options, faults, summary }: Loading, resource: Resource, file: string): Promise<void> {
+  if (options.signal.aborted) throw new Interrupted();
+  try {
+    summary.stored[await options.store(resource)]++;
+  } catch (error) {
+    if (!(error instanceof CerebraError) || error.status >= 500) throw error;
+    faults.tell(file, undefined, error.message);
+  }
+}
+
+const contextOf = (loading: Loading): LoadContext => {
+  const { version, module, language } = loading.options;
+  return {
+    ...{ faults: loading.faults, version, module, language },
+    system: (system, write) => loadSystem(loading, system, write),
+    store: (resource, file) => storeOne(loading, resource, file),
+  };
+};
+
+/**
+ * Throws CerebraError: `config` for what is asked wrongly, `invalid`, `invalid-json` and `too-large`, with the file, for a
+ * release that can't be read, and for a system with faults when `strict`. Lines that can't be read are told by `onFault` and
+ * left out.
+ */
+export async function loadTerminology(options: TerminologyLoadOptions): Promise<TerminologySummary> {
+  const faults = createFaults(options.onFault, options.onNote);
+  const account = createAccount(faults, options.onProgress);
+  const summary: TerminologySummary = {
+    ...{ systems: [], known: 0, stored: { created: 0, updated: 0, present: 0 }, faults: 0, interrupted: false },
+  };
+  await clearUp(options.db);
+  const release = await openRelease(options.name, account.read);
+  try {
+    const format = formatOf(release, options.format);
+    options.onFormat(format);
+    account.total(format.reads(release).reduce((sum, { bytes }) => sum + bytes, 0));
+    await format.read(release, contextOf({ options, faults, account, summary }));
+  } catch (error) {
+    if (!(error instanceof Interrupted)) throw error;
+    summary.interrupted = true;
+  } finally {
+    await release.close();
+  }
+  return { ...summary, faults: faults.count() };
+}

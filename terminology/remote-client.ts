@@ -1,0 +1,152 @@
+// Questions to a terminology server elsewhere: https://hl7.org/fhir/R4/terminology-service.html
+// It is told systems, codes and value sets, never of whom. It is called at the one address that the configuration names;
+// answers that send elsewhere are none.
+import { type JsonObject, parseJson } from '#fhir-model';
+import { CerebraError, type Log } from '#platform';
+
+export interface RemoteOptions {
+  /** `https://tx.example.org/r4` */
+  url: string;
+  timeoutMs: number;
+  log: Log;
+  /** Milliseconds of a clock that never goes back. */
+  now?: () => number;
+}
+
+export interface RemoteClient {
+  /**
+   * The JSON of a 200; undefined for other answers of the server (4xx: it does not know). Throws `unavailable` when there is
+   * no answer in time, or none that is FHIR.
+   */
+  get(path: string, parameters: Record<string, string | undefined>): Promise<JsonObject | undefined>;
+}
+
+const ANSWER_BYTES_MAX = 1024 * 1024;
+/** Answers that are kept, those that say no among them; and their bytes as text. */
+const ANSWERS_MAX = 10_000;
+const KEPT_BYTES_MAX = 32 * 1024 * 1024;
+const KEEP_MS = 10 * 60_000;
+/** A server that is away is asked again after this long. */
+const REST_MS = 10_000;
+const CALLS_MAX = 16;
+
+interface Answer {
+  resource: JsonObject | undefined;
+  bytes: number;
+}
+
+interface Kept {
+  answer: Promise<Answer>;
+  untilMs: number;
+  /** 0 until it is there. */
+  bytes: number;
+}
+
+const NO: Answer = { resource: undefined, bytes: 0 };
+
+async function readAnswer(response: Response): Promise<Answer> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of response.body ?? []) {
+    bytes += part.length;
+    if (bytes > ANSWER_BYTES_MAX) throw new Error(`the answer has more than ${ANSWER_BYTES_MAX} bytes`);
+    parts.push(part);
+  }
+  const { value } = parseJson(Buffer.concat(parts).toString('utf8'));
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('the answer is no resource');
+  return { resource: value as JsonObject, bytes };
+}
+
+async function call(address: URL, timeoutMs: number): Promise<Answer> {
+  const response = await fetch(address, {
+    redirect: 'error',
+    signal: AbortSignal.timeout(timeoutMs),
+    headers: { Accept: 'application/fhir+json' },
+  });
+  if (response.status === 200) return readAnswer(response);
+  await response.body?.cancel();
+  if (response.status >= 400 && response.status < 500 && response.status !== 429) return NO;
+  throw new Error(`status ${response.status}`);
+}
+
+function addressOf(base: string, path: string, parameters: Record<string, string | undefined>): URL {
+  const address = new URL(`${base.replace(/\/+$/, '')}/${path}`);
+  for (const [name, value] of Object.entries(parameters))
+    if (value !== undefined) address.searchParams.set(name, value);
+  return address;
+}
+
+/** Answers by address; the oldest go when there are too many, or too large ones. */
+function createAnswers(now: () => number) {
+  const kept = new Map<string, Kept>();
+  let bytes = 0;
+  const drop = (address: string): void => {
+    bytes -= kept.get(address)?.bytes ?? 0;
+    kept.delete(address);
+  };
+  const makeRoom = (): void => {
+    while (kept.size > ANSWERS_MAX || bytes > KEPT_BYTES_MAX) drop(kept.keys().next().value!);
+  };
+  return {
+    get(address: string): Promise<Answer> | undefined {
+      const known = kept.get(address);
+      return known && now() < known.untilMs ? known.answer : undefined;
+    },
+    keep(address: string, answer: Promise<Answer>): void {
+      drop(address);
+      const entry: Kept = { answer, untilMs: now() + KEEP_MS, bytes: 0 };
+      kept.set(address, entry);
+      makeRoom();
+      answer.then(
+        (found) => {
+          if (kept.get(address) !== entry) return;
+          entry.bytes = found.bytes;
+          bytes += found.bytes;
+          makeRoom();
+        },
+        () => {
+          if (kept.get(address) === entry) drop(address);
+        },
+      );
+    },
+  };
+}
+
+export function createRemoteClient({
+  url,
+  timeoutMs,
+  log,
+  now = () => performance.now(),
+}: RemoteOptions): RemoteClient {
+  const answers = createAnswers(now);
+  let restUntilMs = Number.NEGATIVE_INFINITY;
+  let calls = 0;
+
+  const unavailable = (cause?: unknown): CerebraError =>
+    new CerebraError('unavailable', 'The terminology server (TERMINOLOGY_URL) does not answer', { cause });
+
+  async function ask(address: URL): Promise<Answer> {
+    if (now() < restUntilMs || calls >= CALLS_MAX) throw unavailable();
+    calls++;
+    try {
+      return await call(address, timeoutMs);
+    } catch (err) {
+      restUntilMs = now() + REST_MS;
+      // The address has codes in it: they are for the one who asked.
+      log.warn({ reason: (err as Error).message }, 'the terminology server (TERMINOLOGY_URL) does not answer');
+      throw unavailable(err);
+    } finally {
+      calls--;
+    }
+  }
+
+  return {
+    async get(path, parameters) {
+      const address = addressOf(url, path, parameters);
+      const known = answers.get(address.href);
+      const answer = known ?? ask(address);
+      if (!known) answers.keep(address.href, answer);
+      return (await answer).resource;
+    },
+  };
+}

@@ -1,0 +1,183 @@
+// Another terminology server as a fallback: https://hl7.org/fhir/R4/terminology-service.html
+import assert from 'node:assert/strict';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import type { Db } from '#platform';
+import { testDatabase, testLog } from '#platform/testing';
+import { createRemoteClient } from './remote-client.ts';
+import { createRemote, type Remote } from './remote-system.ts';
+import { createCodeSystems } from './systems.ts';
+import { createTerminologyPort } from './terminology-port.ts';
+import { testCanonicals } from './testing.ts';
+import { createValueSets } from './value-sets.ts';
+
+type Reply = { status: number; body?: object; location?: string; delayed?: boolean };
+
+let server: Server;
+let url: string;
+let asked: string[] = [];
+let answer: (path: string, query: URLSearchParams) => Reply = () => ({ status: 500 });
+let nowMs = 0;
+let remote: Remote;
+let db: Db;
+
+before(async () => {
+  db = await testDatabase();
+  server = createServer((request, response) => {
+    const { pathname, searchParams } = new URL(request.url!, 'http://localhost');
+    asked.push(decodeURIComponent(request.url!));
+    const { status, body, location, delayed } = answer(pathname, searchParams);
+    if (delayed) return; // closed with the server
+    response.writeHead(status, { 'Content-Type': 'application/fhir+json', ...(location && { Location: location }) });
+    response.end(body && JSON.stringify(body));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/r4`;
+});
+after(() => {
+  server.closeAllConnections();
+  server.close();
+});
+beforeEach(() => {
+  asked = [];
+  nowMs = 0;
+  remote = createRemote(createRemoteClient({ url, timeoutMs: 2_000, log: testLog(), now: () => nowMs }));
+});
+
+const CS = 'http://far.example.org/cs';
+const bundle = (...versions: string[]) => ({
+  resourceType: 'Bundle',
+  entry: versions.map((version) => ({ resource: { resourceType: 'CodeSystem', url: CS, version, name: 'Far' } })),
+});
+const parameters = (...parameter: object[]) => ({ resourceType: 'Parameters', parameter });
+const property = (code: string, value: object) => ({
+  name: 'property',
+  part: [
+    { name: 'code', valueCode: code },
+    { name: 'value', ...value },
+  ],
+});
+
+/** A server with one system of one code. */
+function good(path: string, query: URLSearchParams): Reply {
+  if (path === '/r4/CodeSystem') return { status: 200, body: query.get('url') === CS ? bundle('1', '2') : bundle() };
+  if (path === '/r4/CodeSystem/$lookup') {
+    if (query.get('code') !== 'a') return { status: 404, body: { resourceType: 'OperationOutcome' } };
+    const designation = {
+      name: 'designation',
+      part: [
+        { name: 'language', valueCode: 'de' },
+        { name: 'value', valueString: 'Ah' },
+      ],
+    };
+    return {
+      status: 200,
+      body: parameters(
+        { name: 'display', valueString: 'A' },
+        designation,
+        property('inactive', { valueBoolean: true }),
+        property('parent', { valueCode: 'root' }),
+        property('strength', { valueDecimal: 1.5 }),
+      ),
+    };
+  }
+  if (path === '/r4/CodeSystem/$subsumes')
+    return { status: 200, body: parameters({ name: 'outcome', valueCode: 'subsumes' }) };
+  const result = query.get('code') === 'a';
+  return {
+    status: 200,
+    body: parameters({ name: 'result', valueBoolean: result }, { name: 'message', valueString: 'no' }),
+  };
+}
+
+describe('a system of the other server', () => {
+  test('is asked for codes, each once', async () => {
+    answer = good;
+    const system = await remote.system(CS, undefined);
+    assert.equal(system?.about.version, '2');
+    const described = await system.described('a');
+    assert.deepEqual(described, {
+      concept: { n: -1, code: 'a', inactive: true, display: 'A', abstract: false },
+      details: {
+        designations: [{ language: 'de', value: 'Ah' }],
+        properties: [{ code: 'strength', type: 'decimal', value: '1.5' }],
+        parents: [{ code: 'root' }],
+        children: [],
+      },
+    });
+    assert.deepEqual(await system.concept('a'), described?.concept);
+    assert.equal(await system.concept('b'), undefined);
+    assert.equal(await system.concept('b'), undefined);
+    assert.equal(await system.relation(described!.concept, { ...described!.concept, code: 'c' }), 'subsumes');
+    assert.deepEqual(asked.slice(1), [
+      `/r4/CodeSystem/$lookup?system=${CS}&version=2&code=a`,
+      `/r4/CodeSystem/$lookup?system=${CS}&version=2&code=b`,
+      `/r4/CodeSystem/$subsumes?system=${CS}&version=2&codeA=a&codeB=c`,
+    ]);
+    await assert.rejects(system.relatives(described!.concept, 'below', 10), { code: 'unsupported' });
+  });
+
+  test('by version; none that it does not have', async () => {
+    answer = good;
+    assert.equal((await remote.system(CS, '1'))?.about.version, '1');
+    assert.equal(await remote.system(CS, '3'), undefined);
+    assert.equal(await remote.system('http://nobody', undefined), undefined);
+  });
+
+  test('is found where none is known here', async () => {
+    answer = good;
+    const systems = createCodeSystems({ db, canonicals: testCanonicals([]), remote });
+    assert.equal((await systems.find(CS, undefined, { scope: { kind: 'everything' } }))?.about.name, 'Far');
+    assert.equal(await systems.find(CS, undefined, { scope: { kind: 'nothing' } }), undefined);
+  });
+});
+
+test('value sets that are not known here are asked there', async () => {
+  answer = good;
+  const canonicals = testCanonicals([]);
+  const systems = createCodeSystems({ db, canonicals });
+  const valueSets = createValueSets({ canonicals, systems });
+  const port = createTerminologyPort({ systems, valueSets, reader: { read: async () => undefined }, remote });
+  const codes = ['a', 'b'].map((code) => ({ system: CS, code, valueSet: 'http://far/vs|1' }));
+  const verdicts = await port.validateCodes(codes, { db, scope: { kind: 'everything' } });
+  assert.deepEqual(verdicts, [{ result: 'valid' }, { result: 'invalid', message: 'no' }]);
+  assert.equal(asked[0], `/r4/ValueSet/$validate-code?url=http://far/vs&valueSetVersion=1&code=a&system=${CS}`);
+});
+
+describe('a server that is', () => {
+  const member = () => remote.member('http://far/vs', { system: CS, code: 'a' });
+  const cases: [string, Reply][] = [
+    ['out of order', { status: 503 }],
+    ['sending elsewhere', { status: 302, location: 'http://127.0.0.1:1/' }],
+    ['answering nonsense', { status: 200, body: [1] as never }],
+    ['too talkative', { status: 200, body: { resourceType: 'Parameters', text: 'x'.repeat(1_100_000) } }],
+  ];
+  for (const [name, reply] of cases) {
+    test(`${name} counts as one that does not know, and rests`, async () => {
+      answer = () => reply;
+      assert.equal(await member(), undefined);
+      assert.equal(await member(), undefined);
+      assert.equal(asked.length, 1);
+      nowMs = 10_000;
+      answer = good;
+      assert.deepEqual(await member(), { result: 'valid' });
+    });
+  }
+
+  test('silent is not waited for', async () => {
+    answer = () => ({ status: 200, delayed: true });
+    const impatient = createRemote(createRemoteClient({ url, timeoutMs: 50, log: testLog(), now: () => nowMs }));
+    assert.equal(await impatient.member('http://far/vs', { system: CS, code: 'a' }), undefined);
+  });
+
+  test('right is asked again after ten minutes', async () => {
+    answer = good;
+    await member();
+    await member();
+    assert.equal(asked.length, 1);
+    nowMs = 600_000;
+    await member();
+    assert.equal(asked.length, 2);
+  });
+});

@@ -1,0 +1,150 @@
+// The concepts of one code system that belong to a value set, wherever they are held.
+import type { JsonObject } from '#fhir-model';
+import { CerebraError, type Queryable } from '#platform';
+import { asArray, type CodeSystem, type Concept, type Designation, type Property } from './code-system.ts';
+import { type Formula, needsConcepts } from './value-set-formula.ts';
+import { selectInMemory, testInMemory } from './value-set-memory.ts';
+import { selectInTable, tableParents, tableProperties, testInTable } from './value-set-table.ts';
+
+export interface Selection {
+  where: Formula;
+  /** Folded words, each of which begins a word of the code, the display or a designation; none: all concepts. */
+  words: readonly string[];
+  offset: number;
+  count: number;
+}
+
+export interface Selected {
+  concepts: Concept[];
+  /** How many there are without offset and count; undefined when it would cost too much to know. */
+  total: number | undefined;
+}
+
+/** The codes of a formula that has nothing but codes joined by `and` and `or`; undefined for any other. */
+export function enumerated(formula: Formula): Set<string> | undefined {
+  switch (formula.kind) {
+    case 'none':
+      return new Set();
+    case 'codes':
+      return new Set(formula.codes);
+    case 'or': {
+      const parts = formula.of.map(enumerated);
+      return parts.every((part) => part !== undefined) ? new Set(parts.flatMap((part) => [...part])) : undefined;
+    }
+    case 'and': {
+      const known = formula.of.map(enumerated).filter((part) => part !== undefined);
+      const [first] = known;
+      if (first === undefined || formula.of.some(needsConcepts)) return undefined;
+      return new Set([...first].filter((code) => formula.of.every((part) => holdsByCode(part, code))));
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** Of a formula that does not need concepts. */
+export function holdsByCode(formula: Formula, code: string): boolean {
+  switch (formula.kind) {
+    case 'all':
+      return true;
+    case 'codes':
+      return formula.codes.has(code);
+    case 'and':
+      return formula.of.every((part) => holdsByCode(part, code));
+    case 'or':
+      return formula.of.some((part) => holdsByCode(part, code));
+    case 'not':
+      return !holdsByCode(formula.of, code);
+    default:
+      return false;
+  }
+}
+
+const unlisted = (system: CodeSystem): CerebraError =>
+  new CerebraError(
+    'too-costly',
+    `The codes of '${system.about.url}' are made by rules: there is no end of them to list. Value sets of it are expanded where they name the codes`,
+  );
+
+async function selectByRule(system: CodeSystem, { where, words, offset, count }: Selection): Promise<Selected> {
+  const codes = enumerated(where);
+  if (codes === undefined) throw unlisted(system);
+  const found = await Promise.all([...codes].map((code) => system.concept(code)));
+  const all = found.filter((concept) => concept !== undefined);
+  const fitting = all.filter(({ code, display = '' }) =>
+    words.every((word) => `${code} ${display}`.toLowerCase().includes(word)),
+  );
+  return { concepts: fitting.slice(offset, offset + count), total: fitting.length };
+}
+
+/**
+ * In the order of the system. Throws `invalid-parameter` where the formula names a code or property that is not there,
+ * `too-costly` for a system that lists no codes, `unsupported` for a regular expression that takes more than an automaton.
+ */
+export function select(db: Queryable, system: CodeSystem, selection: Selection): Promise<Selected> {
+  if (system.memory) return selectInMemory(db, system.memory, selection);
+  if (system.table) return selectInTable(db, system.table, selection);
+  return selectByRule(system, selection);
+}
+
+/** Whether the formula holds for each of the system's concepts. */
+export async function test(
+  db: Queryable,
+  system: CodeSystem,
+  where: Formula,
+  concepts: readonly Concept[],
+): Promise<boolean[]> {
+  if (system.memory) return testInMemory(db, system.memory, where, concepts);
+  if (system.table) return testInTable(db, system.table, where, concepts);
+  if (needsConcepts(where)) throw unlisted(system);
+  return concepts.map(({ code }) => holdsByCode(where, code));
+}
+
+/** What expansions show besides code and display. */
+export interface Shown {
+  designations: readonly Designation[];
+  properties: readonly Property[];
+  /** CodeSystem.concept.extension */
+  extension: readonly JsonObject[];
+}
+
+const NOTHING: Shown = { designations: [], properties: [], extension: [] };
+
+/** In the order of the concepts; of systems in the tables only what is asked for. */
+export async function show(
+  db: Queryable,
+  system: CodeSystem,
+  concepts: readonly Concept[],
+  wanted: { designations: boolean; properties: boolean },
+): Promise<Shown[]> {
+  const { memory, table } = system;
+  if (memory) {
+    return concepts.map(({ n }) => {
+      const { designations, properties, element } = memory.concepts[n]!;
+      return { designations, properties, extension: asArray(element.extension) };
+    });
+  }
+  if (!table) return concepts.map(() => NOTHING);
+  const [designations, properties] = await Promise.all([
+    wanted.designations ? Promise.all(concepts.map((concept) => system.designations(concept))) : undefined,
+    wanted.properties ? tableProperties(db, table, concepts) : undefined,
+  ]);
+  return concepts.map(({ n }, i) => ({
+    designations: designations?.[i] ?? [],
+    properties: properties?.get(n) ?? [],
+    extension: [],
+  }));
+}
+
+/** Numbers of those directly above, in the order of the concepts; of is-a only. */
+export async function parentsOf(
+  db: Queryable,
+  system: CodeSystem,
+  concepts: readonly Concept[],
+): Promise<(readonly number[])[]> {
+  const { memory, table } = system;
+  if (memory) return concepts.map(({ n }) => memory.lineage.parents[n]!);
+  if (!table) return concepts.map(() => []);
+  const parents = await tableParents(db, table, concepts);
+  return concepts.map(({ n }) => parents.get(n) ?? []);
+}

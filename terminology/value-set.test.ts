@@ -1,0 +1,284 @@
+// What belongs to a value set, the same in memory and in the tables: https://hl7.org/fhir/R4/valueset.html#compositions,
+// https://hl7.org/fhir/R4/valueset-filter-operator.html
+import assert from 'node:assert/strict';
+import { before, describe, test } from 'node:test';
+import type { JsonObject, Resource } from '#fhir-model';
+import type { Db } from '#platform';
+import { random, testDatabase } from '#platform/testing';
+import type { CodeSystem } from './code-system.ts';
+import { createCodeSystems } from './systems.ts';
+import { testCanonicals } from './testing.ts';
+import { ALL, and, type Formula, formulaOf, not, or, systemsOf } from './value-set-formula.ts';
+import { test as holds, select } from './value-set-select.ts';
+import { type Asking, createValueSets, NO_RULES } from './value-sets.ts';
+
+const CS = 'http://cs';
+const codeSystem = {
+  ...{ resourceType: 'CodeSystem', id: 'cs', meta: { versionId: '1' }, url: CS, version: '1', status: 'active' },
+  ...{ content: 'complete', caseSensitive: true, hierarchyMeaning: 'is-a' },
+  property: [
+    { code: 'legs', type: 'integer' },
+    { code: 'unused', type: 'string' },
+  ],
+  concept: [
+    {
+      ...{ code: 'animal', display: 'Animal', property: [{ code: 'notSelectable', valueBoolean: true }] },
+      concept: [
+        {
+          ...{ code: 'cat', display: 'Cat', definition: 'A cat' },
+          property: [{ code: 'legs', valueInteger: 4 }],
+          designation: [{ language: 'de', value: 'Kätzchen im Sack' }],
+        },
+        { code: 'bird', display: 'Étourneau bird', property: [{ code: 'legs', valueInteger: 2 }] },
+      ],
+    },
+    { code: 'tiger', display: 'Tiger cat', property: [{ code: 'parent', valueCode: 'cat' }] },
+    { code: 'stone', display: 'Stone', property: [{ code: 'status', valueCode: 'retired' }] },
+  ],
+} as unknown as Resource;
+
+const valueSet = (url: string, compose: JsonObject): Resource => ({ resourceType: 'ValueSet', url, compose });
+const asking: Asking = { asker: { scope: { kind: 'everything' } }, versions: NO_RULES, supplements: [] };
+
+let db: Db;
+const engines: Record<string, CodeSystem> = {};
+before(async () => {
+  db = await testDatabase();
+  const canonicals = testCanonicals([codeSystem]);
+  for (const [name, memoryConceptsMax] of [
+    ['memory', 100],
+    ['tables', 0],
+  ] as const) {
+    const systems = createCodeSystems({ db, canonicals, memoryConceptsMax });
+    engines[name] = (await systems.find(CS, undefined, { scope: { kind: 'everything' } }))!;
+  }
+  assert.ok(engines.memory?.memory && engines.tables?.table, 'one of each kind');
+});
+
+const imports = [
+  valueSet('http://vs/cats', {
+    include: [{ system: CS, filter: [{ property: 'concept', op: 'is-a', value: 'cat' }] }],
+  }),
+  valueSet('http://vs/all', { include: [{ system: CS }] }),
+  valueSet('http://vs/current', { inactive: false, include: [{ system: CS }] }),
+  valueSet('http://vs/loop', { include: [{ valueSet: ['http://vs/pool'] }] }),
+  valueSet('http://vs/pool', { include: [{ valueSet: ['http://vs/loop'] }] }),
+  valueSet('http://vs/stored', {} as JsonObject),
+];
+const { compose: _none, ...stored } = imports.at(-1)!;
+const contains = [
+  { system: CS, code: 'stone', contains: [{ system: CS, code: 'bird' }] },
+  { system: CS, code: 'animal', abstract: true },
+  { display: 'group' },
+];
+const listed = { ...stored, expansion: { total: 4, contains } } as Resource;
+
+const valueSets = () => {
+  const canonicals = testCanonicals([codeSystem, ...imports.slice(0, -1), listed]);
+  return createValueSets({ canonicals, systems: createCodeSystems({ db, canonicals }) });
+};
+
+async function codesOf(system: CodeSystem, where: Formula): Promise<string[]> {
+  const { concepts, total } = await select(db, system, { where, words: [], offset: 0, count: 100 });
+  assert.equal(total, concepts.length);
+  return concepts.map(({ code }) => code);
+}
+
+/** The codes by each engine, which must agree. */
+async function composed(compose: JsonObject): Promise<string[]> {
+  const composition = await valueSets().composeResource(valueSet('http://vs', compose), asking);
+  const found: string[][] = [];
+  for (const system of Object.values(engines)) {
+    const where = systemsOf(composition).length === 0 ? not(ALL) : formulaOf(composition, { url: CS, version: '1' });
+    found.push((await codesOf(system, where)).toSorted());
+  }
+  assert.deepEqual(found[0], found[1]);
+  return found[0]!;
+}
+
+const include = (...sets: JsonObject[]) => composed({ include: sets });
+const filter = (property: string, op: string, value: string): JsonObject => ({
+  ...{ system: CS, filter: [{ property, op, value }] },
+});
+
+describe('compose', () => {
+  const everything = ['animal', 'bird', 'cat', 'stone', 'tiger'];
+  const cases: [string, JsonObject, string[]][] = [
+    ['concepts', { system: CS, concept: [{ code: 'cat' }, { code: 'none' }] }, ['cat']],
+    ['a whole system', { system: CS }, everything],
+    ['is-a', filter('concept', 'is-a', 'cat'), ['cat', 'tiger']],
+    ['descendent-of', filter('concept', 'descendent-of', 'animal'), ['bird', 'cat', 'tiger']],
+    ['is-not-a', filter('concept', 'is-not-a', 'animal'), ['stone']],
+    ['generalizes', filter('concept', 'generalizes', 'tiger'), ['animal', 'cat', 'tiger']],
+    ['child-of', filter('concept', 'child-of', 'animal'), ['bird', 'cat']],
+    ['descendent-leaf', filter('concept', 'descendent-leaf', 'animal'), ['bird', 'tiger']],
+    ['a property', filter('legs', '=', '4'), ['cat']],
+    ['in', filter('legs', 'in', '2,4'), ['bird', 'cat']],
+    ['not-in', filter('legs', 'not-in', '2, 4'), ['animal', 'stone', 'tiger']],
+    ['codes in', filter('concept', 'in', 'cat, stone'), ['cat', 'stone']],
+    ['exists', filter('legs', 'exists', 'true'), ['bird', 'cat']],
+    ['exists not', filter('definition', 'exists', 'false'), ['animal', 'bird', 'stone', 'tiger']],
+    ['a property that no concept has', filter('unused', '=', 'x'), []],
+    ['a parent', filter('parent', '=', 'cat'), ['tiger']],
+    ['a child', filter('child', '=', 'cat'), ['animal']],
+    ['some parent', filter('parent', 'exists', 'true'), ['bird', 'cat', 'tiger']],
+    ['inactive', filter('inactive', '=', 'true'), ['stone']],
+    ['not inactive', filter('inactive', '=', 'false'), ['animal', 'bird', 'cat', 'tiger']],
+    ['abstract', filter('notSelectable', '=', 'true'), ['animal']],
+    ['a status', filter('status', '=', 'retired'), ['stone']],
+    ['a display', filter('display', '=', 'Tiger cat'), ['tiger']],
+    ['regex on codes, as a whole', filter('code', 'regex', '[a-z]{3,4}'), ['bird', 'cat']],
+    ['regex with alternatives, as a whole', filter('code', 'regex', 'ca|cat|tig'), ['cat']],
+    ['regex on a property', filter('legs', 'regex', '[24]'), ['bird', 'cat']],
+    ['another value set', { valueSet: ['http://vs/cats'] }, ['cat', 'tiger']],
+    ['in common with a value set', { ...filter('legs', '=', '4'), valueSet: ['http://vs/cats'] }, ['cat']],
+    ['in common of two', { valueSet: ['http://vs/all', 'http://vs/cats'] }, ['cat', 'tiger']],
+    ['one without inactive codes', { valueSet: ['http://vs/current'] }, ['animal', 'bird', 'cat', 'tiger']],
+    ['one that was stored expanded', { valueSet: ['http://vs/stored'] }, ['bird', 'stone']],
+    ['nothing in common', { system: 'http://x', valueSet: ['http://vs/cats'] }, []],
+    [
+      'two filters',
+      {
+        system: CS,
+        filter: [filter('concept', 'is-a', 'animal'), filter('legs', 'exists', 'true')].flatMap(
+          (each) => each.filter as JsonObject[],
+        ),
+      },
+      ['bird', 'cat'],
+    ],
+    ['a version that is another', { system: CS, version: '2' }, []],
+  ];
+  for (const [name, set, expected] of cases) test(name, async () => assert.deepEqual(await include(set), expected));
+
+  test('several are united, and excludes taken away', async () => {
+    assert.deepEqual(await include({ system: CS, concept: [{ code: 'stone' }] }, { valueSet: ['http://vs/cats'] }), [
+      ...['cat', 'stone', 'tiger'],
+    ]);
+    const exclude = [{ valueSet: ['http://vs/cats'] }];
+    assert.deepEqual(await composed({ include: [{ system: CS }], exclude }), ['animal', 'bird', 'stone']);
+    assert.deepEqual(await composed({ include: [{ valueSet: ['http://vs/cats'] }], exclude: [{ system: CS }] }), []);
+  });
+
+  test('implicit value sets', async () => {
+    assert.deepEqual(await include({ valueSet: [`${CS}?fhir_vs`] }), everything);
+    assert.deepEqual(await include({ valueSet: [`${CS}?fhir_vs=isa/cat`] }), ['cat', 'tiger']);
+    await assert.rejects(include({ valueSet: [`${CS}?fhir_vs=what/cat`] }), { code: 'not-found' });
+  });
+});
+
+describe('what is wrong with a value set is told', () => {
+  const rejected: [string, JsonObject, object][] = [
+    [
+      'a place that is not there',
+      filter('concept', 'is-a', 'unicorn'),
+      { code: 'invalid-parameter', message: /no code 'unicorn'/ },
+    ],
+    [
+      'a property that is not there',
+      filter('wings', '=', '2'),
+      { code: 'invalid-parameter', message: /no property 'wings'/ },
+    ],
+    [
+      'an operator that is none',
+      filter('concept', 'near', 'cat'),
+      { code: 'unsupported', message: /'near' is none of =, is-a/ },
+    ],
+    [
+      'a filter without value',
+      { system: CS, filter: [{ property: 'concept', op: 'is-a' }] },
+      { code: 'invalid', message: /has no value/ },
+    ],
+    [
+      'a value set that is not known',
+      { valueSet: ['http://vs/none'] },
+      { code: 'not-found', message: /'http:\/\/vs\/none'/ },
+    ],
+    ['one that includes itself', { valueSet: ['http://vs/loop'] }, { code: 'invalid', message: /includes itself/ }],
+    [
+      'no regular expression',
+      filter('code', 'regex', '('),
+      { code: 'invalid-parameter', message: /no regular expression/ },
+    ],
+    ['a back reference', filter('code', 'regex', '(a+)\\1'), { code: 'unsupported', message: /back references/ }],
+    ['look-around', filter('code', 'regex', '(?=a)a'), { code: 'unsupported' }],
+    ['repeats of repeats', filter('code', 'regex', '((a{99}){99}){99}'), { code: 'unsupported', message: /multiply/ }],
+    ['a long pattern', filter('code', 'regex', 'a'.repeat(501)), { code: 'unsupported', message: /500 characters/ }],
+    ['ECL of what is no SNOMED CT', filter('constraint', '=', '<<cat'), { code: 'invalid-parameter' }],
+  ];
+  for (const [name, set, error] of rejected) test(name, () => assert.rejects(include(set), error));
+
+  test('a pattern that takes a backtracking engine for ever is done at once', async () => {
+    assert.deepEqual(await include(filter('display', 'regex', '(([a-z])+.)+[A-Z]([a-z])+$|(a|a)*b')), []);
+  });
+});
+
+describe('words', () => {
+  const search = async (system: CodeSystem, words: string[], offset = 0, count = 10) => {
+    const { concepts, total } = await select(db, system, { where: ALL, words, offset, count });
+    return [concepts.map(({ code }) => code), total];
+  };
+  const cases: [string[], string[]][] = [
+    [['cat'], ['cat', 'tiger']],
+    [['ti', 'ca'], ['tiger']],
+    [['etour'], ['bird']],
+    [['katzchen', 'sa'], ['cat']],
+    [['nothing'], []],
+  ];
+  for (const [words, expected] of cases) {
+    test(words.join(' '), async () => {
+      for (const system of Object.values(engines)) {
+        assert.deepEqual(await search(system, words), [expected, expected.length]);
+      }
+    });
+  }
+  test('pages, and how many there are in all', async () => {
+    for (const system of Object.values(engines)) {
+      assert.deepEqual(await search(system, ['cat'], 1, 1), [['tiger'], 2]);
+      assert.deepEqual(await search(system, ['cat'], 5, 1), [[], 2]);
+      assert.deepEqual(await search(system, ['cat'], 0, 0), [[], 2]);
+      assert.deepEqual(await search(system, [], 3, 1), [['tiger'], 5]);
+    }
+  });
+});
+
+/** A formula of any shape over the system's codes. */
+function anyFormula(next: (below: number) => number, depth: number): Formula {
+  const codes = ['animal', 'cat', 'bird', 'tiger', 'stone'];
+  const code = codes[next(codes.length)]!;
+  if (depth > 0 && next(3) > 0) {
+    const parts = Array.from({ length: 1 + next(3) }, () => anyFormula(next, depth - 1));
+    return [and(parts), or(parts), not(parts[0]!)][next(3)]!;
+  }
+  const leaves: Formula[] = [
+    ALL,
+    { kind: 'inactive' },
+    { kind: 'abstract' },
+    { kind: 'codes', codes: new Set(codes.slice(next(5))) },
+    { kind: 'below', code, self: next(2) === 0 },
+    { kind: 'above', code, self: next(2) === 0 },
+    { kind: 'childOf', code },
+    { kind: 'parentOf', code },
+    { kind: 'leafBelow', code },
+    { kind: 'value', field: { property: 'legs' }, anyOf: ['2'] },
+    { kind: 'exists', field: 'definition' },
+    { kind: 'regex', field: 'display', pattern: '.*t.*' },
+  ];
+  return leaves[next(leaves.length)]!;
+}
+
+test('any formula holds for the same concepts in memory and in the tables', async () => {
+  const next = random(7);
+  const { memory, tables } = engines as { memory: CodeSystem; tables: CodeSystem };
+  const every = await select(db, tables, { where: ALL, words: [], offset: 0, count: 10 });
+  for (let i = 0; i < 150; i++) {
+    const where = anyFormula(next, 3);
+    const expected = await codesOf(memory, where);
+    assert.deepEqual(await codesOf(tables, where), expected, JSON.stringify(where));
+    const each = await holds(db, tables, where, every.concepts);
+    assert.deepEqual(
+      every.concepts.filter((_, n) => each[n]).map(({ code }) => code),
+      expected,
+      JSON.stringify(where),
+    );
+  }
+});

@@ -1,0 +1,199 @@
+// Value sets by their URL, with all that they import: those that a request brings along, stored ones, R4's own, and the
+// implicit ones of code systems. https://hl7.org/fhir/R4/valueset.html
+import { type Canonicals, chooseVersion, compareVersions, isWithin, parseCanonical, type Resource } from '#fhir-model';
+import type { CodeSystem } from './code-system.ts';
+import { asText } from './code-system.ts';
+import type { Asker, CodeSystems } from './systems.ts';
+import { missingSupplement, refuse, unknownValueSet } from './tx-issues.ts';
+import { type ConceptSet, joinCanonical, readDefinition, type ValueSetDefinition } from './value-set-definition.ts';
+import type { Composition, Part, SystemName } from './value-set-formula.ts';
+import { implicitValueSet } from './value-set-implicit.ts';
+
+/** Of versions of code systems that a request asks for: canonicals `system|version`. */
+export interface VersionRules {
+  /** Where the value set names none. */
+  system: readonly string[];
+  /** Whatever is used must be of it. */
+  check: readonly string[];
+  /** Whatever the value set names. */
+  force: readonly string[];
+}
+
+export const NO_RULES: VersionRules = { system: [], check: [], force: [] };
+
+/** On whose behalf, and with which versions and supplements. */
+export interface Asking {
+  asker: Asker;
+  versions: VersionRules;
+  /** Canonicals of supplements that the request wants. */
+  supplements: readonly string[];
+}
+
+/** A code system as it is used for a value set. */
+export interface UsedSystem {
+  name: SystemName;
+  system: CodeSystem;
+  supplements: CodeSystem[];
+}
+
+export interface ValueSets {
+  /** Throws `not-found` for a value set that is not known. */
+  compose(canonical: string, asking: Asking): Promise<Composition>;
+  composeResource(resource: Resource, asking: Asking): Promise<Composition>;
+  /** Whether there is such a value set. */
+  has(canonical: string, asking: Asking): Promise<boolean>;
+  /** Undefined when the system is not known; throws when its version is not what the request allows. */
+  use(name: SystemName, supplements: readonly string[], asking: Asking): Promise<UsedSystem | undefined>;
+}
+
+const DEPTH_MAX = 20;
+/** Of one value set, imports of imports counted. */
+const IMPORTS_MAX = 1_000;
+
+interface Building {
+  asking: Asking;
+  /** Those that are being read, outermost first. */
+  path: readonly string[];
+  imports: { count: number };
+}
+
+const circular = (path: readonly string[], canonical: string) =>
+  refuse('invalid', {
+    ...{ code: 'processing', type: 'vs-invalid', messageId: 'VALUESET_CIRCULAR_REFERENCE' },
+    text: `The value set '${canonical}' includes itself: ${[...path, canonical].join(' → ').slice(0, 500)}`,
+  });
+
+const tooDeep = (canonical: string) =>
+  refuse('too-costly', {
+    ...{ code: 'too-costly', type: 'vs-invalid', messageId: 'VALUESET_TOO_COSTLY' },
+    text: `The value set '${canonical}' is imported at a depth of more than ${DEPTH_MAX}, or as one of more than ${IMPORTS_MAX}`,
+  });
+
+const versionOf = (canonicals: readonly string[], url: string): string | undefined =>
+  canonicals.map(parseCanonical).find((each) => each.url === url)?.version;
+
+const wrongVersion = (url: string, found: string | undefined, wanted: string) =>
+  refuse('business-rule', {
+    ...{ code: 'exception', type: 'version-error', messageId: 'VALUESET_VERSION_CHECK' },
+    text: `The version '${found ?? ''}' is not allowed for system '${url}': required to be '${wanted}' by a version-check parameter`,
+  });
+
+export interface ValueSetsParts {
+  canonicals: Canonicals;
+  systems: CodeSystems;
+}
+
+export function createValueSets({ canonicals, systems }: ValueSetsParts): ValueSets {
+  /** Compositions of resources that nobody brought along, until something stored changes. */
+  let kept = new WeakMap<Resource, Promise<Composition>>();
+  let keptAt = -1;
+
+  function brought({ resources = [] }: Asker, url: string, version: string | undefined): Resource | undefined {
+    const all = resources
+      .filter((each) => each.resourceType === 'ValueSet' && each.url === url)
+      .map((resource) => ({ resource, version: asText(resource.version) ?? '' }))
+      .toSorted((a, b) => compareVersions(b.version, a.version));
+    return chooseVersion(all, version)?.resource;
+  }
+
+  /** The value set of all codes that a code system names as its own. */
+  function wholeSystem(url: string, { resources = [] }: Asker): Resource | undefined {
+    const inRequest = resources.find((each) => each.resourceType === 'CodeSystem' && each.valueSet === url);
+    const system = asText(inRequest?.url) ?? systems.tables().find(({ about }) => about.valueSet === url)?.url;
+    if (system === undefined) return undefined;
+    return { resourceType: 'ValueSet', url, status: 'active', compose: { include: [{ system }] } };
+  }
+
+  async function find(canonical: string, asker: Asker): Promise<Resource | undefined> {
+    const { url, version } = parseCanonical(canonical);
+    const own = brought(asker, url, version);
+    if (own) return own;
+    const stored = asker.scope.kind === 'nothing' ? undefined : await canonicals.find('ValueSet', canonical);
+    return stored ?? implicitValueSet(canonical) ?? wholeSystem(url, asker);
+  }
+
+  /** One import: of a contained value set (`#id`), or by canonical. */
+  async function imported(of: ValueSetDefinition, canonical: string, building: Building): Promise<Composition> {
+    const { path, asking, imports } = building;
+    const contained = canonical.startsWith('#') ? of.contained.get(canonical.slice(1)) : undefined;
+    const resource = contained ?? (await find(canonical, asking.asker));
+    if (resource === undefined) throw unknownValueSet(canonical);
+    const name = contained ? `${of.name}${canonical}` : joinCanonical(String(resource.url), asText(resource.version));
+    if (path.includes(name)) throw circular(path, name);
+    imports.count++;
+    if (path.length >= DEPTH_MAX || imports.count > IMPORTS_MAX) throw tooDeep(canonical);
+    const definition = readDefinition(resource);
+    // What is contained in the outer one may be named from within.
+    const whole = contained ? { ...definition, contained: of.contained } : definition;
+    return build(whole, { ...building, path: [...path, name] });
+  }
+
+  async function part(definition: ValueSetDefinition, set: ConceptSet, building: Building): Promise<Part> {
+    const imports: Composition[] = [];
+    for (const canonical of set.valueSets) imports.push(await imported(definition, canonical, building));
+    return { set, imports };
+  }
+
+  async function build(definition: ValueSetDefinition, building: Building): Promise<Composition> {
+    const include: Part[] = [];
+    const exclude: Part[] = [];
+    for (const set of definition.include) include.push(await part(definition, set, building));
+    for (const set of definition.exclude) exclude.push(await part(definition, set, building));
+    return { definition, include, exclude };
+  }
+
+  const compose = (resource: Resource, asking: Asking): Promise<Composition> => {
+    const definition = readDefinition(resource);
+    return build(definition, { asking, path: [definition.name], imports: { count: 0 } });
+  };
+
+  function composeKept(resource: Resource, asking: Asking): Promise<Composition> {
+    if ((asking.asker.resources ?? []).length > 0) return compose(resource, asking);
+    if (keptAt !== canonicals.generation) {
+      kept = new WeakMap();
+      keptAt = canonicals.generation;
+    }
+    const known = kept.get(resource);
+    if (known) return known;
+    const into = kept;
+    const composing = compose(resource, asking);
+    into.set(resource, composing);
+    composing.catch(() => into.delete(resource));
+    return composing;
+  }
+
+  async function supplementOf(canonical: string, { asker }: Asking): Promise<CodeSystem> {
+    const { url, version } = parseCanonical(canonical);
+    const found = await systems.find(url, version, asker);
+    if (found?.about.content !== 'supplement') throw missingSupplement(canonical);
+    return found;
+  }
+
+  async function use(name: SystemName, wanted: readonly string[], asking: Asking): Promise<UsedSystem | undefined> {
+    const { url } = name;
+    const { asker, versions } = asking;
+    const version = versionOf(versions.force, url) ?? name.version ?? versionOf(versions.system, url);
+    const checked = versionOf(versions.check, url);
+    const system = await systems.find(url, version ?? checked, asker);
+    if (system === undefined) return undefined;
+    const { version: found } = system.about;
+    if (checked !== undefined && found !== checked && !isWithin(checked, found ?? '')) {
+      throw wrongVersion(url, found, checked);
+    }
+    const all = await Promise.all([...new Set(wanted)].map((canonical) => supplementOf(canonical, asking)));
+    const supplements = all.filter(({ about }) => parseCanonical(about.supplements ?? '').url === url);
+    return { name, system, supplements };
+  }
+
+  return {
+    async compose(canonical, asking) {
+      const resource = await find(canonical, asking.asker);
+      if (resource === undefined) throw unknownValueSet(canonical);
+      return composeKept(resource, asking);
+    },
+    composeResource: compose,
+    has: async (canonical, asking) => (await find(canonical, asking.asker)) !== undefined,
+    use,
+  };
+}
+

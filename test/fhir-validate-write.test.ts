@@ -1,0 +1,176 @@
+// What writes check beyond structure: profiles that are claimed or required. docs/validation.md
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { assertOutcome, type Client, entries, type Reply } from './client.ts';
+import { serveTests } from './server.ts';
+
+const HEART_RATE = 'http://hl7.org/fhir/StructureDefinition/heartrate';
+const VITAL_SIGNS = 'http://hl7.org/fhir/StructureDefinition/vitalsigns';
+const UNKNOWN = 'http://example.org/StructureDefinition/unknown';
+const JSON_PATCH = { 'Content-Type': 'application/json-patch+json' };
+
+const heartRate = {
+  resourceType: 'Observation',
+  meta: { profile: [HEART_RATE] },
+  status: 'final',
+  category: [
+    { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/observation-category', code: 'vital-signs' }] },
+  ],
+  code: { coding: [{ system: 'http://loinc.org', code: '8867-4' }] },
+  subject: { reference: 'Patient/example' },
+  effectiveDateTime: '2026-01-02',
+  valueQuantity: { value: 70, unit: '/min', system: 'http://unitsofmeasure.org', code: '/min' },
+};
+const { subject: _subject, ...withoutSubject } = heartRate;
+const claiming = (resource: object, ...profile: string[]) => ({ ...resource, meta: { profile } });
+
+const expressions = (reply: Reply): string[] =>
+  (reply.json.issue as unknown as { severity: string; expression?: string[] }[])
+    .filter(({ severity }) => severity === 'error')
+    .flatMap(({ expression = [] }) => expression);
+
+async function count(fhir: Client, query: string): Promise<unknown> {
+  return (await fhir('GET', `${query}${query.includes('?') ? '&' : '?'}_summary=count`)).json.total;
+}
+
+describe('by default', () => {
+  const fhir = serveTests();
+
+  test('a resource that conforms to what it claims is stored', async () => {
+    assert.equal((await fhir('POST', 'Observation', heartRate)).status, 201);
+    assert.equal((await fhir('PUT', 'Observation/a', { ...heartRate, id: 'a' })).status, 201);
+  });
+
+  test('one that does not is refused with what is wrong, and not stored', async () => {
+    const before = await count(fhir, 'Observation');
+    const reply = await fhir('POST', 'Observation', withoutSubject);
+    assertOutcome(reply, 422, 'required', 'Observation.subject');
+    assertOutcome(await fhir('PUT', 'Observation/b', { ...withoutSubject, id: 'b' }), 422, 'required');
+    assert.equal(await count(fhir, 'Observation'), before);
+  });
+
+  test('structure goes first: 400', async () => {
+    assertOutcome(await fhir('POST', 'Observation', { ...withoutSubject, status: 'no' }), 400, 'code-invalid');
+  });
+
+  test('claims that are not known count for nothing', async () => {
+    assert.equal((await fhir('POST', 'Observation', claiming(withoutSubject, UNKNOWN))).status, 201);
+    assertOutcome(await fhir('POST', 'Observation', claiming(withoutSubject, UNKNOWN, HEART_RATE)), 422, 'required');
+  });
+
+  test('a patch and $meta-add are refused for what they would make', async () => {
+    await fhir('PUT', 'Observation/c', { ...heartRate, id: 'c' });
+    const patch = JSON.stringify([{ op: 'remove', path: '/subject' }]);
+    assertOutcome(await fhir('PATCH', 'Observation/c', patch, JSON_PATCH), 422, 'required', 'Observation.subject');
+    const plain = claiming({ ...withoutSubject, id: 'd' }, UNKNOWN);
+    assert.equal((await fhir('PUT', 'Observation/d', plain)).status, 201);
+    const add = {
+      resourceType: 'Parameters',
+      parameter: [{ name: 'meta', valueMeta: { profile: [HEART_RATE] } }],
+    };
+    assertOutcome(await fhir('POST', 'Observation/d/$meta-add', add), 422, 'required');
+    assert.equal((await fhir('GET', 'Observation/d')).json.meta?.versionId, '1');
+    assert.equal((await fhir('POST', 'Observation/c/$meta-add', add)).status, 200);
+  });
+
+  test('a transaction is refused as a whole, with the entry’s place', async () => {
+    const before = await count(fhir, 'Observation');
+    const entry = [heartRate, withoutSubject].map((resource) => ({
+      resource,
+      request: { method: 'POST', url: 'Observation' },
+    }));
+    const reply = await fhir('POST', '', { resourceType: 'Bundle', type: 'transaction', entry });
+    assert.equal(reply.status, 422, reply.text);
+    assert.deepEqual(expressions(reply), ['Bundle.entry[1].resource.subject']);
+    assert.equal(await count(fhir, 'Observation'), before);
+  });
+
+  test('a patch within a transaction is checked before the transaction writes', async () => {
+    const data = Buffer.from(JSON.stringify([{ op: 'remove', path: '/subject' }])).toString('base64');
+    const patchEntry = (id: string) => ({
+      resource: { resourceType: 'Binary', contentType: 'application/json-patch+json', data },
+      request: { method: 'PATCH', url: `Observation/${id}` },
+    });
+    const bundle = (...entry: object[]) => ({ resourceType: 'Bundle', type: 'transaction', entry });
+    await fhir('PUT', 'Observation/e', { ...heartRate, id: 'e' });
+    await fhir('PUT', 'Observation/f', claiming({ ...heartRate, id: 'f' }, UNKNOWN));
+    const reply = await fhir('POST', '', bundle(patchEntry('e')));
+    assert.equal(reply.status, 422, reply.text);
+    assert.deepEqual(expressions(reply), ['Bundle.entry[0].resource.subject']);
+    assert.equal((await fhir('POST', '', bundle(patchEntry('f')))).status, 200);
+    assert.equal((await fhir('GET', 'Observation/f')).json.subject, undefined);
+  });
+
+  test('of a batch only that entry fails', async () => {
+    const entry = [heartRate, withoutSubject].map((resource) => ({
+      resource,
+      request: { method: 'POST', url: 'Observation' },
+    }));
+    const reply = await fhir('POST', '', { resourceType: 'Bundle', type: 'batch', entry });
+    const answers = entries(reply).map(({ response }) => response!);
+    assert.deepEqual(
+      answers.map(({ status }) => status.slice(0, 3)),
+      ['201', '422'],
+    );
+    const [issue] = answers[1]!.outcome!.issue as unknown as { expression: string[] }[];
+    assert.deepEqual(issue!.expression, ['Bundle.entry[1].resource.subject']);
+  });
+
+  test('a Bundle that is stored is refused for what its entries claim', async () => {
+    const bundle = { resourceType: 'Bundle', type: 'collection', entry: [{ resource: withoutSubject }] };
+    const reply = await fhir('POST', 'Bundle', bundle);
+    assertOutcome(reply, 422, 'required', 'Bundle.entry[0].resource.subject');
+  });
+});
+
+describe('VALIDATION_RECORD', () => {
+  const fhir = serveTests({ VALIDATION_RECORD: VITAL_SIGNS });
+  const { valueQuantity: _value, effectiveDateTime: _effective, ...bare } = heartRate;
+  const tags = ({ json }: Reply) => json.meta?.tag?.map(({ system, code }) => `${system}|${code}`);
+  const TAG = 'urn:cerebra:validation|nonconformant';
+
+  test('a profile whose faults are recorded keeps nothing out; the resource is tagged until it conforms', async () => {
+    const wrong = claiming({ ...bare, id: 'a' }, VITAL_SIGNS);
+    const stored = await fhir('PUT', 'Observation/a', wrong);
+    assert.equal(stored.status, 201, stored.text);
+    assert.deepEqual(tags(stored), [TAG]);
+    assert.equal(await count(fhir, `Observation?_tag=${encodeURIComponent(TAG)}`), 1);
+    const back = (await fhir('GET', 'Observation/a')).json;
+    const mended = { ...back, effectiveDateTime: '2026-01-02', valueQuantity: heartRate.valueQuantity };
+    const updated = await fhir('PUT', 'Observation/a', mended);
+    assert.equal(updated.status, 200, updated.text);
+    assert.equal(tags(updated), undefined);
+    assert.equal(await count(fhir, `Observation?_tag=${encodeURIComponent(TAG)}`), 0);
+    const metrics = await (await fetch(new URL('/metrics', fhir.base))).text();
+    assert.match(metrics, /^cerebra_validation_recorded_total\{type="Observation"\} 1$/m);
+  });
+
+  test('other profiles are enforced as ever', async () => {
+    assertOutcome(await fhir('POST', 'Observation', withoutSubject), 422, 'required', 'Observation.subject');
+  });
+});
+
+describe('VALIDATION and VALIDATION_PROFILES', () => {
+  const fhir = serveTests({
+    VALIDATION: 'structure, Basic=off',
+    VALIDATION_PROFILES: `Observation=${VITAL_SIGNS}, Patient=${UNKNOWN}`,
+  });
+
+  test('a required profile holds for who does not claim it, claims themselves are not looked at', async () => {
+    const { meta: _meta, ...unclaimed } = withoutSubject;
+    assertOutcome(await fhir('POST', 'Observation', unclaimed), 422, 'required', 'Observation.subject');
+    const percent = { ...heartRate, valueQuantity: { ...heartRate.valueQuantity, unit: '%', code: '%' } };
+    assert.equal((await fhir('POST', 'Observation', percent)).status, 201);
+  });
+
+  test('a required profile that is not here lets nothing in', async () => {
+    const issue = assertOutcome(await fhir('POST', 'Patient', { resourceType: 'Patient' }), 503, 'transient');
+    assert.match(issue.diagnostics, /VALIDATION_PROFILES/);
+  });
+
+  test('off: not even structure', async () => {
+    const odd = { resourceType: 'Basic', what: 'ever' };
+    assert.equal((await fhir('POST', 'Basic', odd)).status, 201);
+    assertOutcome(await fhir('POST', 'List', { resourceType: 'List', what: 'ever' }), 400, 'structure');
+  });
+});

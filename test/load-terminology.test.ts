@@ -1,0 +1,75 @@
+// `cerebra load-terminology` from outside: its exit codes, its output, and what is there then.
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import { countOf, type Ground, ground, run } from './command.ts';
+
+const URL = 'http://example.org/fhir/CodeSystem/bloops';
+const codes = Array.from({ length: 11_000 }, (_, n) => ({ code: `c${n}`, display: `Bloop ${n}` }));
+const large = { resourceType: 'CodeSystem', url: URL, version: '1', caseSensitive: true, concept: codes };
+const small = {
+  ...{ resourceType: 'CodeSystem', url: `${URL}-small`, version: '1', status: 'active', content: 'complete' },
+  concept: [{ code: 'a' }],
+};
+
+const write = ({ folder }: Ground, name: string, content: unknown): Promise<void> =>
+  writeFile(path.join(folder, name), typeof content === 'string' ? content : JSON.stringify(content));
+
+const activeSystems = async ({ db }: Ground): Promise<{ url: string; concepts: number }[]> =>
+  db.query({ text: "select url, concepts from code_system where state = 'active' order by cs" });
+
+describe('cerebra load-terminology', () => {
+  test('loads large systems into tables and stores small ones as resources, once', async (t) => {
+    const where = await ground(t);
+    await write(where, 'large.json', large);
+    await write(where, 'small.json', small);
+    const { code, output } = await run(where, 'load-terminology', 'large.json', 'small.json');
+    assert.equal(code, 0, output);
+    assert.match(output, /^large\.json: read as codesystem$/m);
+    assert.match(output, /bloops\|1: 11,000 concepts, 0 pairs of ancestor and descendant, in .* concepts\/s$/m);
+    assert.match(output, /^Stored as resources: 1 created, 0 updated, 0 there already$/m);
+    assert.deepEqual(await activeSystems(where), [{ url: URL, concepts: 11_000 }]);
+    assert.equal(await countOf(where.db, 'r_codesystem'), 1);
+    const again = await run(where, 'load-terminology', 'large.json', 'small.json');
+    assert.equal(again.code, 0, again.output);
+    assert.match(again.output, /bloops\|1: loaded already \(11,000 concepts\); --again loads it$/m);
+    assert.match(again.output, /0 created, 0 updated, 1 there already$/m);
+    const forced = await run(where, 'load-terminology', '--again', 'small.json');
+    assert.match(forced.output, /0 created, 1 updated, 0 there already$/m);
+    assert.equal(await countOf(where.db, 'r_codesystem'), 1);
+  });
+
+  test('tells what it leaves out and ends with 2, with --strict with 1 and nothing', async (t) => {
+    const where = await ground(t);
+    await write(where, 'large.json', { ...large, concept: [...codes, codes[7]] });
+    const strict = await run(where, 'load-terminology', '--strict', 'large.json');
+    assert.equal(strict.code, 1, strict.output);
+    assert.match(strict.output, /bloops is not loaded: 1 fault, and --strict wants none/);
+    assert.deepEqual(await activeSystems(where), []);
+    const { code, output } = await run(where, 'load-terminology', 'large.json');
+    assert.equal(code, 2, output);
+    assert.match(output, /^large\.json: the code 'c7' is there already$/m);
+    assert.match(output, /^1 fault: what is named above was left out$/m);
+    assert.deepEqual(await activeSystems(where), [{ url: URL, concepts: 11_000 }]);
+  });
+
+  test('explains what it is told wrongly, and ends with 1', async (t) => {
+    const where = await ground(t);
+    await write(where, 'notes.txt', 'nothing');
+    for (const [args, text] of [
+      [['missing.zip'], /^The load stopped: missing\.zip: there is no such file or folder/m],
+      [['notes.txt'], /^The load stopped: notes\.txt: no release that is known by its files/m],
+      [['--format', 'loinc', 'notes.txt'], /^The load stopped: notes\.txt: the release has no Loinc\.csv/m],
+      [['--format', 'bloops', 'notes.txt'], /--format bloops: allowed is rf2, loinc, rxnorm/],
+      [[], /Which files\?/],
+    ] as const) {
+      const { code, output } = await run(where, 'load-terminology', ...args);
+      assert.equal(code, 1, output);
+      assert.match(output, text);
+    }
+    const help = await run(where, 'load-terminology', '--help');
+    assert.equal(help.code, 0);
+    assert.match(help.output, /^Usage: cerebra load-terminology/);
+  });
+});
