@@ -86,6 +86,12 @@ const lines: Line[] = [
       `CodeSystem/$subsumes?system=${system}&codeA=${codeOf(random.below(5_000))}&codeB=${codeOf(random.below(n))}`,
   },
   {
+    name: 'ValueSet/$validate-code',
+    connections: 32,
+    request: (random, n) =>
+      `ValueSet/$validate-code?url=${implicit('=isa/C3')}&system=${system}&code=${codeOf(random.below(n))}`,
+  },
+  {
     name: '$expand, two words',
     connections: 1,
     request: (random) => {

@@ -82,6 +82,10 @@ function complete(elements: Element[], differential: readonly Element[]): Elemen
   return all;
 }
 
+/** ResearchStudy.status is bound to a value set of R5 in its differential; here the snapshot has R4's. */
+const isLater = ({ binding }: Partial<Element>): boolean =>
+  /\|5/.test((binding as { valueSet?: string } | undefined)?.valueSet ?? '');
+
 /**
  * The package's snapshots of types hold some 60 elements that are not R4's (Meta.project, Binary.url, half of R5's
  * ResearchStudy), say other things of some of R4's, and lack EvidenceVariable.characteristic.definition[x]. Its differentials
@@ -101,7 +105,7 @@ function repaired(definition: Definition, byUrl: ReadonlyMap<string, Definition>
   const sound = kept.filter(({ path }) => ![...gone].some((root) => path.startsWith(`${root}.`)));
   const said = sound.map((element) => {
     const { constraint: _, ...differs } = own.get(element.path) ?? element;
-    return element.path.includes('.') ? { ...element, ...differs } : element;
+    return element.path.includes('.') && !isLater(differs) ? { ...element, ...differs } : element;
   });
   return { ...definition, snapshot: { ...snapshot, element: complete(said, differential.element) } };
 }

@@ -35,7 +35,7 @@ test('R4’s own resources by url, without narrative', async () => {
   );
   assert.equal(patient?.text, undefined);
   const genders = await core.read('CodeSystem', 'http://hl7.org/fhir/administrative-gender');
-  assert.equal((genders?.concept as unknown[]).length, 4);
+  assert.equal((genders!.concept as unknown[]).length, 4);
   assert.equal(core.version('CodeSystem', 'http://terminology.hl7.org/CodeSystem/v3-ActCode'), '2018-08-12');
   assert.equal((await core.read('ValueSet', 'http://hl7.org/fhir/ValueSet/languages'))?.status, 'draft');
   assert.equal(

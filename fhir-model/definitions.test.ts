@@ -46,9 +46,14 @@ test('elements: cardinality, types, targets, choice, nesting, content references
     array: false,
     choice: false,
     valueSet: 'http://hl7.org/fhir/ValueSet/observation-status',
+    binding: { strength: 'required', valueSet: 'http://hl7.org/fhir/ValueSet/observation-status' },
     summary: true,
     modifier: true,
   });
+  assert.deepEqual(
+    element('Range', 'low').constraints?.map(({ key }) => key),
+    ['sqty-1'],
+  );
   assert.deepEqual(element('Observation', 'subject').targets, ['Patient', 'Group', 'Device', 'Location']);
   assert.deepEqual(element('Patient', 'deceased').types, ['boolean', 'dateTime']);
   assert.equal(element('Patient', 'deceased').choice, true);

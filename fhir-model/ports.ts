@@ -234,9 +234,10 @@ export interface OperationRequest {
   search: [string, string][];
   /**
    * The posted body where its type is one of `bodyTypes`, or the operation `takesText` (its type then is
-   * application/fhir+json or application/fhir+xml): neither parsed nor checked.
+   * application/fhir+json or application/fhir+xml): neither parsed nor checked. `rewritten`: it came in a Bundle, and its
+   * lines and columns are not those of what was sent.
    */
-  body?: { type: string; text: string };
+  body?: { type: string; text: string; rewritten?: true };
   scope: AccessScope;
   /** `Prefer: handling=strict`. */
   strict: boolean;

@@ -31,6 +31,7 @@ import { type LoadPackagesOptions, loadAndIndex } from './packages/load-and-inde
 import { createToldPackages } from './packages/told.ts';
 import { createParameterRegistry } from './parameters/registry.ts';
 import { createReader, createWriter } from './ports.ts';
+import { createFirstPages } from './search/first-pages.ts';
 import { createStore } from './store/store.ts';
 import { createChecks } from './validation/checks.ts';
 import type { PolicyOptions } from './validation/policy.ts';
@@ -135,6 +136,7 @@ export async function createFhirServer(parts: FhirServerParts): Promise<FhirServ
     parameters,
     links,
     terminology: noTerminology,
+    firstPages: createFirstPages(db),
     xml: createXmlCodec(definitions),
     limits: parts.limits,
     operations: [],

@@ -21,33 +21,39 @@ export function createReader(core: Core): ResourceReader {
   };
 }
 
-function createIfAbsent(
-  core: Core,
-  resources: (Resource & { id: string })[],
-  context: WriteContext,
-): Promise<boolean[]> {
-  return withCurrentParameters(core.store, () => createNow(core, resources, context));
-}
+type WithId = Resource & { id: string };
 
-async function createNow(
-  core: Core,
-  resources: (Resource & { id: string })[],
-  context: WriteContext,
-): Promise<boolean[]> {
-  assertWrites(context.scope);
+/** Throws `structure` or `invalid-resource` for the first that must not get in; yields what to store of each. */
+async function checked(core: Core, resources: readonly WithId[]): Promise<WithId[]> {
   resources.forEach((resource, i) => {
     assertId(resource.id);
     assertValid(core.store, resource, `[${i}]`);
   });
-  const concerned = resources.some((resource) => core.onWrite.concerns(resource));
-  const checked = concerned
-    ? await Promise.all(resources.map((resource, i) => core.onWrite.check(resource, `[${i}]`)))
-    : [];
+  if (!resources.some((resource) => core.onWrite.concerns(resource))) return [...resources];
+  const found: WithId[] = [];
+  for (const [i, resource] of resources.entries()) {
+    found.push(((await core.onWrite.check(resource, `[${i}]`)) as WithId | undefined) ?? resource);
+  }
+  return found;
+}
+
+async function createIfAbsent(core: Core, resources: WithId[], context: WriteContext): Promise<boolean[]> {
+  assertWrites(context.scope);
+  return withCurrentParameters(core.store, async () => insertNow(core, await checked(core, resources), context));
+}
+
+/** As ResourceWriter.createIfAbsent, of resources that are checked already. */
+export async function createChecked(core: Core, resources: WithId[], context: WriteContext): Promise<boolean[]> {
+  assertWrites(context.scope);
+  return withCurrentParameters(core.store, () => insertNow(core, resources, context));
+}
+
+async function insertNow(core: Core, resources: readonly WithId[], context: WriteContext): Promise<boolean[]> {
   const updatedMs = core.store.clock.now();
   const created = await core.store.db.tx(async (tx) => {
     const numbers = await allocate(tx, resources.length);
     const many: Numbered[] = resources.map((resource, i) => ({
-      ...prepare(core.store, checked[i] ?? resource, resource.id, updatedMs),
+      ...prepare(core.store, resource, resource.id, updatedMs),
       rid: numbers[i]!,
       seq: numbers[i]!,
       version: 1,

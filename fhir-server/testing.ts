@@ -18,6 +18,7 @@ import type { Core } from './interactions/core.ts';
 import { noTerminology } from './interactions/no-terminology.ts';
 import { createToldPackages } from './packages/told.ts';
 import { createParameterRegistry } from './parameters/registry.ts';
+import { createFirstPages } from './search/first-pages.ts';
 import { type IndexRows, indexRows } from './store/index-rows.ts';
 import { ownTables } from './store/index-sql.ts';
 import { resourceKey } from './store/layout.ts';
@@ -57,6 +58,7 @@ export async function testCore(db: Db, clock: Clock = systemClock): Promise<Core
     parameters,
     links,
     terminology: noTerminology,
+    firstPages: createFirstPages(db),
     xml,
     limits,
     operations: [],

@@ -82,6 +82,17 @@ export async function findSystem(
   throw unknownSystem(url, version, await systems.versions(url, asker));
 }
 
+/** By id and version: what was read at instance level last. */
+const instances = new WeakMap<CodeSystems, Map<string, CodeSystem>>();
+const INSTANCES_MAX = 8;
+
+function keepInstance(systems: CodeSystems, key: string, system: CodeSystem): void {
+  const kept = instances.get(systems) ?? new Map<string, CodeSystem>();
+  const [oldest] = kept.keys();
+  if (kept.size >= INSTANCES_MAX && oldest !== undefined) kept.delete(oldest);
+  instances.set(systems, kept.set(key, system));
+}
+
 /** The CodeSystem of the URL, at instance level. */
 export async function instanceSystem(
   { systems, reader }: CodeSystemParts,
@@ -91,12 +102,17 @@ export async function instanceSystem(
   const stored = await reader.read('CodeSystem', id, scope);
   if (stored === undefined) throw new CerebraError('not-found', `CodeSystem/${id} is not known here`);
   if (stored.deleted) throw new CerebraError('deleted', `CodeSystem/${id} was deleted`);
+  const key = `${id}/${stored.version}`;
+  const known = instances.get(systems)?.get(key);
+  if (known) return known;
   const resource = parseJson(stored.body).value as Resource;
   const url = asText(resource.url);
-  // The same object as a look-up by URL yields, which has its index.
-  const known = url === undefined ? undefined : await systems.find(url, asText(resource.version), { scope });
-  const isThis = known?.about.resource.id === id && sameVersion(known, resource);
-  return isThis ? known : systems.open(resource);
+  // What a look-up by URL yields has its index already, if it is this one.
+  const found = url === undefined ? undefined : await systems.find(url, asText(resource.version), { scope });
+  const isThis = found?.about.resource.id === id && sameVersion(found, resource);
+  const system = isThis ? found : await systems.open(resource);
+  keepInstance(systems, key, system);
+  return system;
 }
 
 const sameVersion = ({ about }: CodeSystem, resource: Resource): boolean =>

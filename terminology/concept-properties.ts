@@ -1,5 +1,5 @@
 // Properties that mean something to everybody: https://hl7.org/fhir/R4/codesystem-concept-properties.html
-import { decimalText, isNumber, type JsonObject } from '#fhir-model';
+import { decimalText, isNumber, type JsonObject, rawJson } from '#fhir-model';
 import { type About, asObject, asText, defined, type Property, type PropertyType } from './code-system.ts';
 
 const COMMON = 'http://hl7.org/fhir/concept-properties#';
@@ -35,8 +35,11 @@ const types: Record<string, PropertyType> = {
   valueDecimal: 'decimal',
 };
 
-function valueText(value: unknown): string {
-  return isNumber(value) ? decimalText(value) : String(value);
+/** Undefined for what is not of the type: resources that come with a request are not validated. */
+function valueText(type: PropertyType, value: unknown): string | undefined {
+  if (type === 'integer' || type === 'decimal') return isNumber(value) ? decimalText(value) : undefined;
+  if (type === 'boolean') return typeof value === 'boolean' ? String(value) : undefined;
+  return asText(value);
 }
 
 /** CodeSystem.concept.property; undefined when it has no code or no value. */
@@ -46,7 +49,10 @@ export function readProperty(element: JsonObject): Property | undefined {
   if (code === undefined || key === undefined) return undefined;
   const type = types[key]!;
   const coding = asObject(element[key]);
-  if (type !== 'Coding') return { code, type, value: valueText(element[key]) };
+  if (type !== 'Coding') {
+    const text = valueText(type, element[key]);
+    return text === undefined ? undefined : { code, type, value: text };
+  }
   if (coding === undefined) return undefined;
   const value = asText(coding.code) ?? '';
   return defined<Property>({ code, type, value, system: asText(coding.system), display: asText(coding.display) });
@@ -67,4 +73,21 @@ export function flagsOf(about: About, properties: readonly Property[]) {
     }
   }
   return flags;
+}
+
+const INTEGER = /^-?\d{1,15}$/;
+const DECIMAL = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+const NAMES: Partial<Record<PropertyType, string>> = { code: 'valueCode', dateTime: 'valueDateTime' };
+
+/** `valueCode`, … with its value; decimals keep their digits. What a loader took for a number and is none is a string. */
+export function valueElement({ type, value, system, display }: Property): JsonObject {
+  if (type === 'Coding') {
+    return {
+      valueCoding: { ...(system !== undefined && { system }), code: value, ...(display !== undefined && { display }) },
+    };
+  }
+  if (type === 'boolean') return { valueBoolean: value === 'true' };
+  if (type === 'integer' && INTEGER.test(value)) return { valueInteger: Number(value) };
+  if (type === 'decimal' && DECIMAL.test(value)) return { valueDecimal: rawJson(value) as unknown as number };
+  return { [NAMES[type] ?? 'valueString']: value };
 }

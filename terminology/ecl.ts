@@ -1,5 +1,6 @@
 // What an ECL expression selects, as SQL over the tables of a code system: https://confluence.ihtsdotools.org/display/DOCECL
 // Attributes are properties named by the attribute's concept id, as https://hl7.org/fhir/R4/snomedct.html tells.
+import { CerebraError } from '#platform';
 import {
   type Cardinality,
   type Ecl,
@@ -19,10 +20,16 @@ const IS_ATTRIBUTE = "~ '^[0-9]+$'";
 /** The index on property values has their first 100 characters. */
 const isValue = (value: string, code: string): string => `left(${value}, 100) = ${code}`;
 
+/**
+ * Whether the value is among the rows of a statement, which runs once: `is true` keeps the planner from making a join of it.
+ * It takes a concept to have nine descendants, and ran the statement for each of 50,000 rows: more than 30 s instead of 0.1.
+ */
+const among = (value: string, rows: string): string => `(${value} in (${rows})) is true`;
+
 /** Whether the code is one of the set's. */
 function inSet(c: Compiler, code: string, set: Ecl): string {
   const a = c.alias();
-  return `${code} in (select ${a}.code from ${c.concept} ${a} where ${a}.n in (${setSql(c, set)}))`;
+  return among(code, `select ${a}.code from ${c.concept} ${a} where ${a}.n in (${setSql(c, set)})`);
 }
 
 interface Compiler {
@@ -86,14 +93,12 @@ function setSql(c: Compiler, ecl: Ecl): string {
       return ecl.of.map((each) => `(${setSql(c, each)})`).join(' union ');
     case 'minus':
       return `(${setSql(c, ecl.from)}) except (${setSql(c, ecl.without)})`;
-    case 'refined': {
-      const row = c.alias();
-      return `select ${row}.n from (${setSql(c, ecl.of)}) ${row} where ${refinementSql(c, ecl.by, `${row}.n`)}`;
-    }
+    case 'refined':
+      return refinedSql(c, ecl.of, ecl.by);
     case 'dotted': {
       const [p, a] = [c.alias(), c.alias()];
       return `select distinct ${a}.n from ${c.property} ${p} join ${c.concept} ${a} on ${a}.code = ${p}.value
-        where ${p}.n in (${setSql(c, ecl.of)}) and ${p}.type = 'code' and ${nameSql(c, ecl.attribute, p)}`;
+        where ${among(`${p}.n`, setSql(c, ecl.of))} and ${p}.type = 'code' and ${nameSql(c, ecl.attribute, p)}`;
     }
   }
 }
@@ -113,11 +118,10 @@ function nameSql(c: Compiler, name: Ecl, p: string): string {
   return inSet(c, `${p}.code`, name);
 }
 
-function valueSql(c: Compiler, { value, comparison, reverse }: EclAttribute, p: string): string {
+function valueSql(c: Compiler, { value, comparison }: EclAttribute, p: string): string {
   if (value.kind === 'concepts') {
     if (value.constraint.kind === 'any') return comparison === '=' ? `${p}.type = 'code'` : 'false';
-    const within = reverse ? `${p}.n in (${setSql(c, value.constraint)})` : inSet(c, `${p}.value`, value.constraint);
-    return `${p}.type = 'code' and ${comparison === '=' ? '' : 'not '}${within}`;
+    return `${p}.type = 'code' and ${comparison === '=' ? '' : 'not '}(${inSet(c, `${p}.value`, value.constraint)})`;
   }
   const operator = comparison === '!=' ? '<>' : comparison;
   if (value.kind === 'text') return `${p}.type = 'string' and ${p}.value ${operator} ${c.parameter(value.text)}`;
@@ -125,46 +129,97 @@ function valueSql(c: Compiler, { value, comparison, reverse }: EclAttribute, p: 
   return `${number} ${operator} ${c.parameter(value.digits)}::numeric`;
 }
 
-/** `rows` yields a number of rows; the condition is that it is as many as asked for, at least one if nothing is. */
-function countSql(what: string, rows: string, cardinality: Cardinality | undefined): string {
-  const { min, max } = cardinality ?? { min: 1, max: Number.POSITIVE_INFINITY };
-  if (max === 0) return `not exists (select 1 ${rows})`;
-  if (max === Number.POSITIVE_INFINITY && min === 1) return `exists (select 1 ${rows})`;
-  if (max === Number.POSITIVE_INFINITY && min === 0) return 'true';
-  const upper = max === Number.POSITIVE_INFINITY ? 2_147_483_647 : max;
-  return `(select count(${what}) ${rows}) between ${min} and ${upper}`;
+/**
+ * What a refinement is true of: concepts, or role groups of concepts. Every refinement is a statement of its own that yields
+ * these, and they are joined as sets: a condition on each concept in turn took 30 s where this takes 0.1 (100,000 concepts).
+ */
+interface Level {
+  /** Columns by which they are told apart. */
+  keys: string;
+  /** Those of the property with that alias. */
+  keysOf(p: string): string;
+  /** All there are. */
+  all: string;
+  /** ` and …` that keeps to those that are asked about, by their number. */
+  only(n: string): string;
 }
 
-/** `within`: what keeps the properties to one role group. */
-function refinementSql(c: Compiler, by: EclRefinement, n: string, within?: (p: string) => string): string {
+const conceptLevel = (all: string, only: (n: string) => string): Level => ({
+  keys: 'n',
+  keysOf: (p) => `${p}.n`,
+  ...{ all, only },
+});
+
+/** An attribute that stands in no group is a group of its own. */
+function groupLevel(c: Compiler, { only }: Level): Level {
+  const keysOf = (p: string): string =>
+    `${p}.n, case when ${p}.grp > 0 then ${p}.grp::text else ${p}.ctid::text end as g`;
+  const p = c.alias();
+  const all = `select distinct ${keysOf(p)} from ${c.property} ${p} where ${p}.code ${IS_ATTRIBUTE}${only(`${p}.n`)}`;
+  return { keys: 'n, g', keysOf, all, only };
+}
+
+/**
+ * Those of the level that are among the rows of a statement as often as asked for: at least once if nothing is. It is made
+ * only where it is needed: its parameters must all be used.
+ */
+function countedSql({ keys, all }: Level, cardinality: Cardinality | undefined, rowsSql: () => string): string {
+  const { min, max } = cardinality ?? { min: 1, max: Number.POSITIVE_INFINITY };
+  const isBounded = max !== Number.POSITIVE_INFINITY;
+  if (min === 0 && !isBounded) return all;
+  const rows = rowsSql();
+  const counted = (having: string): string =>
+    `select ${keys} from (${rows}) rows group by ${keys} having count(*) ${having}`;
+  if (max === 0) return `(${all}) except (${rows})`;
+  if (min === 0) return `(${all}) except (${counted(`> ${max}`)})`;
+  if (isBounded) return counted(`between ${min} and ${max}`);
+  return min === 1 ? `select distinct ${keys} from (${rows}) rows` : counted(`>= ${min}`);
+}
+
+function attributeSql(c: Compiler, by: EclAttribute, level: Level): string {
+  const p = c.alias();
+  if (!by.reverse) {
+    return `select ${level.keysOf(p)} from ${c.property} ${p}
+      where ${nameSql(c, by.name, p)} and ${valueSql(c, by, p)}${level.only(`${p}.n`)}`;
+  }
+  if (level.keys !== 'n' || by.value.kind !== 'concepts') {
+    throw new CerebraError(
+      'unsupported',
+      'ECL: a reversed attribute is evaluated outside of groups and with concepts only',
+    );
+  }
+  const a = c.alias();
+  const source = by.value.constraint.kind === 'any' ? 'true' : among(`${p}.n`, setSql(c, by.value.constraint));
+  return `select ${a}.n from ${c.property} ${p} join ${c.concept} ${a} on ${a}.code = ${p}.value
+    where ${nameSql(c, by.name, p)} and ${p}.type = 'code'
+      and ${by.comparison === '=' ? source : `not (${source})`}${level.only(`${a}.n`)}`;
+}
+
+/** A statement that yields the keys of the level, each once. */
+function refinementSql(c: Compiler, by: EclRefinement, level: Level): string {
   switch (by.kind) {
     case 'all':
-    case 'any': {
-      const parts = by.of.map((each) => refinementSql(c, each, n, within));
-      return `(${parts.join(by.kind === 'all' ? ' and ' : ' or ')})`;
-    }
+    case 'any':
+      return by.of
+        .map((each) => `(${refinementSql(c, each, level)})`)
+        .join(by.kind === 'all' ? ' intersect ' : ' union ');
     case 'group':
-      return groupSql(c, by, n);
-    case 'attribute': {
-      const p = c.alias();
-      const group = within ? ` and ${within(p)}` : '';
-      const own = `(select code from ${c.concept} where n = ${n})`;
-      const mine = by.reverse ? isValue(`${p}.value`, own) : `${p}.n = ${n}`;
-      const rows = `from ${c.property} ${p} where ${mine}${group}
-        and ${nameSql(c, by.name, p)} and ${valueSql(c, by, p)}`;
-      return countSql('*', rows, by.cardinality);
-    }
+      return countedSql(level, by.cardinality, () => {
+        return `select n from (${refinementSql(c, by.within, groupLevel(c, level))}) g`;
+      });
+    case 'attribute':
+      return countedSql(level, by.cardinality, () => attributeSql(c, by, level));
   }
 }
 
-/** An attribute that stands in no group is a group of its own. */
-function groupSql(c: Compiler, { cardinality, within }: EclRefinement & { kind: 'group' }, n: string): string {
-  const g = c.alias();
-  const same = (p: string): string =>
-    `${p}.n = ${g}.n and ${p}.grp = ${g}.grp and (${g}.grp > 0 or ${p}.ctid = ${g}.ctid)`;
-  const rows = `from ${c.property} ${g} where ${g}.n = ${n} and ${g}.code ${IS_ATTRIBUTE}
-    and ${refinementSql(c, within, n, same)}`;
-  return countSql(`distinct case when ${g}.grp > 0 then ${g}.grp::text else ${g}.ctid::text end`, rows, cardinality);
+function refinedSql(c: Compiler, of: Ecl, by: EclRefinement): string {
+  const r = c.alias();
+  if (of.kind === 'any') {
+    const level = conceptLevel(setSql(c, of), () => '');
+    return `select ${r}.n from (${refinementSql(c, by, level)}) ${r} join ${c.concept} using (n) where not inactive`;
+  }
+  const level = conceptLevel(`select n from ${r}`, (n) => ` and ${among(n, `select n from ${r}`)}`);
+  return `with ${r} as materialized (${setSql(c, of)}) ${refinementSql(c, by, level)}`;
 }
 
 /**

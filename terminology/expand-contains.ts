@@ -1,7 +1,8 @@
 // One entry of an expansion: https://hl7.org/fhir/R4/valueset-definitions.html#ValueSet.expansion.contains
-import { type JsonObject, rawJson } from '#fhir-model';
+import type { JsonObject } from '#fhir-model';
 import { displaysOf } from './check-display.ts';
 import { asArray, asText, type CodeSystem, type Concept, type Designation, type Property } from './code-system.ts';
+import { valueElement } from './concept-properties.ts';
 import type { Languages } from './languages.ts';
 import { elementValue, type ListedConcept } from './value-set-definition.ts';
 import type { Shown } from './value-set-select.ts';
@@ -158,27 +159,6 @@ interface ShownProperty {
   code: string;
   /** `valueCode`, … with its value. */
   value: JsonObject;
-}
-
-function valueElement({ type, value, system, display }: Property): JsonObject {
-  switch (type) {
-    case 'Coding':
-      return {
-        valueCoding: {
-          ...(system !== undefined && { system }),
-          code: value,
-          ...(display !== undefined && { display }),
-        },
-      };
-    case 'boolean':
-      return { valueBoolean: value === 'true' };
-    case 'integer':
-      return { valueInteger: Number(value) };
-    case 'decimal':
-      return { valueDecimal: rawJson(value) as unknown as number };
-    default:
-      return { [{ code: 'valueCode', dateTime: 'valueDateTime', string: 'valueString' }[type]]: value };
-  }
 }
 
 function askedProperties(

@@ -15,7 +15,7 @@ import {
 } from './value-set-formula.ts';
 import { partsOf } from './value-set-member.ts';
 import { enumerated, select } from './value-set-select.ts';
-import type { Asking, UsedSystem, ValueSets } from './value-sets.ts';
+import { type Asking, type UsedSystem, type ValueSets, wantedVersion } from './value-sets.ts';
 import { foldCode } from './write-system.ts';
 
 /** Of one code system. */
@@ -86,7 +86,9 @@ export async function segmentsOf(
       options.selectableOnly ? not({ kind: 'abstract' }) : { kind: 'all' },
     ]);
     const codes = enumerated(own);
-    if (used === undefined && codes === undefined) throw unknownSystem(name);
+    if (used === undefined && codes === undefined) {
+      throw unknownSystem({ url: name.url, version: wantedVersion(name, asking.versions) });
+    }
     segments.push({
       ...{ name, where: restricted },
       ...(used && { used }),

@@ -19,7 +19,7 @@ import { answerTo, refuse } from './tx-issues.ts';
 import type { Composition } from './value-set-formula.ts';
 import { askingOf, languagesFor, sharedInputs, type ValueSetParts, valueSetOf } from './value-set-input.ts';
 import { listedIn } from './value-set-member.ts';
-import { parentsOf, show } from './value-set-select.ts';
+import { parentCodesOf, parentsOf, type Shown, show } from './value-set-select.ts';
 
 /** Entries of one answer: some 2 MB. Who wants more goes page by page. */
 export const EXPANSION_CODES_MAX = 10_000;
@@ -122,44 +122,45 @@ const nothingToExpand = (name: string): CerebraError =>
 const isAmbiguous = (segments: readonly Segment[], url: string): boolean =>
   segments.filter(({ name }) => name.url === url).length > 1;
 
+interface Known {
+  shown: Shown;
+  parents?: readonly string[];
+}
+
+const NOTHING: Known = { shown: { designations: [], properties: [], extension: [] } };
+
+/** What is to be shown of the concepts that the system lists, by number. */
+async function knownOf(
+  { db }: ValueSetParts,
+  { designations, languages, properties }: EntryOptions,
+  { used }: Segment,
+  concepts: readonly Concept[],
+): Promise<Map<number, Known>> {
+  const held = used ? concepts.filter(({ n }) => n !== -1) : [];
+  if (!used || held.length === 0) return new Map();
+  const wanted = { designations: designations || languages.length > 0, properties: properties.length > 0 };
+  const shown = await show(db, used.system, held, wanted);
+  const parents = properties.includes('parent') ? await parentCodesOf(db, used.system, held) : undefined;
+  return new Map(held.map(({ n }, i) => [n, { shown: shown[i]!, ...(parents && { parents: parents[i]! }) }]));
+}
+
 async function entriesOf(
   parts: ValueSetParts,
-  expansion: Expansion,
+  { options, composition, segments }: Expansion,
   { segment, concepts }: SegmentPage,
 ): Promise<Entry[]> {
-  const { options, composition, segments } = expansion;
   const { used, name, listed } = segment;
-  const wanted = {
-    designations: options.designations || options.languages.length > 0,
-    properties: options.properties.length > 0,
-  };
-  const shown = used
-    ? await show(
-        parts.db,
-        used.system,
-        concepts.filter(({ n }) => n !== -1),
-        wanted,
-      )
-    : [];
-  const parents = options.properties.includes('parent') && used ? await parentCodes(segment, concepts) : undefined;
+  const known = await knownOf(parts, options, segment, concepts);
   const version = isAmbiguous(segments, name.url) ? (used?.system.about.version ?? name.version) : undefined;
-  let at = 0;
-  return concepts.map((concept, i): Entry => {
+  return concepts.map((concept): Entry => {
     const own = listed ? listedIn(composition, name.url, concept.code) : undefined;
     return {
-      ...{ concept, url: name.url },
-      shown: concept.n === -1 || !used ? { designations: [], properties: [], extension: [] } : shown[at++]!,
+      ...{ concept, url: name.url, ...(known.get(concept.n) ?? NOTHING) },
       ...(used && { used }),
       ...(version !== undefined && { version }),
       ...(own && { listed: own }),
-      ...(parents && { parents: parents[i]! }),
     };
   });
-}
-
-async function parentCodes({ used }: Segment, concepts: readonly Concept[]): Promise<string[][]> {
-  const found = await Promise.all(concepts.map((concept) => used!.system.details(concept)));
-  return found.map((details) => details.parents.map(({ code }) => code));
 }
 
 /** Nested where the whole is there, as its system has it; a list of codes stays a list. */

@@ -4,11 +4,13 @@ import { isCerebraError } from '#platform';
 import { type CheckOptions, type CodingPaths, checkCode, pathsOf } from './check-code.ts';
 import { type Coding, defined } from './code-system.ts';
 import { shown, systemName } from './refusals.ts';
+import { isRemoteAway } from './remote-client.ts';
 import type { Remote } from './remote-system.ts';
 import type { CodeSystems } from './systems.ts';
 import type { TxIssue } from './tx-issues.ts';
 import { type Composition, formulaOf, systemsOf } from './value-set-formula.ts';
 import { type Member, type MemberOptions, type Membership, memberOf } from './value-set-member.ts';
+import { enumerated } from './value-set-select.ts';
 import { type Asking, NO_RULES, type ValueSets } from './value-sets.ts';
 
 export interface JudgeParts {
@@ -35,18 +37,22 @@ const displayFault = (issues: readonly TxIssue[]): string | undefined =>
 const unknownSystem = ({ system = '', version }: Coding): string =>
   `The code system '${systemName(system, version)}' is not known here`;
 
+/** Whether the value set takes codes of that system other than such that it lists. */
+function takesUnlisted(composition: Composition, { system }: Coding): boolean {
+  return system !== undefined && enumerated(formulaOf(composition, { url: system })) === undefined;
+}
+
 function ofMember(member: Member, coding: Coding, composition: Composition): CodeVerdict {
   const { isMember, concept, system, display, issues } = member;
-  const rest = { display, wrongDisplay: displayFault(issues) };
-  if (isMember) return defined<CodeVerdict>({ result: 'valid', inSystem: system && concept !== undefined, ...rest });
-  const included = coding.system !== undefined && formulaOf(composition, { url: coding.system }).kind !== 'none';
-  // Where not all codes of the system are known here, one that is not may belong to the value set nevertheless.
+  // Where not all codes of the system are known here, one that is not may belong to the value set, or be none at all.
   const isOpen = system === undefined || (concept === undefined && system.about.content !== 'complete');
-  if (included && isOpen) {
+  if (isOpen && takesUnlisted(composition, coding)) {
     return cannotTell(system ? `Not all codes of '${shown(system.about.url)}' are known here` : unknownSystem(coding));
   }
+  const inSystem = isOpen ? undefined : concept !== undefined;
+  const rest = { display, wrongDisplay: displayFault(issues) };
+  if (isMember) return defined<CodeVerdict>({ result: 'valid', inSystem, ...rest });
   const message = issues.find(({ severity }) => severity === 'error')?.text;
-  const inSystem = system === undefined || isOpen ? undefined : concept !== undefined;
   return defined<CodeVerdict>({ result: 'invalid', message, inSystem, ...rest });
 }
 
@@ -103,6 +109,7 @@ export function createCodeJudge({ systems, valueSets, remote }: JudgeParts): Ter
         const verdict = await judge(asked, context, asking);
         return verdict.result === 'unknown' ? await elsewhere(asked, verdict) : verdict;
       } catch (error) {
+        if (isRemoteAway(error)) return cannotTell(error.message);
         // A value set that is not known, or that can't be evaluated; but not a database that is away.
         if (isCerebraError(error) && error.status < 500) return elsewhere(asked, cannotTell(error.message));
         throw error;

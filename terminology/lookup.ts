@@ -7,7 +7,6 @@ import {
   type OperationSpec,
   one,
   parametersOf,
-  rawJson,
 } from '#fhir-model';
 import { CerebraError } from '#platform';
 import {
@@ -30,7 +29,7 @@ import type {
   Designation,
   Property,
 } from './code-system.ts';
-import { roleOf } from './concept-properties.ts';
+import { roleOf, valueElement } from './concept-properties.ts';
 import { bestText, type Languages, languageFits, parseLanguages, wantedTags } from './languages.ts';
 import { unknownCode } from './refusals.ts';
 import { answerTo } from './tx-issues.ts';
@@ -54,19 +53,6 @@ function designationPart({ language, use, value, source }: Designation): JsonObj
   return { name: 'designation', part };
 }
 
-/** JSON has numbers and booleans for these; a decimal keeps its digits as text until it is written. */
-function propertyValue({ type, value, system, display }: Property): JsonObject {
-  if (type === 'Coding') {
-    return {
-      valueCoding: { ...(system !== undefined && { system }), code: value, ...(display !== undefined && { display }) },
-    };
-  }
-  if (type === 'boolean') return { valueBoolean: value === 'true' };
-  if (type === 'integer') return { valueInteger: Number(value) };
-  if (type === 'decimal') return { valueDecimal: rawJson(value) as unknown as JsonObject };
-  return { [type === 'code' ? 'valueCode' : type === 'dateTime' ? 'valueDateTime' : 'valueString']: value };
-}
-
 const namedPart =
   (code: string) =>
   (concept: ConceptName): JsonObject => ({
@@ -82,7 +68,7 @@ const propertyPart = (property: Property): JsonObject => ({
   name: 'property',
   part: [
     { name: 'code', valueCode: property.code },
-    { name: 'value', ...propertyValue(property) },
+    { name: 'value', ...valueElement(property) },
     ...text('description', property.type === 'code' ? property.display : undefined),
     ...(property.source === undefined ? [] : [{ name: 'source', valueCanonical: property.source }]),
   ],
@@ -181,9 +167,10 @@ export function displayIn(
   return bestText(languages, texts)?.value ?? own;
 }
 
+/** What displayLanguage says, else what the client accepts; none where neither says anything. */
 export function languagesOf(request: OperationRequest): Languages {
   const given = one<string>(request.input, 'displayLanguage');
-  if (given === undefined) return [];
+  if (given === undefined) return parseLanguages(request.acceptLanguage ?? '') ?? [];
   const languages = parseLanguages(given);
   if (languages) return languages;
   throw new CerebraError(

@@ -2,7 +2,7 @@
 // It is told systems, codes and value sets, never of whom. It is called at the one address that the configuration names;
 // answers that send elsewhere are none.
 import { type JsonObject, parseJson } from '#fhir-model';
-import { CerebraError, type Log } from '#platform';
+import { CerebraError, isCerebraError, type Log } from '#platform';
 
 export interface RemoteOptions {
   /** `https://tx.example.org/r4` */
@@ -29,6 +29,11 @@ const KEEP_MS = 10 * 60_000;
 /** A server that is away is asked again after this long. */
 const REST_MS = 10_000;
 const CALLS_MAX = 16;
+
+const away = new WeakSet<object>();
+
+/** Whether it is the other server that is not there, not the database. */
+export const isRemoteAway = (error: unknown): error is CerebraError => isCerebraError(error) && away.has(error);
 
 interface Answer {
   resource: JsonObject | undefined;
@@ -122,8 +127,13 @@ export function createRemoteClient({
   let restUntilMs = Number.NEGATIVE_INFINITY;
   let calls = 0;
 
-  const unavailable = (cause?: unknown): CerebraError =>
-    new CerebraError('unavailable', 'The terminology server (TERMINOLOGY_URL) does not answer', { cause });
+  const unavailable = (cause?: unknown): CerebraError => {
+    const error = new CerebraError('unavailable', 'The terminology server (TERMINOLOGY_URL) does not answer', {
+      cause,
+    });
+    away.add(error);
+    return error;
+  };
 
   async function ask(address: URL): Promise<Answer> {
     if (now() < restUntilMs || calls >= CALLS_MAX) throw unavailable();

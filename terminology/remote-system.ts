@@ -1,7 +1,7 @@
 // Code systems and value sets that are not known here but at another terminology server.
 // https://hl7.org/fhir/R4/codesystem-operations.html, https://hl7.org/fhir/R4/valueset-operation-validate-code.html
 import { type CodeVerdict, chooseVersion, compareVersions, type JsonObject, type Resource } from '#fhir-model';
-import { CerebraError, isCerebraError } from '#platform';
+import { CerebraError } from '#platform';
 import {
   type About,
   aboutOf,
@@ -20,35 +20,34 @@ import {
 } from './code-system.ts';
 import { readProperty } from './concept-properties.ts';
 import { shown } from './refusals.ts';
-import type { RemoteClient } from './remote-client.ts';
+import { isRemoteAway, type RemoteClient } from './remote-client.ts';
+import { elementValue } from './value-set-definition.ts';
 
 /** No answer means: not known here, as without another server. */
 async function orUnknown<T>(run: () => Promise<T | undefined>): Promise<T | undefined> {
   try {
     return await run();
   } catch (error) {
-    if (isCerebraError(error, 'unavailable')) return undefined;
+    if (isRemoteAway(error)) return undefined;
     throw error;
   }
 }
 
 const parametersOf = (answer: JsonObject): JsonObject[] => asArray(answer.parameter);
 
-const valueIn = (parameter: JsonObject | undefined): unknown => {
-  const key = Object.keys(parameter ?? {}).find((name) => /^value[A-Z]/.test(name));
-  return key === undefined ? undefined : parameter![key];
-};
-
 const named = (parameters: readonly JsonObject[], name: string): JsonObject | undefined =>
   parameters.find((parameter) => parameter.name === name);
 
+const valueNamed = (parameters: readonly JsonObject[], name: string): unknown =>
+  elementValue(named(parameters, name) ?? {});
+
 const textOf = (parameters: readonly JsonObject[], name: string): string | undefined =>
-  asText(valueIn(named(parameters, name)));
+  asText(valueNamed(parameters, name));
 
 function designationOf(part: readonly JsonObject[]): Designation[] {
   const value = textOf(part, 'value');
   if (value === undefined) return [];
-  const use = asObject(valueIn(named(part, 'use')));
+  const use = asObject(valueNamed(part, 'use'));
   const coding =
     use && defined<Coding>({ system: asText(use.system), code: asText(use.code), display: asText(use.display) });
   return [defined<Designation>({ language: textOf(part, 'language'), use: coding, value })];
@@ -84,7 +83,7 @@ function describedIn(answer: JsonObject, code: string): Described {
   const concept = defined<Concept>({
     ...{ n: -1, code: textOf(parameters, 'code') ?? code, inactive },
     ...{ display: textOf(parameters, 'display'), definition: textOf(parameters, 'definition') },
-    abstract: valueIn(named(parameters, 'abstract')) === true,
+    abstract: valueNamed(parameters, 'abstract') === true,
   });
   const designations = parameters.flatMap((parameter) =>
     parameter.name === 'designation' ? designationOf(asArray(parameter.part)) : [],
@@ -153,7 +152,7 @@ async function findAbout(client: RemoteClient, url: string, version: string | un
 
 function verdictOf(answer: JsonObject): CodeVerdict | undefined {
   const parameters = parametersOf(answer);
-  const result = valueIn(named(parameters, 'result'));
+  const result = valueNamed(parameters, 'result');
   if (typeof result !== 'boolean') return undefined;
   const message = result
     ? undefined

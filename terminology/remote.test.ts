@@ -145,6 +145,21 @@ test('value sets that are not known here are asked there', async () => {
   assert.equal(asked[0], `/r4/ValueSet/$validate-code?url=http://far/vs&valueSetVersion=1&code=a&system=${CS}`);
 });
 
+test('a server that goes away between two questions leaves codes untold, not resources unwritten', async () => {
+  const canonicals = testCanonicals([]);
+  const systems = createCodeSystems({ db, canonicals, remote });
+  const port = createTerminologyPort({
+    ...{ systems, valueSets: createValueSets({ canonicals, systems }), remote },
+    reader: { read: async () => undefined },
+  });
+  answer = good;
+  assert.ok(await remote.system(CS, undefined));
+  answer = () => ({ status: 503 });
+  const [verdict] = await port.validateCodes([{ system: CS, code: 'a' }], { db, scope: { kind: 'everything' } });
+  assert.equal(verdict?.result, 'unknown');
+  assert.match(verdict?.message ?? '', /does not answer/);
+});
+
 describe('a server that is', () => {
   const member = () => remote.member('http://far/vs', { system: CS, code: 'a' });
   const cases: [string, Reply][] = [

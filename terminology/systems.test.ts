@@ -150,6 +150,13 @@ describe('stored systems', () => {
     );
   });
 
+  test('too many concepts in a request are refused', async () => {
+    const concept = Array.from({ length: 100_001 }, (_, i) => ({ code: `c${i}` }));
+    await assert.rejects(systems.open(codeSystem('1', [], { concept })), (error) =>
+      isCerebraError(error, 'too-costly'),
+    );
+  });
+
   test('a hierarchy of too many levels is refused', async () => {
     const concept = Array.from({ length: 3_000 }, (_, i) => ({
       code: `c${i}`,

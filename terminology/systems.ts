@@ -1,7 +1,7 @@
 // Code systems by their URL: those that a request brings along, releases that were loaded, stored CodeSystems, R4's own,
 // and those that are rules rather than lists. https://hl7.org/fhir/R4/terminologies-systems.html
 import { type AccessScope, type Canonicals, chooseVersion, compareVersions, type Resource } from '#fhir-model';
-import type { Db } from '#platform';
+import { CerebraError, type Db } from '#platform';
 import { asArray, asText, type CodeSystem } from './code-system.ts';
 import { grammarOf } from './grammars.ts';
 import { importSystem, storedAs } from './import-system.ts';
@@ -50,6 +50,8 @@ export interface CodeSystemsParts {
 const CHECK_MS = 1_000;
 /** In memory a concept takes some 500 bytes and is answered for in 1 µs; of larger ones there are few, and they stay in the tables. */
 const MEMORY_CONCEPTS_MAX = 10_000;
+/** Of a system that is no stored resource but comes with a request; reading so many takes half a second. */
+const GIVEN_CONCEPTS_MAX = 100_000;
 /** Answers of `find` that are remembered until something changes. */
 const FOUND_MAX = 5_000;
 
@@ -64,6 +66,12 @@ function hasMore(resource: Resource, max: number): boolean {
   }
   return false;
 }
+
+const tooManyConcepts = (): CerebraError =>
+  new CerebraError(
+    'too-costly',
+    `A code system that comes with a request has at most ${GIVEN_CONCEPTS_MAX} concepts: store it, or load it as a release`,
+  );
 
 interface Tables {
   epoch: bigint | undefined;
@@ -116,10 +124,18 @@ const chooseRelease = (releases: readonly TableSystem[], version: string | undef
 function createOpener(db: Db, openTable: OpenTable, memoryConceptsMax: number) {
   // Whoever holds the resource holds its index; both go when the last one lets go of them.
   const opened = new WeakMap<Resource, Promise<CodeSystem>>();
+  // One at a time: each holds two connections of the pool and needs a third.
+  let importing: Promise<unknown> = Promise.resolve();
+  const importInTurn = (resource: Resource): Promise<TableSystem> => {
+    const done = importing.then(() => importSystem(db, resource));
+    importing = done.catch(() => undefined);
+    return done;
+  };
   const open = async (resource: Resource): Promise<CodeSystem> => {
     if (storedAs(resource) !== undefined && hasMore(resource, memoryConceptsMax)) {
-      return openTable(await importSystem(db, resource));
+      return openTable(await importInTurn(resource));
     }
+    if (hasMore(resource, GIVEN_CONCEPTS_MAX)) throw tooManyConcepts();
     return memorySystem(indexCodeSystem(resource));
   };
   return (resource: Resource): Promise<CodeSystem> => {

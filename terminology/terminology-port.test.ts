@@ -250,5 +250,18 @@ describe('verdicts on codes', () => {
     canonicals.set([...known, resource('ValueSet', 'http://vs', { compose: { include: [{ system: 'http://far' }] } })]);
     const [far] = await judge([{ system: 'http://far', code: 'a', valueSet: 'http://vs' }]);
     assert.equal(far?.result, 'unknown');
+    const compose = { include: [{ system: 'http://far' }], exclude: [of('http://far', 'b')] };
+    canonicals.set([...known, resource('ValueSet', 'http://vs', { compose })]);
+    const [without] = await judge([{ system: 'http://far', code: 'a', valueSet: 'http://vs' }]);
+    assert.equal(without?.result, 'unknown');
+  });
+
+  test('of a system that is not known, but of which the value set lists the codes', async () => {
+    canonicals.set([...known, resource('ValueSet', 'http://vs', { compose: { include: [of('http://far', 'a')] } })]);
+    const verdicts = await judge(['a', 'b'].map((code) => ({ system: 'http://far', code, valueSet: 'http://vs' })));
+    assert.deepEqual(
+      verdicts.map(({ result }) => result),
+      ['valid', 'invalid'],
+    );
   });
 });

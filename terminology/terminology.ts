@@ -2,6 +2,7 @@
 import type { Canonicals, OperationSpec, ResourceReader, Terminology } from '#fhir-model';
 import { type Clock, type Db, uuidv7 } from '#platform';
 import type { CodeSystemParts } from './asking.ts';
+import { batchOf } from './batch-validate.ts';
 import { describeService } from './capabilities.ts';
 import { closureOperation } from './closure.ts';
 import { expandOperation } from './expand.ts';
@@ -14,6 +15,7 @@ import { type CodeSystems, createCodeSystems } from './systems.ts';
 import { createTerminologyPort } from './terminology-port.ts';
 import { translateOperation } from './translate.ts';
 import { validateCodeOperation } from './validate-code.ts';
+import { bindingOf } from './value-set-context.ts';
 import type { ValueSetParts } from './value-set-input.ts';
 import { valueSetValidateOperation } from './value-set-validate.ts';
 import { createValueSets } from './value-sets.ts';
@@ -40,16 +42,27 @@ export function createTerminology(parts: TerminologyParts): TerminologyService {
   const systems = createCodeSystems({ db, canonicals, remote });
   const valueSets = createValueSets({ canonicals, systems });
   const systemParts: CodeSystemParts = { systems, reader };
-  const setParts: ValueSetParts = { db, valueSets, reader, now: clock.now, newId: () => uuidv7(clock.now()) };
+  const setParts: ValueSetParts = {
+    db,
+    valueSets,
+    reader,
+    now: clock.now,
+    newId: () => uuidv7(clock.now()),
+    bindingOf: (context) => bindingOf(canonicals, context),
+  };
   const port = createTerminologyPort({ systems, valueSets, reader, remote });
+  const validateCode = validateCodeOperation(systemParts);
+  const validateMember = valueSetValidateOperation(setParts);
   const operations = [
     lookupOperation(systemParts),
-    validateCodeOperation(systemParts),
+    validateCode,
+    batchOf(validateCode, 'CodeSystem-batch-validate-code'),
     subsumesOperation(systemParts),
     findMatchesOperation({ ...systemParts, db }),
     closureOperation({ ...systemParts, db, clock }),
     expandOperation(setParts),
-    valueSetValidateOperation(setParts),
+    validateMember,
+    batchOf(validateMember, 'ValueSet-batch-validate-code'),
     translateOperation({ canonicals, systems, reader }),
   ];
   return {

@@ -9,6 +9,7 @@ import {
   parseJson,
   type Resource,
   type ResourceReader,
+  type StoredVersion,
 } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { askerOf } from './asking.ts';
@@ -23,7 +24,13 @@ export interface TranslateParts {
   canonicals: Canonicals;
   systems: CodeSystems;
   reader: ResourceReader;
+  /** Maps that were found by search, by id and version; a version never changes. */
+  kept: Map<string, ConceptMap>;
 }
+
+/** Of larger ones each use is one more reading: 1 MB takes some 10 ms. */
+const KEPT_CHARACTERS_MAX = 1_000_000;
+const KEPT_MAX = 50;
 
 /** Maps that are asked when none is named. */
 const MAPS_MAX = 50;
@@ -64,9 +71,24 @@ async function instanceMap({ reader, canonicals }: TranslateParts, id: string, r
   return readConceptMap(isThis ? known : resource);
 }
 
-async function mapsOf({ reader }: TranslateParts, query: string, request: OperationRequest): Promise<ConceptMap[]> {
+function readKept(kept: Map<string, ConceptMap>, { id, version, body }: StoredVersion): ConceptMap {
+  const key = `${id}/${version}`;
+  const known = kept.get(key);
+  if (known) return known;
+  const map = readConceptMap(parseJson(body).value as Resource);
+  const [oldest] = kept.keys();
+  if (kept.size >= KEPT_MAX && oldest !== undefined) kept.delete(oldest);
+  if (body.length <= KEPT_CHARACTERS_MAX) kept.set(key, map);
+  return map;
+}
+
+async function mapsOf(
+  { reader, kept }: TranslateParts,
+  query: string,
+  request: OperationRequest,
+): Promise<ConceptMap[]> {
   const page = await reader.search('ConceptMap', `${query}&_count=${MAPS_MAX}`, request.scope);
-  return page.resources.map(({ body }) => readConceptMap(parseJson(body).value as Resource));
+  return page.resources.map((stored) => readKept(kept, stored));
 }
 
 const asked = (name: string, value: string | undefined): string[] =>

@@ -99,6 +99,8 @@ interface Translation {
   wanted: Wanted;
   /** Maps that were asked already. */
   visited: Set<string>;
+  /** The map was not asked for by name: what it lacks is no fault of the request. */
+  isFound: boolean;
 }
 
 /** ConceptMap.group.unmapped: of codes that the group does not know. */
@@ -133,6 +135,7 @@ async function otherMap(translation: Translation, url: string): Promise<Match[]>
   visited.add(url);
   const map = await findMap(parts, url, request);
   if (map) return matchesOf(translation, map);
+  if (translation.isFound) return [];
   const text = `The ConceptMap '${shown(url)}', which unmapped codes are looked for in, is not known here`;
   throw new CerebraError('invalid', text, { expression: ['ConceptMap.group.unmapped.url'] });
 }
@@ -208,10 +211,17 @@ async function translate(parts: TranslateParts, request: OperationRequest): Prom
     targetSystem: one<string>(given, 'targetsystem'),
     dependencies: dependenciesOf(given),
   };
+  const isNamed = ['url', 'conceptMap'].some((name) => given.has(name)) || request.id !== undefined;
   const matches = new Map<string, Match>();
   for (const coding of codings) {
     for (const map of maps) {
-      const translation = { parts, request, wanted: { ...shared, coding }, visited: new Set([map.name]) };
+      const translation = {
+        parts,
+        request,
+        wanted: { ...shared, coding },
+        visited: new Set([map.name]),
+        isFound: !isNamed,
+      };
       for (const match of await matchesOf(translation, map)) matches.set(keyOf(match), match);
     }
   }
@@ -268,13 +278,16 @@ const parameters: readonly OperationParameter[] = [
   },
 ];
 
-export const translateOperation = (parts: TranslateParts): OperationSpec => ({
-  name: 'translate',
-  title: 'Concept translation',
-  description: 'What a code is in another code system or value set, as ConceptMaps tell',
-  url: 'http://hl7.org/fhir/OperationDefinition/ConceptMap-translate',
-  type: ['ConceptMap'],
-  ...{ system: false, typeLevel: true, instanceLevel: true, affectsState: false },
-  parameters,
-  run: (request) => answerTo(async () => ({ resource: parametersOf(await translate(parts, request)) })),
-});
+export const translateOperation = (given: Omit<TranslateParts, 'kept'>): OperationSpec => {
+  const parts: TranslateParts = { ...given, kept: new Map() };
+  return {
+    name: 'translate',
+    title: 'Concept translation',
+    description: 'What a code is in another code system or value set, as ConceptMaps tell',
+    url: 'http://hl7.org/fhir/OperationDefinition/ConceptMap-translate',
+    type: ['ConceptMap'],
+    ...{ system: false, typeLevel: true, instanceLevel: true, affectsState: false },
+    parameters,
+    run: (request) => answerTo(async () => ({ resource: parametersOf(await translate(parts, request)) })),
+  };
+};

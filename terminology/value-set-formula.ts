@@ -38,8 +38,17 @@ export function and(parts: readonly Formula[]): Formula {
 export function or(parts: readonly Formula[]): Formula {
   const flat = parts.flatMap((part) => (part.kind === 'or' ? part.of : [part])).filter((part) => part.kind !== 'none');
   if (flat.some((part) => part.kind === 'all')) return ALL;
-  if (flat.length === 0) return NONE;
-  return flat.length === 1 ? flat[0]! : { kind: 'or', of: flat };
+  const merged = mergeCodes(flat);
+  if (merged.length === 0) return NONE;
+  return merged.length === 1 ? merged[0]! : { kind: 'or', of: merged };
+}
+
+/** Value sets that have an include for each code are no longer formulas than others. */
+function mergeCodes(parts: Formula[]): Formula[] {
+  const lists = parts.filter((part) => part.kind === 'codes');
+  if (lists.length < 2) return parts;
+  const codes = new Set(lists.flatMap((part) => [...part.codes]));
+  return [{ kind: 'codes', codes }, ...parts.filter((part) => part.kind !== 'codes')];
 }
 
 export function not(part: Formula): Formula {
@@ -173,15 +182,30 @@ const formulas = new WeakMap<Composition, Map<string, Formula>>();
 
 /**
  * What a concept of that system must fulfil to belong to the value set; the same object for the same composition. Throws `unsupported` for an operator that is none,
- * `invalid` for a filter without value.
+ * `invalid` for a filter without value, `too-costly` for more than 1,000 tests.
  */
 export function formulaOf(composition: Composition, system: SystemName): Formula {
   const known = formulas.get(composition) ?? new Map<string, Formula>();
   formulas.set(composition, known);
   const key = `${system.url}|${system.version ?? ''}`;
-  const formula = known.get(key) ?? makeFormula(composition, system);
+  const formula = known.get(key) ?? bounded(makeFormula(composition, system), composition);
   known.set(key, formula);
   return formula;
+}
+
+/** Each is a part of an SQL statement, which has 65,535 parameters at most. */
+const TESTS_MAX = 1_000;
+
+function testsOf(formula: Formula): number {
+  if (formula.kind === 'not') return testsOf(formula.of);
+  if (formula.kind !== 'and' && formula.kind !== 'or') return 1;
+  return formula.of.reduce((sum, part) => sum + testsOf(part), 0);
+}
+
+function bounded(formula: Formula, { definition }: Composition): Formula {
+  if (testsOf(formula) <= TESTS_MAX) return formula;
+  const text = `The value set '${definition.name}' is made of more than ${TESTS_MAX} filters of one system, those of its imports included`;
+  throw refuse('too-costly', { code: 'too-costly', type: 'too-costly', messageId: 'VALUESET_TOO_COSTLY', text });
 }
 
 function makeFormula({ definition, include, exclude }: Composition, system: SystemName): Formula {

@@ -54,8 +54,23 @@ function loinc(url: string, part: string): Resource | undefined {
   return undefined;
 }
 
-/** Undefined where the URL is none of an implicit value set. */
+/** So that what is worked out of one is kept with it. Beyond these the oldest are made again. */
+const KEPT_MAX = 1_000;
+const kept = new Map<string, Resource>();
+
+/** Undefined where the URL is none of an implicit value set. The same URL yields the same object, which must not be changed. */
 export function implicitValueSet(url: string): Resource | undefined {
+  const known = kept.get(url);
+  if (known) return known;
+  const made = make(url);
+  if (made === undefined) return undefined;
+  const [oldest] = kept.keys();
+  if (kept.size >= KEPT_MAX && oldest !== undefined) kept.delete(oldest);
+  kept.set(url, made);
+  return made;
+}
+
+function make(url: string): Resource | undefined {
   const query = /^([^?]+)\?fhir_vs(?:=(.*))?$/s.exec(url);
   if (query) return systemQuery(url, query[1]!, query[2] ?? '');
   const ofLoinc = /^http:\/\/loinc\.org\/vs(?:\/(.+))?$/.exec(url);

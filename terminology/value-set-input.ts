@@ -25,8 +25,8 @@ export interface ValueSetParts {
   /** Instants of answers, milliseconds since 1970. */
   now(): number;
   newId(): string;
-  /** The value set that an element is bound to, for `context`: `Patient.gender`, or a StructureDefinition's URL with `#`. */
-  bindingOf?(context: string): Promise<string | undefined>;
+  /** The value set that an element is bound to, for `context`. */
+  bindingOf(context: string): Promise<string | undefined>;
 }
 
 const versionInputs: readonly OperationParameter[] = [
@@ -70,7 +70,7 @@ async function readInstance({ reader }: ValueSetParts, id: string, request: Oper
 }
 
 async function contextUrl({ bindingOf }: ValueSetParts, context: string): Promise<string> {
-  const url = await bindingOf?.(context);
+  const url = await bindingOf(context);
   if (url !== undefined) return url;
   const text = `No value set is known that the element '${context.slice(0, 200)}' is bound to: give its URL`;
   throw new CerebraError('invalid-parameter', text, { expression: ['context'] });

@@ -1,4 +1,5 @@
 // Whether codings are of a value set, without expanding it: https://hl7.org/fhir/R4/valueset-operation-validate-code.html
+import { isWithin } from '#fhir-model';
 import type { Queryable } from '#platform';
 import { type CheckedCode, type CheckOptions, type CodingPaths, checkCode } from './check-code.ts';
 import type { CodeSystem, Coding, Concept } from './code-system.ts';
@@ -6,7 +7,14 @@ import { shown, systemName } from './refusals.ts';
 import { withSupplements } from './supplements.ts';
 import type { TxIssue } from './tx-issues.ts';
 import { extensionValue, type ListedConcept } from './value-set-definition.ts';
-import { type Composition, type Formula, formulaOf, needsConcepts, type Part } from './value-set-formula.ts';
+import {
+  type Composition,
+  type Formula,
+  formulaOf,
+  needsConcepts,
+  type Part,
+  type SystemName,
+} from './value-set-formula.ts';
 import { holdsByCode, test } from './value-set-select.ts';
 import type { Asking, UsedSystem, ValueSets } from './value-sets.ts';
 
@@ -180,7 +188,7 @@ function inactiveIssue(code: string, paths: CodingPaths): TxIssue {
 function versionIssue(used: UsedSystem, coding: Coding, paths: CodingPaths): TxIssue[] {
   const { version } = coding;
   const { url, version: found } = used.system.about;
-  if (version === undefined || found === undefined || version === found) return [];
+  if (version === undefined || found === undefined || isWithin(version, found)) return [];
   return [
     {
       ...{ severity: 'error', code: 'invalid', type: 'vs-invalid', messageId: 'VALUESET_VALUE_MISMATCH' },
@@ -260,12 +268,16 @@ function withoutSystem({ composition }: Membership, coding: Coding, paths: Codin
   return { isMember: false, issues: [notInValueSet(coding, composition, paths, oneOfMany), issue], coding };
 }
 
-/** Of the includes of this system the version that one names; the coding's own where the value set leaves it open. */
-function versionFor(composition: Composition, { system, version }: Coding): string | undefined {
+/**
+ * The versions of the system that the value set takes codes of: the coding's own where that is one of them, or where the
+ * value set leaves it open.
+ */
+function versionsFor(composition: Composition, { system, version }: Coding): (string | undefined)[] {
   const named = [...partsOf(composition)].filter(({ set }) => set.system === system).map(({ set }) => set.version);
-  const fixed = named.filter((each) => each !== undefined);
-  if (fixed.length === 0 || named.length > fixed.length) return version;
-  return version !== undefined && fixed.includes(version) ? version : fixed[0];
+  const fixed = [...new Set(named.filter((each) => each !== undefined))];
+  if (version !== undefined && fixed.includes(version)) return [version];
+  const isOpen = fixed.length === 0 || named.includes(undefined);
+  return isOpen ? [version, ...fixed] : fixed;
 }
 
 /** Throws what value sets throw: for a filter that is wrong, a supplement that is missing, a version that is not allowed. */
@@ -275,13 +287,28 @@ export async function memberOf(
   paths: CodingPaths,
   options: MemberOptions,
 ): Promise<Member> {
-  const { composition, valueSets, asking } = membership;
   const { system, code } = coding;
   if (system === undefined || code === undefined) return withoutSystem(membership, coding, paths, options.oneOfMany);
   const whole = { ...coding, system, code };
-  const name = { url: system, version: versionFor(composition, coding) };
+  let first: Member | undefined;
+  for (const version of versionsFor(membership.composition, coding)) {
+    const member = await ofVersion(membership, { url: system, version }, whole, paths, options);
+    if (member.isMember) return member;
+    first ??= member;
+  }
+  return first!;
+}
+
+async function ofVersion(
+  membership: Membership,
+  name: SystemName,
+  coding: Coding & { code: string; system: string },
+  paths: CodingPaths,
+  options: MemberOptions,
+): Promise<Member> {
+  const { composition, valueSets, asking } = membership;
   const supplements = [...composition.definition.supplements, ...asking.supplements];
   const used = await valueSets.use(name, supplements, asking);
-  if (used === undefined) return ofUnknownSystem(membership, whole, paths, options);
-  return ofKnownSystem(membership, { ...used, name }, whole, paths, options);
+  if (used === undefined) return ofUnknownSystem(membership, coding, paths, options);
+  return ofKnownSystem(membership, { ...used, name }, coding, paths, options);
 }

@@ -4,7 +4,7 @@ import { CerebraError, type Queryable } from '#platform';
 import { asArray, type CodeSystem, type Concept, type Designation, type Property } from './code-system.ts';
 import { type Formula, needsConcepts } from './value-set-formula.ts';
 import { selectInMemory, testInMemory } from './value-set-memory.ts';
-import { selectInTable, tableParents, tableProperties, testInTable } from './value-set-table.ts';
+import { selectInTable, tableParentCodes, tableParents, tableProperties, testInTable } from './value-set-table.ts';
 
 export interface Selection {
   where: Formula;
@@ -147,4 +147,17 @@ export async function parentsOf(
   if (!table) return concepts.map(() => []);
   const parents = await tableParents(db, table, concepts);
   return concepts.map(({ n }) => parents.get(n) ?? []);
+}
+
+/** Codes of those directly above, in the order of the concepts; of is-a only. */
+export async function parentCodesOf(
+  db: Queryable,
+  system: CodeSystem,
+  concepts: readonly Concept[],
+): Promise<(readonly string[])[]> {
+  const { memory, table } = system;
+  if (memory) return concepts.map(({ n }) => memory.lineage.parents[n]!.map((parent) => memory.concepts[parent]!.code));
+  if (!table) return concepts.map(() => []);
+  const codes = await tableParentCodes(db, table, concepts);
+  return concepts.map(({ n }) => codes.get(n) ?? []);
 }

@@ -5,7 +5,13 @@ import type { CodeSystem } from './code-system.ts';
 import { asText } from './code-system.ts';
 import type { Asker, CodeSystems } from './systems.ts';
 import { missingSupplement, refuse, unknownValueSet } from './tx-issues.ts';
-import { type ConceptSet, joinCanonical, readDefinition, type ValueSetDefinition } from './value-set-definition.ts';
+import {
+  type ConceptSet,
+  definitionOfExpansion,
+  joinCanonical,
+  readDefinition,
+  type ValueSetDefinition,
+} from './value-set-definition.ts';
 import type { Composition, Part, SystemName } from './value-set-formula.ts';
 import { implicitValueSet } from './value-set-implicit.ts';
 
@@ -78,6 +84,14 @@ const wrongVersion = (url: string, found: string | undefined, wanted: string) =>
     text: `The version '${found ?? ''}' is not allowed for system '${url}': required to be '${wanted}' by a version-check parameter`,
   });
 
+/** The version of a system that the request and the value set together ask for. */
+export const wantedVersion = ({ url, version }: SystemName, { force, system }: VersionRules): string | undefined =>
+  versionOf(force, url) ?? version ?? versionOf(system, url);
+
+/** A CodeSystem that tells of itself and has none of its codes, as R4's own of SNOMED CT: no better than an unknown one. */
+const isHollow = ({ about, memory }: CodeSystem): boolean =>
+  about.content !== 'complete' && about.content !== 'supplement' && memory?.concepts.length === 0;
+
 export interface ValueSetsParts {
   canonicals: Canonicals;
   systems: CodeSystems;
@@ -86,7 +100,7 @@ export interface ValueSetsParts {
 export function createValueSets({ canonicals, systems }: ValueSetsParts): ValueSets {
   /** Compositions of resources that nobody brought along, until something stored changes. */
   let kept = new WeakMap<Resource, Promise<Composition>>();
-  let keptAt = -1;
+  let keptAt = '';
 
   function brought({ resources = [] }: Asker, url: string, version: string | undefined): Resource | undefined {
     const all = resources
@@ -134,7 +148,25 @@ export function createValueSets({ canonicals, systems }: ValueSetsParts): ValueS
     return { set, imports };
   }
 
-  async function build(definition: ValueSetDefinition, building: Building): Promise<Composition> {
+  /** Some system that it takes concepts of, without naming them, is not known. */
+  async function isOpen({ include }: ValueSetDefinition, { asker }: Asking): Promise<boolean> {
+    for (const { system, version, concepts } of include) {
+      if (system === undefined || concepts.length > 0) continue;
+      const found = await systems.find(system, version, asker);
+      if (found === undefined || isHollow(found)) return true;
+    }
+    return false;
+  }
+
+  /** What can't be worked out here may have been elsewhere: the expansion that it was stored with is taken instead. */
+  async function evaluable(definition: ValueSetDefinition, asking: Asking): Promise<ValueSetDefinition> {
+    if (definition.expansion === undefined || definition.fromExpansion) return definition;
+    const expanded = definitionOfExpansion(definition);
+    return expanded && (await isOpen(definition, asking)) ? expanded : definition;
+  }
+
+  async function build(read: ValueSetDefinition, building: Building): Promise<Composition> {
+    const definition = await evaluable(read, building.asking);
     const include: Part[] = [];
     const exclude: Part[] = [];
     for (const set of definition.include) include.push(await part(definition, set, building));
@@ -149,9 +181,9 @@ export function createValueSets({ canonicals, systems }: ValueSetsParts): ValueS
 
   function composeKept(resource: Resource, asking: Asking): Promise<Composition> {
     if ((asking.asker.resources ?? []).length > 0) return compose(resource, asking);
-    if (keptAt !== canonicals.generation) {
+    if (keptAt !== systems.generation) {
       kept = new WeakMap();
-      keptAt = canonicals.generation;
+      keptAt = systems.generation;
     }
     const known = kept.get(resource);
     if (known) return known;
@@ -172,10 +204,10 @@ export function createValueSets({ canonicals, systems }: ValueSetsParts): ValueS
   async function use(name: SystemName, wanted: readonly string[], asking: Asking): Promise<UsedSystem | undefined> {
     const { url } = name;
     const { asker, versions } = asking;
-    const version = versionOf(versions.force, url) ?? name.version ?? versionOf(versions.system, url);
+    const version = wantedVersion(name, versions);
     const checked = versionOf(versions.check, url);
     const system = await systems.find(url, version ?? checked, asker);
-    if (system === undefined) return undefined;
+    if (system === undefined || isHollow(system)) return undefined;
     const { version: found } = system.about;
     if (checked !== undefined && found !== checked && !isWithin(checked, found ?? '')) {
       throw wrongVersion(url, found, checked);
@@ -196,4 +228,3 @@ export function createValueSets({ canonicals, systems }: ValueSetsParts): ValueS
     use,
   };
 }
-

@@ -6,27 +6,30 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { JsonObject, Resource } from '#fhir-model';
 import { readConfig } from '#platform';
-import { testConnection, testLog, tgzOf, waitFor } from '#platform/testing';
-import { startServer } from '../bin/server.ts';
 import {
+  type PackageRegistry,
+  type PackageSketch,
   packageOf,
-  partsOf,
-  profile,
-  type Sketch,
-  searchParameter,
-  startRegistry,
-  type TestRegistry,
-  valueSet,
-} from '../fhir-server/packages/testing/packages.ts';
+  packageParts,
+  sampleProfile,
+  sampleSearchParameter,
+  sampleValueSet,
+  startPackageRegistry,
+  testConnection,
+  testLog,
+  tgzOf,
+  waitFor,
+} from '#platform/testing';
+import { startServer } from '../bin/server.ts';
 import { assertOutcome, type Client, createClient, ids, type Reply } from './client.ts';
 import { startTestServer, type TestServer } from './server.ts';
 
-let registry: TestRegistry;
+let registry: PackageRegistry;
 let server: TestServer;
 let fhir: Client;
 
 before(async () => {
-  registry = await startRegistry();
+  registry = await startPackageRegistry();
   server = await startTestServer({ PACKAGE_REGISTRY: `${registry.url}/packages` });
   fhir = createClient(server.fhirBaseUrl);
 });
@@ -41,7 +44,7 @@ const send = (bytes: Buffer, more: JsonObject[] = [], client = fhir): Promise<Re
     parameter: [{ name: 'package', valueBase64Binary: bytes.toString('base64') }, ...more],
   });
 
-const load = (sketch: Sketch, more: JsonObject[] = []): Promise<Reply> => send(packageOf(sketch), more);
+const load = (sketch: PackageSketch, more: JsonObject[] = []): Promise<Reply> => send(packageOf(sketch), more);
 
 interface Part {
   name: string;
@@ -77,9 +80,12 @@ describe('$load-package', () => {
       dependencies: { 'gone.guide': '2.0.0' },
       files: {
         'ImplementationGuide-guide.json': guide,
-        'StructureDefinition-painted.json': profile('painted', 'Patient'),
-        'SearchParameter-mark.json': searchParameter('mark', "Patient.extension('urn:mark').value.ofType(string)"),
-        'ValueSet-wrong.json': valueSet('wrong', '1.0.0', { status: 'great' }),
+        'StructureDefinition-painted.json': sampleProfile('painted', 'Patient'),
+        'SearchParameter-mark.json': sampleSearchParameter(
+          'mark',
+          "Patient.extension('urn:mark').value.ofType(string)",
+        ),
+        'ValueSet-wrong.json': sampleValueSet('wrong', '1.0.0', { status: 'great' }),
       },
     });
     assert.equal(reply.status, 200, reply.text);
@@ -103,7 +109,7 @@ describe('$load-package', () => {
   });
 
   test('of two versions of a profile tells both, until one is deleted', async () => {
-    const files = { 'a.json': profile('painted', 'Patient', '2.0.0') };
+    const files = { 'a.json': sampleProfile('painted', 'Patient', '2.0.0') };
     assert.equal((await load({ version: '2.0.0', files })).status, 200);
     const url = 'http://test.example/StructureDefinition/painted';
     assert.deepEqual(resourceOf(await statement(), 'Patient').supportedProfile, [`${url}|1.0.0`, `${url}|2.0.0`]);
@@ -116,7 +122,7 @@ describe('$load-package', () => {
       ...{ resourceType: 'Goal', id: 'old', lifecycleStatus: 'active', description: { text: 'Walk' } },
       subject: { display: 'Test' },
     });
-    const parameter = searchParameter('words', 'Goal.description.text', { base: ['Goal'] });
+    const parameter = sampleSearchParameter('words', 'Goal.description.text', { base: ['Goal'] });
     const reply = await load({ name: 'words.guide', files: { 'a.json': parameter } });
     const job = toldOf(reply)[0]!.job as string;
     assert.match(job, /^[0-9a-f-]{36}$/);
@@ -154,7 +160,7 @@ describe('$load-package', () => {
   });
 
   test('refuses what is no package, and stores nothing of it', async () => {
-    const evil = partsOf({ name: 'evil.guide', files: { 'a.json': valueSet('evil') } });
+    const evil = packageParts({ name: 'evil.guide', files: { 'a.json': sampleValueSet('evil') } });
     const cases: [Buffer, number, string][] = [
       [Buffer.from('nothing'), 400, 'invalid'],
       [tgzOf([{ name: 'package/a.json', content: '{}' }]), 400, 'invalid'],
@@ -162,7 +168,7 @@ describe('$load-package', () => {
       [packageOf({ fhirVersions: ['5.0.0'] }), 400, 'not-supported'],
       [
         tgzOf([
-          ...partsOf({ name: 'bomb.guide' }),
+          ...packageParts({ name: 'bomb.guide' }),
           { name: 'package/b.json', content: Buffer.alloc(65 * 2 ** 20, ' ') },
         ]),
         413,
@@ -198,7 +204,7 @@ test('IG_PACKAGES are loaded after the start, once; what cannot be loaded keeps 
   const folder = await mkdtemp(path.join(os.tmpdir(), 'cerebra-packages-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
   const [fine, broken] = [path.join(folder, 'fine.tgz'), path.join(folder, 'broken.tgz')];
-  await writeFile(fine, packageOf({ files: { 'a.json': profile('painted', 'Patient') } }));
+  await writeFile(fine, packageOf({ files: { 'a.json': sampleProfile('painted', 'Patient') } }));
   await writeFile(broken, 'broken');
   const connection = await testConnection(t);
   const config = readConfig({

@@ -114,12 +114,14 @@ describe('$snapshot', () => {
       { type: 'Observation', baseDefinition: 'http://hl7.org/fhir/StructureDefinition/Observation' },
     );
     const body = JSON.stringify(definition).replace('"HERE"', '{"value":1.50}');
-    const reply = await fetch(`${fhir.base}/StructureDefinition/$snapshot`, {
-      ...{ method: 'POST', body, headers: { 'content-type': 'application/fhir+json' } },
+    const times = (text: string) => text.match(/"patternQuantity":\{"value":1\.50\}/g)?.length;
+    assert.equal(times((await fhir('POST', 'StructureDefinition/$snapshot', body)).text), 2);
+    await fhir('POST', 'StructureDefinition', body);
+    assert.equal(times((await fhir('GET', `StructureDefinition/$snapshot?url=${url('digits')}`)).text), 2);
+    const derived = profile('further', [{ id: 'Observation', path: 'Observation' }], {
+      ...{ type: 'Observation', baseDefinition: url('digits') },
     });
-    assert.equal(reply.status, 200);
-    const text = await reply.text();
-    assert.equal(text.match(/"patternQuantity":\{"value":1\.50\}/g)?.length, 2);
+    assert.equal(times((await fhir('POST', 'StructureDefinition/$snapshot', derived)).text), 1);
   });
 
   test('a profile that contradicts its base: 422 that tells each fault and its place', async () => {

@@ -3,46 +3,25 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { assertOutcome, type Client, createClient, entries, type Reply } from './client.ts';
+import {
+  animals,
+  assertRefused,
+  CS,
+  coding,
+  designations,
+  GENDER,
+  type Part,
+  partsOf,
+  posted,
+  properties,
+  supplement,
+  value,
+  valueIn,
+} from './code-systems.ts';
 import { startTestServer, type TestServer } from './server.ts';
 
 let server: TestServer;
 let call: Client;
-
-const CS = 'http://example.org/animals';
-const GENDER = 'http://hl7.org/fhir/administrative-gender';
-
-const animals = {
-  ...{ resourceType: 'CodeSystem', id: 'animals', url: CS, version: '1.0', name: 'Animals', language: 'en' },
-  ...{ status: 'active', caseSensitive: true, hierarchyMeaning: 'is-a', content: 'complete' },
-  property: [
-    { code: 'legs', type: 'integer' },
-    { code: 'notSelectable', type: 'boolean', uri: 'http://hl7.org/fhir/concept-properties#notSelectable' },
-  ],
-  concept: [
-    {
-      ...{ code: 'animal', display: 'Animal', property: [{ code: 'notSelectable', valueBoolean: true }] },
-      concept: [
-        {
-          ...{ code: 'cat', display: 'Cat', definition: 'It purrs' },
-          designation: [{ language: 'de', use: { system: 'http://use', code: 'common' }, value: 'Katze' }],
-          property: [
-            { code: 'legs', valueInteger: 4 },
-            { code: 'weight', valueDecimal: 4.5 },
-          ],
-          concept: [{ code: 'kitten', display: 'Kitten', property: [{ code: 'legs', valueInteger: 4 }] }],
-        },
-        { code: 'bird', display: 'Bird', property: [{ code: 'legs', valueInteger: 2 }] },
-        { code: 'dodo', display: 'Dodo', property: [{ code: 'status', valueCode: 'retired' }] },
-      ],
-    },
-    { code: 'stone', display: 'Stone' },
-  ],
-};
-const supplement = {
-  ...{ resourceType: 'CodeSystem', id: 'more', url: 'http://example.org/more', version: '2', status: 'active' },
-  ...{ content: 'supplement', supplements: CS },
-  concept: [{ code: 'cat', designation: [{ language: 'fr', value: 'chat' }] }],
-};
 
 before(async () => {
   server = await startTestServer();
@@ -53,44 +32,6 @@ before(async () => {
 });
 
 after(() => server.stop());
-
-interface Part {
-  name: string;
-  part?: Part[];
-  [value: string]: unknown;
-}
-
-const partsOf = (reply: Reply): Part[] => (reply.json.parameter ?? []) as unknown as Part[];
-const valueIn = (part: Part | undefined): unknown =>
-  Object.entries(part ?? {}).find(([key]) => key.startsWith('value'))?.[1];
-const value = (reply: Reply, name: string): unknown => {
-  assert.equal(reply.status, 200, reply.text);
-  return valueIn(partsOf(reply).find((part) => part.name === name));
-};
-/** `legs=4` of each property. */
-const properties = (reply: Reply): string[] =>
-  partsOf(reply)
-    .filter(({ name }) => name === 'property')
-    .map(({ part = [] }) =>
-      ['code', 'value'].map((name) => valueIn(part.find((each) => each.name === name))).join('='),
-    );
-const designations = (reply: Reply): unknown[] =>
-  partsOf(reply)
-    .filter(({ name }) => name === 'designation')
-    .map(({ part = [] }) => valueIn(part.find(({ name }) => name === 'value')));
-const posted = (...parameter: object[]) => ({ resourceType: 'Parameters', parameter });
-const coding = (name: string, system: string, code: string, more: object = {}) => ({
-  name,
-  valueCoding: { system, code, ...more },
-});
-
-/** Outcomes of the terminology ecosystem tell in `details`. */
-function assertRefused(reply: Reply, status: number, code: string, text: RegExp): void {
-  assert.equal(reply.status, status, reply.text);
-  const [issue] = reply.json.issue as unknown as { code: string; details: { text: string } }[];
-  assert.equal(issue?.code, code);
-  assert.match(issue?.details.text ?? '', text);
-}
 
 describe('$lookup', () => {
   test('tells all there is to a code, in GET and POST', async () => {
@@ -115,6 +56,10 @@ describe('$lookup', () => {
     assert.deepEqual(designations(await of('property=legs')), []);
     assert.equal(value(await of('displayLanguage=de-CH,en;q=0.5'), 'display'), 'Katze');
     assert.equal(value(await of('displayLanguage=it'), 'display'), 'Cat');
+    const german = await call('GET', `CodeSystem/$lookup?system=${CS}&code=cat`, undefined, {
+      'Accept-Language': 'de',
+    });
+    assert.equal(value(german, 'display'), 'Katze');
     const supplemented = await of('useSupplement=http://example.org/more');
     assert.deepEqual(designations(supplemented), ['Cat', 'Katze', 'chat']);
     assert.equal(value(supplemented, 'used-supplement'), 'http://example.org/more|2');
@@ -150,6 +95,20 @@ describe('$lookup', () => {
     const brought = { ...animals, version: '3', concept: [{ code: 'whale', display: 'Whale' }] };
     const body = posted(coding('coding', CS, 'whale'), { name: 'tx-resource', resource: brought });
     assert.equal(value(await call('POST', 'CodeSystem/$lookup', body), 'version'), '3');
+    const wrong = [
+      { code: 'd', valueDecimal: 'abc' },
+      { code: 'i', valueInteger: true },
+      { code: 's', valueString: 5 },
+      { code: 'b', valueBoolean: 'true' },
+      { code: '__proto__', valueString: 'kept' },
+    ];
+    const odd = { ...animals, concept: [{ code: 'whale', display: 7, property: wrong, designation: 'none' }] };
+    const reply = await call(
+      'POST',
+      'CodeSystem/$lookup',
+      posted(body.parameter[0]!, { name: 'tx-resource', resource: odd }),
+    );
+    assert.deepEqual(properties(reply), ['inactive=false', '__proto__=kept']);
   });
 });
 
@@ -211,6 +170,41 @@ describe('$validate-code', () => {
   });
 });
 
+describe('$batch-validate-code', () => {
+  const validation = (...parameter: object[]) => ({ name: 'validation', resource: posted(...parameter) });
+  const results = (reply: Reply): unknown[] => {
+    assert.equal(reply.status, 200, reply.text);
+    return partsOf(reply).map(({ resource }) => {
+      const { resourceType, parameter } = resource as { resourceType: string; parameter: Part[] };
+      return resourceType === 'Parameters' ? valueIn(parameter.find(({ name }) => name === 'result')) : resourceType;
+    });
+  };
+
+  test('answers each in its turn', async () => {
+    const code = (valueCode: string) => ({ name: 'code', valueCode });
+    const body = posted(
+      { name: 'url', valueUri: CS },
+      validation(code('cat')),
+      validation(code('unicorn')),
+      validation(code('female'), { name: 'url', valueUri: GENDER }),
+      validation({ name: 'url', valueUri: CS }),
+      validation(code('cat'), { name: 'nonsense', valueString: 'x' }),
+      validation({ name: 'code', valueInteger: 1 }),
+      validation(coding('coding', CS, 'bird')),
+    );
+    const reply = await call('POST', 'CodeSystem/$batch-validate-code', body);
+    const refused = 'OperationOutcome';
+    assert.deepEqual(results(reply), [true, false, true, refused, refused, refused, true]);
+    const sets = posted(
+      { name: 'url', valueUri: `${CS}?fhir_vs=isa/cat` },
+      ...['kitten', 'bird'].map((each) => validation(coding('coding', CS, each))),
+    );
+    assert.deepEqual(results(await call('POST', 'ValueSet/$batch-validate-code', sets)), [true, false]);
+    const none = posted({ name: 'url', valueUri: CS });
+    assertOutcome(await call('POST', 'CodeSystem/$batch-validate-code', none), 400, 'required', 'validation');
+  });
+});
+
 describe('$subsumes', () => {
   const get = (query: string, at = 'CodeSystem') => call('GET', `${at}/$subsumes?${query}`);
 
@@ -235,99 +229,6 @@ describe('$subsumes', () => {
     assertOutcome(await get('codeA=cat&codeB=cat'), 400, 'required', 'system');
     const body = posted(coding('codingA', CS, 'cat'), coding('codingB', GENDER, 'female'));
     assertOutcome(await call('POST', 'CodeSystem/$subsumes', body), 400, 'value', 'codingB');
-  });
-});
-
-describe('$find-matches', () => {
-  const find = (...parameter: object[]) =>
-    call('POST', 'CodeSystem/$find-matches', posted({ name: 'system', valueUri: CS }, ...parameter));
-  const property = (code: string, given: object) => ({
-    name: 'property',
-    part: [
-      { name: 'code', valueCode: code },
-      { name: 'value', ...given },
-    ],
-  });
-  const exact = (yes: boolean) => ({ name: 'exact', valueBoolean: yes });
-  /** `cat`, or `bird -legs` for one without the legs. */
-  const matches = (reply: Reply): string[] => {
-    assert.equal(reply.status, 200, reply.text);
-    return partsOf(reply).map(({ part = [] }) => {
-      const { code } = valueIn(part[0]) as { code: string };
-      const missing = part.filter(({ name }) => name === 'unmatched').map((each) => ` -${valueIn(each.part?.[0])}`);
-      return code + missing.join('');
-    });
-  };
-
-  test('codes that have all, else as much as possible', async () => {
-    const four = property('legs', { valueInteger: 4 });
-    assert.deepEqual(matches(await find(exact(true), four)), ['cat', 'kitten']);
-    assert.deepEqual(matches(await find(exact(true), four, property('parent', { valueCode: 'cat' }))), ['kitten']);
-    const bird = property('parent', { valueCode: 'bird' });
-    assert.deepEqual(matches(await find(exact(true), four, bird)), ['cat -parent', 'kitten -parent']);
-    assert.deepEqual(matches(await find(exact(true), property('legs', { valueInteger: 9 }))), []);
-  });
-
-  test('for people by words, too', async () => {
-    const reply = await find(exact(false), property('text', { valueString: 'kit' }));
-    assert.deepEqual(matches(reply), ['kitten']);
-    assert.match(reply.text, /"name":"comment"/);
-    assert.deepEqual(matches(await find(exact(true), property('display', { valueString: 'kit' }))), []);
-  });
-
-  test('refused without properties', async () => {
-    assertOutcome(await find(exact(true)), 400, 'required', 'property');
-    assertOutcome(await find(property('legs', { valueInteger: 4 })), 400, 'required', 'exact');
-  });
-});
-
-describe('$closure', () => {
-  const closure = (name: string, ...parameter: object[]) =>
-    call('POST', '$closure', posted({ name: 'name', valueString: name }, ...parameter));
-  /** `kitten<cat` */
-  const pairs = (reply: Reply): string[] => {
-    assert.equal(reply.status, 200, reply.text);
-    const groups = (reply.json.group ?? []) as unknown as {
-      element: { code: string; target: { code: string; equivalence: string }[] }[];
-    }[];
-    return groups.flatMap(({ element }) =>
-      element.flatMap(({ code, target }) =>
-        target.map((each) => `${code}${each.equivalence === 'subsumes' ? '<' : '?'}${each.code}`),
-      ),
-    );
-  };
-
-  test('begins, grows, and is told again', async () => {
-    const begun = await closure('mine');
-    assert.deepEqual([begun.json.version, pairs(begun)], ['0', []]);
-    const first = await closure('mine', coding('concept', CS, 'kitten'), coding('concept', CS, 'stone'));
-    assert.deepEqual([first.json.version, pairs(first)], ['1', []]);
-    const second = await closure('mine', coding('concept', CS, 'animal'), coding('concept', CS, 'cat'));
-    assert.deepEqual([second.json.version, pairs(second).sort()], ['2', ['cat<animal', 'kitten<animal', 'kitten<cat']]);
-    const again = await closure('mine', coding('concept', CS, 'cat'));
-    assert.deepEqual([again.json.version, pairs(again)], ['3', []]);
-    const since = await closure('mine', { name: 'version', valueString: '1' });
-    assert.deepEqual([since.json.version, pairs(since)], ['3', pairs(second).sort()]);
-    assert.deepEqual(pairs(await closure('mine', { name: 'version', valueString: '3' })), []);
-    assert.deepEqual((await closure('mine')).json.version, '0');
-    assert.deepEqual(pairs(await closure('mine', coding('concept', CS, 'cat'))), []);
-  });
-
-  test('two that add at once lose nothing', async () => {
-    await closure('both');
-    const added = await Promise.all(
-      ['kitten', 'cat', 'animal'].map((code) => closure('both', coding('concept', CS, code))),
-    );
-    assert.deepEqual(added.flatMap(pairs).sort(), ['cat<animal', 'kitten<animal', 'kitten<cat']);
-  });
-
-  test('refuses what is not there', async () => {
-    assertOutcome(await closure('nobody', coding('concept', CS, 'cat')), 404, 'not-found', 'name');
-    await closure('some');
-    assertRefused(await closure('some', coding('concept', CS, 'x')), 404, 'not-found', /Unknown code 'x'/);
-    assertOutcome(await closure('some', { name: 'version', valueString: '7' }), 400, 'value', 'version');
-    assertOutcome(await closure('some', { name: 'concept', valueCoding: { code: 'cat' } }), 400, 'required', 'concept');
-    assertOutcome(await call('GET', '$closure?name=some'), 405, 'not-supported');
   });
 });
 

@@ -1,8 +1,9 @@
 // What writes check beyond structure: profiles that are claimed or required. docs/validation.md
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { assertOutcome, type Client, entries, type Reply } from './client.ts';
-import { serveTests } from './server.ts';
+import { sendMllp } from '#hl7-engine';
+import { assertOutcome, type Client, createClient, entries, type Reply } from './client.ts';
+import { serveTests, startTestServer } from './server.ts';
 
 const HEART_RATE = 'http://hl7.org/fhir/StructureDefinition/heartrate';
 const VITAL_SIGNS = 'http://hl7.org/fhir/StructureDefinition/vitalsigns';
@@ -145,6 +146,18 @@ describe('VALIDATION_RECORD', () => {
     assert.match(metrics, /^cerebra_validation_recorded_total\{type="Observation"\} 1$/m);
   });
 
+  test('$validate tells the faults, and that a write takes it', async () => {
+    const wrong = claiming(bare, VITAL_SIGNS);
+    const reply = await fhir('POST', 'Observation/$validate?mode=create', wrong);
+    assert.equal(reply.status, 200);
+    const issues = reply.json.issue as unknown as { severity: string; diagnostics: string }[];
+    assert.equal(issues[0]!.severity, 'error');
+    assert.match(issues.at(-1)!.diagnostics, /^A write takes it all the same/);
+    const refused = await fhir('POST', 'Observation/$validate?mode=create', withoutSubject);
+    assert.deepEqual(expressions(refused), ['Observation.subject']);
+    assert.doesNotMatch(refused.text, /A write takes it/);
+  });
+
   test('other profiles are enforced as ever', async () => {
     assertOutcome(await fhir('POST', 'Observation', withoutSubject), 422, 'required', 'Observation.subject');
   });
@@ -168,9 +181,36 @@ describe('VALIDATION and VALIDATION_PROFILES', () => {
     assert.match(issue.diagnostics, /VALIDATION_PROFILES/);
   });
 
+  test('$validate with mode=create tells what a required profile refuses', async () => {
+    const { meta: _meta, ...unclaimed } = withoutSubject;
+    assert.deepEqual(expressions(await fhir('POST', 'Observation/$validate?mode=create', unclaimed)), [
+      'Observation.subject',
+    ]);
+    assert.deepEqual(expressions(await fhir('POST', 'Observation/$validate', unclaimed)), []);
+    const reply = await fhir('POST', 'Patient/$validate?mode=create', { resourceType: 'Patient', active: true });
+    assert.match(reply.text, /VALIDATION_PROFILES\), which is not known here/);
+  });
+
   test('off: not even structure', async () => {
     const odd = { resourceType: 'Basic', what: 'ever' };
     assert.equal((await fhir('POST', 'Basic', odd)).status, 201);
     assertOutcome(await fhir('POST', 'List', { resourceType: 'List', what: 'ever' }), 400, 'structure');
   });
+});
+
+test('an HL7v2 message that yields what a required profile refuses is answered AE, and leaves nothing', async (t) => {
+  const server = await startTestServer({ VALIDATION_PROFILES: `Observation=${VITAL_SIGNS}` });
+  t.after(() => server.stop());
+  const message = [
+    'MSH|^~\\&|TESTLAB|TESTHOSP|EHR|TESTHOSP|20260131120000+0000||ORU^R01^ORU_R01|V1|P|2.5.1',
+    'PID|1||P1^^^TESTHOSP&2.999.5&ISO^MR||Labname^Anna||19800102|F',
+    'OBR|1|PO1^EHR|FO1^LAB|24323-8^Panel^LN|||20260131080000|||||||||||||||20260131113000||CH|F',
+    'OBX|1|NM|2823-3^Potassium^LN||4.9|mmol/L^^UCUM|3.5-5.1|N|||F',
+  ].join('\r');
+  const acknowledgment = (await sendMllp(server.host, server.mllpPort, message, { timeoutMs: 30_000 })).toString();
+  assert.match(acknowledgment, /^MSA\|AE\|V1/m);
+  assert.match(acknowledgment, /Refused by the store: .*Observation/);
+  const fhir = createClient(server.fhirBaseUrl);
+  assert.equal(await count(fhir, 'Observation'), 0);
+  assert.equal(await count(fhir, 'Patient'), 0);
 });

@@ -1,7 +1,10 @@
 // $validate over HTTP: https://hl7.org/fhir/R4/resource-operation-validate.html
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { createXmlCodec, loadDefinitions, type Resource } from '#fhir-model';
 import { assertOutcome, type Reply } from './client.ts';
+import { createChance } from './fuzz/chance.ts';
+import { garble, makeResource, makeSpoilt } from './fuzz/resources.ts';
 import { serveTests } from './server.ts';
 
 const fhir = serveTests();
@@ -245,5 +248,80 @@ describe('profile', () => {
     const { json } = await fhir('GET', 'OperationDefinition/Resource-validate');
     assert.deepEqual([json.system, json.type, json.instance, json.code], [true, true, true, 'validate']);
     assert.match((await fhir('GET', 'metadata')).text, /OperationDefinition\/Resource-validate/);
+  });
+});
+
+describe('whatever is sent', () => {
+  const XML = { 'Content-Type': 'application/fhir+xml' };
+
+  test('each of 600 spoilt and garbled resources is answered with its faults, and each place is in the text', async () => {
+    const chance = createChance(71);
+    const codec = createXmlCodec(await loadDefinitions());
+    for (let i = 0; i < 600; i++) {
+      const wantsXml = chance.once(4);
+      const whole = wantsXml
+        ? codec.write(makeResource(chance) as Resource, true)
+        : JSON.stringify(makeSpoilt(chance), null, 1);
+      const text = wantsXml || chance.once(3) ? garble(whole, chance) : whole;
+      if (text.trim() === '') continue;
+      const reply = await fhir('POST', '$validate', text, wantsXml ? XML : {});
+      const lines = text.split('\n');
+      for (const { severity, extension = [] } of issuesOf(reply)) {
+        assert.match(severity, /^(fatal|error|warning|information)$/);
+        const [line, column] = extension.map(({ valueInteger }) => valueInteger);
+        if (line === undefined) continue;
+        assert.ok(line >= 1 && line <= lines.length, `line ${line} of ${lines.length}: ${reply.text.slice(0, 500)}`);
+        assert.ok(
+          column! >= 1 && column! <= lines[line - 1]!.length + 1,
+          `${text.slice(0, 300)} ${reply.text.slice(0, 500)}`,
+        );
+      }
+    }
+  });
+
+  test('limits: profiles, issues', async () => {
+    const many = Array.from({ length: 21 }, (_, i) => `http://example.org/${i}`).join(',');
+    assertOutcome(await fhir('POST', `Patient/$validate?profile=${many}`, patient), 400, 'too-costly', 'profile');
+    const name = Array.from({ length: 3000 }, () => ({ use: 'wrong' }));
+    assert.equal(issuesOf(await fhir('POST', 'Patient/$validate', { ...patient, name })).length, 500);
+  });
+
+  test('in a Bundle it is one entry among others, without places: its text is not the one that was sent', async () => {
+    const entry = [{ request: { method: 'POST', url: 'Patient/$validate' }, resource: { ...patient, gender: 'x' } }];
+    const reply = await fhir('POST', '', { resourceType: 'Bundle', type: 'batch', entry });
+    assert.equal(reply.status, 200, reply.text);
+    const [answer] = reply.json.entry as unknown as { resource: { issue: object[] }; response: { status: string } }[];
+    assert.deepEqual([answer!.response.status.slice(0, 3), answer!.resource.issue.length], ['200', 1]);
+    const [issue] = answer!.resource.issue as { code: string; expression: string[]; extension?: object[] }[];
+    assert.deepEqual(
+      [issue!.code, issue!.expression, issue!.extension],
+      ['code-invalid', ['Patient.gender'], undefined],
+    );
+  });
+
+  test('references to what is not here are a warning', async () => {
+    const wrong = { ...patient, managingOrganization: { reference: 'Organization/nowhere' } };
+    const lines = told(await fhir('POST', 'Patient/$validate', wrong));
+    assert.deepEqual(
+      lines.map((line) => line.split(' ').slice(0, 3).join(' ')),
+      ['warning not-found Patient.managingOrganization'],
+    );
+  });
+});
+
+describe('VERSION_REQUIRED', () => {
+  const strict = serveTests({ VERSION_REQUIRED: 'Patient' });
+
+  test('an update or delete of what is there needs If-Match, and says so', async () => {
+    const stored = { ...patient, id: 'v' };
+    assert.equal((await strict('PUT', 'Patient/v', stored)).status, 201);
+    const update = (headers: Record<string, string> = {}) =>
+      strict('POST', 'Patient/v/$validate?mode=update', stored, headers);
+    assert.deepEqual(told(await update()), ['error required If-Match']);
+    assert.deepEqual(told(await update({ 'If-Match': '*' })), ['error required If-Match']);
+    assert.deepEqual(told(await update({ 'If-Match': 'W/"1"' })), ALL_OK);
+    assert.deepEqual(told(await strict('GET', 'Patient/v/$validate?mode=delete')), ['error required If-Match']);
+    const created = await strict('POST', 'Patient/w/$validate?mode=update', { ...patient, id: 'w' });
+    assert.deepEqual(told(created), ALL_OK);
   });
 });

@@ -4,8 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import type { Db } from '#platform';
-import { waitFor } from '#platform/testing';
-import { packageOf, searchParameter, valueSet } from '../fhir-server/packages/testing/packages.ts';
+import { packageOf, sampleSearchParameter, sampleValueSet, waitFor } from '#platform/testing';
 import { countOf, ground, run, start } from './command.ts';
 import { checkStore } from './fault/checks.ts';
 
@@ -14,9 +13,9 @@ const stateOf = async (db: Db): Promise<string | undefined> =>
 
 test('loads, tells what became of each package, and says by its exit code whether all went well', async (t) => {
   const where = await ground(t);
-  const files = { 'a.json': valueSet('a'), 'b.json': searchParameter('mark', 'Patient.name.given') };
+  const files = { 'a.json': sampleValueSet('a'), 'b.json': sampleSearchParameter('mark', 'Patient.name.given') };
   await writeFile(path.join(where.folder, 'a.tgz'), packageOf({ files, dependencies: { 'gone.guide': '1.0.0' } }));
-  const wrong = { 'a.json': valueSet('w', '1.0.0', { status: 'great' }) };
+  const wrong = { 'a.json': sampleValueSet('w', '1.0.0', { status: 'great' }) };
   await writeFile(path.join(where.folder, 'w.tgz'), packageOf({ name: 'wrong.guide', files: wrong }));
   const first = await run(where, 'load-ig', 'a.tgz');
   assert.match(first.output, /^test\.guide#1\.0\.0: 2 resources stored; not here: gone\.guide#1\.0\.0$/m);
@@ -39,7 +38,7 @@ test('loads, tells what became of each package, and says by its exit code whethe
 test('killed, it is not installed; the same command makes it whole', async (t) => {
   const where = await ground(t);
   const count = 1_500;
-  const files = Object.fromEntries(Array.from({ length: count }, (_, i) => [`v${i}.json`, valueSet(`v${i}`)]));
+  const files = Object.fromEntries(Array.from({ length: count }, (_, i) => [`v${i}.json`, sampleValueSet(`v${i}`)]));
   await writeFile(path.join(where.folder, 'a.tgz'), packageOf({ files }));
   const { child, ended } = start(where, 'load-ig', 'a.tgz');
   await waitFor(async () => (await countOf(where.db, 'r_valueset')) > 0, 'the first value sets');

@@ -129,7 +129,7 @@ describe('what was refused', () => {
 
   test('is told a hundred times, then counted', () => {
     const told: string[] = [];
-    const teller = createFaultTeller((text) => told.push(text));
+    const teller = createFaultTeller((text) => told.push(text), faultText);
     for (let i = 0; i < 130; i++) teller.tell(fault);
     assert.deepEqual([told.length, teller.untold()], [100, 30]);
   });

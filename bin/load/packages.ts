@@ -5,7 +5,7 @@ import { withDatabase } from '../database.ts';
 import { baseUrlOf, createFhir } from '../fhir.ts';
 import type { PackageArguments } from './packages-options.ts';
 import { createProgressView, type Output } from './progress.ts';
-import { createFaultTeller } from './report.ts';
+import { createFaultTeller, faultText } from './report.ts';
 import { count } from './text.ts';
 
 /** The install's own connection, look-ups, search parameters. */
@@ -41,7 +41,7 @@ async function loadInto(
 ): Promise<number> {
   const fhir = await createFhir({ config, db, log, metrics: createMetrics() }, baseUrlOf(config, config.PORT));
   const view = createProgressView(output, () => performance.now());
-  const faults = createFaultTeller(view.say);
+  const faults = createFaultTeller(view.say, faultText);
   const { names, registry = config.PACKAGE_REGISTRY, ...options } = asked;
   try {
     const summaries = await fhir.loadPackages(names, {

@@ -2,7 +2,7 @@
 import type { Checkpoint, Counts, InputFile, LoadFault, LoadSummary } from '#fhir-server';
 import { count, duration, table } from './text.ts';
 
-/** Lines about refused resources on the terminal; the errors file has all. */
+/** Lines about what was refused on the terminal; the errors file of `load` has all. */
 const TOLD_MAX = 100;
 const ISSUES_TOLD_MAX = 3;
 
@@ -24,17 +24,20 @@ export function faultRecord({ name, line, entry, resources, issues }: LoadFault)
   return JSON.stringify({ file: name, line, entry, resources, issues });
 }
 
-export interface FaultTeller {
-  tell(fault: LoadFault): void;
+export interface FaultTeller<Fault> {
+  tell(fault: Fault): void;
   /** How many were not told. */
   untold(): number;
 }
 
-export function createFaultTeller(say: (line: string) => void): FaultTeller {
+export function createFaultTeller<Fault>(
+  say: (line: string) => void,
+  textOf: (fault: Fault) => string,
+): FaultTeller<Fault> {
   let told = 0;
   return {
     tell(fault) {
-      if (++told <= TOLD_MAX) say(faultText(fault));
+      if (++told <= TOLD_MAX) say(textOf(fault));
     },
     untold: () => Math.max(told - TOLD_MAX, 0),
   };

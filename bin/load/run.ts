@@ -7,7 +7,7 @@ import { withDatabase } from '../database.ts';
 import { baseUrlOf, createFhir, everything } from '../fhir.ts';
 import type { LoadArguments } from './options.ts';
 import { createProgressView, type Output } from './progress.ts';
-import { createFaultTeller, faultRecord, knownText, summaryText } from './report.ts';
+import { createFaultTeller, faultRecord, faultText, knownText, summaryText } from './report.ts';
 
 /** The two lanes, look-ups for the threads, numbers. */
 const POOL_MAX = 8;
@@ -40,7 +40,7 @@ async function loadInto(db: Db, config: Config, log: Log, asked: LoadArguments, 
   const fhir = await createFhir({ config, db, log, metrics: createMetrics() }, baseUrlOf(config, config.PORT));
   const files = await findFiles(asked.names);
   const view = createProgressView(output, () => performance.now());
-  const faults = createFaultTeller(view.say);
+  const faults = createFaultTeller(view.say, faultText);
   const errors = openErrors(asked.errorsFile);
   const startedMs = performance.now();
   let bytes = 0;

@@ -5,15 +5,13 @@ import { type Config, createMetrics, type Db, type Log } from '#platform';
 import { type LoadedSystem, type LoadFault, loadTerminology, type Stored, type TerminologySummary } from '#terminology';
 import { withDatabase } from '../database.ts';
 import { baseUrlOf, createFhir, everything } from '../fhir.ts';
-import { createProgressView, type Output, type ProgressView } from './progress.ts';
+import { createProgressView, type Output } from './progress.ts';
+import { createFaultTeller } from './report.ts';
 import type { TerminologyArguments } from './terminology-options.ts';
 import { count, duration } from './text.ts';
 
 /** Rows on their way, the tables that are indexed at the same time, the hold on the system. */
 const POOL_MAX = 8;
-/** Faults on the terminal; of a file in the wrong encoding every line may be one. */
-const TOLD_MAX = 100;
-
 const canonicalOf = ({ url, version }: { url: string; version: string }): string =>
   version === '' ? url : `${url}|${version}`;
 
@@ -33,18 +31,6 @@ async function store({ reader, writer }: FhirServer, resource: Resource, again: 
     : { method: 'POST' as const, url: resourceType, resource: rest as Resource };
   const [result] = await writer.transaction([entry], { scope: everything });
   return result!.op === 'create' ? 'created' : 'updated';
-}
-
-function createTeller(view: ProgressView) {
-  let told = 0;
-  return {
-    tell(fault: LoadFault): void {
-      if (++told <= TOLD_MAX) view.say(terminologyFaultText(fault));
-    },
-    end(): void {
-      if (told > TOLD_MAX) view.say(`… and ${count(told - TOLD_MAX)} more faults`);
-    },
-  };
 }
 
 const loadedText = (system: LoadedSystem, seconds: number): string =>
@@ -78,7 +64,7 @@ interface Loading {
 async function loadOne(name: string, { db, fhir, asked, output, signal }: Loading): Promise<number> {
   const { names: _names, ...options } = asked;
   const view = createProgressView(output, () => performance.now(), 'concepts');
-  const teller = createTeller(view);
+  const teller = createFaultTeller(view.say, terminologyFaultText);
   let startedMs = performance.now();
   try {
     const summary = await loadTerminology({
@@ -101,7 +87,7 @@ async function loadOne(name: string, { db, fhir, asked, output, signal }: Loadin
       },
     });
     view.end();
-    teller.end();
+    if (teller.untold() > 0) view.say(`… and ${count(teller.untold())} more faults`);
     const text = terminologySummaryText(summary);
     if (text !== '') view.say(text);
     return exitCodeOf(summary);

@@ -17,8 +17,10 @@ const shifted = new WeakMap<SearchParam, SearchParam>();
 export function containedParam(param: SearchParam): SearchParam {
   const known = shifted.get(param);
   if (known) return known;
+  // A contained resource's date is not its container's.
+  const { dates: _dates, dated: _dated, ...rest } = param;
   const made: SearchParam = {
-    ...param,
+    ...rest,
     key: param.key ^ SHIFT,
     contained: true,
     ...(param.sameAs && { sameAs: param.sameAs.map((same) => ({ ...same, param: containedParam(same.param) })) }),

@@ -189,6 +189,14 @@ function addComposites(
   }
 }
 
+/** Sets `dates` and `dated`. */
+function markDated(params: readonly SearchParam[]): void {
+  const date = params.find(({ code, type, single, sameAs }) => code === 'date' && type === 'date' && single && !sameAs);
+  if (!date) return;
+  (date as { dates?: true }).dates = true;
+  for (const param of params) if (param.type === 'reference') (param as { dated?: true }).dated = true;
+}
+
 /**
  * The registry of SearchParameter resources for those resource types. Parameters without an expression (`_query`)
  * and of unknown types are left out; of two with the same code on a type the later one counts.
@@ -222,6 +230,7 @@ export function createSearchParameters(
     );
   for (const params of lists.values()) {
     findSame(params);
+    markDated(params);
     addComposites(params, components, definitions);
   }
   return {

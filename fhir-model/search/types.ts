@@ -29,6 +29,10 @@ export interface SearchParam {
   readonly codeSystem?: string;
   /** Dates: set where a resource has one value at most, so that two criteria on it speak of the same one. */
   readonly single?: boolean;
+  /** The date of a type, `date`, if a resource has one at most: references can be had in its order. */
+  readonly dates?: true;
+  /** A reference of a type that has such a date. */
+  readonly dated?: true;
   /** Tokens: all values are Identifiers or ids, which are compared with case; see tokenCode. */
   readonly caseSensitive?: boolean;
   /** Tokens: all values are codes of code systems, not identifiers, telephone numbers or strings. */

@@ -157,8 +157,9 @@ async function rootOf(
   if (base) return applyNode(run, run.specialization ? rooted(run, base, name) : base, { ...diff, name }, false);
   if (!run.specialization || definition.baseDefinition !== undefined) return undefined;
   // Element, Resource and logical models of their own: there is nothing below them.
+  const said = { path: name, ...diff.element };
   const nothing: Node = { element: { path: name }, name, children: [], slices: [], home: { url: definition.url } };
-  return newNode(run, nothing, { ...diff, name }, { max: '*', ...diff.element });
+  return newNode(run, nothing, { ...diff, name }, { ...said, max: said.max ?? '*' });
 }
 
 const mappingsOf = (definition: Resource | undefined): JsonObject[] =>

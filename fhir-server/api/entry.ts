@@ -39,6 +39,7 @@ export function entryRequest(outer: FhirRequest, entry: TransactionEntry, segmen
     ...outer,
     req: messageOf(entry, outer.req),
     room: undefined,
+    isEntry: true,
     segments,
     pairs: searchPairs(queryString),
     queryString,

@@ -23,10 +23,11 @@ const isEmpty = ({ req }: FhirRequest): boolean =>
   req.headers['content-length'] === '0' ||
   (req.headers['content-length'] === undefined && req.headers['transfer-encoding'] === undefined);
 
-async function readFhirText(request: FhirRequest): Promise<{ type: string; text: string }> {
+async function readFhirText(request: FhirRequest): Promise<NonNullable<OperationCall['body']>> {
   assertSingle(request.req, 'content-type');
   const type = `application/fhir+${formatOfContent(request.req.headers['content-type'])}`;
-  return { type, text: await readText(request) };
+  const text = await readText(request);
+  return request.isEntry ? { type, text, rewritten: true } : { type, text };
 }
 
 async function addBody(core: Core, request: FhirRequest, call: OperationCall): Promise<void> {

@@ -72,6 +72,7 @@ function requestOf(
     prefer,
     bodyBytesMax: parts.core.limits.bodyBytesMax,
     room: bodies,
+    isEntry: false,
     held: newHeld(),
     asked,
     xml: parts.core.xml,

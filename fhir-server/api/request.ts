@@ -30,6 +30,8 @@ export interface FhirRequest {
   bodyBytesMax: number;
   /** What large bodies take of memory together; an entry of a Bundle has come with that. */
   room: Room | undefined;
+  /** It is an entry of a Bundle. */
+  isEntry: boolean;
   /** What this request has of it until it is answered. */
   held: Held;
   /** How the answer is to look; a form's `_format` changes it. */

@@ -1,6 +1,6 @@
 // Definitions by canonical URL: https://hl7.org/fhir/R4/references.html#canonical
 // Stored ones, and beneath them R4's own. What this process writes counts at once; what others write is seen within a
-// second, by comparing how many there are and the sum of their numbers (2 ms for 5,000 definitions).
+// second, by comparing how many there are and the sum of their numbers (1.5 ms for 4,300 definitions).
 import {
   type AccessScope,
   type Canonicals,

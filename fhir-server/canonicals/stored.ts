@@ -10,8 +10,10 @@ import { token } from '../store/tokens.ts';
 /** R4's types with a canonical URL that something refers to by it. */
 export const canonicalTypes: ReadonlySet<string> = new Set([
   ...['ActivityDefinition', 'CapabilityStatement', 'ChargeItemDefinition', 'CodeSystem', 'CompartmentDefinition'],
-  ...['ConceptMap', 'EventDefinition', 'ExampleScenario', 'GraphDefinition', 'ImplementationGuide', 'Library'],
-  ...['Measure', 'MessageDefinition', 'OperationDefinition', 'PlanDefinition', 'Questionnaire', 'SearchParameter'],
+  ...['ConceptMap', 'EffectEvidenceSynthesis', 'EventDefinition', 'Evidence', 'EvidenceVariable', 'ExampleScenario'],
+  ...['GraphDefinition', 'ImplementationGuide', 'Library', 'Measure', 'MessageDefinition', 'OperationDefinition'],
+  ...['PlanDefinition', 'Questionnaire', 'ResearchDefinition', 'ResearchElementDefinition', 'RiskEvidenceSynthesis'],
+  ...['SearchParameter'],
   ...['StructureDefinition', 'StructureMap', 'TerminologyCapabilities', 'TestScript', 'ValueSet'],
 ]);
 

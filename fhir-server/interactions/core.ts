@@ -12,6 +12,7 @@ import type {
 } from '#fhir-model';
 import type { Queryable } from '#platform';
 import type { ToldPackages } from '../packages/told.ts';
+import type { FirstPages } from '../search/first-pages.ts';
 import type { Store } from '../store/store.ts';
 import type { OnWrite } from '../validation/on-write.ts';
 import type { ResourceValidator } from '../validation/validate.ts';
@@ -39,6 +40,8 @@ export interface Core {
   packages: ToldPackages;
   /** What `:in`, `:above` and the like ask. */
   terminology: Terminology;
+  /** The first pages of the commonest searches; see search/first-pages.ts. */
+  firstPages: FirstPages;
   xml: XmlCodec;
   limits: Limits;
   /** All that are offered; set once, right after the rest is there. */

@@ -2,7 +2,7 @@
 import { type Criterion, parseSearch, type SearchPage, type SearchQuery, type StoredVersion } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { type ContainedContext, countContained, findContained } from '../search/contained.ts';
-import { bounded } from '../search/deadline.ts';
+import { bounded, isDb } from '../search/deadline.ts';
 import { findIncluded } from '../search/includes.ts';
 import { findMerged, populated } from '../search/merge.ts';
 import { findPage, type PageContext } from '../search/page.ts';
@@ -129,12 +129,14 @@ function assertConsistent(query: SearchQuery): void {
   }
 }
 
+const shared = ({ firstPages }: Core) => ({ firstPages });
+
 /** Searches one type, or several with a query for each: bounded in time, and ended when the client goes away. */
 export async function searchAll(core: Core, queries: readonly SearchQuery[], caller: Caller): Promise<SearchPage> {
   assertConsistent(queries[0]!);
   const issues = indexIssues(core, queries);
   const page = await bounded(caller, core.limits.searchTimeoutMs, (db) =>
-    run(core, queries, pageContext(core, { ...caller, db })),
+    run(core, queries, { ...pageContext(core, { ...caller, db }), ...(isDb(caller.db) && shared(core)) }),
   );
   if (issues.length === 0) return page;
   // What is counted is not all there is.

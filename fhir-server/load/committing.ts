@@ -107,6 +107,7 @@ export async function createCommitting(core: Core, options: LoadOptions, account
     numbers: createNumbers(db),
     matches: matches.of,
     definition: ({ type, canonical }) => core.canonicals.find(type, canonical),
+    codes: (codes) => core.terminology.validateCodes(codes, { db, scope }),
   });
   // Updates of one resource by two lines are made in their order.
   const lanes = createSlots(existing === 'update' ? 1 : LANES);

@@ -24,10 +24,10 @@ function remembered(ask: Asks['definition']): ProfileSource {
   };
 }
 
-/** `ask` is answered by the process that loads. */
-export function createProfileChecks(definitions: Definitions, policy: Policy, ask: Asks['definition']): OnWrite {
-  const profiles = remembered(ask);
-  const validator = createResourceValidator({ definitions, profiles });
+/** `asks` are answered by the process that loads. */
+export function createProfileChecks(definitions: Definitions, policy: Policy, asks: Asks): OnWrite {
+  const profiles = remembered(asks.definition);
+  const validator = createResourceValidator({ definitions, profiles, validateCodes: asks.codes });
   return createOnWrite({ policy, validator, profiles, onRecorded: () => undefined });
 }
 

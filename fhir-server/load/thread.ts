@@ -40,20 +40,21 @@ async function start(): Promise<Preparing & { indexing: LocalParameters }> {
   const indexing = createParameters({ definitions, base, baseUrl: settings.baseUrl });
   indexing.take(settings.parameters);
   const policy = createPolicy(definitions, settings.policy);
-  const definitionOf: Asks['definition'] = (wanted) => ask('definition', wanted);
+  const asks: Asks = {
+    numbers: (count) => ask('numbers', count),
+    matches: (criteria) => ask('matches', criteria),
+    definition: (wanted) => ask('definition', wanted),
+    codes: (wanted) => ask('codes', wanted),
+  };
   return {
     ...settings,
     checks: {
       definitions,
       validator: settings.validate ? createValidator(definitions, indexing.beside, policy.off) : undefined,
-      onWrite: settings.validate ? createProfileChecks(definitions, policy, definitionOf) : undefined,
+      onWrite: settings.validate ? createProfileChecks(definitions, policy, asks) : undefined,
     },
     links: createLinks(definitions),
-    asks: {
-      numbers: (count) => ask('numbers', count),
-      matches: (criteria) => ask('matches', criteria),
-      definition: definitionOf,
-    },
+    asks,
     indexing,
     terms,
     newId: () => uuidv7(Date.now()),

@@ -1,5 +1,6 @@
 // The preparing threads, seen from the process that loads.
 import { Worker } from 'node:worker_threads';
+import type { CodeToValidate } from '#fhir-model';
 import type { Snapshot } from '../parameters/published.ts';
 import type { Asks, PreparedJob, Settings, Source } from './types.ts';
 
@@ -8,7 +9,8 @@ type FromThread =
   | { kind: 'failed'; job: number; error: unknown }
   | { kind: 'ask'; ask: number; what: 'numbers'; argument: number }
   | { kind: 'ask'; ask: number; what: 'matches'; argument: string[] }
-  | { kind: 'ask'; ask: number; what: 'definition'; argument: { type: string; canonical: string } };
+  | { kind: 'ask'; ask: number; what: 'definition'; argument: { type: string; canonical: string } }
+  | { kind: 'ask'; ask: number; what: 'codes'; argument: CodeToValidate[] };
 
 export interface Prepared extends PreparedJob {
   /** To be called when all of it is committed. */
@@ -40,6 +42,8 @@ function answer(asks: Asks, question: Question): Promise<unknown> {
       return asks.matches(question.argument);
     case 'definition':
       return asks.definition(question.argument);
+    case 'codes':
+      return asks.codes(question.argument);
   }
 }
 

@@ -1,5 +1,5 @@
 // What travels between the process that loads and the threads that prepare. https://hl7.org/fhir/R4/nd-json.html
-import type { Issue, Resource } from '#fhir-model';
+import type { CodeToValidate, CodeVerdict, Issue, Resource } from '#fhir-model';
 import type { Snapshot } from '../parameters/published.ts';
 import type { PolicyOptions } from '../validation/policy.ts';
 
@@ -114,4 +114,6 @@ export interface Asks {
   matches(criteria: string[]): Promise<Match[]>;
   /** A definition by its canonical URL. */
   definition(wanted: { type: string; canonical: string }): Promise<Resource | undefined>;
+  /** What the terminology service says of them, in order. */
+  codes(wanted: readonly CodeToValidate[]): Promise<readonly CodeVerdict[]>;
 }

@@ -29,7 +29,7 @@ export interface OperationCall {
   pairs: readonly [string, string][];
   resource?: Resource;
   /** Instead of `resource`, for an operation that reads its body itself. */
-  body?: { type: string; text: string };
+  body?: { type: string; text: string; rewritten?: true };
   scope: AccessScope;
   strict: boolean;
   ifMatch?: string;

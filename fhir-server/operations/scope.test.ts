@@ -14,6 +14,12 @@ let core: Core;
 
 const ref = (reference: string) => ({ reference });
 
+const profile = (name: string, baseDefinition: string): Resource => ({
+  ...{ resourceType: 'StructureDefinition', url: `urn:${name}`, name, status: 'draft', kind: 'resource' },
+  ...{ abstract: false, type: 'Patient', derivation: 'constraint', baseDefinition },
+  differential: { element: [{ id: 'Patient.name', path: 'Patient.name', short: 'Hidden' }] },
+});
+
 before(async () => {
   core = await testCore(await testDatabase());
   core.operations = createOperations(core, { log: testLog(), expunge: true });
@@ -35,6 +41,7 @@ before(async () => {
       ...{ resourceType: 'DocumentReference', id: 'd', status: 'current', subject: ref('Patient/p') },
       content: [{ attachment: { url: 'Binary/1' } }],
     },
+    { ...profile('s', 'http://hl7.org/fhir/StructureDefinition/Patient'), id: 's' },
   ];
   for (const resource of scene) {
     await storeUpdate(core.store, resource, resource.id, undefined, everything);
@@ -110,6 +117,9 @@ const calls: [string, Omit<OperationTarget, 'name'>, string, string, (() => Reso
   ['reindex', {}, '', 'forbidden'],
   ['reindex-status', {}, 'job=x', 'forbidden'],
   ['index-status', { type: 'SearchParameter' }, '', 'forbidden'],
+  ['snapshot', { type: 'StructureDefinition', id: 's' }, '', 'not-found'],
+  ['snapshot', { type: 'StructureDefinition' }, 'url=urn:s', 'not-found'],
+  ['snapshot', { type: 'StructureDefinition' }, '', 'business-rule', () => profile('t', 'urn:s')],
 ];
 
 for (const [name, place, query, wanted, body] of calls) {

@@ -1,5 +1,6 @@
 // StructureDefinition/$snapshot: https://hl7.org/fhir/R4/structuredefinition-operation-snapshot.html
 import {
+  type AccessScope,
   generateSnapshot,
   type OperationAnswer,
   type OperationRequest,
@@ -20,8 +21,19 @@ async function stored({ store }: Core, { id, scope }: OperationRequest): Promise
   return parseJson(found.body).exact as Resource;
 }
 
-async function known({ canonicals }: Core, url: string): Promise<Resource> {
-  const found = await canonicals.find('StructureDefinition', url);
+/** R4's own, and what is stored as far as the caller may see it, with all digits of its numbers. */
+const finding =
+  ({ canonicals, store }: Core, scope: AccessScope) =>
+  async (canonical: string): Promise<Resource | undefined> => {
+    const found = await canonicals.find('StructureDefinition', canonical);
+    // Only what is stored has a version of its own.
+    if (found?.meta?.versionId === undefined) return found;
+    const current = await readCurrent(store.db, 'StructureDefinition', found.id!, scope);
+    return current && !current.deleted ? (parseJson(current.body).exact as Resource) : undefined;
+  };
+
+async function known(core: Core, url: string, scope: AccessScope): Promise<Resource> {
+  const found = await finding(core, scope)(url);
   if (found) return found;
   const text = `No StructureDefinition '${url.slice(0, 200)}' is known here: load its package, or post it as 'definition'`;
   throw new CerebraError('not-found', text, { expression: ['url'] });
@@ -29,12 +41,12 @@ async function known({ canonicals }: Core, url: string): Promise<Resource> {
 
 /** At instance level the parameters are ignored, as the specification has it; `definition` goes before `url`. */
 async function definitionOf(core: Core, request: OperationRequest): Promise<Resource> {
-  const { id, input } = request;
+  const { id, input, scope } = request;
   if (id !== undefined) return stored(core, request);
   const definition = one<Resource>(input, 'definition');
   if (definition) return definition;
   const url = one<string>(input, 'url');
-  if (url !== undefined) return known(core, url);
+  if (url !== undefined) return known(core, url, scope);
   const text = "$snapshot needs the parameter 'definition' or 'url', or an id in the URL";
   throw new CerebraError('required', text, { expression: ['definition'] });
 }
@@ -42,8 +54,7 @@ async function definitionOf(core: Core, request: OperationRequest): Promise<Reso
 async function snapshot(core: Core, request: OperationRequest): Promise<OperationAnswer> {
   const given = await definitionOf(core, request);
   if (given.differential === undefined && given.snapshot !== undefined) return { resource: given };
-  const find = (canonical: string) => core.canonicals.find('StructureDefinition', canonical);
-  const { definition, issues } = await generateSnapshot(given, find);
+  const { definition, issues } = await generateSnapshot(given, finding(core, request.scope));
   if (definition && !issues.some(({ severity }) => severity === 'error')) return { resource: definition };
   throw new CerebraError('business-rule', 'No snapshot can be made of this StructureDefinition', { issues });
 }

@@ -2,7 +2,6 @@
 // https://hl7.org/fhir/R4/resource-operation-validate.html
 import {
   type Issue,
-  type Json,
   type JsonObject,
   type OperationInput,
   type OperationRequest,
@@ -12,13 +11,15 @@ import {
 import { CerebraError, isCerebraError } from '#platform';
 import type { Core } from '../interactions/core.ts';
 import { assertValid } from '../store/store.ts';
+import { isObject } from '../validation/json.ts';
 import type { SourceText } from '../validation/positions/locate.ts';
 import { one } from './answer.ts';
 
 /** One resource to be validated, with the text that it came in. */
 export interface Given {
   resource: Resource;
-  source: SourceText;
+  /** None where it isn't what was sent. */
+  source: SourceText | undefined;
 }
 
 /** Faults that keep a text from being a resource at all. */
@@ -32,9 +33,6 @@ export interface Asked {
   /** Of the URL and, where there is one, the Parameters resource. */
   input: OperationInput;
 }
-
-const isObject = (value: Json | undefined): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const fatal = (issue: Issue): Issue => (issue.severity === 'error' ? { ...issue, severity: 'fatal' } : issue);
 
@@ -99,12 +97,13 @@ export async function askedOf(core: Core, request: OperationRequest, readInput: 
   const source: SourceText = { format: body.type.endsWith('xml') ? 'xml' : 'json', text: body.text };
   const found = await read(core, source);
   if (isUnreadable(found)) return { input, given: found };
-  if (!isCall(found, request.id !== undefined)) return { input, given: { resource: found, source } };
+  const sent = body.rewritten ? undefined : source;
+  if (!isCall(found, request.id !== undefined)) return { input, given: { resource: found, source: sent } };
   assertValid(core.store, shellOf(found));
   const all = merged(input, readInput(found));
   const resource = one<Resource>(all, 'resource');
   if (resource === undefined) return { input: all };
   const list = found.parameter as JsonObject[];
   const below = `parameter[${list.findIndex(({ name }) => name === 'resource')}].resource`;
-  return { input: all, given: { resource, source: { ...source, below } } };
+  return { input: all, given: { resource, source: sent && { ...sent, below } } };
 }

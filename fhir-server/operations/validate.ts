@@ -12,6 +12,7 @@ import {
 import { CerebraError } from '#platform';
 import type { Core } from '../interactions/core.ts';
 import { readCurrent } from '../store/read.ts';
+import { isError } from '../validation/on-write.ts';
 import { all, one } from './answer.ts';
 import { readInput } from './input.ts';
 import { interactionIssues, type Mode, modeOf, type Target } from './validate-mode.ts';
@@ -22,6 +23,8 @@ import { askedOf, type Given } from './validate-source.ts';
 export const validateIssuesMax = 500;
 /** Each is another walk over the resource. */
 const profilesMax = 20;
+/** References that are looked up in the store: 1 ms each; those after them are not told of. */
+const lookUpsMax = 1000;
 
 /** `a,b` or `a` and `b`: a canonical has no comma. */
 function profilesOf(given: readonly string[]): string[] {
@@ -71,29 +74,39 @@ interface Work {
 async function contentIssues(core: Core, resource: Resource, { mode, profiles, mustSupport, request }: Work) {
   const { scope } = request;
   const { db } = core.store;
+  let lookUps = 0;
   const existence = async (type: string, id: string): Promise<boolean> => {
     if (!core.definitions.isResourceType(type)) return false;
+    if (lookUps++ >= lookUpsMax) return true;
     const found = await readCurrent(db, type, id, scope);
     return found !== undefined && !found.deleted;
   };
-  const written = mode === 'create' || mode === 'update';
-  const required = written ? core.onWrite.requiredProfiles(resource) : [];
   const issues = await core.validation.validateResource(resource, {
-    profiles: [...new Set([...profiles, ...required])],
+    profiles,
     mustSupport,
     existence,
     issuesMax: validateIssuesMax,
   });
-  // What a write refuses beyond that: a SearchParameter that can't be had.
-  const refused = written && !issues.map(withoutIntegrity).some(isError) ? core.store.validator.validate(resource) : [];
-  return [...issues.map(withoutIntegrity), ...refused];
+  const told = issues.map(withoutIntegrity);
+  return mode === 'create' || mode === 'update' ? [...told, ...(await writeIssues(core, resource, told))] : told;
+}
+
+const acceptedText = 'A write takes it all the same: these faults are recorded, or not looked at (VALIDATION…)';
+
+/** What a write refuses beyond what is told, and that it takes what is not valid, where the configuration says so. */
+async function writeIssues(core: Core, resource: Resource, told: readonly Issue[]): Promise<Issue[]> {
+  const structure = core.store.validator.validate(resource).filter(isError);
+  const refused = structure.length > 0 ? structure : await core.onWrite.refusalOf(resource);
+  if (refused.length === 0 && told.some(isError)) {
+    return [{ severity: 'information', code: 'informational', diagnostics: acceptedText }];
+  }
+  const known = new Set(told.map(({ diagnostics }) => diagnostics));
+  return refused.filter(({ diagnostics }) => !known.has(diagnostics));
 }
 
 /** This server stores references to what is not here: nothing is refused for that. */
 const withoutIntegrity = (issue: Issue): Issue =>
   issue.messageId === 'reference-absent' ? { ...issue, severity: 'warning' } : issue;
-
-const isError = ({ severity }: Issue): boolean => severity === 'error' || severity === 'fatal';
 
 /** Of the interaction that the mode names, and of the content unless it is to be deleted. */
 async function issuesOf(core: Core, resource: Resource | undefined, work: Work): Promise<Issue[]> {

@@ -3,7 +3,14 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import type { Resource } from '#fhir-model';
 import { isCerebraError } from '#platform';
-import { testDatabase } from '#platform/testing';
+import {
+  type PackageSketch,
+  packageOf,
+  sampleProfile,
+  sampleSearchParameter,
+  sampleValueSet,
+  testDatabase,
+} from '#platform/testing';
 import type { Core } from '../interactions/core.ts';
 import { readCurrent } from '../store/read.ts';
 import { storeCreate, storeDelete, storeUpdate } from '../store/store.ts';
@@ -11,7 +18,6 @@ import { assertStoreSound, emptyStore, everything, testCore } from '../testing.t
 import type { InstallSummary } from './install.ts';
 import { loadArchive, type PackageOptions } from './load.ts';
 import { findInstalled, installedPackages } from './rows.ts';
-import { packageOf, profile, type Sketch, searchParameter, valueSet } from './testing/packages.ts';
 
 const db = await testDatabase();
 let core: Core;
@@ -24,7 +30,7 @@ beforeEach(async () => {
 
 const options: PackageOptions = { scope: everything, examples: false, again: false, alone: false };
 
-async function load(sketch: Sketch, more: Partial<PackageOptions> = {}): Promise<InstallSummary> {
+async function load(sketch: PackageSketch, more: Partial<PackageOptions> = {}): Promise<InstallSummary> {
   const summaries = await loadArchive(core, packageOf(sketch), { ...options, ...more });
   return summaries.at(-1)!;
 }
@@ -40,11 +46,11 @@ const idsOf = async (type: string): Promise<string[]> =>
 describe('a package', () => {
   const files = {
     '.index.json': '{"files":[]}',
-    'ValueSet-colours.json': valueSet('colours'),
-    'StructureDefinition-painted.json': profile('painted', 'Patient'),
+    'ValueSet-colours.json': sampleValueSet('colours'),
+    'StructureDefinition-painted.json': sampleProfile('painted', 'Patient'),
     'example/Patient-one.json': { resourceType: 'Patient', id: 'one' },
     'Patient-two.json': { resourceType: 'Patient', id: 'two' },
-    'other/ValueSet-hidden.json': valueSet('hidden'),
+    'other/ValueSet-hidden.json': sampleValueSet('hidden'),
     'note.txt': 'text',
     'list.json': '[]',
   };
@@ -95,9 +101,9 @@ describe('a package', () => {
   });
 
   test('stands beside its other versions', async () => {
-    await load({ files: { 'ValueSet-colours.json': valueSet('colours', '1.0.0') } });
-    await load({ version: '1.10.0', files: { 'ValueSet-colours.json': valueSet('colours', '1.10.0') } });
-    await load({ version: '1.9.0', files: { 'ValueSet-colours.json': valueSet('colours', '1.9.0') } });
+    await load({ files: { 'ValueSet-colours.json': sampleValueSet('colours', '1.0.0') } });
+    await load({ version: '1.10.0', files: { 'ValueSet-colours.json': sampleValueSet('colours', '1.10.0') } });
+    await load({ version: '1.9.0', files: { 'ValueSet-colours.json': sampleValueSet('colours', '1.9.0') } });
     assert.deepEqual(await idsOf('ValueSet'), ['colours-1.0.0', 'colours-1.10.0', 'colours-1.9.0']);
     const { canonicals } = core;
     const url = 'http://test.example/ValueSet/colours';
@@ -112,17 +118,17 @@ describe('a package', () => {
 
 describe('what is here already', () => {
   test('with the same canonical and version is left as it is', async () => {
-    const mine = valueSet('mine', '1.0.0', { url: 'http://test.example/ValueSet/colours', title: 'Mine' });
+    const mine = sampleValueSet('mine', '1.0.0', { url: 'http://test.example/ValueSet/colours', title: 'Mine' });
     const { id } = await storeCreate(core.store, mine, everything);
-    const { created, present } = await load({ files: { 'a.json': valueSet('colours') } });
+    const { created, present } = await load({ files: { 'a.json': sampleValueSet('colours') } });
     assert.deepEqual([created, present], [0, 1]);
     assert.deepEqual(await idsOf('ValueSet'), [id]);
     assert.equal((await read('ValueSet', id))?.title, 'Mine');
   });
 
   test('under the same id but another canonical keeps it', async () => {
-    await load({ files: { 'a.json': valueSet('colours') } });
-    const other = valueSet('colours', '1.0.0', { url: 'http://elsewhere.example/ValueSet/colours' });
+    await load({ files: { 'a.json': sampleValueSet('colours') } });
+    const other = sampleValueSet('colours', '1.0.0', { url: 'http://elsewhere.example/ValueSet/colours' });
     const sketch = { name: 'other.guide', files: { 'a.json': other } };
     assert.equal((await load(sketch)).created, 1);
     const ids = await idsOf('ValueSet');
@@ -155,7 +161,9 @@ describe('what is here already', () => {
 
   test('ids that can’t be read are made of canonical and version', async () => {
     const long = 'x'.repeat(60);
-    await load({ files: { 'a.json': valueSet(long, '1.0.0+build 7'), 'b.json': valueSet('short', '1+2') } });
+    await load({
+      files: { 'a.json': sampleValueSet(long, '1.0.0+build 7'), 'b.json': sampleValueSet('short', '1+2') },
+    });
     const [readable, derived] = (await idsOf('ValueSet')).sort((a, b) => b.length - a.length).reverse();
     assert.equal(readable, 'short-1-2');
     assert.match(derived!, /^[0-9a-f]{8}-[0-9a-f]{4}-5/);
@@ -166,11 +174,11 @@ describe('what is wrong', () => {
   test('with single resources is told, and the rest is stored', async () => {
     const { created, faults } = await load({
       files: {
-        'a.json': valueSet('fine'),
-        'b.json': valueSet('wrong', '1.0.0', { status: 'great' }),
+        'a.json': sampleValueSet('fine'),
+        'b.json': sampleValueSet('wrong', '1.0.0', { status: 'great' }),
         'c.json': '{"resourceType":"ValueSet",',
         'd.json': { resourceType: 'ValueSet', id: 'e', status: 'active', text: '\0' },
-        'e.json': searchParameter('nothing', 'Patient.nmae'),
+        'e.json': sampleSearchParameter('nothing', 'Patient.nmae'),
       },
     });
     assert.equal(created, 1);
@@ -187,6 +195,16 @@ describe('what is wrong', () => {
     );
   });
 
+  test('by a profile that a definition claims keeps nothing out', async () => {
+    const url = 'http://test.example/CodeSystem/claims';
+    const claims = {
+      ...{ resourceType: 'CodeSystem', id: 'claims', url, version: '1', status: 'active', content: 'complete' },
+      meta: { profile: ['http://hl7.org/fhir/StructureDefinition/shareablecodesystem'] },
+    };
+    const { created, faults } = await load({ files: { 'a.json': claims } });
+    assert.deepEqual([created, faults], [1, []]);
+  });
+
   test('with the archive or its manifest refuses it, and nothing is stored', async () => {
     const cases: [Buffer, string, RegExp][] = [
       [Buffer.from('no archive'), 'invalid', /not a gzip file/],
@@ -194,7 +212,7 @@ describe('what is wrong', () => {
       [packageOf({ version: 'a b' }), 'invalid', /has no version that is one/],
       [packageOf({ fhirVersions: ['5.0.0'] }), 'unsupported', /is for FHIR 5\.0\.0/],
       [packageOf({ dependencies: { 'a/../b': '1' } }), 'invalid', /dependency that is none/],
-      [packageOf({ files: { '../../evil.json': valueSet('evil') } }), 'invalid', /leads out of the archive/],
+      [packageOf({ files: { '../../evil.json': sampleValueSet('evil') } }), 'invalid', /leads out of the archive/],
     ];
     for (const [bytes, code, message] of cases) {
       await assert.rejects(
@@ -209,14 +227,14 @@ describe('what is wrong', () => {
 
   test('access that allows no changes', async () => {
     const scope = { kind: 'nothing' } as const;
-    await assert.rejects(load({ files: { 'a.json': valueSet('a') } }, { scope }), { code: 'forbidden' });
+    await assert.rejects(load({ files: { 'a.json': sampleValueSet('a') } }, { scope }), { code: 'forbidden' });
     assert.deepEqual(await installedPackages(db), []);
   });
 });
 
 describe('broken off', () => {
   const many = (n: number) =>
-    Object.fromEntries(Array.from({ length: n }, (_, i) => [`v${i}.json`, valueSet(`v${i}`)]));
+    Object.fromEntries(Array.from({ length: n }, (_, i) => [`v${i}.json`, sampleValueSet(`v${i}`)]));
 
   test('it is not installed; loaded again it is whole, and nothing is there twice', async () => {
     const stopping = new AbortController();
@@ -253,8 +271,8 @@ describe('search parameters', () => {
     await storeCreate(core.store, { resourceType: 'Patient', birthDate: '1980-01-01' }, everything);
     const { unindexed } = await load({
       files: {
-        'a.json': searchParameter('maiden', "Patient.extension('urn:maiden').value.ofType(string)"),
-        'b.json': searchParameter('goal', 'Goal.description.text', { base: ['Goal'] }),
+        'a.json': sampleSearchParameter('maiden', "Patient.extension('urn:maiden').value.ofType(string)"),
+        'b.json': sampleSearchParameter('goal', 'Goal.description.text', { base: ['Goal'] }),
       },
     });
     assert.deepEqual(unindexed, ['Patient']);
@@ -265,10 +283,12 @@ describe('search parameters', () => {
   test('that are derived from R4’s are served by those', async () => {
     const derivedFrom = 'http://hl7.org/fhir/SearchParameter/individual-birthdate';
     const more = { code: 'birthdate', type: 'date', derivedFrom };
-    const { faults, created } = await load({ files: { 'a.json': searchParameter('b', 'Patient.birthDate', more) } });
+    const { faults, created } = await load({
+      files: { 'a.json': sampleSearchParameter('b', 'Patient.birthDate', more) },
+    });
     assert.deepEqual([faults, created], [[], 1]);
     assert.equal(core.parameters.get('Patient', 'birthdate')?.custom, undefined);
-    const other = searchParameter('c', 'Patient.birthDate', { code: 'birthdate', type: 'date' });
+    const other = sampleSearchParameter('c', 'Patient.birthDate', { code: 'birthdate', type: 'date' });
     const refused = await load({ version: '2.0.0', files: { 'a.json': other } });
     assert.deepEqual(
       refused.faults.map(({ issues }) => issues[0]!.code),
@@ -278,7 +298,7 @@ describe('search parameters', () => {
 
   test('of several versions the latest counts, whichever came first', async () => {
     const named = (version: string, url: string) =>
-      searchParameter('mark', `Patient.extension('${url}').value.ofType(string)`, { version });
+      sampleSearchParameter('mark', `Patient.extension('${url}').value.ofType(string)`, { version });
     await load({ version: '2.0.0', files: { 'a.json': named('2.0.0', 'urn:new') } });
     const { faults } = await load({ version: '1.0.0', files: { 'a.json': named('1.0.0', 'urn:old') } });
     assert.deepEqual(faults, []);
@@ -289,8 +309,8 @@ describe('search parameters', () => {
 
   test('composites come after their parts; JSON’s names of choices are understood', async () => {
     const part = (id: string, expression: string, type: string) =>
-      searchParameter(id, expression, { base: ['Observation'], type });
-    const composite = searchParameter('both', 'Observation.component', {
+      sampleSearchParameter(id, expression, { base: ['Observation'], type });
+    const composite = sampleSearchParameter('both', 'Observation.component', {
       ...{ base: ['Observation'], type: 'composite' },
       component: [
         { definition: 'http://test.example/SearchParameter/part-code', expression: 'code' },

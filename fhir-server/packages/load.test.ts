@@ -6,15 +6,21 @@ import path from 'node:path';
 import { after, afterEach, beforeEach, describe, test } from 'node:test';
 import type { Resource } from '#fhir-model';
 import { isCerebraError } from '#platform';
-import { testDatabase } from '#platform/testing';
+import {
+  type PackageSketch,
+  packageManifest,
+  packageOf,
+  sampleValueSet,
+  startPackageRegistry,
+  testDatabase,
+} from '#platform/testing';
 import type { Core } from '../interactions/core.ts';
 import { emptyStore, everything, testCore } from '../testing.ts';
 import type { InstallSummary } from './install.ts';
 import { loadFrom, loadPackages, type PackageOptions } from './load.ts';
-import { manifestOf, packageOf, type Sketch, startRegistry, valueSet } from './testing/packages.ts';
 
 const db = await testDatabase();
-const registry = await startRegistry();
+const registry = await startPackageRegistry();
 let core: Core;
 let folder: string;
 
@@ -39,16 +45,16 @@ const told = (summaries: readonly InstallSummary[]): string[] =>
     return `${name}#${version} ${outcome}${lacking}`;
   });
 
-const files = (name: string): Record<string, Resource> => ({ [`${name}.json`]: valueSet(name) });
+const files = (name: string): Record<string, Resource> => ({ [`${name}.json`]: sampleValueSet(name) });
 
-async function archive(name: string, sketch: Sketch): Promise<string> {
+async function archive(name: string, sketch: PackageSketch): Promise<string> {
   const file = path.join(folder, name);
   await writeFile(file, packageOf(sketch));
   return file;
 }
 
 /** `top` needs `middle`, which needs `bottom`, which needs `top` again. */
-const circle: Record<string, Sketch> = {
+const circle: Record<string, PackageSketch> = {
   top: { name: 'top.guide', dependencies: { 'middle.guide': '1.0.x' }, files: files('top') },
   middle: { name: 'middle.guide', dependencies: { 'bottom.guide': 'latest' }, files: files('middle') },
   bottom: {
@@ -83,9 +89,9 @@ describe('files and folders', () => {
     await archive('top.tgz', circle.top!);
     const unpacked = path.join(folder, 'middle', 'package');
     await mkdir(path.join(unpacked, 'example'), { recursive: true });
-    await writeFile(path.join(unpacked, 'package.json'), JSON.stringify(manifestOf(circle.middle!)));
-    await writeFile(path.join(unpacked, 'a.json'), JSON.stringify(valueSet('middle')));
-    await writeFile(path.join(folder, 'outside.json'), JSON.stringify(valueSet('outside')));
+    await writeFile(path.join(unpacked, 'package.json'), JSON.stringify(packageManifest(circle.middle!)));
+    await writeFile(path.join(unpacked, 'a.json'), JSON.stringify(sampleValueSet('middle')));
+    await writeFile(path.join(folder, 'outside.json'), JSON.stringify(sampleValueSet('outside')));
     await symlink(path.join(folder, 'outside.json'), path.join(unpacked, 'link.json'));
     const summaries = await load([folder]);
     assert.deepEqual(told(summaries), [
@@ -116,11 +122,17 @@ describe('a registry', () => {
     versions: Object.fromEntries(versions.map((version) => [version, {}])),
     ...(latest === undefined ? {} : { 'dist-tags': { latest } }),
   });
-  const offer = (sketch: Sketch, at = `/${sketch.name}/${sketch.version ?? '1.0.0'}`) =>
+  const offer = (sketch: PackageSketch, at = `/${sketch.name}/${sketch.version ?? '1.0.0'}`) =>
     registry.answers.set(at, packageOf(sketch));
   const withRegistry = { registry: `${registry.url}/` };
 
-  test('has packages by name and version, and what they depend on', async () => {
+  test('has packages by name and version, and what they depend on', async (t) => {
+    const { TMPDIR } = process.env;
+    t.after(() => {
+      if (TMPDIR === undefined) delete process.env.TMPDIR;
+      else process.env.TMPDIR = TMPDIR;
+    });
+    process.env.TMPDIR = folder;
     for (const sketch of Object.values(circle)) offer(sketch);
     registry.answers.set('/middle.guide', listing(['1.0.0', '1.1.0']));
     registry.answers.set('/bottom.guide', listing(['1.0.0', '3.0.0-ballot'], '1.0.0'));
@@ -133,8 +145,7 @@ describe('a registry', () => {
       ...['/top.guide/1.0.0', '/middle.guide', '/middle.guide/1.0.0'],
       ...['/bottom.guide', '/bottom.guide/1.0.0', '/gone.guide/2.0.0'],
     ]);
-    const left = (await readdir(os.tmpdir())).filter((name) => name.startsWith('cerebra-package-'));
-    assert.deepEqual(left, []);
+    assert.deepEqual(await readdir(folder), []);
   });
 
   test('without version the latest is meant', async () => {

@@ -1,6 +1,6 @@
 // Where a resource of a package goes: an id that is the same each time, and none for what is here already.
 // https://hl7.org/fhir/R4/resource.html#versions (business versions stand side by side)
-import { isId, type Resource } from '#fhir-model';
+import { type AccessScope, isId, type Resource } from '#fhir-model';
 import { uuidv5 } from '#platform';
 import { canonicalTypes, readByUrl } from '../canonicals/stored.ts';
 import type { Core } from '../interactions/core.ts';
@@ -32,11 +32,11 @@ export function readableId(manifest: Manifest, resource: Resource): string {
 }
 
 /** The id of the stored resource with the same canonical and version, be it from elsewhere; undefined when there is none. */
-export async function findStored(core: Core, resource: Resource): Promise<string | undefined> {
+export async function findStored(core: Core, resource: Resource, scope: AccessScope): Promise<string | undefined> {
   const url = textOf(resource.url);
   if (url === undefined || !canonicalTypes.has(resource.resourceType)) return undefined;
   const { db } = core.store;
-  const found = await readByUrl(db, core.parameters, resource.resourceType, url, { kind: 'everything' });
+  const found = await readByUrl(db, core.parameters, resource.resourceType, url, scope);
   return textOf(found.find(({ version }) => version === (textOf(resource.version) ?? ''))?.resource.id);
 }
 

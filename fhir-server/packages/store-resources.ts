@@ -3,7 +3,7 @@ import { type AccessScope, type Issue, parseJson, type Resource } from '#fhir-mo
 import { isCerebraError } from '#platform';
 import type { Core } from '../interactions/core.ts';
 import { checkResource } from '../load/read-resource.ts';
-import { createWriter } from '../ports.ts';
+import { createChecked } from '../ports.ts';
 import { readCurrent } from '../store/read.ts';
 import { storeUpdate } from '../store/store.ts';
 import type { PackagedResource, PackageFault } from './contents.ts';
@@ -29,7 +29,10 @@ interface Placed {
 
 const LOOK_UPS_MAX = 4;
 
-/** What is wrong with it; undefined if it can be stored. */
+/**
+ * What is wrong with it; undefined if it can be stored. Profiles that it claims are not asked: published definitions claim
+ * those of shareable ones, and count as they are published (CodeSystems of hl7.terminology lack a publisher).
+ */
 function faultOf(core: Core, { file, resource }: PackagedResource): PackageFault | undefined {
   try {
     checkResource({ definitions: core.definitions, validator: core.store.validator }, resource);
@@ -70,14 +73,19 @@ async function storeTaken(core: Core, manifest: Manifest, placed: Placed, scope:
     return;
   }
   const again = { ...placed, resource: { ...resource, id: derived } };
-  const [isNew] = await createWriter(core).createIfAbsent([again.resource], { scope });
+  const [isNew] = await createChecked(core, [again.resource], { scope });
   if (isNew) created(stored, core, again);
   else await storeTaken(core, manifest, again, scope, stored);
 }
 
-async function place(core: Core, manifest: Manifest, one: PackagedResource): Promise<Placed | { present: string }> {
+async function place(
+  core: Core,
+  manifest: Manifest,
+  one: PackagedResource,
+  scope: AccessScope,
+): Promise<Placed | { present: string }> {
   const { resource } = one;
-  const present = await findStored(core, resource);
+  const present = await findStored(core, resource, scope);
   if (present !== undefined) return { present };
   const placed = { ...resource, id: readableId(manifest, resource) };
   return { resource: placed, derived: derivedId(manifest, resource) };
@@ -94,14 +102,15 @@ export async function storeDefinitions(
   const faulty = new Set(faults.map(({ file }) => file));
   const fine = some.filter(({ file }) => !faulty.has(file));
   const stored: Stored = { resources: [], created: 0, present: 0, faults };
-  const places = await eachOf(fine, (one) => place(core, manifest, one));
+  const places = await eachOf(fine, (one) => place(core, manifest, one, scope));
   const fresh: Placed[] = [];
   places.forEach((found, i) => {
     if ('resource' in found) fresh.push(found);
     else stored.resources.push(packageResource(core, fine[i]!.resource, found.present));
   });
   stored.present = fine.length - fresh.length;
-  const isNew = await createWriter(core).createIfAbsent(
+  const isNew = await createChecked(
+    core,
     fresh.map(({ resource }) => resource),
     { scope },
   );
@@ -119,6 +128,6 @@ export async function storeExamples(core: Core, some: readonly PackagedResource[
   const fine = some
     .filter(({ file }) => !faulty.has(file))
     .map(({ resource }) => ({ ...resource, id: resource.id ?? core.store.newId() }));
-  const isNew = await createWriter(core).createIfAbsent(fine, { scope });
+  const isNew = await createChecked(core, fine, { scope });
   return { created: isNew.filter(Boolean).length, faults };
 }

@@ -10,7 +10,8 @@ const stopped = (timeoutMs: number): CerebraError =>
 
 const gone = (): CerebraError => new CerebraError('client-closed', 'The client has closed the connection');
 
-const isDb = (db: Queryable): db is Db => 'until' in db;
+/** Whether it is no transaction. */
+export const isDb = (db: Queryable): db is Db => 'until' in db;
 
 /**
  * Runs `work` with a Queryable whose statements are cancelled in PostgreSQL after `timeoutMs` or when the client's socket

@@ -13,6 +13,7 @@ import { type ByReference, byReference } from './by-reference.ts';
 import { isOneRow } from './conditions.ts';
 import { type Cursor, decodeCursor, encodeCursor } from './cursor.ts';
 import { drivenMatches, drivers } from './drive.ts';
+import type { FirstPages } from './first-pages.ts';
 import { isJoin, textOf } from './joins.ts';
 import type { TotalContext } from './kept-totals.ts';
 import { type Lookups, lookUpAll } from './look-up.ts';
@@ -32,6 +33,8 @@ export interface PageContext {
   nowMs: number;
   /** What totals are kept for; without it each is counted. */
   totals?: TotalContext;
+  /** Shares statements with other callers; not within a transaction. */
+  firstPages?: FirstPages;
   /** For value sets and hierarchies. */
   lookups?: Lookups;
   /** What look-up.ts has put in the place of criteria. */
@@ -194,9 +197,13 @@ function remember(name: string, way: number, nowMs: number): void {
 }
 
 async function rows(asked: Asked): Promise<Row[]> {
-  const short = byReference(asked);
-  const found = (short && (await byStatement(short)(asked))) ?? (await rowsByTrial(asked));
+  const found = (await asked.page.firstPages?.(asked)) ?? (await rowsAlone(asked));
   return asked.weighed || found.every((row) => row.body !== null) ? found : rows({ ...asked, weighed: true });
+}
+
+async function rowsAlone(asked: Asked): Promise<Row[]> {
+  const short = byReference(asked);
+  return (short && (await byStatement(short)(asked))) ?? rowsByTrial(asked);
 }
 
 async function rowsByTrial(asked: Asked): Promise<Row[]> {

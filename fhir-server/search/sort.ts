@@ -39,6 +39,10 @@ const sortedAs = (param: SearchParam): SearchParam['type'] => (param.ranged ? 'q
 export const sortSource = (param: SearchParam): SortSource | undefined =>
   param.code === '_id' || param.code === '_lastUpdated' || isInTerms(param) ? undefined : sources[sortedAs(param)];
 
+/** Whether index tables have all that is sorted by: `_id` and `_lastUpdated` are read from the resource. */
+export const isIndexed = ({ sort }: Pick<SearchQuery, 'sort'>): boolean =>
+  sort.every(({ param }) => param.code !== '_id' && param.code !== '_lastUpdated');
+
 /** `meta.lastUpdated` of the row as milliseconds. */
 export const updatedKey = (m: string): string => `(extract(epoch from ${m}.updated) * 1000)::bigint`;
 

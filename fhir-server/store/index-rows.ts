@@ -42,6 +42,8 @@ export interface IndexRows {
   stringExacts: (string | null)[];
   referenceParams: number[];
   referenceTargets: string[];
+  /** The date of the resource, NO_DATE when it has none; null when it can't be told. */
+  referenceDates: (string | null)[];
   /** The text of a `tsvector`, one at most. */
   narratives: string[];
   termKinds: string[];
@@ -69,6 +71,7 @@ export const emptyIndexRows = (): IndexRows => ({
   stringExacts: [],
   referenceParams: [],
   referenceTargets: [],
+  referenceDates: [],
   narratives: [],
   termKinds: [],
   termParams: [],
@@ -79,6 +82,9 @@ export const emptyIndexRows = (): IndexRows => ({
 
 const INSTANT_MIN = '-9223372036854775808';
 const INSTANT_MAX = '9223372036854775807';
+
+/** In index_reference.date, of a resource without one; a period that has no start can't be told by it. */
+export const NO_DATE = INSTANT_MIN;
 
 /** Milliseconds since 1970 UTC as 64-bit integer text; open ends become the ends of the range. */
 export function instantText(ms: number): string {
@@ -99,6 +105,8 @@ interface Sink {
   rows: IndexRows;
   seen: Set<string>;
   terms: KnownTerms | undefined;
+  /** For index_reference.date. */
+  date: string | null;
 }
 
 function addTerm({ rows, seen, terms }: Sink, term: Term): void {
@@ -124,15 +132,18 @@ function addReference({ rows, seen }: Sink, value: IndexValue & { kind: 'referen
     if (!isNew(seen, `${param.key}>${target}`)) return;
     rows.referenceParams.push(param.key);
     rows.referenceTargets.push(target);
+    rows.referenceDates.push(param.dated ? NO_DATE : null);
   } else if (value.url) {
     rows.tokens.add(token.url(param, value.url));
     rows.facts.add(token.present(param));
   }
 }
 
-function addDate({ rows, seen }: Sink, value: IndexValue & { kind: 'date' }): void {
+function addDate(sink: Sink, value: IndexValue & { kind: 'date' }): void {
+  const { rows, seen } = sink;
   const lo = instantText(value.lo);
   const hi = instantText(value.hi);
+  if (value.param.dates) sink.date = lo === NO_DATE ? null : lo;
   if (!isNew(seen, `${value.param.key} ${lo} ${hi}`)) return;
   rows.dateParams.push(value.param.key);
   rows.dateLows.push(lo);
@@ -314,7 +325,7 @@ const isColumn = (param: SearchParam): boolean => param.code === '_id' || param.
 
 /** Turns what the extractor found into rows; the terms in `known` get none. */
 export function indexRows(values: IndexValue[], known?: KnownTerms): IndexRows {
-  const sink: Sink = { rows: emptyIndexRows(), seen: new Set(), terms: known };
+  const sink: Sink = { rows: emptyIndexRows(), seen: new Set(), terms: known, date: NO_DATE };
   for (const value of values) {
     const { param } = value;
     if (isColumn(param)) continue;
@@ -322,5 +333,11 @@ export function indexRows(values: IndexValue[], known?: KnownTerms): IndexRows {
     // The others' rows tell its values, but not that there are any: they may refer to other types.
     else if (isNarrower(param)) sink.rows.facts.add(token.present(param));
   }
+  if (sink.date !== NO_DATE) addDates(sink);
   return sink.rows;
+}
+
+/** The references come before the date or after it. */
+function addDates({ rows: { referenceDates }, date }: Sink): void {
+  for (let i = 0; i < referenceDates.length; i++) if (referenceDates[i] !== null) referenceDates[i] = date;
 }

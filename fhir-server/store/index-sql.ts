@@ -44,9 +44,9 @@ export const indexTables: readonly IndexTable[] = [
   },
   {
     table: 'index_reference',
-    columns: 'param, target',
-    casts: ['int[]', 'bigint[]'],
-    values: (rows) => [rows.referenceParams, rows.referenceTargets],
+    columns: 'param, target, date',
+    casts: ['int[]', 'bigint[]', 'bigint[]'],
+    values: (rows) => [rows.referenceParams, rows.referenceTargets, rows.referenceDates],
   },
   {
     table: 'index_narrative',

@@ -15,3 +15,7 @@ export const textOf = (value: Json | undefined): string | undefined => (typeof v
 /** `value` and `Quantity`: `valueQuantity`. */
 export const choiceName = (stem: string, type: string): string =>
   `${stem}${type.charAt(0).toUpperCase()}${type.slice(1)}`;
+
+/** The texts of an array. */
+export const stringsOf = (value: Json | undefined): string[] =>
+  Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];

@@ -41,7 +41,9 @@ function schemeText(quoted: string): string {
 }
 
 /** Whether a browser would run it, or fetch a document for it. */
-export const isActive = (quoted: string): boolean => activeScheme.test(schemeText(quoted));
+export const isActive = (quoted: string): boolean =>
+  // A scheme has a colon, perhaps as an entity: most attributes have neither, and cost nothing then.
+  (quoted.includes(':') || quoted.includes('&')) && activeScheme.test(schemeText(quoted));
 
 function isPassive(attributes: string): boolean {
   attribute.lastIndex = 0;

@@ -1,7 +1,8 @@
 // Profiles on the way into the store: those that a resource claims, as far as they are known, and those that its type must
 // conform to. A resource without either costs a look at its meta. https://hl7.org/fhir/R4/profiling.html#mixing
-import type { Issue, JsonObject, Resource } from '#fhir-model';
-import { CerebraError } from '#platform';
+import type { Issue, Resource } from '#fhir-model';
+import { CerebraError, isCerebraError } from '#platform';
+import { isObject } from './json.ts';
 import type { Policy } from './policy.ts';
 import type { ProfileSource, ResourceValidator } from './validate.ts';
 
@@ -21,8 +22,8 @@ export interface OnWrite {
   check(resource: Resource, at?: string): Promise<Resource> | undefined;
   /** Whether `check` would have something to do. */
   concerns(resource: Resource): boolean;
-  /** Of its type, whether it claims them or not. */
-  requiredProfiles(resource: Resource): readonly string[];
+  /** The issues that `check` would throw; nothing is recorded. */
+  refusalOf(resource: Resource): Promise<Issue[]>;
   readonly policy: Policy;
 }
 
@@ -33,9 +34,6 @@ export interface OnWriteParts {
   /** A resource is let in in spite of so many faults. */
   onRecorded(type: string, faults: number): void;
 }
-
-const isObject = (value: unknown): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const none: Resource[] = [];
 
@@ -53,7 +51,7 @@ function entriesOf({ resourceType, entry }: Resource): Resource[] {
   return entry.flatMap((one) => (isObject(one) && isObject(one.resource) ? [one.resource as Resource] : []));
 }
 
-const isError = ({ severity }: Issue): boolean => severity === 'error' || severity === 'fatal';
+export const isError = ({ severity }: Issue): boolean => severity === 'error' || severity === 'fatal';
 
 /** `at` takes the place of the type's name: `Bundle.entry[3].resource`. */
 export function placedBelow(issues: readonly Issue[], at: string, type: string): Issue[] {
@@ -80,10 +78,13 @@ function tagged(resource: Resource, faults: number): Resource {
   return { ...resource, meta: tag.length > 0 ? { ...rest, tag } : rest };
 }
 
+/** One after the other: made-up claims are asked of the database, and must not take all its connections. */
 async function knownOf(source: ProfileSource, claims: readonly string[]): Promise<string[]> {
-  const looked = [...new Set(claims)].slice(0, claimsMax);
-  const found = await Promise.all(looked.map((claim) => source.find('StructureDefinition', claim)));
-  return looked.filter((_, i) => found[i] !== undefined);
+  const known: string[] = [];
+  for (const claim of [...new Set(claims)].slice(0, claimsMax)) {
+    if (await source.find('StructureDefinition', claim)) known.push(claim);
+  }
+  return known;
 }
 
 /** Throws `unavailable` for a profile that is not here: it may be on its way, and nothing gets in unseen meanwhile. */
@@ -109,14 +110,22 @@ interface Faults {
   recorded: number;
 }
 
-/** `base` with the profiles that count, so that claims which are recorded, or not known, are not held against it. */
+/**
+ * `base` with the profiles that count, so that claims which are recorded, or not known, are not held against it. Entries of a
+ * transaction are checked before their conditional references are resolved.
+ */
 async function faultsOf(parts: OnWriteParts, resource: Resource, profiles: readonly string[]): Promise<Faults> {
   const { policy, validator } = parts;
   const { resourceType } = resource;
   const run = async (some: string[]) =>
     some.length === 0
       ? []
-      : validator.validateResource(resource, { level: 'base', profiles: some, issuesMax: writeIssuesMax });
+      : validator.validateResource(resource, {
+          level: 'base',
+          profiles: some,
+          issuesMax: writeIssuesMax,
+          inTransaction: true,
+        });
   const recordable = profiles.filter((one) => policy.records(resourceType, one));
   const enforced = profiles.filter((one) => !policy.records(resourceType, one));
   const issues = await run(enforced);
@@ -145,19 +154,34 @@ export function createOnWrite(parts: OnWriteParts): OnWrite {
     }
   }
 
-  async function checkNow(resource: Resource, at: string): Promise<Resource> {
-    const { resourceType } = resource;
+  /** How many faults are to be recorded. */
+  async function judge(resource: Resource, at: string): Promise<number> {
     await refuseEntries(resource, at);
-    const { refused, recorded: faults } = await faultsOf(parts, resource, await profilesOf(parts, resource));
-    if (refused.length > 0) throw refusal(refused, at, resourceType);
-    if (faults > 0) parts.onRecorded(resourceType, faults);
+    const { refused, recorded } = await faultsOf(parts, resource, await profilesOf(parts, resource));
+    if (refused.length > 0) throw refusal(refused, at, resource.resourceType);
+    return recorded;
+  }
+
+  async function checkNow(resource: Resource, at: string): Promise<Resource> {
+    const faults = await judge(resource, at);
+    if (faults > 0) parts.onRecorded(resource.resourceType, faults);
     return tagged(resource, faults);
+  }
+
+  async function refusalOf(resource: Resource): Promise<Issue[]> {
+    try {
+      if (concerns(resource)) await judge(resource, '');
+      return [];
+    } catch (error) {
+      if (isCerebraError(error)) return error.issues;
+      throw error;
+    }
   }
 
   return {
     policy,
     check: (resource, at = '') => (concerns(resource) ? checkNow(resource, at) : undefined),
     concerns,
-    requiredProfiles: ({ resourceType }) => policy.required(resourceType),
+    refusalOf,
   };
 }

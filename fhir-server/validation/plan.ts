@@ -147,8 +147,8 @@ function compilePlan(source: Source, type: TypeDefinition): Plan {
 }
 
 /** Compiles a type when it is first asked for, in well under a millisecond; data types are shared by all that use them. */
-export function createPlans(definitions: Definitions): Plans {
-  const rules = primitiveRules(definitions);
+export function createPlans(definitions: Definitions, narratives = true): Plans {
+  const rules = primitiveRules(definitions, narratives);
   const plans = new Map<string, Plan>();
   return {
     isResourceType: definitions.isResourceType,

@@ -103,8 +103,11 @@ const integers: [string, string][] = [
   ['positiveInt', 'a whole number from 1 to 2147483647'],
 ];
 
-/** The rules of all primitive types by name. */
-export function primitiveRules(definitions: Definitions): ReadonlyMap<string, PrimitiveRule> {
+/** Enough for a narrative whose own rules are checked besides: they tell what is wrong in it. */
+const isMarkup = (value: unknown): boolean => typeof value === 'string' && !controlCharacter.test(value);
+
+/** The rules of all primitive types by name. With `narratives` false those of xhtml are left to rules/narrative.ts. */
+export function primitiveRules(definitions: Definitions, narratives = true): ReadonlyMap<string, PrimitiveRule> {
   const pattern = (name: string) => new RegExp(`^(?:${definitions.regex(name)})$`);
   const matches = (name: string) => {
     const regex = pattern(name);
@@ -114,7 +117,10 @@ export function primitiveRules(definitions: Definitions): ReadonlyMap<string, Pr
     { name: 'boolean', json: 'boolean', check: (value) => typeof value === 'boolean', expected: 'true or false' },
     { name: 'decimal', json: 'number', check: isNumber, expected: 'a number' },
   ];
-  for (const [name, check, expected] of texts) rules.push({ name, json: 'string', check, expected });
+  for (const [name, own, expected] of texts) {
+    const check = name === 'xhtml' && !narratives ? isMarkup : own;
+    rules.push({ name, json: 'string', check, expected });
+  }
   for (const [name, expected] of patterned) rules.push({ name, json: 'string', check: matches(name), expected });
   for (const [name, expected] of dated) {
     const isMatch = matches(name);

@@ -178,9 +178,12 @@ export interface StructureValidator extends Validator {
   validate(resource: Resource, issuesMax?: number): Issue[];
 }
 
-/** Checks resources as parseJson gives them, `value` or `exact`. Yields at most 20 issues unless told, and never throws. */
-export function createStructureValidator(definitions: Definitions): StructureValidator {
-  const plans = createPlans(definitions);
+/**
+ * Checks resources as parseJson gives them, `value` or `exact`. Yields at most 20 issues unless told, and never throws. With
+ * `narratives` false what is in narratives is somebody else's to check.
+ */
+export function createStructureValidator(definitions: Definitions, narratives = true): StructureValidator {
+  const plans = createPlans(definitions, narratives);
   return {
     validate(resource, most = issuesMax): Issue[] {
       const root = isObject(resource) && typeof resource.resourceType === 'string' ? resource.resourceType : 'Resource';

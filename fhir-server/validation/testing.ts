@@ -58,7 +58,8 @@ export function findAmong(...resources: Resource[]): ProfileSource['find'] {
   return async (type, canonical) => {
     const [url = '', version] = canonical.split('|');
     const own = resources.find((each) => each.resourceType === type && each.url === url);
-    return own !== undefined && (version === undefined || own.version === version) ? own : core.read(type, url);
+    if (own !== undefined && (version === undefined || own.version === version)) return own;
+    return version === undefined || core.version(type, url) === version ? core.read(type, url) : undefined;
   };
 }
 

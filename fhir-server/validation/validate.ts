@@ -1,7 +1,7 @@
 // All that is checked of a resource: https://hl7.org/fhir/R4/validation.html
 import type { Definitions, Issue, JsonObject, Resource } from '#fhir-model';
 import { type Clock, systemClock } from '#platform';
-import { textOf } from './json.ts';
+import { isObject, stringsOf, textOf } from './json.ts';
 import { addFaults } from './profile/add-faults.ts';
 import { askCodes, type ValidateCodes } from './profile/ask-codes.ts';
 import { type BaseCheck, checkBase } from './profile/base-check.ts';
@@ -29,6 +29,11 @@ export interface ValidateOptions {
   mustSupport?: boolean;
   /** Whether a resource is here, as `Patient/1`; without it references to this server are not followed. */
   existence?: (type: string, id: string) => Promise<boolean>;
+  /**
+   * The resource is an entry of a transaction, whose references may be conditional: `Patient?identifier=…`. Within a
+   * Bundle that is told by its type.
+   */
+  inTransaction?: boolean;
   /** What an unknown extension that isn't a modifier is; default `information`. Unknown modifierExtensions are errors. */
   unknownExtension?: 'information' | 'warning' | 'error';
   /** What a best practice that is not followed is (dom-6: a narrative); default: not told. */
@@ -66,6 +71,7 @@ function settingsOf(options: ValidateOptions, nowMs: number): Settings {
     unknownExtension: options.unknownExtension ?? 'information',
     bestPractice: options.bestPractice,
     mustSupport: options.mustSupport ?? false,
+    conditional: options.inTransaction ?? false,
     claims: (options.level ?? 'claimed') === 'claimed',
     issuesMax: options.issuesMax ?? defaultIssuesMax,
     nowMs,
@@ -80,15 +86,11 @@ interface Engine {
   readonly validateCodes: ValidateCodes | undefined;
 }
 
-const claimsOf = (resource: JsonObject): unknown[] => {
-  const { meta } = resource as Resource;
-  const claims: unknown = meta?.profile;
-  return Array.isArray(claims) ? claims : [];
-};
+const claimsOf = ({ meta }: JsonObject): string[] => (isObject(meta) ? stringsOf(meta.profile) : []);
 
 /** The profiles that a resource says it conforms to: https://hl7.org/fhir/R4/resource.html#Meta.profile */
 function checkClaims(run: Run, cache: ProfileCache, resource: JsonObject): void {
-  const claims = new Set(claimsOf(resource).filter((claim) => typeof claim === 'string'));
+  const claims = new Set(claimsOf(resource));
   if (claims.size > claimsMax) {
     const message = `at most ${claimsMax} profiles are checked, found ${claims.size}`;
     report(run, 'error', 'too-costly', 'claims', message, 'meta');
@@ -167,14 +169,9 @@ function named(issue: Issue): Issue {
   return { ...issue, messageId: issue.code === 'invariant' && key !== undefined ? key : `structure-${issue.code}` };
 }
 
-/** Of a narrative the structure check says only that it is wrong, its own rules what is. */
-function withoutVaguer(issues: readonly Issue[], more: readonly Issue[]): readonly Issue[] {
-  const told = new Set(more.flatMap(({ expression: [at] = [] }) => (at?.endsWith('.text.div') === true ? [at] : [])));
-  return told.size === 0 ? issues : issues.filter(({ expression: [at = ''] = [] }) => !told.has(at));
-}
-
 async function checkAll(engine: Engine, resource: Resource, options: ValidateOptions): Promise<Issue[]> {
   const { base, cache, clock, validateCodes } = engine;
+  await cache.refresh();
   const run = startRun(settingsOf(options, clock.now()), resource, resource.resourceType);
   checkBase(base, run, resource);
   for (const canonical of options.profiles ?? []) {
@@ -192,6 +189,7 @@ async function checkAll(engine: Engine, resource: Resource, options: ValidateOpt
 export function createResourceValidator(parts: ResourceValidatorParts): ResourceValidator {
   const { definitions, profiles: source = unknownSource, validateCodes, clock = systemClock } = parts;
   const structure = createStructureValidator(definitions);
+  const besides = createStructureValidator(definitions, false);
   const invariant = createInvariantCompiler(definitions);
   const plans = createBasePlans(definitions, invariant);
   const rules = { definitions, isResourceType: definitions.isResourceType };
@@ -204,7 +202,7 @@ export function createResourceValidator(parts: ResourceValidatorParts): Resource
       if (run.settings.claims) checkClaims(run, cache, nested);
     };
     const { isResourceType } = definitions;
-    const responses = { source, valueSets: cache.valueSets, isResourceType };
+    const responses = { source, valueSets: cache.valueSets, invariant, isResourceType };
     return {
       cache,
       responses,
@@ -218,11 +216,12 @@ export function createResourceValidator(parts: ResourceValidatorParts): Resource
   return {
     async validateResource(resource, options = {}) {
       const issuesMax = options.issuesMax ?? defaultIssuesMax;
-      const issues = structure.validate(resource, issuesMax).map(named);
-      if (options.level === 'structure' || typeof resource?.resourceType !== 'string') return issues;
+      const alone = options.level === 'structure' || typeof resource?.resourceType !== 'string';
+      const issues = (alone ? structure : besides).validate(resource, issuesMax).map(named);
+      if (alone) return issues;
       if (options.mustSupport === true) supporting ??= engineOf(true);
       const more = await checkAll((options.mustSupport === true ? supporting : undefined) ?? engine, resource, options);
-      return more.length === 0 ? issues : gravest(withoutRepeats([...withoutVaguer(issues, more), ...more]), issuesMax);
+      return more.length === 0 ? issues : gravest(withoutRepeats([...issues, ...more]), issuesMax);
     },
   };
 }

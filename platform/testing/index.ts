@@ -16,6 +16,17 @@ export {
 } from './conformance.ts';
 export { emptyConnection, testConnection, testDatabase } from './database.ts';
 export { testLog } from './log.ts';
+export {
+  type PackageRegistry,
+  type PackageSketch,
+  packageManifest,
+  packageOf,
+  packageParts,
+  sampleProfile,
+  sampleSearchParameter,
+  sampleValueSet,
+  startPackageRegistry,
+} from './packages.ts';
 export { random } from './random.ts';
 export { type TarPart, tgzOf } from './tgz.ts';
 export { waitFor } from './wait.ts';

@@ -96,6 +96,22 @@ describe('a stream of concepts', () => {
     assert.equal((await stream(late)).late, 1);
   });
 
+  test('with any byte changed is refused or read, and never a hang', async () => {
+    const text = JSON.stringify({
+      url: 'x',
+      concept: [{ code: 'a', concept: [{ code: 'b', display: '"\\' }] }, { code: 'c' }],
+    });
+    for (let at = 0; at < text.length; at++) {
+      for (const change of [1, 0x20, 0x80]) {
+        const bytes = Buffer.from(text);
+        bytes[at]! ^= change;
+        await stream(bytes, 9).catch((error) =>
+          assert.ok(isCerebraError(error) || error instanceof SyntaxError, String(error)),
+        );
+      }
+    }
+  });
+
   test('takes a byte order mark', async () => {
     assert.deepEqual((await stream('\ufeff{"concept":[{"code":"a"}]}', 100)).concepts, [[{ code: 'a' }, undefined]]);
   });
@@ -108,6 +124,13 @@ describe('a stream of concepts', () => {
     ['a concept that is a text', '{"concept":["a"]}', /expected a concept/],
     ['a concept that is no JSON', '{"concept":[{"code":a}]}', /at byte 13: Not JSON/],
     ['a name without quotes', '{concept:[]}', /expected the name of a member/],
+    ['two concepts without a comma', '{"concept":[{"code":"a"} {"code":"b"}]}', /expected a comma/],
+    ['two commas', '{"concept":[{"code":"a"},,{"code":"b"}]}', /expected a concept/],
+    ['a comma at the end', '{"concept":[{"code":"a"},]}', /nothing follows the comma/],
+    ['a comma at the start', '{,"concept":[]}', /expected the name of a member/],
+    ['members without a comma', '{"url":"x" "name":"y"}', /expected a comma/],
+    ['a name without a colon', '{"url" "x"}', /expected a colon/],
+    ['a list behind a list', '{"concept":[{"code":"a"}]"concept":[]}', /expected a comma/],
     ['bytes that are not UTF-8', Buffer.from('{"concept":[{"code":"\xe9"}]}', 'latin1'), /not UTF-8/],
     ['a name with escapes', '{"concept":[{"code":"a","con\\u0063ept":[]}]}', /written with escapes/],
     ['nested without end', `{"concept":[${'{"code":"a","concept":['.repeat(2_000)}`, /nested deeper than 1000/],

@@ -76,7 +76,12 @@ interface Frame {
   members: string[];
   /** Once it is told. */
   number: number | undefined;
+  /** What came last in the object, and in the list within it. */
+  last: Last;
+  lastInList: Last;
 }
+
+type Last = 'start' | 'item' | 'comma';
 
 /** Takes the file piece by piece: what is not yet whole waits for the next one. */
 class Reader {
@@ -124,8 +129,28 @@ class Reader {
   }
 
   private skip(): boolean {
-    while (this.at < this.bytes.length && (isSpace(this.bytes[this.at]!) || this.bytes[this.at] === COMMA)) this.at++;
+    this.at = this.spaceEnd(this.at);
     return this.at < this.bytes.length;
+  }
+
+  /** Up to the next item or the end of them, with one comma in front of what is not the first. False: more bytes are needed. */
+  private next(frame: Frame, last: 'last' | 'lastInList', close: number): boolean {
+    if (!this.skip()) return false;
+    if (this.bytes[this.at] === close) {
+      if (frame[last] === 'comma') this.fail('nothing follows the comma');
+      return true;
+    }
+    if (frame[last] !== 'item') return true;
+    if (this.bytes[this.at] !== COMMA) this.fail('expected a comma');
+    this.at++;
+    frame[last] = 'comma';
+    return this.next(frame, last, close);
+  }
+
+  private spaceEnd(from: number): number {
+    let at = from;
+    while (at < this.bytes.length && isSpace(this.bytes[at]!)) at++;
+    return at;
   }
 
   private text(from: number, to: number): string {
@@ -153,7 +178,7 @@ class Reader {
 
   private open(): void {
     if (this.frames.length > DEPTH_MAX) this.fail(`concepts are nested deeper than ${DEPTH_MAX}`);
-    this.frames.push({ inList: false, members: [], number: undefined });
+    this.frames.push({ inList: false, members: [], number: undefined, last: 'start', lastInList: 'start' });
     this.at++;
   }
 
@@ -183,15 +208,19 @@ class Reader {
   }
 
   private inList(frame: Frame): boolean {
-    if (!this.skip()) return false;
+    if (!this.next(frame, 'lastInList', CLOSE_ARRAY)) return false;
     const byte = this.bytes[this.at];
     if (byte === CLOSE_ARRAY) {
       frame.inList = false;
+      frame.lastInList = 'start';
       this.at++;
       return true;
     }
     if (byte !== OPEN) this.fail('expected a concept');
-    if (this.wholeConcept(frame.number)) return true;
+    if (this.wholeConcept(frame.number)) {
+      frame.lastInList = 'item';
+      return true;
+    }
     // Cut off here: with more bytes it may turn out to be whole.
     if (this.nestedAt === -1 && this.bytes.length - this.at < MEMBER_BYTES_MAX) return false;
     this.open();
@@ -204,12 +233,14 @@ class Reader {
   }
 
   private inObject(frame: Frame): boolean {
-    if (!this.skip()) return false;
+    if (!this.next(frame, 'last', CLOSE)) return false;
     if (this.bytes[this.at] === CLOSE) {
       this.at++;
       this.tell(frame);
       this.frames.pop();
-      this.isDone = this.frames.length === 0;
+      const above = this.frames.at(-1);
+      if (above) above.lastInList = 'item';
+      this.isDone = !above;
       return true;
     }
     if (this.bytes[this.at] !== QUOTE) this.fail('expected the name of a member');
@@ -218,13 +249,15 @@ class Reader {
   }
 
   private member(frame: Frame, keyEnd: number): boolean {
-    let from = keyEnd;
-    while (from < this.bytes.length && (isSpace(this.bytes[from]!) || this.bytes[from] === COLON)) from++;
-    if (from === this.bytes.length) return false;
+    const colon = this.spaceEnd(keyEnd);
+    if (colon < this.bytes.length && this.bytes[colon] !== COLON) this.fail('expected a colon behind the name');
+    const from = this.spaceEnd(colon + 1);
+    if (from >= this.bytes.length) return false;
     const name = this.text(this.at, keyEnd);
     if (name === CONCEPT_NAME && this.bytes[from] === OPEN_ARRAY) {
       this.tell(frame);
       frame.inList = true;
+      frame.last = 'item';
       this.at = from + 1;
       return true;
     }
@@ -234,6 +267,7 @@ class Reader {
     if (this.frames.length === 1) this.events.member(json);
     else if (frame.number === undefined) frame.members.push(json);
     else this.events.late();
+    frame.last = 'item';
     this.at = end;
     return true;
   }

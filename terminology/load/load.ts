@@ -190,7 +190,8 @@ async function writeOne(
       checkStrict(loading, before, system.url);
     });
   } catch (error) {
-    await writer.abandon();
+    // What can't be removed now, since the database is away, the next load removes.
+    await writer.abandon().catch(() => undefined);
     throw error;
   }
 }
@@ -231,6 +232,20 @@ const contextOf = (loading: Loading): LoadContext => {
   };
 };
 
+/** Reading ends when the load is broken off: some passes over files write nothing. */
+const stoppable = (release: Release, signal: AbortSignal): Release => ({
+  ...release,
+  files: release.files.map((file) => ({
+    ...file,
+    async *read() {
+      for await (const piece of file.read()) {
+        if (signal.aborted) throw new Interrupted();
+        yield piece;
+      }
+    },
+  })),
+});
+
 /**
  * Throws CerebraError: `config` for what is asked wrongly, `invalid`, `invalid-json` and `too-large`, with the file, for a
  * release that can't be read, and for a system with faults when `strict`. Lines that can't be read are told by `onFault` and
@@ -243,7 +258,7 @@ export async function loadTerminology(options: TerminologyLoadOptions): Promise<
     ...{ systems: [], known: 0, stored: { created: 0, updated: 0, present: 0 }, faults: 0, interrupted: false },
   };
   await clearUp(options.db);
-  const release = await openRelease(options.name, account.read);
+  const release = stoppable(await openRelease(options.name, account.read), options.signal);
   try {
     const format = formatOf(release, options.format);
     options.onFormat(format);

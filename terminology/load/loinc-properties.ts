@@ -3,12 +3,13 @@ import type { PropertyDefinition } from './format.ts';
 
 export const LOINC = 'http://loinc.org';
 
-/** The six axes and the class: parts, where the release tells them, else texts. */
-export const axes = ['COMPONENT', 'PROPERTY', 'TIME_ASPCT', 'SYSTEM', 'SCALE_TYP', 'METHOD_TYP', 'CLASS'];
+/** The six axes: parts, where the release tells them, else texts. */
+export const axes = ['COMPONENT', 'PROPERTY', 'TIME_ASPCT', 'SYSTEM', 'SCALE_TYP', 'METHOD_TYP'];
 
 /** Further columns of Loinc.csv that become properties as they stand. */
 export const termColumns = [
   ...[
+    'CLASS',
     'CLASSTYPE',
     'ORDER_OBS',
     'CHNG_TYPE',

@@ -91,6 +91,10 @@ const files = (): Files => ({
     link('90001-1', 'LP90001-1', 'Bloop', 'COMPONENT'),
     link('90002-9', 'LP90002-9', 'Glorp', 'COMPONENT'),
   ]),
+  'Loinc_9.10/AccessoryFiles/PartFile/LoincPartLink_Supplementary.csv': csv([
+    linkHeader,
+    link('90001-1', 'LP90001-1', 'Bloop', 'analyte'),
+  ]),
   'Loinc_9.10/AccessoryFiles/ComponentHierarchyBySystem/ComponentHierarchyBySystem.csv': csv([
     ['PATH_TO_ROOT', 'SEQUENCE', 'IMMEDIATE_PARENT', 'CODE', 'CODE_TEXT'],
     ['', '1', '', 'LP99999-9', '{component}'],
@@ -155,11 +159,13 @@ describe('a release', () => {
         'fr-FR LONG_COMMON_NAME Bloup dans le sérum',
       ],
       properties: [
+        'CLASS=BLOOP',
         'CLASSTYPE=1',
         'COMPONENT=LP90001-1 Bloop',
         'ORDER_OBS=Both',
         'STATUS=ACTIVE',
         'VersionLastChanged=9.4',
+        'analyte=LP90001-1 Bloop',
         'copyright=LOINC',
       ],
     });

@@ -11,6 +11,8 @@ const files = {
   terms: /^loinc\.csv$/i,
   parts: /^part\.csv$/i,
   partLinks: /^loincpartlink_primary\.csv$/i,
+  /** Parts of parts: analyte, challenge, categories and the like. */
+  moreLinks: /^loincpartlink_supplementary\.csv$/i,
   hierarchy: /^(componenthierarchybysystem|multiaxialhierarchy)\.csv$/i,
   mapTo: /^mapto\.csv$/i,
 };
@@ -163,6 +165,8 @@ async function writeRelease(writer: SystemWriter, release: Release, terms: Relea
   const parts = part(files.parts, 'Part.csv');
   if (parts) await writeParts(writer, parts, context);
   if (links) await writePartLinks(writer, links, context);
+  const moreLinks = findFile(release, files.moreLinks);
+  if (moreLinks) await writePartLinks(writer, moreLinks, context);
   const hierarchy = part(files.hierarchy, 'ComponentHierarchyBySystem.csv or MultiAxialHierarchy.csv');
   if (hierarchy) await writeHierarchy(writer, hierarchy, context);
   await writeAnswerLists(writer, release, context);
@@ -185,7 +189,7 @@ async function read(release: Release, context: LoadContext): Promise<void> {
   await context.system(system, (writer) => writeRelease(writer, release, terms, context));
 }
 
-const told = [files.terms, files.parts, files.partLinks, files.hierarchy, files.mapTo, ...moreFiles];
+const told = [...Object.values(files), ...moreFiles];
 
 export const loinc: Format = {
   name: 'loinc',

@@ -5,6 +5,7 @@ import type { SystemWriter } from '../write-system.ts';
 import { quoted } from './faults.ts';
 import type { LoadContext } from './format.ts';
 import { createIdTable, type IdTable } from './id-table.ts';
+import { ownText } from './own-text.ts';
 import { filesLike, type Release } from './release.ts';
 import { isId, rf2Files, SNOMED } from './rf2-files.ts';
 import { readTable, type TableRow } from './table.ts';
@@ -87,7 +88,7 @@ async function readDisplays(release: Release, preferences: Preferences, bit: num
         const rank = rankOf(values, preferences.masks.get(id) ?? 0, bit);
         if (rank <= (best.rank.get(conceptId) ?? 0)) continue;
         best.rank.set(conceptId, rank);
-        best.text.set(conceptId, term);
+        best.text.set(ownText(conceptId), ownText(term));
       }
     }
   }
@@ -100,7 +101,9 @@ async function readDefinitions(release: Release, { faults }: LoadContext): Promi
   for (const file of filesLike(release, rf2Files.definition)) {
     for await (const records of readTable<(typeof columns)[number]>(file, '\t', columns, [], faults)) {
       for (const { values } of records) {
-        if (values.active === '1' && !found.has(values.conceptId)) found.set(values.conceptId, values.term);
+        if (values.active === '1' && !found.has(values.conceptId)) {
+          found.set(ownText(values.conceptId), ownText(values.term));
+        }
       }
     }
   }

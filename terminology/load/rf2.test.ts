@@ -236,6 +236,20 @@ describe('a load again', () => {
     assert.notEqual(third!.cs, first!.cs);
   });
 
+  test('at the same time ends with one of them there', async (t) => {
+    const folder = await testFolder(t);
+    await writeFiles(folder, rf2Files());
+    const both = await Promise.all([1, 2].map(() => load(db, folder, { version: 'both' })));
+    assert.deepEqual(
+      both.map(({ systems, told }) => [systems.length, told.length]),
+      [
+        [1, 0],
+        [1, 0],
+      ],
+    );
+    assert.equal((await activeSystems(db)).filter(({ version }) => version === 'both').length, 1);
+  });
+
   test('that was broken off leaves nothing, and the next one begins clean', async (t) => {
     const folder = await testFolder(t);
     await writeFiles(folder, rf2Files());

@@ -4,6 +4,7 @@ import { CerebraError } from '#platform';
 import type { SystemWriter } from '../write-system.ts';
 import { quoted } from './faults.ts';
 import { type Format, type LoadContext, newSystem } from './format.ts';
+import { ownText } from './own-text.ts';
 import { filesLike, type Release } from './release.ts';
 import { editionOf } from './rf2-edition.ts';
 import { isId, rf2Files, SNOMED } from './rf2-files.ts';
@@ -32,7 +33,9 @@ async function writeConcepts(writer: SystemWriter, release: Release, terms: Term
       for (const { line, values } of records) {
         const { id, effectiveTime, active, moduleId, definitionStatusId } = values;
         const [display, definition] = [terms.displayOf(id), terms.definitionOf(id)];
-        const n = isId(id) ? writer.add({ code: id, display, definition, inactive: active !== '1' }) : undefined;
+        const n = isId(id)
+          ? writer.add({ code: ownText(id), display, definition, inactive: active !== '1' })
+          : undefined;
         if (n === undefined) {
           faults.tell(
             file.name,

@@ -4,6 +4,7 @@ import { CerebraError } from '#platform';
 import type { SystemWriter } from '../write-system.ts';
 import { quoted } from './faults.ts';
 import { type Format, type LoadContext, newSystem, type PropertyDefinition } from './format.ts';
+import { ownText } from './own-text.ts';
 import { findFile, needFile, type Release, type ReleaseFile } from './release.ts';
 import { type Row, readRows } from './table.ts';
 
@@ -76,7 +77,7 @@ async function readNames(file: ReleaseFile, context: LoadContext): Promise<Map<s
       }
       const rank = rankOf(type, suppress);
       const known = names.get(code);
-      if (!known || known.rank < rank) names.set(code, { text: get('STR'), type, suppress, rank });
+      if (!known || known.rank < rank) names.set(code, { text: ownText(get('STR')), type, suppress, rank });
     }
   }
   if (names.size === 0)

@@ -189,6 +189,7 @@ describe('ICD-10-CM', () => {
     ['cut off', tabular.slice(0, 900), /tabular_1\.xml:\d+: /],
     ['empty', '', /the file is empty/],
     ['something else', '<html/>', /no code in it/],
+    ['a bomb of entities', `<!DOCTYPE x [<!ENTITY a "bloop"><!ENTITY b "&a;&a;">]><x>&b;</x>`, /tabular_1\.xml:1: /],
     ['of an encoding that is not', tabular.replace('utf-8', 'utf-99'), /the encoding utf-99 is not known/],
   ] as const) {
     test(`a list that is ${what} is refused`, async (t) => {

@@ -2,20 +2,19 @@
 // among the dependencies: `npm pack hl7.fhir.r4.examples@4.0.1 --pack-destination node_modules/.cache/cerebra`, or R4_EXAMPLES.
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { loadCoreResources, loadDefinitions } from '#fhir-model';
+import { loadDefinitions } from '#fhir-model';
 import { createResourceValidator } from '#fhir-server';
 import type { ConformanceResult, ConformanceSuite } from '#platform/testing';
 import { exampleResult } from './examples-explained.ts';
 import { errorLines } from './faults.ts';
-import { resourcesIn, unpack } from './packages.ts';
+import { coreDefinitions, resourcesIn, unpack } from './packages.ts';
 
 const file =
   process.env.R4_EXAMPLES ??
   path.join(import.meta.dirname, '../../node_modules/.cache/cerebra/hl7.fhir.r4.examples-4.0.1.tgz');
 
 async function* run(): AsyncGenerator<ConformanceResult> {
-  const core = await loadCoreResources();
-  const profiles = { find: (type: string, url: string) => core.read(type, url.split('|')[0]!) };
+  const profiles = await coreDefinitions();
   const { validateResource } = createResourceValidator({ definitions: await loadDefinitions(), profiles });
   for (const { name, resource } of resourcesIn(unpack(file))) {
     yield exampleResult(name, errorLines(await validateResource(resource)));

@@ -5,6 +5,7 @@ import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { loadCoreResources, parseJson, type Resource } from '#fhir-model';
+import type { ProfileSource } from '#fhir-server';
 
 /** The folder `package` of it. */
 export function unpack(file: string): string {
@@ -30,17 +31,20 @@ export function* resourcesIn(folder: string): Generator<NamedResource> {
   }
 }
 
+/** R4's own definitions. */
+export async function coreDefinitions(): Promise<ProfileSource> {
+  const core = await loadCoreResources();
+  return { find: (type, canonical) => core.read(type, canonical.split('|')[0]!) };
+}
+
 /** Definitions of a package by url, and beneath them R4's own. */
-export async function definitionsOf(folder: string) {
+export async function definitionsOf(folder: string): Promise<ProfileSource> {
   const found = new Map<string, Resource>();
   for (const { resource } of resourcesIn(folder)) {
     if (typeof resource.url === 'string') found.set(`${resource.resourceType} ${resource.url}`, resource);
   }
-  const core = await loadCoreResources();
+  const core = await coreDefinitions();
   return {
-    async find(type: string, canonical: string): Promise<Resource | undefined> {
-      const url = canonical.split('|')[0]!;
-      return found.get(`${type} ${url}`) ?? core.read(type, url);
-    },
+    find: async (type, canonical) => found.get(`${type} ${canonical.split('|')[0]}`) ?? core.find(type, canonical),
   };
 }

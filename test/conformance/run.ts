@@ -1,10 +1,10 @@
 // `npm run conformance`: suites of other people's cases, a table, and non-zero when fewer pass than before.
-// Arguments: suites by the beginning of their names (`tx`, `validator/r4`); --failures lists each failed case;
-// --update writes docs/conformance.md (when all suites ran) and raises test/conformance/floor.json.
+// Arguments: suites by the beginning of their names (`tx`, `us-core/7`). --update writes docs/conformance.md (when all suites
+// ran) and the table in docs/validation.md, and raises test/conformance/floor.json.
 import { globSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { loadCoreResources, loadDefinitions, type Resource } from '#fhir-model';
+import { loadDefinitions, type Resource } from '#fhir-model';
 import { createResourceValidator } from '#fhir-server';
 import {
   type ConformanceResult,
@@ -14,6 +14,8 @@ import {
   startTestCluster,
   type TestCluster,
 } from '#platform/testing';
+import { errorLines } from './faults.ts';
+import { coreDefinitions } from './packages.ts';
 import { below, failureLines, lineOf, raised, readFloor, type SuiteReport, writeFloor, writePage } from './report.ts';
 import { stopSharedServer } from './server.ts';
 import { writeValidatorTable } from './validator-table.ts';
@@ -35,17 +37,12 @@ async function allSuites(): Promise<ConformanceSuite[]> {
 }
 
 async function createTools(): Promise<ConformanceTools> {
-  const definitions = await loadDefinitions();
-  const profiles = {
-    find: async (type: string, url: string) => (await loadCoreResources()).read(type, url.split('|')[0]!),
-  };
+  const [definitions, profiles] = [await loadDefinitions(), await coreDefinitions()];
   const { validateResource } = createResourceValidator({ definitions, profiles });
   return {
     async faultsOf(resource) {
       const issues = await validateResource(resource as Resource, { level: 'base' });
-      return issues.flatMap(({ severity, diagnostics }) =>
-        severity === 'error' || severity === 'fatal' ? [diagnostics] : [],
-      );
+      return errorLines(issues);
     },
   };
 }
@@ -80,10 +77,9 @@ async function withCluster<T>(work: () => Promise<T>): Promise<T> {
 interface Asked {
   wanted: string[];
   update: boolean;
-  failures: boolean;
 }
 
-async function runAll({ wanted, update, failures }: Asked): Promise<number> {
+async function runAll({ wanted, update }: Asked): Promise<number> {
   const all = await allSuites();
   const chosen = all.filter(({ name }) => wanted.length === 0 || wanted.some((one) => name.startsWith(one)));
   if (chosen.length === 0) {
@@ -96,7 +92,7 @@ async function runAll({ wanted, update, failures }: Asked): Promise<number> {
     const report = await runSuite(suite, tools);
     reports.push(report);
     console.log(lineOf(report));
-    if (failures) for (const line of failureLines(report)) console.log(line);
+    for (const line of failureLines(report)) console.log(line);
   }
   const floor = readFloor();
   const fallen = below(floor, reports);
@@ -112,11 +108,6 @@ async function runAll({ wanted, update, failures }: Asked): Promise<number> {
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { update: { type: 'boolean' }, failures: { type: 'boolean' } },
+  options: { update: { type: 'boolean' } },
 });
-const asked: Asked = {
-  wanted: positionals,
-  update: values.update === true,
-  failures: values.failures === true,
-};
-process.exitCode = await withCluster(() => runAll(asked));
+process.exitCode = await withCluster(() => runAll({ wanted: positionals, update: values.update === true }));

@@ -17,8 +17,9 @@ function keyOf({ system, version, code, display, valueSet }: CodeToValidate): st
 type Verdicts = ReadonlyMap<string, CodeVerdict>;
 
 async function judged(codes: readonly CodeToValidate[], validate: ValidateCodes | undefined): Promise<Verdicts> {
+  if (validate === undefined) return new Map();
   const asked = new Map(codes.slice(0, codesMax).map((code) => [keyOf(code), code]));
-  if (validate === undefined || asked.size === 0) return new Map();
+  if (asked.size === 0) return new Map();
   const answers = await validate([...asked.values()]);
   return new Map([...asked.keys()].flatMap((key, index) => (answers[index] ? [[key, answers[index]]] : [])));
 }
@@ -64,12 +65,15 @@ function tellCode(run: Run, { trail, system, code, display }: SystemCode, verdic
 
 /** Asks what the run has noted, and tells what comes of it. */
 export async function askCodes(run: Run, validate: ValidateCodes | undefined): Promise<void> {
-  if (run.questions.length === 0 && (run.codings.length === 0 || validate === undefined)) return;
-  const ofSystems = run.codings.map(({ system, code, display }): CodeToValidate => ({ system, code, display }));
+  const ofSystems =
+    validate === undefined
+      ? []
+      : run.codings.map(({ system, version, code, display }): CodeToValidate => ({ system, version, code, display }));
+  if (run.questions.length === 0 && ofSystems.length === 0) return;
   const verdicts = await judged([...run.questions.flatMap(boundCodes), ...ofSystems], validate);
   for (const question of run.questions) tellBinding(run, question, verdicts);
-  for (const [index, coding] of run.codings.entries()) {
-    const asked = ofSystems[index];
-    if (asked !== undefined) tellCode(run, coding, verdicts.get(keyOf(asked)));
+  for (const [index, asked] of ofSystems.entries()) {
+    const coding = run.codings[index];
+    if (coding !== undefined) tellCode(run, coding, verdicts.get(keyOf(asked)));
   }
 }

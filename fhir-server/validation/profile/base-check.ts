@@ -4,6 +4,7 @@ import type { Json, JsonObject } from '#fhir-model';
 import { isObject, objectsOf, textOf } from '../json.ts';
 import { pathOf, shown } from '../report.ts';
 import type { DatatypeRule } from '../rules/datatypes.ts';
+import { checkNarrative } from '../rules/narrative.ts';
 import { addFaults } from './add-faults.ts';
 import type { BaseElement, BasePlan, BasePlans } from './base-plan.ts';
 import { checkBinding } from './bindings.ts';
@@ -89,6 +90,13 @@ function checkInside(check: BaseCheck, run: Run, extension: JsonObject, plan: Ba
   run.parents = parents;
 }
 
+/** https://hl7.org/fhir/R4/narrative.html, wherever a Narrative stands: of a resource, of a Composition's section. */
+function checkDiv(run: Run, { div }: JsonObject): void {
+  if (typeof div !== 'string') return;
+  const contained = new Set(objectsOf(run.frame.root.contained).flatMap(({ id }) => textOf(id) ?? []));
+  addFaults(run, checkNarrative(div, `${pathOf(run.trail)}.div`, contained).faults);
+}
+
 function checkRule(run: Run, rule: DatatypeRule, value: JsonObject): void {
   const fault = rule(value, () => pathOf(run.trail));
   if (fault !== undefined) addFaults(run, [fault]);
@@ -98,6 +106,7 @@ function checkObject(check: BaseCheck, run: Run, object: JsonObject, plan: BaseP
   if (run.trail.length > trailLengthMax) return;
   if (plan.invariants.length > 0) checkInvariants(run, plan.invariants, object, undefined);
   if (plan.rule !== undefined) checkRule(run, plan.rule, object);
+  else if (plan.name === 'Narrative') checkDiv(run, object);
   for (const name in object) {
     const element = plan.elements.get(name);
     const value = object[name];

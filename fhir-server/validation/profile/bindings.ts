@@ -3,6 +3,7 @@
 import { isNumber, type Json } from '#fhir-model';
 import { isObject, objectsOf, textOf } from '../json.ts';
 import { pathOf, shown } from '../report.ts';
+import { isPlainly } from './grammars.ts';
 import type { PlanBinding } from './plan.ts';
 import { type CodeQuestion, type Run, report } from './run.ts';
 import type { Item } from './select.ts';
@@ -42,6 +43,7 @@ export function checkBinding(run: Run, { value }: Item, binding: PlanBinding, so
   }
   const { codes, strength, valueSet } = binding;
   if (codes === undefined) {
+    if (codings.some(({ system, code }) => isPlainly(valueSet, system, code))) return;
     if (!run.probe) run.questions.push({ path: pathOf(run.trail), codings, valueSet, strength, source });
     return;
   }

@@ -5,7 +5,7 @@ import { shown } from '../report.ts';
 import { checkBinding } from './bindings.ts';
 import { checkInvariants } from './invariant.ts';
 import type { ElementPlan, SlicePlan, SlicingPlan } from './plan.ts';
-import { resolveReference } from './references.ts';
+import { checkAggregation, resolveReference } from './references.ts';
 import { defer, depthMax, type Frame, isDone, probeRun, type Run, report } from './run.ts';
 import { type Item, itemsOf } from './select.ts';
 import { compareValues, fitsPattern, isFixed, limitAt } from './values.ts';
@@ -13,6 +13,7 @@ import { compareValues, fitsPattern, isFixed, limitAt } from './values.ts';
 /** Profiles by canonical: `null` for one that isn't known, undefined for one that first has to be loaded. */
 export interface Profiles {
   get(canonical: string): { readonly root: ElementPlan; readonly type: string } | null | undefined;
+  isResourceType(name: string): boolean;
 }
 
 interface Found extends Item {
@@ -127,7 +128,7 @@ export function checkItem(run: Run, profiles: Profiles, item: Item, plan: Elemen
     return;
   }
   checkValue(run, item, plan);
-  if (plan.binding !== undefined) checkBinding(run, item, plan.binding, plan.source);
+  for (const binding of plan.bindings) checkBinding(run, item, binding, plan.source);
   if (plan.invariants.length > 0)
     checkInvariants(run, plan.invariants, item.value ?? null, item.companion, type, plan.source);
   const owner = isObject(item.value) ? item.value : item.companion;
@@ -137,6 +138,7 @@ export function checkItem(run: Run, profiles: Profiles, item: Item, plan: Elemen
   const asked = type === undefined ? undefined : plan.profiles?.get(type);
   if (asked !== undefined) checkProfiles(run, profiles, item, asked, frameOf(run, item.value));
   if (plan.targets !== undefined && isObject(item.value)) checkTarget(run, profiles, item.value, plan.targets);
+  if (plan.aggregation !== undefined && isObject(item.value)) checkAggregation(run, item.value, plan.aggregation);
 }
 
 /** A resource within a resource has a frame of its own. */
@@ -266,16 +268,32 @@ function followProfile(run: Run, profiles: Profiles, item: Item, canonical: stri
   run.frame = outer;
 }
 
-/** targetProfile: only where the target is at hand can be told whether it conforms. */
+/** Of a target elsewhere the reference may tell the type, and so of which profiles it can't be. */
+function typeVerdict(profiles: Profiles, type: string, canonical: string): Verdict {
+  const profile = profiles.get(canonical);
+  if (profile === undefined) return { wait: canonical };
+  return profile !== null && profile.type !== type && !isAbstract(profile.type) ? false : 'unknown';
+}
+
+/** targetProfile: whether the target conforms can only be told where it is at hand. */
 function checkTarget(run: Run, profiles: Profiles, reference: JsonObject, targets: readonly string[]): void {
   const resolved = resolveReference(run, reference.reference);
-  if (resolved.kind !== 'found') return;
+  const again = (later: Run) => checkTarget(later, profiles, reference, targets);
+  if (resolved.kind !== 'found') {
+    const { type } = resolved;
+    if (type === undefined || !profiles.isResourceType(type)) return;
+    const verdicts = targets.map((canonical) => typeVerdict(profiles, type, canonical));
+    checkOne(verdicts, run, again, () =>
+      report(run, 'error', 'structure', 'reference-target', `leads to a ${type}; may lead to ${targets.join(', ')}`),
+    );
+    return;
+  }
   const item: Item = { value: resolved.resource, companion: undefined, type: resolved.type, index: 0 };
   const message = `its target ${shown(String(reference.reference))} conforms to none of ${targets.join(', ')}`;
   checkOne(
     targets.map((canonical) => conforms(run, profiles, item, canonical, resolved.frame)),
     run,
-    (later) => checkTarget(later, profiles, reference, targets),
+    again,
     () => report(run, 'error', 'structure', 'target-profile', message),
   );
 }

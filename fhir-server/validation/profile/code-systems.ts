@@ -51,16 +51,20 @@ function systemOf(resource: Resource | undefined): KnownSystem | null {
 }
 
 export function createCodeSystems(source: ProfileSource): CodeSystems {
-  const known = new Map<string, KnownSystem | null>();
+  let known = new Map<string, KnownSystem | null>();
   return {
     get: (url) => known.get(url),
     async load(url) {
-      if (known.has(url)) return;
-      known.set(url, systemOf(await source.find('CodeSystem', url)));
-      const [oldest] = known.keys();
-      if (known.size > systemsMax && oldest !== undefined) known.delete(oldest);
+      // What is forgotten meanwhile must not come back.
+      const kept = known;
+      if (kept.has(url)) return;
+      kept.set(url, systemOf(await source.find('CodeSystem', url)));
+      const [oldest] = kept.keys();
+      if (kept.size > systemsMax && oldest !== undefined) kept.delete(oldest);
     },
-    clear: () => known.clear(),
+    clear() {
+      known = new Map();
+    },
   };
 }
 
@@ -69,15 +73,24 @@ const growing = /^http:\/\/terminology\.hl7\.org\//;
 
 /** A Coding with a system. */
 export function checkCode(run: Run, systems: CodeSystems, coding: JsonObject): void {
-  const { system: url, code, display } = coding;
+  const { system: url, code, display, version } = coding;
   if (typeof url !== 'string' || typeof code !== 'string') return;
-  const system = systems.get(url);
+  // Of another version than the one it names nothing can be told.
+  const canonical = typeof version === 'string' ? `${url}|${version}` : url;
+  const system = systems.get(canonical);
   if (system === undefined) {
-    defer(run, 'CodeSystem', url, (later) => checkCode(later, systems, coding));
+    defer(run, 'CodeSystem', canonical, (later) => checkCode(later, systems, coding));
     return;
   }
   if (system === null) {
-    if (!run.probe) run.codings.push({ trail: [...run.trail], system: url, code, display: textOf(display) });
+    if (!run.probe)
+      run.codings.push({
+        trail: [...run.trail],
+        system: url,
+        version: textOf(version),
+        code,
+        display: textOf(display),
+      });
     return;
   }
   if (system.supplement) {

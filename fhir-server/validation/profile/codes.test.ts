@@ -32,9 +32,16 @@ describe('R4’s own bindings', () => {
     assert.deepEqual(await patient({ gender: 'female', _gender: { extension } }), []);
   });
 
-  it('whether they can’t be told is no error', async () => {
-    const media = { resourceType: 'Patient', photo: [{ contentType: 'image/png', url: 'http://example.org/x' }] };
-    assert.deepEqual(await found(validator, media), ['warning binding-unchecked Patient.photo[0].contentType']);
+  it('to media types, currencies and units: what plainly is one', async () => {
+    const photo = (contentType: string) =>
+      found(validator, { resourceType: 'Patient', photo: [{ contentType, title: 'x' }] });
+    assert.deepEqual(await photo('image/png'), []);
+    assert.deepEqual(await photo('text/plain; charset=utf-8'), []);
+    assert.deepEqual(await photo('png'), ['warning binding-unchecked Patient.photo[0].contentType']);
+    const invoice = (currency: string) =>
+      found(validator, { resourceType: 'Invoice', status: 'draft', totalNet: { value: 1, currency } });
+    assert.deepEqual(await invoice('EUR'), []);
+    assert.deepEqual(await invoice('EURO'), ['warning binding-unchecked Invoice.totalNet.currency']);
   });
 });
 
@@ -58,6 +65,10 @@ describe('a Coding', () => {
     assert.deepEqual(await of({ system, code: 'string', display: 'Text' }), [
       'warning code-display Observation.code.coding[0].display',
     ]);
+  });
+
+  it('of another version of a system is not judged by this one', async () => {
+    assert.deepEqual(await of({ system: 'http://hl7.org/fhir/item-type', version: '5.0.0', code: 'coding' }), []);
   });
 
   it('of HL7’s tables may have one that came after R4', async () => {
@@ -110,6 +121,14 @@ describe('a profile’s binding', () => {
     ]);
   });
 
+  it('goes no further than its greatest value set', async () => {
+    const maximum = 'http://hl7.org/fhir/StructureDefinition/elementdefinition-maxValueSet';
+    const binding = { strength: 'preferred', extension: [{ url: maximum, valueCanonical: url }] };
+    const limited = profileOf('Observation', 'o', [{ path: 'Observation.code', binding }]);
+    assert.deepEqual(await against(limited, code('1-8'), valueSet), []);
+    assert.deepEqual(await against(limited, code('x'), valueSet), ['error binding-required Observation.code']);
+  });
+
   it('of value sets that draw on others, with what they exclude', async () => {
     const outer = {
       ...{ resourceType: 'ValueSet', url },
@@ -155,8 +174,8 @@ describe('a profile’s binding', () => {
     assert.deepEqual(first, [
       { system: loinc, code: '1-8', display: undefined, valueSet: url },
       { system: loinc, code: '2-6', display: undefined, valueSet: url },
-      { system: loinc, code: '1-8', display: undefined },
-      { system: loinc, code: '2-6', display: undefined },
+      { system: loinc, version: undefined, code: '1-8', display: undefined },
+      { system: loinc, version: undefined, code: '2-6', display: undefined },
     ]);
     assert.equal(asked.length, 5);
   });

@@ -1,6 +1,6 @@
 // StructureDefinition with a snapshot → plan. https://hl7.org/fhir/R4/profiling.html, https://hl7.org/fhir/R4/elementdefinition.html
-import type { ConstraintDefinition, Json, JsonObject, Resource } from '#fhir-model';
-import { isObject, objectsOf, textOf } from '../json.ts';
+import type { ConstraintDefinition, JsonObject, Resource } from '#fhir-model';
+import { isObject, objectsOf, stringsOf, textOf } from '../json.ts';
 import { type Baseline, childBaseline, rootBaseline, shortType, sliceBaseline, typeConstraints } from './baseline.ts';
 import { compileMatcher, type Trees } from './discriminator.ts';
 import type {
@@ -44,6 +44,13 @@ function invariantOf(
   return [{ key, severity, human, test: compiling.invariant(expression, type), testOf, advice }];
 }
 
+/** Those of the type's profile, which a snapshot repeats; that profile is checked itself, with its own %resource. */
+function profileConstraints({ trees }: Compiling, node: Node): JsonObject[] {
+  const types = typesOf(node).filter(({ code }) => code !== 'Extension');
+  const profiles = types.flatMap((type) => type.profiles).filter((profile) => shortType(profile) === profile);
+  return profiles.flatMap((profile) => objectsOf(trees.tree(profile)?.root.element.constraint));
+}
+
 function invariantsOf(compiling: Compiling, node: Node, baseline: Baseline): PlanInvariant[] {
   const { definitions } = compiling;
   const known: ConstraintDefinition[] = [
@@ -52,8 +59,11 @@ function invariantsOf(compiling: Compiling, node: Node, baseline: Baseline): Pla
     ...typesOf(node).flatMap(({ code }) => typeConstraints(definitions, shortType(code))),
     ...(baseline.names.length === 0 && baseline.type !== undefined ? typeConstraints(definitions, baseline.type) : []),
   ];
+  const repeated = profileConstraints(compiling, node);
   const isKnown = ({ key, expression }: JsonObject) =>
-    structural.has(String(key)) || known.some((other) => other.key === key && other.expression === expression);
+    structural.has(String(key)) ||
+    known.some((other) => other.key === key && other.expression === expression) ||
+    repeated.some((other) => other.key === key && other.expression === expression);
   const added = objectsOf(node.element.constraint).filter((constraint) => !isKnown(constraint));
   const mixed = node.choice && typesOf(node).length > 1;
   // A resource tells its own type.
@@ -61,16 +71,23 @@ function invariantsOf(compiling: Compiling, node: Node, baseline: Baseline): Pla
   return added.flatMap((constraint) => invariantOf(compiling, constraint, type, mixed));
 }
 
-function bindingOf({ trees }: Compiling, node: Node, baseline: Baseline): PlanBinding | undefined {
+const maxValueSet = 'http://hl7.org/fhir/StructureDefinition/elementdefinition-maxValueSet';
+
+/** The binding itself, and the value set beyond which no extensible or preferred one may go. */
+function bindingsOf({ trees }: Compiling, node: Node, baseline: Baseline): PlanBinding[] {
   const { binding } = node.element;
-  if (!isObject(binding)) return undefined;
-  const { strength } = binding;
-  const valueSet = textOf(binding.valueSet);
-  if (valueSet === undefined || (strength !== 'required' && strength !== 'extensible')) return undefined;
-  const url = valueSet.split('|')[0] ?? '';
+  if (!isObject(binding)) return [];
+  const most = objectsOf(binding.extension).find(({ url }) => url === maxValueSet);
+  const asked = [
+    { strength: binding.strength, valueSet: textOf(binding.valueSet) },
+    { strength: 'required', valueSet: textOf(most?.valueCanonical ?? most?.valueUri) },
+  ];
   const base = baseline.element?.binding;
-  if (base?.strength === strength && base.valueSet === url) return undefined;
-  return { strength, valueSet, codes: trees.codes(valueSet) };
+  return asked.flatMap(({ strength, valueSet }) => {
+    if (valueSet === undefined || (strength !== 'required' && strength !== 'extensible')) return [];
+    if (base?.strength === strength && base.valueSet === valueSet.split('|')[0]) return [];
+    return [{ strength, valueSet, codes: trees.codes(valueSet) }];
+  });
 }
 
 function narrowedTypes(types: TypeRef[], baseline: Baseline): ReadonlySet<string> | undefined {
@@ -130,12 +147,25 @@ function contentOf({ contents }: Compiling, { element }: Node): ElementPlan['con
 
 /** Whether there is anything to check. */
 function asks(plan: ElementPlan): boolean {
-  const { types, profiles, targets, fixed, pattern, minValue, maxValue, maxLength, binding, slicing } = plan;
+  const { types, profiles, targets, fixed, pattern, minValue, maxValue, maxLength, slicing, aggregation } = plan;
   const { content } = plan;
-  const given = [types, profiles, targets, fixed, pattern, minValue, maxValue, maxLength, binding, slicing, content];
+  const given = [
+    types,
+    profiles,
+    targets,
+    fixed,
+    pattern,
+    minValue,
+    maxValue,
+    maxLength,
+    aggregation,
+    slicing,
+    content,
+  ];
   return (
     plan.min > 0 ||
     plan.max !== Number.POSITIVE_INFINITY ||
+    plan.bindings.length > 0 ||
     plan.invariants.length > 0 ||
     plan.children.length > 0 ||
     plan.mustSupport ||
@@ -161,6 +191,7 @@ function elementPlan(compiling: Compiling, node: Node, baseline: Baseline): Elem
   const types = typesOf(node);
   const { maxLength } = node.element;
   const { contents } = compiling;
+  const aggregation = types.flatMap((type) => type.aggregation);
   const reference = types.some(({ code }) => code === 'Reference' || code === 'canonical');
   const plan: ElementPlan = {
     label: labelOf(node),
@@ -171,12 +202,13 @@ function elementPlan(compiling: Compiling, node: Node, baseline: Baseline): Elem
     types: narrowedTypes(types, baseline),
     profiles: profilesOf(types),
     targets: reference ? targetsOf(types, baseline) : undefined,
+    aggregation: aggregation.length > 0 ? new Set(aggregation) : undefined,
     fixed: givenOf(node, 'fixed'),
     pattern: givenOf(node, 'pattern'),
     minValue: givenOf(node, 'minValue'),
     maxValue: givenOf(node, 'maxValue'),
     maxLength: typeof maxLength === 'number' ? maxLength : undefined,
-    binding: bindingOf(compiling, node, baseline),
+    bindings: bindingsOf(compiling, node, baseline),
     invariants: invariantsOf(compiling, node, baseline),
     mustSupport: compiling.mustSupport && node.element.mustSupport === true,
     children: childrenOf(compiling, node, baseline),
@@ -195,9 +227,6 @@ function contextsOf(definition: Resource): ExtensionContext[] {
       : [],
   );
 }
-
-const stringsOf = (value: Json | undefined): string[] =>
-  Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
 
 /** Undefined for a definition without a snapshot that can be read. */
 export function compileProfile(source: PlanSource, definition: Resource, trees: Trees): ProfilePlan | undefined {

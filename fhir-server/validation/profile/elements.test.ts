@@ -301,3 +301,30 @@ describe('claims', () => {
     assert.equal(issues.filter((issue) => issue.startsWith('error cardinality-min')).length, 6);
   });
 });
+
+describe('a narrative', () => {
+  const div = (text: string) => ({
+    status: 'generated',
+    div: `<div xmlns="http://www.w3.org/1999/xhtml">${text}</div>`,
+  });
+  const bad = '<p onclick="x()">x</p>';
+  const composition = (text: string) => ({
+    ...{ resourceType: 'Composition', status: 'final', type: { text: 'x' }, date: '2020', title: 'x' },
+    author: [{ display: 'x' }],
+    section: [{ title: 'x', text: div(text) }],
+  });
+
+  it('is checked wherever it stands, and told once', async () => {
+    const validator = validatorWith();
+    assert.deepEqual(await found(validator, composition('<p>x</p>')), []);
+    const [told, ...others] = await found(validator, composition(bad));
+    assert.match(told ?? '', /^error xhtml-\S+ Composition.section\[0\].text.div$/);
+    assert.deepEqual(others, []);
+    assert.deepEqual(await found(validator, composition(bad), { level: 'structure' }), [
+      'error structure-value Composition.section[0].text.div',
+    ]);
+    assert.deepEqual(await found(validator, composition('\u0001')), [
+      'error structure-value Composition.section[0].text.div',
+    ]);
+  });
+});

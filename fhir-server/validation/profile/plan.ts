@@ -59,12 +59,14 @@ export interface ElementPlan {
   readonly profiles: ReadonlyMap<string, readonly string[]> | undefined;
   /** Profiles of which a Reference's target is to keep one. */
   readonly targets: readonly string[] | undefined;
+  /** How a Reference may lead to its target: `contained`, `bundled`, `referenced`. */
+  readonly aggregation: ReadonlySet<string> | undefined;
   readonly fixed: Json | undefined;
   readonly pattern: Json | undefined;
   readonly minValue: Json | undefined;
   readonly maxValue: Json | undefined;
   readonly maxLength: number | undefined;
-  readonly binding: PlanBinding | undefined;
+  readonly bindings: readonly PlanBinding[];
   readonly invariants: readonly PlanInvariant[];
   readonly mustSupport: boolean;
   readonly children: readonly ElementPlan[];

@@ -24,6 +24,8 @@ export interface ProfileSource {
 export interface ProfileCache extends Extensions {
   readonly systems: CodeSystems;
   readonly valueSets: ValueSets;
+  /** Forgets what has been compiled of definitions that are others now; to be called before a resource is checked. */
+  refresh(): Promise<void>;
   /** Knows of them afterwards. */
   load(wanted: readonly Pick<Deferred, 'type' | 'canonical'>[]): Promise<void>;
 }
@@ -36,7 +38,9 @@ export interface ProfileCacheParts {
 }
 
 /** Also the URLs that are not known count: anybody may write any into an extension. A plan is some 50 kB. */
-const plansMax = 4000;
+const plansMax = 2000;
+/** Definitions with their snapshots, some 300 kB each: needed only while others that look into them are compiled. */
+const loadedMax = 64;
 /** Profiles that discriminators of profiles look into: each round is one level deeper. */
 const roundsMax = 8;
 
@@ -49,12 +53,13 @@ const nothing: Omit<ElementPlan, 'label'> = {
   types: undefined,
   profiles: undefined,
   targets: undefined,
+  aggregation: undefined,
   fixed: undefined,
   pattern: undefined,
   minValue: undefined,
   maxValue: undefined,
   maxLength: undefined,
-  binding: undefined,
+  bindings: [],
   invariants: [],
   mustSupport: false,
   children: [],
@@ -81,20 +86,23 @@ interface Loaded {
   tree: { root: Node; type: string };
 }
 
-export function createProfileCache(parts: ProfileCacheParts): ProfileCache {
-  const { definitions, invariant, source, mustSupport } = parts;
-  const plans = new Map<string, ProfilePlan | null>();
-  const loaded = new Map<string, Loaded | null>();
-  const pending = new Map<string, Promise<void>>();
-  let generation = source.generation;
+function keep<T>(map: Map<string, T>, most: number, key: string, value: T): void {
+  map.set(key, value);
+  const [oldest] = map.keys();
+  if (map.size > most && oldest !== undefined) map.delete(oldest);
+}
 
-  const keep = (canonical: string, plan: ProfilePlan | null) => {
-    plans.set(canonical, plan);
-    const [oldest] = plans.keys();
-    if (plans.size <= plansMax || oldest === undefined) return;
-    plans.delete(oldest);
-    loaded.delete(oldest);
+export function createProfileCache(parts: ProfileCacheParts): ProfileCache {
+  const { definitions, invariant, source: given, mustSupport } = parts;
+  // What names a definition may come from a definition that somebody has stored: it need not be text.
+  const source: ProfileSource = {
+    find: async (type, canonical) => (typeof canonical === 'string' ? given.find(type, canonical) : undefined),
   };
+  // A change of definitions puts new maps in their place: what was being made of the former ones goes into those.
+  let plans = new Map<string, ProfilePlan | null>();
+  let loaded = new Map<string, Loaded | null>();
+  const pending = new Map<string, Promise<ReadonlySet<string>>>();
+  let generation = given.generation;
 
   const get = (canonical: string): ProfilePlan | null | undefined => {
     const known = plans.get(canonical);
@@ -102,7 +110,7 @@ export function createProfileCache(parts: ProfileCacheParts): ProfileCache {
     const type = shortType(canonical);
     if (type === canonical || definitions.type(type) === undefined) return undefined;
     const plan = typePlan(type, canonical);
-    keep(canonical, plan);
+    keep(plans, plansMax, canonical, plan);
     return plan;
   };
 
@@ -113,7 +121,8 @@ export function createProfileCache(parts: ProfileCacheParts): ProfileCache {
   }
 
   async function fetch(canonical: string): Promise<Loaded | null> {
-    const known = loaded.get(canonical);
+    const kept = loaded;
+    const known = kept.get(canonical);
     if (known !== undefined) return known;
     const found = await source.find('StructureDefinition', canonical);
     const definition = found === undefined || found.snapshot !== undefined ? found : await withSnapshot(found);
@@ -121,7 +130,7 @@ export function createProfileCache(parts: ProfileCacheParts): ProfileCache {
     const type = textOf(definition?.type);
     const entry =
       definition && root && type !== undefined ? { definition, tree: { root, type: shortType(type) } } : null;
-    loaded.set(canonical, entry);
+    keep(kept, loadedMax, canonical, entry);
     return entry;
   }
 
@@ -142,13 +151,13 @@ export function createProfileCache(parts: ProfileCacheParts): ProfileCache {
     conforms: (run, item, canonicals) => conformsToOne(run, cache, item, canonicals),
   });
 
-  /** A discriminator by profile needs the profile at once when it is evaluated. */
-  async function compile(canonical: string): Promise<void> {
-    const entry = await fetch(canonical);
-    if (entry === null) return keep(canonical, null);
-    let plan: ProfilePlan | undefined;
+  /** Yields the profiles that its discriminators look into. */
+  async function compile(canonical: string): Promise<ReadonlySet<string>> {
+    const kept = plans;
     const asked = new Set<string>();
-    for (let round = 0; round < roundsMax; round++) {
+    const entry = await fetch(canonical);
+    let plan: ProfilePlan | undefined;
+    for (let round = 0; entry !== null && round < roundsMax; round++) {
       const missing = new Set<string>();
       const sets = new Set<string>();
       plan = compileProfile({ definitions, invariant, mustSupport }, entry.definition, trees(missing, sets));
@@ -159,33 +168,37 @@ export function createProfileCache(parts: ProfileCacheParts): ProfileCache {
         await fetch(other);
       }
     }
-    keep(canonical, plan ?? null);
-    for (const other of asked) await loadOne(other);
+    keep(kept, plansMax, canonical, plan ?? null);
+    return asked;
   }
 
-  async function loadOne(canonical: string): Promise<void> {
-    if (get(canonical) !== undefined) return;
+  /** A discriminator by profile needs that at once when it is evaluated. They may ask for each other in circles. */
+  async function loadOne(canonical: string, visited: Set<string>): Promise<void> {
+    if (visited.has(canonical) || get(canonical) !== undefined) return;
+    visited.add(canonical);
     const running = pending.get(canonical) ?? compile(canonical).finally(() => pending.delete(canonical));
     pending.set(canonical, running);
-    await running;
+    for (const other of await running) await loadOne(other, visited);
   }
 
   const cache: ProfileCache = {
     definitions,
+    isResourceType: definitions.isResourceType,
     systems,
     valueSets,
     get,
+    async refresh() {
+      await given.refresh?.();
+      if (generation === given.generation) return;
+      generation = given.generation;
+      plans = new Map();
+      loaded = new Map();
+      valueSets.clear();
+      systems.clear();
+    },
     async load(wanted) {
-      await source.refresh?.();
-      if (generation !== source.generation) {
-        generation = source.generation;
-        plans.clear();
-        loaded.clear();
-        valueSets.clear();
-        systems.clear();
-      }
       for (const { type, canonical } of wanted) {
-        await (type === 'CodeSystem' ? systems.load(canonical) : loadOne(canonical));
+        await (type === 'CodeSystem' ? systems.load(canonical) : loadOne(canonical, new Set()));
       }
     },
   };

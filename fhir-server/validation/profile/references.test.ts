@@ -32,6 +32,15 @@ describe('a Reference', () => {
     assert.deepEqual(await of('Patient?identifier=1'), ['error reference-relative Observation.subject.reference']);
   });
 
+  it('of an entry of a transaction may be conditional', async () => {
+    const conditional = observation({ reference: 'Patient?identifier=1' });
+    assert.deepEqual(await found(validator, conditional, { inTransaction: true }), []);
+    const wrong = observation({ reference: 'Practitioner?identifier=1' });
+    assert.deepEqual(await found(validator, wrong, { inTransaction: true }), [
+      'error reference-target Observation.subject',
+    ]);
+  });
+
   it('says the type that it leads to', async () => {
     assert.deepEqual(await found(validator, observation({ reference: 'Patient/1', type: 'Patient' })), []);
     assert.deepEqual(await found(validator, observation({ reference: 'Patient/1', type: 'Group' })), [
@@ -97,9 +106,29 @@ describe('a profile’s target', () => {
     assert.deepEqual(await against(profile, observation({ reference: 'Patient/1' }), named), []);
   });
 
+  it('elsewhere is of one of their types, as far as the reference tells', async () => {
+    assert.deepEqual(await against(profile, observation({ reference: 'Group/1' }), named), [
+      'error reference-target Observation.subject',
+    ]);
+    assert.deepEqual(await against(profile, observation({ reference: 'http://example.org/Some/1' }), named), []);
+  });
+
   it('that is not known is no fault of the resource', async () => {
     const contained = [{ resourceType: 'Patient', id: 'x' }];
     assert.deepEqual(await against(profile, observation({ reference: '#x' }, { contained })), []);
+  });
+});
+
+describe('aggregation', () => {
+  it('tells where the target must stand', async () => {
+    const profile = profileOf('Observation', 'o', [
+      { path: 'Observation.subject', type: [{ code: 'Reference', aggregation: ['contained'] }] },
+    ]);
+    const contained = [{ resourceType: 'Patient', id: 'x' }];
+    assert.deepEqual(await against(profile, observation({ reference: '#x' }, { contained })), []);
+    assert.deepEqual(await against(profile, observation({ reference: 'Patient/1' })), [
+      'error reference-aggregation Observation.subject',
+    ]);
   });
 });
 

@@ -46,7 +46,7 @@ function indexOf(run: Run, outer: JsonObject): ReadonlyMap<string, readonly Json
   };
   for (const { resource, fullUrl } of entriesOf(outer)) {
     if (fullUrl !== undefined) add(fullUrl, resource);
-    if (typeof resource.id === 'string') add(`${resource.resourceType}/${resource.id}`, resource);
+    if (typeof resource.id === 'string') add(`${textOf(resource.resourceType)}/${resource.id}`, resource);
   }
   run.bundles.set(outer, index);
   return index;
@@ -121,7 +121,7 @@ function inTransaction({ frame }: Run): boolean {
 
 /** The forms that Reference.reference may have; a conditional one only in a transaction. */
 function checkForm(run: Run, text: string, parsed: ParsedReference): boolean {
-  if (parsed.kind === 'conditional' && inTransaction(run)) return true;
+  if (parsed.kind === 'conditional' && (run.settings.conditional || inTransaction(run))) return true;
   if (parsed.kind !== 'other' && parsed.kind !== 'conditional') return true;
   const message = `a relative reference is [type]/[id], found '${text.slice(0, 64)}'`;
   report(run, 'error', 'invalid', 'reference-relative', message, 'reference');
@@ -175,4 +175,13 @@ function checkType(
 ): void {
   if (wanted === undefined || wanted.includes(type) || !isResourceType(type)) return;
   report(run, 'error', 'structure', 'reference-target', `leads to a ${type}; may lead to ${wanted.join(', ')}`);
+}
+
+/** https://hl7.org/fhir/R4/valueset-resource-aggregation-mode.html */
+export function checkAggregation(run: Run, { reference }: JsonObject, allowed: ReadonlySet<string>): void {
+  if (typeof reference !== 'string') return;
+  const beside = reference.startsWith('#') ? 'contained' : 'bundled';
+  const mode = resolveReference(run, reference).kind === 'found' ? beside : 'referenced';
+  if (allowed.has(mode)) return;
+  report(run, 'error', 'structure', 'reference-aggregation', `must be ${[...allowed].join(' or ')}, found ${mode}`);
 }

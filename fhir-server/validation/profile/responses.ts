@@ -2,6 +2,7 @@
 import type { JsonObject, Resource } from '#fhir-model';
 import { objectsOf, textOf } from '../json.ts';
 import { pathOf } from '../report.ts';
+import type { CompileInvariant } from '../rules/invariants.ts';
 import { questionnaireResponseFaults } from '../rules/questionnaire-response.ts';
 import { addFaults } from './add-faults.ts';
 import type { ProfileSource } from './profiles.ts';
@@ -17,6 +18,7 @@ export interface Response {
 export interface ResponseParts {
   readonly source: ProfileSource;
   readonly valueSets: ValueSets;
+  readonly invariant: CompileInvariant;
   isResourceType(name: string): boolean;
 }
 
@@ -90,6 +92,7 @@ export async function checkResponse(run: Run, parts: ResponseParts, response: Re
   for (const valueSet of answerSets(questionnaire)) listed.set(valueSet, await codesOf(parts, container, valueSet));
   const faults = questionnaireResponseFaults(response.frame.resource, questionnaire, pathOf(response.trail), {
     isResourceType: parts.isResourceType,
+    invariant: parts.invariant,
     inValueSet: (valueSet, coding, at) => member(run, listed, valueSet, coding, at),
   });
   addFaults(run, faults);

@@ -38,6 +38,7 @@ export interface CodeQuestion {
 export interface SystemCode {
   readonly trail: readonly (string | number)[];
   readonly system: string;
+  readonly version: string | undefined;
   readonly code: string;
   readonly display: string | undefined;
 }
@@ -48,6 +49,8 @@ export interface Settings {
   readonly mustSupport: boolean;
   /** Whether `meta.profile` is followed. */
   readonly claims: boolean;
+  /** References may be conditional, `Patient?identifier=…`, anywhere. */
+  readonly conditional: boolean;
   /** So many errors, and so many other issues: what only informs must not keep an error from being told. */
   readonly issuesMax: number;
   /** What limits that are relative to now are measured from. */

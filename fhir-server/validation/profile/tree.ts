@@ -1,6 +1,6 @@
 // A snapshot's elements as a tree: https://hl7.org/fhir/R4/elementdefinition.html#interpretation
 import type { Json, JsonObject, Resource } from '#fhir-model';
-import { isObject, objectsOf, textOf } from '../json.ts';
+import { isObject, objectsOf, stringsOf, textOf } from '../json.ts';
 
 export interface Node {
   /** The ElementDefinition. */
@@ -18,10 +18,8 @@ export interface TypeRef {
   readonly code: string;
   readonly profiles: readonly string[];
   readonly targets: readonly string[];
+  readonly aggregation: readonly string[];
 }
-
-const stringsOf = (value: Json | undefined): string[] =>
-  Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
 
 const fhirType = 'http://hl7.org/fhir/StructureDefinition/structuredefinition-fhir-type';
 
@@ -38,6 +36,7 @@ export function typesOf({ element }: Node): TypeRef[] {
     code: typeCode(type),
     profiles: stringsOf(type.profile),
     targets: stringsOf(type.targetProfile),
+    aggregation: stringsOf(type.aggregation),
   }));
 }
 

@@ -1,7 +1,7 @@
 // The codes of value sets that can be listed, so that a binding is one look into a set: https://hl7.org/fhir/R4/valueset.html. All
 // others (filters on SNOMED CT, whole code systems that aren't here) are asked of the terminology service.
 import { listCodes, type Resource, type Terminologies } from '#fhir-model';
-import { isObject, objectsOf } from '../json.ts';
+import { isObject, objectsOf, stringsOf } from '../json.ts';
 import type { ProfileSource } from './profiles.ts';
 
 export type Codes = ReadonlyMap<string, ReadonlySet<string>>;
@@ -32,7 +32,7 @@ function partsOf(valueSet: Resource): Part[] {
   const compose = isObject(valueSet.compose) ? valueSet.compose : {};
   const includes = [...objectsOf(compose.include), ...objectsOf(compose.exclude)];
   return includes.flatMap(({ system, concept, valueSet: nested }): Part[] => {
-    const sets = Array.isArray(nested) ? nested.filter((item) => typeof item === 'string') : [];
+    const sets = stringsOf(nested);
     const whole = typeof system === 'string' && concept === undefined;
     return [
       ...(whole ? [{ type: 'CodeSystem', canonical: system } as const] : []),
@@ -77,16 +77,20 @@ async function codesOf(source: ProfileSource, url: string, root: Resource | unde
 }
 
 export function createValueSets(source: ProfileSource): ValueSets {
-  const known = new Map<string, Codes | null>();
+  let known = new Map<string, Codes | null>();
   return {
     codes: (canonical) => known.get(canonical),
     async load(canonical) {
-      if (known.has(canonical)) return;
-      known.set(canonical, await codesOf(source, urlOf(canonical), await source.find('ValueSet', canonical)));
-      const [oldest] = known.keys();
-      if (known.size > setsMax && oldest !== undefined) known.delete(oldest);
+      // What is forgotten meanwhile must not come back.
+      const kept = known;
+      if (kept.has(canonical)) return;
+      kept.set(canonical, await codesOf(source, urlOf(canonical), await source.find('ValueSet', canonical)));
+      const [oldest] = kept.keys();
+      if (kept.size > setsMax && oldest !== undefined) kept.delete(oldest);
     },
     list: (valueSet) => codesOf(source, String(valueSet.url ?? valueSet.id), valueSet),
-    clear: () => known.clear(),
+    clear() {
+      known = new Map();
+    },
   };
 }

@@ -48,7 +48,7 @@ export function entriesOf(bundle: JsonObject, at: string): Entries {
   for (const entry of all) {
     if (entry.fullUrl !== undefined) add(byUrl, entry.fullUrl, entry);
     if (typeof entry.resource?.id === 'string')
-      add(byName, `${entry.resource.resourceType}/${entry.resource.id}`, entry);
+      add(byName, `${textOf(entry.resource.resourceType)}/${entry.resource.id}`, entry);
   }
   return { all, byUrl, byName };
 }

@@ -3,6 +3,7 @@ import type { JsonObject } from '#fhir-model';
 import { isObject, textOf } from '../json.ts';
 import { shown } from '../report.ts';
 import { type Fault, fault } from './fault.ts';
+import { shownValue } from './place.ts';
 
 /** Bodies that a method takes. */
 const withResource = new Set(['POST', 'PUT', 'PATCH']);
@@ -32,7 +33,7 @@ function urlFault({ method, url, resource }: Request, at: string): Fault | undef
   if (path[1] === undefined && !url.includes('?'))
     return wrong('a PUT needs an id or, for a conditional update, criteria');
   if (path[1] !== undefined && resource?.id !== undefined && path[1] !== resource.id) {
-    return wrong(`'${shown(url)}' has another id than the resource, '${shown(String(resource.id))}'`);
+    return wrong(`'${shown(url)}' has another id than the resource, '${shownValue(resource.id)}'`);
   }
   return undefined;
 }

@@ -7,6 +7,7 @@ import { type Entry, entriesOf, isAbsolute } from './bundle-references.ts';
 import { requestFaults } from './bundle-requests.ts';
 import { type Fault, fault } from './fault.ts';
 import { narrativeLinkFaults } from './narrative-links.ts';
+import { shownValue } from './place.ts';
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const oid = /^[0-2](?:\.(?:0|[1-9]\d*))+$/;
@@ -73,24 +74,24 @@ function idFault(
   if (type === undefined || resource === undefined || !rules.isResourceType(type)) return undefined;
   const fits = type === resource.resourceType && (resource.id === undefined || resource.id === id);
   if (fits) return undefined;
-  const name = `${resource.resourceType}/${resource.id ?? id}`;
-  const message = `'${shown(fullUrl)}' does not fit the resource, ${shown(name)}`;
+  const name = `${shownValue(resource.resourceType)}/${shownValue(resource.id ?? id)}`;
+  const message = `'${shown(fullUrl)}' does not fit the resource, ${name}`;
   return fault(severityOf(bundleType), 'invalid', 'bundle-fullurl-id', at, message);
 }
 
 /** Types whose entries SHALL have a fullUrl; results of others "might involve resources that are not identified". */
-const needsFullUrl: Record<string, 'error' | 'warning'> = {
-  document: 'error',
-  message: 'error',
-  collection: 'warning',
-  history: 'warning',
-};
+const needsFullUrl: ReadonlyMap<string, 'error' | 'warning'> = new Map([
+  ['document', 'error'],
+  ['message', 'error'],
+  ['collection', 'warning'],
+  ['history', 'warning'],
+]);
 
 function fullUrlFaults(entry: Entry, type: string, rules: BundleRules): Fault[] {
   const at = `${entry.at}.fullUrl`;
   const { fullUrl, resource } = entry;
   if (fullUrl === undefined) {
-    const severity = resource === undefined ? undefined : needsFullUrl[type];
+    const severity = resource === undefined ? undefined : needsFullUrl.get(type);
     if (severity === undefined) return [];
     return [fault(severity, 'required', 'bundle-fullurl-absent', at, `an entry of a ${type} has a fullUrl`)];
   }
@@ -114,7 +115,7 @@ function searchFaults(entry: JsonObject, at: string): Fault[] {
     const message = `the mode outcome is for an OperationOutcome, found ${shown(type)}`;
     faults.push(fault('error', 'invalid', 'bundle-search-mode', `${at}.search.mode`, message));
   } else if (mode !== undefined && mode !== 'outcome' && type === 'OperationOutcome') {
-    const message = `an OperationOutcome that tells of the search has the mode outcome, found ${shown(String(mode))}`;
+    const message = `an OperationOutcome that tells of the search has the mode outcome, found ${shownValue(mode)}`;
     faults.push(fault('warning', 'invalid', 'bundle-search-mode', `${at}.search.mode`, message));
   }
   return faults;

@@ -4,6 +4,7 @@ import { decimalText, isNumber, type JsonObject, UCUM, ucumUnit } from '#fhir-mo
 import { isObject } from '../json.ts';
 import { shown } from '../report.ts';
 import { type Fault, fault } from './fault.ts';
+import { shownValue } from './place.ts';
 
 /** `at` yields the path of the value; it is asked only when there is a fault. */
 export type DatatypeRule = (value: JsonObject, at: () => string) => Fault | undefined;
@@ -28,7 +29,7 @@ const range: DatatypeRule = ({ low, high }, at) => {
   const [one, other] = [low.code ?? low.unit, high.code ?? high.unit];
   if (one === undefined || other === undefined || one === other || (low.system === UCUM && high.system === UCUM))
     return undefined;
-  const message = `low is in '${shown(String(one))}' and high in '${shown(String(other))}'`;
+  const message = `low is in '${shownValue(one)}' and high in '${shownValue(other)}'`;
   return fault('warning', 'business-rule', 'range-units', at(), message);
 };
 

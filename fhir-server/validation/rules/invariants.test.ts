@@ -328,6 +328,22 @@ test('contained references: by fragment, to the container, and dom-3', () => {
   assert.equal(outcome(ref1 ?? '', 'Reference', { display: 'somebody' }, observation), true);
 });
 
+test('a reference to elsewhere tells the type of its target, and nothing more', () => {
+  const onlyPractitioners = 'member.resolve().iif(empty(), true, ofType(Practitioner).exists())';
+  const participant = (reference: string): boolean | 'cannot' =>
+    outcome(onlyPractitioners, 'CareTeam.participant', { member: { reference } });
+  assert.equal(participant('Practitioner/1'), true);
+  assert.equal(participant('http://example.org/fhir/Practitioner/1'), true);
+  assert.equal(participant('Patient/1'), false);
+  assert.equal(participant('urn:uuid:00000000-0000-4000-8000-000000000001'), 'cannot');
+  assert.equal(participant('http://example.org/Chicken/1'), 'cannot');
+  assert.equal(
+    outcome('member.resolve().name.exists()', 'CareTeam.participant', { member: { reference: 'Patient/1' } }),
+    'cannot',
+  );
+  assert.equal(outcome(onlyPractitioners, 'CareTeam.participant', {}), true);
+});
+
 test('a hostile pattern or expression ends soon and is no fault', () => {
   const text = `${'a'.repeat(5000)}!`;
   assert.equal(outcome("value.matches('^(a+)+$')", 'Identifier', { value: text }), false);
@@ -337,5 +353,13 @@ test('a hostile pattern or expression ends soon and is no fault', () => {
   assert.equal(outcome("value.matches('[')", 'Identifier', { value: text }), 'cannot');
   assert.equal(outcome('((', 'Identifier', { value: text }), 'cannot');
   assert.equal(outcome(`${'('.repeat(5000)}true`, 'Identifier', { value: text }), 'cannot');
+  const many = { resourceType: 'Patient', name: Array.from({ length: 300 }, () => ({ given: ['a', 'b', 'c'] })) };
+  const nested = '%resource.descendants().select(%resource.descendants().select(%resource.descendants())).exists()';
+  assert.equal(outcome(nested, 'Patient', many), 'cannot');
+  assert.equal(outcome(`${nested} ~ true`, 'Patient', many), 'cannot');
+  const doubled = `'x'${'.select($this & $this)'.repeat(60)}.length() > 0`;
+  assert.equal(outcome(doubled, 'Patient', many), 'cannot');
+  assert.equal(outcome(`name${'.name'.repeat(3000)}.empty()`, 'Patient', many), 'cannot');
+  assert.equal(outcome('name.repeat($this).empty()', 'Patient', many), 'cannot');
   assert.equal(outcome('value.noSuchFunction()', 'Identifier', { value: text }), 'cannot');
 });

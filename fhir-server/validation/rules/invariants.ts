@@ -4,7 +4,7 @@
 import type { Definitions, Json, JsonObject } from '#fhir-model';
 import { compile } from './fhirpath/compile.ts';
 import type { Compiled } from './fhirpath/compiled.ts';
-import { Box, Cannot, type Item } from './fhirpath/items.ts';
+import { Box, type Item } from './fhirpath/items.ts';
 import { libraryInvariant } from './fhirpath/library.ts';
 import { parseFhirPath } from './fhirpath/parse.ts';
 import { Unsupported } from './fhirpath/tokens.ts';
@@ -33,11 +33,11 @@ export type CompileInvariant = (expression: string, type?: string) => Invariant;
 /** https://hl7.org/fhir/R4/fhirpath.html: nothing is not true; several items that are no booleans count as true. */
 function outcome(compiled: Compiled, node: Item, resource: JsonObject, rootResource: JsonObject): boolean | 'cannot' {
   try {
-    const frame = { resource, rootResource, context: node, index: 0 };
+    const frame = { resource, rootResource, context: node, index: 0, work: 0 };
     return compiled.truth(node, frame) === true;
-  } catch (error) {
-    if (error instanceof Cannot || error instanceof RangeError) return 'cannot';
-    throw error;
+  } catch {
+    // Cannot; or a structure that nothing here expects, which is told by its own check.
+    return 'cannot';
   }
 }
 
@@ -47,7 +47,7 @@ export function compileNatively(types: Types, expression: string, type?: string)
   try {
     compiled = compile({ types, self: type, context: type }, parseFhirPath(expression));
   } catch (error) {
-    if (error instanceof Unsupported) return undefined;
+    if (error instanceof Unsupported || error instanceof RangeError) return undefined;
     throw error;
   }
   if (type === undefined) return (node, resource, rootResource) => outcome(compiled, node, resource, rootResource);
@@ -57,13 +57,18 @@ export function compileNatively(types: Types, expression: string, type?: string)
   };
 }
 
-/** More than all packages of a server have; a profile that somebody posts to $validate may bring any. */
-const compiledMax = 20_000;
+/** R4's longest has 1,100; more is no invariant that somebody wrote. */
+const expressionCharactersMax = 10_000;
+const cannot: Invariant = () => 'cannot';
+
+/** R4's own make 1,500 with the types they apply to; a profile that somebody posts to $validate may bring any. */
+const compiledMax = 5000;
 
 export function createInvariantCompiler(definitions: Definitions): CompileInvariant {
   const types = createTypes(definitions);
   const known = new Map<string, Invariant>();
   const create = (expression: string, type?: string): Invariant => {
+    if (expression.length > expressionCharactersMax) return cannot;
     const corrected = correctedExpression(expression);
     return handWritten(expression) ?? compileNatively(types, corrected, type) ?? libraryInvariant(corrected, type);
   };

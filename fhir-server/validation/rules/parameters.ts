@@ -1,6 +1,6 @@
 // Parameters in themselves: https://hl7.org/fhir/R4/parameters.html
 import { type Json, type JsonObject, parseReference } from '#fhir-model';
-import { isObject, objectsOf } from '../json.ts';
+import { isObject, objectsOf, textOf } from '../json.ts';
 import { shown } from '../report.ts';
 import { referencesIn } from './bundle-references.ts';
 import type { Fault } from './fault.ts';
@@ -28,7 +28,7 @@ export function parametersFaults(parameters: JsonObject, at: string): Fault[] {
   const faults = faultList();
   const held: Held[] = [];
   resourcesIn(parameters.parameter, `${at}.parameter`, held);
-  const names = new Set(held.map(({ resource }) => `${resource.resourceType}/${resource.id}`));
+  const names = new Set(held.map(({ resource }) => `${textOf(resource.resourceType)}/${textOf(resource.id)}`));
   const types = new Set(
     held.filter(({ resource }) => resource.id !== undefined).map(({ resource }) => resource.resourceType),
   );

@@ -1,5 +1,6 @@
 // Collects the faults of one resource, by place.
-import type { Definitions } from '#fhir-model';
+import { type Definitions, type Json, stringify } from '#fhir-model';
+import { shown } from '../report.ts';
 import { type Fault, fault } from './fault.ts';
 
 /** What a rule knows besides the resource. */
@@ -37,3 +38,7 @@ export function eachRepeated<T>(values: readonly T[], visit: (value: T, index: n
     seen.add(value);
   });
 }
+
+/** At most 64 characters of any value; objects, which may have no prototype, too. */
+export const shownValue = (value: Json | undefined): string =>
+  shown(typeof value === 'string' ? value : (stringify(value) ?? ''));

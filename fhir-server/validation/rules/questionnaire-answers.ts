@@ -4,6 +4,7 @@ import { objectsOf, textOf } from '../json.ts';
 import { shown } from '../report.ts';
 import { type Fault, fault } from './fault.ts';
 import { patternOf } from './fhirpath/pattern.ts';
+import { shownValue } from './place.ts';
 import { areSame, choiceOf, extensionValues, order, type Question, type Value } from './questionnaire-model.ts';
 
 export interface AnswerRules {
@@ -16,7 +17,7 @@ export interface AnswerRules {
 }
 
 /** The types of value that answer a question of a type. */
-export const answerTypes: Record<string, readonly string[]> = {
+const answerTypes: Readonly<Record<string, readonly string[]>> = {
   boolean: ['boolean'],
   decimal: ['decimal'],
   integer: ['integer'],
@@ -33,15 +34,19 @@ export const answerTypes: Record<string, readonly string[]> = {
   quantity: ['Quantity'],
 };
 
+/** Undefined for what answers nothing, or is no type of item. */
+export const answerTypesOf = (type: string): readonly string[] | undefined =>
+  Object.hasOwn(answerTypes, type) ? answerTypes[type] : undefined;
+
 const base = 'http://hl7.org/fhir/StructureDefinition';
 const sdc = 'http://hl7.org/fhir/uv/sdc/StructureDefinition';
 
 const nameOf = ({ type, value }: Value): string => {
   if (isNumber(value)) return decimalText(value);
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return `'${shown(String(value))}'`;
-  if (type === 'Coding') return `'${shown(String(value.code ?? value.display ?? ''))}'`;
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return `'${shownValue(value)}'`;
+  if (type === 'Coding') return `'${shownValue(value.code ?? value.display ?? '')}'`;
   return type === 'Quantity' && isNumber(value.value)
-    ? `${decimalText(value.value)} ${shown(String(value.unit ?? value.code ?? ''))}`
+    ? `${decimalText(value.value)} ${shownValue(value.unit ?? value.code ?? '')}`
     : `the ${type}`;
 };
 
@@ -153,7 +158,7 @@ function referenceFault(question: Question, answer: Value, at: string, rules: An
 export function answerFaults(question: Question, answer: JsonObject, at: string, rules: AnswerRules): Fault[] {
   const value = choiceOf(answer, 'value');
   if (value === undefined) return [];
-  const allowed = answerTypes[question.type];
+  const allowed = answerTypesOf(question.type);
   const place = `${at}.value`;
   if (allowed !== undefined && !allowed.includes(value.type)) {
     return [broken('questionnaire-type', place, `the answer is of the type ${allowed[0]}, found ${value.type}`)];

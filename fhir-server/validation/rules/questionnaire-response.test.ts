@@ -2,9 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type JsonObject, loadDefinitions } from '#fhir-model';
+import { createInvariantCompiler } from './invariants.ts';
 import { questionnaireResponseFaults } from './questionnaire-response.ts';
 
-const { isResourceType } = await loadDefinitions();
+const definitions = await loadDefinitions();
+const { isResourceType } = definitions;
+const invariant = createInvariantCompiler(definitions);
 
 /** The one value set that is known: of `a` and `b`. */
 function inValueSet(valueSet: string, { code }: JsonObject): boolean | undefined {
@@ -14,7 +17,7 @@ function inValueSet(valueSet: string, { code }: JsonObject): boolean | undefined
 function told(questions: JsonObject[], items: JsonObject[], status = 'completed'): string[] {
   const response = { resourceType: 'QuestionnaireResponse', status, item: items };
   const questionnaire = { resourceType: 'Questionnaire', item: questions };
-  const rules = { isResourceType, inValueSet };
+  const rules = { isResourceType, inValueSet, invariant };
   return questionnaireResponseFaults(response, questionnaire, 'QR', rules).map(
     ({ severity, id, expression }) => `${severity} ${id} ${expression}`,
   );
@@ -233,6 +236,29 @@ test('enableWhen: all or any, required only where enabled, and the answers of th
     item: [a('1', { valueBoolean: value }), a('2', { valueString: 'x' })],
   });
   assert.deepEqual(told([group], [item(true), item(false)]), ['error questionnaire-enabled QR.item[1].item[1]']);
+});
+
+test('constraints that the Questionnaire sets itself', () => {
+  const constraint = (expression: string, severity: string): JsonObject => ({
+    url: 'http://hl7.org/fhir/StructureDefinition/questionnaire-constraint',
+    extension: [
+      { url: 'key', valueId: 'k' },
+      { url: 'severity', valueCode: severity },
+      { url: 'expression', valueString: expression },
+      { url: 'human', valueString: 'two answers' },
+    ],
+  });
+  const check = (expression: string, severity: string): string[] =>
+    told(
+      [q('1', 'string', { repeats: true, extension: [constraint(expression, severity)] })],
+      [a('1', { valueString: 'x' })],
+    );
+  assert.deepEqual(check('answer.count() = 1', 'error'), []);
+  assert.deepEqual(check('answer.count() = 2', 'error'), ['error questionnaire-constraint QR.item[0]']);
+  assert.deepEqual(check("%resource.status != 'completed'", 'warning'), [
+    'warning questionnaire-constraint QR.item[0]',
+  ]);
+  assert.deepEqual(check('answer.count() = 3 asdf', 'error'), []);
 });
 
 test('texts that differ are told as a warning', () => {

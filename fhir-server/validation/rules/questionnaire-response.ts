@@ -3,13 +3,21 @@ import type { JsonObject } from '#fhir-model';
 import { objectsOf, textOf } from '../json.ts';
 import { shown } from '../report.ts';
 import { type Fault, fault } from './fault.ts';
+import type { CompileInvariant } from './invariants.ts';
 import { type AnswerRules, answerFaults } from './questionnaire-answers.ts';
+import { constraintFaults } from './questionnaire-constraints.ts';
 import { isEnabled } from './questionnaire-enable-when.ts';
 import { type Form, formOf, type Given, givenIn, type Question } from './questionnaire-model.ts';
 
+export interface ResponseRules extends AnswerRules {
+  /** Without it the Questionnaire's own constraints are not evaluated. */
+  readonly invariant?: CompileInvariant;
+}
+
 interface Walk {
   readonly form: Form;
-  readonly rules: AnswerRules;
+  readonly rules: ResponseRules;
+  readonly response: JsonObject;
   readonly roots: readonly Given[];
   /** All that is required is wanted only of a response that is done. */
   readonly done: boolean;
@@ -147,8 +155,15 @@ function checkQuestion(walk: Walk, question: Question, given: Given): void {
   });
 }
 
+function checkConstraints(walk: Walk, owner: JsonObject, part: JsonObject, at: string): void {
+  const { response, rules, faults } = walk;
+  if (rules.invariant === undefined || owner.extension === undefined || faults.length >= faultsMax) return;
+  faults.push(...constraintFaults(owner, part, response, at, rules.invariant));
+}
+
 function checkItem(walk: Walk, question: Question, given: Given, parent: Given | undefined): void {
   checkText(walk, question, given);
+  checkConstraints(walk, question.item, given.item, given.at);
   if (hasContent(given) && isEnabled(question, parent, walk.roots) === false) {
     add(
       walk,
@@ -184,12 +199,13 @@ export function questionnaireResponseFaults(
   response: JsonObject,
   questionnaire: JsonObject,
   at: string,
-  rules: AnswerRules,
+  rules: ResponseRules,
 ): Fault[] {
   const form = formOf(questionnaire);
   const roots = givenIn(response.item, at, undefined);
   const done = doneStatuses.has(textOf(response.status) ?? '');
-  const walk: Walk = { form, rules, roots, done, faults: [] };
+  const walk: Walk = { form, rules, response, roots, done, faults: [] };
+  checkConstraints(walk, questionnaire, response, at);
   checkPlace(walk, { at, parent: undefined, items: roots, questions: form.questions });
   return walk.faults.slice(0, faultsMax);
 }

@@ -4,7 +4,7 @@ import { objectsOf, textOf } from '../json.ts';
 import { shown } from '../report.ts';
 import type { Fault } from './fault.ts';
 import { type Faults, faultList } from './place.ts';
-import { answerTypes } from './questionnaire-answers.ts';
+import { answerTypesOf } from './questionnaire-answers.ts';
 import { choiceOf, type Form, formOf, type Question } from './questionnaire-model.ts';
 
 /** https://hl7.org/fhir/R4/valueset-questionnaire-enable-operator.html: an order is needed for these. */
@@ -66,7 +66,7 @@ function checkCondition(faults: Faults, form: Form, question: Question, conditio
     );
   }
   const answer = choiceOf(condition, 'answer');
-  const allowed = answerTypes[target.type];
+  const allowed = answerTypesOf(target.type);
   if (answer === undefined || allowed === undefined || allowed.includes(answer.type)) return;
   faults.error(
     'business-rule',
@@ -86,7 +86,7 @@ function checkOptions(faults: Faults, { item, type }: Question, at: string, cont
       `'${shown(url)}' is not among the contained resources`,
     );
   }
-  const allowed = answerTypes[type];
+  const allowed = answerTypesOf(type);
   objectsOf(item.initial).forEach((initial, index) => {
     const value = choiceOf(initial, 'value');
     if (value === undefined || allowed === undefined || allowed.includes(value.type)) return;

@@ -4,7 +4,7 @@ import { isObject, objectsOf, textOf } from '../json.ts';
 import { shown } from '../report.ts';
 import { elementFaults } from './element-definition.ts';
 import type { Fault } from './fault.ts';
-import { type Faults, faultList, type RuleParts } from './place.ts';
+import { type Faults, faultList, type RuleParts, shownValue } from './place.ts';
 
 const coreBase = 'http://hl7.org/fhir/StructureDefinition/';
 
@@ -36,11 +36,11 @@ function checkType(faults: Faults, definition: JsonObject, at: string, parts: Ru
   const found = parts.definitions.type(type)?.kind;
   const wanted = found === 'resource' ? 'resource' : found === 'primitive' ? 'primitive-type' : 'complex-type';
   if (known && kind !== undefined && kind !== wanted) {
-    faults.error(
+    faults.warn(
       'invalid',
       'structure-kind',
       `${at}.kind`,
-      `a ${shown(type)} is a ${wanted}, found ${shown(String(kind))}`,
+      `a ${shown(type)} is a ${wanted}, found ${shownValue(kind)}`,
     );
   }
 }

@@ -1,6 +1,6 @@
 // What the tests of invariants share: every place of a resource where an invariant of R4 applies.
 import type { ConstraintDefinition, Definitions, ElementDefinition, Json, JsonObject } from '#fhir-model';
-import { isObject } from '../json.ts';
+import { isObject, textOf } from '../json.ts';
 import type { Fault } from './fault.ts';
 
 export interface Site {
@@ -65,7 +65,7 @@ function* here(
 
 /** A resource's own sites and those of all in it. */
 export function* sites(definitions: Definitions, resource: JsonObject, container?: JsonObject): Generator<Site> {
-  const type = String(resource.resourceType);
+  const type = textOf(resource.resourceType) ?? '';
   const place = { resource, rootResource: container ?? resource };
   for (const constraint of constraintsOf(definitions, type))
     yield { constraint, type, node: resource, companion: undefined, ...place };

@@ -2,7 +2,7 @@
 import { compareDecimals, convertDecimal, decimalText, isNumber, type JsonObject, UCUM } from '#fhir-model';
 import { isObject } from '../../json.ts';
 import { bare, CANNOT, type Item, type Items, NONE, typeOf } from './items.ts';
-import { compareTemporals } from './temporal.ts';
+import { compareTemporals, compareTimes } from './temporal.ts';
 
 type Kind = 'string' | 'boolean' | 'number' | 'temporal' | 'time' | 'quantity' | 'complex';
 
@@ -60,11 +60,11 @@ export function keyOf(item: Item): string {
 function areEqual(a: Item, b: Item, typeA: string | undefined, typeB: string | undefined): boolean | undefined {
   const [x, y] = [bare(a), bare(b)];
   const [kindA, kindB] = [kindOf(x, typeA ?? typeOf(a)), kindOf(y, typeB ?? typeOf(b))];
-  if (kindA === 'temporal' && kindB === 'temporal' && typeof x === 'string' && typeof y === 'string') {
-    const difference = compareTemporals(x, y);
+  if (kindA !== kindB) return false;
+  if ((kindA === 'temporal' || kindA === 'time') && typeof x === 'string' && typeof y === 'string') {
+    const difference = kindA === 'time' ? compareTimes(x, y) : compareTemporals(x, y);
     return difference === 'open' ? undefined : difference === 0;
   }
-  if (kindA !== kindB) return false;
   if (kindA === 'quantity' && isObject(x) && isObject(y)) {
     const difference = compareQuantities(x, y);
     return difference === undefined ? keyOf(x) === keyOf(y) : difference === 0;
@@ -96,8 +96,8 @@ export function compare(a: Item, b: Item, typeA: string | undefined, typeB: stri
   if (kind === 'number') return order(x, y);
   if (kind === 'quantity' && isObject(x) && isObject(y)) return compareQuantities(x, y);
   if (typeof x !== 'string' || typeof y !== 'string') throw CANNOT;
-  if (kind === 'string' || kind === 'time') return x < y ? -1 : x > y ? 1 : 0;
-  const difference = compareTemporals(x, y);
+  if (kind === 'string') return x < y ? -1 : x > y ? 1 : 0;
+  const difference = kind === 'time' ? compareTimes(x, y) : compareTemporals(x, y);
   if (difference === undefined || difference === 'open') throw CANNOT;
   return difference;
 }

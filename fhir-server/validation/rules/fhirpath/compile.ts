@@ -3,7 +3,7 @@
 import { isObject } from '../../json.ts';
 import { type Compiled, fromItems, fromTruth, fromValue, type Scope } from './compiled.ts';
 import { compileFunction } from './functions.ts';
-import { Box, bare, type Item, type Items, NONE, singleton, typeOf } from './items.ts';
+import { Box, bare, CANNOT, ELSEWHERE, type Item, type Items, NONE, singleton, typeOf } from './items.ts';
 import { compileOperator, negated } from './operators.ts';
 import type { Ast, Literal } from './parse.ts';
 import { Unsupported } from './tokens.ts';
@@ -34,6 +34,7 @@ const nothing: Compiled = fromItems(
 
 const hasMember = (member: Member, item: Item, primitive: boolean): boolean => {
   const owner = primitive ? (item instanceof Box ? item.companion : undefined) : bare(item);
+  if (owner === ELSEWHERE) throw CANNOT;
   return isObject(owner) && member.has(owner);
 };
 
@@ -116,9 +117,9 @@ export function compileOfType(scope: Scope, of: Compiled, typeName: string): Com
   const type = plainType(typeName);
   const narrow = of.narrow?.(type);
   if (narrow !== undefined) return narrow;
-  if (of.type !== undefined) return scope.types.isSubtype(of.type, type) ? of : nothing;
+  if (of.type !== undefined) return scope.types.isOfType(of.type, type) ? of : nothing;
   return fromItems(undefined, (self, frame) =>
-    of.run(self, frame).filter((item) => scope.types.isSubtype(typeOf(item) ?? '', type)),
+    of.run(self, frame).filter((item) => scope.types.isOfType(typeOf(item) ?? '', type)),
   );
 }
 

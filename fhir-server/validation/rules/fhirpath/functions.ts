@@ -3,7 +3,7 @@ import type { JsonObject } from '#fhir-model';
 import { isObject } from '../../json.ts';
 import { isNarrative } from '../../narrative.ts';
 import { distinct, isDistinct } from './compare.ts';
-import { type Compiled, type Frame, fromItems, fromTruth, fromValue, type Scope } from './compiled.ts';
+import { type Compiled, type Frame, fromItems, fromTruth, fromValue, type Scope, spend } from './compiled.ts';
 import { Box, bare, CANNOT, type Item, type Items, NONE } from './items.ts';
 import { setFunctions } from './operators.ts';
 import type { Ast } from './parse.ts';
@@ -37,6 +37,7 @@ const inner = ({ scope, compile }: Compiler, of: Compiled, ast: Ast): Compiled =
 
 /** Each item in turn, with `$index`; stops when `visit` yields false. */
 function each(items: Items, frame: Frame, visit: (item: Item) => boolean): boolean {
+  spend(frame, items.length);
   const before = frame.index;
   let at = 0;
   let going = true;
@@ -81,7 +82,9 @@ const select: Make = (compiler, of, args) => {
   return fromItems(projection.type, (self, frame) => {
     const found: Item[] = [];
     each(of.run(self, frame), frame, (item) => {
-      for (const each of projection.run(item, frame)) found.push(each);
+      const items = projection.run(item, frame);
+      spend(frame, items.length);
+      for (const each of items) found.push(each);
       return true;
     });
     return found;
@@ -96,7 +99,8 @@ const repeat: Make = (compiler, of, args) => {
     let round: Items = typed(of.run(self, frame), of.type);
     while (round.length > 0) {
       round = round.flatMap((item) => typed(projection.run(item, frame), projection.type));
-      found.push(...round);
+      spend(frame, round.length + 1);
+      for (const item of round) found.push(item);
       if (found.length > NODES_MAX) throw CANNOT;
     }
     return distinct(found);
@@ -117,6 +121,7 @@ const descendants: Make = ({ scope }, of) =>
       for (const child of childrenOf(scope.types, found[at])) found.push(child);
       if (found.length > NODES_MAX) throw CANNOT;
     }
+    spend(frame, found.length);
     return found;
   });
 
@@ -246,8 +251,8 @@ const functions: Record<string, Make> = {
   is: (compiler, of, args) => compiler.is(compiler.scope, of, typeArgument(args)),
   htmlChecks: (_compiler, of) =>
     fromTruth((self, frame) => of.run(self, frame).every((item) => isNarrative(bare(item)))),
-  resolve: (_compiler, of) =>
-    fromItems(undefined, (self, frame) => of.run(self, frame).map((item) => resolved(item, frame))),
+  resolve: ({ scope }, of) =>
+    fromItems(undefined, (self, frame) => of.run(self, frame).map((item) => resolved(scope.types, item, frame))),
   memberOf: neverKnown,
   conformsTo: neverKnown,
 };

@@ -15,6 +15,9 @@ export class Box {
   }
 }
 
+/** Stands in a Box for a resource of which only the type is known. */
+export const ELSEWHERE = Object.freeze({ elsewhere: true });
+
 /** A JSON value or a Box of one. */
 export type Item = unknown;
 export type Items = readonly Item[];

@@ -15,6 +15,13 @@ const require = createRequire(import.meta.url);
 const BEYOND = /\b(?:resolve|memberOf|conformsTo|htmlChecks\d?|subsumes|subsumedBy|weight|elementDefinition)\s*\(/;
 /** A pattern with a repeated group that repeats inside may take exponential time, and the engine has no bound. */
 const PATTERN = /\b(?:matches|matchesFull|replaceMatches)\s*\(/;
+/** It has no bound of its own: each of these in another multiplies its work. */
+const COSTLY = /\b(?:descendants|children|repeat|aggregate|combine|select|where|all|exists|allTrue)\s*\(/g;
+const COSTLY_MAX = 6;
+const WALKING = /\b(?:descendants|repeat|aggregate)\s*\(/g;
+const CHARACTERS_MAX = 2000;
+/** Parsing takes time with each level. */
+const BRACKETS_MAX = 30;
 const STRINGS = /'(?:[^'\\]|\\.)*'/g;
 
 /** fhirpath 5.1 throws on `x as T` where x repeats; ofType() means the same and does not. What strings say stays. */
@@ -39,12 +46,19 @@ const options = { resolveInternalTypes: true, traceFn: () => {} };
 
 const cannot: Invariant = () => 'cannot';
 
+const countOf = (text: string, pattern: RegExp): number => text.match(pattern)?.length ?? 0;
+
+function isCostly(expression: string): boolean {
+  if (expression.length > CHARACTERS_MAX || countOf(expression, /\(/g) > BRACKETS_MAX) return true;
+  return countOf(expression, COSTLY) > COSTLY_MAX || countOf(expression, WALKING) > 1;
+}
+
 /**
  * An invariant by fhirpath.js, for a node of that type (`Observation.component`, `Quantity`; undefined for a resource): some
  * 100 µs each time. 'cannot' for what it fails on, or what the resource alone doesn't tell.
  */
 export function libraryInvariant(expression: string, type: string | undefined): Invariant {
-  if (BEYOND.test(expression) || PATTERN.test(expression)) return cannot;
+  if (BEYOND.test(expression) || PATTERN.test(expression) || isCostly(expression)) return cannot;
   let evaluate: Evaluate;
   try {
     // Loaded at first need: 40 MB and 150 ms that R4's own invariants never spend.
@@ -65,13 +79,12 @@ export function libraryInvariant(expression: string, type: string | undefined): 
   };
 }
 
-const libraryCharactersMax = 2000;
-const libraryBracketsMax = 30;
 const known = new Map<string, boolean>();
 const knownMax = 5000;
 
 /** Whether this is FHIRPath at all, as far as its grammar goes. */
 export function isFhirPath(expression: string): boolean {
+  if (expression.length > CHARACTERS_MAX) return canParse(expression);
   const found = known.get(expression) ?? canParse(expression);
   if (known.size >= knownMax) known.clear();
   known.set(expression, found);
@@ -84,8 +97,7 @@ function canParse(expression: string): boolean {
     return true;
   } catch {
     // Nested brackets cost it exponential time.
-    if (expression.length > libraryCharactersMax || (expression.match(/\(/g)?.length ?? 0) > libraryBracketsMax)
-      return true;
+    if (expression.length > CHARACTERS_MAX || countOf(expression, /\(/g) > BRACKETS_MAX) return true;
   }
   try {
     (require('fhirpath') as Library).parse(expression);

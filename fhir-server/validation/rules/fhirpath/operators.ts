@@ -1,7 +1,7 @@
 // The operators of FHIRPath: https://hl7.org/fhirpath/#operations
 import { decimalText, isNumber } from '#fhir-model';
 import { among, compare, distinct, equal, keyOf } from './compare.ts';
-import { type Compiled, fromItems, fromTruth, fromValue } from './compiled.ts';
+import { type Compiled, fromItems, fromTruth, fromValue, spend } from './compiled.ts';
 import { bare, CANNOT, type Items, singleton, textOf } from './items.ts';
 import { Unsupported } from './tokens.ts';
 
@@ -86,13 +86,18 @@ function numberOf(items: Items): number | undefined {
   return Number(decimalText(value));
 }
 
+/** Digits of a decimal that a double keeps: 1.8 - 1.2 is 0.6 again. */
+const DIGITS = 15;
+
 /** Doubles do: what invariants add up are counts and digits. */
 function arithmetic(combine: (a: number, b: number) => number | undefined): Operator {
   return (left, right) =>
     fromValue('decimal', (self, frame) => {
       const a = numberOf(left.run(self, frame));
       const b = numberOf(right.run(self, frame));
-      return a === undefined || b === undefined ? undefined : combine(a, b);
+      if (a === undefined || b === undefined) return undefined;
+      const found = combine(a, b);
+      return found === undefined ? undefined : Number(found.toPrecision(DIGITS));
     });
 }
 
@@ -100,19 +105,31 @@ const add = arithmetic((a, b) => a + b);
 
 const isText = ({ type }: Compiled): boolean => type === 'string' || type === 'code' || type === 'uri';
 
+/** A text joined with itself in each of forty selects would fill any memory. */
+const TEXT_CHARACTERS_MAX = 1_000_000;
+
+function joined(a: string, b: string): string {
+  if (a.length + b.length > TEXT_CHARACTERS_MAX) throw CANNOT;
+  return a + b;
+}
+
 function plus(left: Compiled, right: Compiled): Compiled {
   if (!isText(left) && !isText(right)) return add(left, right);
   return fromValue('string', (self, frame) => {
     const a = textOf(left.run(self, frame));
     const b = textOf(right.run(self, frame));
-    return a === undefined || b === undefined ? undefined : a + b;
+    return a === undefined || b === undefined ? undefined : joined(a, b);
   });
 }
 
 const union: Operator = (left, right) =>
   fromItems(
     left.type === right.type ? left.type : undefined,
-    (self, frame) => distinct([...left.run(self, frame), ...right.run(self, frame)]),
+    (self, frame) => {
+      const items = [...left.run(self, frame), ...right.run(self, frame)];
+      spend(frame, items.length);
+      return distinct(items);
+    },
     (self, frame) => left.has(self, frame) || right.has(self, frame),
   );
 
@@ -140,9 +157,8 @@ const operators: Record<string, Operator> = {
   div: whole((a, b) => Math.trunc(a / b)),
   mod: whole((a, b) => a % b),
   '&': (left, right) =>
-    fromValue(
-      'string',
-      (self, frame) => (textOf(left.run(self, frame)) ?? '') + (textOf(right.run(self, frame)) ?? ''),
+    fromValue('string', (self, frame) =>
+      joined(textOf(left.run(self, frame)) ?? '', textOf(right.run(self, frame)) ?? ''),
     ),
 };
 

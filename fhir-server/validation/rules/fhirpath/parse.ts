@@ -1,9 +1,10 @@
 // The grammar of FHIRPath: https://hl7.org/fhirpath/grammar.html
+import { type RawJson, rawJson } from '#fhir-model';
 import { type Token, tokensOf, Unsupported } from './tokens.ts';
 
 export type Literal =
   | { type: 'string' | 'date' | 'dateTime' | 'time'; value: string }
-  | { type: 'integer' | 'decimal'; value: number }
+  | { type: 'integer' | 'decimal'; value: number | RawJson }
   | { type: 'boolean'; value: boolean };
 
 export type Ast =
@@ -136,6 +137,8 @@ function special({ text }: Token, of: Ast | undefined): Ast {
   return { kind: 'special', name: text.slice(1) as 'this' | 'index' | 'total' };
 }
 
+const exactNumber = (text: string): number | RawJson => (String(Number(text)) === text ? Number(text) : rawJson(text));
+
 function number(parser: Parser, text: string): Ast {
   const after = peek(parser);
   // A quantity: 4 days, 5 'mg'.
@@ -144,7 +147,7 @@ function number(parser: Parser, text: string): Ast {
     (after.kind === 'name' && /^(?:year|month|week|day|hour|minute|(?:milli)?second)s?$/.test(after.text))
   )
     throw new Unsupported('a quantity');
-  return { kind: 'literal', literal: { type: text.includes('.') ? 'decimal' : 'integer', value: Number(text) } };
+  return { kind: 'literal', literal: { type: text.includes('.') ? 'decimal' : 'integer', value: exactNumber(text) } };
 }
 
 function term(parser: Parser): Ast {

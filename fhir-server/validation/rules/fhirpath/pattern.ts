@@ -4,6 +4,7 @@ import { linearTest } from './pattern-nfa.ts';
 import { parsePattern } from './pattern-parse.ts';
 
 export interface Pattern {
+  readonly source: string;
   /** Whether the text has a match anywhere. Throws Cannot where that might take too long. */
   test(text: string): boolean;
   replace(text: string, substitution: string): string;
@@ -13,9 +14,11 @@ export interface Pattern {
 const BACKTRACKED_CHARACTERS_MAX = 2000;
 const LINEAR_CHARACTERS_MAX = 200_000;
 const PATTERN_CHARACTERS_MAX = 2000;
-const PATTERNS_MAX = 2000;
+/** Of 5,000 steps each, if somebody wants it so. */
+const PATTERNS_MAX = 200;
 
 const unusable: Pattern = {
+  source: '(?!)',
   test() {
     throw CANNOT;
   },
@@ -49,6 +52,7 @@ function create(source: string): Pattern {
   const all = simple ? nativeOf(source, ['gsu', 'gs']) : undefined;
   const parsed = parsePattern(source);
   return {
+    source,
     test(text) {
       if (simple && text.length <= BACKTRACKED_CHARACTERS_MAX) return native.test(text);
       if (parsed === undefined || text.length > LINEAR_CHARACTERS_MAX) throw CANNOT;

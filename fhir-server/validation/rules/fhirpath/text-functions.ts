@@ -6,6 +6,9 @@ import { bare, CANNOT, type Item, type Items, singleton, textOf } from './items.
 import { type Pattern, patternOf } from './pattern.ts';
 import { Unsupported } from './tokens.ts';
 
+/** What a replacement may make at most. */
+const TEXT_CHARACTERS_MAX = 10_000_000;
+
 type Make = (of: Compiled, args: readonly Compiled[]) => Compiled;
 
 function first(args: readonly Compiled[]): Compiled {
@@ -54,6 +57,7 @@ const replace: Make = (of, [what, by]) =>
   fromValue('string', (self, frame) => {
     const [text, pattern, substitution] = [of, what, by].map((one) => one && textOf(one.run(self, frame)));
     if (text === undefined || pattern === undefined || substitution === undefined) return undefined;
+    if (text.length * (substitution.length + 1) > TEXT_CHARACTERS_MAX) throw CANNOT;
     return text.replaceAll(pattern, () => substitution);
   });
 
@@ -86,7 +90,8 @@ const replaceMatches: Make = (of, args) => {
     const substitution = by && textOf(by.run(self, frame));
     const pattern = patternAt(self, frame);
     if (text === undefined || substitution === undefined || pattern === undefined) return undefined;
-    return pattern.replace(text, substitution);
+    if (text.length * (substitution.length + 1) > TEXT_CHARACTERS_MAX) throw CANNOT;
+    return pattern.source === '' ? text : pattern.replace(text, substitution);
   });
 };
 
@@ -112,7 +117,7 @@ function toInteger(text: string): number | undefined {
 }
 
 function toDecimal(text: string): number | undefined {
-  return /^[+-]?\d{1,30}(?:\.\d{1,30})?$/.test(text) ? Number(text) : BOOLEANS[text];
+  return /^[+-]?\d{1,30}(?:\.\d{1,30})?(?:e[+-]?\d{1,3})?$/.test(text) ? Number(text) : BOOLEANS[text];
 }
 
 function toBoolean(text: string): boolean | undefined {

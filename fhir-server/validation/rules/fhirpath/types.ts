@@ -1,7 +1,7 @@
 // What R4's types have as members, as FHIRPath asks for them: https://hl7.org/fhir/R4/fhirpath.html#polymorphism
 import type { Definitions, ElementDefinition, JsonObject } from '#fhir-model';
 import { isObject } from '../../json.ts';
-import { Box, bare, type Item, type Items, NONE, typeOf } from './items.ts';
+import { Box, bare, CANNOT, ELSEWHERE, type Item, type Items, NONE, typeOf } from './items.ts';
 
 /** How to get at a member of objects of one type. */
 export interface Member {
@@ -20,6 +20,8 @@ export interface Types {
   isPrimitive(type: string): boolean;
   /** Whether `type` is `other` or derives from it; letter case aside, as `Boolean` is written for `boolean`. */
   isSubtype(type: string, other: string): boolean;
+  /** What ofType() and `as` let through: as isSubtype, but a code is no string to them, as HL7's own suite has it. */
+  isOfType(type: string, other: string): boolean;
   /** The choice as a member of that type alone: `value` as a Quantity is `valueQuantity`; undefined where several fit. */
   narrow(choice: Member, type: string): Member | undefined;
   /** The names of all members, without value. */
@@ -146,8 +148,11 @@ export function createTypes(definitions: Definitions): Types {
       lower.set(other, wanted);
       return known.has(wanted);
     },
+    isOfType(type, other) {
+      return isPrimitive(type) ? type.toLowerCase() === other.toLowerCase() : this.isSubtype(type, other);
+    },
     narrow(choice, type) {
-      const fitting = [...(choice.choices ?? [])].filter(([, one]) => this.isSubtype(one, type));
+      const fitting = [...(choice.choices ?? [])].filter(([, one]) => this.isOfType(one, type));
       if (fitting.length > 1) return undefined;
       const [only] = fitting;
       if (only === undefined) return absent;
@@ -170,6 +175,7 @@ export function memberOfItem(types: Types, item: Item, name: string): Items {
 /** A member of one item: of a primitive, of its `_name`. */
 export function membersOf(member: Member, item: Item, primitive: boolean): Items {
   const owner = primitive ? (item instanceof Box ? item.companion : undefined) : bare(item);
+  if (owner === ELSEWHERE) throw CANNOT;
   return isObject(owner) ? member.items(owner) : NONE;
 }
 

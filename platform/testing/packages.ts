@@ -1,11 +1,17 @@
-// Small packages for tests, and a registry that has them.
+// Small FHIR packages for tests, and a registry that has them: https://confluence.hl7.org/display/FHIR/NPM+Package+Specification
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Resource } from '#fhir-model';
-import { type TarPart, tgzOf } from '#platform/testing';
+import { type TarPart, tgzOf } from './tgz.ts';
 
-export interface Sketch {
+type Json = string | number | boolean | null | Json[] | { [name: string]: Json | undefined };
+/** As fhir-model has it, which this room doesn't know. */
+interface Resource {
+  resourceType: string;
+  [name: string]: Json | undefined;
+}
+
+export interface PackageSketch {
   name?: string;
   version?: string;
   dependencies?: Record<string, string>;
@@ -14,40 +20,45 @@ export interface Sketch {
   files?: Record<string, Resource | string>;
 }
 
-export const manifestOf = ({ name = 'test.guide', version = '1.0.0', dependencies, fhirVersions }: Sketch) => ({
+export const packageManifest = ({
+  name = 'test.guide',
+  version = '1.0.0',
+  dependencies,
+  fhirVersions,
+}: PackageSketch) => ({
   ...{ name, version, type: 'IG', canonical: `http://test.example/${name}`, title: `Guide ${name}` },
   ...{ fhirVersions: fhirVersions ?? ['4.0.1'], dependencies: { 'hl7.fhir.r4.core': '4.0.1', ...dependencies } },
 });
 
-export function partsOf(sketch: Sketch): TarPart[] {
+export function packageParts(sketch: PackageSketch): TarPart[] {
   const files = Object.entries(sketch.files ?? {}).map(([name, content]) => ({
     name: `package/${name}`,
     content: typeof content === 'string' ? content : JSON.stringify(content),
   }));
-  return [{ name: 'package/package.json', content: JSON.stringify(manifestOf(sketch)) }, ...files];
+  return [{ name: 'package/package.json', content: JSON.stringify(packageManifest(sketch)) }, ...files];
 }
 
-export const packageOf = (sketch: Sketch): Buffer => tgzOf(partsOf(sketch));
+export const packageOf = (sketch: PackageSketch): Buffer => tgzOf(packageParts(sketch));
 
-export const valueSet = (id: string, version = '1.0.0', more: Partial<Resource> = {}): Resource => ({
+export const sampleValueSet = (id: string, version = '1.0.0', more: Partial<Resource> = {}): Resource => ({
   ...{ resourceType: 'ValueSet', id, url: `http://test.example/ValueSet/${id}`, version, status: 'active' },
   ...more,
 });
 
-export const profile = (id: string, type: string, version = '1.0.0'): Resource => ({
+export const sampleProfile = (id: string, type: string, version = '1.0.0'): Resource => ({
   ...{ resourceType: 'StructureDefinition', id, url: `http://test.example/StructureDefinition/${id}`, version },
   ...{ name: 'Test', status: 'active', kind: 'resource', abstract: false, type, derivation: 'constraint' },
   baseDefinition: `http://hl7.org/fhir/StructureDefinition/${type}`,
   differential: { element: [{ id: type, path: type }] },
 });
 
-export const searchParameter = (id: string, expression: string, more: Partial<Resource> = {}): Resource => ({
+export const sampleSearchParameter = (id: string, expression: string, more: Partial<Resource> = {}): Resource => ({
   ...{ resourceType: 'SearchParameter', id, url: `http://test.example/SearchParameter/${id}`, version: '1.0.0' },
   ...{ name: 'Test', status: 'active', description: 'Test', code: id, base: ['Patient'], type: 'string', expression },
   ...more,
 });
 
-export interface TestRegistry {
+export interface PackageRegistry {
   url: string;
   /** Paths in the order of the requests. */
   asked: string[];
@@ -56,10 +67,10 @@ export interface TestRegistry {
   close(): Promise<void>;
 }
 
-/** https://confluence.hl7.org/display/FHIR/NPM+Package+Specification, "Package Server" */
-export async function startRegistry(): Promise<TestRegistry> {
+/** Answers what `answers` has, else 404; on a free port. */
+export async function startPackageRegistry(): Promise<PackageRegistry> {
   const asked: string[] = [];
-  const answers: TestRegistry['answers'] = new Map();
+  const answers: PackageRegistry['answers'] = new Map();
   const server = createServer((request, response) => {
     const path = request.url ?? '';
     asked.push(path);

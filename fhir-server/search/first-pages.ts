@@ -1,0 +1,117 @@
+// First pages of searches by one reference (by-reference.ts) or one identifier, those of the same moment in one statement:
+// waking PostgreSQL, a snapshot and the start of the statement are half of what such a page costs.
+import type { SearchValue } from '#fhir-model';
+import { createGather, type Db, type Queryable } from '#platform';
+import { currentTable } from '../store/layout.ts';
+import { datedSql, isByDate, keyedSql, oneReference, singleSql } from './by-reference.ts';
+import { decidingToken } from './by-token.ts';
+import { DRIVER_ROWS_MAX } from './drive.ts';
+import type { Asked, Row } from './page.ts';
+import { isIndexed, orderBy } from './sort.ts';
+import { createSql, type SqlBuilder, statementFor } from './sql-text.ts';
+
+/** What is looked for: `key` in the rows of a reference parameter, or as a token. */
+interface Sought {
+  param?: number;
+  key: string;
+}
+
+interface Item extends Sought {
+  asked: Asked;
+  /** Items of one shape differ in `param` and `key` alone. */
+  shape: string;
+}
+
+/** Undefined: another way has to find the page. */
+export type FirstPages = (asked: Asked) => Promise<Row[] | undefined> | undefined;
+
+const LANES_MAX = 2;
+const ITEMS_MAX = 8;
+/** Rows of one statement, 1,000 a page at most. */
+const ROWS_MAX = 1000;
+/** A page with a larger body is read alone: 1,000 of 32 kB are 32 MB. */
+const BODY_BYTES_MAX = 32 * 1024;
+
+const rowsOf = (columns: string): string =>
+  `select ${columns} from index_reference x where x.param = k.param and x.target = k.key`;
+
+const newest = (limit: string): string => `${rowsOf('x.rid')} order by x.rid desc limit ${limit}`;
+
+function sorted({ query, keys }: Asked, sql: SqlBuilder, limit: string): string {
+  const few = (columns: string) => `${rowsOf(columns)} limit ${DRIVER_ROWS_MAX + 1}`;
+  if (isByDate(query)) return datedSql(keys, few('x.rid, x.date'), 'true', limit);
+  return keyedSql(keys, sql, few('x.rid'), () => 'true', limit);
+}
+
+/** All that have the token, since there are few: the planner, which doesn't know that, is kept from reading the table. */
+const byIdentifier = (type: string, limit: string): string =>
+  `with m as materialized (select t.rid from ${currentTable(type)} t where t.tokens @> array[k.key])
+    select rid from m order by rid desc limit ${limit}`;
+
+function pageSql({ asked, param }: Item, sql: SqlBuilder, limit: string): string {
+  if (param === undefined) return byIdentifier(asked.query.type, limit);
+  return asked.keys.length === 0 ? newest(limit) : sorted(asked, sql, limit);
+}
+
+/** Of several pages; `n` tells which, from 1. */
+function manySql(items: readonly Item[]): { text: string; values: unknown[] } {
+  const { asked } = items[0]!;
+  const { keys, query } = asked;
+  const sql = createSql();
+  const given = [items.map(({ param }) => param ?? 0), items.map(({ key }) => key)].map((list) => sql.value(list));
+  const limit = sql.value(asked.limit);
+  const page = pageSql(items[0]!, sql, limit);
+  const order = ['k.n', orderBy(keys).replaceAll('rid', 'p.rid')].join(', ');
+  const text = `select k.n::int as n, p.rid, r.id, r.version, r.updated,
+      case when octet_length(r.body) <= ${BODY_BYTES_MAX} then r.body end as body${keys.map((_, i) => `, p.k${i}`).join('')}
+    from unnest(${given[0]}::int[], ${given[1]}::bigint[]) with ordinality as k(param, key, n)
+    cross join lateral (${page}) p join ${currentTable(query.type)} r on r.rid = p.rid
+    order by ${order}`;
+  return { text, values: sql.values };
+}
+
+async function readPages(db: Queryable, items: Item[]): Promise<(Row[] | undefined)[]> {
+  const [{ asked, param, key }, ...more] = items as [Item, ...Item[]];
+  const alone = more.length === 0 && param !== undefined;
+  const { text, values } = alone ? singleSql(asked, { param, key }) : manySql(items);
+  const rows = await db.query<Row & { n?: number }>(statementFor(text), values);
+  const pages: Row[][] = items.map(() => []);
+  for (const { n = 1, ...row } of rows) pages[n - 1]!.push(row);
+  const complete = asked.keys.length === 0;
+  return pages.map((page) =>
+    (page.length > 0 || complete) && page.every(({ body }) => body !== null) ? page : undefined,
+  );
+}
+
+/** Undefined for all but first pages of one reference, or of one identifier in no order, seen without restriction. */
+function soughtBy(asked: Asked): Sought | undefined {
+  const { query, cursor, limit } = asked;
+  if (cursor !== undefined || limit > ROWS_MAX) return undefined;
+  const reference = isIndexed(query) ? oneReference(asked) : undefined;
+  if (reference || query.sort.length > 0 || asked.page.scope.kind !== 'everything') return reference;
+  const [criterion] = query.criteria;
+  const isOne = criterion?.param.code === 'identifier' && criterion.values.every(hasValue);
+  const key = isOne ? decidingToken(query) : undefined;
+  return key === undefined ? undefined : { key };
+}
+
+/** Not all of a system. */
+const hasValue = (value: SearchValue): boolean => value.kind === 'token' && value.code !== undefined;
+
+/** Statements are the connection's own here: one of several callers that goes away stops none. */
+export function createFirstPages(db: Db): FirstPages {
+  const gather = createGather<Item, Row[] | undefined>({
+    ...{ lanesMax: LANES_MAX, itemsMax: ITEMS_MAX, weightMax: ROWS_MAX },
+    weigh: ({ asked }) => asked.limit,
+    key: ({ shape }) => shape,
+    run: (items) => readPages(db, items),
+  });
+  return (asked) => {
+    const { query, limit } = asked;
+    const sought = soughtBy(asked);
+    if (!sought) return undefined;
+    const sorts = query.sort.map(({ param, descending }) => `${descending ? '-' : ''}${param.key}`);
+    const kind = sought.param === undefined ? 'identifier' : 'reference';
+    return gather({ asked, ...sought, shape: [kind, query.type, limit, ...sorts].join(' ') });
+  };
+}
