@@ -90,6 +90,7 @@ interface CurrentRow extends VersionRow {
   rid: bigint;
   key: bigint;
   tokens: bigint[];
+  facts: bigint[];
 }
 
 const nameOf = (row: { type: string; id: string }): string => `${row.type}/${row.id}`;
@@ -99,7 +100,7 @@ const former = {
     from resource_history h join resource_type t on t.code = h.type order by 1, 2, 3`,
 };
 const current = {
-  text: `select t.name as type, r.id, r.version, r.seq, r.updated, null as op, r.body, r.rid, r.key, r.tokens
+  text: `select t.name as type, r.id, r.version, r.seq, r.updated, null as op, r.body, r.rid, r.key, r.tokens, r.facts
     from resource r join resource_type t on t.code = r.type`,
 };
 const changes = {
@@ -151,6 +152,7 @@ async function assertIndex(db: Db, rows: CurrentRow[], extract: Extractor): Prom
   for (const { row, index } of fresh) {
     assert.equal(String(row.key), resourceKey(row.type, row.id), `key of ${nameOf(row)}`);
     assert.deepEqual(row.tokens.map(String).sort(), [...index.tokens].sort(), `tokens of ${nameOf(row)}`);
+    assert.deepEqual(row.facts.map(String).sort(), [...index.facts].sort(), `facts of ${nameOf(row)}`);
   }
   await assertTerms(
     db,

@@ -39,7 +39,8 @@ async function writeConcepts(writer: SystemWriter, about: About, resource: Resou
   const children: { parent: string; child: string }[] = [];
   for (const { element, within, n: place } of walkConcepts(resource)) {
     const concept = readConcept(about, element, place);
-    codes.push(concept.code);
+    // What is nested in an element without a code belongs to the one around that.
+    codes.push(concept.code === '' && within !== undefined ? codes[within]! : concept.code);
     if (concept.code === '') continue;
     const n = writeConcept(writer, about, concept);
     if (n === undefined) continue;

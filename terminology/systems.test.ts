@@ -1,6 +1,6 @@
 // Which code system a URL means: https://hl7.org/fhir/R4/terminologies-systems.html
 import assert from 'node:assert/strict';
-import { beforeEach, describe, test } from 'node:test';
+import { before, beforeEach, describe, test } from 'node:test';
 import type { AccessScope, Resource } from '#fhir-model';
 import { type Db, isCerebraError } from '#platform';
 import { testDatabase } from '#platform/testing';
@@ -22,8 +22,11 @@ let db: Db;
 let canonicals: TestCanonicals;
 let systems: CodeSystems;
 let nowMs = 0;
-beforeEach(async (t) => {
-  db = await testDatabase(t as never);
+before(async () => {
+  db = await testDatabase();
+});
+beforeEach(async () => {
+  await db.query({ text: 'delete from code_system' });
   canonicals = testCanonicals([]);
   nowMs = 0;
   systems = createCodeSystems({ db, canonicals, now: () => nowMs, memoryConceptsMax: 3 });

@@ -71,8 +71,8 @@ async function instanceMap({ reader, canonicals }: TranslateParts, id: string, r
   return readConceptMap(isThis ? known : resource);
 }
 
-function readKept(kept: Map<string, ConceptMap>, { id, version, body }: StoredVersion): ConceptMap {
-  const key = `${id}/${version}`;
+function readKept(kept: Map<string, ConceptMap>, { id, version, updatedMs, body }: StoredVersion): ConceptMap {
+  const key = `${id}/${version}/${updatedMs}`;
   const known = kept.get(key);
   if (known) return known;
   const map = readConceptMap(parseJson(body).value as Resource);

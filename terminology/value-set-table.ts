@@ -85,7 +85,9 @@ async function foundByWords(db: Queryable, table: TableSystem, plan: Plan, selec
     select ${CONCEPT}, t.total from (select count(*)::int as total from found) t
       left join (page p join ${concept} c on c.n = p.n) on true order by c.n`;
   const rows = await db.query<ConceptLine & { total: number }>(shaped(table, text), [...values, offset, count]);
-  return { concepts: rows.filter(({ code }) => code !== null).map(conceptOf), total: rows[0]!.total };
+  const { total } = rows[0]!;
+  noteCommon(db, table, selection, total);
+  return { concepts: rows.filter(({ code }) => code !== null).map(conceptOf), total };
 }
 
 /** Needs no set of its own to be worked out before the first concept can be tested. */
@@ -95,26 +97,60 @@ function isQuick(formula: Formula): boolean {
   return formula.kind !== 'ecl' && formula.kind !== 'regex';
 }
 
+const identities = new WeakMap<object, number>();
+let identified = 0;
+
+function identityOf(each: object): number {
+  let known = identities.get(each);
+  if (known === undefined) {
+    known = ++identified;
+    identities.set(each, known);
+  }
+  return known;
+}
+
+/** How many concepts have the words, where they are many: tables don't change. By formula, then by system and words. */
+const common = new WeakMap<Formula, Map<string, number>>();
+const COMMON_MIN = 5_000;
+const COMMON_KEPT_MAX = 1_000;
+/** Beginnings of words of so many characters are common, or there are few concepts anyhow. */
+const SHORT_CHARACTERS = 2;
+
+const wordsKey = (db: Queryable, { cs }: TableSystem, { words }: Selection): string =>
+  `${identityOf(db)}/${cs} ${words.join(' ')}`;
+
+function noteCommon(db: Queryable, table: TableSystem, selection: Selection, total: number): void {
+  if (total < COMMON_MIN) return;
+  const known = common.get(selection.where) ?? new Map<string, number>();
+  common.set(selection.where, known);
+  if (known.size >= COMMON_KEPT_MAX) known.clear();
+  known.set(wordsKey(db, table, selection), total);
+}
+
 /**
  * Words that many concepts have fill a page with the first of the system: looking there first costs 1 ms, where the index
- * yields 133,000 concepts in 100 ms. Undefined when there are too few of them.
+ * yields 133,000 concepts in 100 ms. Undefined when the words are not known to be common, or the page isn't filled.
  */
 async function foundEarly(
   db: Queryable,
   table: TableSystem,
   places: ReadonlyMap<string, Anchor>,
-  { where, words, offset, count }: Selection,
+  selection: Selection,
 ): Promise<Selected | undefined> {
+  const { where, words, offset, count } = selection;
+  const total = common.get(where)?.get(wordsKey(db, table, selection));
+  if (total === undefined && words.some(({ length }) => length > SHORT_CHARACTERS)) return undefined;
   if (offset + count > EARLY_PAGE_MAX || count === 0 || table.concepts <= EARLY_CONCEPTS || !isQuick(where))
     return undefined;
   const values: unknown[] = [];
   const ground: Ground = { table, places, parameter: (value) => `$${values.push(value)}` };
   const conditions = `${eachWordSql(ground, words)} and ${conditionSql(ground, where)}`;
-  const text = `select ${CONCEPT} from ${tableOf('concept', table.cs)} c where c.n < ${EARLY_CONCEPTS} and ${conditions}
-    order by c.n limit ${offset + count}`;
+  // The offset keeps the planner from asking the index of words, which is what this is to spare.
+  const first = `select * from ${tableOf('concept', table.cs)} where n < ${EARLY_CONCEPTS} order by n offset 0`;
+  const text = `select ${CONCEPT} from (${first}) c where ${conditions} order by c.n limit ${offset + count}`;
   const rows = await db.query<ConceptLine>(shaped(table, text), values);
   if (rows.length < offset + count) return undefined;
-  return { concepts: rows.slice(offset).map(conceptOf), total: undefined };
+  return { concepts: rows.slice(offset).map(conceptOf), total };
 }
 
 export async function selectInTable(db: Queryable, table: TableSystem, selection: Selection): Promise<Selected> {
@@ -154,18 +190,6 @@ interface Asked {
   table: TableSystem;
   where: Formula;
   n: number;
-}
-
-const identities = new WeakMap<object, number>();
-let identified = 0;
-
-function identityOf(each: object): number {
-  let known = identities.get(each);
-  if (known === undefined) {
-    known = ++identified;
-    identities.set(each, known);
-  }
-  return known;
 }
 
 /** What is asked of one formula at the same moment is one statement. */

@@ -11,6 +11,7 @@ import { testCanonicals } from './testing.ts';
 import { ALL, and, type Formula, formulaOf, not, or, systemsOf } from './value-set-formula.ts';
 import { test as holds, select } from './value-set-select.ts';
 import { type Asking, createValueSets, NO_RULES } from './value-sets.ts';
+import { writeSystem } from './write-system.ts';
 
 const CS = 'http://cs';
 const codeSystem = {
@@ -289,4 +290,53 @@ test('any formula holds for the same concepts in memory and in the tables', asyn
       JSON.stringify(where),
     );
   }
+});
+
+test('codes of a system that is not case sensitive are taken in any case', async () => {
+  const insensitive = { ...codeSystem, id: 'any', url: 'http://any', caseSensitive: false } as Resource;
+  const canonicals = testCanonicals([insensitive]);
+  for (const memoryConceptsMax of [100, 0]) {
+    const systems = createCodeSystems({ db, canonicals, memoryConceptsMax });
+    const system = (await systems.find('http://any', undefined, { scope: { kind: 'everything' } }))!;
+    assert.deepEqual(await codesOf(system, { kind: 'codes', codes: new Set(['CAT', 'Stone', 'none']) }), [
+      'cat',
+      'stone',
+    ]);
+    assert.deepEqual(await codesOf(system, { kind: 'below', code: 'CAT', self: true }), ['cat', 'tiger']);
+  }
+});
+
+test('words that most concepts have: the same pages whether or not they are known to be common', async () => {
+  const about = { resourceType: 'CodeSystem', url: 'http://large', content: 'complete' } as unknown as Resource;
+  const writer = await writeSystem(db, { url: 'http://large', version: '', about, caseSensitive: true });
+  for (let i = 0; i < 6_000; i++) {
+    const n = writer.add({
+      code: `n${i}`,
+      display: i % 100 === 7 ? 'rare word' : 'common word',
+      inactive: i % 2 === 1,
+    })!;
+    if (i > 0) writer.parent(n, i < 3_000 ? 'n0' : 'n1');
+  }
+  await writer.finish();
+  const systems = createCodeSystems({ db, canonicals: testCanonicals([]) });
+  const system = (await systems.find('http://large', undefined, { scope: { kind: 'everything' } }))!;
+  const page = async (where: Formula, words: string[], offset = 0, count = 3) => {
+    const { concepts, total } = await select(db, system, { where, words, offset, count });
+    return [concepts.map(({ code }) => code), total];
+  };
+  for (let i = 0; i < 2; i++) {
+    assert.deepEqual(await page(ALL, ['common']), [['n0', 'n1', 'n2'], 5_940]);
+    assert.deepEqual(await page(ALL, ['common'], 5_938), [['n5998', 'n5999'], 5_940]);
+    assert.deepEqual(await page(ALL, ['rare']), [['n7', 'n107', 'n207'], 60]);
+    // Not counted, until the index was asked.
+    assert.deepEqual(await page(ALL, ['c']), [['n0', 'n1', 'n2'], i === 0 ? undefined : 5_940]);
+    assert.deepEqual(await page(ALL, ['c'], 5_938), [['n5998', 'n5999'], 5_940]);
+    assert.deepEqual(await page({ kind: 'below', code: 'n1', self: false }, ['c']), [
+      ['n3000', 'n3001', 'n3002'],
+      2_970,
+    ]);
+    assert.deepEqual(await page(not({ kind: 'inactive' }), ['c']), [['n0', 'n2', 'n4'], undefined]);
+  }
+  assert.deepEqual(await page({ kind: 'below', code: 'n0', self: true }, [], 5_998), [['n5998', 'n5999'], 6_000]);
+  assert.deepEqual(await page(ALL, [], 5_999), [['n5999'], 6_000]);
 });

@@ -4,7 +4,17 @@ import { before, describe, test } from 'node:test';
 import type { JsonObject } from '#fhir-model';
 import { assertOutcome } from './client.ts';
 import { serveTests } from './server.ts';
-import { answer, assertRefused, COLOURS, inUrl, issuesOf, parameters, SET, writeColours } from './value-sets.ts';
+import {
+  answer,
+  assertRefused,
+  COLOURS,
+  inUrl,
+  issuesOf,
+  parameters,
+  SET,
+  valueSet,
+  writeColours,
+} from './value-sets.ts';
 
 const fhir = serveTests();
 
@@ -161,11 +171,26 @@ describe('$validate-code', () => {
         url: `ValueSet/$validate-code?${inUrl({ url: `${SET}reds`, system: COLOURS, code })}`,
       },
     }));
-    const reply = await fhir('POST', '', { resourceType: 'Bundle', type: 'batch', entry });
+    const unknown = {
+      request: { method: 'GET', url: `ValueSet/$validate-code?${inUrl({ url: `${SET}none`, code: 'x' })}` },
+    };
+    const posted = {
+      request: { method: 'POST', url: 'ValueSet/$validate-code' },
+      resource: parameters({ name: 'url', valueUri: `${SET}few` }, { name: 'code', valueCode: 'red' }),
+    };
+    const bundle = { resourceType: 'Bundle', type: 'batch', entry: [...entry, posted, unknown] };
+    const reply = await fhir('POST', '', bundle);
     assert.equal(reply.status, 200, reply.text);
-    const results = (reply.json.entry as unknown as { resource: { parameter: JsonObject[] } }[]).map(
-      ({ resource }) => resource.parameter.find(({ name }) => name === 'result')?.valueBoolean,
+    const statuses = (reply.json.entry as unknown as { response: { status: string } }[]).map(
+      ({ response }) => response.status,
     );
-    assert.deepEqual(results, [true, false]);
+    assert.deepEqual(
+      statuses.map((status) => status.slice(0, 3)),
+      ['200', '200', '200', '404'],
+    );
+    const results = (reply.json.entry as unknown as { resource?: { parameter?: JsonObject[] } }[]).map(
+      ({ resource }) => resource?.parameter?.find(({ name }) => name === 'result')?.valueBoolean,
+    );
+    assert.deepEqual(results, [true, false, true, undefined]);
   });
 });

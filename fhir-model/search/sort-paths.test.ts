@@ -13,6 +13,7 @@ describe('sortPaths', () => {
     ['Patient', 'gender', ['$."gender"']],
     ['Patient', 'identifier', ['$."identifier".value']],
     ['Patient', 'phone', ['$."telecom" ? (@."system" == "phone").value']],
+    ['Patient', '_profile', ['$."meta"."profile"']],
     ['Patient', '_tag', ['$."meta"."tag".code']],
     ['Observation', 'code', ['$."code".coding.code']],
     ['Observation', 'value-concept', ['$."valueCodeableConcept".coding.code']],

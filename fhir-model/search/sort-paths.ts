@@ -84,8 +84,10 @@ function textPath(definitions: Definitions, { path, types }: Place): string[] {
   });
 }
 
+const TEXT_TYPES = new Set<SearchParam['type']>(['token', 'reference', 'uri']);
+
 function pathsOf(param: SearchParam, definitions: Definitions): string[] | 'boolean' | undefined {
-  if ((param.type !== 'token' && param.type !== 'reference') || param.fhirpath) return undefined;
+  if (!TEXT_TYPES.has(param.type) || param.fhirpath) return undefined;
   const parsed = parseExpression(param.expression);
   if (parsed?.kind !== 'paths') return parsed && 'boolean';
   const places = parsed.paths.flatMap((path) => follow(definitions, param.resourceType, path));
@@ -96,7 +98,7 @@ function pathsOf(param: SearchParam, definitions: Definitions): string[] | 'bool
 const known = new WeakMap<SearchParam, string[] | 'boolean' | undefined>();
 
 /**
- * SQL/JSON paths to the texts that a token or reference parameter is sorted by; `boolean` where its expression is a
+ * SQL/JSON paths to the texts that a token, reference or uri parameter is sorted by; `boolean` where its expression is a
  * statement (`Patient.deceased.exists() and …`); undefined for other types, and where the expression can't be said so.
  */
 export function sortPaths(param: SearchParam, definitions: Definitions): string[] | 'boolean' | undefined {

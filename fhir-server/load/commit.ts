@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { issuesOf } from '#fhir-model';
 import { CerebraError, type Db, isCerebraError, sqlState } from '#platform';
 import { savedRanges } from './checkpoints.ts';
+import { eachByItself } from './renew.ts';
 import type { Fault, Part } from './types.ts';
 import { CriteriaMatch, type PartWriter, type Written, writePart } from './write.ts';
 
@@ -79,7 +80,8 @@ async function withoutBroken(db: Db, part: Part, writer: PartWriter): Promise<Co
   const broken = await findBroken(db, part, 0, part.resources.length, writer);
   const faults = [...part.faults, ...broken.map(([index, error]) => brokenFault(part, index, error))];
   const indexes = new Set(broken.map(([index]) => index));
-  return { ...(await db.tx((tx) => writePart(tx, part, indexes, faults, writer))), faults };
+  const single = eachByItself(writer.store, part);
+  return { ...(await db.tx((tx) => writePart(tx, single, indexes, faults, writer))), faults };
 }
 
 /** What an attempt wrote whose COMMIT was not answered; undefined when it wrote nothing. */

@@ -67,7 +67,7 @@ async function passOn(writing: Writing, { resources }: Part): Promise<void> {
 
 /**
  * One part, unless the resource that it would create has come from elsewhere: then its files come again. True when all
- * that it has was written.
+ * that it has was written, the terms of each of its resources too: those of one that was there already are not.
  */
 async function write(writing: Writing, part: Part, turn: Turn): Promise<boolean> {
   const { core, options, account, postponed } = writing;
@@ -78,7 +78,8 @@ async function write(writing: Writing, part: Part, turn: Turn): Promise<boolean>
     );
     account.committed(part, committed);
     await passOn(writing, part);
-    return committed.faults.length === part.faults.length;
+    const { faults, outcomes } = committed;
+    return faults.length === part.faults.length && outcomes.every((outcome) => outcome === 'created');
   } catch (error) {
     if (!(error instanceof CriteriaMatch)) throw error;
     for (const { file } of part.marks) postponed.add(file);

@@ -7,6 +7,7 @@ import { gzipSync } from 'node:zlib';
 import { parseJson, stringify } from '#fhir-model';
 import { isCerebraError } from '#platform';
 import { random } from '#platform/testing';
+import { createReader } from '../ports.ts';
 import { readVersion } from '../store/read.ts';
 import { storeDelete, storeUpdate } from '../store/store.ts';
 import { assertStoreSound, everything } from '../testing.ts';
@@ -126,6 +127,22 @@ describe('NDJSON', () => {
       await assertStoreSound(rig.core.store);
     });
   }
+});
+
+test('what stands behind a refused resource is found by its code, though both bring it', async (t) => {
+  const rig = await createRig(t);
+  await rig.db.query({ text: `alter table index_string add check (value not like 'forbidden%')` });
+  const told = (id: string, family?: string) => ({
+    ...patient(id, family),
+    maritalStatus: { coding: [{ system: 'http://local', code: 'abc' }] },
+    communication: [{ language: { coding: [{ system: 'http://local', code: 'abc' }] } }],
+  });
+  const lines = [told('bad', 'Forbidden'), ...Array.from({ length: 20 }, (_, i) => told(`p${i}`))];
+  const { faults } = await rig.load([await rig.file('a.ndjson', ndjson(lines))]);
+  assert.equal(faults.length, 1);
+  const page = await createReader(rig.core).search('Patient', 'language=abc&_count=50', everything);
+  assert.equal(page.resources.length, 20);
+  await assertStoreSound(rig.core.store);
 });
 
 describe('what is there already', () => {

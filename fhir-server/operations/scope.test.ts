@@ -71,6 +71,11 @@ const meta = (): Resource => ({
 
 const patient = { type: 'Patient', id: 'p' };
 
+const archive: Resource = {
+  resourceType: 'Parameters',
+  parameter: [{ name: 'package', valueBase64Binary: 'H4sI' }],
+};
+
 const described: Resource = { resourceType: 'Patient', name: [{ family: 'F', given: ['G'] }], birthDate: '1980-01-02' };
 
 const merge = (): Resource => ({
@@ -117,6 +122,8 @@ const calls: [string, Omit<OperationTarget, 'name'>, string, string, (() => Reso
   ['reindex', {}, '', 'forbidden'],
   ['reindex-status', {}, 'job=x', 'forbidden'],
   ['index-status', { type: 'SearchParameter' }, '', 'forbidden'],
+  ['load-package', {}, '', 'forbidden', () => archive],
+  ['validate', patient, '', 'not-found'],
   ['snapshot', { type: 'StructureDefinition', id: 's' }, '', 'not-found'],
   ['snapshot', { type: 'StructureDefinition' }, 'url=urn:s', 'not-found'],
   ['snapshot', { type: 'StructureDefinition' }, '', 'business-rule', () => profile('t', 'urn:s')],

@@ -3,6 +3,7 @@
 import type { SearchQuery, StoredVersion } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { scopeSql } from '../access/scope.ts';
+import { indexedAs } from '../store/index-rows.ts';
 import { currentTable } from '../store/layout.ts';
 import { named, PAGE_BYTES_MAX, pageBody } from '../store/sql.ts';
 import { criterionHashes } from './conditions.ts';
@@ -17,7 +18,8 @@ export function decidingToken({ criteria, contained }: SearchQuery): string | un
   const { param, modifier, filter, values } = criterion;
   if (param.type !== 'token' || param.code === '_id' || modifier !== undefined || filter !== undefined)
     return undefined;
-  if (!values.every((value) => value.kind === 'token' && !isOpen(param, value))) return undefined;
+  if (!values.every((value) => value.kind === 'token' && !indexedAs(param).some((source) => isOpen(source, value))))
+    return undefined;
   const { tokens, facts } = criterionHashes(criterion);
   const hashes = new Set(tokens);
   return facts.length === 0 && hashes.size === 1 ? hashes.values().next().value : undefined;

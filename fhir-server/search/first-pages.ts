@@ -98,20 +98,36 @@ function soughtBy(asked: Asked): Sought | undefined {
 /** Not all of a system. */
 const hasValue = (value: SearchValue): boolean => value.kind === 'token' && value.code !== undefined;
 
-/** Statements are the connection's own here: one of several callers that goes away stops none. */
+/** These take some ms; who would keep the others waiting goes alone, within its own time. */
+const TIMEOUT_MS = 1000;
+
+async function readInTime(db: Db, items: Item[]): Promise<(Row[] | undefined)[]> {
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  try {
+    return await readPages(db.until(signal), items);
+  } catch (error) {
+    if (signal.aborted) return items.map(() => undefined);
+    throw error;
+  }
+}
+
+/** Not a caller's own signal ends these statements: one of several that goes away stops none. */
 export function createFirstPages(db: Db): FirstPages {
-  const gather = createGather<Item, Row[] | undefined>({
-    ...{ lanesMax: LANES_MAX, itemsMax: ITEMS_MAX, weightMax: ROWS_MAX },
-    weigh: ({ asked }) => asked.limit,
-    key: ({ shape }) => shape,
-    run: (items) => readPages(db, items),
-  });
+  const byKind = () =>
+    createGather<Item, Row[] | undefined>({
+      ...{ lanesMax: LANES_MAX, itemsMax: ITEMS_MAX, weightMax: ROWS_MAX },
+      weigh: ({ asked }) => asked.limit,
+      key: ({ shape }) => shape,
+      run: (items) => readInTime(db, items),
+    });
+  // An identifier that a million resources share does not hold up the references.
+  const gathers = { identifier: byKind(), reference: byKind() };
   return (asked) => {
     const { query, limit } = asked;
     const sought = soughtBy(asked);
     if (!sought) return undefined;
     const sorts = query.sort.map(({ param, descending }) => `${descending ? '-' : ''}${param.key}`);
     const kind = sought.param === undefined ? 'identifier' : 'reference';
-    return gather({ asked, ...sought, shape: [kind, query.type, limit, ...sorts].join(' ') });
+    return gathers[kind]({ asked, ...sought, shape: [query.type, limit, ...sorts].join(' ') });
   };
 }

@@ -89,7 +89,11 @@ describe('kept totals', () => {
   test('are brought up to date, not counted anew', async () => {
     assert.equal(await kept('code=a'), await anew('code=a'));
     await write([
-      { method: 'POST', url: 'Observation', resource: { ...observation('x'), code: { coding: [{ code: 'a' }] } } },
+      {
+        method: 'POST',
+        url: 'Observation',
+        resource: { ...observation('x'), code: { coding: [{ system: 'http://c', code: 'a' }] } },
+      },
     ]);
     statements = [];
     assert.equal(await kept('code=a'), await anew('code=a'));

@@ -4,6 +4,7 @@
 // had seen, and brought up to date by the changes since: less what they replaced, plus what there is now. Nothing is
 // estimated: the result is the count of one snapshot, as if all had been counted.
 import { type Criterion, type Extractor, matches, parseJson, type Resource, type SearchQuery } from '#fhir-model';
+import { hash64 } from '../store/hash.ts';
 import { currentTable, historyTable } from '../store/layout.ts';
 import { isJoin } from './joins.ts';
 import type { PageContext } from './page.ts';
@@ -48,10 +49,20 @@ const isSimple = (criterion: Criterion): boolean =>
   !criterion.param.custom &&
   criterion.values.every((value) => !('prefix' in value) || value.prefix !== 'ap');
 
+/** What look-up.ts has found a criterion to stand for: when that has changed, the total is another's. */
+function foundText({ found }: PageContext, criterion: Criterion): string {
+  const values = found?.get(criterion)?.values;
+  return values ? hash64(JSON.stringify(values)) : '';
+}
+
 /** The search as a name; undefined when its total can't be brought up to date by looking at the changed resources alone. */
-function nameOf({ scope }: PageContext, query: SearchQuery): string | undefined {
+function nameOf(page: PageContext, query: SearchQuery): string | undefined {
+  const { scope } = page;
   if (scope.kind !== 'everything' || !query.criteria.every(isSimple)) return undefined;
-  const parts = query.criteria.map(({ name, values }) => `${name}=${values.map(({ text }) => text).join('\n')}`);
+  const parts = query.criteria.map((criterion) => {
+    const { name, values } = criterion;
+    return `${name}=${values.map(({ text }) => text).join('\n')}${foundText(page, criterion)}`;
+  });
   const name = [query.type, ...parts].join('\n\n');
   return name.length <= NAME_CHARACTERS_MAX ? name : undefined;
 }

@@ -23,7 +23,7 @@ import { ancestors, criterionHashes } from './conditions.ts';
 import { hierarchyKeys } from './hierarchies.ts';
 import { type Hashes, like } from './index-tests.ts';
 import type { PageContext } from './page.ts';
-import { isOpen, type OpenCode, tokensOf } from './term-systems.ts';
+import { isOpen, isSystem, type OpenCode, tokensOf, tokensOfSystem } from './term-systems.ts';
 
 /** Where looked-up things come from. */
 export interface Lookups {
@@ -108,17 +108,31 @@ async function byText(page: PageContext, criterion: Criterion): Promise<Criterio
   return { ...rest, param, values: found };
 }
 
-const isOfOpenCodes = ({ param, modifier, filter, values }: Criterion): boolean =>
+const isOfTerms = ({ param, modifier, filter, values }: Criterion): boolean =>
   param.type === 'token' &&
   (modifier === undefined || modifier === 'not') &&
   filter === undefined &&
-  indexedAs(param).some((source) => values.some((value) => isOpen(source, value)));
+  indexedAs(param).some((source) => values.some((value) => isOpen(source, value) || isSystem(source, value)));
 
-/** Codes without a system: in which they are used the terms tell. */
+/** Codes without a system, and systems without a code: what is used the terms tell. */
+async function byTerms(page: PageContext, criterion: Criterion): Promise<Criterion> {
+  const found = await byOpenCodes(page, criterion);
+  const sources = indexedAs(criterion.param);
+  const values: SearchValue[] = [];
+  for (const value of found.values) {
+    const isWhole = sources.every((source) => isSystem(source, value));
+    const system = isWhole ? (value as Of<'token'>).system! : undefined;
+    const hashes = system === undefined ? undefined : await tokensOfSystem(page.db, sources, system);
+    values.push(hashes ? { kind: 'hashes', text: value.text, hashes } : value);
+  }
+  return { ...found, values };
+}
+
 async function byOpenCodes(page: PageContext, criterion: Criterion): Promise<Criterion> {
   const { param, values } = criterion;
   const sources = indexedAs(param);
   const open = values.filter((value): value is OpenCode => sources.some((source) => isOpen(source, value)));
+  if (open.length === 0) return criterion;
   const codes = open.map(({ code }) => code);
   const tokens = await tokensOf(page.db, sources, codes);
   const found = open.map(({ text }, i): SearchValue => ({ kind: 'hashes', text, hashes: tokens[i]! }));
@@ -126,11 +140,14 @@ async function byOpenCodes(page: PageContext, criterion: Criterion): Promise<Cri
   return { ...criterion, values: [...closed, ...found] };
 }
 
+/** As a range, for the B-trees of the first 100 characters; a code point beyond all others ends it. */
+const begins = `param = any($1::int[]) and left(value, 100) >= left(p.start, 100)
+  and left(value, 100) < left(p.start, 100) || chr(1114111) and starts_with(value, p.start)`;
+
 const profilesBelow: Statement = {
   name: 'terms_profiles_below',
-  text: `select distinct value from (
-      select value, param from term where kind = 'p' union all select value, param from index_string where param = any($1::int[])) x
-    where param = any($1::int[]) and exists (select 1 from unnest($2::text[]) p(start) where starts_with(x.value, p.start))
+  text: `select distinct x.value from unnest($2::text[]) p(start) cross join lateral (
+      select value from term where kind = 'p' and ${begins} union all select value from index_string where ${begins}) x
     limit $3`,
 };
 
@@ -213,7 +230,7 @@ async function lookUp(page: PageContext, criterion: Criterion): Promise<Criterio
     return hierarchyKeys(page, lookupsOf(page, criterion).parameters, criterion);
   }
   if ((modifier === 'above' || modifier === 'below') && isInTerms(param)) return byProfile(page, criterion);
-  if (isOfOpenCodes(criterion)) return byOpenCodes(page, criterion);
+  if (isOfTerms(criterion)) return byTerms(page, criterion);
   let found = criterion;
   if (values.some((value) => hasUnit(value) || (hasParts(value) && value.parts.some(hasUnit)))) {
     found = await byUnits(page, found);

@@ -64,6 +64,8 @@ const defaultIssuesMax = 100;
 const lookupsMax = 1000;
 /** Each is another walk over the resource. */
 const claimsMax = 50;
+/** References that are asked for at a time. */
+const existenceTogether = 100;
 const unknownSource: ProfileSource = { find: async () => undefined };
 
 function settingsOf(options: ValidateOptions, nowMs: number): Settings {
@@ -106,17 +108,17 @@ function checkProfile(run: Run, cache: ProfileCache, resource: JsonObject, canon
 
 /** What had to wait for definitions; what they lead to may have to wait again. */
 async function finishDeferred(run: Run, cache: ProfileCache): Promise<void> {
-  let lookups = 0;
-  while (run.deferred.length > 0 && !isDone(run) && lookups < lookupsMax) {
+  let left = lookupsMax;
+  while (run.deferred.length > 0 && !isDone(run)) {
     const batch = run.deferred.splice(0);
     const byName = new Map(batch.map((deferred) => [`${deferred.type} ${deferred.canonical}`, deferred]));
-    const wanted = [...byName].slice(0, lookupsMax);
-    lookups += wanted.length;
+    const wanted = [...byName].slice(0, left);
     await cache.load(wanted.map(([, deferred]) => deferred));
     const loaded = new Set(wanted.map(([name]) => name));
     for (const deferred of batch) if (loaded.has(`${deferred.type} ${deferred.canonical}`)) resume(run, deferred);
+    if (byName.size > left) return tooMany(run);
+    left -= byName.size;
   }
-  if (run.deferred.length > 0 || lookups >= lookupsMax) tooMany(run);
 }
 
 /** What isn't looked up isn't checked: the resource can't be called valid. */
@@ -126,21 +128,29 @@ function tooMany(run: Run): void {
   report(run, 'error', 'too-costly', 'lookups', message);
 }
 
-async function checkExistence(run: Run, existence: NonNullable<ValidateOptions['existence']>): Promise<void> {
-  const asked = new Map<string, Promise<boolean>>();
+type Existence = NonNullable<ValidateOptions['existence']>;
+
+async function absentOf(run: Run, existence: Existence): Promise<Set<string>> {
+  const asked = [...new Map(run.references.map(({ type, id }) => [`${type}/${id}`, { type, id }]))];
+  const absent = new Set<string>();
+  for (let start = 0; start < asked.length; start += existenceTogether) {
+    const some = asked.slice(start, start + existenceTogether);
+    const there = await Promise.all(some.map(([, { type, id }]) => existence(type, id)));
+    some.forEach(([key], index) => {
+      if (there[index] !== true) absent.add(key);
+    });
+  }
+  return absent;
+}
+
+async function checkExistence(run: Run, existence: Existence): Promise<void> {
+  const absent = await absentOf(run, existence);
   for (const { path, type, id } of run.references) {
     const key = `${type}/${id}`;
-    const there = asked.get(key) ?? existence(type, id);
-    asked.set(key, there);
-    if (await there) continue;
+    if (!absent.has(key)) continue;
     const diagnostics = `${path}: ${key} is not here`;
-    addIssue(run, {
-      severity: 'error',
-      code: 'not-found',
-      diagnostics,
-      expression: [path],
-      messageId: 'reference-absent',
-    });
+    const messageId = 'reference-absent';
+    addIssue(run, { severity: 'error', code: 'not-found', diagnostics, expression: [path], messageId });
   }
 }
 
@@ -176,8 +186,6 @@ async function checkAll(engine: Engine, resource: Resource, options: ValidateOpt
   checkBase(base, run, resource);
   for (const canonical of options.profiles ?? []) {
     defer(run, 'StructureDefinition', canonical, (later) => checkProfile(later, cache, resource, canonical));
-    const last = run.deferred.at(-1);
-    if (last !== undefined) run.deferred[run.deferred.length - 1] = { ...last, trail: [resource.resourceType] };
   }
   await finishDeferred(run, cache);
   for (const response of run.responses) await checkResponse(run, engine.responses, response);

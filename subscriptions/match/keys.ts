@@ -40,6 +40,8 @@ const PLAIN = /^[\d.\-:/]+$/;
 
 /** What the JSON text of any resource has that answers to `criterion`, one for each alternative; undefined if that can't be told. */
 export function criterionTexts(criterion: Criterion): string[] | undefined {
+  // What FHIRPath has worked out need not stand in the resource.
+  if (criterion.param.fhirpath) return undefined;
   const texts: string[] = [];
   for (const value of criterion.values) {
     const text = value.kind === 'token' ? value.code : value.kind === 'reference' ? value.id : undefined;

@@ -94,6 +94,17 @@ test('a body is told by the texts that a match must have, where these are known'
   );
 });
 
+test('what FHIRPath works out need not stand in the body', () => {
+  const query = parseCriteria('Patient?gender=19800501', rules);
+  const [criterion] = query.criteria;
+  const worked = { ...criterion!, param: { ...criterion!.param, fhirpath: true as const } };
+  const matcher = createMatcher();
+  matcher.put({ id: 'a', query: { ...query, criteria: [worked] } });
+  assert.equal(matcher.mayMatch('Patient', '{"birthDate":"1980-05-01"}'), true);
+  matcher.put({ id: 'a', query });
+  assert.equal(matcher.mayMatch('Patient', '{"birthDate":"1980-05-01"}'), false);
+});
+
 test('the case of codes does not count', () => {
   const matcher = matcherOf({ system: 'Observation?code=|PLAIN', any: 'Observation?code=Plain' });
   assert.deepEqual(found(matcher, glucose), ['any', 'system']);

@@ -182,9 +182,9 @@ function conforms(run: Run, profiles: Profiles, item: Item, canonical: string, f
   const type = typeOf(item);
   if (type !== undefined && profile.type !== type && !isAbstract(profile.type)) return false;
   const { value } = item;
-  const verdicts = isObject(value) && typeof value.resourceType === 'string' ? verdictsOf(run, value) : undefined;
+  const verdicts = isObject(value) ? verdictsOf(run, value) : undefined;
   const known = verdicts?.get(canonical);
-  if (known !== undefined || run.depth >= depthMax) return known ?? true;
+  if (known !== undefined || isTooDeep(run, value)) return known ?? true;
   // Two resources that point to each other conform if nothing else speaks against it; each is looked at once, so that a
   // thousand references between them are no more work than one.
   verdicts?.set(canonical, true);
@@ -199,6 +199,19 @@ function conforms(run: Run, profiles: Profiles, item: Item, canonical: string, f
   }
   verdicts?.set(canonical, !probe.failed);
   return !probe.failed;
+}
+
+/** What is remembered of objects ends every circle of profiles; of a primitive's there is none in real life. */
+const isTooDeep = (run: Run, value: Json | undefined): boolean =>
+  run.depth >= (isObject(value) ? depthMax : primitiveDepthMax);
+const primitiveDepthMax = 4;
+
+/** Whether it is the first time that this run holds the value to the profile. */
+function isFirst({ followed }: Run, value: Json | undefined, canonical: string): boolean {
+  if (!isObject(value)) return true;
+  const known = followed.get(value) ?? new Set<string>();
+  followed.set(value, known);
+  return !known.has(canonical) && known.add(canonical) !== undefined;
 }
 
 function verdictsOf({ verdicts }: Run, resource: JsonObject): Map<string, boolean> {
@@ -232,7 +245,7 @@ export function checkProfiles(run: Run, profiles: Profiles, item: Item, asked: r
     if (known.includes(canonical)) continue;
     report(run, 'warning', 'not-found', 'profile-unknown', `the profile ${shown(canonical)} is not known here`);
   }
-  if (known.length < asked.length || run.depth >= depthMax) return;
+  if (known.length < asked.length || isTooDeep(run, item.value)) return;
   const [only] = known;
   if (known.length === 1 && only !== undefined) {
     followProfile(run, profiles, item, only, frame);
@@ -260,6 +273,7 @@ function followProfile(run: Run, profiles: Profiles, item: Item, canonical: stri
     );
     return;
   }
+  if (!isFirst(run, item.value, canonical)) return;
   const outer = run.frame;
   run.frame = frame;
   run.depth++;

@@ -151,6 +151,49 @@ describe('work is bounded', () => {
     );
   });
 
+  it('where profiles ask for each other at every turn', async () => {
+    const url = (name: string) => `${base}/StructureDefinition/${name}`;
+    const both = [url('a'), url('b')];
+    const names = (name: string) => ({
+      ...profileOf('HumanName', name, []),
+      snapshot: {
+        element: [
+          { id: 'HumanName', path: 'HumanName', type: [{ code: 'HumanName', profile: both }] },
+          {
+            id: 'HumanName.family',
+            path: 'HumanName.family',
+            min: 1,
+            type: [{ code: 'string', profile: [url('s'), url('t')] }],
+          },
+        ],
+      },
+    });
+    const strings = (name: string) => ({
+      ...profileOf('string', name, []),
+      snapshot: {
+        element: [{ id: 'string', path: 'string', type: [{ code: 'string', profile: [url('s'), url('t')] }] }],
+      },
+    });
+    const asking = profileOf('Patient', 'p', [{ path: 'Patient.name', type: [{ code: 'HumanName', profile: both }] }]);
+    const known = [asking, names('a'), names('b'), strings('s'), strings('t')];
+    const named = (name: JsonObject) => ({ resourceType: 'Patient', name: [name], meta: { profile: [url('p')] } });
+    assert.deepEqual(await found(validatorWith(...known), named({ family: 'x' })), []);
+    assert.deepEqual(await found(validatorWith(...known), named({ text: 'x' })), [
+      'error profile-none Patient.name[0]',
+    ]);
+  });
+
+  it('where a definition is beyond all measure', async () => {
+    const deep = (steps: number) =>
+      Array.from({ length: steps }, (_, i) => ({ path: `Patient${'.contact'.repeat(i)}` }));
+    const wide = Array.from({ length: 20_000 }, (_, i) => ({ path: i === 0 ? 'Patient' : `Patient.x${i}` }));
+    for (const element of [deep(2000), wide]) {
+      const huge = { ...profileOf('Patient', 'p', []), snapshot: { element } };
+      const claiming = { resourceType: 'Patient', meta: { profile: [`${base}/StructureDefinition/p`] } };
+      assert.deepEqual(await found(validatorWith(huge), claiming), ['warning profile-unknown Patient']);
+    }
+  });
+
   it('where a resource claims thousands of profiles', async () => {
     let lookups = 0;
     const validator = validatorOf(async () => {

@@ -81,8 +81,10 @@ export interface Run {
   errors: number;
   /** Profiles that are being checked, innermost last: a circle of them ends. */
   depth: number;
-  /** By resource and profile, whether it conforms: references to the same target are judged once. */
+  /** By value and profile, whether it conforms: references to the same target are judged once. */
   readonly verdicts: Map<JsonObject, Map<string, boolean>>;
+  /** By value the profiles that it has been held to: once is enough, whoever asks for it again. */
+  readonly followed: Map<JsonObject, Set<string>>;
   /** By what contains them, contained resources by id. */
   readonly contained: Map<JsonObject, ReadonlyMap<string, JsonObject>>;
   readonly bundles: Map<JsonObject, ReadonlyMap<string, readonly JsonObject[]>>;
@@ -109,6 +111,7 @@ export function startRun(settings: Settings, resource: JsonObject, type: string)
     errors: 0,
     depth: 0,
     verdicts: new Map(),
+    followed: new Map(),
     contained: new Map(),
     bundles: new Map(),
   };
@@ -126,6 +129,7 @@ export function probeRun(run: Run): Run {
     references: [],
     responses: [],
     probe: true,
+    followed: new Map(),
     failed: false,
   };
 }

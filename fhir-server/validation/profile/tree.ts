@@ -106,14 +106,20 @@ function findSlice(node: Node, name: string): Node | undefined {
   return undefined;
 }
 
-/** The tree of a StructureDefinition's snapshot; undefined where it has none that can be read. */
+/** FHIR's largest snapshot has some 1,100 elements, its deepest path 12 steps. */
+const elementsMax = 10_000;
+const pathStepsMax = 60;
+
+/** The tree of a StructureDefinition's snapshot; undefined where it has none that can be read, or one beyond all measure. */
 export function treeOf(definition: Resource): Node | undefined {
   const snapshot = definition.snapshot;
   const elements = isObject(snapshot) ? objectsOf(snapshot.element) : [];
+  if (elements.length > elementsMax) return undefined;
   const latest = new Map<string, Node>();
   let root: Node | undefined;
   for (const element of elements) {
     const path = textOf(element.path) ?? '';
+    if (path.split('.', pathStepsMax + 1).length > pathStepsMax) return undefined;
     const node = nodeOf(element, path);
     const parent = latest.get(path.slice(0, Math.max(0, path.lastIndexOf('.'))));
     latest.set(path, node);

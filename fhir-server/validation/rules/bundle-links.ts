@@ -6,12 +6,12 @@ import {
   type Entries,
   type Entry,
   entriesMeant,
-  isAbsolute,
   namesakes,
   type Reference,
   referencesIn,
 } from './bundle-references.ts';
 import { type Fault, fault } from './fault.ts';
+import { isAbsolute } from './place.ts';
 
 /** Of a Composition, what has to be in the document; Composition.relatesTo leads to other documents. */
 const ofDocument = /\.resource\.(?:subject|encounter|author|attester|custodian|event|section)\b/;
@@ -82,8 +82,15 @@ function referenceFaults(entries: Entries, links: Links, type: string): Fault[] 
 
 function reachedFrom(first: Entry, links: Links): Set<Entry> {
   const reached = new Set([first]);
-  for (const entry of reached)
-    for (const { meant } of links.get(entry) ?? []) for (const one of meant) reached.add(one);
+  // Thousands of references may each mean the same thousands of entries.
+  const lists = new Set<readonly Entry[]>();
+  for (const entry of reached) {
+    for (const { meant } of links.get(entry) ?? []) {
+      if (lists.has(meant)) continue;
+      lists.add(meant);
+      for (const one of meant) reached.add(one);
+    }
+  }
   return reached;
 }
 

@@ -1,6 +1,7 @@
 // References between the entries of a Bundle: https://hl7.org/fhir/R4/bundle.html#references
 import type { Json, JsonObject } from '#fhir-model';
 import { isObject, objectsOf, textOf } from '../json.ts';
+import { isAbsolute } from './place.ts';
 
 export interface Entry {
   /** `Bundle.entry[3]` */
@@ -13,6 +14,7 @@ export interface Entry {
 
 export interface Entries {
   readonly all: readonly Entry[];
+  /** By fullUrl, and by fullUrl with `/_history/` and the version. */
   readonly byUrl: ReadonlyMap<string, readonly Entry[]>;
   /** By `Patient/1`. */
   readonly byName: ReadonlyMap<string, readonly Entry[]>;
@@ -26,6 +28,13 @@ export interface Reference {
 }
 
 const restful = /^(https?:\/\/.*\/|(?:[^:]*\/)?)[A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64}$/;
+
+const history = '/_history/';
+
+const versionOf = ({ resource }: Entry): string | undefined => {
+  const meta = resource?.meta;
+  return isObject(meta) ? textOf(meta.versionId) : undefined;
+};
 
 function add(map: Map<string, Entry[]>, key: string, entry: Entry): void {
   const there = map.get(key);
@@ -46,46 +55,37 @@ export function entriesOf(bundle: JsonObject, at: string): Entries {
   const byUrl = new Map<string, Entry[]>();
   const byName = new Map<string, Entry[]>();
   for (const entry of all) {
-    if (entry.fullUrl !== undefined) add(byUrl, entry.fullUrl, entry);
+    if (entry.fullUrl !== undefined) {
+      add(byUrl, entry.fullUrl, entry);
+      const version = versionOf(entry);
+      if (version !== undefined) add(byUrl, `${entry.fullUrl}${history}${version}`, entry);
+    }
     if (typeof entry.resource?.id === 'string')
       add(byName, `${textOf(entry.resource.resourceType)}/${entry.resource.id}`, entry);
   }
   return { all, byUrl, byName };
 }
 
-const versionOf = ({ resource }: Entry): string | undefined => {
-  const meta = resource?.meta;
-  return isObject(meta) ? textOf(meta.versionId) : undefined;
-};
-
-export const isAbsolute = (text: string): boolean => /^[A-Za-z][A-Za-z0-9+.-]*:/.test(text);
-
-interface Target {
-  /** Without version and fragment. */
-  url: string;
-  version: string | undefined;
-}
-
-/** Without pattern matching: the texts come from anybody, and may be long. */
-function targetOf(reference: string): Target {
+/** Without the fragment. No pattern matching: the texts come from anybody, and may be long. */
+function urlOf(reference: string): string {
   const hash = reference.indexOf('#');
-  const whole = hash === -1 ? reference : reference.slice(0, hash);
-  const history = whole.lastIndexOf('/_history/');
-  if (history === -1) return { url: whole, version: undefined };
-  return { url: whole.slice(0, history), version: whole.slice(history + '/_history/'.length) };
+  return hash === -1 ? reference : reference.slice(0, hash);
 }
 
-/** The entries that a reference means: one if all is well. */
+const none: readonly Entry[] = [];
+
+/** The entries that a reference means, one if all is well; the same list for the same URL. */
 export function entriesMeant(entries: Entries, from: Entry, reference: string): readonly Entry[] {
-  const { url, version } = targetOf(reference);
+  const url = urlOf(reference);
   const based = from.base === undefined || isAbsolute(url) ? undefined : entries.byUrl.get(`${from.base}${url}`);
-  const found = based ?? entries.byUrl.get(url) ?? [];
-  return version === undefined ? found : found.filter((entry) => versionOf(entry) === version);
+  return based ?? entries.byUrl.get(url) ?? none;
 }
 
 /** Entries whose type and id fit a relative reference, whatever their fullUrl. */
 export function namesakes(entries: Entries, reference: string): readonly Entry[] {
-  return entries.byName.get(targetOf(reference).url) ?? [];
+  const url = urlOf(reference);
+  const at = url.lastIndexOf(history);
+  return entries.byName.get(at === -1 ? url : url.slice(0, at)) ?? none;
 }
 
 function collect(value: Json | undefined, at: string, found: Reference[]): void {

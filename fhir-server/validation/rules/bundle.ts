@@ -3,11 +3,11 @@ import type { JsonObject } from '#fhir-model';
 import { isObject, objectsOf, textOf } from '../json.ts';
 import { shown } from '../report.ts';
 import { linkFaults } from './bundle-links.ts';
-import { type Entry, entriesOf, isAbsolute } from './bundle-references.ts';
+import { type Entry, entriesOf } from './bundle-references.ts';
 import { requestFaults } from './bundle-requests.ts';
 import { type Fault, fault } from './fault.ts';
 import { narrativeLinkFaults } from './narrative-links.ts';
-import { shownValue } from './place.ts';
+import { isAbsolute, shownValue } from './place.ts';
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const oid = /^[0-2](?:\.(?:0|[1-9]\d*))+$/;

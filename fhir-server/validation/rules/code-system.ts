@@ -82,15 +82,15 @@ function checkCodes(faults: Faults, concepts: readonly Concept[], caseSensitive:
     );
   });
   if (caseSensitive) return;
-  const folded = [...new Set(codes)].map((code) => code?.toLowerCase());
-  eachRepeated(folded, (code) => {
-    const at = concepts.findLast(({ concept }) => textOf(concept.code)?.toLowerCase() === code)?.at;
-    faults.warn(
-      'business-rule',
-      'code-system-case',
-      `${at}.code`,
-      `'${shown(code ?? '')}' is there twice but for upper and lower case, which don't matter here`,
-    );
+  const written = new Map<string, string | undefined>();
+  concepts.forEach(({ at }, index) => {
+    const code = codes[index];
+    const folded = code?.toLowerCase();
+    if (folded === undefined) return;
+    if (written.has(folded) && written.get(folded) !== code) {
+      const message = `'${shown(code ?? '')}' is there in other upper and lower case, which don't matter here`;
+      faults.warn('business-rule', 'code-system-case', `${at}.code`, message);
+    } else written.set(folded, code);
   });
 }
 

@@ -4,7 +4,7 @@ import { decimalText, isNumber, type JsonObject, UCUM, ucumUnit } from '#fhir-mo
 import { isObject } from '../json.ts';
 import { shown } from '../report.ts';
 import { type Fault, fault } from './fault.ts';
-import { shownValue } from './place.ts';
+import { isAbsolute, shownValue } from './place.ts';
 
 /** `at` yields the path of the value; it is asked only when there is a fault. */
 export type DatatypeRule = (value: JsonObject, at: () => string) => Fault | undefined;
@@ -73,12 +73,10 @@ const attachment: DatatypeRule = ({ data, size, hash }, at) => {
   return fault('warning', 'value', 'attachment-hash', `${at()}.hash`, 'hash is not the SHA-1 of the data in base64');
 };
 
-const scheme = /^[A-Za-z][A-Za-z0-9+.-]*:/;
-
 /** https://hl7.org/fhir/R4/datatypes.html#Identifier: systems are absolute; a value that is a URI is a whole one. */
 const identifier: DatatypeRule = ({ system, value }, at) => {
   if (typeof system !== 'string') return undefined;
-  if (!scheme.test(system)) {
+  if (!isAbsolute(system)) {
     return fault(
       'error',
       'invalid',
@@ -87,7 +85,7 @@ const identifier: DatatypeRule = ({ system, value }, at) => {
       `an absolute URI is needed, found '${shown(system)}'`,
     );
   }
-  if (system !== 'urn:ietf:rfc:3986' || typeof value !== 'string' || scheme.test(value)) return undefined;
+  if (system !== 'urn:ietf:rfc:3986' || typeof value !== 'string' || isAbsolute(value)) return undefined;
   const message = `the system says that this is a URI, found '${shown(value)}'`;
   return fault('error', 'invalid', 'identifier-uri', `${at()}.value`, message);
 };

@@ -9,7 +9,7 @@ import { libraryInvariant } from './fhirpath/library.ts';
 import { createTypes } from './fhirpath/types.ts';
 import { compileNatively, createInvariantCompiler, type Invariant } from './invariants.ts';
 import { correctedExpression, corrections, handWritten } from './known-invariants.ts';
-import { sites } from './testing.ts';
+import { containers, sites } from './testing.ts';
 
 const definitions = await loadDefinitions();
 const compile = createInvariantCompiler(definitions);
@@ -151,15 +151,6 @@ function corpusResources(folder: string, every: number): JsonObject[] {
   return found;
 }
 
-type Container = Record<string, unknown>;
-
-function containers(value: unknown, found: Container[] = []): Container[] {
-  if (typeof value !== 'object' || value === null) return found;
-  found.push(value as Container);
-  for (const child of Object.values(value)) containers(child, found);
-  return found;
-}
-
 const strangers = ['entered-in-error', '#', 'home', '2020', '2020-01-01T00:00:00Z', '%', 'display', 'batch'];
 
 /** Takes something away, or puts the value of one element into another. */
@@ -172,7 +163,7 @@ function tamper(resource: JsonObject, below: (limit: number) => number): void {
   if (below(3) === 0 && !(Array.isArray(target) && target.length === 1)) {
     if (Array.isArray(target)) target.splice(Number(name), 1);
     else delete target[name];
-  } else if (typeof target[name] === 'string') target[name] = strangers[below(strangers.length)];
+  } else if (typeof target[name] === 'string') target[name] = strangers[below(strangers.length)] ?? '';
   else if (typeof target[name] === 'number') target[name] = below(200) - 50;
 }
 

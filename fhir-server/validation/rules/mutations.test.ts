@@ -8,7 +8,7 @@ import { datatypeRules } from './datatypes.ts';
 import type { Fault } from './fault.ts';
 import { createInvariantCompiler } from './invariants.ts';
 import { questionnaireResponseFaults } from './questionnaire-response.ts';
-import { sites } from './testing.ts';
+import { containers, sites } from './testing.ts';
 
 const definitions = await loadDefinitions();
 const compile = createInvariantCompiler(definitions);
@@ -208,20 +208,6 @@ const strangers: (() => Json)[] = [
   () => ({ url: 1, reference: [], code: {}, system: null }),
   () => ({ resourceType: 'Patient', contained: 'x', text: { div: [] } }),
 ];
-
-type Container = Record<string, Json>;
-
-function containers(node: unknown, found: Container[] = []): Container[] {
-  if (
-    typeof node !== 'object' ||
-    node === null ||
-    (JSON as unknown as { isRawJSON(x: unknown): boolean }).isRawJSON(node)
-  )
-    return found;
-  found.push(node as Container);
-  for (const child of Object.values(node)) containers(child, found);
-  return found;
-}
 
 function tamper(resource: JsonObject): void {
   const all = containers(resource);

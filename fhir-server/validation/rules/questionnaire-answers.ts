@@ -1,11 +1,12 @@
 // One answer against its question: https://hl7.org/fhir/R4/questionnaire.html#item.type, its options and its limits
 import { decimalText, isNumber, type JsonObject, parseReference } from '#fhir-model';
-import { objectsOf, textOf } from '../json.ts';
+import { textOf } from '../json.ts';
 import { shown } from '../report.ts';
 import { type Fault, fault } from './fault.ts';
 import { patternOf } from './fhirpath/pattern.ts';
 import { shownValue } from './place.ts';
-import { areSame, choiceOf, extensionValues, order, type Question, type Value } from './questionnaire-model.ts';
+import { format, isOption, least, limitsOf, most, referenced, shortest, units } from './questionnaire-limits.ts';
+import { choiceOf, order, type Question, type Value } from './questionnaire-model.ts';
 
 export interface AnswerRules {
   /**
@@ -38,9 +39,6 @@ const answerTypes: Readonly<Record<string, readonly string[]>> = {
 export const answerTypesOf = (type: string): readonly string[] | undefined =>
   Object.hasOwn(answerTypes, type) ? answerTypes[type] : undefined;
 
-const base = 'http://hl7.org/fhir/StructureDefinition';
-const sdc = 'http://hl7.org/fhir/uv/sdc/StructureDefinition';
-
 const nameOf = ({ type, value }: Value): string => {
   if (isNumber(value)) return decimalText(value);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return `'${shownValue(value)}'`;
@@ -64,42 +62,29 @@ function valueSetFault(question: Question, answer: Value, at: string, rules: Ans
 }
 
 function optionFault(question: Question, answer: Value, at: string): Fault | undefined {
-  const options = objectsOf(question.item.answerOption)
-    .map((option) => choiceOf(option, 'value'))
-    .filter((option) => option !== undefined);
-  if (options.length === 0 || (question.type === 'open-choice' && answer.type === 'string')) return undefined;
-  const fits = options.some((option) => option.type === answer.type && areSame(option, answer) !== false);
-  return fits
-    ? undefined
-    : broken('questionnaire-option', at, `${nameOf(answer)} is not among the options of the question`);
+  const limits = limitsOf(question);
+  if (limits.options.size === 0 || (question.type === 'open-choice' && answer.type === 'string')) return undefined;
+  if (isOption(limits, answer)) return undefined;
+  return broken('questionnaire-option', at, `${nameOf(answer)} is not among the options of the question`);
 }
 
-/** Bounds that the extensions minValue, maxValue, minQuantity and maxQuantity tell. */
 function limitFaults(question: Question, answer: Value, at: string): Fault[] {
-  const check = (urls: string[], breaks: (difference: number) => boolean, text: string): Fault[] =>
-    urls
-      .flatMap((url) => extensionValues(question.item, url))
-      .filter((limit) => {
-        const difference = order(answer, limit);
+  const limits = limitsOf(question);
+  const check = (bounds: Value[], breaks: (difference: number) => boolean, text: string): Fault[] =>
+    bounds
+      .filter((bound) => {
+        const difference = order(answer, bound);
         return difference !== undefined && breaks(difference);
       })
-      .map((limit) => broken('questionnaire-limit', at, `${nameOf(answer)} is ${text} ${nameOf(limit)}`));
+      .map((bound) => broken('questionnaire-limit', at, `${nameOf(answer)} is ${text} ${nameOf(bound)}`));
   return [
-    ...check(
-      [`${base}/minValue`, `${sdc}/sdc-questionnaire-minQuantity`],
-      (difference) => difference < 0,
-      'less than the minimum,',
-    ),
-    ...check(
-      [`${base}/maxValue`, `${sdc}/sdc-questionnaire-maxQuantity`],
-      (difference) => difference > 0,
-      'more than the maximum,',
-    ),
+    ...check(least(limits), (difference) => difference < 0, 'less than the minimum,'),
+    ...check(most(limits), (difference) => difference > 0, 'more than the maximum,'),
   ];
 }
 
 function patternFault(question: Question, text: string, at: string): Fault | undefined {
-  const [pattern] = extensionValues(question.item, `${base}/regex`);
+  const pattern = format(limitsOf(question));
   if (typeof pattern?.value !== 'string') return undefined;
   try {
     if (patternOf(`^(?:${pattern.value})$`).test(text)) return undefined;
@@ -113,13 +98,13 @@ function textFaults(question: Question, answer: Value, at: string): (Fault | und
   if (typeof answer.value !== 'string' || (answer.type !== 'string' && answer.type !== 'uri')) return [];
   const { length } = answer.value;
   const { maxLength } = question.item;
-  const [least] = extensionValues(question.item, `${base}/minLength`);
+  const minimum = shortest(limitsOf(question));
   return [
     typeof maxLength === 'number' && length > maxLength
       ? broken('questionnaire-length', at, `the answer has ${length} characters, more than ${maxLength}`)
       : undefined,
-    typeof least?.value === 'number' && length < least.value
-      ? broken('questionnaire-length', at, `the answer has ${length} characters, less than ${least.value}`)
+    typeof minimum?.value === 'number' && length < minimum.value
+      ? broken('questionnaire-length', at, `the answer has ${length} characters, less than ${minimum.value}`)
       : undefined,
     patternFault(question, answer.value, at),
   ];
@@ -127,10 +112,10 @@ function textFaults(question: Question, answer: Value, at: string): (Fault | und
 
 /** The extension questionnaire-unitOption lists the units that may be used. */
 function unitFault(question: Question, answer: Value, at: string): Fault | undefined {
-  const units = extensionValues(question.item, `${base}/questionnaire-unitOption`);
-  if (answer.type !== 'Quantity' || units.length === 0) return undefined;
+  const allowed = units(limitsOf(question));
+  if (answer.type !== 'Quantity' || allowed.length === 0) return undefined;
   const { code, system } = answer.value as JsonObject;
-  const fits = units.some(
+  const fits = allowed.some(
     ({ value }) => (value as JsonObject).code === code && (value as JsonObject).system === system,
   );
   return fits
@@ -147,9 +132,7 @@ function referenceFault(question: Question, answer: Value, at: string, rules: An
   if (!rules.isResourceType(type)) {
     return broken('questionnaire-reference', at, `${shown(type)} in '${shown(reference)}' is no resource type`);
   }
-  const allowed = objectsOf(question.item.extension)
-    .filter(({ url }) => url === `${base}/questionnaire-referenceResource`)
-    .map(({ valueCode }) => valueCode);
+  const allowed = referenced(limitsOf(question)).map(({ value }) => value);
   if (allowed.length === 0 || allowed.includes(type)) return undefined;
   return broken('questionnaire-reference', at, `the question asks for a ${allowed.join(' or ')}, found a ${type}`);
 }

@@ -20,21 +20,47 @@ const comparisons: Record<string, Comparison> = {
   '<=': ordered((difference) => difference <= 0),
 };
 
-/** All items with that linkId below, wherever. */
-function within(items: readonly Given[], linkId: string): Given[] {
-  return items.flatMap((item) => [
-    ...(item.linkId === linkId ? [item] : []),
-    ...item.groups.flatMap((group) => within(group, linkId)),
-  ]);
+type Index = ReadonlyMap<string, readonly Given[]>;
+
+function addTo(index: Map<string, Given[]>, item: Given): void {
+  const there = index.get(item.linkId);
+  if (there === undefined) index.set(item.linkId, [item]);
+  else there.push(item);
+  for (const group of item.groups) for (const inner of group) addTo(index, inner);
 }
 
-/** Those that stand nearest: of repeated groups, an item means the answers of its own. */
-function nearest(from: Given | undefined, roots: readonly Given[], linkId: string): Given[] {
-  for (let around = from; around !== undefined; around = around.parent) {
-    const found = around.linkId === linkId ? [around] : around.groups.flatMap((group) => within(group, linkId));
-    if (found.length > 0) return found;
-  }
-  return within(roots, linkId);
+function indexOf(items: readonly Given[]): Index {
+  const index = new Map<string, Given[]>();
+  for (const item of items) addTo(index, item);
+  return index;
+}
+
+/** Where the answers to a linkId stand. */
+export interface Answers {
+  /** Those that stand nearest: of repeated groups, an item means the answers of its own. */
+  nearest(from: Given | undefined, linkId: string): readonly Given[];
+}
+
+/** Each group is indexed when it is first asked for: items × levels in all, however many conditions there are. */
+export function answersIn(roots: readonly Given[]): Answers {
+  const all = indexOf(roots);
+  const inside = new Map<Given, Index>();
+  const indexAt = (item: Given): Index => {
+    const index = inside.get(item) ?? indexOf([item]);
+    inside.set(item, index);
+    return index;
+  };
+  return {
+    nearest(from, linkId) {
+      const everywhere = all.get(linkId) ?? [];
+      if (everywhere.length <= 1) return everywhere;
+      for (let around = from; around !== undefined; around = around.parent) {
+        const found = indexAt(around).get(linkId);
+        if (found !== undefined) return found;
+      }
+      return everywhere;
+    },
+  };
 }
 
 /** Whether some answer compares so: true beats unknown beats false. */
@@ -61,16 +87,23 @@ function conditionHolds(condition: JsonObject, answers: readonly Value[]): boole
   return comparison === undefined ? undefined : some(answers, (answer) => comparison(answer, wanted));
 }
 
+/** A condition that depends on more answers than this is not evaluated: thousands of such would take minutes. */
+const answersMax = 500;
+
+const countOf = (items: readonly Given[]): number =>
+  items.reduce((sum, { item }) => sum + (Array.isArray(item.answer) ? item.answer.length : 1), 0);
+
 /**
  * Whether the question is enabled by the answers that are given, for an item that stands (or would stand) below `parent`;
  * undefined where that can't be told.
  */
-export function isEnabled(question: Question, parent: Given | undefined, roots: readonly Given[]): boolean | undefined {
+export function isEnabled(question: Question, parent: Given | undefined, answers: Answers): boolean | undefined {
   const conditions = objectsOf(question.item.enableWhen);
   if (conditions.length === 0) return true;
   const found = conditions.map((condition) => {
-    const items = nearest(parent, roots, textOf(condition.question) ?? '');
-    return conditionHolds(condition, items.flatMap(answersOf));
+    const items = answers.nearest(parent, textOf(condition.question) ?? '');
+    const tooMany = items.length > answersMax || countOf(items) > answersMax;
+    return tooMany ? undefined : conditionHolds(condition, items.flatMap(answersOf));
   });
   if (question.item.enableBehavior === 'all') {
     return found.includes(false) ? false : found.includes(undefined) ? undefined : true;

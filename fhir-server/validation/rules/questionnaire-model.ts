@@ -24,6 +24,7 @@ const types = new Map(
     'Coding',
     'Quantity',
     'Reference',
+    'code',
   ].map((type) => [`${type.charAt(0).toUpperCase()}${type.slice(1)}`, type]),
 );
 
@@ -36,13 +37,6 @@ export function choiceOf(owner: JsonObject, stem: string): Value | undefined {
     if (type !== undefined && value !== undefined && value !== null) return { type, value };
   }
   return undefined;
-}
-
-export function extensionValues(owner: JsonObject, url: string): Value[] {
-  return objectsOf(owner.extension)
-    .filter((extension) => extension.url === url)
-    .map((extension) => choiceOf(extension, 'value'))
-    .filter((value) => value !== undefined);
 }
 
 /** The same code, whatever its display. */

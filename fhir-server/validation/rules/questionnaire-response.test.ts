@@ -276,4 +276,16 @@ test('a hostile response ends soon', () => {
   ]);
   const many = Array.from({ length: 5000 }, () => a('9', { valueString: 'x' }));
   assert.equal(told([q('1', 'string')], many).length, 200);
+  const asked = Array.from({ length: 5000 }, (_, index) =>
+    q(String(index), 'string', { enableWhen: [{ question: String(4999 - index), operator: '=', answerString: 'x' }] }),
+  );
+  const answered = asked.map(({ linkId }) => a(String(linkId), { valueString: 'x' }));
+  assert.deepEqual(told(asked, answered), []);
+  const depending = asked.map((question) => ({
+    ...question,
+    enableWhen: [{ question: '0', operator: '=', answerString: 'y' }],
+  }));
+  const crowd = Array.from({ length: 5000 }, () => ({ valueString: 'x' }));
+  const repeating = [q('0', 'string', { repeats: true }), ...depending.slice(1)];
+  assert.deepEqual(told(repeating, [a('0', ...crowd), ...answered.slice(1)]), []);
 });

@@ -6,7 +6,7 @@ import { type Fault, fault } from './fault.ts';
 import type { CompileInvariant } from './invariants.ts';
 import { type AnswerRules, answerFaults } from './questionnaire-answers.ts';
 import { constraintFaults } from './questionnaire-constraints.ts';
-import { isEnabled } from './questionnaire-enable-when.ts';
+import { type Answers, answersIn, isEnabled } from './questionnaire-enable-when.ts';
 import { type Form, formOf, type Given, givenIn, type Question } from './questionnaire-model.ts';
 
 export interface ResponseRules extends AnswerRules {
@@ -18,7 +18,7 @@ interface Walk {
   readonly form: Form;
   readonly rules: ResponseRules;
   readonly response: JsonObject;
-  readonly roots: readonly Given[];
+  readonly answers: Answers;
   /** All that is required is wanted only of a response that is done. */
   readonly done: boolean;
   readonly faults: Fault[];
@@ -80,7 +80,7 @@ function hasContent({ item, groups }: Given): boolean {
 
 function checkMissing(walk: Walk, question: Question, place: Place): void {
   if (question.item.required !== true || question.type === 'display' || !walk.done) return;
-  if (isEnabled(question, place.parent, walk.roots) !== true) return;
+  if (isEnabled(question, place.parent, walk.answers) !== true) return;
   add(
     walk,
     'required',
@@ -164,7 +164,7 @@ function checkConstraints(walk: Walk, owner: JsonObject, part: JsonObject, at: s
 function checkItem(walk: Walk, question: Question, given: Given, parent: Given | undefined): void {
   checkText(walk, question, given);
   checkConstraints(walk, question.item, given.item, given.at);
-  if (hasContent(given) && isEnabled(question, parent, walk.roots) === false) {
+  if (hasContent(given) && isEnabled(question, parent, walk.answers) === false) {
     add(
       walk,
       'invariant',
@@ -183,8 +183,9 @@ function checkItem(walk: Walk, question: Question, given: Given, parent: Given |
 function checkPlace(walk: Walk, place: Place): void {
   checkUnknown(walk, place);
   checkOrder(walk, place);
+  const byLinkId = Map.groupBy(place.items, ({ linkId }) => linkId);
   for (const question of place.questions) {
-    const items = place.items.filter(({ linkId }) => linkId === question.linkId);
+    const items = byLinkId.get(question.linkId) ?? [];
     if (items.length === 0) checkMissing(walk, question, place);
     checkRepeats(walk, question, items);
     for (const given of items) checkItem(walk, question, given, place.parent);
@@ -204,7 +205,7 @@ export function questionnaireResponseFaults(
   const form = formOf(questionnaire);
   const roots = givenIn(response.item, at, undefined);
   const done = doneStatuses.has(textOf(response.status) ?? '');
-  const walk: Walk = { form, rules, response, roots, done, faults: [] };
+  const walk: Walk = { form, rules, response, answers: answersIn(roots), done, faults: [] };
   checkConstraints(walk, questionnaire, response, at);
   checkPlace(walk, { at, parent: undefined, items: roots, questions: form.questions });
   return walk.faults.slice(0, faultsMax);

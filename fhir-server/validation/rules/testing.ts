@@ -1,5 +1,12 @@
 // What the tests of invariants share: every place of a resource where an invariant of R4 applies.
-import type { ConstraintDefinition, Definitions, ElementDefinition, Json, JsonObject } from '#fhir-model';
+import {
+  type ConstraintDefinition,
+  type Definitions,
+  type ElementDefinition,
+  isRawJson,
+  type Json,
+  type JsonObject,
+} from '#fhir-model';
 import { isObject, textOf } from '../json.ts';
 import type { Fault } from './fault.ts';
 
@@ -75,3 +82,13 @@ export function* sites(definitions: Definitions, resource: JsonObject, container
 /** `error bundle-empty Bundle.entry` of each fault. */
 export const told = (faults: readonly Fault[]): string[] =>
   faults.map(({ severity, id, expression }) => `${severity} ${id} ${expression}`);
+
+export type Container = Record<string, Json>;
+
+/** The value's objects and arrays, itself included. */
+export function containers(value: unknown, found: Container[] = []): Container[] {
+  if (typeof value !== 'object' || value === null || isRawJson(value)) return found;
+  found.push(value as Container);
+  for (const child of Object.values(value)) containers(child, found);
+  return found;
+}

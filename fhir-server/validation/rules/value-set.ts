@@ -4,14 +4,13 @@ import { isObject, objectsOf, textOf } from '../json.ts';
 import { shown } from '../report.ts';
 import type { Fault } from './fault.ts';
 import { parsePattern } from './fhirpath/pattern-parse.ts';
-import { eachRepeated, type Faults, faultList } from './place.ts';
+import { eachRepeated, type Faults, faultList, isAbsolute } from './place.ts';
 
-const scheme = /^[A-Za-z][A-Za-z0-9+.-]*:/;
 const parameterExtension = 'http://hl7.org/fhir/tools/StructureDefinition/valueset-parameter';
 const expressionExtension = 'http://hl7.org/fhir/StructureDefinition/cqf-expression';
 
 function checkSystem(faults: Faults, system: string, at: string): void {
-  if (!scheme.test(system)) {
+  if (!isAbsolute(system)) {
     const hint = system.startsWith('#') ? ': name a contained code system by its URL' : '';
     faults.error(
       'invalid',

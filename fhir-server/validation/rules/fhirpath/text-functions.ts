@@ -136,7 +136,7 @@ const convertible =
       return text !== undefined && convert(text) !== undefined;
     });
 
-const textFunctions: Record<string, Make> = {
+export const textFunctions: Record<string, Make> = {
   startsWith: test((text, start) => text.startsWith(start)),
   endsWith: test((text, end) => text.endsWith(end)),
   contains: test((text, part) => text.includes(part)),
@@ -164,5 +164,3 @@ const textFunctions: Record<string, Make> = {
   convertsToDecimal: convertible(toDecimal),
   convertsToBoolean: convertible(toBoolean),
 };
-
-export { textFunctions };
