@@ -57,6 +57,8 @@ describe('what is checked', () => {
     const { onWrite, asked } = createChecks();
     assert.equal(onWrite.check(basic('a')), undefined);
     assert.equal(onWrite.concerns(basic('a')), false);
+    const own = 'http://hl7.org/fhir/StructureDefinition/Basic';
+    assert.equal(onWrite.check(basic('a', {}, own, `${own}|4.0.1`)), undefined);
     assert.deepEqual(asked, []);
   });
 

@@ -37,9 +37,12 @@ export interface OnWriteParts {
 
 const none: Resource[] = [];
 
-const claimsOf = ({ meta }: Resource): readonly string[] => {
+/** That of the resource's own type is none: every resource conforms to it, or claims nothing by it. */
+const claimsOf = ({ resourceType, meta }: Resource): readonly string[] => {
   const claimed = meta?.profile;
-  return Array.isArray(claimed) ? claimed.filter((one) => typeof one === 'string') : [];
+  if (!Array.isArray(claimed)) return [];
+  const own = `http://hl7.org/fhir/StructureDefinition/${resourceType}`;
+  return claimed.filter((one) => typeof one === 'string' && one !== own && !one.startsWith(`${own}|`));
 };
 
 const isTagged = ({ meta }: Resource): boolean =>
@@ -136,7 +139,9 @@ async function faultsOf(parts: OnWriteParts, resource: Resource, profiles: reado
 export function createOnWrite(parts: OnWriteParts): OnWrite {
   const { policy } = parts;
   const claims = (resource: Resource): boolean =>
-    resource.meta?.profile !== undefined && policy.level(resource.resourceType) === 'claimed';
+    resource.meta?.profile !== undefined &&
+    claimsOf(resource).length > 0 &&
+    policy.level(resource.resourceType) === 'claimed';
   const concernsItself = (resource: Resource): boolean =>
     claims(resource) || policy.required(resource.resourceType).length > 0;
   const concerns = (resource: Resource): boolean =>
