@@ -121,12 +121,12 @@ interface Spent {
 }
 
 function tell(name: string, measured: Measured, spent: Spent): void {
-  const { count, seconds, p50Ms, p99Ms, failures, firstFailure } = measured;
+  const { count, seconds, p50Ms, p95Ms, p99Ms, failures, firstFailure } = measured;
   const perRequest = (ms: number): string => `${Math.round((ms * 1_000) / count)} µs`;
   const rate = Math.round(count / seconds);
   const failed = failures === 0 ? '' : `, ${failures} failed: ${firstFailure}`;
   console.log(
-    `${name}: ${rate}/s, p50 ${p50Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms; processor time of the server ${perRequest(spent.server)}, of PostgreSQL ${perRequest(spent.postgres)}${failed}`,
+    `${name}: ${rate}/s, p50 ${p50Ms.toFixed(1)} ms, p95 ${p95Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms; processor time of the server ${perRequest(spent.server)}, of PostgreSQL ${perRequest(spent.postgres)}${failed}`,
   );
 }
 

@@ -12,8 +12,7 @@ import type { Output } from './load/progress.ts';
 import { runLoad } from './load/run.ts';
 import { runLoadTerminology } from './load/terminology.ts';
 import { terminologyArguments, terminologyUsage } from './load/terminology-options.ts';
-import { type RunningServer, startServer } from './server.ts';
-import { startCluster } from './workers/primary.ts';
+import type { RunningServer } from './server.ts';
 
 export interface Command {
   name: string;
@@ -83,6 +82,9 @@ async function start(args: string[]): Promise<void> {
     log,
     onLost: (error: unknown) => void stop().finally(() => fail('Cerebra stopped', error, config)),
   };
+  // Other commands need 15 MB less without what only a server has.
+  const { startServer } = await import('./server.ts');
+  const { startCluster } = await import('./workers/primary.ts');
   const starting = config.WORKERS > 1 ? startCluster(options, config.WORKERS) : startServer(options);
   stopOnSignals({ stop }, log);
   try {

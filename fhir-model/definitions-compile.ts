@@ -30,7 +30,11 @@ interface SourceElement {
   max?: string;
   type?: SourceType[];
   contentReference?: string;
-  binding?: { strength: string; valueSet?: string };
+  binding?: {
+    strength: string;
+    valueSet?: string;
+    extension?: { url: string; valueCanonical?: string; valueUri?: string }[];
+  };
   isSummary?: boolean;
   isModifier?: boolean;
   constraint?: SourceConstraint[];
@@ -137,9 +141,17 @@ const simpleQuantity: ConstraintDefinition = {
   expression: 'comparator.empty()',
 };
 
-/** The value set of a required or extensible binding; the others ask nothing of a code. */
+/** What a preferred binding allows at most: https://hl7.org/fhir/R4/extension-elementdefinition-maxvalueset.html */
+function maxBindingOf({ binding }: SourceElement): ElementDefinition['binding'] {
+  const most = binding?.extension?.find(({ url }) => url === `${definitionBase}elementdefinition-maxValueSet`);
+  const valueSet = (most?.valueCanonical ?? most?.valueUri)?.split('|')[0];
+  return valueSet === undefined ? undefined : { strength: 'required', valueSet, max: true };
+}
+
+/** The value set of a required or extensible binding, or the one beyond which a preferred one may not go. */
 function bindingOf(definition: StructureDefinition, element: SourceElement): ElementDefinition['binding'] {
   const { strength, valueSet } = element.binding ?? {};
+  if (strength === 'preferred') return maxBindingOf(element);
   if (strength === 'required') {
     const url = requiredValueSet(definition, element);
     return url === undefined ? undefined : { strength, valueSet: url };

@@ -18,8 +18,8 @@ export interface ElementDefinition {
   targets?: string[];
   /** The value set of a required binding; its codes are in `valueSets` when it can be enumerated. */
   valueSet?: string;
-  /** A required or extensible binding, and its value set without version. */
-  binding?: { strength: 'required' | 'extensible'; valueSet: string };
+  /** A required or extensible binding, and its value set without version. `max`: a code need not be there, but then is of it. */
+  binding?: { strength: 'required' | 'extensible'; valueSet: string; max?: true };
   /** The element's own invariants, evaluated on each of its values; those of its type stand there. */
   constraints?: ConstraintDefinition[];
   summary?: boolean;

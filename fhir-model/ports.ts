@@ -137,6 +137,8 @@ export interface Canonicals {
   find(type: string, canonical: string): Promise<Resource | undefined>;
   /** The versions of a URL that are known, latest first; R4's own last. A resource without version counts as ''. */
   versions(type: string, url: string): Promise<string[]>;
+  /** Stored CodeSystems that name it as the value set of all their codes (`CodeSystem.valueSet`), latest version first. */
+  systemsOf(valueSet: string): Promise<Resource[]>;
   /** Rises whenever something stored may have changed: what was compiled of an earlier one is to be compiled again. */
   readonly generation: number;
   /** Sees what other processes have changed; asks the database once a second at most. find() and versions() do it too. */

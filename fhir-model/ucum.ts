@@ -7,6 +7,7 @@ interface Unit {
   name_?: string | number;
   magnitude_: number | null;
   dim_: { dimVec_: number[] | null } | null;
+  isArbitrary_: boolean;
 }
 interface UcumUtils {
   getSpecifiedUnit(code: string, how: 'validate'): { unit: Unit | null; retMsg: string[] };
@@ -17,6 +18,8 @@ export interface UcumUnit {
   name?: string;
   /** Two units of the same meaning have the same: dimension and magnitude. */
   meaning: string;
+  /** Comparable units have the same. */
+  dimension: string;
 }
 
 /** Longer ones are no units that anybody writes, and parsing takes time by their length. */
@@ -41,8 +44,11 @@ function read(code: string): UcumUnit | undefined {
     // What it only guesses at, as `mg` for `milligram`, it tells in a message.
     if (unit?.csCode_ === undefined || retMsg.length > 0) return undefined;
     const name = String(unit.name_ ?? '').replace(/<\/?sup>/g, '');
-    const meaning = `${unit.dim_?.dimVec_?.join() ?? ''};${unit.magnitude_}`;
-    return name === '' || name === code ? { meaning } : { name, meaning };
+    const powers = unit.dim_?.dimVec_?.join() ?? '';
+    const meaning = `${powers};${unit.magnitude_}`;
+    // Arbitrary units, as `[iU]`, are comparable with no other: https://ucum.org/ucum, arbitrary units
+    const dimension = unit.isArbitrary_ ? code : powers;
+    return name === '' || name === code ? { meaning, dimension } : { name, meaning, dimension };
   } catch {
     return undefined; // The library throws on some names that objects have by themselves.
   }

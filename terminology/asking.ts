@@ -10,8 +10,8 @@ import {
   type ResourceReader,
 } from '#fhir-model';
 import { CerebraError } from '#platform';
-import { asArray, asText, type CodeSystem, type Coding, defined } from './code-system.ts';
-import { systemName, unknownSystem } from './refusals.ts';
+import { asArray, asText, type CodeSystem, type Coding, defined, isHollow } from './code-system.ts';
+import { absentContent, systemName, unknownSystem } from './refusals.ts';
 import { withSupplements } from './supplements.ts';
 import type { Asker, CodeSystems } from './systems.ts';
 import { missingSupplement, refuse } from './tx-issues.ts';
@@ -53,8 +53,16 @@ export function codingOf(value: JsonObject): Coding {
 
 export const askerOf = ({ input: given, scope }: OperationRequest): Asker => {
   const resources = all<JsonObject>(given, 'tx-resource') as Resource[];
-  return resources.length === 0 ? { scope } : { scope, resources };
+  const date = one<string>(given, 'date');
+  return { scope, ...(resources.length > 0 && { resources }), ...(date !== undefined && { date }) };
 };
+
+export const dateInput = input(
+  'date',
+  'dateTime',
+  '1',
+  'Where no version is named: the latest that is not of a later date, as far as versions tell theirs',
+);
 
 /** `http://x|1` → http://x and 1; a version beside it must be the same. */
 export function splitSystem(url: string, version: string | undefined): { url: string; version: string | undefined } {
@@ -119,7 +127,9 @@ const sameVersion = ({ about }: CodeSystem, resource: Resource): boolean =>
   JSON.stringify(about.resource.meta) === JSON.stringify(resource.meta);
 
 /** A code in a system can't be asked of what only adds to another one, or says nothing of its codes. */
-export function refuseSupplement({ about }: CodeSystem): void {
+export function refuseSupplement(system: CodeSystem): void {
+  const { about } = system;
+  if (isHollow(system)) throw absentContent(about);
   if (about.content !== 'supplement') return;
   throw refuse('invalid-parameter', {
     ...{ code: 'invalid', type: 'invalid-data', messageId: 'CODESYSTEM_CS_NO_SUPPLEMENT' },

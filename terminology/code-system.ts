@@ -101,17 +101,27 @@ export interface About {
   resource: Resource;
 }
 
+/**
+ * Of which no codes are here, as R4's own CodeSystem of SNOMED CT: no better than an unknown one. What is `not-present` is
+ * taken at its word, even if it lists some.
+ */
+export function isHollow({ about, memory }: Pick<CodeSystem, 'about' | 'memory'>): boolean {
+  if (about.content === 'complete' || about.content === 'supplement') return false;
+  return about.content === 'not-present' || memory?.concepts.length === 0;
+}
+
 export type Relation = 'equivalent' | 'subsumes' | 'subsumed-by' | 'not-subsumed';
 
 /**
- * A code system that can be asked. One of `memory`, `table` and `grammar` is there: all concepts in memory, in tables of
- * their own, or none listed but a rule that tells codes from other texts.
+ * A code system that can be asked. One of `memory`, `table`, `grammar` and `remote` is there: all concepts in memory, in
+ * tables of their own, none listed but a rule that tells codes from other texts, or all at another server.
  */
 export interface CodeSystem {
   readonly about: About;
   readonly memory?: MemoryIndex;
   readonly table?: TableSystem;
   readonly grammar?: Grammar;
+  readonly remote?: true;
   /** Undefined where the system has no such code. */
   concept(code: string): Promise<Concept | undefined>;
   /** The concept and its details in one. */
@@ -130,6 +140,8 @@ export interface Grammar {
   read(code: string): { concept: Concept } | { fault: string };
   /** Whether two codes mean the same. */
   same(a: string, b: string): boolean;
+  /** Properties that filters of value sets ask for: whether the code has the value. Throws `invalid-parameter` for a value that is none. */
+  readonly properties?: ReadonlyMap<string, (code: string, value: string) => boolean>;
 }
 
 export const asArray = (value: unknown): JsonObject[] =>

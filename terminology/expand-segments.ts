@@ -1,7 +1,7 @@
 // The concepts of a value set in order, page by page, whatever systems they are of: https://hl7.org/fhir/R4/valueset.html#expansion
 import { CerebraError, type Queryable } from '#platform';
 import type { Concept } from './code-system.ts';
-import { shown } from './refusals.ts';
+import { unknownSystemText } from './refusals.ts';
 import { refuse } from './tx-issues.ts';
 import {
   ACTIVE,
@@ -44,23 +44,20 @@ export interface SegmentOptions {
 const isExcluded = (excluded: readonly string[], { url, version }: SystemName): boolean =>
   excluded.includes(url) || (version !== undefined && excluded.includes(`${url}|${version}`));
 
-const unknownSystem = ({ url, version }: SystemName): CerebraError => {
-  const text =
-    version === undefined
-      ? `A definition for CodeSystem '${shown(url)}' could not be found, so the value set cannot be expanded`
-      : `A definition for CodeSystem '${shown(url)}' version '${shown(version)}' could not be found, so the value set cannot be expanded`;
-  const messageId = version === undefined ? 'UNKNOWN_CODESYSTEM_EXP' : 'UNKNOWN_CODESYSTEM_VERSION_EXP';
-  return refuse('not-found', { code: 'not-found', type: 'not-found', messageId, text });
+/** `valid`: versions that are here. */
+const unknownSystem = ({ url, version }: SystemName, valid: readonly string[]): CerebraError => {
+  const { messageId, text } = unknownSystemText(url, version, valid, 'so the value set cannot be expanded');
+  return refuse('not-found', { code: 'not-found', type: 'not-found', messageId: `${messageId}_EXP`, text });
 };
 
-/** The codes of the formula in the order in which the value set and its imports list them. */
+/** The codes of the formula: as the value set and its imports list them, then those that filters name (`code = cat`). */
 function inOrder(composition: Composition, url: string, codes: ReadonlySet<string>): string[] {
   const found = new Set<string>();
   for (const { set } of partsOf(composition)) {
     if (set.system !== url) continue;
     for (const { code } of set.concepts) if (codes.has(code)) found.add(code);
   }
-  return [...found];
+  return [...found.union(codes)];
 }
 
 export async function segmentsOf(
@@ -87,7 +84,8 @@ export async function segmentsOf(
     ]);
     const codes = enumerated(own);
     if (used === undefined && codes === undefined) {
-      throw unknownSystem({ url: name.url, version: wantedVersion(name, asking.versions) });
+      const wanted = { url: name.url, version: wantedVersion(name, asking.versions) };
+      throw unknownSystem(wanted, await valueSets.versions(name.url, asking));
     }
     segments.push({
       ...{ name, where: restricted },

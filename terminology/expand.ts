@@ -16,6 +16,7 @@ import { nest } from './expand-nest.ts';
 import { pagesOf, type Segment, type SegmentPage, segmentsOf } from './expand-segments.ts';
 import { type Expansion, expansionParameters, type Page } from './expand-told.ts';
 import { answerTo, refuse } from './tx-issues.ts';
+import { orElsewhere } from './value-set-elsewhere.ts';
 import type { Composition } from './value-set-formula.ts';
 import { askingOf, languagesFor, sharedInputs, type ValueSetParts, valueSetOf } from './value-set-input.ts';
 import { listedIn } from './value-set-member.ts';
@@ -265,5 +266,6 @@ export const expandOperation = (parts: ValueSetParts): OperationSpec => ({
       documentation: 'The value set with its expansion',
     },
   ],
-  run: (request) => answerTo(async () => ({ resource: await expand(parts, request) })),
+  run: (request) =>
+    answerTo(() => orElsewhere(parts, request, '$expand', async () => ({ resource: await expand(parts, request) }))),
 });

@@ -1,5 +1,6 @@
 // Code systems that are rules rather than lists: https://hl7.org/fhir/R4/terminologies-systems.html
 import { type Resource, ucumUnit } from '#fhir-model';
+import { CerebraError } from '#platform';
 import {
   aboutOf,
   type CodeSystem,
@@ -28,6 +29,37 @@ const conceptOf = (code: string, display: string | undefined): Concept => ({
   ...(display !== undefined && { display }),
 });
 
+/** The property of each of UCUM's base units: https://ucum.org/ucum#section-Base-Units */
+const baseUnits: ReadonlyMap<string, string> = new Map([
+  ...([
+    ['length', 'm'],
+    ['time', 's'],
+    ['mass', 'g'],
+    ['plane angle', 'rad'],
+  ] as const),
+  ...([
+    ['temperature', 'K'],
+    ['electric charge', 'C'],
+    ['luminous intensity', 'cd'],
+  ] as const),
+]);
+
+/** Whether a sum could be made of both. `unit` is what the filter names. */
+function comparable(code: string, unit: string): boolean {
+  const wanted = ucumUnit(unit);
+  if (wanted) return ucumUnit(code)?.dimension === wanted.dimension;
+  const text = `A filter asks for units that are comparable with '${shown(unit)}', which is not a unit of UCUM`;
+  throw new CerebraError('invalid-parameter', text);
+}
+
+function ofBaseUnit(code: string, property: string): boolean {
+  const unit = baseUnits.get(property);
+  if (unit !== undefined) return comparable(code, unit);
+  const known = [...baseUnits.keys()].join(', ');
+  const text = `The property '${shown(property)}' is none of UCUM's base units, which are ${known}: the filter canonical takes any unit`;
+  throw new CerebraError('invalid-parameter', text);
+}
+
 const ucum: Grammar = {
   read(code) {
     const unit = ucumUnit(code);
@@ -35,6 +67,11 @@ const ucum: Grammar = {
     return { concept: conceptOf(code, unit.name ?? code) };
   },
   same: (a, b) => a === b,
+  // https://hl7.org/fhir/R4/ucum.html#filters
+  properties: new Map([
+    ['property', ofBaseUnit],
+    ['canonical', comparable],
+  ]),
 };
 
 const languages: Grammar = {

@@ -2,8 +2,8 @@
 import type { CodeToValidate, CodeVerdict, Terminology } from '#fhir-model';
 import { isCerebraError } from '#platform';
 import { type CheckOptions, type CodingPaths, checkCode, pathsOf } from './check-code.ts';
-import { type Coding, defined } from './code-system.ts';
-import { shown, systemName } from './refusals.ts';
+import { type Coding, defined, isHollow } from './code-system.ts';
+import { absentContentText, shown, systemName } from './refusals.ts';
 import { isRemoteAway } from './remote-client.ts';
 import type { Remote } from './remote-system.ts';
 import type { CodeSystems } from './systems.ts';
@@ -78,6 +78,7 @@ export function createCodeJudge({ systems, valueSets, remote }: JudgeParts): Ter
     if (system === undefined) return cannotTell('A code without a system has no meaning that could be validated');
     const found = await systems.find(system, version, { scope });
     if (found === undefined) return cannotTell(unknownSystem(defined<Coding>({ system, version })));
+    if (isHollow(found)) return cannotTell(absentContentText(found.about));
     const coding = { ...defined<Coding>({ system, display }), code };
     const { concept, open, issues, display: right } = await checkCode(found, coding, paths, checks);
     if (concept === undefined && open) return cannotTell(`Not all codes of '${shown(system)}' are known here`);

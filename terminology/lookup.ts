@@ -13,6 +13,7 @@ import {
   askedCoding,
   askerOf,
   type CodeSystemParts,
+  dateInput,
   ecosystemInputs,
   findSystem,
   input,
@@ -283,7 +284,7 @@ export const lookupOperation = (parts: CodeSystemParts): OperationSpec => ({
     input('system', 'uri', '1', 'The system of the code'),
     input('version', 'string', '1', 'Which version of the system; without it the latest'),
     input('coding', 'Coding', '1', 'Code and system in one'),
-    input('date', 'dateTime', '1', 'Taken and passed over: versions are asked for by version'),
+    dateInput,
     input('displayLanguage', 'code', '1', 'Preferred languages of the display, as in Accept-Language'),
     input(
       'property',

@@ -16,24 +16,44 @@ export interface RemoteOptions {
 export interface RemoteClient {
   /**
    * The JSON of a 200; undefined for other answers of the server (4xx: it does not know). Throws `unavailable` when there is
-   * no answer in time, or none that is FHIR.
+   * no answer in time, or none that is FHIR, and `too-costly` for one that is too large: `isRemoteAway` of all of them.
    */
-  get(path: string, parameters: Record<string, string | undefined>): Promise<JsonObject | undefined>;
+  get(path: string, parameters: RemoteParameters): Promise<JsonObject | undefined>;
 }
+
+export type RemoteParameters = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 const ANSWER_BYTES_MAX = 1024 * 1024;
 /** Answers that are kept, those that say no among them; and their bytes as text. */
 const ANSWERS_MAX = 10_000;
 const KEPT_BYTES_MAX = 32 * 1024 * 1024;
 const KEEP_MS = 10 * 60_000;
-/** A server that is away is asked again after this long. */
+/** A server that is away is asked again after this long, and so is an address that yields nothing of use. */
 const REST_MS = 10_000;
+/** The server as a whole is busy or away. */
+const AWAY_STATUSES = new Set([429, 502, 503, 504]);
 const CALLS_MAX = 16;
 
 const away = new WeakSet<object>();
 
+/** Of the answer to one address: others may be answered. */
+class Unusable extends Error {}
+
+class TooLarge extends Unusable {}
+
 /** Whether it is the other server that is not there, not the database. */
 export const isRemoteAway = (error: unknown): error is CerebraError => isCerebraError(error) && away.has(error);
+
+const isUnusable = (error: unknown): boolean => isRemoteAway(error) && error.cause instanceof Unusable;
+
+function whyOf(cause: unknown): string {
+  if (cause instanceof TooLarge) {
+    return `The answer of the terminology server (TERMINOLOGY_URL) has more than ${ANSWER_BYTES_MAX} bytes: ask for it in parts with count and offset`;
+  }
+  return cause instanceof Unusable
+    ? `The terminology server (TERMINOLOGY_URL) gives no answer of use: ${cause.message}`
+    : 'The terminology server (TERMINOLOGY_URL) does not answer';
+}
 
 interface Answer {
   resource: JsonObject | undefined;
@@ -54,30 +74,41 @@ async function readAnswer(response: Response): Promise<Answer> {
   let bytes = 0;
   for await (const part of response.body ?? []) {
     bytes += part.length;
-    if (bytes > ANSWER_BYTES_MAX) throw new Error(`the answer has more than ${ANSWER_BYTES_MAX} bytes`);
+    if (bytes > ANSWER_BYTES_MAX) throw new TooLarge(`the answer has more than ${ANSWER_BYTES_MAX} bytes`);
     parts.push(part);
   }
-  const { value } = parseJson(Buffer.concat(parts).toString('utf8'));
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('the answer is no resource');
-  return { resource: value as JsonObject, bytes };
+  return { resource: readResource(Buffer.concat(parts).toString('utf8')), bytes };
+}
+
+function readResource(text: string): JsonObject {
+  let value: unknown;
+  try {
+    value = parseJson(text).value;
+  } catch (cause) {
+    throw new Unusable('the answer is no JSON', { cause });
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject;
+  throw new Unusable('the answer is no resource');
 }
 
 async function call(address: URL, timeoutMs: number): Promise<Answer> {
   const response = await fetch(address, {
-    redirect: 'error',
+    redirect: 'manual',
     signal: AbortSignal.timeout(timeoutMs),
     headers: { Accept: 'application/fhir+json' },
   });
   if (response.status === 200) return readAnswer(response);
   await response.body?.cancel();
-  if (response.status >= 400 && response.status < 500 && response.status !== 429) return NO;
-  throw new Error(`status ${response.status}`);
+  if (AWAY_STATUSES.has(response.status)) throw new Error(`status ${response.status}`);
+  if (response.status >= 400 && response.status < 500) return NO;
+  throw new Unusable(`status ${response.status}`);
 }
 
-function addressOf(base: string, path: string, parameters: Record<string, string | undefined>): URL {
+function addressOf(base: string, path: string, parameters: RemoteParameters): URL {
   const address = new URL(`${base.replace(/\/+$/, '')}/${path}`);
-  for (const [name, value] of Object.entries(parameters))
-    if (value !== undefined) address.searchParams.set(name, value);
+  for (const [name, value = []] of Object.entries(parameters)) {
+    for (const each of typeof value === 'string' ? [value] : value) address.searchParams.append(name, each);
+  }
   return address;
 }
 
@@ -109,8 +140,10 @@ function createAnswers(now: () => number) {
           bytes += found.bytes;
           makeRoom();
         },
-        () => {
-          if (kept.get(address) === entry) drop(address);
+        (error) => {
+          if (kept.get(address) !== entry) return;
+          if (isUnusable(error)) entry.untilMs = now() + REST_MS;
+          else drop(address);
         },
       );
     },
@@ -128,9 +161,7 @@ export function createRemoteClient({
   let calls = 0;
 
   const unavailable = (cause?: unknown): CerebraError => {
-    const error = new CerebraError('unavailable', 'The terminology server (TERMINOLOGY_URL) does not answer', {
-      cause,
-    });
+    const error = new CerebraError(cause instanceof TooLarge ? 'too-costly' : 'unavailable', whyOf(cause), { cause });
     away.add(error);
     return error;
   };
@@ -141,9 +172,9 @@ export function createRemoteClient({
     try {
       return await call(address, timeoutMs);
     } catch (err) {
-      restUntilMs = now() + REST_MS;
+      if (!(err instanceof Unusable)) restUntilMs = now() + REST_MS;
       // The address has codes in it: they are for the one who asked.
-      log.warn({ reason: (err as Error).message }, 'the terminology server (TERMINOLOGY_URL) does not answer');
+      log.warn({ reason: (err as Error).message }, 'the terminology server (TERMINOLOGY_URL) gives no answer of use');
       throw unavailable(err);
     } finally {
       calls--;

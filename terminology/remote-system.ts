@@ -19,8 +19,8 @@ import {
   type Relation,
 } from './code-system.ts';
 import { readProperty } from './concept-properties.ts';
-import { shown } from './refusals.ts';
-import { isRemoteAway, type RemoteClient } from './remote-client.ts';
+import { notListed, shown } from './refusals.ts';
+import { isRemoteAway, type RemoteClient, type RemoteParameters } from './remote-client.ts';
 import { elementValue } from './value-set-definition.ts';
 
 /** No answer means: not known here, as without another server. */
@@ -93,12 +93,6 @@ function describedIn(answer: JsonObject, code: string): Described {
 
 const RELATIONS: readonly string[] = ['equivalent', 'subsumes', 'subsumed-by', 'not-subsumed'];
 
-const notListed = (url: string): CerebraError =>
-  new CerebraError(
-    'unsupported',
-    `The code system '${shown(url)}' is known at another server only: its codes can be asked for, not listed`,
-  );
-
 function systemOf(client: RemoteClient, about: About): CodeSystem {
   const { url: system, version } = about;
   const described = async (code: string): Promise<Described | undefined> => {
@@ -111,7 +105,7 @@ function systemOf(client: RemoteClient, about: About): CodeSystem {
     throw new CerebraError('unavailable', `The terminology server knows '${shown(code)}' no more`);
   };
   return {
-    about,
+    ...{ about, remote: true },
     concept: async (code) => (await described(code))?.concept,
     described,
     details: async (concept) => (await known(concept)).details,
@@ -134,7 +128,17 @@ export interface Remote {
   system(url: string, version: string | undefined): Promise<CodeSystem | undefined>;
   /** Undefined where it can't tell. */
   member(valueSet: string, coding: Coding): Promise<CodeVerdict | undefined>;
+  /**
+   * The answer of an operation on a value set, as it is; undefined where the other server has none. Throws `too-costly` for one
+   * that is too large.
+   */
+  valueSet(operation: '$expand' | '$validate-code', parameters: RemoteParameters): Promise<Resource | undefined>;
 }
+
+/** Systems that this server makes up for itself: no other one knows them. */
+const isOwn = (url: string | undefined): boolean => url?.startsWith('urn:cerebra:') ?? false;
+
+const RESULTS = { $expand: 'ValueSet', '$validate-code': 'Parameters' };
 
 const SEEN = 'url,version,name,title,caseSensitive,content,hierarchyMeaning,language,status';
 
@@ -168,11 +172,13 @@ export function createRemote(client: RemoteClient): Remote {
   return {
     system: (url, version) =>
       orUnknown(async () => {
+        if (isOwn(url)) return undefined;
         const about = await findAbout(client, url, version);
         return about && systemOf(client, about);
       }),
     member: (valueSet, { system, version, code }) =>
       orUnknown(async () => {
+        if (isOwn(system) || isOwn(valueSet)) return undefined;
         const bar = valueSet.indexOf('|');
         const url = bar === -1 ? valueSet : valueSet.slice(0, bar);
         const valueSetVersion = bar === -1 ? undefined : valueSet.slice(bar + 1);
@@ -180,5 +186,15 @@ export function createRemote(client: RemoteClient): Remote {
         const answer = await client.get('ValueSet/$validate-code', { url, valueSetVersion, code, ...of });
         return answer && verdictOf(answer);
       }),
+    async valueSet(operation, parameters) {
+      if (isOwn(String(parameters.url)) || isOwn(String(parameters.system))) return undefined;
+      try {
+        const answer = await client.get(`ValueSet/${operation}`, parameters);
+        return answer?.resourceType === RESULTS[operation] ? (answer as Resource) : undefined;
+      } catch (error) {
+        if (isRemoteAway(error) && error.code !== 'too-costly') return undefined;
+        throw error;
+      }
+    },
   };
 }

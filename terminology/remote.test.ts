@@ -180,6 +180,25 @@ describe('a server that is', () => {
     });
   }
 
+  test('at fault over one address is asked for others', async () => {
+    const faults: Reply[] = [
+      { status: 302, location: 'http://127.0.0.1:1/' },
+      { status: 500 },
+      { status: 200, body: [1] as never },
+      { status: 200, body: { resourceType: 'Parameters', text: 'x'.repeat(1_100_000) } },
+    ];
+    for (const [i, fault] of faults.entries()) {
+      answer = (path, query) => (query.get('code') === `bad${i}` ? fault : good(path, query));
+      assert.equal(await remote.member('http://far/vs', { system: CS, code: `bad${i}` }), undefined);
+      assert.deepEqual(await remote.member('http://far/vs', { system: CS, code: 'a' }), { result: 'valid' });
+    }
+    const code = (offset: string) => remote.valueSet('$expand', { url: 'http://far/vs', offset });
+    answer = () => faults[3]!;
+    await assert.rejects(code('0'), { code: 'too-costly', message: /in parts with count and offset/ });
+    answer = () => ({ status: 503 });
+    assert.equal(await code('1'), undefined);
+  });
+
   test('silent is not waited for', async () => {
     answer = () => ({ status: 200, delayed: true });
     const impatient = createRemote(createRemoteClient({ url, timeoutMs: 50, log: testLog(), now: () => nowMs }));

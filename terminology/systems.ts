@@ -2,7 +2,8 @@
 // and those that are rules rather than lists. https://hl7.org/fhir/R4/terminologies-systems.html
 import { type AccessScope, type Canonicals, chooseVersion, compareVersions, type Resource } from '#fhir-model';
 import { CerebraError, type Db } from '#platform';
-import { asArray, asText, type CodeSystem } from './code-system.ts';
+import { chooseAsOf, type Versions } from './as-of.ts';
+import { asArray, asText, type CodeSystem, isHollow } from './code-system.ts';
 import { grammarOf } from './grammars.ts';
 import { importSystem, storedAs } from './import-system.ts';
 import { indexCodeSystem } from './memory-index.ts';
@@ -15,10 +16,15 @@ export interface Asker {
   scope: AccessScope;
   /** What the request brought along (`tx-resource`): goes before everything else. */
   resources?: readonly Resource[];
+  /** The parameter `date`: where no version is named, such as are of a later date don't count. */
+  date?: string;
 }
 
 export interface CodeSystems {
-  /** Without version the latest; a version may be the beginning of one (`6.1`). Supplements are found by their own URL. */
+  /**
+   * Without version the latest; a version may be the beginning of one (`6.1`). Supplements are found by their own URL. One
+   * without its codes (`isHollow`) is found where nobody has more.
+   */
   find(url: string, version: string | undefined, asker: Asker): Promise<CodeSystem | undefined>;
   /** What is known of that URL, latest first; '' for one without version. */
   versions(url: string, asker: Asker): Promise<string[]>;
@@ -210,24 +216,45 @@ export function createCodeSystems(parts: CodeSystemsParts): CodeSystems {
     await Promise.all([refreshTables(), canonicals.refresh()]);
   }
 
+  async function findNamed(url: string, version: string | undefined, asker: Asker): Promise<CodeSystem | undefined> {
+    const brought = chooseVersion(bring(asker, url).map(versioned), version);
+    if (brought) return open(brought.resource);
+    const grammar = grammarOf(url);
+    if (grammar) return grammar;
+    if (asker.scope.kind === 'nothing') return undefined;
+    await refresh();
+    const own = await remembered(url, version);
+    if (own && !isHollow(own)) return own;
+    return (await parts.remote?.system(url, version)) ?? own;
+  }
+
+  async function versions(url: string, asker: Asker): Promise<string[]> {
+    const brought = bring(asker, url).map((each) => versioned(each).version);
+    if (asker.scope.kind === 'nothing') return brought;
+    await refresh();
+    const releases = releasesOf(tables.all, url).map(({ version }) => version);
+    const all = new Set([...brought, ...releases, ...(await canonicals.versions('CodeSystem', url))]);
+    return [...all].sort((a, b) => compareVersions(b, a));
+  }
+
+  /** A version that is named is taken at its word; without one the date, if there is one, chooses. */
+  async function find(url: string, version: string | undefined, asker: Asker): Promise<CodeSystem | undefined> {
+    const { date } = asker;
+    if (date === undefined || version !== undefined) return findNamed(url, version, asker);
+    const known: Versions<CodeSystem> = {
+      ...{ what: 'CodeSystem', url, versions: await versions(url, asker) },
+      find: (each) => findNamed(url, each, asker),
+      definitionOf: ({ about }) => ({
+        ...about.resource,
+        ...(about.version !== undefined && { version: about.version }),
+      }),
+    };
+    return (await chooseAsOf(known, date)) ?? findNamed(url, undefined, asker);
+  }
+
   return {
-    async find(url, version, asker) {
-      const brought = chooseVersion(bring(asker, url).map(versioned), version);
-      if (brought) return open(brought.resource);
-      const grammar = grammarOf(url);
-      if (grammar) return grammar;
-      if (asker.scope.kind === 'nothing') return undefined;
-      await refresh();
-      return (await remembered(url, version)) ?? parts.remote?.system(url, version);
-    },
-    async versions(url, asker) {
-      const brought = bring(asker, url).map((each) => versioned(each).version);
-      if (asker.scope.kind === 'nothing') return brought;
-      await refresh();
-      const releases = releasesOf(tables.all, url).map(({ version }) => version);
-      const all = new Set([...brought, ...releases, ...(await canonicals.versions('CodeSystem', url))]);
-      return [...all].sort((a, b) => compareVersions(b, a));
-    },
+    find,
+    versions,
     open,
     refresh,
     changed,

@@ -44,7 +44,8 @@ const fragment = resource('CodeSystem', 'http://part', { content: 'fragment', co
 const of = (system: string, ...codes: string[]) => ({ system, concept: codes.map((code) => ({ code })) });
 const cats = resource('ValueSet', 'http://vs/cats', { compose: { include: [of('http://cs', 'cat', 'tiger')] } });
 const all = resource('ValueSet', 'http://vs/all', { compose: { include: [{ system: 'http://cs' }] } });
-const known = [animals, grouped, cyclic, fragment, cats, all];
+const hollow = resource('CodeSystem', 'http://hollow', { content: 'not-present' });
+const known = [animals, grouped, cyclic, fragment, hollow, cats, all];
 
 let db: Db;
 let canonicals: TestCanonicals;
@@ -216,6 +217,8 @@ describe('verdicts on codes', () => {
       { system: 'http://none', code: 'cat' },
       { system: 'http://part', code: 'y' },
       { system: 'http://unitsofmeasure.org', code: 'mg' },
+      { system: 'http://hollow', code: 'x' },
+      { system: 'http://hollow', code: 'x', valueSet: 'http://hollow?fhir_vs' },
     ]);
     assert.deepEqual(
       verdicts.map(({ result }) => result),
@@ -226,6 +229,8 @@ describe('verdicts on codes', () => {
         'unknown',
         'unknown',
         'valid',
+        'unknown',
+        'unknown',
       ]),
     );
     assert.deepEqual(

@@ -17,6 +17,7 @@ import { translateOperation } from './translate.ts';
 import { validateCodeOperation } from './validate-code.ts';
 import { bindingOf } from './value-set-context.ts';
 import type { ValueSetParts } from './value-set-input.ts';
+import { withRegexBudget } from './value-set-regex.ts';
 import { valueSetValidateOperation } from './value-set-validate.ts';
 import { createValueSets } from './value-sets.ts';
 
@@ -49,6 +50,7 @@ export function createTerminology(parts: TerminologyParts): TerminologyService {
     now: clock.now,
     newId: () => uuidv7(clock.now()),
     bindingOf: (context) => bindingOf(canonicals, context),
+    remote,
   };
   const port = createTerminologyPort({ systems, valueSets, reader, remote });
   const validateCode = validateCodeOperation(systemParts);
@@ -66,8 +68,13 @@ export function createTerminology(parts: TerminologyParts): TerminologyService {
     translateOperation({ canonicals, systems, reader }),
   ];
   return {
-    port: { ...port, describe: () => describeService(systems, operations) },
+    port: {
+      ...port,
+      valueSet: (...asked) => withRegexBudget(() => port.valueSet(...asked)),
+      validateCodes: (...asked) => withRegexBudget(() => port.validateCodes(...asked)),
+      describe: () => describeService(systems, operations),
+    },
     systems,
-    operations,
+    operations: operations.map((each) => ({ ...each, run: (request) => withRegexBudget(() => each.run(request)) })),
   };
 }

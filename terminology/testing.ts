@@ -21,6 +21,8 @@ export function testCanonicals(resources: readonly Resource[]): TestCanonicals {
       const { url, version } = parseCanonical(canonical);
       return chooseVersion(of(type, url), version)?.resource;
     },
+    systemsOf: async (valueSet) =>
+      known.filter((each) => each.resourceType === 'CodeSystem' && each.valueSet === valueSet),
     versions: async (type, url) => of(type, url).map(({ version }) => version),
     get generation() {
       return generation;

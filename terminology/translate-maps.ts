@@ -15,6 +15,7 @@ import { CerebraError } from '#platform';
 import { askerOf } from './asking.ts';
 import { asText } from './code-system.ts';
 import { type ConceptMap, readConceptMap } from './concept-map.ts';
+import { coreMapUrls, mapsSystems } from './core-maps.ts';
 import { shown } from './refusals.ts';
 import type { CodeSystems } from './systems.ts';
 import { refuse } from './tx-issues.ts';
@@ -94,7 +95,18 @@ async function mapsOf(
 const asked = (name: string, value: string | undefined): string[] =>
   value === undefined ? [] : [`${name}=${encodeURIComponent(escapeValue(value))}`];
 
-/** Stored maps from the system of the code to the system that is wanted. */
+/** R4's own, unless one of the same URL is stored: that one was found by search, or maps other systems. */
+async function coreMaps({ canonicals }: TranslateParts, from: string, to: string | undefined, reverse: boolean) {
+  const maps: ConceptMap[] = [];
+  for (const url of await coreMapUrls(from, to, reverse)) {
+    const resource = await canonicals.find('ConceptMap', url);
+    const map = resource && readConceptMap(resource);
+    if (map && mapsSystems(map.groups, from, to, reverse)) maps.push(map);
+  }
+  return maps;
+}
+
+/** Stored maps from the system of the code to the system that is wanted, then R4's own. */
 async function mapsBySystem(parts: TranslateParts, request: OperationRequest, systems: readonly string[]) {
   const { input } = request;
   const target = one<string>(input, 'targetsystem');
@@ -103,9 +115,14 @@ async function mapsBySystem(parts: TranslateParts, request: OperationRequest, sy
   const known = new Map<string, ConceptMap>();
   for (const system of systems) {
     const query = [...asked(from!, system), ...asked(to!, target)].join('&');
-    for (const map of await mapsOf(parts, query, request)) known.set(map.name === '' ? `${known.size}` : map.name, map);
+    const stored = await mapsOf(parts, query, request);
+    const own = request.scope.kind === 'nothing' ? [] : await coreMaps(parts, system, target, reverse);
+    for (const map of [...stored, ...own]) {
+      if (map.name === '') known.set(`${known.size}`, map);
+      else if (!known.has(map.name)) known.set(map.name, map);
+    }
   }
-  return [...known.values()];
+  return [...known.values()].slice(0, MAPS_MAX);
 }
 
 const valueSetFits = (wanted: string | undefined, own: string | undefined): boolean => {

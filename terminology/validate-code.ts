@@ -13,6 +13,7 @@ import {
   askerOf,
   type CodeSystemParts,
   codingsOf,
+  dateInput,
   ecosystemInputs,
   input,
   instanceSystem,
@@ -20,9 +21,9 @@ import {
   supplemented,
 } from './asking.ts';
 import { type CheckOptions, type CodingPaths, checkCode, isWrong, messageOf, pathsOf } from './check-code.ts';
-import type { CodeSystem, Coding, Concept } from './code-system.ts';
+import { type CodeSystem, type Coding, type Concept, isHollow } from './code-system.ts';
 import { languagesOf } from './lookup.ts';
-import { shown, systemName } from './refusals.ts';
+import { absentContentText, shown, systemName, unknownSystemText } from './refusals.ts';
 import { answerTo, outcomeOf, type TxIssue } from './tx-issues.ts';
 
 /** What came of one coding. */
@@ -72,14 +73,16 @@ function supplementVerdict(coding: Coding, { about }: CodeSystem, paths: CodingP
 
 function unknownVerdict(coding: Coding, versions: readonly string[], paths: CodingPaths): Verdict {
   const { system = '', version } = coding;
-  const isVersion = version !== undefined && versions.length > 0;
-  const valid = versions.filter((each) => each !== '').join(', ');
-  const text = isVersion
-    ? `A definition for CodeSystem '${shown(system)}' version '${shown(version)}' could not be found, so the code cannot be validated. Valid versions: ${valid}`
-    : `A definition for CodeSystem '${shown(system)}' could not be found, so the code cannot be validated`;
-  const id = isVersion ? 'UNKNOWN_CODESYSTEM_VERSION' : 'UNKNOWN_CODESYSTEM';
-  const found = issue('not-found', 'not-found', id, text, paths.system);
+  const { messageId, text } = unknownSystemText(system, version, versions, 'so the code cannot be validated');
+  const found = issue('not-found', 'not-found', messageId, text, paths.system);
   return { valid: false, coding, issues: [found], unknown: systemName(system, version) };
+}
+
+/** As of an unknown one: what is not here can't be told. */
+function absentVerdict(coding: Coding, { about }: CodeSystem, paths: CodingPaths): Verdict {
+  const text = `${absentContentText(about)}, so the code cannot be validated`;
+  const found = issue('not-found', 'not-found', 'UNKNOWN_CODESYSTEM', text, paths.system);
+  return { valid: false, coding, issues: [found], unknown: systemName(about.url, about.version) };
 }
 
 const NO_SYSTEM =
@@ -139,8 +142,10 @@ async function judge(
   if (fixed.url !== undefined && fixed.url !== '' && fixed.url !== url)
     return otherSystemVerdict(coding, fixed.url, paths);
   const asker = askerOf(request);
-  const found = fixed.system ?? (await parts.systems.find(url, version, asker));
+  const whole = fixed.system && !isHollow(fixed.system) ? fixed.system : undefined;
+  const found = whole ?? (await parts.systems.find(url, version, asker)) ?? fixed.system;
   if (found === undefined) return unknownVerdict(coding, await parts.systems.versions(url, asker), paths);
+  if (isHollow(found)) return absentVerdict(coding, found, paths);
   const { system } = await supplemented(parts, found, request);
   return checked(coding, system, optionsOf(request), paths);
 }
@@ -208,9 +213,15 @@ async function validate(parts: CodeSystemParts, request: OperationRequest): Prom
     });
   }
   const isPlain = one(request.input, 'coding') === undefined;
+  if (isPlain && fixed.url === undefined) throw noSystem();
   const verdict = await judge(parts, request, coding, fixed, pathsOf(isPlain ? undefined : 'Coding'));
   return answer(verdict, verdict.issues, undefined);
 }
+
+const noSystem = (): CerebraError =>
+  new CerebraError('required', 'Which code system? Give url or codeSystem, or the code as a coding with its system', {
+    expression: ['url'],
+  });
 
 const twoWays = (): CerebraError =>
   new CerebraError(
@@ -230,7 +241,7 @@ export const validateCodeInputs = [
   input('display', 'string', '1', 'A display of the code, which is validated too'),
   input('coding', 'Coding', '1', 'The code as a Coding, of this system'),
   input('codeableConcept', 'CodeableConcept', '1', 'Valid if one of its codings is'),
-  input('date', 'dateTime', '1', 'Taken and passed over: versions are asked for by version'),
+  dateInput,
   input('abstract', 'boolean', '1', 'Whether abstract codes are valid; default true'),
   input('displayLanguage', 'code', '1', 'Languages of displays that are right, as in Accept-Language'),
   input('lenient-display-validation', 'boolean', '1', 'A wrong display is a warning, not an error'),

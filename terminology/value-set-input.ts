@@ -6,13 +6,16 @@ import {
   type OperationParameter,
   type OperationRequest,
   one,
+  parseCanonical,
   parseJson,
   type Resource,
   type ResourceReader,
 } from '#fhir-model';
 import { CerebraError, type Queryable } from '#platform';
-import { askerOf, ecosystemInputs, input } from './asking.ts';
+import { askerOf, dateInput, ecosystemInputs, input } from './asking.ts';
 import { type Languages, parseLanguages } from './languages.ts';
+import { shown } from './refusals.ts';
+import type { Remote } from './remote-system.ts';
 import { joinCanonical } from './value-set-definition.ts';
 import type { Composition } from './value-set-formula.ts';
 import type { Asking, ValueSets } from './value-sets.ts';
@@ -27,6 +30,8 @@ export interface ValueSetParts {
   newId(): string;
   /** The value set that an element is bound to, for `context`. */
   bindingOf(context: string): Promise<string | undefined>;
+  /** Who is asked for value sets that are not known, or can't be evaluated, here. */
+  remote?: Pick<Remote, 'valueSet'> | undefined;
 }
 
 const versionInputs: readonly OperationParameter[] = [
@@ -41,7 +46,7 @@ export const sharedInputs: readonly OperationParameter[] = [
   input('context', 'uri', '1', 'The element whose binding is meant: `[StructureDefinition]#Patient.gender`'),
   input('valueSet', 'ValueSet', '1', 'The value set itself'),
   input('valueSetVersion', 'string', '1', 'Its version'),
-  input('date', 'dateTime', '1', 'Taken and told again: versions are asked for by version'),
+  dateInput,
   input('displayLanguage', 'code', '1', 'Languages of displays, as in Accept-Language'),
   input('activeOnly', 'boolean', '1', 'Without inactive codes'),
   input('useSupplement', 'canonical', '*', 'Supplements of code systems that are to be made use of'),
@@ -49,14 +54,27 @@ export const sharedInputs: readonly OperationParameter[] = [
   ...ecosystemInputs,
 ];
 
+/** Canonicals with their version. */
+function versionsIn({ input: given }: OperationRequest, name: string): string[] {
+  const values = all<string>(given, name);
+  for (const value of values) {
+    const { url, version } = parseCanonical(value);
+    if (url !== '' && version !== undefined) continue;
+    const text = `'${name}' is a system and its version, as http://loinc.org|2.77, not '${shown(value)}'`;
+    throw new CerebraError('invalid-parameter', text, { expression: [name] });
+  }
+  return values;
+}
+
+/** Throws `invalid-parameter` for a version parameter that names no version. */
 export function askingOf(request: OperationRequest): Asking {
   const { input: given } = request;
   return {
     asker: askerOf(request),
     versions: {
-      system: all<string>(given, 'system-version'),
-      check: all<string>(given, 'check-system-version'),
-      force: all<string>(given, 'force-system-version'),
+      system: versionsIn(request, 'system-version'),
+      check: versionsIn(request, 'check-system-version'),
+      force: versionsIn(request, 'force-system-version'),
     },
     supplements: all<string>(given, 'useSupplement'),
   };

@@ -3,7 +3,7 @@ import { isWithin } from '#fhir-model';
 import type { Queryable } from '#platform';
 import { type CheckedCode, type CheckOptions, type CodingPaths, checkCode } from './check-code.ts';
 import type { CodeSystem, Coding, Concept } from './code-system.ts';
-import { shown, systemName } from './refusals.ts';
+import { shown, systemName, unknownSystemText } from './refusals.ts';
 import { withSupplements } from './supplements.ts';
 import type { TxIssue } from './tx-issues.ts';
 import { extensionValue, type ListedConcept } from './value-set-definition.ts';
@@ -16,7 +16,7 @@ import {
   type SystemName,
 } from './value-set-formula.ts';
 import { holdsByCode, test } from './value-set-select.ts';
-import type { Asking, UsedSystem, ValueSets } from './value-sets.ts';
+import { type Asking, type UsedSystem, type ValueSets, wantedVersion } from './value-sets.ts';
 
 export interface MemberOptions extends CheckOptions {
   /** Inactive codes are no members. */
@@ -62,21 +62,22 @@ function notInValueSet(coding: Coding, { definition }: Composition, paths: Codin
   };
 }
 
-const unknownSystemIssue = (url: string, version: string | undefined, paths: CodingPaths, known: boolean): TxIssue => ({
-  // Where the value set lists the code, no more is needed to belong to it.
-  severity: known ? 'warning' : 'error',
-  ...{ code: 'not-found', type: 'not-found' },
-  ...(version === undefined
-    ? {
-        messageId: 'UNKNOWN_CODESYSTEM',
-        text: `A definition for CodeSystem '${shown(url)}' could not be found, so the code cannot be validated`,
-      }
-    : {
-        messageId: 'UNKNOWN_CODESYSTEM_VERSION',
-        text: `A definition for CodeSystem '${shown(url)}' version '${shown(version)}' could not be found, so the code cannot be validated`,
-      }),
-  expression: paths.system,
-});
+async function unknownSystemIssue(
+  { valueSets, asking }: Membership,
+  name: SystemName,
+  paths: CodingPaths,
+  known: boolean,
+): Promise<TxIssue> {
+  const valid = await valueSets.versions(name.url, asking);
+  const wanted = wantedVersion(name, asking.versions);
+  return {
+    // Where the value set lists the code, no more is needed to belong to it.
+    severity: known ? 'warning' : 'error',
+    ...{ code: 'not-found', type: 'not-found' },
+    ...unknownSystemText(name.url, wanted, valid, 'so the code cannot be validated'),
+    expression: paths.system,
+  };
+}
 
 const badData = (messageId: string, text: string, expression: string): TxIssue => ({
   ...{ severity: 'error', code: 'invalid', type: 'invalid-data' },
@@ -141,6 +142,7 @@ const isAbsolute = (uri: string): boolean => /^[A-Za-z][A-Za-z0-9+.-]*:/.test(ur
 
 async function ofUnknownSystem(
   membership: Membership,
+  name: SystemName,
   coding: Coding & { code: string; system: string },
   paths: CodingPaths,
   options: MemberOptions,
@@ -162,7 +164,7 @@ async function ofUnknownSystem(
     const text = `${paths.system} must be an absolute reference, not a local reference`;
     issues.push(badData('Terminology_TX_System_Relative', text, paths.system));
   }
-  issues.push(unknownSystemIssue(url, version, paths, isMember));
+  issues.push(await unknownSystemIssue(membership, name, paths, isMember));
   return { isMember, issues, coding, unknownSystem: { url, causes: included } };
 }
 
@@ -309,6 +311,6 @@ async function ofVersion(
   const { composition, valueSets, asking } = membership;
   const supplements = [...composition.definition.supplements, ...asking.supplements];
   const used = await valueSets.use(name, supplements, asking);
-  if (used === undefined) return ofUnknownSystem(membership, coding, paths, options);
+  if (used === undefined) return ofUnknownSystem(membership, name, coding, paths, options);
   return ofKnownSystem(membership, { ...used, name }, coding, paths, options);
 }

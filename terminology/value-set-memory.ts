@@ -108,7 +108,9 @@ async function testOf(db: Queryable, index: MemoryIndex, formula: Formula): Prom
     }
     case 'and':
     case 'or': {
-      const tests = await Promise.all(formula.of.map((part) => testOf(db, index, part)));
+      const tests: Test[] = [];
+      // One after the other: a hundred regular expressions at once would hold all connections.
+      for (const part of formula.of) tests.push(await testOf(db, index, part));
       return formula.kind === 'and'
         ? (concept) => tests.every((test) => test(concept))
         : (concept) => tests.some((test) => test(concept));

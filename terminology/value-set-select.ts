@@ -1,9 +1,11 @@
 // The concepts of one code system that belong to a value set, wherever they are held.
 import type { JsonObject } from '#fhir-model';
-import { CerebraError, type Queryable } from '#platform';
+import type { Queryable } from '#platform';
 import { asArray, type CodeSystem, type Concept, type Designation, type Property } from './code-system.ts';
+import { notListed } from './refusals.ts';
 import { type Formula, needsConcepts } from './value-set-formula.ts';
 import { selectInMemory, testInMemory } from './value-set-memory.ts';
+import { selectByRule, testByRule } from './value-set-rule.ts';
 import { selectInTable, tableParentCodes, tableParents, tableProperties, testInTable } from './value-set-table.ts';
 
 export interface Selection {
@@ -60,23 +62,6 @@ export function holdsByCode(formula: Formula, code: string): boolean {
   }
 }
 
-const unlisted = (system: CodeSystem): CerebraError =>
-  new CerebraError(
-    'too-costly',
-    `The codes of '${system.about.url}' are made by rules: there is no end of them to list. Value sets of it are expanded where they name the codes`,
-  );
-
-async function selectByRule(system: CodeSystem, { where, words, offset, count }: Selection): Promise<Selected> {
-  const codes = enumerated(where);
-  if (codes === undefined) throw unlisted(system);
-  const found = await Promise.all([...codes].map((code) => system.concept(code)));
-  const all = found.filter((concept) => concept !== undefined);
-  const fitting = all.filter(({ code, display = '' }) =>
-    words.every((word) => `${code} ${display}`.toLowerCase().includes(word)),
-  );
-  return { concepts: fitting.slice(offset, offset + count), total: fitting.length };
-}
-
 /**
  * In the order of the system. Throws `invalid-parameter` where the formula names a code or property that is not there,
  * `too-costly` for a system that lists no codes, `unsupported` for a regular expression that takes more than an automaton.
@@ -84,6 +69,7 @@ async function selectByRule(system: CodeSystem, { where, words, offset, count }:
 export function select(db: Queryable, system: CodeSystem, selection: Selection): Promise<Selected> {
   if (system.memory) return selectInMemory(db, system.memory, selection);
   if (system.table) return selectInTable(db, system.table, selection);
+  if (system.remote && enumerated(selection.where) === undefined) throw notListed(system.about.url);
   return selectByRule(system, selection);
 }
 
@@ -96,8 +82,8 @@ export async function test(
 ): Promise<boolean[]> {
   if (system.memory) return testInMemory(db, system.memory, where, concepts);
   if (system.table) return testInTable(db, system.table, where, concepts);
-  if (needsConcepts(where)) throw unlisted(system);
-  return concepts.map(({ code }) => holdsByCode(where, code));
+  if (system.remote && needsConcepts(where)) throw notListed(system.about.url);
+  return concepts.map((concept) => testByRule(system, where, concept));
 }
 
 /** What expansions show besides code and display. */

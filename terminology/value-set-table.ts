@@ -157,13 +157,13 @@ export async function selectInTable(db: Queryable, table: TableSystem, selection
   const { where } = selection;
   const places = await placesOf(db, table, where);
   const plan = planOf(table, selection, places);
-  return checked(patternOf(where), async () => {
+  return checked(patternOf(where), db, async (own) => {
     if (plan.byWords) {
-      return (await foundEarly(db, table, places, selection)) ?? foundByWords(db, table, plan, selection);
+      return (await foundEarly(own, table, places, selection)) ?? foundByWords(own, table, plan, selection);
     }
     const [concepts, total] = await Promise.all([
-      pageOf(db, table, plan, selection),
-      plan.total ?? countOf(db, table, plan),
+      pageOf(own, table, plan, selection),
+      plan.total ?? countOf(own, table, plan),
     ]);
     return { concepts, total };
   });
@@ -180,7 +180,7 @@ async function testNow(
   const ground: Ground = { table, places, parameter: (value) => `$${values.push(value)}` };
   const condition = conditionSql(ground, where);
   const text = `select c.n from ${tableOf('concept', table.cs)} c where c.n = any($1::int[]) and ${condition}`;
-  const rows = await checked(patternOf(where), () => db.query<{ n: number }>(shaped(table, text), values));
+  const rows = await checked(patternOf(where), db, (own) => own.query<{ n: number }>(shaped(table, text), values));
   const holds = new Set(rows.map(({ n }) => n));
   return numbers.map((n) => holds.has(n));
 }

@@ -13,6 +13,7 @@ import { type CodingPaths, isWrong, messageOf, pathsOf } from './check-code.ts';
 import { type Coding, defined } from './code-system.ts';
 import { shown } from './refusals.ts';
 import { answerTo, issueOf, outcomeOf, type TxIssue } from './tx-issues.ts';
+import { orElsewhere } from './value-set-elsewhere.ts';
 import { type Composition, type Formula, formulaOf, systemsOf } from './value-set-formula.ts';
 import { askingOf, languagesFor, sharedInputs, type ValueSetParts, valueSetOf } from './value-set-input.ts';
 import { type Member, type MemberOptions, type Membership, memberOf } from './value-set-member.ts';
@@ -259,5 +260,10 @@ export const valueSetValidateOperation = (parts: ValueSetParts): OperationSpec =
   type: ['ValueSet'],
   ...{ system: false, typeLevel: true, instanceLevel: true, affectsState: false },
   parameters,
-  run: (request) => answerTo(async () => ({ resource: parametersOf(await validate(parts, request)) })),
+  run: (request) =>
+    answerTo(() =>
+      orElsewhere(parts, request, '$validate-code', async () => ({
+        resource: parametersOf(await validate(parts, request)),
+      })),
+    ),
 });

@@ -9,6 +9,7 @@ import type { CodeSystem } from './code-system.ts';
 import { createCodeSystems } from './systems.ts';
 import { testCanonicals } from './testing.ts';
 import { ALL, and, type Formula, formulaOf, not, or, systemsOf } from './value-set-formula.ts';
+import { withRegexBudget } from './value-set-regex.ts';
 import { test as holds, select } from './value-set-select.ts';
 import { type Asking, createValueSets, NO_RULES } from './value-sets.ts';
 import { writeSystem } from './write-system.ts';
@@ -214,6 +215,24 @@ describe('what is wrong with a value set is told', () => {
       concept: [{ code: i === 7 ? 'cat' : `c${i}` }],
     }));
     assert.deepEqual(await composed({ include: lists }), ['cat']);
+  });
+
+  test('regular expressions that together take longer than a request has for them', async () => {
+    // Each takes PostgreSQL some 1 ms.
+    const slow = Array.from({ length: 100 }, (_, i) =>
+      filter('display', 'regex', `(.*.*.*.*.*=.*){9}${'a'.repeat(i)}`),
+    );
+    const tooCostly = { code: 'too-costly', message: /more than the 5 ms that a request has/ };
+    await assert.rejects(
+      withRegexBudget(() => composed({ include: slow }), 5),
+      tooCostly,
+    );
+    await withRegexBudget(async () => {
+      for (let i = 0; i < 2; i++) await assert.rejects(composed({ include: slow }), tooCostly);
+      await assert.rejects(include(filter('code', 'regex', 'cat')), tooCostly);
+      assert.deepEqual(await include(filter('code', '=', 'cat')), ['cat']);
+    }, 5);
+    assert.deepEqual(await include(filter('code', 'regex', 'cat')), ['cat']);
   });
 
   test('a pattern that takes a backtracking engine for ever is done at once', async () => {

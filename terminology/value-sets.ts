@@ -1,8 +1,8 @@
 // Value sets by their URL, with all that they import: those that a request brings along, stored ones, R4's own, and the
 // implicit ones of code systems. https://hl7.org/fhir/R4/valueset.html
 import { type Canonicals, chooseVersion, compareVersions, isWithin, parseCanonical, type Resource } from '#fhir-model';
-import type { CodeSystem } from './code-system.ts';
-import { asText } from './code-system.ts';
+import { chooseAsOf, isLaterThan, type Versions } from './as-of.ts';
+import { asText, type CodeSystem, isHollow } from './code-system.ts';
 import type { Asker, CodeSystems } from './systems.ts';
 import { missingSupplement, refuse, unknownValueSet } from './tx-issues.ts';
 import {
@@ -48,6 +48,8 @@ export interface ValueSets {
   composeResource(resource: Resource, asking: Asking): Promise<Composition>;
   /** Whether there is such a value set. */
   has(canonical: string, asking: Asking): Promise<boolean>;
+  /** Versions of a code system that are here, latest first. */
+  versions(url: string, asking: Asking): Promise<string[]>;
   /** Undefined when the system is not known; throws when its version is not what the request allows. */
   use(name: SystemName, supplements: readonly string[], asking: Asking): Promise<UsedSystem | undefined>;
 }
@@ -75,6 +77,17 @@ const tooDeep = (canonical: string) =>
     text: `The value set '${canonical}' is imported at a depth of more than ${DEPTH_MAX}, or as one of more than ${IMPORTS_MAX}`,
   });
 
+/** R4's vsd-1 and vsd-2. */
+function assertSource({ name }: ValueSetDefinition, { at, system, valueSets, concepts, filters }: ConceptSet): void {
+  const hasOwn = concepts.length > 0 || filters.length > 0;
+  if (system !== undefined || (valueSets.length > 0 && !hasOwn)) return;
+  const what = hasOwn ? 'concepts or filters, which need their system' : 'neither a system nor a value set';
+  throw refuse('invalid', {
+    ...{ code: 'invalid', type: 'vs-invalid', messageId: 'VALUESET_NO_SYSTEM' },
+    ...{ text: `The value set '${name}' has ${what}: ${at}`, expression: hasOwn ? `${at}.system` : at },
+  });
+}
+
 const versionOf = (canonicals: readonly string[], url: string): string | undefined =>
   canonicals.map(parseCanonical).find((each) => each.url === url)?.version;
 
@@ -85,12 +98,10 @@ const wrongVersion = (url: string, found: string | undefined, wanted: string) =>
   });
 
 /** The version of a system that the request and the value set together ask for. */
-export const wantedVersion = ({ url, version }: SystemName, { force, system }: VersionRules): string | undefined =>
-  versionOf(force, url) ?? version ?? versionOf(system, url);
-
-/** A CodeSystem that tells of itself and has none of its codes, as R4's own of SNOMED CT: no better than an unknown one. */
-const isHollow = ({ about, memory }: CodeSystem): boolean =>
-  about.content !== 'complete' && about.content !== 'supplement' && memory?.concepts.length === 0;
+export const wantedVersion = (
+  { url, version }: SystemName,
+  { force, system, check }: VersionRules,
+): string | undefined => versionOf(force, url) ?? version ?? versionOf(system, url) ?? versionOf(check, url);
 
 export interface ValueSetsParts {
   canonicals: Canonicals;
@@ -102,28 +113,49 @@ export function createValueSets({ canonicals, systems }: ValueSetsParts): ValueS
   let kept = new WeakMap<Resource, Promise<Composition>>();
   let keptAt = '';
 
-  function brought({ resources = [] }: Asker, url: string, version: string | undefined): Resource | undefined {
+  function brought({ resources = [], date }: Asker, url: string, version: string | undefined): Resource | undefined {
+    const isMeant = (each: Resource): boolean =>
+      version !== undefined || date === undefined || !isLaterThan(each, date);
     const all = resources
-      .filter((each) => each.resourceType === 'ValueSet' && each.url === url)
+      .filter((each) => each.resourceType === 'ValueSet' && each.url === url && isMeant(each))
       .map((resource) => ({ resource, version: asText(resource.version) ?? '' }))
       .toSorted((a, b) => compareVersions(b.version, a.version));
     return chooseVersion(all, version)?.resource;
   }
 
-  /** The value set of all codes that a code system names as its own. */
-  function wholeSystem(url: string, { resources = [] }: Asker): Resource | undefined {
+  /** The URL of the code system that names the value set as that of all its codes. */
+  async function systemNaming(url: string, { resources = [], scope }: Asker): Promise<string | undefined> {
     const inRequest = resources.find((each) => each.resourceType === 'CodeSystem' && each.valueSet === url);
-    const system = asText(inRequest?.url) ?? systems.tables().find(({ about }) => about.valueSet === url)?.url;
+    const near = asText(inRequest?.url) ?? systems.tables().find(({ about }) => about.valueSet === url)?.url;
+    if (near !== undefined || scope.kind === 'nothing') return near;
+    return asText((await canonicals.systemsOf(url))[0]?.url);
+  }
+
+  /** The value set of all codes that a code system names as its own; a version of it is that of the system. */
+  async function wholeSystem(url: string, version: string | undefined, asker: Asker): Promise<Resource | undefined> {
+    const system = await systemNaming(url, asker);
     if (system === undefined) return undefined;
-    return { resourceType: 'ValueSet', url, status: 'active', compose: { include: [{ system }] } };
+    const of = version === undefined ? {} : { version };
+    return { resourceType: 'ValueSet', url, ...of, status: 'active', compose: { include: [{ system, ...of }] } };
+  }
+
+  async function storedSet(canonical: string, date: string | undefined): Promise<Resource | undefined> {
+    const { url, version } = parseCanonical(canonical);
+    if (date === undefined || version !== undefined) return canonicals.find('ValueSet', canonical);
+    const known: Versions<Resource> = {
+      ...{ what: 'value set', url, versions: await canonicals.versions('ValueSet', url) },
+      find: (each) => canonicals.find('ValueSet', joinCanonical(url, each)),
+      definitionOf: (found) => found,
+    };
+    return chooseAsOf(known, date);
   }
 
   async function find(canonical: string, asker: Asker): Promise<Resource | undefined> {
     const { url, version } = parseCanonical(canonical);
     const own = brought(asker, url, version);
     if (own) return own;
-    const stored = asker.scope.kind === 'nothing' ? undefined : await canonicals.find('ValueSet', canonical);
-    return stored ?? implicitValueSet(canonical) ?? wholeSystem(url, asker);
+    const stored = asker.scope.kind === 'nothing' ? undefined : await storedSet(canonical, asker.date);
+    return stored ?? implicitValueSet(canonical) ?? wholeSystem(url, version, asker);
   }
 
   /** One import: of a contained value set (`#id`), or by canonical. */
@@ -143,6 +175,7 @@ export function createValueSets({ canonicals, systems }: ValueSetsParts): ValueS
   }
 
   async function part(definition: ValueSetDefinition, set: ConceptSet, building: Building): Promise<Part> {
+    assertSource(definition, set);
     const imports: Composition[] = [];
     for (const canonical of set.valueSets) imports.push(await imported(definition, canonical, building));
     return { set, imports };
@@ -153,7 +186,7 @@ export function createValueSets({ canonicals, systems }: ValueSetsParts): ValueS
     for (const { system, version, concepts } of include) {
       if (system === undefined || concepts.length > 0) continue;
       const found = await systems.find(system, version, asker);
-      if (found === undefined || isHollow(found)) return true;
+      if (found === undefined || found.remote || isHollow(found)) return true;
     }
     return false;
   }
@@ -180,7 +213,8 @@ export function createValueSets({ canonicals, systems }: ValueSetsParts): ValueS
   };
 
   function composeKept(resource: Resource, asking: Asking): Promise<Composition> {
-    if ((asking.asker.resources ?? []).length > 0) return compose(resource, asking);
+    const { resources = [], date } = asking.asker;
+    if (resources.length > 0 || date !== undefined) return compose(resource, asking);
     if (keptAt !== systems.generation) {
       kept = new WeakMap();
       keptAt = systems.generation;
@@ -204,9 +238,8 @@ export function createValueSets({ canonicals, systems }: ValueSetsParts): ValueS
   async function use(name: SystemName, wanted: readonly string[], asking: Asking): Promise<UsedSystem | undefined> {
     const { url } = name;
     const { asker, versions } = asking;
-    const version = wantedVersion(name, versions);
     const checked = versionOf(versions.check, url);
-    const system = await systems.find(url, version ?? checked, asker);
+    const system = await systems.find(url, wantedVersion(name, versions), asker);
     if (system === undefined || isHollow(system)) return undefined;
     const { version: found } = system.about;
     if (checked !== undefined && found !== checked && !isWithin(checked, found ?? '')) {
@@ -225,6 +258,7 @@ export function createValueSets({ canonicals, systems }: ValueSetsParts): ValueS
     },
     composeResource: compose,
     has: async (canonical, asking) => (await find(canonical, asking.asker)) !== undefined,
+    versions: (url, { asker }) => systems.versions(url, asker),
     use,
   };
 }

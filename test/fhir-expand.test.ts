@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import type { JsonObject } from '#fhir-model';
+import { random } from '#platform/testing';
 import { assertOutcome, type Reply } from './client.ts';
 import { serveTests } from './server.ts';
 import { assertRefused, COLOURS, inUrl, parameters, reds, SET, valueSet, writeColours } from './value-sets.ts';
@@ -262,6 +263,47 @@ describe('$expand', () => {
     );
     assert.deepEqual(codes(await expand({ url, offset: '9999', count: '5' })), ['c9999', 'c10000']);
     assert.deepEqual(codes(await expand({ url, filter: 'c1000' })), ['c1000', 'c10000']);
+  });
+
+  test('regular expressions that take seconds each are given up after a few, all of a request together', async () => {
+    const url = 'http://example.org/cs/long';
+    const next = random(11);
+    const letters = (): string => Array.from({ length: 500 }, () => 'ab'[next(2)]).join('');
+    const concept = Array.from({ length: 500 }, (_, i) => ({ code: `c${i}`, display: letters() }));
+    const long = { resourceType: 'CodeSystem', url, status: 'active', content: 'complete', concept };
+    // As many states as there are sequences of 100 letters.
+    const include = Array.from({ length: 100 }, (_, i) => ({
+      ...{ system: url, filter: [{ property: 'display', op: 'regex', value: `.*a.{${100 + i}}c` }] },
+    }));
+    const resource = valueSet('slow', { include });
+    const given = parameters({ name: 'valueSet', resource }, { name: 'tx-resource', resource: long as never });
+    const text = assertRefused(await fhir('POST', 'ValueSet/$expand', given), 400, 'too-costly', 'too-costly');
+    assert.match(text, /take more than the 4000 ms that a request has for them/);
+  });
+
+  test('codes that filters name, after those that are listed', async () => {
+    const filter = (property: string, op: string, code: string): JsonObject => ({
+      ...{ system: COLOURS, filter: [{ property, op, value: code }] },
+    });
+    const listed = { system: COLOURS, concept: [{ code: 'puce' }] };
+    const cases: [JsonObject[], string[]][] = [
+      [[filter('concept', '=', 'red')], ['red']],
+      [[filter('code', '=', 'red')], ['red']],
+      [[filter('code', 'in', 'red,blue,none')], ['red', 'blue']],
+      [[filter('concept', 'in', 'blue, red')], ['blue', 'red']],
+      [
+        [filter('code', '=', 'blue'), listed],
+        ['puce', 'blue'],
+      ],
+      [[filter('code', '=', 'puce'), listed], ['puce']],
+      [[{ ...filter('code', 'in', 'red,blue'), valueSet: [`${SET}reds`] }], ['red']],
+    ];
+    for (const [include, expected] of cases) {
+      const resource = valueSet('own', { include });
+      const reply = await fhir('POST', 'ValueSet/$expand', parameters({ name: 'valueSet', resource }));
+      assert.deepEqual(codes(reply), expected, JSON.stringify(include));
+      assert.equal(expansionOf(reply).total, expected.length);
+    }
   });
 
   test('a newer version counts from its write on', async () => {

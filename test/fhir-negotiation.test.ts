@@ -84,14 +84,7 @@ test('fhirVersion is told where it was asked for', async () => {
 
 test('the CapabilityStatement lists the formats that are served', async () => {
   const { format } = jsonOf(await call('GET', '/metadata'));
-  assert.deepEqual(format, [
-    'application/fhir+json',
-    'application/fhir+xml',
-    'application/fhir+ndjson',
-    'json',
-    'xml',
-    'ndjson',
-  ]);
+  assert.deepEqual(format, ['application/fhir+json', 'application/fhir+xml', 'application/fhir+ndjson', 'json', 'xml']);
   for (const one of format as string[]) {
     const reply = await call('GET', `/Patient?_format=${encodeURIComponent(one)}`);
     assert.equal(reply.status, 200, one);

@@ -166,7 +166,7 @@ describe('$validate-code', () => {
       /not a unit of UCUM/,
     );
     assertOutcome(await get(`url=${CS}`), 400, 'required', 'code');
-    assert.equal(value(await get('code=cat'), 'result'), false);
+    assertOutcome(await get('code=cat'), 400, 'required', 'url');
   });
 });
 
@@ -260,6 +260,12 @@ describe('the service', () => {
     ]);
     assert.ok(uris.includes('http://unitsofmeasure.org'));
     assert.ok(!uris.includes('http://example.org/more'), 'a supplement is no system');
+    assert.deepEqual(systems.find(({ uri }) => uri === GENDER)?.version, [
+      { code: '4.0.1', isDefault: true, compositional: false },
+    ]);
+    assert.ok(uris.includes('http://terminology.hl7.org/CodeSystem/v3-NullFlavor'));
+    assert.ok(!uris.includes('http://snomed.info/sct'), 'of which R4 has a description and no codes');
+    assert.equal(new Set(uris).size, uris.length);
     const stored = await call('POST', 'TerminologyCapabilities', json);
     assert.equal(stored.status, 201, stored.text);
   });

@@ -191,7 +191,12 @@ describe('modes', () => {
     assert.deepEqual(told(outdated), ['error conflict If-Match']);
     assert.deepEqual(told(await fhir('POST', at('new', '?mode=update'), { ...patient, id: 'new' })), [information]);
     assertOutcome(await fhir('POST', 'Patient/$validate?mode=update', patient), 400, 'value', 'mode');
-    assertOutcome(await fhir('POST', at('m', '?mode=update')), 400, 'required', 'resource');
+    // Without a body: the stored resource as an update would have it.
+    assert.deepEqual(told(await fhir('POST', at('m', '?mode=update'))), ALL_OK);
+    assert.deepEqual(told(await fhir('GET', at('m', '?mode=update'))), ALL_OK);
+    assert.deepEqual(told(await fhir('GET', at('m', '?mode=update'), undefined, { 'If-Match': 'W/"7"' })), [
+      'error conflict If-Match',
+    ]);
     assert.equal((await fhir('GET', 'Patient/m')).json.meta?.versionId, '1');
   });
 

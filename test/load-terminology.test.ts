@@ -49,9 +49,31 @@ describe('cerebra load-terminology', () => {
     assert.deepEqual(await activeSystems(where), []);
     const { code, output } = await run(where, 'load-terminology', 'large.json');
     assert.equal(code, 2, output);
-    assert.match(output, /^large\.json: the code 'c7' is there already$/m);
+    assert.match(output, /^large\.json: concept 11001 has the code 'c7', which is there already: it is left out$/m);
     assert.match(output, /^1 fault: what is named above was left out$/m);
     assert.deepEqual(await activeSystems(where), [{ url: URL, concepts: 11_000 }]);
+  });
+
+  test('does the same with a small system, which is stored as a resource', async (t) => {
+    const where = await ground(t);
+    const concept = [{ code: 'a' }, { code: 'a' }, { code: ' b' }, {}, { code: 'c', display: 5 }, { code: 'd' }];
+    await write(where, 'small.json', { ...small, concept });
+    const strict = await run(where, 'load-terminology', '--strict', 'small.json');
+    assert.equal(strict.code, 1, strict.output);
+    assert.match(strict.output, /CodeSystem .*bloops-small\|1 is not loaded: 3 faults, and --strict wants none/);
+    assert.equal(await countOf(where.db, 'r_codesystem'), 0);
+    const { code, output } = await run(where, 'load-terminology', 'small.json');
+    assert.equal(code, 2, output);
+    const told = output.split('\n').filter((line) => line.startsWith('small.json: '));
+    assert.deepEqual(told.slice(1), [
+      "small.json: concept 2 has the code 'a', which is there already: it is left out",
+      "small.json: concept 3 has ' b' as its code, which has white space where a code has none: it is left out",
+      'small.json: concept 4 has no code: it is left out',
+      "small.json: the concept 'c' is refused: display: must be a string (string), found a number: it is left out",
+    ]);
+    assert.match(output, /^4 faults: what is named above was left out$/m);
+    const [row] = await where.db.query<{ body: string }>({ text: 'select body from r_codesystem' });
+    assert.deepEqual(JSON.parse(row!.body).concept, [{ code: 'a' }, { code: 'd' }]);
   });
 
   test('explains what it is told wrongly, and ends with 1', async (t) => {

@@ -11,6 +11,7 @@ export interface Measured {
   count: number;
   seconds: number;
   p50Ms: number;
+  p95Ms: number;
   p99Ms: number;
   failures: number;
   firstFailure?: string;
@@ -61,6 +62,7 @@ export class Tally {
       count: sorted.length,
       seconds,
       p50Ms: percentile(sorted, 0.5),
+      p95Ms: percentile(sorted, 0.95),
       p99Ms: percentile(sorted, 0.99),
       failures: this.failures,
       ...(this.firstFailure === undefined ? {} : { firstFailure: this.firstFailure }),

@@ -1,4 +1,5 @@
 // `cerebra load-ig`: docs/packages.md.
+import { setFlagsFromString } from 'node:v8';
 import type { InstallSummary, PackageProgress } from '#fhir-server';
 import { type Config, createMetrics, type Db, type Log } from '#platform';
 import { withDatabase } from '../database.ts';
@@ -69,6 +70,12 @@ async function loadInto(
   }
 }
 
+/**
+ * Of what is read little is kept (60 MB at the end of US Core 6.1.0), but V8 lets garbage pile up to 150 MB before it clears
+ * up: told to be sparing it needs 110 MB less, and half as much processor time again.
+ */
+const spareMemory = (): void => setFlagsFromString('--optimize-for-size');
+
 /** Yields the exit code; throws when it can't go on. */
 export function runLoadPackages(
   config: Config,
@@ -77,5 +84,6 @@ export function runLoadPackages(
   output: Output,
   signal: AbortSignal,
 ): Promise<number> {
+  spareMemory();
   return withDatabase(config, log, POOL_MAX, (db) => loadInto(db, config, log, asked, output, signal));
 }

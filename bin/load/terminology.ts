@@ -47,7 +47,8 @@ export function terminologySummaryText({ stored, faults, interrupted }: Terminol
     );
   }
   if (faults > 0) lines.push(`${count(faults)} fault${faults === 1 ? '' : 's'}: what is named above was left out`);
-  if (interrupted) lines.push('It was broken off: what was not complete is not there; the same command begins it anew');
+  if (interrupted)
+    lines.push('It was broken off: what was complete is there, and the same command goes on with the rest');
   return lines.join('\n');
 }
 

@@ -152,7 +152,7 @@ describe('what is no resource of R4 is a fault of ours, not half a document', ()
     test(name, () =>
       assert.throws(
         () => content(value),
-        (error) => isCerebraError(error, 'internal'),
+        (error) => isCerebraError(error, 'not-acceptable'),
       ),
     );
   }

@@ -26,9 +26,10 @@ interface Writer {
   readonly plans: Map<string, Plan>;
 }
 
-/** What is stored has passed the structure check and what the server makes is tested: this is a fault of ours. */
+/** What is stored without a check (VALIDATION of its type is off) may be anything: JSON has it as it is. */
 function unwritable(type: string, name: string, expected: string): CerebraError {
-  return new CerebraError('internal', `${type}.${name} can't be written as XML: ${expected}`);
+  const text = `This resource is not valid and can't be written as XML, ask for JSON: ${type}.${name}: ${expected}`;
+  return new CerebraError('not-acceptable', text);
 }
 
 function isObject(value: Json | undefined): value is JsonObject {

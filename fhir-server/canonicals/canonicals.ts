@@ -15,6 +15,7 @@ import {
 import type { Db } from '#platform';
 import { createTextCache } from './cache.ts';
 import { canonicalTypes, readBody, readByUrl, readStanding } from './stored.ts';
+import { createWholeSystems } from './whole-systems.ts';
 
 export interface CanonicalsParts {
   db: Db;
@@ -38,6 +39,8 @@ interface Known {
   rid: bigint | undefined;
 }
 
+const versionOf = ({ version }: Resource): string => (typeof version === 'string' ? version : '');
+
 const CHECK_MS = 1_000;
 /** Of JSON text; parsed it takes some three times as many bytes. All of US Core has 9 million. */
 const STORED_CHARACTERS_MAX = 16_000_000;
@@ -52,6 +55,7 @@ export function createCanonicals(parts: CanonicalsParts): StoredCanonicals {
   const stored = createTextCache<Resource>(STORED_CHARACTERS_MAX, RESOURCES_MAX);
   const own = createTextCache<Resource>(OWN_CHARACTERS_MAX, RESOURCES_MAX);
   const known = createTextCache<Promise<Known[]>>(URLS_MAX * URL_CHARACTERS_MAX, URLS_MAX);
+  const wholeSystems = createWholeSystems(db, scope);
   let generation = 1;
   let standing: string | undefined;
   let checkedMs = Number.NEGATIVE_INFINITY;
@@ -142,6 +146,15 @@ export function createCanonicals(parts: CanonicalsParts): StoredCanonicals {
       const one = chooseVersion(await versionsOf(type, url), version);
       if (one === undefined) return undefined;
       return one.rid === undefined ? readOwn(type, url) : readStored(type, one.rid);
+    },
+    async systemsOf(valueSet) {
+      await refresh();
+      const rows = await wholeSystems.rows(valueSet, generation);
+      const systems = await Promise.all(rows.map((rid) => readStored('CodeSystem', rid)));
+      return systems
+        .filter((system) => system?.valueSet === valueSet && typeof system.url === 'string')
+        .map((system) => system!)
+        .toSorted((a, b) => compareVersions(versionOf(b), versionOf(a)));
     },
     async versions(type, url) {
       await refresh();

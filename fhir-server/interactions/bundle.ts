@@ -154,7 +154,7 @@ function inside(core: Core, db: Queryable): Core {
     until: () => db,
   };
   const read: Core['store']['read'] = ({ type, id, scope }) => readCurrent(db, type, id, scope);
-  return { ...core, store: { ...core.store, db: seen, read } };
+  return { ...core, store: { ...core.store, db: seen, read }, firstPages: () => undefined };
 }
 
 /** Where the type requires it, an update without ifMatch may only create: version-required.ts. */

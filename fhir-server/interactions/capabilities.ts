@@ -171,7 +171,7 @@ export function capabilityStatement(core: Core, offers: readonly Offer[]): strin
     ...instance(core),
     ...(core.packages.guides.length > 0 ? { implementationGuide: [...core.packages.guides] } : {}),
     fhirVersion: '4.0.1',
-    format: ['application/fhir+json', 'application/fhir+xml', 'application/fhir+ndjson', 'json', 'xml', 'ndjson'],
+    format: ['application/fhir+json', 'application/fhir+xml', 'application/fhir+ndjson', 'json', 'xml'],
     patchFormat: PATCH_TYPES,
     rest: [
       {

@@ -71,7 +71,14 @@ interface Work {
   request: OperationRequest;
 }
 
-async function contentIssues(core: Core, resource: Resource, { mode, profiles, mustSupport, request }: Work) {
+/** What stands here, or would be written, has to conform to what this server asks of its type, too: VALIDATION_PROFILES. */
+function requiredOf(core: Core, { resourceType }: Resource, { mode, target }: Work): readonly string[] {
+  const isHere = target.id !== undefined || mode === 'create' || mode === 'update';
+  return isHere ? core.onWrite.policy.required(resourceType) : [];
+}
+
+async function contentIssues(core: Core, resource: Resource, work: Work) {
+  const { mode, profiles, mustSupport, request } = work;
   const { scope } = request;
   const { db } = core.store;
   let lookUps = 0;
@@ -82,7 +89,7 @@ async function contentIssues(core: Core, resource: Resource, { mode, profiles, m
     return found !== undefined && !found.deleted;
   };
   const issues = await core.validation.validateResource(resource, {
-    profiles,
+    profiles: profiles.length > 0 ? profiles : requiredOf(core, resource, work),
     mustSupport,
     existence,
     issuesMax: validateIssuesMax,
@@ -130,7 +137,7 @@ async function validate(core: Core, request: OperationRequest): Promise<Operatio
   await assertKnown(core, profiles);
   if (given) assertType(type, given.resource);
   const found = id === undefined ? undefined : await readCurrent(core.store.db, type!, id, scope);
-  if (!given && (id === undefined || mode === 'update')) throw needed();
+  if (!given && id === undefined) throw needed();
   const resource = given?.resource ?? (mode === 'delete' ? undefined : storedResource(request, found));
   const work: Work = {
     mode,

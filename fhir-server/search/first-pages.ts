@@ -102,12 +102,17 @@ const hasValue = (value: SearchValue): boolean => value.kind === 'token' && valu
 const TIMEOUT_MS = 1000;
 
 async function readInTime(db: Db, items: Item[]): Promise<(Row[] | undefined)[]> {
-  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  // Not AbortSignal.timeout(), which goes off, and makes an error, also when all is done.
+  const controller = new AbortController();
+  const { signal } = controller;
+  const timer = setTimeout(() => controller.abort(), TIMEOUT_MS);
   try {
     return await readPages(db.until(signal), items);
   } catch (error) {
     if (signal.aborted) return items.map(() => undefined);
     throw error;
+  } finally {
+    clearTimeout(timer);
   }
 }
 

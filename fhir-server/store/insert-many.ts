@@ -3,7 +3,7 @@
 import type { Queryable } from '#platform';
 import { factArray, type IndexRows, tokenArray } from './index-rows.ts';
 import { indexTables } from './index-sql.ts';
-import { resourceKey } from './layout.ts';
+import { newKey } from './layout.ts';
 import { named, seconds } from './sql.ts';
 import { insertOne, type Prepared } from './write-one.ts';
 
@@ -86,7 +86,7 @@ export async function insertEach(db: Queryable, many: Prepared[]): Promise<void>
     [
       many.length,
       joined(many, ({ id }) => id),
-      many.map((one) => resourceKey(one.type, one.id)),
+      many.map((one) => newKey(one.type, one.id)),
       many.map((one) => seconds(one.updatedMs)),
       many.map((one) => one.typeCode),
       joined(many, ({ rows }) => tokenArray(rows)),
@@ -154,7 +154,7 @@ export async function recordMany(
   const created = creations.length > 0;
   const inserts = () => [
     creations.map(({ rid }) => rid),
-    creations.map(({ type, id }) => resourceKey(type, id)),
+    creations.map(({ type, id }) => newKey(type, id)),
     creations.map(({ seq }) => seq),
     creations.map(({ version }) => version),
     creations.map(({ typeCode }) => typeCode),

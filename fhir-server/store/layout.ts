@@ -1,6 +1,6 @@
 // Names and numbers of the store's tables (migrations/0001_store.sql).
 import { CerebraError, type Queryable } from '#platform';
-import { hash64 } from './hash.ts';
+import { hash64, hashOnce } from './hash.ts';
 
 /** The resource types in the order of their codes; read once at start, so that SQL and code can't disagree. */
 export interface Layout {
@@ -30,3 +30,5 @@ export const historyTable = (type: string): string => `h_${type.toLowerCase()}`;
 
 /** `key` of a resource: what reference rows point at. */
 export const resourceKey = (type: string, id: string): string => hash64(`${type}/${id}`);
+/** The same of a new one. */
+export const newKey = (type: string, id: string): string => hashOnce(`${type}/${id}`);

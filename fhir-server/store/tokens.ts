@@ -1,12 +1,17 @@
 // The tokens of values: hashes for exact matches, and the terms they can be looked up by. https://hl7.org/fhir/R4/search.html#token
 import { foldString, type IndexValue, type SearchParam, textCharactersMax, tokenCode } from '#fhir-model';
-import { hash64 } from './hash.ts';
+import { hash64, hashOnce } from './hash.ts';
 
 /** The spellings that are hashed, `a|b` with `c` another than `a` with `b|c`; search/conditions.ts asks with the same. */
-export const token = {
+const spelled = {
   exact: (param: SearchParam, system: string, code: string) =>
-    hash64(`${param.key}=${system.length}|${system}${tokenCode(param, system, code)}`),
-  anySystem: (param: SearchParam, code: string) => hash64(`${param.key}~${tokenCode(param, undefined, code)}`),
+    `${param.key}=${system.length}|${system}${tokenCode(param, system, code)}`,
+  anySystem: (param: SearchParam, code: string) => `${param.key}~${tokenCode(param, undefined, code)}`,
+};
+
+export const token = {
+  exact: (param: SearchParam, system: string, code: string) => hash64(spelled.exact(param, system, code)),
+  anySystem: (param: SearchParam, code: string) => hash64(spelled.anySystem(param, code)),
   anyCode: (param: SearchParam, system: string) => hash64(`${param.key}^${system}`),
   present: (param: SearchParam) => hash64(`${param.key}!`),
   url: (param: SearchParam, url: string) => hash64(`${param.key}@${url}`),
@@ -75,7 +80,28 @@ export interface Entries {
   terms: readonly Term[];
 }
 
+/** Displays and the texts of concepts come again and again: folding and hashing one costs 2 µs. */
+const TEXTS_CACHED_MAX = 20_000;
+const TEXT_CHARACTERS_CACHED_MAX = 200;
+const entriesOfTexts = new Map<SearchParam, Map<string, Entries>>();
+let textsCached = 0;
+
 export function textEntries(param: SearchParam, text: string): Entries {
+  if (text.length > TEXT_CHARACTERS_CACHED_MAX) return entriesOfText(param, text);
+  const known = entriesOfTexts.get(param)?.get(text);
+  if (known !== undefined) return known;
+  const entries = entriesOfText(param, text);
+  if (++textsCached > TEXTS_CACHED_MAX) {
+    entriesOfTexts.clear();
+    textsCached = 1;
+  }
+  const ofParam = entriesOfTexts.get(param);
+  if (ofParam) ofParam.set(text, entries);
+  else entriesOfTexts.set(param, new Map([[text, entries]]));
+  return entries;
+}
+
+function entriesOfText(param: SearchParam, text: string): Entries {
   const folded = foldString(text).slice(0, textCharactersMax);
   if (folded === '') return { tokens: [], facts: [], terms: [] };
   const hash = token.text(param, folded);
@@ -103,8 +129,9 @@ function codedEntries(value: IndexValue & { kind: 'token' }): Entries {
 function plainEntries(value: IndexValue & { kind: 'token' }): Entries {
   const { param, system = '', code } = value;
   const tokens = systemEntry(value);
-  if (code !== undefined) tokens.push(token.anySystem(param, code));
-  if (code !== undefined && param.codeSystem === undefined) tokens.push(token.exact(param, system, code));
+  // Of these each comes once, in most data.
+  if (code !== undefined) tokens.push(hashOnce(spelled.anySystem(param, code)));
+  if (code !== undefined && param.codeSystem === undefined) tokens.push(hashOnce(spelled.exact(param, system, code)));
   return { tokens, facts: [token.present(param)], terms: [] };
 }
 

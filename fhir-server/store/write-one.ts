@@ -14,7 +14,7 @@ import {
   indexValues,
   insertIndexRows,
 } from './index-sql.ts';
-import { currentTable, historyTable, resourceKey } from './layout.ts';
+import { currentTable, historyTable, newKey, resourceKey } from './layout.ts';
 import { lockAll } from './locks.ts';
 import { named, seconds } from './sql.ts';
 
@@ -48,7 +48,7 @@ export async function insertOne(db: Queryable, one: Prepared): Promise<void> {
     named(`create_${one.type}_${shape}`, () => createSql(one.type, shape)),
     [
       one.id,
-      resourceKey(one.type, one.id),
+      newKey(one.type, one.id),
       seconds(one.updatedMs),
       one.typeCode,
       tokenArray(one.rows),

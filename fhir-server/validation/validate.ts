@@ -10,6 +10,7 @@ import { checkProfiles } from './profile/check.ts';
 import { createProfileCache, type ProfileCache, type ProfileSource } from './profile/profiles.ts';
 import { checkResponse, type ResponseParts } from './profile/responses.ts';
 import { addIssue, defer, isDone, type Run, report, resume, type Settings, startRun } from './profile/run.ts';
+import { checkStructures, isProfile } from './profile/structures.ts';
 import { pathOf } from './report.ts';
 import { resourceFaults } from './resource-rules.ts';
 import { createInvariantCompiler } from './rules/invariants.ts';
@@ -189,6 +190,7 @@ async function checkAll(engine: Engine, resource: Resource, options: ValidateOpt
   }
   await finishDeferred(run, cache);
   for (const response of run.responses) await checkResponse(run, engine.responses, response);
+  await checkStructures(run, engine.responses.source);
   await askCodes(run, validateCodes);
   if (options.existence !== undefined) await checkExistence(run, options.existence);
   return run.issues;
@@ -207,6 +209,7 @@ export function createResourceValidator(parts: ResourceValidatorParts): Resource
       addFaults(run, resourceFaults(nested, pathOf(run.trail), run.frame.root, rules));
       if (nested.resourceType === 'QuestionnaireResponse')
         run.responses.push({ trail: [...run.trail], frame: run.frame });
+      if (isProfile(nested)) run.structures.push({ trail: [...run.trail], resource: nested });
       if (run.settings.claims) checkClaims(run, cache, nested);
     };
     const { isResourceType } = definitions;

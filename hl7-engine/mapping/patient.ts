@@ -6,6 +6,7 @@ import { dateTimeField, type Mapping } from './context.ts';
 import { address, codeableConcept, contactPoint, humanName, repeated } from './datatypes.ts';
 import { date, instant } from './datetime.ts';
 import { cxIdentifier, type Identifier, identifierCriterion } from './identifiers.ts';
+import { spokenLanguage } from './language.ts';
 import { merging } from './merge.ts';
 import { organizationReference, practitionerReference } from './practitioner.ts';
 import { administrativeSex, maritalStatus, systems } from './tables.ts';
@@ -131,7 +132,7 @@ function patient(mapping: Mapping, { pid, pd1, nk1 }: PatientSegments, identifie
     maritalStatus: marital(mapping, pid.field(16)),
     ...multipleBirth(pid),
     contact: nk1.map((segment) => contact(mapping, segment)).filter((entry) => entry !== undefined),
-    communication: language === undefined ? undefined : [{ language }],
+    communication: language === undefined ? undefined : [{ language: spokenLanguage(language) }],
     generalPractitioner: pd1 === undefined ? undefined : generalPractitioners(mapping, pd1),
   };
 }

@@ -213,18 +213,22 @@ describe('a large CodeSystem', () => {
       { code: 'c1', display: 'again' },
       { display: 'no code' },
       { code: 'x'.repeat(2_001) },
+      { code: ' d', concept: [{ code: 'd1' }] },
       { code: 'long', display: 'word '.repeat(200_000) },
       { code: 'z', property: [{ code: 'parent', valueCode: 'nobody' }] },
     );
     await writeFiles(folder, { 'x.json': textOf(system) });
     const { told } = await load(db, folder);
     assert.deepEqual(told, [
-      "x.json: the code 'c1' is there already",
+      `x.json: concept ${COUNT + 1} has the code 'c1', which is there already: it is left out`,
       `x.json: concept ${COUNT + 2} has no code: it is left out`,
       `x.json: concept ${COUNT + 3} has a code of more than 2000 bytes: it is left out`,
+      `x.json: concept ${COUNT + 4} has ' d' as its code, which has white space where a code has none: it is left out`,
       `${path.basename(folder)}: a text of 1000000 characters is cut off at 65536`,
       `${path.basename(folder)}: the parent nobody of z is no concept of the system`,
     ]);
+    const all = await dump(db, URL, '4');
+    assert.deepEqual(all.d1, { display: null });
   });
 
   test('without a url is refused; of several files the others are loaded', async (t) => {
@@ -303,7 +307,13 @@ describe('what is small', () => {
     const folder = await testFolder(t);
     await writeFiles(folder, { 'small.xml': xml });
     const store = () => Promise.reject(new CerebraError('business-rule', 'not this one'));
-    const { told } = await load(db, folder, { store });
-    assert.deepEqual(told, ['small.xml: not this one']);
+    const { told, stored } = await load(db, folder, { store });
+    assert.deepEqual(told, ['small.xml: CodeSystem http://example.org/small|1 is not stored: not this one']);
+    assert.deepEqual(stored, { created: 0, updated: 0, present: 0 });
+    const strict = load(db, path.join(folder, 'small.xml'), { store, strict: true });
+    await assert.rejects(
+      strict,
+      (error) => isCerebraError(error, 'invalid') && /is not loaded: 1 fault/.test(error.message),
+    );
   });
 });

@@ -5,11 +5,12 @@ import { type About, aboutOf, asArray, asObject, asText } from '../code-system.t
 import { roleOf } from '../concept-properties.ts';
 import { writeConcept } from '../import-system.ts';
 import { readConcept, walkConcepts } from '../memory-index.ts';
-import { CODE_BYTES_MAX, type SystemWriter } from '../write-system.ts';
+import type { SystemWriter } from '../write-system.ts';
 import { streamConcepts } from './concept-stream.ts';
 import { quoted, tellError } from './faults.ts';
 import type { Format, LoadContext } from './format.ts';
 import { baseName, type Release, type ReleaseFile } from './release.ts';
+import { codeFault, leftOutText, twiceText } from './sift.ts';
 
 /**
  * Systems of more concepts go into tables of their own; smaller ones are stored as resources, from which the server has them
@@ -34,13 +35,13 @@ function createTaker(writer: SystemWriter, about: About, file: string, { faults 
     take(element, within) {
       const concept = readConcept(about, element, codes.length);
       const { code } = concept;
-      codes.push(code);
-      if (code === '' || Buffer.byteLength(code) > CODE_BYTES_MAX) {
-        const what = code === '' ? 'no code' : `a code of more than ${CODE_BYTES_MAX} bytes`;
-        return faults.tell(file, undefined, `concept ${codes.length} has ${what}: it is left out`);
-      }
+      const fault = codeFault(code);
+      // What is within one that is left out belongs to the one around that.
+      codes.push(fault === undefined ? code : within === undefined ? '' : codes[within]!);
+      const leave = (what: string): void => faults.tell(file, undefined, leftOutText(codes.length, what));
+      if (fault !== undefined) return leave(fault);
       const n = writeConcept(writer, about, concept);
-      if (n === undefined) return faults.tell(file, undefined, `the code ${quoted(code)} is there already`);
+      if (n === undefined) return leave(twiceText(code));
       if (within !== undefined && about.isA && codes[within] !== '') writer.parent(n, codes[within]!);
       for (const { code: property, value } of concept.properties) {
         if (roleOf(about, property) === 'child') children.push({ parent: code, child: value });

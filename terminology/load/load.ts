@@ -10,6 +10,7 @@ import { createFaults, type Faults, type LoadFault } from './faults.ts';
 import type { Format, LoadContext } from './format.ts';
 import { formats } from './formats.ts';
 import { openRelease, type Release } from './release.ts';
+import { withoutBadCodes, withoutRefused } from './sift.ts';
 
 export interface TerminologyProgress {
   /** Of the files as they stand, packed or not; those twice that are read twice. */
@@ -213,14 +214,33 @@ async function loadSystem(
   options.onLoaded({ url, version, concepts, closure });
 }
 
-async function storeOne({ options, faults, summary }: Loading, resource: Resource, file: string): Promise<void> {
-  if (options.signal.aborted) throw new Interrupted();
+const nameOf = ({ resourceType, url, version }: Resource & { url?: unknown; version?: unknown }): string =>
+  `${resourceType} ${url ?? ''}${version === undefined ? '' : `|${version}`}`;
+
+/** The rest of what was refused is stored where single concepts are at fault; undefined: the whole resource is. */
+async function storeRest({ options, summary }: Loading, resource: Resource, tell: (text: string) => void) {
   try {
     summary.stored[await options.store(resource)]++;
+    return undefined;
   } catch (error) {
     if (!(error instanceof CerebraError) || error.status >= 500) throw error;
-    faults.tell(file, undefined, error.message);
+    const rest = withoutRefused(resource, error.issues, tell);
+    if (rest === undefined) tell(`${nameOf(resource)} is not stored: ${error.message}`);
+    return rest;
   }
+}
+
+async function storeOne(loading: Loading, resource: Resource, file: string): Promise<void> {
+  const { options, faults } = loading;
+  const before = faults.count();
+  const tell = (text: string): void => faults.tell(file, undefined, text);
+  // Each time some concepts less.
+  for (let rest: Resource | undefined = withoutBadCodes(resource, tell); rest; ) {
+    if (options.signal.aborted) throw new Interrupted();
+    checkStrict(loading, before, nameOf(resource));
+    rest = await storeRest(loading, rest, tell);
+  }
+  checkStrict(loading, before, nameOf(resource));
 }
 
 const contextOf = (loading: Loading): LoadContext => {

@@ -10,7 +10,7 @@ import type { BaseElement, BasePlan, BasePlans } from './base-plan.ts';
 import { checkBinding } from './bindings.ts';
 import { innerFrame } from './check.ts';
 import { type CodeSystems, checkCode } from './code-systems.ts';
-import { checkExtension, type Extensions } from './extensions.ts';
+import { checkExtension, checkRepeats, type Extensions } from './extensions.ts';
 import { checkInvariants } from './invariant.ts';
 import { checkReference } from './references.ts';
 import { isDone, type Run, report } from './run.ts';
@@ -145,6 +145,27 @@ function checkArray(check: BaseCheck, run: Run, values: readonly Json[], element
     run.trail.pop();
     if (isDone(run)) return;
   }
+  const { kind } = element;
+  if (values.length > 1 && (kind === 'extension' || kind === 'modifierExtension')) {
+    checkRepeats(run, check.extensions, values);
+  }
+}
+
+/** https://hl7.org/fhir/R4/references.html#contained: `#id` leads to one of them. */
+function checkContainedIds(run: Run, { contained }: JsonObject): void {
+  if (!Array.isArray(contained) || contained.length < 2) return;
+  const seen = new Set<string>();
+  contained.forEach((resource, index) => {
+    const id = isObject(resource) ? textOf(resource.id) : undefined;
+    if (id === undefined) return;
+    if (seen.has(id)) {
+      run.trail.push('contained', index);
+      const message = `another contained resource has the id '${shown(id)}' already: #${shown(id)} leads to both`;
+      report(run, 'error', 'invalid', 'contained-id-twice', message, 'id');
+      run.trail.length -= 2;
+    }
+    seen.add(id);
+  });
 }
 
 function checkInner(check: BaseCheck, run: Run, resource: JsonObject): void {
@@ -160,5 +181,6 @@ export function checkBase(check: BaseCheck, run: Run, resource: JsonObject): voi
   const plan = type !== undefined && check.isResourceType(type) ? check.plans.plan(type) : undefined;
   if (plan === undefined) return;
   checkObject(check, run, resource, plan);
+  checkContainedIds(run, resource);
   check.resource(run, resource);
 }

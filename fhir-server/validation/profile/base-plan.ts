@@ -113,7 +113,9 @@ export function createBasePlans(definitions: Definitions, invariant: CompileInva
   };
 
   const companionOf = ({ binding }: ElementDefinition, type: string): BaseElement =>
-    type === 'code' && binding?.strength === 'required' ? { ...companion, codeOf: binding.valueSet } : companion;
+    type === 'code' && binding?.strength === 'required' && binding.max !== true
+      ? { ...companion, codeOf: binding.valueSet }
+      : companion;
 
   const isIdle = ({ kind, invariants, binding }: BaseElement) =>
     kind === 'value' && invariants.length === 0 && binding === undefined;

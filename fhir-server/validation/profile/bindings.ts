@@ -3,7 +3,7 @@
 import { isNumber, type Json } from '#fhir-model';
 import { isObject, objectsOf, textOf } from '../json.ts';
 import { pathOf, shown } from '../report.ts';
-import { isPlainly } from './grammars.ts';
+import { plainly } from './grammars.ts';
 import type { PlanBinding } from './plan.ts';
 import { type CodeQuestion, type Run, report } from './run.ts';
 import type { Item } from './select.ts';
@@ -30,9 +30,20 @@ export function isListed(codings: Codings, codes: ReadonlyMap<string, ReadonlySe
 /** A Quantity of a number only, or of a unit without code, says nothing that a value set could be asked about. */
 const isCodeless = (value: Json | undefined): boolean => isObject(value) && isNumber(value.value);
 
-function missing(run: Run, { strength, valueSet }: PlanBinding, value: Json | undefined, source: string): void {
-  if (strength !== 'required' || isCodeless(value)) return;
+function missing(run: Run, { strength, valueSet, max }: PlanBinding, value: Json | undefined, source: string): void {
+  if (strength !== 'required' || max === true || isCodeless(value)) return;
   report(run, 'error', 'code-invalid', 'binding-no-code', `needs a code of the value set ${valueSet} (${source})`);
+}
+
+/** "xml", "json" and "ttl" stand for the formats of R4: https://hl7.org/fhir/R4/capabilitystatement-definitions.html#CapabilityStatement.format */
+const encodings = new Set<Json | undefined>(['xml', 'json', 'ttl']);
+/** TestScripts have them where a test engine puts in the media type. */
+const encoded = new Set(['CapabilityStatement.format', 'TestScript.accept', 'TestScript.contentType']);
+
+function isEncoding({ frame, trail }: Run, valueSet: string, value: Json | undefined): boolean {
+  if (!encodings.has(value) || !valueSet.startsWith('http://hl7.org/fhir/ValueSet/mimetypes')) return false;
+  const name = trail.findLast((step) => typeof step === 'string');
+  return encoded.has(`${textOf(frame.resource.resourceType)}.${name}`);
 }
 
 export function checkBinding(run: Run, { value }: Item, binding: PlanBinding, source: string): void {
@@ -43,7 +54,12 @@ export function checkBinding(run: Run, { value }: Item, binding: PlanBinding, so
   }
   const { codes, strength, valueSet } = binding;
   if (codes === undefined) {
-    if (codings.some(({ system, code }) => isPlainly(valueSet, system, code))) return;
+    const verdicts = codings.map(({ system, code }) => plainly(valueSet, system, code));
+    if (verdicts.includes(true) || isEncoding(run, valueSet, value)) return;
+    if (verdicts.every((verdict) => verdict === false)) {
+      reportUnbound(run, codings, binding, source);
+      return;
+    }
     if (!run.probe) run.questions.push({ path: pathOf(run.trail), codings, valueSet, strength, source });
     return;
   }

@@ -243,3 +243,66 @@ describe('a QuestionnaireResponse', () => {
     ]);
   });
 });
+
+describe('the value set beyond which no code may go', () => {
+  const patient = (more: JsonObject) => found(validator, { resourceType: 'Patient', ...more });
+  const spoken = (language: JsonObject) => patient({ communication: [{ language }] });
+  const bcp47 = 'urn:ietf:bcp:47';
+
+  it('a language is a tag of BCP 47', async () => {
+    const right = [
+      'en',
+      'de-CH',
+      'zh-Hant-TW',
+      'sl-rozaj-biske',
+      'es-419',
+      'x-klingon',
+      'i-enochian',
+      'de-DE-u-co-phonebk',
+    ];
+    for (const language of right) assert.deepEqual(await patient({ language }), [], language);
+    for (const language of ['not a lang!!', 'en_US', 'e', 'en-', 'de-CH-', 'x', '1234', 'a'.repeat(300)]) {
+      assert.deepEqual(await patient({ language }), ['error binding-required Patient.language'], language);
+    }
+  });
+
+  it('a Coding of it has its system; none need be there', async () => {
+    assert.deepEqual(await spoken({ coding: [{ system: bcp47, code: 'en-US' }] }), []);
+    assert.deepEqual(await spoken({ text: 'Klingon' }), []);
+    assert.deepEqual(await patient({ _language: { extension: [{ url: 'http://example.org/x', valueCode: 'a' }] } }), [
+      'information extension-unknown Patient._language.extension[0]',
+    ]);
+    const wrong = ['error binding-required Patient.communication[0].language'];
+    assert.deepEqual(await spoken({ coding: [{ system: bcp47, code: 'en US' }] }), wrong);
+    assert.deepEqual(await spoken({ coding: [{ system: 'urn:x', code: 'en' }] }), wrong);
+    assert.deepEqual(
+      await spoken({
+        coding: [
+          { system: 'urn:x', code: 'en' },
+          { system: bcp47, code: 'en' },
+        ],
+      }),
+      [],
+    );
+  });
+});
+
+describe('media types', () => {
+  const script = (contentType: string) => ({
+    ...{ resourceType: 'TestScript', url: 'http://example.org/t', name: 'T', status: 'draft' },
+    test: [{ action: [{ operation: { encodeRequestUrl: true, accept: 'json', contentType } }] }],
+  });
+  const told = async (resource: JsonObject) =>
+    (await found(validator, resource)).filter((line) => line.includes('binding'));
+
+  it('json, xml and ttl stand for those of FHIR in a TestScript, also one in a Bundle', async () => {
+    assert.deepEqual(await told(script('xml')), []);
+    const entry = [{ fullUrl: 'urn:uuid:00000000-0000-4000-8000-000000000000', resource: script('ttl') }];
+    assert.deepEqual(await told({ resourceType: 'Bundle', type: 'collection', entry }), []);
+    assert.deepEqual(await told(script('html')), [
+      'warning binding-unchecked TestScript.test[0].action[0].operation.contentType',
+    ]);
+    const data = { resourceType: 'Binary', contentType: 'xml' };
+    assert.deepEqual(await told(data), ['warning binding-unchecked Binary.contentType']);
+  });
+});

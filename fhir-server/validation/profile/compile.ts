@@ -79,14 +79,19 @@ function bindingsOf({ trees }: Compiling, node: Node, baseline: Baseline): PlanB
   if (!isObject(binding)) return [];
   const most = objectsOf(binding.extension).find(({ url }) => url === maxValueSet);
   const asked = [
-    { strength: binding.strength, valueSet: textOf(binding.valueSet) },
-    { strength: 'required', valueSet: textOf(most?.valueCanonical ?? most?.valueUri) },
+    { strength: binding.strength, valueSet: textOf(binding.valueSet), max: false },
+    {
+      strength: 'required',
+      valueSet: textOf(most?.valueCanonical ?? most?.valueUri),
+      max: binding.strength === 'preferred',
+    },
   ];
   const base = baseline.element?.binding;
-  return asked.flatMap(({ strength, valueSet }) => {
+  return asked.flatMap(({ strength, valueSet, max }) => {
     if (valueSet === undefined || (strength !== 'required' && strength !== 'extensible')) return [];
-    if (base?.strength === strength && base.valueSet === valueSet.split('|')[0]) return [];
-    return [{ strength, valueSet, codes: trees.codes(valueSet) }];
+    const same = base?.strength === strength && base.valueSet === valueSet.split('|')[0];
+    if (same && (base.max !== true || max)) return [];
+    return [{ strength, valueSet, max, codes: trees.codes(valueSet) }];
   });
 }
 
@@ -244,6 +249,7 @@ export function compileProfile(source: PlanSource, definition: Resource, trees: 
     type: name,
     // A type's own cardinality is that of where it stands: `Extension 0..1` limits its use in a profile, not here.
     root: { ...root, min: 0, max: Number.POSITIVE_INFINITY },
+    max: maxOf(tree),
     abstract: definition.abstract === true,
     contexts: contextsOf(definition),
     contextInvariants: stringsOf(definition.contextInvariant).map((expression) => ({

@@ -147,3 +147,40 @@ describe('something else for an extension', () => {
     ]);
   });
 });
+
+describe('how often an extension may stand at one element', () => {
+  const twice = [
+    { url, valueCode: 'a' },
+    { url, valueCode: 'b' },
+  ];
+  const root = (max: string) => {
+    const definition = extensionOf('x', 'code', { context: [{ type: 'element', expression: 'Element' }] });
+    const { element } = definition.differential as { element: JsonObject[] };
+    return validatorWith({ ...definition, differential: { element: [{ ...element[0], max }, ...element.slice(1)] } });
+  };
+
+  it('its definition says', async () => {
+    assert.deepEqual(await found(root('1'), { resourceType: 'Patient', extension: twice }), [
+      'error extension-max Patient.extension',
+    ]);
+    assert.deepEqual(await found(root('2'), { resourceType: 'Patient', extension: twice }), []);
+    assert.deepEqual(await found(root('*'), { resourceType: 'Patient', extension: twice }), []);
+  });
+
+  it('counts at each element for itself', async () => {
+    const name = twice.map((one) => ({ text: 'x', extension: [one] }));
+    assert.deepEqual(await found(root('1'), { resourceType: 'Patient', name }), []);
+    const _birthDate = { extension: twice };
+    assert.deepEqual(await found(root('1'), { resourceType: 'Patient', birthDate: '1980', _birthDate }), [
+      'error extension-max Patient._birthDate.extension',
+    ]);
+  });
+
+  it('also of R4’s own: one place of birth', async () => {
+    const one = { url: 'http://hl7.org/fhir/StructureDefinition/patient-birthPlace', valueAddress: { city: 'x' } };
+    assert.deepEqual(await found(validatorWith(), { resourceType: 'Patient', extension: [one] }), []);
+    assert.deepEqual(await found(validatorWith(), { resourceType: 'Patient', extension: [one, one] }), [
+      'error extension-max Patient.extension',
+    ]);
+  });
+});

@@ -1,6 +1,7 @@
 // Extensions: known, in a context that they are for, and as they are defined. https://hl7.org/fhir/R4/extensibility.html,
 // https://hl7.org/fhir/R4/defining-extensions.html#context
-import type { Definitions, JsonObject } from '#fhir-model';
+import type { Definitions, Json, JsonObject } from '#fhir-model';
+import { isObject } from '../json.ts';
 import { shown } from '../report.ts';
 import { shortType } from './baseline.ts';
 import { checkItem, type Profiles } from './check.ts';
@@ -95,6 +96,26 @@ function checkKnown(run: Run, extensions: Extensions, value: JsonObject, modifie
   run.depth++;
   checkItem(run, extensions, { value, companion: undefined, type: 'Extension', index: 0 }, plan.root);
   run.depth--;
+}
+
+/** The extensions of one element: how often each may stand is its definition's root. https://hl7.org/fhir/R4/defining-extensions.html */
+export function checkRepeats(run: Run, extensions: Extensions, values: readonly Json[]): void {
+  const counts = new Map<string, number>();
+  for (const value of values) {
+    const url = isObject(value) ? value.url : undefined;
+    if (typeof url === 'string' && !isRelative(url)) counts.set(url, (counts.get(url) ?? 0) + 1);
+  }
+  for (const [url, count] of counts) if (count > 1) checkRepeat(run, extensions, url, count);
+}
+
+function checkRepeat(run: Run, extensions: Extensions, url: string, count: number): void {
+  const plan = extensions.get(url);
+  if (plan === undefined) {
+    defer(run, 'StructureDefinition', url, (later) => checkRepeat(later, extensions, url, count));
+  } else if (plan !== null && plan.type === 'Extension' && count > plan.max) {
+    const message = `the extension ${shown(url)} may stand ${plan.max} times, found ${count}`;
+    report(run, 'error', 'structure', 'extension-max', message);
+  }
 }
 
 export function checkExtension(run: Run, extensions: Extensions, value: JsonObject, modifier: boolean): void {

@@ -18,6 +18,8 @@ export interface PlanBinding {
   readonly strength: 'required' | 'extensible';
   /** Canonical as the profile gives it. */
   readonly valueSet: string;
+  /** Only a code that is there has to be of it. */
+  readonly max?: boolean;
   /** Of value sets that R4's definitions list: by system. */
   readonly codes: ReadonlyMap<string, ReadonlySet<string>> | undefined;
 }
@@ -87,6 +89,8 @@ export interface ProfilePlan {
   /** `Patient`, `Extension`, … */
   readonly type: string;
   readonly root: ElementPlan;
+  /** Of an extension: how often it may stand at one element. */
+  readonly max: number;
   readonly abstract: boolean;
   /** Of a definition of an extension. */
   readonly contexts: readonly ExtensionContext[];

@@ -74,6 +74,7 @@ function typePlan(type: string, canonical: string): ProfilePlan {
     canonical,
     type,
     root: { ...nothing, label: type },
+    max: Number.POSITIVE_INFINITY,
     abstract: false,
     contexts: [],
     contextInvariants: [],

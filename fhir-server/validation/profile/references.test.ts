@@ -148,3 +148,15 @@ describe('a canonical', () => {
     ]);
   });
 });
+
+describe('contained resources', () => {
+  it('have an id each', async () => {
+    const contained = (...ids: string[]) => ids.map((id) => ({ resourceType: 'Organization', id, name: id }));
+    const generalPractitioner = ['a', 'b'].map((id) => ({ reference: `#${id}` }));
+    const patient = { resourceType: 'Patient', generalPractitioner };
+    assert.deepEqual(await found(validatorWith(), { ...patient, contained: contained('a', 'b') }), []);
+    assert.deepEqual(await found(validatorWith(), { ...patient, contained: contained('a', 'b', 'a') }), [
+      'error contained-id-twice Patient.contained[2].id',
+    ]);
+  });
+});

@@ -75,8 +75,12 @@ export interface Run {
   readonly references: { path: string; type: string; id: string }[];
   /** QuestionnaireResponses, whose Questionnaires have to be found first. */
   readonly responses: { readonly trail: readonly (string | number)[]; readonly frame: Frame }[];
+  /** Profiles, whose bases have to be found first. */
+  readonly structures: { readonly trail: readonly (string | number)[]; readonly resource: JsonObject }[];
   /** Only whether there is an error counts: the first ends it. */
   readonly probe: boolean;
+  /** Invariants of which it has been told that they can't be evaluated. */
+  readonly untold: Set<string>;
   failed: boolean;
   errors: number;
   /** Profiles that are being checked, innermost last: a circle of them ends. */
@@ -106,7 +110,9 @@ export function startRun(settings: Settings, resource: JsonObject, type: string)
     codings: [],
     references: [],
     responses: [],
+    structures: [],
     probe: false,
+    untold: new Set(),
     failed: false,
     errors: 0,
     depth: 0,
@@ -128,6 +134,7 @@ export function probeRun(run: Run): Run {
     codings: [],
     references: [],
     responses: [],
+    structures: [],
     probe: true,
     followed: new Map(),
     failed: false,

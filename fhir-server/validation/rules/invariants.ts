@@ -4,12 +4,15 @@
 import type { Definitions, Json, JsonObject } from '#fhir-model';
 import { compile } from './fhirpath/compile.ts';
 import type { Compiled } from './fhirpath/compiled.ts';
-import { Box, type Item } from './fhirpath/items.ts';
+import { Box, type Item, TOO_COSTLY, UNREADABLE } from './fhirpath/items.ts';
 import { libraryInvariant } from './fhirpath/library.ts';
 import { parseFhirPath } from './fhirpath/parse.ts';
 import { Unsupported } from './fhirpath/tokens.ts';
 import { createTypes, type Types } from './fhirpath/types.ts';
 import { correctedExpression, handWritten } from './known-invariants.ts';
+
+/** `unreadable`: it is no FHIRPath, or has functions that are not known here; `too-costly`: its evaluation was given up. */
+export type Outcome = boolean | 'cannot' | 'unreadable' | 'too-costly';
 
 /**
  * Whether the element keeps to it; 'cannot' where that can't be told from the resource alone (`memberOf`, a reference to
@@ -17,12 +20,7 @@ import { correctedExpression, handWritten } from './known-invariants.ts';
  * node (a contained one is its own), `rootResource` the one that contains that, a Bundle's entry being its own root.
  * `companion` is the `_name` object of a primitive; `node` is null where a primitive has nothing else. Never throws.
  */
-export type Invariant = (
-  node: Json,
-  resource: JsonObject,
-  rootResource: JsonObject,
-  companion?: JsonObject,
-) => boolean | 'cannot';
+export type Invariant = (node: Json, resource: JsonObject, rootResource: JsonObject, companion?: JsonObject) => Outcome;
 
 /**
  * `type` is the type of the nodes: `Patient`, `Quantity`, `code`, `Patient.contact`. Without it the node must be a resource,
@@ -31,13 +29,14 @@ export type Invariant = (
 export type CompileInvariant = (expression: string, type?: string) => Invariant;
 
 /** https://hl7.org/fhir/R4/fhirpath.html: nothing is not true; several items that are no booleans count as true. */
-function outcome(compiled: Compiled, node: Item, resource: JsonObject, rootResource: JsonObject): boolean | 'cannot' {
+function outcome(compiled: Compiled, node: Item, resource: JsonObject, rootResource: JsonObject): Outcome {
   try {
     const frame = { resource, rootResource, context: node, index: 0, work: 0 };
     return compiled.truth(node, frame) === true;
-  } catch {
+  } catch (error) {
+    if (error === TOO_COSTLY || error instanceof RangeError) return 'too-costly';
     // Cannot; or a structure that nothing here expects, which is told by its own check.
-    return 'cannot';
+    return error === UNREADABLE ? 'unreadable' : 'cannot';
   }
 }
 
@@ -59,7 +58,7 @@ export function compileNatively(types: Types, expression: string, type?: string)
 
 /** R4's longest has 1,100; more is no invariant that somebody wrote. */
 const expressionCharactersMax = 10_000;
-const cannot: Invariant = () => 'cannot';
+const tooLong: Invariant = () => 'too-costly';
 
 /** R4's own make 1,500 with the types they apply to; a profile that somebody posts to $validate may bring any. */
 const compiledMax = 5000;
@@ -68,7 +67,7 @@ export function createInvariantCompiler(definitions: Definitions): CompileInvari
   const types = createTypes(definitions);
   const known = new Map<string, Invariant>();
   const create = (expression: string, type?: string): Invariant => {
-    if (expression.length > expressionCharactersMax) return cannot;
+    if (expression.length > expressionCharactersMax) return tooLong;
     const corrected = correctedExpression(expression);
     return handWritten(expression) ?? compileNatively(types, corrected, type) ?? libraryInvariant(corrected, type);
   };

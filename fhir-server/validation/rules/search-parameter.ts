@@ -71,6 +71,36 @@ function checkBase(faults: Faults, { base, expression, target }: JsonObject, at:
   );
 }
 
+/** Plain paths only: what functions select can't be told without a resource. */
+const plainPath = /^[A-Z][A-Za-z]{0,80}(?:\.[a-z][A-Za-z0-9]{0,80}){1,20}$/;
+const charactersMax = 2000;
+
+/** The first step of a path that no type has which stands there: https://hl7.org/fhir/R4/searchparameter.html */
+function unknownStep({ definitions }: RuleParts, path: string): { owner: string; name: string } | undefined {
+  const [root = '', ...names] = path.split('.');
+  let types = [root];
+  for (const name of names) {
+    const known = types.map((type) => definitions.type(type));
+    // What stands in a Bundle or is contained may be of any type.
+    if (types.includes('Resource') && types[0] !== root) return undefined;
+    if (known.some((type) => type === undefined)) return undefined;
+    const found = known.flatMap((type) => type!.elements.filter((element) => element.name === name));
+    if (found.length === 0) return { owner: types.slice(0, 3).join(', '), name };
+    types = found.flatMap((element) => element.types);
+  }
+  return undefined;
+}
+
+function checkPaths(faults: Faults, { expression }: JsonObject, at: string, parts: RuleParts): void {
+  if (typeof expression !== 'string' || expression.length > charactersMax) return;
+  for (const path of expression.split('|').map((one) => one.trim())) {
+    const unknown = plainPath.test(path) ? unknownStep(parts, path) : undefined;
+    if (unknown === undefined) continue;
+    const message = `${shown(unknown.owner)} has no element '${shown(unknown.name)}': nothing can be found by it`;
+    faults.warn('business-rule', 'search-parameter-path', `${at}.expression`, message);
+  }
+}
+
 function checkType(faults: Faults, { type, target, comparator, component, modifier }: JsonObject, at: string): void {
   if (typeof type !== 'string') return;
   if (target !== undefined && type !== 'reference') {
@@ -133,6 +163,7 @@ export function searchParameterFaults(parameter: JsonObject, at: string, parts: 
   const faults = faultList();
   checkExpression(faults, parameter, at);
   checkBase(faults, parameter, at, parts);
+  checkPaths(faults, parameter, at, parts);
   checkType(faults, parameter, at);
   return faults.list;
 }

@@ -207,6 +207,35 @@ test('SearchParameter', () => {
   ]);
 });
 
+test('SearchParameter: elements that there are not', () => {
+  const check = (expression: string): string[] =>
+    told(searchParameterFaults({ code: 'a', base: ['Patient'], type: 'string', expression }, 'SP', parts));
+  for (const right of [
+    'Patient.name.family',
+    'Patient.contact.name.text | Patient.name.text',
+    'Patient.deceased',
+    'Patient.meta.tag.code',
+    'Patient.contained.name',
+    'Patient.birthDate.extension.value',
+    "Patient.extension('http://example.org/x').value",
+  ]) {
+    assert.deepEqual(check(right), [], right);
+  }
+  for (const wrong of ['Patient.nosuch', 'Patient.name | Patient.contact.nosuch.text', 'Patient.deceasedBoolean']) {
+    assert.deepEqual(check(wrong), ['warning search-parameter-path SP.expression'], wrong);
+  }
+  const own = definitions.searchParameters.filter(({ expression }) => expression !== undefined);
+  assert.ok(own.length > 1000);
+  for (const { code, base, type, expression = '' } of own) {
+    const faults = told(searchParameterFaults({ code, base, type, expression }, 'SP', parts));
+    assert.deepEqual(
+      faults.filter((line) => line.includes('search-parameter-path')),
+      [],
+      expression,
+    );
+  }
+});
+
 test('OperationDefinition', () => {
   const check = (more: JsonObject): string[] =>
     told(operationDefinitionFaults({ system: true, type: false, instance: false, ...more }, 'OD', parts));

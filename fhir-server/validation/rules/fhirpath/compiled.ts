@@ -1,6 +1,6 @@
 // A FHIRPath expression as closures; each operator and function makes one of these.
 import type { JsonObject } from '#fhir-model';
-import { bare, CANNOT, type Item, type Items, ofBoolean } from './items.ts';
+import { bare, CANNOT, type Item, type Items, ofBoolean, TOO_COSTLY } from './items.ts';
 import type { Types } from './types.ts';
 
 /** What an evaluation knows besides the item at hand. `index` is `$index`, `work` what has been done so far. */
@@ -15,10 +15,10 @@ export interface Frame {
 /** Items visited or made by one evaluation, some 0.1 s: each `select` in another multiplies them. */
 const WORK_MAX = 1_000_000;
 
-/** Throws Cannot beyond a million items. */
+/** Throws TOO_COSTLY beyond a million items. */
 export function spend(frame: Frame, items: number): void {
   frame.work += items;
-  if (frame.work > WORK_MAX) throw CANNOT;
+  if (frame.work > WORK_MAX) throw TOO_COSTLY;
 }
 
 export interface Compiled {

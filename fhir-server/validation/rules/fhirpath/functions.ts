@@ -4,7 +4,7 @@ import { isObject } from '../../json.ts';
 import { isNarrative } from '../../narrative.ts';
 import { distinct, isDistinct } from './compare.ts';
 import { type Compiled, type Frame, fromItems, fromTruth, fromValue, type Scope, spend } from './compiled.ts';
-import { Box, bare, CANNOT, type Item, type Items, NONE } from './items.ts';
+import { Box, bare, CANNOT, type Item, type Items, NONE, TOO_COSTLY } from './items.ts';
 import { setFunctions } from './operators.ts';
 import type { Ast } from './parse.ts';
 import { resolved } from './resolve.ts';
@@ -101,7 +101,7 @@ const repeat: Make = (compiler, of, args) => {
       round = round.flatMap((item) => typed(projection.run(item, frame), projection.type));
       spend(frame, round.length + 1);
       for (const item of round) found.push(item);
-      if (found.length > NODES_MAX) throw CANNOT;
+      if (found.length > NODES_MAX) throw TOO_COSTLY;
     }
     return distinct(found);
   });
@@ -119,7 +119,7 @@ const descendants: Make = ({ scope }, of) =>
     const found = of.run(self, frame).flatMap((item) => childrenOf(scope.types, item, of.type));
     for (let at = 0; at < found.length; at++) {
       for (const child of childrenOf(scope.types, found[at])) found.push(child);
-      if (found.length > NODES_MAX) throw CANNOT;
+      if (found.length > NODES_MAX) throw TOO_COSTLY;
     }
     spend(frame, found.length);
     return found;

@@ -31,6 +31,10 @@ export const ofBoolean = (value: boolean | undefined): Items => (value === undef
 export class Cannot extends Error {}
 /** One for all: a stack trace would cost 5 µs. */
 export const CANNOT = new Cannot('cannot be told');
+/** More work than an invariant may make. */
+export const TOO_COSTLY = new Cannot('takes too long');
+/** A regular expression that is none, and the like. */
+export const UNREADABLE = new Cannot('is no expression');
 
 export const bare = (item: Item): unknown => (item instanceof Box ? item.value : item);
 

@@ -45,6 +45,10 @@ const truth = (found: unknown[]): boolean =>
 const options = { resolveInternalTypes: true, traceFn: () => {} };
 
 const cannot: Invariant = () => 'cannot';
+const tooCostly: Invariant = () => 'too-costly';
+const unreadable: Invariant = () => 'unreadable';
+/** What it says of a function that it doesn't have. */
+const NOT_THERE = /not implemented|unknown function/i;
 
 const countOf = (text: string, pattern: RegExp): number => text.match(pattern)?.length ?? 0;
 
@@ -55,10 +59,12 @@ function isCostly(expression: string): boolean {
 
 /**
  * An invariant by fhirpath.js, for a node of that type (`Observation.component`, `Quantity`; undefined for a resource): some
- * 100 µs each time. 'cannot' for what it fails on, or what the resource alone doesn't tell.
+ * 100 µs each time. 'cannot' for what it fails on, or what the resource alone doesn't tell; it has no bound of time, so that what
+ * could take long is not given to it.
  */
 export function libraryInvariant(expression: string, type: string | undefined): Invariant {
-  if (BEYOND.test(expression) || PATTERN.test(expression) || isCostly(expression)) return cannot;
+  if (BEYOND.test(expression)) return cannot;
+  if (PATTERN.test(expression) || isCostly(expression)) return tooCostly;
   let evaluate: Evaluate;
   try {
     // Loaded at first need: 40 MB and 150 ms that R4's own invariants never spend.
@@ -67,14 +73,14 @@ export function libraryInvariant(expression: string, type: string | undefined): 
     const base = type === undefined ? path : { base: type, expression: path };
     evaluate = library.compile(base, require('fhirpath/fhir-context/r4'), options);
   } catch {
-    return cannot;
+    return unreadable;
   }
   return (node, resource, rootResource) => {
     try {
       const environment = { resource: plainCopy(resource), rootResource: plainCopy(rootResource) };
       return truth(evaluate(plainCopy(node), environment));
-    } catch {
-      return 'cannot';
+    } catch (error) {
+      return NOT_THERE.test(String(error)) ? 'unreadable' : 'cannot';
     }
   };
 }

@@ -2,7 +2,7 @@
 import { decimalText, isNumber } from '#fhir-model';
 import { among, compare, distinct, equal, keyOf } from './compare.ts';
 import { type Compiled, fromItems, fromTruth, fromValue, spend } from './compiled.ts';
-import { bare, CANNOT, type Items, singleton, textOf } from './items.ts';
+import { bare, CANNOT, type Items, singleton, TOO_COSTLY, textOf } from './items.ts';
 import { Unsupported } from './tokens.ts';
 
 type Operator = (left: Compiled, right: Compiled) => Compiled;
@@ -109,7 +109,7 @@ const isText = ({ type }: Compiled): boolean => type === 'string' || type === 'c
 const TEXT_CHARACTERS_MAX = 1_000_000;
 
 function joined(a: string, b: string): string {
-  if (a.length + b.length > TEXT_CHARACTERS_MAX) throw CANNOT;
+  if (a.length + b.length > TEXT_CHARACTERS_MAX) throw TOO_COSTLY;
   return a + b;
 }
 

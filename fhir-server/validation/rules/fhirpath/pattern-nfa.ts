@@ -1,6 +1,6 @@
 // Runs a pattern's program over a text, all ways at once: characters × steps at most, whatever the pattern.
 // https://swtch.com/~rsc/regexp/regexp2.html (Pike's machine)
-import { CANNOT } from './items.ts';
+import { TOO_COSTLY } from './items.ts';
 import type { Step } from './pattern-parse.ts';
 
 /** Some 0.3 s. */
@@ -45,7 +45,7 @@ export function linearTest(program: readonly Step[], text: string): boolean {
     const code = text.codePointAt(at) ?? 0;
     at += code > 0xffff ? 2 : 1;
     work += current.count + 1;
-    if (work > WORK_MAX) throw CANNOT;
+    if (work > WORK_MAX) throw TOO_COSTLY;
     next.count = 0;
     for (let index = 0; index < current.count; index++) {
       const step = current.steps[index] ?? 0;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { random } from '#platform/testing';
-import { CANNOT } from './items.ts';
+import { TOO_COSTLY } from './items.ts';
 import { patternOf } from './pattern.ts';
 import { linearTest } from './pattern-nfa.ts';
 import { parsePattern } from './pattern-parse.ts';
@@ -44,7 +44,7 @@ test('catastrophic patterns end, what can end late is told', () => {
   assert.equal(patternOf('^(a+)+$').test(text), true);
   assert.equal(patternOf('^(a+)+$').test(`${text}!`), false);
   assert.equal(patternOf('^(([a-z])+.)+[A-Z]([a-z])+$').test(text), false);
-  const never = { message: CANNOT.message };
+  const never = { message: TOO_COSTLY.message };
   assert.throws(() => patternOf('(?=a)(a+)+$').test(text), never);
   assert.throws(() => patternOf('^(a|b)*$').test(text.repeat(3)), never);
   assert.throws(() => patternOf('(a+)+').replace('aa', 'b'), never);

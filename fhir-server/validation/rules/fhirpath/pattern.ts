@@ -1,5 +1,5 @@
 // Regular expressions of others, in bounded time: https://hl7.org/fhirpath/#matchesregex-string-boolean
-import { CANNOT } from './items.ts';
+import { type Cannot, TOO_COSTLY, UNREADABLE } from './items.ts';
 import { linearTest } from './pattern-nfa.ts';
 import { parsePattern } from './pattern-parse.ts';
 
@@ -17,15 +17,15 @@ const PATTERN_CHARACTERS_MAX = 2000;
 /** Of 5,000 steps each, if somebody wants it so. */
 const PATTERNS_MAX = 200;
 
-const unusable: Pattern = {
+const unusable = (why: Cannot): Pattern => ({
   source: '(?!)',
   test() {
-    throw CANNOT;
+    throw why;
   },
   replace() {
-    throw CANNOT;
+    throw why;
   },
-};
+});
 
 /** R4's own patterns escape what Unicode mode doesn't let them, such as `\@`. */
 function nativeOf(source: string, flags: string[]): RegExp | undefined {
@@ -45,9 +45,9 @@ function loosePlaces(source: string): number {
 }
 
 function create(source: string): Pattern {
-  if (source.length > PATTERN_CHARACTERS_MAX) return unusable;
+  if (source.length > PATTERN_CHARACTERS_MAX) return unusable(TOO_COSTLY);
   const native = nativeOf(source, ['su', 's']);
-  if (native === undefined) return unusable;
+  if (native === undefined) return unusable(UNREADABLE);
   const simple = loosePlaces(source) <= 1;
   const all = simple ? nativeOf(source, ['gsu', 'gs']) : undefined;
   const parsed = parsePattern(source);
@@ -55,11 +55,11 @@ function create(source: string): Pattern {
     source,
     test(text) {
       if (simple && text.length <= BACKTRACKED_CHARACTERS_MAX) return native.test(text);
-      if (parsed === undefined || text.length > LINEAR_CHARACTERS_MAX) throw CANNOT;
+      if (parsed === undefined || text.length > LINEAR_CHARACTERS_MAX) throw TOO_COSTLY;
       return linearTest(parsed, text);
     },
     replace(text, substitution) {
-      if (all === undefined || text.length > BACKTRACKED_CHARACTERS_MAX) throw CANNOT;
+      if (all === undefined || text.length > BACKTRACKED_CHARACTERS_MAX) throw TOO_COSTLY;
       return text.replace(all, substitution);
     },
   };

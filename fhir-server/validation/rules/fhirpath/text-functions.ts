@@ -2,7 +2,7 @@
 import { decimalText, isNumber } from '#fhir-model';
 import { isObject } from '../../json.ts';
 import { type Compiled, type Frame, fromTruth, fromValue } from './compiled.ts';
-import { bare, CANNOT, type Item, type Items, singleton, textOf } from './items.ts';
+import { bare, CANNOT, type Item, type Items, singleton, TOO_COSTLY, textOf } from './items.ts';
 import { type Pattern, patternOf } from './pattern.ts';
 import { Unsupported } from './tokens.ts';
 
@@ -57,7 +57,7 @@ const replace: Make = (of, [what, by]) =>
   fromValue('string', (self, frame) => {
     const [text, pattern, substitution] = [of, what, by].map((one) => one && textOf(one.run(self, frame)));
     if (text === undefined || pattern === undefined || substitution === undefined) return undefined;
-    if (text.length * (substitution.length + 1) > TEXT_CHARACTERS_MAX) throw CANNOT;
+    if (text.length * (substitution.length + 1) > TEXT_CHARACTERS_MAX) throw TOO_COSTLY;
     return text.replaceAll(pattern, () => substitution);
   });
 
@@ -90,7 +90,7 @@ const replaceMatches: Make = (of, args) => {
     const substitution = by && textOf(by.run(self, frame));
     const pattern = patternAt(self, frame);
     if (text === undefined || substitution === undefined || pattern === undefined) return undefined;
-    if (text.length * (substitution.length + 1) > TEXT_CHARACTERS_MAX) throw CANNOT;
+    if (text.length * (substitution.length + 1) > TEXT_CHARACTERS_MAX) throw TOO_COSTLY;
     return pattern.source === '' ? text : pattern.replace(text, substitution);
   });
 };
