@@ -1,5 +1,5 @@
 // `node bench/terminology.ts [--concepts 400000] [--seconds 3]`: a generated hierarchical code system is loaded into the
-// tables of an embedded PostgreSQL, then asked over HTTP. docs/terminology.md has the numbers.
+// tables of an embedded PostgreSQL, then asked over HTTP. docs/performance.md has the numbers.
 import { mkdtemp } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
