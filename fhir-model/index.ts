@@ -12,6 +12,7 @@ export {
   type TypeDefinition,
   type ValueSetCodes,
 } from './definitions.ts';
+export { withoutAs } from './fhirpath-library.ts';
 export {
   decimalText,
   depthMax,

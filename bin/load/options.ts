@@ -1,7 +1,6 @@
 // The command line of `cerebra load`.
 import os from 'node:os';
-import { parseArgs } from 'node:util';
-import { CerebraError } from '#platform';
+import { parseCommandLine, refusalOf } from './command-line.ts';
 
 export interface LoadArguments {
   names: string[];
@@ -29,33 +28,23 @@ not. A load that was broken off goes on where it was; files that are loaded alre
 
 Exit code: 0 all was loaded; 1 it could not go on; 2 some was refused; 130 broken off.`;
 
-const bad = (text: string): CerebraError => new CerebraError('config', `${text}\n\n${loadUsage}`);
+const bad = refusalOf(loadUsage);
 
 /** One processor is left to PostgreSQL and to committing. */
 const threadsDefault = (): number => Math.max(1, Math.min(os.availableParallelism() - 1, 8));
 
-function parse(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        existing: { type: 'string', default: 'skip' },
-        'no-validate': { type: 'boolean', default: false },
-        errors: { type: 'string' },
-        again: { type: 'boolean', default: false },
-        threads: { type: 'string' },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    });
-  } catch (error) {
-    throw bad((error as Error).message);
-  }
-}
+const options = {
+  existing: { type: 'string', default: 'skip' },
+  'no-validate': { type: 'boolean', default: false },
+  errors: { type: 'string' },
+  again: { type: 'boolean', default: false },
+  threads: { type: 'string' },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const;
 
 /** Undefined: help is asked for. Throws `config`. */
 export function loadArguments(args: string[]): LoadArguments | undefined {
-  const { values, positionals } = parse(args);
+  const { values, positionals } = parseCommandLine(args, options, bad);
   if (values.help) return undefined;
   const { existing, errors, threads = String(threadsDefault()) } = values;
   if (existing !== 'skip' && existing !== 'update') throw bad(`--existing ${existing}: allowed is skip or update`);

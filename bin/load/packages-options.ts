@@ -1,6 +1,5 @@
 // The command line of `cerebra load-ig`.
-import { parseArgs } from 'node:util';
-import { CerebraError } from '#platform';
+import { parseCommandLine, refusalOf } from './command-line.ts';
 
 export interface PackageArguments {
   names: string[];
@@ -26,29 +25,19 @@ is loaded again.
 
 Exit code: 0 all was loaded; 1 it could not go on; 2 some resources were refused; 130 broken off.`;
 
-const bad = (text: string): CerebraError => new CerebraError('config', `${text}\n\n${packagesUsage}`);
+const bad = refusalOf(packagesUsage);
 
-function parse(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        registry: { type: 'string' },
-        'no-dependencies': { type: 'boolean', default: false },
-        examples: { type: 'boolean', default: false },
-        again: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    });
-  } catch (error) {
-    throw bad((error as Error).message);
-  }
-}
+const options = {
+  registry: { type: 'string' },
+  'no-dependencies': { type: 'boolean', default: false },
+  examples: { type: 'boolean', default: false },
+  again: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const;
 
 /** Undefined: help is asked for. Throws `config`. */
 export function packageArguments(args: string[]): PackageArguments | undefined {
-  const { values, positionals } = parse(args);
+  const { values, positionals } = parseCommandLine(args, options, bad);
   if (values.help) return undefined;
   if (positionals.length === 0) throw bad('Which packages?');
   const { registry, examples, again } = values;

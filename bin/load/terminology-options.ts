@@ -1,7 +1,6 @@
 // The command line of `cerebra load-terminology`.
-import { parseArgs } from 'node:util';
-import { CerebraError } from '#platform';
 import { formats } from '#terminology';
+import { parseCommandLine, refusalOf } from './command-line.ts';
 
 export interface TerminologyArguments {
   names: string[];
@@ -33,31 +32,21 @@ ${formatLines}
 
 Exit code: 0 all was loaded; 1 it could not go on; 2 some was left out; 130 broken off.`;
 
-const bad = (text: string): CerebraError => new CerebraError('config', `${text}\n\n${terminologyUsage}`);
+const bad = refusalOf(terminologyUsage);
 
-function parse(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        format: { type: 'string' },
-        version: { type: 'string' },
-        module: { type: 'string' },
-        language: { type: 'string' },
-        strict: { type: 'boolean', default: false },
-        again: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    });
-  } catch (error) {
-    throw bad((error as Error).message);
-  }
-}
+const options = {
+  format: { type: 'string' },
+  version: { type: 'string' },
+  module: { type: 'string' },
+  language: { type: 'string' },
+  strict: { type: 'boolean', default: false },
+  again: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const;
 
 /** Undefined: help is asked for. Throws `config`. */
 export function terminologyArguments(args: string[]): TerminologyArguments | undefined {
-  const { values, positionals } = parse(args);
+  const { values, positionals } = parseCommandLine(args, options, bad);
   if (values.help) return undefined;
   const { format, version, module, language, strict, again } = values;
   if (format !== undefined && !formats.some(({ name }) => name === format)) {

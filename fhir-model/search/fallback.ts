@@ -1,5 +1,6 @@
 // A whole FHIRPath engine for the expressions outside the compiled subset; none of R4's own needs it.
 import { createRequire } from 'node:module';
+import { withoutAs } from '../fhirpath-library.ts';
 import { isRawJson } from '../json.ts';
 import type { Resource } from '../types.ts';
 
@@ -10,18 +11,6 @@ interface Engine {
 
 const require = createRequire(import.meta.url);
 const compiled = new Map<string, Evaluate>();
-
-const STRINGS = /'(?:[^'\\]|\\.)*'/g;
-
-/** fhirpath 5.1 throws on `x as T` where x repeats; ofType() means the same and does not. What strings say stays. */
-function withoutAs(expression: string): string {
-  const strings: string[] = [];
-  const plain = expression.replace(STRINGS, (text) => `'${strings.push(text) - 1}'`);
-  const changed = plain
-    .replace(/([\w.]+(?:\([^()]*\))?) as (\w+)/g, '$1.ofType($2)')
-    .replace(/\.as\((\w+)\)/g, '.ofType($1)');
-  return changed.replace(/'(\d+)'/g, (_, index) => strings[Number(index)] ?? '');
-}
 
 function evaluator(expression: string): Evaluate {
   const known = compiled.get(expression);

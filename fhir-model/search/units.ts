@@ -1,19 +1,6 @@
 // Quantities in other units of the same dimension: https://hl7.org/fhir/R4/search.html#quantity, https://ucum.org/ucum
-import { createRequire } from 'node:module';
+import { type LibraryUnit, libraryUnit } from '../ucum-library.ts';
 import { plainDecimal } from './decimals.ts';
-
-interface Unit {
-  /** Of `1` it is a number. */
-  csCode_: string | number;
-  magnitude_: number | null;
-  dim_: { dimVec_: number[] | null } | null;
-  cnv_: string | null;
-  isArbitrary_: boolean;
-  moleExp_: number;
-}
-interface UcumUtils {
-  getSpecifiedUnit(code: string, how: 'validate'): { unit: Unit | null };
-}
 
 /** A unit as its dimension and how it scales; the zero of a temperature scale lies at `zero` kelvin. */
 interface Scale {
@@ -33,24 +20,11 @@ const TEMPERATURES: Record<string, { magnitude: number; zero: number }> = {
   '[degRe]': { magnitude: 1.25, zero: 273.15 },
 };
 
-// 27 ms and 19 MB of resident memory: loaded when the first search asks for a quantity in UCUM.
-let loaded: UcumUtils | undefined;
-function ucum(): UcumUtils {
-  loaded ??= (
-    createRequire(import.meta.url)('@lhncbc/ucum-lhc') as { UcumLhcUtils: { getInstance(): UcumUtils } }
-  ).UcumLhcUtils.getInstance();
-  return loaded;
-}
-
-function unitOf(code: string): Unit | undefined {
+function unitOf(code: string): LibraryUnit | undefined {
   if (code === '' || code.length > UNIT_CHARACTERS_MAX) return undefined;
-  try {
-    const { unit } = ucum().getSpecifiedUnit(code, 'validate');
-    // It knows `milligram`, too, as `mg`.
-    return unit && String(unit.csCode_) === code ? unit : undefined;
-  } catch {
-    return undefined; // The library throws on names like `constructor`.
-  }
+  const unit = libraryUnit(code)?.unit;
+  // It knows `milligram`, too, as `mg`.
+  return unit && String(unit.csCode_) === code ? unit : undefined;
 }
 
 function readScale(code: string): Scale | undefined {

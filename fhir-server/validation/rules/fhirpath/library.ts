@@ -1,5 +1,6 @@
 // fhirpath.js for the invariants that the compiler beside this doesn't know: https://hl7.org/fhirpath/
 import { createRequire } from 'node:module';
+import { withoutAs } from '#fhir-model';
 import type { Invariant } from '../invariants.ts';
 import { parseFhirPath } from './parse.ts';
 
@@ -22,17 +23,6 @@ const WALKING = /\b(?:descendants|repeat|aggregate)\s*\(/g;
 const CHARACTERS_MAX = 2000;
 /** Parsing takes time with each level. */
 const BRACKETS_MAX = 30;
-const STRINGS = /'(?:[^'\\]|\\.)*'/g;
-
-/** fhirpath 5.1 throws on `x as T` where x repeats; ofType() means the same and does not. What strings say stays. */
-function withoutAs(expression: string): string {
-  const strings: string[] = [];
-  const plain = expression.replace(STRINGS, (text) => `'${strings.push(text) - 1}'`);
-  const changed = plain
-    .replace(/([\w.]+(?:\([^()]*\))?) as (\w+)/g, '$1.ofType($2)')
-    .replace(/\.as\((\w+)\)/g, '.ofType($1)');
-  return changed.replace(/'(\d+)'/g, (_, index) => strings[Number(index)] ?? '');
-}
 
 /** fhirpath marks the objects that it walks, and computes with numbers: it gets a copy, in which decimals are some. */
 const plainCopy = (value: unknown): unknown => (value === undefined ? value : JSON.parse(JSON.stringify(value)));
