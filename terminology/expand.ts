@@ -23,7 +23,7 @@ import { listedIn } from './value-set-member.ts';
 import { parentCodesOf, parentsOf, type Shown, show } from './value-set-select.ts';
 
 /** Entries of one answer: some 2 MB. Who wants more goes page by page. */
-export const EXPANSION_CODES_MAX = 10_000;
+const EXPANSION_CODES_MAX = 10_000;
 const FILTER_CHARACTERS_MAX = 200;
 
 const tooCostly = (name: string, found: string): CerebraError =>

@@ -13,8 +13,8 @@ import { languageName } from './language-tags.ts';
 import { shown } from './refusals.ts';
 
 export const UCUM = 'http://unitsofmeasure.org';
-export const LANGUAGES = 'urn:ietf:bcp:47';
-export const MIME_TYPES = 'urn:ietf:bcp:13';
+const LANGUAGES = 'urn:ietf:bcp:47';
+const MIME_TYPES = 'urn:ietf:bcp:13';
 
 interface Rules {
   title: string;

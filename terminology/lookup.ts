@@ -156,12 +156,7 @@ function propertyParts(about: About, concept: Concept, details: ConceptDetails, 
 }
 
 /** The display in the language that was asked for, else the system's own. */
-export function displayIn(
-  languages: Languages,
-  about: About,
-  concept: Concept,
-  designations: readonly Designation[],
-): string {
+function displayIn(languages: Languages, about: About, concept: Concept, designations: readonly Designation[]): string {
   const own = concept.display ?? concept.code;
   if (wantedTags(languages).length === 0) return own;
   const texts = [{ language: about.language, value: own }, ...designations];

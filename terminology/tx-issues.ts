@@ -3,7 +3,7 @@
 import type { JsonObject, OperationAnswer, Resource } from '#fhir-model';
 import { CerebraError, type ErrorCode, isCerebraError } from '#platform';
 
-export const TX_ISSUE_TYPE = 'http://hl7.org/fhir/tools/CodeSystem/tx-issue-type';
+const TX_ISSUE_TYPE = 'http://hl7.org/fhir/tools/CodeSystem/tx-issue-type';
 const MESSAGE_ID = 'http://hl7.org/fhir/StructureDefinition/operationoutcome-message-id';
 
 export interface TxIssue {

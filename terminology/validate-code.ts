@@ -232,7 +232,7 @@ const twoWays = (): CerebraError =>
     },
   );
 
-export const validateCodeInputs = [
+const validateCodeInputs = [
   input('url', 'uri', '1', 'The code system'),
   input('codeSystem', 'CodeSystem', '1', 'The code system itself'),
   input('code', 'code', '1', 'The code'),

@@ -118,7 +118,7 @@ const columns: Record<ConceptTable, string> = {
 };
 
 /** Words as a tsvector's text; they are letters and digits, so nothing needs quotes. */
-export function wordVector(text: string | undefined, weight: '' | 'A' | 'B' = ''): string {
+function wordVector(text: string | undefined, weight: '' | 'A' | 'B' = ''): string {
   if (text === undefined) return '';
   let vector = '';
   const words = wordsOf(text);

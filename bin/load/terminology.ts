@@ -15,7 +15,7 @@ const POOL_MAX = 8;
 const canonicalOf = ({ url, version }: { url: string; version: string }): string =>
   version === '' ? url : `${url}|${version}`;
 
-export const terminologyFaultText = ({ file, line, text }: LoadFault): string =>
+const terminologyFaultText = ({ file, line, text }: LoadFault): string =>
   `${file}${line === undefined ? '' : `:${line}`}: ${text}`;
 
 /** Creates it, or updates the one of the same URL and version; with `again` also when it is there. */
@@ -38,7 +38,7 @@ const loadedText = (system: LoadedSystem, seconds: number): string =>
   `${duration(seconds)}: ${count(system.concepts / Math.max(seconds, 0.001))} concepts/s`;
 
 /** What was stored, what was left out. */
-export function terminologySummaryText({ stored, faults, interrupted }: TerminologySummary): string {
+function terminologySummaryText({ stored, faults, interrupted }: TerminologySummary): string {
   const { created, updated, present } = stored;
   const lines: string[] = [];
   if (created + updated + present > 0) {

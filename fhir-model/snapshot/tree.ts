@@ -30,7 +30,7 @@ interface Growing {
   home: Home;
 }
 
-export const lastStep = (path: string): string => path.slice(path.lastIndexOf('.') + 1);
+const lastStep = (path: string): string => path.slice(path.lastIndexOf('.') + 1);
 
 const stepsOf = (path: string): number => {
   let steps = 1;

@@ -1,6 +1,6 @@
 // What the modes of $validate ask beyond the content: whether the interaction would be carried out.
 // https://hl7.org/fhir/R4/valueset-resource-validation-mode.html
-import { type Issue, isId, type Resource, type StoredVersion } from '#fhir-model';
+import type { Issue, Resource, StoredVersion } from '#fhir-model';
 import { CerebraError, isCerebraError } from '#platform';
 import type { Core } from '../interactions/core.ts';
 import { preconditionOf } from '../interactions/etag.ts';
@@ -104,10 +104,4 @@ export function modeOf(
   if (mode === 'create' && id !== undefined) throw wrong('mode=create is about a new resource: call [type]/$validate');
   if (mode === 'profile' && profiles.length === 0) throw wrong('mode=profile needs a profile', 'profile');
   return mode;
-}
-
-/** Throws `invalid` for an id that no resource can have. */
-export function assertPossibleId(id: string | undefined): void {
-  if (id === undefined || isId(id)) return;
-  throw new CerebraError('invalid', `The id '${id.slice(0, 80)}' must match [A-Za-z0-9\\-\\.]{1,64}`);
 }

@@ -20,7 +20,7 @@ import { validationOutcome } from './validate-outcome.ts';
 import { askedOf, type Given } from './validate-source.ts';
 
 /** A caller can mend a few hundred faults at a time; a hostile body could have a million. */
-export const validateIssuesMax = 500;
+const validateIssuesMax = 500;
 /** Each is another walk over the resource. */
 const profilesMax = 20;
 /** References that are looked up in the store: 1 ms each; those after them are not told of. */

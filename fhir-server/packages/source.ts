@@ -15,7 +15,7 @@ export interface PackageSource {
 }
 
 /** The largest package there is, of value sets of the VSAC, unpacks to some 2 GB; a resource of 64 MB is a code system. */
-export const packageLimits: TgzLimits = {
+const packageLimits: TgzLimits = {
   entriesMax: 200_000,
   fileBytesMax: 64 * 1024 * 1024,
   totalBytesMax: 4 * 1024 * 1024 * 1024,

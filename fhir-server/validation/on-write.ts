@@ -7,12 +7,12 @@ import type { Policy } from './policy.ts';
 import type { ProfileSource, ResourceValidator } from './validate.ts';
 
 /** More in one answer help nobody, and each has a message. */
-export const writeIssuesMax = 200;
+const writeIssuesMax = 200;
 /** Claims that are looked at; each profile is another walk over the resource. */
 const claimsMax = 20;
 
 /** Stands in meta.tag of a resource that was taken in spite of its faults. */
-export const recordedTag = { system: 'urn:cerebra:validation', code: 'nonconformant' } as const;
+const recordedTag = { system: 'urn:cerebra:validation', code: 'nonconformant' } as const;
 
 export interface OnWrite {
   /**
@@ -57,7 +57,7 @@ function entriesOf({ resourceType, entry }: Resource): Resource[] {
 export const isError = ({ severity }: Issue): boolean => severity === 'error' || severity === 'fatal';
 
 /** `at` takes the place of the type's name: `Bundle.entry[3].resource`. */
-export function placedBelow(issues: readonly Issue[], at: string, type: string): Issue[] {
+function placedBelow(issues: readonly Issue[], at: string, type: string): Issue[] {
   if (at === '') return [...issues];
   return issues.map((issue) => ({
     ...issue,

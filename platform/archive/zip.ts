@@ -13,7 +13,7 @@ export interface ZipLimits {
 }
 
 /** Releases of terminologies have a few hundred entries; the largest, SNOMED CT with all its history, unpacks to 7 GB. */
-export const zipLimits: ZipLimits = { entriesMax: 100_000, entryBytesMax: 16 * 2 ** 30, totalBytesMax: 64 * 2 ** 30 };
+const zipLimits: ZipLimits = { entriesMax: 100_000, entryBytesMax: 16 * 2 ** 30, totalBytesMax: 64 * 2 ** 30 };
 
 export interface ZipEntry {
   /** Path in the archive, with `/`; of a folder it ends with one. */

@@ -67,7 +67,7 @@ export function checkBinding(run: Run, { value }: Item, binding: PlanBinding, so
   reportUnbound(run, codings, binding, source);
 }
 
-export function reportUnbound(run: Run, codings: Codings, { strength, valueSet }: PlanBinding, source: string): void {
+function reportUnbound(run: Run, codings: Codings, { strength, valueSet }: PlanBinding, source: string): void {
   const codes = codings.map(({ system, code }) => shown(system === undefined ? code : `${system}#${code}`)).join(', ');
   if (strength === 'required') {
     report(

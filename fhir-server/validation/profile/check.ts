@@ -69,7 +69,7 @@ function checkCount(run: Run, plan: ElementPlan, count: number, mustSupport: boo
 }
 
 /** The children of one object. */
-export function checkChildren(run: Run, profiles: Profiles, owner: JsonObject, plan: ElementPlan): void {
+function checkChildren(run: Run, profiles: Profiles, owner: JsonObject, plan: ElementPlan): void {
   for (const child of plan.children) {
     if (isDone(run)) return;
     const items = itemsAt(owner, child);

@@ -23,7 +23,7 @@ const valuesMax = 50;
 const codingKey = ({ system, code }: JsonObject): string => keyOf([textOf(system) ?? '', textOf(code) ?? '']);
 
 /** The same text for the same answer, whatever a coding's display. */
-export function answerKey({ type, value }: Value): string {
+function answerKey({ type, value }: Value): string {
   if (type === 'Coding' && isObject(value)) return `Coding ${codingKey(value)}`;
   return `${type} ${keyOf(type === 'Reference' && isObject(value) ? value.reference : value)}`;
 }

@@ -70,7 +70,7 @@ function throughAny(scope: Scope, of: Compiled, name: string): Compiled {
   });
 }
 
-export function compileMember(scope: Scope, of: Compiled, name: string): Compiled {
+function compileMember(scope: Scope, of: Compiled, name: string): Compiled {
   const { types } = scope;
   if (of.type === undefined) return throughAny(scope, of, name);
   const member = types.member(of.type, name) ?? absent;
@@ -113,7 +113,7 @@ function plainType(name: string): string {
 }
 
 /** `x.ofType(T)` and `x as T`. */
-export function compileOfType(scope: Scope, of: Compiled, typeName: string): Compiled {
+function compileOfType(scope: Scope, of: Compiled, typeName: string): Compiled {
   const type = plainType(typeName);
   const narrow = of.narrow?.(type);
   if (narrow !== undefined) return narrow;
@@ -123,7 +123,7 @@ export function compileOfType(scope: Scope, of: Compiled, typeName: string): Com
   );
 }
 
-export function compileIs(scope: Scope, of: Compiled, typeName: string): Compiled {
+function compileIs(scope: Scope, of: Compiled, typeName: string): Compiled {
   const type = plainType(typeName);
   return fromTruth((self, frame) => {
     const item = singleton(of.run(self, frame));

@@ -44,7 +44,7 @@ export interface Scope {
   readonly context: string | undefined;
 }
 
-export function truthOf(items: Items): boolean | undefined {
+function truthOf(items: Items): boolean | undefined {
   if (items.length === 0) return undefined;
   if (items.length > 1) throw CANNOT;
   const value = bare(items[0]);

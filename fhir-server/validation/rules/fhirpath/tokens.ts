@@ -15,7 +15,7 @@ const KINDS = ['time', 'date', 'number', 'string', 'delimited', 'external', 'spe
 const ESCAPES: Record<string, string> = { n: '\n', r: '\r', t: '\t', f: '\f' };
 
 /** What stands between quotes, its escapes resolved. */
-export function unquote(quoted: string): string {
+function unquote(quoted: string): string {
   return quoted.slice(1, -1).replace(/\\(u([0-9a-fA-F]{4})|.)/gs, (_all, one: string, hex: string | undefined) => {
     if (hex !== undefined) return String.fromCharCode(Number.parseInt(hex, 16));
     return ESCAPES[one] ?? one;
