@@ -185,6 +185,8 @@ function compareBoth(resource: JsonObject): { places: number; broken: number } {
     if (type === 'xhtml' || companion !== undefined) continue;
     // It doesn't order quantities without a unit.
     if (constraint.key === 'rng-2') continue;
+    // What tampering has left empty the structure check refuses before any invariant is asked.
+    if (typeof node === 'object' && Object.keys(node ?? {}).every((name) => name === 'resourceType')) continue;
     const here = compile(constraint.expression, type)(node, own, rootResource);
     const there = libraryFor(constraint.expression, type)(node, own, rootResource);
     if (typeof here !== 'boolean' || typeof there !== 'boolean') continue;
