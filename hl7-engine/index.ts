@@ -7,6 +7,7 @@ import { namedZone } from './mapping/datetime.ts';
 import { supportedTypes } from './mapping/map.ts';
 import { createMllpServer } from './mllp/server.ts';
 import { createProcessor, type Outcome } from './process.ts';
+import type { HandleMessage } from './seams.ts';
 
 export { createMllpClient, type MllpClient, type MllpClientOptions, sendMllp } from './mllp/client.ts';
 
@@ -80,7 +81,7 @@ export function createHl7Engine(options: Hl7EngineOptions): Hl7Engine {
     waitingFramesMax: config.waitingFramesMax ?? 16,
     stopTimeoutMs: config.stopTimeoutMs ?? 10_000,
     log,
-    handle: processor.process,
+    handle: (content) => answerOf(processor.handle, content),
     refuseOversize: processor.refuseOversize,
     onConnections: (count) => connections.set(count),
     onGarbage: (byteCount) => garbage.inc(byteCount),
@@ -99,8 +100,15 @@ export function createHl7Engine(options: Hl7EngineOptions): Hl7Engine {
       await chores.stop();
     },
     adminRoutes: journalRoutes(db, processor.reprocess),
-    process: processor.process,
+    process: (raw) => answerOf(processor.handle, raw),
   };
+}
+
+/** The one acknowledgment of a message. */
+async function answerOf(handle: HandleMessage, raw: Buffer): Promise<Buffer> {
+  const acks: Buffer[] = [];
+  await handle(raw, { kind: 'api', name: 'default' }, async (ack) => void acks.push(ack));
+  return Buffer.concat(acks);
 }
 
 function outcomeMetrics(metrics: Metrics): (type: string, outcome: Outcome, durationMs: number) => void {

@@ -1,13 +1,15 @@
 // What happens to a message, from its bytes to its acknowledgment: journal → read → map → write and mark → acknowledge.
-import type { AccessScope, ResourceWriter } from '#fhir-model';
+import type { AccessScope, EntryResult, ResourceWriter } from '#fhir-model';
 import { type Clock, isCerebraError, type Log, sqlState } from '#platform';
-import type { Journal, Journaled } from './journal/journal.ts';
+import type { Journal, Journaled, StoredOutcome } from './journal/journal.ts';
 import type { MappingConfig } from './mapping/context.ts';
 import { mapMessage } from './mapping/map.ts';
 import { buildAck } from './message/ack.ts';
 import { checkHeader, type Read, read } from './message/header.ts';
 import type { Hl7Message } from './message/message.ts';
 import { Refusal } from './message/refusal.ts';
+import type { HandleMessage } from './seams.ts';
+import { createWriteGroup, type Effect } from './write-group.ts';
 
 export type Outcome = 'stored' | 'repeated' | 'refused' | 'failed';
 
@@ -24,8 +26,8 @@ export interface ProcessorOptions {
 }
 
 export interface Processor {
-  /** Yields the acknowledgment of a message; whatever the bytes are, there is one. Its effect is committed before. */
-  process(raw: Buffer): Promise<Buffer>;
+  /** Whatever the bytes are, there is an acknowledgment. The effect of what is acknowledged is committed before. */
+  handle: HandleMessage;
   /** Journals and refuses a message that was cut at the size limit; `head` is its beginning. */
   refuseOversize(head: Buffer): Promise<Buffer>;
   /** Once more, whatever became of it; undefined if the journal has no such message. */
@@ -46,8 +48,24 @@ interface Answer {
   outcome: Outcome;
 }
 
+/** What an attempt needs. */
+interface Work extends ProcessorOptions {
+  write(effect: Effect<Pending>): Promise<EntryResult[]>;
+}
+
+type Pending = Omit<StoredOutcome, 'results'>;
+
 export function createProcessor(options: ProcessorOptions): Processor {
-  const { journal, clock, log } = options;
+  const { journal, clock, log, scope, writer } = options;
+  const write = createWriteGroup<Pending>({
+    ...{ writer, scope },
+    within: (tx, done) =>
+      journal.markStored(
+        tx,
+        done.map(({ mark, results }) => ({ ...mark, results })),
+      ),
+  });
+  const work: Work = { ...options, write };
   // The same message on two connections at once: the second waits for the first. (Of two servers, markStored lets one win.)
   const inWork = new Map<bigint, Promise<Answer>>();
 
@@ -58,10 +76,10 @@ export function createProcessor(options: ProcessorOptions): Processor {
     }
     const running = inWork.get(message.id);
     if (running !== undefined) return { ack: (await running).ack, outcome: 'repeated' };
-    const work = attempt(options, message, known);
-    inWork.set(message.id, work);
+    const attempted = attempt(work, message, known);
+    inWork.set(message.id, attempted);
     try {
-      return await work;
+      return await attempted;
     } finally {
       inWork.delete(message.id);
     }
@@ -84,9 +102,9 @@ export function createProcessor(options: ProcessorOptions): Processor {
   }
 
   return {
-    process(raw) {
+    async handle(raw, _source, send) {
       const known = read(raw);
-      return measured(known, async () => {
+      const ack = await measured(known, async () => {
         let message: Journaled;
         try {
           message = await journal.receive(raw, known.header, clock.now());
@@ -97,6 +115,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
         if (answer.outcome === 'stored') journal.markAcknowledged(message.id);
         return answer;
       });
+      await send(ack);
     },
     refuseOversize(head) {
       const kept = head.subarray(0, oversizeHeadBytes);
@@ -135,7 +154,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
   };
 }
 
-async function attempt(options: ProcessorOptions, message: Journaled, known: Read): Promise<Answer> {
+async function attempt(options: Work, message: Journaled, known: Read): Promise<Answer> {
   const hl7 = known.message instanceof Refusal ? undefined : known.message;
   try {
     if (hl7 === undefined) throw known.message;
@@ -148,17 +167,14 @@ async function attempt(options: ProcessorOptions, message: Journaled, known: Rea
   }
 }
 
-async function store(options: ProcessorOptions, message: Journaled, hl7: Hl7Message): Promise<Answer> {
-  const { clock, journal, scope, writer } = options;
-  const { entries, warnings } = mapMessage(hl7, String(message.id), options.mapping);
-  const nowMs = clock.now();
-  const ack = buildAck(hl7, { controlId: `CB${message.id}`, nowMs });
+async function store(work: Work, message: Journaled, hl7: Hl7Message): Promise<Answer> {
+  const { clock, journal, write } = work;
+  const { entries, warnings } = mapMessage(hl7, String(message.id), work.mapping);
+  const ack = buildAck(hl7, { controlId: `CB${message.id}`, nowMs: clock.now() });
   for (let tried = 1; ; tried++) {
     try {
-      await writer.transaction(entries, {
-        scope,
-        within: (tx, results) => journal.markStored(tx, message, { ack, results, warnings, finishedMs: clock.now() }),
-      });
+      const mark: Pending = { message, ack, warnings, finishedMs: clock.now() };
+      await write({ entries, mark, byteCount: hl7.raw.length });
       return { ack: message.ack !== null && message.state !== 'failed' ? message.ack : ack, outcome: 'stored' };
     } catch (error) {
       if (tried === attemptsMax || !isConflict(error)) throw error;

@@ -21,10 +21,10 @@ export interface Journal {
   receive(raw: Buffer, header: Header, receivedMs: number): Promise<Journaled>;
   find(id: bigint): Promise<(Journaled & { raw: Buffer }) | undefined>;
   /**
-   * Marks the message's effect, in the transaction that has it. `message.attempts` must still be the row's: of two
+   * Marks the messages' effects, in the transaction that has them. `message.attempts` must still be the row's: of two
    * attempts at one message only one commits; the other throws CerebraError `version-conflict`.
    */
-  markStored(tx: Tx, message: Journaled, outcome: StoredOutcome): Promise<void>;
+  markStored(tx: Tx, outcomes: readonly StoredOutcome[]): Promise<void>;
   /** Yields the acknowledgment to send: the former one if the message was refused for the same reason before. */
   markFailed(message: Journaled, refusal: Refusal, ack: Buffer, finishedMs: number): Promise<Buffer | undefined>;
   /** For a message whose acknowledgment went out; written in batches, so after a crash it may be missing. */
@@ -37,6 +37,7 @@ export interface Journal {
 }
 
 export interface StoredOutcome {
+  message: Journaled;
   ack: Buffer;
   results: EntryResult[];
   warnings: string[];
@@ -103,9 +104,12 @@ const selectMessage = {
 // A message that was stored keeps the acknowledgment its sender has seen, also when it is processed once more.
 const updateStored = {
   name: 'hl7_stored',
-  text: `update hl7_message set state = 'stored', attempts = attempts + 1, wrote = $3, warnings = $4, finished_at = $5,
-      error_code = null, error = null, ack = case when state in ('stored', 'acknowledged') then ack else $6 end
-    where id = $1 and attempts = $2`,
+  text: `update hl7_message m set state = 'stored', attempts = m.attempts + 1, finished_at = v.finished_at,
+      wrote = string_to_array(v.wrote, ','), warnings = array(select jsonb_array_elements_text(v.warnings::jsonb)),
+      error_code = null, error = null, ack = case when m.state in ('stored', 'acknowledged') then m.ack else v.ack end
+    from unnest($1::bigint[], $2::int[], $3::text[], $4::text[], $5::timestamptz[], $6::bytea[])
+      as v(id, attempts, wrote, warnings, finished_at, ack)
+    where m.id = v.id and m.attempts = v.attempts`,
 };
 
 const updateFailed = {
@@ -131,6 +135,16 @@ const countBacklog = {
   text: `select count(*)::int as backlog from hl7_message where state = 'received'`,
 };
 
+/** What was created or changed, `Type/id/_history/version`, with commas between: none of these has one. */
+const writtenNames = (results: EntryResult[]): string =>
+  results
+    .filter((result) => result.op !== 'none')
+    .map((result) => `${result.type}/${result.id}/_history/${result.version}`)
+    .join(',');
+
+// PostgreSQL's text has no NUL, its JSON no half of a surrogate pair.
+const withoutNul = (text: string): string => text.replaceAll('\u0000', '').toWellFormed();
+
 export function createJournal(db: Db): Journal {
   let acknowledged: bigint[] = [];
   const receive = createGather<Received, Journaled>({
@@ -150,16 +164,20 @@ export function createJournal(db: Db): Journal {
       const [row] = await db.query<Journaled & { raw: Buffer }>(selectMessage, [id]);
       return row;
     },
-    async markStored(tx, message, { ack, results, warnings, finishedMs }) {
-      const wrote = results
-        .filter((result) => result.op !== 'none')
-        .map((result) => `${result.type}/${result.id}/_history/${result.version}`);
-      const values = [message.id, message.attempts, wrote, warnings, new Date(finishedMs), ack];
-      if ((await tx.queryCount(updateStored, values)) === 1) return;
+    async markStored(tx, outcomes) {
+      const values = [
+        outcomes.map(({ message }) => message.id),
+        outcomes.map(({ message }) => message.attempts),
+        outcomes.map(({ results }) => writtenNames(results)),
+        outcomes.map(({ warnings }) => JSON.stringify(warnings.map(withoutNul))),
+        outcomes.map(({ finishedMs }) => new Date(finishedMs)),
+        outcomes.map(({ ack }) => ack),
+      ];
+      if ((await tx.queryCount(updateStored, values)) === outcomes.length) return;
       throw new CerebraError('version-conflict', 'The message was processed by another attempt meanwhile');
     },
     async markFailed(message, refusal, ack, finishedMs) {
-      const reason = refusal.message.replaceAll('\u0000', '');
+      const reason = withoutNul(refusal.message);
       const values = [message.id, message.attempts, refusal.condition, reason, new Date(finishedMs), ack];
       const [row] = await db.query<{ ack: Buffer }>(updateFailed, values);
       return row?.ack;

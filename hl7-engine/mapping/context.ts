@@ -35,6 +35,12 @@ export interface Mapped {
   warnings: string[];
 }
 
+/** Unique within the transaction, which several messages may share; the journal's number tells them apart. */
+function fullUrlPrefix(messageKey: string): string {
+  const number = /^\d{1,14}$/.test(messageKey) ? Number(messageKey).toString(16).padStart(12, '0') : '0'.repeat(12);
+  return `urn:uuid:${number.slice(0, 8)}-${number.slice(8)}-4000-8000-`;
+}
+
 export function createMapping(message: Hl7Message, messageKey: string, config: MappingConfig): Mapping {
   const msh = message.segments[0]!;
   const authority = [msh.field(4), msh.field(3)].find((part) => !part.isEmpty);
@@ -43,6 +49,7 @@ export function createMapping(message: Hl7Message, messageKey: string, config: M
   const occurrences = new Map<string, number>();
   const entries: TransactionEntry[] = [];
   const warnings = new Set<string>();
+  const urlPrefix = fullUrlPrefix(messageKey);
   if (message.charsetMismatch)
     warnings.add(`MSH-18: the bytes are not of that character set; read as ${message.charset}`);
   return {
@@ -55,8 +62,7 @@ export function createMapping(message: Hl7Message, messageKey: string, config: M
     warnings,
     add(entry) {
       const resource = compact(entry.resource)!;
-      // Only has to be unique within the transaction.
-      const fullUrl = `urn:uuid:00000000-0000-4000-8000-${entries.length.toString(16).padStart(12, '0')}`;
+      const fullUrl = `${urlPrefix}${entries.length.toString(16).padStart(12, '0')}`;
       entries.push({ ...entry, fullUrl, resource });
       return fullUrl;
     },
