@@ -1,9 +1,10 @@
 // The store as other rooms use it: fhir-model/ports.ts.
-import type { Resource, ResourceReader, ResourceWriter, WriteContext } from '#fhir-model';
+import type { ReferenceMover, Resource, ResourceReader, ResourceWriter, WriteContext } from '#fhir-model';
 import { assertWrites } from './access/scope.ts';
 import type { Core } from './interactions/core.ts';
 import { assertType, parseQuery, search, searchPairs } from './interactions/search.ts';
 import { transaction } from './interactions/transaction.ts';
+import { movePatientReferences } from './operations/move-references.ts';
 import { readCurrent } from './store/read.ts';
 import { assertId, assertValid, prepare, withCurrentParameters } from './store/store.ts';
 import { allocate, insertAbsent, type Numbered } from './store/write-many.ts';
@@ -75,9 +76,10 @@ async function insertNow(core: Core, resources: readonly WithId[], context: Writ
   return created.map((one) => one.op === 'create');
 }
 
-export function createWriter(core: Core): ResourceWriter {
+export function createWriter(core: Core): ResourceWriter & ReferenceMover {
   return {
     transaction: (entries, context) => transaction(core, entries, context),
     createIfAbsent: (resources, context) => createIfAbsent(core, resources, context),
+    moveReferences: (tx, move, scope) => movePatientReferences(core, tx, move, scope),
   };
 }

@@ -19,6 +19,8 @@ export interface Plan {
   criteria: SearchQuery | undefined;
   /** The same for the same criteria, whatever their order. */
   criteriaKey: string | undefined;
+  /** What is locked for the criteria. */
+  lockKeys?: readonly string[];
   ifVersion: number | undefined;
   /** PATCH: what makes the new version of the current one. */
   patch?: Patch;
@@ -99,7 +101,19 @@ export function criteriaKey(type: string, query: string): string {
 
 function withCriteria(core: Core, plan: Plan, text: string, path: string): Plan {
   const criteria = parseCriteria(core, plan.type, text, at(plan.index, path));
-  return { ...plan, criteria, criteriaKey: criteriaKey(plan.type, text) };
+  const key = criteriaKey(plan.type, text);
+  return { ...plan, criteria, criteriaKey: key, lockKeys: lockKeys(plan.type, text, key) };
+}
+
+/**
+ * Criteria of several identifiers lock each by itself, so that sets which overlap exclude each other: messages that name a
+ * patient by one of its numbers, by another and by both make one patient.
+ */
+function lockKeys(type: string, query: string, key: string): string[] {
+  const [pair, more] = searchPairs(query);
+  if (pair === undefined || more !== undefined || pair[0] !== 'identifier' || !pair[1].includes(',')) return [key];
+  const tokens = pair[1].match(/(?:\\.|[^\\,])+/g) ?? [];
+  return tokens.map((token) => `${type}?identifier=${token}`);
 }
 
 function planPost(core: Core, plan: Plan, target: Target): Plan {

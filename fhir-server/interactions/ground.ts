@@ -5,6 +5,7 @@ import { lockAll } from '../store/locks.ts';
 import { holds, NO_VERSION } from '../store/preconditions.ts';
 import { versionMismatch } from '../store/store.ts';
 import { allocate, byType, type Locked, lockRows, type Tombstone, tombstones } from '../store/write-many.ts';
+import { chooseEach, MATCHES_TO_CHOOSE } from './choose.ts';
 import type { Caller, Core } from './core.ts';
 import { at } from './entries.ts';
 import { matchEach } from './match-each.ts';
@@ -76,10 +77,13 @@ export async function assertMatching(core: Core, tx: Tx, caller: Caller, resolve
   }
   if (changed.size === 0) return;
   const queries = new Map([...changed].map(([key, one]) => [key, one.criteria!]));
-  const found = await matchEach(core, queries, { ...caller, db: tx });
+  const within: Caller = { ...caller, db: tx };
+  const found = await matchEach(core, queries, within, () => MATCHES_TO_CHOOSE);
+  const chosen = await chooseEach(core, within, [...changed.values()], found);
   for (const [key, one] of changed) {
     const [match, more] = found.get(key)!;
-    if (more || match?.id !== one.id) throw changedMeanwhile(one);
+    const choice = chosen.get(one.index);
+    if (choice ? choice.idle || choice.found?.id !== one.id : more || match?.id !== one.id) throw changedMeanwhile(one);
   }
 }
 

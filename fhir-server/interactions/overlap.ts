@@ -2,7 +2,7 @@
 // SHALL fail": https://hl7.org/fhir/R4/http.html#trules. Criteria were looked up before anything was written; here, whether
 // they match what another entry has created.
 import { CerebraError } from '#platform';
-import { decidingToken } from '../search/by-token.ts';
+import { type DecidingTokens, decidingTokens } from '../search/by-token.ts';
 import type { Caller, Core } from './core.ts';
 import { at } from './entries.ts';
 import { nameOf } from './ground.ts';
@@ -11,8 +11,8 @@ import { matchCriteria } from './search.ts';
 
 /** What the criteria of entries look for, and what is created. */
 export interface Overlap {
-  /** Entries whose criteria are to be looked at, with the token that decides, if one does. */
-  conditional: [Resolved, string | undefined][];
+  /** Entries whose criteria are to be looked at, with the tokens that decide, if some do. */
+  conditional: [Resolved, DecidingTokens | undefined][];
   /** Token → the entries that create a resource with it; of the tokens that decide. */
   owners: Map<string, Resolved[]>;
   /** `Type/id` → the entry that creates it. */
@@ -24,9 +24,9 @@ export function overlapOf(resolved: Resolved[]): Overlap {
   const owners = new Map<string, Resolved[]>();
   for (const one of resolved) {
     if (!one.criteria || one.method === 'DELETE' || !writes(one)) continue;
-    const token = decidingToken(one.criteria);
-    conditional.push([one, token]);
-    if (token !== undefined) owners.set(token, []);
+    const deciding = decidingTokens(one.criteria);
+    conditional.push([one, deciding]);
+    for (const token of deciding?.tokens ?? []) owners.set(token, []);
   }
   return { conditional, owners, creators: new Map() };
 }
@@ -59,17 +59,25 @@ function refuse(one: Resolved, twin: Resolved | undefined): void {
   throw new CerebraError('invalid', text, { expression: [at(one.index, '.request'), at(twin.index)] });
 }
 
+/** Whether what `creator` creates has all of the tokens, or any of them. */
+function has({ owners }: Overlap, creator: Resolved, { of, tokens }: DecidingTokens): boolean {
+  const owned = (token: string): boolean => owners.get(token)!.includes(creator);
+  return of === 'all' ? tokens.every(owned) : tokens.some(owned);
+}
+
 /** Throws when the criteria of an entry that writes match a resource that another entry has created. */
 export async function assertNoTwins(core: Core, caller: Caller, overlap: Overlap): Promise<void> {
   const { conditional, owners, creators } = overlap;
   if (conditional.length === 0 || creators.size === 0) return;
   const counts = countsOf(overlap);
-  const searches = conditional.map(async ([one, token]) => {
-    if (token !== undefined)
+  const searches = conditional.map(async ([one, deciding]) => {
+    if (deciding !== undefined) {
+      const owning = deciding.tokens.flatMap((token) => owners.get(token)!);
       return refuse(
         one,
-        owners.get(token)!.find((creator) => canOverlap(one, creator)),
+        owning.find((creator) => canOverlap(one, creator) && has(overlap, creator, deciding)),
       );
+    }
     const { all, posts } = counts.get(one.type) ?? { all: 0, posts: 0 };
     const relevant = one.method === 'POST' ? posts : all;
     if (relevant - (creators.get(nameOf(one)) === one ? 1 : 0) === 0) return;

@@ -3,6 +3,7 @@ import type { StoredVersion } from '#fhir-model';
 import { CerebraError, type Tx } from '#platform';
 import { hash64 } from '../store/hash.ts';
 import { lockAll } from '../store/locks.ts';
+import { type Chosen, chooseEach, MATCHES_TO_CHOOSE } from './choose.ts';
 import type { Caller, Core } from './core.ts';
 import { at, isRead, type Plan } from './entries.ts';
 import { addConditionals, type Lookup, type Matches, several } from './links.ts';
@@ -124,15 +125,21 @@ function remember(key: string, matched: boolean): void {
 async function lookUp(core: Core, tx: Tx, caller: Caller, attempt: Attempt, lookups: Lookups): Promise<Found> {
   const { plans } = attempt;
   const most = deletionsMax(core, plans);
-  const countOf = (type: string): number => Math.min(2 + (most.get(type) ?? 0), MATCHES_MAX + deletesMax(core));
+  const choosing = new Set(plans.filter(({ entry }) => entry.choose).map(({ type }) => type));
+  const countOf = (type: string): number =>
+    Math.min((choosing.has(type) ? MATCHES_TO_CHOOSE : 2) + (most.get(type) ?? 0), MATCHES_MAX + deletesMax(core));
   const search = (keys: Iterable<string>): Promise<Map<string, StoredVersion[]>> => {
     const queries = new Map([...keys].map((key) => [key, lookups.all.get(key)!.query]));
     return matchEach(core, queries, { ...caller, db: tx }, countOf);
   };
   const wanted = new Set(lookups.references);
   for (const plan of plans) if (plan.criteria && plan.method !== 'DELETE') wanted.add(plan.criteriaKey!);
-  const locked = new Set([...wanted].filter((key) => attempt.again || !matchedBefore.has(key)));
-  const [, before] = await Promise.all([lockAll(tx, 'criteria', [...locked].map(hash64)), search(lookups.all.keys())]);
+  const { locksOf, exact } = criteriaLocks(plans);
+  const locked = new Set([...wanted].filter((key) => attempt.again || exact.has(key) || !matchedBefore.has(key)));
+  const [, before] = await Promise.all([
+    lockAll(tx, 'criteria', [...locked].flatMap(locksOf)),
+    search(lookups.all.keys()),
+  ]);
   const gone = deletedNames(core, plans, before);
   const without = (found: Map<string, StoredVersion[]>): Map<string, StoredVersion[]> =>
     gone.size === 0
@@ -150,8 +157,19 @@ async function lookUp(core: Core, tx: Tx, caller: Caller, attempt: Attempt, look
   if (open.length === 0) return { before, left };
   // More locks after others would be out of order, and two transactions could wait for each other.
   if (locked.size > 0) throw guessedWrong();
-  const [, again] = await Promise.all([lockAll(tx, 'criteria', open.map(hash64)), search(open)]);
+  const [, again] = await Promise.all([lockAll(tx, 'criteria', open.flatMap(locksOf)), search(open)]);
   return { before, left: new Map([...left, ...without(again)]) };
+}
+
+/**
+ * The locks of each of the criteria. `exact`: an update by several identifiers may bring the resource one that it did not
+ * have; that it has matched before does not keep others from creating a resource with that one.
+ */
+function criteriaLocks(plans: Plan[]): { locksOf(key: string): string[]; exact: ReadonlySet<string> } {
+  const several = plans.filter(({ lockKeys }) => lockKeys !== undefined && lockKeys.length > 1);
+  const locks = new Map(several.map(({ criteriaKey, lockKeys }) => [criteriaKey!, lockKeys!]));
+  const exact = new Set(several.filter(({ method }) => method !== 'POST').map(({ criteriaKey }) => criteriaKey!));
+  return { locksOf: (key) => (locks.get(key) ?? [key]).map(hash64), exact };
 }
 
 /** As PostgreSQL tells of a lost race (serialization_failure): the transaction is tried again. */
@@ -165,6 +183,12 @@ function resolveDelete(core: Core, plan: Plan, matches: StoredVersion[]): Resolv
   }
   if (matches.length === 0) return [{ ...plan, id: '', found: undefined, idle: true, fresh: false }];
   return matches.map((match) => ({ ...plan, id: match.id, found: match, idle: false, fresh: false }));
+}
+
+function resolveChosen(core: Core, plan: Plan, { found, idle }: Chosen): Resolved {
+  if (found) return { ...plan, id: found.id, found, idle: idle || plan.method === 'POST', fresh: false };
+  if (idle) return { ...plan, id: '', found: undefined, idle, fresh: false };
+  return { ...plan, id: core.store.newId(), found: undefined, idle, fresh: true };
 }
 
 /** A create or update by criteria; `assigned` has the ids that entries with the same criteria have been given. */
@@ -188,13 +212,21 @@ function resolveWrite(core: Core, plan: Plan, matches: StoredVersion[], assigned
   return { ...plan, id, found: undefined, idle: false, fresh: wanted === undefined };
 }
 
-function resolvePlan(core: Core, plan: Plan, found: Found, assigned: Map<string, string>): Resolved[] {
+function resolvePlan(
+  core: Core,
+  plan: Plan,
+  found: Found,
+  assigned: Map<string, string>,
+  chosen: Chosen | undefined,
+): Resolved[] {
   const key = plan.criteriaKey;
   if (key === undefined) {
     return [{ ...plan, id: plan.id ?? '', found: undefined, idle: false, fresh: plan.method === 'POST' }];
   }
   if (plan.method === 'DELETE') return resolveDelete(core, plan, found.before.get(key)!);
-  const resolved = resolveWrite(core, plan, found.left.get(key)!, assigned);
+  const resolved = chosen
+    ? resolveChosen(core, plan, chosen)
+    : resolveWrite(core, plan, found.left.get(key)!, assigned);
   const claimed = plan.method === 'PUT' ? plan.entry.resource?.id : undefined;
   if (claimed !== undefined && claimed !== resolved.id) {
     throw new CerebraError('invalid', `The criteria match ${plan.type}/${resolved.id}, the resource has another id`, {
@@ -231,7 +263,10 @@ export async function resolve(core: Core, tx: Tx, caller: Caller, attempt: Attem
       : { before: new Map<string, StoredVersion[]>(), left: new Map<string, StoredVersion[]>() };
   const assigned = new Map<string, string>();
   const byIndex = new Map<number, Resolved[]>();
-  for (const plan of byPhase(plans)) byIndex.set(plan.index, resolvePlan(core, plan, found, assigned));
+  const chosen = await chooseEach(core, { ...caller, db: tx }, plans, found.left);
+  for (const plan of byPhase(plans)) {
+    byIndex.set(plan.index, resolvePlan(core, plan, found, assigned, chosen.get(plan.index)));
+  }
   const resolved = plans.flatMap((plan) => byIndex.get(plan.index)!);
   assertDistinct(resolved);
   const references = new Map(lookups.references.map((key) => [key, found.left.get(key)!]));

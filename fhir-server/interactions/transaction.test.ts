@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import type { Resource, TransactionEntry } from '#fhir-model';
-import type { Db, Statement, Tx } from '#platform';
+import type { CerebraError, Db, Statement, Tx } from '#platform';
 import { random, testDatabase } from '#platform/testing';
 import { createReader } from '../ports.ts';
 import { assertStoreSound, everything, testCore } from '../testing.ts';
@@ -174,7 +174,7 @@ describe('what criteria match and others change before it is locked', () => {
       (tx: Tx) =>
       async <R>(statement: Statement, values?: unknown[]): Promise<R[]> => {
         const rows = await tx.query<R>(statement, values);
-        if (statement.name !== 'by_tokens_Patient' || done) return rows;
+        if (statement.name !== 'by_tokens_all_Patient' || done) return rows;
         done = true;
         await work();
         return rows;
@@ -260,6 +260,48 @@ describe('conditional entries of many', () => {
     assert.deepEqual(outcomes, [found, found, found, found, found, 'multiple-matches', found]);
     const [hit] = await transaction(core, [post(patient('x'), { ifNoneExist: list[1]! })], context);
     assert.equal(hit!.status, 200);
+  });
+
+  test('by several tokens, all or any of them: each finds its own', async () => {
+    const two = { resourceType: 'Patient', gender: 'male', identifier: [{ system: 'urn:t', value: 'two-a' }] };
+    await transaction(core, [post(patient('two-b')), post(two)], context);
+    const results = await transaction(
+      core,
+      [
+        'identifier=urn:t|two-a&gender=male',
+        'identifier=urn:t|two-b,urn:t|none',
+        'identifier=urn:t|two-a&gender=female',
+      ].map((ifNoneExist, index) => post(patient(`two-new-${index}`), { ifNoneExist })),
+      context,
+    );
+    assert.deepEqual(
+      results.map(({ op }) => op),
+      ['none', 'none', 'create'],
+    );
+    const both = transaction(
+      core,
+      [post(patient('x'), { ifNoneExist: 'identifier=urn:t|two-a,urn:t|two-b' })],
+      context,
+    );
+    await assert.rejects(both, { code: 'multiple-matches', status: 412 });
+  });
+
+  test('criteria of several tokens that match what another entry creates are refused', async () => {
+    const made = { ...patient('twin-a'), gender: 'male' };
+    const attempt = (ifNoneExist: string) =>
+      transaction(core, [post(made), post(patient('twin-b'), { ifNoneExist })], context);
+    const expression = ['Bundle.entry[1].request', 'Bundle.entry[0]'];
+    for (const ifNoneExist of ['identifier=urn:t|twin-a&gender=male', 'identifier=urn:t|twin-z,urn:t|twin-a']) {
+      await assert.rejects(attempt(ifNoneExist), (error: CerebraError) => {
+        assert.deepEqual([error.code, error.issues[0]!.expression], ['invalid', expression]);
+        return true;
+      });
+    }
+    const results = await attempt('identifier=urn:t|twin-a&gender=female');
+    assert.deepEqual(
+      results.map(({ op }) => op),
+      ['create', 'create'],
+    );
   });
 });
 

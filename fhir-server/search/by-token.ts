@@ -11,30 +11,49 @@ import { isJoin } from './joins.ts';
 import type { PageContext } from './page.ts';
 import { isOpen } from './term-systems.ts';
 
-/** The one index token that all matches have and nothing else has; undefined where more than that decides. */
-export function decidingToken({ criteria, contained }: SearchQuery): string | undefined {
-  const [criterion, more] = criteria;
-  if (!criterion || more || contained !== undefined || isJoin(criterion)) return undefined;
+/** Index tokens that decide alone: what matches has all of them, or any of them, and nothing else does. */
+export interface DecidingTokens {
+  of: 'all' | 'any';
+  tokens: string[];
+}
+
+/** Of one criterion, the tokens of which any is enough; undefined where more than these decides. */
+function tokensOf(criterion: SearchQuery['criteria'][number]): string[] | undefined {
+  if (isJoin(criterion)) return undefined;
   const { param, modifier, filter, values } = criterion;
   if (param.type !== 'token' || param.code === '_id' || modifier !== undefined || filter !== undefined)
     return undefined;
   if (!values.every((value) => value.kind === 'token' && !indexedAs(param).some((source) => isOpen(source, value))))
     return undefined;
   const { tokens, facts } = criterionHashes(criterion);
-  const hashes = new Set(tokens);
-  return facts.length === 0 && hashes.size === 1 ? hashes.values().next().value : undefined;
+  return facts.length === 0 && tokens.length > 0 ? [...new Set(tokens)] : undefined;
+}
+
+/** Undefined where more than index tokens decides, or several that are neither all wanted nor any of them. */
+export function decidingTokens({ criteria, contained }: SearchQuery): DecidingTokens | undefined {
+  if (criteria.length === 0 || contained !== undefined) return undefined;
+  const each = criteria.map(tokensOf);
+  if (!each.every((tokens) => tokens !== undefined)) return undefined;
+  if (each.length === 1) return { of: each[0]!.length === 1 ? 'all' : 'any', tokens: each[0]! };
+  return each.every(({ length }) => length === 1) ? { of: 'all', tokens: [...new Set(each.flat())] } : undefined;
+}
+
+/** The one index token that all matches have and nothing else has; undefined where more than that decides. */
+export function decidingToken(query: SearchQuery): string | undefined {
+  const deciding = decidingTokens(query);
+  return deciding?.tokens.length === 1 ? deciding.tokens[0] : undefined;
 }
 
 /**
- * The look-up of each token is planned by itself and not for its LIMIT: for that the planner, which does not know how rare
- * a token is, would read the whole table.
+ * Each look-up is planned by itself and not for its LIMIT: for that the planner, which does not know how rare a token is,
+ * would read the whole table.
  */
-function byTokenSql(type: string, condition: string): string {
+function byTokenSql(type: string, of: DecidingTokens['of'], condition: string): string {
   return `select k.n::int as n, r.id, r.version, r.updated, ${pageBody('r', 'k.n, r.rid')}
-    from unnest($1::bigint[]) with ordinality as k(hash, n)
+    from unnest($1::text[]) with ordinality as k(hashes, n)
     cross join lateral (
       with m as materialized (select rid, id, version, updated, body from ${currentTable(type)} r
-        where r.tokens @> array[k.hash] and ${condition})
+        where r.tokens ${of === 'all' ? '@>' : '&&'} k.hashes::bigint[] and ${condition})
       select * from m limit $2) r
     order by k.n, r.rid`;
 }
@@ -47,16 +66,19 @@ interface Row {
   body: string | null;
 }
 
-/** Up to `count` matches for each of the tokens. Throws `too-costly` when all have more than PAGE_BYTES_MAX. */
+/** Up to `count` matches for each, `of` telling for all of them how. Throws `too-costly` when all have more than PAGE_BYTES_MAX. */
 export async function findByTokens(
   page: Pick<PageContext, 'db' | 'scope'>,
   type: string,
-  tokens: string[],
+  of: DecidingTokens['of'],
+  tokens: string[][],
   count: number,
 ): Promise<StoredVersion[][]> {
   const access = scopeSql(page.scope);
-  const statement = named(`by_tokens_${type}${access.name}`, () => byTokenSql(type, access.condition('r', 3)));
-  const rows = await page.db.query<Row>(statement, [tokens, count, ...access.values]);
+  const name = `by_tokens_${of}_${type}${access.name}`;
+  const statement = named(name, () => byTokenSql(type, of, access.condition('r', 3)));
+  const hashes = tokens.map((some) => `{${some.join(',')}}`);
+  const rows = await page.db.query<Row>(statement, [hashes, count, ...access.values]);
   const found: StoredVersion[][] = tokens.map(() => []);
   for (const { n, id, version, updated, body } of rows) {
     if (body === null) {
