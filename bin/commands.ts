@@ -1,5 +1,5 @@
 // The commands of bin/cerebra.ts, as data.
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Config, configMarkdown, createLog, type Log, readConfig, stopOnSignals } from '#platform';
@@ -29,6 +29,9 @@ function readyTable(server: RunningServer, config: Config, startedMs: number): s
   const rows: [string, string, string][] = [
     ['FHIR R4', server.fhirBaseUrl, ''],
     ['HL7v2 MLLP', `${host}:${server.mllpPort}`, ''],
+    ...[...server.mllpPorts]
+      .filter(([, port]) => port !== server.mllpPort)
+      .map(([name, port]): [string, string, string] => [`MLLP ${name}`, `port ${port}`, 'HL7_LISTENERS']),
     [
       'MQTT',
       embedded.mqtt ? `${host}:${server.mqttPort}` : 'external (MQTT_URL)',
@@ -144,7 +147,10 @@ const loader =
 
 async function writeDocs(): Promise<void> {
   await writeFile(folder('docs/configuration.md'), configMarkdown());
-  console.log('docs/configuration.md is written.');
+  const { mappingPage } = await import('#hl7-engine');
+  const mapping = folder('docs/hl7-mapping.md');
+  await writeFile(mapping, await mappingPage(await readFile(mapping, 'utf8').catch(() => '')));
+  console.log('docs/configuration.md and docs/hl7-mapping.md are written.');
 }
 
 export const commands: readonly Command[] = [
@@ -171,7 +177,7 @@ export const commands: readonly Command[] = [
     run: loader(terminologyArguments, terminologyUsage, runLoadTerminology),
   },
   { name: 'migrate', summary: 'Brings the database up to date and ends', run: runMigrations },
-  { name: 'docs', summary: 'Writes docs/configuration.md from the configuration schema', run: writeDocs },
+  { name: 'docs', summary: 'Writes docs/configuration.md and docs/hl7-mapping.md', run: writeDocs },
 ];
 
 export function usage(): string {

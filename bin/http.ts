@@ -3,24 +3,28 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import Koa from 'koa';
 import { issuesOf, operationOutcome } from '#fhir-model';
 import type { FhirServer } from '#fhir-server';
+import type { Hl7Http } from '#hl7-engine';
 import {
   type AdminRoute,
   adminRouter,
   CerebraError,
+  type Config,
   type Db,
   type Log,
   type Metrics,
   operationsRouter,
 } from '#platform';
 import { allowOrigins, refuseForeignChanges } from './cors.ts';
+import { hl7Endpoint } from './hl7-http.ts';
 
 export interface HttpAppParts {
   /** Origins whose pages may call, and those under which this server is reached. */
   origins: { allowed: ReadonlySet<string>; own: ReadonlySet<string> };
-  base: { db: Db; log: Log; metrics: Metrics };
+  base: { config: Config; db: Db; log: Log; metrics: Metrics };
   fhir: FhirServer;
   adminRoutes: AdminRoute[];
   mqttReady(): Promise<boolean>;
+  hl7Post: Hl7Http['post'];
   /** Of all processes, where there are several; default: this one's. */
   metricsText?(): Promise<string>;
 }
@@ -32,6 +36,7 @@ const ROOT = {
   health: '/healthz',
   ready: '/readyz',
   metrics: '/metrics',
+  hl7: '/hl7',
 };
 
 const STARTING = new CerebraError('unavailable', 'The server is starting: try again in a moment');
@@ -59,7 +64,7 @@ const isClientsFault = ({ code }: NodeJS.ErrnoException): boolean =>
   (code.startsWith('HPE_') || code === 'ECONNRESET' || code === 'EPIPE' || code === 'ECONNABORTED');
 
 export function createHttpApp(parts: HttpAppParts): Koa {
-  const { base, fhir, adminRoutes, mqttReady, origins, metricsText } = parts;
+  const { base, fhir, adminRoutes, mqttReady, hl7Post, origins, metricsText } = parts;
   const app = new Koa();
   app.on('error', (err) => base.log[isClientsFault(err) ? 'debug' : 'warn']({ err }, 'response could not be sent'));
   if (origins.allowed.size > 0) app.use(allowOrigins(origins.allowed));
@@ -76,6 +81,7 @@ export function createHttpApp(parts: HttpAppParts): Koa {
     ),
   );
   app.use(adminRouter(adminRoutes, base.log));
+  app.use(hl7Endpoint(hl7Post, base.config.HL7_MESSAGE_BYTES_MAX, base.log));
   app.use((ctx) => {
     if (ctx.path === '/') {
       ctx.body = { ...ROOT, admin: adminRoutes.map(({ method, path, summary }) => ({ method, path, summary })) };

@@ -1,5 +1,6 @@
 // Jobs for now and then: old delivery records, change rows that every consumer has passed, left-overs of code systems.
 import type { ResourceReader } from '#fhir-model';
+import { removeOldMessages } from '#hl7-engine';
 import type { Config, Db, Jobs, Log } from '#platform';
 import { changeFloor, pruneDeliveries } from '#subscriptions';
 import { clearUp } from '#terminology';
@@ -51,6 +52,13 @@ export function defineMaintenance(jobs: Jobs, { db, config, log, reader }: Maint
     const codeSystems = await clearUp(db, isCurrent(reader));
     if (deliveries + changes + codeSystems > 0) log.info({ deliveries, changes, codeSystems }, 'old records removed');
   });
+  jobs.define('hl7-retention', async () => {
+    const { HL7_JOURNAL_DAYS: done, HL7_JOURNAL_FILTERED_DAYS: filtered, HL7_JOURNAL_FAILED_DAYS: failed } = config;
+    const removed = await removeOldMessages(db, { done, filtered, failed }, Date.now());
+    log.info({ removed }, 'old HL7 messages removed from the journal');
+  });
 }
 
-export const scheduleMaintenance = (jobs: Jobs): Promise<void> => jobs.every('maintenance', INTERVAL_MS);
+export async function scheduleMaintenance(jobs: Jobs): Promise<void> {
+  await Promise.all([jobs.every('maintenance', INTERVAL_MS), jobs.every('hl7-retention', DAY_MS)]);
+}

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createMqttConnector } from '#connectors/mqtt';
 import { loadDefinitions } from '#fhir-model';
 import type { FhirServer } from '#fhir-server';
-import { createHl7Engine } from '#hl7-engine';
+import { createHl7Engine, type Hl7Http, readDestinations, readListeners } from '#hl7-engine';
 import {
   type AdminRoute,
   type Config,
@@ -19,6 +19,7 @@ import {
   type Metrics,
   migrate,
   observePool,
+  openApiRoute,
   startEmbeddedPostgres,
   systemClock,
 } from '#platform';
@@ -118,9 +119,9 @@ async function startSubscriptions(base: Base, fhir: FhirServer, baseUrl: string,
 }
 
 async function startHl7(base: Base, fhir: FhirServer) {
-  const { config, db, log, metrics, lifecycle } = base;
+  const { config, db, jobs, log, metrics, lifecycle } = base;
   const hl7 = createHl7Engine({
-    ...{ db, log, metrics, scope: everything, clock: systemClock },
+    ...{ db, jobs, log, metrics, scope: everything, clock: systemClock },
     writer: fhir.writer,
     config: {
       host: config.HOST,
@@ -128,12 +129,19 @@ async function startHl7(base: Base, fhir: FhirServer) {
       messageBytesMax: config.HL7_MESSAGE_BYTES_MAX,
       connectionsMax: config.MLLP_CONNECTIONS_MAX,
       idleTimeoutMs: config.MLLP_IDLE_TIMEOUT_MS,
+      frameTimeoutMs: config.MLLP_FRAME_TIMEOUT_MS,
+      listeners: readListeners(config.HL7_LISTENERS),
+      destinations: readDestinations(config.HL7_DESTINATIONS),
+      outboundRetentionHours: config.HL7_OUTBOUND_RETENTION_HOURS,
+      outboundHostExchangesMax: config.HL7_OUTBOUND_HOST_MAX,
+      alone: base.embedded,
       timeZone: config.HL7_TIME_ZONE,
+      routesFolder: config.HL7_ROUTES_DIR ?? path.join(config.DATA_DIR, 'hl7-routes'),
     },
   });
-  const { port } = await hl7.start();
+  const { port, ports } = await hl7.start();
   lifecycle.onStop('hl7', () => hl7.stop());
-  return { hl7, port };
+  return { hl7, port, ports };
 }
 
 async function startMqtt(base: Base, fhir: FhirServer) {
@@ -190,6 +198,9 @@ export async function allOf<T extends readonly Promise<unknown>[]>(parts: readon
 export interface Feeds {
   adminRoutes: AdminRoute[];
   mllpPort: number;
+  /** Of all MLLP listeners, by name. */
+  mllpPorts: ReadonlyMap<string, number>;
+  hl7Post: Hl7Http['post'];
   /** The embedded broker's port, or undefined with an external one. */
   mqttPort: number | undefined;
   embedded: { postgres: boolean; mqtt: boolean; queue: 'postgresql' | 'redis' };
@@ -202,15 +213,18 @@ export interface Feeds {
 export async function startFeeds(base: Base, fhir: FhirServer, baseUrl: string): Promise<Feeds> {
   const { resourceTypes } = await loadDefinitions();
   const subscriptions = await startSubscriptions(base, fhir, baseUrl, resourceTypes);
-  const [{ hl7, port }, { mqtt, address }] = await allOf([
+  const [{ hl7, port, ports }, { mqtt, address }] = await allOf([
     startHl7(base, fhir),
     startMqtt(base, fhir),
     startJobs(base, fhir),
   ]);
   startPackages(base, fhir, listOf(base.config.IG_PACKAGES));
+  const adminRoutes = [...subscriptions.adminRoutes, ...hl7.adminRoutes, ...mqtt.adminRoutes];
   return {
-    adminRoutes: [...subscriptions.adminRoutes, ...hl7.adminRoutes, ...mqtt.adminRoutes],
+    adminRoutes: [...adminRoutes, openApiRoute(adminRoutes)],
     mllpPort: port,
+    mllpPorts: ports,
+    hl7Post: hl7.http.post,
     mqttPort: address.port,
     embedded: {
       postgres: base.embedded,

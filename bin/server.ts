@@ -16,6 +16,8 @@ export interface RunningServer {
   rootUrl: string;
   host: string;
   mllpPort: number;
+  /** Of all MLLP listeners, by name. */
+  mllpPorts: ReadonlyMap<string, number>;
   /** The embedded broker's port, or undefined with an external one. */
   mqttPort: number | undefined;
   embedded: { postgres: boolean; mqtt: boolean; queue: 'postgresql' | 'redis' };
@@ -33,9 +35,9 @@ async function assemble(options: ServerOptions, lifecycle: Lifecycle): Promise<R
   const rootUrl = rootUrlOf(config, port);
   const fhirBaseUrl = baseUrlOf(config, port);
   const fhir = await createFhir(base, fhirBaseUrl);
-  const { adminRoutes, mqttReady, ...where } = await startFeeds(base, fhir, fhirBaseUrl);
+  const { adminRoutes, mqttReady, hl7Post, ...where } = await startFeeds(base, fhir, fhirBaseUrl);
   const origins = { allowed: originsOf(config.CORS_ORIGINS), own: ownOrigins(rootUrl, fhirBaseUrl) };
-  const app = createHttpApp({ base, fhir, adminRoutes, mqttReady, origins });
+  const app = createHttpApp({ base, fhir, adminRoutes, mqttReady, hl7Post, origins });
   server.off('request', answerStarting).on('request', app.callback());
   // Once more, as the first to stop: requests under way need all the other parts.
   lifecycle.onStop('http', stopHttp);

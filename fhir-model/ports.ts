@@ -66,6 +66,24 @@ export interface TransactionEntry {
    * stored. Without it the resource replaces what is there. May run more than once.
    */
   merge?: (existing: Resource | undefined, incoming: Resource) => Resource;
+  /**
+   * For a conditional create or update: which of the matches (10 of them at most) it means, if not the only one. Called inside
+   * the transaction before anything is written, in the order of the entries; what it throws is what the transaction fails
+   * with. May run more than once.
+   */
+  choose?: (matches: Resource[]) => Choice;
+}
+
+/** What an entry is about. */
+export interface Choice {
+  /** One of the matches; without it and `follow` the entry creates its resource. */
+  match?: Resource | undefined;
+  /** Instead: another resource of the same type, `Patient/1`, which is read and given to `choose` by itself. */
+  follow?: string;
+  /** The entry writes nothing. */
+  idle?: boolean;
+  /** With `idle`, where it has no match: references to it mean what this earlier entry is about, named by its fullUrl. */
+  as?: string;
 }
 
 export interface EntryResult {
@@ -90,6 +108,30 @@ export interface ResourceWriter {
    * left as it is. Returns, in order, whether each was created.
    */
   createIfAbsent(resources: (Resource & { id: string })[], context: WriteContext): Promise<boolean[]>;
+}
+
+/** What merges of patients and moves of their visits need beside a ResourceWriter. */
+export interface ReferenceMover {
+  /** In the transaction of another write (WriteContext.within). Throws CerebraError `forbidden` for what is out of scope. */
+  moveReferences(tx: Tx, move: ReferenceMove, scope: AccessScope): Promise<MovedReferences>;
+}
+
+/** References to one patient that become references to another. */
+export interface ReferenceMove {
+  /** Ids of patients. The two themselves are left alone. */
+  from: string;
+  to: string;
+  /** Only in resources that refer to this one as well: `Encounter/1`. */
+  about?: string;
+  /** So many resources at most are changed. */
+  resourcesMax: number;
+}
+
+export interface MovedReferences {
+  /** Resources that were changed. */
+  count: number;
+  /** There are more of them. */
+  more: boolean;
 }
 
 /** One committed change. `(xid, seq)` orders changes: https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-SNAPSHOT */

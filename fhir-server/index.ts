@@ -11,6 +11,7 @@ import {
   type IndexValue,
   loadCoreResources,
   type OperationSpec,
+  type ReferenceMover,
   type Resource,
   type ResourceReader,
   type ResourceWriter,
@@ -96,7 +97,7 @@ export interface FhirServerParts {
 export interface FhirServer {
   middleware: Middleware;
   reader: ResourceReader;
-  writer: ResourceWriter;
+  writer: ResourceWriter & ReferenceMover;
   feed: ChangeFeed;
   parameters: SearchParameters;
   extract(resource: Resource): IndexValue[];

@@ -1,79 +1,11 @@
 import assert from 'node:assert/strict';
-import test, { type TestContext } from 'node:test';
+import test from 'node:test';
 import type { JsonObject } from '#fhir-model';
-import { CerebraError, createMetrics, type Db, systemClock } from '#platform';
-import { testDatabase, testLog, waitFor } from '#platform/testing';
-import { createHl7Engine, createMllpClient, type Hl7Engine, type Hl7EngineConfig, sendMllp } from './index.ts';
-import { createMemoryWriter, type MemoryWriter } from './testing/memory-writer.ts';
-
-interface Rig {
-  db: Db;
-  writer: MemoryWriter;
-  engine: Hl7Engine;
-}
-
-function build(db: Db, writer: MemoryWriter, config: Hl7EngineConfig = {}): Hl7Engine {
-  return createHl7Engine({
-    db,
-    writer,
-    scope: { kind: 'everything' },
-    log: testLog(),
-    metrics: createMetrics(),
-    clock: systemClock,
-    config: { port: 0, ...config },
-  });
-}
-
-async function rig(t: TestContext, config: Hl7EngineConfig = {}): Promise<Rig> {
-  const db = await testDatabase(t);
-  const writer = createMemoryWriter(db);
-  return { db, writer, engine: build(db, writer, config) };
-}
-
-interface MessageParts {
-  id?: string;
-  sender?: string;
-  patient?: string;
-  value?: string;
-  order?: string;
-}
-
-function oru({
-  id = 'M1',
-  sender = 'LAB|NORTH',
-  patient = '777',
-  value = '5.10',
-  order = 'F1',
-}: MessageParts = {}): Buffer {
-  return Buffer.from(
-    [
-      `MSH|^~\\&|${sender}|EHR|SOUTH|20260131120000||ORU^R01^ORU_R01|${id}|P|2.5.1`,
-      `PID|1||${patient}^^^HOSP&1.2.3&ISO^MR||Test^Anna`,
-      `OBR|1||${order}^LAB|24323-8^Panel^LN|||20260131080000||||||||||||||||||F`,
-      `OBX|1|NM|2823-3^Potassium^LN||${value}|mmol/L^^UCUM|3.5-5.1|N|||F`,
-    ].join('\r'),
-  );
-}
-
-function msa(ack: Buffer): string {
-  return ack.toString('latin1').split('\r')[1]!.split('|').slice(0, 3).join('|');
-}
-
-interface Row {
-  state: string;
-  attempts: number;
-  deliveries: number;
-  error_code: string | null;
-  error: string | null;
-  control_id_reused: boolean;
-  wrote: string[];
-  raw: Buffer;
-  ack: Buffer;
-}
-
-function rows(db: Db): Promise<Row[]> {
-  return db.query<Row>({ text: 'select * from hl7_message order by id' });
-}
+import { CerebraError, createMetrics, systemClock } from '#platform';
+import { testLog, waitFor } from '#platform/testing';
+import { createHl7Engine, createMllpClient, sendMllp } from './index.ts';
+import { build, msa, oru, rig, rows } from './testing/engine-rig.ts';
+import { createMemoryWriter } from './testing/memory-writer.ts';
 
 test('a message over MLLP: journalled, stored, acknowledged, marked', async (t) => {
   const { db, writer, engine } = await rig(t);
@@ -302,7 +234,9 @@ test('the operator lists, reads and processes messages again', async (t) => {
   await engine.process(oru({ id: 'GOOD', order: 'F2' }));
   const call = async (method: string, path: string, params: Record<string, string> = {}, query = '') => {
     const route = engine.adminRoutes.find((one) => one.method === method && one.path === path)!;
-    const { status, body } = await route.handle({ params, query: new URLSearchParams(query), body: Buffer.alloc(0) });
+    const { status, body } = await route
+      .handle({ params, query: new URLSearchParams(query), body: Buffer.alloc(0) })
+      .catch((error: CerebraError) => ({ status: error.status, body: {} }));
     JSON.stringify(body);
     return { status, body: body as Record<string, unknown> & { messages: Record<string, unknown>[] } };
   };
@@ -353,7 +287,7 @@ test('metrics count by type and outcome, with bounded labels', async (t) => {
   await engine.process(oru());
   await engine.process(Buffer.from('MSH|^~\\&|A|B|||||X1^Y2|9|P|2.5'));
   const text = await metrics.registry.metrics();
-  assert.match(text, /cerebra_hl7_messages_total\{type="ORU\^R01",outcome="stored"\} 1/);
-  assert.match(text, /cerebra_hl7_messages_total\{type="ORU\^R01",outcome="repeated"\} 1/);
-  assert.match(text, /cerebra_hl7_messages_total\{type="other",outcome="refused"\} 1/);
+  assert.match(text, /cerebra_hl7_messages_total\{type="ORU\^R01",route="default",outcome="stored"\} 1/);
+  assert.match(text, /cerebra_hl7_messages_total\{type="ORU\^R01",route="default",outcome="repeated"\} 1/);
+  assert.match(text, /cerebra_hl7_messages_total\{type="other",route="default",outcome="refused"\} 1/);
 });

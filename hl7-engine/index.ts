@@ -1,15 +1,34 @@
 // The way into hl7-engine/: HL7 v2 messages over MLLP become FHIR resources.
-import type { AccessScope, ResourceWriter } from '#fhir-model';
-import type { AdminRoute, Clock, Db, Log, Metrics } from '#platform';
+import type { AccessScope, ReferenceMover, ResourceWriter } from '#fhir-model';
+import type { AdminRoute, Clock, Db, Jobs, Log, Metrics } from '#platform';
 import { journalRoutes } from './journal/admin.ts';
+import { createIndexer } from './journal/indexer.ts';
 import { createJournal, type Journal } from './journal/journal.ts';
+import { createReprocessing } from './journal/reprocess.ts';
 import { namedZone } from './mapping/datetime.ts';
 import { supportedTypes } from './mapping/map.ts';
-import { createMllpServer } from './mllp/server.ts';
-import { createProcessor, type Outcome } from './process.ts';
+import { loadDictionary } from './message/dictionary.ts';
+import type { Destination } from './outbound/destination.ts';
+import { createOutbound, type OutboundQueues } from './outbound/outbound.ts';
+import { createProcessor, type Processor, type ProcessorOptions } from './process.ts';
+import { routesAdmin } from './routes/admin.ts';
+import { createDryRun } from './routes/dry-run.ts';
+import { createRoutes } from './routes/routes.ts';
 import type { HandleMessage } from './seams.ts';
+import { defaultListener, type ListenerConfig } from './transport/config.ts';
+import type { Hl7Http } from './transport/http.ts';
+import { createListeners, type Listeners } from './transport/listeners.ts';
 
+export { type KeepDays, type Removed, removeOldMessages } from './journal/retention.ts';
+export { fixedZone } from './mapping/datetime.ts';
+export { mapMessage } from './mapping/map.ts';
+export { mappingPage, withComparison } from './mapping/page/page.ts';
+export { parseMessage } from './message/message.ts';
 export { createMllpClient, type MllpClient, type MllpClientOptions, sendMllp } from './mllp/client.ts';
+export { type Destination, readDestinations } from './outbound/destination.ts';
+export { createOutbound, type OutboundOptions, type OutboundQueues } from './outbound/outbound.ts';
+export { type ListenerConfig, readListeners } from './transport/config.ts';
+export type { Hl7Http, Hl7HttpAnswer, Hl7HttpRequest } from './transport/http.ts';
 
 export interface Hl7EngineConfig {
   /** Default 127.0.0.1. */
@@ -26,6 +45,26 @@ export interface Hl7EngineConfig {
   waitingFramesMax?: number;
   /** How long a stop waits for messages in work; default 10 s. */
   stopTimeoutMs?: number;
+  /** A frame that has not ended so long after its first byte is refused; default 2 minutes. */
+  frameTimeoutMs?: number;
+  /** Longest that a TLS handshake may take; default 10 s. */
+  handshakeTimeoutMs?: number;
+  /** Bytes of messages that all connections together may hold; default 16 of the largest messages, 256 MiB at least. */
+  heldBytesMax?: number;
+  /** How often certificate files are looked at; default every minute. */
+  tlsCheckMs?: number;
+  /** Beside MLLP at `port` and HTTP at /hl7: see readListeners. */
+  listeners?: readonly ListenerConfig[];
+  /** Routes as files, beside those in the database; none where it is left out. */
+  routesFolder?: string;
+  /** Where messages are sent to: see readDestinations. */
+  destinations?: readonly Destination[];
+  /** Delivered and skipped messages are kept so long; default 168. */
+  outboundRetentionHours?: number;
+  /** Messages under way to one host at a time; default 64. */
+  outboundHostExchangesMax?: number;
+  /** No other server uses this database: destinations that a killed one delivered to are free at once. */
+  alone?: boolean;
   /** IANA zone of times without an offset, where MSH-7 has none either; default UTC. */
   timeZone?: string;
   /** Assigning authority (namespace id or object identifier) -> Identifier.system. */
@@ -34,20 +73,24 @@ export interface Hl7EngineConfig {
 
 export interface Hl7EngineOptions {
   db: Db;
-  writer: ResourceWriter;
+  writer: ResourceWriter & ReferenceMover;
   scope: AccessScope;
   log: Log;
   metrics: Metrics;
   clock: Clock;
+  /** For work over many messages; before its start(). Without it that is done in this process. */
+  jobs?: Jobs;
   config?: Hl7EngineConfig;
 }
 
 export interface Hl7Engine {
-  /** Finishes what the last run left without an outcome, then listens. */
-  start(): Promise<{ port: number }>;
+  /** Finishes what the last run left without an outcome, then listens. `ports`: of all MLLP listeners by name. */
+  start(): Promise<{ port: number; ports: ReadonlyMap<string, number> }>;
   /** Takes no more messages, answers those in work, closes. */
   stop(): Promise<void>;
   readonly adminRoutes: AdminRoute[];
+  /** HL7 over HTTP, for whoever has the HTTP port. */
+  readonly http: Hl7Http;
   /** One message's content without MLLP's block characters; yields its acknowledgment. */
   process(raw: Buffer): Promise<Buffer>;
 }
@@ -59,49 +102,91 @@ const backlogIntervalMs = 10_000;
 export function createHl7Engine(options: Hl7EngineOptions): Hl7Engine {
   const { clock, db, log, metrics, scope, writer, config = {} } = options;
   const journal = createJournal(db);
-  const messageBytesMax = config.messageBytesMax ?? 16 * 1024 * 1024;
+  const mapping = { zone: namedZone(config.timeZone ?? 'UTC'), identifierSystems: config.identifierSystems ?? {} };
+  const routes = createRoutes({ db, log, mapping, folder: config.routesFolder });
+  const dryRun = createDryRun(routes, clock);
+  const outbound = openOutbound(options);
   const processor = createProcessor({
-    journal,
-    writer,
-    scope,
-    mapping: { zone: namedZone(config.timeZone ?? 'UTC'), identifierSystems: config.identifierSystems ?? {} },
-    messageBytesMax,
-    log,
-    clock,
+    ...{ db, journal, writer, scope, routes, outbound, log, clock },
     onOutcome: outcomeMetrics(metrics),
   });
-  const connections = metrics.gauge('cerebra_hl7_connections', 'Open MLLP connections');
-  const garbage = metrics.counter('cerebra_hl7_garbage_bytes_total', 'Bytes outside MLLP frames');
-  const server = createMllpServer({
-    host: config.host ?? '127.0.0.1',
-    port: config.port ?? 2575,
-    messageBytesMax,
-    idleTimeoutMs: config.idleTimeoutMs ?? 30 * 60_000,
-    connectionsMax: config.connectionsMax ?? 2000,
-    waitingFramesMax: config.waitingFramesMax ?? 16,
-    stopTimeoutMs: config.stopTimeoutMs ?? 10_000,
-    log,
-    handle: (content) => answerOf(processor.handle, content),
-    refuseOversize: processor.refuseOversize,
-    onConnections: (count) => connections.set(count),
-    onGarbage: (byteCount) => garbage.inc(byteCount),
-  });
+  const listeners = openListeners(options, processor);
   const chores = journalChores(journal, metrics, log);
+  const { reprocess } = processor;
+  const indexer = createIndexer({ db, log });
+  const reprocessing = createReprocessing({ db, jobs: options.jobs, log, clock, reprocess });
   return {
     async start() {
+      await routes.start();
+      await outbound.start();
       const recovered = await processor.recover();
       if (recovered > 0) log.info({ recovered }, 'HL7 messages of the last run processed');
-      const listening = await server.start();
+      const ports = await listeners.start();
       chores.start();
-      return listening;
+      indexer.start();
+      reprocessing.resume().catch((err: unknown) => log.error({ err }, 'HL7 reprocessing'));
+      return { port: ports.get(defaultListener)!, ports };
     },
     async stop() {
-      await server.stop();
+      await listeners.stop();
+      await reprocessing.stop();
+      await routes.stop();
+      await outbound.stop();
+      await indexer.stop();
       await chores.stop();
     },
-    adminRoutes: journalRoutes(db, processor.reprocess),
+    adminRoutes: [
+      ...journalRoutes({
+        ...{ db, log, clock, reprocess, reprocessing },
+        dictionary: loadDictionary,
+        dryRun: async (raw, { kind, name }) =>
+          dryRun({ messageBase64: raw.toString('base64'), source: { kind, name } }),
+      }),
+      ...listeners.adminRoutes,
+      ...routesAdmin(routes, dryRun),
+      ...outbound.adminRoutes,
+    ],
     process: (raw) => answerOf(processor.handle, raw),
+    http: listeners.http,
   };
+}
+
+function openOutbound({ db, log, metrics, clock, config = {} }: Hl7EngineOptions): OutboundQueues {
+  return createOutbound({
+    ...{ db, log, metrics, clock, random: Math.random },
+    destinations: config.destinations ?? [],
+    alone: config.alone ?? false,
+    limits: {
+      retentionHours: config.outboundRetentionHours ?? 168,
+      hostExchangesMax: config.outboundHostExchangesMax ?? 64,
+    },
+  });
+}
+
+const mib = 1024 * 1024;
+
+function openListeners(
+  { log, metrics, clock, config = {} }: Hl7EngineOptions,
+  { handle, refuse }: Processor,
+): Listeners {
+  const messageBytesMax = config.messageBytesMax ?? 16 * mib;
+  return createListeners({
+    ...{ log, metrics, clock, handle, refuse },
+    host: config.host ?? '127.0.0.1',
+    port: config.port ?? 2575,
+    listeners: config.listeners ?? [],
+    limits: {
+      messageBytesMax,
+      heldBytesMax: config.heldBytesMax ?? Math.max(16 * messageBytesMax, 256 * mib),
+      idleTimeoutMs: config.idleTimeoutMs ?? 30 * 60_000,
+      frameTimeoutMs: config.frameTimeoutMs ?? 120_000,
+      handshakeTimeoutMs: config.handshakeTimeoutMs ?? 10_000,
+      connectionsMax: config.connectionsMax ?? 2000,
+      waitingFramesMax: config.waitingFramesMax ?? 16,
+      stopTimeoutMs: config.stopTimeoutMs ?? 10_000,
+      tlsCheckMs: config.tlsCheckMs ?? 60_000,
+    },
+  });
 }
 
 /** The one acknowledgment of a message. */
@@ -111,16 +196,20 @@ async function answerOf(handle: HandleMessage, raw: Buffer): Promise<Buffer> {
   return Buffer.concat(acks);
 }
 
-function outcomeMetrics(metrics: Metrics): (type: string, outcome: Outcome, durationMs: number) => void {
-  const messages = metrics.counter('cerebra_hl7_messages_total', 'HL7 messages by type and outcome', [
+function outcomeMetrics(metrics: Metrics): ProcessorOptions['onOutcome'] {
+  const messages = metrics.counter('cerebra_hl7_messages_total', 'HL7 messages by type, route and outcome', [
     'type',
+    'route',
     'outcome',
   ]);
-  const seconds = metrics.histogram('cerebra_hl7_message_seconds', 'From whole frame to acknowledgment', ['outcome']);
-  return (type, outcome, durationMs) => {
+  const seconds = metrics.histogram('cerebra_hl7_message_seconds', 'From the journal to the effect', [
+    'route',
+    'outcome',
+  ]);
+  return (type, route, outcome, durationMs) => {
     // MSH-9 is the sender's: as a label it would be without bounds.
-    messages.inc({ type: supportedTypes.has(type) ? type : 'other', outcome });
-    seconds.observe({ outcome }, durationMs / 1000);
+    messages.inc({ type: supportedTypes.has(type) ? type : 'other', route, outcome });
+    seconds.observe({ route, outcome }, durationMs / 1000);
   };
 }
 

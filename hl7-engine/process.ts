@@ -1,141 +1,163 @@
-// What happens to a message, from its bytes to its acknowledgment: journal → read → map → write and mark → acknowledge.
-import type { AccessScope, EntryResult, ResourceWriter } from '#fhir-model';
-import { type Clock, isCerebraError, type Log, sqlState } from '#platform';
-import type { Journal, Journaled, StoredOutcome } from './journal/journal.ts';
-import type { MappingConfig } from './mapping/context.ts';
-import { mapMessage } from './mapping/map.ts';
-import { buildAck } from './message/ack.ts';
-import { checkHeader, type Read, read } from './message/header.ts';
+// What happens to a message, from its bytes to its acknowledgments: journal → commit acknowledgment → attempt → application
+// acknowledgment. HL7 v2.9 chapter 2.9.
+import type { AccessScope } from '#fhir-model';
+import type { Clock, Db, Log } from '#platform';
+import {
+  type Answer,
+  type Attempted,
+  attempt,
+  controlIdOf,
+  faultBefore,
+  type Outcome,
+  type Pending,
+  refuseWith,
+} from './attempt.ts';
+import { handleBatches } from './batches.ts';
+import { isPiece, keepPiece, piecePlan } from './continuations.ts';
+import type { Found, Journal, Journaled } from './journal/journal.ts';
+import { type AckPlan, ackPlan, buildAck, buildCommitAck, isAckDue } from './message/ack.ts';
+import { type Read, read } from './message/header.ts';
 import type { Hl7Message } from './message/message.ts';
 import { Refusal } from './message/refusal.ts';
-import type { HandleMessage } from './seams.ts';
-import { createWriteGroup, type Effect } from './write-group.ts';
-
-export type Outcome = 'stored' | 'repeated' | 'refused' | 'failed';
+import type { MovingWriter } from './moves.ts';
+import type { HandleMessage, Outbound, RefuseHead, RoutePlan, Routes, Source } from './seams.ts';
+import { createWriteGroup, type Done } from './write-group.ts';
 
 export interface ProcessorOptions {
+  db: Db;
   journal: Journal;
-  writer: ResourceWriter;
+  writer: MovingWriter;
   scope: AccessScope;
-  mapping: MappingConfig;
-  messageBytesMax: number;
+  routes: Routes;
+  outbound: Outbound;
   log: Log;
   clock: Clock;
-  /** `type`: MSH-9, as the sender wrote it. */
-  onOutcome(type: string, outcome: Outcome, durationMs: number): void;
+  /** `type`: MSH-9, as the sender wrote it; `routeId` is empty where no route takes the message. */
+  onOutcome(type: string, routeId: string, outcome: Outcome, durationMs: number): void;
 }
 
 export interface Processor {
-  /** Whatever the bytes are, there is an acknowledgment. The effect of what is acknowledged is committed before. */
+  /** The effect of what is acknowledged AA is committed before; CA tells that the bytes are. */
   handle: HandleMessage;
-  /** Journals and refuses a message that was cut at the size limit; `head` is its beginning. */
-  refuseOversize(head: Buffer): Promise<Buffer>;
-  /** Once more, whatever became of it; undefined if the journal has no such message. */
-  reprocess(id: bigint): Promise<Buffer | undefined>;
+  refuse: RefuseHead;
+  /** Once more, whatever became of it, because `who` asks for it; undefined if the journal has no such message. */
+  reprocess(id: bigint, who?: string): Promise<Buffer | undefined>;
   /** Takes up every message that has no outcome: the server died between journal and store. Yields how many. */
   recover(): Promise<number>;
 }
 
-// Two messages that meet in one resource: the later one succeeds at once when tried again.
-const attemptsMax = 5;
-const conflictStates = new Set(['40001', '40P01', '23505']);
 const recoverBatch = 100;
-/** Of an oversize message so much is kept. */
-const oversizeHeadBytes = 64 * 1024;
+/** Of a message that is not taken whole so much is kept. */
+const headBytesMax = 64 * 1024;
 
-interface Answer {
-  ack: Buffer;
-  outcome: Outcome;
-}
-
-/** What an attempt needs. */
-interface Work extends ProcessorOptions {
-  write(effect: Effect<Pending>): Promise<EntryResult[]>;
-}
-
-type Pending = Omit<StoredOutcome, 'results'>;
+type Send = (ack: Buffer) => Promise<void>;
 
 export function createProcessor(options: ProcessorOptions): Processor {
-  const { journal, clock, log, scope, writer } = options;
+  const { journal, clock, log, outbound, scope, writer } = options;
   const write = createWriteGroup<Pending>({
     ...{ writer, scope },
-    within: (tx, done) =>
-      journal.markStored(
+    async within(tx, done) {
+      await journal.markStored(
         tx,
         done.map(({ mark, results }) => ({ ...mark, results })),
-      ),
+      );
+      for (const { mark } of done) {
+        if (mark.outbound.length > 0) await outbound.enqueue(tx, mark.message.id, mark.outbound);
+        if (mark.piece !== undefined) await keepPiece(tx, mark.piece, mark.message.id);
+      }
+    },
+    onCommit: (done: Done<Pending>[]) => {
+      if (done.some(({ mark }) => mark.outbound.length > 0)) outbound.wake();
+    },
   });
-  const work: Work = { ...options, write };
+  const context = { db: options.db, planOf: options.routes.plan, journal, write, log, clock };
   // The same message on two connections at once: the second waits for the first. (Of two servers, markStored lets one win.)
   const inWork = new Map<bigint, Promise<Answer>>();
 
   /** The stored answer if the message has had its effect, else one attempt at it. */
-  async function settle(message: Journaled, known: Read, again = false): Promise<Answer> {
-    if (!again && message.ack !== null && (message.state === 'stored' || message.state === 'acknowledged')) {
+  async function settle(attempted: Attempted, again = false): Promise<Answer> {
+    const { message } = attempted;
+    if (!again && message.ack !== null && message.state !== 'received' && message.state !== 'failed') {
       return { ack: message.ack, outcome: 'repeated' };
     }
     const running = inWork.get(message.id);
     if (running !== undefined) return { ack: (await running).ack, outcome: 'repeated' };
-    const attempted = attempt(work, message, known);
-    inWork.set(message.id, attempted);
+    const work = attempt(context, attempted);
+    inWork.set(message.id, work);
     try {
-      return await attempted;
+      return await work;
     } finally {
       inWork.delete(message.id);
     }
   }
 
-  /** Nothing was committed, not even the bytes: only a negative answer is true. */
-  function unjournaled(known: Read, error: unknown): Answer {
-    log.error({ err: error }, 'HL7 message not journalled');
-    const refusal = new Refusal('AE', '207', 'The message could not be journalled', { transient: true });
-    const message = known.message instanceof Refusal ? undefined : known.message;
-    const nowMs = clock.now();
-    return { ack: buildAck(message, { controlId: `CB0-${nowMs}`, nowMs, refusal }), outcome: 'failed' };
+  /** The plan of the moment the message is taken up: a route that is changed meanwhile does not concern it. */
+  function planOf(known: Read, source: Source): RoutePlan | Refusal {
+    if (known.message instanceof Refusal) return known.message;
+    if (isPiece(known.message)) return piecePlan;
+    try {
+      return options.routes.plan(known.message, source);
+    } catch (error) {
+      if (error instanceof Refusal) return error;
+      throw error;
+    }
   }
 
-  async function measured(known: Read, work: () => Promise<Answer>): Promise<Buffer> {
+  async function measured(known: Read, plan: RoutePlan | Refusal, work: () => Promise<Answer>): Promise<Answer> {
     const startMs = clock.now();
-    const { ack, outcome } = await work();
-    options.onOutcome(known.header.type, outcome, clock.now() - startMs);
-    return ack;
+    const answer = await work();
+    const routeId = plan instanceof Refusal ? '' : plan.routeId;
+    options.onOutcome(known.header.type, routeId, answer.outcome, clock.now() - startMs);
+    return answer;
+  }
+
+  /** Nothing was committed, not even the bytes: only a negative answer is true. */
+  function unjournaled(known: Read, acks: AckPlan, error: unknown): Buffer {
+    log.error({ err: error }, 'HL7 message not journalled');
+    const refusal = new Refusal('AE', '207', 'The message could not be journalled', { transient: true });
+    const nowMs = clock.now();
+    const build = acks.enhanced ? buildCommitAck : buildAck;
+    return build(hl7Of(known), { controlId: `CB0-${nowMs}`, nowMs, refusal });
+  }
+
+  async function handle(raw: Buffer, source: Source, send: Send): Promise<void> {
+    const startMs = performance.now();
+    const known = read(raw);
+    const parseUs = Math.round((performance.now() - startMs) * 1000);
+    const plan = planOf(known, source);
+    const acks = ackPlan(hl7Of(known), plan instanceof Refusal ? 'auto' : plan.ack);
+    let message: Journaled;
+    try {
+      message = await journal.receive(raw, known.header, clock.now(), source);
+    } catch (error) {
+      return send(unjournaled(known, acks, error));
+    }
+    const attempted: Attempted = { message, known, source, plan, enhanced: acks.enhanced, parseUs };
+    const isTaken = await sendCommitAck(attempted, acks, send);
+    const answer = await measured(known, plan, () => settle(attempted));
+    const isAccepted = answer.outcome !== 'refused' && answer.outcome !== 'failed';
+    if (isTaken && isAckDue(acks.application, isAccepted)) await send(answer.ack);
+    if (answer.outcome === 'stored') journal.markAcknowledged(message.id);
   }
 
   return {
-    async handle(raw, _source, send) {
-      const known = read(raw);
-      const ack = await measured(known, async () => {
-        let message: Journaled;
-        try {
-          message = await journal.receive(raw, known.header, clock.now());
-        } catch (error) {
-          return unjournaled(known, error);
-        }
-        const answer = await settle(message, known);
-        if (answer.outcome === 'stored') journal.markAcknowledged(message.id);
-        return answer;
-      });
-      await send(ack);
-    },
-    refuseOversize(head) {
-      const kept = head.subarray(0, oversizeHeadBytes);
+    handle: handleBatches(handle, clock),
+    async refuse(head, source, refusal) {
+      const kept = head.subarray(0, headBytesMax);
       const known = read(kept);
-      const text = `The message is larger than ${options.messageBytesMax} bytes`;
-      return measured(known, async () => {
-        try {
-          const message = await journal.receive(kept, known.header, clock.now());
-          const hl7 = known.message instanceof Refusal ? undefined : known.message;
-          return await refuse(options, message, hl7, new Refusal('AR', '207', text));
-        } catch (error) {
-          return unjournaled(known, error);
-        }
-      });
+      let message: Journaled;
+      try {
+        message = await journal.receive(kept, known.header, clock.now(), source);
+      } catch (error) {
+        return unjournaled(known, ackPlan(undefined, 'auto'), error);
+      }
+      const attempted: Attempted = { message, known, source, plan: refusal, enhanced: false };
+      return (await measured(known, refusal, () => refuseWith(context, attempted, refusal))).ack;
     },
-    async reprocess(id) {
-      const message = await journal.find(id);
-      if (message === undefined) return undefined;
-      const known = read(message.raw);
-      return measured(known, () => settle(message, known, true));
+    async reprocess(id, who) {
+      const found = await journal.find(id);
+      if (found === undefined) return undefined;
+      return (await takeUp(found, true, who)).ack;
     },
     async recover() {
       let count = 0;
@@ -143,8 +165,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
       for (;;) {
         const messages = await journal.unfinished(afterId, recoverBatch);
         for (const message of messages) {
-          const known = read(message.raw);
-          await measured(known, () => settle(message, known));
+          await takeUp(message, false);
           afterId = message.id;
           count++;
         }
@@ -152,88 +173,29 @@ export function createProcessor(options: ProcessorOptions): Processor {
       }
     },
   };
-}
 
-async function attempt(options: Work, message: Journaled, known: Read): Promise<Answer> {
-  const hl7 = known.message instanceof Refusal ? undefined : known.message;
-  try {
-    if (hl7 === undefined) throw known.message;
-    checkHeader(hl7);
-    return await store(options, message, hl7);
-  } catch (error) {
-    const answered = await answeredElsewhere(options, message, error);
-    if (answered !== undefined) return answered;
-    return refuse(options, message, hl7, asRefusal(error, options.log, message.id));
+  function takeUp(found: Found, again: boolean, who?: string): Promise<Answer> {
+    const known = read(found.raw);
+    const plan = planOf(known, found.source);
+    const { enhanced } = ackPlan(hl7Of(known), plan instanceof Refusal ? 'auto' : plan.ack);
+    return measured(known, plan, () =>
+      settle({ message: found, known, source: found.source, plan, enhanced, who }, again),
+    );
   }
 }
 
-async function store(work: Work, message: Journaled, hl7: Hl7Message): Promise<Answer> {
-  const { clock, journal, write } = work;
-  const { entries, warnings } = mapMessage(hl7, String(message.id), work.mapping);
-  const ack = buildAck(hl7, { controlId: `CB${message.id}`, nowMs: clock.now() });
-  for (let tried = 1; ; tried++) {
-    try {
-      const mark: Pending = { message, ack, warnings, finishedMs: clock.now() };
-      await write({ entries, mark, byteCount: hl7.raw.length });
-      return { ack: message.ack !== null && message.state !== 'failed' ? message.ack : ack, outcome: 'stored' };
-    } catch (error) {
-      if (tried === attemptsMax || !isConflict(error)) throw error;
-      if (await wasAttempted(journal, message)) throw error;
-    }
+const hl7Of = ({ message }: Read): Hl7Message | undefined => (message instanceof Refusal ? undefined : message);
+
+/**
+ * CA, CE or CR where the sender asks for it. What no route takes, or is no message, is refused here and has no application
+ * acknowledgment. Made of nothing but the message and its time of arrival: sent again, it is answered by the same bytes.
+ */
+async function sendCommitAck({ known, message, plan }: Attempted, acks: AckPlan, send: Send): Promise<boolean> {
+  if (!acks.enhanced) return true;
+  const refusal = faultBefore(known, plan);
+  if (isAckDue(acks.commit, refusal === undefined)) {
+    const controlId = controlIdOf(message, 'commit');
+    await send(buildCommitAck(hl7Of(known), { controlId, nowMs: message.receivedMs, refusal }));
   }
-}
-
-function isConflict(error: unknown): boolean {
-  const state = sqlState(error);
-  return isCerebraError(error, 'version-conflict') || (state !== undefined && conflictStates.has(state));
-}
-
-/** Whether another attempt at the same message has ended since this one began. */
-async function wasAttempted(journal: Journal, message: Journaled): Promise<boolean> {
-  return (await journal.find(message.id))?.attempts !== message.attempts;
-}
-
-/** The answer of another server that was faster with the same message; its effect is the one effect. */
-async function answeredElsewhere(
-  { journal }: ProcessorOptions,
-  message: Journaled,
-  error: unknown,
-): Promise<Answer | undefined> {
-  if (!isConflict(error)) return undefined;
-  const current = await journal.find(message.id).catch(() => undefined);
-  if (current === undefined || current.attempts === message.attempts || current.ack === null) return undefined;
-  return { ack: current.ack, outcome: 'repeated' };
-}
-
-/** Journals the refusal; where even that fails the sender still gets its answer, and the message stays `received`. */
-async function refuse(
-  { journal, clock, log }: ProcessorOptions,
-  message: Journaled,
-  hl7: Hl7Message | undefined,
-  refusal: Refusal,
-): Promise<Answer> {
-  const nowMs = clock.now();
-  const ack = buildAck(hl7, { controlId: `CB${message.id}`, nowMs, refusal });
-  const outcome: Outcome = refusal.transient ? 'failed' : 'refused';
-  try {
-    const journaled = await journal.markFailed(message, refusal, ack, nowMs);
-    return { ack: journaled ?? ack, outcome };
-  } catch (error) {
-    log.error({ err: error, journalId: String(message.id) }, 'HL7 refusal not journalled');
-    return { ack, outcome };
-  }
-}
-
-/** Faults of the message are AE; what passes by itself is AE with a hint to send again; the rest is our fault: AE, logged. */
-function asRefusal(error: unknown, log: Log, id: bigint): Refusal {
-  if (error instanceof Refusal) return error;
-  const journalId = String(id);
-  if (isCerebraError(error) && error.status < 500 && !isConflict(error)) {
-    log.warn({ journalId, code: error.code }, 'HL7 message refused by the store');
-    return new Refusal('AE', '207', `Refused by the store: ${error.message}`, { cause: error });
-  }
-  log.error({ err: error, journalId }, 'HL7 message not stored');
-  const transient = isCerebraError(error, 'unavailable') || isCerebraError(error, 'timeout') || isConflict(error);
-  const text = transient ? 'The store is not available' : 'The message could not be processed';
-  return new Refusal('AE', '207', text, { transient, cause: error });
+  return refusal === undefined || acks.commit === 'never';
 }

@@ -3,6 +3,7 @@ import type { JsonObject, TransactionEntry } from '#fhir-model';
 import type { Queryable } from '#platform';
 import type { MappingConfig } from './mapping/context.ts';
 import type { Hl7Message } from './message/message.ts';
+import type { Refusal } from './message/refusal.ts';
 
 /** Where a message came in. */
 export interface Source {
@@ -20,6 +21,12 @@ export interface Source {
  */
 export type HandleMessage = (raw: Buffer, source: Source, send: (ack: Buffer) => Promise<void>) => Promise<void>;
 
+/**
+ * For a message that a transport does not take whole (too large, never ended): journals its beginning with the refusal.
+ * Yields the acknowledgment.
+ */
+export type RefuseHead = (head: Buffer, source: Source, refusal: Refusal) => Promise<Buffer>;
+
 /** HL7 v2.9 chapter 2.9: `auto` is enhanced where MSH-15 or MSH-16 is valued, else original. `none`: no answer at all. */
 export type AckMode = 'auto' | 'original' | 'enhanced' | 'none';
 
@@ -30,6 +37,8 @@ export interface RoutePlan {
   ack: AckMode;
   /** Why the route lets the message go without effect: journalled, acknowledged AA, nothing stored. */
   filtered?: string;
+  /** The message as the route changes it, before it is validated and mapped; the same where it changes nothing. */
+  transform(message: Hl7Message): Hl7Message;
   /** Structure and profile as the route asks for; throws Refusal. Yields warnings for the journal. */
   validate(message: Hl7Message): string[];
   mapping: MappingConfig;

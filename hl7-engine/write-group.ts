@@ -1,11 +1,16 @@
 // Messages of several connections that come at the same moment share a transaction: look-ups, locks, inserts and the commit
 // are paid once for all of them. Each has its effect as if it had come alone, and one that fails takes none with it.
-import type { AccessScope, EntryResult, ResourceWriter, TransactionEntry } from '#fhir-model';
+import type { AccessScope, EntryResult, TransactionEntry } from '#fhir-model';
 import { createGather, isCerebraError, sqlState, type Tx } from '#platform';
+import type { PatientMove } from './mapping/context.ts';
+import { Refusal } from './message/refusal.ts';
+import { ManyReferences, type MovingWriter, moveAhead, moveReferences } from './moves.ts';
 
 /** What one message writes, and what its transaction is told of it. */
 export interface Effect<Mark> {
   entries: TransactionEntry[];
+  /** References that follow what the entries merge. */
+  moves?: readonly PatientMove[];
   /** Of the message: what is large goes alone. */
   byteCount: number;
   mark: Mark;
@@ -17,10 +22,12 @@ export interface Done<Mark> {
 }
 
 export interface WriteGroupOptions<Mark> {
-  writer: ResourceWriter;
+  writer: MovingWriter;
   scope: AccessScope;
   /** Runs inside the transaction, with every effect that is committed by it. */
   within(tx: Tx, done: Done<Mark>[]): Promise<void>;
+  /** They are committed. */
+  onCommit(done: Done<Mark>[]): void;
 }
 
 type Settled = { results: EntryResult[] } | { error: unknown };
@@ -43,9 +50,12 @@ export function createWriteGroup<Mark>(
     run: (effects) => writeAll(options, effects),
   });
   return async (effect) => {
-    const settled = await write(effect);
-    if ('error' in settled) throw settled.error;
-    return settled.results;
+    for (;;) {
+      const settled = await write(effect);
+      if (!('error' in settled)) return settled.results;
+      if (!(settled.error instanceof ManyReferences)) throw settled.error;
+      await moveAhead(options.writer, options.scope, settled.error.move);
+    }
   };
 }
 
@@ -72,7 +82,7 @@ function disjoint<Mark>(effects: Effect<Mark>[]): { together: Effect<Mark>[]; la
   const together: Effect<Mark>[] = [];
   const later: Effect<Mark>[] = [];
   for (const effect of effects) {
-    const names = effect.entries.map(nameOf);
+    const names = effect.entries.flatMap(namesOf);
     const meets = names.some(({ name, changes }) => changed.has(name) || (changes && named.has(name)));
     for (const { name, changes } of names) {
       named.add(name);
@@ -84,9 +94,18 @@ function disjoint<Mark>(effects: Effect<Mark>[]): { together: Effect<Mark>[]; la
 }
 
 /** A conditional create changes nothing that others could change as well: the store makes one resource of several alike. */
-function nameOf({ method, url, ifNoneExist }: TransactionEntry): { name: string; changes: boolean } {
-  if (method === 'POST') return { name: ifNoneExist === undefined ? '' : `${url}?${ifNoneExist}`, changes: false };
-  return { name: url, changes: true };
+function namesOf({ method, url, ifNoneExist }: TransactionEntry): { name: string; changes: boolean }[] {
+  if (method === 'POST') {
+    return ifNoneExist === undefined ? [] : eachOf(`${url}?${ifNoneExist}`).map((name) => ({ name, changes: false }));
+  }
+  return eachOf(url).map((name) => ({ name, changes: true }));
+}
+
+/** `Patient?identifier=a,b` is what a and what b names. */
+function eachOf(url: string): string[] {
+  if (!url.includes('%2C')) return [url];
+  const [path, tokens = ''] = url.split('?identifier=');
+  return tokens.split('%2C').map((token) => `${path}?identifier=${token}`);
 }
 
 async function writeTogether<Mark>(options: WriteGroupOptions<Mark>, effects: Effect<Mark>[]): Promise<Settled[]> {
@@ -102,30 +121,34 @@ async function writeTogether<Mark>(options: WriteGroupOptions<Mark>, effects: Ef
 
 /** What one of them may be the cause of; that the database is away is the trouble of all. */
 function isOfOne(error: unknown): boolean {
+  if (error instanceof Refusal || error instanceof ManyReferences) return true;
   if (isCerebraError(error)) return error.status < 500;
   return /^(2[123]|40|54)/.test(sqlState(error) ?? '');
 }
 
 async function writeOnce<Mark>(
-  { writer, scope, within }: WriteGroupOptions<Mark>,
+  { writer, scope, within, onCommit }: WriteGroupOptions<Mark>,
   effects: Effect<Mark>[],
 ): Promise<EntryResult[][]> {
-  const split = (results: EntryResult[]): EntryResult[][] => {
+  const doneOf = (results: EntryResult[]): Done<Mark>[] => {
     const rest = results.values();
-    return effects.map(({ entries }) => rest.take(entries.length).toArray());
+    return effects.map(({ mark, entries }) => ({ mark, results: rest.take(entries.length).toArray() }));
   };
   const results = await writer.transaction(
     effects.flatMap(({ entries }) => entries),
     {
       scope,
-      within: async (tx, all) => {
-        const each = split(all);
-        await within(
-          tx,
-          effects.map(({ mark }, index) => ({ mark, results: each[index]! })),
-        );
+      async within(tx, all) {
+        const done = doneOf(all);
+        for (const [index, { entries, moves }] of effects.entries()) {
+          if (moves !== undefined && moves.length > 0)
+            await moveReferences(writer, tx, scope, { entries, moves }, done[index]!.results);
+        }
+        await within(tx, done);
       },
     },
   );
-  return split(results);
+  const done = doneOf(results);
+  onCommit(done);
+  return done.map((one) => one.results);
 }

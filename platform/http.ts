@@ -1,4 +1,5 @@
 // HTTP parts that know nothing of FHIR: admin routes, health, metrics.
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Context, Middleware } from 'koa';
 import { readBody } from './body.ts';
 import { CerebraError } from './errors.ts';
@@ -8,6 +9,8 @@ import type { Metrics } from './metrics.ts';
 export interface AdminRequest {
   params: Record<string, string>;
   query: URLSearchParams;
+  /** By their names in lower case; none where it is not asked over HTTP. */
+  headers?: Record<string, string>;
   body: Buffer;
 }
 
@@ -17,12 +20,38 @@ export interface AdminResponse {
   body?: unknown;
 }
 
+/** https://spec.openapis.org/oas/v3.1.0#schema-object: JSON Schema 2020-12. */
+export type JsonSchema = Readonly<Record<string, unknown>>;
+
+/** https://spec.openapis.org/oas/v3.1.0#parameter-object */
+export interface AdminParameter {
+  name: string;
+  in: 'path' | 'query' | 'header';
+  description: string;
+  required?: boolean;
+  schema: JsonSchema;
+  example?: unknown;
+}
+
+/** A JSON body. */
+export interface AdminContent {
+  description?: string;
+  schema: JsonSchema;
+  example?: unknown;
+}
+
 /** An operator's endpoint, as data. */
 export interface AdminRoute {
-  method: 'GET' | 'POST';
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** `/admin/mqtt/dead-letters/:id/retry`; a `:name` matches one path segment. */
   path: string;
   summary: string;
+  /** What there is to tell beyond the summary. */
+  description?: string;
+  /** Those of the query and of headers; the path's own where there is something to tell of them. */
+  parameters?: readonly AdminParameter[];
+  request?: AdminContent;
+  response?: AdminContent;
   handle(request: AdminRequest): Promise<AdminResponse>;
 }
 
@@ -62,6 +91,7 @@ async function answer(ctx: Context, route: AdminRoute, pattern: RegExp): Promise
   const response = await route.handle({
     params: decodeParams(pattern.exec(ctx.path)?.groups ?? {}),
     query: new URLSearchParams(ctx.querystring),
+    headers: textHeaders(ctx.headers),
     body: await readBody(ctx.req, adminBodyBytesMax),
   });
   ctx.status = response.status;
@@ -74,6 +104,13 @@ async function answer(ctx: Context, route: AdminRoute, pattern: RegExp): Promise
   ctx.body = JSON.stringify(response.body, (_key, value) => (typeof value === 'bigint' ? String(value) : value));
 }
 
+/** A header that came several times is one text with commas but for Set-Cookie, which no request has. */
+function textHeaders(headers: IncomingHttpHeaders): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers).filter((header): header is [string, string] => typeof header[1] === 'string'),
+  );
+}
+
 function decodeParams(groups: Record<string, string>): Record<string, string> {
   try {
     return Object.fromEntries(Object.entries(groups).map(([name, value]) => [name, decodeURIComponent(value)]));
@@ -82,7 +119,8 @@ function decodeParams(groups: Record<string, string>): Record<string, string> {
   }
 }
 
-function sendError(ctx: Context, error: unknown, log: Log): void {
+/** `{"error":{"code","message"}}` with its status; what is our fault is logged. */
+export function sendError(ctx: Context, error: unknown, log: Log): void {
   const known =
     error instanceof CerebraError ? error : new CerebraError('internal', 'Internal error', { cause: error });
   if (known.status >= 500) log.error({ err: error, path: ctx.path }, 'admin request failed');

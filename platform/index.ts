@@ -1,10 +1,12 @@
 // The way into platform/: what every room stands on.
 export { readTgz, type TgzFile, type TgzLimits } from './archive/tgz.ts';
 export { openZip, type ZipArchive, type ZipEntry, type ZipLimits } from './archive/zip.ts';
+export { type BackoffLimits, backoffMs } from './backoff.ts';
 export { bodyEncodings, readBody, type TakeRoom } from './body.ts';
 export { type Clock, systemClock } from './clock.ts';
 export { type Config, configMarkdown, isLoopback, readConfig } from './config.ts';
 export { type ConnectOptions, connectDb } from './db/connect.ts';
+export { type FolderLock, lockFolder } from './db/embedded/lock.ts';
 export {
   type EmbeddedOptions,
   type EmbeddedPostgres,
@@ -16,19 +18,26 @@ export { createGather, type GatherOptions } from './db/gather.ts';
 export { migrate } from './db/migrate.ts';
 export { createRowText, field, jsonField, type RowText } from './db/row-text.ts';
 export type { Connection, Db, PoolStats, Queryable, Statement, Tx } from './db/types.ts';
+export { createEgress, type Egress, type EgressAllow } from './egress.ts';
+export { endpointFault } from './endpoint-fault.ts';
 export { CerebraError, type ErrorCode, type ErrorIssue, errorCodes, isCerebraError } from './errors.ts';
 export {
+  type AdminContent,
+  type AdminParameter,
   type AdminRequest,
   type AdminResponse,
   type AdminRoute,
   adminRouter,
+  type JsonSchema,
   operationsRouter,
   type ReadinessProbe,
+  sendError,
 } from './http.ts';
 export { uuidv5, uuidv7 } from './ids.ts';
 export type { JobData, JobOptions, Jobs } from './jobs.ts';
 export { createLifecycle, type Lifecycle, stopOnSignals } from './lifecycle.ts';
 export { createLog, type Log, type LogOptions } from './log.ts';
+export { createLoop, type Loop } from './loop.ts';
 export {
   aggregateMetrics,
   type Counter,
@@ -40,6 +49,7 @@ export {
   observePool,
   type Registry,
 } from './metrics.ts';
+export { openApi, openApiRoute } from './openapi.ts';
 export { createJobs, type JobsOptions } from './queue.ts';
 export { createRoom, type Held, newHeld, type Room } from './room.ts';
 export { span } from './tracing.ts';

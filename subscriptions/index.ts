@@ -1,19 +1,28 @@
 // The way into subscriptions/: the change stream's listeners.
 import type { AccessScope, ChangeFeed, ResourceReader, ResourceWriter, SearchParameters } from '#fhir-model';
-import { type AdminRoute, type Clock, type Db, isCerebraError, type Log, type Metrics, uuidv7 } from '#platform';
+import {
+  type AdminRoute,
+  type Clock,
+  createEgress,
+  createLoop,
+  type Db,
+  type EgressAllow,
+  isCerebraError,
+  type Log,
+  type Metrics,
+  uuidv7,
+} from '#platform';
 import { adminRoutes } from './admin.ts';
 import { criticalPotassium } from './alerts/critical-potassium.ts';
 import { defaultPotassiumLimits, type PotassiumLimits } from './alerts/potassium-level.ts';
 import type { AlertRule } from './alerts/rule.ts';
 import { alertSubscriber, createAlertChannel } from './channels/alert.ts';
 import { contentOf } from './channels/content.ts';
-import { createEgress, type EgressAllow } from './channels/egress.ts';
 import { createRestHook, type RestHook } from './channels/rest-hook.ts';
 import { recheckSubscriber, runChecks } from './dispatch/checks.ts';
 import { type Channel, createDeliverer } from './dispatch/deliver.ts';
 import { createDispatcher } from './dispatch/dispatcher.ts';
 import { createLease, voidLeases } from './dispatch/lease.ts';
-import { createLoop } from './dispatch/loop.ts';
 import { createPlanner } from './dispatch/plan.ts';
 import { saveRegistration } from './dispatch/subscribers.ts';
 import { createMatcher } from './match/matcher.ts';
@@ -21,7 +30,6 @@ import { subscriptionMetrics } from './metrics.ts';
 import { parseCriteria, type Registration, type RegistrationRules } from './registration.ts';
 
 export { alertSubscriber } from './channels/alert.ts';
-export type { EgressAllow } from './channels/egress.ts';
 export { changeFloor, type PruneLimits, pruneDeliveries } from './retention.ts';
 export type { PotassiumLimits };
 

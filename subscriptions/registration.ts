@@ -1,7 +1,6 @@
 // What a Subscription resource asks for, checked: https://hl7.org/fhir/R4/subscription.html
 import { assertMatchable, parseSearch, type Resource, type SearchParameters, type SearchQuery } from '#fhir-model';
-import { CerebraError, isCerebraError } from '#platform';
-import type { Egress } from './channels/egress.ts';
+import { CerebraError, type Egress, isCerebraError } from '#platform';
 
 export type ChannelName = 'rest-hook' | 'alert';
 

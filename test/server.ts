@@ -1,4 +1,5 @@
 // A whole server in this process, on a database of its own and free ports.
+import { devNull } from 'node:os';
 import { after, before } from 'node:test';
 import { readConfig } from '#platform';
 import { testConnection, testLog } from '#platform/testing';
@@ -7,9 +8,9 @@ import { type Client, createClient } from './client.ts';
 
 export type TestServer = RunningServer;
 
-/** `environment` adds to or overrides the variables. The caller stops it before the file ends. */
+/** No routes of the machine's own. `environment` adds to or overrides the variables. The caller stops it before the file ends. */
 export async function startTestServer(environment: Record<string, string> = {}): Promise<TestServer> {
-  const config = readConfig({ PORT: '0', MLLP_PORT: '0', MQTT_PORT: '0', ...environment });
+  const config = readConfig({ PORT: '0', MLLP_PORT: '0', MQTT_PORT: '0', HL7_ROUTES_DIR: devNull, ...environment });
   return startServer({ config, log: testLog(), connection: await testConnection() });
 }
 

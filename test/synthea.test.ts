@@ -15,7 +15,7 @@ async function everyPage(url: string): Promise<{ matches: string[]; included: st
   const included: string[] = [];
   const totals = new Set<number>();
   for (let next: string | undefined = url; next !== undefined; ) {
-    const response = await fetch(next);
+    const response: Response = await fetch(next);
     const page = (await response.json()) as Bundle;
     assert.equal(response.status, 200, JSON.stringify(page));
     if (page.total !== undefined) totals.add(page.total);

@@ -1,4 +1,4 @@
-// ORU^R01 messages (HL7v2 2.5.1, chapter 7) of four results about one of the benchmark's patients.
+// ORU^R01 messages (HL7v2 2.5.1, chapter 7) of a few results about one of the benchmark's patients.
 import { measures } from './codes.ts';
 import type { Random } from './random.ts';
 import { patientCount, patientIdentifier } from './resources.ts';
@@ -6,10 +6,10 @@ import { patientCount, patientIdentifier } from './resources.ts';
 const laboratory = measures.filter(({ category }) => category === 'laboratory');
 const authority = 'BENCHHOSP&2.999.1.21&ISO';
 const doctor = 'BENCH-DR-1^Example^Casey^^^Dr.^^^BENCHHOSP&2.999.1.26&ISO';
-const resultCount = 4;
+const usualResults = 4;
 
 /** `number` makes the control id, the order and the specimen new. */
-export function oruMessage(random: Random, number: number): string {
+export function oruMessage(random: Random, number: number, resultCount = usualResults): string {
   const person = random.below(patientCount);
   const day = `2025${String(1 + random.below(12)).padStart(2, '0')}${String(1 + random.below(28)).padStart(2, '0')}`;
   const order = `BENCH-ORDER-${number}^BENCHHIS`;

@@ -1,4 +1,5 @@
 // What the primary process and its HTTP workers say to each other. https://nodejs.org/api/cluster.html
+import type { Hl7HttpAnswer, Hl7HttpRequest } from '#hl7-engine';
 import type { AdminResponse, AdminRoute, Connection, ErrorCode, MetricsSnapshot } from '#platform';
 import { CerebraError, isCerebraError } from '#platform';
 
@@ -8,7 +9,7 @@ export interface Beginning {
   port: number;
   fhirBaseUrl: string;
   poolMax: number;
-  adminRoutes: Pick<AdminRoute, 'method' | 'path' | 'summary'>[];
+  adminRoutes: Omit<AdminRoute, 'handle'>[];
 }
 
 /** A failure as it passes between processes. */
@@ -27,6 +28,7 @@ export interface Failure {
 export interface RemoteRequest {
   params: Record<string, string>;
   query: string;
+  headers: Record<string, string>;
   body: Uint8Array;
 }
 
@@ -35,6 +37,8 @@ export interface Asked {
   /** Of the primary: the admin route of that place. */
   admin: { argument: { route: number } & RemoteRequest; answer: AdminResponse };
   mqttReady: { argument: undefined; answer: boolean };
+  /** Of the primary: what becomes of an HL7 message. */
+  hl7: { argument: Hl7HttpRequest; answer: Hl7HttpAnswer };
   /** Of the primary: the metrics of all processes. */
   metricsText: { argument: undefined; answer: string };
   /** Of a worker: its own. */

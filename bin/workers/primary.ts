@@ -44,8 +44,13 @@ interface Late {
 }
 
 const answersOf = (late: Late): Answers => ({
-  admin: ({ route, params, query, body }) =>
-    late.feeds!.adminRoutes[route]!.handle({ params, query: new URLSearchParams(query), body: Buffer.from(body) }),
+  admin: ({ route, params, query, body, headers }) =>
+    late.feeds!.adminRoutes[route]!.handle({
+      ...{ params, headers },
+      query: new URLSearchParams(query),
+      body: Buffer.from(body),
+    }),
+  hl7: (request) => late.feeds!.hl7Post(request),
   mqttReady: async () => (await late.feeds?.mqttReady()) ?? false,
   async metricsText() {
     const own = await late.base!.metrics.registry.getMetricsAsJSON();
@@ -70,13 +75,13 @@ async function assemble(options: ServerOptions, workers: number, lifecycle: Life
   const fhir = await createFhir(base, fhirBaseUrl);
   const feeds = await startFeeds(base, fhir, fhirBaseUrl);
   late.feeds = feeds;
-  const adminRoutes = feeds.adminRoutes.map(({ method, path, summary }) => ({ method, path, summary }));
+  const adminRoutes = feeds.adminRoutes.map(({ handle: _, ...route }) => route);
   await flock.begin({ connection: base.connection, port, fhirBaseUrl, poolMax, adminRoutes });
   // Once more, as the first to stop: requests under way need all the other parts.
   lifecycle.onStop('http workers', stopFlock);
-  const { mllpPort, mqttPort, embedded } = feeds;
+  const { mllpPort, mllpPorts, mqttPort, embedded } = feeds;
   return {
-    ...{ fhirBaseUrl, mllpPort, mqttPort, embedded, db: base.db, host: config.HOST },
+    ...{ fhirBaseUrl, mllpPort, mllpPorts, mqttPort, embedded, db: base.db, host: config.HOST },
     rootUrl: rootUrlOf(config, port),
     workerPids: flock.pids,
     stop: () => lifecycle.stop(),

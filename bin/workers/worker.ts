@@ -42,7 +42,8 @@ function createTelling(): () => void {
 const remoteRoutes = (asking: Asking, routes: Beginning['adminRoutes']): AdminRoute[] =>
   routes.map((route, i) => ({
     ...route,
-    handle: ({ params, query, body }) => asking.ask('admin', { route: i, params, query: query.toString(), body }),
+    handle: ({ params, query, headers = {}, body }) =>
+      asking.ask('admin', { route: i, params, query: query.toString(), headers, body }),
   }));
 
 interface Worker {
@@ -72,6 +73,7 @@ async function begin({ config, log, lifecycle, asking }: Worker, beginning: Begi
     ...{ base, fhir, origins },
     adminRoutes: remoteRoutes(asking, beginning.adminRoutes),
     mqttReady: () => asking.ask('mqttReady', undefined),
+    hl7Post: (request) => asking.ask('hl7', request),
     metricsText: () => asking.ask('metricsText', undefined),
   });
 }

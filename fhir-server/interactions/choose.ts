@@ -15,6 +15,8 @@ const FOLLOWED_MAX = 10;
 export interface Chosen {
   found: StoredVersion | undefined;
   idle: boolean;
+  /** fullUrl of the entry that stands for it. */
+  as: string | undefined;
 }
 
 /** Entry index → what it means, of the entries that choose. `matches` has what the criteria match, by their key. */
@@ -43,8 +45,8 @@ async function chooseOne(
   let from = matches;
   for (let followed = 0; followed <= FOLLOWED_MAX; followed++) {
     const resources = from.map(({ body }) => parseJson(body).exact as Resource);
-    const { match, follow, idle = false } = choose(resources);
-    if (follow === undefined) return { found: match && from[resources.indexOf(match)], idle };
+    const { match, follow, idle = false, as } = choose(resources);
+    if (follow === undefined) return { found: match && from[resources.indexOf(match)], idle, as };
     from = await readFollowed(core, caller, plan, follow);
   }
   throw several(at(plan.index, '.request'));

@@ -185,9 +185,12 @@ function resolveDelete(core: Core, plan: Plan, matches: StoredVersion[]): Resolv
   return matches.map((match) => ({ ...plan, id: match.id, found: match, idle: false, fresh: false }));
 }
 
-function resolveChosen(core: Core, plan: Plan, { found, idle }: Chosen): Resolved {
+function resolveChosen(core: Core, plan: Plan, { found, idle, as }: Chosen, earlier: Iterable<Resolved[]>): Resolved {
   if (found) return { ...plan, id: found.id, found, idle: idle || plan.method === 'POST', fresh: false };
-  if (idle) return { ...plan, id: '', found: undefined, idle, fresh: false };
+  if (idle) {
+    const other = as === undefined ? undefined : [...earlier].flat().find(({ entry }) => entry.fullUrl === as);
+    return { ...plan, id: other?.id ?? '', found: undefined, idle, fresh: false };
+  }
   return { ...plan, id: core.store.newId(), found: undefined, idle, fresh: true };
 }
 
@@ -218,6 +221,7 @@ function resolvePlan(
   found: Found,
   assigned: Map<string, string>,
   chosen: Chosen | undefined,
+  earlier: Iterable<Resolved[]>,
 ): Resolved[] {
   const key = plan.criteriaKey;
   if (key === undefined) {
@@ -225,7 +229,7 @@ function resolvePlan(
   }
   if (plan.method === 'DELETE') return resolveDelete(core, plan, found.before.get(key)!);
   const resolved = chosen
-    ? resolveChosen(core, plan, chosen)
+    ? resolveChosen(core, plan, chosen, earlier)
     : resolveWrite(core, plan, found.left.get(key)!, assigned);
   const claimed = plan.method === 'PUT' ? plan.entry.resource?.id : undefined;
   if (claimed !== undefined && claimed !== resolved.id) {
@@ -265,7 +269,7 @@ export async function resolve(core: Core, tx: Tx, caller: Caller, attempt: Attem
   const byIndex = new Map<number, Resolved[]>();
   const chosen = await chooseEach(core, { ...caller, db: tx }, plans, found.left);
   for (const plan of byPhase(plans)) {
-    byIndex.set(plan.index, resolvePlan(core, plan, found, assigned, chosen.get(plan.index)));
+    byIndex.set(plan.index, resolvePlan(core, plan, found, assigned, chosen.get(plan.index), byIndex.values()));
   }
   const resolved = plans.flatMap((plan) => byIndex.get(plan.index)!);
   assertDistinct(resolved);

@@ -1,116 +1,169 @@
-// The operator's view of the journal. Bodies hold patients' data: these routes belong behind the admin authentication.
-import type { AdminRoute, Db } from '#platform';
-import type { MessageState } from './journal.ts';
+// The operator's view of the journal. Bodies hold patients' data: these routes belong behind the admin authentication, and
+// who looks at one is logged.
+import { z } from 'zod';
+import {
+  type AdminRequest,
+  type AdminResponse,
+  type AdminRoute,
+  CerebraError,
+  type Clock,
+  type Db,
+  type Log,
+} from '#platform';
+import type { Dictionary } from '../message/dictionary.ts';
+import type { Source } from '../seams.ts';
+import {
+  authorContent,
+  mappedContent,
+  messageContent,
+  messagePage,
+  parsedContent,
+  writtenContent,
+} from './admin-content.ts';
+import { decisionRoutes } from './admin-decisions.ts';
+import { runRoutes } from './admin-runs.ts';
+import { filterParameters, numberOf, pageParameters, readPage, readQuery } from './filter.ts';
+import { type MessageRow, shown } from './message-row.ts';
+import { author, readBody, whoAsks } from './read-body.ts';
+import type { Reprocessing } from './reprocess.ts';
+import { searchMessages } from './search.ts';
+import { type Bodies, overview, parsedTree, readMessage, writtenOf } from './view.ts';
 
-const countMax = 1000;
-const countDefault = 50;
-const states: readonly string[] = ['received', 'stored', 'acknowledged', 'failed'] satisfies MessageState[];
-
-const columns = `id::text, received_at, finished_at, sender, control_id, control_id_reused, type, state, attempts, deliveries,
-  error_code, error, warnings, wrote, length(raw) as raw_bytes`;
-
-interface Row {
-  id: string;
-  received_at: number;
-  finished_at: number | null;
-  sender: string;
-  control_id: string;
-  control_id_reused: boolean;
-  type: string;
-  state: MessageState;
-  attempts: number;
-  deliveries: number;
-  error_code: string | null;
-  error: string | null;
-  warnings: string[];
-  wrote: string[];
-  raw_bytes: number;
+export interface JournalAdminOptions {
+  db: Db;
+  log: Log;
+  clock: Clock;
+  /** Yields the acknowledgment, or undefined if there is no such message. */
+  reprocess(id: bigint, who?: string): Promise<Buffer | undefined>;
+  /** What the routes as they are now would make of a message; nothing is stored. */
+  dryRun(raw: Buffer, source: Source): Promise<unknown>;
+  dictionary(): Promise<Dictionary>;
+  reprocessing: Reprocessing;
 }
 
-const listMessages = {
-  name: 'hl7_list',
-  text: `select ${columns} from hl7_message
-    where ($1::text is null or state = $1) and ($2::text is null or control_id = $2)
-    order by id desc limit $3`,
-};
+const notFound = (): CerebraError => new CerebraError('not-found', 'There is no such HL7 message in the journal');
 
-const oneMessage = {
-  name: 'hl7_one',
-  text: `select ${columns}, raw, ack from hl7_message where id = $1`,
-};
+/** An audit line: who saw which message's content, and none of it. */
+function audit({ log }: JournalAdminOptions, request: AdminRequest, id: bigint, what: string): void {
+  log.info({ audit: 'hl7-message', who: whoAsks(request), journalId: String(id), what }, 'HL7 message looked at');
+}
 
-function shown(row: Row): Record<string, unknown> {
-  return {
-    id: row.id,
-    receivedAt: new Date(row.received_at).toISOString(),
-    finishedAt: row.finished_at === null ? null : new Date(row.finished_at).toISOString(),
-    durationMs: row.finished_at === null ? null : row.finished_at - row.received_at,
-    sender: row.sender,
-    controlId: row.control_id,
-    controlIdReused: row.control_id_reused,
-    type: row.type,
-    state: row.state,
-    attempts: row.attempts,
-    deliveries: row.deliveries,
-    errorCode: row.error_code,
-    error: row.error,
-    warnings: row.warnings,
-    wrote: row.wrote,
-    bytes: row.raw_bytes,
+/** Throws CerebraError `not-found`. */
+async function lookUp(options: JournalAdminOptions, request: AdminRequest, what: string): Promise<MessageRow & Bodies> {
+  const id = numberOf(request.params.id);
+  const row = id === undefined ? undefined : await readMessage(options.db, id);
+  if (row === undefined) throw notFound();
+  audit(options, request, row.id, what);
+  return row;
+}
+
+async function list({ db, log }: JournalAdminOptions, request: AdminRequest): Promise<AdminResponse> {
+  const page = readPage(request.query);
+  const filter = readQuery(request.query);
+  const search = { filter, order: 'newest' as const, limit: page.limit };
+  const found = await searchMessages(db, page.beyond === undefined ? search : { ...search, beyond: page.beyond });
+  const conditions = Object.keys(filter).sort().join();
+  log.info(
+    { audit: 'hl7-search', who: whoAsks(request), conditions, found: found.rows.length },
+    'HL7 messages searched',
+  );
+  const body = {
+    messages: found.rows.map(shown),
+    ...(found.next === undefined ? {} : { next: String(found.next) }),
+    ...(found.unsearched === 0 ? {} : { unsearched: found.unsearched }),
   };
+  return { status: 200, body };
 }
 
-const notFound = { status: 404, body: { error: 'No such HL7 message' } };
+const sourceOf = (row: MessageRow): Source => ({
+  kind: (row.source_kind as Source['kind'] | null) ?? 'mllp',
+  name: row.source_name ?? 'default',
+  ...(row.peer === null ? {} : { peer: row.peer }),
+});
 
-/** The journal's number of a message, undefined for anything that is not one. */
-function idOf(text: string | undefined): bigint | undefined {
-  return text !== undefined && /^\d{1,18}$/.test(text) ? BigInt(text) : undefined;
+async function parsed(options: JournalAdminOptions, request: AdminRequest): Promise<AdminResponse> {
+  const { raw } = await lookUp(options, request, 'parsed');
+  // Without it the tree has no names, which is better than no tree.
+  const dictionary = await options.dictionary().catch((err: unknown) => {
+    options.log.warn({ err }, 'HL7 dictionary');
+    return undefined;
+  });
+  return { status: 200, body: parsedTree(raw, dictionary) };
 }
 
-/** `reprocess` yields the acknowledgment, or undefined if there is no such message. */
-export function journalRoutes(db: Db, reprocess: (id: bigint) => Promise<Buffer | undefined>): AdminRoute[] {
+const againBody = z.strictObject({ author: author.optional() });
+
+async function again(options: JournalAdminOptions, request: AdminRequest): Promise<AdminResponse> {
+  const { author: who = whoAsks(request) } = readBody(againBody, request);
+  const id = numberOf(request.params.id);
+  const ack = id === undefined ? undefined : await options.reprocess(id, who);
+  if (id === undefined || ack === undefined) throw notFound();
+  const row = await readMessage(options.db, id);
+  audit(options, request, id, 'reprocess');
+  return { status: 200, body: { ...(row === undefined ? {} : shown(row)), ack: ack.toString('base64') } };
+}
+
+function messageRoutes(options: JournalAdminOptions): AdminRoute[] {
+  const base = '/admin/hl7/messages';
   return [
     {
       method: 'GET',
-      path: '/admin/hl7/messages',
-      summary: 'HL7 messages, newest first; ?state=received|stored|acknowledged|failed &controlId= &limit=',
-      async handle({ query }) {
-        const state = query.get('state');
-        const limit = Number(query.get('limit') ?? countDefault);
-        if (state !== null && !states.includes(state)) return invalid(`state is one of ${states.join(', ')}`);
-        if (!Number.isInteger(limit) || limit < 1 || limit > countMax) return invalid(`limit is 1 to ${countMax}`);
-        const rows = await db.query<Row>(listMessages, [state, query.get('controlId'), limit]);
-        return { status: 200, body: { messages: rows.map(shown) } };
+      path: base,
+      summary: 'HL7 messages that match all conditions, newest first',
+      parameters: [...filterParameters, ...pageParameters],
+      response: messagePage,
+      handle: (request) => list(options, request),
+    },
+    {
+      method: 'GET',
+      path: `${base}/:id`,
+      summary: 'One HL7 message: its bytes, acknowledgment, attempts, reviews, and what it caused to be sent',
+      response: messageContent,
+      handle: async (request) => ({
+        status: 200,
+        body: await overview(options.db, await lookUp(options, request, 'whole')),
+      }),
+    },
+    {
+      method: 'GET',
+      path: `${base}/:id/parsed`,
+      summary: 'Its segments, fields and components with their names',
+      response: parsedContent,
+      handle: (request) => parsed(options, request),
+    },
+    {
+      method: 'GET',
+      path: `${base}/:id/mapped`,
+      summary: 'What the routes as they are now would make of it; nothing is stored',
+      response: mappedContent,
+      handle: async (request) => {
+        const row = await lookUp(options, request, 'mapped');
+        return { status: 200, body: await options.dryRun(row.raw, sourceOf(row)) };
       },
     },
     {
       method: 'GET',
-      path: '/admin/hl7/messages/:id',
-      summary: 'One HL7 message with its bytes (base64) and its acknowledgment',
-      async handle({ params }) {
-        const id = idOf(params.id);
-        const [row] =
-          id === undefined ? [] : await db.query<Row & { raw: Buffer; ack: Buffer | null }>(oneMessage, [id]);
-        if (row === undefined) return notFound;
-        const bodies = { raw: row.raw.toString('base64'), ack: row.ack?.toString('base64') ?? null };
-        return { status: 200, body: { ...shown(row), ...bodies } };
+      path: `${base}/:id/written`,
+      summary: 'The resources that it created or changed, by version',
+      response: writtenContent,
+      handle: async (request) => {
+        const row = await lookUp(options, request, 'written');
+        return { status: 200, body: { wrote: writtenOf(row.wrote) } };
       },
     },
     {
       method: 'POST',
-      path: '/admin/hl7/messages/:id/reprocess',
-      summary: 'Maps and stores an HL7 message once more; yields its acknowledgment (base64) and state',
-      async handle({ params }) {
-        const id = idOf(params.id);
-        const ack = id === undefined ? undefined : await reprocess(id);
-        if (ack === undefined) return notFound;
-        const [row] = await db.query<Row>(oneMessage, [id]);
-        return { status: 200, body: { ...(row === undefined ? {} : shown(row)), ack: ack.toString('base64') } };
-      },
+      path: `${base}/:id/reprocess`,
+      summary: 'Processes an HL7 message once more; yields its acknowledgment (base64) and state',
+      request: authorContent,
+      response: messageContent,
+      handle: (request) => again(options, request),
     },
   ];
 }
 
-function invalid(error: string): { status: number; body: { error: string } } {
-  return { status: 400, body: { error } };
-}
+export const journalRoutes = (options: JournalAdminOptions): AdminRoute[] => [
+  ...messageRoutes(options),
+  ...decisionRoutes(options),
+  ...runRoutes(options),
+];

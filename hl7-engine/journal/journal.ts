@@ -1,11 +1,18 @@
-// The journal of HL7 messages: guaranteed effect, exactly one, for each message a sender sends (HL7 v2.9 chapter 2.9.2).
+// The journal of HL7 v2 messages: guaranteed effect, exactly one, for each message a sender sends (HL7 v2.9 chapter 2.9.2).
 import { createHash } from 'node:crypto';
 import type { EntryResult } from '#fhir-model';
-import { CerebraError, createGather, type Db, type Tx } from '#platform';
+import { CerebraError, createGather, type Db, type Statement, type Tx } from '#platform';
 import type { Header } from '../message/header.ts';
 import type { Refusal } from '../message/refusal.ts';
+import type { Source } from '../seams.ts';
 
-export type MessageState = 'received' | 'stored' | 'acknowledged' | 'failed';
+/**
+ * Parsed and mapped are steps of an attempt, not commits of their own: between received and stored nothing is durable that
+ * a restart could go on from, and two more updates a message would cost as much as the two there are. Their times are in
+ * the attempt.
+ */
+export const messageStates = ['received', 'stored', 'acknowledged', 'failed', 'filtered'] as const;
+export type MessageState = (typeof messageStates)[number];
 
 /** A message that is in the journal. */
 export interface Journaled {
@@ -14,54 +21,93 @@ export interface Journaled {
   attempts: number;
   /** The acknowledgment of its last attempt. */
   ack: Buffer | null;
+  /** When it first came, milliseconds since 1970 UTC. */
+  receivedMs: number;
+}
+
+/** As it was taken up for another attempt. */
+export interface Found extends Journaled {
+  raw: Buffer;
+  source: Source;
+}
+
+/** What an attempt took, in whole microseconds; what it did not come to is not there. */
+export interface Timings {
+  parseUs?: number;
+  mapUs?: number;
+  /** Up to the mark, which is the last statement before the commit. */
+  storeUs?: number;
+}
+
+export interface AttemptInfo {
+  /** The route that took it. */
+  route?: { id: string; version: number };
+  timings?: Timings;
+  /** Who asked for the attempt, where it was a person. */
+  who?: string;
+}
+
+/** A message's effect. */
+export interface StoredOutcome extends AttemptInfo {
+  message: Journaled;
+  /** '' (no bytes) where the route answers nothing. */
+  ack: Buffer;
+  results: EntryResult[];
+  warnings: string[];
+  finishedMs: number;
+  /** Why the route lets it go without effect: it is then `filtered`. */
+  filtered?: string;
 }
 
 export interface Journal {
   /** Commits the bytes. A message that is there already yields its row: what was done with it. */
-  receive(raw: Buffer, header: Header, receivedMs: number): Promise<Journaled>;
-  find(id: bigint): Promise<(Journaled & { raw: Buffer }) | undefined>;
+  receive(raw: Buffer, header: Header, receivedMs: number, source: Source): Promise<Journaled>;
+  find(id: bigint): Promise<Found | undefined>;
   /**
-   * Marks the messages' effects, in the transaction that has them. `message.attempts` must still be the row's: of two
+   * Marks the effect of messages in the transaction that has it. `message.attempts` must still be the row's: of two
    * attempts at one message only one commits; the other throws CerebraError `version-conflict`.
    */
   markStored(tx: Tx, outcomes: readonly StoredOutcome[]): Promise<void>;
-  /** Yields the acknowledgment to send: the former one if the message was refused for the same reason before. */
-  markFailed(message: Journaled, refusal: Refusal, ack: Buffer, finishedMs: number): Promise<Buffer | undefined>;
-  /** For a message whose acknowledgment went out; written in batches, so after a crash it may be missing. */
-  markAcknowledged(id: bigint): void;
+  /**
+   * Yields the acknowledgment to send: the former one if the message was refused for the same reason before. A failed
+   * message is a dead letter until it is processed or resolved; its Refusal's review is written with it.
+   */
+  markFailed(
+    message: Journaled,
+    refusal: Refusal,
+    ack: Buffer,
+    finishedMs: number,
+    info?: AttemptInfo,
+  ): Promise<Buffer | undefined>;
+  /** For a message whose acknowledgment went out, `ackUs` after the commit; written in batches, so after a crash it may be missing. */
+  markAcknowledged(id: bigint, ackUs?: number): void;
   /** Up to `limit` messages without an outcome, from `afterId` on, oldest first. */
-  unfinished(afterId: bigint, limit: number): Promise<(Journaled & { raw: Buffer })[]>;
+  unfinished(afterId: bigint, limit: number): Promise<Found[]>;
   backlog(): Promise<number>;
   /** Writes what markAcknowledged has gathered. */
   flush(): Promise<void>;
 }
 
-export interface StoredOutcome {
-  message: Journaled;
-  ack: Buffer;
-  results: EntryResult[];
-  warnings: string[];
-  finishedMs: number;
-}
-
 // A unique index finds the message sent again; `control_id_reused` looks at rows committed so far, which is enough for a flag.
 // Messages of several connections that come at the same moment share the statement, and its commit.
 const insertMessages = {
-  name: 'hl7_receive',
-  text: `insert into hl7_message as m (received_at, sender, control_id, content_hash, type, raw, control_id_reused)
-    select v.received_at, v.sender, v.control_id, v.content_hash, v.type, v.raw,
-      exists (select from hl7_message o
+  name: 'hl7_receive_from',
+  text: `insert into hl7_message as m (received_at, sender, control_id, content_hash, type, raw, source_kind, source_name, peer,
+      message_time, control_id_reused)
+    select v.*, exists (select from hl7_message o
         where o.sender = v.sender and o.control_id = v.control_id and o.content_hash <> v.content_hash)
-    from unnest($1::timestamptz[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::bytea[])
-      as v(received_at, sender, control_id, content_hash, type, raw)
+    from unnest($1::timestamptz[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::bytea[], $7::text[], $8::text[],
+      $9::text[], $10::text[])
+      as v(received_at, sender, control_id, content_hash, type, raw, source_kind, source_name, peer, message_time)
     on conflict (sender, control_id, content_hash) do update set deliveries = m.deliveries + 1
-    returning id, state, attempts, ack, content_hash, sender, control_id`,
+    returning id, state, attempts, ack, received_at as "receivedMs", content_hash, sender, control_id`,
 };
 
 interface Received {
   raw: Buffer;
   header: Header;
   receivedMs: number;
+  source: Source;
   hash: Buffer;
 }
 
@@ -74,6 +120,12 @@ interface ReceivedRow extends Journaled {
 const nameOf = (sender: string, controlId: string, hash: Buffer): string =>
   JSON.stringify([sender, controlId, hash.toString('hex')]);
 
+/** Characters of what is kept of a source's name and peer: a file's name has 255 at most. */
+const sourceTextMax = 300;
+
+const sourceText = (text: string | undefined): string | null =>
+  text === undefined ? null : text.replaceAll('\u0000', '').slice(0, sourceTextMax);
+
 /** The same message twice in one statement is an error that none of them has alone: each then goes by itself. */
 async function insertReceived(db: Db, many: Received[]): Promise<Journaled[]> {
   const rows = await db.query<ReceivedRow>(insertMessages, [
@@ -83,11 +135,15 @@ async function insertReceived(db: Db, many: Received[]): Promise<Journaled[]> {
     many.map(({ hash }) => hash),
     many.map(({ header }) => header.type),
     many.map(({ raw }) => raw),
+    many.map(({ source }) => source.kind),
+    many.map(({ source }) => sourceText(source.name)),
+    many.map(({ source }) => sourceText(source.peer)),
+    many.map(({ header }) => header.time || null),
   ]);
   const found = new Map(rows.map((row) => [nameOf(row.sender, row.control_id, row.content_hash), row]));
   return many.map(({ header, hash }) => {
-    const { id, state, attempts, ack } = found.get(nameOf(header.sender, header.controlId, hash))!;
-    return { id, state, attempts, ack };
+    const { id, state, attempts, ack, receivedMs } = found.get(nameOf(header.sender, header.controlId, hash))!;
+    return { id, state, attempts, ack, receivedMs };
   });
 }
 
@@ -96,57 +152,162 @@ const RECEIVE_LANES_MAX = 2;
 const RECEIVE_ITEMS_MAX = 32;
 const RECEIVE_BYTES_MAX = 1024 * 1024;
 
-const selectMessage = {
-  name: 'hl7_find',
-  text: 'select id, state, attempts, ack, raw from hl7_message where id = $1',
+const foundColumns = `m.id, m.state, m.attempts, m.ack, m.received_at as "receivedMs", m.raw, m.source_kind, m.source_name, m.peer`;
+
+const selectMessage = { name: 'hl7_find', text: `select ${foundColumns} from hl7_message m where id = $1` };
+
+interface FoundRow extends Omit<Found, 'source'> {
+  source_kind: Source['kind'] | null;
+  source_name: string | null;
+  peer: string | null;
+}
+
+const foundOf = ({ source_kind, source_name, peer, ...found }: FoundRow): Found => ({
+  ...found,
+  // Messages of versions before there were sources came over the one MLLP port.
+  source: { kind: source_kind ?? 'mllp', name: source_name ?? 'default', ...(peer === null ? {} : { peer }) },
+});
+
+/** The attempt that stands in the row makes room for another one; the index learns of the message again. */
+const archiving = (
+  which: string,
+): string => `a as (insert into hl7_attempt (message, number, finished_at, state, error_code,
+      error, warnings, wrote, route_id, route_version, parse_us, map_us, store_us, ack_us, attempted_by)
+    select m.id, m.attempts, m.finished_at, m.state, m.error_code, m.error, m.warnings, m.wrote, m.route_id,
+      m.route_version, m.parse_us, m.map_us, m.store_us, m.ack_us, m.attempted_by
+    from hl7_message m where ${which} and m.attempts > 0
+    on conflict (message, number) do nothing),
+  s as (insert into hl7_stale (message) select m.id from hl7_message m where ${which}
+    on conflict (message) do update set since = excluded.since)`;
+
+const archive = { name: 'hl7_archive', text: `with ${archiving('m.id = any($1)')} select` };
+
+// What failed before has had its effect now.
+const settleFailed = {
+  name: 'hl7_settle_failed',
+  text: `with d as (delete from hl7_dead_letter where message = any($1))
+    update hl7_review set resolved_at = now(), resolved_by = 'cerebra', resolution = 'The message was processed'
+    where message = any($1) and resolved_at is null`,
 };
 
-// A message that was stored keeps the acknowledgment its sender has seen, also when it is processed once more.
+// A message that was stored keeps the acknowledgment its sender has seen, also when it is processed once more. PostgreSQL has
+// no arrays of arrays of different lengths: references have no commas, warnings are JSON.
 const updateStored = {
-  name: 'hl7_stored',
-  text: `update hl7_message m set state = 'stored', attempts = m.attempts + 1, finished_at = v.finished_at,
-      wrote = string_to_array(v.wrote, ','), warnings = array(select jsonb_array_elements_text(v.warnings::jsonb)),
-      error_code = null, error = null, ack = case when m.state in ('stored', 'acknowledged') then m.ack else v.ack end
-    from unnest($1::bigint[], $2::int[], $3::text[], $4::text[], $5::timestamptz[], $6::bytea[])
-      as v(id, attempts, wrote, warnings, finished_at, ack)
+  name: 'hl7_stored_many',
+  text: `update hl7_message m set attempts = m.attempts + 1, finished_at = v.finished_at, error_code = null, error = null,
+      state = case when v.filtered is not null then 'filtered' when m.state = 'acknowledged' then m.state else 'stored' end,
+      ack = case when m.state in ('stored', 'acknowledged', 'filtered') then m.ack else v.ack end,
+      wrote = string_to_array(v.wrote, ','), warnings = array(select json_array_elements_text(v.warnings)),
+      route_id = v.route_id, route_version = v.route_version, parse_us = v.parse_us, map_us = v.map_us,
+      store_us = v.store_us, attempted_by = v.attempted_by, filtered = v.filtered
+    from unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::bytea[], $5::text[], $6::json[], $7::text[], $8::int[],
+      $9::int[], $10::int[], $11::int[], $12::text[], $13::text[]) as v(id, attempts, finished_at, ack, wrote, warnings,
+      route_id, route_version, parse_us, map_us, store_us, attempted_by, filtered)
     where m.id = v.id and m.attempts = v.attempts`,
 };
 
+// A failed attempt at a message that has had its effect changes nothing of that: it stands among the attempts.
 const updateFailed = {
-  name: 'hl7_failed',
-  text: `update hl7_message set state = 'failed', attempts = attempts + 1, error_code = $3, error = $4, finished_at = $5,
-      ack = case when state = 'failed' and error = $4 and error_code = $3 then ack else $6 end
-    where id = $1 and attempts = $2 and state in ('received', 'failed')
-    returning ack`,
+  name: 'hl7_failed_attempt',
+  text: `with ${archiving('m.id = $1 and m.attempts = $2')},
+    m as (update hl7_message set state = 'failed', attempts = attempts + 1, error_code = $3, error = $4, finished_at = $5,
+        ack = case when state = 'failed' and error = $4 and error_code = $3 then ack else $6 end, warnings = '{}', wrote = '{}',
+        route_id = $7, route_version = $8, parse_us = $9, map_us = $10, store_us = null, ack_us = null, attempted_by = $11
+      where id = $1 and attempts = $2 and state in ('received', 'failed', 'filtered')
+      returning id, ack),
+    d as (insert into hl7_dead_letter (message, since) select id, $5 from m
+      on conflict (message) do update set resolved_at = null, resolved_by = null, resolution = null),
+    r as (insert into hl7_review (message, kind, text, concerns, details, created_at)
+      select id, $12, $13, $14::text[], $15::jsonb, $5 from m where $12::text is not null
+      on conflict (message, kind, md5(text)) where resolved_at is null do nothing),
+    k as (update hl7_message set attempts = attempts + 1
+      where id = $1 and attempts = $2 and state in ('stored', 'acknowledged') returning id),
+    n as (insert into hl7_attempt (message, number, finished_at, state, error_code, error, warnings, wrote, route_id,
+        route_version, parse_us, map_us, attempted_by)
+      select id, $2 + 1, $5, 'failed', $3, $4, '{}', '{}', $7, $8, $9, $10, $11 from k on conflict do nothing)
+    select ack from m`,
 };
 
 const updateAcknowledged = {
-  name: 'hl7_acknowledged',
-  text: `update hl7_message set state = 'acknowledged' where id = any($1) and state = 'stored'`,
+  name: 'hl7_acknowledged_in',
+  text: `update hl7_message m set state = 'acknowledged', ack_us = v.ack_us
+    from unnest($1::bigint[], $2::int[]) as v(id, ack_us) where m.id = v.id and m.state = 'stored'`,
 };
 
-const selectUnfinished = {
-  name: 'hl7_unfinished',
-  text: `select id, state, attempts, ack, raw from hl7_message where state = 'received' and id > $1 order by id limit $2`,
+// What has no outcome is among the latest, which the index has not seen, or stands in hl7_stale.
+const received = `from (select message as id from hl7_stale union
+      select id from hl7_message where id > (select indexed_to from hl7_index_cursor) and state = 'received') o
+    join hl7_message m on m.id = o.id where m.state = 'received'`;
+
+const selectUnfinished: Statement = {
+  name: 'hl7_unfinished_from',
+  text: `select ${foundColumns} ${received} and m.id > $1 order by m.id limit $2`,
 };
 
-const countBacklog = {
-  name: 'hl7_backlog',
-  text: `select count(*)::int as backlog from hl7_message where state = 'received'`,
-};
+const countBacklog: Statement = { name: 'hl7_backlog_from', text: `select count(*)::int as backlog ${received}` };
 
-/** What was created or changed, `Type/id/_history/version`, with commas between: none of these has one. */
-const writtenNames = (results: EntryResult[]): string =>
+const timing = (us: number | undefined): number | null =>
+  us === undefined ? null : Math.min(Math.round(us), 2 ** 31 - 1);
+
+const written = (results: EntryResult[]): string =>
   results
     .filter((result) => result.op !== 'none')
     .map((result) => `${result.type}/${result.id}/_history/${result.version}`)
-    .join(',');
+    .join();
 
-// PostgreSQL's text has no NUL, its JSON no half of a surrogate pair.
-const withoutNul = (text: string): string => text.replaceAll('\u0000', '').toWellFormed();
+function storedValues(outcomes: readonly StoredOutcome[]): unknown[][] {
+  const column = <T>(value: (one: StoredOutcome) => T): T[] => outcomes.map(value);
+  return [
+    column(({ message }) => message.id),
+    column(({ message }) => message.attempts),
+    column(({ finishedMs }) => new Date(finishedMs)),
+    column(({ ack }) => ack),
+    column(({ results }) => written(results)),
+    column(({ warnings }) => JSON.stringify(warnings.map(withoutNul))),
+    column(({ route }) => route?.id ?? null),
+    column(({ route }) => route?.version ?? null),
+    column(({ timings }) => timing(timings?.parseUs)),
+    column(({ timings }) => timing(timings?.mapUs)),
+    column(({ timings }) => timing(timings?.storeUs)),
+    column(({ who }) => who ?? null),
+    column(({ filtered }) => (filtered === undefined ? null : withoutNul(filtered))),
+  ];
+}
+
+const withoutNul = (text: string): string => text.replaceAll('\u0000', '');
+
+async function markStored(tx: Tx, outcomes: readonly StoredOutcome[]): Promise<void> {
+  const messages = outcomes.map(({ message }) => message);
+  const again = messages.filter(({ attempts }) => attempts > 0).map(({ id }) => id);
+  const failed = messages.filter(({ state }) => state === 'failed').map(({ id }) => id);
+  // Pipelined, in this order; a first attempt, which nearly all are, is one statement.
+  const archived = again.length > 0 ? tx.query(archive, [again]) : undefined;
+  const updated = tx.queryCount(updateStored, storedValues(outcomes));
+  const settled = failed.length > 0 ? tx.query(settleFailed, [failed]) : undefined;
+  const [count] = await Promise.all([updated, archived, settled]);
+  if (count === outcomes.length) return;
+  throw new CerebraError('version-conflict', 'The message was processed by another attempt meanwhile');
+}
+
+function failedValues(
+  message: Journaled,
+  refusal: Refusal,
+  ack: Buffer,
+  finishedMs: number,
+  { route, timings, who }: AttemptInfo,
+): unknown[] {
+  const { review } = refusal;
+  const { id, attempts } = message;
+  return [
+    ...[id, attempts, refusal.condition, withoutNul(refusal.message), new Date(finishedMs), ack],
+    ...[route?.id ?? null, route?.version ?? null, timing(timings?.parseUs), timing(timings?.mapUs), who ?? null],
+    ...[review?.kind ?? null, review === undefined ? null : withoutNul(review.text), review?.references ?? null],
+    review?.details === undefined ? null : JSON.stringify(review.details).replaceAll('\\u0000', ''),
+  ];
+}
 
 export function createJournal(db: Db): Journal {
-  let acknowledged: bigint[] = [];
+  let acknowledged: { id: bigint; ackUs: number | null }[] = [];
   const receive = createGather<Received, Journaled>({
     lanesMax: RECEIVE_LANES_MAX,
     itemsMax: RECEIVE_ITEMS_MAX,
@@ -156,45 +317,35 @@ export function createJournal(db: Db): Journal {
     run: (many) => insertReceived(db, many),
   });
   return {
-    receive(raw, header, receivedMs) {
+    receive(raw, header, receivedMs, source) {
       const hash = createHash('sha256').update(raw).digest();
-      return receive({ raw, header, receivedMs, hash });
+      return receive({ raw, header, receivedMs, source, hash });
     },
     async find(id) {
-      const [row] = await db.query<Journaled & { raw: Buffer }>(selectMessage, [id]);
-      return row;
+      const [row] = await db.query<FoundRow>(selectMessage, [id]);
+      return row && foundOf(row);
     },
-    async markStored(tx, outcomes) {
-      const values = [
-        outcomes.map(({ message }) => message.id),
-        outcomes.map(({ message }) => message.attempts),
-        outcomes.map(({ results }) => writtenNames(results)),
-        outcomes.map(({ warnings }) => JSON.stringify(warnings.map(withoutNul))),
-        outcomes.map(({ finishedMs }) => new Date(finishedMs)),
-        outcomes.map(({ ack }) => ack),
-      ];
-      if ((await tx.queryCount(updateStored, values)) === outcomes.length) return;
-      throw new CerebraError('version-conflict', 'The message was processed by another attempt meanwhile');
-    },
-    async markFailed(message, refusal, ack, finishedMs) {
-      const reason = withoutNul(refusal.message);
-      const values = [message.id, message.attempts, refusal.condition, reason, new Date(finishedMs), ack];
-      const [row] = await db.query<{ ack: Buffer }>(updateFailed, values);
+    markStored,
+    async markFailed(message, refusal, ack, finishedMs, info = {}) {
+      const [row] = await db.query<{ ack: Buffer }>(
+        updateFailed,
+        failedValues(message, refusal, ack, finishedMs, info),
+      );
       return row?.ack;
     },
-    markAcknowledged: (id) => {
-      acknowledged.push(id);
+    markAcknowledged: (id, ackUs) => {
+      acknowledged.push({ id, ackUs: timing(ackUs) });
     },
-    unfinished: (afterId, limit) => db.query(selectUnfinished, [afterId, limit]),
+    unfinished: async (afterId, limit) => (await db.query<FoundRow>(selectUnfinished, [afterId, limit])).map(foundOf),
     async backlog() {
       const [row] = await db.query<{ backlog: number }>(countBacklog);
       return row?.backlog ?? 0;
     },
     async flush() {
       if (acknowledged.length === 0) return;
-      const ids = acknowledged;
+      const many = acknowledged;
       acknowledged = [];
-      await db.query(updateAcknowledged, [ids]);
+      await db.query(updateAcknowledged, [many.map(({ id }) => id), many.map(({ ackUs }) => ackUs)]);
     },
   };
 }

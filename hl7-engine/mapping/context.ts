@@ -1,14 +1,44 @@
 // What the mapping of one message gathers: the transaction's entries and what was left out.
 import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
 import type { Hl7Message, Segment } from '../message/message.ts';
-import { compact } from './compact.ts';
+import type { Concept } from './codes/concept-map.ts';
+import { compact, isClean } from './compact.ts';
+import { hasContent, withoutReferences } from './content.ts';
 import { dateTime, fixedZone, offsetOf, type Zone } from './datetime.ts';
+import { messageTime, stampWith } from './ordering.ts';
+import type { SegmentTable } from './table/table.ts';
 
 export interface MappingConfig {
   /** Holds where neither a time nor MSH-7 names an offset. */
   zone: Zone;
   /** Assigning authority (namespace id or object identifier) -> identifier system, ahead of the scheme in identifiers.ts. */
   identifierSystems: Readonly<Record<string, string>>;
+  /**
+   * A site's own codes, ahead of the concept maps: `table` is an HL7 table (`0001`) or the sender's coding system. The
+   * result stands in the resource as it is; where an element takes a code alone, its code.
+   */
+  codeMap?: (table: string, code: string) => Concept | undefined;
+  /** Who sends, where neither MSH-4 nor MSH-3 says it. */
+  facility?: string;
+  /** A site's own rows that add to the resources of a message, see extend.ts. */
+  extensions?: readonly SegmentTable[];
+  merges?: Partial<MergePolicy>;
+}
+
+/** What becomes of a patient that is merged into another, beside the links between the two. */
+export interface MergePolicy {
+  /** `repoint`: what refers to it refers to the survivor. */
+  references: 'repoint' | 'keep';
+  /** The survivor gets its numbers, marked as old: `move`, it loses them; `copy`, it has them as well. */
+  identifiers: 'move' | 'copy';
+}
+
+/** References to one patient that become those to another, once both are written; both by their fullUrl. */
+export interface PatientMove {
+  from: string;
+  to: string;
+  /** Only of resources that refer to this one as well: the visit that is moved. */
+  about?: string;
 }
 
 export interface Mapping {
@@ -17,22 +47,49 @@ export interface Mapping {
   readonly facility: string;
   readonly zone: Zone;
   readonly identifierSystems: Readonly<Record<string, string>>;
+  readonly codeMap: NonNullable<MappingConfig['codeMap']>;
   /** Names this message among all: for ids of what has no identifier of its own. */
   readonly messageKey: string;
+  /** MSH-9.2 or what stands for it: `A01`. */
+  readonly event: string;
   readonly entries: TransactionEntry[];
-  readonly warnings: Set<string>;
-  /** Adds an entry and yields the reference to it. Empty elements of the resource are dropped. */
-  add(entry: Omit<TransactionEntry, 'fullUrl'> & { resource: Resource }): string;
+  readonly warnings: Warnings;
+  /**
+   * Adds an entry and yields the reference to it. Empty elements of the resource are dropped. A resource that says
+   * nothing but what it is of (see content.ts) is not added, and references to it are removed.
+   */
+  add(entry: NewEntry): string;
+  /** Says in the resource as of when it is: the message's time, or `time`. merging({ ordered }) heeds it. */
+  stamp(resource: JsonObject, time?: string): void;
+  readonly merges: MergePolicy;
+  /** Asks for references to be moved in the transaction of the entries. */
+  move(move: PatientMove): void;
+  /** Of the message, EVN-2 or MSH-7, as an instant. */
+  readonly time: string | undefined;
   /** The reference that `make` yielded for this key before, else what it yields now. */
   once(key: string, make: () => string): string;
   /** 1 for the first call with this key, 2 for the second … */
   occurrence(key: string): number;
 }
 
+export type NewEntry = Omit<TransactionEntry, 'fullUrl'> & {
+  resource: Resource;
+  /** The segment that it is made of, for extensions of a site's own. */
+  from?: Segment | undefined;
+  /** Elements that are the same in every such resource: without others it is not worth writing. */
+  constants?: readonly string[];
+};
+
+/** Paths and reasons, without the values: what was sent and has no place, or could not be read. Each is told once. */
+export interface Warnings {
+  add(text: string): void;
+}
+
 export interface Mapped {
   entries: TransactionEntry[];
-  /** Paths and reasons, without the values: what was sent and has no place, or could not be read. */
+  /** Grows while the entries are written: an older message that changes nothing is told then. */
   warnings: string[];
+  moves?: readonly PatientMove[];
 }
 
 /** Unique within the transaction, which several messages may share; the journal's number tells them apart. */
@@ -41,30 +98,71 @@ function fullUrlPrefix(messageKey: string): string {
   return `urn:uuid:${number.slice(0, 8)}-${number.slice(8)}-4000-8000-`;
 }
 
-export function createMapping(message: Hl7Message, messageKey: string, config: MappingConfig): Mapping {
+function createWarnings(): Warnings & { list: string[] } {
+  const known = new Set<string>();
+  const list: string[] = [];
+  return {
+    list,
+    add(text) {
+      if (known.has(text)) return;
+      known.add(text);
+      list.push(text);
+    },
+  };
+}
+
+const unmapped = (): undefined => undefined;
+
+/** A mapping that is filled, and what it comes to. */
+export interface OpenMapping extends Mapping {
+  /** Resource of an entry → what it was made of, where that was said. */
+  readonly origins: ReadonlyMap<Resource, Segment>;
+  finish(): Mapped;
+}
+
+export function createMapping(message: Hl7Message, messageKey: string, config: MappingConfig, event = ''): OpenMapping {
   const msh = message.segments[0]!;
   const authority = [msh.field(4), msh.field(3)].find((part) => !part.isEmpty);
   const offset = offsetOf(msh.field(7).text);
   const references = new Map<string, string>();
   const occurrences = new Map<string, number>();
   const entries: TransactionEntry[] = [];
-  const warnings = new Set<string>();
+  const origins = new Map<Resource, Segment>();
+  const warnings = createWarnings();
+  const moves: PatientMove[] = [];
+  const zone = offset === undefined ? config.zone : fixedZone(offset);
+  const dropped = new Set<string>();
+  const time = messageTime(message, zone);
   const urlPrefix = fullUrlPrefix(messageKey);
+  const clean = isClean(message);
   if (message.charsetMismatch)
     warnings.add(`MSH-18: the bytes are not of that character set; read as ${message.charset}`);
   return {
     message,
-    facility: authority?.component(1).text ?? authority?.component(2).text ?? 'unknown',
-    zone: offset === undefined ? config.zone : fixedZone(offset),
+    facility: authority?.component(1).text ?? authority?.component(2).text ?? config.facility ?? 'unknown',
+    zone,
+    time,
+    event,
     identifierSystems: config.identifierSystems,
+    codeMap: config.codeMap ?? unmapped,
+    merges: { references: 'repoint', identifiers: 'move', ...config.merges },
+    move: (move) => moves.push(move),
     messageKey,
     entries,
+    origins,
     warnings,
-    add(entry) {
-      const resource = compact(entry.resource)!;
-      const fullUrl = `${urlPrefix}${entries.length.toString(16).padStart(12, '0')}`;
-      entries.push({ ...entry, fullUrl, resource });
+    add({ constants, from, ...entry }) {
+      const resource = compact(entry.resource, clean)!;
+      const fullUrl = `${urlPrefix}${(entries.length + dropped.size).toString(16).padStart(12, '0')}`;
+      if (from !== undefined) origins.set(resource, from);
+      if (hasContent(resource, constants)) entries.push({ ...entry, fullUrl, resource });
+      else dropped.add(fullUrl).add(entry.url);
       return fullUrl;
+    },
+    stamp: (resource, at = time) => stampWith(resource, at),
+    finish() {
+      if (dropped.size > 0) withoutReferences(entries, dropped);
+      return { entries, warnings: warnings.list, moves };
     },
     once(key, make) {
       const known = references.get(key);

@@ -9,7 +9,8 @@ import { date, dateTime, fixedZone, instant, namedZone, time } from './datetime.
 import { decimal, decimalText } from './decimal.ts';
 import { cxIdentifier, tokenCriterion } from './identifiers.ts';
 import { unitOf } from './units.ts';
-import { observedValue, referenceRange } from './value.ts';
+import { referenceRanges } from './clinical/range.ts';
+import { observedValue } from './clinical/value.ts';
 
 const utc = namedZone('UTC');
 
@@ -120,6 +121,9 @@ test('names, addresses and telephone numbers', () => {
   assert.deepEqual(name('Test&van^Anna^Maria Eva^Jr^Dr^MD^L'), {
     use: 'official',
     family: 'Test',
+    _family: {
+      extension: [{ url: 'http://hl7.org/fhir/StructureDefinition/humanname-own-prefix', valueString: 'van' }],
+    },
     given: ['Anna', 'Maria Eva'],
     prefix: ['Dr'],
     suffix: ['Jr', 'MD'],
@@ -136,11 +140,26 @@ test('names, addresses and telephone numbers', () => {
     district: 'County',
   });
   assert.equal(place('^^^^^^H'), undefined);
+  const parts = (values: Record<string, string>) =>
+    Object.entries(values).map(([part, valueString]) => ({
+      url: `http://hl7.org/fhir/StructureDefinition/contactpoint-${part}`,
+      valueString,
+    }));
   const phone = (field: string) => map(field, (m) => contactPoint(m, fieldOf(m), 'home'));
   assert.deepEqual(phone('(555)555-2004'), { system: 'phone', value: '(555)555-2004', use: 'home' });
-  assert.deepEqual(phone('^WPN^PH^^1^555^1234567^12'), { system: 'phone', value: '+1 555 1234567 X12', use: 'work' });
+  assert.deepEqual(phone('^WPN^PH^^1^555^1234567^12'), {
+    extension: parts({ country: '1', area: '555', local: '1234567', extension: '12' }),
+    system: 'phone',
+    value: '+1 555 1234567 X12',
+    use: 'work',
+  });
   assert.deepEqual(phone('^NET^Internet^a@example.org'), { system: 'email', value: 'a@example.org' });
-  assert.deepEqual(phone('^PRN^CP^^^555^1234567'), { system: 'phone', value: '555 1234567', use: 'mobile' });
+  assert.deepEqual(phone('^PRN^CP^^^555^1234567'), {
+    extension: parts({ area: '555', local: '1234567' }),
+    system: 'phone',
+    value: '555 1234567',
+    use: 'mobile',
+  });
   assert.equal(phone('^PRN^PH'), undefined);
 });
 
@@ -212,8 +231,8 @@ test('OBX-5 by OBX-2', () => {
   assert.deepEqual(value('SN', '^10^-^20'), {
     valueRange: { low: { value: 10, unit: 'u' }, high: { value: 20, unit: 'u' } },
   });
-  assert.deepEqual(value('SN', '^3^+'), { valueString: '^3^+' });
-  assert.deepEqual(value('SN', '<>^5'), { valueString: '<>^5' });
+  assert.deepEqual(value('SN', '^3^+'), { valueString: '3 + u' });
+  assert.deepEqual(value('SN', '<>^5'), { valueString: '<> 5 u' });
   assert.deepEqual(value('ST', 'salt & pepper'), { valueString: 'salt & pepper' });
   assert.deepEqual(value('FT', 'one\\.br\\two'), { valueString: 'one\ntwo' });
   assert.deepEqual(value('TX', 'one~~three'), { valueString: 'one\n\nthree' });
@@ -237,7 +256,7 @@ test('OBX-5 by OBX-2', () => {
 test('OBX-7', () => {
   const range = (field: string) => {
     const mapping = mappingOf(field);
-    return referenceRange(fieldOf(mapping), {});
+    return referenceRanges(fieldOf(mapping), {})[0];
   };
   const plain = (field: string) => {
     const found = range(field);

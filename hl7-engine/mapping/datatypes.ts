@@ -1,10 +1,13 @@
 // XPN, XAD, XTN, CWE and DR to FHIR's data types: https://hl7.org/fhir/uv/v2mappings/datatype_maps.html
 import type { JsonObject } from '#fhir-model';
 import type { Part } from '../message/message.ts';
+import { conceptMapOf } from './codes/concept-maps.ts';
+import { v2Table } from './codes/systems.ts';
 import { codingSystem } from './codesystems.ts';
 import type { Mapping } from './context.ts';
 import { dateTime } from './datetime.ts';
-import { addressType, addressUse, nameUse, telecomSystem, telecomUse, v2Table } from './tables.ts';
+
+const structure = 'http://hl7.org/fhir/StructureDefinition/';
 
 function period(mapping: Mapping, start: Part, end: Part): JsonObject | undefined {
   const from = dateTime(start.text, mapping.zone);
@@ -17,24 +20,47 @@ export function drPeriod(mapping: Mapping, dr: Part): JsonObject | undefined {
   return period(mapping, dr.component(1), dr.component(2));
 }
 
-/** The parts of a name by their place: XPN has them at 1 to 6, XCN at 2 to 7. */
+/** Where XPN and XCN have the parts of a name; family, given, further given, suffix and prefix follow each other. */
+const nameLayouts = {
+  XPN: { family: 1, suffixes: [4, 6, 14], use: 7, range: 10, start: 12, end: 13 },
+  // XCN's degree is the qualification of the practitioner.
+  XCN: { family: 2, suffixes: [5, 21], use: 10, range: 17, start: 19, end: 20 },
+} as const;
+
+const nameUse = conceptMapOf('NameType').codes;
+
+/** XPN or XCN. */
 export function humanName(mapping: Mapping, part: Part, layout: 'XPN' | 'XCN'): JsonObject | undefined {
-  const shift = layout === 'XPN' ? 0 : 1;
-  const at = (number: number): string | undefined => part.component(number + shift).text;
-  const family = at(1);
-  const given = [at(2), at(3)].filter((name) => name !== undefined);
-  const prefix = at(5);
+  const at = nameLayouts[layout];
+  const text = (number: number): string | undefined => part.component(number).text;
+  const surname = part.component(at.family);
+  const family = surname.text;
+  const given = [text(at.family + 1), text(at.family + 2)].filter((name) => name !== undefined);
+  const prefix = text(at.family + 4);
   if (family === undefined && given.length === 0) return undefined;
-  const suffix = [at(4), layout === 'XPN' ? at(6) : undefined, part.component(layout === 'XPN' ? 14 : 21).text];
-  const dates = layout === 'XPN' ? [12, 13] : [19, 20];
+  const range = part.component(at.range);
   return {
-    use: nameUse[part.component(layout === 'XPN' ? 7 : 10).text ?? ''],
+    use: nameUse.get(text(at.use) ?? '')?.code,
     family,
+    _family: surname.raw === family ? undefined : surnameParts(surname),
     given,
     prefix: prefix === undefined ? undefined : [prefix],
-    suffix: suffix.filter((name) => name !== undefined),
-    period: period(mapping, part.component(dates[0]!), part.component(dates[1]!)),
+    suffix: at.suffixes.map(text).filter((name) => name !== undefined),
+    period:
+      period(mapping, part.component(at.start), part.component(at.end)) ??
+      (range.raw === '' ? undefined : periodOfParts(mapping, range)),
   };
+}
+
+const surnameExtensions = ['own-prefix', 'own-name', 'partner-prefix', 'partner-name'];
+
+/** FN: the surname's own and partner's parts, as extensions of it. */
+function surnameParts(surname: Part): JsonObject | undefined {
+  const extension = surnameExtensions.flatMap((name, index) => {
+    const valueString = surname.subcomponent(index + 2).text;
+    return valueString === undefined ? [] : [{ url: `${structure}humanname-${name}`, valueString }];
+  });
+  return extension.length === 0 ? undefined : { extension };
 }
 
 /** What a person is called in a reference's display. */
@@ -43,6 +69,9 @@ export function displayName(name: JsonObject | undefined): string | undefined {
   const words = [name.prefix, name.given, name.family, name.suffix].flat().filter((word) => typeof word === 'string');
   return words.length === 0 ? undefined : words.join(' ');
 }
+
+const addressUse = conceptMapOf('AddressType[Use]').codes;
+const addressType = conceptMapOf('AddressType[Type]').codes;
 
 /** XAD. */
 export function address(mapping: Mapping, xad: Part): JsonObject | undefined {
@@ -55,20 +84,25 @@ export function address(mapping: Mapping, xad: Part): JsonObject | undefined {
   if (line.length === 0 && Object.values(place).every((value) => value === undefined)) return undefined;
   const kind = text(7) ?? '';
   return {
-    use: addressUse[kind],
-    type: addressType[kind],
+    extension: kind === 'HV' ? [{ url: `${structure}iso21090-AD-use`, valueCode: 'HV' }] : undefined,
+    use: addressUse.get(kind)?.code,
+    type: addressType.get(kind)?.code,
     line,
     ...place,
-    period: period(mapping, xad.component(13), xad.component(14)) ?? drPeriodOf(mapping, xad.component(12)),
+    period: period(mapping, xad.component(13), xad.component(14)) ?? periodOfParts(mapping, xad.component(12)),
   };
 }
 
-function drPeriodOf(mapping: Mapping, component: Part): JsonObject | undefined {
+/** DR as a component. */
+function periodOfParts(mapping: Mapping, component: Part): JsonObject | undefined {
   return period(mapping, component.subcomponent(1), component.subcomponent(2));
 }
 
+const telecomUse = conceptMapOf('TelecommunicationUseCode').codes;
+const telecomSystem = conceptMapOf('TelecommunicationEquipmentType').codes;
+
 /** XTN; `use` is what the field says where XTN.2 is empty. */
-export function contactPoint(mapping: Mapping, xtn: Part, use: 'home' | 'work' | undefined): JsonObject | undefined {
+export function contactPoint(mapping: Mapping, xtn: Part, use: string | undefined): JsonObject | undefined {
   const text = (number: number): string | undefined => xtn.component(number).text;
   const equipment = (text(3) ?? '').toUpperCase();
   const email = text(4);
@@ -78,12 +112,24 @@ export function contactPoint(mapping: Mapping, xtn: Part, use: 'home' | 'work' |
   const useCode = (text(2) ?? '').toUpperCase();
   const rank = Number(text(18));
   return {
-    system: isEmail ? 'email' : (telecomSystem[equipment] ?? 'phone'),
+    extension: numberParts(xtn),
+    system: isEmail ? 'email' : (telecomSystem.get(equipment)?.code ?? 'phone'),
     value,
-    use: equipment === 'CP' ? 'mobile' : (telecomUse[useCode] ?? (useCode === '' ? use : undefined)),
+    use: equipment === 'CP' ? 'mobile' : (telecomUse.get(useCode)?.code ?? (useCode === '' ? use : undefined)),
     rank: Number.isInteger(rank) && rank > 0 ? rank : undefined,
     period: period(mapping, xtn.component(13), xtn.component(14)),
   };
+}
+
+const numberExtensions = ['country', 'area', 'local', 'extension'];
+
+/** XTN.5 to XTN.8 one by one. */
+function numberParts(xtn: Part): JsonObject[] | undefined {
+  const extension = numberExtensions.flatMap((name, index) => {
+    const valueString = xtn.component(index + 5).text;
+    return valueString === undefined ? [] : [{ url: `${structure}contactpoint-${name}`, valueString }];
+  });
+  return extension.length === 0 ? undefined : extension;
 }
 
 /** Country, area, local number and extension: `+1 555 1234567 X12`. */
@@ -113,6 +159,12 @@ export interface CwePlace {
   known?: ReadonlySet<string>;
 }
 
+/** What a site's own map has for the code, before the code as it was sent. */
+function siteCode(mapping: Mapping, table: string | undefined, code: string): JsonObject | undefined {
+  const site = table === undefined ? undefined : mapping.codeMap(table, code);
+  return site === undefined ? undefined : { ...site };
+}
+
 /** CWE, CE, CNE, CF, IS, ID. */
 export function codeableConcept(mapping: Mapping, cwe: Part, place: CwePlace = {}): JsonObject | undefined {
   const coding: JsonObject[] = [];
@@ -121,6 +173,8 @@ export function codeableConcept(mapping: Mapping, cwe: Part, place: CwePlace = {
     if (code === undefined) continue;
     const system = codingSystem(cwe.component(systemAt).text, cwe.component(oidAt).text, mapping.facility);
     const bound = place.table !== undefined && place.known?.has(code) ? v2Table(place.table) : undefined;
+    const site = siteCode(mapping, cwe.component(systemAt).text ?? place.table, code);
+    if (site !== undefined) coding.push(site);
     coding.push({
       system: system ?? bound,
       version: cwe.component(versionAt).text,

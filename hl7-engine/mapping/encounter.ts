@@ -1,163 +1,240 @@
-// PV1 and PV2 to Encounter: https://hl7.org/fhir/uv/v2mappings/ (PV1[Encounter], PV2[Encounter])
-import type { JsonObject, Resource } from '#fhir-model';
+// PV1, PV2 and what follows them to Encounter: https://hl7.org/fhir/uv/v2mappings/ (PV1[Encounter], PV2[Encounter])
+import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
 import type { Part, Segment } from '../message/message.ts';
-import { dateTimeField, type Mapping } from './context.ts';
-import { codeableConcept, repeated } from './datatypes.ts';
+import { Refusal } from '../message/refusal.ts';
+import { destination, locationReference, placeName } from './administration/location.ts';
+import { encounterParticipants } from './administration/roles.ts';
+import { type VisitEvent, visitEvent } from './administration/visit-events.ts';
+import { addHistory, locationsAfter, participantsAfter } from './administration/visit-history.ts';
+import { conceptMapOf } from './codes/concept-maps.ts';
+import { systems } from './codes/systems.ts';
+import type { Mapping } from './context.ts';
 import { derivedId } from './derived-id.ts';
-import { cxIdentifier, type Identifier, identifierCriterion } from './identifiers.ts';
+import { type Identifier, identifierCriterion } from './identifiers.ts';
+import { visitIdentifiers } from './identity.ts';
 import { merging } from './merge.ts';
-import type { MappedPatient } from './patient.ts';
-import { practitionerReference } from './practitioner.ts';
-import { admissionTypes, encounterClass, systems } from './tables.ts';
+import { instantOf } from './ordering.ts';
+import { type MappedPatient, restrict } from './patient.ts';
+import { OpenGroup } from './structure/group.ts';
+import { runTable } from './table/table.ts';
+import { pv1Encounter } from './tables/pv1.ts';
+import { pv2Encounter } from './tables/pv2.ts';
 
 export interface EncounterSegments {
   pid: Segment;
   pv1: Segment;
   pv2: Segment | undefined;
+  /** ROL and PRT that follow PV1, ARV as well. */
+  others?: Segment[];
 }
 
-/** ADT: creates the encounter or changes what the message carries. Undefined if nothing tells which encounter it is. */
+/** What an encounter is written with beside its segments. */
+export interface EncounterParts {
+  /** Encounter.account. */
+  account?: JsonObject[];
+  /** Encounter.episodeOfCare. */
+  episodeOfCare?: JsonObject[];
+}
+
+/** Creates the encounter or changes what the message carries. Undefined if nothing tells which encounter it is. */
 export function upsertEncounter(
   mapping: Mapping,
   segments: EncounterSegments,
   patient: MappedPatient,
+  parts: EncounterParts = {},
 ): string | undefined {
-  const identifiers = visitIdentifiers(mapping, segments);
-  const { resource, defaults } = encounter(mapping, segments, patient, identifiers);
+  const event = visitEvent(mapping.event);
+  const identifiers = visitIdentifiers(mapping, segments.pid, segments.pv1);
   const [key] = identifiers;
-  const merge = merging({ defaults });
-  if (key !== undefined) {
-    return mapping.add({ method: 'PUT', url: `Encounter?${identifierCriterion(key)}`, resource, merge });
-  }
   const admitted = segments.pv1.field(44).text;
-  if (admitted === undefined) {
-    mapping.warnings.add('PV1: no visit number (PV1-19), account number or admit time to know the encounter by');
+  if (key === undefined && admitted === undefined) {
+    if (!isNoVisit(segments.pv1))
+      mapping.warnings.add('PV1: no visit number (PV1-19), account number or admit time to know the encounter by');
     return undefined;
   }
+  const draft = encounter(mapping, segments, patient, identifiers, event);
+  Object.assign(draft.resource, parts);
+  mapping.stamp(draft.resource);
+  const merge = encounterMerge(mapping, draft, event, patient);
+  if (key !== undefined) {
+    const url = `Encounter?${identifierCriterion(key)}`;
+    return mapping.add({ method: 'PUT', url, resource: draft.resource, merge, constants: ['class', 'identifier'] });
+  }
   const id = derivedId('Encounter', [patient.key, admitted]);
-  mapping.add({ method: 'PUT', url: `Encounter/${id}`, resource: { ...resource, id } });
+  mapping.add({ method: 'PUT', url: `Encounter/${id}`, resource: { ...draft.resource, id }, merge });
   return `Encounter/${id}`;
 }
 
-/** ORU: creates the encounter if unknown; the laboratory's view of it changes nothing. */
+/** PV1-2 N, "not applicable": events about persons have a PV1 because the structure asks for one. */
+const isNoVisit = (pv1: Segment): boolean => pv1.field(2).text === 'N';
+
+/** ORU: creates the encounter if unknown; the laboratory's view of it changes nothing, and makes no places. */
 export function findOrCreateEncounter(
   mapping: Mapping,
   segments: EncounterSegments,
   patient: MappedPatient,
 ): string | undefined {
-  const identifiers = visitIdentifiers(mapping, segments);
+  const identifiers = visitIdentifiers(mapping, segments.pid, segments.pv1);
   const [key] = identifiers;
   if (key === undefined) return undefined;
   const ifNoneExist = identifierCriterion(key);
   return mapping.once(`Encounter?${ifNoneExist}`, () => {
-    const { resource } = encounter(mapping, segments, patient, identifiers);
+    const { resource } = encounter(mapping, segments, patient, identifiers, undefined);
     return mapping.add({ method: 'POST', url: 'Encounter', ifNoneExist, resource });
   });
 }
 
-/** PV1-19, else PV1-50, else PID-18: the first is what the encounter is matched by. */
-function visitIdentifiers(mapping: Mapping, { pid, pv1 }: EncounterSegments): Identifier[] {
-  const visit = cxIdentifier(mapping, pv1.field(19).repetition(1), 'visit', 'VN');
-  const alternate = repeated(pv1.field(50), (cx) => cxIdentifier(mapping, cx, 'visit'));
-  const identifiers = visit === undefined ? alternate : [visit, ...alternate];
-  if (identifiers.length > 0) return identifiers;
-  const account = cxIdentifier(mapping, pid.field(18), 'account', 'AN');
-  return account === undefined ? [] : [account];
+interface Draft {
+  resource: Resource;
+  /** Elements that only stand in for what the message does not say. */
+  defaults: Set<string>;
+  cleared: string[];
+  /** When the event took place, as an instant. */
+  at: string | undefined;
 }
 
+/** `event` undefined: another system's view of the visit. */
 function encounter(
   mapping: Mapping,
-  { pv1, pv2 }: EncounterSegments,
+  { pv1, pv2, others = [] }: EncounterSegments,
   patient: MappedPatient,
   identifiers: Identifier[],
-): { resource: Resource; defaults: Set<string> } {
-  const start = dateTimeField(mapping, pv1, 44);
-  const end = dateTimeField(mapping, pv1, 45);
-  const patientClass = (pv1.field(2).text ?? '').toUpperCase();
-  const knownClass = classOf(mapping, pv1.field(2), patientClass);
+  event: VisitEvent | undefined,
+): Draft {
+  const group = new OpenGroup('VISIT', undefined);
+  const cleared: string[] = [];
+  const first = runTable(pv1Encounter, { segment: pv1, group, mapping }, cleared) ?? {};
+  const second = (pv2 && runTable(pv2Encounter, { segment: pv2, group, mapping }, cleared)) ?? {};
   const defaults = new Set<string>();
-  if (knownClass === undefined) defaults.add('class');
-  if (end === undefined && patientClass === '') defaults.add('status');
+  if (first.class === undefined) defaults.add('class');
+  const at = occurred(mapping);
+  const participant = [...list(first.participant), ...list(second.participant)];
+  const period = first.period as JsonObject | undefined;
   const resource: Resource = {
+    ...second,
+    ...first,
     resourceType: 'Encounter',
     identifier: identifiers,
-    status: statusOf(patientClass, end),
-    class: knownClass ?? { system: systems.v3NullFlavor, code: 'UNK', display: 'unknown' },
-    type: repeated(pv1.field(4), (cwe) => codeableConcept(mapping, cwe, { table: '0007', known: admissionTypes })),
-    serviceType: codeableConcept(mapping, pv1.field(10)),
+    status: statusOf(pv1, event, period, defaults),
+    class: first.class ?? { system: systems.v3NullFlavor, code: 'UNK', display: 'unknown' },
     subject: { reference: patient.reference },
-    participant: participants(mapping, pv1),
-    period: start === undefined && end === undefined ? undefined : { start, end },
-    reasonCode: pv2 === undefined ? undefined : repeated(pv2.field(3), (cwe) => codeableConcept(mapping, cwe)),
-    hospitalization: hospitalization(mapping, pv1),
-    location: locations(pv1, patientClass),
+    participant: event === undefined ? participant : [...participant, ...encounterParticipants(mapping, others)],
   };
-  return { resource, defaults };
+  if (event?.status === 'finished' && at !== undefined) resource.period = { ...period, end: period?.end ?? at };
+  const places = locations(mapping, pv1, event);
+  if (places.length > 0) resource.location = places;
+  addDestination(mapping, pv1, resource, event);
+  if (others.some(({ name }) => name === 'ARV')) restrict(resource);
+  return { resource, defaults, cleared, at };
 }
 
-function statusOf(patientClass: string, end: string | undefined): string {
-  if (end !== undefined) return 'finished';
-  if (patientClass === 'P') return 'planned';
-  return patientClass === 'U' ? 'unknown' : 'in-progress';
+const list = (value: unknown): JsonObject[] => (Array.isArray(value) ? (value as JsonObject[]) : []);
+
+/** EVN-6, when the event occurred, else when it was recorded. */
+function occurred(mapping: Mapping): string | undefined {
+  return instantOf(mapping.message.get('EVN-6'), mapping.zone) ?? mapping.time;
 }
 
-/** Encounter.class is one Coding: the mapped one, or the sender's own. */
-function classOf(mapping: Mapping, cwe: Part, patientClass: string): JsonObject | undefined {
-  const mapped = encounterClass[patientClass];
-  if (mapped !== undefined) return { ...mapped };
-  const sent = codeableConcept(mapping, cwe)?.coding;
-  return Array.isArray(sent) ? (sent[0] as JsonObject) : undefined;
+/** The event's, else by PV1-45, else the class's: that one is true of a new encounter only. */
+function statusOf(
+  pv1: Segment,
+  event: VisitEvent | undefined,
+  period: JsonObject | undefined,
+  defaults: Set<string>,
+): string {
+  const patientClass = (pv1.field(2).text ?? '').toUpperCase();
+  // A pre-admitted patient that A04 registers or A01 reports ahead is still to come.
+  const planned = event?.status === 'in-progress' && patientClass === 'P';
+  if (event?.status !== undefined && event.status !== 'in-progress') return event.status;
+  if (period?.end !== undefined) return 'finished';
+  if (patientClass === '') defaults.add('status');
+  else if (event?.status !== undefined) return planned ? 'planned' : classStatus(patientClass);
+  else defaults.add('status');
+  return classStatus(patientClass);
 }
 
-const roles = [
-  [7, 'ATND', 'attender'],
-  [8, 'REF', 'referrer'],
-  [9, 'CON', 'consultant'],
-  [17, 'ADM', 'admitter'],
-  [52, 'PART', 'Participation'],
-] as const;
+const classStatus = (patientClass: string): string =>
+  conceptMapOf('PatientClass[EncounterStatus]').codes.get(patientClass)?.code ?? 'in-progress';
 
-function participants(mapping: Mapping, pv1: Segment): JsonObject[] {
-  return roles.flatMap(([field, code, display]) =>
-    repeated(pv1.field(field), (xcn) => {
-      const individual = practitionerReference(mapping, xcn);
-      return individual && { type: [{ coding: [{ system: systems.participation, code, display }] }], individual };
-    }),
-  );
-}
-
-function hospitalization(mapping: Mapping, pv1: Segment): JsonObject {
-  const concept = (field: number): JsonObject | undefined => codeableConcept(mapping, pv1.field(field));
-  const concepts = (field: number): JsonObject[] => repeated(pv1.field(field), (cwe) => codeableConcept(mapping, cwe));
-  const destination = pv1.field(37).component(1).text;
-  return {
-    preAdmissionIdentifier: cxIdentifier(mapping, pv1.field(5), 'preadmit'),
-    admitSource: concept(14),
-    reAdmission: concept(13),
-    dietPreference: concepts(38),
-    specialCourtesy: concepts(16),
-    specialArrangement: concepts(15),
-    destination: destination === undefined ? undefined : { display: destination },
-    dischargeDisposition: concept(36),
+/** PV1-3, PV1-6, PV1-11, PV1-42 and PV1-43; the pending place is not where the patient is. */
+function locations(mapping: Mapping, pv1: Segment, event: VisitEvent | undefined): JsonObject[] {
+  const planned = event?.movement === 'plan' || pv1.field(2).text?.toUpperCase() === 'P';
+  const found: JsonObject[] = [];
+  const add = (pl: Part | undefined, status: string, more: JsonObject = {}, bedStatus?: Part): void => {
+    const display = pl && placeName(pl);
+    if (pl === undefined || display === undefined) return;
+    const location = event === undefined ? { display } : locationReference(mapping, pl, bedStatus);
+    if (location !== undefined) found.push({ ...more, location, status });
   };
+  add(pv1.field(6), 'completed');
+  add(pv1.field(43), 'completed', temporary);
+  add(pv1.field(3), planned ? 'planned' : 'active', {}, pv1.field(40));
+  add(pv1.field(11), 'active', temporary);
+  add(pv1.field(42), 'reserved');
+  return found;
 }
 
-/** Location.display only: this engine keeps no Location resources. */
-function locations(pv1: Segment, patientClass: string): JsonObject[] {
-  const places = [
-    [3, patientClass === 'P' ? 'planned' : 'active'],
-    [6, 'completed'],
-    [11, 'active'],
-    [42, 'reserved'],
-  ] as const;
-  return places.flatMap(([field, status]) => {
-    const display = placeName(pv1.field(field));
-    return display === undefined ? [] : [{ location: { display }, status }];
+const temporary: JsonObject = {
+  extension: [
+    {
+      url: 'http://hl7.org/fhir/StructureDefinition/subject-locationClassification',
+      valueCodeableConcept: { coding: [{ system: 'http://hl7.org/fhir/subject-location', code: 'temporary' }] },
+    },
+  ],
+};
+
+function addDestination(mapping: Mapping, pv1: Segment, resource: Resource, event: VisitEvent | undefined): void {
+  const dld = pv1.field(37);
+  const name = dld.component(1).text;
+  if (name === undefined) return;
+  const place = event === undefined ? { display: name } : destination(mapping, dld);
+  if (place !== undefined)
+    resource.hospitalization = { ...(resource.hospitalization as JsonObject), destination: place };
+}
+
+const reopenedPaths = ['period.end', 'hospitalization.dischargeDisposition', 'hospitalization.destination'];
+
+/** Ended visits are ended until an event says otherwise: a late update does not begin them anew. */
+function encounterMerge(
+  mapping: Mapping,
+  { defaults, cleared, at }: Draft,
+  event: VisitEvent,
+  patient: MappedPatient,
+): NonNullable<TransactionEntry['merge']> {
+  const change = merging({
+    defaults,
+    cleared: event.reopens ? [...cleared, ...reopenedPaths] : cleared,
+    parts: new Set(['period', 'hospitalization']),
+    replacedByKey: { extension: (extension) => String(extension.url) },
+    ordered: { warnings: mapping.warnings },
   });
+  return (existing, incoming) => {
+    if (existing === undefined) return firstOf(incoming, event, at);
+    assertSamePatient(existing, incoming, patient);
+    const merged = change(existing, incoming);
+    if (merged === existing) return existing;
+    const location = locationsAfter(existing.location, incoming.location, event, at);
+    if (location.length > 0) merged.location = location;
+    const participant = participantsAfter(existing.participant, incoming.participant, event, at);
+    if (participant.length > 0) merged.participant = participant;
+    addHistory(existing, merged, at);
+    return merged;
+  };
 }
 
-// PL: bed, room, floor, point of care, building, facility — from the smallest to the largest.
-function placeName(pl: Part): string | undefined {
-  const names = [3, 2, 8, 1, 7, 4].map((number) => pl.component(number).text).filter((name) => name !== undefined);
-  return names.length === 0 ? pl.component(9).text : names.join(', ');
+function firstOf(incoming: Resource, event: VisitEvent, at: string | undefined): Resource {
+  const location = locationsAfter([], incoming.location, event, at);
+  return location.length > 0 ? { ...incoming, location } : incoming;
+}
+
+/** A visit number that has been given twice, or a wrong patient: a person has to look at it. */
+function assertSamePatient(existing: Resource, incoming: Resource, { replaced }: MappedPatient): void {
+  const before = (existing.subject as JsonObject | undefined)?.reference;
+  const now = (incoming.subject as JsonObject | undefined)?.reference;
+  if (before === undefined || before === now || replaced.has(String(before))) return;
+  const text = "The visit (PV1-19) is another patient's: correct the visit number, or move the visit (A45)";
+  throw new Refusal('AE', '205', text, {
+    location: { segment: 'PV1', field: 19 },
+    review: { kind: 'identity', text, references: [`Encounter/${existing.id}`, String(before), String(now)] },
+  });
 }

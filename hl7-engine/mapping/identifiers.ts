@@ -26,7 +26,7 @@ const knownAuthorities: Readonly<Record<string, string>> = {
   '2.16.840.1.113883.4.1': systems.ssn,
 };
 
-const uuidForm = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+export const uuidForm = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** An assigning authority's three parts: namespace id, universal id, universal id type. */
 export interface Authority {
@@ -53,11 +53,17 @@ export function authorityAt(part: Part, first: number): Authority {
   };
 }
 
+/** A sender's authority may be called `constructor`. */
+function own(systemsByName: Readonly<Record<string, string>>, name: string): string | undefined {
+  return Object.hasOwn(systemsByName, name) ? systemsByName[name] : undefined;
+}
+
 /** `kind` tells numbers of one facility apart where there is no authority; '' for the patient's own number. */
 export function identifierSystem(mapping: Mapping, authority: Authority, kind: string): string {
   const { namespace, universalId, universalIdType } = authority;
   for (const name of [universalId, namespace]) {
-    const known = name === undefined ? undefined : (mapping.identifierSystems[name] ?? knownAuthorities[name]);
+    const known =
+      name === undefined ? undefined : (own(mapping.identifierSystems, name) ?? own(knownAuthorities, name));
     if (known !== undefined) return known;
   }
   if (universalId !== undefined) {
@@ -94,10 +100,11 @@ export function cxIdentifier(mapping: Mapping, cx: Part, kind: string, typeCode?
 }
 
 /** EI. */
-export function eiIdentifier(mapping: Mapping, ei: Part, kind: string, typeCode: string): Identifier | undefined {
+export function eiIdentifier(mapping: Mapping, ei: Part, kind: string, typeCode?: string): Identifier | undefined {
   const value = ei.component(1).text;
   if (value === undefined) return undefined;
-  return { type: identifierType(typeCode)!, system: identifierSystem(mapping, authorityAt(ei, 2), kind), value };
+  const system = identifierSystem(mapping, authorityAt(ei, 2), kind);
+  return { type: identifierType(typeCode), system, value } as Identifier;
 }
 
 /** One of EIP's two: an EI whose parts are the subcomponents of a component. */
@@ -122,10 +129,13 @@ export function identifierCriterion(identifier: Identifier): string {
   return tokenCriterion('identifier', identifier.system, identifier.value);
 }
 
-/** Each system and value once, the later of two alike. */
+/** Each system and value once, the later of two alike; a number that was marked as old stays so until it is taken away. */
 export function uniteIdentifiers(existing: JsonObject[], incoming: JsonObject[]): JsonObject[] {
   const key = (identifier: JsonObject): string => JSON.stringify([identifier.system, identifier.value]);
   const united = new Map(existing.map((identifier) => [key(identifier), identifier]));
-  for (const identifier of incoming) united.set(key(identifier), identifier);
+  for (const identifier of incoming) {
+    const isOld = united.get(key(identifier))?.use === 'old' && identifier.use === undefined;
+    united.set(key(identifier), isOld ? { ...identifier, use: 'old' } : identifier);
+  }
   return [...united.values()];
 }

@@ -1,6 +1,7 @@
 // How a message changes what is there: fields that it carries replace, others stay, identifiers are united.
-import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
+import type { Json, JsonObject, Resource, TransactionEntry } from '#fhir-model';
 import { uniteIdentifiers } from './identifiers.ts';
+import { isOutdated, type Order, unitedMeta } from './ordering.ts';
 
 export interface MergeRules {
   /** Elements of the incoming resource that only stand in for what the message does not say. */
@@ -11,16 +12,61 @@ export interface MergeRules {
   united?: Readonly<Record<string, (item: JsonObject) => string>>;
   /** Elements whose lists are replaced for each key that the incoming list has, and else kept. */
   replacedByKey?: Readonly<Record<string, (item: JsonObject) => string>>;
+  /** Elements of parts that messages carry apart, such as `period`: each part is replaced by itself. */
+  parts?: ReadonlySet<string>;
+  /** A message that is older than what is there changes nothing: mapping.stamp() says how old it is. */
+  ordered?: Order;
+}
+
+// Of deceased[x], onset[x] … a resource has one form only: a new one drives the others out.
+const choice =
+  /^(deceased|multipleBirth|value|effective|onset|abatement|performed|occurrence|medication|serviced|collected|timing|product|time|asNeeded|reported)(?:Boolean|Integer|String|DateTime|Date|Time|Period|Age|Range|Timing|Quantity|Ratio|SampledData|Attachment|CodeableConcept|Reference|Instant)$/;
+
+/** Forms of the same element as one that comes. */
+function driveOut(result: JsonObject, incoming: JsonObject): void {
+  for (const name in incoming) {
+    const stem = choice.exec(name)?.[1];
+    if (stem === undefined) continue;
+    for (const other of Object.keys(result))
+      if (other !== name && choice.exec(other)?.[1] === stem) delete result[other];
+  }
+}
+
+/** Removes `gender`, `period.end`, `telecom[use=home]` or `extension[url=…]`. */
+export function clear(resource: JsonObject, path: string): void {
+  const item = /^(\w+)\[(\w+)=([^\]]+)\]$/.exec(path);
+  if (item) {
+    const [, name = '', key = '', value] = item;
+    const list = resource[name];
+    if (!Array.isArray(list)) return;
+    const kept = list.filter((entry) => (entry as JsonObject)[key] !== value);
+    if (kept.length > 0) resource[name] = kept;
+    else delete resource[name];
+    return;
+  }
+  const [name = '', ...inner] = path.split('.');
+  if (inner.length === 0) {
+    delete resource[name];
+    return;
+  }
+  const part = resource[name];
+  if (typeof part !== 'object' || part === null || Array.isArray(part)) return;
+  const copy = { ...part };
+  clear(copy, inner.join('.'));
+  if (Object.keys(copy).length > 0) resource[name] = copy;
+  else delete resource[name];
 }
 
 export function merging(rules: MergeRules): NonNullable<TransactionEntry['merge']> {
   return (existing, incoming) => {
     if (existing === undefined) return incoming;
+    if (rules.ordered !== undefined && isOutdated(existing, incoming, rules.ordered)) return existing;
     const result: Resource = { ...existing };
-    for (const name of rules.cleared ?? []) delete result[name];
+    for (const path of rules.cleared ?? []) clear(result, path);
+    driveOut(result, incoming);
     for (const [name, value] of Object.entries(incoming)) {
       if (rules.defaults?.has(name) && existing[name] !== undefined) continue;
-      result[name] = combined(rules, name, existing[name], value);
+      result[name] = combined(rules, name, result[name], value);
     }
     return result;
   };
@@ -32,6 +78,8 @@ function combined(
   existing: unknown,
   incoming: JsonObject[string],
 ): JsonObject[string] {
+  if (name === 'meta') return unitedMeta(existing as Json | undefined, incoming);
+  if (rules.parts?.has(name)) return { ...(existing as JsonObject | undefined), ...(incoming as JsonObject) };
   if (!Array.isArray(existing) || !Array.isArray(incoming)) return incoming;
   const before = existing as JsonObject[];
   const after = incoming as JsonObject[];

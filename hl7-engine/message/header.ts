@@ -10,6 +10,8 @@ export interface Header {
   controlId: string;
   /** MSH-9 as `ORU^R01`. */
   type: string;
+  /** MSH-7. */
+  time?: string;
 }
 
 // PostgreSQL's text has no NUL, and a control character in a log or label helps nobody.
@@ -27,6 +29,7 @@ export function headerOf(message: Hl7Message): Header {
     sender: plain(`${msh.field(3).whole ?? ''}|${msh.field(4).whole ?? ''}`),
     controlId: plain(msh.field(10).text),
     type: plain([type.component(1).text, type.component(2).text].filter((name) => name !== undefined).join('^')),
+    time: plain(msh.field(7).text),
   };
 }
 
@@ -52,7 +55,7 @@ export function checkHeader(message: Hl7Message): void {
   const fault = delimitersFault(message.delimiters);
   if (fault !== undefined) throw new Refusal('AR', '102', fault, { location: { segment: 'MSH', field: 2 } });
   if (message.segments.filter((segment) => segment.name === 'MSH').length > 1) {
-    throw new Refusal('AR', '100', 'More than one MSH in a message: batches are not supported');
+    throw new Refusal('AR', '100', 'More than one MSH in a message: put BHS before and BTS behind several messages');
   }
   if (message.segments.length > segmentsMax) {
     throw new Refusal('AR', '207', `The message has more than ${segmentsMax} segments`);

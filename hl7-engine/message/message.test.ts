@@ -52,17 +52,6 @@ test('other delimiters, and a first leaf where a version put components', () => 
   assert.equal(delimitersFault(message.delimiters), undefined);
 });
 
-test('escape sequences: known ones are resolved, others kept', () => {
-  const text = (value: string) => parse(`OBX|1|ST|A||${value}`).part('OBX-5').whole;
-  assert.equal(text('a\\F\\b\\S\\c\\T\\d\\R\\e\\E\\f'), 'a|b^c&d~e\\f');
-  assert.equal(text('one\\.br\\two'), 'one\ntwo');
-  assert.equal(text('\\X48656C6C6F\\'), 'Hello');
-  assert.equal(text('\\H\\bold\\N\\ \\.sp 2\\ \\Zx\\'), '\\H\\bold\\N\\ \\.sp 2\\ \\Zx\\');
-  assert.equal(text('C:\\temp'), 'C:\\temp');
-  assert.equal(text('a\\b\\F\\c'), 'a\\b|c');
-  assert.equal(text('\\X4\\'), '\\X4\\');
-});
-
 test('text put into a field comes back from it', () => {
   const wild = 'a|b^c~d\\e&f\ng';
   const message = parse(`OBX|1|ST|A||${escapeText(wild, standardDelimiters)}`);

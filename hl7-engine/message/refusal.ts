@@ -1,4 +1,5 @@
 // Why a message is refused: MSA-1 of HL7 table 0008, ERR-3 of table 0357
+import type { Review } from '../seams.ts';
 
 /** HL7 table 0357, message error condition codes. */
 export const errorConditions = {
@@ -30,19 +31,28 @@ export interface ErrorLocation {
 
 /**
  * A message that gets no effect. AR: not a message this engine takes (type, version, not HL7), or it cannot take any
- * now; AE: its content has a fault. `transient`: sending it again later can succeed.
+ * now; AE: its content has a fault. `transient`: sending it again later can succeed. `more`: its further faults, each an
+ * ERR segment of the acknowledgment; theirs are not looked at. `review`: what a person has to decide before it can be taken.
  */
 export class Refusal extends Error {
   readonly acknowledgment: 'AE' | 'AR';
   readonly condition: ErrorCondition;
   readonly location: ErrorLocation | undefined;
   readonly transient: boolean;
+  readonly more: readonly Refusal[];
+  readonly review: Review | undefined;
 
   constructor(
     acknowledgment: 'AE' | 'AR',
     condition: ErrorCondition,
     text: string,
-    options: { location?: ErrorLocation; transient?: boolean; cause?: unknown } = {},
+    options: {
+      location?: ErrorLocation;
+      transient?: boolean;
+      cause?: unknown;
+      more?: readonly Refusal[];
+      review?: Review;
+    } = {},
   ) {
     super(text, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'Refusal';
@@ -50,5 +60,7 @@ export class Refusal extends Error {
     this.condition = condition;
     this.location = options.location;
     this.transient = options.transient ?? false;
+    this.more = options.more ?? [];
+    this.review = options.review;
   }
 }

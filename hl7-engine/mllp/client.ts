@@ -1,13 +1,13 @@
-// An MLLP client: for other systems' tests, the demo and the benchmark, and for sending messages on.
-import { connect, type Socket } from 'node:net';
+// An MLLP client: for other systems' tests, the demo and the benchmark. Destinations have one of their own, which checks answers.
 import { CerebraError } from '#platform';
-import { createFrameDecoder, frame } from './frame.ts';
+import { type MllpConnection, type MllpTls, openMllpConnection } from './sender.ts';
 
 export interface MllpClientOptions {
   host: string;
   port: number;
   /** For connecting and for each acknowledgment. */
   timeoutMs: number;
+  tls?: MllpTls;
 }
 
 /** One connection, opened by the first `send`. Several messages may be under way; answers come in order. */
@@ -17,71 +17,68 @@ export interface MllpClient {
   close(): Promise<void>;
 }
 
-const answerBytesMax = 1024 * 1024;
-
 interface Waiting {
   resolve(answer: Buffer): void;
   reject(error: Error): void;
   timer: NodeJS.Timeout;
 }
 
-export function createMllpClient(options: MllpClientOptions): MllpClient {
-  let socket: Socket | undefined;
-  let waiting: Waiting[] = [];
+interface Line {
+  connection: MllpConnection;
+  waiting: Waiting[];
+  closed: Promise<void>;
+}
 
-  const fail = (from: Socket, error: CerebraError): void => {
-    from.destroy();
-    if (socket !== from) return;
-    socket = undefined;
-    const failed = waiting;
-    waiting = [];
-    for (const entry of failed) {
+export function createMllpClient(options: MllpClientOptions): MllpClient {
+  let line: Line | undefined;
+
+  const fail = (from: Line, error: CerebraError): void => {
+    from.connection.destroy();
+    if (line === from) line = undefined;
+    for (const entry of from.waiting.splice(0)) {
       clearTimeout(entry.timer);
       entry.reject(error);
     }
   };
 
-  const open = (): Socket => {
-    const opened = connect({ host: options.host, port: options.port, noDelay: true });
-    const decoder = createFrameDecoder(answerBytesMax, {
-      frame(content) {
-        const entry = waiting.shift();
-        clearTimeout(entry?.timer);
-        entry?.resolve(content);
-      },
-      garbage: () => {},
-      oversize: () => fail(opened, new CerebraError('unavailable', 'The MLLP answer is too large')),
-    });
-    opened.on('data', (chunk: Buffer) => {
-      decoder.push(chunk);
-      if (decoder.awaitsTrailer()) decoder.endTrailer();
-    });
-    opened.on('error', (cause) =>
-      fail(opened, new CerebraError('unavailable', 'The MLLP connection failed', { cause })),
-    );
-    opened.on('close', () => fail(opened, new CerebraError('unavailable', 'The MLLP connection was closed')));
+  const open = (): Line => {
+    const closed = Promise.withResolvers<void>();
+    const opened: Line = {
+      waiting: [],
+      closed: closed.promise,
+      connection: openMllpConnection(options, {
+        open: () => {},
+        frame(content) {
+          const entry = opened.waiting.shift();
+          clearTimeout(entry?.timer);
+          entry?.resolve(content);
+        },
+        closed(cause) {
+          const text = cause === undefined ? 'The MLLP connection was closed' : 'The MLLP connection failed';
+          fail(opened, new CerebraError('unavailable', text, { cause }));
+          closed.resolve();
+        },
+      }),
+    };
     return opened;
   };
 
   return {
     send: (message) =>
       new Promise((resolve, reject) => {
-        socket ??= open();
-        const current = socket;
+        line ??= open();
+        const current = line;
         const timer = setTimeout(
           () => fail(current, new CerebraError('timeout', 'No MLLP acknowledgment in time')),
           options.timeoutMs,
         );
-        waiting.push({ resolve, reject, timer });
-        current.write(frame(typeof message === 'string' ? Buffer.from(message) : message));
+        current.waiting.push({ resolve, reject, timer });
+        current.connection.write(typeof message === 'string' ? Buffer.from(message) : message);
       }),
     async close() {
-      const current = socket;
-      if (current === undefined || current.destroyed) return;
-      const closed = new Promise<void>((resolve) => current.once('close', () => resolve()));
-      current.end();
-      current.destroySoon();
-      await closed;
+      if (line === undefined) return;
+      line.connection.end();
+      await line.closed;
     },
   };
 }
@@ -91,9 +88,9 @@ export async function sendMllp(
   host: string,
   port: number,
   message: Buffer | string,
-  options: { timeoutMs: number },
+  options: { timeoutMs: number; tls?: MllpTls },
 ): Promise<Buffer> {
-  const client = createMllpClient({ host, port, timeoutMs: options.timeoutMs });
+  const client = createMllpClient({ host, port, ...options });
   try {
     return await client.send(message);
   } finally {

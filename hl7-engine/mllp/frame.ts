@@ -29,6 +29,12 @@ export interface FrameDecoder {
   awaitsTrailer(): boolean;
   /** No byte followed the end block: the sender leaves out the carriage return. */
   endTrailer(): void;
+  /** Which frame, counted from 1, has begun and not ended; 0 between frames. */
+  openFrame(): number;
+  /** Bytes that are held of it. */
+  heldBytes(): number;
+  /** Yields what is held of a frame that will never end. Nothing is read any more after this. */
+  abandon(): Buffer;
 }
 
 const nothing = Buffer.alloc(0);
@@ -43,6 +49,7 @@ export function createFrameDecoder(contentBytesMax: number, events: FrameEvents)
   let state: 'outside' | 'inside' | 'trailer' | 'dead' = 'outside';
   let gathered = nothing;
   let byteCount = 0;
+  let begun = 0;
 
   // Grows by doubling: a sender of single bytes must not cost a Buffer each, nor a copy of all for each.
   const collect = (bytes: Buffer): void => {
@@ -77,6 +84,7 @@ export function createFrameDecoder(contentBytesMax: number, events: FrameEvents)
       if (end > at) events.garbage(end - at);
       if (start < 0) return chunk.length;
       state = 'inside';
+      begun++;
       return start + 1;
     },
     inside(chunk: Buffer, at: number): number {
@@ -112,6 +120,12 @@ export function createFrameDecoder(contentBytesMax: number, events: FrameEvents)
     awaitsTrailer: () => state === 'trailer',
     endTrailer() {
       if (state === 'trailer') finish();
+    },
+    openFrame: () => (state === 'inside' || state === 'trailer' ? begun : 0),
+    heldBytes: () => gathered.length,
+    abandon() {
+      state = 'dead';
+      return take();
     },
   };
 }

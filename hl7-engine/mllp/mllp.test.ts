@@ -2,11 +2,15 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import test, { type TestContext } from 'node:test';
-import { isCerebraError } from '#platform';
+import { createMetrics, isCerebraError, systemClock } from '#platform';
 import { testLog, waitFor } from '#platform/testing';
+import type { HandleMessage } from '../seams.ts';
+import { type Traffic, trafficMetrics } from '../transport/traffic.ts';
 import { createMllpClient, sendMllp } from './client.ts';
 import { createFrameDecoder, frame } from './frame.ts';
 import { createMllpServer, type MllpServer, type MllpServerOptions } from './server.ts';
+
+const testTraffic = (): Traffic => trafficMetrics(createMetrics(), systemClock)('test');
 
 interface Decoded {
   frames: string[];
@@ -51,22 +55,33 @@ async function serve(
   overrides: Partial<MllpServerOptions> = {},
 ): Promise<{ server: MllpServer; port: number }> {
   const server = createMllpServer({
+    name: 'test',
     host: '127.0.0.1',
     port: 0,
     messageBytesMax: 1024 * 1024,
+    heldBytesMax: 100 * 1024 * 1024,
     idleTimeoutMs: 60_000,
+    frameTimeoutMs: 60_000,
+    handshakeTimeoutMs: 60_000,
     connectionsMax: 100,
     waitingFramesMax: 4,
     stopTimeoutMs: 30_000,
     log: testLog(),
-    handle: async (content) => bytes(`ack of ${content.toString('latin1')}`),
-    refuseOversize: async (head) => bytes(`too large: ${head.length}`),
+    traffic: testTraffic(),
+    handle: answerWith(async (content) => bytes(`ack of ${content.toString('latin1')}`)),
+    refuse: async (head, _source, { acknowledgment }) => bytes(`${acknowledgment} ${head.length}`),
     ...overrides,
   });
   const { port } = await server.start();
   t.after(() => server.stop());
   return { server, port };
 }
+
+/** Handles a message by one answer to it. */
+const answerWith =
+  (answer: (content: Buffer) => Promise<Buffer>): HandleMessage =>
+  async (raw, _source, send) =>
+    send(await answer(raw));
 
 /** A bare socket that gathers what it gets. */
 async function dial(t: TestContext, port: number): Promise<{ socket: Socket; received(): string }> {
@@ -85,7 +100,7 @@ test('answers come in order, one connection at a time, several at once', async (
   const running = new Map<string, number>();
   let most = 0;
   const { port } = await serve(t, {
-    async handle(content) {
+    handle: answerWith(async (content) => {
       const [connection = ''] = content.toString().split(' ');
       running.set(connection, (running.get(connection) ?? 0) + 1);
       assert.equal(running.get(connection), 1, 'two messages of one connection at once');
@@ -96,7 +111,7 @@ test('answers come in order, one connection at a time, several at once', async (
       await new Promise((resolve) => setImmediate(resolve));
       running.set(connection, 0);
       return content;
-    },
+    }),
   });
   const clients = Array.from({ length: 8 }, () => createMllpClient({ host: '127.0.0.1', port, timeoutMs: 30_000 }));
   t.after(() => Promise.all(clients.map((client) => client.close())));
@@ -118,11 +133,11 @@ test('a socket is paused while enough messages wait', async (t) => {
   const handled: string[] = [];
   const { port } = await serve(t, {
     waitingFramesMax: 2,
-    async handle(content) {
+    handle: answerWith(async (content) => {
       handled.push(content.toString());
       await gate;
       return content;
-    },
+    }),
   });
   const { socket, received } = await dial(t, port);
   // More than all socket buffers on the way hold: it can only be written whole when the server reads on.
@@ -158,20 +173,16 @@ test('a message beyond the limit is answered, and the connection closed', async 
   const closed = once(socket, 'close');
   socket.write(`\x0bMSH|${'x'.repeat(5000)}`);
   await closed;
-  assert.equal(received(), '\x0btoo large: 1000\x1c\r');
+  assert.equal(received(), '\x0bAR 1000\x1c\r');
 });
 
 test('garbage is counted and harms nothing', async (t) => {
-  let garbage = 0;
-  const { port } = await serve(t, {
-    onGarbage: (byteCount) => {
-      garbage += byteCount;
-    },
-  });
+  const traffic = testTraffic();
+  const { port } = await serve(t, { traffic });
   const { socket, received } = await dial(t, port);
   socket.write('GET / HTTP/1.1\r\n\r\n\x0bMSH|1\x1c\r');
   await waitFor(() => received() === '\x0back of MSH|1\x1c\r', 'the answer');
-  assert.equal(garbage, 18);
+  assert.equal(traffic.counts().garbageBytes, 18);
 });
 
 test('an idle connection is closed', async (t) => {
@@ -182,18 +193,13 @@ test('an idle connection is closed', async (t) => {
 });
 
 test('1,000 idle connections, and one that talks; connection 1,002 is refused', async (t) => {
-  let open = 0;
-  const { port } = await serve(t, {
-    connectionsMax: 1001,
-    onConnections: (count) => {
-      open = count;
-    },
-  });
+  const traffic = testTraffic();
+  const { port } = await serve(t, { connectionsMax: 1001, traffic });
   const sockets = Array.from({ length: 1000 }, () => connect(port, '127.0.0.1'));
   t.after(() => {
     for (const socket of sockets) socket.destroy();
   });
-  await waitFor(() => open === 1000, '1,000 connections');
+  await waitFor(() => traffic.counts().connections === 1000, '1,000 connections');
   const talking = createMllpClient({ host: '127.0.0.1', port, timeoutMs: 30_000 });
   t.after(() => talking.close());
   assert.equal(String(await talking.send('MSH|1')), 'ack of MSH|1');
@@ -209,11 +215,11 @@ test('stop answers what is in work and then closes', async (t) => {
   });
   let started = false;
   const { server, port } = await serve(t, {
-    async handle(content) {
+    handle: answerWith(async (content) => {
       started = true;
       await gate;
       return content;
-    },
+    }),
   });
   const client = createMllpClient({ host: '127.0.0.1', port, timeoutMs: 30_000 });
   const answer = client.send('MSH|1');
@@ -237,7 +243,7 @@ test('a client without an answer gives up', async (t) => {
   const gate = new Promise<Buffer>((resolve) => {
     release = () => resolve(bytes('late'));
   });
-  const { port } = await serve(t, { handle: () => gate });
+  const { port } = await serve(t, { handle: answerWith(() => gate) });
   await assert.rejects(sendMllp('127.0.0.1', port, 'MSH|1', { timeoutMs: 50 }), (error) =>
     isCerebraError(error, 'timeout'),
   );

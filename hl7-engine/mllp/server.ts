@@ -1,167 +1,154 @@
-// The MLLP server: HL7 MLLP R2. Messages of a connection are handled one after the other and answered in their order.
+// The MLLP server: HL7 MLLP R2, over TCP or TLS (IHE ATNA: https://profiles.ihe.net/ITI/TF/Volume2/ITI-19.html).
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import type { Log } from '#platform';
-import { createFrameDecoder, frame } from './frame.ts';
+import {
+  createServer as createTlsServer,
+  type SecureContextOptions,
+  TLSSocket,
+  type Server as TlsServer,
+} from 'node:tls';
+import type { Source } from '../seams.ts';
+import { plainAddress } from '../transport/addresses.ts';
+import type { ConnectionRefusal } from '../transport/traffic.ts';
+import { type Connection, type ConnectionOptions, serveConnection } from './connection.ts';
+import { createGate, type GateOptions } from './gate.ts';
+import type { Held } from './input.ts';
 
-export interface MllpServerOptions {
+export interface MllpServerOptions extends ConnectionOptions, Omit<GateOptions, 'nowMs'> {
+  /** The listener's name. */
+  name: string;
   host: string;
   /** 0: any free port. */
   port: number;
-  messageBytesMax: number;
-  /** A connection without a byte for so long is closed. */
-  idleTimeoutMs: number;
-  connectionsMax: number;
-  /** Whole frames that may wait on one connection before its socket is paused. */
-  waitingFramesMax: number;
+  /** Certificate and key, and whether clients must show a certificate of theirs that `ca` vouches for. */
+  tls?: { context: SecureContextOptions; requestCert: boolean } | undefined;
+  /** Longest that a TLS handshake may take. */
+  handshakeTimeoutMs: number;
   /** How long `stop` waits for messages in work before it cuts connections. */
   stopTimeoutMs: number;
-  log: Log;
-  /** Yields the answer's content. A throw closes the connection: the sender sends again. */
-  handle(content: Buffer): Promise<Buffer>;
-  /** A message over `messageBytesMax`, its beginning. Yields the answer; then the connection closes. */
-  refuseOversize(head: Buffer): Promise<Buffer>;
-  onConnections?(count: number): void;
-  onGarbage?(byteCount: number): void;
+  /** Monotonic, milliseconds. */
+  nowMs?: () => number;
+  /** What all connections hold together, if listeners share the limit `heldBytesMax`. */
+  held?: Held;
 }
 
 export interface MllpServer {
   start(): Promise<{ port: number }>;
+  /** For connections from now on. Throws what tls.createSecureContext throws. */
+  setTls(context: SecureContextOptions): void;
   /** Takes no more connections and messages, answers what is in work, closes. */
   stop(): Promise<void>;
 }
 
-// How long an end block waits for its carriage return, which TCP may deliver apart.
-const trailerWaitMs = 50;
-// How long a peer may take to close its side after ours.
-const lingerMs = 1000;
-
-interface Connection {
-  /** Resolves when everything read was answered and the socket is closed. */
-  close(): Promise<void>;
-  destroy(): void;
-}
+// A peer that is gone without a word is found out after some minutes, whatever the idle timeout.
+const keepAliveAfterMs = 60_000;
 
 export function createMllpServer(options: MllpServerOptions): MllpServer {
+  const { log, traffic, name, stopTimeoutMs } = options;
+  const { held = { bytes: 0 }, nowMs = () => performance.now() } = options;
   const connections = new Set<Connection>();
-  const server: Server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
-    const connection = serveConnection(socket, options);
-    connections.add(connection);
-    options.onConnections?.(connections.size);
-    socket.once('close', () => {
-      connections.delete(connection);
-      options.onConnections?.(connections.size);
-    });
-  });
-  server.maxConnections = options.connectionsMax;
-  server.on('drop', () =>
-    options.log.warn({ connectionsMax: options.connectionsMax }, 'MLLP connection refused: too many'),
-  );
+  const sockets = new Set<Socket>();
+  const gate = createGate({ ...options, nowMs });
+  const refused = createRefusals(options);
 
+  const serve = (socket: Socket): void => {
+    const connection = serveConnection(socket, sourceOf(socket, name), held, options);
+    connections.add(connection);
+    socket.once('close', () => connections.delete(connection));
+  };
+  const secure = options.tls === undefined ? undefined : createSecure(options.tls, options, serve, refused);
+  const server: Server = createServer(
+    {
+      noDelay: true,
+      allowHalfOpen: true,
+      keepAlive: true,
+      keepAliveInitialDelay: keepAliveAfterMs,
+      backlog: 1024,
+    } as object,
+    (socket) => {
+      const address = plainAddress(socket.remoteAddress);
+      const reason = gate.enter(address);
+      if (reason !== undefined) {
+        socket.destroy();
+        return refused(reason, address);
+      }
+      sockets.add(socket);
+      traffic.opened();
+      socket.once('close', () => {
+        sockets.delete(socket);
+        gate.leave(address);
+        traffic.closed();
+      });
+      if (secure === undefined) serve(socket);
+      else secure.emit('connection', socket);
+    },
+  );
   return {
     async start() {
-      server.listen(options.port, options.host);
+      server.listen({ port: options.port, host: options.host, backlog: 1024 });
       await once(server, 'listening');
-      server.on('error', (error) => options.log.error({ err: error }, 'MLLP server'));
+      server.on('error', (error) => log.error({ err: error, listener: name }, 'MLLP server'));
       return { port: (server.address() as AddressInfo).port };
     },
+    setTls: (context) => secure?.setSecureContext(context),
     async stop() {
       const closed = server.listening ? once(server, 'close') : Promise.resolve();
       server.close();
       const deadline = setTimeout(() => {
-        for (const connection of connections) connection.destroy();
-      }, options.stopTimeoutMs);
-      await Promise.all([closed, ...[...connections].map((connection) => connection.close())]);
+        for (const socket of sockets) socket.destroy();
+      }, stopTimeoutMs);
+      await Promise.all([...connections].map((connection) => connection.close()));
+      // What is left is in its handshake.
+      for (const socket of sockets) socket.destroy();
+      await closed;
       clearTimeout(deadline);
     },
   };
 }
 
-type Work = { kind: 'frame' | 'oversize'; content: Buffer };
+type Refused = (reason: ConnectionRefusal, address: string) => void;
 
-function serveConnection(socket: Socket, options: MllpServerOptions): Connection {
-  const waiting: Work[] = [];
-  let working = false;
-  let closing = false;
-  let trailerTimer: NodeJS.Timeout | undefined;
+const refusalLogEveryMs = 10_000;
 
-  const decoder = createFrameDecoder(options.messageBytesMax, {
-    frame: (content) => add({ kind: 'frame', content }),
-    garbage: (byteCount) => options.onGarbage?.(byteCount),
-    oversize: (content) => add({ kind: 'oversize', content }),
-  });
-  const onData = (chunk: Buffer): void => {
-    clearTimeout(trailerTimer);
-    decoder.push(chunk);
-    if (decoder.awaitsTrailer()) trailerTimer = setTimeout(() => decoder.endTrailer(), trailerWaitMs);
-  };
-
-  function add(next: Work): void {
-    waiting.push(next);
-    if (waiting.length >= options.waitingFramesMax) socket.pause();
-    if (!working) void work();
-  }
-
-  async function work(): Promise<void> {
-    working = true;
-    try {
-      for (let next = waiting.shift(); next !== undefined && !socket.destroyed; next = waiting.shift()) {
-        await answer(socket, next, options);
-        if (next.kind === 'oversize') stopReading();
-        if (socket.isPaused() && waiting.length * 2 < options.waitingFramesMax) socket.resume();
-      }
-    } catch (error) {
-      options.log.error({ err: error }, 'MLLP connection closed: its message could not be answered');
-      socket.destroy();
-    }
-    working = false;
-    if (closing) endSocket(socket);
-  }
-
-  /** What was read is still answered; what comes later is thrown away, so that the peer's FIN can arrive. */
-  function stopReading(): void {
-    closing = true;
-    clearTimeout(trailerTimer);
-    socket.off('data', onData);
-    socket.resume();
-    if (!working) endSocket(socket);
-  }
-
-  socket.setTimeout(options.idleTimeoutMs, () => {
-    if (!working) socket.destroy();
-  });
-  socket.on('data', onData);
-  // The peer has said all it will say, but may still wait for answers.
-  socket.on('end', () => {
-    decoder.endTrailer();
-    stopReading();
-  });
-  socket.on('error', () => socket.destroy());
-  socket.once('close', () => clearTimeout(trailerTimer));
-  return {
-    async close() {
-      if (socket.destroyed) return;
-      const closed = once(socket, 'close');
-      stopReading();
-      await closed;
-    },
-    destroy: () => socket.destroy(),
+/** Each is counted; of many in a row one in 10 s is logged. */
+function createRefusals({ log, traffic, name, nowMs = () => performance.now() }: MllpServerOptions): Refused {
+  let loggedMs = Number.NEGATIVE_INFINITY;
+  let unlogged = 0;
+  return (reason, address) => {
+    traffic.refused(reason);
+    unlogged++;
+    if (nowMs() - loggedMs < refusalLogEveryMs) return;
+    log.warn({ listener: name, peer: address, reason, count: unlogged }, 'MLLP connection refused');
+    loggedMs = nowMs();
+    unlogged = 0;
   };
 }
 
-async function answer(socket: Socket, work: Work, options: MllpServerOptions): Promise<void> {
-  const content = await (work.kind === 'frame' ? options.handle(work.content) : options.refuseOversize(work.content));
-  if (!socket.writable || socket.write(frame(content))) return;
-  // The peer does not read its answers: no further message is handled until it does.
-  const either = new AbortController();
-  const { signal } = either;
-  await Promise.race([once(socket, 'drain', { signal }), once(socket, 'close', { signal })]);
-  either.abort();
+/** Takes sockets that are in already by its event `connection`, and yields them when their handshake is done. */
+function createSecure(
+  { context, requestCert }: { context: SecureContextOptions; requestCert: boolean },
+  { handshakeTimeoutMs, log, name }: MllpServerOptions,
+  serve: (socket: Socket) => void,
+  refused: Refused,
+): TlsServer {
+  const server = createTlsServer({
+    ...context,
+    requestCert,
+    rejectUnauthorized: requestCert,
+    handshakeTimeout: handshakeTimeoutMs,
+  });
+  server.on('secureConnection', serve);
+  server.on('tlsClientError', (error, socket) => {
+    log.debug({ err: error, listener: name }, 'TLS handshake failed');
+    refused('tls', plainAddress(socket.remoteAddress));
+    socket.destroy();
+  });
+  return server;
 }
 
-/** Destroying at once would reset the connection and could take the last answer with it. */
-function endSocket(socket: Socket): void {
-  socket.end();
-  const linger = setTimeout(() => socket.destroy(), lingerMs);
-  socket.once('close', () => clearTimeout(linger));
+/** The peer: its address, and the name in its certificate if it has shown one. */
+function sourceOf(socket: Socket, name: string): Source {
+  const address = plainAddress(socket.remoteAddress);
+  const subject = socket instanceof TLSSocket ? socket.getPeerCertificate()?.subject?.CN : undefined;
+  return { kind: 'mllp', name, peer: subject === undefined ? address : `${address} CN=${subject}` };
 }

@@ -4,6 +4,7 @@ import type {
   EntryResult,
   Json,
   JsonObject,
+  ReferenceMover,
   Resource,
   ResourceWriter,
   TransactionEntry,
@@ -11,7 +12,7 @@ import type {
 } from '#fhir-model';
 import { CerebraError, type Db } from '#platform';
 
-export interface MemoryWriter extends ResourceWriter {
+export interface MemoryWriter extends ResourceWriter, ReferenceMover {
   /** Current resources by `Type/id`. */
   readonly resources: ReadonlyMap<string, Resource>;
   /** The current resources of a type. */
@@ -25,6 +26,8 @@ export interface MemoryWriter extends ResourceWriter {
 export function createMemoryWriter(db: Db): MemoryWriter {
   let resources = new Map<string, Resource>();
   let nextId = 1;
+  /** What the transaction under way has made of them. */
+  let current = resources;
   // One transaction at a time: what advisory locks on the criteria do in the store, only coarser.
   let last: Promise<unknown> = Promise.resolve();
 
@@ -32,9 +35,11 @@ export function createMemoryWriter(db: Db): MemoryWriter {
     const failure = writer.failures.shift();
     if (failure !== undefined) throw failure;
     const draft = new Map(resources);
+    current = draft;
     const ids = entries.map((entry) => targetOf(draft, entry, () => `m${nextId++}`));
     const urls = new Map(entries.map((entry, index) => [entry.fullUrl, ids[index]!.name]));
     const results = entries.map((entry, index) => apply(draft, entry, ids[index]!, urls));
+    assertDistinct(results);
     await writer.pause();
     await db.tx(async (tx) => within?.(tx, results));
     resources = draft;
@@ -53,6 +58,19 @@ export function createMemoryWriter(db: Db): MemoryWriter {
       last = result.catch(() => {});
       return result;
     },
+    moveReferences: async (_tx, { from, to, about, resourcesMax }) => {
+      const [before, after] = [`"Patient/${from}"`, `"Patient/${to}"`];
+      const referring = [...current].filter(([name, resource]) => {
+        const text = JSON.stringify(resource);
+        return (
+          !name.startsWith('Patient/') && text.includes(before) && (about === undefined || text.includes(`"${about}"`))
+        );
+      });
+      for (const [name, resource] of referring.slice(0, resourcesMax)) {
+        current.set(name, JSON.parse(JSON.stringify(resource).replaceAll(before, after)));
+      }
+      return { count: Math.min(referring.length, resourcesMax), more: referring.length > resourcesMax };
+    },
     createIfAbsent: () => Promise.reject(new CerebraError('internal', 'Not used by this room')),
   };
   return writer;
@@ -63,6 +81,12 @@ type Within = NonNullable<WriteContext['within']>;
 interface Target {
   name: string;
   existing: Resource | undefined;
+  idle?: boolean;
+}
+
+function assertDistinct(results: EntryResult[]): void {
+  const written = results.filter(({ op }) => op !== 'none').map(({ type, id }) => `${type}/${id}`);
+  if (new Set(written).size < written.length) throw new CerebraError('invalid', 'Two entries change one resource');
 }
 
 function targetOf(draft: Map<string, Resource>, entry: TransactionEntry, newId: () => string): Target {
@@ -73,30 +97,45 @@ function targetOf(draft: Map<string, Resource>, entry: TransactionEntry, newId: 
     return { name, existing: draft.get(name) };
   }
   const found = [...draft.values()].filter((resource) => resource.resourceType === path && matches(resource, criteria));
+  if (entry.choose !== undefined) return chosen(draft, entry.choose, found, () => `${path}/${newId()}`);
   if (found.length > 1) throw new CerebraError('multiple-matches', `Criteria of ${entry.url}`);
   const [existing] = found;
   return { name: `${path}/${existing?.id ?? newId()}`, existing };
 }
 
+function chosen(
+  draft: Map<string, Resource>,
+  choose: NonNullable<TransactionEntry['choose']>,
+  found: Resource[],
+  newName: () => string,
+): Target {
+  const { match, follow, idle = false } = choose(found);
+  if (follow !== undefined) return chosen(draft, choose, draft.has(follow) ? [draft.get(follow)!] : [], newName);
+  const name = match === undefined ? newName() : `${match.resourceType}/${match.id}`;
+  return { name, existing: match, idle };
+}
+
 function matches(resource: Resource, criteria: string): boolean {
-  return [...new URLSearchParams(criteria)].every(([name, token]) => {
-    const [system, value] = token.split(/(?<!\\)\|/).map((part) => part.replaceAll(/\\(.)/g, '$1'));
-    const element = name === 'code' ? (resource.code as JsonObject | undefined)?.coding : resource.identifier;
-    const key = name === 'code' ? 'code' : 'value';
-    return ((element ?? []) as JsonObject[]).some((item) => (item.system ?? '') === system && item[key] === value);
-  });
+  return [...new URLSearchParams(criteria)].every(([name, tokens]) =>
+    tokens.split(/(?<!\\),/).some((token) => {
+      const [system, value] = token.split(/(?<!\\)\|/).map((part) => part.replaceAll(/\\(.)/g, '$1'));
+      const element = name === 'code' ? (resource.code as JsonObject | undefined)?.coding : resource.identifier;
+      const key = name === 'code' ? 'code' : 'value';
+      return ((element ?? []) as JsonObject[]).some((item) => (item.system ?? '') === system && item[key] === value);
+    }),
+  );
 }
 
 function apply(
   draft: Map<string, Resource>,
   entry: TransactionEntry,
-  { name, existing }: Target,
+  { name, existing, idle }: Target,
   urls: ReadonlyMap<string | undefined, string>,
 ): EntryResult {
   const [type = '', id = ''] = name.split('/');
   const before = Number(existing?.meta?.versionId ?? 0);
   const base = { type, id, updatedMs: 0 };
-  if (entry.method === 'POST' && existing !== undefined) {
+  if (idle || (entry.method === 'POST' && existing !== undefined)) {
     return { ...base, status: 200, version: before, body: '', op: 'none' };
   }
   const incoming = resolved(entry.resource!, urls) as Resource;

@@ -3,9 +3,9 @@
 // endpoint is a FHIR service base and the resource is sent as an update, PUT [endpoint]/[type]/[id].
 import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { type Egress, endpointFault } from '#platform';
 import type { Registration } from '../registration.ts';
 import { splitHeader } from '../registration.ts';
-import type { Egress } from './egress.ts';
 
 export interface Notification {
   registration: Pick<Registration, 'id' | 'endpoint' | 'payload' | 'header'>;
@@ -50,7 +50,7 @@ export function createRestHook(options: RestHookOptions): RestHook {
       if (first !== 'stale') return first;
       // A kept connection was closed just as it was used again: a new one decides.
       const second = await attempt(url, notification, signal, false);
-      return second === 'stale' ? { ok: false, error: failureTexts.ECONNRESET! } : second;
+      return second === 'stale' ? { ok: false, error: brokenOff } : second;
     },
     close() {
       agents.http.destroy();
@@ -85,7 +85,7 @@ export function createRestHook(options: RestHookOptions): RestHook {
       });
       request.on('error', (error) => resolve(answered ?? onError(error, request, signal, options.timeoutMs)));
       // Once the status has arrived, what becomes of the rest of the answer changes nothing; the next request waits for it.
-      request.on('close', () => resolve(answered ?? { ok: false, error: failureTexts.ECONNRESET! }));
+      request.on('close', () => resolve(answered ?? { ok: false, error: brokenOff }));
       request.end(body);
     });
   }
@@ -130,18 +130,7 @@ function resultOf(status: number, retryAfter: string | undefined): SendResult {
   return seconds === undefined ? { ok: false, error } : { ok: false, error, retryAfterMs: seconds * 1000 };
 }
 
-// What may stand in Subscription.error: nothing of the network's inside but the kind of failure.
-const failureTexts: Record<string, string> = {
-  ECONNREFUSED: 'The endpoint refused the connection',
-  ECONNRESET: 'The endpoint broke off the connection',
-  EPIPE: 'The endpoint broke off the connection',
-  ENOTFOUND: "The endpoint's host name is unknown",
-  EAI_AGAIN: "The endpoint's host name could not be resolved",
-  EHOSTUNREACH: 'The endpoint can not be reached',
-  ENETUNREACH: 'The endpoint can not be reached',
-  ETIMEDOUT: 'The endpoint did not answer the connection attempt',
-  EGRESS: 'The endpoint has an address that this server does not call',
-};
+const brokenOff = endpointFault(Object.assign(new Error(), { code: 'ECONNRESET' }));
 
 function onError(
   error: Error & { code?: string },
@@ -155,6 +144,5 @@ function onError(
   }
   const { code = '' } = error;
   if (request.reusedSocket && (code === 'ECONNRESET' || code === 'EPIPE')) return 'stale';
-  const text = failureTexts[code] ?? `The exchange with the endpoint failed (${code || error.name})`;
-  return { ok: false, error: text, permanent: code === 'EGRESS' };
+  return { ok: false, error: endpointFault(error), permanent: code === 'EGRESS' };
 }

@@ -1,10 +1,9 @@
 // Deliverers: per subscriber one batch and one request in flight, in the order of the numbers, at least once. Any server
 // may deliver; a lease with a fencing token keeps two from serving the same subscriber.
-import type { Clock, Db, Log } from '#platform';
+import { type BackoffLimits, backoffMs, type Clock, createLoop, type Db, type Log } from '#platform';
 import type { SendResult } from '../channels/rest-hook.ts';
 import type { SubscriptionMetrics } from '../metrics.ts';
 import type { ChannelName } from '../registration.ts';
-import { backoffMs, type RetryLimits } from './backoff.ts';
 import {
   type Claim,
   claimDue,
@@ -16,7 +15,6 @@ import {
   postponeDelivery,
   releaseLease,
 } from './deliveries.ts';
-import { createLoop } from './loop.ts';
 
 /** What a channel makes of one delivery. `gone`: there is nothing left to deliver. */
 export type ChannelResult = SendResult | { ok: true; gone: true };
@@ -29,6 +27,13 @@ export interface Channel {
    * park: that one delivery is set aside as failed and the next one follows.
    */
   onExhausted: 'stop' | 'park';
+}
+
+interface RetryLimits extends BackoffLimits {
+  /** Failed attempts of one delivery after which the subscription is in error. */
+  attemptsMax: number;
+  /** Time since the first failure after which the subscription is in error. */
+  failingMsMax: number;
 }
 
 export interface DelivererOptions {

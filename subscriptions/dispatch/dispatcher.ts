@@ -4,11 +4,10 @@
 // same inside it, and a transaction open while matching would itself hold that horizon back. The cursor moves only from
 // where it was read (lease.ts), which makes the whole as one step.
 import type { Change, ChangeCursor, ChangeFeed, SearchParameters } from '#fhir-model';
-import { CerebraError, type Clock, type Db, type Log, type Statement } from '#platform';
+import { CerebraError, type Clock, createLoop, type Db, type Log, type Statement } from '#platform';
 import type { SubscriptionMetrics } from '../metrics.ts';
 import { insertDeliveries } from './deliveries.ts';
 import type { Lease } from './lease.ts';
-import { createLoop } from './loop.ts';
 import type { Plan, Planner } from './plan.ts';
 import { activeRegistrations, applySubscriberChange } from './subscribers.ts';
 

@@ -1,9 +1,8 @@
 // Everything a test of subscriptions needs, on a database of the file's own.
 import type { TestContext } from 'node:test';
 import { createSearchParameters, loadDefinitions, type Resource } from '#fhir-model';
-import { createMetrics, type Db, type Metrics, systemClock } from '#platform';
+import { createEgress, createMetrics, type Db, type Metrics, systemClock } from '#platform';
 import { testDatabase, testLog, waitFor } from '#platform/testing';
-import { createEgress } from '../channels/egress.ts';
 import { createSubscriptions, type Subscriptions, type SubscriptionsOptions } from '../index.ts';
 import type { RegistrationRules } from '../registration.ts';
 import { createTestStore, type TestStore } from './store.ts';

@@ -8,22 +8,22 @@ export interface FolderLock {
   release(): Promise<void>;
 }
 
-/** Throws `config` if a living process holds the folder. A lock left by a killed one is taken over. */
-export async function lockFolder(folder: string): Promise<FolderLock> {
+/**
+ * Throws `config` if a living process holds the folder, called `what`. A lock left by a killed one is taken over, and so is
+ * one of another machine: it guards against a second server on this one.
+ */
+export async function lockFolder(folder: string, what = `the data folder ${folder}`): Promise<FolderLock> {
   const file = path.join(folder, 'cerebra.lock');
   const mine = `${process.pid} ${await startTime(process.pid)}\n`;
   for (let attempt = 0; attempt < 3; attempt++) {
     if (await createWhole(file, mine)) return { release: () => releaseLock(file, mine) };
     const holder = await readFile(file, 'utf8').catch(() => '');
     if (await isAlive(holder)) {
-      throw new CerebraError(
-        'config',
-        `Another server (process ${Number.parseInt(holder, 10)}) uses the data folder ${folder}`,
-      );
+      throw new CerebraError('config', `Another server (process ${Number.parseInt(holder, 10)}) uses ${what}`);
     }
     await rm(file, { force: true });
   }
-  throw new CerebraError('config', `Another server is starting in the data folder ${folder}`);
+  throw new CerebraError('config', `Another server is starting in ${what}`);
 }
 
 /** Whether a living process holds the folder. */

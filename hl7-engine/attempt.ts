@@ -1,0 +1,210 @@
+// One attempt at a message: route → validate → map → write and mark. What it throws becomes a Refusal.
+import type { EntryResult } from '#fhir-model';
+import { type Clock, type Db, isCerebraError, type Log, sqlState } from '#platform';
+import { joinPieces, type Piece } from './continuations.ts';
+import type { AttemptInfo, Journal, Journaled, StoredOutcome, Timings } from './journal/journal.ts';
+import { mapMessage } from './mapping/map.ts';
+import { buildAck } from './message/ack.ts';
+import { joinAdd } from './message/continuation.ts';
+import { checkHeader, type Read } from './message/header.ts';
+import type { Hl7Message } from './message/message.ts';
+import { Refusal } from './message/refusal.ts';
+import type { OutboundMessage, RoutePlan, Source } from './seams.ts';
+import type { Effect } from './write-group.ts';
+
+export type Outcome = 'stored' | 'filtered' | 'repeated' | 'refused' | 'failed';
+
+export interface Answer {
+  /** The application acknowledgment. */
+  ack: Buffer;
+  outcome: Outcome;
+}
+
+/** What the transaction of an effect is told of its message. */
+export interface Pending extends Omit<StoredOutcome, 'results'> {
+  outbound: OutboundMessage[];
+  /** It waits for the message that continues it. */
+  piece?: Piece;
+}
+
+export interface AttemptContext {
+  db: Db;
+  /** Throws Refusal AR where no route takes the message. */
+  planOf(message: Hl7Message, source: Source): RoutePlan;
+  journal: Journal;
+  write(effect: Effect<Pending>): Promise<EntryResult[]>;
+  log: Log;
+  clock: Clock;
+}
+
+/** A message as it came to its attempt. */
+export interface Attempted {
+  message: Journaled;
+  known: Read;
+  source: Source;
+  /** Why no route takes it, or the route's plan. */
+  plan: RoutePlan | Refusal;
+  /** It asked for enhanced mode: HL7 v2.9 chapter 2.9.3. */
+  enhanced: boolean;
+  parseUs?: number;
+  who?: string | undefined;
+}
+
+// Two messages that meet in one resource: the later one succeeds at once when tried again.
+const attemptsMax = 5;
+const conflictStates = new Set(['40001', '40P01', '23505']);
+
+/** Never throws: what goes wrong is in the answer, and in the journal if that can be reached. */
+export async function attempt(context: AttemptContext, attempted: Attempted): Promise<Answer> {
+  try {
+    return await store(context, attempted);
+  } catch (error) {
+    const answered = await answeredElsewhere(context, attempted.message, error);
+    if (answered !== undefined) return answered;
+    return refuseWith(context, attempted, asRefusal(error, context.log, attempted.message.id));
+  }
+}
+
+/** What a message is refused for before anything is made of it. */
+export function faultBefore(known: Read, plan: RoutePlan | Refusal): Refusal | undefined {
+  if (known.message instanceof Refusal) return known.message;
+  try {
+    checkHeader(known.message);
+  } catch (error) {
+    if (error instanceof Refusal) return error;
+    throw error;
+  }
+  return plan instanceof Refusal ? plan : undefined;
+}
+
+const microsecondsSince = (startMs: number): number => Math.round((performance.now() - startMs) * 1000);
+
+interface Made extends Pick<Effect<Pending>, 'entries' | 'moves'> {
+  warnings: string[];
+  outbound: OutboundMessage[];
+}
+
+/** All that the route makes of the message. Throws Refusal. */
+function make(plan: RoutePlan, message: Hl7Message, journalId: bigint): Made {
+  if (plan.filtered !== undefined) return { entries: [], warnings: [], outbound: [] };
+  const changed = plan.transform(joinAdd(message));
+  const found = plan.validate(changed);
+  const { entries, moves, warnings } = plan.stores
+    ? mapMessage(changed, String(journalId), plan.mapping)
+    : { entries: [], moves: [], warnings: [] };
+  // The list itself: it grows while the entries are written.
+  warnings.unshift(...found);
+  return { entries, moves: moves ?? [], warnings, outbound: plan.outbound(changed, entries) };
+}
+
+async function store(context: AttemptContext, attempted: Attempted): Promise<Answer> {
+  const { clock, journal, write } = context;
+  const { message, known } = attempted;
+  const fault = faultBefore(known, attempted.plan);
+  if (fault !== undefined || attempted.plan instanceof Refusal || known.message instanceof Refusal) throw fault;
+  const startMs = performance.now();
+  const joined = await joinPieces(context.db, known);
+  const whole = joined?.whole;
+  const plan = whole === undefined ? attempted.plan : context.planOf(whole, attempted.source);
+  const { entries, moves, warnings, outbound } = make(plan, whole ?? known.message, message.id);
+  const mapUs = microsecondsSince(startMs);
+  const info = infoOf({ ...attempted, plan }, { mapUs });
+  const ack = ackOf(attempted, clock.now());
+  const filtered = plan.filtered === undefined ? {} : { filtered: plan.filtered };
+  const storeStartMs = performance.now();
+  for (let tried = 1; ; tried++) {
+    try {
+      const timings = { ...info.timings, storeUs: microsecondsSince(storeStartMs) };
+      const mark: Pending = {
+        ...info,
+        ...filtered,
+        ...(joined?.piece === undefined ? {} : { piece: joined.piece }),
+        timings,
+        message,
+        ack,
+        warnings,
+        outbound,
+        finishedMs: clock.now(),
+      };
+      await write({ entries, moves: moves ?? [], mark, byteCount: known.message.raw.length });
+      const outcome = plan.filtered === undefined ? 'stored' : 'filtered';
+      return { ack: message.ack !== null && message.state !== 'failed' ? message.ack : ack, outcome };
+    } catch (error) {
+      if (tried === attemptsMax || !isConflict(error)) throw error;
+      if (await wasAttempted(journal, message)) throw error;
+    }
+  }
+}
+
+function infoOf({ plan, parseUs, who }: Attempted, timings: Timings): AttemptInfo {
+  return {
+    ...(plan instanceof Refusal ? {} : { route: { id: plan.routeId, version: plan.routeVersion } }),
+    timings: { ...(parseUs === undefined ? {} : { parseUs }), ...timings },
+    ...(who === undefined ? {} : { who }),
+  };
+}
+
+/** MSH-10 of acknowledgments; the commit acknowledgment has another than the application's. */
+export const controlIdOf = ({ id }: Journaled, kind: 'commit' | 'application'): string =>
+  `${kind === 'commit' ? 'CC' : 'CB'}${id}`;
+
+function ackOf({ known, message, enhanced }: Attempted, nowMs: number, refusal?: Refusal): Buffer {
+  const hl7 = known.message instanceof Refusal ? undefined : known.message;
+  return buildAck(hl7, { controlId: controlIdOf(message, 'application'), nowMs, refusal, enhanced });
+}
+
+function isConflict(error: unknown): boolean {
+  const state = sqlState(error);
+  return isCerebraError(error, 'version-conflict') || (state !== undefined && conflictStates.has(state));
+}
+
+/** Whether another attempt at the same message has ended since this one began. */
+async function wasAttempted(journal: Journal, message: Journaled): Promise<boolean> {
+  return (await journal.find(message.id))?.attempts !== message.attempts;
+}
+
+/** The answer of another server that was faster with the same message; its effect is the one effect. */
+async function answeredElsewhere(
+  { journal }: AttemptContext,
+  message: Journaled,
+  error: unknown,
+): Promise<Answer | undefined> {
+  if (!isConflict(error)) return undefined;
+  const current = await journal.find(message.id).catch(() => undefined);
+  if (current === undefined || current.attempts === message.attempts || current.ack === null) return undefined;
+  return { ack: current.ack, outcome: 'repeated' };
+}
+
+/**
+ * Journals the refusal; where even that fails the sender still gets its answer, and the message stays `received`. With the
+ * policy `accept` the sender hears AA: the message is a dead letter, and a person's to look at.
+ */
+export async function refuseWith(context: AttemptContext, attempted: Attempted, refusal: Refusal): Promise<Answer> {
+  const { journal, clock, log } = context;
+  const { message, plan } = attempted;
+  const nowMs = clock.now();
+  const isAccepted = !(plan instanceof Refusal) && plan.onError === 'accept' && !refusal.transient;
+  const ack = ackOf(attempted, nowMs, isAccepted ? undefined : refusal);
+  const outcome: Outcome = refusal.transient ? 'failed' : 'refused';
+  try {
+    const journaled = await journal.markFailed(message, refusal, ack, nowMs, infoOf(attempted, {}));
+    return { ack: journaled ?? ack, outcome };
+  } catch (error) {
+    log.error({ err: error, journalId: String(message.id) }, 'HL7 refusal not journalled');
+    return { ack, outcome };
+  }
+}
+
+/** Faults of the message are AE; what passes by itself is AE with a hint to send again; the rest is our fault: AE, logged. */
+function asRefusal(error: unknown, log: Log, id: bigint): Refusal {
+  if (error instanceof Refusal) return error;
+  const journalId = String(id);
+  if (isCerebraError(error) && error.status < 500 && !isConflict(error)) {
+    log.warn({ journalId, code: error.code }, 'HL7 message refused by the store');
+    return new Refusal('AE', '207', `Refused by the store: ${error.message}`, { cause: error });
+  }
+  log.error({ err: error, journalId }, 'HL7 message not stored');
+  const transient = isCerebraError(error, 'unavailable') || isCerebraError(error, 'timeout') || isConflict(error);
+  const text = transient ? 'The store is not available' : 'The message could not be processed';
+  return new Refusal('AE', '207', text, { transient, cause: error });
+}

@@ -1,0 +1,410 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { EntryResult } from '#fhir-model';
+import { CerebraError, type Db, systemClock, uuidv7 } from '#platform';
+import { testDatabase, testLog, waitFor } from '#platform/testing';
+import { Refusal } from '../message/refusal.ts';
+import { listDeadLetters, listReviews, resolveMessages, resolveOne, reviewsOf } from './decisions.ts';
+import { createIndexer } from './indexer.ts';
+import { createJournal, type Journal, type Journaled, type StoredOutcome } from './journal.ts';
+import { createReprocessing, type Reprocessing } from './reprocess.ts';
+import { changeTo, continueRun, createRun, findRun, type Run } from './reprocess-run.ts';
+import { removeOldMessages } from './retention.ts';
+import { searchMessages } from './search.ts';
+import { attemptsOf, readMessage } from './view.ts';
+
+const source = { kind: 'mllp', name: 'default', peer: '10.0.0.7' } as const;
+const DAY_MS = 86_400_000;
+
+const raw = (id: string, patient = '1'): Buffer =>
+  Buffer.from(`MSH|^~\\&|LAB|N|||||ORU^R01|${id}|P|2.5\rPID|1||${patient}^^^H`);
+
+const receive = (journal: Journal, id: string, body = raw(id), receivedMs = 1_000): Promise<Journaled> =>
+  journal.receive(body, { sender: 'LAB|N', type: 'ORU^R01', controlId: id, time: '2026' }, receivedMs, source);
+
+const result = (name: string): EntryResult => {
+  const [type = '', id = ''] = name.split('/');
+  return { status: 201, type, id, version: 1, updatedMs: 0, body: '', op: 'create' };
+};
+
+const effect = (message: Journaled, more: Partial<StoredOutcome> = {}): StoredOutcome => ({
+  ...{ message, ack: Buffer.from('AA'), results: [result('Patient/1')], warnings: [], finishedMs: 2_000 },
+  ...more,
+});
+
+const store = (db: Db, journal: Journal, outcomes: StoredOutcome[]): Promise<void> =>
+  db.tx((tx) => journal.markStored(tx, outcomes));
+
+const review = {
+  kind: 'identity',
+  text: 'Two patients',
+  references: ['Patient/1', 'Patient/2'],
+  details: { a: 1 },
+} as const;
+const refusal = (text = 'No', more = {}): Refusal => new Refusal('AE', '204', text, more);
+
+const open = { which: 'open', beyond: undefined, limit: 10 } as const;
+
+async function stateOf(db: Db, id: bigint) {
+  const row = await readMessage(db, id);
+  return row && { state: row.state, attempts: row.attempts, ack: row.ack?.toString() ?? null };
+}
+
+test('source, MSH-7, route and times are kept; several messages are marked by one statement', async (t) => {
+  const db = await testDatabase(t);
+  const journal = createJournal(db);
+  const [one, two] = await Promise.all([receive(journal, 'A'), receive(journal, 'B')]);
+  const timings = { parseUs: 5, mapUs: 7.6, storeUs: 2 ** 40 };
+  const route = { id: 'lab', version: 2 };
+  await store(db, journal, [
+    effect(one!, {
+      results: [result('Patient/1'), result('Observation/2')],
+      warnings: ['a, b', 'c"\u0000d'],
+      route,
+      timings,
+    }),
+    effect(two!, { results: [], filtered: 'not ours' }),
+  ]);
+  journal.markAcknowledged(one!.id, 33);
+  journal.markAcknowledged(two!.id, 33);
+  await journal.flush();
+  const row = (await readMessage(db, one!.id))!;
+  assert.deepEqual(
+    [row.source_kind, row.source_name, row.peer, row.message_time, row.route_id, row.route_version],
+    ['mllp', 'default', '10.0.0.7', '2026', 'lab', 2],
+  );
+  assert.deepEqual([row.parse_us, row.map_us, row.store_us, row.ack_us], [5, 8, 2 ** 31 - 1, 33]);
+  assert.deepEqual(row.wrote, ['Patient/1/_history/1', 'Observation/2/_history/1']);
+  assert.deepEqual(row.warnings, ['a, b', 'c"d']);
+  assert.equal(row.state, 'acknowledged');
+  const other = (await readMessage(db, two!.id))!;
+  assert.deepEqual([other.state, other.filtered, other.wrote, other.warnings], ['filtered', 'not ours', [], []]);
+});
+
+test('of two attempts at one message one commits, and takes nothing of its group with it', async (t) => {
+  const db = await testDatabase(t);
+  const journal = createJournal(db);
+  const [one, two] = [await receive(journal, 'A'), await receive(journal, 'B')];
+  await store(db, journal, [effect(one)]);
+  await assert.rejects(
+    store(db, journal, [effect(two), effect(one)]),
+    (error) => error instanceof CerebraError && error.code === 'version-conflict',
+  );
+  assert.deepEqual(await stateOf(db, two.id), { state: 'received', attempts: 0, ack: null });
+});
+
+test('failed, failed again, stored, tried once more in vain: every attempt is there, dead letter and review come and go', async (t) => {
+  const db = await testDatabase(t);
+  const journal = createJournal(db);
+  const first = await receive(journal, 'A');
+  const ack = await journal.markFailed(first, refusal('Two', { review }), Buffer.from('AE1'), 10, { who: 'kim' });
+  assert.equal(ack?.toString(), 'AE1');
+  const second = (await journal.find(first.id))!;
+  // The same reason: the acknowledgment that the sender has seen, and no second review.
+  assert.equal(
+    (await journal.markFailed(second, refusal('Two', { review }), Buffer.from('AE2'), 20))?.toString(),
+    'AE1',
+  );
+  assert.deepEqual(
+    (await listDeadLetters(db, open)).map(({ id }) => id),
+    [first.id],
+  );
+  assert.deepEqual(
+    (await reviewsOf(db, first.id)).map(({ kind, text, references, details, state }) => ({
+      kind,
+      text,
+      references,
+      details,
+      state,
+    })),
+    [{ ...review, state: 'open' }],
+  );
+  const third = (await journal.find(first.id))!;
+  await store(db, journal, [effect(third)]);
+  assert.deepEqual(await listDeadLetters(db, open), []);
+  assert.deepEqual(await listReviews(db, open, undefined), []);
+  const fourth = (await journal.find(first.id))!;
+  assert.equal(await journal.markFailed(fourth, refusal('Later'), Buffer.from('AE4'), 40, { who: 'sam' }), undefined);
+  assert.deepEqual(await stateOf(db, first.id), { state: 'stored', attempts: 4, ack: 'AA' });
+  assert.deepEqual(await listDeadLetters(db, open), []);
+  const fifth = (await journal.find(first.id))!;
+  await store(db, journal, [effect(fifth, { results: [result('Patient/9')] })]);
+  const attempts = await attemptsOf(db, (await readMessage(db, first.id))!);
+  assert.deepEqual(
+    attempts.map(({ number, state, error, wrote, attemptedBy }) => [number, state, error, wrote, attemptedBy]),
+    [
+      [1, 'failed', 'Two', [], 'kim'],
+      [2, 'failed', 'Two', [], null],
+      [3, 'stored', null, ['Patient/1/_history/1'], null],
+      [4, 'failed', 'Later', [], 'sam'],
+      [5, 'stored', null, ['Patient/9/_history/1'], null],
+    ],
+  );
+});
+
+test('a first attempt that succeeds writes one row and touches no index', async (t) => {
+  const db = await testDatabase(t);
+  const journal = createJournal(db);
+  const many = await Promise.all(Array.from({ length: 64 }, (_, index) => receive(journal, `A${index}`)));
+  for (let at = 0; at < many.length; at += 16)
+    await store(
+      db,
+      journal,
+      many.slice(at, at + 16).map((one) => effect(one)),
+    );
+  for (const { id } of many) journal.markAcknowledged(id);
+  await journal.flush();
+  assert.deepEqual(await db.query({ text: 'select count(*)::int as n from hl7_attempt' }), [{ n: 0 }]);
+  assert.deepEqual(await db.query({ text: 'select count(*)::int as n from hl7_stale' }), [{ n: 0 }]);
+  const indexed = await db.query<{ name: string }>({
+    text: `select a.attname as name from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any(i.indkey)
+      where i.indrelid = 'hl7_message'::regclass and i.indpred is null group by 1 order by 1`,
+  });
+  assert.deepEqual(
+    indexed.map(({ name }) => name),
+    ['content_hash', 'control_id', 'id', 'sender'],
+  );
+  assert.deepEqual(
+    await db.query({
+      text: `select count(*)::int as n from pg_index where indrelid = 'hl7_message'::regclass and indpred is not null`,
+    }),
+    [{ n: 0 }],
+  );
+});
+
+test('what has no outcome is found again, also when the index has passed it', async (t) => {
+  const db = await testDatabase(t);
+  const journal = createJournal(db);
+  const indexer = createIndexer({ db, log: testLog() });
+  const [one, two] = [await receive(journal, 'A'), await receive(journal, 'B')];
+  await store(db, journal, [effect(one)]);
+  await indexer.pass(1);
+  const three = await receive(journal, 'C');
+  assert.equal(await journal.backlog(), 2);
+  const unfinished = await journal.unfinished(0n, 10);
+  assert.deepEqual(
+    unfinished.map(({ id, source: from }) => [id, from]),
+    [
+      [two.id, source],
+      [three.id, source],
+    ],
+  );
+  assert.deepEqual(
+    (await journal.unfinished(two.id, 10)).map(({ id }) => id),
+    [three.id],
+  );
+  await store(db, journal, [effect(two), effect(three)]);
+  await indexer.pass(1);
+  assert.equal(await journal.backlog(), 0);
+});
+
+test('16 connections: the same bytes are one message; other bytes under its control id are others, flagged', async (t) => {
+  const db = await testDatabase(t);
+  const journal = createJournal(db);
+  const same = await Promise.all(Array.from({ length: 16 }, (_, index) => receive(journal, 'A', raw('A'), index)));
+  assert.equal(new Set(same.map(({ id }) => id)).size, 1);
+  assert.equal(new Set(same.map(({ receivedMs }) => receivedMs)).size, 1);
+  await Promise.all(Array.from({ length: 16 }, (_, index) => receive(journal, 'A', raw('A', `other${index}`))));
+  const rows = await db.query<{ deliveries: number; control_id_reused: boolean }>({
+    text: 'select deliveries, control_id_reused from hl7_message order by id',
+  });
+  assert.equal(rows.length, 17);
+  assert.deepEqual(rows[0], { deliveries: 16, control_id_reused: false });
+  assert.ok(rows.slice(1).every((row) => row.deliveries === 1 && row.control_id_reused));
+});
+
+test('a decision is taken once', async (t) => {
+  const db = await testDatabase(t);
+  const journal = createJournal(db);
+  const message = await receive(journal, 'A');
+  await journal.markFailed(message, refusal('Two', { review }), Buffer.from('AE'), 10);
+  const how = { by: 'kim', comment: 'sent again' };
+  assert.deepEqual(await resolveMessages(db, [message.id], how, 5_000), [message.id]);
+  assert.deepEqual(await resolveMessages(db, [message.id], how, 6_000), []);
+  const [resolved] = await listDeadLetters(db, { ...open, which: 'resolved' });
+  assert.deepEqual(resolved!.shown.resolution, {
+    at: '1970-01-01T00:00:05.000Z',
+    author: 'kim',
+    comment: 'sent again',
+  });
+  const [one] = await listReviews(db, open, 'identity');
+  assert.deepEqual(await listReviews(db, open, 'merge'), []);
+  assert.equal((await resolveOne(db, one!.id, how, 7_000))?.already, false);
+  assert.equal((await resolveOne(db, one!.id, how, 8_000))?.already, true);
+  assert.equal(await resolveOne(db, one!.id + 1n, how, 8_000), undefined);
+  // It fails again: it is open again.
+  await journal.markFailed((await journal.find(message.id))!, refusal('Three'), Buffer.from('AE'), 10);
+  assert.equal((await listDeadLetters(db, open)).length, 1);
+});
+
+test('retention: by age and state; what is open stays; the index forgets what is gone', async (t) => {
+  const db = await testDatabase(t);
+  const journal = createJournal(db);
+  const indexer = createIndexer({ db, log: testLog() });
+  const nowMs = 1_000 * DAY_MS;
+  const at = async (id: string, days: number) => receive(journal, id, raw(id), nowMs - days * DAY_MS);
+  const stored = [await at('stored-400', 400), await at('stored-350', 350)];
+  await store(
+    db,
+    journal,
+    stored.map((one) => effect(one)),
+  );
+  const filtered = [await at('filtered-40', 40), await at('filtered-20', 20)];
+  await store(
+    db,
+    journal,
+    filtered.map((one) => effect(one, { filtered: 'x' })),
+  );
+  for (const name of ['failed-400', 'resolved-400', 'failed-900', 'review-900', 'failed-100']) {
+    const message = await at(name, Number(name.split('-')[1]));
+    await journal.markFailed(message, refusal('No', name === 'review-900' ? { review } : {}), Buffer.from('AE'), 1);
+    if (name === 'resolved-400') await resolveMessages(db, [message.id], { by: 'kim', comment: 'x' }, 1);
+  }
+  await at('received-999', 999);
+  await indexer.pass(1);
+  const removed = await removeOldMessages(db, { done: 365, filtered: 30, failed: 730 }, nowMs);
+  assert.deepEqual(removed, { done: 2, filtered: 1, failed: 1, blocks: 0 });
+  const left = async () =>
+    (await searchMessages(db, { filter: { sender: 'N' }, order: 'oldest', limit: 50 })).rows.map(
+      (row) => row.control_id,
+    );
+  assert.deepEqual(await left(), [
+    'stored-350',
+    'filtered-20',
+    'failed-400',
+    'review-900',
+    'failed-100',
+    'received-999',
+  ]);
+  // Now more than half of the block goes: it is made anew.
+  const more = await removeOldMessages(db, { done: 1, filtered: 1, failed: 1 }, nowMs);
+  assert.deepEqual(more, { done: 1, filtered: 1, failed: 2, blocks: 1 });
+  assert.deepEqual(await left(), ['review-900', 'received-999']);
+  assert.deepEqual(await db.query({ text: 'select messages from hl7_index_block' }), [{ messages: 2 }]);
+  // The same message again is a new one.
+  assert.equal((await at('stored-400', 0)).attempts, 0);
+});
+
+interface Rig {
+  db: Db;
+  journal: Journal;
+  done: string[];
+  reprocessing: Reprocessing;
+}
+
+/** `before` is awaited for each message, by its control id. */
+async function rig(db: Db, before: (id: string) => Promise<void> = async () => {}): Promise<Rig> {
+  const journal = createJournal(db);
+  const done: string[] = [];
+  const reprocess = async (id: bigint, who?: string) => {
+    const message = (await journal.find(id))!;
+    const controlId = (await readMessage(db, id))!.control_id;
+    await before(controlId);
+    done.push(controlId);
+    if (controlId.startsWith('bad')) return journal.markFailed(message, refusal(), Buffer.from('AE'), 1);
+    await store(db, journal, [effect(message, who === undefined ? {} : { who })]);
+    return Buffer.from('AA');
+  };
+  return { db, journal, done, reprocessing: createReprocessing({ db, reprocess, log: testLog(), clock: systemClock }) };
+}
+
+async function ended(db: Db, id: string, status: Run['status']): Promise<Run> {
+  return waitFor(async () => {
+    const run = await findRun(db, id);
+    return run?.status === status ? run : undefined;
+  }, `the run to be ${status}`);
+}
+
+/** 300 failed messages of 7 patients, every hundredth one that fails again. */
+async function failures(journal: Journal): Promise<void> {
+  for (let i = 0; i < 300; i++) {
+    const id = `${i % 100 === 50 ? 'bad' : 'm'}${i}`;
+    const message = await receive(journal, id, raw(id, `p${i % 7}`));
+    await journal.markFailed(message, refusal(), Buffer.from('AE'), 1);
+  }
+}
+
+test('a run processes all that match, each patient in order, and tells what failed', async (t) => {
+  const { db, journal, done, reprocessing } = await rig(await testDatabase(t));
+  await failures(journal);
+  await createIndexer({ db, log: testLog() }).pass(1);
+  const stored = await receive(journal, 'stored');
+  await store(db, journal, [effect(stored)]);
+  const { id } = await reprocessing.begin({ state: 'failed' }, 'kim');
+  const run = await ended(db, id, 'done');
+  assert.deepEqual([run.total, run.done, run.failures], [300n, 300n, 3n]);
+  assert.deepEqual(
+    run.failed.map(({ error }) => error),
+    ['No', 'No', 'No'],
+  );
+  assert.equal(done.length, 300);
+  for (let patient = 0; patient < 7; patient++) {
+    const order = done.map((name) => Number(name.replace(/\D+/, ''))).filter((i) => i % 7 === patient);
+    assert.deepEqual(
+      order,
+      [...order].sort((a, b) => a - b),
+    );
+  }
+  assert.deepEqual((await listDeadLetters(db, { ...open, limit: 50 })).length, 3);
+  const [row] = await db.query<{ attempted_by: string }>({
+    text: `select distinct attempted_by from hl7_message where state = 'stored' and control_id <> 'stored'`,
+  });
+  assert.equal(row!.attempted_by, 'kim');
+  await reprocessing.stop();
+});
+
+test('paused between batches, gone on with by another process, nothing twice, nothing left out; cancelled', async (t) => {
+  const db = await testDatabase(t);
+  const first: Rig = await rig(db, async (name) => {
+    if (name === 'm20') await changeTo(db, runId, 'pause');
+  });
+  let runId = '';
+  await failures(first.journal);
+  runId = uuidv7(1);
+  await createRun(db, runId, { state: 'failed' }, 'kim', 1);
+  await first.reprocessing.resume();
+  await first.reprocessing.stop();
+  const paused = (await findRun(db, runId))!;
+  assert.equal(paused.status, 'paused');
+  assert.equal(first.done.length, 100);
+  const second = await rig(db);
+  await second.reprocessing.change(runId, 'resume');
+  const run = await ended(db, runId, 'done');
+  assert.deepEqual([paused.done, run.done, run.failures], [100n, 300n, 3n]);
+  assert.equal(first.done.length + second.done.length, 300);
+  assert.equal(new Set([...first.done, ...second.done]).size, 300);
+  assert.equal(await second.reprocessing.change(run.id, 'pause'), undefined);
+  const other = uuidv7(2);
+  await createRun(db, other, { text: 'anything' }, 'kim', 2);
+  assert.equal((await second.reprocessing.change(other, 'cancel'))?.status, 'cancelled');
+  assert.equal(await second.reprocessing.change(other, 'resume'), undefined);
+  await second.reprocessing.stop();
+});
+
+test('a run whose process was killed is taken over when its lease has ended, and by one only', async (t) => {
+  const db = await testDatabase(t);
+  const id = uuidv7(1);
+  await createRun(db, id, { state: 'failed' }, 'kim', 1);
+  const never = { count: () => new Promise<number>(() => {}), next: async () => undefined };
+  void continueRun(db, id, 'killed', never);
+  await waitFor(async () => (await findRun(db, id))?.status === 'running', 'the claim');
+  const work = { count: async () => 0, next: async () => undefined };
+  assert.equal(await continueRun(db, id, 'other', work), 'held');
+  await db.query({ text: `update hl7_reprocess_run set leased_until = now() - interval '1 second'` });
+  assert.equal(await continueRun(db, id, 'other', work), 'ended');
+  assert.equal((await findRun(db, id))?.status, 'done');
+});
+
+test('a run is held while the database is away and fails for a fault of ours', async (t) => {
+  const db = await testDatabase(t);
+  const id = uuidv7(1);
+  await createRun(db, id, { state: 'failed' }, 'kim', 1);
+  const failing = (error: Error) => ({ count: async () => 0, next: () => Promise.reject(error) });
+  assert.equal(await continueRun(db, id, 'w', failing(new CerebraError('unavailable', 'away'))), 'held');
+  assert.equal((await findRun(db, id))?.status, 'running');
+  await assert.rejects(continueRun(db, id, 'w', failing(new TypeError('ours'))), TypeError);
+  assert.deepEqual(
+    [(await findRun(db, id))?.status, (await findRun(db, id))?.error],
+    ['failed', 'Internal error: the log tells more'],
+  );
+});

@@ -1,0 +1,139 @@
+// Processing many messages once more, with the routes as they are now: in the order in which they came, and that of each
+// patient kept while several patients' messages are processed at a time.
+import { randomUUID } from 'node:crypto';
+import { type Clock, type Db, type Jobs, type Log, uuidv7 } from '#platform';
+import { type FilterInput, readFilter } from './filter.ts';
+import { type Batch, changeTo, continueRun, createRun, openRuns, type Run, type RunChange } from './reprocess-run.ts';
+import { searchMessages } from './search.ts';
+import { patientPartition } from './terms.ts';
+
+export interface Reprocessing {
+  /** Begins a run over all messages that match now. */
+  begin(filter: FilterInput, who: string): Promise<Run>;
+  /** Undefined where the run is not in a state for it, or not there. */
+  change(id: string, change: RunChange): Promise<Run | undefined>;
+  /** Goes on with what the last process left. */
+  resume(): Promise<void>;
+  /** Waits for runs of this process where there is no job queue. */
+  stop(): Promise<void>;
+}
+
+export interface ReprocessingOptions {
+  db: Db;
+  /** Yields the acknowledgment; undefined if there is no such message any more. */
+  reprocess(id: bigint, who?: string): Promise<Buffer | undefined>;
+  /** Without it runs are worked on in this process, one slice after the other. */
+  jobs?: Jobs | undefined;
+  log: Log;
+  clock: Clock;
+}
+
+const JOB = 'hl7-reprocess';
+const BATCH_MESSAGES = 100;
+/** Patients whose messages are processed at a time. */
+const LANES = 4;
+/** Of a message so much is read to find its patient. */
+const HEAD_BYTES = 64 * 1024;
+/** Counting goes on for so long at most. */
+const COUNT_MS = 10_000;
+const COUNT_PAGE = 1_000;
+/** After which a run that another worker holds is looked at again. */
+const HELD_MS = 5_000;
+
+const heads = {
+  name: 'hl7_reprocess_heads',
+  text: 'select id, substring(raw for $2) as head from hl7_message where id = any($1)',
+};
+
+const outcomes = {
+  name: 'hl7_reprocess_outcomes',
+  text: `select m.id, coalesce(a.error, m.error) as error from hl7_message m
+      left join hl7_attempt a on a.message = m.id and a.number = m.attempts
+    where m.id = any($1) and coalesce(a.state, m.state) = 'failed' order by m.id`,
+};
+
+/** Messages by patient, each list in the order in which they came. */
+async function lanesOf(db: Db, ids: bigint[]): Promise<bigint[][]> {
+  const rows = await db.query<{ id: bigint; head: Buffer }>(heads, [ids, HEAD_BYTES]);
+  rows.sort((a, b) => (a.id < b.id ? -1 : 1));
+  return [...Map.groupBy(rows, ({ head }) => patientPartition(head)).values()].map((some) => some.map(({ id }) => id));
+}
+
+/** Takes lists one by one, several at a time. */
+async function inLanes(lists: bigint[][], work: (id: bigint) => Promise<unknown>): Promise<void> {
+  const rest = lists.values();
+  const lane = async () => {
+    for (const list of rest) for (const id of list) await work(id);
+  };
+  const ended = await Promise.allSettled(Array.from({ length: LANES }, lane));
+  const failure = ended.find((one) => one.status === 'rejected');
+  if (failure !== undefined) throw failure.reason;
+}
+
+async function count(db: Db, { filter, until }: Run): Promise<number | undefined> {
+  const read = readFilter(filter);
+  const untilMs = performance.now() + COUNT_MS;
+  let total = 0;
+  for (let beyond = 0n; ; ) {
+    const { rows, next } = await searchMessages(db, { filter: read, order: 'oldest', beyond, limit: COUNT_PAGE });
+    total += rows.filter(({ id }) => id <= until).length;
+    if (next === undefined || next >= until) return total;
+    if (performance.now() > untilMs) return undefined;
+    beyond = next;
+  }
+}
+
+async function next({ db, reprocess }: ReprocessingOptions, run: Run): Promise<Batch | undefined> {
+  const search = { filter: readFilter(run.filter), order: 'oldest', beyond: run.at, limit: BATCH_MESSAGES } as const;
+  const { rows } = await searchMessages(db, search);
+  const ids = rows.map(({ id }) => id).filter((id) => id <= run.until);
+  const last = ids.at(-1);
+  if (last === undefined) return undefined;
+  await inLanes(await lanesOf(db, ids), (id) => reprocess(id, run.requested_by ?? undefined));
+  const failed = await db.query<{ id: bigint; error: string | null }>(outcomes, [ids]);
+  const failures = failed.map(({ id, error }) => ({ message: String(id), error: error ?? '' }));
+  return { last, done: ids.length, failures };
+}
+
+export function createReprocessing(options: ReprocessingOptions): Reprocessing {
+  const { db, jobs, log, clock } = options;
+  const worker = randomUUID();
+  const work = { count: (run: Run) => count(db, run), next: (run: Run) => next(options, run) };
+  const slice = (id: string) => continueRun(db, id, worker, work);
+  let stopping = false;
+  const running = new Set<Promise<void>>();
+
+  /** Without a queue: to the end, or until this process stops. */
+  const here = async (id: string): Promise<void> => {
+    while (!stopping && (await slice(id)) === 'left');
+  };
+  const schedule = async (id: string, delayMs = 0): Promise<void> => {
+    if (jobs) return jobs.add(JOB, { id }, { delayMs });
+    const run = here(id).catch((err: unknown) => log.error({ err, run: id }, 'HL7 reprocessing'));
+    running.add(run);
+    void run.then(() => running.delete(run));
+  };
+  jobs?.define(JOB, async ({ id }) => {
+    const ended = await slice(String(id));
+    if (ended !== 'ended') await schedule(String(id), ended === 'held' ? HELD_MS : 0);
+  });
+  return {
+    async begin(filter, who) {
+      const run = await createRun(db, uuidv7(clock.now()), filter, who, clock.now());
+      await schedule(run.id);
+      return run;
+    },
+    async change(id, change) {
+      const run = await changeTo(db, id, change);
+      if (run?.status === 'waiting') await schedule(id);
+      return run;
+    },
+    async resume() {
+      for (const id of await openRuns(db)) await schedule(id);
+    },
+    async stop() {
+      stopping = true;
+      await Promise.all(running);
+    },
+  };
+}

@@ -1,0 +1,197 @@
+// AL1, IAM, DG1, PR1, PD1-7 and PDA: what admission messages say of the patient's health.
+// https://hl7.org/fhir/uv/v2mappings/ (AL1[AllergyIntolerance], IAM[AllergyIntolerance], DG1[Condition], DG1[Encounter], PR1[Procedure])
+import type { JsonObject } from '#fhir-model';
+import type { Segment } from '../../message/message.ts';
+import type { Mapping } from '../context.ts';
+import { dateTime } from '../datetime.ts';
+import { instantOf } from '../ordering.ts';
+import type { MappedPatient } from '../patient.ts';
+import type { Group } from '../structure/group.ts';
+import { runTable } from '../table/table.ts';
+import { pdaCause } from '../tables/admission-others.ts';
+import { al1Allergy, iamAllergy } from '../tables/al1.ts';
+import { dg1Condition, dg1Diagnosis } from '../tables/dg1.ts';
+import { pd1LivingWill } from '../tables/pd1.ts';
+import { pr1Procedure } from '../tables/pr1.ts';
+import { conceptKey, firstNumber, upsertDerived } from './upsert.ts';
+
+const terminology = 'http://terminology.hl7.org/CodeSystem';
+
+const coded = (system: string, code: string): JsonObject => ({
+  coding: [{ system: `${terminology}/${system}`, code }],
+});
+
+/** Table 0323 (A, D, U, X), as a delete takes back what was said. */
+const isDeleted = (segment: Segment, field: number): boolean => /^D/i.test(segment.field(field).text ?? '');
+
+/** Table 0438 of IAM-17: whether it is active, and how sure. */
+const allergyStatus: Readonly<Record<string, readonly [clinical: string, verification: string]>> = {
+  C: ['active', 'confirmed'],
+  I: ['inactive', 'confirmed'],
+  P: ['active', 'unconfirmed'],
+  S: ['active', 'unconfirmed'],
+  U: ['active', 'unconfirmed'],
+  D: ['active', 'refuted'],
+};
+
+/** AL1 and IAM; `patient` as in the keys of what is derived from the patient. */
+export function addAllergies(
+  mapping: Mapping,
+  group: Group,
+  patient: MappedPatient,
+  segments: readonly Segment[],
+): void {
+  for (const segment of segments) addAllergy(mapping, group, patient, segment);
+}
+
+function addAllergy(mapping: Mapping, group: Group, patient: MappedPatient, segment: Segment): void {
+  const isIam = segment.name === 'IAM';
+  const cleared: string[] = [];
+  const found = runTable(isIam ? iamAllergy : al1Allergy, { segment, group, mapping }, cleared);
+  if (found?.code === undefined) {
+    if (found !== undefined) mapping.warnings.add(`${segment.name}-3: an allergy to nothing has no place`);
+    return;
+  }
+  // A severity of a reaction that nothing tells of has no place (reaction.manifestation is required).
+  const { reaction, ...rest } = found;
+  const [first] = (reaction ?? []) as JsonObject[];
+  const status = isIam ? (segment.field(17).text ?? '').toUpperCase() : '';
+  const erroneous = isIam && (isDeleted(segment, 6) || status === 'E');
+  const [clinical, verification] = allergyStatus[status] ?? ['active', undefined];
+  const resource: JsonObject = {
+    ...rest,
+    ...(first?.manifestation === undefined ? {} : { reaction: [first] }),
+    ...statuses('allergyintolerance', erroneous ? undefined : clinical, erroneous ? 'entered-in-error' : verification),
+    patient: { reference: patient.reference },
+  };
+  const key = firstNumber(found.identifier) ?? JSON.stringify([patient.key, conceptKey(found.code)]);
+  upsertDerived(mapping, resource, [key], { cleared: erroneous ? [...cleared, 'clinicalStatus'] : cleared });
+}
+
+function statuses(
+  kind: 'allergyintolerance' | 'condition',
+  clinical: string | undefined,
+  verification: string | undefined,
+): JsonObject {
+  const system = kind === 'condition' ? 'condition-ver-status' : 'allergyintolerance-verification';
+  return {
+    ...(clinical === undefined ? {} : { clinicalStatus: coded(`${kind}-clinical`, clinical) }),
+    ...(verification === undefined ? {} : { verificationStatus: coded(system, verification) }),
+  };
+}
+
+/** DG1: Conditions, and the items of Encounter.diagnosis. `visit`: tells the visit in keys; undefined without one. */
+export function addDiagnoses(
+  mapping: Mapping,
+  group: Group,
+  patient: MappedPatient,
+  visit: string | undefined,
+  encounter: string | undefined,
+): JsonObject[] {
+  const diagnosis: JsonObject[] = [];
+  for (const segment of group.all('DG1')) {
+    const cleared: string[] = [];
+    const found = runTable(dg1Condition, { segment, group, mapping }, cleared);
+    if (found?.code === undefined) {
+      if (found !== undefined) mapping.warnings.add('DG1-3: a diagnosis without code or words has no place');
+      continue;
+    }
+    const erroneous = isDeleted(segment, 21);
+    const resource: JsonObject = {
+      ...found,
+      ...statuses('condition', erroneous ? undefined : 'active', erroneous ? 'entered-in-error' : undefined),
+      category: [coded('condition-category', 'encounter-diagnosis')],
+      subject: { reference: patient.reference },
+      ...(encounter === undefined ? {} : { encounter: { reference: encounter } }),
+    };
+    const key = firstNumber(found.identifier) ?? JSON.stringify([patient.key, visit, conceptKey(found.code)]);
+    const condition = upsertDerived(mapping, resource, [key], {
+      cleared: erroneous ? [...cleared, 'clinicalStatus'] : cleared,
+    });
+    if (erroneous || diagnosis.some((one) => (one.condition as JsonObject).reference === condition)) continue;
+    diagnosis.push({ condition: { reference: condition }, ...runTable(dg1Diagnosis, { segment, group, mapping }) });
+  }
+  return diagnosis;
+}
+
+/** PR1 of PROCEDURE groups, or where the structure has none. */
+export function addProcedures(
+  mapping: Mapping,
+  group: Group,
+  patient: MappedPatient,
+  visit: string | undefined,
+  encounter: string | undefined,
+): void {
+  for (const procedure of [...group.groups('PROCEDURE'), group]) {
+    for (const segment of procedure.all('PR1')) {
+      const cleared: string[] = [];
+      const found = runTable(pr1Procedure, { segment, group: procedure, mapping }, cleared);
+      if (found?.code === undefined) continue;
+      const performed = performedOf(mapping, segment);
+      const resource: JsonObject = {
+        ...found,
+        ...performed,
+        status: isDeleted(segment, 20) ? 'entered-in-error' : procedureStatus(mapping, segment),
+        subject: { reference: patient.reference },
+        ...(encounter === undefined ? {} : { encounter: { reference: encounter } }),
+      };
+      const when = segment.field(5).text;
+      const key = firstNumber(found.identifier) ?? JSON.stringify([patient.key, visit, conceptKey(found.code), when]);
+      upsertDerived(mapping, resource, [key], { cleared });
+    }
+  }
+}
+
+/** PR1-5, with the minutes of PR1-7 where it has at least minutes itself. */
+function performedOf(mapping: Mapping, pr1: Segment): JsonObject {
+  const text = pr1.field(5).text;
+  const start = dateTime(text, mapping.zone);
+  if (start === undefined) {
+    if (text !== undefined) mapping.warnings.add('PR1-5: not a time');
+    return {};
+  }
+  const minutes = Number(pr1.field(7).text);
+  const instant = instantOf(text, mapping.zone);
+  if (!Number.isFinite(minutes) || minutes <= 0 || minutes > 60_000 || !start.includes('T') || instant === undefined) {
+    return { performedDateTime: start };
+  }
+  const offset = /(?:Z|[+-]\d\d:\d\d)$/.exec(start)![0];
+  return { performedPeriod: { start, end: shifted(instant, minutes, offset) } };
+}
+
+/** The time so many minutes later, with the same offset. */
+function shifted(instant: string, minutes: number, offset: string): string {
+  const [, sign, hours, rest] = /^([+-])(\d\d):(\d\d)$/.exec(offset) ?? [];
+  const offsetMs = (sign === '-' ? -60_000 : 60_000) * (Number(hours ?? 0) * 60 + Number(rest ?? 0));
+  const wall = new Date(Date.parse(instant) + minutes * 60_000 + offsetMs).toISOString().slice(0, 19);
+  return `${wall}${offset}`;
+}
+
+/** The guide leaves it to the context: what has its time behind it is done. */
+function procedureStatus(mapping: Mapping, pr1: Segment): string {
+  const when = instantOf(pr1.field(5).text, mapping.zone);
+  if (when === undefined || mapping.time === undefined) return 'unknown';
+  return Date.parse(when) <= Date.parse(mapping.time) ? 'completed' : 'preparation';
+}
+
+/** PD1-7. */
+export function addLivingWill(mapping: Mapping, group: Group, patient: MappedPatient): void {
+  const segment = group.get('PD1');
+  const found = segment && runTable(pd1LivingWill, { segment, group, mapping });
+  if (found === undefined) return;
+  upsertDerived(mapping, { ...found, subject: { reference: patient.reference } }, [patient.key, '75320-2']);
+}
+
+/** PDA-1, the cause of death. */
+export function addDeath(mapping: Mapping, group: Group, patient: MappedPatient): void {
+  const segment = group.get('PDA');
+  const found = segment && runTable(pdaCause, { segment, group, mapping });
+  if (found?.valueCodeableConcept === undefined) return;
+  const code = {
+    coding: [
+      { system: 'http://loinc.org', code: '69453-9', display: 'Cause of death [US Standard Certificate of Death]' },
+    ],
+  };
+  const resource = { ...found, status: 'final', code, subject: { reference: patient.reference } };
+  upsertDerived(mapping, resource, [patient.key, '69453-9']);
+}

@@ -1,0 +1,227 @@
+// Numbers that change, and visits and accounts that move: HL7 v2.9 chapter 3.3.41 to 3.3.51
+import type { Choice, JsonObject, Resource } from '#fhir-model';
+import type { Part, Segment } from '../../message/message.ts';
+import { Refusal } from '../../message/refusal.ts';
+import { systems } from '../codes/systems.ts';
+import type { Mapping } from '../context.ts';
+import { type Identifier, uniteIdentifiers } from '../identifiers.ts';
+import { accountNumber, anyOf, numberKey, patientIdentity, visitNumber } from '../identity.ts';
+import { merging } from '../merge.ts';
+import type { MappedPatient, PatientSegments } from '../patient.ts';
+import { patient as patientOf, patientRules } from '../patient.ts';
+import { identifiersOf, nameOf } from './merge.ts';
+
+const asOld = (identifier: JsonObject): JsonObject => ({ ...identifier, use: 'old' });
+
+function severalOf(segment: string, field: number, matches: Resource[]): Refusal {
+  const type = String(matches[0]!.resourceType);
+  const text = `The former and the new number (${segment}-${field}) belong to two of type ${type}: merge them, or correct the number`;
+  const references = matches.map((one) => `${one.resourceType}/${one.id}`);
+  const location = { segment, field };
+  return new Refusal('AE', '205', text, { location, review: { kind: 'identity', text, references } });
+}
+
+/** The resource with the new numbers, the former marked as old. */
+function renumbered(existing: Resource, former: readonly Identifier[], now: readonly Identifier[]): JsonObject[] {
+  const stay = new Set(now.map(numberKey));
+  const old = new Set(former.map(numberKey).filter((number) => !stay.has(number)));
+  const kept = identifiersOf(existing).map((one) => (old.has(numberKey(one)) ? asOld(one) : one));
+  const known = new Set(kept.map(numberKey));
+  const lost = former.filter((one) => !known.has(numberKey(one)) && old.has(numberKey(one))).map(asOld);
+  // A number that comes back is no old one any more.
+  return [...[...kept, ...lost].filter((one) => !stay.has(numberKey(one))), ...now];
+}
+
+/** A46 to A48, A51: MRG-1 (MRG-4) is now PID-3. Throws Refusal AE without numbers. */
+export function renumberPatient(mapping: Mapping, segments: PatientSegments, mrg: Segment): MappedPatient {
+  const identity = patientIdentity(mapping, segments.pid);
+  const former = patientIdentity(mapping, mrg, [1, 4]);
+  const cleared: string[] = [];
+  const resource = patientOf(mapping, segments, identity, cleared);
+  mapping.stamp(resource);
+  const change = merging({ ...patientRules, cleared, ordered: { warnings: mapping.warnings } });
+  const replaced = new Set<string>();
+  const both = [...new Map([...identity.matching, ...former.matching].map((one) => [numberKey(one), one])).values()];
+  const reference = mapping.add({
+    method: 'PUT',
+    url: `Patient?${anyOf(both)}`,
+    resource,
+    choose(matches) {
+      if (matches.length > 1) throw severalOf('MRG', 1, matches);
+      return { match: matches[0] };
+    },
+    merge(existing, incoming) {
+      const base = change(existing, incoming);
+      return { ...base, identifier: renumbered(base, former.matching, identity.identifiers as Identifier[]) };
+    },
+  });
+  return { reference, key: JSON.stringify([identity.key.system, identity.key.value]), identity, replaced };
+}
+
+type Numbered = 'Encounter' | 'Account';
+
+const numberOf = (mapping: Mapping, type: Numbered, cx: Part): Identifier | undefined =>
+  type === 'Encounter' ? visitNumber(mapping, cx) : accountNumber(mapping, cx);
+
+/** What the resource has to have; these messages say nothing of it, and change only what is there. */
+function frameOf(type: Numbered): JsonObject {
+  const unknown = { system: systems.v3NullFlavor, code: 'UNK', display: 'unknown' };
+  return type === 'Account' ? { status: 'unknown' } : { status: 'unknown', class: unknown };
+}
+
+export interface Renumbering {
+  type: Numbered;
+  /** MRG-3 or MRG-5. */
+  former: Part;
+  /** PID-18 or PV1-19; where it is empty the number stays. */
+  now: Part;
+  /** The patient whose it is from now on. */
+  patient: MappedPatient;
+}
+
+/**
+ * The visit or account of the former number gets the new one and the patient. Undefined without a former number. What is not
+ * known is created by the message that tells of it, under its new number.
+ */
+export function moveNumbered(mapping: Mapping, { type, former, now, patient }: Renumbering): string | undefined {
+  const was = numberOf(mapping, type, former);
+  if (was === undefined) return undefined;
+  const next = numberOf(mapping, type, now) ?? was;
+  const both = numberKey(next) === numberKey(was) ? [was] : [was, next];
+  const subject = { reference: patient.reference };
+  const resource = {
+    resourceType: type,
+    identifier: [next],
+    ...frameOf(type),
+    subject: type === 'Account' ? [subject] : subject,
+  };
+  const field = type === 'Account' ? 3 : 5;
+  return mapping.add({
+    method: 'PUT',
+    url: `${type}?${anyOf(both)}`,
+    resource,
+    choose(matches): Choice {
+      if (matches.length > 1) throw severalOf('MRG', field, matches);
+      if (matches.length === 1) return { match: matches[0] };
+      mapping.warnings.add(`MRG-${field}: not known; nothing to move`);
+      return { idle: true, as: patient.reference };
+    },
+    merge(existing, incoming) {
+      if (existing === undefined) return incoming;
+      const identifier = renumbered(existing, [was], [next]);
+      return { ...existing, identifier, subject: incoming.subject! };
+    },
+  });
+}
+
+/** A35, A41, A42: the former number's account or visit is one with the new number's; it stays to be read, out of use. */
+export function mergeNumbered(mapping: Mapping, { type, former, now, patient }: Renumbering): void {
+  const was = numberOf(mapping, type, former);
+  const next = numberOf(mapping, type, now);
+  const field = type === 'Account' ? 3 : 5;
+  if (was === undefined || next === undefined || numberKey(was) === numberKey(next)) return;
+  const state: { kept?: Resource | undefined } = {};
+  const subject = { reference: patient.reference };
+  const kept = mapping.add({
+    method: 'PUT',
+    url: `${type}?${anyOf([next])}`,
+    resource: {
+      resourceType: type,
+      identifier: [next],
+      ...frameOf(type),
+      subject: type === 'Account' ? [subject] : subject,
+    },
+    choose([match]): Choice {
+      state.kept = match;
+      if (match !== undefined) return { match };
+      mapping.warnings.add(`${type === 'Account' ? 'PID-18' : 'PV1-19'}: not known; nothing to merge into`);
+      return { idle: true, as: patient.reference };
+    },
+    merge: (existing, incoming) => {
+      const base = existing ?? incoming;
+      const known = new Set(identifiersOf(base).map(numberKey));
+      return known.has(numberKey(was)) ? base : { ...base, identifier: [...identifiersOf(base), asOld(was)] };
+    },
+  });
+  mapping.add({
+    method: 'PUT',
+    url: `${type}?${anyOf([was])}`,
+    resource: { resourceType: type, ...frameOf(type), partOf: { reference: kept } },
+    choose(matches): Choice {
+      const others = matches.filter(({ id }) => id !== state.kept?.id);
+      if (others.length > 1) throw severalOf('MRG', field, others);
+      if (state.kept === undefined || others[0] === undefined) return { idle: true, as: kept };
+      return { match: others[0] };
+    },
+    merge(existing, incoming) {
+      const base = existing ?? incoming;
+      const { identifier: _identifier, ...rest } = base;
+      const left = identifiersOf(base).filter((one) => numberKey(one) !== numberKey(was));
+      const status = type === 'Account' ? 'inactive' : 'entered-in-error';
+      const partOf = incoming.partOf!;
+      return { ...rest, ...(left.length > 0 ? { identifier: left } : {}), status, partOf } as Resource;
+    },
+  });
+}
+
+/**
+ * A43: MRG-1 is a number of the patient of PID-3 and of nobody else. It is taken from whoever has it; one who has no other
+ * number left stays as it is, and a person is told.
+ */
+export function moveIdentifiers(mapping: Mapping, patient: MappedPatient, mrg: Segment): void {
+  const moved = patientIdentity(mapping, mrg, [1]);
+  const own = new Set(patient.identity.matching.map(numberKey));
+  const matching = moved.matching.filter((one) => !own.has(numberKey(one)));
+  if (matching.length === 0) return;
+  const target = mapping.entries.find(({ fullUrl }) => fullUrl === patient.reference)!;
+  const { choose, merge } = target;
+  const state: { target?: Resource | undefined } = {};
+  target.choose = (matches) => {
+    const choice = choose?.(matches) ?? { match: matches[0] };
+    state.target = choice.match;
+    return choice;
+  };
+  target.merge = (existing, incoming) => {
+    const base = merge?.(existing, incoming) ?? incoming;
+    return { ...base, identifier: uniteIdentifiers(identifiersOf(base), moved.identifiers) };
+  };
+  const gone = new Set(matching.map(numberKey));
+  mapping.add({
+    method: 'PUT',
+    url: `Patient?${anyOf(matching)}`,
+    resource: { resourceType: 'Patient', identifier: moved.identifiers },
+    choose(matches) {
+      const others = matches.filter(({ id }) => id !== state.target?.id);
+      if (others.length > 1) throw severalOf('MRG', 1, others);
+      return others[0] === undefined ? { idle: true, as: patient.reference } : { match: others[0] };
+    },
+    merge(existing, incoming) {
+      const base = existing ?? incoming;
+      const left = identifiersOf(base).filter((one) => !gone.has(numberKey(one)));
+      if (left.length > 0) return { ...base, identifier: left };
+      const text = 'The patient of MRG-1 has no other number: merge the two (A40) instead of moving the number';
+      const references = [nameOf(base), ...(state.target === undefined ? [] : [nameOf(state.target)])];
+      throw new Refusal('AE', '205', text, {
+        location: { segment: 'MRG', field: 1 },
+        review: { kind: 'merge', text, references },
+      });
+    },
+  });
+}
+
+/** An entry that only finds the patient of MRG-1; the reference to it. */
+export function formerPatient(mapping: Mapping, mrg: Segment, patient: MappedPatient): string {
+  const { matching } = patientIdentity(mapping, mrg, [1, 4]);
+  const url = `Patient?${anyOf(matching)}`;
+  return mapping.once(url, () =>
+    mapping.add({
+      ...{ method: 'PUT', url },
+      resource: { resourceType: 'Patient', identifier: matching },
+      choose(matches) {
+        if (matches.length > 1) throw severalOf('MRG', 1, matches);
+        return matches[0] === undefined ? { idle: true, as: patient.reference } : { match: matches[0], idle: true };
+      },
+      merge: (existing, incoming) => existing ?? incoming,
+    }),
+  );
+}

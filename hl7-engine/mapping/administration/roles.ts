@@ -1,0 +1,82 @@
+// ROL and PRT: who has to do with the patient or the visit. https://hl7.org/fhir/uv/v2mappings/
+// (ROL[CareTeam], ROL[Encounter-PractitionerRole], ROL[Patient-GeneralPractitioner], PRT[CareTeam], PRT[Patient-GeneralPractitioner-Practitioner])
+import type { JsonObject } from '#fhir-model';
+import type { Segment } from '../../message/message.ts';
+import type { Mapping } from '../context.ts';
+import { derivedId } from '../derived-id.ts';
+import { merging } from '../merge.ts';
+import { organizationReference } from '../practitioner.ts';
+import { OpenGroup } from '../structure/group.ts';
+import { runTable, type SegmentTable } from '../table/table.ts';
+import { prtCareTeam, prtEncounter } from '../tables/prt.ts';
+import { rolCareTeam, rolEncounter } from '../tables/rol.ts';
+
+const roles = new Set(['ROL', 'PRT']);
+
+/** ROL-2, PRT-2 (table 0287): DE, DELETE and D take the role away, UN and CO mean that nothing changes. */
+const isEnded = (segment: Segment): boolean => /^(?:DE|D|DELETE)$/i.test(segment.field(2).text ?? '');
+
+const roleOf = (segment: Segment): string | undefined =>
+  segment.name === 'ROL' ? segment.field(3).text : segment.field(4).text;
+
+const isPrimaryCare = (segment: Segment): boolean => roleOf(segment) === 'PP';
+
+function rowOf(mapping: Mapping, segment: Segment, [rol, prt]: [SegmentTable, SegmentTable]): JsonObject | undefined {
+  const group = new OpenGroup('', undefined);
+  return runTable(segment.name === 'ROL' ? rol : prt, { segment, group, mapping });
+}
+
+/** Primary care providers, for Patient.generalPractitioner. */
+export function primaryCare(mapping: Mapping, segments: readonly Segment[]): JsonObject[] {
+  const found: JsonObject[] = [];
+  for (const segment of segments) {
+    if (!roles.has(segment.name) || isEnded(segment) || !isPrimaryCare(segment)) continue;
+    const participant = rowOf(mapping, segment, [rolEncounter, prtEncounter]);
+    if (participant?.individual !== undefined) found.push(participant.individual as JsonObject);
+  }
+  return found;
+}
+
+/** Of ROL and PRT that follow PV1: items of Encounter.participant. */
+export function encounterParticipants(mapping: Mapping, segments: readonly Segment[]): JsonObject[] {
+  const found: JsonObject[] = [];
+  for (const segment of segments) {
+    if (!roles.has(segment.name) || isEnded(segment)) continue;
+    const participant = rowOf(mapping, segment, [rolEncounter, prtEncounter]);
+    if (participant?.individual !== undefined) found.push(participant);
+  }
+  return found;
+}
+
+/** The others that follow PID, one CareTeam of the patient's for each facility. */
+export function addCareTeam(
+  mapping: Mapping,
+  segments: readonly Segment[],
+  patient: { reference: string; key: string },
+): void {
+  const all = segments.filter((segment) => roles.has(segment.name) && !isPrimaryCare(segment));
+  const open = all.filter((segment) => !isEnded(segment));
+  const participant = open.map((segment) => careTeamMember(mapping, segment)).filter((one) => one !== undefined);
+  if (participant.length === 0) return;
+  const id = derivedId('CareTeam', [patient.key, mapping.facility]);
+  const resource = {
+    resourceType: 'CareTeam',
+    id,
+    status: 'active',
+    subject: { reference: patient.reference },
+    participant,
+  };
+  mapping.stamp(resource);
+  const merge = merging({ ordered: { warnings: mapping.warnings }, cleared: ['participant'] });
+  mapping.add({ method: 'PUT', url: `CareTeam/${id}`, resource, merge });
+}
+
+function careTeamMember(mapping: Mapping, segment: Segment): JsonObject | undefined {
+  const found = rowOf(mapping, segment, [rolCareTeam, prtCareTeam]);
+  const organization = organizationReference(mapping, segment.field(segment.name === 'ROL' ? 14 : 8).repetition(1));
+  if (found === undefined) return undefined;
+  if (found.member === undefined) return organization === undefined ? undefined : { ...found, member: organization };
+  // https://hl7.org/fhir/R4/careteam.html, ctm-1: onBehalfOf only where the member is a practitioner.
+  const isPerson = (found.member as JsonObject).reference !== undefined;
+  return organization !== undefined && isPerson ? { ...found, onBehalfOf: organization } : found;
+}

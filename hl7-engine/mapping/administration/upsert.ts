@@ -1,0 +1,53 @@
+// Resources that have no number of their own in most feeds: known by an id that is derived from what makes them one of their kind.
+import type { JsonObject, Resource } from '#fhir-model';
+import type { Mapping } from '../context.ts';
+import { derivedId } from '../derived-id.ts';
+import { type Identifier, identifierCriterion } from '../identifiers.ts';
+import { type MergeRules, merging } from '../merge.ts';
+
+/** Creates the resource or changes what the message carries, and yields its reference; by `key`, once a message. */
+export function upsertDerived(
+  mapping: Mapping,
+  resource: JsonObject,
+  key: readonly (string | undefined)[],
+  rules: MergeRules = {},
+): string {
+  const type = String(resource.resourceType);
+  const url = `${type}/${derivedId(type, key)}`;
+  return mapping.once(url, () => {
+    const whole = { ...resource, id: url.slice(type.length + 1) } as unknown as Resource;
+    mapping.stamp(whole);
+    const merge = merging({ ...rules, ordered: { warnings: mapping.warnings } });
+    mapping.add({ method: 'PUT', url, resource: whole, merge });
+    return url;
+  });
+}
+
+/** The same of one that has a number. */
+export function upsertNumbered(
+  mapping: Mapping,
+  resource: JsonObject,
+  identifier: Identifier,
+  rules: MergeRules = {},
+): string {
+  const url = `${String(resource.resourceType)}?${identifierCriterion(identifier)}`;
+  return mapping.once(url, () => {
+    const whole = { ...resource } as unknown as Resource;
+    mapping.stamp(whole);
+    const merge = merging({ ...rules, ordered: { warnings: mapping.warnings } });
+    return mapping.add({ method: 'PUT', url, resource: whole, merge });
+  });
+}
+
+/** What tells one concept from another: its first coding, else its text. */
+export function conceptKey(concept: unknown): string | undefined {
+  const { coding, text } = (concept ?? {}) as JsonObject;
+  const [first] = Array.isArray(coding) ? (coding as JsonObject[]) : [];
+  return first === undefined ? (text as string | undefined)?.toLowerCase() : `${first.system ?? ''}|${first.code}`;
+}
+
+/** What tells one identifier from another, of the first of a list. */
+export function firstNumber(identifiers: unknown): string | undefined {
+  const [first] = Array.isArray(identifiers) ? (identifiers as JsonObject[]) : [];
+  return first && `${first.system}|${first.value}`;
+}

@@ -1,0 +1,173 @@
+// What stands in an order's segment group, whatever the structure calls its parts (ORDER_OBSERVATION, OBSERVATION_REQUEST,
+// ORDER_DETAIL, RESULT …): HL7 v2.9 chapters 4 and 7
+import type { Segment } from '../../message/message.ts';
+import type { Group } from '../structure/group.ts';
+
+export interface ObxGroup {
+  obx: Segment;
+  /** Later OBX whose text goes on with that of the first. */
+  more?: Segment[];
+  notes: Segment[];
+  /** PRT of the observation. */
+  participants?: Segment[];
+}
+
+export interface SpecimenGroup {
+  group: Group;
+  spm: Segment;
+  notes: Segment[];
+  observations: ObxGroup[];
+  /** SAC with the OBX about the container. */
+  containers: { sac: Segment; observations: ObxGroup[] }[];
+}
+
+export interface OrderGroup {
+  /** The innermost group with the order's detail: from it ORC is near as well. */
+  group: Group;
+  orc: Segment | undefined;
+  /** OBR, or what an order of another kind has: RXO, RXE, ODS, RQD … */
+  details: Segment[];
+  notes: Segment[];
+  timing: Segment[];
+  diagnoses: Segment[];
+  participants: Segment[];
+  observations: ObxGroup[];
+  specimens: SpecimenGroup[];
+  /** PRIOR_RESULT: earlier results that come along with an order. */
+  prior: Group[];
+  /** Segments of the order that are mapped nowhere: FT1, BLG … */
+  others: Segment[];
+}
+
+const details = new Set('OBR RQD RQ1 ODS ODT RXO RXE RXD RXG RXA RXC RXR RXV CDO'.split(' '));
+
+export function orderGroup(group: Group): OrderGroup {
+  const order: OrderGroup = {
+    group,
+    orc: undefined,
+    details: [],
+    notes: [],
+    timing: [],
+    diagnoses: [],
+    participants: [],
+    observations: [],
+    specimens: [],
+    prior: [],
+    others: [],
+  };
+  collect(order, group);
+  return order;
+}
+
+/** The first OBR, RXO … of the order. */
+export function detail(order: OrderGroup, name: string): Segment | undefined {
+  for (const segment of order.details) if (segment.name === name) return segment;
+  return undefined;
+}
+
+function collect(order: OrderGroup, group: Group): void {
+  for (const segment of group.segments) place(order, group, segment);
+  for (const child of group.children) {
+    const first = child.segments[0]?.name;
+    if (child.name.includes('PRIOR')) order.prior.push(child);
+    else if (first === 'OBX') order.observations.push(...obxGroups(child));
+    else if (first === 'SPM') order.specimens.push(specimenGroup(child));
+    else if (first === 'SHP' || first === 'PAC') order.specimens.push(...child.groups('SPECIMEN').map(specimenGroup));
+    else collect(order, child);
+  }
+}
+
+function place(order: OrderGroup, group: Group, segment: Segment): void {
+  if (details.has(segment.name)) {
+    if (order.details.length === 0) order.group = group;
+    order.details.push(segment);
+    return;
+  }
+  switch (segment.name) {
+    case 'ORC':
+      order.orc ??= segment;
+      break;
+    case 'NTE':
+      order.notes.push(segment);
+      break;
+    case 'TQ1':
+      order.timing.push(segment);
+      break;
+    case 'DG1':
+      order.diagnoses.push(segment);
+      break;
+    case 'PRT':
+      order.participants.push(segment);
+      break;
+    case 'OBX':
+      order.observations.push({ obx: segment, notes: [] });
+      break;
+    default:
+      order.others.push(segment);
+  }
+}
+
+/** A group that begins with OBX. Where it has several (a sender's, out of order), the notes go with the one before them. */
+export function obxGroups(group: Group): ObxGroup[] {
+  const found: ObxGroup[] = [];
+  for (const segment of group.segments) {
+    const last = found.at(-1);
+    if (segment.name === 'OBX') found.push({ obx: segment, notes: [] });
+    else if (segment.name === 'NTE') last?.notes.push(segment);
+    else if (segment.name === 'PRT' && last !== undefined) (last.participants ??= []).push(segment);
+  }
+  return found;
+}
+
+export function specimenGroup(group: Group): SpecimenGroup {
+  const specimen: SpecimenGroup = { group, spm: group.segments[0]!, notes: [], observations: [], containers: [] };
+  for (const segment of group.segments) {
+    if (segment.name === 'NTE') specimen.notes.push(segment);
+    if (segment.name === 'OBX') specimen.observations.push({ obx: segment, notes: [] });
+    if (segment.name === 'SAC') specimen.containers.push({ sac: segment, observations: [] });
+  }
+  for (const child of group.children) {
+    const [first] = child.segments;
+    if (first?.name === 'OBX') specimen.observations.push(...obxGroups(child));
+    if (first?.name !== 'SAC') continue;
+    const within = child.children.filter(({ segments }) => segments[0]?.name === 'OBX').flatMap(obxGroups);
+    const own = child.all('OBX').map((obx) => ({ obx, notes: [] }));
+    specimen.containers.push({ sac: first, observations: [...own, ...within] });
+  }
+  return specimen;
+}
+
+// Text types whose lines come as one OBX a line.
+const textTypes = new Set(['TX', 'FT']);
+
+/**
+ * Joins OBX that are the lines of one text: of type TX or FT, with the same code, status and time, that follow each other
+ * with the same OBX-4, or with numbers that count on (1, 2, 3). An ST without sub-id is joined as well, if it has neither
+ * unit, range nor flag: with them, or with a sub-id, it is a result of its own.
+ */
+export function joinedTexts(observations: readonly ObxGroup[]): ObxGroup[] {
+  const joined: ObxGroup[] = [];
+  let line: Segment | undefined;
+  for (const observation of observations) {
+    const last = joined.at(-1);
+    if (last !== undefined && line !== undefined && goesOn(line, observation.obx)) {
+      (last.more ??= []).push(observation.obx);
+      last.notes.push(...observation.notes);
+    } else joined.push({ ...observation, notes: [...observation.notes] });
+    line = observation.obx;
+  }
+  return joined;
+}
+
+function goesOn(before: Segment, obx: Segment): boolean {
+  const type = obx.field(2).raw;
+  if (before.field(2).raw !== type || (type !== 'ST' && !textTypes.has(type))) return false;
+  const same = (field: number): boolean => before.field(field).raw === obx.field(field).raw;
+  if (![3, 11, 14, 16].every(same)) return false;
+  if (type === 'ST') return [4, 6, 7, 8].every((field) => obx.field(field).raw === '' && before.field(field).raw === '');
+  return same(4) || countsOn(before.field(4).raw, obx.field(4).raw);
+}
+
+function countsOn(before: string, after: string): boolean {
+  return /^\d{1,6}$/.test(before) && /^\d{1,6}$/.test(after) && Number(after) === Number(before) + 1;
+}

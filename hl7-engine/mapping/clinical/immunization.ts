@@ -1,0 +1,253 @@
+// RXA with its ORC, RXR and OBX to Immunization: https://hl7.org/fhir/uv/v2mappings/ (VXU_V04, RXA[Immunization]); what the OBX
+// mean by their LOINC codes: CDC's implementation guide for immunization messaging 2.5.1 release 1.5
+import type { JsonObject, Resource } from '#fhir-model';
+import type { Segment } from '../../message/message.ts';
+import { absent, type Mapping } from '../context.ts';
+import { codeableConcept } from '../datatypes.ts';
+import { dateTime } from '../datetime.ts';
+import { derivedId } from '../derived-id.ts';
+import { eiIdentifier, identifierCriterion } from '../identifiers.ts';
+import type { Group } from '../structure/group.ts';
+import { runTable } from '../table/table.ts';
+import { orcImmunization } from '../tables/orc.ts';
+import { rxaImmunization, rxrImmunization } from '../tables/rxa.ts';
+import { type ObxGroup, obxGroups } from './groups.ts';
+import { eventMerge } from './merging.ts';
+import { noteTexts } from './notes.ts';
+import { addObservation, isDocument } from './observation.ts';
+import { type Subject, united } from './order.ts';
+
+/** CVX: no vaccine was given; the group is only about the patient. */
+const noVaccine = '998';
+/** CDC's number for what has none: a refusal, a forecast. */
+const noNumber = '9999';
+
+const completion: Readonly<Record<string, string>> = { CP: 'completed', PA: 'completed', RE: 'not-done', NA: 'not-done' };
+const nip001 = 'urn:oid:2.16.840.1.114222.4.5.293';
+
+/** ORDER of VXU_V04. */
+export function addImmunization(mapping: Mapping, group: Group, subject: Subject): void {
+  const rxa = group.get('RXA');
+  if (rxa === undefined) {
+    mapping.warnings.add('ORC: a vaccination without RXA has no place');
+    return;
+  }
+  const observations = group.groups('OBSERVATION').flatMap(obxGroups);
+  const key = keyOf(mapping, group, rxa, subject);
+  const place = { group, key, patient: subject.patient, encounter: subject.encounter };
+  if (rxa.field(5).component(1).text === noVaccine) {
+    for (const one of observations) if (!isDocument(one.obx)) addObservation(mapping, one, place);
+    return;
+  }
+  const { elements, others } = fromObservations(mapping, observations);
+  const resource = immunization(mapping, group, rxa, subject);
+  const { reaction, protocol, education, eligibility, fundingSource, reasons } = elements;
+  const reference = put(mapping, group, key, {
+    ...resource,
+    education: sheets(education),
+    programEligibility: eligibility,
+    fundingSource,
+    reasonCode: [...((resource.reasonCode as JsonObject[] | undefined) ?? []), ...reasons],
+    reaction,
+    protocolApplied: protocol === undefined ? undefined : [withDose(protocol)],
+  });
+  const also = { partOf: [{ reference }] };
+  for (const one of others) if (!isDocument(one.obx)) addObservation(mapping, one, { ...place, also });
+}
+
+/** The filler's number, else the placer's; one without a number is known by patient, vaccine and time. */
+function keyOf(mapping: Mapping, group: Group, rxa: Segment, subject: Subject): string {
+  const number = numberOf(mapping, group);
+  if (number !== undefined) return JSON.stringify([number.system, number.value]);
+  return JSON.stringify([subject.patientKey, rxa.field(3).text, rxa.field(5).component(1).text]);
+}
+
+function numberOf(mapping: Mapping, group: Group): ReturnType<typeof eiIdentifier> {
+  const orc = group.get('ORC');
+  if (orc === undefined) return undefined;
+  const filler = eiIdentifier(mapping, orc.field(3), 'order-filler', 'FILL');
+  if (filler !== undefined) return filler.value === noNumber ? undefined : filler;
+  return eiIdentifier(mapping, orc.field(2), 'order-placer', 'PLAC');
+}
+
+function put(mapping: Mapping, group: Group, key: string, resource: Resource): string {
+  mapping.stamp(resource);
+  const number = numberOf(mapping, group);
+  const merge = eventMerge(mapping);
+  if (number === undefined) {
+    const id = derivedId('Immunization', [key]);
+    const url = `Immunization/${id}`;
+    return mapping.once(url, () => {
+      mapping.add({ method: 'PUT', url, resource: { ...resource, id }, merge });
+      return url;
+    });
+  }
+  const url = `Immunization?${identifierCriterion(number)}`;
+  return mapping.once(url, () => mapping.add({ method: 'PUT', url, resource, merge }));
+}
+
+function immunization(mapping: Mapping, group: Group, rxa: Segment, subject: Subject): Resource {
+  const orc = group.get('ORC');
+  const rxr = group.get('RXR');
+  const mapped = united(
+    runTable(rxaImmunization, { mapping, segment: rxa, group }),
+    orc && runTable(orcImmunization, { mapping, segment: orc, group }),
+  );
+  const number = numberOf(mapping, group);
+  const others = (mapped.identifier as JsonObject[] | undefined) ?? [];
+  const identifier = others.filter(({ system, value }) => system !== number?.system || value !== number?.value);
+  const origin = rxa.field(9).repetitions().find((cwe) => cwe.component(3).text === 'NIP001' || /^\d\d$/.test(cwe.component(1).text ?? ''));
+  const code = origin?.component(1).text;
+  return {
+    ...mapped,
+    ...(rxr && runTable(rxrImmunization, { mapping, segment: rxr, group })),
+    resourceType: 'Immunization',
+    identifier: number === undefined ? identifier : [number, ...identifier],
+    status: rxa.field(21).text === 'D' ? 'entered-in-error' : (completion[rxa.field(20).text ?? 'CP'] ?? 'completed'),
+    vaccineCode: mapped.vaccineCode ?? absent,
+    patient: { reference: subject.patient },
+    encounter: subject.encounter === undefined ? undefined : { reference: subject.encounter },
+    ...(mapped.occurrenceDateTime === undefined ? { _occurrenceDateTime: absent } : {}),
+    recorded: mapped.recorded ?? dateTime(orc?.field(9).text, mapping.zone),
+    primarySource: code === undefined ? undefined : code === '00',
+    reportOrigin:
+      code === undefined || code === '00'
+        ? undefined
+        : { coding: [{ system: nip001, code, display: origin?.component(2).text }] },
+    note: [...((mapped.note as JsonObject[] | undefined) ?? []), ...noteTexts(mapping, group.all('NTE'))],
+  };
+}
+
+interface FromObservations {
+  eligibility: JsonObject[];
+  fundingSource: JsonObject | undefined;
+  /** Information sheets, by OBX-4: type, version and date belong together. */
+  education: Map<string, JsonObject>;
+  reaction: JsonObject[];
+  reasons: JsonObject[];
+  protocol: JsonObject | undefined;
+}
+
+/** OBX that are elements of the Immunization itself, by LOINC code; the others are Observations. */
+function fromObservations(
+  mapping: Mapping,
+  observations: readonly ObxGroup[],
+): { elements: FromObservations; others: ObxGroup[] } {
+  const elements: FromObservations = {
+    eligibility: [],
+    fundingSource: undefined,
+    education: new Map(),
+    reaction: [],
+    reasons: [],
+    protocol: undefined,
+  };
+  const others: ObxGroup[] = [];
+  for (const one of observations) {
+    const wrong = /^[DW]$/.test(one.obx.field(11).text ?? '');
+    const take = wrong ? undefined : takers[one.obx.field(3).component(1).text ?? ''];
+    if (take === undefined || !take(mapping, one.obx, elements)) others.push(one);
+  }
+  return { elements, others };
+}
+
+type Taker = (mapping: Mapping, obx: Segment, elements: FromObservations) => boolean;
+
+const concept = (mapping: Mapping, obx: Segment): JsonObject | undefined =>
+  codeableConcept(mapping, obx.field(5).repetition(1));
+
+function sheet(elements: FromObservations, obx: Segment): JsonObject {
+  const key = obx.field(4).text ?? '';
+  const known = elements.education.get(key);
+  if (known !== undefined) return known;
+  const made: JsonObject = {};
+  elements.education.set(key, made);
+  return made;
+}
+
+const sheetElement =
+  (name: string, read: (mapping: Mapping, obx: Segment) => string | undefined): Taker =>
+  (mapping, obx, elements) => {
+    const value = read(mapping, obx);
+    if (value === undefined) return false;
+    sheet(elements, obx)[name] = value;
+    return true;
+  };
+
+const when = (mapping: Mapping, obx: Segment): string | undefined => dateTime(obx.field(5).text, mapping.zone);
+const words = (_mapping: Mapping, obx: Segment): string | undefined =>
+  obx.field(5).component(2).text ?? obx.field(5).component(9).text ?? obx.field(5).component(1).text;
+
+const protocolElement =
+  (set: (protocol: JsonObject, mapping: Mapping, obx: Segment) => boolean): Taker =>
+  (mapping, obx, elements) => {
+    const protocol = elements.protocol ?? {};
+    if (!set(protocol, mapping, obx)) return false;
+    elements.protocol = protocol;
+    return true;
+  };
+
+const takers: Readonly<Record<string, Taker>> = {
+  // Vaccine fund program eligibility.
+  '64994-7': (mapping, obx, elements) => {
+    const found = concept(mapping, obx);
+    if (found !== undefined) elements.eligibility.push(found);
+    return found !== undefined;
+  },
+  // Funding source of the vaccine.
+  '30963-3': (mapping, obx, elements) => {
+    const found = concept(mapping, obx);
+    if (found === undefined || elements.fundingSource !== undefined) return false;
+    elements.fundingSource = found;
+    return true;
+  },
+  // Vaccine information statement: its type (of the vaccine), its document type, its dates.
+  '30956-7': sheetElement('documentType', words),
+  '69764-9': sheetElement('documentType', (_mapping, obx) => obx.field(5).component(1).text),
+  '29768-9': sheetElement('publicationDate', when),
+  '29769-7': sheetElement('presentationDate', when),
+  // Reaction: what happened, as an Observation of its own would have no date.
+  '31044-1': (mapping, obx, elements) => {
+    const found = concept(mapping, obx);
+    if (found === undefined) return false;
+    const at = dateTime(obx.field(14).text, mapping.zone);
+    elements.reaction.push({ date: at, detail: { display: words(mapping, obx) } });
+    return true;
+  },
+  // Indication to immunize.
+  '59785-6': (mapping, obx, elements) => {
+    const found = concept(mapping, obx);
+    if (found !== undefined) elements.reasons.push(found);
+    return found !== undefined;
+  },
+  // Dose number in series; series name; number of doses in it; disease.
+  '30973-2': protocolElement((protocol, _mapping, obx) => {
+    const text = obx.field(5).text;
+    const number = Number(text);
+    if (text === undefined) return false;
+    if (Number.isInteger(number) && number > 0) protocol.doseNumberPositiveInt = number;
+    else protocol.doseNumberString = text;
+    return true;
+  }),
+  '59780-7': protocolElement((protocol, mapping, obx) => {
+    const series = words(mapping, obx);
+    if (series !== undefined) protocol.series = series;
+    return series !== undefined;
+  }),
+  '59782-3': protocolElement((protocol, _mapping, obx) => {
+    const number = Number(obx.field(5).text ?? 'none');
+    if (!Number.isInteger(number) || number < 1) return false;
+    protocol.seriesDosesPositiveInt = number;
+    return true;
+  }),
+};
+
+/** R4 asks for a documentType or a reference in each (imm-1). */
+function sheets(education: ReadonlyMap<string, JsonObject>): JsonObject[] {
+  return [...education.values()].map((one) => (one.documentType === undefined ? { ...one, _documentType: absent } : one));
+}
+
+/** R4 asks for a dose number. */
+function withDose(protocol: JsonObject): JsonObject {
+  if (protocol.doseNumberPositiveInt !== undefined || protocol.doseNumberString !== undefined) return protocol;
+  return { ...protocol, _doseNumberString: absent };
+}

@@ -1,0 +1,213 @@
+// RXO and RXE with RXR, RXC and TQ1 to MedicationRequest: https://hl7.org/fhir/uv/v2mappings/ (RXO[MedicationRequest],
+// RXR[MedicationRequest], TQ1[MedicationRequest])
+import type { JsonObject, Resource } from '#fhir-model';
+import { emptyPart, type Part, type Segment } from '../../message/message.ts';
+import type { Mapping } from '../context.ts';
+import { codeableConcept } from '../datatypes.ts';
+import { date, dateTime } from '../datetime.ts';
+import { practitionerReference } from '../practitioner.ts';
+import { runTable } from '../table/table.ts';
+import { amount, rxcIngredient, rxeMedicationRequest, rxoMedicationRequest, rxrDosage } from '../tables/rx.ts';
+import { medicationStatus } from './control.ts';
+import { detail, type OrderGroup } from './groups.ts';
+import { noteTexts } from './notes.ts';
+import { identifiersOf, type Order, priorityOf, putRequest, requester, schedulesOf, united } from './order.ts';
+import { cqQuantity, type Schedule, tqSchedule } from './timing.ts';
+
+/** Where RXO, RXE, RXD and RXA have the same things; 0: not at all. */
+export interface MedicationFields {
+  code: number;
+  form: number;
+  strength: number;
+  strengthUnit: number;
+  volume: number;
+  volumeUnit: number;
+  lot: number;
+  expiry: number;
+  manufacturer: number;
+}
+
+const none = { lot: 0, expiry: 0, manufacturer: 0, volume: 0, volumeUnit: 0 };
+const medicationFields: Readonly<Record<string, MedicationFields>> = {
+  RXO: { ...none, code: 1, form: 5, strength: 18, strengthUnit: 19, volume: 25, volumeUnit: 26 },
+  RXE: { ...none, code: 2, form: 6, strength: 25, strengthUnit: 26, volume: 33, volumeUnit: 34 },
+  RXD: { ...none, code: 2, form: 6, strength: 16, strengthUnit: 17, lot: 18, expiry: 19, manufacturer: 20 },
+  RXA: { ...none, code: 5, form: 8, strength: 13, strengthUnit: 14, lot: 15, expiry: 16, manufacturer: 17 },
+};
+
+/**
+ * `medicationCodeableConcept`, or a contained Medication where the message says more of it than what it is: a Medication of
+ * its own would have no number to be found by. Undefined where nothing names it.
+ */
+export function medicationOf(
+  mapping: Mapping,
+  segment: Segment,
+  components: readonly Segment[],
+  group: OrderGroup['group'],
+): JsonObject | undefined {
+  const at = medicationFields[segment.name]!;
+  const field = (number: number): Part => (number === 0 ? emptyPart : segment.field(number));
+  const code = codeableConcept(mapping, field(at.code)) ?? (segment.name === 'RXO' ? codeableConcept(mapping, field(10)) : undefined);
+  const strength = strengthOf(mapping, field(at.strength), field(at.strengthUnit), field(at.volume), field(at.volumeUnit));
+  const ingredients = components.flatMap((rxc) => {
+    const ingredient = runTable(rxcIngredient, { mapping, segment: rxc, group });
+    return ingredient?.itemCodeableConcept === undefined ? [] : [ingredient];
+  });
+  if (strength !== undefined && code !== undefined && ingredients.length === 0) {
+    ingredients.push({ itemCodeableConcept: code, strength });
+  }
+  const form = codeableConcept(mapping, field(at.form));
+  const lotNumber = field(at.lot).text;
+  const expirationDate = date(field(at.expiry).text);
+  const maker = codeableConcept(mapping, field(at.manufacturer).repetition(1));
+  const manufacturer = maker === undefined ? undefined : { display: conceptName(maker) };
+  const more = [form, lotNumber, expirationDate, manufacturer].some((part) => part !== undefined) || ingredients.length > 0;
+  if (!more) return code && { medicationCodeableConcept: code };
+  const medication: JsonObject = {
+    resourceType: 'Medication',
+    id: 'medication',
+    code,
+    manufacturer,
+    form,
+    ingredient: ingredients,
+    batch: lotNumber === undefined && expirationDate === undefined ? undefined : { lotNumber, expirationDate },
+  };
+  return { contained: [medication], medicationReference: { reference: '#medication', display: code && conceptName(code) } };
+}
+
+function conceptName(concept: JsonObject): string | undefined {
+  const [coding] = (concept.coding as JsonObject[] | undefined) ?? [];
+  return (concept.text ?? coding?.display ?? coding?.code) as string | undefined;
+}
+
+function strengthOf(mapping: Mapping, value: Part, unit: Part, volume: Part, volumeUnit: Part): JsonObject | undefined {
+  const numerator = amount(mapping, value, unit);
+  if (numerator === undefined) return undefined;
+  return { numerator, denominator: amount(mapping, volume, volumeUnit) ?? { value: 1 } };
+}
+
+/** Yields the reference of the MedicationRequest; undefined where nothing names the medication. */
+export function addMedicationRequest(mapping: Mapping, order: Order, also: JsonObject = {}): string | undefined {
+  const { group, subject } = order;
+  const [rxe, rxo] = [detail(group, 'RXE'), detail(group, 'RXO')];
+  const main = rxe ?? rxo;
+  if (main === undefined) return undefined;
+  const components = group.details.filter(({ name }) => name === 'RXC');
+  const medication = medicationOf(mapping, main, components, group.group);
+  if (medication === undefined) return undefined;
+  const context = { mapping, group: group.group };
+  const mapped = united(
+    rxe && runTable(rxeMedicationRequest, { ...context, segment: rxe }),
+    rxo && runTable(rxoMedicationRequest, { ...context, segment: rxo }),
+  );
+  const schedules = medicationSchedules(mapping, group, rxe);
+  const status = medicationStatus(order.state);
+  const resource: Resource = {
+    ...mapped,
+    resourceType: 'MedicationRequest',
+    identifier: identifiersOf(order, mapped.identifier),
+    status: status ?? 'active',
+    statusReason: status === undefined || status === 'active' ? undefined : reasonOf(mapping, group.orc),
+    intent: rxe === undefined ? 'original-order' : 'order',
+    priority: priorityOf(schedules[0]),
+    ...medication,
+    subject: { reference: subject.patient },
+    encounter: subject.encounter === undefined ? undefined : { reference: subject.encounter },
+    authoredOn: authored(mapping, group) ?? mapped.authoredOn,
+    requester: requester(mapping, order) ?? prescriber(mapping, rxe, rxo),
+    note: [...((mapped.note as JsonObject[] | undefined) ?? []), ...noteTexts(mapping, group.notes)],
+    dosageInstruction: dosages(mapping, group, main, schedules),
+    ...also,
+  };
+  const { replaces, ...others } = resource;
+  const [replaced] = (replaces as JsonObject[] | undefined) ?? [];
+  const request = { ...others, priorPrescription: replaced } as Resource;
+  return putRequest(mapping, order, request, new Set(['intent', ...(status === undefined ? ['status'] : [])]));
+}
+
+function reasonOf(mapping: Mapping, orc: Segment | undefined): JsonObject | undefined {
+  return orc && codeableConcept(mapping, orc.field(16));
+}
+
+/** ORC-9 of a new order is when it was written. */
+function authored(mapping: Mapping, { orc }: OrderGroup): string | undefined {
+  const control = orc?.field(1).text;
+  return control === 'NW' || control === 'RO' ? dateTime(orc!.field(9).text, mapping.zone) : undefined;
+}
+
+/** RXE-13 or RXO-14, a prescriber known by the number for controlled substances. */
+function prescriber(mapping: Mapping, rxe: Segment | undefined, rxo: Segment | undefined): JsonObject | undefined {
+  const field = rxe?.field(13).isEmpty === false ? rxe.field(13) : (rxo?.field(14) ?? emptyPart);
+  return practitionerReference(mapping, field.repetition(1));
+}
+
+/** TQ1, ORC-7, else RXE-1. */
+function medicationSchedules(mapping: Mapping, group: OrderGroup, rxe: Segment | undefined): Schedule[] {
+  const found = schedulesOf(mapping, group);
+  if (found.length > 0) return found;
+  return (rxe?.field(1).repetitions() ?? []).flatMap((tq) => tqSchedule(mapping, tq) ?? []);
+}
+
+const doseFields: Readonly<Record<string, { min: number; max: number; unit: number; text: number; per: number; rate: number; rateUnit: number; daily: number }>> = {
+  RXO: { min: 2, max: 3, unit: 4, text: 7, per: 17, rate: 21, rateUnit: 22, daily: 23 },
+  RXE: { min: 3, max: 4, unit: 5, text: 7, per: 22, rate: 23, rateUnit: 24, daily: 19 },
+};
+
+const doseType = { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/dose-rate-type', code: 'ordered' }] };
+
+/** One a schedule; all have the same dose and route. */
+function dosages(mapping: Mapping, group: OrderGroup, main: Segment, schedules: Schedule[]): JsonObject[] {
+  const at = doseFields[main.name]!;
+  const rxr = group.details.find(({ name }) => name === 'RXR');
+  const route = rxr === undefined ? {} : (runTable(rxrDosage, { mapping, segment: rxr, group: group.group }) ?? {});
+  const dose = doseOf(mapping, main, at);
+  const rate = rateOf(mapping, main, at);
+  const daily = cqQuantity(mapping, main.field(at.daily));
+  const words = main.field(at.text);
+  const shared: JsonObject = {
+    text: words.component(2).text ?? words.component(9).text ?? words.component(1).text,
+    ...route,
+    doseAndRate: dose === undefined && rate === undefined ? undefined : [{ type: doseType, ...dose, ...rate }],
+    maxDosePerPeriod: daily && { numerator: daily, denominator: { value: 1, unit: 'd', system: 'http://unitsofmeasure.org', code: 'd' } },
+  };
+  if (schedules.length === 0) return [shared];
+  return schedules.map((schedule, index) => ({
+    ...(schedules.length > 1 ? { sequence: index + 1 } : {}),
+    ...shared,
+    text: shared.text ?? schedule.text,
+    patientInstruction: shared.text === undefined ? undefined : schedule.text,
+    additionalInstruction: instructions(shared.additionalInstruction, schedule.condition),
+    timing: schedule.timing,
+    asNeededBoolean: schedule.asNeeded ? true : undefined,
+    doseAndRate: shared.doseAndRate ?? (schedule.quantity && [{ type: doseType, doseQuantity: schedule.quantity }]),
+  }));
+}
+
+function instructions(sent: JsonObject[string] | undefined, condition: string | undefined): JsonObject[] {
+  const own = Array.isArray(sent) ? (sent as JsonObject[]) : [];
+  return condition === undefined ? own : [...own, { text: condition }];
+}
+
+type DoseFields = (typeof doseFields)[string];
+
+/** A range where there are two different amounts. */
+function doseOf(mapping: Mapping, segment: Segment, { min, max, unit }: DoseFields): JsonObject | undefined {
+  const [low, high] = [min, max].map((field) => amount(mapping, segment.field(field), segment.field(unit)));
+  const same = segment.field(min).text === segment.field(max).text;
+  if (low !== undefined && high !== undefined && !same) return { doseRange: { low, high } };
+  const dose = low ?? high;
+  return dose && { doseQuantity: dose };
+}
+
+const perUnits: Readonly<Record<string, string>> = { S: 's', M: 'min', H: 'h', D: 'd', W: 'wk', L: 'mo' };
+
+/** `100 mL` per `H8`: eight hours. */
+function rateOf(mapping: Mapping, segment: Segment, { rate, rateUnit, per }: DoseFields): JsonObject | undefined {
+  const numerator = amount(mapping, segment.field(rate), segment.field(rateUnit));
+  if (numerator === undefined) return undefined;
+  const time = /^([SMHDWL])(\d{1,4})$/.exec(segment.field(per).text?.toUpperCase() ?? '');
+  if (time === null) return { rateQuantity: numerator };
+  const code = perUnits[time[1]!]!;
+  const denominator = { value: Number(time[2]), unit: code, system: 'http://unitsofmeasure.org', code };
+  return { rateRatio: { numerator, denominator } };
+}

@@ -1,0 +1,197 @@
+// ADT messages about one patient and a visit: HL7 v2.9 chapter 3.3; https://hl7.org/fhir/uv/v2mappings/
+// (ADT_A01, ADT_A02, ADT_A05, ADT_A06, ADT_A09, ADT_A11)
+import type { JsonObject } from '#fhir-model';
+import type { Segment } from '../../message/message.ts';
+import { addAllergies, addDeath, addDiagnoses, addLivingWill, addProcedures } from '../administration/clinical.ts';
+import { addAccount, addCoverages } from '../administration/insurance.ts';
+import { addMother, addRelatedPersons, guarantors, nextOfKin } from '../administration/related.ts';
+import { addCareTeam } from '../administration/roles.ts';
+import { obxGroups } from '../clinical/groups.ts';
+import { addObservation, isDocument } from '../clinical/observation.ts';
+import { compact } from '../compact.ts';
+import type { Mapping } from '../context.ts';
+import { upsertEncounter } from '../encounter.ts';
+import { cxIdentifier, identifierCriterion } from '../identifiers.ts';
+import { numberKey, visitIdentifiers } from '../identity.ts';
+import { messageMap, required } from '../message-map.ts';
+import { type MappedPatient, upsertPatient } from '../patient.ts';
+import type { Group } from '../structure/group.ts';
+import { runTable } from '../table/table.ts';
+import { accReason } from '../tables/admission-others.ts';
+
+/** Segments that these messages read or pass over knowingly: for the latter see tables/admission-others.ts. */
+export const admissionSegments =
+  `EVN PID PD1 NK1 PV1 PV2 ROL PRT ARV DB1 OBX NTE AL1 IAM IAR DG1 DRG PR1 GT1 IN1 IN2 IN3 AUT
+  ACC PDA`.split(/\s+/);
+
+/** Events about a visit, one map whatever the structure: the segments that a structure lacks are not there. */
+export const adtVisit = messageMap({
+  structures: [
+    'ADT_A01',
+    ...(['ADT_A02', 'ADT_A03', 'ADT_A05', 'ADT_A06', 'ADT_A09', 'ADT_A11', 'ADT_A12', 'ADT_A15', 'ADT_A16'] as const),
+    ...(['ADT_A21', 'ADT_A38', 'ADT_A52', 'ADT_A54', 'ADT_A61'] as const),
+  ],
+  events:
+    `A01 A02 A03 A04 A05 A06 A07 A08 A09 A10 A11 A12 A13 A14 A15 A16 A21 A22 A23 A25 A26 A27 A32 A33 A38 A52 A53 A54 A55
+    A61 A62`.split(/\s+/),
+  reads: admissionSegments,
+  run: mapAdmission,
+});
+
+/** Events about the person alone; a PV1 is there because the structure asks for it. */
+export const adtPerson = messageMap({
+  structures: ['ADT_A05', 'ADT_A21'],
+  events: ['A28', 'A29', 'A31'],
+  reads: admissionSegments,
+  run(mapping, root) {
+    const patient = mapAdmission(mapping, root);
+    // A person who is deleted is no longer in use: what refers to it stays readable.
+    if (mapping.event === 'A29') deactivate(mapping, patient);
+  },
+});
+
+/** Adverse reactions, with or without a visit. */
+export const adtReactions = messageMap({
+  structures: ['ADT_A60'],
+  events: ['A60'],
+  reads: admissionSegments,
+  run(mapping, root) {
+    const patient = mapPatient(mapping, root);
+    const visit = root.groups('VISIT_GROUP')[0];
+    if (visit !== undefined) mapVisit(mapping, visit, required(root.get('PID'), 'PID'), patient);
+    const reactions = root.groups('ADVERSE_REACTION_GROUP').flatMap((group) => group.all('IAM'));
+    addAllergies(mapping, root, patient, [...root.all('IAM'), ...reactions]);
+  },
+});
+
+function deactivate(mapping: Mapping, patient: MappedPatient): void {
+  const entry = mapping.entries.find(({ fullUrl }) => fullUrl === patient.reference);
+  if (entry?.resource !== undefined) entry.resource.active = false;
+}
+
+/** Throws Refusal AE when the message lacks PID, or the patient an identifier. */
+function mapAdmission(mapping: Mapping, root: Group): MappedPatient {
+  const patient = mapPatient(mapping, root);
+  const pid = required(root.get('PID'), 'PID');
+  addMother(mapping, pid, patient);
+  addRelatedPersons(mapping, root, patient);
+  addCareTeam(mapping, afterPatient(root), patient);
+  addLivingWill(mapping, root, patient);
+  addDeath(mapping, root, patient);
+  addAllergies(mapping, root, patient, [...root.all('AL1'), ...root.all('IAM')]);
+  const coverage = addCoverages(mapping, root, patient);
+  const account = addAccount(mapping, pid, patient, { guarantor: guarantors(mapping, root, patient), coverage });
+  mapVisit(mapping, root, pid, patient, account);
+  return patient;
+}
+
+export function mapPatient(mapping: Mapping, group: Group): MappedPatient {
+  const pid = required(group.get('PID'), 'PID');
+  return upsertPatient(mapping, { pid, pd1: group.get('PD1'), nk1: nextOfKin(group), others: afterPatient(group) });
+}
+
+/** ROL, PRT and ARV that stand before PV1 are the patient's, those after it the visit's. */
+function afterPatient(group: Group): Segment[] {
+  return around(group, (visitAt, at) => visitAt < 0 || at < visitAt);
+}
+
+function afterVisit(group: Group): Segment[] {
+  return around(group, (visitAt, at) => visitAt >= 0 && at > visitAt);
+}
+
+const roles = new Set(['ROL', 'PRT', 'ARV']);
+
+function around({ segments }: Group, wanted: (visitAt: number, at: number) => boolean): Segment[] {
+  const patientAt = segments.findIndex(({ name }) => name === 'PID');
+  const visitAt = segments.findIndex(({ name }) => name === 'PV1');
+  return segments.filter(({ name }, at) => roles.has(name) && at > patientAt && wanted(visitAt, at));
+}
+
+/** PV1 with all that is the visit's: diagnoses, procedures, observations. Yields the encounter's reference. */
+export function mapVisit(
+  mapping: Mapping,
+  group: Group,
+  pid: Segment,
+  patient: MappedPatient,
+  account?: string,
+): string | undefined {
+  const pv1 = group.get('PV1');
+  const visit = pv1 && visitIdentifiers(mapping, pid, pv1)[0];
+  const visitKey = visit && numberKey(visit);
+  const encounter = pv1 && encounterOf(mapping, group, { pid, pv1 }, patient, account);
+  const diagnosis = addDiagnoses(mapping, group, patient, visitKey, encounter);
+  const resource = entryOf(mapping, encounter);
+  if (resource !== undefined && diagnosis.length > 0) resource.diagnosis = compact(diagnosis);
+  addAccident(mapping, group, resource);
+  addProcedures(mapping, group, patient, visitKey, encounter);
+  addObservations(mapping, group, patient, visitKey, encounter);
+  return encounter;
+}
+
+function encounterOf(
+  mapping: Mapping,
+  group: Group,
+  { pid, pv1 }: { pid: Segment; pv1: Segment },
+  patient: MappedPatient,
+  account: string | undefined,
+): string | undefined {
+  const episode = episodeOfCare(mapping, pv1, patient);
+  const segments = { pid, pv1, pv2: group.get('PV2'), others: afterVisit(group) };
+  return upsertEncounter(mapping, segments, patient, {
+    ...(account === undefined ? {} : { account: [{ reference: account }] }),
+    ...(episode === undefined ? {} : { episodeOfCare: [{ reference: episode }] }),
+  });
+}
+
+function entryOf(mapping: Mapping, reference: string | undefined): JsonObject | undefined {
+  const found = mapping.entries.find(
+    ({ fullUrl, url }) => reference !== undefined && (fullUrl === reference || url === reference),
+  );
+  return found?.resource;
+}
+
+/** ACC-2 among the reasons of the visit. */
+function addAccident(mapping: Mapping, group: Group, resource: JsonObject | undefined): void {
+  const segment = group.get('ACC');
+  const found = segment && runTable(accReason, { segment, group, mapping });
+  if (found === undefined || resource === undefined) return;
+  const reasons = Array.isArray(resource.reasonCode) ? resource.reasonCode : [];
+  resource.reasonCode = compact([...reasons, ...(found.reasonCode as JsonObject[])]);
+}
+
+/** PV1-54. */
+function episodeOfCare(mapping: Mapping, pv1: Segment, patient: MappedPatient): string | undefined {
+  const identifier = cxIdentifier(mapping, pv1.field(54).repetition(1), 'episode');
+  if (identifier === undefined) return undefined;
+  const resource = {
+    resourceType: 'EpisodeOfCare',
+    identifier: [identifier],
+    status: 'active',
+    patient: { reference: patient.reference },
+  };
+  const ifNoneExist = identifierCriterion(identifier);
+  return mapping.once(`EpisodeOfCare?${ifNoneExist}`, () =>
+    mapping.add({ method: 'POST', url: 'EpisodeOfCare', ifNoneExist, resource }),
+  );
+}
+
+/** Observations of the visit; a document outside a report or document message has no place. */
+function addObservations(
+  mapping: Mapping,
+  group: Group,
+  patient: MappedPatient,
+  visit: string | undefined,
+  encounter: string | undefined,
+): void {
+  const recorded = mapping.message.get('EVN-2') ?? mapping.messageKey;
+  for (const inner of [...group.groups('OBSERVATION'), group]) {
+    for (const observation of obxGroups(inner)) {
+      if (isDocument(observation.obx)) {
+        mapping.warnings.add('OBX: a document outside a report has no place; left out');
+        continue;
+      }
+      const key = JSON.stringify([patient.key, visit ?? null, observation.obx.field(14).text ?? recorded]);
+      addObservation(mapping, observation, { group: inner, key, patient: patient.reference, encounter });
+    }
+  }
+}

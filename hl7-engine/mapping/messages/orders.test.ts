@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { JsonObject, Resource } from '#fhir-model';
+import {
+  entriesOf,
+  mapLines,
+  onlyEntry,
+  onlyResource,
+  refusalOf,
+  storedAfter,
+  storedOf,
+} from '../../testing/mapped.ts';
+
+const msh = (type: string, at = '20260301080000') =>
+  `MSH|^~\\&|EHR|SOUTH|LAB|NORTH|${at}||${type}|M1|P|2.5.1`;
+const pid = 'PID|1||777^^^HOSP^MR||TEST^PATIENT';
+const obr = 'OBR|1|P1^EHR||24323-8^Panel^LN|R||20260301070000';
+
+const oml = [
+  msh('OML^O21^OML_O21'),
+  pid,
+  'ORC|NW|P1^EHR||G1^EHR|||||20260301075500|||100^Doc^Dora^^^^^^HOSP||^WPN^PH^^^555^1234||||||||North Clinic^^^^^HOSP^XX^^^N1',
+  'TQ1|1||BID|||5^d||||S||with food',
+  obr,
+  'NTE|1|P|please call',
+  'DG1|1||E11.9^Type 2 diabetes^I10',
+  'OBX|1|CWE|49541-6^Fasting status^LN||Y^Yes^HL70136||||||O',
+  'SPM|1|S1&EHR||SER^Serum^HL70487',
+];
+
+test('OML^O21: the request with its specimen, answers, diagnosis and schedule', () => {
+  const mapped = mapLines(...oml);
+  assert.deepEqual(mapped.warnings, []);
+  const request = onlyResource(mapped, 'ServiceRequest');
+  assert.equal(
+    decodeURIComponent(onlyEntry(mapped, 'ServiceRequest').url),
+    'ServiceRequest?identifier=urn:id:EHR|P1&code=http://loinc.org|24323-8',
+  );
+  const { status, intent, priority, requisition, authoredOn, note, specimen, supportingInfo, reasonReference } = request;
+  assert.deepEqual([status, intent, priority, authoredOn], ['active', 'order', 'routine', '2026-03-01T07:55:00Z']);
+  assert.equal((requisition as JsonObject).value, 'G1');
+  assert.deepEqual(note, [{ authorString: 'Orderer (placer)', text: 'please call' }, { text: 'with food' }]);
+  assert.deepEqual(specimen, [{ reference: onlyEntry(mapped, 'Specimen').fullUrl }]);
+  assert.deepEqual(supportingInfo, [{ reference: onlyEntry(mapped, 'Observation').url }]);
+  assert.deepEqual(reasonReference, [{ reference: onlyEntry(mapped, 'Condition').url }]);
+  assert.deepEqual(request.occurrenceTiming, {
+    repeat: {
+      boundsDuration: { value: 5, unit: 'd', system: 'http://unitsofmeasure.org', code: 'd' },
+      frequency: 2,
+      period: 1,
+      periodUnit: 'd',
+    },
+    code: { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/v2-0335', code: 'BID' }] },
+  });
+  assert.equal(onlyResource(mapped, 'Observation').status, 'final');
+  const role = onlyEntry(mapped, 'PractitionerRole');
+  assert.deepEqual(request.requester, { reference: role.url, display: 'Dora Doc' });
+  assert.deepEqual(entriesOf(mapped, 'DiagnosticReport'), []);
+});
+
+/** The order after each of these controls, one message a minute. */
+function orderAfter(...controls: [control: string, status?: string][]): { request: Resource; tasks: string[] } {
+  const messages = controls.map(([control, status = ''], index) => [
+    msh('ORM^O01^ORM_O01', `202603010800${String(index).padStart(2, '0')}`),
+    pid,
+    `ORC|${control}|P1^EHR|||${status}`,
+    obr,
+  ]);
+  const { resources } = storedAfter(...messages);
+  const tasks = storedOf(resources, 'Task').map(
+    ({ code, status }) => `${((code as JsonObject).coding as JsonObject[])[0]!.code} ${status}`,
+  );
+  const requests = storedOf(resources, 'ServiceRequest');
+  assert.equal(requests.length, 1);
+  return { request: requests[0]!, tasks };
+}
+
+test('ORC-1: what is asked of an order is a Task, which its answer changes', () => {
+  const cases: [controls: [string, string?][], status: string, tasks: string[]][] = [
+    [[['NW']], 'active', []],
+    [[['NW'], ['OK']], 'active', []],
+    [[['NW'], ['CA']], 'active', ['abort requested']],
+    [[['NW'], ['CA', 'CA']], 'revoked', ['abort requested']],
+    [[['NW'], ['CA'], ['CR']], 'revoked', ['abort completed']],
+    [[['NW'], ['CA'], ['UC']], 'active', ['abort rejected']],
+    [[['NW'], ['OC']], 'revoked', []],
+    [[['NW'], ['DC']], 'revoked', ['abort requested']],
+    [[['NW'], ['HD'], ['HR']], 'on-hold', ['suspend completed']],
+    [[['NW'], ['HD'], ['HR'], ['RL'], ['OR']], 'active', ['suspend completed', 'resume completed']],
+    [[['NW'], ['XO'], ['XR']], 'active', ['change completed']],
+    [[['NW'], ['XO'], ['UX']], 'active', ['change rejected']],
+    [[['NW'], ['SC', 'CM']], 'completed', []],
+    [[['NW'], ['SC', 'HD']], 'on-hold', []],
+    [[['SC', 'CM'], ['NA']], 'completed', []],
+    [[['CA', 'CA']], 'revoked', ['abort requested']],
+  ];
+  for (const [controls, status, tasks] of cases) {
+    const found = orderAfter(...controls);
+    assert.deepEqual([found.request.status, found.tasks], [status, tasks], controls.join(' '));
+  }
+});
+
+test('an older message about an order changes nothing', () => {
+  const newer = [msh('ORM^O01', '20260301090000'), pid, 'ORC|OC|P1^EHR', obr];
+  const older = [msh('ORM^O01', '20260301080000'), pid, 'ORC|NW|P1^EHR', obr];
+  const { resources, warnings } = storedAfter(newer, older);
+  assert.equal(storedOf(resources, 'ServiceRequest')[0]!.status, 'revoked');
+  assert.ok(warnings.includes('ServiceRequest: older than what is stored; it stays as it is'));
+});
+
+test('a replacement replaces, a child is based on its parent', () => {
+  const replaced = mapLines(
+    msh('ORM^O01^ORM_O01'),
+    pid,
+    'ORC|RU|P1^EHR',
+    obr,
+    'ORC|RO|P2^EHR',
+    obr.replace('P1', 'P2'),
+  );
+  const [old, successor] = entriesOf(replaced, 'ServiceRequest');
+  assert.equal(old!.resource.status, 'revoked');
+  assert.deepEqual(successor!.resource.replaces, [{ reference: old!.fullUrl }]);
+  const family = mapLines(msh('ORM^O01^ORM_O01'), pid, 'ORC|PA|P1^EHR', obr, 'ORC|CH|P2^EHR', obr.replace('P1', 'P2'));
+  const [parent, child] = entriesOf(family, 'ServiceRequest');
+  assert.deepEqual(child!.resource.basedOn, [{ reference: parent!.fullUrl }]);
+});
+
+test('an order and its result are one request', () => {
+  const order = [msh('OML^O21^OML_O21', '20260301080000'), pid, 'ORC|NW|P1^EHR', obr];
+  const result = [
+    msh('ORU^R01^ORU_R01', '20260301090000'),
+    pid,
+    'ORC|RE|P1^EHR|F1^LAB',
+    `${obr.replace('||24323', '|F1^LAB|24323')}|||||||||||||||||||F`.replace(/\|+F$/, '|||||||||||||||20260301085500|||F'),
+    'OBX|1|NM|2823-3^Potassium^LN||5|mmol/L|||||F',
+  ];
+  const { resources } = storedAfter(order, result);
+  const [request, ...others] = storedOf(resources, 'ServiceRequest');
+  assert.deepEqual(others, []);
+  assert.deepEqual(
+    (request!.identifier as JsonObject[]).map(({ value }) => value),
+    ['P1', 'F1'],
+  );
+  assert.equal(storedOf(resources, 'DiagnosticReport').length, 1);
+});
+
+test('ORM^O01 by what is ordered: diet and supply', () => {
+  const diet = mapLines(msh('ORM^O01^ORM_O01'), pid, 'ORC|NW|P5^EHR||||||||20260301', 'ODS|D||160^Diabetic^L|no nuts');
+  const nutrition = onlyResource(diet, 'NutritionOrder');
+  assert.deepEqual(
+    [nutrition.status, nutrition.oralDiet],
+    [
+      'active',
+      { type: [{ coding: [{ system: 'urn:id:SOUTH:L', code: '160', display: 'Diabetic' }] }], instruction: 'no nuts' },
+    ],
+  );
+  const supply = mapLines(msh('ORM^O01^ORM_O01'), pid, 'ORC|NW|P6^EHR', 'RQD|1|G1^Gloves^L|||2|BX^Box^L');
+  const request = onlyResource(supply, 'SupplyRequest');
+  assert.deepEqual([request.status, (request.quantity as JsonObject).value], ['active', 2]);
+});
+
+test('responses tell what became of an order; without the patient they are refused', () => {
+  const order = [msh('OML^O21^OML_O21', '20260301080000'), pid, 'ORC|CA|P1^EHR', obr];
+  const response = [
+    msh('ORL^O22^ORL_O22', '20260301080500'),
+    'MSA|AA|M1',
+    pid,
+    'ORC|CR|P1^EHR|F1^LAB',
+    obr,
+  ];
+  const { resources } = storedAfter(order, response);
+  assert.equal(storedOf(resources, 'ServiceRequest')[0]!.status, 'revoked');
+  assert.equal(
+    refusalOf(...response.filter((line) => !line.startsWith('PID'))),
+    'AE 100 Required segment PID is missing: whose order it is cannot be told',
+  );
+  const acknowledged = mapLines(msh('ORR^O02^ORR_O02'), 'MSA|AA|M1', pid);
+  assert.deepEqual(acknowledged.entries, []);
+});
+
+test('prior results of an order are reports of their own', () => {
+  const mapped = mapLines(
+    ...oml,
+    'PID|1||777^^^HOSP^MR||TEST^PATIENT',
+    'ORC|PR|P0^EHR|F0^LAB',
+    'OBR|1|P0^EHR|F0^LAB|24323-8^Panel^LN|||20260201||||||||||||||||||F',
+    'OBX|1|NM|2823-3^Potassium^LN||4|mmol/L|||||F',
+  );
+  assert.equal(onlyResource(mapped, 'DiagnosticReport').status, 'final');
+  assert.equal(entriesOf(mapped, 'ServiceRequest').length, 2);
+  assert.equal(entriesOf(mapped, 'Patient').length, 1);
+});
+
+test('orders that lack what they are about', () => {
+  assert.equal(refusalOf(msh('ORM^O01'), pid), 'AE 100 Required segment ORC is missing');
+  assert.equal(refusalOf(msh('ORM^O01'), 'ORC|NW|P1', obr), 'AE 100 Required segment PID is missing');
+  const nothing = mapLines(msh('ORM^O01'), pid, 'ORC|NW');
+  assert.deepEqual(nothing.warnings, ['ORC: an order without number and detail has no place']);
+});

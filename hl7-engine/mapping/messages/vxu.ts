@@ -1,0 +1,27 @@
+// Vaccinations: VXU^V04: HL7 v2.9 chapter 4A.8; https://hl7.org/fhir/uv/v2mappings/ (VXU_V04)
+import { obxGroups } from '../clinical/groups.ts';
+import { addImmunization } from '../clinical/immunization.ts';
+import { addObservation, isDocument } from '../clinical/observation.ts';
+import { subjectOf } from '../clinical/subject.ts';
+import type { Mapping } from '../context.ts';
+import { messageMap } from '../message-map.ts';
+import type { Group } from '../structure/group.ts';
+
+export const vxu = messageMap({
+  structures: ['VXU_V04'],
+  events: ['V04'],
+  defaultEvent: 'V04',
+  reads: 'PID PD1 NK1 PV1 PV2 ORC RXA RXR OBX NTE'.split(' '),
+  run: mapVaccinations,
+});
+
+/** Throws Refusal AE without PID or a patient's identifier. */
+function mapVaccinations(mapping: Mapping, root: Group): void {
+  const subject = subjectOf(mapping, root, 'changed');
+  for (const about of root.groups('PERSON_OBSERVATION').flatMap(obxGroups)) {
+    if (isDocument(about.obx)) continue;
+    const key = JSON.stringify([subject.patientKey, about.obx.field(14).text ?? mapping.messageKey]);
+    addObservation(mapping, about, { group: root, key, patient: subject.patient, encounter: subject.encounter });
+  }
+  for (const order of root.groups('ORDER')) addImmunization(mapping, order, subject);
+}

@@ -1,0 +1,64 @@
+// Messages that arrive late: what a resource says is as of its message's time (EVN-2, else MSH-7), which it carries along,
+// so that an older message is told from a newer one. HL7 v2.9 chapter 2.13.9.7
+import type { Json, JsonObject } from '#fhir-model';
+import type { Hl7Message } from '../message/message.ts';
+import { dateTime, type Zone } from './datetime.ts';
+
+const url = 'urn:cerebra:hl7v2-message-time';
+
+/** EVN-2, else MSH-7, as an instant; a day without a time of day is its beginning. */
+export function messageTime(message: Hl7Message, zone: Zone): string | undefined {
+  return instantOf(message.get('EVN-2'), zone) ?? instantOf(message.get('MSH-7'), zone);
+}
+
+/** A DTM as an instant: years and months alone are none. */
+export function instantOf(dtm: string | undefined, zone: Zone): string | undefined {
+  const text = dtm?.trim();
+  if (text === undefined || text.length < 8) return undefined;
+  const value = dateTime(/^\d{8}$/.test(text) ? `${text}000000` : text, zone);
+  return value?.includes('T') ? value : undefined;
+}
+
+/** Sets `meta.extension` of the resource; `time` as `2026-03-01T08:00:00+01:00`. */
+export function stampWith(resource: JsonObject, time: string | undefined): void {
+  if (time === undefined) return;
+  const meta = (resource.meta ?? {}) as JsonObject;
+  const others = extensionsOf(meta).filter((extension) => extension.url !== url);
+  resource.meta = { ...meta, extension: [...others, { url, valueInstant: time }] };
+}
+
+/** The time that a resource carries, in milliseconds since 1970. */
+export function stampMs(resource: JsonObject): number | undefined {
+  const found = extensionsOf((resource.meta ?? {}) as JsonObject).find((extension) => extension.url === url);
+  const time = found === undefined ? Number.NaN : Date.parse(String(found.valueInstant));
+  return Number.isNaN(time) ? undefined : time;
+}
+
+/** Both resources' meta as one: the later one's extensions replace those of the same url. */
+export function unitedMeta(existing: Json | undefined, incoming: Json | undefined): JsonObject {
+  const before = (existing ?? {}) as JsonObject;
+  const after = (incoming ?? {}) as JsonObject;
+  const replaced = new Set(extensionsOf(after).map((extension) => extension.url));
+  const extension = [...extensionsOf(before).filter((one) => !replaced.has(one.url)), ...extensionsOf(after)];
+  return { ...before, ...after, ...(extension.length > 0 && { extension }) };
+}
+
+function extensionsOf(meta: JsonObject): JsonObject[] {
+  return Array.isArray(meta.extension) ? (meta.extension as JsonObject[]) : [];
+}
+
+export interface Order {
+  /** Told when a message is older than what is there. */
+  warnings: { add(text: string): void };
+  /** Of two of the same time the one that has come further stays: how far the resource has come, as a number. */
+  rank?: (resource: JsonObject) => number;
+}
+
+/** Whether what is there is to stay as it is: it is newer, or of the same time and further. */
+export function isOutdated(existing: JsonObject, incoming: JsonObject, { rank, warnings }: Order): boolean {
+  const [before, after] = [stampMs(existing), stampMs(incoming)];
+  if (before === undefined || after === undefined || after > before) return false;
+  const outdated = after < before || (rank !== undefined && rank(incoming) < rank(existing));
+  if (outdated) warnings.add(`${String(incoming.resourceType)}: older than what is stored; it stays as it is`);
+  return outdated;
+}

@@ -1,0 +1,53 @@
+// Segment maps of the guide (https://hl7.org/fhir/uv/v2mappings/segment_maps.html) that no table here has under the same name,
+// and where what they say is done.
+
+export const segmentMapsElsewhere: Readonly<Record<string, string>> = {
+  'DG1[Encounter]': 'DG1[Encounter.diagnosis]',
+  'DG1[EpisodeOfCare]': 'PV1-54 is all that messages say of an episode; its diagnoses are those of the encounter',
+  'IN3[CareTeam]': 'IN3[CareTeam.participant]',
+  'MRG[Account]': 'MRG[Patient] and the message’s own code: accounts are moved to the surviving patient',
+  'MSA[MessageHeader]': 'an answer to a message is for who sent it: the client of the destination reads it',
+  'MSH[Bundle]': 'the transaction is no Bundle that is kept; `$convert-data` yields one',
+  'MSH[Encounter]': 'the event says what becomes of the encounter: status, class and period of it',
+  'MSH[MessageHeader]':
+    'a MessageHeader is of messages, not of what is stored: MSH[Provenance] and the journal tell of the message',
+  'MSH[Provenance-Operator]': 'MSH[Provenance]',
+  'MSH[Provenance-Source]':
+    'MSH[Provenance]; the message itself stands in the journal, whose number is entity.what.identifier',
+  'MSH[Provenance-Transformation]':
+    'the journal tells when which route was at work; a second Provenance of each resource would say no more',
+  'NK1[Patient]': 'NK1[Patient.contact]',
+  'NTE[Appointment-Comment]': 'NTE[Annotation]',
+  'NTE[DocumentReference]': 'NTE[Annotation]',
+  'NTE[Observation]': 'NTE[Annotation]',
+  'NTE[ServiceRequest]': 'NTE[Annotation]',
+  'OBX[DocumentReference]': 'clinical/document.ts: one document of the OBX of a message',
+  'OBX[Observation-Component]': 'OBX[Observation]: several repetitions of OBX-5 are its components',
+  'ORC[DiagnosticReport]': 'OBR[DiagnosticReport]: ORC-2 and ORC-3 where OBR has no number',
+  'ORC[MedicationAdministration]': 'RXA[MedicationAdministration] and the order it is of',
+  'ORC[Provenance]': 'ORC[ServiceRequest]: who entered, verified and asked for the order, and when, stand in the order',
+  'PD1[Observation-LivingWill]': 'PD1[Observation]',
+  'PID[Appointment]': 'the patient is a participant of the appointment: the message’s own code',
+  'PID[Provenance-Patient]':
+    'PID-33 and PID-34 tell who changed the patient in the sender’s system; the Provenance of the message tells who sent it',
+  'PRT[CareTeam]': 'PRT[CareTeam.participant] and PRT[Encounter.participant]',
+  'PRT[Device]': 'clinical/device.ts',
+  'PRT[Observation-Location]': 'PRT-9: the place of the observation has no element in R4',
+  'PRT[Patient-GeneralPractitioner-Practitioner]': 'PRT-4 PP: Patient.generalPractitioner, administration/roles.ts',
+  'PRT[Patient-GeneralPractitioner-PractitionerRole]': 'PRT-4 PP: Patient.generalPractitioner, administration/roles.ts',
+  'PRT[PractitionerRole]': 'Practitioner; the role stands beside in the element that names both',
+  'PRT[RelatedPerson]': 'who is not known to be a practitioner is still found by number: Practitioner',
+  'PV1[Basic-EncounterHistory]':
+    'Encounter.location and Encounter.classHistory have the history; each version of the Encounter is kept',
+  'PV1[Patient]': 'PV1-16: security label of the Patient, by the message’s own code',
+  'ROL[CareTeam]': 'ROL[CareTeam.participant]',
+  'ROL[Encounter-PractitionerRole]': 'ROL[Encounter.participant]',
+  'ROL[Patient-GeneralPractitioner]': 'ROL-3 PP: Patient.generalPractitioner, administration/roles.ts',
+  'ROL[RelatedPerson]': 'who is not known to be a practitioner is still found by number: Practitioner',
+  'RXR[MedicationRequest]': 'RXR[Dosage]',
+  'SFT[Device]': 'the sender’s software: Provenance.agent names the application',
+  'SFT[MessageHeader]': 'a MessageHeader is of messages, not of what is stored',
+  'TQ1[MedicationRequest]': 'clinical/timing.ts: Dosage.timing',
+  'TQ1[ServiceRequest]': 'clinical/timing.ts: ServiceRequest.occurrence',
+  'TXA[Provenance]': 'TXA[DocumentReference]: who edited the document, and when',
+};

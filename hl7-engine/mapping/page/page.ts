@@ -1,0 +1,56 @@
+// docs/hl7-mapping.md, written from the tables themselves: `node bin/cerebra.ts docs`.
+import { loadDictionary } from '../../message/dictionary.ts';
+import { segmentMapsTable, segmentsChapter } from './segments.ts';
+import { structuresChapter } from './structures.ts';
+import { conceptMapsChapter, typesChapter } from './types.ts';
+
+/** Between these lines stands what a run over a corpus wrote; it is kept as it is. */
+const kept = /<!-- comparison -->[\s\S]*<!-- \/comparison -->/;
+
+/**
+ * The page. `before`: the page as it is now, whose comparison with other converters stays. Throws CerebraError `unavailable`
+ * where the HL7 dictionary cannot be loaded.
+ */
+export async function mappingPage(before: string): Promise<string> {
+  const dictionary = await loadDictionary();
+  return `<!-- Written by \`node bin/cerebra.ts docs\` from the tables in hl7-engine/mapping; do not edit. -->
+
+# What becomes of HL7 v2 messages
+
+After the [HL7 v2-to-FHIR guide](https://hl7.org/fhir/uv/v2mappings/). [hl7.md](hl7.md) tells how resources are found, changed and
+ordered in time.
+
+## Messages
+
+${structuresChapter()}
+A segment that stands out of order, twice, or without the one that begins its group is taken where it belongs, with a warning;
+one that the structure does not have is told by a warning, too.
+
+## Segments
+
+Where a field goes, as an element of FHIR R4 and the data type map that makes it. \`x[]\`: one item a repetition; what stands in
+parentheses is done by the message's own code.
+
+${segmentsChapter(dictionary)}
+### Segment maps of the guide under other names
+
+${segmentMapsTable()}
+## Data types
+
+${typesChapter()}
+## Concept maps
+
+A code that a map does not have stays as it was sent. Where an element takes codes of its own only, the last column stands for it,
+or nothing, and the message gets a warning. A route's code maps go first. Codes that the guide leaves open and that are ours are named.
+
+${conceptMapsChapter()}
+## Beside other converters
+
+${kept.exec(before)?.[0] ?? '<!-- comparison -->\n<!-- /comparison -->'}
+`;
+}
+
+/** The page with another comparison. */
+export function withComparison(page: string, comparison: string): string {
+  return page.replace(kept, () => `<!-- comparison -->\n${comparison}\n<!-- /comparison -->`);
+}

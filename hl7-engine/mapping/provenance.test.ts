@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { JsonObject } from '#fhir-model';
+import { parseMessage } from '../message/message.ts';
+import { fixedZone } from './datetime.ts';
+import { mapMessage } from './map.ts';
+
+const pid = 'PID|1||777^^^HOSP&1.2.3&ISO^MR||DOE^JANE';
+
+function mapped(key: string, ...lines: string[]) {
+  const raw = Buffer.from(lines.join('\r'));
+  return mapMessage(parseMessage(raw), key, { zone: fixedZone('Z'), identifierSystems: {} }).entries;
+}
+
+test('every resource of a message has a Provenance that points at the message', () => {
+  const entries = mapped(
+    '42',
+    'MSH|^~\\&|ADT1^1.2.3.4^ISO|HOSPITAL|||20260301080000+0100||ADT^A01^ADT_A01|C7|P|2.5',
+    'EVN|A01|20260301075900+0100||01|17^CLERK^CLARA^^^^^^HOSP|20260301070000+0100|WING',
+    pid,
+  );
+  const entry = entries.find(({ resource }) => resource?.resourceType === 'Provenance')!;
+  const { target, agent, id, ...rest } = entry.resource as unknown as JsonObject & { target: { reference: string }[] };
+  assert.equal(entry.method, 'PUT');
+  assert.equal(entry.url, `Provenance/${String(id)}`);
+  const others = entries.filter((one) => one !== entry);
+  assert.deepEqual(
+    target.map(({ reference }) => reference),
+    others.map(({ fullUrl }) => fullUrl),
+  );
+  assert.deepEqual(rest, {
+    resourceType: 'Provenance',
+    recorded: '2026-03-01T07:59:00+01:00',
+    occurredDateTime: '2026-03-01T07:00:00+01:00',
+    activity: {
+      coding: [{ system: 'http://terminology.hl7.org/CodeSystem/v2-0003', code: 'A01' }],
+      text: 'ADT^A01^ADT_A01',
+    },
+    reason: [
+      {
+        coding: [
+          {
+            system: 'http://terminology.hl7.org/CodeSystem/v3-ActReason',
+            code: 'PATRQT',
+            display: 'patient requested',
+          },
+          { system: 'http://terminology.hl7.org/CodeSystem/v2-0062', code: '01' },
+        ],
+      },
+    ],
+    location: { type: 'Location', identifier: { value: 'WING' }, display: 'WING' },
+    entity: [
+      {
+        role: 'source',
+        what: { identifier: { system: 'urn:cerebra:hl7v2-message', value: '42' }, display: 'ADT^A01 C7' },
+      },
+    ],
+  });
+  const agents = agent as { type: { coding: { code: string }[] }; who: JsonObject }[];
+  assert.deepEqual(
+    agents.map(({ type, who }) => [type.coding[0]!.code, who.identifier ?? who.display]),
+    [
+      ['enterer', 'CLARA CLERK'],
+      ['assembler', { system: 'urn:ietf:rfc:3986', value: 'urn:oid:1.2.3.4' }],
+      ['author', { value: 'HOSPITAL' }],
+    ],
+  );
+});
+
+test('the same message again replaces its Provenance; another has its own', () => {
+  const lines = ['MSH|^~\\&|A|B|||20260301||ADT^A01|1|P|2.5', pid];
+  const url = (key: string) => mapped(key, ...lines).find(({ url: at }) => at.startsWith('Provenance/'))?.url;
+  assert.equal(url('1'), url('1'));
+  assert.notEqual(url('1'), url('2'));
+});
+
+test('without a time or a sender it says so', () => {
+  const entries = mapped('1', 'MSH|^~\\&|||||||ADT^A01|1|P|2.5', pid);
+  const { recorded, _recorded, agent } = entries.at(-1)!.resource as JsonObject;
+  assert.equal(recorded, undefined);
+  assert.deepEqual(_recorded, {
+    extension: [{ url: 'http://hl7.org/fhir/StructureDefinition/data-absent-reason', valueCode: 'unknown' }],
+  });
+  assert.deepEqual(agent, [{ who: { display: 'unknown' } }]);
+});

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { parseMessage } from '../../message/message.ts';
+import { parseStructure } from './grammar.ts';
+import type { Group } from './group.ts';
+import { type Grouped, groupSegments } from './grouper.ts';
+import { grouped } from './structures.ts';
+
+/** `RESULT[PID ORDER[OBR OBX]]`. */
+function shape(group: Group): string {
+  const inside = [...group.segments.map(({ name }) => name), ...group.children.map(shape)];
+  return `${group.name}[${inside.join(' ')}]`;
+}
+
+function segmentsOf(names: string) {
+  const [, ...others] = names.split(' ');
+  return parseMessage(Buffer.from(['MSH|^~\\&|', ...others.map((name) => `${name}|1`)].join('\r')));
+}
+
+const read = (structure: string, names: string): Grouped =>
+  groupSegments(parseStructure('M', structure), segmentsOf(names).segments);
+
+const orders = 'MSH PATIENT{PID PD1? NTE* VISIT{PV1 PV2?}?}? ORDER{ORC DETAIL{OBR NTE* RESULT{OBX NTE*}*}?}+';
+
+describe('groups of a message', () => {
+  it('are as the structure has them', () => {
+    const { root, unexpected, warnings } = read(orders, 'MSH PID NTE PV1 PV2 ORC OBR NTE OBX OBX NTE ORC OBR OBX');
+    assert.equal(
+      shape(root),
+      'M[MSH PATIENT[PID NTE VISIT[PV1 PV2]] ORDER[ORC DETAIL[OBR NTE RESULT[OBX] RESULT[OBX NTE]]] ORDER[ORC DETAIL[OBR RESULT[OBX]]]]',
+    );
+    assert.deepEqual([unexpected, warnings], [[], []]);
+  });
+
+  it('begin without their first segment', () => {
+    const { root, warnings } = read(orders, 'MSH PID OBR OBX OBR OBX ORC OBR');
+    assert.equal(
+      shape(root),
+      'M[MSH PATIENT[PID] ORDER[DETAIL[OBR RESULT[OBX]]] ORDER[DETAIL[OBR RESULT[OBX]]] ORDER[ORC DETAIL[OBR]]]',
+    );
+    assert.deepEqual(warnings, [
+      'OBR: the segment that begins its group is missing',
+      'OBR: the segment that begins its group is missing',
+    ]);
+  });
+
+  it('take a segment that comes late, and the patient before its visit', () => {
+    const { root, warnings } = read(orders, 'MSH PID PV1 PD1 ORC OBR');
+    assert.equal(shape(root), 'M[MSH PATIENT[PID PD1 VISIT[PV1]] ORDER[ORC DETAIL[OBR]]]');
+    assert.deepEqual(warnings, ['PD1: not where the structure has it; taken as if it were']);
+    assert.equal(shape(read(orders, 'MSH PV1 PID ORC').root), 'M[MSH PATIENT[PID VISIT[PV1]] ORDER[ORC]]');
+  });
+
+  it('keep one too many beside the first', () => {
+    const { root, warnings } = read('MSH PID PV1?', 'MSH PID PV1 PV1');
+    assert.equal(shape(root), 'M[MSH PID PV1 PV1]');
+    assert.deepEqual(warnings, ['PV1: more often than the structure allows; only the first has effect']);
+  });
+
+  it('keep what the structure does not have in the open group', () => {
+    const { root, unexpected } = read(orders, 'MSH PID ZPI ORC ZOR OBR FOO OBX');
+    assert.equal(shape(root), 'M[MSH PATIENT[PID ZPI] ORDER[ORC ZOR DETAIL[OBR FOO RESULT[OBX]]]]');
+    assert.deepEqual(
+      unexpected.map(({ name }) => name),
+      ['ZPI', 'ZOR', 'FOO'],
+    );
+  });
+
+  it('are found by name, and segments of the groups around them', () => {
+    const { root } = grouped(segmentsOf('MSH PID PV1 ORC OBR OBX OBX OBR OBX PID OBR'), 'ORU_R01');
+    assert.equal(root.groups('PATIENT_RESULT').length, 2);
+    assert.equal(root.groups('OBSERVATION').length, 3);
+    const [first, second] = root.groups('ORDER_OBSERVATION');
+    assert.deepEqual(
+      [first!.get('ORC')?.name, second!.get('ORC'), first!.groups('OBSERVATION').length],
+      ['ORC', undefined, 2],
+    );
+    assert.equal(first!.groups('OBSERVATION')[0]!.nearest('OBR'), first!.get('OBR'));
+    assert.equal(first!.nearest('MSH'), root.get('MSH'));
+  });
+
+  it('hold every segment of any order, once', () => {
+    let seed = 5;
+    const random = (below: number) => {
+      seed = (seed * 48271) % 2147483647;
+      return seed % below;
+    };
+    const names = 'PID PD1 NTE PV1 PV2 ORC OBR OBX ZZZ'.split(' ');
+    for (let round = 0; round < 300; round++) {
+      const message = segmentsOf(
+        ['MSH', ...Array.from({ length: random(15) }, () => names[random(names.length)])].join(' '),
+      );
+      const { root } = groupSegments(parseStructure('M', orders), message.segments);
+      const held = (group: Group): string[] => [
+        ...group.segments.map(({ name }) => name),
+        ...group.children.flatMap(held),
+      ];
+      assert.deepEqual(held(root).sort(), message.segments.map(({ name }) => name).sort());
+    }
+  });
+
+  for (const text of ['MSH {PID}', 'MSH A{PID', 'MSH PID}', 'MSH A{}', 'msh', 'MSH PID!']) {
+    it(`are not read from "${text}"`, () => assert.throws(() => parseStructure('M', text), SyntaxError));
+  }
+});

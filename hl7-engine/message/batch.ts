@@ -1,0 +1,255 @@
+// Batches: HL7 v2.9 chapter 2.10.3; FHS, BHS, BTS, FTS: chapter 2.14
+import { wideText } from './charset.ts';
+import { type Delimiters, escapeText, standardDelimiters } from './escape.ts';
+import { delimitersOf } from './message.ts';
+import { Refusal } from './refusal.ts';
+import { unitBytes, wideCharset } from './wide.ts';
+
+/** One message of a batch. */
+export interface BatchMessage {
+  raw: Buffer;
+  /** Where it begins in the batch's bytes. */
+  offset: number;
+}
+
+/** BHS or FHS: read with its own delimiters. Fields as they stand, one character a byte; index 0 is its name, 1 and 2 the delimiters. */
+export interface EnvelopeHeader {
+  delimiters: Delimiters;
+  fields: readonly string[];
+}
+
+export interface MessageGroup {
+  /** BHS; undefined where the messages stand without. */
+  header: EnvelopeHeader | undefined;
+  messages: BatchMessage[];
+}
+
+export interface Batch {
+  /** FHS, BHS, BTS or FTS is there: it is acknowledged as a batch. */
+  enveloped: boolean;
+  /** FHS. */
+  file: EnvelopeHeader | undefined;
+  groups: MessageGroup[];
+  /** What is wrong with the envelope: counts that do not hold, a trailer that is missing, lines outside of messages. */
+  faults: string[];
+}
+
+const messagesMax = 100_000;
+
+const envelopeLine = /(?:^|(?<=[\r\n]))(?:(?:MSH|FHS|BHS)(?=[^A-Za-z0-9\s])|(?:BTS|FTS)(?=[^A-Za-z0-9]|$))[^\r\n]*/g;
+
+/**
+ * A batch's messages, with the bytes as they came. A single message without envelope is a batch of one; so are several
+ * without, each from its MSH to the next. Bytes with none of the five segments are one message, which says itself what it is not.
+ * Throws Refusal AR for more than 100,000 messages.
+ */
+export function readBatch(raw: Buffer): Batch {
+  const wide = wideCharset(raw);
+  const coding = wide === undefined ? undefined : wideText(raw, wide);
+  const text = coding?.text ?? raw.toString('latin1');
+  const reader = createReader();
+  const bytesOf = (from: number, to: number): number =>
+    coding === undefined || wide === undefined
+      ? to - from
+      : unitBytes(wide) === 2
+        ? 2 * (to - from)
+        : coding.toBytes(text.slice(from, to)).length;
+  const start = startOf(text);
+  let message: number | undefined;
+  let offset = 0;
+  let measured = 0;
+  const offsetOf = (position: number): number => {
+    offset += bytesOf(measured, position);
+    measured = position;
+    return offset;
+  };
+  const close = (end: number, isLast = false): void => {
+    if (message === undefined) return;
+    const from = offsetOf(message);
+    const to = isLast ? raw.length : offsetOf(end);
+    reader.message({ raw: raw.subarray(from, to), offset: from });
+    message = undefined;
+  };
+  envelopeLine.lastIndex = 0;
+  let outside = start;
+  for (const match of text.slice(start).matchAll(envelopeLine)) {
+    const at = start + match.index;
+    if (message === undefined && text.slice(outside, at).trim() !== '') reader.stray();
+    close(at);
+    if (match[0].startsWith('MSH')) {
+      // The first takes what stands before it along: a byte order mark, blank lines.
+      message = reader.isEmpty() ? 0 : at;
+    } else {
+      reader.envelope(match[0]);
+      outside = at + match[0].length;
+    }
+  }
+  if (message !== undefined) close(text.length, true);
+  else if (reader.isEmpty()) reader.message({ raw, offset: 0 });
+  else if (text.slice(outside).trim() !== '') reader.stray();
+  return reader.finish();
+}
+
+function startOf(text: string): number {
+  return /^(?:\u00ef\u00bb\u00bf|\ufeff)?[\s\0]*/.exec(text)![0].length;
+}
+
+interface Reader {
+  isEmpty(): boolean;
+  message(message: BatchMessage): void;
+  envelope(line: string): void;
+  stray(): void;
+  finish(): Batch;
+}
+
+function createReader(): Reader {
+  const batch: Batch = { enveloped: false, file: undefined, groups: [], faults: [] };
+  let group: MessageGroup | undefined;
+  let messageCount = 0;
+  let strayCount = 0;
+  let isFileOpen = false;
+  const fault = (text: string): void => void batch.faults.push(text);
+  const closeGroup = (line?: string): void => {
+    if (group?.header !== undefined && line === undefined) fault(`BTS is missing: batch ${batch.groups.length}`);
+    if (group?.header === undefined && line !== undefined) fault('BTS without BHS');
+    if (group !== undefined && line !== undefined) {
+      check(line, 'BTS-1', group.messages.length, group.header ?? batch.file, fault);
+    }
+    group = undefined;
+  };
+  const open = (header: EnvelopeHeader | undefined): MessageGroup => {
+    group = { header, messages: [] };
+    batch.groups.push(group);
+    return group;
+  };
+  return {
+    isEmpty: () => messageCount === 0 && !batch.enveloped,
+    message(message) {
+      if (++messageCount > messagesMax)
+        throw new Refusal('AR', '207', `The batch has more than ${messagesMax} messages`);
+      (group ?? open(undefined)).messages.push(message);
+    },
+    envelope(line) {
+      batch.enveloped = true;
+      const name = line.slice(0, 3);
+      if (name === 'BTS') closeGroup(line);
+      else if (group !== undefined) closeGroup();
+      if (name === 'BHS') open(headerOf(line));
+      if (name === 'FHS') {
+        if (batch.file !== undefined) fault('A second FHS');
+        batch.file ??= headerOf(line);
+        isFileOpen = true;
+      }
+      if (name === 'FTS') {
+        if (isFileOpen) check(line, 'FTS-1', batch.groups.length, batch.file, fault);
+        else fault('FTS without FHS');
+        isFileOpen = false;
+      }
+    },
+    stray: () => void strayCount++,
+    finish() {
+      if (group !== undefined) closeGroup();
+      if (isFileOpen) fault('FTS is missing');
+      if (strayCount > 0) fault('Segments outside of any message');
+      return batch;
+    },
+  };
+}
+
+function headerOf(line: string): EnvelopeHeader {
+  const separator = line[3]!;
+  const [, encoding = '', ...fields] = line.split(separator);
+  return {
+    delimiters: delimitersOf(separator, line.slice(3)),
+    fields: [line.slice(0, 3), separator, encoding, ...fields],
+  };
+}
+
+/** A trailer without a count is right. */
+function check(
+  line: string,
+  field: 'BTS-1' | 'FTS-1',
+  count: number,
+  header: EnvelopeHeader | undefined,
+  fault: (text: string) => void,
+): void {
+  const declared = line.split(header?.delimiters.field ?? line[3]!)[1]?.trim() ?? '';
+  if (declared !== '' && Number(declared) !== count) {
+    fault(`${field} counts ${/^\d{1,9}$/.test(declared) ? declared : 'no number'}, there are ${count}`);
+  }
+}
+
+export interface BatchAckOptions {
+  /** BHS-11 and FHS-11 of the answer. */
+  controlId: string;
+  /** When it was made, milliseconds since 1970 UTC; BHS-7 and FHS-7. */
+  nowMs: number;
+  /** BTS-2 of each group: what is wrong with the batch, for instance its faults. */
+  comment?: string | undefined;
+}
+
+/**
+ * The acknowledgment of a batch: FHS if there was one, for each group BHS, the acknowledgments of its messages (MSH, MSA,
+ * ERR) and BTS with their count. `acks`: in the order of the messages; undefined for one whose sender wants none. Sender and
+ * receiver change places, byte for byte; BHS-12 refers to BHS-11 of what came.
+ */
+export function buildBatchAck(batch: Batch, acks: readonly (Buffer | undefined)[], options: BatchAckOptions): Buffer {
+  const parts: Buffer[] = [];
+  const line = (text: string): void => void parts.push(Buffer.from(`${text}\r`, 'latin1'));
+  if (batch.file !== undefined) line(headerLine('FHS', batch.file, options));
+  let at = 0;
+  for (const [number, group] of batch.groups.entries()) {
+    const header = group.header ?? batch.file;
+    const controlId = batch.groups.length === 1 ? options.controlId : `${options.controlId}-${number + 1}`;
+    line(headerLine('BHS', header, { ...options, controlId }));
+    let count = 0;
+    for (const ack of acks.slice(at, at + group.messages.length)) {
+      if (ack === undefined) continue;
+      count++;
+      parts.push(ack);
+      if (!/[\r\n]$/.test(ack.toString('latin1', ack.length - 1))) line('');
+    }
+    at += group.messages.length;
+    line(trailerLine('BTS', count, header, options.comment));
+  }
+  if (batch.file !== undefined) line(trailerLine('FTS', batch.groups.length, batch.file, undefined));
+  return Buffer.concat(parts);
+}
+
+function headerLine(name: 'FHS' | 'BHS', header: EnvelopeHeader | undefined, options: BatchAckOptions): string {
+  const delimiters = header?.delimiters ?? standardDelimiters;
+  const { component, repetition, escape: mark, subcomponent, truncation } = delimiters;
+  const was = (field: number): string => header?.fields[field] ?? '';
+  const fields = [
+    name,
+    component + repetition + mark + subcomponent + truncation,
+    was(5),
+    was(6),
+    was(3),
+    was(4),
+    timeOf(options.nowMs),
+    '',
+    was(9),
+    '',
+    escapeText(options.controlId, delimiters),
+    was(11),
+  ];
+  return fields.join(delimiters.field).replace(new RegExp(`[${delimiters.field.replace(/[\\\]^-]/, '\\$&')}]+$`), '');
+}
+
+/** `20260131123456+0000` */
+function timeOf(nowMs: number): string {
+  return `${new Date(nowMs).toISOString().replaceAll(/[-:T]|\..*/g, '')}+0000`;
+}
+
+function trailerLine(
+  name: 'BTS' | 'FTS',
+  count: number,
+  header: EnvelopeHeader | undefined,
+  comment: string | undefined,
+): string {
+  const delimiters = header?.delimiters ?? standardDelimiters;
+  const fields = [name, String(count)];
+  if (comment !== undefined) fields.push(Buffer.from(escapeText(comment, delimiters)).toString('latin1'));
+  return fields.join(delimiters.field);
+}

@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { testDatabase, waitFor } from '#platform/testing';
+import { message, mllp, rowsOf, sequence, soon, startOutbound } from '../testing/outbound-rig.ts';
+import { answer, startReceiver } from '../testing/receiver.ts';
+
+test('no answer, an answer to another message, one that is no HL7, a broken connection: the same message again, on a new connection', async (t) => {
+  const db = await testDatabase(t);
+  const receiver = await startReceiver(t);
+  const faults = [
+    () => undefined,
+    () => answer('AA', 'OTHER'),
+    () => 'no HL7',
+    () => answer('XX', 'A0'),
+    () => {
+      for (const socket of receiver.sockets) socket.destroy();
+      return undefined;
+    },
+  ];
+  receiver.respond = ({ controlId }) =>
+    faults.shift()?.() ?? (faults.length >= 0 && receiver.received.length > 5 ? answer('AA', controlId) : undefined);
+  const rig = await startOutbound(t, db, mllp(receiver.port, { ackTimeoutMs: 300 }));
+  await rig.send(sequence('A', 2).map((id) => message('ris', id, 'PA')));
+  await rig.allBecome('delivered');
+  assert.deepEqual(
+    receiver.received.map(({ controlId }) => controlId),
+    ['A0', 'A0', 'A0', 'A0', 'A0', 'A0', 'A1'],
+  );
+  assert.deepEqual(
+    (await rowsOf(db)).map(({ attempts, refusals }) => [attempts, refusals]),
+    [
+      [6, 0],
+      [1, 0],
+    ],
+  );
+  // The connection of the five faults is never used again; A0's last answer and A1's come over one.
+  assert.equal(receiver.connectionCount, 6);
+  assert.equal(await rig.measured('unexpected_answers_total'), 3);
+});
+
+test('an answer that comes late is not taken for that of the next message', async (t) => {
+  const db = await testDatabase(t);
+  const receiver = await startReceiver(t);
+  let late: (() => void) | undefined;
+  receiver.respond = ({ controlId, socket }) => {
+    if (receiver.received.length > 1) return answer(controlId === 'B0' ? 'AE' : 'AA', controlId);
+    late = () => void (socket.destroyed || socket.write(`\x0b${answer('AA', controlId)}\x1c\r`));
+    return undefined;
+  };
+  const rig = await startOutbound(
+    t,
+    db,
+    mllp(receiver.port, { ackTimeoutMs: 200, retry: { minMs: 5_000, maxMs: 5_000 } }),
+  );
+  await rig.send([message('ris', 'A0', 'PA'), message('ris', 'B0', 'PB')]);
+  await waitFor(() => receiver.received.length === 2, 'the second message');
+  late!();
+  await waitFor(async () => (await rowsOf(db)).every(({ attempts }) => attempts === 1), 'both outcomes');
+  assert.deepEqual(
+    (await rowsOf(db)).map(({ control_id, state, error }) => [control_id, state, error]),
+    [
+      ['A0', 'queued', 'No answer within 200 ms'],
+      ['B0', 'queued', 'Refused with AE'],
+    ],
+  );
+});
+
+test('unansweredMax gives up what a receiver never answers', async (t) => {
+  const db = await testDatabase(t);
+  const receiver = await startReceiver(t);
+  receiver.respond = ({ controlId, socket }) => {
+    if (controlId !== 'POISON') return answer('AA', controlId);
+    socket.destroy();
+    return undefined;
+  };
+  const rig = await startOutbound(t, db, mllp(receiver.port, { retry: { ...soon, unansweredMax: 4 } }));
+  await rig.send([message('ris', 'POISON', 'PA'), message('ris', 'A1', 'PA'), message('ris', 'B0', 'PB')]);
+  await waitFor(async () => (await rowsOf(db)).every(({ state }) => state !== 'queued'), 'all to end');
+  assert.deepEqual(
+    (await rowsOf(db)).map(({ state, attempts }) => [state, attempts]),
+    [
+      ['dead', 4],
+      ['delivered', 1],
+      ['delivered', 1],
+    ],
+  );
+});
+
+test('enhanced mode: CA ends it, the application acknowledgment is recorded and acknowledged; a negative one is a dead letter', async (t) => {
+  const db = await testDatabase(t);
+  const receiver = await startReceiver(t);
+  receiver.respond = ({ controlId, socket, text }) => {
+    if (text.includes('\rMSA|')) return undefined;
+    const code = controlId === 'A1' ? 'AE' : 'AA';
+    const after = answer(code, controlId, '|said later').replace('|P|2.5.1', '|P|2.5.1|||AL|NE');
+    setImmediate(() => socket.write(`\x0b${after}\x1c\r`));
+    return answer('CA', controlId);
+  };
+  const rig = await startOutbound(t, db, mllp(receiver.port));
+  await rig.send(sequence('A', 2).map((id) => message('ris', id, 'PA', '|||AL|AL')));
+  const outcome = async () =>
+    db.query<{ state: string; error: string | null; said: string | null }>({
+      text: `select state, error, convert_from(application_answer, 'UTF8') as said from hl7_outbound order by id`,
+    });
+  await waitFor(async () => (await outcome()).every(({ said }) => said !== null), 'both acknowledgments');
+  assert.deepEqual(
+    (await outcome()).map(({ state, error }) => [state, error]),
+    [
+      ['delivered', null],
+      ['dead', 'Refused with AE: said later'],
+    ],
+  );
+  await waitFor(() => receiver.received.length === 4, 'their commit acknowledgments');
+  const commits = receiver.received.filter(({ text }) => text.includes('\rMSA|'));
+  assert.deepEqual(
+    commits.map(({ text }) => /MSA\|(\w\w\|\w+)/.exec(text)?.[1]),
+    ['CA|RA0', 'CA|RA1'],
+  );
+  assert.equal(receiver.connectionCount, 1);
+});
+
+test('who wants no answer gets none waited for; who wants objections only is heard for the timeout', async (t) => {
+  const db = await testDatabase(t);
+  const receiver = await startReceiver(t);
+  receiver.respond = ({ controlId }) => (controlId === 'BAD' ? answer('CE', controlId) : undefined);
+  const rig = await startOutbound(
+    t,
+    db,
+    mllp(receiver.port, { ackTimeoutMs: 200, retry: { ...soon, attemptsMax: 1 } }),
+  );
+  await rig.send([
+    message('ris', 'NEVER', 'P1', '|||NE|NE'),
+    message('ris', 'ERRORS', 'P2', '|||ER|NE'),
+    message('ris', 'BAD', 'P3', '|||ER|NE'),
+  ]);
+  await waitFor(async () => (await rowsOf(db)).every(({ state }) => state !== 'queued'), 'all to end');
+  assert.deepEqual(await rig.states(), { NEVER: 'delivered', ERRORS: 'delivered', BAD: 'dead' });
+});

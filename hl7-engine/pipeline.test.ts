@@ -1,0 +1,141 @@
+// Batches, continuation and the acknowledgments of enhanced mode, through the whole engine: HL7 v2.9 chapters 2.9.3 and 2.10.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import test from 'node:test';
+import { waitFor } from '#platform/testing';
+import { frame } from './mllp/frame.ts';
+import { build, msa, oru, rig, rows } from './testing/engine-rig.ts';
+
+const lines = (ack: Buffer): string[] =>
+  ack
+    .toString('latin1')
+    .split('\r')
+    .filter((line) => line !== '');
+
+test('a batch: each message has its effect, the whole is acknowledged as a batch', async (t) => {
+  const { db, writer, engine } = await rig(t);
+  const messages = [
+    oru({ id: 'B1', order: 'O1' }),
+    oru({ id: 'B2', order: 'O2', patient: '778' }),
+    Buffer.from('MSH|^~\\&|LAB|NORTH|||||X1^Y2|B3|P|2.5.1'),
+  ];
+  const batch = Buffer.concat([
+    Buffer.from('BHS|^~\\&|LAB|NORTH|EHR|SOUTH|20260131120000||||BATCH1\r'),
+    ...messages.flatMap((message) => [message, Buffer.from('\r')]),
+    Buffer.from('BTS|4\r'),
+  ]);
+  const ack = lines(await engine.process(batch));
+  assert.match(ack[0]!, /^BHS\|\^~\\&\|EHR\|SOUTH\|LAB\|NORTH\|\d{14}\+0000\|\|\|\|CB0-\d+\|BATCH1$/);
+  assert.deepEqual(
+    ack.filter((line) => line.startsWith('MSA')).map((line) => line.split('|').slice(0, 3).join('|')),
+    ['MSA|AA|B1', 'MSA|AA|B2', 'MSA|AR|B3'],
+  );
+  assert.equal(ack.at(-1), 'BTS|3|BTS-1 counts 4, there are 3');
+  assert.equal(writer.all('Patient').length, 2);
+  assert.equal(writer.all('DiagnosticReport').length, 2);
+  assert.deepEqual(
+    (await rows(db)).map((row) => row.state),
+    ['stored', 'stored', 'failed'],
+  );
+});
+
+test('several messages without an envelope are taken one by one; those of a patient keep their order', async (t) => {
+  const { writer, engine } = await rig(t);
+  const many = Array.from({ length: 40 }, (_, index) =>
+    oru({ id: `V${index}`, patient: String(index % 3), order: `P${index % 3}`, value: `${index}.5` }),
+  );
+  const ack = lines(await engine.process(Buffer.concat(many.flatMap((message) => [message, Buffer.from('\r')]))));
+  assert.equal(ack.filter((line) => line.startsWith('MSA|AA|V')).length, 40);
+  assert.equal(ack.at(-1), 'BTS|40');
+  const values = writer.all('Observation').map((one) => JSON.stringify(one.valueQuantity));
+  assert.deepEqual(values.map((value) => /"value":([\d.]+)/.exec(value)![1]).toSorted(), ['37.5', '38.5', '39.5']);
+});
+
+test('pieces of one message: the last has the effect of all', async (t) => {
+  const { db, writer, engine } = await rig(t);
+  const whole = oru({ id: 'C1' }).toString('latin1').split('\r');
+  const [msh, pid, obr, obx] = whole as [string, string, string, string];
+  const continued = (id: string, pointer: string): string =>
+    msh.replace('|M1|', `|${id}|`).replace('C1', id).concat('||', pointer);
+  const cut = obx.length - 12;
+  const first = [msh, pid, obr, obx.slice(0, cut), 'ADD|', 'DSC|P-1|F'].join('\r');
+  const last = [continued('C2', 'P-1'), `ADD|${obx.slice(cut)}`].join('\r');
+  assert.equal(msa(await engine.process(Buffer.from(first))), 'MSA|AA|C1');
+  assert.equal(writer.resources.size, 0);
+  const lost = [continued('C9', 'P-9'), `ADD|${obx.slice(cut)}`].join('\r');
+  const refusal = (await engine.process(Buffer.from(lost))).toString();
+  assert.match(refusal, /MSA\|AE\|C9\|The message that this one continues \(MSH-14\) has not come: send it first/);
+  // The pieces are in the database: another server, or this one after a restart, joins them.
+  const other = build(db, writer);
+  assert.equal(msa(await other.process(Buffer.from(last))), 'MSA|AA|C2');
+  assert.equal(writer.all('Observation').length, 1);
+  assert.match(JSON.stringify(writer.all('Observation')[0]), /"value":5\.10,/);
+  assert.deepEqual(
+    (await rows(db)).map((row) => row.state),
+    ['filtered', 'failed', 'stored'],
+  );
+});
+
+/** Sends over MLLP and yields the first `count` acknowledgments. */
+async function exchange(port: number, message: Buffer, count: number): Promise<string[]> {
+  const socket = connect(port, '127.0.0.1');
+  let text = '';
+  socket.on('data', (chunk) => {
+    text += chunk.toString('latin1');
+  });
+  socket.write(frame(message));
+  await waitFor(() => text.split('\x1c\r').length > count, 'the acknowledgments');
+  socket.end();
+  await once(socket, 'close');
+  return text
+    .split('\x1c\r')
+    .slice(0, -1)
+    .map((block) => block.slice(1));
+}
+
+test('enhanced mode: CA when the bytes are safe, AA as a message of its own; again, the same bytes', async (t) => {
+  const { engine } = await rig(t);
+  const { port } = await engine.start();
+  const message = Buffer.from(oru({ id: 'E1' }).toString('latin1').replace('|P|2.5.1', '|P|2.5.1|||AL|AL'));
+  const acks = await exchange(port, message, 2);
+  assert.deepEqual(
+    acks.map((ack) => msa(Buffer.from(ack))),
+    ['MSA|CA|E1', 'MSA|AA|E1'],
+  );
+  assert.equal(new Set(acks.map((ack) => ack.split('|')[9])).size, 2);
+  assert.deepEqual(await exchange(port, message, 2), acks);
+  await engine.stop();
+});
+
+test('enhanced mode: what no route takes is refused at once, and not twice', async (t) => {
+  const { db, engine } = await rig(t);
+  const bad = Buffer.from('MSH|^~\\&|LAB|NORTH|||||ORU^R01|E2|P|9.9|||AL|AL\rPID|1');
+  assert.deepEqual(
+    lines(await engine.process(bad))
+      .filter((line) => line.startsWith('MSA'))
+      .map((line) => line.slice(0, 9)),
+    ['MSA|CR|E2'],
+  );
+  assert.equal((await rows(db))[0]!.state, 'failed');
+});
+
+test('enhanced mode: no application acknowledgment wanted, or only of an error', async (t) => {
+  const { engine } = await rig(t);
+  const of = (id: string, accept: string, application: string, type = 'ORU^R01^ORU_R01'): Buffer =>
+    Buffer.from(
+      oru({ id })
+        .toString('latin1')
+        .replace('|P|2.5.1', `|P|2.5.1|||${accept}|${application}`)
+        .replace('ORU^R01^ORU_R01', type),
+    );
+  const codes = async (message: Buffer): Promise<string[]> =>
+    lines(await engine.process(message))
+      .filter((line) => line.startsWith('MSA'))
+      .map((line) => line.slice(4, 6));
+  assert.deepEqual(await codes(of('N1', 'AL', 'NE')), ['CA']);
+  assert.deepEqual(await codes(of('N2', 'NE', 'NE')), []);
+  assert.deepEqual(await codes(of('N3', 'NE', 'AL')), ['AA']);
+  assert.deepEqual(await codes(of('N4', 'ER', 'ER')), []);
+  assert.deepEqual(await codes(of('N5', 'SU', 'ER', 'ORU^Z99')), ['CA', 'AR']);
+});

@@ -1,0 +1,122 @@
+// Routes are data in PostgreSQL and in a folder, compiled when they change; every server of a database follows within a second.
+import type { Db, Log } from '#platform';
+import type { Routes } from '../seams.ts';
+import { type CompileContext, type CompiledRoute, compileRoute } from './compile.ts';
+import { CompileFault } from './compile-fault.ts';
+import { createPathSlots } from './condition.ts';
+import { createDeployment, type Deployment } from './deployment.ts';
+import { createRouteFolder } from './folder.ts';
+import { problemsText, type RouteProblem, readRoute } from './read-route.ts';
+import type { Route } from './schema.ts';
+import { createRouteStore, type RouteStore, type StoredVersion } from './store.ts';
+
+export interface RoutesOptions extends Omit<CompileContext, 'slots'> {
+  db: Db;
+  log: Log;
+  /** Of route files; none where it is left out. */
+  folder?: string | undefined;
+  /** How soon a change by another server, or of a file, is in force; default 1 s. */
+  pollIntervalMs?: number;
+}
+
+export interface RouteRegistry extends Routes {
+  readonly store: RouteStore;
+  readonly deployment: Deployment;
+  /** What the schema cannot see of a route that somebody wants; nothing is put in force. */
+  check(route: Route): RouteProblem[];
+  /** Compiles a draft for a dry run. Throws CompileFault. */
+  compile(route: Route): CompiledRoute;
+  /** By id, why the latest version of a route is not in force in this server. */
+  readonly problems: ReadonlyMap<string, string>;
+  /** Deploys what is stored, and follows. Until then the built-in route takes everything. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** Sees now what would be seen at the next poll. */
+  refresh(): Promise<void>;
+}
+
+const pollIntervalDefaultMs = 1_000;
+
+export function createRoutes(options: RoutesOptions): RouteRegistry {
+  const { db, log, pollIntervalMs = pollIntervalDefaultMs } = options;
+  const store = createRouteStore(db);
+  const deployment = createDeployment(options);
+  const folder = options.folder === undefined ? undefined : createRouteFolder(options.folder, store, log);
+  const problems = new Map<string, string>();
+  let seen: bigint | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let running: Promise<void> = Promise.resolve();
+
+  async function follow(): Promise<void> {
+    await folder?.scan();
+    const revision = await store.revision();
+    if (revision === seen) return;
+    for (const head of await store.heads()) apply(head);
+    seen = revision;
+  }
+
+  function apply(head: StoredVersion): void {
+    const { id, version, body } = head;
+    if (body === null) {
+      if (deployment.version(id) !== undefined) deployment.remove(id);
+      problems.delete(id);
+      return;
+    }
+    if (deployment.version(id) === version) return;
+    try {
+      const read = readRoute(JSON.parse(body));
+      if ('problems' in read) throw new RangeError(problemsText(read.problems));
+      deployment.put(read.route, version);
+      problems.delete(id);
+      log.info({ route: id, version }, 'HL7 route in force');
+    } catch (error) {
+      const problem = (error as Error).message;
+      problems.set(id, problem);
+      log.error({ route: id, version, problem }, 'HL7 route not in force; its former version stays');
+    }
+  }
+
+  const compile = (route: Route): CompiledRoute => compileRoute(route, 0, { ...options, slots: createPathSlots() });
+
+  function check(route: Route): RouteProblem[] {
+    try {
+      compile(route);
+      return [];
+    } catch (error) {
+      if (error instanceof CompileFault) return [error.problem];
+      throw error;
+    }
+  }
+
+  /** One after the other; what fails is tried again at the next poll. */
+  const refresh = (): Promise<void> => {
+    const now = running.then(follow);
+    running = now.catch(() => undefined);
+    return now;
+  };
+  const poll = (): void => {
+    timer = setTimeout(() => {
+      refresh()
+        .catch((error: unknown) => log.warn({ err: error }, 'HL7 routes could not be read; those in force stay'))
+        .finally(() => timer !== undefined && poll());
+    }, pollIntervalMs);
+  };
+  return {
+    store,
+    deployment,
+    problems,
+    check,
+    compile,
+    plan: deployment.plan,
+    refresh,
+    async start() {
+      await refresh();
+      poll();
+    },
+    async stop() {
+      clearTimeout(timer);
+      timer = undefined;
+      await running;
+    },
+  };
+}

@@ -1,0 +1,263 @@
+import assert from 'node:assert/strict';
+import {
+  appendFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  realpath,
+  rm,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { createMetrics, lockFolder, systemClock } from '#platform';
+import { testLog, waitFor } from '#platform/testing';
+import { buildAck } from '../message/ack.ts';
+import { parseMessage } from '../message/message.ts';
+import { Refusal } from '../message/refusal.ts';
+import type { HandleMessage } from '../seams.ts';
+import { type FileListenerConfig, readListeners } from './config.ts';
+import { createFileSource, type FileSource } from './file-source.ts';
+import { createFolder } from './folder.ts';
+import { trafficMetrics } from './traffic.ts';
+
+const message = (id: string): string => `MSH|^~\\&|A|B|C|D|||ADT^A08|${id}|P|2.5\rPID|1\r`;
+const idOf = (raw: Buffer): string => parseMessage(raw).get('MSH-10')!;
+
+interface Rig {
+  folder: string;
+  source: FileSource;
+  /** Control ids, in the order they were handled. */
+  handled: string[];
+  drop(name: string, content: string): Promise<void>;
+  listing(): Promise<string[]>;
+}
+
+interface RigOptions {
+  config?: Partial<FileListenerConfig>;
+  messageBytesMax?: number;
+  /** Of a message: why it is refused; undefined: it is taken. */
+  judge?(id: string): Refusal | undefined | Promise<Refusal | undefined>;
+}
+
+async function rig(
+  t: TestContext,
+  { config = {}, messageBytesMax = 10_000, judge = () => undefined }: RigOptions = {},
+): Promise<Rig> {
+  const folder = await realpath(await mkdtemp(path.join(os.tmpdir(), 'cerebra-files-')));
+  const settings = { kind: 'file', name: 'lab', folder, pollMs: 50, stableMs: 0, ...config };
+  const handled: string[] = [];
+  const handle: HandleMessage = async (raw, { kind, name, peer }, send) => {
+    assert.deepEqual([kind, name, typeof peer], ['file', 'lab', 'string']);
+    const id = idOf(raw);
+    const refusal = await judge(id);
+    handled.push(id);
+    await send(buildAck(parseMessage(raw), { controlId: `CB-${id}`, nowMs: 0, refusal }));
+  };
+  const source = createFileSource(readListeners(JSON.stringify([settings]))[0] as FileListenerConfig, {
+    messageBytesMax,
+    log: testLog(),
+    traffic: trafficMetrics(createMetrics(), systemClock)('lab'),
+    handle,
+    refuse: async (head, _source, refusal) => buildAck(parseMessage(head), { controlId: 'CB', nowMs: 0, refusal }),
+    errorMs: 20,
+  });
+  t.after(async () => {
+    await source.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+  return {
+    ...{ folder, source, handled },
+    drop: (name, content) => writeFile(path.join(folder, name), content),
+    listing: async () => (await readdir(folder, { recursive: true })).sort(),
+  };
+}
+
+const codes = (acks: string): string[] =>
+  acks
+    .split('\r')
+    .filter((line) => line.startsWith('MSA'))
+    .map((line) => line.slice(4));
+
+test('files in the order of their names, none deleted, each with its acknowledgments', async (t) => {
+  const { source, drop, listing, handled, folder } = await rig(t);
+  await drop('2.hl7', message('C'));
+  await drop('1.hl7', message('A') + message('B'));
+  await drop('10.hl7', message('D'));
+  await source.start();
+  await waitFor(() => source.status().filesDone === 3, 'three files');
+  assert.deepEqual(handled, ['A', 'B', 'D', 'C']);
+  await source.stop();
+  const done = ['1.hl7', '1.hl7.ack', '10.hl7', '10.hl7.ack', '2.hl7', '2.hl7.ack'].map((name) => `done/${name}`);
+  assert.deepEqual(await listing(), ['done', ...done, 'error']);
+  assert.deepEqual(codes(await readFile(path.join(folder, 'done/1.hl7.ack'), 'latin1')), ['AA|A', 'AA|B']);
+  assert.equal(await readFile(path.join(folder, 'done/1.hl7'), 'latin1'), message('A') + message('B'));
+});
+
+test('a passing fault: the file waits, nothing overtakes it, what was taken is not lost', async (t) => {
+  let isAway = true;
+  const { source, drop, handled, listing } = await rig(t, {
+    judge: (id) =>
+      isAway && id === 'B' ? new Refusal('AE', '207', 'The store is away', { transient: true }) : undefined,
+  });
+  await drop('1.hl7', message('A') + message('B'));
+  await drop('2.hl7', message('C'));
+  await source.start();
+  await waitFor(() => handled.filter((id) => id === 'B').length >= 3, 'it to be tried again');
+  const { state, fault, waiting } = source.status();
+  assert.deepEqual(
+    { state: state === 'watching', fault, waiting },
+    { state: false, fault: 'The store does not take messages: the file waits', waiting: 2 },
+  );
+  assert.ok(!handled.includes('C'));
+  isAway = false;
+  await waitFor(() => source.status().filesDone === 2, 'both files');
+  assert.equal(handled.at(-1), 'C');
+  assert.equal(source.status().fault, undefined);
+  assert.deepEqual(
+    (await listing()).filter((name) => name.startsWith('.')),
+    [],
+  );
+});
+
+test('a refused message takes its file to error; the others of it count', async (t) => {
+  const { source, drop, handled, folder } = await rig(t, {
+    judge: (id) => (id === 'B' ? new Refusal('AE', '101', 'PID-3 is missing') : undefined),
+  });
+  await drop('1.hl7', ['A', 'B', 'C'].map(message).join(''));
+  await drop('2.hl7', `MSH|^~\\&|A|B|C|D|||ADT^A08|L|P|2.5\rOBX|${'x'.repeat(20_000)}\r${message('E')}`);
+  await source.start();
+  await waitFor(() => source.status().filesRefused === 2, 'the files');
+  assert.deepEqual(handled, ['A', 'B', 'C', 'E']);
+  const acks = (name: string) => readFile(path.join(folder, 'error', `${name}.ack`), 'latin1');
+  assert.deepEqual(codes(await acks('1.hl7')), ['AA|A', 'AE|B|PID-3 is missing', 'AA|C']);
+  assert.deepEqual(codes(await acks('2.hl7')), ['AR|L|The message is larger than 10000 bytes', 'AA|E']);
+  assert.deepEqual(source.status().frames, { whole: 4, oversize: 1 });
+});
+
+test('a batch that is cut, or counts otherwise, is told', async (t) => {
+  const { source, drop, folder } = await rig(t);
+  await drop('cut.hl7', `FHS|^~\\&\rBHS|^~\\&\r${message('A')}`);
+  await drop('less.hl7', `BHS|^~\\&\r${message('B')}BTS|2\r`);
+  await drop(
+    'right.hl7',
+    `FHS|^~\\&\rBHS|^~\\&\r${message('C')}${message('D')}BTS|2\rBHS|^~\\&\r${message('E')}BTS|1\rFTS|2\r`,
+  );
+  await source.start();
+  await waitFor(() => source.status().filesDone + source.status().filesRefused === 3, 'the files');
+  const faults = async (name: string) => (await readFile(path.join(folder, name), 'latin1')).split('\r').at(-1);
+  assert.equal(
+    await faults('error/cut.hl7.ack'),
+    '# The file ends within FHS: FTS is missing\n# The file ends within BHS: BTS is missing\n',
+  );
+  assert.equal(await faults('error/less.hl7.ack'), '# BTS-1 tells 2 messages, the batch has 1\n');
+  assert.equal(await faults('done/right.hl7.ack'), '');
+});
+
+test('a stop half-way leaves the file; the next start begins it anew', async (t) => {
+  let release = (): void => {};
+  let gate: Promise<undefined> | undefined = new Promise((resolve) => {
+    release = () => resolve(undefined);
+  });
+  const { source, drop, handled, listing } = await rig(t, { judge: (id) => (id === 'B' ? gate : undefined) });
+  await drop('1.hl7', ['A', 'B', 'C'].map(message).join(''));
+  await source.start();
+  await waitFor(() => handled.length === 1, 'the first message');
+  const stopped = source.stop();
+  release();
+  await stopped;
+  assert.deepEqual(handled, ['A', 'B']);
+  assert.deepEqual(await listing(), ['1.hl7', 'done', 'error']);
+  gate = undefined;
+  await source.start();
+  await waitFor(() => source.status().filesDone === 1, 'the file');
+  assert.deepEqual(handled, ['A', 'B', 'A', 'B', 'C']);
+});
+
+test('a file that still grows waits, and what comes after it', async (t) => {
+  const { folder, drop } = await rig(t);
+  let nowMs = 0;
+  const place = (name: string): string => path.join(folder, name);
+  const names = { folder, done: place('done'), error: place('error') };
+  const looking = createFolder({ ...names, pattern: '?.hl7', stableMs: 300, nowMs: () => nowMs });
+  await looking.prepare();
+  await drop('1.hl7', message('A'));
+  await drop('2.hl7', message('B'));
+  await drop('10.hl7', message('C'));
+  const nothing = { name: undefined, waiting: 2 };
+  assert.deepEqual(await looking.first(), nothing);
+  nowMs = 299;
+  assert.deepEqual(await looking.first(), nothing);
+  await utimes(place('1.hl7'), 1, 1);
+  nowMs = 300;
+  // The second file has been still for long enough, but the first goes before it.
+  assert.deepEqual(await looking.first(), nothing);
+  await appendFile(place('1.hl7'), message('D'));
+  nowMs = 599;
+  assert.deepEqual(await looking.first(), nothing);
+  nowMs = 899;
+  assert.deepEqual(await looking.first(), { name: '1.hl7', waiting: 2 });
+  await rm(place('1.hl7'));
+  assert.deepEqual(await looking.first(), { name: '2.hl7', waiting: 1 });
+});
+
+test('a file that changes while it is read is read again', async (t) => {
+  const { source, drop, handled, folder } = await rig(t, {
+    judge: async (id) => {
+      if (id === 'A' && handled.length === 0) await appendFile(path.join(folder, '1.hl7'), message('B'));
+      return undefined;
+    },
+  });
+  await drop('1.hl7', message('A'));
+  await source.start();
+  await waitFor(() => source.status().filesDone === 1, 'the file');
+  assert.deepEqual([handled[0], handled.at(-1)], ['A', 'B']);
+  assert.equal(await readFile(path.join(folder, 'done/1.hl7'), 'latin1'), message('A') + message('B'));
+});
+
+test('links, folders, hidden files and other names are left alone', async (t) => {
+  const { source, drop, handled, folder, listing } = await rig(t);
+  await drop('.hidden.hl7', message('H'));
+  await drop('x.hl7.tmp', message('T'));
+  await mkdir(path.join(folder, 'sub.hl7'));
+  await writeFile(path.join(folder, 'sub.hl7', 'in.hl7'), message('S'));
+  await symlink(path.join(folder, 'sub.hl7', 'in.hl7'), path.join(folder, 'link.hl7'));
+  await drop('z.hl7', message('Z'));
+  await source.start();
+  await waitFor(() => source.status().filesDone === 1, 'the one file');
+  await source.stop();
+  assert.deepEqual(handled, ['Z']);
+  assert.deepEqual(
+    (await listing()).filter((name) => !/^(done|error)/.test(name)),
+    ['.hidden.hl7', 'link.hl7', 'sub.hl7', 'sub.hl7/in.hl7', 'x.hl7.tmp'],
+  );
+});
+
+test('a folder that another server reads waits until it is free', async (t) => {
+  const { source, drop, handled, folder } = await rig(t);
+  const lock = await lockFolder(folder);
+  await drop('1.hl7', message('A'));
+  await source.start();
+  await waitFor(() => source.status().state === 'failing', 'the fault');
+  assert.match(
+    source.status().fault!,
+    new RegExp(`^Another server \\(process ${process.pid}\\) uses the drop folder `),
+  );
+  assert.deepEqual(handled, []);
+  await lock.release();
+  await waitFor(() => source.status().filesDone === 1, 'the file');
+});
+
+test('a folder that cannot be written to is a fault that is told, and passes', async (t) => {
+  const { source, drop, folder } = await rig(t);
+  await writeFile(path.join(folder, 'done'), 'a file in the way');
+  await drop('1.hl7', message('A'));
+  await source.start();
+  await waitFor(() => source.status().fault?.includes('EEXIST'), 'the fault');
+  await rm(path.join(folder, 'done'));
+  await waitFor(() => source.status().filesDone === 1, 'the file');
+});

@@ -1,0 +1,237 @@
+// Files as a source of messages: one after the other by name, each message as over MLLP, acknowledgments beside the file.
+import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
+import { type FileHandle, open, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { CerebraError, createLoop, type FolderLock, type Log, lockFolder } from '#platform';
+import { saysAgain } from '../message/ack.ts';
+import { Refusal } from '../message/refusal.ts';
+import { readAnswer } from '../outbound/answer.ts';
+import type { HandleMessage, RefuseHead, Source } from '../seams.ts';
+import type { FileListenerConfig } from './config.ts';
+import { inCharset } from './content.ts';
+import { createFolder, type Folder } from './folder.ts';
+import { createSplitter, type Piece } from './split.ts';
+import type { Traffic, WayStatus } from './traffic.ts';
+
+export interface FileSourceOptions {
+  messageBytesMax: number;
+  log: Log;
+  traffic: Traffic;
+  handle: HandleMessage;
+  refuse: RefuseHead;
+  /** After a fault that may pass; default 5 s. */
+  errorMs?: number;
+}
+
+export interface FileSourceStatus extends WayStatus {
+  folder: string;
+  state: 'stopped' | 'watching' | 'reading' | 'failing';
+  /** Files that wait, the one in work included. */
+  waiting: number;
+  filesDone: number;
+  /** Moved to the error folder. */
+  filesRefused: number;
+  /** Why nothing goes on, while that is so. */
+  fault?: string;
+}
+
+export interface FileSource {
+  name: string;
+  start(): Promise<void>;
+  /** Ends after the message in work; its file stays, and is read from its beginning at the next start. */
+  stop(): Promise<void>;
+  status(): FileSourceStatus;
+}
+
+const defaultErrorMs = 5_000;
+
+interface Reader extends FileSourceOptions {
+  config: FileListenerConfig;
+  folder: Folder;
+  state: FileSourceStatus;
+  stopping(): boolean;
+}
+
+export function createFileSource(config: FileListenerConfig, options: FileSourceOptions): FileSource {
+  const { name, folder } = config;
+  const { log, traffic } = options;
+  let stopping = false;
+  let lock: FolderLock | undefined;
+  const state: FileSourceStatus = {
+    ...{ ...traffic.counts(), name, kind: 'file', folder },
+    ...{ state: 'stopped', waiting: 0, filesDone: 0, filesRefused: 0 },
+  };
+  const reader: Reader = {
+    ...options,
+    ...{ config, state, stopping: () => stopping },
+    folder: createFolder({ ...config, nowMs: () => performance.now() }),
+  };
+  const loop = createLoop({
+    async work() {
+      if (lock === undefined) {
+        await reader.folder.prepare();
+        lock = await lockFolder(folder, `the drop folder ${folder}`);
+      }
+      return readNext(reader);
+    },
+    onError(error) {
+      const fault = (error as Error).message;
+      // The same fault again every 5 s is told once.
+      if (fault !== state.fault) log.error({ err: error, listener: name }, 'HL7 drop folder: nothing is read for now');
+      state.state = 'failing';
+      state.fault = fault;
+    },
+    idleMsMin: config.pollMs,
+    idleMsMax: config.pollMs,
+    errorMs: options.errorMs ?? defaultErrorMs,
+  });
+  return {
+    name,
+    async start() {
+      stopping = false;
+      loop.start();
+    },
+    async stop() {
+      stopping = true;
+      await loop.stop();
+      await lock?.release();
+      lock = undefined;
+      state.state = 'stopped';
+    },
+    status: () => ({ ...state, ...traffic.counts() }),
+  };
+}
+
+/** Reads the next whole file, if there is one: then there may be more. */
+async function readNext(reader: Reader): Promise<boolean> {
+  const { state, folder } = reader;
+  const { name, waiting } = await folder.first();
+  state.waiting = waiting;
+  state.state = name === undefined ? 'watching' : 'reading';
+  if (name === undefined) {
+    delete state.fault;
+    return false;
+  }
+  const outcome = await readFile(reader, name);
+  if (outcome === undefined) return false;
+  const place = await folder.finish(
+    name,
+    outcome.refused > 0 || outcome.faults.length > 0 ? 'error' : 'done',
+    outcome.ackFile,
+  );
+  delete state.fault;
+  state.waiting--;
+  if (outcome.refused === 0 && outcome.faults.length === 0) {
+    state.filesDone++;
+  } else {
+    state.filesRefused++;
+    const { messages, refused, faults } = outcome;
+    reader.log.warn({ listener: state.name, file: place, messages, refused, faults }, 'HL7 file with refused messages');
+  }
+  return !reader.stopping();
+}
+
+interface FileOutcome {
+  messages: number;
+  refused: number;
+  /** What is wrong with the file as a whole. */
+  faults: string[];
+  ackFile: string;
+}
+
+/** Undefined: stopped half-way, or the file changed meanwhile. It stays; what is in the journal already has no second effect. */
+async function readFile(reader: Reader, name: string): Promise<FileOutcome | undefined> {
+  const { config } = reader;
+  // Dropped names may be of any length: the hash of one fits beside any.
+  const hash = createHash('sha256').update(name).digest('hex').slice(0, 16);
+  const ackFile = path.join(config.folder, `.${hash}.ack`);
+  // A link that was put in the file's place since it was looked at is not followed.
+  const file = await open(path.join(config.folder, name), constants.O_RDONLY | constants.O_NOFOLLOW);
+  const acks = await open(ackFile, 'w');
+  try {
+    const before = await file.stat();
+    const outcome: FileOutcome = { messages: 0, refused: 0, faults: [], ackFile };
+    const count = createBatchCount();
+    for await (const piece of piecesOf(file, reader.messageBytesMax)) {
+      if (reader.stopping()) return undefined;
+      if (piece.kind === 'envelope') outcome.faults.push(...count.envelope(piece.raw));
+      else await take(piece, reader, name, acks, outcome);
+      if (piece.kind !== 'envelope') count.message();
+    }
+    const after = await file.stat();
+    if (after.size !== before.size || after.mtimeMs !== before.mtimeMs) return undefined;
+    outcome.faults.push(...count.end());
+    if (outcome.messages === 0) outcome.faults.push('The file has no message');
+    for (const fault of outcome.faults) await acks.write(`# ${fault}\n`);
+    await acks.sync();
+    return outcome;
+  } finally {
+    await acks.close();
+    await file.close();
+    if (reader.stopping()) await rm(ackFile, { force: true });
+  }
+}
+
+async function* piecesOf(file: FileHandle, messageBytesMax: number): AsyncGenerator<Piece> {
+  const splitter = createSplitter(messageBytesMax);
+  for await (const chunk of file.createReadStream({ autoClose: false, highWaterMark: 256 * 1024 })) {
+    yield* splitter.push(chunk as Buffer);
+  }
+  yield* splitter.end();
+}
+
+/** Throws `unavailable` where the message could not be taken for a reason that passes: the file then waits. */
+async function take(
+  piece: Piece,
+  { config, traffic, handle, refuse, messageBytesMax }: Reader,
+  file: string,
+  acks: FileHandle,
+  outcome: FileOutcome,
+): Promise<void> {
+  const source: Source = { kind: 'file', name: config.name, peer: file };
+  const send = async (ack: Buffer): Promise<void> => {
+    if (saysAgain(ack)) throw new CerebraError('unavailable', 'The store does not take messages: the file waits');
+    if (readAnswer(ack)?.accepted === false) outcome.refused++;
+    await acks.write(ack);
+  };
+  outcome.messages++;
+  traffic.frame(piece.kind === 'oversize' ? 'oversize' : 'whole');
+  if (piece.kind === 'message') return handle(inCharset(piece.raw, config.charset), source, send);
+  const text = `The message is larger than ${messageBytesMax} bytes`;
+  return send(await refuse(piece.raw, source, new Refusal('AR', '207', text)));
+}
+
+interface BatchCount {
+  message(): void;
+  /** Yields what is wrong: a batch that has not as many messages as its BTS-1 tells. */
+  envelope(line: Buffer): string[];
+  /** An envelope that was not closed: the file is cut. */
+  end(): string[];
+}
+
+function createBatchCount(): BatchCount {
+  let messages = 0;
+  const open: string[] = [];
+  const closing: Record<string, string> = { BTS: 'BHS', FTS: 'FHS' };
+  return {
+    message: () => {
+      messages++;
+    },
+    envelope(line) {
+      const text = line.toString('latin1').trim();
+      const name = text.slice(0, 3);
+      const opening = closing[name];
+      if (opening === undefined) {
+        messages = 0;
+        open.push(name);
+        return [];
+      }
+      if (open.at(-1) === opening) open.pop();
+      const told = Number(text.split(text[3]!)[1] || Number.NaN);
+      if (name !== 'BTS' || Number.isNaN(told) || told === messages) return [];
+      return [`BTS-1 tells ${told} messages, the batch has ${messages}`];
+    },
+    end: () => open.map((name) => `The file ends within ${name}: ${name === 'BHS' ? 'BTS' : 'FTS'} is missing`),
+  };
+}
