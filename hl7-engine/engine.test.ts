@@ -21,7 +21,7 @@ test('a message over MLLP: journalled, stored, acknowledged, marked', async (t) 
   assert.equal(row!.attempts, 1);
   assert.deepEqual(
     row!.wrote.map((name) => name.replace(/\/.*\/_/, '/_')),
-    ['Patient/_history/1', 'Observation/_history/1', 'DiagnosticReport/_history/1'],
+    ['Patient/_history/1', 'Observation/_history/1', 'DiagnosticReport/_history/1', 'Provenance/_history/1'],
   );
   await engine.stop();
 });
@@ -64,7 +64,7 @@ test('the same message on two servers at once: one effect, the same bytes', asyn
   const [one, two] = await Promise.all([engine.process(oru()), other.process(oru())]);
   assert.ok(one.equals(two));
   assert.equal(msa(one), 'MSA|AA|M1');
-  assert.equal(writer.resources.size + otherWriter.resources.size, 3);
+  assert.equal(writer.resources.size + otherWriter.resources.size, 4);
   assert.equal((await rows(db))[0]!.attempts, 1);
 });
 
@@ -114,7 +114,7 @@ test('a refusal by the store is AE with its reason', async (t) => {
 
 test('refusals are journalled with their reason, and repeat byte for byte', async (t) => {
   const { db, engine } = await rig(t);
-  const unsupported = Buffer.from('MSH|^~\\&|A|B|||||MDM^T02|9|P|2.5');
+  const unsupported = Buffer.from('MSH|^~\\&|A|B|||||NMD^N02|9|P|2.5');
   const first = await engine.process(unsupported);
   assert.equal(msa(first), 'MSA|AR|9');
   assert.ok((await engine.process(unsupported)).equals(first));
