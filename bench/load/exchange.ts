@@ -27,6 +27,11 @@ export interface ClosedLoop {
   /** Bytes sent once when the connection opens, and answered once. */
   hello?: (connection: number) => Buffer;
   next(connection: number): Buffer;
+  /**
+   * Requests a second of all connections together, each due at its own time; undefined: as fast as they are answered. What
+   * waits for its connection counts as slow.
+   */
+  perSecond?: number | undefined;
 }
 
 const drainTimeoutMs = 15_000;
@@ -70,7 +75,7 @@ export class Tally {
   }
 }
 
-/** Every connection sends its next request as soon as one of its window is answered, until the time is over. */
+/** Every connection sends its next request as soon as one of its window is answered and it is due, until the time is over. */
 export async function closedLoop(options: ClosedLoop): Promise<Measured> {
   const tally = new Tally();
   const sockets = await Promise.all(Array.from({ length: options.connections }, () => open(options.port)));
@@ -97,6 +102,18 @@ function greet(socket: Socket, parser: AnswerParser, options: ClosedLoop, index:
   });
 }
 
+/** When each request of a connection is due: the connections take turns. Without a rate always now. */
+function dueTimes({ perSecond, connections }: ClosedLoop, index: number): () => number {
+  if (perSecond === undefined) return () => performance.now();
+  const stepMs = (connections * 1_000) / perSecond;
+  let nextMs = performance.now() + (index / connections) * stepMs;
+  return () => {
+    const dueMs = nextMs;
+    nextMs += stepMs;
+    return dueMs;
+  };
+}
+
 function drive(
   socket: Socket,
   parser: AnswerParser,
@@ -116,9 +133,16 @@ function drive(
       clearTimeout(timer);
       resolve();
     };
-    const send = (): void => {
-      sentMs.push(performance.now());
+    const due = dueTimes(options, index);
+    const write = (dueMs: number): void => {
+      sentMs.push(dueMs);
       socket.write(options.next(index));
+    };
+    const send = (): void => {
+      const dueMs = due();
+      const waitMs = dueMs - performance.now();
+      if (waitMs <= 0) write(dueMs);
+      else setTimeout(() => (dueMs < endMs ? write(dueMs) : finish()), waitMs);
     };
     const done = (failure?: string): void => {
       const nowMs = performance.now();

@@ -25,6 +25,7 @@ export interface FeedLoad {
   seconds: number;
   /** Numbers from here on are new. */
   firstNumber: number;
+  perSecond?: number;
 }
 
 const receiver = await startReceiver();
