@@ -19,7 +19,9 @@ import { defaultListener, type ListenerConfig } from './transport/config.ts';
 import type { Hl7Http } from './transport/http.ts';
 import { createListeners, type Listeners } from './transport/listeners.ts';
 
+export { createIndexer } from './journal/indexer.ts';
 export { type KeepDays, type Removed, removeOldMessages } from './journal/retention.ts';
+export { type Filter as JournalFilter, searchMessages } from './journal/search.ts';
 export { fixedZone } from './mapping/datetime.ts';
 export { mapMessage } from './mapping/map.ts';
 export { mappingPage, withComparison } from './mapping/page/page.ts';
@@ -103,7 +105,11 @@ export function createHl7Engine(options: Hl7EngineOptions): Hl7Engine {
   const { clock, db, log, metrics, scope, writer, config = {} } = options;
   const journal = createJournal(db);
   const mapping = { zone: namedZone(config.timeZone ?? 'UTC'), identifierSystems: config.identifierSystems ?? {} };
-  const routes = createRoutes({ db, log, mapping, folder: config.routesFolder });
+  const routes = createRoutes({
+    ...{ db, log, mapping },
+    folder: config.routesFolder,
+    destinations: () => outbound.destinations().map(({ name }) => name),
+  });
   const dryRun = createDryRun(routes, clock);
   const outbound = openOutbound(options);
   const processor = createProcessor({

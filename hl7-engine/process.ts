@@ -61,8 +61,9 @@ export function createProcessor(options: ProcessorOptions): Processor {
         tx,
         done.map(({ mark, results }) => ({ ...mark, results })),
       );
+      const sent = done.flatMap(({ mark }) => mark.outbound.map((one) => ({ ...one, journalId: mark.message.id })));
+      if (sent.length > 0) await outbound.enqueue(tx, sent);
       for (const { mark } of done) {
-        if (mark.outbound.length > 0) await outbound.enqueue(tx, mark.message.id, mark.outbound);
         if (mark.piece !== undefined) await keepPiece(tx, mark.piece, mark.message.id);
       }
     },

@@ -67,8 +67,11 @@ export interface OutboundMessage {
 }
 
 export interface Outbound {
-  /** In the transaction of what causes the messages: they are delivered if and only if it commits. `journalId`: of the message that caused them. */
-  enqueue(tx: Queryable, journalId: bigint | null, messages: readonly OutboundMessage[]): Promise<void>;
+  /**
+   * In the transaction of what causes the messages, once for all of it: they are delivered if and only if it commits.
+   * `journalId`: of the message that caused it.
+   */
+  enqueue(tx: Queryable, messages: readonly (OutboundMessage & { journalId?: bigint })[]): Promise<void>;
   /** Something was committed: look at once. */
   wake(): void;
 }

@@ -38,6 +38,18 @@ describe('adminRouter', () => {
       handle: async ({ body }) => ({ status: 201, body: body.toString() }),
     },
     {
+      method: 'PUT',
+      path: '/admin/letters/:id',
+      summary: 'Changes a letter',
+      handle: async ({ headers, params }) => ({ status: 200, body: { id: params.id, ifMatch: headers?.['if-match'] } }),
+    },
+    {
+      method: 'DELETE',
+      path: '/admin/letters/:id',
+      summary: 'Removes a letter',
+      handle: async () => ({ status: 204 }),
+    },
+    {
       method: 'GET',
       path: '/admin/missing',
       summary: 'Fails',
@@ -58,6 +70,15 @@ describe('adminRouter', () => {
     const response = await fetch(`${await started(t)}/admin/echo`, { method: 'POST', body: 'hello' });
     assert.equal(response.status, 201);
     assert.equal(await response.json(), 'hello');
+  });
+
+  it('passes headers; one path takes several methods', async (t) => {
+    const base = await started(t);
+    const put = await fetch(`${base}/admin/letters/7`, { method: 'PUT', headers: { 'If-Match': '"3"' } });
+    assert.deepEqual(await put.json(), { id: '7', ifMatch: '"3"' });
+    assert.equal((await fetch(`${base}/admin/letters/7`, { method: 'DELETE' })).status, 204);
+    const post = await fetch(`${base}/admin/letters/7`, { method: 'POST' });
+    assert.equal(post.headers.get('allow'), 'GET, PUT, DELETE');
   });
 
   it('answers without a body', async (t) => {

@@ -57,7 +57,6 @@ const pv1 = (visit: string, place = 'W1^1^1') => `PV1|1|I|${place}${'|'.repeat(1
 /** MSA-1. */
 async function send(message: string, connection = 0): Promise<string> {
   const ack = await clients[connection]!.send(Buffer.from(message));
-  if (process.env.SHOW && !ack.toString('latin1').includes('MSA|AA')) console.log(message, ack.toString('latin1'));
   return ack.toString('latin1').split('\r')[1]!.split('|')[1]!;
 }
 

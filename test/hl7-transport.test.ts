@@ -130,7 +130,7 @@ describe('MLLP listeners', () => {
     assert.deepEqual({ frames, connectionsTotal }, { frames: { oversize: 1, whole: 1 }, connectionsTotal: 2 });
     assert.ok(Date.parse(String(lastMessageAt)) > 0);
     const metrics = await (await fetch(`${server.rootUrl}/metrics`)).text();
-    assert.match(metrics, /^cerebra_hl7_frames_total\{listener="small",end="oversize"\} 1$/m);
+    assert.match(metrics, /^cerebra_hl7_frames_total\{kind="mllp",listener="small",end="oversize"\} 1$/m);
   });
 });
 

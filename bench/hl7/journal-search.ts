@@ -5,9 +5,8 @@ import { mkdtemp } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { createIndexer, type JournalFilter, searchMessages } from '#hl7-engine';
 import { connectDb, createLog, type Db, migrate, startEmbeddedPostgres } from '#platform';
-import { createIndexer } from '../../hl7-engine/journal/indexer.ts';
-import { type Filter, searchMessages } from '../../hl7-engine/journal/search.ts';
 import { removeFolder } from '../boot.ts';
 
 const log = createLog({ level: 'warn' });
@@ -73,7 +72,7 @@ const sizes = {
 const dayMs = (fraction: number, messages: number): number =>
   Date.parse('2025-01-01T00:00:00Z') + fraction * messages * 25_000;
 
-const shapesOf = (messages: number): [string, Filter, bigint?][] => [
+const shapesOf = (messages: number): [string, JournalFilter, bigint?][] => [
   ['no condition: the newest page', {}],
   ['page in the middle', {}, BigInt(messages / 2)],
   ['time: an hour in the middle', { fromMs: dayMs(0.5, messages), toMs: dayMs(0.5, messages) + 3_600_000 }],
@@ -106,7 +105,7 @@ const shapesOf = (messages: number): [string, Filter, bigint?][] => [
   ['patient id and word', { patientId: '12345', text: 'omega' }],
 ];
 
-async function measure(db: Db, name: string, filter: Filter, beyond?: bigint): Promise<void> {
+async function measure(db: Db, name: string, filter: JournalFilter, beyond?: bigint): Promise<void> {
   const times: number[] = [];
   let found = 0;
   for (let i = 0; i < TIMES; i++) {

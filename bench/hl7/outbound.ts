@@ -64,7 +64,7 @@ async function fill(db: Db, queues: OutboundQueues, { messages, patients }: Opti
       const controlId = `B${at + index}`;
       return { destination: 'double', partition, controlId, body: bodyOf(controlId, partition) };
     });
-    await db.tx((tx) => queues.enqueue(tx, null, many));
+    await db.tx((tx) => queues.enqueue(tx, many));
   }
 }
 

@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { EntryResult } from '#fhir-model';
-import { CerebraError, type Db, systemClock, uuidv7 } from '#platform';
-import { testDatabase, testLog, waitFor } from '#platform/testing';
+import { CerebraError, type Db } from '#platform';
+import { testDatabase, testLog } from '#platform/testing';
 import { Refusal } from '../message/refusal.ts';
 import { listDeadLetters, listReviews, resolveMessages, resolveOne, reviewsOf } from './decisions.ts';
 import { createIndexer } from './indexer.ts';
 import { createJournal, type Journal, type Journaled, type StoredOutcome } from './journal.ts';
-import { createReprocessing, type Reprocessing } from './reprocess.ts';
-import { changeTo, continueRun, createRun, findRun, type Run } from './reprocess-run.ts';
 import { removeOldMessages } from './retention.ts';
 import { searchMessages } from './search.ts';
 import { attemptsOf, readMessage } from './view.ts';
@@ -283,128 +281,4 @@ test('retention: by age and state; what is open stays; the index forgets what is
   assert.deepEqual(await db.query({ text: 'select messages from hl7_index_block' }), [{ messages: 2 }]);
   // The same message again is a new one.
   assert.equal((await at('stored-400', 0)).attempts, 0);
-});
-
-interface Rig {
-  db: Db;
-  journal: Journal;
-  done: string[];
-  reprocessing: Reprocessing;
-}
-
-/** `before` is awaited for each message, by its control id. */
-async function rig(db: Db, before: (id: string) => Promise<void> = async () => {}): Promise<Rig> {
-  const journal = createJournal(db);
-  const done: string[] = [];
-  const reprocess = async (id: bigint, who?: string) => {
-    const message = (await journal.find(id))!;
-    const controlId = (await readMessage(db, id))!.control_id;
-    await before(controlId);
-    done.push(controlId);
-    if (controlId.startsWith('bad')) return journal.markFailed(message, refusal(), Buffer.from('AE'), 1);
-    await store(db, journal, [effect(message, who === undefined ? {} : { who })]);
-    return Buffer.from('AA');
-  };
-  return { db, journal, done, reprocessing: createReprocessing({ db, reprocess, log: testLog(), clock: systemClock }) };
-}
-
-async function ended(db: Db, id: string, status: Run['status']): Promise<Run> {
-  return waitFor(async () => {
-    const run = await findRun(db, id);
-    return run?.status === status ? run : undefined;
-  }, `the run to be ${status}`);
-}
-
-/** 300 failed messages of 7 patients, every hundredth one that fails again. */
-async function failures(journal: Journal): Promise<void> {
-  for (let i = 0; i < 300; i++) {
-    const id = `${i % 100 === 50 ? 'bad' : 'm'}${i}`;
-    const message = await receive(journal, id, raw(id, `p${i % 7}`));
-    await journal.markFailed(message, refusal(), Buffer.from('AE'), 1);
-  }
-}
-
-test('a run processes all that match, each patient in order, and tells what failed', async (t) => {
-  const { db, journal, done, reprocessing } = await rig(await testDatabase(t));
-  await failures(journal);
-  await createIndexer({ db, log: testLog() }).pass(1);
-  const stored = await receive(journal, 'stored');
-  await store(db, journal, [effect(stored)]);
-  const { id } = await reprocessing.begin({ state: 'failed' }, 'kim');
-  const run = await ended(db, id, 'done');
-  assert.deepEqual([run.total, run.done, run.failures], [300n, 300n, 3n]);
-  assert.deepEqual(
-    run.failed.map(({ error }) => error),
-    ['No', 'No', 'No'],
-  );
-  assert.equal(done.length, 300);
-  for (let patient = 0; patient < 7; patient++) {
-    const order = done.map((name) => Number(name.replace(/\D+/, ''))).filter((i) => i % 7 === patient);
-    assert.deepEqual(
-      order,
-      [...order].sort((a, b) => a - b),
-    );
-  }
-  assert.deepEqual((await listDeadLetters(db, { ...open, limit: 50 })).length, 3);
-  const [row] = await db.query<{ attempted_by: string }>({
-    text: `select distinct attempted_by from hl7_message where state = 'stored' and control_id <> 'stored'`,
-  });
-  assert.equal(row!.attempted_by, 'kim');
-  await reprocessing.stop();
-});
-
-test('paused between batches, gone on with by another process, nothing twice, nothing left out; cancelled', async (t) => {
-  const db = await testDatabase(t);
-  const first: Rig = await rig(db, async (name) => {
-    if (name === 'm20') await changeTo(db, runId, 'pause');
-  });
-  let runId = '';
-  await failures(first.journal);
-  runId = uuidv7(1);
-  await createRun(db, runId, { state: 'failed' }, 'kim', 1);
-  await first.reprocessing.resume();
-  await first.reprocessing.stop();
-  const paused = (await findRun(db, runId))!;
-  assert.equal(paused.status, 'paused');
-  assert.equal(first.done.length, 100);
-  const second = await rig(db);
-  await second.reprocessing.change(runId, 'resume');
-  const run = await ended(db, runId, 'done');
-  assert.deepEqual([paused.done, run.done, run.failures], [100n, 300n, 3n]);
-  assert.equal(first.done.length + second.done.length, 300);
-  assert.equal(new Set([...first.done, ...second.done]).size, 300);
-  assert.equal(await second.reprocessing.change(run.id, 'pause'), undefined);
-  const other = uuidv7(2);
-  await createRun(db, other, { text: 'anything' }, 'kim', 2);
-  assert.equal((await second.reprocessing.change(other, 'cancel'))?.status, 'cancelled');
-  assert.equal(await second.reprocessing.change(other, 'resume'), undefined);
-  await second.reprocessing.stop();
-});
-
-test('a run whose process was killed is taken over when its lease has ended, and by one only', async (t) => {
-  const db = await testDatabase(t);
-  const id = uuidv7(1);
-  await createRun(db, id, { state: 'failed' }, 'kim', 1);
-  const never = { count: () => new Promise<number>(() => {}), next: async () => undefined };
-  void continueRun(db, id, 'killed', never);
-  await waitFor(async () => (await findRun(db, id))?.status === 'running', 'the claim');
-  const work = { count: async () => 0, next: async () => undefined };
-  assert.equal(await continueRun(db, id, 'other', work), 'held');
-  await db.query({ text: `update hl7_reprocess_run set leased_until = now() - interval '1 second'` });
-  assert.equal(await continueRun(db, id, 'other', work), 'ended');
-  assert.equal((await findRun(db, id))?.status, 'done');
-});
-
-test('a run is held while the database is away and fails for a fault of ours', async (t) => {
-  const db = await testDatabase(t);
-  const id = uuidv7(1);
-  await createRun(db, id, { state: 'failed' }, 'kim', 1);
-  const failing = (error: Error) => ({ count: async () => 0, next: () => Promise.reject(error) });
-  assert.equal(await continueRun(db, id, 'w', failing(new CerebraError('unavailable', 'away'))), 'held');
-  assert.equal((await findRun(db, id))?.status, 'running');
-  await assert.rejects(continueRun(db, id, 'w', failing(new TypeError('ours'))), TypeError);
-  assert.deepEqual(
-    [(await findRun(db, id))?.status, (await findRun(db, id))?.error],
-    ['failed', 'Internal error: the log tells more'],
-  );
 });

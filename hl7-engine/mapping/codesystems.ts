@@ -1,5 +1,5 @@
 // Coding system names (HL7 table 0396, CWE.3) and object identifiers to FHIR's URIs: https://hl7.org/fhir/R4/terminologies-systems.html
-import { systems, v2Table } from './tables.ts';
+import { systems, v2Table } from './codes/systems.ts';
 
 const names: Readonly<Record<string, string>> = {
   LN: systems.loinc,
@@ -72,7 +72,7 @@ export function codingSystem(name: string | undefined, oid: string | undefined, 
   if (isOid(name)) return oidSystem(name);
   const known = names[name.toUpperCase()];
   if (known !== undefined) return known;
-  const table = /^(?:HL7|HL7_)(\d{4})$/i.exec(name)?.[1];
+  const table = /^HL7[_-]?(\d{1,4})$/i.exec(name)?.[1]?.padStart(4, '0');
   if (table !== undefined) return table === '0078' ? systems.interpretation : v2Table(table);
   if (/^(?:https?|urn):\S+$/i.test(name)) return name;
   return localUri(facility, name);

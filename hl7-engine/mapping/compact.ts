@@ -45,10 +45,9 @@ function compactedObject(object: JsonObject, clean: boolean): JsonObject | undef
 
 /** Whether no text of the message can hold a control character: none stands in it, and none is written as an escape. */
 export function isClean({ segments, delimiters }: Hl7Message): boolean {
-  const { escape } = delimiters;
   for (const { name, raw } of segments) {
     if (control.test(raw)) return false;
-    if (name !== 'MSH' && escape !== '' && raw.includes(escape)) return false;
+    if (name !== 'MSH' && delimiters.escape !== '' && raw.includes(delimiters.escape)) return false;
   }
   return true;
 }

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { parseMessage } from '../message/message.ts';
+import { referenceRanges } from './clinical/range.ts';
+import { observedValue } from './clinical/value.ts';
 import { codingSystem } from './codesystems.ts';
 import { compact } from './compact.ts';
 import { createMapping, type Mapping } from './context.ts';
@@ -9,8 +11,6 @@ import { date, dateTime, fixedZone, instant, namedZone, time } from './datetime.
 import { decimal, decimalText } from './decimal.ts';
 import { cxIdentifier, tokenCriterion } from './identifiers.ts';
 import { unitOf } from './units.ts';
-import { referenceRanges } from './clinical/range.ts';
-import { observedValue } from './clinical/value.ts';
 
 const utc = namedZone('UTC');
 
@@ -23,6 +23,14 @@ function mappingOf(field: string, config: { identifierSystems?: Record<string, s
 const fieldOf = (mapping: Mapping) => mapping.message.part('ZZZ-1');
 
 test('DTM keeps precision and offset', () => {
+  assert.deepEqual(['20240229', '20230229', '19000229', '20000229', '20260431', '20260430'].map(date), [
+    '2024-02-29',
+    undefined,
+    undefined,
+    '2000-02-29',
+    undefined,
+    '2026-04-30',
+  ]);
   assert.equal(dateTime('2026', utc), '2026');
   assert.equal(dateTime('202601', utc), '2026-01');
   assert.equal(dateTime('20260131', utc), '2026-01-31');

@@ -65,8 +65,14 @@ function isDay(year: string, month: string | undefined, day: string | undefined)
   const monthNumber = Number(month);
   if (monthNumber < 1 || monthNumber > 12) return false;
   if (day === undefined) return true;
-  const daysInMonth = new Date(Date.UTC(Number(year), monthNumber, 0)).getUTCDate();
-  return Number(day) >= 1 && Number(day) <= daysInMonth;
+  const days = monthNumber === 2 && isLeapYear(Number(year)) ? 29 : monthDays[monthNumber - 1]!;
+  return Number(day) >= 1 && Number(day) <= days;
+}
+
+const monthDays = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+
+function isLeapYear(year: number): boolean {
+  return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
 }
 
 function dateText({ year, month, day }: Dtm): string {
@@ -75,6 +81,22 @@ function dateText({ year, month, day }: Dtm): string {
 
 /** Precision as sent: year, month, day, or second with offset; FHIR has no hours or minutes alone. Undefined if no DTM. */
 export function dateTime(text: string | undefined, zone: Zone): string | undefined {
+  if (text === undefined || text.length > textMax) return undefined;
+  const known = recent.get(text);
+  if (known?.zone === zone) return known.value;
+  if (recent.size >= recentMax) recent.clear();
+  const value = readDateTime(text, zone);
+  recent.set(text, { zone, value });
+  return value;
+}
+
+/** A message says the same time in many of its segments: half of the times of an ORU^R01 are read once. */
+const recent = new Map<string, { zone: Zone; value: string | undefined }>();
+const recentMax = 64;
+/** Characters; a DTM has 29 at most. */
+const textMax = 64;
+
+function readDateTime(text: string, zone: Zone): string | undefined {
   const parsed = parse(text);
   if (parsed === undefined || parsed.hour === undefined) return parsed === undefined ? undefined : dateText(parsed);
   const { hour, minute, second, fraction } = parsed;

@@ -194,6 +194,8 @@ function addDestination(mapping: Mapping, pv1: Segment, resource: Resource, even
 
 const reopenedPaths = ['period.end', 'hospitalization.dischargeDisposition', 'hospitalization.destination'];
 
+const ended = new Set(['finished', 'cancelled', 'entered-in-error']);
+
 /** Ended visits are ended until an event says otherwise: a late update does not begin them anew. */
 function encounterMerge(
   mapping: Mapping,
@@ -213,7 +215,10 @@ function encounterMerge(
     assertSamePatient(existing, incoming, patient);
     const merged = change(existing, incoming);
     if (merged === existing) return existing;
-    const location = locationsAfter(existing.location, incoming.location, event, at);
+    // Where a visit that is over says the patient was is where the patient has been.
+    const isOver = ended.has(String(merged.status)) && event.movement === 'arrive';
+    const moved: VisitEvent = isOver ? { movement: 'leave' } : event;
+    const location = locationsAfter(existing.location, incoming.location, moved, at);
     if (location.length > 0) merged.location = location;
     const participant = participantsAfter(existing.participant, incoming.participant, event, at);
     if (participant.length > 0) merged.participant = participant;

@@ -50,8 +50,11 @@ it('and not to the one before an OBX that became no Observation', () => {
 it('further fields of an OBX add to its own Observation', () => {
   const own = compileTable('OBX', 'Observation', '40 | extension[urn:test:device].valueString | ST | valued');
   const far = (line: string, value: string) => `${line}${'|'.repeat(40 - line.split('|').length + 1)}${value}`;
-  const result = mapped('ORU^R01', [pid, obr, far(obx(1, '2823-3'), 'd1'), obx(2, '2951-2')], own);
-  assert.deepEqual(devices(result), { '2823-3': device('d1'), '2951-2': undefined });
+  const lines = [far(obx(1, '2823-3'), 'd1'), obx(2, '2951-2'), far('OBX|3|NM', 'd3')];
+  assert.deepEqual(devices(mapped('ORU^R01', [pid, obr, ...lines], own)), {
+    '2823-3': device('d1'),
+    '2951-2': undefined,
+  });
 });
 
 it('a segment adds to the only Patient, Encounter and ServiceRequest', () => {

@@ -12,10 +12,11 @@ import { applyTable, type SegmentTable } from './table/table.ts';
  * can't be told, it is left and a warning says so.
  */
 export function applyExtensions(mapping: OpenMapping, root: Group, tables: readonly SegmentTable[]): void {
+  const finders = new Map(tables.map(({ target }) => [target, entryFinder(mapping, target)]));
   for (const { segment, group } of segmentsIn(root)) {
     for (const table of tables) {
       if (table.segment !== segment.name) continue;
-      const entry = entryFor(mapping, table.target, segment);
+      const entry = finders.get(table.target)!(segment);
       if (entry?.resource === undefined) {
         mapping.warnings.add(`${table.segment}: no ${table.target} that it can be told to be of`);
         continue;
@@ -32,23 +33,26 @@ function* segmentsIn(group: Group): Generator<{ segment: Segment; group: Group }
   for (const child of group.children) yield* segmentsIn(child);
 }
 
-function entryFor(mapping: OpenMapping, type: string, segment: Segment): TransactionEntry | undefined {
+function entryFinder(mapping: OpenMapping, type: string): (segment: Segment) => TransactionEntry | undefined {
   const candidates = mapping.entries.filter(({ resource }) => resource?.resourceType === type);
   const made = new Map<Segment, TransactionEntry>();
   for (const entry of candidates) {
     const origin = mapping.origins.get(entry.resource!);
     if (origin !== undefined && !made.has(origin)) made.set(origin, entry);
   }
-  const own = made.get(segment);
-  if (own !== undefined) return own;
-  const before = nearestBefore(mapping.message.segments, segment, new Set([...made.keys()].map(({ name }) => name)));
-  if (before !== undefined) return made.get(before);
-  return candidates.length === 1 ? candidates[0] : undefined;
-}
-
-/** The last segment of one of the names: an OBX that became none of the resources is not passed over for one before it. */
-function nearestBefore(segments: readonly Segment[], segment: Segment, names: ReadonlySet<string>) {
-  return segments.slice(0, segments.indexOf(segment)).findLast(({ name }) => names.has(name));
+  const names = new Set([...made.keys()].map(({ name }) => name));
+  // For each segment the last of those names, itself included: an OBX that became no Observation is not passed over for
+  // the one before it.
+  const nearest = new Map<Segment, Segment>();
+  let last: Segment | undefined;
+  for (const segment of mapping.message.segments) {
+    if (names.has(segment.name)) last = segment;
+    if (last !== undefined) nearest.set(segment, last);
+  }
+  return (segment) => {
+    const origin = nearest.get(segment);
+    return origin === undefined ? (candidates.length === 1 ? candidates[0] : undefined) : made.get(origin);
+  };
 }
 
 /** `""`: what is stored loses the element, unless the message is older than that. */

@@ -8,10 +8,11 @@
 //   5. no authority: urn:id:<facility of MSH-4, else MSH-3>[:<kind of number>]
 import type { JsonObject } from '#fhir-model';
 import type { Part } from '../message/message.ts';
+import { conceptMapOf } from './codes/concept-maps.ts';
+import { systems } from './codes/systems.ts';
 import { isOid, localUri } from './codesystems.ts';
 import type { Mapping } from './context.ts';
 import { dateTime } from './datetime.ts';
-import { identifierTypes, systems, v2Table } from './tables.ts';
 
 export interface Identifier extends JsonObject {
   type?: JsonObject;
@@ -75,10 +76,13 @@ export function identifierSystem(mapping: Mapping, authority: Authority, kind: s
   return name === undefined ? localUri(mapping.facility, kind) : localUri(name);
 }
 
+const identifierTypes = conceptMapOf('IdentifierType').codes;
+
 /** Identifier.type of a table 0203 code; a sender's own code is text. */
 export function identifierType(code: string | undefined): JsonObject | undefined {
   if (code === undefined) return undefined;
-  return identifierTypes.has(code) ? { coding: [{ system: v2Table('0203'), code }] } : { text: code };
+  const known = identifierTypes.get(code);
+  return known === undefined ? { text: code } : { coding: [{ ...known }] };
 }
 
 /** CX; `kind` as in identifierSystem, `typeCode` where CX.5 is empty. */

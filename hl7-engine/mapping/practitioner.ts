@@ -1,6 +1,7 @@
 // XCN, XON, NDL to Practitioner and Organization: https://hl7.org/fhir/uv/v2mappings/ (XCN[Practitioner], XON[Organization])
 import type { JsonObject } from '#fhir-model';
 import type { Part } from '../message/message.ts';
+import { systems, v2Table } from './codes/systems.ts';
 import type { Mapping } from './context.ts';
 import { address, contactPoint, displayName, humanName, repeated } from './datatypes.ts';
 import {
@@ -11,7 +12,6 @@ import {
   identifierSystem,
   identifierType,
 } from './identifiers.ts';
-import { systems, v2Table } from './tables.ts';
 
 /** One resource an identifier: found if it is there, else created. A name alone would make a new one each time. */
 function found(mapping: Mapping, type: string, identifier: Identifier, rest: JsonObject): string {

@@ -83,3 +83,29 @@ test('without a time or a sender it says so', () => {
   });
   assert.deepEqual(agent, [{ who: { display: 'unknown' } }]);
 });
+
+test('the people of its orders are agents, each once', () => {
+  const orc = 'ORC|RE|P1|F1|||||||7^TYPIST^TOM^^^^^^HOSP|8^CHECKER^CORA^^^^^^HOSP';
+  const entries = mapped(
+    '1',
+    'MSH|^~\\&|||||20260301||ORU^R01|1|P|2.5',
+    `${pid}${'|'.repeat(29)}WING`,
+    orc,
+    'OBR|1|P1|F1|A^A^L',
+    'OBX|1|NM|K^K^L||1||||||F',
+    orc.replaceAll('P1|F1', 'P2|F2'),
+    'OBR|2|P2|F2|B^B^L',
+    'OBX|1|NM|K^K^L||1||||||F',
+  );
+  const { agent } = entries.at(-1)!.resource as unknown as {
+    agent: { type: { coding: { code: string }[] }; who: JsonObject }[];
+  };
+  assert.deepEqual(
+    agent.map(({ type, who }) => [type.coding[0]!.code, who.display]),
+    [
+      ['performer', 'WING'],
+      ['enterer', 'TOM TYPIST'],
+      ['verifier', 'CORA CHECKER'],
+    ],
+  );
+});

@@ -4,8 +4,8 @@ import type { JsonObject, TransactionEntry } from '#fhir-model';
 import { absent, type Mapping } from './context.ts';
 import { derivedId } from './derived-id.ts';
 import type { Group } from './structure/group.ts';
-import { applyTable } from './table/table.ts';
-import { evnProvenance, mshProvenance } from './tables/msh-evn.ts';
+import { applyTable, type SegmentTable } from './table/table.ts';
+import { evnProvenance, mshProvenance, orcProvenance, pidProvenance } from './tables/provenance.ts';
 
 /** Of `entity.what.identifier`: its value is the message's number in the journal. */
 export const messageSystem = 'urn:cerebra:hl7v2-message';
@@ -16,11 +16,7 @@ export const messageSystem = 'urn:cerebra:hl7v2-message';
  */
 export function addProvenance(mapping: Mapping, root: Group): void {
   if (mapping.entries.length === 0) return;
-  const { message } = mapping;
-  const resource: JsonObject = { resourceType: 'Provenance' };
-  const evn = message.segment('EVN');
-  if (evn !== undefined) applyTable(evnProvenance, { segment: evn, group: root, mapping }, resource);
-  applyTable(mshProvenance, { segment: message.segments[0]!, group: root, mapping }, resource);
+  const resource = originOf(mapping, root);
   const id = derivedId('Provenance', [mapping.messageKey]);
   const target = [...new Set(mapping.entries.filter(({ method }) => method !== 'DELETE').map(referenceTo))];
   if (target.length === 0) return;
@@ -33,10 +29,30 @@ export function addProvenance(mapping: Mapping, root: Group): void {
       id,
       target: target.map((reference) => ({ reference })),
       ...(resource.recorded === undefined && { _recorded: absent }),
-      agent: resource.agent ?? [{ who: { display: mapping.facility } }],
+      agent: agentsOf(mapping, resource),
       entity: [{ role: 'source', what: source(mapping) }],
     },
   });
+}
+
+const tables: Readonly<Record<string, SegmentTable>> = { EVN: evnProvenance, PID: pidProvenance, ORC: orcProvenance };
+
+/** What the message's segments say of where it comes from; MSH last, where others say nothing. */
+function originOf(mapping: Mapping, root: Group): JsonObject {
+  const resource: JsonObject = {};
+  const { segments } = mapping.message;
+  for (const segment of segments) {
+    const table = tables[segment.name];
+    if (table !== undefined) applyTable(table, { segment, group: root, mapping }, resource);
+  }
+  applyTable(mshProvenance, { segment: segments[0]!, group: root, mapping }, resource);
+  return resource;
+}
+
+/** Each once: the orders of a message mostly have the same people. */
+function agentsOf(mapping: Mapping, { agent }: JsonObject): JsonObject[] {
+  if (!Array.isArray(agent)) return [{ who: { display: mapping.facility } }];
+  return [...new Map((agent as JsonObject[]).map((one) => [JSON.stringify(one), one])).values()];
 }
 
 function referenceTo({ fullUrl, method, url }: TransactionEntry): string {

@@ -1,8 +1,8 @@
 // Units: OBX-6 to UCUM (https://ucum.org/ucum), https://hl7.org/fhir/R4/datatypes.html#Quantity
 import type { JsonObject } from '#fhir-model';
 import type { Part } from '../message/message.ts';
+import { systems } from './codes/systems.ts';
 import { codingSystem } from './codesystems.ts';
-import { systems } from './tables.ts';
 
 // Written without a coding system these are what UCUM means by them.
 const ucumCodes = new Set(

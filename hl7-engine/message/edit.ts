@@ -20,6 +20,7 @@ import { isEncodable } from './codec.ts';
 import type { Delimiters } from './escape.ts';
 import { type Hl7Message, hasDelimiters, parseMessage } from './message.ts';
 import { declaredLabel } from './names.ts';
+import { fieldPart } from './part.ts';
 import { type Hl7Path, pathOf } from './path.ts';
 
 /**
@@ -27,6 +28,8 @@ import { type Hl7Path, pathOf } from './path.ts';
  * path, escapes and all; components become subcomponents and back where the two paths are not of one depth.
  * `add`: one repetition more. `append`: a segment more, at the end or behind the last of the name `after` (`OBX`, `OBX[2]`).
  * `remove`: segments (`NTE[*]`) or a repetition (`PID-3[2]`), those behind it moving up. `[*]` means each.
+ * `map`: each text that is at the path (the first leaf of what it names) as the function makes it; null and what stays the
+ * same is left as it is, byte for byte.
  * To set a field of a segment that is not there makes the segment.
  */
 export type Edit =
@@ -34,7 +37,8 @@ export type Edit =
   | { path: string; copyFrom: string }
   | { path: string; add: RepetitionValue }
   | { append: SegmentValue; after?: string | undefined }
-  | { remove: string };
+  | { remove: string }
+  | { path: string; map: (text: string) => string };
 
 interface Line {
   name: string;
@@ -71,6 +75,7 @@ const msh18 = (message: Hl7Message): string => message.segments[0]!.field(18).re
 function apply(draft: Draft, one: Edit): void {
   if ('append' in one) appendSegment(draft, one.append, one.after);
   else if ('remove' in one) remove(draft, pathOf(one.remove));
+  else if ('map' in one) mapLeaves(draft, pathOf(one.path), one.map);
   else if ('add' in one) addRepetition(draft, pathOf(one.path), one.add);
   else if ('copyFrom' in one) set(draft, pathOf(one.path), copied(draft, pathOf(one.copyFrom), pathOf(one.path)));
   else set(draft, pathOf(one.path), token(draft, valueToken(pathOf(one.path), one.value, draft.delimiters)));
@@ -206,20 +211,34 @@ function nthOf(text: string, separator: string, number: number): string {
   return text.split(separator, number)[number - 1] ?? '';
 }
 
-function set(draft: Draft, path: Hl7Path, value: string): void {
+/** One pass over the lines and their fields, however many leaves there are. */
+function mapLeaves(draft: Draft, path: Hl7Path, map: (text: string) => string): void {
+  const { delimiters, coding } = draft;
+  const leaf = { ...path, component: path.component ?? 1, subcomponent: path.subcomponent ?? 1 };
+  set(draft, leaf, (sent) => {
+    const { text } = fieldPart(sent, { ...coding, delimiters });
+    if (text === undefined) return sent;
+    const changed = map(text);
+    return changed === text ? sent : token(draft, textToken(changed, delimiters));
+  });
+}
+
+/** `value`: the token that is put there, or what makes it of the one that is. */
+function set(draft: Draft, path: Hl7Path, value: string | ((sent: string) => string)): void {
   if (path.field === undefined)
     throw new CerebraError('invalid', `${path.segment}: name the field to be set, as in PID-3`);
   const { delimiters } = draft;
+  const made = typeof value === 'string' ? () => value : value;
   const inRepetition = (repetition: string): string => {
-    if (path.component === undefined) return value;
+    if (path.component === undefined) return made(repetition);
     return changeNth(repetition, delimiters.component, path.component, (component) =>
       path.subcomponent === undefined
-        ? value
-        : changeNth(component, delimiters.subcomponent, path.subcomponent, () => value),
+        ? made(component)
+        : changeNth(component, delimiters.subcomponent, path.subcomponent, made),
     );
   };
   changeField(draft, path, (field) => {
-    if (path.repetition === undefined && path.component === undefined) return value;
+    if (path.repetition === undefined && path.component === undefined) return made(field);
     if (path.repetition !== '*') return changeNth(field, delimiters.repetition, path.repetition ?? 1, inRepetition);
     if (field === '' || delimiters.repetition === '') return field === '' ? '' : inRepetition(field);
     return field.split(delimiters.repetition).map(inRepetition).join(delimiters.repetition);

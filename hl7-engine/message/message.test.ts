@@ -30,6 +30,27 @@ test('fields, repetitions, components and subcomponents by path', () => {
   assert.throws(() => message.get('PID3'), RangeError);
 });
 
+test('every repetition and every segment by one path', () => {
+  const message = parse('PID|1||A^^^X~B', 'OBX|1||K1~K2', 'OBX|2||K3', 'NTE|1');
+  const texts = (path: string) => message.parts(path).map(({ text }) => text);
+  assert.deepEqual(texts('PID-3[*].1'), ['A', 'B']);
+  assert.deepEqual(texts('OBX[*]-3'), ['K1', 'K3']);
+  assert.deepEqual(texts('OBX[*]-3[*]'), ['K1', 'K2', 'K3']);
+  assert.deepEqual(texts('OBX[2]-3[*]'), ['K3']);
+  assert.deepEqual(texts('OBX-3[2]'), ['K2']);
+  assert.deepEqual(texts('OBX-9[*]'), []);
+  assert.deepEqual(texts('ZZZ[*]-1'), []);
+  assert.deepEqual(
+    message.all('OBX').map(({ raw }) => raw),
+    ['OBX|1||K1~K2', 'OBX|2||K3'],
+  );
+  for (const path of ['PID', 'PID-0', 'PID-3[0]', 'PID-3.1.1.1', 'pid-3', 'PID-3[*', '']) {
+    const isSegment = path === 'PID';
+    if (isSegment) assert.equal(message.get(path), undefined);
+    else assert.throws(() => message.get(path), RangeError, path);
+  }
+});
+
 test('"" is kept apart from empty, and neither is text', () => {
   const message = parse('PID|1||""||X^""^Z|');
   const pid = message.segment('PID')!;

@@ -10,7 +10,7 @@ import { createMllpClient, sendMllp } from './client.ts';
 import { createFrameDecoder, frame } from './frame.ts';
 import { createMllpServer, type MllpServer, type MllpServerOptions } from './server.ts';
 
-const testTraffic = (): Traffic => trafficMetrics(createMetrics(), systemClock)('test');
+const testTraffic = (): Traffic => trafficMetrics(createMetrics(), systemClock)('mllp', 'test');
 
 interface Decoded {
   frames: string[];

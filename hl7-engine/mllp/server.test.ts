@@ -22,7 +22,7 @@ interface Serving {
 }
 
 async function serve(t: TestContext, overrides: Partial<MllpServerOptions> = {}): Promise<Serving> {
-  const traffic = trafficMetrics(createMetrics(), systemClock)('test');
+  const traffic = trafficMetrics(createMetrics(), systemClock)('mllp', 'test');
   const held: Held = { bytes: 0 };
   const refused: Serving['refused'] = [];
   const server = createMllpServer({
@@ -83,7 +83,7 @@ test('a frame that does not end in time is refused, however its bytes trickle', 
 
 test('the time of a frame is its own, and does not run while nothing is read', (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
-  const traffic = trafficMetrics(createMetrics(), systemClock)('test');
+  const traffic = trafficMetrics(createMetrics(), systemClock)('mllp', 'test');
   const seen: string[] = [];
   let isPaused = false;
   const input = createInput(

@@ -32,7 +32,7 @@ test('what is queued in a transaction that is rolled back is never sent', async 
   const rig = await startOutbound(t, db, mllp(receiver.port));
   const fault = new Error('rolled back');
   const lost = db.tx(async (tx) => {
-    await rig.queues.enqueue(tx, null, [message('ris', 'LOST', 'P1')]);
+    await rig.queues.enqueue(tx, [message('ris', 'LOST', 'P1')]);
     throw fault;
   });
   await assert.rejects(lost, fault);
@@ -48,7 +48,7 @@ test('of one patient nothing overtakes a transaction that commits late; other pa
   const commit = Promise.withResolvers<void>();
   const queued = Promise.withResolvers<void>();
   const early = db.tx(async (tx) => {
-    await rig.queues.enqueue(tx, null, [message('ris', 'EARLY', 'P1')]);
+    await rig.queues.enqueue(tx, [message('ris', 'EARLY', 'P1')]);
     queued.resolve();
     await commit.promise;
   });
@@ -212,7 +212,7 @@ test('a changed destination alone is redeployed; what waits for one that was tak
   await rig.allBecome('delivered');
   assert.deepEqual([one.connectionCount, two.sockets.size], [2, 0], 'the first destination kept its connection');
   assert.deepEqual(one.firsts().sort(), ['L1', 'R0', 'R1']);
-  await db.tx((tx) => rig.queues.enqueue(tx, null, [message('lis', 'L2', 'P')]));
+  await db.tx((tx) => rig.queues.enqueue(tx, [message('lis', 'L2', 'P')]));
   await rig.configure([both[0]]);
   await rig.configure(both);
   await rig.allBecome('delivered');
@@ -243,6 +243,44 @@ test('two processes on one database: one delivers, the other takes over when its
       expected,
     );
   }
+});
+
+test('a process that could not renew its lease sends nothing more, though nobody told it', async (t) => {
+  const db = await testDatabase(t);
+  const receiver = await startReceiver(t);
+  const asleep = await startOutbound(t, db, mllp(receiver.port), { limits: { leaseMs: 400, renewMs: 600_000 } });
+  await waitFor(async () => (await asleep.heldState('ris')) !== undefined, 'the first to hold');
+  const awake = await startOutbound(t, db, mllp(receiver.port));
+  await waitFor(async () => (await awake.heldState('ris')) !== undefined, 'the second to take over');
+  await asleep.send(sequence('M', 20).map((id, index) => message('ris', id, `P${index % 2}`)));
+  await awake.allBecome('delivered');
+  assert.equal(receiver.received.length, 20);
+  assert.equal(await asleep.measured('delivered_total', { destination: 'ris' }), 0);
+  assert.equal(await awake.measured('delivered_total', { destination: 'ris' }), 20);
+});
+
+test('a message whose transaction commits long after others were delivered is delivered too', async (t) => {
+  const db = await testDatabase(t);
+  const receiver = await startReceiver(t);
+  const rig = await startOutbound(t, db, mllp(receiver.port, { connections: 2 }));
+  const [commit, queued] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const early = db.tx(async (tx) => {
+    await rig.queues.enqueue(tx, [message('ris', 'EARLY', 'P1')]);
+    queued.resolve();
+    await commit.promise;
+  });
+  await queued.promise;
+  // Long enough for many looks at the queue, from ever later ids.
+  const untilMs = performance.now() + 1_500;
+  for (let count = 1; performance.now() < untilMs; count++) {
+    await rig.send([message('ris', `M${count}`, 'P2')]);
+    await waitFor(() => receiver.received.length === count, 'the message of another patient');
+  }
+  commit.resolve();
+  await early;
+  rig.queues.wake();
+  await rig.allBecome('delivered');
+  assert.equal(receiver.firsts().at(-1), 'EARLY');
 });
 
 test('rows that ended long ago go, dead letters stay', async (t) => {

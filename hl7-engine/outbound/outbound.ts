@@ -14,7 +14,7 @@ import {
 } from '#platform';
 import type { Outbound } from '../seams.ts';
 import { destinationRoutes } from './admin.ts';
-import { createBacklog } from './backlog.ts';
+import { type BacklogCounts, createBacklog } from './backlog.ts';
 import type { Channel } from './channel.ts';
 import type { Destination } from './destination.ts';
 import { createFileChannel } from './file.ts';
@@ -89,28 +89,11 @@ export function createOutbound(options: OutboundOptions): OutboundQueues {
   const limits = { ...defaultOutboundLimits, ...options.limits };
   const holder = uuidv7(options.clock.now());
   const runners = new Map<string, Runner>();
-  const touched = new Map<string, number>();
   const backlog = createBacklog({ ...options, names: () => [...runners.keys()] });
   const createOne = runnerFactory(options, limits);
   let started = false;
 
-  const leases = createLoop({
-    async work() {
-      const startMs = performance.now();
-      const held = await holdStates(db, [...runners.keys()], holder, limits.leaseMs);
-      // The lease began after `startMs`; what is taken off is for a clock that runs at another speed.
-      const untilMs = startMs + 0.9 * limits.leaseMs;
-      const byName = new Map(held.map((state) => [state.name, state]));
-      for (const [name, runner] of runners) {
-        const state = byName.get(name);
-        if (state === undefined) runner.lose();
-        else runner.hold(state, untilMs);
-      }
-      return false;
-    },
-    onError: (err) => log.warn({ err }, 'leases of HL7 destinations could not be renewed'),
-    ...{ idleMsMin: limits.renewMs, idleMsMax: limits.renewMs, errorMs: limits.renewMs },
-  });
+  const leases = leaseLoop({ db, log, limits, holder, runners });
   const chores = choreLoops(db, log, limits.retentionHours, backlog.refresh);
 
   const stopRunners = async (names: string[]): Promise<void> => {
@@ -134,24 +117,7 @@ export function createOutbound(options: OutboundOptions): OutboundQueues {
   };
 
   const queues: OutboundQueues = {
-    async enqueue(tx, journalId, messages) {
-      if (messages.length === 0) return;
-      const rows = messages.map((message) => {
-        const runner = runners.get(message.destination);
-        if (runner === undefined) throw unknown(message.destination);
-        backlog.admit(message.destination, runner.destination.queueMax);
-        touched.set(message.destination, performance.now());
-        return { ...message, lane: laneOf(partitionOf(runner.destination, message.partition)) };
-      });
-      await insertMessages(tx, journalId, rows);
-    },
-    wake() {
-      const sinceMs = performance.now() - touchedMs;
-      for (const [name, ms] of touched) {
-        if (ms >= sinceMs) runners.get(name)?.wake();
-        else touched.delete(name);
-      }
-    },
+    ...createEntrance(runners, backlog),
     async start() {
       if (options.alone) await voidStates(db);
       await queues.configure(options.destinations);
@@ -180,6 +146,60 @@ export function createOutbound(options: OutboundOptions): OutboundQueues {
     }),
   };
   return queues;
+}
+
+interface LeaseOptions {
+  db: Db;
+  log: Log;
+  limits: OutboundLimits;
+  holder: string;
+  runners: ReadonlyMap<string, Runner>;
+}
+
+/** Takes and renews the leases of all destinations at once, and hands what operators decided to those who deliver. */
+function leaseLoop({ db, log, limits, holder, runners }: LeaseOptions): Loop {
+  return createLoop({
+    async work() {
+      const startMs = performance.now();
+      const held = await holdStates(db, [...runners.keys()], holder, limits.leaseMs);
+      // The lease began after `startMs`; what is taken off is for a clock that runs at another speed.
+      const untilMs = startMs + 0.9 * limits.leaseMs;
+      const byName = new Map(held.map((state) => [state.name, state]));
+      for (const [name, runner] of runners) {
+        const state = byName.get(name);
+        if (state === undefined) runner.lose();
+        else runner.hold(state, untilMs);
+      }
+      return false;
+    },
+    onError: (err) => log.warn({ err }, 'leases of HL7 destinations could not be renewed'),
+    ...{ idleMsMin: limits.renewMs, idleMsMax: limits.renewMs, errorMs: limits.renewMs },
+  });
+}
+
+/** Where messages come in: whoever delivers them is another matter. */
+function createEntrance(runners: ReadonlyMap<string, Runner>, backlog: BacklogCounts): Outbound {
+  const touched = new Map<string, number>();
+  return {
+    async enqueue(tx, messages) {
+      if (messages.length === 0) return;
+      const rows = messages.map((message) => {
+        const runner = runners.get(message.destination);
+        if (runner === undefined) throw unknown(message.destination);
+        backlog.admit(message.destination, runner.destination.queueMax);
+        touched.set(message.destination, performance.now());
+        return { ...message, lane: laneOf(partitionOf(runner.destination, message.partition)) };
+      });
+      await insertMessages(tx, rows);
+    },
+    wake() {
+      const sinceMs = performance.now() - touchedMs;
+      for (const [name, ms] of touched) {
+        if (ms >= sinceMs) runners.get(name)?.wake();
+        else touched.delete(name);
+      }
+    },
+  };
 }
 
 const unknown = (name: string): CerebraError =>

@@ -31,9 +31,9 @@ const lockLanes: Statement = {
 const insert: Statement = {
   name: 'hl7_outbound_insert',
   text: `insert into hl7_outbound (destination, lane, journal_id, control_id, body, body_bytes)
-    select v.destination, v.lane, $5, v.control_id, v.body, length(v.body)
-    from unnest($1::text[], $2::int[], $3::text[], $4::bytea[]) with ordinality
-      as v(destination, lane, control_id, body, place)
+    select v.destination, v.lane, v.journal_id, v.control_id, v.body, length(v.body)
+    from unnest($1::text[], $2::int[], $3::text[], $4::bytea[], $5::bigint[]) with ordinality
+      as v(destination, lane, control_id, body, journal_id, place)
     order by v.place`,
 };
 
@@ -48,17 +48,17 @@ export function laneOf(partition: string): number {
  */
 export async function insertMessages(
   tx: Queryable,
-  journalId: bigint | null,
-  messages: readonly (OutboundMessage & { lane: number })[],
+  messages: readonly (OutboundMessage & { lane: number; journalId?: bigint })[],
 ): Promise<void> {
   const destinations = messages.map(({ destination }) => destination);
   const lanes = messages.map(({ lane }) => lane);
   // PostgreSQL's text has no NUL.
   const controlIds = messages.map(({ controlId }) => controlId.replaceAll('\u0000', ''));
   const bodies = messages.map(({ body }) => body);
+  const journalIds = messages.map(({ journalId }) => journalId ?? null);
   await Promise.all([
     tx.query(lockLanes, [lockClass, destinations, lanes]),
-    tx.query(insert, [destinations, lanes, controlIds, bodies, journalId]),
+    tx.query(insert, [destinations, lanes, controlIds, bodies, journalIds]),
   ]);
 }
 

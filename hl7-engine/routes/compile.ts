@@ -91,12 +91,15 @@ function compileSend({ name, filter, transform = [] }: Queue, { codeMaps }: Rout
 /** What a destination gets of a message as the route has changed it; undefined where it is not for that one. */
 function sent({ name, filters, edits }: Send, message: Hl7Message): OutboundMessage | undefined {
   const asked = asking(message);
-  return filters.some(({ when }) => when.test(asked)) ? undefined : outboundMessage(name, edits.apply(message));
+  return filters.some(({ when }) => when.test(asked))
+    ? undefined
+    : outboundMessage(name, message, edits.apply(message));
 }
 
-export function outboundMessage(destination: string, message: Hl7Message): OutboundMessage {
+/** `original`: as the route has it. Its patient keeps the order, also where the destination is not told who it is. */
+export function outboundMessage(destination: string, original: Hl7Message, message: Hl7Message): OutboundMessage {
   const controlId = message.get('MSH-10') ?? '';
-  return { destination, partition: partitionOf(message), controlId, body: message.toBuffer() };
+  return { destination, partition: partitionOf(original), controlId, body: message.toBuffer() };
 }
 
 function sourceTest({ kinds, names }: Route['source']): (source: Source) => boolean {

@@ -1,5 +1,7 @@
 // Which route a message takes, and what it makes of it.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, it } from 'node:test';
 import { fixedZone } from '../mapping/datetime.ts';
 import { parseMessage } from '../message/message.ts';
@@ -36,6 +38,17 @@ function deployed(...inputs: Partial<RouteInput>[]): Deployment {
 }
 
 const taken = (deployment: Deployment, from = source): string => deployment.plan(sample, from).routeId;
+
+it('the example of docs/hl7.md is a route', () => {
+  const page = readFileSync(path.join(import.meta.dirname, '../../docs/hl7.md'), 'utf8');
+  const example = /## Routes[\s\S]*?```json\n([\s\S]*?)```/.exec(page)![1]!;
+  const deployment = deployed(JSON.parse(example) as RouteInput);
+  const result = parseMessage(Buffer.from(/```\n(MSH\|[\s\S]*?)```/.exec(page)![1]!));
+  const plan = deployment.plan(result, { kind: 'mllp', name: 'lab' });
+  assert.deepEqual([plan.routeId, plan.filtered, plan.mapping.extensions?.length], ['city-lab', undefined, 1]);
+  const [sent, ...others] = plan.outbound(plan.transform(result), []);
+  assert.deepEqual([sent!.destination, sent!.partition, others], ['research', '815^CITY', []]);
+});
 
 describe('conditions', () => {
   const holds = (match: Condition): boolean => taken(deployed({ match })) === 'r';
@@ -233,7 +246,7 @@ describe('what goes to other destinations', () => {
       queue('adt', { filter: [{ when: { not: { path: 'MSH-9.1', equals: 'ADT' } }, reason: 'no ADT' }] }),
       queue('masked', {
         transform: [
-          { op: 'set' as const, path: 'PID-5', value: 'X' },
+          { op: 'set' as const, path: 'PID-3', value: 'X' },
           { op: 'delete' as const, path: 'OBX[2]' },
         ],
       }),
@@ -247,7 +260,10 @@ describe('what goes to other destinations', () => {
     );
     assert.equal(
       sent[0]!.body.toString(),
-      sample.raw.toString().replace('DOE^JANE', 'X').replace('OBX|2|TX|NOTE^^L||hemolysed \\T\\ cold\r', ''),
+      sample.raw
+        .toString()
+        .replace('100^^^TESTHOSP^MR~200^^^OTHER^PI', 'X')
+        .replace('OBX|2|TX|NOTE^^L||hemolysed \\T\\ cold\r', ''),
     );
   });
 

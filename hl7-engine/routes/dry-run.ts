@@ -215,7 +215,7 @@ function destination({ name, filters, edits }: Send, message: Hl7Message): DryRu
   const filtered = filter.find(({ result }) => result)?.reason;
   if (filtered !== undefined) return { destination: name, filter, filtered };
   const edited = edits.explain(message);
-  const { partition, body } = outboundMessage(name, edited.message);
+  const { partition, body } = outboundMessage(name, message, edited.message);
   const text = { message: textOf(body, message.charset), messageBase64: body.toString('base64') };
   return { destination: name, filter, transform: edited.steps, partition, ...text };
 }

@@ -2,12 +2,6 @@
 import { emptyPart, type Hl7Message, type Part, type Segment } from '../message/message.ts';
 import { type Hl7Path, readPath } from '../message/path.ts';
 
-/** A part and its path without `[*]`. */
-export interface Located {
-  path: string;
-  part: Part;
-}
-
 export const pathHint = 'a path is like MSH-9.1, PID-3[2].4.1, OBX[*]-3 or, for a whole segment, ZPD';
 
 /** Throws RangeError for a path of another form. */
@@ -30,21 +24,6 @@ export function compileFieldPath(path: string): (message: Hl7Message) => readonl
     }
     return found;
   };
-}
-
-/** The same with the path of each. */
-export function locate(message: Hl7Message, path: string): Located[] {
-  const read = pathOrFault(path);
-  const { segment: name, sequence, field, repetition, component, subcomponent } = read;
-  const below = `${component === undefined ? '' : `.${component}`}${subcomponent === undefined ? '' : `.${subcomponent}`}`;
-  return segmentsAt(message, read).flatMap((segment, index) => {
-    const start = `${name}[${sequence === '*' ? index + 1 : sequence}]`;
-    return fieldsAt(segment, read).map((part, place) => {
-      const which = repetition === '*' ? place + 1 : repetition;
-      const fieldPath = field === undefined ? '' : `-${field}${which === undefined ? '' : `[${which}]`}`;
-      return { path: `${start}${fieldPath}${below}`, part: partBelow(part, read) };
-    });
-  });
 }
 
 function segmentsAt(message: Hl7Message, { segment: name, sequence }: Hl7Path): readonly Segment[] {

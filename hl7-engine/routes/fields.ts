@@ -54,7 +54,7 @@ function listSegment(
     for (const [index, repetition] of repetitions.entries()) {
       const path = `${start}-${number}${repetitions.length > 1 ? `[${index + 1}]` : ''}`;
       const components = literal ? 1 : countOf(repetition.raw, component);
-      if (components === 1 && countOf(repetition.raw, subcomponent) === 1) list(repetition, path);
+      if (literal || (components === 1 && countOf(repetition.raw, subcomponent) === 1)) list(repetition, path);
       else listComponents(repetition, components, subcomponent, path, list);
     }
   }

@@ -13,6 +13,8 @@ import { createRouteStore, type RouteStore, type StoredVersion } from './store.t
 export interface RoutesOptions extends Omit<CompileContext, 'slots'> {
   db: Db;
   log: Log;
+  /** Names that queues may have; left out: any. */
+  destinations?: () => readonly string[];
   /** Of route files; none where it is left out. */
   folder?: string | undefined;
   /** How soon a change by another server, or of a file, is in force; default 1 s. */
@@ -36,6 +38,15 @@ export interface RouteRegistry extends Routes {
 }
 
 const pollIntervalDefaultMs = 1_000;
+
+function unknownDestinations(route: Route, known: readonly string[] | undefined): RouteProblem[] {
+  if (known === undefined) return [];
+  return route.destinations.flatMap((one, index) => {
+    if (one.kind === 'fhir' || known.includes(one.name)) return [];
+    const problem = `no such destination; HL7_DESTINATIONS has ${known.join(', ') || 'none'}: add it there first`;
+    return [{ path: `destinations[${index}].name`, problem }];
+  });
+}
 
 export function createRoutes(options: RoutesOptions): RouteRegistry {
   const { db, log, pollIntervalMs = pollIntervalDefaultMs } = options;
@@ -81,7 +92,7 @@ export function createRoutes(options: RoutesOptions): RouteRegistry {
   function check(route: Route): RouteProblem[] {
     try {
       compile(route);
-      return [];
+      return unknownDestinations(route, options.destinations?.());
     } catch (error) {
       if (error instanceof CompileFault) return [error.problem];
       throw error;

@@ -5,7 +5,7 @@ import type { Hl7Message, Part } from '../message/message.ts';
 import { Refusal } from '../message/refusal.ts';
 import { compileCodeMap } from './code-map.ts';
 import { asking, compileCondition, type PathSlots, type Predicate } from './condition.ts';
-import { locate, pathOrFault } from './field-path.ts';
+import { compileFieldPath } from './field-path.ts';
 import { compilePattern } from './pattern.ts';
 import type { Edit, Route } from './schema.ts';
 
@@ -58,8 +58,8 @@ function changed(message: Hl7Message, changes: MessageEdit[] = []): Hl7Message {
 const valuesShownMax = 20;
 
 function valuesAt(message: Hl7Message, path: string): (string | null)[] {
-  const found = locate(message, path).slice(0, valuesShownMax);
-  return found.map(({ part }) => (part.isNull ? '""' : (part.whole ?? part.text ?? null)));
+  const found = compileFieldPath(path)(message).slice(0, valuesShownMax);
+  return found.map((part) => (part.isNull ? '""' : (part.whole ?? part.text ?? null)));
 }
 
 function compileWork(one: Edit, codeMaps: Route['codeMaps'], slots: PathSlots): Work {
@@ -75,29 +75,19 @@ function compileChanges(one: Edit, codeMaps: Route['codeMaps']): (message: Hl7Me
       return () => [{ path, value: one.value }];
     case 'delete':
       return () => [{ remove: path }];
-    case 'copy':
-      return (message) => (locate(message, one.from).some(isThere) ? [{ path, copyFrom: one.from }] : []);
+    case 'copy': {
+      const from = compileFieldPath(one.from);
+      return (message) => (from(message).some(isThere) ? [{ path, copyFrom: one.from }] : []);
+    }
     case 'map': {
       const find = compileCodeMap(codeMaps[one.codeMap]!);
-      return (message) => leaves(message, path, (text) => find(text)?.code ?? text);
+      return () => [{ path, map: (text) => find(text)?.code ?? text }];
     }
     case 'replace': {
       const pattern = compilePattern(one.matches, one.ignoreCase);
-      return (message) => leaves(message, path, (text) => pattern.replaceAll(text, one.with));
+      return () => [{ path, map: (text) => pattern.replaceAll(text, one.with) }];
     }
   }
 }
 
-const isThere = ({ part }: { part: Part }): boolean => part.raw !== '';
-
-/** `PID-5` means its first leaf here, as in conditions: the other components stay. */
-function leaves(message: Hl7Message, path: string, change: (text: string) => string): MessageEdit[] {
-  const { component, subcomponent } = pathOrFault(path);
-  const below = component === undefined ? '.1.1' : subcomponent === undefined ? '.1' : '';
-  return locate(message, path).flatMap(({ path: at, part }): MessageEdit[] => {
-    const { text } = part;
-    if (text === undefined) return [];
-    const value = change(text);
-    return value === text ? [] : [{ path: `${at}${below}`, value }];
-  });
-}
+const isThere = ({ raw }: Part): boolean => raw !== '';

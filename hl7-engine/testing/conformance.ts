@@ -37,12 +37,30 @@ async function* roundTrips(): AsyncGenerator<ConformanceResult> {
   }
 }
 
+/** Refusals that are the message's fault: what the refusal says → what the message has. */
+const refusedRightly: readonly [refusal: RegExp, why: string][] = [
+  [/^More than one MSH/, 'two messages in one without the headers of a batch'],
+  [/^MSH-9, the message type, is missing/, 'MSH has no type'],
+  [/^MSH-1 and MSH-2 do not name different delimiters/, 'MSH-2 names the field separator again'],
+  [/^Unsupported message type \(ACK\)$/, 'an acknowledgment of a message that was never sent'],
+];
+
+/** Why a message is refused, with its type where that is the reason. */
+function refusalOf({ message }: Refusal, type: string): string {
+  return message === 'Unsupported message type' ? `${message} (${type})` : message;
+}
+
+function typeOf(raw: Buffer): string {
+  return parseMessage(raw).get('MSH-9.1') ?? '';
+}
+
 async function* outcomes(): AsyncGenerator<ConformanceResult> {
   for (const message of corpusMessages()) {
     try {
       const found = mapped(message);
-      const silent = found instanceof Refusal && found.message === '';
-      yield result(message.name, silent ? 'refused without a reason' : undefined);
+      const refusal = found instanceof Refusal ? refusalOf(found, typeOf(message.raw)) : undefined;
+      const isRight = refusal === undefined || refusedRightly.some(([form]) => form.test(refusal));
+      yield result(message.name, isRight ? undefined : `refused: ${refusal}`);
     } catch (error) {
       yield result(message.name, `neither mapped nor refused: ${String(error)}`);
     }

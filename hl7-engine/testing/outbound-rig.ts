@@ -58,7 +58,7 @@ export async function startOutbound(
   const rig: OutboundRig = {
     ...{ db, queues, metrics },
     async send(messages) {
-      await db.tx((tx) => queues.enqueue(tx, null, messages));
+      await db.tx((tx) => queues.enqueue(tx, messages));
       queues.wake();
     },
     async states() {

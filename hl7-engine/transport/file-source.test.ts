@@ -61,7 +61,7 @@ async function rig(
   const source = createFileSource(readListeners(JSON.stringify([settings]))[0] as FileListenerConfig, {
     messageBytesMax,
     log: testLog(),
-    traffic: trafficMetrics(createMetrics(), systemClock)('lab'),
+    traffic: trafficMetrics(createMetrics(), systemClock)('file', 'lab'),
     handle,
     refuse: async (head, _source, refusal) => buildAck(parseMessage(head), { controlId: 'CB', nowMs: 0, refusal }),
     errorMs: 20,

@@ -42,7 +42,7 @@ export interface Hl7HttpOptions {
   log: Log;
   handle: HandleMessage;
   refuse: RefuseHead;
-  trafficOf(listener: string): Traffic;
+  trafficOf(kind: 'http', listener: string): Traffic;
 }
 
 /** Vertical bars, as they are called in the wild; '' where the client says nothing. */
@@ -87,7 +87,7 @@ function endpointOf(config: HttpListenerConfig, options: Hl7HttpOptions): Endpoi
   return {
     ...config,
     messageBytesMax: config.messageBytesMax ?? options.messageBytesMax,
-    traffic: options.trafficOf(config.name),
+    traffic: options.trafficOf('http', config.name),
     admits: (address) => list?.has(address) ?? true,
   };
 }

@@ -1,6 +1,5 @@
 // All ways in for messages: the MLLP listeners, the HTTP endpoints and the folders of the configuration.
-import type { AdminRoute, Clock, Log, Metrics } from '#platform';
-import { CerebraError } from '#platform';
+import { type AdminRoute, CerebraError, type Clock, type JsonSchema, type Log, type Metrics } from '#platform';
 import type { Held } from '../mllp/input.ts';
 import { createMllpServer, type MllpServer, type MllpServerOptions } from '../mllp/server.ts';
 import type { HandleMessage, RefuseHead } from '../seams.ts';
@@ -63,14 +62,14 @@ export function createListeners(options: ListenersOptions): Listeners {
   const endpoints = listeners.filter((one) => one.kind === 'http');
   const http = createHl7Http(endpoints, { ...options, trafficOf, messageBytesMax: options.limits.messageBytesMax });
   const ways = [
-    ...mllp.map((one) => mllpWay(one, options, held, trafficOf(one.name))),
+    ...mllp.map((one) => mllpWay(one, options, held, trafficOf('mllp', one.name))),
     ...listeners
       .filter((one) => one.kind === 'file')
       .map((one) =>
         fileWay(
           createFileSource(one, {
             ...options,
-            traffic: trafficOf(one.name),
+            traffic: trafficOf('file', one.name),
             messageBytesMax: one.messageBytesMax ?? options.limits.messageBytesMax,
           }),
         ),
@@ -102,6 +101,7 @@ export function createListeners(options: ListenersOptions): Listeners {
         method: 'GET',
         path: '/admin/hl7/listeners',
         summary: 'The ways in for HL7 messages, each with what went through it since the start',
+        response: { schema: listenersSchema },
         handle: async () => ({
           status: 200,
           body: { listeners: [...ways.map((way) => way.status()), ...http.status()].map(shown) },
@@ -110,6 +110,36 @@ export function createListeners(options: ListenersOptions): Listeners {
     ],
   };
 }
+
+const counted = { type: 'integer', minimum: 0 };
+const countedBy = (description: string): JsonSchema => ({ type: 'object', description, additionalProperties: counted });
+
+const listenersSchema: JsonSchema = {
+  type: 'object',
+  required: ['listeners'],
+  properties: {
+    listeners: {
+      type: 'array',
+      items: {
+        type: 'object',
+        required: ['name', 'kind', 'frames'],
+        properties: {
+          name: { type: 'string' },
+          kind: { enum: ['mllp', 'http', 'file'] },
+          tls: { enum: ['off', 'on', 'mutual'] },
+          connections: { ...counted, description: 'Open now' },
+          connectionsTotal: counted,
+          connectionsRefused: countedBy('By reason: address, full, peer, rate, tls'),
+          frames: countedBy('Messages by how they ended: whole, oversize, unterminated, crowded, cut'),
+          garbageBytes: counted,
+          lastMessageAt: { type: 'string', format: 'date-time' },
+          state: { enum: ['stopped', 'watching', 'reading', 'failing'], description: 'Of a drop folder' },
+          fault: { type: 'string', description: 'Why nothing goes on in a drop folder' },
+        },
+      },
+    },
+  },
+};
 
 const shown = ({ lastMessageMs, ...status }: WayStatus): object => ({
   ...status,

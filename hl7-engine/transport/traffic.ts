@@ -32,20 +32,23 @@ export interface Traffic {
   counts(): TrafficCounts;
 }
 
-/** Makes the `Traffic` of a listener by its name. */
-export function trafficMetrics(metrics: Metrics, clock: Clock): (listener: string) => Traffic {
+/** Makes the `Traffic` of a listener: names are unique within a kind. */
+export function trafficMetrics(metrics: Metrics, clock: Clock): (kind: WayStatus['kind'], listener: string) => Traffic {
   const open = metrics.gauge('cerebra_hl7_connections', 'Open MLLP connections', ['listener']);
   const total = metrics.counter('cerebra_hl7_connections_total', 'MLLP connections taken', ['listener']);
   const refusals = metrics.counter('cerebra_hl7_connections_refused_total', 'MLLP connections refused, by reason', [
+    'kind',
     'listener',
     'reason',
   ]);
   const frames = metrics.counter('cerebra_hl7_frames_total', 'Messages by how they ended on the wire', [
+    'kind',
     'listener',
     'end',
   ]);
   const garbage = metrics.counter('cerebra_hl7_garbage_bytes_total', 'Bytes outside MLLP frames', ['listener']);
-  return (listener) => trafficOf({ listener }, { open, total, refusals, frames, garbage }, clock);
+  const meters = { open, total, refusals, frames, garbage };
+  return (kind, listener) => trafficOf(kind, listener, meters, clock);
 }
 
 interface Meters {
@@ -56,7 +59,8 @@ interface Meters {
   garbage: Counter;
 }
 
-function trafficOf(label: { listener: string }, meters: Meters, clock: Clock): Traffic {
+function trafficOf(kind: WayStatus['kind'], listener: string, meters: Meters, clock: Clock): Traffic {
+  const label = { listener };
   const counts: TrafficCounts = {
     connections: 0,
     connectionsTotal: 0,
@@ -64,7 +68,8 @@ function trafficOf(label: { listener: string }, meters: Meters, clock: Clock): T
     frames: {},
     garbageBytes: 0,
   };
-  meters.open.set(label, 0);
+  // Without connections there is nothing to see.
+  if (kind === 'mllp') meters.open.set(label, 0);
   return {
     opened() {
       counts.connectionsTotal++;
@@ -74,12 +79,12 @@ function trafficOf(label: { listener: string }, meters: Meters, clock: Clock): T
     closed: () => meters.open.set(label, --counts.connections),
     refused(reason) {
       counts.connectionsRefused[reason] = (counts.connectionsRefused[reason] ?? 0) + 1;
-      meters.refusals.inc({ ...label, reason });
+      meters.refusals.inc({ kind, listener, reason });
     },
     frame(end) {
       if (end === 'whole') counts.lastMessageMs = clock.now();
       counts.frames[end] = (counts.frames[end] ?? 0) + 1;
-      meters.frames.inc({ ...label, end });
+      meters.frames.inc({ kind, listener, end });
     },
     garbage(byteCount) {
       counts.garbageBytes += byteCount;

@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import type { Json, JsonObject } from '#fhir-model';
 import { fixedZone, mapMessage, parseMessage, withComparison } from '#hl7-engine';
 import { corpusFolder } from '#platform/testing';
-import { type Reason, reasons } from './hl7-comparison-reasons.ts';
+import { type Reason, reasons, resourceReasons, unexplained } from './hl7-comparison-reasons.ts';
 
 /** How the other converter's output of a message is named. */
 const converters: readonly { name: string; folder: string; outputOf(message: string): string }[] = [
@@ -19,6 +19,8 @@ export interface Count {
   both: number;
   ours: number;
   theirs: number;
+  /** Of theirs: in messages where we make no resource of that type. */
+  withoutResource: number;
 }
 
 const page = path.join(import.meta.dirname, '../../docs/hl7-mapping.md');
@@ -57,14 +59,18 @@ export function compare(folder: string, outputOf: (message: string) => string): 
     const ours = existsSync(output) ? oursOf(readFileSync(path.join(folder, file)), file) : undefined;
     if (ours === undefined) continue;
     const theirs = elementPaths(resourcesOf(JSON.parse(readFileSync(output, 'utf8')) as JsonObject));
+    const types = new Set([...ours].map(typeOf));
     for (const element of new Set([...ours, ...theirs])) {
-      const count = counts.get(element) ?? { both: 0, ours: 0, theirs: 0 };
+      const count = counts.get(element) ?? { both: 0, ours: 0, theirs: 0, withoutResource: 0 };
       counts.set(element, count);
       count[ours.has(element) ? (theirs.has(element) ? 'both' : 'ours') : 'theirs']++;
+      if (!types.has(typeOf(element))) count.withoutResource++;
     }
   }
   return counts;
 }
+
+const typeOf = (element: string): string => element.split('.')[0]!;
 
 const resourcesOf = (bundle: JsonObject): JsonObject[] =>
   ((bundle.entry ?? []) as JsonObject[]).flatMap(({ resource }) =>
@@ -91,18 +97,22 @@ export function chapter(): string {
 
 function section(name: string, counts: ReadonlyMap<string, Count>): string {
   const lines = [...counts].toSorted(([a], [b]) => (a < b ? -1 : 1));
-  const types = Map.groupBy(lines, ([element]) => element.split('.')[0]!);
+  const types = Map.groupBy(lines, ([element]) => typeOf(element));
   const total = (of: readonly (readonly [string, Count])[], key: keyof Count): number =>
     of.reduce((sum, [, count]) => sum + count[key], 0);
   const sums = [...types].map(
     ([type, of]) => `| ${type} | ${total(of, 'both')} | ${total(of, 'ours')} | ${total(of, 'theirs')} |`,
   );
-  const theirs = lines.filter(([, { theirs: count }]) => count > 0);
-  const byReason = Map.groupBy(theirs, ([element]) => reasonOf(element)?.why ?? 'not looked at yet');
-  const why = [...byReason].map(
-    ([reason, of]) =>
-      `| ${reason} | ${total(of, 'theirs')} | ${of.map(([element, { theirs: count }]) => `${element} ${count}`).join(', ')} |`,
-  );
+  const missing = [...types].flatMap(([type, of]) => {
+    const count = total(of, 'withoutResource');
+    return count === 0 ? [] : [`| ${type} | ${count} | ${resourceReasons[type] ?? unexplained} |`];
+  });
+  const theirs = lines.filter(([, count]) => count.theirs > count.withoutResource);
+  const byReason = Map.groupBy(theirs, ([element]) => reasonOf(element)?.why ?? unexplained);
+  const why = [...byReason].map(([reason, of]) => {
+    const elements = of.map(([element, count]) => `${element} ${count.theirs - count.withoutResource}`);
+    return `| ${reason} | ${elements.join(', ')} |`;
+  });
   return `### ${name}
 
 Elements by resource type, each counted once a message.
@@ -112,10 +122,16 @@ Elements by resource type, each counted once a message.
 ${sums.join('\n')}
 | **all** | ${total(lines, 'both')} | ${total(lines, 'ours')} | ${total(lines, 'theirs')} |
 
-Only theirs, and why:
+Only theirs, in messages of which we make no resource of that type:
 
-| why | count | elements |
+| resource | elements | why |
 |---|---|---|
+${missing.join('\n')}
+
+Only theirs, in resources that we make, too, with the count of messages:
+
+| why | elements |
+|---|---|
 ${why.join('\n')}`;
 }
 

@@ -14,6 +14,9 @@ const connectionCount = 4;
 /** Messages that the receiver has got when the server is killed, counted from each start. */
 const killMoments = [40, 75, 110];
 
+/** On a machine with other things to do. */
+const waitMs = 120_000;
+
 const controlId = (patient: number, number: number): string => `OUT-${patient}-${number}`;
 
 function adtMessage(patient: number, number: number): string {
@@ -49,7 +52,11 @@ test('kill -9 in the middle of deliveries', async (t: TestContext) => {
   const dataDir = await dataFolder(t);
   const routes = path.join(path.dirname(dataDir), 'routes');
   await mkdir(routes);
-  const route = { id: 'forward', destinations: [{ kind: 'fhir' }, { kind: 'queue', name: 'receiver' }] };
+  const route = {
+    id: 'forward',
+    name: 'Forward',
+    destinations: [{ kind: 'fhir' }, { kind: 'queue', name: 'receiver' }],
+  };
   await writeFile(path.join(routes, 'forward.json'), JSON.stringify(route));
   const receiver = await startMllpReceiver(t);
   const destination = {
@@ -66,21 +73,17 @@ test('kill -9 in the middle of deliveries', async (t: TestContext) => {
 
   for (const moment of killMoments) {
     const before = receiver.received.length;
-    await new Promise<void>((resolve) => {
-      receiver.onMessage = (count) => {
-        // Some it answers, some it drops after receipt: the last word before the kill is lost.
-        if (count - before === moment) {
-          server.child.kill('SIGKILL');
-          resolve();
-        }
-        return count % 23 === 0;
-      };
-    });
+    receiver.onMessage = (count) => {
+      if (count - before === moment) server.child.kill('SIGKILL');
+      // Some it drops after receipt, so that what was the last word is lost.
+      return count % 23 === 0;
+    };
+    await waitFor(() => receiver.received.length - before >= moment, `${moment} deliveries`, waitMs);
     assert.deepEqual(await server.ended, { code: null, signal: 'SIGKILL' });
     server = await startProcess(t, environment);
   }
   const before = receiver.received.length;
-  await waitFor(() => receiver.received.length > before + 60, 'deliveries after the last start');
+  await waitFor(() => receiver.received.length > before + 60, 'deliveries after the last start', waitMs);
   stop.abort();
   const acknowledged = await Promise.all(feeds);
   receiver.onMessage = () => false;
@@ -90,7 +93,11 @@ test('kill -9 in the middle of deliveries', async (t: TestContext) => {
   const db = await embeddedDb(dataDir);
   try {
     const left = `select count(*)::int as n from hl7_outbound where state <> 'delivered'`;
-    await waitFor(async () => (await db.query<{ n: number }>({ text: left }))[0]!.n === 0, 'all to be delivered');
+    await waitFor(
+      async () => (await db.query<{ n: number }>({ text: left }))[0]!.n === 0,
+      'all to be delivered',
+      waitMs,
+    );
     const rows = await db.query<{ control_id: string }>({ text: 'select control_id from hl7_outbound' });
     assert.equal(new Set(rows.map((row) => row.control_id)).size, rows.length, 'each message is queued once');
     assert.ok(rows.length >= total);

@@ -69,11 +69,18 @@ function routeOf(mapping: Mapping, { details, group }: OrderGroup): JsonObject |
 }
 
 /** ADMINISTRATION: each RXA is one; the route of RXR is that of all. */
-export function addAdministrations(mapping: Mapping, order: Order, group: Group, request: string | undefined): string[] {
+export function addAdministrations(
+  mapping: Mapping,
+  order: Order,
+  group: Group,
+  request: string | undefined,
+): string[] {
   const rxr = group.get('RXR');
   const route = rxr && runTable(rxrDosage, { mapping, segment: rxr, group });
   const notes = noteTexts(mapping, group.all('NTE'));
-  return group.all('RXA').flatMap((rxa) => addAdministration(mapping, order, { rxa, group, route, notes, request }) ?? []);
+  return group
+    .all('RXA')
+    .flatMap((rxa) => addAdministration(mapping, order, { rxa, group, route, notes, request }) ?? []);
 }
 
 interface Administered {
@@ -117,4 +124,3 @@ function dosage(mapping: Mapping, rxa: Segment, route: JsonObject | undefined): 
   const { additionalInstruction: _instruction, ...place } = route ?? {};
   return { ...place, dose: dose ?? absent };
 }
-

@@ -20,7 +20,9 @@ export function addDiet(mapping: Mapping, order: Order): string {
     mapped = united(mapped, runTable(table, { ...context, segment }));
   }
   const status = medicationStatus(state);
-  const schedule = schedulesOf(mapping, group).flatMap(({ timing }): JsonObject[] => (timing === undefined ? [] : [timing]));
+  const schedule = schedulesOf(mapping, group).flatMap(({ timing }): JsonObject[] =>
+    timing === undefined ? [] : [timing],
+  );
   const diet = mapped.oralDiet as JsonObject | undefined;
   const resource: Resource = {
     ...mapped,

@@ -114,7 +114,7 @@ export function obxGroups(group: Group): ObxGroup[] {
     const last = found.at(-1);
     if (segment.name === 'OBX') found.push({ obx: segment, notes: [] });
     else if (segment.name === 'NTE') last?.notes.push(segment);
-    else if (segment.name === 'PRT' && last !== undefined) (last.participants ??= []).push(segment);
+    else if (segment.name === 'PRT' && last !== undefined) last.participants = [...(last.participants ?? []), segment];
   }
   return found;
 }
@@ -151,7 +151,8 @@ export function joinedTexts(observations: readonly ObxGroup[]): ObxGroup[] {
   for (const observation of observations) {
     const last = joined.at(-1);
     if (last !== undefined && line !== undefined && goesOn(line, observation.obx)) {
-      (last.more ??= []).push(observation.obx);
+      last.more ??= [];
+      last.more.push(observation.obx);
       last.notes.push(...observation.notes);
     } else joined.push({ ...observation, notes: [...observation.notes] });
     line = observation.obx;
@@ -164,7 +165,8 @@ function goesOn(before: Segment, obx: Segment): boolean {
   if (before.field(2).raw !== type || (type !== 'ST' && !textTypes.has(type))) return false;
   const same = (field: number): boolean => before.field(field).raw === obx.field(field).raw;
   if (![3, 11, 14, 16].every(same)) return false;
-  if (type === 'ST') return [4, 6, 7, 8].every((field) => obx.field(field).raw === '' && before.field(field).raw === '');
+  if (type === 'ST')
+    return [4, 6, 7, 8].every((field) => obx.field(field).raw === '' && before.field(field).raw === '');
   return same(4) || countsOn(before.field(4).raw, obx.field(4).raw);
 }
 

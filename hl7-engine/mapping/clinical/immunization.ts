@@ -22,7 +22,12 @@ const noVaccine = '998';
 /** CDC's number for what has none: a refusal, a forecast. */
 const noNumber = '9999';
 
-const completion: Readonly<Record<string, string>> = { CP: 'completed', PA: 'completed', RE: 'not-done', NA: 'not-done' };
+const completion: Readonly<Record<string, string>> = {
+  CP: 'completed',
+  PA: 'completed',
+  RE: 'not-done',
+  NA: 'not-done',
+};
 const nip001 = 'urn:oid:2.16.840.1.114222.4.5.293';
 
 /** ORDER of VXU_V04. */
@@ -96,7 +101,10 @@ function immunization(mapping: Mapping, group: Group, rxa: Segment, subject: Sub
   const number = numberOf(mapping, group);
   const others = (mapped.identifier as JsonObject[] | undefined) ?? [];
   const identifier = others.filter(({ system, value }) => system !== number?.system || value !== number?.value);
-  const origin = rxa.field(9).repetitions().find((cwe) => cwe.component(3).text === 'NIP001' || /^\d\d$/.test(cwe.component(1).text ?? ''));
+  const origin = rxa
+    .field(9)
+    .repetitions()
+    .find((cwe) => cwe.component(3).text === 'NIP001' || /^\d\d$/.test(cwe.component(1).text ?? ''));
   const code = origin?.component(1).text;
   return {
     ...mapped,
@@ -243,7 +251,9 @@ const takers: Readonly<Record<string, Taker>> = {
 
 /** R4 asks for a documentType or a reference in each (imm-1). */
 function sheets(education: ReadonlyMap<string, JsonObject>): JsonObject[] {
-  return [...education.values()].map((one) => (one.documentType === undefined ? { ...one, _documentType: absent } : one));
+  return [...education.values()].map((one) =>
+    one.documentType === undefined ? { ...one, _documentType: absent } : one,
+  );
 }
 
 /** R4 asks for a dose number. */

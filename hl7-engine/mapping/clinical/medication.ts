@@ -47,8 +47,16 @@ export function medicationOf(
 ): JsonObject | undefined {
   const at = medicationFields[segment.name]!;
   const field = (number: number): Part => (number === 0 ? emptyPart : segment.field(number));
-  const code = codeableConcept(mapping, field(at.code)) ?? (segment.name === 'RXO' ? codeableConcept(mapping, field(10)) : undefined);
-  const strength = strengthOf(mapping, field(at.strength), field(at.strengthUnit), field(at.volume), field(at.volumeUnit));
+  const code =
+    codeableConcept(mapping, field(at.code)) ??
+    (segment.name === 'RXO' ? codeableConcept(mapping, field(10)) : undefined);
+  const strength = strengthOf(
+    mapping,
+    field(at.strength),
+    field(at.strengthUnit),
+    field(at.volume),
+    field(at.volumeUnit),
+  );
   const ingredients = components.flatMap((rxc) => {
     const ingredient = runTable(rxcIngredient, { mapping, segment: rxc, group });
     return ingredient?.itemCodeableConcept === undefined ? [] : [ingredient];
@@ -61,7 +69,8 @@ export function medicationOf(
   const expirationDate = date(field(at.expiry).text);
   const maker = codeableConcept(mapping, field(at.manufacturer).repetition(1));
   const manufacturer = maker === undefined ? undefined : { display: conceptName(maker) };
-  const more = [form, lotNumber, expirationDate, manufacturer].some((part) => part !== undefined) || ingredients.length > 0;
+  const more =
+    [form, lotNumber, expirationDate, manufacturer].some((part) => part !== undefined) || ingredients.length > 0;
   if (!more) return code && { medicationCodeableConcept: code };
   const medication: JsonObject = {
     resourceType: 'Medication',
@@ -72,7 +81,10 @@ export function medicationOf(
     ingredient: ingredients,
     batch: lotNumber === undefined && expirationDate === undefined ? undefined : { lotNumber, expirationDate },
   };
-  return { contained: [medication], medicationReference: { reference: '#medication', display: code && conceptName(code) } };
+  return {
+    contained: [medication],
+    medicationReference: { reference: '#medication', display: code && conceptName(code) },
+  };
 }
 
 function conceptName(concept: JsonObject): string | undefined {
@@ -148,7 +160,12 @@ function medicationSchedules(mapping: Mapping, group: OrderGroup, rxe: Segment |
   return (rxe?.field(1).repetitions() ?? []).flatMap((tq) => tqSchedule(mapping, tq) ?? []);
 }
 
-const doseFields: Readonly<Record<string, { min: number; max: number; unit: number; text: number; per: number; rate: number; rateUnit: number; daily: number }>> = {
+const doseFields: Readonly<
+  Record<
+    string,
+    { min: number; max: number; unit: number; text: number; per: number; rate: number; rateUnit: number; daily: number }
+  >
+> = {
   RXO: { min: 2, max: 3, unit: 4, text: 7, per: 17, rate: 21, rateUnit: 22, daily: 23 },
   RXE: { min: 3, max: 4, unit: 5, text: 7, per: 22, rate: 23, rateUnit: 24, daily: 19 },
 };
@@ -168,7 +185,10 @@ function dosages(mapping: Mapping, group: OrderGroup, main: Segment, schedules: 
     text: words.component(2).text ?? words.component(9).text ?? words.component(1).text,
     ...route,
     doseAndRate: dose === undefined && rate === undefined ? undefined : [{ type: doseType, ...dose, ...rate }],
-    maxDosePerPeriod: daily && { numerator: daily, denominator: { value: 1, unit: 'd', system: 'http://unitsofmeasure.org', code: 'd' } },
+    maxDosePerPeriod: daily && {
+      numerator: daily,
+      denominator: { value: 1, unit: 'd', system: 'http://unitsofmeasure.org', code: 'd' },
+    },
   };
   if (schedules.length === 0) return [shared];
   return schedules.map((schedule, index) => ({

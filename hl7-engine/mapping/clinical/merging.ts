@@ -13,7 +13,8 @@ function ranked(mapping: Mapping, statuses: readonly string[]): Order {
   return { warnings, rank: (resource: JsonObject) => statuses.indexOf(String(resource.status)) };
 }
 
-const resultRanks = 'unknown registered preliminary partial final amended corrected appended cancelled entered-in-error';
+const resultRanks =
+  'unknown registered preliminary partial final amended corrected appended cancelled entered-in-error';
 const observationRanks = resultRanks.split(' ');
 
 // Elements of a result that its own segment does not carry: a later message of the same result keeps them.

@@ -47,7 +47,8 @@ function annotation(mapping: Mapping, nte: Segment, text: string): JsonObject {
   return {
     extension: kind && [kind],
     authorReference: author?.reference === undefined ? undefined : author,
-    authorString: author === undefined ? sources[nte.field(2).text ?? ''] : author.reference ? undefined : author.display,
+    authorString:
+      author === undefined ? sources[nte.field(2).text ?? ''] : author.reference ? undefined : author.display,
     time: dateTime(nte.field(6).text, mapping.zone),
     text,
   };

@@ -2,6 +2,7 @@
 // NTE[Observation], PRT[Device])
 import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
 import { emptyPart, type Part, type Segment } from '../../message/message.ts';
+import { conceptMapOf } from '../codes/concept-maps.ts';
 import { systems } from '../codes/systems.ts';
 import { absent, type Mapping } from '../context.ts';
 import { codeableConcept, repeated } from '../datatypes.ts';
@@ -10,7 +11,6 @@ import { organizationReference, practitionerReference } from '../practitioner.ts
 import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
 import { obxObservation } from '../tables/obx.ts';
-import { observationStatus } from '../tables.ts';
 import type { Unit } from '../units.ts';
 import { deviceReference } from './device.ts';
 import type { ObxGroup } from './groups.ts';
@@ -19,6 +19,8 @@ import { noteTexts } from './notes.ts';
 import { referenceRanges } from './range.ts';
 import { sampledData } from './sampled.ts';
 import { type ObservedValue, observedUnit, observedValue } from './value.ts';
+
+const observationStatus = conceptMapOf('ObservationResultStatusCodesInterpretation').codes;
 
 /** What the OBX stands under. */
 export interface ObservationPlace {
@@ -54,7 +56,7 @@ export function addObservation(mapping: Mapping, group: ObxGroup, place: Observa
   const { obx } = group;
   if (obx.field(3).isEmpty && obx.field(5).isEmpty) return undefined;
   const letter = obx.field(11).text?.toUpperCase();
-  if (letter !== undefined && observationStatus[letter] === undefined) mapping.warnings.add('OBX-11: unknown status');
+  if (letter !== undefined && !observationStatus.has(letter)) mapping.warnings.add('OBX-11: unknown status');
   const resource = observation(mapping, group, place, letter);
   const id = derivedId('Observation', observationKey(mapping, obx, place.key));
   const url = `Observation/${id}`;
@@ -93,7 +95,7 @@ function observation(
   const mapped = runTable(obxObservation, { mapping, segment: obx, group: place.group }) ?? {};
   const code = observationCode(mapping, obx.field(3));
   const unit = observedUnit(mapping, obx.field(6));
-  const { value, components } = valueOf(mapping, { obx, more, unit, channel: place.channel });
+  const { value, components } = observedOf(mapping, { obx, more, unit, channel: place.channel });
   const range = obx.field(7);
   const status = statusOf(letter, place, value);
   const category = categories(mapped.category as JsonObject[] | undefined, place.category);
@@ -125,7 +127,7 @@ function observation(
 function statusOf(letter: string | undefined, place: ObservationPlace, value: JsonObject): string {
   if (letter === undefined) return place.status ?? 'unknown';
   if (letter === 'O') for (const _name in value) return 'final';
-  return observationStatus[letter] ?? 'unknown';
+  return observationStatus.get(letter)?.code ?? 'unknown';
 }
 
 /** OBX-3; with the suffix of a report's part (`&IMP`) in its words, since the coding alone does not have it. */
@@ -147,7 +149,7 @@ interface Observed {
   channel: Segment | undefined;
 }
 
-function valueOf(mapping: Mapping, { obx, more, unit, channel }: Observed): ObservedValue {
+function observedOf(mapping: Mapping, { obx, more, unit, channel }: Observed): ObservedValue {
   const type = obx.field(2).text ?? '';
   if (type === 'NA' || type === 'MA') {
     const data = sampledData(mapping, obx, unit, channel);

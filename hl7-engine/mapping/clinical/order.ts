@@ -101,7 +101,13 @@ export function putRequest(mapping: Mapping, order: Order, resource: Resource, d
     mapping.stamp(resource);
     const merge = requestMerge(mapping, defaults);
     const from = detail(order.group, 'OBR') ?? order.group.orc;
-    const reference = mapping.add({ method: 'PUT', url, resource: id === undefined ? resource : { ...resource, id }, merge, from });
+    const reference = mapping.add({
+      method: 'PUT',
+      url,
+      resource: id === undefined ? resource : { ...resource, id },
+      merge,
+      from,
+    });
     return id === undefined ? reference : url;
   });
 }
@@ -119,7 +125,8 @@ function requestResource(
   const { group, subject, code } = order;
   const obr = detail(group, 'OBR');
   const of = (segment: Segment | undefined): JsonObject | undefined =>
-    segment && runTable(segment.name === 'OBR' ? obrServiceRequest : orcServiceRequest, { mapping, segment, group: group.group });
+    segment &&
+    runTable(segment.name === 'OBR' ? obrServiceRequest : orcServiceRequest, { mapping, segment, group: group.group });
   const mapped = united(of(obr), of(group.orc));
   const status = order.state.status ?? resultStatus(obr);
   const defaults = new Set<string>();
@@ -173,7 +180,14 @@ export function schedulesOf(mapping: Mapping, { timing, orc, details }: OrderGro
   return (field?.repetitions() ?? []).flatMap((tq) => tqSchedule(mapping, tq) ?? []);
 }
 
-const priorities: Readonly<Record<string, string>> = { S: 'stat', STAT: 'stat', A: 'asap', ASAP: 'asap', R: 'routine', ROUTINE: 'routine' };
+const priorities: Readonly<Record<string, string>> = {
+  S: 'stat',
+  STAT: 'stat',
+  A: 'asap',
+  ASAP: 'asap',
+  R: 'routine',
+  ROUTINE: 'routine',
+};
 
 /** Table 0485; its other codes (preop, callback, times) are no request-priority. */
 export function priorityOf(schedule: Schedule | undefined): string | undefined {
@@ -228,7 +242,9 @@ export function participant(mapping: Mapping, group: OrderGroup, role: string): 
 /** ORC-8, OBR-29, OBR-50: the parent's numbers, since the parent itself may be unknown here. */
 function parents(mapping: Mapping, { group }: Order): JsonObject[] {
   const obr = detail(group, 'OBR');
-  const field = [obr?.field(50), obr?.field(29), group.orc?.field(8)].find((part) => part !== undefined && !part.isEmpty);
+  const field = [obr?.field(50), obr?.field(29), group.orc?.field(8)].find(
+    (part) => part !== undefined && !part.isEmpty,
+  );
   const pair = field?.repetition(1) ?? emptyPart;
   const identifier =
     eipIdentifier(mapping, pair.component(1), 'order-placer', 'PLAC') ??

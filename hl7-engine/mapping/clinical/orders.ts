@@ -70,12 +70,17 @@ function requestOf(
   const specimens = addSpecimens(mapping, order, results, outer).filter((specimen) => specimen !== undefined);
   const supporting = addAnswers(mapping, order, specimens[0]);
   const diagnoses = group.diagnoses.map((dg1) => conditionOf(mapping, dg1, group.group, order));
-  return addServiceRequest(mapping, order, {
-    ...also,
-    specimen: specimens.map((reference) => ({ reference })),
-    supportingInfo: supporting,
-    reasonReference: diagnoses.filter((diagnosis) => diagnosis !== undefined),
-  }, 'numberless too');
+  return addServiceRequest(
+    mapping,
+    order,
+    {
+      ...also,
+      specimen: specimens.map((reference) => ({ reference })),
+      supportingInfo: supporting,
+      reasonReference: diagnoses.filter((diagnosis) => diagnosis !== undefined),
+    },
+    'numberless too',
+  );
 }
 
 /** OBX of an order: answers to its questions, and documents that go along. */
@@ -103,4 +108,3 @@ function addAnswers(mapping: Mapping, order: Order, specimen: string | undefined
   const references = addDocuments(mapping, order, documents).references;
   return [...found, ...references].map((reference) => ({ reference }));
 }
-

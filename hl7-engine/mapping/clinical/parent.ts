@@ -65,7 +65,9 @@ export function linkMembers(mapping: Mapping): void {
     for (const { reference } of (resource.derivedFrom as JsonObject[] | undefined) ?? []) {
       const parent = byUrl.get(String(reference));
       if (parent?.resourceType !== 'Observation') continue;
-      parent.hasMember = [...((parent.hasMember as JsonObject[] | undefined) ?? []), { reference: url }];
+      const members = (parent.hasMember ?? []) as JsonObject[];
+      members.push({ reference: url });
+      parent.hasMember = members;
     }
   }
 }

@@ -1,8 +1,8 @@
 // OBX-7 to Observation.referenceRange: https://hl7.org/fhir/uv/v2mappings/ (OBX[Observation]); the forms of HL7 v2.9 chapter 7.4.2.7
 import type { JsonObject } from '#fhir-model';
 import type { Part } from '../../message/message.ts';
+import { systems } from '../codes/systems.ts';
 import { decimal, decimalText } from '../decimal.ts';
-import { systems } from '../tables.ts';
 import type { Unit } from '../units.ts';
 
 const number = String.raw`([+-]?\d*\.?\d+)`;
@@ -21,10 +21,14 @@ const ageUnits: Readonly<Record<string, { code: string; unit: string }>> = {
   y: { code: 'a', unit: 'year' },
 };
 
+/** What is longer is a sentence; of 200,000 digits the forms above would take minutes to say that they don't match. */
+const rangeCharactersMax = 500;
+
 /** Every range of the field: one, or one a repetition, or one for each sex or age that it names, parted by `;` or `,`. */
 export function referenceRanges(field: Part, unit: Unit): JsonObject[] {
   const whole = field.whole?.trim();
   if (whole === undefined) return [];
+  if (whole.length > rangeCharactersMax) return [{ text: whole }];
   const bare = boundsOf(whole, unit);
   if (bare !== undefined) return [{ ...bare, text: whole }];
   const plain = rangeOf(whole, unit);
@@ -50,7 +54,12 @@ function rangeOf(sent: string, unit: Unit): JsonObject | undefined {
   if (sex !== null) rest = rest.replace(sex[0], '').trim();
   const bounds = age === null && sex === null ? undefined : boundsOf(rest, unit);
   if (bounds === undefined) return { text: sent };
-  return { ...bounds, appliesTo: sex === null ? undefined : [sexConcept(sex[1]!)], age: age === null ? undefined : ageRange(age), text: sent };
+  return {
+    ...bounds,
+    appliesTo: sex === null ? undefined : [sexConcept(sex[1]!)],
+    age: age === null ? undefined : ageRange(age),
+    text: sent,
+  };
 }
 
 function boundsOf(text: string, unit: Unit): JsonObject | undefined {

@@ -1,6 +1,7 @@
 // OBR with its results to DiagnosticReport: https://hl7.org/fhir/uv/v2mappings/ (OBR[DiagnosticReport], ORC[DiagnosticReport])
 import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
 import type { Part, Segment } from '../../message/message.ts';
+import { conceptMapOf } from '../codes/concept-maps.ts';
 import { systems } from '../codes/systems.ts';
 import { compact } from '../compact.ts';
 import { absent, type Mapping } from '../context.ts';
@@ -10,7 +11,6 @@ import { derivedId } from '../derived-id.ts';
 import { interpreterReference } from '../practitioner.ts';
 import { runTable } from '../table/table.ts';
 import { obrDiagnosticReport } from '../tables/obr.ts';
-import { observationStatus, reportStatus } from '../tables.ts';
 import { attachment, contentOf, titleOf } from './document.ts';
 import { detail, type ObxGroup, type OrderGroup } from './groups.ts';
 import { latestMerge, reportMerge } from './merging.ts';
@@ -18,11 +18,14 @@ import { noteTexts } from './notes.ts';
 import { withFunction } from './observation.ts';
 import { identifiersOf, type Order, orderCriteria, participant } from './order.ts';
 
+const observationStatus = conceptMapOf('ObservationResultStatusCodesInterpretation').codes;
+const reportStatus = conceptMapOf('ResultStatus[Non-Queries]').codes;
+
 /** OBR-25, else what the results have in common: monitors leave it out, and a report of final results only is final. */
 export function reportStatusOf(obr: Segment | undefined, observations: readonly ObxGroup[]): string {
   const sent = obr?.field(25).text?.toUpperCase();
-  if (sent !== undefined) return reportStatus[sent] ?? 'unknown';
-  const statuses = observations.map(({ obx }) => observationStatus[obx.field(11).text?.toUpperCase() ?? '']);
+  if (sent !== undefined) return reportStatus.get(sent)?.code ?? 'unknown';
+  const statuses = observations.map(({ obx }) => observationStatus.get(obx.field(11).text?.toUpperCase() ?? '')?.code);
   return statuses.length > 0 && statuses.every((status) => status === 'final') ? 'final' : 'unknown';
 }
 
@@ -40,23 +43,20 @@ export function addReport(mapping: Mapping, order: Order, parts: ReportParts): s
   const resource = reportResource(mapping, order, parts);
   mapping.stamp(resource);
   const identifier = order.filler ?? order.placer;
+  const id = identifier === undefined ? derivedId('DiagnosticReport', [order.key]) : undefined;
+  const url =
+    identifier === undefined ? `DiagnosticReport/${id}` : `DiagnosticReport?${orderCriteria(identifier, order.code)}`;
   const merge = reportMerge(mapping);
-  const from = detail(order.group, 'OBR');
-  if (identifier === undefined) {
-    const id = derivedId('DiagnosticReport', [order.key]);
-    const url = `DiagnosticReport/${id}`;
-    return mergeIntoEarlier(mapping, url, resource) ?? mapping.add({ method: 'PUT', url, resource: { ...resource, id }, merge, from });
-  }
-  const url = `DiagnosticReport?${orderCriteria(identifier, order.code)}`;
-  return mergeIntoEarlier(mapping, url, resource) ?? mapping.add({ method: 'PUT', url, resource, merge, from });
-}
-
-/** A message may name one order twice; a transaction must not (https://hl7.org/fhir/R4/http.html#trules). */
-function mergeIntoEarlier(mapping: Mapping, url: string, resource: Resource): string | undefined {
-  const earlier = mapping.entries.find((entry) => entry.url === url);
-  if (earlier === undefined) return undefined;
-  earlier.resource = reportMerge(mapping)(earlier.resource, compact(resource)!);
-  return earlier.fullUrl;
+  // A message may name one order twice; a transaction must not (https://hl7.org/fhir/R4/http.html#trules).
+  let isNew = false;
+  const reference = mapping.once(url, () => {
+    isNew = true;
+    const whole = id === undefined ? resource : { ...resource, id };
+    return mapping.add({ method: 'PUT', url, resource: whole, merge, from: detail(order.group, 'OBR') });
+  });
+  const earlier = isNew ? undefined : mapping.entries.find((entry) => entry.url === url);
+  if (earlier !== undefined) earlier.resource = merge(earlier.resource, compact(resource)!);
+  return reference;
 }
 
 function reportResource(mapping: Mapping, order: Order, parts: ReportParts): Resource {
@@ -68,7 +68,8 @@ function reportResource(mapping: Mapping, order: Order, parts: ReportParts): Res
   return {
     ...mapped,
     resourceType: 'DiagnosticReport',
-    extension: notes.length === 0 ? undefined : notes.map((valueAnnotation) => ({ url: noteExtension, valueAnnotation })),
+    extension:
+      notes.length === 0 ? undefined : notes.map((valueAnnotation) => ({ url: noteExtension, valueAnnotation })),
     identifier: identifiersOf(order, undefined),
     basedOn: parts.request === undefined ? undefined : [reference(parts.request)],
     status: parts.status,
@@ -147,7 +148,14 @@ interface DocumentParts {
   request: string | undefined;
 }
 
-const docStatuses: Readonly<Record<string, string>> = { F: 'final', C: 'amended', A: 'amended', P: 'preliminary', R: 'preliminary', S: 'preliminary' };
+const docStatuses: Readonly<Record<string, string>> = {
+  F: 'final',
+  C: 'amended',
+  A: 'amended',
+  P: 'preliminary',
+  R: 'preliminary',
+  S: 'preliminary',
+};
 
 function addDocumentReference(mapping: Mapping, { order, obx, notes, key, forms, request }: DocumentParts): string {
   const { subject } = order;
@@ -164,7 +172,8 @@ function addDocumentReference(mapping: Mapping, { order, obx, notes, key, forms,
     docStatus: wrong ? 'entered-in-error' : docStatuses[letter],
     type: codeableConcept(mapping, obx.field(3)),
     subject: { reference: subject.patient },
-    date: instant(obx.field(14).text, mapping.zone) ?? instant(detail(order.group, 'OBR')?.field(22).text, mapping.zone),
+    date:
+      instant(obx.field(14).text, mapping.zone) ?? instant(detail(order.group, 'OBR')?.field(22).text, mapping.zone),
     description,
     content: forms.map((form) => ({ attachment: form })),
     context: {
@@ -181,13 +190,18 @@ function addDocumentReference(mapping: Mapping, { order, obx, notes, key, forms,
 /** Where the report ends in a judgement: OBX-3 with the suffix IMP, or LOINC's own codes for it. */
 const impressions = new Set(['19005-8', '22637-3', '83320-2']);
 
-export function conclusionOf(entries: readonly TransactionEntry[], observations: readonly ObxGroup[], references: readonly (string | undefined)[]): string | undefined {
-  const texts = observations.flatMap(({ obx }, index) => {
+export function conclusionOf(
+  entries: readonly TransactionEntry[],
+  observations: readonly ObxGroup[],
+  references: readonly (string | undefined)[],
+): string | undefined {
+  const judged = observations.flatMap(({ obx }, index) => {
     const first = obx.field(3).component(1);
-    if (first.subcomponent(2).text !== 'IMP' && !impressions.has(first.text ?? '')) return [];
-    const resource = entries.find(({ url }) => url === references[index])?.resource;
-    return typeof resource?.valueString === 'string' ? [resource.valueString] : [];
+    const isImpression = first.subcomponent(2).text === 'IMP' || impressions.has(first.text ?? '');
+    return isImpression ? [references[index]] : [];
   });
+  if (judged.length === 0) return undefined;
+  const values = new Map(entries.map(({ url, resource }) => [url, resource?.valueString]));
+  const texts = judged.map((url) => values.get(url ?? '')).filter((text) => typeof text === 'string');
   return texts.length === 0 ? undefined : texts.join('\n');
 }
-

@@ -38,7 +38,12 @@ export function addResults(mapping: Mapping, group: OrderGroup, results: Results
     request,
     specimens: specimens.filter((specimen) => specimen !== undefined),
     results: found.filter((reference) => reference !== undefined),
-    documents: addDocuments(mapping, order, all.filter(({ obx }) => isDocument(obx)), request).forms,
+    documents: addDocuments(
+      mapping,
+      order,
+      all.filter(({ obx }) => isDocument(obx)),
+      request,
+    ).forms,
     conclusion: conclusionOf(mapping.entries, own, found),
   });
 }
@@ -83,7 +88,12 @@ export function addSpecimens(
   return groups.map((specimen) => addSpecimen(mapping, specimen, place));
 }
 
-export function placeOf(mapping: Mapping, order: Order, results: Results, specimen: string | undefined): ObservationPlace {
+export function placeOf(
+  mapping: Mapping,
+  order: Order,
+  results: Results,
+  specimen: string | undefined,
+): ObservationPlace {
   const obr = detail(order.group, 'OBR')!;
   const { subject } = order;
   const status = reportStatusOf(obr, order.group.observations);
@@ -111,7 +121,9 @@ const therapy = category('therapy', 'Therapy');
 
 /** Table 0074 to the category that searches for results go by; the guide leaves it to the implementer. */
 const sections: ReadonlyMap<string, JsonObject> = new Map([
-  ...'BG BLB CG CH CP GE HM IMM LAB MB MCB MYC PAT SP SR TX URN VR'.split(' ').map((code) => [code, laboratory] as const),
+  ...'BG BLB CG CH CP GE HM IMM LAB MB MCB MYC PAT SP SR TX URN VR'
+    .split(' ')
+    .map((code) => [code, laboratory] as const),
   ...'CT CTH CUS IMG NMR NMS NRS OUS RAD RUS RX VUS XRC'.split(' ').map((code) => [code, imaging] as const),
   ...'EC EN CUS'.split(' ').map((code) => [code, procedure] as const),
   ...'OT PT RT'.split(' ').map((code) => [code, therapy] as const),

@@ -8,6 +8,9 @@ import type { Unit } from '../units.ts';
 // A sample that is no number; R4 has E (error), L and U (out of bounds): https://hl7.org/fhir/R4/datatypes.html#SampledData
 const missing = 'E';
 
+/** Rows are filled up to the longest: one of 100,000 among 10,000 short ones would become gigabytes. */
+const samplesMax = 2_000_000;
+
 /**
  * NA: one repetition is one series; the rows of a matrix are its repetitions. MA: each repetition is one moment, with a value
  * for each channel. `channel` is an OBX of type CD, which tells how often was sampled. Undefined if nothing is a number.
@@ -24,7 +27,7 @@ export function sampledData(
     .repetitions()
     .map((row) => numbersOf(row, component));
   const width = Math.max(0, ...rows.map((row) => row.length));
-  if (!rows.some((row) => row.some((value) => value !== missing))) return undefined;
+  if (width * rows.length > samplesMax || !rows.some((row) => row.some((value) => value !== missing))) return undefined;
   const period = periodMs(channel);
   return {
     origin: { value: 0, ...unit },

@@ -98,4 +98,3 @@ function containers(mapping: Mapping, own: JsonObject[] | undefined, group: Spec
   const [first, ...others] = found;
   return first === undefined ? own : [{ ...own?.[0], ...first }, ...others];
 }
-

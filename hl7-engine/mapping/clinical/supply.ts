@@ -5,10 +5,10 @@ import { dateTimeField } from '../context.ts';
 import { decimal } from '../decimal.ts';
 import { runTable } from '../table/table.ts';
 import { rqdSupply } from '../tables/rqd.ts';
-import { observedUnit } from './value.ts';
 import { medicationStatus } from './control.ts';
 import { detail } from './groups.ts';
 import { identifiersOf, type Order, priorityOf, putRequest, requester, schedulesOf } from './order.ts';
+import { observedUnit } from './value.ts';
 
 const statuses: Readonly<Record<string, string>> = { 'on-hold': 'suspended', stopped: 'cancelled' };
 

@@ -2,11 +2,11 @@
 // TQ1[MedicationRequest], TQ[…], RPT[Timing], RI[Timing]); repeat patterns: HL7 table 0335
 import type { JsonObject } from '#fhir-model';
 import { emptyPart, type Part, type Segment, subcomponentsAsComponents } from '../../message/message.ts';
+import { systems, v2Table } from '../codes/systems.ts';
 import type { Mapping } from '../context.ts';
 import { codeableConcept } from '../datatypes.ts';
 import { dateTime, time } from '../datetime.ts';
 import { decimal } from '../decimal.ts';
-import { systems, v2Table } from '../tables.ts';
 import { type Unit, unitOf } from '../units.ts';
 
 /** One line of a schedule, of a TQ1 or of a repetition of a TQ. */
@@ -146,12 +146,7 @@ function patternRepeat(code: string): Pattern | undefined {
   return events.has(pattern) ? { when: [pattern] } : undefined;
 }
 
-function repeatOf(
-  mapping: Mapping,
-  parts: Parts,
-  pattern: string | undefined,
-  start: string | undefined,
-): JsonObject {
+function repeatOf(mapping: Mapping, parts: Parts, pattern: string | undefined, start: string | undefined): JsonObject {
   const repeat: JsonObject = {};
   const end = dateTime(parts.end.text, mapping.zone);
   const known = (pattern === undefined ? undefined : patternRepeat(pattern)) ?? phaseRepeat(parts.pattern);
@@ -225,8 +220,7 @@ function durationOf(cq: Part): { value: number; code: string } | undefined {
 /** CQ, or the word of TQ-3: `S`, `M`, `H`, `D`, `W` or `L` with a number. */
 function boundsOf(duration: Part): JsonObject | undefined {
   const word = /^([SMHDWL])(\d{1,4})$/i.exec(duration.text ?? '');
-  const found =
-    word === null ? durationOf(duration) : { value: Number(word[2]), code: units[word[1]!.toUpperCase()]! };
+  const found = word === null ? durationOf(duration) : { value: Number(word[2]), code: units[word[1]!.toUpperCase()]! };
   return found && { value: found.value, unit: found.code, system: systems.ucum, code: found.code };
 }
 

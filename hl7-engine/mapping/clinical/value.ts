@@ -101,21 +101,30 @@ const person: ValueMapper = (mapping, value) =>
   asText(displayName(humanName(mapping, value, 'XCN')) ?? value.component(1).text);
 const place: ValueMapper = (mapping, value) => {
   const found = address(mapping, value);
-  return found && asText(([found.line, found.city, found.state, found.postalCode, found.country].flat() as string[]).filter(Boolean).join(', '));
+  return (
+    found &&
+    asText(
+      ([found.line, found.city, found.state, found.postalCode, found.country].flat() as string[])
+        .filter(Boolean)
+        .join(', '),
+    )
+  );
 };
-const contact: ValueMapper = (mapping, value) => asText(contactPoint(mapping, value, undefined)?.value as string | undefined);
+const contact: ValueMapper = (mapping, value) =>
+  asText(contactPoint(mapping, value, undefined)?.value as string | undefined);
 /** EI: the number, and whose it is. */
-const entity: ValueMapper = (_mapping, value) => assigned(value.component(1).text, value.component(2).text ?? value.component(3).text);
+const entity: ValueMapper = (_mapping, value) =>
+  assigned(value.component(1).text, value.component(2).text ?? value.component(3).text);
 /** CX and XON have the authority further back. */
 const numbered: ValueMapper = (_mapping, value) => assigned(value.component(1).text, value.component(4).text);
-const organization: ValueMapper = (_mapping, value) => assigned(value.component(1).text, value.component(10).text ?? value.component(3).text);
+const organization: ValueMapper = (_mapping, value) =>
+  assigned(value.component(1).text, value.component(10).text ?? value.component(3).text);
 
 function assigned(name: string | undefined, by: string | undefined): ValueElement | undefined {
   return asText(words([name, by && `(${by})`]));
 }
 
-const money: ValueMapper = (_mapping, value) =>
-  asText(words([value.component(1).text, value.component(2).text]));
+const money: ValueMapper = (_mapping, value) => asText(words([value.component(1).text, value.component(2).text]));
 /** VR of old: two values that are a range in words. */
 const valueRange: ValueMapper = (_mapping, value) =>
   asText([value.component(1).text, value.component(2).text].filter((part) => part !== undefined).join('-'));

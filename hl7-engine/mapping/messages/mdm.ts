@@ -26,7 +26,12 @@ export const mdm = messageMap({
 });
 
 /** T05 and T06 add to a document, T09 and T10 replace it. */
-const relations: Readonly<Record<string, string>> = { T05: 'appends', T06: 'appends', T09: 'replaces', T10: 'replaces' };
+const relations: Readonly<Record<string, string>> = {
+  T05: 'appends',
+  T06: 'appends',
+  T09: 'replaces',
+  T10: 'replaces',
+};
 const cancel = 'T11';
 
 /** Throws Refusal AE when the message lacks PID or TXA. */
@@ -119,11 +124,19 @@ function contents(mapping: Mapping, txa: Segment, observations: readonly ObxGrou
   for (const { obx } of observations) {
     if (isDocument(obx)) {
       const type = obx.field(2).text;
-      const values = obx.field(5).repetitions().flatMap((value) => contentOf(mapping, type, value) ?? []);
+      const values = obx
+        .field(5)
+        .repetitions()
+        .flatMap((value) => contentOf(mapping, type, value) ?? []);
       found.push(...values.map((content) => ({ content, title: titleOf(obx) })));
     } else if (textTypes.has(obx.field(2).text ?? '')) {
       title ??= titleOf(obx);
-      lines.push(...obx.field(5).repetitions().map((line) => line.whole?.trimEnd() ?? ''));
+      lines.push(
+        ...obx
+          .field(5)
+          .repetitions()
+          .map((line) => line.whole?.trimEnd() ?? ''),
+      );
     }
   }
   const text = textContent(lines);
@@ -152,7 +165,10 @@ function relatesTo(mapping: Mapping, txa: Segment): JsonObject[] | undefined {
 /** TXA-14 and 15: orders of this message, else their numbers. */
 function related(mapping: Mapping, txa: Segment, orders: string[]): JsonObject[] {
   if (orders.length > 0) return orders.map((reference) => ({ reference }));
-  const placer = txa.field(14).repetitions().map((ei) => eiIdentifier(mapping, ei, 'order-placer', 'PLAC'));
+  const placer = txa
+    .field(14)
+    .repetitions()
+    .map((ei) => eiIdentifier(mapping, ei, 'order-placer', 'PLAC'));
   const filler = eiIdentifier(mapping, txa.field(15), 'order-filler', 'FILL');
   return [...placer, filler].flatMap((identifier) => (identifier ? [{ type: 'ServiceRequest', identifier }] : []));
 }

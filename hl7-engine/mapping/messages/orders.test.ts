@@ -11,16 +11,15 @@ import {
   storedOf,
 } from '../../testing/mapped.ts';
 
-const msh = (type: string, at = '20260301080000') =>
-  `MSH|^~\\&|EHR|SOUTH|LAB|NORTH|${at}||${type}|M1|P|2.5.1`;
+const msh = (type: string, at = '20260301080000') => `MSH|^~\\&|EHR|SOUTH|LAB|NORTH|${at}||${type}|M1|P|2.5.1`;
 const pid = 'PID|1||777^^^HOSP^MR||TEST^PATIENT';
 const obr = 'OBR|1|P1^EHR||24323-8^Panel^LN|R||20260301070000';
 
 const oml = [
   msh('OML^O21^OML_O21'),
   pid,
-  'ORC|NW|P1^EHR||G1^EHR|||||20260301075500|||100^Doc^Dora^^^^^^HOSP||^WPN^PH^^^555^1234||||||||North Clinic^^^^^HOSP^XX^^^N1',
-  'TQ1|1||BID|||5^d||||S||with food',
+  'ORC|NW|P1^EHR||G1^EHR|||||20260301075500|||100^Doc^Dora^^^^^^HOSP||^WPN^PH^^^555^1234|||||||North Clinic^^^^^HOSP^XX^^^N1',
+  'TQ1|1||BID|||5^d|||S||with food',
   obr,
   'NTE|1|P|please call',
   'DG1|1||E11.9^Type 2 diabetes^I10',
@@ -36,7 +35,8 @@ test('OML^O21: the request with its specimen, answers, diagnosis and schedule', 
     decodeURIComponent(onlyEntry(mapped, 'ServiceRequest').url),
     'ServiceRequest?identifier=urn:id:EHR|P1&code=http://loinc.org|24323-8',
   );
-  const { status, intent, priority, requisition, authoredOn, note, specimen, supportingInfo, reasonReference } = request;
+  const { status, intent, priority, requisition, authoredOn, note, specimen, supportingInfo, reasonReference } =
+    request;
   assert.deepEqual([status, intent, priority, authoredOn], ['active', 'order', 'routine', '2026-03-01T07:55:00Z']);
   assert.equal((requisition as JsonObject).value, 'G1');
   assert.deepEqual(note, [{ authorString: 'Orderer (placer)', text: 'please call' }, { text: 'with food' }]);
@@ -131,7 +131,10 @@ test('an order and its result are one request', () => {
     msh('ORU^R01^ORU_R01', '20260301090000'),
     pid,
     'ORC|RE|P1^EHR|F1^LAB',
-    `${obr.replace('||24323', '|F1^LAB|24323')}|||||||||||||||||||F`.replace(/\|+F$/, '|||||||||||||||20260301085500|||F'),
+    `${obr.replace('||24323', '|F1^LAB|24323')}|||||||||||||||||||F`.replace(
+      /\|+F$/,
+      '|||||||||||||||20260301085500|||F',
+    ),
     'OBX|1|NM|2823-3^Potassium^LN||5|mmol/L|||||F',
   ];
   const { resources } = storedAfter(order, result);
@@ -161,13 +164,7 @@ test('ORM^O01 by what is ordered: diet and supply', () => {
 
 test('responses tell what became of an order; without the patient they are refused', () => {
   const order = [msh('OML^O21^OML_O21', '20260301080000'), pid, 'ORC|CA|P1^EHR', obr];
-  const response = [
-    msh('ORL^O22^ORL_O22', '20260301080500'),
-    'MSA|AA|M1',
-    pid,
-    'ORC|CR|P1^EHR|F1^LAB',
-    obr,
-  ];
+  const response = [msh('ORL^O22^ORL_O22', '20260301080500'), 'MSA|AA|M1', pid, 'ORC|CR|P1^EHR|F1^LAB', obr];
   const { resources } = storedAfter(order, response);
   assert.equal(storedOf(resources, 'ServiceRequest')[0]!.status, 'revoked');
   assert.equal(

@@ -9,7 +9,7 @@ import type { Mapping } from '../context.ts';
 import { type MessageMap, messageMap, required } from '../message-map.ts';
 import type { Group } from '../structure/group.ts';
 
-const reads = 'PID PD1 NK1 PV1 PV2 ORC TQ1 RXO RXE RXD RXA RXR RXC NTE OBX PRT'.split(' ');
+const reads = 'PID PD1 NK1 PV1 PV2 IN1 IN2 IN3 AL1 ORC TQ1 RXO RXE RXD RXA RXR RXC NTE OBX PRT'.split(' ');
 
 const omp = messageMap({ structures: ['OMP_O09'], events: ['O09'], defaultEvent: 'O09', reads, run: mapPharmacy });
 const rde = messageMap({
@@ -19,8 +19,20 @@ const rde = messageMap({
   reads,
   run: mapPharmacy,
 });
-const rds = messageMap({ structures: ['RDS_O13'], events: ['O13', 'O01'], defaultEvent: 'O13', reads, run: mapPharmacy });
-const ras = messageMap({ structures: ['RAS_O17'], events: ['O17', 'O01'], defaultEvent: 'O17', reads, run: mapPharmacy });
+const rds = messageMap({
+  structures: ['RDS_O13'],
+  events: ['O13', 'O01'],
+  defaultEvent: 'O13',
+  reads,
+  run: mapPharmacy,
+});
+const ras = messageMap({
+  structures: ['RAS_O17'],
+  events: ['O17', 'O01'],
+  defaultEvent: 'O17',
+  reads,
+  run: mapPharmacy,
+});
 
 export const pharmacyMaps: readonly MessageMap[] = [omp, rde, rds, ras];
 

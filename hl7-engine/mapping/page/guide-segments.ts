@@ -25,11 +25,9 @@ export const segmentMapsElsewhere: Readonly<Record<string, string>> = {
   'OBX[Observation-Component]': 'OBX[Observation]: several repetitions of OBX-5 are its components',
   'ORC[DiagnosticReport]': 'OBR[DiagnosticReport]: ORC-2 and ORC-3 where OBR has no number',
   'ORC[MedicationAdministration]': 'RXA[MedicationAdministration] and the order it is of',
-  'ORC[Provenance]': 'ORC[ServiceRequest]: who entered, verified and asked for the order, and when, stand in the order',
   'PD1[Observation-LivingWill]': 'PD1[Observation]',
   'PID[Appointment]': 'the patient is a participant of the appointment: the message’s own code',
-  'PID[Provenance-Patient]':
-    'PID-33 and PID-34 tell who changed the patient in the sender’s system; the Provenance of the message tells who sent it',
+  'PID[Provenance-Patient]': 'PID[Provenance]',
   'PRT[CareTeam]': 'PRT[CareTeam.participant] and PRT[Encounter.participant]',
   'PRT[Device]': 'clinical/device.ts',
   'PRT[Observation-Location]': 'PRT-9: the place of the observation has no element in R4',

@@ -3,10 +3,11 @@ import type { Hl7Message } from '../../message/message.ts';
 import { admissionStructures } from './admission.ts';
 import { type GroupElement, parseStructure } from './grammar.ts';
 import { type Grouped, groupSegments } from './grouper.ts';
+import { managementStructures } from './management.ts';
 import { orderStructures } from './orders.ts';
 import { resultStructures } from './results.ts';
 
-const texts = { ...admissionStructures, ...orderStructures, ...resultStructures };
+const texts = { ...admissionStructures, ...orderStructures, ...resultStructures, ...managementStructures };
 
 /** `ORU_R01` … */
 export type StructureName = keyof typeof texts;

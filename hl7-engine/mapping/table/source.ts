@@ -21,3 +21,12 @@ export function inner(part: Part, { component, subcomponent }: Source): Part {
   const within = part.component(component);
   return subcomponent === undefined ? within : within.subcomponent(subcomponent);
 }
+
+/** The same, prepared: most rows read a whole field of their own segment, and most of those are empty. */
+export function readerOf(source: Source): (context: RowContext) => Part | undefined {
+  const { segment, field, repetition, component } = source;
+  if (segment === undefined && repetition === undefined && component === undefined) {
+    return (context) => context.segment.field(field);
+  }
+  return (context) => partOf(context, source);
+}

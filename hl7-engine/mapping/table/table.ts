@@ -36,7 +36,7 @@ import type { DataType } from '../types/type.ts';
 import { type Condition, compileCondition } from './condition.ts';
 import type { PartMap, PlacedContext, RowContext } from './context.ts';
 import { parseRows, type Row, type Source, TableError } from './row.ts';
-import { inner, partOf } from './source.ts';
+import { inner, readerOf } from './source.ts';
 import { compileTarget, type Target } from './target.ts';
 
 export interface SegmentTable {
@@ -188,9 +188,9 @@ function sourceRow(row: SourceRow): CompiledRow {
   const { source, target, condition, clears } = row;
   const give = giver(row);
   const each = target.appends && source.repetition === undefined;
-  const field: Source = each ? { ...source, component: undefined, subcomponent: undefined } : source;
+  const read = readerOf(each ? { ...source, component: undefined, subcomponent: undefined } : source);
   return (context, result, cleared) => {
-    const part = partOf(context, field);
+    const part = read(context);
     if (part === undefined || part.raw === '') return false;
     if (part.isNull) {
       if (cleared !== undefined && (condition === undefined || condition(context, part))) cleared.push(clears);

@@ -1,4 +1,5 @@
-// Segments of patient administration that few fields of are FHIR's: HL7 v2.9 chapters 3 and 6
+// Segments of patient administration of which few fields are FHIR's, or which the messages' own code reads: the tables without
+// a name stand here for the documentation alone. HL7 v2.9 chapters 3 and 6
 import { segmentTable } from '../table/table.ts';
 
 export const accReason = segmentTable(
@@ -25,7 +26,7 @@ export const pdaCause = segmentTable(
 `,
 );
 
-export const npuLocation = segmentTable(
+segmentTable(
   'NPU',
   'Location',
   `
@@ -34,7 +35,7 @@ export const npuLocation = segmentTable(
 `,
 );
 
-export const mrgPatient = segmentTable(
+segmentTable(
   'MRG',
   'Patient',
   `
@@ -47,7 +48,7 @@ export const mrgPatient = segmentTable(
 `,
 );
 
-export const arvLabels = segmentTable(
+segmentTable(
   'ARV',
   'Meta',
   `
@@ -55,7 +56,7 @@ export const arvLabels = segmentTable(
 `,
 );
 
-export const db1 = segmentTable(
+segmentTable(
   'DB1',
   'Patient',
   `
@@ -63,7 +64,7 @@ export const db1 = segmentTable(
 `,
 );
 
-export const drg = segmentTable(
+segmentTable(
   'DRG',
   'Encounter',
   `
@@ -72,7 +73,7 @@ export const drg = segmentTable(
 `,
 );
 
-export const aut = segmentTable(
+segmentTable(
   'AUT',
   'Coverage',
   `

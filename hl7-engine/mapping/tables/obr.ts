@@ -1,8 +1,10 @@
 // OBR: https://hl7.org/fhir/uv/v2mappings/ (OBR[ServiceRequest], OBR[DiagnosticReport]); HL7 v2.9 chapters 4.5.3 and 7.4.1
+
+import { conceptMapOf } from '../codes/concept-maps.ts';
 import { codeableConcept } from '../datatypes.ts';
 import { segmentTable } from '../table/table.ts';
-import { requestPriority } from '../tables.ts';
 
+const priorities = conceptMapOf('ExtendedPriorityCodes').codes;
 const structure = 'http://hl7.org/fhir/StructureDefinition';
 const supportingInfo = 'http://hl7.org/fhir/5.0/StructureDefinition/extension-ServiceRequest.supportingInfo';
 
@@ -55,7 +57,7 @@ export const obrServiceRequest = segmentTable(
 `,
   {
     custom: {
-      priority: (part) => requestPriority[part.component(1).text?.toUpperCase() ?? ''],
+      priority: (part) => priorities.get(part.component(1).text?.toUpperCase() ?? '')?.code,
       intent: (part) => (part.text === 'G' ? 'reflex-order' : undefined),
       danger: (part, { mapping }) => {
         const concept = codeableConcept(mapping, part.repetition(1));

@@ -1,10 +1,7 @@
 // OBX: https://hl7.org/fhir/uv/v2mappings/ (OBX[Observation], OBX[Observation-Component]); HL7 v2.9 chapter 7.4.2
 import type { JsonObject } from '#fhir-model';
 import type { Part } from '../../message/message.ts';
-import type { Mapping } from '../context.ts';
-import { codeableConcept, repeated } from '../datatypes.ts';
 import { segmentTable } from '../table/table.ts';
-import { interpretations, systems } from '../tables.ts';
 
 const structure = 'http://hl7.org/fhir/StructureDefinition';
 
@@ -19,7 +16,7 @@ export const obxObservation = segmentTable(
 5  | @value   | clinical/value.ts; several repetitions are components; ED and RP are documents: clinical/document.ts
 6  | @value   | UCUM where the unit is known, else the sender's own
 7  | @referenceRange | text, and low, high, sex and age where they can be read: clinical/range.ts
-8  | interpretation[] | custom interpretation
+8  | interpretation[] | CWE InterpretationCodes
 9  | -        | how likely the finding is by itself: R4 has no place for it
 10 | extension[${structure}/observation-nature-of-abnormal-test].valueCodeableConcept | custom nature
 11 | @status  | tables 0085 and OBR-25
@@ -48,7 +45,6 @@ export const obxObservation = segmentTable(
 `,
   {
     custom: {
-      interpretation: (part, { mapping }) => repeated(part, (flag) => interpretation(mapping, flag)),
       nature: (part) => v2Concept('0080', part),
       observationType: (part) => v2Concept('0936', part),
       subType: (part) => v2Concept('0937', part),
@@ -58,16 +54,7 @@ export const obxObservation = segmentTable(
 
 function v2Concept(table: string, part: Part): JsonObject | undefined {
   const code = part.text;
-  return code === undefined ? undefined : { coding: [{ system: `http://terminology.hl7.org/CodeSystem/v2-${table}`, code }] };
-}
-
-/** A code of table 0078, or the sender's own. */
-function interpretation(mapping: Mapping, flag: Part): JsonObject | undefined {
-  const code = flag.component(1).text;
-  const system = flag.component(3).text;
-  if (code !== undefined && interpretations.has(code) && (system === undefined || /^HL7.?0078$/i.test(system))) {
-    const coding = { system: systems.interpretation, code, display: flag.component(2).text };
-    return { coding: [coding], text: flag.component(9).text };
-  }
-  return codeableConcept(mapping, flag);
+  return code === undefined
+    ? undefined
+    : { coding: [{ system: `http://terminology.hl7.org/CodeSystem/v2-${table}`, code }] };
 }

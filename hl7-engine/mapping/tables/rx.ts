@@ -3,16 +3,18 @@
 // none to MedicationAdministration: these are ours, after RXO's and RXA's.
 import type { JsonObject } from '#fhir-model';
 import type { Part } from '../../message/message.ts';
+import { localUri } from '../codesystems.ts';
 import type { Mapping } from '../context.ts';
 import { decimal } from '../decimal.ts';
-import { localUri } from '../codesystems.ts';
 import { segmentTable } from '../table/table.ts';
 import { unitOf } from '../units.ts';
 
 /** A number of one field with the unit of another. */
 export function amount(mapping: Mapping, value: Part, unit: Part): JsonObject | undefined {
   const number = decimal(value.text ?? '');
-  return number === undefined ? undefined : { value: number, ...(unit.raw === '' ? {} : unitOf(unit, mapping.facility)) };
+  return number === undefined
+    ? undefined
+    : { value: number, ...(unit.raw === '' ? {} : unitOf(unit, mapping.facility)) };
 }
 
 /** What was asked for. */
@@ -132,7 +134,9 @@ export function prescriptionNumber(mapping: Mapping, part: Part): JsonObject | u
 
 function amountOfDays(mapping: Mapping, part: Part): JsonObject | undefined {
   const value = decimal(part.text ?? '');
-  return value === undefined ? undefined : { value, ...unitOf(part, mapping.facility), unit: 'd', system: 'http://unitsofmeasure.org', code: 'd' };
+  return value === undefined
+    ? undefined
+    : { value, ...unitOf(part, mapping.facility), unit: 'd', system: 'http://unitsofmeasure.org', code: 'd' };
 }
 
 /** A CWE that names somebody by words or a number of no known system. */

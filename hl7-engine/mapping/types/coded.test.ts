@@ -23,7 +23,15 @@ const v2 = 'http://terminology.hl7.org/CodeSystem/v2-';
 
 describe('codes through a concept map', () => {
   it('are the map’s, whatever the sender calls the table', () => {
-    for (const field of ['F', 'f', 'F^Female', 'F^Female^HL70001', `F^Female^${v2}0001`, 'F^Female^L']) {
+    for (const field of [
+      'F',
+      'f',
+      'F^Female',
+      'F^Female^HL70001',
+      'F^Female^hl7_1',
+      `F^Female^${v2}0001`,
+      'F^Female^L',
+    ]) {
       assert.deepEqual(value('code AdministrativeSex', field), { value: 'female', warnings: [] }, field);
     }
   });

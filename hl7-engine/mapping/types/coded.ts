@@ -23,10 +23,10 @@ function mapped(mapping: Mapping, map: ConceptMap, part: Part): Concept | undefi
   return map.codes.get(code) ?? map.codes.get(code.toUpperCase());
 }
 
-// Also systems that the sender gives for the target code itself: `F^Female^HL70001`, `female^^http://hl7.org/…`.
+// Also the target code's own system, `female^^http://hl7.org/…`, or tables without their zeros: `HL7127`.
 function isTable(system: string, map: ConceptMap): boolean {
-  const table = /^(?:HL7_?|http:\/\/terminology\.hl7\.org\/CodeSystem\/v2-)(\d{4})$/i.exec(system)?.[1];
-  return table === map.table || system === map.system || /^L$/i.test(system);
+  const table = /^(?:HL7[_-]?|http:\/\/terminology\.hl7\.org\/CodeSystem\/v2-)(\d{1,4})$/i.exec(system)?.[1];
+  return table?.padStart(4, '0') === map.table || system === map.system || /^L$/i.test(system);
 }
 
 /** The code alone, for elements with a required binding. */

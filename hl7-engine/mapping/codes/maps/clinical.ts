@@ -46,7 +46,7 @@ export const clinicalMaps: Readonly<Record<string, ConceptMapSource>> = {
     table: '0074',
     codes: `
       AU BG BLB CG CUS CTH CT CH CP EC EN GE HM ICU IMM LAB MB MCB MYC NMS NMR NRS OUS OT OTH OSL PHR PT PHY PF RAD
-      RX RUS RC RT SR SP TX VUS VR XRC`,
+      RX RUS RC RT SR SP TX VUS VR XRC !IMG !PAR !PAT !URN`,
   },
   DocumentConfidentialityStatus: {
     table: '0272',
@@ -79,8 +79,8 @@ export const clinicalMaps: Readonly<Record<string, ConceptMapSource>> = {
     table: '0078',
     system: 'http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation',
     codes: `
-      < > A AA AC= B CAR D DET E EX EXP H HH HM= HU I IE IND L LL LU MS N NCL ND NEG NR NS OBX= POS QCF= R RR S SDD
-      SYN-R SYN-S TOX= U VS UNE W WR`,
+      < > A AA !AC B CAR D DET E EX EXP H HH !HM HU I IE IND L LL LU MS N NCL ND NEG NR NS !OBX POS !QCF R RR S SDD
+      SYN-R SYN-S !TOX U VS UNE W WR`,
   },
   NatureOfAbnormalTesting: {
     table: '0080',

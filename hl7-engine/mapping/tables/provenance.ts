@@ -1,5 +1,5 @@
-// MSH and EVN to the message's Provenance: https://hl7.org/fhir/uv/v2mappings/ (MSH[Provenance-Source], MSH[Provenance-Operator],
-// EVN[Provenance]); HL7 v2.9 chapters 2.13.9 and 3.4.1
+// MSH, EVN, PID and ORC to the message's Provenance: https://hl7.org/fhir/uv/v2mappings/ (MSH[Provenance-Source],
+// MSH[Provenance-Operator], EVN[Provenance], PID[Provenance-Patient], ORC[Provenance]); HL7 v2.9 chapters 2.13.9, 3.4.1, 4.5.1
 import type { JsonObject } from '#fhir-model';
 import { conceptMapOf } from '../codes/concept-maps.ts';
 import type { PartMap } from '../table/context.ts';
@@ -13,6 +13,8 @@ const constants = {
   assembler: participant('assembler', 'Assembler'),
   author: participant('author', 'Author'),
   enterer: participant('enterer', 'Enterer'),
+  performer: participant('performer', 'Performer'),
+  verifier: participant('verifier', 'Verifier'),
 };
 
 export const evnProvenance = segmentTable(
@@ -74,4 +76,25 @@ export const mshProvenance = segmentTable(
 28 | -                | the sender's own handling
 `,
   { constants, custom: { activity } },
+);
+
+export const pidProvenance = segmentTable(
+  'PID',
+  'Provenance',
+  `
+33 | - | when the patient was changed in the sender's system: the message has its own time
+34 | agent[].who & type = $performer | HD.ref Organization
+`,
+  { constants },
+);
+
+export const orcProvenance = segmentTable(
+  'ORC',
+  'Provenance',
+  `
+10 | agent[].who & type = $enterer   | ref Practitioner
+11 | agent[].who & type = $verifier  | ref Practitioner
+19 | agent[].who & type = $performer | ref Practitioner
+`,
+  { constants },
 );

@@ -1,0 +1,174 @@
+// Entries that choose among their matches, and identifiers that lock each by itself: what in-process callers rely on.
+import assert from 'node:assert/strict';
+import { before, test } from 'node:test';
+import type { Choice, Resource, TransactionEntry } from '#fhir-model';
+import type { Db } from '#platform';
+import { testDatabase } from '#platform/testing';
+import { createReader, createWriter } from '../ports.ts';
+import { assertStoreSound, everything, testCore } from '../testing.ts';
+import type { Core } from './core.ts';
+import { transaction } from './transaction.ts';
+
+let db: Db;
+let core: Core;
+
+before(async () => {
+  db = await testDatabase();
+  core = await testCore(db);
+});
+
+const context = { scope: everything };
+
+const patient = (numbers: string[], more: object = {}): Resource => ({
+  resourceType: 'Patient',
+  identifier: numbers.map((value) => ({ system: 'urn:c', value })),
+  ...more,
+});
+
+const criteria = (numbers: string[]) => `identifier=${numbers.map((value) => `urn:c|${value}`).join('%2C')}`;
+
+const put = (numbers: string[], more: Partial<TransactionEntry> = {}): TransactionEntry => ({
+  method: 'PUT',
+  url: `Patient?${criteria(numbers)}`,
+  resource: patient(numbers),
+  ...more,
+});
+
+const find = async (number: string): Promise<string[]> =>
+  (await createReader(core).search('Patient', criteria([number]), everything)).resources.map(({ id }) => id);
+
+/** Identifiers are united, as feeds do it. */
+const unite: NonNullable<TransactionEntry['merge']> = (existing, incoming) => {
+  const all = [existing, incoming].flatMap((one) => (one?.identifier ?? []) as { value: string }[]);
+  return {
+    ...incoming,
+    ...existing,
+    identifier: [...new Map(all.map((one) => [one.value, one])).values()],
+  } as Resource;
+};
+
+test('sets of identifiers that overlap exclude each other: one patient', async () => {
+  for (let round = 0; round < 10; round++) {
+    const [a, b, c] = ['a', 'b', 'c'].map((letter) => `${letter}${round}`) as [string, string, string];
+    const sets = [
+      [a, b],
+      [b, c],
+      [c, a],
+      [a, b, c],
+      [c, b],
+      [b, a],
+    ];
+    await Promise.all(sets.map((numbers) => transaction(core, [put(numbers, { merge: unite })], context)));
+    const found = await Promise.all([a, b, c].map(find));
+    assert.deepEqual(found, Array(3).fill(found[0]), `round ${round}`);
+    assert.equal(found[0]!.length, 1);
+  }
+});
+
+test('several matches: the one that is chosen, and the error of who can’t choose', async () => {
+  const [one, two] = await transaction(core, [put(['x']), put(['y'])], context);
+  const seen: string[][] = [];
+  const choose = (matches: Resource[]): Choice => {
+    seen.push(matches.map(({ id }) => id!).sort());
+    return { match: matches.find(({ id }) => id === two!.id) };
+  };
+  const merge: NonNullable<TransactionEntry['merge']> = (existing) => ({ ...existing!, active: true });
+  const [result] = await transaction(core, [put(['x', 'y'], { choose, merge })], context);
+  assert.deepEqual([result!.id, result!.op], [two!.id, 'update']);
+  assert.deepEqual(seen, [[one!.id, two!.id].sort()]);
+  await assert.rejects(transaction(core, [put(['x', 'y'])], context), { code: 'multiple-matches' });
+  const fault = new Error('a person has to decide');
+  const refuse = () => {
+    throw fault;
+  };
+  await assert.rejects(transaction(core, [put(['x', 'y'], { choose: refuse })], context), fault);
+});
+
+test('a conditional create that chooses finds, and creates where nothing is chosen', async () => {
+  const entry = (choice: (matches: Resource[]) => Choice): TransactionEntry => ({
+    ...{ method: 'POST', url: 'Patient', ifNoneExist: criteria(['x', 'y']), resource: patient(['x']), choose: choice },
+  });
+  const [first] = await transaction(core, [entry((matches) => ({ match: matches[0] }))], context);
+  assert.deepEqual([first!.status, first!.op], [200, 'none']);
+  const [fresh] = await transaction(core, [entry(() => ({}))], context);
+  assert.equal(fresh!.op, 'create');
+});
+
+test('a reference that is followed, and one that leads in circles', async () => {
+  const [target] = await transaction(core, [put(['t'])], context);
+  await transaction(core, [put(['s'])], context);
+  const choose = (matches: Resource[]): Choice =>
+    matches[0]?.id === target!.id ? { match: matches[0] } : { follow: `Patient/${target!.id}` };
+  const merge: NonNullable<TransactionEntry['merge']> = (existing) => ({ ...existing!, active: true });
+  const [result] = await transaction(core, [put(['s'], { choose, merge })], context);
+  assert.equal(result!.id, target!.id);
+  const circle = () => ({ follow: `Patient/${target!.id}` });
+  await assert.rejects(transaction(core, [put(['s'], { choose: circle })], context), { code: 'multiple-matches' });
+});
+
+test('an idle entry writes nothing and stands for another', async () => {
+  const fullUrl = 'urn:uuid:00000000-0000-4000-8000-000000000001';
+  const idle = 'urn:uuid:00000000-0000-4000-8000-000000000002';
+  const list: Resource = {
+    resourceType: 'Basic',
+    code: { text: 't' },
+    subject: { reference: idle },
+  };
+  const results = await transaction(
+    core,
+    [
+      put(['k'], { fullUrl }),
+      put(['nobody'], { fullUrl: idle, choose: () => ({ idle: true, as: fullUrl }) }),
+      { method: 'POST', url: 'Basic', resource: list },
+    ],
+    context,
+  );
+  assert.deepEqual(
+    results.map(({ op }) => op),
+    ['create', 'none', 'create'],
+  );
+  assert.equal(JSON.parse(results[2]!.body).subject.reference, `Patient/${results[0]!.id}`);
+  assert.deepEqual(await find('nobody'), []);
+});
+
+test('references are moved in the transaction, as many as asked, and only what is about a visit', async () => {
+  const writer = createWriter(core);
+  const [from, to] = await transaction(core, [put(['from']), put(['to'])], context);
+  const encounter = await transaction(
+    core,
+    [
+      {
+        method: 'POST',
+        url: 'Encounter',
+        resource: {
+          ...{ resourceType: 'Encounter', status: 'finished', class: { code: 'IMP' } },
+          subject: { reference: `Patient/${to!.id}` },
+        },
+      },
+    ],
+    context,
+  );
+  const visit = `Encounter/${encounter[0]!.id}`;
+  const observation = (more: object): TransactionEntry => ({
+    method: 'POST',
+    url: 'Observation',
+    resource: {
+      ...{ resourceType: 'Observation', status: 'final', code: { text: 't' } },
+      ...{ subject: { reference: `Patient/${from!.id}` }, ...more },
+    },
+  });
+  await transaction(
+    core,
+    [observation({}), observation({}), observation({ encounter: { reference: visit } })],
+    context,
+  );
+  const move = (more: object) =>
+    db.tx((tx) => writer.moveReferences(tx, { from: from!.id, to: to!.id, resourcesMax: 10, ...more }, everything));
+  assert.deepEqual(await move({ about: visit }), { count: 1, more: false });
+  assert.deepEqual(await move({ resourcesMax: 1 }), { count: 1, more: true });
+  assert.deepEqual(await move({}), { count: 1, more: false });
+  const moved = await createReader(core).search('Observation', `subject=Patient/${to!.id}`, everything);
+  assert.equal(moved.resources.length, 3);
+});
+
+test('the store is sound afterwards', () => assertStoreSound({ db }));

@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { CerebraError, type Db, systemClock, uuidv7 } from '#platform';
+import { testDatabase, testLog, waitFor } from '#platform/testing';
+import { Refusal } from '../message/refusal.ts';
+import { listDeadLetters } from './decisions.ts';
+import { createIndexer } from './indexer.ts';
+import { createJournal, type Journal, type Journaled, type StoredOutcome } from './journal.ts';
+import { createReprocessing, type Reprocessing } from './reprocess.ts';
+import { changeTo, continueRun, createRun, findRun, type Run } from './reprocess-run.ts';
+import { readMessage } from './view.ts';
+
+const raw = (id: string, patient: string): Buffer =>
+  Buffer.from(`MSH|^~\\&|LAB|N|||||ORU^R01|${id}|P|2.5\rPID|1||${patient}^^^H`);
+
+const receive = (journal: Journal, id: string, body = raw(id, '1')): Promise<Journaled> =>
+  journal.receive(body, { sender: 'LAB|N', type: 'ORU^R01', controlId: id }, 1_000, { kind: 'mllp', name: 'default' });
+
+const effect = (message: Journaled, more: Partial<StoredOutcome> = {}): StoredOutcome => ({
+  ...{ message, ack: Buffer.from('AA'), results: [], warnings: [], finishedMs: 2_000 },
+  ...more,
+});
+
+const store = (db: Db, journal: Journal, outcomes: StoredOutcome[]): Promise<void> =>
+  db.tx((tx) => journal.markStored(tx, outcomes));
+
+const refusal = (): Refusal => new Refusal('AE', '204', 'No');
+
+interface Rig {
+  db: Db;
+  journal: Journal;
+  done: string[];
+  reprocessing: Reprocessing;
+}
+
+/** `before` is awaited for each message, by its control id. */
+async function rig(db: Db, before: (id: string) => Promise<void> = async () => {}): Promise<Rig> {
+  const journal = createJournal(db);
+  const done: string[] = [];
+  const reprocess = async (id: bigint, who?: string) => {
+    const message = (await journal.find(id))!;
+    const controlId = (await readMessage(db, id))!.control_id;
+    await before(controlId);
+    done.push(controlId);
+    if (controlId.startsWith('bad')) return journal.markFailed(message, refusal(), Buffer.from('AE'), 1);
+    await store(db, journal, [effect(message, who === undefined ? {} : { who })]);
+    return Buffer.from('AA');
+  };
+  return { db, journal, done, reprocessing: createReprocessing({ db, reprocess, log: testLog(), clock: systemClock }) };
+}
+
+async function ended(db: Db, id: string, status: Run['status']): Promise<Run> {
+  return waitFor(
+    async () => {
+      const run = await findRun(db, id);
+      return run?.status === status ? run : undefined;
+    },
+    `the run to be ${status}`,
+    120_000,
+  );
+}
+
+const COUNT = 140;
+
+/** Failed messages of 7 patients, of which the 26th, 76th and 126th fail again. */
+async function failures(journal: Journal): Promise<void> {
+  const messages: Journaled[] = [];
+  for (let i = 0; i < COUNT; i++) {
+    const id = `${i % 50 === 25 ? 'bad' : 'm'}${i}`;
+    messages.push(await receive(journal, id, raw(id, `p${i % 7}`)));
+  }
+  await Promise.all(messages.map((message) => journal.markFailed(message, refusal(), Buffer.from('AE'), 1)));
+}
+
+test('a run processes all that match, each patient in order, and tells what failed', async (t) => {
+  const { db, journal, done, reprocessing } = await rig(await testDatabase(t));
+  await failures(journal);
+  await createIndexer({ db, log: testLog() }).pass(1);
+  const stored = await receive(journal, 'stored');
+  await store(db, journal, [effect(stored)]);
+  const { id } = await reprocessing.begin({ state: 'failed' }, 'kim');
+  const run = await ended(db, id, 'done');
+  assert.deepEqual([run.total, run.done, run.failures], [BigInt(COUNT), BigInt(COUNT), 3n]);
+  assert.deepEqual(
+    run.failed.map(({ error }) => error),
+    ['No', 'No', 'No'],
+  );
+  assert.equal(done.length, COUNT);
+  for (let patient = 0; patient < 7; patient++) {
+    const order = done.map((name) => Number(name.replace(/\D+/, ''))).filter((i) => i % 7 === patient);
+    assert.deepEqual(
+      order,
+      [...order].sort((a, b) => a - b),
+    );
+  }
+  assert.deepEqual((await listDeadLetters(db, { which: 'open', beyond: undefined, limit: 50 })).length, 3);
+  const [row] = await db.query<{ attempted_by: string }>({
+    text: `select distinct attempted_by from hl7_message where state = 'stored' and control_id <> 'stored'`,
+  });
+  assert.equal(row!.attempted_by, 'kim');
+  await reprocessing.stop();
+});
+
+test('paused between batches, gone on with by another process, nothing twice, nothing left out; cancelled', async (t) => {
+  const db = await testDatabase(t);
+  const first: Rig = await rig(db, async (name) => {
+    if (name === 'm20') await changeTo(db, runId, 'pause');
+  });
+  let runId = '';
+  await failures(first.journal);
+  runId = uuidv7(1);
+  await createRun(db, runId, { state: 'failed' }, 'kim', 1);
+  await first.reprocessing.resume();
+  await first.reprocessing.stop();
+  const paused = (await findRun(db, runId))!;
+  assert.equal(paused.status, 'paused');
+  assert.equal(first.done.length, 100);
+  const second = await rig(db);
+  await second.reprocessing.change(runId, 'resume');
+  const run = await ended(db, runId, 'done');
+  assert.deepEqual([paused.done, run.done, run.failures], [100n, BigInt(COUNT), 3n]);
+  assert.equal(first.done.length + second.done.length, COUNT);
+  assert.equal(new Set([...first.done, ...second.done]).size, COUNT);
+  assert.equal(await second.reprocessing.change(run.id, 'pause'), undefined);
+  const other = uuidv7(2);
+  await createRun(db, other, { text: 'anything' }, 'kim', 2);
+  assert.equal((await second.reprocessing.change(other, 'cancel'))?.status, 'cancelled');
+  assert.equal(await second.reprocessing.change(other, 'resume'), undefined);
+  await second.reprocessing.stop();
+});
+
+test('a run whose process was killed is taken over when its lease has ended, and by one only', async (t) => {
+  const db = await testDatabase(t);
+  const id = uuidv7(1);
+  await createRun(db, id, { state: 'failed' }, 'kim', 1);
+  const never = { count: () => new Promise<number>(() => {}), next: async () => undefined };
+  void continueRun(db, id, 'killed', never);
+  await waitFor(async () => (await findRun(db, id))?.status === 'running', 'the claim');
+  const work = { count: async () => 0, next: async () => undefined };
+  assert.equal(await continueRun(db, id, 'other', work), 'held');
+  await db.query({ text: `update hl7_reprocess_run set leased_until = now() - interval '1 second'` });
+  assert.equal(await continueRun(db, id, 'other', work), 'ended');
+  assert.equal((await findRun(db, id))?.status, 'done');
+});
+
+test('a run is held while the database is away and fails for a fault of ours', async (t) => {
+  const db = await testDatabase(t);
+  const id = uuidv7(1);
+  await createRun(db, id, { state: 'failed' }, 'kim', 1);
+  const failing = (error: Error) => ({ count: async () => 0, next: () => Promise.reject(error) });
+  assert.equal(await continueRun(db, id, 'w', failing(new CerebraError('unavailable', 'away'))), 'held');
+  assert.equal((await findRun(db, id))?.status, 'running');
+  await assert.rejects(continueRun(db, id, 'w', failing(new TypeError('ours'))), TypeError);
+  assert.deepEqual(
+    [(await findRun(db, id))?.status, (await findRun(db, id))?.error],
+    ['failed', 'Internal error: the log tells more'],
+  );
+});

@@ -1,0 +1,114 @@
+// Merges as the store carries them out: choose() and merge() of the entries, in their order. HL7 v2.9 chapter 3.6.2
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { JsonObject, Resource } from '#fhir-model';
+import { Refusal } from '../../message/refusal.ts';
+import { allOf, head, mapMerging } from '../../testing/adt.ts';
+
+const patient = (id: string, numbers: string[], more: object = {}): Resource => ({
+  resourceType: 'Patient',
+  id,
+  identifier: numbers.map((number) => {
+    const [value = '', use] = number.split(' ');
+    return { system: 'urn:id:H', value, ...(use === undefined ? {} : { use }) };
+  }),
+  ...more,
+});
+
+const a40 = (kept: string, ...gone: string[]) => [
+  ...head('A40'),
+  ...gone.flatMap((number) => [`PID|1||${kept}^^^H^MR||Test`, `MRG|${number}^^^H^MR`]),
+];
+
+type Merges = Parameters<typeof mapMerging>[0];
+
+/** What is stored of each entry's resource by its id, after the message has found `stored`. */
+function carriedOut(lines: string[], stored: Resource[], merges: Merges = {}) {
+  const mapped = mapMerging(merges, ...lines);
+  const entries = allOf(mapped, 'Patient');
+  const chosen = entries.map(({ url, choose }) => {
+    const numbers = new Set(decodeURIComponent(url).split('identifier=')[1]!.split(','));
+    const has = ({ identifier }: Resource) =>
+      ((identifier ?? []) as JsonObject[]).some(({ system, value }) => numbers.has(`${system}|${value}`));
+    return choose!(stored.filter(has));
+  });
+  const names = new Map(entries.map(({ fullUrl }, i) => [fullUrl!, `Patient/${chosen[i]!.match?.id ?? 'new'}`]));
+  const after = new Map<string, Resource>();
+  for (const [i, { resource, merge }] of entries.entries()) {
+    if (chosen[i]!.idle) continue;
+    const text = JSON.stringify(resource).replaceAll(/urn:uuid:[\da-f-]+/g, (url) => names.get(url) ?? url);
+    after.set(chosen[i]!.match?.id ?? 'new', merge!(chosen[i]!.match, JSON.parse(text)));
+  }
+  return { after, moves: mapped.moves ?? [], chosen };
+}
+
+const numbersOf = (resource: Resource | undefined) =>
+  ((resource?.identifier ?? []) as JsonObject[]).map(
+    ({ value, use }) => `${value}${use === undefined ? '' : ` ${use}`}`,
+  );
+
+const linksOf = (resource: Resource | undefined) =>
+  ((resource?.link ?? []) as JsonObject[]).map(({ type, other }) => `${type} ${(other as JsonObject).reference}`);
+
+test('numbers and links of both, and the references to move', () => {
+  const { after, moves } = carriedOut(a40('2', '1'), [patient('a', ['1', '0 old']), patient('b', ['2'])]);
+  const [gone, kept] = [after.get('a'), after.get('b')];
+  assert.deepEqual([gone!.active, numbersOf(gone), linksOf(gone)], [false, [], ['replaced-by Patient/b']]);
+  assert.deepEqual([numbersOf(kept), linksOf(kept)], [['2', '1 old', '0 old'], ['replaces Patient/a']]);
+  assert.equal(moves.length, 1);
+});
+
+test('by policy the one that goes keeps its numbers, and references stay', () => {
+  const merges = { references: 'keep', identifiers: 'copy' } as const;
+  const { after, moves } = carriedOut(a40('2', '1'), [patient('a', ['1']), patient('b', ['2'])], merges);
+  assert.deepEqual([numbersOf(after.get('a')), numbersOf(after.get('b'))], [['1'], ['2', '1 old']]);
+  assert.deepEqual(moves, []);
+  // The same again: the number of the one that has gone finds both.
+  const again = carriedOut(a40('2', '1'), [...after.values()], merges);
+  assert.deepEqual([...again.after.keys()], ['b']);
+  assert.deepEqual(numbersOf(again.after.get('b')), ['2', '1 old']);
+});
+
+test('several patients are merged into one by one message', () => {
+  const stored = [patient('a', ['1']), patient('b', ['2']), patient('c', ['3'])];
+  const { after, moves } = carriedOut(a40('3', '1', '2'), stored);
+  assert.deepEqual(numbersOf(after.get('c')), ['3', '1 old', '2 old']);
+  assert.deepEqual(linksOf(after.get('c')), ['replaces Patient/a', 'replaces Patient/b']);
+  assert.equal(moves.length, 2);
+});
+
+test('unknown patients, and a number that the survivor has itself', () => {
+  const unknown = carriedOut(a40('2', '1'), []);
+  assert.deepEqual([numbersOf(unknown.after.get('new')), linksOf(unknown.after.get('new'))], [['2', '1 old'], []]);
+  const same = carriedOut(a40('2', '1'), [patient('b', ['2', '1'])]);
+  assert.deepEqual(numbersOf(same.after.get('b')), ['2', '1 old']);
+  assert.equal(same.chosen[1]!.idle, true);
+});
+
+function reviewOf(lines: string[], stored: Resource[]): unknown {
+  try {
+    carriedOut(lines, stored);
+    return 'merged';
+  } catch (error) {
+    assert.ok(error instanceof Refusal, String(error));
+    return [error.condition, error.review?.kind, error.review?.references];
+  }
+}
+
+test('merges that contradict others are refused with a review', () => {
+  const merged = { active: false, link: [{ other: { reference: 'Patient/x' }, type: 'replaced-by' }] };
+  const b = patient('b', ['2']);
+  assert.deepEqual(reviewOf(a40('2', '1'), [patient('a', ['1'], merged), b]), [
+    '205',
+    'merge',
+    ['Patient/a', 'Patient/b'],
+  ]);
+  assert.deepEqual(reviewOf(a40('2', '1'), [patient('x', ['9', '1 old']), b]), [
+    '205',
+    'merge',
+    ['Patient/x', 'Patient/b'],
+  ]);
+  assert.deepEqual(reviewOf(a40('1', '2'), [patient('b', ['2', '1 old'])]), ['205', 'merge', ['Patient/b']]);
+  const two = [patient('a', ['1']), patient('c', ['1', '5'])];
+  assert.deepEqual(reviewOf(a40('2', '1'), [...two, b]), ['205', 'merge', ['Patient/a', 'Patient/c']]);
+});

@@ -1,0 +1,96 @@
+// What ADT events make of a visit: Encounter.status, location, period, classHistory and participant. HL7 v2.9 chapter 3.3
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { JsonObject, Resource } from '#fhir-model';
+import { head, mapAdt, onlyOne, pid, pv1 } from '../../testing/adt.ts';
+
+/** The encounter after each of the messages. */
+function visit(...messages: string[][]): { states: Resource[]; places: string[][] } {
+  const states: Resource[] = [];
+  for (const lines of messages) {
+    const { resource, merge } = onlyOne(mapAdt(...lines), 'Encounter');
+    // As the store does it: references are to resources, not to entries of one message.
+    const incoming = JSON.parse(JSON.stringify(resource).replaceAll(/"urn:uuid:[^"]*"/g, '"Patient/p"')) as Resource;
+    for (const one of (incoming.location ?? []) as JsonObject[]) delete (one.location as JsonObject).reference;
+    states.push(merge!(states.at(-1), incoming));
+  }
+  const place = ({ location, status, period }: JsonObject) => {
+    const { start = '', end = '' } = (period ?? {}) as Record<string, string>;
+    return `${(location as JsonObject).display} ${status} ${start.slice(14, 16)}-${end.slice(14, 16)}`;
+  };
+  return { states, places: states.map(({ location }) => ((location ?? []) as JsonObject[]).map(place)) };
+}
+
+test('admit, transfer, cancelled transfer, discharge, cancelled discharge', () => {
+  const { states, places } = visit(
+    [...head('A01', 1), pid, pv1('W1')],
+    [...head('A02', 10), pid, pv1('W2', { 6: 'W1' })],
+    [...head('A12', 15), pid, pv1('W1')],
+    [...head('A03', 30), pid, pv1('W1', { 36: '01', 37: 'HOME' })],
+    [...head('A08', 31), pid, pv1('W1')],
+    [...head('A13', 40), pid, pv1('W1')],
+  );
+  assert.deepEqual(places, [
+    ['W1 active 01-'],
+    ['W1 completed 01-10', 'W2 active 10-'],
+    ['W1 active 01-'],
+    ['W1 completed 01-30'],
+    ['W1 completed 01-30'],
+    ['W1 active 01-'],
+  ]);
+  assert.deepEqual(
+    states.map(({ status }) => status),
+    ['in-progress', 'in-progress', 'in-progress', 'finished', 'finished', 'in-progress'],
+  );
+  const [, , , discharged, , reopened] = states as [Resource, Resource, Resource, Resource, Resource, Resource];
+  assert.deepEqual(discharged.period, { end: '2026-01-31T12:30:00Z' });
+  assert.equal((discharged.hospitalization as JsonObject).dischargeDisposition !== undefined, true);
+  assert.equal(reopened.period, undefined);
+  assert.equal((reopened.hospitalization as JsonObject | undefined)?.dischargeDisposition, undefined);
+  assert.deepEqual(
+    (reopened.statusHistory as JsonObject[]).map(({ status }) => status),
+    ['in-progress', 'finished'],
+  );
+});
+
+test('statuses by event, and a class that changes', () => {
+  const statusAfter = (event: string) =>
+    visit([...head('A01'), pid, pv1('W1')], [...head(event, 9), pid, pv1('W1')]).states[1]!.status;
+  assert.deepEqual(['A11', 'A27', 'A38', 'A21', 'A22', 'A23', 'A08'].map(statusAfter), [
+    'cancelled',
+    'cancelled',
+    'cancelled',
+    'onleave',
+    'in-progress',
+    'entered-in-error',
+    'in-progress',
+  ]);
+  const planned = visit([...head('A05'), pid, pv1('W1', { 2: 'P' })]);
+  assert.deepEqual([planned.states[0]!.status, planned.places[0]], ['planned', ['W1 planned -']]);
+  const { states } = visit([...head('A01', 1), pid, pv1('W1')], [...head('A07', 20), pid, pv1('C1', { 2: 'O' })]);
+  const [history] = states[1]!.classHistory as JsonObject[];
+  assert.deepEqual([(history!.class as JsonObject).code, (states[1]!.class as JsonObject).code], ['IMP', 'AMB']);
+  assert.deepEqual(history!.period, { end: '2026-01-31T12:20:00Z' });
+});
+
+test('A54 ends the attending doctor, A55 takes it back', () => {
+  const doctor = (number: string) => ({ 7: `^Doc${number}` });
+  const { states } = visit(
+    [...head('A01', 1), pid, pv1('W1', doctor('1'))],
+    [...head('A54', 10), pid, pv1('W1', doctor('2'))],
+    [...head('A55', 12), pid, pv1('W1', doctor('1'))],
+  );
+  const people = states.map(({ participant }) =>
+    (participant as JsonObject[]).map(({ individual, period }) => [(individual as JsonObject).display, period]),
+  );
+  const changed = '2026-01-31T12:10:00Z';
+  assert.deepEqual(people[0], [['Doc1', undefined]]);
+  assert.deepEqual(people[1], [
+    ['Doc1', { end: changed }],
+    ['Doc2', { start: changed }],
+  ]);
+  assert.deepEqual(
+    people[2]!.map(([name]) => name),
+    ['Doc1'],
+  );
+});

@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { JsonObject } from '#fhir-model';
+import {
+  entriesOf,
+  mapLines,
+  onlyEntry,
+  onlyResource,
+  refusalOf,
+  storedAfter,
+  storedOf,
+} from '../../testing/mapped.ts';
+
+const msh = (type: string, at = '20260301080000') => `MSH|^~\\&|EHR|SOUTH|PHARM|NORTH|${at}||${type}|M1|P|2.5.1`;
+const pid = 'PID|1||777^^^HOSP^MR||TEST^PATIENT';
+const orc = 'ORC|NW|RX1^EHR|F1^PHARM||||||20260301|||100^Doc^Dora^^^^^^HOSP';
+const rxe = 'RXE||1234^Amoxicillin^L|250|500|mg^mg^UCUM|CAP^Capsule^L|^take with water||G|21|EA|2|||N77||||1^g&g&UCUM';
+
+test('RDE^O11: what the pharmacy made of the order', () => {
+  const mapped = mapLines(
+    msh('RDE^O11^RDE_O11'),
+    pid,
+    'ORC|NW|RX1^EHR|F1^PHARM||||||20260301075500|||100^Doc^Dora^^^^^^HOSP',
+    rxe,
+    'TQ1|1||TID|||7^d',
+    'RXR|PO^Oral^HL70162',
+  );
+  assert.deepEqual(mapped.warnings, []);
+  const request = onlyResource(mapped, 'MedicationRequest');
+  const { status, intent, authoredOn, medicationReference, contained } = request;
+  assert.deepEqual([status, intent, authoredOn], ['active', 'order', '2026-03-01T07:55:00Z']);
+  assert.deepEqual(medicationReference, { reference: '#medication', display: 'Amoxicillin' });
+  const code = { coding: [{ system: 'urn:id:SOUTH:L', code: '1234', display: 'Amoxicillin' }] };
+  const form = { coding: [{ system: 'urn:id:SOUTH:L', code: 'CAP', display: 'Capsule' }] };
+  assert.deepEqual(contained, [{ resourceType: 'Medication', id: 'medication', code, form }]);
+  const mg = { unit: 'mg', system: 'http://unitsofmeasure.org', code: 'mg' };
+  const [dosage, ...others] = request.dosageInstruction as JsonObject[];
+  assert.deepEqual(others, []);
+  assert.equal(dosage!.text, 'take with water');
+  assert.deepEqual((dosage!.doseAndRate as JsonObject[])[0]!.doseRange, {
+    low: { value: 250, ...mg },
+    high: { value: 500, ...mg },
+  });
+  const repeat = (dosage!.timing as JsonObject).repeat as JsonObject;
+  assert.deepEqual([repeat.frequency, repeat.period, repeat.periodUnit], [3, 1, 'd']);
+  assert.equal(
+    ((dosage!.route as JsonObject).coding as JsonObject[]).some(({ code: route }) => route === 'PO'),
+    true,
+  );
+  const dispense = request.dispenseRequest as JsonObject;
+  assert.deepEqual([(dispense.quantity as JsonObject).value, dispense.numberOfRepeatsAllowed], [21, 2]);
+  assert.deepEqual(
+    (request.identifier as JsonObject[]).map(({ value }) => value),
+    ['RX1', 'F1', 'N77'],
+  );
+});
+
+test('OMP, then RDE, then a discontinuation: one MedicationRequest, and the request to stop it', () => {
+  const ordered = [msh('OMP^O09^OMP_O09', '20260301080000'), pid, 'ORC|NW|RX1^EHR', 'RXO|1234^Amoxicillin^L|250||mg'];
+  const encoded = [msh('RDE^O11^RDE_O11', '20260301081000'), pid, 'ORC|RE|RX1^EHR|F1^PHARM', rxe];
+  const stopped = [msh('RDE^O11^RDE_O11', '20260301082000'), pid, 'ORC|DC|RX1^EHR|F1^PHARM', rxe];
+  const { resources } = storedAfter(ordered, encoded, stopped);
+  const [request, ...others] = storedOf(resources, 'MedicationRequest');
+  assert.deepEqual(others, []);
+  assert.deepEqual([request!.status, request!.intent], ['stopped', 'original-order']);
+  const [task] = storedOf(resources, 'Task');
+  assert.deepEqual(
+    [task!.status, (task!.code as JsonObject).coding],
+    ['requested', [{ system: 'http://hl7.org/fhir/CodeSystem/task-code', code: 'abort' }]],
+  );
+});
+
+test('a compound, a rate and as needed', () => {
+  const mapped = mapLines(
+    msh('RDE^O11^RDE_O11'),
+    pid,
+    'ORC|NW|RX2^EHR|||||1^Q6H^D5^^^S~1^PRN',
+    'RXE||MIX^Infusion^L|1000||mL^^UCUM|||||||||||||||||H8|125|mL/h^^UCUM',
+    'RXC|B|BASE^Glucose^L|1000|mL',
+    'RXC|A|ADD^Potassium chloride^L|20|mmol',
+  );
+  const request = onlyResource(mapped, 'MedicationRequest');
+  assert.equal(request.priority, 'stat');
+  const [medication] = request.contained as JsonObject[];
+  assert.deepEqual(
+    (medication!.ingredient as JsonObject[]).map(
+      ({ strength }) => ((strength as JsonObject).numerator as JsonObject).value,
+    ),
+    [1000, 20],
+  );
+  const [regular, needed] = request.dosageInstruction as JsonObject[];
+  assert.deepEqual([regular!.sequence, needed!.sequence, needed!.asNeededBoolean], [1, 2, true]);
+  assert.deepEqual((regular!.timing as JsonObject).repeat, {
+    frequency: 1,
+    period: 6,
+    periodUnit: 'h',
+    boundsDuration: { value: 5, unit: 'd', system: 'http://unitsofmeasure.org', code: 'd' },
+  });
+  const [dose] = regular!.doseAndRate as JsonObject[];
+  assert.deepEqual((dose!.rateRatio as JsonObject).denominator, {
+    value: 8,
+    unit: 'h',
+    system: 'http://unitsofmeasure.org',
+    code: 'h',
+  });
+});
+
+test('RDS^O13: the dispense of an order, known again when it is sent again', () => {
+  const lines = [
+    msh('RDS^O13^RDS_O13'),
+    pid,
+    orc,
+    'RXD|1|1234^Amoxicillin^L|20260301090000|21|EA|||N77|||0||||||||LOT9',
+  ];
+  const mapped = mapLines(...lines);
+  const dispense = onlyResource(mapped, 'MedicationDispense');
+  assert.deepEqual([dispense.status, dispense.whenHandedOver], ['completed', '2026-03-01T09:00:00Z']);
+  assert.equal(((dispense.authorizingPrescription as JsonObject[])[0]!.identifier as JsonObject).value, 'RX1');
+  assert.deepEqual(entriesOf(mapped, 'MedicationRequest'), []);
+  const { resources } = storedAfter(lines, lines, [lines[0]!, pid, orc, lines[3]!.replace('RXD|1', 'RXD|2')]);
+  assert.equal(storedOf(resources, 'MedicationDispense').length, 2);
+});
+
+test('RAS^O17: what was given, refused, and recorded in error', () => {
+  const rxa = (completion: string, action = 'A') =>
+    `RXA|0|1|20260301090000||1234^Amoxicillin^L|500|mg^mg^UCUM||||||||LOT9|||${completion === 'RE' ? 'NO^Declined^L' : ''}||${completion}|${action}`;
+  const given = mapLines(msh('RAS^O17^RAS_O17'), pid, orc, rxa('CP'), 'RXR|PO');
+  const administration = onlyResource(given, 'MedicationAdministration');
+  assert.deepEqual([administration.status, administration.effectiveDateTime], ['completed', '2026-03-01T09:00:00Z']);
+  assert.equal(((administration.dosage as JsonObject).dose as JsonObject).value, 500);
+  assert.equal(((administration.request as JsonObject).identifier as JsonObject).value, 'RX1');
+  const refused = onlyResource(mapLines(msh('RAS^O17^RAS_O17'), pid, orc, rxa('RE')), 'MedicationAdministration');
+  assert.deepEqual([refused.status, (refused.statusReason as unknown[]).length], ['not-done', 1]);
+  const wrong = onlyResource(mapLines(msh('RAS^O17^RAS_O17'), pid, orc, rxa('CP', 'D')), 'MedicationAdministration');
+  assert.equal(wrong.status, 'entered-in-error');
+});
+
+test('pharmacy messages that lack what they are about', () => {
+  assert.equal(refusalOf(msh('RDE^O11^RDE_O11'), pid), 'AE 100 Required segment ORC is missing');
+  assert.equal(refusalOf(msh('RDE^O11^RDE_O11'), orc, rxe), 'AE 100 Required segment PID is missing');
+  const nothing = mapLines(msh('RDE^O11^RDE_O11'), pid, orc);
+  assert.deepEqual(nothing.warnings, ['ORC: an order without medication has no place']);
+  assert.equal(onlyEntry(mapLines(msh('RDE^O01'), pid, orc, rxe), 'MedicationRequest').method, 'PUT');
+});

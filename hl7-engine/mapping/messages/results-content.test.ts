@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { JsonObject } from '#fhir-model';
+import { entriesOf, mapLines as map, onlyEntry as only, onlyResource } from '../../testing/mapped.ts';
+
+const oru = [
+  'MSH|^~\\&|LAB|NORTH|EHR|SOUTH|20260131120000+0100||ORU^R01^ORU_R01|M1|P|2.5.1',
+  'PID|1||777^^^HOSP&1.2.3&ISO^MR~999-99-9999^^^USSSA^SS||Test^Anna||19800102|F',
+  'PV1|1|I|||||100^Doc^Dora^^^Dr^MD^^HOSP||||||||||||V55^^^HOSP',
+  'ORC|RE|P1^EHR|F1^LAB||CM||||20260131',
+  'OBR|1|P1^EHR|F1^LAB|24323-8^Panel^LN|||20260131080000|||||||||100^Doc^Dora^^^Dr^MD^^HOSP||||||20260131113000||CH|F',
+  'NTE|1||Order note',
+  'OBX|1|NM|2823-3^Potassium^LN||6.90|mmol/L^^UCUM|3.5-5.1|HH^^HL70078|||F|||20260131081500|||||||||Lab Inc^^^^^CLIA&2.16.840.1.113883.4.7&ISO^XX^^^45D0000001',
+  'NTE|1||critical, phoned',
+  'OBX|2|ST|COLOR^Color^L||yellow||||||F',
+  'SPM|1|S1&EHR^S2&LAB||119297000^Blood^SCT|||||||||||||20260131080000|20260131090000',
+];
+
+test('lines of a text are one observation, results of one code are not', () => {
+  const mapped = map(
+    ...oru.slice(0, 5),
+    'OBX|1|TX|8251-1^Comment^LN|1|first||||||F',
+    'OBX|2|TX|8251-1^Comment^LN|2|second||||||F',
+    'OBX|3|TX|8251-1^Comment^LN|4|other||||||F',
+    'OBX|4|FT|NARR^Narrative^L||a\\.br\\b||||||F',
+    'OBX|5|FT|NARR^Narrative^L||c||||||F',
+    'OBX|6|ST|ORG^Organism^L|1|one||||||F',
+    'OBX|7|ST|ORG^Organism^L|2|two||||||F',
+    'OBX|8|NM|2345-7^Glucose^LN||5.1|mmol/L|||||F|||20260131080000',
+    'OBX|9|NM|2345-7^Glucose^LN||6.1|mmol/L|||||F|||20260131090000',
+  );
+  const values = entriesOf(mapped, 'Observation').map(
+    ({ resource }) => resource.valueString ?? Number((resource.valueQuantity as JsonObject).value),
+  );
+  assert.deepEqual(values, ['first\nsecond', 'other', 'a\nb\nc', 'one', 'two', 5.1, 6.1]);
+});
+
+test('the impression of a report is its conclusion', () => {
+  const mapped = map(
+    ...oru.slice(0, 4),
+    'OBR|1|P1^EHR|F1^LAB|36643-5^Chest^LN|||20260131080000|||||||||||||||20260131113000||RAD|F',
+    'OBX|1|TX|36643-5&GDT^Chest^LN||Lungs are clear.||||||F',
+    'OBX|2|TX|36643-5&IMP^Chest^LN||No acute finding.||||||F',
+  );
+  assert.equal(onlyResource(mapped, 'DiagnosticReport').conclusion, 'No acute finding.');
+  const [text, impression] = entriesOf(mapped, 'Observation').map(({ resource }) => resource);
+  assert.notEqual(text!.id, impression!.id);
+  assert.equal((impression!.code as JsonObject).text, 'Chest (IMP)');
+  assert.equal(((impression!.category as JsonObject[])[0]!.coding as JsonObject[])[0]!.code, 'imaging');
+});
+
+test('a culture and its susceptibilities: the child is derived from its parent', () => {
+  const mapped = map(
+    ...oru.slice(0, 4),
+    'OBR|1|P1^EHR|F1^LAB|630-4^Culture^LN|||20260131080000|||||||||||||||20260131113000||MB|F',
+    'OBX|1|CWE|11475-1^Organism^LN|1|112283007^Escherichia coli^SCT||||||F',
+    'OBR|2|P2^EHR|F2^LAB|50545-3^Susceptibility^LN|||20260131080000|||||||||||||||20260131113000||MB|F|11475-1&Organism&LN^1^Escherichia coli|||P1&EHR^F1&LAB',
+    'OBX|1|NM|28-1^Ampicillin^LN||8|ug/mL|||||F',
+    'OBR|3|P3^EHR|F3^LAB|50545-3^Susceptibility^LN|||20260131080000|||||||||||||||20260131113000||MB|F|11475-1&Organism&LN^9^Other|||P7&EHR^F7&LAB',
+    'OBX|1|NM|28-1^Ampicillin^LN||4|ug/mL|||||F',
+  );
+  const [organism, child, stranger] = entriesOf(mapped, 'Observation').map(({ resource }) => resource);
+  assert.deepEqual(child!.derivedFrom, [{ reference: `Observation/${organism!.id}` }]);
+  assert.deepEqual(organism!.hasMember, [{ reference: `Observation/${child!.id}` }]);
+  assert.deepEqual(JSON.parse(JSON.stringify(stranger!.derivedFrom)), [
+    {
+      type: 'Observation',
+      identifier: {
+        type: { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/v2-0203', code: 'FILL' }] },
+        system: 'urn:id:LAB',
+        value: 'F7',
+      },
+      display: 'Organism: Other',
+    },
+  ]);
+});
+
+test('OBX after SPM: about the specimen, or the results where the order has no others', () => {
+  const spm = oru.at(-1)!;
+  const after = map(...oru.slice(0, 5), spm, 'OBX|1|NM|2823-3^Potassium^LN||5||||||F');
+  assert.equal((onlyResource(after, 'DiagnosticReport').result as unknown[]).length, 1);
+  const both = map(...oru.slice(0, 5), oru[6]!, spm, 'OBX|1|ST|VOL^Volume^L||3 mL||||||F');
+  assert.equal((onlyResource(both, 'DiagnosticReport').result as unknown[]).length, 1);
+  assert.equal(entriesOf(both, 'Observation').length, 2);
+});
+
+test('who and what: device, director, functions, notes of several lines with their source', () => {
+  const mapped = map(
+    ...oru.slice(0, 5),
+    'OBX|1|NM|2823-3^Potassium^LN||5|mmol/L||H~HH|||F||||PRD^Producer|7^Obs^Olga^^^^^^HOSP|MET^Method^L|SN1^ANALYZER||SITE^Arm^L|||Lab^^^^^CLIA^XX^^^9||8^Dir^Dan^^^^^^HOSP',
+    'NTE|1|L|line one',
+    'NTE|2|L|line two',
+    'NTE|3|P|from the ward',
+  );
+  const found = onlyResource(mapped, 'Observation');
+  assert.deepEqual(found.note, [
+    { authorString: 'Ancillary (filler) department', text: 'line one\nline two' },
+    { authorString: 'Orderer (placer)', text: 'from the ward' },
+  ]);
+  assert.equal(only(mapped, 'Device').ifNoneExist, 'identifier=urn%3Aid%3AANALYZER%7CSN1');
+  assert.deepEqual(found.device, { reference: only(mapped, 'Device').fullUrl, display: 'ANALYZER SN1' });
+  assert.deepEqual(
+    (found.performer as JsonObject[]).map(({ display, extension }) => [
+      display,
+      (
+        ((extension as JsonObject[] | undefined)?.[0]?.valueCodeableConcept as JsonObject | undefined)?.coding as
+          | JsonObject[]
+          | undefined
+      )?.[0]?.code,
+    ]),
+    [
+      ['Olga Obs', undefined],
+      ['Dan Dir', 'MDIR'],
+      ['Lab', undefined],
+    ],
+  );
+  assert.equal((found.interpretation as unknown[]).length, 2);
+});
+
+test('NA and MA are sampled data, the channel tells how often', () => {
+  const mapped = map(
+    ...oru.slice(0, 5),
+    'OBX|1|CD|ECG^Lead^L|1|1&I^^^^500||||||F',
+    'OBX|2|NA|ECG^Lead^L|1|1^-2^x^4.50|uV|||||F',
+    'OBX|3|MA|PRES^Pressures^L|2|1^2~3^4||||||F',
+  );
+  const [, series, multiplexed] = entriesOf(mapped, 'Observation').map(({ resource }) => resource);
+  assert.deepEqual(JSON.parse(JSON.stringify(series!.valueSampledData)), {
+    origin: { value: 0, unit: 'uV' },
+    period: 2,
+    dimensions: 1,
+    data: '1 -2 E 4.50',
+  });
+  assert.deepEqual(
+    [(multiplexed!.valueSampledData as JsonObject).dimensions, (multiplexed!.valueSampledData as JsonObject).data],
+    [2, '1 2 3 4'],
+  );
+});
+
+test('ranges name sex and age', () => {
+  const range = (text: string) => {
+    const mapped = map(...oru.slice(0, 5), `OBX|1|NM|718-7^Hb^LN||14|g/dL|${text}||||F`);
+    return onlyResource(mapped, 'Observation').referenceRange as JsonObject[];
+  };
+  const gender = (code: string) => [{ coding: [{ system: 'http://hl7.org/fhir/administrative-gender', code }] }];
+  const unit = { unit: 'g/dL', system: 'http://unitsofmeasure.org', code: 'g/dL' };
+  assert.deepEqual(range('M: 13-17; F: 12-15'), [
+    { low: { value: 13, ...unit }, high: { value: 17, ...unit }, appliesTo: gender('male'), text: 'M: 13-17' },
+    { low: { value: 12, ...unit }, high: { value: 15, ...unit }, appliesTo: gender('female'), text: 'F: 12-15' },
+  ]);
+  const [aged] = range('18-65 y: 3.5-5.1');
+  assert.deepEqual((aged!.age as JsonObject).high, {
+    value: 65,
+    unit: 'year',
+    system: 'http://unitsofmeasure.org',
+    code: 'a',
+  });
+  assert.deepEqual(range('negative, see note'), [{ text: 'negative, see note' }]);
+});

@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { JsonObject } from '#fhir-model';
+import {
+  entriesOf,
+  mapLines,
+  onlyEntry,
+  onlyResource,
+  refusalOf,
+  storedAfter,
+  storedOf,
+} from '../../testing/mapped.ts';
+
+const head = [
+  'MSH|^~\\&|IIS|CLINIC|REG|STATE|20260301080000||VXU^V04^VXU_V04|M1|P|2.5.1',
+  'PID|1||777^^^HOSP^MR||TEST^PATIENT||20200101|F',
+];
+const orc = 'ORC|RE|P1^CLINIC|F1^CLINIC|||||||7^Nurse^Nora^^^^^^CLINIC||100^Doc^Dora^^^^^^CLINIC';
+const rxa = (rest = '|||CP|A') =>
+  `RXA|0|1|20260301||08^Hep B^CVX|0.5|mL^mL^UCUM||00^New immunization record^NIP001|7^Nurse^Nora^^^^^^CLINIC|^^^NORTH||||LOT9|20271231|SKB^GSK^MVX${rest}`;
+const obx = (number: number, type: string, code: string, value: string, sub = '1') =>
+  `OBX|${number}|${type}|${code}|${sub}|${value}||||||F|||20260301`;
+
+test('VXU^V04: an immunization in full', () => {
+  const mapped = mapLines(
+    ...head,
+    orc,
+    rxa(),
+    'RXR|IM^Intramuscular^HL70162|LD^Left Deltoid^HL70163',
+    obx(1, 'CE', '64994-7^Eligibility^LN', 'V02^Medicaid^HL70064'),
+    obx(2, 'CE', '30963-3^Funding^LN', 'PHC70^Private^CDCPHINVS'),
+    obx(3, 'CE', '69764-9^Document type^LN', '253088698300003511070816^Hep B VIS^cdcgs1vis', '2'),
+    obx(4, 'DT', '29769-7^Presented^LN', '20260301', '2'),
+    obx(5, 'DT', '29768-9^Published^LN', '20250101', '3'),
+    obx(6, 'NM', '30973-2^Dose number^LN', '2'),
+    obx(7, 'CE', '31044-1^Reaction^LN', '39579001^Anaphylaxis^SCT'),
+    obx(8, 'ST', '99999-9^Other^LN', 'something'),
+  );
+  const immunization = onlyResource(mapped, 'Immunization');
+  const { status, occurrenceDateTime, lotNumber, expirationDate, primarySource, doseQuantity } = immunization;
+  assert.deepEqual(
+    [status, occurrenceDateTime, lotNumber, expirationDate, primarySource],
+    ['completed', '2026-03-01', 'LOT9', '2027-12-31', true],
+  );
+  assert.equal((doseQuantity as JsonObject).value, 0.5);
+  assert.deepEqual(((immunization.vaccineCode as JsonObject).coding as JsonObject[])[0], {
+    system: 'http://hl7.org/fhir/sid/cvx',
+    code: '08',
+    display: 'Hep B',
+  });
+  assert.deepEqual(
+    (immunization.performer as JsonObject[]).map(
+      ({ function: what }) => ((what as JsonObject).coding as JsonObject[])[0]!.code,
+    ),
+    ['AP', 'OP'],
+  );
+  assert.deepEqual(immunization.education, [
+    { documentType: '253088698300003511070816', presentationDate: '2026-03-01' },
+    {
+      publicationDate: '2025-01-01',
+      _documentType: {
+        extension: [{ url: 'http://hl7.org/fhir/StructureDefinition/data-absent-reason', valueCode: 'unknown' }],
+      },
+    },
+  ]);
+  assert.deepEqual(immunization.protocolApplied, [{ doseNumberPositiveInt: 2 }]);
+  assert.equal((immunization.programEligibility as unknown[]).length, 1);
+  assert.deepEqual(immunization.reaction, [{ date: '2026-03-01', detail: { display: 'Anaphylaxis' } }]);
+  assert.deepEqual(onlyResource(mapped, 'Observation').partOf, [
+    { reference: onlyEntry(mapped, 'Immunization').fullUrl },
+  ]);
+  assert.equal(decodeURIComponent(onlyEntry(mapped, 'Immunization').url), 'Immunization?identifier=urn:id:CLINIC|F1');
+});
+
+test('historical, refused, deleted', () => {
+  const historical = onlyResource(
+    mapLines(...head, orc, rxa().replace('00^New immunization record', '01^Historical')),
+    'Immunization',
+  );
+  assert.equal(historical.primarySource, false);
+  assert.equal(((historical.reportOrigin as JsonObject).coding as JsonObject[])[0]!.code, '01');
+  const refused = onlyResource(
+    mapLines(
+      ...head,
+      'ORC|RE||9999^CLINIC',
+      rxa('|00^Parental decision^NIP002||RE|A').replace('|0.5|mL^mL^UCUM', '|999|'),
+    ),
+    'Immunization',
+  );
+  assert.deepEqual([refused.status, refused.doseQuantity], ['not-done', undefined]);
+  assert.equal(((refused.statusReason as JsonObject).coding as JsonObject[])[0]!.code, '00');
+  assert.equal(onlyResource(mapLines(...head, orc, rxa('|||CP|D')), 'Immunization').status, 'entered-in-error');
+});
+
+test("the same vaccination is one immunization; CDC's number for none is not its number", () => {
+  const { resources } = storedAfter([...head, orc, rxa()], [...head, orc, rxa()]);
+  assert.equal(storedOf(resources, 'Immunization').length, 1);
+  const numberless = (code: string) => [...head, 'ORC|RE||9999^CLINIC', rxa('|||RE|A').replace('08^Hep B', code)];
+  const refusals = storedAfter(numberless('08^Hep B'), numberless('20^DTaP'), numberless('20^DTaP'));
+  assert.equal(storedOf(refusals.resources, 'Immunization').length, 2);
+});
+
+test('no vaccine administered: what the patient has is told by observations alone', () => {
+  const mapped = mapLines(
+    ...head,
+    'ORC|RE||9999^CLINIC',
+    'RXA|0|1|20260301||998^No vaccine^CVX|999||||||||||||||NA|A',
+    obx(1, 'CE', '59784-9^Disease with presumed immunity^LN', '38907003^Varicella^SCT'),
+  );
+  assert.deepEqual(entriesOf(mapped, 'Immunization'), []);
+  assert.equal(onlyResource(mapped, 'Observation').partOf, undefined);
+});
+
+test('a registry changes demographics; a message without PID is refused', () => {
+  assert.equal(onlyEntry(mapLines(...head, orc, rxa()), 'Patient').method, 'PUT');
+  assert.equal(refusalOf(head[0]!, orc, rxa()), 'AE 100 Required segment PID is missing');
+});

@@ -1,0 +1,175 @@
+// Orders, results, documents, medication and vaccinations into the real store: what is found again, and what is linked.
+import assert from 'node:assert/strict';
+import test, { before } from 'node:test';
+import { type AccessScope, type JsonObject, loadDefinitions, type Resource } from '#fhir-model';
+import { createFhirServer, type FhirServer } from '#fhir-server';
+import { createHl7Engine, type Hl7Engine } from '#hl7-engine';
+import { createMetrics, systemClock } from '#platform';
+import { testDatabase, testLog } from '#platform/testing';
+
+const scope: AccessScope = { kind: 'everything' };
+
+let fhir: FhirServer;
+let engine: Hl7Engine;
+
+before(async () => {
+  const db = await testDatabase();
+  const parts = { db, log: testLog(), metrics: createMetrics(), clock: systemClock, scope };
+  fhir = await createFhirServer({
+    ...parts,
+    definitions: await loadDefinitions(),
+    baseUrl: 'http://127.0.0.1/fhir/R4',
+    softwareVersion: 'test',
+    limits: {
+      bodyBytesMax: 1e7,
+      bundleEntriesMax: 1000,
+      searchCountDefault: 100,
+      searchCountMax: 1000,
+      searchTimeoutMs: 60_000,
+      conditionalDeleteMax: 100,
+    },
+  });
+  engine = createHl7Engine({ ...parts, writer: fhir.writer, config: { port: 0 } });
+});
+
+async function find(type: string, query: string): Promise<Resource[]> {
+  const page = await fhir.reader.search(type, query, scope);
+  return page.resources.map(({ body }) => JSON.parse(body) as Resource);
+}
+
+async function only(type: string, query: string): Promise<Resource> {
+  const found = await find(type, query);
+  assert.equal(found.length, 1, `${type}?${query}`);
+  return found[0]!;
+}
+
+let controlNumber = 0;
+
+/** Sends the lines under a header of their own and asserts that they are accepted. */
+async function accept(type: string, at: string, ...lines: string[]): Promise<void> {
+  const header = `MSH|^~\\&|APP|TESTHOSP|EHR|TESTHOSP|${at}||${type}|C${++controlNumber}|P|2.5.1`;
+  const ack = await engine.process(Buffer.from([header, ...lines].join('\r')));
+  const [, msa = ''] = ack.toString('latin1').split('\r');
+  assert.match(msa, /^MSA\|AA\|/, `${type}: ${ack.toString('latin1')}`);
+}
+
+const pid = (number: string): string => `PID|1||${number}^^^TESTHOSP^MR||TEST^CLINICAL`;
+const ofPatient = (number: string): string => `subject:Patient.identifier=${number}`;
+
+test('an order, its specimen, a question and its answer; then results: one request, one report, all linked', async () => {
+  await accept(
+    'OML^O21^OML_O21',
+    '20260301080000',
+    pid('C1'),
+    'ORC|NW|C1-P^EHR||||||||||100^Doc^Dora^^^^^^TESTHOSP|||||||||North^^^^^TESTHOSP^XX^^^N1',
+    'TQ1|1||BID|||5^d',
+    'OBR|1|C1-P^EHR||24323-8^Panel^LN|||20260301070000',
+    'DG1|1||E11.9^Type 2 diabetes^I10',
+    'OBX|1|CWE|49541-6^Fasting^LN||Y^Yes^HL70136||||||O',
+    'SPM|1|C1-S1&EHR^C1-S2&LAB||SER^Serum^HL70487',
+  );
+  const ordered = await only('ServiceRequest', 'identifier=C1-P');
+  assert.equal(ordered.status, 'active');
+  const result = (at: string, status: string, value: string) =>
+    accept(
+      'ORU^R01^ORU_R01',
+      at,
+      pid('C1'),
+      'ORC|RE|C1-P^EHR|C1-F^LAB',
+      `OBR|1|C1-P^EHR|C1-F^LAB|24323-8^Panel^LN|||20260301070000|||||||||||||||${at}||CH|${status}`,
+      `OBX|1|NM|2823-3^Potassium^LN||${value}|mmol/L^^UCUM|3.5-5.1|H|||${status}|||||||AN1^ANALYZER`,
+      `OBX|2|ED|PDF^Report^L||^AP^PDF^Base64^${Buffer.from('%PDF-1.7').toString('base64')}||||||${status}`,
+      'SPM|1|C1-S1&EHR^C1-S2&LAB||SER^Serum^HL70487',
+    );
+  await result('20260301090000', 'P', '6.8');
+  await result('20260301100000', 'F', '6.90');
+  await result('20260301093000', 'P', '6.7');
+  const request = await only('ServiceRequest', 'identifier=C1-P');
+  assert.deepEqual([request.id, request.status], [ordered.id, 'completed']);
+  const report = await only('DiagnosticReport', 'identifier=C1-F');
+  assert.deepEqual([report.status, report.basedOn], ['final', [{ reference: `ServiceRequest/${request.id}` }]]);
+  const [{ reference }] = report.result as [{ reference: string }];
+  const potassium = await only('Observation', `_id=${reference.split('/')[1]}`);
+  assert.deepEqual([potassium.status, JSON.stringify(potassium.valueQuantity)], [
+    'final',
+    '{"value":6.9,"unit":"mmol/L","system":"http://unitsofmeasure.org","code":"mmol/L"}',
+  ]);
+  const specimen = await only('Specimen', 'identifier=C1-S2');
+  assert.deepEqual([report.specimen, potassium.specimen], [
+    [{ reference: `Specimen/${specimen.id}` }],
+    { reference: `Specimen/${specimen.id}` },
+  ]);
+  const [form] = report.presentedForm as [JsonObject];
+  const binary = await fhir.reader.read('Binary', String(form.url).slice('Binary/'.length), scope);
+  assert.equal((JSON.parse(binary!.body) as Resource).data, Buffer.from('%PDF-1.7').toString('base64'));
+  assert.equal((await find('DocumentReference', ofPatient('C1'))).length, 1);
+  assert.equal((await find('Observation', ofPatient('C1'))).length, 2);
+});
+
+test('cancel and answer: the request and its Task', async () => {
+  const order = (control: string, at: string) =>
+    accept('ORM^O01^ORM_O01', at, pid('C2'), `ORC|${control}|C2-P^EHR`, 'OBR|1|C2-P^EHR||24323-8^Panel^LN');
+  await order('NW', '20260301080000');
+  await order('CA', '20260301080100');
+  const request = await only('ServiceRequest', 'identifier=C2-P');
+  const asked = await only('Task', `focus=ServiceRequest/${request.id}`);
+  assert.deepEqual([request.status, asked.status], ['active', 'requested']);
+  await accept('ORR^O02^ORR_O02', '20260301080200', 'MSA|AA|X', pid('C2'), 'ORC|CR|C2-P^EHR', 'OBR|1|C2-P^EHR||24323-8^Panel^LN');
+  assert.equal((await only('ServiceRequest', 'identifier=C2-P')).status, 'revoked');
+  assert.equal((await only('Task', `focus=ServiceRequest/${request.id}`)).status, 'completed');
+});
+
+test('a prescription, its dispense and its administration', async () => {
+  const orc = 'ORC|NW|C3-P^EHR|C3-F^PHARM';
+  const rxe = 'RXE|1^BID|1234^Amoxicillin^L|500||mg|CAP^Capsule^L';
+  await accept('OMP^O09^OMP_O09', '20260301080000', pid('C3'), 'ORC|NW|C3-P^EHR', 'RXO|1234^Amoxicillin^L|500||mg');
+  await accept('RDE^O11^RDE_O11', '20260301080100', pid('C3'), orc, rxe, 'RXR|PO');
+  await accept('RDS^O13^RDS_O13', '20260301080200', pid('C3'), orc, rxe, 'RXD|1|1234^Amoxicillin^L|20260301|21|EA');
+  await accept('RAS^O17^RAS_O17', '20260301080300', pid('C3'), orc, 'RXA|0|1|20260301||1234^Amoxicillin^L|500|mg|||||||||||||CP|A');
+  const request = await only('MedicationRequest', 'identifier=C3-P');
+  assert.equal(((request.contained as JsonObject[])[0]!.code as JsonObject).coding !== undefined, true);
+  const dispense = await only('MedicationDispense', ofPatient('C3'));
+  assert.deepEqual(dispense.authorizingPrescription, [{ reference: `MedicationRequest/${request.id}` }]);
+  assert.equal((await only('MedicationAdministration', ofPatient('C3'))).status, 'completed');
+});
+
+test('diet, supply, vaccination, document: each is found again', async () => {
+  for (const at of ['20260301080000', '20260301080100']) {
+    await accept('ORM^O01^ORM_O01', at, pid('C4'), 'ORC|NW|C4-D^EHR||||||||20260301', 'ODS|D||160^Diabetic^L');
+    await accept('ORM^O01^ORM_O01', at, pid('C4'), 'ORC|NW|C4-S^EHR', 'RQD|1|G1^Gloves^L|||2|BX');
+    await accept('VXU^V04^VXU_V04', at, pid('C4'), 'ORC|RE||C4-V^CLINIC', 'RXA|0|1|20260301||08^Hep B^CVX|0.5|mL');
+    await accept('VXU^V04^VXU_V04', at, pid('C4'), 'ORC|RE||9999^CLINIC', 'RXA|0|1|20260301||20^DTaP^CVX|999||||||||||||||RE|A');
+    const txa = (number: string, parent: string) => `TXA|1|DS^Summary^L|TX|||||||||${number}^DICT|${parent}||||AU`;
+    const text = 'OBX|1|TX|DS^Summary^L||A line||||||F';
+    await accept('MDM^T02^MDM_T02', at, 'EVN|T02', pid('C4'), 'PV1|1|O', txa('C4-1', ''), text);
+    await accept('MDM^T10^MDM_T02', at, 'EVN|T10', pid('C4'), 'PV1|1|O', txa('C4-2', 'C4-1^DICT'), text);
+  }
+  assert.equal((await find('NutritionOrder', 'identifier=C4-D')).length, 1);
+  assert.equal((await find('SupplyRequest', 'identifier=C4-S')).length, 1);
+  assert.deepEqual(
+    (await find('Immunization', 'patient.identifier=C4')).map(({ status }) => status).sort(),
+    ['completed', 'not-done'],
+  );
+  const documents = await find('DocumentReference', 'patient.identifier=C4');
+  assert.deepEqual(
+    documents.map(({ masterIdentifier, status }) => `${(masterIdentifier as JsonObject).value} ${status}`).sort(),
+    ['C4-1 superseded', 'C4-2 current'],
+  );
+});
+
+test('a document of 10 MB comes back as it went', async () => {
+  const data = Buffer.alloc(10 * 1024 * 1024, 'cerebra ').toString('base64');
+  await accept(
+    'MDM^T02^MDM_T02',
+    '20260301080000',
+    'EVN|T02',
+    pid('C5'),
+    'PV1|1|O',
+    'TXA|1|DS^Summary^L|AP|||||||||C5-1^DICT|||||AU',
+    `OBX|1|ED|DS^Summary^L||^AP^PDF^Base64^${data}||||||F`,
+  );
+  const document = await only('DocumentReference', 'patient.identifier=C5');
+  const url = String(((document.content as JsonObject[])[0]!.attachment as JsonObject).url);
+  const binary = await fhir.reader.read('Binary', url.slice('Binary/'.length), scope);
+  assert.equal((JSON.parse(binary!.body) as Resource).data === data, true);
+});
