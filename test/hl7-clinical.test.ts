@@ -90,15 +90,15 @@ test('an order, its specimen, a question and its answer; then results: one reque
   assert.deepEqual([report.status, report.basedOn], ['final', [{ reference: `ServiceRequest/${request.id}` }]]);
   const [{ reference }] = report.result as [{ reference: string }];
   const potassium = await only('Observation', `_id=${reference.split('/')[1]}`);
-  assert.deepEqual([potassium.status, JSON.stringify(potassium.valueQuantity)], [
-    'final',
-    '{"value":6.9,"unit":"mmol/L","system":"http://unitsofmeasure.org","code":"mmol/L"}',
-  ]);
+  assert.deepEqual(
+    [potassium.status, JSON.stringify(potassium.valueQuantity)],
+    ['final', '{"value":6.9,"unit":"mmol/L","system":"http://unitsofmeasure.org","code":"mmol/L"}'],
+  );
   const specimen = await only('Specimen', 'identifier=C1-S2');
-  assert.deepEqual([report.specimen, potassium.specimen], [
-    [{ reference: `Specimen/${specimen.id}` }],
-    { reference: `Specimen/${specimen.id}` },
-  ]);
+  assert.deepEqual(
+    [report.specimen, potassium.specimen],
+    [[{ reference: `Specimen/${specimen.id}` }], { reference: `Specimen/${specimen.id}` }],
+  );
   const [form] = report.presentedForm as [JsonObject];
   const binary = await fhir.reader.read('Binary', String(form.url).slice('Binary/'.length), scope);
   assert.equal((JSON.parse(binary!.body) as Resource).data, Buffer.from('%PDF-1.7').toString('base64'));
@@ -114,7 +114,14 @@ test('cancel and answer: the request and its Task', async () => {
   const request = await only('ServiceRequest', 'identifier=C2-P');
   const asked = await only('Task', `focus=ServiceRequest/${request.id}`);
   assert.deepEqual([request.status, asked.status], ['active', 'requested']);
-  await accept('ORR^O02^ORR_O02', '20260301080200', 'MSA|AA|X', pid('C2'), 'ORC|CR|C2-P^EHR', 'OBR|1|C2-P^EHR||24323-8^Panel^LN');
+  await accept(
+    'ORR^O02^ORR_O02',
+    '20260301080200',
+    'MSA|AA|X',
+    pid('C2'),
+    'ORC|CR|C2-P^EHR',
+    'OBR|1|C2-P^EHR||24323-8^Panel^LN',
+  );
   assert.equal((await only('ServiceRequest', 'identifier=C2-P')).status, 'revoked');
   assert.equal((await only('Task', `focus=ServiceRequest/${request.id}`)).status, 'completed');
 });
@@ -125,7 +132,13 @@ test('a prescription, its dispense and its administration', async () => {
   await accept('OMP^O09^OMP_O09', '20260301080000', pid('C3'), 'ORC|NW|C3-P^EHR', 'RXO|1234^Amoxicillin^L|500||mg');
   await accept('RDE^O11^RDE_O11', '20260301080100', pid('C3'), orc, rxe, 'RXR|PO');
   await accept('RDS^O13^RDS_O13', '20260301080200', pid('C3'), orc, rxe, 'RXD|1|1234^Amoxicillin^L|20260301|21|EA');
-  await accept('RAS^O17^RAS_O17', '20260301080300', pid('C3'), orc, 'RXA|0|1|20260301||1234^Amoxicillin^L|500|mg|||||||||||||CP|A');
+  await accept(
+    'RAS^O17^RAS_O17',
+    '20260301080300',
+    pid('C3'),
+    orc,
+    'RXA|0|1|20260301||1234^Amoxicillin^L|500|mg|||||||||||||CP|A',
+  );
   const request = await only('MedicationRequest', 'identifier=C3-P');
   assert.equal(((request.contained as JsonObject[])[0]!.code as JsonObject).coding !== undefined, true);
   const dispense = await only('MedicationDispense', ofPatient('C3'));
@@ -138,7 +151,13 @@ test('diet, supply, vaccination, document: each is found again', async () => {
     await accept('ORM^O01^ORM_O01', at, pid('C4'), 'ORC|NW|C4-D^EHR||||||||20260301', 'ODS|D||160^Diabetic^L');
     await accept('ORM^O01^ORM_O01', at, pid('C4'), 'ORC|NW|C4-S^EHR', 'RQD|1|G1^Gloves^L|||2|BX');
     await accept('VXU^V04^VXU_V04', at, pid('C4'), 'ORC|RE||C4-V^CLINIC', 'RXA|0|1|20260301||08^Hep B^CVX|0.5|mL');
-    await accept('VXU^V04^VXU_V04', at, pid('C4'), 'ORC|RE||9999^CLINIC', 'RXA|0|1|20260301||20^DTaP^CVX|999||||||||||||||RE|A');
+    await accept(
+      'VXU^V04^VXU_V04',
+      at,
+      pid('C4'),
+      'ORC|RE||9999^CLINIC',
+      'RXA|0|1|20260301||20^DTaP^CVX|999||||||||||||||RE|A',
+    );
     const txa = (number: string, parent: string) => `TXA|1|DS^Summary^L|TX|||||||||${number}^DICT|${parent}||||AU`;
     const text = 'OBX|1|TX|DS^Summary^L||A line||||||F';
     await accept('MDM^T02^MDM_T02', at, 'EVN|T02', pid('C4'), 'PV1|1|O', txa('C4-1', ''), text);
@@ -146,10 +165,10 @@ test('diet, supply, vaccination, document: each is found again', async () => {
   }
   assert.equal((await find('NutritionOrder', 'identifier=C4-D')).length, 1);
   assert.equal((await find('SupplyRequest', 'identifier=C4-S')).length, 1);
-  assert.deepEqual(
-    (await find('Immunization', 'patient.identifier=C4')).map(({ status }) => status).sort(),
-    ['completed', 'not-done'],
-  );
+  assert.deepEqual((await find('Immunization', 'patient.identifier=C4')).map(({ status }) => status).sort(), [
+    'completed',
+    'not-done',
+  ]);
   const documents = await find('DocumentReference', 'patient.identifier=C4');
   assert.deepEqual(
     documents.map(({ masterIdentifier, status }) => `${(masterIdentifier as JsonObject).value} ${status}`).sort(),

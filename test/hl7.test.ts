@@ -177,7 +177,7 @@ test('the journal is marked in the transaction that stores: a store that fails m
     identifier: [{ system: 'urn:oid:2.999.5', value: 'TWIN' }],
   });
   await fhir.writer.createIfAbsent([twin('twin-1'), twin('twin-2')], { scope });
-  assert.match(await send(...oru({ patient: 'TWIN', order: 'T' })), /^MSA\|AE\|T\d+\|Refused by the store: /);
+  assert.match(await send(...oru({ patient: 'TWIN', order: 'T' })), /^MSA\|AE\|T\d+\|The numbers in PID-3 belong to 2 patients: /);
   assert.deepEqual(await find('DiagnosticReport', 'identifier=urn:id:LAB|FT'), []);
   const [row] = await db.query<{ state: string; wrote: string[] }>({
     text: 'select state, wrote from hl7_message order by id desc limit 1',

@@ -6,11 +6,12 @@ import { applyExtensions } from './extend.ts';
 import { codeOf, type MessageMap } from './message-map.ts';
 import { admissionMaps } from './messages/admission.ts';
 import { clinicalMaps } from './messages/clinical.ts';
+import { managementMaps } from './messages/management.ts';
 import { addProvenance } from './provenance.ts';
 import { grouped } from './structure/structures.ts';
 
 /** Every family's maps. */
-export const messageMaps: readonly MessageMap[] = [...admissionMaps, ...clinicalMaps];
+export const messageMaps: readonly MessageMap[] = [...admissionMaps, ...clinicalMaps, ...managementMaps];
 
 const byType = new Map(
   messageMaps.flatMap((map) => map.events.map((event) => [`${codeOf(map)}^${event}`, map] as const)),
@@ -60,13 +61,14 @@ function unsupported(condition: '200' | '201', text: string): Refusal {
   return new Refusal('AR', condition, text, { location: { segment: 'MSH', field: 9 } });
 }
 
-/** Senders of old name none or a wrong one: MSH-9.3 counts only if the map takes it, else the event. */
-function structureOf(message: Hl7Message, { structures }: MessageMap, event: string): string {
+/** MSH-9.3 counts only if the map takes it: senders of old name none or a wrong one. Else the event's own, else the first. */
+function structureOf(message: Hl7Message, map: MessageMap, event: string): string {
+  const { structures } = map;
   const [first] = structures;
   if (structures.length === 1) return first;
   const named = message.part('MSH-9').component(3).text;
-  const wanted = [named, `${message.part('MSH-9').component(1).text}_${event}`];
-  return structures.find((structure) => wanted.includes(structure)) ?? first;
+  const own = `${codeOf(map)}_${event}`;
+  return structures.find((name) => name === named) ?? structures.find((name) => name === own) ?? first;
 }
 
 /** Nothing is lost silently: what no map reads is told, by its name alone. */

@@ -10,7 +10,10 @@ import type { Mapping } from '../context.ts';
 import { type MessageMap, messageMap } from '../message-map.ts';
 import type { Group } from '../structure/group.ts';
 
-const reads = 'MSA ERR PID PD1 NK1 PV1 PV2 IN1 IN2 IN3 AL1 ORC OBR RQD RQ1 RXO RXR RXC ODS ODT NTE TQ1 DG1 OBX SPM SAC PRT'.split(' ');
+const reads =
+  'MSA ERR PID PD1 NK1 PV1 PV2 IN1 IN2 IN3 AL1 ORC OBR RQD RQ1 RXO RXR RXC ODS ODT NTE TQ1 DG1 OBX SPM SAC PRT'.split(
+    ' ',
+  );
 
 const orm = messageMap({ structures: ['ORM_O01'], events: ['O01'], defaultEvent: 'O01', reads, run: mapOrders });
 const oml = messageMap({

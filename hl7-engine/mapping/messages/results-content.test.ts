@@ -157,3 +157,13 @@ test('ranges name sex and age', () => {
   });
   assert.deepEqual(range('negative, see note'), [{ text: 'negative, see note' }]);
 });
+
+test('what is too large to be read as a range or a series is kept or left out, quickly', () => {
+  const digits = `${'1'.repeat(200_000)}-`;
+  const [kept] = onlyResource(map(...oru.slice(0, 5), `OBX|1|NM|A^a^L||1||${digits}||||F`), 'Observation')
+    .referenceRange as JsonObject[];
+  assert.deepEqual(kept, { text: digits });
+  const wide = `${Array(5000).fill('1').join('~')}~${Array(5000).fill('1').join('^')}`;
+  const matrix = onlyResource(map(...oru.slice(0, 5), `OBX|1|NA|A^a^L||${wide}||||||F`), 'Observation');
+  assert.equal(matrix.valueSampledData, undefined);
+});

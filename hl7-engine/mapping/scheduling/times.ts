@@ -1,8 +1,6 @@
 // When an appointment is, and how long: TQ1-7/8, else AIS-4/7 and the resources' times, else SCH-11 with SCH-9/10.
 // HL7 v2.9 chapter 10.6.4; https://hl7.org/fhir/R4/appointment.html (app-2, app-3)
-import type { Segment } from '../../message/message.ts';
-import type { Part } from '../../message/message.ts';
-import { emptyPart } from '../../message/message.ts';
+import { emptyPart, type Part, type Segment } from '../../message/message.ts';
 import type { Mapping } from '../context.ts';
 import { instant } from '../datetime.ts';
 
@@ -35,7 +33,7 @@ const minutesMax = 525_600;
 export function minutes(amount: Part, unit: Part): number | undefined {
   const value = Number(amount.text ?? 'none');
   const name = (unit.component(1).text ?? unit.component(2).text ?? 'MIN').toUpperCase();
-  const factor = minutesOf[name] ?? minutesOf[name.replace(/E?S$/, '')];
+  const factor = minutesOf[name] ?? minutesOf[name.replace(/S$/, '')];
   if (!Number.isFinite(value) || factor === undefined) return undefined;
   const found = value * factor;
   return found > 0 && found <= minutesMax ? found : undefined;

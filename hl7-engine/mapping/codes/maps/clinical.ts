@@ -73,7 +73,9 @@ export const clinicalMaps: Readonly<Record<string, ConceptMapSource>> = {
     otherwise: 'pending',
     codes: `
       Pending=pending Waitlist=waitlist Booked=booked Started=checked-in Complete=fulfilled Cancelled=cancelled
-      Discontinued= Deleted=entered-in-error Blocked= Overbook= Noshow=noshow`,
+      !Discontinued=cancelled Deleted=entered-in-error Blocked= !Overbook=booked Noshow=noshow
+      !PENDING=pending !WAITLIST=waitlist !BOOKED=booked !STARTED=checked-in !COMPLETE=fulfilled !CANCELLED=cancelled
+      !DISCONTINUED=cancelled !DELETED=entered-in-error !OVERBOOK=booked !NOSHOW=noshow`,
   },
   InterpretationCodes: {
     table: '0078',

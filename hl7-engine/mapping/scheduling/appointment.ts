@@ -1,0 +1,159 @@
+// SCH with its resources to Appointment: https://hl7.org/fhir/uv/v2mappings/ (SIU_S12); HL7 v2.9 chapter 10.4
+import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
+import type { Segment } from '../../message/message.ts';
+import { noteTexts } from '../clinical/notes.ts';
+import { absent, type Mapping } from '../context.ts';
+import { codeableConcept } from '../datatypes.ts';
+import { eiIdentifier, type Identifier, identifierCriterion } from '../identifiers.ts';
+import { merging } from '../merge.ts';
+import type { Group } from '../structure/group.ts';
+import { runTable } from '../table/table.ts';
+import { aisAppointment, schAppointment } from '../tables/sch.ts';
+import { isDeleted, participants, resourcesOf } from './participants.ts';
+import { appointmentEvent, appointmentRanks, fillerStatus, participation } from './status.ts';
+import { appointmentTimes } from './times.ts';
+
+/** SCH-1 and SCH-2 under systems of their own, so that the numbers of appointments and orders are not taken for each other. */
+export function appointmentNumbers(mapping: Mapping, sch: Segment): Identifier[] {
+  const placer = eiIdentifier(mapping, sch.field(1), 'appointment-placer', 'PLAC');
+  const filler = eiIdentifier(mapping, sch.field(2), 'appointment-filler', 'FILL');
+  return [filler, placer].filter((one) => one !== undefined);
+}
+
+const anyOf = (numbers: readonly Identifier[]): string =>
+  `identifier=${numbers.map((one) => identifierCriterion(one).slice('identifier='.length)).join('%2C')}`;
+
+export interface AppointmentParts {
+  patients: { reference: string }[];
+  basedOn: JsonObject[];
+  reasons: JsonObject[];
+  key: string;
+}
+
+/** What the message says the appointment is now, in all but its identity. */
+interface Draft {
+  resource: Resource;
+  /** As the message has it; undefined where it says nothing. */
+  status: string | undefined;
+  partial: boolean;
+}
+
+/** The appointment is created, or becomes what the message says; one of a former time changes nothing. */
+export function upsertAppointment(mapping: Mapping, root: Group, sch: Segment, parts: AppointmentParts): string {
+  const numbers = appointmentNumbers(mapping, sch);
+  const draft = appointment(mapping, root, sch, parts);
+  mapping.stamp(draft.resource);
+  const url = `Appointment?${anyOf(numbers)}`;
+  // A placer's number may have been used before: the filler's decides.
+  const choose: TransactionEntry['choose'] = (matches) => ({
+    match: matches.find(({ identifier }) => hasNumber(identifier, numbers[0]!)) ?? matches[0],
+  });
+  const resource = valid(draft.resource);
+  const merge = appointmentMerge(mapping, draft);
+  return mapping.add({ method: 'PUT', url, resource, merge, choose, from: sch });
+}
+
+const list = (value: unknown): JsonObject[] => (Array.isArray(value) ? (value as JsonObject[]) : []);
+
+function hasNumber(identifiers: unknown, number: Identifier): boolean {
+  return list(identifiers).some(({ system, value }) => system === number.system && value === number.value);
+}
+
+function appointment(mapping: Mapping, root: Group, sch: Segment, parts: AppointmentParts): Draft {
+  const services = root.groups('SERVICE').flatMap((group) => group.all('AIS').map((segment) => ({ segment, group })));
+  const resources = resourcesOf(root);
+  const segments = [...services, ...resources].map(({ segment }) => segment);
+  const times = appointmentTimes(mapping, sch, root.get('TQ1'), segments);
+  const event = appointmentEvent(mapping.event);
+  const status = event.status ?? statusOf(mapping, sch, services[0]?.segment);
+  const found = runTable(schAppointment, { segment: sch, group: root, mapping }) ?? {};
+  const open = services.filter(({ segment }) => !isDeleted(segment));
+  const patients = parts.patients.map((actor) => ({ actor, required: 'required', status: participation(status) }));
+  const taken = resources.flatMap((one) => participants(mapping, one, { start: times.start, status }));
+  const notes = [root.all('NTE'), ...[...services, ...resources].map(({ group }) => group.all('NTE'))];
+  const texts = notes.flatMap((own) => noteTexts(mapping, own)).map(({ text }) => text);
+  const minutes = Math.round(times.minutes ?? 0);
+  const resource: Resource = {
+    ...found,
+    resourceType: 'Appointment',
+    status: status ?? 'booked',
+    cancelationReason: status === 'cancelled' ? codeableConcept(mapping, sch.field(6)) : undefined,
+    serviceType: open.flatMap(({ segment, group }) =>
+      list(runTable(aisAppointment, { segment, group, mapping })?.serviceType),
+    ),
+    reasonReference: parts.reasons,
+    start: times.start,
+    end: times.end,
+    minutesDuration: minutes > 0 ? minutes : undefined,
+    comment: texts.length > 0 ? texts.join('\n') : undefined,
+    basedOn: parts.basedOn,
+    participant: [...patients, ...taken, ...list(found.participant)],
+  } as unknown as Resource;
+  return { resource: withoutEmpty(resource), status, partial: event.partial === true };
+}
+
+function withoutEmpty(resource: Resource): Resource {
+  for (const name in resource) {
+    const value = resource[name];
+    if (value === undefined || (Array.isArray(value) && value.length === 0)) delete resource[name];
+  }
+  return resource;
+}
+
+function statusOf(mapping: Mapping, sch: Segment, ais: Segment | undefined): string | undefined {
+  const own = fillerStatus(mapping, sch.field(25), 'SCH-25');
+  return own ?? (ais === undefined ? undefined : fillerStatus(mapping, ais.field(10), 'AIS-10'));
+}
+
+const withoutTimes = new Set(['proposed', 'cancelled', 'waitlist']);
+
+/**
+ * What R4 asks of an Appointment: only one that is proposed, cancelled or waiting may be without a time (app-3), both ends are
+ * known or none (app-2), a reason is one of cancelling (app-4), and somebody takes part.
+ */
+function valid(resource: Resource): Resource {
+  const result: Resource = { ...resource };
+  if (result.start === undefined) {
+    delete result.end;
+    delete result._end;
+    if (result.status === 'entered-in-error' || result.status === 'noshow') result.status = 'cancelled';
+    else if (!withoutTimes.has(String(result.status))) result.status = 'proposed';
+  } else if (result.end === undefined) result._end = { ...absent };
+  else delete result._end;
+  if (result.status !== 'cancelled') delete result.cancelationReason;
+  if (list(result.participant).length === 0) {
+    result.participant = [{ type: [{ text: 'unknown' }], status: 'needs-action' }];
+  }
+  return result;
+}
+
+/** Whom a participant is: the actor, else what kind of resource. */
+function participantKey({ actor, type }: JsonObject): string {
+  const { reference, display } = (actor ?? {}) as JsonObject;
+  return String(reference ?? (actor === undefined ? JSON.stringify(type) : display));
+}
+
+function appointmentMerge(mapping: Mapping, draft: Draft): NonNullable<TransactionEntry['merge']> {
+  const rank = (resource: JsonObject): number => appointmentRanks.indexOf(String(resource.status));
+  const defaults = new Set(draft.status === undefined ? ['status'] : []);
+  const change = merging({ defaults, ordered: { warnings: mapping.warnings, rank } });
+  return (existing, incoming) => {
+    // What was sent, not what stands for it in a new resource (see valid).
+    const said: Resource = { ...incoming, status: draft.resource.status as string };
+    if (draft.resource.end === undefined) delete said._end;
+    if (draft.resource.participant === undefined) delete said.participant;
+    if (existing === undefined) return valid(said);
+    if (draft.partial) said.participant = changedParticipants(existing, said);
+    const merged = change(existing, said);
+    if (merged === existing) return existing;
+    if (said.start !== undefined && said.end === undefined) delete merged.end;
+    return valid(merged);
+  };
+}
+
+/** S18 to S22: those that the message names are as it says, the others stay; those it takes away go. */
+function changedParticipants(existing: Resource, incoming: Resource): JsonObject[] {
+  const named = new Map(list(incoming.participant).map((one) => [participantKey(one), one]));
+  const kept = list(existing.participant).filter((one) => !named.has(participantKey(one)));
+  return [...kept, ...[...named.values()].filter(({ status }) => status !== 'declined')];
+}
