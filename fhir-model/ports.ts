@@ -63,7 +63,8 @@ export interface TransactionEntry {
   ifModifiedSince?: string;
   /**
    * For PUT: called inside the transaction, with the locked current resource if there is one, and yields what is
-   * stored. Without it the resource replaces what is there. May run more than once.
+   * stored; where that is the very object of the current resource, nothing is written. Without it the resource replaces what
+   * is there. May run more than once.
    */
   merge?: (existing: Resource | undefined, incoming: Resource) => Resource;
   /**

@@ -21,10 +21,12 @@ export interface Answer {
 }
 
 /** What the transaction of an effect is told of its message. */
-export interface Pending extends Omit<StoredOutcome, 'results'> {
+export interface Pending extends Omit<StoredOutcome, 'results' | 'finishedMs'> {
   outbound: OutboundMessage[];
   /** It waits for the message that continues it. */
   piece?: Piece;
+  /** When it began to wait for its transaction, of performance.now(). */
+  writeStartMs: number;
 }
 
 export interface AttemptContext {
@@ -77,7 +79,7 @@ export function faultBefore(known: Read, plan: RoutePlan | Refusal): Refusal | u
   return plan instanceof Refusal ? plan : undefined;
 }
 
-const microsecondsSince = (startMs: number): number => Math.round((performance.now() - startMs) * 1000);
+export const microsecondsSince = (startMs: number): number => Math.round((performance.now() - startMs) * 1000);
 
 interface Made extends Pick<Effect<Pending>, 'entries' | 'moves'> {
   warnings: string[];
@@ -111,20 +113,18 @@ async function store(context: AttemptContext, attempted: Attempted): Promise<Ans
   const info = infoOf({ ...attempted, plan }, { mapUs });
   const ack = ackOf(attempted, clock.now());
   const filtered = plan.filtered === undefined ? {} : { filtered: plan.filtered };
-  const storeStartMs = performance.now();
+  const writeStartMs = performance.now();
   for (let tried = 1; ; tried++) {
     try {
-      const timings = { ...info.timings, storeUs: microsecondsSince(storeStartMs) };
       const mark: Pending = {
         ...info,
         ...filtered,
         ...(joined?.piece === undefined ? {} : { piece: joined.piece }),
-        timings,
         message,
         ack,
         warnings,
         outbound,
-        finishedMs: clock.now(),
+        writeStartMs,
       };
       await write({ entries, moves: moves ?? [], mark, byteCount: known.message.raw.length });
       const outcome = plan.filtered === undefined ? 'stored' : 'filtered';

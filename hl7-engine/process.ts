@@ -8,6 +8,7 @@ import {
   attempt,
   controlIdOf,
   faultBefore,
+  microsecondsSince,
   type Outcome,
   type Pending,
   refuseWith,
@@ -59,7 +60,12 @@ export function createProcessor(options: ProcessorOptions): Processor {
     async within(tx, done) {
       await journal.markStored(
         tx,
-        done.map(({ mark, results }) => ({ ...mark, results })),
+        done.map(({ mark, results }) => ({
+          ...mark,
+          results,
+          finishedMs: clock.now(),
+          timings: { ...mark.timings, storeUs: microsecondsSince(mark.writeStartMs) },
+        })),
       );
       const sent = done.flatMap(({ mark }) => mark.outbound.map((one) => ({ ...one, journalId: mark.message.id })));
       if (sent.length > 0) await outbound.enqueue(tx, sent);
@@ -124,7 +130,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
   async function handle(raw: Buffer, source: Source, send: Send): Promise<void> {
     const startMs = performance.now();
     const known = read(raw);
-    const parseUs = Math.round((performance.now() - startMs) * 1000);
+    const parseUs = microsecondsSince(startMs);
     const plan = planOf(known, source);
     const acks = ackPlan(hl7Of(known), plan instanceof Refusal ? 'auto' : plan.ack);
     let message: Journaled;
@@ -137,8 +143,9 @@ export function createProcessor(options: ProcessorOptions): Processor {
     const isTaken = await sendCommitAck(attempted, acks, send);
     const answer = await measured(known, plan, () => settle(attempted));
     const isAccepted = answer.outcome !== 'refused' && answer.outcome !== 'failed';
+    const ackStartMs = performance.now();
     if (isTaken && isAckDue(acks.application, isAccepted)) await send(answer.ack);
-    if (answer.outcome === 'stored') journal.markAcknowledged(message.id);
+    if (answer.outcome === 'stored') journal.markAcknowledged(message.id, microsecondsSince(ackStartMs));
   }
 
   return {

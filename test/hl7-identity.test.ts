@@ -74,9 +74,13 @@ const numbersOf = (patient: Found) =>
 test('16 connections with overlapping subsets of the numbers make one patient each', async () => {
   const people = Array.from({ length: 24 }, (_, i) => [`a${i}`, `b${i}`, `c${i}`]);
   const messages = people.flatMap(([a, b, c]) =>
-    [[a, b], [b, c], [c, a], [a, b, c], [b, a]].map((numbers, k) =>
-      adt('A04', k, pid(numbers.map((number) => cx(number!)))),
-    ),
+    [
+      [a, b],
+      [b, c],
+      [c, a],
+      [a, b, c],
+      [b, a],
+    ].map((numbers, k) => adt('A04', k, pid(numbers.map((number) => cx(number!))))),
   );
   const answers = await sendAll(messages);
   assert.deepEqual(new Set(answers), new Set(['AA']));

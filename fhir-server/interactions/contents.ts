@@ -46,10 +46,16 @@ function addIncoming(
 ) {
   const { references, fixed } = resolution;
   const resource = (fixed ? one.entry.resource : cloneJson(one.entry.resource)) as Resource;
-  if (resolveLinks(core, targets, one, resource)) draft.versioned.push(one.index);
+  const isVersioned = resolveLinks(core, targets, one, resource);
   if (references.size > 0) resolveConditionals(core, references, one.index, resource);
   const { merge } = one.entry;
-  const content = merge ? merge(stored(ground, one), resource) : resource;
+  const existing = merge && stored(ground, one);
+  const content = merge ? merge(existing, resource) : resource;
+  if (merge && content === existing) {
+    draft.unchanged.add(one.index);
+    return;
+  }
+  if (isVersioned) draft.versioned.push(one.index);
   if (merge) assertValid(core.store, content, at(one.index, '.resource'));
   draft.contents.set(one.index, merge ? settledContent(core, draft.verdicts, one.index, content) : content);
 }

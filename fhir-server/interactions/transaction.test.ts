@@ -148,6 +148,17 @@ describe('a lost race is tried again', () => {
     assert.deepEqual((await stored('Patient', 'race-merge')).name, [{ family: 'A' }, { family: 'B' }]);
   });
 
+  test('a merge that yields what is there writes nothing', async () => {
+    await transaction(core, [put({ ...patient('same', { active: true }), id: 'same-merge' })], context);
+    const before = await db.query(counts);
+    const merge: NonNullable<TransactionEntry['merge']> = (existing, incoming) => existing ?? incoming;
+    const entry = { ...put({ ...patient('same', { active: false }), id: 'same-merge' }), merge };
+    const [result] = await transaction(core, [entry], context);
+    assert.deepEqual([result!.op, result!.status, result!.version, result!.id], ['none', 200, 1, 'same-merge']);
+    assert.deepEqual(await db.query(counts), before);
+    assert.equal((await stored('Patient', 'same-merge')).active, true);
+  });
+
   test('and given up after a few attempts, with nothing stored', async () => {
     const before = await db.query(counts);
     const within = () => Promise.reject(Object.assign(new Error('lost'), { code: '40P01' }));

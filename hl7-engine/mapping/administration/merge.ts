@@ -10,7 +10,13 @@ import type { Mapping } from '../context.ts';
 import { uniteIdentifiers } from '../identifiers.ts';
 import { anyOf, numberKey, type PatientIdentity, patientIdentity, successorOf, thePatient } from '../identity.ts';
 import { merging } from '../merge.ts';
-import { type MappedPatient, type PatientSegments, patient as patientOf, patientRules, withNumbers } from '../patient.ts';
+import {
+  type MappedPatient,
+  type PatientSegments,
+  patient as patientOf,
+  patientRules,
+  withNumbers,
+} from '../patient.ts';
 
 const list = (value: unknown): JsonObject[] => (Array.isArray(value) ? (value as JsonObject[]) : []);
 

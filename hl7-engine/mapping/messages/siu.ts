@@ -13,6 +13,7 @@ import { messageMap, required } from '../message-map.ts';
 import { findOrCreatePatient, type MappedPatient } from '../patient.ts';
 import { appointmentNumbers, upsertAppointment } from '../scheduling/appointment.ts';
 import { upsertSlots } from '../scheduling/slots.ts';
+import { isOver } from '../scheduling/status.ts';
 import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
 import { aisServiceRequest } from '../tables/sch.ts';
@@ -58,15 +59,13 @@ function encounterOf(mapping: Mapping, group: Group, patient: MappedPatient): st
   return findOrCreateEncounter(mapping, { pid: group.get('PID')!, pv1, pv2: group.get('PV2') }, patient);
 }
 
-const over = new Set(['cancelled', 'entered-in-error', 'noshow']);
-
 /** A visit that only the appointment tells of is planned. */
 function link(mapping: Mapping, encounter: string, appointment: string): void {
   const visit = entryOf(mapping, encounter);
   const status = String(entryOf(mapping, appointment)?.resource?.status);
   if (visit?.resource === undefined || visit.method !== 'POST') return;
   visit.resource.appointment = [{ reference: appointment }];
-  if (visit.resource.status !== 'finished') visit.resource.status = over.has(status) ? 'cancelled' : 'planned';
+  if (visit.resource.status !== 'finished') visit.resource.status = isOver(status) ? 'cancelled' : 'planned';
 }
 
 function entryOf({ entries }: Mapping, reference: string): TransactionEntry | undefined {

@@ -11,7 +11,7 @@ import { practitionerReference } from '../practitioner.ts';
 import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
 import { aigParticipant, ailParticipant, aipParticipant } from '../tables/sch.ts';
-import { fillerStatus, participation } from './status.ts';
+import { fillerStatus, isOver, participation } from './status.ts';
 import { resourceTimes } from './times.ts';
 
 const tables = { AIG: aigParticipant, AIL: ailParticipant, AIP: aipParticipant };
@@ -44,7 +44,7 @@ export function participants(
   const name = segment.name as ResourceName;
   const found = runTable(tables[name], { segment, group, mapping }) ?? {};
   const own = fillerStatus(mapping, segment.field(statusFields[name]), `${name}-${statusFields[name]}`);
-  const status = isDeleted(segment) ? 'declined' : participation(own ?? appointment.status);
+  const status = isDeleted(segment) || isOver(appointment.status) ? 'declined' : participation(own ?? appointment.status);
   const { start, end } = resourceTimes(mapping, segment, appointment.start);
   const period = start === undefined || (start === appointment.start && end === undefined) ? undefined : { start, end };
   const actors = repeated(segment.field(3), (part) => actorOf(mapping, segment, part));

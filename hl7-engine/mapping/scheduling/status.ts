@@ -37,6 +37,8 @@ export function fillerStatus(mapping: Mapping, field: Part, where: string): stri
 const taken = new Set(['booked', 'arrived', 'checked-in', 'fulfilled']);
 const gone = new Set(['cancelled', 'entered-in-error', 'noshow']);
 
+export const isOver = (status: string | undefined): boolean => status !== undefined && gone.has(status);
+
 /** Appointment.participant.status, of the resource's own status else the appointment's. */
 export function participation(status: string | undefined): string {
   if (status === undefined || taken.has(status)) return 'accepted';
