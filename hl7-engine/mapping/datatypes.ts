@@ -1,5 +1,6 @@
 // XPN, XAD, XTN, CWE and DR to FHIR's data types: https://hl7.org/fhir/uv/v2mappings/datatype_maps.html
 import type { JsonObject } from '#fhir-model';
+import type { Delimiters } from '../message/escape.ts';
 import type { Part } from '../message/message.ts';
 import { conceptMapOf } from './codes/concept-maps.ts';
 import { v2Table } from './codes/systems.ts';
@@ -153,6 +154,15 @@ const codings = [
   [10, 11, 12, 13, 20],
 ] as const;
 
+const firstCoding = [codings[0]] as const;
+
+/** Code, text and system are all there is, as in most: what stands behind them need not be looked for. */
+function hasThreeComponents(raw: string, { component, subcomponent }: Delimiters): boolean {
+  let count = 0;
+  for (const character of raw) if (character === component || character === subcomponent) count++;
+  return count < 3;
+}
+
 export interface CwePlace {
   /** HL7 table the field is bound to, and the codes of it that are known: their system where none is sent. */
   table?: string;
@@ -168,22 +178,24 @@ function siteCode(mapping: Mapping, table: string | undefined, code: string): Js
 /** CWE, CE, CNE, CF, IS, ID. */
 export function codeableConcept(mapping: Mapping, cwe: Part, place: CwePlace = {}): JsonObject | undefined {
   const coding: JsonObject[] = [];
-  for (const [codeAt, textAt, systemAt, versionAt, oidAt] of codings) {
+  const isShort = hasThreeComponents(cwe.raw, mapping.message.delimiters);
+  for (const [codeAt, textAt, systemAt, versionAt, oidAt] of isShort ? firstCoding : codings) {
     const code = codeOf(cwe.component(codeAt).text);
     if (code === undefined) continue;
-    const system = codingSystem(cwe.component(systemAt).text, cwe.component(oidAt).text, mapping.facility);
+    const name = cwe.component(systemAt).text;
+    const system = codingSystem(name, isShort ? undefined : cwe.component(oidAt).text, mapping.facility);
     const bound = place.table !== undefined && place.known?.has(code) ? v2Table(place.table) : undefined;
-    const site = siteCode(mapping, cwe.component(systemAt).text ?? place.table, code);
+    const site = siteCode(mapping, name ?? place.table, code);
     if (site !== undefined) coding.push(site);
     coding.push({
       system: system ?? bound,
-      version: cwe.component(versionAt).text,
+      version: isShort ? undefined : cwe.component(versionAt).text,
       code,
       display: cwe.component(textAt).text,
     });
   }
-  const text =
-    cwe.component(9).text ?? (coding.length === 0 ? (cwe.component(2).text ?? cwe.component(5).text) : undefined);
+  const words = isShort ? undefined : cwe.component(9).text;
+  const text = words ?? (coding.length === 0 ? (cwe.component(2).text ?? cwe.component(5).text) : undefined);
   return coding.length === 0 && text === undefined ? undefined : { coding, text };
 }
 
