@@ -123,6 +123,7 @@ async function startHl7(base: Base, fhir: FhirServer) {
   const hl7 = createHl7Engine({
     ...{ db, jobs, log, metrics, scope: everything, clock: systemClock },
     writer: fhir.writer,
+    reader: fhir.reader,
     config: {
       host: config.HOST,
       port: config.MLLP_PORT,

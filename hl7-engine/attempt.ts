@@ -1,14 +1,17 @@
 // One attempt at a message: route → validate → map → write and mark. What it throws becomes a Refusal.
 import type { EntryResult } from '#fhir-model';
 import { type Clock, type Db, isCerebraError, type Log, sqlState } from '#platform';
+import { answerTo } from './answer.ts';
 import { joinPieces, type Piece } from './continuations.ts';
 import type { AttemptInfo, Journal, Journaled, StoredOutcome, Timings } from './journal/journal.ts';
+import type { Inquiry, Responder } from './mapping/context.ts';
 import { mapMessage } from './mapping/map.ts';
 import { buildAck } from './message/ack.ts';
 import { joinAdd } from './message/continuation.ts';
 import { checkHeader, type Read } from './message/header.ts';
 import type { Hl7Message } from './message/message.ts';
 import { Refusal } from './message/refusal.ts';
+import type { ResponseOptions } from './message/response.ts';
 import type { OutboundMessage, RoutePlan, Source } from './seams.ts';
 import type { Effect } from './write-group.ts';
 
@@ -35,6 +38,8 @@ export interface AttemptContext {
   planOf(message: Hl7Message, source: Source): RoutePlan;
   journal: Journal;
   write(effect: Effect<Pending>): Promise<EntryResult[]>;
+  /** What queries ask; without it they are refused. */
+  inquiry?: Inquiry | undefined;
   log: Log;
   clock: Clock;
 }
@@ -84,6 +89,7 @@ export const microsecondsSince = (startMs: number): number => Math.round((perfor
 interface Made extends Pick<Effect<Pending>, 'entries' | 'moves'> {
   warnings: string[];
   outbound: OutboundMessage[];
+  respond?: Responder | undefined;
 }
 
 /** All that the route makes of the message. Throws Refusal. */
@@ -91,12 +97,12 @@ function make(plan: RoutePlan, message: Hl7Message, journalId: bigint): Made {
   if (plan.filtered !== undefined) return { entries: [], warnings: [], outbound: [] };
   const changed = plan.transform(joinAdd(message));
   const found = plan.validate(changed);
-  const { entries, moves, warnings } = plan.stores
+  const { entries, moves, warnings, respond } = plan.stores
     ? mapMessage(changed, String(journalId), plan.mapping)
-    : { entries: [], moves: [], warnings: [] };
+    : { entries: [], moves: [], warnings: [], respond: undefined };
   // The list itself: it grows while the entries are written.
   warnings.unshift(...found);
-  return { entries, moves: moves ?? [], warnings, outbound: plan.outbound(changed, entries) };
+  return { entries, moves: moves ?? [], warnings, respond, outbound: plan.outbound(changed, entries) };
 }
 
 async function store(context: AttemptContext, attempted: Attempted): Promise<Answer> {
@@ -108,10 +114,13 @@ async function store(context: AttemptContext, attempted: Attempted): Promise<Ans
   const joined = await joinPieces(context.db, known);
   const whole = joined?.whole;
   const plan = whole === undefined ? attempted.plan : context.planOf(whole, attempted.source);
-  const { entries, moves, warnings, outbound } = make(plan, whole ?? known.message, message.id);
+  const { entries, moves, warnings, outbound, respond } = make(plan, whole ?? known.message, message.id);
   const mapUs = microsecondsSince(startMs);
   const info = infoOf({ ...attempted, plan }, { mapUs });
-  const ack = ackOf(attempted, clock.now());
+  const answered =
+    respond && (await answerTo(known.message, respond, context.inquiry, answerOptions(context, attempted)));
+  if (answered?.refusal !== undefined) return refuseWith(context, attempted, answered.refusal, answered.ack);
+  const ack = answered?.ack ?? ackOf(attempted, clock.now());
   const filtered = plan.filtered === undefined ? {} : { filtered: plan.filtered };
   const writeStartMs = performance.now();
   for (let tried = 1; ; tried++) {
@@ -148,6 +157,10 @@ function infoOf({ plan, parseUs, who }: Attempted, timings: Timings): AttemptInf
 export const controlIdOf = ({ id }: Journaled, kind: 'commit' | 'application'): string =>
   `${kind === 'commit' ? 'CC' : 'CB'}${id}`;
 
+function answerOptions({ clock }: AttemptContext, { message, enhanced }: Attempted): ResponseOptions {
+  return { controlId: controlIdOf(message, 'application'), nowMs: clock.now(), enhanced };
+}
+
 function ackOf({ known, message, enhanced }: Attempted, nowMs: number, refusal?: Refusal): Buffer {
   const hl7 = known.message instanceof Refusal ? undefined : known.message;
   return buildAck(hl7, { controlId: controlIdOf(message, 'application'), nowMs, refusal, enhanced });
@@ -177,14 +190,20 @@ async function answeredElsewhere(
 
 /**
  * Journals the refusal; where even that fails the sender still gets its answer, and the message stays `received`. With the
- * policy `accept` the sender hears AA: the message is a dead letter, and a person's to look at.
+ * policy `accept` the sender hears AA: the message is a dead letter, and a person's to look at. `answered`: what a query is
+ * answered with.
  */
-export async function refuseWith(context: AttemptContext, attempted: Attempted, refusal: Refusal): Promise<Answer> {
+export async function refuseWith(
+  context: AttemptContext,
+  attempted: Attempted,
+  refusal: Refusal,
+  answered?: Buffer,
+): Promise<Answer> {
   const { journal, clock, log } = context;
   const { message, plan } = attempted;
   const nowMs = clock.now();
   const isAccepted = !(plan instanceof Refusal) && plan.onError === 'accept' && !refusal.transient;
-  const ack = ackOf(attempted, nowMs, isAccepted ? undefined : refusal);
+  const ack = answered ?? ackOf(attempted, nowMs, isAccepted ? undefined : refusal);
   const outcome: Outcome = refusal.transient ? 'failed' : 'refused';
   try {
     const journaled = await journal.markFailed(message, refusal, ack, nowMs, infoOf(attempted, {}));

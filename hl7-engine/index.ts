@@ -1,5 +1,5 @@
 // The way into hl7-engine/: HL7 v2 messages over MLLP become FHIR resources.
-import type { AccessScope, ReferenceMover, ResourceWriter } from '#fhir-model';
+import type { AccessScope, ReferenceMover, ResourceReader, ResourceWriter } from '#fhir-model';
 import type { AdminRoute, Clock, Db, Jobs, Log, Metrics } from '#platform';
 import { journalRoutes } from './journal/admin.ts';
 import { createIndexer } from './journal/indexer.ts';
@@ -76,6 +76,8 @@ export interface Hl7EngineConfig {
 export interface Hl7EngineOptions {
   db: Db;
   writer: ResourceWriter & ReferenceMover;
+  /** What queries (QBP) are answered from; without it they are refused. */
+  reader?: ResourceReader;
   scope: AccessScope;
   log: Log;
   metrics: Metrics;
@@ -113,7 +115,7 @@ export function createHl7Engine(options: Hl7EngineOptions): Hl7Engine {
   const dryRun = createDryRun(routes, clock);
   const outbound = openOutbound(options);
   const processor = createProcessor({
-    ...{ db, journal, writer, scope, routes, outbound, log, clock },
+    ...{ db, journal, writer, scope, routes, outbound, log, clock, reader: options.reader },
     onOutcome: outcomeMetrics(metrics),
   });
   const listeners = openListeners(options, processor);

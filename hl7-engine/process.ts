@@ -1,6 +1,6 @@
 // What happens to a message, from its bytes to its acknowledgments: journal → commit acknowledgment → attempt → application
 // acknowledgment. HL7 v2.9 chapter 2.9.
-import type { AccessScope } from '#fhir-model';
+import type { AccessScope, ResourceReader } from '#fhir-model';
 import type { Clock, Db, Log } from '#platform';
 import {
   type Answer,
@@ -16,7 +16,7 @@ import {
 import { handleBatches } from './batches.ts';
 import { isPiece, keepPiece, piecePlan } from './continuations.ts';
 import type { Found, Journal, Journaled } from './journal/journal.ts';
-import { type AckPlan, ackPlan, buildAck, buildCommitAck, isAckDue } from './message/ack.ts';
+import { type AckPlan, ackPlan, buildAck, buildCommitAck, isAckDue, isAcknowledgment } from './message/ack.ts';
 import { type Read, read } from './message/header.ts';
 import type { Hl7Message } from './message/message.ts';
 import { Refusal } from './message/refusal.ts';
@@ -28,6 +28,8 @@ export interface ProcessorOptions {
   db: Db;
   journal: Journal;
   writer: MovingWriter;
+  /** Of what queries ask; without it they are refused. */
+  reader?: ResourceReader | undefined;
   scope: AccessScope;
   routes: Routes;
   outbound: Outbound;
@@ -77,7 +79,8 @@ export function createProcessor(options: ProcessorOptions): Processor {
       if (done.some(({ mark }) => mark.outbound.length > 0)) outbound.wake();
     },
   });
-  const context = { db: options.db, planOf: options.routes.plan, journal, write, log, clock };
+  const inquiry = options.reader === undefined ? undefined : { reader: options.reader, scope };
+  const context = { db: options.db, planOf: options.routes.plan, journal, write, inquiry, log, clock };
   // The same message on two connections at once: the second waits for the first. (Of two servers, markStored lets one win.)
   const inWork = new Map<bigint, Promise<Answer>>();
 
@@ -103,7 +106,8 @@ export function createProcessor(options: ProcessorOptions): Processor {
     if (known.message instanceof Refusal) return known.message;
     if (isPiece(known.message)) return piecePlan;
     try {
-      return options.routes.plan(known.message, source);
+      const plan = options.routes.plan(known.message, source);
+      return isAcknowledgment(known.message) ? withoutEffect(plan) : plan;
     } catch (error) {
       if (error instanceof Refusal) return error;
       throw error;
@@ -193,6 +197,9 @@ export function createProcessor(options: ProcessorOptions): Processor {
 }
 
 const hl7Of = ({ message }: Read): Hl7Message | undefined => (message instanceof Refusal ? undefined : message);
+
+/** What an ACK answers is known to whoever sent it. */
+const withoutEffect = (plan: RoutePlan): RoutePlan => ({ filtered: 'An acknowledgment changes nothing here', ...plan });
 
 /**
  * CA, CE or CR where the sender asks for it. What no route takes, or is no message, is refused here and has no application

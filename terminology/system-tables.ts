@@ -15,10 +15,19 @@ const lockOf = (cs: number): Statement => ({
   text: `select pg_try_advisory_xact_lock(${LOCK_CLASS}, ${cs}) as free`,
 });
 
+/** Left by a load that the same release may go on with; a broken one that nobody can go on with has no progress. */
+export const UNFINISHED = "resource is null and state = 'loading' and progress is not null";
+
+/** For code_system.progress: when it was noted, seconds since 1970. The same clock tells when it is too old. */
+export const NOW = "jsonb_build_object('at', extract(epoch from now()))";
+
+/** How long such a load waits for being gone on with. */
+const UNFINISHED_DAYS = 7;
+
 const NEXT: Statement = { text: "select nextval(pg_get_serial_sequence('code_system', 'cs'))::int as cs" };
 const BEGIN: Statement = {
-  text: `insert into code_system (cs, url, version, resource, resource_version, state, case_sensitive, about)
-    overriding system value values ($1, $2, $3, $4, $5, 'loading', $6, $7)`,
+  text: `insert into code_system (cs, url, version, resource, resource_version, state, case_sensitive, about, progress)
+    overriding system value values ($1, $2, $3, $4, $5, 'loading', $6, $7, $8::jsonb || ${NOW})`,
 };
 
 export async function nextSystem(db: Queryable): Promise<number> {
@@ -27,26 +36,32 @@ export async function nextSystem(db: Queryable): Promise<number> {
 }
 
 /** Its row, not visible to anybody yet; held before it is there, so that nobody clears it up. */
-export async function insertSystem(db: Queryable, cs: number, system: NewSystem): Promise<void> {
+export async function insertSystem(
+  db: Queryable,
+  cs: number,
+  system: NewSystem,
+  progress: object | undefined,
+): Promise<void> {
   const { url, version, resource, caseSensitive, about } = system;
   const values = [url, version, resource?.id ?? null, resource?.version ?? null, caseSensitive, stringify(about)];
-  await db.query(BEGIN, [cs, ...values]);
+  await db.query(BEGIN, [cs, ...values, progress === undefined ? null : JSON.stringify(progress)]);
 }
 
 /**
- * Tells whoever clears up that this system is being written, for as long as this process lives and `release` was not called.
- * The transaction writes nothing, so that it holds back neither the change feed nor vacuum.
+ * Tells whoever clears up that this system is being written, for as long as this process lives and what is yielded was not
+ * called; undefined: somebody else is writing it. The transaction writes nothing, so that it holds back neither the change
+ * feed nor vacuum.
  */
-export async function holdSystem(db: Db, cs: number): Promise<() => Promise<void>> {
-  const held = Promise.withResolvers<void>();
+export async function holdSystem(db: Db, cs: number): Promise<(() => Promise<void>) | undefined> {
+  const held = Promise.withResolvers<boolean>();
   const end = Promise.withResolvers<void>();
   const holding = db.tx(async (tx) => {
-    await tx.query(lockOf(cs));
-    held.resolve();
-    await end.promise;
+    const [lock] = await tx.query<{ free: boolean }>(lockOf(cs));
+    held.resolve(lock!.free);
+    if (lock!.free) await end.promise;
   });
   holding.catch(held.reject);
-  await held.promise;
+  if (!(await held.promise)) return undefined;
   return async () => {
     end.resolve();
     await holding.catch(() => undefined); // the connection was lost: so was the lock
@@ -128,6 +143,9 @@ function drop(db: Db, cs: number): Promise<boolean> {
     await tx.query({ text: "set local lock_timeout = '2s'" });
     const [lock] = await tx.query<{ free: boolean }>(lockOf(cs));
     if (lock?.free !== true) return false;
+    // It may have become active since it was found.
+    const active = await tx.query({ text: "select from code_system where cs = $1 and state = 'active'" }, [cs]);
+    if (active.length > 0) return false;
     for (const table of conceptTables) await tx.query({ text: `drop table if exists ${tableOf(table, cs)}` });
     await tx.query({ text: 'delete from code_system where cs = $1' }, [cs]);
     return true;
@@ -135,7 +153,9 @@ function drop(db: Db, cs: number): Promise<boolean> {
 }
 
 const LEFT: Statement = {
-  text: `select cs from code_system where state = 'loading'
+  text: `select cs from code_system
+    where (state = 'loading' and (progress is null
+      or to_timestamp((progress->>'at')::float8) < now() - interval '${UNFINISHED_DAYS} days'))
     or (state = 'leaving' and left_at < now() - interval '${LEAVING_SECONDS} seconds')`,
 };
 
@@ -153,8 +173,8 @@ interface OfResource {
 export type IsCurrent = (id: string, version: number) => Promise<boolean>;
 
 /**
- * Removes what broken loads, replaced systems and CodeSystems that were deleted have left; yields how many. What can't be
- * removed now, since somebody reads it, stays for the next time.
+ * Removes what replaced systems, CodeSystems that were deleted and broken loads have left, the latter after seven days where
+ * they can be gone on with; yields how many. What can't be removed now, since somebody reads it, stays for the next time.
  */
 export async function clearUp(db: Db, isCurrent: IsCurrent = async () => true): Promise<number> {
   for (const { cs, resource, resource_version } of await db.query<OfResource>(OF_RESOURCES)) {

@@ -51,6 +51,17 @@ const oids: Readonly<Record<string, string>> = {
   '2.16.840.1.113883.5.83': systems.interpretation,
 };
 
+const namesOf = new Map(Object.entries(names).toReversed().map(([name, uri]) => [uri, name] as const));
+
+/** The name of table 0396 for a system, else the system itself; of what a sender calls its own codes that name. */
+export function systemName(uri: string | undefined): string | undefined {
+  if (uri === undefined) return undefined;
+  const table = /^http:\/\/terminology\.hl7\.org\/CodeSystem\/v2-(\d{4})$/.exec(uri)?.[1];
+  if (table !== undefined) return `HL7${table}`;
+  const [, own] = /^urn:id:[^:]+:([^:]+)$/.exec(uri) ?? [];
+  return namesOf.get(uri) ?? (own === undefined ? uri.replace(/^urn:oid:/, '') : decodeURIComponent(own));
+}
+
 const oidForm = /^[0-2](?:\.(?:0|[1-9]\d*))+$/;
 
 export function isOid(text: string): boolean {
@@ -76,6 +87,24 @@ export function codingSystem(name: string | undefined, oid: string | undefined, 
   if (table !== undefined) return table === '0078' ? systems.interpretation : v2Table(table);
   if (/^(?:https?|urn):\S+$/i.test(name)) return name;
   return localUri(facility, name);
+}
+
+/** Where several names mean one system, the one that receivers know best. */
+const preferredNames = ['LN', 'SCT', 'UCUM', 'I9C', 'I10', 'I10C', 'I10P', 'C4', 'RXNORM', 'NDC', 'CVX', 'MVX', 'CDCREC'];
+const namesBySystem = new Map(
+  [...preferredNames, ...Object.keys(names)].toReversed().map((name) => [names[name]!, name] as const),
+);
+
+/** What CWE.3 says of a system, so that codingSystem reads the same; `facility`: whose local codes need no more than their name. */
+export function codingSystemName(system: string, facility: string): string {
+  const known = namesBySystem.get(system);
+  if (known !== undefined) return known;
+  if (system === systems.interpretation) return 'HL70078';
+  const table = /^http:\/\/terminology\.hl7\.org\/CodeSystem\/v2-(\d{4})$/.exec(system)?.[1];
+  if (table !== undefined) return `HL7${table}`;
+  if (system.startsWith('urn:oid:')) return system.slice('urn:oid:'.length);
+  const local = `${localUri(facility)}:`;
+  return system.startsWith(local) ? decodeURIComponent(system.slice(local.length)) : system;
 }
 
 /** `urn:id:` with parts that hold no character a URI or a search could stumble on. */

@@ -51,3 +51,6 @@ export function isClean({ segments, delimiters }: Hl7Message): boolean {
   }
   return true;
 }
+
+/** The items of a list that may not be there. */
+export const list = (value: unknown): JsonObject[] => (Array.isArray(value) ? (value as JsonObject[]) : []);

@@ -1,6 +1,7 @@
 // What the mapping of one message gathers: the transaction's entries and what was left out.
-import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
+import type { AccessScope, JsonObject, Resource, ResourceReader, TransactionEntry } from '#fhir-model';
 import type { Hl7Message, Segment } from '../message/message.ts';
+import type { Response } from '../message/response.ts';
 import type { Concept } from './codes/concept-map.ts';
 import { compact, isClean } from './compact.ts';
 import { hasContent, withoutReferences } from './content.ts';
@@ -70,9 +71,19 @@ export interface Mapping {
   once(key: string, make: () => string): string;
   /** 1 for the first call with this key, 2 for the second … */
   occurrence(key: string): number;
+  /** The message is a question: what it gets in place of an acknowledgment. Throws Refusal for one that is not answered. */
+  respond(responder: Responder): void;
 }
 
-export type NewEntry = Omit<TransactionEntry, 'fullUrl'> & {
+/** Whom a query asks, and what it may see. */
+export interface Inquiry {
+  reader: ResourceReader;
+  scope: AccessScope;
+}
+
+export type Responder = (inquiry: Inquiry) => Promise<Response>;
+
+type NewEntry = Omit<TransactionEntry, 'fullUrl'> & {
   resource: Resource;
   /** The segment that it is made of, for extensions of a site's own. */
   from?: Segment | undefined;
@@ -81,7 +92,7 @@ export type NewEntry = Omit<TransactionEntry, 'fullUrl'> & {
 };
 
 /** Paths and reasons, without the values: what was sent and has no place, or could not be read. Each is told once. */
-export interface Warnings {
+interface Warnings {
   add(text: string): void;
 }
 
@@ -90,6 +101,8 @@ export interface Mapped {
   /** Grows while the entries are written: an older message that changes nothing is told then. */
   warnings: string[];
   moves?: readonly PatientMove[];
+  /** Of a query. */
+  respond?: Responder | undefined;
 }
 
 /** Unique within the transaction, which several messages may share; the journal's number tells them apart. */
@@ -132,6 +145,7 @@ export function createMapping(message: Hl7Message, messageKey: string, config: M
   const moves: PatientMove[] = [];
   const zone = offset === undefined ? config.zone : fixedZone(offset);
   const dropped = new Set<string>();
+  let respond: Responder | undefined;
   const time = messageTime(message, zone);
   const urlPrefix = fullUrlPrefix(messageKey);
   const clean = isClean(message);
@@ -147,6 +161,9 @@ export function createMapping(message: Hl7Message, messageKey: string, config: M
     codeMap: config.codeMap ?? unmapped,
     merges: { references: 'repoint', identifiers: 'move', ...config.merges },
     move: (move) => moves.push(move),
+    respond: (responder) => {
+      respond = responder;
+    },
     messageKey,
     entries,
     origins,
@@ -162,7 +179,7 @@ export function createMapping(message: Hl7Message, messageKey: string, config: M
     stamp: (resource, at = time) => stampWith(resource, at),
     finish() {
       if (dropped.size > 0) withoutReferences(entries, dropped);
-      return { entries, warnings: warnings.list, moves };
+      return { entries, warnings: warnings.list, moves, respond };
     },
     once(key, make) {
       const known = references.get(key);

@@ -163,7 +163,7 @@ function hasThreeComponents(raw: string, { component, subcomponent }: Delimiters
   return count < 3;
 }
 
-export interface CwePlace {
+interface CwePlace {
   /** HL7 table the field is bound to, and the codes of it that are known: their system where none is sent. */
   table?: string;
   known?: ReadonlySet<string>;

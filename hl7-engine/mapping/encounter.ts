@@ -8,6 +8,7 @@ import { type VisitEvent, visitEvent } from './administration/visit-events.ts';
 import { addHistory, locationsAfter, participantsAfter } from './administration/visit-history.ts';
 import { conceptMapOf } from './codes/concept-maps.ts';
 import { systems } from './codes/systems.ts';
+import { list } from './compact.ts';
 import type { Mapping } from './context.ts';
 import { derivedId } from './derived-id.ts';
 import { type Identifier, identifierCriterion } from './identifiers.ts';
@@ -127,8 +128,6 @@ function encounter(
   if (others.some(({ name }) => name === 'ARV')) restrict(resource);
   return { resource, defaults, cleared, at };
 }
-
-const list = (value: unknown): JsonObject[] => (Array.isArray(value) ? (value as JsonObject[]) : []);
 
 /** EVN-6, when the event occurred, else when it was recorded. */
 function occurred(mapping: Mapping): string | undefined {

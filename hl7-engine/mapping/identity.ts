@@ -4,6 +4,7 @@ import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
 import type { Part, Segment } from '../message/message.ts';
 import { type ErrorLocation, Refusal } from '../message/refusal.ts';
 import { systems, v2Table } from './codes/systems.ts';
+import { list } from './compact.ts';
 import type { Mapping } from './context.ts';
 import { repeated } from './datatypes.ts';
 import { cxIdentifier, type Identifier, identifierCriterion } from './identifiers.ts';
@@ -123,12 +124,10 @@ export function anyOf(identifiers: readonly Identifier[]): string {
   return `identifier=${identifiers.map((one) => identifierCriterion(one).slice('identifier='.length)).join('%2C')}`;
 }
 
-const objects = (value: unknown): JsonObject[] => (Array.isArray(value) ? (value as JsonObject[]) : []);
-
 /** `Patient/1` that a patient was merged into. */
 export function successorOf(patient: Resource): string | undefined {
   if (patient.active !== false) return undefined;
-  const link = objects(patient.link).find(({ type }) => type === 'replaced-by');
+  const link = list(patient.link).find(({ type }) => type === 'replaced-by');
   const reference = (link?.other as JsonObject | undefined)?.reference;
   return typeof reference === 'string' ? reference : undefined;
 }

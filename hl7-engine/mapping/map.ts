@@ -52,7 +52,7 @@ function mapOf(message: Hl7Message): { map: MessageMap; event: string } {
   const family = byCode.get(code);
   if (family === undefined) throw unsupported('200', 'Unsupported message type');
   const event = sent ?? family.find(({ defaultEvent }) => defaultEvent !== undefined)?.defaultEvent ?? '';
-  const map = byType.get(`${code}^${event}`);
+  const map = byType.get(`${code}^${event}`) ?? family.find(({ anyEvent }) => anyEvent);
   if (map === undefined) throw unsupported('201', 'Unsupported message type: unsupported event code');
   return { map, event };
 }

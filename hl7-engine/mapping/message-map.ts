@@ -13,6 +13,8 @@ export interface MessageMap {
   readonly events: readonly string[];
   /** The event that is meant where a message of this code names none. */
   readonly defaultEvent?: string;
+  /** It takes any event, such as that of the message which an ACK answers. */
+  readonly anyEvent?: boolean;
   /** Segments that it makes something of, or passes over knowingly; others that come get a warning. */
   readonly reads: readonly string[];
   /** Adds the message's entries to the mapping. Throws Refusal for what cannot be mapped. */

@@ -2,6 +2,7 @@
 import type { JsonObject, Resource } from '#fhir-model';
 import type { Segment } from '../message/message.ts';
 import { primaryCare } from './administration/roles.ts';
+import { list } from './compact.ts';
 import type { Mapping } from './context.ts';
 import { uniteIdentifiers } from './identifiers.ts';
 import { anyOf, type PatientIdentity, patientIdentity, thePatient } from './identity.ts';
@@ -115,8 +116,6 @@ export function patient(
   if (contacts.length > 0) resource.contact = contacts;
   return resource;
 }
-
-const list = (value: unknown): JsonObject[] => (Array.isArray(value) ? (value as JsonObject[]) : []);
 
 function distinctly(identifiers: JsonObject[]): JsonObject[] {
   return [...new Map(identifiers.map((one) => [`${one.system}|${one.value}`, one] as const)).values()];

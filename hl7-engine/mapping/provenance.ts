@@ -8,7 +8,7 @@ import { applyTable, type SegmentTable } from './table/table.ts';
 import { evnProvenance, mshProvenance, orcProvenance, pidProvenance } from './tables/provenance.ts';
 
 /** Of `entity.what.identifier`: its value is the message's number in the journal. */
-export const messageSystem = 'urn:cerebra:hl7v2-message';
+const messageSystem = 'urn:cerebra:hl7v2-message';
 
 /**
  * Adds the Provenance of all that the message writes; it targets what is only found, too, since that is known only in the

@@ -47,7 +47,7 @@ function asked(message: Hl7Message, field: 15 | 16): AckWhen | undefined {
 }
 
 /** Answering an ACK would go on for ever. MCF is the delayed acknowledgment of v2.1. */
-function isAcknowledgment(message: Hl7Message): boolean {
+export function isAcknowledgment(message: Hl7Message): boolean {
   const type = message.get('MSH-9.1');
   return type === 'ACK' || type === 'MCF';
 }
@@ -213,7 +213,8 @@ function eldLocation({ segment, sequence, field }: ErrorLocation): string[] {
 
 /** ERL: segment, sequence, field, repetition, component. */
 function locationText(location: ErrorLocation, component: string): string {
-  const parts = [location.segment, location.sequence ?? 1, location.field, location.repetition, location.component];
+  const { segment, sequence, field, repetition, component: part, subcomponent } = location;
+  const parts = [segment, sequence ?? 1, field, repetition, part, subcomponent];
   while (parts.at(-1) === undefined) parts.pop();
   if (parts.length > 3) parts[3] ??= 1;
   return parts.join(component);

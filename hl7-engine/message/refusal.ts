@@ -7,6 +7,9 @@ export const errorConditions = {
   '101': 'Required field missing',
   '102': 'Data type error',
   '103': 'Table value not found',
+  '104': 'Value too long',
+  '198': 'Non-Conformant Cardinality',
+  '199': 'Other HL7 Error',
   '200': 'Unsupported message type',
   '201': 'Unsupported event code',
   '202': 'Unsupported processing id',
@@ -27,6 +30,7 @@ export interface ErrorLocation {
   field?: number;
   repetition?: number;
   component?: number;
+  subcomponent?: number;
 }
 
 /**

@@ -134,7 +134,7 @@ const sameCodes: Readonly<Record<string, string>> = { '0125': '0440' };
 /** NNxxx is the national identifier of a country: NNUSA. */
 const patterns: Readonly<Record<string, RegExp>> = { '0203': /^NN[A-Z]{3}$/ };
 
-const tables = new Map(Object.entries(texts).map(([table, codes]) => [table, new Set(codes.split(/\s+/))]));
+const tables = new Map(Object.entries(texts).map(([table, codes]) => [table, new Set(codes.trim().split(/\s+/))]));
 
 /** Whether the table has the code; undefined for a table whose codes are not known or are the sender's. */
 export function tableHas(table: string, code: string): boolean | undefined {

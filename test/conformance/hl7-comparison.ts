@@ -15,7 +15,7 @@ const converters: readonly { name: string; folder: string; outputOf(message: str
 ];
 
 /** In how many messages an element is in both outputs, in ours alone, in theirs alone. */
-export interface Count {
+interface Count {
   both: number;
   ours: number;
   theirs: number;
@@ -26,7 +26,7 @@ export interface Count {
 const page = path.join(import.meta.dirname, '../../docs/hl7-mapping.md');
 
 /** Paths of the leaves, `Patient.name.family`; list items count as one, an extension is told by the end of its url. */
-export function elementPaths(resources: readonly JsonObject[]): Set<string> {
+function elementPaths(resources: readonly JsonObject[]): Set<string> {
   const found = new Set<string>();
   for (const resource of resources) gather(resource, String(resource.resourceType), found);
   return found;
@@ -52,7 +52,7 @@ function gather(value: Json, at: string, found: Set<string>): void {
 const passedOver = /^\w+\.(?:id|resourceType|text|meta\.(?:versionId|lastUpdated))$|\.fullUrl$/;
 
 /** What the other converter made of a message, by message; messages that one of the two does not take are left out. */
-export function compare(folder: string, outputOf: (message: string) => string): Map<string, Count> {
+function compare(folder: string, outputOf: (message: string) => string): Map<string, Count> {
   const counts = new Map<string, Count>();
   for (const file of readdirSync(folder).filter((name) => name.endsWith('.hl7'))) {
     const output = path.join(folder, outputOf(file));
@@ -86,10 +86,10 @@ function oursOf(raw: Buffer, name: string): Set<string> | undefined {
   }
 }
 
-export const reasonOf = (element: string): Reason | undefined => reasons.find(({ of }) => of.test(element));
+const reasonOf = (element: string): Reason | undefined => reasons.find(({ of }) => of.test(element));
 
 /** The chapter of the page. */
-export function chapter(): string {
+function chapter(): string {
   return converters
     .map(({ name, folder, outputOf }) => section(name, compare(path.join(corpusFolder('hl7v2'), folder), outputOf)))
     .join('\n\n');

@@ -1,6 +1,7 @@
 // IN1, IN2, PV1-20 and PID-18: who pays. https://hl7.org/fhir/uv/v2mappings/ (IN1[Coverage], PV1[Coverage], PID[Account])
 import type { JsonObject } from '#fhir-model';
 import type { Segment } from '../../message/message.ts';
+import { list } from '../compact.ts';
 import type { Mapping } from '../context.ts';
 import { address, contactPoint, repeated } from '../datatypes.ts';
 import { cxIdentifier, type Identifier, identifierCriterion } from '../identifiers.ts';
@@ -62,8 +63,6 @@ function addCoverage(
   const reference = upsertDerived(mapping, resource, [patient.key, ...key], { cleared });
   return { coverage: { reference }, ...(order === undefined ? {} : { priority: order }) };
 }
-
-const list = (value: unknown): JsonObject[] => (Array.isArray(value) ? (value as JsonObject[]) : []);
 
 /** IN1-4 with the number of IN1-3 where it has none itself, its address and telephone. */
 function payorOf(mapping: Mapping, in1: Segment): JsonObject | undefined {

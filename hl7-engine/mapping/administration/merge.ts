@@ -6,6 +6,7 @@
 import type { Choice, JsonObject, Resource } from '#fhir-model';
 import type { Segment } from '../../message/message.ts';
 import { type ErrorLocation, Refusal } from '../../message/refusal.ts';
+import { list } from '../compact.ts';
 import type { Mapping } from '../context.ts';
 import { uniteIdentifiers } from '../identifiers.ts';
 import { anyOf, numberKey, type PatientIdentity, patientIdentity, successorOf, thePatient } from '../identity.ts';
@@ -17,8 +18,6 @@ import {
   patientRules,
   withNumbers,
 } from '../patient.ts';
-
-const list = (value: unknown): JsonObject[] => (Array.isArray(value) ? (value as JsonObject[]) : []);
 
 export const nameOf = ({ id }: Resource): string => `Patient/${id}`;
 

@@ -8,6 +8,7 @@ import { merging } from '../merge.ts';
 import { organizationReference } from '../practitioner.ts';
 import { OpenGroup } from '../structure/group.ts';
 import { runTable, type SegmentTable } from '../table/table.ts';
+import { in3CareTeam } from '../tables/in1.ts';
 import { prtCareTeam, prtEncounter } from '../tables/prt.ts';
 import { rolCareTeam, rolEncounter } from '../tables/rol.ts';
 
@@ -52,11 +53,14 @@ export function encounterParticipants(mapping: Mapping, segments: readonly Segme
 export function addCareTeam(
   mapping: Mapping,
   segments: readonly Segment[],
+  caseManagers: readonly Segment[],
   patient: { reference: string; key: string },
 ): void {
   const all = segments.filter((segment) => roles.has(segment.name) && !isPrimaryCare(segment));
   const open = all.filter((segment) => !isEnded(segment));
-  const participant = open.map((segment) => careTeamMember(mapping, segment)).filter((one) => one !== undefined);
+  const members = open.map((segment) => careTeamMember(mapping, segment));
+  const managers = caseManagers.map((segment) => caseManager(mapping, segment));
+  const participant = [...members, ...managers].filter((one) => one !== undefined);
   if (participant.length === 0) return;
   const id = derivedId('CareTeam', [patient.key, mapping.facility]);
   const resource = {
@@ -69,6 +73,12 @@ export function addCareTeam(
   mapping.stamp(resource);
   const merge = merging({ ordered: { warnings: mapping.warnings }, cleared: ['participant'] });
   mapping.add({ method: 'PUT', url: `CareTeam/${id}`, resource, merge });
+}
+
+/** IN3-21. */
+function caseManager(mapping: Mapping, segment: Segment): JsonObject | undefined {
+  const found = runTable(in3CareTeam, { segment, group: new OpenGroup('INSURANCE', undefined), mapping });
+  return found && { ...found, role: [{ text: 'case manager' }] };
 }
 
 function careTeamMember(mapping: Mapping, segment: Segment): JsonObject | undefined {

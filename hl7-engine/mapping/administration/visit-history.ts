@@ -1,9 +1,8 @@
 // What a visit has been: Encounter.location, classHistory, statusHistory and participant after an event.
 // https://hl7.org/fhir/R4/encounter-definitions.html#Encounter.location
 import type { JsonObject, Resource } from '#fhir-model';
+import { list } from '../compact.ts';
 import type { VisitEvent } from './visit-events.ts';
-
-const list = (value: unknown): JsonObject[] => (Array.isArray(value) ? (value as JsonObject[]) : []);
 
 const placeOf = ({ location }: JsonObject): string => {
   const { reference, display } = (location ?? {}) as JsonObject;

@@ -7,6 +7,7 @@ import { derivedId } from '../derived-id.ts';
 import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
 import { amount, rxaMedicationAdministration, rxdMedicationDispense, rxrDosage } from '../tables/rx.ts';
+import { cqQuantity } from '../types/cq.ts';
 import type { OrderGroup } from './groups.ts';
 import { medicationOf } from './medication.ts';
 import { eventMerge } from './merging.ts';
@@ -39,6 +40,8 @@ const dispenseStatus: Readonly<Record<string, string>> = {
   'entered-in-error': 'entered-in-error',
 };
 
+const aDay = { value: 1, unit: 'd', system: 'http://unitsofmeasure.org', code: 'd' };
+
 /** `request`: the reference of the MedicationRequest, if the message has one. */
 export function addDispense(mapping: Mapping, order: Order, rxd: Segment, request: string | undefined): void {
   const { group, subject } = order;
@@ -49,6 +52,7 @@ export function addDispense(mapping: Mapping, order: Order, rxd: Segment, reques
   if (mapped === undefined || medication === undefined) return;
   const authorizing = requestReference(order, request);
   const route = routeOf(mapping, group);
+  const daily = cqQuantity(mapping, rxd.field(12));
   const resource: Resource = {
     ...mapped,
     resourceType: 'MedicationDispense',
@@ -58,7 +62,7 @@ export function addDispense(mapping: Mapping, order: Order, rxd: Segment, reques
     context: subject.encounter === undefined ? undefined : { reference: subject.encounter },
     authorizingPrescription: authorizing === undefined ? undefined : [authorizing],
     note: [...((mapped.note as JsonObject[] | undefined) ?? []), ...noteTexts(mapping, group.notes)],
-    dosageInstruction: route === undefined ? undefined : [route],
+    dosageInstruction: [{ ...route, maxDosePerPeriod: daily && { numerator: daily, denominator: aDay } }],
   };
   put(mapping, resource, [order.key, rxd.field(1).text, rxd.field(2).component(1).text]);
 }

@@ -8,11 +8,12 @@ import { date, dateTime } from '../datetime.ts';
 import { practitionerReference } from '../practitioner.ts';
 import { runTable } from '../table/table.ts';
 import { amount, rxcIngredient, rxeMedicationRequest, rxoMedicationRequest, rxrDosage } from '../tables/rx.ts';
+import { cqQuantity } from '../types/cq.ts';
 import { medicationStatus } from './control.ts';
 import { detail, type OrderGroup } from './groups.ts';
 import { noteTexts } from './notes.ts';
 import { identifiersOf, type Order, priorityOf, putRequest, requester, schedulesOf, united } from './order.ts';
-import { cqQuantity, type Schedule, tqSchedule } from './timing.ts';
+import { type Schedule, tqSchedule } from './timing.ts';
 
 /** Where RXO, RXE, RXD and RXA have the same things; 0: not at all. */
 export interface MedicationFields {

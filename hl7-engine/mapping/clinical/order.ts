@@ -9,6 +9,7 @@ import { organizationReference, practitionerReference } from '../practitioner.ts
 import { runTable } from '../table/table.ts';
 import { obrServiceRequest } from '../tables/obr.ts';
 import { orcServiceRequest } from '../tables/orc.ts';
+import '../tables/tq1.ts';
 import { type OrderState, orderState, taskElements } from './control.ts';
 import { detail, type OrderGroup } from './groups.ts';
 import { requestMerge, taskMerge } from './merging.ts';
@@ -147,7 +148,7 @@ function requestResource(
     ...occurrence(mapped, schedule),
     requester: requester(mapping, order),
     basedOn: parents(mapping, order),
-    note: requestNotes(mapping, group, schedule),
+    note: [...((mapped.note as JsonObject[] | undefined) ?? []), ...requestNotes(mapping, group, schedule)],
     ...also,
   };
   if (schedule?.asNeeded) resource.asNeededBoolean = true;

@@ -7,7 +7,7 @@ import type { Mapping } from '../context.ts';
 import { codeableConcept } from '../datatypes.ts';
 import { dateTime, time } from '../datetime.ts';
 import { decimal } from '../decimal.ts';
-import { type Unit, unitOf } from '../units.ts';
+import { cqQuantity } from '../types/cq.ts';
 
 /** One line of a schedule, of a TQ1 or of a repetition of a TQ. */
 export interface Schedule {
@@ -96,16 +96,6 @@ function schedule(mapping: Mapping, parts: Parts): Schedule {
     asNeeded: (pattern ?? '').toUpperCase().startsWith('PRN'),
     start,
   };
-}
-
-/** CQ with its unit as subcomponents or, where a TQ1 stands for the component of old, as components. */
-export function cqQuantity(mapping: Mapping, cq: Part): JsonObject | undefined {
-  const value = decimal(cq.component(1).text ?? '');
-  return value === undefined ? undefined : { value, ...cqUnit(mapping, cq) };
-}
-
-function cqUnit(mapping: Mapping, cq: Part): Unit {
-  return unitOf(subcomponentsAsComponents(cq.component(2)), mapping.facility);
 }
 
 type Pattern = JsonObject & { frequency?: number; period?: number; periodUnit?: string; when?: string[] };

@@ -6,8 +6,8 @@ import type { Mapping } from '../context.ts';
 import { address, codeableConcept, contactPoint, displayName, drPeriod, humanName } from '../datatypes.ts';
 import { dateTime, time } from '../datetime.ts';
 import { decimal } from '../decimal.ts';
+import { cqQuantity } from '../types/cq.ts';
 import { type Unit, unitOf } from '../units.ts';
-import { cqQuantity } from './timing.ts';
 
 /** `{ valueQuantity: … }` and the like; {} when there is no value. */
 export type ValueElement = JsonObject;

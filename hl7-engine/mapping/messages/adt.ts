@@ -75,7 +75,8 @@ function mapAdmission(mapping: Mapping, root: Group): MappedPatient {
   const pid = required(root.get('PID'), 'PID');
   addMother(mapping, pid, patient);
   addRelatedPersons(mapping, root, patient);
-  addCareTeam(mapping, afterPatient(root), patient);
+  const caseManagers = root.groups('INSURANCE').flatMap((insurance) => insurance.all('IN3'));
+  addCareTeam(mapping, afterPatient(root), caseManagers, patient);
   addLivingWill(mapping, root, patient);
   addDeath(mapping, root, patient);
   addAllergies(mapping, root, patient, [...root.all('AL1'), ...root.all('IAM')]);

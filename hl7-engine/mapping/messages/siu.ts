@@ -34,7 +34,10 @@ function mapSchedule(mapping: Mapping, root: Group): void {
     const location = { segment: 'SCH', field: 1 };
     throw new Refusal('AE', '101', 'SCH-1 and SCH-2 have no appointment number: send one of them', { location });
   }
-  if (mapping.event === 'S23' || mapping.event === 'S24') return upsertSlots(mapping, root, sch, numbers);
+  if (mapping.event === 'S23' || mapping.event === 'S24') {
+    upsertSlots(mapping, root, sch, numbers);
+    return;
+  }
   const people = root.groups('PATIENT').filter((group) => group.get('PID') !== undefined);
   const patients = people.map((group) => ({ group, patient: patientOf(mapping, group) }));
   const [first] = patients;

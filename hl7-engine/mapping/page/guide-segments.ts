@@ -2,6 +2,9 @@
 // and where what they say is done.
 
 export const segmentMapsElsewhere: Readonly<Record<string, string>> = {
+  'AIG[Appointment]': 'AIG[Appointment.participant]',
+  'AIL[Appointment]': 'AIL[Appointment.participant]',
+  'AIP[Appointment]': 'AIP[Appointment.participant]',
   'DG1[Encounter]': 'DG1[Encounter.diagnosis]',
   'DG1[EpisodeOfCare]': 'PV1-54 is all that messages say of an episode; its diagnoses are those of the encounter',
   'IN3[CareTeam]': 'IN3[CareTeam.participant]',
@@ -43,9 +46,11 @@ export const segmentMapsElsewhere: Readonly<Record<string, string>> = {
   'ROL[Patient-GeneralPractitioner]': 'ROL-3 PP: Patient.generalPractitioner, administration/roles.ts',
   'ROL[RelatedPerson]': 'who is not known to be a practitioner is still found by number: Practitioner',
   'RXR[MedicationRequest]': 'RXR[Dosage]',
+  'SCH[Provenance]':
+    'SCH[Appointment]: who entered and who filled it are participants; the Provenance of the message tells who sent it',
+  'SCH[ServiceRequest]': 'AIS[ServiceRequest] and SCH[Appointment]',
   'SFT[Device]': 'the sender’s software: Provenance.agent names the application',
   'SFT[MessageHeader]': 'a MessageHeader is of messages, not of what is stored',
-  'TQ1[MedicationRequest]': 'clinical/timing.ts: Dosage.timing',
-  'TQ1[ServiceRequest]': 'clinical/timing.ts: ServiceRequest.occurrence',
+  'TQ1[MedicationRequest]': 'TQ1[ServiceRequest]: Dosage.timing, clinical/timing.ts',
   'TXA[Provenance]': 'TXA[DocumentReference]: who edited the document, and when',
 };

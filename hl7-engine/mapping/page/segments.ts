@@ -12,7 +12,7 @@ interface FieldUse {
 }
 
 /** By segment and field; rows of one segment's table may read another's fields. */
-export function fieldUses(): ReadonlyMap<string, readonly FieldUse[]> {
+function fieldUses(): ReadonlyMap<string, readonly FieldUse[]> {
   const uses = new Map<string, FieldUse[]>();
   for (const { segment, target, rows } of allTables()) {
     for (const row of rows) {
@@ -25,7 +25,7 @@ export function fieldUses(): ReadonlyMap<string, readonly FieldUse[]> {
   return uses;
 }
 
-export function segmentNames(): string[] {
+function segmentNames(): string[] {
   return [...new Set(allTables().map(({ segment }) => segment))];
 }
 

@@ -44,7 +44,8 @@ export function participants(
   const name = segment.name as ResourceName;
   const found = runTable(tables[name], { segment, group, mapping }) ?? {};
   const own = fillerStatus(mapping, segment.field(statusFields[name]), `${name}-${statusFields[name]}`);
-  const status = isDeleted(segment) || isOver(appointment.status) ? 'declined' : participation(own ?? appointment.status);
+  const status =
+    isDeleted(segment) || isOver(appointment.status) ? 'declined' : participation(own ?? appointment.status);
   const { start, end } = resourceTimes(mapping, segment, appointment.start);
   const period = start === undefined || (start === appointment.start && end === undefined) ? undefined : { start, end };
   const actors = repeated(segment.field(3), (part) => actorOf(mapping, segment, part));
@@ -64,7 +65,10 @@ function actorOf(mapping: Mapping, segment: Segment, part: Part): JsonObject | u
 /** AIG-4 is the sender's own table: what its words call the resource decides; equipment is what AIG is for. */
 const kinds: readonly [words: RegExp, type: string][] = [
   [/\b(?:locations?|rooms?|places?|beds?|theatres?)\b/i, 'Location'],
-  [/\b(?:providers?|physicians?|doctors?|practitioners?|surgeons?|nurses?|staff|personnel|persons?)\b/i, 'Practitioner'],
+  [
+    /\b(?:providers?|physicians?|doctors?|practitioners?|surgeons?|nurses?|staff|personnel|persons?)\b/i,
+    'Practitioner',
+  ],
   [/\b(?:services?|clinics?|departments?)\b/i, 'HealthcareService'],
 ];
 

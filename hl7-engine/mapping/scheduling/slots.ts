@@ -29,7 +29,11 @@ export function upsertSlots(mapping: Mapping, root: Group, sch: Segment, numbers
       continue;
     }
     const key = [mapping.facility, resource.segment.name, resource.segment.field(3).raw];
-    const schedule = upsertDerived(mapping, { resourceType: 'Schedule', active: true, actor: [participant.actor] }, key);
+    const schedule = upsertDerived(
+      mapping,
+      { resourceType: 'Schedule', active: true, actor: [participant.actor] },
+      key,
+    );
     const slot: JsonObject = {
       resourceType: 'Slot',
       identifier: [...numbers],

@@ -4,7 +4,7 @@
 //
 // `?` optional, `*` any number, `+` at least one; `NAME{…}` a group, with the name that the standard gives it.
 
-export interface SegmentElement {
+interface SegmentElement {
   kind: 'segment';
   name: string;
   required: boolean;

@@ -47,4 +47,3 @@ export const managementStructures = {
   QBP_Q11: `${head} QPD RCP DSC?`,
   QBP_Q21: `${head} QPD RCP DSC?`,
 } as const satisfies Record<string, string>;
-

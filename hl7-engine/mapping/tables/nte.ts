@@ -6,7 +6,7 @@ import { codeableConcept } from '../datatypes.ts';
 import { segmentTable } from '../table/table.ts';
 
 /** The rows tell the documentation what clinical/notes.ts does: lines of one note stand in several segments. */
-export const nteAnnotation = segmentTable(
+segmentTable(
   'NTE',
   'Annotation',
   `

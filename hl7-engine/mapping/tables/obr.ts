@@ -1,7 +1,6 @@
 // OBR: https://hl7.org/fhir/uv/v2mappings/ (OBR[ServiceRequest], OBR[DiagnosticReport]); HL7 v2.9 chapters 4.5.3 and 7.4.1
 
 import { conceptMapOf } from '../codes/concept-maps.ts';
-import { codeableConcept } from '../datatypes.ts';
 import { segmentTable } from '../table/table.ts';
 
 const priorities = conceptMapOf('ExtendedPriorityCodes').codes;
@@ -21,7 +20,7 @@ export const obrServiceRequest = segmentTable(
 7  | -            | when it was done: the report's effective time
 8  | -            | when it was done: the report's effective time
 11 | intent       | custom intent
-12 | patientInstruction | custom danger
+12 | note[].text  | CWE.text
 13 | extension[${supportingInfo}].extension[concept].valueCodeableConcept | CWE
 16 | @requester   | where ORC-12 names nobody
 17 | extension[${structure}/servicerequest-order-callback-phone-number].valueContactPoint | XTN work
@@ -36,7 +35,7 @@ export const obrServiceRequest = segmentTable(
 29 | @basedOn     | the parent order
 30 | -            | how the patient is moved
 31 | reasonCode[] | CWE
-36 | @occurrence  | when it is planned, where OBR-6 and TQ1 say nothing
+36 | occurrenceDateTime | dateTime
 37 | -            | how many sample containers
 38 | -            | how the sample travels
 40 | -            | how the patient is moved
@@ -59,10 +58,6 @@ export const obrServiceRequest = segmentTable(
     custom: {
       priority: (part) => priorities.get(part.component(1).text?.toUpperCase() ?? '')?.code,
       intent: (part) => (part.text === 'G' ? 'reflex-order' : undefined),
-      danger: (part, { mapping }) => {
-        const concept = codeableConcept(mapping, part.repetition(1));
-        return (part.component(2).text ?? concept?.text ?? part.component(1).text) as string | undefined;
-      },
     },
   },
 );

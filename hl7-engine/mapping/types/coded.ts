@@ -40,7 +40,7 @@ export function mappedCode(mapping: Mapping, map: ConceptMap, part: Part, where:
 }
 
 /** One Coding: the map's, else the first as it was sent. */
-export function mappedCoding(mapping: Mapping, map: ConceptMap, part: Part): JsonObject | undefined {
+function mappedCoding(mapping: Mapping, map: ConceptMap, part: Part): JsonObject | undefined {
   const concept = mapped(mapping, map, part);
   if (concept !== undefined) return { ...concept };
   return firstCoding(mapping, part, map);

@@ -1,12 +1,12 @@
 // CQ, NM, NR, SN and DR: https://hl7.org/fhir/uv/v2mappings/ (CQ[Quantity], NM[Quantity], NR[Range], SN[Quantity], DR[Period])
 import type { JsonObject } from '#fhir-model';
 import { type Part, subcomponentsAsComponents } from '../../message/message.ts';
-import { cqQuantity } from '../clinical/timing.ts';
 import { systems } from '../codes/systems.ts';
 import { drPeriod } from '../datatypes.ts';
 import { dateTime } from '../datetime.ts';
 import { decimal } from '../decimal.ts';
 import { unitOf } from '../units.ts';
+import { cqQuantity } from './cq.ts';
 import { composite, type DataType } from './type.ts';
 
 function range(part: Part): JsonObject | undefined {

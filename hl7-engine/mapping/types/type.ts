@@ -1,5 +1,4 @@
 // What a data type map is, as the third column of a mapping table names it.
-import type { Part } from '../../message/message.ts';
 import type { PartMap } from '../table/context.ts';
 
 export interface DataType {
@@ -43,6 +42,3 @@ export function oneOf<Word extends string>(args: readonly string[], words: reado
     throw new SyntaxError(`one of ${words.join(', ')}, not "${args.join(' ')}"`);
   return known;
 }
-
-/** The text of the first leaf. */
-export const textOf = (part: Part): string | undefined => part.text;

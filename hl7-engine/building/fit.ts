@@ -1,0 +1,74 @@
+// What a version of the standard has no place for: HL7 v2 appendix A. A message said to be 2.3 must not hold what came with 2.7.
+import type { ComponentValue, FieldValue, RepetitionValue, SegmentValue } from '../message/build.ts';
+import type { Dictionary, FieldDefinition } from '../message/dictionary.ts';
+
+const variesType = 'VARIES';
+
+/**
+ * The segments with fields, repetitions and components of that version only; what goes is told by its place. A segment that the
+ * version has not is left out.
+ */
+export function fitted(
+  segments: readonly SegmentValue[],
+  dictionary: Dictionary,
+  version: string,
+  warnings: Set<string>,
+): SegmentValue[] {
+  const known = dictionary.nearest(version);
+  return segments.flatMap((segment) => {
+    const definitions = dictionary.fieldsOf(known, segment.name);
+    if (definitions === undefined) {
+      warnings.add(`${segment.name}: not in ${version}`);
+      return [];
+    }
+    const fields: Record<number, FieldValue> = {};
+    for (const [key, value] of Object.entries(segment.fields ?? {})) {
+      const place = `${segment.name}-${key}`;
+      const definition = definitions[Number(key) - 1];
+      if (definition === undefined) warnings.add(`${place}: not in ${version}`);
+      else fields[Number(key)] = fittedField(value, { definition, dictionary, version: known, place, warnings });
+    }
+    return [{ name: segment.name, fields }];
+  });
+}
+
+interface Fitting {
+  definition: FieldDefinition;
+  dictionary: Dictionary;
+  version: string;
+  place: string;
+  warnings: Set<string>;
+}
+
+function fittedField(value: FieldValue, fitting: Fitting): FieldValue {
+  if (value === null || typeof value !== 'object' || !('repetitions' in value)) return fittedRepetition(value, fitting);
+  const { definition, place, warnings } = fitting;
+  // OBX-5 repeats since 2.3, whatever the tables have.
+  const max = definition.type === variesType ? Number.POSITIVE_INFINITY : definition.max;
+  if (value.repetitions.length > max) warnings.add(`${place}: takes ${max} of ${value.repetitions.length} values`);
+  return { repetitions: value.repetitions.slice(0, max).map((one) => fittedRepetition(one, fitting)) };
+}
+
+function fittedRepetition(value: RepetitionValue, fitting: Fitting): RepetitionValue {
+  const { definition, dictionary, version, place, warnings } = fitting;
+  if (!isList(value) || definition.type === variesType) return value;
+  const components = dictionary.componentsOf(version, definition.type);
+  if (components === undefined) return value;
+  // A type without components is the text of the first: CX where the version has ST.
+  if (components.length === 0) return firstText(value);
+  const last = value.findLastIndex((component) => firstText(component) !== undefined);
+  if (last >= components.length) warnings.add(`${place}.${last + 1}: not in ${version}`);
+  return value.slice(0, components.length);
+}
+
+const isList = (value: RepetitionValue): value is readonly ComponentValue[] => Array.isArray(value);
+
+function firstText(value: RepetitionValue | ComponentValue): string | undefined {
+  if (typeof value === 'string') return value === '' ? undefined : value;
+  if (!Array.isArray(value)) return undefined;
+  for (const part of value as readonly ComponentValue[]) {
+    const found = firstText(part);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}

@@ -1,0 +1,91 @@
+// Patient as PID, PD1 and NK1: https://hl7.org/fhir/uv/v2mappings/ (PID[Patient], PD1[Patient], NK1[Patient])
+import { objects, text } from '../building.ts';
+import { buildTable } from '../table.ts';
+import { cwe } from '../types/coded.ts';
+import { cx, identifierTypeOf } from '../types/identifier.ts';
+
+const structure = 'http://hl7.org/fhir/StructureDefinition';
+const usCore = 'http://hl7.org/fhir/us/core/StructureDefinition';
+
+/** The codes of a race or ethnicity as US Core has them; each is one repetition. */
+const cdc = ['ombCategory', 'detailed'] as const;
+
+export const pid = buildTable(
+  'PID',
+  `
+3  | identifier | custom number
+5  | name | XPN
+6  | extension[${structure}/patient-mothersMaidenName].valueString | custom surname
+7  | extension[${structure}/patient-birthTime].valueDateTime | DTM
+7  | _birthDate.extension[${structure}/patient-birthTime].valueDateTime | DTM
+?7 | birthDate | DTM
+8  | gender | code AdministrativeSex
+${cdc.map((url) => `10 | extension[${usCore}/us-core-race].extension[${url}].valueCoding | CWE`).join('\n')}
+11 | address | XAD
+13 | telecom[use!=work] | XTN
+14 | telecom[use=work] | XTN
+15 | communication.language | custom language
+16 | maritalStatus | CWE MaritalStatus
+17 | extension[${structure}/patient-religion].valueCodeableConcept | CWE
+18 | @account | the visit's account
+19 | identifier | custom social
+${cdc.map((url) => `22 | extension[${usCore}/us-core-ethnicity].extension[${url}].valueCoding | CWE`).join('\n')}
+23 | extension[${structure}/patient-birthPlace].valueAddress.text | ST
+24 | multipleBirthBoolean | ST
+24 | multipleBirthInteger | custom yes
+25 | multipleBirthInteger | ST
+26 | extension[${structure}/patient-citizenship].extension[code].valueCodeableConcept | CWE
+28 | extension[${structure}/patient-nationality].extension[code].valueCodeableConcept | CWE
+29 | deceasedDateTime | DTM
+30 | deceasedBoolean | ST
+30 | deceasedDateTime | custom yes
+35 | extension[${structure}/patient-animal].extension[species].valueCodeableConcept | CWE
+36 | extension[${structure}/patient-animal].extension[breed].valueCodeableConcept | CWE
+`,
+  {
+    number: (building, value) => (isSocial(value) ? undefined : cx(building, value)),
+    social: (_building, value) => (isSocial(value) ? text((value as { value?: string }).value) : undefined),
+    surname: (_building, value) => (text(value) === undefined ? undefined : [text(value)]),
+    yes: () => 'Y',
+    // The message's own codes stand beside the language tag: the first that is no tag of BCP 47 is what receivers know.
+    language: (building, value) => {
+      const codings = objects((value as { coding?: [] } | null)?.coding);
+      const own = codings.filter(({ system }) => system !== 'urn:ietf:bcp:47');
+      return cwe(building, { coding: own.length > 0 ? own : codings, text: text((value as { text?: string }).text) });
+    },
+  },
+);
+
+/** One that PID-19 carries: a receiver would take it for the patient's own number in PID-3. */
+function isSocial(value: unknown): boolean {
+  const identifier = value as Parameters<typeof identifierTypeOf>[0] & { system?: string };
+  return identifier.system === 'http://hl7.org/fhir/sid/us-ssn' && identifierTypeOf(identifier) === 'SS';
+}
+
+export const pd1 = buildTable(
+  'PD1',
+  `
+3 | generalPractitioner | XON
+4 | generalPractitioner | XCN
+6 | extension[${structure}/patient-disability].valueCodeableConcept | CWE
+12 | meta.security[code=R].code | custom yes
+14 | extension[${structure}/patient-congregation].valueString | custom name
+`,
+  { yes: () => 'Y', name: (_building, value) => (text(value) === undefined ? undefined : [text(value)]) },
+);
+
+/** Of one Patient.contact. */
+export const nk1 = buildTable(
+  'NK1',
+  `
+2 | name | XPN
+3 | relationship | CWE Relationship
+4 | address | XAD
+5 | telecom[use!=work] | XTN
+6 | telecom[use=work] | XTN
+8 | period.start | DT
+9 | period.end | DT
+13 | organization | XON
+15 | gender | code AdministrativeSex
+`,
+);

@@ -1,0 +1,103 @@
+// References to Practitioner, Organization and Location as XCN, XON, PL and NDL: what mapping/practitioner.ts and
+// mapping/administration/location.ts read, the other way round
+import type { Json, JsonObject, Resource } from '#fhir-model';
+import type { ComponentValue } from '../../message/build.ts';
+import { type Building, isObject, objects, text } from '../building.ts';
+import { authority, identifierTypeOf } from './identifier.ts';
+import { nameParts } from './person.ts';
+
+/** A PractitionerRole stands for its practitioner. */
+export function personOf({ graph }: Building, reference: Json | undefined): Resource | undefined {
+  const found = graph.resolve(reference);
+  return found?.resourceType === 'PractitionerRole' ? graph.resolve(found.practitioner) : found;
+}
+
+const isOrganization = (resource: Resource | undefined, reference: JsonObject): boolean =>
+  resource?.resourceType === 'Organization' ||
+  reference.type === 'Organization' ||
+  /(?:^|\/)Organization\//.test(text(reference.reference) ?? '');
+
+interface Party {
+  number: JsonObject | undefined;
+  name: Json | undefined;
+  display: string | undefined;
+  degree: string | undefined;
+}
+
+/** Of a person: the resource, else what the reference says by itself. */
+function partyOf(building: Building, reference: JsonObject): Party {
+  const person = personOf(building, reference);
+  const [qualification] = objects(person?.qualification);
+  const code = isObject(qualification?.code) ? qualification.code : {};
+  return {
+    number: objects(person?.identifier)[0] ?? (isObject(reference.identifier) ? reference.identifier : undefined),
+    name: objects(person?.name)[0],
+    display: text(reference.display) ?? (isObject(reference.identifier) ? text(reference.identifier.value) : undefined),
+    degree: text(objects(code.coding)[0]?.code) ?? text(code.text),
+  };
+}
+
+/** XCN; undefined for an organization, and for a reference that leads nowhere and says nothing. */
+export function xcn(building: Building, value: Json | undefined): ComponentValue[] | undefined {
+  if (!isObject(value) || isOrganization(building.graph.resolve(value), value)) return undefined;
+  const { number, name, display, degree } = partyOf(building, value);
+  const parts = nameParts(name ?? (display === undefined ? undefined : { family: display }));
+  const id = text(number?.value);
+  if (id === undefined && parts === undefined) return undefined;
+  const [family, given, further, suffix, prefix, more] = parts?.parts ?? [];
+  const system = number && text(number.system);
+  return [
+    ...[id, family, given, further, suffix, prefix, degree ?? more, undefined],
+    id === undefined ? undefined : authority(building, system),
+    ...[parts?.use, undefined, undefined, number && identifierTypeOf(number)],
+  ];
+}
+
+/** CNN with the person's parts as subcomponents, in NDL.1 (OBR-32 to 35). */
+export function ndl(building: Building, value: Json | undefined): ComponentValue[] | undefined {
+  const person = xcn(building, value);
+  if (person === undefined) return undefined;
+  const [id, family, given, further, suffix, prefix, degree, , by] = person;
+  const name = Array.isArray(family) ? family[0] : family;
+  const hd = Array.isArray(by) ? by : [];
+  return [[id, name, given, further, suffix, prefix, degree, undefined, ...hd] as (string | undefined)[]];
+}
+
+/** XON. Undefined for a person. */
+export function xon(building: Building, value: Json | undefined): ComponentValue[] | undefined {
+  if (!isObject(value)) return undefined;
+  const found = building.graph.resolve(value);
+  const organization = found?.resourceType === 'PractitionerRole' ? building.graph.resolve(found.organization) : found;
+  if (!isOrganization(organization, found === organization ? value : {}) && organization !== undefined) return undefined;
+  if (organization === undefined && !isOrganization(undefined, value)) return undefined;
+  const logical = isObject(value.identifier) ? value.identifier : undefined;
+  const number = objects(organization?.identifier)[0] ?? logical;
+  const name = text(organization?.name) ?? text(value.display);
+  const id = text(number?.value);
+  if (id === undefined && name === undefined) return undefined;
+  const by = number && authority(building, text(number.system));
+  return [name, undefined, undefined, undefined, undefined, by, number && identifierTypeOf(number), undefined, undefined, id];
+}
+
+/** physicalType -> the component of PL. */
+const levels: Readonly<Record<string, number>> = { wa: 1, ro: 2, bd: 3, si: 4, bu: 7, lvl: 8 };
+/** Places around places: a bed in a room in a ward on a floor of a building of a site, and some to spare. */
+const depthMax = 10;
+
+/** PL: the place and those it is part of; one whose kind is not known as its words. */
+export function pl(building: Building, value: Json | undefined): ComponentValue[] | undefined {
+  if (!isObject(value)) return undefined;
+  const components: ComponentValue[] = [];
+  let at = building.graph.resolve(value);
+  const words = text(value.display) ?? text(at?.name);
+  for (let depth = 0; at?.resourceType === 'Location' && depth < depthMax; depth++) {
+    const kind = isObject(at.physicalType) ? text(objects(at.physicalType.coding)[0]?.code) : undefined;
+    const component = levels[kind ?? ''];
+    if (component !== undefined) components[component - 1] ??= text(at.name);
+    at = building.graph.resolve(at.partOf);
+  }
+  if (components.some((one) => one !== undefined)) return Array.from(components);
+  if (words === undefined) return undefined;
+  components[8] = words;
+  return Array.from(components);
+}

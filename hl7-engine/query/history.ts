@@ -1,0 +1,139 @@
+// Request Immunization History (QBP^Q11, Z34 and Z44) to RSP^K11 with profile Z32, Z31, Z33 or Z42: CDC's implementation guide for
+// immunization messaging 2.5.1 release 1.5, chapter 7; HL7 v2.9 chapter 5.3.1
+import type { JsonObject, Resource } from '#fhir-model';
+import { immunizationSegments } from '../from-fhir/immunization.ts';
+import { patientNumbers } from '../from-fhir/patient.ts';
+import { listOf, textOf } from '../from-fhir/types.ts';
+import { conceptMapOf } from '../mapping/codes/concept-maps.ts';
+import type { Inquiry, Mapping, Responder } from '../mapping/context.ts';
+import { date } from '../mapping/datetime.ts';
+import { patientIdentity } from '../mapping/identity.ts';
+import type { SegmentValue } from '../message/build.ts';
+import type { Part, Segment } from '../message/message.ts';
+import { Refusal } from '../message/refusal.ts';
+import type { Response } from '../message/response.ts';
+import { escaped, parsed, patientsBy, patientsByNumber } from './ask.ts';
+import { acknowledged, authoritiesOf, person, type QueryStatus, wantedCount } from './reply.ts';
+
+const sexes = conceptMapOf('AdministrativeSex').codes;
+
+/** Whom the query describes: QPD-3 to QPD-7. */
+interface Wanted {
+  numbers: Part;
+  family: string | undefined;
+  given: string | undefined;
+  birthDate: string | undefined;
+  gender: string | undefined;
+}
+
+function wantedOf(qpd: Segment): Wanted {
+  const name = qpd.field(4).repetition(1);
+  return {
+    numbers: qpd.field(3),
+    family: name.component(1).text,
+    given: name.component(2).text,
+    birthDate: date(qpd.field(6).text),
+    gender: sexes.get((qpd.field(7).text ?? '').toUpperCase())?.code,
+  };
+}
+
+/** Letters alone, without case and accents. */
+const plain = (text: string | undefined): string =>
+  (text ?? '')
+    .normalize('NFD')
+    .replaceAll(/[^\p{L}]/gu, '')
+    .toLowerCase();
+
+/**
+ * Nobody gets the history of another: what the query and the patient both say of name and birth has to agree, even where the
+ * number is the patient's.
+ */
+function agrees(patient: Resource, { family, given, birthDate, gender }: Wanted): boolean {
+  const born = textOf(patient.birthDate);
+  if (birthDate !== undefined && born !== undefined && !born.startsWith(birthDate) && !birthDate.startsWith(born))
+    return false;
+  const known = textOf(patient.gender);
+  const isKnown = (code: string | undefined): boolean => code === 'male' || code === 'female';
+  if (isKnown(gender) && isKnown(known) && gender !== known) return false;
+  const names = listOf(patient.name);
+  return names.length === 0 || names.some((name) => hasName(name, family, given));
+}
+
+function hasName(name: JsonObject, family: string | undefined, given: string | undefined): boolean {
+  const words = Array.isArray(name.given) ? name.given.map((word) => plain(String(word))) : [];
+  const sameFamily = family === undefined || name.family === undefined || plain(String(name.family)) === plain(family);
+  return sameFamily && (given === undefined || words.length === 0 || words.includes(plain(given)));
+}
+
+/** So many of one name and birth are looked at. */
+const candidatesMax = 100;
+
+/** By number, else by name and date of birth. */
+async function candidates(inquiry: Inquiry, mapping: Mapping, qpd: Segment, wanted: Wanted): Promise<Resource[]> {
+  if (!wanted.numbers.isEmpty) {
+    const { matching } = patientIdentity(mapping, qpd, [3]);
+    const found = await patientsByNumber(inquiry, matching);
+    if (found.length > 0) return found.filter((patient) => agrees(patient, wanted));
+  }
+  const { family, given, birthDate } = wanted;
+  if (family === undefined || birthDate === undefined) return [];
+  const names = given === undefined ? [] : [`given=${escaped(given)}`];
+  const criteria = [`family=${escaped(family)}`, `birthdate=${birthDate}`, ...names];
+  const { patients } = await patientsBy(inquiry, criteria, { count: candidatesMax, cursor: undefined });
+  return patients.filter((patient) => agrees(patient, wanted));
+}
+
+const type = ['RSP', 'K11', 'RSP_K11'] as const;
+const profile = (name: string): string[] => [name, 'CDCPHINVS'];
+
+/** Without a number and without name and date of birth nobody is described. */
+function assertDescribed({ numbers, family, birthDate }: Wanted): void {
+  if (!numbers.isEmpty || (family !== undefined && birthDate !== undefined)) return;
+  const location = { segment: 'QPD', field: 3 };
+  throw new Refusal('AE', '101', 'QPD names nobody: send QPD-3, or QPD-4 and QPD-6', { location });
+}
+
+/** `query`: Z34, or Z44, which asks for an evaluation and forecast as well: this server has none, and answers with the history. */
+export function immunizationHistory(
+  mapping: Mapping,
+  qpd: Segment,
+  rcp: Segment | undefined,
+  query: 'Z34' | 'Z44',
+): Responder {
+  const wanted = wantedOf(qpd);
+  assertDescribed(wanted);
+  const count = wantedCount(rcp);
+  return async (inquiry) => {
+    const found = await candidates(inquiry, mapping, qpd, wanted);
+    const answer = (name: string, status: QueryStatus, segments: SegmentValue[]): Response => ({
+      type,
+      profile: profile(name),
+      segments: [...acknowledged(mapping, qpd, status), ...segments],
+    });
+    const [only] = found;
+    if (only === undefined) return answer('Z33', 'NF', []);
+    if (found.length > count) return answer('Z33', 'TM', []);
+    const people = (patient: Resource): SegmentValue[] => person(mapping, patient, patientNumbers(patient));
+    if (found.length > 1) return answer('Z31', 'OK', found.flatMap(people));
+    const given = await immunizationsOf(inquiry, String(only.id));
+    const own = authoritiesOf(mapping);
+    const orders = given.flatMap((immunization) => immunizationSegments(immunization, own));
+    return answer(query === 'Z34' ? 'Z32' : 'Z42', 'OK', [...people(only), ...orders]);
+  };
+}
+
+const pageSize = 100;
+/** Nobody has had so many vaccinations; who is said to have gets the first of them. */
+const immunizationsMax = 2000;
+
+async function immunizationsOf({ reader, scope }: Inquiry, patient: string): Promise<Resource[]> {
+  const found: Resource[] = [];
+  const query = `patient=Patient/${patient}&_sort=date&_count=${pageSize}`;
+  for (let cursor: string | undefined = ''; cursor !== undefined && found.length < immunizationsMax; ) {
+    const paging: string = cursor === '' ? '' : `&_cursor=${encodeURIComponent(cursor)}`;
+    const page = await reader.search('Immunization', query + paging, scope);
+    found.push(...page.resources.map(({ body }) => parsed(body)));
+    cursor = page.nextCursor;
+  }
+  return found;
+}

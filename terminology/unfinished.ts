@@ -1,0 +1,105 @@
+// Loads that broke off within a system: how much of it is committed, and going on from there. docs/adr/0023-loads-that-go-on.md
+import { CerebraError, type Db, type Queryable, type Statement } from '#platform';
+import { holdSystem, NOW, removeSystem, UNFINISHED, unhurried } from './system-tables.ts';
+import type { ConceptTable } from './tables.ts';
+
+/** Tables whose rows are written while the release is read. */
+export const streamed = ['concept', 'concept_designation', 'concept_property'] as const satisfies ConceptTable[];
+export type Streamed = (typeof streamed)[number];
+
+/** code_system.progress: what is committed together with the rows that it counts. */
+export interface Progress {
+  /** Of the release, the options and the program: the same mark is read to the same rows in the same order. */
+  mark: string;
+  /** How many processes have written it so far: whoever takes it up counts on, and who wrote before may not any more. */
+  attempt: number;
+  rows: Record<Streamed, number>;
+  /** Code of the last concept, to compare with what is read anew. */
+  lastCode: string;
+}
+
+export const newProgress = (mark: string): Progress => ({
+  ...{ mark, attempt: 1, lastCode: '' },
+  rows: { concept: 0, concept_designation: 0, concept_property: 0 },
+});
+
+const NOTE: Statement = {
+  text: `update code_system set progress = $3::jsonb || ${NOW}
+    where cs = $1 and state = 'loading' and (progress->>'attempt')::int = $2 returning cs`,
+};
+const FENCE: Statement = {
+  text: `select cs from code_system where cs = $1 and state = 'loading'
+    and ($2::int is null or (progress->>'attempt')::int = $2) for share`,
+};
+
+const lost = (cs: number): CerebraError =>
+  new CerebraError('internal', `The code system ${cs} was removed, or taken up by another load, while it was written`);
+
+/**
+ * First in the transaction of the rows that it counts: whoever takes the load up waits for that transaction's end. Throws
+ * `internal` when somebody has.
+ */
+export async function noteProgress(tx: Queryable, cs: number, progress: Progress): Promise<void> {
+  const noted = await tx.query(NOTE, [cs, progress.attempt, JSON.stringify(progress)]);
+  if (noted.length === 0) throw lost(cs);
+}
+
+/** As noteProgress(), of a transaction that adds no rows to count. */
+export async function stillMine(tx: Queryable, cs: number, attempt: number | undefined): Promise<void> {
+  if ((await tx.query(FENCE, [cs, attempt ?? null])).length === 0) throw lost(cs);
+}
+
+const OF_RELEASE: Statement = {
+  text: `select cs, progress->>'mark' as mark from code_system where url = $1 and version = $2 and ${UNFINISHED} order by cs desc`,
+};
+const TAKE: Statement = {
+  text: `update code_system
+    set progress = progress || jsonb_build_object('attempt', (progress->>'attempt')::int + 1) || ${NOW}
+    where cs = $1 and ${UNFINISHED} returning progress`,
+};
+
+interface Release {
+  url: string;
+  version: string;
+}
+
+export interface TakenUp {
+  cs: number;
+  progress: Progress;
+  release(): Promise<void>;
+}
+
+/** Waits until what the process before still had under way has ended. */
+async function take(db: Db, cs: number): Promise<TakenUp | undefined> {
+  const release = await holdSystem(db, cs);
+  if (!release) return undefined;
+  try {
+    const [row] = await db.tx(async (tx) => {
+      await unhurried(tx);
+      return tx.query<{ progress: Progress }>(TAKE, [cs]);
+    });
+    if (row) return { cs, progress: row.progress, release };
+  } catch (error) {
+    await release();
+    throw error;
+  }
+  await release();
+  return undefined;
+}
+
+/** The load of that release which broke off, unless another process has taken it up. */
+export async function takeUp(db: Db, { url, version }: Release, mark: string): Promise<TakenUp | undefined> {
+  const left = await db.query<{ cs: number; mark: string }>(OF_RELEASE, [url, version]);
+  for (const each of left) {
+    const taken = each.mark === mark ? await take(db, each.cs) : undefined;
+    if (taken) return taken;
+  }
+  return undefined;
+}
+
+/** What broken loads of that release have left, but for what somebody is writing. */
+export async function removeUnfinished(db: Db, { url, version }: Release): Promise<void> {
+  const left = await db.query<{ cs: number }>(OF_RELEASE, [url, version]);
+  // What can't be removed now goes in some days.
+  for (const { cs } of left) await removeSystem(db, cs).catch(() => undefined);
+}
