@@ -32,7 +32,7 @@ before(async () => {
   });
   engine = createHl7Engine({ ...parts, writer: fhir.writer, reader: fhir.reader, config: { port: 0 } });
   const { port } = await engine.start();
-  client = createMllpClient({ host: '127.0.0.1', port });
+  client = createMllpClient({ host: '127.0.0.1', port, timeoutMs: 120_000 });
   await vaccinate('Q1', 'VACCINE^ADA^MAY', '20200102', [
     ['V1', '20250301', '08^Hep B^CVX'],
     ['V2', '20260101', '48^Hib^CVX'],

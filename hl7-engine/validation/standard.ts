@@ -127,6 +127,7 @@ interface VersionModels {
 function createModels(dictionary: Dictionary, version: string): VersionModels {
   const segments = new Map<string, SegmentModel | undefined>();
   const types = new Map<string, TypeModel>();
+  const hasLengths = !/^2\.[789]/.test(version);
   const typeOf = (name: string): TypeModel => {
     const known = types.get(name);
     if (known !== undefined) return known;
@@ -143,15 +144,17 @@ function createModels(dictionary: Dictionary, version: string): VersionModels {
   ): Pick<TypeModel, 'components' | 'fault'> => {
     // A component alone is the value itself: older tables have them for text.
     if (components.length <= 1) return { components: [], fault: valueFault(name === 'TS' ? 'DTM' : name) };
-    const elements = components.map((component, index) => elementOf(component, index + 1));
+    const elements = components.map((component, index) => elementOf(component, name, index + 1));
     if (name === 'TS') elements[0] = { ...elements[0]!, type: primitive('DTM') };
     return { components: elements, fault: undefined };
   };
-  const elementOf = (definition: FieldDefinition | undefined, number: number): ElementModel => {
-    if (definition === undefined) return openElement(`component ${number}`);
-    const { name, type, min, max, length, table } = definition;
-    const usage = usageOf(definition.usage);
-    const limits = { minLength: 0, maxLength: length ?? Number.POSITIVE_INFINITY, isWhole: false, constant: undefined };
+  const elementOf = (definition: FieldDefinition | undefined, owner: string, number: number): ElementModel => {
+    if (definition === undefined) return openElement(`${owner}-${number}`);
+    const { name, type, max, table } = definition;
+    const usage = slips.has(`${version} ${owner}-${number}`) ? 'O' : usageOf(definition.usage);
+    const min = usage === 'R' ? 1 : 0;
+    const maxLength = (hasLengths ? definition.length : undefined) ?? Number.POSITIVE_INFINITY;
+    const limits = { minLength: 0, maxLength, isWhole: false, constant: undefined };
     // What is there for backward compatibility alone has whatever type it had: newer tables say ST throughout.
     const isOpen = usage === 'B' || usage === 'W';
     const model = isOpen ? unknownType(type) : type === 'ID' && table !== undefined ? coded(table) : typeOf(type);
@@ -161,12 +164,19 @@ function createModels(dictionary: Dictionary, version: string): VersionModels {
     segment(name) {
       if (!segments.has(name)) {
         const fields = dictionary.fieldsOf(version, name);
-        segments.set(name, fields && segmentModel(name, fields.map(elementOf), typeOf));
+        const elements = fields?.map((field, index) => elementOf(field, name, index + 1));
+        segments.set(name, elements && segmentModel(name, elements, typeOf));
       }
       return segments.get(name);
     },
   };
 }
+
+/**
+ * Required in the dictionary's table of one version, and neither in that version's chapter nor in the versions around it.
+ * Its lengths of 2.7 and later are those of earlier versions; there the standard has only lengths that receivers must keep.
+ */
+const slips: ReadonlySet<string> = new Set(['2.3 NK1-7', '2.3 OBR-27', '2.3 ORC-7', '2.3.1 OBX-4']);
 
 const primitive = (name: string): TypeModel => ({ ...unknownType(name), isOpen: false, fault: valueFault(name) });
 

@@ -1,0 +1,55 @@
+// Patient and Encounter as ADT^A01, A03, A04, A05, A08, A11, A13, A28 and A31: HL7 v2.9 chapter 3.3
+import type { Resource } from '#fhir-model';
+import type { SegmentValue } from '../../message/build.ts';
+import type { Building } from '../building.ts';
+import { isObject, text } from '../building.ts';
+import { patientOf, patientSegments, visitSegments } from '../subject.ts';
+import { dtm } from '../types/time.ts';
+import type { MessageBuilder } from './message.ts';
+
+const outpatient = new Set(['AMB', 'EMER', 'VR', 'HH', 'FLD', 'OBSENC']);
+const over = new Set(['finished', 'cancelled', 'entered-in-error']);
+
+/** How a visit begins: registered, admitted, or announced. */
+function beginning({ status, class: kind }: Resource): string {
+  if (status === 'planned') return 'A05';
+  return isObject(kind) && outpatient.has(text(kind.code) ?? '') ? 'A04' : 'A01';
+}
+
+function visitEvent(visit: Resource, before: string | undefined): string {
+  const { status } = visit;
+  if (status === 'cancelled' || status === 'entered-in-error') return 'A11';
+  if (status === 'finished') return before === 'finished' ? 'A08' : 'A03';
+  if (before === 'finished') return 'A13';
+  const begins = before === undefined || over.has(before) || (before === 'planned' && status !== 'planned');
+  return begins ? beginning(visit) : 'A08';
+}
+
+function eventTime(building: Building, focus: Resource, event: string): string | undefined {
+  const period = isObject(focus.period) ? focus.period : {};
+  const at = event === 'A03' ? period.end : event === 'A01' || event === 'A04' ? period.start : undefined;
+  return dtm(at) ?? dtm(focus.meta?.lastUpdated ?? building.graph.resolve(focus.subject)?.meta?.lastUpdated);
+}
+
+export const adt: MessageBuilder = {
+  code: 'ADT',
+  structures: {
+    ...{ A01: 'ADT_A01', A03: 'ADT_A03', A04: 'ADT_A01', A05: 'ADT_A05', A08: 'ADT_A01' },
+    ...{ A11: 'ADT_A09', A13: 'ADT_A01', A28: 'ADT_A05', A31: 'ADT_A05' },
+  },
+  from: ['Encounter', 'Patient'],
+  reads: ['Patient', 'Practitioner', 'PractitionerRole', 'Organization', 'Location', 'Account'],
+  stateOf: ({ resourceType, status }) => (resourceType === 'Encounter' ? (text(status) ?? '') : 'known'),
+  eventOf(focus, told) {
+    if (focus.resourceType === 'Encounter') return visitEvent(focus, told === undefined ? 'in-progress' : told.state);
+    return told === undefined || told.state !== undefined ? 'A31' : 'A28';
+  },
+  segments(building, focus, event): SegmentValue[] {
+    const visit = focus.resourceType === 'Encounter' ? focus : undefined;
+    const patient = visit === undefined ? focus : patientOf(building, visit.subject, 'Encounter.subject');
+    // EVN-2 is when it was recorded, EVN-6 when it took place.
+    const recorded = dtm(focus.meta?.lastUpdated) ?? dtm(new Date(0).toISOString())!;
+    const evn: SegmentValue = { name: 'EVN', fields: { 2: recorded, 6: eventTime(building, focus, event) } };
+    return [evn, ...patientSegments(building, patient, visit), ...visitSegments(building, visit)];
+  },
+};

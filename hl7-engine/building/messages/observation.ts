@@ -1,0 +1,114 @@
+// Observation as OBX with NTE: HL7 v2.9 chapter 7.4.2. One with components becomes one OBX each, under a common OBX-4
+import type { Json, JsonObject, Resource } from '#fhir-model';
+import type { FieldValue, SegmentValue } from '../../message/build.ts';
+import { type Building, isObject, objects, text } from '../building.ts';
+import { notesOf } from '../notes.ts';
+import { fieldsOf, fieldValue } from '../table.ts';
+import { obx } from '../tables/result.ts';
+import { cwe } from '../types/coded.ts';
+import { obxValue, rangeText } from '../value.ts';
+
+/** HL7 table 0085. What is entered in error is posted as wrong (W), so that the receiver takes it away. */
+const statusCodes: Readonly<Record<string, string>> = {
+  registered: 'I',
+  preliminary: 'P',
+  final: 'F',
+  amended: 'C',
+  corrected: 'C',
+  cancelled: 'X',
+  'entered-in-error': 'W',
+};
+
+/** Why there is no value: HL7 v2.9 chapter 7.4.2.11. */
+const absentCodes: Readonly<Record<string, string>> = { 'not-asked': 'N', 'not-performed': 'X' };
+
+export const obxStatus = (status: Json | undefined): string | undefined => statusCodes[text(status) ?? ''];
+
+function statusOf(observation: JsonObject): string | undefined {
+  const reason = isObject(observation.dataAbsentReason) ? objects(observation.dataAbsentReason.coding)[0]?.code : undefined;
+  const absent = observation.status === 'final' ? absentCodes[text(reason) ?? ''] : undefined;
+  return absent ?? obxStatus(observation.status);
+}
+
+/** Numbers the OBX of one order. */
+export interface ObxSeries {
+  /** OBX-1. */
+  next(): string;
+  /** OBX-4 of a group: 1, 2 … */
+  group(): string;
+}
+
+export function obxSeries(): ObxSeries {
+  let [count, groups] = [0, 0];
+  return { next: () => String(++count), group: () => String(++groups) };
+}
+
+const sameCode = (one: Json | undefined, other: Json | undefined): boolean =>
+  JSON.stringify(one) === JSON.stringify(other);
+
+/** The observation's OBX and the notes on it. */
+export function observationSegments(building: Building, observation: Resource, series: ObxSeries): SegmentValue[] {
+  const components = objects(observation.component);
+  const notes = notesOf(building, observation.note);
+  if (components.length === 0) return [obxOf(building, observation, observation, series), ...notes];
+  const repeated = components.every(({ code }) => sameCode(code, observation.code));
+  if (repeated) return [repeatedObx(building, observation, components, series), ...notes];
+  const group = series.group();
+  const own = obxValue(building, observation) === undefined ? [] : [obxOf(building, observation, observation, series, group)];
+  const each = components.map((component) => obxOf(building, observation, component, series, group));
+  return [...own, ...each.slice(0, 1), ...notes, ...each.slice(1)];
+}
+
+/** `holder`: the observation itself or a component, whose code, value, range and interpretation it is. */
+function obxOf(
+  building: Building,
+  observation: Resource,
+  holder: JsonObject,
+  series: ObxSeries,
+  group?: string,
+): SegmentValue {
+  const value = obxValue(building, holder);
+  const common = fieldsOf(obx, building, observation);
+  const own = holder === observation ? {} : { ...fieldsOf(obx, building, holder) };
+  const { 8: _interpretation, ...shared } = common;
+  return {
+    name: 'OBX',
+    fields: {
+      ...(holder === observation ? common : { ...shared, ...own }),
+      ...{ 1: series.next(), 2: value?.type, 4: group, 5: value?.value, 6: value?.unit },
+      ...{ 7: rangeText(objects(holder.referenceRange)), 11: statusOf(observation), 18: device(building, observation) },
+    },
+  };
+}
+
+/** Components of the observation's own code are the repetitions of OBX-5. */
+function repeatedObx(
+  building: Building,
+  observation: Resource,
+  components: readonly JsonObject[],
+  series: ObxSeries,
+): SegmentValue {
+  const values = components.flatMap((component) => obxValue(building, component) ?? []);
+  const [first] = values;
+  const alike = values.filter(({ type }) => type === first?.type);
+  const segment = obxOf(building, observation, observation, series);
+  const repetitions = alike.map(({ value }) => value as FieldValue & string);
+  const five = repetitions.length === 0 ? undefined : fieldValue(repetitions);
+  if (alike.length < values.length) building.warnings.add('Observation.component: values of several types in one OBX-5');
+  return { name: 'OBX', fields: { ...segment.fields, 2: first?.type, 5: five, 6: first?.unit } };
+}
+
+/** OBX-18, the equipment's identifier (EI). */
+function device({ graph }: Building, observation: Resource): FieldValue {
+  const found = graph.resolve(observation.device);
+  const logical = isObject(observation.device) ? observation.device.identifier : undefined;
+  const identifier = objects(found?.identifier)[0] ?? (isObject(logical) ? logical : undefined);
+  return text(identifier?.value);
+}
+
+/** A text as a result of its own: a report's conclusion. */
+export function textResult(building: Building, code: JsonObject, value: string, status: string | undefined, series: ObxSeries) {
+  const made = obxValue(building, { valueString: value })!;
+  const fields = { 1: series.next(), 2: made.type, 3: cwe(building, code), 5: made.value, 11: status };
+  return { name: 'OBX', fields };
+}

@@ -1,0 +1,69 @@
+// The patient and the visit of a message: PID, PD1, NK1, PV1, PV2. HL7 v2.9 chapter 3.4
+import type { Json, JsonObject, Resource } from '#fhir-model';
+import { CerebraError } from '#platform';
+import type { FieldValue, SegmentValue } from '../message/build.ts';
+import { type Building, objects } from './building.ts';
+import { fieldsOf, fieldValue, segmentOf } from './table.ts';
+import { nk1, pd1, pid } from './tables/patient.ts';
+import { pv1, pv2 } from './tables/visit.ts';
+import { cx, identifierTypeOf, ofType, ownIdentifier } from './types/identifier.ts';
+import { pl } from './types/reference.ts';
+
+/** The patient that a reference means. Throws CerebraError `business-rule`: no message is about nobody. */
+export function patientOf(building: Building, reference: Json | undefined, where: string): Resource {
+  const found = building.graph.resolve(reference);
+  if (found?.resourceType === 'Patient') return found;
+  throw new CerebraError('business-rule', `${where} leads to no Patient: a message has to say whom it is about`, {
+    expression: [where],
+  });
+}
+
+/** The Encounter that a reference means, if there is one. */
+export function visitOf(building: Building, reference: Json | undefined): Resource | undefined {
+  const found = building.graph.resolve(reference);
+  return found?.resourceType === 'Encounter' ? found : undefined;
+}
+
+/** PID and, where they say something, PD1 and NK1. */
+export function patientSegments(building: Building, patient: Resource, visit?: Resource): SegmentValue[] {
+  const account = visit && accountOf(building, visit);
+  const segment = segmentOf(pid, building, patient, { 1: '1', 18: cx(building, account) });
+  const fields: Record<number, FieldValue> = { ...segment.fields };
+  fields[3] ??= cx(building, ownIdentifier(building, patient.id, 'PI'));
+  if (fields[3] === undefined) {
+    const text = 'The Patient has neither identifier nor id: PID-3 would be empty';
+    throw new CerebraError('business-rule', text, { expression: ['Patient.identifier'] });
+  }
+  const more = segmentOf(pd1, building, patient);
+  const kin = objects(patient.contact).map((contact, index) => ({
+    name: 'NK1',
+    fields: { 1: String(index + 1), ...fieldsOf(nk1, building, contact) },
+  }));
+  return [{ name: 'PID', fields }, ...(isEmpty(more) ? [] : [more]), ...kin];
+}
+
+const isEmpty = ({ fields = {} }: SegmentValue): boolean => Object.keys(fields).length === 0;
+
+/** The visit's account: an identifier of type AN of the visit, else of Encounter.account. */
+function accountOf({ graph }: Building, visit: Resource): JsonObject | undefined {
+  const own = ofType(objects(visit.identifier), 'AN');
+  return own ?? objects(graph.resolve(objects(visit.account)[0])?.identifier)[0];
+}
+
+/** PV1 and, where it says something, PV2; without a visit a PV1 that says so. */
+export function visitSegments(building: Building, visit: Resource | undefined): SegmentValue[] {
+  if (visit === undefined) return [{ name: 'PV1', fields: { 1: '1', 2: 'N' } }];
+  const numbers = objects(visit.identifier).filter((identifier) => identifierTypeOf(identifier) !== 'AN');
+  const main = ofType(numbers, 'VN') ?? numbers[0];
+  const own = main ?? (accountOf(building, visit) === undefined ? ownIdentifier(building, visit.id, 'VN') : undefined);
+  const others = numbers.filter((identifier) => identifier !== main).map((identifier) => cx(building, identifier));
+  const more = segmentOf(pv2, building, visit);
+  const left = objects(visit.location).findLast(({ status }) => status === 'completed');
+  const first = segmentOf(pv1, building, visit, {
+    1: '1',
+    6: left && pl(building, left.location),
+    19: cx(building, own),
+    50: others.length === 0 ? undefined : fieldValue(others),
+  });
+  return [first, ...(isEmpty(more) ? [] : [more])];
+}

@@ -1,0 +1,115 @@
+// Observation.value[x] as OBX-2, OBX-5 and OBX-6: what mapping/clinical/value.ts reads, the other way round; HL7 table 0125
+import { decimalText, isNumber, type Json, type JsonObject } from '#fhir-model';
+import type { FieldValue, RepetitionValue } from '../message/build.ts';
+import { type Building, isObject, since, text } from './building.ts';
+import { cwe } from './types/coded.ts';
+import { unitOf } from './types/registry.ts';
+import { dtm, tm } from './types/time.ts';
+
+export interface ObxValue {
+  /** OBX-2. */
+  type: string;
+  value: FieldValue;
+  unit?: FieldValue;
+}
+
+const number = (quantity: Json | undefined): string | undefined =>
+  isObject(quantity) && isNumber(quantity.value) ? decimalText(quantity.value) : undefined;
+
+function quantity(building: Building, value: Json): ObxValue | undefined {
+  const digits = number(value);
+  if (digits === undefined) return undefined;
+  const { comparator } = value as JsonObject;
+  const unit = unitOf(building, value);
+  return text(comparator) === undefined
+    ? { type: 'NM', value: digits, unit }
+    : { type: 'SN', value: [text(comparator), digits], unit };
+}
+
+/** Both ends have one unit: that of OBX-6. */
+function pair(building: Building, first: Json | undefined, separator: string, second: Json | undefined): ObxValue | undefined {
+  const [low, high] = [number(first), number(second)];
+  const comparator = isObject(first) ? text(first.comparator) : undefined;
+  const unit = unitOf(building, first) ?? unitOf(building, second);
+  if (low === undefined && high === undefined) return undefined;
+  if (low === undefined) return { type: 'SN', value: ['<=', high], unit };
+  if (high === undefined) return { type: 'SN', value: ['>=', low], unit };
+  return { type: 'SN', value: [comparator, low, separator, high], unit };
+}
+
+/** Lines are repetitions: ST has one, and neither ST nor TX has formatting. */
+export function lines(words: string): FieldValue {
+  const all = words.split(/\r\n|\r|\n/);
+  return all.length === 1 ? all[0]! : { repetitions: all };
+}
+
+const stringCharactersMax = 199;
+
+const textual = (words: string): ObxValue =>
+  words.length > stringCharactersMax || /[\r\n]/.test(words)
+    ? { type: 'TX', value: lines(words) }
+    : { type: 'ST', value: words };
+
+const yesNo = (value: Json): RepetitionValue => (value === true ? ['Y', 'Yes', 'HL70136'] : ['N', 'No', 'HL70136']);
+
+const coded = (building: Building): string => (since(building, '2.5') ? 'CWE' : 'CE');
+const moment = (building: Building): string => (since(building, '2.6') ? 'DTM' : 'TS');
+
+type Maker = (building: Building, value: Json) => ObxValue | undefined;
+
+const typed = (type: string, value: FieldValue | undefined): ObxValue | undefined =>
+  value === undefined ? undefined : { type, value };
+
+const makers: Readonly<Record<string, Maker>> = {
+  valueQuantity: quantity,
+  valueCodeableConcept: (building, value) => typed(coded(building), cwe(building, value)),
+  valueString: (_building, value) => (typeof value === 'string' ? textual(value) : undefined),
+  valueBoolean: (building, value) => ({ type: coded(building), value: yesNo(value) }),
+  valueInteger: (_building, value) => (isNumber(value) ? { type: 'NM', value: decimalText(value) } : undefined),
+  valueRange: (building, value) =>
+    isObject(value) ? pair(building, value.low, '-', value.high) : undefined,
+  valueRatio: (building, value) =>
+    isObject(value) ? pair(building, value.numerator, ':', value.denominator) : undefined,
+  valueTime: (_building, value) => typed('TM', tm(value)),
+  valueDateTime: (building, value) => typed(moment(building), dtm(value)),
+  valuePeriod: (_building, value) =>
+    isObject(value) ? { type: 'DR', value: [dtm(value.start), dtm(value.end)] } : undefined,
+  valueSampledData: sampled,
+};
+
+/** One series is one repetition of NA; several channels are one repetition a moment, as MA. */
+function sampled(building: Building, value: Json): ObxValue | undefined {
+  const { data, dimensions, origin, factor } = value as JsonObject;
+  const unit = unitOf(building, origin);
+  if (typeof data !== 'string') return undefined;
+  // Numbers as they are measured: with an origin or a factor they would have to be computed.
+  if (number(origin) !== '0' || factor !== undefined) return undefined;
+  const samples = data.split(' ').map((sample) => (/^[ELU]$/.test(sample) ? '' : sample));
+  const width = typeof dimensions === 'number' ? dimensions : 1;
+  if (width <= 1) return { type: 'NA', value: samples, unit };
+  const rows = Array.from({ length: Math.ceil(samples.length / width) }, (_, row) =>
+    samples.slice(row * width, (row + 1) * width),
+  );
+  return { type: 'NA', value: { repetitions: rows }, unit };
+}
+
+/** Of an Observation or a component; undefined where it has no value, or one that OBX-5 has no type for. */
+export function obxValue(building: Building, holder: JsonObject): ObxValue | undefined {
+  for (const [name, value] of Object.entries(holder)) {
+    if (!name.startsWith('value') || value === undefined) continue;
+    const made = makers[name]?.(building, value);
+    if (made === undefined) building.warnings.add(`Observation.${name} has no place in OBX-5`);
+    return made;
+  }
+  return undefined;
+}
+
+/** OBX-7 of the ranges: their words, else low and high; several are parted by `;`. */
+export function rangeText(ranges: readonly JsonObject[]): string | undefined {
+  const words = ranges.flatMap((range) => {
+    const [low, high] = [number(range.low), number(range.high)];
+    const bounds = low === undefined ? high && `<=${high}` : high === undefined ? `>=${low}` : `${low}-${high}`;
+    return text(range.text) ?? bounds ?? [];
+  });
+  return [...new Set(words)].join('; ') || undefined;
+}
