@@ -73,6 +73,11 @@ export interface TransactionEntry {
    * with. May run more than once.
    */
   choose?: (matches: Resource[]) => Choice;
+  /**
+   * For POST and PUT: called inside the transaction, before links are resolved, with the fullUrls of the entries that turn
+   * out to write nothing; yields what is written. May run more than once, and must leave `resource` as it is.
+   */
+  prune?: (resource: Resource, idle: ReadonlySet<string>) => Resource;
 }
 
 /** What an entry is about. */

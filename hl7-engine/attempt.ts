@@ -55,6 +55,8 @@ export interface Attempted {
   enhanced: boolean;
   parseUs?: number;
   who?: string | undefined;
+  /** Nobody will send it again: what passes by itself does not end it, it stays `received` and is tried once more. */
+  isKept?: boolean;
 }
 
 // Two messages that meet in one resource: the later one succeeds at once when tried again.
@@ -185,7 +187,7 @@ async function answeredElsewhere(
   if (!isConflict(error)) return undefined;
   const current = await journal.find(message.id).catch(() => undefined);
   if (current === undefined || current.attempts === message.attempts || current.ack === null) return undefined;
-  return { ack: current.ack, outcome: 'repeated' };
+  return { ack: current.ack, outcome: current.state === 'failed' ? 'refused' : 'repeated' };
 }
 
 /**
@@ -205,9 +207,11 @@ export async function refuseWith(
   const isAccepted = !(plan instanceof Refusal) && plan.onError === 'accept' && !refusal.transient;
   const ack = answered ?? ackOf(attempted, nowMs, isAccepted ? undefined : refusal);
   const outcome: Outcome = refusal.transient ? 'failed' : 'refused';
+  if (refusal.transient && attempted.isKept) return { ack, outcome };
   try {
     const journaled = await journal.markFailed(message, refusal, ack, nowMs, infoOf(attempted, {}));
-    return { ack: journaled ?? ack, outcome };
+    // Undefined: another attempt at the same message has ended first, and this is what its sender was told.
+    return { ack: journaled ?? (await journal.find(message.id))?.ack ?? ack, outcome };
   } catch (error) {
     log.error({ err: error, journalId: String(message.id) }, 'HL7 refusal not journalled');
     return { ack, outcome };

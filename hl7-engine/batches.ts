@@ -76,6 +76,8 @@ async function inPatientsOrder(
         if (running.get(key) === mine) running.delete(key);
       });
     running.set(key, mine);
+    // Whoever waits for it hears of it; that nobody waits yet must not end the process.
+    mine.catch(() => undefined);
   }
   await Promise.all(running.values());
 }

@@ -99,6 +99,9 @@ export interface Hl7Engine {
   process(raw: Buffer): Promise<Buffer>;
 }
 
+/** What was left without an outcome for so long is taken up: its sender has gone, or another server has died. */
+const sweepEveryMs = 10_000;
+const sweepAfterMs = 30_000;
 const flushIntervalMs = 250;
 const backlogIntervalMs = 10_000;
 
@@ -132,11 +135,14 @@ export function createHl7Engine(options: Hl7EngineOptions): Hl7Engine {
       const ports = await listeners.start();
       chores.start();
       indexer.start();
+      sweep.start();
       reprocessing.resume().catch((err: unknown) => log.error({ err }, 'HL7 reprocessing'));
       return { port: ports.get(defaultListener)!, ports };
     },
     async stop() {
+      processor.stop();
       await listeners.stop();
+      await sweep.stop();
       await reprocessing.stop();
       await routes.stop();
       await outbound.stop();

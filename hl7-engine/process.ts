@@ -15,6 +15,7 @@ import {
 } from './attempt.ts';
 import { handleBatches } from './batches.ts';
 import { isPiece, keepPiece, piecePlan } from './continuations.ts';
+import { createInsistence } from './insistence.ts';
 import type { Found, Journal, Journaled } from './journal/journal.ts';
 import { type AckPlan, ackPlan, buildAck, buildCommitAck, isAckDue, isAcknowledgment } from './message/ack.ts';
 import { type Read, read } from './message/header.ts';
@@ -45,8 +46,13 @@ export interface Processor {
   refuse: RefuseHead;
   /** Once more, whatever became of it, because `who` asks for it; undefined if the journal has no such message. */
   reprocess(id: bigint, who?: string): Promise<Buffer | undefined>;
-  /** Takes up every message that has no outcome: the server died between journal and store. Yields how many. */
-  recover(): Promise<number>;
+  /**
+   * Takes up every message that has no outcome and came before `receivedBeforeMs` (1970 UTC; left out: any): the server died
+   * between journal and store, or the database was away. Yields how many.
+   */
+  recover(receivedBeforeMs?: number): Promise<number>;
+  /** What is tried again and again stays in the journal, for the next start. */
+  stop(): void;
 }
 
 const recoverBatch = 100;
@@ -83,6 +89,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
   const context = { db: options.db, planOf: options.routes.plan, journal, write, inquiry, log, clock };
   // The same message on two connections at once: the second waits for the first. (Of two servers, markStored lets one win.)
   const inWork = new Map<bigint, Promise<Answer>>();
+  const insistence = createInsistence();
 
   /** The stored answer if the message has had its effect, else one attempt at it. */
   async function settle(attempted: Attempted, again = false): Promise<Answer> {
@@ -91,7 +98,10 @@ export function createProcessor(options: ProcessorOptions): Processor {
       return { ack: message.ack, outcome: 'repeated' };
     }
     const running = inWork.get(message.id);
-    if (running !== undefined) return { ack: (await running).ack, outcome: 'repeated' };
+    if (running !== undefined) {
+      const { ack, outcome } = await running;
+      return { ack, outcome: outcome === 'refused' || outcome === 'failed' ? outcome : 'repeated' };
+    }
     const work = attempt(context, attempted);
     inWork.set(message.id, work);
     try {
@@ -110,7 +120,8 @@ export function createProcessor(options: ProcessorOptions): Processor {
       return isAcknowledgment(known.message) ? withoutEffect(plan) : plan;
     } catch (error) {
       if (error instanceof Refusal) return error;
-      throw error;
+      log.error({ err: error }, 'HL7 message not routed');
+      return new Refusal('AE', '207', 'The message could not be routed', { cause: error });
     }
   }
 
@@ -143,9 +154,14 @@ export function createProcessor(options: ProcessorOptions): Processor {
     } catch (error) {
       return send(unjournaled(known, acks, error));
     }
-    const attempted: Attempted = { message, known, source, plan, enhanced: acks.enhanced, parseUs };
+    const attempted: Attempted = {
+      ...{ message, known, source, plan, enhanced: acks.enhanced, parseUs },
+      isKept: isKept(acks),
+    };
     const isTaken = await sendCommitAck(attempted, acks, send);
-    const answer = await measured(known, plan, () => settle(attempted));
+    const answer = await measured(known, plan, () =>
+      attempted.isKept ? insistence.on(() => settle(attempted)) : settle(attempted),
+    );
     const isAccepted = answer.outcome !== 'refused' && answer.outcome !== 'failed';
     const ackStartMs = performance.now();
     if (isTaken && isAckDue(acks.application, isAccepted)) await send(answer.ack);
@@ -171,19 +187,22 @@ export function createProcessor(options: ProcessorOptions): Processor {
       if (found === undefined) return undefined;
       return (await takeUp(found, true, who)).ack;
     },
-    async recover() {
+    async recover(receivedBeforeMs) {
       let count = 0;
       let afterId = 0n;
       for (;;) {
-        const messages = await journal.unfinished(afterId, recoverBatch);
+        const messages = await journal.unfinished(afterId, recoverBatch, receivedBeforeMs);
         for (const message of messages) {
-          await takeUp(message, false);
+          if (insistence.isOver()) return count;
           afterId = message.id;
+          if (inWork.has(message.id)) continue;
+          await takeUp(message, false);
           count++;
         }
         if (messages.length < recoverBatch) return count;
       }
     },
+    stop: insistence.end,
   };
 
   function takeUp(found: Found, again: boolean, who?: string): Promise<Answer> {
@@ -191,12 +210,16 @@ export function createProcessor(options: ProcessorOptions): Processor {
     const plan = planOf(known, found.source);
     const { enhanced } = ackPlan(hl7Of(known), plan instanceof Refusal ? 'auto' : plan.ack);
     return measured(known, plan, () =>
-      settle({ message: found, known, source: found.source, plan, enhanced, who }, again),
+      settle({ message: found, known, source: found.source, plan, enhanced, who, isKept: !again }, again),
     );
   }
 }
 
 const hl7Of = ({ message }: Read): Hl7Message | undefined => (message instanceof Refusal ? undefined : message);
+
+/** Its sender will not send it again: it was told that the bytes are safe, or wants to hear nothing of a failure. */
+const isKept = ({ commit, application, enhanced }: AckPlan): boolean =>
+  (enhanced && isAckDue(commit, true)) || !isAckDue(application, false);
 
 /** What an ACK answers is known to whoever sent it. */
 const withoutEffect = (plan: RoutePlan): RoutePlan => ({ filtered: 'An acknowledgment changes nothing here', ...plan });

@@ -1,9 +1,8 @@
 // Messages of several connections that come at the same moment share a transaction: look-ups, locks, inserts and the commit
 // are paid once for all of them. Each has its effect as if it had come alone, and one that fails takes none with it.
 import type { AccessScope, EntryResult, TransactionEntry } from '#fhir-model';
-import { createGather, isCerebraError, sqlState, type Tx } from '#platform';
+import { createGather, isCerebraError, type Tx } from '#platform';
 import type { PatientMove } from './mapping/context.ts';
-import { Refusal } from './message/refusal.ts';
 import { ManyReferences, type MovingWriter, moveAhead, moveReferences } from './moves.ts';
 
 /** What one message writes, and what its transaction is told of it. */
@@ -112,19 +111,15 @@ async function writeTogether<Mark>(options: WriteGroupOptions<Mark>, effects: Ef
   try {
     return (await writeOnce(options, effects)).map((results) => ({ results }));
   } catch (error) {
-    if (effects.length === 1 || !isOfOne(error)) return effects.map(() => ({ error }));
+    if (effects.length === 1 || isOfAll(error)) return effects.map(() => ({ error }));
   }
   const settled: Settled[] = [];
   for (const effect of effects) settled.push(...(await writeTogether(options, [effect])));
   return settled;
 }
 
-/** What one of them may be the cause of; that the database is away is the trouble of all. */
-function isOfOne(error: unknown): boolean {
-  if (error instanceof Refusal || error instanceof ManyReferences) return true;
-  if (isCerebraError(error)) return error.status < 500;
-  return /^(2[123]|40|54)/.test(sqlState(error) ?? '');
-}
+/** That the database is away is the trouble of all; anything else one of them may be the cause of, be it by a fault of ours. */
+const isOfAll = (error: unknown): boolean => isCerebraError(error, 'unavailable') || isCerebraError(error, 'timeout');
 
 async function writeOnce<Mark>(
   { writer, scope, within, onCommit }: WriteGroupOptions<Mark>,

@@ -2,6 +2,7 @@
 import { CerebraError, type Queryable } from '#platform';
 import type { Concept } from './code-system.ts';
 import { unknownSystemText } from './refusals.ts';
+import { foldCode } from './system-codes.ts';
 import { refuse } from './tx-issues.ts';
 import {
   ACTIVE,
@@ -16,7 +17,6 @@ import {
 import { partsOf } from './value-set-member.ts';
 import { enumerated, select } from './value-set-select.ts';
 import { type Asking, type UsedSystem, type ValueSets, wantedVersion } from './value-sets.ts';
-import { foldCode } from './write-system.ts';
 
 /** Of one code system. */
 export interface Segment {

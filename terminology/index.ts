@@ -11,12 +11,12 @@ export {
 } from './load/load.ts';
 export { clearUp } from './system-tables.ts';
 export { createTerminology, type TerminologyParts, type TerminologyService } from './terminology.ts';
+export type { WrittenSystem } from './write-hierarchy.ts';
 export {
   type ConceptRow,
   type DesignationRow,
   type NewSystem,
   type PropertyRow,
   type SystemWriter,
-  type WrittenSystem,
   writeSystem,
 } from './write-system.ts';

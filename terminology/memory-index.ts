@@ -15,7 +15,7 @@ import {
 } from './code-system.ts';
 import { flagsOf, readProperty, roleOf } from './concept-properties.ts';
 import { createEdges, type Lineage, lineageOf } from './lineage.ts';
-import { foldCode } from './write-system.ts';
+import { foldCode } from './system-codes.ts';
 
 /** Of a concept and one above it; 10,000 concepts ten levels deep have 100,000. Two million take 20 MB. */
 const PAIRS_MAX = 2_000_000;

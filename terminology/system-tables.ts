@@ -101,6 +101,22 @@ export async function createIndexes(tx: Tx, table: ConceptTable, cs: number, cas
   await tx.query({ text: `analyze ${name}` });
 }
 
+const FENCE: Statement = {
+  text: `select cs from code_system where cs = $1 and state = 'loading'
+    and ($2::int is null or (progress->>'attempt')::int = $2) for share`,
+};
+
+export const lostSystem = (cs: number): CerebraError =>
+  new CerebraError('internal', `The code system ${cs} was removed, or taken up by another load, while it was written`);
+
+/**
+ * In a transaction that writes it: whoever takes the load up waits for that transaction's end. `attempt`: the number of who
+ * writes, where it can be taken up. Throws `internal` when somebody has, or when it was removed.
+ */
+export async function stillMine(tx: Queryable, cs: number, attempt: number | undefined): Promise<void> {
+  if ((await tx.query(FENCE, [cs, attempt ?? null])).length === 0) throw lostSystem(cs);
+}
+
 const LEAVE: Statement = {
   text: `update code_system set state = 'leaving', left_at = now()
     where state = 'active' and (cs = $1 or ($2::int is not null and cs <> $2 and exists (
@@ -114,17 +130,22 @@ const ACTIVATE: Statement = {
 const RAISE_EPOCH: Statement = { text: 'update code_system_epoch set n = n + 1' };
 
 /** From its commit on the system is there, and what it replaces is not. */
-export async function activate(db: Db, cs: number, concepts: number, designations: number): Promise<void> {
+export async function activate(
+  db: Db,
+  { cs, attempt }: { cs: number; attempt: number | undefined },
+  concepts: number,
+  designations: number,
+): Promise<void> {
   await db.tx(async (tx) => {
     await unhurried(tx);
+    await stillMine(tx, cs, attempt);
     // First: whoever else activates waits here and sees what this one did.
     await tx.query(RAISE_EPOCH);
     for (const table of conceptTables) {
       await tx.query({ text: `alter table ${table} attach partition ${tableOf(table, cs)} for values in (${cs})` });
     }
     await tx.query(LEAVE, [null, cs]);
-    const activated = await tx.queryCount(ACTIVATE, [cs, concepts, designations]);
-    if (activated === 0) throw new CerebraError('internal', `The code system ${cs} was removed while it was written`);
+    await tx.query(ACTIVATE, [cs, concepts, designations]);
   });
 }
 

@@ -16,8 +16,8 @@ import {
   type Relation,
 } from './code-system.ts';
 import { tooManyCodes } from './refusals.ts';
+import { foldCode } from './system-codes.ts';
 import { systemStatement, type TableSystem, tableOf } from './tables.ts';
-import { foldCode } from './write-system.ts';
 
 export interface ConceptLine {
   n: number;

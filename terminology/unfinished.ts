@@ -1,6 +1,6 @@
 // Loads that broke off within a system: how much of it is committed, and going on from there. docs/adr/0023-loads-that-go-on.md
-import { CerebraError, type Db, type Queryable, type Statement } from '#platform';
-import { holdSystem, NOW, removeSystem, UNFINISHED, unhurried } from './system-tables.ts';
+import type { Db, Queryable, Statement } from '#platform';
+import { holdSystem, lostSystem, NOW, removeSystem, UNFINISHED, unhurried } from './system-tables.ts';
 import type { ConceptTable } from './tables.ts';
 
 /** Tables whose rows are written while the release is read. */
@@ -27,26 +27,13 @@ const NOTE: Statement = {
   text: `update code_system set progress = $3::jsonb || ${NOW}
     where cs = $1 and state = 'loading' and (progress->>'attempt')::int = $2 returning cs`,
 };
-const FENCE: Statement = {
-  text: `select cs from code_system where cs = $1 and state = 'loading'
-    and ($2::int is null or (progress->>'attempt')::int = $2) for share`,
-};
-
-const lost = (cs: number): CerebraError =>
-  new CerebraError('internal', `The code system ${cs} was removed, or taken up by another load, while it was written`);
-
 /**
  * First in the transaction of the rows that it counts: whoever takes the load up waits for that transaction's end. Throws
  * `internal` when somebody has.
  */
 export async function noteProgress(tx: Queryable, cs: number, progress: Progress): Promise<void> {
   const noted = await tx.query(NOTE, [cs, progress.attempt, JSON.stringify(progress)]);
-  if (noted.length === 0) throw lost(cs);
-}
-
-/** As noteProgress(), of a transaction that adds no rows to count. */
-export async function stillMine(tx: Queryable, cs: number, attempt: number | undefined): Promise<void> {
-  if ((await tx.query(FENCE, [cs, attempt ?? null])).length === 0) throw lost(cs);
+  if (noted.length === 0) throw lostSystem(cs);
 }
 
 const OF_RELEASE: Statement = {

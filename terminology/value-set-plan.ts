@@ -5,12 +5,12 @@
 import type { Queryable, Statement } from '#platform';
 import { asArray } from './code-system.ts';
 import { REFSET_PROPERTY } from './ecl.ts';
+import { foldCode } from './system-codes.ts';
 import { systemStatement, type TableSystem, tableOf } from './tables.ts';
 import { anchorsOf, and, type Formula, propertiesOf } from './value-set-formula.ts';
 import { unknownPlace, unknownProperty } from './value-set-memory.ts';
 import type { Selection } from './value-set-select.ts';
 import { conditionSql, eclSource, type Ground, wordsSql } from './value-set-sql.ts';
-import { foldCode } from './write-system.ts';
 
 /** Below a concept of more than these, words lead to fewer. */
 const BELOW_FEW = 2_000;

@@ -1,9 +1,9 @@
 // A formula over one concept as an SQL condition on the row `c` of a system's concept table.
 import { eclSql, REFSET_PROPERTY } from './ecl.ts';
+import { foldCode } from './system-codes.ts';
 import { type TableSystem, tableOf } from './tables.ts';
 import type { Field, Formula } from './value-set-formula.ts';
 import { wholePattern } from './value-set-regex.ts';
-import { foldCode } from './write-system.ts';
 
 export interface Ground {
   table: TableSystem;

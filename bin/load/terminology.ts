@@ -80,6 +80,7 @@ async function loadOne(name: string, { db, fhir, asked, output, signal }: Loadin
           counts: { created: concepts, updated: 0, present: 0, refused: faults },
         }),
       onIndexing: (system) => view.say(`${canonicalOf(system)}: all is read; hierarchy and indexes are made …`),
+      onGoingOn: (system) => view.say(`${canonicalOf(system)}: goes on after ${count(system.concepts)} concepts`),
       onKnown: (system) =>
         view.say(`${canonicalOf(system)}: loaded already (${count(system.concepts)} concepts); --again loads it`),
       onLoaded(system) {

@@ -172,3 +172,32 @@ test('references are moved in the transaction, as many as asked, and only what i
 });
 
 test('the store is sound afterwards', () => assertStoreSound({ db }));
+
+test('an entry hears which others write nothing, and leaves them out', async () => {
+  await transaction(core, [put(['pruned'])], context);
+  const url = (n: number): string => `urn:uuid:00000000-0000-4000-8000-00000000000${n}`;
+  const list: Resource = { resourceType: 'List', status: 'current', mode: 'working' };
+  const entry = [1, 2].map((n) => ({ item: { reference: url(n) } }));
+  const results = await transaction(
+    core,
+    [
+      {
+        method: 'POST',
+        url: 'Patient',
+        ifNoneExist: criteria(['pruned']),
+        resource: patient(['pruned']),
+        fullUrl: url(1),
+      },
+      { method: 'POST', url: 'Patient', ifNoneExist: criteria(['new']), resource: patient(['new']), fullUrl: url(2) },
+      {
+        method: 'POST',
+        url: 'List',
+        resource: { ...list, entry },
+        prune: (resource, idle) => ({ ...resource, entry: entry.filter(({ item }) => !idle.has(item.reference)) }),
+      },
+    ],
+    context,
+  );
+  const stored = JSON.parse(results[2]!.body) as { entry: unknown };
+  assert.deepEqual(stored.entry, [{ item: { reference: `Patient/${results[1]!.id}` } }]);
+});

@@ -35,6 +35,9 @@ const stored = (ground: Ground, one: Resolved): Resource | undefined => {
   return row && (parseJson(row.body).exact as Resource);
 };
 
+const idleUrls = ({ resolved }: Resolution): Set<string> =>
+  new Set(resolved.flatMap(({ idle, entry }) => (idle && entry.fullUrl !== undefined ? [entry.fullUrl] : [])));
+
 /** Adds the content of a create or update, all but what is pending and what is about versions. */
 function addIncoming(
   core: Core,
@@ -45,7 +48,10 @@ function addIncoming(
   draft: Draft,
 ) {
   const { references, fixed } = resolution;
-  const resource = (fixed ? one.entry.resource : cloneJson(one.entry.resource)) as Resource;
+  const { prune } = one.entry;
+  const incoming = one.entry.resource as Resource;
+  const given = prune ? prune(incoming, idleUrls(resolution)) : incoming;
+  const resource = (fixed ? given : cloneJson(given)) as Resource;
   const isVersioned = resolveLinks(core, targets, one, resource);
   if (references.size > 0) resolveConditionals(core, references, one.index, resource);
   const { merge } = one.entry;

@@ -24,6 +24,8 @@ export interface BuildTarget {
 export interface Building {
   readonly target: BuildTarget;
   readonly graph: Graph;
+  /** When the message is made, milliseconds since 1970 UTC. */
+  readonly nowMs: number;
   /** What has no place in the message, without values. */
   readonly warnings: Set<string>;
 }

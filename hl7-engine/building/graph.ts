@@ -9,8 +9,8 @@ export interface Graph {
 }
 
 export interface OpenGraph extends Graph {
-  /** Yields the resource with references to what it contains made absolute. `fullUrl`: as its Bundle has it. */
-  add(resource: Resource, fullUrl?: string): Resource;
+  /** Yields the resource with references to what it contains made absolute. `names`: what else it is referred to by. */
+  add(resource: Resource, ...names: (string | undefined)[]): Resource;
 }
 
 const textOf = (reference: Json | undefined): string | undefined => {
@@ -22,7 +22,8 @@ const textOf = (reference: Json | undefined): string | undefined => {
 const current = (reference: string): string => reference.replace(/\/_history\/[^/]+$/, '');
 
 /** `[base]/Patient/1` → `Patient/1`. */
-const relative = (reference: string): string => /([A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64})$/.exec(reference)?.[1] ?? reference;
+const relative = (reference: string): string =>
+  /([A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64})$/.exec(reference)?.[1] ?? reference;
 
 export function createGraph(): OpenGraph {
   const known = new Map<string, Resource>();
@@ -32,12 +33,12 @@ export function createGraph(): OpenGraph {
     for (const name of names) if (name !== undefined && !known.has(name)) known.set(name, resource);
   };
   return {
-    add(resource, fullUrl) {
+    add(resource, ...names) {
       const name = resource.id === undefined ? undefined : `${resource.resourceType}/${resource.id}`;
       const { contained, ...rest } = resource;
-      const owner = fullUrl ?? name ?? `#${resources.length}`;
+      const owner = name ?? names.find((one) => one !== undefined) ?? `#${resources.length}`;
       const whole = Array.isArray(contained) ? (absolute(rest, owner) as Resource) : resource;
-      put([fullUrl, name], whole);
+      put([name, ...names], whole);
       for (const inner of Array.isArray(contained) ? (contained as Resource[]) : []) {
         put([`${owner}#${inner.id}`], absolute(inner, owner) as Resource);
       }

@@ -26,7 +26,8 @@ export function notesOf(building: Building, notes: Json | undefined): SegmentVal
 function nte(building: Building, note: JsonObject, number: number): SegmentValue {
   const speaker = speakers[text(note.authorString) ?? ''];
   const type = objects(note.extension).find(({ url }) => url === kind)?.valueCodeableConcept;
-  const named = speaker === undefined && text(note.authorString) !== undefined ? { display: note.authorString! } : undefined;
+  const named =
+    speaker === undefined && text(note.authorString) !== undefined ? { display: note.authorString! } : undefined;
   const author = isObject(note.authorReference) ? note.authorReference : named;
   const late = since(building, '2.6') ? { 5: author && xcn(building, author), 6: dtm(note.time) } : {};
   const own = { 1: String(number), 2: speaker, 3: lines(text(note.text)!), 4: cwe(building, type) };

@@ -2,7 +2,8 @@
 import type { Json, JsonObject, Resource } from '#fhir-model';
 import { CerebraError } from '#platform';
 import type { FieldValue, SegmentValue } from '../message/build.ts';
-import { type Building, objects } from './building.ts';
+import { systems } from '../mapping/codes/systems.ts';
+import { type Building, objects, text } from './building.ts';
 import { fieldsOf, fieldValue, segmentOf } from './table.ts';
 import { nk1, pd1, pid } from './tables/patient.ts';
 import { pv1, pv2 } from './tables/visit.ts';
@@ -27,7 +28,9 @@ export function visitOf(building: Building, reference: Json | undefined): Resour
 /** PID and, where they say something, PD1 and NK1. */
 export function patientSegments(building: Building, patient: Resource, visit?: Resource): SegmentValue[] {
   const account = visit && accountOf(building, visit);
-  const segment = segmentOf(pid, building, patient, { 1: '1', 18: cx(building, account) });
+  const segment = segmentOf(pid, building, patient, {
+    ...{ 1: '1', 18: cx(building, account), 19: socialSecurityNumber(patient) },
+  });
   const fields: Record<number, FieldValue> = { ...segment.fields };
   fields[3] ??= cx(building, ownIdentifier(building, patient.id, 'PI'));
   if (fields[3] === undefined) {
@@ -43,6 +46,12 @@ export function patientSegments(building: Building, patient: Resource, visit?: R
 }
 
 const isEmpty = ({ fields = {} }: SegmentValue): boolean => Object.keys(fields).length === 0;
+
+/** PID-19, where receivers of versions before 2.7 look for it. */
+function socialSecurityNumber(patient: Resource): string | undefined {
+  const found = objects(patient.identifier).find(({ system }) => system === systems.ssn);
+  return text(found?.value);
+}
 
 /** The visit's account: an identifier of type AN of the visit, else of Encounter.account. */
 function accountOf({ graph }: Building, visit: Resource): JsonObject | undefined {

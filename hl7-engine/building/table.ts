@@ -30,7 +30,11 @@ export interface BuildTable {
 }
 
 /** Throws SyntaxError that names the row. */
-export function buildTable(segment: string, text: string, custom: Readonly<Record<string, ValueType>> = {}): BuildTable {
+export function buildTable(
+  segment: string,
+  text: string,
+  custom: Readonly<Record<string, ValueType>> = {},
+): BuildTable {
   const lines = text.split('\n').filter((line) => line.trim() !== '');
   const rows = lines.flatMap((line): Row[] => {
     const [field = '', path = '', type = ''] = line.split('|').map((column) => column.trim());

@@ -27,7 +27,12 @@ function quantity(building: Building, value: Json): ObxValue | undefined {
 }
 
 /** Both ends have one unit: that of OBX-6. */
-function pair(building: Building, first: Json | undefined, separator: string, second: Json | undefined): ObxValue | undefined {
+function pair(
+  building: Building,
+  first: Json | undefined,
+  separator: string,
+  second: Json | undefined,
+): ObxValue | undefined {
   const [low, high] = [number(first), number(second)];
   const comparator = isObject(first) ? text(first.comparator) : undefined;
   const unit = unitOf(building, first) ?? unitOf(building, second);
@@ -66,8 +71,7 @@ const makers: Readonly<Record<string, Maker>> = {
   valueString: (_building, value) => (typeof value === 'string' ? textual(value) : undefined),
   valueBoolean: (building, value) => ({ type: coded(building), value: yesNo(value) }),
   valueInteger: (_building, value) => (isNumber(value) ? { type: 'NM', value: decimalText(value) } : undefined),
-  valueRange: (building, value) =>
-    isObject(value) ? pair(building, value.low, '-', value.high) : undefined,
+  valueRange: (building, value) => (isObject(value) ? pair(building, value.low, '-', value.high) : undefined),
   valueRatio: (building, value) =>
     isObject(value) ? pair(building, value.numerator, ':', value.denominator) : undefined,
   valueTime: (_building, value) => typed('TM', tm(value)),

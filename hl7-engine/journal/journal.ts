@@ -81,8 +81,8 @@ export interface Journal {
   ): Promise<Buffer | undefined>;
   /** For a message whose acknowledgment went out, `ackUs` after the commit; written in batches, so after a crash it may be missing. */
   markAcknowledged(id: bigint, ackUs?: number): void;
-  /** Up to `limit` messages without an outcome, from `afterId` on, oldest first. */
-  unfinished(afterId: bigint, limit: number): Promise<Found[]>;
+  /** Up to `limit` messages without an outcome, from `afterId` on, oldest first; only those that came before `receivedBeforeMs`. */
+  unfinished(afterId: bigint, limit: number, receivedBeforeMs?: number): Promise<Found[]>;
   backlog(): Promise<number>;
   /** Writes what markAcknowledged has gathered. */
   flush(): Promise<void>;
@@ -90,8 +90,8 @@ export interface Journal {
 
 // A unique index finds the message sent again; `control_id_reused` looks at rows committed so far, which is enough for a flag.
 // Messages of several connections that come at the same moment share the statement, and its commit.
-const insertMessages = {
-  name: 'hl7_receive_from',
+const insertMessages = (name: string, known: string): Statement => ({
+  name,
   text: `insert into hl7_message as m (received_at, sender, control_id, content_hash, type, raw, source_kind, source_name, peer,
       message_time, control_id_reused)
     select v.*, exists (select from hl7_message o
@@ -99,9 +99,14 @@ const insertMessages = {
     from unnest($1::timestamptz[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::bytea[], $7::text[], $8::text[],
       $9::text[], $10::text[])
       as v(received_at, sender, control_id, content_hash, type, raw, source_kind, source_name, peer, message_time)
-    on conflict (sender, control_id, content_hash) do update set deliveries = m.deliveries + 1
+    on conflict (sender, control_id, content_hash) ${known}
     returning id, state, attempts, ack, received_at as "receivedMs", content_hash, sender, control_id`,
-};
+});
+
+const insertOne = insertMessages('hl7_receive_one', 'do update set deliveries = m.deliveries + 1');
+// Of several none that is there is touched: who holds the lock of one row and waits for that of another meets, in a storm of
+// messages sent again, those who do so the other way round, and the transactions that mark them.
+const insertMany = insertMessages('hl7_receive_many', 'do nothing');
 
 interface Received {
   raw: Buffer;
@@ -126,9 +131,31 @@ const sourceTextMax = 300;
 const sourceText = (text: string | undefined): string | null =>
   text === undefined ? null : text.replaceAll('\u0000', '').slice(0, sourceTextMax);
 
-/** The same message twice in one statement is an error that none of them has alone: each then goes by itself. */
+/** New ones by one statement, in one order whoever writes them; what was there, or is there twice, by itself. */
 async function insertReceived(db: Db, many: Received[]): Promise<Journaled[]> {
-  const rows = await db.query<ReceivedRow>(insertMessages, [
+  if (many.length === 1) return [journaledOf((await insert(db, insertOne, many))[0]!)];
+  const rows = await insert(
+    db,
+    insertMany,
+    many.toSorted((a, b) => Buffer.compare(a.hash, b.hash)),
+  );
+  const found = new Map(rows.map((row) => [nameOf(row.sender, row.control_id, row.content_hash), row]));
+  const journaled: Journaled[] = [];
+  for (const one of many) {
+    const name = nameOf(one.header.sender, one.header.controlId, one.hash);
+    const row = found.get(name) ?? (await insert(db, insertOne, [one]))[0]!;
+    found.delete(name);
+    journaled.push(journaledOf(row));
+  }
+  return journaled;
+}
+
+const journaledOf = ({ id, state, attempts, ack, receivedMs }: ReceivedRow): Journaled => ({
+  ...{ id, state, attempts, ack, receivedMs },
+});
+
+function insert(db: Db, statement: Statement, many: Received[]): Promise<ReceivedRow[]> {
+  return db.query<ReceivedRow>(statement, [
     many.map(({ receivedMs }) => new Date(receivedMs)),
     many.map(({ header }) => header.sender),
     many.map(({ header }) => header.controlId),
@@ -140,11 +167,6 @@ async function insertReceived(db: Db, many: Received[]): Promise<Journaled[]> {
     many.map(({ source }) => sourceText(source.peer)),
     many.map(({ header }) => header.time || null),
   ]);
-  const found = new Map(rows.map((row) => [nameOf(row.sender, row.control_id, row.content_hash), row]));
-  return many.map(({ header, hash }) => {
-    const { id, state, attempts, ack, receivedMs } = found.get(nameOf(header.sender, header.controlId, hash))!;
-    return { id, state, attempts, ack, receivedMs };
-  });
 }
 
 /** Statements under way at a time, messages and bytes of one. */
@@ -240,8 +262,8 @@ const received = `from (select message as id from hl7_stale union
     join hl7_message m on m.id = o.id where m.state = 'received'`;
 
 const selectUnfinished: Statement = {
-  name: 'hl7_unfinished_from',
-  text: `select ${foundColumns} ${received} and m.id > $1 order by m.id limit $2`,
+  name: 'hl7_unfinished_before',
+  text: `select ${foundColumns} ${received} and m.id > $1 and m.received_at < $3 order by m.id limit $2`,
 };
 
 const countBacklog: Statement = { name: 'hl7_backlog_from', text: `select count(*)::int as backlog ${received}` };
@@ -336,7 +358,10 @@ export function createJournal(db: Db): Journal {
     markAcknowledged: (id, ackUs) => {
       acknowledged.push({ id, ackUs: timing(ackUs) });
     },
-    unfinished: async (afterId, limit) => (await db.query<FoundRow>(selectUnfinished, [afterId, limit])).map(foundOf),
+    async unfinished(afterId, limit, receivedBeforeMs) {
+      const before = receivedBeforeMs === undefined ? 'infinity' : new Date(receivedBeforeMs);
+      return (await db.query<FoundRow>(selectUnfinished, [afterId, limit, before])).map(foundOf);
+    },
     async backlog() {
       const [row] = await db.query<{ backlog: number }>(countBacklog);
       return row?.backlog ?? 0;

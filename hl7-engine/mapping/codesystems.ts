@@ -51,7 +51,11 @@ const oids: Readonly<Record<string, string>> = {
   '2.16.840.1.113883.5.83': systems.interpretation,
 };
 
-const namesOf = new Map(Object.entries(names).toReversed().map(([name, uri]) => [uri, name] as const));
+const namesOf = new Map(
+  Object.entries(names)
+    .toReversed()
+    .map(([name, uri]) => [uri, name] as const),
+);
 
 /** The name of table 0396 for a system, else the system itself; of what a sender calls its own codes that name. */
 export function systemName(uri: string | undefined): string | undefined {
@@ -90,7 +94,21 @@ export function codingSystem(name: string | undefined, oid: string | undefined, 
 }
 
 /** Where several names mean one system, the one that receivers know best. */
-const preferredNames = ['LN', 'SCT', 'UCUM', 'I9C', 'I10', 'I10C', 'I10P', 'C4', 'RXNORM', 'NDC', 'CVX', 'MVX', 'CDCREC'];
+const preferredNames = [
+  'LN',
+  'SCT',
+  'UCUM',
+  'I9C',
+  'I10',
+  'I10C',
+  'I10P',
+  'C4',
+  'RXNORM',
+  'NDC',
+  'CVX',
+  'MVX',
+  'CDCREC',
+];
 const namesBySystem = new Map(
   [...preferredNames, ...Object.keys(names)].toReversed().map((name) => [names[name]!, name] as const),
 );

@@ -67,7 +67,29 @@ test('every resource of a message has a Provenance that points at the message', 
   );
 });
 
-test('the same message again replaces its Provenance; another has its own', () => {
+test('what was there and is only named is no target; the message once more adds to its targets', () => {
+  const entry = mapped(
+    '1',
+    'MSH|^~\\&|A|B|||20260301||ADT^A01|1|P|2.5',
+    `${pid}`,
+    `PV1|1|I|||||7^DOC^DORA^^^^^^HOSP${'|'.repeat(12)}V1`,
+  ).find(({ url: at }) => at.startsWith('Provenance/'))!;
+  const urls = (entry.resource!.target as { reference: string }[]).map(({ reference }) => reference);
+  assert.ok(urls.length >= 2);
+  const pruned = entry.prune!(entry.resource!, new Set([urls[0]!]));
+  assert.deepEqual(
+    pruned.target,
+    urls.slice(1).map((reference) => ({ reference })),
+  );
+  assert.deepEqual(entry.prune!(entry.resource!, new Set(urls)).target, entry.resource!.target);
+  const former = { ...entry.resource!, target: [{ reference: 'Patient/1' }, { reference: urls[1]! }] };
+  assert.deepEqual(
+    (entry.merge!(former, pruned).target as { reference: string }[]).map(({ reference }) => reference),
+    ['Patient/1', ...urls.slice(1)],
+  );
+});
+
+test('the same message again has the same Provenance; another has its own', () => {
   const lines = ['MSH|^~\\&|A|B|||20260301||ADT^A01|1|P|2.5', pid];
   const url = (key: string) => mapped(key, ...lines).find(({ url: at }) => at.startsWith('Provenance/'))?.url;
   assert.equal(url('1'), url('1'));

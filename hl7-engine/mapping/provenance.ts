@@ -1,6 +1,6 @@
 // Where resources come from: one Provenance a message. https://hl7.org/fhir/R4/provenance.html,
 // https://hl7.org/fhir/uv/v2mappings/ (MSH[Provenance-Source], EVN[Provenance])
-import type { JsonObject, TransactionEntry } from '#fhir-model';
+import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
 import { absent, type Mapping } from './context.ts';
 import { derivedId } from './derived-id.ts';
 import type { Group } from './structure/group.ts';
@@ -11,8 +11,8 @@ import { evnProvenance, mshProvenance, orcProvenance, pidProvenance } from './ta
 const messageSystem = 'urn:cerebra:hl7v2-message';
 
 /**
- * Adds the Provenance of all that the message writes; it targets what is only found, too, since that is known only in the
- * transaction. Its id is derived from the message's, so that the same message again replaces it.
+ * Adds the Provenance of all that the message writes. Its id is derived from the message's: the message processed once more
+ * adds to it what it writes then.
  */
 export function addProvenance(mapping: Mapping, root: Group): void {
   if (mapping.entries.length === 0) return;
@@ -23,6 +23,8 @@ export function addProvenance(mapping: Mapping, root: Group): void {
   mapping.add({
     method: 'PUT',
     url: `Provenance/${id}`,
+    merge: withFormerTargets,
+    prune: withoutIdle,
     resource: {
       ...resource,
       resourceType: 'Provenance',
@@ -33,6 +35,20 @@ export function addProvenance(mapping: Mapping, root: Group): void {
       entity: [{ role: 'source', what: source(mapping) }],
     },
   });
+}
+
+type Target = JsonObject & { reference: string };
+
+/** Of what the message only names, and was there, it is not the source. A message that writes nothing keeps what it names. */
+function withoutIdle(resource: Resource, idle: ReadonlySet<string>): Resource {
+  const target = (resource.target as Target[]).filter(({ reference }) => !idle.has(reference));
+  return target.length === 0 ? resource : { ...resource, target };
+}
+
+function withFormerTargets(existing: Resource | undefined, incoming: Resource): Resource {
+  if (existing === undefined) return incoming;
+  const targets = [...(existing.target as Target[]), ...(incoming.target as Target[])];
+  return { ...incoming, target: [...new Map(targets.map((target) => [target.reference, target])).values()] };
 }
 
 const tables: Readonly<Record<string, SegmentTable>> = { EVN: evnProvenance, PID: pidProvenance, ORC: orcProvenance };

@@ -45,8 +45,9 @@ export function read(raw: Buffer): Read {
     const message = parseMessage(raw);
     return { header: headerOf(message), message };
   } catch (error) {
-    if (error instanceof Refusal) return { header: { sender: '', controlId: '', type: '' }, message: error };
-    throw error;
+    const refusal =
+      error instanceof Refusal ? error : new Refusal('AE', '207', 'The message could not be read', { cause: error });
+    return { header: { sender: '', controlId: '', type: '' }, message: refusal };
   }
 }
 

@@ -80,7 +80,7 @@ function head(message: Hl7Message, { refusal }: Response): SegmentValue[] {
     2: location && places(location),
     3: [condition, errorConditions[condition], 'HL70357'],
     4: 'E',
-    8: refusal.message,
+    7: refusal.message,
   };
   return [msa, { name: 'ERR', fields }];
 }

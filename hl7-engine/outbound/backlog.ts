@@ -1,11 +1,12 @@
 // How much waits for each destination: for metrics and for the limit of a queue. Counting a million rows takes 0.1 s, so
 // it is counted now and then, and what this process adds between is added.
-import { CerebraError, type Clock, type Db, type Metrics } from '#platform';
+import type { Clock, Db, Metrics } from '#platform';
+import { Refusal } from '../message/refusal.ts';
 import { type Backlog, readBacklog } from './queue.ts';
 
 export interface BacklogCounts {
   refresh(): Promise<number>;
-  /** Throws CerebraError `unavailable` when the queue is full: the cause is refused, and may be sent again later. */
+  /** Throws Refusal when the queue is full: the cause alone is refused, and may be sent again later. */
   admit(destination: string, queueMax: number): void;
 }
 
@@ -63,10 +64,8 @@ export function createBacklog({ db, metrics, clock, names }: BacklogOptions): Ba
     admit(destination, queueMax) {
       const queued = (counts.get(destination)?.queued ?? 0) + (added.get(destination) ?? 0);
       if (queued >= queueMax) {
-        throw new CerebraError(
-          'unavailable',
-          `The queue of destination '${destination}' is full (${queueMax} messages)`,
-        );
+        const text = `The queue of destination '${destination}' is full (${queueMax} messages)`;
+        throw new Refusal('AE', '207', text, { transient: true });
       }
       added.set(destination, (added.get(destination) ?? 0) + 1);
     },

@@ -91,23 +91,35 @@ function numberCriterion(mapping: Mapping, number: Partial<Authority> & { value:
   return tokenCriterion('identifier', system, value);
 }
 
+/** DSC-1 as this server has given it: how many have been given, and the store's cursor. */
+function pointerOf({ message }: Mapping): { given: number; cursor: string | undefined } {
+  const pointer = message.get('DSC-1');
+  if (pointer === undefined) return { given: 0, cursor: undefined };
+  const [, given, cursor] = /^(\d{1,9})\.(.+)$/.exec(pointer) ?? [];
+  if (cursor === undefined) {
+    const location = { segment: 'DSC', field: 1 };
+    throw new Refusal('AE', '103', 'DSC-1 is no pointer of an answer to this query: leave DSC out', { location });
+  }
+  return { given: Number(given), cursor };
+}
+
 export function findCandidates(mapping: Mapping, qpd: Segment, rcp: Segment | undefined): Responder {
   const count = wantedCount(rcp);
   const criteria = criteriaOf(mapping, qpd);
   const domains = domainsOf(mapping, qpd.field(8));
-  const cursor = mapping.message.get('DSC-1');
+  const from = pointerOf(mapping);
   return async (inquiry) => {
-    const { patients, total, nextCursor } = await patientsBy(inquiry, criteria, { count, cursor });
+    const { patients, total, nextCursor } = await patientsBy(inquiry, criteria, { count, cursor: from.cursor });
     const people = patients
       .map((patient) => ({ patient, numbers: inDomains(patientNumbers(patient), domains) }))
       .filter(({ numbers }) => domains.length === 0 || numbers.length > 0);
-    const hits = { total, given: people.length };
+    const hits = { total, before: from.given, given: people.length };
     return {
       type: ['RSP', 'K22', 'RSP_K21'],
       segments: [
         ...acknowledged(mapping, qpd, people.length > 0 ? 'OK' : 'NF', hits),
         ...people.flatMap(({ patient, numbers }) => person(mapping, patient, numbers)),
-        ...(nextCursor === undefined ? [] : [continued(nextCursor)]),
+        ...(nextCursor === undefined ? [] : [continued(`${from.given + patients.length}.${nextCursor}`)]),
       ],
     };
   };

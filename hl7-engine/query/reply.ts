@@ -13,6 +13,8 @@ export type QueryStatus = 'OK' | 'NF' | 'TM' | 'AE';
 
 export interface Hits {
   total: number | undefined;
+  /** On the pages before. */
+  before: number;
   given: number;
 }
 
@@ -22,12 +24,12 @@ export function acknowledged(mapping: Mapping, qpd: Segment, status: QueryStatus
   const count = qpd.raw.split(delimiters.field).length - 1;
   const fields: Record<number, FieldValue> = {};
   for (let number = 1; number <= count; number++) fields[number] = fieldOf(qpd.field(number), delimiters);
-  const { total, given = 0 } = hits ?? {};
+  const { total, before = 0, given = 0 } = hits ?? {};
   const qak: Record<number, FieldValue> = { 1: qpd.field(2).whole, 2: status, 3: fieldOf(qpd.field(1), delimiters) };
   if (total !== undefined) {
     qak[4] = String(total);
     qak[5] = String(given);
-    qak[6] = String(Math.max(0, total - given));
+    qak[6] = String(Math.max(0, total - before - given));
   }
   return [
     { name: 'QAK', fields: qak },

@@ -109,7 +109,7 @@ export function groupPlace(place: Omit<GroupPlace, 'kind' | 'first' | 'within'>)
   const first = new Set<string>();
   for (const child of place.children) {
     for (const name of child.kind === 'segment' ? [child.name] : child.first) first.add(name);
-    if (child.min > 0) break;
+    if (child.usage === 'R') break;
   }
   const within = new Set(place.children.flatMap((one) => (one.kind === 'segment' ? [one.name] : [...one.within])));
   return { kind: 'group', ...place, first, within };

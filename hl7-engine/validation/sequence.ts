@@ -189,7 +189,10 @@ function checkCount(
     if (first) found(sink, first.location, { rule: 'usage', condition: '100', text: `${name} must not be sent (X)` });
     return;
   }
-  if (nodes.length === 0 && min > 0) return missing(child, group, around, sink);
+  if (nodes.length === 0) {
+    if (usage === 'R') missing(child, group, around, sink);
+    return;
+  }
   if (nodes.length < min) {
     const text = `${name} stands ${nodes.length} times in ${group}, ${min} at least are needed`;
     found(sink, nodes[0]!.location, { rule: 'cardinality', condition: '198', text });

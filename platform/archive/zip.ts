@@ -21,6 +21,8 @@ export interface ZipEntry {
   /** Unpacked. */
   readonly bytes: number;
   readonly packedBytes: number;
+  /** CRC-32 of the content, as the archive's directory tells it; read() checks it. */
+  readonly crc: number;
 }
 
 export interface ZipArchive {
@@ -36,7 +38,6 @@ export interface ZipArchive {
 interface Located extends ZipEntry {
   method: number;
   flags: number;
-  crc: number;
   headerAt: number;
 }
 

@@ -1,14 +1,17 @@
 // `cerebra load-terminology`: releases of terminologies into the tables of the code systems. docs/terminology.md, "Loading".
-// A system is there when all of it is: what a broken load has left is removed by the next one, which starts clean. Of a release
-// or package with several systems those that are complete are passed over.
+// A system is there when all of it is. A load that broke off is gone on with: what is committed is read once more and passed
+// over, as are, of a release or package with several systems, those that are complete.
 import type { Resource } from '#fhir-model';
 import { CerebraError, type Db } from '#platform';
 import { clearUp } from '../system-tables.ts';
 import { activeSystems } from '../tables.ts';
-import { type NewSystem, type SystemWriter, type WrittenSystem, writeSystem } from '../write-system.ts';
+import { removeUnfinished } from '../unfinished.ts';
+import type { WrittenSystem } from '../write-hierarchy.ts';
+import { type NewSystem, type SystemWriter, writeSystem } from '../write-system.ts';
 import { createFaults, type Faults, type LoadFault } from './faults.ts';
 import type { Format, LoadContext } from './format.ts';
 import { formats } from './formats.ts';
+import { markOf } from './mark.ts';
 import { openRelease, type Release } from './release.ts';
 import { withoutBadCodes, withoutRefused } from './sift.ts';
 
@@ -52,6 +55,8 @@ export interface TerminologyLoadOptions {
   onProgress(progress: TerminologyProgress): void;
   /** All its rows are there; its hierarchy and indexes are made. */
   onIndexing(system: { url: string; version: string }): void;
+  /** A load that broke off goes on: so many of its concepts are there. */
+  onGoingOn(system: { url: string; version: string; concepts: number }): void;
   /** It was passed over. */
   onKnown(system: LoadedSystem): void;
   onLoaded(system: LoadedSystem): void;
@@ -110,6 +115,10 @@ interface Loading {
   faults: Faults;
   account: Account;
   summary: TerminologySummary;
+  /** See markOf(). */
+  mark(): Promise<string>;
+  /** How many the release had so far. */
+  systems: number;
 }
 
 /** Ten times SNOMED CT: a code takes some 100 bytes of memory until its system is complete. */
@@ -173,6 +182,10 @@ function checkStrict({ options, faults }: Loading, before: number, url: string):
   );
 }
 
+/** The same command would fail again: there is nothing to go on with. */
+const isOfRelease = (error: unknown): boolean =>
+  error instanceof CerebraError && (error.status < 500 || error.code === 'config');
+
 async function writeOne(
   loading: Loading,
   system: Omit<NewSystem, 'resource'>,
@@ -180,7 +193,10 @@ async function writeOne(
 ): Promise<WrittenSystem> {
   const { options, faults } = loading;
   const before = faults.count();
-  const writer = await writeSystem(options.db, system);
+  // Of systems without a version several may be in one release.
+  const mark = `${await loading.mark()} ${loading.systems}`;
+  const writer = await writeSystem(options.db, system, mark);
+  if (writer.present > 0) options.onGoingOn({ ...system, concepts: writer.present });
   try {
     await write(watched(writer, loading));
     checkStrict(loading, before, system.url);
@@ -191,8 +207,7 @@ async function writeOne(
       checkStrict(loading, before, system.url);
     });
   } catch (error) {
-    // What can't be removed now, since the database is away, the next load removes.
-    await writer.abandon().catch(() => undefined);
+    await (isOfRelease(error) ? writer.abandon() : writer.leave()).catch(() => undefined);
     throw error;
   }
 }
@@ -204,7 +219,9 @@ async function loadSystem(
 ) {
   const { options, summary } = loading;
   const { url, version } = system;
+  loading.systems++;
   const known = await knownSystem(options, system);
+  if (known || options.again) await removeUnfinished(options.db, system);
   if (known) {
     summary.known++;
     return options.onKnown({ url, version, concepts: known.concepts, closure: 0 });
@@ -283,7 +300,12 @@ export async function loadTerminology(options: TerminologyLoadOptions): Promise<
     const format = formatOf(release, options.format);
     options.onFormat(format);
     account.total(format.reads(release).reduce((sum, { bytes }) => sum + bytes, 0));
-    await format.read(release, contextOf({ options, faults, account, summary }));
+    let marked: Promise<string> | undefined;
+    const mark = (): Promise<string> => {
+      marked ??= markOf(release, format, options);
+      return marked;
+    };
+    await format.read(release, contextOf({ options, faults, account, summary, mark, systems: 0 }));
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;
     summary.interrupted = true;

@@ -1,4 +1,5 @@
 // The files of a release, be it a folder, a ZIP archive or one file, perhaps gzipped.
+import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
@@ -12,6 +13,8 @@ export interface ReleaseFile {
   readonly bytes: number;
   /** The content, unpacked. Throws `invalid` for damaged archives. */
   read(): AsyncGenerator<Buffer>;
+  /** Another text for another content; of a file that is in no archive its bytes are read for it. */
+  mark(): Promise<string>;
 }
 
 export interface Release {
@@ -28,6 +31,9 @@ const DEPTH_MAX = 20;
 /** Told of each file how many of its bytes are read so far. */
 export type OnRead = (file: string, bytes: number) => void;
 
+const unreadable = (name: string, error: unknown): CerebraError =>
+  new CerebraError('invalid', `${name}: it can't be read: ${(error as Error).message}`, { cause: error });
+
 async function* readFile(full: string, name: string, gzip: boolean, onRead: OnRead): AsyncGenerator<Buffer> {
   const raw = createReadStream(full, { highWaterMark: 1024 * 1024 });
   const unpacked = createGunzip({ chunkSize: 256 * 1024 });
@@ -41,18 +47,32 @@ async function* readFile(full: string, name: string, gzip: boolean, onRead: OnRe
       yield bytes as Buffer;
     }
   } catch (error) {
-    throw new CerebraError('invalid', `${name}: it can't be read: ${(error as Error).message}`, { cause: error });
+    throw unreadable(name, error);
   } finally {
     raw.destroy();
     unpacked.destroy();
   }
 }
 
+async function hashOf(full: string, name: string): Promise<string> {
+  const hash = createHash('sha256');
+  try {
+    for await (const bytes of createReadStream(full, { highWaterMark: 1024 * 1024 })) hash.update(bytes as Buffer);
+  } catch (error) {
+    throw unreadable(name, error);
+  }
+  return hash.digest('hex');
+}
+
 async function plainFile(full: string, name: string, onRead: OnRead): Promise<ReleaseFile> {
   const { size } = await stat(full);
   const gzip = /\.gz$/i.test(full);
   const shown = gzip ? name.slice(0, -3) : name;
-  return { name: shown, bytes: size, read: () => readFile(full, shown, gzip, onRead) };
+  return {
+    ...{ name: shown, bytes: size },
+    read: () => readFile(full, shown, gzip, onRead),
+    mark: () => hashOf(full, shown),
+  };
 }
 
 async function* below(folder: string, depth = 0): AsyncGenerator<string> {
@@ -83,6 +103,7 @@ async function openArchive(full: string, name: string, onRead: OnRead): Promise<
       name: entry.name,
       bytes: entry.packedBytes,
       read: () => zip.read(entry, (bytes) => onRead(entry.name, bytes)),
+      mark: async () => `${entry.bytes} ${entry.crc}`,
     }));
   return { name, files, close: () => zip.close() };
 }

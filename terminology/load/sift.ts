@@ -3,7 +3,7 @@ import type { JsonObject, Resource } from '#fhir-model';
 import type { ErrorIssue } from '#platform';
 import { asArray, asText } from '../code-system.ts';
 import { walkConcepts } from '../memory-index.ts';
-import { CODE_BYTES_MAX } from '../write-system.ts';
+import { CODE_BYTES_MAX } from '../system-codes.ts';
 import { quoted } from './faults.ts';
 
 type Tell = (text: string) => void;

@@ -4,7 +4,7 @@ import type { SegmentValue } from '../../message/build.ts';
 import type { Building } from '../building.ts';
 import { isObject, text } from '../building.ts';
 import { patientOf, patientSegments, visitSegments } from '../subject.ts';
-import { dtm } from '../types/time.ts';
+import { dtm, dtmOf } from '../types/time.ts';
 import type { MessageBuilder } from './message.ts';
 
 const outpatient = new Set(['AMB', 'EMER', 'VR', 'HH', 'FLD', 'OBSENC']);
@@ -48,7 +48,7 @@ export const adt: MessageBuilder = {
     const visit = focus.resourceType === 'Encounter' ? focus : undefined;
     const patient = visit === undefined ? focus : patientOf(building, visit.subject, 'Encounter.subject');
     // EVN-2 is when it was recorded, EVN-6 when it took place.
-    const recorded = dtm(focus.meta?.lastUpdated) ?? dtm(new Date(0).toISOString())!;
+    const recorded = dtm(focus.meta?.lastUpdated) ?? dtmOf(building.nowMs);
     const evn: SegmentValue = { name: 'EVN', fields: { 2: recorded, 6: eventTime(building, focus, event) } };
     return [evn, ...patientSegments(building, patient, visit), ...visitSegments(building, visit)];
   },

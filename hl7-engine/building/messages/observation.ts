@@ -25,7 +25,9 @@ const absentCodes: Readonly<Record<string, string>> = { 'not-asked': 'N', 'not-p
 export const obxStatus = (status: Json | undefined): string | undefined => statusCodes[text(status) ?? ''];
 
 function statusOf(observation: JsonObject): string | undefined {
-  const reason = isObject(observation.dataAbsentReason) ? objects(observation.dataAbsentReason.coding)[0]?.code : undefined;
+  const reason = isObject(observation.dataAbsentReason)
+    ? objects(observation.dataAbsentReason.coding)[0]?.code
+    : undefined;
   const absent = observation.status === 'final' ? absentCodes[text(reason) ?? ''] : undefined;
   return absent ?? obxStatus(observation.status);
 }
@@ -54,7 +56,8 @@ export function observationSegments(building: Building, observation: Resource, s
   const repeated = components.every(({ code }) => sameCode(code, observation.code));
   if (repeated) return [repeatedObx(building, observation, components, series), ...notes];
   const group = series.group();
-  const own = obxValue(building, observation) === undefined ? [] : [obxOf(building, observation, observation, series, group)];
+  const own =
+    obxValue(building, observation) === undefined ? [] : [obxOf(building, observation, observation, series, group)];
   const each = components.map((component) => obxOf(building, observation, component, series, group));
   return [...own, ...each.slice(0, 1), ...notes, ...each.slice(1)];
 }
@@ -94,7 +97,8 @@ function repeatedObx(
   const segment = obxOf(building, observation, observation, series);
   const repetitions = alike.map(({ value }) => value as FieldValue & string);
   const five = repetitions.length === 0 ? undefined : fieldValue(repetitions);
-  if (alike.length < values.length) building.warnings.add('Observation.component: values of several types in one OBX-5');
+  if (alike.length < values.length)
+    building.warnings.add('Observation.component: values of several types in one OBX-5');
   return { name: 'OBX', fields: { ...segment.fields, 2: first?.type, 5: five, 6: first?.unit } };
 }
 
@@ -107,7 +111,13 @@ function device({ graph }: Building, observation: Resource): FieldValue {
 }
 
 /** A text as a result of its own: a report's conclusion. */
-export function textResult(building: Building, code: JsonObject, value: string, status: string | undefined, series: ObxSeries) {
+export function textResult(
+  building: Building,
+  code: JsonObject,
+  value: string,
+  status: string | undefined,
+  series: ObxSeries,
+) {
   const made = obxValue(building, { valueString: value })!;
   const fields = { 1: series.next(), 2: made.type, 3: cwe(building, code), 5: made.value, 11: status };
   return { name: 'OBX', fields };

@@ -21,7 +21,9 @@ export function specimenSegments(building: Building, specimens: readonly Resourc
   return specimens.map((specimen, index) => {
     const numbers = objects(specimen.identifier);
     const placer = ofType(numbers, 'PGN');
-    const filler = ofType(numbers, 'FGN') ?? numbers.find((one) => one !== placer && !/^(?:SHIP|ACSN)$/.test(identifierTypeOf(one) ?? ''));
+    const filler =
+      ofType(numbers, 'FGN') ??
+      numbers.find((one) => one !== placer && !/^(?:SHIP|ACSN)$/.test(identifierTypeOf(one) ?? ''));
     const pair = [placer, filler].map((identifier) => ei(building, identifier));
     const others = numbers.filter((one) => one !== placer && one !== filler && since(building, '2.7'));
     return segmentOf(spm, building, specimen, {
@@ -39,7 +41,14 @@ export function specimenSource(building: Building, specimens: readonly Resource[
   const coded = (value: Json | undefined) => cwe(building, value)?.slice(0, 6).map(plainText);
   const collection: JsonObject = isObject(first.collection) ? first.collection : {};
   const additive = objects(first.container)[0]?.additiveCodeableConcept;
-  return [coded(first.type), coded(additive), undefined, coded(collection.bodySite), undefined, coded(collection.method)];
+  return [
+    coded(first.type),
+    coded(additive),
+    undefined,
+    coded(collection.bodySite),
+    undefined,
+    coded(collection.method),
+  ];
 }
 
 const plainText = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);

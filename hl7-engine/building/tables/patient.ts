@@ -2,7 +2,6 @@
 import { objects, text } from '../building.ts';
 import { buildTable } from '../table.ts';
 import { cwe } from '../types/coded.ts';
-import { cx, identifierTypeOf } from '../types/identifier.ts';
 
 const structure = 'http://hl7.org/fhir/StructureDefinition';
 const usCore = 'http://hl7.org/fhir/us/core/StructureDefinition';
@@ -13,7 +12,7 @@ const cdc = ['ombCategory', 'detailed'] as const;
 export const pid = buildTable(
   'PID',
   `
-3  | identifier | custom number
+3  | identifier | CX
 5  | name | XPN
 6  | extension[${structure}/patient-mothersMaidenName].valueString | custom surname
 7  | extension[${structure}/patient-birthTime].valueDateTime | DTM
@@ -28,7 +27,7 @@ ${cdc.map((url) => `10 | extension[${usCore}/us-core-race].extension[${url}].val
 16 | maritalStatus | CWE MaritalStatus
 17 | extension[${structure}/patient-religion].valueCodeableConcept | CWE
 18 | @account | the visit's account
-19 | identifier | custom social
+19 | @social | the first social security number, which PID-3 has too
 ${cdc.map((url) => `22 | extension[${usCore}/us-core-ethnicity].extension[${url}].valueCoding | CWE`).join('\n')}
 23 | extension[${structure}/patient-birthPlace].valueAddress.text | ST
 24 | multipleBirthBoolean | ST
@@ -43,8 +42,6 @@ ${cdc.map((url) => `22 | extension[${usCore}/us-core-ethnicity].extension[${url}
 36 | extension[${structure}/patient-animal].extension[breed].valueCodeableConcept | CWE
 `,
   {
-    number: (building, value) => (isSocial(value) ? undefined : cx(building, value)),
-    social: (_building, value) => (isSocial(value) ? text((value as { value?: string }).value) : undefined),
     surname: (_building, value) => (text(value) === undefined ? undefined : [text(value)]),
     yes: () => 'Y',
     // The message's own codes stand beside the language tag: the first that is no tag of BCP 47 is what receivers know.
@@ -55,12 +52,6 @@ ${cdc.map((url) => `22 | extension[${usCore}/us-core-ethnicity].extension[${url}
     },
   },
 );
-
-/** One that PID-19 carries: a receiver would take it for the patient's own number in PID-3. */
-function isSocial(value: unknown): boolean {
-  const identifier = value as Parameters<typeof identifierTypeOf>[0] & { system?: string };
-  return identifier.system === 'http://hl7.org/fhir/sid/us-ssn' && identifierTypeOf(identifier) === 'SS';
-}
 
 export const pd1 = buildTable(
   'PD1',

@@ -1,7 +1,7 @@
 // Encounter as PV1 and PV2: https://hl7.org/fhir/uv/v2mappings/ (PV1[Encounter], PV2[Encounter])
 import { buildTable } from '../table.ts';
-import type { ValueType } from '../types/registry.ts';
 import { tableCodeOrNone } from '../types/coded.ts';
+import type { ValueType } from '../types/registry.ts';
 
 /** Of v3-ActCode what the concept map, which reads only four, has not. */
 const classes: Readonly<Record<string, string>> = {
@@ -16,7 +16,9 @@ const classes: Readonly<Record<string, string>> = {
 
 const patientClass: ValueType = (_building, value) => {
   const { code, system } = (value ?? {}) as { code?: string; system?: string };
-  return tableCodeOrNone(value, 'PatientClass[EncounterClass]') ?? classes[code ?? ''] ?? (system === undefined ? code : 'U');
+  return (
+    tableCodeOrNone(value, 'PatientClass[EncounterClass]') ?? classes[code ?? ''] ?? (system === undefined ? code : 'U')
+  );
 };
 
 export const pv1 = buildTable(

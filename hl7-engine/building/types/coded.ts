@@ -1,9 +1,9 @@
 // code, Coding and CodeableConcept to CWE, CE, IS and ID: the concept maps of https://hl7.org/fhir/uv/v2mappings/ the other way round
 import type { Json, JsonObject } from '#fhir-model';
-import type { ComponentValue } from '../../message/build.ts';
 import { conceptMapOf } from '../../mapping/codes/concept-maps.ts';
 import { v2Table } from '../../mapping/codes/systems.ts';
 import { codingSystemName } from '../../mapping/codesystems.ts';
+import type { ComponentValue } from '../../message/build.ts';
 import { type Building, isObject, objects, since, text } from '../building.ts';
 
 const reversed = new Map<string, ReadonlyMap<string, string>>();
@@ -52,7 +52,8 @@ function sent(building: Building, coding: JsonObject): Coded | undefined {
   return {
     code,
     words: text(coding.display),
-    system: system && (building.target.codingSystems[system] ?? codingSystemName(system, building.target.sendingFacility)),
+    system:
+      system && (building.target.codingSystems[system] ?? codingSystemName(system, building.target.sendingFacility)),
     version: text(coding.version),
   };
 }

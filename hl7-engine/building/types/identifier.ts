@@ -1,7 +1,7 @@
 // Identifier to CX, EI and HD: what mapping/identifiers.ts reads, the other way round
 import type { Json, JsonObject } from '#fhir-model';
-import type { ComponentValue, TextValue } from '../../message/build.ts';
 import { systems, v2Table } from '../../mapping/codes/systems.ts';
+import type { ComponentValue, TextValue } from '../../message/build.ts';
 import { type Building, isObject, objects, text } from '../building.ts';
 import { dt } from './time.ts';
 
@@ -19,7 +19,8 @@ const isOid = (name: string): boolean => /^[0-2](?:\.\d+)+$/.test(name);
 export function authority({ target }: Building, system: string | undefined, namespace?: string): Hd {
   if (system === undefined) return [namespace, undefined, undefined];
   const configured = Object.entries(target.identifierSystems).find(([, uri]) => uri === system)?.[0];
-  if (configured !== undefined) return isOid(configured) ? [namespace, configured, 'ISO'] : [configured, undefined, undefined];
+  if (configured !== undefined)
+    return isOid(configured) ? [namespace, configured, 'ISO'] : [configured, undefined, undefined];
   const listed = known[system];
   if (listed !== undefined) return listed;
   if (system.startsWith('urn:oid:')) return [namespace, system.slice('urn:oid:'.length), 'ISO'];
@@ -73,5 +74,9 @@ export function ofType(identifiers: readonly JsonObject[], ...types: string[]): 
 export function ownIdentifier({ target }: Building, id: Json | undefined, type?: string): JsonObject | undefined {
   if (typeof id !== 'string') return undefined;
   const system = `urn:id:${encodeURIComponent(target.sendingApplication)}`;
-  return { ...(type === undefined ? {} : { type: { coding: [{ system: v2Table('0203'), code: type }] } }), system, value: id };
+  return {
+    ...(type === undefined ? {} : { type: { coding: [{ system: v2Table('0203'), code: type }] } }),
+    system,
+    value: id,
+  };
 }

@@ -63,7 +63,8 @@ const addressTypes: Readonly<Record<string, string>> = { postal: 'M' };
 export function xad(_building: Building, value: Json | undefined): ComponentValue[] | undefined {
   if (!isObject(value)) return undefined;
   const lines = texts(value.line);
-  const [street, other, ...more] = lines.length > 0 ? lines : texts([value.text ?? '']).slice(0, isPlain(value) ? 0 : 1);
+  const [street, other, ...more] =
+    lines.length > 0 ? lines : texts([value.text ?? '']).slice(0, isPlain(value) ? 0 : 1);
   const period = isObject(value.period) ? value.period : {};
   const kind = addressUses[text(value.use) ?? ''] ?? addressTypes[text(value.type) ?? ''];
   const place = [value.city, value.state, value.postalCode, value.country].map(text);
@@ -73,7 +74,8 @@ export function xad(_building: Building, value: Json | undefined): ComponentValu
   return [street, other, ...place, kind, undefined, text(value.district), ...gap, undefined, ...end];
 }
 
-const isPlain = (address: JsonObject): boolean => text(address.city) !== undefined || text(address.postalCode) !== undefined;
+const isPlain = (address: JsonObject): boolean =>
+  text(address.city) !== undefined || text(address.postalCode) !== undefined;
 
 const numberUses: Readonly<Record<string, string>> = { home: 'PRN', work: 'WPN', temp: 'VHN', mobile: 'PRS' };
 const equipment: Readonly<Record<string, string>> = { phone: 'PH', fax: 'FX', pager: 'BP', sms: 'CP' };

@@ -68,7 +68,8 @@ export function xon(building: Building, value: Json | undefined): ComponentValue
   if (!isObject(value)) return undefined;
   const found = building.graph.resolve(value);
   const organization = found?.resourceType === 'PractitionerRole' ? building.graph.resolve(found.organization) : found;
-  if (!isOrganization(organization, found === organization ? value : {}) && organization !== undefined) return undefined;
+  if (!isOrganization(organization, found === organization ? value : {}) && organization !== undefined)
+    return undefined;
   if (organization === undefined && !isOrganization(undefined, value)) return undefined;
   const logical = isObject(value.identifier) ? value.identifier : undefined;
   const number = objects(organization?.identifier)[0] ?? logical;
@@ -76,7 +77,18 @@ export function xon(building: Building, value: Json | undefined): ComponentValue
   const id = text(number?.value);
   if (id === undefined && name === undefined) return undefined;
   const by = number && authority(building, text(number.system));
-  return [name, undefined, undefined, undefined, undefined, by, number && identifierTypeOf(number), undefined, undefined, id];
+  return [
+    name,
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+    by,
+    number && identifierTypeOf(number),
+    undefined,
+    undefined,
+    id,
+  ];
 }
 
 /** physicalType -> the component of PL. */

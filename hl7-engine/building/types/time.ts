@@ -14,6 +14,9 @@ export function dtm(value: unknown): string | undefined {
   return `${year}${month}${day}${hour}${minute}${second}${fine}${zone}`;
 }
 
+/** Milliseconds since 1970 UTC, to the second. */
+export const dtmOf = (ms: number): string => dtm(new Date(ms).toISOString().replace(/\.\d+/, ''))!;
+
 /** Without the time of day. */
 export function dt(value: unknown): string | undefined {
   return dtm(value)?.slice(0, 8);

@@ -104,12 +104,12 @@ function subscriberOf(mapping: Mapping, insurance: Group, in1: Segment, patient:
   return { subscriber: { reference } };
 }
 
-/** PID-18: the Account, with who answers for it; undefined without a number. */
+/** PID-18: the Account, with who answers for it and what else (`also`) is known; undefined without a number. */
 export function addAccount(
   mapping: Mapping,
   pid: Segment,
   patient: MappedPatient,
-  parts: { guarantor: JsonObject[]; coverage: JsonObject[] },
+  parts: { guarantor: JsonObject[]; coverage: JsonObject[]; also?: JsonObject },
 ): string | undefined {
   const identifier: Identifier | undefined = accountIdentifier(mapping, pid);
   if (identifier === undefined) {
@@ -123,6 +123,7 @@ export function addAccount(
     subject: [{ reference: patient.reference }],
     ...(parts.guarantor.length > 0 ? { guarantor: parts.guarantor } : {}),
     ...(parts.coverage.length > 0 ? { coverage: parts.coverage } : {}),
+    ...parts.also,
   };
-  return upsertNumbered(mapping, resource, identifier);
+  return upsertNumbered(mapping, resource, identifier, { parts: new Set(['servicePeriod']) });
 }

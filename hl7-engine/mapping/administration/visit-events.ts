@@ -50,6 +50,12 @@ const events: Readonly<Record<string, VisitEvent>> = {
   A54: { movement: 'keep', participants: { code: 'ATND' } },
   A55: { movement: 'keep', participants: { code: 'ATND', undone: true } },
   A61: { movement: 'keep', participants: { code: 'CON' } },
+  // Billing says nothing of where the patient is.
+  P01: { movement: 'keep' },
+  P03: { movement: 'keep' },
+  P05: { movement: 'keep' },
+  P11: { movement: 'keep' },
+  P12: { movement: 'keep' },
   A62: { movement: 'keep', participants: { code: 'CON', undone: true } },
 };
 

@@ -1,7 +1,9 @@
 // Scheduling, finance, problems, referrals, master files and queries, for the list in ../map.ts.
 import type { MessageMap } from '../message-map.ts';
 import { acknowledgmentMaps } from './acknowledgment.ts';
+import { accountMaps } from './bar.ts';
+import { dft } from './dft.ts';
 import { queryMaps } from './qbp.ts';
 import { siu } from './siu.ts';
 
-export const managementMaps: readonly MessageMap[] = [siu, ...queryMaps, ...acknowledgmentMaps];
+export const managementMaps: readonly MessageMap[] = [siu, dft, ...accountMaps, ...queryMaps, ...acknowledgmentMaps];

@@ -28,6 +28,10 @@ export function wholeMatch(source: string): Matches {
   }
 }
 
-/** Java lets any punctuation be escaped. */
-const plain = (source: string): string =>
-  source.replaceAll(/\\([^A-Za-z0-9\s])/g, (whole, sign: string) => (/[\^$\\.*+?()[\]{}|/-]/.test(sign) ? whole : sign));
+/** Java lets any punctuation be escaped, JavaScript's `u` mode only what has a meaning. */
+function plain(source: string): string {
+  return source.replaceAll(/\\([^A-Za-z0-9\s])/g, (whole, sign: string) => {
+    if (/[\^$\\.*+?()[\]{}|/]/.test(sign)) return whole;
+    return `\\u{${sign.codePointAt(0)!.toString(16)}}`;
+  });
+}

@@ -62,6 +62,7 @@ export async function load(
     onFormat: () => undefined,
     onProgress: () => undefined,
     onIndexing: () => undefined,
+    onGoingOn: () => undefined,
     onLoaded: () => undefined,
     onFault: (fault) => told.push(text(fault)),
     onNote: (note) => notes.push(text(note)),

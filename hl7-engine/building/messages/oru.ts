@@ -1,0 +1,131 @@
+// DiagnosticReport with its results, or an Observation alone, as ORU^R01: HL7 v2.9 chapter 7.3.1
+import type { Json, JsonObject, Resource } from '#fhir-model';
+import type { FieldValue, SegmentValue } from '../../message/build.ts';
+import { type Building, isObject, objects, since, text } from '../building.ts';
+import { notesOf } from '../notes.ts';
+import { patientOf, patientSegments, visitOf, visitSegments } from '../subject.ts';
+import { fieldsOf } from '../table.ts';
+import { obrReport } from '../tables/order.ts';
+import { ei, identifierTypeOf, ownIdentifier } from '../types/identifier.ts';
+import { dtm } from '../types/time.ts';
+import { documentSegments } from './document.ts';
+import type { MessageBuilder } from './message.ts';
+import { type ObxSeries, observationSegments, obxSeries, obxStatus, textResult } from './observation.ts';
+import { fillerOf, obrSegment, orcSegment, placerOf, requestNumbers, timingSegments } from './request.ts';
+import { specimenSegments, specimenSource, specimensOf } from './specimen.ts';
+
+/** Table 0123. What is entered in error says so in its OBX; the report as such has been corrected. */
+const reportCodes: Readonly<Record<string, string>> = {
+  registered: 'I',
+  partial: 'A',
+  preliminary: 'P',
+  final: 'F',
+  amended: 'C',
+  corrected: 'C',
+  appended: 'C',
+  cancelled: 'X',
+  'entered-in-error': 'C',
+};
+
+const conclusionCode: JsonObject = {
+  coding: [
+    { system: 'http://loinc.org', code: '19005-8', display: 'Radiology Imaging study [Impression] (narrative)' },
+  ],
+};
+
+/** OBR-3, without which a receiver could not tell this report from the next. */
+function reportNumber(building: Building, report: Resource): FieldValue {
+  const numbers = objects(report.identifier);
+  const other = numbers.find((one) => one !== placerOf(report) || identifierTypeOf(one) !== 'PLAC');
+  return ei(building, fillerOf(report) ?? other ?? ownIdentifier(building, report.id));
+}
+
+function requestOf({ graph }: Building, report: Resource): Resource | undefined {
+  return objects(report.basedOn)
+    .map((reference) => graph.resolve(reference))
+    .find((resource) => resource?.resourceType === 'ServiceRequest');
+}
+
+/** Results in their order; a panel's members follow it. Each once. */
+function resultsOf({ graph }: Building, references: Json | undefined, seen = new Set<Resource>()): Resource[] {
+  return objects(references).flatMap((reference) => {
+    const found = graph.resolve(reference);
+    if (found?.resourceType !== 'Observation' || seen.has(found)) return [];
+    seen.add(found);
+    return [found, ...resultsOf({ graph } as Building, found.hasMember, seen)];
+  });
+}
+
+function statusOf(focus: Resource): string | undefined {
+  return focus.resourceType === 'Observation' ? obxStatus(focus.status) : reportCodes[text(focus.status) ?? ''];
+}
+
+/** ORC and OBR: with the request's numbers where it is known, else the report's own. */
+function orderSegments(building: Building, focus: Resource, specimens: readonly Resource[]): SegmentValue[] {
+  const request = requestOf(building, focus);
+  const filler = reportNumber(building, focus);
+  const own: Record<number, FieldValue> = {
+    ...fieldsOf(obrReport, building, focus),
+    ...{ 3: filler, 15: specimenSource(building, specimens), 25: statusOf(focus) },
+  };
+  if (own[22] === undefined) own[22] = dtm(focus.meta?.lastUpdated);
+  if (request === undefined) {
+    const placer = ei(building, fillerOf(focus) === undefined ? undefined : typed(focus, 'PLAC'));
+    return [{ name: 'OBR', fields: { 1: '1', 2: placer, ...own } }];
+  }
+  const numbers = { ...requestNumbers(building, request), filler };
+  const done = focus.status === 'final' ? 'CM' : undefined;
+  return [orcSegment(building, request, 'RE', numbers, done), obrSegment(building, request, numbers, own)];
+}
+
+const typed = (resource: Resource, type: string): JsonObject | undefined =>
+  objects(resource.identifier).find((identifier) => identifierTypeOf(identifier) === type);
+
+/** The conclusion, unless a result says it already. */
+function conclusionSegments(building: Building, report: Resource, results: readonly Resource[], series: ObxSeries) {
+  const conclusion = text(report.conclusion);
+  if (conclusion === undefined) return [];
+  const said = results.map(({ valueString }) => text(valueString)).filter((value) => value !== undefined);
+  if (said.includes(conclusion) || said.filter((value) => conclusion.includes(value)).join('\n') === conclusion)
+    return [];
+  return [textResult(building, conclusionCode, conclusion, obxStatus(report.status) ?? 'F', series)];
+}
+
+/** R5's notes of a report, which R4 has as an extension. */
+function reportNotes(building: Building, report: Resource): SegmentValue[] {
+  const url = 'http://hl7.org/fhir/5.0/StructureDefinition/extension-DiagnosticReport.note';
+  const notes = objects(report.extension).filter((extension) => extension.url === url);
+  return notesOf(building, notes.map(({ valueAnnotation }) => valueAnnotation).filter(isObject));
+}
+
+export const oru: MessageBuilder = {
+  code: 'ORU',
+  structures: { R01: 'ORU_R01' },
+  from: ['DiagnosticReport', 'Observation'],
+  reads: [
+    ...['Patient', 'Encounter', 'Practitioner', 'PractitionerRole', 'Organization', 'Location', 'Account'],
+    ...['ServiceRequest', 'Specimen', 'Observation', 'Device', 'Binary'],
+  ],
+  eventOf: () => 'R01',
+  segments(building, focus) {
+    const patient = patientOf(building, focus.subject, `${focus.resourceType}.subject`);
+    const visit = visitOf(building, focus.encounter);
+    const isReport = focus.resourceType === 'DiagnosticReport';
+    const results = isReport ? resultsOf(building, focus.result) : [focus, ...resultsOf(building, focus.hasMember)];
+    const request = requestOf(building, focus);
+    const specimens = specimensOf(building, focus.specimen, ...results.map(({ specimen }) => specimen));
+    const series = obxSeries();
+    const notes = isReport ? reportNotes(building, focus) : [];
+    return [
+      ...patientSegments(building, patient, visit),
+      ...(visit === undefined ? [] : visitSegments(building, visit)),
+      ...orderSegments(building, focus, specimens),
+      ...notes,
+      ...(request === undefined || !since(building, '2.5') ? [] : timingSegments(building, request)),
+      ...results.flatMap((result) => observationSegments(building, result, series)),
+      ...(isReport ? conclusionSegments(building, focus, results, series) : []),
+      ...(isReport ? documentSegments(building, focus, series) : []),
+      ...specimenSegments(building, specimens),
+    ];
+  },
+};

@@ -1,0 +1,146 @@
+// Immunization as VXU^V04: HL7 v2.9 chapter 4A.8; the OBX by CDC's implementation guide for immunization messaging 2.5.1 release 1.5
+import type { Json, JsonObject, Resource } from '#fhir-model';
+import { decimalText, isNumber } from '#fhir-model';
+import type { FieldValue, RepetitionValue, SegmentValue } from '../../message/build.ts';
+import { type Building, isObject, objects, text } from '../building.ts';
+import { patientOf, patientSegments, visitOf, visitSegments } from '../subject.ts';
+import { segmentOf } from '../table.ts';
+import { rxa, rxr } from '../tables/vaccination.ts';
+import { cwe } from '../types/coded.ts';
+import { ei, identifierTypeOf, ofType, ownIdentifier } from '../types/identifier.ts';
+import { xcn } from '../types/reference.ts';
+import { unitOf } from '../types/registry.ts';
+import { dtm } from '../types/time.ts';
+import type { MessageBuilder } from './message.ts';
+import { type ObxSeries, obxSeries } from './observation.ts';
+
+/** Table 0322. */
+const completion: Readonly<Record<string, string>> = { completed: 'CP', 'not-done': 'RE', 'entered-in-error': 'CP' };
+
+/** RXA-9, table NIP001: 00 is a new record. */
+function origin(building: Building, immunization: Resource): FieldValue {
+  if (immunization.primarySource === true) return ['00', 'New immunization record', 'NIP001'];
+  const coding = objects(isObject(immunization.reportOrigin) ? immunization.reportOrigin.coding : undefined)[0];
+  const code = text(coding?.code);
+  if (code !== undefined && /^\d\d$/.test(code)) return [code, text(coding?.display), 'NIP001'];
+  if (immunization.primarySource !== false) return undefined;
+  const other = cwe(building, immunization.reportOrigin);
+  return ['01', 'Historical information - source unspecified', 'NIP001', ...(other?.slice(0, 3) ?? [])];
+}
+
+/** The standard has no NTE for a vaccination: its notes are RXA-9's words. */
+function remarks(building: Building, immunization: Resource): FieldValue {
+  const words = objects(immunization.note).flatMap((note) => text(note.text) ?? []);
+  const source = origin(building, immunization);
+  if (words.length === 0) return source;
+  return {
+    repetitions: [
+      ...(source === undefined ? [] : [source as RepetitionValue]),
+      ...words.map((word) => [undefined, word]),
+    ],
+  };
+}
+
+function orderSegment(building: Building, immunization: Resource): SegmentValue {
+  const numbers = objects(immunization.identifier);
+  const placer = ofType(numbers, 'PLAC');
+  const filler =
+    ofType(numbers, 'FILL') ??
+    numbers.find((one) => identifierTypeOf(one) !== 'PLAC' && identifierTypeOf(one) !== 'PGN');
+  const orderer = objects(immunization.performer).find((one) => functionOf(one) === 'OP');
+  return {
+    name: 'ORC',
+    fields: {
+      1: 'RE',
+      2: ei(building, placer),
+      3: ei(building, filler ?? (placer === undefined ? ownIdentifier(building, immunization.id) : undefined)),
+      4: ei(building, ofType(numbers, 'PGN')),
+      12: orderer && xcn(building, orderer.actor),
+    },
+  };
+}
+
+const functionOf = (performer: JsonObject): string | undefined =>
+  isObject(performer.function) ? text(objects(performer.function.coding)[0]?.code) : undefined;
+
+function dose(building: Building, immunization: Resource): { 6: FieldValue; 7: FieldValue } {
+  const quantity = isObject(immunization.doseQuantity) ? immunization.doseQuantity : {};
+  const value = isNumber(quantity.value) ? decimalText(quantity.value) : undefined;
+  // 999 is CDC's word for an amount that is not known: RXA-6 is required.
+  return value === undefined ? { 6: '999', 7: undefined } : { 6: value, 7: unitOf(building, quantity) };
+}
+
+interface Fact {
+  type: string;
+  code: readonly [code: string, display: string];
+  value: FieldValue;
+  /** OBX-4. */
+  group?: string;
+}
+
+const fact = (type: string, code: string, display: string, value: FieldValue, group?: string): Fact[] =>
+  value === undefined ? [] : [{ type, code: [code, display], value, ...(group === undefined ? {} : { group }) }];
+
+const counted = (value: Json | undefined): string | undefined => (isNumber(value) ? decimalText(value) : text(value));
+
+/** What the standard has no field for: LOINC codes that mapping/clinical/immunization.ts reads. */
+function facts(building: Building, immunization: Resource): Fact[] {
+  const protocol = objects(immunization.protocolApplied)[0] ?? {};
+  return [
+    ...objects(immunization.programEligibility).flatMap((concept) =>
+      fact('CE', '64994-7', 'Vaccine funding program eligibility category', cwe(building, concept)),
+    ),
+    ...fact('CE', '30963-3', 'Vaccine purchased with', cwe(building, immunization.fundingSource)),
+    ...objects(immunization.education).flatMap((sheet, index) => {
+      const group = String(index + 2);
+      const type = text(sheet.documentType);
+      return [
+        ...fact('CE', '69764-9', 'Document type', type === undefined ? undefined : [type], group),
+        ...fact('TS', '29768-9', 'Date vaccine information statement published', dtm(sheet.publicationDate), group),
+        ...fact('TS', '29769-7', 'Date vaccine information statement presented', dtm(sheet.presentationDate), group),
+      ];
+    }),
+    ...fact(
+      'NM',
+      '30973-2',
+      'Dose number in series',
+      counted(protocol.doseNumberPositiveInt ?? protocol.doseNumberString),
+    ),
+    ...fact('NM', '59782-3', 'Number of doses in primary series', counted(protocol.seriesDosesPositiveInt)),
+    ...fact('ST', '59780-7', 'Immunization series name', text(protocol.series)),
+  ];
+}
+
+function factSegment({ type, code, value, group }: Fact, series: ObxSeries): SegmentValue {
+  const fields = { 1: series.next(), 2: type, 3: [...code, 'LN'], 4: group ?? '1', 5: value, 11: 'F' };
+  return { name: 'OBX', fields };
+}
+
+export const vxu: MessageBuilder = {
+  code: 'VXU',
+  structures: { V04: 'VXU_V04' },
+  from: ['Immunization'],
+  reads: ['Patient', 'Encounter', 'Practitioner', 'PractitionerRole', 'Organization', 'Location', 'Account'],
+  eventOf: () => 'V04',
+  stateOf: ({ status }) => text(status) ?? '',
+  segments(building, focus, _event, told) {
+    const patient = patientOf(building, focus.patient, 'Immunization.patient');
+    const visit = visitOf(building, focus.encounter);
+    const route = segmentOf(rxr, building, focus);
+    const wrong = focus.status === 'entered-in-error';
+    const action = wrong ? 'D' : told?.state === undefined ? 'A' : 'U';
+    const series = obxSeries();
+    const given = segmentOf(rxa, building, focus, {
+      ...{ 1: '0', 2: '1', ...dose(building, focus), 9: remarks(building, focus) },
+      ...{ 20: completion[text(focus.status) ?? ''] ?? 'CP', 21: action },
+    });
+    return [
+      ...patientSegments(building, patient, visit),
+      ...(visit === undefined ? [] : visitSegments(building, visit)),
+      orderSegment(building, focus),
+      given,
+      ...(Object.keys(route.fields ?? {}).length === 0 ? [] : [route]),
+      ...facts(building, focus).map((one) => factSegment(one, series)),
+    ];
+  },
+};

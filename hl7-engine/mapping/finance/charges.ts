@@ -1,0 +1,106 @@
+// FT1 to ChargeItem: HL7 v2.9 chapter 6.5.1; https://hl7.org/fhir/R4/chargeitem.html
+import type { JsonObject } from '#fhir-model';
+import type { Segment } from '../../message/message.ts';
+import { addProcedures } from '../administration/clinical.ts';
+import { upsertDerived, upsertNumbered } from '../administration/upsert.ts';
+import type { Subject } from '../clinical/order.ts';
+import { localUri } from '../codesystems.ts';
+import type { Mapping } from '../context.ts';
+import type { Identifier } from '../identifiers.ts';
+import type { MappedPatient } from '../patient.ts';
+import type { Group } from '../structure/group.ts';
+import { runTable } from '../table/table.ts';
+import { ft1ChargeItem, money } from '../tables/ft1.ts';
+import { addObservations, addOrders } from './accompanying.ts';
+
+/** Whom and what the charges of a message are of. */
+export interface Billed {
+  patient: MappedPatient;
+  encounter: string | undefined;
+  /** Tells the visit in keys. */
+  visit: string | undefined;
+  account: string | undefined;
+}
+
+export interface Charge {
+  ft1: Segment;
+  group: Group;
+  reference: string;
+  /** What tells the charge from others, always the same. */
+  key: string;
+  procedures: string[];
+}
+
+/** Table 0017: a payment, an adjustment and a co-payment are none. */
+const charges = new Set(['CG', 'CD', '']);
+
+export const subjectOf = ({ patient, encounter }: Billed): Subject => ({
+  patient: patient.reference,
+  patientKey: patient.key,
+  encounter,
+});
+
+/** A FINANCIAL group; undefined for what is no charge, or has no code. */
+export function addCharge(mapping: Mapping, group: Group, billed: Billed): Charge | undefined {
+  const ft1 = group.get('FT1')!;
+  const type = ft1.field(6).component(1).text?.toUpperCase() ?? '';
+  if (!charges.has(type)) {
+    mapping.warnings.add('FT1-6: a payment or adjustment is no charge; it has no place');
+    return undefined;
+  }
+  const found = runTable(ft1ChargeItem, { segment: ft1, group, mapping });
+  if (found?.code === undefined) {
+    mapping.warnings.add('FT1-7: a transaction without code has no place');
+    return undefined;
+  }
+  const procedures = proceduresOf(mapping, group, billed);
+  const orders = addOrders(mapping, group, subjectOf(billed));
+  addObservations(mapping, group, subjectOf(billed), billed.visit ?? mapping.messageKey);
+  const isCredit = type === 'CD';
+  const resource: JsonObject = {
+    ...found,
+    status: 'billable',
+    subject: { reference: billed.patient.reference },
+    context: billed.encounter === undefined ? undefined : { reference: billed.encounter },
+    account: billed.account === undefined ? undefined : [{ reference: billed.account }],
+    priceOverride: price(ft1, isCredit ? -1 : 1),
+    overrideReason: isCredit ? 'credit' : undefined,
+    service: procedures.map((reference) => ({ reference })),
+    supportingInformation: [...listOf(found.supportingInformation), ...orders.map((reference) => ({ reference }))],
+  };
+  return { ft1, group, procedures, ...put(mapping, resource, ft1, isCredit ? 'credit' : 'charge') };
+}
+
+const listOf = (value: unknown): JsonObject[] => (Array.isArray(value) ? (value as JsonObject[]) : []);
+
+/** FT1-11 is the whole amount, FT1-12 that of one. */
+function price(ft1: Segment, sign: 1 | -1): JsonObject | undefined {
+  const whole = money(ft1.field(11), sign);
+  const count = ft1.field(10).text;
+  return whole ?? (count === undefined || Number(count) === 1 ? money(ft1.field(12), sign) : undefined);
+}
+
+/** A credit may have the number of the charge that it takes back: both stay, and come to nothing. */
+function put(
+  mapping: Mapping,
+  resource: JsonObject,
+  ft1: Segment,
+  kind: 'charge' | 'credit',
+): { reference: string; key: string } {
+  const value = ft1.field(2).text;
+  if (value === undefined) {
+    // Two charges of one day and code may be two: without a number only the message tells them apart.
+    const key = `${mapping.messageKey} ${mapping.occurrence('charge without number')}`;
+    return { reference: upsertDerived(mapping, resource, [mapping.facility, key]), key };
+  }
+  const identifier: Identifier = { system: localUri(mapping.facility, kind), value };
+  const reference = upsertNumbered(mapping, { ...resource, identifier: [identifier] }, identifier);
+  return { reference, key: `${identifier.system}|${value}` };
+}
+
+/** PR1 of the charge. */
+function proceduresOf(mapping: Mapping, group: Group, { patient, visit, encounter }: Billed): string[] {
+  const before = mapping.entries.length;
+  addProcedures(mapping, group, patient, visit, encounter);
+  return mapping.entries.slice(before).flatMap(({ url }) => (url.startsWith('Procedure/') ? [url] : []));
+}

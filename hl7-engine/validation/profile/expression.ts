@@ -1,0 +1,260 @@
+// Expressions of predicates and conformance statements (NIST's Expressions.xsd), each a function of its context.
+// https://github.com/usnistgov/v2-validation
+import { type Node, textOf } from '../node.ts';
+import { type Path, readSteps, resolve } from './path.ts';
+import { ProfileFault } from './profile-fault.ts';
+import { attribute, type XmlElement } from './read-xml.ts';
+import { wholeMatch } from './regex.ts';
+import { isListed, type ValueSets } from './value-sets.ts';
+
+/** Undefined: it can't be told. */
+export type Truth = boolean | undefined;
+
+export interface Expression {
+  test(context: Node): Truth;
+  /** What it looks at, in its order. */
+  paths: readonly Path[];
+}
+
+type Read = (element: XmlElement, valueSets: ValueSets) => Expression;
+
+/** Throws ProfileFault for what is no expression, and for plug-ins, which are Java. */
+export function readExpression(element: XmlElement, valueSets: ValueSets): Expression {
+  const read = Object.hasOwn(readers, element.name) ? readers[element.name] : undefined;
+  if (read === undefined) {
+    throw new ProfileFault(`<${element.name}> in line ${element.line}`, 'is no expression that this server knows');
+  }
+  return read(element, valueSets);
+}
+
+const readers: Readonly<Record<string, Read>> = {
+  Presence: (element) => {
+    const path = pathOf(element, 'Path');
+    return { paths: [path], test: (context) => resolve(context, path).length > 0 };
+  },
+  PlainText: (element) => {
+    const text = folded(element, attribute(element, 'Text'));
+    return overValues(element, (value) => folded(element, value) === text);
+  },
+  StringList: (element) => {
+    const list = new Set(listOf(element).map((text) => folded(element, text)));
+    return overValues(element, (value) => list.has(folded(element, value)));
+  },
+  NumberList: (element) => {
+    const list = new Set(listOf(element).map(Number));
+    return overValues(element, (value) => isNumber(value) && list.has(Number(value)));
+  },
+  Format: (element) => overValues(element, wholeMatch(attribute(element, 'Regex'))),
+  StringFormat: (element) => overValues(element, stringFormat(element)),
+  SimpleValue: (element) => {
+    const compare = comparison(element, element.attributes.Type === 'Number');
+    const value = attribute(element, 'Value');
+    return overValues(element, (text) => compare(text, value) ?? false);
+  },
+  PathValue: pathValue,
+  ValueSet: valueSet,
+  SetID: (element) => {
+    const path = pathOf(element, 'Path');
+    return { paths: [path], test: (context) => isCounted(resolve(context, path)) };
+  },
+  IZSetID: (element) => {
+    const [parent, own] = [pathOf(element, 'Parent'), pathOf(element, 'Element')];
+    const test = (context: Node): boolean => resolve(context, parent).every((one) => isCounted(resolve(one, own)));
+    return { paths: [parent], test };
+  },
+  NOT: (element, valueSets) => {
+    const [one] = partsOf(element, valueSets, 1, 1);
+    return { paths: one!.paths, test: (context) => negated(one!.test(context)) };
+  },
+  AND: (element, valueSets) => all(partsOf(element, valueSets, 2)),
+  FORALL: (element, valueSets) => all(partsOf(element, valueSets, 1)),
+  OR: (element, valueSets) => any(partsOf(element, valueSets, 2)),
+  EXIST: (element, valueSets) => any(partsOf(element, valueSets, 1)),
+  XOR: (element, valueSets) => {
+    const [one, other] = partsOf(element, valueSets, 2, 2);
+    const test = (context: Node): Truth => {
+      const [left, right] = [one!.test(context), other!.test(context)];
+      return left === undefined || right === undefined ? undefined : left !== right;
+    };
+    return { paths: [...one!.paths, ...other!.paths], test };
+  },
+  IMPLY: (element, valueSets) => {
+    const [condition, conclusion] = partsOf(element, valueSets, 2, 2);
+    const test = (context: Node): Truth => (condition!.test(context) === false ? true : implied(context));
+    const implied = (context: Node): Truth => {
+      const then = conclusion!.test(context);
+      return then === true ? true : condition!.test(context) === undefined ? undefined : then;
+    };
+    return { paths: [...conclusion!.paths, ...condition!.paths], test };
+  },
+};
+
+const negated = (truth: Truth): Truth => (truth === undefined ? undefined : !truth);
+
+function partsOf(element: XmlElement, valueSets: ValueSets, min: number, max = Number.POSITIVE_INFINITY): Expression[] {
+  const { children, name, line } = element;
+  if (children.length < min || children.length > max) {
+    const wanted = min === max ? `${min}` : `${min} or more`;
+    throw new ProfileFault(`<${name}> in line ${line}`, `holds ${children.length} expressions; it needs ${wanted}`);
+  }
+  return children.map((child) => readExpression(child, valueSets));
+}
+
+function all(parts: readonly Expression[]): Expression {
+  const test = (context: Node): Truth => {
+    let truth: Truth = true;
+    for (const part of parts) {
+      const own = part.test(context);
+      if (own === false) return false;
+      if (own === undefined) truth = undefined;
+    }
+    return truth;
+  };
+  return { paths: parts.flatMap(({ paths }) => paths), test };
+}
+
+function any(parts: readonly Expression[]): Expression {
+  const test = (context: Node): Truth => {
+    let truth: Truth = false;
+    for (const part of parts) {
+      const own = part.test(context);
+      if (own === true) return true;
+      if (own === undefined) truth = undefined;
+    }
+    return truth;
+  };
+  return { paths: parts.flatMap(({ paths }) => paths), test };
+}
+
+const pathOf = (element: XmlElement, name: string): Path => readSteps(attribute(element, name));
+
+/** Undefined where nothing there has a text: groups and segments. */
+function textsAt(context: Node, path: Path): string[] {
+  return resolve(context, path).flatMap((node) => (node.kind === 'data' ? [textOf(node)] : []));
+}
+
+/** What holds where the path leads to nothing: NotPresentBehavior, PASS without. */
+function whenAbsent({ attributes, name, line }: XmlElement): Truth {
+  const behaviour = attributes.NotPresentBehavior ?? 'PASS';
+  if (behaviour === 'PASS' || behaviour === 'FAIL') return behaviour === 'PASS';
+  if (behaviour === 'INCONCLUSIVE') return undefined;
+  throw new ProfileFault(`<${name}> in line ${line}`, 'has another NotPresentBehavior than PASS, FAIL, INCONCLUSIVE');
+}
+
+/** Of all values at Path, or AtLeastOnce. */
+function overValues(element: XmlElement, holds: (value: string) => boolean): Expression {
+  const path = pathOf(element, 'Path');
+  const absent = whenAbsent(element);
+  const isOneEnough = isTrue(element.attributes.AtLeastOnce);
+  const test = (context: Node): Truth => {
+    const texts = textsAt(context, path);
+    if (texts.length === 0) return absent;
+    return isOneEnough ? texts.some(holds) : texts.every(holds);
+  };
+  return { paths: [path], test };
+}
+
+const isTrue = (text: string | undefined): boolean => text === 'true' || text === '1';
+
+const folded = ({ attributes }: XmlElement, text: string): string =>
+  isTrue(attributes.IgnoreCase) ? text.toLowerCase() : text;
+
+const listOf = (element: XmlElement): string[] =>
+  attribute(element, 'CSV')
+    .split(',')
+    .map((text) => text.trim());
+
+const isNumber = (text: string): boolean => /^\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*$/.test(text);
+
+const operators: Readonly<Record<string, (order: number) => boolean>> = {
+  EQ: (order) => order === 0,
+  NE: (order) => order !== 0,
+  GT: (order) => order > 0,
+  LT: (order) => order < 0,
+  GE: (order) => order >= 0,
+  LE: (order) => order <= 0,
+};
+
+/** Numbers where both are, texts else; `isNumeric`: undefined for what is no number. */
+function comparison(element: XmlElement, isNumeric: boolean): (one: string, other: string) => Truth {
+  const name = attribute(element, 'Operator');
+  const holds = Object.hasOwn(operators, name) ? operators[name] : undefined;
+  if (holds === undefined) {
+    throw new ProfileFault(`<${element.name}> in line ${element.line}`, 'has another Operator than EQ NE GT LT GE LE');
+  }
+  return (one, other) => {
+    if (isNumber(one) && isNumber(other)) return holds(Number(one) - Number(other));
+    if (isNumeric) return undefined;
+    return holds(one < other ? -1 : one > other ? 1 : 0);
+  };
+}
+
+/** Both empty are equal; one alone is different. */
+function pathValue(element: XmlElement): Expression {
+  const [first, second] = [pathOf(element, 'Path1'), pathOf(element, 'Path2')];
+  const compare = comparison(element, false);
+  const operator = element.attributes.Operator;
+  const test = (context: Node): Truth => {
+    const [ones, others] = [textsAt(context, first), textsAt(context, second)];
+    if (ones.length > 1 || others.length > 1) return undefined;
+    const [one] = ones;
+    const [other] = others;
+    if (one !== undefined && other !== undefined) return compare(one, other);
+    const isSame = one === other;
+    return operator === 'EQ' ? isSame : operator === 'NE' ? !isSame : isSame ? undefined : false;
+  };
+  return { paths: [first, second], test };
+}
+
+function valueSet(element: XmlElement, valueSets: ValueSets): Expression {
+  const path = pathOf(element, 'Path');
+  const set = valueSets.find(attribute(element, 'ValueSetID'));
+  const location = element.attributes.BindingLocation;
+  const within = location === undefined || location === '' ? [] : [{ position: Number.parseInt(location, 10), instance: 1 }];
+  const test = (context: Node): Truth => {
+    if (set === undefined) return undefined;
+    const texts = textsAt(context, [...path, ...within]);
+    return texts.length === 0 ? true : texts.every((text) => isListed(set, text, undefined));
+  };
+  return { paths: [path], test };
+}
+
+/** Whether the values are 1, 2, 3 … */
+function isCounted(nodes: readonly Node[]): boolean {
+  return nodes.every((node, index) => node.kind === 'data' && textOf(node) === String(index + 1));
+}
+
+/** LOINC and SNOMED CT codes by form and check digit. */
+function stringFormat(element: XmlElement): (text: string) => boolean {
+  const format = attribute(element, 'Format').toUpperCase();
+  if (format === 'LOINC') return isLoinc;
+  if (format === 'SNOMEDCT' || format === 'SNOMED') return isSnomed;
+  throw new ProfileFault(`<StringFormat> in line ${element.line}`, 'has another Format than LOINC and SNOMEDCT');
+}
+
+/** Modulus 10: LOINC Users' Guide, appendix C. */
+function isLoinc(text: string): boolean {
+  const [, digits = '', check] = /^(\d{1,8})-(\d)$/.exec(text) ?? [];
+  let sum = 0;
+  for (const [index, digit] of [...digits].reverse().entries()) {
+    const doubled = Number(digit) * (index % 2 === 0 ? 2 : 1);
+    sum += doubled > 9 ? doubled - 9 : doubled;
+  }
+  return check !== undefined && (10 - (sum % 10)) % 10 === Number(check);
+}
+
+// Verhoeff's dihedral check (SNOMED CT Release File Specifications, 5.5): the group's table is written by its rule.
+const times = (one: number, other: number): number =>
+  one < 5 ? (other < 5 ? (one + other) % 5 : 5 + ((one + other) % 5)) : other < 5 ? 5 + ((one - other) % 5) : (one - other + 5) % 5;
+const permuted = [1, 5, 7, 6, 2, 8, 3, 0, 9, 4];
+
+function isSnomed(text: string): boolean {
+  if (!/^[1-9]\d{5,17}$/.test(text)) return false;
+  let check = 0;
+  for (const [index, digit] of [...text].reverse().entries()) {
+    let place = Number(digit);
+    for (let times_ = 0; times_ < index % 8; times_++) place = permuted[place]!;
+    check = times(check, place);
+  }
+  return check === 0;
+}
