@@ -62,7 +62,8 @@ async function start(dataDir: string, signal: AbortSignal): Promise<Started> {
   };
 }
 
-async function readyUrl(output: Readable): Promise<string> {
+/** Where the ready table says that /readyz is. */
+export async function readyUrl(output: Readable): Promise<string> {
   let text = '';
   for await (const chunk of output.iterator({ destroyOnReturn: false })) {
     text += chunk;

@@ -70,16 +70,24 @@ export function ownOrigins(...urls: string[]): ReadonlySet<string> {
   return new Set([...origins, ...named]);
 }
 
+export interface Origins {
+  allowed: ReadonlySet<string>;
+  /** Those under which this server is reached. */
+  own: ReadonlySet<string>;
+}
+
+/** Clients that are no browsers send no Origin. */
+export const takesFrom = (origin: string | undefined, { own, allowed }: Origins): boolean =>
+  origin === undefined || own.has(origin) || allowed.has('*') || allowed.has(origin);
+
 /**
  * A page of any origin may send a plain form or text without asking first, and needs no answer to have changed something:
  * what changes something is taken from our own origins and the allowed ones only. The Host header doesn't tell which are
- * our own: an attacker's name may lead to this address. Clients that are no browsers send no Origin.
+ * our own: an attacker's name may lead to this address.
  */
 export function refuseForeignChanges(own: ReadonlySet<string>, allowed: ReadonlySet<string>): Middleware {
   return (ctx, next) => {
-    const { origin } = ctx.req.headers;
-    const isFine = origin === undefined || !CHANGING.has(ctx.method) || own.has(origin);
-    if (isFine || allowed.has('*') || allowed.has(origin)) return next();
+    if (!CHANGING.has(ctx.method) || takesFrom(ctx.req.headers.origin, { own, allowed })) return next();
     ctx.status = 403;
     ctx.set('Content-Type', 'application/fhir+json; charset=utf-8');
     ctx.body = JSON.stringify(REFUSAL);

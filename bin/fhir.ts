@@ -1,6 +1,7 @@
 // The FHIR server as the configuration wants it.
 import { type AccessScope, loadDefinitions } from '#fhir-model';
 import { createFhirServer, type FhirServer } from '#fhir-server';
+import { hl7Operations } from '#hl7-engine';
 import { type Config, type Db, type Jobs, type Log, type Metrics, systemClock } from '#platform';
 import { createTerminology } from '#terminology';
 import packageJson from '../package.json' with { type: 'json' };
@@ -27,16 +28,46 @@ export const rootUrlOf = ({ HOST }: Config, port: number): string =>
 export const baseUrlOf = (config: Config, port: number): string =>
   (config.BASE_URL ?? `${rootUrlOf(config, port)}/fhir/R4`).replace(/\/+$/, '');
 
+/** `ws://127.0.0.1:8080/fhir/R4/ws` */
+export const webSocketUrlOf = (baseUrl: string): string => `${baseUrl.replace(/^http/, 'ws')}/ws`;
+
 const remoteOf = ({ TERMINOLOGY_URL: url, TERMINOLOGY_TIMEOUT_MS: timeoutMs }: Config, log: Log) =>
   url === undefined ? undefined : { url, timeoutMs, log };
+
+/** `a, b` → a and b. */
+export const listOf = (text: string | undefined): string[] =>
+  (text ?? '')
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+
+/** With AUTH=open whoever may name an address reaches loopback anyway. */
+export const egressAllowOf = ({ AUTH, EGRESS_ALLOW }: Config): string[] => [
+  ...(AUTH === 'open' ? ['loopback'] : []),
+  ...listOf(EGRESS_ALLOW),
+];
+
+/** `server`: asked for when an operation is called. */
+const hl7OperationsOf = ({ config, log, jobs }: FhirParts, baseUrl: string, server: () => FhirServer) =>
+  hl7Operations({
+    ...{ baseUrl, clock: systemClock, log, jobs, scope: everything, egressAllow: egressAllowOf(config) },
+    reader: () => server().reader,
+    writer: () => server().writer,
+    config: {
+      timeZone: config.HL7_TIME_ZONE,
+      sendingApplication: config.HL7_SENDING_APPLICATION,
+      sendingFacility: config.HL7_SENDING_FACILITY,
+    },
+  });
 
 /** `baseUrl`: `http://127.0.0.1:8080/fhir/R4` */
 export async function createFhir(parts: FhirParts, baseUrl: string): Promise<FhirServer> {
   const { config, db, log, metrics, jobs, readsFeed } = parts;
-  return createFhirServer({
+  const server: FhirServer = await createFhirServer({
     db,
     definitions: await loadDefinitions(),
     terminology: (offer) => createTerminology({ db, clock: systemClock, remote: remoteOf(config, log), ...offer }),
+    operations: hl7OperationsOf(parts, baseUrl, () => server),
     log,
     metrics,
     clock: systemClock,
@@ -51,6 +82,7 @@ export async function createFhir(parts: FhirParts, baseUrl: string): Promise<Fhi
       .map((type) => type.trim())
       .filter((type) => type !== ''),
     cors: config.CORS_ORIGINS !== undefined,
+    webSocketUrl: webSocketUrlOf(baseUrl),
     packageRegistry: config.PACKAGE_REGISTRY,
     validation: {
       levels: config.VALIDATION,
@@ -66,4 +98,5 @@ export async function createFhir(parts: FhirParts, baseUrl: string): Promise<Fhi
       conditionalDeleteMax: config.CONDITIONAL_DELETE_MAX,
     },
   });
+  return server;
 }

@@ -14,12 +14,12 @@ import {
   type Metrics,
   operationsRouter,
 } from '#platform';
-import { allowOrigins, refuseForeignChanges } from './cors.ts';
+import { allowOrigins, type Origins, refuseForeignChanges } from './cors.ts';
 import { hl7Endpoint } from './hl7-http.ts';
 
 export interface HttpAppParts {
   /** Origins whose pages may call, and those under which this server is reached. */
-  origins: { allowed: ReadonlySet<string>; own: ReadonlySet<string> };
+  origins: Origins;
   base: { config: Config; db: Db; log: Log; metrics: Metrics };
   fhir: FhirServer;
   adminRoutes: AdminRoute[];

@@ -9,7 +9,15 @@ import { answerMalformed } from './malformed.ts';
  * requests get 503. With `shared` other processes may listen on the port too, and the system gives each connection to one.
  */
 export async function listen(config: Config, shared = false): Promise<Server> {
-  const server = createServer({ requestTimeout: config.REQUEST_TIMEOUT_MS, keepAliveTimeout: 65_000 }, answerStarting);
+  const server: Server = createServer(
+    {
+      ...{ requestTimeout: config.REQUEST_TIMEOUT_MS, keepAliveTimeout: 65_000 },
+      // Any other wish to upgrade (h2c) is a plain request, as is each while nobody takes web sockets.
+      shouldUpgradeCallback: ({ headers }) =>
+        headers.upgrade?.toLowerCase() === 'websocket' && server.listenerCount('upgrade') > 0,
+    },
+    answerStarting,
+  );
   answerMalformed(server);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

@@ -2,9 +2,9 @@
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createMqttConnector } from '#connectors/mqtt';
-import { loadDefinitions } from '#fhir-model';
+import { createXmlCodec, loadDefinitions } from '#fhir-model';
 import type { FhirServer } from '#fhir-server';
-import { createHl7Engine, type Hl7Http, readDestinations, readListeners } from '#hl7-engine';
+import { createHl7Engine, type Hl7Engine, type Hl7Http, readDestinations, readListeners } from '#hl7-engine';
 import {
   type AdminRoute,
   type Config,
@@ -23,8 +23,8 @@ import {
   startEmbeddedPostgres,
   systemClock,
 } from '#platform';
-import { createSubscriptions } from '#subscriptions';
-import { everything } from './fhir.ts';
+import { createSubscriptions, type Subscriptions } from '#subscriptions';
+import { egressAllowOf, everything, listOf } from './fhir.ts';
 import { defineMaintenance, scheduleMaintenance } from './maintenance.ts';
 import { startPackages } from './start-packages.ts';
 
@@ -91,36 +91,50 @@ export function createBase(found: Omit<Base, 'metrics' | 'jobs'>): Base {
   return { ...found, metrics, jobs: openJobs({ ...found, metrics }) };
 }
 
-/** `a, b` → a and b. */
-const listOf = (text: string | undefined): string[] =>
-  (text ?? '')
-    .split(',')
-    .map((part) => part.trim())
-    .filter((part) => part !== '');
+interface Listening {
+  resourceTypes: readonly string[];
+  messages: Hl7Engine['messageChannel'];
+}
 
-async function startSubscriptions(base: Base, fhir: FhirServer, baseUrl: string, resourceTypes: readonly string[]) {
+async function startSubscriptions(
+  base: Base,
+  fhir: FhirServer,
+  baseUrl: string,
+  { resourceTypes, messages }: Listening,
+) {
   const { config, db, log, metrics, lifecycle } = base;
   const subscriptions = createSubscriptions({
-    ...{ db, log, metrics, baseUrl, resourceTypes, scope: everything, clock: systemClock },
+    ...{ db, log, metrics, baseUrl, resourceTypes, messages, scope: everything, clock: systemClock },
     feed: fhir.feed,
     reader: fhir.reader,
     writer: fhir.writer,
     parameters: fhir.parameters,
     random: Math.random,
+    xml: createXmlCodec(await loadDefinitions()),
     // The embedded database is guarded by the data folder's lock.
     alone: base.embedded,
-    // With AUTH=open whoever may register a Subscription reaches loopback anyway.
-    egressAllow: [...(config.AUTH === 'open' ? ['loopback'] : []), ...listOf(config.EGRESS_ALLOW)],
-    limits: { attemptsMax: config.SUBSCRIPTION_RETRY_MAX + 1, timeoutMs: config.SUBSCRIPTION_TIMEOUT_MS },
+    egressAllow: egressAllowOf(config),
+    ...(config.SMTP_URL && config.SMTP_FROM ? { mail: { url: config.SMTP_URL, from: config.SMTP_FROM } } : {}),
+    limits: {
+      attemptsMax: config.SUBSCRIPTION_RETRY_MAX + 1,
+      timeoutMs: config.SUBSCRIPTION_TIMEOUT_MS,
+      hostRequestsMax: config.SUBSCRIPTION_HOST_MAX,
+    },
+    webSocketLimits: {
+      connectionsMax: config.WEBSOCKET_CONNECTIONS_MAX,
+      bindingsMax: config.WEBSOCKET_BINDINGS_MAX,
+      heartbeatMs: config.WEBSOCKET_HEARTBEAT_MS,
+      idleMs: config.WEBSOCKET_IDLE_TIMEOUT_MS,
+    },
   });
   await subscriptions.start();
   lifecycle.onStop('subscriptions', () => subscriptions.stop());
   return subscriptions;
 }
 
-async function startHl7(base: Base, fhir: FhirServer) {
-  const { config, db, jobs, log, metrics, lifecycle } = base;
-  const hl7 = createHl7Engine({
+function createHl7(base: Base, fhir: FhirServer, baseUrl: string): Hl7Engine {
+  const { config, db, jobs, log, metrics } = base;
+  return createHl7Engine({
     ...{ db, jobs, log, metrics, scope: everything, clock: systemClock },
     writer: fhir.writer,
     reader: fhir.reader,
@@ -138,8 +152,15 @@ async function startHl7(base: Base, fhir: FhirServer) {
       alone: base.embedded,
       timeZone: config.HL7_TIME_ZONE,
       routesFolder: config.HL7_ROUTES_DIR ?? path.join(config.DATA_DIR, 'hl7-routes'),
+      profilesFolder: config.HL7_PROFILES_DIR ?? path.join(config.DATA_DIR, 'hl7-profiles'),
+      sendingApplication: config.HL7_SENDING_APPLICATION,
+      sendingFacility: config.HL7_SENDING_FACILITY,
+      baseUrl,
     },
   });
+}
+
+async function startHl7({ lifecycle }: Base, hl7: Hl7Engine) {
   const { port, ports } = await hl7.start();
   lifecycle.onStop('hl7', () => hl7.stop());
   return { hl7, port, ports };
@@ -208,14 +229,20 @@ export interface Feeds {
   mqttReady(): Promise<boolean>;
   /** Something was committed elsewhere: the dispatcher looks at once and not only at its next poll. */
   wake(): void;
+  webSockets: Subscriptions['webSockets'];
 }
 
 /** `baseUrl`: `http://127.0.0.1:8080/fhir/R4` */
 export async function startFeeds(base: Base, fhir: FhirServer, baseUrl: string): Promise<Feeds> {
   const { resourceTypes } = await loadDefinitions();
-  const subscriptions = await startSubscriptions(base, fhir, baseUrl, resourceTypes);
+  // Made before what sends messages through it, started beside the others: what is sent meanwhile is tried again.
+  const engine = createHl7(base, fhir, baseUrl);
+  const subscriptions = await startSubscriptions(base, fhir, baseUrl, {
+    resourceTypes,
+    messages: engine.messageChannel,
+  });
   const [{ hl7, port, ports }, { mqtt, address }] = await allOf([
-    startHl7(base, fhir),
+    startHl7(base, engine),
     startMqtt(base, fhir),
     startJobs(base, fhir),
   ]);
@@ -234,5 +261,6 @@ export async function startFeeds(base: Base, fhir: FhirServer, baseUrl: string):
     },
     mqttReady: async () => mqtt.health().ready,
     wake: subscriptions.wake,
+    webSockets: subscriptions.webSockets,
   };
 }

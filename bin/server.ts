@@ -6,6 +6,7 @@ import { baseUrlOf, createFhir, rootUrlOf } from './fhir.ts';
 import { answerStarting, createHttpApp } from './http.ts';
 import { closeServer, listen } from './listening.ts';
 import { openBase, type ServerOptions, startFeeds } from './parts.ts';
+import { acceptWebSockets } from './web-sockets.ts';
 
 export type { ServerOptions } from './parts.ts';
 
@@ -35,12 +36,15 @@ async function assemble(options: ServerOptions, lifecycle: Lifecycle): Promise<R
   const rootUrl = rootUrlOf(config, port);
   const fhirBaseUrl = baseUrlOf(config, port);
   const fhir = await createFhir(base, fhirBaseUrl);
-  const { adminRoutes, mqttReady, hl7Post, ...where } = await startFeeds(base, fhir, fhirBaseUrl);
+  const { adminRoutes, mqttReady, hl7Post, webSockets, ...where } = await startFeeds(base, fhir, fhirBaseUrl);
   const origins = { allowed: originsOf(config.CORS_ORIGINS), own: ownOrigins(rootUrl, fhirBaseUrl) };
   const app = createHttpApp({ base, fhir, adminRoutes, mqttReady, hl7Post, origins });
   server.off('request', answerStarting).on('request', app.callback());
   // Once more, as the first to stop: requests under way need all the other parts.
   lifecycle.onStop('http', stopHttp);
+  acceptWebSockets(server, { fhirBaseUrl, origins, take: webSockets.upgrade });
+  // Before http, which waits for its connections to end.
+  lifecycle.onStop('web sockets', webSockets.close);
   return { ...{ fhirBaseUrl, rootUrl, db: base.db, host: config.HOST }, ...where, stop: () => lifecycle.stop() };
 }
 

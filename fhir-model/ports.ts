@@ -167,6 +167,36 @@ export interface ChangeFeed {
   onCommit(listener: () => void): () => void;
 }
 
+/** Where the messages of Subscriptions with a channel of type `message` go. https://hl7.org/fhir/R4/subscription.html#channels */
+export interface MessageChannel {
+  /** Why such a channel can't be served, fit for Subscription.error; undefined if it can. `type`: of the criteria. */
+  refuse(asked: MessageTarget): string | undefined;
+  /**
+   * Resolves when the message is on its way for good; of a number of a subscription that was sent before nothing is sent.
+   * Throws CerebraError: with a status below 500 when this resource can't be sent, ever, else when it can't be now.
+   */
+  send(notification: MessageNotification): Promise<void>;
+}
+
+export interface MessageTarget {
+  /** Subscription.channel.endpoint, payload and header. */
+  endpoint: string;
+  payload: string;
+  header: readonly string[];
+  /** A resource type. */
+  type: string;
+}
+
+export interface MessageNotification extends MessageTarget {
+  /** Subscription.id */
+  subscription: string;
+  /** Of the event within its Subscription, from 1, in order. */
+  number: bigint;
+  /** Of the resource; its JSON text is `body`. */
+  id: string;
+  body: string;
+}
+
 /** Checks a resource before it is stored; an empty list means valid. */
 export interface Validator {
   validate(resource: Resource): Issue[];

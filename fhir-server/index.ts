@@ -78,6 +78,8 @@ export interface FhirServerParts {
   versionRequired?: readonly string[];
   /** Whether pages of other origins may call: told in the CapabilityStatement. */
   cors?: boolean;
+  /** Where clients bind Subscriptions, `ws://127.0.0.1:8080/fhir/R4/ws`: told in the CapabilityStatement. */
+  webSocketUrl?: string;
   /** Whether $expunge may remove anything; not unless told. */
   expunge?: boolean;
   /** What is checked of resources that are written; default: structure, and profiles that are claimed and known. */
@@ -145,6 +147,7 @@ export async function createFhirServer(parts: FhirServerParts): Promise<FhirServ
     softwareVersion: parts.softwareVersion,
     versionRequired: typesRequiring(definitions, parts.versionRequired ?? []),
     cors: parts.cors ?? false,
+    webSocketUrl: parts.webSocketUrl,
     packages: createToldPackages(db, canonicals),
     ...{ canonicals, validation, onWrite },
   };

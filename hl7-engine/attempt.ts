@@ -210,8 +210,10 @@ export async function refuseWith(
   if (refusal.transient && attempted.isKept) return { ack, outcome };
   try {
     const journaled = await journal.markFailed(message, refusal, ack, nowMs, infoOf(attempted, {}));
-    // Undefined: another attempt at the same message has ended first, and this is what its sender was told.
-    return { ack: journaled ?? (await journal.find(message.id))?.ack ?? ack, outcome };
+    if (journaled !== undefined) return { ack: journaled, outcome };
+    // Another attempt at the same message has ended first; where that failed too, both are told the same.
+    const current = await journal.find(message.id);
+    return { ack: (current?.state === 'failed' && current.ack) || ack, outcome };
   } catch (error) {
     log.error({ err: error, journalId: String(message.id) }, 'HL7 refusal not journalled');
     return { ack, outcome };

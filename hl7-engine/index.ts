@@ -1,6 +1,17 @@
 // The way into hl7-engine/: HL7 v2 messages over MLLP become FHIR resources.
-import type { AccessScope, ReferenceMover, ResourceReader, ResourceWriter } from '#fhir-model';
-import type { AdminRoute, Clock, Db, Jobs, Log, Metrics } from '#platform';
+import type { AccessScope, MessageChannel, ReferenceMover, ResourceReader, ResourceWriter } from '#fhir-model';
+import {
+  type AdminRoute,
+  type Clock,
+  createLoop,
+  type Db,
+  type Jobs,
+  type Log,
+  type Loop,
+  type Metrics,
+} from '#platform';
+import { createMessageChannel } from './building/channel.ts';
+import { buildTarget } from './building/target.ts';
 import { journalRoutes } from './journal/admin.ts';
 import { createIndexer } from './journal/indexer.ts';
 import { createJournal, type Journal } from './journal/journal.ts';
@@ -13,12 +24,14 @@ import { createOutbound, type OutboundQueues } from './outbound/outbound.ts';
 import { createProcessor, type Processor, type ProcessorOptions } from './process.ts';
 import { routesAdmin } from './routes/admin.ts';
 import { createDryRun } from './routes/dry-run.ts';
-import { createRoutes } from './routes/routes.ts';
+import { createRoutes, type RouteRegistry } from './routes/routes.ts';
 import type { HandleMessage } from './seams.ts';
 import { defaultListener, type ListenerConfig } from './transport/config.ts';
 import type { Hl7Http } from './transport/http.ts';
 import { createListeners, type Listeners } from './transport/listeners.ts';
+import { createValidation } from './validation/validation.ts';
 
+export { type Hl7OperationParts, hl7Operations } from './building/operations.ts';
 export { createIndexer } from './journal/indexer.ts';
 export { type KeepDays, type Removed, removeOldMessages } from './journal/retention.ts';
 export { type Filter as JournalFilter, searchMessages } from './journal/search.ts';
@@ -31,6 +44,8 @@ export { type Destination, readDestinations } from './outbound/destination.ts';
 export { createOutbound, type OutboundOptions, type OutboundQueues } from './outbound/outbound.ts';
 export { type ListenerConfig, readListeners } from './transport/config.ts';
 export type { Hl7Http, Hl7HttpAnswer, Hl7HttpRequest } from './transport/http.ts';
+export { compileProfile } from './validation/profile/profile.ts';
+export { loadStandardValidator } from './validation/standard.ts';
 
 export interface Hl7EngineConfig {
   /** Default 127.0.0.1. */
@@ -59,6 +74,8 @@ export interface Hl7EngineConfig {
   listeners?: readonly ListenerConfig[];
   /** Routes as files, beside those in the database; none where it is left out. */
   routesFolder?: string;
+  /** Conformance profiles as files, beside those in the database; none where it is left out. */
+  profilesFolder?: string;
   /** Where messages are sent to: see readDestinations. */
   destinations?: readonly Destination[];
   /** Delivered and skipped messages are kept so long; default 168. */
@@ -71,6 +88,11 @@ export interface Hl7EngineConfig {
   timeZone?: string;
   /** Assigning authority (namespace id or object identifier) -> Identifier.system. */
   identifierSystems?: Readonly<Record<string, string>>;
+  /** MSH-3 and MSH-4 of messages made of resources; default CEREBRA. */
+  sendingApplication?: string;
+  sendingFacility?: string;
+  /** Our own FHIR base: absolute references below it are local. */
+  baseUrl?: string;
 }
 
 export interface Hl7EngineOptions {
@@ -93,6 +115,8 @@ export interface Hl7Engine {
   /** Takes no more messages, answers those in work, closes. */
   stop(): Promise<void>;
   readonly adminRoutes: AdminRoute[];
+  /** Messages that Subscriptions send; undefined without a reader. */
+  readonly messageChannel: MessageChannel | undefined;
   /** HL7 over HTTP, for whoever has the HTTP port. */
   readonly http: Hl7Http;
   /** One message's content without MLLP's block characters; yields its acknowledgment. */
@@ -110,9 +134,16 @@ export function createHl7Engine(options: Hl7EngineOptions): Hl7Engine {
   const { clock, db, log, metrics, scope, writer, config = {} } = options;
   const journal = createJournal(db);
   const mapping = { zone: namedZone(config.timeZone ?? 'UTC'), identifierSystems: config.identifierSystems ?? {} };
+  const validation = createValidation({
+    ...{ db, log, folder: config.profilesFolder },
+    usedBy: (profile) => usersOf(routes, profile),
+  });
   const routes = createRoutes({
     ...{ db, log, mapping },
     folder: config.routesFolder,
+    validate: validation.validate,
+    prepare: validation.prepare,
+    profiles: validation.profiles,
     destinations: () => outbound.destinations().map(({ name }) => name),
   });
   const dryRun = createDryRun(routes, clock);
@@ -124,10 +155,12 @@ export function createHl7Engine(options: Hl7EngineOptions): Hl7Engine {
   const listeners = openListeners(options, processor);
   const chores = journalChores(journal, metrics, log);
   const { reprocess } = processor;
+  const sweep = createSweep(processor, clock, log);
   const indexer = createIndexer({ db, log });
   const reprocessing = createReprocessing({ db, jobs: options.jobs, log, clock, reprocess });
   return {
     async start() {
+      await validation.start();
       await routes.start();
       await outbound.start();
       const recovered = await processor.recover();
@@ -145,6 +178,7 @@ export function createHl7Engine(options: Hl7EngineOptions): Hl7Engine {
       await sweep.stop();
       await reprocessing.stop();
       await routes.stop();
+      await validation.stop();
       await outbound.stop();
       await indexer.stop();
       await chores.stop();
@@ -158,11 +192,26 @@ export function createHl7Engine(options: Hl7EngineOptions): Hl7Engine {
       }),
       ...listeners.adminRoutes,
       ...routesAdmin(routes, dryRun),
+      ...validation.adminRoutes,
       ...outbound.adminRoutes,
     ],
+    messageChannel: openMessageChannel(options, outbound),
     process: (raw) => answerOf(processor.handle, raw),
     http: listeners.http,
   };
+}
+
+const usersOf = ({ deployment }: RouteRegistry, profile: string): string[] =>
+  deployment.routes().flatMap(({ route }) => (route.validation.profile === profile ? [route.id] : []));
+
+function openMessageChannel(options: Hl7EngineOptions, outbound: OutboundQueues): MessageChannel | undefined {
+  const { reader, config = {} } = options;
+  if (reader === undefined) return undefined;
+  return createMessageChannel({
+    ...{ ...options, reader, outbound, baseUrl: config.baseUrl },
+    defaults: buildTarget(config),
+    destinations: (config.destinations ?? []).map(({ name }) => name),
+  });
 }
 
 function openOutbound({ db, log, metrics, clock, config = {} }: Hl7EngineOptions): OutboundQueues {
@@ -225,6 +274,19 @@ function outcomeMetrics(metrics: Metrics): ProcessorOptions['onOutcome'] {
     messages.inc({ type: supportedTypes.has(type) ? type : 'other', route, outcome });
     seconds.observe({ route, outcome }, durationMs / 1000);
   };
+}
+
+/** Takes up what has had no outcome for long. */
+function createSweep(processor: Processor, clock: Clock, log: Log): Loop {
+  return createLoop({
+    async work() {
+      const count = await processor.recover(clock.now() - sweepAfterMs);
+      if (count > 0) log.info({ count }, 'HL7 messages without an outcome taken up');
+      return false;
+    },
+    onError: (err) => log.warn({ err }, 'HL7 messages without an outcome'),
+    ...{ idleMsMin: sweepEveryMs, idleMsMax: sweepEveryMs, errorMs: sweepEveryMs },
+  });
 }
 
 interface Chores {

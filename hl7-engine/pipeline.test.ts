@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import test from 'node:test';
+import { CerebraError } from '#platform';
 import { waitFor } from '#platform/testing';
 import { frame } from './mllp/frame.ts';
 import { build, msa, oru, rig, rows } from './testing/engine-rig.ts';
@@ -138,4 +139,51 @@ test('enhanced mode: no application acknowledgment wanted, or only of an error',
   assert.deepEqual(await codes(of('N3', 'NE', 'AL')), ['AA']);
   assert.deepEqual(await codes(of('N4', 'ER', 'ER')), []);
   assert.deepEqual(await codes(of('N5', 'SU', 'ER', 'ORU^Z99')), ['CA', 'AR']);
+});
+
+/** The same message in enhanced mode. */
+const enhanced = (message: Buffer, accept: string, application: string): Buffer =>
+  Buffer.from(message.toString('latin1').replace('|P|2.5.1', `|P|2.5.1|||${accept}|${application}`));
+
+const away = (): CerebraError => new CerebraError('unavailable', 'The database is not available');
+
+test('what was taken with CA is tried until the store is back; in original mode the sender is told to send again', async (t) => {
+  const { db, writer, engine } = await rig(t);
+  writer.failures.push(away(), away());
+  const codes = lines(await engine.process(enhanced(oru({ id: 'T1' }), 'AL', 'AL'))).filter((line) =>
+    line.startsWith('MSA'),
+  );
+  assert.deepEqual(codes, ['MSA|CA|T1', 'MSA|AA|T1']);
+  writer.failures.push(away());
+  assert.match(String(await engine.process(oru({ id: 'T2' }))), /\rMSA\|AE\|T2\|.*\rERR\|.*Send the message again/);
+  assert.deepEqual(
+    (await rows(db)).map((row) => [row.state, row.attempts]),
+    [
+      ['stored', 1],
+      ['failed', 1],
+    ],
+  );
+  await engine.stop();
+});
+
+test('a stop leaves what was taken with CA to the next start', async (t) => {
+  const { db, writer, engine } = await rig(t);
+  await engine.start();
+  writer.failures.push(...Array.from({ length: 100 }, away));
+  const answered = engine.process(enhanced(oru({ id: 'T3' }), 'AL', 'NE'));
+  await waitFor(() => writer.failures.length < 98, 'attempts');
+  await engine.stop();
+  assert.match(String(await answered), /\rMSA\|CA\|T3\r/);
+  assert.deepEqual(
+    (await rows(db)).map((row) => row.state),
+    ['received'],
+  );
+  writer.failures.length = 0;
+  const next = build(db, writer);
+  await next.start();
+  await next.stop();
+  assert.deepEqual(
+    (await rows(db)).map((row) => row.state),
+    ['stored'],
+  );
 });

@@ -222,7 +222,10 @@ const isKept = ({ commit, application, enhanced }: AckPlan): boolean =>
   (enhanced && isAckDue(commit, true)) || !isAckDue(application, false);
 
 /** What an ACK answers is known to whoever sent it. */
-const withoutEffect = (plan: RoutePlan): RoutePlan => ({ filtered: 'An acknowledgment changes nothing here', ...plan });
+const withoutEffect = (plan: RoutePlan): RoutePlan => ({
+  ...plan,
+  filtered: plan.filtered ?? 'An acknowledgment changes nothing here',
+});
 
 /**
  * CA, CE or CR where the sender asks for it. What no route takes, or is no message, is refused here and has no application

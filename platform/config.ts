@@ -95,12 +95,31 @@ export const variables = {
     allowed: 'an IANA time zone such as Europe/Berlin',
     description: 'Time zone of HL7v2 timestamps that carry no offset',
   },
+  HL7_SENDING_APPLICATION: {
+    schema: z.string().regex(/^[A-Za-z0-9_.-]{1,20}$/),
+    default: 'CEREBRA',
+    allowed: '1 to 20 letters, digits, `_`, `.`, `-`',
+    description: 'MSH-3 of HL7v2 messages that are made of resources; also names numbers that are our own ids',
+  },
+  HL7_SENDING_FACILITY: {
+    schema: z.string().regex(/^[A-Za-z0-9_.-]{1,20}$/),
+    default: 'CEREBRA',
+    allowed: '1 to 20 letters, digits, `_`, `.`, `-`',
+    description: 'MSH-4 of HL7v2 messages that are made of resources',
+  },
   HL7_ROUTES_DIR: {
     schema: z.string().min(1).optional(),
     default: undefined,
     allowed: 'the path of a folder',
     description:
       'Folder of HL7v2 routes, a JSON file each, looked at every second; hl7-routes in DATA_DIR if it is not set; docs/hl7.md',
+  },
+  HL7_PROFILES_DIR: {
+    schema: z.string().min(1).optional(),
+    default: undefined,
+    allowed: 'the path of a folder',
+    description:
+      'Folder of conformance profiles for HL7v2 (NIST XML), looked at every second; hl7-profiles in DATA_DIR if it is not set; docs/hl7.md',
   },
   HL7_LISTENERS: {
     schema: z.string().optional(),
@@ -165,6 +184,39 @@ export const variables = {
     'FHIR R4 base of a terminology server that is asked for code systems and value sets that are not known here; it is told codes, never of whom',
   ),
   TERMINOLOGY_TIMEOUT_MS: integer(3_000, 100, 60_000, 'Longest that TERMINOLOGY_URL may take to answer'),
+  SUBSCRIPTION_HOST_MAX: integer(
+    16,
+    1,
+    1000,
+    'Notifications under way to one host at a time; a host that fails gets one at a time, with pauses',
+  ),
+  SMTP_URL: url(
+    ['smtp:', 'smtps:'],
+    'Mail server for Subscriptions with channel email, such as smtp://user:password@mail.example.org:587; without it such Subscriptions are refused',
+  ),
+  SMTP_FROM: {
+    schema: z
+      .string()
+      .regex(/^[^<>\r\n]*<?[^\s<>@]+@[A-Za-z0-9.-]+>?$/)
+      .optional(),
+    default: undefined,
+    allowed: 'an address such as `Cerebra <no-reply@example.org>`',
+    description: 'Who emails of Subscriptions are from; needed with SMTP_URL',
+  },
+  WEBSOCKET_CONNECTIONS_MAX: integer(10_000, 1, 1_000_000, 'Web sockets of Subscriptions at a time; more get 503'),
+  WEBSOCKET_BINDINGS_MAX: integer(100, 1, 10_000, 'Subscriptions that one web socket may bind'),
+  WEBSOCKET_HEARTBEAT_MS: integer(
+    30_000,
+    100,
+    3_600_000,
+    'How often web sockets get a ping frame; one that does not answer it for so long is cut',
+  ),
+  WEBSOCKET_IDLE_TIMEOUT_MS: integer(
+    60_000,
+    100,
+    86_400_000,
+    'A web socket that has nothing bound for so long is closed',
+  ),
   SUBSCRIPTION_TIMEOUT_MS: integer(10_000, 100, 300_000, 'Longest that a subscriber may take to answer a notification'),
   EGRESS_ALLOW: {
     schema: z.string().optional(),
@@ -280,6 +332,9 @@ function contradictions(config: Config): string[] {
     problems.push(
       `SEARCH_COUNT_DEFAULT=${config.SEARCH_COUNT_DEFAULT}: allowed is at most SEARCH_COUNT_MAX=${config.SEARCH_COUNT_MAX}`,
     );
+  }
+  if ((config.SMTP_URL === undefined) !== (config.SMTP_FROM === undefined)) {
+    problems.push('SMTP_URL and SMTP_FROM: either both are set or neither is');
   }
   return problems;
 }

@@ -320,3 +320,37 @@ test('a database that fails before and after any statement: every event arrives,
   });
   assert.deepEqual(row, { count: 150n, last: 150n, changes: 150n });
 });
+
+test('a host that hangs takes its share of the deliverers and no more, and one that fails is left alone', async (t) => {
+  const rig = await createRig(t);
+  const hanging = await startReceiver(t);
+  const { promise: gate, resolve: open } = Promise.withResolvers<number>();
+  hanging.answer = () => gate;
+  const failing = await startReceiver(t);
+  failing.answer = () => 503;
+  const fine = await startReceiver(t);
+  await rig.start({
+    limits: { deliverers: 4, hostRequestsMax: 2, hostFaultsMax: 1, backoffMsMin: 60_000, backoffMsMax: 60_000 },
+  });
+  for (let i = 1; i <= 6; i++) {
+    await activate(rig, `hanging${i}`, hanging.url);
+    await activate(rig, `failing${i}`, failing.url);
+  }
+  await activate(rig, 'fine', fine.url);
+  await putMany(rig, 3);
+  await allDone(rig, 'fine', 3);
+  assert.deepEqual(numbers(fine.received), upTo(3));
+  const claimed = `select 1 from subscriber where id like 'failing%' and due_at < now() + interval '1 s'`;
+  await waitFor(async () => (await rig.db.query({ text: claimed })).length === 0, 'the failing ones to wait');
+  // One found it out, another was under way perhaps; the rest were put back untried.
+  const tried = failing.received.length;
+  assert.ok(tried === 1 || tried === 2, `${tried} requests`);
+  const [untried] = await rig.db.query<{ count: number }>({
+    text: `select count(*)::int from subscriber where id like 'failing%' and attempts = 0 and state = 'active'`,
+  });
+  assert.equal(untried!.count, 6 - tried);
+  assert.equal(hanging.inFlightMax, 2);
+  open(200);
+  for (let i = 1; i <= 6; i++) await allDone(rig, `hanging${i}`, 3);
+  assert.equal(hanging.inFlightMax, 2);
+});

@@ -1,5 +1,13 @@
 // The way into subscriptions/: the change stream's listeners.
-import type { AccessScope, ChangeFeed, ResourceReader, ResourceWriter, SearchParameters } from '#fhir-model';
+import type {
+  AccessScope,
+  ChangeFeed,
+  MessageChannel,
+  ResourceReader,
+  ResourceWriter,
+  SearchParameters,
+  XmlCodec,
+} from '#fhir-model';
 import {
   type AdminRoute,
   type Clock,
@@ -7,7 +15,6 @@ import {
   createLoop,
   type Db,
   type EgressAllow,
-  isCerebraError,
   type Log,
   type Metrics,
   uuidv7,
@@ -17,23 +24,35 @@ import { criticalPotassium } from './alerts/critical-potassium.ts';
 import { defaultPotassiumLimits, type PotassiumLimits } from './alerts/potassium-level.ts';
 import type { AlertRule } from './alerts/rule.ts';
 import { alertSubscriber, createAlertChannel } from './channels/alert.ts';
-import { contentOf } from './channels/content.ts';
-import { createRestHook, type RestHook } from './channels/rest-hook.ts';
+import { emailChannel, restHookChannel, webSocketChannel } from './channels/channels.ts';
+import { createEmail } from './channels/email.ts';
+import { messageChannel } from './channels/message.ts';
+import { createRestHook } from './channels/rest-hook.ts';
+import {
+  createWebSockets,
+  defaultWebSocketLimits,
+  type WebSocketLimits,
+  type WebSockets,
+} from './channels/websocket/websocket.ts';
 import { recheckSubscriber, runChecks } from './dispatch/checks.ts';
-import { type Channel, createDeliverer } from './dispatch/deliver.ts';
+import { createDeliverer } from './dispatch/deliver.ts';
 import { createDispatcher } from './dispatch/dispatcher.ts';
+import { createHosts, type HostLimits } from './dispatch/hosts.ts';
 import { createLease, voidLeases } from './dispatch/lease.ts';
 import { createPlanner } from './dispatch/plan.ts';
 import { saveRegistration } from './dispatch/subscribers.ts';
+import { parseCriteria } from './match/criteria.ts';
 import { createMatcher } from './match/matcher.ts';
+import { createStoredSearch, type StoredSearch } from './match/stored.ts';
 import { subscriptionMetrics } from './metrics.ts';
-import { parseCriteria, type Registration, type RegistrationRules } from './registration.ts';
+import type { Registration, RegistrationRules } from './registration.ts';
 
 export { alertSubscriber } from './channels/alert.ts';
+export { refuseUpgrade, type UpgradeRequest, type WebSocketLimits } from './channels/websocket/websocket.ts';
 export { changeFloor, type PruneLimits, pruneDeliveries } from './retention.ts';
 export type { PotassiumLimits };
 
-export interface SubscriptionLimits {
+export interface SubscriptionLimits extends HostLimits {
   /** Changes read at once. */
   batchChanges: number;
   /** Deliveries that one dispatching transaction writes at most, but for the last change's. */
@@ -46,7 +65,7 @@ export interface SubscriptionLimits {
   deliverers: number;
   /** Deliveries made under one lease. */
   batchDeliveries: number;
-  /** For one rest-hook request. */
+  /** For one rest-hook request, and for one email. */
   timeoutMs: number;
   /**
    * Lease of one subscription's deliverer. Must be more than twice `timeoutMs`, or two may deliver at once; three times
@@ -75,6 +94,8 @@ export const defaultSubscriptionLimits: SubscriptionLimits = {
   attemptsMax: 20,
   failingMsMax: 24 * 3_600_000,
   stopGraceMs: 5_000,
+  hostRequestsMax: 16,
+  hostFaultsMax: 5,
 };
 
 export interface SubscriptionsOptions {
@@ -86,6 +107,8 @@ export interface SubscriptionsOptions {
   scope: AccessScope;
   parameters: SearchParameters;
   resourceTypes: readonly string[];
+  /** Payloads in XML are made with it. */
+  xml: XmlCodec;
   /** Our own FHIR base: absolute references below it count as local. */
   baseUrl?: string;
   log: Log;
@@ -99,7 +122,12 @@ export interface SubscriptionsOptions {
   egressAllow: EgressAllow;
   /** Critical potassium in mmol/L. */
   potassium?: PotassiumLimits;
+  /** Where emails are handed in, and who they are from; without it none are sent. */
+  mail?: { url: string; from: string };
+  /** Where the messages of channels of type message go; without it none are sent. */
+  messages?: MessageChannel | undefined;
   limits?: Partial<SubscriptionLimits>;
+  webSocketLimits?: Partial<WebSocketLimits>;
 }
 
 export interface Subscriptions {
@@ -108,6 +136,7 @@ export interface Subscriptions {
   stop(): Promise<void>;
   /** Looks at the feed and at the deliveries now. */
   wake(): void;
+  webSockets: Pick<WebSockets, 'upgrade' | 'close'>;
   adminRoutes: AdminRoute[];
 }
 
@@ -121,15 +150,25 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
     parameters: options.parameters,
     resourceTypes: options.resourceTypes,
     egress,
+    ...{ email: options.mail !== undefined, messages: options.messages },
     ...(options.baseUrl === undefined ? {} : { baseUrl: options.baseUrl }),
   };
   const alerts = [criticalPotassium(options.potassium ?? defaultPotassiumLimits)];
-  const hook = createRestHook({ egress, timeoutMs: limits.timeoutMs });
+  const { timeoutMs } = limits;
+  const { xml, baseUrl = '' } = options;
+  const hook = createRestHook({ egress, timeoutMs });
+  const email = options.mail && createEmail({ ...options.mail, timeoutMs, baseUrl, xml });
+  const search = createStoredSearch(options.reader, options.scope);
+  const webSockets = createWebSockets({
+    ...{ db, log, metrics, reader: options.reader, scope: options.scope },
+    limits: { ...defaultWebSocketLimits, ...options.webSocketLimits },
+  });
+  const content = { db, ...ports, rules, search };
 
   // Only the server that dispatches sets statuses, so that two don't answer the same Subscription.
   const checks = createLoop({
     work: async () => {
-      if (dispatcher.leads() && (await runChecks({ db, ...ports, rules, log }))) {
+      if (dispatcher.leads() && (await runChecks({ db, ...ports, rules, search, log }))) {
         throw new Error('a status could not be written');
       }
       return false;
@@ -143,16 +182,20 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
   const deliverer = createDeliverer({
     ...{ db, log, metrics, retry: limits, clock: options.clock, random: options.random },
     channels: {
-      'rest-hook': restHookChannel(hook, { db, ...ports, rules }),
+      'rest-hook': restHookChannel(hook, content, xml),
+      websocket: webSocketChannel(webSockets),
+      email: emailChannel(email, content),
+      message: messageChannel(options.messages, content),
       alert: createAlertChannel(alerts, ports, log),
     },
+    hosts: createHosts({ limits, pause: limits, random: options.random }),
     concurrency: limits.deliverers,
     batchDeliveries: limits.batchDeliveries,
     leaseMs: limits.deliveryLeaseMs ?? Math.max(5_000, 3 * limits.timeoutMs),
     pollMs: limits.pollMs,
     onGivenUp: () => checks.wake(),
   });
-  const { planner, registerAlerts } = createPlanning({ rules, alerts, limits, log });
+  const { planner, registerAlerts } = createPlanning({ rules, alerts, search, limits, log });
   const dispatcher = createDispatcher({
     ...{ db, log, metrics, planner, registerAlerts, feed: options.feed, clock: options.clock },
     parameters: options.parameters,
@@ -176,57 +219,46 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
       dispatcher.start();
       deliverer.start();
       checks.start();
+      webSockets.start();
     },
     async stop() {
       await checks.stop();
       await dispatcher.stop();
       await deliverer.stop(limits.stopGraceMs);
+      await webSockets.stop();
       hook.close();
+      email?.close();
     },
     wake,
+    webSockets,
     adminRoutes: adminRoutes({ db, ...ports, wake }),
   };
 }
 
 const alertRegistration = (rule: AlertRule): Registration => ({
   ...{ id: alertSubscriber(rule), channel: 'alert', criteria: rule.criteria },
-  ...{ endpoint: '', payload: '', header: [] },
+  ...{ endpoint: '', host: '', payload: '', header: [], secret: '' },
 });
 
 interface Planning {
   rules: RegistrationRules;
   alerts: AlertRule[];
+  search: StoredSearch;
   limits: SubscriptionLimits;
   log: Log;
 }
 
-function createPlanning({ rules, alerts, limits, log }: Planning) {
+function createPlanning({ rules, alerts, search, limits, log }: Planning) {
   const matcher = createMatcher(rules.baseUrl);
   const planner = createPlanner({
-    ...{ matcher, rules, matchesMax: limits.batchMatches },
+    ...{ matcher, rules, search, matchesMax: limits.batchMatches },
     onMatchError: (subscription, err) => log.error({ err, subscription }, 'criteria could not be evaluated'),
   });
   const registerAlerts = () => {
     for (const rule of alerts) {
-      const query = parseCriteria(rule.criteria, rules);
+      const { query } = parseCriteria(rule.criteria, rules);
       matcher.put({ id: alertSubscriber(rule), query, test: rule.test });
     }
   };
   return { planner, registerAlerts };
-}
-
-function restHookChannel(hook: RestHook, content: Parameters<typeof contentOf>[0]): Channel {
-  return {
-    onExhausted: 'stop',
-    async deliver(claim, delivery, signal) {
-      try {
-        const body = claim.payload === '' ? '' : await contentOf(content, claim, delivery);
-        if (body === undefined) return { ok: true, gone: true };
-        const { number, type, id } = delivery;
-        return await hook.send({ registration: claim, number, type, id, body }, signal);
-      } catch (err) {
-        return { ok: false, error: isCerebraError(err) ? err.message : 'The resource could not be read' };
-      }
-    },
-  };
 }

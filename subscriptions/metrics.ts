@@ -12,6 +12,8 @@ export interface SubscriptionMetrics {
   failed: Counter;
   retried: Counter;
   latency: Histogram;
+  /** Web sockets that are open in this process. */
+  sockets: Gauge;
 }
 
 /** The same objects each time for one `metrics`. */
@@ -38,5 +40,6 @@ export function subscriptionMetrics(metrics: Metrics): SubscriptionMetrics {
       ['channel'],
       buckets,
     ),
+    sockets: metrics.gauge('cerebra_websocket_connections', 'Web sockets of Subscriptions that are open'),
   };
 }

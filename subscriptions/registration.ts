@@ -1,8 +1,10 @@
 // What a Subscription resource asks for, checked: https://hl7.org/fhir/R4/subscription.html
-import { assertMatchable, parseSearch, type Resource, type SearchParameters, type SearchQuery } from '#fhir-model';
+import type { MessageChannel, Resource, SearchParameters } from '#fhir-model';
 import { CerebraError, type Egress, isCerebraError } from '#platform';
+import { readMailbox, readMailHeader } from './channels/mail-address.ts';
+import { parseCriteria } from './match/criteria.ts';
 
-export type ChannelName = 'rest-hook' | 'alert';
+export type ChannelName = 'rest-hook' | 'websocket' | 'email' | 'message' | 'alert';
 
 /** One listener on the change stream. */
 export interface Registration {
@@ -11,12 +13,16 @@ export interface Registration {
   channel: ChannelName;
   /** `Type?name=value&…` */
   criteria: string;
-  /** Base or target URL of a rest-hook. */
+  /** Base or target URL of a rest-hook, `mailto:` of an email. */
   endpoint: string;
+  /** `host:port` of a rest-hook, '' of all others. */
+  host: string;
   /** MIME type of the body; '' sends none. */
   payload: string;
   /** `Name: value` lines. */
   header: string[];
+  /** Signs what a rest-hook sends; '' for none. */
+  secret: string;
   /** Instant after which nothing matches, milliseconds since 1970 UTC. */
   endsMs?: number;
 }
@@ -27,34 +33,14 @@ export interface RegistrationRules {
   /** Our own FHIR base: absolute references below it count as local. */
   baseUrl?: string;
   egress: Egress;
+  /** A mail server is configured. */
+  email: boolean;
+  /** Where messages go; without it there are none. */
+  messages?: MessageChannel | undefined;
 }
 
 const textLengthMax = 8_192;
 const headerLinesMax = 20;
-
-/** Criteria as a search that can be decided on one resource alone. Throws CerebraError saying what can't. */
-export function parseCriteria(criteria: string, rules: RegistrationRules): SearchQuery {
-  if (criteria.length > textLengthMax) {
-    throw new CerebraError('too-large', `Subscription.criteria is longer than ${textLengthMax} characters`);
-  }
-  const [type = '', ...rest] = criteria.replace(/^\//, '').split('?');
-  if (!rules.resourceTypes.includes(type)) {
-    throw new CerebraError('invalid', 'Subscription.criteria must begin with a resource type', {
-      expression: ['Subscription.criteria'],
-    });
-  }
-  const pairs = [...new URLSearchParams(rest.join('?'))] as [string, string][];
-  const query = parseSearch(type, pairs, {
-    parameters: rules.parameters,
-    resourceTypes: rules.resourceTypes,
-    strict: true,
-    countDefault: 1,
-    countMax: 1,
-    ...(rules.baseUrl === undefined ? {} : { baseUrl: rules.baseUrl }),
-  });
-  assertMatchable(query);
-  return query;
-}
 
 /**
  * The registration a Subscription describes. Throws CerebraError whose message is fit for Subscription.error: it names
@@ -62,22 +48,63 @@ export function parseCriteria(criteria: string, rules: RegistrationRules): Searc
  */
 export function readRegistration(subscription: Resource, rules: RegistrationRules): Registration {
   const channel = (subscription.channel ?? {}) as Record<string, unknown>;
-  if (channel.type !== 'rest-hook') {
-    throw new CerebraError('unsupported', "Subscription.channel.type: only 'rest-hook' is supported");
+  const type = text(channel.type) as ChannelName;
+  const read = Object.hasOwn(channels, type) ? channels[type] : undefined;
+  if (!read) {
+    const known = Object.keys(channels).join(', ');
+    throw new CerebraError('unsupported', `Subscription.channel.type: supported are ${known}`);
   }
   const criteria = text(subscription.criteria);
   parseCriteria(criteria, rules);
   const endsMs = instant(subscription.end);
   return {
-    id: subscription.id ?? '',
-    channel: 'rest-hook',
-    criteria,
-    endpoint: readEndpoint(text(channel.endpoint), rules),
-    payload: readPayload(text(channel.payload)),
-    header: readHeader(channel.header),
+    ...{ id: subscription.id ?? '', channel: type, criteria, host: '', secret: '' },
+    ...read({ subscription, channel, rules }),
     ...(endsMs === undefined ? {} : { endsMs }),
   };
 }
+
+interface Asked {
+  subscription: Resource;
+  channel: Record<string, unknown>;
+  rules: RegistrationRules;
+}
+
+type Target = Pick<Registration, 'endpoint' | 'payload' | 'header'> & Partial<Pick<Registration, 'host' | 'secret'>>;
+
+/** What clients may ask for, by Subscription.channel.type. https://hl7.org/fhir/R4/valueset-subscription-channel-type.html */
+const channels: Partial<Record<ChannelName, (asked: Asked) => Target>> = {
+  'rest-hook': ({ subscription, channel, rules }) => {
+    const endpoint = readEndpoint(text(channel.endpoint), rules);
+    return {
+      ...{ endpoint, host: new URL(endpoint).host, secret: readSecret(subscription) },
+      ...{ payload: readPayload(channel, hookPayloads), header: readHeader(channel.header) },
+    };
+  },
+  // A ping says that there is something; where it goes and with what is the client's own doing.
+  websocket: () => ({ endpoint: '', payload: '', header: [] }),
+  email: ({ channel, rules }) => {
+    if (!rules.email) {
+      throw new CerebraError(
+        'unsupported',
+        'Subscription.channel.type: this server sends no email, since its SMTP_URL and SMTP_FROM are not set',
+      );
+    }
+    readMailbox(text(channel.endpoint));
+    const header = readMailHeader(linesOf(channel.header));
+    return { endpoint: text(channel.endpoint), payload: readPayload(channel, mailPayloads), header };
+  },
+  message: ({ subscription, channel, rules: { messages } }) => {
+    const header = linesOf(channel.header);
+    const asked = { endpoint: text(channel.endpoint), payload: text(channel.payload), header };
+    const type = text(subscription.criteria).replace(/^\//, '').split('?')[0]!;
+    const refusal = messages
+      ? messages.refuse({ ...asked, type })
+      : 'Subscription.channel.type: this server sends no messages';
+    if (refusal !== undefined) throw new CerebraError('unsupported', refusal);
+    return asked;
+  },
+};
 
 /** The same as a text, or undefined when the Subscription is sound. */
 export function registrationProblem(subscription: Resource, rules: RegistrationRules): string | undefined {
@@ -115,13 +142,38 @@ function readEndpoint(endpoint: string, { egress, baseUrl }: RegistrationRules):
   return endpoint;
 }
 
-function readPayload(payload: string): string {
+const hookPayloads = ['application/fhir+json', 'application/fhir+xml'];
+const mailPayloads = [...hookPayloads, 'text/plain'];
+
+/** The media type alone, in small letters: `application/fhir+xml` of `application/fhir+xml; charset=utf-8`. */
+export const essenceOf = (payload: string): string => payload.split(';')[0]!.trim().toLowerCase();
+
+function readPayload(channel: Record<string, unknown>, allowed: readonly string[]): string {
+  const payload = text(channel.payload);
   if (payload === '') return '';
-  const essence = payload.split(';')[0]!.trim().toLowerCase();
-  if (essence !== 'application/fhir+json' || !/^[\x20-\x7e]{1,100}$/.test(payload)) {
-    throw new CerebraError('unsupported', 'Subscription.channel.payload must be absent or application/fhir+json');
+  if (!allowed.includes(essenceOf(payload)) || !/^[\x20-\x7e]{1,100}$/.test(payload)) {
+    throw new CerebraError('unsupported', `Subscription.channel.payload must be absent, or ${allowed.join(' or ')}`);
   }
   return payload;
+}
+
+// Of Subscriptions written for Medplum, and our own name for the same.
+const secretUrls = new Set([
+  'https://www.medplum.com/fhir/StructureDefinition/subscription-secret',
+  'urn:cerebra:subscription-secret',
+]);
+const secretLengthMax = 1_024;
+
+function readSecret(subscription: Resource): string {
+  const extensions = (Array.isArray(subscription.extension) ? subscription.extension : []) as Record<string, unknown>[];
+  const found = extensions.filter(({ url }) => secretUrls.has(text(url)));
+  if (found.length === 0) return '';
+  const secret = text(found[0]!.valueString);
+  if (found.length > 1 || secret === '' || secret.length > secretLengthMax) {
+    const most = `one valueString of up to ${secretLengthMax} characters`;
+    throw new CerebraError('invalid', `Subscription.extension: the secret that signs notifications must be ${most}`);
+  }
+  return secret;
 }
 
 // What the server itself sets, or what would change where the message ends or who is asked.
@@ -140,13 +192,19 @@ const reservedHeaders = new Set([
   'upgrade',
   'x-cerebra-event-number',
   'x-cerebra-subscription',
+  'x-signature',
 ]);
 
-function readHeader(header: unknown): string[] {
+function linesOf(header: unknown): string[] {
   const lines = Array.isArray(header) ? header.map(text) : [];
   if (lines.length > headerLinesMax) {
     throw new CerebraError('too-large', `Subscription.channel.header has more than ${headerLinesMax} lines`);
   }
+  return lines;
+}
+
+function readHeader(header: unknown): string[] {
+  const lines = linesOf(header);
   lines.forEach((line, index) => {
     const [name] = splitHeader(line) ?? [''];
     const element = `Subscription.channel.header[${index}]`;

@@ -1,6 +1,8 @@
 // Subscriptions end to end: https://hl7.org/fhir/R4/subscription.html
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import { test } from 'node:test';
+import { createXmlCodec, loadDefinitions, parseJson, type Resource } from '#fhir-model';
 import { waitFor } from '#platform/testing';
 import { startReceiver } from './testing/receiver.ts';
 import { createRig, observation, subscription, waitForState, waitForStatus } from './testing/rig.ts';
@@ -51,6 +53,29 @@ test('with a payload the resource is sent as an update of the endpoint', async (
   assert.equal(one!.body, (await store.reader.read('Observation', 'o1', { kind: 'everything' }))!.body);
 });
 
+test('a payload in XML, signed with the secret of the Subscription', async (t) => {
+  const { db, store, start } = await createRig(t);
+  const receiver = await startReceiver(t);
+  await start();
+  const channel = { type: 'rest-hook', endpoint: receiver.url, payload: 'application/fhir+xml; charset=utf-8' };
+  const url = 'https://www.medplum.com/fhir/StructureDefinition/subscription-secret';
+  await store.put(subscription('s', '', { channel, extension: [{ url, valueString: 'the secret' }] }));
+  await waitForState(db, 's', 'active');
+  await store.put(observation('o1', 'a', { note: [{ text: 'größer & älter' }] }));
+  await waitFor(() => receiver.received.length === 1, 'a notification');
+  const [one] = receiver.received;
+  assert.equal(one!.method, 'PUT');
+  assert.equal(one!.headers['content-type'], 'application/fhir+xml; charset=utf-8');
+  assert.match(one!.body, /<Observation xmlns="http:\/\/hl7.org\/fhir"><id value="o1"\/>/);
+  assert.match(one!.body, /<text value="größer &amp; älter"\/>/);
+  const signature = createHmac('sha256', 'the secret').update(one!.body).digest('hex');
+  assert.equal(one!.headers['x-signature'], signature);
+  const stored = await store.reader.read('Observation', 'o1', { kind: 'everything' });
+  const { write, read } = createXmlCodec(await loadDefinitions());
+  assert.equal(one!.body, write(parseJson(stored!.body).exact as Resource, false));
+  assert.equal((await read(one!.body)).id, 'o1');
+});
+
 test('an unsound Subscription goes into error and says why', async (t) => {
   const { store, start } = await createRig(t);
   await start({ baseUrl: 'https://fhir.example.org/fhir/R4' });
@@ -58,9 +83,13 @@ test('an unsound Subscription goes into error and says why', async (t) => {
   const cases: [string, Record<string, unknown>, RegExp][] = [
     ['type', { criteria: 'Nothing?code=a' }, /must begin with a resource type/],
     ['param', { criteria: 'Observation?nonsense=a' }, /nonsense/],
-    ['chain', { criteria: 'Observation?subject:Patient.name=x' }, /subject:Patient.name/],
-    ['channel', channel({ type: 'email' }), /only 'rest-hook'/],
-    ['payload', channel({ payload: 'application/fhir+xml' }), /payload must be absent or application\/fhir\+json/],
+    ['include', { criteria: 'Observation?_include=Observation:subject' }, /_include is no criterion/],
+    ['channel', channel({ type: 'sms' }), /supported are rest-hook, websocket, email/],
+    [
+      'payload',
+      channel({ payload: 'text/plain' }),
+      /payload must be absent, or application\/fhir\+json or application\/fhir\+xml/,
+    ],
     ['metadata', channel({ endpoint: 'http://169.254.169.254/latest' }), /does not call/],
     ['private', channel({ endpoint: 'http://10.1.2.3/' }), /does not call/],
     ['octal', channel({ endpoint: 'http://0xa.0x1.2.3/' }), /does not call/],
@@ -68,6 +97,9 @@ test('an unsound Subscription goes into error and says why', async (t) => {
     ['scheme', channel({ endpoint: 'file:///etc/passwd' }), /http: or https:/],
     ['user', channel({ endpoint: 'http://a:b@example.org/' }), /user name/],
     ['crlf', channel({ header: ['X-A: 1\r\nX-B: 2'] }), /header\[0\] is not of the form/],
+    ['signed', channel({ header: ['X-Signature: 1'] }), /'X-Signature' can't be set/],
+    ['unkept', { extension: [{ url: 'urn:cerebra:subscription-secret', valueString: '' }] }, /secret that signs/],
+    ['email', channel({ type: 'email', endpoint: 'mailto:a@example.org' }), /sends no email.*SMTP_URL and SMTP_FROM/],
     ['host', channel({ header: ['Host: internal'] }), /'Host' can't be set/],
     ['secret', channel({ header: ['Authorization Bearer abc'] }), /^(?!.*abc).*header\[0\]/],
   ];

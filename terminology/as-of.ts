@@ -18,9 +18,9 @@ export function isLaterThan(definition: Resource, date: string): boolean {
   return own !== undefined && asked !== undefined && own.lo > asked.hi;
 }
 
-const notYet = (what: string, url: string, date: string, known: readonly string[]): CerebraError =>
+const notYet = (what: string, url: string, date: string, known: readonly string[], at: string): CerebraError =>
   refuse('not-found', {
-    ...{ code: 'not-found', type: 'not-found', messageId: 'NOT_KNOWN_AT_DATE', expression: 'date' },
+    ...{ code: 'not-found', type: 'not-found', messageId: 'NOT_KNOWN_AT_DATE', expression: at },
     text: `No version of the ${what} '${shown(url)}' is known that is not later than ${shown(date)}. Known are ${known.join(', ')}`,
   });
 
@@ -34,10 +34,14 @@ export interface Versions<T> {
   definitionOf(found: T): Resource;
 }
 
-/** The latest version that is not later than the date. Throws `not-found` when all are later; undefined when there are none. */
+/**
+ * The latest version that is not later than the date, which was said at `at`. Throws `not-found` when all are later; undefined
+ * when there are none.
+ */
 export async function chooseAsOf<T>(
   { what, url, versions, find, definitionOf }: Versions<T>,
   date: string,
+  at = 'date',
 ): Promise<T | undefined> {
   const later: string[] = [];
   for (const version of versions) {
@@ -47,6 +51,6 @@ export async function chooseAsOf<T>(
     if (!isLaterThan(definition, date)) return found;
     later.push(`${version === '' ? 'one without version' : version} (${dateOf(definition)})`);
   }
-  if (later.length > 0) throw notYet(what, url, date, later);
+  if (later.length > 0) throw notYet(what, url, date, later, at);
   return undefined;
 }

@@ -140,7 +140,7 @@ const isOwn = (url: string | undefined): boolean => url?.startsWith('urn:cerebra
 
 const RESULTS = { $expand: 'ValueSet', '$validate-code': 'Parameters' };
 
-const SEEN = 'url,version,name,title,caseSensitive,content,hierarchyMeaning,language,status';
+const SEEN = 'url,version,name,title,caseSensitive,content,hierarchyMeaning,language,status,date';
 
 async function findAbout(client: RemoteClient, url: string, version: string | undefined): Promise<About | undefined> {
   const answer = await client.get('CodeSystem', { url, _elements: SEEN, _count: '50' });

@@ -3,14 +3,15 @@ import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import type { Resource } from '#fhir-model';
 import type { Db } from '#platform';
 import { testDatabase, testLog } from '#platform/testing';
 import { createRemoteClient } from './remote-client.ts';
 import { createRemote, type Remote } from './remote-system.ts';
-import { createCodeSystems } from './systems.ts';
+import { type CodeSystems, createCodeSystems } from './systems.ts';
 import { createTerminologyPort } from './terminology-port.ts';
 import { testCanonicals } from './testing.ts';
-import { createValueSets } from './value-sets.ts';
+import { createValueSets, NO_RULES } from './value-sets.ts';
 
 type Reply = { status: number; body?: object; location?: string; delayed?: boolean };
 
@@ -131,6 +132,70 @@ describe('a system of the other server', () => {
     assert.equal((await systems.find(CS, undefined, { scope: { kind: 'everything' } }))?.about.name, 'Far');
     assert.equal(await systems.find(CS, undefined, { scope: { kind: 'nothing' } }), undefined);
   });
+});
+
+describe('a system that a request only describes', () => {
+  const hollow = { resourceType: 'CodeSystem', url: CS, version: '9', content: 'not-present', name: 'Given' };
+  const asker = { scope: { kind: 'everything' }, resources: [hollow as unknown as Resource] } as const;
+  const found = async (systems: CodeSystems) => (await systems.find(CS, undefined, asker))?.about.name;
+
+  test('is asked for there, as one that nobody knows here', async () => {
+    answer = good;
+    const systems = createCodeSystems({ db, canonicals: testCanonicals([]), remote });
+    const system = await systems.find(CS, undefined, asker);
+    assert.deepEqual([system?.about.name, (await system?.concept('a'))?.display], ['Far', 'A']);
+    assert.equal(await systems.find(CS, '9', asker).then((each) => each?.about.name), 'Given');
+    assert.ok(asked.every((each) => !each.includes('Given')));
+  });
+
+  test('is the one that is known here', async () => {
+    const here = { ...hollow, content: 'complete', name: 'Here', concept: [{ code: 'b' }] } as unknown as Resource;
+    const systems = createCodeSystems({ db, canonicals: testCanonicals([here]), remote });
+    assert.equal(await found(systems), 'Here');
+    assert.deepEqual(asked, []);
+  });
+
+  test('is a description and no more where nobody has its codes', async () => {
+    const there: [string, Reply][] = [
+      ['knows it not', { status: 200, body: bundle() }],
+      ['is away', { status: 503 }],
+    ];
+    for (const [name, reply] of there) {
+      answer = () => reply;
+      const systems = createCodeSystems({ db, canonicals: testCanonicals([]), remote });
+      assert.equal(await found(systems), 'Given', name);
+    }
+    assert.equal(await found(createCodeSystems({ db, canonicals: testCanonicals([]) })), 'Given');
+    const stranger = createCodeSystems({ db, canonicals: testCanonicals([]), remote });
+    const name = (await stranger.find(CS, undefined, { ...asker, scope: { kind: 'nothing' } }))?.about.name;
+    assert.equal(name, 'Given');
+  });
+});
+
+test('a value set that is locked at a date is not made of a later version from there', async () => {
+  const of = (date: string): Reply => ({
+    status: 200,
+    body: {
+      resourceType: 'Bundle',
+      entry: [{ resource: { resourceType: 'CodeSystem', url: CS, version: '2', date } }],
+    },
+  });
+  const canonicals = testCanonicals([]);
+  const compose = (systems: CodeSystems) =>
+    createValueSets({ canonicals, systems }).composeResource(
+      {
+        resourceType: 'ValueSet',
+        url: 'http://vs',
+        compose: { lockedDate: '2020-01-01', include: [{ system: CS }] },
+      } as unknown as Resource,
+      { asker: { scope: { kind: 'everything' } }, versions: NO_RULES, supplements: [] },
+    );
+  answer = () => of('2019-01-01');
+  const { include } = await compose(createCodeSystems({ db, canonicals, remote }));
+  assert.equal(include[0]?.set.version, '2');
+  nowMs = 600_000;
+  answer = () => of('2021-01-01');
+  await assert.rejects(compose(createCodeSystems({ db, canonicals, remote })), /no version of .* is known/);
 });
 
 test('value sets that are not known here are asked there', async () => {

@@ -2,11 +2,13 @@
 import assert from 'node:assert/strict';
 import { before, beforeEach, describe, test } from 'node:test';
 import type { AccessScope, Resource } from '#fhir-model';
-import { type Db, isCerebraError } from '#platform';
+import { CerebraError, type Db, isCerebraError } from '#platform';
 import { testDatabase } from '#platform/testing';
 import { type CodeSystems, createCodeSystems } from './systems.ts';
 import { activeSystems } from './tables.ts';
 import { type TestCanonicals, testCanonicals } from './testing.ts';
+import { systemsOf } from './value-set-formula.ts';
+import { createValueSets, NO_RULES } from './value-sets.ts';
 import { writeSystem } from './write-system.ts';
 
 const scope: AccessScope = { kind: 'everything' };
@@ -190,4 +192,82 @@ test('systems that are rules are there without being stored', async () => {
     const system = await systems.find(url, undefined, { scope });
     assert.equal((await system?.concept(code))?.display, display, `${url}|${code}`);
   }
+});
+
+describe('a value set with a lockedDate', () => {
+  const dated = (version: string, date: string): Resource => codeSystem(version, ['x'], { date });
+  const set = (url: string, compose: object, more: object = {}): Resource =>
+    ({ resourceType: 'ValueSet', url, compose, ...more }) as unknown as Resource;
+  const locked = (lockedDate: string | undefined, ...include: object[]) =>
+    set('http://vs', { ...(lockedDate !== undefined && { lockedDate }), include });
+  const whole = { system: 'http://cs' };
+
+  /** `url|version` of the systems that it is made of. */
+  async function used(resource: Resource, asker: object = {}): Promise<string[]> {
+    const asking = { asker: { scope, ...asker }, versions: NO_RULES, supplements: [] };
+    const composition = await createValueSets({ canonicals, systems }).composeResource(resource, asking);
+    return systemsOf(composition).map(({ url, version }) => `${url}|${version}`);
+  }
+
+  const refused = (resource: Resource, text: RegExp) =>
+    assert.rejects(used(resource), (error) => {
+      assert.ok(error instanceof CerebraError);
+      const [issue] = error.issues;
+      assert.match(error.message, text);
+      assert.deepEqual(issue?.expression, ['ValueSet.compose.lockedDate']);
+      return true;
+    });
+
+  beforeEach(() => canonicals.set([dated('1', '2020-01-01'), dated('2', '2022-01-01'), dated('3', '2024-01-01')]));
+
+  test('has the version of each system as of that date', async () => {
+    assert.deepEqual(await used(locked('2023-06-01', whole)), ['http://cs|2']);
+    assert.deepEqual(await used(locked('2022-01-01', whole)), ['http://cs|2']);
+    assert.deepEqual(await used(locked('2020', whole)), ['http://cs|1']);
+    assert.deepEqual(await used(locked('2030-01-01', whole)), ['http://cs|3']);
+    assert.deepEqual(await used(locked(undefined, whole)), ['http://cs|undefined']);
+    // One that is named is taken at its word.
+    assert.deepEqual(await used(locked('2020-06-01', { ...whole, version: '3' })), ['http://cs|3']);
+    // More than a request's own date, which is for what the value set leaves open.
+    assert.deepEqual(await used(locked('2020-06-01', whole), { date: '2023-01-01' }), ['http://cs|1']);
+  });
+
+  test('among releases too, and for what is excluded', async () => {
+    await release('http://snomed.info/sct/1/version/20210101', ['x']);
+    canonicals.set([]);
+    const [version] = await used(set('http://vs', { lockedDate: '2021-01-01', include: [whole], exclude: [whole] }));
+    assert.equal(version, 'http://cs|http://snomed.info/sct/1/version/20210101');
+    await refused(locked('2020-12-31', whole), /20210101/);
+  });
+
+  test('takes what it imports as of that date, which that one’s own goes before', async () => {
+    const inner = (version: string, date: string, compose: object) => set('http://inner', compose, { version, date });
+    const systemsThere = [dated('1', '2020-01-01'), dated('2', '2022-01-01')];
+    canonicals.set([
+      ...systemsThere,
+      inner('a', '2020-01-01', { include: [whole] }),
+      inner('b', '2023-01-01', { include: [{ ...whole, version: '2' }] }),
+    ]);
+    const importing = { valueSet: ['http://inner'] };
+    assert.deepEqual(await used(locked('2021-01-01', importing)), ['http://cs|1']);
+    assert.deepEqual(await used(locked('2023-01-01', importing)), ['http://cs|2']);
+    await refused(locked('2019-01-01', importing), /value set 'http:\/\/inner'/);
+    canonicals.set([...systemsThere, inner('a', '2020-01-01', { lockedDate: '2022', include: [whole] })]);
+    assert.deepEqual(await used(locked('2021-01-01', importing)), ['http://cs|2']);
+  });
+
+  test('is refused where no version was there then, and where it is no date', async () => {
+    await refused(locked('2019-01-01', whole), /not later than 2019-01-01.*3 \(2024-01-01\), 2/);
+    await refused(locked('then', whole), /no date: 'then'/);
+    canonicals.set([codeSystem('', ['x'], { version: undefined, date: '2019-01-01' })]);
+    assert.deepEqual(await used(locked('2020-01-01', whole)), ['http://cs|undefined']);
+    // As of any system that is not known.
+    assert.deepEqual(await used(locked('2020-01-01', { system: 'http://unknown' })), ['http://unknown|undefined']);
+  });
+
+  test('is what its expansion lists where that date’s version is not here', async () => {
+    const expansion = { contains: [{ system: 'http://cs', version: '0', code: 'x' }] };
+    const resource = set('http://vs', { lockedDate: '2019-01-01', include: [whole] }, { expansion });
+    assert.deepEqual(await used(resource), ['http://cs|0']);
+  });
 });

@@ -18,12 +18,14 @@ export interface Asker {
   resources?: readonly Resource[];
   /** The parameter `date`: where no version is named, such as are of a later date don't count. */
   date?: string;
+  /** Where it was said; default: the parameter. */
+  dateAt?: string;
 }
 
 export interface CodeSystems {
   /**
    * Without version the latest; a version may be the beginning of one (`6.1`). Supplements are found by their own URL. One
-   * without its codes (`isHollow`) is found where nobody has more.
+   * without its codes (`isHollow`), brought along or known here, is found where nobody has more.
    */
   find(url: string, version: string | undefined, asker: Asker): Promise<CodeSystem | undefined>;
   /** What is known of that URL, latest first; '' for one without version. */
@@ -218,7 +220,14 @@ export function createCodeSystems(parts: CodeSystemsParts): CodeSystems {
 
   async function findNamed(url: string, version: string | undefined, asker: Asker): Promise<CodeSystem | undefined> {
     const brought = chooseVersion(bring(asker, url).map(versioned), version);
-    if (brought) return open(brought.resource);
+    const given = brought && (await open(brought.resource));
+    // What only describes a system leaves its codes to whoever has them.
+    if (given && !isHollow(given)) return given;
+    return (await findKnown(url, version, asker)) ?? given;
+  }
+
+  /** Among those that did not come with the request. */
+  async function findKnown(url: string, version: string | undefined, asker: Asker): Promise<CodeSystem | undefined> {
     const grammar = grammarOf(url);
     if (grammar) return grammar;
     if (asker.scope.kind === 'nothing') return undefined;
@@ -249,7 +258,7 @@ export function createCodeSystems(parts: CodeSystemsParts): CodeSystems {
         ...(about.version !== undefined && { version: about.version }),
       }),
     };
-    return (await chooseAsOf(known, date)) ?? findNamed(url, undefined, asker);
+    return (await chooseAsOf(known, date, asker.dateAt)) ?? findNamed(url, undefined, asker);
   }
 
   return {

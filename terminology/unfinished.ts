@@ -7,10 +7,19 @@ import type { ConceptTable } from './tables.ts';
 export const streamed = ['concept', 'concept_designation', 'concept_property'] as const satisfies ConceptTable[];
 export type Streamed = (typeof streamed)[number];
 
+/** The same mark is read to the same rows in the same order. */
+export interface Mark {
+  /** Of the files, the options and the program. */
+  files: string;
+  /** Which of the systems in them. */
+  ordinal: number;
+}
+
+const isSame = (a: Mark, b: Mark): boolean => a.files === b.files && a.ordinal === b.ordinal;
+
 /** code_system.progress: what is committed together with the rows that it counts. */
 export interface Progress {
-  /** Of the release, the options and the program: the same mark is read to the same rows in the same order. */
-  mark: string;
+  mark: Mark;
   /** How many processes have written it so far: whoever takes it up counts on, and who wrote before may not any more. */
   attempt: number;
   rows: Record<Streamed, number>;
@@ -18,7 +27,7 @@ export interface Progress {
   lastCode: string;
 }
 
-export const newProgress = (mark: string): Progress => ({
+export const newProgress = (mark: Mark): Progress => ({
   ...{ mark, attempt: 1, lastCode: '' },
   rows: { concept: 0, concept_designation: 0, concept_property: 0 },
 });
@@ -37,13 +46,18 @@ export async function noteProgress(tx: Queryable, cs: number, progress: Progress
 }
 
 const OF_RELEASE: Statement = {
-  text: `select cs, progress->>'mark' as mark from code_system where url = $1 and version = $2 and ${UNFINISHED} order by cs desc`,
+  text: `select cs, progress->'mark' as mark from code_system where url = $1 and version = $2 and ${UNFINISHED} order by cs desc`,
 };
 const TAKE: Statement = {
   text: `update code_system
     set progress = progress || jsonb_build_object('attempt', (progress->>'attempt')::int + 1) || ${NOW}
     where cs = $1 and ${UNFINISHED} returning progress`,
 };
+
+interface Left {
+  cs: number;
+  mark: Mark;
+}
 
 interface Release {
   url: string;
@@ -75,18 +89,23 @@ async function take(db: Db, cs: number): Promise<TakenUp | undefined> {
 }
 
 /** The load of that release which broke off, unless another process has taken it up. */
-export async function takeUp(db: Db, { url, version }: Release, mark: string): Promise<TakenUp | undefined> {
-  const left = await db.query<{ cs: number; mark: string }>(OF_RELEASE, [url, version]);
+export async function takeUp(db: Db, { url, version }: Release, mark: Mark): Promise<TakenUp | undefined> {
+  const left = await db.query<Left>(OF_RELEASE, [url, version]);
   for (const each of left) {
-    const taken = each.mark === mark ? await take(db, each.cs) : undefined;
+    const taken = isSame(each.mark, mark) ? await take(db, each.cs) : undefined;
     if (taken) return taken;
   }
   return undefined;
 }
 
-/** What broken loads of that release have left, but for what somebody is writing. */
-export async function removeUnfinished(db: Db, { url, version }: Release): Promise<void> {
-  const left = await db.query<{ cs: number }>(OF_RELEASE, [url, version]);
+/**
+ * What broken loads of that release have left, but for what somebody is writing; with a mark only those of other files, or of
+ * another program.
+ */
+export async function removeUnfinished(db: Db, { url, version }: Release, mark?: Mark): Promise<void> {
+  const left = await db.query<Left>(OF_RELEASE, [url, version]);
   // What can't be removed now goes in some days.
-  for (const { cs } of left) await removeSystem(db, cs).catch(() => undefined);
+  for (const each of left) {
+    if (mark === undefined || each.mark.files !== mark.files) await removeSystem(db, each.cs).catch(() => undefined);
+  }
 }

@@ -40,6 +40,8 @@ export interface ValueSetDefinition {
   exclude: ConceptSet[];
   /** Whether its compose says that inactive concepts belong to it. */
   inactive?: boolean;
+  /** What it names without a version is meant as it was then. */
+  lockedDate?: string;
   /** Canonicals of code system supplements that it needs. */
   supplements: string[];
   /** Parameters of expansions that it fixes, such as displayLanguage. */
@@ -149,6 +151,7 @@ export function readDefinition(resource: Resource): ValueSetDefinition {
   const expansion = asObject(resource.expansion);
   const url = asText(resource.url);
   const version = asText(resource.version);
+  const lockedDate = asText(compose?.lockedDate);
   const sets = (name: 'include' | 'exclude') =>
     asArray(compose?.[name]).map((set, i) => readSet(set, `ValueSet.compose.${name}[${i}]`));
   const contained = asArray(resource.contained) as Resource[];
@@ -161,6 +164,7 @@ export function readDefinition(resource: Resource): ValueSetDefinition {
     include: sets('include'),
     exclude: sets('exclude'),
     ...(typeof compose?.inactive === 'boolean' && { inactive: compose.inactive }),
+    ...(lockedDate !== undefined && { lockedDate }),
     supplements: supplements.map((each) => asText(elementValue(each))).filter((each) => each !== undefined),
     parameters: readParameters(resource, compose ?? {}),
     contained: new Map(contained.map((each) => [String(each.id), each])),

@@ -1,8 +1,10 @@
 // Value sets by their URL, with all that they import: those that a request brings along, stored ones, R4's own, and the
 // implicit ones of code systems. https://hl7.org/fhir/R4/valueset.html
 import { type Canonicals, chooseVersion, compareVersions, isWithin, parseCanonical, type Resource } from '#fhir-model';
+import { isCerebraError } from '#platform';
 import { chooseAsOf, isLaterThan, type Versions } from './as-of.ts';
 import { asText, type CodeSystem, isHollow } from './code-system.ts';
+import { askerAt, lockedDateOf, lockedSet } from './locked-date.ts';
 import type { Asker, CodeSystems } from './systems.ts';
 import { missingSupplement, refuse, unknownValueSet } from './tx-issues.ts';
 import {
@@ -63,6 +65,8 @@ interface Building {
   /** Those that are being read, outermost first. */
   path: readonly string[];
   imports: { count: number };
+  /** ValueSet.compose.lockedDate, of this one or of what imports it. */
+  lockedDate?: string | undefined;
 }
 
 const circular = (path: readonly string[], canonical: string) =>
@@ -139,7 +143,7 @@ export function createValueSets({ canonicals, systems }: ValueSetsParts): ValueS
     return { resourceType: 'ValueSet', url, ...of, status: 'active', compose: { include: [{ system, ...of }] } };
   }
 
-  async function storedSet(canonical: string, date: string | undefined): Promise<Resource | undefined> {
+  async function storedSet(canonical: string, { date, dateAt }: Asker): Promise<Resource | undefined> {
     const { url, version } = parseCanonical(canonical);
     if (date === undefined || version !== undefined) return canonicals.find('ValueSet', canonical);
     const known: Versions<Resource> = {
@@ -147,14 +151,14 @@ export function createValueSets({ canonicals, systems }: ValueSetsParts): ValueS
       find: (each) => canonicals.find('ValueSet', joinCanonical(url, each)),
       definitionOf: (found) => found,
     };
-    return chooseAsOf(known, date);
+    return chooseAsOf(known, date, dateAt);
   }
 
   async function find(canonical: string, asker: Asker): Promise<Resource | undefined> {
     const { url, version } = parseCanonical(canonical);
     const own = brought(asker, url, version);
     if (own) return own;
-    const stored = asker.scope.kind === 'nothing' ? undefined : await storedSet(canonical, asker.date);
+    const stored = asker.scope.kind === 'nothing' ? undefined : await storedSet(canonical, asker);
     return stored ?? implicitValueSet(canonical) ?? wholeSystem(url, version, asker);
   }
 
@@ -178,14 +182,20 @@ export function createValueSets({ canonicals, systems }: ValueSetsParts): ValueS
     assertSource(definition, set);
     const imports: Composition[] = [];
     for (const canonical of set.valueSets) imports.push(await imported(definition, canonical, building));
-    return { set, imports };
+    const { asking, lockedDate } = building;
+    if (lockedDate === undefined) return { set, imports };
+    return { set: await lockedSet(systems, set, definition.name, asking.asker), imports };
   }
 
   /** Some system that it takes concepts of, without naming them, is not known. */
   async function isOpen({ include }: ValueSetDefinition, { asker }: Asking): Promise<boolean> {
     for (const { system, version, concepts } of include) {
       if (system === undefined || concepts.length > 0) continue;
-      const found = await systems.find(system, version, asker);
+      // Of the date that the value set is locked at there may be none.
+      const found = await systems.find(system, version, asker).catch((error: unknown) => {
+        if (asker.dateAt === undefined || !isCerebraError(error, 'not-found')) throw error;
+        return undefined;
+      });
       if (found === undefined || found.remote || isHollow(found)) return true;
     }
     return false;
@@ -198,8 +208,11 @@ export function createValueSets({ canonicals, systems }: ValueSetsParts): ValueS
     return expanded && (await isOpen(definition, asking)) ? expanded : definition;
   }
 
-  async function build(read: ValueSetDefinition, building: Building): Promise<Composition> {
-    const definition = await evaluable(read, building.asking);
+  async function build(read: ValueSetDefinition, outer: Building): Promise<Composition> {
+    const lockedDate = lockedDateOf(read, outer.lockedDate);
+    const asking = { ...outer.asking, asker: askerAt(outer.asking.asker, lockedDate) };
+    const building = { ...outer, asking, lockedDate };
+    const definition = await evaluable(read, asking);
     const include: Part[] = [];
     const exclude: Part[] = [];
     for (const set of definition.include) include.push(await part(definition, set, building));

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import type { Resource } from '#fhir-model';
 import { type Db, isCerebraError } from '#platform';
-import { testDatabase } from '#platform/testing';
+import { testDatabase, waitFor } from '#platform/testing';
 import type { CodeSystem } from './code-system.ts';
 import { clearUp, deactivate } from './system-tables.ts';
 import { createTableReader } from './table-system.ts';
@@ -239,6 +239,35 @@ test('what was made of a CodeSystem that is stored no more leaves', async () => 
   await clearUp(db, async (id, version) => id !== 'gone' && version === 1);
   const urls = (await activeSystems(db)).map(({ url }) => url);
   assert.deepEqual([urls.includes('http://kept'), urls.includes('http://gone')], [true, false]);
+});
+
+test('who has lost its hold writes no more once another has taken it up', async () => {
+  const mark = { files: 'f', ordinal: 1 };
+  const first = await writeSystem(db, newSystem('http://taken'), mark);
+  first.add({ code: 'a', display: 'x'.repeat(5_000_000) });
+  await first.drain();
+  // All is committed, but it is not there yet.
+  await assert.rejects(
+    first.finish(() => assert.fail('not now')),
+    /not now/,
+  );
+  const other = await writeSystem(db, newSystem('http://taken'), mark);
+  assert.equal(other.present, 0);
+  await other.abandon();
+  const lost = "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objid = $1";
+  await db.query({ text: lost }, [first.cs]);
+  const isFree = async (): Promise<boolean> =>
+    (await db.query({ text: "select from pg_locks where locktype = 'advisory' and objid = $1" }, [first.cs])).length ===
+    0;
+  await waitFor(isFree, 'the lock to go', 60_000);
+  const second = await writeSystem(db, newSystem('http://taken'), mark);
+  assert.deepEqual([second.cs, second.present], [first.cs, 1]);
+  first.add({ code: 'b' });
+  await assert.rejects(first.finish(), /taken up by another load/);
+  await first.leave();
+  assert.throws(() => second.add({ code: 'other' }), /otherwise/);
+  await second.abandon();
+  assert.deepEqual(await tablesOf(first.cs), []);
 });
 
 test('two loads of the same release end with one of them', async () => {

@@ -14,6 +14,7 @@ import {
 } from './system-tables.ts';
 import { tableOf } from './tables.ts';
 import {
+  type Mark,
   newProgress,
   noteProgress,
   type Progress,
@@ -146,10 +147,10 @@ interface Place {
   progress: Progress | undefined;
 }
 
-async function openNew(db: Db, system: NewSystem, mark: string | undefined): Promise<Place> {
+async function openNew(db: Db, system: NewSystem, mark: Mark | undefined): Promise<Place> {
   const progress = mark === undefined ? undefined : newProgress(mark);
   // Of another file, or of another version of the program: nobody goes on with it.
-  if (mark !== undefined) await removeUnfinished(db, system);
+  if (mark !== undefined) await removeUnfinished(db, system, mark);
   const cs = await nextSystem(db);
   const release = (await holdSystem(db, cs))!; // a number that nobody else has
   try {
@@ -229,7 +230,7 @@ function propertyRow(cs: number, n: number, { code, type, value, system, display
  * Begins a system that nobody sees until `finish`; with a mark, goes on with one that broke off and has the same. The mark
  * says that the same calls come in the same order. What is committed already is passed over; `invalid` where it differs.
  */
-export async function writeSystem(db: Db, system: NewSystem, mark?: string): Promise<SystemWriter> {
+export async function writeSystem(db: Db, system: NewSystem, mark?: Mark): Promise<SystemWriter> {
   const { caseSensitive } = system;
   const place: Place = (mark !== undefined && (await takeUp(db, system, mark))) || (await openNew(db, system, mark));
   const { cs, release, progress } = place;
@@ -238,6 +239,10 @@ export async function writeSystem(db: Db, system: NewSystem, mark?: string): Pro
   const [concept, designation, property] = sender.streams as [Stream, Stream, Stream];
   const codes = createCodes(caseSensitive);
   const lastCode = (): string => codes.names.at(-1) ?? '';
+  const abandon = async (): Promise<void> => {
+    await release();
+    await removeSystem(db, cs);
+  };
   return {
     cs,
     present: concept.present,
@@ -266,11 +271,9 @@ export async function writeSystem(db: Db, system: NewSystem, mark?: string): Pro
       await release();
       return written;
     },
-    async abandon() {
-      await release();
-      await removeSystem(db, cs);
-    },
+    abandon,
     async leave() {
+      if (sender.streams.every(({ count, present }) => count + present === 0)) return abandon();
       // Where it can't be written now, the next load has that much more to do.
       await sender.drain(true, lastCode()).catch(() => undefined);
       await release();

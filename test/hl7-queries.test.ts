@@ -4,7 +4,7 @@ import test, { after, before } from 'node:test';
 import { type AccessScope, loadDefinitions } from '#fhir-model';
 import { createFhirServer, type FhirServer } from '#fhir-server';
 import { createHl7Engine, createMllpClient, type Hl7Engine, type MllpClient, parseMessage } from '#hl7-engine';
-import { createMetrics, systemClock } from '#platform';
+import { createMetrics, type Db, systemClock } from '#platform';
 import { testDatabase, testLog } from '#platform/testing';
 
 const scope: AccessScope = { kind: 'everything' };
@@ -12,9 +12,10 @@ const scope: AccessScope = { kind: 'everything' };
 let fhir: FhirServer;
 let engine: Hl7Engine;
 let client: MllpClient;
+let db: Db;
 
 before(async () => {
-  const db = await testDatabase();
+  db = await testDatabase();
   const parts = { db, log: testLog(), metrics: createMetrics(), clock: systemClock, scope };
   fhir = await createFhirServer({
     ...parts,
@@ -243,4 +244,32 @@ test('the answer has the letters of the names, whatever the query’s character 
 test('an acknowledgment that comes in is journalled, changes nothing and is not answered', async () => {
   const ack = message('ACK^A08^ACK', ['MSA|AA|4711']);
   assert.equal((await engine.process(Buffer.from(ack))).length, 0);
+  const rows = await db.query<{ state: string; wrote: string[] }>(
+    { text: 'select state, wrote from hl7_message where control_id = $1' },
+    [`Q${controlNumber}`],
+  );
+  assert.deepEqual(rows, [{ state: 'filtered', wrote: [] }]);
+});
+
+test('in enhanced mode the answer follows the commit acknowledgment, if it is not refused', async () => {
+  const asked = (accept: string, application: string): Buffer => {
+    const text = message('QBP^Q21^QBP_Q21', ['QPD|Q21^Get^HL7|t8|Q1^^^REGISTRY^MR', 'RCP|I']);
+    return Buffer.from(text.replace('|2.5.1||||||', `|2.5.1|||${accept}|${application}||`));
+  };
+  const answers = async (accept: string, application: string): Promise<string[]> => {
+    const all = (await engine.process(asked(accept, application))).toString('utf8');
+    return all
+      .split('\r')
+      .flatMap((line) => (line.startsWith('MSA') ? [line.split('|')[1]!] : line.startsWith('QAK') ? ['QAK'] : []));
+  };
+  assert.deepEqual(await answers('AL', 'AL'), ['CA', 'AA', 'QAK']);
+  assert.deepEqual(await answers('ER', ''), ['AA', 'QAK']);
+  assert.deepEqual(await answers('AL', 'NE'), ['CA']);
+});
+
+test('a query without a number, or with too many conditions, is told in an answer', async () => {
+  const [msh, msa, , qak] = await send('QBP^Q21^QBP_Q21', 'QPD|Q21^Get^HL7|t9', 'RCP|I');
+  assert.deepEqual([msh!.split('|')[8], msa!.split('|')[1], qak], ['RSP^K21^RSP_K21', 'AE', 'QAK|t9|AE|Q21^Get^HL7']);
+  const many = Array.from({ length: 21 }, () => '@PID.5.1^X').join('~');
+  assert.match((await candidates(many, 'RCP|I'))[2]!, /QPD-3 names more than 20 fields/);
 });

@@ -10,7 +10,14 @@ export type TestServer = RunningServer;
 
 /** No routes of the machine's own. `environment` adds to or overrides the variables. The caller stops it before the file ends. */
 export async function startTestServer(environment: Record<string, string> = {}): Promise<TestServer> {
-  const config = readConfig({ PORT: '0', MLLP_PORT: '0', MQTT_PORT: '0', HL7_ROUTES_DIR: devNull, ...environment });
+  const config = readConfig({
+    PORT: '0',
+    MLLP_PORT: '0',
+    MQTT_PORT: '0',
+    HL7_ROUTES_DIR: devNull,
+    HL7_PROFILES_DIR: devNull,
+    ...environment,
+  });
   return startServer({ config, log: testLog(), connection: await testConnection() });
 }
 

@@ -16,7 +16,7 @@ const bytesWanted = 2000;
 const variantCount = 64;
 
 /** Many messages, so that no cache of one text makes them fast; notes fill them up to 2 kB. */
-function messages(): Buffer[] {
+export function messages(): Buffer[] {
   const random = createRandom(7);
   return Array.from({ length: variantCount }, (_, number) => {
     const text = oruMessage(random, number);

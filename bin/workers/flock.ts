@@ -1,8 +1,10 @@
 // The worker processes: started, started again when they end by themselves, stopped.
 import cluster, { type Worker } from 'node:cluster';
+import type { Socket } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log, MetricsSnapshot } from '#platform';
+import type { UpgradeRequest } from '#subscriptions';
 import { type Answers, type Asking, createAsking } from './asking.ts';
 import { type Beginning, errorOf, type Message } from './messages.ts';
 
@@ -13,6 +15,8 @@ export interface FlockOptions {
   answers: Answers;
   /** A worker has committed something. */
   onCommit(): void;
+  /** A worker was asked for a web socket: the connection is here now. */
+  onWebSocket(request: UpgradeRequest, socket: Socket, head: Buffer): void;
 }
 
 export interface Flock {
@@ -44,14 +48,18 @@ function withLimit<T>(promise: Promise<T>, fallback: T): Promise<T> {
 }
 
 /** Starts the workers; resolves when all of them listen. Throws why one could not. */
-export async function startFlock({ count, port, log, answers, onCommit }: FlockOptions): Promise<Flock> {
+export async function startFlock(options: FlockOptions): Promise<Flock> {
+  const { count, port, log, answers, onCommit } = options;
   const flock = new Set<Sheep>();
   let beginning: Beginning | undefined;
   let isStopping = false;
   let pauseMs = PAUSE_MS;
 
-  const take = (sheep: Sheep, message: Message): void => {
+  const take = (sheep: Sheep, message: Message, socket?: Socket): void => {
     if (sheep.asking.take(message)) return;
+    // Without it the client went while it was handed over.
+    if (message.kind === 'web socket' && socket)
+      options.onWebSocket(message.request, socket, Buffer.from(message.head));
     if (message.kind === 'committed') onCommit();
     else if (message.kind === 'ready') sheep.ready.resolve();
     else if (message.kind === 'listening') {
@@ -90,7 +98,7 @@ export async function startFlock({ count, port, log, answers, onCommit }: FlockO
     }, answers);
     const sheep: Sheep = { worker, asking, listening: Promise.withResolvers(), ready: Promise.withResolvers() };
     for (const { promise } of [sheep.listening, sheep.ready]) promise.catch(() => undefined);
-    worker.on('message', (message: Message) => take(sheep, message));
+    worker.on('message', (message: Message, socket) => take(sheep, message, socket as Socket | undefined));
     worker.on('error', (err) => log.warn({ err }, 'an HTTP worker could not be reached'));
     worker.on('exit', (code, signal) => onExit(sheep, startedMs, code, signal));
     flock.add(sheep);

@@ -2,6 +2,7 @@
 import type { Hl7HttpAnswer, Hl7HttpRequest } from '#hl7-engine';
 import type { AdminResponse, AdminRoute, Connection, ErrorCode, MetricsSnapshot } from '#platform';
 import { CerebraError, isCerebraError } from '#platform';
+import type { UpgradeRequest } from '#subscriptions';
 
 /** What a worker needs to begin. */
 export interface Beginning {
@@ -52,6 +53,8 @@ export type Message =
   | { kind: 'ready' }
   | { kind: 'committed' }
   | { kind: 'stop' }
+  /** Comes with the connection, whose handshake is not made yet. */
+  | { kind: 'web socket'; request: UpgradeRequest; head: Uint8Array }
   | { kind: 'ask'; number: number; name: keyof Asked; argument: unknown }
   | { kind: 'answer'; number: number; value: unknown }
   | { kind: 'refusal'; number: number; failure: Failure };

@@ -7,7 +7,7 @@ import { baseUrlOf, createFhir, rootUrlOf } from '../fhir.ts';
 import { type Base, type Feeds, openBase, type ServerOptions, startFeeds } from '../parts.ts';
 import type { RunningServer } from '../server.ts';
 import type { Answers } from './asking.ts';
-import { type Flock, startFlock } from './flock.ts';
+import { type Flock, type FlockOptions, startFlock } from './flock.ts';
 
 export interface RunningCluster extends RunningServer {
   /** Of the HTTP workers that run now. */
@@ -66,7 +66,11 @@ async function assemble(options: ServerOptions, workers: number, lifecycle: Life
   const config: Config = { ...options.config, PORT: port, POOL_MAX: poolMax };
   const stopFlock = async (): Promise<void> => late.flock?.stop(config.SHUTDOWN_TIMEOUT_MS / 2);
   const onCommit = () => late.feeds?.wake();
-  const flock = await startFlock({ count: workers, port, log, answers: answersOf(late), onCommit });
+  const onWebSocket: FlockOptions['onWebSocket'] = (request, socket, head) => {
+    if (late.feeds) late.feeds.webSockets.upgrade(request, socket, head);
+    else socket.destroy();
+  };
+  const flock = await startFlock({ count: workers, port, log, answers: answersOf(late), onCommit, onWebSocket });
   late.flock = flock;
   lifecycle.onStop('http workers', stopFlock);
   const base = await openBase({ ...options, config }, lifecycle);
@@ -79,6 +83,7 @@ async function assemble(options: ServerOptions, workers: number, lifecycle: Life
   await flock.begin({ connection: base.connection, port, fhirBaseUrl, poolMax, adminRoutes });
   // Once more, as the first to stop: requests under way need all the other parts.
   lifecycle.onStop('http workers', stopFlock);
+  lifecycle.onStop('web sockets', feeds.webSockets.close);
   const { mllpPort, mllpPorts, mqttPort, embedded } = feeds;
   return {
     ...{ fhirBaseUrl, mllpPort, mllpPorts, mqttPort, embedded, db: base.db, host: config.HOST },

@@ -1,4 +1,5 @@
 // An HTTP worker of `start --workers N`: FHIR, health and metrics on the shared port; all else is the primary's.
+import type { Socket } from 'node:net';
 import process from 'node:process';
 import {
   type AdminRoute,
@@ -15,6 +16,7 @@ import { createFhir, rootUrlOf } from '../fhir.ts';
 import { answerStarting, createHttpApp } from '../http.ts';
 import { closeServer, listen } from '../listening.ts';
 import { createBase } from '../parts.ts';
+import { acceptWebSockets, type WebSocketEntry } from '../web-sockets.ts';
 import { type Asking, createAsking } from './asking.ts';
 import { type Beginning, failureOf, type Message } from './messages.ts';
 
@@ -37,6 +39,16 @@ function createTelling(): () => void {
     }, TELL_MS);
   };
 }
+
+/**
+ * Web sockets are the primary's, where events are told. Node would keep account of a connection that another process has
+ * got from a server (net.Socket.server), and this one could not close before they all end: it is given as a bare socket.
+ */
+const handOver: WebSocketEntry['take'] = ({ method, url, headers }, socket, head) => {
+  const message: Message = { kind: 'web socket', request: { method, url, headers }, head };
+  Reflect.set(socket, 'server', undefined);
+  process.send!(message, socket as Socket, { keepOpen: true }, () => socket.destroy());
+};
 
 /** The primary's routes: what is asked here is answered there. */
 const remoteRoutes = (asking: Asking, routes: Beginning['adminRoutes']): AdminRoute[] =>
@@ -69,13 +81,14 @@ async function begin({ config, log, lifecycle, asking }: Worker, beginning: Begi
   const fhir = await createFhir({ ...base, readsFeed: false }, fhirBaseUrl);
   fhir.feed.onCommit(createTelling());
   const origins = { allowed: originsOf(config.CORS_ORIGINS), own: ownOrigins(rootUrlOf(config, port), fhirBaseUrl) };
-  return createHttpApp({
+  const app = createHttpApp({
     ...{ base, fhir, origins },
     adminRoutes: remoteRoutes(asking, beginning.adminRoutes),
     mqttReady: () => asking.ask('mqttReady', undefined),
     hl7Post: (request) => asking.ask('hl7', request),
     metricsText: () => asking.ask('metricsText', undefined),
   });
+  return { app, fhirBaseUrl, origins };
 }
 
 /**
@@ -109,8 +122,9 @@ async function main(): Promise<void> {
     if (message.kind === 'stop') stop();
     if (message.kind !== 'begin') return;
     begin(worker, message.beginning, own).then(
-      (app) => {
+      ({ app, ...entry }) => {
         server.off('request', answerStarting).on('request', app.callback());
+        acceptWebSockets(server, { ...entry, take: handOver });
         send({ kind: 'ready' });
       },
       (error: unknown) => send({ kind: 'failed', failure: failureOf(error) }),

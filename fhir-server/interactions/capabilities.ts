@@ -153,6 +153,9 @@ function searchNote({ limits }: Core, code: string): { documentation?: string } 
   return { documentation: `The types of _type, or all. As for each type: ${page}, ${more}` };
 }
 
+/** https://hl7.org/fhir/R4/extension-capabilitystatement-websocket.html */
+const WEB_SOCKET = 'http://hl7.org/fhir/StructureDefinition/capabilitystatement-websocket';
+
 const texts = new WeakMap<Core, { text: string; revision: string }>();
 
 /** The statement as JSON text; the same until search parameters or packages are added, removed or completed. */
@@ -175,6 +178,7 @@ export function capabilityStatement(core: Core, offers: readonly Offer[]): strin
     patchFormat: PATCH_TYPES,
     rest: [
       {
+        ...(core.webSocketUrl === undefined ? {} : { extension: [{ url: WEB_SOCKET, valueUri: core.webSocketUrl }] }),
         mode: 'server',
         documentation:
           'Errors are OperationOutcomes. Unknown search parameters are ignored, or refused with Prefer: handling=strict',

@@ -57,6 +57,8 @@ export interface Core {
   onWrite: OnWrite;
   /** Whether browsers may call from pages of other origins. */
   cors: boolean;
+  /** Where clients bind Subscriptions: `ws://127.0.0.1:8080/fhir/R4/ws`. */
+  webSocketUrl?: string | undefined;
 }
 
 /** Who asks, and through which connection: inside a transaction its own, so that it sees what it wrote. */

@@ -2,7 +2,11 @@
 import type { ComponentValue, FieldValue, RepetitionValue, SegmentValue } from '../message/build.ts';
 import type { Dictionary, FieldDefinition } from '../message/dictionary.ts';
 
-const variesType = 'VARIES';
+/** The type of OBX-5 is what OBX-2 says; the tables of some versions say ST. */
+function ofValue(definition: FieldDefinition, { fields = {} }: SegmentValue): FieldDefinition {
+  const type = fields[2];
+  return typeof type === 'string' ? { ...definition, type, max: Number.POSITIVE_INFINITY } : definition;
+}
 
 /**
  * The segments with fields, repetitions and components of that version only; what goes is told by its place. A segment that the
@@ -25,11 +29,19 @@ export function fitted(
     for (const [key, value] of Object.entries(segment.fields ?? {})) {
       const place = `${segment.name}-${key}`;
       const definition = definitions[Number(key) - 1];
-      if (definition === undefined) warnings.add(`${place}: not in ${version}`);
-      else fields[Number(key)] = fittedField(value, { definition, dictionary, version: known, place, warnings });
+      if (definition === undefined || isWithdrawn(definition, value)) warnings.add(`${place}: not in ${version}`);
+      else {
+        const own = place === 'OBX-5' ? ofValue(definition, segment) : definition;
+        fields[Number(key)] = fittedField(value, { definition: own, dictionary, version: known, place, warnings });
+      }
     }
     return [{ name: segment.name, fields }];
   });
+}
+
+/** Kept for backward compatibility as a text: of a person or a number with parts a part would stand for the whole. */
+function isWithdrawn({ usage, type }: FieldDefinition, value: FieldValue): boolean {
+  return usage === 'B' && type === 'ST' && typeof value === 'object' && value !== null;
 }
 
 interface Fitting {
@@ -43,15 +55,14 @@ interface Fitting {
 function fittedField(value: FieldValue, fitting: Fitting): FieldValue {
   if (value === null || typeof value !== 'object' || !('repetitions' in value)) return fittedRepetition(value, fitting);
   const { definition, place, warnings } = fitting;
-  // OBX-5 repeats since 2.3, whatever the tables have.
-  const max = definition.type === variesType ? Number.POSITIVE_INFINITY : definition.max;
+  const { max } = definition;
   if (value.repetitions.length > max) warnings.add(`${place}: takes ${max} of ${value.repetitions.length} values`);
   return { repetitions: value.repetitions.slice(0, max).map((one) => fittedRepetition(one, fitting)) };
 }
 
 function fittedRepetition(value: RepetitionValue, fitting: Fitting): RepetitionValue {
   const { definition, dictionary, version, place, warnings } = fitting;
-  if (!isList(value) || definition.type === variesType) return value;
+  if (!isList(value) || definition.type === 'NA') return value;
   const components = dictionary.componentsOf(version, definition.type);
   if (components === undefined) return value;
   // A type without components is the text of the first: CX where the version has ST.

@@ -1,8 +1,8 @@
 // The patient and the visit of a message: PID, PD1, NK1, PV1, PV2. HL7 v2.9 chapter 3.4
 import type { Json, JsonObject, Resource } from '#fhir-model';
 import { CerebraError } from '#platform';
-import type { FieldValue, SegmentValue } from '../message/build.ts';
 import { systems } from '../mapping/codes/systems.ts';
+import type { FieldValue, SegmentValue } from '../message/build.ts';
 import { type Building, objects, text } from './building.ts';
 import { fieldsOf, fieldValue, segmentOf } from './table.ts';
 import { nk1, pd1, pid } from './tables/patient.ts';
@@ -59,6 +59,24 @@ function accountOf({ graph }: Building, visit: Resource): JsonObject | undefined
   return own ?? objects(graph.resolve(objects(visit.account)[0])?.identifier)[0];
 }
 
+const isTemporary = (place: JsonObject): boolean => JSON.stringify(place.extension ?? '').includes('"temporary"');
+
+/** PV1-3, -6, -11, -42 and -43 take one place each: the last of its kind. */
+function placesOf(building: Building, visit: Resource): Record<number, FieldValue> {
+  const places = objects(visit.location).map((place) => ({ ...place, isTemporary: isTemporary(place) }) as JsonObject);
+  const last = (temporary: boolean, ...statuses: string[]): JsonObject | undefined =>
+    places.findLast(({ status, isTemporary: is }) => is === temporary && statuses.includes(text(status) ?? 'active'));
+  const [here, next] = [last(false, 'active'), last(false, 'planned', 'reserved')];
+  const written = (place: JsonObject | undefined): FieldValue => place && pl(building, place.location);
+  return {
+    3: written(here ?? next),
+    6: written(last(false, 'completed')),
+    11: written(last(true, 'active')),
+    42: here === undefined ? undefined : written(next),
+    43: written(last(true, 'completed')),
+  };
+}
+
 /** PV1 and, where it says something, PV2; without a visit a PV1 that says so. */
 export function visitSegments(building: Building, visit: Resource | undefined): SegmentValue[] {
   if (visit === undefined) return [{ name: 'PV1', fields: { 1: '1', 2: 'N' } }];
@@ -67,10 +85,9 @@ export function visitSegments(building: Building, visit: Resource | undefined): 
   const own = main ?? (accountOf(building, visit) === undefined ? ownIdentifier(building, visit.id, 'VN') : undefined);
   const others = numbers.filter((identifier) => identifier !== main).map((identifier) => cx(building, identifier));
   const more = segmentOf(pv2, building, visit);
-  const left = objects(visit.location).findLast(({ status }) => status === 'completed');
   const first = segmentOf(pv1, building, visit, {
     1: '1',
-    6: left && pl(building, left.location),
+    ...placesOf(building, visit),
     19: cx(building, own),
     50: others.length === 0 ? undefined : fieldValue(others),
   });

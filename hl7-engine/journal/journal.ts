@@ -140,14 +140,20 @@ async function insertReceived(db: Db, many: Received[]): Promise<Journaled[]> {
     many.toSorted((a, b) => Buffer.compare(a.hash, b.hash)),
   );
   const found = new Map(rows.map((row) => [nameOf(row.sender, row.control_id, row.content_hash), row]));
-  const journaled: Journaled[] = [];
-  for (const one of many) {
-    const name = nameOf(one.header.sender, one.header.controlId, one.hash);
-    const row = found.get(name) ?? (await insert(db, insertOne, [one]))[0]!;
+  const journaled: (Journaled | undefined)[] = many.map(({ header, hash }) => {
+    const name = nameOf(header.sender, header.controlId, hash);
+    const row = found.get(name);
     found.delete(name);
-    journaled.push(journaledOf(row));
-  }
-  return journaled;
+    return row && journaledOf(row);
+  });
+  const again = journaled.flatMap((one, index) => (one === undefined ? [index] : []));
+  const work = async (): Promise<void> => {
+    for (let index = again.shift(); index !== undefined; index = again.shift()) {
+      journaled[index] = journaledOf((await insert(db, insertOne, [many[index]!]))[0]!);
+    }
+  };
+  await Promise.all(Array.from({ length: AGAIN_LANES_MAX }, work));
+  return journaled as Journaled[];
 }
 
 const journaledOf = ({ id, state, attempts, ack, receivedMs }: ReceivedRow): Journaled => ({
@@ -171,6 +177,8 @@ function insert(db: Db, statement: Statement, many: Received[]): Promise<Receive
 
 /** Statements under way at a time, messages and bytes of one. */
 const RECEIVE_LANES_MAX = 2;
+/** Of messages that were there already: each is a statement of its own. */
+const AGAIN_LANES_MAX = 4;
 const RECEIVE_ITEMS_MAX = 32;
 const RECEIVE_BYTES_MAX = 1024 * 1024;
 

@@ -71,7 +71,7 @@ export interface Mapping {
   once(key: string, make: () => string): string;
   /** 1 for the first call with this key, 2 for the second … */
   occurrence(key: string): number;
-  /** The message is a question: what it gets in place of an acknowledgment. Throws Refusal for one that is not answered. */
+  /** What the message gets in place of an acknowledgment: a query its answer, a master file that of each record. */
   respond(responder: Responder): void;
 }
 
@@ -81,7 +81,8 @@ export interface Inquiry {
   scope: AccessScope;
 }
 
-export type Responder = (inquiry: Inquiry) => Promise<Response>;
+/** `inquiry`: undefined where there is no store to ask. */
+export type Responder = (inquiry: Inquiry | undefined) => Promise<Response>;
 
 type NewEntry = Omit<TransactionEntry, 'fullUrl'> & {
   resource: Resource;
@@ -101,7 +102,7 @@ export interface Mapped {
   /** Grows while the entries are written: an older message that changes nothing is told then. */
   warnings: string[];
   moves?: readonly PatientMove[];
-  /** Of a query. */
+  /** Of a query or a master file. */
   respond?: Responder | undefined;
 }
 

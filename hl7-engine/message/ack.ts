@@ -38,13 +38,17 @@ export function ackPlan(message: Hl7Message | undefined, mode: AckMode): AckPlan
   if (accept === undefined && application === undefined) {
     return mode === 'auto' ? original : { enhanced: true, commit: 'always', application: 'never' };
   }
-  return { enhanced: true, commit: accept ?? 'never', application: application ?? 'never' };
+  // Whoever asks wants the answer: MSH-15 alone is about the commit acknowledgment.
+  const unasked = isQuery(message) ? 'always' : 'never';
+  return { enhanced: true, commit: accept ?? 'never', application: application ?? unasked };
 }
 
 function asked(message: Hl7Message, field: 15 | 16): AckWhen | undefined {
   const code = message.get(`MSH-${field}`)?.toUpperCase();
   return code === undefined ? undefined : (conditions[code] ?? 'always');
 }
+
+const isQuery = (message: Hl7Message): boolean => message.get('MSH-9.1') === 'QBP';
 
 /** Answering an ACK would go on for ever. MCF is the delayed acknowledgment of v2.1. */
 export function isAcknowledgment(message: Hl7Message): boolean {

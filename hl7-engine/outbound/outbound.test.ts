@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { isCerebraError } from '#platform';
 import { testDatabase, waitFor } from '#platform/testing';
+import { Refusal } from '../message/refusal.ts';
 import { message, mllp, rowsOf, sequence, soon, startOutbound } from '../testing/outbound-rig.ts';
 import { answer, startReceiver } from '../testing/receiver.ts';
 
@@ -196,7 +197,7 @@ test('an unknown destination and a full queue refuse the cause', async (t) => {
   const refused = (name: string) => (error: unknown) => isCerebraError(error, name as 'config');
   await assert.rejects(rig.send([message('rsi', 'A', 'PA')]), refused('config'));
   await rig.send(sequence('A', 2).map((id) => message('ris', id, 'PA')));
-  await assert.rejects(rig.send([message('ris', 'A2', 'PA')]), refused('unavailable'));
+  await assert.rejects(rig.send([message('ris', 'A2', 'PA')]), (error) => error instanceof Refusal && error.transient);
   assert.deepEqual(Object.keys(await rig.states()), ['A0', 'A1']);
 });
 

@@ -4,6 +4,10 @@ import type { Inquiry, Mapping } from '../mapping/context.ts';
 import { authorityOf, type Identifier, identifierSystem } from '../mapping/identifiers.ts';
 import { anyOf, successorOf } from '../mapping/identity.ts';
 import type { Part } from '../message/message.ts';
+import type { Response } from '../message/response.ts';
+
+/** Answers a query from the store. */
+export type Asked = (inquiry: Inquiry) => Promise<Response>;
 
 export function parsed(body: string): Resource {
   return JSON.parse(body) as Resource;

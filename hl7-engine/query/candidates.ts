@@ -3,12 +3,12 @@
 
 import { patientNumbers } from '../from-fhir/patient.ts';
 import { conceptMapOf } from '../mapping/codes/concept-maps.ts';
-import type { Mapping, Responder } from '../mapping/context.ts';
+import type { Mapping } from '../mapping/context.ts';
 import { date } from '../mapping/datetime.ts';
 import { type Authority, identifierSystem, tokenCriterion } from '../mapping/identifiers.ts';
 import type { Segment } from '../message/message.ts';
 import { Refusal } from '../message/refusal.ts';
-import { domainsOf, escaped, inDomains, patientsBy } from './ask.ts';
+import { type Asked, domainsOf, escaped, inDomains, patientsBy } from './ask.ts';
 import { acknowledged, continued, person, wantedCount } from './reply.ts';
 
 /** `@PID.5.1` → search parameter of a text. */
@@ -40,6 +40,9 @@ const sexes = conceptMapOf('AdministrativeSex').codes;
 
 const supported = 'PID.3, PID.5.1, PID.5.2, PID.7, PID.8, PID.11.1, PID.11.3 to PID.11.6 and PID.13';
 
+/** Each is a condition of the search. */
+const criteriaMax = 20;
+
 const fault = (condition: '101' | '103', text: string): Refusal =>
   new Refusal('AE', condition, text, { location: { segment: 'QPD', field: 3 } });
 
@@ -56,6 +59,7 @@ export function criteriaOf(mapping: Mapping, qpd: Segment): string[] {
     else criteria.push(criterion(path.replace(/^(5\.1|11\.1)\.1$/, '$1'), value));
   }
   if (number.value !== undefined) criteria.push(numberCriterion(mapping, { ...number, value: number.value }));
+  if (criteria.length > criteriaMax) throw fault('103', `QPD-3 names more than ${criteriaMax} fields`);
   if (criteria.length === 0) throw fault('101', `QPD-3 asks for nothing: name at least one of ${supported}`);
   return criteria;
 }
@@ -103,7 +107,7 @@ function pointerOf({ message }: Mapping): { given: number; cursor: string | unde
   return { given: Number(given), cursor };
 }
 
-export function findCandidates(mapping: Mapping, qpd: Segment, rcp: Segment | undefined): Responder {
+export function findCandidates(mapping: Mapping, qpd: Segment, rcp: Segment | undefined): Asked {
   const count = wantedCount(rcp);
   const criteria = criteriaOf(mapping, qpd);
   const domains = domainsOf(mapping, qpd.field(8));

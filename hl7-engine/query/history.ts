@@ -5,14 +5,14 @@ import { immunizationSegments } from '../from-fhir/immunization.ts';
 import { patientNumbers } from '../from-fhir/patient.ts';
 import { listOf, textOf } from '../from-fhir/types.ts';
 import { conceptMapOf } from '../mapping/codes/concept-maps.ts';
-import type { Inquiry, Mapping, Responder } from '../mapping/context.ts';
+import type { Inquiry, Mapping } from '../mapping/context.ts';
 import { date } from '../mapping/datetime.ts';
 import { patientIdentity } from '../mapping/identity.ts';
 import type { SegmentValue } from '../message/build.ts';
 import type { Part, Segment } from '../message/message.ts';
 import { Refusal } from '../message/refusal.ts';
 import type { Response } from '../message/response.ts';
-import { escaped, parsed, patientsBy, patientsByNumber } from './ask.ts';
+import { type Asked, escaped, parsed, patientsBy, patientsByNumber } from './ask.ts';
 import { acknowledged, authoritiesOf, person, type QueryStatus, wantedCount } from './reply.ts';
 
 const sexes = conceptMapOf('AdministrativeSex').codes;
@@ -99,7 +99,7 @@ export function immunizationHistory(
   qpd: Segment,
   rcp: Segment | undefined,
   query: 'Z34' | 'Z44',
-): Responder {
+): Asked {
   const wanted = wantedOf(qpd);
   assertDescribed(wanted);
   const count = wantedCount(rcp);

@@ -3,12 +3,12 @@
 import type { Resource } from '#fhir-model';
 import { patientNumbers } from '../from-fhir/patient.ts';
 import { cx, repeating } from '../from-fhir/types.ts';
-import type { Inquiry, Mapping, Responder } from '../mapping/context.ts';
+import type { Inquiry, Mapping } from '../mapping/context.ts';
 import { numberKey, patientIdentity } from '../mapping/identity.ts';
 import type { Segment } from '../message/message.ts';
 import { Refusal } from '../message/refusal.ts';
 import type { Response } from '../message/response.ts';
-import { domainsOf, inDomains, patientsByNumber } from './ask.ts';
+import { type Asked, domainsOf, inDomains, patientsByNumber } from './ask.ts';
 import { acknowledged, authoritiesOf, person } from './reply.ts';
 
 const k21 = ['RSP', 'K21', 'RSP_K21'] as const;
@@ -28,7 +28,7 @@ function refused(mapping: Mapping, qpd: Segment, type: Response['type'], refusal
   return { type, refusal, segments: acknowledged(mapping, qpd, 'AE') };
 }
 
-export function personDemographics(mapping: Mapping, qpd: Segment): Responder {
+export function personDemographics(mapping: Mapping, qpd: Segment): Asked {
   const domains = domainsOf(mapping, qpd.field(4));
   return async (inquiry) => {
     const patient = await theOne(inquiry, mapping, qpd);
@@ -42,7 +42,7 @@ export function personDemographics(mapping: Mapping, qpd: Segment): Responder {
 /** PID-5 is required in PID, and no part of this answer. */
 const noName = [null, null, null, null, null, null, 'S'];
 
-export function correspondingNumbers(mapping: Mapping, qpd: Segment): Responder {
+export function correspondingNumbers(mapping: Mapping, qpd: Segment): Asked {
   const domains = domainsOf(mapping, qpd.field(4));
   return async (inquiry) => {
     const patient = await theOne(inquiry, mapping, qpd);

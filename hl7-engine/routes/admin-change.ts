@@ -129,7 +129,7 @@ export async function tryOut(dryRun: DryRun, request: AdminRequest): Promise<Adm
   return 'problems' in outcome ? refused(outcome.problems) : { status: 200, body: outcome };
 }
 
-function bodyOf<T extends z.ZodType>(schema: T, { body }: AdminRequest): z.output<T> {
+export function bodyOf<T extends z.ZodType>(schema: T, { body }: AdminRequest): z.output<T> {
   let input: unknown;
   try {
     input = JSON.parse(body.toString('utf8'));
@@ -139,7 +139,7 @@ function bodyOf<T extends z.ZodType>(schema: T, { body }: AdminRequest): z.outpu
   return parsed(schema, input);
 }
 
-function parsed<T extends z.ZodType>(schema: T, input: unknown): z.output<T> {
+export function parsed<T extends z.ZodType>(schema: T, input: unknown): z.output<T> {
   const result = schema.safeParse(input);
   if (result.success) return result.data;
   const texts = result.error.issues.map(({ path, message }) =>

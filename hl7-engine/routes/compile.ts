@@ -19,6 +19,8 @@ export interface CompileContext {
   mapping: MappingConfig;
   /** Without it no route may ask for validation. */
   validate?: ValidateMessage | undefined;
+  /** Loads what the route's validation needs, before the route is in force. */
+  prepare?: ((route: Route) => Promise<void>) | undefined;
   slots: PathSlots;
 }
 

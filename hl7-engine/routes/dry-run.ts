@@ -106,6 +106,7 @@ export function createDryRun(registry: RouteRegistry, clock: Clock): DryRun {
   return async (input) => {
     const routes = routesOf(registry, input);
     if (!Array.isArray(routes)) return routes;
+    for (const { route } of routes) await registry.prepare(route);
     const { message, header } = read(bytesOf(input));
     if (message instanceof Refusal) throw new CerebraError('invalid', `message: ${message.message}`);
     const { sender, controlId, type } = header;

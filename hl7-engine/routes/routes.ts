@@ -1,5 +1,5 @@
 // Routes are data in PostgreSQL and in a folder, compiled when they change; every server of a database follows within a second.
-import type { Db, Log } from '#platform';
+import { type Db, isCerebraError, type Log } from '#platform';
 import type { Routes } from '../seams.ts';
 import { type CompileContext, type CompiledRoute, compileRoute } from './compile.ts';
 import { CompileFault } from './compile-fault.ts';
@@ -15,6 +15,8 @@ export interface RoutesOptions extends Omit<CompileContext, 'slots'> {
   log: Log;
   /** Names that queues may have; left out: any. */
   destinations?: () => readonly string[];
+  /** Names that profiles may have; left out: any. */
+  profiles?: () => readonly string[];
   /** Of route files; none where it is left out. */
   folder?: string | undefined;
   /** How soon a change by another server, or of a file, is in force; default 1 s. */
@@ -28,6 +30,8 @@ export interface RouteRegistry extends Routes {
   check(route: Route): RouteProblem[];
   /** Compiles a draft for a dry run. Throws CompileFault. */
   compile(route: Route): CompiledRoute;
+  /** Loads what a route's validation needs. Throws CerebraError `unavailable`. */
+  prepare(route: Route): Promise<void>;
   /** By id, why the latest version of a route is not in force in this server. */
   readonly problems: ReadonlyMap<string, string>;
   /** Deploys what is stored, and follows. Until then the built-in route takes everything. */
@@ -48,6 +52,12 @@ function unknownDestinations(route: Route, known: readonly string[] | undefined)
   });
 }
 
+function unknownProfile({ validation: { profile } }: Route, known: readonly string[] | undefined): RouteProblem[] {
+  if (profile === undefined || known === undefined || known.includes(profile)) return [];
+  const problem = `no such profile; there are ${known.join(', ') || 'none'}: add it to HL7_PROFILES_DIR or /admin/hl7/profiles`;
+  return [{ path: 'validation.profile', problem }];
+}
+
 export function createRoutes(options: RoutesOptions): RouteRegistry {
   const { db, log, pollIntervalMs = pollIntervalDefaultMs } = options;
   const store = createRouteStore(db);
@@ -62,11 +72,11 @@ export function createRoutes(options: RoutesOptions): RouteRegistry {
     await folder?.scan();
     const revision = await store.revision();
     if (revision === seen) return;
-    for (const head of await store.heads()) apply(head);
+    for (const head of await store.heads()) await apply(head);
     seen = revision;
   }
 
-  function apply(head: StoredVersion): void {
+  async function apply(head: StoredVersion): Promise<void> {
     const { id, version, body } = head;
     if (body === null) {
       if (deployment.version(id) !== undefined) deployment.remove(id);
@@ -77,22 +87,27 @@ export function createRoutes(options: RoutesOptions): RouteRegistry {
     try {
       const read = readRoute(JSON.parse(body));
       if ('problems' in read) throw new RangeError(problemsText(read.problems));
+      await prepare(read.route);
       deployment.put(read.route, version);
       problems.delete(id);
       log.info({ route: id, version }, 'HL7 route in force');
     } catch (error) {
+      // Not the route's fault: it is looked at again at the next poll.
+      if (isCerebraError(error)) throw error;
       const problem = (error as Error).message;
       problems.set(id, problem);
       log.error({ route: id, version, problem }, 'HL7 route not in force; its former version stays');
     }
   }
 
+  const prepare = async (route: Route): Promise<void> => options.prepare?.(route);
   const compile = (route: Route): CompiledRoute => compileRoute(route, 0, { ...options, slots: createPathSlots() });
 
   function check(route: Route): RouteProblem[] {
     try {
       compile(route);
-      return unknownDestinations(route, options.destinations?.());
+      const unknown = unknownProfile(route, options.profiles?.());
+      return [...unknown, ...unknownDestinations(route, options.destinations?.())];
     } catch (error) {
       if (error instanceof CompileFault) return [error.problem];
       throw error;
@@ -118,6 +133,7 @@ export function createRoutes(options: RoutesOptions): RouteRegistry {
     problems,
     check,
     compile,
+    prepare,
     plan: deployment.plan,
     refresh,
     async start() {

@@ -22,11 +22,14 @@ interface Request {
   ifMatch?: string;
 }
 
-/** Asks as the HTTP router would; an error as its status and text. */
 export function callerOf(registry: RouteRegistry): Call {
-  const routes = routesAdmin(registry, createDryRun(registry, clock));
+  return caller(routesAdmin(registry, createDryRun(registry, clock)), '/admin/hl7/routes');
+}
+
+/** Asks as the HTTP router would, addresses being below `base`; an error as its status and text. */
+export function caller(routes: readonly AdminRoute[], base: string): Call {
   return async (method, address, { body, ifMatch } = {}) => {
-    const url = new URL(`http://x/admin/hl7/routes${address}`);
+    const url = new URL(`http://x${base}${address}`);
     for (const route of routes) {
       const form = new RegExp(`^${route.path.replaceAll(/:(\w+)/g, '(?<$1>[^/]+)')}$`);
       const match = form.exec(url.pathname);

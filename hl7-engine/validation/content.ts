@@ -28,6 +28,8 @@ export function checkSegment(node: SegmentNode, model: SegmentModel, sink: Sink)
 
 function checkField(node: SegmentNode, number: number, element: ElementModel, model: SegmentModel, sink: Sink): void {
   const repetitions = repetitionsOf(node, number);
+  // Most fields are empty: 3 of 4 in an ORU.
+  if (repetitions.length === 0 && element.usage !== 'R') return;
   const location = { ...node.location, field: number };
   if (!checkUsage(element, repetitions.length > 0, location, sink)) return;
   const { name, min, max } = element;

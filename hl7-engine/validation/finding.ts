@@ -25,6 +25,8 @@ export interface Finding {
   location: ErrorLocation;
   /** What is wrong and what would be right; codes are in it, other values are not. */
   text: string;
+  /** A segment stands without the one that says what it is about. */
+  isOrphan?: boolean;
   /** The identifier of the conformance statement. */
   statement?: string;
 }

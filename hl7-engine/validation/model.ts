@@ -119,6 +119,18 @@ export const unknownType = (name: string): TypeModel => ({
   ...{ name, fault: undefined, components: [], isOpen: true, rules: [] },
 });
 
+/** So many are kept: a message of 10,000 segments could have as many in each of their fields. */
+const findingsMax = 10_000;
+
+export function sinkTo(findings: Finding[], severities: Severities): Sink {
+  return {
+    severities,
+    add(finding) {
+      if (findings.length < findingsMax) findings.push(finding);
+    },
+  };
+}
+
 /** A finding about what stands at a place. */
 export function found(
   sink: Sink,

@@ -1,7 +1,7 @@
 // The parts of a message as rules see them: groups, segments, repetitions, components, each with its place.
 import { type Reading, unescapeToken } from '../message/escape.ts';
 import { hasDelimiters, type Segment } from '../message/message.ts';
-import type { ErrorLocation } from '../message/refusal.ts';
+import { type ErrorLocation, Refusal } from '../message/refusal.ts';
 import type { GroupPlace, SegmentPlace } from './model.ts';
 
 export type Node = GroupNode | SegmentNode | DataNode;
@@ -52,17 +52,34 @@ export function isBlank(raw: string, { delimiters }: Reading): boolean {
   return true;
 }
 
-/** All repetitions of a field, empty ones too; none where it is empty. */
+/** As Part.repetitions has it. */
+const repetitionsMax = 10_000;
+/** No data type has 50; a component of megabytes could be as many. */
+const partsMax = 1_000;
+
+const none: DataNode[] = [];
+
+/** All repetitions of a field, empty ones too; none where it is empty. Throws Refusal AE for more than 10,000. */
 export function repetitionsOf({ segment, location, reading }: SegmentNode, field: number): DataNode[] {
   const { raw } = segment.field(field);
-  if (raw === '') return [];
+  if (raw === '') return none;
   const isLiteral = hasDelimiters(segment.name) && field <= 2;
   if (!isLiteral && isBlank(raw, reading)) return [];
   const { repetition } = reading.delimiters;
-  const tokens = isLiteral || repetition === '' || !raw.includes(repetition) ? [raw] : raw.split(repetition);
-  return tokens.map((token, index) => ({
-    ...{ kind: 'data', raw: token, level: isLiteral ? 3 : 1, reading },
-    location: { ...location, field, repetition: index + 1 },
+  const tokens =
+    isLiteral || repetition === '' || !raw.includes(repetition) ? [raw] : raw.split(repetition, repetitionsMax + 1);
+  if (tokens.length > repetitionsMax) {
+    throw new Refusal('AE', '207', `A field repeats more than ${repetitionsMax} times`, {
+      location: { ...location, field },
+    });
+  }
+  const { segment: name, sequence = 1 } = location;
+  return tokens.map((raw, index) => ({
+    kind: 'data',
+    raw,
+    level: isLiteral ? 3 : 1,
+    location: { segment: name, sequence, field, repetition: index + 1 },
+    reading,
   }));
 }
 
@@ -75,7 +92,7 @@ export function separatorOf({ level, reading }: DataNode): string {
 /** Its components or subcomponents as they stand; itself where it has no parts. */
 export function tokensOf(node: DataNode): string[] {
   const separator = separatorOf(node);
-  return separator === '' || !node.raw.includes(separator) ? [node.raw] : node.raw.split(separator);
+  return separator === '' || !node.raw.includes(separator) ? [node.raw] : node.raw.split(separator, partsMax);
 }
 
 /** The `number`-th part, `raw` being its token. */

@@ -18,12 +18,7 @@ export interface Sequenced {
 }
 
 /** Empty lines are passed over. What is missing or too often is told by `checkCounts`. */
-export function sequence(
-  structure: GroupPlace,
-  segments: readonly Segment[],
-  reading: Reading,
-  sink: Sink,
-): Sequenced {
+export function sequence(structure: GroupPlace, segments: readonly Segment[], reading: Reading, sink: Sink): Sequenced {
   const root = groupNode(structure);
   const stack: Open[] = [{ node: root, position: -1 }];
   const counts = new Map<string, number>();
@@ -62,7 +57,7 @@ function advance(stack: Open[], depth: number, node: SegmentNode): boolean {
     if (child.kind === 'segment' ? child.name !== node.segment.name : !child.first.has(node.segment.name)) continue;
     stack.length = depth + 1;
     open.position = index;
-    if (child.kind === 'segment') put(open, index, node);
+    if (child.kind === 'segment') put(open.node, index, node);
     else advance(stack, openGroup(stack, index), node);
     return true;
   }
@@ -71,7 +66,7 @@ function advance(stack: Open[], depth: number, node: SegmentNode): boolean {
 
 const mayRepeat = ({ max }: PlaceModel): boolean => max > 1;
 
-function put({ node: group }: Open, index: number, node: SegmentNode): void {
+function put(group: GroupNode, index: number, node: SegmentNode): void {
   const place = group.place.children[index]!;
   if (place.kind === 'segment') node.place = place;
   group.children[index]!.push(node);
@@ -87,35 +82,68 @@ function openGroup(stack: Open[], index: number): number {
 }
 
 function outOfOrder(stack: Open[], node: SegmentNode, sink: Sink): boolean {
-  const told = late(stack, node) ?? withoutBeginning(stack, node) ?? onceMore(stack, node);
-  if (told === undefined) return false;
-  found(sink, node.location, { rule: 'structure', condition: '100', text: told });
+  const text = late(stack, node) ?? anew(stack, node) ?? onceMore(stack, node) ?? withoutBeginning(stack, node);
+  if (text === undefined) return false;
+  const isOrphan = text.startsWith(orphaned);
+  found(sink, node.location, { rule: 'structure', condition: '100', text, ...(isOrphan && { isOrphan }) });
   return true;
 }
 
-const ownIndex = ({ node }: Open, name: string): number =>
-  node.place.children.findIndex((child) => child.kind === 'segment' && child.name === name);
+const orphaned = 'without';
+const misplaced = (group: string): string => `not where ${group} has it`;
 
-/** A place of an open group that has been passed already and has room. */
+/** A group that has the segment as its own: an open one, the innermost first, or the latest within it. */
+function* holders(stack: readonly Open[], name: string): Generator<{ group: GroupNode; index: number }> {
+  for (const { node } of stack.toReversed()) yield* holdersIn(node, name);
+}
+
+function* holdersIn(group: GroupNode, name: string): Generator<{ group: GroupNode; index: number }> {
+  if (!group.place.within.has(name)) return;
+  const index = group.place.children.findIndex((child) => child.kind === 'segment' && child.name === name);
+  if (index >= 0) yield { group, index };
+  for (const nodes of group.children) {
+    const last = nodes.at(-1);
+    if (last?.kind === 'group') yield* holdersIn(last, name);
+  }
+}
+
+/** A place that has been passed already and has room. */
 function late(stack: Open[], node: SegmentNode): string | undefined {
-  for (const open of stack.toReversed()) {
-    const { children, place } = open.node;
-    const index = ownIndex(open, node.segment.name);
-    if (index < 0 || children[index]!.length >= place.children[index]!.max) continue;
-    put(open, index, node);
+  for (const { group, index } of holders(stack, node.segment.name)) {
+    if (group.children[index]!.length >= group.place.children[index]!.max) continue;
+    put(group, index, node);
+    return misplaced(group.place.name);
+  }
+  return undefined;
+}
+
+/** A group that it begins, and that has been passed already. */
+function anew(stack: Open[], node: SegmentNode): string | undefined {
+  for (let depth = stack.length - 1; depth >= 0; depth--) {
+    const { place, children } = stack[depth]!.node;
+    const index = place.children.findIndex(
+      (child, at) =>
+        child.kind === 'group' &&
+        child.first.has(node.segment.name) &&
+        (mayRepeat(child) || children[at]!.length === 0),
+    );
+    if (index < 0) continue;
+    const { position } = stack[depth]!;
+    stack.length = depth + 1;
+    advance(stack, openGroup(stack, index), node);
+    stack[depth]!.position = Math.max(position, index);
     return misplaced(place.name);
   }
   return undefined;
 }
 
-const misplaced = (group: string): string => `not where ${group} has it`;
-
 /** Beside the first, so that its content is looked at too. */
 function onceMore(stack: Open[], node: SegmentNode): string | undefined {
-  const open = stack.findLast((one) => ownIndex(one, node.segment.name) >= 0);
-  if (open === undefined) return undefined;
-  put(open, ownIndex(open, node.segment.name), node);
-  return `more often than ${open.node.place.name} has it`;
+  for (const { group, index } of holders(stack, node.segment.name)) {
+    put(group, index, node);
+    return `more often than ${group.place.name} has it`;
+  }
+  return undefined;
 }
 
 /** Opens, from the innermost open group outward, groups that have the segment, though not as their first. */
@@ -131,12 +159,14 @@ function withoutBeginning(stack: Open[], node: SegmentNode): string | undefined 
     );
     if (index < 0) continue;
     stack.length = depth + 1;
-    return descend(stack, index, node);
+    descend(stack, index, node);
+    const { first, name: opened } = group.place.children[index] as GroupPlace;
+    return `${orphaned} ${[...first].join(' or ')}, which begins ${opened}`;
   }
   return undefined;
 }
 
-function descend(stack: Open[], at: number, node: SegmentNode): string {
+function descend(stack: Open[], at: number, node: SegmentNode): void {
   const { name } = node.segment;
   const outer = stack.at(-1)!;
   outer.position = Math.max(at, outer.position);
@@ -146,23 +176,25 @@ function descend(stack: Open[], at: number, node: SegmentNode): string {
     child.kind === 'segment' ? child.name === name : child.within.has(name),
   );
   open.position = index;
-  if (place.children[index]!.kind === 'group') return descend(stack, index, node);
-  put(open, index, node);
+  if (place.children[index]!.kind === 'group') descend(stack, index, node);
+  else put(open.node, index, node);
   open.node.location = node.location;
-  return place.first.has(name)
-    ? misplaced(outer.node.place.name)
-    : `without ${[...place.first].join(' or ')}, which begins ${place.name}`;
 }
 
 function unknown({ segment, location }: SegmentNode, structure: GroupPlace, sink: Sink): void {
   const { unknownSegment, zSegment } = sink.severities;
-  const isZ = segment.name.startsWith('Z');
-  const severity = isZ ? zSegment : unknownSegment;
+  const { name } = segment;
+  const isKnown = structure.within.has(name);
+  const severity = isKnown ? 'error' : name.startsWith('Z') ? zSegment : unknownSegment;
   if (severity === undefined) return;
-  const text = /^[A-Z][A-Z0-9]{2}$/.test(segment.name)
-    ? `${structure.name} has no such segment`
-    : 'a line that is no segment';
-  const shown = text.startsWith(structure.name) ? location : { segment: segment.name.slice(0, 3), sequence: 1 };
+  const isName = /^[A-Z][A-Z0-9]{2}$/.test(name);
+  const text = isKnown
+    ? `${structure.name} has no place for it here`
+    : isName
+      ? `${structure.name} has no such segment`
+      : 'a line that is no segment';
+  // Whatever the line says is not a name to tell.
+  const shown = isName ? location : { segment: '' };
   found(sink, shown, { severity, rule: 'structure', condition: '100', text });
 }
 
@@ -190,7 +222,7 @@ function checkCount(
     return;
   }
   if (nodes.length === 0) {
-    if (usage === 'R') missing(child, group, around, sink);
+    if (usage === 'R' && min > 0) missing(child, group, around, sink);
     return;
   }
   if (nodes.length < min) {

@@ -1,7 +1,7 @@
 // Messages against the standard: structure by the abstract syntax, segments and types by the version's dictionary. HL7 v2.9 chapter 2
 import type { GroupElement } from '../mapping/structure/grammar.ts';
 import { structures } from '../mapping/structure/structures.ts';
-import type { Dictionary, FieldDefinition } from '../message/dictionary.ts';
+import { type Dictionary, type FieldDefinition, loadDictionary } from '../message/dictionary.ts';
 import type { Hl7Message } from '../message/message.ts';
 import { structureNameOf } from '../message/v2xml/structure-name.ts';
 import { tableHas } from './code-tables.ts';
@@ -16,6 +16,7 @@ import {
   groupPlace,
   type SegmentModel,
   type Severities,
+  sinkTo,
   type TypeModel,
   type Usage,
   unknownType,
@@ -38,7 +39,7 @@ export interface StandardValidator {
 }
 
 /** Models of segments and types are made when a message first has them: 3,000 of all versions are never asked for. */
-export function createStandardValidator(dictionary: Dictionary): StandardValidator {
+function createStandardValidator(dictionary: Dictionary): StandardValidator {
   const versions = new Map<string, VersionModels>();
   const modelsOf = (version: string): VersionModels => {
     const known = versions.get(version) ?? createModels(dictionary, version);
@@ -48,7 +49,7 @@ export function createStandardValidator(dictionary: Dictionary): StandardValidat
   return {
     check(message) {
       const findings: Finding[] = [];
-      const sink = { add: (finding: Finding) => void findings.push(finding), severities };
+      const sink = sinkTo(findings, severities);
       const version = dictionary.nearest(message.get('MSH-12'));
       const models = modelsOf(version);
       const reading = { delimiters: message.delimiters, ...message.coding };
@@ -66,6 +67,10 @@ export function createStandardValidator(dictionary: Dictionary): StandardValidat
     },
   };
 }
+
+/** Throws CerebraError `unavailable` where the dictionary can't be loaded. */
+export const loadStandardValidator = async (): Promise<StandardValidator> =>
+  createStandardValidator(await loadDictionary());
 
 /** For messages whose structure is not known: their segments are looked at one by one. */
 const anyOrder: GroupPlace = groupPlace({
@@ -109,7 +114,10 @@ function placeOfGroup(element: GroupElement): GroupPlace {
       ? placeOfGroup(one)
       : { kind: 'segment' as const, name: one.name, model: undefined, ...counts(one.required, one.repeats) },
   );
-  return groupPlace({ name, id: name, children, rules: [], ...counts(required, repeats) });
+  const own = counts(required, repeats);
+  // Optional in the standard; the grammar needs its PID to tell a prior result from the next order.
+  if (name === 'PATIENT_PRIOR') own.min = 0;
+  return groupPlace({ name, id: name, children, rules: [], ...own });
 }
 
 function checkKnown(node: SegmentNode, models: VersionModels, version: string, add: (finding: Finding) => void): void {
@@ -208,10 +216,16 @@ function coded(table: string): TypeModel {
 }
 
 /** OBX-2: two characters in the tables up to 2.6, which have types of three; it does not repeat, whatever 2.5.1's table says. */
-function segmentModel(name: string, fields: readonly ElementModel[], typeOf: (name: string) => TypeModel): SegmentModel {
+function segmentModel(
+  name: string,
+  fields: readonly ElementModel[],
+  typeOf: (name: string) => TypeModel,
+): SegmentModel {
   const isObservation = name === 'OBX' && fields.length >= 5;
   const own = isObservation
-    ? fields.map((field, index) => (index === 1 ? { ...field, max: 1, maxLength: Math.max(field.maxLength, 3) } : field))
+    ? fields.map((field, index) =>
+        index === 1 ? { ...field, max: 1, maxLength: Math.max(field.maxLength, 3) } : field,
+      )
     : fields;
   return { name, fields: own, dynamic: isObservation ? [observationValue(typeOf)] : [], rules: [] };
 }

@@ -13,7 +13,9 @@ import {
 } from '#fhir-model';
 import type { Db } from '#platform';
 import type { Claim, Delivery } from '../dispatch/deliveries.ts';
-import { parseCriteria, type RegistrationRules } from '../registration.ts';
+import { parseCriteria } from '../match/criteria.ts';
+import type { StoredSearch } from '../match/stored.ts';
+import type { RegistrationRules } from '../registration.ts';
 
 export interface ContentOptions {
   db: Db;
@@ -21,6 +23,7 @@ export interface ContentOptions {
   feed: ChangeFeed;
   scope: AccessScope;
   rules: RegistrationRules;
+  search: StoredSearch;
 }
 
 /** JSON text of the resource to send; undefined when neither the version nor a newer one that matches is left. */
@@ -32,7 +35,7 @@ export async function contentOf(
   const current = await options.reader.read(delivery.type, delivery.id, options.scope);
   if (current && !current.deleted) {
     if (current.version === delivery.version) return current.body;
-    if (current.version > delivery.version && meets(current.body, claim.criteria, options.rules)) return current.body;
+    if (current.version > delivery.version && (await meets(options, current.body, claim.criteria))) return current.body;
   }
   return versionOf(options, delivery);
 }
@@ -45,12 +48,13 @@ async function versionOf({ db, feed }: ContentOptions, delivery: Delivery): Prom
   return same && change.body !== '' ? change.body : undefined;
 }
 
-function meets(body: string, criteria: string, rules: RegistrationRules): boolean {
-  const query = parseCriteria(criteria, rules);
+async function meets({ rules, search }: ContentOptions, body: string, criteria: string): Promise<boolean> {
+  const { query, stored } = parseCriteria(criteria, rules);
   const resource = parseJson(body).exact as Resource;
   const values = compileExtractor(
     query.criteria.map(({ param }) => param),
     { baseUrl: rules.baseUrl },
   )(resource);
-  return matches(query, values, resource);
+  if (!matches(query, values, resource)) return false;
+  return stored === '' || (await search(query.type, stored, [resource.id ?? ''])).size === 1;
 }

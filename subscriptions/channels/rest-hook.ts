@@ -1,6 +1,7 @@
 // The rest-hook channel: https://hl7.org/fhir/R4/subscription.html#channels and
 // http://hl7.org/fhir/subscription-channel-type: without payload a POST with no body goes to the endpoint; with one the
 // endpoint is a FHIR service base and the resource is sent as an update, PUT [endpoint]/[type]/[id].
+import { createHmac } from 'node:crypto';
 import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { type Egress, endpointFault } from '#platform';
@@ -8,17 +9,22 @@ import type { Registration } from '../registration.ts';
 import { splitHeader } from '../registration.ts';
 
 export interface Notification {
-  registration: Pick<Registration, 'id' | 'endpoint' | 'payload' | 'header'>;
+  registration: Pick<Registration, 'id' | 'endpoint' | 'payload' | 'header' | 'secret'>;
   /** Number of the event within its Subscription, from 1. */
   number: bigint;
   type: string;
   id: string;
-  /** JSON text of the resource; unused without payload. */
+  /** Text of the resource; unused without payload. */
   body: string;
 }
 
-/** `permanent`: trying again makes no sense. `retryAfterMs`: the receiver asked for this pause. */
-export type SendResult = { ok: true } | { ok: false; error: string; permanent?: boolean; retryAfterMs?: number };
+/**
+ * `permanent`: trying again makes no sense. `retryAfterMs`: the receiver asked for this pause. `hostFault`: its host can't be
+ * reached, is overloaded or broken, whoever calls. `aside`: this one can't be sent, ever; the next follows.
+ */
+export type SendResult =
+  | { ok: true }
+  | { ok: false; error: string; permanent?: boolean; retryAfterMs?: number; hostFault?: boolean; aside?: boolean };
 
 export interface RestHook {
   /** Never throws. Any 2xx is success; redirects are not followed, since they would lead where nobody checked. */
@@ -50,7 +56,7 @@ export function createRestHook(options: RestHookOptions): RestHook {
       if (first !== 'stale') return first;
       // A kept connection was closed just as it was used again: a new one decides.
       const second = await attempt(url, notification, signal, false);
-      return second === 'stale' ? { ok: false, error: brokenOff } : second;
+      return second === 'stale' ? { ok: false, error: brokenOff, hostFault: true } : second;
     },
     close() {
       agents.http.destroy();
@@ -69,7 +75,7 @@ export function createRestHook(options: RestHookOptions): RestHook {
     const body = payload === '' ? '' : notification.body;
     const settings = {
       method: payload === '' ? 'POST' : 'PUT',
-      headers: headersOf(notification, Buffer.byteLength(body)),
+      headers: headersOf(notification, body),
       lookup: options.egress.lookup,
       signal: deadline,
     };
@@ -85,7 +91,7 @@ export function createRestHook(options: RestHookOptions): RestHook {
       });
       request.on('error', (error) => resolve(answered ?? onError(error, request, signal, options.timeoutMs)));
       // Once the status has arrived, what becomes of the rest of the answer changes nothing; the next request waits for it.
-      request.on('close', () => resolve(answered ?? { ok: false, error: brokenOff }));
+      request.on('close', () => resolve(answered ?? { ok: false, error: brokenOff, hostFault: true }));
       request.end(body);
     });
   }
@@ -97,7 +103,7 @@ function targetUrl({ registration, type, id }: Notification): URL {
   return url;
 }
 
-function headersOf({ registration, number }: Notification, bytes: number): Record<string, string | string[]> {
+function headersOf({ registration, number }: Notification, body: string): Record<string, string | string[]> {
   const headers: Record<string, string | string[]> = {};
   for (const line of registration.header) {
     const [name, value] = splitHeader(line) ?? [];
@@ -105,10 +111,14 @@ function headersOf({ registration, number }: Notification, bytes: number): Recor
     const former = headers[name];
     headers[name] = former === undefined ? value : [former, value].flat();
   }
-  headers['Content-Length'] = String(bytes);
+  headers['Content-Length'] = String(Buffer.byteLength(body));
   if (registration.payload !== '') headers['Content-Type'] = registration.payload;
   headers['X-Cerebra-Subscription'] = registration.id;
   headers['X-Cerebra-Event-Number'] = String(number);
+  // Of the body's bytes, hexadecimal, as receivers written for Medplum check it.
+  if (registration.secret !== '') {
+    headers['X-Signature'] = createHmac('sha256', registration.secret).update(body).digest('hex');
+  }
   return headers;
 }
 
@@ -127,7 +137,8 @@ function resultOf(status: number, retryAfter: string | undefined): SendResult {
   // https://www.rfc-editor.org/rfc/rfc9110#status.410: the receiver says that it won't be back.
   if (status === 410) return { ok: false, error, permanent: true };
   const seconds = /^\d{1,7}$/.test(retryAfter ?? '') ? Number(retryAfter) : undefined;
-  return seconds === undefined ? { ok: false, error } : { ok: false, error, retryAfterMs: seconds * 1000 };
+  const failure = { ok: false, error, hostFault: status >= 500 || status === 429 } as const;
+  return seconds === undefined ? failure : { ...failure, retryAfterMs: seconds * 1000 };
 }
 
 const brokenOff = endpointFault(Object.assign(new Error(), { code: 'ECONNRESET' }));
@@ -140,9 +151,9 @@ function onError(
 ): SendResult | 'stale' {
   if (stopped.aborted) return { ok: false, error: 'The server shut down before the endpoint answered' };
   if (error.name === 'AbortError' || error.name === 'TimeoutError') {
-    return { ok: false, error: `The endpoint did not answer within ${timeoutMs} ms` };
+    return { ok: false, error: `The endpoint did not answer within ${timeoutMs} ms`, hostFault: true };
   }
   const { code = '' } = error;
   if (request.reusedSocket && (code === 'ECONNRESET' || code === 'EPIPE')) return 'stale';
-  return { ok: false, error: endpointFault(error), permanent: code === 'EGRESS' };
+  return { ok: false, error: endpointFault(error), permanent: code === 'EGRESS', hostFault: code !== 'EGRESS' };
 }

@@ -3,6 +3,8 @@
 // What is to be done stands in table subscriber, so that a crash between the change and its answer loses nothing.
 import { type AccessScope, parseJson, type Resource, type ResourceReader, type ResourceWriter } from '#fhir-model';
 import { type Db, isCerebraError, type Log, type Queryable, type Statement } from '#platform';
+import { parseCriteria } from '../match/criteria.ts';
+import { type StoredSearch, searchProblem } from '../match/stored.ts';
 import { type RegistrationRules, registrationProblem } from '../registration.ts';
 
 export interface ChecksOptions {
@@ -11,6 +13,7 @@ export interface ChecksOptions {
   writer: ResourceWriter;
   scope: AccessScope;
   rules: RegistrationRules;
+  search: StoredSearch;
   log: Log;
 }
 
@@ -88,10 +91,16 @@ async function checkOne(options: ChecksOptions, id: string, version: number): Pr
   const stored = await options.reader.read('Subscription', id, options.scope);
   if (!stored || stored.deleted || stored.version !== version) return;
   const subscription = parseJson(stored.body).exact as Resource;
-  const problem = registrationProblem(subscription, options.rules);
+  const problem = registrationProblem(subscription, options.rules) ?? (await criteriaProblem(options, subscription));
   const next: SubscriptionStatus = problem ? { status: 'error', error: problem } : { status: 'active' };
   await write(options, subscription, version, next);
   options.log.info({ subscription: id, status: next.status, problem }, 'subscription checked');
+}
+
+/** What the database says of the criteria that it will have to decide. */
+async function criteriaProblem({ rules, search }: ChecksOptions, subscription: Resource): Promise<string | undefined> {
+  const { query, stored } = parseCriteria(String(subscription.criteria), rules);
+  return stored === '' ? undefined : searchProblem(() => search(query.type, stored, ['none']));
 }
 
 /**

@@ -13,8 +13,10 @@ import {
   type Outcome,
   pendingDeliveries,
   postponeDelivery,
+  putBackClaim,
   releaseLease,
 } from './deliveries.ts';
+import type { Hosts } from './hosts.ts';
 
 /** What a channel makes of one delivery. `gone`: there is nothing left to deliver. */
 export type ChannelResult = SendResult | { ok: true; gone: true };
@@ -39,6 +41,7 @@ interface RetryLimits extends BackoffLimits {
 export interface DelivererOptions {
   db: Db;
   channels: Record<ChannelName, Channel>;
+  hosts: Hosts;
   /** Subscribers served at once by this process. */
   concurrency: number;
   batchDeliveries: number;
@@ -93,19 +96,33 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
       unreleased.delete(claim);
     }
   };
+  const take = async (claim: Claim): Promise<void> => {
+    const verdict = options.hosts.enter(claim.host);
+    if (verdict !== 'entered') {
+      unreleased.add(claim);
+      await putBackClaim(options.db, claim, verdict.waitMs);
+      unreleased.delete(claim);
+      // Whoever leaves a host that is full wakes the loop.
+      if (verdict.waitMs > 0) wakeIn(verdict.waitMs);
+      return;
+    }
+    const batch = serve(claim).finally(() => {
+      options.hosts.leave(claim.host);
+      running.delete(batch);
+      loop.wake();
+    });
+    running.add(batch);
+  };
   const work = async (): Promise<boolean> => {
     await giveBack();
     const free = options.concurrency - running.size;
     if (free <= 0) return false;
-    const claims = await claimDue(options.db, free, options.leaseMs);
-    for (const claim of claims) {
-      const batch = serve(claim).finally(() => {
-        running.delete(batch);
-        loop.wake();
-      });
-      running.add(batch);
-    }
-    return false;
+    const claims = await claimDue(options.db, free, options.leaseMs, options.hosts.full());
+    const before = running.size;
+    // All at once: those that may go do so before any is put back.
+    await Promise.all(claims.map(take));
+    // As many as were asked for, and not all of them were to go: others may be waiting behind them.
+    return claims.length === free && running.size < before + claims.length;
   };
 
   const loop = createLoop({
@@ -142,6 +159,7 @@ async function deliverBatch(options: DelivererOptions, claim: Claim, around: Sur
   for (const [index, delivery] of deliveries.entries()) {
     if (around.stopping.aborted) break;
     const result = await options.channels[claim.channel].deliver(claim, delivery, around.broken);
+    options.hosts.report(claim.host, !result.ok && result.hostFault === true && !around.broken.aborted);
     // A request broken off by the shutdown is nobody's failure.
     if (!result.ok && around.broken.aborted) break;
     if (!result.ok && !(await onFailure(options, claim, delivery, result, around))) return;
@@ -170,7 +188,8 @@ async function onFailure(
 ): Promise<boolean> {
   const { db, retry, metrics, log } = options;
   const attempts = claim.attempts + 1;
-  const exhausted = failure.permanent || attempts >= retry.attemptsMax || claim.failing_ms >= retry.failingMsMax;
+  const exhausted =
+    failure.permanent || failure.aside || attempts >= retry.attemptsMax || claim.failing_ms >= retry.failingMsMax;
   const about = { subscription: claim.id, number: String(number), attempts, error: failure.error };
   if (!exhausted) {
     const delayMs = Math.max(
@@ -185,7 +204,7 @@ async function onFailure(
   }
   metrics.failed.inc({ channel: claim.channel });
   log.warn(about, 'delivery given up');
-  if (options.channels[claim.channel].onExhausted === 'park') return true;
+  if (failure.aside || options.channels[claim.channel].onExhausted === 'park') return true;
   await giveUpDelivery(db, claim, number, failure.error);
   options.onGivenUp();
   return false;

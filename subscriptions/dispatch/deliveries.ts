@@ -17,6 +17,9 @@ export interface Claim {
   endpoint: string;
   payload: string;
   header: string[];
+  secret: string;
+  /** Where it goes, `host:port`; '' when that is not counted. */
+  host: string;
   /** Fences every write: a lease that was taken over has a higher one. */
   lease_token: bigint;
   done_number: bigint;
@@ -76,16 +79,29 @@ const claim: Statement = {
       lease_until = statement_timestamp() + $2 * interval '1 millisecond'
     from (select id from subscriber
       where state = 'active' and due_at <= statement_timestamp()
-        and (lease_until is null or lease_until < statement_timestamp())
+        and (lease_until is null or lease_until < statement_timestamp()) and host <> all ($3::text[])
       order by due_at limit $1 for update skip locked) d
     where s.id = d.id
-    returning s.id, s.channel, s.criteria, s.endpoint, s.payload, s.header, s.lease_token, s.done_number, s.attempts,
+    returning s.id, s.channel, s.criteria, s.endpoint, s.payload, s.header, s.secret, s.host, s.lease_token, s.done_number, s.attempts,
       coalesce(extract(epoch from statement_timestamp() - s.failing_since) * 1000, 0)::float8 as failing_ms`,
 };
 
-/** Leases up to `limit` subscribers that are due and that nobody else is serving. */
-export function claimDue(db: Queryable, limit: number, leaseMs: number): Promise<Claim[]> {
-  return db.query<Claim>(claim, [limit, leaseMs]);
+/** Leases up to `limit` subscribers that are due, that nobody else is serving and whose host is none of `without`. */
+export function claimDue(db: Queryable, limit: number, leaseMs: number, without: string[]): Promise<Claim[]> {
+  return db.query<Claim>(claim, [limit, leaseMs, without]);
+}
+
+const putBack: Statement = {
+  name: 'delivery_put_back',
+  text: `update subscriber set lease_until = null,
+      due_at = case when due_at is null or $3::float8 = 0 then due_at
+        else statement_timestamp() + $3::float8 * interval '1 millisecond' end
+    where id = $1 and lease_token = $2`,
+};
+
+/** Gives a lease back untried: its host takes no more for now, or not before `waitMs`. With 0 it keeps its place in the line. */
+export async function putBackClaim(db: Queryable, { id, lease_token }: Claim, waitMs: number): Promise<void> {
+  await db.query(putBack, [id, lease_token, waitMs]);
 }
 
 const pending: Statement = {

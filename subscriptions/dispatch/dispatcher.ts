@@ -99,7 +99,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     }
     known = to;
     if (plan.matches.length > 0) options.onMatched();
-    if (plan.subscribers.some(({ kind }) => kind === 'check')) options.onChecks();
+    if (plan.subscribers.some(({ kind }) => kind === 'check' || kind === 'fail')) options.onChecks();
     return plan.handled === options.batchChanges || plan.handled < batch.length;
   };
 

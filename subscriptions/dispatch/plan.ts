@@ -2,8 +2,10 @@
 // changes after it, one that stops does not.
 import { type Change, parseJson, type Resource } from '#fhir-model';
 import { isCerebraError } from '#platform';
+import { parseCriteria } from '../match/criteria.ts';
 import type { Matcher } from '../match/matcher.ts';
-import { parseCriteria, type Registration, type RegistrationRules, readRegistration } from '../registration.ts';
+import { keepMet, type StoredCriteria, type StoredSearch } from '../match/stored.ts';
+import { type Registration, type RegistrationRules, readRegistration } from '../registration.ts';
 import type { Match } from './deliveries.ts';
 import type { SubscriberChange } from './subscribers.ts';
 
@@ -25,6 +27,8 @@ export interface Planner {
 export interface PlannerOptions {
   matcher: Matcher;
   rules: RegistrationRules;
+  /** Decides what one resource alone can't. */
+  search: StoredSearch;
   /** A batch is cut after the change that brings its matches to this many. */
   matchesMax: number;
   onMatchError: (subscriber: string, error: unknown) => void;
@@ -36,11 +40,18 @@ const changesPerTurn = 32;
 export function createPlanner(options: PlannerOptions): Planner {
   const { matcher, rules } = options;
   const versions = new Map<string, number>();
+  const stored = new Map<string, StoredCriteria>();
 
+  const remove = (id: string) => {
+    matcher.remove(id);
+    stored.delete(id);
+  };
   const put = (registration: Registration, version: number) => {
     const { id, criteria, endsMs } = registration;
-    const query = parseCriteria(criteria, rules);
+    const { query, stored: rest } = parseCriteria(criteria, rules);
     matcher.put(endsMs === undefined ? { id, query } : { id, query, endsMs });
+    if (rest === '') stored.delete(id);
+    else stored.set(id, { type: query.type, search: rest });
     versions.set(id, version);
   };
 
@@ -49,7 +60,7 @@ export function createPlanner(options: PlannerOptions): Planner {
     versions.set(change.id, change.version);
     const next = resource ? readChange(resource, change, rules) : deleted(change);
     if (next.kind === 'activate') put(next.registration, change.version);
-    else if (next.kind !== 'check') matcher.remove(change.id);
+    else if (next.kind !== 'check') remove(change.id);
     return next;
   };
 
@@ -57,6 +68,7 @@ export function createPlanner(options: PlannerOptions): Planner {
     put,
     clear() {
       matcher.clear();
+      stored.clear();
       versions.clear();
     },
     async plan(batch) {
@@ -74,6 +86,12 @@ export function createPlanner(options: PlannerOptions): Planner {
         }
         if (plan.matches.length >= options.matchesMax) break;
         if (plan.handled % changesPerTurn === 0) await new Promise(setImmediate);
+      }
+      const { kept, failed } = await keepMet(plan.matches, stored, options.search);
+      plan.matches = kept;
+      for (const [id, error] of failed) {
+        remove(id);
+        plan.subscribers.push({ kind: 'fail', id, error });
       }
       return plan;
     },

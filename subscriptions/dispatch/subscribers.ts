@@ -9,6 +9,8 @@ export type SubscriberChange =
   | { kind: 'check'; id: string; version: number }
   | { kind: 'activate'; registration: Registration; version: number }
   /** `error`: the text of Subscription.error, null without. */
+  /** Its criteria can't be evaluated: it goes into error, which its Subscription is told. */
+  | { kind: 'fail'; id: string; error: string }
   | { kind: 'stop'; id: string; version: number; state: 'error' | 'off'; error: string | null }
   | { kind: 'delete'; id: string; version: number };
 
@@ -26,10 +28,11 @@ const check: Statement = {
 // The pause of a backoff ends with the activation: whoever reactivates has mended the receiver.
 const activate: Statement = {
   name: 'subscriber_activate',
-  text: `insert into subscriber as s (id, channel, state, version, criteria, endpoint, payload, header, ends_at)
-    values ($1, $2, 'active', $3, $4, $5, $6, $7, to_timestamp($8::float8 / 1000))
+  text: `insert into subscriber as s (id, channel, state, version, criteria, endpoint, payload, header, ends_at, secret, host)
+    values ($1, $2, 'active', $3, $4, $5, $6, $7, to_timestamp($8::float8 / 1000), $9, $10)
     on conflict (id) do update set channel = $2, state = 'active', version = $3, criteria = $4, endpoint = $5,
-      payload = $6, header = $7, ends_at = to_timestamp($8::float8 / 1000), attempts = 0, failing_since = null,
+      payload = $6, header = $7, ends_at = to_timestamp($8::float8 / 1000), secret = $9, host = $10,
+      attempts = 0, failing_since = null,
       error = null, check_version = null, report = null,
       due_at = case when s.done_number < s.last_number then statement_timestamp() end
     where s.version < $3 or s.channel = 'alert'`,
@@ -47,9 +50,14 @@ const remove: Statement = {
   name: 'subscriber_delete',
   text: `with s as (update subscriber set state = 'deleted', version = $2, due_at = null, attempts = 0,
       failing_since = null, error = null, check_version = null, report = null, done_number = last_number,
-      criteria = '', endpoint = '', payload = '', header = '{}', ends_at = null
+      criteria = '', endpoint = '', payload = '', header = '{}', secret = '', host = '', ends_at = null
     where id = $1 and version < $2 returning id)
     delete from delivery d using s where d.subscriber = s.id and d.outcome is null`,
+};
+
+const fail: Statement = {
+  name: 'subscriber_fail',
+  text: `update subscriber set state = 'error', error = $2, report = $2, due_at = null where id = $1 and state = 'active'`,
 };
 
 export async function applySubscriberChange(tx: Tx, change: SubscriberChange): Promise<void> {
@@ -59,6 +67,9 @@ export async function applySubscriberChange(tx: Tx, change: SubscriberChange): P
       return;
     case 'activate':
       await saveRegistration(tx, change.registration, change.version);
+      return;
+    case 'fail':
+      await tx.query(fail, [change.id, change.error]);
       return;
     case 'stop':
       await tx.query(stop, [change.id, change.version, change.state, change.error]);
@@ -71,13 +82,14 @@ export async function applySubscriberChange(tx: Tx, change: SubscriberChange): P
 
 /** Writes an active registration; alerts are written so at each start, with version 0. */
 export async function saveRegistration(db: Queryable, one: Registration, version: number): Promise<void> {
-  const { id, channel, criteria, endpoint, payload, header } = one;
-  await db.query(activate, [id, channel, version, criteria, endpoint, payload, header, one.endsMs ?? null]);
+  const { id, channel, criteria, endpoint, payload, header, secret, host } = one;
+  const values = [id, channel, version, criteria, endpoint, payload, header, one.endsMs ?? null, secret, host];
+  await db.query(activate, values);
 }
 
 const list: Statement = {
   name: 'subscriber_list',
-  text: `select id, channel, version, criteria, endpoint, payload, header, ends_at from subscriber
+  text: `select id, channel, version, criteria, endpoint, payload, header, secret, host, ends_at from subscriber
     where id > $1 and state = 'active' order by id limit $2`,
 };
 
@@ -89,6 +101,8 @@ interface ListRow {
   endpoint: string;
   payload: string;
   header: string[];
+  secret: string;
+  host: string;
   ends_at: number | null;
 }
 

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import type { Resource, SearchQuery } from '#fhir-model';
-import { parseCriteria, type RegistrationRules } from '../registration.ts';
+import type { RegistrationRules } from '../registration.ts';
 import { testRules } from '../testing/rig.ts';
+import { parseCriteria } from './criteria.ts';
 import { createMatcher, type Matcher } from './matcher.ts';
 
 let rules: RegistrationRules;
@@ -14,8 +15,14 @@ const unexpected = (id: string, error: unknown) => assert.fail(`${id}: ${error}`
 
 function matcherOf(criteria: Record<string, string>): Matcher {
   const matcher = createMatcher();
-  for (const [id, text] of Object.entries(criteria)) matcher.put({ id, query: parseCriteria(text, rules) });
+  for (const [id, text] of Object.entries(criteria)) matcher.put({ id, query: queryOf(text, rules) });
   return matcher;
+}
+
+function queryOf(text: string, rules: RegistrationRules): SearchQuery {
+  const { query, stored } = parseCriteria(text, rules);
+  assert.equal(stored, '');
+  return query;
 }
 
 const found = (matcher: Matcher, resource: object) => matcher.match(resource as Resource, 1, 0, unexpected).toSorted();
@@ -65,7 +72,7 @@ test('criteria of each kind', () => {
 
 test('put replaces, remove removes, the type is forgotten with its last entry', () => {
   const matcher = matcherOf({ a: 'Observation?code=2345-7', b: 'Observation?status:not=x' });
-  matcher.put({ id: 'a', query: parseCriteria('Patient', rules) });
+  matcher.put({ id: 'a', query: queryOf('Patient', rules) });
   assert.deepEqual(found(matcher, glucose), ['b']);
   assert.equal(matcher.mayMatch('Observation', ''), true);
   matcher.remove('b');
@@ -95,7 +102,7 @@ test('a body is told by the texts that a match must have, where these are known'
 });
 
 test('what FHIRPath works out need not stand in the body', () => {
-  const query = parseCriteria('Patient?gender=19800501', rules);
+  const query = queryOf('Patient?gender=19800501', rules);
   const [criterion] = query.criteria;
   const worked = { ...criterion!, param: { ...criterion!.param, fhirpath: true as const } };
   const matcher = createMatcher();
@@ -113,13 +120,13 @@ test('the case of codes does not count', () => {
 test('a parameter used for the first time is extracted from then on', () => {
   const matcher = matcherOf({ a: 'Observation?code=2345-7' });
   assert.deepEqual(found(matcher, glucose), ['a']);
-  matcher.put({ id: 'b', query: parseCriteria('Observation?patient=p1', rules) });
+  matcher.put({ id: 'b', query: queryOf('Observation?patient=p1', rules) });
   assert.deepEqual(found(matcher, glucose), ['a', 'b']);
 });
 
 test('ends at its instant, and asks its own test', () => {
   const matcher = createMatcher();
-  const query = parseCriteria('Observation', rules);
+  const query = queryOf('Observation', rules);
   matcher.put({ id: 'ends', query, endsMs: 1_000 });
   matcher.put({ id: 'tests', query, test: (_resource, version) => version > 1 });
   assert.deepEqual(matcher.match(glucose as Resource, 1, 999, unexpected), ['ends']);
@@ -131,7 +138,7 @@ test('an entry that throws does not keep the others from matching', () => {
   const failure = new Error('broken');
   matcher.put({
     id: 'broken',
-    query: parseCriteria('Observation', rules),
+    query: queryOf('Observation', rules),
     test: () => {
       throw failure;
     },
@@ -159,7 +166,7 @@ test('of 10,000 subscriptions only those under a shared rare key are tried', () 
       `Observation?identifier=http://x|${i}&status=final`,
       `Observation?status=final,amended&code=a${i},b${i}`,
     ][i % 4]!;
-    matcher.put({ id: `s${i}`, query: counting(parseCriteria(text, rules)) });
+    matcher.put({ id: `s${i}`, query: counting(queryOf(text, rules)) });
   }
   tried = 0;
   const ids = found(matcher, { ...glucose, subject: { reference: 'Patient/p4000' } });

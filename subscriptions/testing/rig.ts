@@ -1,6 +1,6 @@
 // Everything a test of subscriptions needs, on a database of the file's own.
 import type { TestContext } from 'node:test';
-import { createSearchParameters, loadDefinitions, type Resource } from '#fhir-model';
+import { createSearchParameters, createXmlCodec, loadDefinitions, type Resource } from '#fhir-model';
 import { createEgress, createMetrics, type Db, type Metrics, systemClock } from '#platform';
 import { testDatabase, testLog, waitFor } from '#platform/testing';
 import { createSubscriptions, type Subscriptions, type SubscriptionsOptions } from '../index.ts';
@@ -32,10 +32,11 @@ let rules: Promise<RegistrationRules> | undefined;
 
 /** The R4 search parameters, with loopback open. */
 export function testRules(): Promise<RegistrationRules> {
-  rules ??= loadDefinitions().then(({ searchParameters, resourceTypes }) => ({
-    parameters: createSearchParameters(searchParameters, resourceTypes),
-    resourceTypes,
+  rules ??= loadDefinitions().then((definitions) => ({
+    parameters: createSearchParameters(definitions.searchParameters, definitions.resourceTypes, definitions),
+    resourceTypes: definitions.resourceTypes,
     egress: createEgress(['loopback']),
+    email: false,
   }));
   return rules;
 }
@@ -67,6 +68,7 @@ export async function createRig(t: TestContext): Promise<Rig> {
         ...{ db, feed: store.feed, reader: store.reader, writer: store.writer, scope: { kind: 'everything' } as const },
         ...{ parameters, resourceTypes, log: testLog(), metrics, clock: systemClock, random: () => 0.5 },
         egressAllow: ['loopback'],
+        xml: createXmlCodec(await loadDefinitions()),
         ...options,
         limits: { ...testLimits, ...options.limits },
       });

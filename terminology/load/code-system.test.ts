@@ -20,6 +20,7 @@ before(async () => {
 const fileOf = (text: string | Buffer, pieceBytes: number) => ({
   name: 'cs.json',
   bytes: text.length,
+  mark: async () => '',
   async *read() {
     const bytes = Buffer.from(text);
     for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.subarray(at, at + pieceBytes);

@@ -10,6 +10,7 @@ import { readRows, readTable, splitCsv } from './table.ts';
 const fileOf = (content: string | Buffer, pieceBytes = 5) => ({
   name: 'x.txt',
   bytes: content.length,
+  mark: async () => '',
   async *read() {
     const bytes = Buffer.from(content);
     for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.subarray(at, at + pieceBytes);

@@ -194,7 +194,7 @@ async function writeOne(
   const { options, faults } = loading;
   const before = faults.count();
   // Of systems without a version several may be in one release.
-  const mark = `${await loading.mark()} ${loading.systems}`;
+  const mark = { files: await loading.mark(), ordinal: loading.systems };
   const writer = await writeSystem(options.db, system, mark);
   if (writer.present > 0) options.onGoingOn({ ...system, concepts: writer.present });
   try {

@@ -91,8 +91,24 @@ async function checkPatients(server: ServerProcess, taken: Taken[]): Promise<Map
 
 /** Of each order: how many messages of a round make it, its last status and sodium, whose it is. */
 const orders = [
-  { order: '1', at: [3, 5], says: [['preliminary', 140], ['final', 141]], of: personA },
-  { order: '2', at: [4, 7], says: [['preliminary', 140], ['corrected', 142]], of: personB },
+  {
+    order: '1',
+    at: [3, 5],
+    says: [
+      ['preliminary', 140],
+      ['final', 141],
+    ],
+    of: personA,
+  },
+  {
+    order: '2',
+    at: [4, 7],
+    says: [
+      ['preliminary', 140],
+      ['corrected', 142],
+    ],
+    of: personB,
+  },
   { order: '3', at: [6], says: [['final', 140]], of: personA },
   { order: '4', at: [9], says: [['final', 140]], of: personA },
 ] as const;
@@ -114,7 +130,11 @@ async function checkResults(server: ServerProcess, taken: Taken[], patients: Map
         const [status, sodium] = says[came - 1]!;
         assert.equal(report.status, status, name);
         const results = report.result!.map(({ reference }) => observations.get(reference.split('/')[1]!)!);
-        assert.deepEqual(results.map((one) => one.valueQuantity!.value).sort((x, y) => x - y), [4.1, sodium], name);
+        assert.deepEqual(
+          results.map((one) => one.valueQuantity!.value).sort((x, y) => x - y),
+          [4.1, sodium],
+          name,
+        );
         const id = patients.get(of(connection, round));
         if (id === undefined) continue;
         for (const one of [report, ...results]) assert.equal(one.subject!.reference, `Patient/${id}`, name);

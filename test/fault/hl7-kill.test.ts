@@ -43,7 +43,6 @@ async function sceneOf(t: TestContext): Promise<Scene> {
   const destinations = [destination('north', north), destination('south', south)];
   const environment = {
     ...{ DATA_DIR: dataDir, HL7_ROUTES_DIR: folder, HL7_DESTINATIONS: JSON.stringify(destinations) },
-    LOG_LEVEL: 'info',
   };
   return { dataDir, environment, north, south };
 }

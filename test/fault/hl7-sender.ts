@@ -23,6 +23,10 @@ export interface Exchange {
   send(message: string | Buffer, controlId: string, mode?: AckModeName): Promise<Answer[]>;
   /** One frame, and the next one that comes. */
   frame(content: string | Buffer): Promise<string>;
+  /** One frame, whatever comes of it. */
+  write(content: string | Buffer): void;
+  /** One frame, and all that comes up to the answer that `isLast`. */
+  until(content: string | Buffer, isLast: (text: string) => boolean): Promise<string[]>;
   close(): void;
 }
 
@@ -48,6 +52,13 @@ export async function dialMllp(port: number, timeoutMs = 120_000): Promise<Excha
     async frame(content) {
       write(content);
       return frames.next(timeoutMs);
+    },
+    write,
+    async until(content, isLast) {
+      write(content);
+      const all: string[] = [];
+      while (all.length === 0 || !isLast(all.at(-1)!)) all.push(await frames.next(timeoutMs));
+      return all;
     },
     close: () => socket.destroy(),
   };
@@ -87,10 +98,12 @@ function framesOf(socket: Socket): Frames {
     next(timeoutMs) {
       return new Promise((resolve, reject) => {
         const timer = setTimeout(() => reject(new Error('no answer')), timeoutMs);
-        const settled = <T>(then: (value: T) => void) => (value: T): void => {
-          clearTimeout(timer);
-          then(value);
-        };
+        const settled =
+          <T>(then: (value: T) => void) =>
+          (value: T): void => {
+            clearTimeout(timer);
+            then(value);
+          };
         taker = { resolve: settled(resolve), reject: settled(reject) };
         give();
       });

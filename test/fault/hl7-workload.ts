@@ -16,7 +16,8 @@ export const system = 'urn:oid:2.999.7';
 
 export const personA = (connection: number, round: number): string => `HA-${connection}-${round}`;
 export const personB = (connection: number, round: number): string => `HB-${connection}-${round}`;
-export const filler = (connection: number, round: number, order: string): string => `HF-${connection}-${round}-${order}`;
+export const filler = (connection: number, round: number, order: string): string =>
+  `HF-${connection}-${round}-${order}`;
 
 const second = (number: number): string => new Date(Date.UTC(2026, 0, 5) + number * 1000).toISOString();
 const dtm = (number: number): string => `${second(number).slice(0, 19).replaceAll(/[-:T]/g, '')}+0000`;
@@ -43,8 +44,12 @@ export function* sendings(connection: number, mode: AckModeName): Generator<Send
   };
   for (let round = 0; ; round++) {
     const [a, b] = [personA(connection, round), personB(connection, round)];
-    yield build('ADT^A04^ADT_A01', a, [`PV1|1|O|AMB^1^1||||4711^DOCTOR^TEST^^^^^^FAULTHOSP||||||||||||V${a}^^^FAULTHOSP`]);
-    yield build('ADT^A04^ADT_A01', b, [`PV1|1|O|AMB^1^1||||4711^DOCTOR^TEST^^^^^^FAULTHOSP||||||||||||V${b}^^^FAULTHOSP`]);
+    yield build('ADT^A04^ADT_A01', a, [
+      `PV1|1|O|AMB^1^1||||4711^DOCTOR^TEST^^^^^^FAULTHOSP||||||||||||V${a}^^^FAULTHOSP`,
+    ]);
+    yield build('ADT^A04^ADT_A01', b, [
+      `PV1|1|O|AMB^1^1||||4711^DOCTOR^TEST^^^^^^FAULTHOSP||||||||||||V${b}^^^FAULTHOSP`,
+    ]);
     yield result(round, a, '1', 'P', '140');
     yield result(round, b, '2', 'P', '140');
     yield result(round, a, '1', 'F', '141');

@@ -9,19 +9,21 @@ export interface MllpReceiver {
   received: { controlId: string; patient: string }[];
   /** Called for each message before it is answered; true: the connection is cut instead. */
   onMessage: (count: number) => boolean | Promise<boolean>;
+  /** MSA-1 of its answers. */
+  code: () => string;
 }
 
 const end = Buffer.from('\x1c\r');
 
 export async function startMllpReceiver(t: TestContext): Promise<MllpReceiver> {
-  const receiver: MllpReceiver = { port: 0, received: [], onMessage: () => false };
+  const receiver: MllpReceiver = { port: 0, received: [], onMessage: () => false, code: () => 'AA' };
   const sockets = new Set<Socket>();
   const take = async (text: string, socket: Socket): Promise<void> => {
     const controlId = text.split('|')[9] ?? '';
     const patient = /\rPID\|[^|]*\|[^|]*\|([^|^]*)/.exec(text)?.[1] ?? '';
     const count = receiver.received.push({ controlId, patient });
     if (await receiver.onMessage(count)) socket.destroy();
-    else socket.write(`\x0bMSH|^~\\&|RCV|FAC|||||ACK|R${count}|P|2.5.1\rMSA|AA|${controlId}\r\x1c\r`);
+    else socket.write(`\x0bMSH|^~\\&|RCV|FAC|||||ACK|R${count}|P|2.5.1\rMSA|${receiver.code()}|${controlId}\r\x1c\r`);
   };
   const server = createServer({ noDelay: true }, (socket) => {
     let bytes: Buffer = Buffer.alloc(0);

@@ -5,7 +5,7 @@ import { chmod, mkdtemp, readFile, realpath, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
-import { connectDb, type Db } from '#platform';
+import { type Connection, connectDb, type Db } from '#platform';
 import { testLog, waitFor } from '#platform/testing';
 
 export interface Ending {
@@ -156,4 +156,27 @@ export async function embeddedDb(dataDir: string): Promise<Db> {
   const lines = await postmasterFile(dataDir);
   const connection = { host: lines![4]!, port: Number(lines![3]), user: 'cerebra', database: 'cerebra' };
   return connectDb({ ...connection, poolMax: 2, log: testLog(), applicationName: 'cerebra-test' });
+}
+
+/** DATABASE_URL of a database. */
+export function databaseUrl({ host, port, user, password, database }: Connection): string {
+  const parameters = new URLSearchParams({ host, port: String(port), user });
+  if (password) parameters.set('password', password);
+  return `postgres:///${database}?${parameters}`;
+}
+
+async function childrenOf(pid: number): Promise<number[]> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
+  return text.trim().split(' ').filter(Boolean).map(Number);
+}
+
+export async function isWorker(pid: number): Promise<boolean> {
+  return (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).includes('workers/worker.ts');
+}
+
+/** The HTTP workers of `start --workers`. */
+export async function workersOf({ child }: ServerProcess): Promise<number[]> {
+  const children = await childrenOf(child.pid!);
+  const marks = await Promise.all(children.map(isWorker));
+  return children.filter((_, i) => marks[i]);
 }

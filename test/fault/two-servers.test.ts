@@ -1,20 +1,14 @@
 // Two servers on one database: they start at once on an empty one, both serve, and one takes over when the other is killed.
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { type Connection, connectDb, type Db } from '#platform';
+import { connectDb, type Db } from '#platform';
 import { emptyConnection, testLog, waitFor } from '#platform/testing';
 import { createClient } from '../client.ts';
 import { checkStore } from './checks.ts';
 import { startReceiver } from './receiver.ts';
 import { checkNotified, setScene } from './scene.ts';
-import { type ServerProcess, signal, startProcess } from './server-process.ts';
+import { databaseUrl, type ServerProcess, signal, startProcess } from './server-process.ts';
 import { createBody } from './workload.ts';
-
-function urlOf({ host, port, user, password, database }: Connection): string {
-  const parameters = new URLSearchParams({ host, port: String(port), user });
-  if (password) parameters.set('password', password);
-  return `postgres:///${database}?${parameters}`;
-}
 
 async function create(server: ServerProcess, number: number): Promise<string> {
   const { status, json, text } = await createClient(server.fhirBaseUrl)('POST', 'Observation', createBody(number));
@@ -31,7 +25,7 @@ test('two servers on one database', async (t: TestContext) => {
   t.after(() => db.close());
   const receiver = await startReceiver(t);
   // Leases of deliveries follow the timeout of a request: three times that, and 5 s at least.
-  const environment = { DATABASE_URL: urlOf(connection), SUBSCRIPTION_TIMEOUT_MS: '1000' };
+  const environment = { DATABASE_URL: databaseUrl(connection), SUBSCRIPTION_TIMEOUT_MS: '1000' };
   const servers = await Promise.all([startProcess(t, environment), startProcess(t, environment)]);
 
   const migrations = await db.query<{ number: number }>({ text: 'select number from migration order by number' });

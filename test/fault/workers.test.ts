@@ -1,7 +1,6 @@
 // `start --workers 2`: all workers answer on one port and wake the dispatcher; one that is killed under load is replaced and
 // takes no acknowledged write along; the end of the primary is the end of all.
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
 import http from 'node:http';
 import { type TestContext, test } from 'node:test';
 import type { JsonObject } from '#fhir-model';
@@ -9,23 +8,17 @@ import { waitFor } from '#platform/testing';
 import { createClient } from '../client.ts';
 import { startReceiver } from './receiver.ts';
 import { checkNotified, setScene } from './scene.ts';
-import { dataFolder, embeddedDb, refusedStart, type ServerProcess, signal, startProcess } from './server-process.ts';
+import {
+  dataFolder,
+  embeddedDb,
+  isWorker,
+  refusedStart,
+  type ServerProcess,
+  signal,
+  startProcess,
+  workersOf,
+} from './server-process.ts';
 import { createBody } from './workload.ts';
-
-async function childrenOf(pid: number): Promise<number[]> {
-  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
-  return text.trim().split(' ').filter(Boolean).map(Number);
-}
-
-async function isWorker(pid: number): Promise<boolean> {
-  return (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).includes('workers/worker.ts');
-}
-
-async function workersOf({ child }: ServerProcess): Promise<number[]> {
-  const children = await childrenOf(child.pid!);
-  const marks = await Promise.all(children.map(isWorker));
-  return children.filter((_, i) => marks[i]);
-}
 
 interface Answer {
   status: number;

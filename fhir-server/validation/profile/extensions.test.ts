@@ -41,6 +41,56 @@ describe('an extension that is known', () => {
     ]);
   });
 
+  it('stands where a FHIRPath selects its element', async () => {
+    const at = (expression: string) =>
+      validatorWith(extensionOf('x', 'code', { context: [{ type: 'fhirpath', expression }] }));
+    const extension = [{ url, valueCode: 'a' }];
+    const same = { text: 'x', extension };
+    const names = { resourceType: 'Patient', name: [same, { ...same }, { ...same, use: 'old' }] };
+    const wrong = (...paths: string[]) => paths.map((path) => `error extension-context Patient.${path}extension[0]`);
+    assert.deepEqual(await found(at('Patient.name'), names), []);
+    assert.deepEqual(await found(at('Patient'), names), wrong('name[0].', 'name[1].', 'name[2].'));
+    // Elements that are alike are told apart.
+    assert.deepEqual(await found(at('Patient.name[1]'), names), wrong('name[0].', 'name[2].'));
+    assert.deepEqual(await found(at("Patient.name.where(use = 'old')"), names), wrong('name[0].', 'name[1].'));
+    assert.deepEqual(await found(at('Patient | Patient.name'), names), []);
+    assert.deepEqual(await found(at('Observation.name'), names), wrong('name[0].', 'name[1].', 'name[2].'));
+    // What begins with the type of an element.
+    assert.deepEqual(await found(at("HumanName.where(use = 'old')"), names), wrong('name[0].', 'name[1].'));
+    assert.deepEqual(await found(at('Patient'), patient({ valueCode: 'a' })), []);
+    assert.deepEqual(await found(at('Patient.contact'), patient({ valueCode: 'a' })), wrong(''));
+
+    const primitives = {
+      resourceType: 'Patient',
+      name: [{ given: ['x', 'x'], _given: [{ extension }, { extension }] }],
+    };
+    assert.deepEqual(await found(at('Patient.name.given'), primitives), []);
+    assert.deepEqual(await found(at('Patient.name.given.first()'), primitives), wrong('name[0]._given[1].'));
+    const choice = { resourceType: 'Patient', _deceasedBoolean: { extension } };
+    assert.deepEqual(await found(at('Patient.deceased'), choice), []);
+    assert.deepEqual(await found(at('Patient.deceased.ofType(dateTime)'), choice), wrong('_deceasedBoolean.'));
+
+    const contained = { ...names, id: 'c', name: [same] };
+    const outer = { resourceType: 'Patient', contained: [contained], managingOrganization: { reference: '#c' } };
+    const told = async (expression: string) =>
+      (await found(at(expression), outer)).filter((each) => each.includes(' extension'));
+    assert.deepEqual(await told('Patient.name'), []);
+    assert.deepEqual(await told('Patient.name.where(use.exists())'), wrong('contained[0].name[0].'));
+  });
+
+  it('is not refused where its FHIRPath can’t be evaluated, which is told', async () => {
+    const context = (...expressions: string[]) => ({
+      context: expressions.map((expression) => ({ type: 'fhirpath', expression })),
+    });
+    const untold = 'warning extension-context-untold Patient.extension[0]';
+    for (const expression of ['Patient.(', 'Patient.nonsense(1)', "Patient.where(conformsTo('http://x'))"]) {
+      const validator = validatorWith(extensionOf('x', 'code', context(expression)));
+      assert.deepEqual(await found(validator, patient({ valueCode: 'a' })), [untold], expression);
+    }
+    const either = validatorWith(extensionOf('x', 'code', context('Patient.(', 'Patient')));
+    assert.deepEqual(await found(either, patient({ valueCode: 'a' })), []);
+  });
+
   it('stands in the choice that its context names', async () => {
     const validator = validatorWith(
       extensionOf('x', 'code', { context: [{ type: 'element', expression: 'Observation.value[x]' }] }),

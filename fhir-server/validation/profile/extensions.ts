@@ -3,10 +3,12 @@
 import type { Definitions, Json, JsonObject } from '#fhir-model';
 import { isObject } from '../json.ts';
 import { shown } from '../report.ts';
+import type { Outcome } from '../rules/invariants.ts';
+import { createSelect, type Select } from '../rules/select.ts';
 import { shortType } from './baseline.ts';
 import { checkItem, type Profiles } from './check.ts';
 import { contextsOf } from './known-contexts.ts';
-import { type At, placeAt } from './place.ts';
+import { type At, placesOn } from './place.ts';
 import type { ExtensionContext, ProfilePlan } from './plan.ts';
 import { defer, depthMax, type Run, report } from './run.ts';
 
@@ -39,15 +41,70 @@ function ownerTrail(trail: readonly (string | number)[]): readonly (string | num
   return index < 0 ? trail : trail.slice(0, index);
 }
 
-function fits(run: Run, at: At | undefined, { type, expression }: ExtensionContext): boolean {
+const selects = new WeakMap<Definitions, Select>();
+
+function selectOf(definitions: Definitions): Select {
+  const select = selects.get(definitions) ?? createSelect(definitions);
+  selects.set(definitions, select);
+  return select;
+}
+
+/**
+ * "All elements that match the FHIRPath query": of the resource, or, where it begins further in (`HumanName.family`), of what
+ * is around the extension.
+ */
+function isSelected(
+  run: Run,
+  definitions: Definitions,
+  places: readonly At[] | undefined,
+  expression: string,
+): Outcome {
+  const wanted = places?.at(-1)?.value;
+  if (places === undefined || wanted === undefined) return 'cannot';
+  const { resource, root } = run.frame;
+  let told: Outcome = false;
+  for (const { value, type } of places) {
+    if (!isObject(value)) continue;
+    const found = selectOf(definitions)(expression, { value, type }, wanted, resource, root);
+    if (found === true) return true;
+    if (found !== false) told = found;
+  }
+  return told;
+}
+
+function fits(
+  run: Run,
+  definitions: Definitions,
+  places: readonly At[] | undefined,
+  { type, expression }: ExtensionContext,
+): Outcome {
   if (type === 'extension') return run.parents.at(-1) === expression.split('#')[0];
-  // What a FHIRPath selects is not searched for: such a context is no reason to refuse.
-  if (type === 'fhirpath') return true;
+  if (type === 'fhirpath') return isSelected(run, definitions, places, expression);
   const path = shortType(expression);
   // R4's own definitions say Element where they mean anything, resources too (structuredefinition-standards-status).
   // `*`, a profile by its URL, an element of a profile: https://hl7.org/fhir/R4/defining-extensions.html#context
   if (path === '*' || path === 'Element' || path.includes(':') || path.includes('#')) return true;
-  return at?.names.has(path) === true;
+  return places?.at(-1)?.names.has(path) === true;
+}
+
+/** In none of its contexts; where that can't be told of one, it is told so. */
+function checkPlace(
+  run: Run,
+  definitions: Definitions,
+  places: readonly At[] | undefined,
+  url: string,
+  contexts: readonly ExtensionContext[],
+): void {
+  const outcomes = contexts.map((context) => fits(run, definitions, places, context));
+  if (outcomes.includes(true)) return;
+  const untold = outcomes.findIndex((outcome) => outcome !== false);
+  const allowed = contexts.map(({ expression }) => expression).join(', ');
+  const where = `the extension ${shown(url)} is for ${shown(allowed)}`;
+  if (untold === -1) report(run, 'error', 'structure', 'extension-context', where);
+  else {
+    const code = outcomes[untold] === 'too-costly' ? 'too-costly' : 'not-supported';
+    report(run, 'warning', code, 'extension-context-untold', `${where}: whether it stands there can't be told`);
+  }
 }
 
 const isAnywhere = ({ type, expression }: ExtensionContext): boolean =>
@@ -58,11 +115,9 @@ function checkContext(run: Run, { definitions }: Extensions, plan: ProfilePlan):
   const contexts = contextsOf(url, plan.contexts);
   const anywhere = contexts.length === 0 || contexts.some(isAnywhere);
   if (anywhere && contextInvariants.length === 0) return;
-  const at = placeAt(definitions, run.top, ownerTrail(run.trail));
-  if (!anywhere && !contexts.some((context) => fits(run, at, context))) {
-    const allowed = contexts.map(({ expression }) => expression).join(', ');
-    report(run, 'error', 'structure', 'extension-context', `the extension ${shown(url)} is for ${shown(allowed)}`);
-  }
+  const places = placesOn(definitions, run.top, ownerTrail(run.trail));
+  if (!anywhere) checkPlace(run, definitions, places, url, contexts);
+  const at = places?.at(-1);
   if (at === undefined) return;
   for (const { expression, testOf } of contextInvariants) {
     if (testOf(at.type)(at.value ?? null, run.frame.resource, run.frame.root) !== false) continue;

@@ -41,14 +41,18 @@ function below(definitions: Definitions, at: At, step: string, value: Json | und
   return { type, value, names: new Set([...(found.type === 'Resource' ? [] : names), ...lineage(definitions, type)]) };
 }
 
-/** `trail` is of names and indexes from the type of `top` on; undefined where it leads to nothing that R4 has. */
-export function placeAt(
+/**
+ * The elements around each other that `trail`, of names and indexes from the type of `top` on, leads through, outermost
+ * first; undefined where it leads to nothing that R4 has.
+ */
+export function placesOn(
   definitions: Definitions,
   top: JsonObject,
   trail: readonly (string | number)[],
-): At | undefined {
+): At[] | undefined {
   const type = textOf(top.resourceType) ?? '';
   let at: At | undefined = { type, value: top, names: new Set(lineage(definitions, type)) };
+  const places: At[] = [at];
   for (let index = 1; index < trail.length && at !== undefined; index++) {
     const step = trail[index];
     const value: Json | undefined = isObject(at.value) ? at.value[step ?? ''] : undefined;
@@ -56,6 +60,7 @@ export function placeAt(
     const one: Json | undefined = Array.isArray(value) && typeof next === 'number' ? value[next] : value;
     if (typeof next === 'number') index++;
     at = below(definitions, at, String(step), one);
+    if (at !== undefined) places.push(at);
   }
-  return at;
+  return at && places;
 }

@@ -28,16 +28,21 @@ export type Invariant = (node: Json, resource: JsonObject, rootResource: JsonObj
  */
 export type CompileInvariant = (expression: string, type?: string) => Invariant;
 
-/** https://hl7.org/fhir/R4/fhirpath.html: nothing is not true; several items that are no booleans count as true. */
-function outcome(compiled: Compiled, node: Item, resource: JsonObject, rootResource: JsonObject): Outcome {
+/** What an evaluation yields, or why it yields nothing. */
+export function outcomeOf(evaluate: () => boolean): Outcome {
   try {
-    const frame = { resource, rootResource, context: node, index: 0, work: 0 };
-    return compiled.truth(node, frame) === true;
+    return evaluate();
   } catch (error) {
     if (error === TOO_COSTLY || error instanceof RangeError) return 'too-costly';
     // Cannot; or a structure that nothing here expects, which is told by its own check.
     return error === UNREADABLE ? 'unreadable' : 'cannot';
   }
+}
+
+/** https://hl7.org/fhir/R4/fhirpath.html: nothing is not true; several items that are no booleans count as true. */
+function outcome(compiled: Compiled, node: Item, resource: JsonObject, rootResource: JsonObject): Outcome {
+  const frame = { resource, rootResource, context: node, index: 0, work: 0 };
+  return outcomeOf(() => compiled.truth(node, frame) === true);
 }
 
 /** Undefined when the expression is the library's. */

@@ -2,7 +2,8 @@
 import type { Resource } from '#fhir-model';
 import type { SegmentValue } from '../../message/build.ts';
 import type { Building } from '../building.ts';
-import { isObject, text } from '../building.ts';
+import { isObject, objects, text } from '../building.ts';
+import { visitDiagnoses } from '../diagnosis.ts';
 import { patientOf, patientSegments, visitSegments } from '../subject.ts';
 import { dtm, dtmOf } from '../types/time.ts';
 import type { MessageBuilder } from './message.ts';
@@ -38,7 +39,7 @@ export const adt: MessageBuilder = {
     ...{ A11: 'ADT_A09', A13: 'ADT_A01', A28: 'ADT_A05', A31: 'ADT_A05' },
   },
   from: ['Encounter', 'Patient'],
-  reads: ['Patient', 'Practitioner', 'PractitionerRole', 'Organization', 'Location', 'Account'],
+  reads: ['Patient', 'Practitioner', 'PractitionerRole', 'Organization', 'Location', 'Account', 'Condition'],
   stateOf: ({ resourceType, status }) => (resourceType === 'Encounter' ? (text(status) ?? '') : 'known'),
   eventOf(focus, told) {
     if (focus.resourceType === 'Encounter') return visitEvent(focus, told === undefined ? 'in-progress' : told.state);
@@ -50,6 +51,7 @@ export const adt: MessageBuilder = {
     // EVN-2 is when it was recorded, EVN-6 when it took place.
     const recorded = dtm(focus.meta?.lastUpdated) ?? dtmOf(building.nowMs);
     const evn: SegmentValue = { name: 'EVN', fields: { 2: recorded, 6: eventTime(building, focus, event) } };
-    return [evn, ...patientSegments(building, patient, visit), ...visitSegments(building, visit)];
+    const diagnoses = event === 'A11' ? [] : visitDiagnoses(building, objects(visit?.diagnosis));
+    return [evn, ...patientSegments(building, patient, visit), ...visitSegments(building, visit), ...diagnoses];
   },
 };

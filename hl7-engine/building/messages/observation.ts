@@ -6,6 +6,7 @@ import { notesOf } from '../notes.ts';
 import { fieldsOf, fieldValue } from '../table.ts';
 import { obx } from '../tables/result.ts';
 import { cwe } from '../types/coded.ts';
+import { ei } from '../types/identifier.ts';
 import { obxValue, rangeText } from '../value.ts';
 
 /** HL7 table 0085. What is entered in error is posted as wrong (W), so that the receiver takes it away. */
@@ -103,11 +104,11 @@ function repeatedObx(
 }
 
 /** OBX-18, the equipment's identifier (EI). */
-function device({ graph }: Building, observation: Resource): FieldValue {
-  const found = graph.resolve(observation.device);
+function device(building: Building, observation: Resource): FieldValue {
+  const found = building.graph.resolve(observation.device);
   const logical = isObject(observation.device) ? observation.device.identifier : undefined;
   const identifier = objects(found?.identifier)[0] ?? (isObject(logical) ? logical : undefined);
-  return text(identifier?.value);
+  return ei(building, identifier);
 }
 
 /** A text as a result of its own: a report's conclusion. */

@@ -1,11 +1,9 @@
 // ServiceRequest as OML^O21 and ORM^O01: HL7 v2.9 chapters 4.4.6 and 4.4.1
 import type { Resource } from '#fhir-model';
-import type { SegmentValue } from '../../message/build.ts';
 import { type Building, objects, text } from '../building.ts';
+import { diagnosisSegments } from '../diagnosis.ts';
 import { notesOf } from '../notes.ts';
 import { patientOf, patientSegments, visitOf, visitSegments } from '../subject.ts';
-import { cwe } from '../types/coded.ts';
-import { dtm } from '../types/time.ts';
 import type { MessageBuilder, Told } from './message.ts';
 import { observationSegments, obxSeries } from './observation.ts';
 import { obrSegment, orcSegment, requestNumbers, timingSegments } from './request.ts';
@@ -36,21 +34,10 @@ function orderSegments(building: Building, request: Resource, told: Told | undef
     ...timingSegments(building, request),
     obrSegment(building, request, numbers, { 15: specimenSource(building, specimens) }),
     ...notesOf(building, request.note),
-    ...diagnosisSegments(building, request),
+    ...diagnosisSegments(building, objects(request.reasonReference)),
     ...answers.flatMap((answer) => observationSegments(building, answer, series)),
     ...specimenSegments(building, specimens),
   ];
-}
-
-/** DG1 of the conditions that are the reason. */
-function diagnosisSegments(building: Building, request: Resource): SegmentValue[] {
-  const conditions = objects(request.reasonReference)
-    .map((reference) => building.graph.resolve(reference))
-    .filter((resource) => resource?.resourceType === 'Condition') as Resource[];
-  return conditions.map((condition, index) => {
-    const at = dtm(condition.onsetDateTime) ?? dtm(condition.recordedDate);
-    return { name: 'DG1', fields: { 1: String(index + 1), 3: cwe(building, condition.code), 5: at, 6: 'W' } };
-  });
 }
 
 const common = {

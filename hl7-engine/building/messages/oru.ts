@@ -47,12 +47,16 @@ function requestOf({ graph }: Building, report: Resource): Resource | undefined 
 }
 
 /** Results in their order; a panel's members follow it. Each once. */
-function resultsOf({ graph }: Building, references: Json | undefined, seen = new Set<Resource>()): Resource[] {
+function resultsOf(
+  { graph }: Pick<Building, 'graph'>,
+  references: Json | undefined,
+  seen = new Set<Resource>(),
+): Resource[] {
   return objects(references).flatMap((reference) => {
     const found = graph.resolve(reference);
     if (found?.resourceType !== 'Observation' || seen.has(found)) return [];
     seen.add(found);
-    return [found, ...resultsOf({ graph } as Building, found.hasMember, seen)];
+    return [found, ...resultsOf({ graph }, found.hasMember, seen)];
   });
 }
 
@@ -111,7 +115,9 @@ export const oru: MessageBuilder = {
     const patient = patientOf(building, focus.subject, `${focus.resourceType}.subject`);
     const visit = visitOf(building, focus.encounter);
     const isReport = focus.resourceType === 'DiagnosticReport';
-    const results = isReport ? resultsOf(building, focus.result) : [focus, ...resultsOf(building, focus.hasMember)];
+    const results = isReport
+      ? resultsOf(building, focus.result)
+      : [focus, ...resultsOf(building, focus.hasMember, new Set([focus]))];
     const request = requestOf(building, focus);
     const specimens = specimensOf(building, focus.specimen, ...results.map(({ specimen }) => specimen));
     const series = obxSeries();

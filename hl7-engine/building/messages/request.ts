@@ -5,6 +5,7 @@ import { type Building, isObject, objects, since, text } from '../building.ts';
 import { segmentOf } from '../table.ts';
 import { obr, orc, priorityCodes } from '../tables/order.ts';
 import { ei, identifierTypeOf, ofType, ownIdentifier } from '../types/identifier.ts';
+import { cq } from '../types/registry.ts';
 import { dtm } from '../types/time.ts';
 
 /** Table 0038. */
@@ -46,8 +47,20 @@ export function orcSegment(
 ): SegmentValue {
   const timing = since(building, '2.5') ? undefined : timingOf(request);
   return segmentOf(orc, building, request, {
-    ...{ 1: control, 2: numbers.placer, 3: numbers.filler, 5: status, 7: timing },
+    ...{ 1: control, 2: numbers.placer, 3: numbers.filler, 5: status, 7: timing, 8: parentOf(building, request) },
   });
+}
+
+/** ORC-8 (EIP): the order that this one is part of, by its number. */
+function parentOf(building: Building, request: Resource): FieldValue {
+  const [parent] = objects(request.basedOn);
+  const found = building.graph.resolve(parent);
+  const logical = isObject(parent?.identifier) ? parent.identifier : undefined;
+  const isFiller = logical !== undefined && identifierTypeOf(logical) === 'FILL';
+  const placer = found === undefined ? (isFiller ? undefined : logical) : placerOf(found);
+  const filler = found === undefined ? (isFiller ? logical : undefined) : fillerOf(found);
+  if (placer === undefined && filler === undefined) return undefined;
+  return [ei(building, placer), ei(building, filler)];
 }
 
 /** OBR of the request; `more` goes before what it says. */
@@ -112,7 +125,13 @@ function repeatOf(request: Resource): string | undefined {
 /** TQ1, from 2.5 on. */
 export function timingSegments(building: Building, request: Resource): SegmentValue[] {
   if (!since(building, '2.5')) return [];
-  const fields = { 3: repeatOf(request), 7: dtm(startOf(request)), 8: dtm(endOf(request)), 9: priorityOf(request) };
+  const fields = {
+    2: cq(building, request.quantityQuantity),
+    3: repeatOf(request),
+    7: dtm(startOf(request)),
+    8: dtm(endOf(request)),
+    9: priorityOf(request),
+  };
   if (Object.values(fields).every((field) => field === undefined)) return [];
   return [{ name: 'TQ1', fields: { 1: '1', ...fields, 3: fields[3] === undefined ? undefined : [[fields[3]]] } }];
 }

@@ -32,13 +32,23 @@ function eventOf(appointment: Resource, before: string | undefined): string {
   return was.join(' ') === is.join(' ') ? 'S14' : 'S13';
 }
 
-const participants = (
-  appointment: Resource,
-  graph: Building['graph'],
-): { actor: JsonObject; resource: Resource | undefined; status: string | undefined }[] =>
-  objects(appointment.participant).flatMap((one) =>
-    isObject(one.actor) ? [{ actor: one.actor, resource: graph.resolve(one.actor), status: text(one.status) }] : [],
-  );
+interface Participant {
+  actor: JsonObject;
+  resource: Resource | undefined;
+  status: string | undefined;
+  /** Participant.type. */
+  role: JsonObject | undefined;
+}
+
+const informants = new Set(['placer contact', 'filler contact', 'enterer']);
+
+/** Those who come, not those who answer for the appointment or typed it in. */
+const participants = (appointment: Resource, graph: Building['graph']): Participant[] =>
+  objects(appointment.participant).flatMap((one) => {
+    if (!isObject(one.actor) || informants.has(roleOf(one) ?? '')) return [];
+    const { actor } = one;
+    return [{ actor, resource: graph.resolve(actor), status: text(one.status), role: objects(one.type)[0] }];
+  });
 
 /** The type by the resource, else by the reference's own words. */
 function typeOf(actor: JsonObject, resource: Resource | undefined): string | undefined {
@@ -72,10 +82,23 @@ function scheduleSegment(building: Building, appointment: Resource, event: strin
       10: length === undefined ? undefined : ['min', 'minute', 'UCUM'],
       // Withdrawn with 2.7; until then, and still by most, the time is looked for here.
       11: since(building, '2.7') ? undefined : [undefined, undefined, length && `M${length}`, from, to],
-      16: contactOf(building, appointment),
+      12: informant(building, appointment, 'placer contact'),
+      16: informant(building, appointment, 'filler contact') ?? contactOf(building, appointment),
+      20: informant(building, appointment, 'enterer') ?? contactOf(building, appointment),
       25: statusCodes[text(appointment.status) ?? ''],
     },
   };
+}
+
+/** Who answers for the appointment, or typed it in, and need not come. */
+function informant(building: Building, appointment: Resource, role: string): FieldValue {
+  const found = objects(appointment.participant).find((one) => roleOf(one) === role);
+  return found && isObject(found.actor) ? xcn(building, found.actor) : undefined;
+}
+
+function roleOf(participant: JsonObject): string | undefined {
+  const [type] = objects(participant.type);
+  return text(objects(type?.coding)[0]?.code) ?? text(type?.text);
 }
 
 /** SCH-6 is required: what the event is, where nobody said why. */
@@ -83,7 +106,7 @@ const eventWords: Readonly<Record<string, string>> = {
   ...{ S12: 'New appointment', S13: 'Rescheduled', S14: 'Changed', S15: 'Cancelled', S17: 'Deleted', S26: 'No show' },
 };
 
-/** SCH-16, the filler's contact person: required; the first practitioner who takes part. */
+/** SCH-16 and SCH-20 are required: where nobody is named, the first practitioner who takes part. */
 function contactOf(building: Building, appointment: Resource): FieldValue {
   for (const { actor, resource } of participants(appointment, building.graph)) {
     if (/^Practitioner/.test(typeOf(actor, resource) ?? '')) return xcn(building, actor);
@@ -118,14 +141,14 @@ function resourceSegments(building: Building, appointment: Resource): SegmentVal
     },
   }));
   const made: Record<'AIG' | 'AIL' | 'AIP', SegmentValue[]> = { AIG: [], AIL: [], AIP: [] };
-  for (const { actor, resource, status } of participants(appointment, building.graph)) {
+  for (const { actor, resource, status, role } of participants(appointment, building.graph)) {
     const type = typeOf(actor, resource);
     const answer = answers[status ?? ''];
     const number = (name: 'AIG' | 'AIL' | 'AIP') => String(made[name].length + 1);
     if (type === 'Location') {
       made.AIL.push({
         name: 'AIL',
-        fields: { 1: number('AIL'), 2: action, 3: pl(building, actor), ...at(6), 12: answer },
+        fields: { 1: number('AIL'), 2: action, 3: pl(building, actor), 4: cwe(building, role), ...at(6), 12: answer },
       });
     } else if (
       type === 'Practitioner' ||
@@ -134,13 +157,20 @@ function resourceSegments(building: Building, appointment: Resource): SegmentVal
     ) {
       made.AIP.push({
         name: 'AIP',
-        fields: { 1: number('AIP'), 2: action, 3: xcn(building, actor), ...at(6), 12: answer },
+        fields: { 1: number('AIP'), 2: action, 3: xcn(building, actor), 4: cwe(building, role), ...at(6), 12: answer },
       });
     } else if (type === 'Device' || type === 'HealthcareService') {
       const words = text(actor.display) ?? text(resource?.name);
       made.AIG.push({
         name: 'AIG',
-        fields: { 1: number('AIG'), 2: action, 3: [resource?.id, words], 4: [type], ...at(8), 14: answer },
+        fields: {
+          1: number('AIG'),
+          2: action,
+          3: [resource?.id, words],
+          4: cwe(building, role) ?? [type],
+          ...at(8),
+          14: answer,
+        },
       });
     }
   }

@@ -1,6 +1,7 @@
 // ServiceRequest and DiagnosticReport as ORC, OBR and TQ1: https://hl7.org/fhir/uv/v2mappings/ (ORC[ServiceRequest],
 // OBR[ServiceRequest], OBR[DiagnosticReport])
 import { buildTable } from '../table.ts';
+import { organizationAddress, organizationTelecom } from '../types/reference.ts';
 
 const structure = 'http://hl7.org/fhir/StructureDefinition';
 const supportingInfo = 'http://hl7.org/fhir/5.0/StructureDefinition/extension-ServiceRequest.supportingInfo';
@@ -16,11 +17,14 @@ export const orc = buildTable(
 5  | @status  | table 0038
 9  | authoredOn | DTM
 12 | requester | XCN
-14 | ${callback} | XTN
+14 | @callback | OBR-17 has it
 16 | extension[${structure}/request-statusReason].valueCodeableConcept | CWE
 21 | requester | XON
+22 | requester | custom address
+23 | requester | custom telecom
 29 | locationCode | CWE
 `,
+  { address: organizationAddress, telecom: organizationTelecom },
 );
 
 /** Of the request. */
@@ -29,6 +33,7 @@ export const obr = buildTable(
   `
 4  | code | CWE
 6  | @occurrence | until 2.4; then TQ1
+11 | intent | custom action
 13 | extension[${supportingInfo}].extension[concept].valueCodeableConcept | custom words
 16 | requester | XCN
 17 | ${callback} | XTN
@@ -37,6 +42,8 @@ export const obr = buildTable(
 46 | orderDetail | CWE
 `,
   {
+    // Table 0065: generated as a reflex of other results.
+    action: (_building, value) => (value === 'reflex-order' ? 'G' : undefined),
     words: (_building, value) => {
       const { text, coding } = value as { text?: string; coding?: { display?: string; code?: string }[] };
       return text ?? coding?.[0]?.display ?? coding?.[0]?.code;

@@ -1,7 +1,8 @@
 // Patient as PID, PD1 and NK1: https://hl7.org/fhir/uv/v2mappings/ (PID[Patient], PD1[Patient], NK1[Patient])
-import { objects, text } from '../building.ts';
+import { isObject, objects, text } from '../building.ts';
 import { buildTable } from '../table.ts';
 import { cwe } from '../types/coded.ts';
+import { xon } from '../types/reference.ts';
 
 const structure = 'http://hl7.org/fhir/StructureDefinition';
 const usCore = 'http://hl7.org/fhir/us/core/StructureDefinition';
@@ -76,7 +77,8 @@ export const nk1 = buildTable(
 6 | telecom[use=work] | XTN
 8 | period.start | DT
 9 | period.end | DT
-13 | organization | XON
+13 | organization | custom organization
 15 | gender | code AdministrativeSex
 `,
+  { organization: (building, value) => xon(building, isObject(value) ? { ...value, type: 'Organization' } : value) },
 );

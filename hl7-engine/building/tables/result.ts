@@ -1,5 +1,6 @@
 // Observation and Specimen as OBX and SPM: https://hl7.org/fhir/uv/v2mappings/ (OBX[Observation], SPM[Specimen])
 import { buildTable } from '../table.ts';
+import { organizationAddress } from '../types/reference.ts';
 import { dtm } from '../types/time.ts';
 
 const structure = 'http://hl7.org/fhir/StructureDefinition';
@@ -24,7 +25,11 @@ export const obx = buildTable(
 20 | bodySite | CWE
 21 | identifier | EI
 23 | performer | XON
+24 | performer | custom address
+29 | category.coding[system=http://terminology.hl7.org/CodeSystem/v2-0936].code | ST
+30 | extension[${structure}/observation-structure-type].valueCodeableConcept.coding.code | ST
 `,
+  { address: organizationAddress },
 );
 
 const handling = 'http://hl7.org/fhir/StructureDefinition/specimen-specialHandling';

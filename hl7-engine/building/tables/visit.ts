@@ -26,12 +26,11 @@ export const pv1 = buildTable(
   `
 2  | class | custom class
 ?2 | "U" | ST
-3  | location[status=active].location | PL
-?3 | location[status=planned].location | PL
-?3 | location[status=reserved].location | PL
+3  | @location | where the patient is, or is to be
 4  | type | CWE AdmissionType
 5  | hospitalization.preAdmissionIdentifier | CX
 6  | @location | the last place that the patient has left
+11 | @location | where the patient is for the time being
 7  | participant[type=ATND].individual | XCN
 ?7 | participant[type=PPRF].individual | XCN
 8  | participant[type=REF].individual | XCN
@@ -47,6 +46,8 @@ export const pv1 = buildTable(
 37 | hospitalization.destination | custom destination
 38 | hospitalization.dietPreference | CWE DietType
 39 | serviceProvider.display | ST
+42 | @location | where the patient is to go
+43 | @location | where the patient was for the time being
 44 | period.start | DTM
 45 | period.end | DTM
 50 | @identifier | other numbers of the visit
@@ -73,7 +74,7 @@ export const pv2 = buildTable(
 9  | extension[${r5}/extension-Encounter.plannedEndDate].valueDateTime | DTM
 11 | length | custom days
 22 | meta.security[code=R].code | custom yes
-25 | priority | code EncounterPriority
+25 | priority | CWE EncounterPriority
 38 | extension[${structure}/encounter-modeOfArrival].valueCoding | CWE ModeOfArrivalCode
 `,
   {

@@ -62,10 +62,18 @@ function sent(building: Building, coding: JsonObject): Coded | undefined {
 function mappedFirst(building: Building, codings: JsonObject[], mapName: string | undefined): (Coded | undefined)[] {
   const at = mapName === undefined ? -1 : codings.findIndex((coding) => tableCodeOf(mapName, coding) !== undefined);
   if (mapName === undefined || at < 0) return codings.map((coding) => sent(building, coding));
-  const code = tableCodeOf(mapName, codings[at]!)!;
-  const table = v2Table(conceptMapOf(mapName).table);
-  const others = codings.filter((coding, index) => index !== at && !(coding.system === table && coding.code === code));
-  const first: Coded = { code, words: text(codings[at]!.display), system: undefined, version: undefined };
+  const map = conceptMapOf(mapName);
+  const table = v2Table(map.table);
+  const isOwn = ({ system }: JsonObject): boolean => system === undefined || system === table;
+  // Several codes of the table may mean the one concept: what was sent stands beside it.
+  const original = codings.find(
+    (coding, index) =>
+      index !== at && isOwn(coding) && map.codes.get(String(coding.code))?.code === text(codings[at]!.code),
+  );
+  const code = text(original?.code) ?? tableCodeOf(mapName, codings[at]!)!;
+  const others = codings.filter((coding, index) => index !== at && !(isOwn(coding) && coding.code === code));
+  const words = text(original?.display) ?? text(codings[at]!.display);
+  const first: Coded = { code, words, system: undefined, version: text(original?.version) };
   return [first, ...others.map((coding) => sent(building, coding))];
 }
 

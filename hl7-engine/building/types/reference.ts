@@ -4,7 +4,7 @@ import type { Json, JsonObject, Resource } from '#fhir-model';
 import type { ComponentValue } from '../../message/build.ts';
 import { type Building, isObject, objects, text } from '../building.ts';
 import { authority, identifierTypeOf } from './identifier.ts';
-import { nameParts } from './person.ts';
+import { nameParts, xad, xtn } from './person.ts';
 
 /** A PractitionerRole stands for its practitioner. */
 export function personOf({ graph }: Building, reference: Json | undefined): Resource | undefined {
@@ -50,6 +50,7 @@ export function xcn(building: Building, value: Json | undefined): ComponentValue
     ...[id, family, given, further, suffix, prefix, degree ?? more, undefined],
     id === undefined ? undefined : authority(building, system),
     ...[parts?.use, undefined, undefined, number && identifierTypeOf(number)],
+    ...[...Array<undefined>(5).fill(undefined), parts?.start, parts?.end, degree === undefined ? undefined : more],
   ];
 }
 
@@ -63,11 +64,28 @@ export function ndl(building: Building, value: Json | undefined): ComponentValue
   return [[id, name, given, further, suffix, prefix, degree, undefined, ...hd] as (string | undefined)[]];
 }
 
+/** The Organization itself, or that of a PractitionerRole. */
+function organizationOf({ graph }: Building, value: Json | undefined): Resource | undefined {
+  const found = graph.resolve(value);
+  return found?.resourceType === 'PractitionerRole' ? graph.resolve(found.organization) : found;
+}
+
+/** XAD of an organization that a reference leads to. */
+export function organizationAddress(building: Building, value: Json): ComponentValue[] | undefined {
+  const organization = organizationOf(building, value);
+  return organization?.resourceType === 'Organization' ? xad(building, objects(organization.address)[0]) : undefined;
+}
+
+export function organizationTelecom(building: Building, value: Json): ComponentValue[] | undefined {
+  const organization = organizationOf(building, value);
+  return organization?.resourceType === 'Organization' ? xtn(building, objects(organization.telecom)[0]) : undefined;
+}
+
 /** XON. Undefined for a person. */
 export function xon(building: Building, value: Json | undefined): ComponentValue[] | undefined {
   if (!isObject(value)) return undefined;
   const found = building.graph.resolve(value);
-  const organization = found?.resourceType === 'PractitionerRole' ? building.graph.resolve(found.organization) : found;
+  const organization = organizationOf(building, value);
   if (!isOrganization(organization, found === organization ? value : {}) && organization !== undefined)
     return undefined;
   if (organization === undefined && !isOrganization(undefined, value)) return undefined;

@@ -18,7 +18,7 @@ function plain(value: Json): string | undefined {
 }
 
 /** CQ: a Quantity with its unit as subcomponents. */
-function cq(building: Building, value: Json): RepetitionValue | undefined {
+export function cq(building: Building, value: Json | undefined): RepetitionValue | undefined {
   if (!isObject(value) || value.value === undefined) return undefined;
   return [plain(value.value), unitOf(building, value)?.map((part) => (typeof part === 'string' ? part : undefined))];
 }

@@ -32,7 +32,12 @@ export function placeName(pl: Part): string | undefined {
  * A reference to the smallest place of a PL. It and those around it, each partOf the next, are created where they are not
  * there yet; a place is known by its path within its facility: `WARD/R1/B1`. `bedStatus`: CWE of table 0116, for the bed or room.
  */
-export function locationReference(mapping: Mapping, pl: Part, bedStatus?: Part): JsonObject | undefined {
+export function locationReference(
+  mapping: Mapping,
+  pl: Part,
+  bedStatus?: Part,
+  known?: KnownPlace,
+): JsonObject | undefined {
   const display = placeName(pl);
   if (display === undefined) return undefined;
   const sent = levels.filter(({ component }) => pl.component(component).text !== undefined);
@@ -50,10 +55,17 @@ export function locationReference(mapping: Mapping, pl: Part, bedStatus?: Part):
       value: level.component === 4 ? name : path.join('/'),
       description: isLast ? pl.component(9).text : undefined,
       comprehensive: isLast ? pl.component(10) : undefined,
+      known: isLast ? known : undefined,
       status: isLast && (level.component === 3 || level.component === 2) ? bedState(bedStatus) : undefined,
     });
   }
   return { reference: partOf!, display };
+}
+
+/** What a file of places says of the smallest: it changes what is there. */
+export interface KnownPlace {
+  resource: JsonObject;
+  cleared: readonly string[];
 }
 
 interface Place {
@@ -65,9 +77,10 @@ interface Place {
   description: string | undefined;
   comprehensive: Part | undefined;
   status: JsonObject | undefined;
+  known: KnownPlace | undefined;
 }
 
-function place(mapping: Mapping, { level, name, system, value, partOf, status, ...more }: Place): string {
+function place(mapping: Mapping, { level, name, system, value, partOf, status, known, ...more }: Place): string {
   const identifier = { system, value };
   const criterion = identifierCriterion(identifier);
   const { comprehensive, description } = more;
@@ -90,11 +103,15 @@ function place(mapping: Mapping, { level, name, system, value, partOf, status, .
       ],
     },
     partOf: partOf === undefined ? undefined : { reference: partOf },
+    ...known?.resource,
   } as Resource;
   return mapping.once(`Location?${criterion}`, () => {
-    if (status === undefined) return mapping.add({ method: 'POST', url: 'Location', ifNoneExist: criterion, resource });
+    if (status === undefined && known === undefined)
+      return mapping.add({ method: 'POST', url: 'Location', ifNoneExist: criterion, resource });
     mapping.stamp(resource);
-    const merge = merging({ ordered: { warnings: mapping.warnings } });
+    const cleared = known?.cleared ?? [];
+    const defaults = new Set(known !== undefined && known.resource.status === undefined ? ['status'] : []);
+    const merge = merging({ cleared, defaults, ordered: { warnings: mapping.warnings } });
     return mapping.add({ method: 'PUT', url: `Location?${criterion}`, resource, merge });
   });
 }

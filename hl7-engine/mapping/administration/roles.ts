@@ -49,20 +49,21 @@ export function encounterParticipants(mapping: Mapping, segments: readonly Segme
   return found;
 }
 
-/** The others that follow PID, one CareTeam of the patient's for each facility. */
+/** The others that follow PID, one CareTeam of the patient's for each facility, or for what `of` names; its reference. */
 export function addCareTeam(
   mapping: Mapping,
   segments: readonly Segment[],
   caseManagers: readonly Segment[],
   patient: { reference: string; key: string },
-): void {
+  of: readonly string[] = [],
+): string | undefined {
   const all = segments.filter((segment) => roles.has(segment.name) && !isPrimaryCare(segment));
   const open = all.filter((segment) => !isEnded(segment));
   const members = open.map((segment) => careTeamMember(mapping, segment));
   const managers = caseManagers.map((segment) => caseManager(mapping, segment));
   const participant = [...members, ...managers].filter((one) => one !== undefined);
-  if (participant.length === 0) return;
-  const id = derivedId('CareTeam', [patient.key, mapping.facility]);
+  if (participant.length === 0) return undefined;
+  const id = derivedId('CareTeam', [patient.key, mapping.facility, ...of]);
   const resource = {
     resourceType: 'CareTeam',
     id,
@@ -73,6 +74,7 @@ export function addCareTeam(
   mapping.stamp(resource);
   const merge = merging({ ordered: { warnings: mapping.warnings }, cleared: ['participant'] });
   mapping.add({ method: 'PUT', url: `CareTeam/${id}`, resource, merge });
+  return `CareTeam/${id}`;
 }
 
 /** IN3-21. */

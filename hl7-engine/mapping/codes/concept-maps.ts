@@ -6,6 +6,7 @@ import { clinicalMaps } from './maps/clinical.ts';
 import { confidentialityMaps } from './maps/confidentiality.ts';
 import { emptyMaps } from './maps/empty.ts';
 import { hospitalServiceMaps } from './maps/hospital-service.ts';
+import { managementMaps } from './maps/management.ts';
 import { messageMaps } from './maps/message.ts';
 
 const sources = {
@@ -15,6 +16,7 @@ const sources = {
   ...confidentialityMaps,
   ...emptyMaps,
   ...hospitalServiceMaps,
+  ...managementMaps,
   ...messageMaps,
 };
 

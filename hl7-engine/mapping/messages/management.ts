@@ -3,7 +3,19 @@ import type { MessageMap } from '../message-map.ts';
 import { acknowledgmentMaps } from './acknowledgment.ts';
 import { accountMaps } from './bar.ts';
 import { dft } from './dft.ts';
+import { masterFileMaps } from './mfn.ts';
+import { careMaps } from './ppr.ts';
 import { queryMaps } from './qbp.ts';
+import { ref } from './ref.ts';
 import { siu } from './siu.ts';
 
-export const managementMaps: readonly MessageMap[] = [siu, dft, ...accountMaps, ...queryMaps, ...acknowledgmentMaps];
+export const managementMaps: readonly MessageMap[] = [
+  siu,
+  dft,
+  ref,
+  ...careMaps,
+  ...masterFileMaps,
+  ...accountMaps,
+  ...queryMaps,
+  ...acknowledgmentMaps,
+];

@@ -14,7 +14,7 @@ const other = `${head} PID PD1? OH1* OH2* OH3? OH4* ARV* ROL* PRT* ${kin} ${visi
 export const admissionStructures = {
   ADT_A01: admission,
   ADT_A02: transfer,
-  ADT_A03: admission,
+  ADT_A03: `${head} ${person} ${kin} ${visit} DB1* ${content} OBSERVATION{OBX PRT* NTE*}* ${payers} ${bills}`,
   ADT_A05: admission,
   ADT_A06: `${head} ${person} MRG? ${kin} ${visit} ${seen} ${content} ${payers} ${bills}`,
   ADT_A09: other,

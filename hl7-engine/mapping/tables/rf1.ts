@@ -2,10 +2,6 @@
 // https://hl7.org/fhir/R4/claimresponse.html
 import { segmentTable } from '../table/table.ts';
 
-const referral = {
-  coding: [{ system: 'http://snomed.info/sct', code: '3457005', display: 'Patient referral (procedure)' }],
-};
-
 export const rf1ServiceRequest = segmentTable(
   'RF1',
   'ServiceRequest',
@@ -37,9 +33,6 @@ export const rf1ServiceRequest = segmentTable(
 25 | @status         | D: entered in error
 `,
 );
-
-/** Every referral is one. */
-export const referralCategory = referral;
 
 export const autClaimResponse = segmentTable(
   'AUT',

@@ -1,5 +1,4 @@
 // Predicates and conformance statements of a profile (NIST's ConformanceContext.xsd) and bindings, as rules of their contexts.
-import type { ErrorLocation } from '../../message/refusal.ts';
 import type { Severity } from '../finding.ts';
 import { type ContextRule, found, type Sink } from '../model.ts';
 import type { Node } from '../node.ts';
@@ -84,11 +83,15 @@ function statementRule(element: XmlElement, valueSets: ValueSets): ContextRule<N
   const text = describe(element) || `conformance statement ${id} does not hold`;
   return (node, sink) => {
     if (assertion.test(node) !== false) return;
-    found(sink, placeOf(node, at), { severity, rule: 'statement', condition: '199', text: `${id}: ${text}`, statement: id });
+    found(sink, placeAt(node, at), {
+      severity,
+      rule: 'statement',
+      condition: '199',
+      text: `${id}: ${text}`,
+      statement: id,
+    });
   };
 }
-
-const placeOf = (node: Node, path: Path): ErrorLocation => placeAt(node, path);
 
 function onlyChild(element: XmlElement, name: string, valueSets: ValueSets): Expression {
   const holder = childOf(element, name);

@@ -210,7 +210,8 @@ function valueSet(element: XmlElement, valueSets: ValueSets): Expression {
   const path = pathOf(element, 'Path');
   const set = valueSets.find(attribute(element, 'ValueSetID'));
   const location = element.attributes.BindingLocation;
-  const within = location === undefined || location === '' ? [] : [{ position: Number.parseInt(location, 10), instance: 1 }];
+  const within =
+    location === undefined || location === '' ? [] : [{ position: Number.parseInt(location, 10), instance: 1 }];
   const test = (context: Node): Truth => {
     if (set === undefined) return undefined;
     const texts = textsAt(context, [...path, ...within]);
@@ -245,7 +246,13 @@ function isLoinc(text: string): boolean {
 
 // Verhoeff's dihedral check (SNOMED CT Release File Specifications, 5.5): the group's table is written by its rule.
 const times = (one: number, other: number): number =>
-  one < 5 ? (other < 5 ? (one + other) % 5 : 5 + ((one + other) % 5)) : other < 5 ? 5 + ((one - other) % 5) : (one - other + 5) % 5;
+  one < 5
+    ? other < 5
+      ? (one + other) % 5
+      : 5 + ((one + other) % 5)
+    : other < 5
+      ? 5 + ((one - other) % 5)
+      : (one - other + 5) % 5;
 const permuted = [1, 5, 7, 6, 2, 8, 3, 0, 9, 4];
 
 function isSnomed(text: string): boolean {

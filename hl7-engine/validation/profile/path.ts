@@ -1,16 +1,7 @@
 // Paths of conformance statements: `3[1].2[*].1[1]`, position and occurrence within the context that a statement belongs to.
 import type { ErrorLocation } from '../../message/refusal.ts';
 import type { GroupPlace, PlaceModel } from '../model.ts';
-import {
-  type GroupNode,
-  isBlank,
-  type Node,
-  partLocation,
-  partOf,
-  repetitionsOf,
-  type SegmentNode,
-  tokensOf,
-} from '../node.ts';
+import { type GroupNode, isBlank, type Node, partLocation, partOf, repetitionsOf, tokensOf } from '../node.ts';
 import { ProfileFault } from './profile-fault.ts';
 
 export interface Step {
@@ -67,7 +58,8 @@ export function placeAt(node: Node, path: Path): ErrorLocation {
 
 function absent(node: Node, { position, instance = 1 }: Step): ErrorLocation {
   if (node.kind === 'data') return partLocation(node, position);
-  if (node.kind === 'segment') return { ...node.location, field: position, ...(instance > 1 && { repetition: instance }) };
+  if (node.kind === 'segment')
+    return { ...node.location, field: position, ...(instance > 1 && { repetition: instance }) };
   const child = node.place.children[position - 1];
   return child === undefined ? node.location : { segment: firstSegment(child) };
 }
@@ -90,5 +82,3 @@ function fieldName({ segment, field, component, subcomponent }: ErrorLocation): 
   const below = component === undefined ? '' : `.${component}${subcomponent === undefined ? '' : `.${subcomponent}`}`;
   return field === undefined ? segment : `${segment}-${field}${below}`;
 }
-
-export const isSegment = (node: Node): node is SegmentNode => node.kind === 'segment';

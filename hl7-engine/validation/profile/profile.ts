@@ -2,7 +2,7 @@
 import type { Hl7Message } from '../../message/message.ts';
 import { checkSegment } from '../content.ts';
 import type { Finding } from '../finding.ts';
-import type { Severities } from '../model.ts';
+import { type Severities, sinkTo } from '../model.ts';
 import { checkCounts, sequence } from '../sequence.ts';
 import { readRules } from './constraints.ts';
 import { ProfileFault } from './profile-fault.ts';
@@ -42,7 +42,8 @@ export function compileProfile(documents: readonly string[]): Profile {
   const elements = documents.map((text) => readXml(text)).filter((element) => !isNothing(element));
   const all = (name: string): XmlElement[] => elements.filter((element) => element.name === name);
   const other = elements.find(({ name }) => !roots.includes(name));
-  if (other !== undefined) throw new ProfileFault(`<${other.name}>`, `can't be used: documents are ${roots.join(', ')}`);
+  if (other !== undefined)
+    throw new ProfileFault(`<${other.name}>`, `can't be used: documents are ${roots.join(', ')}`);
   const [profile, ...more] = all('ConformanceProfile');
   if (profile === undefined || more.length > 0) throw new ProfileFault('', 'needs one document ConformanceProfile');
   const valueSets = readValueSets(all('ValueSetLibrary'));
@@ -67,7 +68,7 @@ const isHollow = ({ children, text }: XmlElement): boolean => text === '' && chi
 
 function check(message: Hl7Message, title: string, messages: readonly MessageModel[]): Finding[] {
   const findings: Finding[] = [];
-  const sink = { add: (finding: Finding) => void findings.push(finding), severities };
+  const sink = sinkTo(findings, severities);
   const model = modelOf(message, messages);
   if (model === undefined) return [otherMessage(title, messages)];
   const reading = { delimiters: message.delimiters, ...message.coding };

@@ -64,7 +64,13 @@ function placesOf(element: XmlElement, path: string, segments: Segments, rules: 
     const children = placesOf(child, inner, segments, rules);
     if (children.length === 0) throw new ProfileFault(whereOf(child), 'is a group of nothing');
     // Contexts are named by the group alone or by its way from the message: VXU_V04.ORDER.
-    return groupPlace({ name, id, children, rules: [...rules.of('Group', id, inner), ...rules.of('Group', '', name)], ...counts });
+    return groupPlace({
+      name,
+      id,
+      children,
+      rules: [...rules.of('Group', id, inner), ...rules.of('Group', '', name)],
+      ...counts,
+    });
   });
 }
 
@@ -73,7 +79,8 @@ const whereOf = ({ name, line }: XmlElement): string => `<${name}> in line ${lin
 function usageOf(element: XmlElement): Usage {
   const usage = attribute(element, 'Usage');
   if (usage === 'CE' || /^C\(/.test(usage)) return 'C';
-  if (!/^(?:R|RE|O|C|X|W|B)$/.test(usage)) throw new ProfileFault(whereOf(element), `has the usage ${usage.slice(0, 20)}`);
+  if (!/^(?:R|RE|O|C|X|W|B)$/.test(usage))
+    throw new ProfileFault(whereOf(element), `has the usage ${usage.slice(0, 20)}`);
   return usage as Usage;
 }
 
@@ -141,12 +148,7 @@ function elementOf(element: XmlElement, types: Types): ElementModel {
   };
 }
 
-function readSegments(
-  element: XmlElement | undefined,
-  types: Types,
-  rules: RuleBook,
-  valueSets: ValueSets,
-): Segments {
+function readSegments(element: XmlElement | undefined, types: Types, rules: RuleBook, valueSets: ValueSets): Segments {
   const segments = new Map<string, SegmentModel>();
   for (const definition of childrenOf(element, 'Segment')) {
     const [id, name] = [attribute(definition, 'ID'), attribute(definition, 'Name')];
@@ -154,7 +156,9 @@ function readSegments(
     const elements = fields.map((field) => elementOf(field, types));
     segments.set(id, {
       ...{ name, fields: elements },
-      dynamic: childrenOf(childOf(definition, 'DynamicMapping'), 'Mapping').map((mapping) => dynamicType(mapping, types)),
+      dynamic: childrenOf(childOf(definition, 'DynamicMapping'), 'Mapping').map((mapping) =>
+        dynamicType(mapping, types),
+      ),
       rules: [...rulesOf<SegmentNode>(fields, elements, valueSets), ...rules.of('Segment', id, name)],
     });
   }
@@ -183,7 +187,8 @@ function dynamicType(mapping: XmlElement, types: Types): DynamicType {
     ...{ position, typeOf },
     fault(segment) {
       const value = first(segment);
-      if (value === undefined || segment.segment.field(position).isEmpty || typeOf(segment) !== undefined) return undefined;
+      if (value === undefined || segment.segment.field(position).isEmpty || typeOf(segment) !== undefined)
+        return undefined;
       const field = Number.parseInt(attribute(mapping, 'Reference'), 10);
       return { field, text: `"${value.slice(0, 20)}" is no data type that the profile has for field ${position}` };
     },
@@ -193,7 +198,8 @@ function dynamicType(mapping: XmlElement, types: Types): DynamicType {
 const keyOf = (first: string, second: string | undefined): string => `${first}\n${second ?? ''}`;
 
 function referenceOf(text: string, mapping: XmlElement): (node: SegmentNode) => string | undefined {
-  if (!/^\d{1,3}(?:\.\d{1,3})?$/.test(text)) throw new ProfileFault(whereOf(mapping), `has the reference ${text.slice(0, 20)}`);
+  if (!/^\d{1,3}(?:\.\d{1,3})?$/.test(text))
+    throw new ProfileFault(whereOf(mapping), `has the reference ${text.slice(0, 20)}`);
   const [field, component] = text.split('.').map(Number);
   return ({ segment }) => {
     const part = segment.field(field!);

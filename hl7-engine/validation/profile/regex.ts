@@ -5,6 +5,9 @@ import { ProfileFault } from './profile-fault.ts';
 /** Whether the whole text is matched. */
 export type Matches = (text: string) => boolean;
 
+/** A pattern looks no further: of a longer text it would match the beginning. */
+const textLengthMax = 65_536;
+
 /** `^(?!\s*$).+`: look-around at the beginning, which says what the text must or must not begin with. */
 const lookAhead = /^\^?\(\?([!=])((?:[^()\\]|\\.)*)\)/;
 
@@ -17,7 +20,7 @@ export function wholeMatch(source: string): Matches {
     const ahead = lookAhead.exec(source);
     if (ahead === null) {
       const pattern = compilePattern(`^(?:${plain(source)})$`);
-      return (text) => pattern.test(text);
+      return (text) => text.length <= textLengthMax && pattern.test(text);
     }
     const [whole, sign, within = ''] = ahead;
     const begins = compilePattern(`^(?:${plain(within)})`);

@@ -103,7 +103,8 @@ function codeAt(node: DataNode, { code, system }: CodeLocation): { code: string;
 }
 
 /** R is required; suggested and undetermined ones are worth a warning. */
-const severityOf = (strength: string | undefined): Severity => (strength === 'R' || strength === undefined ? 'error' : 'warning');
+const severityOf = (strength: string | undefined): Severity =>
+  strength === 'R' || strength === undefined ? 'error' : 'warning';
 
 function rulesOfSets(
   target: Path,
@@ -141,7 +142,8 @@ export function inlineBinding(
 export function readBinding(element: XmlElement, valueSets: ValueSets): ContextRule<Node>[] {
   const target = readSteps(attribute(element, 'Target'));
   const locations = (childOf(element, 'BindingLocations')?.children ?? []).map(readLocation);
-  if (locations.length === 0) throw new ProfileFault(`<${element.name}> in line ${element.line}`, 'needs BindingLocations');
+  if (locations.length === 0)
+    throw new ProfileFault(`<${element.name}> in line ${element.line}`, 'needs BindingLocations');
   if (element.name === 'SingleCodeBinding') return [singleCode(element, target, locations)];
   const ids = childrenOf(childOf(element, 'Bindings'), 'Binding').map((one) => attribute(one, 'BindingIdentifier'));
   return rulesOfSets(target, locations, ids, element.attributes.BindingStrength, valueSets);

@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { TestContext } from 'node:test';
 import type { Resource } from '#fhir-model';
 import type { Db } from '#platform';
-import { activeSystems, tableOf } from '../../tables.ts';
+import { activeSystems, conceptTables, tableOf } from '../../tables.ts';
 import { type LoadedSystem, loadTerminology, type TerminologyLoadOptions, type TerminologySummary } from '../load.ts';
 
 /** By their paths. */
@@ -39,6 +39,8 @@ export interface Loaded extends TerminologySummary {
   told: string[];
   notes: string[];
   knownSystems: LoadedSystem[];
+  /** After how many concepts each system was gone on with that had broken off. */
+  goneOnAfter: number[];
   storedResources: Resource[];
 }
 
@@ -50,6 +52,7 @@ export async function load(
   const told: string[] = [];
   const notes: string[] = [];
   const knownSystems: LoadedSystem[] = [];
+  const goneOnAfter: number[] = [];
   const storedResources: Resource[] = [];
   const text = ({ file, line, text }: { file: string; line?: number; text: string }): string =>
     `${path.basename(file)}${line === undefined ? '' : `:${line}`}: ${text}`;
@@ -62,14 +65,14 @@ export async function load(
     onFormat: () => undefined,
     onProgress: () => undefined,
     onIndexing: () => undefined,
-    onGoingOn: () => undefined,
+    onGoingOn: ({ concepts }) => goneOnAfter.push(concepts),
     onLoaded: () => undefined,
     onFault: (fault) => told.push(text(fault)),
     onNote: (note) => notes.push(text(note)),
     onKnown: (system) => knownSystems.push(system),
     ...options,
   });
-  return { ...summary, told, notes, knownSystems, storedResources };
+  return { ...summary, told, notes, knownSystems, goneOnAfter, storedResources };
 }
 
 interface ConceptDump {
@@ -139,6 +142,26 @@ export async function dump(db: Db, url: string, version?: string): Promise<Recor
     ];
   });
   return Object.fromEntries(described);
+}
+
+/** Every row of the system that is active and every index on them, as hashes by table: equal where the tables are. */
+export async function fingerprints(db: Db, url: string, version: string): Promise<Record<string, unknown>> {
+  const system = (await activeSystems(db)).find((each) => each.url === url && each.version === version);
+  if (!system) throw new Error(`${url}|${version} is not there`);
+  const { cs, concepts, designations } = system;
+  const found: Record<string, unknown> = { concepts, designations };
+  for (const table of conceptTables) {
+    const name = tableOf(table, cs);
+    const [row] = await db.query({
+      text: `select count(*)::int as rows, md5(string_agg(row, E'\n' order by row collate "C")) as hash,
+          (select array_agg(replace(pg_get_indexdef(indexrelid), '_${cs}', '') order by 1) from pg_index
+            where indrelid = '${name}'::regclass) as indexes,
+          (select relispartition from pg_class where oid = '${name}'::regclass) as attached
+        from (select (to_jsonb(t) - 'cs')::text as row from ${name} t) rows`,
+    });
+    found[table] = row;
+  }
+  return found;
 }
 
 /** `url|version` of all that are active, and how many rows tell of others. */

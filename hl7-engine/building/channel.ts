@@ -1,0 +1,89 @@
+// Subscriptions' messages into the queues of destinations: fhir-model/ports.ts, MessageChannel. At least once as the
+// subscription delivers, queued once: the message and the note of its delivery are one transaction.
+import { createHash } from 'node:crypto';
+import {
+  type AccessScope,
+  type MessageChannel,
+  type MessageNotification,
+  parseJson,
+  type Resource,
+  type ResourceReader,
+} from '#fhir-model';
+import { type Clock, type Db, isCerebraError, type Log, type Statement } from '#platform';
+import type { OutboundQueues } from '../outbound/outbound.ts';
+import { partitionOf } from '../routes/partition.ts';
+import { buildFrom } from './build.ts';
+import type { BuildTarget } from './building.ts';
+import { type AskedChannel, channelOptions } from './channel-options.ts';
+import { gather } from './gather.ts';
+
+export interface MessageChannelOptions {
+  db: Db;
+  outbound: OutboundQueues;
+  reader: Pick<ResourceReader, 'read'>;
+  scope: AccessScope;
+  clock: Clock;
+  log: Log;
+  /** What header lines of the Subscription don't say. */
+  defaults: BuildTarget;
+  /** Names of the destinations, also before they are open. */
+  destinations: readonly string[];
+  /** Our own FHIR base. */
+  baseUrl?: string | undefined;
+}
+
+const find: Statement = {
+  name: 'hl7_message_channel_find',
+  text: 'select number, told from hl7_message_channel where subscription = $1 and resource = $2',
+};
+
+// Of two deliverers whose lease overlaps the second waits here, and then writes nothing.
+const note: Statement = {
+  name: 'hl7_message_channel_note',
+  text: `insert into hl7_message_channel as m (subscription, resource, number, told) values ($1, $2, $3, $4)
+    on conflict (subscription, resource) do update set number = $3, told = $4 where m.number < $3`,
+};
+
+export function createMessageChannel(options: MessageChannelOptions): MessageChannel {
+  const { db, outbound, reader, scope, clock, log, defaults, destinations, baseUrl } = options;
+  const optionsOf = (asked: AskedChannel) => channelOptions(asked, defaults, destinations);
+  return {
+    refuse(asked) {
+      try {
+        optionsOf(asked);
+        return undefined;
+      } catch (error) {
+        if (isCerebraError(error)) return error.message;
+        throw error;
+      }
+    },
+    async send(notification) {
+      const { subscription, number, type, id, body } = notification;
+      const { destination, wanted, target } = optionsOf(notification);
+      const resource = `${type}/${id}`;
+      const [sent] = await db.query<{ number: bigint; told: string | null }>(find, [subscription, resource]);
+      if (sent !== undefined && sent.number >= number) return;
+      const types = wanted.builder.reads;
+      const found = await gather(parseJson(body).exact as Resource, { reader, scope, types, baseUrl });
+      const told = { state: sent === undefined ? undefined : (sent.told ?? '') };
+      const controlId = controlIdOf(notification);
+      const nowMs = clock.now();
+      const { message, warnings } = await buildFrom({ wanted, ...found, target, controlId, nowMs, told });
+      const state = wanted.builder.stateOf?.(found.focus) ?? null;
+      const queued = { destination, partition: partitionOf(message), controlId, body: message.raw };
+      await db.tx(async (tx) => {
+        if ((await tx.queryCount(note, [subscription, resource, number, state])) === 0) return;
+        await outbound.enqueue(tx, [queued]);
+      });
+      outbound.wake();
+      if (warnings.length > 0)
+        log.debug({ subscription, resource, warnings }, 'not all of it has a place in the message');
+    },
+  };
+}
+
+/** 20 characters, which MSH-10 has until 2.6: the same for the same delivery, so that a receiver knows a repetition. */
+function controlIdOf({ subscription, number }: MessageNotification): string {
+  const digest = createHash('sha256').update(`${subscription} ${number}`).digest('hex');
+  return `C${digest.slice(0, 19).toUpperCase()}`;
+}

@@ -1,0 +1,39 @@
+// Condition as DG1: https://hl7.org/fhir/uv/v2mappings/ (DG1[Condition])
+import type { JsonObject } from '#fhir-model';
+import type { SegmentValue } from '../message/build.ts';
+import { type Building, objects, text } from './building.ts';
+import { cwe } from './types/coded.ts';
+import { ei } from './types/identifier.ts';
+import { dtm } from './types/time.ts';
+
+/** Table 0052 by the diagnosis' role: admitting, final; else working. */
+const types: Readonly<Record<string, string>> = { AD: 'A', DD: 'F', A: 'A', F: 'F' };
+
+/** Of references to Conditions, each with its role in the visit where it has one. */
+export function diagnosisSegments(
+  building: Building,
+  references: readonly JsonObject[],
+  roles: readonly (string | undefined)[] = [],
+): SegmentValue[] {
+  const found = references.flatMap((reference, index) => {
+    const condition = building.graph.resolve(reference);
+    return condition?.resourceType === 'Condition' ? [{ condition, role: roles[index] }] : [];
+  });
+  return found.map(({ condition, role }, index) => ({
+    name: 'DG1',
+    fields: {
+      1: String(index + 1),
+      3: cwe(building, condition.code),
+      5: dtm(condition.onsetDateTime) ?? dtm(condition.recordedDate),
+      6: types[role ?? ''] ?? 'W',
+      20: ei(building, objects(condition.identifier)[0]),
+    },
+  }));
+}
+
+/** Encounter.diagnosis. */
+export function visitDiagnoses(building: Building, diagnoses: readonly JsonObject[]): SegmentValue[] {
+  const references = diagnoses.map(({ condition }) => (condition ?? {}) as JsonObject);
+  const roles = diagnoses.map(({ use }) => text(objects((use as JsonObject | undefined)?.coding)[0]?.code));
+  return diagnosisSegments(building, references, roles);
+}

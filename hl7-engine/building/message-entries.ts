@@ -1,0 +1,101 @@
+// What the resources of a FHIR message mean in this store: https://hl7.org/fhir/R4/messaging.html#4.2.2.2. Ids of another server are
+// not ours: `Patient/1` there and here are two people.
+import type { Json, JsonObject, Resource, TransactionEntry } from '#fhir-model';
+import { CerebraError } from '#platform';
+import { derivedId } from '../mapping/derived-id.ts';
+import { tokenCriterion } from '../mapping/identifiers.ts';
+import { isObject, objects, text } from './building.ts';
+
+/** About a message, not its content. */
+const envelope = new Set(['MessageHeader', 'OperationOutcome', 'Parameters', 'MessageDefinition']);
+
+/** What messages name and do not tell: of one that is here already nothing is changed, unless it is the focus. */
+const supporting = new Set([
+  ...['Patient', 'RelatedPerson', 'Practitioner', 'PractitionerRole', 'Organization', 'Location'],
+  ...['HealthcareService', 'Device', 'Medication', 'Endpoint'],
+]);
+
+export interface MessageContent {
+  header: Resource;
+  /** Of the header: where references within it begin. */
+  fullUrl: string | undefined;
+  entries: TransactionEntry[];
+}
+
+const fault = (words: string, where: string, code: 'invalid' | 'required' = 'invalid'): CerebraError =>
+  new CerebraError(code, words, { expression: [where] });
+
+/** Throws CerebraError for a Bundle that is no message. */
+export function messageContent(bundle: Resource, baseUrl: string): MessageContent {
+  if (bundle.type !== 'message') throw fault("Bundle.type must be 'message'", 'Bundle.type');
+  const entries = objects(bundle.entry);
+  const [first] = entries;
+  const header = isObject(first?.resource) ? (first.resource as Resource) : undefined;
+  if (header?.resourceType !== 'MessageHeader') {
+    throw fault('The first entry of a message is its MessageHeader', 'Bundle.entry[0].resource');
+  }
+  const fullUrl = text(first!.fullUrl);
+  const known = new Set(entries.flatMap(({ fullUrl: url }) => text(url) ?? []));
+  const focus = new Set(
+    objects(header.focus).flatMap(({ reference }) => absolute(text(reference), fullUrl, known, baseUrl) ?? []),
+  );
+  const content = entries.flatMap((entry, index): TransactionEntry[] => {
+    const resource = entry.resource as Resource | undefined;
+    if (resource === undefined || envelope.has(resource.resourceType)) return [];
+    const url = text(entry.fullUrl);
+    if (url === undefined) {
+      const words = 'An entry of a message needs its fullUrl: without it nobody knows what refers to it';
+      throw fault(words, `Bundle.entry[${index}].fullUrl`, 'required');
+    }
+    const whole = withReferences(resource, url, known, baseUrl) as Resource;
+    return [entryOf(whole, url, focus.has(url), baseUrl)];
+  });
+  return { header, fullUrl, entries: content };
+}
+
+/** Ours by its address, else by its business identifier, else under an id that its fullUrl always gives. */
+function entryOf(resource: Resource, fullUrl: string, isFocus: boolean, baseUrl: string): TransactionEntry {
+  const { resourceType: type, id } = resource;
+  if (id !== undefined && fullUrl === `${baseUrl}/${type}/${id}`)
+    return { fullUrl, resource, method: 'PUT', url: `${type}/${id}` };
+  const { id: _foreign, ...rest } = resource;
+  const numbered = objects(resource.identifier).find(
+    ({ system, value }) => text(system) !== undefined && text(value) !== undefined,
+  );
+  const criterion = numbered && tokenCriterion('identifier', text(numbered.system), text(numbered.value)!);
+  if (criterion !== undefined && supporting.has(type) && !isFocus) {
+    return { fullUrl, resource: rest as Resource, method: 'POST', url: type, ifNoneExist: criterion };
+  }
+  if (criterion !== undefined)
+    return { fullUrl, resource: rest as Resource, method: 'PUT', url: `${type}?${criterion}` };
+  const own = derivedId(type, [fullUrl]);
+  return { fullUrl, resource: { ...rest, id: own } as Resource, method: 'PUT', url: `${type}/${own}` };
+}
+
+const restfulBase = /^(https?:\/\/.+)\/[A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64}(?:\/_history\/[^/]+)?$/;
+
+/** `Patient/1` as the sender means it: of the message, else of the sender's server. */
+function absolute(
+  reference: string | undefined,
+  fullUrl: string | undefined,
+  known: ReadonlySet<string>,
+  baseUrl: string,
+): string | undefined {
+  if (reference === undefined || known.has(reference)) return reference;
+  const base = restfulBase.exec(fullUrl ?? '')?.[1];
+  if (base === undefined || base === baseUrl || !/^[A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64}/.test(reference))
+    return reference;
+  return `${base}/${reference}`;
+}
+
+/** Numbers kept as their text stay so. */
+function withReferences(value: Json, fullUrl: string, known: ReadonlySet<string>, baseUrl: string): Json {
+  if (Array.isArray(value)) return value.map((item) => withReferences(item, fullUrl, known, baseUrl));
+  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) === null) return value;
+  const result: JsonObject = {};
+  for (const [name, inner] of Object.entries(value)) {
+    if (name === 'reference' && typeof inner === 'string') result[name] = absolute(inner, fullUrl, known, baseUrl)!;
+    else if (inner !== undefined) result[name] = withReferences(inner, fullUrl, known, baseUrl);
+  }
+  return result;
+}

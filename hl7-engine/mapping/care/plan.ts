@@ -1,0 +1,215 @@
+// Problems, goals and pathways to Condition, Goal and CarePlan: HL7 v2.9 chapter 12.3
+import type { JsonObject } from '#fhir-model';
+import type { Segment } from '../../message/message.ts';
+import { addCareTeam } from '../administration/roles.ts';
+import { conceptKey, upsertDerived, upsertNumbered } from '../administration/upsert.ts';
+import { obxGroups, orderGroup } from '../clinical/groups.ts';
+import { noteTexts } from '../clinical/notes.ts';
+import { addObservation, isDocument } from '../clinical/observation.ts';
+import { addServiceRequest, describeOrder, type Subject } from '../clinical/order.ts';
+import { conceptMapOf } from '../codes/concept-maps.ts';
+import type { Mapping } from '../context.ts';
+import { displayName, humanName } from '../datatypes.ts';
+import type { Identifier } from '../identifiers.ts';
+import type { MergeRules } from '../merge.ts';
+import type { MappedPatient } from '../patient.ts';
+import type { Group } from '../structure/group.ts';
+import { runTable } from '../table/table.ts';
+import { golGoal, prbCondition, pthCarePlan, varAnnotation } from '../tables/problems.ts';
+import { mappedConcept } from '../types/coded.ts';
+
+export interface Cared {
+  patient: MappedPatient;
+  encounter: string | undefined;
+}
+
+const terminology = 'http://terminology.hl7.org/CodeSystem';
+const coded = (system: string, code: string): JsonObject => ({
+  coding: [{ system: `${terminology}/${system}`, code }],
+});
+
+/** PC3, PC8 and PCD delete; else table 0287 in the segment's first field. */
+const deletes = new Set(['PC3', 'PC8', 'PCD']);
+
+function actionOf(mapping: Mapping, segment: Segment): 'delete' | 'none' | 'write' {
+  const action = segment.field(1).text?.toUpperCase() ?? '';
+  if (/^D/.test(action) || (action === '' && deletes.has(mapping.event))) return 'delete';
+  return action === 'UC' || action === 'UN' ? 'none' : 'write';
+}
+
+const list = (value: unknown): JsonObject[] => (Array.isArray(value) ? (value as JsonObject[]) : []);
+
+/** Under its number, else as the patient's of that name. */
+function put(mapping: Mapping, resource: JsonObject, concept: unknown, { patient }: Cared, rules: MergeRules): string {
+  const [identifier] = list(resource.identifier) as Identifier[];
+  if (identifier !== undefined) return upsertNumbered(mapping, resource, identifier, rules);
+  return upsertDerived(mapping, resource, [patient.key, mapping.facility, conceptKey(concept)], rules);
+}
+
+const clinicalStatuses = conceptMapOf('ProblemLifeCycle[Condition.clinicalStatus]');
+
+/** A PROBLEM group with its goals, pathways, orders and observations; the Condition's reference. */
+export function addProblem(mapping: Mapping, group: Group, cared: Cared): string | undefined {
+  const prb = group.get('PRB');
+  if (prb === undefined || actionOf(mapping, prb) === 'none') return undefined;
+  const cleared: string[] = [];
+  const found = runTable(prbCondition, { segment: prb, group, mapping }, cleared);
+  if (found?.code === undefined) {
+    mapping.warnings.add('PRB-3: a problem without code or words has no place');
+    return undefined;
+  }
+  const evidence = observations(mapping, group, 'PROBLEM_OBSERVATION', cared);
+  const status = problemStatus(mapping, prb, found);
+  const isOver = status.clinicalStatus === undefined || found.abatementDateTime !== undefined;
+  const resource: JsonObject = {
+    ...found,
+    ...status,
+    category: [coded('condition-category', 'problem-list-item'), ...list(found.category)],
+    subject: { reference: cared.patient.reference },
+    encounter: cared.encounter === undefined ? undefined : { reference: cared.encounter },
+    evidence: evidence.length > 0 ? [{ detail: evidence }] : undefined,
+    note: notes(mapping, group),
+  };
+  const emptied = isOver ? [] : ['abatementDateTime'];
+  const withoutStatus = status.clinicalStatus === undefined ? ['clinicalStatus'] : [];
+  const reference = put(mapping, resource, found.code, cared, { cleared: [...cleared, ...emptied, ...withoutStatus] });
+  team(mapping, group, cared, ['problem', reference]);
+  return reference;
+}
+
+/** con-3, con-4, con-5: an error has no status, what is over is not active. */
+function problemStatus(mapping: Mapping, prb: Segment, found: JsonObject): JsonObject {
+  if (actionOf(mapping, prb) === 'delete') {
+    return { verificationStatus: coded('condition-ver-status', 'entered-in-error') };
+  }
+  const sent = mappedConcept(mapping, clinicalStatuses, prb.field(14));
+  const known = list(sent?.coding).find(({ system }) => system === `${terminology}/condition-clinical`);
+  const isOver = found.abatementDateTime !== undefined;
+  const over = known !== undefined && ['inactive', 'remission', 'resolved'].includes(String(known.code));
+  if (isOver && !over) return { clinicalStatus: coded('condition-clinical', 'resolved') };
+  return { clinicalStatus: known === undefined ? coded('condition-clinical', 'active') : sent };
+}
+
+/** A GOAL group. `addresses`: the problems that it is for. */
+export function addGoal(
+  mapping: Mapping,
+  group: Group,
+  cared: Cared,
+  addresses: readonly string[],
+): string | undefined {
+  const gol = group.get('GOL');
+  if (gol === undefined || actionOf(mapping, gol) === 'none') return undefined;
+  const cleared: string[] = [];
+  const found = runTable(golGoal, { segment: gol, group, mapping }, cleared);
+  if (found?.description === undefined) {
+    mapping.warnings.add('GOL-3: a goal without code or words has no place');
+    return undefined;
+  }
+  const isError = actionOf(mapping, gol) === 'delete';
+  const outcome = observations(mapping, group, 'GOAL_OBSERVATION', cared);
+  const resource: JsonObject = {
+    ...found,
+    lifecycleStatus: isError ? 'entered-in-error' : (found.lifecycleStatus ?? 'active'),
+    subject: { reference: cared.patient.reference },
+    addresses: addresses.map((reference) => ({ reference })),
+    outcomeReference: outcome,
+    note: [...list(found.note), ...notes(mapping, group)],
+  };
+  const defaults = new Set(isError || found.lifecycleStatus !== undefined ? [] : ['lifecycleStatus']);
+  const reference = put(mapping, resource, found.description, cared, { cleared, defaults });
+  team(mapping, group, cared, ['goal', reference]);
+  return reference;
+}
+
+export interface PlanParts {
+  problems: readonly string[];
+  goals: readonly string[];
+  orders: readonly string[];
+}
+
+/** A PATHWAY group; without a pathway the goals and orders stand for themselves. */
+export function addPathway(mapping: Mapping, group: Group, cared: Cared, parts: PlanParts): void {
+  const pth = group.get('PTH');
+  if (pth === undefined || actionOf(mapping, pth) === 'none') return;
+  const cleared: string[] = [];
+  const found = runTable(pthCarePlan, { segment: pth, group, mapping }, cleared);
+  if (found?.category === undefined) {
+    mapping.warnings.add('PTH-2: a pathway without code or words has no place');
+    return;
+  }
+  const isError = actionOf(mapping, pth) === 'delete';
+  const references = (all: readonly string[]): JsonObject[] => all.map((reference) => ({ reference }));
+  const careTeam = team(mapping, group, cared, [
+    'pathway',
+    JSON.stringify(found.identifier ?? conceptKey(list(found.category)[0])),
+  ]);
+  const resource: JsonObject = {
+    ...found,
+    status: isError ? 'entered-in-error' : (found.status ?? 'active'),
+    intent: 'plan',
+    subject: { reference: cared.patient.reference },
+    encounter: cared.encounter === undefined ? undefined : { reference: cared.encounter },
+    careTeam: careTeam === undefined ? undefined : references([careTeam]),
+    addresses: references(parts.problems),
+    goal: references(parts.goals),
+    activity: parts.orders.map((reference) => ({ reference: { reference } })),
+    note: notes(mapping, group),
+  };
+  const defaults = new Set(isError || found.status !== undefined ? [] : ['status']);
+  put(mapping, resource, list(found.category)[0], cared, { cleared, defaults });
+}
+
+/** ORDER: ORC and OBR; references to ServiceRequests. */
+export function addCareOrders(mapping: Mapping, group: Group, cared: Cared): string[] {
+  const orders = group.children.filter(({ name }) => name === 'ORDER');
+  return orders.flatMap((order) => {
+    const described = describeOrder(mapping, orderGroup(order), subjectOf(cared));
+    const request = addServiceRequest(mapping, described, {}, 'numberless too');
+    if (request === undefined) mapping.warnings.add('ORC: an order without service has no place');
+    return request ?? [];
+  });
+}
+
+export const subjectOf = ({ patient, encounter }: Cared): Subject => ({
+  patient: patient.reference,
+  patientKey: patient.key,
+  encounter,
+});
+
+function observations(mapping: Mapping, group: Group, name: string, { patient, encounter }: Cared): JsonObject[] {
+  const groups = group.children.filter((child) => child.name === name);
+  return groups.flatMap(obxGroups).flatMap((one) => {
+    if (isDocument(one.obx)) {
+      mapping.warnings.add('OBX: a document outside a report has no place; left out');
+      return [];
+    }
+    const key = JSON.stringify([patient.key, 'care', one.obx.field(14).text ?? mapping.messageKey]);
+    const reference = addObservation(mapping, one, { group, key, patient: patient.reference, encounter });
+    return reference === undefined ? [] : [{ reference }];
+  });
+}
+
+/** NTE, and VAR, which says where care has left its path. */
+function notes(mapping: Mapping, group: Group): JsonObject[] {
+  const variances = [group, ...group.children.filter(({ name }) => name === 'VARIANCE')].flatMap((one) =>
+    one.all('VAR'),
+  );
+  const told = variances.flatMap((segment) => {
+    const lines = segment.field(6).repetitions();
+    const text = lines
+      .map((line) => line.whole?.trim() ?? '')
+      .join('\n')
+      .trim();
+    const found = runTable(varAnnotation, { segment, group, mapping });
+    const author = displayName(humanName(mapping, segment.field(4).repetition(1), 'XCN'));
+    return text === '' ? [] : [{ ...found, ...(author === undefined ? {} : { authorString: author }), text }];
+  });
+  return [...noteTexts(mapping, group.all('NTE')), ...told];
+}
+
+/** ROL and PRT of the group. */
+function team(mapping: Mapping, group: Group, { patient }: Cared, of: readonly string[]): string | undefined {
+  const groups = [group, ...group.children.filter(({ name }) => name === 'ROLE' || name === 'PATHWAY_ROLE')];
+  const segments = groups.flatMap((one) => [...one.all('ROL'), ...one.all('PRT')]);
+  return segments.length === 0 ? undefined : addCareTeam(mapping, segments, [], patient, of);
+}

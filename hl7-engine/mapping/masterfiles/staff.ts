@@ -1,0 +1,115 @@
+// A record of the staff file to Practitioner and PractitionerRole: HL7 v2.9 chapter 8.7 (MFN^M02)
+import type { JsonObject, Resource } from '#fhir-model';
+import { upsertDerived } from '../administration/upsert.ts';
+import type { Mapping } from '../context.ts';
+import type { Identifier } from '../identifiers.ts';
+import { anyOf, numberKey } from '../identity.ts';
+import { merging } from '../merge.ts';
+import type { Group } from '../structure/group.ts';
+import { applyTable, runTable, type SegmentTable } from '../table/table.ts';
+import {
+  affQualification,
+  cerQualification,
+  eduQualification,
+  lanPractitioner,
+  orgRole,
+  praPractitioner,
+  praRole,
+  stfPractitioner,
+  stfRole,
+} from '../tables/stf.ts';
+import type { RecordAction } from './entries.ts';
+
+const list = (value: unknown): JsonObject[] => (Array.isArray(value) ? (value as JsonObject[]) : []);
+
+const qualifications: readonly [string, SegmentTable][] = [
+  ['EDU', eduQualification],
+  ['CER', cerQualification],
+  ['AFF', affQualification],
+];
+
+/** STF-7 where the record itself says nothing of it. */
+function isActive(group: Group, action: RecordAction): boolean | undefined {
+  if (action !== 'kept') return action === 'active';
+  const flag = group.get('STF')?.field(7).text?.toUpperCase();
+  return flag === undefined ? undefined : flag !== 'I';
+}
+
+/** Yields why the record has no effect. */
+export function upsertStaff(mapping: Mapping, group: Group, action: RecordAction): string | undefined {
+  const cleared: string[] = [];
+  const resource: JsonObject = { resourceType: 'Practitioner' };
+  const tables: readonly [string, SegmentTable][] = [
+    ['STF', stfPractitioner],
+    ['PRA', praPractitioner],
+    ['LAN', lanPractitioner],
+  ];
+  for (const [name, table] of tables) {
+    for (const segment of group.all(name)) applyTable(table, { segment, group, mapping }, resource, cleared);
+  }
+  const identifiers = distinct(list(resource.identifier) as Identifier[]);
+  if (identifiers.length === 0) return 'STF-1, STF-2 and PRA-6 have no number';
+  const active = isActive(group, action);
+  const qualification = qualifications.flatMap(([name, table]) =>
+    group.all(name).map((segment) => ({ code: { text: 'unknown' }, ...runTable(table, { segment, group, mapping }) })),
+  );
+  Object.assign(resource, { identifier: identifiers }, qualification.length > 0 ? { qualification } : {});
+  if (active !== undefined) resource.active = active;
+  mapping.stamp(resource);
+  const reference = mapping.add({
+    method: 'PUT',
+    url: `Practitioner?${anyOf(identifiers)}`,
+    resource: resource as unknown as Resource,
+    // Numbers of one record belong to one person; who was made twice of two of them stays so, and the first is meant.
+    choose: ([match]) => ({ match }),
+    merge: merging({ cleared, ordered: { warnings: mapping.warnings } }),
+    from: group.get('STF'),
+    constants: ['active'],
+  });
+  addRoles(mapping, group, reference, numberKey(identifiers[0]!), active);
+  return undefined;
+}
+
+const distinct = (identifiers: readonly Identifier[]): Identifier[] => [
+  ...new Map(identifiers.map((one) => [numberKey(one), one] as const)).values(),
+];
+
+/** ORG: a role in each unit; without one a role of STF and PRA. */
+function addRoles(
+  mapping: Mapping,
+  group: Group,
+  practitioner: string,
+  key: string,
+  active: boolean | undefined,
+): void {
+  const shared: JsonObject = {};
+  for (const segment of group.all('STF')) applyTable(stfRole, { segment, group, mapping }, shared);
+  for (const segment of group.all('PRA')) applyTable(praRole, { segment, group, mapping }, shared);
+  const units = group
+    .all('ORG')
+    .map((segment) => runTable(orgRole, { segment, group, mapping }))
+    .filter((unit) => unit !== undefined);
+  const roles = units.length > 0 ? units.map((unit) => united(unit, shared)) : [shared];
+  for (const role of roles) {
+    if (Object.keys(role).length === 0) continue;
+    const unit = (role.organization ?? {}) as JsonObject;
+    const number = unit.identifier as JsonObject | undefined;
+    const resource: JsonObject = {
+      ...role,
+      resourceType: 'PractitionerRole',
+      ...(active === undefined ? {} : { active }),
+      practitioner: { reference: practitioner },
+    };
+    upsertDerived(mapping, resource, [key, 'staff', String(number?.value ?? unit.display ?? '')]);
+  }
+}
+
+/** What the unit says, and of what it does not say what is true of the person everywhere. */
+function united(unit: JsonObject, shared: JsonObject): JsonObject {
+  const result: JsonObject = { ...shared, ...unit };
+  for (const name of ['code', 'specialty']) {
+    const both = [...list(unit[name]), ...list(shared[name])];
+    if (both.length > 0) result[name] = [...new Map(both.map((one) => [JSON.stringify(one), one] as const)).values()];
+  }
+  return result;
+}

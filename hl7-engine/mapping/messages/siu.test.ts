@@ -1,0 +1,254 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { JsonObject } from '#fhir-model';
+import {
+  entriesOf,
+  mapLines,
+  onlyEntry,
+  onlyResource,
+  refusalOf,
+  storedAfter,
+  storedOf,
+} from '../../testing/mapped.ts';
+
+const header = (event: string, at = '20260301080000') =>
+  `MSH|^~\\&|SCHED|CLINIC|EHR|HOSP|${at}+0100||SIU^${event}^SIU_S12|S${at}${event}|P|2.5.1`;
+const sch = (status = 'Booked', more = '') =>
+  `SCH|A1^CLINIC|F1^SCHED||||R1^Asked for^L|CHECKUP|Normal|30|min|||||||||||||||${status}${more}`;
+const pid = 'PID|1||P1^^^CLINIC^MR||TEST^JANE||19800102|F';
+const ais = 'AIS|1|A|X1^Scan^L|20260401090000+0200|||30|min||Booked';
+const aip = (number = '77', status = 'Booked', action = 'A') =>
+  `AIP|1|${action}|${number}^Doc^Dora|D^Doctor^L||20260401090000+0200|||30|min||${status}`;
+const ail = 'AIL|1|A|WARD^R1|C||20260401090000+0200|||30|min||Booked';
+const booked = (...others: string[]) => [header('S12'), sch(), pid, 'RGS|1', ais, ail, aip(), ...others];
+
+const participantsOf = (appointment: JsonObject): string[] =>
+  (appointment.participant as JsonObject[]).map(({ actor, required, status }) => {
+    const { display, reference } = (actor ?? {}) as JsonObject;
+    return [display ?? reference, required, status].filter((word) => word !== undefined).join(' ');
+  });
+
+const system = (kind: string) => `urn:id:CLINIC:appointment-${kind}`;
+
+describe('SIU^S12', () => {
+  it('is an appointment with its patient, people, places and services', () => {
+    const mapped = mapLines(...booked());
+    const appointment = onlyResource(mapped, 'Appointment');
+    const { participant: _participant, ...rest } = appointment;
+    const patient = entriesOf(mapped, 'Patient')[0]!.fullUrl;
+    assert.deepEqual(participantsOf(appointment), [
+      `${patient} required accepted`,
+      'Dora Doc accepted',
+      'R1, WARD accepted',
+    ]);
+    assert.deepEqual(rest, {
+      resourceType: 'Appointment',
+      identifier: [
+        {
+          type: { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/v2-0203', code: 'PLAC' }] },
+          system: 'urn:id:CLINIC',
+          value: 'A1',
+        },
+        {
+          type: { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/v2-0203', code: 'FILL' }] },
+          system: 'urn:id:SCHED',
+          value: 'F1',
+        },
+      ],
+      status: 'booked',
+      reasonCode: [{ coding: [{ code: 'CHECKUP' }] }],
+      appointmentType: { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/v2-0277', code: 'Normal' }] },
+      serviceType: [{ coding: [{ system: 'urn:id:CLINIC:L', code: 'X1', display: 'Scan' }] }],
+      start: '2026-04-01T09:00:00+02:00',
+      end: '2026-04-01T09:30:00+02:00',
+      minutesDuration: 30,
+    });
+    assert.deepEqual(mapped.warnings, []);
+  });
+
+  it('is known by both its numbers, and each is of a system of its own where none names one', () => {
+    const plain = mapLines(header('S12'), 'SCH|1|2', pid, ais);
+    const { url } = onlyEntry(plain, 'Appointment');
+    const criteria = decodeURIComponent(url.slice('Appointment?identifier='.length));
+    assert.equal(criteria, `${system('filler')}|2,${system('placer')}|1`);
+  });
+
+  it('takes rooms, services and people of AIG for what they are', () => {
+    const aig = (type: string) => `AIG|1|A|${type}^One of ${type}^L|${type}`;
+    const types = ['ROOM', 'PROVIDER', 'CLINIC', 'MRT'];
+    const mapped = mapLines(...booked(...types.map(aig)));
+    const made = mapped.entries.filter(({ resource }) =>
+      JSON.stringify(resource?.identifier ?? []).includes('urn:id:CLINIC:L'),
+    );
+    assert.deepEqual(
+      made.map(({ resource }) => resource?.resourceType),
+      ['Location', 'Practitioner', 'HealthcareService', 'Device'],
+    );
+  });
+
+  it('has the time of TQ1, else of its services, else of SCH-11, and its length of each of them', () => {
+    const times = (...lines: string[]): unknown[] => {
+      const { start, end, minutesDuration, status } = onlyResource(mapLines(header('S12'), ...lines), 'Appointment');
+      return [start, end, minutesDuration, status];
+    };
+    const tq1 = 'TQ1|1||||||20260501100000+0000|20260501104500+0000';
+    assert.deepEqual(times(sch(), tq1, pid, ais), [
+      '2026-05-01T10:00:00+00:00',
+      '2026-05-01T10:45:00+00:00',
+      45,
+      'booked',
+    ]);
+    const later = ais.replace('20260401090000+0200|||30|min', '|||30|min');
+    assert.deepEqual(times('SCH|A1||||||||1.5|h|^^^20260601120000', pid, later), [
+      '2026-06-01T12:00:00+01:00',
+      '2026-06-01T13:30:00+01:00',
+      90,
+      'booked',
+    ]);
+    assert.deepEqual(times('SCH|A1||||||||||^^M20^20260601120000', pid), [
+      '2026-06-01T12:00:00+01:00',
+      '2026-06-01T12:20:00+01:00',
+      20,
+      'booked',
+    ]);
+    assert.deepEqual(times('SCH|A1||||||||||^^^20260601', pid), [undefined, undefined, undefined, 'proposed']);
+  });
+
+  it('without an end says that it is not known', () => {
+    const found = onlyResource(mapLines(header('S12'), 'SCH|A1||||||||||^^^202606011200', pid), 'Appointment');
+    const url = 'http://hl7.org/fhir/StructureDefinition/data-absent-reason';
+    assert.deepEqual([found.end, found._end], [undefined, { extension: [{ url, valueCode: 'unknown' }] }]);
+  });
+
+  it('has each status of table 0278, however it is written; the event goes before it', () => {
+    const statusOf = (event: string, status: string) =>
+      onlyResource(mapLines(header(event), sch(status), pid, ais.replace('Booked', '')), 'Appointment').status;
+    const all = 'Pending Waitlist Booked BOOKED Started Complete Cancelled Discontinued Noshow Blocked Overbook'.split(
+      ' ',
+    );
+    assert.deepEqual(
+      all.map((status) => statusOf('S14', status)),
+      [
+        'pending',
+        'waitlist',
+        'booked',
+        'booked',
+        'checked-in',
+        'fulfilled',
+        'cancelled',
+        'cancelled',
+        'noshow',
+        'pending',
+        'booked',
+      ],
+    );
+    assert.deepEqual(
+      ['S15', 'S16', 'S17', 'S26'].map((event) => statusOf(event, 'Booked')),
+      ['cancelled', 'cancelled', 'entered-in-error', 'noshow'],
+    );
+  });
+
+  it('links the order that it is for, and the visit', () => {
+    const mapped = mapLines(header('S12'), sch('Booked', '|O1^EHR|O2^RIS'), pid, 'PV1|1|O|||||||||||||||||V1', ais);
+    const request = onlyResource(mapped, 'ServiceRequest');
+    assert.deepEqual(
+      [(request.identifier as JsonObject[]).map(({ value }) => value), request.occurrenceDateTime],
+      [['O1', 'O2'], '2026-04-01T09:00:00+02:00'],
+    );
+    const [entry] = entriesOf(mapped, 'ServiceRequest');
+    const [appointment] = entriesOf(mapped, 'Appointment');
+    assert.deepEqual(appointment!.resource.basedOn, [{ reference: entry!.fullUrl }]);
+    const visit = onlyResource(mapped, 'Encounter');
+    assert.deepEqual([visit.status, visit.appointment], ['planned', [{ reference: appointment!.fullUrl }]]);
+  });
+
+  it('is refused without a number, a segment SCH, or a patient’s number', () => {
+    assert.equal(
+      refusalOf(header('S12'), 'SCH|', pid),
+      'AE 101 SCH-1 and SCH-2 have no appointment number: send one of them',
+    );
+    assert.equal(refusalOf(header('S12'), pid), 'AE 100 Required segment SCH is missing');
+    assert.match(refusalOf(header('S12'), sch(), 'PID|1'), /^AE 101 PID-3/);
+  });
+});
+
+describe('appointments in time', () => {
+  const stored = (...messages: string[][]) => storedAfter(...messages);
+  const one = (found: ReturnType<typeof stored>): JsonObject => storedOf(found.resources, 'Appointment')[0]!;
+
+  it('are moved and cancelled, with the reason', () => {
+    const moved = [header('S13', '20260302080000'), sch(), pid, ais.replace('0401090000', '0402100000')];
+    const found = one(stored(booked(), moved));
+    assert.deepEqual(
+      [found.status, found.start, found.end],
+      ['booked', '2026-04-02T10:00:00+02:00', '2026-04-02T10:30:00+02:00'],
+    );
+    const cancelled = one(stored(booked(), [header('S15', '20260302080000'), sch('Cancelled'), pid]));
+    assert.deepEqual(
+      [cancelled.status, cancelled.start, cancelled.cancelationReason],
+      [
+        'cancelled',
+        '2026-04-01T09:00:00+02:00',
+        { coding: [{ system: 'urn:id:CLINIC:L', code: 'R1', display: 'Asked for' }] },
+      ],
+    );
+    const again = one(
+      stored(
+        booked(),
+        [header('S15', '20260302080000'), sch('Cancelled'), pid],
+        [header('S13', '20260303080000'), sch(), pid, ais],
+      ),
+    );
+    assert.deepEqual([again.status, again.cancelationReason], ['booked', undefined]);
+  });
+
+  it('stay as they are where an older message comes late', () => {
+    const late = stored([header('S15', '20260305080000'), sch('Cancelled'), pid, ais], booked());
+    assert.equal(one(late).status, 'cancelled');
+    assert.deepEqual(late.warnings, ['Appointment: older than what is stored; it stays as it is']);
+  });
+
+  it('keep the resources that a change of one does not name, and lose the one that goes', () => {
+    // By name alone: numbers would be references, which only the store tells apart.
+    const person = (name: string, action = 'A') => `AIP|1|${action}|^${name}|D`;
+    const first = [header('S12'), sch(), pid, ais, person('Doc^Dora')];
+    const added = [header('S18', '20260302080000'), sch(), person('Roe^Rita')];
+    assert.deepEqual(participantsOf(one(stored(first, added))).slice(1), ['Dora Doc accepted', 'Rita Roe accepted']);
+    const removed = [header('S22', '20260303080000'), sch(), person('Doc^Dora', 'D')];
+    assert.deepEqual(participantsOf(one(stored(first, added, removed))).slice(1), ['Rita Roe accepted']);
+    const replaced = [header('S14', '20260304080000'), sch(), pid, ais, person('Loe^Lena')];
+    assert.deepEqual(participantsOf(one(stored(first, added, replaced))).slice(1), ['Lena Loe accepted']);
+  });
+
+  it('that never had a time and did not take place are cancelled', () => {
+    assert.equal(onlyResource(mapLines(header('S17'), 'SCH|A1', pid), 'Appointment').status, 'cancelled');
+  });
+});
+
+describe('SIU^S23 and S24', () => {
+  const block = (event: string, at: string) => [
+    header(event, at),
+    'SCH|B1||||SCHEDULE||||||^^^20260401080000+0200^20260401120000+0200',
+    'RGS|1',
+    ail.replace('|||30|min', ''),
+    'AIP|1||77^Doc^Dora',
+  ];
+
+  it('block and open the time of each resource', () => {
+    const mapped = mapLines(...block('S23', '20260301080000'));
+    assert.deepEqual(entriesOf(mapped, 'Schedule').length, 2);
+    assert.deepEqual(
+      entriesOf(mapped, 'Slot').map(({ resource: { status, start, end } }) => [status, start, end]),
+      [
+        ['busy-unavailable', '2026-04-01T09:00:00+02:00', '2026-04-01T12:00:00+02:00'],
+        ['busy-unavailable', '2026-04-01T09:00:00+02:00', '2026-04-01T12:00:00+02:00'],
+      ],
+    );
+    assert.equal(entriesOf(mapped, 'Appointment').length, 0);
+    const { resources } = storedAfter(block('S23', '20260301080000'), block('S24', '20260302080000'));
+    assert.deepEqual(
+      storedOf(resources, 'Slot').map(({ status }) => status),
+      ['free', 'free'],
+    );
+  });
+});

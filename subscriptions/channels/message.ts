@@ -1,0 +1,26 @@
+// The message channel: https://hl7.org/fhir/R4/subscription.html#channels. What is sent, and to whom, is another room's.
+import type { MessageChannel } from '#fhir-model';
+import { isCerebraError } from '#platform';
+import type { Channel } from '../dispatch/deliver.ts';
+import { type ContentOptions, contentOf } from './content.ts';
+
+export function messageChannel(messages: MessageChannel | undefined, content: ContentOptions): Channel {
+  return {
+    onExhausted: 'stop',
+    async deliver(claim, delivery) {
+      if (messages === undefined) return { ok: false, error: 'This server sends no messages', permanent: true };
+      const { endpoint, payload, header } = claim;
+      const { number, type, id } = delivery;
+      try {
+        const body = await contentOf(content, claim, delivery);
+        if (body === undefined) return { ok: true, gone: true };
+        await messages.send({ subscription: claim.id, number, type, id, body, endpoint, payload, header });
+        return { ok: true };
+      } catch (err) {
+        if (!isCerebraError(err)) return { ok: false, error: 'The message could not be made' };
+        // One resource that is no message must not keep those of all other patients waiting.
+        return { ok: false, error: err.message, aside: err.status < 500 && err.status !== 409 && err.status !== 429 };
+      }
+    },
+  };
+}

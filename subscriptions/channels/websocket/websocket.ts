@@ -1,0 +1,271 @@
+// The websocket channel: https://hl7.org/fhir/R4/subscription.html#websocket. A client binds the ids of Subscriptions and is
+// pinged for each event; it then looks for itself. Nothing waits for a socket: events are numbered and told like those
+// of any channel, and to whom nobody listens they count as told. A client that was away is pinged when it binds again.
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { type AccessScope, parseJson, type Resource, type ResourceReader } from '#fhir-model';
+import { createLoop, type Db, type Log, type Statement } from '#platform';
+import type { SubscriptionMetrics } from '../../metrics.ts';
+import { type Binding, type Connection, closeCodes, createConnection } from './connection.ts';
+import { createSeen } from './seen.ts';
+
+export interface WebSocketLimits {
+  connectionsMax: number;
+  /** Subscriptions that one connection may bind. */
+  bindingsMax: number;
+  heartbeatMs: number;
+  idleMs: number;
+  unreadBytesMax: number;
+  commandsMax: number;
+  commandBytesMax: number;
+  /** How often it is asked what other servers have told, and which Subscriptions have ended. */
+  pollMs: number;
+  stopGraceMs: number;
+}
+
+export const defaultWebSocketLimits: WebSocketLimits = {
+  connectionsMax: 10_000,
+  bindingsMax: 100,
+  heartbeatMs: 30_000,
+  idleMs: 60_000,
+  unreadBytesMax: 64 * 1024,
+  commandsMax: 200,
+  commandBytesMax: 1024,
+  pollMs: 1_000,
+  stopGraceMs: 1_000,
+};
+
+/** What of the request for an upgrade is needed; the same as node's, or its copy from another process. */
+export type UpgradeRequest = Pick<IncomingMessage, 'method' | 'url' | 'headers'>;
+
+export interface WebSockets {
+  /** Answers a request to upgrade, and takes the connection over. */
+  upgrade(request: UpgradeRequest, socket: Duplex, head: Buffer): void;
+  /** Tells whoever listens of an event. */
+  notify(id: string, number: bigint): void;
+  start(): void;
+  /** Closes all connections and takes no more. */
+  close(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface WebSocketsOptions {
+  db: Db;
+  reader: ResourceReader;
+  /** What a client may see: whose Subscription that is not is told as if there were none. */
+  scope: AccessScope;
+  limits: WebSocketLimits;
+  metrics: SubscriptionMetrics;
+  log: Log;
+}
+
+type Bound = Map<string, Map<Connection, Binding>>;
+
+const ended: Statement = {
+  name: 'websocket_poll',
+  text: `select s.id, s.done_number as done, (s.state in ('off', 'error', 'deleted') or s.channel <> 'websocket') as over
+    from unnest($1::text[], $2::bigint[]) as b (id, told) join subscriber s on s.id = b.id
+    where s.done_number > b.told or s.state in ('off', 'error', 'deleted') or s.channel <> 'websocket'`,
+};
+
+interface Polled {
+  id: string;
+  done: bigint;
+  over: boolean;
+}
+
+export function createWebSockets(options: WebSocketsOptions): WebSockets {
+  const { db, limits, log, metrics } = options;
+  const server = new WebSocketServer({
+    ...{ noServer: true, clientTracking: false, perMessageDeflate: false, maxPayload: limits.commandBytesMax },
+  });
+  const connections = new Set<Connection>();
+  const bound: Bound = new Map();
+  const seen = createSeen(db, log);
+  const allClosed = new Set<() => void>();
+  let isClosing = false;
+
+  const unbind = (connection: Connection, binding: Binding) => {
+    connection.bindings.delete(binding.id);
+    const listeners = bound.get(binding.id);
+    listeners?.delete(connection);
+    if (listeners?.size === 0) bound.delete(binding.id);
+    // Which of several clients has read what can't be told when they come back: then each is pinged.
+    if (binding.bound && !binding.shared) seen.remember(binding.id, binding.confirmed);
+  };
+  const onClosed = (connection: Connection) => {
+    connections.delete(connection);
+    metrics.sockets.set(connections.size);
+    for (const binding of [...connection.bindings.values()]) unbind(connection, binding);
+    if (connections.size === 0) for (const resolve of allClosed) resolve();
+  };
+  const command = createCommands({ ...options, bound, seen, unbind });
+  const accept = (socket: WebSocket) => {
+    connections.add(createConnection({ socket, limits, command, closed: onClosed }));
+    metrics.sockets.set(connections.size);
+  };
+  const poll = createLoop({
+    work: () => pollOnce(options, bound, unbind),
+    onError: (err) => log.warn({ err }, 'web sockets could not be brought up to date'),
+    ...{ idleMsMin: limits.pollMs, idleMsMax: limits.pollMs, errorMs: limits.pollMs },
+  });
+  const close = async () => {
+    isClosing = true;
+    if (connections.size === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    allClosed.add(resolve);
+    for (const connection of connections) connection.close(closeCodes.goingAway, 'The server is shutting down');
+    const cut = setTimeout(() => {
+      for (const connection of connections) connection.cut();
+    }, limits.stopGraceMs);
+    await promise;
+    clearTimeout(cut);
+  };
+  let lookTimer: NodeJS.Timeout | undefined;
+  return {
+    upgrade(request, socket, head) {
+      if (isClosing || connections.size >= limits.connectionsMax) {
+        const text = isClosing ? 'The server is shutting down' : 'There are too many web sockets: try again later';
+        return refuseUpgrade(socket, 503, 'Service Unavailable', text);
+      }
+      server.handleUpgrade(request as IncomingMessage, socket, head, accept);
+    },
+    notify(id, number) {
+      for (const [connection, binding] of bound.get(id) ?? []) tell(connection, binding, number);
+    },
+    start() {
+      isClosing = false;
+      seen.start();
+      poll.start();
+      const everyMs = Math.min(limits.heartbeatMs, limits.idleMs) / 2;
+      lookTimer = setInterval(() => {
+        const nowMs = performance.now();
+        for (const connection of connections) connection.look(nowMs);
+      }, everyMs);
+    },
+    close,
+    async stop() {
+      await close();
+      clearInterval(lookTimer);
+      await poll.stop();
+      await seen.stop();
+    },
+  };
+}
+
+/** A plain HTTP answer in place of the handshake. */
+export function refuseUpgrade(socket: Duplex, status: number, name: string, text: string): void {
+  socket.on('error', () => {});
+  socket.end(
+    `HTTP/1.1 ${status} ${name}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n` +
+      `Content-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
+  );
+}
+
+function tell(connection: Connection, binding: Binding, number: bigint): void {
+  if (number <= binding.sent) return;
+  binding.sent = number;
+  if (!binding.bound) return;
+  connection.say(`ping ${binding.id}`);
+  connection.probe();
+}
+
+function leastTold(bindings: Iterable<Binding>): bigint {
+  let least: bigint | undefined;
+  for (const { sent } of bindings) if (least === undefined || sent < least) least = sent;
+  return least ?? 0n;
+}
+
+async function pollOnce(
+  { db, reader, scope }: WebSocketsOptions,
+  bound: Bound,
+  unbind: (connection: Connection, binding: Binding) => void,
+): Promise<false> {
+  if (bound.size === 0) return false;
+  const least = [...bound].map(([id, listeners]) => {
+    return [id, leastTold(listeners.values())] as const;
+  });
+  const rows = await db.query<Polled>(ended, [least.map(([id]) => id), least.map(([, told]) => told)]);
+  for (const { id, done, over } of rows) {
+    const problem = over ? await bindingProblem(reader, scope, id) : undefined;
+    for (const [connection, binding] of [...(bound.get(id) ?? [])]) {
+      if (done > 0n) tell(connection, binding, done);
+      if (problem === undefined) continue;
+      connection.say(`error ${id} ${problem}`);
+      unbind(connection, binding);
+    }
+  }
+  return false;
+}
+
+/** Why it can't be bound. One that was just requested, or is about to be checked, can. */
+async function bindingProblem(reader: ResourceReader, scope: AccessScope, id: string): Promise<string | undefined> {
+  const stored = await reader.read('Subscription', id, scope);
+  if (!stored || stored.deleted) return 'There is no such Subscription, or it is not yours';
+  const { status, channel } = parseJson(stored.body).exact as Resource & { channel?: { type?: unknown } };
+  if (channel?.type !== 'websocket') return 'Its channel is not websocket';
+  if (status === 'active' || status === 'requested') return undefined;
+  return `It is not active: its status is ${String(status)}`;
+}
+
+interface CommandOptions extends WebSocketsOptions {
+  bound: Bound;
+  seen: Pick<ReturnType<typeof createSeen>, 'look'>;
+  unbind(connection: Connection, binding: Binding): void;
+}
+
+const commandForm = /^(bind|unbind)\s+(?:Subscription\/)?([A-Za-z0-9\-.]{1,64})$/;
+
+function createCommands(options: CommandOptions) {
+  const { log, limits } = options;
+  return async (connection: Connection, text: string): Promise<void> => {
+    const [, verb, id] = commandForm.exec(text.trim()) ?? [];
+    if (verb === undefined || id === undefined) {
+      return connection.say("error Commands are 'bind' or 'unbind', a space and the id of a Subscription");
+    }
+    const known = connection.bindings.get(id);
+    if (verb === 'unbind') {
+      if (known) options.unbind(connection, known);
+      return connection.say(known ? `unbound ${id}` : `error ${id} It was not bound`);
+    }
+    if (known) return connection.say(`bound ${id}`);
+    if (connection.bindings.size >= limits.bindingsMax) {
+      return connection.say(`error ${id} A connection may bind ${limits.bindingsMax} Subscriptions`);
+    }
+    try {
+      await bind(options, connection, id);
+    } catch (err) {
+      log.warn({ err, subscription: id }, 'a web socket could not be bound');
+      connection.say(`error ${id} The server can't tell at the moment: try again`);
+    }
+  };
+}
+
+async function bind(options: CommandOptions, connection: Connection, id: string): Promise<void> {
+  const { bound, seen, reader, scope, unbind } = options;
+  // Its last commands may have waited while it went.
+  if (!connection.isOpen()) return;
+  const listeners = bound.get(id) ?? new Map<Connection, Binding>();
+  const binding: Binding = { id, bound: false, sent: 0n, confirmed: 0n, shared: false };
+  // Before it is asked what there has been: nothing falls between the two.
+  bound.set(id, listeners.set(connection, binding));
+  connection.bindings.set(id, binding);
+  try {
+    const problem = await bindingProblem(reader, scope, id);
+    if (problem !== undefined) {
+      unbind(connection, binding);
+      return connection.say(`error ${id} ${problem}`);
+    }
+    const { seen: last, done } = await seen.look(id);
+    const told = binding.sent > done ? binding.sent : done;
+    Object.assign(binding, { bound: true, sent: told, confirmed: last < told ? last : told });
+    if (listeners.size > 1) for (const each of listeners.values()) each.shared = true;
+  } catch (error) {
+    unbind(connection, binding);
+    throw error;
+  }
+  connection.say(`bound ${id}`);
+  if (binding.sent > binding.confirmed) connection.say(`ping ${id}`);
+  connection.probe();
+}

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Change } from '#fhir-model';
+import { CerebraError } from '#platform';
+import { testRules } from '../testing/rig.ts';
+import { parseCriteria } from './criteria.ts';
+import { keepMet, type StoredSearch, searchProblem } from './stored.ts';
+
+test('criteria are split into what one resource decides and what the database does', async () => {
+  const rules = await testRules();
+  const split = (criteria: string) => {
+    const { query, stored } = parseCriteria(criteria, rules);
+    return [query.type, query.criteria.map(({ name }) => name), stored];
+  };
+  assert.deepEqual(split('/Observation?code=a&status=final'), ['Observation', ['code', 'status'], '']);
+  assert.deepEqual(split('Observation?code=a&subject:Patient.name=x%26y'), [
+    ...['Observation', ['code']],
+    'subject%3APatient.name=x%26y',
+  ]);
+  assert.deepEqual(
+    split('Patient?_has:Observation:patient:code=a&active=true&_has:Condition:patient:clinical-status=active'),
+    [
+      ...['Patient', ['active']],
+      '_has%3AObservation%3Apatient%3Acode=a&_has%3ACondition%3Apatient%3Aclinical-status=active',
+    ],
+  );
+  assert.deepEqual(split('Observation?code:in=http://x/vs'), ['Observation', [], 'code%3Ain=http%3A%2F%2Fx%2Fvs']);
+  const refused: [string, RegExp][] = [
+    ['Nothing?a=b', /must begin with a resource type/],
+    ['Observation?nonsense=1', /nonsense/],
+    ['Observation?subject:Patient.nonsense=1', /nonsense/],
+    ['Observation?_revinclude=Provenance:target', /_revinclude is no criterion/],
+    [`Observation?code=${'x'.repeat(8_200)}`, /longer than 8192 characters/],
+  ];
+  for (const [criteria, text] of refused) assert.throws(() => parseCriteria(criteria, rules), text);
+});
+
+const change = (id: string): Change => ({
+  ...{ xid: 1n, seq: 1n, type: 'Observation', id, version: 1 },
+  ...{ op: 'create', updatedMs: 0, body: '{}' },
+});
+
+test('one question for all changes and all Subscriptions that share it; order and others are kept', async () => {
+  const asked: string[] = [];
+  const search: StoredSearch = async (type, text, ids) => {
+    asked.push(`${type}?${text} ${ids.length}`);
+    return new Set(ids.filter((id) => Number(id) % 2 === 0));
+  };
+  const criteria = new Map(['s', 't'].map((id) => [id, { type: 'Observation', search: 'a.b=1' }]));
+  const matches = Array.from({ length: 250 }, (_, i) =>
+    ['s', 'plain', 't'].map((subscriber) => ({ subscriber, change: change(String(i)) })),
+  ).flat();
+  const { kept, failed } = await keepMet(matches, criteria, search);
+  assert.deepEqual(asked, ['Observation?a.b=1 100', 'Observation?a.b=1 100', 'Observation?a.b=1 50']);
+  assert.equal(failed.size, 0);
+  const expected = matches.filter(({ subscriber, change: { id } }) => subscriber === 'plain' || Number(id) % 2 === 0);
+  assert.deepEqual(kept, expected);
+});
+
+test('a search that is refused fails its own Subscriptions; one that can not be made fails the batch', async () => {
+  const criteria = new Map([
+    ['bad', { type: 'Observation', search: 'bad' }],
+    ['good', { type: 'Observation', search: 'good' }],
+  ]);
+  const matches = ['bad', 'good'].map((subscriber) => ({ subscriber, change: change('1') }));
+  const refusing: StoredSearch = async (_type, text, ids) => {
+    if (text === 'bad') throw new CerebraError('invalid-parameter', 'the value set is not known');
+    return new Set(ids);
+  };
+  const { kept, failed } = await keepMet(matches, criteria, refusing);
+  assert.deepEqual(kept, [matches[1]]);
+  assert.deepEqual([...failed], [['bad', 'Subscription.criteria: the value set is not known']]);
+  const away: StoredSearch = () => Promise.reject(new CerebraError('unavailable', 'the database is away'));
+  await assert.rejects(keepMet(matches, criteria, away), /away/);
+  await assert.rejects(
+    searchProblem(() => Promise.reject(new TypeError('a fault of ours'))),
+    TypeError,
+  );
+});

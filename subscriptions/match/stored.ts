@@ -1,0 +1,100 @@
+// Criteria that one resource alone does not decide (chains, _has, value sets …): the database is asked, when the change is
+// dispatched. All changes of a batch that one criterion concerns go together, and Subscriptions with the same criteria
+// share the question: 500 changes and 50 Subscriptions with one criterion are five searches.
+import type { AccessScope, ResourceReader } from '#fhir-model';
+import { isCerebraError } from '#platform';
+import type { Match } from '../dispatch/deliveries.ts';
+
+export interface StoredCriteria {
+  type: string;
+  /** A search string without the type. */
+  search: string;
+}
+
+/** Which of the resources with these ids meet the search as the store has them now. Throws CerebraError. */
+export type StoredSearch = (type: string, search: string, ids: readonly string[]) => Promise<ReadonlySet<string>>;
+
+const idsPerSearchMax = 100;
+const searchesAtOnce = 4;
+
+export function createStoredSearch(reader: ResourceReader, scope: AccessScope): StoredSearch {
+  return async (type, search, ids) => {
+    const query = `${search}&_id=${ids.join(',')}&_count=${ids.length}&_total=none`;
+    const { resources } = await reader.search(type, query, scope);
+    return new Set(resources.map(({ id }) => id));
+  };
+}
+
+interface Question extends StoredCriteria {
+  ids: Set<string>;
+  subscribers: Set<string>;
+  met: Set<string>;
+}
+
+export interface Met {
+  /** The matches that hold, in their order. */
+  kept: Match[];
+  /** Subscribers whose criteria can't be evaluated, and why. */
+  failed: Map<string, string>;
+}
+
+/**
+ * Keeps the matches whose stored criteria are met. A search that is refused concerns its subscribers only; when the
+ * database can't be reached it throws, and the batch comes again.
+ */
+export async function keepMet(
+  matches: Match[],
+  criteria: ReadonlyMap<string, StoredCriteria>,
+  search: StoredSearch,
+): Promise<Met> {
+  const failed = new Map<string, string>();
+  const questions = questionsOf(matches, criteria);
+  if (questions.size === 0) return { kept: matches, failed };
+  const open = [...questions.values()];
+  const work = async () => {
+    for (let one = open.pop(); one; one = open.pop()) {
+      const error = await searchProblem(() => answer(one, search));
+      if (error !== undefined) for (const id of one.subscribers) failed.set(id, error);
+    }
+  };
+  await Promise.all(Array.from({ length: searchesAtOnce }, work));
+  const kept = matches.filter(({ subscriber, change }) => {
+    const one = criteria.get(subscriber);
+    return !one || (!failed.has(subscriber) && questions.get(keyOf(one))!.met.has(change.id));
+  });
+  return { kept, failed };
+}
+
+const keyOf = ({ type, search }: StoredCriteria): string => `${type}?${search}`;
+
+function questionsOf(matches: Match[], criteria: ReadonlyMap<string, StoredCriteria>): Map<string, Question> {
+  const questions = new Map<string, Question>();
+  for (const { subscriber, change } of matches) {
+    const one = criteria.get(subscriber);
+    if (!one) continue;
+    const key = keyOf(one);
+    const question = questions.get(key) ?? { ...one, ids: new Set(), subscribers: new Set(), met: new Set() };
+    questions.set(key, question);
+    question.ids.add(change.id);
+    question.subscribers.add(subscriber);
+  }
+  return questions;
+}
+
+async function answer({ type, search: asked, ids, met }: Question, search: StoredSearch): Promise<void> {
+  const all = [...ids];
+  for (let at = 0; at < all.length; at += idsPerSearchMax) {
+    for (const id of await search(type, asked, all.slice(at, at + idsPerSearchMax))) met.add(id);
+  }
+}
+
+/** Why a search is refused for what it asks; throws when that is not the reason. */
+export async function searchProblem(run: () => Promise<unknown>): Promise<string | undefined> {
+  try {
+    await run();
+    return undefined;
+  } catch (error) {
+    if (isCerebraError(error) && error.status < 500) return `Subscription.criteria: ${error.message}`;
+    throw error;
+  }
+}
