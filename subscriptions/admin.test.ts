@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { waitFor } from '#platform/testing';
+import { startReceiver, waitFor } from '#platform/testing';
 import { changeFloor, pruneDeliveries } from './retention.ts';
-import { startReceiver } from './testing/receiver.ts';
 import { createRig, observation, type Server, subscription, waitForState, waitForStatus } from './testing/rig.ts';
 
 async function call(server: Server, method: string, path: string, id = '', query = '') {

@@ -4,8 +4,7 @@ import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { test } from 'node:test';
 import { connectDb } from '#platform';
-import { testConnection, testLog, waitFor } from '#platform/testing';
-import { startReceiver } from './testing/receiver.ts';
+import { startReceiver, testConnection, testLog, waitFor } from '#platform/testing';
 import { observation, subscription, waitForState } from './testing/rig.ts';
 import { createTestStore } from './testing/store.ts';
 

@@ -2,8 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Db, Statement } from '#platform';
-import { waitFor } from '#platform/testing';
-import { type Received, startReceiver } from './testing/receiver.ts';
+import { type Received, startReceiver, waitFor } from '#platform/testing';
 import { createRig, observation, type Rig, subscription, waitForState, waitForStatus } from './testing/rig.ts';
 
 const numbers = (received: Received[]) => received.map(({ number }) => number);

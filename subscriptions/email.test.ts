@@ -1,9 +1,8 @@
 // The email channel: https://hl7.org/fhir/R4/subscription.html#email
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { waitFor } from '#platform/testing';
+import { type MailServer, startMailServer, type TakenMail, waitFor } from '#platform/testing';
 import { createRig, observation, subscription, waitForState, waitForStatus } from './testing/rig.ts';
-import { type MailServer, startMailServer, type TakenMail } from './testing/smtp.ts';
 
 const from = 'Cerebra <no-reply@example.org>';
 const baseUrl = 'https://fhir.example.org/fhir/R4';

@@ -3,8 +3,7 @@ import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { test } from 'node:test';
 import { createXmlCodec, loadDefinitions, parseJson, type Resource } from '#fhir-model';
-import { waitFor } from '#platform/testing';
-import { startReceiver } from './testing/receiver.ts';
+import { startReceiver, waitFor } from '#platform/testing';
 import { createRig, observation, subscription, waitForState, waitForStatus } from './testing/rig.ts';
 
 test('a requested Subscription becomes active and what matches afterwards is notified', async (t) => {

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { Duplex } from 'node:stream';
 import { type TestContext, test } from 'node:test';
-import { waitFor } from '#platform/testing';
+import { openSocket, waitFor } from '#platform/testing';
 import type { SubscriptionsOptions } from './index.ts';
 import { createRig, observation, type Rig, type Server, subscription, waitForState } from './testing/rig.ts';
-import { openSocket, serveSockets } from './testing/socket.ts';
+import { serveSockets } from './testing/socket.ts';
 
 const channel = { channel: { type: 'websocket' } };
 

@@ -1,5 +1,5 @@
-// Rows of integers in COPY's binary format: https://www.postgresql.org/docs/current/sql-copy.html (Binary Format). Of a closure
-// of millions of pairs PostgreSQL reads them in a third of the time that text takes it.
+// Rows of integers in COPY's binary format: https://www.postgresql.org/docs/current/sql-copy.html (Binary Format). Neither
+// side has to write or read digits: with arrays of ancestors and millions of pairs that is most of what text takes.
 
 export interface BinaryRows {
   /** A row begins, of so many columns. */

@@ -2,10 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { after, before, type TestContext, test } from 'node:test';
-import { waitFor } from '#platform/testing';
-import { startReceiver } from '../subscriptions/testing/receiver.ts';
-import { type MailServer, startMailServer } from '../subscriptions/testing/smtp.ts';
-import { openSocket } from '../subscriptions/testing/socket.ts';
+import { type MailServer, openSocket, startMailServer, startReceiver, waitFor } from '#platform/testing';
 import { type Client, createClient } from './client.ts';
 import { startTestServer, type TestServer } from './server.ts';
 import { createWire } from './wire.ts';

@@ -33,6 +33,8 @@ export function patientSegments(building: Building, patient: Resource, visit?: R
   });
   const fields: Record<number, FieldValue> = { ...segment.fields };
   fields[3] ??= cx(building, ownIdentifier(building, patient.id, 'PI'));
+  // PID-5 is required: a name of type U, unspecified, is no name.
+  fields[5] ??= [...Array<undefined>(6).fill(undefined), 'U'];
   if (fields[3] === undefined) {
     const text = 'The Patient has neither identifier nor id: PID-3 would be empty';
     throw new CerebraError('business-rule', text, { expression: ['Patient.identifier'] });

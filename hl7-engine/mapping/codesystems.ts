@@ -34,6 +34,12 @@ const names: Readonly<Record<string, string>> = {
   HSLOC: 'https://www.cdc.gov/nhsn/cdaportal/terminology/codesystem/hsloc.html',
   DCM: 'http://dicom.nema.org/resources/ontology/DCM',
   CAS: 'urn:oid:2.16.840.1.113883.6.61',
+  NCIT: 'http://ncicb.nci.nih.gov/xml/owl/EVS/Thesaurus.owl',
+  HPC: 'http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets',
+  HCPCS: 'http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets',
+  UNII: 'http://fdasis.nlm.nih.gov',
+  // Table 0396: ATC is the American Type Culture Collection there, WC the WHO's ATC classes.
+  WC: 'http://www.whocc.no/atc',
 };
 
 const oids: Readonly<Record<string, string>> = {
@@ -46,9 +52,21 @@ const oids: Readonly<Record<string, string>> = {
   '2.16.840.1.113883.6.103': 'http://hl7.org/fhir/sid/icd-9-cm',
   '2.16.840.1.113883.6.12': 'http://www.ama-assn.org/go/cpt',
   '2.16.840.1.113883.6.69': 'http://hl7.org/fhir/sid/ndc',
+  '2.16.840.1.113883.12.227': 'http://terminology.hl7.org/CodeSystem/MVX',
   '2.16.840.1.113883.12.292': 'http://hl7.org/fhir/sid/cvx',
+  '2.16.840.1.113883.3.26.1.1': 'http://ncicb.nci.nih.gov/xml/owl/EVS/Thesaurus.owl',
+  '2.16.840.1.113883.6.285': 'http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets',
+  '2.16.840.1.113883.6.73': 'http://www.whocc.no/atc',
+  '2.16.840.1.113883.4.9': 'http://fdasis.nlm.nih.gov',
   '2.16.840.1.113883.5.1008': systems.v3NullFlavor,
   '2.16.840.1.113883.5.83': systems.interpretation,
+};
+
+/** Tables of HL7 whose codes FHIR has under another system. */
+const tablesElsewhere: Readonly<Record<string, string>> = {
+  '0078': systems.interpretation,
+  '0227': 'http://terminology.hl7.org/CodeSystem/MVX',
+  '0292': 'http://hl7.org/fhir/sid/cvx',
 };
 
 const namesOf = new Map(
@@ -88,7 +106,7 @@ export function codingSystem(name: string | undefined, oid: string | undefined, 
   const known = names[name.toUpperCase()];
   if (known !== undefined) return known;
   const table = /^HL7[_-]?(\d{1,4})$/i.exec(name)?.[1]?.padStart(4, '0');
-  if (table !== undefined) return table === '0078' ? systems.interpretation : v2Table(table);
+  if (table !== undefined) return tablesElsewhere[table] ?? v2Table(table);
   if (/^(?:https?|urn):\S+$/i.test(name)) return name;
   return localUri(facility, name);
 }

@@ -99,6 +99,10 @@ test('coding systems: table 0396, object identifiers, local ones', () => {
   assert.equal(codingSystem('HL70136', undefined, 'F'), 'http://terminology.hl7.org/CodeSystem/v2-0136');
   assert.equal(codingSystem('2.16.840.1.113883.6.8', undefined, 'F'), 'http://unitsofmeasure.org');
   assert.equal(codingSystem('X', '2.16.840.1.113883.12.78', 'F'), 'http://terminology.hl7.org/CodeSystem/v2-0078');
+  assert.equal(codingSystem('NCIT', undefined, 'F'), 'http://ncicb.nci.nih.gov/xml/owl/EVS/Thesaurus.owl');
+  assert.equal(codingSystem('HL70292', undefined, 'F'), 'http://hl7.org/fhir/sid/cvx');
+  assert.equal(codingSystem('HL70227', undefined, 'F'), 'http://terminology.hl7.org/CodeSystem/MVX');
+  assert.equal(codingSystem('X', '2.16.840.1.113883.12.227', 'F'), 'http://terminology.hl7.org/CodeSystem/MVX');
   assert.equal(codingSystem('L', undefined, 'NORTH WING'), 'urn:id:NORTH%20WING:L');
   assert.equal(codingSystem('99ABC', undefined, 'F'), 'urn:id:F:99ABC');
   assert.equal(codingSystem(undefined, undefined, 'F'), undefined);

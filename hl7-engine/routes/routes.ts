@@ -1,5 +1,6 @@
 // Routes are data in PostgreSQL and in a folder, compiled when they change; every server of a database follows within a second.
 import { type Db, isCerebraError, type Log } from '#platform';
+import { following } from '../following.ts';
 import type { Routes } from '../seams.ts';
 import { type CompileContext, type CompiledRoute, compileRoute } from './compile.ts';
 import { CompileFault } from './compile-fault.ts';
@@ -65,8 +66,6 @@ export function createRoutes(options: RoutesOptions): RouteRegistry {
   const folder = options.folder === undefined ? undefined : createRouteFolder(options.folder, store, log);
   const problems = new Map<string, string>();
   let seen: bigint | undefined;
-  let timer: NodeJS.Timeout | undefined;
-  let running: Promise<void> = Promise.resolve();
 
   async function follow(): Promise<void> {
     await folder?.scan();
@@ -114,19 +113,9 @@ export function createRoutes(options: RoutesOptions): RouteRegistry {
     }
   }
 
-  /** One after the other; what fails is tried again at the next poll. */
-  const refresh = (): Promise<void> => {
-    const now = running.then(follow);
-    running = now.catch(() => undefined);
-    return now;
-  };
-  const poll = (): void => {
-    timer = setTimeout(() => {
-      refresh()
-        .catch((error: unknown) => log.warn({ err: error }, 'HL7 routes could not be read; those in force stay'))
-        .finally(() => timer !== undefined && poll());
-    }, pollIntervalMs);
-  };
+  const { refresh, start, stop } = following(follow, pollIntervalMs, (err) =>
+    log.warn({ err }, 'HL7 routes could not be read; those in force stay'),
+  );
   return {
     store,
     deployment,
@@ -136,14 +125,7 @@ export function createRoutes(options: RoutesOptions): RouteRegistry {
     prepare,
     plan: deployment.plan,
     refresh,
-    async start() {
-      await refresh();
-      poll();
-    },
-    async stop() {
-      clearTimeout(timer);
-      timer = undefined;
-      await running;
-    },
+    start,
+    stop,
   };
 }

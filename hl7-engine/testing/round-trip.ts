@@ -138,6 +138,12 @@ function differencesOf(first: Reading, second: Reading, focus: Resource): Map<st
 
 const unordered = new Set(['identifier', 'location', 'participant', 'telecom', 'extension', 'coding', 'performer']);
 
+/** By the number first: what else is said of it may differ. */
+function sortKey(item: Json): string {
+  const { system, value } = (item ?? {}) as JsonObject;
+  return JSON.stringify([system ?? '', value ?? '', item]);
+}
+
 /** Without id and meta, times of UTC as Z, references as labels, lists without order sorted. */
 function plain(
   value: Json | undefined,
@@ -147,7 +153,7 @@ function plain(
 ): Json | undefined {
   if (Array.isArray(value)) {
     const items = value.map((item) => plain(item, graph, labels)!);
-    return unordered.has(name) ? items.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)) : items;
+    return unordered.has(name) ? items.toSorted((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1)) : items;
   }
   if (name === 'reference' && typeof value === 'string') {
     const found = graph.resolve(value);

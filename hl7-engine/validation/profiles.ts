@@ -1,9 +1,10 @@
 // The conformance profiles that are in force: from the folder and from PostgreSQL, compiled when they change.
 import { CerebraError, type Db, type Log } from '#platform';
+import { following } from '../following.ts';
 import { compileProfile, type Profile } from './profile/profile.ts';
 import { ProfileFault } from './profile/profile-fault.ts';
 import { profileFiles } from './profile-folder.ts';
-import { createProfileStore, type StoredProfile } from './profile-store.ts';
+import { createProfileStore, type ProfileStore, type StoredProfile } from './profile-store.ts';
 
 export interface KnownProfile {
   name: string;
@@ -37,78 +38,33 @@ export interface ProfilesOptions {
   pollIntervalMs?: number;
 }
 
+/** What a server knows of profiles. */
+interface Shelf {
+  log: Log;
+  folder: string | undefined;
+  store: ProfileStore;
+  problems: Map<string, string>;
+  files: Map<string, KnownProfile>;
+  stored: Map<string, KnownProfile>;
+  /** Of files, those that can't be used too. */
+  signatures: Map<string, string>;
+  /** Of the database, as it was last read. */
+  seen: bigint | undefined;
+}
+
 export function createProfiles({ db, log, folder, pollIntervalMs = 1_000 }: ProfilesOptions): Profiles {
   const store = createProfileStore(db);
-  const problems = new Map<string, string>();
-  const files = new Map<string, KnownProfile>();
-  const stored = new Map<string, KnownProfile>();
-  const signatures = new Map<string, string>();
-  let seen: bigint | undefined;
-  let timer: NodeJS.Timeout | undefined;
-  let running: Promise<void> = Promise.resolve();
+  const shelf: Shelf = {
+    ...{ log, folder, store, seen: undefined },
+    ...{ problems: new Map(), files: new Map(), stored: new Map(), signatures: new Map() },
+  };
+  const { files, stored, signatures, problems } = shelf;
   const find = (name: string): KnownProfile | undefined => files.get(name) ?? stored.get(name);
-
-  const compile = (name: string, documents: readonly string[]): Profile | undefined => {
-    try {
-      const profile = compileProfile(documents);
-      problems.delete(name);
-      log.info({ profile: name, title: profile.title, rules: profile.rules }, 'HL7 profile in force');
-      return profile;
-    } catch (error) {
-      if (!(error instanceof ProfileFault)) throw error;
-      fail(name, error.message);
-      return undefined;
-    }
-  };
-  const fail = (name: string, problem: string): void => {
-    problems.set(name, problem);
-    log.error({ profile: name, problem }, 'HL7 profile not in force; its former version stays');
-  };
-
-  async function scan(): Promise<void> {
-    const found = folder === undefined ? [] : await profileFiles(folder);
-    if (found === undefined) return;
-    for (const { name, signature, read } of found) {
-      if (signatures.get(name) === signature) continue;
-      signatures.set(name, signature);
-      const documents = await read().catch((error: unknown) => fail(name, (error as Error).message));
-      const profile = documents && compile(name, documents);
-      if (profile) files.set(name, { name, origin: 'folder', documents, profile });
-    }
-    const names = new Set(found.map(({ name }) => name));
-    for (const name of [...signatures.keys()].filter((one) => !names.has(one))) {
-      for (const map of [signatures, files, problems]) map.delete(name);
-    }
-  }
-
-  async function follow(): Promise<void> {
-    await scan();
-    const revision = await store.revision();
-    if (revision === seen) return;
-    const rows = await store.all();
-    for (const row of rows) {
-      if (stored.get(row.name)?.stored?.at === row.at) continue;
-      const profile = compile(row.name, row.documents);
-      const { name, documents } = row;
-      if (profile !== undefined) stored.set(name, { name, origin: 'api', documents, profile, stored: row });
-    }
-    const names = new Set(rows.map(({ name }) => name));
-    for (const name of [...stored.keys()].filter((one) => !names.has(one))) stored.delete(name);
-    seen = revision;
-  }
-
-  const refresh = (): Promise<void> => {
-    const now = running.then(follow);
-    running = now.catch(() => undefined);
-    return now;
-  };
-  const poll = (): void => {
-    timer = setTimeout(() => {
-      refresh()
-        .catch((error: unknown) => log.warn({ err: error }, 'HL7 profiles could not be read; those in force stay'))
-        .finally(() => timer !== undefined && poll());
-    }, pollIntervalMs);
-  };
+  const { refresh, start, stop } = following(
+    () => follow(shelf),
+    pollIntervalMs,
+    (err) => log.warn({ err }, 'HL7 profiles could not be read; those in force stay'),
+  );
   const changeable = (name: string): void => {
     if (!signatures.has(name)) return;
     throw new CerebraError('business-rule', `Profile ${name} is a file of HL7_PROFILES_DIR: change it there`);
@@ -129,16 +85,62 @@ export function createProfiles({ db, log, folder, pollIntervalMs = 1_000 }: Prof
       if (!(await store.remove(name))) throw new CerebraError('not-found', `There is no profile ${name}`);
       await refresh();
     },
-    async start() {
-      await refresh();
-      poll();
-    },
-    async stop() {
-      clearTimeout(timer);
-      timer = undefined;
-      await running;
-    },
+    start,
+    stop,
   };
+}
+
+async function follow(shelf: Shelf): Promise<void> {
+  await scan(shelf);
+  const { store, stored } = shelf;
+  const revision = await store.revision();
+  if (revision === shelf.seen) return;
+  const rows = await store.all();
+  for (const row of rows) {
+    const { name, documents } = row;
+    if (stored.get(name)?.stored?.at === row.at) continue;
+    const profile = compile(shelf, name, documents);
+    if (profile !== undefined) stored.set(name, { name, origin: 'api', documents, profile, stored: row });
+  }
+  const names = new Set(rows.map(({ name }) => name));
+  for (const name of [...stored.keys()].filter((one) => !names.has(one))) stored.delete(name);
+  shelf.seen = revision;
+}
+
+async function scan(shelf: Shelf): Promise<void> {
+  const { folder, files, signatures, problems } = shelf;
+  const found = folder === undefined ? [] : await profileFiles(folder);
+  if (found === undefined) return;
+  for (const { name, signature, read } of found) {
+    if (signatures.get(name) === signature) continue;
+    signatures.set(name, signature);
+    const documents = await read().catch((error: unknown) => fail(shelf, name, (error as Error).message));
+    const profile = documents && compile(shelf, name, documents);
+    if (profile) files.set(name, { name, origin: 'folder', documents, profile });
+  }
+  const names = new Set(found.map(({ name }) => name));
+  for (const name of [...signatures.keys()].filter((one) => !names.has(one))) {
+    for (const map of [signatures, files, problems]) map.delete(name);
+  }
+}
+
+function compile(shelf: Shelf, name: string, documents: readonly string[]): Profile | undefined {
+  try {
+    const profile = compileProfile(documents);
+    shelf.problems.delete(name);
+    shelf.log.info({ profile: name, title: profile.title, rules: profile.rules }, 'HL7 profile in force');
+    return profile;
+  } catch (error) {
+    if (!(error instanceof ProfileFault)) throw error;
+    fail(shelf, name, error.message);
+    return undefined;
+  }
+}
+
+function fail({ problems, log }: Shelf, name: string, problem: string): undefined {
+  problems.set(name, problem);
+  log.error({ profile: name, problem }, 'HL7 profile not in force; its former version stays');
+  return undefined;
 }
 
 function checkDocuments(documents: readonly string[]): void {

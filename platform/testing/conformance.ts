@@ -1,6 +1,6 @@
 // What suites of other people's cases have in common: test/conformance/run.ts runs them all, a room brings its own in
 // testing/*.conformance.ts.
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
 export interface ConformanceResult {
@@ -44,6 +44,23 @@ export async function attempt(name: string, run: () => unknown): Promise<Conform
 /** A folder of CORPUS_DIR, by default ../shared/corpus beside the project. */
 export const corpusFolder = (name: string): string =>
   path.join(process.env.CORPUS_DIR ?? path.join(import.meta.dirname, '../../../shared/corpus'), name);
+
+export interface CorpusFile {
+  /** From the folder on. */
+  name: string;
+  raw: Buffer;
+}
+
+/** The files of a folder of the corpus and below, by name; none where it is absent. */
+export function corpusFiles(folder: string, pattern: RegExp): CorpusFile[] {
+  const root = corpusFolder(folder);
+  if (!existsSync(root)) return [];
+  return readdirSync(root, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && pattern.test(entry.name))
+    .map((entry) => path.join(entry.parentPath, entry.name))
+    .toSorted()
+    .map((file) => ({ name: path.relative(root, file), raw: readFileSync(file) }));
+}
 
 /** For `absent`. */
 export const corpusAbsent = (name: string): string | undefined =>

@@ -11,12 +11,15 @@ export {
   type ConformanceResult,
   type ConformanceSuite,
   type ConformanceTools,
+  type CorpusFile,
   corpusAbsent,
+  corpusFiles,
   corpusFolder,
   result,
 } from './conformance.ts';
 export { emptyConnection, testConnection, testDatabase } from './database.ts';
 export { testLog } from './log.ts';
+export { type MailServer, startMailServer, type TakenMail } from './mail-server.ts';
 export {
   type PackageRegistry,
   type PackageSketch,
@@ -29,8 +32,10 @@ export {
   startPackageRegistry,
 } from './packages.ts';
 export { random } from './random.ts';
+export { type Received, type Receiver, startReceiver } from './receiver.ts';
 export { type TarPart, tgzOf } from './tgz.ts';
 export { waitFor } from './wait.ts';
+export { openSocket, type TestSocket } from './web-socket.ts';
 export { type ZipPart, zipOf } from './zip.ts';
 
 // Elsewhere (test/run.ts, a benchmark) registering a hook would start Node's test runner.

@@ -2,8 +2,7 @@
 // after a kill whoever binds again is pinged for what happened meanwhile.
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { waitFor } from '#platform/testing';
-import { openSocket, type TestSocket } from '../../subscriptions/testing/socket.ts';
+import { openSocket, type TestSocket, waitFor } from '#platform/testing';
 import { createClient } from '../client.ts';
 import { dataFolder, type ServerProcess, signal, startProcess, workersOf } from './server-process.ts';
 

@@ -2,7 +2,7 @@
 import type { Resource } from '#fhir-model';
 import type { SegmentValue } from '../../message/build.ts';
 import type { Building } from '../building.ts';
-import { isObject, objects, text } from '../building.ts';
+import { isObject, objects, since, text } from '../building.ts';
 import { visitDiagnoses } from '../diagnosis.ts';
 import { patientOf, patientSegments, visitSegments } from '../subject.ts';
 import { dtm, dtmOf } from '../types/time.ts';
@@ -50,7 +50,10 @@ export const adt: MessageBuilder = {
     const patient = visit === undefined ? focus : patientOf(building, visit.subject, 'Encounter.subject');
     // EVN-2 is when it was recorded, EVN-6 when it took place.
     const recorded = dtm(focus.meta?.lastUpdated) ?? dtmOf(building.nowMs);
-    const evn: SegmentValue = { name: 'EVN', fields: { 2: recorded, 6: eventTime(building, focus, event) } };
+    const evn: SegmentValue = {
+      name: 'EVN',
+      fields: { 1: since(building, '2.7') ? undefined : event, 2: recorded, 6: eventTime(building, focus, event) },
+    };
     const diagnoses = event === 'A11' ? [] : visitDiagnoses(building, objects(visit?.diagnosis));
     return [evn, ...patientSegments(building, patient, visit), ...visitSegments(building, visit), ...diagnoses];
   },

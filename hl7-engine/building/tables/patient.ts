@@ -1,7 +1,8 @@
 // Patient as PID, PD1 and NK1: https://hl7.org/fhir/uv/v2mappings/ (PID[Patient], PD1[Patient], NK1[Patient])
-import { isObject, objects, text } from '../building.ts';
+import { isObject, objects, since, text } from '../building.ts';
 import { buildTable } from '../table.ts';
 import { cwe } from '../types/coded.ts';
+import { cx } from '../types/identifier.ts';
 import { xon } from '../types/reference.ts';
 
 const structure = 'http://hl7.org/fhir/StructureDefinition';
@@ -13,7 +14,7 @@ const cdc = ['ombCategory', 'detailed'] as const;
 export const pid = buildTable(
   'PID',
   `
-3  | identifier | CX
+3  | identifier | custom number
 5  | name | XPN
 6  | extension[${structure}/patient-mothersMaidenName].valueString | custom surname
 7  | extension[${structure}/patient-birthTime].valueDateTime | DTM
@@ -43,6 +44,12 @@ ${cdc.map((url) => `22 | extension[${usCore}/us-core-ethnicity].extension[${url}
 36 | extension[${structure}/patient-animal].extension[breed].valueCodeableConcept | CWE
 `,
   {
+    // Required since 2.7: U is an unspecified identifier.
+    number: (building, value) => {
+      const made = cx(building, value);
+      if (made !== undefined && since(building, '2.7')) made[4] ??= 'U';
+      return made;
+    },
     surname: (_building, value) => (text(value) === undefined ? undefined : [text(value)]),
     yes: () => 'Y',
     // The message's own codes stand beside the language tag: the first that is no tag of BCP 47 is what receivers know.

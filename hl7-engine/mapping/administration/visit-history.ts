@@ -48,7 +48,9 @@ export function locationsAfter(
   if (movement === 'undo') return undone(was, sent, at);
   if (movement === 'unplan') return was.filter((one) => !isPlanned(one));
   const now = sent.find(isCurrent);
-  const kept = now === undefined ? was : moved(was, now, at);
+  // Of a visit that has a place already such an event changes none: what PV1-3 says beside it may be older than the last move.
+  const stays = now === undefined || (movement === 'keep' && was.some(isCurrent));
+  const kept = stays ? was : moved(was, now, at);
   return withOthers(
     kept,
     sent.filter((one) => one !== now),

@@ -77,6 +77,18 @@ export function addProblem(mapping: Mapping, group: Group, cared: Cared): string
   return reference;
 }
 
+const verificationStatuses = conceptMapOf('ProblemConfirmation[Condition.verificationStatus]');
+
+/** The element takes codes of its own only, beside which others may stand. */
+function verification(mapping: Mapping, prb: Segment): JsonObject {
+  const sent = mappedConcept(mapping, verificationStatuses, prb.field(13));
+  if (sent === undefined) return {};
+  if (list(sent.coding).some(({ system }) => system === verificationStatuses.system))
+    return { verificationStatus: sent };
+  mapping.warnings.add('PRB-13: no code of a verification status');
+  return {};
+}
+
 /** con-3, con-4, con-5: an error has no status, what is over is not active. */
 function problemStatus(mapping: Mapping, prb: Segment, found: JsonObject): JsonObject {
   if (actionOf(mapping, prb) === 'delete') {
@@ -85,9 +97,10 @@ function problemStatus(mapping: Mapping, prb: Segment, found: JsonObject): JsonO
   const sent = mappedConcept(mapping, clinicalStatuses, prb.field(14));
   const known = list(sent?.coding).find(({ system }) => system === `${terminology}/condition-clinical`);
   const isOver = found.abatementDateTime !== undefined;
+  const verified = verification(mapping, prb);
   const over = known !== undefined && ['inactive', 'remission', 'resolved'].includes(String(known.code));
-  if (isOver && !over) return { clinicalStatus: coded('condition-clinical', 'resolved') };
-  return { clinicalStatus: known === undefined ? coded('condition-clinical', 'active') : sent };
+  if (isOver && !over) return { ...verified, clinicalStatus: coded('condition-clinical', 'resolved') };
+  return { ...verified, clinicalStatus: known === undefined ? coded('condition-clinical', 'active') : sent };
 }
 
 /** A GOAL group. `addresses`: the problems that it is for. */

@@ -25,6 +25,8 @@ const mainTypes: Readonly<Record<string, string>> = {
 /** Texts up to this size stand in the DocumentReference itself: with a Binary each they would be two reads. */
 const inlineBytesMax = 4096;
 
+const utf8Text = 'text/plain; charset=utf-8';
+
 /** A document before it has its place: where it is, or what it is. */
 export interface Content {
   contentType: string | undefined;
@@ -52,12 +54,15 @@ function pointer(mapping: Mapping, value: Part): Content | undefined {
 function encapsulated(mapping: Mapping, value: Part): Content | undefined {
   const sent = value.component(5);
   if (sent.raw === '') return undefined;
-  const data = base64(sent, (value.component(4).text ?? '').toUpperCase());
+  const encoding = (value.component(4).text ?? '').toUpperCase();
+  const data = base64(sent, encoding);
   if (data === undefined) {
     mapping.warnings.add('OBX-5: encapsulated data is not of its encoding; left out');
     return undefined;
   }
-  return { contentType: contentType(value.component(2).text, value.component(3).text), data };
+  const sentType = contentType(value.component(2).text, value.component(3).text);
+  const plain = encoding === 'A' && sentType === 'text/plain';
+  return { contentType: plain ? utf8Text : sentType, data };
 }
 
 /** Table 0299: Base64, Hex, A (as it stands). Base64 of 10 MB is looked at once and never un-escaped: it has no delimiters. */
@@ -72,18 +77,18 @@ function base64(value: Part, encoding: string): string | undefined {
 const plainBase64 = /^[A-Za-z0-9+/]+={0,2}$/;
 
 function contentType(type: string | undefined, subtype: string | undefined): string | undefined {
-  if (subtype === undefined) return undefined;
+  const main = mainTypes[(type ?? '').toUpperCase()];
+  if (subtype === undefined) return main === 'text' ? 'text/plain' : undefined;
   if (/^[\w.+-]+\/[\w.+-]+$/.test(subtype)) return subtype.toLowerCase();
   if (!/^[\w.+-]+$/.test(subtype)) return undefined;
-  const main = mainTypes[(type ?? '').toUpperCase()] ?? 'application';
-  return `${main}/${subtype.toLowerCase()}`;
+  return `${main ?? 'application'}/${subtype.toLowerCase()}`;
 }
 
 /** Lines of TX, FT or ST, as they follow each other in OBX-5 of several segments. */
 export function textContent(lines: readonly string[]): Content | undefined {
   const text = lines.join('\n').trimEnd();
   if (text.trim() === '') return undefined;
-  return { contentType: 'text/plain; charset=utf-8', data: Buffer.from(text, 'utf8').toString('base64') };
+  return { contentType: utf8Text, data: Buffer.from(text, 'utf8').toString('base64') };
 }
 
 /** The Attachment, with its data in a Binary where they are more than a few lines. `key` tells the document among all. */

@@ -8,6 +8,7 @@ import { localUri } from '../codesystems.ts';
 import type { Mapping } from '../context.ts';
 import type { Identifier } from '../identifiers.ts';
 import type { MappedPatient } from '../patient.ts';
+import { soundPeriod } from '../period.ts';
 import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
 import { ft1ChargeItem, money } from '../tables/ft1.ts';
@@ -59,6 +60,7 @@ export function addCharge(mapping: Mapping, group: Group, billed: Billed): Charg
   const isCredit = type === 'CD';
   const resource: JsonObject = {
     ...found,
+    occurrencePeriod: soundPeriod(mapping, found.occurrencePeriod, 'FT1-4'),
     status: 'billable',
     subject: { reference: billed.patient.reference },
     context: billed.encounter === undefined ? undefined : { reference: billed.encounter },

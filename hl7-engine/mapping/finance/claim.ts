@@ -3,6 +3,7 @@ import type { JsonObject } from '#fhir-model';
 import { upsertDerived } from '../administration/upsert.ts';
 import { absent, type Mapping } from '../context.ts';
 import { eiIdentifier } from '../identifiers.ts';
+import { soundPeriod } from '../period.ts';
 import { organizationReference, practitionerReference } from '../practitioner.ts';
 import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
@@ -100,8 +101,10 @@ function item(
   procedures: string[],
 ): JsonObject {
   const procedureSequence = own.map((reference) => procedures.indexOf(reference) + 1);
+  const found = runTable(ft1ClaimItem, { segment: ft1, group, mapping });
   return {
-    ...runTable(ft1ClaimItem, { segment: ft1, group, mapping }),
+    ...found,
+    servicedPeriod: soundPeriod(mapping, found?.servicedPeriod, 'FT1-4'),
     sequence,
     procedureSequence: procedureSequence.length === 0 ? undefined : procedureSequence,
     encounter: encounter === undefined ? undefined : [{ reference: encounter }],

@@ -5,6 +5,7 @@ import type { Mapping } from '../context.ts';
 import type { Identifier } from '../identifiers.ts';
 import { anyOf, numberKey } from '../identity.ts';
 import { merging } from '../merge.ts';
+import { soundPeriod } from '../period.ts';
 import type { Group } from '../structure/group.ts';
 import { applyTable, runTable, type SegmentTable } from '../table/table.ts';
 import {
@@ -51,7 +52,10 @@ export function upsertStaff(mapping: Mapping, group: Group, action: RecordAction
   if (identifiers.length === 0) return 'STF-1, STF-2 and PRA-6 have no number';
   const active = isActive(group, action);
   const qualification = qualifications.flatMap(([name, table]) =>
-    group.all(name).map((segment) => ({ code: { text: 'unknown' }, ...runTable(table, { segment, group, mapping }) })),
+    group.all(name).map((segment) => {
+      const found = runTable(table, { segment, group, mapping });
+      return { code: { text: 'unknown' }, ...found, period: soundPeriod(mapping, found?.period, name) };
+    }),
   );
   Object.assign(resource, { identifier: identifiers }, qualification.length > 0 ? { qualification } : {});
   if (active !== undefined) resource.active = active;
@@ -96,6 +100,7 @@ function addRoles(
     const number = unit.identifier as JsonObject | undefined;
     const resource: JsonObject = {
       ...role,
+      period: soundPeriod(mapping, role.period, 'STF-13'),
       resourceType: 'PractitionerRole',
       ...(active === undefined ? {} : { active }),
       practitioner: { reference: practitioner },

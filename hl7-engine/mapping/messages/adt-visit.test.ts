@@ -53,6 +53,15 @@ test('admit, transfer, cancelled transfer, discharge, cancelled discharge', () =
   );
 });
 
+test('a visit that was cancelled or deleted has nobody in a place; a leave of absence moves nobody', () => {
+  const placesAfter = (event: string, ward: string) =>
+    visit([...head('A01', 1), pid, pv1('W1')], [...head(event, 9), pid, pv1(ward)]).places[1];
+  assert.deepEqual(placesAfter('A11', 'W1'), ['W1 completed 01-09']);
+  assert.deepEqual(placesAfter('A23', 'W1'), ['W1 completed 01-09']);
+  assert.deepEqual(placesAfter('A21', 'W2'), ['W1 active 01-']);
+  assert.deepEqual(visit([...head('A21', 9), pid, pv1('W2')]).places, [['W2 active 09-']]);
+});
+
 test('statuses by event, and a class that changes', () => {
   const statusAfter = (event: string) =>
     visit([...head('A01'), pid, pv1('W1')], [...head(event, 9), pid, pv1('W1')]).states[1]!.status;

@@ -133,6 +133,11 @@ describe('PPR^PC1', () => {
       codeOf(verificationStatus),
       abatementDateTime,
     ];
+    const odd = mapLines(...ppr('PC1', '20260301080000', prb({ 13: 'PERHAPS' })));
+    assert.deepEqual(
+      [onlyResource(odd, 'Condition').verificationStatus, odd.warnings],
+      [undefined, ['PRB-13: no code of a verification status']],
+    );
     assert.deepEqual(told(problem(opened, resolved)), ['resolved', undefined, '2026-04-01']);
     assert.deepEqual(told(problem(opened, resolved, back)), ['recurrence', undefined, undefined]);
     assert.deepEqual(told(problem(opened, deleted)), [undefined, 'entered-in-error', undefined]);

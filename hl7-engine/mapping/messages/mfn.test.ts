@@ -90,7 +90,14 @@ describe('MFN^M02', () => {
         },
         { system: 'email', value: 'dora@hospital.example' },
       ],
-      communication: [{ coding: [{ system: 'urn:id:HOSP:ISO639', code: 'fr', display: 'French' }] }],
+      communication: [
+        {
+          coding: [
+            { system: 'urn:ietf:bcp:47', code: 'fr' },
+            { system: 'urn:id:HOSP:ISO639', code: 'fr', display: 'French' },
+          ],
+        },
+      ],
       qualification: [
         {
           code: { coding: [{ code: 'MD' }] },
@@ -123,6 +130,15 @@ describe('MFN^M02', () => {
       specialty: [{ text: 'Cardiology' }],
       period: { start: '2020-01-01' },
     });
+  });
+
+  it('leaves out the end of a period that is before its start, and a language that is none', () => {
+    const edu = segment('EDU', { 1: '1', 2: 'MD', 3: '1996^19900901' });
+    const mapped = mapLines(...staff('MAD', '20260301080000', stf(), 'LAN|1|?', edu));
+    const { qualification, communication } = onlyResource(mapped, 'Practitioner');
+    assert.deepEqual((qualification as JsonObject[])[0]!.period, { start: '1996' });
+    assert.deepEqual(communication, [{ text: '?' }]);
+    assert.deepEqual(mapped.warnings, ['EDU: an end before the start is left out']);
   });
 
   it('is in each unit of ORG', () => {

@@ -171,6 +171,7 @@ test('a PDF is a Binary, a DocumentReference and a form of the report; data of a
     `OBX|1|ED|PDF^Report^L||LAB^AP^PDF^Base64^${pdf}||||||F`,
     'OBX|2|ED|BAD||^AP^PDF^Base64^%%%||||||F',
     'OBX|3|ED|HEX^Note^L||^TEXT^plain^Hex^4869||||||F',
+    'OBX|3|ED|TXT^Words^L||^TEXT^^A^Caf\u00e9 \\F\\ bar||||||F',
     'OBX|4|RP|IMG^Image^L||https://pacs.example.org/1?a=b\\T\\c=d^PACS^IM^JPEG||||||F',
   );
   const binary = only(mapped, 'Binary').resource;
@@ -179,6 +180,7 @@ test('a PDF is a Binary, a DocumentReference and a form of the report; data of a
   const forms = [
     { contentType: 'application/pdf', url, size: 8, title: 'Report' },
     { contentType: 'text/plain', data: 'SGk=', size: 2, title: 'Note' },
+    { contentType: 'text/plain; charset=utf-8', data: 'Q2Fmw6kgfCBiYXI=', size: 11, title: 'Words' },
     { contentType: 'image/jpeg', url: 'https://pacs.example.org/1?a=b&c=d', title: 'Image' },
   ];
   assert.deepEqual(only(mapped, 'DiagnosticReport').resource.presentedForm, forms);
@@ -186,7 +188,7 @@ test('a PDF is a Binary, a DocumentReference and a form of the report; data of a
   assert.deepEqual(document!.content, [{ attachment: forms[0] }]);
   assert.deepEqual([document!.status, document!.docStatus], ['current', 'final']);
   assert.deepEqual((document!.context as JsonObject).related, [{ reference: only(mapped, 'ServiceRequest').fullUrl }]);
-  assert.equal(entriesOf(mapped, 'DocumentReference').length, 3);
+  assert.equal(entriesOf(mapped, 'DocumentReference').length, 4);
   assert.deepEqual(entriesOf(mapped, 'Observation'), []);
   assert.deepEqual(mapped.warnings, ['OBX-5: encapsulated data is not of its encoding; left out']);
 });

@@ -20,7 +20,7 @@ export async function mappingPage(before: string): Promise<string> {
 After the [HL7 v2-to-FHIR guide](https://hl7.org/fhir/uv/v2mappings/). [hl7.md](hl7.md) tells how resources are found, changed and
 ordered in time.
 
-Every message has one Provenance. It targets all that the message writes or refers to; \`entity.what.identifier\` is the message's number
+Every message has one Provenance. It targets all that the message writes; \`entity.what.identifier\` is the message's number
 in the journal (system \`urn:cerebra:hl7v2-message\`), \`agent\` who sent it, who typed it in and who verified it. Resources that change over
 time carry the message's time (EVN-2, else MSH-7) in \`meta.extension\` (\`urn:cerebra:hl7v2-message-time\`): an older message that arrives later
 leaves them as they are, and gets a warning. A resource that would say nothing but what it is and of whom is not written.

@@ -6,6 +6,7 @@ import type { Mapping } from '../context.ts';
 import { displayName } from '../datatypes.ts';
 import { dateTime } from '../datetime.ts';
 import { type Identifier, identifierCriterion } from '../identifiers.ts';
+import { soundPeriod } from '../period.ts';
 import { organizationReference } from '../practitioner.ts';
 import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
@@ -40,12 +41,13 @@ function providerReference(mapping: Mapping, group: Group, prd: Segment): JsonOb
   if (person?.reference === undefined || organization === undefined) return person ?? organization;
   const start = dateTime(prd.field(8).text, mapping.zone);
   const end = dateTime(prd.field(9).repetition(1).text, mapping.zone);
+  const period = start === undefined && end === undefined ? undefined : soundPeriod(mapping, { start, end }, 'PRD-9');
   const key = [mapping.facility, prd.field(7).raw, prd.field(10).raw];
   const role: JsonObject = {
     resourceType: 'PractitionerRole',
     practitioner: person,
     organization,
-    ...(start === undefined && end === undefined ? {} : { period: { start, end } }),
+    ...(period === undefined ? {} : { period }),
   };
   const display = person.display ?? organization.display;
   return { reference: upsertDerived(mapping, role, key), display };

@@ -8,6 +8,7 @@ import { localUri } from '../codesystems.ts';
 import { absent, type Mapping } from '../context.ts';
 import { derivedId } from '../derived-id.ts';
 import { type Identifier, identifierCriterion } from '../identifiers.ts';
+import { soundPeriod } from '../period.ts';
 import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
 import { money } from '../tables/ft1.ts';
@@ -54,6 +55,7 @@ export function upsertReferral(mapping: Mapping, root: Group, rf1: Segment, refe
     resourceType: 'ServiceRequest',
     status: status ?? 'active',
     intent: 'order',
+    occurrencePeriod: soundPeriod(mapping, found.occurrencePeriod, 'RF1-8'),
     category: [referralCategory, ...list(found.category)],
     subject: { reference: referred.patient },
     encounter: referred.encounter === undefined ? undefined : { reference: referred.encounter },
@@ -92,6 +94,7 @@ function authorizationsOf(mapping: Mapping, root: Group, { patient, patientKey }
     const limit = money(segment.field(7));
     const resource: JsonObject = {
       ...found,
+      preAuthPeriod: soundPeriod(mapping, found.preAuthPeriod, 'AUT-5'),
       status: 'active',
       type: { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/claim-type', code: 'professional' }] },
       use: 'preauthorization',

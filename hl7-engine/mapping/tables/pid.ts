@@ -1,6 +1,7 @@
 // PID: https://hl7.org/fhir/uv/v2mappings/ (PID[Patient], PID[Account]); HL7 v2.9 chapter 3.4.2
 import type { Json, JsonObject } from '#fhir-model';
 import type { Part } from '../../message/message.ts';
+import { systems } from '../codes/systems.ts';
 import { codeableConcept, humanName } from '../datatypes.ts';
 import { accountNumber, socialSecurityNumber } from '../identity.ts';
 import { spokenLanguage } from '../language.ts';
@@ -80,17 +81,36 @@ const ombCategories = {
   ethnicity: new Set(['2135-2', '2186-5']),
 };
 
-/** As US Core has them, where CDC's codes are sent: http://hl7.org/fhir/us/core/StructureDefinition/us-core-race */
-function usCoreExtension(field: Part, name: 'race' | 'ethnicity'): Json[] | undefined {
-  const sent = field.repetitions().filter((cwe) => /^\d{4}-\d$/.test(cwe.component(1).text ?? ''));
-  if (sent.length === 0) return undefined;
-  const texts = sent.map((cwe) => cwe.component(2).text ?? cwe.component(1).text!);
-  const codings = sent.map((cwe) => {
-    const code = cwe.component(1).text!;
-    const url = ombCategories[name].has(code) ? 'ombCategory' : 'detailed';
-    const valueCoding: JsonObject = { system: 'urn:oid:2.16.840.1.113883.6.238', code };
-    const display = cwe.component(2).text;
-    return { url, valueCoding: display === undefined ? valueCoding : { ...valueCoding, display } };
+/** What table 0189 says in one letter; U and others are words only, which the extension's categories do not have. */
+const ethnicGroups: Readonly<Record<string, string>> = { H: '2135-2', N: '2186-5' };
+
+/**
+ * CDC's code, sent as such in the code or its alternate, or by a letter of table 0189; of a race also UNK and ASKU: its
+ * categories have these two.
+ */
+function categoryOf(cwe: Part, name: 'race' | 'ethnicity'): JsonObject | undefined {
+  const [one, other] = [1, 4].map((at) => {
+    const [code = '', display, system = ''] = [0, 1, 2].map((next) => cwe.component(at + next).text);
+    const known = name === 'ethnicity' && /^(?:HL7_?)?0189$/i.test(system) ? (ethnicGroups[code] ?? code) : code;
+    const words = display === undefined ? {} : { display };
+    if (/^\d{4}-\d$/.test(known)) return { system: 'urn:oid:2.16.840.1.113883.6.238', code: known, ...words };
+    const isUnknown = name === 'race' && /^NULLFL$/i.test(system) && /^(?:UNK|ASKU)$/.test(known);
+    return isUnknown ? { system: systems.v3NullFlavor, code: known, ...words } : undefined;
   });
+  return one ?? other;
+}
+
+/** As US Core has them; what is no code of CDC's stays as text: http://hl7.org/fhir/us/core/StructureDefinition/us-core-race */
+function usCoreExtension(field: Part, name: 'race' | 'ethnicity'): Json[] | undefined {
+  const sent = field.repetitions();
+  const texts = sent.flatMap((cwe) => cwe.component(2).text ?? cwe.component(1).text ?? cwe.component(9).text ?? []);
+  if (texts.length === 0) return undefined;
+  const categories = sent.map((cwe) => categoryOf(cwe, name)).filter((coding) => coding !== undefined);
+  const isTop = ({ system, code }: JsonObject): boolean =>
+    system === systems.v3NullFlavor || ombCategories[name].has(String(code));
+  const codings = categories.map((valueCoding) => ({
+    url: isTop(valueCoding) ? 'ombCategory' : 'detailed',
+    valueCoding,
+  }));
   return [...codings, { url: 'text', valueString: texts.join(', ') }];
 }

@@ -18,8 +18,8 @@ export const prbCondition = segmentTable(
 10 | category[]      | CWE
 11 | -               | which disciplines look after it
 12 | -               | acute, chronic: the code says it
-13 | verificationStatus | concept ProblemConfirmation[Condition.verificationStatus]
-14 | @clinicalStatus | table of the sender; resolved where PRB-9 is there
+13 | @verificationStatus | a code of the element's own; others are told by a warning
+14 | @clinicalStatus | a code of the element's own; resolved where PRB-9 is there
 15 | -               | since when: each version of the Condition is kept
 16 | onsetDateTime   | dateTime
 17 | onsetString     | ST | 16 empty

@@ -3,9 +3,10 @@
 import type { Part } from '../../message/message.ts';
 import { systems } from '../codes/systems.ts';
 import { localUri } from '../codesystems.ts';
-import { repeated } from '../datatypes.ts';
+import { codeableConcept, repeated } from '../datatypes.ts';
 import { dateTime } from '../datetime.ts';
 import { cxIdentifier } from '../identifiers.ts';
+import { spokenLanguage } from '../language.ts';
 import { organizationReference } from '../practitioner.ts';
 import type { PartMap } from '../table/context.ts';
 import { segmentTable } from '../table/table.ts';
@@ -198,10 +199,18 @@ export const lanPractitioner = segmentTable(
   'Practitioner',
   `
 1 | -               | a number within the message
-2 | communication[] | CWE
+2 | communication[] | custom language
 3 | -               | whether it is spoken, read or written: R4 has the language alone
 4 | -               | how well: R4 has the language alone
 `,
+  {
+    custom: {
+      language: (part, { mapping }) => {
+        const sent = codeableConcept(mapping, part);
+        return sent && spokenLanguage(sent);
+      },
+    },
+  },
 );
 
 export const eduQualification = segmentTable(
