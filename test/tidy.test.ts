@@ -55,7 +55,6 @@ const toolDependencies: Record<string, string> = {
   '@biomejs/biome': 'npm run check',
   '@types/koa': 'types of koa',
   '@types/node': 'types of Node',
-  '@types/nodemailer': 'types of nodemailer',
   '@types/pg': 'types of pg',
   '@types/ws': 'types of ws',
   node: 'brings Node 24',
