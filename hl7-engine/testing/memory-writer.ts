@@ -36,7 +36,16 @@ export function createMemoryWriter(db: Db): MemoryWriter {
     if (failure !== undefined) throw failure;
     const draft = new Map(resources);
     current = draft;
-    const ids = entries.map((entry) => targetOf(draft, entry, () => `m${nextId++}`));
+    // Of conditional creates that are alike the first makes the resource: several messages share a transaction.
+    const made = new Map<string, Target>();
+    const ids = entries.map((entry) => {
+      const key = entry.method === 'POST' ? `${entry.url}?${entry.ifNoneExist}` : '';
+      const before = entry.ifNoneExist === undefined ? undefined : made.get(key);
+      if (before !== undefined) return { ...before, idle: true };
+      const target = targetOf(draft, entry, () => `m${nextId++}`);
+      made.set(key, target);
+      return target;
+    });
     const urls = new Map(entries.map((entry, index) => [entry.fullUrl, ids[index]!.name]));
     const results = entries.map((entry, index) => apply(draft, entry, ids[index]!, urls));
     assertDistinct(results);

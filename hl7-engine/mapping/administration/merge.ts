@@ -54,14 +54,17 @@ interface Survivor {
 
 const location: ErrorLocation = { segment: 'MRG', field: 1 };
 
-function conflict(text: string, patients: (Resource | undefined)[]): Refusal {
-  const references = patients.filter((one) => one !== undefined).map(nameOf);
+/** Whom it is about: `patients`, and those of `links`. */
+function conflict(text: string, patients: (Resource | undefined)[], links: JsonObject[] = []): Refusal {
+  const references = [...patients.filter((one) => one !== undefined).map(nameOf), ...links.map(linkTarget)];
   return new Refusal('AE', '205', text, { location, review: { kind: 'merge', text, references } });
 }
 
 const numbersOf = ({ matching }: PatientIdentity): Set<string> => new Set(matching.map(numberKey));
 
 const mergedBefore = 'The patient to merge was merged into another patient before: decide which of the two is right';
+
+const mergedOtherWay = 'The patients were merged the other way round before: decide which number is to stay';
 
 /** Whom MRG-1 means: the patient that goes; idle where there is none, or it has gone into the survivor before. */
 function chooseRetired(into: Survivor, gone: Gone, matches: Resource[]): Choice {
@@ -86,7 +89,8 @@ function chooseRetired(into: Survivor, gone: Gone, matches: Resource[]): Choice 
   }
   const itself = survivor !== undefined && others.length < matches.length;
   if (itself && hasOnlyAsOld(survivor, numbersOf(into.identity)) && !hasOnlyAsOld(survivor, numbers)) {
-    throw conflict('The patients were merged the other way round before: decide which number is to stay', [survivor]);
+    const merged = linksOf(survivor).filter(({ type }) => type === 'replaces');
+    throw conflict(mergedOtherWay, [survivor], merged);
   }
   return { idle: true, as: into.reference };
 }

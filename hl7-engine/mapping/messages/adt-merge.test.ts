@@ -108,7 +108,12 @@ test('merges that contradict others are refused with a review', () => {
     'merge',
     ['Patient/x', 'Patient/b'],
   ]);
-  assert.deepEqual(reviewOf(a40('1', '2'), [patient('b', ['2', '1 old'])]), ['205', 'merge', ['Patient/b']]);
+  const survivor = { link: [{ other: { reference: 'Patient/a' }, type: 'replaces' }] };
+  assert.deepEqual(reviewOf(a40('1', '2'), [patient('b', ['2', '1 old'], survivor)]), [
+    '205',
+    'merge',
+    ['Patient/b', 'Patient/a'],
+  ]);
   const two = [patient('a', ['1']), patient('c', ['1', '5'])];
   assert.deepEqual(reviewOf(a40('2', '1'), [...two, b]), ['205', 'merge', ['Patient/a', 'Patient/c']]);
 });
