@@ -43,7 +43,7 @@ it('the example of docs/hl7.md is a route', () => {
   const page = readFileSync(path.join(import.meta.dirname, '../../docs/hl7.md'), 'utf8');
   const example = /## Routes[\s\S]*?```json\n([\s\S]*?)```/.exec(page)![1]!;
   const deployment = deployed(JSON.parse(example) as RouteInput);
-  const result = parseMessage(Buffer.from(/```\n(MSH\|[\s\S]*?)```/.exec(page)![1]!));
+  const result = parseMessage(Buffer.from(/## Routes[\s\S]*?```\n(MSH\|[\s\S]*?)```/.exec(page)![1]!));
   const plan = deployment.plan(result, { kind: 'mllp', name: 'lab' });
   assert.deepEqual([plan.routeId, plan.filtered, plan.mapping.extensions?.length], ['city-lab', undefined, 1]);
   const [sent, ...others] = plan.outbound(plan.transform(result), []);
