@@ -1,6 +1,6 @@
 // Jobs for now and then: old delivery records, change rows that every consumer has passed, left-overs of code systems.
 import type { ResourceReader } from '#fhir-model';
-import { removeOldMessages } from '#hl7-engine';
+import { removeOldMessages, removeOldNotes } from '#hl7-engine';
 import type { Config, Db, Jobs, Log } from '#platform';
 import { changeFloor, pruneDeliveries } from '#subscriptions';
 import { clearUp } from '#terminology';
@@ -55,7 +55,8 @@ export function defineMaintenance(jobs: Jobs, { db, config, log, reader }: Maint
   jobs.define('hl7-retention', async () => {
     const { HL7_JOURNAL_DAYS: done, HL7_JOURNAL_FILTERED_DAYS: filtered, HL7_JOURNAL_FAILED_DAYS: failed } = config;
     const removed = await removeOldMessages(db, { done, filtered, failed }, Date.now());
-    log.info({ removed }, 'old HL7 messages removed from the journal');
+    const notes = await removeOldNotes(db, done, Date.now());
+    log.info({ removed, notes }, 'old HL7 messages removed from the journal');
   });
 }
 

@@ -1,26 +1,24 @@
 // A batch that comes as one: each of its messages has its own effect and acknowledgment, the whole is acknowledged as a batch.
 // HL7 v2.9 chapter 2.10.3.
 import type { Clock } from '#platform';
-import { buildAck } from './message/ack.ts';
 import { type Batch, type BatchMessage, buildBatchAck, readBatch } from './message/batch.ts';
 import { parseMessage } from './message/message.ts';
 import { Refusal } from './message/refusal.ts';
-import type { HandleMessage } from './seams.ts';
+import type { HandleMessage, RefuseHead } from './seams.ts';
 
 /** Messages of a batch that are in work at a time, of different patients. */
 const inWorkMax = 16;
 
-/** Handles messages by `one`, and batches message by message. */
-export function handleBatches(one: HandleMessage, clock: Clock): HandleMessage {
+/** Handles messages by `one`, and batches message by message; what is too much for one batch is refused as a whole by `refuse`. */
+export function handleBatches(one: HandleMessage, refuse: RefuseHead, clock: Clock): HandleMessage {
   return async (raw, source, send) => {
     if (!mayBeBatch(raw)) return one(raw, source, send);
-    const nowMs = clock.now();
     let batch: Batch;
     try {
       batch = readBatch(raw);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      return send(buildAck(undefined, { controlId: `CB0-${nowMs}`, nowMs, refusal: error }));
+      return send(await refuse(raw, source, error));
     }
     const messages = batch.groups.flatMap((group) => group.messages);
     if (messages.length === 1 && !batch.enveloped) return one(raw, source, send);
@@ -33,6 +31,7 @@ export function handleBatches(one: HandleMessage, clock: Clock): HandleMessage {
     });
     if (messages.length > 0 && acks.every((ack) => ack === undefined)) return;
     const comment = batch.faults.length > 0 ? batch.faults.join('; ') : undefined;
+    const nowMs = clock.now();
     await send(buildBatchAck(batch, acks, { controlId: `CB0-${nowMs}`, nowMs, comment }));
   };
 }

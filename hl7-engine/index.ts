@@ -10,7 +10,7 @@ import {
   type Loop,
   type Metrics,
 } from '#platform';
-import { createMessageChannel } from './building/channel.ts';
+import { createMessageChannel, warmForSubscriptions } from './building/channel.ts';
 import { buildTarget } from './building/target.ts';
 import { journalRoutes } from './journal/admin.ts';
 import { createIndexer } from './journal/indexer.ts';
@@ -31,6 +31,7 @@ import type { Hl7Http } from './transport/http.ts';
 import { createListeners, type Listeners } from './transport/listeners.ts';
 import { createValidation } from './validation/validation.ts';
 
+export { removeOldNotes } from './building/channel-retention.ts';
 export { type Hl7OperationParts, hl7Operations } from './building/operations.ts';
 export { createIndexer } from './journal/indexer.ts';
 export { type KeepDays, type Removed, removeOldMessages } from './journal/retention.ts';
@@ -166,6 +167,7 @@ export function createHl7Engine(options: Hl7EngineOptions): Hl7Engine {
       const recovered = await processor.recover();
       if (recovered > 0) log.info({ recovered }, 'HL7 messages of the last run processed');
       const ports = await listeners.start();
+      if (options.reader !== undefined) await warmForSubscriptions({ db, log });
       chores.start();
       indexer.start();
       sweep.start();

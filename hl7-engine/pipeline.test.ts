@@ -41,6 +41,23 @@ test('a batch: each message has its effect, the whole is acknowledged as a batch
   );
 });
 
+test('a batch of too many messages is refused as a whole: its beginning stands in the journal', async (t) => {
+  const { db, writer, engine } = await rig(t);
+  const head = 'BHS|^~\\&|LAB|NORTH|||||||BATCH1\r';
+  const batch = Buffer.from(`${head}${'MSH|^~\\&|LAB|NORTH|||||ORU^R01|B1|P|2.5.1\r'.repeat(100_001)}BTS|100001\r`);
+  const ack = await engine.process(batch);
+  assert.match(ack.toString(), /\rMSA\|AR\|.*\rERR\|.*The batch has more than 100000 messages/s);
+  const [row, ...others] = await rows(db);
+  assert.deepEqual(others, []);
+  assert.deepEqual([row!.state, row!.error], ['failed', 'The batch has more than 100000 messages']);
+  assert.ok(row!.raw.equals(batch.subarray(0, 64 * 1024)));
+  assert.ok(row!.ack.equals(ack));
+  // Sent again it is the same message.
+  await engine.process(batch);
+  assert.equal((await rows(db)).length, 1);
+  assert.equal(writer.all('Patient').length, 0);
+});
+
 test('several messages without an envelope are taken one by one; those of a patient keep their order', async (t) => {
   const { writer, engine } = await rig(t);
   const many = Array.from({ length: 40 }, (_, index) =>

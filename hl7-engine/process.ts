@@ -85,7 +85,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
       if (done.some(({ mark }) => mark.outbound.length > 0)) outbound.wake();
     },
   });
-  const inquiry = options.reader === undefined ? undefined : { reader: options.reader, scope };
+  const inquiry = options.reader === undefined ? undefined : { reader: options.reader, scope, clock };
   const context = { db: options.db, planOf: options.routes.plan, journal, write, inquiry, log, clock };
   // The same message on two connections at once: the second waits for the first. (Of two servers, markStored lets one win.)
   const inWork = new Map<bigint, Promise<Answer>>();
@@ -168,20 +168,22 @@ export function createProcessor(options: ProcessorOptions): Processor {
     if (answer.outcome === 'stored') journal.markAcknowledged(message.id, microsecondsSince(ackStartMs));
   }
 
+  async function refuse(head: Buffer, source: Source, refusal: Refusal): Promise<Buffer> {
+    const kept = head.subarray(0, headBytesMax);
+    const known = read(kept);
+    let message: Journaled;
+    try {
+      message = await journal.receive(kept, known.header, clock.now(), source);
+    } catch (error) {
+      return unjournaled(known, ackPlan(undefined, 'auto'), error);
+    }
+    const attempted: Attempted = { message, known, source, plan: refusal, enhanced: false };
+    return (await measured(known, refusal, () => refuseWith(context, attempted, refusal))).ack;
+  }
+
   return {
-    handle: handleBatches(handle, clock),
-    async refuse(head, source, refusal) {
-      const kept = head.subarray(0, headBytesMax);
-      const known = read(kept);
-      let message: Journaled;
-      try {
-        message = await journal.receive(kept, known.header, clock.now(), source);
-      } catch (error) {
-        return unjournaled(known, ackPlan(undefined, 'auto'), error);
-      }
-      const attempted: Attempted = { message, known, source, plan: refusal, enhanced: false };
-      return (await measured(known, refusal, () => refuseWith(context, attempted, refusal))).ack;
-    },
+    handle: handleBatches(handle, refuse, clock),
+    refuse,
     async reprocess(id, who) {
       const found = await journal.find(id);
       if (found === undefined) return undefined;

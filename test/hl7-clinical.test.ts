@@ -1,47 +1,19 @@
 // Orders, results, documents, medication and vaccinations into the real store: what is found again, and what is linked.
 import assert from 'node:assert/strict';
 import test, { before } from 'node:test';
-import { type AccessScope, type JsonObject, loadDefinitions, type Resource } from '#fhir-model';
-import { createFhirServer, type FhirServer } from '#fhir-server';
-import { createHl7Engine, type Hl7Engine } from '#hl7-engine';
-import { createMetrics, systemClock } from '#platform';
-import { testDatabase, testLog } from '#platform/testing';
-
-const scope: AccessScope = { kind: 'everything' };
+import type { JsonObject, Resource } from '#fhir-model';
+import type { FhirServer } from '#fhir-server';
+import type { Hl7Engine } from '#hl7-engine';
+import { type Hl7Rig, hl7Rig, scope } from './hl7-rig.ts';
 
 let fhir: FhirServer;
 let engine: Hl7Engine;
+let find: Hl7Rig['find'];
+let only: Hl7Rig['only'];
 
 before(async () => {
-  const db = await testDatabase();
-  const parts = { db, log: testLog(), metrics: createMetrics(), clock: systemClock, scope };
-  fhir = await createFhirServer({
-    ...parts,
-    definitions: await loadDefinitions(),
-    baseUrl: 'http://127.0.0.1/fhir/R4',
-    softwareVersion: 'test',
-    limits: {
-      bodyBytesMax: 1e7,
-      bundleEntriesMax: 1000,
-      searchCountDefault: 100,
-      searchCountMax: 1000,
-      searchTimeoutMs: 60_000,
-      conditionalDeleteMax: 100,
-    },
-  });
-  engine = createHl7Engine({ ...parts, writer: fhir.writer, config: { port: 0 } });
+  ({ fhir, engine, find, only } = await hl7Rig());
 });
-
-async function find(type: string, query: string): Promise<Resource[]> {
-  const page = await fhir.reader.search(type, query, scope);
-  return page.resources.map(({ body }) => JSON.parse(body) as Resource);
-}
-
-async function only(type: string, query: string): Promise<Resource> {
-  const found = await find(type, query);
-  assert.equal(found.length, 1, `${type}?${query}`);
-  return found[0]!;
-}
 
 let controlNumber = 0;
 

@@ -1,38 +1,20 @@
 // Scheduling, finance, problems, referrals and master files into the real store: what is found again, and valid resources.
 import assert from 'node:assert/strict';
 import test, { before } from 'node:test';
-import { type AccessScope, type JsonObject, loadDefinitions, type Resource } from '#fhir-model';
-import { createFhirServer, createResourceValidator, type FhirServer } from '#fhir-server';
-import { createHl7Engine, type Hl7Engine } from '#hl7-engine';
-import { createMetrics, systemClock } from '#platform';
-import { testDatabase, testLog } from '#platform/testing';
+import { type JsonObject, loadDefinitions, type Resource } from '#fhir-model';
+import { createResourceValidator } from '#fhir-server';
+import type { Hl7Engine } from '#hl7-engine';
 import { coreDefinitions } from './conformance/packages.ts';
+import { type Hl7Rig, hl7Rig } from './hl7-rig.ts';
 
-const scope: AccessScope = { kind: 'everything' };
-
-let fhir: FhirServer;
 let engine: Hl7Engine;
+let find: Hl7Rig['find'];
+let only: Hl7Rig['only'];
 let faultsOf: (resource: Resource) => Promise<string[]>;
 
 before(async () => {
-  const db = await testDatabase();
-  const parts = { db, log: testLog(), metrics: createMetrics(), clock: systemClock, scope };
+  ({ engine, find, only } = await hl7Rig());
   const definitions = await loadDefinitions();
-  fhir = await createFhirServer({
-    ...parts,
-    definitions,
-    baseUrl: 'http://127.0.0.1/fhir/R4',
-    softwareVersion: 'test',
-    limits: {
-      bodyBytesMax: 1e7,
-      bundleEntriesMax: 1000,
-      searchCountDefault: 100,
-      searchCountMax: 1000,
-      searchTimeoutMs: 60_000,
-      conditionalDeleteMax: 100,
-    },
-  });
-  engine = createHl7Engine({ ...parts, writer: fhir.writer, reader: fhir.reader, config: { port: 0 } });
   const { validateResource } = createResourceValidator({ definitions, profiles: await coreDefinitions() });
   faultsOf = async (resource) => {
     const issues = await validateResource(resource, { level: 'base' });
@@ -41,17 +23,6 @@ before(async () => {
       .map(({ diagnostics, expression }) => `${resource.resourceType} ${expression} ${diagnostics}`);
   };
 });
-
-async function find(type: string, query: string): Promise<Resource[]> {
-  const page = await fhir.reader.search(type, query, scope);
-  return page.resources.map(({ body }) => JSON.parse(body) as Resource);
-}
-
-async function only(type: string, query: string): Promise<Resource> {
-  const found = await find(type, query);
-  assert.equal(found.length, 1, `${type}?${query}`);
-  return found[0]!;
-}
 
 let controlNumber = 0;
 

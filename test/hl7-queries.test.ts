@@ -1,37 +1,19 @@
 // Queries over MLLP, answered from the real store: immunization history, patient look-up, corresponding numbers.
 import assert from 'node:assert/strict';
 import test, { after, before } from 'node:test';
-import { type AccessScope, loadDefinitions } from '#fhir-model';
-import { createFhirServer, type FhirServer } from '#fhir-server';
-import { createHl7Engine, createMllpClient, type Hl7Engine, type MllpClient, parseMessage } from '#hl7-engine';
-import { createMetrics, type Db, systemClock } from '#platform';
-import { testDatabase, testLog } from '#platform/testing';
+import { type JsonObject, type Resource, rawJson } from '#fhir-model';
+import type { FhirServer } from '#fhir-server';
+import { createMllpClient, type Hl7Engine, type MllpClient, parseMessage } from '#hl7-engine';
+import type { Db } from '#platform';
+import { hl7Rig, scope } from './hl7-rig.ts';
 
-const scope: AccessScope = { kind: 'everything' };
-
+let db: Db;
 let fhir: FhirServer;
 let engine: Hl7Engine;
 let client: MllpClient;
-let db: Db;
 
 before(async () => {
-  db = await testDatabase();
-  const parts = { db, log: testLog(), metrics: createMetrics(), clock: systemClock, scope };
-  fhir = await createFhirServer({
-    ...parts,
-    definitions: await loadDefinitions(),
-    baseUrl: 'http://127.0.0.1/fhir/R4',
-    softwareVersion: 'test',
-    limits: {
-      bodyBytesMax: 1e7,
-      bundleEntriesMax: 1000,
-      searchCountDefault: 100,
-      searchCountMax: 1000,
-      searchTimeoutMs: 60_000,
-      conditionalDeleteMax: 100,
-    },
-  });
-  engine = createHl7Engine({ ...parts, writer: fhir.writer, reader: fhir.reader, config: { port: 0 } });
+  ({ db, fhir, engine } = await hl7Rig());
   const { port } = await engine.start();
   client = createMllpClient({ host: '127.0.0.1', port, timeoutMs: 120_000 });
   await vaccinate('Q1', 'VACCINE^ADA^MAY', '20200102', [
@@ -93,8 +75,8 @@ test('the immunization history of one patient, as profile Z32', async () => {
     `MSA|AA|Q${controlNumber}`,
     'QAK|tag1|OK|Z34^Request Immunization History^CDCPHINVS',
     'QPD|Z34^Request Immunization History^CDCPHINVS|tag1|Q1^^^REGISTRY^MR|VACCINE^ADA|MAIDEN^MO|20200102|F',
-    'PID|1||Q1^^^REGISTRY^MR~SQ1^^^&1.2.3.4&ISO^PI||VACCINE^ADA^MAY^^^^L|MAIDEN^^^^^^M|20200102|F|||1 Test St^^Town^TS^12345^US||555 1234^PRN^PH',
-    'NK1|1|VACCINE^MOTHER^^^^^L|MTH^mother^http://terminology.hl7.org/CodeSystem/v3-RoleCode^MTH^Mother^HL70063',
+    'PID|1||Q1^^^REGISTRY^MR~SQ1^^^2NDREG&1.2.3.4&ISO^PI||VACCINE^ADA^MAY^^^^L|MAIDEN^^^^^^M|20200102|F|||1 Test St^^Town^TS^12345^US||555 1234^PRN^PH^^^555^1234',
+    'NK1|1|VACCINE^MOTHER^^^^^L|MTH^Mother^HL70063',
     'ORC|RE||V1^REG',
     'RXA|0|1|20250301|20250301|08^Hep B^CVX|0.5|mL^mL^UCUM||00^New immunization record^NIP001||||||LOTV1||MSD^Merck^MVX|||CP|A',
     'RXR|C28161^Intramuscular^NCIT|LD^Left Deltoid^HL70163',
@@ -198,7 +180,7 @@ test('one patient’s demographics, and other numbers of the same patient', asyn
   assert.deepEqual(numbers.slice(2), [
     'QAK|t4|OK|IHE PIX Query',
     'QPD|IHE PIX Query|t4|Q1^^^REGISTRY^MR',
-    'PID|||SQ1^^^&1.2.3.4&ISO^PI||^^^^^^S',
+    'PID|||SQ1^^^2NDREG&1.2.3.4&ISO^PI||^^^^^^S',
   ]);
   const inDomain = await send('QBP^Q23^QBP_Q21', 'QPD|IHE PIX Query|t5|Q1^^^REGISTRY^MR|^^^NOWHERE', 'RCP|I');
   assert.deepEqual([inDomain[2], named(inDomain, 'PID')], ['QAK|t5|NF|IHE PIX Query', []]);
@@ -272,4 +254,45 @@ test('a query without a number, or with too many conditions, is told in an answe
   assert.deepEqual([msh!.split('|')[8], msa!.split('|')[1], qak], ['RSP^K21^RSP_K21', 'AE', 'QAK|t9|AE|Q21^Get^HL7']);
   const many = Array.from({ length: 21 }, () => '@PID.5.1^X').join('~');
   assert.match((await candidates(many, 'RCP|I'))[2]!, /QPD-3 names more than 20 fields/);
+});
+
+test('vaccinations that came as resources: who gave them, exact doses, refusals, and none that were entered in error', async () => {
+  const person = {
+    ...{ resourceType: 'Patient', id: 'native', birthDate: '2021-01-01', name: [{ family: 'NATIVE' }] },
+    identifier: [{ system: 'urn:id:REGISTRY', value: 'N1' }],
+    generalPractitioner: [{ reference: 'Practitioner/giver' }],
+  };
+  const giver = {
+    ...{ resourceType: 'Practitioner', id: 'giver', name: [{ family: 'TEST', given: ['GIVER'] }] },
+    identifier: [{ system: 'http://hl7.org/fhir/sid/us-npi', value: '1000000004' }],
+  };
+  const dose = (id: string, day: string, more: JsonObject): Resource => ({
+    ...{ resourceType: 'Immunization', id, status: 'completed', occurrenceDateTime: day },
+    patient: { reference: 'Patient/native' },
+    vaccineCode: { coding: [{ system: 'http://hl7.org/fhir/sid/cvx', code: '08' }] },
+    ...more,
+  });
+  const refusal = { statusReason: { coding: [{ system: 'urn:id:REGISTRY:WHY', code: 'X' }] } };
+  const resources = [
+    ...[person as Resource, giver as Resource],
+    dose('given', '2026-01-01', {
+      doseQuantity: { value: rawJson('0.50') as never, unit: 'mL', system: 'http://unitsofmeasure.org', code: 'mL' },
+      performer: [{ actor: { reference: 'Practitioner/giver' } }],
+    }),
+    dose('refused', '2026-01-02', { status: 'not-done', ...refusal }),
+    dose('not-given', '2026-01-03', { status: 'not-done' }),
+    dose('wrong', '2026-01-04', { status: 'entered-in-error' }),
+  ];
+  await fhir.writer.createIfAbsent(resources as (Resource & { id: string })[], { scope });
+  const answer = await history('N1^^^REGISTRY|NATIVE||20210101');
+  assert.deepEqual(answer.slice(4), [
+    'PID|1||N1^^^REGISTRY||NATIVE^^^^^^L||20210101',
+    'PD1||||1000000004^TEST^GIVER^^^^^^NPI&2.16.840.1.113883.4.6&ISO',
+    'ORC|RE||given^IIS',
+    'RXA|0|1|20260101|20260101|08^^CVX|0.50|mL^mL^UCUM||01^Historical information - source unspecified^NIP001|1000000004^TEST^GIVER^^^^^^NPI&2.16.840.1.113883.4.6&ISO||||||||||CP|A',
+    'ORC|RE||refused^IIS',
+    'RXA|0|1|20260102|20260102|08^^CVX|999||||||||||||X^^WHY||RE|A',
+    'ORC|RE||not-given^IIS',
+    'RXA|0|1|20260103|20260103|08^^CVX|999||||||||||||||NA|A',
+  ]);
 });

@@ -22,6 +22,7 @@ const codeName = (id: string): string => id.replace(/(?:^|-)([a-z])/gi, (_, lett
 
 export function operationDefinition(spec: OperationSpec): Resource {
   const id = definitionId(spec);
+  const types = spec.type === true ? ['Resource'] : [...spec.type];
   return {
     resourceType: 'OperationDefinition',
     id,
@@ -33,7 +34,7 @@ export function operationDefinition(spec: OperationSpec): Resource {
     description: spec.description,
     affectsState: spec.affectsState,
     code: spec.name,
-    resource: spec.type === true ? ['Resource'] : [...spec.type],
+    ...(types.length > 0 ? { resource: types } : {}),
     system: spec.system,
     type: spec.typeLevel,
     instance: spec.instanceLevel,

@@ -7,8 +7,9 @@ import { testDatabase, testLog } from '#platform/testing';
 import { parseMessage } from '../message/message.ts';
 import { mllp, startOutbound } from '../testing/outbound-rig.ts';
 import { startReceiver } from '../testing/receiver.ts';
-import { createMessageChannel } from './channel.ts';
+import { createMessageChannel, warmForSubscriptions } from './channel.ts';
 import { er7 } from './channel-options.ts';
+import { removeOldNotes } from './channel-retention.ts';
 import { buildTarget } from './target.ts';
 
 let db: Db;
@@ -113,4 +114,51 @@ test('resources that refer to each other in a ring come to an end', async (t) =>
     values.map((obx) => obx.field(5).text),
     ['2', '1'],
   );
+});
+
+test('what was told is forgotten with the Subscription and by age, but not what may be delivered again', async () => {
+  const day = 24 * 3_600_000;
+  const nowMs = Date.UTC(2026, 5, 1);
+  await db.query({ text: 'truncate hl7_message_channel' });
+  await db.query({
+    text: `insert into subscriber (id, channel, state, version, last_number, done_number) values
+      ('active', 'message', 'active', 1, 9, 5), ('off', 'message', 'off', 1, 9, 5), ('gone', 'message', 'deleted', 1, 9, 5)`,
+  });
+  for (const [subscription, resource, number, days] of [
+    ['active', 'Appointment/old', 5, 366],
+    ['active', 'Appointment/again', 6, 366],
+    ['active', 'Appointment/young', 5, 364],
+    ['off', 'Appointment/old', 5, 31],
+    ['off', 'Appointment/young', 5, 29],
+    ['gone', 'Appointment/old', 6, 2],
+    ['gone', 'Appointment/young', 6, 0],
+    ['unknown', 'Appointment/old', 1, 2],
+  ] as const) {
+    await db.query({ text: 'insert into hl7_message_channel values ($1, $2, $3, null, $4)' }, [
+      ...[subscription, resource, number],
+      new Date(nowMs - days * day),
+    ]);
+  }
+  assert.equal(await removeOldNotes(db, 365, nowMs), 4);
+  const left = await db.query<{ name: string }>({
+    text: `select subscription || ' ' || resource as name from hl7_message_channel order by 1`,
+  });
+  assert.deepEqual(
+    left.map(({ name }) => name),
+    ['active Appointment/again', 'active Appointment/young', 'gone Appointment/young', 'off Appointment/young'],
+  );
+  assert.equal(await removeOldNotes(db, 7, nowMs), 2, 'a shorter time holds for all');
+});
+
+test('the dictionary is loaded at start only where a Subscription sends messages', async () => {
+  const isWarmedWith = async (channel: string, state: string): Promise<boolean> => {
+    await db.query({ text: 'truncate subscriber' });
+    await db.query({ text: "insert into subscriber (id, channel, state, version) values ('s', $1, $2, 1)" }, [
+      ...[channel, state],
+    ]);
+    return warmForSubscriptions({ db, log: testLog() });
+  };
+  assert.equal(await isWarmedWith('message', 'active'), true);
+  assert.equal(await isWarmedWith('message', 'off'), false);
+  assert.equal(await isWarmedWith('rest-hook', 'active'), false);
 });

@@ -10,6 +10,7 @@ import {
   type ResourceReader,
 } from '#fhir-model';
 import { type Clock, type Db, isCerebraError, type Log, type Statement } from '#platform';
+import { loadDictionary } from '../message/dictionary.ts';
 import type { OutboundQueues } from '../outbound/outbound.ts';
 import { partitionOf } from '../routes/partition.ts';
 import { buildFrom } from './build.ts';
@@ -41,8 +42,25 @@ const find: Statement = {
 const note: Statement = {
   name: 'hl7_message_channel_note',
   text: `insert into hl7_message_channel as m (subscription, resource, number, told) values ($1, $2, $3, $4)
-    on conflict (subscription, resource) do update set number = $3, told = $4 where m.number < $3`,
+    on conflict (subscription, resource) do update set number = $3, told = $4, told_at = now() where m.number < $3`,
 };
+
+const isAsked: Statement = {
+  name: 'hl7_message_channel_asked',
+  text: "select from subscriber where channel = 'message' and state in ('requested', 'active') limit 1",
+};
+
+/** At start: a message of a Subscription needs the dictionary, which takes seconds to load. Yields whether there is one. */
+export async function warmForSubscriptions({ db, log }: Pick<MessageChannelOptions, 'db' | 'log'>): Promise<boolean> {
+  const isNeeded = (await db.queryCount(isAsked, [])) > 0;
+  if (isNeeded) warmDictionary(log);
+  return isNeeded;
+}
+
+/** Begins to load it; where that fails, whoever needs it tries again. */
+function warmDictionary(log: Log): void {
+  loadDictionary().catch((err: unknown) => log.warn({ err }, 'HL7 dictionary'));
+}
 
 export function createMessageChannel(options: MessageChannelOptions): MessageChannel {
   const { db, outbound, reader, scope, clock, log, defaults, destinations, baseUrl } = options;
@@ -51,6 +69,7 @@ export function createMessageChannel(options: MessageChannelOptions): MessageCha
     refuse(asked) {
       try {
         optionsOf(asked);
+        warmDictionary(log);
         return undefined;
       } catch (error) {
         if (isCerebraError(error)) return error.message;

@@ -18,20 +18,29 @@ const resourcesMax = 2_000;
 const depthMax = 6;
 const readsAtOnce = 8;
 
+/** As gatherAll, of one resource. */
+export async function gather(resource: Resource, options: GatherOptions): Promise<{ focus: Resource; graph: Graph }> {
+  const { resources, graph } = await gatherAll([resource], options);
+  return { focus: resources[0]!, graph };
+}
+
 /**
- * The resource with what it refers to, at some remove. What is deleted, unknown or elsewhere is left out. Throws CerebraError
- * `too-costly` above 2,000 resources.
+ * The resources with what they refer to, at some remove. What is deleted, unknown or elsewhere is left out. Throws CerebraError
+ * `too-costly` above 2,000 others.
  */
-export async function gather(focus: Resource, options: GatherOptions): Promise<{ focus: Resource; graph: Graph }> {
+export async function gatherAll(
+  foci: readonly Resource[],
+  options: GatherOptions,
+): Promise<{ resources: Resource[]; graph: Graph }> {
   const graph = createGraph();
-  const whole = graph.add(focus);
-  const seen = new Set([`${focus.resourceType}/${focus.id}`]);
-  let found = [whole];
+  const resources = foci.map((focus) => graph.add(focus));
+  const seen = new Set(foci.map(({ resourceType, id }) => `${resourceType}/${id}`));
+  let found = resources;
   for (let depth = 0; depth < depthMax && found.length > 0; depth++) {
     const wanted = [...new Set(found.flatMap((resource) => localReferences(resource, options)))];
     const unseen = wanted.filter((name) => !seen.has(name));
     for (const name of unseen) seen.add(name);
-    if (seen.size > resourcesMax) {
+    if (seen.size > foci.length + resourcesMax) {
       throw new CerebraError(
         'too-costly',
         `The resource leads to more than ${resourcesMax} others: no message holds them`,
@@ -43,7 +52,7 @@ export async function gather(focus: Resource, options: GatherOptions): Promise<{
       for (const resource of some) if (resource !== undefined) found.push(graph.add(resource));
     }
   }
-  return { focus: whole, graph };
+  return { resources, graph };
 }
 
 async function readOne(name: string, { reader, scope }: GatherOptions): Promise<Resource | undefined> {

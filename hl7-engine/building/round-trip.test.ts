@@ -30,6 +30,7 @@ const otherwise: readonly [where: RegExp, why: string][] = [
   [/^Encounter\.identifier\[\]\.period/, 'CX has dates without times'],
   [/^(?:Account\.guarantor|RelatedPerson)/, 'GT1 is not written'],
   [/^Patient\.name\[\]\.suffix/, 'the third suffix stands with the second'],
+  [/^Patient\.maritalStatus\.coding/, 'CWE.3 names the table, whose code then stands beside'],
   [/^Patient\.telecom\[\]\.use \+/, 'PID-13 means home'],
   [/^Patient\.generalPractitioner\[\]|^Practitioner\.(?:name|qualification|identifier)/, 'PD1-4 was withdrawn'],
   [/^Patient\.extension/, 'PID-28 was withdrawn'],

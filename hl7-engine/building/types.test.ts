@@ -93,7 +93,7 @@ const cases: [type: string, value: unknown, field: string][] = [
   [
     'CWE MaritalStatus',
     { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/v3-MaritalStatus', code: 'M' }] },
-    'M',
+    'M^^HL70002',
   ],
   ['code AdministrativeSex', 'other', 'O'],
   ['CQ', { value: rawJson('1.50'), unit: 'mL', system: 'http://unitsofmeasure.org', code: 'mL' }, '1.50^mL&mL&UCUM'],

@@ -1,6 +1,6 @@
 // What a message is found by: the words of its text, its patients' identifiers, what its header and its outcome say.
 import { codecOf } from '../message/codec.ts';
-import { type Hl7Message, type Part, parseMessage } from '../message/message.ts';
+import { type Hl7Message, type Part, tryParse } from '../message/message.ts';
 import { Refusal } from '../message/refusal.ts';
 
 /** A message's row, as far as it is searched by. */
@@ -108,20 +108,11 @@ export interface Read {
 
 /** Never throws, whatever the bytes. */
 export function readTerms(raw: Buffer): Read {
-  const message = parsed(raw);
+  const message = tryParse(raw);
   const { text, delimiters } = textOf(raw, message);
   const words = new Set<string>();
   addWords(words, folded(text).match(runPattern(delimiters)) ?? []);
   return { words, patients: message === undefined ? new Set() : patientsOf(message) };
-}
-
-function parsed(raw: Buffer): Hl7Message | undefined {
-  try {
-    return parseMessage(raw);
-  } catch (error) {
-    if (error instanceof Refusal) return undefined;
-    throw error;
-  }
 }
 
 /** Fields with identifiers of the patient: PID-2 to 4, and MRG-1 of the one that was merged away. */
@@ -168,7 +159,7 @@ export function patientQuery(text: string): string {
 
 /** The first patient identifier of PID-3 with its authority, '' without one: what keeps a patient's messages in order. */
 export function patientPartition(raw: Buffer): string {
-  const id = parsed(raw)?.segment('PID')?.field(3).repetition(1);
+  const id = tryParse(raw)?.segment('PID')?.field(3).repetition(1);
   return id === undefined ? '' : folded(`${id.component(1).text ?? ''}^${id.component(4).text ?? ''}`);
 }
 

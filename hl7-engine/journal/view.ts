@@ -3,7 +3,7 @@ import type { Db } from '#platform';
 import { codecOf } from '../message/codec.ts';
 import type { Dictionary } from '../message/dictionary.ts';
 import type { Delimiters } from '../message/escape.ts';
-import { type Hl7Message, type Part, parseMessage, type Segment } from '../message/message.ts';
+import { type Part, type Segment, tryParse } from '../message/message.ts';
 import { Refusal } from '../message/refusal.ts';
 import { reviewsOf } from './decisions.ts';
 import { instant, type MessageRow, rowColumns, shown, shownAttempt } from './message-row.ts';
@@ -24,20 +24,11 @@ export async function readMessage(db: Db, id: bigint): Promise<(MessageRow & Bod
 
 /** Text for eyes: one segment a line, control characters shown as ␀ and the like. Bytes that are no HL7 as ISO 8859-1. */
 export function er7(raw: Buffer): string {
-  const message = parsed(raw);
+  const message = tryParse(raw);
   const text = message === undefined ? raw.toString('latin1') : codecOf(message.charset).decode(raw);
   return text
     .replaceAll(/\r\n|\r/g, '\n')
     .replaceAll(/[\x00-\x08\x0b-\x1f]/g, (character) => String.fromCharCode(0x2400 + character.charCodeAt(0)));
-}
-
-function parsed(raw: Buffer): Hl7Message | undefined {
-  try {
-    return parseMessage(raw);
-  } catch (error) {
-    if (error instanceof Refusal) return undefined;
-    throw error;
-  }
 }
 
 interface AttemptRow extends Omit<MessageRow, 'id' | 'received_at'> {
@@ -137,7 +128,7 @@ interface Node {
 
 /** Segments, fields, repetitions, components, subcomponents: only those that have something, with the names of their version. */
 export function parsedTree(raw: Buffer, dictionary: Dictionary | undefined): Record<string, unknown> {
-  const message = parsed(raw);
+  const message = tryParse(raw);
   if (message === undefined) return { error: 'These bytes are no HL7 v2 message: they do not begin with MSH' };
   const naming = { dictionary, version: dictionary?.nearest(message.get('MSH-12')) ?? '' };
   const budget: Budget = { nodes: nodesMax, delimiters: message.delimiters, isCut: false };

@@ -69,21 +69,6 @@ const tablesElsewhere: Readonly<Record<string, string>> = {
   '0292': 'http://hl7.org/fhir/sid/cvx',
 };
 
-const namesOf = new Map(
-  Object.entries(names)
-    .toReversed()
-    .map(([name, uri]) => [uri, name] as const),
-);
-
-/** The name of table 0396 for a system, else the system itself; of what a sender calls its own codes that name. */
-export function systemName(uri: string | undefined): string | undefined {
-  if (uri === undefined) return undefined;
-  const table = /^http:\/\/terminology\.hl7\.org\/CodeSystem\/v2-(\d{4})$/.exec(uri)?.[1];
-  if (table !== undefined) return `HL7${table}`;
-  const [, own] = /^urn:id:[^:]+:([^:]+)$/.exec(uri) ?? [];
-  return namesOf.get(uri) ?? (own === undefined ? uri.replace(/^urn:oid:/, '') : decodeURIComponent(own));
-}
-
 const oidForm = /^[0-2](?:\.(?:0|[1-9]\d*))+$/;
 
 export function isOid(text: string): boolean {

@@ -1,5 +1,6 @@
 // What the mapping of one message gathers: the transaction's entries and what was left out.
 import type { AccessScope, JsonObject, Resource, ResourceReader, TransactionEntry } from '#fhir-model';
+import type { Clock } from '#platform';
 import type { Hl7Message, Segment } from '../message/message.ts';
 import type { Response } from '../message/response.ts';
 import type { Concept } from './codes/concept-map.ts';
@@ -75,10 +76,11 @@ export interface Mapping {
   respond(responder: Responder): void;
 }
 
-/** Whom a query asks, and what it may see. */
+/** Whom a query asks, what it may see, and when. */
 export interface Inquiry {
   reader: ResourceReader;
   scope: AccessScope;
+  clock: Clock;
 }
 
 /** `inquiry`: undefined where there is no store to ask. */

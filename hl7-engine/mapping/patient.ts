@@ -108,6 +108,7 @@ export function patient(
   const resource = sent as Resource;
   resource.identifier = distinctly([...identifiers, ...list(sent.identifier)]);
   withCounty(pid, resource);
+  withoutHalfAnimal(mapping, resource);
   if (pd1 !== undefined) addPd1(resource, runTable(pd1Patient, { segment: pd1, group, mapping }, cleared) ?? {});
   const carers = primaryCare(mapping, others);
   if (carers.length > 0) resource.generalPractitioner = [...list(resource.generalPractitioner), ...carers];
@@ -150,6 +151,17 @@ function withCounty(pid: Segment, resource: Resource): void {
   } else if (!addresses.some((one) => one.district === district)) {
     resource.address = [...addresses, { district }];
   }
+}
+
+const animal = 'http://hl7.org/fhir/StructureDefinition/patient-animal';
+
+/** The extension has to say the species (PID-35): a breed alone (PID-36) has no place. */
+function withoutHalfAnimal({ warnings }: Mapping, resource: Resource): void {
+  const extensions = list(resource.extension);
+  const at = extensions.findIndex(({ url }) => url === animal);
+  if (at < 0 || list(extensions[at]!.extension).some(({ url }) => url === 'species')) return;
+  resource.extension = extensions.toSpliced(at, 1);
+  warnings.add('PID-36: a breed without the species (PID-35) has no place');
 }
 
 /** Patient.contact has to have a name, telecom, address or organization (constraint pat-1). */

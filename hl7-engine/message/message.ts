@@ -71,6 +71,16 @@ export function parseMessage(raw: Buffer): Hl7Message {
   return build(raw, start - 3, delimiters, coding);
 }
 
+/** undefined: the bytes are no HL7. */
+export function tryParse(raw: Buffer): Hl7Message | undefined {
+  try {
+    return parseMessage(raw);
+  } catch (error) {
+    if (error instanceof Refusal) return undefined;
+    throw error;
+  }
+}
+
 function lineAt(head: string, start: number): string {
   const end = head.slice(start).search(/[\r\n]/);
   return end < 0 ? head.slice(start) : head.slice(start, start + end);

@@ -5,6 +5,7 @@ import test, { type TestContext } from 'node:test';
 import { createMetrics, isCerebraError, systemClock } from '#platform';
 import { testLog, waitFor } from '#platform/testing';
 import type { HandleMessage } from '../seams.ts';
+import { listening } from '../testing/mllp.ts';
 import { type Traffic, trafficMetrics } from '../transport/traffic.ts';
 import { createMllpClient, sendMllp } from './client.ts';
 import { createFrameDecoder, frame } from './frame.ts';
@@ -55,17 +56,7 @@ async function serve(
   overrides: Partial<MllpServerOptions> = {},
 ): Promise<{ server: MllpServer; port: number }> {
   const server = createMllpServer({
-    name: 'test',
-    host: '127.0.0.1',
-    port: 0,
-    messageBytesMax: 1024 * 1024,
-    heldBytesMax: 100 * 1024 * 1024,
-    idleTimeoutMs: 60_000,
-    frameTimeoutMs: 60_000,
-    handshakeTimeoutMs: 60_000,
-    connectionsMax: 100,
-    waitingFramesMax: 4,
-    stopTimeoutMs: 30_000,
+    ...listening,
     log: testLog(),
     traffic: testTraffic(),
     handle: answerWith(async (content) => bytes(`ack of ${content.toString('latin1')}`)),

@@ -6,6 +6,7 @@ import test, { type TestContext } from 'node:test';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { createMetrics, systemClock } from '#platform';
 import { createTestAuthority, testLog, waitFor } from '#platform/testing';
+import { listening } from '../testing/mllp.ts';
 import { createAddressList, isRange, plainAddress } from '../transport/addresses.ts';
 import { type Traffic, trafficMetrics } from '../transport/traffic.ts';
 import { createGate } from './gate.ts';
@@ -26,17 +27,7 @@ async function serve(t: TestContext, overrides: Partial<MllpServerOptions> = {})
   const held: Held = { bytes: 0 };
   const refused: Serving['refused'] = [];
   const server = createMllpServer({
-    name: 'test',
-    host: '127.0.0.1',
-    port: 0,
-    messageBytesMax: 1024 * 1024,
-    heldBytesMax: 100 * 1024 * 1024,
-    idleTimeoutMs: 60_000,
-    frameTimeoutMs: 60_000,
-    handshakeTimeoutMs: 60_000,
-    connectionsMax: 100,
-    waitingFramesMax: 4,
-    stopTimeoutMs: 30_000,
+    ...listening,
     log: testLog(),
     traffic,
     held,

@@ -1,17 +1,6 @@
 // What an acknowledgment says: MSA and ERR, HL7 v2.9 chapter 2.13.8 and 2.13.5; when there is one, chapter 2.9.3
 import { ackPlan } from '../message/ack.ts';
-import { type Hl7Message, parseMessage } from '../message/message.ts';
-import { Refusal } from '../message/refusal.ts';
-
-/** undefined: the bytes are no HL7. */
-export function tryParse(raw: Buffer): Hl7Message | undefined {
-  try {
-    return parseMessage(raw);
-  } catch (error) {
-    if (error instanceof Refusal) return undefined;
-    throw error;
-  }
-}
+import { type Hl7Message, tryParse } from '../message/message.ts';
 
 /** HL7 table 0008. */
 const positive = new Set(['AA', 'CA']);

@@ -3,7 +3,7 @@
 import { link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Clock } from '#platform';
-import { tryParse } from './answer.ts';
+import { tryParse } from '../message/message.ts';
 import type { Attempt, Channel, Parcel } from './channel.ts';
 import type { FileDestination } from './destination.ts';
 

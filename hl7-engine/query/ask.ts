@@ -1,5 +1,7 @@
 // Patients that a query asks for, from the store: HL7 v2.9 chapter 3.3.57; https://hl7.org/fhir/R4/patient.html#search
-import type { JsonObject, Resource } from '#fhir-model';
+import { type JsonObject, parseJson, type Resource } from '#fhir-model';
+import { objects } from '../building/building.ts';
+import { identifierTypeOf } from '../building/types/identifier.ts';
 import type { Inquiry, Mapping } from '../mapping/context.ts';
 import { authorityOf, type Identifier, identifierSystem } from '../mapping/identifiers.ts';
 import { anyOf, successorOf } from '../mapping/identity.ts';
@@ -9,8 +11,16 @@ import type { Response } from '../message/response.ts';
 /** Answers a query from the store. */
 export type Asked = (inquiry: Inquiry) => Promise<Response>;
 
+/** With the digits that its numbers were sent with. */
 export function parsed(body: string): Resource {
-  return JSON.parse(body) as Resource;
+  return parseJson(body).exact as Resource;
+}
+
+/** Numbers of the patient that are in use, those of the type MR first. */
+export function patientNumbers({ identifier }: Resource): JsonObject[] {
+  const current = objects(identifier).filter(({ use, value }) => use !== 'old' && value !== undefined);
+  const rank = (one: JsonObject): number => (identifierTypeOf(one) === 'MR' ? 0 : 1);
+  return current.toSorted((a, b) => rank(a) - rank(b));
 }
 
 /** A value in a search URL: https://hl7.org/fhir/R4/search.html#escaping */
@@ -36,7 +46,10 @@ export async function patientsByNumber(
 /** Merges follow each other; a circle of them is a fault, and nobody's. */
 const mergesMax = 10;
 
-async function current({ reader, scope }: Inquiry, patient: Resource): Promise<Resource | undefined> {
+async function current(
+  { reader, scope }: Pick<Inquiry, 'reader' | 'scope'>,
+  patient: Resource,
+): Promise<Resource | undefined> {
   let last = patient;
   for (let count = 0; count < mergesMax; count++) {
     const successor = successorOf(last);

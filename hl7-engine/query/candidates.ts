@@ -1,15 +1,13 @@
 // Find Candidates (QBP^Q22) to RSP^K22: HL7 v2.9 chapter 3.3.57; what is asked for is the form of
 // https://profiles.ihe.net/ITI/TF/Volume2/ITI-21.html
-
-import { patientNumbers } from '../from-fhir/patient.ts';
 import { conceptMapOf } from '../mapping/codes/concept-maps.ts';
 import type { Mapping } from '../mapping/context.ts';
 import { date } from '../mapping/datetime.ts';
 import { type Authority, identifierSystem, tokenCriterion } from '../mapping/identifiers.ts';
 import type { Segment } from '../message/message.ts';
 import { Refusal } from '../message/refusal.ts';
-import { type Asked, domainsOf, escaped, inDomains, patientsBy } from './ask.ts';
-import { acknowledged, continued, person, wantedCount } from './reply.ts';
+import { type Asked, domainsOf, escaped, inDomains, patientNumbers, patientsBy } from './ask.ts';
+import { acknowledged, continued, people, wantedCount } from './reply.ts';
 
 /** `@PID.5.1` → search parameter of a text. */
 const texts: Readonly<Record<string, string>> = {
@@ -114,15 +112,15 @@ export function findCandidates(mapping: Mapping, qpd: Segment, rcp: Segment | un
   const from = pointerOf(mapping);
   return async (inquiry) => {
     const { patients, total, nextCursor } = await patientsBy(inquiry, criteria, { count, cursor: from.cursor });
-    const people = patients
+    const found = patients
       .map((patient) => ({ patient, numbers: inDomains(patientNumbers(patient), domains) }))
       .filter(({ numbers }) => domains.length === 0 || numbers.length > 0);
-    const hits = { total, before: from.given, given: people.length };
+    const hits = { total, before: from.given, given: found.length };
     return {
       type: ['RSP', 'K22', 'RSP_K21'],
       segments: [
-        ...acknowledged(mapping, qpd, people.length > 0 ? 'OK' : 'NF', hits),
-        ...people.flatMap(({ patient, numbers }) => person(mapping, patient, numbers)),
+        ...acknowledged(mapping, qpd, found.length > 0 ? 'OK' : 'NF', hits),
+        ...(await people(mapping, inquiry, found)),
         ...(nextCursor === undefined ? [] : [continued(`${from.given + patients.length}.${nextCursor}`)]),
       ],
     };

@@ -1,9 +1,8 @@
 // Request Immunization History (QBP^Q11, Z34 and Z44) to RSP^K11 with profile Z32, Z31, Z33 or Z42: CDC's implementation guide for
 // immunization messaging 2.5.1 release 1.5, chapter 7; HL7 v2.9 chapter 5.3.1
 import type { JsonObject, Resource } from '#fhir-model';
-import { immunizationSegments } from '../from-fhir/immunization.ts';
-import { patientNumbers } from '../from-fhir/patient.ts';
-import { listOf, textOf } from '../from-fhir/types.ts';
+import { objects, text } from '../building/building.ts';
+import { vaccinationSegments } from '../building/messages/vxu.ts';
 import { conceptMapOf } from '../mapping/codes/concept-maps.ts';
 import type { Inquiry, Mapping } from '../mapping/context.ts';
 import { date } from '../mapping/datetime.ts';
@@ -12,8 +11,8 @@ import type { SegmentValue } from '../message/build.ts';
 import type { Part, Segment } from '../message/message.ts';
 import { Refusal } from '../message/refusal.ts';
 import type { Response } from '../message/response.ts';
-import { type Asked, escaped, parsed, patientsBy, patientsByNumber } from './ask.ts';
-import { acknowledged, authoritiesOf, person, type QueryStatus, wantedCount } from './reply.ts';
+import { type Asked, escaped, parsed, patientNumbers, patientsBy, patientsByNumber } from './ask.ts';
+import { acknowledged, answering, people, type QueryStatus, wantedCount } from './reply.ts';
 
 const sexes = conceptMapOf('AdministrativeSex').codes;
 
@@ -49,13 +48,13 @@ const plain = (text: string | undefined): string =>
  * number is the patient's.
  */
 function agrees(patient: Resource, { family, given, birthDate, gender }: Wanted): boolean {
-  const born = textOf(patient.birthDate);
+  const born = text(patient.birthDate);
   if (birthDate !== undefined && born !== undefined && !born.startsWith(birthDate) && !birthDate.startsWith(born))
     return false;
-  const known = textOf(patient.gender);
+  const known = text(patient.gender);
   const isKnown = (code: string | undefined): boolean => code === 'male' || code === 'female';
   if (isKnown(gender) && isKnown(known) && gender !== known) return false;
-  const names = listOf(patient.name);
+  const names = objects(patient.name);
   return names.length === 0 || names.some((name) => hasName(name, family, given));
 }
 
@@ -113,14 +112,22 @@ export function immunizationHistory(
     const [only] = found;
     if (only === undefined) return answer('Z33', 'NF', []);
     if (found.length > count) return answer('Z33', 'TM', []);
-    const people = (patient: Resource): SegmentValue[] => person(mapping, patient, patientNumbers(patient));
-    if (found.length > 1) return answer('Z31', 'OK', found.flatMap(people));
-    const given = await immunizationsOf(inquiry, String(only.id));
-    const own = authoritiesOf(mapping);
-    const orders = given.flatMap((immunization) => immunizationSegments(immunization, own));
-    return answer(query === 'Z34' ? 'Z32' : 'Z42', 'OK', [...people(only), ...orders]);
+    const known = found.map((patient) => ({ patient, numbers: patientNumbers(patient) }));
+    const who = await people(mapping, inquiry, known);
+    if (found.length > 1) return answer('Z31', 'OK', who);
+    const given = (await immunizationsOf(inquiry, String(only.id))).filter(
+      ({ status }) => status !== 'entered-in-error',
+    );
+    const orders = await answering(mapping, inquiry, given, (building, immunizations) =>
+      immunizations.flatMap((immunization) => vaccinationSegments(building, withSource(immunization), 'A')),
+    );
+    return answer(query === 'Z34' ? 'Z32' : 'Z42', 'OK', [...who, ...orders]);
   };
 }
+
+/** RXA-9 is required of what was given; where nobody has said who told it, its source is unspecified. */
+const withSource = (immunization: Resource): Resource =>
+  immunization.status === 'completed' ? { primarySource: false, ...immunization } : immunization;
 
 const pageSize = 100;
 /** Nobody has had so many vaccinations; who is said to have gets the first of them. */

@@ -1,15 +1,14 @@
 // Get Person Demographics (QBP^Q21) to RSP^K21, and Get Corresponding Identifiers (QBP^Q23) to RSP^K23: HL7 v2.9 chapter 3.3.56
 // and 3.3.58; what an unknown number is answered with is of https://profiles.ihe.net/ITI/TF/Volume2/ITI-9.html
 import type { Resource } from '#fhir-model';
-import { patientNumbers } from '../from-fhir/patient.ts';
-import { cx, repeating } from '../from-fhir/types.ts';
+import { cx } from '../building/types/identifier.ts';
 import type { Inquiry, Mapping } from '../mapping/context.ts';
 import { numberKey, patientIdentity } from '../mapping/identity.ts';
 import type { Segment } from '../message/message.ts';
 import { Refusal } from '../message/refusal.ts';
 import type { Response } from '../message/response.ts';
-import { type Asked, domainsOf, inDomains, patientsByNumber } from './ask.ts';
-import { acknowledged, authoritiesOf, person } from './reply.ts';
+import { type Asked, domainsOf, inDomains, patientNumbers, patientsByNumber } from './ask.ts';
+import { acknowledged, answering, people } from './reply.ts';
 
 const k21 = ['RSP', 'K21', 'RSP_K21'] as const;
 const k23 = ['RSP', 'K23', 'RSP_K23'] as const;
@@ -35,7 +34,8 @@ export function personDemographics(mapping: Mapping, qpd: Segment): Asked {
     if (patient instanceof Refusal) return refused(mapping, qpd, k21, patient);
     if (patient === undefined) return { type: k21, segments: acknowledged(mapping, qpd, 'NF') };
     const numbers = inDomains(patientNumbers(patient), domains);
-    return { type: k21, segments: [...acknowledged(mapping, qpd, 'OK'), ...person(mapping, patient, numbers)] };
+    const found = await people(mapping, inquiry, [{ patient, numbers }]);
+    return { type: k21, segments: [...acknowledged(mapping, qpd, 'OK'), ...found] };
   };
 }
 
@@ -54,8 +54,10 @@ export function correspondingNumbers(mapping: Mapping, qpd: Segment): Asked {
     const asked = new Set(patientIdentity(mapping, qpd, [3]).identifiers.map(numberKey));
     const others = inDomains(patientNumbers(patient), domains).filter((one) => !asked.has(numberKey(one)));
     if (others.length === 0) return { type: k23, segments: acknowledged(mapping, qpd, 'NF') };
-    const own = authoritiesOf(mapping);
-    const pid = { name: 'PID', fields: { 3: repeating(others.map((one) => cx(one, own))), 5: noName } };
-    return { type: k23, segments: [...acknowledged(mapping, qpd, 'OK'), pid] };
+    const found = await answering(mapping, inquiry, [], (building) => {
+      const repetitions = others.map((one) => cx(building, one));
+      return [{ name: 'PID', fields: { 3: { repetitions }, 5: noName } }];
+    });
+    return { type: k23, segments: [...acknowledged(mapping, qpd, 'OK'), ...found] };
   };
 }

@@ -1,10 +1,14 @@
 // What answers to queries have in common: QAK, QPD, DSC. HL7 v2.9 chapters 5.4.2 and 5.5
-import type { Resource } from '#fhir-model';
-import { nk1Of, pidOf } from '../from-fhir/patient.ts';
-import type { Authorities } from '../from-fhir/types.ts';
-import type { Mapping } from '../mapping/context.ts';
+import type { JsonObject, Resource } from '#fhir-model';
+import { type Building, type BuildTarget, isObject, objects } from '../building/building.ts';
+import { fitted } from '../building/fit.ts';
+import { gatherAll } from '../building/gather.ts';
+import { patientSegments } from '../building/subject.ts';
+import { buildTarget } from '../building/target.ts';
+import type { Inquiry, Mapping } from '../mapping/context.ts';
 import type { FieldValue, SegmentValue } from '../message/build.ts';
-import type { Segment } from '../message/message.ts';
+import { loadDictionary } from '../message/dictionary.ts';
+import type { Part, Segment } from '../message/message.ts';
 import { Refusal } from '../message/refusal.ts';
 import { fieldOf } from '../message/response.ts';
 
@@ -40,20 +44,63 @@ export function acknowledged(mapping: Mapping, qpd: Segment, status: QueryStatus
 /** Where the next page begins; asked for with it in DSC-1 of the same query. */
 export const continued = (cursor: string): SegmentValue => ({ name: 'DSC', fields: { 1: cursor, 2: 'I' } });
 
-/** The site's own names of systems, the other way. */
-export function authoritiesOf({ identifierSystems }: Mapping): Authorities {
-  return new Map(Object.entries(identifierSystems).map(([name, system]) => [system, name]));
+/** The answer is of whom was asked, by the names that the query calls them. */
+function targetOf({ message, identifierSystems }: Mapping): BuildTarget {
+  const msh = message.segments[0]!;
+  const name = (part: Part): string | undefined => part.component(1).text ?? part.component(2).text;
+  const [application, facility] = [5, 6].map((field) => name(msh.field(field)));
+  return {
+    ...buildTarget({ identifierSystems }),
+    ...(application === undefined ? {} : { sendingApplication: application }),
+    ...(facility === undefined ? {} : { sendingFacility: facility }),
+    ...(message.get('MSH-12.1') === undefined ? {} : { version: message.get('MSH-12.1')! }),
+  };
 }
 
-/** PID and NK1 of a patient. */
-export function person(
+/** What answers say of others than those asked for. */
+const types = ['Practitioner', 'PractitionerRole', 'Organization', 'Location'];
+
+/** What `make` makes of the resources and those that they refer to, in the version of the query. */
+export async function answering(
   mapping: Mapping,
-  patient: Resource,
-  numbers: Parameters<typeof pidOf>[1],
-  parts: 'with relations' | 'alone' = 'with relations',
-): SegmentValue[] {
-  const pid = pidOf(patient, numbers, authoritiesOf(mapping));
-  return parts === 'alone' ? [pid] : [pid, ...nk1Of(patient)];
+  { reader, scope, clock }: Inquiry,
+  resources: readonly Resource[],
+  make: (building: Building, resources: readonly Resource[]) => SegmentValue[],
+): Promise<SegmentValue[]> {
+  const found = await gatherAll(resources, { reader, scope, types });
+  const target = targetOf(mapping);
+  const warnings = new Set<string>();
+  const made = make({ target, graph: found.graph, nowMs: clock.now(), warnings }, found.resources);
+  return fitted(made, await loadDictionary(), target.version, warnings);
+}
+
+/** A patient, and those numbers that PID-3 is to have. */
+export interface Person {
+  patient: Resource;
+  numbers: JsonObject[];
+}
+
+const legal = (name: JsonObject): JsonObject => ({ use: 'official', ...name });
+
+/** XPN.7 is required by the profiles of answers; the only name that is known is the legal one. */
+function withLegalNames(patient: Resource): Resource {
+  const names = objects(patient.name);
+  const contacts = objects(patient.contact).map(({ name, ...contact }) =>
+    isObject(name) ? { ...contact, name: legal(name) } : contact,
+  );
+  return {
+    ...patient,
+    name: names.some(({ use }) => use === 'official') ? names : names.map(legal),
+    contact: contacts,
+  };
+}
+
+/** PID, PD1 and NK1 of each. */
+export function people(mapping: Mapping, inquiry: Inquiry, found: readonly Person[]): Promise<SegmentValue[]> {
+  const patients = found.map(({ patient, numbers }) => ({ ...withLegalNames(patient), identifier: numbers }));
+  return answering(mapping, inquiry, patients, (building, resources) =>
+    resources.flatMap((patient) => patientSegments(building, patient)),
+  );
 }
 
 const countDefault = 25;

@@ -12,7 +12,6 @@ import { type CorpusMessage, corpusMessages, corpusMissing } from './corpus.ts';
 /** What messages say that no valid resource can: fault of the resource → why it is the message's. */
 const saidSo: readonly [fault: RegExp, why: string][] = [
   [/per-1: /, 'the message has the discharge (PV1-45) before the admission (PV1-44)'],
-  [/ontology\/DCM has no code 'IMP'/, 'the message has a code of DICOM (PV1-22) that DICOM does not have'],
 ];
 
 const reasonOf = (fault: string): string | undefined => saidSo.find(([pattern]) => pattern.test(fault))?.[1];

@@ -68,8 +68,8 @@ export function createCodeSystems(source: ProfileSource): CodeSystems {
   };
 }
 
-/** Systems that HL7 goes on adding codes to between versions of FHIR: R4's edition need not have them all. */
-const growing = /^http:\/\/terminology\.hl7\.org\//;
+/** Systems that HL7 and DICOM go on adding codes to between versions of FHIR: R4's edition need not have them all. */
+const growing = /^http:\/\/(?:terminology\.hl7\.org|dicom\.nema\.org)\//;
 
 /** A Coding with a system. */
 export function checkCode(run: Run, systems: CodeSystems, coding: JsonObject): void {

@@ -67,6 +67,12 @@ describe('a Coding', () => {
     ]);
   });
 
+  it('of a system that grows between versions may be newer than R4', async () => {
+    const system = 'http://dicom.nema.org/resources/ontology/DCM';
+    assert.deepEqual(await of({ system, code: '113014' }), []);
+    assert.deepEqual(await of({ system, code: 'IMP' }), ['warning code-unknown Observation.code.coding[0].code']);
+  });
+
   it('of another version of a system is not judged by this one', async () => {
     assert.deepEqual(await of({ system: 'http://hl7.org/fhir/item-type', version: '5.0.0', code: 'coding' }), []);
   });

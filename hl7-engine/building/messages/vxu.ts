@@ -14,8 +14,11 @@ import { dtm } from '../types/time.ts';
 import type { MessageBuilder } from './message.ts';
 import { type ObxSeries, obxSeries } from './observation.ts';
 
-/** Table 0322. */
-const completion: Readonly<Record<string, string>> = { completed: 'CP', 'not-done': 'RE', 'entered-in-error': 'CP' };
+/** Table 0322: not done is refused (RE) where RXA-18 says why, else not administered (NA). */
+function completion({ status, statusReason }: Resource): string {
+  if (status !== 'not-done') return 'CP';
+  return statusReason === undefined ? 'NA' : 'RE';
+}
 
 /** RXA-9, table NIP001: 00 is a new record. */
 function origin(building: Building, immunization: Resource): FieldValue {
@@ -53,7 +56,7 @@ function orderSegment(building: Building, immunization: Resource): SegmentValue 
     fields: {
       1: 'RE',
       2: ei(building, placer),
-      3: ei(building, filler ?? (placer === undefined ? ownIdentifier(building, immunization.id) : undefined)),
+      3: ei(building, filler ?? ownIdentifier(building, immunization.id)),
       4: ei(building, ofType(numbers, 'PGN')),
       12: orderer && xcn(building, orderer.actor),
     },
@@ -111,9 +114,33 @@ function facts(building: Building, immunization: Resource): Fact[] {
   ];
 }
 
-function factSegment({ type, code, value, group }: Fact, series: ObxSeries): SegmentValue {
-  const fields = { 1: series.next(), 2: type, 3: [...code, 'LN'], 4: group ?? '1', 5: value, 11: 'F' };
+function factSegment({ type, code, value, group }: Fact, at: string | undefined, series: ObxSeries): SegmentValue {
+  const fields = { 1: series.next(), 2: type, 3: [...code, 'LN'], 4: group ?? '1', 5: value, 11: 'F', 14: at };
   return { name: 'OBX', fields };
+}
+
+/** RXA-21, table 0206: new, corrected, taken away. */
+export type VaccinationAction = 'A' | 'U' | 'D';
+
+/** ORC, RXA, RXR and OBX of an Immunization. */
+export function vaccinationSegments(
+  building: Building,
+  immunization: Resource,
+  action: VaccinationAction,
+): SegmentValue[] {
+  const route = segmentOf(rxr, building, immunization);
+  const series = obxSeries();
+  const at = dtm(immunization.occurrenceDateTime);
+  const given = segmentOf(rxa, building, immunization, {
+    ...{ 1: '0', 2: '1', ...dose(building, immunization), 9: remarks(building, immunization) },
+    ...{ 20: completion(immunization), 21: action },
+  });
+  return [
+    orderSegment(building, immunization),
+    given,
+    ...(Object.keys(route.fields ?? {}).length === 0 ? [] : [route]),
+    ...facts(building, immunization).map((one) => factSegment(one, at, series)),
+  ];
 }
 
 export const vxu: MessageBuilder = {
@@ -126,21 +153,12 @@ export const vxu: MessageBuilder = {
   segments(building, focus, _event, told) {
     const patient = patientOf(building, focus.patient, 'Immunization.patient');
     const visit = visitOf(building, focus.encounter);
-    const route = segmentOf(rxr, building, focus);
     const wrong = focus.status === 'entered-in-error';
     const action = wrong ? 'D' : told?.state === undefined ? 'A' : 'U';
-    const series = obxSeries();
-    const given = segmentOf(rxa, building, focus, {
-      ...{ 1: '0', 2: '1', ...dose(building, focus), 9: remarks(building, focus) },
-      ...{ 20: completion[text(focus.status) ?? ''] ?? 'CP', 21: action },
-    });
     return [
       ...patientSegments(building, patient, visit),
       ...(visit === undefined ? [] : visitSegments(building, visit)),
-      orderSegment(building, focus),
-      given,
-      ...(Object.keys(route.fields ?? {}).length === 0 ? [] : [route]),
-      ...facts(building, focus).map((one) => factSegment(one, series)),
+      ...vaccinationSegments(building, focus, action),
     ];
   },
 };

@@ -15,7 +15,8 @@ export const pid = buildTable(
   'PID',
   `
 3  | identifier | custom number
-5  | name | XPN
+5  | name[use=official] | XPN
+5  | name[use!=official] | XPN
 6  | extension[${structure}/patient-mothersMaidenName].valueString | custom surname
 7  | extension[${structure}/patient-birthTime].valueDateTime | DTM
 7  | _birthDate.extension[${structure}/patient-birthTime].valueDateTime | DTM
@@ -50,7 +51,9 @@ ${cdc.map((url) => `22 | extension[${usCore}/us-core-ethnicity].extension[${url}
       if (made !== undefined && since(building, '2.7')) made[4] ??= 'U';
       return made;
     },
-    surname: (_building, value) => (text(value) === undefined ? undefined : [text(value)]),
+    // Table 0200: M is a maiden name.
+    surname: (_building, value) =>
+      text(value) === undefined ? undefined : [text(value), ...Array<undefined>(5).fill(undefined), 'M'],
     yes: () => 'Y',
     // The message's own codes stand beside the language tag: the first that is no tag of BCP 47 is what receivers know.
     language: (building, value) => {

@@ -45,6 +45,9 @@ interface Coded {
   version: string | undefined;
 }
 
+const systemName = ({ target }: Building, system: string): string =>
+  target.codingSystems[system] ?? codingSystemName(system, target.sendingFacility);
+
 function sent(building: Building, coding: JsonObject): Coded | undefined {
   const code = text(coding.code);
   if (code === undefined) return undefined;
@@ -52,13 +55,12 @@ function sent(building: Building, coding: JsonObject): Coded | undefined {
   return {
     code,
     words: text(coding.display),
-    system:
-      system && (building.target.codingSystems[system] ?? codingSystemName(system, building.target.sendingFacility)),
+    system: system && systemName(building, system),
     version: text(coding.version),
   };
 }
 
-/** The map's code first, without a system: the field's table says it. */
+/** The map's code first; one of a site's own, which the HL7 table has not, without a system. */
 function mappedFirst(building: Building, codings: JsonObject[], mapName: string | undefined): (Coded | undefined)[] {
   const at = mapName === undefined ? -1 : codings.findIndex((coding) => tableCodeOf(mapName, coding) !== undefined);
   if (mapName === undefined || at < 0) return codings.map((coding) => sent(building, coding));
@@ -73,7 +75,8 @@ function mappedFirst(building: Building, codings: JsonObject[], mapName: string 
   const code = text(original?.code) ?? tableCodeOf(mapName, codings[at]!)!;
   const others = codings.filter((coding, index) => index !== at && !(isOwn(coding) && coding.code === code));
   const words = text(original?.display) ?? text(codings[at]!.display);
-  const first: Coded = { code, words, system: undefined, version: text(original?.version) };
+  const system = map.knownCodes.has(code) ? systemName(building, table) : undefined;
+  const first: Coded = { code, words, system, version: text(original?.version) };
   return [first, ...others.map((coding) => sent(building, coding))];
 }
 

@@ -194,3 +194,23 @@ test('orders that lack what they are about', () => {
   const nothing = mapLines(msh('ORM^O01'), pid, 'ORC|NW');
   assert.deepEqual(nothing.warnings, ['ORC: an order without number and detail has no place']);
 });
+
+test('a second OBR without an ORC is an order of its own, and its answers are no earlier results', () => {
+  const second = 'OBR|2|P2^EHR||2345-7^Glucose^LN';
+  const answer = 'OBX|1|CWE|49541-6^Fasting status^LN||Y^Yes^HL70136||||||O';
+  for (const type of ['OML^O21^OML_O21', 'OMG^O19^OMG_O19', 'ORM^O01^ORM_O01']) {
+    const mapped = mapLines(msh(type), pid, 'ORC|NW|P1^EHR', obr, second, answer);
+    const requests = entriesOf(mapped, 'ServiceRequest').map(({ url }) => decodeURIComponent(url));
+    assert.deepEqual(
+      requests,
+      [
+        'ServiceRequest?identifier=urn:id:EHR|P1&code=http://loinc.org|24323-8',
+        'ServiceRequest?identifier=urn:id:EHR|P2&code=http://loinc.org|2345-7',
+      ],
+      type,
+    );
+    assert.deepEqual(entriesOf(mapped, 'DiagnosticReport'), [], type);
+    const [, last] = entriesOf(mapped, 'ServiceRequest');
+    assert.deepEqual(last!.resource.supportingInfo, [{ reference: onlyEntry(mapped, 'Observation').url }], type);
+  }
+});

@@ -79,6 +79,66 @@ describe('groups of a message', () => {
     assert.equal(first!.nearest('MSH'), root.get('MSH'));
   });
 
+  const one = (order: string) => `ORDER[${order}]`;
+  const again = 'OBR: the segment that begins its group is missing';
+  for (const [structure, names, orders, warnings] of [
+    [
+      'OML_O21',
+      'PID ORC OBR OBX OBR OBX',
+      [one('ORC OBSERVATION_REQUEST[OBR OBSERVATION[OBX]]'), one('OBSERVATION_REQUEST[OBR OBSERVATION[OBX]]')],
+      [again],
+    ],
+    [
+      'OML_O21',
+      'PID ORC OBR PID PV1 AL1 OBR OBX OBR OBX',
+      [
+        one(
+          'ORC OBSERVATION_REQUEST[OBR PRIOR_RESULT[AL1 PATIENT_PRIOR[PID] PATIENT_VISIT_PRIOR[PV1] ORDER_PRIOR[OBR OBSERVATION_PRIOR[OBX]] ORDER_PRIOR[OBR OBSERVATION_PRIOR[OBX]]]]',
+        ),
+      ],
+      [],
+    ],
+    [
+      'OML_O21',
+      'PID ORC OBR PV1 OBR OBX',
+      [
+        one(
+          'ORC OBSERVATION_REQUEST[OBR PRIOR_RESULT[PATIENT_VISIT_PRIOR[PV1] ORDER_PRIOR[OBR OBSERVATION_PRIOR[OBX]]]]',
+        ),
+      ],
+      ['PV1: the segment that begins its group is missing'],
+    ],
+    [
+      'OML_O21',
+      'PID ORC OBR TQ1 OBX NTE SPM',
+      [one('ORC OBSERVATION_REQUEST[OBR OBSERVATION[OBX NTE] SPECIMEN[SPM]] TIMING[TQ1]')],
+      ['TQ1: the segment that begins its group is missing', 'OBX: not where the structure has it; taken as if it were'],
+    ],
+    ['OML_O33', 'PID SPM ORC OBR OBR', [one('ORC OBSERVATION_REQUEST[OBR]'), one('OBSERVATION_REQUEST[OBR]')], [again]],
+    [
+      'OML_O35',
+      'PID SPM SAC ORC OBR OBR',
+      [one('ORC OBSERVATION_REQUEST[OBR]'), one('OBSERVATION_REQUEST[OBR]')],
+      [again],
+    ],
+    ['OMG_O19', 'PID ORC OBR DG1 OBR OBX', [one('ORC OBR DG1'), one('OBR OBSERVATION[OBX]')], [again]],
+    [
+      'ORM_O01',
+      'PID ORC OBR TQ1 OBX OBR OBX',
+      [one('ORC ORDER_DETAIL[OBR OBSERVATION[OBX]] TIMING[TQ1]'), one('ORDER_DETAIL[OBR OBSERVATION[OBX]]')],
+      [
+        'TQ1: the segment that begins its group is missing',
+        'OBX: not where the structure has it; taken as if it were',
+        again,
+      ],
+    ],
+  ] as const) {
+    it(`of ${structure}: ${names}`, () => {
+      const found = grouped(segmentsOf(`MSH ${names}`), structure);
+      assert.deepEqual([found.root.groups('ORDER').map(shape), found.warnings], [orders, warnings]);
+    });
+  }
+
   it('hold every segment of any order, once', () => {
     let seed = 5;
     const random = (below: number) => {

@@ -77,7 +77,9 @@ function outOfOrder(stack: Open[], segment: Segment, grouped: Grouped): boolean 
     grouped.warnings.push(`${segment.name}: ${text}`);
     return true;
   };
-  if (late(stack, segment)) return note('not where the structure has it; taken as if it were');
+  if (late(stack, segment) || goesOn(stack, segment)) {
+    return note('not where the structure has it; taken as if it were');
+  }
   if (withoutBeginning(stack, segment)) return note('the segment that begins its group is missing');
   if (oncemore(stack, segment)) return note('more often than the structure allows; only the first has effect');
   return false;
@@ -99,7 +101,25 @@ function ownElement(element: GroupElement, name: string): Element | undefined {
   return element.elements.find((own) => own.kind === 'segment' && own.name === name);
 }
 
-/** Opens, from the innermost open group outward, the groups that have the segment, though not as their first. */
+/** In the group that was open before one that came late: OBX after the TQ1 that stands behind its OBR. */
+function goesOn(stack: Open[], segment: Segment): boolean {
+  for (let depth = stack.length - 1; depth >= 0; depth--) {
+    const { group, element } = stack[depth]!;
+    const last = element.elements[group.position];
+    if (last?.kind !== 'group' || !last.within.has(segment.name) || stack[depth + 1]?.element === last) continue;
+    const child = group.children.findLast(({ name }) => name === last.name);
+    if (child === undefined) continue;
+    const closed = stack.splice(depth + 1, Number.POSITIVE_INFINITY, { group: child, element: last });
+    if (advance(stack, depth + 1, segment)) return true;
+    stack.splice(depth + 1, Number.POSITIVE_INFINITY, ...closed);
+  }
+  return false;
+}
+
+/**
+ * Opens, from the innermost open group outward, the groups that have the segment, though not as their first. A second OBR
+ * begins no PRIOR_RESULT: what the order around it has already is another order's.
+ */
 function withoutBeginning(stack: Open[], segment: Segment): boolean {
   for (let depth = stack.length - 1; depth >= 0; depth--) {
     const { group, element } = stack[depth]!;
@@ -107,6 +127,7 @@ function withoutBeginning(stack: Open[], segment: Segment): boolean {
       (own, at) =>
         own.kind === 'group' &&
         own.within.has(segment.name) &&
+        !standsBefore(stack, depth, at, segment.name) &&
         (own.repeats || !group.children.some((child) => child.name === own.name) || at > group.position),
     );
     if (index < 0) continue;
@@ -116,6 +137,16 @@ function withoutBeginning(stack: Open[], segment: Segment): boolean {
     return true;
   }
   return false;
+}
+
+/** Whether the segment has a place before the element `at`, in its group or, where that does not repeat, in those around it. */
+function standsBefore(stack: Open[], depth: number, at: number, name: string): boolean {
+  const { element } = stack[depth]!;
+  const has = (own: Element): boolean => (own.kind === 'segment' ? own.name === name : own.within.has(name));
+  if (element.elements.slice(0, at).some(has)) return true;
+  const around = stack[depth - 1];
+  if (element.repeats || around === undefined) return false;
+  return standsBefore(stack, depth - 1, around.element.elements.indexOf(element), name);
 }
 
 function descend(stack: Open[], element: GroupElement, segment: Segment): void {

@@ -1,4 +1,4 @@
-// Race and ethnicity: http://hl7.org/fhir/us/core/StructureDefinition/us-core-race, us-core-ethnicity; HL7 tables 0005 and 0189
+// Race, ethnicity and animals: http://hl7.org/fhir/StructureDefinition/patient-animal, http://hl7.org/fhir/us/core/StructureDefinition/us-core-race, us-core-ethnicity; HL7 tables 0005 and 0189
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { JsonObject } from '#fhir-model';
@@ -42,4 +42,29 @@ test("CDC's codes are categories or details, in the alternate too; what is local
   const unknown = { system: 'http://terminology.hl7.org/CodeSystem/v3-NullFlavor', code: 'UNK' };
   assert.deepEqual(extensionOf('race', 'UNK^^NULLFL'), [{ url: 'ombCategory', valueCoding: unknown }, text('UNK')]);
   assert.equal(extensionOf('race', ''), undefined);
+});
+
+test('an animal has a species: a breed alone is told and left out', () => {
+  const animalOf = (value: string) => {
+    const mapped = mapAdt(...head('A08'), `PID|1||7^^^NORTH^MR||DOE^JANE|||F${'|'.repeat(27)}${value}`);
+    const { extension } = onlyOne(mapped, 'Patient').resource as { extension?: JsonObject[] };
+    return [extension, mapped.warnings];
+  };
+  const coded = (code: string, display: string) => ({ coding: [{ code, display }] });
+  assert.deepEqual(JSON.parse(JSON.stringify(animalOf('L-80700^Canine|L-80900^Husky'))), [
+    [
+      {
+        url: 'http://hl7.org/fhir/StructureDefinition/patient-animal',
+        extension: [
+          { url: 'species', valueCodeableConcept: coded('L-80700', 'Canine') },
+          { url: 'breed', valueCodeableConcept: coded('L-80900', 'Husky') },
+        ],
+      },
+    ],
+    [],
+  ]);
+  assert.deepEqual(animalOf('|L-80900^Husky'), [
+    undefined,
+    ['PID-36: a breed without the species (PID-35) has no place'],
+  ]);
 });

@@ -2,6 +2,15 @@
 // After https://hl7.org/fhir/uv/v2mappings/concept_maps.html; `!` marks what is ours.
 import type { ConceptMapSource } from '../concept-map.ts';
 
+const languages: ConceptMapSource = {
+  table: '0296',
+  system: 'urn:ietf:bcp:47',
+  codes: `
+    =ar =bn =cs =da =de =de-AT =de-CH =de-DE =el =en =en-AU =en-CA =en-GB =en-IN =en-NZ =en-SG =en-US =es =es-AR
+    =es-ES =es-UY =fi =fr =fr-BE =fr-CH =fr-FR =fy =fy-NL =hi =hr =it =it-CH =it-IT =ja =ko =nl =nl-BE =nl-NL =no
+    =no-NO =pa =pl =pt =pt-BR =ru =ru-RU =sr =sr-RS =sv =sv-SE =te =zh =zh-CN =zh-HK =zh-SG =zh-TW`,
+};
+
 export const messageMaps: Readonly<Record<string, ConceptMapSource>> = {
   CountryCode: {
     table: '0399',
@@ -51,22 +60,8 @@ export const messageMaps: Readonly<Record<string, ConceptMapSource>> = {
       T06 T07 T08 T09 T10 T11 T12 U01 U02 U03 U04 U05 U06 U07 U08 U09 U10 U11 U12 U13 U14 V01 V02 V03 V04 Varies W01
       W02`,
   },
-  PrimaryLanguage: {
-    table: '0296',
-    system: 'urn:ietf:bcp:47',
-    codes: `
-      =ar =bn =cs =da =de =de-AT =de-CH =de-DE =el =en =en-AU =en-CA =en-GB =en-IN =en-NZ =en-SG =en-US =es =es-AR
-      =es-ES =es-UY =fi =fr =fr-BE =fr-CH =fr-FR =fy =fy-NL =hi =hr =it =it-CH =it-IT =ja =ko =nl =nl-BE =nl-NL =no
-      =no-NO =pa =pl =pt =pt-BR =ru =ru-RU =sr =sr-RS =sv =sv-SE =te =zh =zh-CN =zh-HK =zh-SG =zh-TW`,
-  },
-  PrincipalLanguageOfMessage: {
-    table: '0296',
-    system: 'urn:ietf:bcp:47',
-    codes: `
-      =ar =bn =cs =da =de =de-AT =de-CH =de-DE =el =en =en-AU =en-CA =en-GB =en-IN =en-NZ =en-SG =en-US =es =es-AR
-      =es-ES =es-UY =fi =fr =fr-BE =fr-CH =fr-FR =fy =fy-NL =hi =hr =it =it-CH =it-IT =ja =ko =nl =nl-BE =nl-NL =no
-      =no-NO =pa =pl =pt =pt-BR =ru =ru-RU =sr =sr-RS =sv =sv-SE =te =zh =zh-CN =zh-HK =zh-SG =zh-TW`,
-  },
+  PrimaryLanguage: languages,
+  PrincipalLanguageOfMessage: languages,
   ProcessingID: {
     table: '0103',
     codes: 'D P T N V',
