@@ -154,8 +154,9 @@ export async function fingerprints(db: Db, url: string, version: string): Promis
     const name = tableOf(table, cs);
     const [row] = await db.query({
       text: `select count(*)::int as rows, md5(string_agg(row, E'\n' order by row collate "C")) as hash,
-          (select array_agg(replace(pg_get_indexdef(indexrelid), '_${cs}', '') order by 1) from pg_index
-            where indrelid = '${name}'::regclass) as indexes,
+          (select array_agg(definition order by definition collate "C")
+            from (select replace(pg_get_indexdef(indexrelid), '_${cs}', '') as definition from pg_index
+              where indrelid = '${name}'::regclass) d) as indexes,
           (select relispartition from pg_class where oid = '${name}'::regclass) as attached
         from (select (to_jsonb(t) - 'cs')::text as row from ${name} t) rows`,
     });
