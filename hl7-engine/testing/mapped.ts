@@ -11,6 +11,12 @@ const config = { zone: namedZone('UTC'), identifierSystems: {} };
 
 export type Entry = TransactionEntry & { resource: Resource };
 
+/** A segment of the fields by their numbers. */
+export function segment(name: string, fields: Record<number, string>): string {
+  const last = Math.max(...Object.keys(fields).map(Number));
+  return [name, ...Array.from({ length: last }, (_, at) => fields[at + 1] ?? '')].join('|');
+}
+
 /** Without the Provenance, which every message has. */
 export function mapLines(...lines: string[]): Mapped & { entries: Entry[] } {
   const mapped = mapMessage(parseMessage(Buffer.from(lines.join('\r'))), 'm1', config);

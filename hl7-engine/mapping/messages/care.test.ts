@@ -7,14 +7,11 @@ import {
   onlyEntry,
   onlyResource,
   refusalOf,
+  segment,
   storedAfter,
   storedOf,
 } from '../../testing/mapped.ts';
 
-const segment = (name: string, fields: Record<number, string>): string =>
-  [name, ...Array.from({ length: Math.max(...Object.keys(fields).map(Number)) }, (_, at) => fields[at + 1] ?? '')].join(
-    '|',
-  );
 const header = (type: string, at = '20260301080000') => `MSH|^~\\&|CARE|CLINIC|EHR|HOSP|${at}||${type}|C${at}|P|2.5.1`;
 const pid = 'PID|1||P1^^^CLINIC^MR||TEST^JANE||19800102|F';
 const ppr = (event: string, at: string, ...lines: string[]) => [header(`PPR^${event}^PPR_PC1`, at), pid, ...lines];

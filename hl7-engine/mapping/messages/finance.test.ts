@@ -7,15 +7,12 @@ import {
   onlyEntry,
   onlyResource,
   refusalOf,
+  segment,
   storedAfter,
   storedOf,
 } from '../../testing/mapped.ts';
 
 const header = (type: string, at = '20260301080000') => `MSH|^~\\&|BILL|CLINIC|EHR|HOSP|${at}||${type}|F${at}|P|2.5.1`;
-const segment = (name: string, fields: Record<number, string>): string =>
-  [name, ...Array.from({ length: Math.max(...Object.keys(fields).map(Number)) }, (_, at) => fields[at + 1] ?? '')].join(
-    '|',
-  );
 const dft = (...lines: string[]) => [header('DFT^P03^DFT_P03'), 'EVN|P03|20260301', ...lines];
 const pid = 'PID|1||P1^^^CLINIC^MR||TEST^JANE||19800102|F||||||||||ACC1';
 const pv1 = 'PV1|1|O|||||7^Doc^Dora|||||||||||7||V1';

@@ -9,16 +9,13 @@ import {
   onlyEntry,
   onlyResource,
   refusalOf,
+  segment,
   storedAfter,
   storedOf,
 } from '../../testing/mapped.ts';
 import { namedZone } from '../datetime.ts';
 import { mapMessage } from '../map.ts';
 
-const segment = (name: string, fields: Record<number, string>): string =>
-  [name, ...Array.from({ length: Math.max(...Object.keys(fields).map(Number)) }, (_, at) => fields[at + 1] ?? '')].join(
-    '|',
-  );
 const header = (event: string, at = '20260301080000') =>
   `MSH|^~\\&|HR|HOSP|EHR|HOSP|${at}||MFN^${event}^MFN_${event}|N${at}|P|2.5.1`;
 const mfi = (level = 'AL', kind = 'UPD') => `MFI|STF^Staff^HL70175||${kind}|||${level}`;
