@@ -12,6 +12,7 @@ export {
   type TypeDefinition,
   type ValueSetCodes,
 } from './definitions.ts';
+export { compileFhirPath, type FhirPath, fhirPathProblem } from './expression.ts';
 export { withoutAs } from './fhirpath-library.ts';
 export {
   decimalText,
@@ -59,6 +60,7 @@ export type {
   TerminologyContext,
   TransactionEntry,
   Validator,
+  VersionKey,
   WriteContext,
 } from './ports.ts';
 export { createLinks, isId, type LinkSite, type Links, type ParsedReference, parseReference } from './references.ts';

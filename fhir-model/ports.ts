@@ -158,9 +158,20 @@ export interface ChangeCursor {
   seq: bigint;
 }
 
+export interface VersionKey {
+  type: string;
+  id: string;
+  version: number;
+}
+
 export interface ChangeFeed {
   /** Up to `limit` changes after `cursor`, in order, none that a still-running transaction could precede. */
   read(db: Queryable, cursor: ChangeCursor, limit: number): Promise<Change[]>;
+  /**
+   * JSON texts of these versions, in their order; '' for a deletion and for what is no longer stored. A batch of them costs one
+   * statement for each type: what a change replaced is version - 1.
+   */
+  bodies(db: Queryable, versions: readonly VersionKey[]): Promise<string[]>;
   /** The end of the feed as of now: a consumer that starts here sees only later changes. */
   end(db: Queryable): Promise<ChangeCursor>;
   /** Called after each commit of this process; returns how to stop listening. Consumers poll as well. */

@@ -25,6 +25,23 @@ export interface Registration {
   secret: string;
   /** Instant after which nothing matches, milliseconds since 1970 UTC. */
   endsMs?: number;
+  /** Of a Subscription to a topic; its `criteria` are the topic's URL then. */
+  topic?: TopicRegistration;
+}
+
+/** https://hl7.org/fhir/uv/subscriptions-backport/STU1.1/StructureDefinition-backport-subscription.html */
+export interface TopicRegistration {
+  /** Canonical URL of the topic. */
+  url: string;
+  content: 'empty' | 'id-only' | 'full-resource';
+  /** `Encounter?patient=Patient/1` */
+  filters: string[];
+  /** Events in one notification, at most. */
+  maxCount: number;
+  /** After so long without a notification a heartbeat is sent; 0: never. */
+  heartbeatSeconds: number;
+  /** How long the receiver may take; 0: as long as the server allows. */
+  timeoutSeconds: number;
 }
 
 export interface RegistrationRules {

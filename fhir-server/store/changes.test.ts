@@ -209,3 +209,17 @@ test('onCommit tells of each commit until it is stopped', async () => {
   await update('Patient', 'told2');
   assert.equal(told, 4);
 });
+
+test('the texts of versions: current, replaced, deleted, never there', async () => {
+  await update('Device', 'texts', { status: 'active' });
+  await update('Device', 'texts', { status: 'inactive' });
+  await storeDelete(core.store, 'Device', 'texts', undefined, everything);
+  await update('Basic', 'texts');
+  const wanted = [
+    ...[1, 2, 3, 4].map((version) => ({ type: 'Device', id: 'texts', version })),
+    { type: 'Basic', id: 'texts', version: 1 },
+  ];
+  const texts = await feed().bodies(db, wanted);
+  const read = texts.map((text) => (text === '' ? '' : [JSON.parse(text).resourceType, JSON.parse(text).status]));
+  assert.deepEqual(read, [['Device', 'active'], ['Device', 'inactive'], '', '', ['Basic', undefined]]);
+});

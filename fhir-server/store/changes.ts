@@ -1,5 +1,5 @@
 // The change stream: what was committed, in an order that no late commit upsets. `fhir-server` never learns who listens.
-import type { Change, ChangeCursor, ChangeFeed, EntryResult } from '#fhir-model';
+import type { Change, ChangeCursor, ChangeFeed, EntryResult, VersionKey } from '#fhir-model';
 import type { Queryable, Statement } from '#platform';
 import { currentTable, historyTable, type Layout } from './layout.ts';
 import { createRecentBodies } from './recent-bodies.ts';
@@ -40,14 +40,22 @@ function bodiesSql(type: string): string {
     left join ${historyTable(type)} h on h.id = v.id and h.version = v.version`;
 }
 
-/** `id/version` → body, for the changes of one type. */
-async function bodies(db: Queryable, type: string, rows: ChangeRow[]): Promise<[string, string][]> {
+/** `Type/id/version` → body, for versions of one type. */
+async function bodies(db: Queryable, type: string, rows: Omit<VersionKey, 'type'>[]): Promise<[string, string][]> {
   const statement = named(`change_bodies_${type}`, () => bodiesSql(type));
   const found = await db.query<{ id: string; version: number; body: string | null }>(statement, [
     rows.map((row) => row.id),
     rows.map((row) => row.version),
   ]);
   return found.map((row) => [`${type}/${row.id}/${row.version}`, row.body ?? '']);
+}
+
+async function bodiesOf(db: Queryable, versions: readonly VersionKey[]): Promise<string[]> {
+  const texts = new Map<string, string>();
+  for (const [type, group] of Map.groupBy(versions, (one) => one.type)) {
+    for (const [key, body] of await bodies(db, type, group)) texts.set(key, body);
+  }
+  return versions.map(({ type, id, version }) => texts.get(`${type}/${id}/${version}`) ?? '');
 }
 
 export interface ChangeStream {
@@ -83,6 +91,7 @@ export function createChangeStream(layout: Layout, readHere: boolean): ChangeStr
   return {
     feed: {
       read,
+      bodies: bodiesOf,
       async end(db) {
         const rows = await db.query<{ xid: bigint }>(feedEnd);
         // Everything below xmin is past; a row of xmin itself has a seq above 0.

@@ -25,6 +25,14 @@ export interface Channel {
   /** Must not throw. After `signal` it should end soon. */
   deliver(claim: Claim, delivery: Delivery, signal: AbortSignal): Promise<ChannelResult>;
   /**
+   * Several in one go, where it has this: the next ones in order, as many as `atOnce` says. They end together, or none does.
+   * Where `park` sets aside what failed for good, each of them is then delivered by itself. Must not throw.
+   */
+  many?: {
+    atOnce(claim: Claim): number;
+    deliver(claim: Claim, deliveries: readonly Delivery[], signal: AbortSignal): Promise<ChannelResult>;
+  };
+  /**
    * stop: after a permanent failure, or at the retry limits, the subscriber goes into error and keeps what it is owed.
    * park: that one delivery is set aside as failed and the next one follows.
    */
@@ -156,27 +164,73 @@ interface Surroundings {
 
 async function deliverBatch(options: DelivererOptions, claim: Claim, around: Surroundings): Promise<void> {
   const deliveries = await pendingDeliveries(options.db, claim, options.batchDeliveries);
-  for (const [index, delivery] of deliveries.entries()) {
-    if (around.stopping.aborted) break;
-    const result = await options.channels[claim.channel].deliver(claim, delivery, around.broken);
-    options.hosts.report(claim.host, !result.ok && result.hostFault === true && !around.broken.aborted);
-    // A request broken off by the shutdown is nobody's failure.
-    if (!result.ok && around.broken.aborted) break;
-    if (!result.ok && !(await onFailure(options, claim, delivery, result, around))) return;
-    if (result.ok) observe(options, claim, delivery);
-    const outcome: Outcome = !result.ok ? 'failed' : 'gone' in result ? 'gone' : 'delivered';
-    const ended = { outcome, ...(result.ok ? {} : { error: result.error }) };
-    const release = index === deliveries.length - 1;
-    const next = { release, leaseMs: options.leaseMs };
-    if (!(await endDelivery(options.db, claim, delivery.number, ended, next)) || release) {
-      return release ? undefined : releaseLease(options.db, claim);
+  const { many } = options.channels[claim.channel];
+  let atOnce = many?.atOnce(claim) ?? 1;
+  for (let at = 0; at < deliveries.length && !around.stopping.aborted; ) {
+    const some = deliveries.slice(at, at + atOnce);
+    const release = at + some.length === deliveries.length;
+    switch (await deliverSome(options, claim, some, { ...around, release })) {
+      case 'singly':
+        atOnce = 1;
+        break;
+      case 'on':
+        at += some.length;
+        if (release) return;
+        break;
+      case 'over':
+        return;
+      case 'broken':
+        return releaseLease(options.db, claim);
     }
-    // The counts were the first delivery's.
-    claim.attempts = 0;
-    claim.failing_ms = 0;
   }
   await releaseLease(options.db, claim);
 }
+
+/**
+ * on: they have ended. over: the lease has been given back, or is another's. broken: the server stops. singly: together they
+ * fail for good.
+ */
+type Step = 'on' | 'over' | 'broken' | 'singly';
+
+async function deliverSome(
+  options: DelivererOptions,
+  claim: Claim,
+  some: readonly Delivery[],
+  around: Surroundings & { release: boolean },
+): Promise<Step> {
+  const channel = options.channels[claim.channel];
+  const [first] = some as [Delivery];
+  const several = some.length > 1;
+  const result = several
+    ? await channel.many!.deliver(claim, some, around.broken)
+    : await channel.deliver(claim, first, around.broken);
+  options.hosts.report(claim.host, !result.ok && result.hostFault === true && !around.broken.aborted);
+  // A request broken off by the shutdown is nobody's failure.
+  if (!result.ok && around.broken.aborted) return 'broken';
+  if (!result.ok && several && channel.onExhausted === 'park' && isExhausted(options, claim, result)) return 'singly';
+  if (!result.ok && !(await onFailure(options, claim, first, result, around))) return 'over';
+  if (result.ok) for (const delivery of some) observe(options, claim, delivery);
+  const outcome: Outcome = !result.ok ? 'failed' : 'gone' in result ? 'gone' : 'delivered';
+  const ended = { outcome, ...(result.ok ? {} : { error: result.error }) };
+  // What is set aside is one: the others of its notification follow.
+  const count = result.ok ? some.length : 1;
+  const next = { release: around.release && count === some.length, leaseMs: options.leaseMs, count };
+  if (!(await endDelivery(options.db, claim, some[count - 1]!.number, ended, next))) return 'broken';
+  // The counts were the first delivery's.
+  claim.attempts = 0;
+  claim.failing_ms = 0;
+  return count === some.length ? 'on' : 'broken';
+}
+
+const isExhausted = (
+  { retry }: Pick<DelivererOptions, 'retry'>,
+  claim: Claim,
+  failure: Extract<SendResult, { ok: false }>,
+): boolean =>
+  failure.permanent === true ||
+  failure.aside === true ||
+  claim.attempts + 1 >= retry.attemptsMax ||
+  claim.failing_ms >= retry.failingMsMax;
 
 /** Records the failure. True: this delivery is to be set aside and the next one follows. */
 async function onFailure(
@@ -188,10 +242,8 @@ async function onFailure(
 ): Promise<boolean> {
   const { db, retry, metrics, log } = options;
   const attempts = claim.attempts + 1;
-  const exhausted =
-    failure.permanent || failure.aside || attempts >= retry.attemptsMax || claim.failing_ms >= retry.failingMsMax;
   const about = { subscription: claim.id, number: String(number), attempts, error: failure.error };
-  if (!exhausted) {
+  if (!isExhausted(options, claim, failure)) {
     const delayMs = Math.max(
       backoffMs(attempts, retry, options.random),
       Math.min(failure.retryAfterMs ?? 0, retry.backoffMsMax),

@@ -1,7 +1,7 @@
 // Table delivery and the delivery side of table subscriber: what is owed, who is sending it, what became of it.
 import type { Change } from '#fhir-model';
 import type { Queryable, Statement, Tx } from '#platform';
-import type { ChannelName } from '../registration.ts';
+import type { ChannelName, TopicRegistration } from '../registration.ts';
 
 /** A change that one subscriber is to be told of. */
 export interface Match {
@@ -20,6 +20,8 @@ export interface Claim {
   secret: string;
   /** Where it goes, `host:port`; '' when that is not counted. */
   host: string;
+  /** Of a Subscription to a topic. */
+  topic: TopicRegistration | null;
   /** Fences every write: a lease that was taken over has a higher one. */
   lease_token: bigint;
   done_number: bigint;
@@ -35,6 +37,7 @@ export interface Delivery {
   version: number;
   change_xid: bigint;
   change_seq: bigint;
+  op: Change['op'];
   /** Milliseconds since 1970 UTC: the instant of the version's meta.lastUpdated. */
   changed_at: number;
 }
@@ -45,17 +48,17 @@ export type Outcome = 'delivered' | 'failed' | 'gone';
 const insert: Statement = {
   name: 'delivery_insert',
   text: `with m as (
-      select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::float8[], $5::int[], $6::text[], $7::text[])
-        with ordinality as m (subscriber, xid, seq, changed, version, type, id, place)),
+      select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::float8[], $5::int[], $6::text[], $7::text[],
+        $8::text[]) with ordinality as m (subscriber, xid, seq, changed, version, type, id, op, place)),
     n as (
       update subscriber s set last_number = s.last_number + c.count,
         due_at = coalesce(s.due_at, statement_timestamp())
       from (select subscriber, count(*) as count from m group by subscriber) c
       where s.id = c.subscriber and s.state <> 'deleted'
       returning s.id, s.last_number - c.count as base)
-    insert into delivery (subscriber, number, change_xid, change_seq, changed_at, version, type, id)
+    insert into delivery (subscriber, number, change_xid, change_seq, changed_at, version, type, id, op)
     select n.id, n.base + row_number() over (partition by n.id order by m.place),
-      m.xid, m.seq, to_timestamp(m.changed / 1000), m.version, m.type, m.id
+      m.xid, m.seq, to_timestamp(m.changed / 1000), m.version, m.type, m.id, m.op
     from n join m on m.subscriber = n.id`,
 };
 
@@ -70,6 +73,7 @@ export async function insertDeliveries(tx: Tx, matches: Match[]): Promise<void> 
     matches.map(({ change }) => change.version),
     matches.map(({ change }) => change.type),
     matches.map(({ change }) => change.id),
+    matches.map(({ change }) => change.op),
   ]);
 }
 
@@ -82,7 +86,8 @@ const claim: Statement = {
         and (lease_until is null or lease_until < statement_timestamp()) and host <> all ($3::text[])
       order by due_at limit $1 for update skip locked) d
     where s.id = d.id
-    returning s.id, s.channel, s.criteria, s.endpoint, s.payload, s.header, s.secret, s.host, s.lease_token, s.done_number, s.attempts,
+    returning s.id, s.channel, s.criteria, s.endpoint, s.payload, s.header, s.secret, s.host, s.topic,
+      s.lease_token, s.done_number, s.attempts,
       coalesce(extract(epoch from statement_timestamp() - s.failing_since) * 1000, 0)::float8 as failing_ms`,
 };
 
@@ -106,7 +111,7 @@ export async function putBackClaim(db: Queryable, { id, lease_token }: Claim, wa
 
 const pending: Statement = {
   name: 'delivery_pending',
-  text: `select number, type, id, version, change_xid, change_seq, changed_at from delivery
+  text: `select number, type, id, version, change_xid, change_seq, op, changed_at from delivery
     where subscriber = $1 and number > $2 order by number limit $3`,
 };
 
@@ -122,16 +127,16 @@ const end: Statement = {
       update subscriber set done_number = $3, attempts = 0, failing_since = null, error = $5,
         due_at = case when state = 'active' and $3 < last_number then statement_timestamp() end,
         lease_until = case when $6 then null else statement_timestamp() + $7 * interval '1 millisecond' end
-      where id = $1 and lease_token = $2 and done_number = $3 - 1
+      where id = $1 and lease_token = $2 and done_number = $3::bigint - $8::bigint
       returning state),
     d as (
       update delivery set outcome = $4, ended_at = statement_timestamp(), attempts = attempts + 1, error = $5
-      where subscriber = $1 and number = $3 and exists (select from s))
+      where subscriber = $1 and number > $3::bigint - $8::bigint and number <= $3 and exists (select from s))
     select state from s`,
 };
 
 /**
- * Records the end of a delivery. `release` gives the lease back, otherwise it is prolonged by `leaseMs`.
+ * Records the end of the `count` deliveries up to this number. `release` gives the lease back, otherwise it is prolonged by `leaseMs`.
  * False when nothing more may be sent under this claim: the lease is lost or the subscriber no longer active.
  */
 export async function endDelivery(
@@ -139,10 +144,11 @@ export async function endDelivery(
   claimed: Claim,
   number: bigint,
   result: { outcome: Outcome; error?: string },
-  next: { release: boolean; leaseMs: number },
+  next: { release: boolean; leaseMs: number; count: number },
 ): Promise<boolean> {
   const { id, lease_token } = claimed;
-  const values = [id, lease_token, number, result.outcome, result.error ?? null, next.release, next.leaseMs];
+  const { release, leaseMs, count } = next;
+  const values = [id, lease_token, number, result.outcome, result.error ?? null, release, leaseMs, count];
   const rows = await db.query<{ state: string }>(end, values);
   return rows[0]?.state === 'active';
 }

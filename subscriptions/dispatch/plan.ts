@@ -24,6 +24,13 @@ export interface Planner {
   put(registration: Registration, version: number): void;
 }
 
+/** Hears of changes of the resources that say what is listened for (PlanDefinition …), in the order of the stream. */
+export interface Definer {
+  types: readonly string[];
+  /** `resource`: undefined once it is deleted. What this returns is committed together with the cursor. */
+  onChange(change: Change, resource: Resource | undefined): SubscriberChange[];
+}
+
 export interface PlannerOptions {
   matcher: Matcher;
   rules: RegistrationRules;
@@ -31,6 +38,7 @@ export interface PlannerOptions {
   search: StoredSearch;
   /** A batch is cut after the change that brings its matches to this many. */
   matchesMax: number;
+  definers?: readonly Definer[];
   onMatchError: (subscriber: string, error: unknown) => void;
 }
 
@@ -39,6 +47,7 @@ const changesPerTurn = 32;
 
 export function createPlanner(options: PlannerOptions): Planner {
   const { matcher, rules } = options;
+  const definers = (type: string) => (options.definers ?? []).filter(({ types }) => types.includes(type));
   const versions = new Map<string, number>();
   const stored = new Map<string, StoredCriteria>();
 
@@ -76,10 +85,13 @@ export function createPlanner(options: PlannerOptions): Planner {
       for (const change of batch) {
         plan.handled++;
         const isSubscription = change.type === 'Subscription';
-        if (!isSubscription && (change.op === 'delete' || !matcher.mayMatch(change.type, change.body))) continue;
+        const defining = definers(change.type);
+        const isDefinition = isSubscription || defining.length > 0;
+        if (!isDefinition && (change.op === 'delete' || !matcher.mayMatch(change.type, change.body))) continue;
         const resource = change.op === 'delete' ? undefined : (parseJson(change.body).exact as Resource);
         const next = isSubscription ? onSubscription(change, resource) : undefined;
         if (next) plan.subscribers.push(next);
+        for (const definer of defining) plan.subscribers.push(...definer.onChange(change, resource));
         if (resource) {
           const ids = matcher.match(resource, change.version, change.updatedMs, options.onMatchError);
           for (const subscriber of ids) plan.matches.push({ subscriber, change });

@@ -1,7 +1,7 @@
 // Table subscriber as the change stream writes it: registrations in the order of the stream, committed together with
 // the cursor, so that a server that takes over reads back exactly what the last one knew.
 import type { Queryable, Statement, Tx } from '#platform';
-import type { ChannelName, Registration } from '../registration.ts';
+import type { ChannelName, Registration, TopicRegistration } from '../registration.ts';
 
 /** What a change of a Subscription does to its subscriber. */
 export type SubscriberChange =
@@ -28,10 +28,10 @@ const check: Statement = {
 // The pause of a backoff ends with the activation: whoever reactivates has mended the receiver.
 const activate: Statement = {
   name: 'subscriber_activate',
-  text: `insert into subscriber as s (id, channel, state, version, criteria, endpoint, payload, header, ends_at, secret, host)
-    values ($1, $2, 'active', $3, $4, $5, $6, $7, to_timestamp($8::float8 / 1000), $9, $10)
+  text: `insert into subscriber as s (id, channel, state, version, criteria, endpoint, payload, header, ends_at, secret, host, topic)
+    values ($1, $2, 'active', $3, $4, $5, $6, $7, to_timestamp($8::float8 / 1000), $9, $10, $11)
     on conflict (id) do update set channel = $2, state = 'active', version = $3, criteria = $4, endpoint = $5,
-      payload = $6, header = $7, ends_at = to_timestamp($8::float8 / 1000), secret = $9, host = $10,
+      payload = $6, header = $7, ends_at = to_timestamp($8::float8 / 1000), secret = $9, host = $10, topic = $11, heartbeat_at = null,
       attempts = 0, failing_since = null,
       error = null, check_version = null, report = null,
       due_at = case when s.done_number < s.last_number then statement_timestamp() end
@@ -41,7 +41,7 @@ const activate: Statement = {
 const stop: Statement = {
   name: 'subscriber_stop',
   text: `insert into subscriber as s (id, channel, state, version, error) values ($1, 'rest-hook', $3, $2, $4)
-    on conflict (id) do update set state = $3, version = $2, due_at = null, check_version = null, report = null,
+    on conflict (id) do update set state = $3, version = $2, due_at = null, heartbeat_at = null, check_version = null, report = null,
       error = coalesce($4, s.error)
     where s.version < $2`,
 };
@@ -50,7 +50,8 @@ const remove: Statement = {
   name: 'subscriber_delete',
   text: `with s as (update subscriber set state = 'deleted', version = $2, due_at = null, attempts = 0,
       failing_since = null, error = null, check_version = null, report = null, done_number = last_number,
-      criteria = '', endpoint = '', payload = '', header = '{}', secret = '', host = '', ends_at = null
+      criteria = '', endpoint = '', payload = '', header = '{}', secret = '', host = '', ends_at = null,
+      topic = null, heartbeat_at = null
     where id = $1 and version < $2 returning id)
     delete from delivery d using s where d.subscriber = s.id and d.outcome is null`,
 };
@@ -83,13 +84,25 @@ export async function applySubscriberChange(tx: Tx, change: SubscriberChange): P
 /** Writes an active registration; alerts are written so at each start, with version 0. */
 export async function saveRegistration(db: Queryable, one: Registration, version: number): Promise<void> {
   const { id, channel, criteria, endpoint, payload, header, secret, host } = one;
-  const values = [id, channel, version, criteria, endpoint, payload, header, one.endsMs ?? null, secret, host];
+  const values = [
+    id,
+    channel,
+    version,
+    criteria,
+    endpoint,
+    payload,
+    header,
+    one.endsMs ?? null,
+    secret,
+    host,
+    one.topic ? JSON.stringify(one.topic) : null,
+  ];
   await db.query(activate, values);
 }
 
 const list: Statement = {
   name: 'subscriber_list',
-  text: `select id, channel, version, criteria, endpoint, payload, header, secret, host, ends_at from subscriber
+  text: `select id, channel, version, criteria, endpoint, payload, header, secret, host, ends_at, topic from subscriber
     where id > $1 and state = 'active' order by id limit $2`,
 };
 
@@ -104,6 +117,7 @@ interface ListRow {
   secret: string;
   host: string;
   ends_at: number | null;
+  topic: TopicRegistration | null;
 }
 
 const pageRows = 2_000;
@@ -119,6 +133,6 @@ export async function* activeRegistrations(db: Queryable): AsyncGenerator<[Regis
   }
 }
 
-function toRegistration({ version: _version, ends_at, ...row }: ListRow): Registration {
-  return ends_at === null ? row : { ...row, endsMs: ends_at };
+function toRegistration({ version: _version, ends_at, topic, ...row }: ListRow): Registration {
+  return { ...row, ...(ends_at === null ? {} : { endsMs: ends_at }), ...(topic === null ? {} : { topic }) };
 }

@@ -14,6 +14,8 @@ import { criterionKeys, criterionTexts, indexKeys } from './keys.ts';
 
 export interface Entry {
   id: string;
+  /** Who is told of what matches, if not `id` itself: several entries may have the same. */
+  subscriber?: string;
   query: SearchQuery;
   endsMs?: number;
   /** A condition beyond the criteria; alerts use it to pass over what can't concern them. */
@@ -27,7 +29,7 @@ export interface Matcher {
   clear(): void;
   /** Whether any entry may match a resource of the type with this JSON text: if not, it need not be parsed. */
   mayMatch(type: string, body: string): boolean;
-  /** Ids of the entries that match. An entry whose evaluation throws is passed to `onError` and taken as no match. */
+  /** Subscribers of the entries that match, each once. An entry whose evaluation throws is passed to `onError` and taken as no match. */
   match(
     resource: Resource,
     version: number,
@@ -100,18 +102,20 @@ export function createMatcher(baseUrl?: string): Matcher {
     match(resource, version, updatedMs, onError) {
       const index = types.get(resource.resourceType);
       if (!index) return [];
-      const ids: string[] = [];
+      const subscribers = new Set<string>();
       index.extract ??= compileExtractor([...index.params.keys()], { baseUrl });
       const values = index.extract(resource);
       for (const entry of candidates(index, values)) {
         if (entry.endsMs !== undefined && updatedMs >= entry.endsMs) continue;
         try {
-          if (matches(entry.query, values, resource) && (entry.test?.(resource, version) ?? true)) ids.push(entry.id);
+          if (matches(entry.query, values, resource) && (entry.test?.(resource, version) ?? true)) {
+            subscribers.add(entry.subscriber ?? entry.id);
+          }
         } catch (error) {
           onError(entry.id, error);
         }
       }
-      return ids;
+      return [...subscribers];
     },
     size: () => filed.size,
   };

@@ -58,6 +58,7 @@ export function openTestStore(db: Db): TestStore {
     tellsCommits: true,
     feed: {
       read: readFeed,
+      bodies: readBodies,
       end: async (db) => {
         const [row] = await db.query<{ xid: bigint }>({
           text: 'select pg_snapshot_xmin(pg_current_snapshot()) as xid',
@@ -169,4 +170,12 @@ const readFeed: ChangeFeed['read'] = async (db, cursor, limit) => {
     where (c.xid, c.seq) > ($1::xid8, $2::bigint) and c.xid < pg_snapshot_xmin(pg_current_snapshot())
     order by c.xid, c.seq limit $3`;
   return db.query({ text }, [cursor.xid, cursor.seq, limit]);
+};
+
+const readBodies: ChangeFeed['bodies'] = async (db, versions) => {
+  const text = `select coalesce(v.body, '') as body
+    from unnest($1::text[], $2::text[], $3::int[]) with ordinality as w (type, id, version, place)
+    left join test_version v on v.type = w.type and v.id = w.id and v.version = w.version order by place`;
+  const columns = [versions.map(({ type }) => type), versions.map(({ id }) => id), versions.map((one) => one.version)];
+  return (await db.query<{ body: string }>({ text }, columns)).map(({ body }) => body);
 };

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { compileFhirPath, fhirPathProblem } from './expression.ts';
+import { parseJson } from './json.ts';
+
+const encounter = (status: string) => ({ resourceType: 'Encounter', status, class: { code: 'IMP' } });
+
+describe('FHIRPath with variables', () => {
+  it('compares what was with what is', () => {
+    const path = compileFhirPath(
+      "(%previous.empty() or %previous.status != 'finished') and %current.status = 'finished'",
+      ['previous', 'current'],
+    );
+    const finished = encounter('finished');
+    assert.equal(path.holds(finished, { previous: encounter('in-progress'), current: finished }), true);
+    assert.equal(path.holds(finished, { previous: finished, current: finished }), false);
+    assert.equal(path.holds(finished, { current: finished }), true);
+  });
+
+  it('takes decimals of exact JSON as numbers and leaves what it is given as it was', () => {
+    const text = '{"resourceType":"Observation","valueQuantity":{"value":6.90,"unit":"mmol/L"}}';
+    const observation = parseJson(text).exact;
+    assert.equal(compileFhirPath('Observation.value.value > 6.2').holds(observation), true);
+    assert.deepEqual(compileFhirPath('Observation.value.unit').values(observation), ['mmol/L']);
+    assert.equal(JSON.stringify(observation), text);
+  });
+
+  it('says nothing where there is nothing, and true of any value', () => {
+    assert.equal(compileFhirPath('Encounter.period').holds(encounter('planned')), undefined);
+    assert.equal(compileFhirPath('Encounter.class').holds(encounter('planned')), true);
+  });
+
+  it('refuses what looks elsewhere, may take long or is no FHIRPath', () => {
+    const problems: [string, RegExp][] = [
+      ['subject.resolve()', /resolve\(\) can't be used/],
+      ["code.matches('(a+)+$')", /matches\(\) can't be used/],
+      ['repeat(item)', /repeat\(\) can't be used/],
+      ['%before.status', /there is no variable %before/],
+      ["%`before`.status = 'a'", /there is no variable %before/],
+      ['a.where(b.where(c.where(d.where(e.where(f)))))', /nested more than 4 deep/],
+      ['((', /no FHIRPath/],
+      [`${'('.repeat(30)}a${')'.repeat(30)}`, /more than 20 deep/],
+      ['a'.repeat(2001), /longer than 2000/],
+      ['children().children().children().children().children()', /too often/],
+    ];
+    for (const [expression, problem] of problems) assert.match(fhirPathProblem(expression) ?? '', problem, expression);
+    assert.throws(() => compileFhirPath('resolve()'), { code: 'invalid', message: /resolve\(\) can't be used/ });
+  });
+
+  it('tells what fails on a resource', () => {
+    const path = compileFhirPath('Encounter.status.single() + 1');
+    assert.throws(() => path.holds(encounter('planned')), { code: 'invalid', message: /can't be evaluated/ });
+  });
+});
