@@ -97,6 +97,8 @@ test('criteria that need the database: chains, _has and value sets', async (t) =
   await put('Observation', 'v1', observation('in2'));
   await put('Observation', 'v2', observation('out'));
   await put('Patient', 'carl', { name: [{ family: 'TESTC' }] });
+  // c1 is decided before c2: by then its patient must not have the name yet.
+  await waitFor(() => heard(chain).length >= 1, 'c2 to be told');
   await put('Patient', 'bert', { name: [{ family: 'TESTA' }] });
   await put('Observation', 'c4', observation('chain', of('bert')));
   await put('Observation', 'v3', observation('in1'));
