@@ -3,6 +3,13 @@ import { type AccessScope, loadDefinitions } from '#fhir-model';
 import { createFhirServer, type FhirServer } from '#fhir-server';
 import { hl7Operations } from '#hl7-engine';
 import { type Config, type Db, type Jobs, type Log, type Metrics, systemClock } from '#platform';
+import {
+  activeTopicUrls,
+  alertEndpointNames,
+  subscriptionMeanings,
+  subscriptionOperations,
+  triageOperation,
+} from '#subscriptions';
 import { createTerminology } from '#terminology';
 import packageJson from '../package.json' with { type: 'json' };
 
@@ -41,6 +48,12 @@ export const listOf = (text: string | undefined): string[] =>
     .map((part) => part.trim())
     .filter((part) => part !== '');
 
+/** Of SCORES and SCORES_FILE. */
+export const scoresOf = ({ SCORES, SCORES_FILE }: Config) => ({
+  names: listOf(SCORES).filter((name) => name !== 'none'),
+  ...(SCORES_FILE === undefined ? {} : { path: SCORES_FILE }),
+});
+
 /** With AUTH=open whoever may name an address reaches loopback anyway. */
 export const egressAllowOf = ({ AUTH, EGRESS_ALLOW }: Config): string[] => [
   ...(AUTH === 'open' ? ['loopback'] : []),
@@ -60,14 +73,39 @@ const hl7OperationsOf = ({ config, log, jobs }: FhirParts, baseUrl: string, serv
     },
   });
 
+const subscriptionOperationsOf = (
+  { db, log }: FhirParts,
+  resourceTypes: readonly string[],
+  baseUrl: string,
+  server: () => FhirServer,
+) =>
+  subscriptionOperations({
+    ...{ db, log, baseUrl, resourceTypes, clock: systemClock, scope: everything },
+    webSocketUrl: webSocketUrlOf(baseUrl),
+    reader: () => server().reader,
+    feed: () => server().feed,
+    parameters: () => server().parameters,
+  });
+
 /** `baseUrl`: `http://127.0.0.1:8080/fhir/R4` */
 export async function createFhir(parts: FhirParts, baseUrl: string): Promise<FhirServer> {
   const { config, db, log, metrics, jobs, readsFeed } = parts;
+  const definitions = await loadDefinitions();
+  const { resourceTypes } = definitions;
   const server: FhirServer = await createFhirServer({
     db,
-    definitions: await loadDefinitions(),
+    definitions,
     terminology: (offer) => createTerminology({ db, clock: systemClock, remote: remoteOf(config, log), ...offer }),
-    operations: hl7OperationsOf(parts, baseUrl, () => server),
+    operations: [
+      ...hl7OperationsOf(parts, baseUrl, () => server),
+      ...subscriptionOperationsOf(parts, resourceTypes, baseUrl, () => server),
+      triageOperation({ baseUrl, clock: systemClock, reader: () => server.reader, scores: scoresOf(config) }),
+    ],
+    subscriptionTopics: () => activeTopicUrls(db),
+    meanings: subscriptionMeanings({
+      ...{ parameters: () => server.parameters, resourceTypes, baseUrl },
+      endpoints: alertEndpointNames(config.ALERT_ENDPOINTS),
+    }),
     log,
     metrics,
     clock: systemClock,

@@ -1,7 +1,7 @@
 // The HTTP side of HL7 over HTTP: https://hapifhir.github.io/hapi-hl7v2/hapi-hl7overhttp/specification.html
 import type { Context, Middleware } from 'koa';
-import type { Hl7Http } from '#hl7-engine';
-import { CerebraError, type Log, readBody, sendError } from '#platform';
+import { type Hl7Http, headBytesMax } from '#hl7-engine';
+import { CerebraError, type Log, readBodyOrHead, sendError } from '#platform';
 
 /** `/hl7` and `/hl7/{listener}`. */
 const place = /^\/hl7(?:\/([^/]+))?\/?$/;
@@ -24,9 +24,9 @@ async function answer(ctx: Context, listener: string, post: Hl7Http['post'], byt
     ctx.set('Allow', 'POST');
     throw new CerebraError('method-not-allowed', 'Send an HL7 v2 message here with POST');
   }
-  const body = await readBody(ctx.req, bytesMax);
+  const { bytes: body, isWhole } = await readBodyOrHead(ctx.req, bytesMax, headBytesMax);
   const contentType = ctx.get('Content-Type');
-  const { status, headers, body: ack } = await post({ listener, contentType, peer: ctx.request.ip, body });
+  const { status, headers, body: ack } = await post({ listener, contentType, peer: ctx.request.ip, body, isWhole });
   ctx.status = status;
   ctx.set(headers);
   if (ack.length > 0) ctx.body = Buffer.from(ack.buffer, ack.byteOffset, ack.byteLength);

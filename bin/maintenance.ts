@@ -2,7 +2,7 @@
 import type { ResourceReader } from '#fhir-model';
 import { removeOldMessages, removeOldNotes } from '#hl7-engine';
 import type { Config, Db, Jobs, Log } from '#platform';
-import { changeFloor, pruneDeliveries } from '#subscriptions';
+import { changeFloor, pruneDeliveries, pruneEscalations } from '#subscriptions';
 import { clearUp } from '#terminology';
 import { everything } from './fhir.ts';
 
@@ -48,9 +48,11 @@ export function defineMaintenance(jobs: Jobs, { db, config, log, reader }: Maint
   const keepMs = config.DELIVERY_RETENTION_DAYS * DAY_MS;
   jobs.define('maintenance', async () => {
     const deliveries = await pruneDeliveries(db, { keepMs });
+    const escalations = await pruneEscalations(db, config.ALERT_HISTORY_DAYS * DAY_MS);
     const changes = await forgetChanges(db, keepMs);
     const codeSystems = await clearUp(db, isCurrent(reader));
-    if (deliveries + changes + codeSystems > 0) log.info({ deliveries, changes, codeSystems }, 'old records removed');
+    if (deliveries + changes + codeSystems + escalations > 0)
+      log.info({ deliveries, changes, codeSystems, escalations }, 'old records removed');
   });
   jobs.define('hl7-retention', async () => {
     const { HL7_JOURNAL_DAYS: done, HL7_JOURNAL_FILTERED_DAYS: filtered, HL7_JOURNAL_FAILED_DAYS: failed } = config;

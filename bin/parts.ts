@@ -23,8 +23,8 @@ import {
   startEmbeddedPostgres,
   systemClock,
 } from '#platform';
-import { createSubscriptions, type Subscriptions } from '#subscriptions';
-import { egressAllowOf, everything, listOf } from './fhir.ts';
+import { createSubscriptions, readAlertEndpoints, readHostCertificates, type Subscriptions } from '#subscriptions';
+import { egressAllowOf, everything, listOf, scoresOf } from './fhir.ts';
 import { defineMaintenance, scheduleMaintenance } from './maintenance.ts';
 import { startPackages } from './start-packages.ts';
 
@@ -91,20 +91,41 @@ export function createBase(found: Omit<Base, 'metrics' | 'jobs'>): Base {
   return { ...found, metrics, jobs: openJobs({ ...found, metrics }) };
 }
 
+/** `PLAIN:user:password` */
+function kafkaOf(config: Config) {
+  if (config.KAFKA_BROKERS === undefined) return undefined;
+  const [mechanism, username = '', ...password] = (config.KAFKA_SASL ?? '').split(':');
+  const sasl = {
+    mechanism: mechanism as 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512',
+    username,
+    password: password.join(':'),
+  };
+  return {
+    brokers: listOf(config.KAFKA_BROKERS),
+    tls: config.KAFKA_TLS === 'on',
+    ...(config.KAFKA_SASL === undefined ? {} : { sasl }),
+    timeoutMs: config.SUBSCRIPTION_TIMEOUT_MS,
+    changesTopic: config.KAFKA_CHANGES_TOPIC,
+    messageBytesMax: config.KAFKA_MESSAGE_BYTES_MAX,
+  };
+}
+
 interface Listening {
   resourceTypes: readonly string[];
   messages: Hl7Engine['messageChannel'];
+  feedFailures: Hl7Engine['failures'];
 }
 
 async function startSubscriptions(
   base: Base,
   fhir: FhirServer,
   baseUrl: string,
-  { resourceTypes, messages }: Listening,
+  { resourceTypes, messages, feedFailures }: Listening,
 ) {
   const { config, db, log, metrics, lifecycle } = base;
   const subscriptions = createSubscriptions({
-    ...{ db, log, metrics, baseUrl, resourceTypes, messages, scope: everything, clock: systemClock },
+    ...{ db, log, metrics, baseUrl, resourceTypes, messages, feedFailures, scope: everything },
+    clock: systemClock,
     feed: fhir.feed,
     reader: fhir.reader,
     writer: fhir.writer,
@@ -114,12 +135,23 @@ async function startSubscriptions(
     // The embedded database is guarded by the data folder's lock.
     alone: base.embedded,
     egressAllow: egressAllowOf(config),
+    certificates: readHostCertificates(config.SUBSCRIPTION_TLS),
     ...(config.SMTP_URL && config.SMTP_FROM ? { mail: { url: config.SMTP_URL, from: config.SMTP_FROM } } : {}),
+    kafka: kafkaOf(config),
+    fullResource: config.SUBSCRIPTION_FULL_RESOURCE,
+    scores: scoresOf(config),
+    jobs: base.jobs,
+    escalation: {
+      endpoints: readAlertEndpoints(config.ALERT_ENDPOINTS, process.env),
+      timeZone: config.ALERT_TIME_ZONE,
+      limits: { linkMs: config.ALERT_LINK_MINUTES * 60_000, messagesMax: config.ALERT_RECIPIENT_MAX },
+    },
     limits: {
-      attemptsMax: config.SUBSCRIPTION_RETRY_MAX + 1,
+      failingMsMax: config.SUBSCRIPTION_RETRY_HOURS * 3_600_000,
       timeoutMs: config.SUBSCRIPTION_TIMEOUT_MS,
       hostRequestsMax: config.SUBSCRIPTION_HOST_MAX,
     },
+    patientStreamLimits: { viewersMax: config.WEBSOCKET_CONNECTIONS_MAX, heartbeatMs: config.WEBSOCKET_HEARTBEAT_MS },
     webSocketLimits: {
       connectionsMax: config.WEBSOCKET_CONNECTIONS_MAX,
       bindingsMax: config.WEBSOCKET_BINDINGS_MAX,
@@ -191,7 +223,7 @@ async function startMqtt(base: Base, fhir: FhirServer) {
 const REDIS_WAIT_MS = 3_000;
 
 /** Not connected yet: the parts define their jobs first. */
-export function openJobs({ config, log, metrics, connection }: Omit<Base, 'jobs'>): Jobs {
+function openJobs({ config, log, metrics, connection }: Omit<Base, 'jobs'>): Jobs {
   return createJobs({ database: connection, redisUrl: config.REDIS_URL, log, metrics });
 }
 
@@ -240,6 +272,7 @@ export async function startFeeds(base: Base, fhir: FhirServer, baseUrl: string):
   const subscriptions = await startSubscriptions(base, fhir, baseUrl, {
     resourceTypes,
     messages: engine.messageChannel,
+    feedFailures: engine.failures,
   });
   const [{ hl7, port, ports }, { mqtt, address }] = await allOf([
     startHl7(base, engine),

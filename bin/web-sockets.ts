@@ -5,6 +5,9 @@ import { refuseUpgrade, type UpgradeRequest } from '#subscriptions';
 import { type Origins, takesFrom } from './cors.ts';
 import { webSocketUrlOf } from './fhir.ts';
 
+/** What happens to a patient, at the root or below the FHIR base. */
+const patientPath = /^\/ws\/patient\/[^/]+$/;
+
 export interface WebSocketEntry {
   /** `http://127.0.0.1:8080/fhir/R4` */
   fhirBaseUrl: string;
@@ -20,8 +23,10 @@ export interface WebSocketEntry {
 export function acceptWebSockets(server: Server, { fhirBaseUrl, origins, take }: WebSocketEntry): void {
   const { pathname } = new URL(webSocketUrlOf(fhirBaseUrl));
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    if (request.url?.split('?')[0] !== pathname) {
-      return refuseUpgrade(socket, 404, 'Not Found', `Web sockets are at ${pathname}`);
+    const path = request.url?.split('?')[0] ?? '';
+    if (path !== pathname && !patientPath.test(path.startsWith(pathname) ? path.slice(pathname.length - 3) : path)) {
+      const text = `Web sockets are at ${pathname} and /ws/patient/[id]`;
+      return refuseUpgrade(socket, 404, 'Not Found', text);
     }
     if (!takesFrom(request.headers.origin, origins)) {
       return refuseUpgrade(socket, 403, 'Forbidden', 'Pages of this origin may not connect: see CORS_ORIGINS');

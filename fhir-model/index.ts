@@ -31,6 +31,7 @@ export { issuesOf, operationOutcome } from './operation-outcome.ts';
 export { all, one, parametersOf } from './operation-values.ts';
 export type {
   AccessScope,
+  Alias,
   Canonicals,
   Change,
   ChangeCursor,
@@ -43,15 +44,12 @@ export type {
   MessageChannel,
   MessageNotification,
   MessageTarget,
-  MovedReferences,
   OperationAnswer,
   OperationInput,
   OperationParameter,
   OperationRequest,
   OperationSpec,
   OperationValue,
-  ReferenceMove,
-  ReferenceMover,
   ResourceReader,
   ResourceWriter,
   SearchPage,
@@ -63,6 +61,13 @@ export type {
   VersionKey,
   WriteContext,
 } from './ports.ts';
+export type {
+  MovedReference,
+  MovedReferences,
+  ReferenceMove,
+  ReferenceMover,
+  ReferenceRestore,
+} from './reference-moves.ts';
 export { createLinks, isId, type LinkSite, type Links, type ParsedReference, parseReference } from './references.ts';
 export { compartmentCriterion, compartmentParams, compartmentTypes } from './search/compartments.ts';
 export type { RawComponent } from './search/composite.ts';
@@ -114,6 +119,7 @@ export { convertDecimal } from './search/units.ts';
 export { narrativeWordsMax, wordsOf } from './search/words.ts';
 export { generateSnapshot } from './snapshot/generate.ts';
 export { isElement, type Subset, subsetText } from './subset.ts';
+export { isTopicBasic, topicCode } from './topic-basic.ts';
 export type { Issue, IssueSeverity, Json, JsonObject, Meta, Resource } from './types.ts';
 export { type UcumUnit, ucumUnit } from './ucum.ts';
 export { listCodes, type Terminologies } from './value-sets-list.ts';

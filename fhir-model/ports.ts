@@ -73,11 +73,26 @@ export interface TransactionEntry {
    * with. May run more than once.
    */
   choose?: (matches: Resource[]) => Choice;
+  /** For PUT of `Type/id` with `merge`: other names of the same. */
+  alias?: Alias;
   /**
    * For POST and PUT: called inside the transaction, before links are resolved, with the fullUrls of the entries that turn
    * out to write nothing; yields what is written. May run more than once, and must leave `resource` as it is.
    */
   prune?: (resource: Resource, idle: ReadonlySet<string>) => Resource;
+}
+
+/** Names of one resource. Called inside the transaction, after every `choose`; may be called more than once. */
+export interface Alias {
+  /**
+   * In the order of preference: where nothing is stored under the entry's own id and something that fits is under one of
+   * these, the entry is about that, and references to its own id are to that.
+   */
+  ids(): readonly string[];
+  /** Whether it is what the entry is about. */
+  fits(stored: Resource): boolean;
+  /** The id that it has where something that does not fit is stored under its own. */
+  instead(): string;
 }
 
 /** What an entry is about. */
@@ -116,30 +131,6 @@ export interface ResourceWriter {
   createIfAbsent(resources: (Resource & { id: string })[], context: WriteContext): Promise<boolean[]>;
 }
 
-/** What merges of patients and moves of their visits need beside a ResourceWriter. */
-export interface ReferenceMover {
-  /** In the transaction of another write (WriteContext.within). Throws CerebraError `forbidden` for what is out of scope. */
-  moveReferences(tx: Tx, move: ReferenceMove, scope: AccessScope): Promise<MovedReferences>;
-}
-
-/** References to one patient that become references to another. */
-export interface ReferenceMove {
-  /** Ids of patients. The two themselves are left alone. */
-  from: string;
-  to: string;
-  /** Only in resources that refer to this one as well: `Encounter/1`. */
-  about?: string;
-  /** So many resources at most are changed. */
-  resourcesMax: number;
-}
-
-export interface MovedReferences {
-  /** Resources that were changed. */
-  count: number;
-  /** There are more of them. */
-  more: boolean;
-}
-
 /** One committed change. `(xid, seq)` orders changes: https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-SNAPSHOT */
 export interface Change {
   xid: bigint;
@@ -174,6 +165,8 @@ export interface ChangeFeed {
   bodies(db: Queryable, versions: readonly VersionKey[]): Promise<string[]>;
   /** The end of the feed as of now: a consumer that starts here sees only later changes. */
   end(db: Queryable): Promise<ChangeCursor>;
+  /** A cursor before all changes at or after that instant, and not long before the first of them. */
+  since(db: Queryable, updatedMs: number): Promise<ChangeCursor>;
   /** Called after each commit of this process; returns how to stop listening. Consumers poll as well. */
   onCommit(listener: () => void): () => void;
 }

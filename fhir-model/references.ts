@@ -179,7 +179,21 @@ function rewriteNarrative(div: string, map: (text: string) => string | undefined
   return rewritten + div.slice(done);
 }
 
-type Visit = (site: LinkSite) => void;
+type Trail = (string | number)[];
+
+/** Told of each link; the trail is the walk's own, as it is at this moment. */
+type Visit = (kind: LinkKind, text: string, owner: JsonObject | Json[], key: string | number, trail: Trail) => void;
+
+/** Half of a resource's links are the systems of codes, which most who ask do not want: no object is made for a link by itself. */
+function siteOf(
+  kind: LinkKind,
+  text: string,
+  owner: JsonObject | Json[],
+  key: string | number,
+  trail: Trail,
+): LinkSite {
+  return { kind, text, owner, key, path: () => pathOf(trail) };
+}
 
 /** Walks by type, so that a link is known from a string that merely looks like one. */
 function createWalk(definitions: Definitions): (resource: Resource, visit: Visit) => void {
@@ -190,7 +204,7 @@ function createWalk(definitions: Definitions): (resource: Resource, visit: Visit
     return known;
   };
 
-  function walkObject(object: JsonObject, type: string, trail: (string | number)[], visit: Visit): void {
+  function walkObject(object: JsonObject, type: string, trail: Trail, visit: Visit): void {
     const actual = type === 'Resource' && typeof object.resourceType === 'string' ? object.resourceType : type;
     const known = steps(actual);
     for (const key in object) {
@@ -207,11 +221,11 @@ function createWalk(definitions: Definitions): (resource: Resource, visit: Visit
     step: Step,
     owner: JsonObject | Json[],
     key: string | number,
-    trail: (string | number)[],
+    trail: Trail,
     visit: Visit,
   ): void {
     if (typeof value === 'string') {
-      if (step.link !== undefined) visit({ kind: step.link, text: value, owner, key, path: () => pathOf(trail) });
+      if (step.link !== undefined) visit(step.link, value, owner, key, trail);
     } else if (Array.isArray(value)) {
       for (let index = 0; index < value.length; index++) {
         trail.push(index);
@@ -224,24 +238,21 @@ function createWalk(definitions: Definitions): (resource: Resource, visit: Visit
   return (resource, visit) => walkObject(resource, 'Resource', [resource.resourceType], visit);
 }
 
-function replace(site: LinkSite, text: string): void {
-  (site.owner as Record<string | number, Json>)[site.key] = text;
-}
-
 /** Types are compiled on first use; keep the result for the life of the process. */
 export function createLinks(definitions: Definitions): Links {
   const walk = createWalk(definitions);
   return {
     forEachReference(resource, visit) {
-      walk(resource, (site) => {
-        if (site.kind === 'reference') visit(site.text, site);
+      walk(resource, (kind, text, owner, key, trail) => {
+        if (kind === 'reference') visit(text, siteOf(kind, text, owner, key, trail));
       });
     },
     rewriteReferences(resource, map) {
-      walk(resource, (site) => {
+      walk(resource, (kind, text, owner, key, trail) => {
+        const site = siteOf(kind, text, owner, key, trail);
         const here = (link: string) => map(link, site);
-        const text = site.kind === 'xhtml' ? rewriteNarrative(site.text, here) : mapped(site.text, here);
-        if (text !== undefined && text !== site.text) replace(site, text);
+        const rewritten = kind === 'xhtml' ? rewriteNarrative(text, here) : mapped(text, here);
+        if (rewritten !== undefined && rewritten !== text) (owner as Record<string | number, Json>)[key] = rewritten;
       });
     },
   };

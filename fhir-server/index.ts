@@ -36,7 +36,7 @@ import { createFirstPages } from './search/first-pages.ts';
 import { createStore } from './store/store.ts';
 import { createChecks } from './validation/checks.ts';
 import type { PolicyOptions } from './validation/policy.ts';
-import { createValidator } from './validation/validator.ts';
+import { createValidator, type MeaningChecks } from './validation/validator.ts';
 
 export type { Limits } from './interactions/core.ts';
 export type { Checkpoint, Counts } from './load/checkpoints.ts';
@@ -94,6 +94,10 @@ export interface FhirServerParts {
   readsFeed?: boolean | undefined;
   /** What other rooms offer, besides the operations of this one. */
   operations?: readonly OperationSpec[];
+  /** What other rooms check of the resources that mean something to them. */
+  meanings?: MeaningChecks | undefined;
+  /** Canonical URLs of the topics that can be subscribed to: told in the CapabilityStatement. */
+  subscriptionTopics?(): Promise<readonly string[]>;
 }
 
 export interface FhirServer {
@@ -130,7 +134,7 @@ export async function createFhirServer(parts: FhirServerParts): Promise<FhirServ
     policy: parts.validation,
     validateCodes: (codes) => core.terminology.validateCodes(codes, { db, scope: parts.scope }),
   });
-  const validator = createValidator(definitions, registry.beside, policy.off);
+  const validator = createValidator(definitions, registry.beside, policy.off, parts.meanings);
   const store = await createStore({ db, registry, validator, clock, newId, readsFeed: parts.readsFeed, canonicals });
   const links = createLinks(definitions);
   const core: Core = {
@@ -148,6 +152,7 @@ export async function createFhirServer(parts: FhirServerParts): Promise<FhirServ
     versionRequired: typesRequiring(definitions, parts.versionRequired ?? []),
     cors: parts.cors ?? false,
     webSocketUrl: parts.webSocketUrl,
+    ...(parts.subscriptionTopics ? { subscriptionTopics: parts.subscriptionTopics } : {}),
     packages: createToldPackages(db, canonicals),
     ...{ canonicals, validation, onWrite },
   };

@@ -4,7 +4,7 @@ import { assertWrites } from './access/scope.ts';
 import type { Core } from './interactions/core.ts';
 import { assertType, parseQuery, search, searchPairs } from './interactions/search.ts';
 import { transaction } from './interactions/transaction.ts';
-import { movePatientReferences } from './operations/move-references.ts';
+import { movePatientReferences, restorePatientReferences } from './operations/move-references.ts';
 import { readCurrent } from './store/read.ts';
 import { assertId, assertValid, prepare, withCurrentParameters } from './store/store.ts';
 import { allocate, insertAbsent, type Numbered } from './store/write-many.ts';
@@ -81,5 +81,6 @@ export function createWriter(core: Core): ResourceWriter & ReferenceMover {
     transaction: (entries, context) => transaction(core, entries, context),
     createIfAbsent: (resources, context) => createIfAbsent(core, resources, context),
     moveReferences: (tx, move, scope) => movePatientReferences(core, tx, move, scope),
+    restoreReferences: (tx, restore, scope) => restorePatientReferences(core, tx, restore, scope),
   };
 }

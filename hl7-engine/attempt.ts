@@ -1,6 +1,6 @@
 // One attempt at a message: route → validate → map → write and mark. What it throws becomes a Refusal.
 import type { EntryResult } from '#fhir-model';
-import { type Clock, type Db, isCerebraError, type Log, sqlState } from '#platform';
+import { type Clock, type Db, isCerebraError, isPassing, isWriteRace, type Log } from '#platform';
 import { answerTo } from './answer.ts';
 import { joinPieces, type Piece } from './continuations.ts';
 import type { AttemptInfo, Journal, Journaled, StoredOutcome, Timings } from './journal/journal.ts';
@@ -32,6 +32,12 @@ export interface Pending extends Omit<StoredOutcome, 'results' | 'finishedMs'> {
   writeStartMs: number;
 }
 
+/** What a message's way through the engine is measured by. `journal`: its bytes committed; `store`: its effect committed. */
+export type Stage = 'parse' | 'journal' | 'map' | 'store' | 'ack';
+
+/** `routeId` is empty where no route takes the message. */
+export type OnStage = (stage: Stage, routeId: string, us: number) => void;
+
 export interface AttemptContext {
   db: Db;
   /** Throws Refusal AR where no route takes the message. */
@@ -40,6 +46,7 @@ export interface AttemptContext {
   write(effect: Effect<Pending>): Promise<EntryResult[]>;
   /** What queries ask; without it they are refused. */
   inquiry?: Inquiry | undefined;
+  onStage: OnStage;
   log: Log;
   clock: Clock;
 }
@@ -61,7 +68,6 @@ export interface Attempted {
 
 // Two messages that meet in one resource: the later one succeeds at once when tried again.
 const attemptsMax = 5;
-const conflictStates = new Set(['40001', '40P01', '23505']);
 
 /** Never throws: what goes wrong is in the answer, and in the journal if that can be reached. */
 export async function attempt(context: AttemptContext, attempted: Attempted): Promise<Answer> {
@@ -118,6 +124,7 @@ async function store(context: AttemptContext, attempted: Attempted): Promise<Ans
   const plan = whole === undefined ? attempted.plan : context.planOf(whole, attempted.source);
   const { entries, moves, warnings, outbound, respond } = make(plan, whole ?? known.message, message.id);
   const mapUs = microsecondsSince(startMs);
+  context.onStage('map', plan.routeId, mapUs);
   const info = infoOf({ ...attempted, plan }, { mapUs });
   const answered =
     respond && (await answerTo(known.message, respond, context.inquiry, answerOptions(context, attempted)));
@@ -138,6 +145,7 @@ async function store(context: AttemptContext, attempted: Attempted): Promise<Ans
         writeStartMs,
       };
       await write({ entries, moves: moves ?? [], mark, byteCount: known.message.raw.length });
+      context.onStage('store', plan.routeId, microsecondsSince(writeStartMs));
       const outcome = plan.filtered === undefined ? 'stored' : 'filtered';
       return { ack: message.ack !== null && message.state !== 'failed' ? message.ack : ack, outcome };
     } catch (error) {
@@ -168,10 +176,7 @@ function ackOf({ known, message, enhanced }: Attempted, nowMs: number, refusal?:
   return buildAck(hl7, { controlId: controlIdOf(message, 'application'), nowMs, refusal, enhanced });
 }
 
-function isConflict(error: unknown): boolean {
-  const state = sqlState(error);
-  return isCerebraError(error, 'version-conflict') || (state !== undefined && conflictStates.has(state));
-}
+const isConflict = (error: unknown): boolean => isCerebraError(error, 'version-conflict') || isWriteRace(error);
 
 /** Whether another attempt at the same message has ended since this one began. */
 async function wasAttempted(journal: Journal, message: Journaled): Promise<boolean> {
@@ -229,7 +234,7 @@ function asRefusal(error: unknown, log: Log, id: bigint): Refusal {
     return new Refusal('AE', '207', `Refused by the store: ${error.message}`, { cause: error });
   }
   log.error({ err: error, journalId }, 'HL7 message not stored');
-  const transient = isCerebraError(error, 'unavailable') || isCerebraError(error, 'timeout') || isConflict(error);
+  const transient = isPassing(error) || isConflict(error);
   const text = transient ? 'The store is not available' : 'The message could not be processed';
   return new Refusal('AE', '207', text, { transient, cause: error });
 }

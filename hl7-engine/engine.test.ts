@@ -290,4 +290,12 @@ test('metrics count by type and outcome, with bounded labels', async (t) => {
   assert.match(text, /cerebra_hl7_messages_total\{type="ORU\^R01",route="default",outcome="stored"\} 1/);
   assert.match(text, /cerebra_hl7_messages_total\{type="ORU\^R01",route="default",outcome="repeated"\} 1/);
   assert.match(text, /cerebra_hl7_messages_total\{type="other",route="default",outcome="refused"\} 1/);
+  const stages = text.matchAll(/cerebra_hl7_stage_seconds_count\{stage="(\w+)",route="default"\} (\d+)/g);
+  assert.deepEqual(Object.fromEntries([...stages].map(([, stage, count]) => [stage, count])), {
+    parse: '3',
+    journal: '3',
+    map: '1',
+    store: '1',
+    ack: '3',
+  });
 });

@@ -13,6 +13,7 @@ import {
 import { createMessageChannel, warmForSubscriptions } from './building/channel.ts';
 import { buildTarget } from './building/target.ts';
 import { journalRoutes } from './journal/admin.ts';
+import { type FeedFailures, failuresSince } from './journal/failures.ts';
 import { createIndexer } from './journal/indexer.ts';
 import { createJournal, type Journal } from './journal/journal.ts';
 import { createReprocessing } from './journal/reprocess.ts';
@@ -22,6 +23,8 @@ import { loadDictionary } from './message/dictionary.ts';
 import type { Destination } from './outbound/destination.ts';
 import { createOutbound, type OutboundQueues } from './outbound/outbound.ts';
 import { createProcessor, type Processor, type ProcessorOptions } from './process.ts';
+import { referenceRoutes } from './references/admin.ts';
+import { createReferenceWork } from './references/worker.ts';
 import { routesAdmin } from './routes/admin.ts';
 import { createDryRun } from './routes/dry-run.ts';
 import { createRoutes, type RouteRegistry } from './routes/routes.ts';
@@ -43,6 +46,7 @@ export { parseMessage } from './message/message.ts';
 export { createMllpClient, type MllpClient, type MllpClientOptions, sendMllp } from './mllp/client.ts';
 export { type Destination, readDestinations } from './outbound/destination.ts';
 export { createOutbound, type OutboundOptions, type OutboundQueues } from './outbound/outbound.ts';
+export { headBytesMax } from './seams.ts';
 export { type ListenerConfig, readListeners } from './transport/config.ts';
 export type { Hl7Http, Hl7HttpAnswer, Hl7HttpRequest } from './transport/http.ts';
 export { compileProfile } from './validation/profile/profile.ts';
@@ -120,6 +124,8 @@ export interface Hl7Engine {
   readonly messageChannel: MessageChannel | undefined;
   /** HL7 over HTTP, for whoever has the HTTP port. */
   readonly http: Hl7Http;
+  /** How the messages that came since that instant, milliseconds since 1970 UTC, have fared, by feed. */
+  failures(sinceMs: number): Promise<FeedFailures[]>;
   /** One message's content without MLLP's block characters; yields its acknowledgment. */
   process(raw: Buffer): Promise<Buffer>;
 }
@@ -149,8 +155,11 @@ export function createHl7Engine(options: Hl7EngineOptions): Hl7Engine {
   });
   const dryRun = createDryRun(routes, clock);
   const outbound = openOutbound(options);
+  const references = createReferenceWork({ db, writer, scope, log, jobs: options.jobs });
   const processor = createProcessor({
     ...{ db, journal, writer, scope, routes, outbound, log, clock, reader: options.reader },
+    onReferencesLeft: references.wake,
+    onStage: stageMetrics(metrics),
     onOutcome: outcomeMetrics(metrics),
   });
   const listeners = openListeners(options, processor);
@@ -171,6 +180,7 @@ export function createHl7Engine(options: Hl7EngineOptions): Hl7Engine {
       chores.start();
       indexer.start();
       sweep.start();
+      await references.start();
       reprocessing.resume().catch((err: unknown) => log.error({ err }, 'HL7 reprocessing'));
       return { port: ports.get(defaultListener)!, ports };
     },
@@ -179,6 +189,7 @@ export function createHl7Engine(options: Hl7EngineOptions): Hl7Engine {
       await listeners.stop();
       await sweep.stop();
       await reprocessing.stop();
+      await references.stop();
       await routes.stop();
       await validation.stop();
       await outbound.stop();
@@ -192,11 +203,13 @@ export function createHl7Engine(options: Hl7EngineOptions): Hl7Engine {
         dryRun: async (raw, { kind, name }) =>
           dryRun({ messageBase64: raw.toString('base64'), source: { kind, name } }),
       }),
+      ...referenceRoutes(db),
       ...listeners.adminRoutes,
       ...routesAdmin(routes, dryRun),
       ...validation.adminRoutes,
       ...outbound.adminRoutes,
     ],
+    failures: (sinceMs) => failuresSince(db, sinceMs),
     messageChannel: openMessageChannel(options, outbound),
     process: (raw) => answerOf(processor.handle, raw),
     http: listeners.http,
@@ -276,6 +289,15 @@ function outcomeMetrics(metrics: Metrics): ProcessorOptions['onOutcome'] {
     messages.inc({ type: supportedTypes.has(type) ? type : 'other', route, outcome });
     seconds.observe({ route, outcome }, durationMs / 1000);
   };
+}
+
+/** Upper bounds in seconds: parsing and mapping take 0.1 ms, a commit some. */
+const stageBuckets = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
+
+function stageMetrics(metrics: Metrics): ProcessorOptions['onStage'] {
+  const text = 'Where the time of HL7 messages goes: parse, journal, map, store, ack';
+  const seconds = metrics.histogram('cerebra_hl7_stage_seconds', text, ['stage', 'route'], stageBuckets);
+  return (stage, route, us) => seconds.observe({ stage, route }, us / 1e6);
 }
 
 /** Takes up what has had no outcome for long. */

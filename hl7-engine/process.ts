@@ -9,6 +9,7 @@ import {
   controlIdOf,
   faultBefore,
   microsecondsSince,
+  type OnStage,
   type Outcome,
   type Pending,
   refuseWith,
@@ -21,8 +22,16 @@ import { type AckPlan, ackPlan, buildAck, buildCommitAck, isAckDue, isAcknowledg
 import { type Read, read } from './message/header.ts';
 import type { Hl7Message } from './message/message.ts';
 import { Refusal } from './message/refusal.ts';
-import type { MovingWriter } from './moves.ts';
-import type { HandleMessage, Outbound, RefuseHead, RoutePlan, Routes, Source } from './seams.ts';
+import type { MovingWriter } from './references/move.ts';
+import {
+  type HandleMessage,
+  headBytesMax,
+  type Outbound,
+  type RefuseHead,
+  type RoutePlan,
+  type Routes,
+  type Source,
+} from './seams.ts';
 import { createWriteGroup, type Done } from './write-group.ts';
 
 export interface ProcessorOptions {
@@ -36,8 +45,11 @@ export interface ProcessorOptions {
   outbound: Outbound;
   log: Log;
   clock: Clock;
+  onStage: OnStage;
   /** `type`: MSH-9, as the sender wrote it; `routeId` is empty where no route takes the message. */
   onOutcome(type: string, routeId: string, outcome: Outcome, durationMs: number): void;
+  /** References to merged patients are left to be moved. */
+  onReferencesLeft?(): void;
 }
 
 export interface Processor {
@@ -55,9 +67,8 @@ export interface Processor {
   stop(): void;
 }
 
-const recoverBatch = 100;
-/** Of a message that is not taken whole so much is kept. */
-const headBytesMax = 64 * 1024;
+/** In memory at a time: one message alone may have 16 MiB. */
+const recovered = { messagesMax: 100, bytesMax: 16 * 1024 * 1024 };
 
 type Send = (ack: Buffer) => Promise<void>;
 
@@ -84,9 +95,11 @@ export function createProcessor(options: ProcessorOptions): Processor {
     onCommit: (done: Done<Pending>[]) => {
       if (done.some(({ mark }) => mark.outbound.length > 0)) outbound.wake();
     },
+    onReferencesLeft: () => options.onReferencesLeft?.(),
   });
   const inquiry = options.reader === undefined ? undefined : { reader: options.reader, scope, clock };
-  const context = { db: options.db, planOf: options.routes.plan, journal, write, inquiry, log, clock };
+  const { db, onStage } = options;
+  const context = { db, planOf: options.routes.plan, journal, write, inquiry, onStage, log, clock };
   // The same message on two connections at once: the second waits for the first. (Of two servers, markStored lets one win.)
   const inWork = new Map<bigint, Promise<Answer>>();
   const insistence = createInsistence();
@@ -128,8 +141,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
   async function measured(known: Read, plan: RoutePlan | Refusal, work: () => Promise<Answer>): Promise<Answer> {
     const startMs = clock.now();
     const answer = await work();
-    const routeId = plan instanceof Refusal ? '' : plan.routeId;
-    options.onOutcome(known.header.type, routeId, answer.outcome, clock.now() - startMs);
+    options.onOutcome(known.header.type, routeOf(plan), answer.outcome, clock.now() - startMs);
     return answer;
   }
 
@@ -147,13 +159,17 @@ export function createProcessor(options: ProcessorOptions): Processor {
     const known = read(raw);
     const parseUs = microsecondsSince(startMs);
     const plan = planOf(known, source);
+    const routeId = routeOf(plan);
+    onStage('parse', routeId, parseUs);
     const acks = ackPlan(hl7Of(known), plan instanceof Refusal ? 'auto' : plan.ack);
+    const journalStartMs = performance.now();
     let message: Journaled;
     try {
       message = await journal.receive(raw, known.header, clock.now(), source);
     } catch (error) {
       return send(unjournaled(known, acks, error));
     }
+    onStage('journal', routeId, microsecondsSince(journalStartMs));
     const attempted: Attempted = {
       ...{ message, known, source, plan, enhanced: acks.enhanced, parseUs },
       isKept: isKept(acks),
@@ -164,7 +180,10 @@ export function createProcessor(options: ProcessorOptions): Processor {
     );
     const isAccepted = answer.outcome !== 'refused' && answer.outcome !== 'failed';
     const ackStartMs = performance.now();
-    if (isTaken && isAckDue(acks.application, isAccepted)) await send(answer.ack);
+    if (isTaken && isAckDue(acks.application, isAccepted)) {
+      await send(answer.ack);
+      onStage('ack', routeId, microsecondsSince(ackStartMs));
+    }
     if (answer.outcome === 'stored') journal.markAcknowledged(message.id, microsecondsSince(ackStartMs));
   }
 
@@ -193,7 +212,8 @@ export function createProcessor(options: ProcessorOptions): Processor {
       let count = 0;
       let afterId = 0n;
       for (;;) {
-        const messages = await journal.unfinished(afterId, recoverBatch, receivedBeforeMs);
+        const messages = await journal.unfinished(afterId, recovered, receivedBeforeMs);
+        if (messages.length === 0) return count;
         for (const message of messages) {
           if (insistence.isOver()) return count;
           afterId = message.id;
@@ -201,7 +221,6 @@ export function createProcessor(options: ProcessorOptions): Processor {
           await takeUp(message, false);
           count++;
         }
-        if (messages.length < recoverBatch) return count;
       }
     },
     stop: insistence.end,
@@ -216,6 +235,8 @@ export function createProcessor(options: ProcessorOptions): Processor {
     );
   }
 }
+
+const routeOf = (plan: RoutePlan | Refusal): string => (plan instanceof Refusal ? '' : plan.routeId);
 
 const hl7Of = ({ message }: Read): Hl7Message | undefined => (message instanceof Refusal ? undefined : message);
 

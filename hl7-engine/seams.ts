@@ -21,6 +21,9 @@ export interface Source {
  */
 export type HandleMessage = (raw: Buffer, source: Source, send: (ack: Buffer) => Promise<void>) => Promise<void>;
 
+/** Of a message that is not taken whole so much is journalled. */
+export const headBytesMax = 64 * 1024;
+
 /**
  * For a message that a transport does not take whole (too large, never ended): journals its beginning with the refusal.
  * Yields the acknowledgment.

@@ -3,7 +3,7 @@ import { createServer, request as httpRequest, type IncomingMessage } from 'node
 import type { AddressInfo } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
-import { readBody } from './body.ts';
+import { readBody, readBodyOrHead } from './body.ts';
 import { CerebraError } from './errors.ts';
 import { waitFor } from './testing/index.ts';
 
@@ -73,6 +73,32 @@ describe('readBody', () => {
     request.on('error', () => {});
     request.write('half', () => request.destroy());
     assert.equal(await outcome.promise, 'invalid');
+  });
+});
+
+describe('readBodyOrHead', () => {
+  const shown = (bytesMax: number) => async (request: IncomingMessage) => {
+    const { bytes, isWhole } = await readBodyOrHead(request, bytesMax, 4);
+    return `${isWhole} ${bytes}`;
+  };
+  const text = 'abcdefghijk';
+  const cases: [string, RequestInit & { duplex?: 'half' }, string][] = [
+    ['a body within the limit', { body: text.slice(0, 10) }, 'true abcdefghij'],
+    ['the head of one announced as too large', { body: text }, 'false abcd'],
+    ['the head of one that turns out too large', { body: new Blob([text]).stream(), duplex: 'half' }, 'false abcd'],
+  ];
+  for (const [name, init, expected] of cases) {
+    it(`yields ${name}`, async (t) => {
+      const port = await serve(t, shown(10));
+      const response = await fetch(`http://127.0.0.1:${port}`, { method: 'POST', ...init });
+      assert.equal(await response.text(), expected);
+    });
+  }
+
+  it('yields the head of one that is too large decompressed', async (t) => {
+    const port = await serve(t, shown(1_000));
+    const init = { method: 'POST', body: gzipSync(text.repeat(1_000)), headers: { 'content-encoding': 'gzip' } };
+    assert.equal(await (await fetch(`http://127.0.0.1:${port}`, init)).text(), 'false abcd');
   });
 });
 

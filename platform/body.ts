@@ -71,34 +71,54 @@ function expectedBytes(request: IncomingMessage, decoder: Transform | undefined,
   return decoder === undefined ? Math.min(announced, bytesMax) : bytesMax;
 }
 
+export interface Body {
+  bytes: Buffer;
+  /** False: there was more than is taken, and `bytes` is its beginning. */
+  isWhole: boolean;
+}
+
+interface Collecting {
+  bytesMax: number;
+  /** Before they are decompressed; default `bytesMax`. */
+  sentBytesMax?: number;
+  /** Bytes that are kept of a body that is larger. */
+  headBytesMax: number;
+  take?: TakeRoom | undefined;
+}
+
 /** Resolves with all chunks of `body`, or fails with the first thing that goes wrong. */
 function collect(
   request: IncomingMessage,
   decoder: Transform | undefined,
-  bytesMax: number,
-  take: TakeRoom | undefined,
-): Promise<Buffer> {
+  { bytesMax, sentBytesMax = bytesMax, headBytesMax, take }: Collecting,
+): Promise<Body> {
   return new Promise((resolve, reject) => {
     const body = decoder ?? request;
     const chunks: Buffer[] = [];
-    let failed = false;
-    const fail = (error: CerebraError) => {
-      failed = true;
+    let ended = false;
+    const end = () => {
+      ended = true;
       chunks.length = 0;
-      reject(error);
       decoder?.destroy();
     };
-    const full = () => fail(tooLarge(bytesMax));
+    const fail = (error: CerebraError) => {
+      reject(error);
+      end();
+    };
+    const full = () => {
+      resolve({ bytes: Buffer.concat(chunks).subarray(0, headBytesMax), isWhole: false });
+      end();
+    };
     body.on('data', (chunk: Buffer) => {
-      if (!failed) chunks.push(chunk);
+      if (!ended) chunks.push(chunk);
     });
     count(body, bytesMax, full);
     if (take !== undefined && bytesMax > largeBytes) {
       count(body, largeBytes, () => {
-        if (!failed) askForRoom(body, expectedBytes(request, decoder, bytesMax), take, fail);
+        if (!ended) askForRoom(body, expectedBytes(request, decoder, bytesMax), take, fail);
       });
     }
-    body.on('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
+    body.on('end', () => resolve({ bytes: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks), isWhole: true }));
     decoder?.on('error', (cause) =>
       fail(new CerebraError('invalid', 'The body is not what its Content-Encoding says', { cause })),
     );
@@ -108,7 +128,7 @@ function collect(
     };
     request.on('error', brokenOff);
     request.on('close', brokenOff);
-    if (decoder !== undefined) feed(request, decoder, bytesMax, full);
+    if (decoder !== undefined) feed(request, decoder, sentBytesMax, full);
   });
 }
 
@@ -121,12 +141,36 @@ const tooLarge = (bytesMax: number): CerebraError =>
  * `unsupported-media-type` for another coding; `invalid` when the client breaks off or the compressed data are damaged.
  * A body of more than 1 MB is read on only when `take` has given room for it.
  */
-export function readBody(request: IncomingMessage, bytesMax: number, take?: TakeRoom): Promise<Buffer> {
+export async function readBody(request: IncomingMessage, bytesMax: number, take?: TakeRoom): Promise<Buffer> {
+  const { bytes, isWhole } = await readOrDiscard(request, { bytesMax, headBytesMax: 0, take });
+  if (!isWhole) throw tooLarge(bytesMax);
+  return bytes;
+}
+
+/**
+ * The body as readBody yields it; of one that is larger than `bytesMax` the first `headBytesMax` bytes at the most, decompressed.
+ * Throws what readBody does, but for `too-large`.
+ */
+export const readBodyOrHead = (request: IncomingMessage, bytesMax: number, headBytesMax: number): Promise<Body> =>
+  readOrDiscard(request, { bytesMax, headBytesMax });
+
+async function readOrDiscard(request: IncomingMessage, { bytesMax, headBytesMax, take }: Collecting): Promise<Body> {
+  const isLarge = Number(request.headers['content-length'] ?? 0) > bytesMax;
   try {
-    if (Number(request.headers['content-length'] ?? 0) > bytesMax) throw tooLarge(bytesMax);
-    return collect(request, decoderOf(request), bytesMax, take);
+    if (isLarge && headBytesMax === 0) {
+      request.resume();
+      return { bytes: Buffer.alloc(0), isWhole: false };
+    }
+    // What is announced as too large is read no further than its head.
+    const readMax = isLarge ? Math.min(headBytesMax, bytesMax) : bytesMax;
+    return await collect(request, decoderOf(request), {
+      bytesMax: readMax,
+      sentBytesMax: bytesMax,
+      headBytesMax,
+      take,
+    });
   } catch (error) {
     request.resume();
-    return Promise.reject(error);
+    throw error;
   }
 }

@@ -1,37 +1,8 @@
 // Configuration: environment variables, one schema. docs/configuration.md is generated from it.
 import { z } from 'zod';
+import { hl7Variables } from './config/hl7.ts';
+import { integer, isTimeZone, kib, mib, oneOf, text, url, type Variable } from './config/variable.ts';
 import { CerebraError } from './errors.ts';
-
-interface Variable {
-  schema: z.ZodType;
-  /** As it would be written; undefined: none. */
-  default: string | undefined;
-  /** What may be given, for the error message and the manual. */
-  allowed: string;
-  description: string;
-}
-
-function integer(value: number, min: number, max: number, description: string) {
-  const schema = z.string().regex(/^\d+$/).transform(Number).pipe(z.number().int().min(min).max(max));
-  return { schema, default: String(value), allowed: `a whole number from ${min} to ${max}`, description };
-}
-
-function oneOf<const T extends string>(value: T, values: readonly T[], description: string) {
-  return { schema: z.enum(values as readonly [T, ...T[]]), default: value, allowed: values.join(', '), description };
-}
-
-function text(value: string, description: string) {
-  return { schema: z.string().min(1), default: value, allowed: 'any text', description };
-}
-
-function url(protocols: string[], description: string) {
-  const schema = z.string().refine((value) => protocols.includes(URL.parse(value)?.protocol ?? ''));
-  const allowed = `a URL of ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`;
-  return { schema: schema.optional(), default: undefined, allowed, description };
-}
-
-const kib = 1024;
-const mib = 1024 * kib;
 
 /** Every variable. Limits carry their unit in the name. */
 export const variables = {
@@ -88,80 +59,7 @@ export const variables = {
     3_600_000,
     'Longest that a search may take; one that takes longer is stopped and answered with the issue too-costly',
   ),
-  HL7_MESSAGE_BYTES_MAX: integer(10 * mib, kib, 256 * mib, 'Largest HL7v2 message; more is refused with AR'),
-  HL7_TIME_ZONE: {
-    schema: z.string().refine(isTimeZone),
-    default: 'UTC',
-    allowed: 'an IANA time zone such as Europe/Berlin',
-    description: 'Time zone of HL7v2 timestamps that carry no offset',
-  },
-  HL7_SENDING_APPLICATION: {
-    schema: z.string().regex(/^[A-Za-z0-9_.-]{1,20}$/),
-    default: 'CEREBRA',
-    allowed: '1 to 20 letters, digits, `_`, `.`, `-`',
-    description: 'MSH-3 of HL7v2 messages that are made of resources; also names numbers that are our own ids',
-  },
-  HL7_SENDING_FACILITY: {
-    schema: z.string().regex(/^[A-Za-z0-9_.-]{1,20}$/),
-    default: 'CEREBRA',
-    allowed: '1 to 20 letters, digits, `_`, `.`, `-`',
-    description: 'MSH-4 of HL7v2 messages that are made of resources',
-  },
-  HL7_ROUTES_DIR: {
-    schema: z.string().min(1).optional(),
-    default: undefined,
-    allowed: 'the path of a folder',
-    description:
-      'Folder of HL7v2 routes, a JSON file each, looked at every second; hl7-routes in DATA_DIR if it is not set; docs/hl7.md',
-  },
-  HL7_PROFILES_DIR: {
-    schema: z.string().min(1).optional(),
-    default: undefined,
-    allowed: 'the path of a folder',
-    description:
-      'Folder of conformance profiles for HL7v2 (NIST XML), looked at every second; hl7-profiles in DATA_DIR if it is not set; docs/hl7.md',
-  },
-  HL7_LISTENERS: {
-    schema: z.string().optional(),
-    default: undefined,
-    allowed: 'a JSON array of listeners, or the path of a file with one',
-    description:
-      'Ways in for HL7v2 beside MLLP_PORT and POST /hl7: MLLP listeners with TLS and limits of their own, HTTP endpoints, drop folders; docs/hl7.md',
-  },
-  HL7_DESTINATIONS: {
-    schema: z.string().optional(),
-    default: undefined,
-    allowed: 'a JSON array of destinations, or the path of a file with one',
-    description: 'Where HL7v2 messages are sent to, over MLLP, over HTTP or as files; docs/hl7.md',
-  },
-  HL7_OUTBOUND_RETENTION_HOURS: integer(168, 1, 87_600, 'Hours that delivered HL7v2 messages are kept in their queue'),
-  HL7_OUTBOUND_HOST_MAX: integer(64, 1, 10_000, 'HL7v2 messages under way to one host at a time'),
-  MLLP_FRAME_TIMEOUT_MS: integer(
-    120_000,
-    1_000,
-    86_400_000,
-    'Longest that an MLLP frame may take from its first byte to its end; its connection is then closed',
-  ),
-  HL7_JOURNAL_DAYS: integer(
-    365,
-    1,
-    36_500,
-    'Days that HL7v2 messages are kept in the journal which were stored, or failed and were resolved; sent again later they are new ones',
-  ),
-  HL7_JOURNAL_FILTERED_DAYS: integer(
-    30,
-    1,
-    36_500,
-    'Days that HL7v2 messages are kept which a route let go without effect',
-  ),
-  HL7_JOURNAL_FAILED_DAYS: integer(
-    1095,
-    1,
-    36_500,
-    'Days that HL7v2 messages are kept which failed and nobody has resolved; one with an open review is kept',
-  ),
-  MLLP_CONNECTIONS_MAX: integer(1000, 1, 100_000, 'MLLP connections at a time; more are refused'),
-  MLLP_IDLE_TIMEOUT_MS: integer(3_600_000, 1_000, 86_400_000, 'MLLP connections silent for so long are closed'),
+  ...hl7Variables,
   MQTT_CLIENT_ID: text('cerebra', 'Session name at an external MQTT broker; each server needs its own'),
   MQTT_SHARE_GROUP: text('cerebra', 'Servers of one group share the readings of an external MQTT broker'),
   MQTT_PAYLOAD_BYTES_MAX: integer(
@@ -173,12 +71,19 @@ export const variables = {
   MQTT_READINGS_MAX: integer(10_000, 1, 1_000_000, 'Most readings of one payload; more go to the dead letters'),
   MQTT_BATCH_MAX: integer(200, 1, 10_000, 'Most readings written in one transaction'),
   MQTT_CONNECTIONS_MAX: integer(10_000, 1, 1_000_000, 'Connections at a time to the embedded broker'),
-  SUBSCRIPTION_RETRY_MAX: integer(
-    20,
-    0,
-    1000,
-    'Attempts to notify after the first before a Subscription goes to status error',
+  SUBSCRIPTION_RETRY_HOURS: integer(
+    72,
+    1,
+    8760,
+    'How long failed notifications are repeated, with growing pauses, before a Subscription goes to status error',
   ),
+  SUBSCRIPTION_TLS: {
+    schema: z.string().optional(),
+    default: undefined,
+    allowed: 'a file',
+    description:
+      'Certificates with which this server shows rest-hooks who it is, and authorities it trusts there: JSON with host names, and for each the PEM files `cert`, `key` and `ca`',
+  },
   TERMINOLOGY_URL: url(
     ['http:', 'https:'],
     'FHIR R4 base of a terminology server that is asked for code systems and value sets that are not known here; it is told codes, never of whom',
@@ -189,6 +94,11 @@ export const variables = {
     1,
     1000,
     'Notifications under way to one host at a time; a host that fails gets one at a time, with pauses',
+  ),
+  SUBSCRIPTION_FULL_RESOURCE: oneOf(
+    'secure',
+    ['secure', 'any'],
+    'Where notifications of topics with whole resources may go: `secure` is https, web sockets and loopback, `any` is also plain http and email',
   ),
   SMTP_URL: url(
     ['smtp:', 'smtps:'],
@@ -203,6 +113,74 @@ export const variables = {
     allowed: 'an address such as `Cerebra <no-reply@example.org>`',
     description: 'Who emails of Subscriptions are from; needed with SMTP_URL',
   },
+  KAFKA_BROKERS: {
+    schema: z
+      .string()
+      .regex(/^\s*[^\s,:]+:\d{1,5}(\s*,\s*[^\s,:]+:\d{1,5})*\s*$/)
+      .optional(),
+    default: undefined,
+    allowed: '`host:port`, separated by commas',
+    description: 'Kafka, for KAFKA_CHANGES_TOPIC and for Subscriptions with channel kafka; without it there is none',
+  },
+  KAFKA_CHANGES_TOPIC: {
+    schema: z
+      .string()
+      .regex(/^[A-Za-z0-9._-]{1,249}$/)
+      .optional(),
+    default: undefined,
+    allowed: 'the name of a topic',
+    description: 'Every committed change goes to this topic of Kafka; needs KAFKA_BROKERS',
+  },
+  KAFKA_TLS: oneOf('off', ['off', 'on'], 'Whether the brokers are spoken to through TLS'),
+  KAFKA_SASL: {
+    schema: z
+      .string()
+      .regex(/^(PLAIN|SCRAM-SHA-256|SCRAM-SHA-512):[^:]+:.+$/)
+      .optional(),
+    default: undefined,
+    allowed: '`PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`, then `:user:password`',
+    description: 'How the server authenticates with the brokers',
+  },
+  KAFKA_MESSAGE_BYTES_MAX: integer(
+    1_000_000,
+    kib,
+    100 * mib,
+    'Largest message for Kafka; a change with a larger resource goes without it. No more than message.max.bytes of the brokers',
+  ),
+  SCORES: {
+    schema: z.string().regex(/^\s*(none|[a-z0-9-]+(\s*,\s*[a-z0-9-]+)*)\s*$/),
+    default: 'news2,mews,qsofa,pews',
+    allowed: 'names of scores, separated by commas, or `none`',
+    description: 'Early warning scores that are computed whenever a vital sign arrives; docs/alerts.md',
+  },
+  SCORES_FILE: {
+    schema: z.string().min(1).optional(),
+    default: undefined,
+    allowed: 'the path of a JSON file',
+    description:
+      'Scores and vital signs of the site beside the built-in ones, or instead of those of the same name; docs/alerts.md',
+  },
+  ALERT_ENDPOINTS: {
+    schema: z.string().optional(),
+    default: undefined,
+    allowed: 'a JSON array of endpoints, or the path of a file with one',
+    description:
+      'Where alerts go beside email and web sockets: Slack, Microsoft Teams, PagerDuty, short messages, any program; docs/alerts.md',
+  },
+  ALERT_TIME_ZONE: {
+    schema: z.string().refine(isTimeZone),
+    default: 'UTC',
+    allowed: 'an IANA time zone such as Europe/Berlin',
+    description: 'Time zone of the hours in which people are on call (PractitionerRole.availableTime)',
+  },
+  ALERT_LINK_MINUTES: integer(60, 1, 10_080, 'How long the link in a message acknowledges its alert'),
+  ALERT_RECIPIENT_MAX: integer(
+    10,
+    1,
+    10_000,
+    'Messages of alerts to one address within 10 minutes, three times that of critical ones; what is beyond becomes one message of many',
+  ),
+  ALERT_HISTORY_DAYS: integer(365, 1, 36_500, 'Days that the history of an escalation is kept after its end'),
   WEBSOCKET_CONNECTIONS_MAX: integer(10_000, 1, 1_000_000, 'Web sockets of Subscriptions at a time; more get 503'),
   WEBSOCKET_BINDINGS_MAX: integer(100, 1, 10_000, 'Subscriptions that one web socket may bind'),
   WEBSOCKET_HEARTBEAT_MS: integer(
@@ -292,15 +270,6 @@ function isOrigins(text: string): boolean {
     );
 }
 
-function isTimeZone(name: string): boolean {
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: name });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /**
  * Reads the configuration. An empty variable counts as not set. Throws `config` naming every variable that is wrong,
  * its value and what is allowed; values of URLs are left out, since they may hold passwords.
@@ -335,6 +304,9 @@ function contradictions(config: Config): string[] {
   }
   if ((config.SMTP_URL === undefined) !== (config.SMTP_FROM === undefined)) {
     problems.push('SMTP_URL and SMTP_FROM: either both are set or neither is');
+  }
+  if (config.KAFKA_CHANGES_TOPIC !== undefined && config.KAFKA_BROKERS === undefined) {
+    problems.push('KAFKA_CHANGES_TOPIC: needs KAFKA_BROKERS');
   }
   return problems;
 }

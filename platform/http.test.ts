@@ -55,6 +55,16 @@ describe('adminRouter', () => {
       summary: 'Fails',
       handle: () => Promise.reject(new CerebraError('not-found', 'no such letter')),
     },
+    {
+      method: 'GET',
+      path: '/admin/page',
+      summary: 'A page',
+      handle: async () => ({
+        status: 410,
+        text: { type: 'text/html; charset=utf-8', text: '<p>Käse' },
+        headers: { 'Cache-Control': 'no-store' },
+      }),
+    },
     { method: 'GET', path: '/admin/broken', summary: 'Breaks', handle: () => Promise.reject(new Error('Testfamily')) },
   ];
   const started = (t: TestContext) => serveKoa(t, adminRouter(routes, testLog()));
@@ -64,6 +74,14 @@ describe('adminRouter', () => {
     assert.equal(response.status, 200);
     assert.equal(response.headers.get('content-type'), 'application/json; charset=utf-8');
     assert.deepEqual(await response.json(), { id: 'a/b', query: '1', big: '5' });
+  });
+
+  it('sends text of another type, with headers', async (t) => {
+    const response = await fetch(`${await started(t)}/admin/page`);
+    assert.equal(response.status, 410);
+    assert.equal(response.headers.get('content-type'), 'text/html; charset=utf-8');
+    assert.equal(response.headers.get('cache-control'), 'no-store');
+    assert.equal(await response.text(), '<p>Käse');
   });
 
   it('passes the body', async (t) => {

@@ -18,6 +18,9 @@ export interface AdminResponse {
   status: number;
   /** Sent as JSON. */
   body?: unknown;
+  /** Instead of `body`: what is no JSON, with its media type. */
+  text?: { type: string; text: string };
+  headers?: Record<string, string>;
 }
 
 /** https://spec.openapis.org/oas/v3.1.0#schema-object: JSON Schema 2020-12. */
@@ -52,6 +55,8 @@ export interface AdminRoute {
   parameters?: readonly AdminParameter[];
   request?: AdminContent;
   response?: AdminContent;
+  /** Whoever has its address may call it: it checks by itself whom it answers. */
+  isOpen?: true;
   handle(request: AdminRequest): Promise<AdminResponse>;
 }
 
@@ -95,6 +100,12 @@ async function answer(ctx: Context, route: AdminRoute, pattern: RegExp): Promise
     body: await readBody(ctx.req, adminBodyBytesMax),
   });
   ctx.status = response.status;
+  ctx.set(response.headers ?? {});
+  if (response.text !== undefined) {
+    ctx.type = response.text.type;
+    ctx.body = response.text.text;
+    return;
+  }
   if (response.body === undefined) {
     ctx.body = null;
     ctx.status = response.status;

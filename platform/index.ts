@@ -2,7 +2,7 @@
 export { readTgz, type TgzFile, type TgzLimits } from './archive/tgz.ts';
 export { openZip, type ZipArchive, type ZipEntry, type ZipLimits } from './archive/zip.ts';
 export { type BackoffLimits, backoffMs } from './backoff.ts';
-export { bodyEncodings, readBody, type TakeRoom } from './body.ts';
+export { bodyEncodings, readBody, readBodyOrHead, type TakeRoom } from './body.ts';
 export { type Clock, systemClock } from './clock.ts';
 export { type Config, configMarkdown, isLoopback, readConfig } from './config.ts';
 export { type ConnectOptions, connectDb } from './db/connect.ts';
@@ -13,10 +13,11 @@ export {
   findEmbeddedPostgres,
   startEmbeddedPostgres,
 } from './db/embedded/start.ts';
-export { sqlState } from './db/errors.ts';
+export { isPassing, isWriteRace, sqlState } from './db/errors.ts';
 export { createGather, type GatherOptions } from './db/gather.ts';
 export { migrate } from './db/migrate.ts';
 export { createRowText, field, jsonField, type RowText } from './db/row-text.ts';
+export { createRuns, type RunOutcome, RunTaken, type Turn } from './db/runs.ts';
 export type { Connection, Db, PoolStats, Queryable, Statement, Tx } from './db/types.ts';
 export { createEgress, type Egress, type EgressAllow } from './egress.ts';
 export { endpointFault } from './endpoint-fault.ts';
@@ -50,6 +51,8 @@ export {
   type Registry,
 } from './metrics.ts';
 export { openApi, openApiRoute } from './openapi.ts';
+export { compilePattern, type Pattern, patternLengthMax } from './pattern/pattern.ts';
+export { unicodeSource } from './pattern/syntax.ts';
 export { createJobs, type JobsOptions } from './queue.ts';
 export { createRoom, type Held, newHeld, type Room } from './room.ts';
 export { span } from './tracing.ts';

@@ -68,7 +68,7 @@ export function createLog(options: LogOptions): Log {
  * What of an error is logged. PostgreSQL's `detail` and `where` quote row values ("Key (id)=(…)"), so they are left
  * out; so are fields that callers hang on errors.
  */
-export function errorRecord(error: unknown): unknown {
+function errorRecord(error: unknown): unknown {
   if (!(error instanceof Error)) return { type: typeof error };
   const { code, routine, table, constraint, syscall } = error as Error & Record<string, unknown>;
   return {

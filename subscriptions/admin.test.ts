@@ -37,7 +37,8 @@ test('lists subscriptions and their deliveries, and ends a backoff', async (t) =
       ...[id, channel, lastNumber, pending, attempts, error],
     ]),
     [
-      ['alert:critical-potassium', 'alert', 0n, 0n, 0, null],
+      ['alert::acknowledgments', 'alert', 0n, 0n, 0, null],
+      ['alert:critical-laboratory-values', 'alert', 0n, 0n, 0, null],
       ['s', 'rest-hook', 2n, 1n, 1, 'The endpoint answered with HTTP 500'],
     ],
   );
@@ -77,7 +78,7 @@ test('wrong requests', async (t) => {
   for (const query of ['limit=0', 'limit=1001', 'limit=x']) {
     await assert.rejects(call(server, 'GET', listPath, '', query), { code: 'invalid-parameter' });
   }
-  await assert.rejects(call(server, 'GET', deliveriesPath, 'alert:critical-potassium', 'after=-1'), {
+  await assert.rejects(call(server, 'GET', deliveriesPath, 'alert:critical-laboratory-values', 'after=-1'), {
     code: 'invalid-parameter',
   });
 });

@@ -30,6 +30,24 @@ const deliveries: Statement = {
     order by number limit $4`,
 };
 
+const about: Statement = {
+  name: 'admin_dead_subscriber',
+  text: `select id, state, error, failing_since as "failingSince",
+      case when state = 'error' then last_number - done_number else 0 end as undelivered
+    from subscriber where id = $1`,
+};
+
+// What it is owed and will not get before a client requests it anew, and what was set aside alone.
+const deadLetters: Statement = {
+  name: 'admin_dead_letters',
+  text: `select d.number, d.type, d.id, d.version, d.op, d.changed_at as changed, coalesce(d.outcome, 'pending') as outcome,
+      d.attempts, d.error
+    from delivery d join subscriber s on s.id = d.subscriber
+    where d.subscriber = $1 and d.number > $2
+      and (d.outcome = 'failed' or (d.outcome is null and s.state = 'error' and d.number > s.done_number))
+    order by d.number limit $3`,
+};
+
 interface Listed {
   id: string;
   channel: string;
@@ -75,6 +93,19 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
         const { id } = await find(params.id ?? '');
         const rows = await db.query<Row>(deliveries, [id, numberOf(query), query.get('outcome'), limitOf(query)]);
         return { status: 200, body: { deliveries: rows.map((row) => readable(row, ['changed', 'ended'])) } };
+      },
+    },
+    {
+      method: 'GET',
+      path: '/admin/subscriptions/:id/dead-letters',
+      summary:
+        'What a subscription in error was not told, and what was set aside as failed, with the last error. Query: after (number), limit',
+      async handle({ params, query }) {
+        const { id } = await find(params.id ?? '');
+        const [state] = await db.query<Row>(about, [id]);
+        const rows = await db.query<Row>(deadLetters, [id, numberOf(query), limitOf(query)]);
+        const letters = rows.map((row) => readable(row, ['changed']));
+        return { status: 200, body: { ...readable(state!, ['failingSince']), deadLetters: letters } };
       },
     },
     {
@@ -127,8 +158,8 @@ const requeueFailed: Statement = {
       where id = $1 and exists (select from f) returning last_number - (select count(*) from f) as base),
     u as (
       update delivery d set outcome = 'requeued' from f, s where d.subscriber = $1 and d.number = f.number returning d.*)
-    insert into delivery (subscriber, number, change_xid, change_seq, changed_at, version, type, id)
-    select u.subscriber, s.base + f.place, u.change_xid, u.change_seq, u.changed_at, u.version, u.type, u.id
+    insert into delivery (subscriber, number, change_xid, change_seq, changed_at, version, type, id, op, again)
+    select u.subscriber, s.base + f.place, u.change_xid, u.change_seq, u.changed_at, u.version, u.type, u.id, u.op, true
     from u join f on f.number = u.number, s`,
 };
 

@@ -1,8 +1,10 @@
 // The email channel: https://hl7.org/fhir/R4/subscription.html#email
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import type { Resource } from '#fhir-model';
 import { type MailServer, startMailServer, type TakenMail, waitFor } from '#platform/testing';
 import { createRig, observation, subscription, waitForState, waitForStatus } from './testing/rig.ts';
+import { appointment, eventNumbers, topicSubscription } from './testing/topic.ts';
 
 const from = 'Cerebra <no-reply@example.org>';
 const baseUrl = 'https://fhir.example.org/fhir/R4';
@@ -78,6 +80,34 @@ function attached(mail: TakenMail, type: string, name: string): string {
     .replace(/=\r\n/g, '')
     .replace(/=([0-9A-F]{2})/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)));
 }
+
+test('notifications of a topic: in the body no word of the patient, attached what was asked for', async (t) => {
+  const rig = await createRig(t);
+  const mail = await startMailServer(t);
+  const server = await rig.start({ mail: { url: mail.url, from }, baseUrl, fullResource: 'any' });
+  const ask = async (id: string, payload: string, content: string) => {
+    await rig.store.put(topicSubscription(id, 'mailto:nurse@example.org', { type: 'email', payload, content }));
+    await waitForStatus(rig.store, id, payload.includes('html') ? 'error' : 'active');
+  };
+  await ask('plain', 'text/plain', 'id-only');
+  await ask('attached', 'text/plain;attach=application/fhir+json', 'full-resource');
+  await ask('xml', 'application/fhir+xml', 'empty');
+  await ask('wrong', 'text/plain;attach=text/html', 'empty');
+  await ask('html', 'text/html;attach=application/fhir+json', 'empty');
+  for (const id of ['plain', 'attached', 'xml']) await waitForState(rig.db, id, 'active');
+  await rig.store.put(appointment('a', 'booked', { comment: 'tooth' }));
+  const sent = await mails(mail, 3);
+  await server.stop();
+  const of = (id: string) => sent.find((one) => field(one, 'X-Cerebra-Subscription') === id)!;
+  assert.doesNotMatch(of('plain').text, /Appointment|tooth|boundary/);
+  assert.match(of('plain').text, /\r\n\r\ntest\r\n\r\nhttps:/);
+  const bundle = JSON.parse(attached(of('attached'), 'application/fhir+json', 'notification-1.json')) as Resource;
+  assert.deepEqual(eventNumbers(bundle), [1]);
+  assert.match(JSON.stringify(bundle), /"comment":"tooth"/);
+  const status = attached(of('xml'), 'application/fhir+xml', 'notification-1.xml');
+  assert.match(status, /<Bundle xmlns=.*<valueCode value="event-notification"/);
+  assert.doesNotMatch(status, /Appointment/);
+});
 
 test('a mail server that fails is tried again; a refused recipient ends it at once', async (t) => {
   const { db, store, mail, request } = await setUp(t);

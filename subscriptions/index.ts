@@ -15,42 +15,47 @@ import {
   createLoop,
   type Db,
   type EgressAllow,
+  type Jobs,
   type Log,
   type Metrics,
   uuidv7,
 } from '#platform';
 import { adminRoutes } from './admin.ts';
-import { criticalPotassium } from './alerts/critical-potassium.ts';
-import { defaultPotassiumLimits, type PotassiumLimits } from './alerts/potassium-level.ts';
-import type { AlertRule } from './alerts/rule.ts';
-import { alertSubscriber, createAlertChannel } from './channels/alert.ts';
-import { emailChannel, restHookChannel, webSocketChannel } from './channels/channels.ts';
-import { createEmail } from './channels/email.ts';
-import { messageChannel } from './channels/message.ts';
-import { createRestHook } from './channels/rest-hook.ts';
-import {
-  createWebSockets,
-  defaultWebSocketLimits,
-  type WebSocketLimits,
-  type WebSockets,
-} from './channels/websocket/websocket.ts';
-import { recheckSubscriber, runChecks } from './dispatch/checks.ts';
+import { type Alerting, createAlerting } from './alerts/alerting.ts';
+import type { FeedFailures } from './alerts/timers.ts';
+import { createChannels } from './channels/create-channels.ts';
+import type { OwnerScope } from './channels/notification/notifications.ts';
+import type { HostCertificates } from './channels/rest-hook.ts';
+import type { WebSocketLimits, WebSockets } from './channels/websocket/websocket.ts';
+import { type Handshakes, recheckSubscriber, runChecks } from './dispatch/checks.ts';
 import { createDeliverer } from './dispatch/deliver.ts';
 import { createDispatcher } from './dispatch/dispatcher.ts';
 import { createHosts, type HostLimits } from './dispatch/hosts.ts';
 import { createLease, voidLeases } from './dispatch/lease.ts';
 import { createPlanner } from './dispatch/plan.ts';
 import { saveRegistration } from './dispatch/subscribers.ts';
-import { parseCriteria } from './match/criteria.ts';
-import { createMatcher } from './match/matcher.ts';
+import { createEscalation, defaultEscalation, type EscalationSettings } from './escalation/escalation.ts';
+import { createKafka, type KafkaSettings } from './kafka/kafka.ts';
+import { createMatcher, type Matcher } from './match/matcher.ts';
+import { createKeyOf } from './match/patient-key.ts';
 import { createStoredSearch, type StoredSearch } from './match/stored.ts';
 import { subscriptionMetrics } from './metrics.ts';
-import type { Registration, RegistrationRules } from './registration.ts';
+import type { RegistrationRules } from './registration.ts';
+import { createScores, noScores, type ScoreOptions, type Scores } from './scores/scores.ts';
+import { createPatientStreams, defaultPatientStreamLimits, type PatientStreamLimits } from './stream/patient-stream.ts';
+import { createTopics, type Topics } from './topics/topics.ts';
 
-export { alertSubscriber } from './channels/alert.ts';
+export type { FeedFailures } from './alerts/timers.ts';
+export { readHostCertificates } from './channels/certificates.ts';
 export { refuseUpgrade, type UpgradeRequest, type WebSocketLimits } from './channels/websocket/websocket.ts';
+export { endpointNames as alertEndpointNames, readEndpoints as readAlertEndpoints } from './escalation/endpoints.ts';
+export { pruneEscalations } from './escalation/state.ts';
+export { subscriptionOperations } from './operations/operations.ts';
 export { changeFloor, type PruneLimits, pruneDeliveries } from './retention.ts';
-export type { PotassiumLimits };
+export { triageOperation } from './scores/triage/operation.ts';
+export { activeTopicUrls } from './topics/admin.ts';
+export { subscriptionMeanings } from './topics/meaning.ts';
+export { createTopics } from './topics/topics.ts';
 
 export interface SubscriptionLimits extends HostLimits {
   /** Changes read at once. */
@@ -74,7 +79,7 @@ export interface SubscriptionLimits extends HostLimits {
   deliveryLeaseMs?: number;
   backoffMsMin: number;
   backoffMsMax: number;
-  /** A subscription goes into error at whichever of these two comes first. */
+  /** A subscription goes into error at whichever of these two comes first. Default: only the time counts. */
   attemptsMax: number;
   failingMsMax: number;
   /** On stop: how long requests in flight may still take. */
@@ -91,8 +96,8 @@ export const defaultSubscriptionLimits: SubscriptionLimits = {
   timeoutMs: 10_000,
   backoffMsMin: 1_000,
   backoffMsMax: 600_000,
-  attemptsMax: 20,
-  failingMsMax: 24 * 3_600_000,
+  attemptsMax: Number.POSITIVE_INFINITY,
+  failingMsMax: 72 * 3_600_000,
   stopGraceMs: 5_000,
   hostRequestsMax: 16,
   hostFaultsMax: 5,
@@ -120,14 +125,29 @@ export interface SubscriptionsOptions {
   alone?: boolean;
   /** Address ranges a rest-hook may call beyond the public ones: `loopback`, `private`, or CIDR. */
   egressAllow: EgressAllow;
-  /** Critical potassium in mmol/L. */
-  potassium?: PotassiumLimits;
+  /** How many messages of each feed failed since an instant; without it rules of that kind find nothing. */
+  feedFailures?: ((sinceMs: number) => Promise<FeedFailures[]>) | undefined;
   /** Where emails are handed in, and who they are from; without it none are sent. */
   mail?: { url: string; from: string };
   /** Where the messages of channels of type message go; without it none are sent. */
   messages?: MessageChannel | undefined;
+  /** Early warning scores that are computed; without it none are. */
+  scores?: ScoreOptions;
+  /** How alerts reach people; by email only without it. */
+  escalation?: EscalationSettings;
+  /** Wakes escalation in time, over restarts; before its start(). */
+  jobs?: Jobs | undefined;
+  /** Brokers, and what goes there. */
+  kafka?: KafkaSettings | undefined;
+  /** Whether whole resources of topics may also go by email and over plain http. */
+  fullResource?: 'secure' | 'any';
+  /** What the owner of a Subscription may see, asked at each notification; default: what the server may. */
+  ownerScope?: OwnerScope;
+  /** Who this server is to the hosts of rest-hooks, and whom it trusts there. */
+  certificates?: HostCertificates | undefined;
   limits?: Partial<SubscriptionLimits>;
   webSocketLimits?: Partial<WebSocketLimits>;
+  patientStreamLimits?: Partial<PatientStreamLimits>;
 }
 
 export interface Subscriptions {
@@ -150,25 +170,36 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
     parameters: options.parameters,
     resourceTypes: options.resourceTypes,
     egress,
-    ...{ email: options.mail !== undefined, messages: options.messages },
+    ...{ email: options.mail !== undefined, messages: options.messages, kafka: options.kafka !== undefined },
     ...(options.baseUrl === undefined ? {} : { baseUrl: options.baseUrl }),
+    ...(options.fullResource === undefined ? {} : { fullResource: options.fullResource }),
   };
-  const alerts = [criticalPotassium(options.potassium ?? defaultPotassiumLimits)];
-  const { timeoutMs } = limits;
-  const { xml, baseUrl = '' } = options;
-  const hook = createRestHook({ egress, timeoutMs });
-  const email = options.mail && createEmail({ ...options.mail, timeoutMs, baseUrl, xml });
-  const search = createStoredSearch(options.reader, options.scope);
-  const webSockets = createWebSockets({
-    ...{ db, log, metrics, reader: options.reader, scope: options.scope },
-    limits: { ...defaultWebSocketLimits, ...options.webSocketLimits },
+  const topics = createTopics({ db, ...ports, rules, log });
+  rules.topics = topics;
+  const matcher = createMatcher(rules.baseUrl);
+  const scores = createScores(options.scores ?? noScores, rules, { db, ...ports, log });
+  const escalation = createEscalation({
+    ...{ db, ...ports, log, metrics: registry, egress, baseUrl: options.baseUrl ?? 'http://localhost/fhir/R4' },
+    ...{ limits: {}, ...(options.escalation ?? defaultEscalation), alerts: () => alerting.alerts },
   });
-  const content = { db, ...ports, rules, search };
+  const alerting = createAlerting({
+    ...{ db, ...ports, matcher, criteria: rules, log, pollMs: 4 * limits.pollMs, escalation },
+    failures: options.feedFailures,
+    caughtUpMs: () => dispatcher.caughtUpMs(),
+  });
+  const search = createStoredSearch(options.reader, options.scope);
+  const hosts = createHosts({ limits, pause: limits, random: options.random });
+  const outward = createChannels({
+    ...{ db, ...ports, rules, search, egress, hosts, log, metrics, timeoutMs: limits.timeoutMs },
+    shapeOf: topics.shapeOf,
+    onHandshake: () => checks.wake(),
+  });
+  const { webSockets, handshakes } = outward;
 
   // Only the server that dispatches sets statuses, so that two don't answer the same Subscription.
   const checks = createLoop({
     work: async () => {
-      if (dispatcher.leads() && (await runChecks({ db, ...ports, rules, search, log }))) {
+      if (dispatcher.leads() && (await runChecks({ db, ...ports, rules, search, log, handshakes }))) {
         throw new Error('a status could not be written');
       }
       return false;
@@ -182,20 +213,20 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
   const deliverer = createDeliverer({
     ...{ db, log, metrics, retry: limits, clock: options.clock, random: options.random },
     channels: {
-      'rest-hook': restHookChannel(hook, content, xml),
-      websocket: webSocketChannel(webSockets),
-      email: emailChannel(email, content),
-      message: messageChannel(options.messages, content),
-      alert: createAlertChannel(alerts, ports, log),
+      ...outward.channels,
+      alert: alerting.channel,
+      score: scores.channel,
     },
-    hosts: createHosts({ limits, pause: limits, random: options.random }),
+    hosts,
     concurrency: limits.deliverers,
     batchDeliveries: limits.batchDeliveries,
     leaseMs: limits.deliveryLeaseMs ?? Math.max(5_000, 3 * limits.timeoutMs),
     pollMs: limits.pollMs,
     onGivenUp: () => checks.wake(),
   });
-  const { planner, registerAlerts } = createPlanning({ rules, alerts, search, limits, log });
+  const { planner, registerAlerts } = createPlanning({
+    ...{ rules, matcher, alerting, scores, search, limits, log, topics, handshakes },
+  });
   const dispatcher = createDispatcher({
     ...{ db, log, metrics, planner, registerAlerts, feed: options.feed, clock: options.clock },
     parameters: options.parameters,
@@ -207,6 +238,15 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
     batchChanges: limits.batchChanges,
     pollMs: limits.pollMs,
   });
+  const streams = createPatientStreams({
+    ...{ db, ...ports, log, scopeOf: () => options.scope },
+    keyOf: createKeyOf(options.parameters, options.baseUrl),
+    limits: { ...defaultPatientStreamLimits, ...options.patientStreamLimits },
+  });
+  const kafka = createKafka(options.kafka, {
+    ...{ db, ...ports, log, metrics, leaseMs: limits.dispatchLeaseMs },
+    ...{ batchChanges: limits.batchChanges, pollMs: limits.pollMs },
+  });
   const wake = () => {
     dispatcher.wake();
     deliverer.wake();
@@ -215,50 +255,69 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
   return {
     async start() {
       if (options.alone) await voidLeases(db);
-      for (const rule of alerts) await saveRegistration(db, alertRegistration(rule), 0);
+      await alerting.install();
+      for (const one of scores.registrations) await saveRegistration(db, one, 0);
       dispatcher.start();
       deliverer.start();
       checks.start();
       webSockets.start();
+      streams.start();
+      alerting.start();
+      await escalation.start();
+      await kafka.start();
     },
     async stop() {
+      await kafka.stop();
+      await alerting.stop();
+      await escalation.stop();
       await checks.stop();
+      await outward.stop();
       await dispatcher.stop();
       await deliverer.stop(limits.stopGraceMs);
       await webSockets.stop();
-      hook.close();
-      email?.close();
+      await streams.stop();
+      outward.close();
     },
     wake,
-    webSockets,
-    adminRoutes: adminRoutes({ db, ...ports, wake }),
+    webSockets: {
+      upgrade: (request, ...connection) =>
+        (streams.takes(request) ? streams : webSockets).upgrade(request, ...connection),
+      close: async () => void (await Promise.all([webSockets.close(), streams.close()])),
+    },
+    adminRoutes: [
+      ...adminRoutes({ db, ...ports, wake }),
+      ...topics.adminRoutes,
+      ...kafka.adminRoutes,
+      ...scores.adminRoutes,
+      ...escalation.adminRoutes,
+      ...alerting.adminRoutes,
+    ],
   };
 }
 
-const alertRegistration = (rule: AlertRule): Registration => ({
-  ...{ id: alertSubscriber(rule), channel: 'alert', criteria: rule.criteria },
-  ...{ endpoint: '', host: '', payload: '', header: [], secret: '' },
-});
-
 interface Planning {
   rules: RegistrationRules;
-  alerts: AlertRule[];
+  matcher: Matcher;
+  alerting: Alerting;
+  scores: Scores;
   search: StoredSearch;
   limits: SubscriptionLimits;
   log: Log;
+  topics: Topics;
+  handshakes: Handshakes;
 }
 
-function createPlanning({ rules, alerts, search, limits, log }: Planning) {
-  const matcher = createMatcher(rules.baseUrl);
+function createPlanning({ matcher, alerting, scores, topics, handshakes, ...rest }: Planning) {
+  const { rules, search, limits, log } = rest;
   const planner = createPlanner({
     ...{ matcher, rules, search, matchesMax: limits.batchMatches },
+    topics: topics.matching,
+    definers: [topics.definer, alerting.definer],
+    isAccepted: (one, version) => !handshakes.isNeeded(one) || handshakes.accepted.get(one.id) === version,
     onMatchError: (subscription, err) => log.error({ err, subscription }, 'criteria could not be evaluated'),
   });
   const registerAlerts = () => {
-    for (const rule of alerts) {
-      const { query } = parseCriteria(rule.criteria, rules);
-      matcher.put({ id: alertSubscriber(rule), query, test: rule.test });
-    }
+    for (const entry of scores.entries()) matcher.put(entry);
   };
   return { planner, registerAlerts };
 }

@@ -14,6 +14,9 @@ export interface SubscriptionMetrics {
   latency: Histogram;
   /** Web sockets that are open in this process. */
   sockets: Gauge;
+  kafkaSent: Counter;
+  kafkaFailures: Counter;
+  kafkaLagSeconds: Gauge;
 }
 
 /** The same objects each time for one `metrics`. */
@@ -41,5 +44,11 @@ export function subscriptionMetrics(metrics: Metrics): SubscriptionMetrics {
       buckets,
     ),
     sockets: metrics.gauge('cerebra_websocket_connections', 'Web sockets of Subscriptions that are open'),
+    kafkaSent: metrics.counter('cerebra_kafka_changes_total', 'Changes that Kafka has acknowledged'),
+    kafkaFailures: metrics.counter('cerebra_kafka_failures_total', 'Failed attempts to send changes to Kafka'),
+    kafkaLagSeconds: metrics.gauge(
+      'cerebra_kafka_lag_seconds',
+      'Age of the oldest change that was read and Kafka has not acknowledged; 0 when there is none',
+    ),
   };
 }

@@ -1,10 +1,13 @@
 // What a Subscription resource asks for, checked: https://hl7.org/fhir/R4/subscription.html
-import type { MessageChannel, Resource, SearchParameters } from '#fhir-model';
+import type { JsonObject, MessageChannel, Resource, SearchParameters } from '#fhir-model';
 import { CerebraError, type Egress, isCerebraError } from '#platform';
 import { readMailbox, readMailHeader } from './channels/mail-address.ts';
+import { attachedType, essenceOf } from './channels/payload.ts';
 import { parseCriteria } from './match/criteria.ts';
+import type { FocusFilter } from './topics/compile.ts';
+import { channelTypeOf, isSecure, readTopicRegistration } from './topics/subscription.ts';
 
-export type ChannelName = 'rest-hook' | 'websocket' | 'email' | 'message' | 'alert';
+export type ChannelName = 'rest-hook' | 'websocket' | 'email' | 'message' | 'kafka' | 'alert' | 'score';
 
 /** One listener on the change stream. */
 export interface Registration {
@@ -52,8 +55,17 @@ export interface RegistrationRules {
   egress: Egress;
   /** A mail server is configured. */
   email: boolean;
+  /** There are brokers of Kafka. */
+  kafka?: boolean;
   /** Where messages go; without it there are none. */
   messages?: MessageChannel | undefined;
+  /** The topics there are; without it there are none. */
+  topics?: {
+    /** What the filters ask, by type of the focus. Throws CerebraError that names the element at fault. */
+    filtersOf(topic: Pick<TopicRegistration, 'url' | 'filters'>): ReadonlyMap<string, FocusFilter>;
+  };
+  /** Whole resources of topics go where nobody can listen only, unless told: https, loopback, our own web sockets. */
+  fullResource?: 'secure' | 'any';
 }
 
 const textLengthMax = 8_192;
@@ -65,26 +77,40 @@ const headerLinesMax = 20;
  */
 export function readRegistration(subscription: Resource, rules: RegistrationRules): Registration {
   const channel = (subscription.channel ?? {}) as Record<string, unknown>;
-  const type = text(channel.type) as ChannelName;
+  const type = channelTypeOf(channel as JsonObject) as ChannelName;
   const read = Object.hasOwn(channels, type) ? channels[type] : undefined;
   if (!read) {
     const known = Object.keys(channels).join(', ');
     throw new CerebraError('unsupported', `Subscription.channel.type: supported are ${known}`);
   }
   const criteria = text(subscription.criteria);
-  parseCriteria(criteria, rules);
+  const topic = readTopicRegistration(subscription);
+  if (!topic) parseCriteria(criteria, rules);
+  else if (rules.topics) rules.topics.filtersOf(topic);
+  else throw new CerebraError('unsupported', 'Subscription.criteria: there are no topics here');
   const endsMs = instant(subscription.end);
+  const target = read({ subscription, channel, rules, topic });
+  if (topic && rules.fullResource !== 'any') assertSecure(topic, type, target.endpoint);
   return {
     ...{ id: subscription.id ?? '', channel: type, criteria, host: '', secret: '' },
-    ...read({ subscription, channel, rules }),
+    ...target,
     ...(endsMs === undefined ? {} : { endsMs }),
+    ...(topic ? { topic } : {}),
   };
+}
+
+/** https://hl7.org/fhir/uv/subscriptions-backport/STU1.1/payloads.html#full-resource */
+function assertSecure({ content }: TopicRegistration, type: ChannelName, endpoint: string): void {
+  if (content !== 'full-resource' || isSecure(type, endpoint)) return;
+  const text = 'whole resources go over https, a web socket or within this machine only (SUBSCRIPTION_FULL_RESOURCE)';
+  throw new CerebraError('business-rule', `Subscription.channel.payload.extension: ${text}; ask for id-only`);
 }
 
 interface Asked {
   subscription: Resource;
   channel: Record<string, unknown>;
   rules: RegistrationRules;
+  topic: TopicRegistration | undefined;
 }
 
 type Target = Pick<Registration, 'endpoint' | 'payload' | 'header'> & Partial<Pick<Registration, 'host' | 'secret'>>;
@@ -99,8 +125,11 @@ const channels: Partial<Record<ChannelName, (asked: Asked) => Target>> = {
     };
   },
   // A ping says that there is something; where it goes and with what is the client's own doing.
-  websocket: () => ({ endpoint: '', payload: '', header: [] }),
-  email: ({ channel, rules }) => {
+  websocket: ({ channel, topic }) => ({
+    ...{ endpoint: '', header: [] },
+    payload: topic ? readPayload(channel, hookPayloads) : '',
+  }),
+  email: ({ channel, rules, topic }) => {
     if (!rules.email) {
       throw new CerebraError(
         'unsupported',
@@ -109,9 +138,28 @@ const channels: Partial<Record<ChannelName, (asked: Asked) => Target>> = {
     }
     readMailbox(text(channel.endpoint));
     const header = readMailHeader(linesOf(channel.header));
-    return { endpoint: text(channel.endpoint), payload: readPayload(channel, mailPayloads), header };
+    const payload = readPayload(channel, mailPayloads);
+    if (topic && /;\s*attach\b/i.test(payload) && attachedType(payload) === '') {
+      const may = 'application/fhir+json or application/fhir+xml';
+      throw new CerebraError('unsupported', `Subscription.channel.payload: what is attached may be ${may}`);
+    }
+    return { endpoint: text(channel.endpoint), payload, header };
   },
-  message: ({ subscription, channel, rules: { messages } }) => {
+  kafka: ({ channel, rules }) => {
+    const element = 'Subscription.channel';
+    if (!rules.kafka) throw new CerebraError('unsupported', `${element}.type: there is no Kafka here (KAFKA_BROKERS)`);
+    const endpoint = text(channel.endpoint);
+    if (!/^kafka:[A-Za-z0-9._-]{1,249}$/.test(endpoint)) {
+      throw new CerebraError('invalid', `${element}.endpoint: must be kafka: and the name of a topic of Kafka`);
+    }
+    if (linesOf(channel.header).length > 0) throw new CerebraError('unsupported', `${element}.header: has no effect`);
+    return { endpoint, payload: readPayload(channel, hookPayloads), header: [] };
+  },
+  message: ({ subscription, channel, rules: { messages }, topic }) => {
+    if (topic) {
+      const text = 'notifications of topics are not sent as messages, but by rest-hook, websocket or email';
+      throw new CerebraError('unsupported', `Subscription.channel.type: ${text}`);
+    }
     const header = linesOf(channel.header);
     const asked = { endpoint: text(channel.endpoint), payload: text(channel.payload), header };
     const type = text(subscription.criteria).replace(/^\//, '').split('?')[0]!;
@@ -161,9 +209,6 @@ function readEndpoint(endpoint: string, { egress, baseUrl }: RegistrationRules):
 
 const hookPayloads = ['application/fhir+json', 'application/fhir+xml'];
 const mailPayloads = [...hookPayloads, 'text/plain'];
-
-/** The media type alone, in small letters: `application/fhir+xml` of `application/fhir+xml; charset=utf-8`. */
-export const essenceOf = (payload: string): string => payload.split(';')[0]!.trim().toLowerCase();
 
 function readPayload(channel: Record<string, unknown>, allowed: readonly string[]): string {
   const payload = text(channel.payload);

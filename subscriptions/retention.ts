@@ -6,7 +6,7 @@ const pruneEnded: Statement = {
   name: 'delivery_prune',
   text: `delete from delivery where (subscriber, number) in (
       select subscriber, number from delivery
-      where ended_at < statement_timestamp() - $1 * interval '1 millisecond' and outcome <> 'failed'
+      where ended_at < statement_timestamp() - $1 * interval '1 millisecond' and outcome <> 'failed' and not resend
       order by ended_at limit $2)`,
 };
 
@@ -30,7 +30,7 @@ export async function pruneDeliveries(db: Queryable, { keepMs, batchRows = 10_00
 const floor: Statement = {
   name: 'change_floor',
   text: `select xid, seq from (
-      (select xid, seq from dispatcher where name = 'subscriptions')
+      (select xid, seq from dispatcher)
       union all
       (select d.change_xid, d.change_seq from subscriber s
         join delivery d on d.subscriber = s.id and d.number > s.done_number
@@ -39,7 +39,7 @@ const floor: Statement = {
 };
 
 /**
- * Change rows before this cursor are needed neither by the dispatcher nor by a pending delivery. The one at the cursor
+ * Change rows before this cursor are needed neither by those who read the stream nor by a pending delivery. The one at the cursor
  * itself may still be.
  */
 export async function changeFloor(db: Queryable): Promise<ChangeCursor> {

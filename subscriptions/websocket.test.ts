@@ -80,7 +80,8 @@ test('what can not be bound is told, and the connection stays', async (t) => {
   await request(rig, 's');
   await request(rig, 't');
   const client = await openSocket(t, rig.url);
-  const form = "error Commands are 'bind' or 'unbind', a space and the id of a Subscription";
+  const form =
+    "error Commands are 'bind' or 'unbind', a space and the id of a Subscription, or 'bind-with-token' and a token";
   const cases: [string, string][] = [
     ['bind unknown', 'error unknown There is no such Subscription, or it is not yours'],
     ['bind hook', 'error hook Its channel is not websocket'],

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import test, { after, before } from 'node:test';
 import { createMllpClient, type MllpClient } from '#hl7-engine';
+import { waitFor } from '#platform/testing';
 import { type Client, createClient, entries } from './client.ts';
 import { startTestServer, type TestServer } from './server.ts';
 
@@ -174,15 +175,118 @@ test('A40 and updates of both patients at once end in one patient', async () => 
   }
 });
 
-test('A37 takes a merge back', async () => {
-  for (const number of ['w1', 'w2']) await send(adt('A04', 1, pid([cx(number)])));
-  const former = (await patientOf('w1')).id;
-  await send(adt('A40', 2, pid([cx('w2')]), `MRG|${cx('w1')}`));
-  assert.equal(await send(adt('A37', 3, pid([cx('w2')]), pid([cx('w1')]))), 'AA');
+test('A37 takes a merge back, with what it has moved and has not changed since', async () => {
+  for (const number of ['w1', 'w2']) await send(adt('A01', 1, pid([cx(number)]), pv1(`V${number}`)));
+  await send(adt('A01', 1, pid([cx('w1')]), pv1('Vw1b')));
+  const [former, survivor] = [(await patientOf('w1')).id, (await patientOf('w2')).id];
+  const subjectOf = async (visit: string) =>
+    ((await only(`Encounter?identifier=urn:id:IDHOSP|${visit}`)).subject as { reference: string }).reference;
+  assert.equal(await send(adt('A40', 2, pid([cx('w2')]), `MRG|${cx('w1')}`)), 'AA');
+  for (const visit of ['Vw1', 'Vw1b', 'Vw2']) assert.equal(await subjectOf(visit), `Patient/${survivor}`);
+  // Changed since: it cannot be told whose it is.
+  assert.equal(await send(adt('A03', 3, pid([cx('w2')]), pv1('Vw1b'))), 'AA');
+  assert.equal(await send(adt('A37', 4, pid([cx('w2')]), pid([cx('w1')]))), 'AA');
   const [one, two] = [await patientOf('w1'), await patientOf('w2')];
   assert.equal(one.id, former);
   assert.deepEqual([one.active, one.link, numbersOf(one)], [true, undefined, ['w1']]);
   assert.deepEqual([two.link, numbersOf(two)], [undefined, ['w2']]);
+  assert.deepEqual(
+    await Promise.all(['Vw1', 'Vw1b', 'Vw2'].map(subjectOf)),
+    [former, survivor, survivor].map((id) => `Patient/${id}`),
+  );
+  // Again: there is nothing to take back any more.
+  assert.equal(await send(adt('A37', 5, pid([cx('w2')]), pid([cx('w1')]))), 'AA');
+  assert.equal(await subjectOf('Vw1'), `Patient/${former}`);
+});
+
+test('A37 of the later of two merges: what the first has moved can still be taken back', async () => {
+  for (const number of ['v1', 'v2', 'v3']) await send(adt('A01', 1, pid([cx(number)]), pv1(`V${number}`)));
+  const ids = await Promise.all(['v1', 'v2', 'v3'].map(async (number) => `Patient/${(await patientOf(number)).id}`));
+  const subjects = () =>
+    Promise.all(
+      ['Vv1', 'Vv2', 'Vv3'].map(async (visit) => {
+        const { subject } = await only(`Encounter?identifier=urn:id:IDHOSP|${visit}`);
+        return ids.indexOf((subject as { reference: string }).reference);
+      }),
+    );
+  await send(adt('A40', 2, pid([cx('v2')]), `MRG|${cx('v1')}`));
+  await send(adt('A40', 3, pid([cx('v3')]), `MRG|${cx('v2')}`));
+  assert.deepEqual(await subjects(), [2, 2, 2]);
+  await send(adt('A37', 4, pid([cx('v3')]), pid([cx('v2')])));
+  assert.deepEqual(await subjects(), [1, 1, 2]);
+  await send(adt('A37', 5, pid([cx('v2')]), pid([cx('v1')])));
+  assert.deepEqual(await subjects(), [0, 1, 2]);
+});
+
+test('after a merge what is said again under another number is the same resource, and nobody else’s', async () => {
+  const allergy = 'AL1|1|DA|7980^Penicillin^RXNORM|MO';
+  const diagnosis = 'DG1|1||I10^Hypertension^I10|||A';
+  const weight = 'OBX|1|NM|29463-7^Weight^LN||70|kg|||||F|||20260131';
+  const of = async (number: string) => {
+    const subject = `Patient/${(await patientOf(number)).id}`;
+    const [allergies, conditions, weights] = await Promise.all([
+      find(`AllergyIntolerance?patient=${subject}`),
+      find(`Condition?subject=${subject}`),
+      find(`Observation?subject=${subject}&code=29463-7`),
+    ]);
+    return [allergies.map(({ id }) => id), conditions.map(({ id }) => id), weights.map(({ id }) => id)];
+  };
+  const about = (number: string, minute: number, event = 'A08') =>
+    adt(event, minute, pid([cx(number)]), pv1('Vs1'), weight, allergy, diagnosis);
+  await send(about('s1', 1, 'A01'));
+  await send(adt('A04', 1, pid([cx('s2')])));
+  const before = await of('s1');
+  assert.deepEqual(
+    before.map(({ length }) => length),
+    [1, 1, 1],
+  );
+  assert.equal(await send(adt('A40', 2, pid([cx('s2')]), `MRG|${cx('s1')}`)), 'AA');
+  assert.equal(await send(about('s2', 3)), 'AA');
+  assert.deepEqual(await of('s2'), before, 'under the new number');
+  assert.equal(await send(about('s1', 4)), 'AA');
+  assert.deepEqual(await of('s2'), before, 'under the old one');
+  const visit = await only('Encounter?identifier=urn:id:IDHOSP|Vs1');
+  assert.deepEqual(
+    list(visit.diagnosis).map(({ condition }) => (condition as { reference: string }).reference),
+    [`Condition/${before[1]![0]}`],
+  );
+  // Told under the new number alone, then under the old.
+  const other = 'AL1|1|DA|2670^Codeine^RXNORM|MO';
+  await send(adt('A08', 5, pid([cx('s2')]), pv1('Vs1'), other));
+  await send(adt('A08', 6, pid([cx('s1')]), pv1('Vs1'), other));
+  assert.equal((await of('s2'))[0]!.length, 2);
+});
+
+test('a number that is another patient’s now takes nothing along of the one before', async () => {
+  const allergy = 'AL1|1|DA|7980^Penicillin^RXNORM|MO';
+  const of = async (id: string) => (await find(`AllergyIntolerance?patient=Patient/${id}`)).map((one) => one.id);
+  await send(adt('A31', 1, pid([cx('k1'), cx('k0')]), allergy));
+  await send(adt('A04', 1, pid([cx('k2')])));
+  const [before, next] = [(await patientOf('k1')).id, (await patientOf('k2')).id];
+  const own = await of(before);
+  assert.equal(own.length, 1);
+  assert.equal(await send(adt('A43', 2, pid([cx('k2')]), `MRG|${cx('k1')}`)), 'AA');
+  assert.equal((await patientOf('k1')).id, next);
+  assert.equal(await send(adt('A31', 3, pid([cx('k1')]), allergy)), 'AA');
+  assert.deepEqual(await of(before), own, 'the allergy of the one before stays');
+  const theirs = await of(next);
+  assert.equal(theirs.length, 1);
+  assert.equal(await send(adt('A31', 4, pid([cx('k1')]), allergy)), 'AA');
+  assert.deepEqual(await of(next), theirs);
+});
+
+test('what two numbers of one patient derive at the same moment is one resource', async () => {
+  for (let round = 0; round < 5; round++) {
+    const [one, two] = [`t${round}a`, `t${round}b`];
+    await send(adt('A04', 1, pid([cx(one), cx(two)])));
+    const allergy = 'AL1|1|DA|7980^Penicillin^RXNORM|MO';
+    const answers = await sendAll(
+      [one, two, one, two].map((number, i) => adt('A31', 2 + i, pid([cx(number)]), allergy)),
+    );
+    assert.deepEqual(new Set(answers), new Set(['AA']));
+    const found = await find(`AllergyIntolerance?patient=Patient/${(await patientOf(one)).id}`);
+    assert.equal(found.length, 1);
+  }
 });
 
 test('A24 links and A37 unlinks', async () => {
@@ -236,19 +340,46 @@ test("a visit number that is another patient's is refused", async () => {
   assert.equal((await find('Patient?identifier=urn:id:IDHOSP|y2')).length, 0);
 });
 
-test('a patient with more references than one transaction changes is merged all the same', async () => {
+interface ReferenceRun {
+  kind: string;
+  from: string;
+  to: string;
+  status: string;
+  moved: number;
+  kept: number;
+  remaining: number | null;
+}
+
+async function lastRun(): Promise<ReferenceRun> {
+  const reply = await fetch(new URL('/admin/hl7/reference-runs', server.fhirBaseUrl));
+  return ((await reply.json()) as { runs: ReferenceRun[] }).runs[0]!;
+}
+
+test('a patient with more references than one transaction changes is merged at once, the rest follows; A37 takes it back', async () => {
   await send(adt('A04', 1, pid([cx('z1')])));
   await send(adt('A04', 1, pid([cx('z2')])));
-  const subject = { reference: `Patient/${(await patientOf('z1')).id}` };
-  const resource = { resourceType: 'Observation', status: 'final', code: { text: 'TEST' }, subject };
+  const [from, to] = [`Patient/${(await patientOf('z1')).id}`, `Patient/${(await patientOf('z2')).id}`];
+  const resource = {
+    resourceType: 'Observation',
+    status: 'final',
+    code: { text: 'TEST' },
+    subject: { reference: from },
+  };
   const bundle = (count: number) => ({
     resourceType: 'Bundle',
     type: 'transaction',
     entry: Array.from({ length: count }, () => ({ resource, request: { method: 'POST', url: 'Observation' } })),
   });
   for (let i = 0; i < 3; i++) assert.equal((await fhir('POST', '', bundle(800))).status, 200);
+  const countOf = async (patient: string) =>
+    (await fhir('GET', `Observation?subject=${patient}&_summary=count`)).json.total;
   assert.equal(await send(adt('A40', 2, pid([cx('z2')]), `MRG|${cx('z1')}`)), 'AA');
-  const kept = (await patientOf('z2')).id;
-  const counted = await fhir('GET', `Observation?subject=Patient/${kept}&_summary=count`);
-  assert.equal(counted.json.total, 2400);
+  assert.equal((await fhir('GET', from)).json.active, false);
+  await waitFor(async () => (await lastRun()).status === 'done', 'the rest');
+  assert.deepEqual([await countOf(from), await countOf(to)], [0, 2400]);
+  const { kind, from: source, to: target, kept, remaining } = await lastRun();
+  assert.deepEqual([kind, source, target, kept, remaining], ['merge', from, to, 0, 0]);
+  assert.equal(await send(adt('A37', 3, pid([cx('z2')]), pid([cx('z1')]))), 'AA');
+  await waitFor(async () => (await lastRun()).kind === 'unmerge' && (await lastRun()).status === 'done', 'all back');
+  assert.deepEqual([await countOf(from), await countOf(to)], [2400, 0]);
 });

@@ -65,6 +65,7 @@ before(async () => {
     { name: 'small', port: 0, messageBytesMax: 1024, frameTimeoutMs: 1_000 },
     { kind: 'http', name: 'strict', statusByAck: true },
     { kind: 'http', name: 'elsewhere', allow: ['10.0.0.0/8'] },
+    { kind: 'http', name: 'narrow', messageBytesMax: 1024 },
     { kind: 'file', name: 'lab', folder: 'drop', pollMs: 50, stableMs: 0, charset: 'windows-1250' },
   ];
   await writeFile(path.join(folder, 'listeners.json'), JSON.stringify(listeners));
@@ -254,6 +255,51 @@ describe('HL7 over HTTP', () => {
     assert.deepEqual([got.status, got.headers.get('allow')], [405, 'POST']);
     const noise = await post('/hl7', 'no HL7 at all');
     assert.deepEqual([noise.status, code(await noise.text())], [200, 'AR']);
+  });
+});
+
+describe('what is too large', () => {
+  interface Journalled {
+    messages: { id: string; state: string; error: string }[];
+  }
+
+  async function journalled(controlId: string): Promise<{ state: string; error: string; raw: Buffer }[]> {
+    const place = `${server.rootUrl}/admin/hl7/messages`;
+    const { json } = await client('GET', `${place}?controlId=${controlId}`);
+    const { messages } = json as unknown as Journalled;
+    return Promise.all(
+      messages.map(async ({ id, state, error }) => {
+        const one = (await client('GET', `${place}/${id}`)).json as unknown as { raw: string };
+        return { state, error, raw: Buffer.from(one.raw, 'base64') };
+      }),
+    );
+  }
+
+  const head = (text: string): Buffer => Buffer.from(text).subarray(0, 64 * 1024);
+
+  it('for the server is refused, and its beginning journalled', async () => {
+    const before = (await listener('default', 'http')).frames as Record<string, number>;
+    const large = message('LARGE1', {}, 'X'.repeat(11 * 1024 * 1024));
+    const bytesMax = 10 * 1024 * 1024;
+    for (const body of [large, new Blob([large]).stream()]) {
+      const init = { method: 'POST', body, duplex: 'half' } as RequestInit;
+      const reply = await fetch(`${server.rootUrl}/hl7`, init);
+      const { error } = (await reply.json()) as { error: { message: string } };
+      assert.deepEqual([reply.status, error.message], [413, `The message is larger than ${bytesMax} bytes`]);
+    }
+    const error = `The message is larger than ${bytesMax} bytes`;
+    assert.deepEqual(await journalled('LARGE1'), [{ state: 'failed', error, raw: head(large) }]);
+    const { oversize } = (await listener('default', 'http')).frames as Record<string, number>;
+    assert.equal(oversize, (before.oversize ?? 0) + 2);
+  });
+
+  it('for a listener too', async () => {
+    const large = message('LARGE2', {}, 'X'.repeat(2_000));
+    const reply = await fetch(`${server.rootUrl}/hl7/narrow`, { method: 'POST', body: large });
+    assert.equal(reply.status, 413);
+    const error = 'The message is larger than 1024 bytes';
+    assert.deepEqual(await journalled('LARGE2'), [{ state: 'failed', error, raw: head(large) }]);
+    assert.equal(await familyOf('LARGE2'), undefined);
   });
 });
 

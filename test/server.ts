@@ -16,6 +16,8 @@ export async function startTestServer(environment: Record<string, string> = {}):
     MQTT_PORT: '0',
     HL7_ROUTES_DIR: devNull,
     HL7_PROFILES_DIR: devNull,
+    // Each vital sign would lead to more resources: what tests count are their own.
+    SCORES: 'none',
     ...environment,
   });
   return startServer({ config, log: testLog(), connection: await testConnection() });

@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util';
 import { createLog, type EmbeddedPostgres, startEmbeddedPostgres } from '#platform';
 import { removeFolder } from '../boot.ts';
 import type { Measured } from '../load/exchange.ts';
-import { memoryOf } from '../processes.ts';
+import { cpuMsOf, memoryOf } from '../processes.ts';
 import { type Peer, startPeer } from '../rpc.ts';
 
 const { values } = parseArgs({
@@ -34,21 +34,36 @@ interface Rig {
 
 let firstNumber = 0;
 
-async function send(rig: Rig, connections: number, forSeconds: number, perSecond?: number): Promise<Measured> {
+/** Processor time a message, in microseconds: what varies less than the rate while other programs run. */
+interface Sent extends Measured {
+  nodeUs: number;
+  postgresUs: number;
+}
+
+async function send(rig: Rig, connections: number, forSeconds: number, perSecond?: number): Promise<Sent> {
   // Numbers that no other run has used: every message is new.
   firstNumber += 10_000_000;
   const load = { port: rig.port, connections, window: 1, seconds: forSeconds, firstNumber, perSecond };
+  const [nodeMs, postgresMs] = await cpuOf(rig);
   const measured = await rig.loader.call<Measured>('mllp', load);
   if (measured.failures > 0) throw new Error(`${measured.failures} messages failed: ${measured.firstFailure}`);
-  return measured;
+  const [nodeMsAfter, postgresMsAfter] = await cpuOf(rig);
+  const each = (ms: number): number => (ms * 1_000) / measured.count;
+  return { ...measured, nodeUs: each(nodeMsAfter - nodeMs), postgresUs: each(postgresMsAfter - postgresMs) };
 }
+
+const cpuOf = async ({ ours, postgresPid }: Rig): Promise<[nodeMs: number, postgresMs: number]> => [
+  await ours.call<number>('cpuMs'),
+  cpuMsOf(postgresPid),
+];
 
 const rateOf = ({ count, seconds: took }: Measured): number => count / took;
 
-function tell(what: string, measured: Measured): void {
-  const { p50Ms, p95Ms, p99Ms } = measured;
+function tell(what: string, measured: Sent): void {
+  const { p50Ms, p95Ms, p99Ms, nodeUs, postgresUs } = measured;
   const times = [p50Ms, p95Ms, p99Ms].map((ms) => ms.toFixed(1)).join(' / ');
-  console.log(`${what.padEnd(44)} ${rateOf(measured).toFixed(0).padStart(6)}/s   p50 / p95 / p99 ${times} ms`);
+  const cpu = `node ${nodeUs.toFixed(0)}, PostgreSQL ${postgresUs.toFixed(0)} µs each`;
+  console.log(`${what.padEnd(44)} ${rateOf(measured).toFixed(0).padStart(6)}/s   p50 / p95 / p99 ${times} ms   ${cpu}`);
 }
 
 async function rates(rig: Rig): Promise<void> {

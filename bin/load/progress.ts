@@ -38,7 +38,7 @@ function rates(samples: readonly Sample[]): { bytes: number; resources: number }
 }
 
 /** `[######----]  42 %  1.2 GB of 2.9 GB  820,113 resources  12,345/s  2 min 10 s left` */
-export function progressText(progress: LoadProgress, samples: readonly Sample[], what = 'resources'): string {
+function progressText(progress: LoadProgress, samples: readonly Sample[], what = 'resources'): string {
   const { bytesDone, bytesTotal } = progress;
   const share = bytesTotal === 0 ? 1 : Math.min(bytesDone / bytesTotal, 1);
   const full = Math.round(share * BAR_WIDTH);

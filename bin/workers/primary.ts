@@ -18,8 +18,7 @@ export interface RunningCluster extends RunningServer {
 const POOL_MIN = 4;
 
 /** POOL_MAX in all: the primary and each worker get the same part of it. */
-export const poolShare = (poolMax: number, workers: number): number =>
-  Math.max(POOL_MIN, Math.floor(poolMax / (workers + 1)));
+const poolShare = (poolMax: number, workers: number): number => Math.max(POOL_MIN, Math.floor(poolMax / (workers + 1)));
 
 /**
  * Workers share a port by its number, so any free one is chosen here. One that is given is tried: who shares ports would

@@ -25,7 +25,7 @@ interface DevicesOptions {
  * An answer is used for this long after it was asked for, so a changed Device.patient takes effect within two seconds.
  * Longer would save little: 500 devices cost 250 look-ups a second, a few per cent of what the store does.
  */
-export const deviceTtlMs = 2_000;
+const deviceTtlMs = 2_000;
 const devicesMax = 10_000;
 const fhirId = /^[A-Za-z0-9\-.]{1,64}$/;
 

@@ -57,7 +57,7 @@ export interface MqttLimits {
 }
 
 /** What each figure rests on stands in docs/devices.md. */
-export const mqttDefaults: MqttLimits = {
+const mqttDefaults: MqttLimits = {
   payloadBytesMax: 1_048_576,
   packetBytesMax: 16_777_216,
   readingsPerMessageMax: 10_000,

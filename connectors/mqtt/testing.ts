@@ -23,7 +23,7 @@ export interface MemoryStore {
 }
 
 /** Reads by id, searches by `_id` and `identifier`: what the connector uses. */
-export function memoryStore(): MemoryStore {
+function memoryStore(): MemoryStore {
   const versions = new Map<string, StoredVersion>();
   const put = (resource: Resource & { id: string }): void => {
     const key = `${resource.resourceType}/${resource.id}`;

@@ -33,8 +33,12 @@ function tagOf(text: string): string {
 export async function metadata(core: Core, request: FhirRequest, offers: readonly Offer[]): Promise<Answer> {
   const mode = modeOf(request.pairs);
   // Without a database it tells what was in force last.
-  await Promise.allSettled([core.store.registry.refresh(), core.packages.refresh()]);
-  const statement = capabilityStatement(core, offers);
+  const [topics] = await Promise.allSettled([
+    core.subscriptionTopics?.() ?? [],
+    core.store.registry.refresh(),
+    core.packages.refresh(),
+  ]);
+  const statement = capabilityStatement(core, offers, topics.status === 'fulfilled' ? topics.value : undefined);
   const text =
     mode === 'terminology'
       ? await terminologyCapabilities(core, request.scope)

@@ -70,21 +70,43 @@ function searchParamElement(core: Core, param: SearchParam): JsonObject {
   };
 }
 
+/** http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/CapabilityStatement-backport-subscription-server-r4.html */
+const BACKPORT = 'http://hl7.org/fhir/uv/subscriptions-backport';
+
+/** What the statement says of topics; nothing where nobody offers them. */
+interface TopicSupport {
+  profiles: string[];
+  extension: JsonObject[];
+  instantiates: string[];
+}
+
+function topicSupport({ subscriptionTopics }: Core, urls: readonly string[]): TopicSupport {
+  if (!subscriptionTopics) return { profiles: [], extension: [], instantiates: [] };
+  const url = `${BACKPORT}/StructureDefinition/capabilitystatement-subscriptiontopic-canonical`;
+  return {
+    profiles: [`${BACKPORT}/StructureDefinition/backport-subscription`],
+    extension: urls.map((valueCanonical) => ({ url, valueCanonical })),
+    instantiates: [`${BACKPORT}/CapabilityStatement/backport-subscription-server-r4`],
+  };
+}
+
 function resource(
   core: Core,
   type: string,
   interactions: string[],
   offers: readonly Offer[],
   reverse: string[],
+  topics: TopicSupport,
 ): JsonObject {
   const params = core.parameters.list(type).filter(isServed);
-  const profiles = core.packages.profilesOf(type);
+  const profiles = new Set([...core.packages.profilesOf(type), ...(type === 'Subscription' ? topics.profiles : [])]);
   const references = params.filter((param) => param.type === 'reference').map((param) => `${type}:${param.code}`);
   const offered = (interaction: string) => offers.some((offer) => offer.interaction === interaction);
   return {
     type,
     profile: `http://hl7.org/fhir/StructureDefinition/${type}`,
-    ...(profiles.length > 0 ? { supportedProfile: [...profiles] } : {}),
+    ...(type === 'Subscription' && topics.extension.length > 0 ? { extension: topics.extension } : {}),
+    ...(profiles.size > 0 ? { supportedProfile: [...profiles] } : {}),
     interaction: interactions.map((code) => ({ code })),
     ...(core.versionRequired.has(type) ? { documentation: VERSION_REQUIRED } : {}),
     versioning: 'versioned-update',
@@ -156,13 +178,22 @@ function searchNote({ limits }: Core, code: string): { documentation?: string } 
 /** https://hl7.org/fhir/R4/extension-capabilitystatement-websocket.html */
 const WEB_SOCKET = 'http://hl7.org/fhir/StructureDefinition/capabilitystatement-websocket';
 
-const texts = new WeakMap<Core, { text: string; revision: string }>();
+const texts = new WeakMap<Core, { text: string; revision: string; urls: readonly string[] }>();
 
-/** The statement as JSON text; the same until search parameters or packages are added, removed or completed. */
-export function capabilityStatement(core: Core, offers: readonly Offer[]): string {
-  const revision = `${core.store.registry.revision}/${core.packages.revision}`;
+/**
+ * The statement as JSON text; the same until search parameters or packages are added, removed or completed. `topicUrls`: of the
+ * topics that can be subscribed to; undefined where they could not be asked for: it tells those it told last.
+ */
+export function capabilityStatement(
+  core: Core,
+  offers: readonly Offer[],
+  topicUrls: readonly string[] | undefined,
+): string {
   const known = texts.get(core);
+  const urls = topicUrls ?? known?.urls ?? [];
+  const revision = `${core.store.registry.revision}/${core.packages.revision}/${urls.join(' ')}`;
   if (known?.revision === revision) return known.text;
+  const topics = topicSupport(core, urls);
   const interactions = codes(offers, 'type');
   const reverse = reverseIncludes(core);
   const system = codes(offers, 'system').flatMap((code) =>
@@ -172,6 +203,7 @@ export function capabilityStatement(core: Core, offers: readonly Offer[]): strin
     resourceType: 'CapabilityStatement',
     status: 'active',
     ...instance(core),
+    ...(topics.instantiates.length > 0 ? { instantiates: topics.instantiates } : {}),
     ...(core.packages.guides.length > 0 ? { implementationGuide: [...core.packages.guides] } : {}),
     fhirVersion: '4.0.1',
     format: ['application/fhir+json', 'application/fhir+xml', 'application/fhir+ndjson', 'json', 'xml'],
@@ -184,7 +216,7 @@ export function capabilityStatement(core: Core, offers: readonly Offer[]): strin
           'Errors are OperationOutcomes. Unknown search parameters are ignored, or refused with Prefer: handling=strict',
         security: { cors: core.cors },
         resource: core.definitions.resourceTypes.map((type) =>
-          resource(core, type, interactions, offers, reverse.get(type) ?? []),
+          resource(core, type, interactions, offers, reverse.get(type) ?? [], topics),
         ),
         interaction: system.map((code) => ({ code, ...bundleNote(core, code), ...searchNote(core, code) })),
         searchParam: JOIN_PARAMS,
@@ -193,7 +225,7 @@ export function capabilityStatement(core: Core, offers: readonly Offer[]): strin
       },
     ],
   });
-  texts.set(core, { text, revision });
+  texts.set(core, { text, revision, urls });
   return text;
 }
 

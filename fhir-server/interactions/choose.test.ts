@@ -1,7 +1,7 @@
 // Entries that choose among their matches, and identifiers that lock each by itself: what in-process callers rely on.
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import type { Choice, Resource, TransactionEntry } from '#fhir-model';
+import type { Choice, MovedReferences, Resource, TransactionEntry } from '#fhir-model';
 import type { Db } from '#platform';
 import { testDatabase } from '#platform/testing';
 import { createReader, createWriter } from '../ports.ts';
@@ -164,11 +164,85 @@ test('references are moved in the transaction, as many as asked, and only what i
   );
   const move = (more: object) =>
     db.tx((tx) => writer.moveReferences(tx, { from: from!.id, to: to!.id, resourcesMax: 10, ...more }, everything));
-  assert.deepEqual(await move({ about: visit }), { count: 1, more: false });
-  assert.deepEqual(await move({ resourcesMax: 1 }), { count: 1, more: true });
-  assert.deepEqual(await move({}), { count: 1, more: false });
-  const moved = await createReader(core).search('Observation', `subject=Patient/${to!.id}`, everything);
-  assert.equal(moved.resources.length, 3);
+  const [first, second, third] = [
+    await move({ about: visit }),
+    await move({ resourcesMax: 1, countLeft: true }),
+    await move({}),
+  ];
+  const of = ({ moved, ...rest }: MovedReferences) => [moved.map(({ version, paths }) => [version, paths]), rest];
+  const one = [[2, ['Observation.subject.reference']]];
+  assert.deepEqual(
+    [of(first), of(second), of(third)],
+    [
+      [one, { more: false }],
+      [one, { more: true, left: 1 }],
+      [one, { more: false }],
+    ],
+  );
+  const ofPatient = async ({ id }: { id: string }) =>
+    (await createReader(core).search('Observation', `subject=Patient/${id}`, everything)).resources.length;
+  assert.equal(await ofPatient(to!), 3);
+  // Taken back, but for what has changed since.
+  const resources = [...first.moved, ...second.moved, { ...third.moved[0]!, version: 1 }];
+  const back = { from: to!.id, to: from!.id, resources };
+  const restored = await db.tx((tx) => writer.restoreReferences(tx, back, everything));
+  assert.deepEqual(
+    restored.map(({ version }) => version),
+    [3, 3],
+  );
+  assert.deepEqual([await ofPatient(to!), await ofPatient(from!)], [1, 2]);
+  assert.deepEqual(await db.tx((tx) => writer.restoreReferences(tx, back, everything)), []);
+});
+
+test('an entry may be about what is stored under another of its names, and so are references to it', async () => {
+  const [owner] = await transaction(core, [put(['alias'])], context);
+  const subject = { reference: `Patient/${owner!.id}` };
+  const condition = (id: string, more: object = {}): Resource => ({ resourceType: 'Condition', id, subject, ...more });
+  const names = (own: string, ...others: string[]): TransactionEntry => ({
+    method: 'PUT',
+    url: `Condition/${own}`,
+    resource: condition(own, { note: [{ text: own }] }),
+    alias: {
+      ids: () => others,
+      fits: (stored) => JSON.stringify(stored.subject) === JSON.stringify(subject),
+      instead: () => `${own}.instead`,
+    },
+    merge: (existing, incoming) => ({ ...existing, ...incoming }),
+  });
+  const list = (name: string): TransactionEntry => ({
+    method: 'POST',
+    url: 'List',
+    resource: {
+      ...{ resourceType: 'List', status: 'current', mode: 'working' },
+      entry: [{ item: { reference: `Condition/${name}` } }],
+    },
+  });
+  const written = async (...entries: TransactionEntry[]) =>
+    (await transaction(core, entries, context)).map(({ type, id, version, body }) =>
+      type === 'List' ? JSON.parse(body).entry[0].item.reference : `${id} ${version}`,
+    );
+  assert.deepEqual(await written(names('first', 'second'), list('first')), ['first 1', 'Condition/first']);
+  assert.deepEqual(await written(names('second', 'third', 'first'), list('second')), ['first 2', 'Condition/first']);
+  assert.equal(
+    JSON.parse((await createReader(core).read('Condition', 'first', everything))!.body).note[0].text,
+    'second',
+  );
+  // Its own name goes first, and what is somebody else's does not fit.
+  assert.deepEqual(await written(names('first', 'second')), ['first 3']);
+  const [other] = await transaction(core, [put(['another'])], context);
+  const theirs = condition('theirs', { subject: { reference: `Patient/${other!.id}` } });
+  await transaction(core, [{ method: 'PUT', url: 'Condition/theirs', resource: theirs }], context);
+  assert.deepEqual(await written(names('ours', 'theirs')), ['ours 1']);
+  // Nor does it under its own name: it stays as it is.
+  assert.deepEqual(await written(names('theirs'), list('theirs')), ['theirs.instead 1', 'Condition/theirs.instead']);
+  assert.deepEqual(await written(names('theirs')), ['theirs.instead 2']);
+  assert.equal((await createReader(core).read('Condition', 'theirs', everything))!.version, 1);
+  // What was deleted is no longer there.
+  await transaction(core, [{ method: 'DELETE', url: 'Condition/ours' }], context);
+  assert.deepEqual(await written(names('fourth', 'ours')), ['fourth 1']);
+  // Two names at the same moment are one resource.
+  const both = await Promise.all([written(names('left', 'right')), written(names('right', 'left'))]);
+  assert.deepEqual(new Set(both.flat().map((text) => text.slice(-1))), new Set(['1', '2']));
 });
 
 test('the store is sound afterwards', () => assertStoreSound({ db }));

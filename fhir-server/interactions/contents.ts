@@ -17,6 +17,7 @@ import {
   targetsOf,
 } from './links.ts';
 import { type Resolution, type Resolved, writes } from './resolve.ts';
+import { assertFits } from './stand-ins.ts';
 
 /** Entry index → the resource that it stores. */
 export type Contents = Map<number, Resource>;
@@ -56,6 +57,7 @@ function addIncoming(
   if (references.size > 0) resolveConditionals(core, references, one.index, resource);
   const { merge } = one.entry;
   const existing = merge && stored(ground, one);
+  if (existing) assertFits(one, existing);
   const content = merge ? merge(existing, resource) : resource;
   if (merge && content === existing) {
     draft.unchanged.add(one.index);

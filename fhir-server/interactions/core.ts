@@ -59,6 +59,8 @@ export interface Core {
   cors: boolean;
   /** Where clients bind Subscriptions: `ws://127.0.0.1:8080/fhir/R4/ws`. */
   webSocketUrl?: string | undefined;
+  /** Canonical URLs of the topics that can be subscribed to. */
+  subscriptionTopics?: () => Promise<readonly string[]>;
 }
 
 /** Who asks, and through which connection: inside a transaction its own, so that it sees what it wrote. */

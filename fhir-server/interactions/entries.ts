@@ -92,25 +92,25 @@ function needResource(index: number, entry: TransactionEntry, type: string): Res
 }
 
 /** The lock and look-up key of criteria. */
-export function criteriaKey(type: string, query: string): string {
-  return `${type}?${searchPairs(query)
+export function criteriaKey(type: string, query: string, pairs = searchPairs(query)): string {
+  return `${type}?${pairs
     .map(([name, value]) => `${name}=${value}`)
     .sort()
     .join('&')}`;
 }
 
 function withCriteria(core: Core, plan: Plan, text: string, path: string): Plan {
-  const criteria = parseCriteria(core, plan.type, text, at(plan.index, path));
-  const key = criteriaKey(plan.type, text);
-  return { ...plan, criteria, criteriaKey: key, lockKeys: lockKeys(plan.type, text, key) };
+  const pairs = searchPairs(text);
+  const criteria = parseCriteria(core, plan.type, text, at(plan.index, path), pairs);
+  const key = criteriaKey(plan.type, text, pairs);
+  return { ...plan, criteria, criteriaKey: key, lockKeys: lockKeys(plan.type, pairs, key) };
 }
 
 /**
  * Criteria of several identifiers lock each by itself, so that sets which overlap exclude each other: messages that name a
  * patient by one of its numbers, by another and by both make one patient.
  */
-function lockKeys(type: string, query: string, key: string): string[] {
-  const [pair, more] = searchPairs(query);
+function lockKeys(type: string, [pair, more]: readonly [string, string][], key: string): string[] {
   if (pair === undefined || more !== undefined || pair[0] !== 'identifier' || !pair[1].includes(',')) return [key];
   const tokens = pair[1].match(/(?:\\.|[^\\,])+/g) ?? [];
   return tokens.map((token) => `${type}?identifier=${token}`);

@@ -1,10 +1,11 @@
 // What a transaction locks and looks up before it writes: https://hl7.org/fhir/R4/http.html#concurrency
 import { CerebraError, type Tx } from '#platform';
 import { resourceKey } from '../store/layout.ts';
+import { lockTypes } from '../store/lock-types.ts';
 import { lockAll } from '../store/locks.ts';
 import { holds, NO_VERSION } from '../store/preconditions.ts';
 import { versionMismatch } from '../store/store.ts';
-import { allocate, byType, type Locked, lockRows, type Tombstone, tombstones } from '../store/write-many.ts';
+import { allocate, byType, type Locked, type Tombstone } from '../store/write-many.ts';
 import { chooseEach, MATCHES_TO_CHOOSE } from './choose.ts';
 import type { Caller, Core } from './core.ts';
 import { at } from './entries.ts';
@@ -37,19 +38,13 @@ function latest(core: Core, rows: Map<string, Locked>, gone: Map<string, Tombsto
 export async function prepareGround(core: Core, tx: Tx, resolved: Resolved[], caller: Caller): Promise<Ground> {
   const touched = resolved.filter((one) => writes(one) && !one.fresh);
   const keys = clientIds(touched).map((one) => resourceKey(one.type, one.id));
-  const rows = new Map<string, Locked>();
-  const gone = new Map<string, Tombstone>();
   const locks = lockAll(tx, 'resource', keys);
-  const looks = byType(touched).map(async ([type, group]) => {
-    const ids = group.map((one) => one.id);
-    const [locked, dead] = await Promise.all([lockRows(tx, type, ids, caller.scope), tombstones(tx, type, ids)]);
-    for (const row of locked) rows.set(`${type}/${row.id}`, row);
-    for (const row of dead) gone.set(`${type}/${row.id}`, row);
-  });
+  const ids = byType(touched).map(([type, group]) => [type, group.map(({ id }) => id)] as const);
+  const locked = lockTypes(tx, ids, caller.scope);
   // Last, so that the numbers are higher than those of the versions that these follow.
-  const numbers = allocate(tx, resolved.filter(writes).length);
-  await Promise.all([locks, ...looks, numbers]);
-  return { rows, tombstones: gone, numbers: await numbers, updatedMs: latest(core, rows, gone) };
+  const allocated = allocate(tx, resolved.filter(writes).length);
+  const [{ rows, gone }, numbers] = await Promise.all([locked, allocated, locks]);
+  return { rows, tombstones: gone, numbers, updatedMs: latest(core, rows, gone) };
 }
 
 /** The version that a write of this entry makes. */

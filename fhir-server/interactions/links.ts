@@ -65,11 +65,20 @@ export function addConditionals(core: Core, resource: Resource, index: number, l
 }
 
 export function cloneJson(value: Json | undefined): Json | undefined {
-  if (Array.isArray(value)) return value.map((item) => cloneJson(item) as Json);
+  if (Array.isArray(value)) return cloneList(value);
   // JSON.rawJSON objects have no prototype and can't change: they are shared.
   if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) === null) return value;
   const copy: JsonObject = {};
-  for (const key of Object.keys(value)) copy[key] = cloneJson(value[key]);
+  for (const key in value) {
+    const member = value[key];
+    copy[key] = typeof member === 'object' ? cloneJson(member) : member;
+  }
+  return copy;
+}
+
+function cloneList(list: readonly Json[]): Json[] {
+  const copy: Json[] = [];
+  for (const item of list) copy.push(typeof item === 'object' ? (cloneJson(item) as Json) : item);
   return copy;
 }
 
@@ -92,6 +101,7 @@ export function targetsOf(resolved: readonly Resolved[]): Targets {
   let anyRestful = false;
   for (const one of resolved) {
     const { entry, type, id, index, method } = one;
+    if (entry.alias !== undefined && entry.url !== `${type}/${id}`) urls.set(entry.url, `${type}/${id}`);
     if (entry.fullUrl === undefined || id === '' || one.alone || isRead(one)) continue;
     if (urls.has(entry.fullUrl)) {
       throw new CerebraError('invalid', 'Two entries have the same fullUrl', { expression: [at(index, '.fullUrl')] });

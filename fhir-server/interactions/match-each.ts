@@ -17,14 +17,23 @@ interface Decided {
   keys: [key: string, tokens: string[]][];
 }
 
-async function byTokens(caller: Caller, { type, of, keys }: Decided, count: number, found: Found) {
-  for (let at = 0; at < keys.length; at += CRITERIA_MAX) {
-    const some = keys.slice(at, at + CRITERIA_MAX);
-    const tokens = some.map(([, each]) => each);
-    const matches = await findByTokens(caller, type, of, tokens, count);
-    for (const [i, [key]] of some.entries()) found.set(key, matches[i]!);
+/** CRITERIA_MAX of each type at a time. */
+async function byTokens(caller: Caller, decided: Decided[], countOf: (type: string) => number, found: Found) {
+  for (let at = 0, left = decided; left.length > 0; at += CRITERIA_MAX) {
+    const some = left.map(({ keys, ...rest }) => ({ ...rest, keys: keys.slice(at, at + CRITERIA_MAX) }));
+    const matches = await findByTokens(
+      caller,
+      some.map(({ type, of, keys }) => ({ type, of, tokens: keys.map(([, each]) => each), count: countOf(type) })),
+    );
+    for (const [i, { keys }] of some.entries())
+      for (const [j, [key]] of keys.entries()) found.set(key, matches[i]![j]!);
+    left = left.filter(({ keys }) => keys.length > at + CRITERIA_MAX);
   }
 }
+
+/** In one order, so that the same types make the same statement. */
+const inOrder = (decided: Iterable<Decided>): Decided[] =>
+  [...decided].sort((a, b) => (a.type + a.of < b.type + b.of ? -1 : 1));
 
 /** By key, what each of the criteria matches; `countOf` is how many matches are of interest for a type. */
 export async function matchEach(
@@ -52,7 +61,6 @@ export async function matchEach(
   const searches = alone.map(async ([key, query]) =>
     found.set(key, await matchCriteria(core, query, caller, countOf(query.type))),
   );
-  const looks = [...decided.values()].map((one) => byTokens(caller, one, countOf(one.type), found));
-  await Promise.all([...searches, ...looks]);
+  await Promise.all([...searches, byTokens(caller, inOrder(decided.values()), countOf, found)]);
   return found;
 }

@@ -8,6 +8,7 @@ import type { Caller, Core } from './core.ts';
 import { at, isRead, type Plan } from './entries.ts';
 import { addConditionals, type Lookup, type Matches, several } from './links.ts';
 import { matchEach } from './match-each.ts';
+import { standIns } from './stand-ins.ts';
 
 /** A planned entry that knows what it is about. */
 export interface Resolved extends Plan {
@@ -222,10 +223,11 @@ function resolvePlan(
   assigned: Map<string, string>,
   chosen: Chosen | undefined,
   earlier: Iterable<Resolved[]>,
+  standIn: string | undefined,
 ): Resolved[] {
   const key = plan.criteriaKey;
   if (key === undefined) {
-    return [{ ...plan, id: plan.id ?? '', found: undefined, idle: false, fresh: plan.method === 'POST' }];
+    return [{ ...plan, id: standIn ?? plan.id ?? '', found: undefined, idle: false, fresh: plan.method === 'POST' }];
   }
   if (plan.method === 'DELETE') return resolveDelete(core, plan, found.before.get(key)!);
   const resolved = chosen
@@ -268,12 +270,15 @@ export async function resolve(core: Core, tx: Tx, caller: Caller, attempt: Attem
   const assigned = new Map<string, string>();
   const byIndex = new Map<number, Resolved[]>();
   const chosen = await chooseEach(core, { ...caller, db: tx }, plans, found.left);
+  const { ids, asked } = await standIns(tx, caller, plans);
   for (const plan of byPhase(plans)) {
-    byIndex.set(plan.index, resolvePlan(core, plan, found, assigned, chosen.get(plan.index), byIndex.values()));
+    const choice = chosen.get(plan.index);
+    const earlier = byIndex.values();
+    byIndex.set(plan.index, resolvePlan(core, plan, found, assigned, choice, earlier, ids.get(plan.index)));
   }
   const resolved = plans.flatMap((plan) => byIndex.get(plan.index)!);
   assertDistinct(resolved);
   const references = new Map(lookups.references.map((key) => [key, found.left.get(key)!]));
-  const fixed = lookups.all.size === 0 && lookups.pending.size === 0;
+  const fixed = lookups.all.size === 0 && lookups.pending.size === 0 && !asked;
   return { resolved, references, pending: lookups.pending, fixed };
 }

@@ -194,9 +194,15 @@ export async function matchCriteria(
 }
 
 /** Parses criteria of a conditional interaction: strictly, since ignoring one would match too much. */
-export function parseCriteria(core: Core, type: string, text: string, name: string): SearchQuery {
+export function parseCriteria(
+  core: Core,
+  type: string,
+  text: string,
+  name: string,
+  pairs = searchPairs(text),
+): SearchQuery {
   assertType(core, type);
-  const query = parseQuery(core, type, searchPairs(text), true);
+  const query = parseQuery(core, type, pairs, true);
   if (query.criteria.length === 0) {
     const told =
       'At least one search criterion is needed, as in identifier=http://example.org/mrn|17: none means everything';

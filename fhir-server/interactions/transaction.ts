@@ -1,7 +1,7 @@
 // https://hl7.org/fhir/R4/http.html#transaction: all entries or none, whatever their order in the Bundle.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { EntryResult, TransactionEntry, WriteContext } from '#fhir-model';
-import { CerebraError, sqlState, type Tx } from '#platform';
+import { CerebraError, isWriteRace, type Tx } from '#platform';
 import { assertWrites } from '../access/scope.ts';
 import { isStale } from '../parameters/published.ts';
 import { prepare } from '../store/store.ts';
@@ -20,8 +20,6 @@ import { ANSWER_CHARACTERS_MAX, answerTooLarge, type EntryReader, readEntry } fr
 import { type Attempt, type Resolved, resolve, writes } from './resolve.ts';
 
 const RETRIES_MAX = 5;
-/** Lost races that a second try settles: unique violation, deadlock, serialization failure. */
-const RETRYABLE = new Set(['23505', '40P01', '40001']);
 
 /** Entries that are checked, or prepared and written, before others get their turn: some 30 ms. */
 const STRIDE = 250;
@@ -147,25 +145,30 @@ async function runOnce(
   read: EntryReader,
 ): Promise<EntryResult[]> {
   const { plans, verdicts } = attempt;
-  return core.store.db.tx(async (tx) => {
-    const caller: Caller = { scope: context.scope, db: tx };
-    const resolution = await resolve(core, tx, caller, attempt);
-    const { resolved, pending } = resolution;
-    const ground = await prepareGround(core, tx, resolved, caller);
-    await assertMatching(core, tx, caller, resolved, ground);
-    const draft = draftContents(core, resolution, ground, verdicts);
-    const job: Job = { core, tx, resolved, ground, ...draft, overlap: overlapOf(resolved) };
-    const matches = await pendingMatches(core, tx, caller, pending, resolved, (wanted) => writeEntries(job, wanted));
-    finishContents(core, resolution, ground, draft, matches);
-    const results = await writeEntries(job);
-    await assertNoTwins(core, caller, job.overlap);
-    addIdle(resolved, results, ground.updatedMs);
-    addUnchanged(job, results);
-    await addReads(core, plans, results, caller, read);
-    const inOrder = plans.map((plan) => results.get(plan.index)!);
-    await context.within?.(tx, inOrder);
-    return inOrder;
-  });
+  // Each entry that writes is looked up, locked or numbered before.
+  const readsFirst = plans.some((plan) => !isRead(plan));
+  return core.store.db.tx(
+    async (tx) => {
+      const caller: Caller = { scope: context.scope, db: tx };
+      const resolution = await resolve(core, tx, caller, attempt);
+      const { resolved, pending } = resolution;
+      const ground = await prepareGround(core, tx, resolved, caller);
+      await assertMatching(core, tx, caller, resolved, ground);
+      const draft = draftContents(core, resolution, ground, verdicts);
+      const job: Job = { core, tx, resolved, ground, ...draft, overlap: overlapOf(resolved) };
+      const matches = await pendingMatches(core, tx, caller, pending, resolved, (wanted) => writeEntries(job, wanted));
+      finishContents(core, resolution, ground, draft, matches);
+      const results = await writeEntries(job);
+      await assertNoTwins(core, caller, job.overlap);
+      addIdle(resolved, results, ground.updatedMs);
+      addUnchanged(job, results);
+      await addReads(core, plans, results, caller, read);
+      const inOrder = plans.map((plan) => results.get(plan.index)!);
+      await context.within?.(tx, inOrder);
+      return inOrder;
+    },
+    { readsFirst },
+  );
 }
 
 /** Checks all entries; throws for the first that is wrong, with its place. */
@@ -205,7 +208,7 @@ export async function runPlans(
     } catch (error) {
       if (error instanceof Unchecked) await checkOpen(core, verdicts);
       else if (isStale(error)) await core.store.registry.refresh();
-      else if (!RETRYABLE.has(sqlState(error) ?? '')) throw error;
+      else if (!isWriteRace(error)) throw error;
       if (attempt > RETRIES_MAX) {
         const text = 'Resources of this Bundle are being changed by others at the same time: try again';
         throw new CerebraError('version-conflict', text, { cause: error });

@@ -1,7 +1,7 @@
 // A part committed, through what a database may answer: away for a moment, a deadlock, a value that it can't hold.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { issuesOf } from '#fhir-model';
-import { CerebraError, type Db, isCerebraError, sqlState } from '#platform';
+import { CerebraError, type Db, isCerebraError, isPassing, isWriteRace, sqlState } from '#platform';
 import { savedRanges } from './checkpoints.ts';
 import { eachByItself } from './renew.ts';
 import type { Fault, Part } from './types.ts';
@@ -16,11 +16,9 @@ export interface Committed extends Written {
 }
 
 const UNIQUE_VIOLATION = '23505';
-const passing = new Set(['40P01', '40001', UNIQUE_VIOLATION]);
 
 /** Of another kind next time. */
-const mayPass = (error: unknown): boolean =>
-  isCerebraError(error, 'unavailable') || isCerebraError(error, 'timeout') || passing.has(sqlState(error) ?? '');
+const mayPass = (error: unknown): boolean => isPassing(error) || isWriteRace(error);
 
 /**
  * A value that PostgreSQL can't hold: 22 data exception, 23 integrity constraint violation, 54 program limit exceeded; or a

@@ -1,6 +1,6 @@
 // References to a patient that was merged into another: found through the index, moved resource by resource.
 // https://build.fhir.org/patient-operation-merge.html#process
-import { type AccessScope, parseJson, parseReference, type Resource } from '#fhir-model';
+import { type AccessScope, type MovedReference, parseJson, parseReference, type Resource } from '#fhir-model';
 import { CerebraError, type Queryable, type Tx } from '#platform';
 import { scopeSql } from '../access/scope.ts';
 import type { Core } from '../interactions/core.ts';
@@ -59,17 +59,25 @@ export const countOf = (referring: Referring): number =>
 /** What a version of the patient was, these say; references of other types to a version become ones to the patient. */
 const ABOUT_VERSIONS = new Set(['Provenance', 'AuditEvent']);
 
-/** Moves the references of one resource, in place; yields whether there were any. */
-export function moveReferences(core: Core, resource: Resource, from: string, to: string): boolean {
+/** Moves the references of one resource, in place, `only` at these paths; yields the paths of those that were moved. */
+export function moveReferences(
+  core: Core,
+  resource: Resource,
+  from: string,
+  to: string,
+  only?: ReadonlySet<string>,
+): string[] {
   // The entries of a stored Bundle are as they were when it was put together.
-  if (resource.resourceType === 'Bundle') return false;
-  let moved = false;
+  if (resource.resourceType === 'Bundle') return [];
+  const moved: string[] = [];
   core.links.rewriteReferences(resource, (text, site) => {
     if (site.kind === 'uri') return undefined;
     const parsed = parseReference(text, core.baseUrl);
     if (parsed.kind !== 'local' || parsed.type !== 'Patient' || parsed.id !== from) return undefined;
     if (parsed.version !== undefined && ABOUT_VERSIONS.has(resource.resourceType)) return undefined;
-    moved = true;
+    const path = site.path();
+    if (only !== undefined && !only.has(path)) return undefined;
+    moved.push(path);
     return text.startsWith('http') ? `${core.baseUrl}/Patient/${to}` : `Patient/${to}`;
   });
   return moved;
@@ -145,13 +153,14 @@ export async function writeChanges(core: Core, tx: Tx, changes: readonly Change[
   return updates;
 }
 
-/** Moves all references; yields how many resources of each type have changed. */
+/** Moves all references; yields how many resources of each type have changed, and tells `onMoved` of each. */
 export async function moveAll(
   core: Core,
   tx: Tx,
   referring: Referring,
   patients: { from: string; to: string },
   scope: AccessScope,
+  onMoved: (moved: MovedReference) => void = () => {},
 ): Promise<Map<string, number>> {
   const counts = new Map<string, number>();
   for (const [type, rids] of referring) {
@@ -159,7 +168,10 @@ export async function moveAll(
       const rows = await lockRids(tx, type, some, scope);
       const changes = rows.flatMap((row): Change[] => {
         const resource = parseJson(row.body).exact as Resource;
-        return moveReferences(core, resource, patients.from, patients.to) ? [{ row, resource }] : [];
+        const paths = moveReferences(core, resource, patients.from, patients.to);
+        if (paths.length === 0) return [];
+        onMoved({ type, id: row.id, version: row.version + 1, paths });
+        return [{ row, resource }];
       });
       await writeChanges(core, tx, changes);
       if (changes.length > 0) counts.set(type, (counts.get(type) ?? 0) + changes.length);

@@ -1,7 +1,7 @@
 // The merge in one transaction, and what comes after it: https://build.fhir.org/patient-operation-merge.html#process
 import { setTimeout as pause } from 'node:timers/promises';
 import { type AccessScope, parseJson, type Resource } from '#fhir-model';
-import { CerebraError, sqlState, type Tx } from '#platform';
+import { CerebraError, isWriteRace, type Tx } from '#platform';
 import { assertWrites } from '../access/scope.ts';
 import type { Core } from '../interactions/core.ts';
 import { prepare } from '../store/store.ts';
@@ -29,11 +29,6 @@ export function assertFew(core: Core, referring: Referring): void {
 }
 
 const RETRIES_MAX = 5;
-/**
- * Lost races that a second try settles: deadlock, serialization failure, unique violation; and what those statements of the
- * same round trip fail with that came after the one that lost.
- */
-const RETRYABLE = new Set(['40P01', '40001', '23505']);
 
 function pick(rows: readonly Locked[], id: string, side: Side): Locked {
   const found = rows.find((row) => row.id === id);
@@ -90,7 +85,7 @@ async function retried<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      if (!RETRYABLE.has(sqlState(error) ?? '')) throw error;
+      if (!isWriteRace(error)) throw error;
       if (attempt > RETRIES_MAX) {
         const text = 'The patients, or what refers to them, are being changed by others at the same time: try again';
         throw new CerebraError('version-conflict', text, { cause: error });

@@ -1,5 +1,5 @@
 // Runs of $reindex, kept in the database: a run survives its process and whatever the job queue keeps its jobs in.
-import { type Db, isCerebraError, type Statement, sqlState, type Tx } from '#platform';
+import { createRuns, type Db, type RunOutcome, RunTaken, type Statement, type Tx } from '#platform';
 import { completeType, holdEpoch } from '../parameters/published.ts';
 import { currentTable } from '../store/layout.ts';
 import { lastGiven, reindexChunk } from '../store/reindex.ts';
@@ -35,21 +35,10 @@ const insertRun: Statement = {
   text: `insert into reindex_run (id, types, created) values ($1, $2::text[], to_timestamp($3::float8))`,
 };
 
-const readRun: Statement = { name: 'reindex_read_run', text: `select ${columns} from reindex_run where id = $1` };
-
 const openRuns: Statement = {
   name: 'reindex_open_runs',
   text: `select id from reindex_run where status in ('waiting', 'running')
     and (leased_until is null or leased_until < clock_timestamp()) order by created`,
-};
-
-/** Leases by the database's clock: servers' clocks differ. */
-const claimRun: Statement = {
-  name: 'reindex_claim_run',
-  text: `update reindex_run set status = 'running', worker = $2, started = coalesce(started, to_timestamp($3::float8)),
-      leased_until = clock_timestamp() + $4 * interval '1 millisecond'
-    where id = $1 and status in ('waiting', 'running') and (leased_until is null or leased_until < clock_timestamp())
-    returning ${columns}`,
 };
 
 const advanceRun: Statement = {
@@ -64,25 +53,16 @@ const setTotal: Statement = {
   text: 'update reindex_run set total = $3 where id = $1 and worker = $2',
 };
 
-const endRun: Statement = {
-  name: 'reindex_end_run',
-  text: `update reindex_run set status = $3, error = $4, ended = to_timestamp($5::float8), leased_until = null
-    where id = $1 and worker = $2`,
-};
+const runs = createRuns<ReindexRun>({ table: 'reindex_run', columns, leaseMs: LEASE_MS });
 
 export const createRun = (db: Db, id: string, types: string[], nowMs: number): Promise<unknown> =>
   db.query(insertRun, [id, types, nowMs / 1000]);
 
-export async function findRun(db: Db, id: string): Promise<ReindexRun | undefined> {
-  return (await db.query<ReindexRun>(readRun, [id]))[0];
-}
+export const findRun = runs.find;
 
 /** Runs that have not ended and that nobody is at work on. */
 export const unfinished = async (db: Db): Promise<string[]> =>
   (await db.query<{ id: string }>(openRuns)).map(({ id }) => id);
-
-/** Another worker has taken the run over. */
-class Taken extends Error {}
 
 async function countAll(store: Store, types: readonly string[]): Promise<bigint> {
   let total = 0n;
@@ -92,11 +72,6 @@ async function countAll(store: Store, types: readonly string[]): Promise<bigint>
   }
   return total;
 }
-
-const freeRun: Statement = {
-  name: 'reindex_free_run',
-  text: 'update reindex_run set leased_until = null where id = $1 and worker = $2',
-};
 
 /** Then the run goes back to the queue: a server that stops waits for no more than this. */
 const SLICE_MS = 2_000;
@@ -134,7 +109,7 @@ async function advance(store: Store, run: ReindexRun, worker: string, place: Pla
       next =
         last === undefined ? { at: at + 1, rid: 0n, until: null, epoch: null } : { at, rid: last, until, epoch: began };
       const values = [run.id, worker, next.at, next.rid, done, changed, LEASE_MS, next.epoch, next.until];
-      if ((await tx.queryCount(advanceRun, values)) === 0) throw new Taken();
+      if ((await tx.queryCount(advanceRun, values)) === 0) throw new RunTaken();
       if (last === undefined) await completeType(tx, type, began, run.id);
     });
   } catch (error) {
@@ -145,38 +120,13 @@ async function advance(store: Store, run: ReindexRun, worker: string, place: Pla
   return next;
 }
 
-/** What goes by itself: the connection is lost, another writer was in the way, another worker has taken the run over. */
-const isPassing = (error: unknown): boolean =>
-  error instanceof Taken ||
-  isCerebraError(error, 'unavailable') ||
-  isCerebraError(error, 'timeout') ||
-  ['40P01', '40001'].includes(sqlState(error) ?? '');
-
-/**
- * Goes on with the run where it was left. `left`: there is more to do; `held`: somebody else is at work on it, or will be
- * once the lease has ended; `ended`: done, failed, or not there.
- */
-export async function continueRun(store: Store, id: string, worker: string): Promise<'left' | 'held' | 'ended'> {
-  const { db, clock } = store;
-  const [run] = await db.query<ReindexRun>(claimRun, [id, worker, clock.now() / 1000, LEASE_MS]);
-  if (!run) {
-    const known = await findRun(db, id);
-    return known && (known.status === 'waiting' || known.status === 'running') ? 'held' : 'ended';
-  }
-  const end = (status: 'done' | 'failed', error: string | null) =>
-    db.query(endRun, [id, worker, status, error, clock.now() / 1000]);
-  try {
-    await store.registry.refresh();
-    if (await workOn(store, run, worker)) {
-      await end('done', null);
-      await store.registry.refresh();
-      return 'ended';
-    }
-    await db.query(freeRun, [id, worker]);
-    return 'left';
-  } catch (error) {
-    if (isPassing(error)) return 'held';
-    await end('failed', 'Internal error: the log tells more').catch(() => undefined);
-    throw error;
-  }
+/** Goes on with the run where it was left. */
+export async function continueRun(store: Store, id: string, worker: string): Promise<RunOutcome> {
+  const { db, clock, registry } = store;
+  const outcome = await runs.goOn(db, { id, worker, clock }, async (run) => {
+    await registry.refresh();
+    return workOn(store, run, worker);
+  });
+  if (outcome === 'ended') await registry.refresh();
+  return outcome;
 }

@@ -1,6 +1,6 @@
 // The resources of a package: https://confluence.hl7.org/display/FHIR/NPM+Package+Specification
 // Its .index.json is not asked: not every package has one, and what the files themselves say is what counts.
-import type { Issue, Json, Resource } from '#fhir-model';
+import { type Issue, isTopicBasic, type Json, type Resource } from '#fhir-model';
 import { type CerebraError, isCerebraError, type TgzFile } from '#platform';
 import { canonicalTypes } from '../canonicals/stored.ts';
 import { readJson } from '../load/read-resource.ts';
@@ -42,7 +42,8 @@ export function readFile({ name, content }: TgzFile, examples: boolean): Package
   try {
     const value = readJson(text);
     if (!isResource(value)) return undefined;
-    const isExample = EXAMPLE.test(name) || !conformanceTypes.has(value.resourceType);
+    const hasMeaning = conformanceTypes.has(value.resourceType) || isTopicBasic(value);
+    const isExample = EXAMPLE.test(name) || !hasMeaning;
     if (isExample && !examples) return undefined;
     return { file: name, resource: value, isExample, characters: text.length };
   } catch (error) {

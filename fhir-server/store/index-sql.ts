@@ -1,5 +1,6 @@
 // SQL for index rows, shared by the statements that write one resource.
 import type { IndexRows } from './index-rows.ts';
+import { createOften } from './often.ts';
 
 interface IndexTable {
   table: string;
@@ -87,24 +88,12 @@ function shapeOf(rows: IndexRows, valuesMax: number): IndexShape {
 export const indexShape = (rows: IndexRows): IndexShape => shapeOf(rows, 0);
 
 /** A prepared create takes 115 kB of each connection, an update 330 kB: only the shapes that come often get VALUES. */
-const VALUES_SHAPES_MAX = 64;
-const USES_MIN = 50;
-const SHAPES_COUNTED_MAX = 5000;
-const uses = new Map<string, number>();
-const often = new Set<string>();
+const comesOften = createOften({ namesMax: 64, usesMin: 50 });
 
 /** The shape of a creation: a few rows as VALUES cost 8 µs a table less than through `unnest`, of 130 µs in all. */
 export function createShape(type: string, rows: IndexRows): IndexShape {
   const shape = shapeOf(rows, VALUES_ROWS_MAX);
-  const name = type + shape;
-  if (often.has(name)) return shape;
-  if (often.size >= VALUES_SHAPES_MAX) return indexShape(rows);
-  const count = (uses.get(name) ?? 0) + 1;
-  if (uses.size >= SHAPES_COUNTED_MAX) uses.clear();
-  uses.set(name, count);
-  if (count < USES_MIN) return indexShape(rows);
-  often.add(name);
-  return shape;
+  return comesOften(type + shape) ? shape : indexShape(rows);
 }
 
 /** `($7::int, $8::bigint), …` or `unnest($7::int[], …)`. */

@@ -2,13 +2,13 @@
 // The statements of one call travel together (pipelined), so a bundle costs three round trips, not three an entry.
 import type { AccessScope } from '#fhir-model';
 import type { Queryable, Statement, Tx } from '#platform';
-import { scopeSql } from '../access/scope.ts';
+import { type ScopeSql, scopeSql } from '../access/scope.ts';
 import { factArray, tokenArray } from './index-rows.ts';
 import { ownTables } from './index-sql.ts';
 import { type ChangeRow, recordMany } from './insert-many.ts';
 import { currentTable, historyTable, resourceKey } from './layout.ts';
 import { lockAll } from './locks.ts';
-import { named, seconds } from './sql.ts';
+import { named, seconds, steady } from './sql.ts';
 import type { Prepared } from './write-one.ts';
 
 /** A prepared resource with its numbers: `version` is what is written, `rid` the row's own, `seq` this change's. */
@@ -39,14 +39,19 @@ export async function allocate(db: Queryable, count: number): Promise<bigint[]> 
   return rows.map((row) => row.n);
 }
 
+/** `ids` and `first` are the numbers of its parameters: the ids, and what the scope tests. */
+export const lockSql = (type: string, access: ScopeSql, ids: number, first: number): string =>
+  `select rid, id, version, updated, body from ${currentTable(type)} r
+    where id = any(${steady(`$${ids}::text[]`)}::text[]) and ${access.condition('r', first)} order by id for update`;
+
+export const tombstonesSql = (type: string, ids: number): string =>
+  `select id, max(version) as version, max(updated) as updated from ${historyTable(type)}
+    where id = any(${steady(`$${ids}::text[]`)}::text[]) group by id`;
+
 /** Locks the current rows of these ids, in id order so that two bundles can't deadlock; absent ids are left out. */
 export function lockRows(tx: Tx, type: string, ids: string[], scope: AccessScope): Promise<Locked[]> {
   const access = scopeSql(scope);
-  const statement = named(
-    `lock_${type}${access.name}`,
-    () => `select rid, id, version, updated, body from ${currentTable(type)} r
-      where id = any($1::text[]) and ${access.condition('r', 2)} order by id for update`,
-  );
+  const statement = named(`lock_${type}${access.name}`, () => lockSql(type, access, 1, 2));
   return tx.query<Locked>(statement, [ids, ...access.values]);
 }
 
@@ -58,12 +63,10 @@ export interface Tombstone {
 
 /** The latest former version of each id, which is the tombstone of one that is deleted; ids never used are left out. */
 export function tombstones(tx: Tx, type: string, ids: string[]): Promise<Tombstone[]> {
-  const statement = named(
-    `tombstones_${type}`,
-    () => `select id, max(version) as version, max(updated) as updated from ${historyTable(type)}
-      where id = any($1::text[]) group by id`,
+  return tx.query<Tombstone>(
+    named(`tombstones_${type}`, () => tombstonesSql(type, 1)),
+    [ids],
   );
-  return tx.query<Tombstone>(statement, [ids]);
 }
 
 const body = (one: Numbered): string => one.text.prefix + one.version + one.text.suffix;

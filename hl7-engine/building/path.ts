@@ -1,5 +1,6 @@
 // Where a building table's row reads: `name`, `period.start`, `extension[http://…].valueString`, `participant[type=ATND].individual`.
 import type { Json } from '#fhir-model';
+import { readElementPath } from '../element-path.ts';
 import { isObject } from './building.ts';
 
 type Test = (item: Json) => boolean;
@@ -9,22 +10,12 @@ interface Step {
   test: Test | undefined;
 }
 
-const step = /([A-Za-z_]\w*)(?:\[([^\]]*)\])?(\.|$)/y;
-
 /**
  * Compiles a path to what it yields of a resource: lists are gone through, so the result is flat. In brackets stands a url of an
  * extension, or `element=text`, `element!=text`: an item in which that element is, or holds, that text or code. Throws SyntaxError.
  */
 export function compilePath(path: string): (value: Json) => Json[] {
-  const steps: Step[] = [];
-  let end = path === '' ? '' : '.';
-  step.lastIndex = 0;
-  while (end === '.') {
-    const match = step.exec(path);
-    if (match === null) throw new SyntaxError(`path "${path}"`);
-    steps.push({ name: match[1]!, test: testOf(match[2]) });
-    end = match[3]!;
-  }
+  const steps = readElementPath(path).map(({ name, inside }): Step => ({ name, test: testOf(inside) }));
   return (value) => steps.reduce(follow, [value]);
 }
 

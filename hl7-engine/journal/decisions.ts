@@ -86,9 +86,10 @@ const reviews = (which: Openness) => ({
     order by x.id desc limit $2`,
 });
 
+const reviewsMax = 200;
 const reviewsOfMessage = {
   name: 'hl7_reviews_of',
-  text: `select ${reviewColumns} from hl7_review x where x.message = $1 order by x.id`,
+  text: `select ${reviewColumns} from hl7_review x where x.message = $1 order by x.id desc limit ${reviewsMax}`,
 };
 
 const shownReview = (row: ReviewRow): Record<string, unknown> => ({
@@ -109,6 +110,7 @@ export async function listReviews(db: Db, { which, beyond, limit }: Page, kind: 
   return rows.map((row) => ({ id: row.id, shown: shownReview(row) }));
 }
 
+/** Of one message, newest first. */
 export const reviewsOf = async (db: Db, message: bigint): Promise<Record<string, unknown>[]> =>
   (await db.query<ReviewRow>(reviewsOfMessage, [message])).map(shownReview);
 

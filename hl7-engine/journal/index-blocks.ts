@@ -5,11 +5,11 @@ import { encodeBucket, insertPosition, intoBuckets, type Postings, positionsMax,
 import { messageTerms, outcomeTerms, type Searched, searchedBytesMax } from './terms.ts';
 
 /** Messages of a block that is written at once, and the fewest that are worth one: less is searched without an index. */
-export const BLOCK_MESSAGES_MAX = 512;
+const BLOCK_MESSAGES_MAX = 512;
 export const BLOCK_MESSAGES_MIN = 64;
 const BLOCK_BYTES_MAX = 16 * 1024 * 1024;
 /** Large blocks: a term of a million messages is then in some 120 rows. */
-export const UNITED_MESSAGES = 8_192;
+const UNITED_MESSAGES = 8_192;
 /** Each divides the next: a small bucket's terms stand in 32 large ones. */
 const SMALL_BUCKETS = 32;
 const LARGE_BUCKETS = 1_024;
@@ -21,7 +21,7 @@ const indexLock = 0x686c3769;
 const lock = { name: 'hl7_index_lock', text: 'select pg_try_advisory_xact_lock($1) as held' };
 
 /** Yields undefined where another server is at it. */
-export function underIndexLock<T>(db: Db, work: (tx: Tx) => Promise<T>): Promise<T | undefined> {
+function underIndexLock<T>(db: Db, work: (tx: Tx) => Promise<T>): Promise<T | undefined> {
   return db.tx(async (tx) => {
     const [row] = await tx.query<{ held: boolean }>(lock, [indexLock]);
     return row?.held ? work(tx) : undefined;

@@ -179,7 +179,8 @@ test('what has no outcome is found again, also when the index has passed it', as
   await indexer.pass(1);
   const three = await receive(journal, 'C');
   assert.equal(await journal.backlog(), 2);
-  const unfinished = await journal.unfinished(0n, 10);
+  const portion = { messagesMax: 10, bytesMax: 10_000 };
+  const unfinished = await journal.unfinished(0n, portion);
   assert.deepEqual(
     unfinished.map(({ id, source: from }) => [id, from]),
     [
@@ -188,12 +189,56 @@ test('what has no outcome is found again, also when the index has passed it', as
     ],
   );
   assert.deepEqual(
-    (await journal.unfinished(two.id, 10)).map(({ id }) => id),
+    (await journal.unfinished(two.id, portion)).map(({ id }) => id),
     [three.id],
   );
+  for (const small of [
+    { ...portion, messagesMax: 1 },
+    { ...portion, bytesMax: 1 },
+  ]) {
+    assert.deepEqual(
+      (await journal.unfinished(0n, small)).map(({ id }) => id),
+      [two.id],
+    );
+  }
   await store(db, journal, [effect(two), effect(three)]);
   await indexer.pass(1);
   assert.equal(await journal.backlog(), 0);
+});
+
+test('that a message was acknowledged is not forgotten while the database is away', async (t) => {
+  const db = await testDatabase(t);
+  let isAway = false;
+  const flaky: Db = {
+    ...db,
+    query: (statement, values) =>
+      isAway ? Promise.reject(new CerebraError('unavailable', 'away')) : db.query(statement, values),
+  };
+  const journal = createJournal(flaky);
+  const one = await receive(journal, 'A');
+  await store(db, journal, [effect(one)]);
+  journal.markAcknowledged(one.id, 33);
+  isAway = true;
+  await assert.rejects(journal.flush(), { message: 'away' });
+  isAway = false;
+  await journal.flush();
+  assert.equal((await stateOf(db, one.id))?.state, 'acknowledged');
+});
+
+test('of very many attempts the last ones are shown', async (t) => {
+  const db = await testDatabase(t);
+  const journal = createJournal(db);
+  const one = await receive(journal, 'A');
+  await db.query(
+    {
+      text: `insert into hl7_attempt (message, number, finished_at, state, warnings, wrote)
+        select $1, n, now(), 'failed', '{}', '{}' from generate_series(1, 500) n`,
+    },
+    [one.id],
+  );
+  await db.query({ text: `update hl7_message set attempts = 500, state = 'failed'` });
+  const shown = await attemptsOf(db, (await readMessage(db, one.id))!);
+  assert.deepEqual([shown.length, shown[0]!.number, shown.at(-1)!.number], [200, 301, 500]);
 });
 
 test('16 connections: the same bytes are one message; other bytes under its control id are others, flagged', async (t) => {

@@ -1,10 +1,10 @@
 // The journal of HL7 v2 messages: guaranteed effect, exactly one, for each message a sender sends (HL7 v2.9 chapter 2.9.2).
-import { createHash } from 'node:crypto';
 import type { EntryResult } from '#fhir-model';
-import { CerebraError, createGather, type Db, type Statement, type Tx } from '#platform';
+import { CerebraError, type Db, type Statement, type Tx } from '#platform';
 import type { Header } from '../message/header.ts';
 import type { Refusal } from '../message/refusal.ts';
 import type { Source } from '../seams.ts';
+import { createReceive } from './receive.ts';
 
 /**
  * Parsed and mapped are steps of an attempt, not commits of their own: between received and stored nothing is durable that
@@ -59,6 +59,12 @@ export interface StoredOutcome extends AttemptInfo {
   filtered?: string;
 }
 
+/** So much at a time: `messagesMax`, and no more behind `bytesMax`. */
+export interface Portion {
+  messagesMax: number;
+  bytesMax: number;
+}
+
 export interface Journal {
   /** Commits the bytes. A message that is there already yields its row: what was done with it. */
   receive(raw: Buffer, header: Header, receivedMs: number, source: Source): Promise<Journaled>;
@@ -81,106 +87,15 @@ export interface Journal {
   ): Promise<Buffer | undefined>;
   /** For a message whose acknowledgment went out, `ackUs` after the commit; written in batches, so after a crash it may be missing. */
   markAcknowledged(id: bigint, ackUs?: number): void;
-  /** Up to `limit` messages without an outcome, from `afterId` on, oldest first; only those that came before `receivedBeforeMs`. */
-  unfinished(afterId: bigint, limit: number, receivedBeforeMs?: number): Promise<Found[]>;
+  /**
+   * Messages without an outcome, beyond `afterId`, oldest first; only those that came before `receivedBeforeMs`. None: there are no
+   * more.
+   */
+  unfinished(afterId: bigint, portion: Portion, receivedBeforeMs?: number): Promise<Found[]>;
   backlog(): Promise<number>;
   /** Writes what markAcknowledged has gathered. */
   flush(): Promise<void>;
 }
-
-// A unique index finds the message sent again; `control_id_reused` looks at rows committed so far, which is enough for a flag.
-// Messages of several connections that come at the same moment share the statement, and its commit.
-const insertMessages = (name: string, known: string): Statement => ({
-  name,
-  text: `insert into hl7_message as m (received_at, sender, control_id, content_hash, type, raw, source_kind, source_name, peer,
-      message_time, control_id_reused)
-    select v.*, exists (select from hl7_message o
-        where o.sender = v.sender and o.control_id = v.control_id and o.content_hash <> v.content_hash)
-    from unnest($1::timestamptz[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::bytea[], $7::text[], $8::text[],
-      $9::text[], $10::text[])
-      as v(received_at, sender, control_id, content_hash, type, raw, source_kind, source_name, peer, message_time)
-    on conflict (sender, control_id, content_hash) ${known}
-    returning id, state, attempts, ack, received_at as "receivedMs", content_hash, sender, control_id`,
-});
-
-const insertOne = insertMessages('hl7_receive_one', 'do update set deliveries = m.deliveries + 1');
-// Of several none that is there is touched: who holds the lock of one row and waits for that of another meets, in a storm of
-// messages sent again, those who do so the other way round, and the transactions that mark them.
-const insertMany = insertMessages('hl7_receive_many', 'do nothing');
-
-interface Received {
-  raw: Buffer;
-  header: Header;
-  receivedMs: number;
-  source: Source;
-  hash: Buffer;
-}
-
-interface ReceivedRow extends Journaled {
-  content_hash: Buffer;
-  sender: string;
-  control_id: string;
-}
-
-const nameOf = (sender: string, controlId: string, hash: Buffer): string =>
-  JSON.stringify([sender, controlId, hash.toString('hex')]);
-
-/** Characters of what is kept of a source's name and peer: a file's name has 255 at most. */
-const sourceTextMax = 300;
-
-const sourceText = (text: string | undefined): string | null =>
-  text === undefined ? null : text.replaceAll('\u0000', '').slice(0, sourceTextMax);
-
-/** New ones by one statement, in one order whoever writes them; what was there, or is there twice, by itself. */
-async function insertReceived(db: Db, many: Received[]): Promise<Journaled[]> {
-  if (many.length === 1) return [journaledOf((await insert(db, insertOne, many))[0]!)];
-  const rows = await insert(
-    db,
-    insertMany,
-    many.toSorted((a, b) => Buffer.compare(a.hash, b.hash)),
-  );
-  const found = new Map(rows.map((row) => [nameOf(row.sender, row.control_id, row.content_hash), row]));
-  const journaled: (Journaled | undefined)[] = many.map(({ header, hash }) => {
-    const name = nameOf(header.sender, header.controlId, hash);
-    const row = found.get(name);
-    found.delete(name);
-    return row && journaledOf(row);
-  });
-  const again = journaled.flatMap((one, index) => (one === undefined ? [index] : []));
-  const work = async (): Promise<void> => {
-    for (let index = again.shift(); index !== undefined; index = again.shift()) {
-      journaled[index] = journaledOf((await insert(db, insertOne, [many[index]!]))[0]!);
-    }
-  };
-  await Promise.all(Array.from({ length: AGAIN_LANES_MAX }, work));
-  return journaled as Journaled[];
-}
-
-const journaledOf = ({ id, state, attempts, ack, receivedMs }: ReceivedRow): Journaled => ({
-  ...{ id, state, attempts, ack, receivedMs },
-});
-
-function insert(db: Db, statement: Statement, many: Received[]): Promise<ReceivedRow[]> {
-  return db.query<ReceivedRow>(statement, [
-    many.map(({ receivedMs }) => new Date(receivedMs)),
-    many.map(({ header }) => header.sender),
-    many.map(({ header }) => header.controlId),
-    many.map(({ hash }) => hash),
-    many.map(({ header }) => header.type),
-    many.map(({ raw }) => raw),
-    many.map(({ source }) => source.kind),
-    many.map(({ source }) => sourceText(source.name)),
-    many.map(({ source }) => sourceText(source.peer)),
-    many.map(({ header }) => header.time || null),
-  ]);
-}
-
-/** Statements under way at a time, messages and bytes of one. */
-const RECEIVE_LANES_MAX = 2;
-/** Of messages that were there already: each is a statement of its own. */
-const AGAIN_LANES_MAX = 4;
-const RECEIVE_ITEMS_MAX = 32;
-const RECEIVE_BYTES_MAX = 1024 * 1024;
 
 const foundColumns = `m.id, m.state, m.attempts, m.ack, m.received_at as "receivedMs", m.raw, m.source_kind, m.source_name, m.peer`;
 
@@ -270,8 +185,11 @@ const received = `from (select message as id from hl7_stale union
     join hl7_message m on m.id = o.id where m.state = 'received'`;
 
 const selectUnfinished: Statement = {
-  name: 'hl7_unfinished_before',
-  text: `select ${foundColumns} ${received} and m.id > $1 and m.received_at < $3 order by m.id limit $2`,
+  name: 'hl7_unfinished_portion',
+  text: `select ${foundColumns}
+    from (select i.*, sum(length(i.raw)) over (order by i.id) - length(i.raw) as bytes_before
+      from (select m.* ${received} and m.id > $1 and m.received_at < $3 order by m.id limit $2) i) m
+    where m.bytes_before < $4 order by m.id`,
 };
 
 const countBacklog: Statement = { name: 'hl7_backlog_from', text: `select count(*)::int as backlog ${received}` };
@@ -338,19 +256,9 @@ function failedValues(
 
 export function createJournal(db: Db): Journal {
   let acknowledged: { id: bigint; ackUs: number | null }[] = [];
-  const receive = createGather<Received, Journaled>({
-    lanesMax: RECEIVE_LANES_MAX,
-    itemsMax: RECEIVE_ITEMS_MAX,
-    weigh: ({ raw }) => raw.length,
-    weightMax: RECEIVE_BYTES_MAX,
-    key: () => '',
-    run: (many) => insertReceived(db, many),
-  });
+  const receive = createReceive(db);
   return {
-    receive(raw, header, receivedMs, source) {
-      const hash = createHash('sha256').update(raw).digest();
-      return receive({ raw, header, receivedMs, source, hash });
-    },
+    receive: (raw, header, receivedMs, source) => receive({ raw, header, receivedMs, source }),
     async find(id) {
       const [row] = await db.query<FoundRow>(selectMessage, [id]);
       return row && foundOf(row);
@@ -366,9 +274,10 @@ export function createJournal(db: Db): Journal {
     markAcknowledged: (id, ackUs) => {
       acknowledged.push({ id, ackUs: timing(ackUs) });
     },
-    async unfinished(afterId, limit, receivedBeforeMs) {
+    async unfinished(afterId, { messagesMax, bytesMax }, receivedBeforeMs) {
       const before = receivedBeforeMs === undefined ? 'infinity' : new Date(receivedBeforeMs);
-      return (await db.query<FoundRow>(selectUnfinished, [afterId, limit, before])).map(foundOf);
+      const values = [afterId, messagesMax, before, bytesMax];
+      return (await db.query<FoundRow>(selectUnfinished, values)).map(foundOf);
     },
     async backlog() {
       const [row] = await db.query<{ backlog: number }>(countBacklog);
@@ -378,7 +287,13 @@ export function createJournal(db: Db): Journal {
       if (acknowledged.length === 0) return;
       const many = acknowledged;
       acknowledged = [];
-      await db.query(updateAcknowledged, [many.map(({ id }) => id), many.map(({ ackUs }) => ackUs)]);
+      try {
+        await db.query(updateAcknowledged, [many.map(({ id }) => id), many.map(({ ackUs }) => ackUs)]);
+      } catch (error) {
+        // Without the database nothing is added meanwhile.
+        acknowledged = [...many, ...acknowledged];
+        throw error;
+      }
     },
   };
 }

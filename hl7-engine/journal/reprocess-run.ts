@@ -1,6 +1,6 @@
 // Runs that process all messages of a search once more, kept in the database: a run survives its process and whatever the
 // job queue keeps its jobs in.
-import { type Db, isCerebraError, type Statement, sqlState } from '#platform';
+import { createRuns, type Db, type RunOutcome, RunTaken, type Statement, type Turn } from '#platform';
 import type { FilterInput } from './filter.ts';
 import { instant } from './message-row.ts';
 
@@ -44,7 +44,6 @@ const insertRun: Statement = {
   text: `insert into hl7_reprocess_run (id, filter, until, requested_by, created)
     values ($1, $2, (select coalesce(max(id), 0) from hl7_message), $3, $4) returning ${columns}`,
 };
-const selectRun: Statement = { name: 'hl7_run', text: `select ${columns} from hl7_reprocess_run where id = $1` };
 const selectRuns: Statement = {
   name: 'hl7_runs',
   text: `select ${columns} from hl7_reprocess_run order by created desc, id desc limit $1`,
@@ -54,14 +53,6 @@ const selectOpen: Statement = {
   text: `select id from hl7_reprocess_run where status in ('waiting', 'running') order by created`,
 };
 
-// By the database's clock: servers' clocks differ.
-const claimRun: Statement = {
-  name: 'hl7_run_claim',
-  text: `update hl7_reprocess_run set status = 'running', worker = $2, started = coalesce(started, clock_timestamp()),
-      leased_until = clock_timestamp() + $3 * interval '1 millisecond'
-    where id = $1 and status in ('waiting', 'running') and (leased_until is null or leased_until < clock_timestamp())
-    returning ${columns}`,
-};
 const advanceRun: Statement = {
   name: 'hl7_run_advance',
   text: `update hl7_reprocess_run set at = $3, done = done + $4, failures = failures + $5, worked_ms = worked_ms + $6,
@@ -73,15 +64,7 @@ const totalRun: Statement = {
   text: `update hl7_reprocess_run set total = $3, leased_until = clock_timestamp() + $4 * interval '1 millisecond'
     where id = $1 and worker = $2 and status = 'running'`,
 };
-const freeRun: Statement = {
-  name: 'hl7_run_free',
-  text: 'update hl7_reprocess_run set leased_until = null where id = $1 and worker = $2',
-};
-const endRun: Statement = {
-  name: 'hl7_run_end',
-  text: `update hl7_reprocess_run set status = $3, error = $4, ended = clock_timestamp(), leased_until = null
-    where id = $1 and worker = $2 and status = 'running'`,
-};
+const runs = createRuns<Run>({ table: 'hl7_reprocess_run', columns, leaseMs: LEASE_MS });
 
 const changes = {
   pause: { from: ['waiting', 'running'], to: 'paused' },
@@ -103,8 +86,7 @@ export async function createRun(db: Db, id: string, filter: FilterInput, who: st
   return run!;
 }
 
-export const findRun = async (db: Db, id: string): Promise<Run | undefined> =>
-  (await db.query<Run>(selectRun, [id]))[0];
+export const findRun = runs.find;
 
 /** Newest first. */
 export const listRuns = (db: Db, limit: number): Promise<Run[]> => db.query<Run>(selectRuns, [limit]);
@@ -159,16 +141,13 @@ export interface RunWork {
   next(run: Run): Promise<Batch | undefined>;
 }
 
-/** Paused, cancelled, or another worker has taken the run over. */
-class Taken extends Error {}
-
 /** Then the run goes back to the queue: a server that stops waits for no more than this. */
 const SLICE_MS = 2_000;
 
 async function workOn(db: Db, run: Run, worker: string, work: RunWork): Promise<boolean> {
   if (run.at === 0n && run.total === null) {
     const total = await work.count(run);
-    if ((await db.queryCount(totalRun, [run.id, worker, total ?? null, LEASE_MS])) === 0) throw new Taken();
+    if ((await db.queryCount(totalRun, [run.id, worker, total ?? null, LEASE_MS])) === 0) throw new RunTaken();
   }
   const untilMs = performance.now() + SLICE_MS;
   let place = run;
@@ -182,43 +161,11 @@ async function workOn(db: Db, run: Run, worker: string, work: RunWork): Promise<
     const counts = [batch.last, batch.done, batch.failures.length, workedMs, JSON.stringify(failed), LEASE_MS];
     // Also of a run that was paused meanwhile: what has been done is done.
     const [now] = await db.query<Pick<Run, 'status'>>(advanceRun, [run.id, worker, ...counts]);
-    if (now?.status !== 'running') throw new Taken();
+    if (now?.status !== 'running') throw new RunTaken();
     place = { ...place, at: batch.last, failed };
   }
 }
 
-const isPassing = (error: unknown): boolean =>
-  isCerebraError(error, 'unavailable') ||
-  isCerebraError(error, 'timeout') ||
-  ['40P01', '40001'].includes(sqlState(error) ?? '');
-
-/**
- * Goes on with the run where it was left. `left`: there is more to do; `held`: somebody else is at work on it, or the
- * database is away; `ended`: done, paused, cancelled, failed, or not there.
- */
-export async function continueRun(
-  db: Db,
-  id: string,
-  worker: string,
-  work: RunWork,
-): Promise<'left' | 'held' | 'ended'> {
-  const [run] = await db.query<Run>(claimRun, [id, worker, LEASE_MS]);
-  if (run === undefined) {
-    const known = await findRun(db, id);
-    return known && (known.status === 'waiting' || known.status === 'running') ? 'held' : 'ended';
-  }
-  try {
-    if (await workOn(db, run, worker, work)) {
-      await db.query(endRun, [id, worker, 'done', null]);
-      return 'ended';
-    }
-    await db.query(freeRun, [id, worker]);
-    return 'left';
-  } catch (error) {
-    await db.query(freeRun, [id, worker]).catch(() => undefined);
-    if (error instanceof Taken) return 'ended';
-    if (isPassing(error)) return 'held';
-    await db.query(endRun, [id, worker, 'failed', 'Internal error: the log tells more']).catch(() => undefined);
-    throw error;
-  }
-}
+/** Goes on with the run where it was left. */
+export const continueRun = (db: Db, turn: Turn, work: RunWork): Promise<RunOutcome> =>
+  runs.goOn(db, turn, (run) => workOn(db, run, turn.worker, work));

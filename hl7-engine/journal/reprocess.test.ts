@@ -133,13 +133,14 @@ test('a run whose process was killed is taken over when its lease has ended, and
   const db = await testDatabase(t);
   const id = uuidv7(1);
   await createRun(db, id, { state: 'failed' }, 'kim', 1);
+  const turn = (worker: string) => ({ id, worker, clock: systemClock });
   const never = { count: () => new Promise<number>(() => {}), next: async () => undefined };
-  void continueRun(db, id, 'killed', never);
+  void continueRun(db, turn('killed'), never);
   await waitFor(async () => (await findRun(db, id))?.status === 'running', 'the claim');
   const work = { count: async () => 0, next: async () => undefined };
-  assert.equal(await continueRun(db, id, 'other', work), 'held');
+  assert.equal(await continueRun(db, turn('other'), work), 'held');
   await db.query({ text: `update hl7_reprocess_run set leased_until = now() - interval '1 second'` });
-  assert.equal(await continueRun(db, id, 'other', work), 'ended');
+  assert.equal(await continueRun(db, turn('other'), work), 'ended');
   assert.equal((await findRun(db, id))?.status, 'done');
 });
 
@@ -147,10 +148,11 @@ test('a run is held while the database is away and fails for a fault of ours', a
   const db = await testDatabase(t);
   const id = uuidv7(1);
   await createRun(db, id, { state: 'failed' }, 'kim', 1);
+  const turn = (worker: string) => ({ id, worker, clock: systemClock });
   const failing = (error: Error) => ({ count: async () => 0, next: () => Promise.reject(error) });
-  assert.equal(await continueRun(db, id, 'w', failing(new CerebraError('unavailable', 'away'))), 'held');
+  assert.equal(await continueRun(db, turn('w'), failing(new CerebraError('unavailable', 'away'))), 'held');
   assert.equal((await findRun(db, id))?.status, 'running');
-  await assert.rejects(continueRun(db, id, 'w', failing(new TypeError('ours'))), TypeError);
+  await assert.rejects(continueRun(db, turn('w'), failing(new TypeError('ours'))), TypeError);
   assert.deepEqual(
     [(await findRun(db, id))?.status, (await findRun(db, id))?.error],
     ['failed', 'Internal error: the log tells more'],

@@ -99,7 +99,7 @@ export function createReprocessing(options: ReprocessingOptions): Reprocessing {
   const { db, jobs, log, clock } = options;
   const worker = randomUUID();
   const work = { count: (run: Run) => count(db, run), next: (run: Run) => next(options, run) };
-  const slice = (id: string) => continueRun(db, id, worker, work);
+  const slice = (id: string) => continueRun(db, { id, worker, clock }, work);
   let stopping = false;
   const running = new Set<Promise<void>>();
 

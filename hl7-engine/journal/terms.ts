@@ -186,7 +186,7 @@ export function outcomeTerms(row: Pick<Searched, 'state' | 'route_id' | 'warned'
 /** The sender as `application|facility`, and each of the two. */
 const senderNames = (sender: string): string[] => [sender, ...sender.split('|')];
 
-export function headerTerms(row: Searched): number[] {
+function headerTerms(row: Searched): number[] {
   const terms = [termHash('type', row.type), termHash('control', row.control_id)];
   const [code] = row.type.split('^');
   if (code !== undefined && code !== row.type) terms.push(termHash('type', code));

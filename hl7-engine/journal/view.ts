@@ -35,9 +35,12 @@ interface AttemptRow extends Omit<MessageRow, 'id' | 'received_at'> {
   number: number;
 }
 
+/** A sender may send what is refused every second. */
+const attemptsMax = 200;
 const formerAttempts = {
   name: 'hl7_attempts_of',
-  text: 'select a.* from hl7_attempt a where a.message = $1 order by a.number',
+  text: `select * from (select a.* from hl7_attempt a where a.message = $1 order by a.number desc limit ${attemptsMax}) l
+    order by number`,
 };
 
 const shownOutcome = (row: Omit<AttemptRow, 'attempts'>): Record<string, unknown> => ({
@@ -51,7 +54,7 @@ const shownOutcome = (row: Omit<AttemptRow, 'attempts'>): Record<string, unknown
   wrote: row.wrote,
 });
 
-/** All attempts, first to last: former ones have rows, the one that counts stands in the message. */
+/** The last attempts, first to last: former ones have rows, the one that counts stands in the message. */
 export async function attemptsOf(db: Db, row: MessageRow): Promise<Record<string, unknown>[]> {
   const former = await db.query<AttemptRow>(formerAttempts, [row.id]);
   const isThere = row.attempts === 0 || former.some(({ number }) => number === row.attempts);

@@ -3,6 +3,7 @@ import type { AccessScope, JsonObject, Resource, ResourceReader, TransactionEntr
 import type { Clock } from '#platform';
 import type { Hl7Message, Segment } from '../message/message.ts';
 import type { Response } from '../message/response.ts';
+import type { KnownPatients } from './alias.ts';
 import type { Concept } from './codes/concept-map.ts';
 import { compact, isClean } from './compact.ts';
 import { hasContent, withoutReferences } from './content.ts';
@@ -41,6 +42,12 @@ export interface PatientMove {
   to: string;
   /** Only of resources that refer to this one as well: the visit that is moved. */
   about?: string;
+  /** Only what a merge of `to` into `from` has moved goes back: A37. Both are called in the transaction. */
+  back?: {
+    /** Whether there was such a merge. */
+    wasMerged(): boolean;
+    warn(text: string): void;
+  };
 }
 
 export interface Mapping {
@@ -70,6 +77,8 @@ export interface Mapping {
   readonly time: string | undefined;
   /** The reference that `make` yielded for this key before, else what it yields now. */
   once(key: string, make: () => string): string;
+  /** The message's patients, by the keys that ids of theirs are derived from: alias.ts. */
+  readonly patients: KnownPatients;
   /** 1 for the first call with this key, 2 for the second … */
   occurrence(key: string): number;
   /** What the message gets in place of an acknowledgment: a query its answer, a master file that of each record. */
@@ -170,6 +179,7 @@ export function createMapping(message: Hl7Message, messageKey: string, config: M
     messageKey,
     entries,
     origins,
+    patients: new Map(),
     warnings,
     add({ constants, from, ...entry }) {
       const resource = compact(entry.resource, clean)!;

@@ -4,6 +4,7 @@ import type { Part, Segment } from '../message/message.ts';
 import { Refusal } from '../message/refusal.ts';
 import { destination, locationReference, placeName } from './administration/location.ts';
 import { encounterParticipants } from './administration/roles.ts';
+import { putDerived } from './administration/upsert.ts';
 import { type VisitEvent, visitEvent } from './administration/visit-events.ts';
 import { addHistory, locationsAfter, participantsAfter } from './administration/visit-history.ts';
 import { conceptMapOf } from './codes/concept-maps.ts';
@@ -61,8 +62,9 @@ export function upsertEncounter(
     const url = `Encounter?${identifierCriterion(key)}`;
     return mapping.add({ method: 'PUT', url, resource: draft.resource, merge, constants: ['class', 'identifier'] });
   }
-  const id = derivedId('Encounter', [patient.key, admitted]);
-  mapping.add({ method: 'PUT', url: `Encounter/${id}`, resource: { ...draft.resource, id }, merge });
+  const own = [patient.key, admitted];
+  const id = derivedId('Encounter', own);
+  putDerived(mapping, { url: `Encounter/${id}`, resource: { ...draft.resource, id }, merge }, own);
   return `Encounter/${id}`;
 }
 

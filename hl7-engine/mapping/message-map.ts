@@ -26,6 +26,21 @@ export function messageMap(map: MessageMap): MessageMap {
   return map;
 }
 
+/**
+ * Maps that do the same with messages of several codes, each with one structure and its events; the first event is meant where a
+ * message names none.
+ */
+export const familyOf = (
+  family: Pick<MessageMap, 'reads' | 'run'>,
+  events: Readonly<Partial<Record<StructureName, readonly [string, ...string[]]>>>,
+): MessageMap[] =>
+  Object.entries(events).map(([structure, all]) => ({
+    ...family,
+    structures: [structure as StructureName],
+    events: all,
+    defaultEvent: all[0],
+  }));
+
 export const codeOf = (map: MessageMap): string => map.code ?? map.structures[0].slice(0, 3);
 
 /** The segment, or a Refusal AE that tells which one is missing. */

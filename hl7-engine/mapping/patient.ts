@@ -1,7 +1,8 @@
 // PID, PD1, NK1 and what follows PID to Patient: https://hl7.org/fhir/uv/v2mappings/ (PID[Patient], PD1[Patient], NK1[Patient])
-import type { JsonObject, Resource } from '#fhir-model';
+import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
 import type { Segment } from '../message/message.ts';
 import { primaryCare } from './administration/roles.ts';
+import { formsOf, type KnownPatient, patientKeyOf } from './alias.ts';
 import { list } from './compact.ts';
 import type { Mapping } from './context.ts';
 import { uniteIdentifiers } from './identifiers.ts';
@@ -32,7 +33,20 @@ export interface MappedPatient {
 
 const location = { segment: 'PID', field: 3 };
 
-const keyOf = ({ key }: PatientIdentity): string => JSON.stringify([key.system, key.value]);
+const keyOf = ({ key }: PatientIdentity): string => patientKeyOf(key.system, key.value);
+
+type Choose = NonNullable<TransactionEntry['choose']>;
+
+/** Keeps whom the numbers mean, for what is derived from them. */
+export function remembering({ patients }: Mapping, key: string, choose: Choose): Choose {
+  const patient: KnownPatient = { known: undefined, forms: formsOf(key) };
+  patients.set(key, patient);
+  return (matches) => {
+    const choice = choose(matches);
+    patient.known = choice.match;
+    return choice;
+  };
+}
 
 /**
  * ADT: creates the patient or changes what the message carries. Throws Refusal AE without an identifier; the transaction
@@ -49,7 +63,7 @@ export function upsertPatient(mapping: Mapping, segments: PatientSegments): Mapp
     method: 'PUT',
     url: `Patient?${anyOf(identity.matching)}`,
     resource,
-    choose: thePatient(location),
+    choose: remembering(mapping, keyOf(identity), thePatient(location)),
     merge: (existing, incoming) => {
       replaced.clear();
       for (const name of replacedBy(existing)) replaced.add(name);
@@ -69,7 +83,7 @@ export function findOrCreatePatient(mapping: Mapping, segments: PatientSegments)
       url: 'Patient',
       ifNoneExist: criterion,
       resource: patient(mapping, segments, identity, []),
-      choose: thePatient(location),
+      choose: remembering(mapping, keyOf(identity), thePatient(location)),
     }),
   );
   return { reference, key: keyOf(identity), identity, replaced: new Set() };

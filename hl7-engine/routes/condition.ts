@@ -1,7 +1,7 @@
 // Conditions of routes: what is asked of a message's fields, compiled once a deployment.
+import { compilePattern } from '#platform';
 import type { Hl7Message, Part } from '../message/message.ts';
 import { compileFieldPath } from './field-path.ts';
-import { compilePattern } from './pattern.ts';
 import type { Condition } from './schema.ts';
 
 /** What one condition said of one message, for the dry run. */
@@ -113,7 +113,7 @@ function placeTest(condition: Condition): (place: Place) => boolean {
     return ({ texts }) => texts.some((text) => values.has(text));
   }
   if (matches !== undefined) {
-    const pattern = compilePattern(matches, condition.ignoreCase);
+    const pattern = compilePattern(matches, { ignoreCase: condition.ignoreCase });
     return ({ texts }) => texts.some((text) => text !== undefined && pattern.test(text));
   }
   if (isNull !== undefined) return ({ parts }) => parts.some((part) => part.isNull) === isNull;

@@ -54,11 +54,7 @@ export function createDeployment(context: Omit<CompileContext, 'slots'>): Deploy
       for (const route of inOrder) {
         if (route.takes(source) && (route.match?.test(asked) ?? true)) return route.plan(asked);
       }
-      throw new Refusal(
-        'AR',
-        '200',
-        'No route takes this message: none that is enabled matches its source and content',
-      );
+      throw noRoute();
     },
   };
 }

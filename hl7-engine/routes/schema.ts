@@ -1,10 +1,9 @@
 // A route as data. Its JSON Schema is served at /admin/hl7/routes/schema.
 import { z } from 'zod';
+import { compilePattern, patternLengthMax } from '#platform';
 import { pathForm, readPath } from '../message/path.ts';
 
 import { pathHint, pathOrFault } from './field-path.ts';
-import { compilePattern } from './pattern.ts';
-import { patternLengthMax } from './pattern-syntax.ts';
 
 /** Of one route. */
 const conditionsMax = 200;
@@ -88,7 +87,7 @@ function checkCondition(condition: Condition, ctx: z.core.$RefinementCtx): void 
   const { matches, ignoreCase } = condition;
   if (ignoreCase !== undefined && matches === undefined) fault('ignoreCase goes with matches only');
   if (matches !== undefined && matches.length <= patternLengthMax) {
-    complain(ctx, ['matches'], () => compilePattern(matches, ignoreCase));
+    complain(ctx, ['matches'], () => compilePattern(matches, { ignoreCase }));
   }
 }
 
@@ -107,7 +106,7 @@ const edits = z.discriminatedUnion('op', [
       when: conditionSchema.optional(),
     })
     .superRefine(({ matches, ignoreCase }, ctx) =>
-      complain(ctx, ['matches'], () => compilePattern(matches, ignoreCase)),
+      complain(ctx, ['matches'], () => compilePattern(matches, { ignoreCase })),
     ),
 ]);
 

@@ -1,12 +1,11 @@
 // Changes that a route makes to a message, for its mapping or for a destination: one after the other, all else byte for byte.
-import { isCerebraError } from '#platform';
+import { compilePattern, isCerebraError } from '#platform';
 import { edit, type Edit as MessageEdit } from '../message/edit.ts';
 import type { Hl7Message, Part } from '../message/message.ts';
 import { Refusal } from '../message/refusal.ts';
 import { compileCodeMap } from './code-map.ts';
 import { asking, compileCondition, type PathSlots, type Predicate } from './condition.ts';
 import { compileFieldPath } from './field-path.ts';
-import { compilePattern } from './pattern.ts';
 import type { Edit, Route } from './schema.ts';
 
 /** What one edit did, for the dry run. */
@@ -50,7 +49,8 @@ function changed(message: Hl7Message, changes: MessageEdit[] = []): Hl7Message {
   try {
     return edit(message, changes);
   } catch (error) {
-    if (!isCerebraError(error, 'invalid')) throw error;
+    // RangeError: replacing would take too long.
+    if (!isCerebraError(error, 'invalid') && !(error instanceof RangeError)) throw error;
     throw new Refusal('AE', '207', `The route cannot change the message: ${error.message}`, { cause: error });
   }
 }
@@ -84,7 +84,7 @@ function compileChanges(one: Edit, codeMaps: Route['codeMaps']): (message: Hl7Me
       return () => [{ path, map: (text) => find(text)?.code ?? text }];
     }
     case 'replace': {
-      const pattern = compilePattern(one.matches, one.ignoreCase);
+      const pattern = compilePattern(one.matches, { ignoreCase: one.ignoreCase });
       return () => [{ path, map: (text) => pattern.replaceAll(text, one.with) }];
     }
   }

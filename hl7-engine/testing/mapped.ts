@@ -1,13 +1,15 @@
 // A message as lines, mapped: for tests of the families' maps.
 import assert from 'node:assert/strict';
 import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
-import type { Mapped } from '../mapping/context.ts';
+import type { Mapped, MergePolicy } from '../mapping/context.ts';
 import { namedZone } from '../mapping/datetime.ts';
 import { mapMessage } from '../mapping/map.ts';
 import { parseMessage } from '../message/message.ts';
 import { Refusal } from '../message/refusal.ts';
 
 const config = { zone: namedZone('UTC'), identifierSystems: {} };
+
+type Lines = Mapped & { entries: Entry[] };
 
 export type Entry = TransactionEntry & { resource: Resource };
 
@@ -18,8 +20,11 @@ export function segment(name: string, fields: Record<number, string>): string {
 }
 
 /** Without the Provenance, which every message has. */
-export function mapLines(...lines: string[]): Mapped & { entries: Entry[] } {
-  const mapped = mapMessage(parseMessage(Buffer.from(lines.join('\r'))), 'm1', config);
+export const mapLines = (...lines: string[]): Lines => mapMerging({}, ...lines);
+
+/** By another policy of merging. */
+export function mapMerging(merges: Partial<MergePolicy>, ...lines: string[]): Lines {
+  const mapped = mapMessage(parseMessage(Buffer.from(lines.join('\r'))), 'm1', { ...config, merges });
   return { ...mapped, entries: mapped.entries.filter(({ url }) => !url.startsWith('Provenance')) as Entry[] };
 }
 

@@ -4,6 +4,7 @@ import type {
   EntryResult,
   Json,
   JsonObject,
+  MovedReference,
   ReferenceMover,
   Resource,
   ResourceWriter,
@@ -68,21 +69,34 @@ export function createMemoryWriter(db: Db): MemoryWriter {
       return result;
     },
     moveReferences: async (_tx, { from, to, about, resourcesMax }) => {
-      const [before, after] = [`"Patient/${from}"`, `"Patient/${to}"`];
+      const before = `"Patient/${from}"`;
       const referring = [...current].filter(([name, resource]) => {
         const text = JSON.stringify(resource);
         return (
           !name.startsWith('Patient/') && text.includes(before) && (about === undefined || text.includes(`"${about}"`))
         );
       });
-      for (const [name, resource] of referring.slice(0, resourcesMax)) {
-        current.set(name, JSON.parse(JSON.stringify(resource).replaceAll(before, after)));
-      }
-      return { count: Math.min(referring.length, resourcesMax), more: referring.length > resourcesMax };
+      const moved = referring.slice(0, resourcesMax).map(([name]) => repoint(current, name, from, to));
+      const left = referring.length - moved.length;
+      return { moved, more: left > 0, left };
     },
+    restoreReferences: async (_tx, { from, to, resources: recorded }) =>
+      recorded
+        .filter(({ type, id, version }) => current.get(`${type}/${id}`)?.meta?.versionId === String(version))
+        .map(({ type, id }) => repoint(current, `${type}/${id}`, from, to)),
     createIfAbsent: () => Promise.reject(new CerebraError('internal', 'Not used by this room')),
   };
   return writer;
+}
+
+/** All its references, as the resource's next version. */
+function repoint(resources: Map<string, Resource>, name: string, from: string, to: string): MovedReference {
+  const resource = resources.get(name)!;
+  const text = JSON.stringify(resource).replaceAll(`"Patient/${from}"`, `"Patient/${to}"`);
+  const version = Number(resource.meta?.versionId ?? 0) + 1;
+  const moved = JSON.parse(text) as Resource;
+  resources.set(name, { ...moved, meta: { ...moved.meta, versionId: String(version) } });
+  return { type: resource.resourceType, id: resource.id!, version, paths: ['*'] };
 }
 
 type Within = NonNullable<WriteContext['within']>;
@@ -102,7 +116,7 @@ function targetOf(draft: Map<string, Resource>, entry: TransactionEntry, newId: 
   const [path = '', query] = entry.url.split('?');
   const criteria = entry.method === 'POST' ? entry.ifNoneExist : query;
   if (criteria === undefined) {
-    const name = entry.method === 'POST' ? `${path}/${newId()}` : path;
+    const name = entry.method === 'POST' ? `${path}/${newId()}` : (standIn(draft, entry) ?? path);
     return { name, existing: draft.get(name) };
   }
   const found = [...draft.values()].filter((resource) => resource.resourceType === path && matches(resource, criteria));
@@ -110,6 +124,14 @@ function targetOf(draft: Map<string, Resource>, entry: TransactionEntry, newId: 
   if (found.length > 1) throw new CerebraError('multiple-matches', `Criteria of ${entry.url}`);
   const [existing] = found;
   return { name: `${path}/${existing?.id ?? newId()}`, existing };
+}
+
+function standIn(draft: ReadonlyMap<string, Resource>, { url, alias }: TransactionEntry): string | undefined {
+  if (alias === undefined) return undefined;
+  const own = draft.get(url);
+  if (own !== undefined) return alias.fits(own) ? undefined : `${url.split('/')[0]}/${alias.instead()}`;
+  const names = alias.ids().map((id) => `${url.split('/')[0]}/${id}`);
+  return names.find((name) => draft.has(name) && alias.fits(draft.get(name)!));
 }
 
 function chosen(

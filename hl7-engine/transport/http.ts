@@ -23,6 +23,8 @@ export interface Hl7HttpRequest {
   /** The client's address. */
   peer: string;
   body: Uint8Array;
+  /** False: more was sent than the server takes, and `body` is the beginning. */
+  isWhole: boolean;
 }
 
 export interface Hl7HttpAnswer {
@@ -72,8 +74,10 @@ export function createHl7Http(configs: readonly HttpListenerConfig[], options: H
       const endpoint = endpoints.get(request.listener);
       if (endpoint === undefined) throw new CerebraError('not-found', noListener(request.listener));
       const raw = contentOf(request, endpoint);
-      endpoint.traffic.frame('whole');
       const source: Source = { kind: 'http', name: endpoint.name, peer: plainAddress(request.peer) };
+      if (!request.isWhole || request.body.length > endpoint.messageBytesMax)
+        return refuseLarge(raw, source, endpoint, options);
+      endpoint.traffic.frame('whole');
       const { type } = mediaType(request.contentType);
       const send = xmlTypes.has(type) ? acknowledgeXml : acknowledge;
       return answerOf(await send(raw, source, options), endpoint, type);
@@ -96,7 +100,7 @@ const noListener = (name: string): string =>
   `There is no HTTP listener '${name.slice(0, 64)}': see HL7_LISTENERS, or send to /hl7`;
 
 /** The message in the request, once it is clear that it may be sent here, and in this form. */
-function contentOf({ contentType, peer, body }: Hl7HttpRequest, endpoint: Endpoint): Buffer {
+function contentOf({ contentType, peer, body, isWhole }: Hl7HttpRequest, endpoint: Endpoint): Buffer {
   if (!endpoint.admits(plainAddress(peer))) {
     endpoint.traffic.refused('address');
     throw new CerebraError('forbidden', 'This address may not send here');
@@ -108,14 +112,23 @@ function contentOf({ contentType, peer, body }: Hl7HttpRequest, endpoint: Endpoi
   }
   const isKnown: boolean = charset === undefined || encodingExists(charset);
   if (!isKnown) throw new CerebraError('unsupported-media-type', `The charset '${charset?.slice(0, 40)}' is not known`);
-  if (body.length > endpoint.messageBytesMax) {
-    endpoint.traffic.frame('oversize');
-    throw new CerebraError('too-large', `The message is larger than ${endpoint.messageBytesMax} bytes`);
-  }
-  if (body.length === 0) throw new CerebraError('required', 'The body has no message');
+  if (isWhole && body.length === 0) throw new CerebraError('required', 'The body has no message');
   const raw = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   // XML tells its own.
   return xmlTypes.has(type) ? raw : inCharset(raw, charset);
+}
+
+/** Its beginning is journalled, as that of a frame would be. Throws `too-large`. */
+async function refuseLarge(
+  head: Buffer,
+  source: Source,
+  { traffic, messageBytesMax }: Endpoint,
+  options: Hl7HttpOptions,
+): Promise<never> {
+  const text = `The message is larger than ${Math.min(messageBytesMax, options.messageBytesMax)} bytes`;
+  traffic.frame('oversize');
+  await options.refuse(head, source, new Refusal('AR', '207', text));
+  throw new CerebraError('too-large', text);
 }
 
 function mediaType(header: string): { type: string; charset: string | undefined } {

@@ -1,5 +1,6 @@
 // A file's bytes to messages, whatever the chunking: HL7 v2.9 chapter 2.10.3, batches: a line that begins with MSH begins
 // a message, FHS, BHS, BTS and FTS stand between them.
+import { headBytesMax } from '../seams.ts';
 
 export type Piece =
   /** A message, byte for byte. */
@@ -23,8 +24,6 @@ const blockCharacters = new Set([0x0b, 0x1c, 0x1a]);
 const beginning = /^(?:(MSH)|FHS|BHS|BTS|FTS)[^\w\s]/;
 const beginningLength = 4;
 const byteOrderMark = /^\xef\xbb\xbf/;
-/** Of what is too large so much is kept. */
-const headBytes = 64 * 1024;
 
 /** What is no message, before the first MSH, is a piece of its own: whoever gets it says what is wrong with it. */
 export function createSplitter(messageBytesMax: number): Splitter {
@@ -132,10 +131,10 @@ function createPiece(messageBytesMax: number): OpenPiece {
   const add = (bytes: Buffer): void => {
     const before = byteCount;
     byteCount += bytes.length;
-    const room = byteCount <= messageBytesMax ? bytes.length : headBytes - before;
+    const room = byteCount <= messageBytesMax ? bytes.length : headBytesMax - before;
     if (room > 0) parts.push(bytes.subarray(0, room));
-    if (byteCount > messageBytesMax && before <= messageBytesMax && before > headBytes) {
-      parts = [Buffer.concat(parts).subarray(0, headBytes)];
+    if (byteCount > messageBytesMax && before <= messageBytesMax && before > headBytesMax) {
+      parts = [Buffer.concat(parts).subarray(0, headBytesMax)];
     }
   };
   return {

@@ -92,7 +92,7 @@ export function createProfiles({ db, log, folder, pollIntervalMs = 1_000 }: Prof
 
 async function follow(shelf: Shelf): Promise<void> {
   await scan(shelf);
-  const { store, stored } = shelf;
+  const { store, stored, problems, signatures } = shelf;
   const revision = await store.revision();
   if (revision === shelf.seen) return;
   const rows = await store.all();
@@ -104,6 +104,7 @@ async function follow(shelf: Shelf): Promise<void> {
   }
   const names = new Set(rows.map(({ name }) => name));
   for (const name of [...stored.keys()].filter((one) => !names.has(one))) stored.delete(name);
+  for (const name of problems.keys()) if (!names.has(name) && !signatures.has(name)) problems.delete(name);
   shelf.seen = revision;
 }
 

@@ -133,7 +133,7 @@ interface VersionModels {
 }
 
 function createModels(dictionary: Dictionary, version: string): VersionModels {
-  const segments = new Map<string, SegmentModel | undefined>();
+  const segments = new Map<string, SegmentModel>();
   const types = new Map<string, TypeModel>();
   const hasLengths = !/^2\.[789]/.test(version);
   const typeOf = (name: string): TypeModel => {
@@ -170,12 +170,15 @@ function createModels(dictionary: Dictionary, version: string): VersionModels {
   };
   return {
     segment(name) {
-      if (!segments.has(name)) {
-        const fields = dictionary.fieldsOf(version, name);
-        const elements = fields?.map((field, index) => elementOf(field, name, index + 1));
-        segments.set(name, elements && segmentModel(name, elements, typeOf));
-      }
-      return segments.get(name);
+      const known = segments.get(name);
+      if (known !== undefined) return known;
+      // What senders make up is not remembered: a name may be as long as a message.
+      const fields = dictionary.fieldsOf(version, name);
+      if (fields === undefined) return undefined;
+      const elements = fields.map((field, index) => elementOf(field, name, index + 1));
+      const model = segmentModel(name, elements, typeOf);
+      segments.set(name, model);
+      return model;
     },
   };
 }

@@ -156,6 +156,44 @@ describe('tx', () => {
     assert.equal(db.stats().total, 1);
   });
 
+  it('that reads first is one transaction all the same, whatever it comes to', async (t) => {
+    const db = await testDatabase(t);
+    await db.query({ text: 'CREATE TABLE t (n int)' });
+    const readsFirst = { readsFirst: true };
+    const insert = (n: number, fault?: Error) =>
+      db.tx(async (tx) => {
+        const [before] = await tx.query<{ started: string }>({
+          text: 'SELECT xact_start::text AS started FROM pg_stat_activity WHERE pid = pg_backend_pid()',
+        });
+        assert.equal(await tx.queryCount({ text: 'INSERT INTO t VALUES ($1)' }, [n]), 1);
+        const [after] = await tx.query<{ started: string }>({
+          text: 'SELECT xact_start::text AS started FROM pg_stat_activity WHERE pid = pg_backend_pid()',
+        });
+        assert.deepEqual(after, before);
+        if (fault) throw fault;
+        return n;
+      }, readsFirst);
+    assert.equal(await insert(1), 1);
+    const fault = new Error('x');
+    await assert.rejects(insert(2, fault), fault);
+    await assert.rejects(
+      db.tx(() => Promise.reject(fault), readsFirst),
+      fault,
+    );
+    assert.equal(await db.tx(async () => 'nothing asked', readsFirst), 'nothing asked');
+    assert.deepEqual(await db.query({ text: 'SELECT n FROM t' }), [{ n: 1 }]);
+    assert.equal(db.stats().total, 1);
+  });
+
+  it('that reads first throws what its first query throws, and a lost connection as unavailable', async (t) => {
+    const db = await testDatabase(t);
+    const readsFirst = { readsFirst: true };
+    const ask = (text: string) => db.tx((tx) => tx.query({ text }), readsFirst);
+    await assert.rejects(ask('SELECT 1/0'), { code: '22012' });
+    await assert.rejects(ask('SELECT pg_terminate_backend(pg_backend_pid())'), hasCode('unavailable'));
+    assert.deepEqual(await ask('SELECT 1 AS n'), [{ n: 1 }]);
+  });
+
   it('runs pipelined statements in order', async (t) => {
     const db = await testDatabase(t);
     const results = await db.tx((tx) =>

@@ -36,13 +36,14 @@ export function connectDb(options: ConnectOptions): Db {
     if (!closing) options.log.warn({ err }, 'idle database connection lost');
   });
   const open = new Set<pg.PoolClient>();
+  pool.on('acquire', keepPlansFresh);
   pool.on('connect', (client) => {
     open.add(client);
     client.once('end', () => open.delete(client));
   });
   return {
     ...queryable(pool),
-    tx: (work) => transaction(pool, work),
+    tx: (work, options) => transaction(pool, work, options?.readsFirst ?? false),
     until: (signal) => queryable(cancellable(pool, signal)),
     stats: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
     close: () => {
@@ -50,6 +51,22 @@ export function connectDb(options: ConnectOptions): Db {
       return closing;
     },
   };
+}
+
+/**
+ * A plan that PostgreSQL keeps for any values was made for tables as they were: of one that was empty all rows are read, and
+ * still are when it has a million, until autovacuum has looked at it. Planning what is hot anew costs a connection some 10 ms.
+ */
+const PLANS_KEPT_MS = 5_000;
+const plansSince = new WeakMap<pg.PoolClient, number>();
+
+function keepPlansFresh(client: pg.PoolClient): void {
+  const nowMs = performance.now();
+  const sinceMs = plansSince.get(client);
+  if (sinceMs !== undefined && nowMs - sinceMs < PLANS_KEPT_MS) return;
+  plansSince.set(client, nowMs);
+  // Goes ahead of the query the client was acquired for; should it fail, that one tells why.
+  if (sinceMs !== undefined) client.query('DISCARD PLANS').catch(() => undefined);
 }
 
 /**
@@ -158,7 +175,26 @@ const IN_FAILED_TRANSACTION = '25P02';
 /** Of statements that were pipelined behind the one that failed, whose own error may reach the caller later. */
 const isAftermath = (error: unknown): boolean => sqlState(error) === IN_FAILED_TRANSACTION;
 
-async function transaction<T>(pool: pg.Pool, work: (tx: Tx) => Promise<T>): Promise<T> {
+/** Its queries yield nothing before BEGIN has succeeded, which PostgreSQL answers first. */
+function startedBy(begun: Promise<unknown>, tx: Tx): Tx {
+  let started = false;
+  // What it rejects with is thrown by the queries, and at the end.
+  begun.then(
+    () => {
+      started = true;
+    },
+    () => undefined,
+  );
+  const after = async <R>(result: Promise<R>): Promise<R> =>
+    started ? result : (await Promise.all([begun, result]))[1];
+  return {
+    query: <R>(statement: Statement, values?: unknown[]) => after(tx.query<R>(statement, values)),
+    queryCount: (statement, values) => after(tx.queryCount(statement, values)),
+    copy: (text, data) => after(tx.copy(text, data)),
+  };
+}
+
+async function transaction<T>(pool: pg.Pool, work: (tx: Tx) => Promise<T>, readsFirst: boolean): Promise<T> {
   const client = await pool.connect().catch((error: unknown) => {
     throw databaseError(error);
   });
@@ -173,9 +209,11 @@ async function transaction<T>(pool: pg.Pool, work: (tx: Tx) => Promise<T>): Prom
     const tx = transactional(client, (error) => {
       if (!isAftermath(error)) cause = error;
     });
+    const begun = tx.query({ text: 'BEGIN' });
     // Awaited: a statement sent along would commit by itself if this one were cancelled.
-    await tx.query({ text: 'BEGIN' });
-    const result = await work(tx);
+    if (!readsFirst) await begun;
+    const result = await work(readsFirst ? startedBy(begun, tx) : tx);
+    await begun;
     await commit(client);
     return result;
   } catch (error) {

@@ -1,5 +1,5 @@
 // SQLSTATEs: https://www.postgresql.org/docs/current/errcodes-appendix.html
-import { CerebraError } from '../errors.ts';
+import { CerebraError, isCerebraError } from '../errors.ts';
 
 // 57P01 admin_shutdown, 57P02 crash_shutdown, 57P03 cannot_connect_now, 57P05 idle_session_timeout, 53300 too_many_connections
 const unavailableStates = new Set(['57P01', '57P02', '57P03', '57P05', '53300', '25P03']);
@@ -51,3 +51,17 @@ export function sqlState(error: unknown): string | undefined {
   const code = error instanceof Error ? (error as Error & { code?: unknown }).code : undefined;
   return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
 }
+
+/** 40P01 deadlock_detected, 40001 serialization_failure */
+const raceStates = new Set(['40P01', '40001']);
+const uniqueViolation = '23505';
+
+/** Two that write met: the later one succeeds when it is tried again. */
+export function isWriteRace(error: unknown): boolean {
+  const state = sqlState(error);
+  return state !== undefined && (raceStates.has(state) || state === uniqueViolation);
+}
+
+/** What goes by itself: the database is away, it took too long, another writer was in the way. */
+export const isPassing = (error: unknown): boolean =>
+  isCerebraError(error, 'unavailable') || isCerebraError(error, 'timeout') || raceStates.has(sqlState(error) ?? '');

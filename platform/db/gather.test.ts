@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { waitFor } from '../testing/index.ts';
 import { createGather, type GatherOptions } from './gather.ts';
 
 const options = (more: Partial<GatherOptions<string, string>>): GatherOptions<string, string> => ({
@@ -43,6 +44,58 @@ describe('createGather', () => {
     const items = Array.from({ length: 40 }, (_, i) => `${'xyz'[i % 3]}${i}`);
     assert.deepEqual(await Promise.all(items.map(gather)), items);
     assert.equal(most, 2);
+  });
+
+  /** Statements that end when they are told to, and what they were given. */
+  function held() {
+    const groups: string[][] = [];
+    const ends: (() => void)[] = [];
+    const run = (items: string[]) => {
+      groups.push(items);
+      return new Promise<string[]>((resolve) => ends.push(() => resolve(items)));
+    };
+    return { groups, run, end: () => ends.splice(0).map((end) => end()) };
+  }
+  const turns = async () => {
+    for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
+  };
+
+  it('begins another statement beside one under way for enough items, or when that one has ended', async () => {
+    const { groups, run, end } = held();
+    const gather = createGather(options({ run, lanesMax: 2, beside: { itemsMin: 3, waitMs: 3_600_000 } }));
+    const results = [gather('a')];
+    await turns();
+    results.push(gather('b'), gather('c'));
+    await turns();
+    assert.deepEqual(groups, [['a']]);
+    results.push(gather('d'));
+    await turns();
+    assert.deepEqual(groups, [['a'], ['b', 'c', 'd']]);
+    results.push(gather('e'));
+    await turns();
+    assert.equal(groups.length, 2);
+    end();
+    await turns();
+    assert.deepEqual(groups.at(-1), ['e']);
+    end();
+    assert.deepEqual(await Promise.all(results), ['a', 'b', 'c', 'd', 'e']);
+  });
+
+  it('begins it for fewer once they have waited, but never above the lanes', async () => {
+    const { groups, run, end } = held();
+    const gather = createGather(options({ run, lanesMax: 2, beside: { itemsMin: 3, waitMs: 1 } }));
+    const results = [gather('a')];
+    await turns();
+    results.push(gather('b'));
+    await waitFor(() => groups.length === 2, 'the second group');
+    assert.deepEqual(groups, [['a'], ['b']]);
+    results.push(gather('c'));
+    await turns();
+    assert.equal(groups.length, 2);
+    end();
+    await turns();
+    end();
+    assert.deepEqual(await Promise.all(results), ['a', 'b', 'c']);
   });
 
   it('gives each its own answer when one is at fault, and all the same when nobody is', async () => {

@@ -5,6 +5,11 @@ import { sqlState } from './errors.ts';
 export interface GatherOptions<Item, Result> {
   /** Statements under way at a time: two keep PostgreSQL busy while the next ones gather. */
   lanesMax: number;
+  /**
+   * Another statement begins beside those under way when so many items wait, or one has waited `waitMs`: a slow statement
+   * does not hold up a few others for long. Default: one is enough.
+   */
+  beside?: { itemsMin: number; waitMs: number };
   /** Items of one statement. */
   itemsMax: number;
   /** What an item weighs, and what all of a statement may: one huge item shall not hold up many small ones. */
@@ -83,23 +88,38 @@ function takeGroup<Item, Result>(
  * all lanes are taken, goes together; a lone caller waits for nothing but the end of the turn.
  */
 export function createGather<Item, Result>(options: GatherOptions<Item, Result>): (item: Item) => Promise<Result> {
+  const { lanesMax, beside } = options;
   const queue: Waiting<Item, Result>[] = [];
   let lanes = 0;
   let scheduled = false;
+  let patience: NodeJS.Timeout | undefined;
+  let overdue = false;
+  const mayBegin = (): boolean =>
+    lanes < lanesMax && queue.length >= (lanes === 0 || overdue ? 1 : (beside?.itemsMin ?? 1));
   const pump = (): void => {
     scheduled = false;
-    while (lanes < options.lanesMax && queue.length > 0) {
+    while (mayBegin()) {
       lanes++;
+      overdue = false;
       void runGroup(takeGroup(queue, options), options.run).then(() => {
         lanes--;
         schedule();
       });
     }
   };
+  const beginAnyway = (): void => {
+    patience = undefined;
+    overdue = queue.length > 0;
+    schedule();
+  };
   const schedule = (): void => {
-    if (scheduled || queue.length === 0 || lanes >= options.lanesMax) return;
-    scheduled = true;
-    setImmediate(pump);
+    if (scheduled) return;
+    if (mayBegin()) {
+      scheduled = true;
+      clearTimeout(patience);
+      patience = undefined;
+      setImmediate(pump);
+    } else if (queue.length > 0 && lanes < lanesMax) patience ??= setTimeout(beginAnyway, beside?.waitMs);
   };
   return (item) =>
     new Promise((resolve, reject) => {

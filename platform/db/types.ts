@@ -31,6 +31,14 @@ export interface Tx extends Queryable {
   copy(text: string, data: readonly Uint8Array[]): Promise<number>;
 }
 
+export interface TxOptions {
+  /**
+   * What the work asks first changes nothing, and it waits for an answer before it changes anything: BEGIN travels with the
+   * first queries, one round trip less. Were BEGIN cancelled, those would have run by themselves, and throw its error.
+   */
+  readsFirst?: boolean;
+}
+
 export interface PoolStats {
   total: number;
   idle: number;
@@ -39,7 +47,7 @@ export interface PoolStats {
 
 export interface Db extends Queryable {
   /** BEGIN, work, COMMIT; ROLLBACK when `work` throws. Retries nothing. */
-  tx<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
+  tx<T>(work: (tx: Tx) => Promise<T>, options?: TxOptions): Promise<T>;
   /**
    * Queries that end when the signal aborts: PostgreSQL is told to cancel the statement, the promise rejects with the
    * signal's reason at once, and the connection is not used again.

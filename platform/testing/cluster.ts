@@ -67,7 +67,7 @@ export async function testCluster(): Promise<Connection> {
 }
 
 /** Of a URL like postgres://user:password@host:port/database. */
-export function connectionOf(url: string): Connection {
+function connectionOf(url: string): Connection {
   const { hostname, port, username, password, pathname, searchParams } = new URL(url);
   return {
     host: searchParams.get('host') ?? decodeURIComponent(hostname),

@@ -1,40 +1,159 @@
-// The channel of built-in alerts: the rule is applied in this process, to the current version of the resource.
-import { parseJson, type Resource } from '#fhir-model';
-import { isCerebraError, type Log } from '#platform';
-import type { AlertPorts, AlertRule } from '../alerts/rule.ts';
-import type { Channel } from '../dispatch/deliver.ts';
+// The channel of alert rules: what happened is judged in this process, in the order of the stream, with the resources as they
+// were then, and what is found is settled in one transaction.
+import {
+  type AccessScope,
+  type ChangeFeed,
+  parseJson,
+  type Resource,
+  type ResourceReader,
+  type VersionKey,
+} from '#fhir-model';
+import { type Db, isCerebraError, type Log, type Statement } from '#platform';
+import { acknowledgeBy, acknowledgmentSubscriber } from '../alerts/acknowledgments.ts';
+import type { RuleSet } from '../alerts/rule-set.ts';
+import { evaluate, type ReadyRule } from '../alerts/rules/evaluate.ts';
+import { type Found, type Happening, subjectOf } from '../alerts/rules/happening.ts';
+import { createMemory } from '../alerts/rules/memory.ts';
+import type { AlertKeeper } from '../alerts/state/alerts.ts';
+import { alertOfPart } from '../alerts/state/resources.ts';
+import { remembered } from '../alerts/state/rows.ts';
+import type { Channel, ChannelResult } from '../dispatch/deliver.ts';
+import type { Claim, Delivery } from '../dispatch/deliveries.ts';
 
-/** Id of the subscriber that stands for a rule; ':' can't occur in the id of a Subscription. */
-export const alertSubscriber = (rule: AlertRule): string => `alert:${rule.name}`;
+export interface AlertChannelOptions {
+  db: Db;
+  feed: ChangeFeed;
+  reader: ResourceReader;
+  scope: AccessScope;
+  rules: Pick<RuleSet, 'ready'>;
+  alerts: AlertKeeper;
+  log: Log;
+}
+
+/** Changes that are judged at once: what they ask of the database is asked once for all of them. */
+const changesAtOnce = 200;
+// 5 attempts keep the other alerts waiting for 15 s at the default backoff of 1 s.
+const attemptsMax = 5;
 
 /**
  * A delivery that the store refuses for what it says (4xx) is set aside as failed: an Observation that can't be handled
  * must not keep the alerts of all other patients waiting. Nor must one that fails for an unknown reason, after five
  * attempts. While the store can't be reached nothing is set aside before the retry limits.
  */
-export function createAlertChannel(rules: AlertRule[], ports: AlertPorts, log: Log): Channel {
-  const byId = new Map(rules.map((rule) => [alertSubscriber(rule), rule]));
+export function createAlertChannel(options: AlertChannelOptions): Channel {
+  const { log } = options;
+  const run = async (claim: Claim, deliveries: readonly Delivery[]): Promise<ChannelResult> => {
+    try {
+      await judge(options, claim, deliveries);
+      return { ok: true };
+    } catch (err) {
+      const { type, id } = deliveries[0]!;
+      log.error({ err, alert: claim.id, resource: `${type}/${id}` }, 'alert could not be raised');
+      const hopeless = isRefused(err) || (!isPassing(err) && claim.attempts + 1 >= attemptsMax);
+      return { ok: false, error: errorText(err), permanent: hopeless };
+    }
+  };
   return {
     onExhausted: 'park',
-    async deliver(claim, delivery) {
-      const rule = byId.get(claim.id);
-      if (!rule) return { ok: false, error: 'This server has no such alert', permanent: true };
-      try {
-        const stored = await ports.reader.read(delivery.type, delivery.id, ports.scope);
-        if (!stored || stored.deleted) return { ok: true, gone: true };
-        await rule.apply(parseJson(stored.body).exact as Resource, stored.updatedMs, ports);
-        return { ok: true };
-      } catch (err) {
-        log.error({ err, alert: rule.name, resource: `${delivery.type}/${delivery.id}` }, 'alert could not be raised');
-        const hopeless = isRefused(err) || (!isPassing(err) && claim.attempts + 1 >= attemptsMax);
-        return { ok: false, error: errorText(err), permanent: hopeless };
-      }
-    },
+    many: { atOnce: () => changesAtOnce, deliver: run },
+    deliver: (claim, delivery) => run(claim, [delivery]),
+    batchDeliveries: changesAtOnce,
   };
 }
 
-// 5 attempts keep the other alerts waiting for 15 s at the default backoff of 1 s.
-const attemptsMax = 5;
+async function judge(options: AlertChannelOptions, claim: Claim, deliveries: readonly Delivery[]): Promise<void> {
+  if (claim.id === acknowledgmentSubscriber) return acknowledge(options, deliveries);
+  const ready = await options.rules.ready(claim.endpoint);
+  // Its text was removed together with its history: there is nothing to judge by.
+  if (!ready) return;
+  const happenings = await happeningsOf(options, claim, deliveries, ready.rule.usesPrevious);
+  const memory = await memoryOf(options, ready, happenings);
+  const found: Found[] = [];
+  for (const happening of happenings) {
+    const one = await evaluate(ready, happening, memory.of, options);
+    if (one) found.push(one);
+  }
+  await options.alerts.apply(ready.rule.id, ready.rule, found, { memory: memory.takeChanges() });
+}
+
+const lasting = new Set(['delta', 'trend', 'combination', 'absence']);
+
+async function memoryOf({ db }: AlertChannelOptions, { rule }: ReadyRule, happenings: readonly Happening[]) {
+  if (!lasting.has(rule.kind)) return createMemory();
+  const subjects = new Set(
+    happenings.flatMap(({ resource, previous }) => {
+      const one = resource ?? previous;
+      return one ? [subjectOf(rule, one, previous)] : [];
+    }),
+  );
+  return createMemory(await remembered(db, rule.id, [...subjects]));
+}
+
+const repeated: Statement = {
+  name: 'alert_repeated',
+  text: 'select number from delivery where subscriber = $1 and again and number between $2 and $3',
+};
+
+/** With the resources as they were; without those that an operator repeats although a newer version has been judged. */
+async function happeningsOf(
+  { db, feed }: AlertChannelOptions,
+  claim: Claim,
+  deliveries: readonly Delivery[],
+  usesPrevious: boolean,
+): Promise<Happening[]> {
+  const again = await db.query<{ number: bigint }>(repeated, [
+    claim.id,
+    deliveries[0]!.number,
+    deliveries.at(-1)!.number,
+  ]);
+  const isAgain = new Set(again.map(({ number }) => number));
+  const bodyOf = await bodies(
+    feed,
+    db,
+    deliveries.flatMap((one) => [
+      one,
+      ...(usesPrevious || one.op === 'delete' ? [{ ...one, version: one.version - 1 }] : []),
+      ...(isAgain.has(one.number) ? [{ ...one, version: one.version + 1 }] : []),
+    ]),
+  );
+  return deliveries.flatMap((one): Happening[] => {
+    const { type, id, version, op } = one;
+    if (isAgain.has(one.number) && bodyOf(type, id, version + 1)) return [];
+    const resource = op === 'delete' ? undefined : bodyOf(type, id, version);
+    const previous = bodyOf(type, id, version - 1);
+    // Its history was removed meanwhile.
+    if (op !== 'delete' && !resource) return [];
+    return [
+      {
+        ...{ type, id, version, op, xid: one.change_xid, seq: one.change_seq, updatedMs: one.changed_at },
+        ...(resource ? { resource } : {}),
+        ...(previous ? { previous } : {}),
+      },
+    ];
+  });
+}
+
+async function bodies(feed: ChangeFeed, db: Db, versions: readonly VersionKey[]) {
+  const wanted = versions.filter(({ version }) => version > 0).map(({ type, id, version }) => ({ type, id, version }));
+  const texts = wanted.length === 0 ? [] : await feed.bodies(db, wanted);
+  const found = new Map(wanted.map(({ type, id, version }, i) => [`${type}/${id}/${version}`, texts[i]!]));
+  return (type: string, id: string, version: number): Resource | undefined => {
+    const text = found.get(`${type}/${id}/${version}`);
+    return text ? (parseJson(text).exact as Resource) : undefined;
+  };
+}
+
+async function acknowledge({ feed, db, reader, scope, alerts }: AlertChannelOptions, deliveries: readonly Delivery[]) {
+  const bodyOf = await bodies(feed, db, deliveries);
+  const alertOf = async (type: string, id: string) => {
+    const stored = await reader.read(type, id, scope);
+    return stored && !stored.deleted ? alertOfPart(parseJson(stored.body).exact as Resource) : undefined;
+  };
+  for (const { type, id, version } of deliveries) {
+    const resource = bodyOf(type, id, version);
+    if (resource) await acknowledgeBy(resource, { alerts, alertOf });
+  }
+}
 
 /** The store is out of reach, or somebody changed the same resource: that passes. */
 const isPassing = (error: unknown): boolean => isCerebraError(error) && [409, 412, 503].includes(error.status);

@@ -1,11 +1,13 @@
 // What each channel makes of a delivery: https://hl7.org/fhir/R4/subscription.html#channels
-import { type AccessScope, parseJson, type Resource, type ResourceReader, type XmlCodec } from '#fhir-model';
+import { parseJson, type Resource, type XmlCodec } from '#fhir-model';
 import { isCerebraError } from '#platform';
 import type { Channel, ChannelResult } from '../dispatch/deliver.ts';
 import type { Claim } from '../dispatch/deliveries.ts';
-import { essenceOf } from '../registration.ts';
 import { type ContentOptions, contentOf } from './content.ts';
 import type { Email } from './email.ts';
+import { withTopics } from './notification/channel.ts';
+import type { Notifications } from './notification/notifications.ts';
+import { essenceOf, inFormat } from './payload.ts';
 import type { RestHook } from './rest-hook.ts';
 import type { WebSockets } from './websocket/websocket.ts';
 
@@ -23,15 +25,23 @@ const outward = (send: Channel['deliver']): Channel => ({
 
 const isFhir = ({ payload }: Pick<Claim, 'payload'>): boolean => essenceOf(payload).startsWith('application/');
 
-export function restHookChannel(hook: RestHook, content: ContentOptions, xml: XmlCodec): Channel {
-  return outward(async (claim, delivery, signal) => {
+export interface ChannelParts {
+  content: ContentOptions;
+  notifications: Notifications;
+  xml: XmlCodec;
+}
+
+export function restHookChannel(hook: RestHook, { content, notifications, xml }: ChannelParts): Channel {
+  const plain = outward(async (claim, delivery, signal) => {
     const { number, type, id } = delivery;
     const json = isFhir(claim) ? await contentOf(content, claim, delivery) : '';
     if (json === undefined) return { ok: true, gone: true };
-    const isXml = essenceOf(claim.payload) === 'application/fhir+xml';
-    const body = isXml ? xml.write(parseJson(json).exact as Resource, false) : json;
-    return hook.send({ registration: claim, number, type, id, body }, signal);
+    const body = json === '' ? '' : inFormat(json, claim.payload, xml);
+    return hook.send({ registration: claim, number, resource: `${type}/${id}`, body }, signal);
   });
+  return withTopics(plain, notifications, (claim, json, number, signal) =>
+    hook.send({ registration: claim, number, body: inFormat(json, claim.payload, xml) }, signal),
+  );
 }
 
 /** It never fails: to whom nobody listens is told when somebody binds again. */
@@ -41,21 +51,36 @@ export const webSocketChannel = ({ notify }: Pick<WebSockets, 'notify'>): Channe
     notify(id, number);
     return { ok: true };
   },
+  // Whoever listens is told of them as one: the socket's own notifications are as long as maxCount says.
+  many: {
+    atOnce: ({ topic }) => (topic ? socketEventsMax : 1),
+    async deliver({ id }, deliveries) {
+      notify(id, deliveries.at(-1)!.number);
+      return { ok: true };
+    },
+  },
 });
 
+const socketEventsMax = 1_000;
+
 /** Without a mail server what is owed waits for one, as long as retries last. */
-export function emailChannel(email: Email | undefined, content: ContentOptions): Channel {
-  return outward(async (claim, delivery) => {
-    if (!email) return { ok: false, error: 'This server sends no email any more: SMTP_URL and SMTP_FROM are not set' };
+export function emailChannel(email: Email | undefined, { content, notifications }: ChannelParts): Channel {
+  const none = { ok: false, error: 'This server sends no email any more: SMTP_URL and SMTP_FROM are not set' } as const;
+  const plain = outward(async (claim, delivery) => {
+    if (!email) return none;
     const body = isFhir(claim) ? await contentOf(content, claim, delivery) : '';
     if (body === undefined) return { ok: true, gone: true };
     const { number, type, id } = delivery;
-    const reason = await reasonOf(content.reader, content.scope, claim.id);
-    return email.send({ registration: claim, number, type, id, body, reason });
+    const reason = await reasonOf(content, claim.id);
+    return email.send({ registration: claim, number, resource: { type, id }, body, reason });
+  });
+  return withTopics(plain, notifications, async (claim, body, number) => {
+    if (!email) return none;
+    return email.send({ registration: claim, number, body, reason: await reasonOf(content, claim.id) });
   });
 }
 
-async function reasonOf(reader: ResourceReader, scope: AccessScope, id: string): Promise<string> {
+async function reasonOf({ reader, scope }: ContentOptions, id: string): Promise<string> {
   const stored = await reader.read('Subscription', id, scope);
   if (!stored || stored.deleted) return '';
   const { reason } = parseJson(stored.body).exact as Resource;

@@ -16,23 +16,31 @@ import type { Claim, Delivery } from '../dispatch/deliveries.ts';
 import { parseCriteria } from '../match/criteria.ts';
 import type { StoredSearch } from '../match/stored.ts';
 import type { RegistrationRules } from '../registration.ts';
+import type { OwnerScope } from './notification/notifications.ts';
 
 export interface ContentOptions {
   db: Db;
   reader: ResourceReader;
   feed: ChangeFeed;
+  /** What the server itself may see. */
   scope: AccessScope;
+  ownerScope: OwnerScope;
   rules: RegistrationRules;
   search: StoredSearch;
 }
 
-/** JSON text of the resource to send; undefined when neither the version nor a newer one that matches is left. */
+/**
+ * JSON text of the resource to send; undefined when neither the version nor a newer one that matches is left, or the owner of
+ * the Subscription may not see it.
+ */
 export async function contentOf(
   options: ContentOptions,
   claim: Claim,
   delivery: Delivery,
 ): Promise<string | undefined> {
-  const current = await options.reader.read(delivery.type, delivery.id, options.scope);
+  const scope = await options.ownerScope(claim.id);
+  const current = await options.reader.read(delivery.type, delivery.id, scope);
+  if (!current && scope.kind !== 'everything') return undefined;
   if (current && !current.deleted) {
     if (current.version === delivery.version) return current.body;
     if (current.version > delivery.version && (await meets(options, current.body, claim.criteria))) return current.body;

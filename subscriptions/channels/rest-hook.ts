@@ -1,6 +1,7 @@
 // The rest-hook channel: https://hl7.org/fhir/R4/subscription.html#channels and
 // http://hl7.org/fhir/subscription-channel-type: without payload a POST with no body goes to the endpoint; with one the
-// endpoint is a FHIR service base and the resource is sent as an update, PUT [endpoint]/[type]/[id].
+// endpoint is a FHIR service base and the resource is sent as an update, PUT [endpoint]/[type]/[id]. Notifications of topics
+// are posted to the endpoint: http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/channels.html#rest-hook
 import { createHmac } from 'node:crypto';
 import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
@@ -9,13 +10,18 @@ import type { Registration } from '../registration.ts';
 import { splitHeader } from '../registration.ts';
 
 export interface Notification {
-  registration: Pick<Registration, 'id' | 'endpoint' | 'payload' | 'header' | 'secret'>;
-  /** Number of the event within its Subscription, from 1. */
-  number: bigint;
-  type: string;
-  id: string;
-  /** Text of the resource; unused without payload. */
+  registration: Pick<Registration, 'id' | 'endpoint' | 'payload' | 'header' | 'secret'> & Partial<Asking>;
+  /** Number of the event within its Subscription, from 1: of the last one told; undefined where there is none. */
+  number: bigint | undefined;
+  /** `Observation/1`: the body is this resource. Undefined: it is a notification, for the endpoint itself. */
+  resource?: string;
+  /** Text of the resource or notification; unused without payload. */
   body: string;
+}
+
+/** How long the client lets an attempt take. */
+interface Asking {
+  topic: { timeoutSeconds: number } | null | undefined;
 }
 
 /**
@@ -36,7 +42,12 @@ export interface RestHookOptions {
   egress: Egress;
   /** For the whole exchange, connecting included. */
   timeoutMs: number;
+  /** Who this server is to some hosts, and whom it trusts there. */
+  certificates?: HostCertificates | undefined;
 }
+
+/** By `host:port` as a URL has it. https://nodejs.org/api/tls.html#tlscreatesecurecontextoptions */
+export type HostCertificates = (host: string) => { cert?: string; key?: string; ca?: string } | undefined;
 
 // Bodies of answers are thrown away; a receiver that sends more than this loses its connection.
 const answerBytesMax = 64 * 1024;
@@ -70,26 +81,28 @@ export function createRestHook(options: RestHookOptions): RestHook {
     signal: AbortSignal,
     keptConnection: boolean,
   ): Promise<SendResult | 'stale'> {
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(options.timeoutMs)]);
+    const timeoutMs = timeoutOf(notification, options.timeoutMs);
+    const deadline = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
     const { payload } = notification.registration;
     const body = payload === '' ? '' : notification.body;
     const settings = {
-      method: payload === '' ? 'POST' : 'PUT',
+      method: payload === '' || notification.resource === undefined ? 'POST' : 'PUT',
       headers: headersOf(notification, body),
       lookup: options.egress.lookup,
       signal: deadline,
     };
+    const secured = () => ({ ...settings, ...options.certificates?.(url.host) });
     return new Promise((resolve) => {
       const request =
         url.protocol === 'https:'
-          ? httpsRequest(url, { ...settings, agent: keptConnection && agents.https })
+          ? httpsRequest(url, { ...secured(), agent: keptConnection && agents.https })
           : httpRequest(url, { ...settings, agent: keptConnection && agents.http });
       let answered: SendResult | undefined;
       request.on('response', (response) => {
         answered = resultOf(response.statusCode ?? 0, response.headers['retry-after']);
         discard(response);
       });
-      request.on('error', (error) => resolve(answered ?? onError(error, request, signal, options.timeoutMs)));
+      request.on('error', (error) => resolve(answered ?? onError(error, request, signal, timeoutMs)));
       // Once the status has arrived, what becomes of the rest of the answer changes nothing; the next request waits for it.
       request.on('close', () => resolve(answered ?? { ok: false, error: brokenOff, hostFault: true }));
       request.end(body);
@@ -97,9 +110,17 @@ export function createRestHook(options: RestHookOptions): RestHook {
   }
 }
 
-function targetUrl({ registration, type, id }: Notification): URL {
+/** The server's own limit is also the client's: a lease is made for it. */
+function timeoutOf({ registration }: Notification, timeoutMs: number): number {
+  const { timeoutSeconds = 0 } = registration.topic ?? {};
+  return timeoutSeconds > 0 ? Math.min(timeoutSeconds * 1000, timeoutMs) : timeoutMs;
+}
+
+function targetUrl({ registration, resource }: Notification): URL {
   const url = new URL(registration.endpoint);
-  if (registration.payload !== '') url.pathname = `${url.pathname.replace(/\/$/, '')}/${type}/${id}`;
+  if (registration.payload !== '' && resource !== undefined) {
+    url.pathname = `${url.pathname.replace(/\/$/, '')}/${resource}`;
+  }
   return url;
 }
 
@@ -114,7 +135,7 @@ function headersOf({ registration, number }: Notification, body: string): Record
   headers['Content-Length'] = String(Buffer.byteLength(body));
   if (registration.payload !== '') headers['Content-Type'] = registration.payload;
   headers['X-Cerebra-Subscription'] = registration.id;
-  headers['X-Cerebra-Event-Number'] = String(number);
+  if (number !== undefined) headers['X-Cerebra-Event-Number'] = String(number);
   // Of the body's bytes, hexadecimal, as receivers written for Medplum check it.
   if (registration.secret !== '') {
     headers['X-Signature'] = createHmac('sha256', registration.secret).update(body).digest('hex');

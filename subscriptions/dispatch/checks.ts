@@ -1,11 +1,20 @@
 // The server's part in Subscription.status: https://hl7.org/fhir/R4/subscription-definitions.html#Subscription.status
 // `requested` becomes `active` or `error`; `active` becomes `error` after too many failures, and `off` at its end.
 // What is to be done stands in table subscriber, so that a crash between the change and its answer loses nothing.
-import { type AccessScope, parseJson, type Resource, type ResourceReader, type ResourceWriter } from '#fhir-model';
-import { type Db, isCerebraError, type Log, type Queryable, type Statement } from '#platform';
+import {
+  type AccessScope,
+  type EntryResult,
+  parseJson,
+  type Resource,
+  type ResourceReader,
+  type ResourceWriter,
+  type WriteContext,
+} from '#fhir-model';
+import { type Db, isCerebraError, type Log, type Queryable, type Statement, type Tx } from '#platform';
+import type { Handshake } from '../channels/notification/handshake.ts';
 import { parseCriteria } from '../match/criteria.ts';
 import { type StoredSearch, searchProblem } from '../match/stored.ts';
-import { type RegistrationRules, registrationProblem } from '../registration.ts';
+import { type Registration, type RegistrationRules, readRegistration, registrationProblem } from '../registration.ts';
 
 export interface ChecksOptions {
   db: Db;
@@ -15,6 +24,19 @@ export interface ChecksOptions {
   rules: RegistrationRules;
   search: StoredSearch;
   log: Log;
+  handshakes: Handshakes;
+}
+
+/** Of the endpoints that must have taken a handshake before their Subscriptions are active. */
+export interface Handshakes extends Handshake {
+  /** Those under way, by Subscription.id: nobody waits for one but its own Subscription. */
+  running: Map<string, Promise<void>>;
+  /** Versions that this process made active, by Subscription.id: their endpoints have taken the handshake. */
+  accepted: Map<string, number>;
+  /** Breaks them off. */
+  signal: AbortSignal;
+  /** Called when one has been answered: a newer version of its Subscription may have waited. */
+  onEnd(): void;
 }
 
 export interface SubscriptionStatus {
@@ -76,8 +98,8 @@ const reported: Statement = {
 
 async function doOne(options: ChecksOptions, { id, check_version, report, ended }: Todo): Promise<void> {
   if (check_version !== null) {
-    await checkOne(options, id, check_version);
-    await options.db.query(checked, [id, check_version]);
+    if ((await checkOne(options, id, check_version)) === 'answered')
+      await options.db.query(checked, [id, check_version]);
   } else if (report !== null) {
     await setStatus(options, id, { status: 'error', error: report }, (current) => current.status === 'active');
     await options.db.query(reported, [id, report]);
@@ -86,21 +108,75 @@ async function doOne(options: ChecksOptions, { id, check_version, report, ended 
   }
 }
 
-/** A version that is no longer the current one needs no answer: the stream brings the newer one. */
-async function checkOne(options: ChecksOptions, id: string, version: number): Promise<void> {
+/**
+ * A version that is no longer the current one needs no answer: the stream brings the newer one. `waiting`: for the endpoint, which
+ * is asked meanwhile.
+ */
+async function checkOne(options: ChecksOptions, id: string, version: number): Promise<'answered' | 'waiting'> {
+  const { handshakes, rules } = options;
+  if (handshakes.running.has(id)) return 'waiting';
   const stored = await options.reader.read('Subscription', id, options.scope);
-  if (!stored || stored.deleted || stored.version !== version) return;
+  if (!stored || stored.deleted || stored.version !== version) return 'answered';
   const subscription = parseJson(stored.body).exact as Resource;
-  const problem = registrationProblem(subscription, options.rules) ?? (await criteriaProblem(options, subscription));
+  const problem = registrationProblem(subscription, rules) ?? (await criteriaProblem(options, subscription));
+  const registration = problem === undefined ? readRegistration(subscription, rules) : undefined;
+  if (!registration || !handshakes.isNeeded(registration)) {
+    await answer(options, subscription, version, problem);
+    return 'answered';
+  }
+  const running = shake(options, subscription, version, registration).catch((err: unknown) => {
+    options.log.warn({ err, subscription: id }, 'a handshake will be repeated');
+  });
+  handshakes.running.set(id, running);
+  return 'waiting';
+}
+
+async function shake(
+  options: ChecksOptions,
+  subscription: Resource,
+  version: number,
+  registration: Registration,
+): Promise<void> {
+  const { handshakes, db } = options;
+  const id = subscription.id ?? '';
+  try {
+    const result = await handshakes.shake({ ...registration, id }, handshakes.signal);
+    // Looked at again with everything else, and not at once: its host may be left alone for a while.
+    if (result === 'later') return;
+    // Before the commit: the stream may show the new version before this comes to know of it.
+    const within = async (_tx: Tx, [written]: EntryResult[]) => {
+      if (written) handshakes.accepted.set(id, written.version);
+    };
+    if (result === 'accepted') await answer(options, subscription, version, undefined, within);
+    else await answer(options, subscription, version, result.problem);
+    await db.query(checked, [id, version]);
+  } finally {
+    handshakes.running.delete(id);
+  }
+  handshakes.onEnd();
+}
+
+async function answer(
+  options: ChecksOptions,
+  subscription: Resource,
+  version: number,
+  problem: string | undefined,
+  within?: WriteContext['within'],
+): Promise<void> {
   const next: SubscriptionStatus = problem ? { status: 'error', error: problem } : { status: 'active' };
-  await write(options, subscription, version, next);
-  options.log.info({ subscription: id, status: next.status, problem }, 'subscription checked');
+  await write(options, subscription, version, next, within);
+  options.log.info({ subscription: subscription.id, status: next.status, problem }, 'subscription checked');
 }
 
 /** What the database says of the criteria that it will have to decide. */
 async function criteriaProblem({ rules, search }: ChecksOptions, subscription: Resource): Promise<string | undefined> {
-  const { query, stored } = parseCriteria(String(subscription.criteria), rules);
-  return stored === '' ? undefined : searchProblem(() => search(query.type, stored, ['none']));
+  const { topic, criteria } = readRegistration(subscription, rules);
+  const asked = topic && rules.topics ? [...rules.topics.filtersOf(topic).values()] : [parseCriteria(criteria, rules)];
+  for (const { query, stored } of asked) {
+    const problem = stored === '' ? undefined : await searchProblem(() => search(query.type, stored, ['none']));
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
 }
 
 /**
@@ -124,12 +200,16 @@ async function write(
   subscription: Resource,
   version: number,
   { status, error }: SubscriptionStatus,
+  within?: WriteContext['within'],
 ): Promise<boolean> {
   const { error: _former, ...rest } = subscription;
   const resource = { ...rest, status, ...(error === undefined ? {} : { error }) } as Resource;
   const url = `Subscription/${subscription.id}`;
   try {
-    await writer.transaction([{ method: 'PUT', url, resource, ifMatch: `W/"${version}"` }], { scope });
+    await writer.transaction([{ method: 'PUT', url, resource, ifMatch: `W/"${version}"` }], {
+      scope,
+      ...(within ? { within } : {}),
+    });
     return true;
   } catch (failure) {
     if (isCerebraError(failure) && [404, 409, 410, 412].includes(failure.status)) return false;

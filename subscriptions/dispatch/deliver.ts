@@ -16,22 +16,27 @@ import {
   putBackClaim,
   releaseLease,
 } from './deliveries.ts';
+import { claimHeartbeats, endHeartbeat, endResend, resendDeliveries } from './deliveries-again.ts';
 import type { Hosts } from './hosts.ts';
 
-/** What a channel makes of one delivery. `gone`: there is nothing left to deliver. */
-export type ChannelResult = SendResult | { ok: true; gone: true };
+/** What a channel makes of a delivery. `gone`: there is nothing left to deliver. `told`: of several, only the first so many. */
+export type ChannelResult = SendResult | { ok: true; gone: true } | { ok: true; told: number };
 
 export interface Channel {
   /** Must not throw. After `signal` it should end soon. */
   deliver(claim: Claim, delivery: Delivery, signal: AbortSignal): Promise<ChannelResult>;
   /**
-   * Several in one go, where it has this: the next ones in order, as many as `atOnce` says. They end together, or none does.
-   * Where `park` sets aside what failed for good, each of them is then delivered by itself. Must not throw.
+   * Several in one go, where it has this: the next ones in order, as many as `atOnce` says. They end together, or none does, or
+   * the first `told` of them do. Where `park` sets aside what failed for good, each of them is then delivered by itself. Must not throw.
    */
   many?: {
     atOnce(claim: Claim): number;
     deliver(claim: Claim, deliveries: readonly Delivery[], signal: AbortSignal): Promise<ChannelResult>;
   };
+  /** Deliveries made under one lease, if not as many as of the others. */
+  batchDeliveries?: number;
+  /** Tells that the connection is alive, where the subscriber asks for that; without it nothing is sent. Must not throw. */
+  heartbeat?(claim: Claim, signal: AbortSignal): Promise<SendResult>;
   /**
    * stop: after a permanent failure, or at the retry limits, the subscriber goes into error and keeps what it is owed.
    * park: that one delivery is set aside as failed and the next one follows.
@@ -42,7 +47,7 @@ export interface Channel {
 interface RetryLimits extends BackoffLimits {
   /** Failed attempts of one delivery after which the subscription is in error. */
   attemptsMax: number;
-  /** Time since the first failure after which the subscription is in error. */
+  /** Time since the first failure after which the subscription is in error, whatever the attempts. */
   failingMsMax: number;
 }
 
@@ -121,11 +126,19 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
     });
     running.add(batch);
   };
+  let lookedMs = Number.NEGATIVE_INFINITY;
+  // Seconds are what heartbeats are counted in: looking at each wake would be a statement for each batch.
+  const claimQuiet = async (limit: number): Promise<Claim[]> => {
+    if (limit === 0 || performance.now() - lookedMs < options.pollMs) return [];
+    lookedMs = performance.now();
+    return claimHeartbeats(options.db, limit, options.leaseMs, options.hosts.full());
+  };
   const work = async (): Promise<boolean> => {
     await giveBack();
     const free = options.concurrency - running.size;
     if (free <= 0) return false;
-    const claims = await claimDue(options.db, free, options.leaseMs, options.hosts.full());
+    const due = await claimDue(options.db, free, options.leaseMs, options.hosts.full());
+    const claims = [...due, ...(await claimQuiet(free - due.length))];
     const before = running.size;
     // All at once: those that may go do so before any is put back.
     await Promise.all(claims.map(take));
@@ -163,63 +176,96 @@ interface Surroundings {
 }
 
 async function deliverBatch(options: DelivererOptions, claim: Claim, around: Surroundings): Promise<void> {
-  const deliveries = await pendingDeliveries(options.db, claim, options.batchDeliveries);
+  const { db } = options;
+  const { batchDeliveries = options.batchDeliveries } = options.channels[claim.channel];
+  if (claim.beats) return beat(options, claim, around);
+  const pending = await pendingDeliveries(db, claim, batchDeliveries);
+  const again = claim.resends > 0 ? await resendDeliveries(db, claim, batchDeliveries) : [];
+  const isLast = again.length === 0;
+  if ((await deliverAll(options, claim, pending, { ...around, isLast, end: endDelivery })) === 'over') return;
+  // What has been asked for again keeps nothing new waiting for more than a batch.
+  await deliverAll(options, claim, again, { ...around, isLast: true, end: endResend });
+}
+
+interface Batch extends Surroundings {
+  /** The lease is given back at its end. */
+  isLast: boolean;
+  end: typeof endDelivery;
+}
+
+/** over: nothing more is sent under this claim. */
+async function deliverAll(
+  options: DelivererOptions,
+  claim: Claim,
+  deliveries: readonly Delivery[],
+  batch: Batch,
+): Promise<'on' | 'over'> {
   const { many } = options.channels[claim.channel];
   let atOnce = many?.atOnce(claim) ?? 1;
-  for (let at = 0; at < deliveries.length && !around.stopping.aborted; ) {
+  let at = 0;
+  while (at < deliveries.length && !batch.stopping.aborted) {
     const some = deliveries.slice(at, at + atOnce);
-    const release = at + some.length === deliveries.length;
-    switch (await deliverSome(options, claim, some, { ...around, release })) {
-      case 'singly':
-        atOnce = 1;
-        break;
-      case 'on':
-        at += some.length;
-        if (release) return;
-        break;
-      case 'over':
-        return;
-      case 'broken':
-        return releaseLease(options.db, claim);
-    }
+    const release = batch.isLast && at + some.length === deliveries.length;
+    const step = await deliverSome(options, claim, some, { ...batch, release });
+    if (step === 'over') return 'over';
+    if (step === 'broken') break;
+    if (step === 'singly') atOnce = 1;
+    else at += step;
+    if (release && at === deliveries.length) return 'over';
   }
+  if (at === deliveries.length && !batch.isLast) return 'on';
   await releaseLease(options.db, claim);
+  return 'over';
 }
 
 /**
- * on: they have ended. over: the lease has been given back, or is another's. broken: the server stops. singly: together they
- * fail for good.
+ * A number: so many have ended. over: the lease has been given back, or is another's. broken: the server stops. singly: together
+ * they fail for good.
  */
-type Step = 'on' | 'over' | 'broken' | 'singly';
+type Step = number | 'over' | 'broken' | 'singly';
 
 async function deliverSome(
   options: DelivererOptions,
   claim: Claim,
   some: readonly Delivery[],
-  around: Surroundings & { release: boolean },
+  batch: Batch & { release: boolean },
 ): Promise<Step> {
   const channel = options.channels[claim.channel];
   const [first] = some as [Delivery];
   const several = some.length > 1;
   const result = several
-    ? await channel.many!.deliver(claim, some, around.broken)
-    : await channel.deliver(claim, first, around.broken);
-  options.hosts.report(claim.host, !result.ok && result.hostFault === true && !around.broken.aborted);
+    ? await channel.many!.deliver(claim, some, batch.broken)
+    : await channel.deliver(claim, first, batch.broken);
+  options.hosts.report(claim.host, !result.ok && result.hostFault === true && !batch.broken.aborted);
   // A request broken off by the shutdown is nobody's failure.
-  if (!result.ok && around.broken.aborted) return 'broken';
+  if (!result.ok && batch.broken.aborted) return 'broken';
   if (!result.ok && several && channel.onExhausted === 'park' && isExhausted(options, claim, result)) return 'singly';
-  if (!result.ok && !(await onFailure(options, claim, first, result, around))) return 'over';
-  if (result.ok) for (const delivery of some) observe(options, claim, delivery);
+  if (!result.ok && !(await onFailure(options, claim, first, result, batch))) return 'over';
+  // What is set aside is one: the others of its notification follow.
+  const count = !result.ok ? 1 : 'told' in result ? result.told : some.length;
+  if (result.ok) for (const delivery of some.slice(0, count)) observe(options, claim, delivery);
   const outcome: Outcome = !result.ok ? 'failed' : 'gone' in result ? 'gone' : 'delivered';
   const ended = { outcome, ...(result.ok ? {} : { error: result.error }) };
-  // What is set aside is one: the others of its notification follow.
-  const count = result.ok ? some.length : 1;
-  const next = { release: around.release && count === some.length, leaseMs: options.leaseMs, count };
-  if (!(await endDelivery(options.db, claim, some[count - 1]!.number, ended, next))) return 'broken';
+  const next = { release: batch.release && count === some.length, leaseMs: options.leaseMs, count };
+  if (!(await batch.end(options.db, claim, some[count - 1]!.number, ended, next))) return 'broken';
   // The counts were the first delivery's.
   claim.attempts = 0;
   claim.failing_ms = 0;
-  return count === some.length ? 'on' : 'broken';
+  return count;
+}
+
+/** A failed heartbeat is told to nobody and is no event: the next one follows, sooner if the pause between attempts is shorter. */
+async function beat(options: DelivererOptions, claim: Claim, { broken }: Surroundings): Promise<void> {
+  const { db, hosts, retry, log } = options;
+  const periodMs = (claim.topic?.heartbeatSeconds ?? 0) * 1000;
+  const result = (await options.channels[claim.channel].heartbeat?.(claim, broken)) ?? { ok: true };
+  if (!result.ok && broken.aborted) return releaseLease(db, claim);
+  hosts.report(claim.host, !result.ok && result.hostFault === true);
+  if (result.ok) return endHeartbeat(db, claim, null, periodMs);
+  log.info({ subscription: claim.id, error: result.error }, 'heartbeat failed');
+  if (!result.permanent) return endHeartbeat(db, claim, result.error, Math.min(periodMs, retry.backoffMsMax));
+  await giveUpDelivery(db, claim, claim.done_number + 1n, result.error);
+  options.onGivenUp();
 }
 
 const isExhausted = (

@@ -7,6 +7,8 @@ import type { ChannelName, TopicRegistration } from '../registration.ts';
 export interface Match {
   subscriber: string;
   change: Change;
+  /** What the database has to say of it first, if not what the subscriber asks of all: a search string without the type. */
+  stored?: { type: string; search: string };
 }
 
 /** A subscriber leased to this process. */
@@ -22,6 +24,10 @@ export interface Claim {
   host: string;
   /** Of a Subscription to a topic. */
   topic: TopicRegistration | null;
+  /** Events told before that are to be told again. */
+  resends: number;
+  /** Nothing is owed: a heartbeat is to be sent. */
+  beats?: true;
   /** Fences every write: a lease that was taken over has a higher one. */
   lease_token: bigint;
   done_number: bigint;
@@ -77,6 +83,10 @@ export async function insertDeliveries(tx: Tx, matches: Match[]): Promise<void> 
   ]);
 }
 
+export const claimColumns = `s.id, s.channel, s.criteria, s.endpoint, s.payload, s.header, s.secret, s.host, s.topic,
+      s.resends, s.lease_token, s.done_number, s.attempts,
+      coalesce(extract(epoch from statement_timestamp() - s.failing_since) * 1000, 0)::float8 as failing_ms`;
+
 const claim: Statement = {
   name: 'delivery_claim',
   text: `update subscriber s set lease_token = s.lease_token + 1,
@@ -86,9 +96,7 @@ const claim: Statement = {
         and (lease_until is null or lease_until < statement_timestamp()) and host <> all ($3::text[])
       order by due_at limit $1 for update skip locked) d
     where s.id = d.id
-    returning s.id, s.channel, s.criteria, s.endpoint, s.payload, s.header, s.secret, s.host, s.topic,
-      s.lease_token, s.done_number, s.attempts,
-      coalesce(extract(epoch from statement_timestamp() - s.failing_since) * 1000, 0)::float8 as failing_ms`,
+    returning ${claimColumns}`,
 };
 
 /** Leases up to `limit` subscribers that are due, that nobody else is serving and whose host is none of `without`. */
@@ -125,7 +133,9 @@ const end: Statement = {
   name: 'delivery_end',
   text: `with s as (
       update subscriber set done_number = $3, attempts = 0, failing_since = null, error = $5,
-        due_at = case when state = 'active' and $3 < last_number then statement_timestamp() end,
+        due_at = case when state = 'active' and ($3 < last_number or resends > 0) then statement_timestamp() end,
+        heartbeat_at = case when heartbeat_at is not null
+          then statement_timestamp() + (topic ->> 'heartbeatSeconds')::int * interval '1 second' end,
         lease_until = case when $6 then null else statement_timestamp() + $7 * interval '1 millisecond' end
       where id = $1 and lease_token = $2 and done_number = $3::bigint - $8::bigint
       returning state),
@@ -199,7 +209,7 @@ export async function giveUpDelivery(
 const releaseClaim: Statement = {
   name: 'delivery_release',
   text: `update subscriber set lease_until = null,
-      due_at = case when state = 'active' and done_number < last_number then statement_timestamp() end
+      due_at = case when state = 'active' and (done_number < last_number or resends > 0) then statement_timestamp() end
     where id = $1 and lease_token = $2`,
 };
 

@@ -9,7 +9,7 @@ import type { SubscriptionMetrics } from '../metrics.ts';
 import { insertDeliveries } from './deliveries.ts';
 import type { Lease } from './lease.ts';
 import type { Plan, Planner } from './plan.ts';
-import { activeRegistrations, applySubscriberChange } from './subscribers.ts';
+import { activeRegistrations, applySubscriberChanges, isBuiltIn } from './subscribers.ts';
 
 export interface DispatcherOptions {
   db: Db;
@@ -40,6 +40,8 @@ export interface Dispatcher {
   wake(): void;
   /** Whether this process held the lease when it last looked. */
   leads(): boolean;
+  /** Changes up to this instant have been dispatched, milliseconds since 1970 UTC; undefined while another server leads. */
+  caughtUpMs(): number | undefined;
 }
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
@@ -51,6 +53,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   let known: ChangeCursor | undefined;
   /** The cursor as the database has it: at `known`, or before it with nothing in between that had any effect. */
   let saved: ChangeCursor | undefined;
+  /** All that had been committed then has been dispatched. */
+  let caughtUpMs: number | undefined;
   let renewedMs = 0;
   let savedMs = 0;
 
@@ -62,6 +66,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     if (!cursor) {
       if (known) log.info('another server dispatches now');
       known = undefined;
+      caughtUpMs = undefined;
       return undefined;
     }
     renewedMs = startedMs;
@@ -78,10 +83,16 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const work = async (): Promise<boolean> => {
     const from = await lead();
     if (!from) return false;
+    const readMs = options.clock.now();
     const batch = await feed.read(db, from, options.batchChanges);
     await horizon.look();
     observeLag(options, batch, horizon.ageSeconds());
-    if (batch.length === 0) return false;
+    // What an open transaction has written shows later, with the instant at which it began.
+    const allMs = batch.length < options.batchChanges ? readMs - horizon.ageSeconds() * 1_000 : undefined;
+    if (batch.length === 0) {
+      caughtUpMs = allMs;
+      return false;
+    }
     // Until the commit is known to have happened, memory and database may differ.
     known = undefined;
     await definitions.keepUp(batch);
@@ -98,6 +109,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       savedMs = performance.now();
     }
     known = to;
+    if (plan.handled === batch.length) caughtUpMs = allMs ?? caughtUpMs;
     if (plan.matches.length > 0) options.onMatched();
     if (plan.subscribers.some(({ kind }) => kind === 'check' || kind === 'fail')) options.onChecks();
     return plan.handled === options.batchChanges || plan.handled < batch.length;
@@ -114,7 +126,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     idleMsMin: 1,
     idleMsMax: options.pollMs,
     errorMs: options.pollMs,
-    everyMsMin: 4,
+    everyMsMin: 10,
   });
 
   return {
@@ -131,15 +143,17 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     },
     wake: loop.wake,
     leads: () => known !== undefined,
+    caughtUpMs: () => caughtUpMs,
   };
 }
 
 async function load({ db, planner, registerAlerts, recheck, log }: DispatcherOptions): Promise<void> {
   planner.clear();
   registerAlerts();
+  await planner.load();
   for await (const page of activeRegistrations(db)) {
     for (const [registration, version] of page) {
-      if (registration.channel === 'alert') continue;
+      if (isBuiltIn(registration)) continue;
       try {
         planner.put(registration, version);
       } catch (err) {
@@ -152,7 +166,7 @@ async function load({ db, planner, registerAlerts, recheck, log }: DispatcherOpt
 
 const definitionsEveryMs = 1_000;
 /** Of these the definitions may have changed, or be asked for the first time. */
-const defining = new Set(['SearchParameter', 'Subscription']);
+const defining = new Set(['SearchParameter', 'Subscription', 'Basic']);
 
 /** Criteria are parsed anew when search parameters are defined anew, by whichever server. */
 function watchDefinitions(options: DispatcherOptions) {
@@ -183,7 +197,7 @@ async function commit(options: DispatcherOptions, from: ChangeCursor, to: Change
     if (!(await options.lease.move(tx, from, to))) {
       throw new CerebraError('unavailable', 'Another server has taken over the dispatching of changes');
     }
-    for (const change of plan.subscribers) await applySubscriberChange(tx, change);
+    await applySubscriberChanges(tx, plan.subscribers);
     await insertDeliveries(tx, plan.matches);
   });
   options.metrics.matched.inc(plan.matches.length);

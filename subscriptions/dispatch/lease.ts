@@ -1,4 +1,4 @@
-// One server dispatches: the row of table dispatcher holds the cursor and the lease. The lease runs on the database's
+// One server dispatches: its row of table dispatcher holds the cursor and the lease. The lease runs on the database's
 // clock, and the cursor moves only for its holder and only from where the holder last saw it, so a server that slept
 // through its lease cannot number anything twice.
 import type { ChangeCursor } from '#fhir-model';
@@ -16,7 +16,7 @@ export interface Lease {
 const acquire: Statement = {
   name: 'dispatcher_acquire',
   text: `update dispatcher set holder = $1, lease_until = statement_timestamp() + $2 * interval '1 millisecond'
-    where name = 'subscriptions'
+    where name = $3
       and (holder = $1 or lease_until is null or lease_until < statement_timestamp())
     returning xid, seq`,
 };
@@ -24,20 +24,21 @@ const acquire: Statement = {
 const move: Statement = {
   name: 'dispatcher_move',
   text: `update dispatcher set xid = $4, seq = $5, lease_until = statement_timestamp() + $6 * interval '1 millisecond'
-    where name = 'subscriptions' and holder = $1 and xid = $2 and seq = $3`,
+    where name = $7 and holder = $1 and xid = $2 and seq = $3`,
 };
 
 const release: Statement = {
-  text: `update dispatcher set holder = null, lease_until = null where name = 'subscriptions' and holder = $1`,
+  text: `update dispatcher set holder = null, lease_until = null where name = $2 and holder = $1`,
 };
 
-export function createLease(holder: string, leaseMs: number): Lease {
+/** `consumer`: whose row of table dispatcher it is. */
+export function createLease(holder: string, leaseMs: number, consumer = 'subscriptions'): Lease {
   return {
-    acquire: async (db) => (await db.query<ChangeCursor>(acquire, [holder, leaseMs]))[0],
+    acquire: async (db) => (await db.query<ChangeCursor>(acquire, [holder, leaseMs, consumer]))[0],
     move: async (tx, from, to) =>
-      (await tx.queryCount(move, [holder, from.xid, from.seq, to.xid, to.seq, leaseMs])) === 1,
+      (await tx.queryCount(move, [holder, from.xid, from.seq, to.xid, to.seq, leaseMs, consumer])) === 1,
     release: async (db) => {
-      await db.query(release, [holder]);
+      await db.query(release, [holder, consumer]);
     },
   };
 }

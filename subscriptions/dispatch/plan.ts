@@ -6,6 +6,7 @@ import { parseCriteria } from '../match/criteria.ts';
 import type { Matcher } from '../match/matcher.ts';
 import { keepMet, type StoredCriteria, type StoredSearch } from '../match/stored.ts';
 import { type Registration, type RegistrationRules, readRegistration } from '../registration.ts';
+import type { TopicMatching } from '../topics/matching.ts';
 import type { Match } from './deliveries.ts';
 import type { SubscriberChange } from './subscribers.ts';
 
@@ -20,6 +21,8 @@ export interface Planner {
   plan(batch: Change[]): Promise<Plan>;
   /** Forgets everything; `put` and `version` then bring back what was committed. */
   clear(): void;
+  /** Reads the definitions that were committed; after `clear`, before `put`. */
+  load(): Promise<void>;
   /** Throws CerebraError when the criteria can't be matched. */
   put(registration: Registration, version: number): void;
 }
@@ -28,7 +31,9 @@ export interface Planner {
 export interface Definer {
   types: readonly string[];
   /** `resource`: undefined once it is deleted. What this returns is committed together with the cursor. */
-  onChange(change: Change, resource: Resource | undefined): SubscriberChange[];
+  onChange(change: Change, resource: Resource | undefined): SubscriberChange[] | Promise<SubscriberChange[]>;
+  /** Forgets everything and reads what was committed; before any registration is put. */
+  load?(): Promise<void>;
 }
 
 export interface PlannerOptions {
@@ -39,6 +44,10 @@ export interface PlannerOptions {
   /** A batch is cut after the change that brings its matches to this many. */
   matchesMax: number;
   definers?: readonly Definer[];
+  /** Serves Subscriptions to topics. */
+  topics: TopicMatching;
+  /** Whether that version was made active by this server, or needs nobody's leave: else its endpoint is asked first. */
+  isAccepted?: (registration: Registration, version: number) => boolean;
   onMatchError: (subscriber: string, error: unknown) => void;
 }
 
@@ -46,29 +55,45 @@ export interface PlannerOptions {
 const changesPerTurn = 32;
 
 export function createPlanner(options: PlannerOptions): Planner {
-  const { matcher, rules } = options;
+  const { matcher, rules, topics } = options;
   const definers = (type: string) => (options.definers ?? []).filter(({ types }) => types.includes(type));
   const versions = new Map<string, number>();
   const stored = new Map<string, StoredCriteria>();
 
-  const remove = (id: string) => {
+  const removeCriteria = (id: string) => {
     matcher.remove(id);
     stored.delete(id);
   };
+  const remove = (id: string) => {
+    removeCriteria(id);
+    topics.remove(id);
+  };
   const put = (registration: Registration, version: number) => {
-    const { id, criteria, endsMs } = registration;
+    const { id, topic, endsMs } = registration;
+    if (topic) {
+      topics.put({ id, url: topic.url, filters: topic.filters, endsMs });
+      matcher.remove(id);
+      stored.delete(id);
+    } else {
+      putCriteria(registration);
+      topics.remove(id);
+    }
+    versions.set(id, version);
+  };
+  const putCriteria = ({ id, criteria, endsMs }: Registration) => {
     const { query, stored: rest } = parseCriteria(criteria, rules);
     matcher.put(endsMs === undefined ? { id, query } : { id, query, endsMs });
     if (rest === '') stored.delete(id);
     else stored.set(id, { type: query.type, search: rest });
-    versions.set(id, version);
   };
 
   const onSubscription = (change: Change, resource: Resource | undefined): SubscriberChange | undefined => {
     if (change.version <= (versions.get(change.id) ?? 0)) return undefined;
     versions.set(change.id, change.version);
-    const next = resource ? readChange(resource, change, rules) : deleted(change);
+    const next = resource ? readChange(resource, change, options) : deleted(change);
     if (next.kind === 'activate') put(next.registration, change.version);
+    // Events of a topic go on being numbered, and are owed: http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/errors.html
+    else if (next.kind === 'stop' && next.state === 'error') removeCriteria(change.id);
     else if (next.kind !== 'check') remove(change.id);
     return next;
   };
@@ -77,29 +102,43 @@ export function createPlanner(options: PlannerOptions): Planner {
     put,
     clear() {
       matcher.clear();
+      topics.clear();
       stored.clear();
       versions.clear();
     },
+    async load() {
+      for (const definer of options.definers ?? []) await definer.load?.();
+    },
     async plan(batch) {
       const plan: Plan = { handled: 0, matches: [], subscribers: [] };
+      const defines = batch.some(({ type }) => type === 'Subscription' || definers(type).length > 0);
+      const ofTopics = await topics.open(batch, defines);
       for (const change of batch) {
         plan.handled++;
         const isSubscription = change.type === 'Subscription';
         const defining = definers(change.type);
         const isDefinition = isSubscription || defining.length > 0;
-        if (!isDefinition && (change.op === 'delete' || !matcher.mayMatch(change.type, change.body))) continue;
+        if (change.op === 'delete') {
+          for (const subscriber of matcher.toldOfDeletions(change.type)) plan.matches.push({ subscriber, change });
+        }
+        const mayMatch = change.op !== 'delete' && matcher.mayMatch(change.type, change.body);
+        if (!isDefinition && !mayMatch && !ofTopics.concerns(change)) continue;
         const resource = change.op === 'delete' ? undefined : (parseJson(change.body).exact as Resource);
         const next = isSubscription ? onSubscription(change, resource) : undefined;
         if (next) plan.subscribers.push(next);
-        for (const definer of defining) plan.subscribers.push(...definer.onChange(change, resource));
-        if (resource) {
+        for (const definer of defining) {
+          for (const one of await definer.onChange(change, resource)) plan.subscribers.push(one);
+        }
+        if (resource && (mayMatch || isDefinition)) {
           const ids = matcher.match(resource, change.version, change.updatedMs, options.onMatchError);
           for (const subscriber of ids) plan.matches.push({ subscriber, change });
         }
+        if (ofTopics.concerns(change)) for (const one of await ofTopics.match(change, resource)) plan.matches.push(one);
         if (plan.matches.length >= options.matchesMax) break;
         if (plan.handled % changesPerTurn === 0) await new Promise(setImmediate);
       }
-      const { kept, failed } = await keepMet(plan.matches, stored, options.search);
+      const held = await ofTopics.settle(plan.matches);
+      const { kept, failed } = await keepMet(held, stored, options.search);
       plan.matches = kept;
       for (const [id, error] of failed) {
         remove(id);
@@ -112,10 +151,12 @@ export function createPlanner(options: PlannerOptions): Planner {
 
 const deleted = (change: Change): SubscriberChange => ({ kind: 'delete', id: change.id, version: change.version });
 
-function readChange(subscription: Resource, { id, version }: Change, rules: RegistrationRules): SubscriberChange {
+type Reading = Pick<PlannerOptions, 'rules' | 'isAccepted'>;
+
+function readChange(subscription: Resource, { id, version }: Change, options: Reading): SubscriberChange {
   switch (subscription.status) {
     case 'active':
-      return activation(subscription, id, version, rules);
+      return activation(subscription, id, version, options);
     case 'error':
     case 'off':
       return { kind: 'stop', id, version, state: subscription.status, error: errorOf(subscription) };
@@ -126,10 +167,20 @@ function readChange(subscription: Resource, { id, version }: Change, rules: Regi
 
 const errorOf = ({ error }: Resource): string | null => (typeof error === 'string' ? error : null);
 
-/** A Subscription that somebody else than this server set active without being sound goes to the check, which says why not. */
-function activation(subscription: Resource, id: string, version: number, rules: RegistrationRules): SubscriberChange {
+/**
+ * A Subscription that somebody else than this server set active without being sound, or without its endpoint's handshake, goes
+ * to the check.
+ */
+function activation(
+  subscription: Resource,
+  id: string,
+  version: number,
+  { rules, isAccepted }: Reading,
+): SubscriberChange {
   try {
-    return { kind: 'activate', registration: { ...readRegistration(subscription, rules), id }, version };
+    const registration = { ...readRegistration(subscription, rules), id };
+    if (isAccepted && !isAccepted(registration, version)) return { kind: 'check', id, version };
+    return { kind: 'activate', registration, version };
   } catch (error) {
     if (isCerebraError(error)) return { kind: 'check', id, version };
     throw error;

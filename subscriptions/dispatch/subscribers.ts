@@ -2,6 +2,7 @@
 // the cursor, so that a server that takes over reads back exactly what the last one knew.
 import type { Queryable, Statement, Tx } from '#platform';
 import type { ChannelName, Registration, TopicRegistration } from '../registration.ts';
+import { saveTopic, type TopicChange } from '../topics/store.ts';
 
 /** What a change of a Subscription does to its subscriber. */
 export type SubscriberChange =
@@ -12,7 +13,9 @@ export type SubscriberChange =
   /** Its criteria can't be evaluated: it goes into error, which its Subscription is told. */
   | { kind: 'fail'; id: string; error: string }
   | { kind: 'stop'; id: string; version: number; state: 'error' | 'off'; error: string | null }
-  | { kind: 'delete'; id: string; version: number };
+  | { kind: 'delete'; id: string; version: number }
+  /** Of a Basic that is, or was, a SubscriptionTopic. */
+  | { kind: 'topic'; topic: TopicChange };
 
 // `version <` guards each: two transactions that touch several resources can reach the stream in another order than
 // they changed this one.
@@ -25,22 +28,27 @@ const check: Statement = {
     where s.version < $2`,
 };
 
+// A web socket's heartbeats are the socket's own: who listens is known there only.
+const firstHeartbeat = `case when $2 <> 'websocket' and ($11::jsonb ->> 'heartbeatSeconds')::int > 0
+        then statement_timestamp() + ($11::jsonb ->> 'heartbeatSeconds')::int * interval '1 second' end`;
+
 // The pause of a backoff ends with the activation: whoever reactivates has mended the receiver.
 const activate: Statement = {
   name: 'subscriber_activate',
-  text: `insert into subscriber as s (id, channel, state, version, criteria, endpoint, payload, header, ends_at, secret, host, topic)
-    values ($1, $2, 'active', $3, $4, $5, $6, $7, to_timestamp($8::float8 / 1000), $9, $10, $11)
+  text: `insert into subscriber as s (id, channel, state, version, criteria, endpoint, payload, header, ends_at, secret, host, topic, heartbeat_at)
+    values ($1, $2, 'active', $3, $4, $5, $6, $7, to_timestamp($8::float8 / 1000), $9, $10, $11, ${firstHeartbeat})
     on conflict (id) do update set channel = $2, state = 'active', version = $3, criteria = $4, endpoint = $5,
-      payload = $6, header = $7, ends_at = to_timestamp($8::float8 / 1000), secret = $9, host = $10, topic = $11, heartbeat_at = null,
+      payload = $6, header = $7, ends_at = to_timestamp($8::float8 / 1000), secret = $9, host = $10, topic = $11, heartbeat_at = ${firstHeartbeat},
       attempts = 0, failing_since = null,
       error = null, check_version = null, report = null,
-      due_at = case when s.done_number < s.last_number then statement_timestamp() end
-    where s.version < $3 or s.channel = 'alert'`,
+      due_at = case when s.done_number < s.last_number or s.resends > 0 then statement_timestamp() end
+    where s.version < $3 or s.channel in ('alert', 'score')`,
 };
 
 const stop: Statement = {
   name: 'subscriber_stop',
-  text: `insert into subscriber as s (id, channel, state, version, error) values ($1, 'rest-hook', $3, $2, $4)
+  text: `insert into subscriber as s (id, channel, state, version, error)
+    values ($1, case when $1 like 'alert:%' then 'alert' else 'rest-hook' end, $3, $2, $4)
     on conflict (id) do update set state = $3, version = $2, due_at = null, heartbeat_at = null, check_version = null, report = null,
       error = coalesce($4, s.error)
     where s.version < $2`,
@@ -51,17 +59,31 @@ const remove: Statement = {
   text: `with s as (update subscriber set state = 'deleted', version = $2, due_at = null, attempts = 0,
       failing_since = null, error = null, check_version = null, report = null, done_number = last_number,
       criteria = '', endpoint = '', payload = '', header = '{}', secret = '', host = '', ends_at = null,
-      topic = null, heartbeat_at = null
+      topic = null, heartbeat_at = null, resends = 0
     where id = $1 and version < $2 returning id)
     delete from delivery d using s where d.subscriber = s.id and d.outcome is null`,
 };
 
 const fail: Statement = {
   name: 'subscriber_fail',
-  text: `update subscriber set state = 'error', error = $2, report = $2, due_at = null where id = $1 and state = 'active'`,
+  text: `update subscriber s set state = 'error', error = f.error, report = f.error, due_at = null
+    from unnest($1::text[], $2::text[]) f (id, error) where s.id = f.id and s.state = 'active'`,
 };
 
-export async function applySubscriberChange(tx: Tx, change: SubscriberChange): Promise<void> {
+/** In their order; failures next to each other go together: when a topic ends they are those of all its Subscriptions. */
+export async function applySubscriberChanges(tx: Tx, changes: readonly SubscriberChange[]): Promise<void> {
+  for (let at = 0; at < changes.length; ) {
+    const failures: { id: string; error: string }[] = [];
+    for (let one = changes[at]; one?.kind === 'fail'; one = changes[++at]) failures.push(one);
+    if (failures.length > 0) {
+      await tx.query(fail, [failures.map(({ id }) => id), failures.map(({ error }) => error)]);
+    } else {
+      await applySubscriberChange(tx, changes[at++] as Exclude<SubscriberChange, { kind: 'fail' }>);
+    }
+  }
+}
+
+async function applySubscriberChange(tx: Tx, change: Exclude<SubscriberChange, { kind: 'fail' }>): Promise<void> {
   switch (change.kind) {
     case 'check':
       await tx.query(check, [change.id, change.version]);
@@ -69,14 +91,14 @@ export async function applySubscriberChange(tx: Tx, change: SubscriberChange): P
     case 'activate':
       await saveRegistration(tx, change.registration, change.version);
       return;
-    case 'fail':
-      await tx.query(fail, [change.id, change.error]);
-      return;
     case 'stop':
       await tx.query(stop, [change.id, change.version, change.state, change.error]);
       return;
     case 'delete':
       await tx.query(remove, [change.id, change.version]);
+      return;
+    case 'topic':
+      await saveTopic(tx, change.topic);
       return;
   }
 }
@@ -103,7 +125,7 @@ export async function saveRegistration(db: Queryable, one: Registration, version
 const list: Statement = {
   name: 'subscriber_list',
   text: `select id, channel, version, criteria, endpoint, payload, header, secret, host, ends_at, topic from subscriber
-    where id > $1 and state = 'active' order by id limit $2`,
+    where id > $1 and (state = 'active' or (state = 'error' and topic is not null)) order by id limit $2`,
 };
 
 interface ListRow {
@@ -122,7 +144,10 @@ interface ListRow {
 
 const pageRows = 2_000;
 
-/** All active registrations with the version of their Subscription, in pages of 2,000. */
+/** A part of the server itself, which brings its own criteria at each start. */
+export const isBuiltIn = ({ channel }: Registration): boolean => channel === 'alert' || channel === 'score';
+
+/** All active registrations, and those to topics that are in error, with the version of their Subscription, in pages of 2,000. */
 export async function* activeRegistrations(db: Queryable): AsyncGenerator<[Registration, number][]> {
   let after = '';
   for (;;) {

@@ -58,8 +58,8 @@ export async function keepMet(
     }
   };
   await Promise.all(Array.from({ length: searchesAtOnce }, work));
-  const kept = matches.filter(({ subscriber, change }) => {
-    const one = criteria.get(subscriber);
+  const kept = matches.filter(({ subscriber, change, stored }) => {
+    const one = stored ?? criteria.get(subscriber);
     return !one || (!failed.has(subscriber) && questions.get(keyOf(one))!.met.has(change.id));
   });
   return { kept, failed };
@@ -69,8 +69,8 @@ const keyOf = ({ type, search }: StoredCriteria): string => `${type}?${search}`;
 
 function questionsOf(matches: Match[], criteria: ReadonlyMap<string, StoredCriteria>): Map<string, Question> {
   const questions = new Map<string, Question>();
-  for (const { subscriber, change } of matches) {
-    const one = criteria.get(subscriber);
+  for (const { subscriber, change, stored } of matches) {
+    const one = stored ?? criteria.get(subscriber);
     if (!one) continue;
     const key = keyOf(one);
     const question = questions.get(key) ?? { ...one, ids: new Set(), subscribers: new Set(), met: new Set() };

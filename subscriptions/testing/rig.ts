@@ -1,11 +1,13 @@
 // Everything a test of subscriptions needs, on a database of the file's own.
 import type { TestContext } from 'node:test';
-import { createSearchParameters, createXmlCodec, loadDefinitions, type Resource } from '#fhir-model';
-import { createEgress, createMetrics, type Db, type Metrics, systemClock } from '#platform';
+import { createXmlCodec, loadDefinitions, type Resource } from '#fhir-model';
+import { createMetrics, type Db, type Metrics, systemClock } from '#platform';
 import { testDatabase, testLog, waitFor } from '#platform/testing';
 import { createSubscriptions, type Subscriptions, type SubscriptionsOptions } from '../index.ts';
-import type { RegistrationRules } from '../registration.ts';
+import { testRules } from './rules.ts';
 import { createTestStore, type TestStore } from './store.ts';
+
+export { testRules };
 
 export interface Rig {
   db: Db;
@@ -28,19 +30,6 @@ export const testLimits = {
   stopGraceMs: 2_000,
 } as const;
 
-let rules: Promise<RegistrationRules> | undefined;
-
-/** The R4 search parameters, with loopback open. */
-export function testRules(): Promise<RegistrationRules> {
-  rules ??= loadDefinitions().then((definitions) => ({
-    parameters: createSearchParameters(definitions.searchParameters, definitions.resourceTypes, definitions),
-    resourceTypes: definitions.resourceTypes,
-    egress: createEgress(['loopback']),
-    email: false,
-  }));
-  return rules;
-}
-
 let shared: Promise<Db> | undefined;
 
 // One database a file, emptied for each test: cloning one takes up to 1.5 s.
@@ -49,7 +38,7 @@ async function emptyDatabase(): Promise<Db> {
   const db = await shared;
   await db.query({
     text: `drop table if exists test_version;
-      truncate change, subscriber, delivery;
+      truncate change, subscriber, delivery, subscription_topic, alert, alert_fact, alert_watch;
       update dispatcher set xid = 0, seq = 0, holder = null, lease_until = null`,
   });
   return db;

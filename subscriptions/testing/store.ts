@@ -65,6 +65,7 @@ export function openTestStore(db: Db): TestStore {
         });
         return { xid: row!.xid, seq: 0n };
       },
+      since: async () => ({ xid: 0n, seq: 0n }),
       onCommit(listener) {
         listeners.add(listener);
         return () => listeners.delete(listener);
@@ -75,22 +76,32 @@ export function openTestStore(db: Db): TestStore {
         const row = await current(db, type, id);
         return row && toStored(type, row);
       },
-      search: () => Promise.reject(new CerebraError('unsupported', 'no search in tests')),
+      // All of the type, whatever is asked: who searches for topics looks at each.
+      async search(type) {
+        if (type !== 'Basic') throw new CerebraError('unsupported', 'no search in tests');
+        const text = `select distinct on (id) * from test_version where type = $1 order by id, version desc`;
+        const rows = await db.query<VersionRow>({ text }, [type]);
+        return { resources: rows.map((row) => toStored(type, row)).filter(({ deleted }) => !deleted), included: [] };
+      },
     },
     writer: {
       async transaction(entries, context) {
         if (failures.length > 0) throw failures.shift();
         const results = await db.tx(async (tx) => {
           const results: EntryResult[] = [];
-          for (const { method, resource, url, ifMatch } of entries) {
+          for (const { method, resource, url, ifMatch, merge } of entries) {
             if (method !== 'PUT' || !resource) throw new CerebraError('unsupported', 'only PUT in tests');
             const [type = '', id = ''] = url.split('/');
             await lock(tx, type, id);
-            const version = (await current(tx, type, id))?.version ?? 0;
+            const row = await current(tx, type, id);
+            const version = row?.version ?? 0;
+            const existing = row && row.body !== '' ? (parseJson(row.body).exact as Resource) : undefined;
+            const next = merge ? merge(existing, resource) : resource;
+            if (next === existing) continue;
             if (ifMatch !== undefined && ifMatch !== `W/"${version}"`) {
               throw new CerebraError('precondition-failed', 'another version is there');
             }
-            results.push(await writeVersion(tx, type, id, resource));
+            results.push(await writeVersion(tx, type, id, next));
           }
           await context.within?.(tx, results);
           return results;
@@ -98,7 +109,7 @@ export function openTestStore(db: Db): TestStore {
         committed();
         return results;
       },
-      async createIfAbsent(resources, _context: WriteContext) {
+      async createIfAbsent(resources, context: WriteContext) {
         if (failures.length > 0) throw failures.shift();
         const created = await db.tx(async (tx) => {
           const created: boolean[] = [];
@@ -108,6 +119,7 @@ export function openTestStore(db: Db): TestStore {
             if (absent) await write(tx, resource);
             created.push(absent);
           }
+          await context.within?.(tx, []);
           return created;
         });
         committed();

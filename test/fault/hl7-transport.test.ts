@@ -8,7 +8,7 @@ import { type TestContext, test } from 'node:test';
 import { createMllpClient } from '#hl7-engine';
 import { random, waitFor } from '#platform/testing';
 import { createClient } from '../client.ts';
-import { checkAcknowledged, checkStore } from './checks.ts';
+import { checkKept } from './checks.ts';
 import { createLedger } from './ledger.ts';
 import { acknowledgmentCode, sendAgain } from './load.ts';
 import { dataFolder, embeddedDb, type ServerProcess, signal, startProcess } from './server-process.ts';
@@ -217,11 +217,5 @@ test('kill -9 while a dropped file is read: every message of it once', async (t:
   for (const number of numbers) ledger.acknowledge('message', number);
   // What came by file is the same message over MLLP.
   assert.deepEqual(await sendAgain(server, { message: numbers.slice(0, 10), reading: [] }), Array(10).fill('AA'));
-  const db = await embeddedDb(dataDir);
-  try {
-    await checkAcknowledged(db, ledger);
-    await checkStore(db);
-  } finally {
-    await db.close();
-  }
+  await checkKept(dataDir, ledger);
 });

@@ -1,9 +1,10 @@
 // Two servers on one database: the same messages to both at the same time, destinations that one of them delivers to,
-// routes that both follow; then one is killed in the middle of a batch and the other takes it.
+// routes that both follow; then one is killed in the middle of a batch and the other takes it, or with messages that it has
+// taken and not processed yet.
 import assert from 'node:assert/strict';
 import { devNull } from 'node:os';
 import { type TestContext, test } from 'node:test';
-import { connectDb } from '#platform';
+import { connectDb, type Db } from '#platform';
 import { emptyConnection, testLog, waitFor } from '#platform/testing';
 import { checkStore } from './checks.ts';
 import { allOf, checkEffects, checkJournal, checkReceived, waitMs } from './hl7-checks.ts';
@@ -15,6 +16,23 @@ import { databaseUrl, type ServerProcess, startProcess } from './server-process.
 const senders = 8;
 const mode: AckModeName = 'original';
 const messagesEach = 20 * Number(process.env.FAULT_SCALE ?? 1);
+
+/** Two servers on an empty database, and a way past them. */
+async function twoServers(
+  t: TestContext,
+  environment: Record<string, string> = {},
+): Promise<{ db: Db; servers: [ServerProcess, ServerProcess] }> {
+  const connection = await emptyConnection(t);
+  const db = connectDb({ ...connection, poolMax: 2, log: testLog() });
+  t.after(() => db.close());
+  const all = { DATABASE_URL: databaseUrl(connection), HL7_ROUTES_DIR: devNull, ...environment };
+  return { db, servers: [await startProcess(t, all), await startProcess(t, all)] };
+}
+
+async function kill({ child, ended }: ServerProcess): Promise<void> {
+  child.kill('SIGKILL');
+  assert.deepEqual(await ended, { code: null, signal: 'SIGKILL' });
+}
 
 async function putRoute(server: ServerProcess, route: object): Promise<void> {
   const body = JSON.stringify({ route, author: 'operator', comment: 'a test' });
@@ -42,17 +60,12 @@ async function sendToBoth(servers: ServerProcess[], sendings: Sending[]): Promis
 }
 
 test('two servers on one database take HL7 messages', async (t: TestContext) => {
-  const connection = await emptyConnection(t);
-  const db = connectDb({ ...connection, poolMax: 2, log: testLog() });
-  t.after(() => db.close());
   const receiver = await startMllpReceiver(t);
   const destination = { name: 'north', kind: 'mllp', host: '127.0.0.1', port: receiver.port, connections: 4 };
-  const environment = {
-    ...{ DATABASE_URL: databaseUrl(connection), HL7_ROUTES_DIR: devNull },
+  const { db, servers } = await twoServers(t, {
     HL7_DESTINATIONS: JSON.stringify([{ ...destination, retry: { minMs: 20, maxMs: 200 } }]),
-  };
-  const servers = [await startProcess(t, environment), await startProcess(t, environment)];
-  const [first, second] = servers as [ServerProcess, ServerProcess];
+  });
+  const [first, second] = servers;
 
   // Changed at one of them, in force at both.
   await putRoute(second, {
@@ -88,8 +101,7 @@ test('two servers on one database take HL7 messages', async (t: TestContext) => 
     'a part of the batch',
     waitMs,
   );
-  first.child.kill('SIGKILL');
-  assert.deepEqual(await first.ended, { code: null, signal: 'SIGKILL' });
+  await kill(first);
   await cut;
   const half = (await allOf(second, 'Provenance')).length - sent.flat().length;
   t.diagnostic(`${half} of ${messages.length} messages of the batch had their effect before the kill`);
@@ -103,5 +115,46 @@ test('two servers on one database take HL7 messages', async (t: TestContext) => 
   await checkJournal(second);
   await checkEffects(second, [...taken, last]);
   await checkReceived(receiver, [...sent.flat(), ...messages], 'north');
+  await checkStore(db);
+});
+
+test('what a killed server had acknowledged and not processed, the other one takes up', async (t: TestContext) => {
+  const { db, servers } = await twoServers(t);
+  const [first, second] = servers;
+  const taken = Array.from({ length: 4 }, (_, connection) => ({ connection, mode: 'commit' as const, count: 1 }));
+  const count = async (text: string): Promise<number> => (await db.query<{ n: number }>({ text }))[0]!.n;
+  const received = `select count(*)::int as n from hl7_message where state = 'received'`;
+  const waiting = `from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+
+  // No message can have its effect while this holds.
+  await db.tx(async (tx) => {
+    await tx.query({ text: 'lock table r_provenance in share mode' });
+    for (const { connection, mode } of taken) {
+      const [{ controlId, text } = { controlId: '', text: '' }] = firstSendings(connection, mode, 1);
+      const line = await dialMllp(first.mllpPort);
+      assert.deepEqual(
+        (await line.send(text, controlId, mode)).map(({ code }) => code),
+        ['CA'],
+      );
+      line.close();
+    }
+    await waitFor(async () => (await count(`select count(*)::int as n ${waiting}`)) > 0, 'a transaction', waitMs);
+    await kill(first);
+    // Of a server that has gone PostgreSQL learns only when it answers.
+    await db.query({ text: `select pg_terminate_backend(pid) ${waiting}` });
+    await waitFor(async () => (await count(`select count(*)::int as n ${waiting}`)) === 0, 'its end', waitMs);
+  });
+  assert.equal(await count(received), taken.length);
+  assert.deepEqual(await allOf(second, 'Patient'), []);
+
+  // Their senders, who have their CA, send nothing again: time passes.
+  await db.query({ text: `update hl7_message set received_at = received_at - interval '1 minute'` });
+  await checkJournal(second);
+  await checkEffects(second, taken);
+  const attempts = { text: 'select state, attempts from hl7_message' };
+  assert.deepEqual(
+    await db.query(attempts),
+    taken.map(() => ({ state: 'stored', attempts: 1 })),
+  );
   await checkStore(db);
 });

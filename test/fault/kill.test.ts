@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { appendFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { checkAcknowledged, checkSearches, checkStore } from './checks.ts';
+import { checkKept, checkSearches } from './checks.ts';
 import { createLedger, type Ledger } from './ledger.ts';
 import { runLoad, sendAgain } from './load.ts';
 import { type Receiver, startReceiver } from './receiver.ts';
@@ -24,13 +24,7 @@ async function check(dataDir: string, server: ServerProcess, ledger: Ledger, rec
     codes.filter((code) => code !== 'AA'),
     [],
   );
-  const db = await embeddedDb(dataDir);
-  try {
-    await checkAcknowledged(db, ledger);
-    await checkStore(db);
-  } finally {
-    await db.close();
-  }
+  await checkKept(dataDir, ledger);
   await checkSearches(server.fhirBaseUrl, ledger);
   await checkNotified(receiver, ledger.acknowledged('create').values());
 }

@@ -3,7 +3,7 @@ import type { JsonObject } from '#fhir-model';
 import { isObject, objectsOf, textOf } from '../json.ts';
 import { shown } from '../report.ts';
 import type { Fault } from './fault.ts';
-import { parsePattern } from './fhirpath/pattern-parse.ts';
+import { isPattern } from './fhirpath/pattern.ts';
 import { eachRepeated, type Faults, faultList, isAbsolute } from './place.ts';
 
 const parameterExtension = 'http://hl7.org/fhir/tools/StructureDefinition/valueset-parameter';
@@ -41,12 +41,8 @@ function checkFilter(faults: Faults, { op, value, _value }: JsonObject, at: stri
       `with op exists the value is true or false, found '${shown(value)}'`,
     );
   }
-  if (op !== 'regex' || parsePattern(value) !== undefined) return;
-  try {
-    new RegExp(value, 'u');
-  } catch {
-    faults.error('value', 'value-set-filter', `${at}.value`, `'${shown(value)}' is no regular expression`);
-  }
+  if (op !== 'regex' || isPattern(value)) return;
+  faults.error('value', 'value-set-filter', `${at}.value`, `'${shown(value)}' is no regular expression`);
 }
 
 /** The names that expressions in the value of a filter use. */

@@ -6,9 +6,10 @@ import type { Mapping } from '../context.ts';
 import { dateTime } from '../datetime.ts';
 import { instantOf } from '../ordering.ts';
 import type { MappedPatient } from '../patient.ts';
+import { soundPeriod } from '../period.ts';
 import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
-import { pdaCause } from '../tables/admission-others.ts';
+import { db1Observation, pdaCause } from '../tables/admission-others.ts';
 import { al1Allergy, iamAllergy } from '../tables/al1.ts';
 import { dg1Condition, dg1Diagnosis } from '../tables/dg1.ts';
 import { pd1LivingWill } from '../tables/pd1.ts';
@@ -194,4 +195,30 @@ export function addDeath(mapping: Mapping, group: Group, patient: MappedPatient)
   };
   const resource = { ...found, status: 'final', code, subject: { reference: patient.reference } };
   upsertDerived(mapping, resource, [patient.key, '69453-9']);
+}
+
+const disability: JsonObject = {
+  coding: [{ system: 'http://snomed.info/sct', code: '21134002', display: 'Disability (finding)' }],
+};
+
+/** DB1 of the patient: whether there is a disability, and when. */
+export function addDisability(mapping: Mapping, group: Group, patient: MappedPatient): void {
+  for (const segment of group.all('DB1')) {
+    if ((segment.field(2).text?.toUpperCase() ?? 'PT') !== 'PT') {
+      mapping.warnings.add('DB1-2: a disability of somebody else than the patient has no place');
+      continue;
+    }
+    const found = runTable(db1Observation, { segment, group, mapping });
+    if (found?.valueBoolean === undefined) continue;
+    const period = soundPeriod(mapping, found.effectivePeriod, 'DB1-6');
+    const { effectivePeriod: _period, ...rest } = found;
+    const resource = {
+      ...rest,
+      ...(period === undefined ? {} : { effectivePeriod: period }),
+      status: 'final',
+      code: disability,
+      subject: { reference: patient.reference },
+    };
+    upsertDerived(mapping, resource, [patient.key, 'disability', segment.field(5).text]);
+  }
 }

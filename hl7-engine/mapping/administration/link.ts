@@ -7,7 +7,7 @@ import { uniteIdentifiers } from '../identifiers.ts';
 import { anyOf, numberKey, type PatientIdentity, patientIdentity, successorOf, thePatient } from '../identity.ts';
 import { required } from '../message-map.ts';
 import type { Group } from '../structure/group.ts';
-import { identifiersOf, linksOf, linkTarget, nameOf } from './merge.ts';
+import { identifiersOf, linksOf, linkTarget, nameOf, numbersBefore } from './merge.ts';
 
 interface Side {
   identity: PatientIdentity;
@@ -15,6 +15,8 @@ interface Side {
   reference: string;
   /** As it is in the transaction. */
   known: Resource | undefined;
+  /** A37: it had been merged into the other. */
+  wasMerged: boolean;
 }
 
 const location = { segment: 'PID', field: 3 };
@@ -25,7 +27,13 @@ type Hooks = Required<Pick<TransactionEntry, 'choose' | 'merge'>>;
 function sidesOf(mapping: Mapping, groups: readonly Group[]): [Side, Side] {
   const sides = groups.slice(0, 2).map((group): Side => {
     const identity = patientIdentity(mapping, required(group.get('PID'), 'PID'));
-    return { identity, numbers: new Set(identity.matching.map(numberKey)), reference: '', known: undefined };
+    return {
+      identity,
+      numbers: new Set(identity.matching.map(numberKey)),
+      reference: '',
+      known: undefined,
+      wasMerged: false,
+    };
   });
   const [first, second] = sides;
   if (first === undefined || second === undefined) {
@@ -75,17 +83,21 @@ const isLinked = (patient: Resource, link: JsonObject): boolean =>
   linksOf(patient).some((one) => linkTarget(one) === linkTarget(link));
 
 /**
- * A37: the links between the two go. Where one had been merged into the other it is active again and gets its numbers back;
- * what was re-pointed stays with the survivor, since nothing says whose it was.
+ * A37: the links between the two go. Where one had been merged into the other it is active again and gets its numbers back, and
+ * what the merge has moved, unless it has changed since.
  */
 export function unlinkPatients(mapping: Mapping, groups: readonly Group[]): void {
   const [first, second] = sidesOf(mapping, groups);
   const hooks = (own: Side, other: Side): Hooks => ({
     choose: (matches) => unlinked(matches, own),
-    merge: (existing, incoming) => (existing === undefined ? incoming : withoutLink(mapping, existing, own, other)),
+    merge: (existing, incoming) => (existing === undefined ? incoming : withoutLink(existing, own, other)),
   });
   add(mapping, first, hooks(first, second));
   add(mapping, second, hooks(second, first));
+  for (const [own, other] of [[first, second] as const, [second, first] as const]) {
+    const back = { wasMerged: () => own.wasMerged, warn: (text: string) => mapping.warnings.add(text) };
+    mapping.move({ from: other.reference, to: own.reference, back });
+  }
 }
 
 /** By its own number, or as the one that was merged into the patient that has its number now. */
@@ -118,15 +130,18 @@ function mergedOf(survivor: Resource, { numbers }: Side): string | undefined {
   return found && linkTarget(found);
 }
 
-function withoutLink(mapping: Mapping, existing: Resource, own: Side, other: Side): Resource {
+function withoutLink(existing: Resource, own: Side, other: Side): Resource {
   const otherName = other.known && nameOf(other.known);
   const links = linksOf(existing).filter((link) => linkTarget(link) !== otherName);
   const wasMerged = otherName !== undefined && successorOf(existing) === otherName;
-  if (wasMerged)
-    mapping.warnings.add('A37: what referred to the patient was moved with the merge and stays where it is');
+  own.wasMerged = wasMerged;
   const { link: _link, identifier: _identifier, ...rest } = existing;
-  const kept = identifiersOf(existing).filter((one) => !(one.use === 'old' && other.numbers.has(numberKey(one))));
-  const identifier = wasMerged ? uniteIdentifiers(kept, own.identity.identifiers) : kept;
+  // What the other had when it was merged into this one, and this one into the other.
+  const theirs = other.known === undefined ? [] : numbersBefore(existing, other.known);
+  const ours = wasMerged ? numbersBefore(other.known, existing) : [];
+  const gone = new Set([...other.numbers, ...theirs.map(numberKey)]);
+  const kept = identifiersOf(existing).filter((one) => !(one.use === 'old' && gone.has(numberKey(one))));
+  const identifier = wasMerged ? uniteIdentifiers(uniteIdentifiers(kept, ours), own.identity.identifiers) : kept;
   return {
     ...rest,
     ...(identifier.length > 0 ? { identifier } : {}),

@@ -6,6 +6,7 @@
 import type { Choice, JsonObject, Resource } from '#fhir-model';
 import type { Segment } from '../../message/message.ts';
 import { type ErrorLocation, Refusal } from '../../message/refusal.ts';
+import { patientKeyOf } from '../alias.ts';
 import { list } from '../compact.ts';
 import type { Mapping } from '../context.ts';
 import { uniteIdentifiers } from '../identifiers.ts';
@@ -16,6 +17,7 @@ import {
   type PatientSegments,
   patient as patientOf,
   patientRules,
+  remembering,
   withNumbers,
 } from '../patient.ts';
 
@@ -26,6 +28,17 @@ export const identifiersOf = (resource: Resource | undefined): JsonObject[] => l
 export const linksOf = (resource: Resource | undefined): JsonObject[] => list(resource?.link);
 
 export const linkTarget = ({ other }: JsonObject): string => String((other as JsonObject | undefined)?.reference);
+
+/** On a link `replaces`: the numbers that the other patient had, as they were. A37 gives them back. */
+const mergedIdentifier = 'urn:cerebra:hl7v2-merged-identifier';
+
+/** Of the survivor: the numbers that `merged` had before; none where the link does not say. */
+export function numbersBefore(survivor: Resource | undefined, merged: Resource): JsonObject[] {
+  const link = linksOf(survivor).find((one) => one.type === 'replaces' && linkTarget(one) === nameOf(merged));
+  return list(link?.extension).flatMap(({ url, valueIdentifier }) =>
+    url === mergedIdentifier ? [valueIdentifier as JsonObject] : [],
+  );
+}
 
 const asOld = (identifier: JsonObject): JsonObject => ({ ...identifier, use: 'old' });
 
@@ -106,7 +119,8 @@ function survivorAfter({ identity, gone }: Survivor, changed: Resource): Resourc
   const links = gone.flatMap(({ identity: { key }, retired }) => {
     if (retired === undefined) return [];
     const other = { reference: nameOf(retired), identifier: { system: key.system, value: key.value } };
-    return [{ other, type: 'replaces' }];
+    const had = identifiersOf(retired).map((valueIdentifier) => ({ url: mergedIdentifier, valueIdentifier }));
+    return [{ ...(had.length > 0 ? { extension: had } : {}), other, type: 'replaces' }];
   });
   const named = new Set(links.map(linkTarget));
   const link = [...linksOf(changed).filter((one) => !named.has(linkTarget(one))), ...links];
@@ -179,11 +193,11 @@ function addSurvivor(survivor: Survivor, segments: PatientSegments, criteria: st
     method: 'PUT',
     url: `Patient?${criteria}`,
     resource,
-    choose(matches) {
+    choose: remembering(mapping, patientKeyOf(identity.key.system, identity.key.value), (matches) => {
       const choice = find(matches);
       survivor.known = choice.match;
       return choice;
-    },
+    }),
     merge(existing, incoming) {
       const changed = withNumbers(change(existing, incoming), existing, incoming);
       const after = survivorAfter(survivor, changed);

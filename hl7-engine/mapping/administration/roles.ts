@@ -11,6 +11,7 @@ import { runTable, type SegmentTable } from '../table/table.ts';
 import { in3CareTeam } from '../tables/in1.ts';
 import { prtCareTeam, prtEncounter } from '../tables/prt.ts';
 import { rolCareTeam, rolEncounter } from '../tables/rol.ts';
+import { putDerived } from './upsert.ts';
 
 const roles = new Set(['ROL', 'PRT']);
 
@@ -63,7 +64,8 @@ export function addCareTeam(
   const managers = caseManagers.map((segment) => caseManager(mapping, segment));
   const participant = [...members, ...managers].filter((one) => one !== undefined);
   if (participant.length === 0) return undefined;
-  const id = derivedId('CareTeam', [patient.key, mapping.facility, ...of]);
+  const key = [patient.key, mapping.facility, ...of];
+  const id = derivedId('CareTeam', key);
   const resource = {
     resourceType: 'CareTeam',
     id,
@@ -73,7 +75,7 @@ export function addCareTeam(
   };
   mapping.stamp(resource);
   const merge = merging({ ordered: { warnings: mapping.warnings }, cleared: ['participant'] });
-  mapping.add({ method: 'PUT', url: `CareTeam/${id}`, resource, merge });
+  putDerived(mapping, { url: `CareTeam/${id}`, resource, merge }, key);
   return `CareTeam/${id}`;
 }
 

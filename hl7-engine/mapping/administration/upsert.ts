@@ -1,5 +1,7 @@
 // Resources that have no number of their own in most feeds: known by an id that is derived from what makes them one of their kind.
-import type { JsonObject, Resource } from '#fhir-model';
+import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
+import type { Segment } from '../../message/message.ts';
+import { aliasOf } from '../alias.ts';
 import type { Mapping } from '../context.ts';
 import { derivedId } from '../derived-id.ts';
 import { type Identifier, identifierCriterion } from '../identifiers.ts';
@@ -18,9 +20,19 @@ export function upsertDerived(
     const whole = { ...resource, id: url.slice(type.length + 1) } as unknown as Resource;
     mapping.stamp(whole);
     const merge = merging({ ...rules, ordered: { warnings: mapping.warnings } });
-    mapping.add({ method: 'PUT', url, resource: whole, merge });
+    putDerived(mapping, { url, resource: whole, merge }, key);
     return url;
   });
+}
+
+/** An entry of an id that is derived from `key`, which is found under the patient's other numbers too. */
+export function putDerived(
+  mapping: Mapping,
+  entry: { url: string; resource: Resource; merge: NonNullable<TransactionEntry['merge']>; from?: Segment | undefined },
+  key: readonly (string | undefined)[],
+): string {
+  const alias = aliasOf(mapping.patients, entry.resource.resourceType, key);
+  return mapping.add({ method: 'PUT', ...entry, ...(alias === undefined ? {} : { alias }) });
 }
 
 /** The same of one that has a number. */

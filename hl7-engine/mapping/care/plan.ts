@@ -14,7 +14,7 @@ import type { Identifier } from '../identifiers.ts';
 import type { MergeRules } from '../merge.ts';
 import type { MappedPatient } from '../patient.ts';
 import type { Group } from '../structure/group.ts';
-import { runTable } from '../table/table.ts';
+import { runTable, type SegmentTable } from '../table/table.ts';
 import { golGoal, prbCondition, pthCarePlan, varAnnotation } from '../tables/problems.ts';
 import { mappedConcept } from '../types/coded.ts';
 
@@ -46,20 +46,41 @@ function put(mapping: Mapping, resource: JsonObject, concept: unknown, { patient
   return upsertDerived(mapping, resource, [patient.key, mapping.facility, conceptKey(concept)], rules);
 }
 
+/** What the segment of a problem, a goal or a pathway says. */
+interface Said {
+  segment: Segment;
+  found: JsonObject;
+  cleared: string[];
+  isError: boolean;
+}
+
+const nameless = {
+  PRB: 'PRB-3: a problem without code or words has no place',
+  GOL: 'GOL-3: a goal without code or words has no place',
+  PTH: 'PTH-2: a pathway without code or words has no place',
+} as const;
+
+/** Undefined where it says nothing, or has nothing for `element`, which tells what it is. */
+function saidBy(mapping: Mapping, group: Group, table: SegmentTable, element: string): Said | undefined {
+  const segment = group.get(table.segment);
+  const action = segment === undefined ? 'none' : actionOf(mapping, segment);
+  if (segment === undefined || action === 'none') return undefined;
+  const cleared: string[] = [];
+  const found = runTable(table, { segment, group, mapping }, cleared);
+  if (found?.[element] !== undefined) return { segment, found, cleared, isError: action === 'delete' };
+  mapping.warnings.add(nameless[table.segment as keyof typeof nameless]);
+  return undefined;
+}
+
 const clinicalStatuses = conceptMapOf('ProblemLifeCycle[Condition.clinicalStatus]');
 
 /** A PROBLEM group with its goals, pathways, orders and observations; the Condition's reference. */
 export function addProblem(mapping: Mapping, group: Group, cared: Cared): string | undefined {
-  const prb = group.get('PRB');
-  if (prb === undefined || actionOf(mapping, prb) === 'none') return undefined;
-  const cleared: string[] = [];
-  const found = runTable(prbCondition, { segment: prb, group, mapping }, cleared);
-  if (found?.code === undefined) {
-    mapping.warnings.add('PRB-3: a problem without code or words has no place');
-    return undefined;
-  }
+  const said = saidBy(mapping, group, prbCondition, 'code');
+  if (said === undefined) return undefined;
+  const { found, cleared } = said;
   const evidence = observations(mapping, group, 'PROBLEM_OBSERVATION', cared);
-  const status = problemStatus(mapping, prb, found);
+  const status = problemStatus(mapping, said);
   const isOver = status.clinicalStatus === undefined || found.abatementDateTime !== undefined;
   const resource: JsonObject = {
     ...found,
@@ -90,14 +111,12 @@ function verification(mapping: Mapping, prb: Segment): JsonObject {
 }
 
 /** con-3, con-4, con-5: an error has no status, what is over is not active. */
-function problemStatus(mapping: Mapping, prb: Segment, found: JsonObject): JsonObject {
-  if (actionOf(mapping, prb) === 'delete') {
-    return { verificationStatus: coded('condition-ver-status', 'entered-in-error') };
-  }
-  const sent = mappedConcept(mapping, clinicalStatuses, prb.field(14));
+function problemStatus(mapping: Mapping, { segment, found, isError }: Said): JsonObject {
+  if (isError) return { verificationStatus: coded('condition-ver-status', 'entered-in-error') };
+  const sent = mappedConcept(mapping, clinicalStatuses, segment.field(14));
   const known = list(sent?.coding).find(({ system }) => system === `${terminology}/condition-clinical`);
   const isOver = found.abatementDateTime !== undefined;
-  const verified = verification(mapping, prb);
+  const verified = verification(mapping, segment);
   const over = known !== undefined && ['inactive', 'remission', 'resolved'].includes(String(known.code));
   if (isOver && !over) return { ...verified, clinicalStatus: coded('condition-clinical', 'resolved') };
   return { ...verified, clinicalStatus: known === undefined ? coded('condition-clinical', 'active') : sent };
@@ -110,15 +129,9 @@ export function addGoal(
   cared: Cared,
   addresses: readonly string[],
 ): string | undefined {
-  const gol = group.get('GOL');
-  if (gol === undefined || actionOf(mapping, gol) === 'none') return undefined;
-  const cleared: string[] = [];
-  const found = runTable(golGoal, { segment: gol, group, mapping }, cleared);
-  if (found?.description === undefined) {
-    mapping.warnings.add('GOL-3: a goal without code or words has no place');
-    return undefined;
-  }
-  const isError = actionOf(mapping, gol) === 'delete';
+  const said = saidBy(mapping, group, golGoal, 'description');
+  if (said === undefined) return undefined;
+  const { found, cleared, isError } = said;
   const outcome = observations(mapping, group, 'GOAL_OBSERVATION', cared);
   const resource: JsonObject = {
     ...found,
@@ -142,15 +155,9 @@ export interface PlanParts {
 
 /** A PATHWAY group; without a pathway the goals and orders stand for themselves. */
 export function addPathway(mapping: Mapping, group: Group, cared: Cared, parts: PlanParts): void {
-  const pth = group.get('PTH');
-  if (pth === undefined || actionOf(mapping, pth) === 'none') return;
-  const cleared: string[] = [];
-  const found = runTable(pthCarePlan, { segment: pth, group, mapping }, cleared);
-  if (found?.category === undefined) {
-    mapping.warnings.add('PTH-2: a pathway without code or words has no place');
-    return;
-  }
-  const isError = actionOf(mapping, pth) === 'delete';
+  const said = saidBy(mapping, group, pthCarePlan, 'category');
+  if (said === undefined) return;
+  const { found, cleared, isError } = said;
   const references = (all: readonly string[]): JsonObject[] => all.map((reference) => ({ reference }));
   const careTeam = team(mapping, group, cared, [
     'pathway',

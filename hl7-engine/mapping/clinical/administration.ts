@@ -15,7 +15,7 @@ import { noteTexts } from './notes.ts';
 import type { Order } from './order.ts';
 
 /** The order that was carried out: itself where the message has it, else its number. */
-function requestReference({ placer, filler }: Order, request: string | undefined): JsonObject | undefined {
+export function requestReference({ placer, filler }: Order, request: string | undefined): JsonObject | undefined {
   if (request !== undefined) return { reference: request };
   const identifier = placer ?? filler;
   return identifier && { type: 'MedicationRequest', identifier };

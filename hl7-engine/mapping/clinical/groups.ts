@@ -25,6 +25,11 @@ export interface OrderGroup {
   /** The innermost group with the order's detail: from it ORC is near as well. */
   group: Group;
   orc: Segment | undefined;
+  /**
+   * The ORC is that of an OBR before: what orders have in common holds of it; its numbers do where `itsNumbers` says so, namely
+   * where this OBR has none of its own and is of another service than those before it.
+   */
+  shared?: { itsNumbers: boolean };
   /** OBR, or what an order of another kind has: RXO, RXE, ODS, RQD … */
   details: Segment[];
   notes: Segment[];
@@ -35,7 +40,9 @@ export interface OrderGroup {
   specimens: SpecimenGroup[];
   /** PRIOR_RESULT: earlier results that come along with an order. */
   prior: Group[];
-  /** Segments of the order that are mapped nowhere: FT1, BLG … */
+  /** RXV, each with the TQ1 that follow it. */
+  infusions: { rxv: Segment; timing: Segment[] }[];
+  /** Other segments of the order: FT1, BLG … */
   others: Segment[];
 }
 
@@ -53,10 +60,53 @@ export function orderGroup(group: Group): OrderGroup {
     observations: [],
     specimens: [],
     prior: [],
+    infusions: [],
     others: [],
   };
   collect(order, group);
+  if (order.orc === undefined && detail(order, 'OBR') !== undefined) shareOrc(order, group);
   return order;
+}
+
+/**
+ * Several OBR under one ORC, as in ORM of old and in laboratory reports, whose first group alone has to have one: its ORC is
+ * that of the group before, and so are TQ1, NTE and PRT that stand between ORC and OBR. Not for drugs: those of one number
+ * would be one.
+ */
+function shareOrc(order: OrderGroup, group: Group): void {
+  const siblings = group.parent?.children.filter(({ name }) => name === group.name) ?? [];
+  const before = siblings.slice(0, siblings.indexOf(group));
+  const first = before.findLastIndex((one) => one.get('ORC') !== undefined);
+  if (first < 0) return;
+  const obr = detail(order, 'OBR')!;
+  const those = before.slice(first).flatMap((one) => find(one, 'OBR') ?? []);
+  const sameService = those.some((one) => one.field(4).raw === obr.field(4).raw);
+  const common = commonOf(before[first]!);
+  order.orc = before[first]!.get('ORC');
+  order.shared = { itsNumbers: obr.field(2).isEmpty && obr.field(3).isEmpty && !sameService };
+  if (order.timing.length === 0 && obr.field(27).isEmpty) order.timing.push(...common.timing);
+  order.notes.unshift(...common.notes);
+  order.participants.push(...common.participants);
+}
+
+/** What stands between ORC and its order's detail. */
+function commonOf(group: Group): Pick<OrderGroup, 'timing' | 'notes' | 'participants'> {
+  const own = group.segments.findIndex(({ name }) => details.has(name));
+  const segments = own < 0 ? group.segments : group.segments.slice(0, own);
+  const named = (name: string): Segment[] => segments.filter((segment) => segment.name === name);
+  const timing = group.children.filter(({ name }) => name.startsWith('TIMING')).flatMap((one) => one.all('TQ1'));
+  return { timing, notes: named('NTE'), participants: named('PRT') };
+}
+
+/** The first of that name in the group or in those within. */
+export function find(group: Group, name: string): Segment | undefined {
+  const own = group.get(name);
+  if (own !== undefined) return own;
+  for (const child of group.children) {
+    const found = child.name === 'PRIOR_RESULT' ? undefined : find(child, name);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 /** The first OBR, RXO … of the order. */
@@ -69,7 +119,9 @@ function collect(order: OrderGroup, group: Group): void {
   for (const segment of group.segments) place(order, group, segment);
   for (const child of group.children) {
     const first = child.segments[0]?.name;
-    if (child.name.includes('PRIOR')) order.prior.push(child);
+    if (child.name === 'PRIOR_RESULT') order.prior.push(child);
+    else if (child.name === 'GIVE') continue;
+    else if (first === 'RXV') order.infusions.push({ rxv: child.segments[0]!, timing: child.all('TQ1') });
     else if (first === 'OBX') order.observations.push(...obxGroups(child));
     else if (first === 'SPM') order.specimens.push(specimenGroup(child));
     else if (first === 'SHP' || first === 'PAC') order.specimens.push(...child.groups('SPECIMEN').map(specimenGroup));

@@ -2,6 +2,7 @@
 // mean by their LOINC codes: CDC's implementation guide for immunization messaging 2.5.1 release 1.5
 import type { JsonObject, Resource } from '#fhir-model';
 import type { Segment } from '../../message/message.ts';
+import { putDerived } from '../administration/upsert.ts';
 import { absent, type Mapping } from '../context.ts';
 import { codeableConcept } from '../datatypes.ts';
 import { dateTime } from '../datetime.ts';
@@ -11,6 +12,7 @@ import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
 import { orcImmunization } from '../tables/orc.ts';
 import { rxaImmunization, rxrImmunization } from '../tables/rxa.ts';
+import { splitForecast } from './forecast.ts';
 import { type ObxGroup, obxGroups } from './groups.ts';
 import { eventMerge } from './merging.ts';
 import { noteTexts } from './notes.ts';
@@ -30,19 +32,20 @@ const completion: Readonly<Record<string, string>> = {
 };
 const nip001 = 'urn:oid:2.16.840.1.114222.4.5.293';
 
-/** ORDER of VXU_V04. */
-export function addImmunization(mapping: Mapping, group: Group, subject: Subject): void {
+/** ORDER of VXU_V04. Yields what it says of vaccines that are due. */
+export function addImmunization(mapping: Mapping, group: Group, subject: Subject): ObxGroup[][] {
   const rxa = group.get('RXA');
   if (rxa === undefined) {
     mapping.warnings.add('ORC: a vaccination without RXA has no place');
-    return;
+    return [];
   }
   const observations = group.groups('OBSERVATION').flatMap(obxGroups);
   const key = keyOf(mapping, group, rxa, subject);
   const place = { group, key, patient: subject.patient, encounter: subject.encounter };
   if (rxa.field(5).component(1).text === noVaccine) {
-    for (const one of observations) if (!isDocument(one.obx)) addObservation(mapping, one, place);
-    return;
+    const { forecasts, rest } = splitForecast(observations);
+    for (const one of rest) if (!isDocument(one.obx)) addObservation(mapping, one, place);
+    return forecasts;
   }
   const { elements, others } = fromObservations(mapping, observations);
   const resource = immunization(mapping, group, rxa, subject);
@@ -58,6 +61,7 @@ export function addImmunization(mapping: Mapping, group: Group, subject: Subject
   });
   const also = { partOf: [{ reference }] };
   for (const one of others) if (!isDocument(one.obx)) addObservation(mapping, one, { ...place, also });
+  return [];
 }
 
 /** The filler's number, else the placer's; one without a number is known by patient, vaccine and time. */
@@ -83,7 +87,7 @@ function put(mapping: Mapping, group: Group, key: string, resource: Resource): s
     const id = derivedId('Immunization', [key]);
     const url = `Immunization/${id}`;
     return mapping.once(url, () => {
-      mapping.add({ method: 'PUT', url, resource: { ...resource, id }, merge });
+      putDerived(mapping, { url, resource: { ...resource, id }, merge }, [key]);
       return url;
     });
   }

@@ -5,17 +5,19 @@ import { emptyPart, type Part, type Segment } from '../../message/message.ts';
 import type { Mapping } from '../context.ts';
 import { codeableConcept } from '../datatypes.ts';
 import { date, dateTime } from '../datetime.ts';
+import { billedAccount } from '../finance/order-charges.ts';
 import { practitionerReference } from '../practitioner.ts';
 import { runTable } from '../table/table.ts';
 import { amount, rxcIngredient, rxeMedicationRequest, rxoMedicationRequest, rxrDosage } from '../tables/rx.ts';
 import { cqQuantity } from '../types/cq.ts';
 import { medicationStatus } from './control.ts';
 import { detail, type OrderGroup } from './groups.ts';
+import { doseType, infusionDosages } from './infusion.ts';
 import { noteTexts } from './notes.ts';
 import { identifiersOf, type Order, priorityOf, putRequest, requester, schedulesOf, united } from './order.ts';
 import { type Schedule, tqSchedule } from './timing.ts';
 
-/** Where RXO, RXE, RXD and RXA have the same things; 0: not at all. */
+/** Where RXO, RXE, RXD, RXG and RXA have the same things; 0: not at all. */
 export interface MedicationFields {
   code: number;
   form: number;
@@ -33,6 +35,10 @@ const medicationFields: Readonly<Record<string, MedicationFields>> = {
   RXO: { ...none, code: 1, form: 5, strength: 18, strengthUnit: 19, volume: 25, volumeUnit: 26 },
   RXE: { ...none, code: 2, form: 6, strength: 25, strengthUnit: 26, volume: 33, volumeUnit: 34 },
   RXD: { ...none, code: 2, form: 6, strength: 16, strengthUnit: 17, lot: 18, expiry: 19, manufacturer: 20 },
+  RXG: {
+    ...{ code: 4, form: 8, strength: 17, strengthUnit: 18, volume: 23, volumeUnit: 24 },
+    ...{ lot: 19, expiry: 20, manufacturer: 21 },
+  },
   RXA: { ...none, code: 5, form: 8, strength: 13, strengthUnit: 14, lot: 15, expiry: 16, manufacturer: 17 },
 };
 
@@ -113,8 +119,9 @@ export function addMedicationRequest(mapping: Mapping, order: Order, also: JsonO
     rxe && runTable(rxeMedicationRequest, { ...context, segment: rxe }),
     rxo && runTable(rxoMedicationRequest, { ...context, segment: rxo }),
   );
-  const schedules = medicationSchedules(mapping, group, rxe);
+  const schedules = medicationSchedules(mapping, group, rxe?.field(1));
   const status = medicationStatus(order.state);
+  const account = billedAccount(mapping, order);
   const resource: Resource = {
     ...mapped,
     resourceType: 'MedicationRequest',
@@ -128,6 +135,7 @@ export function addMedicationRequest(mapping: Mapping, order: Order, also: JsonO
     encounter: subject.encounter === undefined ? undefined : { reference: subject.encounter },
     authoredOn: authored(mapping, group) ?? mapped.authoredOn,
     requester: requester(mapping, order) ?? prescriber(mapping, rxe, rxo),
+    supportingInformation: account === undefined ? undefined : [{ reference: account }],
     note: [...((mapped.note as JsonObject[] | undefined) ?? []), ...noteTexts(mapping, group.notes)],
     dosageInstruction: dosages(mapping, group, main, schedules),
     ...also,
@@ -154,11 +162,11 @@ function prescriber(mapping: Mapping, rxe: Segment | undefined, rxo: Segment | u
   return practitionerReference(mapping, field.repetition(1));
 }
 
-/** TQ1, ORC-7, else RXE-1. */
-function medicationSchedules(mapping: Mapping, group: OrderGroup, rxe: Segment | undefined): Schedule[] {
+/** TQ1, ORC-7, else RXE-1 or RXG-3. */
+export function medicationSchedules(mapping: Mapping, group: OrderGroup, own: Part | undefined): Schedule[] {
   const found = schedulesOf(mapping, group);
   if (found.length > 0) return found;
-  return (rxe?.field(1).repetitions() ?? []).flatMap((tq) => tqSchedule(mapping, tq) ?? []);
+  return (own?.repetitions() ?? []).flatMap((tq) => tqSchedule(mapping, tq) ?? []);
 }
 
 const doseFields: Readonly<
@@ -169,18 +177,17 @@ const doseFields: Readonly<
 > = {
   RXO: { min: 2, max: 3, unit: 4, text: 7, per: 17, rate: 21, rateUnit: 22, daily: 23 },
   RXE: { min: 3, max: 4, unit: 5, text: 7, per: 22, rate: 23, rateUnit: 24, daily: 19 },
+  RXG: { min: 5, max: 6, unit: 7, text: 13, per: 14, rate: 15, rateUnit: 16, daily: 0 },
 };
 
-const doseType = { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/dose-rate-type', code: 'ordered' }] };
-
-/** One a schedule; all have the same dose and route. */
-function dosages(mapping: Mapping, group: OrderGroup, main: Segment, schedules: Schedule[]): JsonObject[] {
+/** One a schedule; all have the same dose and route. What a pump is to do beside comes after. */
+export function dosages(mapping: Mapping, group: OrderGroup, main: Segment, schedules: Schedule[]): JsonObject[] {
   const at = doseFields[main.name]!;
   const rxr = group.details.find(({ name }) => name === 'RXR');
   const route = rxr === undefined ? {} : (runTable(rxrDosage, { mapping, segment: rxr, group: group.group }) ?? {});
   const dose = doseOf(mapping, main, at);
   const rate = rateOf(mapping, main, at);
-  const daily = cqQuantity(mapping, main.field(at.daily));
+  const daily = at.daily === 0 ? undefined : cqQuantity(mapping, main.field(at.daily));
   const words = main.field(at.text);
   const shared: JsonObject = {
     text: words.component(2).text ?? words.component(9).text ?? words.component(1).text,
@@ -191,8 +198,9 @@ function dosages(mapping: Mapping, group: OrderGroup, main: Segment, schedules: 
       denominator: { value: 1, unit: 'd', system: 'http://unitsofmeasure.org', code: 'd' },
     },
   };
-  if (schedules.length === 0) return [shared];
-  return schedules.map((schedule, index) => ({
+  const infused = infusionDosages(mapping, group, route);
+  if (schedules.length === 0) return [shared, ...infused];
+  const scheduled = schedules.map((schedule, index) => ({
     ...(schedules.length > 1 ? { sequence: index + 1 } : {}),
     ...shared,
     text: shared.text ?? schedule.text,
@@ -202,6 +210,7 @@ function dosages(mapping: Mapping, group: OrderGroup, main: Segment, schedules: 
     asNeededBoolean: schedule.asNeeded ? true : undefined,
     doseAndRate: shared.doseAndRate ?? (schedule.quantity && [{ type: doseType, doseQuantity: schedule.quantity }]),
   }));
+  return [...scheduled, ...infused];
 }
 
 function instructions(sent: JsonObject[string] | undefined, condition: string | undefined): JsonObject[] {

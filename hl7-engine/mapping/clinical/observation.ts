@@ -2,6 +2,7 @@
 // NTE[Observation], PRT[Device])
 import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
 import { emptyPart, type Part, type Segment } from '../../message/message.ts';
+import { putDerived } from '../administration/upsert.ts';
 import { conceptMapOf } from '../codes/concept-maps.ts';
 import { systems } from '../codes/systems.ts';
 import { absent, type Mapping } from '../context.ts';
@@ -58,11 +59,12 @@ export function addObservation(mapping: Mapping, group: ObxGroup, place: Observa
   const letter = obx.field(11).text?.toUpperCase();
   if (letter !== undefined && !observationStatus.has(letter)) mapping.warnings.add('OBX-11: unknown status');
   const resource = observation(mapping, group, place, letter);
-  const id = derivedId('Observation', observationKey(mapping, obx, place.key));
+  const key = observationKey(mapping, obx, place.key);
+  const id = derivedId('Observation', key);
   const url = `Observation/${id}`;
   resource.id = id;
   mapping.stamp(resource);
-  mapping.add({ method: 'PUT', url, resource, merge: mergeOf(mapping, letter), from: obx });
+  putDerived(mapping, { url, resource, merge: mergeOf(mapping, letter), from: obx }, key);
   return url;
 }
 

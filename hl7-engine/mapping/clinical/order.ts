@@ -1,6 +1,7 @@
 // What an order is known by, and its ServiceRequest: https://hl7.org/fhir/uv/v2mappings/ (ORC[ServiceRequest], OBR[ServiceRequest])
 import type { JsonObject, Resource } from '#fhir-model';
 import { emptyPart, type Part, type Segment } from '../../message/message.ts';
+import { putDerived } from '../administration/upsert.ts';
 import { absent, type Mapping } from '../context.ts';
 import { codeableConcept } from '../datatypes.ts';
 import { derivedId } from '../derived-id.ts';
@@ -37,14 +38,22 @@ export interface Order {
 
 export function describeOrder(mapping: Mapping, group: OrderGroup, subject: Subject): Order {
   const obr = detail(group, 'OBR');
+  const numbered = group.shared?.itsNumbers === false ? undefined : group.orc;
   const number = (field: number, kind: string, type: string): Identifier | undefined =>
     (obr && eiIdentifier(mapping, obr.field(field), kind, type)) ??
-    (group.orc && eiIdentifier(mapping, group.orc.field(field), kind, type));
+    (numbered && eiIdentifier(mapping, numbered.field(field), kind, type));
   const placer = number(2, 'order-placer', 'PLAC');
   const filler = number(3, 'order-filler', 'FILL');
   const code = obr && (codeableConcept(mapping, obr.field(4)) ?? codeableConcept(mapping, obr.field(44)));
   const key = orderKey(mapping, { obr, subject, identifier: filler ?? placer });
-  return { group, subject, placer, filler, code, state: orderState(group.orc), key };
+  return { group, subject, placer, filler, code, state: stateOf(group, obr), key };
+}
+
+/** An ORC that OBR share tells the state of the first; the others have their own where OBR-25 says it. */
+function stateOf({ orc, shared }: OrderGroup, obr: Segment | undefined): OrderState {
+  const state = orderState(orc);
+  if (shared === undefined || obr?.field(25).text === undefined) return state;
+  return { ...state, status: resultStatus(obr) };
 }
 
 interface Keyed {
@@ -102,14 +111,9 @@ export function putRequest(mapping: Mapping, order: Order, resource: Resource, d
     mapping.stamp(resource);
     const merge = requestMerge(mapping, defaults);
     const from = detail(order.group, 'OBR') ?? order.group.orc;
-    const reference = mapping.add({
-      method: 'PUT',
-      url,
-      resource: id === undefined ? resource : { ...resource, id },
-      merge,
-      from,
-    });
-    return id === undefined ? reference : url;
+    if (id === undefined) return mapping.add({ method: 'PUT', url, resource, merge, from });
+    putDerived(mapping, { url, resource: { ...resource, id }, merge, from }, [order.key]);
+    return url;
   });
 }
 
@@ -167,7 +171,7 @@ export function united(first: JsonObject | undefined, second: JsonObject | undef
 }
 
 /** Of an order that comes with its result; undefined where it says nothing. */
-function resultStatus(obr: Segment | undefined): string | undefined {
+function resultStatus(obr: Segment | undefined): OrderState['status'] {
   const result = obr?.field(25).text?.toUpperCase();
   if (result === 'X') return 'revoked';
   return result === 'F' || result === 'C' ? 'completed' : undefined;

@@ -2,6 +2,8 @@
 import type { JsonObject } from '#fhir-model';
 import type { Mapping } from '../context.ts';
 import { instant } from '../datetime.ts';
+import { addOrderCharges, billedAccount } from '../finance/order-charges.ts';
+import type { Group } from '../structure/group.ts';
 import { conditionOf } from './diagnosis.ts';
 import { addDiet } from './diet.ts';
 import { detail, joinedTexts, type ObxGroup, type OrderGroup, orderGroup, type SpecimenGroup } from './groups.ts';
@@ -10,6 +12,7 @@ import { addObservation, isDocument } from './observation.ts';
 import { addServiceRequest, addTask, describeOrder, type Order } from './order.ts';
 import { addDocuments } from './report.ts';
 import { addResults, addSpecimens, type Results } from './results.ts';
+import { priorSubject } from './subject.ts';
 import { addSupplyRequest } from './supply.ts';
 
 /** What the order before it in the message was: a replacement replaces it, a child is based on it. */
@@ -35,10 +38,17 @@ export function addOrder(
     return;
   }
   addTask(mapping, order, reference);
+  addOrderCharges(mapping, order, reference);
   follow(sequence, control, reference);
-  for (const prior of group.prior.flatMap((one) => one.groups('ORDER_PRIOR'))) {
-    const earlier = orderGroup(prior);
-    if (detail(earlier, 'OBR') !== undefined) addResults(mapping, earlier, results);
+  for (const prior of group.prior) addPrior(mapping, prior, results);
+}
+
+/** Earlier results: of the patient that their own PID names, if they have one, and of no visit but their own. */
+function addPrior(mapping: Mapping, prior: Group, results: Results): void {
+  const subject = priorSubject(mapping, prior, results.subject);
+  for (const order of prior.groups('ORDER_PRIOR')) {
+    const earlier = orderGroup(order);
+    if (detail(earlier, 'OBR') !== undefined) addResults(mapping, earlier, { ...results, subject });
   }
 }
 
@@ -68,7 +78,9 @@ function requestOf(
   if (detail(group, 'ODS') ?? detail(group, 'ODT')) return addDiet(mapping, order);
   if (detail(group, 'RQD') ?? detail(group, 'RQ1')) return addSupplyRequest(mapping, order);
   const specimens = addSpecimens(mapping, order, results, outer).filter((specimen) => specimen !== undefined);
+  const account = billedAccount(mapping, order);
   const supporting = addAnswers(mapping, order, specimens[0]);
+  if (account !== undefined) supporting.push({ reference: account });
   const diagnoses = group.diagnoses.map((dg1) => conditionOf(mapping, dg1, group.group, order));
   return addServiceRequest(
     mapping,

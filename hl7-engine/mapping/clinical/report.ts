@@ -1,6 +1,7 @@
 // OBR with its results to DiagnosticReport: https://hl7.org/fhir/uv/v2mappings/ (OBR[DiagnosticReport], ORC[DiagnosticReport])
 import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
 import type { Part, Segment } from '../../message/message.ts';
+import { putDerived } from '../administration/upsert.ts';
 import { conceptMapOf } from '../codes/concept-maps.ts';
 import { systems } from '../codes/systems.ts';
 import { compact } from '../compact.ts';
@@ -51,8 +52,10 @@ export function addReport(mapping: Mapping, order: Order, parts: ReportParts): s
   let isNew = false;
   const reference = mapping.once(url, () => {
     isNew = true;
-    const whole = id === undefined ? resource : { ...resource, id };
-    return mapping.add({ method: 'PUT', url, resource: whole, merge, from: detail(order.group, 'OBR') });
+    const entry = { url, resource: id === undefined ? resource : { ...resource, id }, merge };
+    const from = detail(order.group, 'OBR');
+    if (id === undefined) return mapping.add({ method: 'PUT', ...entry, from });
+    return putDerived(mapping, { ...entry, from }, [order.key]);
   });
   const earlier = isNew ? undefined : mapping.entries.find((entry) => entry.url === url);
   if (earlier !== undefined) earlier.resource = merge(earlier.resource, compact(resource)!);

@@ -4,6 +4,7 @@ import type { JsonObject } from '#fhir-model';
 import type { Segment } from '../../message/message.ts';
 import { dateTimeField, type Mapping } from '../context.ts';
 import { instant } from '../datetime.ts';
+import { addOrderCharges } from '../finance/order-charges.ts';
 import { detail, joinedTexts, type ObxGroup, type OrderGroup, type SpecimenGroup } from './groups.ts';
 import { addObservation, isDocument, type ObservationPlace } from './observation.ts';
 import { addServiceRequest, describeOrder, type Order, type Subject } from './order.ts';
@@ -24,6 +25,7 @@ export function addResults(mapping: Mapping, group: OrderGroup, results: Results
   const order = describeOrder(mapping, group, results.subject);
   const placed = group.orc !== undefined || order.placer !== undefined;
   const request = placed ? addServiceRequest(mapping, order) : undefined;
+  addOrderCharges(mapping, order, request);
   const specimens = addSpecimens(mapping, order, results, outer);
   const place = placeOf(mapping, order, results, specimens[0]);
   const { own, underSpecimen } = ownResults(group);

@@ -1,10 +1,13 @@
 // Whom a message of orders, results, documents or medication is about: its Patient and Encounter
+import type { Segment } from '../../message/message.ts';
 import { Refusal } from '../../message/refusal.ts';
 import { addAllergies } from '../administration/clinical.ts';
-import { addCoverages } from '../administration/insurance.ts';
+import { addAccount, addCoverages } from '../administration/insurance.ts';
+import { guarantors } from '../administration/related.ts';
 import type { Mapping } from '../context.ts';
 import { findOrCreateEncounter } from '../encounter.ts';
-import { findOrCreatePatient, upsertPatient } from '../patient.ts';
+import { patientIdentity } from '../identity.ts';
+import { findOrCreatePatient, type MappedPatient, upsertPatient } from '../patient.ts';
 import type { Group } from '../structure/group.ts';
 import type { Subject } from './order.ts';
 
@@ -33,9 +36,40 @@ export function subjectOf(mapping: Mapping, group: Group, demographics: 'left' |
   }
   const allergies = holder.all('AL1');
   if (allergies.length > 0) addAllergies(mapping, holder, patient, allergies);
-  if (holder.children.some(({ name }) => name === 'INSURANCE')) addCoverages(mapping, holder, patient);
+  addPayers(mapping, holder, patient);
   return { patient: patient.reference, patientKey: patient.key, encounter };
 }
+
+/** IN1 and GT1: Coverages, and who answers for the account. */
+function addPayers(mapping: Mapping, holder: Group, patient: MappedPatient): void {
+  const insured = holder.children.some(({ name }) => name === 'INSURANCE');
+  const coverage = insured ? addCoverages(mapping, holder, patient) : [];
+  if (holder.get('GT1') === undefined) return;
+  addAccount(mapping, holder.get('PID')!, patient, { guarantor: guarantors(mapping, holder, patient), coverage });
+}
+
+/** Of a PRIOR_RESULT: its PID may have other numbers of the patient, or be another's; its PV1 is another visit's. */
+export function priorSubject(mapping: Mapping, group: Group, current: Subject): Subject {
+  const pid = group.groups('PATIENT_PRIOR')[0]?.get('PID');
+  if (pid === undefined || !hasNumber(pid)) return { ...current, encounter: undefined };
+  const own = numbersOf(mapping, mapping.message.segment('PID')!);
+  const same = numbersOf(mapping, pid).some((number) => own.includes(number));
+  const visit = group.groups('PATIENT_VISIT_PRIOR')[0];
+  const pv1 = visit?.get('PV1');
+  if (same && pv1 === undefined) return { ...current, encounter: undefined };
+  const patient = findOrCreatePatient(mapping, {
+    pid: same ? mapping.message.segment('PID')! : pid,
+    pd1: undefined,
+    nk1: [],
+  });
+  const encounter = pv1 && findOrCreateEncounter(mapping, { pid, pv1, pv2: visit?.get('PV2') }, patient);
+  return { patient: patient.reference, patientKey: patient.key, encounter };
+}
+
+const hasNumber = (pid: Segment): boolean => [3, 2, 4].some((field) => !pid.field(field).isEmpty);
+
+const numbersOf = (mapping: Mapping, pid: Segment): string[] =>
+  patientIdentity(mapping, pid).matching.map(({ system, value }) => `${system}|${value}`);
 
 /** The first of that name in the group, its first level of groups, or those around it; not that of an earlier result. */
 function within(

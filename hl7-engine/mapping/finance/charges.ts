@@ -44,6 +44,30 @@ export const subjectOf = ({ patient, encounter }: Billed): Subject => ({
 /** A FINANCIAL group; undefined for what is no charge, or has no code. */
 export function addCharge(mapping: Mapping, group: Group, billed: Billed): Charge | undefined {
   const ft1 = group.get('FT1')!;
+  const charge = chargeOf(mapping, ft1, group, subjectOf(billed), billed.account);
+  if (charge === undefined) return undefined;
+  const procedures = proceduresOf(mapping, group, billed);
+  const orders = addOrders(mapping, group, subjectOf(billed));
+  addObservations(mapping, group, subjectOf(billed), billed.visit ?? mapping.messageKey);
+  const { resource, isCredit } = charge;
+  resource.service = procedures.map((reference) => ({ reference }));
+  resource.supportingInformation = [
+    ...listOf(resource.supportingInformation),
+    ...orders.map((reference) => ({ reference })),
+  ];
+  // Two charges of one day and code may be two: without a number only the message tells them apart.
+  const unnumbered = () => `${mapping.messageKey} ${mapping.occurrence('charge without number')}`;
+  return { ft1, group, procedures, ...putCharge(mapping, resource, ft1, isCredit, unnumbered) };
+}
+
+/** What FT1 itself says, of the charge and the account; undefined with a warning for what is no charge or has no code. */
+export function chargeOf(
+  mapping: Mapping,
+  ft1: Segment,
+  group: Group,
+  { patient, encounter }: Subject,
+  account: string | undefined,
+): { resource: JsonObject; isCredit: boolean } | undefined {
   const type = ft1.field(6).component(1).text?.toUpperCase() ?? '';
   if (!charges.has(type)) {
     mapping.warnings.add('FT1-6: a payment or adjustment is no charge; it has no place');
@@ -54,23 +78,18 @@ export function addCharge(mapping: Mapping, group: Group, billed: Billed): Charg
     mapping.warnings.add('FT1-7: a transaction without code has no place');
     return undefined;
   }
-  const procedures = proceduresOf(mapping, group, billed);
-  const orders = addOrders(mapping, group, subjectOf(billed));
-  addObservations(mapping, group, subjectOf(billed), billed.visit ?? mapping.messageKey);
   const isCredit = type === 'CD';
   const resource: JsonObject = {
     ...found,
     occurrencePeriod: soundPeriod(mapping, found.occurrencePeriod, 'FT1-4'),
     status: 'billable',
-    subject: { reference: billed.patient.reference },
-    context: billed.encounter === undefined ? undefined : { reference: billed.encounter },
-    account: billed.account === undefined ? undefined : [{ reference: billed.account }],
+    subject: { reference: patient },
+    context: encounter === undefined ? undefined : { reference: encounter },
+    account: account === undefined ? undefined : [{ reference: account }],
     priceOverride: price(ft1, isCredit ? -1 : 1),
     overrideReason: isCredit ? 'credit' : undefined,
-    service: procedures.map((reference) => ({ reference })),
-    supportingInformation: [...listOf(found.supportingInformation), ...orders.map((reference) => ({ reference }))],
   };
-  return { ft1, group, procedures, ...put(mapping, resource, ft1, isCredit ? 'credit' : 'charge') };
+  return { resource, isCredit };
 }
 
 const listOf = (value: unknown): JsonObject[] => (Array.isArray(value) ? (value as JsonObject[]) : []);
@@ -83,19 +102,19 @@ function price(ft1: Segment, sign: 1 | -1): JsonObject | undefined {
 }
 
 /** A credit may have the number of the charge that it takes back: both stay, and come to nothing. */
-function put(
+export function putCharge(
   mapping: Mapping,
   resource: JsonObject,
   ft1: Segment,
-  kind: 'charge' | 'credit',
+  isCredit: boolean,
+  unnumbered: () => string,
 ): { reference: string; key: string } {
   const value = ft1.field(2).text;
   if (value === undefined) {
-    // Two charges of one day and code may be two: without a number only the message tells them apart.
-    const key = `${mapping.messageKey} ${mapping.occurrence('charge without number')}`;
+    const key = unnumbered();
     return { reference: upsertDerived(mapping, resource, [mapping.facility, key]), key };
   }
-  const identifier: Identifier = { system: localUri(mapping.facility, kind), value };
+  const identifier: Identifier = { system: localUri(mapping.facility, isCredit ? 'credit' : 'charge'), value };
   const reference = upsertNumbered(mapping, { ...resource, identifier: [identifier] }, identifier);
   return { reference, key: `${identifier.system}|${value}` };
 }

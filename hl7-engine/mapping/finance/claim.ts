@@ -7,6 +7,7 @@ import { soundPeriod } from '../period.ts';
 import { organizationReference, practitionerReference } from '../practitioner.ts';
 import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
+import { accClaim, drgDiagnosis } from '../tables/admission-others.ts';
 import { ft1ClaimItem } from '../tables/ft1.ts';
 import type { Billed, Charge } from './charges.ts';
 
@@ -20,6 +21,8 @@ export interface ClaimParts {
   coverage: JsonObject[];
   /** Conditions of the message. */
   conditions: string[];
+  /** AUT-6 of the message. */
+  authorized: string[];
 }
 
 /**
@@ -49,16 +52,14 @@ export function addClaim(mapping: Mapping, root: Group, charges: Charge[], bille
     provider,
     priority: coded('processpriority', 'normal'),
     referral: referral === undefined ? undefined : { type: 'ServiceRequest', identifier: referral },
-    diagnosis: parts.conditions.map((reference, index) => ({
-      sequence: index + 1,
-      diagnosisReference: { reference },
-    })),
+    diagnosis: diagnoses(mapping, root, parts.conditions),
+    accident: accident(mapping, root),
     procedure: procedures.map((reference, index) => ({ sequence: index + 1, procedureReference: { reference } })),
     insurance: parts.coverage.map(({ coverage }, index) => ({
       sequence: index + 1,
       focal: index === 0,
       coverage,
-      preAuthRef: index === 0 ? preAuthorizations(billable) : undefined,
+      preAuthRef: index === 0 ? preAuthorizations(billable, parts.authorized) : undefined,
     })),
     item: billable.map((charge, index) => item(mapping, charge, index + 1, billed, procedures)),
   };
@@ -87,9 +88,32 @@ function insurerOf({ entries }: Mapping, { coverage }: JsonObject): JsonObject |
 
 const claimType = (root: Group): string => (root.get('PV1')?.field(2).text === 'I' ? 'institutional' : 'professional');
 
-/** FT1-39. */
-function preAuthorizations(charges: Charge[]): string[] | undefined {
-  const found = charges.flatMap(({ ft1 }) => ft1.field(39).component(1).text ?? []);
+/** DRG is of the first: the group is found by the principal diagnosis. */
+function diagnoses(mapping: Mapping, root: Group, conditions: readonly string[]): JsonObject[] {
+  const drg = root.get('DRG');
+  const grouped = drg && runTable(drgDiagnosis, { segment: drg, group: root, mapping });
+  if (grouped !== undefined && conditions.length === 0) {
+    mapping.warnings.add('DRG-1: without a diagnosis (DG1) its group has no place');
+  }
+  return conditions.map((reference, index) => ({
+    sequence: index + 1,
+    diagnosisReference: { reference },
+    ...(index === 0 ? grouped : {}),
+  }));
+}
+
+/** ACC with a date, which R4 asks for. */
+function accident(mapping: Mapping, root: Group): JsonObject | undefined {
+  const acc = root.get('ACC');
+  const found = acc && runTable(accClaim, { segment: acc, group: root, mapping });
+  if (found !== undefined && found.date === undefined)
+    mapping.warnings.add('ACC-1: an accident without date has no place');
+  return found?.date === undefined ? undefined : found;
+}
+
+/** FT1-39, and what AUT says. */
+function preAuthorizations(charges: Charge[], authorized: readonly string[]): string[] | undefined {
+  const found = [...charges.flatMap(({ ft1 }) => ft1.field(39).component(1).text ?? []), ...authorized];
   return found.length === 0 ? undefined : [...new Set(found)];
 }
 

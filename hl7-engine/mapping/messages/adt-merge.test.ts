@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { JsonObject, Resource } from '#fhir-model';
 import { Refusal } from '../../message/refusal.ts';
-import { allOf, head, mapMerging } from '../../testing/adt.ts';
+import { head } from '../../testing/adt.ts';
+import { entriesOf, mapMerging } from '../../testing/mapped.ts';
 
 const patient = (id: string, numbers: string[], more: object = {}): Resource => ({
   resourceType: 'Patient',
@@ -25,7 +26,7 @@ type Merges = Parameters<typeof mapMerging>[0];
 /** What is stored of each entry's resource by its id, after the message has found `stored`. */
 function carriedOut(lines: string[], stored: Resource[], merges: Merges = {}) {
   const mapped = mapMerging(merges, ...lines);
-  const entries = allOf(mapped, 'Patient');
+  const entries = entriesOf(mapped, 'Patient');
   const chosen = entries.map(({ url, choose }) => {
     const numbers = new Set(decodeURIComponent(url).split('identifier=')[1]!.split(','));
     const has = ({ identifier }: Resource) =>

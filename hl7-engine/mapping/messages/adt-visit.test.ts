@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { JsonObject, Resource } from '#fhir-model';
-import { head, mapAdt, onlyOne, pid, pv1 } from '../../testing/adt.ts';
+import { head, pid, pv1 } from '../../testing/adt.ts';
+import { mapLines, onlyEntry } from '../../testing/mapped.ts';
 
 /** The encounter after each of the messages. */
 function visit(...messages: string[][]): { states: Resource[]; places: string[][] } {
   const states: Resource[] = [];
   for (const lines of messages) {
-    const { resource, merge } = onlyOne(mapAdt(...lines), 'Encounter');
+    const { resource, merge } = onlyEntry(mapLines(...lines), 'Encounter');
     // As the store does it: references are to resources, not to entries of one message.
     const incoming = JSON.parse(JSON.stringify(resource).replaceAll(/"urn:uuid:[^"]*"/g, '"Patient/p"')) as Resource;
     for (const one of (incoming.location ?? []) as JsonObject[]) delete (one.location as JsonObject).reference;

@@ -3,12 +3,18 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { JsonObject, Resource } from '#fhir-model';
 import { Refusal } from '../../message/refusal.ts';
-import { allOf, head, mapAdt, onlyOne, pid, pv1 } from '../../testing/adt.ts';
+import { head, pid, pv1 } from '../../testing/adt.ts';
+import { entriesOf, mapLines, onlyEntry, refusalOf } from '../../testing/mapped.ts';
 
 test('ADT^A01: patient, people, places and the visit', () => {
   const nk1 = 'NK1|1|Test^Bert|SPO^Spouse^HL70063||555-2000';
   const doctor = '100^Doc^Dora^^^Dr^MD^^HOSP';
-  const mapped = mapAdt(...head('A01'), pid, nk1, pv1('WARD^R1^B1^NORTH', { 4: 'E', 7: doctor, 44: '20260131110000' }));
+  const mapped = mapLines(
+    ...head('A01'),
+    pid,
+    nk1,
+    pv1('WARD^R1^B1^NORTH', { 4: 'E', 7: doctor, 44: '20260131110000' }),
+  );
   assert.deepEqual(
     mapped.entries.map(({ method, url, ifNoneExist }) =>
       `${method} ${decodeURIComponent(url)} ${decodeURIComponent(ifNoneExist ?? '')}`.trim().replace(/\/.{36}$/, '/…'),
@@ -25,16 +31,16 @@ test('ADT^A01: patient, people, places and the visit', () => {
       'PUT Encounter?identifier=urn:id:HOSP|V55',
     ],
   );
-  const bed = allOf(mapped, 'Location').at(-1)!;
-  const encounter = onlyOne(mapped, 'Encounter').resource;
+  const bed = entriesOf(mapped, 'Location').at(-1)!;
+  const encounter = onlyEntry(mapped, 'Encounter').resource;
   assert.equal(encounter.status, 'in-progress');
   assert.equal((encounter.class as JsonObject).code, 'IMP');
   assert.deepEqual(encounter.period, { start: '2026-01-31T11:00:00Z' });
   assert.deepEqual(encounter.location, [
     { location: { reference: bed.fullUrl, display: 'B1, R1, WARD, NORTH' }, status: 'active' },
   ]);
-  assert.deepEqual(encounter.account, [{ reference: onlyOne(mapped, 'Account').fullUrl }]);
-  const patient = onlyOne(mapped, 'Patient').resource;
+  assert.deepEqual(encounter.account, [{ reference: onlyEntry(mapped, 'Account').fullUrl }]);
+  const patient = onlyEntry(mapped, 'Patient').resource;
   assert.deepEqual(
     (patient.identifier as JsonObject[]).map(({ system, value }) => `${system}|${value}`),
     ['urn:oid:1.2.3|777'],
@@ -44,11 +50,11 @@ test('ADT^A01: patient, people, places and the visit', () => {
 
 test('a patient is matched by any number but those that several have', () => {
   const numbers = '1^^^HOSP^MR~999-99-9999^^^USSSA^SS~2^^^EPI^PI~3^^^CARD^DL~4^^^HOSP^VN';
-  const mapped = mapAdt(...head('A04'), `PID|1||${numbers}||Test`);
-  assert.equal(decodeURIComponent(onlyOne(mapped, 'Patient').url), 'Patient?identifier=urn:id:HOSP|1,urn:id:EPI|2');
-  const poor = mapAdt(...head('A04'), 'PID|1||999-99-9999^^^USSSA^SS||Test');
+  const mapped = mapLines(...head('A04'), `PID|1||${numbers}||Test`);
+  assert.equal(decodeURIComponent(onlyEntry(mapped, 'Patient').url), 'Patient?identifier=urn:id:HOSP|1,urn:id:EPI|2');
+  const poor = mapLines(...head('A04'), 'PID|1||999-99-9999^^^USSSA^SS||Test');
   assert.equal(
-    decodeURIComponent(onlyOne(poor, 'Patient').url),
+    decodeURIComponent(onlyEntry(poor, 'Patient').url),
     'Patient?identifier=http://hl7.org/fhir/sid/us-ssn|999-99-9999',
   );
 });
@@ -60,7 +66,7 @@ const replacedBy = (id: string) => ({
 });
 
 test('what several matches mean', () => {
-  const { choose } = onlyOne(mapAdt(...head('A08'), pid), 'Patient');
+  const { choose } = onlyEntry(mapLines(...head('A08'), pid), 'Patient');
   const [a, b] = [stored('a'), stored('b')];
   assert.deepEqual(choose!([]), {});
   assert.deepEqual(choose!([a]), { match: a });
@@ -80,8 +86,8 @@ test('what several matches mean', () => {
 const withoutMeta = ({ meta: _meta, ...rest }: Resource) => rest;
 
 test('ADT changes: carried fields replace, others stay, "" clears, identifiers are united', () => {
-  const entry = onlyOne(
-    mapAdt(head('A08')[0]!, 'PID|1||777^^^HOSP&1.2.3&ISO^MR||Test^Anna||""||||||555-9|||""'),
+  const entry = onlyEntry(
+    mapLines(head('A08')[0]!, 'PID|1||777^^^HOSP&1.2.3&ISO^MR||Test^Anna||""||||||555-9|||""'),
     'Patient',
   );
   const existing: Resource = {
@@ -124,8 +130,8 @@ test('ADT changes: carried fields replace, others stay, "" clears, identifiers a
 });
 
 test('an older message changes nothing but for a number that was not known', () => {
-  const newer = onlyOne(mapAdt(...head('A08', 5), 'PID|1||1^^^HOSP^MR||New'), 'Patient');
-  const older = onlyOne(mapAdt(...head('A08', 1), 'PID|1||1^^^HOSP^MR~2^^^EPI^PI||Old'), 'Patient');
+  const newer = onlyEntry(mapLines(...head('A08', 5), 'PID|1||1^^^HOSP^MR||New'), 'Patient');
+  const older = onlyEntry(mapLines(...head('A08', 1), 'PID|1||1^^^HOSP^MR~2^^^EPI^PI||Old'), 'Patient');
   const merged = older.merge!(newer.resource, older.resource);
   assert.deepEqual(merged.name, [{ family: 'New' }]);
   assert.deepEqual(
@@ -135,7 +141,7 @@ test('an older message changes nothing but for a number that was not known', () 
 });
 
 test('an encounter keeps its class and status when the update names none', () => {
-  const entry = onlyOne(mapAdt(...head('A01'), pid, `PV1|1${'|'.repeat(18)}V55^^^HOSP`), 'Encounter');
+  const entry = onlyEntry(mapLines(...head('A01'), pid, `PV1|1${'|'.repeat(18)}V55^^^HOSP`), 'Encounter');
   assert.equal((entry.resource.class as JsonObject).code, 'UNK');
   const existing: Resource = { resourceType: 'Encounter', status: 'finished', class: { code: 'IMP' } };
   const merged = entry.merge!(existing, entry.resource);
@@ -143,15 +149,15 @@ test('an encounter keeps its class and status when the update names none', () =>
 });
 
 test('an encounter that nothing identifies is left out with a warning', () => {
-  const mapped = mapAdt(...head('A01'), 'PID|1||777^^^HOSP^MR', 'PV1|1|R');
-  assert.deepEqual(allOf(mapped, 'Encounter'), []);
+  const mapped = mapLines(...head('A01'), 'PID|1||777^^^HOSP^MR', 'PV1|1|R');
+  assert.deepEqual(entriesOf(mapped, 'Encounter'), []);
   assert.deepEqual(mapped.warnings, [
     'PV1: no visit number (PV1-19), account number or admit time to know the encounter by',
   ]);
 });
 
 test('allergies: categories, reactions, what is deleted, nothing for an allergy to nothing', () => {
-  const mapped = mapAdt(
+  const mapped = mapLines(
     ...head('A01'),
     pid,
     pv1('W1'),
@@ -159,33 +165,36 @@ test('allergies: categories, reactions, what is deleted, nothing for an allergy 
     'AL1|2|MA|^Latex|SV',
     'AL1|3|DA||SV',
   );
-  const [aspirin, latex, ...more] = allOf(mapped, 'AllergyIntolerance').map(({ resource }) => resource);
+  const [aspirin, latex, ...more] = entriesOf(mapped, 'AllergyIntolerance').map(({ resource }) => resource);
   assert.deepEqual(more, []);
   assert.deepEqual([aspirin!.type, aspirin!.category, aspirin!.criticality], ['allergy', ['medication'], undefined]);
   assert.deepEqual(aspirin!.reaction, [{ manifestation: [{ text: 'Hives' }, { text: 'Rash' }], severity: 'severe' }]);
   assert.deepEqual([latex!.criticality, latex!.category, latex!.code], ['high', undefined, { text: 'Latex' }]);
   assert.ok(mapped.warnings.includes('AL1-3: an allergy to nothing has no place'));
-  const deleted = onlyOne(mapAdt(...head('A60'), pid, 'IAM|1|DA|1191^Aspirin^RXNORM|SV|Hives|D'), 'AllergyIntolerance');
-  assert.equal(deleted.url, allOf(mapped, 'AllergyIntolerance')[0]!.url);
+  const deleted = onlyEntry(
+    mapLines(...head('A60'), pid, 'IAM|1|DA|1191^Aspirin^RXNORM|SV|Hives|D'),
+    'AllergyIntolerance',
+  );
+  assert.equal(deleted.url, entriesOf(mapped, 'AllergyIntolerance')[0]!.url);
   const after = deleted.merge!({ ...aspirin!, meta: {} }, deleted.resource);
   assert.equal(after.clinicalStatus, undefined);
   assert.equal(((after.verificationStatus as JsonObject).coding as JsonObject[])[0]!.code, 'entered-in-error');
 });
 
 test('diagnoses stand in the visit, procedures have their time', () => {
-  const mapped = mapAdt(
+  const mapped = mapLines(
     ...head('A01'),
     pid,
     pv1('W1'),
     'DG1|1||I10^Hypertension^I10||20260130|A|||||||||1',
     'PR1|1||80146002^Appendectomy^SCT||20260131100000+0100||45',
   );
-  const condition = onlyOne(mapped, 'Condition');
-  const encounter = onlyOne(mapped, 'Encounter');
+  const condition = onlyEntry(mapped, 'Condition');
+  const encounter = onlyEntry(mapped, 'Encounter');
   assert.deepEqual(condition.resource.encounter, { reference: encounter.fullUrl });
   const [diagnosis] = encounter.resource.diagnosis as JsonObject[];
   assert.deepEqual([diagnosis!.condition, diagnosis!.rank], [{ reference: condition.url }, 1]);
-  const { performedPeriod, status } = onlyOne(mapped, 'Procedure').resource;
+  const { performedPeriod, status } = onlyEntry(mapped, 'Procedure').resource;
   assert.deepEqual(performedPeriod, { start: '2026-01-31T10:00:00+01:00', end: '2026-01-31T10:45:00+01:00' });
   assert.equal(status, 'completed');
 });
@@ -193,39 +202,39 @@ test('diagnoses stand in the visit, procedures have their time', () => {
 test('insurance: coverage, payer, subscriber, and the account with its guarantor', () => {
   const in1 =
     'IN1|1|PLAN1|INS9^^^PAYER|Payer Inc|1 Pay St^^Town||555-7|GR7||||20260101|20261231|||Test^Carl|SPO^Spouse^HL70063|19790101';
-  const mapped = mapAdt(
+  const mapped = mapLines(
     ...head('A01'),
     `${pid}||ACC1^^^HOSP`,
     pv1('W1'),
     'GT1|1||Test^Carl||2 Main St',
     `${in1}${'|'.repeat(18)}POL5`,
   );
-  const coverage = onlyOne(mapped, 'Coverage').resource;
-  const payer = onlyOne(mapped, 'Organization');
+  const coverage = onlyEntry(mapped, 'Coverage').resource;
+  const payer = onlyEntry(mapped, 'Organization');
   assert.deepEqual(coverage.payor, [{ reference: payer.fullUrl, display: 'Payer Inc' }]);
   assert.deepEqual(coverage.period, { start: '2026-01-01', end: '2026-12-31' });
   assert.deepEqual(
     (coverage.class as JsonObject[]).map(({ value }) => value),
     ['PLAN1', 'GR7'],
   );
-  const people = allOf(mapped, 'RelatedPerson');
+  const people = entriesOf(mapped, 'RelatedPerson');
   assert.deepEqual(coverage.subscriber, { reference: people.at(0)!.url });
-  const account = onlyOne(mapped, 'Account').resource;
-  assert.deepEqual(account.coverage, [{ coverage: { reference: onlyOne(mapped, 'Coverage').url } }]);
+  const account = onlyEntry(mapped, 'Account').resource;
+  assert.deepEqual(account.coverage, [{ coverage: { reference: onlyEntry(mapped, 'Coverage').url } }]);
   assert.deepEqual(account.guarantor, [{ party: { reference: people.at(-1)!.url } }]);
 });
 
 test('restrictions are security labels', () => {
-  const mapped = mapAdt(...head('A01'), pid, `PD1|${'|'.repeat(11)}Y`, pv1('W1'), 'ARV|1|A|REST');
+  const mapped = mapLines(...head('A01'), pid, `PD1|${'|'.repeat(11)}Y`, pv1('W1'), 'ARV|1|A|REST');
   const label = [
     { system: 'http://terminology.hl7.org/CodeSystem/v3-Confidentiality', code: 'R', display: 'restricted' },
   ];
-  assert.deepEqual((onlyOne(mapped, 'Patient').resource.meta as unknown as JsonObject).security, label);
-  assert.deepEqual((onlyOne(mapped, 'Encounter').resource.meta as unknown as JsonObject).security, label);
+  assert.deepEqual((onlyEntry(mapped, 'Patient').resource.meta as unknown as JsonObject).security, label);
+  assert.deepEqual((onlyEntry(mapped, 'Encounter').resource.meta as unknown as JsonObject).security, label);
 });
 
 test('A20: the state of a bed', () => {
-  const mapped = mapAdt(...head('A20'), 'NPU|WARD^R1^B1|K');
+  const mapped = mapLines(...head('A20'), 'NPU|WARD^R1^B1|K');
   const bed = mapped.entries.at(-1)!;
   assert.equal(
     `${bed.method} ${decodeURIComponent(bed.url)}`,
@@ -240,22 +249,12 @@ test('A20: the state of a bed', () => {
 
 test('A17: two patients, two visits', () => {
   const other = pid.replace('777', '778');
-  const mapped = mapAdt(...head('A17'), pid, pv1('W2'), other, pv1('W1', { 19: 'V56^^^HOSP' }));
+  const mapped = mapLines(...head('A17'), pid, pv1('W2'), other, pv1('W1', { 19: 'V56^^^HOSP' }));
   assert.deepEqual(
-    allOf(mapped, 'Encounter').map(({ resource }) => resource.subject),
-    allOf(mapped, 'Patient').map(({ fullUrl }) => ({ reference: fullUrl })),
+    entriesOf(mapped, 'Encounter').map(({ resource }) => resource.subject),
+    entriesOf(mapped, 'Patient').map(({ fullUrl }) => ({ reference: fullUrl })),
   );
 });
-
-function refusalOf(...lines: string[]): string {
-  try {
-    mapAdt(...lines);
-    return 'mapped';
-  } catch (error) {
-    assert.ok(error instanceof Refusal, String(error));
-    return `${error.acknowledgment} ${error.condition} ${error.message}`;
-  }
-}
 
 test('what is refused', () => {
   assert.equal(refusalOf(...head('A99'), pid), 'AR 201 Unsupported message type: unsupported event code');
@@ -280,4 +279,11 @@ test('every ADT event of chapter 3 that is no query has a map', () => {
   const mrg = 'MRG|666^^^HOSP&1.2.3&ISO^MR||ACC0||V54^^^HOSP';
   for (const event of 'A18 A30 A34 A35 A36 A39 A40 A41 A42 A43 A44 A45 A46 A47 A48 A49 A50 A51'.split(' '))
     assert.equal(refusalOf(...head(event), pid, mrg, pv1('W1')), 'mapped', event);
+});
+
+test('IN1-8 and IN1-9 without a plan: the group has its name', () => {
+  const mapped = mapLines(...head('A01'), pid, pv1('W'), 'IN1|1||INS9^^^PAYER|Payer Inc||||GR7|Group Seven');
+  const coverage = onlyEntry(mapped, 'Coverage');
+  const [group, ...others] = coverage.resource.class as JsonObject[];
+  assert.deepEqual([group!.value, group!.name, others], ['GR7', 'Group Seven', []]);
 });

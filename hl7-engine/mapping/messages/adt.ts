@@ -2,7 +2,14 @@
 // (ADT_A01, ADT_A02, ADT_A05, ADT_A06, ADT_A09, ADT_A11)
 import type { JsonObject } from '#fhir-model';
 import type { Segment } from '../../message/message.ts';
-import { addAllergies, addDeath, addDiagnoses, addLivingWill, addProcedures } from '../administration/clinical.ts';
+import {
+  addAllergies,
+  addDeath,
+  addDiagnoses,
+  addDisability,
+  addLivingWill,
+  addProcedures,
+} from '../administration/clinical.ts';
 import { addAccount, addCoverages } from '../administration/insurance.ts';
 import { addMother, addRelatedPersons, guarantors, nextOfKin } from '../administration/related.ts';
 import { addCareTeam } from '../administration/roles.ts';
@@ -11,6 +18,7 @@ import { addObservation, isDocument } from '../clinical/observation.ts';
 import { compact } from '../compact.ts';
 import type { Mapping } from '../context.ts';
 import { upsertEncounter } from '../encounter.ts';
+import { addAuthorizations } from '../finance/authorization.ts';
 import { cxIdentifier, identifierCriterion } from '../identifiers.ts';
 import { numberKey, visitIdentifiers } from '../identity.ts';
 import { messageMap, required } from '../message-map.ts';
@@ -79,8 +87,10 @@ function mapAdmission(mapping: Mapping, root: Group): MappedPatient {
   addCareTeam(mapping, afterPatient(root), caseManagers, patient);
   addLivingWill(mapping, root, patient);
   addDeath(mapping, root, patient);
+  addDisability(mapping, root, patient);
   addAllergies(mapping, root, patient, [...root.all('AL1'), ...root.all('IAM')]);
   const coverage = addCoverages(mapping, root, patient);
+  addAuthorizations(mapping, root, { patient: patient.reference, patientKey: patient.key });
   const account = addAccount(mapping, pid, patient, { guarantor: guarantors(mapping, root, patient), coverage });
   mapVisit(mapping, root, pid, patient, account);
   return patient;

@@ -1,17 +1,18 @@
 // Billing accounts: BAR^P01, P02, P05, P06 and P12: HL7 v2.9 chapter 6.4.1 to 6.4.7
 import type { JsonObject } from '#fhir-model';
-import { addAllergies } from '../administration/clinical.ts';
+import { addAllergies, addDisability } from '../administration/clinical.ts';
 import { addAccount, addCoverages } from '../administration/insurance.ts';
 import { addMother, addRelatedPersons, guarantors } from '../administration/related.ts';
 import type { Mapping } from '../context.ts';
 import { dateTime } from '../datetime.ts';
+import { addAuthorizations } from '../finance/authorization.ts';
 import { accountIdentifier, visitIdentifiers } from '../identity.ts';
 import { type MessageMap, messageMap, required } from '../message-map.ts';
 import { findOrCreatePatient } from '../patient.ts';
 import type { Group } from '../structure/group.ts';
 import { mapPatient, mapVisit } from './adt.ts';
 
-const reads = 'EVN PID PD1 NK1 PV1 PV2 OBX NTE AL1 DG1 DRG PR1 GT1 IN1 IN2 IN3 ACC DB1 PRT ROL'.split(' ');
+const reads = 'EVN PID PD1 NK1 PV1 PV2 OBX NTE AL1 DG1 DRG PR1 GT1 IN1 IN2 IN3 AUT ACC DB1 PRT ROL'.split(' ');
 
 const accounts = messageMap({
   structures: ['BAR_P01'],
@@ -32,7 +33,11 @@ function mapAccounts(mapping: Mapping, root: Group): void {
   const patient = mapPatient(mapping, root);
   addMother(mapping, pid, patient);
   const visits = root.groups('VISIT');
-  for (const visit of visits) addRelatedPersons(mapping, visit, patient);
+  for (const visit of visits) {
+    addRelatedPersons(mapping, visit, patient);
+    addDisability(mapping, visit, patient);
+    addAuthorizations(mapping, visit, { patient: patient.reference, patientKey: patient.key });
+  }
   const account = addAccount(mapping, pid, patient, {
     guarantor: visits.flatMap((visit) => guarantors(mapping, visit, patient)),
     coverage: visits.flatMap((visit) => addCoverages(mapping, visit, patient)),

@@ -190,6 +190,35 @@ describe('REF^I12', () => {
     'OBX|1|NM|2823-3^K^LN||4.1|mmol/L^^UCUM|||||F',
   ];
 
+  it('is answered by RRI, which tells what becomes of it', () => {
+    const answer = (event: string, at: string, code: string, status: string) => [
+      header(`RRI^${event}^RRI_I12`, at),
+      `MSA|${code}|M1`,
+      segment('RF1', { 1: status, 6: 'R1^CLINIC', 11: 'X2^OTHER' }),
+      prd('RT', 'ROE^RITA', '2'),
+      pid,
+    ];
+    const first = ref('I12', '20260301080000', ...lines);
+    const after = (...messages: string[][]) => {
+      const found = storedOf(storedAfter(first, ...messages).resources, 'ServiceRequest');
+      const referrals = found.filter(({ category }) => category !== undefined);
+      assert.equal(referrals.length, 1);
+      return referrals[0]!;
+    };
+    const accepted = after(answer('I12', '20260301090000', 'AA', 'A'));
+    assert.equal(accepted.status, 'active');
+    assert.deepEqual(
+      (accepted.identifier as JsonObject[]).map(({ value }) => value),
+      ['R1', 'X1', 'X2'],
+    );
+    assert.equal((accepted.reasonReference as JsonObject[]).length, 1, 'what the answer leaves out stays');
+    assert.equal(after(answer('I12', '20260301090000', 'AA', 'R')).status, 'revoked');
+    assert.equal(after(answer('I14', '20260301090000', 'AA', '')).status, 'revoked');
+    assert.equal(after(answer('I14', '20260301090000', 'AE', '')).status, 'active');
+    const bare = mapLines(header('RRI^I12^RRI_I12', '20260301090000'), 'MSA|AA|M1', pid);
+    assert.deepEqual([bare.entries, bare.warnings], [[], ['RF1: an answer without a referral changes nothing']]);
+  });
+
   it('is a request for a referral with both sides, reasons, results and what the payer allows', () => {
     const mapped = mapLines(...ref('I12', '20260301080000', ...lines));
     const request = entriesOf(mapped, 'ServiceRequest')[0]!.resource;

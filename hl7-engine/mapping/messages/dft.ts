@@ -5,6 +5,7 @@ import { guarantors } from '../administration/related.ts';
 import type { Mapping } from '../context.ts';
 import { findOrCreateEncounter } from '../encounter.ts';
 import { addObservations, addOrders } from '../finance/accompanying.ts';
+import { addAuthorizations } from '../finance/authorization.ts';
 import { addCharge, type Billed, subjectOf } from '../finance/charges.ts';
 import { addClaim } from '../finance/claim.ts';
 import { numberKey, visitIdentifiers } from '../identity.ts';
@@ -12,7 +13,7 @@ import { messageMap, required } from '../message-map.ts';
 import { findOrCreatePatient } from '../patient.ts';
 import type { Group } from '../structure/group.ts';
 
-const reads = 'EVN PID PD1 NK1 PV1 PV2 ORC OBR TQ1 OBX NTE FT1 PR1 DG1 DRG GT1 IN1 IN2 IN3 ACC PRT ROL'.split(' ');
+const reads = 'EVN PID PD1 NK1 PV1 PV2 ORC OBR TQ1 OBX NTE FT1 PR1 DG1 DRG GT1 IN1 IN2 IN3 AUT ACC PRT ROL'.split(' ');
 
 export const dft = messageMap({
   structures: ['DFT_P03', 'DFT_P11'],
@@ -34,6 +35,7 @@ function mapCharges(mapping: Mapping, root: Group): void {
     addDiagnoses(mapping, group, patient, visit, encounter).map(({ condition }) => condition as { reference: string }),
   );
   const coverage = [root, ...groups].flatMap((group) => addCoverages(mapping, shallow(group), patient));
+  const authorized = addAuthorizations(mapping, root, { patient: patient.reference, patientKey: patient.key });
   const account = addAccount(mapping, root.get('PID')!, patient, {
     guarantor: [root, ...groups].flatMap((group) => guarantors(mapping, group, patient)),
     coverage: distinct(coverage),
@@ -44,6 +46,7 @@ function mapCharges(mapping: Mapping, root: Group): void {
   addClaim(mapping, root, charges, billed, {
     coverage: distinct(coverage),
     conditions: [...new Set(conditions.map(({ reference }) => reference))],
+    authorized: authorized.map(({ number }) => number),
   });
 }
 

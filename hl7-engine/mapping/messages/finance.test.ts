@@ -111,6 +111,32 @@ describe('DFT^P03', () => {
     assert.deepEqual(mapped.warnings, []);
   });
 
+  it('has the group, the accident and the authorization of the claim', () => {
+    const aut = 'AUT|||Payer Inc|20260101|20261231|A-77|500&USD';
+    const acc = 'ACC|20260227|SP^Sport^L|Field 2|CA';
+    const diagnosis = [
+      'DG1|1||I10^Hypertension^I10C|||A',
+      'DG1|2||E11.9^Diabetes^I10C|||A',
+      'DRG|305^Hypertension^DRGLOC',
+    ];
+    const mapped = mapLines(...dft(pid, pv1, ft1('T1'), ...diagnosis, in1, aut, acc));
+    assert.deepEqual(mapped.warnings, []);
+    const claim = onlyResource(mapped, 'Claim');
+    const [first, second] = claim.diagnosis as JsonObject[];
+    assert.equal(((first!.packageCode as JsonObject).coding as JsonObject[])[0]!.code, '305');
+    assert.equal(second!.packageCode, undefined);
+    assert.equal((claim.accident as JsonObject).date, '2026-02-27');
+    assert.deepEqual((claim.accident as JsonObject).locationAddress, { text: 'Field 2', state: 'CA' });
+    assert.deepEqual((claim.insurance as JsonObject[])[0]!.preAuthRef, ['A-77']);
+    const answer = onlyResource(mapped, 'ClaimResponse');
+    assert.deepEqual(
+      [answer.use, answer.preAuthRef, answer.preAuthPeriod],
+      ['preauthorization', 'A-77', { start: '2026-01-01', end: '2026-12-31' }],
+    );
+    const undated = mapLines(...dft(pid, pv1, ft1('T1'), in1, 'ACC||SP^Sport^L'));
+    assert.deepEqual(undated.warnings, ['ACC-1: an accident without date has no place']);
+  });
+
   it('sent again is the same charge and claim; a credit stands beside the charge with a negative amount', () => {
     const first = dft(pid, pv1, ft1('T1'), in1);
     const { resources } = storedAfter(
@@ -230,5 +256,32 @@ describe('BAR', () => {
     const { encounter } = onlyResource(mapped, 'Condition');
     assert.deepEqual(encounter, { reference: onlyEntry(mapped, 'Encounter').fullUrl });
     assert.deepEqual(onlyResource(mapped, 'Procedure').encounter, encounter);
+  });
+});
+
+describe('of admissions', () => {
+  const adt = (...lines: string[]) =>
+    mapLines('MSH|^~\\&|ADT|HOSP|||20260301||ADT^A01^ADT_A01|M1|P|2.5.1', 'EVN||20260301', pid, pv1, ...lines);
+
+  it('DB1 is whether the patient is disabled, and when', () => {
+    const mapped = adt('DB1|1|PT||Y|20260101|20260201', 'DB1|2|GT||Y|20260101');
+    const observation = onlyResource(mapped, 'Observation');
+    assert.equal((observation.code as JsonObject).coding !== undefined, true);
+    assert.deepEqual(
+      [observation.valueBoolean, observation.effectivePeriod],
+      [true, { start: '2026-01-01', end: '2026-02-01' }],
+    );
+    assert.deepEqual(mapped.warnings, ['DB1-2: a disability of somebody else than the patient has no place']);
+  });
+
+  it('AUT is what the payer of its insurance has allowed', () => {
+    const mapped = adt(in1, 'AUT||||20260101||A-78');
+    const answer = onlyResource(mapped, 'ClaimResponse');
+    assert.equal(answer.preAuthRef, 'A-78');
+    assert.ok((answer.insurer as JsonObject).display);
+    assert.deepEqual(mapped.warnings, []);
+    assert.deepEqual(adt(in1, 'AUT||||20260101').warnings, [
+      'AUT-6: an authorization without number or payer has no place',
+    ]);
   });
 });

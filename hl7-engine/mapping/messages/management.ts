@@ -6,13 +6,14 @@ import { dft } from './dft.ts';
 import { masterFileMaps } from './mfn.ts';
 import { careMaps } from './ppr.ts';
 import { queryMaps } from './qbp.ts';
-import { ref } from './ref.ts';
+import { ref, rri } from './ref.ts';
 import { siu } from './siu.ts';
 
 export const managementMaps: readonly MessageMap[] = [
   siu,
   dft,
   ref,
+  rri,
   ...careMaps,
   ...masterFileMaps,
   ...accountMaps,

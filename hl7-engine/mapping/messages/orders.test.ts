@@ -7,6 +7,7 @@ import {
   onlyEntry,
   onlyResource,
   refusalOf,
+  segment,
   storedAfter,
   storedOf,
 } from '../../testing/mapped.ts';
@@ -213,4 +214,72 @@ test('a second OBR without an ORC is an order of its own, and its answers are no
     const [, last] = entriesOf(mapped, 'ServiceRequest');
     assert.deepEqual(last!.resource.supportingInfo, [{ reference: onlyEntry(mapped, 'Observation').url }], type);
   }
+});
+
+test('GT1, FT1 and BLG of an order: who answers for the account, what it costs, who is billed', () => {
+  const lines = (type: string, guarantor: string) => [
+    msh(type),
+    'PID|1||777^^^HOSP^MR||TEST^PATIENT|||||||||||||A7^^^HOSP',
+    'PV1|1|O|||||||||||||||||V9^^^HOSP^VN',
+    guarantor,
+    'ORC|NW|P1^EHR',
+    obr,
+    segment('FT1', { 1: '1', 4: '20260301', 6: 'CG', 7: '80053^Panel^C4', 10: '1', 11: '40.50&USD' }),
+    segment('FT1', { 1: '2', 2: 'T2', 4: '20260301', 6: 'CG', 7: '36415^Draw^C4' }),
+    'BLG|||B5^^^HOSP',
+  ];
+  for (const type of ['OML^O21^OML_O21', 'OMG^O19^OMG_O19', 'ORM^O01^ORM_O01']) {
+    const mapped = mapLines(...lines(type, 'GT1|1||PAYER^PAT||1 Main St^^Town'));
+    assert.deepEqual(mapped.warnings, [], type);
+    const [own, billed, ...more] = entriesOf(mapped, 'Account');
+    assert.deepEqual(more, []);
+    assert.match(decodeURIComponent(own!.url), /\|A7$/);
+    assert.match(decodeURIComponent(billed!.url), /\|B5$/);
+    assert.deepEqual(own!.resource.guarantor, [{ party: { reference: onlyEntry(mapped, 'RelatedPerson').url } }]);
+    const request = onlyEntry(mapped, 'ServiceRequest');
+    assert.deepEqual(request.resource.supportingInfo, [{ reference: billed!.fullUrl }]);
+    const charges = entriesOf(mapped, 'ChargeItem');
+    assert.equal(charges.length, 2);
+    for (const { resource } of charges) {
+      assert.deepEqual(resource.supportingInformation, [{ reference: request.fullUrl }]);
+      assert.deepEqual(resource.account, [{ reference: billed!.fullUrl }]);
+    }
+    assert.equal(JSON.stringify(charges[0]!.resource.priceOverride), '{"value":40.50,"currency":"USD"}');
+    assert.match(decodeURIComponent(charges[1]!.url), /\|T2$/);
+  }
+  const itself = mapLines(...lines('OML^O21', 'GT1|1||TEST^PATIENT||||||||SEL'));
+  assert.deepEqual(entriesOf(itself, 'Account')[0]!.resource.guarantor, [
+    { party: { reference: onlyEntry(itself, 'Patient').fullUrl } },
+  ]);
+  const { resources } = storedAfter(
+    lines('OML^O21', 'GT1|1||PAYER^PAT'),
+    lines('OML^O21', 'GT1|1||PAYER^PAT').map((line) =>
+      line.replace('|M1|', '|M2|').replace('0301080000', '0301090000'),
+    ),
+  );
+  assert.equal(storedOf(resources, 'ChargeItem').length, 2, 'sent again it is the same charge');
+});
+
+test('ORA^R33: the order that was placed for results gets its number', () => {
+  const mapped = mapLines(msh('ORA^R33^ORA_R33'), 'MSA|AA|M1', 'ORC|OK|P9^EHR|F1^LAB');
+  assert.deepEqual(mapped.warnings, []);
+  const { url, choose, merge, resource } = onlyEntry(mapped, 'ServiceRequest');
+  assert.equal(decodeURIComponent(url), 'ServiceRequest?identifier=urn:id:LAB|F1');
+  const known = {
+    resourceType: 'ServiceRequest',
+    id: 'a',
+    status: 'active',
+    identifier: [{ system: 's', value: 'F1' }],
+  };
+  assert.deepEqual(choose!([known]), { match: known });
+  const changed = merge!(known, resource);
+  assert.deepEqual(
+    (changed.identifier as JsonObject[]).map(({ value }) => value),
+    ['F1', 'P9'],
+  );
+  assert.equal(changed.status, 'active');
+  assert.equal(merge!(changed, resource), changed, 'told again it changes nothing');
+  assert.deepEqual(choose!([]), { idle: true });
+  assert.deepEqual(choose!([known, { ...known, id: 'b' }]), { idle: true });
+  assert.deepEqual(mapLines(msh('ORA^R33'), 'MSA|AA|M1', 'ORC|OK|P9^EHR').entries, []);
 });

@@ -1,5 +1,6 @@
-// Orders and their responses: ORM^O01, OML^O21, O33, O35, O39, OMG^O19, and ORR, ORL and ORG, which tell what became of an
+// Orders and their responses: ORM^O01, OML^O21, O33, O35, O39, OMG^O19, and ORR, ORL, ORG and ORA, which tell what became of an
 // order: HL7 v2.9 chapter 4; https://hl7.org/fhir/uv/v2mappings/ (OML_O21, ORM_O01)
+import type { JsonObject, Resource } from '#fhir-model';
 import { Refusal } from '../../message/refusal.ts';
 import { detail, orderGroup, specimenGroup } from '../clinical/groups.ts';
 import { addOrder, type Sequence } from '../clinical/orders.ts';
@@ -7,11 +8,12 @@ import { linkMembers, parentsOf } from '../clinical/parent.ts';
 import { addResults, type Results } from '../clinical/results.ts';
 import { subjectOf } from '../clinical/subject.ts';
 import type { Mapping } from '../context.ts';
+import { eiIdentifier, identifierCriterion, uniteIdentifiers } from '../identifiers.ts';
 import { type MessageMap, messageMap } from '../message-map.ts';
 import type { Group } from '../structure/group.ts';
 
 const reads =
-  'MSA ERR PID PD1 NK1 PV1 PV2 IN1 IN2 IN3 AL1 ORC OBR RQD RQ1 RXO RXR RXC ODS ODT NTE TQ1 DG1 OBX SPM SAC PRT'.split(
+  'MSA ERR PID PD1 NK1 PV1 PV2 GT1 IN1 IN2 IN3 AL1 ORC OBR RQD RQ1 RXO RXR RXC ODS ODT NTE TQ1 DG1 OBX SPM SAC FT1 BLG PRT'.split(
     ' ',
   );
 
@@ -37,8 +39,18 @@ const orl = messageMap({
   run: mapResponse,
 });
 const org = messageMap({ structures: ['ORR_O02'], code: 'ORG', events: ['O20'], reads, run: mapResponse });
+const ora = messageMap({
+  structures: ['ORA_R33'],
+  events: ['R33'],
+  defaultEvent: 'R33',
+  reads: 'MSA ERR ORC PRT'.split(' '),
+  run: mapPlaced,
+});
 
-export const orderMaps: readonly MessageMap[] = [orm, oml, omlBySpecimen, omlByContainer, omg, omd, oms, orr, orl, org];
+export const orderMaps: readonly MessageMap[] = [
+  ...[orm, oml, omlBySpecimen, omlByContainer, omg, omd, oms, orr, orl, org],
+  ora,
+];
 
 /** Throws Refusal AE when the message lacks PID or ORC, or the patient an identifier. */
 function mapOrders(mapping: Mapping, root: Group): void {
@@ -78,4 +90,41 @@ function mapResponse(mapping: Mapping, root: Group): void {
     });
   }
   mapOrders(mapping, root);
+}
+
+/**
+ * ORA^R33 answers results that came before their order (ORU^R30): the order has been placed, under the number in ORC-2. The
+ * order of the filler's number gets it; where there is none, or there are several, nothing changes.
+ */
+function mapPlaced(mapping: Mapping, root: Group): void {
+  for (const group of root.groups('ORDER')) {
+    const orc = group.get('ORC');
+    const placer = orc && eiIdentifier(mapping, orc.field(2), 'order-placer', 'PLAC');
+    const filler = orc && eiIdentifier(mapping, orc.field(3), 'order-filler', 'FILL');
+    if (placer === undefined || filler === undefined) {
+      mapping.warnings.add('ORC: without a number of the placer and one of the filler it changes nothing');
+      continue;
+    }
+    const url = `ServiceRequest?${identifierCriterion(filler)}`;
+    mapping.once(url, () =>
+      mapping.add({
+        method: 'PUT',
+        url,
+        resource: { resourceType: 'ServiceRequest', identifier: [placer] },
+        choose(matches) {
+          const [match, ...others] = matches;
+          if (match !== undefined && others.length === 0) return { match };
+          mapping.warnings.add(`ORC-3: ${match === undefined ? 'no order has' : 'several orders have'} this number`);
+          return { idle: true };
+        },
+        merge: (existing, incoming) => (existing === undefined ? incoming : withIdentifiers(existing, incoming)),
+      }),
+    );
+  }
+}
+
+function withIdentifiers(existing: Resource, { identifier }: Resource): Resource {
+  const before = (existing.identifier ?? []) as JsonObject[];
+  const all = uniteIdentifiers(before, identifier as JsonObject[]);
+  return all.length === before.length ? existing : { ...existing, identifier: all };
 }

@@ -1,7 +1,7 @@
 // Observation reporting: ORU^R01, R30, R31, R32, R40 and OUL^R22, R23, R24: HL7 v2.9 chapter 7.3;
 // https://hl7.org/fhir/uv/v2mappings/ (ORU_R01)
 import { Refusal } from '../../message/refusal.ts';
-import { obxGroups, orderGroup, specimenGroup } from '../clinical/groups.ts';
+import { find, obxGroups, orderGroup, specimenGroup } from '../clinical/groups.ts';
 import { addObservation, isDocument } from '../clinical/observation.ts';
 import { linkMembers, parentsOf } from '../clinical/parent.ts';
 import { addResults, type Results } from '../clinical/results.ts';
@@ -10,7 +10,7 @@ import type { Mapping } from '../context.ts';
 import { messageMap } from '../message-map.ts';
 import type { Group } from '../structure/group.ts';
 
-const reads = 'PID PD1 NK1 PV1 PV2 ORC OBR OBX NTE SPM SAC TQ1 PRT'.split(' ');
+const reads = 'PID PD1 NK1 PV1 PV2 ORC OBR OBX NTE SPM SAC TQ1 FT1 PRT'.split(' ');
 
 export const oru = messageMap({
   structures: ['ORU_R01'],
@@ -53,10 +53,6 @@ function mapPatient(mapping: Mapping, group: Group): void {
     addObservation(mapping, about, { group, key, patient: subject.patient, encounter: subject.encounter });
   }
   for (const order of withRequest) addResults(mapping, orderGroup(order), results, specimensAround(order));
-}
-
-function find(group: Group, name: string): boolean {
-  return group.get(name) !== undefined || group.children.some((child) => find(child, name));
 }
 
 /** OUL_R22 and R23: the orders of a specimen stand within its group. */

@@ -142,3 +142,65 @@ test('pharmacy messages that lack what they are about', () => {
   assert.deepEqual(nothing.warnings, ['ORC: an order without medication has no place']);
   assert.equal(onlyEntry(mapLines(msh('RDE^O01'), pid, orc, rxe), 'MedicationRequest').method, 'PUT');
 });
+
+test('RGV^O15: each give is an instance of the order', () => {
+  const give = 'RXG|7|1||1234^Amoxicillin^L|250||mg^mg^UCUM|CAP^Capsule^L|||||take with water|H1|100|mL&mL&UCUM';
+  const lines = (at: string, control = 'RE') => [
+    msh('RGV^O15^RGV_O15', at),
+    pid,
+    `ORC|${control}|RX1^EHR|F1^PHARM`,
+    'RXO|1234^Amoxicillin^L|250||mg',
+    give,
+    'TQ1|1||||||20260301120000',
+    'RXR|PO^Oral^HL70162',
+    give.replace('RXG|7', 'RXG|8'),
+    'TQ1|1||||||20260301200000',
+  ];
+  const mapped = mapLines(...lines('20260301080000'));
+  assert.deepEqual(mapped.warnings, []);
+  const [order, first, second, ...others] = entriesOf(mapped, 'MedicationRequest');
+  assert.deepEqual(others, []);
+  assert.equal(order!.resource.intent, 'original-order');
+  assert.deepEqual(
+    [first, second].map((one) => [one!.resource.intent, one!.resource.basedOn]),
+    Array(2).fill(['instance-order', [{ reference: order!.fullUrl }]]),
+  );
+  const [dosage] = first!.resource.dosageInstruction as JsonObject[];
+  const [rate] = dosage!.doseAndRate as JsonObject[];
+  assert.deepEqual([(rate!.doseQuantity as JsonObject).value, dosage!.text], [250, 'take with water']);
+  assert.equal(((rate!.rateRatio as JsonObject).denominator as JsonObject).code, 'h');
+  assert.deepEqual(dosage!.timing, { repeat: { boundsPeriod: { start: '2026-03-01T12:00:00Z' } } });
+  assert.ok(dosage!.route, 'the route of the give');
+  assert.equal((first!.resource.medicationReference as JsonObject).display, 'Amoxicillin');
+  const { resources } = storedAfter(lines('20260301080000'), lines('20260301090000', 'DC'));
+  assert.deepEqual(
+    storedOf(resources, 'MedicationRequest').map(({ status }) => status),
+    ['stopped', 'stopped', 'stopped'],
+  );
+});
+
+test('RXV: the bolus and what the patient may ask for are dosages beside the order’s', () => {
+  const rxv = 'RXV|1|L|5|mg^mg^UCUM|||P|1|mg^mg^UCUM|||10|mg^mg^UCUM|||4^h&hour&UCUM|10^min&minute&UCUM';
+  for (const type of ['RDE^O11^RDE_O11', 'OMP^O09^OMP_O09']) {
+    const detail = type.startsWith('OMP') ? 'RXO|777^Morphine^L|2||mg^mg^UCUM' : 'RXE||777^Morphine^L|2||mg^mg^UCUM';
+    const mapped = mapLines(msh(type), pid, orc, detail, 'RXR|IV^Intravenous^HL70162', rxv, 'TQ1|1||QID');
+    assert.deepEqual(mapped.warnings, [], type);
+    const [main, bolus, asked, ...others] = onlyResource(mapped, 'MedicationRequest').dosageInstruction as JsonObject[];
+    assert.deepEqual(others, []);
+    const mg = (value: number) => ({ value, unit: 'mg', system: 'http://unitsofmeasure.org', code: 'mg' });
+    const doses = [main, bolus, asked].map((one) => (one!.doseAndRate as JsonObject[])[0]!.doseQuantity);
+    assert.deepEqual(doses, [mg(2), mg(5), mg(1)], type);
+    assert.deepEqual([main!.timing, bolus!.asNeededBoolean, asked!.asNeededBoolean], [undefined, undefined, true]);
+    assert.equal(((asked!.timing as JsonObject).repeat as JsonObject).frequency, 4);
+    assert.deepEqual(asked!.maxDosePerPeriod, {
+      numerator: mg(10),
+      denominator: { value: 4, unit: 'hour', system: 'http://unitsofmeasure.org', code: 'h' },
+    });
+    const words = (one: JsonObject) => (one.additionalInstruction as JsonObject[]).map(({ text }) => text);
+    assert.deepEqual(
+      [words(bolus!), words(asked!)],
+      [['Loading bolus'], ['Patient-controlled infusion', 'Lockout interval: 10 min']],
+    );
+    assert.deepEqual(bolus!.route, main!.route);
+  }
+});

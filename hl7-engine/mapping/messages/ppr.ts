@@ -2,35 +2,16 @@
 import { addCareOrders, addGoal, addPathway, addProblem, type Cared } from '../care/plan.ts';
 import type { Mapping } from '../context.ts';
 import { findOrCreateEncounter } from '../encounter.ts';
-import { type MessageMap, messageMap, required } from '../message-map.ts';
+import { familyOf, type MessageMap, required } from '../message-map.ts';
 import { findOrCreatePatient } from '../patient.ts';
 import type { Group } from '../structure/group.ts';
 
 const reads = 'PID PD1 PV1 PV2 PRB GOL PTH VAR ROL PRT NTE OBX ORC OBR'.split(' ');
 
-const problems = messageMap({
-  structures: ['PPR_PC1'],
-  events: ['PC1', 'PC2', 'PC3'],
-  defaultEvent: 'PC1',
-  reads,
-  run: mapCare,
-});
-const goals = messageMap({
-  structures: ['PGL_PC6'],
-  events: ['PC6', 'PC7', 'PC8'],
-  defaultEvent: 'PC6',
-  reads,
-  run: mapCare,
-});
-const pathways = messageMap({
-  structures: ['PPP_PCB'],
-  events: ['PCB', 'PCC', 'PCD'],
-  defaultEvent: 'PCB',
-  reads,
-  run: mapCare,
-});
-
-export const careMaps: readonly MessageMap[] = [problems, goals, pathways];
+export const careMaps: readonly MessageMap[] = familyOf(
+  { reads, run: mapCare },
+  { PPR_PC1: ['PC1', 'PC2', 'PC3'], PGL_PC6: ['PC6', 'PC7', 'PC8'], PPP_PCB: ['PCB', 'PCC', 'PCD'] },
+);
 
 /** Throws Refusal AE without PID or a patient's identifier. */
 function mapCare(mapping: Mapping, root: Group): void {

@@ -1,6 +1,7 @@
-// Referrals: REF^I12 (new), I13 (changed), I14 (cancelled), I15 (asks for its status): HL7 v2.9 chapter 11.6. The answer, RRI in
-// the standard, is the acknowledgment: whom a referral is sent to decides on it later, in messages of their own.
+// Referrals: REF^I12 (new), I13 (changed), I14 (cancelled), I15 (asks for its status), and RRI, in which whom a referral was sent to
+// tells what becomes of it: HL7 v2.9 chapter 11.6. A REF that comes in is answered by the acknowledgment.
 import type { JsonObject } from '#fhir-model';
+import type { Segment } from '../../message/message.ts';
 import { addAllergies, addDiagnoses, addProcedures } from '../administration/clinical.ts';
 import { addAccount, addCoverages } from '../administration/insurance.ts';
 import { addRelatedPersons, guarantors } from '../administration/related.ts';
@@ -25,6 +26,23 @@ export const ref = messageMap({
   run: mapReferral,
 });
 
+export const rri = messageMap({
+  structures: ['RRI_I12'],
+  events: ['I12', 'I13', 'I14', 'I15'],
+  defaultEvent: 'I12',
+  reads: 'MSA ERR RF1 AUT PRD CTD PID PD1 ACC DG1 DRG AL1 PR1 OBR OBX NTE PV1 PV2 PRT'.split(' '),
+  run: mapAnswer,
+});
+
+/** What the other side has decided: its RF1-1. Without RF1 the answer tells of nothing but of the message. */
+function mapAnswer(mapping: Mapping, root: Group): void {
+  if (root.get('RF1') === undefined) {
+    mapping.warnings.add('RF1: an answer without a referral changes nothing');
+    return;
+  }
+  upsert(mapping, root, required(root.get('PID'), 'PID'));
+}
+
 /** Throws Refusal AE without RF1, PID or a patient's identifier. */
 function mapReferral(mapping: Mapping, root: Group): void {
   const pid = required(root.get('PID'), 'PID');
@@ -32,6 +50,10 @@ function mapReferral(mapping: Mapping, root: Group): void {
     mapping.warnings.add('RF1: a question for the status of a referral changes nothing');
     return;
   }
+  upsert(mapping, root, pid);
+}
+
+function upsert(mapping: Mapping, root: Group, pid: Segment): void {
   const rf1 = required(root.get('RF1'), 'RF1');
   const patient = findOrCreatePatient(mapping, { pid, pd1: root.get('PD1'), nk1: root.all('NK1') });
   const { encounter, visit } = visitOf(mapping, root, patient);

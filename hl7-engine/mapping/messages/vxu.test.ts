@@ -115,3 +115,50 @@ test('a registry changes demographics; a message without PID is refused', () => 
   assert.equal(onlyEntry(mapLines(...head, orc, rxa()), 'Patient').method, 'PUT');
   assert.equal(refusalOf(head[0]!, orc, rxa()), 'AE 100 Required segment PID is missing');
 });
+
+test('OBX that tell which vaccines are due are an ImmunizationRecommendation, and a newer forecast takes its place', () => {
+  const forecast = (at: string, due: string) => [
+    head[0]!.replace('20260301080000', at),
+    head[1]!,
+    'ORC|RE||9999^CLINIC',
+    'RXA|0|1|20260301||998^No vaccine^CVX|999||||||||||||||NA|A',
+    obx(1, 'CE', '30979-9^Vaccines due next^LN', '107^DTaP^CVX'),
+    obx(2, 'CE', '59779-9^Schedule used^LN', 'VXC16^ACIP^CDCPHINVS'),
+    obx(3, 'NM', '30973-2^Dose number^LN', '4'),
+    obx(4, 'DT', '30981-5^Earliest^LN', '20260401'),
+    obx(5, 'DT', '30980-7^Due^LN', due),
+    obx(6, 'CE', '59783-1^Status^LN', 'LA13422-3^On schedule^LN'),
+    obx(7, 'CE', '30956-7^Vaccine type^LN', '03^MMR^CVX', '2'),
+    obx(8, 'DT', '30980-7^Due^LN', '20260601', '2'),
+    obx(9, 'CE', '59784-9^Presumed immunity^LN', '38907003^Varicella^SCT', '3'),
+    obx(10, 'CE', '30956-7^Vaccine type^LN', '21^Varicella^CVX', '4'),
+  ];
+  const mapped = mapLines(...forecast('20260301080000', '20260501'));
+  assert.deepEqual(mapped.warnings, []);
+  const found = onlyResource(mapped, 'ImmunizationRecommendation');
+  const [dtap, mmr, ...more] = found.recommendation as JsonObject[];
+  assert.deepEqual([found.date, found.authority, more], ['2026-03-01', { display: 'ACIP' }, []]);
+  const criteria = ({ dateCriterion }: JsonObject) =>
+    (dateCriterion as JsonObject[]).map(({ code, value }) => [
+      ((code as JsonObject).coding as JsonObject[])[0]!.code,
+      value,
+    ]);
+  assert.deepEqual(
+    [criteria(dtap!), criteria(mmr!)],
+    [
+      [
+        ['30981-5', '2026-04-01'],
+        ['30980-7', '2026-05-01'],
+      ],
+      [['30980-7', '2026-06-01']],
+    ],
+  );
+  assert.equal(dtap!.doseNumberPositiveInt, 4);
+  assert.equal(((dtap!.forecastStatus as JsonObject).coding as JsonObject[])[0]!.code, 'LA13422-3');
+  assert.ok((mmr!.forecastStatus as JsonObject).extension, 'nobody says its status');
+  assert.equal(entriesOf(mapped, 'Observation').length, 2, 'what is no forecast stays an Observation');
+  const { resources } = storedAfter(forecast('20260302080000', '20260701'), forecast('20260301080000', '20260501'));
+  const [stored, ...others] = storedOf(resources, 'ImmunizationRecommendation');
+  assert.deepEqual(others, []);
+  assert.deepEqual(criteria((stored!.recommendation as JsonObject[])[0]!)[1], ['30980-7', '2026-07-01']);
+});

@@ -1,4 +1,5 @@
 // Vaccinations: VXU^V04: HL7 v2.9 chapter 4A.8; https://hl7.org/fhir/uv/v2mappings/ (VXU_V04)
+import { addForecast } from '../clinical/forecast.ts';
 import { obxGroups } from '../clinical/groups.ts';
 import { addImmunization } from '../clinical/immunization.ts';
 import { addObservation, isDocument } from '../clinical/observation.ts';
@@ -11,7 +12,7 @@ export const vxu = messageMap({
   structures: ['VXU_V04'],
   events: ['V04'],
   defaultEvent: 'V04',
-  reads: 'PID PD1 NK1 PV1 PV2 IN1 IN2 IN3 ORC RXA RXR OBX NTE'.split(' '),
+  reads: 'PID PD1 NK1 PV1 PV2 GT1 IN1 IN2 IN3 ORC RXA RXR OBX NTE'.split(' '),
   run: mapVaccinations,
 });
 
@@ -23,5 +24,6 @@ function mapVaccinations(mapping: Mapping, root: Group): void {
     const key = JSON.stringify([subject.patientKey, about.obx.field(14).text ?? mapping.messageKey]);
     addObservation(mapping, about, { group: root, key, patient: subject.patient, encounter: subject.encounter });
   }
-  for (const order of root.groups('ORDER')) addImmunization(mapping, order, subject);
+  const forecasts = root.groups('ORDER').flatMap((order) => addImmunization(mapping, order, subject));
+  addForecast(mapping, subject, forecasts);
 }

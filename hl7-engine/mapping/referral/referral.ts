@@ -1,18 +1,16 @@
 // RF1 with its providers, authorizations and content to ServiceRequest: HL7 v2.9 chapter 11.6
 import type { JsonObject, Resource } from '#fhir-model';
 import type { Segment } from '../../message/message.ts';
-import { upsertDerived } from '../administration/upsert.ts';
 import { requestMerge } from '../clinical/merging.ts';
 import { noteTexts } from '../clinical/notes.ts';
-import { localUri } from '../codesystems.ts';
-import { absent, type Mapping } from '../context.ts';
+import type { Mapping } from '../context.ts';
 import { derivedId } from '../derived-id.ts';
+import { addAuthorizations } from '../finance/authorization.ts';
 import { type Identifier, identifierCriterion } from '../identifiers.ts';
 import { soundPeriod } from '../period.ts';
 import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
-import { money } from '../tables/ft1.ts';
-import { autClaimResponse, rf1ServiceRequest } from '../tables/rf1.ts';
+import { rf1ServiceRequest } from '../tables/rf1.ts';
 import type { Provider } from './providers.ts';
 
 export interface Referred {
@@ -33,8 +31,14 @@ const referralCategory: JsonObject = {
 /** Table 0283: accepted, pending, rejected, expired. */
 const statuses: Readonly<Record<string, string>> = { A: 'active', P: 'active', R: 'revoked', E: 'revoked' };
 
+/** A cancel, or the answer that it was heeded. */
+const isDone = ({ message }: Mapping): boolean => {
+  const answer = message.segment('MSA')?.field(1).text;
+  return answer === undefined || answer.endsWith('A');
+};
+
 function statusOf(mapping: Mapping, rf1: Segment): string | undefined {
-  if (mapping.event === 'I14') return 'revoked';
+  if (mapping.event === 'I14' && isDone(mapping)) return 'revoked';
   if (/^D$/i.test(rf1.field(25).text ?? '')) return 'entered-in-error';
   return statuses[rf1.field(1).component(1).text?.toUpperCase() ?? ''];
 }
@@ -49,7 +53,7 @@ export function upsertReferral(mapping: Mapping, root: Group, rf1: Segment, refe
   const found = runTable(rf1ServiceRequest, { segment: rf1, group: root, mapping }) ?? {};
   const status = statusOf(mapping, rf1);
   const { providers, coverage, reasons, supporting } = referred;
-  const authorizations = authorizationsOf(mapping, root, referred);
+  const authorizations = addAuthorizations(mapping, root, referred).map(({ reference }) => ({ reference }));
   const resource: Resource = {
     ...found,
     resourceType: 'ServiceRequest',
@@ -77,52 +81,4 @@ export function upsertReferral(mapping: Mapping, root: Group, rf1: Segment, refe
   }
   const url = `ServiceRequest?${identifierCriterion(identifier)}`;
   return mapping.add({ method: 'PUT', url, resource, merge, from: rf1, constants: ['category'] });
-}
-
-/** AUT: what a payer has allowed before, wherever it stands in the message. */
-function authorizationsOf(mapping: Mapping, root: Group, { patient, patientKey }: Referred): JsonObject[] {
-  const segments = [root, ...allGroups(root)].flatMap((group) =>
-    group.all('AUT').map((segment) => ({ segment, group })),
-  );
-  return segments.flatMap(({ segment, group }) => {
-    const found = runTable(autClaimResponse, { segment, group, mapping });
-    const insurer = payer(mapping, segment);
-    if (found?.preAuthRef === undefined || insurer === undefined) {
-      mapping.warnings.add('AUT-6: an authorization without number or payer has no place');
-      return [];
-    }
-    const limit = money(segment.field(7));
-    const resource: JsonObject = {
-      ...found,
-      preAuthPeriod: soundPeriod(mapping, found.preAuthPeriod, 'AUT-5'),
-      status: 'active',
-      type: { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/claim-type', code: 'professional' }] },
-      use: 'preauthorization',
-      patient: { reference: patient },
-      ...(found.created === undefined && mapping.time === undefined ? { _created: absent } : {}),
-      ...(found.created === undefined && mapping.time !== undefined ? { created: mapping.time } : {}),
-      insurer,
-      outcome: 'complete',
-      total: limit === undefined ? undefined : [{ category: benefit, amount: limit }],
-    };
-    const key = [patientKey, JSON.stringify(insurer), String(found.preAuthRef)];
-    return [{ reference: upsertDerived(mapping, resource, key) }];
-  });
-}
-
-const benefit: JsonObject = {
-  coding: [
-    { system: 'http://terminology.hl7.org/CodeSystem/adjudication', code: 'benefit', display: 'Benefit Amount' },
-  ],
-};
-
-function payer(mapping: Mapping, aut: Segment): JsonObject | undefined {
-  const value = aut.field(2).component(1).text;
-  const display = aut.field(3).text ?? aut.field(2).component(2).text ?? value;
-  if (value === undefined) return display === undefined ? undefined : { type: 'Organization', display };
-  return { type: 'Organization', identifier: { system: localUri(mapping.facility, 'insurer'), value }, display };
-}
-
-function allGroups(group: Group): Group[] {
-  return group.children.flatMap((child) => [child, ...allGroups(child)]);
 }

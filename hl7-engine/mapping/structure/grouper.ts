@@ -24,6 +24,7 @@ export function groupSegments(structure: GroupElement, segments: readonly Segmen
   const stack: Open[] = [root];
   for (const segment of segments) {
     if (segment.name === '' && segment.raw.trim() === '') continue;
+    if (segment.name === 'ORC') ofPriorResult(stack, segment);
     if (latePatient(stack, segment) || inOrder(stack, segment) || outOfOrder(stack, segment, grouped)) continue;
     stack.at(-1)!.group.segments.push(segment);
     grouped.unexpected.push(segment);
@@ -62,6 +63,27 @@ function open(stack: Open[], element: GroupElement): number {
   const group = new OpenGroup(element.name, parent);
   parent.children.push(group);
   return stack.push({ group, element }) - 1;
+}
+
+/**
+ * An ORC in PRIOR_RESULT looks like that of the next order; ORC-1 (table 0119) tells them apart. PR, previous results, is never
+ * an order's own, also where no PID begins the group. Any other, but RE and none at all, ends the earlier results.
+ */
+function ofPriorResult(stack: Open[], orc: Segment): void {
+  const control = orc.field(1).text?.toUpperCase() ?? '';
+  const prior = stack.findIndex(({ element }) => element.name === 'PRIOR_RESULT');
+  if (prior >= 0) {
+    if (control !== 'PR' && control !== 'RE' && control !== '') stack.length = prior;
+    return;
+  }
+  if (control !== 'PR') return;
+  const isPrior = (own: Element): own is GroupElement => own.kind === 'group' && own.name === 'PRIOR_RESULT';
+  const holder = stack.findLastIndex(({ element, group }) => element.elements.some(isPrior) && group.position >= 0);
+  if (holder < 0) return;
+  const { group, element } = stack[holder]!;
+  stack.length = holder + 1;
+  group.position = element.elements.findIndex(isPrior);
+  open(stack, element.elements[group.position] as GroupElement);
 }
 
 /** A group that was opened without its PID takes one that comes later: the message is about one patient. */

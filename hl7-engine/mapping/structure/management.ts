@@ -42,6 +42,8 @@ export const managementStructures = {
     PATHWAY{PTH NTE* ${variance} PATHWAY_ROLE{ROL PRT*}* ${problems} ${goals}}* ${careOrder}}*}*`,
   REF_I12: `${head} RF1? AUTHORIZATION_CONTACT{AUT CTD? PRT*}? ${provider} PID PD1? PRT* NK1* GT1* ${insurance} ACC? DG1* DRG* AL1*
     PROCEDURE{PR1 PRT* AUTHORIZATION{AUT CTD? PRT*}?}* ${results} PATIENT_VISIT{PV1 PV2? PRT*}? NTE*`,
+  RRI_I12: `${head} MSA? ERR* RF1? AUTHORIZATION_CONTACT{AUT CTD? PRT*}? ${provider} PID PD1? PRT* ACC? DG1* DRG* AL1*
+    PROCEDURE{PR1 PRT* AUTHORIZATION{AUT CTD? PRT*}?}* ${results} PATIENT_VISIT{PV1 PV2? PRT*}? NTE*`,
   MFN_M02: `${head} MFI MF_STAFF{MFE STF? PRA* ORG* AFF* LAN* EDU* CER* PRT* NTE*}*`,
   MFN_M05: `${head} MFI MF_LOCATION{MFE LOC? LCH* LRL* MF_LOC_DEPT{LDP LCH* LCC*}* PRT*}*`,
   QBP_Q11: `${head} QPD RCP DSC?`,

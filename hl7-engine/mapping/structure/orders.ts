@@ -22,8 +22,9 @@ const resultOrder = `ORC? OBR ORC? PRT* NTE* TIMING_QTY{TQ1 TQ2*}* ${result}`;
 const response = 'MSH MSA ERR* SFT* UAC? NTE*';
 
 const component = 'COMPONENT{RXC NTE*}*';
-const ordered = `ORDER_DETAIL{RXO NTE* PRT* RXR* ${component}}?`;
-const encoded = 'ENCODING{RXE PRT* NTE* TIMING_ENCODED{TQ1 TQ2*}* RXR* RXC* CDO*}?';
+const infusion = 'INFUSION{RXV TQ1* TQ2*}*';
+const ordered = `ORDER_DETAIL{RXO NTE* PRT* RXR* ${component} ${infusion}}?`;
+const encoded = `ENCODING{RXE PRT* NTE* TIMING_ENCODED{TQ1 TQ2*}* RXR* RXC* CDO* ${infusion}}?`;
 const medication = 'OBSERVATION{OBX PRT* NTE*}*';
 
 export const orderStructures = {
@@ -35,12 +36,15 @@ export const orderStructures = {
     ORDER{ORC NTE* PRT* ${timing} OBSERVATION_REQUEST{${request} ${prior}}? ${after}}+}+}+`,
   OMG_O19: `${head} ${patient} ORDER{ORC NTE* PRT* ${timing} ${request} ${specimen} ${prior} ${after}}+`,
   ORM_O01: `${head} ${patient} ORDER{ORC ${timing} ORDER_DETAIL{${anyDetail}}? ${after}}+`,
-  OMP_O09: `${head} ${patient} ORDER{ORC PRT* ${timing} RXO? NTE* PRT* RXR* ${component} ${medication} ${after}}+`,
+  OMP_O09: `${head} ${patient} ORDER{ORC PRT* ${timing} RXO? NTE* PRT* RXR* ${component} ${infusion} ${medication} ${after}}+`,
   RDE_O11: `${head} ${patient} ORDER{ORC PRT* ${timing} ${ordered} ${encoded} RXD* RXR* ${medication} ${after}}+`,
   RDS_O13: `${head} ${patient} ORDER{ORC PRT* ${timing} ${ordered} ${encoded}
     RXD PRT* NTE* RXR* RXC* CDO* ${medication} ${after}}+`,
   RAS_O17: `${head} ${patient} ORDER{ORC PRT* ${timing} ${ordered} ${encoded}
     ADMINISTRATION{RXA+ NTE* PRT* RXR? ${medication}}+ CTI*}+`,
+  RGV_O15: `${head} ${patient} ORDER{ORC PRT* ${timing} ${ordered} ${encoded}
+    GIVE{RXG PRT* NTE* TIMING_GIVE{TQ1 TQ2*}* RXR* RXC* CDO* ${infusion} ${medication}}+}+`,
+  ORA_R33: 'MSH MSA ERR* SFT* UAC? ORDER{ORC PRT*}*',
   ORL_O22: `${response} RESPONSE{PATIENT{PID PD1? NTE* ARV*}? SPECIMEN{SPM SPECIMEN_OBSERVATION{OBX PRT*}* ${container}}*
     ORDER{ORC NTE* PRT* ${timing} OBSERVATION_REQUEST{OBR TCD? NTE* PRT* CTD? ${observation} ${specimen}}?}*}?`,
   ORR_O02: `${response} RESPONSE{PATIENT{PID NTE* ARV*}? ORDER{ORC ${timing} ORDER_DETAIL{${anyDetail}}? CTI*}*}?`,

@@ -1,6 +1,7 @@
 // Where a row's value goes: `name[]`, `period.start`, `contact[0].name`, `_birthDate.extension[url].valueDateTime`,
 // `participant[].individual & type[0] = $attender`.
 import type { Json, JsonObject } from '#fhir-model';
+import { readElementPath } from '../../element-path.ts';
 
 type Place = { kind: 'one' } | { kind: 'append' } | { kind: 'index'; index: number } | { kind: 'url'; url: string };
 
@@ -23,19 +24,9 @@ export interface Target {
   set(root: JsonObject, value: Json): boolean;
 }
 
-const step = /([A-Za-z_]\w*)(?:\[([^\]]*)\])?(\.|$)/y;
-
 /** Throws SyntaxError. */
 export function parsePath(text: string): Step[] {
-  const steps: Step[] = [];
-  let end = text.length > 0 ? '.' : '';
-  step.lastIndex = 0;
-  while (end === '.') {
-    const match = step.exec(text);
-    if (match === null) throw new SyntaxError(`element "${text}"`);
-    steps.push({ name: match[1]!, place: placeOf(match[2]) });
-    end = match[3]!;
-  }
+  const steps = readElementPath(text).map(({ name, inside }): Step => ({ name, place: placeOf(inside) }));
   if (steps.length === 0) throw new SyntaxError('no element');
   return steps;
 }

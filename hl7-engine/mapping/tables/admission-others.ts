@@ -6,10 +6,27 @@ export const accReason = segmentTable(
   'ACC',
   'Encounter',
   `
-1  | -           | when: the accident is not the visit
 2  | reasonCode[] | CWE
-3,4,5,6,7,8,9,10,11 | - | what insurance and police ask
-12 | - | what insurance asks
+`,
+);
+
+/** Of a claim, which has to say when. */
+export const accClaim = segmentTable(
+  'ACC',
+  'Claim.accident',
+  `
+1  | date        | date
+2  | type        | CWE
+3  | locationAddress.text | ST
+4  | locationAddress.state | CWE.text
+5  | -           | whether it is work that insures: Claim.accident.type says it where it is coded
+6  | -           | whether it was fatal: PID-30 says it
+7  | -           | who typed it in: Provenance
+8  | -           | what happened, in words: DG1 has what came of it
+9  | -           | who brought the patient
+10 | -           | whether the police knows
+11 | locationAddress | XAD
+12 | -           | whose fault it was: the insurance's question
 `,
 );
 
@@ -56,28 +73,28 @@ segmentTable(
 `,
 );
 
-segmentTable(
+/** Whether somebody is disabled; what kind of disability PD1-6 says. */
+export const db1Observation = segmentTable(
   'DB1',
-  'Patient',
+  'Observation',
   `
-1,2,3,4,5,6,7,8 | - | what an employer or insurer has decided on work; disabilities that care must know of come as PD1-6 or OBX
+1 | -           | a number within the message
+2 | @subject    | PT or empty: the patient; guarantors and insured are others
+3 | -           | a number of the person: the patient's own
+4 | valueBoolean | boolean
+5 | effectivePeriod.start | dateTime
+6 | effectivePeriod.end | dateTime
+7,8 | -         | when work is possible again, or is not: what an employer or insurer has decided
 `,
 );
 
-segmentTable(
+/** In an ADT or BAR a group without charges is not kept: R4's Encounter has no element for it. */
+export const drgDiagnosis = segmentTable(
   'DRG',
-  'Encounter',
+  'Claim.diagnosis',
   `
-1,2,3,4,5,6,7,8,9,10,11 | - | a diagnosis related group is billing's own: the claim has it
-12..33 | - | a diagnosis related group is billing's own: the claim has it
-`,
-);
-
-segmentTable(
-  'AUT',
-  'Coverage',
-  `
-1,2,3,4,5,6,7,8,9,10 | - | authorization of a single service: of its claim, not of the coverage
-11,12 | - | authorization of a single service: of its claim, not of the coverage
+1  | packageCode | CWE
+2,3,4,5,6,7,8,9,10,11 | - | how the group was found and what is paid for it: the payer's answer says it
+12..33 | - | how the group was found and what is paid for it: the payer's answer says it
 `,
 );

@@ -18,7 +18,8 @@ export const in1Coverage = segmentTable(
 3,4,5,7 | @payor  | Organization
 6  | -            | contact person of the insurer
 8  | class[].value & type = $group | ST
-9  | class[1].name | custom groupName | 8 valued
+9  | class[1].name | custom groupName | 8 valued and 2 valued
+9  | class[0].name | custom groupName | 8 valued and 2 empty
 10 | -            | employer's number for the insured: IN1-11 names the employer
 11 | policyHolder | ref Organization
 12 | period.start | dateTime

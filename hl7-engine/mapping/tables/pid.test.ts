@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { JsonObject } from '#fhir-model';
-import { head, mapAdt, onlyOne } from '../../testing/adt.ts';
+import { head } from '../../testing/adt.ts';
+import { mapLines, onlyEntry } from '../../testing/mapped.ts';
 
 const usCore = 'http://hl7.org/fhir/us/core/StructureDefinition';
 const cdc = 'urn:oid:2.16.840.1.113883.6.238';
@@ -10,7 +11,9 @@ const cdc = 'urn:oid:2.16.840.1.113883.6.238';
 function extensionOf(name: 'race' | 'ethnicity', value: string): unknown {
   const fields = name === 'race' ? { 10: value, 22: '' } : { 10: '', 22: value };
   const pid = `PID|1||7^^^NORTH^MR||DOE^JANE|||||${fields[10]}||||||||||||${fields[22]}`;
-  const { extension = [] } = onlyOne(mapAdt(...head('A08'), pid), 'Patient').resource as { extension?: JsonObject[] };
+  const { extension = [] } = onlyEntry(mapLines(...head('A08'), pid), 'Patient').resource as {
+    extension?: JsonObject[];
+  };
   return extension.find(({ url }) => url === `${usCore}/us-core-${name}`)?.extension;
 }
 
@@ -46,8 +49,8 @@ test("CDC's codes are categories or details, in the alternate too; what is local
 
 test('an animal has a species: a breed alone is told and left out', () => {
   const animalOf = (value: string) => {
-    const mapped = mapAdt(...head('A08'), `PID|1||7^^^NORTH^MR||DOE^JANE|||F${'|'.repeat(27)}${value}`);
-    const { extension } = onlyOne(mapped, 'Patient').resource as { extension?: JsonObject[] };
+    const mapped = mapLines(...head('A08'), `PID|1||7^^^NORTH^MR||DOE^JANE|||F${'|'.repeat(27)}${value}`);
+    const { extension } = onlyEntry(mapped, 'Patient').resource as { extension?: JsonObject[] };
     return [extension, mapped.warnings];
   };
   const coded = (code: string, display: string) => ({ coding: [{ code, display }] });

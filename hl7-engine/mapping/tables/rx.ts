@@ -145,6 +145,65 @@ function named(part: Part): JsonObject | undefined {
   return display === undefined ? undefined : { display };
 }
 
+/** What is to be given once, of an order: the guide has no map of it; after RXE's. */
+export const rxgMedicationRequest = segmentTable(
+  'RXG',
+  'MedicationRequest',
+  `
+1  | @identifier  | number of the give within the order, of which its id is made
+2  | -            | number of the dispense that it is taken from
+3  | @dosage      | TQ of old: clinical/timing.ts
+4  | @medication  | what to give
+5  | @dosage      | least dose
+6  | @dosage      | largest dose
+7  | @dosage      | unit of the dose
+8  | @medication  | Medication.form
+9  | note[].text  | CWE.text
+10 | -            | whether it is what was ordered: RXG-4 beside RXO-1 says it
+11 | -            | where it is to be brought
+12 | -            | a question of the pharmacy's workflow
+13 | @dosage      | dosageInstruction.text
+14 | @dosage      | the time unit of the rate
+15 | @dosage      | rate
+16 | @dosage      | unit of the rate
+17 | @medication  | strength
+18 | @medication  | unit of the strength
+19 | @medication  | Medication.batch.lotNumber
+20 | @medication  | Medication.batch.expirationDate
+21 | @medication  | Medication.manufacturer
+22 | reasonCode[] | CWE
+23 | @medication  | volume of the strength
+24 | @medication  | its unit
+25 | -            | barcode of the package
+26 | category[]   | CWE
+27 | dispenseRequest.performer | custom pharmacy
+28 | -            | address of the dispensing pharmacy: it is known by its number
+29,30 | -         | where to deliver: R4's request has no place for it
+`,
+  { custom: { pharmacy: (part) => named(part) } },
+);
+
+/** What a pump is to do, each bolus and what the patient may ask for a Dosage of its own: clinical/infusion.ts. */
+segmentTable(
+  'RXV',
+  'Dosage',
+  `
+1  | -            | a number within the message
+2  | @additionalInstruction | loading or supplemental bolus
+3,4 | @doseAndRate | doseQuantity of the bolus
+5,6 | @doseAndRate | where RXV-3 is empty
+7  | @additionalInstruction | continuous, patient controlled, both; patient controlled is asNeededBoolean
+8,9 | @doseAndRate | doseQuantity of what the patient asks for
+10,11 | @doseAndRate | where RXV-8 is empty
+12,13 | @maxDosePerPeriod | at most so much in RXV-16
+14,15 | @maxDosePerPeriod | where RXV-12 is empty
+16 | @maxDosePerPeriod | denominator
+17 | @additionalInstruction | the lockout interval, in words: R4 has no element for it
+18,19,20,21 | - | the syringe of the pump
+22 | -            | the order's control says it
+`,
+);
+
 export const rxrDosage = segmentTable(
   'RXR',
   'Dosage',

@@ -1,6 +1,8 @@
 // One web socket: what it says, whether it still listens, how much of what it was told it has read.
 // https://www.rfc-editor.org/rfc/rfc6455
 import type { RawData, WebSocket } from 'ws';
+import type { AccessScope } from '#fhir-model';
+import type { TopicRegistration } from '../../registration.ts';
 
 /** One Subscription that one socket is told of. */
 export interface Binding {
@@ -13,6 +15,24 @@ export interface Binding {
   confirmed: bigint;
   /** Another socket was bound to the same Subscription meanwhile. */
   shared: boolean;
+  /** Of a Subscription to a topic: it is sent notifications in place of pings. */
+  topic?: TopicBinding;
+}
+
+export interface TopicBinding {
+  topic: TopicRegistration;
+  /** Media type of the notifications. */
+  payload: string;
+  /** Of who asked for the token. */
+  scope: AccessScope;
+  /** Number of the newest event there is to tell. */
+  target: bigint;
+  /** What was written down of `confirmed`. */
+  remembered: bigint;
+  /** Notifications are being sent. */
+  isTelling: boolean;
+  /** When the last one was sent, by performance.now(). */
+  toldMs: number;
 }
 
 export interface Connection {
@@ -20,6 +40,11 @@ export interface Connection {
   bindings: Map<string, Binding>;
   /** Says something; cuts a client that does not read. */
   say(text: string): void;
+  /**
+   * Sends what `make` yields, one such text after the other, each when the one before is on its way: however many are to be told,
+   * a slow client costs the memory of one. False when it could not be sent.
+   */
+  send(make: () => Promise<string>): Promise<boolean>;
   isOpen(): boolean;
   /** Asks for a sign that all was read, unless one is being waited for. */
   probe(): void;
@@ -59,13 +84,28 @@ export function createConnection({ socket, limits, command, closed }: Connection
   let probed: [Binding, bigint][] | undefined;
   let probedMs = 0;
   let idleSinceMs = performance.now();
+  let sending = Promise.resolve(false);
+  let sendingBytes = 0;
+  const send = async (make: () => Promise<string>): Promise<boolean> => {
+    if (socket.readyState !== socket.OPEN) return false;
+    const text = await make();
+    sendingBytes = Buffer.byteLength(text);
+    const isSent = await new Promise<boolean>((resolve) => socket.send(text, (error) => resolve(!error)));
+    sendingBytes = 0;
+    return isSent;
+  };
 
   const connection: Connection = {
     bindings,
     say(text) {
       if (socket.readyState !== socket.OPEN) return;
-      if (socket.bufferedAmount > limits.unreadBytesMax) return socket.terminate();
+      if (socket.bufferedAmount - sendingBytes > limits.unreadBytesMax) return socket.terminate();
       socket.send(text, ignore);
+    },
+    send(make) {
+      const sent = sending.then(() => send(make));
+      sending = sent.catch(() => false);
+      return sent;
     },
     isOpen: () => socket.readyState === socket.OPEN,
     probe() {

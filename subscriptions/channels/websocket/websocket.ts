@@ -4,11 +4,14 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { type AccessScope, parseJson, type Resource, type ResourceReader } from '#fhir-model';
-import { createLoop, type Db, type Log, type Statement } from '#platform';
+import type { AccessScope, ResourceReader, XmlCodec } from '#fhir-model';
+import { type Clock, createLoop, type Db, type Log, type Statement } from '#platform';
 import type { SubscriptionMetrics } from '../../metrics.ts';
+import type { Notifications } from '../notification/notifications.ts';
+import { bindingProblem, type CommandOptions, createCommands } from './commands.ts';
 import { type Binding, type Connection, closeCodes, createConnection } from './connection.ts';
 import { createSeen } from './seen.ts';
+import { createTopicEvents, type TopicEvents } from './topic-events.ts';
 
 export interface WebSocketLimits {
   connectionsMax: number;
@@ -52,6 +55,9 @@ export interface WebSockets {
 
 export interface WebSocketsOptions {
   db: Db;
+  notifications: Notifications;
+  xml: XmlCodec;
+  clock: Clock;
   reader: ResourceReader;
   /** What a client may see: whose Subscription that is not is told as if there were none. */
   scope: AccessScope;
@@ -59,8 +65,6 @@ export interface WebSocketsOptions {
   metrics: SubscriptionMetrics;
   log: Log;
 }
-
-type Bound = Map<string, Map<Connection, Binding>>;
 
 const ended: Statement = {
   name: 'websocket_poll',
@@ -81,8 +85,9 @@ export function createWebSockets(options: WebSocketsOptions): WebSockets {
     ...{ noServer: true, clientTracking: false, perMessageDeflate: false, maxPayload: limits.commandBytesMax },
   });
   const connections = new Set<Connection>();
-  const bound: Bound = new Map();
+  const bound: CommandOptions['bound'] = new Map();
   const seen = createSeen(db, log);
+  const topics = createTopicEvents(options);
   const allClosed = new Set<() => void>();
   let isClosing = false;
 
@@ -100,13 +105,14 @@ export function createWebSockets(options: WebSocketsOptions): WebSockets {
     for (const binding of [...connection.bindings.values()]) unbind(connection, binding);
     if (connections.size === 0) for (const resolve of allClosed) resolve();
   };
-  const command = createCommands({ ...options, bound, seen, unbind });
+  const parts = { ...options, bound, seen, topics, unbind };
+  const command = createCommands(parts);
   const accept = (socket: WebSocket) => {
     connections.add(createConnection({ socket, limits, command, closed: onClosed }));
     metrics.sockets.set(connections.size);
   };
   const poll = createLoop({
-    work: () => pollOnce(options, bound, unbind),
+    work: () => pollOnce(parts),
     onError: (err) => log.warn({ err }, 'web sockets could not be brought up to date'),
     ...{ idleMsMin: limits.pollMs, idleMsMax: limits.pollMs, errorMs: limits.pollMs },
   });
@@ -132,7 +138,7 @@ export function createWebSockets(options: WebSocketsOptions): WebSockets {
       server.handleUpgrade(request as IncomingMessage, socket, head, accept);
     },
     notify(id, number) {
-      for (const [connection, binding] of bound.get(id) ?? []) tell(connection, binding, number);
+      for (const [connection, binding] of bound.get(id) ?? []) tell(topics, connection, binding, number);
     },
     start() {
       isClosing = false;
@@ -163,7 +169,12 @@ export function refuseUpgrade(socket: Duplex, status: number, name: string, text
   );
 }
 
-function tell(connection: Connection, binding: Binding, number: bigint): void {
+function tell(topics: TopicEvents, connection: Connection, binding: Binding, number: bigint): void {
+  if (binding.topic) {
+    if (number > binding.topic.target) binding.topic.target = number;
+    topics.tell(connection, binding);
+    return;
+  }
   if (number <= binding.sent) return;
   binding.sent = number;
   if (!binding.bound) return;
@@ -177,95 +188,28 @@ function leastTold(bindings: Iterable<Binding>): bigint {
   return least ?? 0n;
 }
 
-async function pollOnce(
-  { db, reader, scope }: WebSocketsOptions,
-  bound: Bound,
-  unbind: (connection: Connection, binding: Binding) => void,
-): Promise<false> {
+async function pollOnce({ db, reader, scope, bound, seen, topics, unbind }: CommandOptions): Promise<false> {
   if (bound.size === 0) return false;
+  const nowMs = performance.now();
   const least = [...bound].map(([id, listeners]) => {
+    for (const [connection, binding] of listeners) {
+      topics.beat(connection, binding, nowMs);
+      // A server that is killed would else have all told again that there was since the client came.
+      if (!binding.topic || binding.shared || binding.confirmed <= binding.topic.remembered) continue;
+      seen.remember(id, binding.confirmed);
+      binding.topic.remembered = binding.confirmed;
+    }
     return [id, leastTold(listeners.values())] as const;
   });
   const rows = await db.query<Polled>(ended, [least.map(([id]) => id), least.map(([, told]) => told)]);
   for (const { id, done, over } of rows) {
     const problem = over ? await bindingProblem(reader, scope, id) : undefined;
     for (const [connection, binding] of [...(bound.get(id) ?? [])]) {
-      if (done > 0n) tell(connection, binding, done);
+      if (done > 0n) tell(topics, connection, binding, done);
       if (problem === undefined) continue;
       connection.say(`error ${id} ${problem}`);
       unbind(connection, binding);
     }
   }
   return false;
-}
-
-/** Why it can't be bound. One that was just requested, or is about to be checked, can. */
-async function bindingProblem(reader: ResourceReader, scope: AccessScope, id: string): Promise<string | undefined> {
-  const stored = await reader.read('Subscription', id, scope);
-  if (!stored || stored.deleted) return 'There is no such Subscription, or it is not yours';
-  const { status, channel } = parseJson(stored.body).exact as Resource & { channel?: { type?: unknown } };
-  if (channel?.type !== 'websocket') return 'Its channel is not websocket';
-  if (status === 'active' || status === 'requested') return undefined;
-  return `It is not active: its status is ${String(status)}`;
-}
-
-interface CommandOptions extends WebSocketsOptions {
-  bound: Bound;
-  seen: Pick<ReturnType<typeof createSeen>, 'look'>;
-  unbind(connection: Connection, binding: Binding): void;
-}
-
-const commandForm = /^(bind|unbind)\s+(?:Subscription\/)?([A-Za-z0-9\-.]{1,64})$/;
-
-function createCommands(options: CommandOptions) {
-  const { log, limits } = options;
-  return async (connection: Connection, text: string): Promise<void> => {
-    const [, verb, id] = commandForm.exec(text.trim()) ?? [];
-    if (verb === undefined || id === undefined) {
-      return connection.say("error Commands are 'bind' or 'unbind', a space and the id of a Subscription");
-    }
-    const known = connection.bindings.get(id);
-    if (verb === 'unbind') {
-      if (known) options.unbind(connection, known);
-      return connection.say(known ? `unbound ${id}` : `error ${id} It was not bound`);
-    }
-    if (known) return connection.say(`bound ${id}`);
-    if (connection.bindings.size >= limits.bindingsMax) {
-      return connection.say(`error ${id} A connection may bind ${limits.bindingsMax} Subscriptions`);
-    }
-    try {
-      await bind(options, connection, id);
-    } catch (err) {
-      log.warn({ err, subscription: id }, 'a web socket could not be bound');
-      connection.say(`error ${id} The server can't tell at the moment: try again`);
-    }
-  };
-}
-
-async function bind(options: CommandOptions, connection: Connection, id: string): Promise<void> {
-  const { bound, seen, reader, scope, unbind } = options;
-  // Its last commands may have waited while it went.
-  if (!connection.isOpen()) return;
-  const listeners = bound.get(id) ?? new Map<Connection, Binding>();
-  const binding: Binding = { id, bound: false, sent: 0n, confirmed: 0n, shared: false };
-  // Before it is asked what there has been: nothing falls between the two.
-  bound.set(id, listeners.set(connection, binding));
-  connection.bindings.set(id, binding);
-  try {
-    const problem = await bindingProblem(reader, scope, id);
-    if (problem !== undefined) {
-      unbind(connection, binding);
-      return connection.say(`error ${id} ${problem}`);
-    }
-    const { seen: last, done } = await seen.look(id);
-    const told = binding.sent > done ? binding.sent : done;
-    Object.assign(binding, { bound: true, sent: told, confirmed: last < told ? last : told });
-    if (listeners.size > 1) for (const each of listeners.values()) each.shared = true;
-  } catch (error) {
-    unbind(connection, binding);
-    throw error;
-  }
-  connection.say(`bound ${id}`);
-  if (binding.sent > binding.confirmed) connection.say(`ping ${id}`);
-  connection.probe();
 }

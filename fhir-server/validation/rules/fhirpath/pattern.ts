@@ -1,7 +1,6 @@
 // Regular expressions of others, in bounded time: https://hl7.org/fhirpath/#matchesregex-string-boolean
+import { compilePattern, type Pattern as LinearPattern, unicodeSource } from '#platform';
 import { type Cannot, TOO_COSTLY, UNREADABLE } from './items.ts';
-import { linearTest } from './pattern-nfa.ts';
-import { parsePattern } from './pattern-parse.ts';
 
 export interface Pattern {
   readonly source: string;
@@ -17,8 +16,18 @@ const PATTERN_CHARACTERS_MAX = 2000;
 /** Of 5,000 steps each, if somebody wants it so. */
 const PATTERNS_MAX = 200;
 
-const unusable = (why: Cannot): Pattern => ({
-  source: '(?!)',
+const linear = {
+  dotAll: true,
+  anyEscapes: true,
+  patternLengthMax: PATTERN_CHARACTERS_MAX,
+  stepsMax: 5000,
+  textLengthMax: LINEAR_CHARACTERS_MAX,
+  /** Some 0.5 s. */
+  workMax: 50_000_000,
+};
+
+const unusable = (source: string, why: Cannot): Pattern => ({
+  source,
   test() {
     throw why;
   },
@@ -27,15 +36,18 @@ const unusable = (why: Cannot): Pattern => ({
   },
 });
 
-/** R4's own patterns escape what Unicode mode doesn't let them, such as `\@`. */
-function nativeOf(source: string, flags: string[]): RegExp | undefined {
-  const [first, ...others] = flags;
+/** What `read` yields, undefined where it throws. */
+function ifReadable<T>(read: () => T): T | undefined {
   try {
-    return first === undefined ? undefined : new RegExp(source, first);
+    return read();
   } catch {
-    return nativeOf(source, others);
+    return undefined;
   }
 }
+
+/** Whether it is a regular expression: any punctuation may be escaped. */
+export const isPattern = (source: string): boolean =>
+  ifReadable(() => new RegExp(unicodeSource(source), 'u')) !== undefined;
 
 /** Repetitions that may each take a different share of a text; one more is a power more of steps. */
 function loosePlaces(source: string): number {
@@ -45,23 +57,40 @@ function loosePlaces(source: string): number {
 }
 
 function create(source: string): Pattern {
-  if (source.length > PATTERN_CHARACTERS_MAX) return unusable(TOO_COSTLY);
-  const native = nativeOf(source, ['su', 's']);
-  if (native === undefined) return unusable(UNREADABLE);
-  const simple = loosePlaces(source) <= 1;
-  const all = simple ? nativeOf(source, ['gsu', 'gs']) : undefined;
-  const parsed = parsePattern(source);
+  if (source.length > PATTERN_CHARACTERS_MAX) return unusable(source, TOO_COSTLY);
+  const pattern = ifReadable(() => compilePattern(source, linear));
+  if (pattern !== undefined) return inLinearTime(source, pattern);
+  const native = ['su', 's'].map((flags) => ifReadable(() => new RegExp(source, `g${flags}`))).find(Boolean);
+  if (native === undefined) return unusable(source, UNREADABLE);
+  return loosePlaces(source) > 1 ? unusable(source, TOO_COSTLY) : onShortText(source, native);
+}
+
+function inLinearTime(source: string, pattern: LinearPattern): Pattern {
+  const tried = <T>(text: string, work: () => T): T => {
+    if (text.length > LINEAR_CHARACTERS_MAX) throw TOO_COSTLY;
+    try {
+      return work();
+    } catch {
+      throw TOO_COSTLY;
+    }
+  };
   return {
     source,
-    test(text) {
-      if (simple && text.length <= BACKTRACKED_CHARACTERS_MAX) return native.test(text);
-      if (parsed === undefined || text.length > LINEAR_CHARACTERS_MAX) throw TOO_COSTLY;
-      return linearTest(parsed, text);
-    },
-    replace(text, substitution) {
-      if (all === undefined || text.length > BACKTRACKED_CHARACTERS_MAX) throw TOO_COSTLY;
-      return text.replace(all, substitution);
-    },
+    test: (text) => tried(text, () => pattern.test(text)),
+    replace: (text, substitution) => tried(text, () => pattern.replaceAll(text, substitution)),
+  };
+}
+
+/** Look-around, and what only ECMAScript without `u` reads. */
+function onShortText(source: string, native: RegExp): Pattern {
+  const short = (text: string): string => {
+    if (text.length > BACKTRACKED_CHARACTERS_MAX) throw TOO_COSTLY;
+    return text;
+  };
+  return {
+    source,
+    test: (text) => short(text).search(native) >= 0,
+    replace: (text, substitution) => short(text).replace(native, substitution),
   };
 }
 

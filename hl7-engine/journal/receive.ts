@@ -1,0 +1,117 @@
+// A message into the journal: its bytes are committed before anything else becomes of them (HL7 v2.9 chapter 2.9.2).
+import { createHash } from 'node:crypto';
+import { createGather, type Db, type Statement } from '#platform';
+import type { Header } from '../message/header.ts';
+import type { Source } from '../seams.ts';
+import type { Journaled } from './journal.ts';
+
+// A unique index finds the message sent again; `control_id_reused` looks at rows committed so far, which is enough for a flag.
+// Messages of several connections that come at the same moment share the statement, and its commit.
+const insertMessages = (name: string, known: string): Statement => ({
+  name,
+  text: `insert into hl7_message as m (received_at, sender, control_id, content_hash, type, raw, source_kind, source_name, peer,
+      message_time, control_id_reused)
+    select v.*, exists (select from hl7_message o
+        where o.sender = v.sender and o.control_id = v.control_id and o.content_hash <> v.content_hash)
+    from unnest($1::timestamptz[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::bytea[], $7::text[], $8::text[],
+      $9::text[], $10::text[])
+      as v(received_at, sender, control_id, content_hash, type, raw, source_kind, source_name, peer, message_time)
+    on conflict (sender, control_id, content_hash) ${known}
+    returning id, state, attempts, ack, received_at as "receivedMs", content_hash, sender, control_id`,
+});
+
+const insertOne = insertMessages('hl7_receive_one', 'do update set deliveries = m.deliveries + 1');
+// Of several none that is there is touched: who holds the lock of one row and waits for that of another meets, in a storm of
+// messages sent again, those who do so the other way round, and the transactions that mark them.
+const insertMany = insertMessages('hl7_receive_many', 'do nothing');
+
+interface Received {
+  raw: Buffer;
+  header: Header;
+  /** Milliseconds since 1970 UTC. */
+  receivedMs: number;
+  source: Source;
+}
+
+interface Hashed extends Received {
+  hash: Buffer;
+}
+
+interface ReceivedRow extends Journaled {
+  content_hash: Buffer;
+  sender: string;
+  control_id: string;
+}
+
+const nameOf = (sender: string, controlId: string, hash: Buffer): string =>
+  JSON.stringify([sender, controlId, hash.toString('hex')]);
+
+/** Characters of what is kept of a source's name and peer: a file's name has 255 at most. */
+const sourceTextMax = 300;
+
+const sourceText = (text: string | undefined): string | null =>
+  text === undefined ? null : text.replaceAll('\u0000', '').slice(0, sourceTextMax);
+
+/** New ones by one statement, in one order whoever writes them; what was there, or is there twice, by itself. */
+async function insertReceived(db: Db, many: Hashed[]): Promise<Journaled[]> {
+  if (many.length === 1) return [journaledOf((await insert(db, insertOne, many))[0]!)];
+  const rows = await insert(
+    db,
+    insertMany,
+    many.toSorted((a, b) => Buffer.compare(a.hash, b.hash)),
+  );
+  const found = new Map(rows.map((row) => [nameOf(row.sender, row.control_id, row.content_hash), row]));
+  const journaled: (Journaled | undefined)[] = many.map(({ header, hash }) => {
+    const name = nameOf(header.sender, header.controlId, hash);
+    const row = found.get(name);
+    found.delete(name);
+    return row && journaledOf(row);
+  });
+  const again = journaled.flatMap((one, index) => (one === undefined ? [index] : []));
+  const work = async (): Promise<void> => {
+    for (let index = again.shift(); index !== undefined; index = again.shift()) {
+      journaled[index] = journaledOf((await insert(db, insertOne, [many[index]!]))[0]!);
+    }
+  };
+  await Promise.all(Array.from({ length: AGAIN_LANES_MAX }, work));
+  return journaled as Journaled[];
+}
+
+const journaledOf = ({ id, state, attempts, ack, receivedMs }: ReceivedRow): Journaled => ({
+  ...{ id, state, attempts, ack, receivedMs },
+});
+
+function insert(db: Db, statement: Statement, many: Hashed[]): Promise<ReceivedRow[]> {
+  return db.query<ReceivedRow>(statement, [
+    many.map(({ receivedMs }) => new Date(receivedMs)),
+    many.map(({ header }) => header.sender),
+    many.map(({ header }) => header.controlId),
+    many.map(({ hash }) => hash),
+    many.map(({ header }) => header.type),
+    many.map(({ raw }) => raw),
+    many.map(({ source }) => source.kind),
+    many.map(({ source }) => sourceText(source.name)),
+    many.map(({ source }) => sourceText(source.peer)),
+    many.map(({ header }) => header.time || null),
+  ]);
+}
+
+/** Statements under way at a time, messages and bytes of one. */
+const RECEIVE_LANES_MAX = 2;
+/** Of messages that were there already: each is a statement of its own. */
+const AGAIN_LANES_MAX = 4;
+const RECEIVE_ITEMS_MAX = 32;
+const RECEIVE_BYTES_MAX = 1024 * 1024;
+
+/** Yields a function that commits one message's bytes; a message that is there already yields its row: what was done with it. */
+export function createReceive(db: Db): (received: Received) => Promise<Journaled> {
+  const receive = createGather<Hashed, Journaled>({
+    lanesMax: RECEIVE_LANES_MAX,
+    itemsMax: RECEIVE_ITEMS_MAX,
+    weigh: ({ raw }) => raw.length,
+    weightMax: RECEIVE_BYTES_MAX,
+    key: () => '',
+    run: (many) => insertReceived(db, many),
+  });
+  return (received) => receive({ ...received, hash: createHash('sha256').update(received.raw).digest() });
+}

@@ -1,0 +1,69 @@
+// What people do with the resources of an alert, by whatever client, acknowledges it: they complete its Task, close its Flag,
+// or answer its Communication.
+import { type JsonObject, parseSearch, type Resource } from '#fhir-model';
+import type { CriteriaRules } from '../match/criteria.ts';
+import type { Entry } from '../match/matcher.ts';
+import type { Registration } from '../registration.ts';
+import { objectsOf } from './rules/extensions.ts';
+import { plainReference } from './rules/happening.ts';
+import type { Alerts } from './seams.ts';
+import { alertOfPart, taskCode } from './state/resources.ts';
+
+/** ':' can't occur in the id of a PlanDefinition. */
+export const acknowledgmentSubscriber = 'alert::acknowledgments';
+
+const isOurs = ({ meta }: Resource): boolean => (meta?.tag ?? []).some(({ system }) => system === 'urn:cerebra:alert');
+
+/** What the change stream is listened to for. */
+export function acknowledgmentEntries(rules: CriteriaRules): { registration: Registration; entries: Entry[] } {
+  const entry = (type: string, search: [string, string][], test: (resource: Resource) => boolean): Entry => ({
+    id: `${acknowledgmentSubscriber}:${type}`,
+    subscriber: acknowledgmentSubscriber,
+    query: parseSearch(type, search, { ...rules, strict: true, countDefault: 1, countMax: 1 }),
+    test,
+  });
+  return {
+    registration: {
+      ...{ id: acknowledgmentSubscriber, channel: 'alert', criteria: 'acknowledgment: Task, Flag, Communication' },
+      ...{ endpoint: 'built-in/acknowledgments', host: '', payload: '', header: [], secret: '' },
+    },
+    entries: [
+      entry('Task', [['code', `${taskCode.system}|${taskCode.code}`]], ({ status }) => status === 'completed'),
+      // R4 has no search parameter for Flag.status.
+      entry('Flag', [], (one) => (one.status === 'inactive' || one.status === 'entered-in-error') && isOurs(one)),
+      entry('Communication', [['status', 'completed,in-progress']], (one) => !isOurs(one) && answered(one).length > 0),
+    ],
+  };
+}
+
+/** References of what a Communication answers: our Communication, Task or Flag. */
+function answered(resource: Resource): string[] {
+  const lists = [resource.inResponseTo, resource.basedOn, resource.partOf, resource.about];
+  const all = lists.flatMap((list) =>
+    objectsOf(list as JsonObject[] | undefined).map((one) => plainReference(one) ?? ''),
+  );
+  return all.filter((reference) => /^(Communication|Task|Flag)\//.test(reference));
+}
+
+export interface AcknowledgmentPorts {
+  alerts: Pick<Alerts, 'acknowledge'>;
+  /** Id of the alert that a Task or a Communication belongs to; a Flag's is its own. */
+  alertOf(type: string, id: string): Promise<string | undefined>;
+}
+
+/** Acknowledges what the resource is about; nothing happens where that is done already, or is no alert. */
+export async function acknowledgeBy(resource: Resource, { alerts, alertOf }: AcknowledgmentPorts): Promise<void> {
+  const by = (element: unknown) => plainReference(element as JsonObject) ?? resource.resourceType;
+  const note = objectsOf(resource.note as JsonObject[] | undefined).at(-1)?.text;
+  const text = typeof note === 'string' ? note : undefined;
+  if (resource.resourceType === 'Flag') {
+    await alerts.acknowledge(resource.id ?? '', by(resource.author), text);
+    return;
+  }
+  const references = resource.resourceType === 'Task' ? [`Task/${resource.id}`] : answered(resource);
+  for (const reference of references) {
+    const [type = '', id = ''] = reference.split('/');
+    const alert = type === 'Flag' ? id : (alertOfPart(resource) ?? (await alertOf(type, id)));
+    if (alert !== undefined) await alerts.acknowledge(alert, by(resource.owner ?? resource.sender), text);
+  }
+}

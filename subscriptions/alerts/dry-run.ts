@@ -1,0 +1,274 @@
+// What a rule would have raised: it reads the change stream again, with the resources as they were, and takes the steps that
+// it would have taken. Nothing is written. https://hl7.org/fhir/R4/plandefinition.html
+import {
+  type AccessScope,
+  type Change,
+  type ChangeFeed,
+  parseJson,
+  type Resource,
+  type ResourceReader,
+} from '#fhir-model';
+import { CerebraError, type Clock, type Db, isCerebraError, type Log } from '#platform';
+import { evaluate, type ReadyRule } from './rules/evaluate.ts';
+import type { Found, Happening } from './rules/happening.ts';
+import { createMemory } from './rules/memory.ts';
+import type { Severity } from './seams.ts';
+import { foldSteps } from './state/alerts.ts';
+import type { AlertRow, Step } from './state/row.ts';
+import { absenceFound } from './timers.ts';
+
+export interface DryRunOptions {
+  db: Db;
+  feed: ChangeFeed;
+  reader: ResourceReader;
+  scope: AccessScope;
+  clock: Clock;
+  log: Log;
+}
+
+export interface Fired {
+  /** ISO 8601, of the change that raised it. */
+  at: string;
+  subject: string;
+  key: string;
+  severity: Severity;
+  title: string;
+  detail: string;
+  evidence: string[];
+  /** Why nobody would have been told at once. */
+  silent?: 'suppressed' | 'storm' | 'quiet hours';
+}
+
+export interface DryRun {
+  id: string;
+  rule: string;
+  state: 'running' | 'done' | 'cancelled' | 'limit' | 'failed';
+  from: string;
+  to: string;
+  /** How far it has come, ISO 8601. */
+  upTo: string;
+  percent: number;
+  /** Changes of all resources that were read, and those that the rule looked at. */
+  read: number;
+  judged: number;
+  raised: number;
+  resolved: number;
+  /** The first 1,000. */
+  fired: Fired[];
+  /** Changes that could not be judged, and why the first could not. */
+  errors: number;
+  error?: string;
+  /** What this can't know. */
+  note?: string;
+}
+
+export interface DryRuns {
+  /** Throws `too-many-requests` while another one runs. */
+  start(ready: ReadyRule, fromMs: number, toMs: number): DryRun;
+  get(id: string): DryRun | undefined;
+  /** Resolves when it has ended, or after so long. */
+  wait(id: string, waitMs: number): Promise<void>;
+  cancel(id: string): boolean;
+  stop(): Promise<void>;
+}
+
+const changesAtOnce = 500;
+const changesMax = 5_000_000;
+const firedMax = 1_000;
+const keptMax = 20;
+/** Instants of changes are those of their transactions' begins: they are a little out of order. */
+const disorderMs = 600_000;
+
+export function createDryRuns(options: DryRunOptions): DryRuns {
+  const runs = new Map<string, DryRun>();
+  let running: Promise<void> | undefined;
+  let last = 0;
+  return {
+    start(ready, fromMs, toMs) {
+      if (running) throw new CerebraError('too-many-requests', 'A dry run is under way: wait for it or cancel it');
+      if (ready.rule.kind === 'failure-rate') {
+        throw new CerebraError('unsupported', 'A failure-rate rule looks at no resources: there is no history of it');
+      }
+      const iso = (ms: number) => new Date(ms).toISOString();
+      const run: DryRun = {
+        ...{
+          id: String(++last),
+          rule: ready.rule.id,
+          state: 'running',
+          from: iso(fromMs),
+          to: iso(toMs),
+          upTo: iso(fromMs),
+        },
+        ...{ percent: 0, read: 0, judged: 0, raised: 0, resolved: 0, fired: [], errors: 0 },
+        ...(ready.rule.queries.length > 0 ? { note: 'Context queries see the store as it is now, not as it was' } : {}),
+      };
+      for (const id of [...runs.keys()].slice(0, Math.max(0, runs.size - keptMax + 1))) runs.delete(id);
+      runs.set(run.id, run);
+      running = replay(options, ready, run, { fromMs, toMs })
+        .catch((err: unknown) => {
+          run.state = 'failed';
+          run.error = isCerebraError(err) ? err.message : 'internal error';
+          options.log.error({ err, rule: run.rule }, 'a dry run failed');
+        })
+        .finally(() => {
+          running = undefined;
+        });
+      return run;
+    },
+    get: (id) => runs.get(id),
+    async wait(id, waitMs) {
+      if (!running || runs.get(id)?.state !== 'running') return;
+      const late = new AbortController();
+      const timer = setTimeout(() => late.abort(), waitMs);
+      await Promise.race([running, new Promise((resolve) => late.signal.addEventListener('abort', resolve))]);
+      clearTimeout(timer);
+    },
+    cancel(id) {
+      const run = runs.get(id);
+      if (run?.state !== 'running') return false;
+      run.state = 'cancelled';
+      return true;
+    },
+    async stop() {
+      for (const run of runs.values()) if (run.state === 'running') run.state = 'cancelled';
+      await running;
+    },
+  };
+}
+
+interface Range {
+  fromMs: number;
+  toMs: number;
+}
+
+async function replay(options: DryRunOptions, ready: ReadyRule, run: DryRun, range: Range): Promise<void> {
+  const { db, feed } = options;
+  const { fromMs, toMs } = range;
+  // What was known then of the window before counts, too.
+  const startMs = fromMs - Math.max(ready.rule.windowMs, ready.rule.storm?.windowMs ?? 0);
+  const virtual = createVirtual(options, ready, run, fromMs);
+  let cursor = await feed.since(db, startMs);
+  while (run.state === 'running') {
+    const batch = await feed.read(db, cursor, changesAtOnce);
+    const inside = batch.filter(({ updatedMs }) => updatedMs >= startMs && updatedMs < toMs);
+    await virtual.take(inside);
+    run.read += batch.length;
+    const last = batch.at(-1);
+    if (last) {
+      cursor = { xid: last.xid, seq: last.seq };
+      const upToMs = Math.min(toMs, Math.max(fromMs, last.updatedMs));
+      run.upTo = new Date(upToMs).toISOString();
+      run.percent = Math.floor(((upToMs - fromMs) / (toMs - fromMs)) * 100);
+    }
+    if (batch.length < changesAtOnce || batch.every(({ updatedMs }) => updatedMs > toMs + disorderMs)) break;
+    if (run.read >= changesMax) run.state = 'limit';
+    await new Promise(setImmediate);
+  }
+  if (run.state !== 'running') return;
+  await virtual.finish(toMs);
+  run.upTo = run.to;
+  run.percent = 100;
+  run.state = 'done';
+}
+
+/** The rule's alerts and memory, in this process alone. */
+function createVirtual(options: DryRunOptions, ready: ReadyRule, run: DryRun, fromMs: number) {
+  const { rule } = ready;
+  const memory = createMemory();
+  const rows = new Map<string, AlertRow>();
+  const raised: number[] = [];
+  const lastSeen = new Map<string, Resource>();
+  let nextDueMs = Number.POSITIVE_INFINITY;
+
+  const settle = (found: Found | undefined) => {
+    if (!found) return;
+    if (raised.length > 2_000) raised.splice(0, 1_000);
+    for (const step of foldSteps(rows, rule, raised, [found])) record(run, step, found.instantMs, fromMs);
+  };
+  /** Readings that had not come by then. */
+  const missUntil = (untilMs: number) => {
+    if (untilMs < nextDueMs) return;
+    const due = [...memory.subjects()].flatMap((subject) => {
+      const watch = memory.of(subject).watch();
+      return watch?.dueMs != null && watch.dueMs <= untilMs ? [{ subject, watch, dueMs: watch.dueMs }] : [];
+    });
+    for (const { subject, watch, dueMs } of due.sort((a, b) => a.dueMs - b.dueMs)) {
+      const resource = lastSeen.get(subject);
+      memory.of(subject).setWatch({ ...watch, dueMs: null });
+      settle(absenceFound(rule, { subject, source: watch.resource, seenMs: watch.seenMs, dueMs, resource }));
+    }
+    nextDueMs = Number.POSITIVE_INFINITY;
+    for (const subject of memory.subjects())
+      nextDueMs = Math.min(nextDueMs, memory.of(subject).watch()?.dueMs ?? nextDueMs);
+  };
+  const judge = async (happening: Happening) => {
+    missUntil(happening.updatedMs);
+    run.judged++;
+    try {
+      const found = await evaluate(ready, happening, memory.of, options);
+      if (rule.kind === 'absence' && found && happening.resource) {
+        lastSeen.set(found.subject, happening.resource);
+        nextDueMs = Math.min(nextDueMs, memory.of(found.subject).watch()?.dueMs ?? nextDueMs);
+      }
+      settle(found);
+    } catch (error) {
+      if (!isCerebraError(error) || error.status >= 500) throw error;
+      run.errors++;
+      run.error ??= error.message;
+    }
+  };
+  return {
+    async take(batch: readonly Change[]): Promise<void> {
+      for (const happening of await happeningsOf(options, ready, batch)) await judge(happening);
+      memory.takeChanges();
+    },
+    async finish(toMs: number): Promise<void> {
+      missUntil(toMs);
+    },
+  };
+}
+
+/** Those that the rule would have been told of. */
+async function happeningsOf({ db, feed }: DryRunOptions, { rule, matcher }: ReadyRule, batch: readonly Change[]) {
+  const wanted = batch.flatMap((change): Happening[] => {
+    const { body, ...rest } = change;
+    if (change.op === 'delete') return matcherKnows(rule, change.type) ? [rest] : [];
+    if (!matcher.mayMatch(change.type, body)) return [];
+    const resource = parseJson(body).exact as Resource;
+    return matcher.match(resource, change.version, change.updatedMs, () => {}).length > 0
+      ? [{ ...rest, resource }]
+      : [];
+  });
+  const before = wanted.filter(({ op, version }) => version > 1 && (op === 'delete' || rule.usesPrevious));
+  if (before.length === 0) return wanted;
+  const keys = before.map(({ type, id, version }) => ({ type, id, version: version - 1 }));
+  const texts = await feed.bodies(db, keys);
+  for (const [i, happening] of before.entries()) {
+    if (texts[i]) happening.previous = parseJson(texts[i]).exact as Resource;
+  }
+  return wanted;
+}
+
+const matcherKnows = ({ actions }: ReadyRule['rule'], type: string): boolean =>
+  actions.some(({ triggers }) => triggers.some(({ query }) => query.type === type));
+
+function record(run: DryRun, step: Step, instantMs: number, fromMs: number): void {
+  if (instantMs < fromMs) return;
+  const { kind, row } = step;
+  if (kind === 'resolve') run.resolved++;
+  if (kind !== 'raise') return;
+  run.raised++;
+  if (run.fired.length >= firedMax) return;
+  const { subject, key, severity, title, detail, evidence, raisedMs } = row;
+  const silent = silenceOf(row);
+  run.fired.push({
+    ...{ at: new Date(raisedMs).toISOString(), subject, key, severity, title, detail, evidence },
+    ...(silent ? { silent } : {}),
+  });
+}
+
+function silenceOf({ status, group, notifyMs }: AlertRow): Fired['silent'] {
+  if (status === 'suppressed') return 'suppressed';
+  if (group !== undefined) return 'storm';
+  return notifyMs === undefined ? undefined : 'quiet hours';
+}

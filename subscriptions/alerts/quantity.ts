@@ -1,0 +1,133 @@
+// What a value measures, in the unit of a limit: https://hl7.org/fhir/R4/datatypes.html#Quantity, https://ucum.org/ucum
+import { convertDecimal, decimalText, isNumber, type Json, type JsonObject, ucumUnit } from '#fhir-model';
+
+export type Comparator = '' | '<' | '<=' | '>=' | '>';
+
+export interface Measured {
+  value: number;
+  comparator: Comparator;
+  /** UCUM; '' where there is none or it can't be told. */
+  unit: string;
+  /** As reported: comparator, value and unit, `6.9 mmol/L`. */
+  text: string;
+}
+
+/** What makes masses and amounts of one substance comparable. */
+export interface Substance {
+  /** g/mol */
+  molarMass?: number;
+  /** Equivalents in one mol. */
+  valence?: number;
+}
+
+export interface Limits {
+  low?: number | undefined;
+  high?: number | undefined;
+}
+
+/** As systems write units that have no UCUM code with them, in lower case. */
+const written: Readonly<Record<string, string>> = {
+  'mmol/l': 'mmol/L',
+  'meq/l': 'meq/L',
+  'eq/l': 'eq/L',
+  'umol/l': 'umol/L',
+  'nmol/l': 'nmol/L',
+  'mol/l': 'mol/L',
+  'umol/ml': 'umol/mL',
+  'mmol/dl': 'mmol/dL',
+  'mg/dl': 'mg/dL',
+  'mg/l': 'mg/L',
+  'g/dl': 'g/dL',
+  'g/l': 'g/L',
+  'ng/ml': 'ng/mL',
+  'k/ul': '10*3/uL',
+  'x10e3/ul': '10*3/uL',
+  '10^3/ul': '10*3/uL',
+  '10*3/ul': '10*3/uL',
+  '10^9/l': '10*9/L',
+  'x10^9/l': '10*9/L',
+  '10*9/l': '10*9/L',
+  '/nl': '10*9/L',
+  mmhg: 'mm[Hg]',
+  'mm hg': 'mm[Hg]',
+  kpa: 'kPa',
+  '°c': 'Cel',
+  c: 'Cel',
+  '°f': '[degF]',
+  bpm: '/min',
+  'beats/min': '/min',
+  'breaths/min': '/min',
+  '1/min': '/min',
+  ph: '[pH]',
+  sec: 's',
+  seconds: 's',
+  'mosm/kg': 'mosm/kg',
+  percent: '%',
+};
+
+const comparators = new Set<unknown>(['<', '<=', '>=', '>']);
+
+/** A Quantity, or a bare number; undefined for what has no value. */
+export function measuredOf(value: Json | undefined): Measured | undefined {
+  if (isNumber(value))
+    return { value: Number(decimalText(value)), comparator: '', unit: '1', text: decimalText(value) };
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  const quantity = value as JsonObject;
+  if (!isNumber(quantity.value)) return undefined;
+  const digits = decimalText(quantity.value);
+  const comparator = (comparators.has(quantity.comparator) ? quantity.comparator : '') as Comparator;
+  return { value: Number(digits), comparator, unit: unitOf(quantity), text: textOf(quantity, comparator + digits) };
+}
+
+const textOf = ({ unit, code }: JsonObject, digits: string): string => {
+  const shown = typeof unit === 'string' ? unit.trim() : code;
+  return typeof shown === 'string' && shown !== '' ? `${digits} ${shown}` : digits;
+};
+
+/** A code of another system than UCUM says nothing; then, or without one, the text is tried. */
+function unitOf({ system, code, unit }: JsonObject): string {
+  const coded = system === undefined || system === 'http://unitsofmeasure.org' ? code : undefined;
+  const text = typeof coded === 'string' ? coded : unit;
+  if (typeof text !== 'string') return '';
+  const trimmed = text.trim().replace(/[µμ]/g, 'u');
+  if (ucumUnit(trimmed)) return trimmed;
+  return written[trimmed.toLowerCase()] ?? '';
+}
+
+/** The value in another unit; undefined where they are not comparable. */
+export function inUnit({ value, unit }: Measured, wanted: string, substance: Substance = {}): number | undefined {
+  if (unit === wanted) return value;
+  if (unit === '') return undefined;
+  const direct = converted(value, unit, wanted);
+  if (direct !== undefined) return direct;
+  const [moles, perMole] = withoutEquivalents(unit, substance);
+  const asMoles = moles === undefined ? undefined : converted(value / perMole, moles, wanted);
+  if (asMoles !== undefined || substance.molarMass === undefined) return asMoles;
+  const grams = converted(value, unit, 'g/L');
+  if (grams !== undefined) return converted(grams / substance.molarMass, 'mol/L', wanted);
+  const molar = converted(value / perMole, moles ?? unit, 'mol/L');
+  return molar === undefined ? undefined : converted(molar * substance.molarMass, 'g/L', wanted);
+}
+
+/** `meq/L` of something with a known valence is that part of `mmol/L`. */
+function withoutEquivalents(unit: string, { valence }: Substance): [string | undefined, number] {
+  const found = /^([munp]?)eq\/(.+)$/i.exec(unit);
+  return found && valence !== undefined ? [`${found[1]!.toLowerCase()}mol/${found[2]}`, valence] : [undefined, 1];
+}
+
+function converted(value: number, from: string, to: string): number | undefined {
+  const text = convertDecimal(String(value), from, to);
+  return text === undefined ? undefined : Number(text);
+}
+
+/** Which limit a value lies beyond; the limits themselves are not beyond. */
+export function beyond(level: number, comparator: Comparator, { low, high }: Limits): 'low' | 'high' | undefined {
+  const under = low ?? Number.NEGATIVE_INFINITY;
+  const over = high ?? Number.POSITIVE_INFINITY;
+  // `<2.8` lies below 2.8; `>6.0` may be anything above: it is beyond only from the limit on.
+  if (comparator === '<') return level <= under ? 'low' : undefined;
+  if (comparator === '>') return level >= over ? 'high' : undefined;
+  if (comparator !== '>=' && level < under) return 'low';
+  if (comparator !== '<=' && level > over) return 'high';
+  return undefined;
+}

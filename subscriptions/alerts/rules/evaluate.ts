@@ -1,0 +1,238 @@
+// A rule and what happened: what is found.
+import { type AccessScope, type JsonObject, parseJson, type Resource, type ResourceReader } from '#fhir-model';
+import type { Matcher } from '../../match/matcher.ts';
+import { analyteIn, bandOf, counts, type Level, levelIn } from '../critical/level.ts';
+import type { Finding } from '../seams.ts';
+import { encounterOf, type Found, type Happening, isWithdrawn, referenceOf, subjectOf, timeOf } from './happening.ts';
+import type { SubjectMemory } from './memory.ts';
+import { combination, delta, type Looked, trend } from './over-time.ts';
+import { runQueries } from './query.ts';
+import { type Rule, type RuleAction, rankOf } from './rule.ts';
+import { isDenied, threshold, type Variables, type Verdict } from './verdict.ts';
+
+export interface EvaluationPorts {
+  reader: ResourceReader;
+  scope: AccessScope;
+}
+
+/** A rule with the matcher of its triggers, filed as `action.trigger`. */
+export interface ReadyRule {
+  rule: Rule;
+  matcher: Matcher;
+}
+
+interface Seen {
+  ready: ReadyRule;
+  happening: Happening;
+  /** The resource as it is, or as it last was. */
+  resource: Resource;
+  withdrawn: boolean;
+  subject: string;
+  memory: SubjectMemory;
+}
+
+/**
+ * What the rule makes of it; undefined where it has nothing to say. `memoryOf` is changed. Throws CerebraError `invalid` for
+ * an expression that can't be evaluated on this resource, others as the reader does.
+ */
+export async function evaluate(
+  ready: ReadyRule,
+  happening: Happening,
+  memoryOf: (subject: string) => SubjectMemory,
+  ports: EvaluationPorts,
+): Promise<Found | undefined> {
+  const { rule } = ready;
+  const resource = happening.resource ?? happening.previous;
+  if (!resource) return undefined;
+  const subject = subjectOf(rule, resource, happening.previous);
+  const withdrawn = !happening.resource || isWithdrawn(happening.resource);
+  const seen: Seen = { ready, happening, resource, withdrawn, subject, memory: memoryOf(subject) };
+  const triggered = triggersOf(seen);
+  if (rule.kind === 'absence') return watch(seen, triggered);
+  const lasting = rule.kind === 'delta' || rule.kind === 'trend' || rule.kind === 'combination';
+  if (withdrawn && !lasting) return findingOf(seen, undefined, { withdrawn: true });
+  if (rule.kind === 'critical-value') return triggered.size === 0 ? undefined : criticalValue(seen, ports);
+  const queried = await runQueries(rule, { resource, previous: happening.previous }, ports);
+  const variables: Variables = { resource, previous: happening.previous, ...queried };
+  return worst(seen, triggered, variables);
+}
+
+/** By action, its triggers that the resource concerns: true unless its own condition does not hold. */
+type Triggered = ReadonlyMap<number, ReadonlyMap<number, boolean>>;
+
+function triggersOf({ ready: { rule, matcher }, happening, withdrawn }: Seen): Triggered {
+  const found = new Map<number, Map<number, boolean>>();
+  const { resource, previous, version, updatedMs } = happening;
+  if (!resource || (withdrawn && resource.status === 'entered-in-error')) return found;
+  const ids = matcher.match(resource, version, updatedMs, (_id, error) => {
+    throw error;
+  });
+  for (const id of ids) {
+    const [action = 0, place = 0] = id.split('.').map(Number);
+    const trigger = rule.actions[action]!.triggers[place]!;
+    if ((trigger.type === 'data-added') !== (version === 1) && ['data-added', 'data-modified'].includes(trigger.type))
+      continue;
+    const holds = trigger.condition?.holds(resource as JsonObject, { resource, previous }) ?? true;
+    const places = found.get(action) ?? new Map<number, boolean>();
+    found.set(action, places.set(place, holds));
+  }
+  return found;
+}
+
+/** The most severe of the actions; over only when all are. */
+async function worst(seen: Seen, triggered: Triggered, variables: Variables): Promise<Found | undefined> {
+  const { rule } = seen.ready;
+  const verdicts = rule.actions.map((action, index): [RuleAction, Verdict | undefined] => [
+    action,
+    verdictOf(seen, action, index, triggered.get(index), variables),
+  ]);
+  const raised = verdicts
+    .filter(([, verdict]) => verdict?.state === 'raised')
+    .sort(([a], [b]) => rankOf(b.severity) - rankOf(a.severity))[0];
+  if (raised) return raise(seen, raised[0], raised[1] as Raised, variables);
+  const said = verdicts.filter(([, verdict]) => verdict !== undefined);
+  if (said.length === 0 || said.some(([, verdict]) => verdict?.state === 'hold')) return undefined;
+  return findingOf(seen, undefined);
+}
+
+type Raised = Extract<Verdict, { state: 'raised' }>;
+
+function verdictOf(
+  seen: Seen,
+  action: RuleAction,
+  index: number,
+  triggers: ReadonlyMap<number, boolean> | undefined,
+  variables: Variables,
+): Verdict | undefined {
+  const { happening, resource, memory, withdrawn } = seen;
+  const { kind, windowMs } = seen.ready.rule;
+  const held = [...(triggers?.values() ?? [])].includes(true);
+  const looked: Looked = {
+    resource: withdrawn || (kind !== 'combination' && !held) ? undefined : resource,
+    ...{ previous: happening.previous, source: referenceOf(happening), windowMs },
+    atMs: timeOf(resource, happening.updatedMs),
+  };
+  switch (kind) {
+    case 'delta':
+      return also(action, resource, variables, delta(action, index, looked, memory));
+    case 'trend':
+      return also(action, resource, variables, trend(action, index, looked, memory));
+    case 'combination':
+      return also(action, resource, variables, combination(action, index, triggers ?? new Map(), looked, memory));
+    case 'claim':
+      if (!triggers) return undefined;
+      return held && (action.conditions.length > 0 || isDenied(resource))
+        ? threshold(action, resource, variables)
+        : { state: 'cleared' };
+    default:
+      if (!triggers) return undefined;
+      return held ? threshold(action, resource, variables) : { state: 'cleared' };
+  }
+}
+
+/** Conditions beside what the kind looks at must hold too. */
+function also(action: RuleAction, resource: Resource, variables: Variables, verdict: Verdict): Verdict {
+  if (verdict.state !== 'raised') return verdict;
+  const hold = action.conditions.every((one) => one.holds(resource as JsonObject, variables) === true);
+  return hold ? verdict : { state: 'cleared' };
+}
+
+function raise(seen: Seen, action: RuleAction, verdict: Raised, variables: Variables): Found | undefined {
+  const { resource } = seen;
+  const [own] = action.detail?.values(resource as JsonObject, variables) ?? [];
+  const detail =
+    own === undefined || typeof own === 'object' ? verdict.detail : String(own).slice(0, detailCharactersMax);
+  return findingOf(seen, { ...action, detail, evidence: verdict.evidence ?? [referenceOf(seen.happening)] });
+}
+
+const detailCharactersMax = 1_000;
+
+type What = Pick<Finding, 'title' | 'severity' | 'detail' | 'evidence'> & Pick<RuleAction, 'code'>;
+
+function findingOf(seen: Seen, what: What | undefined, more: Pick<Found, 'withdrawn'> = {}): Found {
+  const { happening, resource, subject } = seen;
+  const { rule } = seen.ready;
+  const { xid, seq, updatedMs } = happening;
+  const encounter = encounterOf(resource);
+  return {
+    rule: rule.id,
+    subject,
+    ...(encounter === undefined ? {} : { encounter }),
+    key: keyOf(seen),
+    state: what ? 'raised' : 'cleared',
+    severity: what?.severity ?? 'info',
+    title: what?.title ?? rule.title,
+    ...(what?.code ? { code: what.code } : {}),
+    detail: what?.detail ?? '',
+    evidence: what?.evidence ?? [referenceOf(happening)],
+    atMs: timeOf(resource, updatedMs),
+    ...(rule.escalation === undefined ? {} : { escalation: rule.escalation }),
+    ...{ instantMs: updatedMs, position: { xid, seq }, source: referenceOf(happening), ...more },
+    ...(what && isSuppressed(seen) ? { suppressed: true } : {}),
+    ...(resource.status === 'entered-in-error' ? { mistaken: true } : {}),
+  };
+}
+
+const isSuppressed = ({ ready: { rule }, resource, happening }: Seen): boolean =>
+  rule.suppress?.holds(resource as JsonObject, { resource, previous: happening.previous }) === true;
+
+const keyCharactersMax = 200;
+
+/** Without a key of its own: one alert a subject, but one a result where that is critical, and one a claim. */
+function keyOf({ ready: { rule }, resource, happening }: Seen): string {
+  if (rule.key) {
+    const [key] = rule.key.values(resource as JsonObject, { resource, previous: happening.previous });
+    return key === undefined || typeof key === 'object' ? '' : String(key).slice(0, keyCharactersMax);
+  }
+  return rule.kind === 'critical-value' || rule.kind === 'claim' ? happening.id : '';
+}
+
+async function criticalValue(seen: Seen, ports: EvaluationPorts): Promise<Found> {
+  const { resource, subject } = seen;
+  const analyte = analyteIn(resource);
+  const critical = analyte?.bands.some((band) => levelIn(resource, analyte, band)) ?? false;
+  const ageDays = critical && analyte!.bands.length > 1 ? await ageDaysOf(subject, seen, ports) : undefined;
+  const level = critical ? levelIn(resource, analyte!, bandOf(analyte!, ageDays)) : undefined;
+  if (!level || !counts(resource)) return findingOf(seen, undefined);
+  return findingOf(seen, { ...criticalWhat(level), evidence: [referenceOf(seen.happening)] });
+}
+
+function criticalWhat({ analyte, direction, text, limit }: Level): Omit<What, 'evidence'> {
+  const unit = analyte.unit === '[pH]' ? '' : ` ${analyte.unit}`;
+  const coded = analyte.finding?.[direction];
+  return {
+    title: `Critically ${direction} ${analyte.name}`,
+    severity: analyte.severity,
+    detail: `${text} (limit ${limit}${unit})`,
+    ...(coded ? { code: { system: 'http://snomed.info/sct', ...coded } } : {}),
+  };
+}
+
+const dayMs = 86_400_000;
+
+/** At the time of the result; undefined where the birth date is not known here. */
+async function ageDaysOf(subject: string, { resource, happening }: Seen, { reader, scope }: EvaluationPorts) {
+  const id = /^Patient\/([A-Za-z0-9\-.]{1,64})$/.exec(subject)?.[1];
+  const stored = id === undefined ? undefined : await reader.read('Patient', id, scope);
+  if (!stored || stored.deleted) return undefined;
+  const bornMs = Date.parse(String((parseJson(stored.body).exact as Resource).birthDate));
+  return Number.isFinite(bornMs) ? Math.floor((timeOf(resource, happening.updatedMs) - bornMs) / dayMs) : undefined;
+}
+
+/** A reading came: the next one is awaited. What says that there will be none ends the wait. */
+function watch(seen: Seen, triggered: Triggered): Found | undefined {
+  const { happening, resource, memory, ready, withdrawn } = seen;
+  const held = [...triggered.values()].flatMap((places) => [...places.values()]);
+  if (withdrawn || held.length === 0) return undefined;
+  const known = memory.watch();
+  if (!held.includes(true)) {
+    memory.setWatch(undefined);
+    return findingOf(seen, undefined);
+  }
+  const seenMs = timeOf(resource, happening.updatedMs);
+  const { windowMs } = ready.rule;
+  // What was measured long ago, as in a load of history, says nothing of who is being watched now.
+  if ((known && known.seenMs >= seenMs) || seenMs + windowMs <= happening.updatedMs) return undefined;
+  memory.setWatch({ seenMs, dueMs: seenMs + windowMs, resource: referenceOf(happening), version: happening.version });
+  return findingOf(seen, undefined);
+}

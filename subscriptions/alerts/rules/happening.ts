@@ -1,0 +1,93 @@
+// A change of a resource as rules see it: whom it is about, and when it was.
+import type { Change, Json, JsonObject, Resource } from '#fhir-model';
+import type { Finding } from '../seams.ts';
+import type { Rule } from './rule.ts';
+
+/** Its place in the change stream. */
+export interface Position {
+  xid: bigint;
+  seq: bigint;
+}
+
+/** What happened, with the resource as it was then. */
+export interface Happening extends Omit<Change, 'body'> {
+  /** Undefined of a deletion. */
+  resource?: Resource;
+  /** What the change replaced, where the rule asks for it. */
+  previous?: Resource;
+}
+
+/** A finding, and what decides how it is taken. */
+export interface Found extends Finding {
+  /** Instant of what led to it, milliseconds since 1970 UTC: of the change, or of a time that ran out. */
+  instantMs: number;
+  /** Of the change; of none where time alone led to it. */
+  position?: Position;
+  /** The resource that was looked at, `Observation/1`. */
+  source: string;
+  /** It is over only if it rests on `source`, which is withdrawn. */
+  withdrawn?: boolean;
+  /** `source` was entered in error. */
+  mistaken?: boolean;
+  /** Nobody is to be told. */
+  suppressed?: boolean;
+}
+
+/** -1, 0, 1: before, at or after in the stream. */
+export const comparePositions = (a: Position, b: Position): number =>
+  a.xid === b.xid ? Number(a.seq > b.seq) - Number(a.seq < b.seq) : a.xid > b.xid ? 1 : -1;
+
+export const referenceOf = ({ type, id }: Pick<Happening, 'type' | 'id'>): string => `${type}/${id}`;
+
+/** The local reference without its version; undefined for a contained one. */
+export function plainReference(value: Json | undefined): string | undefined {
+  const { reference } = (value ?? {}) as JsonObject;
+  if (typeof reference !== 'string' || reference.startsWith('#')) return undefined;
+  return reference.replace(/\/_history\/.+$/, '');
+}
+
+/** A clock that goes wrong must not hide what comes after it. */
+const aheadMsMax = 5 * 60_000;
+
+/** Elements with the clinical time of a resource, the first that is there. */
+const times = ['effectiveDateTime', 'effectiveInstant', 'effectivePeriod', 'performedDateTime', 'occurrenceDateTime'];
+
+/** Clinical time, or that of the change where the resource has none. */
+export function timeOf(resource: Resource | undefined, updatedMs: number): number {
+  for (const name of times) {
+    const value = resource?.[name];
+    const { start, end } = (value ?? {}) as JsonObject;
+    const ms = Date.parse(String(typeof value === 'object' ? (end ?? start) : value));
+    if (Number.isFinite(ms)) return ms > updatedMs + aheadMsMax ? updatedMs : ms;
+  }
+  return updatedMs;
+}
+
+/** Whom a resource is about: `Patient/1`; '' where that can't be told. */
+export function subjectOf(rule: Pick<Rule, 'subject'>, resource: Resource, previous?: Resource): string {
+  if (rule.subject) {
+    const [first] = rule.subject.values(resource as JsonObject, { resource, previous });
+    return typeof first === 'string' ? first : (plainReference(first) ?? '');
+  }
+  if (resource.resourceType === 'Patient') return `Patient/${resource.id}`;
+  const found = resource.subject ?? resource.patient ?? resource.for ?? resource.beneficiary;
+  return plainReference(found as Json) ?? logicalReference(found as Json);
+}
+
+/** Who is known by an identifier only. */
+function logicalReference(value: Json | undefined): string {
+  const { identifier, type } = (value ?? {}) as JsonObject;
+  if (type !== undefined && type !== 'Patient') return '';
+  const { system, value: code } = (identifier ?? {}) as JsonObject;
+  return typeof code === 'string' ? `${typeof system === 'string' ? system : ''}|${code}` : '';
+}
+
+export const encounterOf = (resource: Resource): string | undefined =>
+  resource.resourceType === 'Encounter' ? `Encounter/${resource.id}` : plainReference(resource.encounter as Json);
+
+const withdrawnStatuses = new Set<unknown>(['entered-in-error', 'cancelled', 'registered', 'unknown']);
+
+/** What it says does not stand (any more). */
+export const isWithdrawn = (resource: Resource): boolean =>
+  resource.status === 'entered-in-error' ||
+  (resource.resourceType === 'Observation' && withdrawnStatuses.has(resource.status));

@@ -1,0 +1,72 @@
+// Named context queries of rules, as FHIR Query with embedded FHIRPath: https://hl7.org/fhir/uv/sdc/expressions.html#x-fhir-query-enhancements
+import { type AccessScope, type FhirPath, type JsonObject, parseJson, type ResourceReader } from '#fhir-model';
+import type { CriteriaRules } from '../../match/criteria.ts';
+import { compileAt, refuse, textOf } from './extensions.ts';
+import type { ContextQuery, Rule } from './rule.ts';
+
+const queriesMax = 5;
+/** Resources that one query may bring. */
+const resourcesMax = 50;
+
+/** Extensions with a valueExpression: name, language `application/x-fhir-query`, expression `Type?name={{%resource…}}`. */
+export function readQueries(found: { extension: JsonObject; path: string }[], rules: CriteriaRules): ContextQuery[] {
+  if (found.length > queriesMax) refuse(found[queriesMax]!.path, `there are ${queriesMax} at most`);
+  const names = new Set(['resource', 'previous', 'context', 'ucum', 'sct', 'loinc', 'patient']);
+  return found.map(({ extension, path }) => {
+    const { name, language, expression } = (extension.valueExpression ?? {}) as JsonObject;
+    const at = `${path}.valueExpression`;
+    if (language !== 'application/x-fhir-query')
+      refuse(`${at}.language`, 'must be application/x-fhir-query', 'unsupported');
+    if (!/^[A-Za-z][A-Za-z0-9_]{0,40}$/.test(textOf(name)) || names.has(textOf(name))) {
+      refuse(`${at}.name`, 'must be a name that is not taken');
+    }
+    names.add(textOf(name));
+    return { name: textOf(name), ...readSearch(textOf(expression), `${at}.expression`, rules) };
+  });
+}
+
+function readSearch(expression: string, at: string, rules: CriteriaRules): Pick<ContextQuery, 'type' | 'parts'> {
+  const [, type = '', search = ''] =
+    /^\/?([A-Za-z]+)\?(.+)$/s.exec(expression) ?? refuse(at, 'must be Type?name=value');
+  if (!rules.resourceTypes.includes(type)) refuse(at, `'${type.slice(0, 60)}' is no resource type`);
+  const parts = search.split(/\{\{(.+?)\}\}/s).map((part, i) => {
+    return i % 2 === 0 ? part : compileAt(part.trim(), ['resource', 'previous'], at);
+  });
+  // A query about nobody in particular would read everybody's.
+  if (parts.length === 1) refuse(at, 'must have {{%resource…}}: whose resources are meant');
+  return { type, parts };
+}
+
+export interface QueryPorts {
+  reader: ResourceReader;
+  scope: AccessScope;
+}
+
+/**
+ * What the rule's conditions may see beside the resource: by name the resources that the store has at this moment. A
+ * query of which a part yields nothing has no result. Throws CerebraError as the reader does.
+ */
+export async function runQueries(
+  { queries }: Pick<Rule, 'queries'>,
+  variables: Readonly<Record<string, JsonObject | undefined>>,
+  { reader, scope }: QueryPorts,
+): Promise<Record<string, JsonObject[]>> {
+  const found = queries.map(async ({ name, type, parts }): Promise<[string, JsonObject[]]> => {
+    const texts = parts.map((part) => (typeof part === 'string' ? part : yielded(part, variables)));
+    if (texts.includes(undefined)) return [name, []];
+    const { resources } = await reader.search(type, boundedSearch(texts.join('')), scope);
+    return [name, resources.map(({ body }) => parseJson(body).exact as JsonObject)];
+  });
+  return Object.fromEntries(await Promise.all(found));
+}
+
+function yielded(path: FhirPath, variables: Readonly<Record<string, JsonObject | undefined>>): string | undefined {
+  const [first] = path.values(variables.resource, variables);
+  return first === undefined || typeof first === 'object' ? undefined : encodeURIComponent(String(first));
+}
+
+const boundedSearch = (search: string): string => {
+  const given = new URLSearchParams(search);
+  const count = Math.min(resourcesMax, Number(given.get('_count') ?? resourcesMax) || resourcesMax);
+  return `${search.replace(/(^|&)_(count|total)=[^&]*/g, '')}&_count=${count}&_total=none`.replace(/^&/, '');
+};

@@ -1,0 +1,35 @@
+// Rules made ready: the matcher of a rule's triggers, and the entries by which the change stream is listened to.
+import type { Resource } from '#fhir-model';
+import { createMatcher, type Entry } from '../../match/matcher.ts';
+import { mayBeCritical } from '../critical/level.ts';
+import type { ReadyRule } from './evaluate.ts';
+import type { Rule } from './rule.ts';
+
+/** Id of the subscriber that stands for a rule; ':' can't occur in the id of a Subscription. */
+export const ruleSubscriber = (id: string): string => `alert:${id}`;
+
+export function readyRule(rule: Rule, baseUrl: string | undefined): ReadyRule {
+  const matcher = createMatcher(baseUrl);
+  for (const [i, action] of rule.actions.entries()) {
+    for (const [j, { query }] of action.triggers.entries()) matcher.put({ id: `${i}.${j}`, query });
+  }
+  return { rule, matcher };
+}
+
+/** What the dispatcher's matcher has of the rule. */
+export function entriesOf({ id, kind, actions }: Rule): Entry[] {
+  const subscriber = ruleSubscriber(id);
+  // A first version that is not critical has raised nothing that could be withdrawn.
+  const test = kind === 'critical-value' ? { test: firstIsCritical } : {};
+  return actions.flatMap(({ triggers }, i) =>
+    triggers.map(({ query }, j) => ({
+      id: `${subscriber}:${i}.${j}`,
+      subscriber,
+      query,
+      deletions: true as const,
+      ...test,
+    })),
+  );
+}
+
+const firstIsCritical = (resource: Resource, version: number): boolean => version > 1 || mayBeCritical(resource);

@@ -1,0 +1,70 @@
+// What a rule listens for: https://hl7.org/fhir/R4/metadatatypes.html#TriggerDefinition, https://hl7.org/fhir/R4/metadatatypes.html#DataRequirement
+import { escapeValue, type JsonObject, type SearchQuery } from '#fhir-model';
+import { isCerebraError } from '#platform';
+import { type CriteriaRules, parseCriteria } from '../../match/criteria.ts';
+import { compileAt, objectsOf, readExtensions, refuse, textOf } from './extensions.ts';
+import type { Trigger } from './rule.ts';
+
+const types = new Set<string>(['data-added', 'data-modified', 'data-changed', 'data-removed']);
+const codesMax = 200;
+
+export function readTrigger(
+  trigger: JsonObject,
+  path: string,
+  variables: readonly string[],
+  rules: CriteriaRules,
+): Trigger {
+  const type = textOf(trigger.type);
+  if (!types.has(type)) refuse(`${path}.type`, `must be one of ${[...types].join(', ')}`, 'unsupported');
+  const [data, more] = objectsOf(trigger.data);
+  if (!data) refuse(`${path}.data`, 'is missing: the type of the resources, and their codes', 'required');
+  if (more) refuse(`${path}.data[1]`, 'a trigger has one; write another trigger', 'unsupported');
+  const query = readData(data as JsonObject, trigger, path, rules);
+  const condition = trigger.condition as JsonObject | undefined;
+  return {
+    name: textOf(trigger.name),
+    type: type as Trigger['type'],
+    query,
+    ...(condition ? { condition: readExpression(condition, variables, `${path}.condition`) } : {}),
+  };
+}
+
+/** https://hl7.org/fhir/R4/metadatatypes.html#Expression of language text/fhirpath. */
+export function readExpression(expression: JsonObject, variables: readonly string[], path: string) {
+  if (expression.language !== 'text/fhirpath') refuse(`${path}.language`, 'must be text/fhirpath', 'unsupported');
+  return compileAt(textOf(expression.expression), variables, `${path}.expression`);
+}
+
+function readData(data: JsonObject, trigger: JsonObject, path: string, rules: CriteriaRules): SearchQuery {
+  const unknown = Object.keys(data).find((name) => !['id', 'extension', 'type', 'codeFilter'].includes(name));
+  if (unknown) refuse(`${path}.data[0].${unknown}`, 'can not be told apart by it; use a condition', 'unsupported');
+  const extensions = readExtensions(trigger, path);
+  const criteria = extensions.text('criteria', 'string');
+  extensions.rest();
+  const filters = objectsOf(data.codeFilter).map((filter, index) =>
+    readFilter(filter, `${path}.data[0].codeFilter[${index}]`),
+  );
+  const search = [...filters, ...(criteria === undefined ? [] : [criteria])].join('&');
+  try {
+    const { query, stored } = parseCriteria(`${textOf(data.type)}?${search}`, rules);
+    if (stored !== '') refuse(path, `'${stored}' would need the database; use a context query`, 'unsupported');
+    return query;
+  } catch (error) {
+    if (!isCerebraError(error) || error.message.startsWith(path)) throw error;
+    return refuse(`${path}.data[0]`, error.message);
+  }
+}
+
+function readFilter(filter: JsonObject, path: string): string {
+  if (filter.valueSet !== undefined) refuse(`${path}.valueSet`, 'list the codes instead', 'unsupported');
+  const name = textOf(filter.searchParam) || textOf(filter.path).replace(/\.coding$|\.coding\.code$/, '');
+  if (!/^[A-Za-z0-9-]{1,64}$/.test(name)) refuse(path, 'has the path, or the search parameter, of a code');
+  const codes = objectsOf(filter.code);
+  if (codes.length === 0 || codes.length > codesMax) refuse(`${path}.code`, `has 1 to ${codesMax} codings`);
+  const values = codes.map(({ system, code }) => {
+    if (typeof code !== 'string') refuse(`${path}.code`, 'each has a code');
+    const value = escapeValue(String(code));
+    return system === undefined ? value : `${escapeValue(textOf(system))}|${value}`;
+  });
+  return `${name}=${encodeURIComponent(values.join(','))}`;
+}

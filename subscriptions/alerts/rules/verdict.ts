@@ -1,0 +1,92 @@
+// What one action of a rule says of a resource by itself: thresholds, scores, claims.
+import type { FhirPath, Json, JsonObject, Resource } from '#fhir-model';
+import { beyond, inUnit, type Measured, measuredOf } from '../quantity.ts';
+import { objectsOf } from './extensions.ts';
+import type { ActionLimits, RuleAction } from './rule.ts';
+
+/** `hold`: neither raised nor over; what is raised stays so. */
+export type Verdict =
+  | { state: 'raised'; detail: string; evidence?: string[] }
+  | { state: 'cleared' }
+  | { state: 'hold' };
+
+export type Variables = Readonly<Record<string, Json | undefined>>;
+
+/** The value of a resource: what the action's expression yields, else valueQuantity, valueInteger or valueDecimal. */
+export function measuredValue(
+  { value }: RuleAction,
+  resource: Resource,
+  previous: Resource | undefined,
+): Measured | undefined {
+  if (value) return measuredOf(value.values(resource as JsonObject, { resource, previous })[0]);
+  return measuredOf((resource.valueQuantity ?? resource.valueInteger ?? resource.valueDecimal) as Json | undefined);
+}
+
+const allHold = (conditions: readonly FhirPath[], resource: Resource, variables: Variables): boolean =>
+  conditions.every((condition) => condition.holds(resource as JsonObject, variables) === true);
+
+/** By limits, by conditions, or by both. */
+export function threshold(action: RuleAction, resource: Resource, variables: Variables): Verdict {
+  const { limits, conditions, rearm } = action;
+  const measured = measuredValue(action, resource, variables.previous as Resource | undefined);
+  const level = limits && measured && inUnit(measured, limits.unit);
+  // A value that is missing, or can't be told in the unit, says nothing: an incomplete score is not a low one.
+  if (limits && level === undefined) return { state: 'hold' };
+  const side = limits && beyond(level!, measured!.comparator, limits);
+  if ((!limits || side) && allHold(conditions, resource, variables)) {
+    return { state: 'raised', detail: detailOf(measured, limits, side) };
+  }
+  if (limits && !isRearmed(level!, limits)) return { state: 'hold' };
+  if (rearm && rearm.holds(resource as JsonObject, variables) !== true) return { state: 'hold' };
+  return { state: 'cleared' };
+}
+
+function isRearmed(level: number, { low, high, rearmLow, rearmHigh }: ActionLimits): boolean {
+  if (low !== undefined && level < (rearmLow ?? low)) return false;
+  return high === undefined || level <= (rearmHigh ?? high);
+}
+
+function detailOf(
+  measured: Measured | undefined,
+  limits: ActionLimits | undefined,
+  side: 'low' | 'high' | undefined,
+): string {
+  if (!measured) return '';
+  if (!limits || !side) return measured.text;
+  return `${measured.text} (limit ${limits[side]}${limits.unit === '1' ? '' : ` ${limits.unit}`})`;
+}
+
+const reviewAction = 'http://hl7.org/fhir/us/davinci-pas/StructureDefinition/extension-reviewActionCode';
+
+/**
+ * Whether a ClaimResponse or ExplanationOfBenefit says no: it could not be processed, is not certified (X12 306, A3), or pays
+ * nothing of what was submitted, https://hl7.org/fhir/R4/valueset-adjudication.html
+ */
+export function isDenied(resource: Resource): boolean {
+  if (resource.outcome === 'error') return true;
+  const items = [resource as JsonObject, ...objectsOf(resource.item), ...objectsOf(resource.addItem)];
+  const adjudications = items.flatMap((item) => objectsOf(item.adjudication));
+  if ([...items, ...adjudications].some(isNotCertified)) return true;
+  const totals = objectsOf(resource.total);
+  const sums = totals.length > 0 ? totals : adjudications;
+  return sumOf(sums, ['submitted']) > 0 && has(sums, 'benefit') && sumOf(sums, ['benefit']) === 0;
+}
+
+function isNotCertified(element: JsonObject): boolean {
+  const extensions = objectsOf(element.extension).flatMap((one) => [one, ...objectsOf(one.extension)]);
+  return extensions.some(
+    ({ url, valueCodeableConcept }) =>
+      url === reviewAction &&
+      objectsOf((valueCodeableConcept as JsonObject | undefined)?.coding).some(({ code }) => code === 'A3'),
+  );
+}
+
+const isOf = ({ category }: JsonObject, codes: readonly string[]): boolean =>
+  objectsOf((category as JsonObject | undefined)?.coding).some(({ code }) => codes.includes(code as string));
+
+const has = (elements: JsonObject[], code: string): boolean => elements.some((element) => isOf(element, [code]));
+
+function sumOf(elements: JsonObject[], codes: readonly string[]): number {
+  const amounts = elements.filter((element) => isOf(element, codes)).map(({ amount }) => measuredOf(amount as Json));
+  return amounts.reduce((sum, amount) => sum + (amount?.value ?? 0), 0);
+}

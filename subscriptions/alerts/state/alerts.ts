@@ -1,0 +1,266 @@
+// Alerts as they are kept: each finding is settled in one transaction with the resources that tell of it, with what its rule
+// remembers, and with the escalation that begins or ends.
+import type { AccessScope, ResourceWriter, TransactionEntry } from '#fhir-model';
+import { type Clock, type Db, isCerebraError, type Queryable, type Tx } from '#platform';
+import type { Found } from '../rules/happening.ts';
+import type { MemoryChanges } from '../rules/memory.ts';
+import type { Alert, Alerts, Escalation, Finding } from '../seams.ts';
+import { acknowledgedEntries, entriesOf } from './resources.ts';
+import { type AlertRow, isOpen, type Policy, type Step, stepOf, stormKey } from './row.ts';
+import { alertKeyOf, latestRows, raisedOf, rowById, saveMemory, saveRow } from './rows.ts';
+
+export interface AlertsOptions {
+  db: Db;
+  writer: ResourceWriter;
+  scope: AccessScope;
+  clock: Clock;
+  /** What brings alerts to people; without it nobody is called. */
+  escalation?: Escalation | undefined;
+  /** What the rule of that id says of its alerts; undefined for one that is not known here. */
+  policyOf(rule: string): Promise<Policy | undefined>;
+}
+
+export interface AlertKeeper extends Alerts {
+  /**
+   * Settles what one rule has found, in order, and what it remembers of it. `also` runs in the last transaction. Throws
+   * CerebraError as the writer does, `version-conflict` where somebody else was faster.
+   */
+  apply(rule: string, policy: Policy, found: readonly Found[], more?: More): Promise<Step[]>;
+  /** Nobody is told of it until then; it is told anew if it still stands. False when it is not open. */
+  snooze(id: string, untilMs: number, by: string): Promise<boolean>;
+  /** Tells of what had to wait. */
+  notify(id: string): Promise<boolean>;
+}
+
+export interface More {
+  memory?: MemoryChanges;
+  also?: (tx: Tx) => Promise<void>;
+}
+
+const noEscalation: Escalation = { begin: async () => {}, end: async () => {} };
+const stormsMax = 1_000;
+const attemptsMax = 4;
+
+export function createAlerts(options: AlertsOptions): AlertKeeper {
+  const { db, clock, policyOf } = options;
+  const escalation = options.escalation ?? noEscalation;
+  const policy = async (rule: string): Promise<Policy> => (await policyOf(rule)) ?? { detectedIssue: false };
+  const write = (entries: TransactionEntry[], within: (tx: Tx) => Promise<void>) => commit(options, entries, within);
+
+  const apply: AlertKeeper['apply'] = async (rule, policy, found, { memory, also } = {}) => {
+    const done: Step[] = [];
+    const rounds = roundsOf(found);
+    for (const [i, round] of rounds.entries()) {
+      const steps = await stepsOf(db, rule, policy, round);
+      const isLast = i === rounds.length - 1;
+      const remembers = isLast && memory !== undefined && memory.facts.length + memory.watches.length > 0;
+      if (steps.length === 0 && !remembers && !(isLast && also)) continue;
+      await write(steps.flatMap(entriesOf), async (tx) => {
+        for (const { row } of steps) await saveRow(tx, row);
+        if (remembers) await saveMemory(tx, rule, memory);
+        if (isLast) await also?.(tx);
+        for (const step of steps) await escalate(tx, escalation, step);
+      });
+      done.push(...steps);
+    }
+    return done;
+  };
+
+  /** Somebody else may change the row at the same moment: then it is looked at again. */
+  const change = async (id: string, how: (row: AlertRow, policy: Policy) => Changed | undefined): Promise<boolean> => {
+    for (let attempt = 1; ; attempt++) {
+      const row = await rowById(db, id);
+      const next = row && how(row, await policy(row.rule));
+      if (!next) return false;
+      try {
+        await write(next.entries, async (tx) => {
+          await saveRow(tx, next.row);
+          await next.within?.(tx);
+        });
+        return true;
+      } catch (error) {
+        if (attempt === attemptsMax || !isCerebraError(error, 'version-conflict')) throw error;
+      }
+    }
+  };
+
+  return {
+    apply,
+    async settle(findings) {
+      for (const finding of findings) {
+        await apply(finding.rule, await policy(finding.rule), [foundOf(finding, clock.now())]);
+      }
+    },
+    acknowledge: (id, by, note) =>
+      change(id, (row, policy) => acknowledged(row, { by, note, nowMs: clock.now() }, policy, escalation)),
+    snooze: (id, untilMs, by) =>
+      change(id, (row) => {
+        if (!isOpen(row) || row.status === 'suppressed') return undefined;
+        const next: AlertRow = { ...row, notifyMs: untilMs, note: `Snoozed by ${by}` };
+        return { row: next, entries: [], within: (tx) => escalation.end(tx, id, 'closed') };
+      }),
+    notify: (id) =>
+      change(id, (row, policy) => {
+        if (row.status !== 'active' || row.notifyMs === undefined || row.notifyMs > clock.now()) return undefined;
+        const { notifyMs: _waited, ...rest } = row;
+        const next: AlertRow = { ...rest, tells: row.tells + 1 };
+        const step: Step = { kind: 'update', row: next, before: row, policy, tell: true };
+        return { row: next, entries: entriesOf(step), within: (tx) => escalation.begin(tx, alertOf(next)) };
+      }),
+    async read(id) {
+      const row = await rowById(db, id);
+      return row && alertOf(row);
+    },
+  };
+}
+
+interface Changed {
+  row: AlertRow;
+  entries: TransactionEntry[];
+  within?: (tx: Tx) => Promise<void>;
+}
+
+interface Acknowledgment {
+  by: string;
+  note: string | undefined;
+  nowMs: number;
+}
+
+function acknowledged(
+  row: AlertRow,
+  { by, note, nowMs }: Acknowledgment,
+  policy: Policy,
+  escalation: Escalation,
+): Changed | undefined {
+  if (row.status !== 'active') return undefined;
+  const { notifyMs: _waits, ...rest } = row;
+  const next: AlertRow = {
+    ...rest,
+    ...{ status: 'acknowledged', acknowledgedMs: nowMs, acknowledgedBy: by.slice(0, 200) },
+    ...(note === undefined ? {} : { note: note.slice(0, 2_000) }),
+  };
+  const within = async (tx: Tx) => {
+    await escalation.end(tx, row.id, 'acknowledged');
+    if (row.key === stormKey) await tx.query(acknowledgeGroup, [row.id, nowMs, by.slice(0, 200)]);
+  };
+  return { row: next, entries: acknowledgedEntries(next, { policy }), within };
+}
+
+/** Whoever takes care of a storm takes care of what it is made of. */
+const acknowledgeGroup = {
+  name: 'alert_acknowledge_group',
+  text: `update alert set status = 'acknowledged', acknowledged_at = to_timestamp($2::float8 / 1000), acknowledged_by = $3,
+      revision = revision + 1 where group_id = $1 and status = 'active'`,
+};
+
+async function commit(
+  { db, writer, scope }: Pick<AlertsOptions, 'db' | 'writer' | 'scope'>,
+  entries: TransactionEntry[],
+  within: (tx: Tx) => Promise<void>,
+): Promise<void> {
+  if (entries.length === 0) await db.tx(within);
+  else await writer.transaction(entries, { scope, within });
+}
+
+async function escalate(tx: Tx, escalation: Escalation, { kind, row, before, tell }: Step): Promise<void> {
+  if (tell) await escalation.begin(tx, alertOf(row));
+  else if (kind === 'resolve' && (before?.tells ?? 0) > 0) await escalation.end(tx, row.id, 'cleared');
+}
+
+/** Parts in which no alert is touched twice: one transaction can change a resource once. */
+function roundsOf(found: readonly Found[]): Found[][] {
+  const rounds: Found[][] = [];
+  let keys = new Set<string>();
+  for (const one of found) {
+    const key = alertKeyOf(one);
+    if (rounds.length === 0 || keys.has(key)) {
+      rounds.push([]);
+      keys = new Set();
+    }
+    keys.add(key);
+    rounds.at(-1)!.push(one);
+  }
+  return rounds.length === 0 ? [[]] : rounds;
+}
+
+async function stepsOf(db: Queryable, rule: string, policy: Policy, found: readonly Found[]): Promise<Step[]> {
+  if (found.length === 0) return [];
+  const storm = { rule, subject: '', key: stormKey };
+  const rows = await latestRows(db, [...found, ...(policy.storm ? [storm] : [])]);
+  const raised = policy.storm ? await raisedAround(db, rule, policy.storm.windowMs, found) : [];
+  return foldSteps(rows, policy, raised, found);
+}
+
+const raisedAround = (db: Queryable, rule: string, windowMs: number, found: readonly Found[]) =>
+  raisedOf(db, rule, Math.min(...found.map(({ instantMs }) => instantMs)) - windowMs, stormsMax);
+
+/** What the findings make of the rows, which are changed with them. `raised` grows. */
+export function foldSteps(
+  rows: Map<string, AlertRow>,
+  policy: Policy,
+  raised: number[],
+  found: readonly Found[],
+): Step[] {
+  const steps: Step[] = [];
+  let storm: Step | undefined;
+  for (const one of found) {
+    const step = stepOf(rows.get(alertKeyOf(one)), one, { policy, raised });
+    if (!step) continue;
+    if (step.row.group === 'storm') {
+      const stormFound = stormOf(one, raised, policy);
+      const next = stepOf(rows.get(alertKeyOf(stormFound)), stormFound, { policy, raised: [] });
+      storm = storm && next ? { ...storm, row: { ...storm.row, detail: next.row.detail } } : (storm ?? next);
+      const current = storm?.row ?? rows.get(alertKeyOf(stormFound))!;
+      rows.set(alertKeyOf(stormFound), current);
+      step.row.group = current.id;
+    }
+    const spoke = step.kind === 'raise' || step.before?.status === 'suppressed';
+    if (spoke && step.row.status !== 'suppressed') raised.push(step.row.raisedMs);
+    rows.set(alertKeyOf(one), step.row);
+    steps.push(step);
+  }
+  return storm ? [...steps, storm] : steps;
+}
+
+/** The alert that stands for many of a rule's; its position would be another's. */
+function stormOf(found: Found, raised: readonly number[], { storm }: Policy): Found {
+  const { position: _place, encounter: _visit, code: _code, ...rest } = found;
+  const count = raised.filter((ms) => ms > found.instantMs - storm!.windowMs).length + 1;
+  const minutes = Math.round(storm!.windowMs / 60_000);
+  return {
+    ...rest,
+    ...{ subject: '', key: stormKey, state: 'raised', source: '', evidence: [] },
+    title: `Many alerts: ${found.title}`,
+    detail: `${count} alerts within ${minutes} min`,
+  };
+}
+
+const foundOf = (finding: Finding, nowMs: number): Found => ({
+  ...finding,
+  ...{ instantMs: nowMs, source: finding.evidence[0] ?? '' },
+});
+
+export function alertOf(row: AlertRow): Alert {
+  const {
+    id,
+    rule,
+    subject,
+    encounter,
+    key,
+    severity,
+    title,
+    code,
+    detail,
+    evidence,
+    atMs,
+    escalation,
+    status,
+    raisedMs,
+  } = row;
+  return {
+    ...{ id, rule, subject, key, severity, title, detail, evidence, atMs, status, raisedMs },
+    ...(encounter === undefined ? {} : { encounter }),
+    ...(code === undefined ? {} : { code }),
+    ...(escalation === undefined ? {} : { escalation }),
+  };
+}

@@ -1,0 +1,31 @@
+// Hours in which alerts that are not severe wait, in the local time of a place.
+import { type QuietHours, rankOf } from '../rules/rule.ts';
+import type { Severity } from '../seams.ts';
+
+const dayMinutes = 1_440;
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+function minutesOf(timeZone: string, ms: number): number {
+  let format = formats.get(timeZone);
+  if (!format) {
+    format = new Intl.DateTimeFormat('en', { timeZone, hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+    formats.set(timeZone, format);
+  }
+  const parts = Object.fromEntries(format.formatToParts(ms).map(({ type, value }) => [type, Number(value)]));
+  return (parts.hour ?? 0) * 60 + (parts.minute ?? 0);
+}
+
+/** The end of the quiet hours that the instant is in; undefined outside of them, and for what is too severe to wait. */
+export function quietUntil(quiet: QuietHours, severity: Severity, ms: number): number | undefined {
+  if (rankOf(severity) >= rankOf(quiet.below)) return undefined;
+  const { fromMinutes: from, toMinutes: to, timeZone } = quiet;
+  const now = minutesOf(timeZone, ms);
+  const inside = from <= to ? now >= from && now < to : now >= from || now < to;
+  if (!inside) return undefined;
+  const end = startOfMinute(ms) + ((to - now + dayMinutes) % dayMinutes) * 60_000;
+  // Where clocks are changed in between it is an hour off: moved to the minute that shows `to`.
+  const off = ((to - minutesOf(timeZone, end) + dayMinutes + dayMinutes / 2) % dayMinutes) - dayMinutes / 2;
+  return end + off * 60_000;
+}
+
+const startOfMinute = (ms: number): number => ms - (ms % 60_000);

@@ -1,0 +1,267 @@
+// An alert as FHIR: Flag (https://hl7.org/fhir/R4/flag.html) for its state, Communication for what was told, Task for who is
+// to acknowledge it, DetectedIssue where it is one. Ids derive from the alert's, so that doing it again changes nothing.
+import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
+import type { Severity } from '../seams.ts';
+import { type AlertRow, partId, type Step } from './row.ts';
+
+const tagSystem = 'urn:cerebra:alert';
+/** What a rule has written carries it in meta.tag. */
+export const ruleTag = (rule: string): { system: string; code: string } => ({ system: tagSystem, code: rule });
+
+export const taskCode = { system: 'urn:cerebra:alert-task', code: 'acknowledge', display: 'Acknowledge alert' };
+
+export const taskId = ({ id }: Pick<AlertRow, 'id'>): string => partId(id, 'Task');
+/** By which an alert's Task and Communications tell whose they are. */
+const identifierOf = ({ id }: AlertRow): JsonObject => ({ system: tagSystem, value: id });
+
+/** Id of the alert that it belongs to; undefined for what is none of ours. */
+export function alertOfPart({ identifier }: Resource): string | undefined {
+  const found = (Array.isArray(identifier) ? (identifier as JsonObject[]) : []).find(
+    ({ system }) => system === tagSystem,
+  );
+  return typeof found?.value === 'string' ? found.value : undefined;
+}
+
+const communicationId = ({ id, tells }: AlertRow): string => partId(id, `Communication|${tells}`);
+const issueId = ({ id }: AlertRow): string => partId(id, 'DetectedIssue');
+
+/** Until then it should be acknowledged; where there is none nobody has to. */
+const acknowledgeWithin: Partial<Record<Severity, number>> = {
+  critical: 10 * 60_000,
+  high: 30 * 60_000,
+  moderate: 4 * 3_600_000,
+};
+
+/** https://hl7.org/fhir/R4/valueset-request-priority.html */
+const priorities: Readonly<Record<Severity, string>> = {
+  ...{ critical: 'stat', high: 'asap', moderate: 'urgent', low: 'routine', info: 'routine' },
+};
+
+type Written = Resource & { id: string };
+type Merge = (existing: Resource | undefined, incoming: Resource) => Resource;
+
+/** What is written for the step: nothing of it is left where the same was written before. */
+export function entriesOf(step: Step): TransactionEntry[] {
+  const { kind, row, tell, policy } = step;
+  if (kind === 'follow' || (row.status === 'suppressed' && kind !== 'resolve')) return [];
+  if (kind === 'resolve') return endOf(step);
+  const flag = flagOf(row);
+  const dueMs = row.group === undefined ? dueOf(row, step) : undefined;
+  return [
+    ...(flag ? [put(flag, raisedFlag)] : []),
+    ...(tell ? [put(communicationOf(row, policy.owner))] : []),
+    ...(tell && dueMs !== undefined ? [put(taskOf(row, dueMs, policy.owner), openedTask)] : []),
+    ...(policy.detectedIssue && kind === 'raise' ? issueEntries(row) : []),
+  ];
+}
+
+const put = (resource: Written, merge?: Merge): TransactionEntry => ({
+  ...{ method: 'PUT', url: `${resource.resourceType}/${resource.id}`, resource },
+  ...(merge ? { merge } : {}),
+});
+
+function dueOf(row: AlertRow, { policy }: Step): number | undefined {
+  const withinMs = policy.acknowledgeWithinMs ?? acknowledgeWithin[row.severity];
+  return withinMs === undefined || withinMs === 0 ? undefined : row.raisedMs + withinMs;
+}
+
+/** Goes on with what people have added to it. */
+const raisedFlag: Merge = (existing, flag) => {
+  if (!existing) return flag;
+  const { status, code, extension, subject, encounter } = flag;
+  const { end: _end, ...period } = (existing.period ?? {}) as JsonObject;
+  return { ...existing, ...{ status, code, extension, subject }, ...(encounter ? { encounter } : {}), period };
+};
+
+const openedTask: Merge = (existing, task) =>
+  existing ? { ...existing, status: 'requested', restriction: task.restriction } : task;
+
+/** The Flag is no longer active, unless a person has closed it already; nobody needs to acknowledge it any more. */
+function endOf(step: Step): TransactionEntry[] {
+  const { row, before } = step;
+  const endedMs = row.endedMs ?? row.raisedMs;
+  const flag = flagOf(row);
+  const wasSilent = before?.status === 'suppressed';
+  const entries: TransactionEntry[] = [];
+  if (flag && !wasSilent) {
+    entries.push(put(flag, (existing, incoming) => endedFlag(existing ?? incoming, endedMs, step.mistaken === true)));
+  }
+  if (row.tells > 0) entries.push(...doneOf(row, 'cancelled', endedMs, step));
+  return entries;
+}
+
+function endedFlag(flag: Resource, endedMs: number, mistaken: boolean): Resource {
+  if (flag.status !== 'active') return flag;
+  const period = { ...(flag.period as JsonObject | undefined), end: isoOf(endedMs) };
+  return { ...flag, status: mistaken ? 'entered-in-error' : 'inactive', period };
+}
+
+/** What was told is read, and the Task is done or no longer needed. */
+function doneOf(
+  row: AlertRow,
+  status: 'completed' | 'cancelled',
+  atMs: number,
+  step: Pick<Step, 'policy'>,
+): TransactionEntry[] {
+  const communication = put(communicationOf(row, step.policy.owner), (existing, incoming) =>
+    existing?.status === 'completed' ? existing : { ...(existing ?? incoming), status: 'completed' },
+  );
+  const dueMs = dueOf(row, { ...step } as Step);
+  if (dueMs === undefined || row.group !== undefined) return [communication];
+  const task = put(taskOf(row, dueMs, step.policy.owner), (existing, incoming) =>
+    endedTask(existing ?? incoming, row, status, atMs),
+  );
+  return [communication, task];
+}
+
+const openTasks = new Set<unknown>(['draft', 'requested', 'received', 'accepted', 'ready', 'in-progress', 'on-hold']);
+
+function endedTask(task: Resource, row: AlertRow, status: 'completed' | 'cancelled', atMs: number): Resource {
+  if (!openTasks.has(task.status)) return task;
+  const by = row.acknowledgedBy ?? '';
+  const note = status === 'completed' ? { text: row.note ?? `Acknowledged by ${by}`, time: isoOf(atMs) } : undefined;
+  const isReference =
+    /^(Practitioner|PractitionerRole|Organization|CareTeam|Patient|RelatedPerson|Device)\/[^/]+$/.test(by);
+  return {
+    ...task,
+    status,
+    lastModified: isoOf(atMs),
+    ...(status === 'cancelled' ? { statusReason: { text: 'The alert is over' } } : {}),
+    ...(note ? { note: [...((task.note ?? []) as JsonObject[]), note] } : {}),
+    ...(isReference && task.owner === undefined ? { owner: { reference: by } } : {}),
+  };
+}
+
+/** Of an acknowledgment; the Flag stays, since what it says still holds. */
+export const acknowledgedEntries = (row: AlertRow, step: Pick<Step, 'policy'>): TransactionEntry[] =>
+  row.tells > 0 ? doneOf(row, 'completed', row.acknowledgedMs ?? row.raisedMs, step) : [];
+
+const isoOf = (ms: number): string => new Date(ms).toISOString();
+
+const codeOf = ({ code, title }: AlertRow): JsonObject =>
+  code ? { coding: [{ ...code }], text: title } : { text: title };
+
+/** `Patient/1` or `system|value`, where the element's types have it. */
+function subjectIn(row: AlertRow, types: readonly string[]): JsonObject | undefined {
+  const literal = /(?:^|\/)([A-Z][A-Za-z]+)\/[A-Za-z0-9\-.]{1,64}$/.exec(row.subject);
+  if (literal) return types.includes(literal[1]!) ? { reference: row.subject } : undefined;
+  const logical = /^(.*)\|([^|]+)$/s.exec(row.subject);
+  if (!logical) return undefined;
+  const [, system, value] = logical as unknown as [string, string, string];
+  return { type: 'Patient', identifier: { ...(system === '' ? {} : { system }), value } };
+}
+
+const encounterIn = ({ encounter }: AlertRow): JsonObject => (encounter ? { encounter: { reference: encounter } } : {});
+const referencesOf = ({ evidence }: AlertRow): JsonObject[] => evidence.map((reference) => ({ reference }));
+
+/** Flag.subject is required and has few target types; without one there is no Flag. */
+const flagSubjects = [
+  'Patient',
+  'Location',
+  'Group',
+  'Organization',
+  'Practitioner',
+  'PlanDefinition',
+  'Medication',
+  'Procedure',
+];
+
+function flagOf(row: AlertRow): Written | undefined {
+  const subject = subjectIn(row, flagSubjects);
+  if (!subject) return undefined;
+  return {
+    resourceType: 'Flag',
+    id: row.id,
+    meta: { tag: [ruleTag(row.rule)] },
+    extension: referencesOf(row).map((valueReference) => ({
+      url: 'http://hl7.org/fhir/StructureDefinition/flag-detail',
+      valueReference,
+    })),
+    status: 'active',
+    category: [coded('http://terminology.hl7.org/CodeSystem/flag-category', 'clinical', 'Clinical')],
+    code: codeOf(row),
+    subject,
+    period: { start: isoOf(row.raisedMs) },
+    ...encounterIn(row),
+  };
+}
+
+const flagReference = (row: AlertRow): JsonObject[] => (flagOf(row) ? [{ reference: `Flag/${row.id}` }] : []);
+
+/** Neither name nor birth date: who reads it follows the references. */
+function communicationOf(row: AlertRow, owner: string | undefined): Written {
+  const subject = subjectIn(row, ['Patient', 'Group']);
+  return {
+    resourceType: 'Communication',
+    id: communicationId(row),
+    identifier: [identifierOf(row)],
+    meta: { tag: [ruleTag(row.rule)] },
+    status: 'in-progress',
+    category: [coded('http://terminology.hl7.org/CodeSystem/communication-category', 'alert', 'Alert')],
+    priority: priorities[row.severity],
+    ...(subject ? { subject } : {}),
+    topic: codeOf(row),
+    about: [...referencesOf(row), ...flagReference(row)],
+    ...encounterIn(row),
+    sent: isoOf(row.raisedMs),
+    ...(owner ? { recipient: [{ reference: owner }] } : {}),
+    reasonReference: referencesOf(row).filter(({ reference }) => reasonTypes.test(String(reference))),
+    payload: [{ contentString: row.detail === '' ? row.title : `${row.title}: ${row.detail}` }],
+  };
+}
+
+const reasonTypes = /^(Condition|Observation|DiagnosticReport|DocumentReference)\//;
+
+function taskOf(row: AlertRow, dueMs: number, owner: string | undefined): Written {
+  const subject = subjectIn(row, ['Patient', 'Group', 'Location']);
+  const [focus] = [...flagReference(row), { reference: `Communication/${communicationId({ ...row, tells: 1 })}` }];
+  return {
+    resourceType: 'Task',
+    id: taskId(row),
+    identifier: [identifierOf(row)],
+    meta: { tag: [ruleTag(row.rule)] },
+    status: 'requested',
+    intent: 'order',
+    priority: priorities[row.severity],
+    code: { coding: [taskCode] },
+    description: row.title,
+    focus: focus!,
+    ...(subject ? { for: subject } : {}),
+    ...encounterIn(row),
+    authoredOn: isoOf(row.raisedMs),
+    lastModified: isoOf(row.raisedMs),
+    ...(owner ? { owner: { reference: owner } } : {}),
+    restriction: { repetitions: 1, period: { end: isoOf(dueMs) } },
+  };
+}
+
+/** https://hl7.org/fhir/R4/valueset-detectedissue-severity.html */
+const issueSeverities: Readonly<Record<Severity, string>> = {
+  ...{ critical: 'high', high: 'high', moderate: 'moderate', low: 'low', info: 'low' },
+};
+
+/** https://hl7.org/fhir/R4/detectedissue.html */
+function issueEntries(row: AlertRow): TransactionEntry[] {
+  const patient = subjectIn(row, ['Patient']);
+  if (!patient) return [];
+  const issue: Written = {
+    resourceType: 'DetectedIssue',
+    id: issueId(row),
+    meta: { tag: [ruleTag(row.rule)] },
+    status: 'final',
+    code: codeOf(row),
+    severity: issueSeverities[row.severity],
+    patient,
+    identifiedDateTime: isoOf(row.raisedMs),
+    implicated: referencesOf(row),
+    detail: row.detail,
+  };
+  return [put(row.detail === '' ? without(issue, 'detail') : issue)];
+}
+
+function without(resource: Written, name: string): Written {
+  const { [name]: _one, ...rest } = resource;
+  return rest as Written;
+}
+
+const coded = (system: string, code: string, display: string): JsonObject => ({ coding: [{ system, code, display }] });

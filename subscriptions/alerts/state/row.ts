@@ -1,0 +1,148 @@
+// An alert as its row has it, and what a finding makes of it. Nothing here waits or asks: the dry run takes the same steps.
+import { uuidv5 } from '#platform';
+import { comparePositions, type Found, type Position } from '../rules/happening.ts';
+import { type Rule, rankOf } from '../rules/rule.ts';
+import type { Alert } from '../seams.ts';
+import { quietUntil } from './quiet-hours.ts';
+
+export interface AlertRow extends Alert {
+  /** Of (rule, subject, key): 1, 2, 3 … */
+  episode: number;
+  endedMs?: number;
+  acknowledgedMs?: number;
+  acknowledgedBy?: string;
+  note?: string;
+  /** Communications that were written. */
+  tells: number;
+  /** Silent until then. */
+  notifyMs?: number;
+  /** The alert that stands for a storm of its like. */
+  group?: string;
+  position?: Position;
+  revision: number;
+}
+
+/** What a rule says of its alerts beside its findings. */
+export type Policy = Pick<Rule, 'quietHours' | 'storm' | 'owner' | 'acknowledgeWithinMs' | 'detectedIssue'>;
+
+/**
+ * raise: there is a new one. update: it goes on, perhaps with another value; `tell`: people have to know. resolve: it is over.
+ * follow: the row alone changes.
+ */
+export type StepKind = 'raise' | 'update' | 'resolve' | 'follow';
+
+export interface Step {
+  kind: StepKind;
+  row: AlertRow;
+  /** As it was before. */
+  before?: AlertRow;
+  policy: Policy;
+  /** A Communication is written and escalation begins. */
+  tell: boolean;
+  /** What it rested on was entered in error. */
+  mistaken?: boolean;
+}
+
+export const isOpen = (row: AlertRow | undefined): row is AlertRow => row !== undefined && row.status !== 'resolved';
+
+const namespace = '6f0c4a0e-5d0b-5f6e-9f0a-3a1d5f2c7b41';
+
+/** Flag.id: the same finding of the same episode is the same alert. */
+export const alertId = (rule: string, subject: string, key: string, episode: number): string =>
+  uuidv5(namespace, ['Flag', rule, subject, key, episode].join('|'));
+
+/** Of a resource that belongs to an alert. */
+export const partId = (alert: string, part: string): string => uuidv5(namespace, `${part}|${alert}`);
+
+/** The alert that stands for a storm of a rule's. */
+export const stormKey = 'storm';
+
+export interface Surroundings {
+  policy: Policy;
+  /** Instants at which alerts of the rule were raised, of late. */
+  raised: readonly number[];
+}
+
+/** What a finding makes of the alert that is there; undefined where it changes nothing. */
+export function stepOf(row: AlertRow | undefined, found: Found, around: Surroundings): Step | undefined {
+  // What comes after it has been settled already.
+  if (row?.position && found.position && comparePositions(found.position, row.position) <= 0) return undefined;
+  if (found.state === 'cleared') return isOpen(row) ? clear(row, found, around) : undefined;
+  if (!isOpen(row)) return raise(row, found, around);
+  return row.status === 'suppressed' && !found.suppressed ? speak(row, found, around) : carryOn(row, found, around);
+}
+
+function clear(row: AlertRow, found: Found, { policy }: Surroundings): Step | undefined {
+  const rests = row.evidence.includes(found.source);
+  if (found.withdrawn && !rests) return undefined;
+  // A late value says nothing of now.
+  if (found.atMs < row.atMs && !rests) return undefined;
+  const next: AlertRow = { ...row, ...placed(found), status: 'resolved', endedMs: found.instantMs };
+  delete next.notifyMs;
+  return { kind: 'resolve', row: next, before: row, policy, tell: false, mistaken: found.mistaken === true && rests };
+}
+
+const placed = ({ position }: Found): Pick<AlertRow, 'position'> => (position ? { position } : {});
+
+function raise(last: AlertRow | undefined, found: Found, around: Surroundings): Step {
+  const episode = (last?.episode ?? 0) + 1;
+  const row: AlertRow = {
+    ...valuesOf(found),
+    ...{ rule: found.rule, subject: found.subject, key: found.key, episode },
+    id: alertId(found.rule, found.subject, found.key, episode),
+    status: found.suppressed ? 'suppressed' : 'active',
+    raisedMs: found.instantMs,
+    ...{ tells: 0, revision: 0 },
+    ...placed(found),
+  };
+  return told({ kind: 'raise', row, policy: around.policy, tell: false }, found, around);
+}
+
+const valuesOf = ({ severity, title, code, detail, encounter, evidence, escalation, atMs }: Found) => ({
+  ...{ severity, title, detail, evidence, atMs },
+  ...(code === undefined ? {} : { code }),
+  ...(encounter === undefined ? {} : { encounter }),
+  ...(escalation === undefined ? {} : { escalation }),
+});
+
+/** Whether people are told now, later, or by the alert of a storm. */
+function told(step: Step, found: Found, { policy, raised }: Surroundings): Step {
+  const { row } = step;
+  if (row.status === 'suppressed') return step;
+  const { storm } = policy;
+  const like = storm ? raised.filter((ms) => ms > found.instantMs - storm.windowMs).length : 0;
+  if (storm && like >= storm.count && found.key !== stormKey) {
+    return { ...step, row: { ...row, group: 'storm' } };
+  }
+  const quietMs = policy.quietHours && quietUntil(policy.quietHours, row.severity, found.instantMs);
+  if (quietMs !== undefined) return { ...step, row: { ...row, notifyMs: quietMs } };
+  return { ...step, row: { ...row, tells: row.tells + 1 }, tell: true };
+}
+
+/** What was suppressed is so no more. */
+function speak(row: AlertRow, found: Found, around: Surroundings): Step {
+  const next: AlertRow = { ...row, ...valuesOf(found), ...placed(found), status: 'active' };
+  return told({ kind: 'update', row: next, before: row, policy: around.policy, tell: false }, found, around);
+}
+
+/**
+ * The same again is silent. Told is what got worse, and a resource that was corrected to another critical value; whoever
+ * acknowledged the first has not seen the second.
+ */
+function carryOn(row: AlertRow, found: Found, around: Surroundings): Step | undefined {
+  const worse = rankOf(found.severity) > rankOf(row.severity);
+  const rests = row.evidence.includes(found.source);
+  const another = rests && (found.detail !== row.detail || found.title !== row.title);
+  if (found.atMs < row.atMs && !rests && !worse) return undefined;
+  const base: AlertRow = { ...row, ...valuesOf(found), ...placed(found) };
+  const { policy } = around;
+  if (row.status === 'suppressed' || !(worse || another)) {
+    const same = found.detail === row.detail && found.severity === row.severity && found.title === row.title;
+    return same && rests ? undefined : { kind: 'follow', row: base, before: row, policy, tell: false };
+  }
+  const anew: AlertRow = { ...base, status: 'active' };
+  delete anew.acknowledgedMs;
+  delete anew.acknowledgedBy;
+  delete anew.notifyMs;
+  return told({ kind: 'update', row: anew, before: row, policy, tell: false }, found, around);
+}

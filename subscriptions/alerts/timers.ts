@@ -1,0 +1,251 @@
+// What alerts owe to time alone: readings that did not come, quiet hours that end, storms that are over, rules that were
+// retired, and the rate at which messages fail. Everything that waits is a row: a restart loses nothing.
+import {
+  type AccessScope,
+  type ChangeFeed,
+  type JsonObject,
+  parseJson,
+  type Resource,
+  type ResourceReader,
+} from '#fhir-model';
+import { CerebraError, type Clock, type Db, isCerebraError, type Log, type Statement, type Tx } from '#platform';
+import type { RuleSet } from './rule-set.ts';
+import type { ReadyRule } from './rules/evaluate.ts';
+import { encounterOf, type Found } from './rules/happening.ts';
+import { runQueries } from './rules/query.ts';
+import type { Rule } from './rules/rule.ts';
+import type { AlertKeeper } from './state/alerts.ts';
+import { stormKey } from './state/row.ts';
+
+/** Messages of one feed since an instant. */
+export interface FeedFailures {
+  feed: string;
+  failed: number;
+  total: number;
+}
+
+export interface TimerOptions {
+  db: Db;
+  feed: ChangeFeed;
+  reader: ResourceReader;
+  scope: AccessScope;
+  clock: Clock;
+  rules: RuleSet;
+  alerts: AlertKeeper;
+  /** Up to when all changes have been dispatched, milliseconds since 1970 UTC; undefined where that is not known. */
+  caughtUpMs(): number | undefined;
+  /** How messages fare; without it failure-rate rules find nothing. */
+  failures?: ((sinceMs: number) => Promise<FeedFailures[]>) | undefined;
+  log: Log;
+}
+
+export interface Timers {
+  /** What is due by now. True: there may be more. */
+  run(): Promise<boolean>;
+}
+
+const rowsAtOnce = 100;
+const failuresEveryMs = 5_000;
+const tidyEveryMs = 5_000;
+
+export function createTimers(options: TimerOptions): Timers {
+  let failuresMs = Number.NEGATIVE_INFINITY;
+  let tidiedMs = Number.NEGATIVE_INFINITY;
+  return {
+    async run() {
+      const nowMs = options.clock.now();
+      const more = [await notifyDue(options, nowMs), await missDue(options)];
+      if (Math.abs(nowMs - tidiedMs) >= tidyEveryMs) {
+        tidiedMs = nowMs;
+        await endStorms(options, nowMs);
+        await closeRetired(options, nowMs);
+      }
+      if (options.failures && Math.abs(nowMs - failuresMs) >= failuresEveryMs) {
+        failuresMs = nowMs;
+        await watchFailures(options, nowMs);
+      }
+      return more.includes(true);
+    },
+  };
+}
+
+const dueNotices: Statement = {
+  name: 'alert_due_notices',
+  text: `select id from alert where notify_at <= to_timestamp($1::float8 / 1000) and status = 'active' order by notify_at limit $2`,
+};
+
+async function notifyDue({ db, alerts }: TimerOptions, nowMs: number): Promise<boolean> {
+  const due = await db.query<{ id: string }>(dueNotices, [nowMs, rowsAtOnce]);
+  for (const { id } of due) await alerts.notify(id);
+  return due.length === rowsAtOnce;
+}
+
+interface DueWatch {
+  rule: string;
+  subject: string;
+  due_at: number;
+  seen_at: number;
+  resource: string;
+  version: number;
+}
+
+// Only of rules that have judged all that they were sent: the reading may be among what they have not.
+const dueWatches: Statement = {
+  name: 'alert_due_watches',
+  text: `select w.rule, w.subject, w.due_at, w.seen_at, w.resource, w.version from alert_watch w
+    join subscriber s on s.id = 'alert:' || w.rule and s.state = 'active' and s.done_number = s.last_number
+    where w.due_at <= to_timestamp($1::float8 / 1000) order by w.due_at limit $2`,
+};
+
+async function missDue(options: TimerOptions): Promise<boolean> {
+  const caughtUpMs = options.caughtUpMs();
+  if (caughtUpMs === undefined) return false;
+  const due = await options.db.query<DueWatch>(dueWatches, [caughtUpMs, rowsAtOnce]);
+  for (const watch of due) {
+    const ready = await options.rules.inForce(watch.rule);
+    if (ready?.rule.kind === 'absence') await miss(options, ready, watch);
+    else await options.db.query(dropWatch, [watch.rule, watch.subject, watch.due_at]);
+  }
+  return due.length === rowsAtOnce;
+}
+
+const dropWatch: Statement = {
+  name: 'alert_drop_due_watch',
+  text: `delete from alert_watch where rule = $1 and subject = $2 and due_at = to_timestamp($3::float8 / 1000)`,
+};
+const missWatch: Statement = {
+  name: 'alert_miss_watch',
+  text: `update alert_watch set due_at = null where rule = $1 and subject = $2 and due_at = to_timestamp($3::float8 / 1000)`,
+};
+
+/** The reading did not come: that is told once, unless the rule's conditions say that nobody waits for it any more. */
+async function miss(options: TimerOptions, { rule }: ReadyRule, watch: DueWatch): Promise<void> {
+  const { db, alerts, log } = options;
+  const values = [watch.rule, watch.subject, watch.due_at];
+  try {
+    const found = await missedFound(options, rule, watch);
+    if (!found) return void (await db.query(dropWatch, values));
+    const also = async (tx: Tx) => {
+      if ((await tx.queryCount(missWatch, values)) === 1) return;
+      throw new CerebraError('version-conflict', 'A reading came meanwhile');
+    };
+    await alerts.apply(rule.id, rule, [found], { also });
+  } catch (err) {
+    if (isCerebraError(err, 'version-conflict')) return;
+    if (!isCerebraError(err) || err.status >= 500) throw err;
+    log.error({ err, rule: rule.id }, 'a missing reading could not be judged');
+    await db.query(missWatch, values);
+  }
+}
+
+async function missedFound(options: TimerOptions, rule: Rule, watch: DueWatch): Promise<Found | undefined> {
+  const { resource: source, version, subject } = watch;
+  const [type = '', id = ''] = source.split('/');
+  const [body] = await options.feed.bodies(options.db, [{ type, id, version }]);
+  const resource = body ? (parseJson(body).exact as Resource) : undefined;
+  const action = rule.actions[0]!;
+  if (resource) {
+    const variables = { resource, previous: undefined, ...(await runQueries(rule, { resource }, options)) };
+    const waited = action.conditions.every((one) => one.holds(resource as JsonObject, variables) === true);
+    if (!waited) return undefined;
+  }
+  return absenceFound(rule, { subject, source, seenMs: watch.seen_at, dueMs: watch.due_at, resource });
+}
+
+interface Missed {
+  subject: string;
+  source: string;
+  seenMs: number;
+  dueMs: number;
+  /** The last reading, where it is still there. */
+  resource: Resource | undefined;
+}
+
+/** What is found when a reading did not come. */
+export function absenceFound(rule: Rule, { subject, source, seenMs, dueMs, resource }: Missed): Found {
+  const { title, severity, code } = rule.actions[0]!;
+  const encounter = resource && encounterOf(resource);
+  const suppressed = resource !== undefined && rule.suppress?.holds(resource as JsonObject, { resource }) === true;
+  return {
+    ...{ rule: rule.id, subject, key: '', state: 'raised', severity, title, evidence: [source], source },
+    ...(code ? { code } : {}),
+    ...(encounter === undefined ? {} : { encounter }),
+    detail: `nothing since ${new Date(seenMs).toISOString()}`,
+    // The next reading ends it, also one that was measured before the time ran out.
+    ...{ atMs: seenMs, instantMs: dueMs },
+    ...(rule.escalation === undefined ? {} : { escalation: rule.escalation }),
+    ...(suppressed ? { suppressed } : {}),
+  };
+}
+
+const openStorms: Statement = {
+  name: 'alert_open_storms',
+  text: `select s.rule, coalesce((select max(a.raised_at) from alert a where a.rule = s.rule and a.key <> '${stormKey}'),
+      s.raised_at) as last
+    from alert s where s.key = '${stormKey}' and s.status <> 'resolved' limit $1`,
+};
+
+/** A storm is over when for its window nothing was raised. */
+async function endStorms({ db, rules, alerts }: TimerOptions, nowMs: number): Promise<void> {
+  for (const { rule: id, last } of await db.query<{ rule: string; last: number }>(openStorms, [rowsAtOnce])) {
+    const ready = await rules.inForce(id);
+    if (ready && last > nowMs - (ready.rule.storm?.windowMs ?? 0)) continue;
+    await alerts.apply(id, ready?.rule ?? noPolicy, [overFound(id, '', stormKey, nowMs)]);
+  }
+}
+
+const noPolicy = { detectedIssue: false };
+
+const overFound = (rule: string, subject: string, key: string, nowMs: number): Found => ({
+  ...{ rule, subject, key, state: 'cleared', severity: 'info', title: rule, detail: '', evidence: [], source: '' },
+  ...{ atMs: nowMs, instantMs: nowMs },
+});
+
+const retired: Statement = {
+  name: 'alert_retired',
+  text: `select a.rule, a.subject, a.key from alert a join subscriber s on s.id = 'alert:' || a.rule and s.state = 'deleted'
+    where a.status <> 'resolved' limit $1`,
+};
+const forgetFacts: Statement = {
+  name: 'alert_forget_facts',
+  text: `with f as (delete from alert_fact where rule in (select substr(id, 7) from subscriber
+      where id like 'alert:%' and state = 'deleted'))
+    delete from alert_watch where rule in (select substr(id, 7) from subscriber where id like 'alert:%' and state = 'deleted')`,
+};
+
+/** What a rule that is no more in force has raised is over, and what it remembered is forgotten. */
+async function closeRetired({ db, alerts }: TimerOptions, nowMs: number): Promise<void> {
+  const rows = await db.query<{ rule: string; subject: string; key: string }>(retired, [rowsAtOnce]);
+  for (const { rule, subject, key } of rows) {
+    await alerts.apply(rule, noPolicy, [overFound(rule, subject, key, nowMs)]);
+  }
+  await db.query(forgetFacts);
+}
+
+async function watchFailures(options: TimerOptions, nowMs: number): Promise<void> {
+  const rules = (await options.rules.all()).filter(({ rule }) => rule.kind === 'failure-rate');
+  for (const { rule } of rules) {
+    const feeds = await options.failures!(nowMs - rule.windowMs);
+    await options.alerts.apply(
+      rule.id,
+      rule,
+      feeds.map((feed) => failureFound(rule, feed, nowMs)),
+    );
+  }
+}
+
+/** What a rule makes of how one feed fares: the most severe of its actions that applies. */
+export function failureFound(rule: Rule, { feed, failed, total }: FeedFailures, nowMs: number): Found {
+  const percent = total === 0 ? 0 : (failed / total) * 100;
+  const action = rule.actions.find(({ failures }) => failed >= failures!.count && percent >= failures!.percent);
+  const over = overFound(rule.id, '', feed, nowMs);
+  if (!action) return over;
+  const minutes = Math.round(rule.windowMs / 60_000);
+  return {
+    ...over,
+    ...{ state: 'raised', severity: action.severity, title: action.title },
+    ...(action.code ? { code: action.code } : {}),
+    detail: `${feed}: ${failed} of ${total} messages failed within ${minutes} min`,
+    ...(rule.escalation === undefined ? {} : { escalation: rule.escalation }),
+  };
+}

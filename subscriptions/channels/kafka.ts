@@ -1,0 +1,69 @@
+// The channel kafka: one message an event, keyed by its patient. FHIR has no such channel: a Subscription names it by the extension
+// backport-channel-type, http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/StructureDefinition-backport-channel-type.html
+import { parseJson, type Resource } from '#fhir-model';
+import { isCerebraError } from '#platform';
+import type { Channel, ChannelResult } from '../dispatch/deliver.ts';
+import type { Claim, Delivery } from '../dispatch/deliveries.ts';
+import { type KafkaMessage, type KafkaSender, kafkaFault } from '../kafka/producer.ts';
+import type { KeyOf } from '../match/patient-key.ts';
+import type { ChannelParts } from './channels.ts';
+import { contentOf } from './content.ts';
+import { inFormat } from './payload.ts';
+
+/** Events in one request to the brokers, each as a message of its own. */
+const eventsAtOnce = 100;
+
+export function kafkaChannel(sender: KafkaSender | undefined, keyOf: KeyOf, parts: ChannelParts): Channel {
+  const send = async (claim: Claim, deliveries: readonly Delivery[]): Promise<ChannelResult> => {
+    if (!sender) return { ok: false, error: 'This server has no Kafka any more: KAFKA_BROKERS is not set' };
+    let messages: KafkaMessage[];
+    try {
+      const made = await Promise.all(deliveries.map((delivery) => messageOf(parts, keyOf, claim, delivery)));
+      messages = made.filter((message) => message !== undefined);
+    } catch (err) {
+      return { ok: false, error: isCerebraError(err) ? err.message : 'The resource could not be read' };
+    }
+    if (messages.length === 0) return { ok: true, gone: true };
+    try {
+      await sender.send(messages);
+      return { ok: true };
+    } catch (err) {
+      return { ok: false, error: `Kafka: ${kafkaFault(err)}` };
+    }
+  };
+  return {
+    onExhausted: 'stop',
+    deliver: (claim, delivery) => send(claim, [delivery]),
+    many: { atOnce: () => eventsAtOnce, deliver: send },
+  };
+}
+
+/** Undefined: there is nothing left to tell of. */
+async function messageOf(
+  { content, notifications, xml }: ChannelParts,
+  keyOf: KeyOf,
+  claim: Claim,
+  delivery: Delivery,
+): Promise<KafkaMessage | undefined> {
+  const { id, endpoint, topic, payload } = claim;
+  const about = { subscription: id, type: 'event-notification', status: 'active' } as const;
+  const json = topic
+    ? await notifications.bundle({ ...about, topic: topic.url, content: topic.content }, [delivery])
+    : await contentOf(content, claim, delivery);
+  if (json === undefined) return undefined;
+  const resource = topic ? await focusOf(content, delivery) : (parseJson(json).exact as Resource);
+  return {
+    topic: endpoint.slice('kafka:'.length),
+    key: keyOf(delivery, resource),
+    value: payload === '' && !topic ? '' : inFormat(json, payload, xml),
+    headers: { subscription: id, 'event-number': String(delivery.number), resource: `${delivery.type}/${delivery.id}` },
+  };
+}
+
+/** What was changed, or what a deletion deleted: it has the patient. */
+async function focusOf({ db, feed }: ChannelParts['content'], delivery: Delivery): Promise<Resource | undefined> {
+  const { type, id, op } = delivery;
+  const version = op === 'delete' ? delivery.version - 1 : delivery.version;
+  const [text] = await feed.bodies(db, [{ type, id, version }]);
+  return text ? (parseJson(text).exact as Resource) : undefined;
+}

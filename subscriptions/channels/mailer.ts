@@ -1,0 +1,63 @@
+// Handing mails in at a mail server: https://www.rfc-editor.org/rfc/rfc5321
+import { createTransport, type SendMailOptions } from 'nodemailer';
+import type { SendResult } from './rest-hook.ts';
+
+export interface Mailer {
+  /** Never throws. */
+  send(mail: SendMailOptions): Promise<SendResult>;
+  close(): void;
+}
+
+export interface MailerOptions {
+  /** `smtp://user:password@host:587`; `smtps:` for TLS from the first byte. */
+  url: string;
+  /** `Cerebra <no-reply@example.org>` */
+  from: string;
+  /** For the whole exchange. */
+  timeoutMs: number;
+}
+
+/** Connections to the mail server; each is used for many mails. */
+const connectionsMax = 4;
+
+export function createMailer({ url, from, timeoutMs }: MailerOptions): Mailer {
+  const transport = createTransport({
+    ...{ url, pool: true, maxConnections: connectionsMax, maxMessages: 1_000 },
+    ...{ connectionTimeout: timeoutMs, greetingTimeout: timeoutMs, socketTimeout: timeoutMs, dnsTimeout: timeoutMs },
+    // What is written in a mail is text: it is never read as the name of a file or of a page.
+    ...{ disableFileAccess: true, disableUrlAccess: true },
+  });
+  return {
+    async send(mail) {
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<SendResult>((resolve) => {
+        const error = `The mail server did not take the mail within ${timeoutMs} ms`;
+        timer = setTimeout(() => resolve({ ok: false, error }), timeoutMs);
+      });
+      const sent = transport.sendMail({ from, ...mail }).then((): SendResult => ({ ok: true }), faultOf);
+      const result = await Promise.race([sent, late]);
+      clearTimeout(timer);
+      return result;
+    },
+    close: () => transport.close(),
+  };
+}
+
+interface MailFault {
+  code?: string;
+  responseCode?: number;
+}
+
+// The answer's own words are left out: they may repeat the mail.
+function faultOf({ code, responseCode }: MailFault): SendResult {
+  const error =
+    responseCode === undefined
+      ? `The mail server can not be reached (${code ?? 'no answer'})`
+      : `The mail server answered ${responseCode}`;
+  // 5yz to the recipient or to the mail is final; to our log-in it is the operator's to mend.
+  const isFinal = (code === 'EENVELOPE' || code === 'EMESSAGE') && (responseCode ?? 0) >= 500;
+  return isFinal ? { ok: false, error, permanent: true } : { ok: false, error };
+}
+
+/** The right side of Message-IDs: the domain that mails come from. */
+export const mailDomain = (from: string): string => /@([a-z0-9.-]+)/i.exec(from)?.[1] ?? 'localhost';

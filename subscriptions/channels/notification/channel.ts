@@ -1,0 +1,58 @@
+// Channels of Subscriptions to topics: events go together as maxCount allows, in notifications instead of plain resources.
+// http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/channels.html
+import { isCerebraError } from '#platform';
+import type { Channel, ChannelResult } from '../../dispatch/deliver.ts';
+import type { Claim, Delivery } from '../../dispatch/deliveries.ts';
+import type { SendResult } from '../rest-hook.ts';
+import type { Notifications } from './notifications.ts';
+
+/** Sends one notification, JSON text; `last` is the number of its last event, undefined without any. Must not throw. */
+export type SendNotification = (
+  claim: Claim,
+  text: string,
+  last: bigint | undefined,
+  signal: AbortSignal,
+) => Promise<SendResult>;
+
+/** A longer one is told in parts, down to single events: what a receiver of rest-hooks commonly takes. */
+export const notificationBytesMax = 8 * 1024 * 1024;
+
+/** `plain` serves the Subscriptions without topic. */
+export function withTopics(plain: Channel, notifications: Notifications, send: SendNotification): Channel {
+  const tell = async (claim: Claim, some: readonly Delivery[], signal: AbortSignal): Promise<ChannelResult> => {
+    const topic = claim.topic!;
+    const about = { subscription: claim.id, topic: topic.url, content: topic.content } as const;
+    const text = await notifications.bundle({ ...about, type: 'event-notification', status: 'active' }, some);
+    if (some.length > 1 && Buffer.byteLength(text) > notificationBytesMax) {
+      const half = some.slice(0, Math.ceil(some.length / 2));
+      const result = await tell(claim, half, signal);
+      return result.ok && !('told' in result) ? { ok: true, told: half.length } : result;
+    }
+    return send(claim, text, some.at(-1)!.number, signal);
+  };
+  return {
+    onExhausted: plain.onExhausted,
+    deliver: (claim, delivery, signal) =>
+      claim.topic ? caught(() => tell(claim, [delivery], signal)) : plain.deliver(claim, delivery, signal),
+    many: {
+      atOnce: ({ topic }) => topic?.maxCount ?? 1,
+      deliver: (claim, deliveries, signal) => caught(() => tell(claim, deliveries, signal)),
+    },
+    heartbeat: (claim, signal) =>
+      caught(async () => {
+        const { url: topic, content } = claim.topic!;
+        const about = { subscription: claim.id, topic, content, status: 'active' } as const;
+        const told = { ...about, type: 'heartbeat', eventsSinceStart: claim.done_number } as const;
+        return send(claim, await notifications.bundle(told, []), undefined, signal);
+      }),
+  };
+}
+
+async function caught<T extends ChannelResult>(run: () => Promise<T>): Promise<T | SendResult> {
+  try {
+    return await run();
+  } catch (err) {
+    // What can't be read now is read again.
+    return { ok: false, error: isCerebraError(err) ? err.message : 'The notification could not be made' };
+  }
+}

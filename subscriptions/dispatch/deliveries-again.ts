@@ -1,0 +1,92 @@
+// What is sent beside what is owed: events that a client asks for again ($resend), and heartbeats where there is nothing else.
+// http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/StructureDefinition-backport-heartbeat-period.html
+import type { Queryable, Statement } from '#platform';
+import { type Claim, claimColumns, type Delivery, type endDelivery } from './deliveries.ts';
+
+const again: Statement = {
+  name: 'delivery_again',
+  text: `select number, type, id, version, change_xid, change_seq, op, changed_at from delivery
+    where subscriber = $1 and resend order by number limit $2`,
+};
+
+const none: Statement = {
+  name: 'delivery_again_none',
+  text: 'update subscriber set resends = 0 where id = $1 and lease_token = $2 and resends = $3',
+};
+
+/** Events to be told again, in their order. */
+export async function resendDeliveries(db: Queryable, claim: Claim, limit: number): Promise<Delivery[]> {
+  const found = await db.query<Delivery>(again, [claim.id, limit]);
+  // They were deleted meanwhile: without this the subscriber would be due for ever. What is asked for at this moment counts on.
+  if (found.length === 0) await db.query(none, [claim.id, claim.lease_token, claim.resends]);
+  return found;
+}
+
+const end: Statement = {
+  name: 'delivery_again_end',
+  text: `with d as (
+      select number from delivery where subscriber = $1 and resend and number <= $3 order by number limit $7),
+    s as (
+      update subscriber set resends = greatest(resends - (select count(*) from d)::int, 0), attempts = 0,
+        failing_since = null, error = $4,
+        due_at = case when state = 'active'
+          and (done_number < last_number or resends > (select count(*) from d)) then statement_timestamp() end,
+        heartbeat_at = case when heartbeat_at is not null
+          then statement_timestamp() + (topic ->> 'heartbeatSeconds')::int * interval '1 second' end,
+        lease_until = case when $5 then null else statement_timestamp() + $6 * interval '1 millisecond' end
+      where id = $1 and lease_token = $2
+      returning state),
+    u as (
+      update delivery set resend = false
+      where subscriber = $1 and number in (select number from d) and exists (select from s))
+    select state from s`,
+};
+
+/** As endDelivery, for the first `count` that were to be told again: their outcome stays what it was. */
+export const endResend: typeof endDelivery = async (db, { id, lease_token }, number, result, next) => {
+  const { release, leaseMs, count } = next;
+  const values = [id, lease_token, number, result.error ?? null, release, leaseMs, count];
+  const rows = await db.query<{ state: string }>(end, values);
+  return rows[0]?.state === 'active';
+};
+
+const claim: Statement = {
+  name: 'heartbeat_claim',
+  text: `update subscriber s set lease_token = s.lease_token + 1,
+      lease_until = statement_timestamp() + $2 * interval '1 millisecond'
+    from (select id from subscriber
+      where state = 'active' and heartbeat_at <= statement_timestamp() and due_at is null
+        and (lease_until is null or lease_until < statement_timestamp()) and host <> all ($3::text[])
+      order by heartbeat_at limit $1 for update skip locked) d
+    where s.id = d.id
+    returning ${claimColumns}`,
+};
+
+/** Leases subscribers that have heard nothing for so long as they said, and are owed nothing. */
+export async function claimHeartbeats(
+  db: Queryable,
+  limit: number,
+  leaseMs: number,
+  without: string[],
+): Promise<Claim[]> {
+  const claims = await db.query<Claim>(claim, [limit, leaseMs, without]);
+  return claims.map((one) => ({ ...one, beats: true }));
+}
+
+const beaten: Statement = {
+  name: 'heartbeat_end',
+  text: `update subscriber set error = $3, lease_until = null,
+      heartbeat_at = case when state = 'active' and heartbeat_at is not null
+        then statement_timestamp() + $4 * interval '1 millisecond' end
+    where id = $1 and lease_token = $2`,
+};
+
+/** The next one follows after `pauseMs`, unless there is an event before. */
+export async function endHeartbeat(
+  db: Queryable,
+  { id, lease_token }: Claim,
+  error: string | null,
+  pauseMs: number,
+): Promise<void> {
+  await db.query(beaten, [id, lease_token, error, pauseMs]);
+}

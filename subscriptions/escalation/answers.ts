@@ -1,0 +1,176 @@
+// Acknowledgments by those who were told: through the link in a message, or by a reply to it.
+import {
+  type AdminRequest,
+  type AdminResponse,
+  type AdminRoute,
+  CerebraError,
+  type Db,
+  type Statement,
+} from '#platform';
+import type { Alerts } from '../alerts/seams.ts';
+import type { Endpoint } from './endpoints.ts';
+import type { Links } from './link.ts';
+import type { EscalationMetrics } from './metrics.ts';
+import { acknowledgedPage, alertPage, expiredPage, overPage, type PageAlert, unknownPage } from './page.ts';
+import { isSignedByTwilio, readReply, twiml } from './reply.ts';
+import type { Facts } from './state.ts';
+
+export interface AnswersOptions {
+  db: Db;
+  alerts: () => Pick<Alerts, 'acknowledge'>;
+  endpoints: ReadonlyMap<string, Endpoint>;
+  metrics: EscalationMetrics;
+  /** `https://fhir.example.org/` */
+  publicUrl: string;
+}
+
+interface AskedMessage {
+  id: string;
+  alert: string;
+  channel: string;
+  recipient: string;
+  detail: boolean;
+  state: string;
+  facts: Facts;
+  nowMs: number;
+}
+
+const columns = `m.id, m.alert, m.channel, m.recipient, m.detail, e.state, e.facts,
+  floor(extract(epoch from statement_timestamp()) * 1000)::float8 as "nowMs"`;
+
+const byId: Statement = {
+  name: 'escalation_message_asked',
+  text: `select ${columns} from escalation_message m join escalation e on e.alert = m.alert and e.run = m.run
+    where m.id = $1 and m.kind = 'alert'`,
+};
+
+const byAddress: Statement = {
+  name: 'escalation_message_replied',
+  text: `select distinct on (m.alert) ${columns}
+    from escalation_message m join escalation e on e.alert = m.alert and e.run = m.run
+    where m.channel = $1 and m.address = $2 and m.kind = 'alert' and m.sent_at is not null
+      and e.state in ('open', 'exhausted') and ($3 = '' or m.code = $3)
+    order by m.alert, m.sent_at desc limit 20`,
+};
+
+const answered: Statement = {
+  name: 'escalation_message_answered',
+  text: 'update escalation_message set answered_at = statement_timestamp() where id = $1',
+};
+
+const formBytesMax = 64 * 1_024;
+const nameCharactersMax = 100;
+
+const formOf = (body: Buffer): URLSearchParams => {
+  if (body.length > formBytesMax) throw new CerebraError('too-large', 'The form is too large');
+  return new URLSearchParams(body.toString());
+};
+
+export function createAnswers(options: AnswersOptions, links: () => Promise<Links>): AdminRoute[] {
+  return [
+    {
+      ...{ method: 'GET', path: '/alerts/:token', isOpen: true },
+      summary: 'The page behind the link of a message: what the alert is, with a button to acknowledge it',
+      handle: async (request) => look(options, await links(), request),
+    },
+    {
+      ...{ method: 'POST', path: '/alerts/:token', isOpen: true },
+      summary: 'Acknowledges the alert of the link. Form: name, where the message went to nobody in particular',
+      handle: async (request) => acknowledge(options, await links(), request),
+    },
+    {
+      ...{ method: 'POST', path: '/alerts/replies/:endpoint', isOpen: true },
+      summary: 'Takes replies to short messages from Twilio, signed by it',
+      handle: (request) => takeReply(options, request),
+    },
+  ];
+}
+
+const pageOf = ({ facts, recipient, detail }: AskedMessage): PageAlert => ({
+  ...{ title: facts.title, severity: facts.severity, raisedMs: facts.raisedMs, asksName: recipient === '' },
+  ...(detail && facts.detail !== '' ? { detail: facts.detail } : {}),
+});
+
+const isOpen = ({ state }: AskedMessage): boolean => state === 'open' || state === 'exhausted';
+
+/** The message of the link, or the page that says why there is none. */
+async function messageOf({ db }: AnswersOptions, links: Links, token: string): Promise<AskedMessage | AdminResponse> {
+  const read = links.read(token);
+  const [message] = read ? await db.query<AskedMessage>(byId, [read.messageId]) : [];
+  if (!read || !message) return unknownPage();
+  return message.nowMs > read.untilMs ? expiredPage() : message;
+}
+
+async function look(options: AnswersOptions, links: Links, { params }: AdminRequest): Promise<AdminResponse> {
+  const message = await messageOf(options, links, params.token ?? '');
+  if ('status' in message) return message;
+  return isOpen(message) ? alertPage(pageOf(message)) : overPage(pageOf(message), message.state);
+}
+
+async function acknowledge(options: AnswersOptions, links: Links, request: AdminRequest): Promise<AdminResponse> {
+  const message = await messageOf(options, links, request.params.token ?? '');
+  if ('status' in message) return message;
+  const page = pageOf(message);
+  if (!isOpen(message)) return overPage(page, message.state);
+  const name = nameOf(formOf(request.body).get('name'));
+  if (page.asksName && name === '') return alertPage(page);
+  const note = name === '' ? 'by the link of a message' : `by the link of a message, as ${name}`;
+  const done = await answer(options, message, 'link', note);
+  return done ? acknowledgedPage(page) : overPage(page, 'acknowledged');
+}
+
+const nameOf = (text: string | null): string =>
+  (text ?? '')
+    .replace(/[\s\p{Cc}]+/gu, ' ')
+    .trim()
+    .slice(0, nameCharactersMax);
+
+async function answer(
+  { db, alerts, metrics }: AnswersOptions,
+  message: AskedMessage,
+  way: 'link' | 'reply',
+  note: string,
+): Promise<boolean> {
+  const by = message.recipient === '' ? message.channel : message.recipient;
+  const done = await alerts().acknowledge(message.alert, by, note);
+  if (!done) return false;
+  metrics.answers.inc({ way });
+  await db.query(answered, [message.id]);
+  return true;
+}
+
+async function takeReply(options: AnswersOptions, request: AdminRequest): Promise<AdminResponse> {
+  const endpoint = options.endpoints.get(request.params.endpoint ?? '');
+  if (endpoint?.template !== 'twilio') throw new CerebraError('not-found', 'There is no such endpoint for replies');
+  const form = formOf(request.body);
+  const url = endpoint.replyUrl ?? `${options.publicUrl}alerts/replies/${endpoint.name}`;
+  const signature = request.headers?.['x-twilio-signature'] ?? '';
+  if (!isSignedByTwilio(url, form, endpoint.authToken, signature)) {
+    throw new CerebraError(
+      'forbidden',
+      `The signature is not that of Twilio for ${url}: see replyUrl in ALERT_ENDPOINTS`,
+    );
+  }
+  const from = form.get('From') ?? '';
+  const text = await replyTo(options, endpoint.name, from === endpoint.to ? '' : from, form.get('Body') ?? '');
+  return { status: 200, text: { type: 'text/xml; charset=utf-8', text: twiml(text) } };
+}
+
+const howTo = 'Reply ACK and the four digits of the message to acknowledge its alert.';
+
+async function replyTo(options: AnswersOptions, channel: string, address: string, body: string): Promise<string> {
+  const code = readReply(body);
+  if (code === undefined) return howTo;
+  const messages = await options.db.query<AskedMessage>(byAddress, [channel, address, code]);
+  const [message] = messages;
+  if (!message)
+    return code === '' ? 'No alert is open that was sent to this number.' : `No open alert has the digits ${code}.`;
+  if (messages.length > 1) {
+    return code === ''
+      ? `${messages.length} alerts are open. ${howTo}`
+      : 'Several alerts have these digits: use the link of the message.';
+  }
+  const done = await answer(options, message, 'reply', 'by reply to a message');
+  const { title } = message.facts;
+  return done ? `Acknowledged: ${title}. Nobody else is called.` : `Not open any more: ${title}.`;
+}

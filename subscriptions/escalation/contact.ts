@@ -1,0 +1,49 @@
+// Which ContactPoint is used: https://hl7.org/fhir/R4/datatypes.html#ContactPoint
+import type { Json, JsonObject } from '#fhir-model';
+import { objectsOf } from '../alerts/rules/extensions.ts';
+import { isWithin } from './availability.ts';
+
+/** Where somebody is reached. */
+export type ContactKind = 'email' | 'sms' | 'url';
+
+const kinds: Record<ContactKind, (contact: JsonObject) => string | undefined> = {
+  email: ({ system, value }) => {
+    const address = String(value).replace(/^mailto:/i, '');
+    return system === 'email' && isAddress(address) ? address : undefined;
+  },
+  // A mobile phone takes short messages, whatever its entry says of them.
+  sms: ({ system, use, value }) =>
+    system === 'sms' || (system === 'phone' && use === 'mobile') ? telephone(value) : undefined,
+  url: ({ system, value }) => (system === 'url' && URL.canParse(String(value)) ? String(value) : undefined),
+};
+
+// A dot-atom on the left, a host name on the right: https://www.rfc-editor.org/rfc/rfc5321#section-4.1.2
+const isAddress = (text: string): boolean =>
+  text.length <= 254 &&
+  /^[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*@[a-z0-9-]+(?:\.[a-z0-9-]+)*$/i.test(text);
+
+/** E.164 (`+15550100`): blanks, dashes and brackets are left out, `00` is `+`. Without a country code it can't be called. */
+export function telephone(value: Json | undefined): string | undefined {
+  const digits = String(value ?? '')
+    .replace(/^(tel|sms):/i, '')
+    .replace(/[\s().-]/g, '')
+    .replace(/^00/, '+');
+  return /^\+[1-9]\d{6,14}$/.test(digits) ? digits : undefined;
+}
+
+const isSms = ({ system }: JsonObject): boolean => system === 'sms';
+const rankOf = ({ rank }: JsonObject): number => (typeof rank === 'number' ? rank : Number.MAX_SAFE_INTEGER);
+
+/** The best address of that kind: least rank first, an entry for short messages before a mobile phone; undefined if none is in use. */
+export function contactOf(
+  telecom: Json | undefined,
+  kind: ContactKind,
+  atMs: number,
+  timeZone: string,
+): string | undefined {
+  const usable = objectsOf(telecom)
+    .filter(({ use, period }) => use !== 'old' && isWithin(period, atMs, timeZone))
+    .filter((contact) => kinds[kind](contact) !== undefined)
+    .sort((a, b) => rankOf(a) - rankOf(b) || Number(isSms(b)) - Number(isSms(a)));
+  return usable[0] && kinds[kind](usable[0]);
+}

@@ -1,0 +1,127 @@
+// Where messages go beside mail and web sockets: ALERT_ENDPOINTS. Keys and passwords stand in variables or files of their own
+// and are called by name.
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { CerebraError } from '#platform';
+
+/** `{"env": "PAGER_KEY"}` or `{"file": "/run/secrets/pager"}` */
+const secret = z.union([z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })]);
+const httpUrl = z.url({ protocol: /^https?$/ });
+/** Of Slack and Teams the URL is the secret. */
+const url = z.union([httpUrl, secret]);
+const e164 = z.string().regex(/^\+[1-9]\d{6,14}$/, 'a number in E.164 form such as +15550100');
+const name = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/)
+  .refine((text) => text !== 'email' && text !== 'websocket', 'email and websocket are there already');
+
+const endpoint = z.discriminatedUnion('template', [
+  z.strictObject({ name, template: z.literal('slack'), url }),
+  z.strictObject({ name, template: z.literal('teams'), url }),
+  z.strictObject({
+    ...{ name, template: z.literal('pagerduty') },
+    url: url.default('https://events.pagerduty.com/v2/enqueue'),
+    routingKey: secret,
+  }),
+  z
+    .strictObject({
+      ...{ name, template: z.literal('twilio') },
+      /** Without `/2010-04-01/…`. */
+      url: httpUrl.default('https://api.twilio.com'),
+      accountSid: z.union([z.string().regex(/^AC[0-9a-fA-F]{32}$/), secret]),
+      authToken: secret,
+      from: e164.optional(),
+      messagingServiceSid: z
+        .string()
+        .regex(/^MG[0-9a-fA-F]{32}$/)
+        .optional(),
+      /** A fixed number, instead of those of the people on call. */
+      to: e164.optional(),
+      /** Where Twilio posts replies to, if not `alerts/replies/{name}` below the server's own URL. */
+      replyUrl: httpUrl.optional(),
+    })
+    .refine(
+      ({ from, messagingServiceSid }) => (from === undefined) !== (messagingServiceSid === undefined),
+      'from or messagingServiceSid',
+    ),
+  z.strictObject({
+    ...{ name, template: z.literal('json') },
+    /** Without it the url of the people on call. */
+    url: url.optional(),
+    secret: secret.optional(),
+    headers: z.record(z.string().regex(/^[A-Za-z0-9-]{1,100}$/), z.string().regex(/^[\x20-\x7e]{1,8000}$/)).default({}),
+  }),
+]);
+
+type Given = z.output<typeof endpoint>;
+type Secret = z.output<typeof secret>;
+/** A secret becomes its text. */
+type Text<T> = T extends Secret ? string : T;
+type Resolved<T> = T extends unknown ? { [K in keyof T]: K extends 'headers' ? T[K] : Text<T[K]> } : never;
+
+/** With its secrets read. */
+export type Endpoint = Resolved<Given>;
+export type EndpointOf<T extends Endpoint['template']> = Extract<Endpoint, { template: T }>;
+
+const endpoints = z
+  .array(endpoint)
+  .max(200)
+  .refine((list) => new Set(list.map((one) => one.name)).size === list.length, 'two endpoints have one name');
+
+/**
+ * ALERT_ENDPOINTS: a JSON array, or the path of a file that holds one. Throws CerebraError `config` that names each fault by
+ * its path and repeats no value.
+ */
+export function readEndpoints(text: string | undefined, environment: Record<string, string | undefined>): Endpoint[] {
+  return checked(text).map((given) => resolved(given, environment));
+}
+
+/** Their names alone: no secret is read. */
+export const endpointNames = (text: string | undefined): Set<string> => new Set(checked(text).map(({ name }) => name));
+
+function checked(text: string | undefined): Given[] {
+  if (text === undefined || text.trim() === '') return [];
+  const parsed = endpoints.safeParse(jsonOf(text));
+  if (parsed.success) return parsed.data;
+  const faults = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'the list'}: ${message}`);
+  throw new CerebraError('config', `ALERT_ENDPOINTS: ${faults.join('; ')}`);
+}
+
+function jsonOf(text: string): unknown {
+  const inline = text.trimStart().startsWith('[');
+  try {
+    return JSON.parse(inline ? text : readFileSync(text, 'utf8'));
+  } catch (error) {
+    // A syntax error of JSON repeats what stands there.
+    const what = error instanceof SyntaxError ? 'is not JSON' : 'cannot be read';
+    throw new CerebraError('config', `ALERT_ENDPOINTS ${inline ? '' : `(${text}) `}${what}`);
+  }
+}
+
+function resolved(given: Given, environment: Record<string, string | undefined>): Endpoint {
+  const entries = Object.entries(given).map(([key, value]) => [
+    key,
+    key !== 'headers' && typeof value === 'object'
+      ? secretOf(value as Secret, `${given.name}.${key}`, environment)
+      : value,
+  ]);
+  const endpoint = Object.fromEntries(entries) as Endpoint;
+  const isUrl = endpoint.url === undefined || httpUrl.safeParse(endpoint.url).success;
+  if (!isUrl) throw new CerebraError('config', `ALERT_ENDPOINTS: ${given.name}.url is not an http: or https: URL`);
+  return endpoint;
+}
+
+function secretOf(secret: Secret, path: string, environment: Record<string, string | undefined>): string {
+  const value = 'env' in secret ? environment[secret.env] : fileText(secret.file, path);
+  if (value) return value;
+  const source = 'env' in secret ? `the variable ${secret.env} is not set` : `${secret.file} is empty`;
+  throw new CerebraError('config', `ALERT_ENDPOINTS: ${path}: ${source}`);
+}
+
+function fileText(file: string, path: string): string {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (cause) {
+    throw new CerebraError('config', `ALERT_ENDPOINTS: ${path}: ${file} cannot be read`, { cause });
+  }
+}

@@ -1,0 +1,281 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { type JsonObject, type Resource, type ResourceReader, stringify } from '#fhir-model';
+import { CerebraError } from '#platform';
+import { isAvailable, isWithin, wallClock } from './availability.ts';
+import { contactOf, telephone } from './contact.ts';
+import { whoIsOnCall } from './recipients.ts';
+
+const at = (text: string): number => Date.parse(text);
+const berlin = 'Europe/Berlin';
+
+describe('working hours', () => {
+  const nights = {
+    availableTime: [{ daysOfWeek: ['fri'], availableStartTime: '20:00:00', availableEndTime: '06:00:00' }],
+  };
+  const cases: [string, JsonObject, string, boolean][] = [
+    ['none: always', {}, '2026-01-05T03:00:00Z', true],
+    ['a night begins on its day', nights, '2026-01-09T19:00:00Z', true],
+    ['and goes on into the next', nights, '2026-01-10T04:59:59Z', true],
+    ['until its end', nights, '2026-01-10T05:00:00Z', false],
+    ['the night before is another one', nights, '2026-01-09T04:00:00Z', false],
+    [
+      'all day of some days',
+      { availableTime: [{ daysOfWeek: ['sat', 'sun'], allDay: true }] },
+      '2026-01-09T23:30:00Z',
+      true,
+    ],
+    ['not on others', { availableTime: [{ daysOfWeek: ['sat', 'sun'], allDay: true }] }, '2026-01-09T22:30:00Z', false],
+    [
+      'without days: each day',
+      { availableTime: [{ availableStartTime: '08:00:00', availableEndTime: '16:00:00' }] },
+      '2026-01-10T07:00:00Z',
+      true,
+    ],
+    // In summer Berlin is two hours ahead of UTC, in winter one.
+    [
+      'summer time',
+      { availableTime: [{ availableStartTime: '08:00:00', availableEndTime: '16:00:00' }] },
+      '2026-07-10T06:00:00Z',
+      true,
+    ],
+    [
+      'summer time ends work earlier',
+      { availableTime: [{ availableStartTime: '08:00:00', availableEndTime: '16:00:00' }] },
+      '2026-07-10T14:30:00Z',
+      false,
+    ],
+    [
+      'away for a day of the zone',
+      { notAvailable: [{ during: { start: '2026-01-10', end: '2026-01-10' } }] },
+      '2026-01-09T23:30:00Z',
+      false,
+    ],
+    [
+      'back after it',
+      { notAvailable: [{ during: { start: '2026-01-10', end: '2026-01-10' } }] },
+      '2026-01-10T23:30:00Z',
+      true,
+    ],
+    ['a reason without a time', { notAvailable: [{ description: 'public holidays' }] }, '2026-01-10T12:00:00Z', true],
+    ['not active', { active: false }, '2026-01-10T12:00:00Z', false],
+    ['a contract that is over', { period: { end: '2025-12' } }, '2026-01-01T12:00:00Z', false],
+    ['a contract of this month', { period: { start: '2026-01', end: '2026-01' } }, '2026-01-31T12:00:00Z', true],
+  ];
+  for (const [name, role, time, expected] of cases) {
+    it(name, () => assert.equal(isAvailable(role, at(time), berlin), expected));
+  }
+
+  it('midnight is the beginning of a day', () => {
+    assert.deepEqual(wallClock(at('2026-01-09T23:00:00Z'), berlin), { day: 'sat', seconds: 0, date: '2026-01-10' });
+  });
+
+  it('periods with instants', () => {
+    const period = { start: '2026-01-10T08:00:00+01:00', end: '2026-01-10T09:00:00+01:00' };
+    assert.equal(isWithin(period, at('2026-01-10T07:00:00Z'), berlin), true);
+    assert.equal(isWithin(period, at('2026-01-10T08:00:01Z'), berlin), false);
+  });
+});
+
+describe('addresses', () => {
+  const now = at('2026-01-10T12:00:00Z');
+  const best = (telecom: JsonObject[], kind: 'email' | 'sms' | 'url') => contactOf(telecom, kind, now, 'UTC');
+
+  it('go by rank, those of another kind or out of use are left out', () => {
+    const telecom = [
+      { system: 'email', value: 'third@example.org' },
+      { system: 'email', value: 'second@example.org', rank: 2 },
+      { system: 'email', value: 'old@example.org', rank: 1, use: 'old' },
+      { system: 'email', value: 'past@example.org', rank: 1, period: { end: '2025' } },
+      { system: 'email', value: 'not an address', rank: 1 },
+      { system: 'email', value: 'two@example.org, more@example.org', rank: 1 },
+      { system: 'phone', value: 'first@example.org', rank: 1 },
+    ];
+    assert.equal(best(telecom, 'email'), 'second@example.org');
+    assert.equal(best(telecom, 'sms'), undefined);
+  });
+
+  it('of short messages: sms before a mobile phone, a desk telephone never', () => {
+    const mobile = { system: 'phone', use: 'mobile', value: '+1 555 010 0001' };
+    assert.equal(best([mobile, { system: 'sms', value: '+15550100002' }], 'sms'), '+15550100002');
+    assert.equal(
+      best(
+        [
+          { ...mobile, rank: 1 },
+          { system: 'sms', value: '+15550100002', rank: 2 },
+        ],
+        'sms',
+      ),
+      '+15550100001',
+    );
+    assert.equal(best([{ system: 'phone', use: 'work', value: '+15550100001' }], 'sms'), undefined);
+  });
+
+  it('are written in one way, or not used', () => {
+    assert.equal(telephone('0049 (30) 555-0100'), '+49305550100');
+    assert.equal(telephone('tel:+1-555-010-0001'), '+15550100001');
+    for (const value of ['555-0100', '+0123456789', 'x', undefined, '+1555010000112345678'])
+      assert.equal(telephone(value), undefined);
+  });
+});
+
+/** A store of these resources; searches answer what `find` has. */
+function directoryOf(resources: Resource[], find: Record<string, Resource[]> = {}) {
+  const stored = (resource: Resource) => ({
+    ...{
+      type: resource.resourceType,
+      id: resource.id!,
+      version: 1,
+      updatedMs: 0,
+      body: stringify(resource),
+      deleted: false,
+    },
+  });
+  const reader: ResourceReader = {
+    async read(type, id) {
+      const found = resources.find((one) => one.resourceType === type && one.id === id);
+      return found && stored(found);
+    },
+    async search(type, query) {
+      const key = Object.keys(find).find((prefix) => `${type}?${query}`.startsWith(prefix));
+      return { resources: (key === undefined ? [] : find[key]!).map(stored), included: [] };
+    },
+  };
+  return { reader, scope: { kind: 'everything' } as const, timeZone: 'UTC' };
+}
+
+const person = (id: string, rest: JsonObject = {}): Resource => ({ resourceType: 'Practitioner', id, ...rest });
+const role = (id: string, rest: JsonObject = {}): Resource => ({
+  ...{ resourceType: 'PractitionerRole', id, practitioner: { reference: `Practitioner/${id}` } },
+  ...rest,
+});
+const team = (id: string, members: JsonObject[], rest: JsonObject = {}): Resource => ({
+  ...{ resourceType: 'CareTeam', id, status: 'active', participant: members },
+  ...rest,
+});
+const member = (reference: string, rest: JsonObject = {}) => ({ member: { reference }, ...rest });
+
+describe('who is on call', () => {
+  const now = at('2026-01-10T12:00:00Z');
+  const names = async (who: string[], resources: Resource[], find?: Record<string, Resource[]>) => {
+    const found = await whoIsOnCall(
+      who.map((reference) => ({ reference })),
+      'Patient/p',
+      now,
+      directoryOf(resources, find),
+    );
+    return { is: found.recipients.map(({ reference }) => reference), notes: found.notes };
+  };
+
+  it('of a team: its members in their periods, teams within it, nobody twice, no circle', async () => {
+    const resources = [
+      team('t', [
+        member('Practitioner/a'),
+        member('PractitionerRole/r'),
+        member('CareTeam/u'),
+        member('Practitioner/gone', { period: { end: '2025-01-01' } }),
+        member('Patient/p'),
+        member('#contained'),
+        {},
+      ]),
+      team('u', [member('Practitioner/a/_history/3'), member('Practitioner/b'), member('CareTeam/t')]),
+      ...[
+        person('a'),
+        person('b'),
+        person('gone'),
+        person('r', { telecom: [{ system: 'email', value: 'r@example.org' }] }),
+      ],
+      role('r', { telecom: [{ system: 'sms', value: '+15550100001' }] }),
+    ];
+    assert.deepEqual(await names(['CareTeam/t', 'Practitioner/b'], resources), {
+      is: ['Practitioner/a', 'PractitionerRole/r', 'Practitioner/b'],
+      notes: [],
+    });
+  });
+
+  it('of a team in a role', async () => {
+    const nurse = [{ coding: [{ system: 'http://x', code: 'nurse' }] }];
+    const resources = [
+      team('t', [member('Practitioner/a'), member('Practitioner/b', { role: nurse })]),
+      person('a'),
+      person('b'),
+    ];
+    const who = [{ reference: 'CareTeam/t', role: { code: 'nurse' } }];
+    const { recipients } = await whoIsOnCall(who, '', now, directoryOf(resources));
+    assert.deepEqual(
+      recipients.map(({ reference }) => reference),
+      ['Practitioner/b'],
+    );
+  });
+
+  it('a team without anybody is called by its own address, or it says so', async () => {
+    const away = role('r', { notAvailable: [{ during: { start: '2026' } }] });
+    const telecom = [{ system: 'email', value: 'team@example.org' }];
+    const resources = [
+      away,
+      person('r'),
+      team('t', [member('PractitionerRole/r')], { telecom }),
+      team('u', [member('PractitionerRole/r')]),
+    ];
+    assert.deepEqual(await names(['CareTeam/t'], resources), {
+      is: ['CareTeam/t'],
+      notes: ['PractitionerRole/r: not on call'],
+    });
+    assert.deepEqual(await names(['CareTeam/u', 'CareTeam/none'], resources), {
+      is: [],
+      notes: [
+        'PractitionerRole/r: not on call',
+        'CareTeam/u: nobody of the team is on call',
+        'CareTeam/none: there is no such resource',
+      ],
+    });
+    assert.deepEqual((await names(['CareTeam/v'], [team('v', [], { status: 'inactive', telecom })])).is, []);
+  });
+
+  const roster: Resource = { resourceType: 'Schedule', id: 's', actor: [{ reference: 'PractitionerRole/r' }] };
+  const slot = (status: string, end: string): Resource => ({
+    resourceType: 'Slot',
+    id: 'x',
+    status,
+    start: '2026-01-10T08:00:00Z',
+    end,
+  });
+  const hours = role('r', { availableTime: [{ daysOfWeek: ['mon'], allDay: true }] });
+
+  it('by a roster: whose slot it is, whatever the hours say', async () => {
+    const resources = [roster, hours, person('r')];
+    const slots = (...found: Resource[]) => ({ 'Slot?schedule=Schedule/s&start=le2026-01-10T12:00:00.000Z': found });
+    const free = slot('free', '2026-01-10T16:00:00Z');
+    assert.deepEqual((await names(['Schedule/s'], resources, slots(free))).is, ['PractitionerRole/r']);
+    for (const found of [slot('busy-unavailable', '2026-01-10T16:00:00Z'), slot('free', '2026-01-10T12:00:00Z')]) {
+      assert.deepEqual(await names(['Schedule/s'], resources, slots(found)), {
+        is: [],
+        notes: ['Schedule/s: it has no slot for this time'],
+      });
+    }
+    const own = { 'Schedule?actor=PractitionerRole/r&service-type=on-call&active=true': [roster] };
+    assert.deepEqual((await names(['PractitionerRole/r'], resources, { ...own, ...slots(free) })).is, [
+      'PractitionerRole/r',
+    ]);
+    assert.deepEqual((await names(['PractitionerRole/r'], resources, own)).is, []);
+  });
+
+  it('the care teams of the patient', async () => {
+    const resources = [team('t', [member('Practitioner/a')]), person('a')];
+    const find = { 'CareTeam?subject=Patient/p&status=active': [resources[0]!] };
+    const who = [{ of: 'patient-care-team' } as const];
+    const found = await whoIsOnCall(who, 'Patient/p', now, directoryOf(resources, find));
+    assert.deepEqual(
+      found.recipients.map(({ reference }) => reference),
+      ['Practitioner/a'],
+    );
+    const none = await whoIsOnCall(who, '', now, directoryOf(resources, find));
+    assert.deepEqual(none.notes, ['patient-care-team: the alert is not about a patient']);
+  });
+
+  it('while the store can not be asked nobody is said to be away', async () => {
+    const directory = directoryOf([]);
+    directory.reader.read = () => Promise.reject(new CerebraError('unavailable', 'down'));
+    await assert.rejects(whoIsOnCall([{ reference: 'Practitioner/a' }], '', now, directory), { code: 'unavailable' });
+  });
+});

@@ -1,0 +1,202 @@
+// Who is on call: care teams, roles and rosters become people with addresses.
+// https://hl7.org/fhir/R4/careteam.html, https://hl7.org/fhir/R4/practitionerrole.html, https://hl7.org/fhir/R4/schedule.html
+import {
+  type AccessScope,
+  type Json,
+  type JsonObject,
+  parseJson,
+  type Resource,
+  type ResourceReader,
+} from '#fhir-model';
+import { isCerebraError } from '#platform';
+import { objectsOf } from '../alerts/rules/extensions.ts';
+import { isAvailable, isWithin } from './availability.ts';
+import type { Who } from './chain.ts';
+
+export interface Directory {
+  reader: ResourceReader;
+  scope: AccessScope;
+  /** IANA zone of working hours. */
+  timeZone: string;
+}
+
+/** Somebody who is told. */
+export interface Recipient {
+  /** `PractitionerRole/1` */
+  reference: string;
+  /** ContactPoint lists: that of the role goes before the person's own. */
+  telecoms: Json[];
+}
+
+/** Who is on call, and who was looked at and is not, with the reason: for the history. */
+export interface OnCall {
+  recipients: Recipient[];
+  notes: string[];
+}
+
+const depthMax = 3;
+const recipientsMax = 100;
+const rosterSlots = 20;
+const teamsMax = 10;
+
+interface Lookup extends Directory {
+  atMs: number;
+  recipients: Map<string, Recipient>;
+  notes: string[];
+  seen: Set<string>;
+}
+
+interface Path {
+  depth: number;
+  role?: { system?: string; code: string } | undefined;
+  /** A roster says that it is their turn: hours don't matter. */
+  rostered?: boolean;
+}
+
+/** Everybody once, in the order of `who`. Throws CerebraError as the reader does while the store can't be asked. */
+export async function whoIsOnCall(
+  who: readonly Who[],
+  subject: string,
+  atMs: number,
+  directory: Directory,
+): Promise<OnCall> {
+  const lookup: Lookup = { ...directory, atMs, recipients: new Map(), notes: [], seen: new Set() };
+  for (const one of who) {
+    if ('reference' in one) await follow(lookup, one.reference, { depth: 0, role: one.role });
+    else await followTeamsOf(lookup, subject);
+  }
+  return { recipients: [...lookup.recipients.values()], notes: lookup.notes };
+}
+
+async function follow(lookup: Lookup, reference: string, path: Path): Promise<void> {
+  const [type = ''] = reference.split('/');
+  const step = Object.hasOwn(steps, type) ? steps[type] : undefined;
+  if (!step || lookup.seen.has(reference) || path.depth > depthMax || lookup.recipients.size >= recipientsMax) return;
+  lookup.seen.add(reference);
+  const resource = await read(lookup, reference);
+  if (resource) await step(lookup, resource, reference, path);
+}
+
+type Follow = (lookup: Lookup, resource: Resource, reference: string, path: Path) => Promise<void>;
+
+const steps: Record<string, Follow> = {
+  CareTeam: followTeam,
+  Schedule: followSchedule,
+  PractitionerRole: takeRole,
+  Practitioner: takePractitioner,
+};
+
+async function followTeamsOf(lookup: Lookup, subject: string): Promise<void> {
+  if (!subject.startsWith('Patient/')) {
+    lookup.notes.push('patient-care-team: the alert is not about a patient');
+    return;
+  }
+  const teams = await find(lookup, 'CareTeam', `subject=${subject}&status=active&_count=${teamsMax}`);
+  if (teams.length === 0) lookup.notes.push('patient-care-team: the patient has none that is active');
+  for (const team of teams) await follow(lookup, `CareTeam/${team.id}`, { depth: 0 });
+}
+
+const silent = new Set(['inactive', 'entered-in-error', 'suspended']);
+
+async function followTeam(lookup: Lookup, team: Resource, reference: string, { depth, role }: Path): Promise<void> {
+  const { atMs, notes, recipients, timeZone } = lookup;
+  if (silent.has(String(team.status)) || !isWithin(team.period, atMs, timeZone)) {
+    notes.push(`${reference}: the team is not active`);
+    return;
+  }
+  const before = recipients.size;
+  for (const { member, period, role: roles } of objectsOf(team.participant)) {
+    const to = referenceOf(member);
+    if (to === undefined || !isWithin(period, atMs, timeZone) || !hasRole(roles, role)) continue;
+    await follow(lookup, to, { depth: depth + 1 });
+  }
+  if (recipients.size > before) return;
+  // The team's own pager or mail box, where nobody of it is on call.
+  if (objectsOf(team.telecom).length > 0) recipients.set(reference, { reference, telecoms: [team.telecom!] });
+  else notes.push(`${reference}: nobody of the team is on call`);
+}
+
+const hasRole = (roles: Json | undefined, role: Path['role']): boolean =>
+  role === undefined ||
+  objectsOf(roles)
+    .flatMap(({ coding }) => objectsOf(coding))
+    .some(({ system, code }) => code === role.code && (role.system === undefined || system === role.system));
+
+/** Whose turn it is: the actors of a roster that has a Slot for this instant. */
+async function followSchedule(lookup: Lookup, schedule: Resource, reference: string, { depth }: Path): Promise<void> {
+  if (!(await isOnDuty(lookup, schedule))) {
+    lookup.notes.push(`${reference}: it has no slot for this time`);
+    return;
+  }
+  for (const actor of objectsOf(schedule.actor)) {
+    const to = referenceOf(actor);
+    if (to !== undefined) await follow(lookup, to, { depth: depth + 1, rostered: true });
+  }
+}
+
+async function takeRole(lookup: Lookup, role: Resource, reference: string, path: Path): Promise<void> {
+  const onRoster = path.rostered || (await rosterSays(lookup, reference));
+  const { availableTime, ...rest } = role;
+  const checked = onRoster === undefined ? { ...rest, ...(availableTime ? { availableTime } : {}) } : rest;
+  if (onRoster === false || !isAvailable(checked, lookup.atMs, lookup.timeZone)) {
+    lookup.notes.push(`${reference}: not on call`);
+    return;
+  }
+  const person = referenceOf(role.practitioner);
+  const practitioner = person?.startsWith('Practitioner/') ? await read(lookup, person) : undefined;
+  const telecoms = [role.telecom, practitioner?.telecom].filter((telecom) => telecom !== undefined);
+  lookup.recipients.set(reference, { reference, telecoms });
+}
+
+async function takePractitioner(lookup: Lookup, person: Resource, reference: string, path: Path): Promise<void> {
+  const onRoster = path.rostered || (await rosterSays(lookup, reference));
+  if (person.active === false || onRoster === false) lookup.notes.push(`${reference}: not on call`);
+  else lookup.recipients.set(reference, { reference, telecoms: person.telecom === undefined ? [] : [person.telecom] });
+}
+
+/** Where there are rosters (Schedules with the service type `on-call`) of somebody: whether one has them now. */
+async function rosterSays(lookup: Lookup, actor: string): Promise<boolean | undefined> {
+  const query = `actor=${actor}&service-type=on-call&active=true&_count=${teamsMax}`;
+  const rosters = await find(lookup, 'Schedule', query);
+  if (rosters.length === 0) return undefined;
+  for (const roster of rosters) if (await isOnDuty(lookup, roster)) return true;
+  return false;
+}
+
+async function isOnDuty(lookup: Lookup, { id, active }: Resource): Promise<boolean> {
+  if (active === false) return false;
+  const at = new Date(lookup.atMs).toISOString();
+  const slots = await find(lookup, 'Slot', `schedule=Schedule/${id}&start=le${at}&_sort=-start&_count=${rosterSlots}`);
+  return slots.some(
+    ({ status, end }) =>
+      status !== 'busy-unavailable' && status !== 'entered-in-error' && Date.parse(String(end)) > lookup.atMs,
+  );
+}
+
+async function read({ reader, scope, notes }: Lookup, reference: string): Promise<Resource | undefined> {
+  const [type = '', id = ''] = reference.split('/');
+  const stored = await reader.read(type, id, scope);
+  if (stored && !stored.deleted) return parseJson(stored.body).exact as Resource;
+  notes.push(`${reference}: there is no such resource`);
+  return undefined;
+}
+
+/** What can't be searched is not found, and said so: of two roles one that can be called is enough. */
+async function find({ reader, scope, notes }: Lookup, type: string, query: string): Promise<Resource[]> {
+  try {
+    const { resources } = await reader.search(type, query, scope);
+    return resources.map(({ body }) => parseJson(body).exact as Resource);
+  } catch (error) {
+    if (!isCerebraError(error) || (error.status >= 500 && error.code !== 'timeout')) throw error;
+    notes.push(`${type}?${query}: ${error.message}`);
+    return [];
+  }
+}
+
+/** `Practitioner/1` of a Reference, whose version is left out; undefined for a contained or foreign one. */
+function referenceOf(value: Json | undefined): string | undefined {
+  const { reference } = (value ?? {}) as JsonObject;
+  const match =
+    typeof reference === 'string' ? /^([A-Za-z]+\/[A-Za-z0-9\-.]{1,64})(\/_history\/.+)?$/.exec(reference) : null;
+  return match?.[1];
+}

@@ -1,0 +1,198 @@
+// Sends a message and records it. What was sent and not recorded is sent again: under the same id, so that PagerDuty, a mail
+// box and a program can tell.
+import type { AccessScope, Resource, ResourceWriter } from '#fhir-model';
+import { type BackoffLimits, backoffMs, type Db, isCerebraError, type Log, type Tx } from '#platform';
+import type { Mailer } from '../channels/mailer.ts';
+import type { SendResult } from '../channels/rest-hook.ts';
+import { communicationOf } from './communication.ts';
+import type { Endpoint } from './endpoints.ts';
+import type { Links } from './link.ts';
+import { mailOf } from './mail.ts';
+import {
+  type ClaimedMessage,
+  type Flood,
+  floodMs,
+  type HeldMessage,
+  hastenNext,
+  heldMessages,
+  markDropped,
+  markFailed,
+  markHeld,
+  markRetried,
+  markSent,
+  markSentWith,
+  releaseNext,
+  settleRecipient,
+} from './messages.ts';
+import type { EscalationMetrics } from './metrics.ts';
+import type { Notice, NoticeItem } from './notice.ts';
+import { type Poster, post } from './post.ts';
+import { lockEscalation } from './state.ts';
+import { compose, judge, takesDigests } from './templates/templates.ts';
+
+export interface SenderOptions extends Poster {
+  db: Db;
+  writer: ResourceWriter;
+  scope: AccessScope;
+  log: Log;
+  metrics: EscalationMetrics;
+  endpoints: ReadonlyMap<string, Endpoint>;
+  mail?: { mailer: Mailer; from: string } | undefined;
+  links: Links;
+  /** How long a link can be used. */
+  linkMs: number;
+  /** `https://fhir.example.org/`: links begin with it. */
+  publicUrl: string;
+  flood: Flood;
+  retry: BackoffLimits;
+  random: () => number;
+}
+
+/** After so many failures the next channel is tried as well. */
+const patienceAttempts = 2;
+const digestItemsMax = 40;
+/** A receiver that asks for a longer pause is tried again nevertheless: an alert does not wait for hours. */
+const askedMsMax = 120_000;
+
+/** Never throws; what can't be recorded is left to its lease. */
+export async function sendMessage(options: SenderOptions, message: ClaimedMessage): Promise<void> {
+  const { db, log, metrics } = options;
+  try {
+    if (message.kind === 'alert' && message.state !== 'open' && message.state !== 'exhausted') {
+      await markDropped(db, message);
+      return;
+    }
+    const waitMs = isFlooding(options, message) ? await floodMs(db, message, options.flood) : 0;
+    if (waitMs > 0) {
+      metrics.messages.inc({ channel: message.channel, outcome: 'held' });
+      // That something is over need not be told in a storm.
+      await (message.kind === 'alert' ? markHeld(db, message, waitMs) : markDropped(db, message));
+      return;
+    }
+    const others = message.held ? await heldMessages(db, message, digestItemsMax) : [];
+    const result = await deliver(options, message, others);
+    metrics.messages.inc({ channel: message.channel, outcome: result.ok ? 'sent' : 'failed' });
+    if (result.ok) await recordSent(options, message, others);
+    else await recordFault(options, message, result);
+  } catch (err) {
+    log.error(
+      { err, message: message.id, channel: message.channel },
+      'a message of an alert could not be recorded: it is repeated',
+    );
+  }
+}
+
+/** Only what a person reads, and one message of many alerts can replace. */
+function isFlooding({ endpoints }: SenderOptions, { channel }: ClaimedMessage): boolean {
+  const endpoint = endpoints.get(channel);
+  return channel === 'email' || (endpoint !== undefined && takesDigests(endpoint.template));
+}
+
+async function deliver(
+  options: SenderOptions,
+  message: ClaimedMessage,
+  others: readonly HeldMessage[],
+): Promise<SendResult> {
+  if (message.isLate) return { ok: false, error: 'It could not be sent in time', permanent: true };
+  // The Communication that is written is what listeners are told of.
+  if (message.channel === 'websocket') return { ok: true };
+  const notice = noticeOf(options, message, others);
+  if (message.channel === 'email') {
+    const { mail } = options;
+    if (!mail) return { ok: false, error: 'This server sends no email: SMTP_URL is not set', permanent: true };
+    return mail.mailer.send(mailOf(notice, mail.from));
+  }
+  const endpoint = options.endpoints.get(message.channel);
+  if (!endpoint) return { ok: false, error: 'ALERT_ENDPOINTS has no such endpoint any more', permanent: true };
+  const answer = await post(compose(notice, endpoint, message.nowMs), options);
+  return 'ok' in answer ? answer : judge(answer, endpoint);
+}
+
+function noticeOf(options: SenderOptions, message: ClaimedMessage, others: readonly HeldMessage[]): Notice {
+  const { facts, kind, id, alert, run, step, address } = message;
+  return {
+    ...itemOf(options, message, message),
+    ...{ kind, id, alert: `${alert}/${run}`, rule: facts.rule, step, address, raisedMs: facts.raisedMs },
+    others: others.map((other) => itemOf(options, other, message)),
+    more: 0,
+    source: new URL(options.publicUrl).host,
+  };
+}
+
+function itemOf(
+  { links, linkMs, publicUrl }: SenderOptions,
+  { id, code, detail, facts }: HeldMessage,
+  { kind, nowMs }: ClaimedMessage,
+): NoticeItem {
+  const { title, severity } = facts;
+  const link = kind === 'alert' ? { link: `${publicUrl}alerts/${links.tokenOf(id, nowMs + linkMs)}` } : {};
+  return { title, severity, code, ...link, ...(detail && facts.detail !== '' ? { detail: facts.detail } : {}) };
+}
+
+async function recordSent(
+  options: SenderOptions,
+  message: ClaimedMessage,
+  others: readonly HeldMessage[],
+): Promise<void> {
+  const { kind, channel, number, step, nowMs } = message;
+  const communications = [message, ...others.map((other) => ({ ...other, kind, channel, number, step }))].map((told) =>
+    communicationOf(told, nowMs),
+  );
+  const within = async (tx: Tx): Promise<void> => {
+    await lockEscalation(tx, message);
+    if (!(await markSent(tx, message))) return;
+    await markSentWith(
+      tx,
+      others.map(({ id }) => id),
+      message.id,
+    );
+    if (message.place >= 0) await settleRecipient(tx, message);
+  };
+  await withCommunications(options, message, communications, within);
+}
+
+async function recordFault(
+  options: SenderOptions,
+  message: ClaimedMessage,
+  fault: SendResult & { ok: false },
+): Promise<void> {
+  const { db, log, retry, random } = options;
+  const { id, alert, channel, attempts } = message;
+  log.warn({ message: id, alert, channel, attempts, error: fault.error }, 'a message of an alert was not taken');
+  if (!fault.permanent) {
+    const askedMs = Math.min(fault.retryAfterMs ?? 0, askedMsMax);
+    const pauseMs = Math.max(backoffMs(attempts, retry, random), askedMs);
+    await db.tx(async (tx) => {
+      await lockEscalation(tx, message);
+      const isOwn = await markRetried(tx, message, fault.error, pauseMs);
+      if (isOwn && attempts >= patienceAttempts) await releaseNext(tx, message);
+    });
+    return;
+  }
+  const within = async (tx: Tx): Promise<void> => {
+    await lockEscalation(tx, message);
+    if (!(await markFailed(tx, message, fault.error))) return;
+    await releaseNext(tx, message);
+    await hastenNext(tx, message);
+  };
+  await withCommunications(options, message, [communicationOf(message, message.nowMs, fault.error)], within);
+}
+
+/**
+ * The rows and the Communications in one transaction. Where the store refuses a Communication for what it says the rows are
+ * written alone: somebody was told, and must not be told again and again.
+ */
+async function withCommunications(
+  { db, writer, scope, log }: SenderOptions,
+  { id }: ClaimedMessage,
+  communications: (Resource & { id: string })[],
+  within: (tx: Tx) => Promise<void>,
+): Promise<void> {
+  try {
+    await writer.createIfAbsent(communications, { scope, within });
+  } catch (err) {
+    if (!isCerebraError(err) || err.status >= 500) throw err;
+    log.error({ err, message: id }, 'a message of an alert has no Communication: the store refuses it');
+    await db.tx(within);
+  }
+}

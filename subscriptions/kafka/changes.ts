@@ -1,0 +1,140 @@
+// The change stream in a Kafka topic: every committed change at least once, all about one patient in order. The cursor moves
+// when the brokers have what is before it; a server that dies in between sends that again.
+import {
+  type Change,
+  type ChangeCursor,
+  type ChangeFeed,
+  parseJson,
+  type Resource,
+  type VersionKey,
+} from '#fhir-model';
+import { type Clock, createLoop, type Db, type Log, type Statement } from '#platform';
+import type { Lease } from '../dispatch/lease.ts';
+import type { KeyOf } from '../match/patient-key.ts';
+import type { SubscriptionMetrics } from '../metrics.ts';
+import { type KafkaMessage, type KafkaSender, kafkaFault } from './producer.ts';
+
+export interface KafkaChangesOptions {
+  db: Db;
+  feed: ChangeFeed;
+  lease: Lease;
+  sender: KafkaSender;
+  topic: string;
+  keyOf: KeyOf;
+  leaseMs: number;
+  batchChanges: number;
+  /** A larger message goes without its resource, which is then to be read: brokers refuse it. */
+  messageBytesMax: number;
+  pollMs: number;
+  metrics: Pick<SubscriptionMetrics, 'kafkaSent' | 'kafkaFailures' | 'kafkaLagSeconds'>;
+  clock: Clock;
+  log: Log;
+}
+
+export interface KafkaChanges {
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  wake(): void;
+}
+
+/** Of table dispatcher. */
+export const kafkaConsumer = 'kafka';
+
+// The first start begins with the changes that are still kept: to leave out some would be to lose them.
+const begin: Statement = { text: 'insert into dispatcher (name) values ($1) on conflict (name) do nothing' };
+
+export function createKafkaChanges(options: KafkaChangesOptions): KafkaChanges {
+  const { db, feed, lease, sender, metrics, log } = options;
+  let unlisten: () => void = () => {};
+  let failing = false;
+
+  /** How far Kafka has it; undefined while that must be asked of the database. */
+  let known: ChangeCursor | undefined;
+  let renewedMs = 0;
+  const lead = async (): Promise<ChangeCursor | undefined> => {
+    // Renewing writes: three times a lease, and not at each look.
+    const startedMs = performance.now();
+    if (known && startedMs - renewedMs < options.leaseMs / 3) return known;
+    known = await lease.acquire(db);
+    renewedMs = startedMs;
+    return known;
+  };
+
+  const work = async (): Promise<boolean> => {
+    const from = await lead();
+    if (!from) return false;
+    const batch = await feed.read(db, from, options.batchChanges);
+    const last = batch.at(-1);
+    const waitingMs = batch[0] ? Math.max(0, options.clock.now() - batch[0].updatedMs) : 0;
+    metrics.kafkaLagSeconds.set(waitingMs / 1000);
+    if (!last) return false;
+    known = undefined;
+    await sender.send(await messagesOf(options, batch));
+    const to: ChangeCursor = { xid: last.xid, seq: last.seq };
+    // Whoever has taken the lease over sends the same again: at least once.
+    if (!(await db.tx((tx) => lease.move(tx, from, to)))) return false;
+    known = to;
+    renewedMs = performance.now();
+    metrics.kafkaSent.inc(batch.length);
+    metrics.kafkaLagSeconds.set(0);
+    if (failing) log.info({ topic: options.topic }, 'changes go to Kafka again');
+    failing = false;
+    return batch.length === options.batchChanges;
+  };
+
+  const loop = createLoop({
+    work,
+    onError: (err) => {
+      known = undefined;
+      metrics.kafkaFailures.inc();
+      // Once, and not at each of the attempts that follow every second.
+      if (!failing) log.error({ fault: kafkaFault(err), topic: options.topic }, 'changes wait for Kafka');
+      failing = true;
+    },
+    idleMsMin: 5,
+    idleMsMax: options.pollMs,
+    errorMs: 1_000,
+    everyMsMin: 5,
+  });
+
+  return {
+    async start() {
+      await db.query(begin, [kafkaConsumer]);
+      loop.start();
+      unlisten = feed.onCommit(loop.wake);
+    },
+    async stop() {
+      unlisten();
+      await loop.stop();
+      await lease.release(db).catch(() => {});
+      await sender.close();
+    },
+    wake: loop.wake,
+  };
+}
+
+/** A deletion has the key that what it deleted had. */
+async function messagesOf(options: KafkaChangesOptions, batch: readonly Change[]): Promise<KafkaMessage[]> {
+  const deletions = batch.filter(({ op }) => op === 'delete');
+  const former = deletions.map(({ type, id, version }): VersionKey => ({ type, id, version: version - 1 }));
+  const bodies = former.length === 0 ? [] : await options.feed.bodies(options.db, former);
+  const formerOf = new Map(deletions.map((change, index) => [change, bodies[index] ?? '']));
+  return batch.map((change) => {
+    const text = change.op === 'delete' ? formerOf.get(change)! : change.body;
+    const resource = text === '' ? undefined : (parseJson(text).exact as Resource);
+    return { topic: options.topic, key: options.keyOf(change, resource), value: messageOf(options, change) };
+  });
+}
+
+/** The resource's own text goes as it is stored, with its digits. */
+function messageOf({ messageBytesMax }: KafkaChangesOptions, change: Change): string {
+  const { xid, seq, type, id, version, op, updatedMs, body } = change;
+  const updated = new Date(updatedMs).toISOString();
+  const head = JSON.stringify({ xid: String(xid), seq: String(seq), op, type, id, version, updated }).slice(0, -1);
+  if (body === '') return `${head}}`;
+  const bytes = Buffer.byteLength(head) + Buffer.byteLength(body) + headBytes;
+  return bytes > messageBytesMax ? `${head},"tooLarge":true}` : `${head},"resource":${body}}`;
+}
+
+/** `,"resource":` and the closing brace, the key and the record's own fields. */
+const headBytes = 200;

@@ -1,0 +1,127 @@
+// What an Observation says of a patient's vital signs: https://hl7.org/fhir/R4/observation.html
+import { convertDecimal, type Json, type JsonObject, UCUM } from '#fhir-model';
+import type { Vital } from './schema.ts';
+
+/** One vital sign of a patient at an instant. */
+export interface Reading {
+  /** Patient.id */
+  patient: string;
+  /** Vital.name */
+  vital: string;
+  /** When it was taken, milliseconds since 1970 UTC. */
+  atMs: number;
+  /** Observation.id */
+  observation: string;
+  /** A number in the vital's unit, or the name of a coded value. */
+  value: string;
+  /** It is not yet confirmed: Observation.status is preliminary. */
+  preliminary: boolean;
+  /** `Encounter/1`, or ''. */
+  encounter: string;
+}
+
+export type ReadVitals = (observation: JsonObject) => Reading[];
+
+/** https://hl7.org/fhir/R4/valueset-observation-status.html: the others say that there is no result, or that it was a mistake. */
+const counted = new Set(['final', 'amended', 'corrected', 'preliminary']);
+
+/**
+ * A function that reads these vitals. An Observation of no patient of this server, without a time of day, or whose value has no
+ * unit, a comparator (`<`) or is not plausible, yields nothing: what is not known counts as missing, never as normal.
+ */
+export function createReadVitals(vitals: readonly Vital[]): ReadVitals {
+  const byCode = new Map(vitals.flatMap((vital) => vital.codings.map((one) => [keyOf(one.system, one.code), vital])));
+  return (observation) => {
+    const patient = idOf(observation.subject, 'Patient');
+    const atMs = timeOf(observation);
+    const id = observation.id;
+    if (patient === '' || atMs === undefined || typeof id !== 'string') return [];
+    if (!counted.has(String(observation.status))) return [];
+    const encounter = idOf(observation.encounter, 'Encounter');
+    const found = new Map<string, string>();
+    for (const element of [observation, ...objects(observation.component)]) {
+      for (const coding of codingsOf(element.code)) {
+        const vital = byCode.get(coding);
+        const value = vital && readValue(vital, element);
+        if (vital && value !== undefined && !found.has(vital.name)) found.set(vital.name, value);
+      }
+    }
+    const preliminary = observation.status === 'preliminary';
+    const shared = { patient, atMs, observation: id, preliminary, encounter: encounter && `Encounter/${encounter}` };
+    return [...found].map(([vital, value]) => ({ ...shared, vital, value }));
+  };
+}
+
+const keyOf = (system: unknown, code: unknown): string => `${String(system)}|${String(code)}`;
+
+const objects = (value: Json | undefined): JsonObject[] =>
+  (Array.isArray(value) ? value : []).filter(
+    (one): one is JsonObject => typeof one === 'object' && one !== null && !Array.isArray(one),
+  );
+
+function codingsOf(concept: Json | undefined): string[] {
+  if (typeof concept !== 'object' || concept === null || Array.isArray(concept)) return [];
+  return objects(concept.coding).map(({ system, code }) => keyOf(system, code));
+}
+
+const localId = /^(?:Patient|Encounter)\/([A-Za-z0-9\-.]{1,64})(?:\/_history\/[A-Za-z0-9\-.]{1,64})?$/;
+
+/** Of a reference to this server: `1` of `Patient/1`. */
+function idOf(reference: Json | undefined, type: string): string {
+  const text = (reference as JsonObject | undefined)?.reference;
+  if (typeof text !== 'string' || !text.startsWith(`${type}/`)) return '';
+  return localId.exec(text)?.[1] ?? '';
+}
+
+const withTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d/;
+
+/** Of a period its end: that is when its result was there. A day without a time can't be put in order. */
+function timeOf(observation: JsonObject): number | undefined {
+  const period = observation.effectivePeriod as JsonObject | undefined;
+  const text = observation.effectiveDateTime ?? observation.effectiveInstant ?? period?.end ?? period?.start;
+  if (typeof text !== 'string' || !withTime.test(text)) return undefined;
+  const ms = Date.parse(text);
+  return Number.isNaN(ms) ? undefined : ms;
+}
+
+function readValue(vital: Vital, element: JsonObject): string | undefined {
+  return vital.unit === undefined ? codedValue(vital, element) : measuredValue(vital, vital.unit, element);
+}
+
+/** Of the value, or, where there is no value, of what the code itself says (`Breathing room air`). */
+function codedValue({ values = {} }: Vital, element: JsonObject): string | undefined {
+  const concept = element.valueCodeableConcept;
+  const noValue = !Object.keys(element).some((name) => name.startsWith('value') || name === 'dataAbsentReason');
+  if (concept === undefined && !noValue) return undefined;
+  const codes = new Set(codingsOf(concept ?? element.code));
+  const names = Object.entries(values)
+    .filter(([, codings]) => codings.some(({ system, code }) => codes.has(keyOf(system, code))))
+    .map(([name]) => name);
+  // Two meanings at once are none.
+  return names.length === 1 ? names[0] : undefined;
+}
+
+function measuredValue(vital: Vital, unit: string, element: JsonObject): string | undefined {
+  const quantity = quantityOf(element);
+  if (!quantity || quantity.comparator !== undefined || typeof quantity.value !== 'number') return undefined;
+  const from = unitOf(vital, quantity);
+  const text = from === undefined ? undefined : convertDecimal(String(quantity.value), from, unit);
+  const value = Number(text);
+  const [min, max] = vital.plausible ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+  if (text === undefined || Number.isNaN(value) || value < min || value > max) return undefined;
+  return String(value);
+}
+
+function quantityOf(element: JsonObject): JsonObject | undefined {
+  if (typeof element.valueInteger === 'number') return { value: element.valueInteger };
+  const quantity = element.valueQuantity;
+  return typeof quantity === 'object' && quantity !== null && !Array.isArray(quantity) ? quantity : undefined;
+}
+
+/** What is given as code is UCUM, or a text that the vital knows. */
+function unitOf({ unitTexts }: Vital, { system, code, unit }: JsonObject): string | undefined {
+  if (system === UCUM && typeof code === 'string') return Object.hasOwn(unitTexts, code) ? unitTexts[code] : code;
+  const text = typeof unit === 'string' ? unit : typeof code === 'string' ? code : '';
+  if (Object.hasOwn(unitTexts, text)) return unitTexts[text];
+  return text === '' ? undefined : text;
+}

@@ -1,0 +1,101 @@
+import { type AdminRoute, CerebraError, isCerebraError } from '#platform';
+import type { Channel, ChannelResult } from '../dispatch/deliver.ts';
+import type { Claim, Delivery } from '../dispatch/deliveries.ts';
+import { parseCriteria } from '../match/criteria.ts';
+import type { Entry } from '../match/matcher.ts';
+import type { Registration, RegistrationRules } from '../registration.ts';
+import { scoresRoute } from './admin.ts';
+import { readScoreSet, type ScoreSet } from './schema.ts';
+import { createScorer, type Scorer, type ScorerPorts } from './scorer.ts';
+import { moreWaits } from './state.ts';
+import { mews, qsofa } from './tables/adults.ts';
+import { news2 } from './tables/news2.ts';
+import { pews } from './tables/pews.ts';
+import { vitals } from './tables/vitals.ts';
+
+export interface ScoreOptions {
+  /** Names of the scores that are computed; none: nothing is. */
+  names: string[];
+  /** A JSON file with tables of the site's own. */
+  path?: string;
+}
+
+export interface Scores {
+  set: ScoreSet;
+  /** Empty when no score is computed. */
+  registrations: Registration[];
+  /** Parsed anew at each call: search parameters may have changed. */
+  entries(): Entry[];
+  channel: Channel;
+  adminRoutes: AdminRoute[];
+}
+
+/** Nothing is computed. */
+export const noScores: ScoreOptions = { names: [] };
+
+/** Its ':' can't occur in the id of a Subscription. */
+const subscriberId = 'score:vital-signs';
+/** Deliveries handled in one go: a second of 500 patients with a reading a second. */
+const deliveriesMax = 500;
+
+export const readScores = ({ names, path }: ScoreOptions): ScoreSet =>
+  readScoreSet({ vitals, scores: [news2, mews, qsofa, pews] }, names, path);
+
+/** Throws CerebraError `config` for what is wrong with the tables. */
+export function createScores(options: ScoreOptions, rules: RegistrationRules, ports: ScorerPorts): Scores {
+  const set = readScores(options);
+  const on = set.tables.length > 0;
+  const codes = set.vitals.flatMap(({ codings }) => codings.map(({ system, code }) => `${system}|${code}`));
+  const criteria = [`Observation?combo-code=${codes.join(',')}`, 'Patient'];
+  const entryOf = (text: string, at: number): Entry => ({
+    ...{ id: `${subscriberId}:${at}`, subscriber: subscriberId },
+    query: parseCriteria(text, rules).query,
+    ...(at === 0 ? { deletions: true as const } : {}),
+  });
+  const registration: Registration = {
+    ...{ id: subscriberId, channel: 'score', criteria: criteria.join(' or ') },
+    ...{ endpoint: '', host: '', payload: '', header: [], secret: '' },
+  };
+  return {
+    set,
+    registrations: on ? [registration] : [],
+    entries: () => (on ? criteria.map(entryOf) : []),
+    channel: channelOf(createScorer(set, ports), ports),
+    adminRoutes: [scoresRoute(set)],
+  };
+}
+
+function channelOf(scorer: Scorer, { db, log }: ScorerPorts): Channel {
+  const deliver = async (
+    claim: Claim,
+    deliveries: readonly Delivery[],
+    signal: AbortSignal,
+  ): Promise<ChannelResult> => {
+    try {
+      await scorer.take(deliveries, claim);
+      const { number } = deliveries.at(-1)!;
+      // What concerns the past goes on with the next deliveries, so that it holds up nobody's present.
+      while ((await scorer.compute(claim)) && !(await moreWaits(db, claim.id, number))) {
+        if (signal.aborted) throw new CerebraError('unavailable', 'The server stops');
+      }
+      return { ok: true };
+    } catch (err) {
+      log.error({ err, deliveries: deliveries.length }, 'scores could not be computed');
+      const error = isCerebraError(err) ? `${err.code}: ${err.message}` : 'internal error';
+      return { ok: false, error, permanent: !isPassing(err) && claim.attempts + 1 >= attemptsMax };
+    }
+  };
+  return {
+    onExhausted: 'park',
+    deliver: (claim, delivery, signal) => deliver(claim, [delivery], signal),
+    many: { atOnce: () => deliveriesMax, deliver },
+    batchDeliveries: deliveriesMax,
+  };
+}
+
+// As for alerts: 5 attempts keep the others waiting for 15 s.
+const attemptsMax = 5;
+
+/** The store is out of reach, or somebody changed the same resource. */
+const isPassing = (error: unknown): boolean =>
+  isCerebraError(error) && (error.status >= 500 || error.status === 409 || error.status === 412);

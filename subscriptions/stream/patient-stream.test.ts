@@ -1,0 +1,148 @@
+// What a patient's watchers are told: all of it, in order, whenever they come.
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import type { Resource } from '#fhir-model';
+import { openSocket, type TestSocket, waitFor } from '#platform/testing';
+import { createRig, observation, type Rig } from '../testing/rig.ts';
+import { serveSockets } from '../testing/socket.ts';
+
+type Identified = Resource & { id: string };
+const patient = (id: string) => ({ resourceType: 'Patient', id }) as Identified;
+const of = (id: string, whose: string, rest: object = {}) =>
+  observation(id, 'a', { subject: { reference: `Patient/${whose}` }, ...rest });
+const resource = (resourceType: string, id: string, rest: object) =>
+  ({ resourceType, id, ...rest }) as unknown as Identified;
+
+interface Watched {
+  rig: Rig;
+  url: string;
+  watch(id: string, after?: string): Promise<TestSocket>;
+}
+
+async function setUp(t: TestContext, options: object = {}): Promise<Watched> {
+  const rig = await createRig(t);
+  const url = await serveSockets(t, await rig.start(options));
+  await rig.store.put(patient('p'));
+  await rig.store.put(patient('q'));
+  const watch = (id: string, after?: string) =>
+    openSocket(t, `${url}ws/patient/${id}${after === undefined ? '' : `?after=${after}`}`);
+  return { rig, url, watch };
+}
+
+const events = ({ heard }: TestSocket) =>
+  heard.map((text) => JSON.parse(text)).filter(({ kind }) => kind !== 'watching');
+const ids = (socket: TestSocket): string[] => events(socket).map(({ id }) => id);
+const hears = (socket: TestSocket, count: number) =>
+  waitFor(() => events(socket).length >= count && events(socket), `${count} events`);
+
+test('observations, scores and alerts of the patient, as they happen; nothing of others', async (t) => {
+  const { rig, watch } = await setUp(t);
+  const socket = await watch('p');
+  const [first] = await socket.hears(1);
+  assert.match(first!, /^\{"kind":"watching","patient":"Patient\/p","cursor":"\d+\.0"\}$/);
+  const subject = { reference: 'Patient/p' };
+  await rig.store.put(of('o1', 'p', { valueQuantity: { value: 7 } }));
+  await rig.store.put(of('o2', 'q'));
+  await rig.store.put(of('news', 'p', { meta: { tag: [{ system: 'urn:cerebra:score', code: 'news2' }] } }));
+  await rig.store.put(resource('Condition', 'c', { subject }));
+  await rig.store.put(resource('RiskAssessment', 'r', { subject, status: 'final' }));
+  await rig.store.put(resource('Flag', 'f', { subject, status: 'active' }));
+  await rig.store.put(resource('Communication', 'm', { subject, status: 'completed' }));
+  await rig.store.put(resource('Task', 't', { for: subject, status: 'requested' }));
+  await rig.store.remove('Observation', 'o1');
+  const told = (await hears(socket, 7)).map(({ kind, op, type, id, version }) => [kind, op, type, id, version]);
+  assert.deepEqual(told, [
+    ['observation', 'create', 'Observation', 'o1', 1],
+    ['score', 'create', 'Observation', 'news', 1],
+    ['score', 'create', 'RiskAssessment', 'r', 1],
+    ['alert', 'create', 'Flag', 'f', 1],
+    ['alert', 'create', 'Communication', 'm', 1],
+    ['alert', 'create', 'Task', 't', 1],
+    ['observation', 'delete', 'Observation', 'o1', 2],
+  ]);
+  const [created] = events(socket);
+  assert.deepEqual(created.resource.valueQuantity, { value: 7 });
+  assert.equal(events(socket).at(-1).resource, undefined);
+});
+
+test('who was away comes back with the last cursor and is told what was missed, once each', async (t) => {
+  const { rig, watch } = await setUp(t);
+  const first = await watch('p');
+  await first.hears(1);
+  await rig.store.put(of('o1', 'p'));
+  const [{ cursor }] = await hears(first, 1);
+  await first.leave();
+  for (const id of ['o2', 'o3']) await rig.store.put(of(id, 'p'));
+  await rig.store.put(of('x', 'q'));
+  const second = await watch('p', cursor);
+  await rig.store.put(of('o4', 'p'));
+  await hears(second, 3);
+  assert.deepEqual(ids(second), ['o2', 'o3', 'o4']);
+});
+
+test('many come while changes go on: each is told all that follows its cursor, in order', async (t) => {
+  const { rig, watch } = await setUp(t, { patientStreamLimits: { batchChanges: 7, pollMs: 20 } });
+  const start = await watch('p');
+  const [watching] = await start.hears(1);
+  const { cursor } = JSON.parse(watching!);
+  const wanted = Array.from({ length: 60 }, (_, index) => `o${index}`);
+  const sockets: TestSocket[] = [start];
+  for (const id of wanted) {
+    await rig.store.put(of(id, 'p'));
+    if (id.endsWith('7')) sockets.push(await watch('p', cursor));
+  }
+  for (const socket of sockets) {
+    await hears(socket, wanted.length);
+    assert.deepEqual(ids(socket), wanted);
+  }
+});
+
+test('no such patient, a deleted one, a wrong cursor: refused; a cursor that is no longer kept: told', async (t) => {
+  const { rig, watch } = await setUp(t);
+  await assert.rejects(watch('nobody'), /404/);
+  await assert.rejects(watch('no%20body'), /404/);
+  await rig.store.remove('Patient', 'q');
+  await assert.rejects(watch('q'), /404/);
+  await assert.rejects(watch('p', 'yesterday'), /404/);
+  const socket = await watch('p', '1.1');
+  const [, gap] = await socket.hears(2);
+  assert.equal(JSON.parse(gap!).kind, 'gap');
+});
+
+test('more was missed than is looked through: a gap, and what follows', async (t) => {
+  const { rig, watch } = await setUp(t, { patientStreamLimits: { missedChangesMax: 10, batchChanges: 5 } });
+  const first = await watch('p');
+  const { cursor } = JSON.parse((await first.hears(1))[0]!);
+  for (let index = 0; index < 30; index++) await rig.store.put(of(`x${index}`, 'q'));
+  const socket = await watch('p', cursor);
+  await waitFor(() => events(socket).some(({ kind }) => kind === 'gap'), 'the gap to be told');
+  await rig.store.put(of('o', 'p'));
+  await waitFor(() => ids(socket).includes('o'), 'what follows');
+  assert.equal(events(socket).filter(({ kind }) => kind === 'gap').length, 1);
+  await hears(first, 1);
+  assert.deepEqual(ids(first), ['o']);
+});
+
+test('a scope that shows nothing lets nobody watch', async (t) => {
+  const { rig } = await setUp(t);
+  const reader = { ...rig.store.reader, read: async () => undefined };
+  const other = await serveSockets(t, await rig.start({ reader, scope: { kind: 'nothing' } }));
+  await assert.rejects(openSocket(t, `${other}ws/patient/p`), /404/);
+});
+
+test('a client that says something, one too many, a server that stops', async (t) => {
+  const { rig, watch } = await setUp(t, { patientStreamLimits: { viewersMax: 2 } });
+  const talker = await watch('p');
+  talker.say('hello');
+  assert.equal(await talker.closed, 1003);
+  await watch('p');
+  const last = await watch('p');
+  await assert.rejects(watch('p'), /503/);
+  const server = await rig.start();
+  const url = await serveSockets(t, server);
+  const socket = await openSocket(t, `${url}ws/patient/p`);
+  await socket.hears(1);
+  await server.stop();
+  assert.equal(await socket.closed, 1001);
+  assert.equal(last.raw.readyState, last.raw.OPEN);
+});

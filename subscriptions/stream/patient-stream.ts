@@ -1,0 +1,282 @@
+// What happens to a patient, as it happens: GET /ws/patient/{id} with Upgrade: websocket. Nothing is stored for who watches: it
+// follows the change stream from a cursor that the client keeps. docs/alerts.md, "Watching a patient".
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { AccessScope, Change, ChangeCursor, ChangeFeed, ResourceReader } from '#fhir-model';
+import { isId, parseJson, type Resource, type VersionKey } from '#fhir-model';
+import { createLoop, type Db, isCerebraError, type Log, type Statement } from '#platform';
+import { refuseUpgrade, type UpgradeRequest } from '../channels/websocket/websocket.ts';
+import type { KeyOf } from '../match/patient-key.ts';
+import { scoreTagSystem } from '../scores/resources.ts';
+import { closeCodes, createViewer, type Viewer } from './viewer.ts';
+
+export interface PatientStreamLimits {
+  viewersMax: number;
+  heartbeatMs: number;
+  unreadBytesMax: number;
+  /** Changes looked through for what a client missed, of all patients; what is before them it has to search. */
+  missedChangesMax: number;
+  batchChanges: number;
+  pollMs: number;
+  stopGraceMs: number;
+}
+
+export const defaultPatientStreamLimits: PatientStreamLimits = {
+  viewersMax: 10_000,
+  heartbeatMs: 30_000,
+  unreadBytesMax: 1024 * 1024,
+  missedChangesMax: 100_000,
+  batchChanges: 500,
+  pollMs: 250,
+  stopGraceMs: 1_000,
+};
+
+export interface PatientStreamOptions {
+  db: Db;
+  feed: ChangeFeed;
+  reader: ResourceReader;
+  keyOf: KeyOf;
+  /** What whoever sent the request may see. */
+  scopeOf(request: UpgradeRequest): AccessScope;
+  limits: PatientStreamLimits;
+  log: Log;
+}
+
+export interface PatientStreams {
+  /** Whether the request is for this: `/ws/patient/{id}`, below the FHIR base or not. */
+  takes(request: UpgradeRequest): boolean;
+  upgrade(request: UpgradeRequest, socket: Duplex, head: Buffer): void;
+  start(): void;
+  close(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** What is told, by type; the rest of a patient's record is searched when it is needed. */
+const kinds: Readonly<Record<string, string>> = {
+  Observation: 'observation',
+  RiskAssessment: 'score',
+  Flag: 'alert',
+  Communication: 'alert',
+  DetectedIssue: 'alert',
+  Task: 'alert',
+};
+
+const pathPattern = /\/ws\/patient\/([^/?#]+)$/;
+const patientOf = ({ url = '' }: UpgradeRequest) => pathPattern.exec(url.split('?')[0]!)?.[1];
+
+export function createPatientStreams(options: PatientStreamOptions): PatientStreams {
+  const { db, feed, limits, log } = options;
+  const server = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: 1024,
+  });
+  const viewers = new Set<Viewer>();
+  /** How far the stream is followed for those who are live; undefined while nobody is. */
+  let tail: ChangeCursor | undefined;
+  let isClosing = false;
+  const allClosed = new Set<() => void>();
+  const catchingUp = new Set<Promise<void>>();
+
+  const closed = (viewer: Viewer) => {
+    viewers.delete(viewer);
+    if (viewers.size === 0) for (const resolve of allClosed) resolve();
+  };
+  const follow = createLoop({
+    work: async () => {
+      const live = [...viewers].filter((viewer) => viewer.live);
+      if (live.length === 0 || !tail) {
+        tail = undefined;
+        return false;
+      }
+      const batch = await feed.read(db, tail, limits.batchChanges);
+      await tell(options, live, batch);
+      const last = batch.at(-1);
+      if (last) tail = { xid: last.xid, seq: last.seq };
+      return batch.length === limits.batchChanges;
+    },
+    onError: (err) => log.warn({ err }, 'watchers of patients wait for the database'),
+    ...{ idleMsMin: 2, idleMsMax: limits.pollMs, errorMs: limits.pollMs, everyMsMin: 4 },
+  });
+
+  /** Brings one who came up to where the others are. */
+  const catchUp = async (viewer: Viewer): Promise<void> => {
+    for (let looked = 0; viewer.isOpen() && !isClosing; ) {
+      const batch = await feed.read(db, viewer.cursor, limits.batchChanges);
+      looked += batch.length;
+      if (looked > limits.missedChangesMax) {
+        viewer.send(gap(`More than ${limits.missedChangesMax} changes were missed: search for them`));
+        viewer.cursor = await feed.end(db);
+        looked = 0;
+        continue;
+      }
+      await tell(options, [viewer], batch);
+      if (batch.length === limits.batchChanges) continue;
+      // Nothing may happen between this look and being live: the loop would have gone by.
+      if (tail && isBefore(viewer.cursor, tail)) continue;
+      tail ??= viewer.cursor;
+      viewer.live = true;
+      return follow.wake();
+    }
+  };
+
+  const accept = (socket: WebSocket, asked: Asked) => {
+    const { unreadBytesMax } = limits;
+    const viewer = createViewer({ socket, unreadBytesMax, closed, ...asked });
+    viewers.add(viewer);
+    viewer.send(
+      JSON.stringify({ kind: 'watching', patient: `Patient/${asked.patient}`, cursor: textOf(asked.cursor) }),
+    );
+    if (asked.gap) viewer.send(gap('What was missed is no longer kept: search for it'));
+    const done = catchUp(viewer)
+      .catch((err: unknown) => {
+        log.warn({ err }, 'a watcher of a patient could not be brought up to date');
+        viewer.close(closeCodes.failed, 'The changes could not be read: come back');
+      })
+      .finally(() => catchingUp.delete(done));
+    catchingUp.add(done);
+  };
+  const close = async () => {
+    isClosing = true;
+    if (viewers.size === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    allClosed.add(resolve);
+    for (const viewer of viewers) viewer.close(closeCodes.goingAway, 'The server is shutting down');
+    const cut = setTimeout(() => {
+      for (const viewer of viewers) viewer.cut();
+    }, limits.stopGraceMs);
+    await promise;
+    clearTimeout(cut);
+  };
+  let beats: NodeJS.Timeout | undefined;
+  let unlisten: () => void = () => {};
+  return {
+    takes: (request) => patientOf(request) !== undefined,
+    upgrade(request, socket, head) {
+      if (isClosing || viewers.size >= limits.viewersMax) {
+        const text = isClosing ? 'The server is shutting down' : 'There are too many web sockets: try again later';
+        return refuseUpgrade(socket, 503, 'Service Unavailable', text);
+      }
+      // What comes before the answer is kept by the socket; one that fails meanwhile is nobody's loss.
+      socket.on('error', () => {});
+      ask(options, request).then(
+        (asked) => {
+          if (typeof asked === 'string') return refuseUpgrade(socket, 404, 'Not Found', asked);
+          server.handleUpgrade(request as IncomingMessage, socket, head, (ws) => accept(ws, asked));
+        },
+        (err: unknown) => {
+          if (!isCerebraError(err)) log.warn({ err }, 'a watcher of a patient could not be let in');
+          refuseUpgrade(socket, 503, 'Service Unavailable', 'The database can not be reached: try again later');
+        },
+      );
+    },
+    start() {
+      isClosing = false;
+      follow.start();
+      unlisten = feed.onCommit(() => {
+        if (tail) follow.wake();
+      });
+      beats = setInterval(() => {
+        for (const viewer of viewers) viewer.beat();
+      }, limits.heartbeatMs);
+    },
+    close,
+    async stop() {
+      unlisten();
+      clearInterval(beats);
+      await close();
+      await Promise.all(catchingUp);
+      await follow.stop();
+    },
+  };
+}
+
+interface Asked {
+  patient: string;
+  scope: AccessScope;
+  cursor: ChangeCursor;
+  gap: boolean;
+}
+
+const isKept: Statement = {
+  name: 'patient_stream_kept',
+  text: 'select exists (select from change where xid = $1::xid8 and seq = $2) as kept',
+};
+
+/** Why there is nothing to watch; whose patient it is not is told as if there were none. */
+async function ask(
+  { db, feed, reader, scopeOf }: PatientStreamOptions,
+  request: UpgradeRequest,
+): Promise<Asked | string> {
+  const patient = patientOf(request) ?? '';
+  const scope = scopeOf(request);
+  const stored = isId(patient) ? await reader.read('Patient', patient, scope) : undefined;
+  if (!stored || stored.deleted) return 'There is no such patient';
+  const after = new URL(request.url ?? '', 'http://localhost').searchParams.get('after');
+  const cursor = after === null ? undefined : cursorOf(after);
+  if (after !== null && !cursor) return 'after: must be a cursor, as the events have it';
+  if (!cursor) return { patient, scope, cursor: await feed.end(db), gap: false };
+  const [found] = await db.query<{ kept: boolean }>(isKept, [cursor.xid, cursor.seq]);
+  return { patient, scope, cursor, gap: cursor.seq > 0n && !found?.kept };
+}
+
+/** Sends each change to those whose patient it concerns and who have not seen it; moves their cursors. */
+async function tell(
+  options: PatientStreamOptions,
+  viewers: readonly Viewer[],
+  batch: readonly Change[],
+): Promise<void> {
+  const last = batch.at(-1);
+  if (!last) return;
+  const watched = Map.groupBy(viewers, ({ patient }) => `Patient/${patient}`);
+  const wanted = batch.filter(({ type }) => Object.hasOwn(kinds, type));
+  const former = await formerBodies(options, wanted);
+  for (const change of wanted) {
+    const text = change.op === 'delete' ? (former.get(change) ?? '') : change.body;
+    if (text === '') continue;
+    const resource = parseJson(text).exact as Resource;
+    const whose = options.keyOf(change, resource);
+    for (const viewer of watched.get(whose) ?? []) {
+      if (isBefore(viewer.cursor, change) && (await maySee(options, viewer, change)))
+        viewer.send(eventOf(change, resource));
+    }
+  }
+  for (const viewer of viewers) if (isBefore(viewer.cursor, last)) viewer.cursor = { xid: last.xid, seq: last.seq };
+}
+
+async function formerBodies(
+  { db, feed }: PatientStreamOptions,
+  changes: readonly Change[],
+): Promise<Map<Change, string>> {
+  const deletions = changes.filter(({ op }) => op === 'delete');
+  if (deletions.length === 0) return new Map();
+  const versions = deletions.map(({ type, id, version }): VersionKey => ({ type, id, version: version - 1 }));
+  const bodies = await feed.bodies(db, versions);
+  return new Map(deletions.map((change, index) => [change, bodies[index] ?? '']));
+}
+
+async function maySee({ reader }: PatientStreamOptions, { scope }: Viewer, { type, id }: Change): Promise<boolean> {
+  return scope.kind === 'everything' || (await reader.read(type, id, scope)) !== undefined;
+}
+
+const isBefore = (one: ChangeCursor, other: ChangeCursor): boolean =>
+  one.xid < other.xid || (one.xid === other.xid && one.seq < other.seq);
+
+const textOf = ({ xid, seq }: ChangeCursor): string => `${xid}.${seq}`;
+
+function cursorOf(text: string): ChangeCursor | undefined {
+  const match = /^(\d{1,18})\.(\d{1,18})$/.exec(text);
+  return match ? { xid: BigInt(match[1]!), seq: BigInt(match[2]!) } : undefined;
+}
+
+const gap = (text: string): string => JSON.stringify({ kind: 'gap', text });
+
+/** The resource's text goes as it is stored. */
+function eventOf(change: Change, { meta }: Resource): string {
+  const { type, id, version, op, body } = change;
+  const kind = meta?.tag?.some(({ system }) => system === scoreTagSystem) ? 'score' : kinds[type];
+  const head = JSON.stringify({ kind, cursor: textOf(change), op, type, id, version });
+  return body === '' ? head : `${head.slice(0, -1)},"resource":${body}}`;
+}

@@ -1,0 +1,93 @@
+// Events that are no resource changes by themselves: https://hl7.org/fhir/R5/subscriptiontopic-definitions.html#SubscriptionTopic.eventTrigger
+// An event has happened when something that says so is committed: a Provenance whose activity is the event's code, with the
+// resources it is about as targets (each HL7v2 message leaves one, its activity being the trigger event of table 0003), or a
+// MessageHeader with that eventCoding and its focus.
+import {
+  type AccessScope,
+  type Change,
+  type ChangeFeed,
+  type Json,
+  type JsonObject,
+  parseReference,
+  type Resource,
+  type ResourceReader,
+} from '#fhir-model';
+import type { Db } from '#platform';
+import { objectsOf } from './basic.ts';
+import { codedOf } from './read-topic.ts';
+import type { Coded, EventTrigger } from './topic.ts';
+
+/** What a resource says to have happened, and to what: `Encounter/1`. */
+export interface HappenedEvent {
+  codes: Coded[];
+  focus: { type: string; id: string }[];
+}
+
+/** By type of the resource that tells of it. */
+const carriers: Readonly<Record<string, (resource: Resource) => { codings: Json[]; references: JsonObject[] }>> = {
+  Provenance: ({ activity, target }) => ({
+    codings: objectsOf((activity as JsonObject | null | undefined)?.coding),
+    references: objectsOf(target),
+  }),
+  MessageHeader: ({ eventCoding, focus }) => ({
+    codings: eventCoding === undefined ? [] : [eventCoding],
+    references: objectsOf(focus),
+  }),
+};
+
+export const carriesEvents = (type: string): boolean => Object.hasOwn(carriers, type);
+
+/** Undefined for what tells of none. */
+export function eventOf(resource: Resource): HappenedEvent | undefined {
+  const read = carriesEvents(resource.resourceType) ? carriers[resource.resourceType] : undefined;
+  if (!read) return undefined;
+  const { codings, references } = read(resource);
+  const codes = codings.flatMap(codedOf);
+  const named = references.flatMap(({ reference }) => {
+    const found = typeof reference === 'string' ? parseReference(reference) : undefined;
+    return found?.kind === 'local' && found.type !== undefined && found.id !== undefined
+      ? [{ type: found.type, id: found.id }]
+      : [];
+  });
+  const focus = [...new Map(named.map((one) => [`${one.type}/${one.id}`, one])).values()];
+  return codes.length > 0 && focus.length > 0 ? { codes, focus } : undefined;
+}
+
+/** A code without system is asked for in whichever. */
+export const isEvent = ({ event }: EventTrigger, { codes }: HappenedEvent): boolean =>
+  event.some((asked) =>
+    codes.some((one) => one.code === asked.code && (asked.system === '' || one.system === asked.system)),
+  );
+
+export interface EventPorts {
+  db: Db;
+  feed: Pick<ChangeFeed, 'read'>;
+  reader: Pick<ResourceReader, 'read'>;
+  scope: AccessScope;
+}
+
+/** Changes of one transaction that are looked through for the focus of an event. */
+const changesMax = 1_000;
+
+/**
+ * The change that an event is about: that of the same transaction, else the version that is stored now. Undefined where
+ * there is no such resource (any more).
+ */
+export async function focusChange(
+  { db, feed, reader, scope }: EventPorts,
+  carrier: Change,
+  { type, id }: { type: string; id: string },
+  batch: readonly Change[],
+): Promise<Change | undefined> {
+  const isFocus = (one: Change) => one.xid === carrier.xid && one.type === type && one.id === id && one.op !== 'delete';
+  const near = batch.find(isFocus);
+  if (near) return near;
+  // The transaction may have begun in the batch before, or go on in the next.
+  const whole = await feed.read(db, { xid: carrier.xid, seq: 0n }, changesMax);
+  const same = whole.find(isFocus);
+  if (same) return same;
+  const stored = await reader.read(type, id, scope);
+  if (!stored || stored.deleted) return undefined;
+  const { version, updatedMs, body } = stored;
+  return { xid: carrier.xid, seq: carrier.seq, type, id, version, op: 'update', updatedMs, body };
+}
