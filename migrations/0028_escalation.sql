@@ -61,7 +61,8 @@ create table escalation_message (
 create index on escalation_message (due_at) where due_at is not null;
 create index on escalation_message (alert, run, number);
 create index on escalation_message (channel, address, sent_at) where sent_at is not null;
-create index on escalation_message (channel, address, state) where state in ('held', 'sending');
+create index on escalation_message (channel, address, created_at, id) where state = 'held';
+create index on escalation_message (channel, address) where state = 'sending';
 
 -- Signs the links of messages: one for all servers of a database.
 create table escalation_key (

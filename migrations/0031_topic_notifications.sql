@@ -6,6 +6,9 @@ alter table delivery add column resend boolean not null default false;
 create index on delivery (subscriber, number) where resend;
 alter table subscriber add column resends integer not null default 0;
 
+-- What was set aside, for the list of dead letters.
+create index on delivery (subscriber, number) where outcome = 'failed';
+
 -- Tokens of $get-ws-binding-token, by the SHA-256 of what the client holds: whoever reads this table can't bind with it.
 create table websocket_token (
   hash bytea primary key,

@@ -42,10 +42,13 @@ const deadLetters: Statement = {
   name: 'admin_dead_letters',
   text: `select d.number, d.type, d.id, d.version, d.op, d.changed_at as changed, coalesce(d.outcome, 'pending') as outcome,
       d.attempts, d.error
-    from delivery d join subscriber s on s.id = d.subscriber
-    where d.subscriber = $1 and d.number > $2
-      and (d.outcome = 'failed' or (d.outcome is null and s.state = 'error' and d.number > s.done_number))
-    order by d.number limit $3`,
+    from (
+      (select * from delivery where subscriber = $1 and outcome = 'failed' and number > $2 order by number limit $3)
+      union all
+      (select * from delivery where subscriber = $1 and outcome is null and number > greatest($2::bigint,
+          (select case when state = 'error' then done_number else last_number end from subscriber where id = $1))
+        order by number limit $3)
+    ) d order by d.number limit $3`,
 };
 
 interface Listed {

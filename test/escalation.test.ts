@@ -4,9 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { waitFor } from '#platform/testing';
-import { chainOf } from '../subscriptions/escalation/testing/rig.ts';
-import { startPagerDuty, startTwilio, twilioAccount } from '../subscriptions/escalation/testing/vendors.ts';
+import { startPagerDuty, startTwilio, twilioAccount, waitFor } from '#platform/testing';
 import { assertOutcome, type Client, createClient } from './client.ts';
 import { startTestServer } from './server.ts';
 
@@ -50,6 +48,24 @@ const roster = (id: string, actor: string, from: number, to: number) => [
     ...{ start: instant(from * minuteMs), end: instant(to * minuteMs) },
   },
 ];
+
+const chain = (channels: string[]) => ({
+  ...{ resourceType: 'PlanDefinition', id: 'chain', status: 'active', title: 'Ward' },
+  type: {
+    coding: [{ system: 'http://terminology.hl7.org/CodeSystem/plan-definition-type', code: 'workflow-definition' }],
+  },
+  action: [
+    {
+      title: 'Step 1',
+      timingDuration: { value: 1, code: 'h', system: 'http://unitsofmeasure.org', unit: 'h' },
+      extension: [
+        { url: 'urn:cerebra:escalation-who', valueReference: { reference: 'CareTeam/t' } },
+        { url: 'urn:cerebra:escalation-mode', valueCode: 'all' },
+        ...channels.map((valueCode) => ({ url: 'urn:cerebra:escalation-channel', valueCode })),
+      ],
+    },
+  ],
+});
 
 const rule = {
   ...{ resourceType: 'PlanDefinition', id: 'potassium', status: 'active', title: 'Potassium' },
@@ -99,10 +115,10 @@ test('whoever has the roster is told, and acknowledges by the link', async (t) =
         { member: { reference: 'PractitionerRole/night' } },
       ],
     },
-    chainOf([{ who: ['CareTeam/t'], channels: ['sms', 'pager'], mode: 'all' }]),
+    chain(['sms', 'pager']),
   );
   await put(client, { ...rule, id: 'critical-laboratory-values' });
-  const faulty = await client('PUT', 'PlanDefinition/chain', chainOf([{ channels: ['fax'] }]));
+  const faulty = await client('PUT', 'PlanDefinition/chain', chain(['fax']));
   assertOutcome(faulty, 400, 'invalid', 'PlanDefinition.action[0]');
   const admin = async (at: string) =>
     (await client('GET', `${server.rootUrl}/admin/${at}`)).json as Record<string, unknown>;

@@ -6,7 +6,7 @@ import { waitFor } from '#platform/testing';
 import { type Client, entries } from './client.ts';
 import { plainNews2 } from './plain-news2.ts';
 import { serveTests } from './server.ts';
-import { healthy, instant, kinds, noon, observation, randomKinds, seeded } from './vital-signs.ts';
+import { healthy, instant, kinds, noon, observation, randomEntry, seeded, totals } from './vital-signs.ts';
 
 const client = serveTests({ SCORES: 'news2,mews,qsofa,pews' });
 
@@ -53,12 +53,6 @@ async function found(type: string, name: string, of: string): Promise<Resource[]
   const time = (one: Resource) => String(one.effectiveDateTime ?? one.occurrenceDateTime);
   return all.filter(({ status }) => status !== 'entered-in-error').sort((a, b) => (time(a) < time(b) ? -1 : 1));
 }
-
-const totals = (all: Resource[]) =>
-  all.map((one) => [
-    Math.round((Date.parse(String(one.effectiveDateTime)) - noon) / 60_000),
-    (one.valueQuantity as JsonObject | undefined)?.value ?? null,
-  ]);
 
 test('a set of vital signs becomes a NEWS2 with its parts, its inputs and its risk', async () => {
   await patient('a', '1950-05-05');
@@ -338,6 +332,19 @@ test('a triage level is suggested with its reasons, and never written', async ()
   assert.equal((await client('GET', 'Encounter/t')).json.meta?.versionId, '1');
 });
 
+test('what is stored already can be taken in again, and changes nothing', async () => {
+  const root = new URL(client.base).origin;
+  const states = async (query: string) =>
+    (await search(`Observation?${query}&_count=500`)).map(({ id, meta }) => `${id} ${meta?.versionId}`);
+  await settled();
+  const before = await states('');
+  const { status, json } = await client('POST', `${root}/admin/scores/take-in`);
+  const scores = await states('_tag=urn:cerebra:score|');
+  assert.deepEqual([status, json.taken, json.next], [202, before.length - scores.length, undefined]);
+  await settled();
+  assert.deepEqual(await states(''), before);
+});
+
 test('GET /admin/scores tells the tables in force', async () => {
   const { status, json } = await client('GET', `${new URL(client.base).origin}/admin/scores`);
   assert.equal(status, 200);
@@ -355,23 +362,17 @@ test('GET /admin/scores tells the tables in force', async () => {
 
 test('in whatever order readings come, are corrected, moved and taken back: the scores are those of the store', async () => {
   const below = seeded(20_260_131);
-  const patients = ['r1', 'r2', 'r3'];
+  const patients = ['r1', 'r2'];
   for (const id of patients) await patient(id, '1950-05-05');
-  const entry = (id: string): JsonObject => {
-    if (below(12) === 0) return { request: { method: 'DELETE', url: `Observation/${id}` } };
-    // Three days, so that windows begin and end; few enough instants that some are shared.
-    const minutes = below(220) * 20;
-    const kind = randomKinds[below(randomKinds.length)]!(below);
-    const status = ['final', 'final', 'final', 'preliminary', 'amended', 'entered-in-error'][below(6)]!;
-    const of = patients[below(patients.length)]!;
-    const resource = observation({ id, patient: of, minutes, ...kind, rest: { status } });
-    return { resource: resource as JsonObject, request: { method: 'PUT', url: `Observation/${id}` } };
-  };
   for (let round = 0; round < 45; round++) {
     // Some ids come again: those are corrections. Two bundles are under way at once.
     const send = async (half: number) => {
       const ids = new Set(Array.from({ length: 1 + below(6) }, () => `r-${half}-${below(110)}`));
-      const bundle = { resourceType: 'Bundle', type: 'transaction', entry: [...ids].map(entry) };
+      const bundle = {
+        resourceType: 'Bundle',
+        type: 'transaction',
+        entry: [...ids].map((id) => randomEntry(below, patients, id)),
+      };
       const { status, text } = await client('POST', '', bundle);
       assert.equal(status, 200, text);
     };

@@ -62,6 +62,21 @@ test('the CapabilityStatement tells where web sockets are, and there a client is
   assert.match(metrics, /^cerebra_websocket_connections 1$/m);
 });
 
+test('a patient is watched at the root and below the FHIR base', async (t) => {
+  await put('Patient', 'watched', {});
+  const root = `${server.rootUrl.replace('http', 'ws')}/ws/patient/watched`;
+  const sockets = [await openSocket(t, root), await openSocket(t, `${url}/patient/watched`)];
+  await Promise.all(sockets.map((socket) => socket.hears(1)));
+  await put('Observation', 'w1', observation('watch', { subject: { reference: 'Patient/watched' } }));
+  for (const socket of sockets) {
+    const [, text] = await socket.hears(2);
+    const { kind, type, id, resource } = JSON.parse(text!);
+    assert.deepEqual([kind, type, id, resource.status], ['observation', 'Observation', 'w1', 'final']);
+  }
+  await assert.rejects(openSocket(t, `${root}x`), /Unexpected server response: 404/);
+  await assert.rejects(openSocket(t, root, { origin: 'https://evil.example.org' }), /Unexpected server response: 403/);
+});
+
 test('other paths, pages of other origins and plain requests get no web socket', async (t) => {
   await assert.rejects(openSocket(t, `${url}/x`), /Unexpected server response: 404/);
   await assert.rejects(openSocket(t, url.replace('/fhir/R4', '')), /Unexpected server response: 404/);

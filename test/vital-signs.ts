@@ -64,7 +64,7 @@ export function seeded(seed: number): (below: number) => number {
   };
 }
 
-export const randomKinds = [
+const randomKinds = [
   (below: Below) => kinds.rate(6 + below(24)),
   (below: Below) => kinds.saturation(82 + below(19)),
   (below: Below) => (below(2) === 0 ? kinds.air() : kinds.oxygen()),
@@ -75,3 +75,22 @@ export const randomKinds = [
   () => kinds.scale2(),
 ];
 type Below = (below: number) => number;
+
+/** A change of the Observation of this id: put, corrected, moved in time or to another patient, or taken back. */
+export function randomEntry(below: Below, patients: readonly string[], id: string): JsonObject {
+  if (below(12) === 0) return { request: { method: 'DELETE', url: `Observation/${id}` } };
+  // 23 hours, so that windows begin and end; few enough instants that some are shared.
+  const minutes = below(70) * 20;
+  const kind = randomKinds[below(randomKinds.length)]!(below);
+  const status = ['final', 'final', 'final', 'preliminary', 'amended', 'entered-in-error'][below(6)]!;
+  const patient = patients[below(patients.length)]!;
+  const resource = observation({ id, patient, minutes, ...kind, rest: { status } });
+  return { resource: resource as JsonObject, request: { method: 'PUT', url: `Observation/${id}` } };
+}
+
+/** Of scores: when, in minutes after noon, and how many points, null where it is incomplete. */
+export const totals = (all: Resource[]) =>
+  all.map((one) => [
+    Math.round((Date.parse(String(one.effectiveDateTime)) - noon) / 60_000),
+    (one.valueQuantity as JsonObject | undefined)?.value ?? null,
+  ]);

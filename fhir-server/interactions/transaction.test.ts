@@ -316,47 +316,6 @@ describe('conditional entries of many', () => {
   });
 });
 
-// Look-ups and locks of types that come together often are one statement for all of them; of others one for each type.
-describe('the same types again and again', () => {
-  const ROUNDS = 30;
-  const named = (round: number) => `often-${round}`;
-  const entries = (round: number): TransactionEntry[] => {
-    const device = { resourceType: 'Device', identifier: [{ system: 'urn:t', value: named(round) }] };
-    return [
-      post(patient(named(round)), { ifNoneExist: `identifier=urn:t|${named(round)}` }),
-      { method: 'PUT', url: `Device?identifier=urn:t|${named(round)}`, resource: device },
-      put({ ...observation('Patient/x'), id: named(round) } as Resource & { id: string }),
-      put({ ...patient('often'), id: named(round) }),
-    ];
-  };
-  const anyOfTwo = (round: number) =>
-    post(patient('often-none'), { ifNoneExist: `identifier=urn:t|often-nobody,urn:t|${named(round)}` });
-  const write = async (list: TransactionEntry[]) =>
-    (await transaction(core, list, context)).map(({ op, version }) => `${op} ${version}`);
-  const gone = (round: number): TransactionEntry[] => [
-    { method: 'DELETE', url: `Device?identifier=urn:t|${named(round)}` },
-    { method: 'DELETE', url: `Observation/${named(round)}` },
-  ];
-
-  test('have the same effect each time: created, found and changed, deleted, created anew', async () => {
-    for (let round = 0; round < ROUNDS; round++) {
-      assert.deepEqual(await write(entries(round)), ['create 1', 'create 1', 'create 1', 'create 1']);
-      const again = await write([...entries(round), anyOfTwo(round)]);
-      assert.deepEqual(again, ['none 1', 'update 2', 'update 2', 'update 2', 'none 1']);
-      assert.deepEqual(await write(gone(round)), ['delete 3', 'delete 3']);
-      assert.deepEqual(await write(entries(round)), ['none 1', 'create 1', 'create 4', 'update 3']);
-    }
-    await assertStoreSound(core.store);
-  });
-
-  test('several matches are told of all the same', async () => {
-    await transaction(core, [post(patient('often-twice')), post(patient('often-twice'))], context);
-    const [, ...rest] = entries(ROUNDS);
-    const twice = post(patient('x'), { ifNoneExist: 'identifier=urn:t|often-twice' });
-    await assert.rejects(write([twice, ...rest]), { code: 'multiple-matches', status: 412 });
-  });
-});
-
 describe('a storm of mixed transactions', () => {
   const next = random(23);
   const value = () => `storm-${next(6)}`;

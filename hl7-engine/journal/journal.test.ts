@@ -5,6 +5,7 @@ import { CerebraError, type Db } from '#platform';
 import { testDatabase, testLog } from '#platform/testing';
 import { Refusal } from '../message/refusal.ts';
 import { listDeadLetters, listReviews, resolveMessages, resolveOne, reviewsOf } from './decisions.ts';
+import { failuresSince } from './failures.ts';
 import { createIndexer } from './indexer.ts';
 import { createJournal, type Journal, type Journaled, type StoredOutcome } from './journal.ts';
 import { removeOldMessages } from './retention.ts';
@@ -326,4 +327,19 @@ test('retention: by age and state; what is open stays; the index forgets what is
   assert.deepEqual(await db.query({ text: 'select messages from hl7_index_block' }), [{ messages: 2 }]);
   // The same message again is a new one.
   assert.equal((await at('stored-400', 0)).attempts, 0);
+});
+
+test('how the messages of each feed have fared since an instant', async (t) => {
+  const db = await testDatabase(t);
+  const journal = createJournal(db);
+  const [early, good, bad] = [
+    await receive(journal, 'A', raw('A'), 1_000),
+    await receive(journal, 'B', raw('B'), 5_000),
+    await receive(journal, 'C', raw('C'), 6_000),
+  ];
+  await store(db, journal, [effect(good)]);
+  for (const one of [early, bad]) await journal.markFailed(one, refusal(), Buffer.from('AE'), 7_000);
+  assert.deepEqual(await failuresSince(db, 5_000), [{ feed: 'mllp/default', failed: 1, total: 2 }]);
+  assert.deepEqual(await failuresSince(db, 0), [{ feed: 'mllp/default', failed: 2, total: 3 }]);
+  assert.deepEqual(await failuresSince(db, 6_001), []);
 });

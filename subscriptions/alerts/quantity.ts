@@ -65,6 +65,8 @@ const written: Readonly<Record<string, string>> = {
   percent: '%',
 };
 
+const unitCharactersMax = 60;
+
 const comparators = new Set<unknown>(['<', '<=', '>=', '>']);
 
 /** A Quantity, or a bare number; undefined for what has no value. */
@@ -81,7 +83,7 @@ export function measuredOf(value: Json | undefined): Measured | undefined {
 
 const textOf = ({ unit, code }: JsonObject, digits: string): string => {
   const shown = typeof unit === 'string' ? unit.trim() : code;
-  return typeof shown === 'string' && shown !== '' ? `${digits} ${shown}` : digits;
+  return typeof shown === 'string' && shown !== '' ? `${digits} ${shown.slice(0, unitCharactersMax)}` : digits;
 };
 
 /** A code of another system than UCUM says nothing; then, or without one, the text is tried. */

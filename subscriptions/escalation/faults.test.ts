@@ -4,14 +4,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import path from 'node:path';
 import { test } from 'node:test';
 import { connectDb, type JobOptions, type Jobs } from '#platform';
-import { testConnection, testLog, waitFor } from '#platform/testing';
+import { startPagerDuty, startSlack, testConnection, testLog, waitFor } from '#platform/testing';
 import { createTestStore } from '../testing/store.ts';
 import { beginEscalation, beginStep, claimEscalations } from './state.ts';
-import { alertOf, chainOf, createEscalationRig, passTime, settled } from './testing/rig.ts';
-import { startPagerDuty, startSlack } from './testing/vendors.ts';
+import { alertOf, chainOf, createEscalationRig, pagerAt, passTime, settled, slackAt } from './testing/rig.ts';
 
 const child = path.join(import.meta.dirname, 'testing/child.ts');
-const routingKey = 'k'.repeat(32);
 const alerts = 12;
 
 test('a server that is killed again and again between sending and recording: everybody is told, under the same key', async (t) => {
@@ -69,7 +67,7 @@ test('two servers on one database: each step once, each message once', async (t)
   const rig = await createEscalationRig(t);
   const pager = await startPagerDuty(t);
   await rig.put(chainOf([{ channels: ['pager'] }]));
-  const endpoints = [{ name: 'pager', template: 'pagerduty', url: pager.url, routingKey } as const];
+  const endpoints = [pagerAt(pager)];
   const limits = { pollMs: 1, stepLeaseMs: 30_000 };
   const [one, two] = [await rig.start({ endpoints, limits }), await rig.start({ endpoints, limits })];
   const ids = Array.from({ length: 40 }, (_, index) => `a${index}`);
@@ -86,7 +84,7 @@ test('one that slept through its lease changes nothing any more', async (t) => {
   const rig = await createEscalationRig(t);
   const pager = await startPagerDuty(t);
   await rig.put(chainOf([{ channels: ['pager'] }]));
-  const endpoints = [{ name: 'pager', template: 'pagerduty', url: pager.url, routingKey } as const];
+  const endpoints = [pagerAt(pager)];
   const server = await rig.start({ endpoints });
   await server.stop();
   await server.raise(alertOf('a1'));
@@ -103,7 +101,7 @@ test('an alert whose beginning is on its way is not ended before it, so that no 
   const rig = await createEscalationRig(t);
   const pager = await startPagerDuty(t);
   await rig.put(chainOf([{ channels: ['pager'] }]));
-  const endpoints = [{ name: 'pager', template: 'pagerduty', url: pager.url, routingKey } as const];
+  const endpoints = [pagerAt(pager)];
   const server = await rig.start({ endpoints });
   // The alert ends while the pager is reading its beginning.
   let ended: Promise<void> | undefined;
@@ -127,7 +125,7 @@ test('a clock that jumps ahead brings nothing forward: the clock of the database
   const rig = await createEscalationRig(t);
   const slack = await startSlack(t);
   await rig.put(chainOf([{ channels: ['slack'], wait: 3_600 }, { channels: ['slack'] }]));
-  const server = await rig.start({ endpoints: [{ name: 'slack', template: 'slack', url: slack.url }] });
+  const server = await rig.start({ endpoints: [slackAt(slack)] });
   const realMs = Date.now();
   t.mock.method(Date, 'now', () => realMs + 365 * 24 * 3_600_000);
   await server.raise(alertOf('a1'));
@@ -146,7 +144,7 @@ test('a delayed job wakes it in time; a queue that never answers holds nothing u
   const rig = await createEscalationRig(t);
   const pager = await startPagerDuty(t);
   await rig.put(chainOf([{ channels: ['pager'], wait: 2 }, { channels: ['pager'] }]));
-  const endpoints = [{ name: 'pager', template: 'pagerduty', url: pager.url, routingKey } as const];
+  const endpoints = [pagerAt(pager)];
   const added: JobOptions[] = [];
   let wake = async () => {};
   const jobs: Jobs = {

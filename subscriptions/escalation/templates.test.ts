@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createEgress } from '#platform';
+import { startPagerDuty, startSlack, startTeams, startTwilio, twilioAccount } from '#platform/testing';
 import type { Endpoint } from './endpoints.ts';
 import { headline, type Notice, type NoticeItem, shorten } from './notice.ts';
 import { post } from './post.ts';
 import { compose, judge } from './templates/templates.ts';
-import { startPagerDuty, startSlack, startTeams, startTwilio, twilioAccount } from './testing/vendors.ts';
 
 const poster = { egress: createEgress(['loopback']), timeoutMs: 5_000 };
 

@@ -1,10 +1,10 @@
-import { type AdminRoute, CerebraError, isCerebraError } from '#platform';
+import { type AdminRoute, CerebraError, type Clock, isCerebraError } from '#platform';
 import type { Channel, ChannelResult } from '../dispatch/deliver.ts';
 import type { Claim, Delivery } from '../dispatch/deliveries.ts';
 import { parseCriteria } from '../match/criteria.ts';
 import type { Entry } from '../match/matcher.ts';
 import type { Registration, RegistrationRules } from '../registration.ts';
-import { scoresRoute } from './admin.ts';
+import { scoreRoutes } from './admin.ts';
 import { readScoreSet, type ScoreSet } from './schema.ts';
 import { createScorer, type Scorer, type ScorerPorts } from './scorer.ts';
 import { moreWaits } from './state.ts';
@@ -42,7 +42,11 @@ export const readScores = ({ names, path }: ScoreOptions): ScoreSet =>
   readScoreSet({ vitals, scores: [news2, mews, qsofa, pews] }, names, path);
 
 /** Throws CerebraError `config` for what is wrong with the tables. */
-export function createScores(options: ScoreOptions, rules: RegistrationRules, ports: ScorerPorts): Scores {
+export function createScores(
+  options: ScoreOptions,
+  rules: RegistrationRules,
+  ports: ScorerPorts & { clock: Clock },
+): Scores {
   const set = readScores(options);
   const on = set.tables.length > 0;
   const codes = set.vitals.flatMap(({ codings }) => codings.map(({ system, code }) => `${system}|${code}`));
@@ -60,10 +64,13 @@ export function createScores(options: ScoreOptions, rules: RegistrationRules, po
     set,
     registrations: on ? [registration] : [],
     entries: () => (on ? criteria.map(entryOf) : []),
-    channel: channelOf(createScorer(set, ports), ports),
-    adminRoutes: [scoresRoute(set)],
+    channel: on ? channelOf(createScorer(set, ports), ports) : idle,
+    adminRoutes: scoreRoutes({ ...ports, set, codes, subscriber: subscriberId }),
   };
 }
+
+/** What is still owed from when scores were computed leads to nothing. */
+const idle: Channel = { onExhausted: 'park', deliver: async () => ({ ok: true, gone: true }) };
 
 function channelOf(scorer: Scorer, { db, log }: ScorerPorts): Channel {
   const deliver = async (

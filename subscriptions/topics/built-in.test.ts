@@ -7,7 +7,7 @@ import { basicOf } from './basic.ts';
 import { builtInTopics } from './built-in.ts';
 import { compileTopic, shapeOf, topicIssues, topicNotes } from './compile.ts';
 import { readTopic } from './read-topic.ts';
-import { changeOf, matchingRig } from './testing.ts';
+import { changeOf, matchingRig } from './testing/topic.ts';
 import { focusTypes } from './topic.ts';
 
 let rules: RegistrationRules;

@@ -8,7 +8,8 @@ import { connectDb } from '#platform';
 import { startReceiver, testConnection, testLog, waitFor } from '#platform/testing';
 import { waitForState } from '../testing/rig.ts';
 import { createTestStore } from '../testing/store.ts';
-import { subscriptionTo, topicBasic } from './testing.ts';
+import { subscriptionTo } from './testing/subscription.ts';
+import { topicBasic } from './testing/topic.ts';
 
 const child = path.join(import.meta.dirname, '../testing/child.ts');
 const rounds = 4;

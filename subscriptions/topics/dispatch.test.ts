@@ -5,7 +5,8 @@ import type { Json, JsonObject, Resource } from '#fhir-model';
 import type { Db } from '#platform';
 import { startReceiver, waitFor } from '#platform/testing';
 import { createRig, subscription, waitForState, waitForStatus } from '../testing/rig.ts';
-import { guide, subscriptionTo, topicBasic } from './testing.ts';
+import { guide, subscriptionTo } from './testing/subscription.ts';
+import { topicBasic } from './testing/topic.ts';
 
 const encounter = (id: string, status: string, patient = 'p1') =>
   ({

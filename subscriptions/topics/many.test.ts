@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { Change } from '#fhir-model';
 import { random } from '#platform/testing';
 import { testRules } from '../testing/rules.ts';
-import { changeOf, matchingRig, topicBasic } from './testing.ts';
+import { changeOf, matchingRig, topicBasic } from './testing/topic.ts';
 
 const subscriptions = 100_000;
 const patients = 20_000;

@@ -4,7 +4,7 @@ import type { Json } from '#fhir-model';
 import { isCerebraError } from '#platform';
 import type { RegistrationRules } from '../registration.ts';
 import { testRules } from '../testing/rules.ts';
-import { changeOf, matchingRig, topicBasic } from './testing.ts';
+import { changeOf, matchingRig, topicBasic } from './testing/topic.ts';
 
 let rules: RegistrationRules;
 before(async () => {

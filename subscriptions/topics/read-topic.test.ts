@@ -5,7 +5,7 @@ import type { RegistrationRules } from '../registration.ts';
 import { testRules } from '../testing/rules.ts';
 import { shapeOf, topicIssues, topicNotes } from './compile.ts';
 import { readTopic } from './read-topic.ts';
-import { topicBasic } from './testing.ts';
+import { topicBasic } from './testing/topic.ts';
 
 let rules: RegistrationRules;
 before(async () => {

@@ -63,8 +63,16 @@ export function timeOf(resource: Resource | undefined, updatedMs: number): numbe
   return updatedMs;
 }
 
+/** An index takes 2,700 bytes; no reference to somebody is as long as this. */
+const subjectCharactersMax = 500;
+
 /** Whom a resource is about: `Patient/1`; '' where that can't be told. */
 export function subjectOf(rule: Pick<Rule, 'subject'>, resource: Resource, previous?: Resource): string {
+  const subject = wholeSubjectOf(rule, resource, previous);
+  return subject.length > subjectCharactersMax ? '' : subject;
+}
+
+function wholeSubjectOf(rule: Pick<Rule, 'subject'>, resource: Resource, previous: Resource | undefined): string {
   if (rule.subject) {
     const [first] = rule.subject.values(resource as JsonObject, { resource, previous });
     return typeof first === 'string' ? first : (plainReference(first) ?? '');

@@ -2,6 +2,7 @@
 // http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/notifications.html#additional-resources
 import type { AccessScope, ResourceReader, SearchPage, StoredVersion } from '#fhir-model';
 import { isCerebraError, type Log } from '#platform';
+import { includePairs } from '../../topics/compile.ts';
 import type { NotificationShape } from '../../topics/topic.ts';
 import type { NotifiedResource } from './bundle.ts';
 
@@ -93,11 +94,7 @@ function includesOf({ include, revInclude }: Pick<NotificationShape, 'include' |
   query: string;
   direct: boolean;
 } {
-  const read = (kind: string) => (text: string) =>
-    text.split('&').map((part): [string, string] => {
-      const iterated = /^iterate=(.*)$/.exec(part)?.[1];
-      return iterated === undefined ? [kind, part] : [`${kind}:iterate`, iterated.replace('.', ':')];
-    });
+  const read = (name: string) => (text: string) => includePairs(name, text);
   const pairs = [...include.flatMap(read('_include')), ...revInclude.flatMap(read('_revinclude'))];
   return { query: new URLSearchParams(pairs).toString(), direct: pairs.every(([kind]) => kind === '_include') };
 }

@@ -3,7 +3,7 @@
 import type { TestContext } from 'node:test';
 import { type JsonObject, type Resource, type ResourceReader, stringify } from '#fhir-model';
 import { type AdminResponse, createEgress, createMetrics, type Db, type Jobs } from '#platform';
-import { testDatabase, testLog, waitFor } from '#platform/testing';
+import { testDatabase, testLog, twilioAccount, waitFor } from '#platform/testing';
 import type { Alert, AlertEnd, Alerts } from '../../alerts/seams.ts';
 import { createTestStore, type TestStore } from '../../testing/store.ts';
 import type { Endpoint } from '../endpoints.ts';
@@ -246,3 +246,20 @@ export const settled = (server: TestEscalation, id: string, states: Record<strin
     },
     `messages of ${id}: ${JSON.stringify(states)}`,
   );
+
+interface Located {
+  url: string;
+}
+
+export const routingKey = 'k'.repeat(32);
+export const from = 'Cerebra <no-reply@example.org>';
+export const email = (value: string): JsonObject => ({ system: 'email', value });
+export const sms = (value: string): JsonObject => ({ system: 'sms', value });
+
+// Endpoints at the doubles of the testing kit.
+export const pagerAt = ({ url }: Located): Endpoint => ({ name: 'pager', template: 'pagerduty', url, routingKey });
+export const slackAt = ({ url }: Located): Endpoint => ({ name: 'slack', template: 'slack', url });
+export const smsAt = ({ url }: Located): Endpoint => {
+  const { sid, token, number } = twilioAccount;
+  return { name: 'sms', template: 'twilio', url, accountSid: sid, authToken: token, from: number };
+};

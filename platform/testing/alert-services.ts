@@ -1,8 +1,8 @@
 // Doubles of the services that messages go to. Each checks what its vendor documents and answers as it does; what it takes is
-// kept. The pages are named in subscriptions/escalation/templates.
+// kept. The pages are named where the messages are made: subscriptions/escalation/templates.
 import type { ServerResponse } from 'node:http';
 import type { TestContext } from 'node:test';
-import { type Received, startReceiver } from '#platform/testing';
+import { type Received, startReceiver } from './receiver.ts';
 
 type Json = Record<string, unknown>;
 

@@ -1,12 +1,11 @@
 // For tests of topics: a topic as the Basic that clients send, changes, and the matching without a database.
 import { type Change, type Json, type JsonObject, parseJson, type Resource } from '#fhir-model';
 import { CerebraError, type Db } from '#platform';
-import type { RegistrationRules } from '../registration.ts';
-import { topicSubscription } from '../testing/topic.ts';
-import { createTopicCatalogue } from './catalogue.ts';
-import { createTopicMatching, type TopicMatching } from './matching.ts';
-import { readTopic } from './read-topic.ts';
-import type { Topic } from './topic.ts';
+import type { RegistrationRules } from '../../registration.ts';
+import { createTopicCatalogue } from '../catalogue.ts';
+import { createTopicMatching, type TopicMatching } from '../matching.ts';
+import { readTopic } from '../read-topic.ts';
+import type { Topic } from '../topic.ts';
 
 type Elements = Record<string, Json | Json[]>;
 
@@ -43,26 +42,6 @@ export function topicBasic(id: string, elements: Elements, release = '5.0'): Res
     code: { coding: [{ system: 'http://hl7.org/fhir/fhir-types', code: 'SubscriptionTopic' }] },
     modifierExtension: extensionsOf({ status }, prefix),
     extension: extensionsOf({ url: `http://example.org/topic/${id}`, ...others }, prefix),
-  };
-}
-
-export const guide = 'http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition';
-
-/** To the topic `criteria`, for ids; `channel` is put over the usual one. */
-export function subscriptionTo(
-  criteria: string,
-  id: string,
-  endpoint: string,
-  filters: string[] = [],
-  channel: JsonObject = {},
-): Resource & { id: string } {
-  const filter = (valueString: string) => ({ url: `${guide}/backport-filter-criteria`, valueString });
-  const usual = topicSubscription(id, endpoint, { content: 'id-only' });
-  return {
-    ...usual,
-    ...{ criteria, meta: { profile: [`${guide}/backport-subscription`] } },
-    ...(filters.length > 0 ? { _criteria: { extension: filters.map(filter) } } : {}),
-    channel: { ...(usual.channel as JsonObject), ...channel },
   };
 }
 

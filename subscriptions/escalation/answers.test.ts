@@ -1,0 +1,120 @@
+// Acknowledgments by those who were told: links and replies.
+import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
+import { test } from 'node:test';
+import { startMailServer, startSlack, startTwilio, twilioAccount, type Vendor } from '#platform/testing';
+import {
+  alertOf,
+  chainOf,
+  createEscalationRig,
+  email,
+  from,
+  practitioner,
+  publicUrl,
+  settled,
+  slackAt,
+  smsAt,
+  type TestEscalation,
+} from './testing/rig.ts';
+
+test('a link is looked at without effect, and acknowledges with its button only', async (t) => {
+  const rig = await createEscalationRig(t);
+  const mail = await startMailServer(t);
+  await rig.put(
+    practitioner('a', [email('a@example.org')]),
+    chainOf([{ who: ['Practitioner/a'], channels: ['email'], detail: true }]),
+  );
+  const server = await rig.start({ mail: { url: mail.url, from } });
+  await server.raise(alertOf('a1', { title: 'High <b>potassium</b>' }));
+  await settled(server, 'a1', { email: 'sent' });
+  const text = mail.mails[0]!.text.replace(/=\r\n/g, '').replace(/=3D/g, '=');
+  assert.match(text, /6\.9 mmol\/L \(limit 6\.2\)/);
+  const link = new RegExp(`${publicUrl}alerts/[A-Za-z0-9_.-]+`).exec(text)![0];
+  const path = new URL(link).pathname;
+  for (let i = 0; i < 3; i++) {
+    const page = await server.call('GET', path);
+    assert.equal(page.status, 200);
+    assert.match(page.text!.text, /<form method="post">.*<button/s);
+    assert.match(page.text!.text, /High &#60;b&#62;potassium/);
+    assert.match(page.headers!['Content-Security-Policy']!, /default-src 'none'/);
+  }
+  assert.deepEqual(server.acknowledged, []);
+  const broken = `${path.slice(0, -3)}${path.endsWith('AAA') ? 'BBB' : 'AAA'}`;
+  assert.equal((await server.call('POST', broken)).status, 404);
+  assert.equal((await server.call('POST', '/alerts/x')).status, 404);
+  const done = await server.call('POST', path);
+  assert.match(done.text!.text, /Acknowledged\. Nobody else is called/);
+  assert.deepEqual(server.acknowledged, [{ id: 'a1', by: 'Practitioner/a', note: 'by the link of a message' }]);
+  assert.match((await server.call('POST', path)).text!.text, /acknowledged this alert already/);
+  assert.equal(server.acknowledged.length, 1);
+  assert.equal((await server.history('a1'))[0]!.messages[0]!.acknowledgedThrough, true);
+});
+
+test('a link expires, and one to nobody in particular asks for a name', async (t) => {
+  const rig = await createEscalationRig(t);
+  const slack = await startSlack(t);
+  await rig.put(chainOf([{ channels: ['slack'] }]));
+  const old = await rig.start({ endpoints: [slackAt(slack)], limits: { linkMs: -60_000 } });
+  await old.raise(alertOf('a1'));
+  await settled(old, 'a1', { slack: 'sent' });
+  assert.equal((await old.call('POST', linkOf(slack))).status, 410);
+  assert.deepEqual(old.acknowledged, []);
+  await old.stop();
+  const server = await rig.start({ endpoints: [slackAt(slack)] });
+  await server.raise(alertOf('a2'));
+  await settled(server, 'a2', { slack: 'sent' });
+  const path = linkOf(slack);
+  assert.match((await server.call('POST', path)).text!.text, /Your name/);
+  assert.deepEqual(server.acknowledged, []);
+  await server.call('POST', path, { body: 'name=Nurse+%0ATEST' });
+  assert.deepEqual(server.acknowledged, [{ id: 'a2', by: 'slack', note: 'by the link of a message, as Nurse TEST' }]);
+});
+
+/** The link of the last message. */
+const linkOf = ({ received }: Vendor<unknown>): string =>
+  new URL(/https:\/\/cerebra\.example\.org\/alerts\/[\w.-]+/.exec(received.at(-1)!.body)![0]).pathname;
+
+async function reply(server: TestEscalation, fields: Record<string, string>, token = twilioAccount.token) {
+  const url = `${publicUrl}alerts/replies/sms`;
+  const form = new URLSearchParams({ AccountSid: twilioAccount.sid, ...fields });
+  const text =
+    url +
+    [...form]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, value]) => name + value)
+      .join('');
+  const signature = createHmac('sha1', token).update(text).digest('base64');
+  const headers = { 'x-twilio-signature': signature };
+  return server.call('POST', '/alerts/replies/sms', { headers, body: form.toString() });
+}
+
+test('a reply to a short message acknowledges its alert, signed by Twilio and from the number that was told', async (t) => {
+  const rig = await createEscalationRig(t);
+  const twilio = await startTwilio(t);
+  await rig.put(
+    practitioner('a', [{ system: 'phone', use: 'mobile', value: '+1 (555) 010-0001', rank: 1 }]),
+    chainOf([{ who: ['Practitioner/a'], channels: ['sms'] }]),
+  );
+  const server = await rig.start({ endpoints: [smsAt(twilio)] });
+  for (const id of ['a1', 'a2']) {
+    await server.raise(alertOf(id, { title: `Alert ${id} & more` }));
+    await settled(server, id, { sms: 'sent' });
+  }
+  assert.deepEqual(
+    twilio.taken.map(({ To }) => To),
+    ['+15550100001', '+15550100001'],
+  );
+  const code = /Reply ACK (\d{4})$/.exec(twilio.taken[1]!.Body)![1]!;
+  const From = '+15550100001';
+  const forged = reply(server, { From, Body: `ACK ${code}` }, 'another token');
+  await assert.rejects(forged, { code: 'forbidden', message: /replyUrl/ });
+  const says = async (fields: Record<string, string>) => (await reply(server, fields)).text!.text;
+  assert.match(await says({ From: '+15550100002', Body: `ACK ${code}` }), /No open alert has the digits/);
+  assert.match(await says({ From, Body: 'what is this?' }), /Reply ACK and the four digits/);
+  assert.match(await says({ From, Body: 'ACK' }), /2 alerts are open/);
+  assert.deepEqual(server.acknowledged, []);
+  assert.match(await says({ From, Body: ` ok ${code} ` }), /<Message>Acknowledged: Alert a2 &#38; more\./);
+  assert.deepEqual(server.acknowledged, [{ id: 'a2', by: 'Practitioner/a', note: 'by reply to a message' }]);
+  assert.match(await says({ From, Body: 'Ack' }), /Acknowledged: Alert a1/);
+  assert.match(await says({ From, Body: 'Ack' }), /No alert is open/);
+});

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { JsonObject, Resource } from '#fhir-model';
+import { createEgress } from '#platform';
+import { type RegistrationRules, readRegistration, registrationProblem } from '../registration.ts';
+import { testRules } from '../testing/rules.ts';
+import { subscriptionTo } from './testing/subscription.ts';
+
+const url = 'urn:cerebra:topic:admission';
+const payload = 'http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-payload-content';
+
+const rulesWith = async (more: Partial<RegistrationRules>): Promise<RegistrationRules> => ({
+  ...{ ...(await testRules()), email: true, egress: createEgress(['loopback', 'private']) },
+  topics: { filtersOf: () => new Map() },
+  ...more,
+});
+
+const asking = (content: string, endpoint: string, channel: JsonObject = {}): Resource =>
+  subscriptionTo(url, 's', endpoint, [], {
+    _payload: { extension: [{ url: payload, valueCode: content }] },
+    ...channel,
+  });
+
+test('whole resources go where nobody on the way can read them, unless the configuration lets them', async () => {
+  const secure = await rulesWith({});
+  const any = await rulesWith({ fullResource: 'any' });
+  const email: JsonObject = { type: 'email' };
+  const open: [Resource, boolean][] = [
+    [asking('full-resource', 'https://ward.example.org/x'), true],
+    [asking('full-resource', 'http://127.0.0.1:9/x'), true],
+    [asking('full-resource', 'http://[::1]:9/x'), true],
+    [asking('full-resource', 'http://10.1.2.3/x'), false],
+    [asking('full-resource', 'http://127.0.0.1.example.org/x'), false],
+    [asking('full-resource', 'mailto:ward@example.org', email), false],
+    [asking('full-resource', '', { type: 'websocket' }), true],
+    [asking('id-only', 'http://10.1.2.3/x'), true],
+    [asking('empty', 'mailto:ward@example.org', email), true],
+  ];
+  for (const [subscription, isAllowed] of open) {
+    const problem = registrationProblem(subscription, secure);
+    assert.equal(problem === undefined, isAllowed, `${JSON.stringify(subscription.channel)}: ${problem}`);
+    if (problem) assert.match(problem, /^Subscription\.channel\.payload\.extension: whole resources go over https/);
+    assert.equal(registrationProblem(subscription, any), undefined);
+  }
+});
+
+test('what is not said: one event in a notification, no heartbeat, the time that the server gives', async () => {
+  const {
+    topic,
+    criteria,
+    payload: type,
+  } = readRegistration(asking('empty', 'https://ward.example.org/x'), await rulesWith({}));
+  assert.deepEqual(topic, { url, content: 'empty', filters: [], maxCount: 1, heartbeatSeconds: 0, timeoutSeconds: 0 });
+  assert.deepEqual([criteria, type], [url, 'application/fhir+json']);
+});
+
+test('messages are for R4 criteria; a server without topics says so', async () => {
+  const { topics: _none, ...without } = await rulesWith({});
+  const message = asking('id-only', 'https://ward.example.org/x', { type: 'message' });
+  assert.match(
+    registrationProblem(message, await rulesWith({}))!,
+    /^Subscription\.channel\.type: notifications of topics/,
+  );
+  const hook = asking('id-only', 'https://ward.example.org/x');
+  assert.equal(registrationProblem(hook, without), 'Subscription.criteria: there are no topics here');
+});
