@@ -65,6 +65,7 @@ function openPool(options: ServerOptions, connection: Connection | { url: string
     ...connection,
     poolMax: config.POOL_MAX,
     statementTimeoutMs: config.STATEMENT_TIMEOUT_MS,
+    idleTransactionTimeoutMs: config.IDLE_TRANSACTION_TIMEOUT_MS,
     acquireTimeoutMs: config.ACQUIRE_TIMEOUT_MS,
     log,
   });

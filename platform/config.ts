@@ -41,6 +41,12 @@ export const variables = {
     'Connections to PostgreSQL at most, those of all workers together (each gets 4 at least); the embedded one allows 60 in all',
   ),
   STATEMENT_TIMEOUT_MS: integer(30_000, 100, 3_600_000, 'Longest that one SQL statement may run'),
+  IDLE_TRANSACTION_TIMEOUT_MS: integer(
+    60_000,
+    1_000,
+    3_600_000,
+    'Longest that a transaction waits for a server that stands still before PostgreSQL rolls it back; until then it holds notifications back',
+  ),
   ACQUIRE_TIMEOUT_MS: integer(
     10_000,
     100,

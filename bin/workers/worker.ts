@@ -71,6 +71,7 @@ async function begin({ config, log, lifecycle, asking }: Worker, beginning: Begi
     ...connection,
     poolMax,
     statementTimeoutMs: config.STATEMENT_TIMEOUT_MS,
+    idleTransactionTimeoutMs: config.IDLE_TRANSACTION_TIMEOUT_MS,
     acquireTimeoutMs: config.ACQUIRE_TIMEOUT_MS,
     log,
   });

@@ -21,6 +21,11 @@ export interface ConnectOptions {
   log: Log;
   /** 0 or absent: PostgreSQL's own setting. */
   statementTimeoutMs?: number | undefined;
+  /**
+   * Transactions that wait longer for their next statement are rolled back, so that a process that stands still holds neither
+   * locks nor the horizon of the change stream for ever. 0 or absent: PostgreSQL's own setting.
+   */
+  idleTransactionTimeoutMs?: number | undefined;
   /** How long a caller waits for a free connection. */
   acquireTimeoutMs?: number | undefined;
   /** How long close() waits for running queries before it cuts their connections. */
@@ -108,6 +113,9 @@ function poolConfig(options: ConnectOptions): pg.PoolConfig {
     connectionTimeoutMillis: options.acquireTimeoutMs ?? 30_000,
     application_name: options.applicationName ?? 'cerebra',
     ...(options.statementTimeoutMs ? { statement_timeout: options.statementTimeoutMs } : {}),
+    ...(options.idleTransactionTimeoutMs
+      ? { idle_in_transaction_session_timeout: options.idleTransactionTimeoutMs }
+      : {}),
   };
 }
 

@@ -1,5 +1,5 @@
 // Admin endpoints of alerts and their rules.
-import { type JsonObject, parseSentJson, type Resource } from '#fhir-model';
+import { decimalText, isNumber, type JsonObject, parseSentJson, type Resource } from '#fhir-model';
 import {
   type AdminParameter,
   type AdminRequest,
@@ -137,7 +137,7 @@ function stateRoutes({ db, alerts, clock }: AlertRoutesOptions): AdminRoute[] {
       },
       async handle(request) {
         const { by, minutes } = bodyOf(request);
-        const forMinutes = Number(minutes);
+        const forMinutes = isNumber(minutes) ? Number(decimalText(minutes)) : Number.NaN;
         if (!Number.isInteger(forMinutes) || forMinutes < 1 || forMinutes > snoozeMinutesMax) {
           throw new CerebraError('invalid-parameter', `minutes must be a number from 1 to ${snoozeMinutesMax}`);
         }
@@ -235,8 +235,9 @@ function dryRunRoutes({ rules, dryRuns, criteria, clock }: AlertRoutesOptions): 
   };
   const start = async ({ query }: AdminRequest, ready: Parameters<DryRuns['start']>[0]) => {
     const { fromMs, toMs } = rangeOf(query, clock.now());
+    const waitMs = waitMsOf(query);
     const run = dryRuns.start(ready, fromMs, toMs);
-    await dryRuns.wait(run.id, waitMsOf(query));
+    await dryRuns.wait(run.id, waitMs);
     return { status: run.state === 'running' ? 202 : 200, body: run };
   };
   const range = [

@@ -82,10 +82,14 @@ const disorderMs = 600_000;
 export function createDryRuns(options: DryRunOptions): DryRuns {
   const runs = new Map<string, DryRun>();
   let running: Promise<void> | undefined;
+  /** Ids are numbers of this process; the last one is under way, if one is. */
   let last = 0;
   return {
     start(ready, fromMs, toMs) {
-      if (running) throw new CerebraError('too-many-requests', 'A dry run is under way: wait for it or cancel it');
+      if (running) {
+        const text = `Dry run ${last} is under way: wait until GET /admin/alerts/dry-runs/${last} says that it is done, or DELETE it`;
+        throw new CerebraError('too-many-requests', text);
+      }
       if (ready.rule.kind === 'failure-rate') {
         throw new CerebraError('unsupported', 'A failure-rate rule looks at no resources: there is no history of it');
       }

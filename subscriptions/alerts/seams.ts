@@ -2,6 +2,9 @@
 // it to people until one of them acts.
 import type { Tx } from '#platform';
 
+/** Of meta.tag: the rule that a resource was written for, by PlanDefinition.id. */
+export const tagSystem = 'urn:cerebra:alert';
+
 /** https://hl7.org/fhir/R4/valueset-request-priority.html has four; `critical` and `high` are its stat and asap. */
 export type Severity = 'info' | 'low' | 'moderate' | 'high' | 'critical';
 

@@ -48,10 +48,10 @@ export function createAlertChannel(options: AlertChannelOptions): Channel {
       return { ok: true };
     } catch (err) {
       const { type, id } = deliveries[0]!;
-      log.error(
-        { err: isRefused(err) ? errorText(err) : err, alert: claim.id, resource: `${type}/${id}` },
-        'alert could not be raised',
-      );
+      const about = { alert: claim.id, resource: `${type}/${id}` };
+      // Two at work for a moment, or somebody at the same alert: the next attempt settles it.
+      if (isPassing(err)) log.info({ ...about, error: errorText(err) }, 'a change will be judged again');
+      else log.error({ ...about, err: isRefused(err) ? errorText(err) : err }, 'alert could not be raised');
       const hopeless = isRefused(err) || (!isPassing(err) && claim.attempts + 1 >= attemptsMax);
       return { ok: false, error: errorText(err), permanent: hopeless };
     }

@@ -86,15 +86,23 @@ export function createPatientStreams(options: PatientStreamOptions): PatientStre
   };
   const follow = createLoop({
     work: async () => {
-      const live = [...viewers].filter((viewer) => viewer.live);
-      if (live.length === 0 || !tail) {
+      if (!tail || !isAnyLive(viewers)) {
         tail = undefined;
         return false;
       }
-      const batch = await feed.read(db, tail, limits.batchChanges);
-      await tell(options, live, batch);
+      const from = tail;
+      const batch = await feed.read(db, from, limits.batchChanges);
       const last = batch.at(-1);
-      if (last) tail = { xid: last.xid, seq: last.seq };
+      if (!last) return false;
+      // In one go: who goes live until here is told of the batch, who does later sees that it is behind.
+      const live = [...viewers].filter((viewer) => viewer.live);
+      tail = { xid: last.xid, seq: last.seq };
+      try {
+        await tell(options, live, batch);
+      } catch (error) {
+        tail = from;
+        throw error;
+      }
       return batch.length === limits.batchChanges;
     },
     onError: (err) => log.warn({ err }, 'watchers of patients wait for the database'),
@@ -192,6 +200,8 @@ export function createPatientStreams(options: PatientStreamOptions): PatientStre
     },
   };
 }
+
+const isAnyLive = (viewers: Iterable<Viewer>): boolean => [...viewers].some(({ live }) => live);
 
 interface Asked {
   patient: string;

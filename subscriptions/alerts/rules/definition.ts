@@ -71,7 +71,6 @@ function readCommon(extensions: Extensions, kind: RuleKind, at: string) {
     key: extensions.path('key', ['resource', 'previous']),
     suppress: extensions.path('suppress', ['resource', 'previous']),
   });
-  const owner = (extensions.value('owner', 'Reference') as JsonObject | undefined)?.reference;
   return {
     ...{ windowMs: windowMs ?? 0, ...paths },
     detectedIssue: (extensions.value('detected-issue', 'Boolean') ?? kind === 'combination') === true,
@@ -79,7 +78,7 @@ function readCommon(extensions: Extensions, kind: RuleKind, at: string) {
       quietHours: readQuietHours(extensions.nested('quiet-hours'), at),
       storm: readStorm(extensions.nested('storm'), at),
       escalation: readEscalation(extensions, at),
-      owner: typeof owner === 'string' ? owner : undefined,
+      owner: readOwner(extensions, at),
       acknowledgeWithinMs:
         extensions.value('no-task', 'Boolean') === true ? 0 : extensions.durationMs('acknowledge-within'),
     }),
@@ -95,6 +94,16 @@ function readEscalation(extensions: Extensions, at: string): string | undefined 
   return id === undefined || isId(id)
     ? id
     : refuse(at, 'urn:cerebra:alert:escalation must be the id of a PlanDefinition');
+}
+
+/** Whom Task.owner and Communication.recipient may both refer to. */
+const ownerTypes =
+  /(?:^|\/)(?:Practitioner|PractitionerRole|Organization|CareTeam|HealthcareService|Patient|Device|RelatedPerson)\/[A-Za-z0-9\-.]{1,64}$/;
+
+function readOwner(extensions: Extensions, at: string): string | undefined {
+  const owner = extensions.value('owner', 'Reference') as JsonObject | undefined;
+  if (owner === undefined || ownerTypes.test(textOf(owner.reference))) return owner && textOf(owner.reference);
+  return refuse(at, 'urn:cerebra:alert:owner must refer to whom a Task can have, as Practitioner/1 or CareTeam/1');
 }
 
 function readStorm(storm: Extensions | undefined, at: string): Rule['storm'] {
@@ -198,6 +207,8 @@ function readLimits(extensions: Extensions, at: string): ActionLimits | undefine
   const unit = found[0]![1]!.unit;
   if (found.some(([, value]) => value!.unit !== unit)) refuse(at, 'low, high and their rearm levels have one unit');
   const [low, high, rearmLow, rearmHigh] = names.map((name) => found.find(([one]) => one === name)?.[1]?.value);
+  // Else every value is beyond one of them.
+  if (low !== undefined && high !== undefined && low >= high) refuse(at, 'low lies below high');
   if (rearmLow !== undefined && !(rearmLow >= (low ?? Number.POSITIVE_INFINITY))) {
     refuse(at, 'rearm-low goes with low and lies above it');
   }

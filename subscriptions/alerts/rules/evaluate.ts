@@ -3,7 +3,16 @@ import { type AccessScope, type JsonObject, parseJson, type Resource, type Resou
 import type { Matcher } from '../../match/matcher.ts';
 import { analyteIn, bandOf, counts, type Level, levelIn } from '../critical/level.ts';
 import type { Finding } from '../seams.ts';
-import { encounterOf, type Found, type Happening, isWithdrawn, referenceOf, subjectOf, timeOf } from './happening.ts';
+import {
+  encounterOf,
+  type Found,
+  type Happening,
+  isWithdrawn,
+  referenceOf,
+  subjectOf,
+  timeOf,
+  wroteIt,
+} from './happening.ts';
 import type { SubjectMemory } from './memory.ts';
 import { combination, delta, type Looked, trend } from './over-time.ts';
 import { runQueries } from './query.ts';
@@ -43,7 +52,8 @@ export async function evaluate(
 ): Promise<Found | undefined> {
   const { rule } = ready;
   const resource = happening.resource ?? happening.previous;
-  if (!resource) return undefined;
+  // A rule that listens for Flags or Tasks would answer itself, for ever where its key tells them apart.
+  if (!resource || wroteIt(rule, resource)) return undefined;
   const subject = subjectOf(rule, resource, happening.previous);
   const withdrawn = !happening.resource || isWithdrawn(happening.resource);
   const seen: Seen = { ready, happening, resource, withdrawn, subject, memory: memoryOf(subject) };

@@ -1,6 +1,7 @@
 // A change of a resource as rules see it: whom it is about, and when it was.
 import type { Change, Json, JsonObject, Resource } from '#fhir-model';
-import type { Finding } from '../seams.ts';
+import { type Finding, tagSystem } from '../seams.ts';
+import { objectsOf } from './extensions.ts';
 import type { Rule } from './rule.ts';
 
 /** Its place in the change stream. */
@@ -92,6 +93,12 @@ function logicalReference(value: Json | undefined): string {
 
 export const encounterOf = (resource: Resource): string | undefined =>
   resource.resourceType === 'Encounter' ? `Encounter/${resource.id}` : plainReference(resource.encounter as Json);
+
+/** Whether it tells of an alert of this very rule. */
+export const wroteIt = ({ id }: Pick<Rule, 'id'>, resource: Resource): boolean =>
+  objectsOf((resource.meta as JsonObject | undefined)?.tag).some(
+    ({ system, code }) => system === tagSystem && code === id,
+  );
 
 const withdrawnStatuses = new Set<unknown>(['entered-in-error', 'cancelled', 'registered', 'unknown']);
 

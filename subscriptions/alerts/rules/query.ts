@@ -1,6 +1,7 @@
 // Named context queries of rules, as FHIR Query with embedded FHIRPath: https://hl7.org/fhir/uv/sdc/expressions.html#x-fhir-query-enhancements
 import { type AccessScope, type FhirPath, type JsonObject, parseJson, type ResourceReader } from '#fhir-model';
-import type { CriteriaRules } from '../../match/criteria.ts';
+import { isCerebraError } from '#platform';
+import { type CriteriaRules, parseCriteria } from '../../match/criteria.ts';
 import { compileAt, refuse, textOf } from './extensions.ts';
 import type { ContextQuery, Rule } from './rule.ts';
 
@@ -34,7 +35,20 @@ function readSearch(expression: string, at: string, rules: CriteriaRules): Pick<
   });
   // A query about nobody in particular would read everybody's.
   if (parts.length === 1) refuse(at, 'must have {{%resource…}}: whose resources are meant');
+  checkNames(type, parts.map((part) => (typeof part === 'string' ? part : '1')).join(''), at, rules);
   return { type, parts };
+}
+
+/** Values are known only when the query is asked; a name that is wrong would set aside every change then. */
+function checkNames(type: string, search: string, at: string, rules: CriteriaRules): void {
+  for (const pair of search.split('&').filter((one) => !/^_(?:count|total|sort|include|revinclude)/.test(one))) {
+    try {
+      parseCriteria(`${type}?${pair}`, rules);
+    } catch (error) {
+      if (isCerebraError(error, 'unknown-parameter')) refuse(at, error.message);
+      if (!isCerebraError(error)) throw error;
+    }
+  }
 }
 
 export interface QueryPorts {

@@ -44,7 +44,10 @@ function readData(data: JsonObject, trigger: JsonObject, path: string, rules: Cr
   const filters = objectsOf(data.codeFilter).map((filter, index) =>
     readFilter(filter, `${path}.data[0].codeFilter[${index}]`),
   );
-  const search = [...filters, ...(criteria === undefined ? [] : [criteria])].join('&');
+  // With the type before it, as a search is written, or without.
+  const prefix = `${textOf(data.type)}?`;
+  const bare = criteria?.startsWith(prefix) ? criteria.slice(prefix.length) : criteria;
+  const search = [...filters, ...(bare === undefined ? [] : [bare])].join('&');
   try {
     const { query, stored } = parseCriteria(`${textOf(data.type)}?${search}`, rules);
     if (stored !== '') refuse(path, `'${stored}' would need the database; use a context query`, 'unsupported');

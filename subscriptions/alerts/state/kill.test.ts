@@ -49,7 +49,13 @@ test('alerts of a server that is killed again and again', async (t) => {
   for (const { subject } of alerts) found.set(subject, (found.get(subject) ?? 0) + 1);
   assert.deepEqual(found, expected);
   const open = alerts.filter(({ status }) => status !== 'resolved').map(({ subject }) => subject);
-  assert.deepEqual(open, [...isHigh].filter(([, high]) => high).map(([subject]) => subject).sort());
+  assert.deepEqual(
+    open,
+    [...isHigh]
+      .filter(([, high]) => high)
+      .map(([subject]) => subject)
+      .sort(),
+  );
   for (const type of ['Flag', 'Communication']) assert.equal((await store.list(type)).length, alerts.length, type);
   await db.close();
 });

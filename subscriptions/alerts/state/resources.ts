@@ -1,10 +1,9 @@
 // An alert as FHIR: Flag (https://hl7.org/fhir/R4/flag.html) for its state, Communication for what was told, Task for who is
 // to acknowledge it, DetectedIssue where it is one. Ids derive from the alert's, so that doing it again changes nothing.
 import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
-import type { Severity } from '../seams.ts';
+import { type Severity, tagSystem } from '../seams.ts';
 import { type AlertRow, partId, type Step } from './row.ts';
 
-const tagSystem = 'urn:cerebra:alert';
 /** What a rule has written carries it in meta.tag. */
 export const ruleTag = (rule: string): { system: string; code: string } => ({ system: tagSystem, code: rule });
 
@@ -69,8 +68,13 @@ function dueOf(row: AlertRow, { policy }: Step): number | undefined {
 const raisedFlag: Merge = (existing, flag) => {
   if (!existing) return flag;
   const { status, code, extension, subject, encounter } = flag;
+  const { extension: _former, ...kept } = existing;
   const { end: _end, ...period } = (existing.period ?? {}) as JsonObject;
-  return { ...existing, ...{ status, code, extension, subject }, ...(encounter ? { encounter } : {}), period };
+  return {
+    ...{ ...kept, status, code, subject, period },
+    ...(extension ? { extension } : {}),
+    ...(encounter ? { encounter } : {}),
+  };
 };
 
 const openedTask: Merge = (existing, task) =>
@@ -154,6 +158,10 @@ function subjectIn(row: AlertRow, types: readonly string[]): JsonObject | undefi
 const encounterIn = ({ encounter }: AlertRow): JsonObject => (encounter ? { encounter: { reference: encounter } } : {});
 const referencesOf = ({ evidence }: AlertRow): JsonObject[] => evidence.map((reference) => ({ reference }));
 
+/** The element, or nothing: FHIR has no empty lists, https://hl7.org/fhir/R4/json.html#null */
+const listOf = (name: string, values: JsonObject[]): { [name: string]: JsonObject[] } =>
+  values.length > 0 ? { [name]: values } : {};
+
 /** Flag.subject is required and has few target types; without one there is no Flag. */
 const flagSubjects = [
   'Patient',
@@ -166,6 +174,11 @@ const flagSubjects = [
   'Procedure',
 ];
 
+const flagDetail = (valueReference: JsonObject): JsonObject => ({
+  url: 'http://hl7.org/fhir/StructureDefinition/flag-detail',
+  valueReference,
+});
+
 function flagOf(row: AlertRow): Written | undefined {
   const subject = subjectIn(row, flagSubjects);
   if (!subject) return undefined;
@@ -173,10 +186,7 @@ function flagOf(row: AlertRow): Written | undefined {
     resourceType: 'Flag',
     id: row.id,
     meta: { tag: [ruleTag(row.rule)] },
-    extension: referencesOf(row).map((valueReference) => ({
-      url: 'http://hl7.org/fhir/StructureDefinition/flag-detail',
-      valueReference,
-    })),
+    ...listOf('extension', referencesOf(row).map(flagDetail)),
     status: 'active',
     category: [coded('http://terminology.hl7.org/CodeSystem/flag-category', 'clinical', 'Clinical')],
     code: codeOf(row),
@@ -201,11 +211,14 @@ function communicationOf(row: AlertRow, owner: string | undefined): Written {
     priority: priorities[row.severity],
     ...(subject ? { subject } : {}),
     topic: codeOf(row),
-    about: [...referencesOf(row), ...flagReference(row)],
+    ...listOf('about', [...referencesOf(row), ...flagReference(row)]),
     ...encounterIn(row),
     sent: isoOf(row.raisedMs),
     ...(owner ? { recipient: [{ reference: owner }] } : {}),
-    reasonReference: referencesOf(row).filter(({ reference }) => reasonTypes.test(String(reference))),
+    ...listOf(
+      'reasonReference',
+      referencesOf(row).filter(({ reference }) => reasonTypes.test(String(reference))),
+    ),
     payload: [{ contentString: row.detail === '' ? row.title : `${row.title}: ${row.detail}` }],
   };
 }
@@ -253,7 +266,7 @@ function issueEntries(row: AlertRow): TransactionEntry[] {
     severity: issueSeverities[row.severity],
     patient,
     identifiedDateTime: isoOf(row.raisedMs),
-    implicated: referencesOf(row),
+    ...listOf('implicated', referencesOf(row)),
     detail: row.detail,
   };
   return [put(row.detail === '' ? without(issue, 'detail') : issue)];
