@@ -42,7 +42,7 @@ export const variables = {
   ),
   STATEMENT_TIMEOUT_MS: integer(30_000, 100, 3_600_000, 'Longest that one SQL statement may run'),
   IDLE_TRANSACTION_TIMEOUT_MS: integer(
-    60_000,
+    30_000,
     1_000,
     3_600_000,
     'Longest that a transaction waits for a server that stands still before PostgreSQL rolls it back; until then it holds notifications back',

@@ -6,7 +6,7 @@ import type { Entry } from '../match/matcher.ts';
 import type { Registration } from '../registration.ts';
 import { objectsOf } from './rules/extensions.ts';
 import { plainReference } from './rules/happening.ts';
-import type { Alerts } from './seams.ts';
+import type { Alerts, Way } from './seams.ts';
 import { alertOfPart, taskCode } from './state/resources.ts';
 
 /** ':' can't occur in the id of a PlanDefinition. */
@@ -56,14 +56,15 @@ export async function acknowledgeBy(resource: Resource, { alerts, alertOf }: Ack
   const by = (element: unknown) => plainReference(element as JsonObject) ?? resource.resourceType;
   const note = objectsOf(resource.note as JsonObject[] | undefined).at(-1)?.text;
   const text = typeof note === 'string' ? note : undefined;
+  const how: Way = { way: 'resource', through: `${resource.resourceType}/${resource.id}` };
   if (resource.resourceType === 'Flag') {
-    await alerts.acknowledge(resource.id ?? '', by(resource.author), text);
+    await alerts.acknowledge(resource.id ?? '', by(resource.author), text, how);
     return;
   }
   const references = resource.resourceType === 'Task' ? [`Task/${resource.id}`] : answered(resource);
   for (const reference of references) {
     const [type = '', id = ''] = reference.split('/');
     const alert = type === 'Flag' ? id : (alertOfPart(resource) ?? (await alertOf(type, id)));
-    if (alert !== undefined) await alerts.acknowledge(alert, by(resource.owner ?? resource.sender), text);
+    if (alert !== undefined) await alerts.acknowledge(alert, by(resource.owner ?? resource.sender), text, how);
   }
 }

@@ -213,7 +213,11 @@ function ruleRoutes({ db, rules }: AlertRoutesOptions): AdminRoute[] {
             rules: rows.map(({ endpoint, version, criteria: _text, ...row }) => {
               const rule = titles.get(row.id);
               const builtIn = endpoint.startsWith('built-in/');
-              return { ...row, title: rule?.title, kind: rule?.kind, builtIn, version: builtIn ? undefined : version };
+              const fault = rules.faultOf(endpoint);
+              return {
+                ...{ ...row, ...(fault === undefined ? {} : { state: 'error', error: fault }) },
+                ...{ title: rule?.title, kind: rule?.kind, builtIn, version: builtIn ? undefined : version },
+              };
             }),
           },
         };

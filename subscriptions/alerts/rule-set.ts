@@ -34,6 +34,8 @@ export interface RuleSet {
   inForce(id: string): Promise<ReadyRule | undefined>;
   /** All that are in force. */
   all(): Promise<ReadyRule[]>;
+  /** What is wrong with a text that was in force and is refused by now; known once `all` has been asked. */
+  faultOf(endpoint: string): string | undefined;
 }
 
 const active: Statement = {
@@ -65,6 +67,8 @@ export function createRuleSet(options: RuleSetOptions): RuleSet {
   /** By id of the rule: version last seen in the stream, and the ids of its entries. */
   const versions = new Map<string, number>();
   const entries = new Map<string, string[]>();
+  /** By endpoint: texts that were sound for an earlier version of this program. */
+  const faults = new Map<string, string>();
   const builtIn = new Map<string, { registration: Registration; ready: ReadyRule }>();
   for (const resource of options.builtIn) {
     const rule = readRule(resource, 0, criteria);
@@ -106,11 +110,13 @@ export function createRuleSet(options: RuleSetOptions): RuleSet {
   const list = async (rows: readonly RuleRow[]): Promise<ReadyRule[]> => {
     const found: ReadyRule[] = [];
     for (const { id, endpoint } of rows) {
+      if (faults.has(endpoint)) continue;
       try {
         const rule = await ready(endpoint);
         if (rule) found.push(rule);
       } catch (err) {
         if (!isCerebraError(err) || err.status >= 500) throw err;
+        faults.set(endpoint, err.message);
         options.log.error({ err, rule: id }, 'a rule that is in force can not be read any more');
       }
     }
@@ -123,6 +129,7 @@ export function createRuleSet(options: RuleSetOptions): RuleSet {
       return (await list(await db.query<RuleRow>(one, [ruleSubscriber(id)])))[0];
     },
     all: async () => list(await db.query<RuleRow>(active)),
+    faultOf: (endpoint) => faults.get(endpoint),
     async install() {
       const wanted = [...builtIn.values(), ...options.beside].map(({ registration }) => registration);
       const rows = await db.query<{ id: string }>(present, [wanted.map(({ id }) => id)]);

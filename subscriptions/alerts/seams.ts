@@ -51,6 +51,15 @@ export interface Escalation {
   end(tx: Tx, alertId: string, why: AlertEnd): Promise<void>;
 }
 
+/** How somebody has acted; without it, through the API. */
+export interface Way {
+  way: 'api' | 'link' | 'reply' | 'button' | 'resource';
+  /** The Communication, Task or Flag by which: `Task/1`. */
+  through?: string;
+  /** What they call themselves, where `by` is no person. */
+  name?: string;
+}
+
 /** What escalation, web sockets and operations ask of alerts. */
 export interface Alerts {
   /** Brings the alert of each finding into line with it. Doing it twice is doing it once. Throws CerebraError as the writer does. */
@@ -59,7 +68,7 @@ export interface Alerts {
    * Somebody takes care of it: the Task is completed, escalation ends. `by`: a reference (`Practitioner/1`) or a name of the
    * channel's. False when there is no such alert, or it was not open any more.
    */
-  acknowledge(id: string, by: string, note?: string): Promise<boolean>;
+  acknowledge(id: string, by: string, note?: string, how?: Way): Promise<boolean>;
   /** The alert as it stands; undefined where there is none. */
   read(id: string): Promise<Alert | undefined>;
 }

@@ -1,11 +1,12 @@
 // Brings an escalation forward by one step: reads the chain, finds who is on call, writes the messages.
-import { type AccessScope, parseJson, type Resource, type ResourceReader } from '#fhir-model';
-import { CerebraError, type Db, isCerebraError, type Log } from '#platform';
+import { parseJson, type Resource, type ResourceReader } from '#fhir-model';
+import { CerebraError, isCerebraError, type Tx } from '#platform';
 import { type Plan, planFor, readChain, type Step } from './chain.ts';
 import { contactOf } from './contact.ts';
 import type { Endpoint } from './endpoints.ts';
 import { type Planned, planMessages } from './messages.ts';
 import { type Directory, type OnCall, type Recipient, whoIsOnCall } from './recipients.ts';
+import { type Recorder, recordOwn, stepAudit } from './record.ts';
 import {
   beginStep,
   type ClaimedEscalation,
@@ -16,11 +17,8 @@ import {
 } from './state.ts';
 import { contactKindOf } from './templates/templates.ts';
 
-export interface AdvanceOptions {
-  db: Db;
+export interface AdvanceOptions extends Recorder {
   reader: ResourceReader;
-  scope: AccessScope;
-  log: Log;
   timeZone: string;
   endpoints: ReadonlyMap<string, Endpoint>;
   /** A mail server is configured. */
@@ -90,12 +88,14 @@ async function nextStep(options: AdvanceOptions, claimed: ClaimedEscalation, pla
   // Where nobody can be reached the next step follows at once.
   const waitMs = reached ? step.waitMs : 0;
   const tryMs = Math.max(step.waitMs, options.pauses.tryMsMin);
-  await options.db.tx(async (tx) => {
-    if (!(await beginStep(tx, claimed, { waitMs, title: step.title, note }))) return;
+  const write = async (tx: Tx): Promise<boolean> => {
+    if (!(await beginStep(tx, claimed, { waitMs, title: step.title, note }))) return false;
     const number = claimed.steps + 1;
     await planMessages(tx, { alert: claimed.alert, run: claimed.run, number, detail: step.detail, tryMs }, planned);
-  });
-  if (!reached)
+    return true;
+  };
+  if (reached) await options.db.tx(write);
+  else if (await recordOwn(options, stepAudit('step-skipped', claimed), write))
     options.log.warn({ alert: claimed.alert, chain: claimed.chain, note }, 'a step of escalation reaches nobody');
 }
 
@@ -112,7 +112,7 @@ async function finish(options: AdvanceOptions, claimed: ClaimedEscalation, plan:
   if (plan.turns.length > 0 && !(await isAnybodyTold(options, claimed))) {
     const error = 'The chain has reached nobody: it is gone through again';
     if (await repeatEscalation(db, claimed, error, pauses.nobodyMs)) log.error({ alert, chain }, error);
-  } else if (await exhaustEscalation(db, claimed)) {
+  } else if (await recordOwn(options, stepAudit('chain-exhausted', claimed), (tx) => exhaustEscalation(tx, claimed))) {
     log.error({ alert, chain }, 'the end of an escalation: nobody has acknowledged the alert');
     options.onExhausted();
   }

@@ -7,7 +7,7 @@ import {
   type Db,
   type Statement,
 } from '#platform';
-import type { Alerts } from '../alerts/seams.ts';
+import type { Alerts, Way } from '../alerts/seams.ts';
 import type { Endpoint } from './endpoints.ts';
 import type { Links } from './link.ts';
 import type { EscalationMetrics } from './metrics.ts';
@@ -115,7 +115,7 @@ async function acknowledge(options: AnswersOptions, links: Links, request: Admin
   const name = nameOf(formOf(request.body).get('name'));
   if (page.asksName && name === '') return alertPage(page);
   const note = name === '' ? 'by the link of a message' : `by the link of a message, as ${name}`;
-  const done = await answer(options, message, 'link', note);
+  const done = await answer(options, message, { way: 'link', name }, note);
   return done ? acknowledgedPage(page) : overPage(page, 'acknowledged');
 }
 
@@ -128,13 +128,13 @@ const nameOf = (text: string | null): string =>
 async function answer(
   { db, alerts, metrics }: AnswersOptions,
   message: AskedMessage,
-  way: 'link' | 'reply',
+  how: Pick<Way, 'name'> & { way: 'link' | 'reply' },
   note: string,
 ): Promise<boolean> {
   const by = message.recipient === '' ? message.channel : message.recipient;
-  const done = await alerts().acknowledge(message.alert, by, note);
+  const done = await alerts().acknowledge(message.alert, by, note, { ...how, through: `Communication/${message.id}` });
   if (!done) return false;
-  metrics.answers.inc({ way });
+  metrics.answers.inc({ way: how.way });
   await db.query(answered, [message.id]);
   return true;
 }
@@ -170,7 +170,7 @@ async function replyTo(options: AnswersOptions, channel: string, address: string
       ? `${messages.length} alerts are open. ${howTo}`
       : 'Several alerts have these digits: use the link of the message.';
   }
-  const done = await answer(options, message, 'reply', 'by reply to a message');
+  const done = await answer(options, message, { way: 'reply' }, 'by reply to a message');
   const { title } = message.facts;
   return done ? `Acknowledged: ${title}. Nobody else is called.` : `Not open any more: ${title}.`;
 }

@@ -1,7 +1,6 @@
 // Sends a message and records it. What was sent and not recorded is sent again: under the same id, so that PagerDuty, a mail
 // box and a program can tell.
-import type { AccessScope, Resource, ResourceWriter } from '#fhir-model';
-import { type BackoffLimits, backoffMs, type Db, isCerebraError, type Log, type Tx } from '#platform';
+import { type BackoffLimits, backoffMs, type Tx } from '#platform';
 import type { Mailer } from '../channels/mailer.ts';
 import type { SendResult } from '../channels/rest-hook.ts';
 import { communicationOf } from './communication.ts';
@@ -27,14 +26,11 @@ import {
 import type { EscalationMetrics } from './metrics.ts';
 import type { Notice, NoticeItem } from './notice.ts';
 import { type Poster, post } from './post.ts';
+import { messageAudit, type Recorder, record, recordOwn } from './record.ts';
 import { lockEscalation } from './state.ts';
 import { compose, judge, takesDigests } from './templates/templates.ts';
 
-export interface SenderOptions extends Poster {
-  db: Db;
-  writer: ResourceWriter;
-  scope: AccessScope;
-  log: Log;
+export interface SenderOptions extends Poster, Recorder {
   metrics: EscalationMetrics;
   endpoints: ReadonlyMap<string, Endpoint>;
   mail?: { mailer: Mailer; from: string } | undefined;
@@ -59,14 +55,14 @@ export async function sendMessage(options: SenderOptions, message: ClaimedMessag
   const { db, log, metrics } = options;
   try {
     if (message.kind === 'alert' && message.state !== 'open' && message.state !== 'exhausted') {
-      await markDropped(db, message);
+      await drop(options, message);
       return;
     }
     const waitMs = isFlooding(options, message) ? await floodMs(db, message, options.flood) : 0;
     if (waitMs > 0) {
       metrics.messages.inc({ channel: message.channel, outcome: 'held' });
       // That something is over need not be told in a storm.
-      await (message.kind === 'alert' ? markHeld(db, message, waitMs) : markDropped(db, message));
+      await (message.kind === 'alert' ? markHeld(db, message, waitMs) : drop(options, message));
       return;
     }
     const others = message.held ? await heldMessages(db, message, digestItemsMax) : [];
@@ -81,6 +77,10 @@ export async function sendMessage(options: SenderOptions, message: ClaimedMessag
     );
   }
 }
+
+/** It is not needed any more. */
+const drop = (options: SenderOptions, message: ClaimedMessage): Promise<boolean> =>
+  recordOwn(options, messageAudit('message-skipped', message, message.nowMs), (tx) => markDropped(tx, message));
 
 /** Only what a person reads, and one message of many alerts can replace. */
 function isFlooding({ endpoints }: SenderOptions, { channel }: ClaimedMessage): boolean {
@@ -135,9 +135,9 @@ async function recordSent(
   others: readonly HeldMessage[],
 ): Promise<void> {
   const { kind, channel, number, step, nowMs } = message;
-  const communications = [message, ...others.map((other) => ({ ...other, kind, channel, number, step }))].map((told) =>
-    communicationOf(told, nowMs),
-  );
+  const told = [message, ...others.map((other) => ({ ...other, kind, channel, number, step }))];
+  const communications = told.map((one) => communicationOf(one, nowMs));
+  const audits = told.map((one) => messageAudit('message-sent', one, nowMs));
   const within = async (tx: Tx): Promise<void> => {
     await lockEscalation(tx, message);
     if (!(await markSent(tx, message))) return;
@@ -148,7 +148,7 @@ async function recordSent(
     );
     if (message.place >= 0) await settleRecipient(tx, message);
   };
-  await withCommunications(options, message, communications, within);
+  await record(options, message.id, { communications, audits }, within);
 }
 
 async function recordFault(
@@ -175,24 +175,7 @@ async function recordFault(
     await releaseNext(tx, message);
     await hastenNext(tx, message);
   };
-  await withCommunications(options, message, [communicationOf(message, message.nowMs, fault.error)], within);
-}
-
-/**
- * The rows and the Communications in one transaction. Where the store refuses a Communication for what it says the rows are
- * written alone: somebody was told, and must not be told again and again.
- */
-async function withCommunications(
-  { db, writer, scope, log }: SenderOptions,
-  { id }: ClaimedMessage,
-  communications: (Resource & { id: string })[],
-  within: (tx: Tx) => Promise<void>,
-): Promise<void> {
-  try {
-    await writer.createIfAbsent(communications, { scope, within });
-  } catch (err) {
-    if (!isCerebraError(err) || err.status >= 500) throw err;
-    log.error({ err, message: id }, 'a message of an alert has no Communication: the store refuses it');
-    await db.tx(within);
-  }
+  const communications = [communicationOf(message, message.nowMs, fault.error)];
+  const audits = [messageAudit('message-failed', message, message.nowMs)];
+  await record(options, message.id, { communications, audits }, within);
 }

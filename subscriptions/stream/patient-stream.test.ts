@@ -1,10 +1,12 @@
 // What a patient's watchers are told: all of it, in order, whenever they come.
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import type { Resource } from '#fhir-model';
-import { openSocket, type TestSocket, waitFor } from '#platform/testing';
-import { createRig, observation, type Rig } from '../testing/rig.ts';
+import type { Change, ChangeCursor, Resource } from '#fhir-model';
+import { openSocket, type TestSocket, testLog, waitFor } from '#platform/testing';
+import { createKeyOf } from '../match/patient-key.ts';
+import { createRig, observation, type Rig, testRules } from '../testing/rig.ts';
 import { serveSockets } from '../testing/socket.ts';
+import { createPatientStreams, defaultPatientStreamLimits } from './patient-stream.ts';
 
 type Identified = Resource & { id: string };
 const patient = (id: string) => ({ resourceType: 'Patient', id }) as Identified;
@@ -95,6 +97,79 @@ test('many come while changes go on: each is told all that follows its cursor, i
     await hears(socket, wanted.length);
     assert.deepEqual(ids(socket), wanted);
   }
+});
+
+/** Watchers whose reading of the feed a test sees, and holds up: `after` what was read, before it is told. */
+async function observed(t: TestContext, after: (cursor: ChangeCursor, batch: readonly Change[]) => Promise<void>) {
+  const rig = await createRig(t);
+  const { parameters } = await testRules();
+  const streams = createPatientStreams({
+    ...{ db: rig.db, reader: rig.store.reader, log: testLog(), keyOf: createKeyOf(parameters) },
+    scopeOf: () => ({ kind: 'everything' }),
+    limits: { ...defaultPatientStreamLimits, pollMs: 5 },
+    feed: {
+      ...rig.store.feed,
+      async read(db, cursor, limit) {
+        const batch = await rig.store.feed.read(db, cursor, limit);
+        await after(cursor, batch);
+        return batch;
+      },
+    },
+  });
+  streams.start();
+  t.after(() => streams.stop());
+  const url = await serveSockets(t, { webSockets: streams });
+  for (const id of ['p', 'q']) await rig.store.put(patient(id));
+  const [{ xid, seq }] = (await rig.store.feed.read(rig.db, { xid: 0n, seq: 0n }, 1)) as [Change];
+  return { rig, first: { xid, seq }, watch: (query = '') => openSocket(t, `${url}ws/patient/p${query}`) };
+}
+
+test('who comes while the others are being told misses nothing of it', async (t) => {
+  const [newcomer, others] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const reads = { all: 0, newcomer: 0, others: 0 };
+  let from: ChangeCursor | undefined;
+  const { rig, first, watch } = await observed(t, async (cursor, batch) => {
+    reads.all++;
+    if (from && cursor.xid === from.xid && cursor.seq === from.seq) {
+      reads.newcomer++;
+      await newcomer.promise;
+    } else if (batch.some(({ id }) => id === 'o')) {
+      reads.others++;
+      await others.promise;
+    }
+  });
+  const early = await watch();
+  await waitFor(() => reads.all > 1, 'the early one to be followed');
+  from = first;
+  const late = await watch(`?after=${first.xid}.${first.seq}`);
+  await waitFor(() => reads.newcomer === 1, 'the newcomer to have read');
+  await rig.store.put(of('o', 'p'));
+  await waitFor(() => reads.others === 1, 'the others to have read');
+  newcomer.resolve();
+  await new Promise(setImmediate);
+  others.resolve();
+  for (const socket of [early, late]) {
+    await hears(socket, 1);
+    assert.deepEqual(ids(socket), ['o']);
+  }
+});
+
+test('who comes back when nothing happens is up to date with one look', async (t) => {
+  let [looks, others] = [0, 0];
+  let from: ChangeCursor | undefined;
+  const { first, watch } = await observed(t, async (cursor) => {
+    if (cursor.seq === 0n) others++;
+    else if (from) looks++;
+  });
+  await watch();
+  await waitFor(() => others > 1, 'the others to be followed');
+  from = first;
+  const late = await watch(`?after=${first.xid}.${first.seq}`);
+  await late.hears(1);
+  await waitFor(() => looks > 0, 'its look');
+  const before = others;
+  await waitFor(() => others > before + 3, 'the others to look on');
+  assert.equal(looks, 1);
 });
 
 test('no such patient, a deleted one, a wrong cursor: refused; a cursor that is no longer kept: told', async (t) => {

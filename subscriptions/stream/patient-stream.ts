@@ -112,6 +112,7 @@ export function createPatientStreams(options: PatientStreamOptions): PatientStre
   /** Brings one who came up to where the others are. */
   const catchUp = async (viewer: Viewer): Promise<void> => {
     for (let looked = 0; viewer.isOpen() && !isClosing; ) {
+      const reached = tail;
       const batch = await feed.read(db, viewer.cursor, limits.batchChanges);
       looked += batch.length;
       if (looked > limits.missedChangesMax) {
@@ -122,6 +123,8 @@ export function createPatientStreams(options: PatientStreamOptions): PatientStre
       }
       await tell(options, [viewer], batch);
       if (batch.length === limits.batchChanges) continue;
+      // The others' place need be no change's: where there is none before it, it is reached all the same.
+      if (reached && isBefore(viewer.cursor, reached)) viewer.cursor = reached;
       // Nothing may happen between this look and being live: the loop would have gone by.
       if (tail && isBefore(viewer.cursor, tail)) continue;
       tail ??= viewer.cursor;

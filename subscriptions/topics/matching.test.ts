@@ -115,6 +115,21 @@ test('a former version is asked for only where a filter passes and a trigger nee
   assert.equal(rig.asked(), 1);
 });
 
+test('so many that one push() could not take them are told, and what the change replaced is read once', async () => {
+  const rig = matchingRig(await testRules());
+  const resourceTrigger = {
+    ...{ resource: 'Observation', supportedInteraction: 'update' },
+    queryCriteria: { previous: 'status=preliminary', current: 'status=final', requireBoth: true },
+  };
+  for (const id of ['one', 'other']) await rig.define(topicBasic(id, { resourceTrigger }));
+  for (let i = 0; i < 150_000; i++) rig.subscribe(`s${i}`, 'http://example.org/topic/one');
+  rig.subscribe('last', 'http://example.org/topic/other');
+  const was = { resourceType: 'Observation', id: 'o', status: 'preliminary' };
+  const told = await rig.tell([changeOf('update', { ...was, status: 'final' })], [was]);
+  assert.equal(new Set(told).size, 150_001);
+  assert.equal(rig.asked(), 1);
+});
+
 test('a former version that is no longer stored is none', async () => {
   assert.deepEqual(await fires({ fhirPathCriteria: '%previous.exists()' }, ['created open']), []);
   const rig = matchingRig(rules);

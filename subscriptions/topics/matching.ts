@@ -227,9 +227,11 @@ async function openBatch(opened: Opened, defines: boolean): Promise<TopicBatch> 
       return eventCandidates({ ...opened, former }, change, current).then((events) => [...found, ...events]);
     },
     async settle(matches) {
-      const open = matches.flatMap(({ pending }: Candidate) => (pending?.verdict === 'unread' ? [pending] : []));
-      await former.read(open.map(({ change }) => change));
-      for (const one of new Set(open)) {
+      // As many candidates as Subscriptions share one.
+      const open = new Set<Pending>();
+      for (const { pending } of matches as readonly Candidate[]) if (pending?.verdict === 'unread') open.add(pending);
+      await former.read(Array.from(open, ({ change }) => change));
+      for (const one of open) {
         one.verdict = decide(
           options,
           one.topic,
@@ -256,7 +258,8 @@ function createFormer({ bodies }: TopicMatchingOptions): Former {
   return {
     of: (change) => (known.has(keyOf(change)) ? known.get(keyOf(change)) : 'unread'),
     async read(changes) {
-      const unread = changes.filter((change) => change.version > 1 && !known.has(keyOf(change)));
+      const wanted = changes.filter((change) => change.version > 1 && !known.has(keyOf(change)));
+      const unread = [...new Map(wanted.map((change) => [keyOf(change), change])).values()];
       if (unread.length === 0) return;
       const texts = await bodies(unread.map(({ type, id, version }) => ({ type, id, version: version - 1 })));
       unread.forEach((change, i) => {
@@ -298,18 +301,22 @@ function candidatesOf(
       pending = { topic, change, current, verdict: decide(options, topic, states, change) };
       decided.set(topic, pending);
     }
-    if (pending.verdict !== false) found.push(...told(group, change, { pending }));
+    if (pending.verdict !== false) tell(found, group, change, { pending });
   }
   return found;
 }
 
-function told({ subscribers, type, stored }: Group, change: Change, more: Partial<Candidate> = {}): Candidate[] {
+/** Adds those of the group, one by one: of 130,000 at once push() overflows the stack. */
+function tell(
+  found: Candidate[],
+  { subscribers, type, stored }: Group,
+  change: Change,
+  more: Partial<Candidate> = {},
+): void {
   const asked = stored === '' ? {} : { stored: { type, search: stored } };
-  const found: Candidate[] = [];
   for (const [subscriber, endsMs] of subscribers) {
     if (change.updatedMs < endsMs) found.push({ subscriber, change, ...asked, ...more });
   }
-  return found;
 }
 
 async function eventCandidates(
@@ -333,7 +340,7 @@ async function eventCandidates(
     for (const group of passing(subject, change.version)) {
       // The change itself has told it, or will when its turn comes, in whichever batch.
       const isTold = isOwn && decide(options, group.topic, states, change) === true;
-      if (happened(group.topic) && !isTold) found.push(...told(group, change));
+      if (happened(group.topic) && !isTold) tell(found, group, change);
     }
   }
   return found;

@@ -77,7 +77,9 @@ test('transactions that commit late', async (t: TestContext) => {
   const numberOf = (listener: HookListener, id: string) => listener.told().find((one) => one.id === id)?.number;
   let written = 0;
   const write = async (count: number) => {
-    await writeEvents(() => server, { code, from: written, to: (written += count) });
+    const from = written;
+    written += count;
+    await writeEvents(() => server, { code, from, to: written });
   };
 
   await t.test('two of them, the later one first: what others committed meanwhile waits for both', async () => {

@@ -10,13 +10,18 @@ import { databaseUrl, type ServerProcess, startProcess } from './server-process.
 const code = 'stopped';
 const topic = 'urn:cerebra:topic:new-result';
 
-async function startTwo(t: TestContext, environment: Record<string, string> = {}) {
+async function startTwo(t: TestContext) {
   const connection = await testConnection(t);
   const db = connectDb({ ...connection, poolMax: 4, log: testLog() });
   t.after(() => db.close());
-  // Leases of deliveries: three times this, and 5 s at least.
-  const settings = { DATABASE_URL: databaseUrl(connection), SUBSCRIPTION_TIMEOUT_MS: '1000', SCORES: 'none' };
-  const start = () => startProcess(t, { ...settings, ...environment });
+  const start = () =>
+    startProcess(t, {
+      ...{ DATABASE_URL: databaseUrl(connection), SCORES: 'none' },
+      // Leases of deliveries: three times this, and 5 s at least.
+      SUBSCRIPTION_TIMEOUT_MS: '1000',
+      // Whoever stands still may do so in the middle of any transaction.
+      IDLE_TRANSACTION_TIMEOUT_MS: '2000',
+    });
   const one = await start();
   await waitFor(() => leads(one), 'the first one to dispatch');
   return { db, one, two: await start() };
@@ -77,7 +82,7 @@ const gate = `create function hold_delivery() returns trigger language plpgsql a
   create trigger hold_delivery after insert on delivery for each statement execute function hold_delivery()`;
 
 test('a server that stands still in the middle of a dispatching transaction', async (t: TestContext) => {
-  const { db, one, two } = await startTwo(t, { IDLE_TRANSACTION_TIMEOUT_MS: '2000' });
+  const { db, one, two } = await startTwo(t);
   const criteria = await hookListener(t, one, { id: 'criteria', code });
   const many = await hookListener(t, one, { id: 'topic', topic, maxCount: 4 });
   await writeEvents(() => one, { code, from: 0, to: 10 });

@@ -1,6 +1,7 @@
 // Rules made ready: the matcher of a rule's triggers, and the entries by which the change stream is listened to.
 import type { Resource } from '#fhir-model';
 import { createMatcher, type Entry } from '../../match/matcher.ts';
+import { isAudit } from '../audit.ts';
 import { mayBeCritical } from '../critical/level.ts';
 import type { ReadyRule } from './evaluate.ts';
 import type { Rule } from './rule.ts';
@@ -20,16 +21,25 @@ export function readyRule(rule: Rule, baseUrl: string | undefined): ReadyRule {
 export function entriesOf({ id, kind, actions }: Rule): Entry[] {
   const subscriber = ruleSubscriber(id);
   // A first version that is not critical has raised nothing that could be withdrawn.
-  const test = kind === 'critical-value' ? { test: firstIsCritical } : {};
+  const test = kind === 'critical-value' ? firstIsCritical : undefined;
   return actions.flatMap(({ triggers }, i) =>
     triggers.map(({ query }, j) => ({
       id: `${subscriber}:${i}.${j}`,
       subscriber,
       query,
       deletions: true as const,
-      ...test,
+      ...testOf(query.type, test),
     })),
   );
+}
+
+type Test = NonNullable<Entry['test']>;
+
+/** What is written about alerts must not lead to alerts: the next one would be about that one. */
+function testOf(type: string, test: Test | undefined): { test?: Test } {
+  if (type === 'AuditEvent')
+    return { test: (resource, version) => !isAudit(resource) && (test?.(resource, version) ?? true) };
+  return test ? { test } : {};
 }
 
 const firstIsCritical = (resource: Resource, version: number): boolean => version > 1 || mayBeCritical(resource);

@@ -2,10 +2,11 @@
 // remembers, and with the escalation that begins or ends.
 import type { AccessScope, ResourceWriter, TransactionEntry } from '#fhir-model';
 import { type Clock, type Db, isCerebraError, type Queryable, type Tx } from '#platform';
+import { type Audit, auditEntry } from '../audit.ts';
 import type { Found } from '../rules/happening.ts';
 import type { MemoryChanges } from '../rules/memory.ts';
-import type { Alert, Alerts, Escalation, Finding } from '../seams.ts';
-import { acknowledgedEntries, entriesOf } from './resources.ts';
+import type { Alert, Alerts, Escalation, Finding, Way } from '../seams.ts';
+import { acknowledgedEntries, entriesOf, taskReference } from './resources.ts';
 import { type AlertRow, isOpen, type Policy, type Step, stepOf, stormKey } from './row.ts';
 import { alertKeyOf, latestRows, raisedOf, rowById, saveMemory, saveRow } from './rows.ts';
 
@@ -55,12 +56,15 @@ export function createAlerts(options: AlertsOptions): AlertKeeper {
       const isLast = i === rounds.length - 1;
       const remembers = isLast && memory !== undefined && memory.facts.length + memory.watches.length > 0;
       if (steps.length === 0 && !remembers && !(isLast && also)) continue;
-      await write(steps.flatMap(entriesOf), async (tx) => {
-        for (const { row } of steps) await saveRow(tx, row);
-        if (remembers) await saveMemory(tx, rule, memory);
-        if (isLast) await also?.(tx);
-        for (const step of steps) await escalate(tx, escalation, step);
-      });
+      await write(
+        steps.flatMap((step) => [...entriesOf(step), ...clearedAudit(step)]),
+        async (tx) => {
+          for (const { row } of steps) await saveRow(tx, row);
+          if (remembers) await saveMemory(tx, rule, memory);
+          if (isLast) await also?.(tx);
+          for (const step of steps) await escalate(tx, escalation, step);
+        },
+      );
       done.push(...steps);
     }
     return done;
@@ -91,13 +95,14 @@ export function createAlerts(options: AlertsOptions): AlertKeeper {
         await apply(finding.rule, await policy(finding.rule), [foundOf(finding, clock.now())]);
       }
     },
-    acknowledge: (id, by, note) =>
-      change(id, (row, policy) => acknowledged(row, { by, note, nowMs: clock.now() }, policy, escalation)),
+    acknowledge: (id, by, note, how) =>
+      change(id, (row, policy) => acknowledged(row, { by, note, how, nowMs: clock.now() }, policy, escalation)),
     snooze: (id, untilMs, by) =>
-      change(id, (row) => {
+      change(id, (row, policy) => {
         if (!isOpen(row) || row.status === 'suppressed') return undefined;
         const next: AlertRow = { ...row, notifyMs: untilMs, note: `Snoozed by ${by}` };
-        return { row: next, entries: [], within: (tx) => escalation.end(tx, id, 'closed') };
+        const audit = auditOf(row, policy, { kind: 'alert-snoozed', by, atMs: clock.now(), detail: untilOf(untilMs) });
+        return { row: next, entries: [auditEntry(audit)], within: (tx) => escalation.end(tx, id, 'closed') };
       }),
     notify: (id) =>
       change(id, (row, policy) => {
@@ -123,12 +128,13 @@ interface Changed {
 interface Acknowledgment {
   by: string;
   note: string | undefined;
+  how: Way | undefined;
   nowMs: number;
 }
 
 function acknowledged(
   row: AlertRow,
-  { by, note, nowMs }: Acknowledgment,
+  { by, note, how = { way: 'api' }, nowMs }: Acknowledgment,
   policy: Policy,
   escalation: Escalation,
 ): Changed | undefined {
@@ -143,7 +149,27 @@ function acknowledged(
     await escalation.end(tx, row.id, 'acknowledged');
     if (row.key === stormKey) await tx.query(acknowledgeGroup, [row.id, nowMs, by.slice(0, 200)]);
   };
-  return { row: next, entries: acknowledgedEntries(next, { policy }), within };
+  const { way, through, name } = how;
+  const audit = auditOf(row, policy, { kind: 'alert-acknowledged', by, name, atMs: nowMs, detail: { way } }, through);
+  return { row: next, entries: [...acknowledgedEntries(next, { policy }), auditEntry(audit)], within };
+}
+
+type Done = Omit<Audit, 'key' | 'alert'>;
+
+/** A row's revision is changed once: so is what is told of that change. */
+function auditOf(row: AlertRow, policy: Policy, done: Done, through?: string): Audit {
+  const about = new Set([...taskReference(row, policy), ...(through === undefined ? [] : [through])]);
+  about.delete(`Flag/${row.id}`);
+  return { ...done, key: `${row.id}|${row.revision}`, alert: row, about: [...about] };
+}
+
+const untilOf = (ms: number) => ({ until: new Date(ms).toISOString() });
+
+/** Its escalation ends, and nobody has acted. */
+function clearedAudit({ kind, row, before, policy }: Step): TransactionEntry[] {
+  const ends = kind === 'resolve' && before?.status === 'active' && before.tells > 0 && row.escalation !== undefined;
+  const done: Done = { kind: 'alert-cleared', atMs: row.endedMs ?? row.raisedMs, detail: {} };
+  return ends ? [auditEntry(auditOf(before, policy, done))] : [];
 }
 
 /** Whoever takes care of a storm takes care of what it is made of. */

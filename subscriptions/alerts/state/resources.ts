@@ -59,7 +59,7 @@ const put = (resource: Written, merge?: Merge): TransactionEntry => ({
   ...(merge ? { merge } : {}),
 });
 
-function dueOf(row: AlertRow, { policy }: Step): number | undefined {
+function dueOf(row: AlertRow, { policy }: Pick<Step, 'policy'>): number | undefined {
   const withinMs = policy.acknowledgeWithinMs ?? acknowledgeWithin[row.severity];
   return withinMs === undefined || withinMs === 0 ? undefined : row.raisedMs + withinMs;
 }
@@ -100,6 +100,10 @@ function endedFlag(flag: Resource, endedMs: number, mistaken: boolean): Resource
   return { ...flag, status: mistaken ? 'entered-in-error' : 'inactive', period };
 }
 
+/** Whether somebody was asked to acknowledge it: its Task, as a reference. */
+export const taskReference = (row: AlertRow, policy: Step['policy']): string[] =>
+  row.tells > 0 && row.group === undefined && dueOf(row, { policy }) !== undefined ? [`Task/${taskId(row)}`] : [];
+
 /** What was told is read, and the Task is done or no longer needed. */
 function doneOf(
   row: AlertRow,
@@ -110,7 +114,7 @@ function doneOf(
   const communication = put(communicationOf(row, step.policy.owner), (existing, incoming) =>
     existing?.status === 'completed' ? existing : { ...(existing ?? incoming), status: 'completed' },
   );
-  const dueMs = dueOf(row, { ...step } as Step);
+  const dueMs = dueOf(row, step);
   if (dueMs === undefined || row.group !== undefined) return [communication];
   const task = put(taskOf(row, dueMs, step.policy.owner), (existing, incoming) =>
     endedTask(existing ?? incoming, row, status, atMs),
@@ -146,7 +150,7 @@ const codeOf = ({ code, title }: AlertRow): JsonObject =>
   code ? { coding: [{ ...code }], text: title } : { text: title };
 
 /** `Patient/1` or `system|value`, where the element's types have it. */
-function subjectIn(row: AlertRow, types: readonly string[]): JsonObject | undefined {
+function subjectIn(row: Pick<AlertRow, 'subject'>, types: readonly string[]): JsonObject | undefined {
   const literal = /(?:^|\/)([A-Z][A-Za-z]+)\/[A-Za-z0-9\-.]{1,64}$/.exec(row.subject);
   if (literal) return types.includes(literal[1]!) ? { reference: row.subject } : undefined;
   const logical = /^(.*)\|([^|]+)$/s.exec(row.subject);
@@ -178,6 +182,9 @@ const flagDetail = (valueReference: JsonObject): JsonObject => ({
   url: 'http://hl7.org/fhir/StructureDefinition/flag-detail',
   valueReference,
 });
+
+/** Whether an alert about it has a Flag. */
+export const canHaveFlag = (subject: string): boolean => subjectIn({ subject }, flagSubjects) !== undefined;
 
 function flagOf(row: AlertRow): Written | undefined {
   const subject = subjectIn(row, flagSubjects);

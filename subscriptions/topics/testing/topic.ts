@@ -102,7 +102,7 @@ export function matchingRig(rules: RegistrationRules, builtIn: readonly Topic[] 
       for (const change of changes) {
         if (!batch.concerns(change)) continue;
         const current = change.op === 'delete' ? undefined : (parseJson(change.body).exact as Resource);
-        found.push(...(await batch.match(change, current)));
+        for (const one of await batch.match(change, current)) found.push(one);
       }
       return (await batch.settle(found)).map(({ subscriber, change: { type, id } }) => `${subscriber} ${type}/${id}`);
     },
