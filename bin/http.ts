@@ -37,6 +37,7 @@ const ROOT = {
   ready: '/readyz',
   metrics: '/metrics',
   hl7: '/hl7',
+  webSockets: { subscriptions: '/fhir/R4/ws', patient: '/ws/patient/:id' },
 };
 
 const STARTING = new CerebraError('unavailable', 'The server is starting: try again in a moment');

@@ -172,7 +172,7 @@ describe('Prometheus and Grafana', () => {
 
   const dashboard = JSON.parse(read('grafana/dashboards/cerebra.json')) as {
     uid: string;
-    panels: { id: number; title: string; gridPos: { x: number; w: number }; targets: { expr: string }[] }[];
+    panels: { id: number; title: string; gridPos: { x: number; y: number; w: number }; targets: { expr: string }[] }[];
   };
 
   test('every metric on the dashboard exists', () => {
@@ -189,6 +189,14 @@ describe('Prometheus and Grafana', () => {
       'mqtt_dead_letters',
       'dispatcher_lag',
       'deliveries',
+      'dispatcher_matches',
+      'websocket_connections',
+      'delivery_latency_seconds_bucket\\{channel=~"alert\\|score"',
+      'escalations',
+      'escalation_messages',
+      'escalation_answers',
+      'kafka_lag_seconds',
+      'hl7_stage_seconds_bucket',
     ]) {
       assert.match(shown, new RegExp(`cerebra_${part}`));
     }
@@ -197,6 +205,8 @@ describe('Prometheus and Grafana', () => {
     const ids = dashboard.panels.map((panel) => panel.id);
     assert.equal(new Set(ids).size, ids.length);
     for (const { gridPos } of dashboard.panels) assert.equal(gridPos.x + gridPos.w <= 24, true);
+    const places = dashboard.panels.map(({ gridPos: { x, y } }) => `${x},${y}`);
+    assert.equal(new Set(places).size, places.length, 'no two panels at one place');
   });
 
   test('every metric of the alerts exists, every alert is explained and tried', () => {

@@ -19,6 +19,7 @@ export {
   depthMax,
   isNumber,
   isRawJson,
+  objectsOf,
   type ParsedJson,
   parseJson,
   parseSentJson,

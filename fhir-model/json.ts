@@ -2,7 +2,7 @@
 import { CerebraError } from '#platform';
 import { findFault } from './json-fault.ts';
 import { countNames, endOfString, findLoneSurrogate, findRepeatedName } from './json-sent.ts';
-import type { Json } from './types.ts';
+import type { Json, JsonObject } from './types.ts';
 
 /** A number kept as its text. `JSON.stringify` writes `rawJSON` as it is. Frozen, without a prototype. */
 export interface RawJson {
@@ -247,4 +247,10 @@ export function isNumber(value: unknown): value is number | RawJson {
 /** The digits of a decimal: as they were written if it came through `parseJson().exact`. */
 export function decimalText(value: number | RawJson): string {
   return typeof value === 'number' ? String(value) : value.rawJSON;
+}
+
+/** The objects of a list; none where it is no list. What was stored unchecked may have anything where objects belong. */
+export function objectsOf(value: unknown): JsonObject[] {
+  if (!Array.isArray(value)) return [];
+  return value.filter((one) => typeof one === 'object' && one !== null && !Array.isArray(one));
 }

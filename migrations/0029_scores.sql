@@ -31,3 +31,5 @@ create table score_due (
   -- Scores in it may have lost what led to them.
   doubtful boolean not null
 );
+-- The order in which they are computed: instants, then stretches. With 200,000 of a history taken in, looking at each took 68 ms.
+create index on score_due ((to_at > from_at or doubtful), id);

@@ -130,6 +130,6 @@ function refuseUrl(url: URL, isOpen: (address: string) => boolean): string | und
   if (url.protocol !== 'http:' && url.protocol !== 'https:') return 'The endpoint must be an http: or https: URL';
   if (url.username || url.password) return 'The endpoint must not hold a user name or password; use a header';
   const host = url.hostname.replace(/^\[|\]$/g, '');
-  if (isIP(host) && !isOpen(host)) return 'The endpoint has an address that this server does not call';
+  if (isIP(host) && !isOpen(host)) return 'The endpoint has an address that this server does not call (EGRESS_ALLOW)';
   return undefined;
 }

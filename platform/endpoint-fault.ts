@@ -9,7 +9,7 @@ const texts: Record<string, string> = {
   EHOSTUNREACH: 'The endpoint can not be reached',
   ENETUNREACH: 'The endpoint can not be reached',
   ETIMEDOUT: 'The endpoint did not answer the connection attempt',
-  EGRESS: 'The endpoint has an address that this server does not call',
+  EGRESS: 'The endpoint has an address that this server does not call (EGRESS_ALLOW)',
 };
 
 /** By the error's `code` (https://nodejs.org/api/errors.html#common-system-errors, TLS codes, EGRESS of createEgress). */

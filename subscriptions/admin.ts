@@ -1,6 +1,7 @@
 // Admin endpoints of the change stream: who listens, what is owed, and a nudge.
 import type { AccessScope, ResourceReader, ResourceWriter } from '#fhir-model';
 import { type AdminRoute, CerebraError, type Db, type Statement } from '#platform';
+import { choice, choiceParameter, limitOf, limitParameter, textParameter } from './admin-query.ts';
 import { setStatus } from './dispatch/checks.ts';
 
 export interface AdminOptions {
@@ -66,6 +67,12 @@ const readable = (row: Row, names: string[]): Row => {
   return out;
 };
 
+const states = ['requested', 'active', 'error', 'off', 'deleted'];
+const outcomes = ['pending', 'delivered', 'failed', 'gone', 'requeued'];
+
+const after = textParameter('after', 'The last number of the page before');
+const limit = limitParameter(rowsMax);
+
 export function adminRoutes(options: AdminOptions): AdminRoute[] {
   const { db } = options;
   const find = async (id: string): Promise<Listed> => {
@@ -77,9 +84,14 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
     {
       method: 'GET',
       path: '/admin/subscriptions',
-      summary: 'Subscriptions and alerts: state, last number, pending, last error. Query: state, after (id), limit',
+      summary: 'Subscriptions and alerts: state, last number, pending, last error',
+      parameters: [
+        choiceParameter('state', 'Only those', states),
+        textParameter('after', 'The last id of the page before'),
+        limit,
+      ],
       async handle({ query }) {
-        const values = [query.get('after') ?? '', query.get('state'), limitOf(query)];
+        const values = [query.get('after') ?? '', choice(query, 'state', states), limitOf(query, rowsMax)];
         const rows = await db.query<Row>(list, values);
         return {
           status: 200,
@@ -90,23 +102,24 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
     {
       method: 'GET',
       path: '/admin/subscriptions/:id/deliveries',
-      summary:
-        'Deliveries of one subscription. Query: outcome (pending, delivered, failed, gone), after (number), limit',
+      summary: 'Deliveries of one subscription',
+      parameters: [choiceParameter('outcome', 'Only those', outcomes), after, limit],
       async handle({ params, query }) {
         const { id } = await find(params.id ?? '');
-        const rows = await db.query<Row>(deliveries, [id, numberOf(query), query.get('outcome'), limitOf(query)]);
+        const outcome = choice(query, 'outcome', outcomes);
+        const rows = await db.query<Row>(deliveries, [id, numberOf(query), outcome, limitOf(query, rowsMax)]);
         return { status: 200, body: { deliveries: rows.map((row) => readable(row, ['changed', 'ended'])) } };
       },
     },
     {
       method: 'GET',
       path: '/admin/subscriptions/:id/dead-letters',
-      summary:
-        'What a subscription in error was not told, and what was set aside as failed, with the last error. Query: after (number), limit',
+      summary: 'What a subscription in error was not told, and what was set aside as failed, with the last error',
+      parameters: [after, limit],
       async handle({ params, query }) {
         const { id } = await find(params.id ?? '');
         const [state] = await db.query<Row>(about, [id]);
-        const rows = await db.query<Row>(deadLetters, [id, numberOf(query), limitOf(query)]);
+        const rows = await db.query<Row>(deadLetters, [id, numberOf(query), limitOf(query, rowsMax)]);
         const letters = rows.map((row) => readable(row, ['changed']));
         return { status: 200, body: { ...readable(state!, ['failingSince']), deadLetters: letters } };
       },
@@ -123,16 +136,6 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
       },
     },
   ];
-}
-
-function limitOf(query: URLSearchParams): number {
-  const limit = Number(query.get('limit') ?? 100);
-  if (!Number.isInteger(limit) || limit < 1 || limit > rowsMax) {
-    throw new CerebraError('invalid-parameter', `limit must be a number from 1 to ${rowsMax}`, {
-      expression: ['limit'],
-    });
-  }
-  return limit;
 }
 
 function numberOf(query: URLSearchParams): string {

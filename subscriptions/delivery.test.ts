@@ -308,11 +308,11 @@ test('a database that fails before and after any statement: every event arrives,
   await putMany(rig, 150);
   await allDone(rig, 's', 150);
   const seen = numbers(receiver.received);
-  assert.deepEqual(
-    [...new Set(seen)].sort((a, b) => a - b),
-    upTo(150),
-  );
-  for (let i = 1; i < seen.length; i++) assert.ok(seen[i]! >= seen[i - 1]!, `in order at ${i}`);
+  assert.deepEqual([...new Set(seen)], upTo(150), 'first occurrences in order');
+  // What was sent and not recorded comes again, in order: 16 before the one under way at most.
+  for (let i = 1; i < seen.length; i++) {
+    assert.ok(seen[i]! === seen[i - 1]! + 1 || (seen[i]! <= seen[i - 1]! && seen[i]! >= seen[i - 1]! - 17), `at ${i}`);
+  }
   const [row] = await rig.db.query<Record<string, unknown>>({
     text: `select count(*) as count, max(number) as last, count(distinct (change_xid, change_seq)) as changes
       from delivery where subscriber = 's'`,

@@ -226,7 +226,7 @@ test('what is nowhere to be found any more is recorded as gone and does not hold
   await store.put(observation('o1'));
   await waitFor(() => receiver.received.length === 1, 'the first attempt');
   await store.remove('Observation', 'o1');
-  await db.query({ text: `delete from change where id = 'o1' and version = 1` });
+  await db.query({ text: `delete from test_version where id = 'o1' and version = 1` });
   await store.put(observation('o2'));
   await waitFor(() => receiver.received.length === 2, 'the next one');
   assert.equal(receiver.received[1]!.path, '/hook/Observation/o2');

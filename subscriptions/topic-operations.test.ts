@@ -183,7 +183,12 @@ test('$resend by time, of what is no longer kept, and what is refused', async (t
   const outcome = await rig.call('resend', { id: 's', input: { eventsUntilNumber: '2' } });
   assert.deepEqual(
     (outcome.issue as JsonObject[]).map(({ diagnostics }) => diagnostics),
-    ['1 events are told again', '1 events are no longer kept'],
+    ['1 event is told again', '1 event is no longer kept'],
+  );
+  const { issue } = await rig.call('resend', { id: 's', input: { eventNumber: '77' } });
+  assert.deepEqual(
+    (issue as JsonObject[]).map(({ diagnostics }) => diagnostics),
+    ['0 events are told again', 'The last event that was told is number 3'],
   );
   await waitFor(() => told(rig).length === 5, 'the other');
   await assert.rejects(rig.call('resend', { id: 's' }), { code: 'required' });

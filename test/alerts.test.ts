@@ -36,6 +36,11 @@ const observation = (id: string, patient: string, value: number, minute: number)
   valueQuantity: { ...millimoles(value), unit: 'mmol/L' },
 });
 
+const contextQuery = (expression: string): JsonObject => ({
+  url: 'urn:cerebra:alert:query',
+  valueExpression: { name: 'orders', language: 'application/x-fhir-query', expression },
+});
+
 const high = extension('high', { valueQuantity: millimoles(6) });
 const put = async (resource: Resource) => {
   const reply = await call('PUT', `${resource.resourceType}/${resource.id}`, resource);
@@ -63,6 +68,19 @@ test('a wrong rule is refused, with the element at fault; other PlanDefinitions 
       { ...action, extension: [high, extension('higher', { valueCode: 'x' })] },
       'not-supported',
       'PlanDefinition.action[0].extension[1]',
+    ],
+    [
+      [],
+      { ...action, extension: [high, extension('low', { valueQuantity: millimoles(7) })] },
+      'invalid',
+      'PlanDefinition.action[0]',
+    ],
+    [[extension('owner', { valueReference: { reference: 'Observation/1' } })], action, 'invalid', 'PlanDefinition'],
+    [
+      [contextQuery('MedicationRequest?patiant={{%resource.subject.reference}}')],
+      { ...action, ...condition('%orders.exists()') },
+      'invalid',
+      'PlanDefinition.extension[1].valueExpression.expression',
     ],
     [
       [extension('window', { valueDuration: { value: 5, code: 'kg' } })],
@@ -93,14 +111,9 @@ test('a rule asks the store, raises an alert, and a dry run finds the same', asy
     },
     medicationCodeableConcept: { coding: [{ system: 'http://x', code: 'spironolactone' }] },
   });
-  const query = {
-    url: 'urn:cerebra:alert:query',
-    valueExpression: {
-      ...{ name: 'orders', language: 'application/x-fhir-query' },
-      expression:
-        'MedicationRequest?status=active&subject={{%resource.subject.reference}}&code=http://x|spironolactone',
-    },
-  };
+  const query = contextQuery(
+    'MedicationRequest?status=active&subject={{%resource.subject.reference}}&code=http://x|spironolactone',
+  );
   const rule = planDefinition(
     'potassium-with-spironolactone',
     'threshold',
@@ -153,4 +166,100 @@ test('a rule that was never stored is dry-run, and a wrong one is refused', asyn
   const backwards = await admin('POST', '/admin/alerts/dry-run?from=2026-02-01&to=2026-01-01', rule);
   assert.equal(backwards.status, 400);
   assert.equal((await admin('GET', '/admin/alerts/dry-runs/nobody')).status, 404);
+  // What is refused has not begun: the next one is not told to wait for it.
+  assert.equal((await admin('POST', '/admin/alerts/dry-run?wait=-1', rule)).status, 400);
+  assert.equal((await admin('POST', '/admin/alerts/dry-run?wait=20', rule)).status, 200);
+});
+
+test('a rule on what is no reason of a Communication tells of it, once, and not of what it wrote itself', async () => {
+  const on = (type: string, data: JsonObject = {}, more: JsonObject = {}) => ({
+    trigger: [{ type: 'data-changed', data: [{ type, ...data }], ...more }],
+  });
+  const inProgress = { extension: [extension('criteria', { valueString: 'Encounter?status=in-progress' })] };
+  const rules = ['emergency', 'denied', 'flags'].map((code) => ({ system: 'urn:cerebra:alert', code }));
+  const tagged = { codeFilter: [{ searchParam: '_tag', code: rules }] };
+  const byId = extension('key', { valueString: '%resource.id' });
+  const emergency = {
+    title: 'Emergency',
+    ...on('Encounter', {}, inProgress),
+    ...condition("%resource.class.code = 'EMER'"),
+  };
+  await put(planDefinition('emergency', 'threshold', [], emergency));
+  await put(planDefinition('denied', 'claim', [], { title: 'Denied', ...on('ClaimResponse') }));
+  const ofFlags = { title: 'Flag of a flag', ...on('Flag', tagged), ...condition("%resource.status = 'active'") };
+  await put(planDefinition('flags', 'threshold', [byId], ofFlags));
+  await put({ resourceType: 'Patient', id: 'p3' });
+  const patient = { reference: 'Patient/p3' };
+  await put({
+    ...{ resourceType: 'Encounter', id: 'e1', status: 'in-progress', subject: patient },
+    class: { system: 'http://terminology.hl7.org/CodeSystem/v3-ActCode', code: 'EMER' },
+  });
+  await put({
+    ...{ resourceType: 'ClaimResponse', id: 'c1', status: 'active', use: 'claim', outcome: 'error', patient },
+    ...{ type: { text: 'institutional' }, created: '2026-01-01', insurer: { display: 'TEST' } },
+  });
+  const open = async () => (await admin('GET', '/admin/alerts?patient=p3')).json.alerts!;
+  await waitFor(async () => (await open()).length >= 4, 'all alerts');
+  // Its own Flags have gone through the stream once this one has.
+  await put(observation('late', 'p1', 7, 60));
+  await waitFor(async () => {
+    const { json } = await admin('GET', '/admin/alerts?patient=p1&rule=potassium-with-spironolactone');
+    return (json.alerts![0]!.evidence as unknown as string[])[0] === 'Observation/late';
+  }, 'the last change');
+  const found = (await open()).map(({ rule, evidence }) => `${rule}: ${(evidence as unknown as string[]).length}`);
+  assert.deepEqual(found.sort(), ['denied: 1', 'emergency: 1', 'flags: 1', 'flags: 1']);
+  const [told] = entries(await call('GET', 'Communication?subject=Patient/p3&_tag=urn:cerebra:alert|emergency'));
+  const { reasonReference, about } = told!.resource as Resource & { about: JsonObject[] };
+  assert.deepEqual([reasonReference, about[0]], [undefined, { reference: 'Encounter/e1' }]);
+  const [{ id } = {}] = await open();
+  const body = '{"by": "TEST", "minutes": 1000000000.0}';
+  const reply = await call('POST', `${root()}/admin/alerts/${String(id)}/snooze`, body);
+  assert.equal(reply.status, 400, reply.text);
+});
+
+test('values from before a rule was in force count, whomever they are about', async () => {
+  const code = { coding: [{ system: 'http://x', code: 'before' }] };
+  const by = (subject: JsonObject) => (id: string, value: number, minute: number) => ({
+    ...observation(id, 'x', value, minute),
+    ...{ subject, code },
+  });
+  const known = by({ reference: 'Patient/p1' });
+  const logical = by({ type: 'Patient', identifier: { system: 'http://x', value: 'a|b,c' } });
+  for (const one of [known, logical]) {
+    const name = one === known ? 'k' : 'l';
+    await put(one(`${name}1`, 4, 0));
+    await put(one(`${name}2`, 4.5, 10));
+  }
+  // Of a type whose clinical time can't be searched by.
+  const condition = { resourceType: 'Condition', id: 'before', subject: { reference: 'Patient/p1' } };
+  await put({ ...condition, code: { coding: [{ system: 'http://x', code: 'renal' }] } });
+  const on = (type: string, code: string) => ({
+    ...{ type: 'data-changed', name: code },
+    data: [{ type, codeFilter: [{ path: 'code', code: [{ system: 'http://x', code }] }] }],
+  });
+  const window = extension('window', { valueDuration: { value: 30, code: 'd' } });
+  const change = extension('change', { valueQuantity: millimoles(2) });
+  const [readings, renal] = [on('Observation', 'before'), on('Condition', 'renal')];
+  const jump = { title: 'Jump', extension: [change], trigger: [readings] };
+  await put(planDefinition('before-delta', 'delta', [window], jump));
+  const both = { title: 'Both', trigger: [readings, renal] };
+  await put(planDefinition('before-combination', 'combination', [window], both));
+  // Observations of 2026-01-01, and a Condition of now: the newest must not be further away than the window.
+  const now = { effectiveDateTime: new Date().toISOString() };
+  await put(known('k3', 6.2, 20));
+  await put(logical('l3', 6.2, 20));
+  await put({ ...known('k4', 6.2, 20), ...now });
+  const alerts = await waitFor(async () => {
+    const found = ['before-delta', 'before-combination'].map((rule) => admin('GET', `/admin/alerts?rule=${rule}`));
+    const rows = (await Promise.all(found)).flatMap(({ json }) => json.alerts!);
+    return rows.length > 2 ? rows : undefined;
+  }, 'the alerts');
+  assert.deepEqual(
+    alerts.map(({ subject, title, detail }) => [subject, title, detail]),
+    [
+      ['http://x|a|b,c', 'Jump', 'from 4 mmol/L to 6.2 mmol/L within 20 min'],
+      ['Patient/p1', 'Jump', 'from 4 mmol/L to 6.2 mmol/L within 20 min'],
+      ['Patient/p1', 'Both', 'renal, before'],
+    ],
+  );
 });

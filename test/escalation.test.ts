@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
+import type { JsonObject } from '#fhir-model';
 import { startPagerDuty, startTwilio, twilioAccount, waitFor } from '#platform/testing';
 import { assertOutcome, type Client, createClient } from './client.ts';
 import { startTestServer } from './server.ts';
@@ -167,4 +168,40 @@ test('whoever has the roster is told, and acknowledges by the link', async (t) =
   await put(client, potassium(4.2));
   await waitFor(() => pager.incidents.get(key) === 'resolved', 'the incident to be resolved');
   assert.equal(twilio.taken.length, 1);
+
+  const audited = await waitFor(async () => {
+    const { json } = await client('GET', 'AuditEvent?patient=Patient/p&_tag=urn:cerebra:alert|audit&_count=50');
+    const events = (json.entry as { resource: JsonObject }[]).map(({ resource }) => resource);
+    return events.length === 5 && events;
+  }, 'two messages, the acknowledgment, and two ends that were told');
+  const kinds = audited.map(({ subtype, agent }) => [
+    (subtype as JsonObject[])[0]!.code,
+    (agent as { who?: JsonObject; altId?: string }[]).map(({ who, altId }) => who?.reference ?? altId).at(-1),
+  ]);
+  assert.deepEqual(kinds.sort(), [
+    ['alert-acknowledged', 'PractitionerRole/night'],
+    ['message-sent', 'PractitionerRole/night'],
+    ...Array.from({ length: 3 }, () => ['message-sent', 'pager']),
+  ]);
+  const acknowledged = audited.find(({ action }) => action === 'U')!;
+  const about = (acknowledged.entity as { what: JsonObject }[]).map(({ what }) => what.reference);
+  const [task] = tasks.entry as { resource: { id: string } }[];
+  const [sms] = told.entry as { resource: { id: string } }[];
+  assert.deepEqual(about, [
+    `Flag/${id}`,
+    `Task/${task!.resource.id}`,
+    `Communication/${sms!.resource.id}`,
+    'PlanDefinition/chain',
+    'Patient/p',
+  ]);
+  for (const event of audited) {
+    assert.doesNotMatch(JSON.stringify(event), /6\.9 mmol|DOE|JANE|\+1555/);
+    const { status, json } = await client('POST', 'AuditEvent/$validate', event);
+    const issues = (json.issue as JsonObject[]).filter(({ severity }) => severity !== 'information');
+    // The value set of subtypes is extensible and has none for what is done about alerts.
+    assert.deepEqual(
+      [status, ...issues.map(({ severity, expression }) => [severity, expression])],
+      [200, ['warning', ['AuditEvent.subtype[0]']]],
+    );
+  }
 });

@@ -126,7 +126,9 @@ function primitive(rule: PrimitiveRule, key: string, value: Json | undefined, at
       ? decimalText(value as unknown as number | RawJson)
       : (value as OperationValue);
   }
-  throw bad('invalid-parameter', `${key} does not fit: ${rule.name} is ${rule.expected}`, `${at}.${key}`);
+  const wanted = `value${rule.name.charAt(0).toUpperCase()}${rule.name.slice(1)}`;
+  const text = key === wanted ? `${rule.name} is ${rule.expected}` : `${wanted} is needed, ${rule.expected}`;
+  throw bad('invalid-parameter', `${key} does not fit: ${text}`, `${at}.${key}`);
 }
 
 function assertResourceType(parameter: OperationParameter, resource: JsonObject, at: string): void {

@@ -1,5 +1,6 @@
 // Doubles of the services that messages go to. Each checks what its vendor documents and answers as it does; what it takes is
 // kept. The pages are named where the messages are made: subscriptions/escalation/templates.
+import { createHmac } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import type { TestContext } from 'node:test';
 import { type Received, startReceiver } from './receiver.ts';
@@ -63,10 +64,17 @@ function objectOf(request: Received): Json | undefined {
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
 const objects = (value: unknown): Json[] => (Array.isArray(value) ? (value as Json[]) : []);
 
+export interface SlackButton {
+  type: string;
+  action_id: string;
+  value: string;
+  text: { type: string; text: string };
+}
 export interface SlackBlock {
   type: string;
   text?: { type: string; text: string };
   elements?: { type: string; text: string }[];
+  accessory?: SlackButton;
 }
 export type SlackMessage = { text: string; blocks: SlackBlock[] };
 
@@ -77,15 +85,62 @@ const slackFault = (message: Json): string | undefined => {
   return blocks.every(isSlackBlock) ? undefined : 'invalid_blocks';
 };
 
-function isSlackBlock({ type, text, elements }: Json): boolean {
+function isSlackBlock({ type, text, elements, accessory }: Json): boolean {
   const { type: kind, text: words } = (text ?? {}) as Json;
   const length = textOf(words).length;
   if (type === 'header') return kind === 'plain_text' && length > 0 && length <= 150;
-  if (type === 'section') return kind === 'mrkdwn' && length > 0 && length <= 3_000;
+  if (type === 'section') {
+    return (
+      kind === 'mrkdwn' && length > 0 && length <= 3_000 && (accessory === undefined || isButton(accessory as Json))
+    );
+  }
   const parts = objects(elements);
   return (
     type === 'context' && parts.length > 0 && parts.length <= 10 && parts.every((part) => textOf(part.text) !== '')
   );
+}
+
+/** https://docs.slack.dev/reference/block-kit/block-elements/button-element */
+function isButton({ type, action_id, value, text, style }: Json): boolean {
+  const { type: kind, text: words } = (text ?? {}) as Json;
+  const [id, label, hidden] = [textOf(action_id).length, textOf(words).length, textOf(value).length];
+  return (
+    type === 'button' &&
+    kind === 'plain_text' &&
+    label > 0 &&
+    label <= 75 &&
+    id > 0 &&
+    id <= 255 &&
+    hidden <= 2_000 &&
+    (style === undefined || style === 'primary' || style === 'danger')
+  );
+}
+
+export interface SlackClick {
+  secret: string;
+  message: SlackMessage;
+  /** When it is sent, seconds since 1970 UTC. */
+  atSeconds: number;
+  user: { id: string; username: string; name: string; team_id: string };
+  responseUrl: string;
+}
+
+/** What Slack posts when somebody clicks the first button of a message: a form with a JSON text, signed with its time. */
+export function slackClick({ secret, message, atSeconds, user, responseUrl }: SlackClick) {
+  const button = message.blocks.find(({ accessory }) => accessory)!.accessory!;
+  const payload = {
+    ...{ type: 'block_actions', api_app_id: 'A0', team: { id: user.team_id, domain: 'example' }, user, message },
+    ...{ container: { type: 'message', is_ephemeral: false }, trigger_id: '1.2.3', response_url: responseUrl },
+    actions: [{ ...button, block_id: 'b', action_ts: `${atSeconds}.000100` }],
+  };
+  const body = new URLSearchParams({ payload: JSON.stringify(payload) }).toString();
+  const mac = createHmac('sha256', secret).update(`v0:${atSeconds}:${body}`).digest('hex');
+  const headers = {
+    'content-type': 'application/x-www-form-urlencoded',
+    'x-slack-request-timestamp': String(atSeconds),
+    'x-slack-signature': `v0=${mac}`,
+  };
+  return { headers, body };
 }
 
 /** A channel's incoming webhook: answers `ok` in plain text. */

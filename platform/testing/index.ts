@@ -4,7 +4,15 @@ import { stopOwnClusterAfterFile } from './cluster.ts';
 import { dropDatabasesAfterFile } from './database.ts';
 import { failOnLeaks } from './leaks.ts';
 
-export { startPagerDuty, startSlack, startTeams, startTwilio, twilioAccount, type Vendor } from './alert-services.ts';
+export {
+  slackClick,
+  startPagerDuty,
+  startSlack,
+  startTeams,
+  startTwilio,
+  twilioAccount,
+  type Vendor,
+} from './alert-services.ts';
 export { createTestAuthority, type TestAuthority, type TestCertificate } from './certificates.ts';
 export { clusterVariable, startTestCluster, type TestCluster, testCluster } from './cluster.ts';
 export {

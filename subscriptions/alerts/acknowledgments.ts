@@ -1,10 +1,9 @@
 // What people do with the resources of an alert, by whatever client, acknowledges it: they complete its Task, close its Flag,
 // or answer its Communication.
-import { type JsonObject, parseSearch, type Resource } from '#fhir-model';
+import { type JsonObject, objectsOf, parseSearch, type Resource } from '#fhir-model';
 import type { CriteriaRules } from '../match/criteria.ts';
 import type { Entry } from '../match/matcher.ts';
 import type { Registration } from '../registration.ts';
-import { objectsOf } from './rules/extensions.ts';
 import { plainReference } from './rules/happening.ts';
 import type { Alerts, Way } from './seams.ts';
 import { alertOfPart, taskCode } from './state/resources.ts';

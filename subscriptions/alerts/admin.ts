@@ -1,14 +1,7 @@
 // Admin endpoints of alerts and their rules.
 import { decimalText, isNumber, type JsonObject, parseSentJson, type Resource } from '#fhir-model';
-import {
-  type AdminParameter,
-  type AdminRequest,
-  type AdminRoute,
-  CerebraError,
-  type Clock,
-  type Db,
-  type Statement,
-} from '#platform';
+import { type AdminRequest, type AdminRoute, CerebraError, type Clock, type Db, type Statement } from '#platform';
+import { choice, choiceParameter, limitOf, limitParameter, textParameter } from '../admin-query.ts';
 import type { CriteriaRules } from '../match/criteria.ts';
 import type { DryRun, DryRuns } from './dry-run.ts';
 import { type RuleSet, ruleOfBody } from './rule-set.ts';
@@ -31,10 +24,6 @@ const limitMax = 1_000;
 const statuses = ['open', 'active', 'acknowledged', 'suppressed', 'resolved'];
 const snoozeMinutesMax = 7 * 24 * 60;
 const waitMsMax = 20_000;
-
-const text = (name: string, description: string): AdminParameter => ({
-  ...{ name, in: 'query', description, schema: { type: 'string' } },
-});
 
 export function alertRoutes(options: AlertRoutesOptions): AdminRoute[] {
   return [...ruleRoutes(options), ...dryRunRoutes(options), ...stateRoutes(options)];
@@ -71,18 +60,12 @@ function stateRoutes({ db, alerts, clock }: AlertRoutesOptions): AdminRoute[] {
       path: '/admin/alerts',
       summary: 'Alerts, the latest first',
       parameters: [
-        {
-          ...text('status', '`open` are those that are active or acknowledged'),
-          schema: { type: 'string', enum: statuses },
-        },
-        text('patient', 'Whom they are about: `Patient/1` or `1`'),
-        text('rule', 'PlanDefinition.id'),
-        { ...text('severity', 'Of that severity or above'), schema: { type: 'string', enum: severities } },
-        text('after', '`next` of the page before'),
-        {
-          ...text('limit', 'At most so many; default 100'),
-          schema: { type: 'integer', minimum: 1, maximum: limitMax },
-        },
+        choiceParameter('status', '`open` are those that are active or acknowledged', statuses),
+        textParameter('patient', 'Whom they are about: `Patient/1` or `1`'),
+        textParameter('rule', 'PlanDefinition.id'),
+        choiceParameter('severity', 'Of that severity or above', severities),
+        textParameter('after', '`next` of the page before'),
+        limitParameter(limitMax),
       ],
       async handle({ query }) {
         const status = choice(query, 'status', statuses);
@@ -90,7 +73,7 @@ function stateRoutes({ db, alerts, clock }: AlertRoutesOptions): AdminRoute[] {
         const { rows, next } = await listAlerts(db, {
           ...{ status, severity, rule: query.get('rule') ?? undefined, after: query.get('after') ?? undefined },
           subject: subjectOf(query.get('patient')),
-          limit: count(query, 'limit', 100, limitMax),
+          limit: limitOf(query, limitMax),
         });
         return { status: 200, body: { alerts: rows.map(shown), next } };
       },
@@ -139,7 +122,7 @@ function stateRoutes({ db, alerts, clock }: AlertRoutesOptions): AdminRoute[] {
         const { by, minutes } = bodyOf(request);
         const forMinutes = isNumber(minutes) ? Number(decimalText(minutes)) : Number.NaN;
         if (!Number.isInteger(forMinutes) || forMinutes < 1 || forMinutes > snoozeMinutesMax) {
-          throw new CerebraError('invalid-parameter', `minutes must be a number from 1 to ${snoozeMinutesMax}`);
+          throw new CerebraError('invalid-parameter', `minutes must be a whole number from 1 to ${snoozeMinutesMax}`);
         }
         const id = request.params.id ?? '';
         const done = await alerts.snooze(id, clock.now() + forMinutes * 60_000, needed(by, 'by'));
@@ -151,18 +134,6 @@ function stateRoutes({ db, alerts, clock }: AlertRoutesOptions): AdminRoute[] {
 
 const subjectOf = (patient: string | null): string | undefined =>
   patient === null ? undefined : /[/|]/.test(patient) ? patient : `Patient/${patient}`;
-
-function choice(query: URLSearchParams, name: string, of: readonly string[]): string | undefined {
-  const value = query.get(name);
-  if (value === null || of.includes(value)) return value ?? undefined;
-  throw new CerebraError('invalid-parameter', `${name} must be one of ${of.join(', ')}`, { expression: [name] });
-}
-
-function count(query: URLSearchParams, name: string, otherwise: number, max: number): number {
-  const value = Number(query.get(name) ?? otherwise);
-  if (Number.isInteger(value) && value >= 1 && value <= max) return value;
-  throw new CerebraError('invalid-parameter', `${name} must be a number from 1 to ${max}`, { expression: [name] });
-}
 
 function bodyOf({ body }: AdminRequest): JsonObject {
   const json = body.length === 0 ? {} : parseSentJson(body.toString('utf8')).exact;
@@ -245,9 +216,9 @@ function dryRunRoutes({ rules, dryRuns, criteria, clock }: AlertRoutesOptions): 
     return { status: run.state === 'running' ? 202 : 200, body: run };
   };
   const range = [
-    text('from', 'ISO 8601; default: a week ago'),
-    text('to', 'ISO 8601; default: now'),
-    text('wait', 'Seconds to wait for the end, up to 20; default 5. Later it is asked for by its id'),
+    textParameter('from', 'ISO 8601; default: a week ago'),
+    textParameter('to', 'ISO 8601; default: now'),
+    textParameter('wait', 'Seconds to wait for the end, up to 20; default 5. Later it is asked for by its id'),
   ];
   return [
     {

@@ -11,11 +11,12 @@ import {
 import { CerebraError, type Clock, type Db, isCerebraError, type Log } from '#platform';
 import { evaluate, type ReadyRule } from './rules/evaluate.ts';
 import type { Found, Happening } from './rules/happening.ts';
-import { createMemory } from './rules/memory.ts';
+import { createMemory, type Watch } from './rules/memory.ts';
+import { createLookups, type Lookups } from './rules/query.ts';
 import type { Severity } from './seams.ts';
 import { foldSteps } from './state/alerts.ts';
 import type { AlertRow, Step } from './state/row.ts';
-import { absenceFound } from './timers.ts';
+import { missedFound } from './timers.ts';
 
 export interface DryRunOptions {
   db: Db;
@@ -150,7 +151,7 @@ async function replay(options: DryRunOptions, ready: ReadyRule, run: DryRun, ran
   const { fromMs, toMs } = range;
   // What was known then of the window before counts, too.
   const startMs = fromMs - Math.max(ready.rule.windowMs, ready.rule.storm?.windowMs ?? 0);
-  const virtual = createVirtual(options, ready, run, fromMs);
+  const virtual = createVirtual(options, ready, run, { fromMs, startMs });
   let cursor = await feed.since(db, startMs);
   while (run.state === 'running') {
     const batch = await feed.read(db, cursor, changesAtOnce);
@@ -175,8 +176,14 @@ async function replay(options: DryRunOptions, ready: ReadyRule, run: DryRun, ran
   run.state = 'done';
 }
 
+/** What is judged from `startMs` on is told from `fromMs` on. */
+interface Span {
+  startMs: number;
+  fromMs: number;
+}
+
 /** The rule's alerts and memory, in this process alone. */
-function createVirtual(options: DryRunOptions, ready: ReadyRule, run: DryRun, fromMs: number) {
+function createVirtual(options: DryRunOptions, ready: ReadyRule, run: DryRun, { startMs, fromMs }: Span) {
   const { rule } = ready;
   const memory = createMemory();
   const rows = new Map<string, AlertRow>();
@@ -189,46 +196,58 @@ function createVirtual(options: DryRunOptions, ready: ReadyRule, run: DryRun, fr
     if (raised.length > 2_000) raised.splice(0, 1_000);
     for (const step of foldSteps(rows, rule, raised, [found])) record(run, step, found.instantMs, fromMs);
   };
+  const refused = (error: unknown) => {
+    if (!isCerebraError(error) || error.status >= 500) throw error;
+    run.errors++;
+    run.error ??= error.message;
+  };
+  const miss = async (subject: string, watch: Watch, dueMs: number, lookups: Lookups) => {
+    memory.of(subject).setWatch({ ...watch, dueMs: null });
+    const missed = { subject, source: watch.resource, seenMs: watch.seenMs, dueMs, resource: lastSeen.get(subject) };
+    try {
+      const found = await missedFound(rule, missed, lookups);
+      if (!found) memory.of(subject).setWatch(undefined);
+      settle(found);
+    } catch (error) {
+      refused(error);
+    }
+  };
   /** Readings that had not come by then. */
-  const missUntil = (untilMs: number) => {
+  const missUntil = async (untilMs: number, lookups: Lookups) => {
     if (untilMs < nextDueMs) return;
     const due = [...memory.subjects()].flatMap((subject) => {
       const watch = memory.of(subject).watch();
       return watch?.dueMs != null && watch.dueMs <= untilMs ? [{ subject, watch, dueMs: watch.dueMs }] : [];
     });
-    for (const { subject, watch, dueMs } of due.sort((a, b) => a.dueMs - b.dueMs)) {
-      const resource = lastSeen.get(subject);
-      memory.of(subject).setWatch({ ...watch, dueMs: null });
-      settle(absenceFound(rule, { subject, source: watch.resource, seenMs: watch.seenMs, dueMs, resource }));
-    }
+    due.sort((a, b) => a.dueMs - b.dueMs);
+    for (const { subject, watch, dueMs } of due) await miss(subject, watch, dueMs, lookups);
     nextDueMs = Number.POSITIVE_INFINITY;
     for (const subject of memory.subjects())
       nextDueMs = Math.min(nextDueMs, memory.of(subject).watch()?.dueMs ?? nextDueMs);
   };
-  const judge = async (happening: Happening) => {
-    missUntil(happening.updatedMs);
+  const judge = async (happening: Happening, lookups: Lookups) => {
+    await missUntil(happening.updatedMs, lookups);
     run.judged++;
     try {
-      const found = await evaluate(ready, happening, memory.of, options);
+      const ports = { lookups, earlier: options, fromMs: startMs, log: options.log };
+      const found = await evaluate(ready, happening, memory, ports);
       if (rule.kind === 'absence' && found && happening.resource) {
         lastSeen.set(found.subject, happening.resource);
         nextDueMs = Math.min(nextDueMs, memory.of(found.subject).watch()?.dueMs ?? nextDueMs);
       }
       settle(found);
     } catch (error) {
-      if (!isCerebraError(error) || error.status >= 500) throw error;
-      run.errors++;
-      run.error ??= error.message;
+      refused(error);
     }
   };
+  const newLookups = () => createLookups(options.reader, options.scope);
   return {
     async take(batch: readonly Change[]): Promise<void> {
-      for (const happening of await happeningsOf(options, ready, batch)) await judge(happening);
+      const lookups = newLookups();
+      for (const happening of await happeningsOf(options, ready, batch)) await judge(happening, lookups);
       memory.takeChanges();
     },
-    async finish(toMs: number): Promise<void> {
-      missUntil(toMs);
-    },
+    finish: (toMs: number): Promise<void> => missUntil(toMs, newLookups()),
   };
 }
 

@@ -10,6 +10,8 @@ export interface Measured {
   unit: string;
   /** As reported: comparator, value and unit, `6.9 mmol/L`. */
   text: string;
+  /** Of what, where that is known. */
+  substance?: Substance;
 }
 
 /** What makes masses and amounts of one substance comparable. */
@@ -96,25 +98,36 @@ function unitOf({ system, code, unit }: JsonObject): string {
   return written[trimmed.toLowerCase()] ?? '';
 }
 
-/** The value in another unit; undefined where they are not comparable. */
-export function inUnit({ value, unit }: Measured, wanted: string, substance: Substance = {}): number | undefined {
+/**
+ * The value in another unit; undefined where they are not comparable. Mass and amount of substance are where the substance's
+ * molar mass is known, equivalents and amount of substance where its valence is.
+ */
+export function inUnit({ value, unit, substance = {} }: Measured, wanted: string): number | undefined {
   if (unit === wanted) return value;
   if (unit === '') return undefined;
   const direct = converted(value, unit, wanted);
   if (direct !== undefined) return direct;
-  const [moles, perMole] = withoutEquivalents(unit, substance);
-  const asMoles = moles === undefined ? undefined : converted(value / perMole, moles, wanted);
-  if (asMoles !== undefined || substance.molarMass === undefined) return asMoles;
-  const grams = converted(value, unit, 'g/L');
-  if (grams !== undefined) return converted(grams / substance.molarMass, 'mol/L', wanted);
-  const molar = converted(value / perMole, moles ?? unit, 'mol/L');
-  return molar === undefined ? undefined : converted(molar * substance.molarMass, 'g/L', wanted);
+  const [from, perMole] = inMoles(unit, substance);
+  const [to, wantedPerMole] = inMoles(wanted, substance);
+  const amount = converted(value / perMole, from, to);
+  if (amount !== undefined) return amount * wantedPerMole;
+  const { molarMass } = substance;
+  if (molarMass === undefined) return undefined;
+  const grams = converted(value, from, 'g/L');
+  if (grams !== undefined) return scaled(converted(grams / molarMass, 'mol/L', to), wantedPerMole);
+  return scaled(converted(value / perMole, from, 'mol/L'), molarMass, (litre) => converted(litre, 'g/L', to));
 }
 
-/** `meq/L` of something with a known valence is that part of `mmol/L`. */
-function withoutEquivalents(unit: string, { valence }: Substance): [string | undefined, number] {
+const scaled = (
+  value: number | undefined,
+  by: number,
+  then: (value: number) => number | undefined = (same) => same,
+): number | undefined => (value === undefined ? undefined : then(value * by));
+
+/** `meq/L` of something with a known valence is that part of `mmol/L`; other units as they are. */
+function inMoles(unit: string, { valence }: Substance): [unit: string, perMole: number] {
   const found = /^([munp]?)eq\/(.+)$/i.exec(unit);
-  return found && valence !== undefined ? [`${found[1]!.toLowerCase()}mol/${found[2]}`, valence] : [undefined, 1];
+  return found && valence !== undefined ? [`${found[1]!.toLowerCase()}mol/${found[2]}`, valence] : [unit, 1];
 }
 
 function converted(value: number, from: string, to: string): number | undefined {

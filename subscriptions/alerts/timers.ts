@@ -12,7 +12,7 @@ import { CerebraError, type Clock, type Db, isCerebraError, type Log, type State
 import type { RuleSet } from './rule-set.ts';
 import type { ReadyRule } from './rules/evaluate.ts';
 import { encounterOf, type Found } from './rules/happening.ts';
-import { runQueries } from './rules/query.ts';
+import { createLookups, type Lookups, runQueries } from './rules/query.ts';
 import type { Rule } from './rules/rule.ts';
 import type { AlertKeeper } from './state/alerts.ts';
 import { stormKey } from './state/row.ts';
@@ -138,7 +138,7 @@ async function miss(options: TimerOptions, { rule }: ReadyRule, watch: DueWatch)
   const { db, alerts, log } = options;
   const values = [watch.rule, watch.subject, watch.due_at];
   try {
-    const found = await missedFound(options, rule, watch);
+    const found = await dueFound(options, rule, watch);
     if (!found) return void (await db.query(dropWatch, values));
     const also = async (tx: Tx) => {
       if ((await tx.queryCount(missWatch, values)) === 1) return;
@@ -153,18 +153,31 @@ async function miss(options: TimerOptions, { rule }: ReadyRule, watch: DueWatch)
   }
 }
 
-async function missedFound(options: TimerOptions, rule: Rule, watch: DueWatch): Promise<Found | undefined> {
+async function dueFound(options: TimerOptions, rule: Rule, watch: DueWatch): Promise<Found | undefined> {
   const { resource: source, version, subject } = watch;
   const [type = '', id = ''] = source.split('/');
   const [body] = await options.feed.bodies(options.db, [{ type, id, version }]);
   const resource = body ? (parseJson(body).exact as Resource) : undefined;
-  const action = rule.actions[0]!;
+  const lookups = createLookups(options.reader, options.scope);
+  return missedFound(rule, { subject, source, seenMs: watch.seen_at, dueMs: watch.due_at, resource }, lookups);
+}
+
+/**
+ * What is found when a reading did not come; undefined where by the rule's conditions nobody waits for it any more. Throws
+ * CerebraError `invalid` for a condition that can't be evaluated on the last reading, others as the reader does.
+ */
+export async function missedFound(
+  rule: Rule,
+  missed: Missed,
+  lookups: Pick<Lookups, 'search'>,
+): Promise<Found | undefined> {
+  const { resource } = missed;
   if (resource) {
-    const variables = { resource, previous: undefined, ...(await runQueries(rule, { resource }, options)) };
-    const waited = action.conditions.every((one) => one.holds(resource as JsonObject, variables) === true);
-    if (!waited) return undefined;
+    const variables = { resource, previous: undefined, ...(await runQueries(rule, { resource }, lookups)) };
+    const { conditions } = rule.actions[0]!;
+    if (!conditions.every((one) => one.holds(resource as JsonObject, variables) === true)) return undefined;
   }
-  return absenceFound(rule, { subject, source, seenMs: watch.seen_at, dueMs: watch.due_at, resource });
+  return absenceFound(rule, missed);
 }
 
 interface Missed {
@@ -176,8 +189,7 @@ interface Missed {
   resource: Resource | undefined;
 }
 
-/** What is found when a reading did not come. */
-export function absenceFound(rule: Rule, { subject, source, seenMs, dueMs, resource }: Missed): Found {
+function absenceFound(rule: Rule, { subject, source, seenMs, dueMs, resource }: Missed): Found {
   const { title, severity, code } = rule.actions[0]!;
   const encounter = resource && encounterOf(resource);
   const suppressed = resource !== undefined && rule.suppress?.holds(resource as JsonObject, { resource }) === true;

@@ -11,9 +11,10 @@ import {
 import { type Db, isCerebraError, type Log, type Statement } from '#platform';
 import { acknowledgeBy, acknowledgmentSubscriber } from '../alerts/acknowledgments.ts';
 import type { RuleSet } from '../alerts/rule-set.ts';
-import { evaluate, type ReadyRule } from '../alerts/rules/evaluate.ts';
+import { evaluate, overTime, type ReadyRule } from '../alerts/rules/evaluate.ts';
 import { type Found, type Happening, subjectOf } from '../alerts/rules/happening.ts';
 import { createMemory } from '../alerts/rules/memory.ts';
+import { createLookups } from '../alerts/rules/query.ts';
 import type { AlertKeeper } from '../alerts/state/alerts.ts';
 import { alertOfPart } from '../alerts/state/resources.ts';
 import { remembered } from '../alerts/state/rows.ts';
@@ -71,18 +72,18 @@ async function judge(options: AlertChannelOptions, claim: Claim, deliveries: rea
   if (!ready) return;
   const happenings = await happeningsOf(options, claim, deliveries, ready.rule.usesPrevious);
   const memory = await memoryOf(options, ready, happenings);
+  const { reader, scope, log } = options;
+  const ports = { lookups: createLookups(reader, scope), earlier: options, log };
   const found: Found[] = [];
   for (const happening of happenings) {
-    const one = await evaluate(ready, happening, memory.of, options);
+    const one = await evaluate(ready, happening, memory, ports);
     if (one) found.push(one);
   }
   await options.alerts.apply(ready.rule.id, ready.rule, found, { memory: memory.takeChanges() });
 }
 
-const lasting = new Set(['delta', 'trend', 'combination', 'absence']);
-
 async function memoryOf({ db }: AlertChannelOptions, { rule }: ReadyRule, happenings: readonly Happening[]) {
-  if (!lasting.has(rule.kind)) return createMemory();
+  if (rule.kind !== 'absence' && !overTime.has(rule.kind)) return createMemory();
   const subjects = new Set(
     happenings.flatMap(({ resource, previous }) => {
       const one = resource ?? previous;

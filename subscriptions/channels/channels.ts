@@ -39,10 +39,13 @@ export function restHookChannel(hook: RestHook, { content, notifications, xml }:
     const body = json === '' ? '' : inFormat(json, claim.payload, xml);
     return hook.send({ registration: claim, number, resource: `${type}/${id}`, body }, signal);
   });
-  return withTopics(plain, notifications, (claim, json, number, signal) =>
+  const channel = withTopics(plain, notifications, (claim, json, number, signal) =>
     hook.send({ registration: claim, number, body: inFormat(json, claim.payload, xml) }, signal),
   );
+  return { ...channel, unrecordedMax: hookUnrecordedMax };
 }
+
+const hookUnrecordedMax = 16;
 
 /** It never fails: to whom nobody listens is told when somebody binds again. */
 export const webSocketChannel = ({ notify }: Pick<WebSockets, 'notify'>): Channel => ({

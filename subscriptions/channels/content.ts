@@ -21,7 +21,7 @@ import type { OwnerScope } from './notification/notifications.ts';
 export interface ContentOptions {
   db: Db;
   reader: ResourceReader;
-  feed: ChangeFeed;
+  feed: Pick<ChangeFeed, 'bodies'>;
   /** What the server itself may see. */
   scope: AccessScope;
   ownerScope: OwnerScope;
@@ -48,12 +48,9 @@ export async function contentOf(
   return versionOf(options, delivery);
 }
 
-/** The feed gives each change with the text of its version. */
-async function versionOf({ db, feed }: ContentOptions, delivery: Delivery): Promise<string | undefined> {
-  const before = { xid: delivery.change_xid, seq: delivery.change_seq - 1n };
-  const [change] = await feed.read(db, before, 1);
-  const same = change?.xid === delivery.change_xid && change.seq === delivery.change_seq;
-  return same && change.body !== '' ? change.body : undefined;
+async function versionOf({ db, feed }: ContentOptions, { type, id, version }: Delivery): Promise<string | undefined> {
+  const [text] = await feed.bodies(db, [{ type, id, version }]);
+  return text === '' ? undefined : text;
 }
 
 async function meets({ rules, search }: ContentOptions, body: string, criteria: string): Promise<boolean> {

@@ -5,7 +5,7 @@ import { isCerebraError } from '#platform';
 import type { Channel, ChannelResult } from '../dispatch/deliver.ts';
 import type { Claim, Delivery } from '../dispatch/deliveries.ts';
 import { type KafkaMessage, type KafkaSender, kafkaFault } from '../kafka/producer.ts';
-import type { KeyOf } from '../match/patient-key.ts';
+import { changedResources, type KeyOf } from '../match/patient-key.ts';
 import type { ChannelParts } from './channels.ts';
 import { contentOf } from './content.ts';
 import { inFormat } from './payload.ts';
@@ -18,7 +18,11 @@ export function kafkaChannel(sender: KafkaSender | undefined, keyOf: KeyOf, part
     if (!sender) return { ok: false, error: 'This server has no Kafka any more: KAFKA_BROKERS is not set' };
     let messages: KafkaMessage[];
     try {
-      const made = await Promise.all(deliveries.map((delivery) => messageOf(parts, keyOf, claim, delivery)));
+      const { db, feed } = parts.content;
+      const focuses = claim.topic ? await changedResources(db, feed, deliveries) : [];
+      const made = await Promise.all(
+        deliveries.map((delivery, index) => messageOf(parts, claim, delivery, { keyOf, focus: focuses[index] })),
+      );
       messages = made.filter((message) => message !== undefined);
     } catch (err) {
       return { ok: false, error: isCerebraError(err) ? err.message : 'The resource could not be read' };
@@ -41,9 +45,9 @@ export function kafkaChannel(sender: KafkaSender | undefined, keyOf: KeyOf, part
 /** Undefined: there is nothing left to tell of. */
 async function messageOf(
   { content, notifications, xml }: ChannelParts,
-  keyOf: KeyOf,
   claim: Claim,
   delivery: Delivery,
+  { keyOf, focus }: { keyOf: KeyOf; focus: Resource | undefined },
 ): Promise<KafkaMessage | undefined> {
   const { id, endpoint, topic, payload } = claim;
   const about = { subscription: id, type: 'event-notification', status: 'active' } as const;
@@ -51,19 +55,11 @@ async function messageOf(
     ? await notifications.bundle({ ...about, topic: topic.url, content: topic.content }, [delivery])
     : await contentOf(content, claim, delivery);
   if (json === undefined) return undefined;
-  const resource = topic ? await focusOf(content, delivery) : (parseJson(json).exact as Resource);
+  const resource = topic ? focus : (parseJson(json).exact as Resource);
   return {
     topic: endpoint.slice('kafka:'.length),
     key: keyOf(delivery, resource),
     value: payload === '' && !topic ? '' : inFormat(json, payload, xml),
     headers: { subscription: id, 'event-number': String(delivery.number), resource: `${delivery.type}/${delivery.id}` },
   };
-}
-
-/** What was changed, or what a deletion deleted: it has the patient. */
-async function focusOf({ db, feed }: ChannelParts['content'], delivery: Delivery): Promise<Resource | undefined> {
-  const { type, id, op } = delivery;
-  const version = op === 'delete' ? delivery.version - 1 : delivery.version;
-  const [text] = await feed.bodies(db, [{ type, id, version }]);
-  return text ? (parseJson(text).exact as Resource) : undefined;
 }

@@ -18,6 +18,7 @@ import {
 } from './deliveries.ts';
 import { claimHeartbeats, endHeartbeat, endResend, resendDeliveries } from './deliveries-again.ts';
 import type { Hosts } from './hosts.ts';
+import { createRecorder, type Recorder } from './record.ts';
 
 /** What a channel makes of a delivery. `gone`: there is nothing left to deliver. `told`: of several, only the first so many. */
 export type ChannelResult = SendResult | { ok: true; gone: true } | { ok: true; told: number };
@@ -33,6 +34,8 @@ export interface Channel {
     atOnce(claim: Claim): number;
     deliver(claim: Claim, deliveries: readonly Delivery[], signal: AbortSignal): Promise<ChannelResult>;
   };
+  /** So many may have been sent before their end is recorded: a crash repeats them. Without it none. */
+  unrecordedMax?: number;
   /** Deliveries made under one lease, if not as many as of the others. */
   batchDeliveries?: number;
   /** Tells that the connection is alive, where the subscriber asks for that; without it nothing is sent. Must not throw. */
@@ -200,20 +203,23 @@ async function deliverAll(
   deliveries: readonly Delivery[],
   batch: Batch,
 ): Promise<'on' | 'over'> {
-  const { many } = options.channels[claim.channel];
+  const { many, unrecordedMax = 0 } = options.channels[claim.channel];
+  const { db, leaseMs } = options;
+  const recorder = createRecorder({ db, claim, end: batch.end, leaseMs, unrecordedMax });
   let atOnce = many?.atOnce(claim) ?? 1;
   let at = 0;
   while (at < deliveries.length && !batch.stopping.aborted) {
     const some = deliveries.slice(at, at + atOnce);
     const release = batch.isLast && at + some.length === deliveries.length;
-    const step = await deliverSome(options, claim, some, { ...batch, release });
+    const step = await deliverSome(options, claim, some, { ...batch, release, recorder });
     if (step === 'over') return 'over';
     if (step === 'broken') break;
     if (step === 'singly') atOnce = 1;
     else at += step;
     if (release && at === deliveries.length) return 'over';
   }
-  if (at === deliveries.length && !batch.isLast) return 'on';
+  const isHeld = await recorder.drain();
+  if (isHeld && at === deliveries.length && !batch.isLast) return 'on';
   await releaseLease(options.db, claim);
   return 'over';
 }
@@ -228,7 +234,7 @@ async function deliverSome(
   options: DelivererOptions,
   claim: Claim,
   some: readonly Delivery[],
-  batch: Batch & { release: boolean },
+  batch: Batch & { release: boolean; recorder: Recorder },
 ): Promise<Step> {
   const channel = options.channels[claim.channel];
   const [first] = some as [Delivery];
@@ -239,6 +245,8 @@ async function deliverSome(
   options.hosts.report(claim.host, !result.ok && result.hostFault === true && !batch.broken.aborted);
   // A request broken off by the shutdown is nobody's failure.
   if (!result.ok && batch.broken.aborted) return 'broken';
+  const { recorder } = batch;
+  if (!result.ok && !(await recorder.drain())) return 'broken';
   if (!result.ok && several && channel.onExhausted === 'park' && isExhausted(options, claim, result)) return 'singly';
   if (!result.ok && !(await onFailure(options, claim, first, result, batch))) return 'over';
   // What is set aside is one: the others of its notification follow.
@@ -247,7 +255,12 @@ async function deliverSome(
   const outcome: Outcome = !result.ok ? 'failed' : 'gone' in result ? 'gone' : 'delivered';
   const ended = { outcome, ...(result.ok ? {} : { error: result.error }) };
   const next = { release: batch.release && count === some.length, leaseMs: options.leaseMs, count };
-  if (!(await batch.end(options.db, claim, some[count - 1]!.number, ended, next))) return 'broken';
+  const { number } = some[count - 1]!;
+  const isHeld =
+    outcome === 'delivered' && !next.release
+      ? await recorder.delivered(number, count)
+      : (await recorder.drain()) && (await batch.end(options.db, claim, number, ended, next));
+  if (!isHeld) return 'broken';
   // The counts were the first delivery's.
   claim.attempts = 0;
   claim.failing_ms = 0;

@@ -18,8 +18,8 @@ export interface DispatcherOptions {
   planner: Planner;
   /** What criteria are parsed with. */
   parameters: Pick<SearchParameters, 'epoch' | 'refresh'>;
-  /** Registers what isn't a Subscription resource; called whenever the planner starts afresh. */
-  registerAlerts: () => void;
+  /** Registers the server's own listeners; called whenever the planner starts afresh. */
+  registerOwn: () => void;
   /** Subscriptions that were stored but can't be read any more go through the check again. */
   recheck: (id: string) => Promise<void>;
   /** Called after a commit that made deliveries due. */
@@ -148,9 +148,9 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   };
 }
 
-async function load({ db, planner, registerAlerts, recheck, log }: DispatcherOptions): Promise<void> {
+async function load({ db, planner, registerOwn, recheck, log }: DispatcherOptions): Promise<void> {
   planner.clear();
-  registerAlerts();
+  registerOwn();
   await planner.load();
   for await (const page of activeRegistrations(db)) {
     for (const [registration, version] of page) {
@@ -167,7 +167,7 @@ async function load({ db, planner, registerAlerts, recheck, log }: DispatcherOpt
 
 const definitionsEveryMs = 1_000;
 /** Of these the definitions may have changed, or be asked for the first time. */
-const defining = new Set(['SearchParameter', 'Subscription', 'Basic']);
+const defining = new Set(['SearchParameter', 'Subscription', 'Basic', 'PlanDefinition']);
 
 /** Criteria are parsed anew when search parameters are defined anew, by whichever server. */
 function watchDefinitions(options: DispatcherOptions) {

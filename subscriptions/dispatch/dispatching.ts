@@ -68,7 +68,7 @@ export function createDispatching(options: DispatchingOptions): Dispatching {
   const dispatcher = createDispatcher({
     ...{ db, log, metrics, feed: options.feed, clock: options.clock, parameters: options.parameters },
     planner: plannerOf(options),
-    registerAlerts: () => {
+    registerOwn: () => {
       for (const entry of options.entries()) options.matcher.put(entry);
     },
     lease: createLease(uuidv7(options.clock.now()), limits.dispatchLeaseMs),

@@ -9,9 +9,9 @@ export type SubscriberChange =
   /** It waits for the server's check; what was active before goes on until then. */
   | { kind: 'check'; id: string; version: number }
   | { kind: 'activate'; registration: Registration; version: number }
-  /** `error`: the text of Subscription.error, null without. */
   /** Its criteria can't be evaluated: it goes into error, which its Subscription is told. */
   | { kind: 'fail'; id: string; error: string }
+  /** `error`: the text of Subscription.error, null without. */
   | { kind: 'stop'; id: string; version: number; state: 'error' | 'off'; error: string | null }
   | { kind: 'delete'; id: string; version: number }
   /** Of a Basic that is, or was, a SubscriptionTopic. */

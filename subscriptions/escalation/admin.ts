@@ -10,9 +10,11 @@ import {
   type JsonSchema,
   type Statement,
 } from '#platform';
+import { limitOf, limitParameter, textParameter } from '../admin-query.ts';
+import { severities } from '../alerts/rules/rule.ts';
 import type { Severity } from '../alerts/seams.ts';
 import { planStep } from './advance.ts';
-import { type Chain, isChain, planFor, readChain, severities } from './chain.ts';
+import { type Chain, isChain, planFor, readChain } from './chain.ts';
 import type { Endpoint } from './endpoints.ts';
 import type { Notice } from './notice.ts';
 import { type Poster, post } from './post.ts';
@@ -45,7 +47,7 @@ const history: Statement = {
 const running: Statement = {
   name: 'escalation_running',
   text: `select alert, run, chain, state, facts ->> 'severity' as severity, facts ->> 'title' as title, began_at as began,
-      due_at as next, steps, error
+      due_at as next, steps, error, to_char(began_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as place
     from escalation where state in ('open', 'exhausted') and (began_at, alert) > ($1::timestamptz, $2)
     order by began_at, alert limit $3`,
 };
@@ -66,12 +68,6 @@ function readable(value: unknown, name = ''): unknown {
 const parameter = (name: string, description: string, schema: JsonSchema): AdminParameter => ({
   ...{ name, in: 'query', description, schema },
 });
-const limitParameter = parameter('limit', 'At most so many; default 100', {
-  type: 'integer',
-  minimum: 1,
-  maximum: rowsMax,
-});
-const afterParameter = parameter('after', '`next` of the page before', { type: 'string' });
 const checkParameters = [
   parameter('at', 'When; now without it', { type: 'string', format: 'date-time' }),
   parameter('severity', 'Of the alert; default critical', { type: 'string', enum: severities }),
@@ -93,7 +89,7 @@ export function escalationRoutes(options: EscalationAdminOptions): AdminRoute[] 
     {
       ...{ method: 'GET', path: '/admin/escalations' },
       summary: 'Escalations that nobody has ended, oldest first',
-      parameters: [afterParameter, limitParameter],
+      parameters: [textParameter('after', '`next` of the page before'), limitParameter(rowsMax)],
       handle: async ({ query }) => ({ status: 200, body: await listRunning(db, query) }),
     },
     {
@@ -129,20 +125,17 @@ export function escalationRoutes(options: EscalationAdminOptions): AdminRoute[] 
 }
 
 async function listRunning(db: Db, query: URLSearchParams): Promise<Row> {
-  const limit = Number(query.get('limit') ?? 100);
-  if (!Number.isInteger(limit) || limit < 1 || limit > rowsMax) {
-    throw new CerebraError('invalid-parameter', `limit must be a number from 1 to ${rowsMax}`, {
-      expression: ['limit'],
-    });
-  }
+  const limit = limitOf(query, rowsMax);
   const [since = '-infinity', alert = ''] = cursorOf(query.get('after'));
-  const rows = await db.query<Row>(running, [since, alert, limit]);
+  const rows = await db.query<Row & { place: string; alert: string }>(running, [since, alert, limit]);
   const last = rows.length === limit ? rows.at(-1) : undefined;
-  const next = last && `${new Date(last.began as number).toISOString()}_${String(last.alert)}`;
-  return { escalations: readable(rows), ...(next === undefined ? {} : { next }) };
+  // With PostgreSQL's microseconds: cut to milliseconds the next page would begin with this row again.
+  const next = last && `${last.place}_${last.alert}`;
+  const escalations = rows.map(({ place: _place, ...row }) => readable(row));
+  return { escalations, ...(next === undefined ? {} : { next }) };
 }
 
-/** `2026-01-31T08:00:00.000Z_alert` */
+/** `2026-01-31T08:00:00.000000Z_alert` */
 function cursorOf(after: string | null): string[] {
   if (after === null) return [];
   const match = /^(\d{4}-\d\d-\d\dT[\d:.]+Z)_(.{1,100})$/.exec(after);
@@ -204,7 +197,13 @@ const nowOf = async (db: Db): Promise<number> =>
 
 async function planOf({ reader, scope }: EscalationAdminOptions, body: Buffer): Promise<Resource> {
   const given = parseJson(body.toString()).exact as Resource & { chain?: string };
-  if (typeof given?.chain !== 'string') return given ?? {};
+  if (typeof given?.chain !== 'string') {
+    if (given?.resourceType === 'PlanDefinition') return given;
+    throw new CerebraError(
+      'invalid',
+      'The body must be a PlanDefinition, or {"chain": "…"} with the id of a stored one',
+    );
+  }
   const stored = await reader.read('PlanDefinition', given.chain, scope);
   if (!stored || stored.deleted) throw new CerebraError('not-found', `There is no PlanDefinition/${given.chain}`);
   return parseJson(stored.body).exact as Resource;

@@ -24,7 +24,7 @@ export interface AnswersOptions {
   publicUrl: string;
 }
 
-interface AskedMessage {
+export interface AskedMessage {
   id: string;
   alert: string;
   channel: string;
@@ -61,7 +61,7 @@ const answered: Statement = {
 const formBytesMax = 64 * 1_024;
 const nameCharactersMax = 100;
 
-const formOf = (body: Buffer): URLSearchParams => {
+export const formOf = (body: Buffer): URLSearchParams => {
   if (body.length > formBytesMax) throw new CerebraError('too-large', 'The form is too large');
   return new URLSearchParams(body.toString());
 };
@@ -91,12 +91,15 @@ const pageOf = ({ facts, recipient, detail }: AskedMessage): PageAlert => ({
   ...(detail && facts.detail !== '' ? { detail: facts.detail } : {}),
 });
 
-const isOpen = ({ state }: AskedMessage): boolean => state === 'open' || state === 'exhausted';
+export const isOpen = ({ state }: AskedMessage): boolean => state === 'open' || state === 'exhausted';
+
+export const messageById = async (db: Db, id: string): Promise<AskedMessage | undefined> =>
+  (await db.query<AskedMessage>(byId, [id]))[0];
 
 /** The message of the link, or the page that says why there is none. */
 async function messageOf({ db }: AnswersOptions, links: Links, token: string): Promise<AskedMessage | AdminResponse> {
   const read = links.read(token);
-  const [message] = read ? await db.query<AskedMessage>(byId, [read.messageId]) : [];
+  const message = read && (await messageById(db, read.messageId));
   if (!read || !message) return unknownPage();
   return message.nowMs > read.untilMs ? expiredPage() : message;
 }
@@ -119,16 +122,16 @@ async function acknowledge(options: AnswersOptions, links: Links, request: Admin
   return done ? acknowledgedPage(page) : overPage(page, 'acknowledged');
 }
 
-const nameOf = (text: string | null): string =>
+export const nameOf = (text: string | null): string =>
   (text ?? '')
     .replace(/[\s\p{Cc}]+/gu, ' ')
     .trim()
     .slice(0, nameCharactersMax);
 
-async function answer(
+export async function answer(
   { db, alerts, metrics }: AnswersOptions,
   message: AskedMessage,
-  how: Pick<Way, 'name'> & { way: 'link' | 'reply' },
+  how: Pick<Way, 'name'> & { way: 'link' | 'reply' | 'button' },
   note: string,
 ): Promise<boolean> {
   const by = message.recipient === '' ? message.channel : message.recipient;

@@ -1,7 +1,6 @@
 // Whether somebody is on call at an instant: https://hl7.org/fhir/R4/practitionerrole-definitions.html#PractitionerRole.availableTime
 // Hours are those of a clock on the wall, in the configured time zone.
-import type { Json, JsonObject } from '#fhir-model';
-import { objectsOf } from '../alerts/rules/extensions.ts';
+import { type Json, type JsonObject, objectsOf } from '#fhir-model';
 
 const weekdays: Record<string, string> = {
   ...{ Mon: 'mon', Tue: 'tue', Wed: 'wed', Thu: 'thu', Fri: 'fri', Sat: 'sat', Sun: 'sun' },

@@ -101,6 +101,16 @@ describe('a chain', () => {
       withExtension(extension('mode', { valueCode: 'all' }), extension('mode', { valueCode: 'all' })),
       /2 times/,
     ],
+    [
+      'with a misspelt extension of a step',
+      withExtension(extension('chanel', { valueCode: 'email' })),
+      /action\[0\]: there is no urn:cerebra:escalation-chanel here; there are urn:cerebra:escalation-who/,
+    ],
+    [
+      'with a misspelt extension of its own',
+      chainOf([{ channels: ['email'] }], { extension: [extension('repeats', { valuePositiveInt: 2 })] }),
+      /there is no urn:cerebra:escalation-repeats here/,
+    ],
     ['with a text for a flag', withExtension(extension('detail', { valueString: 'yes' })), /valueBoolean/],
   ];
   for (const [name, plan, message] of wrong) {

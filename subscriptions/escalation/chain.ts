@@ -1,8 +1,8 @@
 // A chain of escalation as a PlanDefinition: https://hl7.org/fhir/R4/plandefinition.html, of type workflow-definition. Its
 // actions are the steps, in order; docs/alerts.md lists the extensions.
-import type { Issue, Json, JsonObject, Resource } from '#fhir-model';
+import { type Issue, type Json, type JsonObject, objectsOf, type Resource } from '#fhir-model';
 import { CerebraError, isCerebraError } from '#platform';
-import { objectsOf } from '../alerts/rules/extensions.ts';
+import { rankOf, severities } from '../alerts/rules/rule.ts';
 import type { Severity } from '../alerts/seams.ts';
 
 /** Who a step tells: a resource, or the care teams of the alert's patient. */
@@ -38,9 +38,7 @@ export interface Plan extends Chain {
   turns: number[];
 }
 
-export const severities: readonly Severity[] = ['info', 'low', 'moderate', 'high', 'critical'];
-export const isAtLeast = (severity: Severity, least: Severity): boolean =>
-  severities.indexOf(severity) >= severities.indexOf(least);
+export const isAtLeast = (severity: Severity, least: Severity): boolean => rankOf(severity) >= rankOf(least);
 
 const stepsMax = 50;
 const turnsMax = 500;
@@ -60,6 +58,7 @@ export function readChain(plan: Resource, endpoints?: ReadonlySet<string>): Chai
   if (plan.status !== 'active') fail('.status', 'only an active chain is followed');
   const actions = objectsOf(plan.action);
   if (actions.length === 0 || actions.length > stepsMax) fail('.action', `1 to ${stepsMax} steps are needed`);
+  onlyKnown(plan, ['repeat', 'tell-end'], '');
   const steps = actions.map((action, index) => readStep(action, `.action[${index}]`, endpoints));
   const rounds = positive(one(plan, 'repeat', ''), '', 'repeat', 1);
   const turns = rounds * steps.reduce((sum, { times }) => sum + times, 0);
@@ -96,6 +95,7 @@ function readStep(action: JsonObject, path: string, endpoints: ReadonlySet<strin
   const channels = each(action, 'channel').map((extension) => readChannel(extension, path, endpoints));
   if (channels.length === 0)
     fail(path, `${extensionUrl('channel')} is missing: email, websocket or an endpoint's name`);
+  onlyKnown(action, ['who', 'channel', 'mode', 'severity', 'detail'], path);
   const mode = code(one(action, 'mode', path), path, 'mode', ['first', 'all'] as const, 'first');
   const severity = code(one(action, 'severity', path), path, 'severity', severities, 'info');
   const who = each(action, 'who').map((extension) => readWho(extension, path));
@@ -163,6 +163,15 @@ const codesOf = (concept: Json | undefined): Json[] =>
 
 const each = (element: JsonObject, name: string): JsonObject[] =>
   objectsOf(element.extension).filter(({ url }) => url === extensionUrl(name));
+
+/** One that is spelt wrong would be as if it were not there. */
+function onlyKnown(element: JsonObject, names: readonly string[], path: string): void {
+  const known = names.map(extensionUrl);
+  const unknown = objectsOf(element.extension).find(
+    ({ url }) => typeof url === 'string' && url.startsWith(extensionUrl('')) && !known.includes(url),
+  );
+  if (unknown) fail(path, `there is no ${String(unknown.url).slice(0, 100)} here; there are ${known.join(', ')}`);
+}
 
 function one(element: JsonObject, name: string, path: string): JsonObject | undefined {
   const found = each(element, name);

@@ -1,6 +1,5 @@
 // Which ContactPoint is used: https://hl7.org/fhir/R4/datatypes.html#ContactPoint
-import type { Json, JsonObject } from '#fhir-model';
-import { objectsOf } from '../alerts/rules/extensions.ts';
+import { type Json, type JsonObject, objectsOf } from '#fhir-model';
 import { isWithin } from './availability.ts';
 
 /** Where somebody is reached. */

@@ -16,7 +16,11 @@ const name = z
   .refine((text) => text !== 'email' && text !== 'websocket', 'email and websocket are there already');
 
 const endpoint = z.discriminatedUnion('template', [
-  z.strictObject({ name, template: z.literal('slack'), url }),
+  z.strictObject({
+    ...{ name, template: z.literal('slack'), url },
+    /** Of an app with interactivity: its messages have a button. */
+    signingSecret: secret.optional(),
+  }),
   z.strictObject({ name, template: z.literal('teams'), url }),
   z.strictObject({
     ...{ name, template: z.literal('pagerduty') },

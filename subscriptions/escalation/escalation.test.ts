@@ -296,9 +296,32 @@ test('addresses that may not be called are not, and neither error nor log shows 
   });
   await server.raise(alertOf('a1'));
   const run = await settled(server, 'a1', { slack: 'failed' });
-  assert.equal(run.messages[0]!.error, 'The endpoint has an address that this server does not call');
+  assert.equal(run.messages[0]!.error, 'The endpoint has an address that this server does not call (EGRESS_ALLOW)');
   const listed = await server.call('GET', '/admin/escalations/endpoints');
   assert.deepEqual(listed.body, { endpoints: [{ name: 'slack', template: 'slack' }] });
+});
+
+test('escalations that nobody has ended are listed in pages, each once', async (t) => {
+  const rig = await createEscalationRig(t);
+  const server = await rig.start();
+  await rig.db.query({
+    text: `insert into escalation (alert, run, chain, state, facts, began_at)
+      select 'a' || i, 1, 'c', 'open', '{}', timestamptz '2026-01-01T00:00:00.000123Z' + i / 2 * interval '1 microsecond'
+      from generate_series(1, 5) i`,
+  });
+  const seen: string[] = [];
+  for (let after: string | undefined = ''; after !== undefined && seen.length < 10; ) {
+    const query: string = `limit=2${after === '' ? '' : `&after=${encodeURIComponent(after)}`}`;
+    const { body } = await server.call('GET', '/admin/escalations', { query });
+    const page = body as { escalations: { alert: string; began: string }[]; next?: string };
+    for (const { alert, began } of page.escalations) seen.push(`${alert} ${began}`);
+    after = page.next;
+  }
+  const began = '2026-01-01T00:00:00.000Z';
+  assert.deepEqual(
+    seen,
+    [1, 2, 3, 4, 5].map((i) => `a${i} ${began}`),
+  );
 });
 
 test('a chain can be rehearsed, an endpoint tried', async (t) => {

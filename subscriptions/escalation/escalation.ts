@@ -23,6 +23,7 @@ import { createLinks, type Links, linkKey } from './link.ts';
 import { type ClaimedMessage, claimMessages, type Flood, freeMessages, putBack } from './messages.ts';
 import { type EscalationMetrics, escalationMetrics } from './metrics.ts';
 import { type SenderOptions, sendMessage } from './send.ts';
+import { slackButtonRoute } from './slack-button.ts';
 import { beginEscalation, claimEscalations, endEscalation } from './state.ts';
 
 export interface EscalationLimits extends BackoffLimits, Flood {
@@ -137,7 +138,11 @@ export function createEscalation(options: EscalationOptions): RunningEscalation 
       mailer?.close();
     },
     wake,
-    adminRoutes: [...escalationRoutes(shared), ...createAnswers({ ...shared, alerts }, links)],
+    adminRoutes: [
+      ...escalationRoutes(shared),
+      ...createAnswers({ ...shared, alerts }, links),
+      slackButtonRoute({ ...shared, alerts }, links),
+    ],
   };
 }
 

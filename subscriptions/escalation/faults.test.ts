@@ -60,6 +60,10 @@ test('a server that is killed again and again between sending and recording: eve
   assert.equal(steps.length, alerts);
   for (const { numbers } of steps as { numbers: number[] }[]) assert.deepEqual(numbers, [1, 2]);
   assert.equal((await store.list('Communication')).length, 2 * alerts);
+  const events = await store.list('AuditEvent');
+  assert.equal(events.length, 2 * alerts);
+  const text = `select count(*)::int as versions from test_version where type = 'AuditEvent'`;
+  assert.deepEqual(await db.query({ text }), [{ versions: 2 * alerts }], 'each once');
   await db.close();
 });
 

@@ -6,7 +6,7 @@ export interface EscalationMetrics {
   messages: Counter;
   /** Those that nobody has acknowledged at the end of their chain. */
   exhausted: Counter;
-  /** Acknowledgments by link and by reply. */
+  /** Acknowledgments by link, reply and button. */
   answers: Counter;
 }
 
@@ -29,6 +29,6 @@ export function escalationMetrics(metrics: Metrics, db: Db): EscalationMetrics {
       'outcome',
     ]),
     exhausted: metrics.counter('cerebra_escalations_exhausted_total', 'Escalations that ended without anybody acting'),
-    answers: metrics.counter('cerebra_escalation_answers_total', 'Acknowledgments by link and by reply', ['way']),
+    answers: metrics.counter('cerebra_escalation_answers_total', 'Acknowledgments by link, reply and button', ['way']),
   };
 }

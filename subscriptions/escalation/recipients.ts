@@ -4,12 +4,12 @@ import {
   type AccessScope,
   type Json,
   type JsonObject,
+  objectsOf,
   parseJson,
   type Resource,
   type ResourceReader,
 } from '#fhir-model';
 import { isCerebraError } from '#platform';
-import { objectsOf } from '../alerts/rules/extensions.ts';
 import { isAvailable, isWithin } from './availability.ts';
 import type { Who } from './chain.ts';
 

@@ -55,6 +55,17 @@ test('Slack takes all of them', async (t) => {
   );
 });
 
+test('Slack takes their buttons: one for each alert that is open, with the token of its link', async (t) => {
+  const slack = await startSlack(t);
+  const endpoint = { name: 'slack', template: 'slack', url: slack.url, signingSecret: 's' } as const;
+  for (const one of notices) assert.deepEqual(await send(one, endpoint), { ok: true });
+  const values = slack.taken.map(({ blocks }) => blocks.flatMap(({ accessory }) => accessory?.value ?? []));
+  assert.deepEqual(
+    values.map((list) => [list.length, ...new Set(list)]),
+    [[1, 'x'], [1, 'x'], [48, 'x'], [0]],
+  );
+});
+
 test('PagerDuty takes all of them, an end as its acknowledge or resolve', async (t) => {
   const pager = await startPagerDuty(t);
   const endpoint = { name: 'pager', template: 'pagerduty', url: pager.url, routingKey: 'k'.repeat(32) } as const;

@@ -1,16 +1,9 @@
 // The change stream in a Kafka topic: every committed change at least once, all about one patient in order. The cursor moves
 // when the brokers have what is before it; a server that dies in between sends that again.
-import {
-  type Change,
-  type ChangeCursor,
-  type ChangeFeed,
-  parseJson,
-  type Resource,
-  type VersionKey,
-} from '#fhir-model';
+import type { Change, ChangeCursor, ChangeFeed } from '#fhir-model';
 import { type Clock, createLoop, type Db, type Log, type Statement } from '#platform';
 import type { Lease } from '../dispatch/lease.ts';
-import type { KeyOf } from '../match/patient-key.ts';
+import { changedResources, type KeyOf } from '../match/patient-key.ts';
 import type { SubscriptionMetrics } from '../metrics.ts';
 import { type KafkaMessage, type KafkaSender, kafkaFault } from './producer.ts';
 
@@ -113,16 +106,11 @@ export function createKafkaChanges(options: KafkaChangesOptions): KafkaChanges {
   };
 }
 
-/** A deletion has the key that what it deleted had. */
 async function messagesOf(options: KafkaChangesOptions, batch: readonly Change[]): Promise<KafkaMessage[]> {
-  const deletions = batch.filter(({ op }) => op === 'delete');
-  const former = deletions.map(({ type, id, version }): VersionKey => ({ type, id, version: version - 1 }));
-  const bodies = former.length === 0 ? [] : await options.feed.bodies(options.db, former);
-  const formerOf = new Map(deletions.map((change, index) => [change, bodies[index] ?? '']));
-  return batch.map((change) => {
-    const text = change.op === 'delete' ? formerOf.get(change)! : change.body;
-    const resource = text === '' ? undefined : (parseJson(text).exact as Resource);
-    return { topic: options.topic, key: options.keyOf(change, resource), value: messageOf(options, change) };
+  const { db, feed, topic, keyOf } = options;
+  const resources = await changedResources(db, feed, batch);
+  return batch.map((change, index) => {
+    return { topic, key: keyOf(change, resources[index]), value: messageOf(options, change) };
   });
 }
 

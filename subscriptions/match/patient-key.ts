@@ -1,5 +1,15 @@
 // The key of a change: its patient, so that all there is about one patient stays in order in one partition.
-import { type Change, compileExtractor, type Resource, type SearchParam, type SearchParameters } from '#fhir-model';
+import {
+  type Change,
+  type ChangeFeed,
+  compileExtractor,
+  parseJson,
+  type Resource,
+  type SearchParam,
+  type SearchParameters,
+  type VersionKey,
+} from '#fhir-model';
+import type { Queryable } from '#platform';
 
 /** Where resources name their patient, best first: https://hl7.org/fhir/R4/compartmentdefinition-patient.html */
 const codes = ['patient', 'subject', 'beneficiary', 'individual', 'link'];
@@ -34,4 +44,25 @@ export function createKeyOf(parameters: Pick<SearchParameters, 'get'>, baseUrl?:
     }
     return read(resource) ?? `${type}/${id}`;
   };
+}
+
+/**
+ * What each change left or, of a deletion, what it deleted: that has the patient. Undefined where it is no longer stored. What has no
+ * `body` is read, all of it at once.
+ */
+export async function changedResources(
+  db: Queryable,
+  feed: Pick<ChangeFeed, 'bodies'>,
+  changes: readonly (VersionKey & { op: Change['op']; body?: string })[],
+): Promise<(Resource | undefined)[]> {
+  const unread = changes.filter(({ body }) => !body);
+  const versions = unread.map(({ type, id, version, op }) => {
+    return { type, id, version: op === 'delete' ? version - 1 : version };
+  });
+  const texts = versions.length === 0 ? [] : await feed.bodies(db, versions);
+  const textOf = new Map(unread.map((change, index) => [change, texts[index]]));
+  return changes.map((change) => {
+    const text = change.body || textOf.get(change);
+    return text ? (parseJson(text).exact as Resource) : undefined;
+  });
 }

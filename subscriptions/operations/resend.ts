@@ -93,15 +93,20 @@ async function run(parts: OperationParts, request: OperationRequest): Promise<Op
   return { resource: outcome(asked, marked, done) };
 }
 
+const eventsAre = (count: number | bigint): string => (Number(count) === 1 ? '1 event is' : `${count} events are`);
+
 function outcome(asked: Asked, marked: readonly bigint[], done: bigint): Resource {
   const last = asked.last < done ? asked.last : done;
   const wanted = last < asked.first ? 0n : last - asked.first + 1n;
   const byTime = asked.sinceMs !== null || asked.untilMs !== null;
   const lost = byTime ? 0n : wanted - BigInt(marked.length);
   const issue = [
-    { severity: 'information', code: 'informational', diagnostics: `${marked.length} events are told again` },
+    { severity: 'information', code: 'informational', diagnostics: `${eventsAre(marked.length)} told again` },
     ...(lost > 0n
-      ? [{ severity: 'warning', code: 'not-found', diagnostics: `${lost} events are no longer kept` }]
+      ? [{ severity: 'warning', code: 'not-found', diagnostics: `${eventsAre(lost)} no longer kept` }]
+      : []),
+    ...(asked.first > done
+      ? [{ severity: 'warning', code: 'not-found', diagnostics: `The last event that was told is number ${done}` }]
       : []),
   ];
   return { resourceType: 'OperationOutcome', issue } as Resource;

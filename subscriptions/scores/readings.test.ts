@@ -29,6 +29,16 @@ test('patient, time, encounter and whether it is confirmed', () => {
   ]);
 });
 
+test('an absolute reference below our own base is to a patient of this server, another one is not', () => {
+  const own = createReadVitals(readScores({ names: ['news2'] }).vitals, 'https://fhir.example.org/R4');
+  const patients = (reference: string) => own(observation({ subject: { reference } })).map(({ patient }) => patient);
+  assert.deepEqual(patients('https://fhir.example.org/R4/Patient/p'), ['p']);
+  assert.deepEqual(patients('Patient/p/_history/2'), ['p']);
+  for (const other of ['https://other.example.org/R4/Patient/p', 'Group/p', '#p', 'urn:uuid:p']) {
+    assert.deepEqual(patients(other), [], other);
+  }
+});
+
 test('units are converted; without a unit, with another dimension, a comparator or no plausible value it is none', () => {
   const temperature = (valueQuantity: JsonObject) => values({ code: loinc('8310-5'), valueQuantity });
   assert.deepEqual(temperature(ucum(98.6, '[degF]')), [['temperature', '37']]);

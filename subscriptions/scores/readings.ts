@@ -1,5 +1,5 @@
 // What an Observation says of a patient's vital signs: https://hl7.org/fhir/R4/observation.html
-import { convertDecimal, type Json, type JsonObject, UCUM } from '#fhir-model';
+import { convertDecimal, type Json, type JsonObject, objectsOf, parseReference, UCUM } from '#fhir-model';
 import type { Vital } from './schema.ts';
 
 /** One vital sign of a patient at an instant. */
@@ -26,20 +26,20 @@ export type ReadVitals = (observation: JsonObject) => Reading[];
 const counted = new Set(['final', 'amended', 'corrected', 'preliminary']);
 
 /**
- * A function that reads these vitals. An Observation of no patient of this server, without a time of day, or whose value has no
+ * A function that reads these vitals. `baseUrl`: our own FHIR base; references below it are local. An Observation of no patient of this server, without a time of day, or whose value has no
  * unit, a comparator (`<`) or is not plausible, yields nothing: what is not known counts as missing, never as normal.
  */
-export function createReadVitals(vitals: readonly Vital[]): ReadVitals {
+export function createReadVitals(vitals: readonly Vital[], baseUrl?: string): ReadVitals {
   const byCode = new Map(vitals.flatMap((vital) => vital.codings.map((one) => [keyOf(one.system, one.code), vital])));
   return (observation) => {
-    const patient = idOf(observation.subject, 'Patient');
+    const patient = localIdOf(observation.subject, 'Patient', baseUrl);
     const atMs = timeOf(observation);
     const id = observation.id;
     if (patient === '' || atMs === undefined || typeof id !== 'string') return [];
     if (!counted.has(String(observation.status))) return [];
-    const encounter = idOf(observation.encounter, 'Encounter');
+    const encounter = localIdOf(observation.encounter, 'Encounter', baseUrl);
     const found = new Map<string, string>();
-    for (const element of [observation, ...objects(observation.component)]) {
+    for (const element of [observation, ...objectsOf(observation.component)]) {
       for (const coding of codingsOf(element.code)) {
         const vital = byCode.get(coding);
         const value = vital && readValue(vital, element);
@@ -54,23 +54,16 @@ export function createReadVitals(vitals: readonly Vital[]): ReadVitals {
 
 const keyOf = (system: unknown, code: unknown): string => `${String(system)}|${String(code)}`;
 
-const objects = (value: Json | undefined): JsonObject[] =>
-  (Array.isArray(value) ? value : []).filter(
-    (one): one is JsonObject => typeof one === 'object' && one !== null && !Array.isArray(one),
-  );
-
 function codingsOf(concept: Json | undefined): string[] {
   if (typeof concept !== 'object' || concept === null || Array.isArray(concept)) return [];
-  return objects(concept.coding).map(({ system, code }) => keyOf(system, code));
+  return objectsOf(concept.coding).map(({ system, code }) => keyOf(system, code));
 }
 
-const localId = /^(?:Patient|Encounter)\/([A-Za-z0-9\-.]{1,64})(?:\/_history\/[A-Za-z0-9\-.]{1,64})?$/;
-
-/** Of a reference to this server: `1` of `Patient/1`. */
-function idOf(reference: Json | undefined, type: string): string {
+/** Of a reference to this server: `1` of `Patient/1`, or of the same below `baseUrl`; '' for any other. */
+export function localIdOf(reference: Json | undefined, type: string, baseUrl: string | undefined): string {
   const text = (reference as JsonObject | undefined)?.reference;
-  if (typeof text !== 'string' || !text.startsWith(`${type}/`)) return '';
-  return localId.exec(text)?.[1] ?? '';
+  const found = typeof text === 'string' ? parseReference(text, baseUrl) : undefined;
+  return found?.kind === 'local' && found.type === type ? found.id : '';
 }
 
 const withTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d/;

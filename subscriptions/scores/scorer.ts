@@ -15,6 +15,8 @@ export interface ScorerPorts {
   reader: ResourceReader;
   writer: ResourceWriter;
   scope: AccessScope;
+  /** Our own FHIR base. */
+  baseUrl?: string | undefined;
   log: Log;
 }
 
@@ -39,7 +41,7 @@ const leaseMs = 30_000;
 
 export function createScorer(set: ScoreSet, ports: ScorerPorts): Scorer {
   const parts: Parts = {
-    ...{ ...ports, set, windows: windowsOf(set), readVitals: createReadVitals(set.vitals) },
+    ...{ ...ports, set, windows: windowsOf(set), readVitals: createReadVitals(set.vitals, ports.baseUrl) },
     vitals: new Map(set.vitals.map((one) => [one.name, one])),
   };
   return {

@@ -1,3 +1,4 @@
+// Early warning scores as a listener on the change stream: docs/alerts.md, "Scores".
 import { type AdminRoute, CerebraError, type Clock, isCerebraError } from '#platform';
 import type { Channel, ChannelResult } from '../dispatch/deliver.ts';
 import type { Claim, Delivery } from '../dispatch/deliveries.ts';
@@ -64,7 +65,7 @@ export function createScores(
     set,
     registrations: on ? [registration] : [],
     entries: () => (on ? criteria.map(entryOf) : []),
-    channel: on ? channelOf(createScorer(set, ports), ports) : idle,
+    channel: on ? channelOf(createScorer(set, { ...ports, baseUrl: rules.baseUrl }), ports) : idle,
     adminRoutes: scoreRoutes({ ...ports, set, codes, subscriber: subscriberId }),
   };
 }

@@ -178,9 +178,28 @@ test('no such patient, a deleted one, a wrong cursor: refused; a cursor that is 
   await assert.rejects(watch('no%20body'), /404/);
   await rig.store.remove('Patient', 'q');
   await assert.rejects(watch('q'), /404/);
-  await assert.rejects(watch('p', 'yesterday'), /404/);
+  await assert.rejects(watch('p', 'yesterday'), /400/);
   const socket = await watch('p', '1.1');
   const [, gap] = await socket.hears(2);
+  assert.equal(JSON.parse(gap!).kind, 'gap');
+});
+
+test('a cursor of no change: a gap once what followed it is forgotten; one from the future: a gap, and what follows', async (t) => {
+  const { rig, watch } = await setUp(t);
+  const { cursor } = JSON.parse((await (await watch('p')).hears(1))[0]!);
+  const kept = await watch('p', cursor);
+  const ahead = await watch('p', '900000000000000000.0');
+  await rig.store.put(of('o', 'p'));
+  await hears(kept, 1);
+  assert.deepEqual(ids(kept), ['o']);
+  await hears(ahead, 2);
+  assert.deepEqual(
+    events(ahead).map(({ kind }) => kind),
+    ['gap', 'observation'],
+  );
+  await rig.db.query({ text: 'delete from change' });
+  const late = await watch('p', cursor);
+  const [, gap] = await late.hears(2);
   assert.equal(JSON.parse(gap!).kind, 'gap');
 });
 

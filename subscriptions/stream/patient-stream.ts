@@ -3,11 +3,18 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
-import type { AccessScope, Change, ChangeCursor, ChangeFeed, ResourceReader } from '#fhir-model';
-import { isId, parseJson, type Resource, type VersionKey } from '#fhir-model';
+import {
+  type AccessScope,
+  type Change,
+  type ChangeCursor,
+  type ChangeFeed,
+  isId,
+  type Resource,
+  type ResourceReader,
+} from '#fhir-model';
 import { createLoop, type Db, isCerebraError, type Log, type Statement } from '#platform';
 import { refuseUpgrade, type UpgradeRequest } from '../channels/websocket/websocket.ts';
-import type { KeyOf } from '../match/patient-key.ts';
+import { changedResources, type KeyOf } from '../match/patient-key.ts';
 import { scoreTagSystem } from '../scores/resources.ts';
 import { closeCodes, createViewer, type Viewer } from './viewer.ts';
 
@@ -174,7 +181,7 @@ export function createPatientStreams(options: PatientStreamOptions): PatientStre
       socket.on('error', () => {});
       ask(options, request).then(
         (asked) => {
-          if (typeof asked === 'string') return refuseUpgrade(socket, 404, 'Not Found', asked);
+          if ('refused' in asked) return refuseUpgrade(socket, ...asked.refused);
           server.handleUpgrade(request as IncomingMessage, socket, head, (ws) => accept(ws, asked));
         },
         (err: unknown) => {
@@ -217,22 +224,32 @@ const isKept: Statement = {
   name: 'patient_stream_kept',
   text: 'select exists (select from change where xid = $1::xid8 and seq = $2) as kept',
 };
+// The place of no change: while one before it is kept, so are those after it, since the oldest are forgotten first.
+const isKeptBefore: Statement = {
+  name: 'patient_stream_kept_before',
+  text: 'select exists (select from change where (xid, seq) < ($1::xid8, $2)) as kept',
+};
 
 /** Why there is nothing to watch; whose patient it is not is told as if there were none. */
 async function ask(
   { db, feed, reader, scopeOf }: PatientStreamOptions,
   request: UpgradeRequest,
-): Promise<Asked | string> {
+): Promise<Asked | { refused: [status: number, reason: string, text: string] }> {
   const patient = patientOf(request) ?? '';
   const scope = scopeOf(request);
   const stored = isId(patient) ? await reader.read('Patient', patient, scope) : undefined;
-  if (!stored || stored.deleted) return 'There is no such patient';
+  if (!stored || stored.deleted) return { refused: [404, 'Not Found', 'There is no such patient'] };
   const after = new URL(request.url ?? '', 'http://localhost').searchParams.get('after');
   const cursor = after === null ? undefined : cursorOf(after);
-  if (after !== null && !cursor) return 'after: must be a cursor, as the events have it';
-  if (!cursor) return { patient, scope, cursor: await feed.end(db), gap: false };
-  const [found] = await db.query<{ kept: boolean }>(isKept, [cursor.xid, cursor.seq]);
-  return { patient, scope, cursor, gap: cursor.seq > 0n && !found?.kept };
+  if (after !== null && !cursor) {
+    return { refused: [400, 'Bad Request', 'after: must be a cursor, as the events have it'] };
+  }
+  const end = await feed.end(db);
+  if (!cursor) return { patient, scope, cursor: end, gap: false };
+  // Of another database, or of this one before it was restored: nothing would come after it for a long time.
+  if (cursor.xid > end.xid) return { patient, scope, cursor: end, gap: true };
+  const [found] = await db.query<{ kept: boolean }>(cursor.seq > 0n ? isKept : isKeptBefore, [cursor.xid, cursor.seq]);
+  return { patient, scope, cursor, gap: !found?.kept };
 }
 
 /** Sends each change to those whose patient it concerns and who have not seen it; moves their cursors. */
@@ -245,11 +262,10 @@ async function tell(
   if (!last) return;
   const watched = Map.groupBy(viewers, ({ patient }) => `Patient/${patient}`);
   const wanted = batch.filter(({ type }) => Object.hasOwn(kinds, type));
-  const former = await formerBodies(options, wanted);
-  for (const change of wanted) {
-    const text = change.op === 'delete' ? (former.get(change) ?? '') : change.body;
-    if (text === '') continue;
-    const resource = parseJson(text).exact as Resource;
+  const resources = await changedResources(options.db, options.feed, wanted);
+  for (const [index, change] of wanted.entries()) {
+    const resource = resources[index];
+    if (!resource) continue;
     const whose = options.keyOf(change, resource);
     for (const viewer of watched.get(whose) ?? []) {
       if (isBefore(viewer.cursor, change) && (await maySee(options, viewer, change)))
@@ -257,17 +273,6 @@ async function tell(
     }
   }
   for (const viewer of viewers) if (isBefore(viewer.cursor, last)) viewer.cursor = { xid: last.xid, seq: last.seq };
-}
-
-async function formerBodies(
-  { db, feed }: PatientStreamOptions,
-  changes: readonly Change[],
-): Promise<Map<Change, string>> {
-  const deletions = changes.filter(({ op }) => op === 'delete');
-  if (deletions.length === 0) return new Map();
-  const versions = deletions.map(({ type, id, version }): VersionKey => ({ type, id, version: version - 1 }));
-  const bodies = await feed.bodies(db, versions);
-  return new Map(deletions.map((change, index) => [change, bodies[index] ?? '']));
 }
 
 async function maySee({ reader }: PatientStreamOptions, { scope }: Viewer, { type, id }: Change): Promise<boolean> {

@@ -4,6 +4,9 @@
 import type { ResourceWriter, StoredVersion, WriteContext } from '#fhir-model';
 import { type ChangeFeed, type EntryResult, parseJson, type Resource, type ResourceReader } from '#fhir-model';
 import { CerebraError, type Db, type Queryable, type Tx } from '#platform';
+import { parseCriteria } from '../match/criteria.ts';
+import { createMatcher } from '../match/matcher.ts';
+import { testRules } from './rules.ts';
 
 export interface TestStore {
   feed: ChangeFeed;
@@ -16,6 +19,8 @@ export interface TestStore {
   list(type: string): Promise<Resource[]>;
   /** Makes the next calls of the writer throw. */
   failWrites(error: unknown, times: number): void;
+  /** What was searched for, `Type?name=value`. */
+  searches: string[];
   /** False: commits tell nobody, as another server's don't. */
   tellsCommits: boolean;
 }
@@ -55,6 +60,7 @@ export function openTestStore(db: Db): TestStore {
     writeVersion(tx, resource.resourceType, resource.id, resource);
 
   const store: TestStore = {
+    searches: [],
     tellsCommits: true,
     feed: {
       read: readFeed,
@@ -76,12 +82,13 @@ export function openTestStore(db: Db): TestStore {
         const row = await current(db, type, id);
         return row && toStored(type, row);
       },
-      // All of the type, whatever is asked: who searches for topics looks at each.
-      async search(type) {
-        if (type !== 'Basic') throw new CerebraError('unsupported', 'no search in tests');
+      async search(type, query) {
         const text = `select distinct on (id) * from test_version where type = $1 order by id, version desc`;
         const rows = await db.query<VersionRow>({ text }, [type]);
-        return { resources: rows.map((row) => toStored(type, row)).filter(({ deleted }) => !deleted), included: [] };
+        const all = rows.map((row) => toStored(type, row)).filter(({ deleted }) => !deleted);
+        store.searches.push(`${type}?${query}`);
+        // Who searches for topics looks at each.
+        return { resources: type === 'Basic' ? all : await found(type, query, all), included: [] };
       },
     },
     writer: {
@@ -150,6 +157,25 @@ export function openTestStore(db: Db): TestStore {
     },
   };
   return store;
+}
+
+/** Those of them that criteria a resource alone decides find, on one page; sorted by `-date` at most. */
+async function found(type: string, search: string, all: StoredVersion[]): Promise<StoredVersion[]> {
+  const query = new URLSearchParams(search);
+  const criteria = [...query].filter(([name]) => !['_sort', '_count', '_total'].includes(name));
+  const { query: parsed, stored } = parseCriteria(`${type}?${new URLSearchParams(criteria)}`, await testRules());
+  if (stored !== '') throw new CerebraError('unsupported', `no search for ${stored} in tests`);
+  const matcher = createMatcher();
+  matcher.put({ id: 'search', query: parsed });
+  const matching = all.flatMap((one) => {
+    const resource = parseJson(one.body).exact as Resource;
+    const matches = matcher.match(resource, one.version, one.updatedMs, (_id, error) => {
+      throw error;
+    });
+    return matches.length > 0 ? [{ one, date: String(resource.effectiveDateTime ?? '') }] : [];
+  });
+  if (query.get('_sort') === '-date') matching.sort((a, b) => (a.date > b.date ? -1 : 1));
+  return matching.slice(0, Number(query.get('_count') ?? 50)).map(({ one }) => one);
 }
 
 const lock = (tx: Tx, type: string, id: string) =>

@@ -1,7 +1,7 @@
 // SubscriptionTopics as R4 has them: a Basic whose elements are extensions named after the elements of R5.
 // http://hl7.org/fhir/uv/subscriptions-backport/components.html#subscription-topics-in-r4
 // https://hl7.org/fhir/R5/versions.html#extensions
-import { type JsonObject, type Resource, topicCode } from '#fhir-model';
+import { type JsonObject, objectsOf, type Resource, topicCode } from '#fhir-model';
 import type { Topic } from './topic.ts';
 
 /** An element of the topic, whichever extension has it. */
@@ -13,10 +13,6 @@ export interface Element {
   value: unknown;
   children: Element[];
 }
-
-/** What was loaded unchecked may have anything where objects belong. */
-export const objectsOf = (value: unknown): JsonObject[] =>
-  Array.isArray(value) ? value.filter((one) => typeof one === 'object' && one !== null) : [];
 
 // Guides are written with the extensions of R5 and of R4B, and newer ones with those that all artifacts have.
 const ELEMENT =

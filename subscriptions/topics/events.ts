@@ -8,12 +8,12 @@ import {
   type ChangeFeed,
   type Json,
   type JsonObject,
+  objectsOf,
   parseReference,
   type Resource,
   type ResourceReader,
 } from '#fhir-model';
 import type { Db } from '#platform';
-import { objectsOf } from './basic.ts';
 import { codedOf } from './read-topic.ts';
 import type { Coded, EventTrigger } from './topic.ts';
 

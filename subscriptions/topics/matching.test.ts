@@ -116,7 +116,7 @@ test('a former version is asked for only where a filter passes and a trigger nee
 });
 
 test('so many that one push() could not take them are told, and what the change replaced is read once', async () => {
-  const rig = matchingRig(await testRules());
+  const rig = matchingRig(rules);
   const resourceTrigger = {
     ...{ resource: 'Observation', supportedInteraction: 'update' },
     queryCriteria: { previous: 'status=preliminary', current: 'status=final', requireBoth: true },

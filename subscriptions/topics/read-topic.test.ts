@@ -129,6 +129,10 @@ test('what is wrong in a topic is told by element', () => {
     trigger({ fhirPathCriteria: '%current.status = ' })[0]!,
     /^Basic\.extension\[1\]: fhirPathCriteria: .*it is no FHIRPath/,
   );
+  assert.deepEqual(trigger({ fhirpathCriteria: 'true', queryCriteria: { currently: 'status=finished' } }), [
+    'Basic.extension[1].extension[1]: resourceTrigger has no fhirpathCriteria: it has description, resource, supportedInteraction, queryCriteria, fhirPathCriteria',
+    'Basic.extension[1].extension[2].extension[0]: queryCriteria has no currently: it has previous, resultForCreate, current, resultForDelete, requireBoth',
+  ]);
   assert.match(trigger({ fhirPathCriteria: "%patient.name.matches('(a+)+')" })[0]!, /there is no variable %patient/);
   assert.deepEqual(issuesOf(topicBasic('t', { eventTrigger: { resource: 'Encounter', event: { text: 'A01' } } })), [
     'Basic.extension[1]: event must be a CodeableConcept with a coding that has a code',

@@ -1,6 +1,6 @@
 // A Basic read as a SubscriptionTopic, with what is wrong in it: https://hl7.org/fhir/R5/subscriptiontopic-definitions.html
-import type { Issue, Json, JsonObject, Resource } from '#fhir-model';
-import { type Element, objectsOf, topicElements } from './basic.ts';
+import { type Issue, type Json, type JsonObject, objectsOf, type Resource } from '#fhir-model';
+import { type Element, topicElements } from './basic.ts';
 import type {
   Coded,
   EventTrigger,
@@ -45,6 +45,7 @@ export function readTopic(basic: Resource, resourceTypes: readonly string[]): To
     },
   };
   const elements = topicElements(basic);
+  for (const element of elements) noteUnknown(reader, element);
   const named = (name: string) => elements.filter((element) => element.name === name);
   const several = (name: string): Element[] => {
     const found = named(name);
@@ -75,6 +76,23 @@ export function readTopic(basic: Resource, resourceTypes: readonly string[]): To
     at: { resourceTriggers: places(triggers), filters: places(filters), shapes: places(shapes) },
     issues,
   };
+}
+
+/** What the elements that decide have: one that is spelt wrong would be as if it were not there. */
+const CHILDREN: Readonly<Record<string, readonly string[]>> = {
+  resourceTrigger: ['description', 'resource', 'supportedInteraction', 'queryCriteria', 'fhirPathCriteria'],
+  queryCriteria: ['previous', 'resultForCreate', 'current', 'resultForDelete', 'requireBoth'],
+  eventTrigger: ['description', 'event', 'resource'],
+  canFilterBy: ['description', 'resource', 'filterParameter', 'filterDefinition', 'comparator', 'modifier'],
+  notificationShape: ['resource', 'include', 'revInclude'],
+};
+
+function noteUnknown(reader: Reader, { name, children }: Element): void {
+  const known = Object.hasOwn(CHILDREN, name) ? CHILDREN[name]! : undefined;
+  for (const child of known ? children : []) {
+    if (known!.includes(child.name)) noteUnknown(reader, child);
+    else reader.issue(child.at, 'not-supported', `${name} has no ${child.name}: it has ${known!.join(', ')}`);
+  }
 }
 
 /** The text of the element of that name; undefined without one. */

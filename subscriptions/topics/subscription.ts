@@ -1,10 +1,9 @@
 // What a Subscription to a topic asks for, checked:
 // http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/StructureDefinition-backport-subscription.html, and what the guide has servers
 // reject: http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/conformance.html#must-support
-import type { Json, JsonObject, Resource } from '#fhir-model';
+import { type Json, type JsonObject, objectsOf, type Resource } from '#fhir-model';
 import { CerebraError, isLoopback } from '#platform';
 import type { TopicRegistration } from '../registration.ts';
-import { objectsOf } from './basic.ts';
 import { isTopicUrl } from './topic.ts';
 
 const guide = 'http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/';

@@ -36,7 +36,7 @@ export function levelIn(observation: Resource, analyte: Analyte, band: AgeBand):
   if (!measured) return undefined;
   // A pH is often sent without its unit, or as a plain number.
   const unit = analyte.unit === '[pH]' && ['', '1'].includes(measured.unit) ? '[pH]' : measured.unit;
-  const value = inUnit({ ...measured, unit }, analyte.unit, analyte);
+  const value = inUnit({ ...measured, unit, substance: analyte }, analyte.unit);
   const direction = value === undefined ? undefined : beyond(value, measured.comparator, band);
   if (!direction) return undefined;
   return { analyte, direction, text: measured.text, limit: band[direction]! };

@@ -1,8 +1,8 @@
 // A PlanDefinition of type eca-rule as a rule of alerting: https://hl7.org/fhir/R4/plandefinition.html
-import { type FhirPath, isId, type JsonObject, type Resource } from '#fhir-model';
+import { type FhirPath, isId, type JsonObject, objectsOf, type Resource } from '#fhir-model';
 import type { CriteriaRules } from '../../match/criteria.ts';
 import type { Severity } from '../seams.ts';
-import { type Extensions, objectsOf, readExtensions, refuse, textOf } from './extensions.ts';
+import { type Extensions, readExtensions, refuse, textOf } from './extensions.ts';
 import { readQueries } from './query.ts';
 import {
   type ActionLimits,

@@ -1,8 +1,10 @@
 // A rule and what happened: what is found.
-import { type AccessScope, type JsonObject, parseJson, type Resource, type ResourceReader } from '#fhir-model';
+import type { JsonObject, Resource } from '#fhir-model';
+import { isCerebraError, type Log } from '#platform';
 import type { Matcher } from '../../match/matcher.ts';
 import { analyteIn, bandOf, counts, type Level, levelIn } from '../critical/level.ts';
 import type { Finding } from '../seams.ts';
+import { type EarlierPorts, earlierOf } from './earlier.ts';
 import {
   encounterOf,
   type Found,
@@ -13,15 +15,19 @@ import {
   timeOf,
   wroteIt,
 } from './happening.ts';
-import type { SubjectMemory } from './memory.ts';
-import { combination, delta, type Looked, trend } from './over-time.ts';
-import { runQueries } from './query.ts';
-import { type Rule, type RuleAction, rankOf } from './rule.ts';
+import type { Memory, SubjectMemory } from './memory.ts';
+import { combination, delta, type Looked, place, trend } from './over-time.ts';
+import { type Lookups, runQueries } from './query.ts';
+import { type Rule, type RuleAction, type RuleKind, rankOf } from './rule.ts';
 import { isDenied, threshold, type Variables, type Verdict } from './verdict.ts';
 
 export interface EvaluationPorts {
-  reader: ResourceReader;
-  scope: AccessScope;
+  /** Of the changes that are judged together. */
+  lookups: Lookups;
+  earlier: EarlierPorts;
+  /** Instant from which on all changes are judged, as of a dry run; without it from the first one of a subject on. */
+  fromMs?: number;
+  log: Log;
 }
 
 /** A rule with the matcher of its triggers, filed as `action.trigger`. */
@@ -41,13 +47,13 @@ interface Seen {
 }
 
 /**
- * What the rule makes of it; undefined where it has nothing to say. `memoryOf` is changed. Throws CerebraError `invalid` for
+ * What the rule makes of it; undefined where it has nothing to say. `memory` is changed. Throws CerebraError `invalid` for
  * an expression that can't be evaluated on this resource, others as the reader does.
  */
 export async function evaluate(
   ready: ReadyRule,
   happening: Happening,
-  memoryOf: (subject: string) => SubjectMemory,
+  memory: Memory,
   ports: EvaluationPorts,
 ): Promise<Found | undefined> {
   const { rule } = ready;
@@ -56,16 +62,59 @@ export async function evaluate(
   if (!resource || wroteIt(rule, resource)) return undefined;
   const subject = subjectOf(rule, resource, happening.previous);
   const withdrawn = !happening.resource || isWithdrawn(happening.resource);
-  const seen: Seen = { ready, happening, resource, withdrawn, subject, memory: memoryOf(subject) };
+  const seen: Seen = { ready, happening, resource, withdrawn, subject, memory: memory.of(subject) };
   const triggered = triggersOf(seen);
   if (rule.kind === 'absence') return watch(seen, triggered);
-  const lasting = rule.kind === 'delta' || rule.kind === 'trend' || rule.kind === 'combination';
+  const lasting = overTime.has(rule.kind);
+  if (lasting) await recall(seen, triggered, memory, ports);
   if (withdrawn && !lasting) return findingOf(seen, undefined, { withdrawn: true });
   if (rule.kind === 'critical-value') return triggered.size === 0 ? undefined : criticalValue(seen, ports);
-  const queried = await runQueries(rule, { resource, previous: happening.previous }, ports);
+  const queried = await runQueries(rule, { resource, previous: happening.previous }, ports.lookups);
   const variables: Variables = { resource, previous: happening.previous, ...queried };
   return worst(seen, triggered, variables);
 }
+
+/** Kinds that judge by the values that they remember of a subject. */
+export const overTime: ReadonlySet<RuleKind> = new Set(['delta', 'trend', 'combination']);
+
+/**
+ * With the first change about a subject the rule remembers what the store had before: afterwards it remembers what it is
+ * told. So it does when a version of the rule is in force that may see other values.
+ */
+async function recall(seen: Seen, triggered: Triggered, memory: Memory, ports: EvaluationPorts): Promise<void> {
+  const { ready, happening, resource, subject } = seen;
+  const { rule } = ready;
+  if (subject === '' || memory.hasRead(subject, rule.version)) return;
+  // A deletion of what the rule has never looked at.
+  if (triggered.size === 0 && [...seen.memory.facts()].length === 0) return;
+  memory.beginWith(subject, rule.version);
+  const sinceMs = timeOf(resource, happening.updatedMs) - rule.windowMs;
+  const beforeMs = Math.min(ports.fromMs ?? happening.updatedMs, happening.updatedMs);
+  try {
+    for (const one of await earlierOf(rule, resource, { sinceMs, beforeMs }, ports.earlier)) rememberEarlier(seen, one);
+  } catch (err) {
+    if (!isCerebraError(err) || err.status >= 500) throw err;
+    ports.log.warn({ rule: rule.id, error: err.message }, 'earlier values can not be read: judged without them');
+  }
+}
+
+function rememberEarlier(of: Seen, happening: Happening): void {
+  const resource = happening.resource!;
+  if (wroteIt(of.ready.rule, resource)) return;
+  const seen: Seen = { ...of, happening, resource, withdrawn: isWithdrawn(resource) };
+  try {
+    const triggered = triggersOf(seen);
+    for (const [index, action] of of.ready.rule.actions.entries()) {
+      const triggers = triggered.get(index) ?? noTriggers;
+      place(of.ready.rule.kind, action, index, triggers, lookedOf(seen, triggers), of.memory);
+    }
+  } catch (error) {
+    // Nobody could judge it then: that is no reason not to judge what came now.
+    if (!isCerebraError(error) || error.status >= 500) throw error;
+  }
+}
+
+const noTriggers: ReadonlyMap<number, boolean> = new Map();
 
 /** By action, its triggers that the resource concerns: true unless its own condition does not hold. */
 type Triggered = ReadonlyMap<number, ReadonlyMap<number, boolean>>;
@@ -114,21 +163,16 @@ function verdictOf(
   triggers: ReadonlyMap<number, boolean> | undefined,
   variables: Variables,
 ): Verdict | undefined {
-  const { happening, resource, memory, withdrawn } = seen;
-  const { kind, windowMs } = seen.ready.rule;
-  const held = [...(triggers?.values() ?? [])].includes(true);
-  const looked: Looked = {
-    resource: withdrawn || (kind !== 'combination' && !held) ? undefined : resource,
-    ...{ previous: happening.previous, source: referenceOf(happening), windowMs },
-    atMs: timeOf(resource, happening.updatedMs),
-  };
-  switch (kind) {
+  const { resource, memory } = seen;
+  const held = isHeld(triggers);
+  const looked = lookedOf(seen, triggers);
+  switch (seen.ready.rule.kind) {
     case 'delta':
       return also(action, resource, variables, delta(action, index, looked, memory));
     case 'trend':
       return also(action, resource, variables, trend(action, index, looked, memory));
     case 'combination':
-      return also(action, resource, variables, combination(action, index, triggers ?? new Map(), looked, memory));
+      return also(action, resource, variables, combination(action, index, triggers ?? noTriggers, looked, memory));
     case 'claim':
       if (!triggers) return undefined;
       return held && (action.conditions.length > 0 || isDenied(resource))
@@ -138,6 +182,21 @@ function verdictOf(
       if (!triggers) return undefined;
       return held ? threshold(action, resource, variables) : { state: 'cleared' };
   }
+}
+
+const isHeld = (triggers: ReadonlyMap<number, boolean> | undefined): boolean =>
+  [...(triggers?.values() ?? [])].includes(true);
+
+function lookedOf(
+  { happening, resource, withdrawn, ready }: Seen,
+  triggers: ReadonlyMap<number, boolean> | undefined,
+): Looked {
+  const { kind, windowMs } = ready.rule;
+  return {
+    resource: withdrawn || (kind !== 'combination' && !isHeld(triggers)) ? undefined : resource,
+    ...{ previous: happening.previous, source: referenceOf(happening), windowMs },
+    atMs: timeOf(resource, happening.updatedMs),
+  };
 }
 
 /** Conditions beside what the kind looks at must hold too. */
@@ -221,11 +280,10 @@ function criticalWhat({ analyte, direction, text, limit }: Level): Omit<What, 'e
 const dayMs = 86_400_000;
 
 /** At the time of the result; undefined where the birth date is not known here. */
-async function ageDaysOf(subject: string, { resource, happening }: Seen, { reader, scope }: EvaluationPorts) {
+async function ageDaysOf(subject: string, { resource, happening }: Seen, { lookups }: EvaluationPorts) {
   const id = /^Patient\/([A-Za-z0-9\-.]{1,64})$/.exec(subject)?.[1];
-  const stored = id === undefined ? undefined : await reader.read('Patient', id, scope);
-  if (!stored || stored.deleted) return undefined;
-  const bornMs = Date.parse(String((parseJson(stored.body).exact as Resource).birthDate));
+  const patient = id === undefined ? undefined : await lookups.read('Patient', id);
+  const bornMs = Date.parse(String(patient?.birthDate));
   return Number.isFinite(bornMs) ? Math.floor((timeOf(resource, happening.updatedMs) - bornMs) / dayMs) : undefined;
 }
 

@@ -6,6 +6,7 @@ import {
   isNumber,
   type Json,
   type JsonObject,
+  objectsOf,
   ucumUnit,
 } from '#fhir-model';
 import { CerebraError } from '#platform';
@@ -16,11 +17,6 @@ export const extensionBase = 'urn:cerebra:alert:';
 export function refuse(path: string, text: string, code: 'invalid' | 'unsupported' | 'required' = 'invalid'): never {
   throw new CerebraError(code, `${path}: ${text}`, { expression: [path] });
 }
-
-export const objectsOf = (value: Json | undefined): JsonObject[] =>
-  Array.isArray(value)
-    ? value.filter((one): one is JsonObject => typeof one === 'object' && one !== null && !Array.isArray(one))
-    : [];
 
 export const textOf = (value: Json | undefined): string => (typeof value === 'string' ? value : '');
 

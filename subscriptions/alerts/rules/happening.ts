@@ -1,7 +1,6 @@
 // A change of a resource as rules see it: whom it is about, and when it was.
-import type { Change, Json, JsonObject, Resource } from '#fhir-model';
+import { type Change, type Json, type JsonObject, objectsOf, parseReference, type Resource } from '#fhir-model';
 import { type Finding, tagSystem } from '../seams.ts';
-import { objectsOf } from './extensions.ts';
 import type { Rule } from './rule.ts';
 
 /** Its place in the change stream. */
@@ -47,8 +46,8 @@ export function plainReference(value: Json | undefined): string | undefined {
   return reference.replace(/\/_history\/.+$/, '');
 }
 
-/** A clock that goes wrong must not hide what comes after it. */
-const aheadMsMax = 5 * 60_000;
+/** A clock that goes wrong must not hide what comes after it: a clinical time that is further ahead is not believed. */
+export const aheadMsMax = 5 * 60_000;
 
 /** Elements with the clinical time of a resource, the first that is there. */
 const times = ['effectiveDateTime', 'effectiveInstant', 'effectivePeriod', 'performedDateTime', 'occurrenceDateTime'];
@@ -67,9 +66,11 @@ export function timeOf(resource: Resource | undefined, updatedMs: number): numbe
 /** An index takes 2,700 bytes; no reference to somebody is as long as this. */
 const subjectCharactersMax = 500;
 
-/** Whom a resource is about: `Patient/1`; '' where that can't be told. */
-export function subjectOf(rule: Pick<Rule, 'subject'>, resource: Resource, previous?: Resource): string {
+/** Whom a resource is about: `Patient/1`, also where that is named below our own base; '' where that can't be told. */
+export function subjectOf(rule: Pick<Rule, 'subject' | 'baseUrl'>, resource: Resource, previous?: Resource): string {
   const subject = wholeSubjectOf(rule, resource, previous);
+  const found = subject.includes('://') ? parseReference(subject, rule.baseUrl) : undefined;
+  if (found?.kind === 'local') return `${found.type}/${found.id}`;
   return subject.length > subjectCharactersMax ? '' : subject;
 }
 

@@ -30,6 +30,8 @@ export interface SubjectMemory {
 
 /** By subject, what was changed: null is forgotten. */
 export interface MemoryChanges {
+  /** Of these the store was read, for that version of the rule. */
+  read: { subject: string; version: number }[];
   facts: { subject: string; series: string; resource: string; fact: Fact | null }[];
   watches: { subject: string; watch: Watch | null }[];
 }
@@ -37,11 +39,16 @@ export interface MemoryChanges {
 export interface Memory {
   of(subject: string): SubjectMemory;
   subjects(): Iterable<string>;
+  /** Whether what is remembered of the subject begins with what the store had, by that version of the rule. */
+  hasRead(subject: string, version: number): boolean;
+  /** Forgets what another version remembered: what the store had is about to be put. */
+  beginWith(subject: string, version: number): void;
   /** Since the last call. */
   takeChanges(): MemoryChanges;
 }
 
 export interface Remembered {
+  read: { subject: string; version: number }[];
   facts: (Fact & { subject: string })[];
   watches: (Watch & { subject: string })[];
 }
@@ -50,6 +57,9 @@ export interface Remembered {
 export const factsMax = 1_000;
 
 interface Kept {
+  /** Version of the rule for which the store was read. */
+  read: number | undefined;
+  readChanged: boolean;
   facts: Map<string, Fact>;
   watch: Watch | undefined;
   changed: Map<string, [string, string]>;
@@ -58,30 +68,44 @@ interface Kept {
 
 const keyOf = (series: string, resource: string): string => `${series} ${resource}`;
 
-export function createMemory(known: Remembered = { facts: [], watches: [] }): Memory {
+export function createMemory(known: Remembered = { read: [], facts: [], watches: [] }): Memory {
   const all = new Map<string, Kept>();
   const keptOf = (subject: string): Kept => {
     let kept = all.get(subject);
     if (!kept) {
-      kept = { facts: new Map(), watch: undefined, changed: new Map(), watchChanged: false };
+      kept = {
+        ...{ read: undefined, readChanged: false, facts: new Map(), changed: new Map() },
+        ...{ watch: undefined, watchChanged: false },
+      };
       all.set(subject, kept);
     }
     return kept;
   };
+  for (const { subject, version } of known.read) keptOf(subject).read = version;
   for (const { subject, ...fact } of known.facts) keptOf(subject).facts.set(keyOf(fact.series, fact.resource), fact);
   for (const { subject, ...watch } of known.watches) keptOf(subject).watch = watch;
   return {
     of: (subject) => memoryOf(keptOf(subject)),
     subjects: () => all.keys(),
+    hasRead: (subject, version) => all.get(subject)?.read === version,
+    beginWith(subject, version) {
+      const kept = keptOf(subject);
+      const memory = memoryOf(kept);
+      for (const { series, resource } of [...memory.facts()]) memory.remove(series, resource);
+      kept.read = version;
+      kept.readChanged = true;
+    },
     takeChanges() {
-      const changes: MemoryChanges = { facts: [], watches: [] };
+      const changes: MemoryChanges = { read: [], facts: [], watches: [] };
       for (const [subject, kept] of all) {
         for (const [key, [series, resource]] of kept.changed) {
           changes.facts.push({ subject, series, resource, fact: kept.facts.get(key) ?? null });
         }
+        if (kept.readChanged) changes.read.push({ subject, version: kept.read! });
         if (kept.watchChanged) changes.watches.push({ subject, watch: kept.watch ?? null });
         kept.changed.clear();
         kept.watchChanged = false;
+        kept.readChanged = false;
       }
       return changes;
     },

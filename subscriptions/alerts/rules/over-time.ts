@@ -3,7 +3,7 @@
 import type { Resource } from '#fhir-model';
 import { inUnit } from '../quantity.ts';
 import { byTime, type Fact, type SubjectMemory } from './memory.ts';
-import type { Direction, RuleAction } from './rule.ts';
+import type { Direction, RuleAction, RuleKind } from './rule.ts';
 import { measuredValue, type Verdict } from './verdict.ts';
 
 export interface Looked {
@@ -72,7 +72,13 @@ function slopePerHour(facts: readonly Fact[]): number | undefined {
 
 /** Puts the value where it belongs and yields those of the window that ends with the newest one, newest first. */
 function remember(action: RuleAction, index: number, unit: string, looked: Looked, memory: SubjectMemory): Fact[] {
-  const { resource, source, atMs, windowMs } = looked;
+  const series = placeValue(action, index, unit, looked, memory);
+  return windowOf(memory, looked.windowMs, (one) => one.split(' ')[0] === String(index), series);
+}
+
+/** Puts the value where it belongs, or takes it away where there is none; the series it belongs to. */
+function placeValue(action: RuleAction, index: number, unit: string, looked: Looked, memory: SubjectMemory): string {
+  const { resource, source, atMs } = looked;
   const measured = resource && measuredValue(action, resource, looked.previous);
   // Percentages need no unit in common with the rule, but one in common with each other.
   const series = unit === '' ? `${index} ${measured?.unit ?? ''}` : String(index);
@@ -82,7 +88,7 @@ function remember(action: RuleAction, index: number, unit: string, looked: Looke
       if (fact.resource === source && fact.series.split(' ')[0] === String(index)) memory.remove(fact.series, source);
     }
   } else memory.put({ series, resource: source, atMs, value });
-  return windowOf(memory, windowMs, (one) => one.split(' ')[0] === String(index), series);
+  return series;
 }
 
 function windowOf(
@@ -115,12 +121,7 @@ export function combination(
   looked: Looked,
   memory: SubjectMemory,
 ): Verdict {
-  for (const trigger of action.triggers.keys()) {
-    const series = `${index}.${trigger}`;
-    const holds = looked.resource && held.get(trigger);
-    if (holds === undefined) memory.remove(series, looked.source);
-    else memory.put({ series, resource: looked.source, atMs: looked.atMs, value: Number(holds) });
-  }
+  placeHeld(action, index, held, looked, memory);
   memory.prune(newestOf(memory) - looked.windowMs);
   const newest = new Map<string, Fact>();
   for (const fact of [...memory.facts()].sort(byTime)) if (isOf(fact, index)) newest.set(fact.series, fact);
@@ -132,6 +133,35 @@ export function combination(
     detail: names.join(', '),
     evidence: [...new Set(holding.map(({ resource }) => resource))],
   };
+}
+
+function placeHeld(
+  action: RuleAction,
+  index: number,
+  held: ReadonlyMap<number, boolean>,
+  looked: Looked,
+  memory: SubjectMemory,
+): void {
+  for (const trigger of action.triggers.keys()) {
+    const series = `${index}.${trigger}`;
+    const holds = looked.resource && held.get(trigger);
+    if (holds === undefined) memory.remove(series, looked.source);
+    else memory.put({ series, resource: looked.source, atMs: looked.atMs, value: Number(holds) });
+  }
+}
+
+/** Puts what a resource says where it belongs, without judging it; parameters are those of delta, trend and combination. */
+export function place(
+  kind: RuleKind,
+  action: RuleAction,
+  index: number,
+  held: ReadonlyMap<number, boolean>,
+  looked: Looked,
+  memory: SubjectMemory,
+): void {
+  if (kind === 'delta') placeValue(action, index, action.change!.unit, looked, memory);
+  else if (kind === 'trend') placeValue(action, index, action.slope!.unit, looked, memory);
+  else placeHeld(action, index, held, looked, memory);
 }
 
 const isOf = ({ series }: Fact, index: number): boolean => series.split('.')[0] === String(index);

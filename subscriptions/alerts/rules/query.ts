@@ -1,5 +1,12 @@
 // Named context queries of rules, as FHIR Query with embedded FHIRPath: https://hl7.org/fhir/uv/sdc/expressions.html#x-fhir-query-enhancements
-import { type AccessScope, type FhirPath, type JsonObject, parseJson, type ResourceReader } from '#fhir-model';
+import {
+  type AccessScope,
+  type FhirPath,
+  type JsonObject,
+  parseJson,
+  type Resource,
+  type ResourceReader,
+} from '#fhir-model';
 import { isCerebraError } from '#platform';
 import { type CriteriaRules, parseCriteria } from '../../match/criteria.ts';
 import { compileAt, refuse, textOf } from './extensions.ts';
@@ -51,9 +58,40 @@ function checkNames(type: string, search: string, at: string, rules: CriteriaRul
   }
 }
 
-export interface QueryPorts {
-  reader: ResourceReader;
-  scope: AccessScope;
+/** What rules ask of the store, each question once; in the scope that they were created with. */
+export interface Lookups {
+  /** The resources of that page. */
+  search(type: string, query: string): Promise<JsonObject[]>;
+  /** Undefined where there is none. */
+  read(type: string, id: string): Promise<Resource | undefined>;
+}
+
+/** Questions whose answers are kept: with 50 resources each they are 10,000. */
+const answersMax = 200;
+
+/** For the changes that are judged together: what they ask of the store is asked once for all of them. */
+export function createLookups(reader: ResourceReader, scope: AccessScope): Lookups {
+  const answers = new Map<string, Promise<unknown>>();
+  const once = <T>(question: string, ask: () => Promise<T>): Promise<T> => {
+    const known = answers.get(question);
+    if (known) return known as Promise<T>;
+    for (const oldest of answers.size < answersMax ? [] : [...answers.keys()].slice(0, 1)) answers.delete(oldest);
+    const answer = ask();
+    answers.set(question, answer);
+    return answer;
+  };
+  return {
+    search: (type, query) =>
+      once(`${type}?${query}`, async () => {
+        const { resources } = await reader.search(type, query, scope);
+        return resources.map(({ body }) => parseJson(body).exact as JsonObject);
+      }),
+    read: (type, id) =>
+      once(`${type}/${id}`, async () => {
+        const stored = await reader.read(type, id, scope);
+        return !stored || stored.deleted ? undefined : (parseJson(stored.body).exact as Resource);
+      }),
+  };
 }
 
 /**
@@ -63,13 +101,12 @@ export interface QueryPorts {
 export async function runQueries(
   { queries }: Pick<Rule, 'queries'>,
   variables: Readonly<Record<string, JsonObject | undefined>>,
-  { reader, scope }: QueryPorts,
+  lookups: Pick<Lookups, 'search'>,
 ): Promise<Record<string, JsonObject[]>> {
   const found = queries.map(async ({ name, type, parts }): Promise<[string, JsonObject[]]> => {
     const texts = parts.map((part) => (typeof part === 'string' ? part : yielded(part, variables)));
     if (texts.includes(undefined)) return [name, []];
-    const { resources } = await reader.search(type, boundedSearch(texts.join('')), scope);
-    return [name, resources.map(({ body }) => parseJson(body).exact as JsonObject)];
+    return [name, await lookups.search(type, boundedSearch(texts.join('')))];
   });
   return Object.fromEntries(await Promise.all(found));
 }

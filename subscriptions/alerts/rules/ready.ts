@@ -14,7 +14,7 @@ export function readyRule(rule: Rule, baseUrl: string | undefined): ReadyRule {
   for (const [i, action] of rule.actions.entries()) {
     for (const [j, { query }] of action.triggers.entries()) matcher.put({ id: `${i}.${j}`, query });
   }
-  return { rule, matcher };
+  return { rule: baseUrl === undefined ? rule : { ...rule, baseUrl }, matcher };
 }
 
 /** What the dispatcher's matcher has of the rule. */

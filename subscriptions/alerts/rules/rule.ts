@@ -29,6 +29,8 @@ export interface Rule {
   usesPrevious: boolean;
   /** Yields the reference of the subject; without it the resource's own. */
   subject?: FhirPath;
+  /** Our own FHIR base: what is below it is the same subject as without it. */
+  baseUrl?: string;
   /** Tells findings of one subject apart; without it the kind's own way. */
   key?: FhirPath;
   /** While it holds, what is found stays silent. */
@@ -87,6 +89,8 @@ export interface Trigger {
   type: 'data-added' | 'data-modified' | 'data-changed' | 'data-removed';
   query: SearchQuery;
   condition?: FhirPath;
+  /** Search parameters of the type: whom a resource is about, and its clinical time; where it has none there is none. */
+  parameters: { subject?: string; time?: string };
 }
 
 /** A search of the store whose result conditions see as `%name`, a list of resources. */

@@ -55,6 +55,21 @@ test('a threshold with hysteresis: one alert a subject, over at the re-arm level
   assert.equal((await rig.store.list('Communication')).length, 2);
 });
 
+test('a patient named below our own base is the same as without it', async (t) => {
+  const rig = await createRig(t);
+  await rig.start({ baseUrl: 'https://fhir.example.org/R4' });
+  await inForce(
+    rig,
+    eventRule('t', 'threshold', [], [{ title: 'High', extension: [high(6)], trigger: [onCode('k')] }]),
+  );
+  const subject = { reference: 'https://fhir.example.org/R4/Patient/p1' };
+  await judged(rig, reading('o1', 6.1, 1, { subject }), reading('o2', 5, 2));
+  assert.deepEqual(
+    (await alertsOf(rig.db, 't')).map(({ subject, status }) => [subject, status]),
+    [['Patient/p1', 'resolved']],
+  );
+});
+
 test('a late value clears nothing; the correction of the value that raised it does; so does its deletion', async (t) => {
   const rig = await createRig(t);
   await rig.start();
@@ -157,6 +172,45 @@ test('delta: against any value of the window, wherever late and corrected values
   assert.deepEqual(await alertsOf(rig.db, 'p'), []);
   await judged(rig, reading('o5', 2.7, 63), reading('other', 1, 63, { subject: { reference: 'Patient/p2' } }));
   assert.deepEqual(await shortly(rig.db, 'p'), ['active: from 5.6 to 2.7 within 2 min']);
+});
+
+test('limits by mass and values by amount of substance, and the reverse, where the LOINC code tells the molar mass', async (t) => {
+  const rig = await createRig(t);
+  await rig.start();
+  const loinc = (code: string): JsonObject => ({ coding: [{ system: 'http://loinc.org', code }] });
+  const on = (code: string): JsonObject => ({
+    type: 'data-changed',
+    data: [{ type: 'Observation', codeFilter: [{ path: 'code', code: [{ system: 'http://loinc.org', code }] }] }],
+  });
+  const above = (value: number, unit: string) => [ext('high', 'Quantity', quantity(value, unit))];
+  const by = [ext('change', 'Quantity', quantity(40, 'mg/dL'))];
+  await inForce(
+    rig,
+    eventRule('mol', 'threshold', [], [{ title: 'High', extension: above(10, 'mmol/L'), trigger: [on('2345-7')] }]),
+    eventRule('mass', 'threshold', [], [{ title: 'High', extension: above(180, 'mg/dL'), trigger: [on('2345-7')] }]),
+    eventRule('eq', 'threshold', [], [{ title: 'High', extension: above(5, 'meq/L'), trigger: [on('2000-8')] }]),
+    eventRule('d', 'delta', [minutes('window', 60)], [{ title: 'Jump', extension: by, trigger: [on('2345-7')] }]),
+    eventRule('none', 'threshold', [], [{ title: 'High', extension: above(10, 'mmol/L'), trigger: [on('1-8')] }]),
+  );
+  const result = (id: string, code: string, value: number, unit: string, minute: number) =>
+    reading(id, value, minute, { code: loinc(code), valueQuantity: quantity(value, unit) });
+  await judged(
+    rig,
+    // 180.156 g/mol: 9.99 mmol/L, 179.98 mg/dL.
+    result('g1', '2345-7', 180, 'mg/dL', 1),
+    result('g2', '2345-7', 9.99, 'mmol/L', 2),
+    result('none', '1-8', 500, 'mg/dL', 2),
+  );
+  for (const rule of ['mol', 'mass', 'd', 'none']) assert.deepEqual(await shortly(rig.db, rule), [], rule);
+  await judged(rig, result('g3', '2345-7', 12.3, 'mmol/L', 3), result('g4', '2345-7', 181, 'mg/dL', 4));
+  assert.deepEqual(await shortly(rig.db, 'mol'), ['active: 181 mg/dL (limit 10 mmol/L)']);
+  assert.deepEqual(await shortly(rig.db, 'mass'), ['active: 181 mg/dL (limit 180 mg/dL)']);
+  assert.deepEqual(await shortly(rig.db, 'd'), ['active: from 221.592 mg/dL to 181 mg/dL within 1 min']);
+  // Divalent: 2.6 mmol/L are 5.2 meq/L, 10 mg/dL are 4.99.
+  await judged(rig, result('c1', '2000-8', 10, 'mg/dL', 1));
+  assert.deepEqual(await shortly(rig.db, 'eq'), []);
+  await judged(rig, result('c2', '2000-8', 2.6, 'mmol/L', 2));
+  assert.deepEqual(await shortly(rig.db, 'eq'), ['active: 2.6 mmol/L (limit 5 meq/L)']);
 });
 
 test('trend: the slope over the window', async (t) => {

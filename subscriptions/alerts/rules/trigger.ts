@@ -1,8 +1,8 @@
 // What a rule listens for: https://hl7.org/fhir/R4/metadatatypes.html#TriggerDefinition, https://hl7.org/fhir/R4/metadatatypes.html#DataRequirement
-import { escapeValue, type JsonObject, type SearchQuery } from '#fhir-model';
+import { escapeValue, type JsonObject, objectsOf, type SearchQuery } from '#fhir-model';
 import { isCerebraError } from '#platform';
 import { type CriteriaRules, parseCriteria } from '../../match/criteria.ts';
-import { compileAt, objectsOf, readExtensions, refuse, textOf } from './extensions.ts';
+import { compileAt, readExtensions, refuse, textOf } from './extensions.ts';
 import type { Trigger } from './rule.ts';
 
 const types = new Set<string>(['data-added', 'data-modified', 'data-changed', 'data-removed']);
@@ -25,8 +25,20 @@ export function readTrigger(
     name: textOf(trigger.name),
     type: type as Trigger['type'],
     query,
+    parameters: parametersOf(query.type, rules),
     ...(condition ? { condition: readExpression(condition, variables, `${path}.condition`) } : {}),
   };
+}
+
+const subjects = ['subject', 'patient', 'beneficiary'];
+const times = ['date', 'effective-time', 'effective', 'occurrence'];
+
+function parametersOf(type: string, { parameters }: CriteriaRules): Trigger['parameters'] {
+  const first = (codes: readonly string[], kind: string) =>
+    codes.find((code) => parameters.get(type, code)?.type === kind);
+  const subject = type === 'Patient' ? '_id' : first(subjects, 'reference');
+  const time = first(times, 'date');
+  return { ...(subject === undefined ? {} : { subject }), ...(time === undefined ? {} : { time }) };
 }
 
 /** https://hl7.org/fhir/R4/metadatatypes.html#Expression of language text/fhirpath. */
@@ -61,7 +73,7 @@ function readData(data: JsonObject, trigger: JsonObject, path: string, rules: Cr
 function readFilter(filter: JsonObject, path: string): string {
   if (filter.valueSet !== undefined) refuse(`${path}.valueSet`, 'list the codes instead', 'unsupported');
   const name = textOf(filter.searchParam) || textOf(filter.path).replace(/\.coding$|\.coding\.code$/, '');
-  if (!/^[A-Za-z0-9-]{1,64}$/.test(name)) refuse(path, 'has the path, or the search parameter, of a code');
+  if (!/^_?[A-Za-z0-9-]{1,64}$/.test(name)) refuse(path, 'has the path, or the search parameter, of a code');
   const codes = objectsOf(filter.code);
   if (codes.length === 0 || codes.length > codesMax) refuse(`${path}.code`, `has 1 to ${codesMax} codings`);
   const values = codes.map(({ system, code }) => {

@@ -1,7 +1,7 @@
 // What one action of a rule says of a resource by itself: thresholds, scores, claims.
-import type { FhirPath, Json, JsonObject, Resource } from '#fhir-model';
+import { type FhirPath, type Json, type JsonObject, objectsOf, type Resource } from '#fhir-model';
+import { analyteIn } from '../critical/level.ts';
 import { beyond, inUnit, type Measured, measuredOf } from '../quantity.ts';
-import { objectsOf } from './extensions.ts';
 import type { ActionLimits, RuleAction } from './rule.ts';
 
 /** `hold`: neither raised nor over; what is raised stays so. */
@@ -12,14 +12,21 @@ export type Verdict =
 
 export type Variables = Readonly<Record<string, Json | undefined>>;
 
-/** The value of a resource: what the action's expression yields, else valueQuantity, valueInteger or valueDecimal. */
+/**
+ * The value of a resource: what the action's expression yields, else valueQuantity, valueInteger or valueDecimal, with the
+ * substance that its LOINC code tells. What an expression yields may be of something else, as a component is.
+ */
 export function measuredValue(
   { value }: RuleAction,
   resource: Resource,
   previous: Resource | undefined,
 ): Measured | undefined {
   if (value) return measuredOf(value.values(resource as JsonObject, { resource, previous })[0]);
-  return measuredOf((resource.valueQuantity ?? resource.valueInteger ?? resource.valueDecimal) as Json | undefined);
+  const own = measuredOf(
+    (resource.valueQuantity ?? resource.valueInteger ?? resource.valueDecimal) as Json | undefined,
+  );
+  const substance = own && analyteIn(resource);
+  return substance ? { ...own, substance } : own;
 }
 
 const allHold = (conditions: readonly FhirPath[], resource: Resource, variables: Variables): boolean =>

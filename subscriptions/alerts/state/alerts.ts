@@ -54,7 +54,7 @@ export function createAlerts(options: AlertsOptions): AlertKeeper {
     for (const [i, round] of rounds.entries()) {
       const steps = await stepsOf(db, rule, policy, round);
       const isLast = i === rounds.length - 1;
-      const remembers = isLast && memory !== undefined && memory.facts.length + memory.watches.length > 0;
+      const remembers = isLast && memory !== undefined && hasChanges(memory);
       if (steps.length === 0 && !remembers && !(isLast && also)) continue;
       await write(
         steps.flatMap((step) => [...entriesOf(step), ...clearedAudit(step)]),
@@ -192,6 +192,9 @@ async function escalate(tx: Tx, escalation: Escalation, { kind, row, before, tel
   if (tell) await escalation.begin(tx, alertOf(row));
   else if (kind === 'resolve' && (before?.tells ?? 0) > 0) await escalation.end(tx, row.id, 'cleared');
 }
+
+const hasChanges = ({ read, facts, watches }: MemoryChanges): boolean =>
+  read.length + facts.length + watches.length > 0;
 
 /** Parts in which no alert is touched twice: one transaction can change a resource once. */
 function roundsOf(found: readonly Found[]): Found[][] {

@@ -135,13 +135,24 @@ const watchesOf: Statement = {
     where rule = $1 and subject = any ($2)`,
 };
 
+/**
+ * Series of the row that says of a subject that the store was read for it: `value` is the version of the rule, `resource` is
+ * ''. Other series begin with the number of an action.
+ */
+const readSeries = '@';
+
 /** What the rule remembers of these subjects. */
 export async function remembered(db: Queryable, rule: string, subjects: readonly string[]): Promise<Remembered> {
-  const [facts, watches] = await Promise.all([
+  const [rows, watches] = await Promise.all([
     db.query<Fact & { subject: string }>(factsOf, [rule, subjects]),
     db.query<Watch & { subject: string }>(watchesOf, [rule, subjects]),
   ]);
-  return { facts, watches };
+  const read = rows.filter(({ series }) => series === readSeries);
+  return {
+    read: read.map(({ subject, value }) => ({ subject, version: value })),
+    facts: read.length === 0 ? rows : rows.filter(({ series }) => series !== readSeries),
+    watches,
+  };
 }
 
 const putFacts: Statement = {
@@ -168,7 +179,9 @@ const dropWatch: Statement = {
   text: 'delete from alert_watch where rule = $1 and subject = $2',
 };
 
-export async function saveMemory(db: Queryable, rule: string, { facts, watches }: MemoryChanges): Promise<void> {
+export async function saveMemory(db: Queryable, rule: string, changes: MemoryChanges): Promise<void> {
+  const { watches } = changes;
+  const facts = [...changes.read.map(readFact), ...changes.facts];
   const put = facts.filter(({ fact }) => fact !== null);
   const gone = facts.filter(({ fact }) => fact === null);
   const names = (some: typeof facts) => [
@@ -190,4 +203,9 @@ export async function saveMemory(db: Queryable, rule: string, { facts, watches }
     );
   }
   await Promise.all(waits);
+}
+
+function readFact({ subject, version }: MemoryChanges['read'][number]): MemoryChanges['facts'][number] {
+  const fact = { series: readSeries, resource: '', atMs: 0, value: version };
+  return { subject, series: readSeries, resource: '', fact };
 }

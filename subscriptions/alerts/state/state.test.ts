@@ -28,6 +28,17 @@ const simple = (id: string, extension: JsonObject[] = []) =>
 
 type Stored = Resource & { id: string };
 const current = async ({ store }: Rig, type: string): Promise<Stored[]> => (await store.list(type)) as Stored[];
+const codeOf = (event: Resource) => (event.subtype as JsonObject[])[0]!.code;
+const whoOf = (event: Resource) => {
+  const [{ who, altId }] = event.agent as [{ who?: JsonObject; altId?: string }];
+  return who?.reference ?? altId;
+};
+/** By which way, and what else it is about than the Flag. */
+const throughOf = (event: Resource): unknown[] => {
+  const [flag, ...about] = event.entity as { what: JsonObject; detail: JsonObject[] }[];
+  const way = flag!.detail.find(({ type }) => type === 'way' || type === 'until')!.valueString;
+  return [way, ...about.map(({ what }) => what.reference)];
+};
 const statuses = async (rig: Rig, rule: string) => (await alertsOf(rig.db, rule)).map(({ status }) => status);
 
 async function admin(
@@ -73,6 +84,20 @@ test('a completed Task, a closed Flag and an answered Communication acknowledge;
     (await tasksOf(rig)).map(({ status }) => status),
     ['completed', 'completed', 'completed'],
   );
+  // Each was audited, with what it was done by; the alerts' own resources that changed with it are no further answer.
+  const audited = (await current(rig, 'AuditEvent')).map((event) => [codeOf(event), whoOf(event), throughOf(event)]);
+  const taskOfP3 = (await tasksOf(rig)).find((one) => (one.for as JsonObject).reference === 'Patient/p3') as Stored;
+  assert.deepEqual(audited.map(([kind, who]) => [kind, who]).sort(), [
+    ['alert-acknowledged', 'Practitioner/a'],
+    ['alert-acknowledged', 'Practitioner/b'],
+    ['alert-acknowledged', 'Practitioner/c'],
+  ]);
+  const throughs = new Map(audited.map(([, who, through]) => [who, through]));
+  assert.deepEqual(throughs.get('Practitioner/a'), ['resource', `Task/${task.id}`, 'Patient/p1']);
+  assert.equal((throughs.get('Practitioner/b') as string[]).at(-1), 'Patient/p2');
+  assert.deepEqual(throughs.get('Practitioner/c'), [
+    ...['resource', `Task/${taskOfP3.id}`, 'Communication/answer', 'Patient/p3'],
+  ]);
   await raise(7.5, 2);
   assert.deepEqual(await statuses(rig, 't'), ['acknowledged', 'acknowledged', 'acknowledged']);
   assert.equal((await current(rig, 'Communication')).length, 4);

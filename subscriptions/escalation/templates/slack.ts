@@ -9,27 +9,47 @@ const sectionCharactersMax = 3_000;
 const contextCharactersMax = 2_000;
 const blocksMax = 50;
 
-/** https://docs.slack.dev/messaging/formatting-message-text#escaping */
-const escaped = (text: string): string => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
+/** action_id of the button. */
+export const acknowledgeAction = 'cerebra-acknowledge';
 
-export function slackMessage(notice: Notice, { url }: EndpointOf<'slack'>): Outgoing {
+/** https://docs.slack.dev/messaging/formatting-message-text#escaping */
+export const escaped = (text: string): string =>
+  text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
+
+export function slackMessage(notice: Notice, { url, signingSecret }: EndpointOf<'slack'>): Outgoing {
   const isDigest = notice.others.length > 0;
   const head = isDigest ? digestHead(notice) : headline(notice);
-  const sections = isDigest ? itemsOf(notice).map((item) => line(item, notice)) : [single(notice)];
+  const sections = isDigest
+    ? itemsOf(notice).map((item) => ({ item, text: line(item, notice) }))
+    : [{ item: notice, text: single(notice) }];
   const blocks = [
     { type: 'header', text: { type: 'plain_text', text: shorten(head, headerCharactersMax), emoji: false } },
     ...sections
-      .filter((text) => text !== '')
+      .filter(({ text }) => text !== '')
       .slice(0, blocksMax - 2)
-      .map((text) => ({ type: 'section', text: { type: 'mrkdwn', text, verbatim: true } })),
+      .map(({ item, text }) => ({
+        ...{ type: 'section', text: { type: 'mrkdwn', text, verbatim: true } },
+        ...(signingSecret === undefined ? {} : buttonOf(item)),
+      })),
     { type: 'context', elements: [{ type: 'mrkdwn', text: shorten(footer(notice), contextCharactersMax) }] },
   ];
-  // A link in the text and no button: a button would ask for an app that takes interactions.
+  // The link is there beside the button, which needs an app that takes interactions.
   const body = { text: escaped(shorten(head, sectionCharactersMax)), unfurl_links: false, unfurl_media: false, blocks };
   return { url, headers: { 'Content-Type': 'application/json; charset=utf-8' }, body: JSON.stringify(body) };
 }
 
 const linkTo = ({ link }: NoticeItem): string => (link === undefined ? '' : `<${link}|Open to acknowledge>`);
+
+/** https://docs.slack.dev/reference/block-kit/block-elements/button-element: its value is the token of the link. */
+const buttonOf = ({ link }: NoticeItem) =>
+  link === undefined
+    ? {}
+    : {
+        accessory: {
+          ...{ type: 'button', action_id: acknowledgeAction, value: link.slice(link.lastIndexOf('/') + 1) },
+          ...{ text: { type: 'plain_text', text: 'Acknowledge', emoji: false }, style: 'primary' },
+        },
+      };
 
 /** The link is never cut. */
 function single(notice: Notice): string {

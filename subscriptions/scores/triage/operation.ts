@@ -13,7 +13,7 @@ import {
 } from '#fhir-model';
 import { CerebraError, type Clock } from '#platform';
 import { monthsOf } from '../compute.ts';
-import { createReadVitals, type Reading } from '../readings.ts';
+import { createReadVitals, localIdOf, type Reading } from '../readings.ts';
 import type { Vital } from '../schema.ts';
 import { readScores, type ScoreOptions } from '../scores.ts';
 import { byTime } from '../timeline.ts';
@@ -67,27 +67,25 @@ export const triageOperation = (parts: TriageParts): OperationSpec => ({
   run: (request) => run(parts, request),
 });
 
-async function run({ clock, reader, scores }: TriageParts, request: OperationRequest): Promise<OperationAnswer> {
+async function run(parts: TriageParts, request: OperationRequest): Promise<OperationAnswer> {
+  const { clock, reader, scores } = parts;
   const nowMs = clock.now();
-  const patient = await patientOf(reader(), request);
+  const patient = await patientOf(parts, request);
   const vitals = readScores({ ...scores, names: ['news2'] }).vitals;
   const [birthDate, latest] = await Promise.all([
     birthDateOf(reader(), patient, request.scope),
-    latestOf(reader(), patient, vitals, nowMs, request.scope),
+    latestOf(parts, patient, vitals, nowMs, request.scope),
   ]);
   const suggestion = suggestEsi({ ...answersOf(request), ...measured(latest), ...ageOf(birthDate, nowMs) });
   return { resource: parametersOf(parametersFrom(suggestion, latest)) };
 }
 
-const references = /^Patient\/([A-Za-z0-9\-.]{1,64})$/;
-
-async function patientOf(reader: ResourceReader, { id = '', scope }: OperationRequest): Promise<string> {
-  const stored = await reader.read('Encounter', id, scope);
+async function patientOf({ reader, baseUrl }: TriageParts, { id = '', scope }: OperationRequest): Promise<string> {
+  const stored = await reader().read('Encounter', id, scope);
   if (!stored) throw new CerebraError('not-found', `There is no Encounter/${id}`);
   if (stored.deleted) throw new CerebraError('deleted', `Encounter/${id} is deleted`);
-  const reference = ((JSON.parse(stored.body) as JsonObject).subject as JsonObject | undefined)?.reference;
-  const patient = typeof reference === 'string' ? references.exec(reference)?.[1] : undefined;
-  if (patient !== undefined) return patient;
+  const patient = localIdOf((JSON.parse(stored.body) as JsonObject).subject, 'Patient', baseUrl);
+  if (patient !== '') return patient;
   throw new CerebraError(
     'business-rule',
     `Encounter/${id} has no patient of this server as its subject: add one first`,
@@ -104,7 +102,7 @@ async function birthDateOf(reader: ResourceReader, id: string, scope: AccessScop
 }
 
 async function latestOf(
-  reader: ResourceReader,
+  { reader, baseUrl }: TriageParts,
   patient: string,
   vitals: readonly Vital[],
   nowMs: number,
@@ -113,8 +111,8 @@ async function latestOf(
   const codes = vitals.flatMap(({ codings }) => codings.map(({ system, code }) => `${system}|${code}`));
   const since = encodeURIComponent(new Date(nowMs - windowMs).toISOString());
   const query = `patient=${patient}&combo-code=${encodeURIComponent(codes.join(','))}&date=ge${since}&_sort=-date&_count=${readingsMax}`;
-  const { resources } = await reader.search('Observation', query, scope);
-  const read = createReadVitals(vitals);
+  const { resources } = await reader().search('Observation', query, scope);
+  const read = createReadVitals(vitals, baseUrl);
   const readings = resources.flatMap(({ body }) => read(JSON.parse(body) as JsonObject));
   return new Map(
     readings
