@@ -74,6 +74,25 @@ describe('query', () => {
     }
   });
 
+  it('ends a transaction that waits too long for its next statement, so that its locks are free', async (t) => {
+    const connection = await emptyConnection(t);
+    const still = connectDb({ ...connection, poolMax: 1, log: testLog(), idleTransactionTimeoutMs: 100 });
+    const other = connectDb({ ...connection, poolMax: 1, log: testLog() });
+    try {
+      await other.query({ text: 'CREATE TABLE held (id integer)' });
+      const waiting = still.tx(async (tx) => {
+        await tx.query({ text: 'LOCK TABLE held' });
+        await other.query({ text: 'INSERT INTO held VALUES (1)' });
+        await tx.query({ text: 'INSERT INTO held VALUES (2)' });
+      });
+      await assert.rejects(waiting, hasCode('unavailable'));
+      assert.deepEqual(await other.query({ text: 'SELECT id FROM held' }), [{ id: 1 }]);
+      assert.deepEqual(await still.query({ text: 'SELECT 1 AS n' }), [{ n: 1 }]);
+    } finally {
+      await Promise.all([still.close(), other.close()]);
+    }
+  });
+
   it('fails with unavailable where no server is', async () => {
     const db = connectDb({ host: '/nonexistent', port: 1, user: 'x', database: 'x', poolMax: 1, log: testLog() });
     await assert.rejects(db.query({ text: 'SELECT 1' }), hasCode('unavailable'));

@@ -53,6 +53,16 @@ export function createKafkaChanges(options: KafkaChangesOptions): KafkaChanges {
     return known;
   };
 
+  /** A send may take longer than the lease: with two servers each would else send what the other was sending, for ever. */
+  const keeping = async (send: () => Promise<void>): Promise<void> => {
+    const renew = () => void lease.acquire(db).catch(() => {});
+    const timer = setInterval(renew, options.leaseMs / 3);
+    try {
+      await send();
+    } finally {
+      clearInterval(timer);
+    }
+  };
   const work = async (): Promise<boolean> => {
     const from = await lead();
     if (!from) return false;
@@ -62,7 +72,7 @@ export function createKafkaChanges(options: KafkaChangesOptions): KafkaChanges {
     metrics.kafkaLagSeconds.set(waitingMs / 1000);
     if (!last) return false;
     known = undefined;
-    await sender.send(await messagesOf(options, batch));
+    await keeping(() => messagesOf(options, batch).then(sender.send));
     const to: ChangeCursor = { xid: last.xid, seq: last.seq };
     // Whoever has taken the lease over sends the same again: at least once.
     if (!(await db.tx((tx) => lease.move(tx, from, to)))) return false;

@@ -4,11 +4,13 @@ import { type TestContext, test } from 'node:test';
 import { createSearchParameters, loadDefinitions, type Resource } from '#fhir-model';
 import { createMetrics, systemClock } from '#platform';
 import { testLog, waitFor } from '#platform/testing';
+import { createLease } from '../dispatch/lease.ts';
 import { createKeyOf } from '../match/patient-key.ts';
 import { subscriptionMetrics } from '../metrics.ts';
 import { changeFloor } from '../retention.ts';
 import { startTestBroker, type TestBroker } from '../testing/broker.ts';
 import { createRig, observation, type Rig, subscription, waitForState } from '../testing/rig.ts';
+import { createKafkaChanges, kafkaConsumer } from './changes.ts';
 import { createKafka, type Kafka } from './kafka.ts';
 import { createKafkaSender, kafkaFault } from './producer.ts';
 
@@ -137,6 +139,42 @@ test('of two servers one sends', async (t) => {
     messages(broker).map(({ id }) => id),
     Array.from({ length: 30 }, (_, index) => `o${index}`),
   );
+});
+
+test('a send that takes longer than the lease keeps it', async (t) => {
+  const { rig } = await setUp(t);
+  const held = createLease('one', 1_000, kafkaConsumer);
+  let renewed = 0;
+  let sent = 0;
+  const changes = createKafkaChanges({
+    ...{ db: rig.db, feed: rig.store.feed, clock: systemClock, log: testLog(), topic: 'changes' },
+    ...{ leaseMs: 60, batchChanges: 100, pollMs: 20, messageBytesMax: 10_000 },
+    metrics: subscriptionMetrics(createMetrics()),
+    keyOf: createKeyOf(await keyFor),
+    lease: {
+      ...held,
+      acquire(db) {
+        renewed++;
+        return held.acquire(db);
+      },
+    },
+    sender: {
+      async send(messages) {
+        const before = renewed;
+        await waitFor(() => renewed > before + 2, 'the lease to be renewed');
+        sent += messages.length;
+      },
+      close: async () => {},
+    },
+  });
+  await rig.store.put(about('a', 'p'));
+  await changes.start();
+  t.after(() => changes.stop());
+  await waitFor(
+    async () => (await rig.db.query({ text: `select 1 from dispatcher where name = 'kafka' and seq > 0` }))[0],
+    'the cursor',
+  );
+  assert.equal(sent, 1);
 });
 
 test('a resource too large for a message is named and left out', async (t) => {

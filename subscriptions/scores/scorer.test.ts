@@ -134,6 +134,19 @@ test('a score that the store refuses is left out, those of others are not', asyn
   assert.deepEqual([scores(), await dueCount()], [expected, 0]);
 });
 
+test('a score that can not be computed is left out, those of others are not', async () => {
+  // Its tables would be refused when they are read: only a complete score comes to its levels.
+  const broken = { ...set, tables: set.tables.map((table) => ({ ...table, levels: [] })) };
+  const one = createScorer(broken, { db, reader, writer, scope, log: testLog() });
+  vital('a1', 'a', 0, '9279-1', 25);
+  vital('a2', 'a', 0, '8480-6', 90, 'mm[Hg]');
+  vital('a3', 'a', 0, '9269-2', 14, '{score}');
+  vital('b1', 'b', 0, '9279-1', 25);
+  await one.take(touched('a1', 'a2', 'a3', 'b1'), fence);
+  assert.equal(await one.compute(fence), false);
+  assert.deepEqual([scores(), await dueCount()], [[['Patient/b', 0, 1]], 0]);
+});
+
 test('a late reading that concerns many instants is computed in steps, each of which stays', async () => {
   const one = scorer();
   const ids = Array.from({ length: 700 }, (_none, i) => `r${i}`);

@@ -188,16 +188,16 @@ async function computeInstants(parts: Parts, due: readonly state.Due[], fence: s
     state.knownPatients(db, [...new Set(due.map(({ patient }) => patient))]),
   ]);
   const born = new Map(known.map((one) => [one.patient, one.born]));
-  const entries = groups.flatMap((group, place) => {
-    const wanted = new Set(group.due.map(({ fromMs }) => fromMs));
-    const stretch = { ...group, born: born.get(group.patient) ?? '', readings: readings[place]!, doubtful: [] };
-    return scoresOf(set, stretch).filter(({ atMs }) => wanted.has(atMs));
-  });
-  const end = { ids: due.map(({ id }) => id) };
+  const computed = (): Entry[] =>
+    groups.flatMap((group, place) => {
+      const wanted = new Set(group.due.map(({ fromMs }) => fromMs));
+      const stretch = { ...group, born: born.get(group.patient) ?? '', readings: readings[place]!, doubtful: [] };
+      return scoresOf(set, stretch).filter(({ atMs }) => wanted.has(atMs));
+    });
   try {
-    await writeNew(parts, entries, { ...end, fence });
+    await writeNew(parts, computed(), { ids: due.map(({ id }) => id), fence });
   } catch (error) {
-    if (!isRefused(error)) throw error;
+    if (!isHopeless(error)) throw error;
     if (due.length === 1) return setAside(parts, due[0]!, error);
     const middle = due.length >> 1;
     await computeInstants(parts, due.slice(0, middle), fence);
@@ -221,13 +221,13 @@ async function computeStretch(parts: Parts, due: state.Due, fence: state.Fence):
     fromMs: due.fromMs,
     toMs: lastMs,
   };
-  const entries = scoresOf(set, { ...stretch, doubtful: due.doubtful ? [due.fromMs, ...inside] : [] });
   const over = lastMs >= due.toMs;
   const end = { ids: over ? [due.id] : [], ...(over ? {} : { rest: { id: due.id, fromMs: lastMs + 1 } }), fence };
   try {
+    const entries = scoresOf(set, { ...stretch, doubtful: due.doubtful ? [due.fromMs, ...inside] : [] });
     await writeAgain(parts, entries, end);
   } catch (error) {
-    if (!isRefused(error)) throw error;
+    if (!isHopeless(error)) throw error;
     await setAside(parts, due, error);
   }
 }
@@ -331,14 +331,19 @@ const endOnly = ({ db }: Parts, { ids, rest, fence }: End): Promise<void> =>
     await state.assertFence(tx, fence, leaseMs);
   });
 
-/** The store refuses it for what it says: trying again would not help. */
-const isRefused = (error: unknown): boolean =>
-  isCerebraError(error) && error.status < 500 && error.status !== 409 && error.status !== 412;
+/**
+ * The store refuses it for what it says, or it can't be computed at all: trying again would not help, and would keep the scores of
+ * all other patients waiting for ever.
+ */
+const isHopeless = (error: unknown): boolean =>
+  error instanceof TypeError ||
+  error instanceof RangeError ||
+  (isCerebraError(error) && error.status < 500 && error.status !== 409 && error.status !== 412);
 
 async function setAside({ db, log }: Parts, due: state.Due, error: unknown): Promise<void> {
   log.error(
     { err: error, patient: due.patient, from: due.fromMs, to: due.toMs },
-    'scores that the store refuses are left out',
+    'scores that can not be computed, or that the store refuses, are left out',
   );
   await state.endDue(db, [due.id]);
 }

@@ -247,7 +247,7 @@ async function ask(
   const end = await feed.end(db);
   if (!cursor) return { patient, scope, cursor: end, gap: false };
   // Of another database, or of this one before it was restored: nothing would come after it for a long time.
-  if (cursor.xid > end.xid) return { patient, scope, cursor: end, gap: true };
+  if (isBefore(end, cursor)) return { patient, scope, cursor: end, gap: true };
   const [found] = await db.query<{ kept: boolean }>(cursor.seq > 0n ? isKept : isKeptBefore, [cursor.xid, cursor.seq]);
   return { patient, scope, cursor, gap: !found?.kept };
 }

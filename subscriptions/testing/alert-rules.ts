@@ -64,6 +64,25 @@ export async function inForce({ db, store }: Rig, ...rules: Stored[]): Promise<v
   }
 }
 
+/** As if it had been written then. */
+export const putAt = (rig: Rig, resource: Stored, ms: number) =>
+  rig.store.put(resource, async (tx) => {
+    const at = new Date(ms).toISOString();
+    const key = [resource.id, at];
+    const body = `regexp_replace(body, '"lastUpdated":"[^"]*"', '"lastUpdated":"' || $2::text || '"')`;
+    const latest = '(select max(version) from test_version where id = $1)';
+    await tx.query(
+      {
+        text: `update test_version set updated = $2::text::timestamptz, body = ${body} where id = $1 and version = ${latest}`,
+      },
+      key,
+    );
+    await tx.query(
+      { text: `update change set updated = $2::text::timestamptz where id = $1 and version = ${latest}` },
+      key,
+    );
+  });
+
 /** Writes them, one after another, and waits until each rule has judged all that it was told of. */
 export async function judged(rig: Rig, ...resources: Stored[]): Promise<void> {
   for (const one of resources) await rig.store.put(one);

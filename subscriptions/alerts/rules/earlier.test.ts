@@ -11,6 +11,7 @@ import {
   judged,
   minutes,
   onCode,
+  putAt,
   quantity,
   reading,
   settled,
@@ -116,25 +117,6 @@ test('a subject of its own: among what the store has of the same patient', async
     [['Encounter/e1', 'from 4 mmol/L to 6 mmol/L within 10 min']],
   );
 });
-
-/** As if it had been written then. */
-const putAt = (rig: Rig, resource: ReturnType<typeof reading>, ms: number) =>
-  rig.store.put(resource, async (tx) => {
-    const at = new Date(ms).toISOString();
-    const key = [resource.id, at];
-    const body = `regexp_replace(body, '"lastUpdated":"[^"]*"', '"lastUpdated":"' || $2::text || '"')`;
-    const latest = '(select max(version) from test_version where id = $1)';
-    await tx.query(
-      {
-        text: `update test_version set updated = $2::text::timestamptz, body = ${body} where id = $1 and version = ${latest}`,
-      },
-      key,
-    );
-    await tx.query(
-      { text: `update change set updated = $2::text::timestamptz where id = $1 and version = ${latest}` },
-      key,
-    );
-  });
 
 test('a dry run begins with what the store had when its range and the window before it begin', async (t) => {
   const rig = await createRig(t);

@@ -34,9 +34,9 @@ const pageMax = 200;
 const versionsBackMax = 10;
 
 /**
- * Versions of resources about the same subject that the rule's triggers may concern, as they were before that instant;
- * `resource` itself is left out. Those that were deleted since, or whose subject or code was another then, are not found.
- * Throws CerebraError as the reader does.
+ * Versions of resources about the same patient or other subject that the rule's triggers may concern, as they were before
+ * that instant; `resource` itself is left out. Those that were deleted since, or whose subject or code was another then, are
+ * not found. Throws CerebraError as the reader does.
  */
 export async function earlierOf(
   rule: Rule,
@@ -44,7 +44,6 @@ export async function earlierOf(
   before: Before,
   ports: EarlierPorts,
 ): Promise<Happening[]> {
-  const subject = subjectOf(rule, resource);
   const found = new Map<string, Happening>();
   for (const { type, query, time } of searchesOf(rule, resource)) {
     const at = encodeURIComponent(new Date(before.beforeMs).toISOString());
@@ -55,7 +54,7 @@ export async function earlierOf(
     const then = time === undefined ? '' : `&${time}=le${until}`;
     const changed = await versionsOf(type, `${query}&_lastUpdated=ge${at}${then}`, ports);
     const all = [...stood.map(happeningOf), ...(await asTheyWere(changed, before.beforeMs, ports))];
-    for (const one of all) if (subjectOf(rule, one.resource!) === subject) found.set(referenceOf(one), one);
+    for (const one of all) found.set(referenceOf(one), one);
   }
   found.delete(`${resource.resourceType}/${resource.id}`);
   return [...found.values()];

@@ -100,13 +100,14 @@ async function recall(seen: Seen, triggered: Triggered, memory: Memory, ports: E
 
 function rememberEarlier(of: Seen, happening: Happening): void {
   const resource = happening.resource!;
-  if (wroteIt(of.ready.rule, resource)) return;
+  const { rule } = of.ready;
   const seen: Seen = { ...of, happening, resource, withdrawn: isWithdrawn(resource) };
   try {
+    if (wroteIt(rule, resource) || subjectOf(rule, resource) !== of.subject) return;
     const triggered = triggersOf(seen);
-    for (const [index, action] of of.ready.rule.actions.entries()) {
+    for (const [index, action] of rule.actions.entries()) {
       const triggers = triggered.get(index) ?? noTriggers;
-      place(of.ready.rule.kind, action, index, triggers, lookedOf(seen, triggers), of.memory);
+      place(rule.kind, action, index, triggers, lookedOf(seen, triggers), of.memory);
     }
   } catch (error) {
     // Nobody could judge it then: that is no reason not to judge what came now.

@@ -1,0 +1,66 @@
+// A dry run of what time alone leads to, against what really was raised.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { JsonObject } from '#fhir-model';
+import { random, waitFor } from '#platform/testing';
+import { eventRule, ext, holds, inForce, minutes, onCode, putAt, reading, settled } from '../testing/alert-rules.ts';
+import { createRig } from '../testing/rig.ts';
+import type { DryRun } from './dry-run.ts';
+
+test('a dry run of an absence rule tells what really was missed, seeded', async (t) => {
+  const rig = await createRig(t);
+  const beginMs = Date.now() - 24 * 3_600_000;
+  let nowMs = beginMs;
+  const server = await rig.start({ clock: { now: () => nowMs } });
+  const seen = onCode('k', { condition: { language: 'text/fhirpath', expression: 'value.value > 3' } });
+  // Of 9 and more nobody waits any more when it is due; one of 3 and less ends the wait at once.
+  const action = { title: 'No reading', trigger: [seen], condition: [holds('value.value < 9')] };
+  const suppress = ext('suppress', 'String', 'value.value > 7');
+  await inForce(rig, eventRule('a', 'absence', [minutes('window', 15), suppress], [action]));
+  const at = (ms: number): JsonObject => ({ effectiveDateTime: new Date(ms).toISOString() });
+  /** What is due by then has been told. */
+  const until = async (ms: number) => {
+    nowMs = ms;
+    const text = 'select 1 from alert_watch where due_at <= to_timestamp($1::float8 / 1000)';
+    await waitFor(async () => (await rig.db.query({ text }, [ms])).length === 0, 'what is due');
+  };
+  const below = random(23);
+  let minute = 0;
+  for (let i = 0; i < 60; i++) {
+    minute += 1 + below(6);
+    const ms = beginMs + minute * 60_000;
+    await until(ms - 1);
+    nowMs = ms;
+    // Up to 19 minutes late: longer than what is waited for.
+    const measuredMs = ms - below(2) * below(20) * 60_000 - 30_000;
+    const more = { ...at(measuredMs), subject: { reference: `Patient/p${below(3)}` } };
+    const status = below(12) === 0 ? 'entered-in-error' : 'final';
+    await putAt(rig, reading(`o${below(50)}`, 2 + below(8), 0, { ...more, status }), ms);
+    await settled(rig);
+  }
+  const endMs = beginMs + (minute + 60) * 60_000;
+  await until(endMs - 1);
+  nowMs = endMs;
+  const query = new URLSearchParams({
+    ...{ from: new Date(beginMs).toISOString(), to: new Date(endMs).toISOString(), wait: '20' },
+  });
+  const route = server.adminRoutes.find(({ path }) => path === '/admin/alerts/rules/:id/dry-run')!;
+  const answer = await route.handle({ params: { id: 'a' }, query, body: Buffer.alloc(0) });
+  const run = answer.body as DryRun;
+  assert.deepEqual([run.state, run.errors, run.percent], ['done', 0, 100]);
+  const text = `select raised_at, subject, episode, detail, status, tells, ended_at is not null as over from alert where rule = 'a'`;
+  const rows = await rig.db.query<JsonObject & { raised_at: number }>({ text });
+  assert.ok(rows.length > 8);
+  assert.ok(rows.some(({ tells }) => tells === 0) && rows.some(({ over }) => over === true));
+  const sorted = (all: (JsonObject | undefined)[]) => all.map((one) => JSON.stringify(one)).sort();
+  assert.deepEqual(
+    sorted(run.fired.map(({ at, subject, detail, silent }) => ({ at, subject, detail, silent: silent ?? 'none' }))),
+    sorted(
+      rows.map(({ raised_at, subject, detail, tells }) => ({
+        ...{ at: new Date(raised_at).toISOString(), subject, detail },
+        silent: tells === 0 ? 'suppressed' : 'none',
+      })),
+    ),
+  );
+  assert.equal(run.resolved, rows.filter(({ over }) => over === true).length);
+});
