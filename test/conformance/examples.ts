@@ -1,4 +1,4 @@
-// R4's official examples are valid: https://registry.npmjs.org/hl7.fhir.r4.examples. The package is for tests only and not
+// R4's official examples, the npm package hl7.fhir.r4.examples, are valid. The package is for tests only and not
 // among the dependencies: `npm pack hl7.fhir.r4.examples@4.0.1 --pack-destination node_modules/.cache/cerebra`, or R4_EXAMPLES.
 import { existsSync } from 'node:fs';
 import path from 'node:path';
