@@ -35,8 +35,10 @@ function valueKey(value: SearchValue): string | undefined {
   }
 }
 
-/** Letters may come in the other case, other characters escaped. */
-const PLAIN = /^[\d.\-:/]+$/;
+/** What stands in JSON as it is: other characters may be escaped. */
+const PLAIN = /^[\w.\-:/]+$/;
+/** May be worked out: Patient?deceased=true is also whoever has a deceasedDateTime. */
+const TRUTH = /^(true|false)$/i;
 
 /** What the JSON text of any resource has that answers to `criterion`, one for each alternative; undefined if that can't be told. */
 export function criterionTexts(criterion: Criterion): string[] | undefined {
@@ -45,7 +47,7 @@ export function criterionTexts(criterion: Criterion): string[] | undefined {
   const texts: string[] = [];
   for (const value of criterion.values) {
     const text = value.kind === 'token' ? value.code : value.kind === 'reference' ? value.id : undefined;
-    if (text === undefined || (value.kind === 'token' && !PLAIN.test(text))) return undefined;
+    if (text === undefined || (value.kind === 'token' && (!PLAIN.test(text) || TRUTH.test(text)))) return undefined;
     texts.push(text);
   }
   return texts;

@@ -92,11 +92,17 @@ test('a body is told by the texts that a match must have, where these are known'
   assert.equal(may('Observation?code=2823-3', 'Observation?code=2345-7'), true);
   assert.equal(may('Observation?subject=Patient/p2&status=final'), false);
   assert.equal(may('Observation?subject=Patient/p1&status=amended'), true);
-  // Letters may come in the other case, and nothing is said of what is not an equality.
-  assert.equal(may('Observation?code=other'), true);
+  // Letters may come in the other case; nothing is said of what may be escaped, nor of what is not an equality.
+  assert.equal(may('Observation?code=other'), false);
+  assert.equal(may('Observation?code=PLAIN'), true);
+  assert.equal(may('Observation?code=oth%C3%A9r'), true);
   assert.equal(may('Observation?code=2823-3', 'Observation?date=ge2024'), true);
   assert.equal(
-    may('Observation?code=2823-3', ...Array.from({ length: 16 }, (_, i) => `Observation?code=${i}${i}-0`)),
+    may('Observation?code=2823-3', ...Array.from({ length: 200 }, (_, i) => `Observation?code=${i}${i}-0`)),
+    false,
+  );
+  assert.equal(
+    may('Observation?code=2823-3', ...Array.from({ length: 256 }, (_, i) => `Observation?code=${i}${i}-0`)),
     true,
   );
 });
@@ -110,6 +116,18 @@ test('what FHIRPath works out need not stand in the body', () => {
   assert.equal(matcher.mayMatch('Patient', '{"birthDate":"1980-05-01"}'), true);
   matcher.put({ id: 'a', query });
   assert.equal(matcher.mayMatch('Patient', '{"birthDate":"1980-05-01"}'), false);
+});
+
+test('true and false need not stand in the body', () => {
+  const dead: Resource = { resourceType: 'Patient', deceasedDateTime: '2024-05-01' };
+  for (const [criteria, patient] of [
+    ['Patient?deceased=true', dead],
+    ['Patient?deceased=FALSE', { resourceType: 'Patient' }],
+  ] as const) {
+    const matcher = matcherOf({ a: criteria });
+    assert.equal(matcher.mayMatch('Patient', JSON.stringify(patient)), true, criteria);
+  }
+  assert.deepEqual(found(matcherOf({ a: 'Patient?deceased=true' }), dead), ['a']);
 });
 
 test('the case of codes does not count', () => {
