@@ -24,6 +24,7 @@ create table alert (
   note text,
   tells integer not null default 0,      -- Communications so far
   notify_at timestamptz,                 -- silent until then: quiet hours, or snoozed
+  causes text[] not null default '{}',   -- rules whose alerts led to it
   group_id text,                         -- the alert that stands for a storm of its like
   change_xid bigint,                     -- the latest change that had any effect on it
   change_seq bigint,

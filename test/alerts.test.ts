@@ -171,13 +171,14 @@ test('a rule that was never stored is dry-run, and a wrong one is refused', asyn
   assert.equal((await admin('POST', '/admin/alerts/dry-run?wait=20', rule)).status, 200);
 });
 
-test('a rule on what is no reason of a Communication tells of it, once, and not of what it wrote itself', async () => {
+test('a rule on what is no reason of a Communication tells of it, once, and not of what it wrote itself, nor of what that led to', async () => {
   const on = (type: string, data: JsonObject = {}, more: JsonObject = {}) => ({
     trigger: [{ type: 'data-changed', data: [{ type, ...data }], ...more }],
   });
   const inProgress = { extension: [extension('criteria', { valueString: 'Encounter?status=in-progress' })] };
-  const rules = ['emergency', 'denied', 'flags'].map((code) => ({ system: 'urn:cerebra:alert', code }));
-  const tagged = { codeFilter: [{ searchParam: '_tag', code: rules }] };
+  const tagged = (...names: string[]) => ({
+    codeFilter: [{ searchParam: '_tag', code: names.map((code) => ({ system: 'urn:cerebra:alert', code })) }],
+  });
   const byId = extension('key', { valueString: '%resource.id' });
   const emergency = {
     title: 'Emergency',
@@ -186,8 +187,16 @@ test('a rule on what is no reason of a Communication tells of it, once, and not 
   };
   await put(planDefinition('emergency', 'threshold', [], emergency));
   await put(planDefinition('denied', 'claim', [], { title: 'Denied', ...on('ClaimResponse') }));
-  const ofFlags = { title: 'Flag of a flag', ...on('Flag', tagged), ...condition("%resource.status = 'active'") };
+  // They tell of each other's Flags, and would for ever.
+  const active = condition("%resource.status = 'active'");
+  const ofFlags = {
+    title: 'Flag of a flag',
+    ...on('Flag', tagged('emergency', 'denied', 'flags', 'others')),
+    ...active,
+  };
   await put(planDefinition('flags', 'threshold', [byId], ofFlags));
+  const ofThose = { title: 'Flag of that', ...on('Flag', tagged('flags')), ...active };
+  await put(planDefinition('others', 'threshold', [byId], ofThose));
   await put({ resourceType: 'Patient', id: 'p3' });
   const patient = { reference: 'Patient/p3' };
   await put({
@@ -199,15 +208,15 @@ test('a rule on what is no reason of a Communication tells of it, once, and not 
     ...{ type: { text: 'institutional' }, created: '2026-01-01', insurer: { display: 'TEST' } },
   });
   const open = async () => (await admin('GET', '/admin/alerts?patient=p3')).json.alerts!;
-  await waitFor(async () => (await open()).length >= 4, 'all alerts');
-  // Its own Flags have gone through the stream once this one has.
+  await waitFor(async () => (await open()).length >= 6, 'all alerts');
+  // Their own Flags have gone through the stream once this one has.
   await put(observation('late', 'p1', 7, 60));
   await waitFor(async () => {
     const { json } = await admin('GET', '/admin/alerts?patient=p1&rule=potassium-with-spironolactone');
     return (json.alerts![0]!.evidence as unknown as string[])[0] === 'Observation/late';
   }, 'the last change');
   const found = (await open()).map(({ rule, evidence }) => `${rule}: ${(evidence as unknown as string[]).length}`);
-  assert.deepEqual(found.sort(), ['denied: 1', 'emergency: 1', 'flags: 1', 'flags: 1']);
+  assert.deepEqual(found.sort(), ['denied: 1', 'emergency: 1', 'flags: 1', 'flags: 1', 'others: 1', 'others: 1']);
   const [told] = entries(await call('GET', 'Communication?subject=Patient/p3&_tag=urn:cerebra:alert|emergency'));
   const { reasonReference, about } = told!.resource as Resource & { about: JsonObject[] };
   assert.deepEqual([reasonReference, about[0]], [undefined, { reference: 'Encounter/e1' }]);

@@ -4,6 +4,8 @@ import type { Tx } from '#platform';
 
 /** Of meta.tag: the rule that a resource was written for, by PlanDefinition.id. */
 export const tagSystem = 'urn:cerebra:alert';
+/** Of meta.tag: the rules whose alerts led to it. */
+export const causeSystem = 'urn:cerebra:alert-cause';
 
 /** https://hl7.org/fhir/R4/valueset-request-priority.html has four; `critical` and `high` are its stat and asap. */
 export type Severity = 'info' | 'low' | 'moderate' | 'high' | 'critical';
@@ -30,6 +32,8 @@ export interface Finding {
   evidence: string[];
   /** Clinical time of what led to it, milliseconds since 1970 UTC. */
   atMs: number;
+  /** Rules whose alerts it rests on, and whose those did: none of them judges what tells of this one, or they would go on for ever. */
+  causes?: string[];
   /** How it is brought to people: PlanDefinition.id of an escalation; without it nobody is called. */
   escalation?: string;
 }

@@ -11,6 +11,7 @@ import {
   type Happening,
   isWithdrawn,
   referenceOf,
+  rulesBehind,
   subjectOf,
   timeOf,
   wroteIt,
@@ -224,6 +225,7 @@ function findingOf(seen: Seen, what: What | undefined, more: Pick<Found, 'withdr
   const { rule } = seen.ready;
   const { xid, seq, updatedMs } = happening;
   const encounter = encounterOf(resource);
+  const causes = rulesBehind(resource);
   return {
     rule: rule.id,
     subject,
@@ -235,6 +237,7 @@ function findingOf(seen: Seen, what: What | undefined, more: Pick<Found, 'withdr
     ...(what?.code ? { code: what.code } : {}),
     detail: what?.detail ?? '',
     evidence: what?.evidence ?? [referenceOf(happening)],
+    ...(causes.length > 0 ? { causes } : {}),
     atMs: timeOf(resource, updatedMs),
     ...(rule.escalation === undefined ? {} : { escalation: rule.escalation }),
     ...{ instantMs: updatedMs, position: { xid, seq }, source: referenceOf(happening), ...more },

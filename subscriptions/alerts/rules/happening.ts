@@ -1,6 +1,6 @@
 // A change of a resource as rules see it: whom it is about, and when it was.
 import { type Change, type Json, type JsonObject, objectsOf, parseReference, type Resource } from '#fhir-model';
-import { type Finding, tagSystem } from '../seams.ts';
+import { causeSystem, type Finding, tagSystem } from '../seams.ts';
 import type { Rule } from './rule.ts';
 
 /** Its place in the change stream. */
@@ -95,11 +95,14 @@ function logicalReference(value: Json | undefined): string {
 export const encounterOf = (resource: Resource): string | undefined =>
   resource.resourceType === 'Encounter' ? `Encounter/${resource.id}` : plainReference(resource.encounter as Json);
 
-/** Whether it tells of an alert of this very rule. */
-export const wroteIt = ({ id }: Pick<Rule, 'id'>, resource: Resource): boolean =>
-  objectsOf((resource.meta as JsonObject | undefined)?.tag).some(
-    ({ system, code }) => system === tagSystem && code === id,
+/** Of an alert that is told of by the resource: its rule, and those whose alerts led to it. */
+export const rulesBehind = (resource: Resource): string[] =>
+  objectsOf((resource.meta as JsonObject | undefined)?.tag).flatMap(({ system, code }) =>
+    (system === tagSystem || system === causeSystem) && typeof code === 'string' ? [code] : [],
   );
+
+/** Whether it tells of an alert of this very rule, or of one that such an alert led to. */
+export const wroteIt = ({ id }: Pick<Rule, 'id'>, resource: Resource): boolean => rulesBehind(resource).includes(id);
 
 const withdrawnStatuses = new Set<unknown>(['entered-in-error', 'cancelled', 'registered', 'unknown']);
 

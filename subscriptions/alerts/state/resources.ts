@@ -1,11 +1,16 @@
 // An alert as FHIR: Flag (https://hl7.org/fhir/R4/flag.html) for its state, Communication for what was told, Task for who is
 // to acknowledge it, DetectedIssue where it is one. Ids derive from the alert's, so that doing it again changes nothing.
 import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
-import { type Severity, tagSystem } from '../seams.ts';
+import { causeSystem, type Severity, tagSystem } from '../seams.ts';
 import { type AlertRow, partId, type Step } from './row.ts';
 
 /** What a rule has written carries it in meta.tag. */
 export const ruleTag = (rule: string): { system: string; code: string } => ({ system: tagSystem, code: rule });
+
+const tagsOf = ({ rule, causes = [] }: AlertRow) => [
+  ruleTag(rule),
+  ...causes.map((code) => ({ system: causeSystem, code })),
+];
 
 export const taskCode = { system: 'urn:cerebra:alert-task', code: 'acknowledge', display: 'Acknowledge alert' };
 
@@ -192,7 +197,7 @@ function flagOf(row: AlertRow): Written | undefined {
   return {
     resourceType: 'Flag',
     id: row.id,
-    meta: { tag: [ruleTag(row.rule)] },
+    meta: { tag: tagsOf(row) },
     ...listOf('extension', referencesOf(row).map(flagDetail)),
     status: 'active',
     category: [coded('http://terminology.hl7.org/CodeSystem/flag-category', 'clinical', 'Clinical')],
@@ -212,7 +217,7 @@ function communicationOf(row: AlertRow, owner: string | undefined): Written {
     resourceType: 'Communication',
     id: communicationId(row),
     identifier: [identifierOf(row)],
-    meta: { tag: [ruleTag(row.rule)] },
+    meta: { tag: tagsOf(row) },
     status: 'in-progress',
     category: [coded('http://terminology.hl7.org/CodeSystem/communication-category', 'alert', 'Alert')],
     priority: priorities[row.severity],
@@ -239,7 +244,7 @@ function taskOf(row: AlertRow, dueMs: number, owner: string | undefined): Writte
     resourceType: 'Task',
     id: taskId(row),
     identifier: [identifierOf(row)],
-    meta: { tag: [ruleTag(row.rule)] },
+    meta: { tag: tagsOf(row) },
     status: 'requested',
     intent: 'order',
     priority: priorities[row.severity],
@@ -267,7 +272,7 @@ function issueEntries(row: AlertRow): TransactionEntry[] {
   const issue: Written = {
     resourceType: 'DetectedIssue',
     id: issueId(row),
-    meta: { tag: [ruleTag(row.rule)] },
+    meta: { tag: tagsOf(row) },
     status: 'final',
     code: codeOf(row),
     severity: issueSeverities[row.severity],

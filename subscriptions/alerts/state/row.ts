@@ -88,6 +88,7 @@ function raise(last: AlertRow | undefined, found: Found, around: Surroundings): 
   const episode = (last?.episode ?? 0) + 1;
   const row: AlertRow = {
     ...valuesOf(found),
+    ...causesOf(undefined, found),
     ...{ rule: found.rule, subject: found.subject, key: found.key, episode },
     id: alertId(found.rule, found.subject, found.key, episode),
     status: found.suppressed ? 'suppressed' : 'active',
@@ -105,6 +106,12 @@ const valuesOf = ({ severity, title, code, detail, encounter, evidence, escalati
   ...(escalation === undefined ? {} : { escalation }),
 });
 
+/** With those that have been behind it so far. */
+const causesOf = (row: AlertRow | undefined, { causes = [] }: Found) => {
+  const all = [...new Set([...(row?.causes ?? []), ...causes])];
+  return all.length === 0 ? {} : { causes: all };
+};
+
 /** Whether people are told now, later, or by the alert of a storm. */
 function told(step: Step, found: Found, { policy, raised }: Surroundings): Step {
   const { row } = step;
@@ -121,7 +128,7 @@ function told(step: Step, found: Found, { policy, raised }: Surroundings): Step 
 
 /** What was suppressed is so no more. */
 function speak(row: AlertRow, found: Found, around: Surroundings): Step {
-  const next: AlertRow = { ...row, ...valuesOf(found), ...placed(found), status: 'active' };
+  const next: AlertRow = { ...row, ...valuesOf(found), ...causesOf(row, found), ...placed(found), status: 'active' };
   return told({ kind: 'update', row: next, before: row, policy: around.policy, tell: false }, found, around);
 }
 
@@ -134,7 +141,7 @@ function carryOn(row: AlertRow, found: Found, around: Surroundings): Step | unde
   const rests = row.evidence.includes(found.source);
   const another = rests && (found.detail !== row.detail || found.title !== row.title);
   if (found.atMs < row.atMs && !rests && !worse) return undefined;
-  const base: AlertRow = { ...row, ...valuesOf(found), ...placed(found) };
+  const base: AlertRow = { ...row, ...valuesOf(found), ...causesOf(row, found), ...placed(found) };
   const { policy } = around;
   if (row.status === 'suppressed' || !(worse || another)) {
     const same = found.detail === row.detail && found.severity === row.severity && found.title === row.title;

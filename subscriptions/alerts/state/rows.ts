@@ -5,7 +5,8 @@ import type { Severity } from '../seams.ts';
 import type { AlertRow } from './row.ts';
 
 export const columns = `id, rule, subject, key, episode, status, severity, title, detail, code, encounter, evidence, escalation, at,
-  raised_at, ended_at, acknowledged_at, acknowledged_by, note, tells, notify_at, group_id, change_xid, change_seq, revision`;
+  raised_at, ended_at, acknowledged_at, acknowledged_by, note, tells, notify_at, group_id, change_xid, change_seq, revision,
+  causes`;
 
 export interface StoredRow {
   id: string;
@@ -33,16 +34,18 @@ export interface StoredRow {
   change_xid: bigint | null;
   change_seq: bigint | null;
   revision: number;
+  causes: string[];
 }
 
 const optional = <K extends string, V>(name: K, value: V | null | undefined): { [P in K]?: V } =>
   (value === null || value === undefined ? {} : { [name]: value }) as { [P in K]?: V };
 
 export function rowOf(stored: StoredRow): AlertRow {
-  const { id, rule, subject, key, episode, status, severity, title, detail, evidence, tells, revision } = stored;
+  const { id, rule, subject, key, episode, status, severity, title, detail, evidence, tells, revision, causes } =
+    stored;
   const { change_xid: xid, change_seq: seq } = stored;
   return {
-    ...{ id, rule, subject, key, episode, status, severity, title, detail, evidence, tells, revision },
+    ...{ id, rule, subject, key, episode, status, severity, title, detail, evidence, tells, revision, causes },
     ...{ atMs: stored.at, raisedMs: stored.raised_at },
     ...optional('code', stored.code),
     ...optional('encounter', stored.encounter),
@@ -87,7 +90,7 @@ const insert: Statement = {
   text: `insert into alert (${columns})
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, to_timestamp($14::float8 / 1000),
       to_timestamp($15::float8 / 1000), to_timestamp($16::float8 / 1000), to_timestamp($17::float8 / 1000), $18, $19, $20,
-      to_timestamp($21::float8 / 1000), $22, $23, $24, $25)
+      to_timestamp($21::float8 / 1000), $22, $23, $24, $25, $26)
     on conflict do nothing`,
 };
 
@@ -96,7 +99,7 @@ const update: Statement = {
   text: `update alert set status = $6, severity = $7, title = $8, detail = $9, code = $10, encounter = $11, evidence = $12,
       escalation = $13, at = to_timestamp($14::float8 / 1000), raised_at = to_timestamp($15::float8 / 1000), ended_at = to_timestamp($16::float8 / 1000),
       acknowledged_at = to_timestamp($17::float8 / 1000), acknowledged_by = $18, note = $19, tells = $20,
-      notify_at = to_timestamp($21::float8 / 1000), group_id = $22, change_xid = $23, change_seq = $24, revision = $25
+      notify_at = to_timestamp($21::float8 / 1000), group_id = $22, change_xid = $23, change_seq = $24, revision = $25, causes = $26
     where id = $1 and rule = $2 and subject = $3 and key = $4 and episode = $5 and revision = $25 - 1`,
 };
 
@@ -107,7 +110,7 @@ export async function saveRow(tx: Tx, row: AlertRow): Promise<void> {
     ...[row.code ? JSON.stringify(row.code) : null, row.encounter ?? null, row.evidence, row.escalation ?? null],
     ...[row.atMs, row.raisedMs, row.endedMs ?? null, row.acknowledgedMs ?? null, row.acknowledgedBy ?? null],
     ...[row.note ?? null, row.tells, row.notifyMs ?? null, row.group ?? null],
-    ...[row.position?.xid ?? null, row.position?.seq ?? null, row.revision + 1],
+    ...[row.position?.xid ?? null, row.position?.seq ?? null, row.revision + 1, row.causes ?? []],
   ];
   if ((await tx.queryCount(row.revision === 0 ? insert : update, values)) === 1) return;
   throw new CerebraError('version-conflict', 'The alert was changed by somebody else meanwhile');
