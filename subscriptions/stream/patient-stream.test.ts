@@ -120,7 +120,12 @@ async function observed(t: TestContext, after: (cursor: ChangeCursor, batch: rea
   t.after(() => streams.stop());
   const url = await serveSockets(t, { webSockets: streams });
   for (const id of ['p', 'q']) await rig.store.put(patient(id));
-  const [{ xid, seq }] = (await rig.store.feed.read(rig.db, { xid: 0n, seq: 0n }, 1)) as [Change];
+  // Other databases of the cluster may hold them back for a moment.
+  const both = await waitFor(async () => {
+    const found = await rig.store.feed.read(rig.db, { xid: 0n, seq: 0n }, 2);
+    return found.length === 2 && found;
+  }, 'both patients in the stream');
+  const { xid, seq } = both[0]!;
   return { rig, first: { xid, seq }, watch: (query = '') => openSocket(t, `${url}ws/patient/p${query}`) };
 }
 
