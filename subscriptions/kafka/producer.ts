@@ -1,6 +1,6 @@
 // What is sent to Kafka: https://kafka.apache.org/protocol. Acknowledged by all replicas in sync, by an idempotent producer:
 // the brokers drop what its own repetitions bring twice.
-import { ProduceAcks, Producer, type SASLOptions } from '@platformatic/kafka';
+import type { Producer, SASLOptions } from '@platformatic/kafka';
 
 export interface KafkaOptions {
   /** `host:port` */
@@ -27,39 +27,43 @@ export interface KafkaSender {
 
 const text = (value: string | undefined): Buffer | undefined => (value === undefined ? undefined : Buffer.from(value));
 
-/** Connects when something is sent first. */
+type Strings = Producer<string, string, string, string>;
+
+/** Connects when something is sent first; the client (62 MB, 250 ms) is loaded then, and not by a server without Kafka. */
 export function createKafkaSender(options: KafkaOptions): KafkaSender {
-  let producer: Producer<string, string, string, string> | undefined;
-  const open = () =>
-    new Producer<string, string, string, string>({
-      clientId: 'cerebra',
-      bootstrapBrokers: [...options.brokers],
-      serializers: { key: text, value: text, headerKey: text, headerValue: text },
-      ...{ acks: ProduceAcks.ALL, idempotent: true, autocreateTopics: true },
-      ...{ timeout: options.timeoutMs, connectTimeout: options.timeoutMs, requestTimeout: 2 * options.timeoutMs },
-      ...{ retries: 2, retryDelay: 200 },
-      ...(options.tls ? { tls: {} } : {}),
-      ...(options.sasl ? { sasl: options.sasl satisfies SASLOptions } : {}),
-    });
+  let opened: Promise<Strings> | undefined;
   return {
     async send(messages) {
-      producer ??= open();
+      opened ??= open(options);
+      const producer = await opened;
       try {
         await producer.send({ messages: [...messages] });
       } catch (error) {
         // Its sequence numbers may be ahead of the brokers' now: they would refuse whatever it sends next.
-        const broken = producer;
-        producer = undefined;
-        await broken.close(true).catch(() => {});
+        opened = undefined;
+        await producer.close(true).catch(() => {});
         throw error;
       }
     },
     async close() {
-      const open = producer;
-      producer = undefined;
-      await open?.close(true);
+      const producer = await opened;
+      opened = undefined;
+      await producer?.close(true);
     },
   };
+}
+
+async function open({ brokers, tls, sasl, timeoutMs }: KafkaOptions): Promise<Strings> {
+  const kafka = await import('@platformatic/kafka');
+  return new kafka.Producer<string, string, string, string>({
+    clientId: 'cerebra',
+    bootstrapBrokers: [...brokers],
+    serializers: { key: text, value: text, headerKey: text, headerValue: text },
+    ...{ acks: kafka.ProduceAcks.ALL, idempotent: true, autocreateTopics: true },
+    ...{ timeout: timeoutMs, connectTimeout: timeoutMs, requestTimeout: 2 * timeoutMs, retries: 2, retryDelay: 200 },
+    ...(tls ? { tls: {} } : {}),
+    ...(sasl ? { sasl: sasl satisfies SASLOptions } : {}),
+  });
 }
 
 /** What an error of a broker says, without what was sent: `UNKNOWN_TOPIC_OR_PARTITION`, `connect ECONNREFUSED …`. */
