@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { JsonObject, Resource, ResourceReader } from '#fhir-model';
+import { waitFor } from '#platform/testing';
 import {
   alertsOf,
   eventRule,
@@ -172,6 +173,11 @@ test('a burst of changes of one patient asks the store once for all that are jud
   await first.stop();
   await stored(rig, ...Array.from({ length: 60 }, (_, i) => reading(`o${i}`, 5 + i / 10, i)));
   await stored(rig, reading('p2', 9, 1, of('p2')));
+  // Other databases of the cluster may hold some of them back, which are judged later then.
+  await waitFor(async () => {
+    const changes = await rig.store.feed.read(rig.db, { xid: 0n, seq: 0n }, 1000);
+    return changes.some(({ type, id }) => type === 'Observation' && id === 'p2');
+  }, 'all in the stream');
   await rig.start();
   await settled(rig);
   assert.deepEqual(await shortly(rig.db, 'q'), ['active: 10.9 mmol/L (limit 6 mmol/L)']);
