@@ -22,7 +22,8 @@ import { createTopics } from './topics/topics.ts';
 
 export type { FeedFailures } from './alerts/timers.ts';
 export { readHostCertificates } from './channels/certificates.ts';
-export { refuseUpgrade, type UpgradeRequest, type WebSocketLimits } from './channels/websocket/websocket.ts';
+export { refuseUpgrade } from './channels/websocket/open-sockets.ts';
+export type { UpgradeRequest, WebSocketLimits } from './channels/websocket/websocket.ts';
 export { endpointNames as alertEndpointNames, readEndpoints as readAlertEndpoints } from './escalation/endpoints.ts';
 export { pruneEscalations } from './escalation/state.ts';
 export { subscriptionOperations } from './operations/operations.ts';

@@ -13,10 +13,11 @@ import {
   type ResourceReader,
 } from '#fhir-model';
 import { createLoop, type Db, isCerebraError, type Log, type Statement } from '#platform';
-import { refuseUpgrade, type UpgradeRequest } from '../channels/websocket/websocket.ts';
+import { closeCodes, createOpenSockets, refuseUpgrade } from '../channels/websocket/open-sockets.ts';
+import type { UpgradeRequest } from '../channels/websocket/websocket.ts';
 import { changedResources, type KeyOf } from '../match/patient-key.ts';
 import { scoreTagSystem } from '../scores/resources.ts';
-import { closeCodes, createViewer, type Viewer } from './viewer.ts';
+import { createViewer, type Viewer } from './viewer.ts';
 
 export interface PatientStreamLimits {
   viewersMax: number;
@@ -80,17 +81,11 @@ export function createPatientStreams(options: PatientStreamOptions): PatientStre
     perMessageDeflate: false,
     maxPayload: 1024,
   });
-  const viewers = new Set<Viewer>();
+  const viewers = createOpenSockets<Viewer>(limits.viewersMax);
   /** How far the stream is followed for those who are live; undefined while nobody is. */
   let tail: ChangeCursor | undefined;
-  let isClosing = false;
-  const allClosed = new Set<() => void>();
   const catchingUp = new Set<Promise<void>>();
 
-  const closed = (viewer: Viewer) => {
-    viewers.delete(viewer);
-    if (viewers.size === 0) for (const resolve of allClosed) resolve();
-  };
   const follow = createLoop({
     work: async () => {
       if (!tail || !isAnyLive(viewers)) {
@@ -118,7 +113,7 @@ export function createPatientStreams(options: PatientStreamOptions): PatientStre
 
   /** Brings one who came up to where the others are. */
   const catchUp = async (viewer: Viewer): Promise<void> => {
-    for (let looked = 0; viewer.isOpen() && !isClosing; ) {
+    for (let looked = 0; viewer.isOpen() && !viewers.isClosing; ) {
       const reached = tail;
       const batch = await feed.read(db, viewer.cursor, limits.batchChanges);
       looked += batch.length;
@@ -142,7 +137,7 @@ export function createPatientStreams(options: PatientStreamOptions): PatientStre
 
   const accept = (socket: WebSocket, asked: Asked) => {
     const { unreadBytesMax } = limits;
-    const viewer = createViewer({ socket, unreadBytesMax, closed, ...asked });
+    const viewer = createViewer({ socket, unreadBytesMax, closed: viewers.delete, ...asked });
     viewers.add(viewer);
     viewer.send(
       JSON.stringify({ kind: 'watching', patient: `Patient/${asked.patient}`, cursor: textOf(asked.cursor) }),
@@ -156,27 +151,13 @@ export function createPatientStreams(options: PatientStreamOptions): PatientStre
       .finally(() => catchingUp.delete(done));
     catchingUp.add(done);
   };
-  const close = async () => {
-    isClosing = true;
-    if (viewers.size === 0) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    allClosed.add(resolve);
-    for (const viewer of viewers) viewer.close(closeCodes.goingAway, 'The server is shutting down');
-    const cut = setTimeout(() => {
-      for (const viewer of viewers) viewer.cut();
-    }, limits.stopGraceMs);
-    await promise;
-    clearTimeout(cut);
-  };
+  const close = () => viewers.close(limits.stopGraceMs);
   let beats: NodeJS.Timeout | undefined;
   let unlisten: () => void = () => {};
   return {
     takes: (request) => patientOf(request) !== undefined,
     upgrade(request, socket, head) {
-      if (isClosing || viewers.size >= limits.viewersMax) {
-        const text = isClosing ? 'The server is shutting down' : 'There are too many web sockets: try again later';
-        return refuseUpgrade(socket, 503, 'Service Unavailable', text);
-      }
+      if (viewers.refuses(socket)) return;
       // What comes before the answer is kept by the socket; one that fails meanwhile is nobody's loss.
       socket.on('error', () => {});
       ask(options, request).then(
@@ -191,7 +172,7 @@ export function createPatientStreams(options: PatientStreamOptions): PatientStre
       );
     },
     start() {
-      isClosing = false;
+      viewers.reopen();
       follow.start();
       unlisten = feed.onCommit(() => {
         if (tail) follow.wake();

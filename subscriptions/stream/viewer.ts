@@ -1,8 +1,9 @@
 // One who watches a patient: what was sent to it, and whether it still listens. https://www.rfc-editor.org/rfc/rfc6455
 import type { WebSocket } from 'ws';
 import type { AccessScope, ChangeCursor } from '#fhir-model';
+import { type Closeable, closeCodes } from '../channels/websocket/open-sockets.ts';
 
-export interface Viewer {
+export interface Viewer extends Closeable {
   /** Patient.id */
   patient: string;
   scope: AccessScope;
@@ -13,8 +14,6 @@ export interface Viewer {
   isOpen(): boolean;
   /** A client that leaves `unreadBytesMax` unread is closed: it comes back with the cursor of what it has read last. */
   send(text: string): void;
-  close(code: number, reason: string): void;
-  cut(): void;
   /** Asks for a sign of life; cuts one that gave none since the last time. */
   beat(): void;
 }
@@ -27,9 +26,6 @@ export interface ViewerOptions {
   unreadBytesMax: number;
   closed(viewer: Viewer): void;
 }
-
-/** https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1; 1013: https://www.iana.org/assignments/websocket */
-export const closeCodes = { goingAway: 1001, failed: 1011, tryAgainLater: 1013 } as const;
 
 export function createViewer({ socket, unreadBytesMax, closed, ...about }: ViewerOptions): Viewer {
   let isAlive = true;
@@ -55,7 +51,7 @@ export function createViewer({ socket, unreadBytesMax, closed, ...about }: Viewe
   socket.on('pong', () => {
     isAlive = true;
   });
-  socket.on('message', () => socket.close(1003, 'This web socket takes no messages'));
+  socket.on('message', () => socket.close(closeCodes.unsupported, 'This web socket takes no messages'));
   socket.on('error', ignore);
   socket.on('close', () => closed(viewer));
   return viewer;

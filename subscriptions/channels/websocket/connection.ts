@@ -3,6 +3,7 @@
 import type { RawData, WebSocket } from 'ws';
 import type { AccessScope } from '#fhir-model';
 import type { TopicRegistration } from '../../registration.ts';
+import { type Closeable, closeCodes } from './open-sockets.ts';
 
 /** One Subscription that one socket is told of. */
 export interface Binding {
@@ -35,7 +36,7 @@ export interface TopicBinding {
   toldMs: number;
 }
 
-export interface Connection {
+export interface Connection extends Closeable {
   /** By Subscription.id */
   bindings: Map<string, Binding>;
   /** Says something; cuts a client that does not read. */
@@ -50,8 +51,6 @@ export interface Connection {
   probe(): void;
   /** Cuts it when it did not answer since the last look, or has bound nothing for too long. */
   look(nowMs: number): void;
-  close(code: number, reason: string): void;
-  cut(): void;
 }
 
 export interface ConnectionLimits {
@@ -72,9 +71,6 @@ export interface ConnectionOptions {
   command(connection: Connection, text: string): Promise<void>;
   closed(connection: Connection): void;
 }
-
-/** https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1 */
-export const closeCodes = { goingAway: 1001, unsupported: 1003, policy: 1008 } as const;
 
 export function createConnection({ socket, limits, command, closed }: ConnectionOptions): Connection {
   const bindings = new Map<string, Binding>();

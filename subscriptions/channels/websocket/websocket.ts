@@ -9,7 +9,8 @@ import { type Clock, createLoop, type Db, type Log, type Statement } from '#plat
 import type { SubscriptionMetrics } from '../../metrics.ts';
 import type { Notifications } from '../notification/notifications.ts';
 import { bindingProblem, type CommandOptions, createCommands } from './commands.ts';
-import { type Binding, type Connection, closeCodes, createConnection } from './connection.ts';
+import { type Binding, type Connection, createConnection } from './connection.ts';
+import { createOpenSockets } from './open-sockets.ts';
 import { createSeen } from './seen.ts';
 import { createTopicEvents, type TopicEvents } from './topic-events.ts';
 
@@ -84,12 +85,10 @@ export function createWebSockets(options: WebSocketsOptions): WebSockets {
   const server = new WebSocketServer({
     ...{ noServer: true, clientTracking: false, perMessageDeflate: false, maxPayload: limits.commandBytesMax },
   });
-  const connections = new Set<Connection>();
+  const connections = createOpenSockets<Connection>(limits.connectionsMax);
   const bound: CommandOptions['bound'] = new Map();
   const seen = createSeen(db, log);
   const topics = createTopicEvents(options);
-  const allClosed = new Set<() => void>();
-  let isClosing = false;
 
   const unbind = (connection: Connection, binding: Binding) => {
     connection.bindings.delete(binding.id);
@@ -103,7 +102,6 @@ export function createWebSockets(options: WebSocketsOptions): WebSockets {
     connections.delete(connection);
     metrics.sockets.set(connections.size);
     for (const binding of [...connection.bindings.values()]) unbind(connection, binding);
-    if (connections.size === 0) for (const resolve of allClosed) resolve();
   };
   const parts = { ...options, bound, seen, topics, unbind };
   const command = createCommands(parts);
@@ -116,32 +114,18 @@ export function createWebSockets(options: WebSocketsOptions): WebSockets {
     onError: (err) => log.warn({ err }, 'web sockets could not be brought up to date'),
     ...{ idleMsMin: limits.pollMs, idleMsMax: limits.pollMs, errorMs: limits.pollMs },
   });
-  const close = async () => {
-    isClosing = true;
-    if (connections.size === 0) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    allClosed.add(resolve);
-    for (const connection of connections) connection.close(closeCodes.goingAway, 'The server is shutting down');
-    const cut = setTimeout(() => {
-      for (const connection of connections) connection.cut();
-    }, limits.stopGraceMs);
-    await promise;
-    clearTimeout(cut);
-  };
+  const close = () => connections.close(limits.stopGraceMs);
   let lookTimer: NodeJS.Timeout | undefined;
   return {
     upgrade(request, socket, head) {
-      if (isClosing || connections.size >= limits.connectionsMax) {
-        const text = isClosing ? 'The server is shutting down' : 'There are too many web sockets: try again later';
-        return refuseUpgrade(socket, 503, 'Service Unavailable', text);
-      }
+      if (connections.refuses(socket)) return;
       server.handleUpgrade(request as IncomingMessage, socket, head, accept);
     },
     notify(id, number) {
       for (const [connection, binding] of bound.get(id) ?? []) tell(topics, connection, binding, number);
     },
     start() {
-      isClosing = false;
+      connections.reopen();
       seen.start();
       poll.start();
       const everyMs = Math.min(limits.heartbeatMs, limits.idleMs) / 2;
@@ -158,15 +142,6 @@ export function createWebSockets(options: WebSocketsOptions): WebSockets {
       await seen.stop();
     },
   };
-}
-
-/** A plain HTTP answer in place of the handshake. */
-export function refuseUpgrade(socket: Duplex, status: number, name: string, text: string): void {
-  socket.on('error', () => {});
-  socket.end(
-    `HTTP/1.1 ${status} ${name}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n` +
-      `Content-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
-  );
 }
 
 function tell(topics: TopicEvents, connection: Connection, binding: Binding, number: bigint): void {
