@@ -2,6 +2,7 @@
 import type { JsonObject, MessageChannel, Resource, SearchParameters } from '#fhir-model';
 import { CerebraError, type Egress, isCerebraError } from '#platform';
 import { readMailbox, readMailHeader } from './channels/mail-address.ts';
+import type { NotificationContent } from './channels/notification/bundle.ts';
 import { attachedType, essenceOf } from './channels/payload.ts';
 import { parseCriteria } from './match/criteria.ts';
 import type { FocusFilter } from './topics/compile.ts';
@@ -36,7 +37,7 @@ export interface Registration {
 export interface TopicRegistration {
   /** Canonical URL of the topic. */
   url: string;
-  content: 'empty' | 'id-only' | 'full-resource';
+  content: NotificationContent;
   /** `Encounter?patient=Patient/1` */
   filters: string[];
   /** Events in one notification, at most. */
@@ -171,11 +172,10 @@ const channels: Partial<Record<ChannelName, (asked: Asked) => Target>> = {
   },
 };
 
-/** The same as a text, or undefined when the Subscription is sound. */
-export function registrationProblem(subscription: Resource, rules: RegistrationRules): string | undefined {
+/** The registration, or why there is none as a text. */
+export function registrationOrProblem(subscription: Resource, rules: RegistrationRules): Registration | string {
   try {
-    readRegistration(subscription, rules);
-    return undefined;
+    return readRegistration(subscription, rules);
   } catch (error) {
     if (isCerebraError(error)) return error.message;
     throw error;

@@ -5,13 +5,13 @@ import type { CriteriaRules } from '../match/criteria.ts';
 import type { Entry } from '../match/matcher.ts';
 import type { Registration } from '../registration.ts';
 import { plainReference } from './rules/happening.ts';
-import type { Alerts, Way } from './seams.ts';
+import { type Alerts, tagSystem, type Way } from './seams.ts';
 import { alertOfPart, taskCode } from './state/resources.ts';
 
 /** ':' can't occur in the id of a PlanDefinition. */
 export const acknowledgmentSubscriber = 'alert::acknowledgments';
 
-const isOurs = ({ meta }: Resource): boolean => (meta?.tag ?? []).some(({ system }) => system === 'urn:cerebra:alert');
+const isOurs = ({ meta }: Resource): boolean => (meta?.tag ?? []).some(({ system }) => system === tagSystem);
 
 /** What the change stream is listened to for. */
 export function acknowledgmentEntries(rules: CriteriaRules): { registration: Registration; entries: Entry[] } {

@@ -2,13 +2,14 @@
 // nothing of what stands in them; its id derives from what it tells of, so that telling it again changes nothing.
 import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
 import { uuidv5 } from '#platform';
-import type { Alert } from './seams.ts';
+import { oneLine } from '../escalation/notice.ts';
+import { type Alert, tagSystem } from './seams.ts';
 import { canHaveFlag } from './state/resources.ts';
 
 /** AuditEvents of alerts carry it in meta.tag: no rule is triggered by one. */
-export const auditTag = { system: 'urn:cerebra:alert', code: 'audit' };
+const auditTag = { system: tagSystem, code: 'audit' };
 
-export const auditSystem = 'urn:cerebra:alert-audit';
+const auditSystem = 'urn:cerebra:alert-audit';
 
 const namespace = 'b0b0c7de-5f6d-5c0e-9a55-0c52f5d0a3a7';
 
@@ -109,14 +110,10 @@ const whoTypes = /^(PractitionerRole|Practitioner|Organization|Device|Patient|Re
 
 /** A care team is none of AuditEvent.agent.who's types. */
 const whoOf = (one: string): JsonObject =>
-  whoTypes.test(one) ? { who: { reference: one } } : { altId: oneLine(one) || 'unknown' };
+  whoTypes.test(one) ? { who: { reference: one } } : { altId: shown(one) || 'unknown' };
 
-// A name that anybody may have written.
-const oneLine = (text: string): string =>
-  text
-    .replace(/[\s\p{Cc}]+/gu, ' ')
-    .trim()
-    .slice(0, 200);
+/** A name that anybody may have written. */
+const shown = (name: string): string => oneLine(name).slice(0, 200);
 
 const role = (code: string, display: string): JsonObject => ({
   ...{ system: 'http://terminology.hl7.org/CodeSystem/object-role', code, display },
@@ -136,7 +133,7 @@ const entityOf = (reference: string, role: JsonObject, type: JsonObject = system
 
 /** Where an alert has no Flag its identifier stands for it. */
 function alertEntity({ alert: { id, rule, subject }, detail }: Audit): JsonObject {
-  const identifier = { system: 'urn:cerebra:alert', value: id };
+  const identifier = { system: tagSystem, value: id };
   const what = canHaveFlag(subject) ? { reference: `Flag/${id}` } : { identifier };
   return {
     ...{ what, type: systemObject, role: domainResource },

@@ -3,11 +3,9 @@
 import type { Resource } from '#fhir-model';
 import { analytes } from './critical/table.ts';
 
-export const criticalRuleId = 'critical-laboratory-values';
-
 const criticalLaboratoryValues: Resource = {
   resourceType: 'PlanDefinition',
-  id: criticalRuleId,
+  id: 'critical-laboratory-values',
   status: 'active',
   title: 'Critical laboratory values',
   type: { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/plan-definition-type', code: 'eca-rule' }] },

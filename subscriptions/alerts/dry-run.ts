@@ -9,7 +9,7 @@ import {
   type ResourceReader,
 } from '#fhir-model';
 import { CerebraError, type Clock, type Db, isCerebraError, type Log } from '#platform';
-import { evaluate, type ReadyRule } from './rules/evaluate.ts';
+import { evaluate, type ReadyRule, remembers } from './rules/evaluate.ts';
 import type { Found, Happening } from './rules/happening.ts';
 import { createMemory, type Watch } from './rules/memory.ts';
 import { createLookups, type Lookups } from './rules/query.ts';
@@ -75,6 +75,8 @@ export interface DryRuns {
 
 const changesAtOnce = 500;
 const changesMax = 5_000_000;
+/** Alerts that it has to know at a time; about 1 kB each. */
+const alertsMax = 100_000;
 const firedMax = 1_000;
 const keptMax = 20;
 /** Instants of changes are those of their transactions' begins: they are a little out of order. */
@@ -123,9 +125,9 @@ export function createDryRuns(options: DryRunOptions): DryRuns {
     get: (id) => runs.get(id),
     async wait(id, waitMs) {
       if (!running || runs.get(id)?.state !== 'running') return;
-      const late = new AbortController();
-      const timer = setTimeout(() => late.abort(), waitMs);
-      await Promise.race([running, new Promise((resolve) => late.signal.addEventListener('abort', resolve))]);
+      const late = Promise.withResolvers<void>();
+      const timer = setTimeout(late.resolve, waitMs);
+      await Promise.race([running, late.promise]);
       clearTimeout(timer);
     },
     cancel(id) {
@@ -166,7 +168,7 @@ async function replay(options: DryRunOptions, ready: ReadyRule, run: DryRun, ran
       run.percent = Math.floor(((upToMs - fromMs) / (toMs - fromMs)) * 100);
     }
     if (batch.length < changesAtOnce || batch.every(({ updatedMs }) => updatedMs > toMs + disorderMs)) break;
-    if (run.read >= changesMax) run.state = 'limit';
+    if (run.read >= changesMax || virtual.alerts() >= alertsMax) run.state = 'limit';
     await new Promise(setImmediate);
   }
   if (run.state !== 'running') return;
@@ -185,7 +187,7 @@ interface Span {
 /** The rule's alerts and memory, in this process alone. */
 function createVirtual(options: DryRunOptions, ready: ReadyRule, run: DryRun, { startMs, fromMs }: Span) {
   const { rule } = ready;
-  const memory = createMemory();
+  let memory = createMemory();
   const rows = new Map<string, AlertRow>();
   const raised: number[] = [];
   const lastSeen = new Map<string, Resource>();
@@ -245,8 +247,10 @@ function createVirtual(options: DryRunOptions, ready: ReadyRule, run: DryRun, { 
     async take(batch: readonly Change[]): Promise<void> {
       const lookups = newLookups();
       for (const happening of await happeningsOf(options, ready, batch)) await judge(happening, lookups);
-      memory.takeChanges();
+      if (remembers(rule)) memory.takeChanges();
+      else memory = createMemory();
     },
+    alerts: () => rows.size,
     finish: (toMs: number): Promise<void> => missUntil(toMs, newLookups()),
   };
 }

@@ -1,5 +1,5 @@
 // What a value measures, in the unit of a limit: https://hl7.org/fhir/R4/datatypes.html#Quantity, https://ucum.org/ucum
-import { convertDecimal, decimalText, isNumber, type Json, type JsonObject, ucumUnit } from '#fhir-model';
+import { convertDecimal, decimalText, isNumber, type Json, type JsonObject, UCUM, ucumUnit } from '#fhir-model';
 
 export type Comparator = '' | '<' | '<=' | '>=' | '>';
 
@@ -90,7 +90,7 @@ const textOf = ({ unit, code }: JsonObject, digits: string): string => {
 
 /** A code of another system than UCUM says nothing; then, or without one, the text is tried. */
 function unitOf({ system, code, unit }: JsonObject): string {
-  const coded = system === undefined || system === 'http://unitsofmeasure.org' ? code : undefined;
+  const coded = system === undefined || system === UCUM ? code : undefined;
   const text = typeof coded === 'string' ? coded : unit;
   if (typeof text !== 'string') return '';
   const trimmed = text.trim().replace(/[µμ]/g, 'u');

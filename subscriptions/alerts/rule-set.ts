@@ -96,23 +96,32 @@ export function createRuleSet(options: RuleSetOptions): RuleSet {
     kept.set(endpoint, ready);
     return ready;
   };
-  const read = async (endpoint: string): Promise<ReadyRule | undefined> => {
-    const version = versionOf(endpoint);
-    const [body] = version ? await options.feed.bodies(db, [version]) : [];
-    if (!version || !body) return undefined;
-    return keep(
-      endpoint,
-      readyRule(readRule(parseJson(body).exact as Resource, version.version, criteria), criteria.baseUrl),
-    );
+  /** Texts of those that are not kept, in one question; '' for what is no longer there. */
+  const textsOf = async (endpoints: readonly string[]): Promise<Map<string, string>> => {
+    const unread = endpoints.filter((endpoint) => !kept.has(endpoint) && versionOf(endpoint));
+    const bodies =
+      unread.length === 0
+        ? []
+        : await options.feed.bodies(
+            db,
+            unread.map((one) => versionOf(one)!),
+          );
+    return new Map(unread.map((endpoint, i) => [endpoint, bodies[i]!]));
+  };
+  const read = (endpoint: string, text: string | undefined): ReadyRule | undefined => {
+    if (!text) return kept.get(endpoint);
+    const rule = readRule(parseJson(text).exact as Resource, versionOf(endpoint)!.version, criteria);
+    return keep(endpoint, readyRule(rule, criteria.baseUrl));
   };
   const ready = async (endpoint: string): Promise<ReadyRule | undefined> =>
-    kept.get(endpoint) ?? (await read(endpoint));
+    kept.get(endpoint) ?? read(endpoint, (await textsOf([endpoint])).get(endpoint));
   const list = async (rows: readonly RuleRow[]): Promise<ReadyRule[]> => {
     const found: ReadyRule[] = [];
-    for (const { id, endpoint } of rows) {
-      if (faults.has(endpoint)) continue;
+    const sound = rows.filter(({ endpoint }) => !faults.has(endpoint));
+    const texts = await textsOf(sound.map(({ endpoint }) => endpoint));
+    for (const { id, endpoint } of sound) {
       try {
-        const rule = await ready(endpoint);
+        const rule = read(endpoint, texts.get(endpoint));
         if (rule) found.push(rule);
       } catch (err) {
         if (!isCerebraError(err) || err.status >= 500) throw err;

@@ -262,7 +262,7 @@ async function watchFailures(options: TimerOptions, nowMs: number): Promise<void
 }
 
 /** What a rule makes of how one feed fares: the most severe of its actions that applies. */
-export function failureFound(rule: Rule, { feed, failed, total }: FeedFailures, nowMs: number): Found {
+function failureFound(rule: Rule, { feed, failed, total }: FeedFailures, nowMs: number): Found {
   const percent = total === 0 ? 0 : (failed / total) * 100;
   const action = rule.actions.find(({ failures }) => failed >= failures!.count && percent >= failures!.percent);
   const over = overFound(rule.id, '', feed, nowMs);

@@ -8,10 +8,10 @@ import {
   type ResourceReader,
   type VersionKey,
 } from '#fhir-model';
-import { type Db, isCerebraError, type Log, type Statement } from '#platform';
+import { type Db, isCerebraError, type Log } from '#platform';
 import { acknowledgeBy, acknowledgmentSubscriber } from '../alerts/acknowledgments.ts';
 import type { RuleSet } from '../alerts/rule-set.ts';
-import { evaluate, overTime, type ReadyRule } from '../alerts/rules/evaluate.ts';
+import { evaluate, type ReadyRule, remembers } from '../alerts/rules/evaluate.ts';
 import { type Found, type Happening, subjectOf } from '../alerts/rules/happening.ts';
 import { createMemory } from '../alerts/rules/memory.ts';
 import { createLookups } from '../alerts/rules/query.ts';
@@ -70,7 +70,7 @@ async function judge(options: AlertChannelOptions, claim: Claim, deliveries: rea
   const ready = await options.rules.ready(claim.endpoint);
   // Its text was removed together with its history: there is nothing to judge by.
   if (!ready) return;
-  const happenings = await happeningsOf(options, claim, deliveries, ready.rule.usesPrevious);
+  const happenings = await happeningsOf(options, deliveries, ready.rule.usesPrevious);
   const memory = await memoryOf(options, ready, happenings);
   const { reader, scope, log } = options;
   const ports = { lookups: createLookups(reader, scope), earlier: options, log };
@@ -83,7 +83,7 @@ async function judge(options: AlertChannelOptions, claim: Claim, deliveries: rea
 }
 
 async function memoryOf({ db }: AlertChannelOptions, { rule }: ReadyRule, happenings: readonly Happening[]) {
-  if (rule.kind !== 'absence' && !overTime.has(rule.kind)) return createMemory();
+  if (!remembers(rule)) return createMemory();
   const subjects = new Set(
     happenings.flatMap(({ resource, previous }) => {
       const one = resource ?? previous;
@@ -93,36 +93,24 @@ async function memoryOf({ db }: AlertChannelOptions, { rule }: ReadyRule, happen
   return createMemory(await remembered(db, rule.id, [...subjects]));
 }
 
-const repeated: Statement = {
-  name: 'alert_repeated',
-  text: 'select number from delivery where subscriber = $1 and again and number between $2 and $3',
-};
-
 /** With the resources as they were; without those that an operator repeats although a newer version has been judged. */
 async function happeningsOf(
   { db, feed }: AlertChannelOptions,
-  claim: Claim,
   deliveries: readonly Delivery[],
   usesPrevious: boolean,
 ): Promise<Happening[]> {
-  const again = await db.query<{ number: bigint }>(repeated, [
-    claim.id,
-    deliveries[0]!.number,
-    deliveries.at(-1)!.number,
-  ]);
-  const isAgain = new Set(again.map(({ number }) => number));
   const bodyOf = await bodies(
     feed,
     db,
     deliveries.flatMap((one) => [
       one,
       ...(usesPrevious || one.op === 'delete' ? [{ ...one, version: one.version - 1 }] : []),
-      ...(isAgain.has(one.number) ? [{ ...one, version: one.version + 1 }] : []),
+      ...(one.again ? [{ ...one, version: one.version + 1 }] : []),
     ]),
   );
   return deliveries.flatMap((one): Happening[] => {
     const { type, id, version, op } = one;
-    if (isAgain.has(one.number) && bodyOf(type, id, version + 1)) return [];
+    if (one.again && bodyOf(type, id, version + 1)) return [];
     const resource = op === 'delete' ? undefined : bodyOf(type, id, version);
     const previous = bodyOf(type, id, version - 1);
     // Its history was removed meanwhile.

@@ -2,18 +2,10 @@
 // else the very version that did. So a receiver never goes back to an older version than it has seen, not even when two
 // transactions reach the stream in another order than they changed the resource; and what no longer meets the criteria
 // is not shown to a subscriber who asked only for what does.
-import {
-  type AccessScope,
-  type ChangeFeed,
-  compileExtractor,
-  matches,
-  parseJson,
-  type Resource,
-  type ResourceReader,
-} from '#fhir-model';
+import { type AccessScope, type ChangeFeed, parseJson, type Resource, type ResourceReader } from '#fhir-model';
 import type { Db } from '#platform';
 import type { Claim, Delivery } from '../dispatch/deliveries.ts';
-import { parseCriteria } from '../match/criteria.ts';
+import { parseCriteria, testOf } from '../match/criteria.ts';
 import type { StoredSearch } from '../match/stored.ts';
 import type { RegistrationRules } from '../registration.ts';
 import type { OwnerScope } from './notification/notifications.ts';
@@ -56,10 +48,6 @@ async function versionOf({ db, feed }: ContentOptions, { type, id, version }: De
 async function meets({ rules, search }: ContentOptions, body: string, criteria: string): Promise<boolean> {
   const { query, stored } = parseCriteria(criteria, rules);
   const resource = parseJson(body).exact as Resource;
-  const values = compileExtractor(
-    query.criteria.map(({ param }) => param),
-    { baseUrl: rules.baseUrl },
-  )(resource);
-  if (!matches(query, values, resource)) return false;
+  if (!testOf(query, rules)(resource)) return false;
   return stored === '' || (await search(query.type, stored, [resource.id ?? ''])).size === 1;
 }

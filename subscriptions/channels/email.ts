@@ -50,8 +50,8 @@ function composed(mail: Mail, { baseUrl, from, xml }: EmailOptions) {
     to: { name: '', address: readMailbox(registration.endpoint) },
     subject: headers.findLast(isSubject)?.[1] || 'Subscription notification',
     text: `${oneLine(mail.reason)}\n\n${link}\n`,
-    // The same for each attempt: who got it twice can tell.
-    messageId: `<${number}.${registration.id}@${mailDomain(from)}>`,
+    // The same for each attempt: who got it twice can tell. Each heartbeat is a mail of its own.
+    ...(number === undefined ? {} : { messageId: `<${number}.${registration.id}@${mailDomain(from)}>` }),
     headers: [
       ...headers.filter((header) => !isSubject(header)).map(([key, value]) => ({ key, value })),
       // https://www.rfc-editor.org/rfc/rfc3834#section-5: no out-of-office answers.

@@ -16,13 +16,16 @@ export function readMailbox(endpoint: string): string {
     throw new CerebraError('invalid', `${element} must be mailto: and one address, without fields after a '?'`);
   }
   const address = decode(coded);
-  // A dot-atom on the left, a host name on the right: https://www.rfc-editor.org/rfc/rfc5321#section-4.1.2
-  const sound = /^[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*@[a-z0-9-]+(?:\.[a-z0-9-]+)*$/i;
-  if (address === undefined || address.length > addressCharactersMax || !sound.test(address)) {
+  if (address === undefined || !isMailAddress(address)) {
     throw new CerebraError('invalid', `${element} must be mailto: and one address such as nurse@example.org`);
   }
   return address;
 }
+
+/** A dot-atom on the left, a host name on the right: https://www.rfc-editor.org/rfc/rfc5321#section-4.1.2 */
+export const isMailAddress = (text: string): boolean =>
+  text.length <= addressCharactersMax &&
+  /^[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*@[a-z0-9-]+(?:\.[a-z0-9-]+)*$/i.test(text);
 
 function decode(text: string): string | undefined {
   try {

@@ -14,7 +14,7 @@ import { type Db, isCerebraError, type Log, type Queryable, type Statement, type
 import type { Handshake } from '../channels/notification/handshake.ts';
 import { parseCriteria } from '../match/criteria.ts';
 import { type StoredSearch, searchProblem } from '../match/stored.ts';
-import { type Registration, type RegistrationRules, readRegistration, registrationProblem } from '../registration.ts';
+import { type Registration, type RegistrationRules, registrationOrProblem } from '../registration.ts';
 
 export interface ChecksOptions {
   db: Db;
@@ -121,9 +121,9 @@ async function checkOne(options: ChecksOptions, id: string, version: number): Pr
   const stored = await options.reader.read('Subscription', id, options.scope);
   if (!stored || stored.deleted || stored.version !== version) return 'answered';
   const subscription = parseJson(stored.body).exact as Resource;
-  const problem = registrationProblem(subscription, rules) ?? (await criteriaProblem(options, subscription));
-  const registration = problem === undefined ? readRegistration(subscription, rules) : undefined;
-  if (!registration || !handshakes.isNeeded(registration)) {
+  const registration = registrationOrProblem(subscription, rules);
+  const problem = typeof registration === 'string' ? registration : await criteriaProblem(options, registration);
+  if (typeof registration === 'string' || problem !== undefined || !handshakes.isNeeded(registration)) {
     await answer(options, subscription, version, problem);
     return 'answered';
   }
@@ -169,12 +169,15 @@ async function answer(
 ): Promise<void> {
   const next: SubscriptionStatus = problem ? { status: 'error', error: problem } : { status: 'active' };
   await write(options, subscription, version, next, within);
-  options.log.info({ subscription: subscription.id, status: next.status, problem }, 'subscription checked');
+  // Without the problem, which stands in Subscription.error: it may repeat criteria, and those may name a patient.
+  options.log.info({ subscription: subscription.id, status: next.status }, 'subscription checked');
 }
 
 /** What the database says of the criteria that it will have to decide. */
-async function criteriaProblem({ rules, search }: ChecksOptions, subscription: Resource): Promise<string | undefined> {
-  const { topic, criteria } = readRegistration(subscription, rules);
+async function criteriaProblem(
+  { rules, search }: ChecksOptions,
+  { topic, criteria }: Registration,
+): Promise<string | undefined> {
   const asked = topic && rules.topics ? [...rules.topics.filtersOf(topic).values()] : [parseCriteria(criteria, rules)];
   for (const { query, stored } of asked) {
     const problem = stored === '' ? undefined : await searchProblem(() => search(query.type, stored, ['none']));

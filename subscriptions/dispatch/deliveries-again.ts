@@ -1,11 +1,18 @@
 // What is sent beside what is owed: events that a client asks for again ($resend), and heartbeats where there is nothing else.
 // http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/StructureDefinition-backport-heartbeat-period.html
 import type { Queryable, Statement } from '#platform';
-import { type Claim, claimColumns, type Delivery, type endDelivery } from './deliveries.ts';
+import {
+  type Claim,
+  claimColumns,
+  type Delivery,
+  deliveryColumns,
+  type endDelivery,
+  nextHeartbeat,
+} from './deliveries.ts';
 
 const again: Statement = {
   name: 'delivery_again',
-  text: `select number, type, id, version, change_xid, change_seq, op, changed_at from delivery
+  text: `select ${deliveryColumns} from delivery
     where subscriber = $1 and resend order by number limit $2`,
 };
 
@@ -31,8 +38,7 @@ const end: Statement = {
         failing_since = null, error = $4,
         due_at = case when state = 'active'
           and (done_number < last_number or resends > (select count(*) from d)) then statement_timestamp() end,
-        heartbeat_at = case when heartbeat_at is not null
-          then statement_timestamp() + (topic ->> 'heartbeatSeconds')::int * interval '1 second' end,
+        heartbeat_at = ${nextHeartbeat},
         lease_until = case when $5 then null else statement_timestamp() + $6 * interval '1 millisecond' end
       where id = $1 and lease_token = $2
       returning state),

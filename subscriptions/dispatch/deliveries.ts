@@ -46,7 +46,11 @@ export interface Delivery {
   op: Change['op'];
   /** Milliseconds since 1970 UTC: the instant of the version's meta.lastUpdated. */
   changed_at: number;
+  /** An operator has it repeated. */
+  again: boolean;
 }
+
+export const deliveryColumns = 'number, type, id, version, change_xid, change_seq, op, changed_at, again';
 
 export type Outcome = 'delivered' | 'failed' | 'gone';
 
@@ -117,9 +121,13 @@ export async function putBackClaim(db: Queryable, { id, lease_token }: Claim, wa
   await db.query(putBack, [id, lease_token, waitMs]);
 }
 
+/** Of a subscriber that has just been told something. */
+export const nextHeartbeat = `case when heartbeat_at is not null
+          then statement_timestamp() + (topic ->> 'heartbeatSeconds')::int * interval '1 second' end`;
+
 const pending: Statement = {
   name: 'delivery_pending',
-  text: `select number, type, id, version, change_xid, change_seq, op, changed_at from delivery
+  text: `select ${deliveryColumns} from delivery
     where subscriber = $1 and number > $2 order by number limit $3`,
 };
 
@@ -134,8 +142,7 @@ const end: Statement = {
   text: `with s as (
       update subscriber set done_number = $3, attempts = 0, failing_since = null, error = $5,
         due_at = case when state = 'active' and ($3 < last_number or resends > 0) then statement_timestamp() end,
-        heartbeat_at = case when heartbeat_at is not null
-          then statement_timestamp() + (topic ->> 'heartbeatSeconds')::int * interval '1 second' end,
+        heartbeat_at = ${nextHeartbeat},
         lease_until = case when $6 then null else statement_timestamp() + $7 * interval '1 millisecond' end
       where id = $1 and lease_token = $2 and done_number = $3::bigint - $8::bigint
       returning state),

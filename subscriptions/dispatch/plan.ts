@@ -1,11 +1,10 @@
 // What a batch of changes leads to, decided in the order of the stream: a Subscription that becomes active matches the
 // changes after it, one that stops does not.
 import { type Change, parseJson, type Resource } from '#fhir-model';
-import { isCerebraError } from '#platform';
 import { parseCriteria } from '../match/criteria.ts';
 import type { Matcher } from '../match/matcher.ts';
 import { keepMet, type StoredCriteria, type StoredSearch } from '../match/stored.ts';
-import { type Registration, type RegistrationRules, readRegistration } from '../registration.ts';
+import { type Registration, type RegistrationRules, registrationOrProblem } from '../registration.ts';
 import type { TopicMatching } from '../topics/matching.ts';
 import type { Match } from './deliveries.ts';
 import type { SubscriberChange } from './subscribers.ts';
@@ -72,8 +71,7 @@ export function createPlanner(options: PlannerOptions): Planner {
     const { id, topic, endsMs } = registration;
     if (topic) {
       topics.put({ id, url: topic.url, filters: topic.filters, endsMs });
-      matcher.remove(id);
-      stored.delete(id);
+      removeCriteria(id);
     } else {
       putCriteria(registration);
       topics.remove(id);
@@ -122,7 +120,9 @@ export function createPlanner(options: PlannerOptions): Planner {
           for (const subscriber of matcher.toldOfDeletions(change.type)) plan.matches.push({ subscriber, change });
         }
         const mayMatch = change.op !== 'delete' && matcher.mayMatch(change.type, change.body);
-        if (!isDefinition && !mayMatch && !ofTopics.concerns(change)) continue;
+        // A definition is asked about as it is after its own change.
+        const mayTrigger = isDefinition || ofTopics.concerns(change);
+        if (!mayMatch && !mayTrigger) continue;
         const resource = change.op === 'delete' ? undefined : (parseJson(change.body).exact as Resource);
         const next = isSubscription ? onSubscription(change, resource) : undefined;
         if (next) plan.subscribers.push(next);
@@ -133,7 +133,7 @@ export function createPlanner(options: PlannerOptions): Planner {
           const ids = matcher.match(resource, change.version, change.updatedMs, options.onMatchError);
           for (const subscriber of ids) plan.matches.push({ subscriber, change });
         }
-        if (ofTopics.concerns(change)) for (const one of await ofTopics.match(change, resource)) plan.matches.push(one);
+        if (mayTrigger) for (const one of await ofTopics.match(change, resource)) plan.matches.push(one);
         if (plan.matches.length >= options.matchesMax) break;
         if (plan.handled % changesPerTurn === 0) await new Promise(setImmediate);
       }
@@ -177,12 +177,9 @@ function activation(
   version: number,
   { rules, isAccepted }: Reading,
 ): SubscriberChange {
-  try {
-    const registration = { ...readRegistration(subscription, rules), id };
-    if (isAccepted && !isAccepted(registration, version)) return { kind: 'check', id, version };
-    return { kind: 'activate', registration, version };
-  } catch (error) {
-    if (isCerebraError(error)) return { kind: 'check', id, version };
-    throw error;
-  }
+  const read = registrationOrProblem(subscription, rules);
+  if (typeof read === 'string') return { kind: 'check', id, version };
+  const registration = { ...read, id };
+  if (isAccepted && !isAccepted(registration, version)) return { kind: 'check', id, version };
+  return { kind: 'activate', registration, version };
 }

@@ -11,6 +11,7 @@ import type { Alerts, Way } from '../alerts/seams.ts';
 import type { Endpoint } from './endpoints.ts';
 import type { Links } from './link.ts';
 import type { EscalationMetrics } from './metrics.ts';
+import { oneLine } from './notice.ts';
 import { acknowledgedPage, alertPage, expiredPage, overPage, type PageAlert, unknownPage } from './page.ts';
 import { isSignedByTwilio, readReply, twiml } from './reply.ts';
 import type { Facts } from './state.ts';
@@ -122,11 +123,7 @@ async function acknowledge(options: AnswersOptions, links: Links, request: Admin
   return done ? acknowledgedPage(page) : overPage(page, 'acknowledged');
 }
 
-export const nameOf = (text: string | null): string =>
-  (text ?? '')
-    .replace(/[\s\p{Cc}]+/gu, ' ')
-    .trim()
-    .slice(0, nameCharactersMax);
+export const nameOf = (text: string | null): string => oneLine(text ?? '').slice(0, nameCharactersMax);
 
 export async function answer(
   { db, alerts, metrics }: AnswersOptions,

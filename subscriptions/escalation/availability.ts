@@ -1,34 +1,7 @@
 // Whether somebody is on call at an instant: https://hl7.org/fhir/R4/practitionerrole-definitions.html#PractitionerRole.availableTime
 // Hours are those of a clock on the wall, in the configured time zone.
 import { type Json, type JsonObject, objectsOf } from '#fhir-model';
-
-const weekdays: Record<string, string> = {
-  ...{ Mon: 'mon', Tue: 'tue', Wed: 'wed', Thu: 'thu', Fri: 'fri', Sat: 'sat', Sun: 'sun' },
-};
-const days = Object.values(weekdays);
-
-interface WallClock {
-  /** `mon` … `sun` */
-  day: string;
-  /** Seconds since midnight. */
-  seconds: number;
-  /** `2026-03-29` */
-  date: string;
-}
-
-/** What a clock in that IANA zone shows. */
-export function wallClock(atMs: number, timeZone: string): WallClock {
-  const format = new Intl.DateTimeFormat('en-US', {
-    ...{ timeZone, hourCycle: 'h23', weekday: 'short', year: 'numeric', month: '2-digit', day: '2-digit' },
-    ...{ hour: '2-digit', minute: '2-digit', second: '2-digit' },
-  });
-  const parts = Object.fromEntries(format.formatToParts(atMs).map(({ type, value }) => [type, value]));
-  return {
-    day: weekdays[parts.weekday!]!,
-    seconds: Number(parts.hour) * 3600 + Number(parts.minute) * 60 + Number(parts.second),
-    date: `${parts.year}-${parts.month}-${parts.day}`,
-  };
-}
+import { days, type WallClock, wallClock } from '../wall-clock.ts';
 
 /** Periods with a date only, or less, are whole days, months or years of the zone. https://hl7.org/fhir/R4/datatypes.html#Period */
 export function isWithin(period: Json | undefined, atMs: number, timeZone: string): boolean {

@@ -1,6 +1,6 @@
 // A chain of escalation as a PlanDefinition: https://hl7.org/fhir/R4/plandefinition.html, of type workflow-definition. Its
 // actions are the steps, in order; docs/alerts.md lists the extensions.
-import { type Issue, type Json, type JsonObject, objectsOf, type Resource } from '#fhir-model';
+import { decimalText, type Issue, isNumber, type Json, type JsonObject, objectsOf, type Resource } from '#fhir-model';
 import { CerebraError, isCerebraError } from '#platform';
 import { rankOf, severities } from '../alerts/rules/rule.ts';
 import type { Severity } from '../alerts/seams.ts';
@@ -46,7 +46,7 @@ const perStepMax = 50;
 const waitMsMin = 1_000;
 const waitMsMax = 7 * 24 * 3_600_000;
 
-export const extensionUrl = (name: string): string => `urn:cerebra:escalation-${name}`;
+const extensionUrl = (name: string): string => `urn:cerebra:escalation-${name}`;
 
 /**
  * The chain that a PlanDefinition describes. `endpoints`: names of those that are configured; without it any name is taken.
@@ -154,9 +154,7 @@ function readTiming(action: JsonObject, path: string): { times: number; waitMs: 
   return { times: times as number, waitMs };
 }
 
-/** A decimal may have come as JSON.rawJSON. */
-const numberOf = (value: Json | undefined): number =>
-  typeof value === 'number' ? value : Number((value as { rawJSON?: string } | undefined)?.rawJSON ?? Number.NaN);
+const numberOf = (value: Json | undefined): number => (isNumber(value) ? Number(decimalText(value)) : Number.NaN);
 
 const codesOf = (concept: Json | undefined): Json[] =>
   objectsOf((concept as JsonObject | undefined)?.coding).map(({ code }) => code ?? '');

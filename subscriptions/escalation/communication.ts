@@ -6,7 +6,7 @@ import type { ClaimedMessage, HeldMessage } from './messages.ts';
 import { headline } from './notice.ts';
 
 /** Communications of escalation carry it in meta.tag. */
-export const escalationTag = { system: 'urn:cerebra:alert', code: 'escalation' };
+const escalationTag = { system: 'urn:cerebra:alert', code: 'escalation' };
 
 const priorities: Record<Severity, string> = {
   ...{ critical: 'stat', high: 'asap', moderate: 'urgent', low: 'routine', info: 'routine' },

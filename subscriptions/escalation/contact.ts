@@ -1,5 +1,6 @@
 // Which ContactPoint is used: https://hl7.org/fhir/R4/datatypes.html#ContactPoint
 import { type Json, type JsonObject, objectsOf } from '#fhir-model';
+import { isMailAddress } from '../channels/mail-address.ts';
 import { isWithin } from './availability.ts';
 
 /** Where somebody is reached. */
@@ -8,18 +9,13 @@ export type ContactKind = 'email' | 'sms' | 'url';
 const kinds: Record<ContactKind, (contact: JsonObject) => string | undefined> = {
   email: ({ system, value }) => {
     const address = String(value).replace(/^mailto:/i, '');
-    return system === 'email' && isAddress(address) ? address : undefined;
+    return system === 'email' && isMailAddress(address) ? address : undefined;
   },
   // A mobile phone takes short messages, whatever its entry says of them.
   sms: ({ system, use, value }) =>
     system === 'sms' || (system === 'phone' && use === 'mobile') ? telephone(value) : undefined,
   url: ({ system, value }) => (system === 'url' && URL.canParse(String(value)) ? String(value) : undefined),
 };
-
-// A dot-atom on the left, a host name on the right: https://www.rfc-editor.org/rfc/rfc5321#section-4.1.2
-const isAddress = (text: string): boolean =>
-  text.length <= 254 &&
-  /^[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*@[a-z0-9-]+(?:\.[a-z0-9-]+)*$/i.test(text);
 
 /** E.164 (`+15550100`): blanks, dashes and brackets are left out, `00` is `+`. Without a country code it can't be called. */
 export function telephone(value: Json | undefined): string | undefined {

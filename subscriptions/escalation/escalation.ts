@@ -39,7 +39,7 @@ export interface EscalationLimits extends BackoffLimits, Flood {
   pauses: Pauses;
 }
 
-export const defaultEscalationLimits: EscalationLimits = {
+const defaultEscalationLimits: EscalationLimits = {
   ...{ pollMs: 250, timeoutMs: 10_000, stepLeaseMs: 30_000, concurrency: 48, linkMs: 3_600_000 },
   ...{ backoffMsMin: 2_000, backoffMsMax: 60_000, messagesMax: 10, windowMs: 600_000 },
   pauses: defaultPauses,

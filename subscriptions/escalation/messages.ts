@@ -74,8 +74,9 @@ export async function planMessages(tx: Tx, step: StepOf, planned: readonly Plann
   await tx.query(insert, [step.alert, step.run, step.number, step.detail, step.tryMs, JSON.stringify(rows)]);
 }
 
-// Of those that wait for one address the first brings the others along, when nothing else is under way to it. The end of an alert is not told while its beginning is still on its way to the same place: PagerDuty would drop the end
-// and open the incident after it.
+// Of those that wait for one address the first brings the others along, when nothing else is under way to it. The end of an
+// alert is not told while its beginning is still on its way to the same place: PagerDuty would drop the end and open the
+// incident after it.
 const claim: Statement = {
   name: 'escalation_message_claim',
   text: `with due as (

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type JsonObject, type Resource, type ResourceReader, stringify } from '#fhir-model';
 import { CerebraError } from '#platform';
-import { isAvailable, isWithin, wallClock } from './availability.ts';
+import { wallClock } from '../wall-clock.ts';
+import { isAvailable, isWithin } from './availability.ts';
 import { contactOf, telephone } from './contact.ts';
 import { whoIsOnCall } from './recipients.ts';
 

@@ -136,9 +136,8 @@ async function followSchedule(lookup: Lookup, schedule: Resource, reference: str
 
 async function takeRole(lookup: Lookup, role: Resource, reference: string, path: Path): Promise<void> {
   const onRoster = path.rostered || (await rosterSays(lookup, reference));
-  const { availableTime, ...rest } = role;
-  const checked = onRoster === undefined ? { ...rest, ...(availableTime ? { availableTime } : {}) } : rest;
-  if (onRoster === false || !isAvailable(checked, lookup.atMs, lookup.timeZone)) {
+  const { availableTime: _, ...atAnyHour } = role;
+  if (onRoster === false || !isAvailable(onRoster ? atAnyHour : role, lookup.atMs, lookup.timeZone)) {
     lookup.notes.push(`${reference}: not on call`);
     return;
   }

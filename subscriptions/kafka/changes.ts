@@ -27,7 +27,6 @@ export interface KafkaChangesOptions {
 export interface KafkaChanges {
   start(): Promise<void>;
   stop(): Promise<void>;
-  wake(): void;
 }
 
 /** Of table dispatcher. */
@@ -112,7 +111,6 @@ export function createKafkaChanges(options: KafkaChangesOptions): KafkaChanges {
       await lease.release(db).catch(() => {});
       await sender.close();
     },
-    wake: loop.wake,
   };
 }
 

@@ -35,12 +35,14 @@ export function createKafkaSender(options: KafkaOptions): KafkaSender {
   return {
     async send(messages) {
       opened ??= open(options);
-      const producer = await opened;
+      const used = opened;
+      const producer = await used;
       try {
         await producer.send({ messages: [...messages] });
       } catch (error) {
-        // Its sequence numbers may be ahead of the brokers' now: they would refuse whatever it sends next.
-        opened = undefined;
+        // Its sequence numbers may be ahead of the brokers' now: they would refuse whatever it sends next. Of several sends that
+        // end with it each comes here: the one that was opened meanwhile stays.
+        if (opened === used) opened = undefined;
         await producer.close(true).catch(() => {});
         throw error;
       }

@@ -1,5 +1,5 @@
 // Subscription.criteria: https://hl7.org/fhir/R4/subscription-definitions.html#Subscription.criteria
-import { assertMatchable, parseSearch, type SearchQuery } from '#fhir-model';
+import { assertMatchable, compileExtractor, matches, parseSearch, type Resource, type SearchQuery } from '#fhir-model';
 import { CerebraError, isCerebraError } from '#platform';
 import type { RegistrationRules } from '../registration.ts';
 
@@ -41,6 +41,15 @@ export function parseCriteria(criteria: string, rules: CriteriaRules): Criteria 
     query: parse(pairs.filter((pair) => !isStored(pair))),
     stored: new URLSearchParams(pairs.filter(isStored)).toString(),
   };
+}
+
+export type Test = (resource: Resource) => boolean;
+
+/** Whether one resource meets what `parseCriteria` says is decided on it alone. */
+export function testOf(query: SearchQuery, { baseUrl }: Pick<CriteriaRules, 'baseUrl'>): Test {
+  const params = query.criteria.map(({ param }) => param);
+  const extract = compileExtractor(params, { baseUrl });
+  return (resource) => matches(query, extract(resource), resource);
 }
 
 function isMatchable(query: SearchQuery): boolean {

@@ -3,9 +3,9 @@ import { type JsonObject, type OperationAnswer, type OperationRequest, type Oper
 import { CerebraError } from '#platform';
 import { type NotificationContent, notificationContents } from '../channels/notification/bundle.ts';
 import { type EventRange, eventsBetween, lostEvents } from '../dispatch/told.ts';
+import { guide } from '../topics/topic.ts';
 import { contentOf, findSubscribers, numberAt, readSubscription } from './asked.ts';
 import type { OperationParts } from './parts.ts';
-import { guide } from './status.ts';
 
 /** Events in one answer, by how much of each is told: 1,000 numbers are 100 kB, 100 resources may be some MB. */
 const eventsMax: Record<NotificationContent, number> = { empty: 1_000, 'id-only': 1_000, 'full-resource': 100 };
@@ -56,7 +56,7 @@ async function run(parts: OperationParts, request: OperationRequest): Promise<Op
   const last = range.last < newest ? range.last : newest;
   const found = await eventsBetween(parts.db, id, { ...range, last }, limit + 1);
   const told = found.slice(0, limit);
-  const lost = await lostEvents(parts.db, id, { ...range, last });
+  const lost = lostEvents(found, { ...range, last });
   const errors: JsonObject[] = [
     ...(lost === undefined ? [] : [{ text: lost }]),
     ...(found.length > limit ? [{ text: moreText(found[limit]!.number) }] : []),

@@ -10,10 +10,10 @@ import {
 } from '#fhir-model';
 import { CerebraError, uuidv7 } from '#platform';
 import { deliveryError, statusParameters } from '../channels/notification/bundle.ts';
+import { guide } from '../topics/topic.ts';
 import { contentOf, findSubscribers, readSubscription, type Subscriber } from './asked.ts';
 import type { OperationParts } from './parts.ts';
 
-export const guide = 'http://hl7.org/fhir/uv/subscriptions-backport';
 const statuses = ['requested', 'active', 'error', 'off'];
 /** Subscriptions in one answer; more, and they are to be asked for by id. */
 const subscriptionsMax = 1_000;

@@ -14,9 +14,9 @@ import {
 } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { saveGrant } from '../channels/websocket/grant.ts';
+import { guide } from '../topics/topic.ts';
 import { readSubscription } from './asked.ts';
 import type { OperationParts } from './parts.ts';
-import { guide } from './status.ts';
 
 /** A connection may bind so many by default (WEBSOCKET_BINDINGS_MAX); a token for more could not be used. */
 const subscriptionsMax = 100;

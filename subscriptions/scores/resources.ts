@@ -141,7 +141,7 @@ export function amend(existing: Resource | undefined, next: Resource): Resource 
 }
 
 /** What it says, whatever the order of members: the store keeps that, but others may have written it. */
-export function sayingOf({ meta: _meta, status: _status, text: _text, ...rest }: Resource): string {
+function sayingOf({ meta: _meta, status: _status, text: _text, ...rest }: Resource): string {
   return JSON.stringify(rest, (_name, value: unknown) =>
     typeof value === 'object' && value !== null && !Array.isArray(value)
       ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))

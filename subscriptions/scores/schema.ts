@@ -179,6 +179,10 @@ export const vitalsOf = ({ parameters, context }: ScoreTable): string[] => [
   ...context.map((one) => one.vital),
 ];
 
+/** What Observations of these vitals are searched by: `system|code`. */
+export const tokensOf = (vitals: readonly Vital[]): string[] =>
+  vitals.flatMap(({ codings }) => codings.map(({ system, code }) => `${system}|${code}`));
+
 /** Conditions look at parameters before theirs only: none can depend on itself. */
 function checkNames(one: ScoreTable, vitals: readonly Vital[], where: string): void {
   const fail = (text: string): never => {

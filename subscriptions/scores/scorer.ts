@@ -325,20 +325,18 @@ async function withdrawal({ reader, scope }: Parts, type: string, id: string): P
   return [{ method: 'PUT', url: `${type}/${id}`, resource: withdrawn(resource), ifMatch: `W/"${stored.version}"` }];
 }
 
-const endOnly = ({ db }: Parts, { ids, rest, fence }: End): Promise<void> =>
-  db.tx(async (tx) => {
-    await state.endDue(tx, ids, rest);
-    await state.assertFence(tx, fence, leaseMs);
-  });
+const endOnly = (parts: Parts, end: End): Promise<void> => parts.db.tx(contextOf(parts, end).within);
+
+/** The store is out of reach, or somebody changed the same resource. */
+export const isPassing = (error: unknown): boolean =>
+  isCerebraError(error) && (error.status >= 500 || error.status === 409 || error.status === 412);
 
 /**
  * The store refuses it for what it says, or it can't be computed at all: trying again would not help, and would keep the scores of
  * all other patients waiting for ever.
  */
 const isHopeless = (error: unknown): boolean =>
-  error instanceof TypeError ||
-  error instanceof RangeError ||
-  (isCerebraError(error) && error.status < 500 && error.status !== 409 && error.status !== 412);
+  error instanceof TypeError || error instanceof RangeError || (isCerebraError(error) && !isPassing(error));
 
 async function setAside({ db, log }: Parts, due: state.Due, error: unknown): Promise<void> {
   log.error(

@@ -6,8 +6,8 @@ import { parseCriteria } from '../match/criteria.ts';
 import type { Entry } from '../match/matcher.ts';
 import type { Registration, RegistrationRules } from '../registration.ts';
 import { scoreRoutes } from './admin.ts';
-import { readScoreSet, type ScoreSet } from './schema.ts';
-import { createScorer, type Scorer, type ScorerPorts } from './scorer.ts';
+import { readScoreSet, type ScoreSet, tokensOf } from './schema.ts';
+import { createScorer, isPassing, type Scorer, type ScorerPorts } from './scorer.ts';
 import { moreWaits } from './state.ts';
 import { mews, qsofa } from './tables/adults.ts';
 import { news2 } from './tables/news2.ts';
@@ -50,7 +50,7 @@ export function createScores(
 ): Scores {
   const set = readScores(options);
   const on = set.tables.length > 0;
-  const codes = set.vitals.flatMap(({ codings }) => codings.map(({ system, code }) => `${system}|${code}`));
+  const codes = tokensOf(set.vitals);
   const criteria = [`Observation?combo-code=${codes.join(',')}`, 'Patient'];
   const entryOf = (text: string, at: number): Entry => ({
     ...{ id: `${subscriberId}:${at}`, subscriber: subscriberId },
@@ -103,7 +103,3 @@ function channelOf(scorer: Scorer, { db, log }: ScorerPorts): Channel {
 
 // As for alerts: 5 attempts keep the others waiting for 15 s.
 const attemptsMax = 5;
-
-/** The store is out of reach, or somebody changed the same resource. */
-const isPassing = (error: unknown): boolean =>
-  isCerebraError(error) && (error.status >= 500 || error.status === 409 || error.status === 412);

@@ -3,7 +3,7 @@ import type { JsonObject, Resource } from '#fhir-model';
 import { type Received, waitFor } from '#platform/testing';
 import { type Rig, waitForState } from './rig.ts';
 
-const guide = 'http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition';
+export const guide = 'http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition';
 
 /** Of the topics that every server has the one that needs no search: made, another status, deleted. */
 export const appointmentTopic = 'urn:cerebra:topic:appointment';

@@ -35,7 +35,7 @@ export function topicIssues({ topic, at, issues }: TopicReading, rules: Criteria
     } catch (error) {
       if (!isCerebraError(error)) throw error;
       const code = error.code === 'unsupported' ? 'not-supported' : 'value';
-      return [{ severity: 'error', code, diagnostics: error.message, expression: [at.resourceTriggers[i]!] } as Issue];
+      return [{ severity: 'error', code, diagnostics: error.message, expression: [at[i]!] } as Issue];
     }
   });
 }
@@ -121,7 +121,8 @@ export interface FocusFilter {
   stored: string;
 }
 
-const filtersMax = 50;
+/** Of one Subscription. */
+export const filtersMax = 50;
 
 /** Of 100,000 filters only the criteria are kept. */
 const bare: Omit<SearchQuery, 'type' | 'criteria'> = {

@@ -70,22 +70,36 @@ export interface EventPorts {
 const changesMax = 1_000;
 
 /**
- * The change that an event is about: that of the same transaction, else the version that is stored now. Undefined where
- * there is no such resource (any more).
+ * The changes that an event is about: those of the same transaction, else the versions that are stored now. Without those of which
+ * there is no resource (any more).
  */
-export async function focusChange(
+export async function focusChanges(
   { db, feed, reader, scope }: EventPorts,
   carrier: Change,
-  { type, id }: { type: string; id: string },
+  focus: HappenedEvent['focus'],
   batch: readonly Change[],
+): Promise<Change[]> {
+  const found: Change[] = [];
+  let whole: readonly Change[] | undefined;
+  for (const { type, id } of focus) {
+    const isFocus = (one: Change) =>
+      one.xid === carrier.xid && one.type === type && one.id === id && one.op !== 'delete';
+    let change = batch.find(isFocus);
+    if (!change) {
+      // The transaction may have begun in the batch before, or go on in the next.
+      whole ??= await feed.read(db, { xid: carrier.xid, seq: 0n }, changesMax);
+      change = whole.find(isFocus) ?? (await storedChange({ reader, scope }, carrier, { type, id }));
+    }
+    if (change) found.push(change);
+  }
+  return found;
+}
+
+async function storedChange(
+  { reader, scope }: Pick<EventPorts, 'reader' | 'scope'>,
+  carrier: Change,
+  { type, id }: { type: string; id: string },
 ): Promise<Change | undefined> {
-  const isFocus = (one: Change) => one.xid === carrier.xid && one.type === type && one.id === id && one.op !== 'delete';
-  const near = batch.find(isFocus);
-  if (near) return near;
-  // The transaction may have begun in the batch before, or go on in the next.
-  const whole = await feed.read(db, { xid: carrier.xid, seq: 0n }, changesMax);
-  const same = whole.find(isFocus);
-  if (same) return same;
   const stored = await reader.read(type, id, scope);
   if (!stored || stored.deleted) return undefined;
   const { version, updatedMs, body } = stored;

@@ -9,7 +9,7 @@ import type { CriteriaRules } from '../match/criteria.ts';
 import { createMatcher } from '../match/matcher.ts';
 import { askedOf, type TopicCatalogue } from './catalogue.ts';
 import type { CompiledTopic } from './compile.ts';
-import { carriesEvents, type EventPorts, eventOf, focusChange, isEvent } from './events.ts';
+import { carriesEvents, type EventPorts, eventOf, focusChanges, isEvent } from './events.ts';
 import type { States, Verdict } from './trigger.ts';
 
 export interface TopicSubscriber {
@@ -142,15 +142,17 @@ export function createTopicMatching(options: TopicMatchingOptions): TopicMatchin
     return true;
   };
 
+  // By the topic: keys hold what filters ask, which may be of patients.
+  const onGroupError = (key: string, error: unknown) => options.onError(groups.get(key)!.canonical, error);
   /** The groups whose filters the resource meets. */
   const passing = (resource: Resource, version: number): Group[] =>
-    matcher.match(resource, version, 0, (key, error) => options.onError(key, error)).map((key) => groups.get(key)!);
+    matcher.match(resource, version, 0, onGroupError).map((key) => groups.get(key)!);
 
   return {
     put,
     remove,
     clear() {
-      for (const id of [...filed.keys()]) filed.delete(id);
+      filed.clear();
       groups.clear();
       inUse.clear();
       matcher.clear();
@@ -209,10 +211,9 @@ interface Opened {
 
 async function openBatch(opened: Opened, defines: boolean): Promise<TopicBatch> {
   const { options, batch, inUse } = opened;
-  const topics = () => [...inUse.keys()];
   const wantsDeletions = (type: string) =>
-    topics().some(({ triggers }) => triggers.get(type)?.some(({ interactions }) => interactions.has('delete')));
-  const wantsEvents = (type: string) => carriesEvents(type) && topics().some(({ events }) => events.length > 0);
+    inUse.keys().some(({ triggers }) => triggers.get(type)?.some(({ interactions }) => interactions.has('delete')));
+  const wantsEvents = (type: string) => carriesEvents(type) && inUse.keys().some(({ events }) => events.length > 0);
   const former = createFormer(options);
   await former.read(batch.filter(({ op, type }) => op === 'delete' && (defines || wantsDeletions(type))));
 
@@ -326,21 +327,21 @@ async function eventCandidates(
 ): Promise<Candidate[]> {
   const event = eventOf(resource);
   if (!event) return [];
+  const happened = (topic: CompiledTopic, type: string) =>
+    topic.events.some((trigger) => trigger.resource === type && isEvent(trigger, event));
+  const asked = event.focus.filter(({ type }) => inUse.keys().some((topic) => happened(topic, type)));
+  const changes = await focusChanges(options, carrier, asked, batch);
+  const isOwnChange = ({ seq }: Change) => seq !== carrier.seq;
+  await former.read(changes.filter(isOwnChange));
   const found: Candidate[] = [];
-  for (const focus of event.focus) {
-    const happened = (topic: CompiledTopic) =>
-      topic.events.some((trigger) => trigger.resource === focus.type && isEvent(trigger, event));
-    if (![...inUse.keys()].some(happened)) continue;
-    const change = await focusChange(options, carrier, focus, batch);
-    if (!change) continue;
+  for (const change of changes) {
     const subject = parseJson(change.body).exact as Resource;
-    const isOwn = change.seq !== carrier.seq;
-    if (isOwn) await former.read([change]);
+    const isOwn = isOwnChange(change);
     const states: States = { op: change.op, current: subject, previous: former.of(change) };
     for (const group of passing(subject, change.version)) {
       // The change itself has told it, or will when its turn comes, in whichever batch.
       const isTold = isOwn && decide(options, group.topic, states, change) === true;
-      if (happened(group.topic) && !isTold) tell(found, group, change);
+      if (happened(group.topic, change.type) && !isTold) tell(found, group, change);
     }
   }
   return found;

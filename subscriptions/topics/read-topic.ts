@@ -16,8 +16,8 @@ import type {
 export interface TopicReading {
   /** As far as it can be read: with issues it is not to be used. */
   topic: Topic;
-  /** Where the elements of a topic's lists stand in the Basic, in their order. */
-  at: { resourceTriggers: string[]; filters: string[]; shapes: string[] };
+  /** Where its resourceTriggers stand in the Basic, in their order. */
+  at: string[];
   issues: Issue[];
 }
 
@@ -53,8 +53,6 @@ export function readTopic(basic: Resource, resourceTypes: readonly string[]): To
     return found.slice(0, partsMax);
   };
   const triggers = several('resourceTrigger');
-  const filters = several('canFilterBy');
-  const shapes = several('notificationShape');
   const description = textOf(reader, elements, 'description');
   const topic: Topic = {
     url: readUrl(reader, elements),
@@ -64,18 +62,13 @@ export function readTopic(basic: Resource, resourceTypes: readonly string[]): To
     status: readStatus(reader, named('status')[0]),
     resourceTriggers: triggers.map((element) => readResourceTrigger(reader, element)),
     eventTriggers: several('eventTrigger').map((element) => readEventTrigger(reader, element)),
-    filters: filters.map((element) => readFilter(reader, element)),
-    shapes: shapes.map((element) => readShape(reader, element)),
+    filters: several('canFilterBy').map((element) => readFilter(reader, element)),
+    shapes: several('notificationShape').map((element) => readShape(reader, element)),
   };
   if (topic.resourceTriggers.length + topic.eventTriggers.length === 0) {
     reader.issue('Basic', 'required', 'A topic needs a resourceTrigger or an eventTrigger: nothing would ever be told');
   }
-  const places = (list: Element[]) => list.map(({ at }) => at);
-  return {
-    topic,
-    at: { resourceTriggers: places(triggers), filters: places(filters), shapes: places(shapes) },
-    issues,
-  };
+  return { topic, at: triggers.map(({ at }) => at), issues };
 }
 
 /** What the elements that decide have: one that is spelt wrong would be as if it were not there. */

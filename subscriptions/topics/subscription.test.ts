@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { JsonObject, Resource } from '#fhir-model';
 import { createEgress } from '#platform';
-import { type RegistrationRules, readRegistration, registrationProblem } from '../registration.ts';
+import { type RegistrationRules, readRegistration, registrationOrProblem } from '../registration.ts';
 import { testRules } from '../testing/rules.ts';
 import { subscriptionTo } from './testing/subscription.ts';
 
@@ -37,10 +37,11 @@ test('whole resources go where nobody on the way can read them, unless the confi
     [asking('empty', 'mailto:ward@example.org', email), true],
   ];
   for (const [subscription, isAllowed] of open) {
-    const problem = registrationProblem(subscription, secure);
-    assert.equal(problem === undefined, isAllowed, `${JSON.stringify(subscription.channel)}: ${problem}`);
-    if (problem) assert.match(problem, /^Subscription\.channel\.payload\.extension: whole resources go over https/);
-    assert.equal(registrationProblem(subscription, any), undefined);
+    const found = registrationOrProblem(subscription, secure);
+    assert.equal(typeof found === 'object', isAllowed, `${JSON.stringify(subscription.channel)}: ${found}`);
+    if (typeof found === 'string')
+      assert.match(found, /^Subscription\.channel\.payload\.extension: whole resources go over https/);
+    assert.equal(typeof registrationOrProblem(subscription, any), 'object');
   }
 });
 
@@ -58,9 +59,9 @@ test('messages are for R4 criteria; a server without topics says so', async () =
   const { topics: _none, ...without } = await rulesWith({});
   const message = asking('id-only', 'https://ward.example.org/x', { type: 'message' });
   assert.match(
-    registrationProblem(message, await rulesWith({}))!,
+    String(registrationOrProblem(message, await rulesWith({}))),
     /^Subscription\.channel\.type: notifications of topics/,
   );
   const hook = asking('id-only', 'https://ward.example.org/x');
-  assert.equal(registrationProblem(hook, without), 'Subscription.criteria: there are no topics here');
+  assert.equal(registrationOrProblem(hook, without), 'Subscription.criteria: there are no topics here');
 });

@@ -3,15 +3,14 @@
 // reject: http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/conformance.html#must-support
 import { type Json, type JsonObject, objectsOf, type Resource } from '#fhir-model';
 import { CerebraError, isLoopback } from '#platform';
+import { notificationContents } from '../channels/notification/bundle.ts';
 import type { TopicRegistration } from '../registration.ts';
-import { isTopicUrl } from './topic.ts';
+import { filtersMax } from './compile.ts';
+import { guide, isTopicUrl } from './topic.ts';
 
-const guide = 'http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/';
-export const subscriptionProfile = `${guide}backport-subscription`;
+const extensions = `${guide}/StructureDefinition/`;
+const subscriptionProfile = `${extensions}backport-subscription`;
 
-const CONTENTS = ['empty', 'id-only', 'full-resource'] as const;
-
-const filtersMax = 50;
 const filterLengthMax = 4_096;
 /** 31 days */
 const secondsMax = 2_678_400;
@@ -20,7 +19,7 @@ const eventsMax = 1_000_000;
 const refuse = (element: string, text: string): CerebraError => new CerebraError('unsupported', `${element}: ${text}`);
 
 const named = (element: Json | undefined, name: string): JsonObject[] =>
-  objectsOf((element as JsonObject | null | undefined)?.extension).filter(({ url }) => url === guide + name);
+  objectsOf((element as JsonObject | null | undefined)?.extension).filter(({ url }) => url === extensions + name);
 
 /**
  * The topic's part; undefined for a Subscription with R4 criteria. Whether there is that topic, and with these filters, its
@@ -81,9 +80,12 @@ function readContent(channel: JsonObject): TopicRegistration['content'] {
   const element = 'Subscription.channel.payload';
   if (typeof channel.payload !== 'string') throw refuse(element, 'a Subscription to a topic needs one');
   const found = named(channel._payload, 'backport-payload-content');
-  const content = CONTENTS.find((one) => one === found[0]?.valueCode);
+  const content = notificationContents.find((one) => one === found[0]?.valueCode);
   if (found.length === 1 && content) return content;
-  throw refuse(`${element}.extension`, `backport-payload-content must be there once: ${CONTENTS.join(', ')}`);
+  throw refuse(
+    `${element}.extension`,
+    `backport-payload-content must be there once: ${notificationContents.join(', ')}`,
+  );
 }
 
 function readFilters(subscription: Resource): string[] {
@@ -118,9 +120,11 @@ export function isSecure(type: string, endpoint: string): boolean {
   return protocol === 'https:' || isLoopback(hostname.replace(/^\[|\]$/g, ''));
 }
 
-const R4_TYPES = new Set([
+const channelSystems = new Set<unknown>([
   'http://terminology.hl7.org/CodeSystem/subscription-channel-type',
   'http://hl7.org/fhir/subscription-channel-type',
+  // Of channels that FHIR does not have.
+  'urn:cerebra:subscription-channel-type',
 ]);
 
 /** Subscription.channel.type, or what its extension names instead. Throws for a channel of a system that is not known. */
@@ -129,12 +133,7 @@ export function channelTypeOf(channel: JsonObject): string {
   const found = named(channel._type, 'backport-channel-type');
   if (found.length === 0) return own;
   const { system, code } = (found[0]!.valueCoding ?? {}) as JsonObject;
-  const isKnown = found.length === 1 && typeof code === 'string' && (R4_TYPES.has(String(system)) || isOurs(system));
-  if (isKnown) return code as string;
+  if (found.length === 1 && typeof code === 'string' && channelSystems.has(system)) return code;
   const text = `there is no channel ${String(code).slice(0, 60)} of ${String(system).slice(0, 200)} here`;
   throw refuse('Subscription.channel.type.extension', text);
 }
-
-/** Of channels that FHIR does not have. */
-export const ourChannelSystem = 'urn:cerebra:subscription-channel-type';
-const isOurs = (system: Json | undefined): boolean => system === ourChannelSystem;

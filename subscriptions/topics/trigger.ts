@@ -2,18 +2,9 @@
 // The interaction, the query criteria and the FHIRPath criteria must all hold. Where the topic does not say how a test counts
 // for a state that there is not (before a create, after a delete), it is left out, and one that is left alone decides; when
 // none is left the trigger does not fire.
-import {
-  type Change,
-  compileExtractor,
-  compileFhirPath,
-  type Extractor,
-  type FhirPath,
-  matches,
-  type Resource,
-  type SearchQuery,
-} from '#fhir-model';
+import { type Change, compileFhirPath, type FhirPath, type Resource } from '#fhir-model';
 import { CerebraError } from '#platform';
-import { type CriteriaRules, parseCriteria } from '../match/criteria.ts';
+import { type CriteriaRules, parseCriteria, type Test, testOf } from '../match/criteria.ts';
 import type { Interaction, QueryCriteria, ResourceTrigger } from './topic.ts';
 
 /** The states around a change. `previous` is `unread` until it is asked for; undefined where there is none. */
@@ -31,8 +22,6 @@ export interface Trigger {
   /** Throws CerebraError where the FHIRPath can't be evaluated on these. */
   decide(states: States): Verdict;
 }
-
-type Test = (resource: Resource) => boolean;
 
 /** Throws CerebraError that says what can't be evaluated, and names the element. */
 export function compileTrigger(trigger: ResourceTrigger, rules: CriteriaRules): Trigger {
@@ -92,20 +81,13 @@ function compileTest(
     const text = `${where}: '${stored.slice(0, 200)}' looks at other resources; a trigger is decided on the changed one alone`;
     throw new CerebraError('unsupported', text);
   }
-  const extract = extractorOf(query, rules);
-  return (resource) => matches(query, extract(resource), resource);
+  return testOf(query, rules);
 }
 
 const withoutType = (criteria: string, type: string): string =>
   criteria.replace(/^\//, '').startsWith(`${type}?`)
     ? criteria.slice(criteria.indexOf('?') + 1)
     : criteria.replace(/^\?/, '');
-
-export const extractorOf = ({ criteria }: SearchQuery, { baseUrl }: Pick<CriteriaRules, 'baseUrl'>): Extractor =>
-  compileExtractor(
-    criteria.map(({ param }) => param),
-    { baseUrl },
-  );
 
 /** Names the element in what is thrown. */
 export function within<T>(where: string, run: () => T): T {

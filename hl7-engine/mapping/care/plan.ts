@@ -8,6 +8,7 @@ import { noteTexts } from '../clinical/notes.ts';
 import { addObservation, isDocument } from '../clinical/observation.ts';
 import { addServiceRequest, describeOrder, type Subject } from '../clinical/order.ts';
 import { conceptMapOf } from '../codes/concept-maps.ts';
+import { list } from '../compact.ts';
 import type { Mapping } from '../context.ts';
 import { displayName, humanName } from '../datatypes.ts';
 import type { Identifier } from '../identifiers.ts';
@@ -36,8 +37,6 @@ function actionOf(mapping: Mapping, segment: Segment): 'delete' | 'none' | 'writ
   if (/^D/.test(action) || (action === '' && deletes.has(mapping.event))) return 'delete';
   return action === 'UC' || action === 'UN' ? 'none' : 'write';
 }
-
-const list = (value: unknown): JsonObject[] => (Array.isArray(value) ? (value as JsonObject[]) : []);
 
 /** Under its number, else as the patient's of that name. */
 function put(mapping: Mapping, resource: JsonObject, concept: unknown, { patient }: Cared, rules: MergeRules): string {

@@ -1,6 +1,7 @@
 // What stands in an order's segment group, whatever the structure calls its parts (ORDER_OBSERVATION, OBSERVATION_REQUEST,
 // ORDER_DETAIL, RESULT …): HL7 v2.9 chapters 4 and 7
 import type { Segment } from '../../message/message.ts';
+import { Refusal } from '../../message/refusal.ts';
 import type { Group } from '../structure/group.ts';
 
 export interface ObxGroup {
@@ -68,34 +69,85 @@ export function orderGroup(group: Group): OrderGroup {
   return order;
 }
 
+type Common = Pick<OrderGroup, 'timing' | 'notes' | 'participants'>;
+
+/** A group whose ORC those of its name after it share that have none. */
+interface Holder {
+  group: Group;
+  orc: Segment;
+  /** Groups from it on, so far. */
+  count: number;
+  /** OBR-4 → the first of those groups that has it. */
+  services: Map<string, number>;
+  common?: Common;
+}
+
+/** `place`: which of the holder's groups it is. */
+interface Sharer {
+  holder: Holder;
+  place: number;
+}
+
+const sharers = new WeakMap<Group, ReadonlyMap<Group, Sharer>>();
+
+/** Found at once for all groups in `around`: a message may have 10,000 of them. */
+function sharersIn(around: Group): ReadonlyMap<Group, Sharer> {
+  const known = sharers.get(around);
+  if (known !== undefined) return known;
+  const found = new Map<Group, Sharer>();
+  const holders = new Map<string, Holder>();
+  for (const group of around.children) {
+    const orc = group.get('ORC');
+    if (orc !== undefined) holders.set(group.name, { group, orc, count: 0, services: new Map() });
+    const holder = holders.get(group.name);
+    if (holder === undefined) continue;
+    if (orc === undefined) found.set(group, { holder, place: holder.count });
+    const service = find(group, 'OBR')?.field(4).raw;
+    if (service !== undefined && !holder.services.has(service)) holder.services.set(service, holder.count);
+    holder.count++;
+  }
+  sharers.set(around, found);
+  return found;
+}
+
 /**
  * Several OBR under one ORC, as in ORM of old and in laboratory reports, whose first group alone has to have one: its ORC is
  * that of the group before, and so are TQ1, NTE and PRT that stand between ORC and OBR. Not for drugs: those of one number
  * would be one.
  */
 function shareOrc(order: OrderGroup, group: Group): void {
-  const siblings = group.parent?.children.filter(({ name }) => name === group.name) ?? [];
-  const before = siblings.slice(0, siblings.indexOf(group));
-  const first = before.findLastIndex((one) => one.get('ORC') !== undefined);
-  if (first < 0) return;
+  const sharer = group.parent && sharersIn(group.parent).get(group);
+  if (sharer === undefined) return;
+  const { holder, place } = sharer;
   const obr = detail(order, 'OBR')!;
-  const those = before.slice(first).flatMap((one) => find(one, 'OBR') ?? []);
-  const sameService = those.some((one) => one.field(4).raw === obr.field(4).raw);
-  const common = commonOf(before[first]!);
-  order.orc = before[first]!.get('ORC');
+  const sameService = (holder.services.get(obr.field(4).raw) ?? place) < place;
+  order.orc = holder.orc;
   order.shared = { itsNumbers: obr.field(2).isEmpty && obr.field(3).isEmpty && !sameService };
-  if (order.timing.length === 0 && obr.field(27).isEmpty) order.timing.push(...common.timing);
-  order.notes.unshift(...common.notes);
-  order.participants.push(...common.participants);
+  holder.common ??= commonOf(holder);
+  const { timing, notes, participants } = holder.common;
+  if (order.timing.length === 0 && obr.field(27).isEmpty) order.timing.push(...timing);
+  order.notes.unshift(...notes);
+  order.participants.push(...participants);
 }
 
-/** What stands between ORC and its order's detail. */
-function commonOf(group: Group): Pick<OrderGroup, 'timing' | 'notes' | 'participants'> {
+/** Of all copies together: what one ORC has for 9,000 OBR could fill the memory. */
+const sharedCharactersMax = 10_000_000;
+
+/** What stands between ORC and its order's detail. Throws Refusal AE where it is too much for that many orders. */
+function commonOf({ group, count }: Holder): Common {
   const own = group.segments.findIndex(({ name }) => details.has(name));
   const segments = own < 0 ? group.segments : group.segments.slice(0, own);
   const named = (name: string): Segment[] => segments.filter((segment) => segment.name === name);
   const timing = group.children.filter(({ name }) => name.startsWith('TIMING')).flatMap((one) => one.all('TQ1'));
-  return { timing, notes: named('NTE'), participants: named('PRT') };
+  const common = { timing, notes: named('NTE'), participants: named('PRT') };
+  const length = Object.values(common)
+    .flat()
+    .reduce((sum, { raw }) => sum + raw.length, 0);
+  if (length * count > sharedCharactersMax) {
+    const text = `NTE, PRT and TQ1 of an ORC hold of all ${count} OBR after it, and are too long for that: give each OBR its own ORC`;
+    throw new Refusal('AE', '207', text, { location: { segment: 'ORC' } });
+  }
+  return common;
 }
 
 /** The first of that name in the group or in those within. */

@@ -5,6 +5,7 @@ import { addProcedures } from '../administration/clinical.ts';
 import { upsertDerived, upsertNumbered } from '../administration/upsert.ts';
 import type { Subject } from '../clinical/order.ts';
 import { localUri } from '../codesystems.ts';
+import { list } from '../compact.ts';
 import type { Mapping } from '../context.ts';
 import type { Identifier } from '../identifiers.ts';
 import type { MappedPatient } from '../patient.ts';
@@ -52,7 +53,7 @@ export function addCharge(mapping: Mapping, group: Group, billed: Billed): Charg
   const { resource, isCredit } = charge;
   resource.service = procedures.map((reference) => ({ reference }));
   resource.supportingInformation = [
-    ...listOf(resource.supportingInformation),
+    ...list(resource.supportingInformation),
     ...orders.map((reference) => ({ reference })),
   ];
   // Two charges of one day and code may be two: without a number only the message tells them apart.
@@ -91,8 +92,6 @@ export function chargeOf(
   };
   return { resource, isCredit };
 }
-
-const listOf = (value: unknown): JsonObject[] => (Array.isArray(value) ? (value as JsonObject[]) : []);
 
 /** FT1-11 is the whole amount, FT1-12 that of one. */
 function price(ft1: Segment, sign: 1 | -1): JsonObject | undefined {

@@ -2,6 +2,7 @@
 import type { JsonObject } from '#fhir-model';
 import { upsertNumbered } from '../administration/upsert.ts';
 import type { Order } from '../clinical/order.ts';
+import { list } from '../compact.ts';
 import type { Mapping } from '../context.ts';
 import { accountNumber } from '../identity.ts';
 import { chargeOf, putCharge } from './charges.ts';
@@ -34,8 +35,7 @@ export function addOrderCharges(mapping: Mapping, order: Order, request: string 
     if (charge === undefined) continue;
     const { resource, isCredit } = charge;
     if (request !== undefined) {
-      const before = Array.isArray(resource.supportingInformation) ? resource.supportingInformation : [];
-      resource.supportingInformation = [...before, { reference: request }];
+      resource.supportingInformation = [...list(resource.supportingInformation), { reference: request }];
     }
     const key = JSON.stringify([order.key, ft1.field(6).text, ft1.field(7).component(1).text, ft1.field(1).text]);
     putCharge(mapping, resource, ft1, isCredit, () => `${key} ${mapping.occurrence(`charge ${key}`)}`);

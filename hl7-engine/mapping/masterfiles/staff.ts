@@ -1,6 +1,7 @@
 // A record of the staff file to Practitioner and PractitionerRole: HL7 v2.9 chapter 8.7 (MFN^M02)
 import type { JsonObject, Resource } from '#fhir-model';
 import { upsertDerived } from '../administration/upsert.ts';
+import { list } from '../compact.ts';
 import type { Mapping } from '../context.ts';
 import type { Identifier } from '../identifiers.ts';
 import { anyOf, numberKey } from '../identity.ts';
@@ -20,8 +21,6 @@ import {
   stfRole,
 } from '../tables/stf.ts';
 import type { RecordAction } from './entries.ts';
-
-const list = (value: unknown): JsonObject[] => (Array.isArray(value) ? (value as JsonObject[]) : []);
 
 const qualifications: readonly [string, SegmentTable][] = [
   ['EDU', eduQualification],

@@ -65,6 +65,14 @@ test('OBR of one service that share an ORC are not made one by its number', () =
   assert.equal(onlyResource(mapped, 'ServiceRequest').status, 'completed');
 });
 
+test('what one ORC has for very many OBR is refused before it fills the memory', () => {
+  const orders = (count: number) => Array.from({ length: count }, (_, at) => segment('OBR', { 4: `C${at}^Test^L` }));
+  const notes = Array.from({ length: 1_000 }, () => segment('NTE', { 3: 'x'.repeat(100) }));
+  const sent = (count: number) => mapLines(msh('OML^O21^OML_O21'), pid, 'ORC|NW|P1^EHR', ...notes, ...orders(count));
+  assert.equal(entriesOf(sent(10), 'ServiceRequest').length, 10);
+  assert.throws(() => sent(1_000), { acknowledgment: 'AE', message: /all 1000 OBR .* give each OBR its own ORC/ });
+});
+
 test('an ORC of a report holds for the OBR after it; OBR-25 tells the state of each', () => {
   const mapped = mapLines(
     msh('ORU^R01^ORU_R01'),

@@ -3,6 +3,7 @@ import type { JsonObject, Resource } from '#fhir-model';
 import type { Segment } from '../../message/message.ts';
 import { requestMerge } from '../clinical/merging.ts';
 import { noteTexts } from '../clinical/notes.ts';
+import { list } from '../compact.ts';
 import type { Mapping } from '../context.ts';
 import { derivedId } from '../derived-id.ts';
 import { addAuthorizations } from '../finance/authorization.ts';
@@ -42,8 +43,6 @@ function statusOf(mapping: Mapping, rf1: Segment): string | undefined {
   if (/^D$/i.test(rf1.field(25).text ?? '')) return 'entered-in-error';
   return statuses[rf1.field(1).component(1).text?.toUpperCase() ?? ''];
 }
-
-const list = (value: unknown): JsonObject[] => (Array.isArray(value) ? (value as JsonObject[]) : []);
 
 const withRole = (providers: readonly Provider[], ...roles: string[]): JsonObject[] =>
   providers.filter((one) => one.roles.some((role) => roles.includes(role))).map(({ reference }) => reference);

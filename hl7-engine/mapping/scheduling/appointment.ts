@@ -2,6 +2,7 @@
 import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
 import type { Segment } from '../../message/message.ts';
 import { noteTexts } from '../clinical/notes.ts';
+import { list } from '../compact.ts';
 import { absent, type Mapping } from '../context.ts';
 import { codeableConcept } from '../datatypes.ts';
 import { eiIdentifier, type Identifier, identifierCriterion } from '../identifiers.ts';
@@ -52,8 +53,6 @@ export function upsertAppointment(mapping: Mapping, root: Group, sch: Segment, p
   const merge = appointmentMerge(mapping, draft);
   return mapping.add({ method: 'PUT', url, resource, merge, choose, from: sch });
 }
-
-const list = (value: unknown): JsonObject[] => (Array.isArray(value) ? (value as JsonObject[]) : []);
 
 function hasNumber(identifiers: unknown, number: Identifier): boolean {
   return list(identifiers).some(({ system, value }) => system === number.system && value === number.value);

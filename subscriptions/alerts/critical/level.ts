@@ -17,7 +17,7 @@ export interface Level {
 const countedStatuses = new Set<unknown>(['preliminary', 'final', 'amended', 'corrected']);
 
 /** Whether the values of an Observation stand. */
-export const counts = ({ status }: Resource): boolean => countedStatuses.has(status);
+const counts = ({ status }: Resource): boolean => countedStatuses.has(status);
 
 /** The analyte of a result by its LOINC codes; undefined for what is not in the table. */
 export function analyteIn(observation: Resource): Analyte | undefined {

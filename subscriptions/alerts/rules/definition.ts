@@ -2,7 +2,7 @@
 import { type FhirPath, isId, type JsonObject, objectsOf, type Resource } from '#fhir-model';
 import type { CriteriaRules } from '../../match/criteria.ts';
 import type { Severity } from '../seams.ts';
-import { type Extensions, readExtensions, refuse, textOf } from './extensions.ts';
+import { type Extensions, extensionBase, readExtensions, refuse, textOf } from './extensions.ts';
 import { readQueries } from './query.ts';
 import {
   type ActionLimits,
@@ -25,7 +25,7 @@ export function isRule(resource: Resource): boolean {
   return (
     resource.resourceType === 'PlanDefinition' &&
     coding.some(({ system, code }) => system === typeSystem && code === 'eca-rule') &&
-    objectsOf(resource.extension).some(({ url }) => url === 'urn:cerebra:alert:kind')
+    objectsOf(resource.extension).some(({ url }) => url === `${extensionBase}kind`)
   );
 }
 

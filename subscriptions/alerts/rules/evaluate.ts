@@ -2,7 +2,7 @@
 import type { JsonObject, Resource } from '#fhir-model';
 import { isCerebraError, type Log } from '#platform';
 import type { Matcher } from '../../match/matcher.ts';
-import { analyteIn, bandOf, counts, type Level, levelIn } from '../critical/level.ts';
+import { analyteIn, bandOf, type Level, levelIn, mayBeCritical } from '../critical/level.ts';
 import type { Finding } from '../seams.ts';
 import { type EarlierPorts, earlierOf } from './earlier.ts';
 import {
@@ -76,7 +76,10 @@ export async function evaluate(
 }
 
 /** Kinds that judge by the values that they remember of a subject. */
-export const overTime: ReadonlySet<RuleKind> = new Set(['delta', 'trend', 'combination']);
+const overTime: ReadonlySet<RuleKind> = new Set(['delta', 'trend', 'combination']);
+
+/** Whether what is found of a change depends on what is remembered of those before it. */
+export const remembers = ({ kind }: Pick<Rule, 'kind'>): boolean => kind === 'absence' || overTime.has(kind);
 
 /**
  * With the first change about a subject the rule remembers what the store had before: afterwards it remembers what it is
@@ -262,12 +265,11 @@ function keyOf({ ready: { rule }, resource, happening }: Seen): string {
 
 async function criticalValue(seen: Seen, ports: EvaluationPorts): Promise<Found> {
   const { resource, subject } = seen;
-  const analyte = analyteIn(resource);
-  const critical = analyte?.bands.some((band) => levelIn(resource, analyte, band)) ?? false;
-  const ageDays = critical && analyte!.bands.length > 1 ? await ageDaysOf(subject, seen, ports) : undefined;
-  const level = critical ? levelIn(resource, analyte!, bandOf(analyte!, ageDays)) : undefined;
-  if (!level || !counts(resource)) return findingOf(seen, undefined);
-  return findingOf(seen, { ...criticalWhat(level), evidence: [referenceOf(seen.happening)] });
+  const analyte = mayBeCritical(resource) ? analyteIn(resource) : undefined;
+  if (!analyte) return findingOf(seen, undefined);
+  const ageDays = analyte.bands.length > 1 ? await ageDaysOf(subject, seen, ports) : undefined;
+  const level = levelIn(resource, analyte, bandOf(analyte, ageDays));
+  return findingOf(seen, level && { ...criticalWhat(level), evidence: [referenceOf(seen.happening)] });
 }
 
 function criticalWhat({ analyte, direction, text, limit }: Level): Omit<What, 'evidence'> {

@@ -2,11 +2,13 @@
 import {
   compileFhirPath,
   convertDecimal,
+  decimalText,
   type FhirPath,
   isNumber,
   type Json,
   type JsonObject,
   objectsOf,
+  UCUM,
   ucumUnit,
 } from '#fhir-model';
 import { CerebraError } from '#platform';
@@ -60,7 +62,7 @@ export function readExtensions(element: JsonObject, path: string, prefix = exten
     return how(value as Json, `${found.path}.value${type}`);
   };
   const aNumber = (value: Json, at: string): number => {
-    const number = isNumber(value) ? Number(String(isNumber(value) ? rawOf(value) : '')) : Number.NaN;
+    const number = isNumber(value) ? Number(decimalText(value)) : Number.NaN;
     return Number.isFinite(number) ? number : refuse(at, 'must be a number');
   };
   const extensions: Extensions = {
@@ -93,9 +95,6 @@ export function readExtensions(element: JsonObject, path: string, prefix = exten
 
 const countMax = 10_000;
 
-const rawOf = (value: Json): string =>
-  typeof value === 'object' && value !== null && 'rawJSON' in value ? String(value.rawJSON) : String(value);
-
 const durationMsMax = 30 * 86_400_000;
 
 function durationMs(value: Json, at: string): number {
@@ -108,14 +107,13 @@ function durationMs(value: Json, at: string): number {
 
 function quantity(value: Json, at: string): { value: number; unit: string } {
   const { value: amount, code, system, comparator } = (value ?? {}) as JsonObject;
-  if (!isNumber(amount)) refuse(`${at}.value`, 'is missing');
+  if (!isNumber(amount)) return refuse(`${at}.value`, 'is missing');
   if (comparator !== undefined) refuse(`${at}.comparator`, 'a limit has none', 'unsupported');
-  if (system !== undefined && system !== 'http://unitsofmeasure.org')
-    refuse(`${at}.system`, 'must be UCUM', 'unsupported');
+  if (system !== undefined && system !== UCUM) refuse(`${at}.system`, 'must be UCUM', 'unsupported');
   // Scores and counts have no unit.
   const unit = code === undefined ? '1' : textOf(code);
   if (!ucumUnit(unit)) refuse(`${at}.code`, 'must be a UCUM code');
-  return { value: Number(rawOf(amount as Json)), unit };
+  return { value: Number(decimalText(amount)), unit };
 }
 
 /** Compiles; refuses at that path. */

@@ -54,7 +54,7 @@ export interface Remembered {
 }
 
 /** Beyond these the older half is thinned out: one reading a second for a day would be 86,400. */
-export const factsMax = 1_000;
+const factsMax = 1_000;
 
 interface Kept {
   /** Version of the rule for which the store was read. */

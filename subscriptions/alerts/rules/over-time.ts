@@ -73,8 +73,13 @@ function slopePerHour(facts: readonly Fact[]): number | undefined {
 /** Puts the value where it belongs and yields those of the window that ends with the newest one, newest first. */
 function remember(action: RuleAction, index: number, unit: string, looked: Looked, memory: SubjectMemory): Fact[] {
   const series = placeValue(action, index, unit, looked, memory);
-  return windowOf(memory, looked.windowMs, (one) => one.split(' ')[0] === String(index), series);
+  memory.prune(newestOf(memory) - looked.windowMs);
+  const mine = [...memory.facts()].filter((fact) => isValueOf(fact, index)).sort((a, b) => byTime(b, a));
+  const of = mine.some((fact) => fact.series === series) ? series : mine[0]?.series;
+  return mine.filter((fact) => fact.series === of);
 }
+
+const isValueOf = ({ series }: Fact, index: number): boolean => series.split(' ')[0] === String(index);
 
 /** Puts the value where it belongs, or takes it away where there is none; the series it belongs to. */
 function placeValue(action: RuleAction, index: number, unit: string, looked: Looked, memory: SubjectMemory): string {
@@ -83,25 +88,11 @@ function placeValue(action: RuleAction, index: number, unit: string, looked: Loo
   // Percentages need no unit in common with the rule, but one in common with each other.
   const series = unit === '' ? `${index} ${measured?.unit ?? ''}` : String(index);
   const value = measured && (unit === '' ? measured.value : inUnit(measured, unit));
-  if (value === undefined) {
-    for (const fact of [...memory.facts()]) {
-      if (fact.resource === source && fact.series.split(' ')[0] === String(index)) memory.remove(fact.series, source);
-    }
-  } else memory.put({ series, resource: source, atMs, value });
+  // Also what it was before it was corrected to another unit.
+  const former = [...memory.facts()].filter((fact) => fact.resource === source && isValueOf(fact, index));
+  for (const fact of former) if (value === undefined || fact.series !== series) memory.remove(fact.series, source);
+  if (value !== undefined) memory.put({ series, resource: source, atMs, value });
   return series;
-}
-
-function windowOf(
-  memory: SubjectMemory,
-  windowMs: number,
-  isMine: (series: string) => boolean,
-  series: string,
-): Fact[] {
-  const newestMs = newestOf(memory);
-  memory.prune(newestMs - windowMs);
-  const mine = [...memory.facts()].filter((fact) => isMine(fact.series)).sort((a, b) => byTime(b, a));
-  const of = mine.some((fact) => fact.series === series) ? series : mine[0]?.series;
-  return mine.filter((fact) => fact.series === of);
 }
 
 function newestOf(memory: SubjectMemory): number {

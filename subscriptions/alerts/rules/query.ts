@@ -75,7 +75,7 @@ export function createLookups(reader: ResourceReader, scope: AccessScope): Looku
   const once = <T>(question: string, ask: () => Promise<T>): Promise<T> => {
     const known = answers.get(question);
     if (known) return known as Promise<T>;
-    for (const oldest of answers.size < answersMax ? [] : [...answers.keys()].slice(0, 1)) answers.delete(oldest);
+    if (answers.size >= answersMax) answers.delete(answers.keys().next().value!);
     const answer = ask();
     answers.set(question, answer);
     return answer;

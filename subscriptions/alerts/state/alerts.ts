@@ -269,7 +269,7 @@ const foundOf = (finding: Finding, nowMs: number): Found => ({
   ...{ instantMs: nowMs, source: finding.evidence[0] ?? '' },
 });
 
-export function alertOf(row: AlertRow): Alert {
+function alertOf(row: AlertRow): Alert {
   const {
     id,
     rule,

@@ -1,19 +1,10 @@
 // Hours in which alerts that are not severe wait, in the local time of a place.
+import { wallClock } from '../../wall-clock.ts';
 import { type QuietHours, rankOf } from '../rules/rule.ts';
 import type { Severity } from '../seams.ts';
 
 const dayMinutes = 1_440;
-const formats = new Map<string, Intl.DateTimeFormat>();
-
-function minutesOf(timeZone: string, ms: number): number {
-  let format = formats.get(timeZone);
-  if (!format) {
-    format = new Intl.DateTimeFormat('en', { timeZone, hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
-    formats.set(timeZone, format);
-  }
-  const parts = Object.fromEntries(format.formatToParts(ms).map(({ type, value }) => [type, Number(value)]));
-  return (parts.hour ?? 0) * 60 + (parts.minute ?? 0);
-}
+const minutesOf = (timeZone: string, ms: number): number => Math.floor(wallClock(ms, timeZone).seconds / 60);
 
 /** The end of the quiet hours that the instant is in; undefined outside of them, and for what is too severe to wait. */
 export function quietUntil(quiet: QuietHours, severity: Severity, ms: number): number | undefined {

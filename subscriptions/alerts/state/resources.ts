@@ -1,11 +1,11 @@
 // An alert as FHIR: Flag (https://hl7.org/fhir/R4/flag.html) for its state, Communication for what was told, Task for who is
 // to acknowledge it, DetectedIssue where it is one. Ids derive from the alert's, so that doing it again changes nothing.
-import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
+import { type JsonObject, objectsOf, type Resource, type TransactionEntry } from '#fhir-model';
 import { causeSystem, type Severity, tagSystem } from '../seams.ts';
 import { type AlertRow, partId, type Step } from './row.ts';
 
 /** What a rule has written carries it in meta.tag. */
-export const ruleTag = (rule: string): { system: string; code: string } => ({ system: tagSystem, code: rule });
+const ruleTag = (rule: string): { system: string; code: string } => ({ system: tagSystem, code: rule });
 
 const tagsOf = ({ rule, causes = [] }: AlertRow) => [
   ruleTag(rule),
@@ -14,15 +14,13 @@ const tagsOf = ({ rule, causes = [] }: AlertRow) => [
 
 export const taskCode = { system: 'urn:cerebra:alert-task', code: 'acknowledge', display: 'Acknowledge alert' };
 
-export const taskId = ({ id }: Pick<AlertRow, 'id'>): string => partId(id, 'Task');
+const taskId = ({ id }: Pick<AlertRow, 'id'>): string => partId(id, 'Task');
 /** By which an alert's Task and Communications tell whose they are. */
 const identifierOf = ({ id }: AlertRow): JsonObject => ({ system: tagSystem, value: id });
 
 /** Id of the alert that it belongs to; undefined for what is none of ours. */
 export function alertOfPart({ identifier }: Resource): string | undefined {
-  const found = (Array.isArray(identifier) ? (identifier as JsonObject[]) : []).find(
-    ({ system }) => system === tagSystem,
-  );
+  const found = objectsOf(identifier).find(({ system }) => system === tagSystem);
   return typeof found?.value === 'string' ? found.value : undefined;
 }
 
@@ -208,7 +206,8 @@ function flagOf(row: AlertRow): Written | undefined {
   };
 }
 
-const flagReference = (row: AlertRow): JsonObject[] => (flagOf(row) ? [{ reference: `Flag/${row.id}` }] : []);
+const flagReference = ({ id, subject }: AlertRow): JsonObject[] =>
+  canHaveFlag(subject) ? [{ reference: `Flag/${id}` }] : [];
 
 /** Neither name nor birth date: who reads it follows the references. */
 function communicationOf(row: AlertRow, owner: string | undefined): Written {
@@ -279,14 +278,9 @@ function issueEntries(row: AlertRow): TransactionEntry[] {
     patient,
     identifiedDateTime: isoOf(row.raisedMs),
     ...listOf('implicated', referencesOf(row)),
-    detail: row.detail,
+    ...(row.detail === '' ? {} : { detail: row.detail }),
   };
-  return [put(row.detail === '' ? without(issue, 'detail') : issue)];
-}
-
-function without(resource: Written, name: string): Written {
-  const { [name]: _one, ...rest } = resource;
-  return rest as Written;
+  return [put(issue)];
 }
 
 const coded = (system: string, code: string, display: string): JsonObject => ({ coding: [{ system, code, display }] });

@@ -2,8 +2,9 @@
 // and its first entry, .../StructureDefinition-backport-subscription-status-r4.html. Bodies of resources go in as they are
 // stored, so that decimals keep their digits.
 import type { JsonObject, Resource } from '#fhir-model';
+import { guide } from '../../topics/topic.ts';
 
-const profile = 'http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition';
+const profile = `${guide}/StructureDefinition`;
 
 /** http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/payloads.html */
 export type NotificationContent = 'empty' | 'id-only' | 'full-resource';

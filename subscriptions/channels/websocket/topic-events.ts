@@ -81,7 +81,7 @@ export function createTopicEvents(options: TopicEventsOptions): TopicEvents {
     const { topic, payload, scope, target } = state;
     const range = { first: sent + 1n, last: target };
     const found = await eventsBetween(db, id, range, Math.min(topic.maxCount, eventsMax));
-    const lost = await lostEvents(db, id, { ...range, last: found[0]?.number ?? target });
+    const lost = lostEvents(found, range);
     const about = { subscription: id, topic: topic.url, content: topic.content, scope, status: 'active' } as const;
     const errors = lost === undefined ? [] : [{ text: lost }];
     for (let count = found.length; ; count = Math.ceil(count / 2)) {

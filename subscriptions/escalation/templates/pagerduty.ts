@@ -16,7 +16,7 @@ const actions: Record<NoticeKind, 'trigger' | 'acknowledge' | 'resolve'> = {
 };
 
 /** At most 255 characters: an Alert.id has 64. */
-export const dedupKey = ({ alert }: Pick<Notice, 'alert'>): string => `cerebra/${alert}`;
+const dedupKey = ({ alert }: Pick<Notice, 'alert'>): string => `cerebra/${alert}`;
 
 export function pagerDutyEvent(notice: Notice, { url, routingKey }: EndpointOf<'pagerduty'>): Outgoing {
   const action = actions[notice.kind];

@@ -13,8 +13,8 @@ import {
 } from '#fhir-model';
 import { CerebraError, type Clock } from '#platform';
 import { monthsOf } from '../compute.ts';
-import { createReadVitals, localIdOf, type Reading } from '../readings.ts';
-import type { Vital } from '../schema.ts';
+import { createReadVitals, localIdOf, type Reading, type ReadVitals } from '../readings.ts';
+import { tokensOf } from '../schema.ts';
 import { readScores, type ScoreOptions } from '../scores.ts';
 import { byTime } from '../timeline.ts';
 import { type Presentation, type Suggestion, suggestEsi } from './esi.ts';
@@ -64,17 +64,37 @@ export const triageOperation = (parts: TriageParts): OperationSpec => ({
     output('basis', 'Reference', '*', 'The Observations that were looked at'),
     output('limits', 'string', '1', 'What the suggestion is not'),
   ],
-  run: (request) => run(parts, request),
+  run: runner(parts),
 });
 
-async function run(parts: TriageParts, request: OperationRequest): Promise<OperationAnswer> {
-  const { clock, reader, scores } = parts;
+/** The vital signs of NEWS2. */
+interface Vitals {
+  /** Tokens of all of them, for a search. */
+  codes: string;
+  read: ReadVitals;
+}
+
+function vitalsOf({ scores, baseUrl }: TriageParts): Vitals {
+  const { vitals } = readScores({ ...scores, names: ['news2'] });
+  return { codes: encodeURIComponent(tokensOf(vitals).join(',')), read: createReadVitals(vitals, baseUrl) };
+}
+
+/** Tables are read with the first request: a server on which nobody asks reads them once less at its start. */
+function runner(parts: TriageParts): OperationSpec['run'] {
+  let vitals: Vitals | undefined;
+  return (request) => {
+    vitals ??= vitalsOf(parts);
+    return run(parts, vitals, request);
+  };
+}
+
+async function run(parts: TriageParts, vitals: Vitals, request: OperationRequest): Promise<OperationAnswer> {
+  const { clock, reader } = parts;
   const nowMs = clock.now();
   const patient = await patientOf(parts, request);
-  const vitals = readScores({ ...scores, names: ['news2'] }).vitals;
   const [birthDate, latest] = await Promise.all([
     birthDateOf(reader(), patient, request.scope),
-    latestOf(parts, patient, vitals, nowMs, request.scope),
+    latestOf(reader(), patient, vitals, nowMs, request.scope),
   ]);
   const suggestion = suggestEsi({ ...answersOf(request), ...measured(latest), ...ageOf(birthDate, nowMs) });
   return { resource: parametersOf(parametersFrom(suggestion, latest)) };
@@ -102,17 +122,15 @@ async function birthDateOf(reader: ResourceReader, id: string, scope: AccessScop
 }
 
 async function latestOf(
-  { reader, baseUrl }: TriageParts,
+  reader: ResourceReader,
   patient: string,
-  vitals: readonly Vital[],
+  { codes, read }: Vitals,
   nowMs: number,
   scope: AccessScope,
 ): Promise<Map<string, Reading>> {
-  const codes = vitals.flatMap(({ codings }) => codings.map(({ system, code }) => `${system}|${code}`));
   const since = encodeURIComponent(new Date(nowMs - windowMs).toISOString());
-  const query = `patient=${patient}&combo-code=${encodeURIComponent(codes.join(','))}&date=ge${since}&_sort=-date&_count=${readingsMax}`;
-  const { resources } = await reader().search('Observation', query, scope);
-  const read = createReadVitals(vitals, baseUrl);
+  const query = `patient=${patient}&combo-code=${codes}&date=ge${since}&_sort=-date&_count=${readingsMax}`;
+  const { resources } = await reader.search('Observation', query, scope);
   const readings = resources.flatMap(({ body }) => read(JSON.parse(body) as JsonObject));
   return new Map(
     readings

@@ -1,8 +1,8 @@
 // A Subscription to any topic, as clients of the guide write it.
 import type { JsonObject, Resource } from '#fhir-model';
-import { topicSubscription } from '../../testing/topic.ts';
+import { guide, topicSubscription } from '../../testing/topic.ts';
 
-export const guide = 'http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition';
+export { guide };
 
 /** To the topic `criteria`, for ids; `channel` is put over the usual one. */
 export function subscriptionTo(
