@@ -35,6 +35,9 @@ async function runFiles(files: string[], coverage: boolean, environment: NodeJS.
   const options = [
     '--test',
     '--test-reporter=spec',
+    '--test-reporter-destination=stdout',
+    `--test-reporter=${path.join(root, 'test/slowest.ts')}`,
+    '--test-reporter-destination=stdout',
     `--test-concurrency=${concurrency}`,
     `--test-timeout=${fileTimeoutMs}`,
     ...(coverage ? coverageOptions() : []),
