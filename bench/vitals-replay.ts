@@ -1,6 +1,7 @@
-// `node bench/vitals-replay.ts [--patients 500] [--seconds 60] [--scores news2]`: monitors that send a reading a second each over
-// MQTT, blood pressure among them, to a whole server with everything embedded. How long after a reading was stored its NEWS2
-// is, and whether the scores are those that the readings in the store lead to: none missing, none more, none other.
+// `node bench/vitals-replay.ts [--patients 500] [--seconds 60] [--scores news2] [--no-alerts] [--kill 10,20]`: monitors that send a
+// reading a second each over MQTT, blood pressure among them, to a whole server with everything embedded. How long after a
+// reading was stored its NEWS2 and the Flags of its alerts are, and whether scores and alerts are those that the store leads to:
+// none missing, none more, none other. --kill: so many seconds after the begin the server is killed (SIGKILL) and started again.
 import { spawn } from 'node:child_process';
 import { mkdtemp } from 'node:fs/promises';
 import os from 'node:os';
@@ -8,26 +9,33 @@ import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { JsonObject, Resource } from '#fhir-model';
+import { embeddedDb } from '../test/fault/server-process.ts';
 import { plainNews2 } from '../test/plain-news2.ts';
 import { readyUrl, removeFolder } from './boot.ts';
 import { createRandom } from './data/random.ts';
+import { type Publication, sendCarefully } from './load/careful.ts';
 import { closedLoop, percentile } from './load/exchange.ts';
 import { mqttConnect, mqttParser, mqttPublish } from './load/parsers.ts';
 import { cpuMsOf } from './processes.ts';
+import { setRules, tellAlerts } from './vitals-alerts.ts';
 
 const { values } = parseArgs({
   options: {
     patients: { type: 'string', default: '500' },
     seconds: { type: 'string', default: '60' },
     scores: { type: 'string', default: 'news2' },
+    alerts: { type: 'boolean', default: true },
+    kill: { type: 'string', default: '' },
   },
+  allowNegative: true,
 });
 const patients = Number(values.patients);
 const seconds = Number(values.seconds);
+const kills = values.kill.split(',').filter(Boolean).map(Number);
 const connections = 16;
 const bundleEntries = 500;
 /** How long the last scores may take. */
-const settleMsMax = 60_000;
+const settleMsMax = 300_000;
 
 /** Observations of the beginning, which arrive all at once. */
 const charted = 2 * patients + Math.ceil(patients / 10);
@@ -54,8 +62,8 @@ async function start() {
     cpuMs: () => cpuMsOf(server.pid!),
     base: `${root}/fhir/R4`,
     mqttPort: Number(mqtt.exec(text)![1]),
-    async stop() {
-      server.kill('SIGTERM');
+    async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM') {
+      server.kill(signal);
       await ended;
     },
   };
@@ -109,36 +117,72 @@ const metrics: (() => object)[] = [
   () => ({ metric: 'body-temperature', value: 35 + random.below(50) / 10, unit: 'Cel' }),
 ];
 
-function replay({ mqttPort }: Server) {
-  let number = 0;
-  return closedLoop({
+/** Of twenty monitors one is silent from a third of the time on, and one in the second third. */
+function isSilent(bed: number, share: number): boolean {
+  return (bed % 20 === 7 && share > 1 / 3) || (bed % 20 === 13 && share > 1 / 3 && share < 2 / 3);
+}
+
+let number = 0;
+
+/** In the place of one that is silent the next one measures. */
+function nextReading(): Publication {
+  while (isSilent(number % patients, number / (patients * seconds))) number += 1;
+  const turn = Math.floor(number / patients);
+  const topic = `devices/monitor-${number % patients}/readings`;
+  const reading = metrics[(turn + number) % metrics.length]!();
+  number += 1;
+  return { topic, payload: JSON.stringify({ time: new Date().toISOString(), ...reading }) };
+}
+
+async function replay({ mqttPort }: Server): Promise<number> {
+  const sent = await closedLoop({
     ...{ port: mqttPort, connections, window: 64, seconds, perSecond: patients },
     parser: mqttParser,
     hello: (connection) => mqttConnect(`replay-${connection}`),
     next() {
-      const turn = Math.floor(number / patients);
-      const topic = `devices/monitor-${number % patients}/readings`;
-      const reading = metrics[(turn + number) % metrics.length]!();
-      number += 1;
-      const payload = JSON.stringify({ time: new Date().toISOString(), ...reading });
+      const { topic, payload } = nextReading();
       return mqttPublish(topic, (number % 65_535) + 1, payload);
     },
   });
+  console.log(
+    `readings   ${sent.count} acknowledged, ${(sent.count / sent.seconds).toFixed(0)}/s, p50 ${sent.p50Ms.toFixed(1)} ms, p99 ${sent.p99Ms.toFixed(1)} ms, ${sent.failures} failed`,
+  );
+  return sent.count;
+}
+
+/** The server is killed meanwhile, and started again on what it left. */
+async function replayOverKills(): Promise<void> {
+  const beginMs = performance.now();
+  const killing = async () => {
+    for (const afterSeconds of kills) {
+      await pause(Math.max(0, beginMs + afterSeconds * 1_000 - performance.now()));
+      await server.stop('SIGKILL');
+      server = await start();
+    }
+  };
+  const sender = { port: () => server.mqttPort, connections, perSecond: patients, seconds, next: nextReading };
+  const [{ acknowledged, lost }] = await Promise.all([sendCarefully(sender), killing()]);
+  console.log(
+    `readings   ${acknowledged} acknowledged; killed ${kills.length} times, ${lost} connections lost or refused`,
+  );
 }
 
 const subscriber = 'admin/subscriptions/score:vital-signs';
 
 const isScored = values.scores !== 'none';
 
+/** Nothing is to be scored or judged: what is found so three times has not just been written. */
 async function settled({ root }: Server): Promise<void> {
-  if (!isScored) return;
+  if (!isScored && !values.alerts) return;
+  let idle = 0;
   for (let waitedMs = 0; waitedMs < settleMsMax; waitedMs += 500) {
     const { subscriptions } = await ask(`${root}/admin/subscriptions?limit=1000`);
     const all = subscriptions as { id: string; pending: number | string }[];
-    if (waitedMs > 1_000 && Number(all.find(({ id }) => id === 'score:vital-signs')?.pending) === 0) return;
+    idle = all.every(({ pending }) => Number(pending) === 0) ? idle + 1 : 0;
+    if (idle === 3) return;
     await pause(500);
   }
-  throw new Error(`scores are still to be computed after ${settleMsMax} ms`);
+  throw new Error(`there is still something to be scored or judged after ${settleMsMax} ms`);
 }
 
 /** From when a change was stored until its scores were, milliseconds, rising. */
@@ -194,19 +238,33 @@ async function compare({ base }: Server) {
   return { vitals: vitals.length, expected: expected.size, missing, more: actual.difference(expected) };
 }
 
-const server = await start();
+async function alertsAreRight(): Promise<boolean> {
+  const db = await embeddedDb(path.join(dataDir, 'data'));
+  try {
+    const { root, base } = server;
+    const search = (query: string) => searchAll(`${base}/${query}`);
+    return await tellAlerts({ db, search, admin: (below) => ask(`${root}${below}`) });
+  } finally {
+    await db.close();
+  }
+}
+
+let server = await start();
 try {
   await prepare(server);
+  if (values.alerts) await setRules(server.root, ask);
   await settled(server);
   console.log(`${patients} patients, a reading a second each for ${seconds} s; scores: ${values.scores}`);
-  const cpuMs = server.cpuMs();
-  const sent = await replay(server);
-  console.log(
-    `readings   ${sent.count} acknowledged, ${(sent.count / sent.seconds).toFixed(0)}/s, p50 ${sent.p50Ms.toFixed(1)} ms, p99 ${sent.p99Ms.toFixed(1)} ms, ${sent.failures} failed`,
-  );
-  await settled(server);
-  const msPerReading = (server.cpuMs() - cpuMs) / sent.count;
-  console.log(`processor  ${msPerReading.toFixed(2)} ms a reading, server and database together`);
+  if (kills.length > 0) {
+    await replayOverKills();
+    await settled(server);
+  } else {
+    const cpuMs = server.cpuMs();
+    const sent = await replay(server);
+    await settled(server);
+    const msPerReading = (server.cpuMs() - cpuMs) / sent;
+    console.log(`processor  ${msPerReading.toFixed(2)} ms a reading, server and database together`);
+  }
   if (isScored) tellLatencies(await latencies(server));
   if (values.scores.split(',').includes('news2')) {
     const { vitals, expected, missing, more } = await compare(server);
@@ -217,6 +275,7 @@ try {
     for (const one of [...more].slice(0, 5)) console.log(`  more     ${one}`);
     if (missing.size + more.size > 0) process.exitCode = 1;
   }
+  if (values.alerts && !(await alertsAreRight())) process.exitCode = 1;
 } finally {
   await server.stop();
   await removeFolder(dataDir);

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 // The command line: cerebra start | load | load-ig | load-terminology | migrate | docs | help.
+import { setFlagsFromString } from 'node:v8';
 import { commands, usage } from './commands.ts';
 
 const [name = 'help', ...rest] = process.argv.slice(2);
@@ -18,6 +19,9 @@ if (major < 24) {
     console.error(`There is no command '${name}'.\n\n${usage()}`);
     process.exitCode = 2;
   } else {
-    await command.run(rest);
+    // Before the first module is read: a guide is then loaded in 145 MB of resident memory instead of 190.
+    if (command.sparing) setFlagsFromString('--optimize-for-size --semi-space-growth-factor=1');
+    const { run } = await command.module();
+    await run(rest);
   }
 }

@@ -1,15 +1,7 @@
 // The FHIR server as the configuration wants it.
 import { type AccessScope, loadDefinitions } from '#fhir-model';
-import { createFhirServer, type FhirServer } from '#fhir-server';
-import { hl7Operations } from '#hl7-engine';
+import { createFhirServer, type FhirServer, type FhirServerParts } from '#fhir-server';
 import { type Config, type Db, type Jobs, type Log, type Metrics, systemClock } from '#platform';
-import {
-  activeTopicUrls,
-  alertEndpointNames,
-  subscriptionMeanings,
-  subscriptionOperations,
-  triageOperation,
-} from '#subscriptions';
 import { createTerminology } from '#terminology';
 import packageJson from '../package.json' with { type: 'json' };
 
@@ -26,6 +18,20 @@ export interface FhirParts {
   /** Whether the change feed is read in this process; default: it is. */
   readsFeed?: boolean;
 }
+
+/** What other rooms need to stand beside the server. */
+export interface Found {
+  baseUrl: string;
+  resourceTypes: readonly string[];
+  /** Asked for when it is needed: there is none yet. */
+  server(): FhirServer;
+}
+
+/** What other rooms offer it. */
+export type Beside = (
+  parts: FhirParts,
+  found: Found,
+) => Pick<FhirServerParts, 'operations' | 'meanings' | 'subscriptionTopics'>;
 
 /** `http://127.0.0.1:8080`; an IPv6 address stands in brackets. */
 export const rootUrlOf = ({ HOST }: Config, port: number): string =>
@@ -60,35 +66,11 @@ export const egressAllowOf = ({ AUTH, EGRESS_ALLOW }: Config): string[] => [
   ...listOf(EGRESS_ALLOW),
 ];
 
-/** `server`: asked for when an operation is called. */
-const hl7OperationsOf = ({ config, log, jobs }: FhirParts, baseUrl: string, server: () => FhirServer) =>
-  hl7Operations({
-    ...{ baseUrl, clock: systemClock, log, jobs, scope: everything, egressAllow: egressAllowOf(config) },
-    reader: () => server().reader,
-    writer: () => server().writer,
-    config: {
-      timeZone: config.HL7_TIME_ZONE,
-      sendingApplication: config.HL7_SENDING_APPLICATION,
-      sendingFacility: config.HL7_SENDING_FACILITY,
-    },
-  });
-
-const subscriptionOperationsOf = (
-  { db, log }: FhirParts,
-  resourceTypes: readonly string[],
-  baseUrl: string,
-  server: () => FhirServer,
-) =>
-  subscriptionOperations({
-    ...{ db, log, baseUrl, resourceTypes, clock: systemClock, scope: everything },
-    webSocketUrl: webSocketUrlOf(baseUrl),
-    reader: () => server().reader,
-    feed: () => server().feed,
-    parameters: () => server().parameters,
-  });
-
-/** `baseUrl`: `http://127.0.0.1:8080/fhir/R4` */
-export async function createFhir(parts: FhirParts, baseUrl: string): Promise<FhirServer> {
+/**
+ * `baseUrl`: `http://127.0.0.1:8080/fhir/R4`. `beside` differs: a command that only stores does without the 35 MB of what
+ * answers requests.
+ */
+export async function createFhir(parts: FhirParts, baseUrl: string, beside: Beside): Promise<FhirServer> {
   const { config, db, log, metrics, jobs, readsFeed } = parts;
   const definitions = await loadDefinitions();
   const { resourceTypes } = definitions;
@@ -96,16 +78,7 @@ export async function createFhir(parts: FhirParts, baseUrl: string): Promise<Fhi
     db,
     definitions,
     terminology: (offer) => createTerminology({ db, clock: systemClock, remote: remoteOf(config, log), ...offer }),
-    operations: [
-      ...hl7OperationsOf(parts, baseUrl, () => server),
-      ...subscriptionOperationsOf(parts, resourceTypes, baseUrl, () => server),
-      triageOperation({ baseUrl, clock: systemClock, reader: () => server.reader, scores: scoresOf(config) }),
-    ],
-    subscriptionTopics: () => activeTopicUrls(db),
-    meanings: subscriptionMeanings({
-      ...{ parameters: () => server.parameters, resourceTypes, baseUrl },
-      endpoints: alertEndpointNames(config.ALERT_ENDPOINTS),
-    }),
+    ...beside(parts, { baseUrl, resourceTypes, server: () => server }),
     log,
     metrics,
     clock: systemClock,

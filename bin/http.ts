@@ -1,5 +1,5 @@
 // The HTTP application: FHIR, operations and admin endpoints on one port.
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import Koa from 'koa';
 import { issuesOf, operationOutcome } from '#fhir-model';
 import type { FhirServer } from '#fhir-server';
@@ -64,7 +64,20 @@ const isClientsFault = ({ code }: NodeJS.ErrnoException): boolean =>
   code !== undefined &&
   (code.startsWith('HPE_') || code === 'ECONNRESET' || code === 'EPIPE' || code === 'ECONNABORTED');
 
-export function createHttpApp(parts: HttpAppParts): Koa {
+/** FHIR requests that are no browser page's need nothing of koa, whose context and answer cost 6 µs. */
+function withoutDetour(rest: RequestListener, fhir: FhirServer, { allowed }: Origins): RequestListener {
+  if (allowed.size > 0) return rest;
+  return (request, response) => {
+    if (request.headers.origin !== undefined || !fhir.takes(request, response)) rest(request, response);
+  };
+}
+
+export function createHttpApp(parts: HttpAppParts): { callback(): RequestListener } {
+  const app = createKoa(parts);
+  return { callback: () => withoutDetour(app.callback(), parts.fhir, parts.origins) };
+}
+
+function createKoa(parts: HttpAppParts): Koa {
   const { base, fhir, adminRoutes, mqttReady, hl7Post, origins, metricsText } = parts;
   const app = new Koa();
   app.on('error', (err) => base.log[isClientsFault(err) ? 'debug' : 'warn']({ err }, 'response could not be sent'));

@@ -1,6 +1,7 @@
 // The composition root: rooms are introduced to each other here and nowhere else.
 import type { AddressInfo } from 'node:net';
 import { createLifecycle, type Db, type Lifecycle } from '#platform';
+import { wholeServer } from './beside.ts';
 import { originsOf, ownOrigins } from './cors.ts';
 import { baseUrlOf, createFhir, rootUrlOf } from './fhir.ts';
 import { answerStarting, createHttpApp } from './http.ts';
@@ -35,7 +36,7 @@ async function assemble(options: ServerOptions, lifecycle: Lifecycle): Promise<R
   const { port } = server.address() as AddressInfo;
   const rootUrl = rootUrlOf(config, port);
   const fhirBaseUrl = baseUrlOf(config, port);
-  const fhir = await createFhir(base, fhirBaseUrl);
+  const fhir = await createFhir(base, fhirBaseUrl, wholeServer);
   const { adminRoutes, mqttReady, hl7Post, webSockets, ...where } = await startFeeds(base, fhir, fhirBaseUrl);
   const origins = { allowed: originsOf(config.CORS_ORIGINS), own: ownOrigins(rootUrl, fhirBaseUrl) };
   const app = createHttpApp({ base, fhir, adminRoutes, mqttReady, hl7Post, origins });

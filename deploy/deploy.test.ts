@@ -68,6 +68,13 @@ describe('docker-compose.yml', () => {
     assert.doesNotMatch(service('pod'), /9464/);
   });
 
+  test('the gateway lets web sockets through', () => {
+    const gateway = read('gateway/nginx.conf');
+    assert.match(gateway, /map \$http_upgrade \$upgrade \{\s+default "";\s+~\*\^websocket\$ websocket;\s+\}/);
+    assert.match(gateway, /map \$upgrade \$connection \{\s+default upgrade;\s+"" "";\s+\}/);
+    assert.match(gateway, /proxy_set_header Upgrade \$upgrade;\s+proxy_set_header Connection \$connection;/);
+  });
+
   test('every secret must be given, none has a default', () => {
     const uses = [...compose.matchAll(/\$\{(\w*PASSWORD\w*)([^}]*)\}/g)];
     assert.equal(uses.length > 5, true);

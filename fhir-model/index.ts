@@ -70,6 +70,7 @@ export type {
   ReferenceRestore,
 } from './reference-moves.ts';
 export { createLinks, isId, type LinkSite, type Links, type ParsedReference, parseReference } from './references.ts';
+export { baseSearchParameters } from './search/base-parameters.ts';
 export { compartmentCriterion, compartmentParams, compartmentTypes } from './search/compartments.ts';
 export type { RawComponent } from './search/composite.ts';
 export { containedIn, containedParam, containedTypes, createExtractor } from './search/contained.ts';

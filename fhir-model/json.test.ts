@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CerebraError } from '#platform';
+import { random } from '#platform/testing';
 import { decimalText, depthMax, isRawJson, parseJson, type RawJson, stringify } from './json.ts';
 import type { JsonObject } from './types.ts';
 
@@ -146,15 +147,6 @@ const faults: [string, string][] = [
 
 for (const [text, where] of faults) {
   test(`the fault in ${JSON.stringify(text)} is located`, () => assert.equal(faultOf(text), `Not JSON at ${where}`));
-}
-
-/** https://en.wikipedia.org/wiki/Linear_congruential_generator with the constants of Numerical Recipes: the same run each time. */
-function random(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * below);
-  };
 }
 
 test('10,000 damaged texts: parsed exactly when JSON.parse does, located otherwise', () => {

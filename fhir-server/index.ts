@@ -1,11 +1,12 @@
 // The way into fhir-server/: the FHIR API, and the store behind the ports.
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Middleware } from 'koa';
 import {
   type AccessScope,
+  baseSearchParameters,
   type Canonicals,
   type ChangeFeed,
   createLinks,
-  createSearchParameters,
   createXmlCodec,
   type Definitions,
   type IndexValue,
@@ -19,7 +20,7 @@ import {
   type Terminology,
 } from '#fhir-model';
 import { CerebraError, type Clock, type Db, type Jobs, type Log, type Metrics, uuidv7 } from '#platform';
-import { fhirMiddleware } from './api/pipeline.ts';
+import { createPipeline } from './api/pipeline.ts';
 import { createCanonicals } from './canonicals/canonicals.ts';
 import type { Core, Limits } from './interactions/core.ts';
 import { noTerminology } from './interactions/no-terminology.ts';
@@ -102,6 +103,8 @@ export interface FhirServerParts {
 
 export interface FhirServer {
   middleware: Middleware;
+  /** Answers a request without koa; false, and untouched, where its URL isn't plainly under the base. */
+  takes(req: IncomingMessage, res: ServerResponse): boolean;
   reader: ResourceReader;
   writer: ResourceWriter & ReferenceMover;
   feed: ChangeFeed;
@@ -123,7 +126,7 @@ function typesRequiring({ resourceTypes, isResourceType }: Definitions, wanted: 
 
 export async function createFhirServer(parts: FhirServerParts): Promise<FhirServer> {
   const { definitions, clock, db, baseUrl } = parts;
-  const base = createSearchParameters(definitions.searchParameters, definitions.resourceTypes, definitions);
+  const base = baseSearchParameters(definitions);
   const registry = await createParameterRegistry(db, parts.log, { definitions, base, baseUrl });
   const { parameters, extract } = registry;
   const newId = () => uuidv7(clock.now());
@@ -161,12 +164,12 @@ export async function createFhirServer(parts: FhirServerParts): Promise<FhirServ
   if (terminology) core.terminology = terminology.port;
   const offered = [...(terminology?.operations ?? []), ...(parts.operations ?? [])];
   core.operations = [...createOperations(core, parts), ...offered];
-  const middleware = fhirMiddleware(
+  const { middleware, takes } = createPipeline(
     { core, log: parts.log, metrics: parts.metrics, newId, scopeOf: () => parts.scope },
     new URL(baseUrl).pathname,
   );
   return {
-    middleware,
+    ...{ middleware, takes },
     reader,
     writer: createWriter(core),
     feed: store.stream.feed,

@@ -5,7 +5,6 @@ import type { Core } from './interactions/core.ts';
 import { assertType, parseQuery, search, searchPairs } from './interactions/search.ts';
 import { transaction } from './interactions/transaction.ts';
 import { movePatientReferences, restorePatientReferences } from './operations/move-references.ts';
-import { readCurrent } from './store/read.ts';
 import { assertId, assertValid, prepare, withCurrentParameters } from './store/store.ts';
 import { allocate, insertAbsent, type Numbered } from './store/write-many.ts';
 
@@ -13,7 +12,7 @@ export function createReader(core: Core): ResourceReader {
   return {
     read(type, id, scope) {
       assertType(core, type);
-      return readCurrent(core.store.db, type, id, scope);
+      return core.store.read({ type, id, scope });
     },
     search(type, query, scope) {
       assertType(core, type);

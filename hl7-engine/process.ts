@@ -76,14 +76,14 @@ export function createProcessor(options: ProcessorOptions): Processor {
   const { journal, clock, log, outbound, scope, writer } = options;
   const write = createWriteGroup<Pending>({
     ...{ writer, scope },
-    async within(tx, done) {
-      await journal.markStored(
+    async within(tx, done, beganMs) {
+      journal.markStored(
         tx,
         done.map(({ mark, results }) => ({
           ...mark,
           results,
           finishedMs: clock.now(),
-          timings: { ...mark.timings, storeUs: microsecondsSince(mark.writeStartMs) },
+          timings: { ...mark.timings, storeUs: (beganMs - mark.writeStartMs) * 1000 },
         })),
       );
       const sent = done.flatMap(({ mark }) => mark.outbound.map((one) => ({ ...one, journalId: mark.message.id })));
@@ -165,7 +165,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
     const journalStartMs = performance.now();
     let message: Journaled;
     try {
-      message = await journal.receive(raw, known.header, clock.now(), source);
+      message = await journal.receive(raw, known.header, clock.now(), source, isTold(acks));
     } catch (error) {
       return send(unjournaled(known, acks, error));
     }
@@ -192,7 +192,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
     const known = read(kept);
     let message: Journaled;
     try {
-      message = await journal.receive(kept, known.header, clock.now(), source);
+      message = await journal.receive(kept, known.header, clock.now(), source, false);
     } catch (error) {
       return unjournaled(known, ackPlan(undefined, 'auto'), error);
     }
@@ -243,6 +243,9 @@ const hl7Of = ({ message }: Read): Hl7Message | undefined => (message instanceof
 /** Its sender will not send it again: it was told that the bytes are safe, or wants to hear nothing of a failure. */
 const isKept = ({ commit, application, enhanced }: AckPlan): boolean =>
   (enhanced && isAckDue(commit, true)) || !isAckDue(application, false);
+
+/** Somebody counts on the bytes before anything is known of their effect, whose own commit would see to it that they are on disk. */
+const isTold = (acks: AckPlan): boolean => isKept(acks) || (acks.enhanced && acks.commit !== 'never');
 
 /** What an ACK answers is known to whoever sent it. */
 const withoutEffect = (plan: RoutePlan): RoutePlan => ({

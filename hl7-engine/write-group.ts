@@ -23,8 +23,8 @@ export interface Done<Mark> {
 export interface WriteGroupOptions<Mark> {
   writer: MovingWriter;
   scope: AccessScope;
-  /** Runs inside the transaction, with every effect that is committed by it. */
-  within(tx: Tx, done: Done<Mark>[]): Promise<void>;
+  /** Runs inside the transaction, begun at `beganMs` of performance.now(), with every effect that is committed by it. */
+  within(tx: Tx, done: Done<Mark>[], beganMs: number): Promise<void>;
   /** They are committed. */
   onCommit(done: Done<Mark>[]): void;
   /** References of theirs are left to be moved. */
@@ -132,6 +132,7 @@ async function writeOnce<Mark>(
     return effects.map(({ mark, entries }) => ({ mark, results: rest.take(entries.length).toArray() }));
   };
   let left = false;
+  const beganMs = performance.now();
   const results = await writer.transaction(
     effects.flatMap(({ entries }) => entries),
     {
@@ -143,7 +144,7 @@ async function writeOnce<Mark>(
           if (moves === undefined || moves.length === 0) continue;
           if (await moveReferences({ writer, tx, scope }, { entries, moves }, done[index]!.results)) left = true;
         }
-        await within(tx, done);
+        await within(tx, done, beganMs);
       },
     },
   );

@@ -109,15 +109,18 @@ function collect(
       resolve({ bytes: Buffer.concat(chunks).subarray(0, headBytesMax), isWhole: false });
       end();
     };
+    // One listener for all: each costs as much as a small body's copy.
+    const asks = take !== undefined && bytesMax > largeBytes;
+    let bytes = 0;
     body.on('data', (chunk: Buffer) => {
+      const before = bytes;
+      bytes += chunk.length;
       if (!ended) chunks.push(chunk);
+      if (bytes > bytesMax && before <= bytesMax) full();
+      if (asks && !ended && bytes > largeBytes && before <= largeBytes) {
+        askForRoom(body, expectedBytes(request, decoder, bytesMax), take, fail);
+      }
     });
-    count(body, bytesMax, full);
-    if (take !== undefined && bytesMax > largeBytes) {
-      count(body, largeBytes, () => {
-        if (!ended) askForRoom(body, expectedBytes(request, decoder, bytesMax), take, fail);
-      });
-    }
     body.on('end', () => resolve({ bytes: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks), isWhole: true }));
     decoder?.on('error', (cause) =>
       fail(new CerebraError('invalid', 'The body is not what its Content-Encoding says', { cause })),

@@ -1,7 +1,18 @@
-// Configuration: environment variables, one schema. docs/configuration.md is generated from it.
-import { z } from 'zod';
+// Configuration: environment variables, one table. docs/configuration.md is generated from it.
 import { hl7Variables } from './config/hl7.ts';
-import { integer, isTimeZone, kib, mib, oneOf, text, url, type Variable } from './config/variable.ts';
+import {
+  asIs,
+  integer,
+  isTimeZone,
+  kib,
+  matching,
+  mib,
+  oneOf,
+  text,
+  url,
+  type Variable,
+  when,
+} from './config/variable.ts';
 import { CerebraError } from './errors.ts';
 
 /** Every variable. Limits carry their unit in the name. */
@@ -84,7 +95,7 @@ export const variables = {
     'How long failed notifications are repeated, with growing pauses, before a Subscription goes to status error',
   ),
   SUBSCRIPTION_TLS: {
-    schema: z.string().optional(),
+    read: asIs,
     default: undefined,
     allowed: 'a file',
     description:
@@ -111,38 +122,26 @@ export const variables = {
     'Mail server for Subscriptions with channel email, such as smtp://user:password@mail.example.org:587; without it such Subscriptions are refused',
   ),
   SMTP_FROM: {
-    schema: z
-      .string()
-      .regex(/^[^<>\r\n]*<?[^\s<>@]+@[A-Za-z0-9.-]+>?$/)
-      .optional(),
+    read: matching(/^[^<>\r\n]*<?[^\s<>@]+@[A-Za-z0-9.-]+>?$/),
     default: undefined,
     allowed: 'an address such as `Cerebra <no-reply@example.org>`',
     description: 'Who emails of Subscriptions are from; needed with SMTP_URL',
   },
   KAFKA_BROKERS: {
-    schema: z
-      .string()
-      .regex(/^\s*[^\s,:]+:\d{1,5}(\s*,\s*[^\s,:]+:\d{1,5})*\s*$/)
-      .optional(),
+    read: matching(/^\s*[^\s,:]+:\d{1,5}(\s*,\s*[^\s,:]+:\d{1,5})*\s*$/),
     default: undefined,
     allowed: '`host:port`, separated by commas',
     description: 'Kafka, for KAFKA_CHANGES_TOPIC and for Subscriptions with channel kafka; without it there is none',
   },
   KAFKA_CHANGES_TOPIC: {
-    schema: z
-      .string()
-      .regex(/^[A-Za-z0-9._-]{1,249}$/)
-      .optional(),
+    read: matching(/^[A-Za-z0-9._-]{1,249}$/),
     default: undefined,
     allowed: 'the name of a topic',
     description: 'Every committed change goes to this topic of Kafka; needs KAFKA_BROKERS',
   },
   KAFKA_TLS: oneOf('off', ['off', 'on'], 'Whether the brokers are spoken to through TLS'),
   KAFKA_SASL: {
-    schema: z
-      .string()
-      .regex(/^(PLAIN|SCRAM-SHA-256|SCRAM-SHA-512):[^:]+:.+$/)
-      .optional(),
+    read: matching(/^(PLAIN|SCRAM-SHA-256|SCRAM-SHA-512):[^:]+:.+$/),
     default: undefined,
     allowed: '`PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`, then `:user:password`',
     description: 'How the server authenticates with the brokers',
@@ -154,27 +153,27 @@ export const variables = {
     'Largest message for Kafka; a change with a larger resource goes without it. No more than message.max.bytes of the brokers',
   ),
   SCORES: {
-    schema: z.string().regex(/^\s*(none|[a-z0-9-]+(\s*,\s*[a-z0-9-]+)*)\s*$/),
+    read: matching(/^\s*(none|[a-z0-9-]+(\s*,\s*[a-z0-9-]+)*)\s*$/),
     default: 'news2,mews,qsofa,pews',
     allowed: 'names of scores, separated by commas, or `none`',
     description: 'Early warning scores that are computed whenever a vital sign arrives; docs/alerts.md',
   },
   SCORES_FILE: {
-    schema: z.string().min(1).optional(),
+    read: asIs,
     default: undefined,
     allowed: 'the path of a JSON file',
     description:
       'Scores and vital signs of the site beside the built-in ones, or instead of those of the same name; docs/alerts.md',
   },
   ALERT_ENDPOINTS: {
-    schema: z.string().optional(),
+    read: asIs,
     default: undefined,
     allowed: 'a JSON array of endpoints, or the path of a file with one',
     description:
       'Where alerts go beside email and web sockets: Slack, Microsoft Teams, PagerDuty, short messages, any program; docs/alerts.md',
   },
   ALERT_TIME_ZONE: {
-    schema: z.string().refine(isTimeZone),
+    read: when(isTimeZone),
     default: 'UTC',
     allowed: 'an IANA time zone such as Europe/Berlin',
     description: 'Time zone of the hours in which people are on call (PractitionerRole.availableTime)',
@@ -203,7 +202,7 @@ export const variables = {
   ),
   SUBSCRIPTION_TIMEOUT_MS: integer(10_000, 100, 300_000, 'Longest that a subscriber may take to answer a notification'),
   EGRESS_ALLOW: {
-    schema: z.string().optional(),
+    read: asIs,
     default: undefined,
     allowed: 'a list with commas of `loopback`, `private` and address ranges such as 10.1.0.0/16',
     description:
@@ -217,10 +216,7 @@ export const variables = {
     'Most resources that one conditional delete (DELETE Type?criteria) may remove; when more match, none is',
   ),
   VERSION_REQUIRED: {
-    schema: z
-      .string()
-      .regex(/^\s*[A-Za-z]+(?:\s*,\s*[A-Za-z]+)*\s*$/)
-      .optional(),
+    read: matching(/^\s*[A-Za-z]+(?:\s*,\s*[A-Za-z]+)*\s*$/),
     default: undefined,
     allowed: '`all`, or a list with commas of resource types',
     description: 'Types of which an existing resource is changed or deleted only with If-Match; without it: 400',
@@ -230,20 +226,20 @@ export const variables = {
     'What is checked of resources that are written, and by type: `off`; `structure`; `claimed`: also the profiles that meta.profile names and that are known. A list with commas: `structure,Patient=claimed,Binary=off`; docs/validation.md',
   ),
   VALIDATION_PROFILES: {
-    schema: z.string().min(1).optional(),
+    read: asIs,
     default: undefined,
     allowed: 'a list with commas of Type=canonical or Type=canonical|version',
     description: 'Profiles that resources of a type must conform to, whether they claim them or not',
   },
   VALIDATION_RECORD: {
-    schema: z.string().min(1).optional(),
+    read: asIs,
     default: undefined,
     allowed: '`all`, or a list with commas of resource types and canonical URLs of profiles',
     description:
       'Profiles whose faults do not keep a resource out: it is stored with the tag urn:cerebra:validation|nonconformant',
   },
   IG_PACKAGES: {
-    schema: z.string().min(1).optional(),
+    read: asIs,
     default: undefined,
     allowed: 'a list with commas of package archives (.tgz), folders and name#version',
     description:
@@ -254,7 +250,7 @@ export const variables = {
     'Registry that FHIR packages are taken from, such as https://packages.fhir.org; without it no address is called for them',
   ),
   CORS_ORIGINS: {
-    schema: z.string().refine(isOrigins).optional(),
+    read: when(isOrigins),
     default: undefined,
     allowed: '`*`, or a list with commas of origins such as https://app.example.org',
     description:
@@ -264,7 +260,10 @@ export const variables = {
 } as const satisfies Record<string, Variable>;
 
 type Variables = typeof variables;
-export type Config = { readonly [Name in keyof Variables]: z.output<Variables[Name]['schema']> };
+type Value<V extends Variable> =
+  | NonNullable<ReturnType<V['read']>>
+  | (V['default'] extends undefined ? undefined : never);
+export type Config = { readonly [Name in keyof Variables]: Value<Variables[Name]> };
 
 /** `*`, or origins as browsers send them: https://www.rfc-editor.org/rfc/rfc6454#section-7 */
 function isOrigins(text: string): boolean {
@@ -285,8 +284,8 @@ export function readConfig(environment: Record<string, string | undefined>): Con
   const config: Record<string, unknown> = {};
   for (const [name, variable] of Object.entries<Variable>(variables)) {
     const given = environment[name] || variable.default;
-    const parsed = variable.schema.safeParse(given);
-    if (parsed.success) config[name] = parsed.data;
+    const value = given === undefined ? undefined : variable.read(given);
+    if (value !== undefined || given === undefined) config[name] = value;
     else problems.push(`${name}=${name.endsWith('_URL') ? '…' : given}: allowed is ${variable.allowed}`);
   }
   if (problems.length === 0) problems.push(...contradictions(config as Config));

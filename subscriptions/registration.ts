@@ -5,6 +5,7 @@ import { readMailbox, readMailHeader } from './channels/mail-address.ts';
 import type { NotificationContent } from './channels/notification/bundle.ts';
 import { attachedType, essenceOf } from './channels/payload.ts';
 import { parseCriteria } from './match/criteria.ts';
+import type { StoredCriteria } from './match/stored.ts';
 import type { FocusFilter } from './topics/compile.ts';
 import { channelTypeOf, isSecure, readTopicRegistration } from './topics/subscription.ts';
 
@@ -17,15 +18,15 @@ export interface Registration {
   channel: ChannelName;
   /** `Type?name=value&…` */
   criteria: string;
-  /** Base or target URL of a rest-hook, `mailto:` of an email. */
+  /** Base or target URL of a rest-hook or of FHIR messages, `mailto:` of an email. */
   endpoint: string;
-  /** `host:port` of a rest-hook, '' of all others. */
+  /** `host:port` of a rest-hook or of FHIR messages, '' of all others. */
   host: string;
   /** MIME type of the body; '' sends none. */
   payload: string;
   /** `Name: value` lines. */
   header: string[];
-  /** Signs what a rest-hook sends; '' for none. */
+  /** Signs what a rest-hook or a FHIR message sends; '' for none. */
   secret: string;
   /** Instant after which nothing matches, milliseconds since 1970 UTC. */
   endsMs?: number;
@@ -64,6 +65,8 @@ export interface RegistrationRules {
   topics?: {
     /** What the filters ask, by type of the focus. Throws CerebraError that names the element at fault. */
     filtersOf(topic: Pick<TopicRegistration, 'url' | 'filters'>): ReadonlyMap<string, FocusFilter>;
+    /** What its triggers ask of the database. Throws CerebraError when there is no such topic. */
+    storedOf(topic: Pick<TopicRegistration, 'url'>): readonly StoredCriteria[];
   };
   /** Whole resources of topics go where nobody can listen only, unless told: https, loopback, our own web sockets. */
   fullResource?: 'secure' | 'any';
@@ -118,13 +121,7 @@ type Target = Pick<Registration, 'endpoint' | 'payload' | 'header'> & Partial<Pi
 
 /** What clients may ask for, by Subscription.channel.type. https://hl7.org/fhir/R4/valueset-subscription-channel-type.html */
 const channels: Partial<Record<ChannelName, (asked: Asked) => Target>> = {
-  'rest-hook': ({ subscription, channel, rules }) => {
-    const endpoint = readEndpoint(text(channel.endpoint), rules);
-    return {
-      ...{ endpoint, host: new URL(endpoint).host, secret: readSecret(subscription) },
-      ...{ payload: readPayload(channel, hookPayloads), header: readHeader(channel.header) },
-    };
-  },
+  'rest-hook': readHook,
   // A ping says that there is something; where it goes and with what is the client's own doing.
   websocket: ({ channel, topic }) => ({
     ...{ endpoint: '', header: [] },
@@ -156,21 +153,37 @@ const channels: Partial<Record<ChannelName, (asked: Asked) => Target>> = {
     if (linesOf(channel.header).length > 0) throw new CerebraError('unsupported', `${element}.header: has no effect`);
     return { endpoint, payload: readPayload(channel, hookPayloads), header: [] };
   },
-  message: ({ subscription, channel, rules: { messages }, topic }) => {
-    if (topic) {
-      const text = 'notifications of topics are not sent as messages, but by rest-hook, websocket or email';
-      throw new CerebraError('unsupported', `Subscription.channel.type: ${text}`);
-    }
-    const header = linesOf(channel.header);
-    const asked = { endpoint: text(channel.endpoint), payload: text(channel.payload), header };
-    const type = text(subscription.criteria).replace(/^\//, '').split('?')[0]!;
-    const refusal = messages
-      ? messages.refuse({ ...asked, type })
-      : 'Subscription.channel.type: this server sends no messages';
-    if (refusal !== undefined) throw new CerebraError('unsupported', refusal);
-    return asked;
-  },
+  message: (asked) => (asked.topic ? readMessaging(asked) : readMessages(asked)),
 };
+
+function readHook({ subscription, channel, rules }: Asked): Target {
+  const endpoint = readEndpoint(text(channel.endpoint), rules);
+  return {
+    ...{ endpoint, host: new URL(endpoint).host, secret: readSecret(subscription) },
+    ...{ payload: readPayload(channel, hookPayloads), header: readHeader(channel.header) },
+  };
+}
+
+/** Of a topic: FHIR messages to the $process-message of that base. */
+function readMessaging(asked: Asked): Target {
+  if (/^hl7v2:/i.test(text(asked.channel.endpoint))) {
+    const words =
+      'HL7v2 messages are made of R4 criteria; a topic is told in FHIR messages, to the base URL of a FHIR server';
+    throw new CerebraError('unsupported', `Subscription.channel.endpoint: ${words}`);
+  }
+  return readHook(asked);
+}
+
+function readMessages({ subscription, channel, rules: { messages } }: Asked): Target {
+  const header = linesOf(channel.header);
+  const asked = { endpoint: text(channel.endpoint), payload: text(channel.payload), header };
+  const type = text(subscription.criteria).replace(/^\//, '').split('?')[0]!;
+  const refusal = messages
+    ? messages.refuse({ ...asked, type })
+    : 'Subscription.channel.type: this server sends no messages';
+  if (refusal !== undefined) throw new CerebraError('unsupported', refusal);
+  return asked;
+}
 
 /** The registration, or why there is none as a text. */
 export function registrationOrProblem(subscription: Resource, rules: RegistrationRules): Registration | string {

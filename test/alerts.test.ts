@@ -276,7 +276,7 @@ test('values from before a rule was in force count, whomever they are about', as
     [
       ['http://x|a|b,c', 'Jump', 'from 4 mmol/L to 6.2 mmol/L within 20 min'],
       ['Patient/p1', 'Jump', 'from 4 mmol/L to 6.2 mmol/L within 20 min'],
-      ['Patient/p1', 'Both', 'renal, before'],
+      ['Patient/p1', 'Both', 'before, renal'],
     ],
   );
 });

@@ -19,6 +19,12 @@ export const request = (
   request: { method, url, ...extra },
 });
 
+/** An update that gives `Type/id`. */
+export const put = (type: string, id: string, more: Element) => ({
+  request: { method: 'PUT', url: `${type}/${id}` },
+  resource: { resourceType: type, id, ...more },
+});
+
 /** A Binary with a JSON Patch, as PATCH entries carry it. */
 export const jsonPatch = (operations: unknown[]): Element => ({
   resourceType: 'Binary',

@@ -28,6 +28,17 @@ export function createClient(base: string): Client {
   return Object.assign(call, { base });
 }
 
+/** Creates the resource; yields `Type/id`. */
+export async function createWith(fhir: Client, resource: object): Promise<string> {
+  const reply = await fhir('POST', (resource as { resourceType: string }).resourceType, resource);
+  assert.equal(reply.status, 201, reply.text);
+  return `${reply.json.resourceType}/${reply.json.id}`;
+}
+
+/** Puts the resource at `path`, `Type/id`. */
+export const putWith = (fhir: Client, path: string, resource: object, headers?: Record<string, string>) =>
+  fhir('PUT', path, { ...resource, id: path.split('/')[1] }, headers);
+
 interface IssueShape {
   severity: string;
   code: string;

@@ -1,16 +1,13 @@
 // _contained and _containedType: https://hl7.org/fhir/R4/search.html#contained
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { put } from './bundle-entries.ts';
 import { assertOutcome, type Client, createClient, entries, linkOf, type Reply } from './client.ts';
 import { startTestServer, type TestServer } from './server.ts';
 
 let server: TestServer;
 let fhir: Client;
 
-const put = (type: string, id: string, more: Record<string, unknown>) => ({
-  request: { method: 'PUT', url: `${type}/${id}` },
-  resource: { resourceType: type, id, ...more },
-});
 const medication = (id: string, code: string, form: string, amount: string) => ({
   ...{ resourceType: 'Medication', id, code: { coding: [{ system: 'http://c', code }] } },
   form: { coding: [{ code: form }] },

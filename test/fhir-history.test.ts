@@ -1,21 +1,16 @@
 // History over HTTP: https://hl7.org/fhir/R4/http.html#history
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { assertOutcome, entries, linkOf, type Reply } from './client.ts';
+import { assertOutcome, createWith, entries, linkOf, putWith, type Reply } from './client.ts';
 import { serveTests } from './server.ts';
 
 const fhir = serveTests();
 
 const patient = (family: string) => ({ resourceType: 'Patient', active: true, name: [{ family }] });
 
-const create = async (resource: object): Promise<string> => {
-  const reply = await fhir('POST', (resource as { resourceType: string }).resourceType, resource);
-  assert.equal(reply.status, 201, reply.text);
-  return `${reply.json.resourceType}/${reply.json.id}`;
-};
-
-const put = (path: string, resource: object, headers?: Record<string, string>): Promise<Reply> =>
-  fhir('PUT', path, { ...resource, id: path.split('/')[1] }, headers);
+const create = (resource: object) => createWith(fhir, resource);
+const put = (path: string, resource: object, headers?: Record<string, string>) =>
+  putWith(fhir, path, resource, headers);
 
 describe('history', () => {
   const versionsOf = (reply: Reply) => entries(reply).map((entry) => Number(/\d+/.exec(entry.response!.etag!)![0]));

@@ -1,7 +1,7 @@
 // Conditions, versions, HEAD, OPTIONS and CORS over HTTP: https://hl7.org/fhir/R4/http.html
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { assertOutcome, type Client, createClient, entries, type Reply } from './client.ts';
+import { assertOutcome, type Client, createClient, createWith, entries, putWith } from './client.ts';
 import { startTestServer, type TestServer } from './server.ts';
 
 let server: TestServer;
@@ -15,14 +15,9 @@ after(() => server.stop());
 
 const patient = (family: string) => ({ resourceType: 'Patient', active: true, name: [{ family }] });
 
-const create = async (resource: object): Promise<string> => {
-  const reply = await fhir('POST', (resource as { resourceType: string }).resourceType, resource);
-  assert.equal(reply.status, 201, reply.text);
-  return `${reply.json.resourceType}/${reply.json.id}`;
-};
-
-const put = (path: string, resource: object, headers?: Record<string, string>): Promise<Reply> =>
-  fhir('PUT', path, { ...resource, id: path.split('/')[1] }, headers);
+const create = (resource: object) => createWith(fhir, resource);
+const put = (path: string, resource: object, headers?: Record<string, string>) =>
+  putWith(fhir, path, resource, headers);
 
 describe('conditional delete', () => {
   const many = async (family: string, count: number) =>

@@ -1,16 +1,13 @@
 // Chains, _has, _list, _filter, _query and compartments over HTTP: https://hl7.org/fhir/R4/search.html#chaining
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { put } from './bundle-entries.ts';
 import { assertOutcome, type Client, createClient, entries, ids, linkOf } from './client.ts';
 import { startTestServer, type TestServer } from './server.ts';
 
 let server: TestServer;
 let fhir: Client;
 
-const put = (type: string, id: string, more: Record<string, unknown>) => ({
-  request: { method: 'PUT', url: `${type}/${id}` },
-  resource: { resourceType: type, id, ...more },
-});
 const reference = (to: string) => ({ reference: to });
 const coded = (code: string) => ({ coding: [{ system: 'http://loinc.org', code }] });
 const observation = (id: string, patient: string, code: string, more: Record<string, unknown> = {}) =>

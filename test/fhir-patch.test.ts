@@ -1,7 +1,7 @@
 // PATCH over HTTP: https://hl7.org/fhir/R4/http.html#patch
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { assertOutcome, entries } from './client.ts';
+import { assertOutcome, createWith, entries } from './client.ts';
 import { serveTests } from './server.ts';
 
 const fhir = serveTests();
@@ -11,11 +11,7 @@ const MERGE_PATCH = { 'Content-Type': 'application/merge-patch+json' };
 
 const patient = (family: string) => ({ resourceType: 'Patient', active: true, name: [{ family, given: ['Ada'] }] });
 
-const create = async (resource: object): Promise<string> => {
-  const reply = await fhir('POST', (resource as { resourceType: string }).resourceType, resource);
-  assert.equal(reply.status, 201, reply.text);
-  return `${reply.json.resourceType}/${reply.json.id}`;
-};
+const create = (resource: object) => createWith(fhir, resource);
 
 const replace = (path: string, value: object) => ({
   resourceType: 'Parameters',

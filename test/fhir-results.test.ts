@@ -1,6 +1,7 @@
 // What a search returns: parts, includes, order, several types. https://hl7.org/fhir/R4/search.html#return
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { put } from './bundle-entries.ts';
 import { assertOutcome, type Client, createClient, entries, ids, linkOf, type Reply } from './client.ts';
 import { startTestServer, type TestServer } from './server.ts';
 
@@ -9,10 +10,6 @@ let fhir: Client;
 
 type Fields = Record<string, unknown>;
 
-const put = (type: string, id: string, more: Fields) => ({
-  request: { method: 'PUT', url: `${type}/${id}` },
-  resource: { resourceType: type, id, ...more },
-});
 const ref = (reference: string) => ({ reference });
 const coded = (code: string) => ({ coding: [{ system: 'http://loinc.org', code }] });
 const observation = (id: string, code: string, more: Fields) =>

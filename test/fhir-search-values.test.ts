@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { JsonObject } from '#fhir-model';
+import { put } from './bundle-entries.ts';
 import { assertOutcome, type Client, createClient, ids } from './client.ts';
 import { startTestServer, type TestServer } from './server.ts';
 
@@ -13,10 +14,6 @@ const UCUM = 'http://unitsofmeasure.org';
 const quantity = (value: number, code: string) => ({ value, unit: code, system: UCUM, code });
 const coded = (code: string, display?: string) => ({
   coding: [{ system: LOINC, code, ...(display === undefined ? {} : { display }) }],
-});
-const put = (type: string, id: string, more: Record<string, unknown>) => ({
-  request: { method: 'PUT', url: `${type}/${id}` },
-  resource: { resourceType: type, id, ...more },
 });
 const pressure = (id: string, systolic: number, diastolic: number) =>
   put('Observation', id, {

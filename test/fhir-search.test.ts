@@ -1,16 +1,13 @@
 // Search over HTTP: https://hl7.org/fhir/R4/search.html
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { put } from './bundle-entries.ts';
 import { assertOutcome, type Client, createClient, entries, ids, linkOf } from './client.ts';
 import { startTestServer, type TestServer } from './server.ts';
 
 let server: TestServer;
 let fhir: Client;
 
-const put = (type: string, id: string, more: Record<string, unknown>) => ({
-  request: { method: 'PUT', url: `${type}/${id}` },
-  resource: { resourceType: type, id, ...more },
-});
 const LOINC = 'http://loinc.org';
 const UCUM = 'http://unitsofmeasure.org';
 const observation = (id: string, code: string, date: string, value: number, more: Record<string, unknown> = {}) =>

@@ -30,6 +30,11 @@ const trigger = (...parts: JsonObject[]): JsonObject => ({
   extension: [{ url: 'resource', valueUri: 'Encounter' }, ...parts],
 });
 
+const criteria = (valueString: string, state = 'current'): JsonObject => ({
+  url: 'queryCriteria',
+  extension: [{ url: state, valueString }],
+});
+
 const filterBy = (parameter: string): JsonObject => ({
   url: `${element}canFilterBy`,
   extension: [
@@ -134,8 +139,7 @@ test('a built-in topic, filtered by patient: handshake, then what happens to tha
 
 test('a topic of our own: posted, told in the CapabilityStatement, filtered by what the database decides, retired', async (t) => {
   const url = 'http://example.org/topic/cancelled';
-  const cancelled = { url: 'queryCriteria', extension: [{ url: 'current', valueString: 'status=cancelled' }] };
-  const topic = topicOf(url, trigger(cancelled), filterBy('patient.family'));
+  const topic = topicOf(url, trigger(criteria('status=cancelled')), filterBy('patient.family'));
   const { json, status } = await fhir('POST', 'Basic', topic);
   assert.equal(status, 201);
   await waitFor(async () => (await offered()).topics.includes(url), 'the topic to be told');
@@ -160,17 +164,68 @@ test('a topic of our own: posted, told in the CapabilityStatement, filtered by w
   assert.equal((await offered()).topics.includes(url), false);
 });
 
+test('triggers that look at other resources: a chain, _has and a value set, asked when the change is dispatched', async (t) => {
+  const vs = 'http://example.org/ValueSet/stays';
+  const classes = 'http://terminology.hl7.org/CodeSystem/v3-ActCode';
+  const valueSet = {
+    ...{ resourceType: 'ValueSet', id: 'stays', url: vs, status: 'active' },
+    compose: { include: [{ system: classes, concept: [{ code: 'OBSENC' }] }] },
+  };
+  await put(valueSet);
+  for (const [id, family] of Object.entries({ asked: 'ASKED', unasked: 'OTHER' })) {
+    await put({ ...{ resourceType: 'Patient', id }, name: [{ family }] } as { resourceType: string; id: string });
+  }
+  const condition = { resourceType: 'Condition', id: 'k', subject: { reference: 'Patient/asked' } };
+  await put({ ...condition, encounter: { reference: 'Encounter/t2' } } as { resourceType: string; id: string });
+  const asks = {
+    chain: 'status=in-progress&patient.family=ASKED',
+    has: '_has:Condition:encounter:patient=Patient/asked',
+    in: `class:in=${vs}`,
+  };
+  const receivers = new Map<string, Receiver>();
+  for (const [name, text] of Object.entries(asks)) {
+    const url = `http://example.org/topic/other-${name}`;
+    assert.equal((await fhir('POST', 'Basic', topicOf(url, trigger(criteria(text))))).status, 201);
+    const receiver = await startReceiver(t);
+    receivers.set(name, receiver);
+    await waitFor(async () => (await offered()).topics.includes(url), 'the topic to be told');
+    const { status, error } = await subscribe(receiver.url, url);
+    assert.equal(status, 'active', String(error));
+  }
+  const inClass = { class: { system: classes, code: 'OBSENC' } };
+  await put(stay('t1', 'in-progress', 'unasked'));
+  await put(stay('t2', 'planned', 'unasked'));
+  await put({ ...stay('t3', 'planned', 'asked'), ...inClass });
+  await put(stay('t4', 'in-progress', 'asked'));
+  await waitFor(() => [...receivers.values()].every(({ received }) => received.length >= 2), 'an event of each');
+  const events = Object.keys(asks).map((name) =>
+    receivers.get(name)!.received.flatMap((one) => readNotification(one).focus.map((url) => url.split('/').at(-1))),
+  );
+  assert.deepEqual(events, [['t4'], ['t2'], ['t3']]);
+});
+
+test('a trigger that the database refuses keeps its Subscriptions from becoming active', async (t) => {
+  const url = 'http://example.org/topic/no-value-set';
+  const asked = trigger(criteria('class:in=http://example.org/ValueSet/none'));
+  assert.equal((await fhir('POST', 'Basic', topicOf(url, asked))).status, 201);
+  await waitFor(async () => (await offered()).topics.includes(url), 'the topic to be told');
+  const receiver = await startReceiver(t);
+  const { status, error } = await subscribe(receiver.url, url);
+  assert.equal(status, 'error');
+  assert.match(String(error), /^Subscription\.criteria: .*http:\/\/example\.org\/ValueSet\/none/);
+  assert.equal(receiver.received.length, 0);
+});
+
 test('a topic that can not be carried out is refused, by the element at fault', async () => {
   const post = (...more: JsonObject[]) => fhir('POST', 'Basic', topicOf('http://example.org/topic/wrong', ...more));
-  const criteria = (valueString: string) => ({ url: 'queryCriteria', extension: [{ url: 'current', valueString }] });
   assertOutcome(await post(), 400, 'required', 'Basic');
   const chained = assertOutcome(
-    await post(trigger(criteria('patient.name=x'))),
+    await post(trigger(criteria('patient.name=x', 'previous'))),
     400,
     'not-supported',
     'Basic.extension[1]',
   );
-  assert.match(chained.diagnostics, /looks at other resources/);
+  assert.match(chained.diagnostics, /queryCriteria\.previous: 'patient\.name=x' looks at other resources/);
   const unknown = assertOutcome(await post(trigger(criteria('colour=red'))), 400, 'value', 'Basic.extension[1]');
   assert.match(unknown.diagnostics, /colour/);
   const path = trigger({ url: 'fhirPathCriteria', valueString: "%current.text.matches('(a+)+$')" });
@@ -258,4 +313,69 @@ test('HL7v2 messages: admission, transfer and discharge, and an event by its cod
     const { deliveries } = (await reply.json()) as { deliveries: { version: number }[] };
     assert.deepEqual(deliveries.map(({ version }) => version).length, 1, criteria);
   }
+});
+
+test('Subscriptions are found by their topic, their filters, their channel and how much they ask for', async () => {
+  const url = 'http://example.org/topic/found';
+  assert.equal((await fhir('POST', 'Basic', topicOf(url, trigger(), filterBy('patient')))).status, 201);
+  const asking = (id: string, criteria: string, filter: string, content: string, type?: JsonObject) => ({
+    ...{ resourceType: 'Subscription', id, status: 'off', reason: 'a test', criteria },
+    _criteria: { extension: [{ url: `${guide}/backport-filter-criteria`, valueString: filter }] },
+    channel: {
+      ...{ type: 'message', payload: 'application/fhir+json', ...(type && { _type: type }) },
+      _payload: { extension: [{ url: `${guide}/backport-payload-content`, valueCode: content }] },
+    },
+  });
+  const kafka = { system: 'urn:cerebra:subscription-channel-type', code: 'kafka' };
+  const channelType = { extension: [{ url: `${guide}/backport-channel-type`, valueCoding: kafka }] };
+  await put(asking('f1', url, 'Encounter?patient=Patient/f,Patient/g', 'id-only'));
+  await put(asking('f2', `${url}|1.0`, 'Encounter?patient=Patient/h', 'empty', channelType));
+  await put(asking('f3', 'urn:cerebra:topic:discharge', 'Encounter?class=IMP', 'empty'));
+  const found = async (name: string, value: string) => {
+    const { json, text } = await fhir(
+      'GET',
+      `Subscription?_id=f1,f2,f3&_sort=_id&${name}=${encodeURIComponent(value)}`,
+    );
+    assert.equal(json.resourceType, 'Bundle', text);
+    return ((json.entry ?? []) as unknown as { resource: Resource }[]).map(({ resource }) => resource.id);
+  };
+  for (const name of ['criteria', 'topic']) {
+    assert.deepEqual(await found(name, url), ['f1', 'f2'], name);
+    assert.deepEqual(await found(`${name}:exact`, url), ['f1'], name);
+    assert.deepEqual(await found(name, 'urn:cerebra:topic:discharge'), ['f3'], name);
+    assert.deepEqual(await found(name, 'http://example.org/topic/other'), [], name);
+  }
+  assert.deepEqual(await found('filter-criteria', 'Encounter?patient=Patient/f\\,Patient/g'), ['f1']);
+  assert.deepEqual(await found('filter-criteria', 'Encounter?patient'), ['f1', 'f2']);
+  assert.deepEqual(await found('filter-criteria:contains', 'class=IMP'), ['f3']);
+  assert.deepEqual(await found('custom-channel', `${kafka.system}|kafka`), ['f2']);
+  assert.deepEqual(await found('custom-channel:missing', 'true'), ['f1', 'f3']);
+  assert.deepEqual(await found('payload-type', 'empty'), ['f2', 'f3']);
+  assert.deepEqual(await found('payload-type', 'id-only'), ['f1']);
+});
+
+test("the guide's search parameters are told, and those that it publishes change nothing", async () => {
+  const own = 'http://hl7.org/fhir/uv/subscriptions-backport/SearchParameter/Subscription-';
+  const { json } = await fhir('GET', 'metadata');
+  const [rest] = json.rest as unknown as { resource: { type: string; searchParam: JsonObject[] }[] }[];
+  const { searchParam } = rest!.resource.find(({ type }) => type === 'Subscription')!;
+  const told = searchParam.filter(({ definition }) => String(definition).startsWith(own));
+  assert.deepEqual(
+    told.map(({ name, type, definition }) => [name, type, definition]),
+    [
+      ['custom-channel', 'token', `${own}custom-channel`],
+      ['filter-criteria', 'string', `${own}filter-criteria`],
+      ['payload-type', 'token', `${own}payload-type`],
+      ['topic', 'string', `${own}topic`],
+    ],
+  );
+  const published = {
+    ...{ resourceType: 'SearchParameter', name: 'Filter', status: 'active', description: 'of the guide' },
+    ...{ url: `${own}filter-criteria`, code: 'filter-criteria', base: ['Subscription'], type: 'string' },
+    expression: `extension('${guide}/backport-filter-criteria').value.ofType(string)`,
+  };
+  const stored = await fhir('POST', 'SearchParameter', published);
+  assert.equal(stored.status, 201, stored.text);
+  const { json: bundle } = await fhir('GET', 'Subscription?filter-criteria=Encounter?class');
+  assert.equal((bundle.entry as unknown[]).length, 1);
 });

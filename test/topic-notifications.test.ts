@@ -66,14 +66,16 @@ async function assertValid(text: string, format: string): Promise<void> {
   assert.deepEqual(faults, [], text.slice(0, 2_000));
 }
 
-test('every notification is valid, in JSON and in XML, and says what is stored to the digit', async (t) => {
+test('every notification and message is valid, in JSON and in XML, and says what is stored to the digit', async (t) => {
   await fhir('PUT', 'Patient/p', { resourceType: 'Patient', id: 'p', active: true });
   const receivers = new Map<string, Receiver>();
   for (const format of ['json', 'xml']) {
     for (const content of ['empty', 'id-only', 'full-resource']) {
-      const receiver = await startReceiver(t);
-      receivers.set(`${format} ${content}`, receiver);
-      await subscribe({ endpoint: receiver.url, content, payload: `application/fhir+${format}` });
+      for (const type of ['rest-hook', 'message']) {
+        const receiver = await startReceiver(t);
+        receivers.set(`${format} ${content} ${type}`, receiver);
+        await subscribe({ type, endpoint: receiver.url, content, payload: `application/fhir+${format}` });
+      }
     }
   }
   const value = '{"value":4.10,"unit":"mmol/L","system":"http://unitsofmeasure.org","code":"mmol/L"}';
@@ -83,9 +85,11 @@ test('every notification is valid, in JSON and in XML, and says what is stored t
     await hears(receiver, 2);
     for (const { body: text } of receiver.received) await assertValid(text, name.split(' ')[0]!);
   }
-  const full = receivers.get('json full-resource')!;
-  assert.match(full.received[1]!.body, /"value":4\.10,/);
-  assert.match(receivers.get('xml full-resource')!.received[1]!.body, /<value value="4\.10"\/>/);
+  const full = receivers.get('json full-resource rest-hook')!;
+  for (const type of ['rest-hook', 'message']) {
+    assert.match(receivers.get(`json full-resource ${type}`)!.received[1]!.body, /"value":4\.10,/);
+    assert.match(receivers.get(`xml full-resource ${type}`)!.received[1]!.body, /<value value="4\.10"\/>/);
+  }
   const notification = told(full)[1]!;
   const added = entries({ json: notification } as never).slice(1);
   assert.deepEqual(

@@ -1,9 +1,11 @@
 // What `cerebra load-ig` takes and tells.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { InstallSummary } from '#fhir-server';
-import { isCerebraError } from '#platform';
-import { packageText } from './packages.ts';
+import type { FhirServer, InstallSummary } from '#fhir-server';
+import { isCerebraError, readConfig } from '#platform';
+import type { FhirParts } from '../fhir.ts';
+import { meaningsOf } from '../meanings.ts';
+import { packageText, storing } from './packages.ts';
 import { packageArguments } from './packages-options.ts';
 
 test('arguments', () => {
@@ -46,4 +48,20 @@ test('a package in one line', () => {
     packageText({ ...summary, outcome: 'present', missing: missing.slice(0, 1) }),
     'test.guide#1.0.0: installed already; --again loads it; not here: a#1.0.0',
   );
+});
+
+test('rules and topics of a package are checked as those that come by HTTP', () => {
+  const parts = { config: readConfig({}) } as FhirParts;
+  const found = { baseUrl: 'http://127.0.0.1/fhir/R4', resourceTypes: [], server: () => ({}) as FhirServer };
+  const [ofPackages, ofHttp] = [storing(parts, found).meanings!, meaningsOf(parts, found)];
+  assert.deepEqual(Object.keys(ofPackages).sort(), Object.keys(ofHttp).sort());
+  const rule = {
+    resourceType: 'PlanDefinition',
+    status: 'active',
+    type: { coding: [{ code: 'eca-rule' }] },
+    extension: [{ url: 'urn:cerebra:alert:kind', valueCode: 'no-such-kind' }],
+  };
+  const issues = ofPackages.PlanDefinition!.validate(rule);
+  assert.equal(issues.length > 0, true);
+  assert.deepEqual(issues, ofHttp.PlanDefinition!.validate(rule));
 });

@@ -1,9 +1,11 @@
 // `cerebra load-ig`: docs/packages.md.
-import { setFlagsFromString } from 'node:v8';
+import { createRequire } from 'node:module';
+import type { Validator } from '#fhir-model';
 import type { InstallSummary, PackageProgress } from '#fhir-server';
 import { type Config, createMetrics, type Db, type Log } from '#platform';
 import { withDatabase } from '../database.ts';
-import { baseUrlOf, createFhir } from '../fhir.ts';
+import { type Beside, baseUrlOf, createFhir } from '../fhir.ts';
+import { tidyHeap } from '../tidy-heap.ts';
 import type { PackageArguments } from './packages-options.ts';
 import { createProgressView, type Output } from './progress.ts';
 import { createFaultTeller, faultText } from './report.ts';
@@ -32,6 +34,20 @@ export function packageText({ name, version, outcome, ...summary }: InstallSumma
 const exitCodeOf = (summaries: readonly InstallSummary[]): number =>
   summaries.some(({ faults }) => faults.length > 0) ? 2 : 0;
 
+const require = createRequire(import.meta.url);
+
+/** Topics, rules and chains are rare in guides, and what checks them takes 20 MB: it is read when the first of them comes. */
+export const storing: Beside = (parts, found) => {
+  let checks: ReturnType<typeof import('../meanings.ts').meaningsOf> | undefined;
+  const checkOf = (type: string): Validator => ({
+    validate(resource) {
+      checks ??= (require('../meanings.ts') as typeof import('../meanings.ts')).meaningsOf(parts, found);
+      return checks[type]!.validate(resource);
+    },
+  });
+  return { meanings: { Basic: checkOf('Basic'), PlanDefinition: checkOf('PlanDefinition') } };
+};
+
 async function loadInto(
   db: Db,
   config: Config,
@@ -40,7 +56,7 @@ async function loadInto(
   output: Output,
   signal: AbortSignal,
 ): Promise<number> {
-  const fhir = await createFhir({ config, db, log, metrics: createMetrics() }, baseUrlOf(config, config.PORT));
+  const fhir = await createFhir({ config, db, log, metrics: createMetrics() }, baseUrlOf(config, config.PORT), storing);
   const view = createProgressView(output, () => performance.now());
   const faults = createFaultTeller(view.say, faultText);
   const { names, registry = config.PACKAGE_REGISTRY, ...options } = asked;
@@ -70,12 +86,6 @@ async function loadInto(
   }
 }
 
-/**
- * Of what is read little is kept (60 MB at the end of US Core 6.1.0), but V8 lets garbage pile up to 150 MB before it clears
- * up: told to be sparing it needs 110 MB less, and half as much processor time again.
- */
-const spareMemory = (): void => setFlagsFromString('--optimize-for-size');
-
 /** Yields the exit code; throws when it can't go on. */
 export function runLoadPackages(
   config: Config,
@@ -84,6 +94,8 @@ export function runLoadPackages(
   output: Output,
   signal: AbortSignal,
 ): Promise<number> {
-  spareMemory();
-  return withDatabase(config, log, POOL_MAX, (db) => loadInto(db, config, log, asked, output, signal));
+  return withDatabase(config, log, POOL_MAX, async (db) => {
+    await tidyHeap();
+    return loadInto(db, config, log, asked, output, signal);
+  });
 }

@@ -5,6 +5,7 @@ import { findFiles, type LoadSummary } from '#fhir-server';
 import { type Config, createMetrics, type Db, type Log } from '#platform';
 import { withDatabase } from '../database.ts';
 import { baseUrlOf, createFhir, everything } from '../fhir.ts';
+import { storing } from '../meanings.ts';
 import type { LoadArguments } from './options.ts';
 import { createProgressView, type Output } from './progress.ts';
 import { createFaultTeller, faultRecord, faultText, knownText, summaryText } from './report.ts';
@@ -37,7 +38,7 @@ const exitCodeOf = ({ counts, unreadable, interrupted }: LoadSummary): number =>
 };
 
 async function loadInto(db: Db, config: Config, log: Log, asked: LoadArguments, output: Output, signal: AbortSignal) {
-  const fhir = await createFhir({ config, db, log, metrics: createMetrics() }, baseUrlOf(config, config.PORT));
+  const fhir = await createFhir({ config, db, log, metrics: createMetrics() }, baseUrlOf(config, config.PORT), storing);
   const files = await findFiles(asked.names);
   const view = createProgressView(output, () => performance.now());
   const faults = createFaultTeller(view.say, faultText);

@@ -5,6 +5,7 @@ import { type Config, createMetrics, type Db, type Log } from '#platform';
 import { type LoadedSystem, type LoadFault, loadTerminology, type Stored, type TerminologySummary } from '#terminology';
 import { withDatabase } from '../database.ts';
 import { baseUrlOf, createFhir, everything } from '../fhir.ts';
+import { storing } from '../meanings.ts';
 import { createProgressView, type Output } from './progress.ts';
 import { createFaultTeller } from './report.ts';
 import type { TerminologyArguments } from './terminology-options.ts';
@@ -116,7 +117,11 @@ export function runLoadTerminology(
   signal: AbortSignal,
 ): Promise<number> {
   return withDatabase(config, log, POOL_MAX, async (db) => {
-    const fhir = await createFhir({ config, db, log, metrics: createMetrics() }, baseUrlOf(config, config.PORT));
+    const fhir = await createFhir(
+      { config, db, log, metrics: createMetrics() },
+      baseUrlOf(config, config.PORT),
+      storing,
+    );
     return loadAll({ db, fhir, asked, output, signal });
   });
 }

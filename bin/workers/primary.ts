@@ -3,6 +3,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { aggregateMetrics, type Config, createLifecycle, type Lifecycle } from '#platform';
+import { wholeServer } from '../beside.ts';
 import { baseUrlOf, createFhir, rootUrlOf } from '../fhir.ts';
 import { type Base, type Feeds, openBase, type ServerOptions, startFeeds } from '../parts.ts';
 import type { RunningServer } from '../server.ts';
@@ -75,7 +76,7 @@ async function assemble(options: ServerOptions, workers: number, lifecycle: Life
   const base = await openBase({ ...options, config }, lifecycle);
   late.base = base;
   const fhirBaseUrl = baseUrlOf(config, port);
-  const fhir = await createFhir(base, fhirBaseUrl);
+  const fhir = await createFhir(base, fhirBaseUrl, wholeServer);
   const feeds = await startFeeds(base, fhir, fhirBaseUrl);
   late.feeds = feeds;
   const adminRoutes = feeds.adminRoutes.map(({ handle: _, ...route }) => route);

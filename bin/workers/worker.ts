@@ -11,11 +11,13 @@ import {
   type Log,
   readConfig,
 } from '#platform';
+import { wholeServer } from '../beside.ts';
 import { originsOf, ownOrigins } from '../cors.ts';
 import { createFhir, rootUrlOf } from '../fhir.ts';
 import { answerStarting, createHttpApp } from '../http.ts';
 import { closeServer, listen } from '../listening.ts';
 import { createBase } from '../parts.ts';
+import { tidyHeap } from '../tidy-heap.ts';
 import { acceptWebSockets, type WebSocketEntry } from '../web-sockets.ts';
 import { type Asking, createAsking } from './asking.ts';
 import { type Beginning, failureOf, type Message } from './messages.ts';
@@ -79,7 +81,7 @@ async function begin({ config, log, lifecycle, asking }: Worker, beginning: Begi
   const base = createBase({ config, log, lifecycle, db, connection, embedded: !config.DATABASE_URL });
   lifecycle.onStop('queue', () => base.jobs.close());
   answers.snapshot = () => base.metrics.registry.getMetricsAsJSON();
-  const fhir = await createFhir({ ...base, readsFeed: false }, fhirBaseUrl);
+  const fhir = await createFhir({ ...base, readsFeed: false }, fhirBaseUrl, wholeServer);
   fhir.feed.onCommit(createTelling());
   const origins = { allowed: originsOf(config.CORS_ORIGINS), own: ownOrigins(rootUrlOf(config, port), fhirBaseUrl) };
   const app = createHttpApp({
@@ -89,6 +91,7 @@ async function begin({ config, log, lifecycle, asking }: Worker, beginning: Begi
     hl7Post: (request) => asking.ask('hl7', request),
     metricsText: () => asking.ask('metricsText', undefined),
   });
+  await tidyHeap();
   return { app, fhirBaseUrl, origins };
 }
 

@@ -125,8 +125,28 @@ function compileChild(node: Node): Visit {
   };
 }
 
+/**
+ * Where an element's names are many, the object's own are fewer: of an Observation's 111 it has 14, and looking for each took
+ * 8 of the 10 µs that reading its values took, where objects are of many shapes.
+ */
+const LOOKED_UP_MAX = 8;
+
+/** The places of the names that `fields` has, in rising order, so that values come as they come from looking for each name. */
+function placesIn(fields: Record<string, unknown>, places: ReadonlyMap<string, number>): number[] {
+  const found: number[] = [];
+  for (const name in fields) {
+    const place = places.get(name);
+    if (place === undefined) continue;
+    let at = found.length;
+    for (; at > 0 && (found[at - 1] as number) > place; at--) found[at] = found[at - 1] as number;
+    found[at] = place;
+  }
+  return found;
+}
+
 function compileNode(node: Node): Visit {
   const names = [...node.children.keys()];
+  const places = new Map(names.map((name, at) => [name, at]));
   const visits = [...node.children.values()].map(compileChild);
   const filters = [...node.filters.values()].map((filter) => ({ test: filter.test, visit: compileNode(filter.node) }));
   const emits = node.emits;
@@ -138,9 +158,18 @@ function compileNode(node: Node): Visit {
       const filter = filters[i] as (typeof filters)[number];
       if (filter.test(fields)) filter.visit(value, out);
     }
-    for (let i = 0; i < names.length; i++) {
-      const child = fields[names[i] as string];
-      if (child !== undefined) (visits[i] as Visit)(child, out);
+    if (names.length <= LOOKED_UP_MAX) {
+      for (let i = 0; i < names.length; i++) {
+        const child = fields[names[i] as string];
+        if (child !== undefined) (visits[i] as Visit)(child, out);
+      }
+      return;
+    }
+    const there = placesIn(fields, places);
+    for (let i = 0; i < there.length; i++) {
+      const at = there[i] as number;
+      const child = fields[names[at] as string];
+      if (child !== undefined) (visits[at] as Visit)(child, out);
     }
   };
 }

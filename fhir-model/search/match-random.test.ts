@@ -1,24 +1,20 @@
 // Matching against plain evaluations of the same question on random values.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { random } from '#platform/testing';
 import { found } from './search-testing.ts';
 
 const on = (effectiveDateTime: string): object => ({ resourceType: 'Observation', effectiveDateTime });
 
 describe('a plain evaluation agrees', () => {
-  /** A small generator of pseudo-random numbers (mulberry32): the same sequence on each run. */
-  function random(seed: number): () => number {
-    let state = seed;
-    return () => {
-      state = (state + 0x6d2b79f5) | 0;
-      let t = Math.imul(state ^ (state >>> 15), 1 | state);
-      t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-      return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-    };
+  /** From 0 to below 1. */
+  function fractions(seed: number): () => number {
+    const next = random(seed);
+    return () => next(2 ** 32) / 2 ** 32;
   }
 
   test('on random integers with each prefix', () => {
-    const next = random(1);
+    const next = fractions(1);
     const plain: Record<string, (v: number, s: number) => boolean> = {
       eq: (v, s) => v === s,
       ne: (v, s) => v !== s,
@@ -44,7 +40,7 @@ describe('a plain evaluation agrees', () => {
   });
 
   test('on random days and months with each prefix', () => {
-    const next = random(2);
+    const next = fractions(2);
     const dayMs = 86_400_000;
     const pick = (): { text: string; lo: number; hi: number } => {
       const month = Math.floor(next() * 12);
@@ -80,7 +76,7 @@ describe('a plain evaluation agrees', () => {
   });
 
   test('on random codings with :not and systems', () => {
-    const next = random(3);
+    const next = fractions(3);
     const systems = ['', 'http://a', 'http://b'];
     const code = (): string => 'abc'[Math.floor(next() * 3)] as string;
     for (let i = 0; i < 3000; i++) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
+import type { ServerResponse } from 'node:http';
 import { test } from 'node:test';
-import type { Context } from 'koa';
 import { isCerebraError } from '#platform';
 import { createRooms, holdAnswer } from './large.ts';
 
@@ -12,7 +12,7 @@ interface FakeResponse extends EventEmitter {
   stalled?: () => void;
 }
 
-function fakeContext(destroyed = false): { ctx: Context; res: FakeResponse } {
+function fakeResponse(destroyed = false): ServerResponse & FakeResponse {
   const res: FakeResponse = Object.assign(new EventEmitter(), { destroyed });
   const rest = {
     setTimeout(_ms: number, stalled: () => void) {
@@ -23,7 +23,7 @@ function fakeContext(destroyed = false): { ctx: Context; res: FakeResponse } {
       res.emit('close');
     },
   };
-  return { ctx: { res: Object.assign(res, rest) } as unknown as Context, res };
+  return Object.assign(res, rest) as unknown as ServerResponse & FakeResponse;
 }
 
 const answer = (megabytes: number) => ({ status: 200, body: 'x'.repeat(megabytes * MB) });
@@ -31,28 +31,28 @@ const answer = (megabytes: number) => ({ status: 200, body: 'x'.repeat(megabytes
 test('answers of 256 MB are on their way at once, more are refused until one is taken', () => {
   const rooms = createRooms(1);
   const large = answer(128);
-  const [first, second, third] = [fakeContext(), fakeContext(), fakeContext()];
-  holdAnswer(first.ctx, rooms, large);
-  holdAnswer(second.ctx, rooms, large);
+  const [first, second, third] = [fakeResponse(), fakeResponse(), fakeResponse()];
+  holdAnswer(first, rooms, large);
+  holdAnswer(second, rooms, large);
   const refused = (error: unknown) => isCerebraError(error, 'unavailable') && /large answers/.test(error.message);
-  assert.throws(() => holdAnswer(third.ctx, rooms, answer(2)), refused);
-  holdAnswer(third.ctx, rooms, answer(1));
-  first.res.emit('close');
-  holdAnswer(third.ctx, rooms, large);
+  assert.throws(() => holdAnswer(third, rooms, answer(2)), refused);
+  holdAnswer(third, rooms, answer(1));
+  first.emit('close');
+  holdAnswer(third, rooms, large);
 });
 
 test('a client that takes nothing gives up its answer', () => {
   const rooms = createRooms(1);
-  const { ctx, res } = fakeContext();
-  holdAnswer(ctx, rooms, answer(300));
-  assert.throws(() => holdAnswer(fakeContext().ctx, rooms, answer(2)));
+  const res = fakeResponse();
+  holdAnswer(res, rooms, answer(300));
+  assert.throws(() => holdAnswer(fakeResponse(), rooms, answer(2)));
   res.stalled?.();
   assert.equal(res.destroyed, true);
-  holdAnswer(fakeContext().ctx, rooms, answer(2));
+  holdAnswer(fakeResponse(), rooms, answer(2));
 });
 
 test('for a client that has gone nothing is held', () => {
   const rooms = createRooms(1);
-  holdAnswer(fakeContext(true).ctx, rooms, answer(300));
-  holdAnswer(fakeContext().ctx, rooms, answer(300));
+  holdAnswer(fakeResponse(true), rooms, answer(300));
+  holdAnswer(fakeResponse(), rooms, answer(300));
 });

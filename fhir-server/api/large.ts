@@ -1,5 +1,5 @@
 // Memory that large requests and answers take together: https://hl7.org/fhir/R4/http.html says nothing of it, RFC 9110 has 503.
-import type { Context } from 'koa';
+import type { ServerResponse } from 'node:http';
 import { CerebraError, createRoom, newHeld, type Room } from '#platform';
 import type { Answer } from './request.ts';
 
@@ -28,8 +28,8 @@ export const createRooms = (bodyBytesMax: number): Rooms => ({
  * A large answer stays in memory until the client has taken it: only so many may. Throws `unavailable` beyond, so this is
  * for answers of requests that can be repeated.
  */
-export function holdAnswer(ctx: Context, { answers }: Rooms, { body }: Answer): void {
-  if (body === undefined || body.length <= answerLargeLength || ctx.res.destroyed) return;
+export function holdAnswer(res: ServerResponse, { answers }: Rooms, { body }: Answer): void {
+  if (body === undefined || body.length <= answerLargeLength || res.destroyed) return;
   const held = newHeld();
   if (!answers.tryTake(held, body.length)) {
     throw new CerebraError(
@@ -37,6 +37,6 @@ export function holdAnswer(ctx: Context, { answers }: Rooms, { body }: Answer): 
       'Too many large answers are on their way: ask for less, or again in a moment',
     );
   }
-  ctx.res.once('close', () => answers.release(held));
-  ctx.res.setTimeout(answerStalledMsMax, () => ctx.res.destroy());
+  res.once('close', () => answers.release(held));
+  res.setTimeout(answerStalledMsMax, () => res.destroy());
 }

@@ -2,8 +2,9 @@
 
 import { searchCompartment, searchWholeCompartment } from '../interactions/compartment.ts';
 import type { Caller, Core } from '../interactions/core.ts';
-import { searchType } from '../interactions/search.ts';
+import { searchType, searchTypeBytes } from '../interactions/search.ts';
 import { searchSystem } from '../interactions/search-system.ts';
+import { plainJson } from './negotiate.ts';
 import { type Answer, type FhirRequest, readForm } from './request.ts';
 
 /** Searches on behalf of an HTTP client: one that hangs up ends its search. */
@@ -13,10 +14,15 @@ export const callerOf = (core: Core, request: FhirRequest): Caller => ({
   socket: request.req.socket,
 });
 
-type Search = (core: Core, request: FhirRequest, pairs: [string, string][]) => Promise<string>;
+type Search = (core: Core, request: FhirRequest, pairs: [string, string][]) => Promise<string | Buffer>;
 
-const ofType: Search = (core, request, pairs) =>
-  searchType(core, request.segments[0] ?? '', pairs, callerOf(core, request), request.strict);
+/** Bytes are for sending: other formats, and Bundles around the answer, are made of text. */
+const takesBytes = ({ asked, isEntry }: FhirRequest): boolean => asked === plainJson && !isEntry;
+
+const ofType: Search = (core, request, pairs) => {
+  const find = takesBytes(request) ? searchTypeBytes : searchType;
+  return find(core, request.segments[0] ?? '', pairs, callerOf(core, request), request.strict);
+};
 
 const ofSystem: Search = (core, request, pairs) => searchSystem(core, pairs, callerOf(core, request), request.strict);
 

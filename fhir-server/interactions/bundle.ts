@@ -146,11 +146,14 @@ async function answerEntry(
 /** The same server with its store seen through one transaction, so that a read sees what that has written. */
 function inside(core: Core, db: Queryable): Core {
   const copy = () => Promise.reject(new CerebraError('internal', 'A read copies nothing'));
+  const queue = () => {
+    throw new CerebraError('internal', 'A read writes nothing');
+  };
   const seen: Db = {
     ...core.store.db,
     query: (statement, values) => db.query(statement, values),
     queryCount: (statement, values) => db.queryCount(statement, values),
-    tx: (work) => work({ ...db, copy }),
+    tx: (work) => work({ ...db, copy, queue }),
     until: () => db,
   };
   const read: Core['store']['read'] = ({ type, id, scope }) => readCurrent(db, type, id, scope);

@@ -8,9 +8,9 @@ import { versionMismatch } from '../store/store.ts';
 import { allocate, byType, type Locked, type Tombstone } from '../store/write-many.ts';
 import { chooseEach, MATCHES_TO_CHOOSE } from './choose.ts';
 import type { Caller, Core } from './core.ts';
-import { at } from './entries.ts';
+import { at, isRead, type Plan } from './entries.ts';
 import { matchEach } from './match-each.ts';
-import { type Resolved, writes } from './resolve.ts';
+import { type Alongside, hasMatched, type Resolved, writes } from './resolve.ts';
 
 export interface Ground {
   /** `Type/id` → locked current row. */
@@ -25,8 +25,11 @@ export interface Ground {
 
 export const nameOf = (one: { type: string; id: string }): string => `${one.type}/${one.id}`;
 
+/** What is to be locked: an entry's own resource, unless its id is new. */
+type Touched = Pick<Resolved, 'type' | 'id' | 'method'>;
+
 /** An id that a client chose may be created by somebody else at the same time: such keys are locked first. */
-const clientIds = (touched: Resolved[]): Resolved[] => touched.filter((one) => one.method === 'PUT');
+const clientIds = (touched: Touched[]): Touched[] => touched.filter((one) => one.method === 'PUT');
 
 function latest(core: Core, rows: Map<string, Locked>, gone: Map<string, Tombstone>): number {
   let ms = core.store.clock.now();
@@ -35,16 +38,76 @@ function latest(core: Core, rows: Map<string, Locked>, gone: Map<string, Tombsto
   return ms;
 }
 
-export async function prepareGround(core: Core, tx: Tx, resolved: Resolved[], caller: Caller): Promise<Ground> {
-  const touched = resolved.filter((one) => writes(one) && !one.fresh);
-  const keys = clientIds(touched).map((one) => resourceKey(one.type, one.id));
-  const locks = lockAll(tx, 'resource', keys);
+type LockedGround = Omit<Ground, 'updatedMs'>;
+
+const keysOf = (touched: Touched[]): string[] => clientIds(touched).map((one) => resourceKey(one.type, one.id));
+
+/** Rows locked, tombstones, and so many numbers. The keys of clients' ids are locked. */
+async function lockGround(tx: Tx, touched: Touched[], count: number, { scope }: Caller): Promise<LockedGround> {
   const ids = byType(touched).map(([type, group]) => [type, group.map(({ id }) => id)] as const);
-  const locked = lockTypes(tx, ids, caller.scope);
-  // Last, so that the numbers are higher than those of the versions that these follow.
-  const allocated = allocate(tx, resolved.filter(writes).length);
-  const [{ rows, gone }, numbers] = await Promise.all([locked, allocated, locks]);
-  return { rows, tombstones: gone, numbers, updatedMs: latest(core, rows, gone) };
+  const { rows, gone, numbers } = await lockTypes(tx, ids, scope, count);
+  return { rows, tombstones: gone, numbers };
+}
+
+/** What is locked with the look-ups of a transaction, before it is known what those find. */
+export interface GroundAhead {
+  alongside?: Alongside;
+  ground?: LockedGround;
+}
+
+/** Whether nothing but the entry itself tells what it changes: as a rule, where criteria have not matched before. */
+function isKnown({ method, criteria, criteriaKey, entry }: Plan): boolean {
+  if (entry.alias !== undefined) return false;
+  return (
+    criteria === undefined ||
+    method === 'POST' ||
+    (method === 'PUT' && !entry.resource?.id && !hasMatched(criteriaKey!))
+  );
+}
+
+/**
+ * Of entries with ids of their own the rows are locked, and numbers taken, in the round trip of the look-ups. Should those find
+ * another resource that changes, all are locked once more by prepareGround.
+ */
+export function groundAhead(tx: Tx, plans: readonly Plan[], caller: Caller): GroundAhead {
+  const writing = plans.filter((plan) => !isRead(plan));
+  if (!writing.every(isKnown)) return {};
+  const touched = writing.flatMap(({ type, id, method, criteria }) =>
+    criteria === undefined && method !== 'POST' ? [{ type, id: id!, method }] : [],
+  );
+  const idle = writing.filter(({ method, criteriaKey }) => method === 'POST' && criteriaKey && hasMatched(criteriaKey));
+  const ahead: GroundAhead = {
+    alongside: {
+      keys: keysOf(touched),
+      async ask() {
+        ahead.ground = await lockGround(tx, touched, writing.length - idle.length, caller);
+      },
+    },
+  };
+  return ahead;
+}
+
+async function lockKeysAndGround(tx: Tx, touched: Touched[], count: number, caller: Caller): Promise<LockedGround> {
+  const locks = lockAll(tx, 'resource', keysOf(touched));
+  const [ground] = await Promise.all([lockGround(tx, touched, count, caller), locks]);
+  return ground;
+}
+
+/** `ahead`: what is locked already. */
+export async function prepareGround(
+  core: Core,
+  tx: Tx,
+  resolved: Resolved[],
+  caller: Caller,
+  ahead?: GroundAhead['ground'],
+): Promise<Ground> {
+  const writing = resolved.filter(writes);
+  const touched = writing.filter(({ fresh }) => !fresh);
+  const isEnough = touched.every(({ criteria }) => criteria === undefined);
+  const ground = ahead && isEnough ? ahead : await lockKeysAndGround(tx, touched, writing.length, caller);
+  const lacking = writing.length - ground.numbers.length;
+  const numbers = lacking > 0 ? [...ground.numbers, ...(await allocate(tx, lacking))] : ground.numbers;
+  return { ...ground, numbers, updatedMs: latest(core, ground.rows, ground.tombstones) };
 }
 
 /** The version that a write of this entry makes. */

@@ -6,29 +6,31 @@ import type { Caller, Core } from './core.ts';
 
 /**
  * What `parse` yields with the search parameters that are in force in the database: asked where it has used custom ones, did
- * not know one, or where its result is `doubtful`; all others can't have changed.
+ * not know one, or where its result is `doubtful`; all others can't have changed, and come at once.
  */
-export async function withParameters<T>(
+export function withParameters<T>(
   core: Core,
   parse: () => T,
   doubtful: (parsed: T) => boolean = () => false,
-): Promise<T> {
-  const { registry, db } = core.store;
+): T | Promise<T> {
+  const { registry } = core.store;
   const { revision } = registry;
-  let parsed: T | undefined;
-  let failure: unknown;
   try {
     const { value, custom } = registry.consult(parse);
     if (!custom && !doubtful(value)) return value;
-    parsed = value;
+    return parsedInForce(core, revision, parse, () => value);
   } catch (error) {
     if (!isCerebraError(error) || error.status !== 400) throw error;
-    failure = error;
+    return parsedInForce(core, revision, parse, () => {
+      throw error;
+    });
   }
-  await registry.refresh(db);
-  if (registry.revision !== revision) return parse();
-  if (failure !== undefined) throw failure;
-  return parsed as T;
+}
+
+/** `before`: what came of it with the search parameters of `revision`. */
+async function parsedInForce<T>({ store }: Core, revision: bigint, parse: () => T, before: () => T): Promise<T> {
+  await store.registry.refresh(store.db);
+  return store.registry.revision === revision ? before() : parse();
 }
 
 const partsOf = ({ composite }: SearchParam): readonly SearchParam[] => [

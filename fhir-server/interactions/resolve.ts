@@ -1,8 +1,8 @@
 // Conditional entries of a transaction, resolved inside it: https://hl7.org/fhir/R4/http.html#trules
 import type { StoredVersion } from '#fhir-model';
 import { CerebraError, type Tx } from '#platform';
-import { hash64 } from '../store/hash.ts';
-import { lockAll } from '../store/locks.ts';
+import { hashOnce } from '../store/hash.ts';
+import { lockAll, lockCriteriaFirst } from '../store/locks.ts';
 import { type Chosen, chooseEach, MATCHES_TO_CHOOSE } from './choose.ts';
 import type { Caller, Core } from './core.ts';
 import { at, isRead, type Plan } from './entries.ts';
@@ -96,6 +96,14 @@ function deletedNames(core: Core, plans: Plan[], first: Matches): Set<string> {
 export interface Attempt {
   plans: Plan[];
   again: boolean;
+  alongside?: Alongside;
+}
+
+/** What travels with the look-ups. */
+export interface Alongside {
+  /** Of resources: locked behind those of criteria. */
+  keys: string[];
+  ask(): Promise<void>;
 }
 
 interface Found {
@@ -111,6 +119,8 @@ interface Found {
  */
 const MATCHED_MAX = 20_000;
 const matchedBefore = new Set<string>();
+
+export const hasMatched = (key: string): boolean => matchedBefore.has(key);
 
 function remember(key: string, matched: boolean): void {
   if (!matched) matchedBefore.delete(key);
@@ -138,8 +148,9 @@ async function lookUp(core: Core, tx: Tx, caller: Caller, attempt: Attempt, look
   const { locksOf, exact } = criteriaLocks(plans);
   const locked = new Set([...wanted].filter((key) => attempt.again || exact.has(key) || !matchedBefore.has(key)));
   const [, before] = await Promise.all([
-    lockAll(tx, 'criteria', [...locked].flatMap(locksOf)),
+    lockCriteriaFirst(tx, [...locked].flatMap(locksOf), attempt.alongside?.keys ?? []),
     search(lookups.all.keys()),
+    attempt.alongside?.ask(),
   ]);
   const gone = deletedNames(core, plans, before);
   const without = (found: Map<string, StoredVersion[]>): Map<string, StoredVersion[]> =>
@@ -157,7 +168,7 @@ async function lookUp(core: Core, tx: Tx, caller: Caller, attempt: Attempt, look
   const open = empty.filter((key) => !locked.has(key));
   if (open.length === 0) return { before, left };
   // More locks after others would be out of order, and two transactions could wait for each other.
-  if (locked.size > 0) throw guessedWrong();
+  if (locked.size > 0 || attempt.alongside) throw guessedWrong();
   const [, again] = await Promise.all([lockAll(tx, 'criteria', open.flatMap(locksOf)), search(open)]);
   return { before, left: new Map([...left, ...without(again)]) };
 }
@@ -170,7 +181,7 @@ function criteriaLocks(plans: Plan[]): { locksOf(key: string): string[]; exact: 
   const several = plans.filter(({ lockKeys }) => lockKeys !== undefined && lockKeys.length > 1);
   const locks = new Map(several.map(({ criteriaKey, lockKeys }) => [criteriaKey!, lockKeys!]));
   const exact = new Set(several.filter(({ method }) => method !== 'POST').map(({ criteriaKey }) => criteriaKey!));
-  return { locksOf: (key) => (locks.get(key) ?? [key]).map(hash64), exact };
+  return { locksOf: (key) => (locks.get(key) ?? [key]).map(hashOnce), exact };
 }
 
 /** As PostgreSQL tells of a lost race (serialization_failure): the transaction is tried again. */

@@ -5,13 +5,13 @@ import { type ContainedContext, countContained, findContained } from '../search/
 import { bounded, isDb } from '../search/deadline.ts';
 import { findIncluded } from '../search/includes.ts';
 import { findMerged, populated } from '../search/merge.ts';
-import { findPage, type PageContext } from '../search/page.ts';
+import { findPage, findPageText, type PageContext } from '../search/page.ts';
 import { countMatches, estimateMatches } from '../search/total.ts';
 import { currentTable } from '../store/layout.ts';
 import type { Caller, Core } from './core.ts';
 import { includeContext } from './include-context.ts';
 import { assertIndexed, indexIssues, withParameters } from './indexed.ts';
-import { searchsetText } from './searchset.ts';
+import { betweenOf, searchsetBytes, searchsetText } from './searchset.ts';
 import { assertElements, subsetOf } from './subset.ts';
 
 /** Throws `not-found` for a type that R4 doesn't have. */
@@ -154,6 +154,15 @@ export interface Within {
   criteria(type: string): Criterion[];
 }
 
+async function queryOf(core: Core, type: string, pairs: [string, string][], strict: boolean, within?: Within) {
+  assertType(core, type);
+  const parsed = await withParameters(core, () => parseQuery(core, type, pairs, strict), hasIgnored);
+  if (strict && parsed.elements) assertElements(core, [type], parsed.elements);
+  return within ? { ...parsed, criteria: [...within.criteria(type), ...parsed.criteria] } : parsed;
+}
+
+const pathOf = (type: string, within?: Within): string => (within ? `${within.path}/${type}` : type);
+
 /** A type-level search from its pairs to its searchset text. */
 export async function searchType(
   core: Core,
@@ -163,11 +172,45 @@ export async function searchType(
   strict: boolean,
   within?: Within,
 ): Promise<string> {
-  assertType(core, type);
-  const parsed = await withParameters(core, () => parseQuery(core, type, pairs, strict), hasIgnored);
-  if (strict && parsed.elements) assertElements(core, [type], parsed.elements);
-  const query = within ? { ...parsed, criteria: [...within.criteria(type), ...parsed.criteria] } : parsed;
-  return searchsetText(core, within ? `${within.path}/${type}` : type, query, await search(core, query, caller));
+  const query = await queryOf(core, type, pairs, strict, within);
+  return searchsetText(core, pathOf(type, within), query, await search(core, query, caller));
+}
+
+/** The same, as its bytes where PostgreSQL can put the page together. */
+export async function searchTypeBytes(
+  core: Core,
+  type: string,
+  pairs: [string, string][],
+  caller: Caller,
+  strict: boolean,
+  within?: Within,
+): Promise<string | Buffer> {
+  const query = await queryOf(core, type, pairs, strict, within);
+  const path = pathOf(type, within);
+  const bytes = isOfWholeMatches(query) ? await searchBytes(core, path, query, caller) : undefined;
+  return bytes ?? searchsetText(core, path, query, await search(core, query, caller));
+}
+
+/** Whether the page is the stored matches and nothing else. */
+const isOfWholeMatches = ({ contained, summary, count, elements, includes }: SearchQuery): boolean =>
+  contained === undefined &&
+  (summary === undefined || summary === 'false') &&
+  elements === undefined &&
+  includes.length === 0 &&
+  count > 0;
+
+/** Undefined where something is to be said beside the matches, or they are too large. */
+async function searchBytes(core: Core, path: string, query: SearchQuery, caller: Caller): Promise<Buffer | undefined> {
+  if (indexIssues(core, [query]).length > 0) return undefined;
+  const between = betweenOf(core, query.type);
+  return bounded(caller, core.limits.searchTimeoutMs, async (db) => {
+    const page = { ...pageContext(core, { ...caller, db }), ...(isDb(caller.db) && shared(core)) };
+    const text = await findPageText(page, query, between);
+    if (!text) return undefined;
+    const { length } = text.found;
+    const total = await totalOf(page, [query], { shown: Math.min(length, query.count), more: length > query.count });
+    return searchsetBytes(core, path, query, { ...text, total }, between);
+  });
 }
 
 /**

@@ -7,6 +7,7 @@ import {
   selfLinkQuery,
   stringify,
 } from '#fhir-model';
+import { type Between, type PageText, pageBytes } from '../search/page-text.ts';
 import type { Core } from './core.ts';
 import { applySubset, subsetOf } from './subset.ts';
 
@@ -46,14 +47,48 @@ function entriesOf(core: Core, query: SearchQuery, page: SearchPage): string[] {
   return entries;
 }
 
+interface Head {
+  total?: number | undefined;
+  nextCursor?: string | undefined;
+}
+
+/** Up to the entries. */
+function headText(core: Core, path: string, query: SearchQuery, { total, nextCursor }: Head): string {
+  const url = path === '' ? core.baseUrl : `${core.baseUrl}/${path}`;
+  const totalText = total === undefined ? '' : `"total":${total},`;
+  return `{"resourceType":"Bundle","type":"searchset",${totalText}"link":[${linksText(url, query, nextCursor)}]`;
+}
+
 /**
  * By concatenation: stored bodies are parsed only for _summary and _elements. `path` is what the search was on, below the
  * base: `Patient`, `Patient/1/Observation`, or nothing.
  */
 export function searchsetText(core: Core, path: string, query: SearchQuery, page: SearchPage): string {
-  const url = path === '' ? core.baseUrl : `${core.baseUrl}/${path}`;
-  const total = page.total === undefined ? '' : `"total":${page.total},`;
   const entries = entriesOf(core, query, page);
   const entry = entries.length > 0 ? `,"entry":[${entries.join(',')}]` : '';
-  return `{"resourceType":"Bundle","type":"searchset",${total}"link":[${linksText(url, query, page.nextCursor)}]${entry}}`;
+  return `${headText(core, path, query, page)}${entry}}`;
+}
+
+const AFTER_ID = '","resource":';
+const AFTER_BODY = ',"search":{"mode":"match"}}';
+const beforeId = (core: Core, type: string): string => `{"fullUrl":"${core.baseUrl}/${type}/`;
+
+/** What stands between the bodies of matches. */
+export const betweenOf = (core: Core, type: string): Between => ({
+  beforeId: `${AFTER_BODY},${beforeId(core, type)}`,
+  afterId: AFTER_ID,
+});
+
+/** The same of a page of whole matches that PostgreSQL has put together. */
+export function searchsetBytes(
+  core: Core,
+  path: string,
+  query: SearchQuery,
+  { found, ...told }: Head & { found: PageText },
+  between: Between,
+): Buffer {
+  const head = headText(core, path, query, told);
+  if (found.length === 0) return Buffer.from(`${head}}`);
+  const start = `${head},"entry":[${beforeId(core, query.type)}${found.first}${AFTER_ID}`;
+  return pageBytes(found, query.count, between, start, `${AFTER_BODY}]}`);
 }

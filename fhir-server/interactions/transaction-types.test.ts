@@ -1,9 +1,10 @@
 // Look-ups and locks of types that come together often are one statement for all of them; of others one for each type.
 // https://hl7.org/fhir/R4/http.html#transaction
 import assert from 'node:assert/strict';
-import { before, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import type { Resource, TransactionEntry } from '#fhir-model';
-import { testDatabase } from '#platform/testing';
+import { random, testDatabase } from '#platform/testing';
+import { createReader } from '../ports.ts';
 import { assertStoreSound, everything, testCore } from '../testing.ts';
 import type { Core } from './core.ts';
 import { transaction } from './transaction.ts';
@@ -61,4 +62,68 @@ test('several matches are told of all the same', async () => {
   const [, ...rest] = entries(ROUNDS);
   const twice = post(patient('x'), { ifNoneExist: 'identifier=urn:t|often-twice' });
   await assert.rejects(write([twice, ...rest]), { code: 'multiple-matches', status: 412 });
+});
+
+describe('what is locked with the look-ups', () => {
+  const device = (value: string, more: object = {}): Resource => ({
+    resourceType: 'Device',
+    identifier: [{ system: 'urn:t', value }],
+    ...more,
+  });
+  const where = (value: string) => `identifier=urn:t|${value}`;
+  /** As a message: a person and a device by criteria, two results with ids of their own. */
+  const message = (value: string, note: string): TransactionEntry[] => [
+    post(patient(`ahead-${value}`), { ifNoneExist: where(`ahead-${value}`) }),
+    {
+      method: 'PUT',
+      url: `Device?${where(`ahead-${value}`)}`,
+      resource: device(`ahead-${value}`, { lotNumber: note }),
+    },
+    put({ ...observation, issued: note }, `ahead-${value}-1`),
+    put({ ...observation, issued: note }, `ahead-${value}-2`),
+  ];
+  const send = (list: TransactionEntry[]) => transaction(core, list, context);
+  const versions = (results: { op: string; version: number }[]) => results.map(({ op, version }) => `${op} ${version}`);
+
+  test('is locked once more where criteria find what they have not found before', async () => {
+    const made = await send([post(patient('ahead-1')), post(device('ahead-1'))]);
+    const note = '2026-01-01T00:00:00Z';
+    const results = await send(message('1', note));
+    assert.deepEqual(versions(results), ['none 1', 'update 2', 'create 1', 'create 1']);
+    assert.deepEqual(
+      results.slice(0, 2).map(({ id }) => id),
+      made.map(({ id }) => id),
+    );
+    assert.deepEqual(versions(await send(message('1', note))), [...['none 1', 'update 3', 'update 2', 'update 2']]);
+    await assertStoreSound(core.store);
+  });
+
+  test('takes numbers for what was thought to be there already', async () => {
+    await send(message('2', '2026-01-01T00:00:00Z'));
+    const known = await send(message('2', '2026-01-01T00:00:00Z'));
+    await send([{ method: 'DELETE', url: `Patient/${known[0]!.id}` }]);
+    const results = await send(message('2', '2026-01-01T00:00:00Z'));
+    assert.deepEqual(versions(results), ['create 1', 'update 3', 'update 3', 'update 3']);
+    await assertStoreSound(core.store);
+  });
+
+  test('keeps no two of many apart: each is done, once', async () => {
+    const next = random(41);
+    const made: string[] = [];
+    const one = async () => {
+      const value = `many-${next(4)}`;
+      const note = `2026-01-01T00:00:0${next(10)}Z`;
+      const id = made[next(made.length + 1)];
+      const changes = id === undefined ? [] : [put(device('ahead-by-id', { lotNumber: note }), id)];
+      const [, changed] = await send(message(value, note));
+      made.push(changed!.id);
+      if (changes.length > 0) await send([...changes, ...message(`own-${made.length}`, note)]);
+    };
+    await Promise.all(Array.from({ length: 60 }, one));
+    await assertStoreSound(core.store);
+    for (let i = 0; i < 4; i++) {
+      const { resources } = await createReader(core).search('Patient', where(`ahead-many-${i}`), everything);
+      assert.equal(resources.length, 1);
+    }
+  });
 });

@@ -12,7 +12,15 @@ import type { Caller, Core } from './core.ts';
 import { isRead, type Plan, placed, planEntry } from './entries.ts';
 import { withPatch } from './entry-patch.ts';
 import { withProfiles } from './entry-profiles.ts';
-import { assertMatching, type Ground, nameOf, nextVersion, prepareGround } from './ground.ts';
+import {
+  assertMatching,
+  type Ground,
+  type GroundAhead,
+  groundAhead,
+  nameOf,
+  nextVersion,
+  prepareGround,
+} from './ground.ts';
 import { withParameters } from './indexed.ts';
 import { assertNoTwins, noteCreated, type Overlap, overlapOf } from './overlap.ts';
 import { pendingMatches } from './pending.ts';
@@ -74,11 +82,23 @@ function addStorage(job: Job, work: Work, results: Results, one: Resolved, seq: 
   return body.length;
 }
 
-/** Writes the entries that `wanted` lets through, some at a time, deletions first. */
-async function writeEntries(job: Job, wanted: (one: Resolved) => boolean = () => true): Promise<Results> {
+/** Nobody needs what is answered to the last statements: COMMIT travels with them. */
+const unanswered = (tx: Tx): Tx => ({
+  ...tx,
+  query: async (statement, values) => {
+    tx.queue(statement, values);
+    return [];
+  },
+});
+
+/**
+ * Writes the entries that `wanted` lets through, some at a time, deletions first. Left out: all, and what becomes of the last
+ * of them is known when the transaction ends.
+ */
+async function writeEntries(job: Job, wanted?: (one: Resolved) => boolean): Promise<Results> {
   const results: Results = new Map();
   const seqs = new Map(job.resolved.filter(writes).map((one, i) => [one, job.ground.numbers[i]!]));
-  const all = [...seqs.keys()].filter((one) => wanted(one) && !job.unchanged.has(one.index));
+  const all = [...seqs.keys()].filter((one) => (!wanted || wanted(one)) && !job.unchanged.has(one.index));
   const ordered = [
     ...all.filter(({ method }) => method === 'DELETE'),
     ...all.filter(({ method }) => method !== 'DELETE'),
@@ -93,7 +113,8 @@ async function writeEntries(job: Job, wanted: (one: Resolved) => boolean = () =>
       if (one.method === 'DELETE') addDeletion(job, work, results, one, seq);
       else characters += addStorage(job, work, results, one, seq);
     }
-    await writeMany(job.tx, work, job.ground.updatedMs);
+    const isLast = !wanted && next === ordered.length;
+    await writeMany(isLast ? unanswered(job.tx) : job.tx, work, job.ground.updatedMs);
   }
   return results;
 }
@@ -150,9 +171,10 @@ async function runOnce(
   return core.store.db.tx(
     async (tx) => {
       const caller: Caller = { scope: context.scope, db: tx };
-      const resolution = await resolve(core, tx, caller, attempt);
+      const ahead: GroundAhead = attempt.again ? {} : groundAhead(tx, plans, caller);
+      const resolution = await resolve(core, tx, caller, { ...attempt, ...ahead });
       const { resolved, pending } = resolution;
-      const ground = await prepareGround(core, tx, resolved, caller);
+      const ground = await prepareGround(core, tx, resolved, caller, ahead.ground);
       await assertMatching(core, tx, caller, resolved, ground);
       const draft = draftContents(core, resolution, ground, verdicts);
       const job: Job = { core, tx, resolved, ground, ...draft, overlap: overlapOf(resolved) };

@@ -1,6 +1,6 @@
 // A preparing thread: takes jobs from the process that loads, one after the other. https://nodejs.org/api/worker_threads.html
 import { parentPort, workerData } from 'node:worker_threads';
-import { createLinks, createSearchParameters, loadDefinitions } from '#fhir-model';
+import { baseSearchParameters, createLinks, loadDefinitions } from '#fhir-model';
 import { uuidv7 } from '#platform';
 import type { Snapshot } from '../parameters/published.ts';
 import { createParameters, type LocalParameters } from '../parameters/registry.ts';
@@ -35,8 +35,7 @@ function ask<T>(what: string, argument: unknown): Promise<T> {
 
 async function start(): Promise<Preparing & { indexing: LocalParameters }> {
   const definitions = await loadDefinitions();
-  const { searchParameters, resourceTypes } = definitions;
-  const base = createSearchParameters(searchParameters, resourceTypes, definitions);
+  const base = baseSearchParameters(definitions);
   const indexing = createParameters({ definitions, base, baseUrl: settings.baseUrl });
   indexing.take(settings.parameters);
   const policy = createPolicy(definitions, settings.policy);

@@ -45,7 +45,8 @@ export interface InstallSummary {
 
 /** Resources of a transaction, and UTF-16 units of their JSON text: US Core's 63 profiles at once cost 180 MB, so 90 MB. */
 const TOGETHER_MAX = 100;
-const CHARACTERS_MAX = 300_000;
+const CHARACTERS_MAX = 200_000;
+
 /** Of a package whose resources are nearly all wrong, so many are told. */
 const FAULTS_MAX = 1_000;
 
@@ -53,6 +54,9 @@ export const packageName = ({ name, version }: Pick<Manifest, 'name' | 'version'
 
 const isComposite = ({ resource }: PackagedResource): boolean =>
   resource.resourceType === 'SearchParameter' && resource.type === 'composite';
+
+const charactersOf = (some: readonly PackagedResource[]): number =>
+  some.reduce((sum, { characters }) => sum + characters, 0);
 
 interface Work {
   core: Core;
@@ -103,12 +107,15 @@ async function storeAll(work: Work, source: PackageSource): Promise<void> {
     if (read === undefined) continue;
     if ('issues' in read) addFaults(summary, [read]);
     else if (isComposite(read)) last.push(read);
-    else some.push(read);
-    const characters = some.reduce((sum, one) => sum + one.characters, 0);
-    if (some.length < TOGETHER_MAX && characters < CHARACTERS_MAX) continue;
-    await storeSome(work, some);
-    some = [];
-    show();
+    else {
+      const isFull = some.length === TOGETHER_MAX || charactersOf(some) + read.characters > CHARACTERS_MAX;
+      if (isFull && some.length > 0) {
+        await storeSome(work, some);
+        some = [];
+        show();
+      }
+      some.push(read);
+    }
   }
   await storeSome(work, some);
   if (last.length > 0) {

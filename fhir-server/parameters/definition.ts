@@ -132,10 +132,14 @@ function isAnother(owner: Owned, resource: Resource): boolean {
   );
 }
 
-/** R4's own serves for one that is derived from it, as those of guides are that say what a server has to support of it. */
+/**
+ * R4's own serves for one that is derived from it, as those of guides are that say what a server has to support of it; those of
+ * a guide that are there already serve for themselves.
+ */
 function isServed(resource: Resource, type: string, { base }: Beside): boolean {
   const own = base.get(type, textOf(resource.code));
-  return own !== undefined && own.url !== '' && own.url === resource.derivedFrom && own.type === resource.type;
+  if (own === undefined || own.url === '') return false;
+  return own.url === resource.url || (own.url === resource.derivedFrom && own.type === resource.type);
 }
 
 const COMPONENTS_MIN = 2;

@@ -8,7 +8,8 @@ import { pageContext, parseQuery, searchPairs } from '../interactions/search.ts'
 import { createReader, createWriter } from '../ports.ts';
 import { assertStoreSound, everything, testCore } from '../testing.ts';
 import { lookUpAll } from './look-up.ts';
-import { findPage, type PageContext, ways, withOrder } from './page.ts';
+import { findPage, findPageText, type PageContext, type Row, ways, withOrder } from './page.ts';
+import type { PageText } from './page-text.ts';
 import { sortKeys } from './sort.ts';
 import { countMatches } from './total.ts';
 
@@ -57,6 +58,20 @@ const PER_TYPE = 120;
 const nowMs = 1_700_000_000_000;
 
 /** Registers the tests. */
+const between = { beforeId: '|', afterId: '=' };
+
+/** The text of a page is that of its rows. */
+function assertSameText(rows: Row[] | undefined, text: PageText | undefined, name: string): void {
+  assert.equal(text === undefined, rows === undefined, name);
+  if (!rows || !text) return;
+  const entries = rows
+    .map(({ id, body }) => `|${id}=${body}`)
+    .join('')
+    .slice(rows[0] ? rows[0].id.length + 2 : 0);
+  assert.deepEqual([text.length, text.bodies, text.text ?? ''], [rows.length, rows.length, entries], name);
+  assert.equal(text.first, rows[0]?.id ?? null, name);
+}
+
 export function differential({ database, makers, askers, sorts, draw, searches, tellingMin }: Differential): void {
   const { next, one, some } = draw;
   let db: Db;
@@ -102,7 +117,9 @@ export function differential({ database, makers, askers, sorts, draw, searches, 
     const found: string[] = [];
     let cursor: string | undefined;
     do {
-      const shown = await findPage(page, { ...query, count: 7, ...(cursor === undefined ? {} : { cursor }) });
+      const part = { ...query, count: 7, ...(cursor === undefined ? {} : { cursor }) };
+      const shown = await findPage(page, part);
+      assert.equal((await findPageText(page, part, between))?.nextCursor, shown.nextCursor);
       found.push(...shown.resources.map((resource) => resource.id));
       cursor = shown.nextCursor;
     } while (cursor !== undefined);
@@ -117,7 +134,8 @@ export function differential({ database, makers, askers, sorts, draw, searches, 
     await lookUpAll(page, query.criteria);
     const found: string[][] = [];
     for (const way of ways(asked)) {
-      const rows = await way(asked);
+      const rows = (await way(asked)) as Row[] | undefined;
+      assertSameText(rows, (await way({ ...asked, between })) as PageText | undefined, name);
       if (!rows) continue;
       found.push(rows.map((row) => row.id));
       assert.deepEqual(rows.map((row) => row.id).sort(), expected, name);

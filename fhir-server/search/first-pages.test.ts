@@ -5,7 +5,7 @@ import type { Resource } from '#fhir-model';
 import type { Db } from '#platform';
 import { testDatabase } from '#platform/testing';
 import type { Core } from '../interactions/core.ts';
-import { parseQuery, search, searchPairs } from '../interactions/search.ts';
+import { parseQuery, search, searchPairs, searchType, searchTypeBytes } from '../interactions/search.ts';
 import { createWriter } from '../ports.ts';
 import { everything, nothing, testCore } from '../testing.ts';
 
@@ -127,6 +127,22 @@ test('one identifier each, with a system and without', async () => {
   assert.deepEqual(together[15], []);
   for (const [i, text] of many.entries()) assert.deepEqual(together[i], await alone(text), text);
   assert.deepEqual(await Promise.all([ids('identifier=v1', nothing), ids('identifier=v1')]), [[], ['i16', 'i1']]);
+});
+
+test('as bytes they are the same', async () => {
+  const caller = { scope: everything, db };
+  const pages = ['', '&_count=3', '&_sort=-date', '&_sort=date&_count=4', '&_sort=-date,status&_total=accurate'];
+  const searches = ['patient=p9', 'patient=p8', 'patient=none', 'patient=p2', 'subject=Patient/p7', 'identifier=v1'];
+  for (const rest of [...pages, '&_elements=status', '&_summary=count', '&_include=Observation:patient']) {
+    const texts = searches.map((text) => text + rest);
+    const found = await Promise.all(
+      texts.map((text) => searchTypeBytes(core, 'Observation', searchPairs(text), caller, true)),
+    );
+    for (const [i, text] of texts.entries()) {
+      const lone = { ...core, firstPages: () => undefined };
+      assert.equal(String(found[i]), await searchType(lone, 'Observation', searchPairs(text), caller, true), text);
+    }
+  }
 });
 
 test('later pages follow the first', async () => {

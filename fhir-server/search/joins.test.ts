@@ -18,7 +18,7 @@ import { pageContext, parseQuery, searchPairs } from '../interactions/search.ts'
 import { createWriter } from '../ports.ts';
 import { everything, nothing, testCore } from '../testing.ts';
 import { lookUpAll } from './look-up.ts';
-import { findPage, type PageContext, ways, withOrder } from './page.ts';
+import { findPage, type PageContext, type Row, ways, withOrder } from './page.ts';
 import { sortKeys } from './sort.ts';
 import { countMatches } from './total.ts';
 
@@ -290,7 +290,7 @@ async function check(query: SearchQuery, shown: string): Promise<number> {
         ...asked,
         page: { ...page(), ...(found && { found }), ...(known.joins && { joins: known.joins }) },
       };
-      const rows = await ways(fresh)[way]!(fresh);
+      const rows = (await ways(fresh)[way]!(fresh)) as Row[] | undefined;
       if (fresh.page.joins) asked.page.joins = fresh.page.joins;
       if (!rows) continue;
       assert.deepEqual(rows.map((row) => row.id).sort(), expected, `way ${way} of ${shown}`);

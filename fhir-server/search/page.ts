@@ -19,6 +19,7 @@ import type { TotalContext } from './kept-totals.ts';
 import { type Lookups, lookUpAll } from './look-up.ts';
 import { newestReferring } from './newest.ts';
 import { bodyOf } from './page-bytes.ts';
+import { asText, type Between, type PageText } from './page-text.ts';
 import { type Effort, LITTLE, MUCH, resolveJoins } from './resolve.ts';
 import { afterCursor, orderBy, type SortKey, sortKeys } from './sort.ts';
 import { createSql, type Sql, type SqlBuilder, statementFor } from './sql-text.ts';
@@ -69,7 +70,14 @@ export interface Asked {
   weighed?: boolean;
   /** Rows that a walk looks at, when others than it thinks best. */
   walkRows?: number;
+  /** As one text, with this between the bodies. */
+  between?: Between;
+  /** The text is to be kept, see kept-pages.ts. */
+  keeps?: true;
 }
+
+/** Rows, or when the page is asked for as one, its text. */
+export type Found = Row[] | PageText;
 
 /** The rows of `m` (rid, id, updated) in order, after the cursor: `c`, `p` and the select that ends the statement. */
 function ordered(asked: Asked, sql: SqlBuilder): { ctes: string; from: string; columns: string } {
@@ -108,18 +116,26 @@ function drivenSql(asked: Asked, group: readonly Criterion[], rowsMax?: number):
   return { text, values: sql.values };
 }
 
-const run = async <R>({ page }: Asked, sql: Sql): Promise<R[]> => page.db.query<R>(statementFor(sql.text), sql.values);
+async function run(asked: Asked, rows: Sql): Promise<Found> {
+  const { text, values } = asked.between ? asText(asked, rows) : rows;
+  const found = await asked.page.db.query<Row>(statementFor(text), values);
+  return asked.between ? (found[0] as unknown as PageText) : found;
+}
 
 /** Undefined: this way doesn't lead to the page. */
-export type Way = (asked: Asked) => Promise<Row[] | undefined>;
+export type Way = (asked: Asked) => Promise<Found | undefined>;
+
+/** A driver with too many rows yields one without a rid. */
+const isTooMany = (found: Found): boolean =>
+  Array.isArray(found) ? found[0] !== undefined && (found[0].rid as bigint | null) === null : found.rids < found.length;
 
 const bySet: Way = (asked) => run(asked, setSql(asked));
 
 const byDriver =
   (group: readonly Criterion[], rowsMax?: number): Way =>
   async (asked) => {
-    const found = await run<Row & { rid: bigint | null }>(asked, drivenSql(asked, group, rowsMax));
-    return found[0]?.rid === null ? undefined : found;
+    const found = await run(asked, drivenSql(asked, group, rowsMax));
+    return isTooMany(found) ? undefined : found;
   };
 
 /** Finds the other resources that criteria are about first: the more of them are known, the better it drives. */
@@ -129,7 +145,7 @@ const byJoins =
     const { page, query } = asked;
     await resolveJoins(page, query.criteria, effort);
     const newest = newestReferring(asked, effort.newestKeysMax);
-    if (newest) return run<Row>(asked, newest);
+    if (newest) return run(asked, newest);
     for (const group of drivers(page, query)) {
       const found = await byDriver(group, effort.driverRowsMax)(asked);
       if (found) return found;
@@ -141,25 +157,25 @@ const byJoins =
 const byWalk =
   (walk: Walk): Way =>
   async (asked) => {
-    const first = await run<Row>(asked, walk.sql(asked));
+    const first = await run(asked, walk.sql(asked));
     if (first.length >= asked.limit || walk.complete) return first;
     const walkRows = furtherRows(asked, first.length);
-    const further = walkRows === undefined ? [] : await run<Row>(asked, walk.sql({ ...asked, walkRows }));
-    return further.length >= asked.limit ? further : undefined;
+    const further = walkRows === undefined ? undefined : await run(asked, walk.sql({ ...asked, walkRows }));
+    return further && further.length >= asked.limit ? further : undefined;
   };
 
 /** The newest of a kind often have nothing yet that refers to them. */
 const byLongWalk =
   (walk: Walk): Way =>
   async (asked) => {
-    const found = await run<Row>(asked, walk.sql({ ...asked, walkRows: longRows(asked) }));
+    const found = await run(asked, walk.sql({ ...asked, walkRows: longRows(asked) }));
     return found.length >= asked.limit ? found : undefined;
   };
 
 const byStatement =
   ({ complete, ...sql }: ByReference): Way =>
   async (asked) => {
-    const found = await run<Row>(asked, sql);
+    const found = await run(asked, sql);
     return complete || found.length > 0 ? found : undefined;
   };
 
@@ -197,16 +213,19 @@ function remember(name: string, way: number, nowMs: number): void {
 }
 
 async function rows(asked: Asked): Promise<Row[]> {
-  const found = (await asked.page.firstPages?.(asked)) ?? (await rowsAlone(asked));
+  const found = (await find(asked)) as Row[];
   return asked.weighed || found.every((row) => row.body !== null) ? found : rows({ ...asked, weighed: true });
 }
 
-async function rowsAlone(asked: Asked): Promise<Row[]> {
+const find = async (asked: Asked): Promise<Found> =>
+  (await asked.page.firstPages?.(asked, findAlone)) ?? (await findAlone(asked));
+
+async function findAlone(asked: Asked): Promise<Found> {
   const short = byReference(asked);
-  return (short && (await byStatement(short)(asked))) ?? rowsByTrial(asked);
+  return (short && (await byStatement(short)(asked))) ?? findByTrial(asked);
 }
 
-async function rowsByTrial(asked: Asked): Promise<Row[]> {
+async function findByTrial(asked: Asked): Promise<Found> {
   await lookUpAll(asked.page, asked.query.criteria);
   const all = longWays(asked);
   if (all.length === 1) return (await bySet(asked))!;
@@ -225,13 +244,13 @@ async function rowsByTrial(asked: Asked): Promise<Row[]> {
 }
 
 /** The sort keys of a row as text, null where it has no value. */
-export function keysOf(row: Row, count: number): (string | null)[] {
+export function keysOf(row: Row | PageText, count: number): (string | null)[] {
   const record = row as unknown as Record<string, unknown>;
   const values = Array.from({ length: count }, (_, i) => record[`k${i}`]);
   return values.map((value) => (value === null || value === undefined ? null : String(value)));
 }
 
-export const cursorOf = (row: Row, keys: number): string =>
+export const cursorOf = (row: Row | PageText, keys: number): string =>
   encodeCursor({ rid: String(row.rid), keys: keysOf(row, keys) });
 
 /**
@@ -243,13 +262,16 @@ export function withOrder(query: SearchQuery): SearchQuery {
   return dated ? { ...query, sort: [{ param: dated.param, descending: true }] } : query;
 }
 
-/** Up to `count` + 1 rows from where the cursor points, in the order of the query's sort. */
-export function findRows(page: PageContext, query: SearchQuery): Promise<Row[]> {
+function askedBy(page: PageContext, query: SearchQuery): Asked {
   const keys = sortKeys(query, page.definitions);
-  const casts = keys.map((key) => key.cast);
-  const cursor = query.cursor === undefined ? undefined : decodeCursor(query.cursor, casts);
-  return rows({ page, query, keys, cursor, limit: query.count + 1 });
+  const cursor = query.cursor === undefined ? undefined : decodeCursor(query.cursor, keys.map(castOf));
+  return { page, query, keys, cursor, limit: query.count + 1 };
 }
+
+const castOf = ({ cast }: SortKey) => cast;
+
+/** Up to `count` + 1 rows from where the cursor points, in the order of the query's sort. */
+export const findRows = (page: PageContext, query: SearchQuery): Promise<Row[]> => rows(askedBy(page, query));
 
 export const storedOf = (type: string, row: Row): StoredVersion => ({
   type,
@@ -270,4 +292,16 @@ export async function findPage(page: PageContext, asked: SearchQuery): Promise<P
   const last = shown.at(-1);
   if (found.length === shown.length || !last) return { resources };
   return { resources, nextCursor: cursorOf(last, query.sort.length) };
+}
+
+/** The same page as text; undefined where it has to be read row by row, since a body is too large for that. */
+export async function findPageText(
+  page: PageContext,
+  asked: SearchQuery,
+  between: Between,
+): Promise<{ found: PageText; nextCursor?: string } | undefined> {
+  const query = withOrder(asked);
+  const found = (await find({ ...askedBy(page, query), between })) as PageText;
+  if (found.bodies < found.length) return undefined;
+  return found.length > query.count ? { found, nextCursor: cursorOf(found, query.sort.length) } : { found };
 }

@@ -97,22 +97,22 @@ export function createChangeStream(layout: Layout, readHere: boolean): ChangeStr
   const recent = createRecentBodies();
   const read = async (db: Queryable, cursor: ChangeCursor, limit: number): Promise<Change[]> => {
     const rows = await db.query<ChangeRow>(nextChanges, [cursor.xid, cursor.seq, limit]);
-    const keyOf = (row: ChangeRow) => `${layout.nameOf(row.type)}/${row.id}/${row.version}`;
-    const texts = new Map<string, string>();
-    for (const row of rows) {
-      const body = recent.take(keyOf(row));
-      if (body !== undefined) texts.set(keyOf(row), body);
+    const types = rows.map((row) => layout.nameOf(row.type));
+    const texts = rows.map((row, i) => recent.take(`${types[i]}/${row.id}/${row.version}`));
+    const missing = rows.flatMap((row, i) => (row.op === 'd' || texts[i] !== undefined ? [] : [i]));
+    for (const [type, group] of Map.groupBy(missing, (i) => types[i]!)) {
+      const found = new Map(
+        await bodies(
+          db,
+          type,
+          group.map((i) => rows[i]!),
+        ),
+      );
+      for (const i of group) texts[i] = found.get(`${type}/${rows[i]!.id}/${rows[i]!.version}`);
     }
-    const live = Map.groupBy(
-      rows.filter((row) => row.op !== 'd' && !texts.has(keyOf(row))),
-      (row) => layout.nameOf(row.type),
-    );
-    for (const [type, group] of live) for (const [key, body] of await bodies(db, type, group)) texts.set(key, body);
-    return rows.map((row) => {
-      const type = layout.nameOf(row.type);
-      const body = texts.get(keyOf(row)) ?? '';
-      const { xid, seq, id, version } = row;
-      return { xid, seq, type, id, version, op: OPS[row.op], updatedMs: row.updated, body };
+    return rows.map(({ xid, seq, id, version, op, updated }, i) => {
+      const body = texts[i] ?? '';
+      return { xid, seq, type: types[i]!, id, version, op: OPS[op], updatedMs: updated, body };
     });
   };
   return {

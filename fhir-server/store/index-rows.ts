@@ -12,7 +12,8 @@ import {
   termOf,
   textEntries,
   token,
-  unitTerm,
+  unitEntries,
+  uriEntries,
 } from './tokens.ts';
 
 /** The parameters whose rows hold the values of `param`: its own, or those of the parameters that say the same. */
@@ -152,12 +153,13 @@ function addDate(sink: Sink, value: IndexValue & { kind: 'date' }): void {
 
 function addQuantity(sink: Sink, value: IndexValue & { kind: 'quantity' }): void {
   const { code = '', unit, system = '' } = value;
-  const hash = token.unitSystemCode(system, code);
-  addRange(sink.rows, value.param, value, token.unitCode(code), hash);
-  if (system === UCUM && code !== '') addTerm(sink, unitTerm(code, hash));
+  const coded = unitEntries(system, code);
+  addRange(sink.rows, value.param, value, coded.code, coded.systemCode);
+  if (system === UCUM && code !== '') addTerm(sink, coded.term);
   // `5.4||mg` finds code or unit: https://hl7.org/fhir/R4/search.html#quantity
   if (unit !== undefined && unit !== code) {
-    addRange(sink.rows, value.param, value, token.unitCode(unit), token.unitSystemCode('', unit));
+    const named = unitEntries('', unit);
+    addRange(sink.rows, value.param, value, named.code, named.systemCode);
   }
 }
 
@@ -257,11 +259,13 @@ function addNumberPairs({ rows }: Sink, param: SearchParam, first: IndexValue[],
 }
 
 function addUri(sink: Sink, { param, value }: IndexValue & { kind: 'uri' }): void {
-  const hash = token.url(param, value);
-  sink.rows.tokens.add(hash);
+  if (isInTerms(param)) {
+    addEntries(sink, uriEntries(param, value));
+    return;
+  }
+  sink.rows.tokens.add(token.url(param, value));
   sink.rows.facts.add(token.present(param));
-  if (isInTerms(param)) addTerm(sink, termOf('p', param.key, value, '', hash));
-  else addString(sink, param, value, value);
+  addString(sink, param, value, value);
 }
 
 function addTyped({ rows }: Sink, { param, system, code, value }: IndexValue & { kind: 'typed' }): void {

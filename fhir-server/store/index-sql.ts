@@ -2,66 +2,70 @@
 import type { IndexRows } from './index-rows.ts';
 import { createOften } from './often.ts';
 
+/** A column of IndexRows. */
+type Column = Exclude<keyof IndexRows, 'tokens' | 'facts'>;
+
 interface IndexTable {
   table: string;
   columns: string;
-  casts: string[];
+  casts: readonly string[];
+  /** Where the rows of a resource have the columns, in their order. */
+  fields: readonly [Column, ...Column[]];
   values(rows: IndexRows): unknown[][];
   /** Rows that are not the resource's own: they stay when it changes or goes. */
   kept?: true;
 }
 
+const indexTable = (table: Omit<IndexTable, 'values'>): IndexTable => ({
+  ...table,
+  values: (rows) => table.fields.map((field) => rows[field]),
+});
+
 /** Every index table, with its columns in the order their arrays are passed. */
 export const indexTables: readonly IndexTable[] = [
-  {
+  indexTable({
     table: 'index_date',
     columns: 'param, lo, hi',
     casts: ['int[]', 'bigint[]', 'bigint[]'],
-    values: (rows) => [rows.dateParams, rows.dateLows, rows.dateHighs],
-  },
-  {
+    fields: ['dateParams', 'dateLows', 'dateHighs'],
+  }),
+  indexTable({
     table: 'index_number',
     columns: 'param, value',
     casts: ['int[]', 'numeric[]'],
-    values: (rows) => [rows.numberParams, rows.numberValues],
-  },
-  {
+    fields: ['numberParams', 'numberValues'],
+  }),
+  indexTable({
     table: 'index_quantity',
     columns: 'param, low, high, code, system_code',
     casts: ['int[]', 'numeric[]', 'numeric[]', 'bigint[]', 'bigint[]'],
-    values: (rows) => [
-      rows.quantityParams,
-      rows.quantityLows,
-      rows.quantityHighs,
-      rows.quantityCodes,
-      rows.quantitySystemCodes,
-    ],
-  },
-  {
+    fields: ['quantityParams', 'quantityLows', 'quantityHighs', 'quantityCodes', 'quantitySystemCodes'],
+  }),
+  indexTable({
     table: 'index_string',
     columns: 'param, value, exact',
     casts: ['int[]', 'text[]', 'text[]'],
-    values: (rows) => [rows.stringParams, rows.stringValues, rows.stringExacts],
-  },
-  {
+    fields: ['stringParams', 'stringValues', 'stringExacts'],
+  }),
+  indexTable({
     table: 'index_reference',
     columns: 'param, target, date',
     casts: ['int[]', 'bigint[]', 'bigint[]'],
-    values: (rows) => [rows.referenceParams, rows.referenceTargets, rows.referenceDates],
-  },
-  {
+    fields: ['referenceParams', 'referenceTargets', 'referenceDates'],
+  }),
+  indexTable({
     table: 'index_narrative',
     columns: 'words',
     casts: ['tsvector[]'],
-    values: (rows) => [rows.narratives],
-  },
-  {
+    fields: ['narratives'],
+  }),
+  indexTable({
     table: 'term',
     columns: 'kind, param, value, system, token',
     casts: ['"char"[]', 'int[]', 'text[]', 'text[]', 'bigint[]'],
-    values: (rows) => [rows.termKinds, rows.termParams, rows.termValues, rows.termSystems, rows.termTokens],
+    fields: ['termKinds', 'termParams', 'termValues', 'termSystems', 'termTokens'],
     kept: true,
-  },
+  }),
 ];
 
 /** Those whose rows go with the resource. */
@@ -79,7 +83,7 @@ export type IndexShape = string;
 function shapeOf(rows: IndexRows, valuesMax: number): IndexShape {
   let shape = '';
   for (const table of indexTables) {
-    const count = table.values(rows)[0]!.length;
+    const count = rows[table.fields[0]].length;
     shape += count > valuesMax ? 'n' : count;
   }
   return shape;
@@ -97,7 +101,7 @@ export function createShape(type: string, rows: IndexRows): IndexShape {
 }
 
 /** `($7::int, $8::bigint), …` or `unnest($7::int[], …)`. */
-function rowSource(casts: string[], mark: string, placeholder: () => string): string {
+function rowSource(casts: readonly string[], mark: string, placeholder: () => string): string {
   if (mark === 'n') return `unnest(${casts.map((cast) => `${placeholder()}::${cast}`).join(', ')})`;
   const row = () => `(${casts.map((cast) => `${placeholder()}::${cast.slice(0, -2)}`).join(', ')})`;
   return `(values ${Array.from({ length: Number(mark) }, row).join(', ')})`;

@@ -27,12 +27,46 @@ const lockEach: Statement = {
 
 const lockWhole: Statement = { name: 'lock_whole', text: 'select pg_advisory_xact_lock($1, 0)' };
 
-/** Takes the locks of these 64-bit hashes in one order. Two hashes with the same low 32 bits wait for each other. */
-export async function lockAll(tx: Tx, kind: LockKind, hashes: Iterable<string>): Promise<void> {
+// What is read first is locked first.
+const lockBoth: Statement = {
+  name: 'lock_both',
+  text: `with c as (select pg_advisory_xact_lock($2, k) from (select pg_advisory_xact_lock_shared($1, 0)) w,
+      (select k from unnest($3::int[]) as k order by k) s),
+    r as (select pg_advisory_xact_lock($5, k) from (select pg_advisory_xact_lock_shared($4, 0)) w,
+      (select k from unnest($6::int[]) as k order by k) s)
+    select from c union all select from r`,
+};
+
+/** In one order. Two hashes with the same low 32 bits wait for each other. */
+function keysOf(hashes: Iterable<string>): number[] {
   const keys = new Set<number>();
   for (const hash of hashes) keys.add(Number(BigInt.asIntN(32, BigInt(hash))));
-  if (keys.size === 0) return;
+  return [...keys].sort((a, b) => a - b);
+}
+
+async function lockKeys(tx: Tx, kind: LockKind, keys: number[]): Promise<void> {
+  if (keys.length === 0) return;
   const { whole, each } = CLASSES[kind];
-  if (keys.size > LOCKS_MAX) await tx.query(lockWhole, [whole]);
-  else await tx.query(lockEach, [whole, each, [...keys].sort((a, b) => a - b)]);
+  if (keys.length > LOCKS_MAX) await tx.query(lockWhole, [whole]);
+  else await tx.query(lockEach, [whole, each, keys]);
+}
+
+/** Takes the locks of these 64-bit hashes. */
+export const lockAll = (tx: Tx, kind: LockKind, hashes: Iterable<string>): Promise<void> =>
+  lockKeys(tx, kind, keysOf(hashes));
+
+/** As lockAll of both kinds one after the other, by one statement if it can be. */
+export async function lockCriteriaFirst(
+  tx: Tx,
+  criteria: Iterable<string>,
+  resources: Iterable<string>,
+): Promise<void> {
+  const [first, then] = [keysOf(criteria), keysOf(resources)];
+  const isOne = [first, then].every(({ length }) => length > 0 && length <= LOCKS_MAX);
+  if (!isOne) {
+    await Promise.all([lockKeys(tx, 'criteria', first), lockKeys(tx, 'resource', then)]);
+    return;
+  }
+  const { criteria: c, resource: r } = CLASSES;
+  await tx.query(lockBoth, [c.whole, c.each, first, r.whole, r.each, then]);
 }

@@ -52,24 +52,28 @@ export interface ReadRequest {
 /** Larger bodies are read alone: 32 of 50 MB in one result would fill the heap. octet_length reads no body. */
 const TOGETHER_BYTES_MAX = 1024 * 1024;
 
-/** readCurrent of several ids of one type under one scope, in one statement; what it does not yield is read alone. */
+/**
+ * readCurrent of several ids of one type under one scope, in one statement; what it does not yield is read alone. How many they
+ * are is hidden from the planner, which else plans each execution anew.
+ */
 export async function readEach(db: Queryable, many: ReadRequest[]): Promise<(StoredVersion | undefined)[]> {
   const { type, scope } = many[0]!;
-  if (many.length === 1) return [await readCurrent(db, type, many[0]!.id, scope)];
+  const ids = [...new Set(many.map(({ id }) => id))];
+  if (ids.length === 1) {
+    // Ten Subscriptions are told of the same resource.
+    const found = await readCurrent(db, type, ids[0]!, scope);
+    return many.map(() => found);
+  }
   const access = scopeSql(scope);
   const statement = named(
     `read_each_${type}${access.name}`,
     () => `select id, version, updated, body from ${currentTable(type)} r
-      where id = any($1::text[]) and octet_length(body) <= ${TOGETHER_BYTES_MAX} and ${access.condition('r', 2)}`,
+      where id = any((select $1::text[])::text[]) and octet_length(body) <= ${TOGETHER_BYTES_MAX} and ${access.condition('r', 2)}`,
   );
-  const rows = await db.query<Row & { id: string }>(statement, [many.map(({ id }) => id), ...access.values]);
-  const found = new Map(rows.map((row) => [row.id, row]));
-  const results: (StoredVersion | undefined)[] = [];
-  for (const { id } of many) {
-    const row = found.get(id);
-    results.push(row ? stored(type, id, row) : await readCurrent(db, type, id, scope));
-  }
-  return results;
+  const rows = await db.query<Row & { id: string }>(statement, [ids, ...access.values]);
+  const found = new Map<string, StoredVersion | undefined>(rows.map((row) => [row.id, stored(type, row.id, row)]));
+  for (const id of ids) if (!found.has(id)) found.set(id, await readCurrent(db, type, id, scope));
+  return many.map(({ id }) => found.get(id));
 }
 
 /** One numbered version, a deletion included. */

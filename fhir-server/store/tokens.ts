@@ -9,11 +9,24 @@ const spelled = {
   anySystem: (param: SearchParam, code: string) => `${param.key}~${tokenCode(param, undefined, code)}`,
 };
 
+/** Of each value there is, so that it is asked for more than any other. */
+const presents = new Map<number, string>();
+const PRESENTS_MAX = 20_000;
+
+function present({ key }: SearchParam): string {
+  const known = presents.get(key);
+  if (known !== undefined) return known;
+  const hash = hash64(`${key}!`);
+  if (presents.size >= PRESENTS_MAX) presents.clear();
+  presents.set(key, hash);
+  return hash;
+}
+
 export const token = {
   exact: (param: SearchParam, system: string, code: string) => hash64(spelled.exact(param, system, code)),
   anySystem: (param: SearchParam, code: string) => hash64(spelled.anySystem(param, code)),
   anyCode: (param: SearchParam, system: string) => hash64(`${param.key}^${system}`),
-  present: (param: SearchParam) => hash64(`${param.key}!`),
+  present,
   url: (param: SearchParam, url: string) => hash64(`${param.key}@${url}`),
   /** Of the folded display of a coding. */
   text: (param: SearchParam, folded: string) => hash64(`${param.key}"${folded}`),
@@ -80,26 +93,37 @@ export interface Entries {
   terms: readonly Term[];
 }
 
-/** Displays and the texts of concepts come again and again: folding and hashing one costs 2 µs. */
+/** Displays, the texts of concepts and profiles come again and again: folding and hashing one costs 2 µs. */
 const TEXTS_CACHED_MAX = 20_000;
 const TEXT_CHARACTERS_CACHED_MAX = 200;
-const entriesOfTexts = new Map<SearchParam, Map<string, Entries>>();
-let textsCached = 0;
 
-export function textEntries(param: SearchParam, text: string): Entries {
-  if (text.length > TEXT_CHARACTERS_CACHED_MAX) return entriesOfText(param, text);
-  const known = entriesOfTexts.get(param)?.get(text);
-  if (known !== undefined) return known;
-  const entries = entriesOfText(param, text);
-  if (++textsCached > TEXTS_CACHED_MAX) {
-    entriesOfTexts.clear();
-    textsCached = 1;
-  }
-  const ofParam = entriesOfTexts.get(param);
-  if (ofParam) ofParam.set(text, entries);
-  else entriesOfTexts.set(param, new Map([[text, entries]]));
-  return entries;
+/** `entriesOf`, with the entries of short texts kept. */
+function cachedByText(entriesOf: (param: SearchParam, text: string) => Entries) {
+  const cache = new Map<SearchParam, Map<string, Entries>>();
+  let cached = 0;
+  return (param: SearchParam, text: string): Entries => {
+    if (text.length > TEXT_CHARACTERS_CACHED_MAX) return entriesOf(param, text);
+    const known = cache.get(param)?.get(text);
+    if (known !== undefined) return known;
+    const entries = entriesOf(param, text);
+    if (++cached > TEXTS_CACHED_MAX) {
+      cache.clear();
+      cached = 1;
+    }
+    const ofParam = cache.get(param);
+    if (ofParam) ofParam.set(text, entries);
+    else cache.set(param, new Map([[text, entries]]));
+    return entries;
+  };
 }
+
+export const textEntries = cachedByText(entriesOfText);
+
+/** Of a uri that is in the terms. */
+export const uriEntries = cachedByText((param, value) => {
+  const hash = token.url(param, value);
+  return { tokens: [hash], facts: [present(param)], terms: [termOf('p', param.key, value, '', hash)] };
+});
 
 function entriesOfText(param: SearchParam, text: string): Entries {
   const folded = foldString(text).slice(0, textCharactersMax);
@@ -145,28 +169,78 @@ function tokenEntries(value: IndexValue & { kind: 'token' }): Entries {
 /** Codes come again and again: their hashes together cost 4 µs, looking all of them up at once 0.3. */
 const CODES_CACHED_MAX = 20_000;
 const CODE_CHARACTERS_MAX = 300;
-const entriesOfCodes = new Map<string, Entries & { param: SearchParam }>();
+/** Of one code: other systems and displays that it comes with; more than these are rare. */
+const CODE_VARIANTS_MAX = 4;
+
+interface KnownCode {
+  system: string | undefined;
+  code: string | undefined;
+  display: string | undefined;
+  entries: Entries;
+}
+
+/** By the parameter itself, since one of the same key may have been defined anew, and the code. */
+const entriesOfCodes = new Map<SearchParam, Map<string, KnownCode[]>>();
+let codesCached = 0;
+
+function knownVariants(param: SearchParam, code: string): KnownCode[] {
+  let ofParam = entriesOfCodes.get(param);
+  if (ofParam === undefined) {
+    ofParam = new Map();
+    entriesOfCodes.set(param, ofParam);
+  }
+  let variants = ofParam.get(code);
+  if (variants === undefined) {
+    variants = [];
+    ofParam.set(code, variants);
+  }
+  return variants;
+}
+
+function keepCode({ param, system, code, display }: IndexValue & { kind: 'token' }, entries: Entries): void {
+  if (++codesCached > CODES_CACHED_MAX) {
+    entriesOfCodes.clear();
+    codesCached = 1;
+  }
+  const variants = knownVariants(param, code ?? '');
+  if (variants.length >= CODE_VARIANTS_MAX) variants.shift();
+  variants.push({ system, code, display, entries });
+}
 
 export function cachedEntries(value: IndexValue & { kind: 'token' }): Entries {
-  const { param, system = '', code = '', display = '' } = value;
-  const name = `${param.key} ${system.length}|${system}${code.length}|${code}${display}`;
-  if (!param.coded || name.length > CODE_CHARACTERS_MAX) return tokenEntries(value);
-  const known = entriesOfCodes.get(name);
-  // The parameter itself: one of that key may have been defined anew.
-  if (known !== undefined && known.param === param) return known;
-  const entries = { ...tokenEntries(value), param };
-  if (entriesOfCodes.size >= CODES_CACHED_MAX) entriesOfCodes.clear();
-  entriesOfCodes.set(name, entries);
+  const { param, system, code, display } = value;
+  if (!param.coded) return tokenEntries(value);
+  const variants = entriesOfCodes.get(param)?.get(code ?? '');
+  if (variants !== undefined) {
+    for (let i = 0; i < variants.length; i++) {
+      const known = variants[i] as KnownCode;
+      if (known.code === code && known.system === system && known.display === display) return known.entries;
+    }
+  }
+  const entries = tokenEntries(value);
+  const characters = (system?.length ?? 0) + (code?.length ?? 0) + (display?.length ?? 0);
+  if (characters <= CODE_CHARACTERS_MAX) keepCode(value, entries);
   return entries;
 }
 
-const unitTerms = new Map<string, Term>();
+/** What is written of a quantity's unit. */
+export interface Unit {
+  system: string;
+  /** Hash of the code alone, and with its system. */
+  code: string;
+  systemCode: string;
+  term: Term;
+}
 
-export function unitTerm(code: string, hash: string): Term {
-  const known = unitTerms.get(code);
-  if (known !== undefined) return known;
-  if (unitTerms.size >= CODES_CACHED_MAX) unitTerms.clear();
-  const term = termOf('u', 0, code, '', hash);
-  unitTerms.set(code, term);
-  return term;
+const units = new Map<string, Unit>();
+
+/** Of a code, or of a unit where `system` is empty. */
+export function unitEntries(system: string, code: string): Unit {
+  const known = units.get(code);
+  if (known?.system === system) return known;
+  const systemCode = token.unitSystemCode(system, code);
+  const unit = { system, code: token.unitCode(code), systemCode, term: termOf('u', 0, code, '', systemCode) };
+  if (units.size >= CODES_CACHED_MAX) units.clear();
+  units.set(code, unit);
+  return unit;
 }

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import { Ajv, type ValidateFunction } from 'ajv';
 import { type Json, type JsonObject, loadDefinitions, type Resource } from '#fhir-model';
+import { random } from '#platform/testing';
 import { createStructureValidator } from './structure.ts';
 
 const validator = createStructureValidator(await loadDefinitions());
@@ -259,15 +260,6 @@ const authored: Resource[] = [
     total: { value: 10, currency: 'EUR' },
   },
 ].map((resource) => JSON.parse(JSON.stringify(resource)) as Resource);
-
-/** https://en.wikipedia.org/wiki/Linear_congruential_generator: the same mutations on each run. */
-function random(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * below);
-  };
-}
 
 type Container = JsonObject | Json[];
 

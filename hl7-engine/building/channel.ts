@@ -47,7 +47,8 @@ const note: Statement = {
 
 const isAsked: Statement = {
   name: 'hl7_message_channel_asked',
-  text: "select from subscriber where channel = 'message' and state in ('requested', 'active') limit 1",
+  // Those to topics send FHIR messages.
+  text: "select from subscriber where channel = 'message' and topic is null and state in ('requested', 'active') limit 1",
 };
 
 /** At start: a message of a Subscription needs the dictionary, which takes seconds to load. Yields whether there is one. */

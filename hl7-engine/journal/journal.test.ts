@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { EntryResult } from '#fhir-model';
-import { CerebraError, type Db } from '#platform';
+import { CerebraError, type Db, type Statement } from '#platform';
 import { testDatabase, testLog } from '#platform/testing';
 import { Refusal } from '../message/refusal.ts';
 import { listDeadLetters, listReviews, resolveMessages, resolveOne, reviewsOf } from './decisions.ts';
@@ -32,7 +32,7 @@ const effect = (message: Journaled, more: Partial<StoredOutcome> = {}): StoredOu
 });
 
 const store = (db: Db, journal: Journal, outcomes: StoredOutcome[]): Promise<void> =>
-  db.tx((tx) => journal.markStored(tx, outcomes));
+  db.tx(async (tx) => journal.markStored(tx, outcomes));
 
 const review = {
   kind: 'identity',
@@ -48,6 +48,32 @@ async function stateOf(db: Db, id: bigint) {
   const row = await readMessage(db, id);
   return row && { state: row.state, attempts: row.attempts, ack: row.ack?.toString() ?? null };
 }
+
+test('the commit of bytes waits for the disk, unless the caller waits for a later one', async (t) => {
+  const db = await testDatabase(t);
+  const settings: string[] = [];
+  const watched = createJournal({
+    ...db,
+    query: <R>(statement: Statement, values?: unknown[]) =>
+      db.tx(async (tx) => {
+        await tx.query({ text: 'set local synchronous_commit = local' });
+        const rows = await tx.query<R>(statement, values);
+        const [row] = await tx.query<{ setting: string }>({
+          text: `select current_setting('synchronous_commit') setting`,
+        });
+        settings.push(`${rows.length} ${row?.setting}`);
+        return rows;
+      }),
+  });
+  const header = { sender: 'LAB|N', type: 'ORU^R01', controlId: 'A' };
+  const bytes = (text: string, isFlushed?: boolean) => watched.receive(Buffer.from(text), header, 0, source, isFlushed);
+  await bytes('1');
+  await bytes('2', false);
+  // In one moment: those that differ in it share no statement.
+  const ids = await Promise.all([bytes('2', false), bytes('3', true), bytes('4', false), bytes('5', false)]);
+  assert.deepEqual(settings.sort(), ['1 local', '1 local', '1 off', '1 off', '2 off']);
+  assert.equal(new Set(ids.map(({ id }) => id)).size, 4);
+});
 
 test('source, MSH-7, route and times are kept; several messages are marked by one statement', async (t) => {
   const db = await testDatabase(t);

@@ -1,6 +1,6 @@
 // The journal of HL7 v2 messages: guaranteed effect, exactly one, for each message a sender sends (HL7 v2.9 chapter 2.9.2).
 import type { EntryResult } from '#fhir-model';
-import { CerebraError, type Db, type Statement, type Tx } from '#platform';
+import { CerebraError, type Db, type Statement, sqlState, type Tx } from '#platform';
 import type { Header } from '../message/header.ts';
 import type { Refusal } from '../message/refusal.ts';
 import type { Source } from '../seams.ts';
@@ -35,7 +35,7 @@ export interface Found extends Journaled {
 export interface Timings {
   parseUs?: number;
   mapUs?: number;
-  /** Up to the mark, which is the last statement before the commit. */
+  /** Up to the beginning of its transaction; the row has it up to the mark, which is the last statement before the commit. */
   storeUs?: number;
 }
 
@@ -66,14 +66,17 @@ export interface Portion {
 }
 
 export interface Journal {
-  /** Commits the bytes. A message that is there already yields its row: what was done with it. */
-  receive(raw: Buffer, header: Header, receivedMs: number, source: Source): Promise<Journaled>;
+  /**
+   * Commits the bytes. A message that is there already yields its row: what was done with it. With `isFlushed` they are on disk
+   * then, else by the next commit that waits for the disk, as that of any outcome does.
+   */
+  receive(raw: Buffer, header: Header, receivedMs: number, source: Source, isFlushed?: boolean): Promise<Journaled>;
   find(id: bigint): Promise<Found | undefined>;
   /**
    * Marks the effect of messages in the transaction that has it. `message.attempts` must still be the row's: of two
-   * attempts at one message only one commits; the other throws CerebraError `version-conflict`.
+   * attempts at one message only one commits; the transaction of the other throws CerebraError `version-conflict`.
    */
-  markStored(tx: Tx, outcomes: readonly StoredOutcome[]): Promise<void>;
+  markStored(tx: Tx, outcomes: readonly StoredOutcome[]): void;
   /**
    * Yields the acknowledgment to send: the former one if the message was refused for the same reason before. A failed
    * message is a dead letter until it is processed or resolved; its Refusal's review is written with it.
@@ -136,20 +139,30 @@ const settleFailed = {
 };
 
 // A message that was stored keeps the acknowledgment its sender has seen, also when it is processed once more. PostgreSQL has
-// no arrays of arrays of different lengths: references have no commas, warnings are JSON.
+// no arrays of arrays of different lengths: references have no commas, warnings are JSON. Divides by zero unless it finds all:
+// COMMIT travels with it, so it has to fail by itself.
 const updateStored = {
-  name: 'hl7_stored_many',
-  text: `update hl7_message m set attempts = m.attempts + 1, finished_at = v.finished_at, error_code = null, error = null,
+  name: 'hl7_stored_all',
+  text: `with u as (update hl7_message m set attempts = m.attempts + 1, finished_at = v.finished_at, error_code = null, error = null,
       state = case when v.filtered is not null then 'filtered' when m.state = 'acknowledged' then m.state else 'stored' end,
       ack = case when m.state in ('stored', 'acknowledged', 'filtered') then m.ack else v.ack end,
       wrote = string_to_array(v.wrote, ','), warnings = array(select json_array_elements_text(v.warnings)),
       route_id = v.route_id, route_version = v.route_version, parse_us = v.parse_us, map_us = v.map_us,
-      store_us = v.store_us, attempted_by = v.attempted_by, filtered = v.filtered
+      store_us = v.store_us + least(1000000 * extract(epoch from clock_timestamp() - now()), 2147483647 - v.store_us),
+      attempted_by = v.attempted_by, filtered = v.filtered
     from unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::bytea[], $5::text[], $6::json[], $7::text[], $8::int[],
       $9::int[], $10::int[], $11::int[], $12::text[], $13::text[]) as v(id, attempts, finished_at, ack, wrote, warnings,
       route_id, route_version, parse_us, map_us, store_us, attempted_by, filtered)
-    where m.id = v.id and m.attempts = v.attempts`,
+    where m.id = v.id and m.attempts = v.attempts returning 1)
+    select 1 / (count(*) = cardinality($1::bigint[]))::int from u`,
 };
+
+const DIVISION_BY_ZERO = '22012';
+
+const attemptedElsewhere = (error: unknown): unknown =>
+  sqlState(error) === DIVISION_BY_ZERO
+    ? new CerebraError('version-conflict', 'The message was processed by another attempt meanwhile', { cause: error })
+    : error;
 
 // A failed attempt at a message that has had its effect changes nothing of that: it stands among the attempts.
 const updateFailed = {
@@ -224,17 +237,13 @@ function storedValues(outcomes: readonly StoredOutcome[]): unknown[][] {
 
 const withoutNul = (text: string): string => text.replaceAll('\u0000', '');
 
-async function markStored(tx: Tx, outcomes: readonly StoredOutcome[]): Promise<void> {
+function markStored(tx: Tx, outcomes: readonly StoredOutcome[]): void {
   const messages = outcomes.map(({ message }) => message);
   const again = messages.filter(({ attempts }) => attempts > 0).map(({ id }) => id);
   const failed = messages.filter(({ state }) => state === 'failed').map(({ id }) => id);
-  // Pipelined, in this order; a first attempt, which nearly all are, is one statement.
-  const archived = again.length > 0 ? tx.query(archive, [again]) : undefined;
-  const updated = tx.queryCount(updateStored, storedValues(outcomes));
-  const settled = failed.length > 0 ? tx.query(settleFailed, [failed]) : undefined;
-  const [count] = await Promise.all([updated, archived, settled]);
-  if (count === outcomes.length) return;
-  throw new CerebraError('version-conflict', 'The message was processed by another attempt meanwhile');
+  if (again.length > 0) tx.queue(archive, [again]);
+  tx.queue(updateStored, storedValues(outcomes), attemptedElsewhere);
+  if (failed.length > 0) tx.queue(settleFailed, [failed]);
 }
 
 function failedValues(
@@ -258,7 +267,8 @@ export function createJournal(db: Db): Journal {
   let acknowledged: { id: bigint; ackUs: number | null }[] = [];
   const receive = createReceive(db);
   return {
-    receive: (raw, header, receivedMs, source) => receive({ raw, header, receivedMs, source }),
+    receive: (raw, header, receivedMs, source, isFlushed = true) =>
+      receive({ raw, header, receivedMs, source, isFlushed }),
     async find(id) {
       const [row] = await db.query<FoundRow>(selectMessage, [id]);
       return row && foundOf(row);

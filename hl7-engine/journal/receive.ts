@@ -7,23 +7,37 @@ import type { Journaled } from './journal.ts';
 
 // A unique index finds the message sent again; `control_id_reused` looks at rows committed so far, which is enough for a flag.
 // Messages of several connections that come at the same moment share the statement, and its commit.
-const insertMessages = (name: string, known: string): Statement => ({
-  name,
-  text: `insert into hl7_message as m (received_at, sender, control_id, content_hash, type, raw, source_kind, source_name, peer,
+const insertSql = (known: string, from = ''): string =>
+  `insert into hl7_message as m (received_at, sender, control_id, content_hash, type, raw, source_kind, source_name, peer,
       message_time, control_id_reused)
     select v.*, exists (select from hl7_message o
         where o.sender = v.sender and o.control_id = v.control_id and o.content_hash <> v.content_hash)
     from unnest($1::timestamptz[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::bytea[], $7::text[], $8::text[],
       $9::text[], $10::text[])
-      as v(received_at, sender, control_id, content_hash, type, raw, source_kind, source_name, peer, message_time)
+      as v(received_at, sender, control_id, content_hash, type, raw, source_kind, source_name, peer, message_time)${from}
     on conflict (sender, control_id, content_hash) ${known}
-    returning id, state, attempts, ack, received_at as "receivedMs", content_hash, sender, control_id`,
-});
+    returning id, state, attempts, ack, received_at as "receivedMs", content_hash, sender, control_id`;
 
-const insertOne = insertMessages('hl7_receive_one', 'do update set deliveries = m.deliveries + 1');
+interface Inserts {
+  one: Statement;
+  many: Statement;
+}
+
 // Of several none that is there is touched: who holds the lock of one row and waits for that of another meets, in a storm of
 // messages sent again, those who do so the other way round, and the transactions that mark them.
-const insertMany = insertMessages('hl7_receive_many', 'do nothing');
+const inserts = (suffix: string, from?: string): Inserts => ({
+  one: { name: `hl7_receive_one${suffix}`, text: insertSql('do update set deliveries = m.deliveries + 1', from) },
+  many: { name: `hl7_receive_many${suffix}`, text: insertSql('do nothing', from) },
+});
+
+const flushed = inserts('_flushed');
+// Its commit does not wait for the disk: https://www.postgresql.org/docs/current/wal-async-commit.html. The log is one
+// sequence, so whoever waits for a later commit, that of the effect or the refusal, has waited for this one.
+const ahead = inserts(
+  '',
+  `,
+      set_config('synchronous_commit', 'off', true)`,
+);
 
 interface Received {
   raw: Buffer;
@@ -31,6 +45,8 @@ interface Received {
   /** Milliseconds since 1970 UTC. */
   receivedMs: number;
   source: Source;
+  /** The bytes are on disk when it is known that they are in the journal. */
+  isFlushed: boolean;
 }
 
 interface Hashed extends Received {
@@ -54,10 +70,11 @@ const sourceText = (text: string | undefined): string | null =>
 
 /** New ones by one statement, in one order whoever writes them; what was there, or is there twice, by itself. */
 async function insertReceived(db: Db, many: Hashed[]): Promise<Journaled[]> {
-  if (many.length === 1) return [journaledOf((await insert(db, insertOne, many))[0]!)];
+  const statements = many[0]!.isFlushed ? flushed : ahead;
+  if (many.length === 1) return [journaledOf((await insert(db, statements.one, many))[0]!)];
   const rows = await insert(
     db,
-    insertMany,
+    statements.many,
     many.toSorted((a, b) => Buffer.compare(a.hash, b.hash)),
   );
   const found = new Map(rows.map((row) => [nameOf(row.sender, row.control_id, row.content_hash), row]));
@@ -70,7 +87,7 @@ async function insertReceived(db: Db, many: Hashed[]): Promise<Journaled[]> {
   const again = journaled.flatMap((one, index) => (one === undefined ? [index] : []));
   const work = async (): Promise<void> => {
     for (let index = again.shift(); index !== undefined; index = again.shift()) {
-      journaled[index] = journaledOf((await insert(db, insertOne, [many[index]!]))[0]!);
+      journaled[index] = journaledOf((await insert(db, statements.one, [many[index]!]))[0]!);
     }
   };
   await Promise.all(Array.from({ length: AGAIN_LANES_MAX }, work));
@@ -96,8 +113,9 @@ function insert(db: Db, statement: Statement, many: Hashed[]): Promise<ReceivedR
   ]);
 }
 
-/** Statements under way at a time, messages and bytes of one. */
+/** Statements under way at a time, messages and bytes of one. The second is there for when a row's lock holds up the first. */
 const RECEIVE_LANES_MAX = 2;
+const RECEIVE_BESIDE = { itemsMin: 8, waitMs: 5 };
 /** Of messages that were there already: each is a statement of its own. */
 const AGAIN_LANES_MAX = 4;
 const RECEIVE_ITEMS_MAX = 32;
@@ -107,10 +125,11 @@ const RECEIVE_BYTES_MAX = 1024 * 1024;
 export function createReceive(db: Db): (received: Received) => Promise<Journaled> {
   const receive = createGather<Hashed, Journaled>({
     lanesMax: RECEIVE_LANES_MAX,
+    beside: RECEIVE_BESIDE,
     itemsMax: RECEIVE_ITEMS_MAX,
     weigh: ({ raw }) => raw.length,
     weightMax: RECEIVE_BYTES_MAX,
-    key: () => '',
+    key: ({ isFlushed }) => String(isFlushed),
     run: (many) => insertReceived(db, many),
   });
   return (received) => receive({ ...received, hash: createHash('sha256').update(received.raw).digest() });

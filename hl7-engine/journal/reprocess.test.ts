@@ -22,7 +22,7 @@ const effect = (message: Journaled, more: Partial<StoredOutcome> = {}): StoredOu
 });
 
 const store = (db: Db, journal: Journal, outcomes: StoredOutcome[]): Promise<void> =>
-  db.tx((tx) => journal.markStored(tx, outcomes));
+  db.tx(async (tx) => journal.markStored(tx, outcomes));
 
 const refusal = (): Refusal => new Refusal('AE', '204', 'No');
 

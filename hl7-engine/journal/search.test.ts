@@ -101,7 +101,7 @@ test('every condition, before it is indexed, after, and after an outcome has cha
     source,
   );
   await receive(journal, oru({ id: 'A', note: 'other content' }), { id: 'A' });
-  await db.tx((tx) =>
+  await db.tx(async (tx) =>
     journal.markStored(tx, [
       {
         message: one,
@@ -146,7 +146,7 @@ test('every condition, before it is indexed, after, and after an outcome has cha
   assert.deepEqual(await db.query({ text: 'select indexed_to from hl7_index_cursor' }), [{ indexed_to: 3n }]);
   for (const [filter, ids] of cases) assert.deepEqual(await found(db, filter), ids, `index ${JSON.stringify(filter)}`);
   // What had no outcome when it was indexed is found by the one it has now, before and after the index knows.
-  await db.tx((tx) =>
+  await db.tx(async (tx) =>
     journal.markStored(tx, [
       {
         message: two,

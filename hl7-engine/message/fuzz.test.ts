@@ -1,6 +1,7 @@
 // Any bytes: seeded noise, the corpus's messages with bytes changed, every prefix of a message, megabytes of one thing
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { random } from '#platform/testing';
 import { corpusMessages, corpusMissing } from '../testing/corpus.ts';
 import { readBatch } from './batch.ts';
 import { joinAdd } from './continuation.ts';
@@ -9,17 +10,6 @@ import { read } from './header.ts';
 import { type Hl7Message, parseMessage } from './message.ts';
 import { Refusal } from './refusal.ts';
 import { fromXml } from './v2xml/read.ts';
-
-/** Mulberry32: the same numbers in every run. */
-function createNumbers(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
 
 const charsets = [
   ['', '8859/1', 'UNICODE UTF-8', 'UNICODE UTF-16', 'UNICODE UTF-32', 'ASCII', 'KLINGON'],
@@ -53,7 +43,7 @@ function exerciseBytes(raw: Buffer, label: string): void {
 test('noise of any bytes, in every character set', () => {
   const interesting = Buffer.from('|^~\\&#\r\n\x1b$B(J\x00\x81\x83\x7c\xe5\xff\xc3\xbc"XCM.br', 'latin1');
   for (let seed = 1; seed <= 1500; seed++) {
-    const number = createNumbers(seed);
+    const number = random(seed);
     const noise = Buffer.from(
       Array.from({ length: 200 }, () => (number(2) === 0 ? number(256) : interesting[number(interesting.length)]!)),
     );
@@ -65,7 +55,7 @@ test('noise of any bytes, in every character set', () => {
 
 test('messages of the corpus with bytes changed, taken out and put in', { skip: corpusMissing }, () => {
   for (const [at, { name, raw }] of corpusMessages().entries()) {
-    const number = createNumbers(at + 1);
+    const number = random(at + 1);
     for (let round = 0; round < 5; round++) {
       const bytes = [...raw];
       for (let change = 0; change < 20; change++) {

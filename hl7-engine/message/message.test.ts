@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { random } from '#platform/testing';
 import { corpusMessages, corpusMissing } from '../testing/corpus.ts';
 import { escapeText, standardDelimiters } from './escape.ts';
 import { checkHeader, read } from './header.ts';
@@ -161,22 +162,10 @@ test('headers that no message may have', () => {
   assert.equal(refused('MSH|^~\\&|A|B|||||ORU^R01|1|P|'), undefined);
 });
 
-/** Mulberry32: the same bytes in every run. */
-function randomBytes(seed: number, length: number): Buffer {
-  let state = seed;
-  const bytes = Buffer.alloc(length);
-  for (let at = 0; at < length; at++) {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    bytes[at] = (mixed ^ (mixed >>> 14)) & 0xff;
-  }
-  return bytes;
-}
-
 test('500 messages of random bytes come back byte for byte, and every field can be asked for', () => {
   for (let seed = 1; seed <= 500; seed++) {
-    const noise = randomBytes(seed, 300);
+    const next = random(seed);
+    const noise = Buffer.from(Array.from({ length: 300 }, () => next(256)));
     const raw = Buffer.concat([Buffer.from(seed % 2 === 0 ? `${head}\r` : 'MSH'), noise]);
     const known = read(raw);
     if (known.message instanceof Refusal) continue;

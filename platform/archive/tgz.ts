@@ -136,7 +136,7 @@ function bytesOf(pieces: AsyncIterator<Buffer>, archive: string, limits: TgzLimi
 /** Unpacked pieces; what ends it early closes the source too. */
 async function* unpack(source: AsyncIterable<Uint8Array>, archive: string): AsyncGenerator<Buffer> {
   const raw = Readable.from(source);
-  const unpacked = createGunzip({ chunkSize: 128 * 1024 });
+  const unpacked = createGunzip({ chunkSize: 32 * 1024 });
   raw.on('error', (error) => unpacked.destroy(error));
   raw.pipe(unpacked);
   try {

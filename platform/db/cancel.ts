@@ -2,9 +2,10 @@
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
+import { ask, type Query } from './ask.ts';
 
 export interface Runner {
-  query(config: { name?: string; text: string; values?: unknown[] }): Promise<pg.QueryResult>;
+  query(query: Query): Promise<pg.QueryResult>;
 }
 
 /** Of pg's client what a cancel request needs. */
@@ -70,7 +71,7 @@ export function cancellable(pool: pg.Pool, signal: AbortSignal): Runner {
       const aborted = Promise.withResolvers<never>();
       const onAbort = () => aborted.reject(signal.reason);
       signal.addEventListener('abort', onAbort, { once: true });
-      const running = client.query(query);
+      const running = ask(client, query);
       try {
         return await Promise.race([running, aborted.promise]);
       } catch (error) {

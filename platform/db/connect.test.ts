@@ -256,6 +256,52 @@ describe('tx', () => {
     await assert.rejects(work, (error) => sqlState(error) === '22012');
   });
 
+  it('commits what is queued, and throws what one of those is refused for, or what its caller makes of it', async (t) => {
+    const db = await testDatabase(t);
+    await db.query({ text: 'CREATE TABLE t (n int PRIMARY KEY)' });
+    const insert = { name: 'insert_t', text: 'INSERT INTO t VALUES ($1)' };
+    const queued = (numbers: number[], options: object, errorOf?: (error: unknown) => unknown) =>
+      db.tx(async (tx) => {
+        await tx.query({ text: 'SELECT 1' });
+        for (const n of numbers) tx.queue(insert, [n], errorOf);
+        return numbers.length;
+      }, options);
+    for (const [at, options] of [{}, { readsFirst: true }].entries()) {
+      const n = 10 * at;
+      assert.equal(await queued([n + 1, n + 2], options), 2);
+      await assert.rejects(queued([n + 3, n + 1, n + 4], options), { code: '23505' });
+      const other = new Error('taken');
+      await assert.rejects(
+        queued([n + 1, n + 4, n + 2], options, () => other),
+        other,
+      );
+    }
+    const rows = await db.query<{ n: number }>({ text: 'SELECT n FROM t ORDER BY n' });
+    assert.deepEqual(
+      rows.map(({ n }) => n),
+      [1, 2, 11, 12],
+    );
+    assert.equal(db.stats().total, 1);
+  });
+
+  it('that queues throws what failed first, and unavailable when its connection is lost', async (t) => {
+    const db = await testDatabase(t);
+    const work = db.tx(async (tx) => tx.queue({ text: 'SELECT pg_terminate_backend(pg_backend_pid())' }));
+    await assert.rejects(work, hasCode('unavailable'));
+    const other = new Error('taken');
+    const behind = db.tx(async (tx) => {
+      tx.queue({ text: 'SELECT 1/0' }, undefined, () => other);
+      await tx.query({ text: 'SELECT 1' });
+    });
+    await assert.rejects(behind, other);
+    const swallowed = db.tx(async (tx) => {
+      await tx.query({ text: 'SELECT 1/0' }).catch(() => {});
+      tx.queue({ text: 'SELECT 1' });
+    });
+    await assert.rejects(swallowed, { code: '22012' });
+    assert.deepEqual(await db.query({ text: 'SELECT 1 AS n' }), [{ n: 1 }]);
+  });
+
   it('fails when a failed statement was swallowed', async (t) => {
     const db = await testDatabase(t);
     await db.query({ text: 'CREATE TABLE t (n int)' });

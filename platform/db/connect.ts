@@ -2,6 +2,7 @@
 import pg from 'pg';
 import { CerebraError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { ask } from './ask.ts';
 import { cancellable, type Runner } from './cancel.ts';
 import { copyFrom } from './copy.ts';
 import { databaseError, sqlState } from './errors.ts';
@@ -162,21 +163,35 @@ function burst(client: pg.PoolClient, onFailure: (error: unknown) => void): Runn
         stream.cork();
         setImmediate(uncork);
       }
-      const result = client.query(query);
+      const result = ask(client, query);
       result.catch(onFailure);
       return result;
     },
   };
 }
 
-/** What a transaction does on its one connection. */
-const transactional = (client: pg.PoolClient, onFailure: (error: unknown) => void): Tx => ({
-  ...queryable(burst(client, onFailure)),
-  copy: (text, data) =>
-    copyFrom(client, text, data).catch((error: unknown) => {
-      throw databaseError(error);
-    }),
-});
+/** What a transaction does on its one connection; `queued` gets what nobody waits for. */
+function transactional(client: pg.PoolClient, onFailure: (error: unknown) => void, queued: Promise<unknown>[]): Tx {
+  const { query, queryCount } = queryable(burst(client, onFailure));
+  return {
+    ...{ query, queryCount },
+    copy: (text, data) =>
+      copyFrom(client, text, data).catch((error: unknown) => {
+        throw databaseError(error);
+      }),
+    queue(statement, values, errorOf = (error) => error) {
+      const result = query(statement, values).catch((error: unknown) => {
+        if (isAftermath(error)) throw error;
+        const told = errorOf(error);
+        onFailure(told);
+        throw told;
+      });
+      // Heard of at the end, by whoever waits for the transaction.
+      result.catch(() => undefined);
+      queued.push(result);
+    },
+  };
+}
 
 const IN_FAILED_TRANSACTION = '25P02';
 
@@ -199,6 +214,7 @@ function startedBy(begun: Promise<unknown>, tx: Tx): Tx {
     query: <R>(statement: Statement, values?: unknown[]) => after(tx.query<R>(statement, values)),
     queryCount: (statement, values) => after(tx.queryCount(statement, values)),
     copy: (text, data) => after(tx.copy(text, data)),
+    queue: tx.queue,
   };
 }
 
@@ -208,21 +224,29 @@ async function transaction<T>(pool: pg.Pool, work: (tx: Tx) => Promise<T>, reads
   });
   let broken: Error | undefined;
   let cause: unknown;
+  const queued: Promise<unknown>[] = [];
   // A connection lost between two queries emits an error that nobody else listens to.
   const onError = (error: Error) => {
     broken = error;
   };
   client.on('error', onError);
   try {
-    const tx = transactional(client, (error) => {
-      if (!isAftermath(error)) cause = error;
-    });
+    const tx = transactional(
+      client,
+      (error) => {
+        if (!isAftermath(error)) cause = error;
+      },
+      queued,
+    );
     const begun = tx.query({ text: 'BEGIN' });
     // Awaited: a statement sent along would commit by itself if this one were cancelled.
     if (!readsFirst) await begun;
     const result = await work(readsFirst ? startedBy(begun, tx) : tx);
     await begun;
-    await commit(client);
+    // In this order: what a queued statement failed for says more than that COMMIT became a rollback.
+    for (const end of await Promise.allSettled([...queued, commit(client)])) {
+      if (end.status === 'rejected') throw end.reason;
+    }
     return result;
   } catch (error) {
     broken ??= await rollback(client);
@@ -236,7 +260,7 @@ async function transaction<T>(pool: pg.Pool, work: (tx: Tx) => Promise<T>, reads
 async function commit(client: pg.PoolClient): Promise<void> {
   let result: pg.QueryResult;
   try {
-    result = await client.query('COMMIT');
+    result = await ask(client, { text: 'COMMIT' });
   } catch (error) {
     throw databaseError(error);
   }
@@ -249,7 +273,7 @@ async function commit(client: pg.PoolClient): Promise<void> {
 /** Why the connection is of no more use, if it is. */
 async function rollback(client: pg.PoolClient): Promise<Error | undefined> {
   try {
-    await client.query('ROLLBACK');
+    await ask(client, { text: 'ROLLBACK' });
     return undefined;
   } catch (error) {
     return error as Error;

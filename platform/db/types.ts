@@ -29,6 +29,11 @@ export interface Tx extends Queryable {
    * queries are.
    */
   copy(text: string, data: readonly Uint8Array[]): Promise<number>;
+  /**
+   * A statement whose answer nobody needs: COMMIT travels with the last of them, one round trip less. What PostgreSQL refuses
+   * rolls the transaction back, which then throws the error, or what `errorOf` makes of it.
+   */
+  queue(statement: Statement, values?: unknown[], errorOf?: (error: unknown) => unknown): void;
 }
 
 export interface TxOptions {

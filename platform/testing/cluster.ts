@@ -1,11 +1,10 @@
 // The PostgreSQL cluster of a test run: given by environment, or one of the test file's own.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { chmod } from 'node:fs/promises';
-import os from 'node:os';
-import path from 'node:path';
 import { after } from 'node:test';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../db/embedded/start.ts';
 import type { Connection } from '../db/types.ts';
+import { createDataFolder } from './data-folder.ts';
 import { testLog } from './log.ts';
 
 export interface TestCluster {
@@ -20,19 +19,21 @@ const testSettings = {
   synchronous_commit: 'off',
   full_page_writes: 'off',
   max_connections: '200',
-  max_wal_size: '4GB',
+  // A segment that is used again costs less than a new one, and a checkpoint without fsync next to nothing.
+  max_wal_size: '512MB',
   // Nothing in a test's database lives long enough to be worth vacuuming, and DROP DATABASE waits for the worker.
   autovacuum: 'off',
 };
 
-/** An embedded cluster in a folder under os.tmpdir(), which goes when it stops or the process exits. */
+/** An embedded cluster in a folder of its own, which goes when it stops or the process exits. */
 export async function startTestCluster(): Promise<TestCluster> {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'cerebra-test-'));
+  const folder = createDataFolder('cerebra-test-');
   await chmod(folder, 0o711);
   const postgres = await startEmbeddedPostgres({ dataDir: folder, log: testLog(), settings: testSettings });
   const abandon = () => {
     postgres.abandon();
-    rmSync(folder, { recursive: true, force: true });
+    // Its processes may write until they have ended.
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   };
   const onSignal = (signal: NodeJS.Signals) => process.exit(signal === 'SIGINT' ? 130 : 143);
   process.once('exit', abandon);

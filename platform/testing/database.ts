@@ -56,7 +56,9 @@ function beforeDrop(database: string, close: () => Promise<void>): void {
 
 async function createDatabase(cluster: Connection, template: string, t: TestContext | undefined): Promise<Connection> {
   const database = `t_${process.pid}_${Math.random().toString(36).slice(2, 10)}`;
-  await inMaintenance(cluster, (db) => db.query({ text: `CREATE DATABASE ${database} TEMPLATE ${template}` }));
+  // Its 27 MB take a quarter of the processor time as files than as pages that go through the WAL.
+  const text = `CREATE DATABASE ${database} TEMPLATE ${template} STRATEGY file_copy`;
+  await inMaintenance(cluster, (db) => db.query({ text }));
   closers.set(database, []);
   const drop = async () => {
     try {

@@ -26,6 +26,7 @@ export {
   corpusFolder,
   result,
 } from './conformance.ts';
+export { createDataFolder } from './data-folder.ts';
 export { emptyConnection, testConnection, testDatabase } from './database.ts';
 export { testLog } from './log.ts';
 export { type MailServer, startMailServer, type TakenMail } from './mail-server.ts';

@@ -1,4 +1,4 @@
-// A dry run of what time alone leads to, against what really was raised.
+// What time alone leads to, and a dry run of it against what really was raised.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { JsonObject } from '#fhir-model';
@@ -20,7 +20,8 @@ test('a dry run of an absence rule tells what really was missed, seeded', async 
   const at = (ms: number): JsonObject => ({ effectiveDateTime: new Date(ms).toISOString() });
   /** What is due by then has been told. */
   const until = async (ms: number) => {
-    nowMs = ms;
+    // Some seconds later it is certain. What is due lies half a minute beside the changes.
+    nowMs = ms + 5_000;
     const text = 'select 1 from alert_watch where due_at <= to_timestamp($1::float8 / 1000)';
     await waitFor(async () => (await rig.db.query({ text }, [ms])).length === 0, 'what is due');
   };
@@ -63,4 +64,49 @@ test('a dry run of an absence rule tells what really was missed, seeded', async 
     ),
   );
   assert.equal(run.resolved, rows.filter(({ over }) => over === true).length);
+});
+
+test('a reading that is stored after its time does not hide that it was missed, also when nobody has looked yet', async (t) => {
+  const rig = await createRig(t);
+  const beginMs = Date.now() - 3_600_000;
+  // The clock stands still before anything is due: only the next change can tell.
+  await rig.start({ clock: { now: () => beginMs } });
+  const action = {
+    title: 'No reading',
+    priority: 'asap',
+    trigger: [onCode('k')],
+    condition: [holds('value.value < 9')],
+  };
+  await inForce(rig, eventRule('a', 'absence', [minutes('window', 15)], [action]));
+  const stored = async (id: string, value: number, minute: number, measured = minute) => {
+    const effectiveDateTime = new Date(beginMs + measured * 60_000).toISOString();
+    await putAt(rig, reading(id, value, 0, { effectiveDateTime }), beginMs + minute * 60_000);
+    await settled(rig);
+  };
+  const alerts = async () => {
+    const text = `select status, (extract(epoch from raised_at) * 1000)::float8 as raised,
+      (extract(epoch from ended_at) * 1000)::float8 as ended from alert where rule = 'a' order by episode`;
+    const rows = await rig.db.query<{ status: string; raised: number; ended: number | null }>({ text });
+    const minutesOf = (ms: number | null) => ms && Math.round((ms - beginMs) / 60_000);
+    return rows.map(({ status, raised, ended }) => [status, minutesOf(raised), minutesOf(ended)]);
+  };
+  await stored('o1', 4, 0);
+  await stored('o2', 4, 14);
+  assert.deepEqual(await alerts(), []);
+  // Measured in time and stored too late: 14 + 15.
+  await stored('o3', 4, 31, 28);
+  assert.deepEqual(await alerts(), [['resolved', 29, 31]]);
+  // Too old to wait for the next one, and the time of that before is over.
+  await stored('o4', 4, 60, 40);
+  const two = [
+    ['resolved', 29, 31],
+    ['active', 43, null],
+  ];
+  assert.deepEqual(await alerts(), two);
+  await stored('o5', 9, 61);
+  two[1] = ['resolved', 43, 61];
+  assert.deepEqual(await alerts(), two);
+  // After one of 9 nobody waits.
+  await stored('o6', 4, 90);
+  assert.deepEqual(await alerts(), two);
 });

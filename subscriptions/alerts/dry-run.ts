@@ -9,6 +9,7 @@ import {
   type ResourceReader,
 } from '#fhir-model';
 import { CerebraError, type Clock, type Db, isCerebraError, type Log } from '#platform';
+import { missedFound } from './rules/absence.ts';
 import { evaluate, type ReadyRule, remembers } from './rules/evaluate.ts';
 import type { Found, Happening } from './rules/happening.ts';
 import { createMemory, type Watch } from './rules/memory.ts';
@@ -16,7 +17,6 @@ import { createLookups, type Lookups } from './rules/query.ts';
 import type { Severity } from './seams.ts';
 import { foldSteps } from './state/alerts.ts';
 import type { AlertRow, Step } from './state/row.ts';
-import { missedFound } from './timers.ts';
 
 export interface DryRunOptions {
   db: Db;
@@ -193,8 +193,7 @@ function createVirtual(options: DryRunOptions, ready: ReadyRule, run: DryRun, { 
   const lastSeen = new Map<string, Resource>();
   let nextDueMs = Number.POSITIVE_INFINITY;
 
-  const settle = (found: Found | undefined) => {
-    if (!found) return;
+  const settle = (found: Found) => {
     if (raised.length > 2_000) raised.splice(0, 1_000);
     for (const step of foldSteps(rows, rule, raised, [found])) record(run, step, found.instantMs, fromMs);
   };
@@ -208,8 +207,8 @@ function createVirtual(options: DryRunOptions, ready: ReadyRule, run: DryRun, { 
     const missed = { subject, source: watch.resource, seenMs: watch.seenMs, dueMs, resource: lastSeen.get(subject) };
     try {
       const found = await missedFound(rule, missed, lookups);
-      if (!found) memory.of(subject).setWatch(undefined);
-      settle(found);
+      if (found) settle(found);
+      else memory.of(subject).setWatch(undefined);
     } catch (error) {
       refused(error);
     }
@@ -233,11 +232,13 @@ function createVirtual(options: DryRunOptions, ready: ReadyRule, run: DryRun, { 
     try {
       const ports = { lookups, earlier: options, fromMs: startMs, log: options.log };
       const found = await evaluate(ready, happening, memory, ports);
-      if (rule.kind === 'absence' && found && happening.resource) {
-        lastSeen.set(found.subject, happening.resource);
-        nextDueMs = Math.min(nextDueMs, memory.of(found.subject).watch()?.dueMs ?? nextDueMs);
+      for (const one of found) {
+        if (rule.kind === 'absence' && happening.resource) {
+          lastSeen.set(one.subject, happening.resource);
+          nextDueMs = Math.min(nextDueMs, memory.of(one.subject).watch()?.dueMs ?? nextDueMs);
+        }
+        settle(one);
       }
-      settle(found);
     } catch (error) {
       refused(error);
     }

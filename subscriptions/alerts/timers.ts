@@ -1,18 +1,12 @@
 // What alerts owe to time alone: readings that did not come, quiet hours that end, storms that are over, rules that were
 // retired, and the rate at which messages fail. Everything that waits is a row: a restart loses nothing.
-import {
-  type AccessScope,
-  type ChangeFeed,
-  type JsonObject,
-  parseJson,
-  type Resource,
-  type ResourceReader,
-} from '#fhir-model';
+import { type AccessScope, type ChangeFeed, parseJson, type Resource, type ResourceReader } from '#fhir-model';
 import { CerebraError, type Clock, type Db, isCerebraError, type Log, type Statement, type Tx } from '#platform';
 import type { RuleSet } from './rule-set.ts';
+import { missedFound, versionOf } from './rules/absence.ts';
 import type { ReadyRule } from './rules/evaluate.ts';
-import { encounterOf, type Found } from './rules/happening.ts';
-import { createLookups, type Lookups, runQueries } from './rules/query.ts';
+import type { Found } from './rules/happening.ts';
+import { createLookups } from './rules/query.ts';
 import type { Rule } from './rules/rule.ts';
 import type { AlertKeeper } from './state/alerts.ts';
 import { stormKey } from './state/row.ts';
@@ -47,6 +41,11 @@ export interface Timers {
 const rowsAtOnce = 100;
 const failuresEveryMs = 5_000;
 const tidyEveryMs = 5_000;
+/**
+ * A change is dated before it is committed, and open transactions are looked for once a second: one that was dated in time may show
+ * later than what came after it.
+ */
+const shownLateMs = 3_000;
 
 export function createTimers(options: TimerOptions): Timers {
   let failuresMs = Number.NEGATIVE_INFINITY;
@@ -100,7 +99,7 @@ const dueWatches: Statement = {
 async function missDue(options: TimerOptions): Promise<boolean> {
   const caughtUpMs = options.caughtUpMs();
   if (caughtUpMs === undefined) return false;
-  const due = await options.db.query<DueWatch>(dueWatches, [caughtUpMs, rowsAtOnce]);
+  const due = await options.db.query<DueWatch>(dueWatches, [caughtUpMs - shownLateMs, rowsAtOnce]);
   const missOne = async (watch: DueWatch) => {
     const ready = await options.rules.inForce(watch.rule);
     if (ready?.rule.kind === 'absence') await miss(options, ready, watch);
@@ -155,54 +154,10 @@ async function miss(options: TimerOptions, { rule }: ReadyRule, watch: DueWatch)
 
 async function dueFound(options: TimerOptions, rule: Rule, watch: DueWatch): Promise<Found | undefined> {
   const { resource: source, version, subject } = watch;
-  const [type = '', id = ''] = source.split('/');
-  const [body] = await options.feed.bodies(options.db, [{ type, id, version }]);
+  const [body] = await options.feed.bodies(options.db, [versionOf(source, version)]);
   const resource = body ? (parseJson(body).exact as Resource) : undefined;
   const lookups = createLookups(options.reader, options.scope);
   return missedFound(rule, { subject, source, seenMs: watch.seen_at, dueMs: watch.due_at, resource }, lookups);
-}
-
-/**
- * What is found when a reading did not come; undefined where by the rule's conditions nobody waits for it any more. Throws
- * CerebraError `invalid` for a condition that can't be evaluated on the last reading, others as the reader does.
- */
-export async function missedFound(
-  rule: Rule,
-  missed: Missed,
-  lookups: Pick<Lookups, 'search'>,
-): Promise<Found | undefined> {
-  const { resource } = missed;
-  if (resource) {
-    const variables = { resource, previous: undefined, ...(await runQueries(rule, { resource }, lookups)) };
-    const { conditions } = rule.actions[0]!;
-    if (!conditions.every((one) => one.holds(resource as JsonObject, variables) === true)) return undefined;
-  }
-  return absenceFound(rule, missed);
-}
-
-interface Missed {
-  subject: string;
-  source: string;
-  seenMs: number;
-  dueMs: number;
-  /** The last reading, where it is still there. */
-  resource: Resource | undefined;
-}
-
-function absenceFound(rule: Rule, { subject, source, seenMs, dueMs, resource }: Missed): Found {
-  const { title, severity, code } = rule.actions[0]!;
-  const encounter = resource && encounterOf(resource);
-  const suppressed = resource !== undefined && rule.suppress?.holds(resource as JsonObject, { resource }) === true;
-  return {
-    ...{ rule: rule.id, subject, key: '', state: 'raised', severity, title, evidence: [source], source },
-    ...(code ? { code } : {}),
-    ...(encounter === undefined ? {} : { encounter }),
-    detail: `nothing since ${new Date(seenMs).toISOString()}`,
-    // The next reading ends it, also one that was measured before the time ran out.
-    ...{ atMs: seenMs, instantMs: dueMs },
-    ...(rule.escalation === undefined ? {} : { escalation: rule.escalation }),
-    ...(suppressed ? { suppressed } : {}),
-  };
 }
 
 const openStorms: Statement = {

@@ -76,8 +76,7 @@ async function judge(options: AlertChannelOptions, claim: Claim, deliveries: rea
   const ports = { lookups: createLookups(reader, scope), earlier: options, log };
   const found: Found[] = [];
   for (const happening of happenings) {
-    const one = await evaluate(ready, happening, memory, ports);
-    if (one) found.push(one);
+    found.push(...(await evaluate(ready, happening, memory, ports)));
   }
   await options.alerts.apply(ready.rule.id, ready.rule, found, { memory: memory.takeChanges() });
 }

@@ -7,7 +7,9 @@ import { type ContentOptions, contentOf } from './content.ts';
 import type { Email } from './email.ts';
 import { withTopics } from './notification/channel.ts';
 import type { Notifications } from './notification/notifications.ts';
+import type { Sending } from './notification/sending.ts';
 import { essenceOf, inFormat } from './payload.ts';
+import { createReadAhead } from './read-ahead.ts';
 import type { RestHook } from './rest-hook.ts';
 import type { WebSockets } from './websocket/websocket.ts';
 
@@ -31,18 +33,17 @@ export interface ChannelParts {
   xml: XmlCodec;
 }
 
-export function restHookChannel(hook: RestHook, { content, notifications, xml }: ChannelParts): Channel {
+export function restHookChannel(hook: RestHook, sending: Sending, parts: ChannelParts): Channel {
+  const { content, notifications, xml } = parts;
+  const ahead = createReadAhead(content.reader);
   const plain = outward(async (claim, delivery, signal) => {
     const { number, type, id } = delivery;
-    const json = isFhir(claim) ? await contentOf(content, claim, delivery) : '';
+    const json = isFhir(claim) ? await contentOf(content, claim, delivery, ahead) : '';
     if (json === undefined) return { ok: true, gone: true };
     const body = json === '' ? '' : inFormat(json, claim.payload, xml);
     return hook.send({ registration: claim, number, resource: `${type}/${id}`, body }, signal);
   });
-  const channel = withTopics(plain, notifications, (claim, json, number, signal) =>
-    hook.send({ registration: claim, number, body: inFormat(json, claim.payload, xml) }, signal),
-  );
-  return { ...channel, unrecordedMax: hookUnrecordedMax };
+  return { ...withTopics(plain, notifications, sending), begin: ahead.begin, unrecordedMax: hookUnrecordedMax };
 }
 
 const hookUnrecordedMax = 16;

@@ -1,7 +1,7 @@
-// What a delivery sends. The body is fetched when it is sent: the current version as long as it still meets the criteria,
-// else the very version that did. So a receiver never goes back to an older version than it has seen, not even when two
-// transactions reach the stream in another order than they changed the resource; and what no longer meets the criteria
-// is not shown to a subscriber who asked only for what does.
+// What a delivery sends. The body is fetched when it is sent, or a moment before: the current version as long as it still meets
+// the criteria, else the very version that did. So a receiver never goes back to an older version than it has seen, not even
+// when two transactions reach the stream in another order than they changed the resource; and what no longer meets the
+// criteria is not shown to a subscriber who asked only for what does.
 import { type AccessScope, type ChangeFeed, parseJson, type Resource, type ResourceReader } from '#fhir-model';
 import type { Db } from '#platform';
 import type { Claim, Delivery } from '../dispatch/deliveries.ts';
@@ -9,6 +9,7 @@ import { parseCriteria, testOf } from '../match/criteria.ts';
 import type { StoredSearch } from '../match/stored.ts';
 import type { RegistrationRules } from '../registration.ts';
 import type { OwnerScope } from './notification/notifications.ts';
+import type { ReadAhead } from './read-ahead.ts';
 
 export interface ContentOptions {
   db: Db;
@@ -29,9 +30,10 @@ export async function contentOf(
   options: ContentOptions,
   claim: Claim,
   delivery: Delivery,
+  ahead?: ReadAhead,
 ): Promise<string | undefined> {
   const scope = await options.ownerScope(claim.id);
-  const current = await options.reader.read(delivery.type, delivery.id, scope);
+  const current = await (ahead?.read(claim, delivery, scope) ?? options.reader.read(delivery.type, delivery.id, scope));
   if (!current && scope.kind !== 'everything') return undefined;
   if (current && !current.deleted) {
     if (current.version === delivery.version) return current.body;

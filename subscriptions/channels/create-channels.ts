@@ -16,6 +16,7 @@ import { messageChannel } from './message.ts';
 import { createHandshake } from './notification/handshake.ts';
 import { createNotifications, type OwnerScope } from './notification/notifications.ts';
 import type { ShapeOf } from './notification/related.ts';
+import { messaging, posting } from './notification/sending.ts';
 import { createRestHook, type HostCertificates } from './rest-hook.ts';
 import {
   createWebSockets,
@@ -68,6 +69,7 @@ export function createChannels(options: ChannelsOptions): Channels {
   const content = { ...options, ownerScope };
   const parts = { content, notifications, xml };
   const hook = createRestHook({ egress, timeoutMs, certificates });
+  const sendings = { 'rest-hook': posting(hook, xml), message: messaging({ hook, xml, baseUrl, clock }) };
   const sender = options.kafka && createKafkaSender(options.kafka);
   const email = mail && createEmail({ ...mail, timeoutMs, baseUrl, xml });
   const webSockets = createWebSockets({
@@ -77,15 +79,15 @@ export function createChannels(options: ChannelsOptions): Channels {
   const stopping = new AbortController();
   const running = new Map<string, Promise<void>>();
   const handshakes: Handshakes = {
-    ...createHandshake({ db, hook, hosts: options.hosts, notifications, xml }),
+    ...createHandshake({ db, sendings, hosts: options.hosts, notifications }),
     ...{ running, accepted: new Map(), signal: stopping.signal, onEnd: options.onHandshake },
   };
   return {
     channels: {
-      'rest-hook': restHookChannel(hook, parts),
+      'rest-hook': restHookChannel(hook, sendings['rest-hook'], parts),
       websocket: webSocketChannel(webSockets),
       email: emailChannel(email, parts),
-      message: messageChannel(options.messages, content),
+      message: messageChannel(options.messages, sendings.message, parts),
       kafka: kafkaChannel(sender, createKeyOf(options.rules.parameters, baseUrl), parts),
     },
     webSockets,

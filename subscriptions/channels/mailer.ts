@@ -1,5 +1,5 @@
 // Handing mails in at a mail server: https://www.rfc-editor.org/rfc/rfc5321
-import { createTransport, type SendMailOptions } from 'nodemailer';
+import type { SendMailOptions } from 'nodemailer';
 import type { SendResult } from './rest-hook.ts';
 
 export interface Mailer {
@@ -20,13 +20,20 @@ export interface MailerOptions {
 /** Connections to the mail server; each is used for many mails. */
 const connectionsMax = 4;
 
-export function createMailer({ url, from, timeoutMs }: MailerOptions): Mailer {
-  const transport = createTransport({
+/** Imported with the first mail: a server that sends none does without 660 kB of code. */
+async function openTransport({ url, timeoutMs }: MailerOptions) {
+  const { createTransport } = await import('nodemailer');
+  return createTransport({
     ...{ url, pool: true, maxConnections: connectionsMax, maxMessages: 1_000 },
     ...{ connectionTimeout: timeoutMs, greetingTimeout: timeoutMs, socketTimeout: timeoutMs, dnsTimeout: timeoutMs },
     // What is written in a mail is text: it is never read as the name of a file or of a page.
     ...{ disableFileAccess: true, disableUrlAccess: true },
   });
+}
+
+export function createMailer(options: MailerOptions): Mailer {
+  const { from, timeoutMs } = options;
+  let transport: ReturnType<typeof openTransport> | undefined;
   return {
     async send(mail) {
       let timer: NodeJS.Timeout | undefined;
@@ -34,12 +41,19 @@ export function createMailer({ url, from, timeoutMs }: MailerOptions): Mailer {
         const error = `The mail server did not take the mail within ${timeoutMs} ms`;
         timer = setTimeout(() => resolve({ ok: false, error }), timeoutMs);
       });
-      const sent = transport.sendMail({ from, ...mail }).then((): SendResult => ({ ok: true }), faultOf);
+      transport ??= openTransport(options);
+      const sent = transport
+        .then((opened) => opened.sendMail({ from, ...mail }))
+        .then((): SendResult => ({ ok: true }), faultOf);
       const result = await Promise.race([sent, late]);
       clearTimeout(timer);
       return result;
     },
-    close: () => transport.close(),
+    close: () =>
+      void transport?.then(
+        (opened) => opened.close(),
+        () => undefined,
+      ),
   };
 }
 

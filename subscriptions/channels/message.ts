@@ -1,10 +1,21 @@
-// The message channel: https://hl7.org/fhir/R4/subscription.html#channels. What is sent, and to whom, is another room's.
+// The message channel: https://hl7.org/fhir/R4/subscription.html#channels. Of R4 criteria each event is an HL7v2 message, which
+// another room makes and sends; of a topic it is told in FHIR messages:
+// http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/channels.html#fhir-messaging
 import type { MessageChannel } from '#fhir-model';
 import { isCerebraError } from '#platform';
 import type { Channel } from '../dispatch/deliver.ts';
+import type { ChannelParts } from './channels.ts';
 import { type ContentOptions, contentOf } from './content.ts';
+import { withTopics } from './notification/channel.ts';
+import type { Sending } from './notification/sending.ts';
 
-export function messageChannel(messages: MessageChannel | undefined, content: ContentOptions): Channel {
+export const messageChannel = (
+  messages: MessageChannel | undefined,
+  sending: Sending,
+  { content, notifications }: ChannelParts,
+): Channel => withTopics(hl7Channel(messages, content), notifications, sending);
+
+function hl7Channel(messages: MessageChannel | undefined, content: ContentOptions): Channel {
   return {
     onExhausted: 'stop',
     async deliver(claim, delivery) {

@@ -13,7 +13,7 @@ import {
 import { type Db, isCerebraError, type Log, type Queryable, type Statement, type Tx } from '#platform';
 import type { Handshake } from '../channels/notification/handshake.ts';
 import { parseCriteria } from '../match/criteria.ts';
-import { type StoredSearch, searchProblem } from '../match/stored.ts';
+import { type StoredCriteria, type StoredSearch, searchProblem } from '../match/stored.ts';
 import { type Registration, type RegistrationRules, registrationOrProblem } from '../registration.ts';
 
 export interface ChecksOptions {
@@ -179,8 +179,10 @@ async function criteriaProblem(
   { topic, criteria }: Registration,
 ): Promise<string | undefined> {
   const asked = topic && rules.topics ? [...rules.topics.filtersOf(topic).values()] : [parseCriteria(criteria, rules)];
-  for (const { query, stored } of asked) {
-    const problem = stored === '' ? undefined : await searchProblem(() => search(query.type, stored, ['none']));
+  const own = asked.map(({ query, stored }): StoredCriteria => ({ type: query.type, search: stored }));
+  const ofTopic = topic && rules.topics ? rules.topics.storedOf(topic) : [];
+  for (const { type, search: text } of [...own, ...ofTopic]) {
+    const problem = text === '' ? undefined : await searchProblem(() => search(type, text, ['none']));
     if (problem !== undefined) return problem;
   }
   return undefined;

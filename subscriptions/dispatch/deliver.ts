@@ -7,23 +7,26 @@ import type { ChannelName } from '../registration.ts';
 import {
   type Claim,
   claimDue,
+  createPending,
   type Delivery,
-  endDelivery,
   giveUpDelivery,
   type Outcome,
-  pendingDeliveries,
   postponeDelivery,
   putBackClaim,
   releaseLease,
 } from './deliveries.ts';
-import { claimHeartbeats, endHeartbeat, endResend, resendDeliveries } from './deliveries-again.ts';
+import { claimHeartbeats, createResendEnd, endHeartbeat, resendDeliveries } from './deliveries-again.ts';
+import { createEnd, type End } from './ends.ts';
 import type { Hosts } from './hosts.ts';
+import type { Leased, Places } from './owe.ts';
 import { createRecorder, type Recorder } from './record.ts';
 
 /** What a channel makes of a delivery. `gone`: there is nothing left to deliver. `told`: of several, only the first so many. */
 export type ChannelResult = SendResult | { ok: true; gone: true } | { ok: true; told: number };
 
 export interface Channel {
+  /** Told of what a claim has to be delivered, in order, before the first of it. */
+  begin?(claim: Claim, deliveries: readonly Delivery[]): void;
   /** Must not throw. After `signal` it should end soon. */
   deliver(claim: Claim, delivery: Delivery, signal: AbortSignal): Promise<ChannelResult>;
   /**
@@ -75,6 +78,10 @@ export interface DelivererOptions {
 export interface Deliverer {
   start(): void;
   wake(): void;
+  /** Places for subscribers that are about to be leased to this process; none while others wait for theirs. */
+  reserve(): Places;
+  /** Gives the places back, and delivers what has been leased. */
+  take(places: Places, leased: readonly Leased[]): void;
   /** Takes nothing new, lets requests in flight end, breaks them off after `graceMs`; leases are given back. */
   stop(graceMs: number): Promise<void>;
 }
@@ -86,6 +93,17 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
   const timers = new Set<NodeJS.Timeout>();
   /** Leases that could not be given back. */
   const unreleased = new Set<Claim>();
+  const parts: Parts = {
+    ...options,
+    pending: createPending(options.db),
+    end: createEnd(options.db),
+    endResend: createResendEnd(options.db),
+  };
+  /** Places for what is being leased at this moment. */
+  let reserved = 0;
+  const freePlaces = () => Math.max(0, options.concurrency - running.size - reserved);
+  /** The last look found as many as there were places. */
+  let othersWait = false;
 
   // Sooner than the next poll when a retry falls due before it.
   const wakeIn = (delayMs: number) => {
@@ -96,9 +114,9 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
     }, delayMs);
     timers.add(timer);
   };
-  const serve = async (claim: Claim) => {
+  const serve = async (claim: Claim, deliveries?: readonly Delivery[]) => {
     try {
-      await deliverBatch(options, claim, { stopping: stopping.signal, broken: broken.signal, wakeIn });
+      await deliverBatch(parts, claim, deliveries, { stopping: stopping.signal, broken: broken.signal, wakeIn });
     } catch (err) {
       options.log.error({ err, subscription: claim.id }, 'delivering failed');
       unreleased.add(claim);
@@ -112,7 +130,7 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
       unreleased.delete(claim);
     }
   };
-  const take = async (claim: Claim): Promise<void> => {
+  const take = async (claim: Claim, deliveries?: readonly Delivery[]): Promise<void> => {
     const verdict = options.hosts.enter(claim.host);
     if (verdict !== 'entered') {
       unreleased.add(claim);
@@ -122,7 +140,7 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
       if (verdict.waitMs > 0) wakeIn(verdict.waitMs);
       return;
     }
-    const batch = serve(claim).finally(() => {
+    const batch = serve(claim, deliveries).finally(() => {
       options.hosts.leave(claim.host);
       running.delete(batch);
       loop.wake();
@@ -138,13 +156,23 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
   };
   const work = async (): Promise<boolean> => {
     await giveBack();
-    const free = options.concurrency - running.size;
-    if (free <= 0) return false;
-    const due = await claimDue(options.db, free, options.leaseMs, options.hosts.full());
-    const claims = [...due, ...(await claimQuiet(free - due.length))];
+    const free = freePlaces();
+    if (free === 0) {
+      othersWait = true;
+      return false;
+    }
+    reserved += free;
+    let claims: Claim[];
+    try {
+      const due = await claimDue(options.db, free, options.leaseMs, options.hosts.full());
+      claims = [...due, ...(await claimQuiet(free - due.length))];
+      othersWait = due.length === free;
+    } finally {
+      reserved -= free;
+    }
     const before = running.size;
     // All at once: those that may go do so before any is put back.
-    await Promise.all(claims.map(take));
+    await Promise.all(claims.map((claim) => take(claim)));
     // As many as were asked for, and not all of them were to go: others may be waiting behind them.
     return claims.length === free && running.size < before + claims.length;
   };
@@ -155,11 +183,23 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
     idleMsMin: options.pollMs,
     idleMsMax: options.pollMs,
     errorMs: options.pollMs,
+    // Each batch that ends wakes it: what becomes due meanwhile is claimed together.
+    everyMsMin: claimEveryMs,
   });
 
   return {
     start: loop.start,
     wake: loop.wake,
+    reserve() {
+      const most = othersWait || stopping.signal.aborted ? 0 : freePlaces();
+      reserved += most;
+      return { most, leaseMs: options.leaseMs, without: options.hosts.full() };
+    },
+    take({ most }, leased) {
+      reserved -= most;
+      const onError = (err: unknown) => options.log.error({ err }, 'a lease could not be given back');
+      for (const { claim, deliveries } of leased) take(claim, deliveries).catch(onError);
+    },
     async stop(graceMs) {
       stopping.abort();
       for (const timer of timers) clearTimeout(timer);
@@ -172,20 +212,35 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
   };
 }
 
+const claimEveryMs = 5;
+
 interface Surroundings {
   stopping: AbortSignal;
   broken: AbortSignal;
   wakeIn: (delayMs: number) => void;
 }
 
-async function deliverBatch(options: DelivererOptions, claim: Claim, around: Surroundings): Promise<void> {
-  const { db } = options;
-  const { batchDeliveries = options.batchDeliveries } = options.channels[claim.channel];
+/** What all batches share. */
+interface Parts extends DelivererOptions {
+  pending: ReturnType<typeof createPending>;
+  end: End;
+  endResend: End;
+}
+
+/** `owed`: what is known to be owed without a look. */
+async function deliverBatch(
+  options: Parts,
+  claim: Claim,
+  owed: readonly Delivery[] | undefined,
+  around: Surroundings,
+): Promise<void> {
+  const { db, end, endResend } = options;
+  const { batchDeliveries: limit = options.batchDeliveries } = options.channels[claim.channel];
   if (claim.beats) return beat(options, claim, around);
-  const pending = await pendingDeliveries(db, claim, batchDeliveries);
-  const again = claim.resends > 0 ? await resendDeliveries(db, claim, batchDeliveries) : [];
+  const pending = owed?.slice(0, limit) ?? (await options.pending({ claim, limit }));
+  const again = claim.resends > 0 ? await resendDeliveries(db, claim, limit) : [];
   const isLast = again.length === 0;
-  if ((await deliverAll(options, claim, pending, { ...around, isLast, end: endDelivery })) === 'over') return;
+  if ((await deliverAll(options, claim, pending, { ...around, isLast, end })) === 'over') return;
   // What has been asked for again keeps nothing new waiting for more than a batch.
   await deliverAll(options, claim, again, { ...around, isLast: true, end: endResend });
 }
@@ -193,7 +248,7 @@ async function deliverBatch(options: DelivererOptions, claim: Claim, around: Sur
 interface Batch extends Surroundings {
   /** The lease is given back at its end. */
   isLast: boolean;
-  end: typeof endDelivery;
+  end: End;
 }
 
 /** over: nothing more is sent under this claim. */
@@ -203,9 +258,10 @@ async function deliverAll(
   deliveries: readonly Delivery[],
   batch: Batch,
 ): Promise<'on' | 'over'> {
-  const { many, unrecordedMax = 0 } = options.channels[claim.channel];
-  const { db, leaseMs } = options;
-  const recorder = createRecorder({ db, claim, end: batch.end, leaseMs, unrecordedMax });
+  const { begin, many, unrecordedMax = 0 } = options.channels[claim.channel];
+  begin?.(claim, deliveries);
+  const { leaseMs } = options;
+  const recorder = createRecorder({ claim, end: batch.end, leaseMs, unrecordedMax });
   let atOnce = many?.atOnce(claim) ?? 1;
   let at = 0;
   while (at < deliveries.length && !batch.stopping.aborted) {
@@ -259,7 +315,7 @@ async function deliverSome(
   const isHeld =
     outcome === 'delivered' && !next.release
       ? await recorder.delivered(number, count)
-      : (await recorder.drain()) && (await batch.end(options.db, claim, number, ended, next));
+      : (await recorder.drain()) && (await batch.end(claim, number, ended, next));
   if (!isHeld) return 'broken';
   // The counts were the first delivery's.
   claim.attempts = 0;

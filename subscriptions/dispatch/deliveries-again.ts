@@ -1,14 +1,8 @@
 // What is sent beside what is owed: events that a client asks for again ($resend), and heartbeats where there is nothing else.
 // http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/StructureDefinition-backport-heartbeat-period.html
 import type { Queryable, Statement } from '#platform';
-import {
-  type Claim,
-  claimColumns,
-  type Delivery,
-  deliveryColumns,
-  type endDelivery,
-  nextHeartbeat,
-} from './deliveries.ts';
+import { type Claim, claimColumns, type Delivery, deliveryColumns, nextHeartbeat } from './deliveries.ts';
+import type { End } from './ends.ts';
 
 const again: Statement = {
   name: 'delivery_again',
@@ -48,13 +42,14 @@ const end: Statement = {
     select state from s`,
 };
 
-/** As endDelivery, for the first `count` that were to be told again: their outcome stays what it was. */
-export const endResend: typeof endDelivery = async (db, { id, lease_token }, number, result, next) => {
-  const { release, leaseMs, count } = next;
-  const values = [id, lease_token, number, result.error ?? null, release, leaseMs, count];
-  const rows = await db.query<{ state: string }>(end, values);
-  return rows[0]?.state === 'active';
-};
+/** For the first `count` that were to be told again: their outcome stays what it was. */
+export const createResendEnd =
+  (db: Queryable): End =>
+  async ({ id, lease_token }, number, result, { release, leaseMs, count }) => {
+    const values = [id, lease_token, number, result.error ?? null, release, leaseMs, count];
+    const rows = await db.query<{ state: string }>(end, values);
+    return rows[0]?.state === 'active';
+  };
 
 const claim: Statement = {
   name: 'heartbeat_claim',

@@ -1,6 +1,6 @@
-// Table delivery and the delivery side of table subscriber: what is owed, who is sending it, what became of it.
+// Table delivery and the delivery side of table subscriber: what is owed, who is sending it, what became of what failed.
 import type { Change } from '#fhir-model';
-import type { Queryable, Statement, Tx } from '#platform';
+import { createGather, type Queryable, type Statement } from '#platform';
 import type { ChannelName, TopicRegistration } from '../registration.ts';
 
 /** A change that one subscriber is to be told of. */
@@ -9,6 +9,10 @@ export interface Match {
   change: Change;
   /** What the database has to say of it first, if not what the subscriber asks of all: a search string without the type. */
   stored?: { type: string; search: string };
+  /** Searches: one of them must find it, too. */
+  oneOf?: readonly { type: string; search: string }[];
+  /** Searches: none of them may find it. */
+  noneOf?: readonly { type: string; search: string }[];
 }
 
 /** A subscriber leased to this process. */
@@ -50,42 +54,9 @@ export interface Delivery {
   again: boolean;
 }
 
-export const deliveryColumns = 'number, type, id, version, change_xid, change_seq, op, changed_at, again';
-
 export type Outcome = 'delivered' | 'failed' | 'gone';
 
-// Numbers come from the subscriber's own row, locked by its update, in the order of the matches.
-const insert: Statement = {
-  name: 'delivery_insert',
-  text: `with m as (
-      select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::float8[], $5::int[], $6::text[], $7::text[],
-        $8::text[]) with ordinality as m (subscriber, xid, seq, changed, version, type, id, op, place)),
-    n as (
-      update subscriber s set last_number = s.last_number + c.count,
-        due_at = coalesce(s.due_at, statement_timestamp())
-      from (select subscriber, count(*) as count from m group by subscriber) c
-      where s.id = c.subscriber and s.state <> 'deleted'
-      returning s.id, s.last_number - c.count as base)
-    insert into delivery (subscriber, number, change_xid, change_seq, changed_at, version, type, id, op)
-    select n.id, n.base + row_number() over (partition by n.id order by m.place),
-      m.xid, m.seq, to_timestamp(m.changed / 1000), m.version, m.type, m.id, m.op
-    from n join m on m.subscriber = n.id`,
-};
-
-/** Numbers the matches of each subscriber in the order given and makes them due. */
-export async function insertDeliveries(tx: Tx, matches: Match[]): Promise<void> {
-  if (matches.length === 0) return;
-  await tx.query(insert, [
-    matches.map((match) => match.subscriber),
-    matches.map(({ change }) => change.xid),
-    matches.map(({ change }) => change.seq),
-    matches.map(({ change }) => change.updatedMs),
-    matches.map(({ change }) => change.version),
-    matches.map(({ change }) => change.type),
-    matches.map(({ change }) => change.id),
-    matches.map(({ change }) => change.op),
-  ]);
-}
+export const deliveryColumns = 'number, type, id, version, change_xid, change_seq, op, changed_at, again';
 
 export const claimColumns = `s.id, s.channel, s.criteria, s.endpoint, s.payload, s.header, s.secret, s.host, s.topic,
       s.resends, s.lease_token, s.done_number, s.attempts,
@@ -125,50 +96,46 @@ export async function putBackClaim(db: Queryable, { id, lease_token }: Claim, wa
 export const nextHeartbeat = `case when heartbeat_at is not null
           then statement_timestamp() + (topic ->> 'heartbeatSeconds')::int * interval '1 second' end`;
 
+/**
+ * Rows of arrays `$1`, `$2` … How long they are is hidden from the planner: it took the plan for arrays of one element for so much
+ * cheaper than the general one that it planned each execution anew, for a millisecond.
+ */
+export const unnest = (...types: string[]): string =>
+  `unnest(${types.map((type, at) => `(select $${at + 1}::${type}[])`).join(', ')})`;
+
+/** As an array to look for; hidden in the same way. */
+export const firstOfArrays = '(select $1::text[])::text[]';
+
 const pending: Statement = {
   name: 'delivery_pending',
-  text: `select ${deliveryColumns} from delivery
-    where subscriber = $1 and number > $2 order by number limit $3`,
+  text: `select c.id as subscriber, d.* from ${unnest('text', 'bigint', 'int')} c (id, done, most)
+    cross join lateral (select ${deliveryColumns} from delivery
+      where subscriber = c.id and number > c.done order by number limit c.most) d`,
 };
 
-export function pendingDeliveries(db: Queryable, { id, done_number }: Claim, limit: number): Promise<Delivery[]> {
-  return db.query<Delivery>(pending, [id, done_number, limit]);
+interface Pending {
+  claim: Claim;
+  limit: number;
 }
 
-// Whether more is owed is read from the subscriber's own row, never by a look into delivery: that look would have the
-// statement's snapshot, miss what a dispatcher commits while this waits for the row, and put the subscriber to sleep.
-const end: Statement = {
-  name: 'delivery_end',
-  text: `with s as (
-      update subscriber set done_number = $3, attempts = 0, failing_since = null, error = $5,
-        due_at = case when state = 'active' and ($3 < last_number or resends > 0) then statement_timestamp() end,
-        heartbeat_at = ${nextHeartbeat},
-        lease_until = case when $6 then null else statement_timestamp() + $7 * interval '1 millisecond' end
-      where id = $1 and lease_token = $2 and done_number = $3::bigint - $8::bigint
-      returning state),
-    d as (
-      update delivery set outcome = $4, ended_at = statement_timestamp(), attempts = attempts + 1, error = $5
-      where subscriber = $1 and number > $3::bigint - $8::bigint and number <= $3 and exists (select from s))
-    select state from s`,
-};
+/** What is owed under a claim, in order, `limit` at most; claims of the same moment share a statement. */
+export const createPending = (db: Queryable): ((one: Pending) => Promise<Delivery[]>) =>
+  createGather<Pending, Delivery[]>({
+    ...{ lanesMax: 2, itemsMax: 64, weigh: ({ limit }) => limit, weightMax: pendingRowsMax, key: () => '' },
+    async run(many) {
+      const values = [
+        many.map(({ claim }) => claim.id),
+        many.map(({ claim }) => claim.done_number),
+        many.map(({ limit }) => limit),
+      ];
+      const found = new Map<string, Delivery[]>(many.map(({ claim }) => [claim.id, []]));
+      const rows = await db.query<Delivery & { subscriber: string }>(pending, values);
+      for (const { subscriber, ...row } of rows) found.get(subscriber)!.push(row);
+      return many.map(({ claim }) => found.get(claim.id)!.sort((one, next) => Number(one.number - next.number)));
+    },
+  });
 
-/**
- * Records the end of the `count` deliveries up to this number. `release` gives the lease back, otherwise it is prolonged by `leaseMs`.
- * False when nothing more may be sent under this claim: the lease is lost or the subscriber no longer active.
- */
-export async function endDelivery(
-  db: Queryable,
-  claimed: Claim,
-  number: bigint,
-  result: { outcome: Outcome; error?: string },
-  next: { release: boolean; leaseMs: number; count: number },
-): Promise<boolean> {
-  const { id, lease_token } = claimed;
-  const { release, leaseMs, count } = next;
-  const values = [id, lease_token, number, result.outcome, result.error ?? null, release, leaseMs, count];
-  const rows = await db.query<{ state: string }>(end, values);
-  return rows[0]?.state === 'active';
-}
+const pendingRowsMax = 3_200;
 
 const postpone: Statement = {
   name: 'delivery_postpone',

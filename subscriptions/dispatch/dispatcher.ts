@@ -6,10 +6,10 @@
 import type { Change, ChangeCursor, ChangeFeed, SearchParameters } from '#fhir-model';
 import { CerebraError, type Clock, createLoop, type Db, type Log, type Statement } from '#platform';
 import type { SubscriptionMetrics } from '../metrics.ts';
-import { insertDeliveries } from './deliveries.ts';
-import type { Lease } from './lease.ts';
+import { type Lease, moveText } from './lease.ts';
+import { insertDeliveries, type Leased, oweMatches, owing, type Places } from './owe.ts';
 import type { Plan, Planner } from './plan.ts';
-import { activeRegistrations, applySubscriberChanges, isBuiltIn } from './subscribers.ts';
+import { activeRegistrations, applySubscriberChanges, isBuiltIn, lockSubscribers } from './subscribers.ts';
 
 export interface DispatcherOptions {
   db: Db;
@@ -22,7 +22,12 @@ export interface DispatcherOptions {
   registerOwn: () => void;
   /** Subscriptions that were stored but can't be read any more go through the check again. */
   recheck: (id: string) => Promise<void>;
-  /** Called after a commit that made deliveries due. */
+  /** Who delivers in this process: what it has room for is leased to it as it comes to be owed. */
+  deliverer: {
+    reserve(): Places;
+    take(places: Places, leased: readonly Leased[]): void;
+  };
+  /** Called after a commit that made deliveries due that nobody has leased. */
   onMatched: () => void;
   /** Called after a commit that left Subscriptions to be checked, and on taking the lease. */
   onChecks: () => void;
@@ -104,13 +109,12 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     // Saving it each time cost a commit, that is a flush to disk, for every few writes.
     const idle = plan.matches.length === 0 && plan.subscribers.length === 0;
     if (!idle || performance.now() - savedMs >= saveEveryMs) {
-      await commit(options, saved!, to, plan);
+      if (await commit(options, saved!, to, plan)) options.onMatched();
       saved = to;
       savedMs = performance.now();
     }
     known = to;
     if (plan.handled === batch.length) caughtUpMs = allMs ?? caughtUpMs;
-    if (plan.matches.length > 0) options.onMatched();
     if (plan.subscribers.some(({ kind }) => kind === 'check' || kind === 'fail')) options.onChecks();
     return plan.handled === options.batchChanges || plan.handled < batch.length;
   };
@@ -193,16 +197,46 @@ function watchDefinitions(options: DispatcherOptions) {
 
 const saveEveryMs = 1_000;
 
-async function commit(options: DispatcherOptions, from: ChangeCursor, to: ChangeCursor, plan: Plan): Promise<void> {
-  await options.db.tx(async (tx) => {
-    if (!(await options.lease.move(tx, from, to))) {
-      throw new CerebraError('unavailable', 'Another server has taken over the dispatching of changes');
-    }
+/** True: there is something due that nobody has leased. */
+async function commit(options: DispatcherOptions, from: ChangeCursor, to: ChangeCursor, plan: Plan): Promise<boolean> {
+  const isPlain = plan.subscribers.length === 0;
+  const waiting = await (isPlain ? commitMatches : commitAll)(options, from, to, plan);
+  options.metrics.matched.inc(plan.matches.length);
+  return waiting;
+}
+
+async function commitAll({ db, lease }: DispatcherOptions, from: ChangeCursor, to: ChangeCursor, plan: Plan) {
+  await db.tx(async (tx) => {
+    if (!(await lease.move(tx, from, to))) throw lost();
+    await lockSubscribers(tx, plan);
     await applySubscriberChanges(tx, plan.subscribers);
     await insertDeliveries(tx, plan.matches);
   });
-  options.metrics.matched.inc(plan.matches.length);
+  return plan.matches.length > 0 || plan.subscribers.length > 0;
 }
+
+const moveAndOwe = owing('dispatcher_move_and_owe', moveText);
+
+// One statement is one round trip in place of four.
+async function commitMatches(
+  { db, lease, deliverer }: DispatcherOptions,
+  from: ChangeCursor,
+  to: ChangeCursor,
+  { matches }: Plan,
+): Promise<boolean> {
+  const places = deliverer.reserve();
+  let leased: readonly Leased[] = [];
+  try {
+    const owed = await oweMatches(db, moveAndOwe, lease.moving(from, to), matches, places);
+    if (!owed) throw lost();
+    ({ leased } = owed);
+    return owed.waiting;
+  } finally {
+    deliverer.take(places, leased);
+  }
+}
+
+const lost = () => new CerebraError('unavailable', 'Another server has taken over the dispatching of changes');
 
 function observeLag({ metrics, clock }: DispatcherOptions, batch: Change[], horizonSeconds: number): void {
   const oldestSeconds = batch[0] ? Math.max(0, clock.now() - batch[0].updatedMs) / 1000 : 0;

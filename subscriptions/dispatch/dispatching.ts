@@ -74,6 +74,7 @@ export function createDispatching(options: DispatchingOptions): Dispatching {
     lease: createLease(uuidv7(options.clock.now()), limits.dispatchLeaseMs),
     leaseMs: limits.dispatchLeaseMs,
     recheck: (id) => recheckSubscriber(db, id),
+    deliverer,
     onMatched: () => deliverer.wake(),
     onChecks: () => checks.wake(),
     batchChanges: limits.batchChanges,

@@ -9,6 +9,8 @@ export interface Lease {
   acquire(db: Queryable): Promise<ChangeCursor | undefined>;
   /** Moves the cursor and renews the lease; false when it was lost: the transaction must be given up. */
   move(tx: Tx, from: ChangeCursor, to: ChangeCursor): Promise<boolean>;
+  /** What `moveText` is run with to do so as a part of another statement. */
+  moving(from: ChangeCursor, to: ChangeCursor): unknown[];
   /** Gives the lease back, so that another server need not wait for its end. */
   release(db: Db): Promise<void>;
 }
@@ -21,11 +23,15 @@ const acquire: Statement = {
     returning xid, seq`,
 };
 
-const move: Statement = {
-  name: 'dispatcher_move',
-  text: `update dispatcher set xid = $4, seq = $5, lease_until = statement_timestamp() + $6 * interval '1 millisecond'
-    where name = $7 and holder = $1 and xid = $2 and seq = $3`,
-};
+/** Changes the one row, or none when the lease was lost; its placeholders begin with `$first`. */
+export function moveText(first: number): string {
+  const [holder, fromXid, fromSeq, xid, seq, leaseMs, name] = Array.from({ length: 7 }, (_, at) => `$${first + at}`);
+  return `update dispatcher set xid = ${xid}, seq = ${seq},
+      lease_until = statement_timestamp() + ${leaseMs} * interval '1 millisecond'
+    where name = ${name} and holder = ${holder} and xid = ${fromXid} and seq = ${fromSeq}`;
+}
+
+const move: Statement = { name: 'dispatcher_move', text: moveText(1) };
 
 const release: Statement = {
   text: `update dispatcher set holder = null, lease_until = null where name = $2 and holder = $1`,
@@ -33,10 +39,11 @@ const release: Statement = {
 
 /** `consumer`: whose row of table dispatcher it is. */
 export function createLease(holder: string, leaseMs: number, consumer = 'subscriptions'): Lease {
+  const moving: Lease['moving'] = (from, to) => [holder, from.xid, from.seq, to.xid, to.seq, leaseMs, consumer];
   return {
+    moving,
     acquire: async (db) => (await db.query<ChangeCursor>(acquire, [holder, leaseMs, consumer]))[0],
-    move: async (tx, from, to) =>
-      (await tx.queryCount(move, [holder, from.xid, from.seq, to.xid, to.seq, leaseMs, consumer])) === 1,
+    move: async (tx, from, to) => (await tx.queryCount(move, moving(from, to))) === 1,
     release: async (db) => {
       await db.query(release, [holder, consumer]);
     },

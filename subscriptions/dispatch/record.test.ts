@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Db } from '#platform';
-import type { Claim, endDelivery } from './deliveries.ts';
+import type { Claim } from './deliveries.ts';
+import type { End } from './ends.ts';
 import { createRecorder } from './record.ts';
 
 /** An `end` that is answered when the test says so. */
 function heldEnd() {
   const calls: { number: bigint; count: number; answer: PromiseWithResolvers<boolean> }[] = [];
-  const end: typeof endDelivery = (_db, _claim, number, _result, { count }) => {
+  const end: End = (_claim, number, _result, { count }) => {
     const answer = Promise.withResolvers<boolean>();
     calls.push({ number, count, answer });
     return answer.promise;
@@ -16,8 +16,8 @@ function heldEnd() {
   return { calls, asked, end };
 }
 
-const recorderOf = (end: typeof endDelivery, unrecordedMax: number, leaseMs = 3_600_000) =>
-  createRecorder({ db: {} as Db, claim: {} as Claim, end, leaseMs, unrecordedMax });
+const recorderOf = (end: End, unrecordedMax: number, leaseMs = 3_600_000) =>
+  createRecorder({ claim: {} as Claim, end, leaseMs, unrecordedMax });
 
 test('what ends while a record is written is recorded with the next one', async () => {
   const { calls, asked, end } = heldEnd();

@@ -1,13 +1,12 @@
 // Records that deliveries have ended while the next ones are being sent, several in one statement: with a flush to disk for
 // each, one Subscription was told of 280 events a second, whatever its receiver could take.
 // What a crash finds unrecorded is sent again; more than `unrecordedMax` never is.
-import type { Db } from '#platform';
-import type { Claim, endDelivery } from './deliveries.ts';
+import type { Claim } from './deliveries.ts';
+import type { End } from './ends.ts';
 
 export interface RecorderOptions {
-  db: Db;
   claim: Claim;
-  end: typeof endDelivery;
+  end: End;
   leaseMs: number;
   /** Deliveries that have been sent and are not recorded; with 0 each is recorded before the next is sent. */
   unrecordedMax: number;
@@ -23,7 +22,7 @@ export interface Recorder {
   drain(): Promise<boolean>;
 }
 
-export function createRecorder({ db, claim, end, leaseMs, unrecordedMax }: RecorderOptions): Recorder {
+export function createRecorder({ claim, end, leaseMs, unrecordedMax }: RecorderOptions): Recorder {
   let waiting: { number: bigint; count: number } | undefined;
   let writing: Promise<void> | undefined;
   /** Sent and not recorded, those being written included. */
@@ -38,7 +37,7 @@ export function createRecorder({ db, claim, end, leaseMs, unrecordedMax }: Recor
         const { number, count } = waiting;
         waiting = undefined;
         const atMs = performance.now();
-        lost = !(await end(db, claim, number, { outcome: 'delivered' }, { release: false, leaseMs, count }));
+        lost = !(await end(claim, number, { outcome: 'delivered' }, { release: false, leaseMs, count }));
         prolongedMs = atMs;
         unrecorded -= count;
       }

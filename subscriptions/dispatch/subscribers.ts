@@ -3,6 +3,7 @@
 import type { Queryable, Statement, Tx } from '#platform';
 import type { ChannelName, Registration, TopicRegistration } from '../registration.ts';
 import { saveTopic, type TopicChange } from '../topics/store.ts';
+import type { Match } from './deliveries.ts';
 
 /** What a change of a Subscription does to its subscriber. */
 export type SubscriberChange =
@@ -69,6 +70,27 @@ const fail: Statement = {
   text: `update subscriber s set state = 'error', error = f.error, report = f.error, due_at = null
     from unnest($1::text[], $2::text[]) f (id, error) where s.id = f.id and s.state = 'active'`,
 };
+
+const lock: Statement = {
+  name: 'subscriber_lock',
+  text: 'select from subscriber where id = any ($1::text[]) order by id for no key update',
+};
+
+/**
+ * Locks all that a transaction will change, in the order of their ids: whoever changes several does so (ends.ts, owe.ts), and none
+ * waits for the other in turn.
+ */
+export async function lockSubscribers(
+  tx: Tx,
+  { matches, subscribers }: { matches: readonly Match[]; subscribers: readonly SubscriberChange[] },
+): Promise<void> {
+  const ids = new Set(matches.map(({ subscriber }) => subscriber));
+  for (const change of subscribers) {
+    if (change.kind === 'activate') ids.add(change.registration.id);
+    else if (change.kind !== 'topic') ids.add(change.id);
+  }
+  await tx.query(lock, [[...ids]]);
+}
 
 /** In their order; failures next to each other go together: when a topic ends they are those of all its Subscriptions. */
 export async function applySubscriberChanges(tx: Tx, changes: readonly SubscriberChange[]): Promise<void> {

@@ -1,6 +1,7 @@
-// Criteria that one resource alone does not decide (chains, _has, value sets …): the database is asked, when the change is
-// dispatched. All changes of a batch that one criterion concerns go together, and Subscriptions with the same criteria
-// share the question: 500 changes and 50 Subscriptions with one criterion are five searches.
+// Criteria that one resource alone does not decide (chains, _has, value sets …), of Subscriptions, of their filters and of the
+// triggers of topics: the database is asked, when the change is dispatched. All changes of a batch that one criterion concerns
+// go together, and Subscriptions with the same criteria share the question: 500 changes and 50 Subscriptions with one criterion
+// are five searches.
 import type { AccessScope, ResourceReader } from '#fhir-model';
 import { isCerebraError } from '#platform';
 import type { Match } from '../dispatch/deliveries.ts';
@@ -58,9 +59,13 @@ export async function keepMet(
     }
   };
   await Promise.all(Array.from({ length: searchesAtOnce }, work));
-  const kept = matches.filter(({ subscriber, change, stored }) => {
+  const isMet = (one: StoredCriteria, { id }: Match['change']) => questions.get(keyOf(one))!.met.has(id);
+  const kept = matches.filter(({ subscriber, change, stored, oneOf, noneOf }) => {
     const one = stored ?? criteria.get(subscriber);
-    return !one || (!failed.has(subscriber) && questions.get(keyOf(one))!.met.has(change.id));
+    if (!one && !oneOf && !noneOf) return true;
+    if (failed.has(subscriber) || (one && !isMet(one, change))) return false;
+    const isFound = (each: StoredCriteria) => isMet(each, change);
+    return (oneOf?.some(isFound) ?? true) && !noneOf?.some(isFound);
   });
   return { kept, failed };
 }
@@ -69,14 +74,18 @@ const keyOf = ({ type, search }: StoredCriteria): string => `${type}?${search}`;
 
 function questionsOf(matches: Match[], criteria: ReadonlyMap<string, StoredCriteria>): Map<string, Question> {
   const questions = new Map<string, Question>();
-  for (const { subscriber, change, stored } of matches) {
-    const one = stored ?? criteria.get(subscriber);
-    if (!one) continue;
+  const ask = (one: StoredCriteria, { subscriber, change }: Match) => {
     const key = keyOf(one);
     const question = questions.get(key) ?? { ...one, ids: new Set(), subscribers: new Set(), met: new Set() };
     questions.set(key, question);
     question.ids.add(change.id);
     question.subscribers.add(subscriber);
+  };
+  for (const match of matches) {
+    const one = match.stored ?? criteria.get(match.subscriber);
+    if (one) ask(one, match);
+    for (const each of match.oneOf ?? []) ask(each, match);
+    for (const each of match.noneOf ?? []) ask(each, match);
   }
   return questions;
 }

@@ -1,7 +1,7 @@
 // Admin endpoints of scores: the tables that they are computed with, and the way in for vital signs that were stored before.
 import type { AccessScope, ResourceReader, StoredVersion } from '#fhir-model';
 import { type AdminRoute, CerebraError, type Clock, type Db } from '#platform';
-import { insertDeliveries } from '../dispatch/deliveries.ts';
+import { insertDeliveries } from '../dispatch/owe.ts';
 import type { ScoreSet } from './schema.ts';
 
 export interface ScoreAdmin {
@@ -45,11 +45,9 @@ async function takeIn({ db, reader, scope, clock, set, subscriber, codes }: Scor
   const query = `combo-code=${encodeURIComponent(codes.join(','))}&_count=${observationsMax}&_total=none${page}`;
   const { resources, nextCursor } = await reader.search('Observation', query, scope);
   const nowMs = clock.now();
-  await db.tx((tx) =>
-    insertDeliveries(
-      tx,
-      resources.map((one) => ({ subscriber, change: changeOf(one, nowMs) })),
-    ),
+  await insertDeliveries(
+    db,
+    resources.map((one) => ({ subscriber, change: changeOf(one, nowMs) })),
   );
   return { taken: resources.length, ...(nextCursor === undefined ? {} : { next: nextCursor }) };
 }

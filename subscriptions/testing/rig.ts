@@ -2,8 +2,9 @@
 import type { TestContext } from 'node:test';
 import { createXmlCodec, loadDefinitions, type Resource } from '#fhir-model';
 import { createMetrics, type Db, type Metrics, systemClock } from '#platform';
-import { testDatabase, testLog, waitFor } from '#platform/testing';
+import { testLog, waitFor } from '#platform/testing';
 import { createSubscriptions, type Subscriptions, type SubscriptionsOptions } from '../index.ts';
+import { emptyDatabase } from './database.ts';
 import { testRules } from './rules.ts';
 import { createTestStore, type TestStore } from './store.ts';
 
@@ -30,22 +31,11 @@ export const testLimits = {
   stopGraceMs: 2_000,
 } as const;
 
-let shared: Promise<Db> | undefined;
-
-// One database a file, emptied for each test: cloning one takes up to 1.5 s.
-async function emptyDatabase(): Promise<Db> {
-  shared ??= testDatabase();
-  const db = await shared;
-  await db.query({
-    text: `drop table if exists test_version;
-      truncate change, subscriber, delivery, subscription_topic, alert, alert_fact, alert_watch;
-      update dispatcher set xid = 0, seq = 0, holder = null, lease_until = null`,
-  });
-  return db;
-}
+const emptying = `truncate subscriber, delivery, subscription_topic, alert, alert_fact, alert_watch;
+  update dispatcher set xid = 0, seq = 0, holder = null, lease_until = null`;
 
 export async function createRig(t: TestContext): Promise<Rig> {
-  const db = await emptyDatabase();
+  const db = await emptyDatabase(emptying);
   const store = await createTestStore(db);
   const { parameters, resourceTypes } = await testRules();
   return {

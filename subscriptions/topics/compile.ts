@@ -3,6 +3,7 @@
 import { type Issue, parseSearch, type SearchQuery } from '#fhir-model';
 import { CerebraError, isCerebraError } from '#platform';
 import { type CriteriaRules, parseCriteria } from '../match/criteria.ts';
+import type { StoredCriteria } from '../match/stored.ts';
 import type { TopicReading } from './read-topic.ts';
 import { type EventTrigger, type FilterRule, focusTypes, type NotificationShape, type Topic } from './topic.ts';
 import { compileTrigger, type Trigger, within } from './trigger.ts';
@@ -24,6 +25,10 @@ export function compileTopic(topic: Topic, rules: CriteriaRules): CompiledTopic 
   });
   return { topic, triggers, events: topic.eventTriggers, focus: focusTypes(topic) };
 }
+
+/** What its triggers leave to the database. */
+export const storedOf = ({ triggers }: CompiledTopic): StoredCriteria[] =>
+  Array.from(triggers.values(), (some) => some.flatMap(({ stored }) => stored ?? [])).flat();
 
 /** What is wrong with a topic, by element of the Basic. */
 export function topicIssues({ topic, at, issues }: TopicReading, rules: CriteriaRules): Issue[] {

@@ -180,12 +180,12 @@ test('a topic that can not be carried out is kept with its fault, and nobody can
   const { db, store, start } = await createRig(t);
   const receiver = await startReceiver(t);
   const { adminRoutes } = await start();
-  const broken = { resource: 'Encounter', queryCriteria: { current: 'patient.name=x' } };
+  const broken = { resource: 'Encounter', queryCriteria: { previous: 'patient.name=x' } };
   await store.put(topicBasic('broken', { resourceTrigger: broken }));
   await store.put({ resourceType: 'Basic', id: 'malformed', code: { coding: [null, 'x'] } } as never);
   await store.put(subscriptionTo('http://example.org/topic/broken', 's', receiver.url));
   const { error } = await waitForStatus(store, 's', 'error');
-  const reason = "Basic.extension[1]: queryCriteria.current: 'patient.name=x' looks at other resources";
+  const reason = "Basic.extension[1]: queryCriteria.previous: 'patient.name=x' looks at other resources";
   assert.ok(String(error).startsWith(`Subscription.criteria: the topic can't be used: ${reason}`), String(error));
   const route = adminRoutes.find(({ path }) => path === '/admin/subscriptions/topics')!;
   const asked = { params: {}, query: new URLSearchParams(), headers: {} } as never;

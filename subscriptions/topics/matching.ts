@@ -1,16 +1,18 @@
 // Which Subscriptions to topics a change concerns. Subscriptions with the same filters on one topic are one entry of the
 // matcher, filed under its rarest equality; a topic's triggers are decided once for a change, and only where somebody's filters
-// let it pass. What a change replaced is read for the changes that are left, in one statement for the batch.
+// let it pass. What a change replaced is read for the changes that are left, in one statement for the batch. What a trigger asks
+// of other resources is left to the database (match/stored.ts), together with all that filters ask of it.
 import { isDeepStrictEqual } from 'node:util';
 import { type Change, parseJson, type Resource, type VersionKey } from '#fhir-model';
 import { isCerebraError } from '#platform';
 import type { Match } from '../dispatch/deliveries.ts';
 import type { CriteriaRules } from '../match/criteria.ts';
 import { createMatcher } from '../match/matcher.ts';
+import type { StoredCriteria } from '../match/stored.ts';
 import { askedOf, type TopicCatalogue } from './catalogue.ts';
 import type { CompiledTopic } from './compile.ts';
 import { carriesEvents, type EventPorts, eventOf, focusChanges, isEvent } from './events.ts';
-import type { States, Verdict } from './trigger.ts';
+import type { States } from './trigger.ts';
 
 export interface TopicSubscriber {
   /** Subscription.id */
@@ -37,7 +39,7 @@ export interface TopicBatch {
   concerns(change: Change): boolean;
   /** Candidates, by what memory says of them at this point of the stream. `current`: undefined of a deletion. */
   match(change: Change, current: Resource | undefined): Match[] | Promise<Match[]>;
-  /** Those of the batch's matches that hold, in their order, candidates of topics being decided. */
+  /** Those of the batch's matches that hold, in their order, candidates of topics being decided as far as the database need not. */
   settle(matches: readonly Match[]): Promise<Match[]>;
 }
 
@@ -70,8 +72,13 @@ interface Pending {
   verdict: Verdict;
 }
 
+/** Searches: it triggers if one of them finds the resource. */
+type Verdict = boolean | 'unread' | readonly StoredCriteria[];
+
 interface Candidate extends Match {
   pending?: Pending;
+  /** Told unless the change itself tells it, which the database decides. */
+  unless?: Pending;
 }
 
 interface Filed {
@@ -240,11 +247,33 @@ async function openBatch(opened: Opened, defines: boolean): Promise<TopicBatch> 
           one.change,
         );
       }
-      return (matches as readonly Candidate[]).filter(
-        ({ pending }) => pending === undefined || pending.verdict === true,
-      );
+      return settled(matches);
     },
   };
+}
+
+const isAsked = (verdict: Verdict): verdict is readonly StoredCriteria[] => Array.isArray(verdict);
+
+function settled(candidates: readonly Candidate[]): Match[] {
+  const asked = new Map<Change, Set<CompiledTopic>>();
+  for (const { pending } of candidates) {
+    if (!pending || !isAsked(pending.verdict)) continue;
+    const topics = asked.get(pending.change);
+    if (topics) topics.add(pending.topic);
+    else asked.set(pending.change, new Set([pending.topic]));
+  }
+  const found: Match[] = [];
+  for (const one of candidates) {
+    const { pending, unless } = one;
+    const verdict = pending ? pending.verdict : true;
+    if (isAsked(verdict)) found.push({ ...one, oneOf: verdict });
+    else if (verdict !== true) continue;
+    // A change of another batch was asked about, or will be, at another moment: rather told twice than not at all.
+    else if (unless && isAsked(unless.verdict) && asked.get(unless.change)?.has(unless.topic)) {
+      found.push({ ...one, noneOf: unless.verdict });
+    } else found.push(one);
+  }
+  return found;
 }
 
 /** What the changes of a batch replaced. */
@@ -273,17 +302,20 @@ function createFormer({ bodies }: TopicMatchingOptions): Former {
 
 /** Throws nothing: a topic that can't be evaluated on these triggers nothing. */
 function decide(options: TopicMatchingOptions, topic: CompiledTopic, states: States, { type }: Change): Verdict {
-  let verdict: Verdict = false;
+  let isUnread = false;
+  const asked: StoredCriteria[] = [];
   for (const trigger of topic.triggers.get(type) ?? []) {
     try {
       const one = trigger.decide(states);
       if (one === true) return true;
-      if (one === 'unread') verdict = 'unread';
+      if (one === 'unread') isUnread = true;
+      else if (one) asked.push(one);
     } catch (error) {
       options.onError(topic.topic.url, error);
     }
   }
-  return verdict;
+  if (isUnread) return 'unread';
+  return asked.length > 0 && asked;
 }
 
 function candidatesOf(
@@ -339,9 +371,13 @@ async function eventCandidates(
     const isOwn = isOwnChange(change);
     const states: States = { op: change.op, current: subject, previous: former.of(change) };
     for (const group of passing(subject, change.version)) {
+      const { topic } = group;
+      if (!happened(topic, change.type)) continue;
+      const verdict = isOwn && decide(options, topic, states, change);
       // The change itself has told it, or will when its turn comes, in whichever batch.
-      const isTold = isOwn && decide(options, group.topic, states, change) === true;
-      if (happened(group.topic, change.type) && !isTold) tell(found, group, change);
+      if (verdict === true) continue;
+      const unless = { topic, change, current: subject, verdict };
+      tell(found, group, change, isAsked(verdict) ? { unless } : {});
     }
   }
   return found;

@@ -11,7 +11,7 @@ const payload = 'http://hl7.org/fhir/uv/subscriptions-backport/StructureDefiniti
 
 const rulesWith = async (more: Partial<RegistrationRules>): Promise<RegistrationRules> => ({
   ...{ ...(await testRules()), email: true, egress: createEgress(['loopback', 'private']) },
-  topics: { filtersOf: () => new Map() },
+  topics: { filtersOf: () => new Map(), storedOf: () => [] },
   ...more,
 });
 
@@ -55,13 +55,24 @@ test('what is not said: one event in a notification, no heartbeat, the time that
   assert.deepEqual([criteria, type], [url, 'application/fhir+json']);
 });
 
-test('messages are for R4 criteria; a server without topics says so', async () => {
-  const { topics: _none, ...without } = await rulesWith({});
-  const message = asking('id-only', 'https://ward.example.org/x', { type: 'message' });
-  assert.match(
-    String(registrationOrProblem(message, await rulesWith({}))),
-    /^Subscription\.channel\.type: notifications of topics/,
+test('messages go to the base of a FHIR server, and whole resources only where nobody can read them', async () => {
+  const rules = await rulesWith({});
+  const message = (content: string, endpoint: string) => asking(content, endpoint, { type: 'message' });
+  const read = readRegistration(message('full-resource', 'https://ward.example.org/fhir'), rules);
+  assert.deepEqual(
+    [read.channel, read.endpoint, read.host],
+    ['message', 'https://ward.example.org/fhir', 'ward.example.org'],
   );
+  const refused: [Resource, RegExp][] = [
+    [message('id-only', 'hl7v2:ris'), /^Subscription\.channel\.endpoint: HL7v2 messages are made of R4 criteria/],
+    [message('full-resource', 'http://ward.example.org/fhir'), /whole resources go over https/],
+    [message('id-only', 'ward'), /^Subscription\.channel\.endpoint is not an absolute URL/],
+  ];
+  for (const [one, text] of refused) assert.match(String(registrationOrProblem(one, rules)), text);
+});
+
+test('a server without topics says so', async () => {
+  const { topics: _none, ...without } = await rulesWith({});
   const hook = asking('id-only', 'https://ward.example.org/x');
   assert.equal(registrationOrProblem(hook, without), 'Subscription.criteria: there are no topics here');
 });

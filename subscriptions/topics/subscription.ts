@@ -115,7 +115,7 @@ function number(channel: JsonObject, name: string, choice: string, { min, max }:
 /** Whether nobody on the way can read what such a channel carries. */
 export function isSecure(type: string, endpoint: string): boolean {
   if (type === 'email') return false;
-  if (type !== 'rest-hook' || !URL.canParse(endpoint)) return true;
+  if (!['rest-hook', 'message'].includes(type) || !URL.canParse(endpoint)) return true;
   const { protocol, hostname } = new URL(endpoint);
   return protocol === 'https:' || isLoopback(hostname.replace(/^\[|\]$/g, ''));
 }

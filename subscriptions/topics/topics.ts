@@ -16,7 +16,7 @@ import type { RegistrationRules } from '../registration.ts';
 import { topicRoute } from './admin.ts';
 import { builtInTopics } from './built-in.ts';
 import { askedOf, chosen, createTopicCatalogue, type StoredTopic, type TopicCatalogue } from './catalogue.ts';
-import { shapeOf, topicIssues } from './compile.ts';
+import { shapeOf, storedOf, topicIssues } from './compile.ts';
 import { createTopicMatching, type TopicMatching } from './matching.ts';
 import { readTopic } from './read-topic.ts';
 import { readTopics, saveTopic, storedTopicBasics, topicsOfUrl } from './store.ts';
@@ -36,6 +36,7 @@ export interface Topics {
   definer: Definer;
   /** For RegistrationRules.topics. */
   filtersOf: NonNullable<RegistrationRules['topics']>['filtersOf'];
+  storedOf: NonNullable<RegistrationRules['topics']>['storedOf'];
   /** What a notification of the topic has beside its focus, whichever server asks; undefined for nothing. */
   shapeOf(topic: string, type: string): Promise<NotificationShape | undefined>;
   adminRoutes: AdminRoute[];
@@ -52,6 +53,7 @@ export function createTopics(options: TopicsOptions): Topics {
     matching,
     definer: createDefiner(options, catalogue, matching),
     filtersOf: (asked) => askedOf(catalogue, asked, rules).asked,
+    storedOf: ({ url }) => storedOf(catalogue.find(url)),
     shapeOf: (canonical, type) => storedShape(options, canonical, type),
     adminRoutes: [topicRoute(db, rules)],
   };

@@ -1,10 +1,12 @@
 // Whether a change triggers: https://hl7.org/fhir/R5/subscriptiontopic-definitions.html#SubscriptionTopic.resourceTrigger
 // The interaction, the query criteria and the FHIRPath criteria must all hold. Where the topic does not say how a test counts
 // for a state that there is not (before a create, after a delete), it is left out, and one that is left alone decides; when
-// none is left the trigger does not fire.
+// none is left the trigger does not fire. What looks at other resources (chains, value sets …) the database decides, of the
+// current state alone: of what the change replaced there is no index to ask.
 import { type Change, compileFhirPath, type FhirPath, type Resource } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { type CriteriaRules, parseCriteria, type Test, testOf } from '../match/criteria.ts';
+import type { StoredCriteria } from '../match/stored.ts';
 import type { Interaction, QueryCriteria, ResourceTrigger } from './topic.ts';
 
 /** The states around a change. `previous` is `unread` until it is asked for; undefined where there is none. */
@@ -14,11 +16,13 @@ export interface States {
   previous: Resource | undefined | 'unread';
 }
 
-/** `unread`: it depends on what the change replaced. */
-export type Verdict = boolean | 'unread';
+/** `unread`: it depends on what the change replaced. A search: it triggers if that finds the resource. */
+export type Verdict = boolean | 'unread' | StoredCriteria;
 
 export interface Trigger {
   interactions: ReadonlySet<Interaction>;
+  /** What the database may have to decide. */
+  stored: StoredCriteria | undefined;
   /** Throws CerebraError where the FHIRPath can't be evaluated on these. */
   decide(states: States): Verdict;
 }
@@ -27,29 +31,46 @@ export interface Trigger {
 export function compileTrigger(trigger: ResourceTrigger, rules: CriteriaRules): Trigger {
   const interactions = new Set(trigger.interactions);
   const query = trigger.query && compileQuery(trigger.query, trigger.resource, rules);
+  const holds = query?.holds ?? (() => true);
   const path = trigger.fhirPath === undefined ? undefined : compilePath(trigger.fhirPath);
   return {
     interactions,
+    stored: query?.stored,
     decide(states) {
       if (!interactions.has(states.op)) return false;
-      const verdict = query ? query(states) : true;
-      if (verdict !== true || !path) return verdict;
-      return path(states);
+      const verdict = holds(states);
+      if (verdict === false || verdict === 'unread' || !path) return verdict;
+      const onPath = path(states);
+      return onPath === true ? verdict : onPath;
     },
   };
 }
 
-function compileQuery(query: QueryCriteria, type: string, rules: CriteriaRules): (states: States) => Verdict {
+interface CompiledQuery {
+  holds: (states: States) => Verdict;
+  stored: StoredCriteria | undefined;
+}
+
+function compileQuery(query: QueryCriteria, type: string, rules: CriteriaRules): CompiledQuery {
   const onCurrent = compileTest(query.current, type, rules, 'current');
   const onPrevious = compileTest(query.previous, type, rules, 'previous');
-  if (!onCurrent && !onPrevious) return () => true;
-  return ({ op, current, previous }) => {
-    const now = onCurrent && (current ? onCurrent(current) : query.resultForDelete);
-    if (now !== undefined && now !== query.requireBoth) return now;
-    const before = onPrevious && testPrevious(onPrevious, op, previous, query.resultForCreate);
+  const stored = onCurrent?.stored;
+  if (onPrevious?.stored) {
+    const { search } = onPrevious.stored;
+    const text = `queryCriteria.previous: '${search.slice(0, 200)}' looks at other resources, which can be asked of the current state alone; say it in queryCriteria.current`;
+    throw new CerebraError('unsupported', text);
+  }
+  if (!onCurrent && !onPrevious) return { holds: () => true, stored };
+  const holds = ({ op, current, previous }: States): Verdict => {
+    const now = onCurrent && (current ? onCurrent.test(current) : query.resultForDelete);
+    const asked = now && current ? stored : undefined;
+    if (now !== undefined && now !== query.requireBoth && !asked) return now;
+    const before = onPrevious && testPrevious(onPrevious.test, op, previous, query.resultForCreate);
     if (before === 'unread') return 'unread';
-    return combine(now, before, query.requireBoth);
+    // Nobody need be asked where the other test decides: it fails and both must hold, or it holds and one is enough.
+    return asked && before !== !query.requireBoth ? asked : combine(now, before, query.requireBoth);
   };
+  return { holds, stored };
 }
 
 /** Where a former version is no longer stored it is as if there had been none. */
@@ -58,7 +79,7 @@ const testPrevious = (
   op: Change['op'],
   previous: States['previous'],
   without: boolean | undefined,
-): Verdict | undefined => {
+): boolean | 'unread' | undefined => {
   if (op === 'create' || previous === undefined) return without;
   return previous === 'unread' ? 'unread' : test(previous);
 };
@@ -68,20 +89,23 @@ function combine(now: boolean | undefined, before: boolean | undefined, both: bo
   return left.length > 0 && (both ? left.every(Boolean) : left.some(Boolean));
 }
 
+interface CompiledTest {
+  test: Test;
+  /** What one resource does not decide; undefined for nothing. */
+  stored: StoredCriteria | undefined;
+}
+
 function compileTest(
   criteria: string | undefined,
   type: string,
   rules: CriteriaRules,
   element: string,
-): Test | undefined {
+): CompiledTest | undefined {
   if (criteria === undefined) return undefined;
-  const where = `queryCriteria.${element}`;
-  const { query, stored } = within(where, () => parseCriteria(`${type}?${withoutType(criteria, type)}`, rules));
-  if (stored !== '') {
-    const text = `${where}: '${stored.slice(0, 200)}' looks at other resources; a trigger is decided on the changed one alone`;
-    throw new CerebraError('unsupported', text);
-  }
-  return testOf(query, rules);
+  const { query, stored } = within(`queryCriteria.${element}`, () =>
+    parseCriteria(`${type}?${withoutType(criteria, type)}`, rules),
+  );
+  return { test: testOf(query, rules), stored: stored === '' ? undefined : { type, search: stored } };
 }
 
 const withoutType = (criteria: string, type: string): string =>
@@ -100,7 +124,7 @@ export function within<T>(where: string, run: () => T): T {
   }
 }
 
-function compilePath(expression: string): (states: States) => Verdict {
+function compilePath(expression: string): (states: States) => boolean | 'unread' {
   const path: FhirPath = within('fhirPathCriteria', () => compileFhirPath(expression, ['previous', 'current']));
   const asksPrevious = /%[`']?previous/.test(expression);
   return ({ op, current, previous }) => {

@@ -1,12 +1,11 @@
 // `cerebra start` as a process of its own, so that it can be signalled and killed.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdtemp, readFile, realpath, rm } from 'node:fs/promises';
-import os from 'node:os';
+import { chmod, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { type Connection, connectDb, type Db } from '#platform';
-import { testLog, waitFor } from '#platform/testing';
+import { createDataFolder, testLog, waitFor } from '#platform/testing';
 
 export interface Ending {
   code: number | null;
@@ -32,7 +31,7 @@ export type Environment = Record<string, string>;
 const root = path.join(import.meta.dirname, '../..');
 const freePorts: Environment = { PORT: '0', MLLP_PORT: '0', MQTT_PORT: '0' };
 /** Nothing of the surroundings but what programs need. */
-const surroundings = ['PATH', 'HOME', 'TMPDIR', 'LANG'];
+const surroundings = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'NODE_COMPILE_CACHE'];
 const given = Object.fromEntries(
   surroundings.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])),
 );
@@ -117,7 +116,7 @@ export async function signal({ child, ended }: Program, name: NodeJS.Signals): P
 
 /** A data folder of the test's own; what runs on it is killed, and it goes, when the test ends. */
 export async function dataFolder(t: TestContext): Promise<string> {
-  const folder = await realpath(await mkdtemp(path.join(os.tmpdir(), 'cerebra-fault-')));
+  const folder = createDataFolder('cerebra-fault-');
   // Started as root, PostgreSQL runs under another account, which has to come through.
   await chmod(folder, 0o711);
   const dataDir = path.join(folder, 'data');

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, mkdtemp, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { testLog } from '../../testing/index.ts';
+import { createDataFolder, testLog } from '../../testing/index.ts';
 import { connectDb } from '../connect.ts';
 import type { Connection, Db } from '../types.ts';
 import { canReach, serverAccount } from './account.ts';
@@ -14,7 +14,7 @@ import { readStatus } from './process.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './start.ts';
 
 async function dataFolder(t: TestContext, name = 'data'): Promise<string> {
-  const folder = await realpath(await mkdtemp(path.join(os.tmpdir(), 'cerebra-embedded-')));
+  const folder = createDataFolder('cerebra-embedded-');
   await chmod(folder, 0o711);
   t.after(() => rm(folder, { recursive: true, force: true }));
   return path.join(folder, name);

@@ -151,6 +151,44 @@ test('a dry run begins with what the store had when its range and the window bef
   );
 });
 
+test('delta: when the newest value is withdrawn or moved back, the one before it is judged with its own window', async (t) => {
+  const rig = await createRig(t);
+  await rig.start();
+  await inForce(rig, jump('d'));
+  await judged(rig, reading('a', 4, 0), reading('b', 6, 30));
+  const raised = 'from 4 mmol/L to 6 mmol/L within 30 min';
+  assert.deepEqual(await shortly(rig.db, 'd'), [`active: ${raised}`]);
+  // Nothing else lies in the window of this one.
+  await judged(rig, reading('far', 6, 200));
+  assert.deepEqual(await shortly(rig.db, 'd'), [`resolved: ${raised}`]);
+  await judged(rig, reading('far', 6, 50, { status: 'corrected' }));
+  assert.deepEqual((await shortly(rig.db, 'd')).slice(1), ['active: from 4 mmol/L to 6 mmol/L within 50 min']);
+  await judged(
+    rig,
+    reading('far', 6, 200, { status: 'corrected' }),
+    reading('far', 6, 200, { status: 'entered-in-error' }),
+  );
+  assert.deepEqual((await shortly(rig.db, 'd')).slice(2), [`active: ${raised}`]);
+});
+
+test('trend: what is deleted of another code is not taken for a new finding', async (t) => {
+  const rig = await createRig(t);
+  await rig.start();
+  const slope = [ext('change-per-hour', 'Quantity', quantity(2, 'mmol/L'))];
+  await inForce(
+    rig,
+    eventRule('s', 'trend', [minutes('window', 60)], [{ title: 'Rises', extension: slope, trigger: [onCode('k')] }]),
+  );
+  await judged(rig, reading('a', 4, 0), reading('b', 5, 10), reading('c', 6, 20), reading('x', 9, 30, coded('x')));
+  const raised = await shortly(rig.db, 's');
+  // A late value, which clears nothing, and then one that is none of this rule's goes.
+  await judged(rig, reading('late', 9, 5));
+  await rig.store.remove('Observation', 'x');
+  await settled(rig);
+  assert.deepEqual(await shortly(rig.db, 's'), raised);
+  assert.equal(raised.length, 1);
+});
+
 test('a burst of changes of one patient asks the store once for all that are judged together', async (t) => {
   const rig = await createRig(t);
   const first = await rig.start();

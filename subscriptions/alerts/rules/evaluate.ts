@@ -4,7 +4,8 @@ import { isCerebraError, type Log } from '#platform';
 import type { Matcher } from '../../match/matcher.ts';
 import { analyteIn, bandOf, type Level, levelIn, mayBeCritical } from '../critical/level.ts';
 import type { Finding } from '../seams.ts';
-import { type EarlierPorts, earlierOf } from './earlier.ts';
+import { missedBefore } from './absence.ts';
+import { type Before, type EarlierPorts, earlierOf } from './earlier.ts';
 import {
   encounterOf,
   type Found,
@@ -16,7 +17,7 @@ import {
   timeOf,
   wroteIt,
 } from './happening.ts';
-import type { Memory, SubjectMemory } from './memory.ts';
+import type { Fact, Memory, SubjectMemory } from './memory.ts';
 import { combination, delta, type Looked, place, trend } from './over-time.ts';
 import { type Lookups, runQueries } from './query.ts';
 import { type Rule, type RuleAction, type RuleKind, rankOf } from './rule.ts';
@@ -48,7 +49,7 @@ interface Seen {
 }
 
 /**
- * What the rule makes of it; undefined where it has nothing to say. `memory` is changed. Throws CerebraError `invalid` for
+ * What the rule makes of it, in order; nothing where it has nothing to say. `memory` is changed. Throws CerebraError `invalid` for
  * an expression that can't be evaluated on this resource, others as the reader does.
  */
 export async function evaluate(
@@ -56,18 +57,30 @@ export async function evaluate(
   happening: Happening,
   memory: Memory,
   ports: EvaluationPorts,
-): Promise<Found | undefined> {
+): Promise<Found[]> {
   const { rule } = ready;
   const resource = happening.resource ?? happening.previous;
   // A rule that listens for Flags or Tasks would answer itself, for ever where its key tells them apart.
-  if (!resource || wroteIt(rule, resource)) return undefined;
+  if (!resource || wroteIt(rule, resource)) return [];
   const subject = subjectOf(rule, resource, happening.previous);
   const withdrawn = !happening.resource || isWithdrawn(happening.resource);
   const seen: Seen = { ready, happening, resource, withdrawn, subject, memory: memory.of(subject) };
+  const missed = rule.kind === 'absence' ? await missedBefore(rule, happening, seen, ports) : [];
+  const found = rule.kind === 'absence' ? watch(seen, triggersOf(seen)) : await judge(seen, memory, ports);
+  return found ? [...missed, found] : missed;
+}
+
+/** Of all kinds that look at what changed. */
+async function judge(seen: Seen, memory: Memory, ports: EvaluationPorts): Promise<Found | undefined> {
+  const { happening, resource, withdrawn } = seen;
+  const { rule } = seen.ready;
   const triggered = triggersOf(seen);
-  if (rule.kind === 'absence') return watch(seen, triggered);
   const lasting = overTime.has(rule.kind);
-  if (lasting) await recall(seen, triggered, memory, ports);
+  if (lasting) {
+    if (!concerns(seen)) return undefined;
+    await recall(seen, triggered, memory, ports);
+    await lookBack(seen, triggered, ports);
+  }
   if (withdrawn && !lasting) return findingOf(seen, undefined, { withdrawn: true });
   if (rule.kind === 'critical-value') return triggered.size === 0 ? undefined : criticalValue(seen, ports);
   const queried = await runQueries(rule, { resource, previous: happening.previous }, ports.lookups);
@@ -94,11 +107,50 @@ async function recall(seen: Seen, triggered: Triggered, memory: Memory, ports: E
   memory.beginWith(subject, rule.version);
   const sinceMs = timeOf(resource, happening.updatedMs) - rule.windowMs;
   const beforeMs = Math.min(ports.fromMs ?? happening.updatedMs, happening.updatedMs);
+  for (const one of await readEarlier(seen, { sinceMs, beforeMs }, ports)) rememberEarlier(seen, one);
+}
+
+async function readEarlier({ ready: { rule }, resource }: Seen, before: Before, ports: EvaluationPorts) {
   try {
-    for (const one of await earlierOf(rule, resource, { sinceMs, beforeMs }, ports.earlier)) rememberEarlier(seen, one);
+    return await earlierOf(rule, resource, before, ports.earlier);
   } catch (err) {
     if (!isCerebraError(err) || err.status >= 500) throw err;
     ports.log.warn({ rule: rule.id, error: err.message }, 'earlier values can not be read: judged without them');
+    return [];
+  }
+}
+
+/** Of what is withdrawn a rule is told whatever its code was: what it has never looked at says nothing of its values. */
+function concerns({ ready: { matcher }, happening, resource, memory }: Seen): boolean {
+  const source = referenceOf(happening);
+  for (const fact of memory.facts()) if (fact.resource === source) return true;
+  return matcher.match(resource, happening.version, happening.updatedMs, () => {}).length > 0;
+}
+
+/** How far back the newest value is looked for when one that was alone in its window is withdrawn. */
+const lookBackMsMax = 30 * 86_400_000;
+
+/**
+ * Where the newest value is withdrawn or moved back, one before it is the newest again, and its window reaches further back
+ * than what is remembered: that is read from the store.
+ */
+async function lookBack(seen: Seen, triggered: Triggered, ports: EvaluationPorts): Promise<void> {
+  const { ready, happening, resource, memory, withdrawn } = seen;
+  const { windowMs } = ready.rule;
+  const source = referenceOf(happening);
+  const facts = [...memory.facts()];
+  const timeAmong = (some: readonly Fact[]) =>
+    some.reduce((ms, { atMs }) => Math.max(ms, atMs), Number.NEGATIVE_INFINITY);
+  const formerMs = timeAmong(facts.filter((fact) => fact.resource === source));
+  const othersMs = timeAmong(facts.filter((fact) => fact.resource !== source));
+  const ownMs = withdrawn || triggered.size === 0 ? Number.NEGATIVE_INFINITY : timeOf(resource, happening.updatedMs);
+  const newestMs = Math.max(othersMs, ownMs);
+  if (newestMs >= formerMs) return;
+  const sinceMs = Math.max(newestMs, formerMs - lookBackMsMax) - windowMs;
+  const known = new Set(facts.map((fact) => fact.resource));
+  for (const one of await readEarlier(seen, { sinceMs, beforeMs: happening.updatedMs }, ports)) {
+    const isForgotten = timeOf(one.resource, one.updatedMs) < formerMs - windowMs;
+    if (isForgotten && !known.has(referenceOf(one))) rememberEarlier(seen, one);
   }
 }
 

@@ -116,9 +116,9 @@ export function combination(
   memory.prune(newestOf(memory) - looked.windowMs);
   const newest = new Map<string, Fact>();
   for (const fact of [...memory.facts()].sort(byTime)) if (isOf(fact, index)) newest.set(fact.series, fact);
-  const holding = [...newest.values()].filter(({ value }) => value === 1);
+  const holding = [...newest.values()].filter(({ value }) => value === 1).sort(byTrigger);
   if (holding.length < action.atLeast) return { state: 'cleared' };
-  const names = holding.map(({ series }) => nameOf(action, Number(series.split('.')[1])));
+  const names = holding.map((fact) => nameOf(action, triggerOf(fact)));
   return {
     state: 'raised',
     detail: names.join(', '),
@@ -155,5 +155,8 @@ export function place(
   else placeHeld(action, index, held, looked, memory);
 }
 
+const triggerOf = ({ series }: Fact): number => Number(series.split('.')[1]);
+/** In the rule's order: the same finding is told in the same words, whichever came first. */
+const byTrigger = (a: Fact, b: Fact): number => triggerOf(a) - triggerOf(b);
 const isOf = ({ series }: Fact, index: number): boolean => series.split('.')[0] === String(index);
 const nameOf = ({ triggers }: RuleAction, place: number): string => triggers[place]?.name || `condition ${place + 1}`;

@@ -109,7 +109,7 @@ export function createAlerts(options: AlertsOptions): AlertKeeper {
         if (row.status !== 'active' || row.notifyMs === undefined || row.notifyMs > clock.now()) return undefined;
         const { notifyMs: _waited, ...rest } = row;
         const next: AlertRow = { ...rest, tells: row.tells + 1 };
-        const step: Step = { kind: 'update', row: next, before: row, policy, tell: true };
+        const step: Step = { kind: 'update', row: next, before: row, policy, tell: true, instantMs: clock.now() };
         return { row: next, entries: entriesOf(step), within: (tx) => escalation.begin(tx, alertOf(next)) };
       }),
     async read(id) {

@@ -45,13 +45,14 @@ type Merge = (existing: Resource | undefined, incoming: Resource) => Resource;
 /** What is written for the step: nothing of it is left where the same was written before. */
 export function entriesOf(step: Step): TransactionEntry[] {
   const { kind, row, tell, policy } = step;
-  if (kind === 'follow' || (row.status === 'suppressed' && kind !== 'resolve')) return [];
+  if (row.status === 'suppressed' && kind !== 'resolve') return [];
+  if (kind === 'follow') return levelOf(step);
   if (kind === 'resolve') return endOf(step);
   const flag = flagOf(row);
   const dueMs = row.group === undefined ? dueOf(row, step) : undefined;
   return [
     ...(flag ? [put(flag, raisedFlag)] : []),
-    ...(tell ? [put(communicationOf(row, policy.owner))] : []),
+    ...(tell ? tellingOf(step) : []),
     ...(tell && dueMs !== undefined ? [put(taskOf(row, dueMs, policy.owner), openedTask)] : []),
     ...(policy.detectedIssue && kind === 'raise' ? issueEntries(row) : []),
   ];
@@ -67,6 +68,24 @@ function dueOf(row: AlertRow, { policy }: Pick<Step, 'policy'>): number | undefi
   return withinMs === undefined || withinMs === 0 ? undefined : row.raisedMs + withinMs;
 }
 
+/** What was told before is no longer what there is to say. */
+function tellingOf({ row, policy, instantMs }: Step): TransactionEntry[] {
+  const telling = put({ ...communicationOf(row, policy.owner), sent: isoOf(instantMs) });
+  if (row.tells < 2) return [telling];
+  return [telling, put(communicationOf({ ...row, tells: row.tells - 1 }, policy.owner), readCommunication)];
+}
+
+const readCommunication: Merge = (existing, incoming) =>
+  existing?.status === 'completed' ? existing : { ...(existing ?? incoming), status: 'completed' };
+
+/** It got less severe, or is another level of as much: a Flag that nobody has closed must not go on saying the former. */
+function levelOf({ row, before }: Step): TransactionEntry[] {
+  const flag = row.title === before?.title && row.severity === before.severity ? undefined : flagOf(row);
+  return flag
+    ? [put(flag, (existing, next) => (existing?.status === 'active' ? raisedFlag(existing, next) : (existing ?? next)))]
+    : [];
+}
+
 /** Goes on with what people have added to it. */
 const raisedFlag: Merge = (existing, flag) => {
   if (!existing) return flag;
@@ -80,8 +99,10 @@ const raisedFlag: Merge = (existing, flag) => {
   };
 };
 
-const openedTask: Merge = (existing, task) =>
-  existing ? { ...existing, status: 'requested', restriction: task.restriction } : task;
+const openedTask: Merge = (existing, task) => {
+  const { status, priority, description, restriction } = task;
+  return existing ? { ...existing, status, priority, description, restriction } : task;
+};
 
 /** The Flag is no longer active, unless a person has closed it already; nobody needs to acknowledge it any more. */
 function endOf(step: Step): TransactionEntry[] {
@@ -114,9 +135,7 @@ function doneOf(
   atMs: number,
   step: Pick<Step, 'policy'>,
 ): TransactionEntry[] {
-  const communication = put(communicationOf(row, step.policy.owner), (existing, incoming) =>
-    existing?.status === 'completed' ? existing : { ...(existing ?? incoming), status: 'completed' },
-  );
+  const communication = put(communicationOf(row, step.policy.owner), readCommunication);
   const dueMs = dueOf(row, step);
   if (dueMs === undefined || row.group !== undefined) return [communication];
   const task = put(taskOf(row, dueMs, step.policy.owner), (existing, incoming) =>

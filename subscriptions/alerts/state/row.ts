@@ -27,7 +27,7 @@ export type Policy = Pick<Rule, 'quietHours' | 'storm' | 'owner' | 'acknowledgeW
 
 /**
  * raise: there is a new one. update: it goes on, perhaps with another value; `tell`: people have to know. resolve: it is over.
- * follow: the row alone changes.
+ * follow: it goes on, and nobody has to know; where it got less severe its Flag says so.
  */
 export type StepKind = 'raise' | 'update' | 'resolve' | 'follow';
 
@@ -39,6 +39,8 @@ export interface Step {
   policy: Policy;
   /** A Communication is written and escalation begins. */
   tell: boolean;
+  /** Of what led to it, milliseconds since 1970 UTC. */
+  instantMs: number;
   /** What it rested on was entered in error. */
   mistaken?: boolean;
 }
@@ -79,7 +81,8 @@ function clear(row: AlertRow, found: Found, { policy }: Surroundings): Step | un
   if (found.atMs < row.atMs && !rests) return undefined;
   const next: AlertRow = { ...row, ...placed(found), status: 'resolved', endedMs: found.instantMs };
   delete next.notifyMs;
-  return { kind: 'resolve', row: next, before: row, policy, tell: false, mistaken: found.mistaken === true && rests };
+  const mistaken = found.mistaken === true && rests;
+  return { kind: 'resolve', row: next, before: row, policy, tell: false, instantMs: found.instantMs, mistaken };
 }
 
 const placed = ({ position }: Found): Pick<AlertRow, 'position'> => (position ? { position } : {});
@@ -96,8 +99,10 @@ function raise(last: AlertRow | undefined, found: Found, around: Surroundings): 
     ...{ tells: 0, revision: 0 },
     ...placed(found),
   };
-  return told({ kind: 'raise', row, policy: around.policy, tell: false }, found, around);
+  return told({ kind: 'raise', row, policy: around.policy, ...silently(found) }, found, around);
 }
+
+const silently = ({ instantMs }: Found) => ({ tell: false, instantMs });
 
 const valuesOf = ({ severity, title, code, detail, encounter, evidence, escalation, atMs }: Found) => ({
   ...{ severity, title, detail, evidence, atMs },
@@ -129,7 +134,7 @@ function told(step: Step, found: Found, { policy, raised }: Surroundings): Step 
 /** What was suppressed is so no more. */
 function speak(row: AlertRow, found: Found, around: Surroundings): Step {
   const next: AlertRow = { ...row, ...valuesOf(found), ...causesOf(row, found), ...placed(found), status: 'active' };
-  return told({ kind: 'update', row: next, before: row, policy: around.policy, tell: false }, found, around);
+  return told({ kind: 'update', row: next, before: row, policy: around.policy, ...silently(found) }, found, around);
 }
 
 /**
@@ -144,12 +149,21 @@ function carryOn(row: AlertRow, found: Found, around: Surroundings): Step | unde
   const base: AlertRow = { ...row, ...valuesOf(found), ...causesOf(row, found), ...placed(found) };
   const { policy } = around;
   if (row.status === 'suppressed' || !(worse || another)) {
-    const same = found.detail === row.detail && found.severity === row.severity && found.title === row.title;
-    return same && rests ? undefined : { kind: 'follow', row: base, before: row, policy, tell: false };
+    return rests && saysTheSame(row, found)
+      ? undefined
+      : { kind: 'follow', row: base, before: row, policy, ...silently(found) };
   }
   const anew: AlertRow = { ...base, status: 'active' };
   delete anew.acknowledgedMs;
   delete anew.acknowledgedBy;
   delete anew.notifyMs;
-  return told({ kind: 'update', row: anew, before: row, policy, tell: false }, found, around);
+  return told({ kind: 'update', row: anew, before: row, policy, ...silently(found) }, found, around);
 }
+
+/** Also when it was, and what it rests on: what comes next is judged by that. */
+const saysTheSame = (row: AlertRow, found: Found): boolean =>
+  found.detail === row.detail &&
+  found.severity === row.severity &&
+  found.title === row.title &&
+  found.atMs === row.atMs &&
+  found.evidence.join() === row.evidence.join();

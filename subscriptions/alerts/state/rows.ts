@@ -170,20 +170,20 @@ const dropFacts: Statement = {
   text: `delete from alert_fact f using unnest($2::text[], $3::text[], $4::text[]) d (subject, series, resource)
     where f.rule = $1 and f.subject = d.subject and f.series = d.series and f.resource = d.resource`,
 };
-const putWatch: Statement = {
-  name: 'alert_put_watch',
+const putWatches: Statement = {
+  name: 'alert_put_watches',
   text: `insert into alert_watch (rule, subject, seen_at, due_at, resource, version)
-    values ($1, $2, to_timestamp($3::float8 / 1000), to_timestamp($4::float8 / 1000), $5, $6)
+    select $1, w.subject, to_timestamp(w.seen / 1000), to_timestamp(w.due / 1000), w.resource, w.version
+    from unnest($2::text[], $3::float8[], $4::float8[], $5::text[], $6::int[]) w (subject, seen, due, resource, version)
     on conflict (rule, subject) do update set seen_at = excluded.seen_at, due_at = excluded.due_at,
       resource = excluded.resource, version = excluded.version`,
 };
-const dropWatch: Statement = {
-  name: 'alert_drop_watch',
-  text: 'delete from alert_watch where rule = $1 and subject = $2',
+const dropWatches: Statement = {
+  name: 'alert_drop_watches',
+  text: 'delete from alert_watch where rule = $1 and subject = any ($2)',
 };
 
 export async function saveMemory(db: Queryable, rule: string, changes: MemoryChanges): Promise<void> {
-  const { watches } = changes;
   const facts = [...changes.read.map(readFact), ...changes.facts];
   const put = facts.filter(({ fact }) => fact !== null);
   const gone = facts.filter(({ fact }) => fact === null);
@@ -198,14 +198,24 @@ export async function saveMemory(db: Queryable, rule: string, changes: MemoryCha
     waits.push(db.query(putFacts, [rule, ...names(put), ...values]));
   }
   if (gone.length > 0) waits.push(db.query(dropFacts, [rule, ...names(gone)]));
-  for (const { subject, watch } of watches) {
-    waits.push(
-      watch
-        ? db.query(putWatch, [rule, subject, watch.seenMs, watch.dueMs, watch.resource, watch.version])
-        : db.query(dropWatch, [rule, subject]),
-    );
-  }
-  await Promise.all(waits);
+  await Promise.all([...waits, ...watchQueries(db, rule, changes.watches)]);
+}
+
+/** Monitors that send each second change a watch each. */
+function watchQueries(db: Queryable, rule: string, watches: MemoryChanges['watches']): Promise<unknown>[] {
+  const put = watches.flatMap(({ subject, watch }) => (watch ? [{ subject, ...watch }] : []));
+  const gone = watches.flatMap(({ subject, watch }) => (watch ? [] : [subject]));
+  const values = [
+    put.map(({ subject }) => subject),
+    put.map(({ seenMs }) => seenMs),
+    put.map(({ dueMs }) => dueMs),
+    put.map(({ resource }) => resource),
+    put.map(({ version }) => version),
+  ];
+  return [
+    ...(put.length > 0 ? [db.query(putWatches, [rule, ...values])] : []),
+    ...(gone.length > 0 ? [db.query(dropWatches, [rule, gone])] : []),
+  ];
 }
 
 function readFact({ subject, version }: MemoryChanges['read'][number]): MemoryChanges['facts'][number] {

@@ -111,6 +111,9 @@ export function notificationBundle(of: StatusOf, events: readonly NotifiedEvent[
   return `{"resourceType":"Bundle","id":"${id}","meta":${meta},"type":"history","timestamp":"${timestamp}","entry":[${entries.join(',')}]}`;
 }
 
+/** Bundle.id of a notification, as `notificationBundle` has written it. */
+export const notificationId = (text: string): string => /^\{"resourceType":"Bundle","id":"([^"]+)"/.exec(text)![1]!;
+
 /** The focuses in the order of the events, then what comes along, each version once. */
 function resourcesOf(events: readonly NotifiedEvent[]): NotifiedResource[] {
   const found = events.flatMap(({ focus }) => (focus ? [focus] : []));
@@ -149,9 +152,9 @@ export function deliveryError(text: string): JsonObject {
   return { ...(coding ? { coding } : {}), text };
 }
 
-/** By the texts of channels/rest-hook.ts and platform/endpoint-fault.ts. */
+/** By the texts of channels/rest-hook.ts, channels/message-bundle.ts and platform/endpoint-fault.ts. */
 const codes: [RegExp, string][] = [
-  [/^The endpoint answered with HTTP/, 'error-response'],
+  [/^The endpoint answered (with HTTP|the message with)/, 'error-response'],
   [/^The endpoint's host name/, 'dns-resolution-error'],
   [/^The endpoint (did not answer|refused|broke off|can not be reached)/, 'no-response'],
 ];

@@ -1,12 +1,10 @@
-// The handshake of a rest-hook: an endpoint that does not take it gets nothing.
-// http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/channels.html#rest-hook
-import type { XmlCodec } from '#fhir-model';
+// The handshake of rest-hooks and of FHIR messages: an endpoint that does not take it gets nothing.
+// http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/channels.html
 import { type Db, isCerebraError, type Statement } from '#platform';
 import type { Hosts } from '../../dispatch/hosts.ts';
 import type { Registration } from '../../registration.ts';
-import { inFormat } from '../payload.ts';
-import type { RestHook } from '../rest-hook.ts';
 import type { Notifications } from './notifications.ts';
+import type { Sending } from './sending.ts';
 
 export interface Handshake {
   /** Whether the Subscription is active only after one. */
@@ -20,10 +18,10 @@ export interface Handshake {
 
 export interface HandshakeOptions {
   db: Db;
-  hook: RestHook;
+  /** Of the channels whose endpoints are asked. */
+  sendings: Record<'rest-hook' | 'message', Sending>;
   hosts: Hosts;
   notifications: Notifications;
-  xml: XmlCodec;
 }
 
 const lastNumber: Statement = {
@@ -31,22 +29,21 @@ const lastNumber: Statement = {
   text: 'select last_number as number from subscriber where id = $1',
 };
 
-export function createHandshake({ db, hook, hosts, notifications, xml }: HandshakeOptions): Handshake {
-  const bodyOf = async ({ id, topic, payload }: Registration): Promise<string> => {
+export function createHandshake({ db, sendings, hosts, notifications }: HandshakeOptions): Handshake {
+  const bodyOf = async ({ id, topic }: Registration): Promise<string> => {
     const [row] = await db.query<{ number: bigint }>(lastNumber, [id]);
     const { url, content } = topic!;
     const about = { subscription: id, topic: url, content, type: 'handshake', status: 'requested' } as const;
-    const text = await notifications.bundle({ ...about, eventsSinceStart: row?.number ?? 0n }, []);
-    return inFormat(text, payload, xml);
+    return notifications.bundle({ ...about, eventsSinceStart: row?.number ?? 0n }, []);
   };
   return {
-    isNeeded: ({ topic, channel }) => topic !== undefined && channel === 'rest-hook',
+    isNeeded: ({ topic, channel }) => topic !== undefined && (channel === 'rest-hook' || channel === 'message'),
     async shake(registration, signal) {
       const { host } = registration;
       if (hosts.enter(host) !== 'entered') return 'later';
       try {
-        const body = await bodyOf(registration);
-        const result = await hook.send({ registration, number: undefined, body }, signal);
+        const send = sendings[registration.channel as keyof typeof sendings];
+        const result = await send(registration, await bodyOf(registration), undefined, signal);
         if (signal.aborted) return 'later';
         hosts.report(host, !result.ok && result.hostFault === true);
         return result.ok ? 'accepted' : { problem: `The handshake failed. ${result.error}` };

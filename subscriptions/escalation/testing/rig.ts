@@ -3,8 +3,9 @@
 import type { TestContext } from 'node:test';
 import { type JsonObject, type Resource, type ResourceReader, stringify } from '#fhir-model';
 import { type AdminResponse, createEgress, createMetrics, type Db, type Jobs } from '#platform';
-import { testDatabase, testLog, twilioAccount, waitFor } from '#platform/testing';
+import { testLog, twilioAccount, waitFor } from '#platform/testing';
 import type { Alert, AlertEnd, Alerts } from '../../alerts/seams.ts';
+import { emptyDatabase } from '../../testing/database.ts';
 import { createTestStore, type TestStore } from '../../testing/store.ts';
 import type { Endpoint } from '../endpoints.ts';
 import { createEscalation, type EscalationLimits, type RunningEscalation } from '../escalation.ts';
@@ -70,21 +71,10 @@ export interface HistoryRun {
   }[];
 }
 
-let shared: Promise<Db> | undefined;
-
-// One database a file, emptied for each test: cloning one takes up to 1.5 s.
-async function emptyDatabase(): Promise<Db> {
-  shared ??= testDatabase();
-  const db = await shared;
-  await db.query({
-    text: `drop table if exists test_version;
-      truncate change, escalation, escalation_step, escalation_message, escalation_key`,
-  });
-  return db;
-}
+const emptying = 'truncate escalation, escalation_step, escalation_message, escalation_key';
 
 export async function createEscalationRig(t: TestContext): Promise<EscalationRig> {
-  const db = await emptyDatabase();
+  const db = await emptyDatabase(emptying);
   const store = await createTestStore(db);
   const reader: ResourceReader = { ...store.reader, search: (type, query) => searchStore(store, type, query) };
   return {

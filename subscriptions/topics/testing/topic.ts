@@ -1,6 +1,7 @@
 // For tests of topics: a topic as the Basic that clients send, changes, and the matching without a database.
 import { type Change, type Json, type JsonObject, parseJson, type Resource } from '#fhir-model';
 import { CerebraError, type Db } from '#platform';
+import { keepMet, type StoredSearch } from '../../match/stored.ts';
 import type { RegistrationRules } from '../../registration.ts';
 import { createTopicCatalogue } from '../catalogue.ts';
 import { createTopicMatching, type TopicMatching } from '../matching.ts';
@@ -60,22 +61,28 @@ export interface MatchingRig {
   /** Makes it known, or known anew; says what became of Subscriptions to it. */
   define(basic: Resource & { id: string }, version?: number): Promise<{ id: string; error: string }[]>;
   subscribe(id: string, url: string, ...filters: string[]): void;
-  /** Who is told of the changes: `subscriber type/id`. `replaced`: the resource that each changed, in their order. */
+  /** Who is told of the changes, a batch of them: `subscriber type/id`. `replaced`: the resource that each changed, in their order. */
   tell(changes: readonly Change[], replaced?: readonly (object | undefined)[]): Promise<string[]>;
   /** How many former versions have been asked for. */
   asked(): number;
+  /** Topics that could not be evaluated, and why those told of are told no more. */
   errors: string[];
 }
 
-export function matchingRig(rules: RegistrationRules, builtIn: readonly Topic[] = []): MatchingRig {
+const nobody: StoredSearch = () => Promise.reject(new CerebraError('unsupported', 'no search in this test'));
+
+/** `search`: what the database finds. */
+export function matchingRig(rules: RegistrationRules, builtIn: readonly Topic[] = [], search = nobody): MatchingRig {
   const catalogue = createTopicCatalogue(rules, builtIn);
   const former = new Map<string, string>();
   const errors: string[] = [];
+  /** The feed: all changes are of one transaction. */
+  const seen: Change[] = [];
   let asked = 0;
   const nowhere = () => Promise.reject(new CerebraError('unsupported', 'not in this test'));
   const matching = createTopicMatching({
     ...{ rules, catalogue, db: {} as Db, scope: { kind: 'everything' } },
-    feed: { read: nowhere },
+    feed: { read: async () => seen },
     reader: { read: nowhere },
     bodies: async (versions) => {
       asked += versions.length;
@@ -97,6 +104,7 @@ export function matchingRig(rules: RegistrationRules, builtIn: readonly Topic[] 
       changes.forEach(({ type, id, version }, i) => {
         if (replaced[i]) former.set(`${type}/${id}/${version - 1}`, JSON.stringify(replaced[i]));
       });
+      seen.push(...changes);
       const batch = await matching.open(changes, false);
       const found = [];
       for (const change of changes) {
@@ -104,7 +112,9 @@ export function matchingRig(rules: RegistrationRules, builtIn: readonly Topic[] 
         const current = change.op === 'delete' ? undefined : (parseJson(change.body).exact as Resource);
         for (const one of await batch.match(change, current)) found.push(one);
       }
-      return (await batch.settle(found)).map(({ subscriber, change: { type, id } }) => `${subscriber} ${type}/${id}`);
+      const { kept, failed } = await keepMet(await batch.settle(found), new Map(), search);
+      for (const [, error] of failed) errors.push(error);
+      return kept.map(({ subscriber, change: { type, id } }) => `${subscriber} ${type}/${id}`);
     },
   };
 }

@@ -1,0 +1,39 @@
+// What the commands that load share: arguments, log, signals, exit code.
+import { type Config, createLog, type Log } from '#platform';
+import { configOrExit, fail } from '../commands/begin.ts';
+import type { Output } from './progress.ts';
+
+/** Ctrl-C once stops between two transactions, twice at once; neither loses anything. */
+function stopOnInterrupt(): AbortSignal {
+  const stopping = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => (stopping.signal.aborted ? process.exit(130) : stopping.abort()));
+  }
+  return stopping.signal;
+}
+
+/** Yields the exit code; throws when it can't go on. */
+export type Load<Arguments> = (
+  config: Config,
+  log: Log,
+  asked: Arguments,
+  output: Output,
+  signal: AbortSignal,
+) => Promise<number>;
+
+/** A command that loads: how its arguments are read (undefined: help is asked for), its usage, and what does it. */
+export const loader =
+  <Arguments>(read: (args: string[]) => Arguments | undefined, usage: string, load: Load<Arguments>) =>
+  async (args: string[]): Promise<void> => {
+    let config: Config | undefined;
+    try {
+      const asked = read(args);
+      if (!asked) return console.log(usage);
+      config = configOrExit();
+      // What is logged goes to standard output; it would stand in the midst of the bar.
+      const log = createLog({ level: config.LOG_LEVEL === 'silent' ? 'silent' : 'warn', pretty: true });
+      process.exitCode = await load(config, log, asked, process.stderr, stopOnInterrupt());
+    } catch (error) {
+      fail('The load stopped', error, config);
+    }
+  };

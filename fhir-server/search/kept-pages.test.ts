@@ -1,0 +1,180 @@
+// Pages that are kept and brought up to date are the pages that a search gets alone.
+import assert from 'node:assert/strict';
+import { before, describe, test } from 'node:test';
+import type { Resource, TransactionEntry } from '#fhir-model';
+import { type Db, isCerebraError, type Statement } from '#platform';
+import { random, testDatabase } from '#platform/testing';
+import type { Core } from '../interactions/core.ts';
+import { searchPairs, searchType, searchTypeBytes } from '../interactions/search.ts';
+import { createWriter } from '../ports.ts';
+import { prepare } from '../store/store.ts';
+import { insertOne } from '../store/write-one.ts';
+import { everything, nothing, testCore } from '../testing.ts';
+
+const next = random(20_261_123);
+const one = <T>(values: readonly T[]): T => values[next(values.length)]!;
+
+let db: Db;
+let core: Core;
+let statements: string[] = [];
+
+before(async () => {
+  db = await testDatabase();
+  core = await testCore(db);
+});
+
+const recorded = (): Db => ({
+  ...db,
+  until: (signal) => {
+    const bounded = db.until(signal);
+    const query = <R>(statement: Statement, values?: unknown[]) => {
+      statements.push(statement.text);
+      return bounded.query<R>(statement, values);
+    };
+    return { ...bounded, query };
+  },
+});
+const kept = async (text: string, scope = everything): Promise<string> =>
+  String(await searchTypeBytes(core, 'Observation', searchPairs(text), { scope, db: recorded() }, true));
+/** Row by row, joined here. */
+const alone = (text: string): Promise<string> =>
+  searchType(
+    { ...core, firstPages: () => undefined },
+    'Observation',
+    searchPairs(text),
+    { scope: everything, db },
+    true,
+  );
+const wasKept = (): boolean => statements.some((text) => text.includes('from change c'));
+
+const coded = (code: string) => ({ code: { coding: [{ system: 'http://c', code }] } });
+const observation = (id: string): Resource & { id: string } => ({
+  ...{ resourceType: 'Observation', id, status: one(['final', 'amended']) },
+  ...coded(one(['a', 'b'])),
+});
+const ids = Array.from({ length: 12 }, (_, i) => `o${i}`);
+const write = (entries: TransactionEntry[]) =>
+  createWriter(core)
+    .transaction(entries, { scope: everything })
+    .catch((error: unknown) => assert.ok(isCerebraError(error, 'version-conflict'), String(error)));
+
+function change(): TransactionEntry {
+  const id = one(ids);
+  const kind = next(4);
+  if (kind === 0) return { method: 'DELETE', url: `Observation/${id}` };
+  if (kind === 1) return { method: 'POST', url: 'Observation', resource: observation('x') };
+  return { method: 'PUT', url: `Observation/${id}`, resource: observation(id) };
+}
+/** Of different resources. */
+const changes = (): TransactionEntry[] => [
+  ...new Map(Array.from({ length: 1 + next(4) }, change).map((entry) => [entry.url, entry])).values(),
+];
+const post = (code: string): TransactionEntry => ({
+  method: 'POST',
+  url: 'Observation',
+  resource: { ...observation('x'), ...coded(code) },
+});
+
+const searches = [
+  'code=http://c|a',
+  'code=http://c|a&_count=5',
+  'code=http://c|b&_count=2',
+  'status=final&_count=3',
+  'status=amended',
+  'code=http://c|none',
+];
+
+describe('kept pages', () => {
+  test('follow every kind of change', async () => {
+    for (let round = 0; round < 40; round++) {
+      await write(changes());
+      const found = await Promise.all([...searches, ...searches].map((text) => kept(text)));
+      for (const [i, text] of searches.entries()) {
+        const expected = await alone(text);
+        assert.equal(found[i], expected, `${text} in round ${round}`);
+        assert.equal(found[i + searches.length], expected, `${text} in round ${round}`);
+      }
+    }
+  });
+
+  test('are brought up to date, not looked for anew', async () => {
+    for (const text of searches) await kept(text);
+    await write([post('a')]);
+    for (const text of searches) {
+      statements = [];
+      assert.equal(await kept(text), await alone(text));
+      assert.ok(wasKept(), text);
+    }
+  });
+
+  test('with fewer than they show are looked for anew', async () => {
+    await write(Array.from({ length: 8 }, () => post('few')));
+    assert.equal(await kept('code=http://c|few&_count=3'), await alone('code=http://c|few&_count=3'));
+    const all = await db.query<{ id: string }>({ text: `select id from r_observation order by rid desc limit 5` });
+    await write(all.map(({ id }) => ({ method: 'DELETE', url: `Observation/${id}` })));
+    assert.equal(await kept('code=http://c|few&_count=3'), await alone('code=http://c|few&_count=3'));
+    assert.equal(JSON.parse(await kept('code=http://c|few&_count=3')).entry.length, 3);
+  });
+
+  test('follow changes that commit while others search', async () => {
+    let running = true;
+    const writer = async () => {
+      for (let i = 0; i < 25; i++) await write(changes());
+    };
+    const reader = async () => {
+      while (running) await kept(one(searches));
+    };
+    const reading = [reader(), reader()];
+    await Promise.all([writer(), writer(), writer()]);
+    running = false;
+    await Promise.all(reading);
+    for (const text of searches) assert.equal(await kept(text), await alone(text), text);
+  });
+
+  test('a transaction that was running when they were found is seen when it commits', async () => {
+    const insert = (id: string) => prepare(core.store, { ...observation(id), ...coded('late') }, id, Date.now());
+    const count = async () => (JSON.parse(await kept('code=http://c|late')) as { total: number }).total;
+    assert.equal(await count(), 0);
+    const [go, ready] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const late = db.tx(async (tx) => {
+      await insertOne(tx, insert('late1'));
+      await tx.query({ text: 'savepoint s' });
+      await insertOne(tx, insert('late2'));
+      ready.resolve();
+      await go.promise;
+    });
+    await ready.promise;
+    await insertOne(db, insert('early'));
+    assert.equal(await count(), 1);
+    assert.equal(await count(), 1);
+    go.resolve();
+    await late;
+    assert.equal(await count(), 3);
+    assert.equal(await kept('code=http://c|late'), await alone('code=http://c|late'));
+  });
+
+  test('are looked for anew when index rows were rebuilt, and after many changes', async () => {
+    for (const text of searches) await kept(text);
+    await db.query({ text: `update r_observation set tokens = '{}' where rid = (select max(rid) from r_observation)` });
+    await db.query({ text: 'update index_epoch set n = n + 1' });
+    for (const text of searches) assert.equal(await kept(text), await alone(text), text);
+    for (let i = 0; i < 3; i++) await write(Array.from({ length: 80 }, () => post(one(['a', 'b']))));
+    for (const text of searches) assert.equal(await kept(text), await alone(text), text);
+  });
+
+  test('have umlauts, and what is no character of one unit', async () => {
+    for (const text of ['ä', '中', '𝒳']) {
+      await write([{ ...post('a'), resource: { ...observation('x'), ...coded('u'), note: [{ text }] } }]);
+      for (const search of ['code=http://c|u&_count=1', 'code=http://c|u&_count=2', 'code=http://c|u']) {
+        assert.equal(await kept(search), await alone(search));
+        JSON.parse(await kept(search));
+      }
+    }
+  });
+
+  test('are for those who see everything', async () => {
+    assert.ok((await kept('status=final')).includes('"entry"'));
+    assert.ok(!(await kept('status=final', nothing)).includes('"entry"'));
+    assert.equal(await kept('status=final'), await alone('status=final'));
+  });
+});

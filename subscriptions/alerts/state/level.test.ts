@@ -1,0 +1,85 @@
+// An alert whose level changes while it stands: what its Flag, Communications and Task say of it.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { JsonObject, Resource } from '#fhir-model';
+import { eventRule, ext, inForce, judged, onCode, quantity, reading, tasksOf } from '../../testing/alert-rules.ts';
+import { createRig, type Rig } from '../../testing/rig.ts';
+
+const level = (title: string, priority: string, limit: number): JsonObject => ({
+  ...{ title, priority, trigger: [onCode('k')] },
+  extension: [ext('high', 'Quantity', quantity(limit, 'mmol/L'))],
+});
+
+async function seen(rig: Rig) {
+  const [flag, ...others] = (await rig.store.list('Flag')) as Resource[];
+  assert.deepEqual(others, []);
+  const told = ((await rig.store.list('Communication')) as Resource[]).map(
+    ({ status, priority, sent }) => [status, priority, sent] as const,
+  );
+  const [task] = await tasksOf(rig);
+  const { start } = flag!.period as JsonObject;
+  const due = ((task!.restriction as JsonObject).period as JsonObject).end;
+  return {
+    flag: [flag!.status, (flag!.code as JsonObject).text],
+    told: told.sort((a, b) => (String(a[2]) < String(b[2]) ? -1 : 1)),
+    task: [task!.status, task!.priority, task!.description],
+    withinMinutes: (Date.parse(String(due)) - Date.parse(String(start))) / 60_000,
+    start: String(start),
+  };
+}
+
+test('a level that rises is told at its time and replaces what was told; one that falls changes the Flag alone', async (t) => {
+  const rig = await createRig(t);
+  await rig.start();
+  await inForce(rig, eventRule('l', 'threshold', [], [level('High', 'asap', 6), level('Very high', 'stat', 7)]));
+  const updatedOf = (id: string) =>
+    rig.db
+      .query<{ at: number }>({ text: `select max(updated) as at from test_version where id = $1` }, [id])
+      .then(([row]) => new Date(row!.at).toISOString());
+
+  await judged(rig, reading('o1', 6.5, 1));
+  const first = await seen(rig);
+  assert.equal(first.start, await updatedOf('o1'));
+  assert.deepEqual(first.flag, ['active', 'High']);
+  assert.deepEqual(first.told, [['in-progress', 'asap', first.start]]);
+  assert.deepEqual([first.task, first.withinMinutes], [['requested', 'asap', 'High'], 30]);
+
+  await judged(rig, reading('o2', 7.5, 2));
+  const risen = await seen(rig);
+  assert.deepEqual(risen.flag, ['active', 'Very high']);
+  const told = [
+    ['completed', 'asap', first.start],
+    ['in-progress', 'stat', await updatedOf('o2')],
+  ];
+  assert.deepEqual(risen.told, told);
+  assert.deepEqual([risen.task, risen.withinMinutes], [['requested', 'stat', 'Very high'], 10]);
+
+  await judged(rig, reading('o3', 6.5, 3));
+  const fallen = await seen(rig);
+  assert.deepEqual(fallen.flag, ['active', 'High']);
+  assert.deepEqual([fallen.told, fallen.task], [told, risen.task]);
+
+  // A person closes the Flag: that it falls once more does not open it again.
+  await judged(rig, reading('o4', 7.5, 4));
+  const [flag] = (await rig.store.list('Flag')) as (Resource & { id: string })[];
+  await judged(rig, { ...flag!, status: 'inactive' });
+  await judged(rig, reading('o5', 6.5, 5));
+  assert.deepEqual((await seen(rig)).flag, ['inactive', 'Very high']);
+
+  await judged(rig, reading('o6', 4, 6));
+  assert.deepEqual(
+    (await seen(rig)).told.map(([status]) => status),
+    ['completed', 'completed', 'completed'],
+  );
+});
+
+test('a reading that is moved in time counts from there on', async (t) => {
+  const rig = await createRig(t);
+  await rig.start();
+  await inForce(rig, eventRule('m', 'threshold', [], [level('High', 'asap', 6)]));
+  await judged(rig, reading('o1', 6.5, 10));
+  await judged(rig, reading('o1', 6.5, 2, { status: 'corrected' }));
+  await judged(rig, reading('o2', 4, 5));
+  const [flag] = (await rig.store.list('Flag')) as Resource[];
+  assert.equal(flag!.status, 'inactive');
+});

@@ -1,0 +1,68 @@
+// What became of deliveries, recorded: those of several subscribers that end at the same moment in one statement, so that they
+// share its round trip, its snapshot and its flush to disk. Alone each cost PostgreSQL 110 µs and a flush.
+import { createGather, type Queryable, type Statement } from '#platform';
+import { type Claim, firstOfArrays, nextHeartbeat, type Outcome, unnest } from './deliveries.ts';
+
+/**
+ * Records the end of the `count` deliveries up to this number. `release` gives the lease back, otherwise it is prolonged by `leaseMs`.
+ * False when nothing more may be sent under this claim: the lease is lost or the subscriber no longer active.
+ */
+export type End = (
+  claim: Claim,
+  number: bigint,
+  result: { outcome: Outcome; error?: string },
+  next: { release: boolean; leaseMs: number; count: number },
+) => Promise<boolean>;
+
+// Whether more is owed is read from the subscriber's own row, never by a look into delivery: that look would have the
+// statement's snapshot, miss what a dispatcher commits while this waits for the row, and put the subscriber to sleep.
+// Rows are locked in the order of their ids, here and where deliveries are written (owe.ts): none waits for the other in turn.
+const end: Statement = {
+  name: 'delivery_end',
+  text: `with e as (
+      select * from ${unnest('text', 'bigint', 'bigint', 'text', 'text', 'bool', 'float8', 'int')}
+        as e (id, token, number, outcome, error, release, lease_ms, count)),
+    l as (
+      select id from subscriber where id = any (${firstOfArrays}) order by id for no key update),
+    s as (
+      update subscriber s set done_number = e.number, attempts = 0, failing_since = null, error = e.error,
+        due_at = case when state = 'active' and (e.number < last_number or resends > 0) then statement_timestamp() end,
+        heartbeat_at = ${nextHeartbeat},
+        lease_until = case when not e.release then statement_timestamp() + e.lease_ms * interval '1 millisecond' end
+      from e join l on l.id = e.id
+      where s.id = e.id and s.lease_token = e.token and s.done_number = e.number - e.count
+      returning s.id, s.state, e.number, e.count, e.outcome, e.error),
+    d as (
+      update delivery d set outcome = s.outcome, ended_at = statement_timestamp(), attempts = d.attempts + 1, error = s.error
+      from s where d.subscriber = s.id and d.number > s.number - s.count and d.number <= s.number)
+    select id from s where state = 'active'`,
+};
+
+type Ended = Parameters<End>;
+
+const itemsMax = 64;
+
+/** A subscriber has one end under way at a time. */
+export function createEnd(db: Queryable): End {
+  const gathered = createGather<Ended, boolean>({
+    lanesMax: 2,
+    // One lane, unless it is held up by a lock on one of its rows.
+    beside: { itemsMin: itemsMax, waitMs: 20 },
+    ...{ itemsMax, weigh: () => 1, weightMax: itemsMax, key: () => '' },
+    async run(many) {
+      const rows = await db.query<{ id: string }>(end, [
+        many.map(([{ id }]) => id),
+        many.map(([{ lease_token }]) => lease_token),
+        many.map(([, number]) => number),
+        many.map(([, , { outcome }]) => outcome),
+        many.map(([, , { error }]) => error ?? null),
+        many.map(([, , , { release }]) => release),
+        many.map(([, , , { leaseMs }]) => leaseMs),
+        many.map(([, , , { count }]) => count),
+      ]);
+      const held = new Set(rows.map(({ id }) => id));
+      return many.map(([{ id }]) => held.has(id));
+    },
+  });
+  return (...ended) => gathered(ended);
+}
