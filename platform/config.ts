@@ -1,18 +1,7 @@
-// Configuration: environment variables, one table. docs/configuration.md is generated from it.
+// Configuration: environment variables, one schema. docs/configuration.md is generated from it.
+import { z } from 'zod';
 import { hl7Variables } from './config/hl7.ts';
-import {
-  asIs,
-  integer,
-  isTimeZone,
-  kib,
-  matching,
-  mib,
-  oneOf,
-  text,
-  url,
-  type Variable,
-  when,
-} from './config/variable.ts';
+import { integer, isTimeZone, kib, mib, oneOf, text, url, type Variable } from './config/variable.ts';
 import { CerebraError } from './errors.ts';
 
 /** Every variable. Limits carry their unit in the name. */
@@ -95,7 +84,7 @@ export const variables = {
     'How long failed notifications are repeated, with growing pauses, before a Subscription goes to status error',
   ),
   SUBSCRIPTION_TLS: {
-    read: asIs,
+    schema: z.string().optional(),
     default: undefined,
     allowed: 'a file',
     description:
@@ -122,26 +111,38 @@ export const variables = {
     'Mail server for Subscriptions with channel email, such as smtp://user:password@mail.example.org:587; without it such Subscriptions are refused',
   ),
   SMTP_FROM: {
-    read: matching(/^[^<>\r\n]*<?[^\s<>@]+@[A-Za-z0-9.-]+>?$/),
+    schema: z
+      .string()
+      .regex(/^[^<>\r\n]*<?[^\s<>@]+@[A-Za-z0-9.-]+>?$/)
+      .optional(),
     default: undefined,
     allowed: 'an address such as `Cerebra <no-reply@example.org>`',
     description: 'Who emails of Subscriptions are from; needed with SMTP_URL',
   },
   KAFKA_BROKERS: {
-    read: matching(/^\s*[^\s,:]+:\d{1,5}(\s*,\s*[^\s,:]+:\d{1,5})*\s*$/),
+    schema: z
+      .string()
+      .regex(/^\s*[^\s,:]+:\d{1,5}(\s*,\s*[^\s,:]+:\d{1,5})*\s*$/)
+      .optional(),
     default: undefined,
     allowed: '`host:port`, separated by commas',
     description: 'Kafka, for KAFKA_CHANGES_TOPIC and for Subscriptions with channel kafka; without it there is none',
   },
   KAFKA_CHANGES_TOPIC: {
-    read: matching(/^[A-Za-z0-9._-]{1,249}$/),
+    schema: z
+      .string()
+      .regex(/^[A-Za-z0-9._-]{1,249}$/)
+      .optional(),
     default: undefined,
     allowed: 'the name of a topic',
     description: 'Every committed change goes to this topic of Kafka; needs KAFKA_BROKERS',
   },
   KAFKA_TLS: oneOf('off', ['off', 'on'], 'Whether the brokers are spoken to through TLS'),
   KAFKA_SASL: {
-    read: matching(/^(PLAIN|SCRAM-SHA-256|SCRAM-SHA-512):[^:]+:.+$/),
+    schema: z
+      .string()
+      .regex(/^(PLAIN|SCRAM-SHA-256|SCRAM-SHA-512):[^:]+:.+$/)
+      .optional(),
     default: undefined,
     allowed: '`PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`, then `:user:password`',
     description: 'How the server authenticates with the brokers',
@@ -153,27 +154,27 @@ export const variables = {
     'Largest message for Kafka; a change with a larger resource goes without it. No more than message.max.bytes of the brokers',
   ),
   SCORES: {
-    read: matching(/^\s*(none|[a-z0-9-]+(\s*,\s*[a-z0-9-]+)*)\s*$/),
+    schema: z.string().regex(/^\s*(none|[a-z0-9-]+(\s*,\s*[a-z0-9-]+)*)\s*$/),
     default: 'news2,mews,qsofa,pews',
     allowed: 'names of scores, separated by commas, or `none`',
     description: 'Early warning scores that are computed whenever a vital sign arrives; docs/alerts.md',
   },
   SCORES_FILE: {
-    read: asIs,
+    schema: z.string().min(1).optional(),
     default: undefined,
     allowed: 'the path of a JSON file',
     description:
       'Scores and vital signs of the site beside the built-in ones, or instead of those of the same name; docs/alerts.md',
   },
   ALERT_ENDPOINTS: {
-    read: asIs,
+    schema: z.string().optional(),
     default: undefined,
     allowed: 'a JSON array of endpoints, or the path of a file with one',
     description:
       'Where alerts go beside email and web sockets: Slack, Microsoft Teams, PagerDuty, short messages, any program; docs/alerts.md',
   },
   ALERT_TIME_ZONE: {
-    read: when(isTimeZone),
+    schema: z.string().refine(isTimeZone),
     default: 'UTC',
     allowed: 'an IANA time zone such as Europe/Berlin',
     description: 'Time zone of the hours in which people are on call (PractitionerRole.availableTime)',
@@ -202,7 +203,7 @@ export const variables = {
   ),
   SUBSCRIPTION_TIMEOUT_MS: integer(10_000, 100, 300_000, 'Longest that a subscriber may take to answer a notification'),
   EGRESS_ALLOW: {
-    read: asIs,
+    schema: z.string().optional(),
     default: undefined,
     allowed: 'a list with commas of `loopback`, `private` and address ranges such as 10.1.0.0/16',
     description:
@@ -216,7 +217,10 @@ export const variables = {
     'Most resources that one conditional delete (DELETE Type?criteria) may remove; when more match, none is',
   ),
   VERSION_REQUIRED: {
-    read: matching(/^\s*[A-Za-z]+(?:\s*,\s*[A-Za-z]+)*\s*$/),
+    schema: z
+      .string()
+      .regex(/^\s*[A-Za-z]+(?:\s*,\s*[A-Za-z]+)*\s*$/)
+      .optional(),
     default: undefined,
     allowed: '`all`, or a list with commas of resource types',
     description: 'Types of which an existing resource is changed or deleted only with If-Match; without it: 400',
@@ -226,20 +230,20 @@ export const variables = {
     'What is checked of resources that are written, and by type: `off`; `structure`; `claimed`: also the profiles that meta.profile names and that are known. A list with commas: `structure,Patient=claimed,Binary=off`; docs/validation.md',
   ),
   VALIDATION_PROFILES: {
-    read: asIs,
+    schema: z.string().min(1).optional(),
     default: undefined,
     allowed: 'a list with commas of Type=canonical or Type=canonical|version',
     description: 'Profiles that resources of a type must conform to, whether they claim them or not',
   },
   VALIDATION_RECORD: {
-    read: asIs,
+    schema: z.string().min(1).optional(),
     default: undefined,
     allowed: '`all`, or a list with commas of resource types and canonical URLs of profiles',
     description:
       'Profiles whose faults do not keep a resource out: it is stored with the tag urn:cerebra:validation|nonconformant',
   },
   IG_PACKAGES: {
-    read: asIs,
+    schema: z.string().min(1).optional(),
     default: undefined,
     allowed: 'a list with commas of package archives (.tgz), folders and name#version',
     description:
@@ -250,7 +254,7 @@ export const variables = {
     'Registry that FHIR packages are taken from, such as https://packages.fhir.org; without it no address is called for them',
   ),
   CORS_ORIGINS: {
-    read: when(isOrigins),
+    schema: z.string().refine(isOrigins).optional(),
     default: undefined,
     allowed: '`*`, or a list with commas of origins such as https://app.example.org',
     description:
@@ -260,10 +264,7 @@ export const variables = {
 } as const satisfies Record<string, Variable>;
 
 type Variables = typeof variables;
-type Value<V extends Variable> =
-  | NonNullable<ReturnType<V['read']>>
-  | (V['default'] extends undefined ? undefined : never);
-export type Config = { readonly [Name in keyof Variables]: Value<Variables[Name]> };
+export type Config = { readonly [Name in keyof Variables]: z.output<Variables[Name]['schema']> };
 
 /** `*`, or origins as browsers send them: https://www.rfc-editor.org/rfc/rfc6454#section-7 */
 function isOrigins(text: string): boolean {
@@ -284,8 +285,8 @@ export function readConfig(environment: Record<string, string | undefined>): Con
   const config: Record<string, unknown> = {};
   for (const [name, variable] of Object.entries<Variable>(variables)) {
     const given = environment[name] || variable.default;
-    const value = given === undefined ? undefined : variable.read(given);
-    if (value !== undefined || given === undefined) config[name] = value;
+    const parsed = variable.schema.safeParse(given);
+    if (parsed.success) config[name] = parsed.data;
     else problems.push(`${name}=${name.endsWith('_URL') ? '…' : given}: allowed is ${variable.allowed}`);
   }
   if (problems.length === 0) problems.push(...contradictions(config as Config));

@@ -58,7 +58,7 @@ test('rules and topics of a package are checked as those that come by HTTP', () 
   const rule = {
     resourceType: 'PlanDefinition',
     status: 'active',
-    type: { coding: [{ code: 'eca-rule' }] },
+    type: { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/plan-definition-type', code: 'eca-rule' }] },
     extension: [{ url: 'urn:cerebra:alert:kind', valueCode: 'no-such-kind' }],
   };
   const issues = ofPackages.PlanDefinition!.validate(rule);

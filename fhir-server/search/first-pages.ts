@@ -8,7 +8,7 @@ import { decidingToken } from './by-token.ts';
 import { DRIVER_ROWS_MAX } from './drive.ts';
 import { createKeptPages } from './kept-pages.ts';
 import type { Asked, Found, Row } from './page.ts';
-import { type PageText, textSql } from './page-text.ts';
+import { asText, type PageText, textSql } from './page-text.ts';
 import { isIndexed, orderBy } from './sort.ts';
 import { createSql, type Sql, type SqlBuilder, statementFor } from './sql-text.ts';
 
@@ -30,8 +30,11 @@ export type FirstPages = (
   alone: (asked: Asked) => Promise<Found>,
 ) => Promise<Found | undefined> | undefined;
 
-const LANES_MAX = 2;
-const ITEMS_MAX = 8;
+/** Statements at a time, and pages of one. Of pages of 30 kB four cost least, by a tenth; one alone and eight cost more. */
+const SHARING = {
+  identifier: { lanesMax: 2, itemsMax: 8 },
+  reference: { lanesMax: 4, itemsMax: 4 },
+};
 /** Rows of one statement, 1,000 a page at most. */
 const ROWS_MAX = 1000;
 /** A page with a larger body is read alone: 1,000 of 32 kB are 32 MB. */
@@ -73,7 +76,7 @@ function manySql(items: readonly Item[]): Sql {
   const bodies = `(${page}) p join ${currentTable(query.type)} r on r.rid = p.rid`;
   const text = asked.between
     ? `select k.n::int as n, t.* ${each} cross join lateral
-        (${textSql(asked, sql, `select p.rid, r.id, ${body} from ${bodies} order by ${order}`)}) t`
+        (${textSql(asked, sql, `select p.rid, r.id, ${body}${sorted} from ${bodies} order by ${order}`)}) t`
     : `select k.n::int as n, p.rid, r.id, r.version, r.updated, ${body}${sorted} ${each}
         cross join lateral ${bodies} order by k.n, ${order}`;
   return { text, values: sql.values };
@@ -82,18 +85,18 @@ function manySql(items: readonly Item[]): Sql {
 const wholeRows = (page: Row[], complete: boolean): Found | undefined =>
   (page.length > 0 || complete) && page.every((row) => row.body !== null) ? page : undefined;
 
-const wholeText = (page: PageText | undefined): Found | undefined =>
-  page && page.bodies === page.length ? page : undefined;
+const wholeText = (page: PageText | undefined, complete: boolean): Found | undefined =>
+  page && (page.length > 0 || complete) && page.bodies === page.length ? page : undefined;
 
 async function readPages(db: Queryable, items: Item[]): Promise<(Found | undefined)[]> {
   const { text, values } = statementOf(items);
   const { between, keys } = items[0]!.asked;
-  if (between) {
-    const found = await db.query<PageText & { n: number }>(statementFor(text), values);
-    const byNumber = new Map(found.map((page) => [page.n, page]));
-    return items.map((_, i) => wholeText(byNumber.get(i + 1)));
-  }
   const complete = keys.length === 0;
+  if (between) {
+    const found = await db.query<PageText & { n?: number }>(statementFor(text), values);
+    const byNumber = new Map(found.map((page) => [page.n ?? 1, page]));
+    return items.map((_, i) => wholeText(byNumber.get(i + 1), complete));
+  }
   const rows = await db.query<Row & { n?: number }>(statementFor(text), values);
   const pages: Row[][] = items.map(() => []);
   for (const { n = 1, ...row } of rows) pages[n - 1]!.push(row);
@@ -103,7 +106,8 @@ async function readPages(db: Queryable, items: Item[]): Promise<(Found | undefin
 function statementOf(items: Item[]): Sql {
   const [{ asked, param, key }, ...more] = items as [Item, ...Item[]];
   if (more.length > 0 || param === undefined) return manySql(items);
-  return singleSql(asked, { param, key });
+  const alone = singleSql(asked, { param, key });
+  return asked.between ? asText(asked, alone) : alone;
 }
 
 /** Undefined for all but first pages of one reference, or of one identifier in no order, seen without restriction. */
@@ -141,22 +145,21 @@ async function readInTime(db: Db, items: Item[]): Promise<(Found | undefined)[]>
 
 /** Not a caller's own signal ends these statements: one of several that goes away stops none. */
 export function createFirstPages(db: Db): FirstPages {
-  const byKind = () =>
+  const byKind = (kind: keyof typeof SHARING) =>
     createGather<Item, Found | undefined>({
-      ...{ lanesMax: LANES_MAX, itemsMax: ITEMS_MAX, weightMax: ROWS_MAX },
+      ...SHARING[kind],
+      weightMax: ROWS_MAX,
       weigh: ({ asked }) => asked.limit,
       key: ({ shape }) => shape,
       run: (items) => readInTime(db, items),
     });
   // An identifier that a million resources share does not hold up the references.
-  const gathers = { identifier: byKind(), reference: byKind() };
+  const gathers = { identifier: byKind('identifier'), reference: byKind('reference') };
   const kept = createKeptPages();
   return (asked, alone) => {
     const { query, limit } = asked;
     const sought = soughtBy(asked);
     if (!sought) return kept(asked, alone);
-    // A page of 30 kB as text takes node and PostgreSQL 261 µs by itself, and 316 where eight share a statement.
-    if (asked.between && sought.param !== undefined) return undefined;
     const sorts = query.sort.map(({ param, descending }) => `${descending ? '-' : ''}${param.key}`);
     const kind = sought.param === undefined ? 'identifier' : 'reference';
     return gathers[kind]({

@@ -1,49 +1,50 @@
 // Variables of the HL7 v2 engine: docs/hl7.md
-import { asIs, integer, isTimeZone, kib, matching, mib, when } from './variable.ts';
+import { z } from 'zod';
+import { integer, isTimeZone, kib, mib } from './variable.ts';
 
 export const hl7Variables = {
   HL7_MESSAGE_BYTES_MAX: integer(10 * mib, kib, 256 * mib, 'Largest HL7v2 message; more is refused with AR'),
   HL7_TIME_ZONE: {
-    read: when(isTimeZone),
+    schema: z.string().refine(isTimeZone),
     default: 'UTC',
     allowed: 'an IANA time zone such as Europe/Berlin',
     description: 'Time zone of HL7v2 timestamps that carry no offset',
   },
   HL7_SENDING_APPLICATION: {
-    read: matching(/^[A-Za-z0-9_.-]{1,20}$/),
+    schema: z.string().regex(/^[A-Za-z0-9_.-]{1,20}$/),
     default: 'CEREBRA',
     allowed: '1 to 20 letters, digits, `_`, `.`, `-`',
     description: 'MSH-3 of HL7v2 messages that are made of resources; also names numbers that are our own ids',
   },
   HL7_SENDING_FACILITY: {
-    read: matching(/^[A-Za-z0-9_.-]{1,20}$/),
+    schema: z.string().regex(/^[A-Za-z0-9_.-]{1,20}$/),
     default: 'CEREBRA',
     allowed: '1 to 20 letters, digits, `_`, `.`, `-`',
     description: 'MSH-4 of HL7v2 messages that are made of resources',
   },
   HL7_ROUTES_DIR: {
-    read: asIs,
+    schema: z.string().min(1).optional(),
     default: undefined,
     allowed: 'the path of a folder',
     description:
       'Folder of HL7v2 routes, a JSON file each, looked at every second; hl7-routes in DATA_DIR if it is not set; docs/hl7.md',
   },
   HL7_PROFILES_DIR: {
-    read: asIs,
+    schema: z.string().min(1).optional(),
     default: undefined,
     allowed: 'the path of a folder',
     description:
       'Folder of conformance profiles for HL7v2 (NIST XML), looked at every second; hl7-profiles in DATA_DIR if it is not set; docs/hl7.md',
   },
   HL7_LISTENERS: {
-    read: asIs,
+    schema: z.string().optional(),
     default: undefined,
     allowed: 'a JSON array of listeners, or the path of a file with one',
     description:
       'Ways in for HL7v2 beside MLLP_PORT and POST /hl7: MLLP listeners with TLS and limits of their own, HTTP endpoints, drop folders; docs/hl7.md',
   },
   HL7_DESTINATIONS: {
-    read: asIs,
+    schema: z.string().optional(),
     default: undefined,
     allowed: 'a JSON array of destinations, or the path of a file with one',
     description: 'Where HL7v2 messages are sent to, over MLLP, over HTTP or as files; docs/hl7.md',

@@ -1,8 +1,8 @@
-// What a variable of the configuration is, and the common kinds of them. By hand: a library of schemas takes 18 MB, which a
-// command that only stores does without.
+// What a variable of the configuration is, and the common kinds of them.
+import { z } from 'zod';
+
 export interface Variable {
-  /** Its value; undefined: this text is not allowed. */
-  read(text: string): string | number | undefined;
+  schema: z.ZodType;
   /** As it would be written; undefined: none. */
   default: string | undefined;
   /** What may be given, for the error message and the manual. */
@@ -10,35 +10,23 @@ export interface Variable {
   description: string;
 }
 
-/** Any text. */
-export const asIs = (text: string): string => text;
-
-export const when =
-  (isAllowed: (text: string) => boolean) =>
-  (text: string): string | undefined =>
-    isAllowed(text) ? text : undefined;
-
-export const matching = (pattern: RegExp) => when((text) => pattern.test(text));
-
 export function integer(value: number, min: number, max: number, description: string) {
-  const read = (text: string): number | undefined =>
-    /^\d+$/.test(text) && Number(text) >= min && Number(text) <= max ? Number(text) : undefined;
-  return { read, default: String(value), allowed: `a whole number from ${min} to ${max}`, description };
+  const schema = z.string().regex(/^\d+$/).transform(Number).pipe(z.number().int().min(min).max(max));
+  return { schema, default: String(value), allowed: `a whole number from ${min} to ${max}`, description };
 }
 
 export function oneOf<const T extends string>(value: T, values: readonly T[], description: string) {
-  const read = (text: string): T | undefined => values.find((one) => one === text);
-  return { read, default: value, allowed: values.join(', '), description };
+  return { schema: z.enum(values as readonly [T, ...T[]]), default: value, allowed: values.join(', '), description };
 }
 
 export function text(value: string, description: string) {
-  return { read: asIs, default: value, allowed: 'any text', description };
+  return { schema: z.string().min(1), default: value, allowed: 'any text', description };
 }
 
 export function url(protocols: string[], description: string) {
-  const read = when((value) => protocols.includes(URL.parse(value)?.protocol ?? ''));
+  const schema = z.string().refine((value) => protocols.includes(URL.parse(value)?.protocol ?? ''));
   const allowed = `a URL of ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`;
-  return { read, default: undefined, allowed, description };
+  return { schema: schema.optional(), default: undefined, allowed, description };
 }
 
 export const kib = 1024;

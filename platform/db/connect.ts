@@ -46,6 +46,9 @@ export function connectDb(options: ConnectOptions): Db {
   pool.on('connect', (client) => {
     open.add(client);
     client.once('end', () => open.delete(client));
+    // Between its acquisition and the turn of whoever asked for it nobody else listens: DISCARD PLANS on a connection that is
+    // lost by then would end the process. Its queries tell the error as well.
+    client.on('error', () => undefined);
   });
   return {
     ...queryable(pool),

@@ -1,5 +1,5 @@
 // The PostgreSQL cluster of a test run: given by environment, or one of the test file's own.
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { chmod } from 'node:fs/promises';
 import { after } from 'node:test';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../db/embedded/start.ts';
@@ -32,8 +32,7 @@ export async function startTestCluster(): Promise<TestCluster> {
   const postgres = await startEmbeddedPostgres({ dataDir: folder, log: testLog(), settings: testSettings });
   const abandon = () => {
     postgres.abandon();
-    // Its processes may write until they have ended.
-    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+    removeBusy(folder);
   };
   const onSignal = (signal: NodeJS.Signals) => process.exit(signal === 'SIGINT' ? 130 : 143);
   process.once('exit', abandon);
@@ -46,6 +45,20 @@ export async function startTestCluster(): Promise<TestCluster> {
       await endCluster(postgres, folder);
     },
   };
+}
+
+/** Removes a folder in which processes that are ending still write and remove: each look can miss something for 5 s. */
+function removeBusy(folder: string): void {
+  const deadline = performance.now() + 5_000;
+  do {
+    try {
+      rmSync(folder, { recursive: true, force: true });
+    } catch {
+      // Not empty any more.
+    }
+    if (!existsSync(folder)) return;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
+  } while (performance.now() < deadline);
 }
 
 async function endCluster(postgres: EmbeddedPostgres, folder: string): Promise<void> {

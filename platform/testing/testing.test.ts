@@ -63,7 +63,8 @@ describe('waitFor', () => {
   });
 });
 
-describe('leaks', () => {
+// Side by side: two of the three wait, for 5 and 10 s.
+describe('leaks', { concurrency: true }, () => {
   it('let a tidy file pass', async (t) => {
     const { code, output } = await runFile(t, `it('x', async (t) => { await testDatabase(t); });`);
     assert.equal(code, 0, output);

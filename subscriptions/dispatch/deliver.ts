@@ -78,8 +78,8 @@ export interface DelivererOptions {
 export interface Deliverer {
   start(): void;
   wake(): void;
-  /** Places for subscribers that are about to be leased to this process; none while others wait for theirs. */
-  reserve(): Places;
+  /** `wanted` places at most, for subscribers that are about to be leased to this process; none while others wait for theirs. */
+  reserve(wanted: number): Places;
   /** Gives the places back, and delivers what has been leased. */
   take(places: Places, leased: readonly Leased[]): void;
   /** Takes nothing new, lets requests in flight end, breaks them off after `graceMs`; leases are given back. */
@@ -190,13 +190,15 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
   return {
     start: loop.start,
     wake: loop.wake,
-    reserve() {
-      const most = othersWait || stopping.signal.aborted ? 0 : freePlaces();
+    reserve(wanted) {
+      const most = othersWait || stopping.signal.aborted ? 0 : Math.min(wanted, freePlaces());
       reserved += most;
       return { most, leaseMs: options.leaseMs, without: options.hosts.full() };
     },
     take({ most }, leased) {
       reserved -= most;
+      // Who came for a place meanwhile found none.
+      if (othersWait) loop.wake();
       const onError = (err: unknown) => options.log.error({ err }, 'a lease could not be given back');
       for (const { claim, deliveries } of leased) take(claim, deliveries).catch(onError);
     },

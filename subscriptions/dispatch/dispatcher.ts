@@ -24,7 +24,7 @@ export interface DispatcherOptions {
   recheck: (id: string) => Promise<void>;
   /** Who delivers in this process: what it has room for is leased to it as it comes to be owed. */
   deliverer: {
-    reserve(): Places;
+    reserve(wanted: number): Places;
     take(places: Places, leased: readonly Leased[]): void;
   };
   /** Called after a commit that made deliveries due that nobody has leased. */
@@ -224,7 +224,7 @@ async function commitMatches(
   to: ChangeCursor,
   { matches }: Plan,
 ): Promise<boolean> {
-  const places = deliverer.reserve();
+  const places = deliverer.reserve(matches.length);
   let leased: readonly Leased[] = [];
   try {
     const owed = await oweMatches(db, moveAndOwe, lease.moving(from, to), matches, places);
