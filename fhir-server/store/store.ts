@@ -53,6 +53,8 @@ export interface Store extends StoreParts {
 
 /** At a time, each statement with what came while the others ran. */
 const LANES_MAX = 2;
+/** Of creations more, since each waits for the disk; three wait for another, so that few go alone. */
+const INSERT_LANES_MAX = 4;
 const ITEMS_MAX = 32;
 /** UTF-16 units of all bodies of a statement. */
 const CHARACTERS_MAX = 512 * 1024;
@@ -61,7 +63,8 @@ export async function createStore(parts: StoreParts): Promise<Store> {
   const { db } = parts;
   const layout = await readLayout(db);
   const insert = createGather<Prepared, void>({
-    lanesMax: LANES_MAX,
+    lanesMax: INSERT_LANES_MAX,
+    beside: { itemsMin: 3, waitMs: 2 },
     itemsMax: ITEMS_MAX,
     weigh: ({ text }) => text.suffix.length,
     weightMax: CHARACTERS_MAX,
