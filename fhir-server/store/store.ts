@@ -178,7 +178,7 @@ const UNIQUE_VIOLATION = '23505';
 const ATTEMPTS_MAX = 50;
 
 /** https://hl7.org/fhir/R4/http.html#create: always a new id. */
-export function storeCreate(store: Store, resource: Resource, scope: AccessScope): Promise<EntryResult> {
+export async function storeCreate(store: Store, resource: Resource, scope: AccessScope): Promise<EntryResult> {
   assertWrites(scope);
   return withCurrentParameters(store, async () => {
     const one = prepare(store, resource, store.newId(), store.clock.now());
