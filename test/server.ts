@@ -1,14 +1,14 @@
 // A whole server in this process, on a database of its own and free ports.
 import { devNull } from 'node:os';
-import { after, before } from 'node:test';
+import { before } from 'node:test';
 import { readConfig } from '#platform';
-import { testConnection, testLog } from '#platform/testing';
+import { beforeDrop, testConnection, testLog } from '#platform/testing';
 import { type RunningServer, startServer } from '../bin/server.ts';
 import { type Client, createClient } from './client.ts';
 
 export type TestServer = RunningServer;
 
-/** No routes of the machine's own. `environment` adds to or overrides the variables. The caller stops it before the file ends. */
+/** No routes of the machine's own. `environment` adds to or overrides the variables. Stopped at the latest before its database goes. */
 export async function startTestServer(environment: Record<string, string> = {}): Promise<TestServer> {
   const config = readConfig({
     PORT: '0',
@@ -20,18 +20,19 @@ export async function startTestServer(environment: Record<string, string> = {}):
     SCORES: 'none',
     ...environment,
   });
-  return startServer({ config, log: testLog(), connection: await testConnection() });
+  const connection = await testConnection();
+  const server = await startServer({ config, log: testLog(), connection });
+  beforeDrop(connection.database, () => server.stop());
+  return server;
 }
 
 /** A client of a server that runs for the tests of the file that calls this. */
 export function serveTests(environment?: Record<string, string>): Client {
-  let server: TestServer;
   let client: Client;
   before(async () => {
-    server = await startTestServer(environment);
+    const server = await startTestServer(environment);
     client = createClient(server.fhirBaseUrl);
   });
-  after(() => server.stop());
   const call = (...request: Parameters<Client>) => client(...request);
   return Object.defineProperty(call, 'base', { get: () => client.base }) as Client;
 }
