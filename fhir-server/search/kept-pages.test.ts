@@ -2,14 +2,14 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import type { Resource, TransactionEntry } from '#fhir-model';
-import { type Db, isCerebraError, type Statement } from '#platform';
+import type { Db, Statement } from '#platform';
 import { random, testDatabase } from '#platform/testing';
 import type { Core } from '../interactions/core.ts';
 import { searchPairs, searchType, searchTypeBytes } from '../interactions/search.ts';
-import { createWriter } from '../ports.ts';
 import { prepare } from '../store/store.ts';
 import { insertOne } from '../store/write-one.ts';
 import { everything, nothing, testCore } from '../testing.ts';
+import { createChanges, write } from './changes-testing.ts';
 
 const next = random(20_261_123);
 const one = <T>(values: readonly T[]): T => values[next(values.length)]!;
@@ -52,23 +52,7 @@ const observation = (id: string): Resource & { id: string } => ({
   ...{ resourceType: 'Observation', id, status: one(['final', 'amended']) },
   ...coded(one(['a', 'b'])),
 });
-const ids = Array.from({ length: 12 }, (_, i) => `o${i}`);
-const write = (entries: TransactionEntry[]) =>
-  createWriter(core)
-    .transaction(entries, { scope: everything })
-    .catch((error: unknown) => assert.ok(isCerebraError(error, 'version-conflict'), String(error)));
-
-function change(): TransactionEntry {
-  const id = one(ids);
-  const kind = next(4);
-  if (kind === 0) return { method: 'DELETE', url: `Observation/${id}` };
-  if (kind === 1) return { method: 'POST', url: 'Observation', resource: observation('x') };
-  return { method: 'PUT', url: `Observation/${id}`, resource: observation(id) };
-}
-/** Of different resources. */
-const changes = (): TransactionEntry[] => [
-  ...new Map(Array.from({ length: 1 + next(4) }, change).map((entry) => [entry.url, entry])).values(),
-];
+const changes = createChanges(next, observation);
 const post = (code: string): TransactionEntry => ({
   method: 'POST',
   url: 'Observation',
@@ -87,7 +71,7 @@ const searches = [
 describe('kept pages', () => {
   test('follow every kind of change', async () => {
     for (let round = 0; round < 40; round++) {
-      await write(changes());
+      await write(core, changes());
       const found = await Promise.all([...searches, ...searches].map((text) => kept(text)));
       for (const [i, text] of searches.entries()) {
         const expected = await alone(text);
@@ -99,7 +83,7 @@ describe('kept pages', () => {
 
   test('are brought up to date, not looked for anew', async () => {
     for (const text of searches) await kept(text);
-    await write([post('a')]);
+    await write(core, [post('a')]);
     for (const text of searches) {
       statements = [];
       assert.equal(await kept(text), await alone(text));
@@ -108,10 +92,16 @@ describe('kept pages', () => {
   });
 
   test('with fewer than they show are looked for anew', async () => {
-    await write(Array.from({ length: 8 }, () => post('few')));
+    await write(
+      core,
+      Array.from({ length: 8 }, () => post('few')),
+    );
     assert.equal(await kept('code=http://c|few&_count=3'), await alone('code=http://c|few&_count=3'));
     const all = await db.query<{ id: string }>({ text: `select id from r_observation order by rid desc limit 5` });
-    await write(all.map(({ id }) => ({ method: 'DELETE', url: `Observation/${id}` })));
+    await write(
+      core,
+      all.map(({ id }) => ({ method: 'DELETE', url: `Observation/${id}` })),
+    );
     assert.equal(await kept('code=http://c|few&_count=3'), await alone('code=http://c|few&_count=3'));
     assert.equal(JSON.parse(await kept('code=http://c|few&_count=3')).entry.length, 3);
   });
@@ -119,7 +109,7 @@ describe('kept pages', () => {
   test('follow changes that commit while others search', async () => {
     let running = true;
     const writer = async () => {
-      for (let i = 0; i < 25; i++) await write(changes());
+      for (let i = 0; i < 25; i++) await write(core, changes());
     };
     const reader = async () => {
       while (running) await kept(one(searches));
@@ -158,13 +148,17 @@ describe('kept pages', () => {
     await db.query({ text: `update r_observation set tokens = '{}' where rid = (select max(rid) from r_observation)` });
     await db.query({ text: 'update index_epoch set n = n + 1' });
     for (const text of searches) assert.equal(await kept(text), await alone(text), text);
-    for (let i = 0; i < 3; i++) await write(Array.from({ length: 80 }, () => post(one(['a', 'b']))));
+    for (let i = 0; i < 3; i++)
+      await write(
+        core,
+        Array.from({ length: 80 }, () => post(one(['a', 'b']))),
+      );
     for (const text of searches) assert.equal(await kept(text), await alone(text), text);
   });
 
   test('have umlauts, and what is no character of one unit', async () => {
     for (const text of ['ä', '中', '𝒳']) {
-      await write([{ ...post('a'), resource: { ...observation('x'), ...coded('u'), note: [{ text }] } }]);
+      await write(core, [{ ...post('a'), resource: { ...observation('x'), ...coded('u'), note: [{ text }] } }]);
       for (const search of ['code=http://c|u&_count=1', 'code=http://c|u&_count=2', 'code=http://c|u']) {
         assert.equal(await kept(search), await alone(search));
         JSON.parse(await kept(search));

@@ -1,15 +1,15 @@
 // Totals that are kept and brought up to date say what counting anew says.
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
-import type { Resource, TransactionEntry } from '#fhir-model';
-import { type Db, isCerebraError } from '#platform';
+import type { Resource } from '#fhir-model';
+import type { Db } from '#platform';
 import { random, testDatabase } from '#platform/testing';
 import type { Core } from '../interactions/core.ts';
 import { pageContext, parseQuery, searchPairs } from '../interactions/search.ts';
-import { createWriter } from '../ports.ts';
 import { prepare } from '../store/store.ts';
 import { insertOne } from '../store/write-one.ts';
 import { everything, nothing, testCore } from '../testing.ts';
+import { createChanges, write } from './changes-testing.ts';
 import { countMatches } from './total.ts';
 
 const next = random(20_261_122);
@@ -49,23 +49,7 @@ const observation = (id: string): Resource & { id: string } => ({
   code: { coding: [{ system: 'http://c', code: one(codes) }] },
   effectiveDateTime: one(['2026-01-01', '2026-02-01', '2026-03-01']),
 });
-const ids = Array.from({ length: 12 }, (_, i) => `o${i}`);
-const write = (entries: TransactionEntry[]) =>
-  createWriter(core)
-    .transaction(entries, { scope: everything })
-    .catch((error: unknown) => assert.ok(isCerebraError(error, 'version-conflict'), String(error)));
-
-function change(): TransactionEntry {
-  const id = one(ids);
-  const kind = next(4);
-  if (kind === 0) return { method: 'DELETE', url: `Observation/${id}` };
-  if (kind === 1) return { method: 'POST', url: 'Observation', resource: observation('x') };
-  return { method: 'PUT', url: `Observation/${id}`, resource: observation(id) };
-}
-/** Of different resources. */
-const changes = (): TransactionEntry[] => [
-  ...new Map(Array.from({ length: 1 + next(4) }, change).map((entry) => [entry.url, entry])).values(),
-];
+const changes = createChanges(next, observation);
 
 const searches = [
   'code=a',
@@ -81,14 +65,14 @@ const searches = [
 describe('kept totals', () => {
   test('follow every kind of change', async () => {
     for (let round = 0; round < 40; round++) {
-      await write(changes());
+      await write(core, changes());
       for (const text of searches) assert.equal(await kept(text), await anew(text), `${text} in round ${round}`);
     }
   });
 
   test('are brought up to date, not counted anew', async () => {
     assert.equal(await kept('code=a'), await anew('code=a'));
-    await write([
+    await write(core, [
       {
         method: 'POST',
         url: 'Observation',
@@ -106,7 +90,7 @@ describe('kept totals', () => {
     assert.equal(totals.length, searches.length);
     let running = true;
     const writer = async () => {
-      for (let i = 0; i < 25; i++) await write(changes());
+      for (let i = 0; i < 25; i++) await write(core, changes());
     };
     const counter = async () => {
       while (running) await kept(one(searches));
@@ -143,14 +127,14 @@ describe('kept totals', () => {
   });
 
   test('are counted anew when index rows were rebuilt, or a replaced version is gone for good', async () => {
-    await write([{ method: 'PUT', url: 'Observation/o1', resource: observation('o1') }]);
+    await write(core, [{ method: 'PUT', url: 'Observation/o1', resource: observation('o1') }]);
     assert.equal(await kept('code=a'), await anew('code=a'));
     await db.query({ text: `update r_observation set tokens = '{}' where id = 'o1'` });
     await db.query({ text: 'update index_epoch set n = n + 1' });
     assert.equal(await kept('code=a'), await anew('code=a'));
-    await write([{ method: 'PUT', url: 'Observation/o2', resource: observation('o2') }]);
+    await write(core, [{ method: 'PUT', url: 'Observation/o2', resource: observation('o2') }]);
     assert.equal(await kept('code=b'), await anew('code=b'));
-    await write([{ method: 'PUT', url: 'Observation/o2', resource: observation('o2') }]);
+    await write(core, [{ method: 'PUT', url: 'Observation/o2', resource: observation('o2') }]);
     await db.query({ text: `delete from h_observation where id = 'o2'` });
     assert.equal(await kept('code=b'), await anew('code=b'));
   });
