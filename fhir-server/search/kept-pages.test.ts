@@ -106,6 +106,26 @@ describe('kept pages', () => {
     assert.equal(JSON.parse(await kept('code=http://c|few&_count=3')).entry.length, 3);
   });
 
+  test('an old resource that matches now does not stand in for those that were not known', async () => {
+    const put = (id: string, code: string): TransactionEntry => ({
+      ...{ method: 'PUT', url: `Observation/${id}` },
+      resource: { ...observation(id), ...coded(code) },
+    });
+    const remove = (id: string): TransactionEntry => ({ method: 'DELETE', url: `Observation/${id}` });
+    const search = 'code=http://c|bound&_count=3';
+    for (const id of ['old0', 'old1']) await write(core, [put(id, 'other')]);
+    for (let i = 0; i < 8; i++) await write(core, [put(`m${i}`, 'bound')]);
+    assert.equal(await kept(search), await alone(search));
+    await write(core, [remove('m7'), remove('m6'), put('old0', 'bound'), put('old1', 'bound')]);
+    const page = await kept(search);
+    const { entry } = JSON.parse(page) as { entry: { resource: Resource }[] };
+    assert.deepEqual(
+      entry.map(({ resource }) => resource.id),
+      ['m5', 'm4', 'm3'],
+    );
+    assert.equal(page, await alone(search));
+  });
+
   test('follow changes that commit while others search', async () => {
     let running = true;
     const writer = async () => {

@@ -17,7 +17,7 @@ interface Kept {
   /** The oldest transaction that was running. */
   horizon: string;
   epoch: bigint;
-  /** All that there was: else the newest, and those before them are not known. */
+  /** All that there was: else there are older ones that are not known, at least two are kept, and the last of `rids` is the oldest. */
   whole: boolean;
   untilMs: number;
 }
@@ -44,13 +44,15 @@ function tokenOf({ query, cursor, limit, between, page }: Asked): string | undef
 function keptSql({ asked, token, kept }: KeptPage): Sql {
   const { query, page, limit } = asked;
   const sql = createSql();
-  const [horizon, type, wanted, rids] = [kept.horizon, page.totals!.layout.codeOf(query.type), token, kept.rids].map(
-    sql.value,
-  );
+  // What is older than all that are known, and matches since, need not be the next.
+  const oldest = kept.whole ? '0' : kept.rids.slice(kept.rids.lastIndexOf(',') + 1, -1);
+  const typeCode = page.totals!.layout.codeOf(query.type);
+  const [horizon, type, wanted, rids, from] = [kept.horizon, typeCode, token, kept.rids, oldest].map(sql.value);
   const table = currentTable(query.type);
   // Found in the order of the index, so that no bodies are sorted: a quarter less.
   const rows = `select r.rid, r.id, ${bodyOf(asked, 'r', 'r.rid desc')} from ${table} r
-    where r.rid = any(${rids}::bigint[] || array(select rid from c)) and ${wanted}::bigint = any(r.tokens)
+    where r.rid = any(${rids}::bigint[] || array(select rid from c)) and r.rid >= ${from}::bigint
+      and ${wanted}::bigint = any(r.tokens)
     order by r.rid desc limit ${sql.value(limit)}`;
   const text = `with a as materialized (select c.type, c.id from change c where c.xid >= ${steady(`${horizon}::xid8`)}
       order by c.xid, c.seq limit ${CHANGES_MAX + 1}),
