@@ -121,7 +121,7 @@ export { convertDecimal } from './search/units.ts';
 export { narrativeWordsMax, wordsOf } from './search/words.ts';
 export { generateSnapshot } from './snapshot/generate.ts';
 export { isElement, type Subset, subsetText } from './subset.ts';
-export { isTopicBasic, topicCode } from './topic-basic.ts';
+export { backportGuide, isTopicBasic, topicCode } from './topic-basic.ts';
 export type { Issue, IssueSeverity, Json, JsonObject, Meta, Resource } from './types.ts';
 export { type UcumUnit, ucumUnit } from './ucum.ts';
 export { listCodes, type Terminologies } from './value-sets-list.ts';

@@ -1,6 +1,9 @@
 // How R4 has SubscriptionTopics: http://hl7.org/fhir/uv/subscriptions-backport/components.html#subscription-topics-in-r4
 import type { JsonObject, Resource } from './types.ts';
 
+/** The Subscriptions Backport guide: https://hl7.org/fhir/uv/subscriptions-backport/ */
+export const backportGuide = 'http://hl7.org/fhir/uv/subscriptions-backport';
+
 export const topicCode = { system: 'http://hl7.org/fhir/fhir-types', code: 'SubscriptionTopic' } as const;
 
 /** Whether the resource is, or wants to be, a SubscriptionTopic. Its structure need not have been checked. */

@@ -1,18 +1,17 @@
 // The search parameters of every server: R4's, and of Subscriptions those of the Subscriptions Backport guide,
 // http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/artifacts.html (Search Parameters).
 import type { Definitions } from '../definitions.ts';
+import { backportGuide } from '../topic-basic.ts';
 import { createSearchParameters, type RawSearchParameter, type SearchParameters } from './registry.ts';
 
-const guide = 'http://hl7.org/fhir/uv/subscriptions-backport';
-
 const parameter = (code: string, type: string, expression: string, description: string): RawSearchParameter => ({
-  ...{ url: `${guide}/SearchParameter/Subscription-${code}`, base: ['Subscription'] },
+  ...{ url: `${backportGuide}/SearchParameter/Subscription-${code}`, base: ['Subscription'] },
   ...{ code, type, expression, description },
 });
 
 /** The extension of a primitive; `element` is its JSON name, as the compiled subset has no other way to it. */
 const extension = (element: string, name: string, type: string): string =>
-  `Subscription.${element}.extension('${guide}/StructureDefinition/${name}').value.ofType(${type})`;
+  `Subscription.${element}.extension('${backportGuide}/StructureDefinition/${name}').value.ofType(${type})`;
 
 // The guide's own expressions look for the extensions at the Subscription itself, where they never are. Codings and codes are
 // tokens, as its next version has them. `topic` is R4's `criteria` by another name and needs no index of its own.

@@ -118,7 +118,7 @@ describe('reading', () => {
         assert.ok(!found.total, `total${more}`);
       }
       assert.equal(
-        (JSON.parse(await searchType(core, type, pairs, { scope: nothing, db }, true)) as Resource).entry,
+        (JSON.parse(await searchType(core, { type, pairs, strict: true }, { scope: nothing, db })) as Resource).entry,
         undefined,
       );
       assert.deepEqual((await createReader(core).search(type, query, nothing)).resources, []);

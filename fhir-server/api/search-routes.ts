@@ -21,7 +21,8 @@ const takesBytes = ({ asked, isEntry }: FhirRequest): boolean => asked === plain
 
 const ofType: Search = (core, request, pairs) => {
   const find = takesBytes(request) ? searchTypeBytes : searchType;
-  return find(core, request.segments[0] ?? '', pairs, callerOf(core, request), request.strict);
+  const { segments, strict } = request;
+  return find(core, { type: segments[0] ?? '', pairs, strict }, callerOf(core, request));
 };
 
 const ofSystem: Search = (core, request, pairs) => searchSystem(core, pairs, callerOf(core, request), request.strict);

@@ -51,8 +51,7 @@ export async function runEntry(
   index: number,
   scope: AccessScope,
 ): Promise<EntryResult> {
-  const planning = withParameters(core, () => planEntry(core, entry, index));
-  const planned = planning instanceof Promise ? await planning : planning;
+  const planned = await withParameters(core, () => planEntry(core, entry, index));
   const checked = withProfiles(core, planned);
   const plan = checked === undefined ? planned : await checked;
   return runPlan(core, { ...plan, alone: true }, scope);

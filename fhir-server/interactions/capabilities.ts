@@ -1,5 +1,5 @@
 // https://hl7.org/fhir/R4/capabilitystatement.html: derived from the routes, the definitions and the search parameters.
-import { type JsonObject, joinDepthMax, type OperationSpec, type SearchParam } from '#fhir-model';
+import { backportGuide, type JsonObject, joinDepthMax, type OperationSpec, type SearchParam } from '#fhir-model';
 import { PATCH_TYPES } from '../patch/apply.ts';
 import { INCLUDED_MAX, ROUNDS_MAX } from '../search/includes.ts';
 import type { Core } from './core.ts';
@@ -71,8 +71,6 @@ function searchParamElement(core: Core, param: SearchParam): JsonObject {
 }
 
 /** http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/CapabilityStatement-backport-subscription-server-r4.html */
-const BACKPORT = 'http://hl7.org/fhir/uv/subscriptions-backport';
-
 /** What the statement says of topics; nothing where nobody offers them. */
 interface TopicSupport {
   profiles: string[];
@@ -82,11 +80,11 @@ interface TopicSupport {
 
 function topicSupport({ subscriptionTopics }: Core, urls: readonly string[]): TopicSupport {
   if (!subscriptionTopics) return { profiles: [], extension: [], instantiates: [] };
-  const url = `${BACKPORT}/StructureDefinition/capabilitystatement-subscriptiontopic-canonical`;
+  const url = `${backportGuide}/StructureDefinition/capabilitystatement-subscriptiontopic-canonical`;
   return {
-    profiles: [`${BACKPORT}/StructureDefinition/backport-subscription`],
+    profiles: [`${backportGuide}/StructureDefinition/backport-subscription`],
     extension: urls.map((valueCanonical) => ({ url, valueCanonical })),
-    instantiates: [`${BACKPORT}/CapabilityStatement/backport-subscription-server-r4`],
+    instantiates: [`${backportGuide}/CapabilityStatement/backport-subscription-server-r4`],
   };
 }
 

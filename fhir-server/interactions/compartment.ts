@@ -33,7 +33,7 @@ export async function searchCompartment(
   assertType(core, type);
   const within = withinOf(core, compartment);
   within.criteria(type);
-  return searchType(core, type, pairs, caller, strict, within);
+  return searchType(core, { type, pairs, strict, within }, caller);
 }
 
 const referring = named(

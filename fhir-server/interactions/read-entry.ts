@@ -25,7 +25,12 @@ export async function readEntry(core: Core, { entry, index }: Plan, caller: Call
   const { type, id = '', version, query } = parseUrl(core, index, entry.url);
   const base = { type, version: 0, updatedMs: 0, op: 'none' as const };
   if (id === '') {
-    return { ...base, status: 200, id, body: await searchType(core, type, searchPairs(query), caller, false) };
+    return {
+      ...base,
+      status: 200,
+      id,
+      body: await searchType(core, { type, pairs: searchPairs(query), strict: false }, caller),
+    };
   }
   const found =
     version === undefined

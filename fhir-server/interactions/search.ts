@@ -154,39 +154,33 @@ export interface Within {
   criteria(type: string): Criterion[];
 }
 
-async function queryOf(core: Core, type: string, pairs: [string, string][], strict: boolean, within?: Within) {
+/** A search of one type as it was asked for: `pairs` decoded, in order; `strict` refuses parameters that are not known. */
+export interface TypeSearch {
+  type: string;
+  pairs: [string, string][];
+  strict: boolean;
+  within?: Within;
+}
+
+async function queryOf(core: Core, { type, pairs, strict, within }: TypeSearch): Promise<SearchQuery> {
   assertType(core, type);
   const parsed = await withParameters(core, () => parseQuery(core, type, pairs, strict), hasIgnored);
   if (strict && parsed.elements) assertElements(core, [type], parsed.elements);
   return within ? { ...parsed, criteria: [...within.criteria(type), ...parsed.criteria] } : parsed;
 }
 
-const pathOf = (type: string, within?: Within): string => (within ? `${within.path}/${type}` : type);
+const pathOf = ({ type, within }: TypeSearch): string => (within ? `${within.path}/${type}` : type);
 
 /** A type-level search from its pairs to its searchset text. */
-export async function searchType(
-  core: Core,
-  type: string,
-  pairs: [string, string][],
-  caller: Caller,
-  strict: boolean,
-  within?: Within,
-): Promise<string> {
-  const query = await queryOf(core, type, pairs, strict, within);
-  return searchsetText(core, pathOf(type, within), query, await search(core, query, caller));
+export async function searchType(core: Core, asked: TypeSearch, caller: Caller): Promise<string> {
+  const query = await queryOf(core, asked);
+  return searchsetText(core, pathOf(asked), query, await search(core, query, caller));
 }
 
 /** The same, as its bytes where PostgreSQL can put the page together. */
-export async function searchTypeBytes(
-  core: Core,
-  type: string,
-  pairs: [string, string][],
-  caller: Caller,
-  strict: boolean,
-  within?: Within,
-): Promise<string | Buffer> {
-  const query = await queryOf(core, type, pairs, strict, within);
-  const path = pathOf(type, within);
+export async function searchTypeBytes(core: Core, asked: TypeSearch, caller: Caller): Promise<string | Buffer> {
+  const query = await queryOf(core, asked);
+  const path = pathOf(asked);
   const bytes = isOfWholeMatches(query) ? await searchBytes(core, path, query, caller) : undefined;
   return bytes ?? searchsetText(core, path, query, await search(core, query, caller));
 }

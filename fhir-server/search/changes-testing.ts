@@ -28,3 +28,18 @@ export const write = (core: Core, entries: TransactionEntry[]) =>
   createWriter(core)
     .transaction(entries, { scope: everything })
     .catch((error: unknown) => assert.ok(isCerebraError(error, 'version-conflict'), String(error)));
+
+/** Three write `changes` while two read again and again by `read`. */
+export async function writeWhileReading(core: Core, changes: () => TransactionEntry[], read: () => Promise<unknown>) {
+  let running = true;
+  const writer = async () => {
+    for (let i = 0; i < 25; i++) await write(core, changes());
+  };
+  const reader = async () => {
+    while (running) await read();
+  };
+  const reading = [reader(), reader()];
+  await Promise.all([writer(), writer(), writer()]);
+  running = false;
+  await Promise.all(reading);
+}

@@ -136,11 +136,17 @@ test('as bytes they are the same', async () => {
   for (const rest of [...pages, '&_elements=status', '&_summary=count', '&_include=Observation:patient']) {
     const texts = searches.map((text) => text + rest);
     const found = await Promise.all(
-      texts.map((text) => searchTypeBytes(core, 'Observation', searchPairs(text), caller, true)),
+      texts.map((text) =>
+        searchTypeBytes(core, { type: 'Observation', pairs: searchPairs(text), strict: true }, caller),
+      ),
     );
     for (const [i, text] of texts.entries()) {
       const lone = { ...core, firstPages: () => undefined };
-      assert.equal(String(found[i]), await searchType(lone, 'Observation', searchPairs(text), caller, true), text);
+      assert.equal(
+        String(found[i]),
+        await searchType(lone, { type: 'Observation', pairs: searchPairs(text), strict: true }, caller),
+        text,
+      );
     }
   }
 });

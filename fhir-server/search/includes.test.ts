@@ -53,7 +53,11 @@ describe('limits', () => {
     const [issue] = page.issues!;
     assert.deepEqual([issue!.severity, issue!.code], ['warning', 'too-costly']);
     assert.match(issue!.diagnostics, /at most 5000 of them/);
-    const text = await searchType(core, 'Patient', [['_revinclude', 'Basic:subject']], { scope: everything, db }, true);
+    const text = await searchType(
+      core,
+      { type: 'Patient', pairs: [['_revinclude', 'Basic:subject']], strict: true },
+      { scope: everything, db },
+    );
     const { entry, total } = JSON.parse(text) as {
       total: number;
       entry: { search: { mode: string }; resource: Resource; fullUrl?: string }[];

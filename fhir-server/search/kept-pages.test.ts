@@ -9,7 +9,7 @@ import { searchPairs, searchType, searchTypeBytes } from '../interactions/search
 import { prepare } from '../store/store.ts';
 import { insertOne } from '../store/write-one.ts';
 import { everything, nothing, testCore } from '../testing.ts';
-import { createChanges, write } from './changes-testing.ts';
+import { createChanges, write, writeWhileReading } from './changes-testing.ts';
 
 const next = random(20_261_123);
 const one = <T>(values: readonly T[]): T => values[next(values.length)]!;
@@ -35,15 +35,19 @@ const recorded = (): Db => ({
   },
 });
 const kept = async (text: string, scope = everything): Promise<string> =>
-  String(await searchTypeBytes(core, 'Observation', searchPairs(text), { scope, db: recorded() }, true));
+  String(
+    await searchTypeBytes(
+      core,
+      { type: 'Observation', pairs: searchPairs(text), strict: true },
+      { scope, db: recorded() },
+    ),
+  );
 /** Row by row, joined here. */
 const alone = (text: string): Promise<string> =>
   searchType(
     { ...core, firstPages: () => undefined },
-    'Observation',
-    searchPairs(text),
+    { type: 'Observation', pairs: searchPairs(text), strict: true },
     { scope: everything, db },
-    true,
   );
 const wasKept = (): boolean => statements.some((text) => text.includes('from change c'));
 
@@ -127,17 +131,7 @@ describe('kept pages', () => {
   });
 
   test('follow changes that commit while others search', async () => {
-    let running = true;
-    const writer = async () => {
-      for (let i = 0; i < 25; i++) await write(core, changes());
-    };
-    const reader = async () => {
-      while (running) await kept(one(searches));
-    };
-    const reading = [reader(), reader()];
-    await Promise.all([writer(), writer(), writer()]);
-    running = false;
-    await Promise.all(reading);
+    await writeWhileReading(core, changes, () => kept(one(searches)));
     for (const text of searches) assert.equal(await kept(text), await alone(text), text);
   });
 

@@ -9,7 +9,7 @@ import { pageContext, parseQuery, searchPairs } from '../interactions/search.ts'
 import { prepare } from '../store/store.ts';
 import { insertOne } from '../store/write-one.ts';
 import { everything, nothing, testCore } from '../testing.ts';
-import { createChanges, write } from './changes-testing.ts';
+import { createChanges, write, writeWhileReading } from './changes-testing.ts';
 import { countMatches } from './total.ts';
 
 const next = random(20_261_122);
@@ -88,17 +88,7 @@ describe('kept totals', () => {
   test('follow changes that commit while others count', async () => {
     const totals = await Promise.all(searches.map((text) => kept(text)));
     assert.equal(totals.length, searches.length);
-    let running = true;
-    const writer = async () => {
-      for (let i = 0; i < 25; i++) await write(core, changes());
-    };
-    const counter = async () => {
-      while (running) await kept(one(searches));
-    };
-    const counting = [counter(), counter()];
-    await Promise.all([writer(), writer(), writer()]);
-    running = false;
-    await Promise.all(counting);
+    await writeWhileReading(core, changes, () => kept(one(searches)));
     for (const text of searches) assert.equal(await kept(text), await anew(text), text);
   });
 

@@ -52,7 +52,7 @@ async function pages(load: (cursor: string) => Promise<string>): Promise<string[
 }
 const caller = () => ({ scope: everything, db });
 const ofType = (type: string, query: string) =>
-  pages((cursor) => searchType(core, type, searchPairs(query + cursor), caller(), true));
+  pages((cursor) => searchType(core, { type, pairs: searchPairs(query + cursor), strict: true }, caller()));
 
 const falling = [...ids].reverse();
 const cut = (order: string[]): string[][] => [order.slice(0, 4), order.slice(4)];
@@ -83,10 +83,18 @@ test('a page of parts has whole pages too', async () => {
 });
 
 test('what is included ends as well, and an entry says so', async () => {
-  const text = await searchType(core, 'Patient', searchPairs('_revinclude=DocumentReference:subject'), caller(), true);
+  const text = await searchType(
+    core,
+    { type: 'Patient', pairs: searchPairs('_revinclude=DocumentReference:subject'), strict: true },
+    caller(),
+  );
   assert.equal(JSON.parse(text).entry, undefined);
   await createWriter(core).createIfAbsent([{ resourceType: 'Patient', id: 'p' }], { scope: everything });
-  const whole = await searchType(core, 'Patient', searchPairs('_revinclude=DocumentReference:subject'), caller(), true);
+  const whole = await searchType(
+    core,
+    { type: 'Patient', pairs: searchPairs('_revinclude=DocumentReference:subject'), strict: true },
+    caller(),
+  );
   const { entry = [] } = JSON.parse(whole) as Searchset;
   const modes = entry.map(({ search }) => search.mode);
   assert.deepEqual([modes[0], modes.at(-1)], ['match', 'outcome']);
@@ -103,7 +111,8 @@ test('contained resources of such containers are refused when they are too much 
     };
     await createWriter(core).createIfAbsent([media], { scope: everything });
   }
-  const search = (query: string) => searchType(core, 'Device', searchPairs(query), caller(), true);
+  const search = (query: string) =>
+    searchType(core, { type: 'Device', pairs: searchPairs(query), strict: true }, caller());
   await assert.rejects(search('_contained=true'), (error) => isCerebraError(error, 'too-costly'));
   assert.equal((JSON.parse(await search('_contained=true&_count=1')) as Searchset).entry!.length, 1);
   assert.equal(JSON.parse(await search('_contained=true&_summary=count')).total, 5);

@@ -89,7 +89,7 @@ function assertOnce(seen: string[], wanted: string[], what: string): void {
 
 const caller = () => ({ scope: everything, db });
 const ofType = (query: string) => (cursor: string) =>
-  searchType(core, 'Observation', searchPairs(query + cursor), caller(), true);
+  searchType(core, { type: 'Observation', pairs: searchPairs(query + cursor), strict: true }, caller());
 
 describe('every resource that keeps its place comes once', () => {
   const orders = ['', 'date', '-date', 'code,-date', '-code,date,_id', 'subject,code', '-patient,-_id', '_id', '-_id'];

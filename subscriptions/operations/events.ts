@@ -1,9 +1,15 @@
 // Subscription/[id]/$events: http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/OperationDefinition-backport-subscription-events.html
-import { type JsonObject, type OperationAnswer, type OperationRequest, type OperationSpec, one } from '#fhir-model';
+import {
+  backportGuide,
+  type JsonObject,
+  type OperationAnswer,
+  type OperationRequest,
+  type OperationSpec,
+  one,
+} from '#fhir-model';
 import { CerebraError } from '#platform';
 import { type NotificationContent, notificationContents } from '../channels/notification/bundle.ts';
 import { type EventRange, eventsBetween, lostEvents } from '../dispatch/told.ts';
-import { guide } from '../topics/topic.ts';
 import { contentOf, findSubscribers, numberAt, readSubscription } from './asked.ts';
 import type { OperationParts } from './parts.ts';
 
@@ -14,7 +20,7 @@ export const eventsOperation = (parts: OperationParts): OperationSpec => ({
   name: 'events',
   title: 'Past events of a Subscription',
   description: 'The events of a Subscription that are still kept, as one notification, told or not told yet',
-  url: `${guide}/OperationDefinition/backport-subscription-events`,
+  url: `${backportGuide}/OperationDefinition/backport-subscription-events`,
   type: ['Subscription'],
   ...{ system: false, typeLevel: false, instanceLevel: true, affectsState: false },
   parameters: [

@@ -1,6 +1,7 @@
 // Subscription/$status: http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/OperationDefinition-backport-subscription-status.html
 import {
   all,
+  backportGuide,
   type JsonObject,
   type OperationAnswer,
   type OperationRequest,
@@ -10,7 +11,6 @@ import {
 } from '#fhir-model';
 import { CerebraError, uuidv7 } from '#platform';
 import { deliveryError, statusParameters } from '../channels/notification/bundle.ts';
-import { guide } from '../topics/topic.ts';
 import { contentOf, findSubscribers, readSubscription, type Subscriber } from './asked.ts';
 import type { OperationParts } from './parts.ts';
 
@@ -23,7 +23,7 @@ export const statusOperation = (parts: OperationParts): OperationSpec => ({
   name: 'status',
   title: 'Status of Subscriptions',
   description: 'How Subscriptions stand: their status, how many events there have been, and the last error',
-  url: `${guide}/OperationDefinition/backport-subscription-status`,
+  url: `${backportGuide}/OperationDefinition/backport-subscription-status`,
   type: ['Subscription'],
   ...{ system: false, typeLevel: true, instanceLevel: true, affectsState: false },
   parameters: [

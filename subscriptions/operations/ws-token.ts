@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import {
   type AccessScope,
   all,
+  backportGuide,
   type OperationAnswer,
   type OperationRequest,
   type OperationSpec,
@@ -14,7 +15,6 @@ import {
 } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { saveGrant } from '../channels/websocket/grant.ts';
-import { guide } from '../topics/topic.ts';
 import { readSubscription } from './asked.ts';
 import type { OperationParts } from './parts.ts';
 
@@ -27,7 +27,7 @@ export const webSocketTokenOperation = (parts: OperationParts): OperationSpec =>
   name: 'get-ws-binding-token',
   title: 'Token to bind a web socket',
   description: 'A token with which a web socket is told of these Subscriptions: bind-with-token and the token',
-  url: `${guide}/OperationDefinition/backport-subscription-get-ws-binding-token`,
+  url: `${backportGuide}/OperationDefinition/backport-subscription-get-ws-binding-token`,
   type: ['Subscription'],
   // It writes down what it gives out; what is stored of FHIR stays as it is, and the guide has it so.
   ...{ system: false, typeLevel: true, instanceLevel: true, affectsState: false },

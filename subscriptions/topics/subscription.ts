@@ -1,14 +1,14 @@
 // What a Subscription to a topic asks for, checked:
 // http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/StructureDefinition-backport-subscription.html, and what the guide has servers
 // reject: http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/conformance.html#must-support
-import { type Json, type JsonObject, objectsOf, type Resource } from '#fhir-model';
+import { backportGuide, type Json, type JsonObject, objectsOf, type Resource } from '#fhir-model';
 import { CerebraError, isLoopback } from '#platform';
 import { notificationContents } from '../channels/notification/bundle.ts';
 import type { TopicRegistration } from '../registration.ts';
 import { filtersMax } from './compile.ts';
-import { guide, isTopicUrl } from './topic.ts';
+import { isTopicUrl } from './topic.ts';
 
-const extensions = `${guide}/StructureDefinition/`;
+const extensions = `${backportGuide}/StructureDefinition/`;
 const subscriptionProfile = `${extensions}backport-subscription`;
 
 const filterLengthMax = 4_096;

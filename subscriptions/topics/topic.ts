@@ -1,8 +1,6 @@
 // What a SubscriptionTopic says, as far as the server acts on it: https://hl7.org/fhir/R5/subscriptiontopic-definitions.html
 // It is stored as JSON (table subscription_topic), so that a server that takes over reads what the last one knew.
 
-export const guide = 'http://hl7.org/fhir/uv/subscriptions-backport';
-
 export type Interaction = 'create' | 'update' | 'delete';
 
 /** test-passes is true, test-fails false. */

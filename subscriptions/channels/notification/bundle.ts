@@ -1,10 +1,11 @@
 // A notification as text: http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/StructureDefinition-backport-subscription-notification-r4.html
 // and its first entry, .../StructureDefinition-backport-subscription-status-r4.html. Bodies of resources go in as they are
 // stored, so that decimals keep their digits.
-import type { JsonObject, Resource } from '#fhir-model';
-import { guide } from '../../topics/topic.ts';
 
-const profile = `${guide}/StructureDefinition`;
+import type { JsonObject, Resource } from '#fhir-model';
+import { backportGuide } from '#fhir-model';
+
+const profile = `${backportGuide}/StructureDefinition`;
 
 /** http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/payloads.html */
 export type NotificationContent = 'empty' | 'id-only' | 'full-resource';
