@@ -5,6 +5,7 @@ import { createGather, type Db, type Queryable } from '#platform';
 import { currentTable } from '../store/layout.ts';
 import { datedSql, isByDate, keyedSql, oneReference, singleSql } from './by-reference.ts';
 import { decidingToken } from './by-token.ts';
+import { createChangedTypes } from './changed-types.ts';
 import { DRIVER_ROWS_MAX } from './drive.ts';
 import { createKeptPages } from './kept-pages.ts';
 import type { Asked, Found, Row } from './page.ts';
@@ -155,7 +156,7 @@ export function createFirstPages(db: Db): FirstPages {
     });
   // An identifier that a million resources share does not hold up the references.
   const gathers = { identifier: byKind('identifier'), reference: byKind('reference') };
-  const kept = createKeptPages();
+  const kept = createKeptPages(createChangedTypes(db));
   return (asked, alone) => {
     const { query, limit } = asked;
     const sought = soughtBy(asked);

@@ -95,6 +95,27 @@ describe('kept pages', () => {
     }
   });
 
+  test('are as they were while nothing of their type changes', async () => {
+    await Promise.all(searches.map((text) => kept(text)));
+    await write(core, [{ method: 'POST', url: 'Patient', resource: { resourceType: 'Patient' } }]);
+    statements = [];
+    for (const text of searches) assert.equal(await kept(text), await alone(text), text);
+    assert.deepEqual(
+      statements.filter((text) => text.includes('r_observation') && !text.includes('count(*)')),
+      [],
+    );
+  });
+
+  test('are found anew when they are larger than what is kept', async () => {
+    const long = { ...observation('x'), ...coded('long'), note: [{ text: 'x'.repeat(600_000) }] };
+    await write(core, [{ ...post('long'), resource: long }]);
+    for (let round = 0; round < 3; round++) {
+      statements = [];
+      assert.equal(await kept('code=http://c|long'), await alone('code=http://c|long'));
+      assert.equal(wasKept(), round > 0);
+    }
+  });
+
   test('with fewer than they show are looked for anew', async () => {
     await write(
       core,

@@ -1,31 +1,36 @@
 // First pages of searches by one token, `Observation?code=…` or what is polled, `Task?status=requested`. A walk to the newest 20
 // of one in 30 looks at 600 rows, which is most of what the page costs; so which resources it found is kept, and looked at
 // again with those that were changed since, as kept-totals.ts does with totals. The result is that of one snapshot: what
-// matches now and did not then was changed by a transaction that the first statement had not seen.
+// matches now and did not then was changed by a transaction that the first statement had not seen. Where nothing of the type
+// has changed, the text itself is the page: no body is read and sent again.
 import { currentTable } from '../store/layout.ts';
 import { steady } from '../store/sql.ts';
 import { decidingToken } from './by-token.ts';
+import { CHANGES_MAX, type Changed, type Seen } from './changed-types.ts';
 import type { Asked, Found } from './page.ts';
 import { bodyOf } from './page-bytes.ts';
 import { type PageText, textSql } from './page-text.ts';
 import { createSql, type Sql, statementFor } from './sql-text.ts';
 
 /** What a page was made of. */
-interface Kept {
+interface Kept extends Seen {
   /** Numbers of its resources, as PostgreSQL writes an array. */
   rids: string;
-  /** The oldest transaction that was running. */
-  horizon: string;
-  epoch: bigint;
   /** All that there was: else there are older ones that are not known, at least two are kept, and the last of `rids` is the oldest. */
   whole: boolean;
   untilMs: number;
+  /** As it was found, where its text is kept too. */
+  found?: PageText;
+  /** Nothing of the type had changed when it was asked for last: it may well be so again. */
+  quiet: boolean;
 }
 
 const KEPT_MAX = 2000;
 const KEPT_MS = 60_000;
-/** Of all types. Looking at these costs less than a walk. */
-const CHANGES_MAX = 200;
+/** Of all texts, in characters. */
+const TEXTS_LENGTH_MAX = 16 * 1024 * 1024;
+/** Of one. */
+const TEXT_LENGTH_MAX = 512 * 1024;
 /** Longer pages are rare, and cost less for what they have. */
 const LIMIT_MAX = 128;
 
@@ -57,35 +62,78 @@ function keptSql({ asked, token, kept }: KeptPage): Sql {
   const text = `with a as materialized (select c.type, c.id from change c where c.xid >= ${steady(`${horizon}::xid8`)}
       order by c.xid, c.seq limit ${CHANGES_MAX + 1}),
     c as materialized (select r.rid from a join ${table} r on r.id = a.id where a.type = ${type}::smallint)
-    select (select count(*)::int from a) as changes, t.* from (${textSql(asked, sql, rows)}) t`;
+    select (select count(*)::int from a) as changes, exists (select from a where a.type = ${type}::smallint) as changed,
+      t.* from (${textSql(asked, sql, rows)}) t`;
   return { text, values: sql.values };
 }
 
 /** Undefined where the page is not known to be whole. */
-async function bringUp(page: KeptPage): Promise<Found | undefined> {
+async function bringUp(page: KeptPage): Promise<Looked | undefined> {
   const { asked, kept } = page;
   const { text, values } = keptSql(page);
-  const [found] = await asked.page.db.query<PageText & { changes: number }>(statementFor(text), values);
+  const [row] = await asked.page.db.query<PageText & { changes: number; changed: boolean }>(statementFor(text), values);
+  const found = row!;
   const isWhole =
-    found!.changes <= CHANGES_MAX &&
-    found!.epoch === kept.epoch &&
-    found!.bodies === found!.length &&
-    (kept.whole || found!.length >= asked.limit);
-  return isWhole ? found : undefined;
+    found.changes <= CHANGES_MAX &&
+    found.epoch === kept.epoch &&
+    found.bodies === found.length &&
+    (kept.whole || found.length >= asked.limit);
+  return isWhole ? { found, quiet: !found.changed } : undefined;
 }
 
-/** Of one process: each keeps its own. */
-export function createKeptPages() {
+interface Looked {
+  found: Found;
+  quiet: boolean;
+}
+
+/** Undefined where the text is not kept, or may not be the page any more. */
+async function unchanged(
+  { asked, kept }: KeptPage,
+  changedSince: (horizon: string) => Promise<Changed>,
+): Promise<Looked | undefined> {
+  if (!kept.found || !kept.quiet) return undefined;
+  const { horizon, epoch, changes, types } = await changedSince(kept.horizon);
+  const isSame =
+    epoch === kept.epoch &&
+    changes <= CHANGES_MAX &&
+    !types.includes(asked.page.totals!.layout.codeOf(asked.query.type));
+  return isSame ? { found: { ...kept.found, horizon, epoch }, quiet: true } : undefined;
+}
+
+/** By name, in the order in which they were asked for last. */
+function createPages() {
   const pages = new Map<string, Kept>();
-  const keep = (name: string, asked: Asked, found: Found): void => {
+  let textsLength = 0;
+  const remove = (name: string): void => {
+    textsLength -= pages.get(name)?.found?.text?.length ?? 0;
     pages.delete(name);
-    if (Array.isArray(found) || found.kept === undefined || found.bodies < found.length) return;
-    // The one that was not asked for longest goes.
-    if (pages.size >= KEPT_MAX) pages.delete(pages.keys().next().value!);
+  };
+  return {
+    get: (name: string): Kept | undefined => pages.get(name),
+    remove,
+    set(name: string, kept: Kept): void {
+      remove(name);
+      pages.set(name, kept);
+      textsLength += kept.found?.text?.length ?? 0;
+      while (pages.size > KEPT_MAX || textsLength > TEXTS_LENGTH_MAX) remove(pages.keys().next().value!);
+    },
+  };
+}
+
+/** Of one process: each keeps its own. `changedSince`: changed-types.ts. */
+export function createKeptPages(changedSince: (horizon: string) => Promise<Changed>) {
+  const pages = createPages();
+  const keep = (name: string, asked: Asked, { found, quiet }: Looked): void => {
+    if (Array.isArray(found) || found.kept === undefined || found.bodies < found.length) {
+      pages.remove(name);
+      return;
+    }
+    const isShort = (found.text?.length ?? 0) <= TEXT_LENGTH_MAX;
     pages.set(name, {
-      ...{ rids: found.kept, horizon: found.horizon!, epoch: found.epoch! },
+      ...{ rids: found.kept, horizon: found.horizon!, epoch: found.epoch!, quiet },
       whole: found.length < asked.limit,
       untilMs: asked.page.nowMs + KEPT_MS,
+      ...(isShort && { found }),
     });
   };
   /** Undefined for a search of another kind; `alone` finds a page that is not kept. */
@@ -96,10 +144,11 @@ export function createKeptPages() {
     const name = `${asked.query.type} ${asked.limit} ${token}`;
     const find = async (): Promise<Found> => {
       const kept = pages.get(name);
-      const known = kept && kept.untilMs > asked.page.nowMs ? await bringUp({ asked, token, kept }) : undefined;
-      const found = known ?? (await alone(asked));
-      keep(name, asked, found);
-      return found;
+      const page = kept && kept.untilMs > asked.page.nowMs ? { asked, token, kept } : undefined;
+      const known = page && ((await unchanged(page, changedSince)) ?? (await bringUp(page)));
+      const looked = known ?? { found: await alone(asked), quiet: true };
+      keep(name, asked, looked);
+      return looked.found;
     };
     return find();
   };
