@@ -25,6 +25,8 @@ if (major < 24) {
   if (!command) {
     console.error(`There is no command '${name}'.\n\n${usage()}`);
     process.exitCode = 2;
+  } else if (command.usage && (rest.includes('--help') || rest.includes('-h'))) {
+    console.log(command.usage);
   } else {
     // Before the first module is read: a guide is then loaded in 145 MB of resident memory instead of 190.
     if (command.sparing) setFlagsFromString('--optimize-for-size --semi-space-growth-factor=1');

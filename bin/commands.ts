@@ -2,6 +2,8 @@
 export interface Command {
   name: string;
   summary: string;
+  /** What --help shows of a command without files to name; those that load have a usage of their own, with their options. */
+  usage?: string;
   /** It needs little of what it reads for long: V8 is to be sparing from the first module on. */
   sparing?: boolean;
   module(): Promise<{ run(args: string[]): Promise<void> }>;
@@ -11,6 +13,11 @@ export const commands: readonly Command[] = [
   {
     name: 'start',
     summary: 'Starts the server; configuration comes from the environment (docs/configuration.md)',
+    usage: `Usage: cerebra start [--workers <n>]
+
+Starts the server and shows where each part is; Ctrl-C stops it. Configuration comes from the environment (docs/configuration.md).
+
+  --workers <n>  answers HTTP in n processes, whatever WORKERS says`,
     module: () => import('./commands/start.ts'),
   },
   {
@@ -34,12 +41,19 @@ export const commands: readonly Command[] = [
   {
     name: 'migrate',
     summary: 'Brings the database up to date and ends',
+    usage: `Usage: cerebra migrate
+
+Applies what migrations the database does not have yet, and ends. The database is DATABASE_URL, or the embedded one in DATA_DIR,
+whether a server runs or not. Starting the server does the same.`,
     sparing: true,
     module: () => import('./commands/migrate.ts'),
   },
   {
     name: 'docs',
     summary: 'Writes docs/configuration.md and docs/hl7-mapping.md',
+    usage: `Usage: cerebra docs
+
+Writes the pages that are made of the code: docs/configuration.md and docs/hl7-mapping.md.`,
     module: () => import('./commands/docs.ts'),
   },
 ];

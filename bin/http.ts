@@ -102,7 +102,12 @@ function createKoa(parts: HttpAppParts): Koa {
       return;
     }
     ctx.status = 404;
-    ctx.body = { error: { code: 'not-found', message: `There is nothing at this path; FHIR is at ${ROOT.fhir}` } };
+    ctx.body = {
+      error: {
+        code: 'not-found',
+        message: `There is nothing at this path; FHIR is at ${ROOT.fhir}, GET / lists the rest`,
+      },
+    };
   });
   return app;
 }

@@ -10,6 +10,7 @@ import {
   type Config,
   type Connection,
   connectDb,
+  createEgress,
   createJobs,
   createMetrics,
   type Db,
@@ -83,9 +84,19 @@ function openPool(options: ServerOptions, connection: Connection | { url: string
   return db;
 }
 
+/** Faults of what has a form of its own are told before the database is opened and migrated. Throws `config`. */
+function checkSettings({ config }: ServerOptions): void {
+  createEgress(egressAllowOf(config));
+  readListeners(config.HL7_LISTENERS);
+  readDestinations(config.HL7_DESTINATIONS);
+  readHostCertificates(config.SUBSCRIPTION_TLS);
+  readAlertEndpoints(config.ALERT_ENDPOINTS, process.env);
+}
+
 /** The database, migrated, and what every part needs. */
 export async function openBase(options: ServerOptions, lifecycle: Lifecycle): Promise<Base> {
   const { config, log } = options;
+  checkSettings(options);
   // What a request needs of the definitions is read meanwhile.
   const [connection] = await allOf([openDatabase(options, lifecycle), loadDefinitions()]);
   await migrateApart(options, connection);

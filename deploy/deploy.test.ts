@@ -164,8 +164,12 @@ describe('Prometheus and Grafana', () => {
   })) {
     if (/\.test\.ts$/.test(file)) continue;
     const text = readFileSync(path.join(root, file), 'utf8');
-    for (const [, kind, name] of text.matchAll(/\.(counter|histogram|gauge|observe)\(\s*'(cerebra_\w+)'/g)) {
-      made.set(name!, kind!);
+    // Those of a family are named by their end: name('queued').
+    const family = /=> `(cerebra_\w+_)\$\{\w+\}`/.exec(text)?.[1];
+    for (const [, kind, name, end] of text.matchAll(
+      /\.(counter|histogram|gauge|observe)\(\s*(?:'(cerebra_\w+)'|name\('(\w+)'\))/g,
+    )) {
+      made.set(name ?? `${family}${end}`, kind!);
     }
   }
 
@@ -204,6 +208,7 @@ describe('Prometheus and Grafana', () => {
       'escalation_answers',
       'kafka_lag_seconds',
       'hl7_stage_seconds_bucket',
+      'hl7_outbound_oldest_seconds',
     ]) {
       assert.match(shown, new RegExp(`cerebra_${part}`));
     }

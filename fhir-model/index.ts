@@ -103,7 +103,7 @@ export {
   type SearchParameters,
 } from './search/registry.ts';
 export { joinDepthMax, textCharactersMax } from './search/search-limits.ts';
-export { displayPaths, sortPaths } from './search/sort-paths.ts';
+export { canonicalPaths, displayPaths, sortPaths } from './search/sort-paths.ts';
 export type { TextQuery } from './search/text-query.ts';
 export { tokenCode, UCUM } from './search/token-code.ts';
 export type {

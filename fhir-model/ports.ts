@@ -105,6 +105,8 @@ export interface Choice {
   idle?: boolean;
   /** With `idle`, where it has no match: references to it mean what this earlier entry is about, named by its fullUrl. */
   as?: string;
+  /** What the criteria look for may be given to a resource that another entry creates: a number goes from the match to that one. */
+  handsOver?: boolean;
 }
 
 export interface EntryResult {

@@ -1,12 +1,13 @@
 // A batch that comes as one: each of its messages has its own effect and acknowledgment, the whole is acknowledged as a batch.
 // HL7 v2.9 chapter 2.10.3.
 import type { Clock } from '#platform';
-import { type Batch, type BatchMessage, buildBatchAck, readBatch } from './message/batch.ts';
-import { parseMessage } from './message/message.ts';
+import { patientNumbers } from './journal/terms.ts';
+import { type Batch, buildBatchAck, readBatch } from './message/batch.ts';
 import { Refusal } from './message/refusal.ts';
+import { inPatientsOrder } from './patients-order.ts';
 import type { HandleMessage, RefuseHead } from './seams.ts';
 
-/** Messages of a batch that are in work at a time, of different patients. */
+/** Messages of a batch that are in work at a time. */
 const inWorkMax = 16;
 
 /** Handles messages by `one`, and batches message by message; what is too much for one batch is refused as a whole by `refuse`. */
@@ -23,11 +24,14 @@ export function handleBatches(one: HandleMessage, refuse: RefuseHead, clock: Clo
     const messages = batch.groups.flatMap((group) => group.messages);
     if (messages.length === 1 && !batch.enveloped) return one(raw, source, send);
     const acks: (Buffer | undefined)[] = messages.map(() => undefined);
-    await inPatientsOrder(messages, async (message, index) => {
+    await inPatientsOrder(messages, {
+      atATimeMax: inWorkMax,
+      numbersOf: (message) => patientNumbers(message.raw),
       // Of two, the application's acknowledgment is the later one, and the one that a batch tells of.
-      await one(message.raw, source, async (ack) => {
-        acks[index] = ack;
-      });
+      work: (message, index) =>
+        one(message.raw, source, async (ack) => {
+          acks[index] = ack;
+        }),
     });
     if (messages.length > 0 && acks.every((ack) => ack === undefined)) return;
     const comment = batch.faults.length > 0 ? batch.faults.join('; ') : undefined;
@@ -49,44 +53,4 @@ function mayBeBatch(raw: Buffer): boolean {
     if (segmentEnds.has(raw[at - 1]!)) return true;
   }
   return false;
-}
-
-/**
- * Messages of one patient one after the other, those of different patients side by side. One that tells of several
- * patients (MRG) or of none comes after all before it, and before all that follow.
- */
-async function inPatientsOrder(
-  messages: readonly BatchMessage[],
-  work: (message: BatchMessage, index: number) => Promise<void>,
-): Promise<void> {
-  const running = new Map<string, Promise<void>>();
-  for (const [index, message] of messages.entries()) {
-    const key = patientKey(message.raw);
-    if (key === undefined) {
-      await Promise.all(running.values());
-      await work(message, index);
-      continue;
-    }
-    while (running.size >= inWorkMax && !running.has(key)) await Promise.race(running.values());
-    const before = running.get(key) ?? Promise.resolve();
-    const mine: Promise<void> = before
-      .then(() => work(message, index))
-      .finally(() => {
-        if (running.get(key) === mine) running.delete(key);
-      });
-    running.set(key, mine);
-    // Whoever waits for it hears of it; that nobody waits yet must not end the process.
-    mine.catch(() => undefined);
-  }
-  await Promise.all(running.values());
-}
-
-function patientKey(raw: Buffer): string | undefined {
-  try {
-    const message = parseMessage(raw);
-    const patients = message.segments.filter(({ name }) => name === 'PID' || name === 'MRG');
-    return patients.length === 1 ? message.get('PID-3') : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -86,5 +86,8 @@ describe('docs/configuration.md', () => {
   it('is up to date (npm run docs)', async () => {
     const page = await readFile(path.join(import.meta.dirname, '../docs/configuration.md'), 'utf8');
     assert.equal(page, configMarkdown());
+    for (const row of page.split('\n').filter((line) => line.startsWith('|'))) {
+      assert.equal(row.match(/(?<!\\)\|/g)?.length, 5, row);
+    }
   });
 });

@@ -324,10 +324,10 @@ export function isLoopback(host: string): boolean {
 
 /** The manual page docs/configuration.md. */
 export function configMarkdown(): string {
-  const rows = Object.entries<Variable>(variables).map(
-    ([name, { default: value, allowed, description }]) =>
-      `| \`${name}\` | ${value === undefined ? 'none' : `\`${value}\``} | ${allowed} | ${description} |`,
-  );
+  const rows = Object.entries<Variable>(variables).map(([name, { default: value, allowed, description }]) => {
+    const cells = [`\`${name}\``, value === undefined ? 'none' : `\`${value}\``, allowed, description];
+    return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  });
   return [
     '# Configuration',
     '',

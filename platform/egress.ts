@@ -32,7 +32,7 @@ function addRange(list: BlockList, cidr: string): void {
   const bits = Number(prefix);
   const family = isIP(address);
   if (family === 0 || !/^\d{1,3}$/.test(prefix) || bits > (family === 6 ? 128 : 32)) {
-    throw new CerebraError('config', `Not 'loopback', 'private' or an address range in CIDR notation: '${cidr}'`);
+    throw new CerebraError('config', `EGRESS_ALLOW: '${cidr}' is not loopback, private or a range such as 10.1.0.0/16`);
   }
   list.addSubnet(address, bits, family === 6 ? 'ipv6' : 'ipv4');
 }

@@ -6,7 +6,7 @@ import { type PlainAlert, plainAlerts, type StoredObservation } from './plain-al
 import { type ReplayRule, replayRules } from './replay-rules.ts';
 
 /** All versions of all Observations in the order of the change stream. */
-export async function storedObservations(db: Db): Promise<StoredObservation[]> {
+async function storedObservations(db: Db): Promise<StoredObservation[]> {
   const rows = await db.query<{ body: string | null; former: string | null; updated: number }>({
     text: `with v as (select id, version, seq, body from r_observation union all
         select id, version, seq, body from h_observation)

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { patientMrn } from '../bin/demo/names.ts';
 import { startTestServer, type TestServer } from './server.ts';
 
 let server: TestServer;
@@ -38,6 +39,16 @@ test('works, and works again at once', async () => {
     assert.match(stdout, /flag +Flag\/\S+, active: Critically high potassium/);
     assert.match(stdout, /communication +Communication\/\S+, stat/);
   }
+});
+
+test('works when its patient was deleted in between', async () => {
+  const identifier = encodeURIComponent(`${patientMrn.system}|${patientMrn.value}`);
+  const { status } = await fetch(`${server.fhirBaseUrl}/Patient?identifier=${identifier}`, { method: 'DELETE' });
+  assert.equal(status, 204);
+  const { code, stdout, stderr } = await runDemo(environment());
+  assert.equal(code, 0, stdout + stderr);
+  assert.match(stdout, /47 entries: 1 created, 46 there already/);
+  assert.equal(stdout.match(/^ {3}reading /gm)?.length, 5);
 });
 
 test('leaves no Subscription behind', async () => {

@@ -4,29 +4,104 @@ import test, { before } from 'node:test';
 import type { JsonObject, Resource } from '#fhir-model';
 import type { FhirServer } from '#fhir-server';
 import type { Hl7Engine } from '#hl7-engine';
+import type { Db } from '#platform';
 import { type Hl7Rig, hl7Rig, scope } from './hl7-rig.ts';
 
+let db: Db;
 let fhir: FhirServer;
 let engine: Hl7Engine;
 let find: Hl7Rig['find'];
 let only: Hl7Rig['only'];
 
 before(async () => {
-  ({ fhir, engine, find, only } = await hl7Rig());
+  ({ db, fhir, engine, find, only } = await hl7Rig());
 });
 
 let controlNumber = 0;
 
-/** Sends the lines under a header of their own and asserts that they are accepted. */
-async function accept(type: string, at: string, ...lines: string[]): Promise<void> {
+/** Sends the lines under a header of their own; MSA of the answer. */
+async function answerTo(type: string, at: string, ...lines: string[]): Promise<string> {
   const header = `MSH|^~\\&|APP|TESTHOSP|EHR|TESTHOSP|${at}||${type}|C${++controlNumber}|P|2.5.1`;
   const ack = await engine.process(Buffer.from([header, ...lines].join('\r')));
-  const [, msa = ''] = ack.toString('latin1').split('\r');
-  assert.match(msa, /^MSA\|AA\|/, `${type}: ${ack.toString('latin1')}`);
+  return ack.toString('latin1').split('\r')[1] ?? '';
+}
+
+/** As answerTo, and asserts that they are accepted. */
+async function accept(type: string, at: string, ...lines: string[]): Promise<void> {
+  assert.match(await answerTo(type, at, ...lines), /^MSA\|AA\|/, type);
 }
 
 const pid = (number: string): string => `PID|1||${number}^^^TESTHOSP^MR||TEST^CLINICAL`;
 const ofPatient = (number: string): string => `subject:Patient.identifier=${number}`;
+
+test('a number of another patient’s order changes nothing of that one, until it is withdrawn', async () => {
+  const result = (number: string, at: string, status: string, code = 'K1') =>
+    answerTo(
+      'ORU^R01^ORU_R01',
+      at,
+      pid(number),
+      'ORC|RE|W-P^EHR|W-F^LAB',
+      `OBR|1|W-P^EHR|W-F^LAB|P1^Panel^L|||20260301070000||||||||||||||||||${status}`,
+      `OBX|1|NM|${code}^Test^L||5.1|mmol/L|||||${status === 'X' ? 'W' : status}`,
+    );
+  assert.match(await result('W1', '20260301080000', 'F'), /^MSA\|AA\|/);
+  const before = await only('DiagnosticReport', 'identifier=W-F');
+  assert.match(
+    await result('W2', '20260301090000', 'F', 'K2'),
+    /^MSA\|AE\|C\d+\|What has the number of this order, result or document is another patient's \(ServiceRequest\/\S+\): /,
+  );
+  assert.deepEqual(await only('DiagnosticReport', 'identifier=W-F'), before);
+  assert.deepEqual(await find('Patient', 'identifier=W2'), []);
+  const [review] = await db.query<{ kind: string; concerns: string[] }>({
+    text: 'select kind, concerns from hl7_review order by id desc limit 1',
+  });
+  const request = await only('ServiceRequest', 'identifier=W-P');
+  assert.equal(review!.kind, 'identity');
+  assert.deepEqual(review!.concerns.slice(0, 2), [
+    `ServiceRequest/${request.id}`,
+    (before.subject as { reference: string }).reference,
+  ]);
+  // The sender takes it back from the wrong patient, and sends it of the right one.
+  assert.match(await result('W1', '20260301100000', 'X'), /^MSA\|AA\|/);
+  assert.match(await result('W2', '20260301110000', 'F', 'K2'), /^MSA\|AA\|/);
+  const patient = await only('Patient', 'identifier=W2');
+  const subject = { reference: `Patient/${patient.id}` };
+  const after = await only('DiagnosticReport', 'identifier=W-F');
+  assert.deepEqual([after.id, after.status, after.subject], [before.id, 'final', subject]);
+  assert.deepEqual((await only('ServiceRequest', 'identifier=W-P')).subject, subject);
+  const own = await only('Observation', ofPatient('W2'));
+  assert.deepEqual(after.result, [{ reference: `Observation/${own.id}` }]);
+  assert.equal((await only('Observation', ofPatient('W1'))).status, 'entered-in-error');
+});
+
+test('numbers that each patient’s list begins anew with are that patient’s alone; a visit number is one patient’s', async () => {
+  const said = async (number: string) => {
+    await accept('ADT^A60^ADT_A60', '20260301080000', pid(number), 'IAM|1||7980^Penicillin^RXNORM|MO||A|1');
+    await accept('DFT^P03^DFT_P03', '20260301080000', pid(number), 'FT1|1|1||20260301||CG|K1^Charge^L||||10');
+    await accept('PPR^PC1^PPR_PC1', '20260301080000', pid(number), 'PRB|AD|20260301|E11.9^Diabetes^I10|1');
+    const specimen = ['OBR|1||N-1^LAB|P1^Panel^L', 'OBX|1|NM|K1^Test^L||5||||||F', 'SPM|1|1&EHR^1&LAB||SER'];
+    const named = specimen.map((line) => line.replace('N-1', `N-${number}`));
+    await accept('ORU^R01^ORU_R01', '20260301080000', pid(number), 'PV1|1|I|||||||||||||||||N-V1', ...named);
+  };
+  await said('N1');
+  assert.match(
+    await answerTo('ORU^R01^ORU_R01', '20260301080000', pid('N2'), 'PV1|1|I|||||||||||||||||N-V1', 'OBR|1||N-9^LAB|P1'),
+    /^MSA\|AE\|C\d+\|The visit \(PV1-19\) is another patient's: /,
+  );
+  assert.deepEqual(await find('Patient', 'identifier=N2'), []);
+  await accept('ADT^A04^ADT_A01', '20260301080000', pid('N2'), 'PV1|1|O');
+  await assert.rejects(said('N2'), /The visit|ORU/);
+  for (const type of ['AllergyIntolerance', 'ChargeItem', 'Condition']) {
+    const ofEach = type === 'AllergyIntolerance' ? 'patient:Patient.identifier' : 'subject:Patient.identifier';
+    const [one, two] = [await only(type, `${ofEach}=N1`), await only(type, `${ofEach}=N2`)];
+    assert.notEqual(one.id, two.id);
+    assert.equal(two.meta!.versionId, '1');
+  }
+  const panel = ['OBR|1||N-8^LAB|P1^Panel^L', 'SPM|1|1&EHR^1&LAB||SER'];
+  await accept('ORU^R01^ORU_R01', '20260301080000', pid('N2'), ...panel);
+  await accept('ORU^R01^ORU_R01', '20260301080000', pid('N1'), 'OBR|1||N-7^LAB|P1^Panel^L', 'SPM|1|1&EHR^1&LAB||SER');
+  for (const number of ['N1', 'N2']) await only('Specimen', `identifier=1&${ofPatient(number)}`);
+});
 
 test('an order, its specimen, a question and its answer; then results: one request, one report, all linked', async () => {
   await accept(

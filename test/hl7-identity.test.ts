@@ -161,6 +161,21 @@ test('A40 of unknown patients makes the survivor, which keeps the old number', a
   assert.equal((await patientOf('u1')).id, (await patientOf('u2')).id);
 });
 
+test('A40 and A43 into a patient of whom nothing was known take the number from the one who has it', async () => {
+  await send(adt('A01', 1, pid([cx('j1')]), pv1('VJ1')));
+  const gone = await patientOf('j1');
+  assert.equal(await send(adt('A40', 2, pid([cx('j2')]), `MRG|${cx('j1')}`)), 'AA');
+  const kept = await patientOf('j1');
+  assert.deepEqual([numbersOf(kept), kept.id === gone.id], [['j1 old', 'j2'], false]);
+  assert.equal((await fhir('GET', `Patient/${gone.id}`)).json.active, false);
+  const { subject } = await only('Encounter?identifier=urn:id:IDHOSP|VJ1');
+  assert.deepEqual(subject, { reference: `Patient/${kept.id}` });
+  await send(adt('A04', 3, pid([cx('j3'), cx('j4')])));
+  assert.equal(await send(adt('A43', 4, pid([cx('j5')]), `MRG|${cx('j4')}`)), 'AA');
+  assert.deepEqual(numbersOf(await patientOf('j3')), ['j3']);
+  assert.deepEqual(numbersOf(await patientOf('j4')), ['j4', 'j5']);
+});
+
 test('A40 and updates of both patients at once end in one patient', async () => {
   for (let i = 0; i < 8; i++) {
     const [old, kept] = [`p${i}`, `q${i}`];

@@ -8,7 +8,7 @@ export const practitionerId = (n: number): string => `scale-prac-${number(n, 6)}
 export const patientId = (n: number): string => `scale-pat-${number(n, 7)}`;
 
 export const patientSystem = 'urn:oid:2.999.1.31';
-export const practitionerSystem = 'http://hl7.org/fhir/sid/us-npi';
+const practitionerSystem = 'http://hl7.org/fhir/sid/us-npi';
 export const identifierOf = (n: number): string => `MRN-${number(n, 8)}`;
 
 const surnames = ['Testperson', 'Sampleton', 'Mockford', 'Exampleby', 'Placeholder', 'Dummont', 'Fixture', 'Specimen'];

@@ -11,6 +11,11 @@ export function fail(what: string, error: unknown, config?: Config): never {
   process.exit(1);
 }
 
+/** A command that takes nothing else refuses it, before it does anything. */
+export function takesNothing(args: string[]): void {
+  if (args.length > 0) fail(`'${args[0]}' is not understood`, 'this command takes only --help');
+}
+
 export function configOrExit(environment: Record<string, string | undefined> = process.env): Config {
   try {
     return readConfig(environment);

@@ -1,8 +1,9 @@
 // `cerebra migrate`
 import { withDatabase } from '../database.ts';
-import { configOrExit, fail, logOf } from './begin.ts';
+import { configOrExit, fail, logOf, takesNothing } from './begin.ts';
 
-export async function run(): Promise<void> {
+export async function run(args: string[]): Promise<void> {
+  takesNothing(args);
   const config = configOrExit();
   try {
     await withDatabase(config, logOf(config), 2, async () => undefined);

@@ -1,4 +1,5 @@
 // The demo's chapters in order. Each waits, with a deadline, for what it claims, and throws a reason when it isn't so.
+import { setTimeout as pause } from 'node:timers/promises';
 import type {
   Bundle,
   Communication,
@@ -188,8 +189,12 @@ function valueText(observation: Observation): string {
   return `${name}: ${parts.join(' / ')}${flags ? ` (${flags})` : ''}`;
 }
 
-async function publishReadings(demo: Demo, patient: Patient): Promise<Observation> {
-  chapter('A bedside monitor sends readings: MQTT');
+/** A Device's new patient counts within two seconds (docs/devices.md). */
+const movedWithinMs = 2_500;
+
+/** The monitor of an earlier demo is at that one's patient, who may have been deleted since: it is moved. */
+async function monitorAt(demo: Demo, patient: Patient): Promise<Device> {
+  const reference = referenceOf(patient);
   const criteria = new URLSearchParams({ identifier: token(deviceIdentifier) }).toString();
   const device = await create<Device>(
     demo,
@@ -198,10 +203,20 @@ async function publishReadings(demo: Demo, patient: Patient): Promise<Observatio
       identifier: [deviceIdentifier],
       status: 'active',
       deviceName: [{ name: 'Demo bedside monitor', type: 'user-friendly-name' }],
-      patient: { reference: referenceOf(patient) },
+      patient: { reference },
     },
     criteria,
   );
+  if (device.patient?.reference === reference) return device;
+  const body = { ...device, patient: { reference } } as unknown as Parameters<Client['update']>[0]['body'];
+  await demo.fhir.update({ resourceType: 'Device', id: idOf(device), body });
+  await pause(movedWithinMs);
+  return device;
+}
+
+async function publishReadings(demo: Demo, patient: Patient): Promise<Observation> {
+  chapter('A bedside monitor sends readings: MQTT');
+  const device = await monitorAt(demo, patient);
   tell('device', `${referenceOf(device)}, known by ${deviceIdentifier.value}, at the patient`);
   const readings = demoReadings(Date.now());
   await publish(demo, `devices/${deviceIdentifier.value}/readings`, { readings });
@@ -227,7 +242,10 @@ async function publishUnknown(demo: Demo): Promise<void> {
   const topic = 'devices/DEMO-UNKNOWN/readings';
   await publish(demo, topic, { time: '2025-01-01T00:00:00Z', metric: 'heart-rate', value: 80, unit: 'bpm' });
   const letter = await findDeadLetter(demo, topic);
-  tell('dead letter', `number ${letter.id}, seen ${letter.seen} times: ${letter.reason}`);
+  tell(
+    'dead letter',
+    `number ${letter.id}, ${letter.seen === 1 ? 'new' : `seen ${letter.seen} times`}: ${letter.reason}`,
+  );
 }
 
 interface DeadLetter {

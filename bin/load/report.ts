@@ -43,15 +43,15 @@ export function createFaultTeller<Fault>(
   };
 }
 
+const many = (n: number, one: string): string => `${count(n)} ${one}${n === 1 ? '' : 's'}`;
+
 export function knownText({ name }: InputFile, { finished, counts }: Checkpoint): string {
   const { created, updated, present } = counts;
-  const loaded = count(created + updated + present);
+  const loaded = many(created + updated + present, 'resource');
   return finished
-    ? `${name}: loaded already (${loaded} resources); --again loads it from its start`
-    : `${name}: goes on after ${loaded} resources`;
+    ? `${name}: loaded already (${loaded}); --again loads it from its start`
+    : `${name}: goes on after ${loaded}`;
 }
-
-const many = (n: number, one: string): string => `${count(n)} ${one}${n === 1 ? '' : 's'}`;
 
 const cells = ({ created, updated, present }: Counts): string[] => [created, updated, present].map(count);
 

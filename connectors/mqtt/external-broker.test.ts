@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Aedes } from 'aedes';
-import { CerebraError } from '#platform';
+import { CerebraError, createLog } from '#platform';
 import { waitFor } from '#platform/testing';
 import type { MqttConnectorOptions } from './index.ts';
 import { device, heartRate, mqttClient, type Setup, setUp } from './testing.ts';
@@ -223,6 +223,21 @@ test('QoS 0 readings of an external broker are stored', async (t) => {
     await publisher.publishAsync(topic, JSON.stringify(heartRate(60)), { qos: 0 });
     return readingsOf(setup, pump).length === 1;
   }, 'the reading');
+});
+
+test('why a broker cannot be reached is logged', async (t) => {
+  const lines: string[] = [];
+  const log = createLog({ level: 'warn', destination: { write: (line) => void lines.push(line) } });
+  const port = await freePort();
+  await setUp(t, { mqttUrl: `mqtt://127.0.0.1:${port}`, log, db: {} as never });
+  const line = await waitFor(() => lines[0], 'the log');
+  const { time, ...record } = JSON.parse(line) as Record<string, unknown>;
+  assert.deepEqual(record, {
+    level: 'warn',
+    code: 'ECONNREFUSED',
+    reason: `connect ECONNREFUSED 127.0.0.1:${port}`,
+    msg: 'MQTT broker',
+  });
 });
 
 test('a URL that is not MQTT’s is refused without being quoted', async (t) => {

@@ -53,7 +53,7 @@ export function createExternalBroker(options: ExternalBrokerOptions): Broker {
     };
     opened.on('connect', () => void subscribe(opened));
     opened.on('error', (error) => {
-      log.warn({ code: (error as { code?: unknown }).code, message: error.message }, 'MQTT broker');
+      log.warn({ code: (error as { code?: unknown }).code, reason: error.message }, 'MQTT broker');
       if (isVersionRefusal(error)) protocolVersion = 4;
       opened.end(true);
     });
@@ -82,7 +82,7 @@ export function createExternalBroker(options: ExternalBrokerOptions): Broker {
       metrics.connected.set(1);
       log.info({ protocolVersion }, 'MQTT broker connected');
     } catch (error) {
-      log.warn({ message: (error as Error).message }, 'MQTT broker: cannot subscribe to device readings');
+      log.warn({ reason: (error as Error).message }, 'MQTT broker: cannot subscribe to device readings');
       opened.end(true);
     }
   };

@@ -44,6 +44,13 @@ export function isOfTypes(
 export const mayBeRange = (definitions: Definitions, resourceType: string, expression: string): boolean =>
   endsOf(definitions, resourceType, expression)?.some(({ types }) => types.includes('Range')) ?? false;
 
+const MIME_TYPES = 'http://hl7.org/fhir/ValueSet/mimetypes';
+
+/** Whether all values are MIME types: https://hl7.org/fhir/R4/search.html#mimetype */
+export const isMimeType = (definitions: Definitions, resourceType: string, expression: string): boolean =>
+  endsOf(definitions, resourceType, expression)?.every(({ valueSet }) => valueSet?.split('|', 1)[0] === MIME_TYPES) ??
+  false;
+
 function systemOf(definitions: Definitions, element: ElementDefinition | undefined): string | undefined {
   if (element === undefined || element.choice) return undefined;
   if (element.types[0] !== 'code' || element.valueSet === undefined) return undefined;

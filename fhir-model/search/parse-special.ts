@@ -9,7 +9,7 @@ import { convertDecimal } from './units.ts';
 import { invalid, parameterError, quote, unescaped, type ValueContext } from './value-context.ts';
 
 /** When a search names no distance, which R4 leaves to the server. */
-export const nearDistanceDefaultKm = 50;
+const nearDistanceDefaultKm = 50;
 
 /** Not UCUM, but meant by whoever writes them. */
 const LENGTHS: Record<string, string> = { mi: '[mi_i]', miles: '[mi_i]', ft: '[ft_i]', nmi: '[nmi_i]' };

@@ -119,8 +119,13 @@ function parseSpecial(text: string, context: ValueContext): SearchValue {
   throw parameterError('unsupported', context.name, `the special parameter ${code} is not supported`);
 }
 
-/** Subsumption is told within one code system. */
+/** Subsumption is told within one code system; of MIME types by the part before their parameters. */
 function parseHierarchical(text: string, context: ValueContext): SearchValue {
+  if (context.param.mimeType && context.modifier === 'below') {
+    const value = unescaped(text, context);
+    if (/^[^\s/;|]+\/[^\s/;|]+$/.test(value)) return { kind: 'string', text, value };
+    throw invalid(context, `${quote(text)} is no MIME type: expected one without parameters, as text/xml`);
+  }
   const value = parseToken(text, context) as SearchValue & { kind: 'token' };
   const system = value.system ?? context.param.codeSystem ?? '';
   if (system !== '' && value.code !== undefined) return { ...value, system };

@@ -10,6 +10,7 @@ import type { SearchParameters } from './registry.ts';
 import { criteriaMax, joinBranchesMax, lookupsMax, nameCharactersMax } from './search-limits.ts';
 import type { Criterion, SearchParam, SearchQuery } from './types.ts';
 import { parameterError, quote } from './value-context.ts';
+import { withVersions } from './versioned-url.ts';
 
 export interface SearchOptions {
   parameters: SearchParameters;
@@ -52,8 +53,8 @@ function plainCriterion(parsed: ParsedName, value: string, given: SearchParam, c
   const { name } = parsed;
   const values = parseValues(value, { name, param, modifier, isResourceType, baseUrl });
   // A type has become part of the values.
-  if (modifier === undefined || isResourceType(modifier)) return { name, param, values };
-  return { name, param, modifier, values };
+  if (modifier !== undefined && !isResourceType(modifier)) return { name, param, modifier, values };
+  return withVersions({ name, param, values }, context.parameters.get(param.resourceType, 'version'));
 }
 
 /** Of `_filter`, `_has`, `_list`: none is a parameter of a type. Undefined for all other names. */
@@ -77,7 +78,7 @@ function parseCriteria(type: string, name: string, value: string, context: Conte
   const joined = joinCriteria(type, name, value, context);
   if (joined) return joined;
   const criterion = parseCriterion(type, name, value, context);
-  return criterion && [criterion];
+  return criterion?.logic?.op === 'and' ? criterion.logic.criteria : criterion && [criterion];
 }
 
 /**

@@ -1,7 +1,7 @@
 // Which search parameters apply to which type: https://hl7.org/fhir/R4/searchparameter-registry.html
 import { CerebraError } from '#platform';
 import type { Definitions } from '../definitions.ts';
-import { codeSystemOf, isOfTypes, mayBeRange } from './code-system.ts';
+import { codeSystemOf, isMimeType, isOfTypes, mayBeRange } from './code-system.ts';
 import { compositeOf, type RawComponent } from './composite.ts';
 import { identifierParam } from './derived.ts';
 import { parseExpression } from './expression.ts';
@@ -108,6 +108,7 @@ function tokenTraits(type: string, expression: string, definitions: Definitions)
     ...(codeSystem !== undefined && { codeSystem }),
     ...(isOfTypes(definitions, type, expression, ['Identifier']) && { caseSensitive: true }),
     ...(isOfTypes(definitions, type, expression, CODED) && { coded: true }),
+    ...(isMimeType(definitions, type, expression) && { mimeType: true }),
   };
 }
 

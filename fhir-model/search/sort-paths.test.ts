@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { loadDefinitions } from '../definitions.ts';
 import { parameters } from './search-testing.ts';
-import { sortPaths } from './sort-paths.ts';
+import { canonicalPaths, sortPaths } from './sort-paths.ts';
 
 const definitions = await loadDefinitions();
 const paths = (type: string, code: string) => sortPaths(parameters.get(type, code)!, definitions);
@@ -13,7 +13,7 @@ describe('sortPaths', () => {
     ['Patient', 'gender', ['$."gender"']],
     ['Patient', 'identifier', ['$."identifier".value']],
     ['Patient', 'phone', ['$."telecom" ? (@."system" == "phone").value']],
-    ['Patient', '_profile', ['$."meta"."profile"']],
+    ['Patient', '_profile', ['$."meta"."profile"[*]']],
     ['Patient', '_tag', ['$."meta"."tag".code']],
     ['Observation', 'code', ['$."code".coding.code']],
     ['Observation', 'value-concept', ['$."valueCodeableConcept".coding.code']],
@@ -34,11 +34,21 @@ describe('sortPaths', () => {
     [
       'ActivityDefinition',
       'depends-on',
-      ['$."relatedArtifact" ? (@."type" == "depends-on")."resource"', '$."library"'],
+      ['$."relatedArtifact" ? (@."type" == "depends-on")."resource"', '$."library"[*]'],
     ],
   ] as const) {
     test(`${type}.${code}`, () => assert.deepEqual(paths(type, code), wanted));
   }
+
+  test('canonical references are told from others', () => {
+    const canonical = (type: string, code: string) => canonicalPaths(parameters.get(type, code)!, definitions);
+    assert.deepEqual(canonical('PlanDefinition', 'depends-on'), paths('PlanDefinition', 'depends-on'));
+    assert.deepEqual(canonical('ConceptMap', 'source'), ['$."sourceCanonical"']);
+    assert.deepEqual(canonical('Encounter', 'location'), []);
+    assert.deepEqual(canonical('Library', 'depends-on'), [
+      '$."relatedArtifact" ? (@."type" == "depends-on")."resource"',
+    ]);
+  });
 
   test('a statement has no path, other types have an index', () => {
     assert.equal(paths('Patient', 'deceased'), 'boolean');

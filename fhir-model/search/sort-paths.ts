@@ -9,6 +9,8 @@ interface Place {
   path: string;
   /** Type names of what stands there. */
   types: readonly string[];
+  /** Whether it leads to a list as a whole. A step further would lead to what is in it. */
+  list?: boolean;
 }
 
 /** Where the text of a datatype is that its values are put in order by: of a code the code, of a reference its text. */
@@ -30,8 +32,8 @@ function childOf(definitions: Definitions, at: Place, name: string, narrowed: st
   });
 }
 
-function placesOf(at: Place, { name, choice, types }: ElementDefinition, narrowed: string | undefined): Place[] {
-  if (!choice) return [{ path: `${at.path}.${quoted(name)}`, types }];
+function placesOf(at: Place, { name, choice, types, array }: ElementDefinition, narrowed: string | undefined): Place[] {
+  if (!choice) return [{ path: `${at.path}.${quoted(name)}`, types, list: array }];
   const possible = narrowed === undefined ? types : types.filter((type) => type === narrowed);
   return possible.map((type) => ({
     path: `${at.path}.${quoted(name + type.charAt(0).toUpperCase() + type.slice(1))}`,
@@ -42,17 +44,17 @@ function placesOf(at: Place, { name, choice, types }: ElementDefinition, narrowe
 function filtered(at: Place, step: Exclude<Step, { kind: 'child' }>): Place {
   switch (step.kind) {
     case 'equals':
-      return { ...at, path: `${at.path} ? (@.${quoted(step.name)} == ${quoted(step.value)})` };
+      return { types: at.types, path: `${at.path} ? (@.${quoted(step.name)} == ${quoted(step.value)})` };
     case 'refersTo': {
       const refers = `@.reference like_regex ${quoted(`(^|/)${step.type}/[^/]+`)}`;
       // A reference that names a type is of that one, whatever Reference.type says.
       const named = `(exists(@.reference) && @.reference like_regex ${quoted('(^|/)[A-Z][A-Za-z]+/[^/]+')})`;
-      return { ...at, path: `${at.path} ? (${refers} || (@.type == ${quoted(step.type)} && !${named}))` };
+      return { types: at.types, path: `${at.path} ? (${refers} || (@.type == ${quoted(step.type)} && !${named}))` };
     }
     case 'type':
       return { path: `${at.path} ? (@.resourceType == ${quoted(step.type)})`, types: [step.type] };
     default:
-      return { ...at, path: `${at.path}[${step.index}]` };
+      return { types: at.types, path: `${at.path}[${step.index}]` };
   }
 }
 
@@ -76,11 +78,14 @@ function follow(definitions: Definitions, resourceType: string, path: Path): Pla
   return places;
 }
 
-function textPath(definitions: Definitions, { path, types }: Place): string[] {
-  return types.flatMap((type) => {
+/** To each value that stands there. */
+const each = ({ path, list }: Place): string => (list ? `${path}[*]` : path);
+
+function textPath(definitions: Definitions, place: Place): string[] {
+  return place.types.flatMap((type) => {
     const below = TEXT_OF[type];
-    if (below !== undefined) return [path + below];
-    return definitions.type(type)?.kind === 'primitive' ? [path] : [];
+    if (below !== undefined) return [place.path + below];
+    return definitions.type(type)?.kind === 'primitive' ? [each(place)] : [];
   });
 }
 
@@ -106,10 +111,17 @@ export function sortPaths(param: SearchParam, definitions: Definitions): string[
   return known.get(param);
 }
 
-/** SQL/JSON paths to Reference.display of what a reference parameter reads. */
-export function displayPaths(param: SearchParam, definitions: Definitions): string[] {
+function placesWith(type: string, param: SearchParam, definitions: Definitions): Place[] {
   const parsed = parseExpression(param.expression);
   if (parsed?.kind !== 'paths') return [];
   const places = parsed.paths.flatMap((path) => follow(definitions, param.resourceType, path));
-  return places.filter(({ types }) => types.includes('Reference')).map(({ path }) => `${path}.display`);
+  return places.filter(({ types }) => types.includes(type));
 }
+
+/** SQL/JSON paths to Reference.display of what a reference parameter reads. */
+export const displayPaths = (param: SearchParam, definitions: Definitions): string[] =>
+  placesWith('Reference', param, definitions).map(({ path }) => `${path}.display`);
+
+/** SQL/JSON paths to the canonical references that a parameter reads. */
+export const canonicalPaths = (param: SearchParam, definitions: Definitions): string[] =>
+  placesWith('canonical', param, definitions).map(each);

@@ -84,6 +84,17 @@ test('several matches: the one that is chosen, and the error of who can’t choo
   await assert.rejects(transaction(core, [put(['x', 'y'], { choose: refuse })], context), fault);
 });
 
+test('a number that goes from what is chosen to what another entry creates', async () => {
+  const [former] = await transaction(core, [put(['h'])], context);
+  const next = put(['h2'], { resource: patient(['h', 'h2']) });
+  const from = (handsOver: boolean) =>
+    put(['h'], { choose: ([match]) => ({ match, handsOver }), merge: () => patient(['other'], { id: former!.id }) });
+  await assert.rejects(transaction(core, [next, from(false)], context), { code: 'invalid' });
+  assert.deepEqual(await find('h'), [former!.id]);
+  const [created] = await transaction(core, [next, from(true)], context);
+  assert.deepEqual([await find('h'), await find('other')], [[created!.id], [former!.id]]);
+});
+
 test('a conditional create that chooses finds, and creates where nothing is chosen', async () => {
   const entry = (choice: (matches: Resource[]) => Choice): TransactionEntry => ({
     ...{ method: 'POST', url: 'Patient', ifNoneExist: criteria(['x', 'y']), resource: patient(['x']), choose: choice },

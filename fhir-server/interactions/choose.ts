@@ -17,6 +17,8 @@ export interface Chosen {
   idle: boolean;
   /** fullUrl of the entry that stands for it. */
   as: string | undefined;
+  /** That another entry creates what its criteria match is meant. */
+  handsOver: boolean;
 }
 
 /** Entry index → what it means, of the entries that choose. `matches` has what the criteria match, by their key. */
@@ -45,8 +47,8 @@ async function chooseOne(
   let from = matches;
   for (let followed = 0; followed <= FOLLOWED_MAX; followed++) {
     const resources = from.map(({ body }) => parseJson(body).exact as Resource);
-    const { match, follow, idle = false, as } = choose(resources);
-    if (follow === undefined) return { found: match && from[resources.indexOf(match)], idle, as };
+    const { match, follow, idle = false, as, handsOver = false } = choose(resources);
+    if (follow === undefined) return { found: match && from[resources.indexOf(match)], idle, as, handsOver };
     from = await readFollowed(core, caller, plan, follow);
   }
   throw several(at(plan.index, '.request'));

@@ -9,7 +9,7 @@ export const etag = (version: number): string => `W/"${version}"`;
  * `precondition-failed` for the tag of no version, `invalid` for what is no tag, an empty header among them, or more than
  * one: a client that meant a condition must not change what it hasn't seen.
  */
-export function parseIfMatch(header: string | undefined): number | undefined {
+function parseIfMatch(header: string | undefined): number | undefined {
   if (header === undefined) return undefined;
   const text = header.trim();
   if (text === '*') return ANY_VERSION;

@@ -65,7 +65,7 @@ function addOfInclude(core: Core, type: string, { param, source, reverse, iterat
 }
 
 /** The custom parameters that the result depends on. */
-export function customIn(core: Core, queries: readonly SearchQuery[]): SearchParam[] {
+function customIn(core: Core, queries: readonly SearchQuery[]): SearchParam[] {
   const found = new Set<SearchParam>();
   if (core.store.registry.snapshot.parameters.length === 0) return [];
   for (const { type, criteria, sort, includes } of queries) {

@@ -36,7 +36,7 @@ export const several = (expression: string): CerebraError =>
 const isInnerBundle = (resource: Resource): boolean => resource.resourceType === 'Bundle';
 
 /** Calls `found` with the key of each conditional reference (`Patient?identifier=…`) in the resource. */
-export function forEachConditional(
+function forEachConditional(
   core: Core,
   resource: Resource,
   found: (key: string, type: string, query: string, site: LinkSite) => void,

@@ -23,7 +23,7 @@ export function overlapOf(resolved: Resolved[]): Overlap {
   const conditional: Overlap['conditional'] = [];
   const owners = new Map<string, Resolved[]>();
   for (const one of resolved) {
-    if (!one.criteria || one.method === 'DELETE' || !writes(one)) continue;
+    if (!one.criteria || one.method === 'DELETE' || one.handsOver || !writes(one)) continue;
     const deciding = decidingTokens(one.criteria);
     conditional.push([one, deciding]);
     for (const token of deciding?.tokens ?? []) owners.set(token, []);

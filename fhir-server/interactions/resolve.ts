@@ -19,6 +19,8 @@ export interface Resolved extends Plan {
   idle: boolean;
   /** The id was made for this entry: nobody else can have it, and it has no former version. */
   fresh: boolean;
+  /** Its criteria may match what another entry creates as well. */
+  handsOver?: boolean;
 }
 
 export interface Resolution {
@@ -197,8 +199,9 @@ function resolveDelete(core: Core, plan: Plan, matches: StoredVersion[]): Resolv
   return matches.map((match) => ({ ...plan, id: match.id, found: match, idle: false, fresh: false }));
 }
 
-function resolveChosen(core: Core, plan: Plan, { found, idle, as }: Chosen, earlier: Iterable<Resolved[]>): Resolved {
-  if (found) return { ...plan, id: found.id, found, idle: idle || plan.method === 'POST', fresh: false };
+function resolveChosen(core: Core, plan: Plan, chosen: Chosen, earlier: Iterable<Resolved[]>): Resolved {
+  const { found, idle, as, handsOver } = chosen;
+  if (found) return { ...plan, id: found.id, found, idle: idle || plan.method === 'POST', fresh: false, handsOver };
   if (idle) {
     const other = as === undefined ? undefined : [...earlier].flat().find(({ entry }) => entry.fullUrl === as);
     return { ...plan, id: other?.id ?? '', found: undefined, idle, fresh: false };

@@ -189,7 +189,7 @@ async function runOnce(
       await context.within?.(tx, inOrder);
       return inOrder;
     },
-    { readsFirst },
+    { readsFirst, keepsPlans: true },
   );
 }
 

@@ -37,7 +37,7 @@ async function takenNames(tx: Tx, given: PreparedResource[]): Promise<Set<string
 }
 
 /** The rows of the resources that are kept, as few pieces of the buffer as there are runs of them. */
-export function keptRows({ bytes, ends }: TableRows, kept: readonly boolean[]): Uint8Array[] {
+function keptRows({ bytes, ends }: TableRows, kept: readonly boolean[]): Uint8Array[] {
   const runs: Uint8Array[] = [];
   let from = 0;
   for (let i = 0; i <= kept.length; i++) {

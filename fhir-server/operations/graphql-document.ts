@@ -18,7 +18,7 @@ import { CerebraError } from '#platform';
 import { fault, type Located, syntaxFault } from './graphql-faults.ts';
 
 /** The longest queries of applications have some 10,000. */
-export const QUERY_CHARACTERS_MAX = 100_000;
+const QUERY_CHARACTERS_MAX = 100_000;
 const TOKENS_MAX = 20_000;
 /** Brackets of all kinds within each other: the parser calls itself for each. */
 const NESTING_MAX = 60;

@@ -22,9 +22,9 @@ import { cannot, fill, fillWith, type Open, type Run, resourcesPassing } from '.
 /** Resources that one query may read. */
 export const RESOURCES_MAX = 5000;
 /** And UTF-16 units of their bodies. */
-export const BODIES_MAX = 64 * 1024 * 1024;
+const BODIES_MAX = 64 * 1024 * 1024;
 /** Searches of one query; a reverse list of a level counts once. */
-export const SEARCHES_MAX = 100;
+const SEARCHES_MAX = 100;
 /** Resources whose references one statement, or one search, is about. */
 const TOGETHER_MAX = 200;
 

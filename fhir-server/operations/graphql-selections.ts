@@ -16,7 +16,7 @@ import { fault } from './graphql-faults.ts';
 import { isA } from './graphql-types.ts';
 
 /** Fields of a query, those of a fragment counted wherever it is spread. */
-export const FIELDS_MAX = 2000;
+const FIELDS_MAX = 2000;
 
 export interface Directives {
   flatten: boolean;
@@ -50,7 +50,7 @@ export interface Occurrence {
 export const listed = (names: readonly string[]): string =>
   names.length > 5 ? `${names.slice(0, 5).join(', ')}, …` : names.join(', ');
 
-export function givenTo(context: Context, node: ArgumentNode): Given | undefined {
+function givenTo(context: Context, node: ArgumentNode): Given | undefined {
   return argumentValue(node.value, context.document.variables, node);
 }
 

@@ -215,7 +215,7 @@ function assertCounts(spec: OperationSpec, known: readonly OperationParameter[],
 }
 
 /** The one parameter that may be posted as it is, without Parameters around it. */
-export function bareParameter(definitions: Definitions, spec: OperationSpec): OperationParameter | undefined {
+function bareParameter(definitions: Definitions, spec: OperationSpec): OperationParameter | undefined {
   const resources = inputsOf(spec).filter(({ type, unchecked }) => isResourceType(definitions, type) && !unchecked);
   return resources.length === 1 ? resources[0] : undefined;
 }

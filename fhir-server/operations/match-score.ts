@@ -15,7 +15,7 @@ export interface Score {
 }
 
 /** One table, told in docs/fhir-operations.md. */
-export const WEIGHTS = {
+const WEIGHTS = {
   identifier: { same: 12, close: 2, differs: -4 },
   family: { equal: 4, part: 3, swapped: 3, close: 2.5, differs: -3 },
   given: { equal: 3.5, other: 2.5, swapped: 2.5, close: 2, initial: 1, differs: -4.5 },

@@ -38,7 +38,7 @@ export interface Ruling {
 }
 
 /** Active ones; each costs every write of its types. */
-export const CUSTOM_PARAMETERS_MAX = 500;
+const CUSTOM_PARAMETERS_MAX = 500;
 /** One for each type that a parameter is about: one of Resource makes 146. */
 const DEFINITIONS_MAX = 4000;
 const ISSUES_MAX = 10;

@@ -5,6 +5,7 @@ import { scopeSql } from '../access/scope.ts';
 import { indexedAs } from '../store/index-rows.ts';
 import { currentTable, resourceKey } from '../store/layout.ts';
 import { named } from '../store/sql.ts';
+import { canonicalsBelow } from './canonical-versions.ts';
 import type { PageContext } from './page.ts';
 
 /** Resources above or below one; the keys of so many are asked for in some 20 ms. */
@@ -90,6 +91,11 @@ export async function hierarchyKeys(
   const { modifier, ...rest } = criterion;
   const values: SearchValue[] = [];
   for (const value of criterion.values) {
+    const canonicals = modifier === 'below' ? await canonicalsBelow(page, criterion, value) : undefined;
+    if (canonicals) {
+      values.push(...canonicals);
+      continue;
+    }
     if (value.kind !== 'reference' || value.id === undefined) {
       throw new CerebraError('invalid-parameter', `:${modifier} takes references to resources of this server`, {
         expression: [criterion.name],

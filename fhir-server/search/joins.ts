@@ -18,7 +18,7 @@ export const isJoin = ({ chain, has, logic, compartment, filter }: Criterion): b
 const COMPARED_MAX = 16;
 
 /** `expression` is one of these keys. */
-export function isOneOf(ctx: ConditionContext, expression: string, keys: readonly string[]): string {
+function isOneOf(ctx: ConditionContext, expression: string, keys: readonly string[]): string {
   if (keys.length === 0) return 'false';
   const list = `${ctx.sql.value(`{${keys.join(',')}}`)}::bigint[]`;
   if (ctx.style === 'join' || keys.length <= COMPARED_MAX) return `${expression} = any(${list})`;

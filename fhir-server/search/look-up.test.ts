@@ -33,6 +33,16 @@ const weight = (id: string, value: number, code: string) => ({
   ...{ resourceType: 'Observation', id, status: 'final', code: coded('w') },
   valueQuantity: { value, code, system: UCUM },
 });
+const answers = (id: string, questionnaire: string) => ({
+  ...{ resourceType: 'QuestionnaireResponse', id, status: 'completed', questionnaire },
+});
+const library = (id: string, library: string[], resource: string) => ({
+  ...{ resourceType: 'PlanDefinition', id, status: 'active', library },
+  relatedArtifact: [{ type: 'depends-on', resource }],
+});
+const file = (id: string, contentType: string) => ({
+  ...{ resourceType: 'DocumentReference', id, status: 'current', content: [{ attachment: { contentType } }] },
+});
 /** a > b > c, a > d; z. What a terminology service makes of resources is its own affair and tested there. */
 const above: Record<string, string[]> = { a: [], b: ['a'], c: ['a', 'b'], d: ['a'], z: [] };
 const valueSets: Record<string, CodeSet> = {
@@ -79,6 +89,20 @@ const resources = [
   encounter('e-cycle', 'cycle1'),
   weight('w1', 5, 'g'),
   weight('w2', 5000, 'mg'),
+  answers('q', 'http://q'),
+  answers('q1', 'http://q|1'),
+  answers('q1.0', 'http://q|1.0'),
+  answers('q1-rc', 'http://q|1-rc'),
+  answers('q10', 'http://q|10'),
+  answers('q2', 'http://q|2.1'),
+  answers('other', 'http://qq|1.0'),
+  library('p1', ['http://l|3.1', 'http://l|4.0'], 'http://k|1.0'),
+  library('p2', ['http://l|3.2'], 'http://k|5.0'),
+  file('plain', 'text/xml'),
+  file('utf8', 'Text/XML; charset=UTF-8'),
+  file('spaced', 'text/xml ;a=b'),
+  file('longer', 'text/xml-external'),
+  file('html', 'text/html;x=text/xml'),
 ] as (Resource & { id: string })[];
 
 before(async () => {
@@ -139,6 +163,39 @@ describe('resources above and below', () => {
   }
 });
 
+describe('versions of canonical references', () => {
+  const cases: [string, string, string][] = [
+    ['QuestionnaireResponse', 'questionnaire:below=http://q', 'q q1 q1-rc q1.0 q10 q2'],
+    ['QuestionnaireResponse', 'questionnaire:below=http://q%7C1', 'q1 q1-rc q1.0'],
+    ['QuestionnaireResponse', 'questionnaire:below=http://q%7C1.', 'q1.0'],
+    ['QuestionnaireResponse', 'questionnaire:below=http://q%7C1.0', 'q1.0'],
+    ['QuestionnaireResponse', 'questionnaire:below=http://q%7C3', ''],
+    ['QuestionnaireResponse', 'questionnaire:below=http://q%7C2,http://qq%7C1', 'other q2'],
+    ['PlanDefinition', 'depends-on:below=http://l%7C3', 'p1 p2'],
+    ['PlanDefinition', 'depends-on:below=http://l%7C4', 'p1'],
+    ['PlanDefinition', 'depends-on:below=http://k%7C5', 'p2'],
+    ['PlanDefinition', 'depends-on:below=http://k%7C1', 'p1'],
+  ];
+  for (const [type, query, expected] of cases) {
+    test(`${type}?${query}`, async () => assert.equal(await find(type, query), expected));
+  }
+
+  test('of several the highest counts in falling order', async () => {
+    const { resources: sorted } = await createReader(core).search('PlanDefinition', '_sort=-depends-on', everything);
+    assert.deepEqual(
+      sorted.map(({ id }) => id),
+      ['p1', 'p2'],
+    );
+  });
+});
+
+test('MIME types with and without their parameters', async () => {
+  assert.equal(await find('DocumentReference', 'contenttype=text/xml'), 'plain');
+  assert.equal(await find('DocumentReference', 'contenttype:below=text/xml'), 'plain spaced utf8');
+  assert.equal(await find('DocumentReference', 'contenttype:below=TEXT/html,text/xml-external'), 'html longer');
+  assert.equal(await find('DocumentReference', 'contenttype:below=text/x%25'), '');
+});
+
 test('quantities in units that came later are found as well', async () => {
   assert.equal(await find('Observation', `value-quantity=5|${UCUM}|g`), 'w1 w2');
   const kilograms = { ...weight('w3', 0.005, 'kg'), resourceType: 'Observation' } as Resource;
@@ -154,6 +211,9 @@ describe('refused, naming the parameter', () => {
     ['Condition', 'code:not-in=ValueSet/none', 'invalid-parameter', /value set 'ValueSet\/none' is not known here/],
     ['Condition', 'code:below=http://none|a', 'invalid-parameter', /code system 'http:\/\/none' is not known here/],
     ['Condition', 'code:below=http://cs|none', 'invalid-parameter', /has no code 'none'/],
+    ['DocumentReference', 'contenttype:below=text', 'invalid-parameter', /'text' is no MIME type/],
+    ['DocumentReference', 'contenttype:above=text/xml', 'invalid-parameter', /needs system and code/],
+    ['QuestionnaireResponse', 'questionnaire:above=http://q%7C1', 'invalid-parameter', /of this server/],
     ['Patient', '_has:Condition:patient:code:in=http://vs/none', 'invalid-parameter', /is not known here/],
     [
       'Condition',
@@ -186,6 +246,7 @@ test('under the scope `nothing` neither value sets nor what lies below are seen'
   await assert.rejects(find('Condition', 'code:below=http://cs|b', nothing), /is not known here/);
   assert.equal(await find('Encounter', 'location:below=site', nothing), '');
   assert.equal(await find('Condition', 'code:text=display', nothing), '');
+  assert.equal(await find('QuestionnaireResponse', 'questionnaire:below=http://q%7C1', nothing), '');
 });
 
 test('what was stored is sound', () => assertStoreSound({ db }));

@@ -108,6 +108,33 @@ async function byText(page: PageContext, criterion: Criterion): Promise<Criterio
   return { ...rest, param, values: found };
 }
 
+const mimeTerms: Statement = {
+  name: 'terms_by_mime_type',
+  text: `select distinct token from term
+    where kind in ('k', 'c') and param = any($1::int[]) and (value = $2 or value like $3 || ';%' or value like $3 || ' %')
+    limit $4`,
+};
+
+/** `:below` of MIME types: with and without parameters. https://hl7.org/fhir/R4/search.html#mimetype */
+async function byMimeType(page: PageContext, criterion: Criterion): Promise<Criterion> {
+  const { param, values, modifier: _, ...rest } = criterion;
+  const keys = indexedAs(param).map(({ key }) => key);
+  const found: SearchValue[] = [];
+  for (const value of values) {
+    const wanted = (value as Of<'string'>).value.toLowerCase();
+    const rows = await page.db.query<{ token: bigint }>(mimeTerms, [keys, wanted, like(wanted), TOKENS_MAX + 1]);
+    if (rows.length > TOKENS_MAX) {
+      throw refused(
+        'too-costly',
+        criterion.name,
+        `'${wanted.slice(0, 40)}' has more than ${TOKENS_MAX} parameters here`,
+      );
+    }
+    found.push({ kind: 'hashes', text: value.text, hashes: rows.map((row) => String(row.token)) });
+  }
+  return { ...rest, param, values: found };
+}
+
 const isOfTerms = ({ param, modifier, filter, values }: Criterion): boolean =>
   param.type === 'token' &&
   (modifier === undefined || modifier === 'not') &&
@@ -225,6 +252,7 @@ async function lookUp(page: PageContext, criterion: Criterion): Promise<Criterio
   if (modifier === 'text' && param.type === 'reference') return byDisplay(page, criterion);
   if (modifier === 'text' || modifier === 'code-text') return byText(page, criterion);
   if (modifier === 'in' || modifier === 'not-in') return byTerminology(page, criterion);
+  if (modifier === 'below' && param.mimeType) return byMimeType(page, criterion);
   if ((modifier === 'above' || modifier === 'below') && param.type === 'token') return byTerminology(page, criterion);
   if ((modifier === 'above' || modifier === 'below') && param.type === 'reference') {
     return hierarchyKeys(page, lookupsOf(page, criterion).parameters, criterion);

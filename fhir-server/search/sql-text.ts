@@ -38,9 +38,9 @@ const names = new Map<string, string>();
 export function statementFor(text: string): Statement {
   let name = names.get(text);
   if (!name) {
-    if (names.size >= NAMED_SHAPES_MAX) return { text };
+    if (names.size >= NAMED_SHAPES_MAX) return { text, planned: 'by-values' };
     name = `search_${names.size}`;
     names.set(text, name);
   }
-  return { name, text };
+  return { name, text, planned: 'by-values' };
 }

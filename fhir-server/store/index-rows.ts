@@ -54,7 +54,7 @@ export interface IndexRows {
   termTokens: string[];
 }
 
-export const emptyIndexRows = (): IndexRows => ({
+const emptyIndexRows = (): IndexRows => ({
   tokens: new Set(),
   facts: new Set(),
   dateParams: [],

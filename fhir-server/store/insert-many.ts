@@ -9,7 +9,7 @@ import { named, seconds } from './sql.ts';
 import { insertOne, type Prepared } from './write-one.ts';
 
 /** Between texts that travel as one: no JSON text, id or array literal has it. An array literal would escape each quote. */
-export const SEPARATOR = '\u0001';
+const SEPARATOR = '\u0001';
 
 /** `1` for each index table that has rows. */
 type Tables = string;

@@ -2,10 +2,11 @@
 // patient kept while several patients' messages are processed at a time.
 import { randomUUID } from 'node:crypto';
 import { type Clock, type Db, type Jobs, type Log, uuidv7 } from '#platform';
+import { inPatientsOrder } from '../patients-order.ts';
 import { type FilterInput, readFilter } from './filter.ts';
 import { type Batch, changeTo, continueRun, createRun, openRuns, type Run, type RunChange } from './reprocess-run.ts';
 import { searchMessages } from './search.ts';
-import { patientPartition } from './terms.ts';
+import { patientNumbers } from './terms.ts';
 
 export interface Reprocessing {
   /** Begins a run over all messages that match now. */
@@ -31,7 +32,7 @@ export interface ReprocessingOptions {
 const JOB = 'hl7-reprocess';
 const BATCH_MESSAGES = 100;
 /** Patients whose messages are processed at a time. */
-const LANES = 4;
+const AT_A_TIME = 4;
 /** Of a message so much is read to find its patient. */
 const HEAD_BYTES = 64 * 1024;
 /** Counting goes on for so long at most. */
@@ -52,22 +53,14 @@ const outcomes = {
     where m.id = any($1) and coalesce(a.state, m.state) = 'failed' order by m.id`,
 };
 
-/** Messages by patient, each list in the order in which they came. */
-async function lanesOf(db: Db, ids: bigint[]): Promise<bigint[][]> {
-  const rows = await db.query<{ id: bigint; head: Buffer }>(heads, [ids, HEAD_BYTES]);
-  rows.sort((a, b) => (a.id < b.id ? -1 : 1));
-  return [...Map.groupBy(rows, ({ head }) => patientPartition(head)).values()].map((some) => some.map(({ id }) => id));
+interface Head {
+  id: bigint;
+  head: Buffer;
 }
 
-/** Takes lists one by one, several at a time. */
-async function inLanes(lists: bigint[][], work: (id: bigint) => Promise<unknown>): Promise<void> {
-  const rest = lists.values();
-  const lane = async () => {
-    for (const list of rest) for (const id of list) await work(id);
-  };
-  const ended = await Promise.allSettled(Array.from({ length: LANES }, lane));
-  const failure = ended.find((one) => one.status === 'rejected');
-  if (failure !== undefined) throw failure.reason;
+async function headsOf(db: Db, ids: bigint[]): Promise<Head[]> {
+  const rows = await db.query<Head>(heads, [ids, HEAD_BYTES]);
+  return rows.sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
 async function count(db: Db, { filter, until }: Run): Promise<number | undefined> {
@@ -89,7 +82,11 @@ async function next({ db, reprocess }: ReprocessingOptions, run: Run): Promise<B
   const ids = rows.map(({ id }) => id).filter((id) => id <= run.until);
   const last = ids.at(-1);
   if (last === undefined) return undefined;
-  await inLanes(await lanesOf(db, ids), (id) => reprocess(id, run.requested_by ?? undefined));
+  await inPatientsOrder(await headsOf(db, ids), {
+    atATimeMax: AT_A_TIME,
+    numbersOf: ({ head }) => patientNumbers(head),
+    work: ({ id }) => reprocess(id, run.requested_by ?? undefined),
+  });
   const failed = await db.query<{ id: bigint; error: string | null }>(outcomes, [ids]);
   const failures = failed.map(({ id, error }) => ({ message: String(id), error: error ?? '' }));
   return { last, done: ids.length, failures };

@@ -6,7 +6,7 @@ import { indexNext, settledNumber } from './index-blocks.ts';
 import { createIndexer } from './indexer.ts';
 import { createJournal, type Journal } from './journal.ts';
 import { type Filter, type Search, searchMessages } from './search.ts';
-import { patientPartition, queryWords, readTerms } from './terms.ts';
+import { patientNumbers, queryWords, readTerms } from './terms.ts';
 
 const pid = '777^^^HOSP&1.2.3&ISO^MR~888^^^OTHER^MR';
 
@@ -83,8 +83,9 @@ test('patients: PID-2 to 4 and MRG-1, with each part of the assigning authority'
     [...readTerms(raw).patients].sort(),
     ['777', '777^1.2.3', '777^hosp', '888', '888^other', '999', '999^hosp', 'alt', 'alt^hosp', 'old1'].sort(),
   );
-  assert.equal(patientPartition(oru()), '777^hosp');
-  assert.equal(patientPartition(Buffer.from('nothing')), '');
+  assert.deepEqual([...patientNumbers(oru())], [...readTerms(oru()).patients]);
+  assert.ok(patientNumbers(oru()).has('777^hosp'));
+  assert.equal(patientNumbers(Buffer.from('nothing')).size, 0);
 });
 
 test('every condition, before it is indexed, after, and after an outcome has changed', async (t) => {

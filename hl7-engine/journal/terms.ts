@@ -157,10 +157,10 @@ export function patientQuery(text: string): string {
   return folded(token === null ? text : `${token[2]}^${token[1]}`);
 }
 
-/** The first patient identifier of PID-3 with its authority, '' without one: what keeps a patient's messages in order. */
-export function patientPartition(raw: Buffer): string {
-  const id = tryParse(raw)?.segment('PID')?.field(3).repetition(1);
-  return id === undefined ? '' : folded(`${id.component(1).text ?? ''}^${id.component(4).text ?? ''}`);
+/** Numbers of all patients that the message names, in the form of Read: what keeps a patient's messages in order. Never throws. */
+export function patientNumbers(raw: Buffer): ReadonlySet<string> {
+  const message = tryParse(raw);
+  return message === undefined ? new Set() : patientsOf(message);
 }
 
 /** What a term is about: equal texts of different kinds are different terms. */

@@ -1,6 +1,6 @@
 // Ids that are derived from a patient's number are others where the patient comes under another number: after a merge, or from a
 // sender that names another one first. What is stored under one of those is the same.
-import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
+import type { Choice, JsonObject, Resource, TransactionEntry } from '#fhir-model';
 import { list } from './compact.ts';
 import { derivedId } from './derived-id.ts';
 
@@ -8,6 +8,8 @@ import { derivedId } from './derived-id.ts';
 export interface KnownPatient {
   /** As it is in the transaction; undefined where it is new, or not looked up yet. */
   known: Resource | undefined;
+  /** As resources of the message refer to it. */
+  reference?: string;
   /** Its key as it stands in other keys. */
   readonly forms: readonly string[];
 }
@@ -62,11 +64,27 @@ function swapped(
  * A number that has been another patient's may have given a resource of that one its id. What refers to a patient who was merged
  * into this one is this one's.
  */
-function isOf(stored: Resource, patient: Resource | undefined): boolean {
+export function isOf(stored: Resource, patient: Resource | undefined): boolean {
   if (patient === undefined) return false;
-  const of = [stored.subject, stored.patient, stored.beneficiary].find((one) => one !== undefined);
-  const { reference } = (of ?? {}) as JsonObject;
+  const reference = patientOf(stored);
   const replaced = list(patient.link).filter(({ type }) => type === 'replaces');
   const names = [`Patient/${patient.id}`, ...replaced.map(({ other }) => (other as JsonObject | undefined)?.reference)];
   return names.includes(reference);
+}
+
+/** The reference to whom the resource is of. */
+export function patientOf({ subject, patient, beneficiary, for: whom }: Resource): string | undefined {
+  const of = (subject ?? patient ?? beneficiary ?? whom) as JsonObject | undefined;
+  return of?.reference as string | undefined;
+}
+
+/**
+ * Of what has one number that which is the patient's of this reference: counters of samples begin anew, and nothing of another
+ * patient is touched.
+ */
+export function ownOf(patients: KnownPatients, reference: unknown): (matches: Resource[]) => Choice {
+  return (matches) => {
+    const patient = [...patients.values()].find((one) => one.reference === reference);
+    return { match: matches.find((stored) => patient === undefined || isOf(stored, patient.known)) };
+  };
 }

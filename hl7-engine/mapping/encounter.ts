@@ -7,6 +7,7 @@ import { encounterParticipants } from './administration/roles.ts';
 import { putDerived } from './administration/upsert.ts';
 import { type VisitEvent, visitEvent } from './administration/visit-events.ts';
 import { addHistory, locationsAfter, participantsAfter } from './administration/visit-history.ts';
+import { ownOf } from './alias.ts';
 import { conceptMapOf } from './codes/concept-maps.ts';
 import { systems } from './codes/systems.ts';
 import { list } from './compact.ts';
@@ -83,8 +84,20 @@ export function findOrCreateEncounter(
   const ifNoneExist = identifierCriterion(key);
   return mapping.once(`Encounter?${ifNoneExist}`, () => {
     const { resource } = encounter(mapping, segments, patient, identifiers, undefined);
-    return mapping.add({ method: 'POST', url: 'Encounter', ifNoneExist, resource });
+    const choose = visitOf(mapping, patient);
+    return mapping.add({ method: 'POST', url: 'Encounter', ifNoneExist, resource, choose });
   });
+}
+
+/** The visit that is there, which has to be the patient's. */
+function visitOf(mapping: Mapping, patient: MappedPatient): NonNullable<TransactionEntry['choose']> {
+  const own = ownOf(mapping.patients, patient.reference);
+  return (matches) => {
+    const choice = own(matches);
+    const [other] = matches;
+    if (choice.match === undefined && other !== undefined) throw anotherPatients(other, []);
+    return choice;
+  };
 }
 
 interface Draft {
@@ -238,9 +251,14 @@ function assertSamePatient(existing: Resource, incoming: Resource, { replaced }:
   const before = (existing.subject as JsonObject | undefined)?.reference;
   const now = (incoming.subject as JsonObject | undefined)?.reference;
   if (before === undefined || before === now || replaced.has(String(before))) return;
+  throw anotherPatients(existing, [String(now)]);
+}
+
+function anotherPatients(visit: Resource, others: string[]): Refusal {
   const text = "The visit (PV1-19) is another patient's: correct the visit number, or move the visit (A45)";
-  throw new Refusal('AE', '205', text, {
+  const { reference } = (visit.subject ?? {}) as JsonObject;
+  return new Refusal('AE', '205', text, {
     location: { segment: 'PV1', field: 19 },
-    review: { kind: 'identity', text, references: [`Encounter/${existing.id}`, String(before), String(now)] },
+    review: { kind: 'identity', text, references: [`Encounter/${visit.id}`, String(reference), ...others] },
   });
 }

@@ -70,7 +70,13 @@ export function upsertPatient(mapping: Mapping, segments: PatientSegments): Mapp
       return withNumbers(change(existing, incoming), existing, incoming);
     },
   });
-  return { reference, key: keyOf(identity), identity, replaced };
+  return mapped(mapping, { reference, key: keyOf(identity), identity, replaced });
+}
+
+function mapped(mapping: Mapping, patient: MappedPatient): MappedPatient {
+  const known = mapping.patients.get(patient.key);
+  if (known !== undefined) known.reference = patient.reference;
+  return patient;
 }
 
 /** ORU: creates the patient if unknown; a result never changes demographics. Throws Refusal as upsertPatient. */
@@ -86,7 +92,7 @@ export function findOrCreatePatient(mapping: Mapping, segments: PatientSegments)
       choose: remembering(mapping, keyOf(identity), thePatient(location)),
     }),
   );
-  return { reference, key: keyOf(identity), identity, replaced: new Set() };
+  return mapped(mapping, { reference, key: keyOf(identity), identity, replaced: new Set() });
 }
 
 /** A message that is older than what is stored changes nothing, but a number that it knows the patient by is one. */

@@ -27,12 +27,13 @@ const idMax = 2n ** 63n - 1n;
 const countMax = 1000;
 const countDefault = 50;
 
-const invalid = (error: string): AdminResponse => ({ status: 400, body: { error } });
-const noDestination: AdminResponse = { status: 404, body: { error: 'No such HL7 destination' } };
-const noMessage: AdminResponse = {
-  status: 404,
-  body: { error: 'No such message of this destination in such a state' },
-};
+const invalid = (message: string): AdminResponse => ({
+  status: 400,
+  body: { error: { code: 'invalid-parameter', message } },
+});
+const notFound = (message: string): AdminResponse => ({ status: 404, body: { error: { code: 'not-found', message } } });
+const noDestination = notFound('There is no such HL7 destination; GET /admin/hl7/destinations lists them');
+const noMessage = notFound('There is no such message of this destination, or its state does not allow this');
 
 const time = (ms: number | null | undefined): string | null => (ms == null ? null : new Date(ms).toISOString());
 

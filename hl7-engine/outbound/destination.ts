@@ -100,7 +100,7 @@ export function checkDestinations(value: unknown): Destination[] {
   const parsed = destinations.safeParse(value);
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'the list'}: ${message}`);
-  throw new CerebraError('config', `Destinations of HL7 messages: ${faults.join('; ')}`);
+  throw new CerebraError('config', `HL7_DESTINATIONS: ${faults.join('; ')}`);
 }
 
 /** HL7_DESTINATIONS: a JSON array, or the path of a file that holds one. Throws CerebraError `config`. */

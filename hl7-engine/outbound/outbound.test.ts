@@ -186,7 +186,10 @@ test('pause, drain, skip, retry, purge', async (t) => {
   assert.equal((await post('purge', 'state=all')).status, 400);
   assert.deepEqual((await post('purge', 'state=queued')).body, { messages: 1 });
   assert.equal((await rig.states()).NEVER, 'skipped');
-  assert.equal((await rig.call('POST', '/admin/hl7/destinations/none/pause')).status, 404);
+  const { status, body: refusal } = await rig.call('POST', '/admin/hl7/destinations/none/pause');
+  assert.equal(status, 404);
+  const text = 'There is no such HL7 destination; GET /admin/hl7/destinations lists them';
+  assert.deepEqual(refusal, { error: { code: 'not-found', message: text } });
 });
 
 test('an unknown destination and a full queue refuse the cause', async (t) => {

@@ -43,7 +43,7 @@ export async function recordMoved(tx: Tx, { merged, survivor }: Pair, moved: rea
   if (moved.length > 0) await tx.query(insertMoved, [merged, survivor, JSON.stringify(moved)]);
 }
 
-export async function countOfMoved(db: Queryable, { merged, survivor }: Pair): Promise<number> {
+async function countOfMoved(db: Queryable, { merged, survivor }: Pair): Promise<number> {
   const [row] = await db.query<{ count: bigint }>(countMoved, [merged, survivor]);
   return Number(row!.count);
 }

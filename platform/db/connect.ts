@@ -7,7 +7,7 @@ import { cancellable, type Runner } from './cancel.ts';
 import { copyFrom } from './copy.ts';
 import { databaseError, sqlState } from './errors.ts';
 import { typeParsers } from './parsers.ts';
-import type { Db, Queryable, Statement, Tx } from './types.ts';
+import type { Db, Queryable, Statement, Tx, TxOptions } from './types.ts';
 
 export interface ConnectOptions {
   /** postgres://user:password@host:port/database; instead of the five fields below. */
@@ -52,7 +52,7 @@ export function connectDb(options: ConnectOptions): Db {
   });
   return {
     ...queryable(pool),
-    tx: (work, options) => transaction(pool, work, options?.readsFirst ?? false),
+    tx: (work, options) => transaction(pool, work, options ?? {}),
     until: (signal) => queryable(cancellable(pool, signal)),
     stats: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
     close: () => {
@@ -173,9 +173,43 @@ function burst(client: pg.PoolClient, onFailure: (error: unknown) => void): Runn
   };
 }
 
+const KEEP_PLANS = 'SET LOCAL plan_cache_mode = force_generic_plan';
+const PLAN_BY_VALUES = 'SET LOCAL plan_cache_mode = auto';
+
+/** Statements run by plans that are kept, but those that are planned by their values. */
+function withKeptPlans(queries: Queryable): Queryable {
+  let keeps = true;
+  const setMode = ({ planned }: Statement): void => {
+    if (keeps === (planned === undefined)) return;
+    keeps = !keeps;
+    // What it fails for fails the statement behind it too.
+    queries.query({ text: keeps ? KEEP_PLANS : PLAN_BY_VALUES }).catch(() => undefined);
+  };
+  return {
+    query: (statement, values) => {
+      setMode(statement);
+      return queries.query(statement, values);
+    },
+    queryCount: (statement, values) => {
+      setMode(statement);
+      return queries.queryCount(statement, values);
+    },
+  };
+}
+
+interface Connection {
+  client: pg.PoolClient;
+  keepsPlans: boolean;
+}
+
 /** What a transaction does on its one connection; `queued` gets what nobody waits for. */
-function transactional(client: pg.PoolClient, onFailure: (error: unknown) => void, queued: Promise<unknown>[]): Tx {
-  const { query, queryCount } = queryable(burst(client, onFailure));
+function transactional(
+  { client, keepsPlans }: Connection,
+  onFailure: (error: unknown) => void,
+  queued: Promise<unknown>[],
+): Tx {
+  const queries = queryable(burst(client, onFailure));
+  const { query, queryCount } = keepsPlans ? withKeptPlans(queries) : queries;
   return {
     ...{ query, queryCount },
     copy: (text, data) =>
@@ -221,7 +255,11 @@ function startedBy(begun: Promise<unknown>, tx: Tx): Tx {
   };
 }
 
-async function transaction<T>(pool: pg.Pool, work: (tx: Tx) => Promise<T>, readsFirst: boolean): Promise<T> {
+async function transaction<T>(
+  pool: pg.Pool,
+  work: (tx: Tx) => Promise<T>,
+  { readsFirst = false, keepsPlans = false }: TxOptions,
+): Promise<T> {
   const client = await pool.connect().catch((error: unknown) => {
     throw databaseError(error);
   });
@@ -235,13 +273,13 @@ async function transaction<T>(pool: pg.Pool, work: (tx: Tx) => Promise<T>, reads
   client.on('error', onError);
   try {
     const tx = transactional(
-      client,
+      { client, keepsPlans },
       (error) => {
         if (!isAftermath(error)) cause = error;
       },
       queued,
     );
-    const begun = tx.query({ text: 'BEGIN' });
+    const begun = tx.query({ text: keepsPlans ? `BEGIN; ${KEEP_PLANS}` : 'BEGIN' });
     // Awaited: a statement sent along would commit by itself if this one were cancelled.
     if (!readsFirst) await begun;
     const result = await work(readsFirst ? startedBy(begun, tx) : tx);

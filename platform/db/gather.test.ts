@@ -98,6 +98,18 @@ describe('createGather', () => {
     assert.deepEqual(await Promise.all(results), ['a', 'b', 'c']);
   });
 
+  it('begins it for what another key or the weight kept out of the first', async () => {
+    const { groups, run, end } = held();
+    const gather = createGather(
+      options({ run, lanesMax: 2, key: (item) => item[0]!, beside: { itemsMin: 3, waitMs: 1 } }),
+    );
+    const results = ['a1', 'b1', 'a2'].map(gather);
+    await waitFor(() => groups.length === 2, 'the group of the other key');
+    assert.deepEqual(groups, [['a1', 'a2'], ['b1']]);
+    end();
+    assert.deepEqual(await Promise.all(results), ['a1', 'b1', 'a2']);
+  });
+
   it('gives each its own answer when one is at fault, and all the same when nobody is', async () => {
     const run = async (items: string[]) => {
       if (items.includes('bad')) throw sqlError('22021');

@@ -106,6 +106,8 @@ export function createGather<Item, Result>(options: GatherOptions<Item, Result>)
         schedule();
       });
     }
+    // For what was left by a full group, or has another key.
+    schedule();
   };
   const beginAnyway = (): void => {
     patience = undefined;

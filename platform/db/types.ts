@@ -4,6 +4,8 @@
 export interface Statement {
   readonly name?: string;
   readonly text: string;
+  /** Which plan is good depends on the values: also where a transaction keeps plans, PostgreSQL may make one for these. */
+  readonly planned?: 'by-values';
 }
 
 /**
@@ -42,6 +44,12 @@ export interface TxOptions {
    * first queries, one round trip less. Were BEGIN cancelled, those would have run by themselves, and throw its error.
    */
   readsFirst?: boolean;
+  /**
+   * Prepared statements run by the plan for any values, which is made once. Left to itself PostgreSQL compares its cost with that
+   * of its first plans, made when the tables were smaller, and goes on to plan each time what a hospital's messages ask:
+   * https://www.postgresql.org/docs/current/sql-prepare.html#SQL-PREPARE-NOTES
+   */
+  keepsPlans?: boolean;
 }
 
 export interface PoolStats {

@@ -10,10 +10,11 @@ import {
 } from '#fhir-model';
 import { CerebraError, type Clock, type Db, isCerebraError, type Log } from '#platform';
 import { missedFound } from './rules/absence.ts';
-import { evaluate, type ReadyRule, remembers } from './rules/evaluate.ts';
+import { evaluate, type ReadyRule } from './rules/evaluate.ts';
 import type { Found, Happening } from './rules/happening.ts';
 import { createMemory, type Watch } from './rules/memory.ts';
 import { createLookups, type Lookups } from './rules/query.ts';
+import { remembers } from './rules/rule.ts';
 import type { Severity } from './seams.ts';
 import { foldSteps } from './state/alerts.ts';
 import type { AlertRow, Step } from './state/row.ts';
@@ -233,7 +234,7 @@ function createVirtual(options: DryRunOptions, ready: ReadyRule, run: DryRun, { 
       const ports = { lookups, earlier: options, fromMs: startMs, log: options.log };
       const found = await evaluate(ready, happening, memory, ports);
       for (const one of found) {
-        if (rule.kind === 'absence' && happening.resource) {
+        if (rule.kind === 'absence' && one.state === 'cleared' && happening.resource) {
           lastSeen.set(one.subject, happening.resource);
           nextDueMs = Math.min(nextDueMs, memory.of(one.subject).watch()?.dueMs ?? nextDueMs);
         }
@@ -257,17 +258,19 @@ function createVirtual(options: DryRunOptions, ready: ReadyRule, run: DryRun, { 
 }
 
 /** Those that the rule would have been told of. */
-async function happeningsOf({ db, feed }: DryRunOptions, { rule, matcher }: ReadyRule, batch: readonly Change[]) {
+async function happeningsOf({ db, feed }: DryRunOptions, ready: ReadyRule, batch: readonly Change[]) {
+  const { rule, matcher, later } = ready;
   const wanted = batch.flatMap((change): Happening[] => {
     const { body, ...rest } = change;
     if (change.op === 'delete') return matcherKnows(rule, change.type) ? [rest] : [];
-    if (!matcher.mayMatch(change.type, body)) return [];
+    const mayBeTold = [matcher, later].filter((one) => one.mayMatch(change.type, body));
+    if (mayBeTold.length === 0) return [];
     const resource = parseJson(body).exact as Resource;
-    return matcher.match(resource, change.version, change.updatedMs, () => {}).length > 0
+    return mayBeTold.some((one) => one.match(resource, change.version, change.updatedMs, () => {}).length > 0)
       ? [{ ...rest, resource }]
       : [];
   });
-  const before = wanted.filter(({ op, version }) => version > 1 && (op === 'delete' || rule.usesPrevious));
+  const before = wanted.filter(({ version }) => version > 1);
   if (before.length === 0) return wanted;
   const keys = before.map(({ type, id, version }) => ({ type, id, version: version - 1 }));
   const texts = await feed.bodies(db, keys);

@@ -11,10 +11,11 @@ import {
 import { type Db, isCerebraError, type Log } from '#platform';
 import { acknowledgeBy, acknowledgmentSubscriber } from '../alerts/acknowledgments.ts';
 import type { RuleSet } from '../alerts/rule-set.ts';
-import { evaluate, type ReadyRule, remembers } from '../alerts/rules/evaluate.ts';
+import { evaluate, type ReadyRule } from '../alerts/rules/evaluate.ts';
 import { type Found, type Happening, subjectOf } from '../alerts/rules/happening.ts';
 import { createMemory } from '../alerts/rules/memory.ts';
 import { createLookups } from '../alerts/rules/query.ts';
+import { remembers } from '../alerts/rules/rule.ts';
 import type { AlertKeeper } from '../alerts/state/alerts.ts';
 import { alertOfPart } from '../alerts/state/resources.ts';
 import { remembered } from '../alerts/state/rows.ts';
@@ -70,7 +71,7 @@ async function judge(options: AlertChannelOptions, claim: Claim, deliveries: rea
   const ready = await options.rules.ready(claim.endpoint);
   // Its text was removed together with its history: there is nothing to judge by.
   if (!ready) return;
-  const happenings = await happeningsOf(options, deliveries, ready.rule.usesPrevious);
+  const happenings = await happeningsOf(options, deliveries);
   const memory = await memoryOf(options, ready, happenings);
   const { reader, scope, log } = options;
   const ports = { lookups: createLookups(reader, scope), earlier: options, log };
@@ -84,26 +85,21 @@ async function judge(options: AlertChannelOptions, claim: Claim, deliveries: rea
 async function memoryOf({ db }: AlertChannelOptions, { rule }: ReadyRule, happenings: readonly Happening[]) {
   if (!remembers(rule)) return createMemory();
   const subjects = new Set(
-    happenings.flatMap(({ resource, previous }) => {
-      const one = resource ?? previous;
-      return one ? [subjectOf(rule, one, previous)] : [];
-    }),
+    happenings.flatMap(({ resource, previous }) =>
+      [resource, previous].flatMap((one) => (one ? [subjectOf(rule, one, previous)] : [])),
+    ),
   );
   return createMemory(await remembered(db, rule.id, [...subjects]));
 }
 
 /** With the resources as they were; without those that an operator repeats although a newer version has been judged. */
-async function happeningsOf(
-  { db, feed }: AlertChannelOptions,
-  deliveries: readonly Delivery[],
-  usesPrevious: boolean,
-): Promise<Happening[]> {
+async function happeningsOf({ db, feed }: AlertChannelOptions, deliveries: readonly Delivery[]): Promise<Happening[]> {
   const bodyOf = await bodies(
     feed,
     db,
     deliveries.flatMap((one) => [
       one,
-      ...(usesPrevious || one.op === 'delete' ? [{ ...one, version: one.version - 1 }] : []),
+      { ...one, version: one.version - 1 },
       ...(one.again ? [{ ...one, version: one.version + 1 }] : []),
     ]),
   );

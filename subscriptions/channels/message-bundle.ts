@@ -6,7 +6,7 @@ import { notificationId } from './notification/bundle.ts';
 import type { SendResult } from './rest-hook.ts';
 
 /** What such a message is for. No code system of HL7 has a code for it; R5's example of one calls it so, too. */
-export const messageEvent = { system: 'urn:cerebra:message-event', code: 'subscription-notification' };
+const messageEvent = { system: 'urn:cerebra:message-event', code: 'subscription-notification' };
 
 export interface MessageOptions {
   /** Our own FHIR base. */

@@ -31,18 +31,23 @@ const end: Statement = {
         lease_until = case when not e.release then statement_timestamp() + e.lease_ms * interval '1 millisecond' end
       from e join l on l.id = e.id
       where s.id = e.id and s.lease_token = e.token and s.done_number = e.number - e.count
-      returning s.id, s.state, e.number, e.count, e.outcome, e.error),
+      returning s.id, s.lease_token, s.state, e.number, e.count, e.outcome, e.error),
     d as (
       update delivery d set outcome = s.outcome, ended_at = statement_timestamp(), attempts = d.attempts + 1, error = s.error
       from s where d.subscriber = s.id and d.number > s.number - s.count and d.number <= s.number)
-    select id from s where state = 'active'`,
+    select id, lease_token from s where state = 'active'`,
 };
 
 type Ended = Parameters<End>;
 
 const itemsMax = 64;
 
-/** A subscriber has one end under way at a time. */
+type Held = Pick<Claim, 'id' | 'lease_token'>;
+
+// One whose lease was lost and taken again by this very process may end twice at the same moment: the former claim holds nothing.
+const claimKey = ({ id, lease_token }: Held): string => `${id} ${lease_token}`;
+
+/** A claim has one end under way at a time. */
 export function createEnd(db: Queryable): End {
   const gathered = createGather<Ended, boolean>({
     lanesMax: 2,
@@ -50,7 +55,7 @@ export function createEnd(db: Queryable): End {
     beside: { itemsMin: itemsMax, waitMs: 20 },
     ...{ itemsMax, weigh: () => 1, weightMax: itemsMax, key: () => '' },
     async run(many) {
-      const rows = await db.query<{ id: string }>(end, [
+      const rows = await db.query<Held>(end, [
         many.map(([{ id }]) => id),
         many.map(([{ lease_token }]) => lease_token),
         many.map(([, number]) => number),
@@ -60,8 +65,8 @@ export function createEnd(db: Queryable): End {
         many.map(([, , , { leaseMs }]) => leaseMs),
         many.map(([, , , { count }]) => count),
       ]);
-      const held = new Set(rows.map(({ id }) => id));
-      return many.map(([{ id }]) => held.has(id));
+      const held = new Set(rows.map(claimKey));
+      return many.map(([claim]) => held.has(claimKey(claim)));
     },
   });
   return (...ended) => gathered(ended);

@@ -122,14 +122,14 @@ test('whose lease to dispatch is lost writes nothing', async (t) => {
 
 test('of ends recorded together each is fenced by itself', async (t) => {
   const db = await testDatabase(t);
-  for (const id of ['a', 'b', 'c', 'd']) await putSubscriber(db, id);
+  for (const id of ['a', 'b', 'c', 'd', 'e']) await putSubscriber(db, id);
   await insertDeliveries(
     db,
-    ['a', 'b', 'c', 'd', 'd'].map((id) => match(id, '1')),
+    ['a', 'b', 'c', 'd', 'd', 'e'].map((id) => match(id, '1')),
   );
   const claims = new Map((await claimDue(db, 9, leaseMs, [])).map((claim) => [claim.id, claim]));
   const of = (id: string) => claims.get(id) as Claim;
-  await db.query({ text: `update subscriber set lease_token = lease_token + 1 where id = 'b'` });
+  await db.query({ text: `update subscriber set lease_token = lease_token + 1 where id in ('b', 'e')` });
   const end = createEnd(db);
   const next = { release: true, leaseMs, count: 1 };
   const held = await Promise.all([
@@ -137,8 +137,11 @@ test('of ends recorded together each is fenced by itself', async (t) => {
     end(of('c'), 2n, delivered, next),
     end(of('b'), 1n, delivered, next),
     end(of('a'), 1n, delivered, { ...next, release: false }),
+    // Of one that has been leased anew by this same server the new lease alone is held.
+    end(of('e'), 1n, delivered, next),
+    end({ ...of('e'), lease_token: of('e').lease_token + 1n }, 1n, delivered, next),
   ]);
-  assert.deepEqual(held, [true, false, false, true]);
+  assert.deepEqual(held, [true, false, false, true, false, true]);
   const text = `select id, done_number as done, due_at is not null as due, lease_until is not null as leased, s.error,
       (select string_agg(coalesce(outcome, '-'), ' ' order by number) from delivery where subscriber = s.id) as outcomes
     from subscriber s order by id`;
@@ -147,6 +150,7 @@ test('of ends recorded together each is fenced by itself', async (t) => {
     { id: 'b', done: 0n, due: true, leased: true, error: null, outcomes: '-' },
     { id: 'c', done: 0n, due: true, leased: true, error: null, outcomes: '-' },
     { id: 'd', done: 1n, due: true, leased: false, error: 'no', outcomes: 'failed -' },
+    { id: 'e', done: 1n, due: false, leased: false, error: null, outcomes: 'delivered' },
   ]);
 });
 

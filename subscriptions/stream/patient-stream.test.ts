@@ -75,6 +75,40 @@ test('observations, scores and alerts of the patient, as they happen; nothing of
   assert.equal(events(socket).at(-1).resource, undefined);
 });
 
+test('what turns out to be another patient’s leaves the one and comes to the other, live and afterwards', async (t) => {
+  const { rig, watch } = await setUp(t);
+  const [ofP, ofQ] = [await watch('p'), await watch('q')];
+  const [watching] = await ofP.hears(1);
+  await ofQ.hears(1);
+  const tag = { tag: [{ system: 'urn:cerebra:score', code: 'news2' }] };
+  await rig.store.put(of('o1', 'p'));
+  await rig.store.put(of('news', 'p', { meta: tag }));
+  await rig.store.put(of('o1', 'p', { status: 'amended' }));
+  await rig.store.put(of('o1', 'q', { valueQuantity: { value: 7 } }));
+  await rig.store.put(of('news', 'q'));
+  await rig.store.put(of('last', 'p'));
+  const toP = [
+    ['observation', 'create', 'o1', 1, true],
+    ['score', 'create', 'news', 1, true],
+    ['observation', 'update', 'o1', 2, true],
+    ['observation', 'moved', 'o1', 3, false],
+    ['score', 'moved', 'news', 2, false],
+    ['observation', 'create', 'last', 1, true],
+  ];
+  const told = async (socket: TestSocket, count: number) =>
+    (await hears(socket, count)).map(({ kind, op, id, version, resource }) => [
+      ...[kind, op, id, version],
+      resource !== undefined,
+    ]);
+  assert.deepEqual(await told(ofP, 6), toP);
+  assert.deepEqual(await told(ofQ, 2), [
+    ['observation', 'update', 'o1', 3, true],
+    ['observation', 'update', 'news', 2, true],
+  ]);
+  const { cursor } = JSON.parse(watching!);
+  assert.deepEqual(await told(await watch('p', cursor), 6), toP);
+});
+
 test('who was away comes back with the last cursor and is told what was missed, once each', async (t) => {
   const { rig, watch } = await setUp(t);
   const first = await watch('p');

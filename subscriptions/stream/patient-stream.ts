@@ -244,16 +244,32 @@ async function tell(
   const watched = Map.groupBy(viewers, ({ patient }) => `Patient/${patient}`);
   const wanted = batch.filter(({ type }) => Object.hasOwn(kinds, type));
   const resources = await changedResources(options.db, options.feed, wanted);
+  const replaced = await replacedBy(options, wanted);
   for (const [index, change] of wanted.entries()) {
     const resource = resources[index];
     if (!resource) continue;
     const whose = options.keyOf(change, resource);
-    for (const viewer of watched.get(whose) ?? []) {
-      if (isBefore(viewer.cursor, change) && (await maySee(options, viewer, change)))
-        viewer.send(eventOf(change, resource));
-    }
+    const former = replaced.get(change);
+    const whoseBefore = former ? options.keyOf(change, former) : whose;
+    if (former && whoseBefore !== whose)
+      await send(options, watched.get(whoseBefore), change, leavingOf(change, former));
+    await send(options, watched.get(whose), change, eventOf(change, resource));
   }
   for (const viewer of viewers) if (isBefore(viewer.cursor, last)) viewer.cursor = { xid: last.xid, seq: last.seq };
+}
+
+/** What updates replaced: it may have been another patient's. */
+async function replacedBy({ db, feed }: PatientStreamOptions, changes: readonly Change[]) {
+  const updates = changes.filter(({ op }) => op === 'update');
+  const versions = updates.map(({ type, id, version }) => ({ type, id, version: version - 1, op: 'update' as const }));
+  const resources = await changedResources(db, feed, versions);
+  return new Map(updates.map((change, index) => [change, resources[index]]));
+}
+
+async function send(options: PatientStreamOptions, viewers: readonly Viewer[] = [], change: Change, text: string) {
+  for (const viewer of viewers) {
+    if (isBefore(viewer.cursor, change) && (await maySee(options, viewer, change))) viewer.send(text);
+  }
 }
 
 async function maySee({ reader }: PatientStreamOptions, { scope }: Viewer, { type, id }: Change): Promise<boolean> {
@@ -273,9 +289,16 @@ function cursorOf(text: string): ChangeCursor | undefined {
 const gap = (text: string): string => JSON.stringify({ kind: 'gap', text });
 
 /** The resource's text goes as it is stored. */
-function eventOf(change: Change, { meta }: Resource): string {
-  const { type, id, version, op, body } = change;
+function eventOf(change: Change, resource: Resource): string {
+  const head = headOf(change, resource, change.op);
+  return change.body === '' ? head : `${head.slice(0, -1)},"resource":${change.body}}`;
+}
+
+/** For those who watch the patient whose it was; whose it is now, and what it says, is not theirs to see. */
+const leavingOf = (change: Change, former: Resource): string => headOf(change, former, 'moved');
+
+function headOf(change: Change, { meta }: Resource, op: Change['op'] | 'moved'): string {
+  const { type, id, version } = change;
   const kind = meta?.tag?.some(({ system }) => system === scoreTagSystem) ? 'score' : kinds[type];
-  const head = JSON.stringify({ kind, cursor: textOf(change), op, type, id, version });
-  return body === '' ? head : `${head.slice(0, -1)},"resource":${body}}`;
+  return JSON.stringify({ kind, cursor: textOf(change), op, type, id, version });
 }

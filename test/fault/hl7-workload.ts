@@ -10,8 +10,6 @@ export interface Sending {
 }
 
 export const roundMessages = 10;
-/** Of one round: results, counted as orders with two values each. */
-export const roundOrders = ['1', '2', '3', '4'] as const;
 export const system = 'urn:oid:2.999.7';
 
 export const personA = (connection: number, round: number): string => `HA-${connection}-${round}`;

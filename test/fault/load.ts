@@ -65,7 +65,7 @@ async function sendMessages(port: number, ledger: Ledger, signal: AbortSignal): 
 }
 
 /** A publisher whose promises reject when the connection is lost. */
-export async function mqttPublisher(port: number): Promise<{ publish: Send; end(): Promise<void> }> {
+async function mqttPublisher(port: number): Promise<{ publish: Send; end(): Promise<void> }> {
   const client: MqttClient = await mqtt.connectAsync(`mqtt://127.0.0.1:${port}`, { reconnectPeriod: 0 });
   client.on('error', () => {});
   const closed = new Promise<never>((_resolve, reject) => client.once('close', () => reject(new Error('closed'))));

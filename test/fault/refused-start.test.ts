@@ -43,6 +43,19 @@ test('wrong variables', async (t: TestContext) => {
     { DATABASE_URL: `mysql://u:${secret}@h/d` },
     'DATABASE_URL=…: allowed is a URL of postgres:// or postgresql://',
   );
+  const DATA_DIR = await dataFolder(t);
+  await assertRefused(
+    t,
+    { DATA_DIR, EGRESS_ALLOW: 'private,10.0.0.0' },
+    `EGRESS_ALLOW: '10.0.0.0' is not loopback, private or a range such as 10.1.0.0/16`,
+  );
+  await assertRefused(
+    t,
+    { DATA_DIR, HL7_DESTINATIONS: '[{"kind":"file"}]' },
+    /^Cerebra could not start: HL7_DESTINATIONS: 0\.name: /,
+  );
+  // Told before there is a database: nothing was started, nothing migrated.
+  assert.deepEqual(await readdir(path.dirname(DATA_DIR)), []);
 });
 
 test('a database that cannot be reached', async (t: TestContext) => {

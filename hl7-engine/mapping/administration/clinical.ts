@@ -65,7 +65,7 @@ function addAllergy(mapping: Mapping, group: Group, patient: MappedPatient, segm
     ...statuses('allergyintolerance', erroneous ? undefined : clinical, erroneous ? 'entered-in-error' : verification),
     patient: { reference: patient.reference },
   };
-  const key = firstNumber(found.identifier) ?? JSON.stringify([patient.key, conceptKey(found.code)]);
+  const key = JSON.stringify([patient.key, firstNumber(found.identifier) ?? conceptKey(found.code)]);
   upsertDerived(mapping, resource, [key], { cleared: erroneous ? [...cleared, 'clinicalStatus'] : cleared });
 }
 
@@ -105,7 +105,8 @@ export function addDiagnoses(
       subject: { reference: patient.reference },
       ...(encounter === undefined ? {} : { encounter: { reference: encounter } }),
     };
-    const key = firstNumber(found.identifier) ?? JSON.stringify([patient.key, visit, conceptKey(found.code)]);
+    const number = firstNumber(found.identifier);
+    const key = JSON.stringify([patient.key, ...(number === undefined ? [visit, conceptKey(found.code)] : [number])]);
     const condition = upsertDerived(mapping, resource, [key], {
       cleared: erroneous ? [...cleared, 'clinicalStatus'] : cleared,
     });
@@ -137,7 +138,9 @@ export function addProcedures(
         ...(encounter === undefined ? {} : { encounter: { reference: encounter } }),
       };
       const when = segment.field(5).text;
-      const key = firstNumber(found.identifier) ?? JSON.stringify([patient.key, visit, conceptKey(found.code), when]);
+      const number = firstNumber(found.identifier);
+      const unnumbered = [visit, conceptKey(found.code), when];
+      const key = JSON.stringify([patient.key, ...(number === undefined ? unnumbered : [number])]);
       upsertDerived(mapping, resource, [key], { cleared });
     }
   }

@@ -94,7 +94,8 @@ function chooseRetired(into: Survivor, gone: Gone, matches: Resource[]): Choice 
       throw conflict(mergedBefore, [other, survivor]);
     }
     gone.retired = other;
-    return { match: other };
+    // A survivor that is new gets its numbers in the same transaction.
+    return { match: other, handsOver: true };
   }
   const [former] = others;
   if (former !== undefined && (survivor === undefined || successorOf(former) !== nameOf(survivor))) {

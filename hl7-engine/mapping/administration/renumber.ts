@@ -193,7 +193,7 @@ export function moveIdentifiers(mapping: Mapping, patient: MappedPatient, mrg: S
     choose(matches) {
       const others = matches.filter(({ id }) => id !== state.target?.id);
       if (others.length > 1) throw severalOf('MRG', 1, others);
-      return others[0] === undefined ? { idle: true, as: patient.reference } : { match: others[0] };
+      return others[0] === undefined ? { idle: true, as: patient.reference } : { match: others[0], handsOver: true };
     },
     merge(existing, incoming) {
       const base = existing ?? incoming;

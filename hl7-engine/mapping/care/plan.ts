@@ -2,7 +2,7 @@
 import type { JsonObject } from '#fhir-model';
 import type { Segment } from '../../message/message.ts';
 import { addCareTeam } from '../administration/roles.ts';
-import { conceptKey, upsertDerived, upsertNumbered } from '../administration/upsert.ts';
+import { conceptKey, firstNumber, upsertDerived } from '../administration/upsert.ts';
 import { obxGroups, orderGroup } from '../clinical/groups.ts';
 import { noteTexts } from '../clinical/notes.ts';
 import { addObservation, isDocument } from '../clinical/observation.ts';
@@ -11,7 +11,6 @@ import { conceptMapOf } from '../codes/concept-maps.ts';
 import { list } from '../compact.ts';
 import type { Mapping } from '../context.ts';
 import { displayName, humanName } from '../datatypes.ts';
-import type { Identifier } from '../identifiers.ts';
 import type { MergeRules } from '../merge.ts';
 import type { MappedPatient } from '../patient.ts';
 import type { Group } from '../structure/group.ts';
@@ -38,10 +37,10 @@ function actionOf(mapping: Mapping, segment: Segment): 'delete' | 'none' | 'writ
   return action === 'UC' || action === 'UN' ? 'none' : 'write';
 }
 
-/** Under its number, else as the patient's of that name. */
+/** The patient's of its number, else of that name. */
 function put(mapping: Mapping, resource: JsonObject, concept: unknown, { patient }: Cared, rules: MergeRules): string {
-  const [identifier] = list(resource.identifier) as Identifier[];
-  if (identifier !== undefined) return upsertNumbered(mapping, resource, identifier, rules);
+  const number = firstNumber(resource.identifier);
+  if (number !== undefined) return upsertDerived(mapping, resource, [patient.key, number], rules);
   return upsertDerived(mapping, resource, [patient.key, mapping.facility, conceptKey(concept)], rules);
 }
 

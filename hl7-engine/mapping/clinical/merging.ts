@@ -5,6 +5,7 @@ import type { Mapping } from '../context.ts';
 import { merging } from '../merge.ts';
 import { isOutdated, type Order, unitedMeta } from '../ordering.ts';
 import { requestRanks } from './control.ts';
+import { ofOnePatient } from './whose.ts';
 
 type Merge = NonNullable<TransactionEntry['merge']>;
 
@@ -26,7 +27,7 @@ const linked = ['hasMember', 'derivedFrom'] as const;
  */
 export function resultMerge(mapping: Mapping, kind: 'replace' | 'status'): Merge {
   const order = ranked(mapping, observationRanks);
-  return (existing, incoming) => {
+  return ofOnePatient(mapping, (existing, incoming) => {
     if (existing === undefined) return incoming;
     if (isOutdated(existing, incoming, order)) return existing;
     const meta = unitedMeta(existing.meta, incoming.meta);
@@ -34,7 +35,7 @@ export function resultMerge(mapping: Mapping, kind: 'replace' | 'status'): Merge
     const result: Resource = { ...incoming, meta };
     for (const name of linked) result[name] ??= existing[name];
     return withoutUndefined(result);
-  };
+  });
 }
 
 function statusOnly(existing: Resource, incoming: Resource, meta: JsonObject): Resource {
@@ -58,10 +59,11 @@ const byValue = (item: JsonObject): string => JSON.stringify(item);
 
 /** Of a DiagnosticReport: a later message of the same order may carry only what changed, so that results are united. */
 export function reportMerge(mapping: Mapping): Merge {
-  return merging({
+  const change = merging({
     ordered: ranked(mapping, observationRanks),
     united: { result: byReference, specimen: byReference, basedOn: byReference, presentedForm: attachmentKey },
   });
+  return ofOnePatient(mapping, change);
 }
 
 /** A document is one by its address: its data are a Binary's. */
@@ -71,7 +73,7 @@ function attachmentKey(attachment: JsonObject): string {
 
 /** Of a ServiceRequest, MedicationRequest and the like. */
 export function requestMerge(mapping: Mapping, defaults: ReadonlySet<string>): Merge {
-  return merging({
+  const change = merging({
     ordered: ranked(mapping, requestRanks),
     defaults,
     united: {
@@ -83,12 +85,13 @@ export function requestMerge(mapping: Mapping, defaults: ReadonlySet<string>): M
       reasonReference: byReference,
     },
   });
+  return ofOnePatient(mapping, change);
 }
 
 const taskRanks = ['requested', 'accepted', 'rejected', 'completed'];
 
 export function taskMerge(mapping: Mapping): Merge {
-  return merging({ ordered: ranked(mapping, taskRanks) });
+  return ofOnePatient(mapping, merging({ ordered: ranked(mapping, taskRanks) }));
 }
 
 /** Of what has no status that counts: the latest message holds, and what it leaves out stays. */
@@ -100,7 +103,7 @@ const eventRanks = ['preparation', 'in-progress', 'not-done', 'completed', 'stop
 
 /** Of an Immunization, MedicationAdministration or MedicationDispense: what was done, as the latest message tells it. */
 export function eventMerge(mapping: Mapping): Merge {
-  return merging({ ordered: ranked(mapping, eventRanks) });
+  return ofOnePatient(mapping, merging({ ordered: ranked(mapping, eventRanks) }));
 }
 
 const documentRanks = ['current', 'superseded', 'entered-in-error'];
@@ -108,5 +111,5 @@ const documentRanks = ['current', 'superseded', 'entered-in-error'];
 /** Of a DocumentReference: its content is replaced as a whole, its relations are united. */
 export function documentMerge(mapping: Mapping, defaults: ReadonlySet<string>): Merge {
   const order = ranked(mapping, documentRanks);
-  return merging({ ordered: order, defaults, united: { relatesTo: byValue } });
+  return ofOnePatient(mapping, merging({ ordered: order, defaults, united: { relatesTo: byValue } }));
 }

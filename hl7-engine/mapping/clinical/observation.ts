@@ -69,7 +69,7 @@ export function addObservation(mapping: Mapping, group: ObxGroup, place: Observa
 }
 
 /** A code that comes twice under one order (a series) is told apart by its place in the series. */
-export function observationKey(mapping: Mapping, obx: Segment, key: string): (string | undefined)[] {
+function observationKey(mapping: Mapping, obx: Segment, key: string): (string | undefined)[] {
   const identifier = obx.field(3);
   const first = identifier.component(1);
   const suffix = first.subcomponent(2).text;
@@ -133,7 +133,7 @@ function statusOf(letter: string | undefined, place: ObservationPlace, value: Js
 }
 
 /** OBX-3; with the suffix of a report's part (`&IMP`) in its words, since the coding alone does not have it. */
-export function observationCode(mapping: Mapping, field: Part): JsonObject {
+function observationCode(mapping: Mapping, field: Part): JsonObject {
   const code = codeableConcept(mapping, field);
   if (code === undefined) return absent;
   const suffix = field.raw.includes(mapping.message.delimiters.subcomponent || '\r')

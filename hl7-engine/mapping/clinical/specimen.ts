@@ -1,6 +1,7 @@
 // SPM with its SAC, and OBR-15 of old, to Specimen: https://hl7.org/fhir/uv/v2mappings/ (SPM[Specimen], OBR[Specimen])
 import type { JsonObject, Resource } from '#fhir-model';
 import type { Segment } from '../../message/message.ts';
+import { ownOf } from '../alias.ts';
 import type { Mapping } from '../context.ts';
 import { derivedId } from '../derived-id.ts';
 import { eipIdentifier, type Identifier, identifierCriterion } from '../identifiers.ts';
@@ -64,7 +65,8 @@ function create(mapping: Mapping, place: SpecimenPlace, resource: Resource): str
   const [key] = (resource.identifier as Identifier[] | undefined) ?? [];
   if (key !== undefined) {
     const url = `Specimen?${identifierCriterion(key)}`;
-    return mapping.once(url, () => mapping.add({ method: 'PUT', url, resource, merge: latestMerge(mapping) }));
+    const choose = ownOf(mapping.patients, place.patient);
+    return mapping.once(url, () => mapping.add({ method: 'PUT', url, resource, merge: latestMerge(mapping), choose }));
   }
   const occurrence = mapping.occurrence(`Specimen ${place.orderKey}`);
   const id = derivedId('Specimen', [place.orderKey, String(occurrence)]);

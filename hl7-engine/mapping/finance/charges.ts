@@ -2,7 +2,7 @@
 import type { JsonObject } from '#fhir-model';
 import type { Segment } from '../../message/message.ts';
 import { addProcedures } from '../administration/clinical.ts';
-import { upsertDerived, upsertNumbered } from '../administration/upsert.ts';
+import { upsertDerived } from '../administration/upsert.ts';
 import type { Subject } from '../clinical/order.ts';
 import { localUri } from '../codesystems.ts';
 import { list } from '../compact.ts';
@@ -58,7 +58,8 @@ export function addCharge(mapping: Mapping, group: Group, billed: Billed): Charg
   ];
   // Two charges of one day and code may be two: without a number only the message tells them apart.
   const unnumbered = () => `${mapping.messageKey} ${mapping.occurrence('charge without number')}`;
-  return { ft1, group, procedures, ...putCharge(mapping, resource, ft1, isCredit, unnumbered) };
+  const { patientKey } = subjectOf(billed);
+  return { ft1, group, procedures, ...putCharge(mapping, resource, ft1, { isCredit, patientKey, unnumbered }) };
 }
 
 /** What FT1 itself says, of the charge and the account; undefined with a warning for what is no charge or has no code. */
@@ -100,13 +101,23 @@ function price(ft1: Segment, sign: 1 | -1): JsonObject | undefined {
   return whole ?? (count === undefined || Number(count) === 1 ? money(ft1.field(12), sign) : undefined);
 }
 
-/** A credit may have the number of the charge that it takes back: both stay, and come to nothing. */
+export interface ChargeKey {
+  isCredit: boolean;
+  /** As in Subject. */
+  patientKey: string;
+  /** What it is known by without FT1-2. */
+  unnumbered(): string;
+}
+
+/**
+ * A credit may have the number of the charge that it takes back: both stay, and come to nothing. Some count FT1-2 anew with each
+ * patient, so that it is looked for among the patient's own.
+ */
 export function putCharge(
   mapping: Mapping,
   resource: JsonObject,
   ft1: Segment,
-  isCredit: boolean,
-  unnumbered: () => string,
+  { isCredit, patientKey, unnumbered }: ChargeKey,
 ): { reference: string; key: string } {
   const value = ft1.field(2).text;
   if (value === undefined) {
@@ -114,8 +125,8 @@ export function putCharge(
     return { reference: upsertDerived(mapping, resource, [mapping.facility, key]), key };
   }
   const identifier: Identifier = { system: localUri(mapping.facility, isCredit ? 'credit' : 'charge'), value };
-  const reference = upsertNumbered(mapping, { ...resource, identifier: [identifier] }, identifier);
-  return { reference, key: `${identifier.system}|${value}` };
+  const key = JSON.stringify([patientKey, `${identifier.system}|${value}`]);
+  return { reference: upsertDerived(mapping, { ...resource, identifier: [identifier] }, [key]), key };
 }
 
 /** PR1 of the charge. */

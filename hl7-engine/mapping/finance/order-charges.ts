@@ -38,6 +38,7 @@ export function addOrderCharges(mapping: Mapping, order: Order, request: string 
       resource.supportingInformation = [...list(resource.supportingInformation), { reference: request }];
     }
     const key = JSON.stringify([order.key, ft1.field(6).text, ft1.field(7).component(1).text, ft1.field(1).text]);
-    putCharge(mapping, resource, ft1, isCredit, () => `${key} ${mapping.occurrence(`charge ${key}`)}`);
+    const unnumbered = () => `${key} ${mapping.occurrence(`charge ${key}`)}`;
+    putCharge(mapping, resource, ft1, { isCredit, patientKey: order.subject.patientKey, unnumbered });
   }
 }

@@ -28,8 +28,7 @@ import { runTable } from '../table/table.ts';
 import { accReason } from '../tables/admission-others.ts';
 
 /** Segments that these messages read or pass over knowingly: for the latter see tables/admission-others.ts. */
-export const admissionSegments =
-  `EVN PID PD1 NK1 PV1 PV2 ROL PRT ARV DB1 OBX NTE AL1 IAM IAR DG1 DRG PR1 GT1 IN1 IN2 IN3 AUT
+const admissionSegments = `EVN PID PD1 NK1 PV1 PV2 ROL PRT ARV DB1 OBX NTE AL1 IAM IAR DG1 DRG PR1 GT1 IN1 IN2 IN3 AUT
   ACC PDA`.split(/\s+/);
 
 /** Events about a visit, one map whatever the structure: the segments that a structure lacks are not there. */

@@ -59,7 +59,7 @@ describe('PPR^PC1', () => {
   it('is a problem with its evidence, team and note, and its goal', () => {
     const mapped = mapLines(...ppr('PC1', '20260301080000', ...lines));
     const patient = onlyEntry(mapped, 'Patient').fullUrl;
-    const condition = onlyEntry(mapped, 'Condition').fullUrl;
+    const condition = onlyEntry(mapped, 'Condition').url;
     const { identifier: _identifier, ...problem } = onlyResource(mapped, 'Condition');
     assert.deepEqual(problem, {
       resourceType: 'Condition',
@@ -109,8 +109,8 @@ describe('PPR^PC1', () => {
       title: 'Hypertension pathway',
       subject: { reference: onlyEntry(mapped, 'Patient').fullUrl },
       period: { start: '2026-03-01' },
-      addresses: [{ reference: onlyEntry(mapped, 'Condition').fullUrl }],
-      goal: [{ reference: onlyEntry(mapped, 'Goal').fullUrl }],
+      addresses: [{ reference: onlyEntry(mapped, 'Condition').url }],
+      goal: [{ reference: onlyEntry(mapped, 'Goal').url }],
       activity: [{ reference: { reference: onlyEntry(mapped, 'ServiceRequest').fullUrl } }],
       note: [{ authorString: 'Dora Doc', time: '2026-03-02', text: 'Not started' }],
     });

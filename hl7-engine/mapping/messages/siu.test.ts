@@ -220,6 +220,17 @@ describe('appointments in time', () => {
     assert.deepEqual(participantsOf(one(stored(first, added, replaced))).slice(1), ['Lena Loe accepted']);
   });
 
+  it('keep those whom a cancellation, or a change without resources, does not name', () => {
+    const person = (name: string) => `AIP|1|A|^${name}|D`;
+    const first = [header('S12'), sch(), pid, ais, person('Doc^Dora'), person('Roe^Rita')];
+    const after = (...later: string[][]) => participantsOf(one(stored(first, ...later))).slice(1);
+    const cancelled = [header('S15', '20260302080000'), sch('Cancelled'), pid];
+    assert.deepEqual(after(cancelled), ['Dora Doc declined', 'Rita Roe declined']);
+    assert.deepEqual(after([...cancelled, 'RGS|1', person('Roe^Rita')]), ['Rita Roe declined', 'Dora Doc declined']);
+    const moved = [header('S13', '20260303080000'), sch(), pid, ais];
+    assert.deepEqual(after(cancelled, moved), ['Dora Doc accepted', 'Rita Roe accepted']);
+  });
+
   it('that never had a time and did not take place are cancelled', () => {
     assert.equal(onlyResource(mapLines(header('S17'), 'SCH|A1', pid), 'Appointment').status, 'cancelled');
   });

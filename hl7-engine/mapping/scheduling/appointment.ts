@@ -11,7 +11,7 @@ import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
 import { aisAppointment, schAppointment } from '../tables/sch.ts';
 import { isDeleted, participants, resourcesOf } from './participants.ts';
-import { appointmentEvent, appointmentRanks, fillerStatus, participation } from './status.ts';
+import { appointmentEvent, appointmentRanks, fillerStatus, isOver, participation } from './status.ts';
 import { appointmentTimes } from './times.ts';
 
 /** SCH-1 and SCH-2 under systems of their own, so that the numbers of appointments and orders are not taken for each other. */
@@ -37,6 +37,8 @@ interface Draft {
   /** As the message has it; undefined where it says nothing. */
   status: string | undefined;
   partial: boolean;
+  /** It has AIP, AIL or AIG. */
+  namesResources: boolean;
 }
 
 /** The appointment is created, or becomes what the message says; one of a former time changes nothing. */
@@ -88,7 +90,8 @@ function appointment(mapping: Mapping, root: Group, sch: Segment, parts: Appoint
     basedOn: parts.basedOn,
     participant: [...patients, ...taken, ...list(found.participant)],
   } as unknown as Resource;
-  return { resource: withoutEmpty(resource), status, partial: event.partial === true };
+  const namesResources = resources.length > 0;
+  return { resource: withoutEmpty(resource), status, partial: event.partial === true, namesResources };
 }
 
 function withoutEmpty(resource: Resource): Resource {
@@ -143,12 +146,30 @@ function appointmentMerge(mapping: Mapping, draft: Draft): NonNullable<Transacti
     if (draft.resource.participant === undefined) delete said.participant;
     if (existing === undefined) return valid(said);
     if (draft.partial) said.participant = changedParticipants(existing, said);
+    else said.participant = withUnnamed(existing, said, draft);
     const merged = change(existing, said);
     if (merged === existing) return existing;
     if (said.start !== undefined && said.end === undefined) delete merged.end;
     return valid(merged);
   };
 }
+
+/**
+ * A message without resources (AIP, AIL, AIG) says nothing of those that there are, and one that ends the appointment need not
+ * name all: they were to take part, and are to hear of it.
+ */
+function withUnnamed(existing: Resource, incoming: Resource, { status, namesResources }: Draft): JsonObject[] {
+  const named = list(incoming.participant);
+  if (namesResources && !isOver(status)) return named;
+  const keys = new Set(named.map(participantKey));
+  const stays = (one: JsonObject): boolean => isOver(status) || !named.some(isPatient) || !isPatient(one);
+  const others = list(existing.participant).filter((one) => !keys.has(participantKey(one)) && stays(one));
+  const now = status === undefined ? {} : { status: participation(status) };
+  return [...named, ...others.map((one) => (one.required === 'information-only' ? one : { ...one, ...now }))];
+}
+
+const isPatient = ({ actor }: JsonObject): boolean =>
+  String((actor as JsonObject | undefined)?.reference).startsWith('Patient/');
 
 /** S18 to S22: those that the message names are as it says, the others stay; those it takes away go. */
 function changedParticipants(existing: Resource, incoming: Resource): JsonObject[] {

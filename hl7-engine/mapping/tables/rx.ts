@@ -127,7 +127,7 @@ export const rxeMedicationRequest = segmentTable(
 );
 
 /** The number on the label; it is the pharmacy's own. */
-export function prescriptionNumber(mapping: Mapping, part: Part): JsonObject | undefined {
+function prescriptionNumber(mapping: Mapping, part: Part): JsonObject | undefined {
   const value = part.text;
   return value === undefined ? undefined : { system: localUri(mapping.facility, 'prescription'), value };
 }

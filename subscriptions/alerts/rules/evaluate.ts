@@ -6,6 +6,7 @@ import { analyteIn, bandOf, type Level, levelIn, mayBeCritical } from '../critic
 import type { Finding } from '../seams.ts';
 import { missedBefore } from './absence.ts';
 import { type Before, type EarlierPorts, earlierOf } from './earlier.ts';
+import { keyOf, leftBehind } from './former.ts';
 import {
   encounterOf,
   type Found,
@@ -20,7 +21,7 @@ import {
 import type { Fact, Memory, SubjectMemory } from './memory.ts';
 import { combination, delta, type Looked, place, trend } from './over-time.ts';
 import { type Lookups, runQueries } from './query.ts';
-import { type Rule, type RuleAction, type RuleKind, rankOf } from './rule.ts';
+import { overTime, type Rule, type RuleAction, rankOf } from './rule.ts';
 import { isDenied, threshold, type Variables, type Verdict } from './verdict.ts';
 
 export interface EvaluationPorts {
@@ -36,6 +37,8 @@ export interface EvaluationPorts {
 export interface ReadyRule {
   rule: Rule;
   matcher: Matcher;
+  /** What it is told of although no trigger is met: it may have been, before. */
+  later: Matcher;
 }
 
 interface Seen {
@@ -53,6 +56,17 @@ interface Seen {
  * an expression that can't be evaluated on this resource, others as the reader does.
  */
 export async function evaluate(
+  ready: ReadyRule,
+  happening: Happening,
+  memory: Memory,
+  ports: EvaluationPorts,
+): Promise<Found[]> {
+  const left = leftBehind(ready, happening);
+  const ofFormer = left ? await evaluateOne(ready, left, memory, ports) : [];
+  return [...ofFormer, ...(await evaluateOne(ready, happening, memory, ports))];
+}
+
+async function evaluateOne(
   ready: ReadyRule,
   happening: Happening,
   memory: Memory,
@@ -87,12 +101,6 @@ async function judge(seen: Seen, memory: Memory, ports: EvaluationPorts): Promis
   const variables: Variables = { resource, previous: happening.previous, ...queried };
   return worst(seen, triggered, variables);
 }
-
-/** Kinds that judge by the values that they remember of a subject. */
-const overTime: ReadonlySet<RuleKind> = new Set(['delta', 'trend', 'combination']);
-
-/** Whether what is found of a change depends on what is remembered of those before it. */
-export const remembers = ({ kind }: Pick<Rule, 'kind'>): boolean => kind === 'absence' || overTime.has(kind);
 
 /**
  * With the first change about a subject the rule remembers what the store had before: afterwards it remembers what it is
@@ -285,7 +293,7 @@ function findingOf(seen: Seen, what: What | undefined, more: Pick<Found, 'withdr
     rule: rule.id,
     subject,
     ...(encounter === undefined ? {} : { encounter }),
-    key: keyOf(seen),
+    key: keyOf(rule, resource, happening),
     state: what ? 'raised' : 'cleared',
     severity: what?.severity ?? 'info',
     title: what?.title ?? rule.title,
@@ -297,23 +305,12 @@ function findingOf(seen: Seen, what: What | undefined, more: Pick<Found, 'withdr
     ...(rule.escalation === undefined ? {} : { escalation: rule.escalation }),
     ...{ instantMs: updatedMs, position: { xid, seq }, source: referenceOf(happening), ...more },
     ...(what && isSuppressed(seen) ? { suppressed: true } : {}),
-    ...(resource.status === 'entered-in-error' ? { mistaken: true } : {}),
+    ...(resource.status === 'entered-in-error' || happening.left ? { mistaken: true } : {}),
   };
 }
 
 const isSuppressed = ({ ready: { rule }, resource, happening }: Seen): boolean =>
   rule.suppress?.holds(resource as JsonObject, { resource, previous: happening.previous }) === true;
-
-const keyCharactersMax = 200;
-
-/** Without a key of its own: one alert a subject, but one a result where that is critical, and one a claim. */
-function keyOf({ ready: { rule }, resource, happening }: Seen): string {
-  if (rule.key) {
-    const [key] = rule.key.values(resource as JsonObject, { resource, previous: happening.previous });
-    return key === undefined || typeof key === 'object' ? '' : String(key).slice(0, keyCharactersMax);
-  }
-  return rule.kind === 'critical-value' || rule.kind === 'claim' ? happening.id : '';
-}
 
 async function criticalValue(seen: Seen, ports: EvaluationPorts): Promise<Found> {
   const { resource, subject } = seen;

@@ -13,8 +13,10 @@ export interface Position {
 export interface Happening extends Omit<Change, 'body'> {
   /** Undefined of a deletion. */
   resource?: Resource;
-  /** What the change replaced, where the rule asks for it. */
+  /** What the change replaced. */
   previous?: Resource;
+  /** It is about somebody or something else now: `previous` was entered in error. */
+  left?: true;
 }
 
 /** A finding, and what decides how it is taken. */
@@ -104,9 +106,10 @@ export const rulesBehind = (resource: Resource): string[] =>
 /** Whether it tells of an alert of this very rule, or of one that such an alert led to. */
 export const wroteIt = ({ id }: Pick<Rule, 'id'>, resource: Resource): boolean => rulesBehind(resource).includes(id);
 
-const withdrawnStatuses = new Set<unknown>(['entered-in-error', 'cancelled', 'registered', 'unknown']);
+/** Statuses of that type whose resource says nothing that stands. */
+export const withdrawnStatuses = (type: string): string[] =>
+  type === 'Observation' ? ['entered-in-error', 'cancelled', 'registered', 'unknown'] : ['entered-in-error'];
 
 /** What it says does not stand (any more). */
-export const isWithdrawn = (resource: Resource): boolean =>
-  resource.status === 'entered-in-error' ||
-  (resource.resourceType === 'Observation' && withdrawnStatuses.has(resource.status));
+export const isWithdrawn = ({ resourceType, status }: Resource): boolean =>
+  typeof status === 'string' && withdrawnStatuses(resourceType).includes(status);

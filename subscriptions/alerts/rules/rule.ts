@@ -83,11 +83,25 @@ export interface ActionLimits {
   rearmHigh?: number;
 }
 
+/** Kinds that judge by the values that they remember of a subject. */
+export const overTime: ReadonlySet<RuleKind> = new Set(['delta', 'trend', 'combination']);
+
+/** Whether what is found of a change depends on what is remembered of those before it. */
+export const remembers = ({ kind }: Pick<Rule, 'kind'>): boolean => kind === 'absence' || overTime.has(kind);
+
+export interface Search {
+  /** `Observation?status=final` */
+  text: string;
+  query: SearchQuery;
+}
+
 export interface Trigger {
   name: string;
   /** https://hl7.org/fhir/R4/valueset-trigger-type.html */
   type: 'data-added' | 'data-modified' | 'data-changed' | 'data-removed';
   query: SearchQuery;
+  /** Whose later versions may end what an earlier one led to, though they no longer meet `query`. */
+  later: Search[];
   condition?: FhirPath;
   /** Search parameters of the type: whom a resource is about, and its clinical time; where it has none there is none. */
   parameters: { subject?: string; time?: string };

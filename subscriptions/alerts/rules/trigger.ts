@@ -1,9 +1,10 @@
 // What a rule listens for: https://hl7.org/fhir/R4/metadatatypes.html#TriggerDefinition, https://hl7.org/fhir/R4/metadatatypes.html#DataRequirement
-import { escapeValue, type JsonObject, objectsOf, type SearchQuery } from '#fhir-model';
+import { escapeValue, type JsonObject, objectsOf } from '#fhir-model';
 import { isCerebraError } from '#platform';
 import { type CriteriaRules, parseCriteria } from '../../match/criteria.ts';
 import { compileAt, readExtensions, refuse, textOf } from './extensions.ts';
-import type { Trigger } from './rule.ts';
+import { withdrawnStatuses } from './happening.ts';
+import type { Search, Trigger } from './rule.ts';
 
 const types = new Set<string>(['data-added', 'data-modified', 'data-changed', 'data-removed']);
 const codesMax = 200;
@@ -19,15 +20,24 @@ export function readTrigger(
   const [data, more] = objectsOf(trigger.data);
   if (!data) refuse(`${path}.data`, 'is missing: the type of the resources, and their codes', 'required');
   if (more) refuse(`${path}.data[1]`, 'a trigger has one; write another trigger', 'unsupported');
-  const query = readData(data as JsonObject, trigger, path, rules);
+  const { query, later } = readData(data as JsonObject, trigger, path, rules);
   const condition = trigger.condition as JsonObject | undefined;
   return {
     name: textOf(trigger.name),
     type: type as Trigger['type'],
     query,
+    later: [...later, ...withdrawalsOf(query.type, rules)],
     parameters: parametersOf(query.type, rules),
     ...(condition ? { condition: readExpression(condition, variables, `${path}.condition`) } : {}),
   };
+}
+
+const searchOf = (text: string, rules: CriteriaRules): Search => ({ text, query: parseCriteria(text, rules).query });
+
+/** Whatever else it is by then. */
+function withdrawalsOf(type: string, rules: CriteriaRules): Search[] {
+  if (rules.parameters.get(type, 'status')?.type !== 'token') return [];
+  return [searchOf(`${type}?status=${withdrawnStatuses(type).join(',')}`, rules)];
 }
 
 const subjects = ['subject', 'patient', 'beneficiary'];
@@ -47,7 +57,12 @@ export function readExpression(expression: JsonObject, variables: readonly strin
   return compileAt(textOf(expression.expression), variables, `${path}.expression`);
 }
 
-function readData(data: JsonObject, trigger: JsonObject, path: string, rules: CriteriaRules): SearchQuery {
+function readData(
+  data: JsonObject,
+  trigger: JsonObject,
+  path: string,
+  rules: CriteriaRules,
+): Pick<Trigger, 'query' | 'later'> {
   const unknown = Object.keys(data).find((name) => !['id', 'extension', 'type', 'codeFilter'].includes(name));
   if (unknown) refuse(`${path}.data[0].${unknown}`, 'can not be told apart by it; use a condition', 'unsupported');
   const extensions = readExtensions(trigger, path);
@@ -58,12 +73,13 @@ function readData(data: JsonObject, trigger: JsonObject, path: string, rules: Cr
   );
   // With the type before it, as a search is written, or without.
   const prefix = `${textOf(data.type)}?`;
+  const asked = (search: readonly string[]) => `${prefix}${search.join('&')}`;
   const bare = criteria?.startsWith(prefix) ? criteria.slice(prefix.length) : criteria;
-  const search = [...filters, ...(bare === undefined ? [] : [bare])].join('&');
   try {
-    const { query, stored } = parseCriteria(`${textOf(data.type)}?${search}`, rules);
+    const { query, stored } = parseCriteria(asked([...filters, ...(bare === undefined ? [] : [bare])]), rules);
     if (stored !== '') refuse(path, `'${stored}' would need the database; use a context query`, 'unsupported');
-    return query;
+    // With `status=final` beside the codes, say, it is told when a result is corrected.
+    return { query, later: bare === undefined || filters.length === 0 ? [] : [searchOf(asked(filters), rules)] };
   } catch (error) {
     if (!isCerebraError(error) || error.message.startsWith(path)) throw error;
     return refuse(`${path}.data[0]`, error.message);

@@ -40,16 +40,21 @@ export function createTopicEvents(options: TopicEventsOptions): TopicEvents {
     await send(connection, binding, () => statusText(options, binding, type));
   };
   const tellAll = async (connection: Connection, binding: Binding, state: TopicBinding): Promise<void> => {
-    while (binding.bound && connection.isOpen() && binding.sent < state.target) {
-      let last = binding.sent;
-      const make = async () => {
-        const next = await nextText(options, binding, state);
-        last = next.last;
-        return next.text;
-      };
-      if (!(await send(connection, binding, make))) return;
-      if (last > binding.sent) binding.sent = last;
-      connection.probe();
+    try {
+      while (binding.bound && connection.isOpen() && binding.sent < state.target) {
+        let last = binding.sent;
+        const make = async () => {
+          const next = await nextText(options, binding, state);
+          last = next.last;
+          return next.text;
+        };
+        if (!(await send(connection, binding, make))) return;
+        if (last > binding.sent) binding.sent = last;
+        connection.probe();
+      }
+    } finally {
+      // In the turn of the last look: what comes right after it is told at once, and not with the next poll.
+      state.isTelling = false;
     }
   };
   return {
@@ -58,11 +63,9 @@ export function createTopicEvents(options: TopicEventsOptions): TopicEvents {
       const state = binding.topic;
       if (!state || state.isTelling || !binding.bound) return;
       state.isTelling = true;
-      tellAll(connection, binding, state)
-        .catch((err: unknown) => log.warn({ err, subscription: binding.id }, 'a web socket will be told later'))
-        .finally(() => {
-          state.isTelling = false;
-        });
+      tellAll(connection, binding, state).catch((err: unknown) =>
+        log.warn({ err, subscription: binding.id }, 'a web socket will be told later'),
+      );
     },
     beat(connection, binding, nowMs) {
       const state = binding.topic;

@@ -1,0 +1,41 @@
+// A number of an order, result or document leads to one patient and PID-3 to another: as with numbers of patients and visits a
+// person has to decide. HL7 v2.9 chapter 4.5.1.2: numbers of orders are unique, but counters that begin anew are not.
+import type { Resource, TransactionEntry } from '#fhir-model';
+import { Refusal } from '../../message/refusal.ts';
+import { isOf, patientOf } from '../alias.ts';
+import type { Mapping } from '../context.ts';
+
+type Merge = NonNullable<TransactionEntry['merge']>;
+
+const withdrawn = new Set(['entered-in-error', 'revoked', 'cancelled']);
+
+/**
+ * A merge for resources that stay their patient's. What was withdrawn may begin anew as another patient's: so a sender mends
+ * what it sent of the wrong one. Otherwise the merge throws Refusal AE with a review item.
+ */
+export function ofOnePatient(mapping: Mapping, merge: Merge): Merge {
+  return (existing, incoming) => {
+    if (existing === undefined || isSame(mapping, existing, incoming)) return merge(existing, incoming);
+    if (withdrawn.has(String(existing.status))) return incoming;
+    throw anotherPatients(existing, incoming);
+  };
+}
+
+function isSame({ patients }: Mapping, existing: Resource, incoming: Resource): boolean {
+  const [before, now] = [patientOf(existing), patientOf(incoming)];
+  if (before === undefined || now === undefined || before === now) return true;
+  // References to one who was merged may be left where they are.
+  const patient = [...patients.values()].find(({ known }) => known !== undefined && `Patient/${known.id}` === now);
+  return isOf(existing, patient?.known);
+}
+
+function anotherPatients(existing: Resource, incoming: Resource): Refusal {
+  // Of two groups of one message the first has no id yet.
+  const name = existing.id === undefined ? existing.resourceType : `${existing.resourceType}/${existing.id}`;
+  const text = `What has the number of this order, result or document is another patient's (${name}): correct the number or PID-3, or withdraw the other one first`;
+  const references = [name, patientOf(existing)!, patientOf(incoming)!];
+  return new Refusal('AE', '205', text, {
+    location: { segment: 'PID', field: 3 },
+    review: { kind: 'identity', text, references },
+  });
+}

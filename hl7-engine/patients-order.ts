@@ -1,0 +1,65 @@
+// Many messages at a time, those that name a patient's number one after the other: HL7 v2.9 chapter 2.9.2 leaves order to the
+// sequence of messages, and senders number patients by several numbers.
+
+export interface PatientsOrderOptions<Item> {
+  /** In work at a time. */
+  atATimeMax: number;
+  /** Of all patients that it names, merged ones as well. One without any comes after all before it, and before all that follow. */
+  numbersOf(item: Item): Iterable<string>;
+  work(item: Item, index: number): Promise<unknown>;
+}
+
+/** So many times `atATimeMax` are looked at ahead: one patient's long list does not hold up the others. */
+const AHEAD = 4;
+
+/** Resolves when all are done; what fails rejects at the end, and ends what comes after it of the same patient. */
+export async function inPatientsOrder<Item>(
+  items: readonly Item[],
+  { atATimeMax, numbersOf, work }: PatientsOrderOptions<Item>,
+): Promise<void> {
+  const running = new Set<Promise<void>>();
+  const last = new Map<string, Promise<void>>();
+  const limited = limit(atATimeMax);
+  const failures: unknown[] = [];
+  for (const [index, item] of items.entries()) {
+    if (failures.length > 0) break;
+    const numbers = [...new Set(numbersOf(item))];
+    if (numbers.length === 0) {
+      await Promise.allSettled(running);
+      if (failures.length > 0) break;
+      await work(item, index);
+      continue;
+    }
+    while (running.size >= AHEAD * atATimeMax) await Promise.race(running).catch(() => undefined);
+    const before = Promise.all(numbers.map((number) => last.get(number)));
+    const mine: Promise<void> = before
+      .then(() => limited(() => work(item, index)))
+      .then(() => undefined)
+      .finally(() => {
+        running.delete(mine);
+        for (const number of numbers) if (last.get(number) === mine) last.delete(number);
+      });
+    mine.catch((error: unknown) => failures.push(error));
+    running.add(mine);
+    for (const number of numbers) last.set(number, mine);
+  }
+  await Promise.allSettled(running);
+  if (failures.length > 0) throw failures[0];
+}
+
+/** Yields a function that begins a work when fewer than `max` are under way, in the order of its calls. */
+function limit(max: number): <T>(work: () => Promise<T>) => Promise<T> {
+  const waiting: (() => void)[] = [];
+  let free = max;
+  return async (work) => {
+    if (free > 0) free--;
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) free++;
+      else next();
+    }
+  };
+}
