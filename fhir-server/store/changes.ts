@@ -12,8 +12,8 @@ import { named, steady } from './sql.ts';
 const nextChanges: Statement = {
   name: 'next_changes',
   text: `select xid, seq, type, id, version, op, updated from change
-    where (xid, seq) > ($1::xid8, $2::bigint) and xid < pg_snapshot_xmin(pg_current_snapshot())
-    order by xid, seq limit $3`,
+    where (xid, seq) > (${steady('$1::xid8')}, ${steady('$2::bigint')}) and xid < pg_snapshot_xmin(pg_current_snapshot())
+    order by xid, seq limit ${steady('$3::bigint')}`,
 };
 
 const feedEnd: Statement = {

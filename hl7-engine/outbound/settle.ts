@@ -73,7 +73,7 @@ function fail(work: Work, error: string, retryAfterMs = 0): void {
   const count = (work.failing?.count ?? 0) + 1;
   const pauseMs = Math.max(backoffMs(count, work.backoff, random), Math.min(retryAfterMs, retryAfterMsMax));
   work.failing = { count, sinceMs: work.failing?.sinceMs ?? work.options.clock.now(), untilMs: nowMs + pauseMs, error };
-  const about = { destination: destination.name, failures: count, error, pauseMs };
+  const about = { destination: destination.name, failures: count, reason: error, pauseMs };
   if (count === 1) log.warn(about, 'HL7 destination fails');
   else log.debug(about, 'HL7 destination fails');
 }
