@@ -1,7 +1,7 @@
 // Which types have changed since: what was found before of a type that has not is what would be found now. Searches of the
 // same moment share the statement, which reads no resource.
 import { createGather, type Db } from '#platform';
-import { named } from '../store/sql.ts';
+import { named, steady } from '../store/sql.ts';
 
 /** What a statement has seen. */
 export interface Seen {
@@ -25,7 +25,7 @@ export const CHANGES_MAX = 200;
 const changedSql = named(
   'changed_types',
   () => `select pg_snapshot_xmin(pg_current_snapshot())::text as horizon, (select n from index_epoch) as epoch, s.changes, s.types
-    from unnest($1::text[]) with ordinality as k(horizon, n) cross join lateral (
+    from unnest(${steady('$1::text[]')}) with ordinality as k(horizon, n) cross join lateral (
       select count(*)::int as changes, coalesce(array_agg(distinct a.type), '{}')::int[] as types
       from (select c.type from change c where c.xid >= k.horizon::xid8 order by c.xid, c.seq limit ${CHANGES_MAX + 1}) a) s
     order by k.n`,

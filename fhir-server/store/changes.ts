@@ -5,14 +5,18 @@ import { currentTable, historyTable, type Layout } from './layout.ts';
 import { createRecentBodies } from './recent-bodies.ts';
 import { named, steady } from './sql.ts';
 
+/** Of one reading. It stands in the statement, so that what PostgreSQL expects of it does not rise with the table. */
+const ROWS_MAX = 10_000;
+
 /**
  * Rows of transactions that had ended when the snapshot was taken, and none that a running one could still precede:
  * every xid below the snapshot's xmin has committed or rolled back.
  */
 const nextChanges: Statement = {
   name: 'next_changes',
-  text: `select xid, seq, type, id, version, op, updated from change
-    where (xid, seq) > (${steady('$1::xid8')}, ${steady('$2::bigint')}) and xid < pg_snapshot_xmin(pg_current_snapshot())
+  text: `select * from (select xid, seq, type, id, version, op, updated from change
+      where (xid, seq) > (${steady('$1::xid8')}, ${steady('$2::bigint')}) and xid < pg_snapshot_xmin(pg_current_snapshot())
+      order by xid, seq limit ${ROWS_MAX}) c
     order by xid, seq limit ${steady('$3::bigint')}`,
 };
 
@@ -62,7 +66,7 @@ const OPS = { c: 'create', u: 'update', d: 'delete' } as const;
 
 function bodiesSql(type: string): string {
   return `select v.id, v.version, coalesce(r.body, h.body) as body
-    from unnest($1::text[], $2::int[]) as v(id, version)
+    from unnest(${steady('$1::text[]')}, ${steady('$2::int[]')}) as v(id, version)
     left join ${currentTable(type)} r on r.id = v.id and r.version = v.version
     left join ${historyTable(type)} h on h.id = v.id and h.version = v.version`;
 }

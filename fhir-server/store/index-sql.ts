@@ -1,6 +1,7 @@
 // SQL for index rows, shared by the statements that write one resource.
 import type { IndexRows } from './index-rows.ts';
 import { createOften } from './often.ts';
+import { steady } from './sql.ts';
 
 /** A column of IndexRows. */
 type Column = Exclude<keyof IndexRows, 'tokens' | 'facts'>;
@@ -102,7 +103,8 @@ export function createShape(type: string, rows: IndexRows): IndexShape {
 
 /** `($7::int, $8::bigint), …` or `unnest($7::int[], …)`. */
 function rowSource(casts: readonly string[], mark: string, placeholder: () => string): string {
-  if (mark === 'n') return `unnest(${casts.map((cast) => `${placeholder()}::${cast}`).join(', ')})`;
+  // Of arrays of a few PostgreSQL would make a plan each time, an update's takes it longer than the update.
+  if (mark === 'n') return `unnest(${casts.map((cast) => steady(`${placeholder()}::${cast}`)).join(', ')})`;
   const row = () => `(${casts.map((cast) => `${placeholder()}::${cast.slice(0, -2)}`).join(', ')})`;
   return `(values ${Array.from({ length: Number(mark) }, row).join(', ')})`;
 }
