@@ -60,6 +60,13 @@ export const scoresOf = ({ SCORES, SCORES_FILE }: Config) => ({
   ...(SCORES_FILE === undefined ? {} : { path: SCORES_FILE }),
 });
 
+/** Of VALIDATION and what goes with it. */
+export const validationOf = ({ VALIDATION, VALIDATION_PROFILES, VALIDATION_RECORD }: Config) => ({
+  levels: VALIDATION,
+  profiles: VALIDATION_PROFILES,
+  record: VALIDATION_RECORD,
+});
+
 /** With AUTH=open whoever may name an address reaches loopback anyway. */
 export const egressAllowOf = ({ AUTH, EGRESS_ALLOW }: Config): string[] => [
   ...(AUTH === 'open' ? ['loopback'] : []),
@@ -95,11 +102,7 @@ export async function createFhir(parts: FhirParts, baseUrl: string, beside: Besi
     cors: config.CORS_ORIGINS !== undefined,
     webSocketUrl: webSocketUrlOf(baseUrl),
     packageRegistry: config.PACKAGE_REGISTRY,
-    validation: {
-      levels: config.VALIDATION,
-      profiles: config.VALIDATION_PROFILES,
-      record: config.VALIDATION_RECORD,
-    },
+    validation: validationOf(config),
     limits: {
       bodyBytesMax: config.BODY_BYTES_MAX,
       bundleEntriesMax: config.BUNDLE_ENTRIES_MAX,

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createMqttConnector } from '#connectors/mqtt';
 import { createXmlCodec, loadDefinitions } from '#fhir-model';
-import type { FhirServer } from '#fhir-server';
+import { type FhirServer, readValidation } from '#fhir-server';
 import { createHl7Engine, type Hl7Engine, type Hl7Http, readDestinations, readListeners } from '#hl7-engine';
 import {
   type AdminRoute,
@@ -24,8 +24,14 @@ import {
   startEmbeddedPostgres,
   systemClock,
 } from '#platform';
-import { createSubscriptions, readAlertEndpoints, readHostCertificates, type Subscriptions } from '#subscriptions';
-import { egressAllowOf, everything, listOf, scoresOf } from './fhir.ts';
+import {
+  createSubscriptions,
+  readAlertEndpoints,
+  readHostCertificates,
+  readScores,
+  type Subscriptions,
+} from '#subscriptions';
+import { egressAllowOf, everything, listOf, scoresOf, validationOf } from './fhir.ts';
 import { defineMaintenance, scheduleMaintenance } from './maintenance.ts';
 import { startPackages } from './start-packages.ts';
 
@@ -85,18 +91,27 @@ function openPool(options: ServerOptions, connection: Connection | { url: string
 }
 
 /** Faults of what has a form of its own are told before the database is opened and migrated. Throws `config`. */
-function checkSettings({ config }: ServerOptions): void {
+async function checkSettings({ config }: ServerOptions): Promise<void> {
   createEgress(egressAllowOf(config));
   readListeners(config.HL7_LISTENERS);
   readDestinations(config.HL7_DESTINATIONS);
   readHostCertificates(config.SUBSCRIPTION_TLS);
   readAlertEndpoints(config.ALERT_ENDPOINTS, process.env);
+  readScores(scoresOf(config));
+  await checkValidation(config);
+}
+
+/** Which types there are the definitions say; where nothing is set they are read while the database starts. */
+async function checkValidation(config: Config): Promise<void> {
+  const { VALIDATION, VALIDATION_PROFILES: profiles, VALIDATION_RECORD: record } = config;
+  if (VALIDATION === 'claimed' && profiles === undefined && record === undefined) return;
+  readValidation(await loadDefinitions(), validationOf(config));
 }
 
 /** The database, migrated, and what every part needs. */
 export async function openBase(options: ServerOptions, lifecycle: Lifecycle): Promise<Base> {
   const { config, log } = options;
-  checkSettings(options);
+  await checkSettings(options);
   // What a request needs of the definitions is read meanwhile.
   const [connection] = await allOf([openDatabase(options, lifecycle), loadDefinitions()]);
   await migrateApart(options, connection);

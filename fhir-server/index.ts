@@ -45,6 +45,7 @@ export { findFiles, type InputFile } from './load/files.ts';
 export type { LoadFault, LoadOptions, LoadProgress, LoadSummary } from './load/options.ts';
 export type { InstallSummary, PackageProgress } from './packages/install.ts';
 export type { LoadPackagesOptions } from './packages/load-and-index.ts';
+export { createPolicy as readValidation } from './validation/policy.ts';
 export {
   createResourceValidator,
   type ProfileSource,

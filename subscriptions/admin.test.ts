@@ -70,6 +70,42 @@ test('a retry of a subscription in error requests it anew', async (t) => {
   await waitForStatus(store, 's', 'active');
 });
 
+test('what was never active, or is not any more, is shown as its Subscription asks for it', async (t) => {
+  const { db, store, start } = await createRig(t);
+  const server = await start();
+  const shown = async (id: string) => {
+    const { body } = await call(server, 'GET', listPath);
+    const { state, channel, criteria, endpoint } = body.subscriptions!.find((one) => one.id === id)!;
+    return { state, channel, criteria, endpoint };
+  };
+  const sms = { type: 'sms', endpoint: 'tel:+1-555-0100', header: ['Authorization: Bearer secret'] };
+  await store.put(subscription('s', '', { channel: sms }));
+  await waitForState(db, 's', 'error');
+  const asked = { state: 'error', criteria: 'Observation?code=http://x|a' };
+  assert.deepEqual(await shown('s'), { ...asked, channel: 'sms', endpoint: 'tel:+1-555-0100' });
+  await store.put(subscription('o', 'http://127.0.0.1:9/o', { status: 'off' }));
+  await waitForState(db, 'o', 'off');
+  assert.deepEqual(await shown('o'), {
+    ...asked,
+    state: 'off',
+    channel: 'rest-hook',
+    endpoint: 'http://127.0.0.1:9/o',
+  });
+  await store.put(subscription('w', '', { channel: { type: 'websocket' } }));
+  await waitForState(db, 'w', 'active');
+  // A later version that is refused: what was active before is not what is in error.
+  await store.put(subscription('w', '', { criteria: 'Observation?unknown=1', channel: { type: 'websocket' } }));
+  await waitForState(db, 'w', 'error');
+  const faulty = { ...asked, criteria: 'Observation?unknown=1' };
+  assert.deepEqual(await shown('w'), { ...faulty, channel: 'websocket', endpoint: '' });
+  await store.remove('Subscription', 'w');
+  await waitForState(db, 'w', 'deleted');
+  assert.deepEqual(await shown('w'), { state: 'deleted', channel: 'websocket', criteria: '', endpoint: '' });
+  const { body } = await call(server, 'GET', listPath);
+  const written = JSON.stringify(body, (_key, value) => (typeof value === 'bigint' ? String(value) : value));
+  assert.doesNotMatch(written, /secret/);
+});
+
 test('wrong requests', async (t) => {
   const { start } = await createRig(t);
   const server = await start();
@@ -78,6 +114,18 @@ test('wrong requests', async (t) => {
   for (const query of ['limit=0', 'limit=1001', 'limit=x']) {
     await assert.rejects(call(server, 'GET', listPath, '', query), { code: 'invalid-parameter' });
   }
+  await assert.rejects(call(server, 'GET', listPath, '', 'status=error'), {
+    ...{ code: 'invalid-parameter', message: 'status is no parameter here; there are state, after, limit' },
+  });
+  await assert.rejects(call(server, 'GET', listPath, '', 'state=error&state=off'), {
+    ...{ code: 'invalid-parameter', message: 'state is given twice' },
+  });
+  await assert.rejects(call(server, 'POST', retryPath, 's', 'x=1'), {
+    message: 'x is no parameter here; there are none',
+  });
+  const alerts = '/admin/alerts';
+  await assert.rejects(call(server, 'GET', alerts, '', 'subject=Patient/1'), { code: 'invalid-parameter' });
+  assert.deepEqual((await call(server, 'GET', alerts, '', 'patient=1&status=open')).body.alerts, []);
   await assert.rejects(call(server, 'GET', deliveriesPath, 'alert:critical-laboratory-values', 'after=-1'), {
     code: 'invalid-parameter',
   });

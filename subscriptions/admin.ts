@@ -1,8 +1,9 @@
 // Admin endpoints of the change stream: who listens, what is owed, and a nudge.
-import type { AccessScope, ResourceReader, ResourceWriter } from '#fhir-model';
-import { type AdminRoute, CerebraError, type Db, type Statement } from '#platform';
-import { choice, choiceParameter, limitOf, limitParameter, textParameter } from './admin-query.ts';
+import { type AccessScope, type JsonObject, parseJson, type ResourceReader, type ResourceWriter } from '#fhir-model';
+import { type AdminRoute, CerebraError, type Db, isCerebraError, type Statement } from '#platform';
+import { choice, choiceParameter, limitOf, limitParameter, textParameter, withKnownQuery } from './admin-query.ts';
 import { setStatus } from './dispatch/checks.ts';
+import { channelTypeOf } from './topics/subscription.ts';
 
 export interface AdminOptions {
   db: Db;
@@ -80,7 +81,7 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
     if (!found) throw new CerebraError('not-found', 'There is no such subscription');
     return found;
   };
-  return [
+  const routes: AdminRoute[] = [
     {
       method: 'GET',
       path: '/admin/subscriptions',
@@ -92,7 +93,7 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
       ],
       async handle({ query }) {
         const values = [query.get('after') ?? '', choice(query, 'state', states), limitOf(query, rowsMax)];
-        const rows = await db.query<Row>(list, values);
+        const rows = await asked(options, await db.query<Subscriber>(list, values));
         return {
           status: 200,
           body: { subscriptions: rows.map((row) => readable(row, ['nextAttempt', 'failingSince'])) },
@@ -136,6 +137,42 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
       },
     },
   ];
+  return routes.map(withKnownQuery);
+}
+
+interface Subscriber extends Row, Listed {
+  criteria: string;
+  endpoint: string;
+}
+
+/** Subscriptions that are read at once. */
+const readsMax = 4;
+
+/** What is not active has been asked for in another form, or never was: that its Subscription tells, and not the row. */
+async function asked(options: AdminOptions, rows: readonly Subscriber[]): Promise<Subscriber[]> {
+  const told: Subscriber[] = [];
+  for (let at = 0; at < rows.length; at += readsMax) {
+    told.push(...(await Promise.all(rows.slice(at, at + readsMax).map((row) => askedOf(options, row)))));
+  }
+  return told;
+}
+
+async function askedOf({ reader, scope }: AdminOptions, row: Subscriber): Promise<Subscriber> {
+  if (row.id.includes(':') || row.state === 'active' || row.state === 'deleted') return row;
+  const stored = await reader.read('Subscription', row.id, scope);
+  if (!stored || stored.deleted) return row;
+  const { criteria, channel } = parseJson(stored.body).exact as { criteria: string; channel: JsonObject };
+  return { ...row, criteria, channel: channelNameOf(channel), endpoint: String(channel.endpoint ?? '') };
+}
+
+/** Also one that is not to be had here. */
+function channelNameOf(channel: JsonObject): string {
+  try {
+    return channelTypeOf(channel);
+  } catch (err) {
+    if (!isCerebraError(err)) throw err;
+    return String(channel.type ?? '');
+  }
 }
 
 function numberOf(query: URLSearchParams): string {

@@ -29,6 +29,7 @@ export { pruneEscalations } from './escalation/state.ts';
 export { subscriptionOperations } from './operations/operations.ts';
 export type { SubscriptionsOptions } from './options.ts';
 export { changeFloor, type PruneLimits, pruneDeliveries } from './retention.ts';
+export { readScores } from './scores/scores.ts';
 export { triageOperation } from './scores/triage/operation.ts';
 export { activeTopicUrls } from './topics/admin.ts';
 export { subscriptionMeanings } from './topics/meaning.ts';

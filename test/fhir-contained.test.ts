@@ -178,3 +178,93 @@ describe('_contained', () => {
     assert.equal((await fhir('GET', 'Medication?_contained=true&_containedType=contained&_include=*')).status, 400);
   });
 });
+
+describe('chains into contained resources', () => {
+  test('are about the one that the reference names', async () => {
+    assert.deepEqual(await found('MedicationRequest?medication.code=abc'), [
+      'MedicationRequest/r2',
+      'MedicationRequest/r1',
+    ]);
+    assert.deepEqual(await found('MedicationRequest?medication:Medication.code=http://c|abc'), [
+      ...['MedicationRequest/r2', 'MedicationRequest/r1'],
+    ]);
+    // r2 contains xyz, but its reference names another.
+    assert.deepEqual(await found('MedicationRequest?medication.code=xyz'), []);
+    assert.deepEqual(await found('MedicationRequest?medication.code=xyz,other'), ['MedicationRequest/r3']);
+    assert.deepEqual(await found('MedicationRequest?medication.code:not=abc'), ['MedicationRequest/r3']);
+    assert.deepEqual(await found('MedicationRequest?medication.code:missing=true'), []);
+    assert.deepEqual(await found('MedicationRequest?medication.code:missing=false'), [
+      ...['MedicationRequest/r3', 'MedicationRequest/r2', 'MedicationRequest/r1'],
+    ]);
+    assert.deepEqual(await found('MedicationDispense?medication.form=drops'), []);
+    assert.deepEqual(await found('MedicationDispense?medication.form=pill'), ['MedicationDispense/d1']);
+    assert.deepEqual(await found('MedicationRequest?medication.code=abc&medication.form=syrup'), [
+      'MedicationRequest/r2',
+    ]);
+    assert.deepEqual(await found('MedicationRequest?_filter=medication[code eq abc and form eq pill].code eq abc'), [
+      'MedicationRequest/r1',
+    ]);
+  });
+
+  test('and about stored ones, in one order, with totals, pages and includes', async () => {
+    const stored = { reference: 'Medication/plain' };
+    await fhir('PUT', 'MedicationRequest/s1', {
+      ...{ resourceType: 'MedicationRequest', id: 's1', status: 'active', intent: 'order' },
+      ...{ subject: { reference: 'Patient/1' }, medicationReference: stored },
+    });
+    await fhir('PUT', 'Patient/1', { resourceType: 'Patient', id: '1' });
+    const all = ['MedicationRequest/s1', 'MedicationRequest/r2', 'MedicationRequest/r1'];
+    assert.deepEqual(await found('MedicationRequest?medication.code=abc'), all);
+    assert.deepEqual(await found('MedicationRequest?medication.code=abc&_sort=_id'), [
+      ...all.slice(1).reverse(),
+      all[0],
+    ]);
+    assert.equal((await ok('MedicationRequest?medication.code=abc&_summary=count')).json.total, 3);
+    const first = await ok(
+      'MedicationRequest?medication.code=abc&_count=2&_total=accurate&_include=MedicationRequest:subject',
+    );
+    assert.deepEqual([urls(first), first.json.total], [[...all.slice(0, 2), 'Patient/1'], 3]);
+    assert.deepEqual(urls(await ok(linkOf(first, 'next')!)), [all[2], 'Patient/1']);
+    assert.deepEqual(await found('Patient?_has:MedicationRequest:subject:medication.form=syrup'), ['Patient/1']);
+    assert.deepEqual(await found('MedicationRequest?medication.code=abc&subject=Patient/2'), []);
+    assert.equal((await fhir('DELETE', 'MedicationRequest/s1')).status, 204);
+  });
+
+  test('through contained resources to others, contained and stored', async () => {
+    await fhir('PUT', 'Organization/maker', { resourceType: 'Organization', id: 'maker', name: 'Stored maker' });
+    const made = (id: string, manufacturer: string, more: unknown[]) =>
+      fhir(
+        ...['PUT', `MedicationRequest/${id}`],
+        request(id, [{ ...medication('m1', 'made', 'pill', '1'), manufacturer: { reference: manufacturer } }, ...more])
+          .resource,
+      );
+    assert.equal((await made('c1', 'Organization/maker', [])).status, 201);
+    assert.equal(
+      (await made('c2', '#o', [{ resourceType: 'Organization', id: 'o', name: 'Contained maker' }])).status,
+      201,
+    );
+    assert.deepEqual(await found('MedicationRequest?medication.manufacturer.name=stored'), ['MedicationRequest/c1']);
+    assert.deepEqual(await found('MedicationRequest?medication.manufacturer.name=contained'), ['MedicationRequest/c2']);
+    assert.deepEqual(await found('MedicationRequest?medication.manufacturer.name:contains=maker'), [
+      ...['MedicationRequest/c2', 'MedicationRequest/c1'],
+    ]);
+    assert.deepEqual(await found('MedicationRequest?medication.manufacturer=Organization/maker'), [
+      'MedicationRequest/c1',
+    ]);
+    // Afterwards no more.
+    assert.equal((await made('c2', '#o', [{ resourceType: 'Organization', id: 'o', name: 'Another' }])).status, 200);
+    assert.deepEqual(await found('MedicationRequest?medication.manufacturer.name=contained'), []);
+    for (const id of ['c1', 'c2']) assert.equal((await fhir('DELETE', `MedicationRequest/${id}`)).status, 204);
+    assert.deepEqual(await found('MedicationRequest?medication.manufacturer.name=stored'), []);
+  });
+
+  test('in conditional interactions and GraphQL', async () => {
+    const { resource } = request('x', [medication('m1', 'once', 'pill', '1')]);
+    const { id: _, ...body } = resource as Record<string, unknown>;
+    const create = () => fhir('POST', 'MedicationRequest', body, { 'if-none-exist': 'medication.code=once' });
+    assert.equal((await create()).status, 201);
+    assert.equal((await create()).status, 200);
+    assert.equal((await fhir('DELETE', 'MedicationRequest?medication.code=once')).status, 204);
+    assert.deepEqual(await found('MedicationRequest?medication.code=once'), []);
+  });
+});

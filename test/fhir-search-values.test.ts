@@ -48,6 +48,7 @@ before(async () => {
         name: [{ family: 'Überwasser', given: ['Änne'] }],
       }),
       put('Patient', 'p2', { identifier: [{ system: 'http://mrn', value: 'A1' }], name: [{ family: 'Wassermann' }] }),
+      put('Practitioner', 'dr', { name: [{ family: 'Carreno-Quinones' }, { family: 'van der Berg' }] }),
       pressure('bp1', 150, 90),
       pressure('bp2', 120, 140),
       put('Observation', 'w1', { status: 'final', code: { text: 'Weight' }, valueQuantity: quantity(5, 'g') }),
@@ -77,6 +78,9 @@ const find = async (search: string): Promise<string[]> => {
 
 describe('finds', () => {
   const cases: [string, string[]][] = [
+    ['Practitioner?family=QUIÑONES', ['dr']],
+    ['Practitioner?name=berg&_sort=family', ['dr']],
+    ['Practitioner?family:exact=Quinones', []],
     [`Observation?value-quantity=5|${UCUM}|g`, ['w1', 'w2']],
     ['Observation?value-quantity=5||g', ['w1']],
     [`Observation?component-code-value-quantity=${LOINC}|8480-6$gt140`, ['bp1']],

@@ -1,7 +1,7 @@
 // Topics of Subscriptions from outside, on a whole server: http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import type { JsonObject, Resource } from '#fhir-model';
+import { type JsonObject, objectsOf, type Resource } from '#fhir-model';
 import { sendMllp } from '#hl7-engine';
 import { packageOf, type Receiver, startReceiver, waitFor } from '#platform/testing';
 import { assertOutcome, type Client, createClient } from './client.ts';
@@ -214,6 +214,20 @@ test('a trigger that the database refuses keeps its Subscriptions from becoming 
   assert.equal(status, 'error');
   assert.match(String(error), /^Subscription\.criteria: .*http:\/\/example\.org\/ValueSet\/none/);
   assert.equal(receiver.received.length, 0);
+});
+
+test('a topic that is stored is valid, too; a modifier of others is known to nobody', async () => {
+  const topic = topicOf('http://example.org/topic/valid', trigger(criteria('status=planned')));
+  assert.equal((await fhir('POST', 'Basic', topic)).status, 201);
+  const errorsOf = async (resource: Resource) => {
+    const { json } = await fhir('POST', 'Basic/$validate', resource);
+    return objectsOf(json.issue).flatMap((one) => (one.severity === 'error' ? [one.diagnostics] : []));
+  };
+  assert.deepEqual(await errorsOf(topic), []);
+  const modifierExtension = [{ url: 'http://example.org/not-really', valueCode: 'a' }];
+  assert.deepEqual(await errorsOf({ ...topic, modifierExtension }), [
+    'Basic.modifierExtension[0]: the modifier extension http://example.org/not-really is not known here',
+  ]);
 });
 
 test('a topic that can not be carried out is refused, by the element at fault', async () => {

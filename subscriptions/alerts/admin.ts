@@ -1,7 +1,7 @@
 // Admin endpoints of alerts and their rules.
 import { decimalText, isNumber, type JsonObject, parseSentJson, type Resource } from '#fhir-model';
 import { type AdminRequest, type AdminRoute, CerebraError, type Clock, type Db, type Statement } from '#platform';
-import { choice, choiceParameter, limitOf, limitParameter, textParameter } from '../admin-query.ts';
+import { choice, choiceParameter, limitOf, limitParameter, textParameter, withKnownQuery } from '../admin-query.ts';
 import type { CriteriaRules } from '../match/criteria.ts';
 import type { DryRun, DryRuns } from './dry-run.ts';
 import { type RuleSet, ruleOfBody } from './rule-set.ts';
@@ -26,7 +26,7 @@ const snoozeMinutesMax = 7 * 24 * 60;
 const waitMsMax = 20_000;
 
 export function alertRoutes(options: AlertRoutesOptions): AdminRoute[] {
-  return [...ruleRoutes(options), ...dryRunRoutes(options), ...stateRoutes(options)];
+  return [...ruleRoutes(options), ...dryRunRoutes(options), ...stateRoutes(options)].map(withKnownQuery);
 }
 
 const isoOf = (ms: number | undefined): string | undefined =>

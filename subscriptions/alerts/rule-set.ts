@@ -180,7 +180,7 @@ export function createRuleSet(options: RuleSetOptions): RuleSet {
       return { kind: 'activate', registration: registrationOf(rule, endpoint), version };
     } catch (err) {
       if (!isCerebraError(err)) throw err;
-      options.log.warn({ rule: id, error: err.message }, 'a PlanDefinition is no sound rule: it is not in force');
+      options.log.warn({ rule: id, code: err.code }, 'a PlanDefinition is no sound rule: it is not in force');
       return { kind: 'stop', id: subscriber, version, state: 'error', error: err.message };
     }
   }

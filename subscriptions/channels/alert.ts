@@ -21,6 +21,7 @@ import { alertOfPart } from '../alerts/state/resources.ts';
 import { remembered } from '../alerts/state/rows.ts';
 import type { Channel, ChannelResult } from '../dispatch/deliver.ts';
 import type { Claim, Delivery } from '../dispatch/deliveries.ts';
+import { loggedFault, ownFaultOf } from './fault.ts';
 
 export interface AlertChannelOptions {
   db: Db;
@@ -49,13 +50,13 @@ export function createAlertChannel(options: AlertChannelOptions): Channel {
       await judge(options, claim, deliveries);
       return { ok: true };
     } catch (err) {
-      const { type, id } = deliveries[0]!;
-      const about = { alert: claim.id, resource: `${type}/${id}` };
+      const about = { alert: claim.id, number: String(deliveries[0]!.number) };
+      const fault = ownFaultOf(err);
       // Two at work for a moment, or somebody at the same alert: the next attempt settles it.
-      if (isPassing(err)) log.info({ ...about, error: errorText(err) }, 'a change will be judged again');
-      else log.error({ ...about, err: isRefused(err) ? errorText(err) : err }, 'alert could not be raised');
+      if (isPassing(err)) log.info({ ...about, ...loggedFault(fault) }, 'a change will be judged again');
+      else log.error({ ...about, ...(isRefused(err) ? loggedFault(fault) : { err }) }, 'alert could not be raised');
       const hopeless = isRefused(err) || (!isPassing(err) && claim.attempts + 1 >= attemptsMax);
-      return { ok: false, error: errorText(err), permanent: hopeless };
+      return { ok: false, ...fault, permanent: hopeless };
     }
   };
   return {
@@ -147,6 +148,3 @@ const isPassing = (error: unknown): boolean => isCerebraError(error) && [409, 41
 
 const isRefused = (error: unknown): boolean =>
   isCerebraError(error) && error.status < 500 && error.status !== 409 && error.status !== 412;
-
-const errorText = (error: unknown): string =>
-  isCerebraError(error) ? `${error.code}: ${error.message}` : 'internal error';

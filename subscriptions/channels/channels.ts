@@ -1,10 +1,10 @@
 // What each channel makes of a delivery: https://hl7.org/fhir/R4/subscription.html#channels
 import { parseJson, type Resource, type XmlCodec } from '#fhir-model';
-import { isCerebraError } from '#platform';
 import type { Channel, ChannelResult } from '../dispatch/deliver.ts';
 import type { Claim } from '../dispatch/deliveries.ts';
 import { type ContentOptions, contentOf } from './content.ts';
 import type { Email } from './email.ts';
+import { faultOf } from './fault.ts';
 import { withTopics } from './notification/channel.ts';
 import type { Notifications } from './notification/notifications.ts';
 import type { Sending } from './notification/sending.ts';
@@ -20,7 +20,7 @@ const outward = (send: Channel['deliver']): Channel => ({
     try {
       return await send(claim, delivery, signal);
     } catch (err) {
-      return { ok: false, error: isCerebraError(err) ? err.message : 'The resource could not be read' };
+      return { ok: false, ...faultOf(err, 'The resource could not be read') };
     }
   },
 });

@@ -1,13 +1,13 @@
 // The channel kafka: one message an event, keyed by its patient. FHIR has no such channel: a Subscription names it by the extension
 // backport-channel-type, http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/StructureDefinition-backport-channel-type.html
 import { parseJson, type Resource } from '#fhir-model';
-import { isCerebraError } from '#platform';
 import type { Channel, ChannelResult } from '../dispatch/deliver.ts';
 import type { Claim, Delivery } from '../dispatch/deliveries.ts';
 import { type KafkaMessage, type KafkaSender, kafkaFault } from '../kafka/producer.ts';
 import { changedResources, type KeyOf } from '../match/patient-key.ts';
 import type { ChannelParts } from './channels.ts';
 import { contentOf } from './content.ts';
+import { faultOf } from './fault.ts';
 import { inFormat } from './payload.ts';
 
 /** Events in one request to the brokers, each as a message of its own. */
@@ -25,7 +25,7 @@ export function kafkaChannel(sender: KafkaSender | undefined, keyOf: KeyOf, part
       );
       messages = made.filter((message) => message !== undefined);
     } catch (err) {
-      return { ok: false, error: isCerebraError(err) ? err.message : 'The resource could not be read' };
+      return { ok: false, ...faultOf(err, 'The resource could not be read') };
     }
     if (messages.length === 0) return { ok: true, gone: true };
     try {

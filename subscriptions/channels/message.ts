@@ -6,6 +6,7 @@ import { isCerebraError } from '#platform';
 import type { Channel } from '../dispatch/deliver.ts';
 import type { ChannelParts } from './channels.ts';
 import { type ContentOptions, contentOf } from './content.ts';
+import { faultOf } from './fault.ts';
 import { withTopics } from './notification/channel.ts';
 import type { Sending } from './notification/sending.ts';
 
@@ -28,10 +29,13 @@ function hl7Channel(messages: MessageChannel | undefined, content: ContentOption
         await messages.send({ subscription: claim.id, number, type, id, body, endpoint, payload, header });
         return { ok: true };
       } catch (err) {
-        if (!isCerebraError(err)) return { ok: false, error: 'The message could not be made' };
+        const fault = faultOf(err, 'The message could not be made');
         // One resource that is no message must not keep those of all other patients waiting.
-        return { ok: false, error: err.message, aside: err.status < 500 && err.status !== 409 && err.status !== 429 };
+        return { ok: false, ...fault, aside: isRefused(err) };
       }
     },
   };
 }
+
+const isRefused = (err: unknown): boolean =>
+  isCerebraError(err) && err.status < 500 && err.status !== 409 && err.status !== 429;

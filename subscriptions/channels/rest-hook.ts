@@ -9,6 +9,7 @@ import { urlToHttpOptions } from 'node:url';
 import { type Egress, endpointFault } from '#platform';
 import type { Registration } from '../registration.ts';
 import { splitHeader } from '../registration.ts';
+import type { Fault } from './fault.ts';
 
 export interface Notification {
   registration: Pick<Registration, 'id' | 'endpoint' | 'payload' | 'header' | 'secret'> & Partial<Asking>;
@@ -33,7 +34,7 @@ interface Asking {
  */
 export type SendResult =
   | { ok: true; answer?: string }
-  | { ok: false; error: string; permanent?: boolean; retryAfterMs?: number; hostFault?: boolean; aside?: boolean };
+  | ({ ok: false; permanent?: boolean; retryAfterMs?: number; hostFault?: boolean; aside?: boolean } & Fault);
 
 export interface RestHook {
   /** Never throws. Any 2xx is success; redirects are not followed, since they would lead where nobody checked. */

@@ -1,6 +1,7 @@
 // Deliverers: per subscriber one batch and one request in flight, in the order of the numbers, at least once. Any server
 // may deliver; a lease with a fencing token keeps two from serving the same subscriber.
 import { type BackoffLimits, backoffMs, type Clock, createLoop, type Db, type Log } from '#platform';
+import { loggedFault } from '../channels/fault.ts';
 import type { SendResult } from '../channels/rest-hook.ts';
 import type { SubscriptionMetrics } from '../metrics.ts';
 import type { ChannelName } from '../registration.ts';
@@ -333,7 +334,7 @@ async function beat(options: DelivererOptions, claim: Claim, { broken }: Surroun
   if (!result.ok && broken.aborted) return releaseLease(db, claim);
   hosts.report(claim.host, !result.ok && result.hostFault === true);
   if (result.ok) return endHeartbeat(db, claim, null, periodMs);
-  log.info({ subscription: claim.id, error: result.error }, 'heartbeat failed');
+  log.info({ subscription: claim.id, ...loggedFault(result) }, 'heartbeat failed');
   if (!result.permanent) return endHeartbeat(db, claim, result.error, Math.min(periodMs, retry.backoffMsMax));
   await giveUpDelivery(db, claim, claim.done_number + 1n, result.error);
   options.onGivenUp();
@@ -359,7 +360,7 @@ async function onFailure(
 ): Promise<boolean> {
   const { db, retry, metrics, log } = options;
   const attempts = claim.attempts + 1;
-  const about = { subscription: claim.id, number: String(number), attempts, error: failure.error };
+  const about = { subscription: claim.id, number: String(number), attempts, ...loggedFault(failure) };
   if (!isExhausted(options, claim, failure)) {
     const delayMs = Math.max(
       backoffMs(attempts, retry, options.random),

@@ -63,7 +63,7 @@ async function choosePlan(options: AdvanceOptions, claimed: ClaimedEscalation): 
   } catch (error) {
     if (!isCerebraError(error) || error.status >= 500) throw error;
     log.error(
-      { alert: claimed.alert, chain: claimed.chain, error: error.message },
+      { alert: claimed.alert, chain: claimed.chain, code: error.code },
       'nobody is told of an alert: its chain is broken',
     );
     await postponeEscalation(db, claimed, error.message, pauses.brokenMs);

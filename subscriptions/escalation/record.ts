@@ -20,7 +20,7 @@ type Written = Resource & { id: string };
  */
 export async function record(
   { db, writer, scope, log }: Recorder,
-  message: string,
+  id: string,
   { communications, audits }: { communications: Written[]; audits: Audit[] },
   within: (tx: Tx) => Promise<void>,
 ): Promise<void> {
@@ -32,7 +32,7 @@ export async function record(
     } catch (err) {
       if (!isRefusal(err)) throw err;
       log.error(
-        { err, message },
+        { err, id },
         'what became of a message is recorded without all of its resources: the store refuses one',
       );
     }

@@ -1,6 +1,7 @@
 // Sends a message and records it. What was sent and not recorded is sent again: under the same id, so that PagerDuty, a mail
 // box and a program can tell.
 import { type BackoffLimits, backoffMs, type Tx } from '#platform';
+import { loggedFault } from '../channels/fault.ts';
 import type { Mailer } from '../channels/mailer.ts';
 import type { SendResult } from '../channels/rest-hook.ts';
 import { communicationOf } from './communication.ts';
@@ -72,7 +73,7 @@ export async function sendMessage(options: SenderOptions, message: ClaimedMessag
     else await recordFault(options, message, result);
   } catch (err) {
     log.error(
-      { err, message: message.id, channel: message.channel },
+      { err, id: message.id, channel: message.channel },
       'a message of an alert could not be recorded: it is repeated',
     );
   }
@@ -158,7 +159,7 @@ async function recordFault(
 ): Promise<void> {
   const { db, log, retry, random } = options;
   const { id, alert, channel, attempts } = message;
-  log.warn({ message: id, alert, channel, attempts, error: fault.error }, 'a message of an alert was not taken');
+  log.warn({ id, alert, channel, attempts, ...loggedFault(fault) }, 'a message of an alert was not taken');
   if (!fault.permanent) {
     const askedMs = Math.min(fault.retryAfterMs ?? 0, askedMsMax);
     const pauseMs = Math.max(backoffMs(attempts, retry, random), askedMs);

@@ -1,5 +1,6 @@
 // Early warning scores as a listener on the change stream: docs/alerts.md, "Scores".
-import { type AdminRoute, CerebraError, type Clock, isCerebraError } from '#platform';
+import { type AdminRoute, CerebraError, type Clock } from '#platform';
+import { ownFaultOf } from '../channels/fault.ts';
 import type { Channel, ChannelResult } from '../dispatch/deliver.ts';
 import type { Claim, Delivery } from '../dispatch/deliveries.ts';
 import { parseCriteria } from '../match/criteria.ts';
@@ -89,8 +90,7 @@ function channelOf(scorer: Scorer, { db, log }: ScorerPorts): Channel {
       return { ok: true };
     } catch (err) {
       log.error({ err, deliveries: deliveries.length }, 'scores could not be computed');
-      const error = isCerebraError(err) ? `${err.code}: ${err.message}` : 'internal error';
-      return { ok: false, error, permanent: !isPassing(err) && claim.attempts + 1 >= attemptsMax };
+      return { ok: false, ...ownFaultOf(err), permanent: !isPassing(err) && claim.attempts + 1 >= attemptsMax };
     }
   };
   return {

@@ -1,7 +1,7 @@
 // SubscriptionTopics as R4 has them: a Basic whose elements are extensions named after the elements of R5.
 // http://hl7.org/fhir/uv/subscriptions-backport/components.html#subscription-topics-in-r4
 // https://hl7.org/fhir/R5/versions.html#extensions
-import { type JsonObject, objectsOf, type Resource, topicCode } from '#fhir-model';
+import { type JsonObject, objectsOf, type Resource, topicCode, topicElementOf, topicPartOf } from '#fhir-model';
 import type { Topic } from './topic.ts';
 
 /** An element of the topic, whichever extension has it. */
@@ -14,28 +14,21 @@ export interface Element {
   children: Element[];
 }
 
-// Guides are written with the extensions of R5 and of R4B, and newer ones with those that all artifacts have.
-const ELEMENT =
-  /^http:\/\/hl7\.org\/fhir\/(?:(?:5\.0|4\.3)\/StructureDefinition\/extension-SubscriptionTopic\.|StructureDefinition\/artifact-)([A-Za-z.]+)$/;
-/** Within an element the children have plain names. */
-const CHILD =
-  /^(?:http:\/\/hl7\.org\/fhir\/(?:5\.0|4\.3)\/StructureDefinition\/extension-SubscriptionTopic\.)?([A-Za-z.]+)$/;
-
 /** The elements at the topic's root, in their order. Other extensions are left out. */
 export function topicElements(basic: Resource): Element[] {
-  return ['modifierExtension', 'extension'].flatMap((list) => elementsOf(basic[list], `Basic.${list}`, ELEMENT));
+  return ['modifierExtension', 'extension'].flatMap((list) => elementsOf(basic[list], `Basic.${list}`, topicElementOf));
 }
 
-function elementsOf(extensions: unknown, at: string, pattern: RegExp): Element[] {
+function elementsOf(extensions: unknown, at: string, nameOf: (url: string) => string | undefined): Element[] {
   return objectsOf(extensions).flatMap((extension, i) => {
-    const name = pattern.exec(String(extension.url))?.[1]?.split('.').at(-1);
+    const name = nameOf(String(extension.url));
     if (name === undefined) return [];
     const here = `${at}[${i}]`;
     const choice = Object.keys(extension).find((key) => key.startsWith('value'));
     return [
       {
         ...{ name, at: here, value: choice === undefined ? undefined : extension[choice] },
-        children: elementsOf(extension.extension, `${here}.extension`, CHILD),
+        children: elementsOf(extension.extension, `${here}.extension`, topicPartOf),
       },
     ];
   });

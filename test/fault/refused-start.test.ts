@@ -54,6 +54,24 @@ test('wrong variables', async (t: TestContext) => {
     { DATA_DIR, HL7_DESTINATIONS: '[{"kind":"file"}]' },
     /^Cerebra could not start: HL7_DESTINATIONS: 0\.name: /,
   );
+  await assertRefused(
+    t,
+    { DATA_DIR, VALIDATION: 'structure,Patent=claimed' },
+    `VALIDATION: 'Patent' is not a resource type of FHIR R4`,
+  );
+  await assertRefused(t, { DATA_DIR, VALIDATION_PROFILES: 'x' }, `VALIDATION_PROFILES: 'x' is not Type=canonical`);
+  await assertRefused(
+    t,
+    { DATA_DIR, VALIDATION_RECORD: 'Patent' },
+    `VALIDATION_RECORD: 'Patent' is not a resource type of FHIR R4`,
+  );
+  await assertRefused(
+    t,
+    { DATA_DIR, SCORES: 'sofa' },
+    `SCORES: there is no score 'sofa'; there are news2, mews, qsofa, pews`,
+  );
+  const absent = path.join(DATA_DIR, 'none.json');
+  await assertRefused(t, { DATA_DIR, SCORES_FILE: absent }, `SCORES_FILE: ${absent} can't be read as JSON`);
   // Told before there is a database: nothing was started, nothing migrated.
   assert.deepEqual(await readdir(path.dirname(DATA_DIR)), []);
 });

@@ -165,6 +165,41 @@ describe('an extension that is not known', () => {
     );
   });
 
+  it('is none in a topic: those of its elements, by any name that the guides write', async () => {
+    const topic = (code: string, modifierExtension: JsonObject[], extension?: JsonObject[]) => ({
+      ...{ resourceType: 'Basic', modifierExtension, ...(extension && { extension }) },
+      code: { coding: [{ system: 'http://hl7.org/fhir/fhir-types', code }] },
+    });
+    const strict = { unknownExtension: 'error' } as const;
+    const fhir = 'http://hl7.org/fhir';
+    const elements = ['5.0', '4.3'].map((one) => `${fhir}/${one}/StructureDefinition/extension-SubscriptionTopic.`);
+    for (const at of elements) {
+      const status = [{ url: `${at}status`, valueCode: 'active' }];
+      const criteria = { url: 'queryCriteria', extension: [{ url: 'current', valueString: 'status=final' }] };
+      const trigger = {
+        url: `${at}resourceTrigger`,
+        extension: [{ url: `${at}resourceTrigger.resource`, valueUri: 'Encounter' }, criteria],
+      };
+      const more = [{ url: `${at}url`, valueUri: 'http://example.org/t' }, trigger];
+      assert.deepEqual(await found(validatorWith(), topic('SubscriptionTopic', status, more), strict), []);
+      assert.deepEqual(await found(validatorWith(), topic('ResearchStudy', status)), [
+        'error extension-modifier-unknown Basic.modifierExtension[0]',
+      ]);
+    }
+    const artifact = [{ url: `${fhir}/StructureDefinition/artifact-status`, valueCode: 'active' }];
+    assert.deepEqual(await found(validatorWith(), topic('SubscriptionTopic', artifact), strict), []);
+    const others = [
+      { url, valueCode: 'a' },
+      { url: `${elements[0]}pause`, valueCode: 'a' },
+    ];
+    const trigger = { url: `${elements[0]}resourceTrigger`, extension: [{ url, valueCode: 'a' }] };
+    assert.deepEqual(await found(validatorWith(), topic('SubscriptionTopic', others, [trigger]), strict), [
+      'error extension-modifier-unknown Basic.modifierExtension[0]',
+      'error extension-modifier-unknown Basic.modifierExtension[1]',
+      'error extension-unknown Basic.extension[0].extension[0]',
+    ]);
+  });
+
   it('has an absolute url, unless it is inside another', async () => {
     assert.deepEqual(
       await found(validatorWith(), { resourceType: 'Patient', extension: [{ url: 'x', valueCode: 'a' }] }),

@@ -1,6 +1,14 @@
 // Extensions: known, in a context that they are for, and as they are defined. https://hl7.org/fhir/R4/extensibility.html,
 // https://hl7.org/fhir/R4/defining-extensions.html#context
-import type { Definitions, Json, JsonObject } from '#fhir-model';
+import {
+  type Definitions,
+  isTopicBasic,
+  type Json,
+  type JsonObject,
+  type Resource,
+  topicElementOf,
+  topicPartOf,
+} from '#fhir-model';
 import { isObject } from '../json.ts';
 import { shown } from '../report.ts';
 import type { Outcome } from '../rules/invariants.ts';
@@ -20,7 +28,18 @@ export interface Extensions extends Profiles {
 /** One inside another: its url is relative to that, and part of its definition. */
 const isRelative = (url: string): boolean => !/^[A-Za-z][A-Za-z0-9+.-]*:/.test(url);
 
+/**
+ * An element of a topic, or a part of one, in the Basic that R4 has for it: what it says is checked as the topic's meaning.
+ * http://hl7.org/fhir/uv/subscriptions-backport/components.html#subscription-topics-in-r4
+ */
+function isOfTopic({ frame, parents: [element] }: Run, url: string): boolean {
+  const resource = frame.resource as Resource;
+  if (topicElementOf(element ?? url) === undefined || !isTopicBasic(resource)) return false;
+  return element === undefined || topicPartOf(url) !== undefined;
+}
+
 function unknown(run: Run, url: string, modifier: boolean): void {
+  if (isOfTopic(run, url)) return;
   if (modifier) {
     report(
       run,

@@ -123,7 +123,7 @@ async function readEarlier({ ready: { rule }, resource }: Seen, before: Before, 
     return await earlierOf(rule, resource, before, ports.earlier);
   } catch (err) {
     if (!isCerebraError(err) || err.status >= 500) throw err;
-    ports.log.warn({ rule: rule.id, error: err.message }, 'earlier values can not be read: judged without them');
+    ports.log.warn({ rule: rule.id, code: err.code }, 'earlier values can not be read: judged without them');
     return [];
   }
 }

@@ -1,8 +1,8 @@
 // Channels of Subscriptions to topics: events go together as maxCount allows, in notifications instead of plain resources.
 // http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/channels.html
-import { isCerebraError } from '#platform';
 import type { Channel, ChannelResult } from '../../dispatch/deliver.ts';
 import type { Claim, Delivery } from '../../dispatch/deliveries.ts';
+import { faultOf } from '../fault.ts';
 import type { SendResult } from '../rest-hook.ts';
 import type { Notifications } from './notifications.ts';
 
@@ -53,6 +53,6 @@ async function caught<T extends ChannelResult>(run: () => Promise<T>): Promise<T
     return await run();
   } catch (err) {
     // What can't be read now is read again.
-    return { ok: false, error: isCerebraError(err) ? err.message : 'The notification could not be made' };
+    return { ok: false, ...faultOf(err, 'The notification could not be made') };
   }
 }

@@ -2,7 +2,7 @@
 // servers that can be started more than once on one database.
 import type { TestContext } from 'node:test';
 import { type JsonObject, type Resource, type ResourceReader, stringify } from '#fhir-model';
-import { type AdminResponse, createEgress, createMetrics, type Db, type Jobs } from '#platform';
+import { type AdminResponse, createEgress, createMetrics, type Db, type Jobs, type Log } from '#platform';
 import { testLog, twilioAccount, waitFor } from '#platform/testing';
 import type { Alert, AlertEnd, Alerts } from '../../alerts/seams.ts';
 import { emptyDatabase } from '../../testing/database.ts';
@@ -35,6 +35,7 @@ export interface StartOptions {
   mail?: { url: string; from: string };
   timeZone?: string;
   jobs?: Jobs;
+  log?: Log;
 }
 
 export interface TestEscalation extends RunningEscalation {
@@ -93,7 +94,7 @@ export async function createEscalationRig(t: TestContext): Promise<EscalationRig
 
 function startServer(
   { db, store, reader }: Omit<EscalationRig, 'start' | 'put'>,
-  { endpoints = [], limits, mail, timeZone = 'UTC', jobs }: StartOptions,
+  { endpoints = [], limits, mail, timeZone = 'UTC', jobs, log = testLog() }: StartOptions,
 ): TestEscalation {
   const acknowledged: TestEscalation['acknowledged'] = [];
   const alerts: Pick<Alerts, 'acknowledge'> = {
@@ -108,7 +109,7 @@ function startServer(
     },
   };
   const escalation = createEscalation({
-    ...{ db, reader, writer: store.writer, scope: { kind: 'everything' }, log: testLog(), metrics: createMetrics() },
+    ...{ db, reader, writer: store.writer, scope: { kind: 'everything' }, log, metrics: createMetrics() },
     ...{ random: () => 0.5, alerts: () => alerts, egress: createEgress(['loopback']), endpoints, timeZone, mail, jobs },
     baseUrl: `${publicUrl}fhir/R4`,
     limits: { ...testLimits, ...limits },
