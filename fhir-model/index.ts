@@ -88,12 +88,14 @@ export { compareDecimals, numberRange } from './search/decimals.ts';
 export { identifierParam } from './search/derived.ts';
 export { escapeValue, splitUnescaped, unescapeValue } from './search/escapes.ts';
 export { compileExtractor, type Extractor, type ExtractorOptions, extractUpTo } from './search/extract.ts';
+export { familyParts, familyPartsKey } from './search/family-parts.ts';
 export { foldString } from './search/fold.ts';
 export { assertMatchable, matches } from './search/match.ts';
 export { type NamedQuery, namedQueries } from './search/named-queries.ts';
 export { EARTH_RADIUS_M } from './search/near.ts';
 export { parseSearch, type SearchOptions, selfLinkQuery } from './search/parse.ts';
 export { filterOperators } from './search/parse-filter.ts';
+export { linkParam, placedCriterion, placedParam, placesMax } from './search/places.ts';
 export { inUnit, meansUnit } from './search/quantity-units.ts';
 export {
   appliesTo,
@@ -121,7 +123,7 @@ export { convertDecimal } from './search/units.ts';
 export { narrativeWordsMax, wordsOf } from './search/words.ts';
 export { generateSnapshot } from './snapshot/generate.ts';
 export { isElement, type Subset, subsetText } from './subset.ts';
-export { backportGuide, isTopicBasic, topicCode } from './topic-basic.ts';
+export { backportGuide, isTopicBasic, topicCode, topicElementOf, topicPartOf } from './topic-basic.ts';
 export type { Issue, IssueSeverity, Json, JsonObject, Meta, Resource } from './types.ts';
 export { type UcumUnit, ucumUnit } from './ucum.ts';
 export { listCodes, type Terminologies } from './value-sets-list.ts';

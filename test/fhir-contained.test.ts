@@ -234,7 +234,8 @@ describe('chains into contained resources', () => {
     await fhir('PUT', 'Organization/maker', { resourceType: 'Organization', id: 'maker', name: 'Stored maker' });
     const made = (id: string, manufacturer: string, more: unknown[]) =>
       fhir(
-        ...['PUT', `MedicationRequest/${id}`],
+        'PUT',
+        `MedicationRequest/${id}`,
         request(id, [{ ...medication('m1', 'made', 'pill', '1'), manufacturer: { reference: manufacturer } }, ...more])
           .resource,
       );
@@ -258,7 +259,7 @@ describe('chains into contained resources', () => {
     assert.deepEqual(await found('MedicationRequest?medication.manufacturer.name=stored'), []);
   });
 
-  test('in conditional interactions and GraphQL', async () => {
+  test('in conditional interactions', async () => {
     const { resource } = request('x', [medication('m1', 'once', 'pill', '1')]);
     const { id: _, ...body } = resource as Record<string, unknown>;
     const create = () => fhir('POST', 'MedicationRequest', body, { 'if-none-exist': 'medication.code=once' });

@@ -1,6 +1,6 @@
 // What the definition of its elements says of a parameter; the implied system of `code` elements: https://hl7.org/fhir/R4/search.html#token ("the system is defined in the value set")
 import type { Definitions, ElementDefinition } from '../definitions.ts';
-import { type Path, parseExpression } from './expression.ts';
+import { type Path, parseExpression, type Step } from './expression.ts';
 
 /** The element that a path of child steps leads to, perhaps a choice; undefined where the path says more than names. */
 function elementAt(definitions: Definitions, type: string, path: Path): ElementDefinition | undefined {
@@ -37,6 +37,25 @@ export function isOfTypes(
     if (last?.kind === 'type') return types.includes(last.type);
     const found = elementAt(definitions, resourceType, path)?.types ?? [];
     return found.length > 0 && found.every((type) => types.includes(type));
+  });
+}
+
+const HUMAN_NAME = 'HumanName';
+
+/** `where(use='official')`, `[0]` and `ofType(HumanName)` leave of HumanNames nothing but HumanNames. */
+const narrows = (step: Step): boolean =>
+  step.kind === 'equals' || step.kind === 'index' || (step.kind === 'type' && step.type === HUMAN_NAME);
+
+/** Whether all values are HumanNames, or what stands in their `family`. */
+export function isOfFamilyNames(definitions: Definitions, resourceType: string, expression: string): boolean {
+  const parsed = parseExpression(expression);
+  if (parsed?.kind !== 'paths') return false;
+  return parsed.paths.every((path) => {
+    const names = path.filter((step) => !narrows(step));
+    const last = names.at(-1);
+    const isFamily = last?.kind === 'child' && last.name === 'family';
+    const types = elementAt(definitions, resourceType, isFamily ? names.slice(0, -1) : names)?.types;
+    return types?.every((type) => type === HUMAN_NAME) ?? false;
   });
 }
 

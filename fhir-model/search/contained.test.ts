@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { loadDefinitions } from '../definitions.ts';
 import { containedIn, containedParam, containedTypes, createExtractor } from './contained.ts';
+import { familyPartsKey } from './family-parts.ts';
 import { parameters } from './search-testing.ts';
 
 const { resourceTypes } = await loadDefinitions();
@@ -23,10 +24,14 @@ describe('keys', () => {
     const keys = new Map<number, string>();
     for (const type of resourceTypes) {
       const params = parameters.list(type);
+      const note = (key: number, name: string): void => {
+        assert.equal(keys.get(key) ?? name, name);
+        keys.set(key, name);
+      };
       for (const param of [...params, ...params.map(containedParam), containedTypes(type)]) {
         const name = `${param.contained ? 'contained ' : ''}${param.resourceType}.${param.code}`;
-        assert.equal(keys.get(param.key) ?? name, name);
-        keys.set(param.key, name);
+        note(param.key, name);
+        if (param.type === 'string') note(familyPartsKey(param), `${name} (parts)`);
       }
     }
     assert.ok(keys.size > 5000);

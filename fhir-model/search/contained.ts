@@ -1,10 +1,11 @@
 // Contained resources as search finds them: https://hl7.org/fhir/R4/search.html#contained
 // Their values stand among those of their container, under parameters of their own: a resource without `contained` costs
 // nothing, and whoever indexes a resource has indexed what it contains. Two contained resources of one type are not told
-// apart there; a search does that with what it has found.
+// apart there; a search does that with what it has found. What chains ask stands in places.ts.
 import type { JsonObject, Resource } from '../types.ts';
 import { compileExtractor, type Extractor, type ExtractorOptions } from './extract.ts';
 import { paramKey } from './param-key.ts';
+import { addPlaces } from './places.ts';
 import type { SearchParameters } from './registry.ts';
 import type { IndexValue, SearchParam } from './types.ts';
 
@@ -56,12 +57,14 @@ export const containedIn = ({ contained }: Resource): Resource[] =>
 
 function addContained(resource: Resource, extract: Extractor, into: IndexValue[]): void {
   const marker = containedTypes(resource.resourceType);
-  for (const one of containedIn(resource)) {
+  const contained = containedIn(resource);
+  for (const one of contained) {
     into.push({ kind: 'token', param: marker, code: one.resourceType });
     for (const value of extract(one)) {
       if (INDEXED.has(value.kind)) into.push({ ...value, param: containedParam(value.param) } as IndexValue);
     }
   }
+  if (contained.length > 0) addPlaces(resource, contained, extract, into);
 }
 
 /**

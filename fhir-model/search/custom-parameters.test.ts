@@ -12,6 +12,7 @@ import {
   withCustomParameters,
 } from './custom-parameters.ts';
 import { compileExtractor } from './extract.ts';
+import { familyPartsKey } from './family-parts.ts';
 import { paramKey } from './param-key.ts';
 import { createSearchParameters } from './registry.ts';
 import type { SearchParamType } from './types.ts';
@@ -141,5 +142,10 @@ test('the numbers of custom parameters, and whose they are among R4’s', () => 
     [],
   );
   // Its own, and that of what contained resources have.
-  assert.equal(customKeys(custom('Patient', 'one', 'string', 'Patient.name.given')).length, 2);
+  assert.equal(customKeys(custom('Patient', 'one', 'token', 'Patient.active')).length, 2);
+  // And those of the parts of family names.
+  const texts = customKeys(custom('Patient', 'one', 'string', 'Patient.contact.name'));
+  assert.equal(new Set(texts).size, 4);
+  assert.ok(texts.includes(familyPartsKey({ key: paramKey('Patient', 'one') })));
+  assert.equal(holders.get(familyPartsKey({ key: paramKey('Patient', 'name') })), 'Patient.name');
 });

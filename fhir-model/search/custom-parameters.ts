@@ -5,6 +5,7 @@ import type { Definitions } from '../definitions.ts';
 import { compositeOf, type RawComponent } from './composite.ts';
 import { containedParam } from './contained.ts';
 import { identifierParam } from './derived.ts';
+import { familyPartsKey } from './family-parts.ts';
 import { paramKey } from './param-key.ts';
 import { paramOf, type SearchParameters } from './registry.ts';
 import type { Composite, SearchParam, SearchParamType } from './types.ts';
@@ -24,10 +25,12 @@ export interface CustomParameter {
   components: readonly RawComponent[];
 }
 
-/** The numbers that its index rows carry, those of what it contains and of `:identifier` included. */
+/** The numbers that its index rows carry, those of what it contains, of `:identifier` and of parts of names included. */
 function keysOf(param: SearchParam): number[] {
   const own = param.type === 'reference' ? [param, identifierParam(param)] : [param];
-  return own.flatMap((one) => [one.key, containedParam(one).key]);
+  const all = own.flatMap((one) => [one, containedParam(one)]);
+  const keys = all.map(({ key }) => key);
+  return param.type === 'string' ? [...keys, ...all.map(familyPartsKey)] : keys;
 }
 
 /** The numbers of the parameters of these types, each with whose it is (`Type.code`). */

@@ -247,15 +247,17 @@ const STRING_PARTS = ['text', 'family', 'given', 'prefix', 'suffix', 'line', 'ci
 STRING_PARTS.push('postalCode', 'country');
 
 function stringEmit(param: SearchParam): Emit {
-  const push = (value: unknown, out: IndexValue[]): void => {
-    if (typeof value === 'string' && value !== '') out.push({ kind: 'string', param, value });
+  const ofFamilies = param.familyNames === true;
+  const push = (value: unknown, out: IndexValue[], isFamily: boolean): void => {
+    if (typeof value !== 'string' || value === '') return;
+    out.push(isFamily ? { kind: 'string', param, value, family: true } : { kind: 'string', param, value });
   };
   return (value, out) => {
-    if (!isObject(value)) return push(value, out);
+    if (!isObject(value)) return push(value, out, ofFamilies);
     for (const part of STRING_PARTS) {
       const text = value[part];
-      if (Array.isArray(text)) for (const each of text) push(each, out);
-      else if (text !== undefined) push(text, out);
+      if (Array.isArray(text)) for (const each of text) push(each, out, false);
+      else if (text !== undefined) push(text, out, ofFamilies && part === 'family');
     }
   };
 }

@@ -222,7 +222,7 @@ describe('string and uri', () => {
       'HumanName: every string part',
       patient({ name }),
       'name',
-      values('Dr Eve A. Test', 'Test', 'Eve', 'A.', 'Dr', 'III'),
+      [{ value: 'Dr Eve A. Test' }, { value: 'Test', family: true }, ...values('Eve', 'A.', 'Dr', 'III')],
     ],
     ['a part of it', patient({ name }), 'given', values('Eve', 'A.')],
     [

@@ -1,5 +1,6 @@
 // One value of a resource against one that is searched: https://hl7.org/fhir/R4/search.html#ptypes, #prefix, #modifiers
 import { approximateRange, compareDecimals } from './decimals.ts';
+import { familyParts } from './family-parts.ts';
 import { foldString } from './fold.ts';
 import { distanceM } from './near.ts';
 import { inUnit } from './quantity-units.ts';
@@ -146,10 +147,12 @@ function matchesQuantity(value: Of<'quantity', IndexValue>, wanted: Of<'quantity
   return other ? matchesDecimals(low, high, other) : matchesUnit(value, wanted) && matchesDecimals(low, high, wanted);
 }
 
-function matchesString(value: string, wanted: string, modifier: string | undefined): boolean {
+function matchesString({ value, family }: Of<'string', IndexValue>, wanted: string, modifier?: string): boolean {
   if (modifier === 'exact') return value === wanted;
-  const folded = foldString(value);
-  return modifier === 'contains' ? folded.includes(foldString(wanted)) : folded.startsWith(foldString(wanted));
+  const [folded, beginning] = [foldString(value), foldString(wanted)];
+  if (modifier === 'contains') return folded.includes(beginning);
+  if (folded.startsWith(beginning)) return true;
+  return family === true && familyParts(folded).some((part) => part.startsWith(beginning));
 }
 
 function matchesUri(value: string, wanted: string, modifier: string | undefined): boolean {
@@ -183,7 +186,7 @@ export function matchesValue(
       if (wanted.kind === 'number') return matchesDecimals(value.low, value.high, wanted);
       return wanted.kind === 'quantity' && matchesQuantity(value, wanted);
     case 'string':
-      return wanted.kind === 'string' && matchesString(value.value, wanted.value, modifier);
+      return wanted.kind === 'string' && matchesString(value, wanted.value, modifier);
     case 'uri':
       return wanted.kind === 'uri' && matchesUri(value.value, wanted.value, modifier);
     case 'position': {

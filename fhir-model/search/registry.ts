@@ -1,10 +1,11 @@
 // Which search parameters apply to which type: https://hl7.org/fhir/R4/searchparameter-registry.html
 import { CerebraError } from '#platform';
 import type { Definitions } from '../definitions.ts';
-import { codeSystemOf, isMimeType, isOfTypes, mayBeRange } from './code-system.ts';
+import { codeSystemOf, isMimeType, isOfFamilyNames, isOfTypes, mayBeRange } from './code-system.ts';
 import { compositeOf, type RawComponent } from './composite.ts';
 import { identifierParam } from './derived.ts';
 import { parseExpression } from './expression.ts';
+import { familyPartsKey } from './family-parts.ts';
 import { paramKey } from './param-key.ts';
 import { findSame } from './same-as.ts';
 import { isSingle } from './single.ts';
@@ -118,6 +119,7 @@ function traitsOf(raw: RawSearchParameter, type: string, expression: string, def
   if (definitions === undefined) return {};
   if (raw.type === 'token') return tokenTraits(type, expression, definitions);
   return {
+    ...(raw.type === 'string' && isOfFamilyNames(definitions, type, expression) && { familyNames: true as const }),
     ...(raw.type === 'number' && mayBeRange(definitions, type, expression) && { ranged: true }),
     ...(raw.type === 'date' && isSingle(definitions, type, expression) && { single: true }),
   };
@@ -166,6 +168,7 @@ function addParam(byCode: Map<string, SearchParam>, keys: Map<number, string>, p
   const name = `${param.resourceType}.${param.code}`;
   reserve(keys, param.key, name);
   if (param.type === 'reference') reserve(keys, identifierParam(param).key, `${name}:identifier`);
+  if (param.familyNames) reserve(keys, familyPartsKey(param), `${name} (parts)`);
   byCode.set(param.code, param);
 }
 

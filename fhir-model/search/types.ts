@@ -41,6 +41,8 @@ export interface SearchParam {
   readonly mimeType?: boolean;
   /** Numbers: set where the element may be a Range; its values are then of kind `quantity`, without a unit. */
   readonly ranged?: boolean;
+  /** Strings: all values are HumanNames, or family names, whose parts are looked at independently. */
+  readonly familyNames?: true;
   /** What a parameter of type special searches; unset on special parameters that have no values of their own. */
   readonly special?: 'near' | 'text' | 'content';
   readonly composite?: Composite;
@@ -84,7 +86,7 @@ export interface SameAs {
  * number: decimal text as written.
  * quantity: decimal texts `low` and `high`, both inclusive and equal unless a Range, a comparator or SampledData sets them
  *   apart; an open end is undefined.
- * string: as written; consumers fold it (foldString).
+ * string: as written; consumers fold it (foldString). `family`: a family name, which is also found by its parts (familyParts).
  * text: what `:text` searches beside the display of a token: CodeableConcept.text, Identifier.type.text, Reference.display.
  * typed: for `:of-type`: an Identifier's value with one coding of its type.
  * present: an element that has no value of another kind: a concept of text alone, a reference to a contained resource.
@@ -103,7 +105,7 @@ export type IndexValue =
   | { kind: 'date'; param: SearchParam; lo: number; hi: number }
   | { kind: 'number'; param: SearchParam; value: string }
   | { kind: 'quantity'; param: SearchParam; low?: string; high?: string; system?: string; code?: string; unit?: string }
-  | { kind: 'string'; param: SearchParam; value: string }
+  | { kind: 'string'; param: SearchParam; value: string; family?: true }
   | { kind: 'uri'; param: SearchParam; value: string };
 
 export type Prefix = 'eq' | 'ne' | 'gt' | 'lt' | 'ge' | 'le' | 'sa' | 'eb' | 'ap';

@@ -1,5 +1,12 @@
 // Search criteria as SQL conditions: https://hl7.org/fhir/R4/search.html
-import { type Criterion, foldString, parseReference, type SearchParam, type SearchValue } from '#fhir-model';
+import {
+  type Criterion,
+  familyPartsKey,
+  foldString,
+  parseReference,
+  type SearchParam,
+  type SearchValue,
+} from '#fhir-model';
 import { CerebraError } from '#platform';
 import { scopeSql } from '../access/scope.ts';
 import { indexedAs, isNarrower } from '../store/index-rows.ts';
@@ -144,6 +151,14 @@ function stringTest(ctx: ConditionContext, criterion: Criterion, text: string, x
   throw unsupported(criterion);
 }
 
+/** The parameter, of whose family names the parts are looked at as well: https://hl7.org/fhir/R4/search.html#string */
+function withFamilyParts(param: SearchParam): SearchParam {
+  if (!param.familyNames) return param;
+  const whole = indexedAs(param).map((source) => ({ param: source }));
+  const parts = whole.map(({ param: source }) => ({ param: { ...source, key: familyPartsKey(source) } }));
+  return { ...param, sameAs: [...whole, ...parts] };
+}
+
 /** `http://a/b/c` → itself and what it is below: `http://a/b`, `http://a`. */
 export function ancestors(uri: string): string[] {
   const found = [uri];
@@ -247,7 +262,7 @@ function indexTest(ctx: ConditionContext, given: Criterion): IndexTest | undefin
       return uriTest(ctx, criterion);
     case 'string':
       return {
-        ...{ table: table!, param },
+        ...{ table: table!, param: modifier === undefined ? withFamilyParts(param) : param },
         test: (x) => or(values.map((value) => stringTest(ctx, criterion, (value as { value: string }).value, x))),
       };
     case 'date':

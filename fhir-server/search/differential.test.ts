@@ -23,6 +23,9 @@ const words = [
   `long ${'word '.repeat(40)}`,
   'Ærø',
   'san  juan',
+  'van der Berg',
+  'Carreño-Smith',
+  'Ng, Mull-Smithson',
 ];
 const uris = [
   'http://e.org/a',
@@ -151,6 +154,12 @@ const word = (): string => {
   const [text, from] = [one(words), next(3)];
   return escaped([...text].slice(from, from + 1 + next(130)).join(''));
 };
+/** The beginning of any word of a text, or of several from there on. */
+const laterWord = (): string => {
+  const parts = one(words).split(/(?<=[ -])/);
+  const text = [...parts.slice(next(parts.length)).join('')];
+  return escaped(text.slice(0, 1 + next(text.length)).join(''));
+};
 const alternatives = (make: () => string): string => [make(), ...some(make, 2)].join(',');
 const byToken = (names: string[]) => () => `${one(names)}${one(['', '', ':not'])}=${alternatives(tokenText)}`;
 const byDate = (names: string[]) => () => `${one(names)}=${alternatives(() => prefixed(days))}`;
@@ -169,6 +178,7 @@ const askers: Record<string, (() => string)[]> = {
   Patient: [
     byToken(['identifier', 'gender', 'active', 'phone', 'telecom']),
     byString(['name', 'family', 'given', 'phonetic']),
+    () => `${one(['name', 'family', 'phonetic'])}${one(['', '', ':exact', ':contains'])}=${alternatives(laterWord)}`,
     byDate(['birthdate']),
     byMissing(['birthdate', 'identifier', 'name', 'general-practitioner', 'gender']),
     () => `general-practitioner=${one(['d1', 'Practitioner/d1', 'Organization/p1', 'p1'])}`,

@@ -2,6 +2,7 @@
 import type { AccessScope, Criterion, SearchParam } from '#fhir-model';
 import { indexedAs } from '../store/index-rows.ts';
 import type { SqlBuilder } from './sql-text.ts';
+import type { Places } from './within.ts';
 
 export interface ConditionContext {
   sql: SqlBuilder;
@@ -18,6 +19,8 @@ export interface ConditionContext {
   joins?: ReadonlyMap<Criterion, readonly string[]> | undefined;
   /** What look-up.ts has put in the place of criteria. */
   found?: ReadonlyMap<Criterion, Criterion> | undefined;
+  /** What chains ask of contained resources. */
+  within?: ReadonlyMap<Criterion, Places> | undefined;
 }
 
 /** The index rows `x` of a parameter. */

@@ -4,7 +4,8 @@ import type { Criterion, SearchParam } from '#fhir-model';
 import { currentTable, resourceKey } from '../store/layout.ts';
 import { condition, groupCondition, groups, scopeCondition } from './conditions.ts';
 import { filterTest } from './filter-tests.ts';
-import { type ConditionContext, inIndex, ofParam, rowsOf } from './index-tests.ts';
+import { type ConditionContext, indexedRids, inIndex, ofParam, or, rowsOf } from './index-tests.ts';
+import { placeConditions, placeRids, withinOf } from './within.ts';
 
 type Chain = NonNullable<Criterion['chain']>;
 type Has = NonNullable<Criterion['has']>;
@@ -47,9 +48,15 @@ function leadsTo(ctx: ConditionContext, chain: Chain, x: string): string {
 
 function chainCondition(ctx: ConditionContext, criterion: Criterion, chain: Chain, m: string): string {
   const keys = ctx.joins?.get(criterion);
-  if (keys?.length === 0) return 'false';
   const test = (x: string) => (keys ? isOneOf(ctx, `${x}.target`, keys) : leadsTo(ctx, chain, x));
-  return inIndex(ctx, { table: 'index_reference', param: criterion.param, test }, m);
+  const rows = { table: 'index_reference', param: criterion.param, test };
+  const outside = keys?.length === 0 ? [] : [rows];
+  if (withinOf(ctx, criterion).length === 0) return outside[0] ? inIndex(ctx, outside[0], m) : 'false';
+  if (ctx.style === 'join') {
+    const rids = [...outside.map((each) => indexedRids(ctx, each)), ...placeRids(ctx, criterion, anyCondition)];
+    return `${m}.rid in (${rids.join(' union all ')})`;
+  }
+  return or([...outside.map((each) => inIndex(ctx, each, m)), ...placeConditions(ctx, criterion, anyCondition, m)]);
 }
 
 function hasCondition(ctx: ConditionContext, criterion: Criterion, has: Has, m: string): string {
@@ -123,7 +130,8 @@ export function joinedRids(ctx: ConditionContext, type: string, criterion: Crite
   const keys = ctx.joins?.get(criterion);
   if (!keys) return undefined;
   if (!chain) return `${from} ${isOneOf(ctx, `${m}.key`, keys)}`;
-  return `select ${m}.rid from index_reference ${m} where ${ofParam(ctx.sql, m, param)} and ${isOneOf(ctx, `${m}.target`, keys)}`;
+  const outside = `select ${m}.rid from index_reference ${m} where ${ofParam(ctx.sql, m, param)} and ${isOneOf(ctx, `${m}.target`, keys)}`;
+  return [outside, ...placeRids(ctx, criterion, anyCondition)].join(' union all ');
 }
 
 /** What a criterion asks, as text: another for each other one. */

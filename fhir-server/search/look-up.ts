@@ -24,6 +24,7 @@ import { hierarchyKeys } from './hierarchies.ts';
 import { type Hashes, like } from './index-tests.ts';
 import type { PageContext } from './page.ts';
 import { isOpen, isSystem, type OpenCode, tokensOf, tokensOfSystem } from './term-systems.ts';
+import { findPlaces, lookUpLinks } from './within.ts';
 
 /** Where looked-up things come from. */
 export interface Lookups {
@@ -276,13 +277,19 @@ async function named(page: PageContext, criterion: Criterion): Promise<Criterion
   }
 }
 
-/** Looks up what the criteria need, and remembers it on the page by criterion. */
-export async function lookUpAll(page: PageContext, criteria: readonly Criterion[]): Promise<void> {
+/**
+ * Looks up what the criteria need, and remembers it on the page by criterion. `containers` is the type of the resources that
+ * are searched where the criteria are on what these contain.
+ */
+export async function lookUpAll(page: PageContext, criteria: readonly Criterion[], containers?: string): Promise<void> {
+  await lookUpLinks(page, criteria);
   for (const criterion of criteria) {
     const { chain = [], has, logic } = criterion;
-    const inner = [...chain.map((link) => link.criterion), ...(has ? [has.criterion] : []), ...(logic?.criteria ?? [])];
-    if (inner.length > 0) {
-      await lookUpAll(page, inner);
+    if (chain.length > 0 || has || logic) {
+      await lookUpAll(page, [...chain.map((link) => link.criterion), ...(has ? [has.criterion] : [])]);
+      await lookUpAll(page, logic?.criteria ?? [], containers);
+      const type = containers ?? criterion.param.resourceType;
+      await lookUpAll(page, findPlaces(page, criterion, type), type);
       continue;
     }
     if (page.found?.has(criterion)) continue;

@@ -25,6 +25,7 @@ import { afterCursor, orderBy, type SortKey, sortKeys } from './sort.ts';
 import { createSql, type Sql, type SqlBuilder, statementFor } from './sql-text.ts';
 import { furtherRows, longRows, type Walk, walkFor } from './walk.ts';
 import { allConditions, isFound } from './where.ts';
+import type { LinkTerm, Places } from './within.ts';
 
 export interface PageContext {
   db: Queryable;
@@ -42,6 +43,10 @@ export interface PageContext {
   found?: Map<Criterion, Criterion>;
   /** What resolve.ts has found so far, by criterion. */
   joins?: Map<Criterion, readonly string[]>;
+  /** What look-up.ts has found of links to contained resources, by the number of their parameter. */
+  links?: Map<number, LinkTerm[]>;
+  /** What it has found that chains ask of contained resources. */
+  within?: Map<Criterion, Places>;
 }
 
 export interface Page {

@@ -11,6 +11,7 @@ import { lookUpAll } from './look-up.ts';
 import type { PageContext } from './page.ts';
 import { createSql, type SqlBuilder, statementFor } from './sql-text.ts';
 import { allConditions, conditionContext, isFound, where } from './where.ts';
+import { withinOf } from './within.ts';
 
 /** How much may be looked at to resolve one link, and to make a page of what it leads to. */
 export interface Effort {
@@ -168,12 +169,19 @@ async function hasKeys(page: PageContext, effort: Effort, has: NonNullable<Crite
   return keysFor(page, effort, has.type, has.criterion, referredKeys(page, has));
 }
 
+/** Whether all is known that the chain asks of contained resources. */
+async function resolveWithin(page: PageContext, effort: Effort, chain: Criterion): Promise<boolean> {
+  const within = withinOf(page, chain);
+  for (const { criterion } of within) await resolveOne(page, effort, criterion);
+  return !within.some(({ criterion }) => isLeft(page, criterion));
+}
+
 async function resolveOne(page: PageContext, effort: Effort, criterion: Criterion): Promise<void> {
   const { chain, has, logic } = criterion;
   for (const each of logic?.criteria ?? []) await resolveOne(page, effort, each);
   if (!(chain || has) || page.joins?.has(criterion)) return;
   const keys = chain ? await chainKeys(page, effort, chain) : await hasKeys(page, effort, has!);
-  if (!keys) return;
+  if (!keys || !(await resolveWithin(page, effort, criterion))) return;
   page.joins ??= new Map();
   page.joins.set(criterion, keys);
 }

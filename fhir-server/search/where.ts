@@ -19,6 +19,7 @@ export function conditionContext(
     style,
     joins: page.joins,
     found: page.found,
+    within: page.within,
   };
 }
 

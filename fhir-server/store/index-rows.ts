@@ -1,5 +1,14 @@
 // What the store writes beside a resource so that searches find it: https://hl7.org/fhir/R4/search.html
-import { foldString, type IndexValue, narrativeWordsMax, type SearchParam, UCUM, wordsOf } from '#fhir-model';
+import {
+  familyParts,
+  familyPartsKey,
+  foldString,
+  type IndexValue,
+  narrativeWordsMax,
+  type SearchParam,
+  UCUM,
+  wordsOf,
+} from '#fhir-model';
 import { resourceKey } from './layout.ts';
 import {
   cachedEntries,
@@ -178,11 +187,22 @@ function addRange(
 }
 
 /** `O'Neil` and `oneil` are one folded value and two exact ones. */
-function addString({ rows, seen }: Sink, param: SearchParam, text: string, folded: string): void {
-  if (!isNew(seen, `${param.key}"${text}`)) return;
-  rows.stringParams.push(param.key);
+function addString({ rows, seen }: Sink, key: number, text: string, folded: string): void {
+  if (!isNew(seen, `${key}"${text}`)) return;
+  rows.stringParams.push(key);
   rows.stringValues.push(folded);
   rows.stringExacts.push(folded === text ? null : text);
+}
+
+/** Under a number of their own: orders, `:exact`, `:contains` and `:missing` know the whole name alone. */
+function addFamilyParts(sink: Sink, param: SearchParam, folded: string): void {
+  for (const part of familyParts(folded)) addString(sink, familyPartsKey(param), part, part);
+}
+
+function addText(sink: Sink, { param, value, family }: IndexValue & { kind: 'string' }): void {
+  const folded = foldString(value);
+  addString(sink, param.key, value, folded);
+  if (family) addFamilyParts(sink, param, folded);
 }
 
 /** `'other':2 'word':1,7`, sorted as PostgreSQL prints it; words of letters and digits need no escapes. */
@@ -265,7 +285,7 @@ function addUri(sink: Sink, { param, value }: IndexValue & { kind: 'uri' }): voi
   }
   sink.rows.tokens.add(token.url(param, value));
   sink.rows.facts.add(token.present(param));
-  addString(sink, param, value, value);
+  addString(sink, param.key, value, value);
 }
 
 function addTyped({ rows }: Sink, { param, system, code, value }: IndexValue & { kind: 'typed' }): void {
@@ -289,7 +309,7 @@ function add(sink: Sink, value: IndexValue): void {
       addQuantity(sink, value);
       break;
     case 'string':
-      addString(sink, value.param, value.value, foldString(value.value));
+      addText(sink, value);
       break;
     case 'uri':
       addUri(sink, value);

@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import {
   compileExtractor,
   createSearchParameters,
+  familyPartsKey,
   type JsonObject,
   loadDefinitions,
   parseJson,
@@ -35,6 +36,26 @@ describe('index rows', () => {
       ['smith', 'SMITH'],
       ['smith', 'Smith'],
     ]);
+  });
+
+  test('the parts of a family name stand under a number of their own, once', () => {
+    const name = { text: 'van der Berg', given: ['Mary Jane'] };
+    const rows = rowsOf({
+      resourceType: 'Patient',
+      name: [{ ...name, family: 'van der Berg' }, { family: 'VAN DER BERG' }, { family: 'Ng-Berg' }, { family: 'Ng' }],
+    });
+    const of = (param: number) =>
+      rows.stringParams
+        .flatMap((key, i) => (key === param ? [`${rows.stringValues[i]} ${rows.stringExacts[i] ?? '-'}`] : []))
+        .sort();
+    const wholes = ['ng Ng', 'ng berg Ng-Berg', 'van der berg VAN DER BERG', 'van der berg van der Berg'];
+    assert.deepEqual(of(keyOf('Patient', 'family')), wholes);
+    assert.deepEqual(of(keyOf('Patient', 'name')), ['mary jane Mary Jane', ...wholes]);
+    assert.deepEqual(of(keyOf('Patient', 'given')), ['mary jane Mary Jane']);
+    const parts = ['berg -', 'der berg -'];
+    assert.deepEqual(of(familyPartsKey(paramOf('Patient', 'family'))), parts);
+    assert.deepEqual(of(familyPartsKey(paramOf('Patient', 'name'))), parts);
+    assert.equal(rows.stringValues.length, 4 + 5 + 1 + 2 + 2);
   });
 
   test('a code with a bar is another than a system with one', () => {
