@@ -10,6 +10,12 @@ const hasCode = (code: string) => (error: unknown) =>
   error instanceof CerebraError && error.code === code && error.cause !== undefined;
 
 describe('query', () => {
+  it('is not compiled, however costly it is expected to be', async (t) => {
+    const db = await testDatabase(t);
+    assert.deepEqual(await db.query({ text: 'SHOW jit' }), [{ jit: 'off' }]);
+    assert.deepEqual(await db.tx((tx) => tx.query({ text: 'SHOW jit' })), [{ jit: 'off' }]);
+  });
+
   it('yields values in the promised types', async (t) => {
     const db = await testDatabase(t);
     const text = `SELECT 9007199254740993::int8 AS int8, '{1,NULL,-2}'::int8[] AS int8s, 7::int4 AS int4,

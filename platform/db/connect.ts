@@ -49,6 +49,8 @@ export function connectDb(options: ConnectOptions): Db {
     // Between its acquisition and the turn of whoever asked for it nobody else listens: DISCARD PLANS on a connection that is
     // lost by then would end the process. Its queries tell the error as well.
     client.on('error', () => undefined);
+    // What it fails for the first query of this connection tells.
+    client.query(COMPILES_NOTHING).catch(() => undefined);
   });
   return {
     ...queryable(pool),
@@ -61,6 +63,12 @@ export function connectDb(options: ConnectOptions): Db {
     },
   };
 }
+
+/**
+ * PostgreSQL compiles queries that it expects to be costly, a search by many ways for half a second where it then runs for some
+ * milliseconds. The embedded server is started with this setting, others have it on: https://www.postgresql.org/docs/current/jit-decision.html
+ */
+const COMPILES_NOTHING = 'SET jit = off';
 
 /**
  * A plan that PostgreSQL keeps for any values was made for tables as they were: of one that was empty all rows are read, and
