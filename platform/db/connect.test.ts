@@ -4,18 +4,11 @@ import { CerebraError } from '../errors.ts';
 import { emptyConnection, testDatabase, testLog, waitFor } from '../testing/index.ts';
 import { connectDb } from './connect.ts';
 import { databaseError, sqlState } from './errors.ts';
-import type { Queryable } from './types.ts';
 
 const hasCode = (code: string) => (error: unknown) =>
   error instanceof CerebraError && error.code === code && error.cause !== undefined;
 
 describe('query', () => {
-  it('is not compiled, however costly it is expected to be', async (t) => {
-    const db = await testDatabase(t);
-    assert.deepEqual(await db.query({ text: 'SHOW jit' }), [{ jit: 'off' }]);
-    assert.deepEqual(await db.tx((tx) => tx.query({ text: 'SHOW jit' })), [{ jit: 'off' }]);
-  });
-
   it('yields values in the promised types', async (t) => {
     const db = await testDatabase(t);
     const text = `SELECT 9007199254740993::int8 AS int8, '{1,NULL,-2}'::int8[] AS int8s, 7::int4 AS int4,
@@ -209,41 +202,6 @@ describe('tx', () => {
     assert.equal(await db.tx(async () => 'nothing asked', readsFirst), 'nothing asked');
     assert.deepEqual(await db.query({ text: 'SELECT n FROM t' }), [{ n: 1 }]);
     assert.equal(db.stats().total, 1);
-  });
-
-  it('that keeps plans plans once, and by their values what says so', async (t) => {
-    const db = await testDatabase(t);
-    await db.query({ text: 'CREATE TABLE t (n int)' });
-    const mode = async (queries: Queryable, planned?: 'by-values') =>
-      (
-        await queries.query<{ mode: string }>({
-          text: `SELECT current_setting('plan_cache_mode') AS mode`,
-          ...(planned && { planned }),
-        })
-      )[0]!.mode;
-    for (const readsFirst of [false, true]) {
-      const modes = await db.tx(
-        async (tx) => [
-          await mode(tx),
-          ...(await Promise.all([mode(tx, 'by-values'), mode(tx, 'by-values'), mode(tx)])),
-        ],
-        { readsFirst, keepsPlans: true },
-      );
-      assert.deepEqual(modes, ['force_generic_plan', 'auto', 'auto', 'force_generic_plan']);
-    }
-    assert.equal(await db.tx((tx) => mode(tx, 'by-values')), 'auto');
-    assert.equal(await mode(db), 'auto');
-    const find = { name: 'find', text: 'SELECT n FROM t WHERE n = $1' };
-    const plans = await db.tx(
-      async (tx) => {
-        for (let n = 0; n < 8; n++) assert.equal(await tx.queryCount(find, [n]), 0);
-        return tx.query({
-          text: `SELECT generic_plans::int AS kept, custom_plans::int AS made FROM pg_prepared_statements WHERE name = 'find'`,
-        });
-      },
-      { keepsPlans: true },
-    );
-    assert.deepEqual(plans, [{ kept: 8, made: 0 }]);
   });
 
   it('that reads first throws what its first query throws, and a lost connection as unavailable', async (t) => {
