@@ -1,5 +1,6 @@
 // Many messages at a time, those that name a patient's number one after the other: HL7 v2.9 chapter 2.9.2 leaves order to the
 // sequence of messages, and senders number patients by several numbers.
+import { createSlots } from '#platform';
 
 export interface PatientsOrderOptions<Item> {
   /** In work at a time. */
@@ -19,7 +20,15 @@ export async function inPatientsOrder<Item>(
 ): Promise<void> {
   const running = new Set<Promise<void>>();
   const last = new Map<string, Promise<void>>();
-  const limited = limit(atATimeMax);
+  const slots = createSlots(atATimeMax);
+  const inTurn = async (item: Item, index: number): Promise<void> => {
+    const giveBack = await slots.take();
+    try {
+      await work(item, index);
+    } finally {
+      giveBack();
+    }
+  };
   const failures: unknown[] = [];
   for (const [index, item] of items.entries()) {
     if (failures.length > 0) break;
@@ -33,8 +42,7 @@ export async function inPatientsOrder<Item>(
     while (running.size >= AHEAD * atATimeMax) await Promise.race(running).catch(() => undefined);
     const before = Promise.all(numbers.map((number) => last.get(number)));
     const mine: Promise<void> = before
-      .then(() => limited(() => work(item, index)))
-      .then(() => undefined)
+      .then(() => inTurn(item, index))
       .finally(() => {
         running.delete(mine);
         for (const number of numbers) if (last.get(number) === mine) last.delete(number);
@@ -45,21 +53,4 @@ export async function inPatientsOrder<Item>(
   }
   await Promise.allSettled(running);
   if (failures.length > 0) throw failures[0];
-}
-
-/** Yields a function that begins a work when fewer than `max` are under way, in the order of its calls. */
-function limit(max: number): <T>(work: () => Promise<T>) => Promise<T> {
-  const waiting: (() => void)[] = [];
-  let free = max;
-  return async (work) => {
-    if (free > 0) free--;
-    else await new Promise<void>((resolve) => waiting.push(resolve));
-    try {
-      return await work();
-    } finally {
-      const next = waiting.shift();
-      if (next === undefined) free++;
-      else next();
-    }
-  };
 }

@@ -55,4 +55,5 @@ export { compilePattern, type Pattern, patternLengthMax } from './pattern/patter
 export { unicodeSource } from './pattern/syntax.ts';
 export { createJobs, type JobsOptions } from './queue.ts';
 export { createRoom, type Held, newHeld, type Room } from './room.ts';
+export { createSlots } from './slots.ts';
 export { span } from './tracing.ts';

@@ -1,4 +1,5 @@
 // Jobs on their way: prepared by threads, several at a time, and committed in the order in which they were submitted.
+import { createSlots } from '#platform';
 import type { Core } from '../interactions/core.ts';
 import { withCurrentParameters } from '../store/store.ts';
 import { storedTermNames } from '../store/terms.ts';
@@ -8,7 +9,6 @@ import { createMatches, type Matches } from './matches.ts';
 import { createNumbers } from './numbers.ts';
 import type { LoadOptions } from './options.ts';
 import { indexedAnew } from './renew.ts';
-import { createSlots } from './slots.ts';
 import { startThreads, type Threads } from './threads.ts';
 import type { Part, Settings, Source } from './types.ts';
 import { CriteriaMatch } from './write.ts';
