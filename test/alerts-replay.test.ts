@@ -8,6 +8,7 @@ import { random, waitFor } from '#platform/testing';
 import { type Client, createClient, entries, linkOf } from './client.ts';
 import { type AlertSource, compareAlerts } from './compare-alerts.ts';
 import { dataFolder, embeddedDb, startProcess } from './fault/server-process.ts';
+import type { PlainAlert } from './plain-alerts.ts';
 import { replayPlans, replayRules, windowSeconds } from './replay-rules.ts';
 
 const patients = 20;
@@ -79,6 +80,25 @@ async function correct(client: Client, below: Below, patient: string): Promise<v
   );
 }
 
+const loinc = (code: string): JsonObject => ({ coding: [{ system: 'http://loinc.org', code }] });
+/** What a reading was in truth: another vital sign in the same unit, or none. */
+const truths: Record<string, JsonObject> = { '8867-4': { code: loinc('9279-1') }, '9279-1': { code: loinc('8867-4') } };
+const weight: JsonObject = { code: loinc('29463-7'), category: [loinc('29463-7')] };
+
+/** What one alert of each patient rests on turns out to be something else; ids of the Observations. */
+async function recode(client: Client, alerts: readonly PlainAlert[]): Promise<string[]> {
+  const open = alerts.filter(({ rule, endedMs }) => endedMs === undefined && !/score|silence/.test(rule));
+  const wrong = [...new Map(open.map(({ patient, evidence }) => [patient, evidence[0]!])).values()];
+  const recodeOne = async (id: string, at: number) => {
+    const stored = (await client('GET', `Observation/${id}`)).json as unknown as Resource;
+    const [{ code } = {}] = (stored.code as { coding: JsonObject[] }).coding;
+    const truth = (at % 2 === 0 ? undefined : truths[String(code)]) ?? weight;
+    await put(client, { ...stored, status: 'corrected', ...truth } as Resource);
+  };
+  await Promise.all(wrong.map(recodeOne));
+  return wrong;
+}
+
 type Publish = (topic: string, payload: string) => Promise<unknown>;
 
 /** A patient's readings, one after the other. Every fourth patient is watched now, the others are caught up with. */
@@ -148,6 +168,11 @@ test('alerts of monitored patients are those that the store leads to, seeded', a
   // Those who are watched are silent by now; some go on.
   const silent = first.filter(({ rule, endedMs }) => rule === 'replay-silence' && endedMs === undefined);
   assert.ok(silent.length > 0);
+  // One of each patient and all of them judged before: what is read of the past has the codes of now.
+  const wrong = await recode(client, first);
+  const corrected = await settled();
+  const ended = corrected.filter(({ mistaken, evidence }) => mistaken && evidence.some((id) => wrong.includes(id)));
+  assert.ok(wrong.length >= patients / 4 && ended.length >= wrong.length / 2, `${ended.length} of ${wrong.length}`);
   await Promise.all([0, 1, 4].map((number) => live(number, stepsEach - 1, { client, publish })));
   const alerts = await settled();
   for (const rule of Object.keys(replayRules)) {

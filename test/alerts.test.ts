@@ -5,8 +5,9 @@ import type { JsonObject, Resource } from '#fhir-model';
 import { waitFor } from '#platform/testing';
 import { assertOutcome, entries } from './client.ts';
 import { serveTests } from './server.ts';
+import { healthy, kinds, totals, observation as vitalSign } from './vital-signs.ts';
 
-const call = serveTests();
+const call = serveTests({ SCORES: 'news2' });
 const root = () => call.base.replace(/\/fhir\/R4$/, '');
 const admin = async (method: string, path: string, body?: unknown) =>
   (await call(method, `${root()}${path}`, body)) as unknown as {
@@ -279,4 +280,47 @@ test('values from before a rule was in force count, whomever they are about', as
       ['Patient/p1', 'Both', 'before, renal'],
     ],
   );
+});
+
+test('a vital sign that turns out to be something else: its alert was an error, its scores are without it', async () => {
+  const pulse = {
+    ...{ type: 'data-changed' },
+    data: [
+      { type: 'Observation', codeFilter: [{ path: 'code', code: [{ system: 'http://loinc.org', code: '8867-4' }] }] },
+    ],
+  };
+  const fast = extension('high', { valueQuantity: { value: 120, system: 'http://unitsofmeasure.org', code: '/min' } });
+  await put(planDefinition('pulse', 'threshold', [], { title: 'Fast', extension: [fast], trigger: [pulse] }));
+  await put({ resourceType: 'Patient', id: 'recoded', birthDate: '1950-05-05' });
+  const at = { patient: 'recoded', minutes: 0 };
+  for (const [name, kind] of healthy()) await put(vitalSign({ id: `recoded-${name}`, ...at, ...kind }));
+  const scores = async () =>
+    entries(await call('GET', 'Observation?subject=Patient/recoded&_tag=urn:cerebra:score|news2')).map(
+      ({ resource }) => resource!,
+    );
+  const flags = async () =>
+    entries(await call('GET', 'Flag?subject=Patient/recoded&_tag=urn:cerebra:alert|pulse'))
+      .map(({ resource }) => String(resource!.status))
+      .sort();
+  const told = async (what: string, total: number | null, statuses: string[]) => {
+    await waitFor(async () => {
+      const now = [totals(await scores()), await flags()];
+      return JSON.stringify(now) === JSON.stringify([[[0, total]], statuses]);
+    }, what);
+    return (await scores())[0]!.status;
+  };
+  await told('the score of all', 0, []);
+  const wrong = vitalSign({ id: 'recoded-pulse', ...at, ...kinds.pulse(131) });
+  await put(wrong);
+  assert.equal(await told('the alert, and 3 points', 3, ['active']), 'amended');
+  const code = { coding: [{ system: 'http://loinc.org', code: '29463-7' }] };
+  await put({ ...wrong, code });
+  assert.equal(await told('neither', null, ['entered-in-error']), 'amended');
+  const [alert] = (await admin('GET', '/admin/alerts?rule=pulse')).json.alerts!;
+  assert.deepEqual([alert!.status, alert!.evidence], ['resolved', ['Observation/recoded-pulse']]);
+  const from = new Date(Date.now() - 3_600_000).toISOString();
+  const dry = await admin('POST', `/admin/alerts/rules/pulse/dry-run?from=${from}&wait=20`);
+  assert.deepEqual([dry.json.state, dry.json.raised, dry.json.resolved], ['done', 1, 1]);
+  await put(wrong);
+  assert.equal(await told('both again', 3, ['active', 'entered-in-error']), 'amended');
 });

@@ -226,29 +226,48 @@ function watch(all: PlainAlert[], patient: Patient, reading: Reading): void {
   settle(all, patient, ['replay-silence', reading.patient], over, cause);
 }
 
-function take(all: PlainAlert[], patient: Patient, reading: Reading): void {
+function take(
+  all: PlainAlert[],
+  patient: Patient,
+  reading: Reading,
+  except: ReadonlySet<ReplayRule> = new Set(),
+): void {
   const { id, code, atMs, updatedMs, stands, mistaken } = reading;
   const kind = patient.readings.get(code) ?? new Map<string, Reading>();
   patient.readings.set(code, kind);
   if (stands && reading.value !== undefined) kind.set(id, reading);
   else kind.delete(id);
   for (const [rule, judged] of judge(patient, reading)) {
+    if (except.has(rule)) continue;
     const cause = { id, atMs, instantMs: updatedMs, mistaken, withdrawn: !stands && alone.has(rule) };
     if (judged) settle(all, patient, [rule, reading.patient], judged, cause);
   }
-  if (code !== 'score') watch(all, patient, reading);
+  if (code !== 'score' && except.size === 0) watch(all, patient, reading);
+}
+
+/** Its code was wrong: for whoever looks at the former one, and not at that of now, it was a mistake. */
+function takeBack(all: PlainAlert[], patient: Patient, former: Reading, now: Reading | undefined): void {
+  const still = now ? judge(patient, now).map(([rule]) => rule) : [];
+  take(all, patient, { ...former, stands: false, mistaken: true }, new Set<ReplayRule>(['replay-silence', ...still]));
 }
 
 /** All alerts that follow from these versions until `nowMs`, by which what did not come is missing. */
 export function plainAlerts(versions: readonly StoredObservation[], nowMs: number): PlainAlert[] {
   const patients = new Map<string, Patient>();
   const all: PlainAlert[] = [];
+  const before = new Map<string, StoredObservation>();
   for (const version of versions) {
+    const { id = '' } = version.resource;
+    const replaced = before.get(id);
+    before.set(id, version);
+    const former = replaced && !replaced.deleted ? readingOf({ ...replaced, updatedMs: version.updatedMs }) : undefined;
     const reading = readingOf(version);
-    if (!reading) continue;
-    const patient = patients.get(reading.patient) ?? { readings: new Map(), awaited: undefined, open: new Map() };
-    patients.set(reading.patient, patient);
-    take(all, patient, reading);
+    const name = (reading ?? former)?.patient;
+    if (name === undefined) continue;
+    const patient = patients.get(name) ?? { readings: new Map(), awaited: undefined, open: new Map() };
+    patients.set(name, patient);
+    if (former && former.code !== reading?.code) takeBack(all, patient, former, reading);
+    if (reading) take(all, patient, reading);
   }
   for (const [name, patient] of patients) missed(all, patient, name, nowMs);
   return all;

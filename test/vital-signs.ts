@@ -41,6 +41,8 @@ export const kinds = {
   pulse: (value: number) => ({ code: loinc('8867-4'), value: quantity(value, '/min') }),
   alert: () => ({ code: own('consciousness'), value: { valueCodeableConcept: own('alert') } }),
   temperature: (value: number) => ({ code: loinc('8310-5'), value: quantity(value, 'Cel') }),
+  /** No vital sign of any score. */
+  weight: () => ({ code: loinc('29463-7'), value: quantity(70, 'kg') }),
   scale2: () => ({ code: own('spo2-scale'), value: { valueCodeableConcept: own('2') } }),
 };
 
@@ -73,6 +75,7 @@ const randomKinds = [
   () => kinds.alert(),
   (below: Below) => kinds.temperature(34 + below(60) / 10),
   () => kinds.scale2(),
+  () => kinds.weight(),
 ];
 type Below = (below: number) => number;
 

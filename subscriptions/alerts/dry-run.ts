@@ -9,11 +9,13 @@ import {
   type ResourceReader,
 } from '#fhir-model';
 import { CerebraError, type Clock, type Db, isCerebraError, type Log } from '#platform';
+import type { Matcher } from '../match/matcher.ts';
 import { missedFound } from './rules/absence.ts';
-import { evaluate, type ReadyRule } from './rules/evaluate.ts';
+import { evaluate } from './rules/evaluate.ts';
 import type { Found, Happening } from './rules/happening.ts';
 import { createMemory, type Watch } from './rules/memory.ts';
 import { createLookups, type Lookups } from './rules/query.ts';
+import type { ReadyRule } from './rules/ready.ts';
 import { remembers } from './rules/rule.ts';
 import type { Severity } from './seams.ts';
 import { foldSteps } from './state/alerts.ts';
@@ -258,26 +260,40 @@ function createVirtual(options: DryRunOptions, ready: ReadyRule, run: DryRun, { 
 }
 
 /** Those that the rule would have been told of. */
-async function happeningsOf({ db, feed }: DryRunOptions, ready: ReadyRule, batch: readonly Change[]) {
-  const { rule, matcher, later } = ready;
-  const wanted = batch.flatMap((change): Happening[] => {
-    const { body, ...rest } = change;
-    if (change.op === 'delete') return matcherKnows(rule, change.type) ? [rest] : [];
-    const mayBeTold = [matcher, later].filter((one) => one.mayMatch(change.type, body));
-    if (mayBeTold.length === 0) return [];
-    const resource = parseJson(body).exact as Resource;
-    return mayBeTold.some((one) => one.match(resource, change.version, change.updatedMs, () => {}).length > 0)
-      ? [{ ...rest, resource }]
-      : [];
-  });
-  const before = wanted.filter(({ version }) => version > 1);
-  if (before.length === 0) return wanted;
+async function happeningsOf(
+  { db, feed }: DryRunOptions,
+  { rule, matcher, later }: ReadyRule,
+  batch: readonly Change[],
+) {
+  const changes = batch.filter(({ type }) => matcherKnows(rule, type));
+  const before = changes.filter(({ version }) => version > 1);
   const keys = before.map(({ type, id, version }) => ({ type, id, version: version - 1 }));
-  const texts = await feed.bodies(db, keys);
-  for (const [i, happening] of before.entries()) {
-    if (texts[i]) happening.previous = parseJson(texts[i]).exact as Resource;
-  }
-  return wanted;
+  const texts = before.length === 0 ? [] : await feed.bodies(db, keys);
+  const former = new Map(before.map((change, i) => [change, texts[i]!]));
+  return changes.flatMap((change): Happening[] => {
+    const { body, ...rest } = change;
+    const was = former.get(change) ?? '';
+    const isTold =
+      change.op === 'delete' ||
+      isMet([matcher, later], change, body) ||
+      isMet([matcher], { ...change, version: change.version - 1 }, was);
+    return isTold ? [{ ...rest, ...read('resource', body), ...read('previous', was) }] : [];
+  });
+}
+
+const read = (name: 'resource' | 'previous', text: string): Pick<Happening, typeof name> =>
+  text === '' ? {} : { [name]: parseJson(text).exact as Resource };
+
+/** Whether one of them matches the version of this text. */
+function isMet(
+  matchers: readonly Matcher[],
+  { type, version, updatedMs }: Pick<Change, 'type' | 'version' | 'updatedMs'>,
+  text: string,
+): boolean {
+  const mayMatch = text === '' ? [] : matchers.filter((one) => one.mayMatch(type, text));
+  if (mayMatch.length === 0) return false;
+  const resource = parseJson(text).exact as Resource;
+  return mayMatch.some((one) => one.match(resource, version, updatedMs, () => {}).length > 0);
 }
 
 const matcherKnows = ({ actions }: ReadyRule['rule'], type: string): boolean =>

@@ -8,8 +8,7 @@ import type { CriteriaRules } from '../match/criteria.ts';
 import type { Entry, Matcher } from '../match/matcher.ts';
 import type { Registration } from '../registration.ts';
 import { isRule, readRule } from './rules/definition.ts';
-import type { ReadyRule } from './rules/evaluate.ts';
-import { entriesOf, readyRule, ruleSubscriber } from './rules/ready.ts';
+import { entriesOf, type ReadyRule, readyRule, ruleSubscriber } from './rules/ready.ts';
 import type { Rule } from './rules/rule.ts';
 
 export interface RuleSetOptions {

@@ -4,9 +4,9 @@ import { type AccessScope, type ChangeFeed, parseJson, type Resource, type Resou
 import { CerebraError, type Clock, type Db, isCerebraError, type Log, type Statement, type Tx } from '#platform';
 import type { RuleSet } from './rule-set.ts';
 import { missedFound, versionOf } from './rules/absence.ts';
-import type { ReadyRule } from './rules/evaluate.ts';
 import type { Found } from './rules/happening.ts';
 import { createLookups } from './rules/query.ts';
+import type { ReadyRule } from './rules/ready.ts';
 import type { Rule } from './rules/rule.ts';
 import type { AlertKeeper } from './state/alerts.ts';
 import { stormKey } from './state/row.ts';

@@ -11,10 +11,11 @@ import {
 import { type Db, isCerebraError, type Log } from '#platform';
 import { acknowledgeBy, acknowledgmentSubscriber } from '../alerts/acknowledgments.ts';
 import type { RuleSet } from '../alerts/rule-set.ts';
-import { evaluate, type ReadyRule } from '../alerts/rules/evaluate.ts';
+import { evaluate } from '../alerts/rules/evaluate.ts';
 import { type Found, type Happening, subjectOf } from '../alerts/rules/happening.ts';
 import { createMemory } from '../alerts/rules/memory.ts';
 import { createLookups } from '../alerts/rules/query.ts';
+import type { ReadyRule } from '../alerts/rules/ready.ts';
 import { remembers } from '../alerts/rules/rule.ts';
 import type { AlertKeeper } from '../alerts/state/alerts.ts';
 import { alertOfPart } from '../alerts/state/resources.ts';

@@ -101,9 +101,11 @@ export function createDispatching(options: DispatchingOptions): Dispatching {
   };
 }
 
-function plannerOf({ matcher, rules, search, limits, topics, definers, handshakes, log }: DispatchingOptions) {
+function plannerOf(options: DispatchingOptions) {
+  const { matcher, rules, search, limits, topics, definers, handshakes, log } = options;
   return createPlanner({
     ...{ matcher, rules, search, matchesMax: limits.batchMatches, topics, definers },
+    bodies: (versions) => options.feed.bodies(options.db, versions),
     isAccepted: (one, version) => !handshakes.isNeeded(one) || handshakes.accepted.get(one.id) === version,
     onMatchError: (subscription, err) => log.error({ err, subscription }, 'criteria could not be evaluated'),
   });

@@ -1,12 +1,13 @@
 // What a batch of changes leads to, decided in the order of the stream: a Subscription that becomes active matches the
 // changes after it, one that stops does not.
-import { type Change, parseJson, type Resource } from '#fhir-model';
+import { type Change, parseJson, type Resource, type VersionKey } from '#fhir-model';
 import { parseCriteria } from '../match/criteria.ts';
 import type { Matcher } from '../match/matcher.ts';
 import { keepMet, type StoredCriteria, type StoredSearch } from '../match/stored.ts';
 import { type Registration, type RegistrationRules, registrationOrProblem } from '../registration.ts';
 import type { TopicMatching } from '../topics/matching.ts';
 import type { Match } from './deliveries.ts';
+import { readLeaving } from './left.ts';
 import type { SubscriberChange } from './subscribers.ts';
 
 export interface Plan {
@@ -38,6 +39,8 @@ export interface Definer {
 export interface PlannerOptions {
   matcher: Matcher;
   rules: RegistrationRules;
+  /** JSON texts of versions; '' for what is deleted, or kept no longer. */
+  bodies: (versions: readonly VersionKey[]) => Promise<string[]>;
   /** Decides what one resource alone can't. */
   search: StoredSearch;
   /** A batch is cut after the change that brings its matches to this many. */
@@ -111,28 +114,33 @@ export function createPlanner(options: PlannerOptions): Planner {
       const plan: Plan = { handled: 0, matches: [], subscribers: [] };
       const defines = batch.some(({ type }) => type === 'Subscription' || definers(type).length > 0);
       const ofTopics = await topics.open(batch, defines);
+      const definesFollowers = batch.some(({ type }) => definers(type).length > 0);
+      const leaving = await readLeaving(options, batch, definesFollowers);
       for (const change of batch) {
         plan.handled++;
         const isSubscription = change.type === 'Subscription';
         const defining = definers(change.type);
         const isDefinition = isSubscription || defining.length > 0;
         if (change.op === 'delete') {
-          for (const subscriber of matcher.toldOfDeletions(change.type)) plan.matches.push({ subscriber, change });
+          for (const subscriber of matcher.followers(change.type)) plan.matches.push({ subscriber, change });
         }
         const mayMatch = change.op !== 'delete' && matcher.mayMatch(change.type, change.body);
         // A definition is asked about as it is after its own change.
         const mayTrigger = isDefinition || ofTopics.concerns(change);
-        if (!mayMatch && !mayTrigger) continue;
-        const resource = change.op === 'delete' ? undefined : (parseJson(change.body).exact as Resource);
+        if (!mayMatch && !mayTrigger && !leaving.concerns(change)) continue;
+        const isRead = change.op !== 'delete' && (mayMatch || mayTrigger);
+        const resource = isRead ? (parseJson(change.body).exact as Resource) : undefined;
         const next = isSubscription ? onSubscription(change, resource) : undefined;
         if (next) plan.subscribers.push(next);
         for (const definer of defining) {
           for (const one of await definer.onChange(change, resource)) plan.subscribers.push(one);
         }
-        if (resource && (mayMatch || isDefinition)) {
-          const ids = matcher.match(resource, change.version, change.updatedMs, options.onMatchError);
-          for (const subscriber of ids) plan.matches.push({ subscriber, change });
-        }
+        const matched =
+          resource && (mayMatch || isDefinition)
+            ? matcher.match(resource, change.version, change.updatedMs, options.onMatchError)
+            : [];
+        for (const subscriber of matched) plan.matches.push({ subscriber, change });
+        for (const subscriber of leaving.leftBy(change, matched)) plan.matches.push({ subscriber, change });
         if (mayTrigger) for (const one of await ofTopics.match(change, resource)) plan.matches.push(one);
         if (plan.matches.length >= options.matchesMax) break;
         if (plan.handled % changesPerTurn === 0) await new Promise(setImmediate);

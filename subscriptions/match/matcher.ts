@@ -20,8 +20,8 @@ export interface Entry {
   endsMs?: number;
   /** A condition beyond the criteria; alerts use it to pass over what can't concern them. */
   test?: (resource: Resource, version: number) => boolean;
-  /** It is told of every deletion of the type, too. */
-  deletions?: true;
+  /** It is told, too, when what it matched is gone: of every deletion of the type, and of a version that it matches no more. */
+  follows?: true;
 }
 
 export interface Matcher {
@@ -38,8 +38,10 @@ export interface Matcher {
     updatedMs: number,
     onError: (id: string, error: unknown) => void,
   ): string[];
-  /** Subscribers that are told of every deletion of the type. */
-  toldOfDeletions(type: string): string[];
+  /** Subscribers of the entries that follow resources of the type. */
+  followers(type: string): string[];
+  /** Those of them whose entries match; the rest as in `match`. */
+  matchFollowers: Matcher['match'];
   size(): number;
 }
 
@@ -54,8 +56,8 @@ interface TypeIndex {
   /** The entries of this type, and the texts one of which is in whatever they match; undefined: not worked out yet. */
   filed: Set<Filed>;
   texts: RegExp | 'unknown' | undefined;
-  /** The entries that are told of deletions. */
-  deletions: Set<Entry>;
+  /** The entries that follow what they match. */
+  following: Set<Entry>;
 }
 
 /**
@@ -83,6 +85,27 @@ export function createMatcher(baseUrl?: string): Matcher {
     if (index && unfile(index, known)) types.delete(type);
   };
 
+  const matchThose =
+    (isWanted: (entry: Entry) => boolean): Matcher['match'] =>
+    (resource, version, updatedMs, onError) => {
+      const index = types.get(resource.resourceType);
+      if (!index) return [];
+      const subscribers = new Set<string>();
+      index.extract ??= compileExtractor([...index.params.keys()], { baseUrl });
+      const values = index.extract(resource);
+      for (const entry of candidates(index, values)) {
+        if (!isWanted(entry) || (entry.endsMs !== undefined && updatedMs >= entry.endsMs)) continue;
+        try {
+          if (matches(entry.query, values, resource) && (entry.test?.(resource, version) ?? true)) {
+            subscribers.add(entry.subscriber ?? entry.id);
+          }
+        } catch (error) {
+          onError(entry.id, error);
+        }
+      }
+      return [...subscribers];
+    };
+
   return {
     put(entry) {
       remove(entry.id);
@@ -90,7 +113,7 @@ export function createMatcher(baseUrl?: string): Matcher {
       if (!index) {
         index = {
           ...{ buckets: new Map(), rest: new Set(), params: new Map(), extract: undefined },
-          ...{ filed: new Set(), texts: undefined, deletions: new Set() },
+          ...{ filed: new Set(), texts: undefined, following: new Set() },
         };
         types.set(entry.query.type, index);
       }
@@ -107,27 +130,11 @@ export function createMatcher(baseUrl?: string): Matcher {
       index.texts ??= textsOf(index);
       return index.texts === 'unknown' || index.texts.test(body);
     },
-    match(resource, version, updatedMs, onError) {
-      const index = types.get(resource.resourceType);
-      if (!index) return [];
-      const subscribers = new Set<string>();
-      index.extract ??= compileExtractor([...index.params.keys()], { baseUrl });
-      const values = index.extract(resource);
-      for (const entry of candidates(index, values)) {
-        if (entry.endsMs !== undefined && updatedMs >= entry.endsMs) continue;
-        try {
-          if (matches(entry.query, values, resource) && (entry.test?.(resource, version) ?? true)) {
-            subscribers.add(entry.subscriber ?? entry.id);
-          }
-        } catch (error) {
-          onError(entry.id, error);
-        }
-      }
-      return [...subscribers];
-    },
-    toldOfDeletions(type) {
-      const told = types.get(type)?.deletions ?? [];
-      return [...new Set(Array.from(told, ({ subscriber, id }) => subscriber ?? id))];
+    match: matchThose(() => true),
+    matchFollowers: matchThose(({ follows }) => follows === true),
+    followers(type) {
+      const following = types.get(type)?.following ?? [];
+      return [...new Set(Array.from(following, ({ subscriber, id }) => subscriber ?? id))];
     },
     size: () => filed.size,
   };
@@ -151,7 +158,7 @@ function file(index: TypeIndex, entry: Entry): Filed {
   const one = { entry, keys: found?.keys, texts: found && criterionTexts(found.criterion) };
   index.filed.add(one);
   index.texts = undefined;
-  if (entry.deletions) index.deletions.add(entry);
+  if (entry.follows) index.following.add(entry);
   return one;
 }
 
@@ -179,7 +186,7 @@ function unfile(index: TypeIndex, one: Filed): boolean {
   const { entry, keys } = one;
   index.filed.delete(one);
   index.texts = undefined;
-  index.deletions.delete(entry);
+  index.following.delete(entry);
   for (const { param } of entry.query.criteria) {
     const users = index.params.get(param) ?? 1;
     if (users > 1) index.params.set(param, users - 1);

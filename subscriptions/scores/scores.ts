@@ -56,7 +56,7 @@ export function createScores(
   const entryOf = (text: string, at: number): Entry => ({
     ...{ id: `${subscriberId}:${at}`, subscriber: subscriberId },
     query: parseCriteria(text, rules).query,
-    ...(at === 0 ? { deletions: true as const } : {}),
+    ...(at === 0 ? { follows: true as const } : {}),
   });
   const registration: Registration = {
     ...{ id: subscriberId, channel: 'score', criteria: criteria.join(' or ') },

@@ -49,7 +49,6 @@ export function readRule(resource: Resource, version: number, rules: CriteriaRul
     kind,
     actions: actions.map((action, index) => readAction(action, `${at}.action[${index}]`, context)),
     queries,
-    usesPrevious: JSON.stringify(resource).includes('%previous'),
     ...common,
   };
 }
@@ -71,8 +70,9 @@ function readCommon(extensions: Extensions, kind: RuleKind, at: string) {
     key: extensions.path('key', ['resource', 'previous']),
     suppress: extensions.path('suppress', ['resource', 'previous']),
   });
+  const usesPrevious = ['subject', 'key'].some((name) => extensions.text(name, 'string')?.includes('%previous'));
   return {
-    ...{ windowMs: windowMs ?? 0, ...paths },
+    ...{ windowMs: windowMs ?? 0, usesPrevious, ...paths },
     detectedIssue: (extensions.value('detected-issue', 'Boolean') ?? kind === 'combination') === true,
     ...definedOnly({
       quietHours: readQuietHours(extensions.nested('quiet-hours'), at),

@@ -1,12 +1,11 @@
 // A rule and what happened: what is found.
 import type { JsonObject, Resource } from '#fhir-model';
 import { isCerebraError, type Log } from '#platform';
-import type { Matcher } from '../../match/matcher.ts';
 import { analyteIn, bandOf, type Level, levelIn, mayBeCritical } from '../critical/level.ts';
 import type { Finding } from '../seams.ts';
 import { missedBefore } from './absence.ts';
 import { type Before, type EarlierPorts, earlierOf } from './earlier.ts';
-import { keyOf, leftBehind } from './former.ts';
+import { isRecoded, keyOf, leftBehind } from './former.ts';
 import {
   encounterOf,
   type Found,
@@ -21,7 +20,8 @@ import {
 import type { Fact, Memory, SubjectMemory } from './memory.ts';
 import { combination, delta, type Looked, place, trend } from './over-time.ts';
 import { type Lookups, runQueries } from './query.ts';
-import { overTime, type Rule, type RuleAction, rankOf } from './rule.ts';
+import type { ReadyRule } from './ready.ts';
+import { overTime, type RuleAction, rankOf } from './rule.ts';
 import { isDenied, threshold, type Variables, type Verdict } from './verdict.ts';
 
 export interface EvaluationPorts {
@@ -31,14 +31,6 @@ export interface EvaluationPorts {
   /** Instant from which on all changes are judged, as of a dry run; without it from the first one of a subject on. */
   fromMs?: number;
   log: Log;
-}
-
-/** A rule with the matcher of its triggers, filed as `action.trigger`. */
-export interface ReadyRule {
-  rule: Rule;
-  matcher: Matcher;
-  /** What it is told of although no trigger is met: it may have been, before. */
-  later: Matcher;
 }
 
 interface Seen {
@@ -305,9 +297,12 @@ function findingOf(seen: Seen, what: What | undefined, more: Pick<Found, 'withdr
     ...(rule.escalation === undefined ? {} : { escalation: rule.escalation }),
     ...{ instantMs: updatedMs, position: { xid, seq }, source: referenceOf(happening), ...more },
     ...(what && isSuppressed(seen) ? { suppressed: true } : {}),
-    ...(resource.status === 'entered-in-error' || happening.left ? { mistaken: true } : {}),
+    ...(isMistaken(seen) ? { mistaken: true } : {}),
   };
 }
+
+const isMistaken = ({ resource, happening: { left, previous } }: Seen): boolean =>
+  left === true || resource.status === 'entered-in-error' || (previous !== undefined && isRecoded(previous, resource));
 
 const isSuppressed = ({ ready: { rule }, resource, happening }: Seen): boolean =>
   rule.suppress?.holds(resource as JsonObject, { resource, previous: happening.previous }) === true;

@@ -1,10 +1,17 @@
 // Rules made ready: the matcher of a rule's triggers, and the entries by which the change stream is listened to.
 import type { Resource, SearchQuery } from '#fhir-model';
-import { createMatcher, type Entry } from '../../match/matcher.ts';
+import { createMatcher, type Entry, type Matcher } from '../../match/matcher.ts';
 import { isAudit } from '../audit.ts';
 import { mayBeCritical } from '../critical/level.ts';
-import type { ReadyRule } from './evaluate.ts';
 import type { Rule } from './rule.ts';
+
+/** A rule with the matcher of its triggers, filed as `action.trigger`. */
+export interface ReadyRule {
+  rule: Rule;
+  matcher: Matcher;
+  /** What it is told of although no trigger is met: it may have been, before. */
+  later: Matcher;
+}
 
 /** Id of the subscriber that stands for a rule; ':' can't occur in the id of a Subscription. */
 export const ruleSubscriber = (id: string): string => `alert:${id}`;
@@ -39,7 +46,7 @@ export function entriesOf(rule: Rule): Entry[] {
       id: `${subscriber}:${i}.${j}`,
       subscriber,
       query,
-      deletions: true as const,
+      follows: true as const,
       ...testOf(query.type, test),
     })),
   );

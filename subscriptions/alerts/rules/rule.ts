@@ -25,7 +25,7 @@ export interface Rule {
   kind: RuleKind;
   actions: RuleAction[];
   queries: ContextQuery[];
-  /** Whether `%previous` is asked for. */
+  /** Whether `%previous` is asked for by the subject or the key. */
   usesPrevious: boolean;
   /** Yields the reference of the subject; without it the resource's own. */
   subject?: FhirPath;
