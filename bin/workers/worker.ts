@@ -22,23 +22,30 @@ import { acceptWebSockets, type WebSocketEntry } from '../web-sockets.ts';
 import { type Asking, createAsking } from './asking.ts';
 import { type Beginning, failureOf, type Message } from './messages.ts';
 
-/** Commits of so long are told at once: the primary polls anyway. */
-const TELL_MS = 2;
-
 const send = (message: Message): void => {
   // The primary may just have gone; then this process ends too.
   if (process.connected) process.send!(message, undefined, undefined, () => undefined);
 };
 
+/** The primary's dispatcher looks no more often (subscriptions/dispatch/dispatcher.ts, everyMsMin). */
+const TELL_MS = 10;
+
+/** Tells the primary of a commit at once, of those within TELL_MS after it together. */
 function createTelling(): () => void {
+  let isResting = false;
   let isDue = false;
-  return () => {
-    if (isDue) return;
-    isDue = true;
+  const tell = (): void => {
+    isResting = true;
+    isDue = false;
+    send({ kind: 'committed' });
     setTimeout(() => {
-      isDue = false;
-      send({ kind: 'committed' });
+      isResting = false;
+      if (isDue) tell();
     }, TELL_MS);
+  };
+  return () => {
+    if (isResting) isDue = true;
+    else tell();
   };
 }
 
