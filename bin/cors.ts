@@ -14,6 +14,7 @@ const EXPOSED = [
   'Retry-After',
   'Allow',
   'Accept-Patch',
+  'X-Progress',
   'X-Request-Id',
   'X-Security-Context',
 ];

@@ -66,8 +66,12 @@ describe('batch', () => {
       request('POST', 'Patient/b-op/$meta-add', parameters),
       request('GET', 'Patient/b-op/$meta'),
       request('GET', 'Patient/$no-such-operation'),
+      request('POST', '$reindex?type=Basic'),
     ]);
-    assert.deepEqual(statuses(reply), [200, 200, 404], reply.text);
+    assert.deepEqual(statuses(reply), [200, 200, 404, 202], reply.text);
+    const { resource, response } = entries(reply)[3]!;
+    const [{ valueId }] = resource!.parameter as unknown as [{ valueId: string }];
+    assert.equal(response!.location, `${fhir.base}/$reindex-status?job=${valueId}`);
     assert.deepEqual(issueOf(reply, 2).expression, ['Bundle.entry[2].request.url']);
     assert.deepEqual((await fhir('GET', 'Patient/b-op')).json.meta!.tag, [tag]);
   });

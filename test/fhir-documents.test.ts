@@ -99,6 +99,10 @@ describe('Composition/$document', () => {
     assert.equal(stored.text, reply.text);
     assert.deepEqual(names(entries(stored)), whole);
     assert.equal((await fhir('GET', 'Composition/c/$document?persist=false')).status, 200);
+    const entry = [{ request: { method: 'POST', url: 'Composition/c/$document?persist=true' } }];
+    const [made] = entries(await fhir('POST', '', { resourceType: 'Bundle', type: 'batch', entry }));
+    assert.equal(made!.response!.status, '201 Created');
+    assert.equal(made!.response!.location, `${fhir.base}/Bundle/${made!.resource!.id}/_history/1`);
   });
 
   test('is whole or an error', async () => {
@@ -198,6 +202,7 @@ describe('DocumentReference/$docref', () => {
     assertOutcome(await fhir('GET', 'DocumentReference/$docref'), 400, 'required', 'patient');
     assertOutcome(await fhir('GET', 'DocumentReference/$docref?patient=none'), 404, 'not-found', 'patient');
     assertOutcome(await fhir('GET', 'DocumentReference/$docref?patient=p&start=soon'), 400, 'value', 'start');
+    assertOutcome(await fhir('GET', 'DocumentReference/$docref?patient=p&start=2020&end=2019'), 400, 'value', 'end');
     assertOutcome(await fhir('GET', 'DocumentReference/$docref?patient=p&patient=q'), 400, 'value', 'patient');
   });
 });

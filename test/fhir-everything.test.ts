@@ -199,6 +199,30 @@ describe('Patient/[id]/$everything', () => {
     assertOutcome(await fhir('GET', 'Patient/a/$everything?_type=Observation,Nothing'), 400, 'value', '_type');
   });
 
+  test('_elements and _summary, on each page; _elements leaves what is included whole', async () => {
+    const all = await pages('Patient/a/$everything?_type=Patient,Coverage,Group,Organization&_elements=id&_count=1');
+    assert.equal(all.length, 2);
+    for (const page of all) assert.match(linkOf(page, 'self')!, /[?&]_elements=id(&|$)/);
+    const shown = all.flatMap((page) => entries(page));
+    const isPart = (resource: JsonObject) =>
+      (resource.meta as { tag?: { code: string }[] }).tag?.some((tag) => tag.code === 'SUBSETTED') === true;
+    assert.deepEqual(
+      shown.map(({ resource, search }) => [resource!.resourceType, search!.mode, isPart(resource!)]),
+      [
+        ['Patient', 'match', true],
+        ['Coverage', 'match', true],
+        ['Organization', 'include', false],
+        ['Group', 'match', true],
+      ],
+    );
+    // With the elements that may change the meaning of others: Patient.active, Patient.link.
+    assert.deepEqual(Object.keys(shown[0]!.resource!).sort(), ['active', 'id', 'link', 'meta', 'resourceType']);
+    const short = entries(await fhir('GET', 'Patient/$everything?_type=Patient,Organization&_summary=text'));
+    for (const { resource } of short) assert.ok(isPart(resource!));
+    assertOutcome(await fhir('GET', 'Patient/a/$everything?_summary=count'), 400, 'value', '_summary');
+    assertOutcome(await fhir('GET', 'Patient/a/$everything?_elements=id&_summary=text'), 400, 'value', '_elements');
+  });
+
   test('start and end: care in that time, what lasts into it and what has no date', async () => {
     const reply = await fhir('GET', 'Patient/a/$everything?start=2020-05-02&end=2020-06-01');
     const kept = membersOfA.filter((name) => !['Condition/a-past', 'Observation/a-old'].includes(name));

@@ -103,6 +103,20 @@ describe('If-Match and If-None-Match on changes', () => {
     const done = await run('W/"2"');
     assert.deepEqual([done.status, done.headers.get('etag')], [204, 'W/"3"']);
   });
+
+  test('deletes by criteria: what matches nothing has no version', async () => {
+    const url = 'Patient?family=deletenone';
+    for (const ifMatch of ['W/"1"', '*'])
+      assertOutcome(await fhir('DELETE', url, undefined, { 'If-Match': ifMatch }), 412, 'conflict', 'If-Match');
+    const entry = [{ request: { method: 'DELETE', url, ifMatch: 'W/"1"' } }];
+    const bundle = { resourceType: 'Bundle', type: 'transaction', entry };
+    assertOutcome(await fhir('POST', '', bundle), 412, 'conflict', 'Bundle.entry[0].request.ifMatch');
+    const path = await create(patient('DeleteNone'));
+    assertOutcome(await fhir('DELETE', url, undefined, { 'If-Match': 'W/"2"' }), 412, 'conflict', 'If-Match');
+    assert.equal((await fhir('DELETE', url, undefined, { 'If-Match': 'W/"1"' })).status, 204);
+    assert.equal((await fhir('GET', path)).status, 410);
+    assert.equal((await fhir('DELETE', url)).status, 204);
+  });
 });
 
 describe('ids and types', () => {
@@ -195,7 +209,8 @@ describe('pages of other origins', () => {
       const { headers } = await fhir('GET', one, undefined, { Origin: origin });
       assert.equal(headers.get('access-control-allow-origin'), origin);
       const exposed = headers.get('access-control-expose-headers')!.split(',');
-      for (const name of ['ETag', 'Location', 'Last-Modified', 'X-Request-Id']) assert.ok(exposed.includes(name), name);
+      const needed = ['ETag', 'Location', 'Content-Location', 'Last-Modified', 'X-Progress', 'X-Request-Id'];
+      for (const name of needed) assert.ok(exposed.includes(name), name);
       assert.match(headers.get('vary') ?? '', /Origin/);
     }
     const asks = { Origin: origin, 'Access-Control-Request-Method': 'PATCH' };
@@ -295,6 +310,9 @@ describe('VERSION_REQUIRED', () => {
         'required',
         'Bundle.entry[0].request.ifMatch',
       );
+      const meta = [{ name: 'meta', valueMeta: { tag: [{ code: 'x' }] } }];
+      const tags = { resourceType: 'Parameters', parameter: meta };
+      assertOutcome(await call('POST', 'Patient/v/$meta-add', tags), 400, 'required', 'If-Match');
       assert.equal((await call('DELETE', 'Patient/v', undefined, { 'If-Match': 'W/"2"' })).status, 204);
       const organization = { resourceType: 'Organization', id: 'o', name: 'O' };
       for (let i = 0; i < 2; i++) assert.ok((await call('PUT', 'Organization/o', organization)).status < 300);

@@ -80,6 +80,17 @@ test('_pretty: lines in JSON and XML, decimals with their digits', async () => {
 test('fhirVersion is told where it was asked for', async () => {
   const reply = await call('GET', '/metadata', { accept: 'application/fhir+xml; fhirVersion=4.0' });
   assert.equal(reply.headers['content-type'], 'application/fhir+xml; fhirVersion=4.0; charset=utf-8');
+  // It asks for no line breaks: the same bytes, of a read and of a search.
+  for (const path of ['/Observation/pretty', '/Observation?_id=pretty', '/Observation/never']) {
+    const versioned = await call('GET', path, { accept: 'application/fhir+json; fhirVersion=4.0' });
+    assert.equal(versioned.headers['content-type'], 'application/fhir+json; fhirVersion=4.0; charset=utf-8');
+    const plain = await call('GET', path, { accept: 'application/fhir+json' });
+    assert.equal(String(versioned.bytes), String(plain.bytes), path);
+    const pretty = await call('GET', `${path}${path.includes('?') ? '&' : '?'}_pretty=true`, {
+      accept: 'application/fhir+json; fhirVersion=4.0',
+    });
+    assert.match(String(pretty.bytes), /^\{\n {2}"resourceType"/);
+  }
 });
 
 test('the CapabilityStatement lists the formats that are served', async () => {

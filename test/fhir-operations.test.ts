@@ -224,6 +224,33 @@ describe('$meta', () => {
     assertOutcome(await fhir('POST', `Patient/${id}/$meta-add`, metaInput(many)), 400, 'too-costly', 'meta');
   });
 
+  test('If-Match holds for them as for any change, in a batch too', async () => {
+    const id = await create({ tag: [T('x')] });
+    const add = (code: string, ifMatch: string) =>
+      fhir('POST', `Patient/${id}/$meta-add`, metaInput({ tag: [T(code)] }), { 'If-Match': ifMatch });
+    assert.equal((await add('y', 'W/"1"')).status, 200);
+    assertOutcome(await add('z', 'W/"1"'), 412, 'conflict', 'If-Match');
+    // Nothing would change, but the condition is asked first.
+    assertOutcome(await add('y', 'W/"1"'), 412, 'conflict', 'If-Match');
+    assertOutcome(await add('z', 'two'), 400, 'invalid', 'If-Match');
+    const entry = (code: string, ifMatch: string) => ({
+      request: { method: 'POST', url: `Patient/${id}/$meta-add`, ifMatch },
+      resource: metaInput({ tag: [T(code)] }),
+    });
+    const batch = { resourceType: 'Bundle', type: 'batch', entry: [entry('late', 'W/"1"'), entry('new', 'W/"2"')] };
+    const told = (await fhir('POST', '', batch)).json.entry as unknown as {
+      response: { status: string; outcome?: { issue: { expression?: string[] }[] } };
+    }[];
+    assert.deepEqual(
+      told.map(({ response }) => response.status),
+      ['412 Precondition Failed', '200 OK'],
+    );
+    assert.deepEqual(told[0]!.response.outcome!.issue[0]!.expression, ['Bundle.entry[0].request.ifMatch']);
+    const { json } = await fhir('GET', `Patient/${id}`);
+    assert.deepEqual(json.meta!.tag, [T('x'), T('y'), T('new')]);
+    assert.equal(json.meta!.versionId, '3');
+  });
+
   test('fifty $meta-add at once: none is lost', async () => {
     const id = await create({ tag: [T('base')] });
     const codes = Array.from({ length: 50 }, (_, i) => `c${String(i).padStart(2, '0')}`);

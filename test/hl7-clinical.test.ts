@@ -153,6 +153,76 @@ test('an order, its specimen, a question and its answer; then results: one reque
   assert.equal((await find('Observation', ofPatient('C1'))).length, 2);
 });
 
+test('a report shows the corrected document alone, and none that was withdrawn', async () => {
+  const base64 = (text: string): string => Buffer.from(text).toString('base64');
+  const result = (at: string, [text, pdf]: [string, string], ...[ofText, ofPdf]: string[]) =>
+    accept(
+      'ORU^R01^ORU_R01',
+      at,
+      pid('D1'),
+      'ORC|RE|D1-P^EHR|D1-F^LAB',
+      'OBR|1|D1-P^EHR|D1-F^LAB|R1^Report^L|||20260301070000||||||||||||||||||C',
+      `OBX|1|ED|TXT^Text^L||^TEXT^plain^A^${text}||||||${ofText}`,
+      `OBX|2|ED|PDF^Document^L||^AP^PDF^Base64^${pdf}||||||${ofPdf}`,
+      `OBX|3|RP|IMG^Image^L||https://pacs.example.org/${at}^PACS^IM^JPEG||||||${ofText}`,
+    );
+  const reportForms = async () =>
+    ((await only('DiagnosticReport', 'identifier=D1-F')).presentedForm as JsonObject[] | undefined)?.map(
+      ({ title, data, size, url }) => [title, data ?? (title === 'Image' ? url : size)],
+    );
+  await result('20260301080000', ['Mass in the lung', base64('%PDF-1')], 'P', 'P');
+  await result('20260301090000', ['No mass', base64('%PDF-1.7')], 'C', 'C');
+  assert.deepEqual(await reportForms(), [
+    ['Text', base64('No mass')],
+    ['Document', 8],
+    ['Image', 'https://pacs.example.org/20260301090000'],
+  ]);
+  await result('20260301100000', ['', ''], 'F', 'W');
+  assert.deepEqual(await reportForms(), [
+    ['Text', base64('No mass')],
+    ['Image', 'https://pacs.example.org/20260301100000'],
+  ]);
+  const documents = await find('DocumentReference', `${ofPatient('D1')}&_sort=type`);
+  const states = documents.map(({ status, docStatus, content }) => [
+    ((content as JsonObject[])[0]!.attachment as JsonObject).title,
+    status,
+    docStatus,
+    (content as JsonObject[]).length,
+  ]);
+  states.sort();
+  assert.deepEqual(states, [
+    ['Document', 'entered-in-error', 'entered-in-error', 1],
+    ['Image', 'current', 'final', 1],
+    ['Text', 'current', 'amended', 1],
+  ]);
+  const withdrawn = documents.find(({ status }) => status === 'entered-in-error')!;
+  const { attachment } = (withdrawn.content as [{ attachment: JsonObject }])[0];
+  assert.match(String(attachment.url), /^Binary\//);
+  await result('20260301110000', ['No mass', base64('%PDF-1.7')], 'D', 'W');
+  assert.equal(await reportForms(), undefined);
+});
+
+test('a report has no conclusion that was withdrawn', async () => {
+  const result = (at: string, impression: string, ofText: string, value: string) =>
+    accept(
+      'ORU^R01^ORU_R01',
+      at,
+      pid('D2'),
+      'OBR|1||D2-F^LAB|R1^Report^L|||20260301070000||||||||||||||||||F',
+      `OBX|1|TX|19005-8^Impression^LN||${impression}||||||${ofText}`,
+      `OBX|2|NM|2823-3^Potassium^LN||${value}|mmol/L|||||F`,
+    );
+  const concluded = async () => (await only('DiagnosticReport', 'identifier=D2-F')).conclusion;
+  await result('20260301080000', 'Mass in the lung', 'F', '4.1');
+  assert.equal(await concluded(), 'Mass in the lung');
+  await result('20260301090000', '', 'W', '4.1');
+  assert.equal(await concluded(), undefined);
+  await result('20260301100000', 'No mass', 'C', '4.1');
+  assert.equal(await concluded(), 'No mass');
+  await result('20260301110000', 'No mass', 'D', '4.1');
+  assert.equal(await concluded(), undefined);
+});
+
 test('cancel and answer: the request and its Task', async () => {
   const order = (control: string, at: string) =>
     accept('ORM^O01^ORM_O01', at, pid('C2'), `ORC|${control}|C2-P^EHR`, 'OBR|1|C2-P^EHR||24323-8^Panel^LN');

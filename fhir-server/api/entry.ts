@@ -11,10 +11,12 @@ const LISTENERS_MAX = 32;
 
 const JSON_TYPE = 'application/fhir+json';
 
-function headersOf({ ifNoneMatch, ifModifiedSince }: TransactionEntry, body: Buffer | undefined): IncomingHttpHeaders {
+function headersOf(entry: TransactionEntry, body: Buffer | undefined): IncomingHttpHeaders {
+  const { ifMatch, ifNoneMatch, ifModifiedSince } = entry;
   return {
     accept: JSON_TYPE,
     ...(body === undefined ? {} : { 'content-type': JSON_TYPE, 'content-length': String(body.length) }),
+    ...(ifMatch === undefined ? {} : { 'if-match': ifMatch }),
     ...(ifNoneMatch === undefined ? {} : { 'if-none-match': ifNoneMatch }),
     ...(ifModifiedSince === undefined ? {} : { 'if-modified-since': ifModifiedSince }),
   };

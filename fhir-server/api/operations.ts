@@ -42,8 +42,9 @@ async function addBody(core: Core, request: FhirRequest, call: OperationCall): P
 function answerOf(answer: OperationAnswer): Answer {
   const { status = 200, location } = answer;
   const headers = { ...answer.headers };
-  if (location !== undefined) headers[status === 202 ? 'Content-Location' : 'Location'] = location;
+  if (location !== undefined && status === 202) headers['Content-Location'] = location;
   const base: Answer = { status, ...(Object.keys(headers).length > 0 ? { headers } : {}) };
+  if (location !== undefined && status !== 202) base.location = location;
   if ('resource' in answer) return { ...base, body: stringify(answer.resource) };
   if ('text' in answer) return { ...base, body: answer.text };
   if ('json' in answer) return { ...base, body: answer.json, contentType: 'application/json; charset=utf-8' };

@@ -85,7 +85,10 @@ function requestOf(
 async function answerEntry(core: Core, outer: FhirRequest, entry: TransactionEntry): Promise<Answer> {
   const segments = decodeSegments(`/${entry.url.split('?')[0]}`);
   const { handle } = findRoute(entry.method, segments);
-  return handle(core, entryRequest(outer, entry, segments));
+  const answer = await handle(core, entryRequest(outer, entry, segments));
+  // Where a job tells how far it is: an entry of a Bundle has one place for both headers.
+  const job = answer.headers?.['Content-Location'];
+  return job === undefined ? answer : { ...answer, location: job };
 }
 
 /** What helps a client to do better. */

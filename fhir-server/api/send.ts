@@ -6,7 +6,7 @@ import type { XmlCodec } from '#fhir-model';
 import { etag } from '../interactions/etag.ts';
 import { codingFor, compress, compressBytesMin } from './compress.ts';
 import type { Exchange } from './exchange.ts';
-import { type Asked, plainJson } from './negotiate.ts';
+import type { Asked } from './negotiate.ts';
 import { present } from './present.ts';
 import type { Answer } from './request.ts';
 
@@ -83,7 +83,8 @@ function sendBody(
 export function send(exchange: Exchange, answer: Answer, asked: Asked, xml: XmlCodec): Promise<void> | undefined {
   const { body, contentType, status } = answer;
   const headers = headersOf(exchange, answer);
-  if (contentType !== undefined || typeof body !== 'string' || asked === plainJson) {
+  const isStored = asked.format === 'json' && !asked.pretty;
+  if (contentType !== undefined || typeof body !== 'string' || isStored) {
     if (body !== undefined) return sendBody(exchange, status, headers, body, contentType ?? asked.contentType);
     sendNothing(exchange, status, headers);
     return undefined;

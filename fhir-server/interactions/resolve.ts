@@ -195,6 +195,15 @@ function resolveDelete(core: Core, plan: Plan, matches: StoredVersion[]): Resolv
     const text = `The criteria match more than ${deletesMax(core)} resources, the most that one conditional delete removes (CONDITIONAL_DELETE_MAX): make them more exact`;
     throw new CerebraError('multiple-matches', text, { expression: [at(plan.index, '.request.url')] });
   }
+  if (matches.length === 0 && plan.ifVersion !== undefined) {
+    throw new CerebraError(
+      'precondition-failed',
+      'If-Match asks for a current version, and nothing matches the criteria',
+      {
+        expression: [at(plan.index, '.request.ifMatch')],
+      },
+    );
+  }
   if (matches.length === 0) return [{ ...plan, id: '', found: undefined, idle: true, fresh: false }];
   return matches.map((match) => ({ ...plan, id: match.id, found: match, idle: false, fresh: false }));
 }

@@ -16,6 +16,7 @@ import type { Core } from '../interactions/core.ts';
 import { parseQuery, search } from '../interactions/search.ts';
 import { readCurrent } from '../store/read.ts';
 import { all, one } from './answer.ts';
+import { parseCare } from './everything-input.ts';
 
 /** Documents of one patient that are looked at. */
 const DOCUMENTS_MAX = 5_000;
@@ -88,9 +89,7 @@ async function findDocuments(core: Core, id: string, request: OperationRequest):
 const latestFirst = (a: Document, b: Document): number =>
   a.care.hi !== b.care.hi ? (a.care.hi > b.care.hi ? -1 : 1) : b.stored.updatedMs - a.stored.updatedMs;
 
-function inTime(found: Document[], { input }: OperationRequest): Document[] {
-  const lo = parseDateRange(one<string>(input, 'start') ?? '')?.lo;
-  const hi = parseDateRange(one<string>(input, 'end') ?? '')?.hi;
+function inTime(found: Document[], { lo, hi }: Partial<DateRange>): Document[] {
   const sorted = found.toSorted(latestFirst);
   if (lo === undefined && hi === undefined) {
     return [...Map.groupBy(sorted, ({ type }) => type).values()].map((documents) => documents[0]!);
@@ -117,10 +116,11 @@ function bundleText(core: Core, found: Document[], onDemand: boolean): string {
 
 async function docref(core: Core, request: OperationRequest): Promise<OperationAnswer> {
   const given = one<string>(request.input, 'patient')!.replace(/^Patient\//, '');
+  const care = parseCare(request);
   await assertPatient(core, given, request);
   if (one<boolean>(request.input, 'on-demand') === true) return { text: bundleText(core, [], true) };
   const found = await findDocuments(core, given, request);
-  return { text: bundleText(core, inTime(found, request), false) };
+  return { text: bundleText(core, inTime(found, care), false) };
 }
 
 export const docrefOperation = (core: Core): OperationSpec => ({

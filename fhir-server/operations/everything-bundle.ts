@@ -1,6 +1,7 @@
 // The pages of $everything: https://hl7.org/fhir/R4/bundle.html#searchset, https://hl7.org/fhir/R4/http.html#paging
-import type { OperationRequest, StoredVersion } from '#fhir-model';
+import type { OperationRequest, StoredVersion, Subset } from '#fhir-model';
 import type { Core } from '../interactions/core.ts';
+import { applySubset } from '../interactions/subset.ts';
 import type { EverythingCursor } from './everything-input.ts';
 
 export const encodeCursor = ({ step, rid }: EverythingCursor): string =>
@@ -21,17 +22,24 @@ export interface Shown {
   matches: StoredVersion[];
   included: StoredVersion[];
   next: EverythingCursor | undefined;
+  subset: Subset | undefined;
 }
 
 /** https://hl7.org/fhir/R4/bundle.html#searchset, by concatenation of the stored bodies. */
-export function bundleText(core: Core, request: OperationRequest, { matches, included, next }: Shown): string {
+export function bundleText(core: Core, request: OperationRequest, shown: Shown): string {
+  const { matches, included, next, subset } = shown;
   const link = (relation: string, url: string) => `{"relation":"${relation}","url":${JSON.stringify(url)}}`;
   const cursor = request.input.get('_cursor')?.[0] as string | undefined;
   const links = [link('self', everythingUrl(core, request, cursor))];
   if (next) links.push(link('next', everythingUrl(core, request, encodeCursor(next))));
-  const entry = (one: StoredVersion, mode: string) =>
-    `{"fullUrl":"${core.baseUrl}/${one.type}/${one.id}","resource":${one.body},"search":{"mode":"${mode}"}}`;
-  const entries = [...matches.map((one) => entry(one, 'match')), ...included.map((one) => entry(one, 'include'))];
+  const entry = (one: StoredVersion, part: Subset | undefined, mode: string) =>
+    `{"fullUrl":"${core.baseUrl}/${one.type}/${one.id}","resource":${applySubset(core, one.body, part)},"search":{"mode":"${mode}"}}`;
+  // As in searches, "the list of elements does not apply to included resources".
+  const ofIncluded = subset && 'summary' in subset ? subset : undefined;
+  const entries = [
+    ...matches.map((one) => entry(one, subset, 'match')),
+    ...included.map((one) => entry(one, ofIncluded, 'include')),
+  ];
   const whole = cursor === undefined && !next ? `"total":${matches.length},` : '';
   const list = entries.length > 0 ? `,"entry":[${entries.join(',')}]` : '';
   return `{"resourceType":"Bundle","type":"searchset",${whole}"link":[${links.join(',')}]${list}}`;

@@ -1,7 +1,14 @@
 // The parameters of $everything: https://hl7.org/fhir/R4/patient-operation-everything.html
-import { type DateRange, type OperationParameter, type OperationRequest, parseDateRange } from '#fhir-model';
+import {
+  type DateRange,
+  type OperationParameter,
+  type OperationRequest,
+  parseDateRange,
+  type Subset,
+} from '#fhir-model';
 import { CerebraError } from '#platform';
 import type { Core } from '../interactions/core.ts';
+import { readSubset } from '../interactions/subset.ts';
 import { all, one } from './answer.ts';
 
 /** Where a page starts: after the resource `rid`, of the step `step` where types are gone through one by one. */
@@ -19,6 +26,8 @@ export interface Everything {
   /** Members a page. */
   count: number;
   cursor?: EverythingCursor;
+  /** What part of the resources is asked for; undefined: the whole. */
+  subset?: Subset;
 }
 
 export const everythingParameters = (dated: boolean): OperationParameter[] => [
@@ -32,6 +41,8 @@ export const everythingParameters = (dated: boolean): OperationParameter[] => [
   { name: '_type', use: 'in', min: 0, max: '*', type: 'string', documentation: 'Resource types, with commas' },
   { name: '_count', use: 'in', min: 0, max: '1', type: 'integer', documentation: 'Members of the record a page' },
   { name: '_cursor', use: 'in', min: 0, max: '1', type: 'string', documentation: 'Of a next link' },
+  { name: '_summary', use: 'in', min: 0, max: '1', type: 'code', documentation: 'true, text, data or false' },
+  { name: '_elements', use: 'in', min: 0, max: '1', type: 'string', documentation: 'Elements of members, with commas' },
   { name: 'return', use: 'out', min: 1, max: '1', type: 'Bundle' },
 ];
 
@@ -52,7 +63,8 @@ function parseCursor(text: string): EverythingCursor {
   return { step: Number(match[1]), rid: match[2]! };
 }
 
-function parseCare({ input }: OperationRequest): Partial<DateRange> {
+/** The time that `start` and `end` tell, as far as they are given. Throws `invalid-parameter` where it ends before it starts. */
+export function parseCare({ input }: OperationRequest): Partial<DateRange> {
   const lo = parseDateRange(one<string>(input, 'start') ?? '')?.lo;
   const hi = parseDateRange(one<string>(input, 'end') ?? '')?.hi;
   if (lo !== undefined && hi !== undefined && lo > hi) throw bad('end', 'The end lies before the start');
@@ -65,11 +77,19 @@ function parseCount(core: Core, { input }: OperationRequest): number {
   return Math.min(count, core.limits.searchCountMax);
 }
 
+function parseSubset(core: Core, { input, strict }: OperationRequest, types: readonly string[]): Subset | undefined {
+  const pairs = ['_summary', '_elements'].flatMap((name) =>
+    all<string>(input, name).map((value): [string, string] => [name, value]),
+  );
+  return readSubset(core, types, pairs, strict);
+}
+
 export function parseEverything(core: Core, request: OperationRequest): Everything {
   const { type, id, input } = request;
   const types = parseTypes(core, request);
   const since = one<string>(input, '_since');
   const cursor = one<string>(input, '_cursor');
+  const subset = parseSubset(core, request, types ?? core.definitions.resourceTypes);
   return {
     type: type!,
     ...(id === undefined ? {} : { id }),
@@ -78,5 +98,6 @@ export function parseEverything(core: Core, request: OperationRequest): Everythi
     care: parseCare(request),
     count: parseCount(core, request),
     ...(cursor === undefined ? {} : { cursor: parseCursor(cursor) }),
+    ...(subset === undefined ? {} : { subset }),
   };
 }

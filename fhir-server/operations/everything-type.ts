@@ -135,5 +135,5 @@ export async function allRecords(core: Core, request: OperationRequest): Promise
     if (full !== -1) next = { step: index, rid: String(some.at(-1)?.rid ?? after) };
   }
   const included = [...shown.include, ...(await unindexedSupport(core, request, asked, shown.match))];
-  return { text: bundleText(core, request, { matches: shown.match, included, next }) };
+  return { text: bundleText(core, request, { matches: shown.match, included, next, subset: asked.subset }) };
 }

@@ -116,7 +116,7 @@ async function oneRecord(core: Core, request: OperationRequest): Promise<Operati
     included.unshift(...others.filter((one) => isAsked(asked, one.type)));
   }
   const next: EverythingCursor | undefined = last === undefined ? undefined : { step: 0, rid: String(last) };
-  return { text: bundleText(core, request, { matches, included, next }) };
+  return { text: bundleText(core, request, { matches, included, next, subset: asked.subset }) };
 }
 
 export const everythingOperations = (core: Core): OperationSpec[] => [

@@ -148,6 +148,27 @@ describe('Observation/$lastn', () => {
     await rejects('patient=p&category=lab&_include=Observation:subject', 'unsupported', ['_include', '_revinclude']);
   });
 
+  test('_elements and _summary; what it makes no use of is not in the self link', async () => {
+    const bundle = async (query: string) =>
+      JSON.parse(((await call(query)) as { text: string }).text) as Resource & {
+        link: { url: string }[];
+        entry?: { resource: Resource }[];
+      };
+    const part = await bundle('patient=p&code=urn:l|a&_elements=status&_sort=date&_count=5&_total=none');
+    const self = `${core.baseUrl}/Observation/$lastn?patient=p&code=urn%3Al%7Ca&_elements=status`;
+    assert.deepEqual(part.link, [{ relation: 'self', url: self }]);
+    const [{ resource }] = part.entry as [{ resource: Resource }];
+    const { meta, ...elements } = resource;
+    assert.deepEqual(elements, { resourceType: 'Observation', id: 'a3', status: 'final', code: coded('l|a') });
+    assert.deepEqual(
+      meta?.tag?.map(({ code }) => code),
+      ['SUBSETTED'],
+    );
+    const count = await bundle('patient=p&code=urn:l|a,urn:l|tie&max=2&_summary=count');
+    assert.equal(count.total, 5);
+    assert.equal(count.entry, undefined);
+  });
+
   test('self link, and Parameters in place of the URL', async () => {
     const answer = (await call('patient=p&code=urn:l|a&max=2')) as { text: string };
     const { link } = JSON.parse(answer.text) as { link: { relation: string; url: string }[] };

@@ -13,6 +13,7 @@ import { CerebraError } from '#platform';
 import type { Core } from '../interactions/core.ts';
 import { assertIndexed, withParameters } from '../interactions/indexed.ts';
 import { pageContext, parseQuery } from '../interactions/search.ts';
+import { applySubset, subsetOf } from '../interactions/subset.ts';
 import { bounded } from '../search/deadline.ts';
 import { MUCH, resolveJoins } from '../search/resolve.ts';
 import { one } from './answer.ts';
@@ -97,7 +98,11 @@ interface Found extends Latest {
   stored: StoredVersion;
 }
 
-async function find(core: Core, request: OperationRequest, max: number): Promise<StoredVersion[]> {
+async function find(
+  core: Core,
+  request: OperationRequest,
+  max: number,
+): Promise<{ query: SearchQuery; latest: StoredVersion[] }> {
   const { query, subject, rest } = await withParameters(core, () => parse(core, request));
   await assertIndexed(core, [query], core.store);
   const { scope } = request;
@@ -123,25 +128,31 @@ async function find(core: Core, request: OperationRequest, max: number): Promise
   for (const { code: key, stored } of found) codes.join([`k${key}`, ...namesOf(JSON.parse(stored.body) as Resource)]);
   const groups = Map.groupBy(found, (row) => codes.rootOf(`k${row.code}`));
   const latest = [...groups.values()].flatMap((rows) => latestOf(rows, max) as Found[]);
-  return latest.sort(byTime).map(({ stored }) => stored);
+  return { query, latest: latest.sort(byTime).map(({ stored }) => stored) };
 }
 
-function searchsetText(core: Core, request: OperationRequest, found: StoredVersion[]): string {
+/** What it makes no use of, since the whole answer is one page in one order; so it is not in the self link. */
+const UNUSED = new Set(['_count', '_sort', '_total']);
+
+function searchsetText(core: Core, request: OperationRequest, query: SearchQuery, found: StoredVersion[]): string {
   const max = one<number>(request.input, 'max');
-  const pairs: [string, string][] = [...request.search];
+  const pairs = request.search.filter(([name]) => !UNUSED.has(name));
   if (max !== undefined) pairs.push(['max', String(max)]);
-  const query = pairs.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`).join('&');
-  const self = JSON.stringify(`${core.baseUrl}/Observation/$lastn?${query}`);
-  const entries = found.map(
-    ({ type, id, body }) => `{"fullUrl":"${core.baseUrl}/${type}/${id}","resource":${body},"search":{"mode":"match"}}`,
+  const used = pairs.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`).join('&');
+  const self = JSON.stringify(`${core.baseUrl}/Observation/$lastn?${used}`);
+  const subset = subsetOf(query);
+  const shown = query.summary === 'count' ? [] : found;
+  const entries = shown.map(
+    ({ type, id, body }) =>
+      `{"fullUrl":"${core.baseUrl}/${type}/${id}","resource":${applySubset(core, body, subset)},"search":{"mode":"match"}}`,
   );
   const list = entries.length > 0 ? `,"entry":[${entries.join(',')}]` : '';
   return `{"resourceType":"Bundle","type":"searchset","total":${found.length},"link":[{"relation":"self","url":${self}}]${list}}`;
 }
 
 async function lastn(core: Core, request: OperationRequest): Promise<OperationAnswer> {
-  const found = await find(core, request, one<number>(request.input, 'max') ?? 1);
-  return { text: searchsetText(core, request, found) };
+  const { query, latest } = await find(core, request, one<number>(request.input, 'max') ?? 1);
+  return { text: searchsetText(core, request, query, latest) };
 }
 
 export const lastnOperation = (core: Core): OperationSpec => ({

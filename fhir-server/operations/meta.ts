@@ -16,10 +16,14 @@ import { parseJson } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { scopeSql } from '../access/scope.ts';
 import type { Core } from '../interactions/core.ts';
+import { preconditionOf } from '../interactions/etag.ts';
+import { ifMatchRequired } from '../interactions/version-required.ts';
 import { createWriter } from '../ports.ts';
 import { factsOf } from '../search/index-tests.ts';
 import { currentTable } from '../store/layout.ts';
+import { holds } from '../store/preconditions.ts';
 import { readCurrent, readVersion } from '../store/read.ts';
+import { versionMismatch } from '../store/store.ts';
 import { token } from '../store/tokens.ts';
 import { one, parametersOf } from './answer.ts';
 
@@ -92,6 +96,16 @@ function changed(meta: Meta | undefined, given: Meta, change: Change): Meta | un
   return same ? undefined : result;
 }
 
+/** Asserts what If-Match, or VERSION_REQUIRED, asks of the version that is changed: it is a change like any other. */
+function versionAsserter(core: Core, { type, id, ifMatch }: OperationRequest): (current: number) => void {
+  const isExact = ifMatch !== undefined && ifMatch.trim() !== '*';
+  if (core.versionRequired.has(type!) && !isExact) throw ifMatchRequired(type!, 'If-Match');
+  const wanted = preconditionOf({ method: 'POST', ...(ifMatch === undefined ? {} : { ifMatch }) });
+  return (current) => {
+    if (!holds(wanted, current)) throw versionMismatch(type!, id!, wanted!, current);
+  };
+}
+
 const changeMeta =
   (core: Core, change: Change) =>
   async (request: OperationRequest): Promise<OperationAnswer> => {
@@ -103,9 +117,12 @@ const changeMeta =
       });
     }
     const current = await readTarget(core, request);
+    const assertVersion = versionAsserter(core, request);
+    assertVersion(current.version);
     if (!changed(metaOf(current), given, change)) return answer(metaOf(current));
     const merge = (existing: Resource | undefined): Resource => {
       if (!existing) throw new CerebraError('not-found', `${type}/${id} is not known`);
+      assertVersion(Number(existing.meta?.versionId));
       return { ...existing, meta: changed(existing.meta, given, change) ?? existing.meta ?? {} };
     };
     const resource = { resourceType: type!, id: id! };

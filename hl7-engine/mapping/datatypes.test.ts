@@ -38,6 +38,8 @@ test('DTM keeps precision and offset', () => {
   assert.equal(dateTime('202601311234', utc), '2026-01-31T12:34:00Z');
   assert.equal(dateTime('20260131123456.7890-0500', utc), '2026-01-31T12:34:56.7890-05:00');
   assert.equal(dateTime('20260131123456+0000', utc), '2026-01-31T12:34:56+00:00');
+  assert.equal(dateTime('202601311234+1400', utc), '2026-01-31T12:34:00+14:00');
+  assert.equal(dateTime('202601311234+1401', utc), undefined);
   assert.equal(dateTime('20260131123456', fixedZone('+02:00')), '2026-01-31T12:34:56+02:00');
   assert.equal(date('19610615000000'), '1961-06-15');
   assert.equal(instant('20260131', utc), undefined);
@@ -53,6 +55,7 @@ test('a named zone follows its clock changes', () => {
   assert.equal(dateTime('202603290159', berlin), '2026-03-29T01:59:00+01:00');
   assert.equal(dateTime('202603290300', berlin), '2026-03-29T03:00:00+02:00');
   assert.equal(dateTime('202607010000', namedZone('America/St_Johns')), '2026-07-01T00:00:00-02:30');
+  assert.equal(dateTime('193503040506', namedZone('Africa/Monrovia')), '1935-03-04T05:06:00-00:44');
   assert.throws(() => namedZone('Nowhere/Town'), RangeError);
 });
 

@@ -20,7 +20,8 @@ export function namedZone(name: string): Zone {
         .formatToParts(ms)
         .find((part) => part.type === 'timeZoneName')
         ?.value.slice(3) ?? '';
-    return text === '' ? 'Z' : text;
+    // Local mean time had seconds (Monrovia until 1972: -00:44:30), which FHIR's offsets have not.
+    return text === '' ? 'Z' : text.slice(0, '+00:00'.length);
   };
   return {
     // The offset depends on the instant, which depends on the offset: twice is enough but for the hour that a clock
@@ -55,7 +56,8 @@ function parse(text: string | undefined): Dtm | undefined {
     match;
   if (year === '0000' || !isDay(year, month, day)) return undefined;
   if (Number(hour ?? 0) > 23 || Number(minute) > 59 || Number(second) > 59) return undefined;
-  if (Number(zoneHour ?? 0) > 13 || Number(zoneMinute ?? 0) > 59) return undefined;
+  // +14:00 (Kiritimati) is the furthest.
+  if (Number(zoneMinute ?? 0) > 59 || Number(zoneHour ?? 0) * 60 + Number(zoneMinute ?? 0) > 14 * 60) return undefined;
   const offset = sign === undefined ? undefined : `${sign}${zoneHour}:${zoneMinute}`;
   return { year, month, day, hour, minute, second, fraction, offset };
 }

@@ -6,7 +6,7 @@ import { destination, locationReference, placeName } from './administration/loca
 import { encounterParticipants } from './administration/roles.ts';
 import { putDerived } from './administration/upsert.ts';
 import { type VisitEvent, visitEvent } from './administration/visit-events.ts';
-import { addHistory, locationsAfter, participantsAfter } from './administration/visit-history.ts';
+import { addHistory, locationsAfter, participantsAfter, withoutKinds } from './administration/visit-history.ts';
 import { ownOf } from './alias.ts';
 import { conceptMapOf } from './codes/concept-maps.ts';
 import { systems } from './codes/systems.ts';
@@ -61,7 +61,10 @@ export function upsertEncounter(
   const merge = encounterMerge(mapping, draft, event, patient);
   if (key !== undefined) {
     const url = `Encounter?${identifierCriterion(key)}`;
-    return mapping.add({ method: 'PUT', url, resource: draft.resource, merge, constants: ['class', 'identifier'] });
+    // An event that says what becomes of the visit, or a value that is deleted, needs nothing else to count.
+    const isSaid = event.status !== undefined || draft.cleared.length > 0;
+    const constants = isSaid ? [] : ['class', 'identifier'];
+    return mapping.add({ method: 'PUT', url, resource: draft.resource, merge, constants });
   }
   const own = [patient.key, admitted];
   const id = derivedId('Encounter', own);
@@ -105,6 +108,8 @@ interface Draft {
   /** Elements that only stand in for what the message does not say. */
   defaults: Set<string>;
   cleared: string[];
+  /** Whose fields are deleted: ATND and the like. */
+  nobody: ReadonlySet<string>;
   /** When the event took place, as an instant. */
   at: string | undefined;
 }
@@ -141,7 +146,21 @@ function encounter(
   if (places.length > 0) resource.location = places;
   addDestination(mapping, pv1, resource, event);
   if (others.some(({ name }) => name === 'ARV')) restrict(resource);
-  return { resource, defaults, cleared, at };
+  return { resource, defaults, cleared, nobody: kindsDeleted(pv1), at };
+}
+
+/** Fields of people -> what they are to the visit, v3 ParticipationType. */
+const kinds: readonly [number, string][] = [
+  [7, 'ATND'],
+  [8, 'REF'],
+  [9, 'CON'],
+  [17, 'ADM'],
+  [52, 'PART'],
+];
+
+function kindsDeleted(pv1: Segment): ReadonlySet<string> {
+  const isDeleted = (field: Part): boolean => !field.isEmpty && field.repetitions().every(({ isNull }) => isNull);
+  return new Set(kinds.flatMap(([field, kind]) => (isDeleted(pv1.field(field)) ? [kind] : [])));
 }
 
 /** EVN-6, when the event occurred, else when it was recorded. */
@@ -213,7 +232,7 @@ const ended = new Set(['finished', 'cancelled', 'entered-in-error']);
 /** Ended visits are ended until an event says otherwise: a late update does not begin them anew. */
 function encounterMerge(
   mapping: Mapping,
-  { defaults, cleared, at }: Draft,
+  { defaults, cleared, nobody, at }: Draft,
   event: VisitEvent,
   patient: MappedPatient,
 ): NonNullable<TransactionEntry['merge']> {
@@ -234,7 +253,8 @@ function encounterMerge(
     const moved: VisitEvent = isOver ? { movement: 'leave' } : event;
     const location = locationsAfter(existing.location, incoming.location, moved, at);
     if (location.length > 0) merged.location = location;
-    const participant = participantsAfter(existing.participant, incoming.participant, event, at);
+    const people = withoutKinds(existing.participant, nobody);
+    const participant = participantsAfter(people, incoming.participant, event, at);
     if (participant.length > 0) merged.participant = participant;
     addHistory(existing, merged, at);
     return merged;

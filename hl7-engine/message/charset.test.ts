@@ -48,6 +48,11 @@ test('character sets of table 0211 and what senders write', () => {
     ['ISO IR14~ISO IR87', '1b 24 42 25 5d 1b 28 42', 'ポ', 'iso-2022-jp'],
     ['~ISO IR87~ISO IR159', '1b 24 28 44 30 21 1b 28 42', '丂', 'iso-2022-jp'],
     ['ISO IR13', 'd4 cf', 'ﾔﾏ', 'iso-2022-jp'],
+    // Behind an empty one or ASCII.
+    ['~SHIFT_JIS', '83 7c 81 5c 83 5e', 'ポ―タ', 'shift_jis'],
+    ['ASCII~8859/2', '4d a3', 'MŁ', 'iso-8859-2'],
+    ['ASCII~KLINGON~GB 18030-2000', '81 7c', '亅', 'gb18030'],
+    ['8859/1~8859/2', '4d a3', 'M£', 'windows-1252'],
   ];
   for (const [charset, bytes, text, label] of cases) {
     const isHalfWidth = charset === 'ISO IR13';

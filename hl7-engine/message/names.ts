@@ -76,13 +76,15 @@ export function charsetLabel(name: string): string | undefined {
 }
 
 /**
- * The label of all repetitions of MSH-18 together. The first is that of the whole message; JIS sets may also follow an empty
- * one, ASCII or another of JIS (`~ISO IR87`): then the message switches to them and back.
+ * The label of all repetitions of MSH-18 together. The first is that of the whole message. Where it is empty or ASCII, JIS
+ * sets may follow (`~ISO IR87`), to which the message switches and back; of another that follows (`~SHIFT_JIS`) are the bytes
+ * that are no ASCII.
  */
 export function declaredLabel(repetitions: readonly string[]): string | undefined {
   const [first = '', ...others] = repetitions.map((name) => name.trim());
   const label = first === '' ? undefined : charsetLabel(first);
   if (label !== undefined && label !== 'us-ascii') return label;
   if (label === undefined && first !== '') return undefined;
-  return others.some((name) => charsetLabel(name) === 'iso-2022-jp') ? 'iso-2022-jp' : label;
+  const named = others.map(charsetLabel).filter((other) => other !== undefined && other !== 'us-ascii');
+  return named.includes('iso-2022-jp') ? 'iso-2022-jp' : (named[0] ?? label);
 }

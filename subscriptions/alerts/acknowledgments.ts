@@ -30,29 +30,38 @@ export function acknowledgmentEntries(rules: CriteriaRules): { registration: Reg
       entry('Task', [['code', `${taskCode.system}|${taskCode.code}`]], ({ status }) => status === 'completed'),
       // R4 has no search parameter for Flag.status.
       entry('Flag', [], (one) => (one.status === 'inactive' || one.status === 'entered-in-error') && isOurs(one)),
-      entry('Communication', [['status', 'completed,in-progress']], (one) => !isOurs(one) && answered(one).length > 0),
+      entry(
+        'Communication',
+        [['status', 'completed,in-progress']],
+        (one) => !isOurs(one) && answered(one, rules.baseUrl).length > 0,
+      ),
     ],
   };
 }
 
 /** References of what a Communication answers: our Communication, Task or Flag. */
-function answered(resource: Resource): string[] {
+function answered(resource: Resource, baseUrl: string | undefined): string[] {
   const lists = [resource.inResponseTo, resource.basedOn, resource.partOf, resource.about];
   const all = lists.flatMap((list) =>
-    objectsOf(list as JsonObject[] | undefined).map((one) => plainReference(one) ?? ''),
+    objectsOf(list as JsonObject[] | undefined).map((one) => plainReference(one, baseUrl) ?? ''),
   );
   return all.filter((reference) => /^(Communication|Task|Flag)\//.test(reference));
 }
 
 export interface AcknowledgmentPorts {
+  /** Our own FHIR base, which references may begin with. */
+  baseUrl: string | undefined;
   alerts: Pick<Alerts, 'acknowledge'>;
   /** Id of the alert that a Task or a Communication belongs to; a Flag's is its own. */
   alertOf(type: string, id: string): Promise<string | undefined>;
 }
 
 /** Acknowledges what the resource is about; nothing happens where that is done already, or is no alert. */
-export async function acknowledgeBy(resource: Resource, { alerts, alertOf }: AcknowledgmentPorts): Promise<void> {
-  const by = (element: unknown) => plainReference(element as JsonObject) ?? resource.resourceType;
+export async function acknowledgeBy(
+  resource: Resource,
+  { baseUrl, alerts, alertOf }: AcknowledgmentPorts,
+): Promise<void> {
+  const by = (element: unknown) => plainReference(element as JsonObject, baseUrl) ?? resource.resourceType;
   const note = objectsOf(resource.note as JsonObject[] | undefined).at(-1)?.text;
   const text = typeof note === 'string' ? note : undefined;
   const how: Way = { way: 'resource', through: `${resource.resourceType}/${resource.id}` };
@@ -60,7 +69,7 @@ export async function acknowledgeBy(resource: Resource, { alerts, alertOf }: Ack
     await alerts.acknowledge(resource.id ?? '', by(resource.author), text, how);
     return;
   }
-  const references = resource.resourceType === 'Task' ? [`Task/${resource.id}`] : answered(resource);
+  const references = resource.resourceType === 'Task' ? [`Task/${resource.id}`] : answered(resource, baseUrl);
   for (const reference of references) {
     const [type = '', id = ''] = reference.split('/');
     const alert = type === 'Flag' ? id : (alertOfPart(resource) ?? (await alertOf(type, id)));

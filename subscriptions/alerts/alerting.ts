@@ -70,7 +70,7 @@ export function createAlerting(options: AlertingOptions): Alerting {
   });
   return {
     alerts,
-    channel: createAlertChannel({ db, feed, reader, scope, rules, alerts, log }),
+    channel: createAlertChannel({ db, feed, reader, scope, baseUrl: criteria.baseUrl, rules, alerts, log }),
     definer: rules.definer,
     adminRoutes: alertRoutes({ db, clock, rules, alerts, dryRuns, criteria }),
     install: rules.install,

@@ -29,6 +29,8 @@ export interface AlertChannelOptions {
   feed: ChangeFeed;
   reader: ResourceReader;
   scope: AccessScope;
+  /** Our own FHIR base. */
+  baseUrl: string | undefined;
   rules: Pick<RuleSet, 'ready'>;
   alerts: AlertKeeper;
   log: Log;
@@ -132,7 +134,8 @@ async function bodies(feed: ChangeFeed, db: Db, versions: readonly VersionKey[])
   };
 }
 
-async function acknowledge({ feed, db, reader, scope, alerts }: AlertChannelOptions, deliveries: readonly Delivery[]) {
+async function acknowledge(options: AlertChannelOptions, deliveries: readonly Delivery[]) {
+  const { feed, db, reader, scope, baseUrl, alerts } = options;
   const bodyOf = await bodies(feed, db, deliveries);
   const alertOf = async (type: string, id: string) => {
     const stored = await reader.read(type, id, scope);
@@ -140,7 +143,7 @@ async function acknowledge({ feed, db, reader, scope, alerts }: AlertChannelOpti
   };
   for (const { type, id, version } of deliveries) {
     const resource = bodyOf(type, id, version);
-    if (resource) await acknowledgeBy(resource, { alerts, alertOf });
+    if (resource) await acknowledgeBy(resource, { baseUrl, alerts, alertOf });
   }
 }
 

@@ -25,6 +25,8 @@ export interface EscalationAdminOptions extends Poster {
   reader: ResourceReader;
   scope: AccessScope;
   timeZone: string;
+  /** Our own FHIR base. */
+  baseUrl: string;
   endpoints: ReadonlyMap<string, Endpoint>;
   email: boolean;
   publicUrl: string;

@@ -20,6 +20,8 @@ import { contactKindOf } from './templates/templates.ts';
 export interface AdvanceOptions extends Recorder {
   reader: ResourceReader;
   timeZone: string;
+  /** Our own FHIR base. */
+  baseUrl: string;
   endpoints: ReadonlyMap<string, Endpoint>;
   /** A mail server is configured. */
   email: boolean;
@@ -129,7 +131,7 @@ const isAnybodyTold = async ({ db }: AdvanceOptions, { alert, run }: ClaimedEsca
 
 /** Whom the step would tell at that instant, over what, and who is not reached for which reason. */
 export async function planStep(
-  options: Pick<AdvanceOptions, 'reader' | 'scope' | 'timeZone' | 'endpoints' | 'email'>,
+  options: Pick<AdvanceOptions, 'reader' | 'scope' | 'timeZone' | 'baseUrl' | 'endpoints' | 'email'>,
   step: Step,
   subject: string,
   atMs: number,

@@ -56,12 +56,20 @@ describe('a chain', () => {
 
   it('takes roles of a team and the teams of the patient', () => {
     const role = extension('role', { valueCoding: { system: 'http://x', code: 'nurse' } });
-    const team = { ...extension('who', { valueReference: { reference: 'CareTeam/t' } }), extension: [role] };
-    const { steps } = read(withExtension(team, extension('who', { valueCode: 'patient-care-team' })));
+    const team = extension('who', { valueReference: { reference: 'CareTeam/t', extension: [role] } });
+    // As it was documented, which a server that validates refuses (ext-1).
+    const beside = { ...extension('who', { valueReference: { reference: 'CareTeam/u' } }), extension: [role] };
+    const { steps } = read(withExtension(team, beside, extension('who', { valueCode: 'patient-care-team' })));
+    const nurse = { system: 'http://x', code: 'nurse' };
     assert.deepEqual(steps[0]!.who, [
-      { reference: 'CareTeam/t', role: { system: 'http://x', code: 'nurse' } },
+      { reference: 'CareTeam/t', role: nurse },
+      { reference: 'CareTeam/u', role: nurse },
       { of: 'patient-care-team' },
     ]);
+    const misspelt = extension('who', {
+      valueReference: { reference: 'CareTeam/t', extension: [extension('rôle', {})] },
+    });
+    assert.throws(() => read(withExtension(misspelt)), /action\[0\]: there is no urn:cerebra:escalation-rôle here/);
   });
 
   const wrong: [string, Resource, RegExp][] = [

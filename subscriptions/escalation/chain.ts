@@ -119,13 +119,18 @@ const people = /^(CareTeam|Practitioner|PractitionerRole|Schedule)\/[A-Za-z0-9\-
 
 function readWho(extension: JsonObject, path: string): Who {
   if (extension.valueCode === 'patient-care-team') return { of: 'patient-care-team' };
-  const reference = (extension.valueReference as JsonObject | undefined)?.reference;
-  if (typeof reference !== 'string' || !people.test(reference)) {
+  const value = extension.valueReference as JsonObject | undefined;
+  const reference = value?.reference;
+  if (value === undefined || typeof reference !== 'string' || !people.test(reference)) {
     const may = 'a reference to a CareTeam, PractitionerRole, Practitioner or Schedule here';
     fail(path, `${extensionUrl('who')} must have ${may}, or the valueCode patient-care-team`);
   }
-  const [role] = each(extension, 'role').map(({ valueCoding }) => valueCoding as JsonObject | undefined);
-  if (role === undefined) return { reference };
+  onlyKnown(value, ['role'], path);
+  // An extension with a value can't have extensions: https://hl7.org/fhir/R4/extensibility.html#ext-1. Chains that nobody
+  // validated may have it there.
+  const found = one(value, 'role', path) ?? each(extension, 'role')[0];
+  if (found === undefined) return { reference };
+  const role = (found.valueCoding ?? {}) as JsonObject;
   if (typeof role.code !== 'string') fail(path, `${extensionUrl('role')} must have a valueCoding with a code`);
   const system = typeof role.system === 'string' ? { system: role.system } : {};
   return { reference, role: { ...system, code: role.code } };

@@ -97,7 +97,7 @@ export function createEscalation(options: EscalationOptions): RunningEscalation 
   const endpoints = new Map(options.endpoints.map((endpoint) => [endpoint.name, endpoint]));
   const shared = {
     ...{ db, log, endpoints, reader: options.reader, writer: options.writer, scope: options.scope },
-    ...{ egress: options.egress, timeoutMs: limits.timeoutMs, timeZone: options.timeZone },
+    ...{ egress: options.egress, timeoutMs: limits.timeoutMs, timeZone: options.timeZone, baseUrl: options.baseUrl },
     ...{ email: options.mail !== undefined, publicUrl: publicUrlOf(options.baseUrl) },
     ...{ metrics: escalationMetrics(options.metrics, db), pauses: limits.pauses },
   };

@@ -142,7 +142,12 @@ function directoryOf(resources: Resource[], find: Record<string, Resource[]> = {
       return { resources: (key === undefined ? [] : find[key]!).map(stored), included: [] };
     },
   };
-  return { reader, scope: { kind: 'everything' } as const, timeZone: 'UTC' };
+  return {
+    reader,
+    scope: { kind: 'everything' } as const,
+    timeZone: 'UTC',
+    baseUrl: 'https://fhir.example.org/fhir/R4',
+  };
 }
 
 const person = (id: string, rest: JsonObject = {}): Resource => ({ resourceType: 'Practitioner', id, ...rest });
@@ -209,6 +214,40 @@ describe('who is on call', () => {
     );
   });
 
+  it('of one team in two roles: those of both', async () => {
+    const inRole = (code: string) => [{ coding: [{ system: 'http://x', code }] }];
+    const members = ['nurse', 'physician', 'cleaner'].map((code) =>
+      member(`Practitioner/${code}`, { role: inRole(code) }),
+    );
+    const resources = [team('t', members), person('nurse'), person('physician'), person('cleaner')];
+    const who = ['nurse', 'physician'].map((code) => ({ reference: 'CareTeam/t', role: { code } }));
+    const { recipients, notes } = await whoIsOnCall(who, '', now, directoryOf(resources));
+    assert.deepEqual(
+      recipients.map(({ reference }) => reference),
+      ['Practitioner/nurse', 'Practitioner/physician'],
+    );
+    assert.deepEqual(notes, []);
+  });
+
+  it('references with our own base are ours, those with another are not', async () => {
+    const base = 'https://fhir.example.org/fhir/R4';
+    const resources = [
+      team('t', [member(`${base}/PractitionerRole/r`), member('https://other.example.org/fhir/Practitioner/a')]),
+      role('r', { practitioner: { reference: `${base}/Practitioner/r/_history/1` } }),
+      ...[person('a'), person('r', { telecom: [{ system: 'email', value: 'r@example.org' }] })],
+    ];
+    const { recipients } = await whoIsOnCall([{ reference: 'CareTeam/t' }], '', now, directoryOf(resources));
+    assert.deepEqual(recipients, [
+      { reference: 'PractitionerRole/r', telecoms: [[{ system: 'email', value: 'r@example.org' }]] },
+    ]);
+  });
+
+  it('a team of which somebody is called anyway is not called by its own address', async () => {
+    const telecom = [{ system: 'email', value: 'team@example.org' }];
+    const resources = [team('t', [member('Practitioner/a')], { telecom }), person('a')];
+    assert.deepEqual(await names(['Practitioner/a', 'CareTeam/t'], resources), { is: ['Practitioner/a'], notes: [] });
+  });
+
   it('a team without anybody is called by its own address, or it says so', async () => {
     const away = role('r', { notAvailable: [{ during: { start: '2026' } }] });
     const telecom = [{ system: 'email', value: 'team@example.org' }];
@@ -259,6 +298,10 @@ describe('who is on call', () => {
       'PractitionerRole/r',
     ]);
     assert.deepEqual((await names(['PractitionerRole/r'], resources, own)).is, []);
+    // Not by the hours, and then by the roster.
+    assert.deepEqual((await names(['PractitionerRole/r', 'Schedule/s'], resources, slots(free))).is, [
+      'PractitionerRole/r',
+    ]);
   });
 
   it('the care teams of the patient', async () => {

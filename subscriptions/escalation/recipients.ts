@@ -6,6 +6,7 @@ import {
   type JsonObject,
   objectsOf,
   parseJson,
+  parseReference,
   type Resource,
   type ResourceReader,
 } from '#fhir-model';
@@ -18,6 +19,8 @@ export interface Directory {
   scope: AccessScope;
   /** IANA zone of working hours. */
   timeZone: string;
+  /** Our own FHIR base, which references may begin with. */
+  baseUrl: string;
 }
 
 /** Somebody who is told. */
@@ -65,14 +68,16 @@ export async function whoIsOnCall(
     if ('reference' in one) await follow(lookup, one.reference, { depth: 0, role: one.role });
     else await followTeamsOf(lookup, subject);
   }
-  return { recipients: [...lookup.recipients.values()], notes: lookup.notes };
+  return { recipients: [...lookup.recipients.values()], notes: [...new Set(lookup.notes)] };
 }
 
 async function follow(lookup: Lookup, reference: string, path: Path): Promise<void> {
   const [type = ''] = reference.split('/');
   const step = Object.hasOwn(steps, type) ? steps[type] : undefined;
-  if (!step || lookup.seen.has(reference) || path.depth > depthMax || lookup.recipients.size >= recipientsMax) return;
-  lookup.seen.add(reference);
+  // The same team may be asked for in another role, and a roster may have somebody who is not on call by the hours.
+  const key = JSON.stringify([reference, path.role?.system, path.role?.code, path.rostered]);
+  if (!step || lookup.seen.has(key) || path.depth > depthMax || lookup.recipients.size >= recipientsMax) return;
+  lookup.seen.add(key);
   const resource = await read(lookup, reference);
   if (resource) await step(lookup, resource, reference, path);
 }
@@ -105,12 +110,14 @@ async function followTeam(lookup: Lookup, team: Resource, reference: string, { d
     return;
   }
   const before = recipients.size;
+  let isThere = false;
   for (const { member, period, role: roles } of objectsOf(team.participant)) {
-    const to = referenceOf(member);
+    const to = referenceOf(lookup, member);
     if (to === undefined || !isWithin(period, atMs, timeZone) || !hasRole(roles, role)) continue;
     await follow(lookup, to, { depth: depth + 1 });
+    isThere ||= recipients.has(to);
   }
-  if (recipients.size > before) return;
+  if (isThere || recipients.size > before) return;
   // The team's own pager or mail box, where nobody of it is on call.
   if (objectsOf(team.telecom).length > 0) recipients.set(reference, { reference, telecoms: [team.telecom!] });
   else notes.push(`${reference}: nobody of the team is on call`);
@@ -129,7 +136,7 @@ async function followSchedule(lookup: Lookup, schedule: Resource, reference: str
     return;
   }
   for (const actor of objectsOf(schedule.actor)) {
-    const to = referenceOf(actor);
+    const to = referenceOf(lookup, actor);
     if (to !== undefined) await follow(lookup, to, { depth: depth + 1, rostered: true });
   }
 }
@@ -141,7 +148,7 @@ async function takeRole(lookup: Lookup, role: Resource, reference: string, path:
     lookup.notes.push(`${reference}: not on call`);
     return;
   }
-  const person = referenceOf(role.practitioner);
+  const person = referenceOf(lookup, role.practitioner);
   const practitioner = person?.startsWith('Practitioner/') ? await read(lookup, person) : undefined;
   const telecoms = [role.telecom, practitioner?.telecom].filter((telecom) => telecom !== undefined);
   lookup.recipients.set(reference, { reference, telecoms });
@@ -193,9 +200,8 @@ async function find({ reader, scope, notes }: Lookup, type: string, query: strin
 }
 
 /** `Practitioner/1` of a Reference, whose version is left out; undefined for a contained or foreign one. */
-function referenceOf(value: Json | undefined): string | undefined {
+function referenceOf({ baseUrl }: Directory, value: Json | undefined): string | undefined {
   const { reference } = (value ?? {}) as JsonObject;
-  const match =
-    typeof reference === 'string' ? /^([A-Za-z]+\/[A-Za-z0-9\-.]{1,64})(\/_history\/.+)?$/.exec(reference) : null;
-  return match?.[1];
+  const found = typeof reference === 'string' ? parseReference(reference, baseUrl) : undefined;
+  return found?.kind === 'local' ? `${found.type}/${found.id}` : undefined;
 }

@@ -37,14 +37,14 @@ const carriers: Readonly<Record<string, (resource: Resource) => { codings: Json[
 
 export const carriesEvents = (type: string): boolean => Object.hasOwn(carriers, type);
 
-/** Undefined for what tells of none. */
-export function eventOf(resource: Resource): HappenedEvent | undefined {
+/** Undefined for what tells of none. `baseUrl`: our own FHIR base, which references may begin with. */
+export function eventOf(resource: Resource, baseUrl: string | undefined): HappenedEvent | undefined {
   const read = carriesEvents(resource.resourceType) ? carriers[resource.resourceType] : undefined;
   if (!read) return undefined;
   const { codings, references } = read(resource);
   const codes = codings.flatMap(codedOf);
   const named = references.flatMap(({ reference }) => {
-    const found = typeof reference === 'string' ? parseReference(reference) : undefined;
+    const found = typeof reference === 'string' ? parseReference(reference, baseUrl) : undefined;
     return found?.kind === 'local' && found.type !== undefined && found.id !== undefined
       ? [{ type: found.type, id: found.id }]
       : [];

@@ -342,3 +342,22 @@ test('events: what a Provenance or a MessageHeader of the same transaction says'
     'all Encounter/e',
   ]);
 });
+
+test('events: a target may be named with our own base, and not with that of another server', async () => {
+  const baseUrl = 'http://cerebra.example.org/fhir/R4';
+  const rig = matchingRig({ ...rules, baseUrl });
+  const coding = { system: 'http://terminology.hl7.org/CodeSystem/v2-0003', code: 'A01' };
+  await rig.define(topicBasic('t', { eventTrigger: { resource: 'Encounter', event: { coding: [coding] } } }));
+  rig.subscribe('all', url);
+  const provenance = (reference: string) =>
+    changeOf('create', {
+      resourceType: 'Provenance',
+      id: 'v',
+      activity: { coding: [coding] },
+      target: [{ reference }],
+    });
+  const stay = changeOf('update', encounter('e', 'in-progress'));
+  assert.deepEqual(await rig.tell([stay, provenance(`${baseUrl}/Encounter/e`)]), ['all Encounter/e']);
+  assert.deepEqual(await rig.tell([stay, provenance(`${baseUrl}/Encounter/e/_history/1`)]), ['all Encounter/e']);
+  assert.deepEqual(await rig.tell([stay, provenance('http://other.example.org/fhir/Encounter/e')]), []);
+});

@@ -357,7 +357,7 @@ async function eventCandidates(
   carrier: Change,
   resource: Resource,
 ): Promise<Candidate[]> {
-  const event = eventOf(resource);
+  const event = eventOf(resource, options.rules.baseUrl);
   if (!event) return [];
   const happened = (topic: CompiledTopic, type: string) =>
     topic.events.some((trigger) => trigger.resource === type && isEvent(trigger, event));

@@ -144,6 +144,9 @@ const personOf = ({ individual }: JsonObject): string => {
   return String(reference ?? display);
 };
 
+export const withoutKinds = (participants: unknown, kinds: ReadonlySet<string>): JsonObject[] =>
+  list(participants).filter((one) => !kinds.has(codeOf(one)));
+
 /** Participants of the kinds that the message names take the place of the former, which end where the event says so. */
 export function participantsAfter(
   before: unknown,

@@ -57,18 +57,30 @@ function withoutUndefined(resource: Resource): Resource {
 const byReference = (item: JsonObject): string => JSON.stringify(item.reference ?? item.identifier ?? item);
 const byValue = (item: JsonObject): string => JSON.stringify(item);
 
-/** Of a DiagnosticReport: a later message of the same order may carry only what changed, so that results are united. */
-export function reportMerge(mapping: Mapping): Merge {
+/**
+ * Of a DiagnosticReport: a later message of the same order may carry only what changed, so that results are united; a form
+ * that comes again takes the place of what it was. `withdrawn`: ids of forms that the report has no longer; `cleared`:
+ * elements that it has no longer.
+ */
+export function reportMerge(mapping: Mapping, withdrawn: ReadonlySet<string>, cleared: readonly string[]): Merge {
   const change = merging({
+    cleared,
     ordered: ranked(mapping, observationRanks),
-    united: { result: byReference, specimen: byReference, basedOn: byReference, presentedForm: attachmentKey },
+    united: { result: byReference, specimen: byReference, basedOn: byReference },
+    replacedByKey: { presentedForm: formKey },
   });
-  return ofOnePatient(mapping, change);
+  return ofOnePatient(mapping, (existing, incoming) => {
+    const result = change(existing, incoming);
+    const forms = result.presentedForm as JsonObject[] | undefined;
+    if (withdrawn.size === 0 || forms === undefined || result === existing) return result;
+    const presentedForm = forms.filter((form) => !withdrawn.has(formKey(form)));
+    return withoutUndefined({ ...result, presentedForm: presentedForm.length > 0 ? presentedForm : undefined });
+  });
 }
 
-/** A document is one by its address: its data are a Binary's. */
-function attachmentKey(attachment: JsonObject): string {
-  return String(attachment.url ?? JSON.stringify(attachment));
+/** Data that are a Binary's are known by its id, others by their own. */
+function formKey({ id, url, ...form }: JsonObject): string {
+  return String(id ?? url ?? JSON.stringify(form)).replace(/^Binary\//, '');
 }
 
 /** Of a ServiceRequest, MedicationRequest and the like. */
@@ -94,9 +106,12 @@ export function taskMerge(mapping: Mapping): Merge {
   return ofOnePatient(mapping, merging({ ordered: ranked(mapping, taskRanks) }));
 }
 
-/** Of what has no status that counts: the latest message holds, and what it leaves out stays. */
-export function latestMerge(mapping: Mapping): Merge {
-  return merging({ ordered: { warnings: mapping.warnings } });
+/**
+ * Of what has no status that counts: the latest message holds, and what it leaves out stays, as do the elements that it only
+ * stands in for (`defaults`).
+ */
+export function latestMerge(mapping: Mapping, defaults: ReadonlySet<string> = new Set()): Merge {
+  return merging({ ordered: { warnings: mapping.warnings }, defaults });
 }
 
 const eventRanks = ['preparation', 'in-progress', 'not-done', 'completed', 'stopped', 'entered-in-error'];

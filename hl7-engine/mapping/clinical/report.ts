@@ -35,8 +35,9 @@ export interface ReportParts {
   request: string | undefined;
   specimens: string[];
   results: string[];
-  documents: JsonObject[];
-  conclusion: string | undefined;
+  documents: Pick<Documents, 'forms' | 'withdrawn'>;
+  /** Null: it was wrong, and there is none any more. */
+  conclusion: string | null | undefined;
 }
 
 /** Yields the report's reference. */
@@ -47,7 +48,8 @@ export function addReport(mapping: Mapping, order: Order, parts: ReportParts): s
   const id = identifier === undefined ? derivedId('DiagnosticReport', [order.key]) : undefined;
   const url =
     identifier === undefined ? `DiagnosticReport/${id}` : `DiagnosticReport?${orderCriteria(identifier, order.code)}`;
-  const merge = reportMerge(mapping);
+  const cleared = parts.conclusion === null ? ['conclusion'] : [];
+  const merge = reportMerge(mapping, parts.documents.withdrawn, cleared);
   // A message may name one order twice; a transaction must not (https://hl7.org/fhir/R4/http.html#trules).
   let isNew = false;
   const reference = mapping.once(url, () => {
@@ -83,8 +85,8 @@ function reportResource(mapping: Mapping, order: Order, parts: ReportParts): Res
     resultsInterpreter: interpreters(mapping, group, obr),
     specimen: parts.specimens.map(reference),
     result: [...new Set(parts.results)].map(reference),
-    conclusion: parts.conclusion,
-    presentedForm: parts.documents,
+    conclusion: parts.conclusion ?? undefined,
+    presentedForm: parts.documents.forms,
   };
 }
 
@@ -114,6 +116,8 @@ function reportPerformers(mapping: Mapping, group: OrderGroup, obr: Segment): Js
 export interface Documents {
   /** Attachments: forms of a report. */
   forms: JsonObject[];
+  /** Ids of forms that are wrong (OBX-11 D, W): the report has them no longer. */
+  withdrawn: Set<string>;
   /** Of the DocumentReferences. */
   references: string[];
 }
@@ -125,7 +129,7 @@ export function addDocuments(
   observations: readonly ObxGroup[],
   request?: string,
 ): Documents {
-  const found: Documents = { forms: [], references: [] };
+  const found: Documents = { forms: [], withdrawn: new Set(), references: [] };
   for (const { obx, notes } of observations) {
     const code = obx.field(3).component(1).text;
     const keyed = [order.key, code, obx.field(4).whole];
@@ -134,13 +138,26 @@ export function addDocuments(
       .field(5)
       .repetitions()
       .flatMap((value) => contentOf(mapping, obx.field(2).text, value) ?? []);
-    if (contents.length === 0) continue;
+    const wrong = isWrong(obx);
+    if (contents.length === 0 && !wrong) continue;
     const forms = contents.map((content, index) => attachment(mapping, content, [...key, String(index)], titleOf(obx)));
     found.references.push(addDocumentReference(mapping, { order, obx, notes, key, forms, request }));
-    found.forms.push(...forms);
+    if (wrong) for (let index = 0; index < withdrawnMax; index++) found.withdrawn.add(formId(key, index));
+    else found.forms.push(...forms.map((form, index) => knownForm(form, formId(key, index))));
   }
   return found;
 }
+
+/** Who withdraws a document need not send it once more, so that how often its OBX-5 repeated is not known. */
+const withdrawnMax = 16;
+
+const isWrong = (obx: Segment): boolean => /^[DW]$/i.test(obx.field(11).text ?? '');
+
+const formId = (key: readonly (string | undefined)[], index: number): string =>
+  derivedId('Binary', [...key, String(index)]);
+
+/** With an id, where it has no Binary of that id: so that its correction finds it. */
+const knownForm = (form: JsonObject, id: string): JsonObject => (form.url === `Binary/${id}` ? form : { id, ...form });
 
 interface DocumentParts {
   order: Order;
@@ -164,7 +181,7 @@ function addDocumentReference(mapping: Mapping, { order, obx, notes, key, forms,
   const { subject } = order;
   const id = derivedId('DocumentReference', key);
   const letter = obx.field(11).text?.toUpperCase() ?? '';
-  const wrong = letter === 'D' || letter === 'W';
+  const wrong = isWrong(obx);
   const description = noteTexts(mapping, notes)
     .map(({ text }) => text)
     .join('\n');
@@ -178,7 +195,11 @@ function addDocumentReference(mapping: Mapping, { order, obx, notes, key, forms,
     date:
       instant(obx.field(14).text, mapping.zone) ?? instant(detail(order.group, 'OBR')?.field(22).text, mapping.zone),
     description,
-    content: forms.map((form) => ({ attachment: form })),
+    // Withdrawn without being sent again, it keeps what it was; of one that never came there is the name at most.
+    content:
+      forms.length > 0
+        ? forms.map((form) => ({ attachment: form }))
+        : [{ attachment: { ...absent, title: titleOf(obx) } }],
     context: {
       encounter: subject.encounter === undefined ? undefined : [{ reference: subject.encounter }],
       related: request === undefined ? undefined : [{ reference: request }],
@@ -186,24 +207,29 @@ function addDocumentReference(mapping: Mapping, { order, obx, notes, key, forms,
   };
   mapping.stamp(resource);
   const url = `DocumentReference/${id}`;
-  mapping.add({ method: 'PUT', url, resource, merge: latestMerge(mapping) });
+  mapping.add({ method: 'PUT', url, resource, merge: latestMerge(mapping, keptContent(forms)) });
   return url;
 }
+
+const keptContent = (forms: readonly JsonObject[]): ReadonlySet<string> => new Set(forms.length > 0 ? [] : ['content']);
 
 /** Where the report ends in a judgement: OBX-3 with the suffix IMP, or LOINC's own codes for it. */
 const impressions = new Set(['19005-8', '22637-3', '83320-2']);
 
+/** Undefined where the message has none, null where it withdraws those that it has. */
 export function conclusionOf(
   entries: readonly TransactionEntry[],
   observations: readonly ObxGroup[],
   references: readonly (string | undefined)[],
-): string | undefined {
-  const judged = observations.flatMap(({ obx }, index) => {
+): string | null | undefined {
+  const all = observations.flatMap(({ obx }, index) => {
     const first = obx.field(3).component(1);
     const isImpression = first.subcomponent(2).text === 'IMP' || impressions.has(first.text ?? '');
-    return isImpression ? [references[index]] : [];
+    return isImpression ? [{ obx, url: references[index] }] : [];
   });
-  if (judged.length === 0) return undefined;
+  if (all.length === 0) return undefined;
+  const judged = all.filter(({ obx }) => !isWrong(obx)).map(({ url }) => url);
+  if (judged.length === 0) return null;
   const values = new Map(entries.map(({ url, resource }) => [url, resource?.valueString]));
   const texts = judged.map((url) => values.get(url ?? '')).filter((text) => typeof text === 'string');
   return texts.length === 0 ? undefined : texts.join('\n');

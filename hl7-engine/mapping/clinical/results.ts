@@ -45,7 +45,7 @@ export function addResults(mapping: Mapping, group: OrderGroup, results: Results
       order,
       all.filter(({ obx }) => isDocument(obx)),
       request,
-    ).forms,
+    ),
     conclusion: conclusionOf(mapping.entries, own, found),
   });
 }

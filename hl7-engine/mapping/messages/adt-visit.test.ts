@@ -83,6 +83,32 @@ test('statuses by event, and a class that changes', () => {
   assert.deepEqual(history!.period, { end: '2026-01-31T12:20:00Z' });
 });
 
+test('an event is of the visit whose number alone it names', () => {
+  const bare = (patientClass = 'I') => pv1('', { 2: patientClass });
+  const statuses = (...events: string[]) =>
+    visit(...events.map((event, index) => [...head(event, index), pid, bare()])).states.map(({ status }) => status);
+  assert.deepEqual(statuses('A01', 'A03', 'A13', 'A11'), ['in-progress', 'finished', 'in-progress', 'cancelled']);
+  assert.deepEqual(statuses('A05', 'A38'), ['planned', 'cancelled']);
+  assert.deepEqual(statuses('A04', 'A23'), ['in-progress', 'entered-in-error']);
+  const { states } = visit([...head('A01'), pid, bare()], [...head('A07', 1), pid, bare('O')]);
+  assert.equal((states[1]!.class as JsonObject).code, 'AMB');
+});
+
+test('fields of the visit that are deleted: people by what they are, one value at a time', () => {
+  const { states } = visit(
+    [...head('A01', 1), pid, pv1('W1', { 7: '^Att', 8: '^Ref', 9: '^Con1~^Con2', 10: 'MED', 14: '1', 36: '01' })],
+    [...head('A08', 2), pid, pv1('', { 7: '""', 9: '""~""', 10: '""', 36: '""' })],
+    [...head('A08', 3), pid, pv1('', { 8: '""', 9: '^Con3' })],
+    [...head('A08', 4), pid, pv1('', { 9: '""' })],
+  );
+  const people = states.map(({ participant }) =>
+    (participant as JsonObject[] | undefined)?.map(({ individual }) => (individual as JsonObject).display),
+  );
+  assert.deepEqual(people, [['Att', 'Ref', 'Con1', 'Con2'], ['Ref'], ['Con3'], undefined]);
+  assert.equal(states[1]!.serviceType, undefined);
+  assert.deepEqual(Object.keys(states[1]!.hospitalization as JsonObject), ['admitSource']);
+});
+
 test('A54 ends the attending doctor, A55 takes it back', () => {
   const doctor = (number: string) => ({ 7: `^Doc${number}` });
   const { states } = visit(

@@ -171,7 +171,16 @@ test('a PDF is a Binary, a DocumentReference and a form of the report; data of a
     { contentType: 'text/plain; charset=utf-8', data: 'Q2Fmw6kgfCBiYXI=', size: 11, title: 'Words' },
     { contentType: 'image/jpeg', url: 'https://pacs.example.org/1?a=b&c=d', title: 'Image' },
   ];
-  assert.deepEqual(only(mapped, 'DiagnosticReport').resource.presentedForm, forms);
+  // What has no Binary has an id, so that its correction finds it.
+  const presented = only(mapped, 'DiagnosticReport').resource.presentedForm as JsonObject[];
+  assert.deepEqual(
+    presented.map(({ id: _id, ...form }) => form),
+    forms,
+  );
+  assert.deepEqual(
+    presented.map(({ id }) => typeof id),
+    ['undefined', 'string', 'string', 'string'],
+  );
   const [document] = entriesOf(mapped, 'DocumentReference').map(({ resource }) => resource);
   assert.deepEqual(document!.content, [{ attachment: forms[0] }]);
   assert.deepEqual([document!.status, document!.docStatus], ['current', 'final']);
@@ -179,6 +188,15 @@ test('a PDF is a Binary, a DocumentReference and a form of the report; data of a
   assert.equal(entriesOf(mapped, 'DocumentReference').length, 4);
   assert.deepEqual(entriesOf(mapped, 'Observation'), []);
   assert.deepEqual(mapped.warnings, ['OBX-5: encapsulated data is not of its encoding; left out']);
+});
+
+test('a document that is withdrawn and never came has content all the same, which R4 asks for', () => {
+  const mapped = map(...oru.slice(0, 5), 'OBX|1|ED|||||||||D');
+  const { status, content } = only(mapped, 'DocumentReference').resource;
+  assert.equal(status, 'entered-in-error');
+  const url = 'http://hl7.org/fhir/StructureDefinition/data-absent-reason';
+  assert.deepEqual(content, [{ attachment: { extension: [{ url, valueCode: 'unknown' }] } }]);
+  assert.equal(only(mapped, 'DiagnosticReport').resource.presentedForm, undefined);
 });
 
 test('results without a value say why', () => {

@@ -30,6 +30,7 @@
 // Without `[]` in its target a row reads the first repetition; that there were more is a warning. A row costs next to
 // nothing where its field is empty. Faults are TableErrors at start, which name the row.
 import type { Json, JsonObject } from '#fhir-model';
+import type { Delimiters } from '../../message/escape.ts';
 import { emptyPart, type Part, subcomponentsAsComponents } from '../../message/message.ts';
 import { dataType } from '../types/registry.ts';
 import type { DataType } from '../types/type.ts';
@@ -192,7 +193,7 @@ function sourceRow(row: SourceRow): CompiledRow {
   return (context, result, cleared) => {
     const part = read(context);
     if (part === undefined || part.raw === '') return false;
-    if (part.isNull) {
+    if (isDeleted(part, context.mapping.message.delimiters)) {
       if (cleared !== undefined && (condition === undefined || condition(context, part))) cleared.push(clears);
       return false;
     }
@@ -204,6 +205,13 @@ function sourceRow(row: SourceRow): CompiledRow {
     }
     return given;
   };
+}
+
+/** `""`, also where each repetition or component is: `""~""`, `""^""^""`. */
+function isDeleted({ raw, isNull }: Part, { repetition, component, subcomponent }: Delimiters): boolean {
+  if (isNull || !raw.startsWith('""')) return isNull;
+  const within = [...raw.replaceAll('""', '')];
+  return within.every((mark) => mark === repetition || mark === component || mark === subcomponent);
 }
 
 /** The first of a field's repetitions, where the row takes only one. */

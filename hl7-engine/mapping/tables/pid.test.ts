@@ -17,6 +17,20 @@ function extensionOf(name: 'race' | 'ethnicity', value: string): unknown {
   return extension.find(({ url }) => url === `${usCore}/us-core-${name}`)?.extension;
 }
 
+test('a field whose every repetition or component is deleted is deleted', () => {
+  const change = onlyEntry(
+    mapLines(...head('A08'), 'PID|1||7^^^NORTH^MR||DOE^JANE||||||""^""^""||""~""|""~555'),
+    'Patient',
+  );
+  const before = { ...change.resource, address: [{ city: 'X' }], telecom: [{ value: '1', use: 'home' }] };
+  const after = change.merge!(before, change.resource) as JsonObject;
+  assert.equal(after.address, undefined);
+  assert.deepEqual(
+    (after.telecom as JsonObject[]).map(({ value }) => value),
+    ['555'],
+  );
+});
+
 const text = (valueString: string) => ({ url: 'text', valueString });
 
 test('a letter of table 0189 is its category; others are words', () => {

@@ -41,11 +41,12 @@ export const comparePositions = (a: Position, b: Position): number =>
 
 export const referenceOf = ({ type, id }: Pick<Happening, 'type' | 'id'>): string => `${type}/${id}`;
 
-/** The local reference without its version; undefined for a contained one. */
-export function plainReference(value: Json | undefined): string | undefined {
+/** The local reference without its version and `baseUrl`, our own FHIR base; undefined for a contained one. */
+export function plainReference(value: Json | undefined, baseUrl?: string): string | undefined {
   const { reference } = (value ?? {}) as JsonObject;
   if (typeof reference !== 'string' || reference.startsWith('#')) return undefined;
-  return reference.replace(/\/_history\/.+$/, '');
+  const found = parseReference(reference, baseUrl);
+  return found.kind === 'local' ? `${found.type}/${found.id}` : reference.replace(/\/_history\/.+$/, '');
 }
 
 /** A clock that goes wrong must not hide what comes after it: a clinical time that is further ahead is not believed. */

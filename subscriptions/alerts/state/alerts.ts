@@ -7,7 +7,7 @@ import type { Found } from '../rules/happening.ts';
 import type { MemoryChanges } from '../rules/memory.ts';
 import type { Alert, Alerts, Escalation, Finding, Way } from '../seams.ts';
 import { acknowledgedEntries, entriesOf, taskReference } from './resources.ts';
-import { type AlertRow, isOpen, type Policy, type Step, stepOf, stormKey } from './row.ts';
+import { type AlertRow, type Policy, type Step, stepOf, stormKey } from './row.ts';
 import { alertKeyOf, latestRows, raisedOf, rowById, saveMemory, saveRow } from './rows.ts';
 
 export interface AlertsOptions {
@@ -27,7 +27,7 @@ export interface AlertKeeper extends Alerts {
    * CerebraError as the writer does, `version-conflict` where somebody else was faster.
    */
   apply(rule: string, policy: Policy, found: readonly Found[], more?: More): Promise<Step[]>;
-  /** Nobody is told of it until then; it is told anew if it still stands. False when it is not open. */
+  /** Nobody is told of it until then; it is told anew if it still stands. False when it is not active. */
   snooze(id: string, untilMs: number, by: string): Promise<boolean>;
   /** Tells of what had to wait. */
   notify(id: string): Promise<boolean>;
@@ -99,7 +99,8 @@ export function createAlerts(options: AlertsOptions): AlertKeeper {
       change(id, (row, policy) => acknowledged(row, { by, note, how, nowMs: clock.now() }, policy, escalation)),
     snooze: (id, untilMs, by) =>
       change(id, (row, policy) => {
-        if (!isOpen(row) || row.status === 'suppressed') return undefined;
+        // Of one that was acknowledged nobody is told anew: what has been promised here would never come.
+        if (row.status !== 'active') return undefined;
         const next: AlertRow = { ...row, notifyMs: untilMs, note: `Snoozed by ${by}` };
         const audit = auditOf(row, policy, { kind: 'alert-snoozed', by, atMs: clock.now(), detail: untilOf(untilMs) });
         return { row: next, entries: [auditEntry(audit)], within: (tx) => escalation.end(tx, id, 'closed') };

@@ -45,7 +45,7 @@ export interface Step {
   mistaken?: boolean;
 }
 
-export const isOpen = (row: AlertRow | undefined): row is AlertRow => row !== undefined && row.status !== 'resolved';
+const isOpen = (row: AlertRow | undefined): row is AlertRow => row !== undefined && row.status !== 'resolved';
 
 const namespace = '6f0c4a0e-5d0b-5f6e-9f0a-3a1d5f2c7b41';
 

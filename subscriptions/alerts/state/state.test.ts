@@ -137,7 +137,11 @@ test('operators list, acknowledge and snooze; a snoozed alert is told anew', asy
   await assert.rejects(nobody, { code: 'not-found' });
   await assert.rejects(admin(server, 'GET', '/admin/alerts', { query: 'status=x' }), { code: 'invalid-parameter' });
   const [p2] = await list('patient=p2');
-  await admin(server, 'POST', '/admin/alerts/:id/snooze', { id: p2!.id as string, body: { by: 'x', minutes: 30 } });
+  const snooze = ({ id }: JsonObject) =>
+    admin(server, 'POST', '/admin/alerts/:id/snooze', { id: id as string, body: { by: 'x', minutes: 30 } });
+  await snooze(p2!);
+  const message = 'It can not be snoozed: it is acknowledged';
+  await assert.rejects(snooze(p1!), { code: 'business-rule', message });
   assert.equal((await current(rig, 'Communication')).length, 3);
   aheadMs = 31 * 60_000;
   await waitFor(async () => (await current(rig, 'Communication')).length === 4, 'the second Communication');
@@ -205,6 +209,13 @@ test('quiet hours, over midnight and where clocks change', () => {
   assert.equal(until('2026-01-10T23:00:00Z', 'critical'), undefined);
   assert.equal(until('2026-03-28T22:00:00Z'), '2026-03-29T04:00:00.000Z'); // summer time begins
   assert.equal(until('2026-10-24T21:00:00Z'), '2026-10-25T05:00:00.000Z'); // and ends
+  // On 29 March no clock in Berlin shows 2:00 to 2:59.
+  for (const toMinutes of [120, 150]) {
+    quiet.toMinutes = toMinutes;
+    assert.equal(until('2026-03-28T21:00:00Z'), '2026-03-29T01:00:00.000Z');
+    assert.equal(until('2026-03-29T00:45:30Z'), '2026-03-29T01:00:00.000Z');
+    assert.equal(until('2026-03-29T01:00:00Z'), undefined);
+  }
 });
 
 test('quiet hours: told when they are over', async (t) => {
