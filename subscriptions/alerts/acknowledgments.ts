@@ -54,22 +54,28 @@ export interface AcknowledgmentPorts {
   alerts: Pick<Alerts, 'acknowledge'>;
   /** Id of the alert that a Task or a Communication belongs to; a Flag's is its own. */
   alertOf(type: string, id: string): Promise<string | undefined>;
+  /** `status` of the resource as it is now; undefined where it is gone. */
+  statusOf(type: string, id: string): Promise<unknown>;
 }
 
 /** Acknowledges what the resource is about; nothing happens where that is done already, or is no alert. */
 export async function acknowledgeBy(
   resource: Resource,
-  { baseUrl, alerts, alertOf }: AcknowledgmentPorts,
+  { baseUrl, alerts, alertOf, statusOf }: AcknowledgmentPorts,
 ): Promise<void> {
-  const by = (element: unknown) => plainReference(element as JsonObject, baseUrl) ?? resource.resourceType;
+  const { resourceType, id: own = '' } = resource;
+  const by = (element: unknown) => plainReference(element as JsonObject, baseUrl) ?? resourceType;
   const note = objectsOf(resource.note as JsonObject[] | undefined).at(-1)?.text;
   const text = typeof note === 'string' ? note : undefined;
-  const how: Way = { way: 'resource', through: `${resource.resourceType}/${resource.id}` };
-  if (resource.resourceType === 'Flag') {
-    await alerts.acknowledge(resource.id ?? '', by(resource.author), text, how);
+  // Of an alert that got worse the Task is open again, and the Flag active: who was done before has not seen that. Our own
+  // completion of a Task, too, comes by the change stream, some milliseconds after the acknowledgment that it is part of.
+  const holds = async () => resourceType === 'Communication' || (await statusOf(resourceType, own)) === resource.status;
+  const how: Way = { way: 'resource', through: `${resourceType}/${own}`, holds };
+  if (resourceType === 'Flag') {
+    await alerts.acknowledge(own, by(resource.author), text, how);
     return;
   }
-  const references = resource.resourceType === 'Task' ? [`Task/${resource.id}`] : answered(resource, baseUrl);
+  const references = resourceType === 'Task' ? [`Task/${own}`] : answered(resource, baseUrl);
   for (const reference of references) {
     const [type = '', id = ''] = reference.split('/');
     const alert = type === 'Flag' ? id : (alertOfPart(resource) ?? (await alertOf(type, id)));

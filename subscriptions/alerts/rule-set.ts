@@ -41,6 +41,11 @@ const active: Statement = {
   name: 'alert_rules_active',
   text: `select id, endpoint, version from subscriber where channel = 'alert' and state = 'active' order by id`,
 };
+/** Their end has to be heard of, too. */
+const faulty: Statement = {
+  name: 'alert_rules_faulty',
+  text: `select id, version from subscriber where channel = 'alert' and state = 'error'`,
+};
 const one: Statement = {
   name: 'alert_rule_of',
   text: `select id, endpoint, version from subscriber where id = $1 and channel = 'alert' and state = 'active'`,
@@ -151,7 +156,8 @@ export function createRuleSet(options: RuleSetOptions): RuleSet {
         entries.clear();
         for (const beside of options.beside) for (const entry of beside.entries) matcher.put(entry);
         const rows = await db.query<RuleRow>(active);
-        for (const { id, version } of rows) versions.set(id.slice('alert:'.length), version);
+        const unsound = await db.query<Pick<RuleRow, 'id' | 'version'>>(faulty);
+        for (const { id, version } of [...rows, ...unsound]) versions.set(id.slice('alert:'.length), version);
         for (const { rule } of await list(rows)) file(rule);
       },
       onChange(change, resource) {

@@ -62,6 +62,8 @@ export interface Way {
   through?: string;
   /** What they call themselves, where `by` is no person. */
   name?: string;
+  /** Whether that still stands, asked once the alert has been read: it may have got worse since, and been told anew. */
+  holds?: () => Promise<boolean>;
 }
 
 /** What escalation, web sockets and operations ask of alerts. */

@@ -6,10 +6,10 @@ import type { RuleSet } from './rule-set.ts';
 import { missedFound, versionOf } from './rules/absence.ts';
 import type { Found } from './rules/happening.ts';
 import { createLookups } from './rules/query.ts';
-import type { ReadyRule } from './rules/ready.ts';
+import { type ReadyRule, ruleSubscriber } from './rules/ready.ts';
 import type { Rule } from './rules/rule.ts';
 import type { AlertKeeper } from './state/alerts.ts';
-import { stormKey } from './state/row.ts';
+import { type Policy, stormKey } from './state/row.ts';
 
 /** Messages of one feed since an instant. */
 export interface FeedFailures {
@@ -50,6 +50,8 @@ const shownLateMs = 3_000;
 export function createTimers(options: TimerOptions): Timers {
   let failuresMs = Number.NEGATIVE_INFINITY;
   let tidiedMs = Number.NEGATIVE_INFINITY;
+  /** Where the last page of alerts whose rule is gone ended; undefined to begin with the first. */
+  let retiredAfter: Retired | undefined;
   return {
     async run() {
       const nowMs = options.clock.now();
@@ -57,7 +59,11 @@ export function createTimers(options: TimerOptions): Timers {
       if (Math.abs(nowMs - tidiedMs) >= tidyEveryMs) {
         tidiedMs = nowMs;
         await endStorms(options, nowMs);
-        await closeRetired(options, nowMs);
+        retiredAfter = await closeRetired(options, nowMs, retiredAfter);
+        if (retiredAfter !== undefined) {
+          tidiedMs = Number.NEGATIVE_INFINITY;
+          more.push(true);
+        }
       }
       if (options.failures && Math.abs(nowMs - failuresMs) >= failuresEveryMs) {
         failuresMs = nowMs;
@@ -168,25 +174,42 @@ const openStorms: Statement = {
 };
 
 /** A storm is over when for its window nothing was raised. */
-async function endStorms({ db, rules, alerts }: TimerOptions, nowMs: number): Promise<void> {
-  for (const { rule: id, last } of await db.query<{ rule: string; last: number }>(openStorms, [rowsAtOnce])) {
+async function endStorms({ db, rules, alerts, log }: TimerOptions, nowMs: number): Promise<void> {
+  const endOne = async ({ rule: id, last }: { rule: string; last: number }) => {
     const ready = await rules.inForce(id);
-    if (ready && last > nowMs - (ready.rule.storm?.windowMs ?? 0)) continue;
-    await alerts.apply(id, ready?.rule ?? noPolicy, [overFound(id, '', stormKey, nowMs)]);
-  }
+    if (ready && last > nowMs - (ready.rule.storm?.windowMs ?? 0)) return;
+    await alerts.apply(id, ready?.rule ?? noPolicy, [{ ...overFound(id, '', stormKey, nowMs), ends: true }]);
+  };
+  await eachAlone(await db.query<{ rule: string; last: number }>(openStorms, [rowsAtOnce]), endOne, log);
 }
 
-const noPolicy = { detectedIssue: false };
+const noPolicy: Policy = { detectedIssue: false };
 
 const overFound = (rule: string, subject: string, key: string, nowMs: number): Found => ({
   ...{ rule, subject, key, state: 'cleared', severity: 'info', title: rule, detail: '', evidence: [], source: '' },
   ...{ atMs: nowMs, instantMs: nowMs },
 });
 
+interface Retired {
+  id: string;
+  rule: string;
+  subject: string;
+  key: string;
+  /** Names the text of the rule when it was last in force. */
+  endpoint: string;
+}
+
+// Whatever is no subscriber of the stream is left alone; so is what has been put and is not yet registered: it has no row.
 const retired: Statement = {
   name: 'alert_retired',
-  text: `select a.rule, a.subject, a.key from alert a join subscriber s on s.id = 'alert:' || a.rule and s.state = 'deleted'
-    where a.status <> 'resolved' limit $1`,
+  text: `select a.id, a.rule, a.subject, a.key, s.endpoint from subscriber s
+    cross join lateral (select id, rule, subject, key from alert
+      where rule = substr(s.id, 7) and status <> 'resolved' and (rule, id) > ($1, $2) order by rule, id limit $3) a
+    where s.id like 'alert:%' and s.state <> 'active' order by a.rule, a.id limit $3`,
+};
+const stillRetired: Statement = {
+  name: 'alert_still_retired',
+  text: `select 1 from subscriber where id = $1 and state <> 'active'`,
 };
 const forgetFacts: Statement = {
   name: 'alert_forget_facts',
@@ -195,13 +218,41 @@ const forgetFacts: Statement = {
     delete from alert_watch where rule in (select substr(id, 7) from subscriber where id like 'alert:%' and state = 'deleted')`,
 };
 
-/** What a rule that is no more in force has raised is over, and what it remembered is forgotten. */
-async function closeRetired({ db, alerts }: TimerOptions, nowMs: number): Promise<void> {
-  const rows = await db.query<{ rule: string; subject: string; key: string }>(retired, [rowsAtOnce]);
-  for (const { rule, subject, key } of rows) {
-    await alerts.apply(rule, noPolicy, [overFound(rule, subject, key, nowMs)]);
-  }
+/**
+ * What a rule that is no more in force has raised is over, and what it remembered is forgotten. Returns where the next page begins;
+ * undefined where this was the last.
+ */
+async function closeRetired(options: TimerOptions, nowMs: number, after?: Retired): Promise<Retired | undefined> {
+  const { db, log } = options;
+  const rows = await db.query<Retired>(retired, [after?.rule ?? '', after?.id ?? '', rowsAtOnce]);
+  await eachAlone(rows, (one) => closeOne(options, nowMs, one), log);
+  if (rows.length === rowsAtOnce) return rows.at(-1);
   await db.query(forgetFacts);
+  return undefined;
+}
+
+async function closeOne(options: TimerOptions, nowMs: number, { rule, subject, key, endpoint }: Retired) {
+  const also = async (tx: Tx) => {
+    if ((await tx.query(stillRetired, [ruleSubscriber(rule)])).length === 1) return;
+    throw new CerebraError('version-conflict', 'The rule is in force again');
+  };
+  const policy = await lastPolicy(options, endpoint);
+  try {
+    await options.alerts.apply(rule, policy, [{ ...overFound(rule, subject, key, nowMs), ends: true }], { also });
+  } catch (err) {
+    // Somebody else is at it: the next run looks again.
+    if (!isCerebraError(err, 'version-conflict')) throw err;
+  }
+}
+
+/** What the rule said of its alerts last: whether there is a Task to cancel. Its text may be gone, or be refused by now. */
+async function lastPolicy({ rules }: TimerOptions, endpoint: string): Promise<Policy> {
+  try {
+    return (await rules.ready(endpoint))?.rule ?? noPolicy;
+  } catch (err) {
+    if (!isCerebraError(err) || err.status >= 500) throw err;
+    return noPolicy;
+  }
 }
 
 async function watchFailures(options: TimerOptions, nowMs: number): Promise<void> {

@@ -137,13 +137,18 @@ async function bodies(feed: ChangeFeed, db: Db, versions: readonly VersionKey[])
 async function acknowledge(options: AlertChannelOptions, deliveries: readonly Delivery[]) {
   const { feed, db, reader, scope, baseUrl, alerts } = options;
   const bodyOf = await bodies(feed, db, deliveries);
-  const alertOf = async (type: string, id: string) => {
+  const current = async (type: string, id: string) => {
     const stored = await reader.read(type, id, scope);
-    return stored && !stored.deleted ? alertOfPart(parseJson(stored.body).exact as Resource) : undefined;
+    return stored && !stored.deleted ? (parseJson(stored.body).exact as Resource) : undefined;
   };
+  const alertOf = async (type: string, id: string) => {
+    const found = await current(type, id);
+    return found && alertOfPart(found);
+  };
+  const statusOf = async (type: string, id: string) => (await current(type, id))?.status;
   for (const { type, id, version } of deliveries) {
     const resource = bodyOf(type, id, version);
-    if (resource) await acknowledgeBy(resource, { baseUrl, alerts, alertOf });
+    if (resource) await acknowledgeBy(resource, { baseUrl, alerts, alertOf, statusOf });
   }
 }
 

@@ -55,11 +55,12 @@ const stop: Statement = {
     where s.version < $2`,
 };
 
+// The endpoint of a rule names its text: what it said of its alerts is asked when they end.
 const remove: Statement = {
   name: 'subscriber_delete',
   text: `with s as (update subscriber set state = 'deleted', version = $2, due_at = null, attempts = 0,
       failing_since = null, error = null, check_version = null, report = null, done_number = last_number,
-      criteria = '', endpoint = '', payload = '', header = '{}', secret = '', host = '', ends_at = null,
+      criteria = '', endpoint = case when channel = 'alert' then endpoint else '' end, payload = '', header = '{}', secret = '', host = '', ends_at = null,
       topic = null, heartbeat_at = null, resends = 0
     where id = $1 and version < $2 returning id)
     delete from delivery d using s where d.subscriber = s.id and d.outcome is null`,

@@ -33,6 +33,8 @@ export interface Found extends Finding {
   mistaken?: boolean;
   /** Nobody is to be told. */
   suppressed?: boolean;
+  /** It is over whatever it rests on, and whenever that was. */
+  ends?: true;
 }
 
 /** -1, 0, 1: before, at or after in the stream. */

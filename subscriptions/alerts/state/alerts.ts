@@ -71,10 +71,10 @@ export function createAlerts(options: AlertsOptions): AlertKeeper {
   };
 
   /** Somebody else may change the row at the same moment: then it is looked at again. */
-  const change = async (id: string, how: (row: AlertRow, policy: Policy) => Changed | undefined): Promise<boolean> => {
+  const change = async (id: string, how: Change): Promise<boolean> => {
     for (let attempt = 1; ; attempt++) {
       const row = await rowById(db, id);
-      const next = row && how(row, await policy(row.rule));
+      const next = row && (await how(row, await policy(row.rule)));
       if (!next) return false;
       try {
         await write(next.entries, async (tx) => {
@@ -96,7 +96,10 @@ export function createAlerts(options: AlertsOptions): AlertKeeper {
       }
     },
     acknowledge: (id, by, note, how) =>
-      change(id, (row, policy) => acknowledged(row, { by, note, how, nowMs: clock.now() }, policy, escalation)),
+      change(id, async (row, policy) => {
+        if (row.status !== 'active' || (await how?.holds?.()) === false) return undefined;
+        return acknowledged(row, { by, note, how, nowMs: clock.now() }, policy, escalation);
+      }),
     snooze: (id, untilMs, by) =>
       change(id, (row, policy) => {
         // Of one that was acknowledged nobody is told anew: what has been promised here would never come.
@@ -126,6 +129,9 @@ interface Changed {
   within?: (tx: Tx) => Promise<void>;
 }
 
+/** Asked for again when somebody else has changed the row meanwhile. */
+type Change = (row: AlertRow, policy: Policy) => Changed | undefined | Promise<Changed | undefined>;
+
 interface Acknowledgment {
   by: string;
   note: string | undefined;
@@ -138,8 +144,7 @@ function acknowledged(
   { by, note, how = { way: 'api' }, nowMs }: Acknowledgment,
   policy: Policy,
   escalation: Escalation,
-): Changed | undefined {
-  if (row.status !== 'active') return undefined;
+): Changed {
   const { notifyMs: _waits, ...rest } = row;
   const next: AlertRow = {
     ...rest,

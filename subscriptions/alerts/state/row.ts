@@ -78,7 +78,7 @@ function clear(row: AlertRow, found: Found, { policy }: Surroundings): Step | un
   const rests = row.evidence.includes(found.source);
   if (found.withdrawn && !rests) return undefined;
   // A late value says nothing of now.
-  if (found.atMs < row.atMs && !rests) return undefined;
+  if (found.atMs < row.atMs && !rests && !found.ends) return undefined;
   const next: AlertRow = { ...row, ...placed(found), status: 'resolved', endedMs: found.instantMs };
   delete next.notifyMs;
   const mistaken = found.mistaken === true && rests;
