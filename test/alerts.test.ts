@@ -324,3 +324,46 @@ test('a vital sign that turns out to be something else: its alert was an error, 
   await put(wrong);
   assert.equal(await told('both again', 3, ['active', 'entered-in-error']), 'amended');
 });
+
+test('alerts end with their rule, and by hand, whatever they rest on', async () => {
+  const code = { coding: [{ system: 'http://x', code: 'ends' }] };
+  const on = [
+    { type: 'data-changed', data: [{ type: 'Observation', codeFilter: [{ path: 'code', code: [{ code: 'ends' }] }] }] },
+  ];
+  const within = extension('acknowledge-within', { valueDuration: { value: 5, code: 'min' } });
+  const action = (title: string) => ({ title, priority: 'routine', extension: [high], trigger: on });
+  const deleted = planDefinition('ends-deleted', 'threshold', [within], action('Deleted'));
+  await put(deleted);
+  await put(planDefinition('ends-closed', 'threshold', [within], action('Closed')));
+  await put({ resourceType: 'Patient', id: 'ends' });
+  // A clock that is ahead.
+  const effectiveDateTime = new Date(Date.now() + 4 * 60_000).toISOString();
+  await put({ ...observation('ends', 'ends', 7, 0), code, effectiveDateTime });
+  const alerts = async () => (await admin('GET', '/admin/alerts?patient=ends')).json.alerts!;
+  const seen = async () => {
+    const [flags, tasks] = await Promise.all([
+      call('GET', 'Flag?patient=Patient/ends'),
+      call('GET', 'Task?patient=Patient/ends'),
+    ]);
+    const shown = [
+      ...(await alerts()).map(({ rule, status }) => `${rule} ${status}`),
+      ...entries(flags).map(({ resource }) => `${(resource!.code as JsonObject).text} ${resource!.status}`),
+      ...entries(tasks).map(({ resource }) => `${resource!.description} ${resource!.status}`),
+    ];
+    return shown.sort();
+  };
+  const open = (title: string, id: string) => [`${title} active`, `${title} requested`, `${id} active`];
+  const over = (title: string, id: string) => [`${title} cancelled`, `${title} inactive`, `${id} resolved`];
+  await waitFor(async () => (await alerts()).length === 2, 'both alerts');
+  assert.deepEqual(await seen(), [...open('Closed', 'ends-closed'), ...open('Deleted', 'ends-deleted')].sort());
+
+  assert.equal((await call('DELETE', 'PlanDefinition/ends-deleted')).status, 204);
+  await waitFor(async () => (await alerts()).some(({ status }) => status === 'resolved'), 'the end with the rule');
+  assert.deepEqual(await seen(), [...open('Closed', 'ends-closed'), ...over('Deleted', 'ends-deleted')].sort());
+
+  const [{ id } = {}] = (await alerts()).filter(({ status }) => status === 'active');
+  const closed = await admin('POST', `/admin/alerts/${String(id)}/close`, { by: 'Ward 3', note: 'TEST' });
+  assert.deepEqual([closed.status, closed.json.status, closed.json.note], [200, 'resolved', 'Closed by Ward 3: TEST']);
+  assert.deepEqual(await seen(), [...over('Closed', 'ends-closed'), ...over('Deleted', 'ends-deleted')].sort());
+  assert.equal((await admin('POST', `/admin/alerts/${String(id)}/close`, { by: 'Ward 3' })).status, 422);
+});

@@ -1,6 +1,14 @@
 // Admin endpoints of alerts and their rules.
 import { decimalText, isNumber, type JsonObject, parseSentJson, type Resource } from '#fhir-model';
-import { type AdminRequest, type AdminRoute, CerebraError, type Clock, type Db, type Statement } from '#platform';
+import {
+  type AdminRequest,
+  type AdminResponse,
+  type AdminRoute,
+  CerebraError,
+  type Clock,
+  type Db,
+  type Statement,
+} from '#platform';
 import { choice, choiceParameter, limitOf, limitParameter, textParameter, withKnownQuery } from '../admin-query.ts';
 import type { CriteriaRules } from '../match/criteria.ts';
 import type { DryRun, DryRuns } from './dry-run.ts';
@@ -129,8 +137,34 @@ function stateRoutes({ db, alerts, clock }: AlertRoutesOptions): AdminRoute[] {
         return after(id, done, 'It can not be snoozed');
       },
     },
+    closeRoute(alerts, after),
   ];
 }
+
+type After = (id: string, done: boolean, otherwise: string) => Promise<AdminResponse>;
+
+const closeRoute = (alerts: AlertKeeper, after: After): AdminRoute => ({
+  method: 'POST',
+  path: '/admin/alerts/:id/close',
+  summary: 'Somebody ends it by hand: its Flag is inactive, its Task cancelled, escalation ends',
+  request: {
+    schema: {
+      type: 'object',
+      required: ['by'],
+      properties: {
+        by: { type: 'string', description: '`Practitioner/1`, or a name' },
+        note: { type: 'string', description: 'Why' },
+      },
+    },
+    example: { by: 'Practitioner/1', note: 'The probe had come off' },
+  },
+  async handle(request) {
+    const { by, note } = bodyOf(request);
+    const id = request.params.id ?? '';
+    const done = await alerts.close(id, needed(by, 'by'), typeof note === 'string' ? note : undefined);
+    return after(id, done, 'It can not be closed');
+  },
+});
 
 const subjectOf = (patient: string | null): string | undefined =>
   patient === null ? undefined : /[/|]/.test(patient) ? patient : `Patient/${patient}`;

@@ -102,6 +102,46 @@ test('what is over before anybody has acted says so; what was acknowledged befor
   assert.deepEqual((await events(rig)).map(kindOf).sort(), ['alert-acknowledged', 'alert-cleared']);
 });
 
+test('closed by hand it is over, once, and says by whom and why; what comes next is another alert', async (t) => {
+  const rig = await createRig(t);
+  const server = await rig.start();
+  const id = await raised(rig);
+  await assert.rejects(ask(server, 'close', id, { note: 'x' }), { code: 'required' });
+  await assert.rejects(ask(server, 'close', 'nobody', { by: 'Practitioner/1' }), { code: 'not-found' });
+  await ask(server, 'close', id, { by: 'Practitioner/1', note: 'The probe had come off' });
+  await assert.rejects(ask(server, 'close', id, { by: 'Practitioner/1' }), {
+    code: 'business-rule',
+    message: 'It can not be closed: it is resolved',
+  });
+  await assert.rejects(ask(server, 'acknowledge', id, { by: 'Practitioner/1' }), { code: 'business-rule' });
+  const row = `select a.status, a.note, e.state from alert a join escalation e on e.alert = a.id where a.id = $1
+    order by e.run desc limit 1`;
+  assert.deepEqual(await rig.db.query({ text: row }, [id]), [
+    { status: 'resolved', note: 'Closed by Practitioner/1: The probe had come off', state: 'closed' },
+  ]);
+  assert.deepEqual(
+    (await rig.store.list('Flag')).map(({ status }) => status),
+    ['inactive'],
+  );
+  assert.deepEqual(
+    (await tasksOf(rig)).map(({ status }) => status),
+    ['cancelled'],
+  );
+  const all = await events(rig);
+  assert.deepEqual(all.map(kindOf), ['alert-closed']);
+  assert.deepEqual(all[0]!.agent, [{ who: { reference: 'Practitioner/1' }, requestor: true }]);
+  assert.doesNotMatch(JSON.stringify(all), /probe/);
+
+  await judged(rig, reading('o2', 8, 2));
+  assert.deepEqual(
+    (await alertsOf(rig.db, 't')).map(({ episode, status }) => [episode, status]),
+    [
+      [1, 'resolved'],
+      [2, 'active'],
+    ],
+  );
+});
+
 test('when the row can not be saved nothing is audited', async (t) => {
   const rig = await createRig(t);
   const server = await rig.start();

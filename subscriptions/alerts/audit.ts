@@ -22,6 +22,7 @@ const kinds = {
   'chain-exhausted': { display: 'Nobody has acted by the end of the chain', outcome: '8' },
   'alert-acknowledged': { display: 'Alert acknowledged', outcome: '0' },
   'alert-snoozed': { display: 'Alert snoozed', outcome: '0' },
+  'alert-closed': { display: 'Alert closed by hand', outcome: '0' },
   'alert-cleared': { display: 'Alert over before anybody acted', outcome: '0' },
 } as const;
 

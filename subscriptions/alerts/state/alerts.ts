@@ -29,6 +29,8 @@ export interface AlertKeeper extends Alerts {
   apply(rule: string, policy: Policy, found: readonly Found[], more?: More): Promise<Step[]>;
   /** Nobody is told of it until then; it is told anew if it still stands. False when it is not active. */
   snooze(id: string, untilMs: number, by: string): Promise<boolean>;
+  /** Somebody ends it by hand: it is over as if what was found were. False when there is no such alert, or it is over. */
+  close(id: string, by: string, note?: string): Promise<boolean>;
   /** Tells of what had to wait. */
   notify(id: string): Promise<boolean>;
 }
@@ -88,6 +90,19 @@ export function createAlerts(options: AlertsOptions): AlertKeeper {
     }
   };
 
+  const closed = (row: AlertRow, policy: Policy, by: string, note: string | undefined): Changed => {
+    const nowMs = clock.now();
+    const said = note === undefined ? `Closed by ${by.slice(0, 200)}` : `Closed by ${by.slice(0, 200)}: ${note}`;
+    const next: AlertRow = { ...row, status: 'resolved', endedMs: nowMs, note: said.slice(0, 2_000) };
+    delete next.notifyMs;
+    const step: Step = { kind: 'resolve', row: next, before: row, policy, tell: false, instantMs: nowMs };
+    const audit = auditOf(row, policy, { kind: 'alert-closed', by, atMs: nowMs, detail: { way: 'api' } });
+    return {
+      ...{ row: next, entries: [...entriesOf(step), auditEntry(audit)] },
+      within: (tx) => escalation.end(tx, row.id, 'closed'),
+    };
+  };
+
   return {
     apply,
     async settle(findings) {
@@ -108,6 +123,8 @@ export function createAlerts(options: AlertsOptions): AlertKeeper {
         const audit = auditOf(row, policy, { kind: 'alert-snoozed', by, atMs: clock.now(), detail: untilOf(untilMs) });
         return { row: next, entries: [auditEntry(audit)], within: (tx) => escalation.end(tx, id, 'closed') };
       }),
+    close: (id, by, note) =>
+      change(id, (row, policy) => (row.status === 'resolved' ? undefined : closed(row, policy, by, note))),
     notify: (id) =>
       change(id, (row, policy) => {
         if (row.status !== 'active' || row.notifyMs === undefined || row.notifyMs > clock.now()) return undefined;
