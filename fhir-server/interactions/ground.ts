@@ -40,6 +40,9 @@ function latest(core: Core, rows: Map<string, Locked>, gone: Map<string, Tombsto
 
 type LockedGround = Omit<Ground, 'updatedMs'>;
 
+/** As PostgreSQL tells of a lost race (serialization_failure): the transaction is tried again, its criteria looked up anew. */
+const lostRace = (text: string): Error => Object.assign(new Error(text), { code: '40001' });
+
 const keysOf = (touched: Touched[]): string[] => clientIds(touched).map((one) => resourceKey(one.type, one.id));
 
 /** Rows locked, tombstones, and so many numbers. The keys of clients' ids are locked. */
@@ -53,6 +56,8 @@ async function lockGround(tx: Tx, touched: Touched[], count: number, { scope }: 
 export interface GroundAhead {
   alongside?: Alongside;
   ground?: LockedGround;
+  /** Whether rows or keys are locked by it. */
+  locks?: boolean;
 }
 
 /** Whether nothing but the entry itself tells what it changes: as a rule, where criteria have not matched before. */
@@ -65,10 +70,7 @@ function isKnown({ method, criteria, criteriaKey, entry }: Plan): boolean {
   );
 }
 
-/**
- * Of entries with ids of their own the rows are locked, and numbers taken, in the round trip of the look-ups. Should those find
- * another resource that changes, all are locked once more by prepareGround.
- */
+/** Of entries with ids of their own the rows are locked, and numbers taken, in the round trip of the look-ups. */
 export function groundAhead(tx: Tx, plans: readonly Plan[], caller: Caller): GroundAhead {
   const writing = plans.filter((plan) => !isRead(plan));
   if (!writing.every(isKnown)) return {};
@@ -77,6 +79,7 @@ export function groundAhead(tx: Tx, plans: readonly Plan[], caller: Caller): Gro
   );
   const idle = writing.filter(({ method, criteriaKey }) => method === 'POST' && criteriaKey && hasMatched(criteriaKey));
   const ahead: GroundAhead = {
+    locks: touched.length > 0,
     alongside: {
       keys: keysOf(touched),
       async ask() {
@@ -93,18 +96,22 @@ async function lockKeysAndGround(tx: Tx, touched: Touched[], count: number, call
   return ground;
 }
 
-/** `ahead`: what is locked already. */
+/**
+ * `ahead`: what is locked already. Should the look-ups have found another resource that changes, the transaction is tried again:
+ * what is locked out of order can wait for others that wait for this one, which PostgreSQL ends after a second.
+ */
 export async function prepareGround(
   core: Core,
   tx: Tx,
   resolved: Resolved[],
   caller: Caller,
-  ahead?: GroundAhead['ground'],
+  ahead: GroundAhead,
 ): Promise<Ground> {
   const writing = resolved.filter(writes);
   const touched = writing.filter(({ fresh }) => !fresh);
-  const isEnough = touched.every(({ criteria }) => criteria === undefined);
-  const ground = ahead && isEnough ? ahead : await lockKeysAndGround(tx, touched, writing.length, caller);
+  const another = touched.find(({ criteria }) => criteria !== undefined);
+  if (another && ahead.locks) throw lostRace(`${nameOf(another)} was found when others had been locked`);
+  const ground = ahead.ground && !another ? ahead.ground : await lockKeysAndGround(tx, touched, writing.length, caller);
   const lacking = writing.length - ground.numbers.length;
   const numbers = lacking > 0 ? [...ground.numbers, ...(await allocate(tx, lacking))] : ground.numbers;
   return { ...ground, numbers, updatedMs: latest(core, ground.rows, ground.tombstones) };
@@ -116,9 +123,7 @@ export function nextVersion(ground: Ground, one: Resolved): number {
   return (ground.rows.get(name)?.version ?? ground.tombstones.get(name)?.version ?? 0) + 1;
 }
 
-/** As PostgreSQL tells of a lost race (serialization_failure): the transaction is tried again, its criteria looked up anew. */
-const changedMeanwhile = (one: Resolved): Error =>
-  Object.assign(new Error(`${nameOf(one)} was changed while its change was prepared`), { code: '40001' });
+const changedMeanwhile = (one: Resolved): Error => lostRace(`${nameOf(one)} was changed while its change was prepared`);
 
 /**
  * What the criteria of an update or patch matched has no lock until now. Deleted meanwhile, it would come back beside the

@@ -174,7 +174,7 @@ async function runOnce(
       const ahead: GroundAhead = attempt.again ? {} : groundAhead(tx, plans, caller);
       const resolution = await resolve(core, tx, caller, { ...attempt, ...ahead });
       const { resolved, pending } = resolution;
-      const ground = await prepareGround(core, tx, resolved, caller, ahead.ground);
+      const ground = await prepareGround(core, tx, resolved, caller, ahead);
       await assertMatching(core, tx, caller, resolved, ground);
       const draft = draftContents(core, resolution, ground, verdicts);
       const job: Job = { core, tx, resolved, ground, ...draft, overlap: overlapOf(resolved) };
