@@ -92,28 +92,12 @@ function stateRoutes({ db, alerts, clock }: AlertRoutesOptions): AdminRoute[] {
       summary: 'One alert',
       handle: async ({ params }) => ({ status: 200, body: shown(await find(params.id ?? '')) }),
     },
-    {
-      method: 'POST',
-      path: '/admin/alerts/:id/acknowledge',
+    byHand('acknowledge', after, {
       summary: 'Somebody takes care of it: its Task is completed, escalation ends',
-      request: {
-        schema: {
-          type: 'object',
-          required: ['by'],
-          properties: {
-            by: { type: 'string', description: '`Practitioner/1`, or a name' },
-            note: { type: 'string' },
-          },
-        },
-        example: { by: 'Practitioner/1', note: 'Potassium is being lowered' },
-      },
-      async handle(request) {
-        const { by, note } = bodyOf(request);
-        const id = request.params.id ?? '';
-        const done = await alerts.acknowledge(id, needed(by, 'by'), typeof note === 'string' ? note : undefined);
-        return after(id, done, 'It can not be acknowledged');
-      },
-    },
+      note: 'Potassium is being lowered',
+      act: alerts.acknowledge,
+      otherwise: 'It can not be acknowledged',
+    }),
     {
       method: 'POST',
       path: '/admin/alerts/:id/snooze',
@@ -137,32 +121,41 @@ function stateRoutes({ db, alerts, clock }: AlertRoutesOptions): AdminRoute[] {
         return after(id, done, 'It can not be snoozed');
       },
     },
-    closeRoute(alerts, after),
+    byHand('close', after, {
+      summary: 'Somebody ends it by hand: its Flag is inactive, its Task cancelled, escalation ends',
+      note: 'The probe had come off',
+      act: alerts.close,
+      otherwise: 'It can not be closed',
+    }),
   ];
 }
 
 type After = (id: string, done: boolean, otherwise: string) => Promise<AdminResponse>;
 
-const closeRoute = (alerts: AlertKeeper, after: After): AdminRoute => ({
-  method: 'POST',
-  path: '/admin/alerts/:id/close',
-  summary: 'Somebody ends it by hand: its Flag is inactive, its Task cancelled, escalation ends',
+interface ByHand {
+  summary: string;
+  /** For example. */
+  note: string;
+  act(id: string, by: string, note?: string): Promise<boolean>;
+  otherwise: string;
+}
+
+/** What somebody does with an alert, perhaps saying why. */
+const byHand = (verb: string, after: After, { summary, note: example, act, otherwise }: ByHand): AdminRoute => ({
+  ...{ method: 'POST', path: `/admin/alerts/:id/${verb}`, summary },
   request: {
     schema: {
       type: 'object',
       required: ['by'],
-      properties: {
-        by: { type: 'string', description: '`Practitioner/1`, or a name' },
-        note: { type: 'string', description: 'Why' },
-      },
+      properties: { by: { type: 'string', description: '`Practitioner/1`, or a name' }, note: { type: 'string' } },
     },
-    example: { by: 'Practitioner/1', note: 'The probe had come off' },
+    example: { by: 'Practitioner/1', note: example },
   },
   async handle(request) {
     const { by, note } = bodyOf(request);
     const id = request.params.id ?? '';
-    const done = await alerts.close(id, needed(by, 'by'), typeof note === 'string' ? note : undefined);
-    return after(id, done, 'It can not be closed');
+    const done = await act(id, needed(by, 'by'), typeof note === 'string' ? note : undefined);
+    return after(id, done, otherwise);
   },
 });
 
