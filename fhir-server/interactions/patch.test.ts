@@ -33,11 +33,11 @@ async function request(document: object, ifVersion?: number, scope = everything)
 /** A core in which `work` is done, `times` times, after a patch has read and before it writes. */
 function interrupted(times: number, work: () => Promise<unknown>): Core {
   let left = times;
-  const query: Db['query'] = async (statement, values) => {
-    if (statement.name?.startsWith('update_Patient') && left-- > 0) await work();
-    return db.query(statement, values);
+  const update: Core['store']['update'] = async (one) => {
+    if (left-- > 0) await work();
+    return core.store.update(one);
   };
-  return { ...core, store: { ...core.store, db: { ...db, query } } };
+  return { ...core, store: { ...core.store, update } };
 }
 
 test('another’s change in between is kept', async () => {

@@ -12,17 +12,17 @@ import { insertOne, type Prepared } from './write-one.ts';
 const SEPARATOR = '\u0001';
 
 /** `1` for each index table that has rows. */
-type Tables = string;
+export type Tables = string;
 
 /** The CTEs that insert index rows; `rid` yields a row's number from the place `v.place`. Parameters from `$first`. */
-function insertIndexSql(tables: Tables, first: number, from: string, rid: string): string {
+export function insertIndexSql(tables: Tables, first: number, from: string, rid: string, joins = ''): string {
   let parameter = first;
   return indexTables
     .map(({ table, columns, casts }, i) => {
       if (tables[i] === '0') return '';
       const sources = ['bigint[]', ...casts].map((cast) => `$${parameter++}::${cast}`).join(', ');
       return `, i${i} as (insert into ${table} (rid, ${columns})
-        select ${rid}, ${columns} from ${from} unnest(${sources}) as v(place, ${columns}))`;
+        select ${rid}, ${columns} from ${from} unnest(${sources}) as v(place, ${columns}) ${joins})`;
     })
     .join('');
 }
@@ -31,7 +31,7 @@ function insertIndexSql(tables: Tables, first: number, from: string, rid: string
 const NUMERIC = new Set(['bigint[]', 'int[]', 'numeric[]']);
 
 /** pg would quote each element and look for what to escape: 3.7 % of what node does to write a message. */
-function numericArray<One>(many: readonly One[], read: (one: One) => unknown): string {
+export function numericArray<One>(many: readonly One[], read: (one: One) => unknown): string {
   let text = '{';
   for (let i = 0; i < many.length; i++) text += (i === 0 ? '' : ',') + (read(many[i] as One) ?? 'NULL');
   return `${text}}`;
@@ -65,7 +65,10 @@ function column(many: readonly Indexed[], field: Field, isNumeric: boolean): unk
  * The index rows of many as columns, each row with its resource's place. Column by column and without lists of lists: that
  * took 5 of the 7 µs a create costs here.
  */
-function indexColumns(many: readonly Indexed[], places: readonly unknown[]): { tables: Tables; values: unknown[] } {
+export function indexColumns(
+  many: readonly Indexed[],
+  places: readonly unknown[],
+): { tables: Tables; values: unknown[] } {
   let tables = '';
   const values: unknown[] = [];
   for (const { fields, casts } of indexTables) {
@@ -96,12 +99,12 @@ function createManySql(into: string, tables: Tables): string {
     select 1`;
 }
 
-const joined = <One>(many: One[], text: (one: One) => string): string => many.map(text).join(SEPARATOR);
+export const joined = <One>(many: readonly One[], text: (one: One) => string): string => many.map(text).join(SEPARATOR);
 
 const EPOCH_MAX = 2 ** 31 - 1;
 
 /** The earliest: should it be over, all are refused. */
-const epochOf = (many: readonly { epoch: number }[]): number =>
+export const epochOf = (many: readonly { epoch: number }[]): number =>
   many.reduce((least, { epoch }) => Math.min(least, epoch), EPOCH_MAX);
 
 /** As often.ts says: a statement for each type and set of tables would be thousands. */

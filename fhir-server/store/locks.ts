@@ -37,12 +37,11 @@ const lockBoth: Statement = {
     select from c union all select from r`,
 };
 
-/** In one order. Two hashes with the same low 32 bits wait for each other. */
-function keysOf(hashes: Iterable<string>): number[] {
-  const keys = new Set<number>();
-  for (const hash of hashes) keys.add(Number(BigInt.asIntN(32, BigInt(hash))));
-  return [...keys].sort((a, b) => a - b);
-}
+/** Two hashes with the same low 32 bits wait for each other. */
+const keyOf = (hash: string): number => Number(BigInt.asIntN(32, BigInt(hash)));
+
+/** In one order. */
+const keysOf = (hashes: Iterable<string>): number[] => [...new Set([...hashes].map(keyOf))].sort((a, b) => a - b);
 
 async function lockKeys(tx: Tx, kind: LockKind, keys: number[]): Promise<void> {
   if (keys.length === 0) return;
@@ -54,6 +53,25 @@ async function lockKeys(tx: Tx, kind: LockKind, keys: number[]): Promise<void> {
 /** Takes the locks of these 64-bit hashes. */
 export const lockAll = (tx: Tx, kind: LockKind, hashes: Iterable<string>): Promise<void> =>
   lockKeys(tx, kind, keysOf(hashes));
+
+// Of those that are taken the place is told to the statement that follows, so that both travel together. A lock that this
+// transaction has already is free for it.
+const lockFree: Statement = {
+  name: 'lock_free',
+  text: `select set_config('cerebra.free', coalesce(string_agg(k.place::text, ',')
+      filter (where case when w.shared then pg_try_advisory_xact_lock($2, k.key) end), ''), true)
+    from (select pg_try_advisory_xact_lock_shared($1, 0) as shared) w, unnest($3::int[]) with ordinality as k(key, place)`,
+};
+
+/** Whether the k-th of `lockIfFree` has been taken: a condition on `place`, for the next statement of the transaction. */
+export const isLocked = (place: string): string =>
+  `${place} = any(string_to_array(current_setting('cerebra.free'), ',')::bigint[])`;
+
+/** Takes the locks of ids that nobody else has, and waits for none. */
+export async function lockIfFree(tx: Tx, hashes: readonly string[]): Promise<void> {
+  const { whole, each } = CLASSES.resource;
+  await tx.query(lockFree, [whole, each, hashes.map(keyOf)]);
+}
 
 /** As lockAll of both kinds one after the other, by one statement if it can be. */
 export async function lockCriteriaFirst(

@@ -23,7 +23,8 @@ import { ANY_VERSION, exactVersion, holds, NO_VERSION } from './preconditions.ts
 import { type ReadRequest, readEach } from './read.ts';
 import { createTerms } from './terms.ts';
 import type { KnownTerms } from './tokens.ts';
-import { deleteOne, type InsertOutcome, insertAt, type Prepared, updateOne } from './write-one.ts';
+import { insertAtEach, type UpdateRequest, updateEach, updateKey } from './update-each.ts';
+import { deleteOne, type InsertOutcome, insertAt, type Prepared, updateOne, type WriteOutcome } from './write-one.ts';
 
 export interface StoreParts {
   db: Db;
@@ -49,25 +50,28 @@ export interface Store extends StoreParts {
   /** insertOne and readCurrent, in one statement with those of other callers. */
   insert(one: Prepared): Promise<void>;
   read(one: ReadRequest): Promise<StoredVersion | undefined>;
+  /** updateOne and insertAt, the same way. undefined: this one is to be written by itself. */
+  update(one: UpdateRequest): Promise<WriteOutcome | undefined>;
+  insertAt(one: Prepared): Promise<InsertOutcome | undefined>;
 }
 
 /** At a time, each statement with what came while the others ran. */
 const LANES_MAX = 2;
-/** Of creations more, since each waits for the disk; three wait for another, so that few go alone. */
-const INSERT_LANES_MAX = 4;
 const ITEMS_MAX = 32;
-/** UTF-16 units of all bodies of a statement. */
-const CHARACTERS_MAX = 512 * 1024;
+
+/** Of writes more, since each waits for the disk; three wait for another, so that few go alone. */
+const writeLanes = <Item>(preparedOf: (item: Item) => Prepared) => ({
+  ...{ lanesMax: 4, beside: { itemsMin: 3, waitMs: 2 }, itemsMax: ITEMS_MAX },
+  weigh: (item: Item) => preparedOf(item).text.suffix.length,
+  /** UTF-16 units of all bodies of a statement. */
+  weightMax: 512 * 1024,
+});
 
 export async function createStore(parts: StoreParts): Promise<Store> {
   const { db } = parts;
   const layout = await readLayout(db);
   const insert = createGather<Prepared, void>({
-    lanesMax: INSERT_LANES_MAX,
-    beside: { itemsMin: 3, waitMs: 2 },
-    itemsMax: ITEMS_MAX,
-    weigh: ({ text }) => text.suffix.length,
-    weightMax: CHARACTERS_MAX,
+    ...writeLanes((one) => one),
     key: () => '',
     run: async (many) => {
       await insertEach(db, many);
@@ -82,10 +86,21 @@ export async function createStore(parts: StoreParts): Promise<Store> {
     key: ({ type, scope }) => type + scopeSql(scope).name,
     run: (many) => readEach(db, many),
   });
+  const update = createGather<UpdateRequest, WriteOutcome | undefined>({
+    ...writeLanes(({ one }) => one),
+    key: updateKey,
+    run: (many) => updateEach(db, many),
+  });
+  const insertsAt = createGather<Prepared, InsertOutcome | undefined>({
+    ...writeLanes((one) => one),
+    key: ({ type }) => type,
+    run: (many) => insertAtEach(db, many),
+  });
   const terms = await createTerms(db);
   const { registry } = parts;
   const stream = withTouch(createChangeStream(layout, parts.readsFeed ?? true), parts);
-  return { ...parts, parameters: registry.parameters, extract: registry.extract, layout, stream, terms, insert, read };
+  const written = { insert, read, update, insertAt: insertsAt };
+  return { ...parts, parameters: registry.parameters, extract: registry.extract, layout, stream, terms, ...written };
 }
 
 /** A SearchParameter is put in force as soon as it is committed, other definitions are looked up anew. */
@@ -235,7 +250,9 @@ async function updateNow(
   assertId(id);
   let one = prepare(store, resource, id, store.clock.now());
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-    const updated = await updateOne(store.db, one, exactVersion(ifVersion), scope);
+    const exact = exactVersion(ifVersion);
+    const updated =
+      (await store.update({ one, ifVersion: exact, scope })) ?? (await updateOne(store.db, one, exact, scope));
     if (updated.kind === 'mismatch') throw versionMismatch(one.type, id, ifVersion!, updated.found);
     if (updated.kind === 'absent' && !holds(ifVersion, 0)) throw versionMismatch(one.type, id, ifVersion!, 0);
     const outcome = updated.kind === 'absent' ? await insertUnlessTaken(store, one) : updated;
@@ -251,7 +268,7 @@ async function updateNow(
 
 async function insertUnlessTaken(store: Store, one: Prepared): Promise<InsertOutcome> {
   try {
-    return await insertAt(store.db, one);
+    return (await store.insertAt(one)) ?? (await insertAt(store.db, one));
   } catch (error) {
     if (sqlState(error) === UNIQUE_VIOLATION) return { kind: 'raced', afterMs: one.updatedMs };
     throw error;
