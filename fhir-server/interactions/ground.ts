@@ -2,10 +2,10 @@
 import { CerebraError, type Tx } from '#platform';
 import { resourceKey } from '../store/layout.ts';
 import { lockTypes } from '../store/lock-types.ts';
-import { lockAll } from '../store/locks.ts';
+import { lockAll, lockIfFree } from '../store/locks.ts';
 import { holds, NO_VERSION } from '../store/preconditions.ts';
 import { versionMismatch } from '../store/store.ts';
-import { allocate, byType, type Locked, type Tombstone } from '../store/write-many.ts';
+import { allocate, byType, type Locked, lockFreeRows, type Tombstone } from '../store/write-many.ts';
 import { chooseEach, MATCHES_TO_CHOOSE } from './choose.ts';
 import type { Caller, Core } from './core.ts';
 import { at, isRead, type Plan } from './entries.ts';
@@ -97,9 +97,27 @@ async function lockKeysAndGround(tx: Tx, touched: Touched[], count: number, call
 }
 
 /**
- * `ahead`: what is locked already. Should the look-ups have found another resource that changes, the transaction is tried again:
- * what is locked out of order can wait for others that wait for this one, which PostgreSQL ends after a second.
+ * What the look-ups found beside what was locked with them. It comes out of order, so it is taken without waiting: whoever waits
+ * here may be waited for. Where somebody has it, the transaction is tried again, with all locks in order.
  */
+async function lockFound(tx: Tx, found: Touched[], ahead: LockedGround, { scope }: Caller): Promise<LockedGround> {
+  const keys = keysOf(found);
+  const [free, ...locked] = await Promise.all([
+    lockIfFree(tx, keys),
+    ...byType(found).map(async ([type, group]) => {
+      const ids = group.map(({ id }) => id);
+      return (await lockFreeRows(tx, type, ids, scope)).map((row) => [nameOf({ type, id: row.id }), row] as const);
+    }),
+  ]);
+  const rows = new Map([...ahead.rows, ...locked.flat()]);
+  const taken = found.find((one) => !rows.has(nameOf(one)));
+  if (free < keys.length || taken)
+    throw lostRace(`${nameOf(taken ?? found[0]!)} was found, and others are changing it`);
+  // Numbers are higher than those of the versions that they follow: the ones that there are may not be.
+  return { ...ahead, rows, numbers: [] };
+}
+
+/** `ahead`: what is locked already. */
 export async function prepareGround(
   core: Core,
   tx: Tx,
@@ -109,9 +127,13 @@ export async function prepareGround(
 ): Promise<Ground> {
   const writing = resolved.filter(writes);
   const touched = writing.filter(({ fresh }) => !fresh);
-  const another = touched.find(({ criteria }) => criteria !== undefined);
-  if (another && ahead.locks) throw lostRace(`${nameOf(another)} was found when others had been locked`);
-  const ground = ahead.ground && !another ? ahead.ground : await lockKeysAndGround(tx, touched, writing.length, caller);
+  const found = touched.filter(({ criteria }) => criteria !== undefined);
+  const isAhead = ahead.ground && (found.length === 0 || ahead.locks);
+  const ground = !isAhead
+    ? await lockKeysAndGround(tx, touched, writing.length, caller)
+    : found.length === 0
+      ? ahead.ground!
+      : await lockFound(tx, found, ahead.ground!, caller);
   const lacking = writing.length - ground.numbers.length;
   const numbers = lacking > 0 ? [...ground.numbers, ...(await allocate(tx, lacking))] : ground.numbers;
   return { ...ground, numbers, updatedMs: latest(core, ground.rows, ground.tombstones) };

@@ -59,7 +59,7 @@ export const lockAll = (tx: Tx, kind: LockKind, hashes: Iterable<string>): Promi
 const lockFree: Statement = {
   name: 'lock_free',
   text: `select set_config('cerebra.free', coalesce(string_agg(k.place::text, ',')
-      filter (where case when w.shared then pg_try_advisory_xact_lock($2, k.key) end), ''), true)
+      filter (where case when w.shared then pg_try_advisory_xact_lock($2, k.key) end), ''), true) as free
     from (select pg_try_advisory_xact_lock_shared($1, 0) as shared) w, unnest($3::int[]) with ordinality as k(key, place)`,
 };
 
@@ -67,10 +67,12 @@ const lockFree: Statement = {
 export const isLocked = (place: string): string =>
   `${place} = any(string_to_array(current_setting('cerebra.free'), ',')::bigint[])`;
 
-/** Takes the locks of ids that nobody else has, and waits for none. */
-export async function lockIfFree(tx: Tx, hashes: readonly string[]): Promise<void> {
+/** Takes the locks of ids that nobody else has, and waits for none. Yields how many. */
+export async function lockIfFree(tx: Tx, hashes: readonly string[]): Promise<number> {
+  if (hashes.length === 0) return 0;
   const { whole, each } = CLASSES.resource;
-  await tx.query(lockFree, [whole, each, hashes.map(keyOf)]);
+  const [row] = await tx.query<{ free: string }>(lockFree, [whole, each, hashes.map(keyOf)]);
+  return row!.free === '' ? 0 : row!.free.split(',').length;
 }
 
 /** As lockAll of both kinds one after the other, by one statement if it can be. */

@@ -55,6 +55,13 @@ export function lockRows(tx: Tx, type: string, ids: string[], scope: AccessScope
   return tx.query<Locked>(statement, [ids, ...access.values]);
 }
 
+/** The same, waiting for nobody: what somebody else has locked is left out as well. */
+export function lockFreeRows(tx: Tx, type: string, ids: string[], scope: AccessScope): Promise<Locked[]> {
+  const access = scopeSql(scope);
+  const statement = named(`lock_free_${type}${access.name}`, () => `${lockSql(type, access, 1, 2)} skip locked`);
+  return tx.query<Locked>(statement, [ids, ...access.values]);
+}
+
 export interface Tombstone {
   id: string;
   version: number;
