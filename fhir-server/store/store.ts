@@ -16,6 +16,7 @@ import { isStale } from '../parameters/published.ts';
 import type { ParameterRegistry } from '../parameters/registry.ts';
 import { bodyText } from './body.ts';
 import { type ChangeStream, createChangeStream } from './changes.ts';
+import { type DeleteRequest, deleteEach, deleteKey } from './delete-each.ts';
 import { indexRows } from './index-rows.ts';
 import { insertEach } from './insert-many.ts';
 import { type Layout, readLayout } from './layout.ts';
@@ -53,6 +54,8 @@ export interface Store extends StoreParts {
   /** updateOne and insertAt, the same way. undefined: this one is to be written by itself. */
   update(one: UpdateRequest): Promise<WriteOutcome | undefined>;
   insertAt(one: Prepared): Promise<InsertOutcome | undefined>;
+  /** deleteOne, the same way. */
+  delete(one: DeleteRequest): Promise<WriteOutcome | undefined>;
 }
 
 /** At a time, each statement with what came while the others ran. */
@@ -60,8 +63,10 @@ const LANES_MAX = 2;
 const ITEMS_MAX = 32;
 
 /** Of writes more, since each waits for the disk; three wait for another, so that few go alone. */
+const WRITE_LANES = { lanesMax: 4, beside: { itemsMin: 3, waitMs: 2 }, itemsMax: ITEMS_MAX };
+
 const writeLanes = <Item>(preparedOf: (item: Item) => Prepared) => ({
-  ...{ lanesMax: 4, beside: { itemsMin: 3, waitMs: 2 }, itemsMax: ITEMS_MAX },
+  ...WRITE_LANES,
   weigh: (item: Item) => preparedOf(item).text.suffix.length,
   /** UTF-16 units of all bodies of a statement. */
   weightMax: 512 * 1024,
@@ -96,10 +101,14 @@ export async function createStore(parts: StoreParts): Promise<Store> {
     key: ({ type }) => type,
     run: (many) => insertAtEach(db, many),
   });
+  const deletes = createGather<DeleteRequest, WriteOutcome | undefined>({
+    ...{ ...WRITE_LANES, weigh: () => 1, weightMax: ITEMS_MAX, key: deleteKey },
+    run: (many) => deleteEach(db, many),
+  });
   const terms = await createTerms(db);
   const { registry } = parts;
   const stream = withTouch(createChangeStream(layout, parts.readsFeed ?? true), parts);
-  const written = { insert, read, update, insertAt: insertsAt };
+  const written = { insert, read, update, insertAt: insertsAt, delete: deletes };
   return { ...parts, parameters: registry.parameters, extract: registry.extract, layout, stream, terms, ...written };
 }
 
@@ -295,7 +304,8 @@ export async function storeDelete(
     op: version === 0 ? 'none' : 'delete',
   });
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-    const outcome = await deleteOne(store.db, type, id, updatedMs, exactVersion(ifVersion), scope);
+    const one = { type, id, updatedMs, ifVersion: exactVersion(ifVersion), scope };
+    const outcome = (await store.delete(one)) ?? (await deleteOne(store.db, type, id, updatedMs, one.ifVersion, scope));
     if (outcome.kind === 'mismatch') throw versionMismatch(type, id, ifVersion!, outcome.found);
     if (outcome.kind === 'absent' && !holds(ifVersion, 0)) throw versionMismatch(type, id, ifVersion!, 0);
     if (outcome.kind === 'absent') return gone(0);

@@ -6,6 +6,7 @@ import type { Db } from '#platform';
 import { random, testDatabase, waitFor } from '#platform/testing';
 import type { Core } from '../interactions/core.ts';
 import { assertStoreSound, everything, testCore } from '../testing.ts';
+import { deleteEach } from './delete-each.ts';
 import { resourceKey } from './layout.ts';
 import { lockAll } from './locks.ts';
 import { readVersion } from './read.ts';
@@ -221,6 +222,66 @@ describe('creations under chosen ids in one statement', () => {
     assert.match(text, /Index Cond: \(id = 'never'::text\)/);
     assert.doesNotMatch(text, /Filter/);
     await db.query({ text: 'truncate h_location' });
+  });
+});
+
+describe('deletions in one statement', () => {
+  const deletion = (id: string, more: { ifVersion?: number; updatedMs?: number } = {}) => ({
+    ...{ type: 'Patient', id, updatedMs: core.store.clock.now(), ifVersion: undefined, scope: everything },
+    ...more,
+  });
+
+  test('of each what became of it: deleted, another version, not there, too early, behind another', async () => {
+    for (const id of ['d1', 'd2', 'd3', 'd4']) await put(patient(id));
+    const outcomes = await deleteEach(db, [
+      deletion('d1'),
+      deletion('d2', { ifVersion: 5 }),
+      deletion('d-none'),
+      deletion('d3', { ifVersion: 1 }),
+      deletion('d4', { updatedMs: 1_000 }),
+      deletion('d1'),
+    ]);
+    const { updated } = (
+      await db.query<{ updated: number }>({ text: `select updated from r_patient where id = 'd4'` })
+    )[0]!;
+    assert.deepEqual(outcomes, [
+      { kind: 'done', version: 2 },
+      { kind: 'mismatch', found: 1 },
+      { kind: 'absent' },
+      { kind: 'done', version: 2 },
+      { kind: 'raced', afterMs: updated },
+      undefined,
+    ]);
+    assert.deepEqual(
+      await db.query({ text: `select id, version, op from h_patient where id in ('d1', 'd3') order by id, version` }),
+      [
+        { id: 'd1', version: 1, op: 'c' },
+        { id: 'd1', version: 2, op: 'd' },
+        { id: 'd3', version: 1, op: 'c' },
+        { id: 'd3', version: 2, op: 'd' },
+      ],
+    );
+    await assertStoreSound(core.store);
+  });
+
+  test('what another transaction has locked holds up nobody else', async () => {
+    for (const id of ['x1', 'x2', 'x3']) await put(patient(id));
+    const remove = (id: string) => storeDelete(core.store, 'Patient', id, undefined, everything);
+    let held: Promise<{ version: number }>;
+    await whileLocked(
+      (tx) => tx.query({ text: `select 1 from r_patient where id = 'x2' for update` }),
+      async () => {
+        held = remove('x2');
+        const others = await Promise.all([remove('x1'), remove('x3')]);
+        assert.deepEqual(
+          others.map(({ version }) => version),
+          [2, 2],
+        );
+        assert.equal((await db.query({ text: `select 1 from r_patient where id = 'x2'` })).length, 1);
+      },
+    );
+    assert.equal((await held!).version, 2);
+    await assertStoreSound(core.store);
   });
 });
 

@@ -49,36 +49,55 @@ const columnValues = (many: readonly Prepared[], third: string): unknown[] => [
 
 const FIRST_INDEX_PARAMETER = 10;
 
+/** Which rows a statement for several changes. */
+export interface LockEach {
+  type: string;
+  access: ScopeSql;
+  /** Parameters: the ids, and the first of what the scope tests. */
+  ids: number;
+  first: number;
+  /** Columns of `v` that `g` has beside the row's. */
+  more?: string;
+}
+
 /**
  * As write-one.ts does it for one: `s` reads the statement's snapshot, `o` the rows after their locks, and what differs is not
- * written. Rows that others have locked are passed over, so that nobody waits for a neighbour's, and no two statements for
- * each other.
+ * in `g`, which is written. Rows that others have locked are passed over, so that nobody waits for a neighbour's, and no two
+ * statements for each other. `v` has id, seconds, wanted and place.
  */
-function updateEachSql(type: string, tables: Tables, access: ScopeSql): string {
+export function lockEachSql({ type, access, ids, first, more = '' }: LockEach): string {
   const table = currentTable(type);
-  return `with v as materialized (select u.* from ${columnsOf('wanted', 'int[]')}),
-    s as materialized (select id, xmin as written from ${table} where id = any(${steady('$8::text[]')}::text[])),
+  const isAsked = `id = any(${steady(`$${ids}::text[]`)}::text[])`;
+  return `s as materialized (select id, xmin as written from ${table} where ${isAsked}),
     o as materialized (select rid, seq, updated, version, type, id, body, xmin as written from ${table} r
-      where id = any(${steady('$8::text[]')}::text[]) and ${access.condition('r', FIRST_INDEX_PARAMETER)}
-      for update skip locked),
-    g as materialized (select o.*, v.place, to_timestamp(v.seconds) as next_updated, v.tokens, v.facts, v.prefix, v.suffix,
+      where ${isAsked} and ${access.condition('r', first)} for update skip locked),
+    g as materialized (select o.*, v.place, to_timestamp(v.seconds) as next_updated, ${more}
         nextval('resource_seq') as next_seq
       from v join o on o.id = v.id join s on s.id = v.id
       where o.written = s.written and (v.wanted is null or o.version = v.wanted) and o.updated <= to_timestamp(v.seconds)),
-    ${keepHistory(type)},
-    m as (update ${table} r set seq = g.next_seq, updated = g.next_updated, version = g.version + 1,
+    ${keepHistory(type)}`;
+}
+
+/** An UpdateRow in the place of each. */
+export const eachOutcome = `select s.id is not null as present, o.version as found, o.updated as after, g.version + 1 as version
+    from v left join s on s.id = v.id left join o on o.id = v.id left join g on g.place = v.place order by v.place`;
+
+function updateEachSql(type: string, tables: Tables, access: ScopeSql): string {
+  const locks = { type, access, ids: 8, first: FIRST_INDEX_PARAMETER, more: 'v.tokens, v.facts, v.prefix, v.suffix,' };
+  return `with v as materialized (select u.* from ${columnsOf('wanted', 'int[]')}),
+    ${lockEachSql(locks)},
+    m as (update ${currentTable(type)} r set seq = g.next_seq, updated = g.next_updated, version = g.version + 1,
       tokens = g.tokens::bigint[], facts = g.facts::bigint[], body = g.prefix || (g.version + 1)::text || g.suffix
       from g where r.rid = g.rid),
     c as (insert into change (seq, updated, version, type, op, id, epoch)
       select next_seq, next_updated, version + 1, type, 'u', id, $9::int from g)
     ${deleteIndexRows('g')}
     ${insertIndexSql(tables, FIRST_INDEX_PARAMETER + access.values.length, 'g join', 'g.rid', 'using (place)')}
-    select s.id is not null as present, o.version as found, o.updated as after, g.version + 1 as version
-    from v left join s on s.id = v.id left join o on o.id = v.id left join g on g.place = v.place order by v.place`;
+    ${eachOutcome}`;
 }
 
 /** In each place what `run` yields of the first with that id; undefined of the others. */
-async function ofFirsts<Item, Outcome>(
+export async function ofFirsts<Item, Outcome>(
   many: readonly Item[],
   idOf: (item: Item) => string,
   run: (firsts: Item[]) => Promise<(Outcome | undefined)[]>,
