@@ -7,6 +7,7 @@ import { embeddedDb } from './server-process.ts';
 import {
   bundleEntries,
   bundleSystem,
+  change,
   codeSystem,
   controlId,
   createSystem,
@@ -58,6 +59,33 @@ function checkBundles(observations: Stored[], ledger: Ledger): void {
   for (const [number, rows] of bundles) assert.equal(rows.length, bundleEntries, `bundle ${number} is stored whole`);
   for (const number of ledger.acknowledged('bundle').keys()) {
     assert.ok(bundles.has(String(number)), `bundle ${number} was acknowledged`);
+  }
+}
+
+/** Each acknowledged version says what was acknowledged, and each resource has all versions up to its last. */
+async function checkChanges(db: Db, ledger: Ledger): Promise<void> {
+  const rows = await db.query<{ id: string; version: number; body: string | null }>({
+    text: `select id, version, body from r_location where id like 'fault-location-%'
+      union all select id, version, body from h_location where id like 'fault-location-%' order by id, version`,
+  });
+  for (const [id, all] of Map.groupBy(rows, (row) => row.id)) {
+    assert.deepEqual(
+      all.map(({ version }) => version),
+      all.map((_one, at) => at + 1),
+      `versions of ${id}`,
+    );
+  }
+  const versions = new Map(rows.map((row) => [`${row.id}/${row.version}`, row.body]));
+  for (const [number, version] of ledger.acknowledged('change')) {
+    if (version === '') continue;
+    const { id, body } = change(number);
+    const stored = versions.get(`${id}/${version}`);
+    const value = stored ? (JSON.parse(stored) as Stored['resource']).identifier![0]!.value : stored;
+    assert.equal(
+      value,
+      body ? String(number) : null,
+      `change ${number} was acknowledged as version ${version} of ${id}`,
+    );
   }
 }
 
@@ -152,6 +180,7 @@ async function checkAcknowledged(db: Db, ledger: Ledger): Promise<void> {
   const observations = await stored(db, 'r_observation');
   checkCreates(observations, ledger);
   checkBundles(observations, ledger);
+  await checkChanges(db, ledger);
   await checkMessages(db, observations, ledger);
   await checkReadings(db, observations, ledger);
 }

@@ -40,7 +40,7 @@ async function loadUntil(server: ServerProcess, ledger: Ledger, moment: number, 
 }
 
 /** The refusals that say "try again". */
-const transient = new Set(['create: 503 transient', 'bundle: 503 transient', 'message: AE']);
+const transient = new Set(['create: 503 transient', 'change: 503 transient', 'bundle: 503 transient', 'message: AE']);
 
 test('kill -9 under load', async (t: TestContext) => {
   const dataDir = await dataFolder(t);

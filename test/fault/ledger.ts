@@ -1,12 +1,12 @@
 // What was sent, what was acknowledged, and what the server said instead.
 
-export const kinds = ['create', 'bundle', 'message', 'reading'] as const;
+export const kinds = ['create', 'change', 'bundle', 'message', 'reading'] as const;
 export type Kind = (typeof kinds)[number];
 
 export interface Ledger {
   /** A number never sent before. */
   send(kind: Kind): number;
-  /** `told`: what the acknowledgement says, a create's id. */
+  /** `told`: what the acknowledgement says, a create's id, a change's version. */
   acknowledge(kind: Kind, number: number, told?: string): void;
   /** An answer that is no acknowledgement. */
   refuse(kind: Kind, answer: string): void;

@@ -1,11 +1,19 @@
-// The load: creates, transactions, HL7 messages and device readings, all at once, until told to stop or cut off.
+// The load: creates, updates and deletions, transactions, HL7 messages and device readings, all at once, until told to stop or cut off.
 import mqtt, { type MqttClient } from 'mqtt';
 import { createMllpClient } from '#hl7-engine';
 import type { Kind, Ledger } from './ledger.ts';
 import type { ServerProcess } from './server-process.ts';
-import { bundleBody, createBody, oruMessage, readingPayload, readingTopic } from './workload.ts';
+import { bundleBody, change, createBody, oruMessage, readingPayload, readingTopic } from './workload.ts';
 
-const workers = { create: 8, bundle: 2, mllpConnections: 3, messagesUnderWay: 2, mqttClients: 3, readingsUnderWay: 4 };
+const workers = {
+  create: 8,
+  change: 6,
+  bundle: 2,
+  mllpConnections: 3,
+  messagesUnderWay: 2,
+  mqttClients: 3,
+  readingsUnderWay: 4,
+};
 const timeoutMs = 30_000;
 
 type Send = (number: number) => Promise<void>;
@@ -44,6 +52,22 @@ function httpSenders(base: string, ledger: Ledger): Record<'create' | 'bundle', 
   return {
     create: sender('create', `${base}/Observation`, createBody, 201),
     bundle: sender('bundle', base, bundleBody, 200),
+  };
+}
+
+/** What is acknowledged is the version that the change made; a deletion of what is not there makes none. */
+function changeSender(base: string, ledger: Ledger): Send {
+  return async (number) => {
+    const { id, body } = change(number);
+    const response = await fetch(`${base}/Location/${id}`, {
+      method: body ? 'PUT' : 'DELETE',
+      headers: { 'Content-Type': 'application/fhir+json', Prefer: 'return=minimal' },
+      ...(body ? { body: JSON.stringify(body) } : {}),
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    const text = await response.text();
+    if (response.ok) ledger.acknowledge('change', number, /"(\d+)"/.exec(response.headers.get('etag') ?? '')?.[1]);
+    else ledger.refuse('change', `${response.status} ${/"code":"([\w-]+)"/.exec(text)?.[1]}`);
   };
 }
 
@@ -93,6 +117,7 @@ export async function runLoad(server: ServerProcess, ledger: Ledger, signal: Abo
   const http = httpSenders(server.fhirBaseUrl, ledger);
   await Promise.all([
     ...several(workers.create, () => work('create', ledger, signal, http.create)),
+    ...several(workers.change, () => work('change', ledger, signal, changeSender(server.fhirBaseUrl, ledger))),
     ...several(workers.bundle, () => work('bundle', ledger, signal, http.bundle)),
     ...several(workers.mllpConnections, () => sendMessages(server.mllpPort, ledger, signal)),
     ...several(workers.mqttClients, () => publishReadings(server.mqttPort, ledger, signal)),

@@ -1,4 +1,4 @@
-// What the load sends: four kinds, numbered, so that each thing can be asked for afterwards. All data is made up.
+// What the load sends: five kinds, numbered, so that each thing can be asked for afterwards. All data is made up.
 import type { JsonObject } from '#fhir-model';
 
 export const createSystem = 'urn:example:fault:create';
@@ -25,6 +25,16 @@ function observation(code: string, identifiers: JsonObject[]): JsonObject {
 
 export const createBody = (number: number): JsonObject =>
   observation('create', [{ system: createSystem, value: String(number) }]);
+
+const changedIds = 12;
+export const changeSystem = 'urn:example:fault:change';
+
+/** An update or, now and then, a deletion, of one of a few resources: several change the same one at once. */
+export function change(number: number): { id: string; body?: JsonObject } {
+  const id = `fault-location-${number % changedIds}`;
+  if (Math.floor(number / changedIds) % 5 === 4) return { id };
+  return { id, body: { resourceType: 'Location', id, identifier: [{ system: changeSystem, value: String(number) }] } };
+}
 
 /** A transaction whose entries all carry the bundle's number. */
 export function bundleBody(number: number): JsonObject {
