@@ -24,6 +24,7 @@ import { createPipeline } from './api/pipeline.ts';
 import { createCanonicals } from './canonicals/canonicals.ts';
 import type { Core, Limits } from './interactions/core.ts';
 import { noTerminology } from './interactions/no-terminology.ts';
+import { createTogether } from './interactions/together.ts';
 import { load } from './load/load.ts';
 import type { LoadOptions, LoadSummary } from './load/options.ts';
 import { createOperations } from './operations/registry.ts';
@@ -151,6 +152,7 @@ export async function createFhirServer(parts: FhirServerParts): Promise<FhirServ
     xml: createXmlCodec(definitions),
     limits: parts.limits,
     operations: [],
+    together: async () => undefined,
     baseUrl,
     softwareVersion: parts.softwareVersion,
     versionRequired: typesRequiring(definitions, parts.versionRequired ?? []),
@@ -160,6 +162,7 @@ export async function createFhirServer(parts: FhirServerParts): Promise<FhirServ
     packages: createToldPackages(db, canonicals),
     ...{ canonicals, validation, onWrite },
   };
+  core.together = createTogether(core);
   const reader = createReader(core);
   const terminology = parts.terminology?.({ canonicals, reader });
   if (terminology) core.terminology = terminology.port;

@@ -16,6 +16,7 @@ import { testLog } from '#platform/testing';
 import { createCanonicals } from './canonicals/canonicals.ts';
 import type { Core } from './interactions/core.ts';
 import { noTerminology } from './interactions/no-terminology.ts';
+import { createTogether } from './interactions/together.ts';
 import { createToldPackages } from './packages/told.ts';
 import { createParameterRegistry } from './parameters/registry.ts';
 import { createFirstPages } from './search/first-pages.ts';
@@ -52,7 +53,7 @@ export async function testCore(db: Db, clock: Clock = systemClock): Promise<Core
   const policy = { versionRequired: new Set<string>(), cors: false };
   const around = { definitions, profiles: canonicals, log: testLog(), metrics: createMetrics() };
   const { validation, onWrite } = createChecks(around);
-  return {
+  const core: Core = {
     store,
     definitions,
     parameters,
@@ -62,12 +63,15 @@ export async function testCore(db: Db, clock: Clock = systemClock): Promise<Core
     xml,
     limits,
     operations: [],
+    together: async () => undefined,
     baseUrl,
     softwareVersion: '0',
     ...policy,
     packages: createToldPackages(db, canonicals),
     ...{ canonicals, validation, onWrite },
   };
+  core.together = createTogether(core);
+  return core;
 }
 
 /** Removes all that is stored, for tests that each begin with nothing: a tenth of the time that a new database takes. */

@@ -18,7 +18,7 @@ export { createGather, type GatherOptions } from './db/gather.ts';
 export { migrate } from './db/migrate.ts';
 export { createRowText, field, jsonField, type RowText } from './db/row-text.ts';
 export { createRuns, type RunOutcome, RunTaken, type Turn } from './db/runs.ts';
-export type { Connection, Db, PoolStats, Queryable, Statement, Tx } from './db/types.ts';
+export type { Connection, Db, PoolStats, Queryable, Statement, Tx, TxOptions } from './db/types.ts';
 export { createEgress, type Egress, type EgressAllow } from './egress.ts';
 export { endpointFault } from './endpoint-fault.ts';
 export { CerebraError, type ErrorCode, type ErrorIssue, errorCodes, isCerebraError } from './errors.ts';

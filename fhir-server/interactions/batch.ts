@@ -10,6 +10,7 @@ import { withPatch } from './entry-patch.ts';
 import { withProfiles } from './entry-profiles.ts';
 import { withParameters } from './indexed.ts';
 import { ANSWER_CHARACTERS_MAX, answerTooLarge, readEntry } from './read-entry.ts';
+import { isShared } from './together.ts';
 import { runPlans } from './transaction.ts';
 
 export type BatchResult = { kind: 'done'; result: EntryResult } | { kind: 'failed'; status: number; issues: Issue[] };
@@ -38,6 +39,8 @@ const PHASES: TransactionEntry['method'][][] = [['DELETE'], ['POST'], ['PUT', 'P
 async function runPlan(core: Core, plan: Plan, scope: AccessScope): Promise<EntryResult> {
   const { method, entry, criteria, type, id, ifVersion } = plan;
   if (isRead(plan)) return readEntry(core, plan, { scope, db: core.store.db });
+  const shared = isShared(plan) ? await core.together({ plan, scope }) : undefined;
+  if (shared) return shared;
   if (criteria || method === 'PATCH' || entry.merge) return (await runPlans(core, [plan], { scope }))[0]!;
   if (method === 'POST') return storeCreate(core.store, entry.resource!, scope);
   if (method === 'PUT') return storeUpdate(core.store, entry.resource!, id!, ifVersion, scope);

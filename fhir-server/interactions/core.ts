@@ -16,6 +16,7 @@ import type { FirstPages } from '../search/first-pages.ts';
 import type { Store } from '../store/store.ts';
 import type { OnWrite } from '../validation/on-write.ts';
 import type { ResourceValidator } from '../validation/validate.ts';
+import type { Together } from './together.ts';
 
 export interface Limits {
   bodyBytesMax: number;
@@ -46,6 +47,8 @@ export interface Core {
   limits: Limits;
   /** All that are offered; set once, right after the rest is there. */
   operations: readonly OperationSpec[];
+  /** Conditional creates and updates, in one transaction with those of other callers; set once, as operations are. */
+  together: Together;
   softwareVersion: string;
   /** Without a slash at the end: `http://127.0.0.1:8080/fhir/R4`. */
   baseUrl: string;

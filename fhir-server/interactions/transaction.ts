@@ -1,7 +1,7 @@
 // https://hl7.org/fhir/R4/http.html#transaction: all entries or none, whatever their order in the Bundle.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { EntryResult, TransactionEntry, WriteContext } from '#fhir-model';
-import { CerebraError, isWriteRace, type Tx } from '#platform';
+import { CerebraError, isWriteRace, type Tx, type TxOptions } from '#platform';
 import { assertWrites } from '../access/scope.ts';
 import { isStale } from '../parameters/published.ts';
 import { prepare } from '../store/store.ts';
@@ -164,6 +164,7 @@ async function runOnce(
   attempt: Attempt & { verdicts: Verdicts },
   context: WriteContext,
   read: EntryReader,
+  options: RunOptions,
 ): Promise<EntryResult[]> {
   const { plans, verdicts } = attempt;
   // Each entry that writes is looked up, locked or numbered before.
@@ -189,9 +190,12 @@ async function runOnce(
       await context.within?.(tx, inOrder);
       return inOrder;
     },
-    { readsFirst, keepsPlans: true },
+    { readsFirst, keepsPlans: true, ...options },
   );
 }
+
+/** See TxOptions. */
+export type RunOptions = Pick<TxOptions, 'lockWaitMsMax'>;
 
 /** Checks all entries; throws for the first that is wrong, with its place. */
 export async function planEntries(core: Core, entries: TransactionEntry[]): Promise<Plan[]> {
@@ -219,12 +223,13 @@ export async function runPlans(
   plans: Plan[],
   context: WriteContext,
   read: EntryReader = readEntry,
+  options: RunOptions = {},
 ): Promise<EntryResult[]> {
   if (!plans.every(isRead)) assertWrites(context.scope);
   const verdicts = newVerdicts();
   for (let attempt = 1; ; attempt++) {
     try {
-      const results = await runOnce(core, { plans, again: attempt > 1, verdicts }, context, read);
+      const results = await runOnce(core, { plans, again: attempt > 1, verdicts }, context, read, options);
       core.store.stream.committed(results);
       return results;
     } catch (error) {

@@ -263,10 +263,15 @@ function startedBy(begun: Promise<unknown>, tx: Tx): Tx {
   };
 }
 
+function beginText(keepsPlans: boolean, lockWaitMsMax: number | undefined): string {
+  const plans = keepsPlans ? `; ${KEEP_PLANS}` : '';
+  return `BEGIN${plans}${lockWaitMsMax === undefined ? '' : `; SET LOCAL lock_timeout = ${Math.trunc(lockWaitMsMax)}`}`;
+}
+
 async function transaction<T>(
   pool: pg.Pool,
   work: (tx: Tx) => Promise<T>,
-  { readsFirst = false, keepsPlans = false }: TxOptions,
+  { readsFirst = false, keepsPlans = false, lockWaitMsMax }: TxOptions,
 ): Promise<T> {
   const client = await pool.connect().catch((error: unknown) => {
     throw databaseError(error);
@@ -287,7 +292,7 @@ async function transaction<T>(
       },
       queued,
     );
-    const begun = tx.query({ text: keepsPlans ? `BEGIN; ${KEEP_PLANS}` : 'BEGIN' });
+    const begun = tx.query({ text: beginText(keepsPlans, lockWaitMsMax) });
     // Awaited: a statement sent along would commit by itself if this one were cancelled.
     if (!readsFirst) await begun;
     const result = await work(readsFirst ? startedBy(begun, tx) : tx);

@@ -50,6 +50,8 @@ export interface TxOptions {
    * https://www.postgresql.org/docs/current/sql-prepare.html#SQL-PREPARE-NOTES
    */
   keepsPlans?: boolean;
+  /** A statement that waits for a lock longer than this many milliseconds ends the transaction, with code `timeout`; default: by lock_timeout. */
+  lockWaitMsMax?: number | undefined;
 }
 
 export interface PoolStats {
