@@ -24,13 +24,19 @@ const list: Statement = {
 
 const one: Statement = { name: 'admin_subscriber', text: 'select id, channel, state from subscriber where id = $1' };
 
-const deliveries: Statement = {
-  name: 'admin_deliveries',
+// A text for each outcome: the planner sees the index of what failed, and what is pending comes after what has ended.
+const deliveries = (outcome: string | undefined): Statement => ({
+  name: `admin_deliveries_${outcome ?? 'all'}`,
   text: `select number, type, id, version, changed_at as changed, coalesce(outcome, 'pending') as outcome, attempts,
       ended_at as ended, error
-    from delivery where subscriber = $1 and number > $2 and ($3::text is null or coalesce(outcome, 'pending') = $3)
-    order by number limit $4`,
-};
+    from delivery where subscriber = $1 and number > ${isAfter(outcome)} order by number limit $3`,
+});
+
+function isAfter(outcome: string | undefined): string {
+  if (outcome === undefined) return '$2';
+  if (outcome !== 'pending') return `$2 and outcome = '${outcome}'`;
+  return 'greatest($2::bigint, (select done_number from subscriber where id = $1)) and outcome is null';
+}
 
 const about: Statement = {
   name: 'admin_dead_subscriber',
@@ -108,7 +114,7 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
       async handle({ params, query }) {
         const { id } = await find(params.id ?? '');
         const outcome = choice(query, 'outcome', outcomes);
-        const rows = await db.query<Row>(deliveries, [id, numberOf(query), outcome, limitOf(query, rowsMax)]);
+        const rows = await db.query<Row>(deliveries(outcome), [id, numberOf(query), limitOf(query, rowsMax)]);
         return { status: 200, body: { deliveries: rows.map((row) => readable(row, ['changed', 'ended'])) } };
       },
     },

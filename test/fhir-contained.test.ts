@@ -268,4 +268,36 @@ describe('chains into contained resources', () => {
     assert.equal((await fhir('DELETE', 'MedicationRequest?medication.code=once')).status, 204);
     assert.deepEqual(await found('MedicationRequest?medication.code=once'), []);
   });
+
+  test('beyond the first 16 of a type: what may be missing is told, as long as there is any', async () => {
+    const many = Array.from({ length: 17 }, (_, i) => medication(`m${i}`, `many-${i}`, 'pill', '1'));
+    const holding = (id: string, reference: string) =>
+      fhir('PUT', `MedicationRequest/${id}`, request(id, many, { medicationReference: { reference } }).resource);
+    assert.equal((await holding('near', '#m15')).status, 201);
+    assert.equal((await ok('MedicationRequest?medication.code=many-15')).json.total, 1);
+    assert.equal((await holding('far', '#m16')).status, 201);
+    const searched = await ok('MedicationRequest?medication.code=many-15&_total=accurate');
+    assert.deepEqual(
+      entries(searched).map(({ search, resource }) => [search?.mode, resource?.id ?? resource?.resourceType]),
+      [
+        ['match', 'near'],
+        ['outcome', 'OperationOutcome'],
+      ],
+    );
+    assert.equal(searched.json.total, undefined);
+    const [issue] = (entries(searched)[1]!.resource as unknown as { issue: Record<string, unknown>[] }).issue;
+    assert.deepEqual([issue!.severity, issue!.code, issue!.expression], ['warning', 'incomplete', ['medication.code']]);
+    assert.match(String(issue!.diagnostics), /Some MedicationRequest contain more than 16 resources of one type/);
+    assert.deepEqual(urls(await ok('MedicationRequest?medication:Medication.code=many-16')), []);
+    const strict = { Prefer: 'handling=strict' };
+    const path = 'MedicationRequest?medication.code=many-15';
+    assertOutcome(await fhir('GET', path, undefined, strict), 422, 'incomplete', 'medication.code');
+    assertOutcome(await fhir('GET', `${path}&_summary=count`), 422, 'incomplete', 'medication.code');
+    assertOutcome(await fhir('DELETE', path), 422, 'incomplete', 'medication.code');
+    // Other links, and this one once nothing of the kind is there any more.
+    assert.equal((await ok('MedicationRequest?requester:Organization.name=x')).json.total, 0);
+    assert.equal((await fhir('DELETE', 'MedicationRequest/far')).status, 204);
+    assert.equal((await ok(path)).json.total, 1);
+    assert.equal((await fhir('DELETE', path)).status, 204);
+  });
 });

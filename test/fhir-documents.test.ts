@@ -189,6 +189,21 @@ describe('DocumentReference/$docref', () => {
     ]);
   });
 
+  test('the self link asks for the same', async () => {
+    const parameter = [
+      { name: 'patient', valueId: 'p' },
+      { name: 'start', valueDateTime: '2018' },
+      { name: 'type', valueCodeableConcept: { coding: [{ system: LOINC, code: '34133-9' }, { code: 'a,b' }] } },
+    ];
+    const reply = await fhir('POST', 'DocumentReference/$docref', { resourceType: 'Parameters', parameter });
+    const [link] = reply.json.link as unknown as [{ relation: string; url: string }];
+    const asked = 'DocumentReference/$docref?patient=p&start=2018&type=http%3A%2F%2Floinc.org%7C34133-9&type=a%5C%2Cb';
+    assert.deepEqual(link, { relation: 'self', url: `${server.fhirBaseUrl}/${asked}` });
+    const again = await fhir('GET', asked);
+    assert.deepEqual(again.json, reply.json);
+    assert.equal(again.json.total, 2);
+  });
+
   test('on demand there are none, and it says so', async () => {
     const reply = await fhir('GET', 'DocumentReference/$docref?patient=p&on-demand=true');
     assert.equal(reply.json.total, 0);

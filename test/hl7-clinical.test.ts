@@ -223,6 +223,63 @@ test('a report has no conclusion that was withdrawn', async () => {
   assert.equal(await concluded(), undefined);
 });
 
+test('an order named twice in one message: both have their results in the report, the second withdraws what is stored', async () => {
+  const obr = (status: string) => `OBR|1||D3-F^LAB|R1^Report^L|||20260301070000||||||||||||||||||${status}`;
+  const impression = (text: string, status: string) => `OBX|1|TX|19005-8^Impression^LN||${text}||||||${status}`;
+  const note = (text: string, status: string) => `OBX|2|ED|TXT^Text^L||^TEXT^plain^A^${text}||||||${status}`;
+  const potassium = (value: string, status: string) => `OBX|3|NM|2823-3^Potassium^LN||${value}|mmol/L|||||${status}`;
+  const sodium = 'OBX|4|NM|2951-2^Sodium^LN||140|mmol/L|||||P';
+  const result = (at: string, ...lines: string[]) => accept('ORU^R01^ORU_R01', at, pid('D3'), ...lines);
+  const report = async () => {
+    const found = await only('DiagnosticReport', 'identifier=D3-F');
+    const forms = ((found.presentedForm ?? []) as JsonObject[]).map(({ data }) => atob(String(data)));
+    return [found.status, (found.result as JsonObject[]).length, found.conclusion, forms];
+  };
+  await result(
+    '20260301080000',
+    obr('F'),
+    impression('Mass', 'F'),
+    note('Mass in the lung', 'F'),
+    potassium('4.1', 'F'),
+  );
+  assert.deepEqual(await report(), ['final', 2, 'Mass', ['Mass in the lung']]);
+  await result('20260301090000', obr('F'), potassium('4.2', 'C'), obr('P'), sodium);
+  assert.deepEqual(await report(), ['final', 3, 'Mass', ['Mass in the lung']]);
+  await result('20260301100000', obr('C'), potassium('4.3', 'C'), obr('X'), impression('', 'W'), note('', 'D'));
+  assert.deepEqual(await report(), ['cancelled', 3, undefined, []]);
+  await result('20260301110000', obr('X'), impression('', 'W'), obr('C'), note('Clear', 'C'), potassium('4.4', 'C'));
+  assert.deepEqual(await report(), ['corrected', 3, undefined, ['Clear']]);
+  const { valueQuantity } = await only('Observation', `${ofPatient('D3')}&code=2823-3`);
+  assert.equal(String((valueQuantity as JsonObject).value), '4.4');
+});
+
+test('forms that a report has without an id: their correction takes their place, and so does what they were', async () => {
+  const form = (code: string, text: string, status: string) =>
+    `OBX|1|ED|${code}^${code}^L||^TEXT^plain^A^${text}||||||${status}`;
+  const result = (at: string, ...forms: string[]) =>
+    accept(
+      'ORU^R01^ORU_R01',
+      at,
+      pid('D4'),
+      'OBR|1||D4-F^LAB|R1^Report^L|||20260301070000||||||||||||||||||F',
+      ...forms,
+    );
+  const texts = async () =>
+    ((await only('DiagnosticReport', 'identifier=D4-F')).presentedForm as JsonObject[]).map(({ data }) =>
+      atob(String(data)),
+    );
+  await result('20260301080000', form('A', 'Mass', 'F'), form('B', 'Left', 'F'), form('C', 'Note', 'F'));
+  const report = await only('DiagnosticReport', 'identifier=D4-F');
+  const presentedForm = (report.presentedForm as JsonObject[]).map(({ id: _id, ...rest }) => rest);
+  const url = `DiagnosticReport/${report.id}`;
+  const resource = { ...report, presentedForm } as Resource;
+  await fhir.writer.transaction([{ fullUrl: url, method: 'PUT', url, resource }], { scope });
+  await result('20260301090000', form('A', 'No mass', 'C'), form('B', '', 'W'));
+  assert.deepEqual(await texts(), ['Note', 'No mass']);
+  await result('20260301100000', form('C', 'Note', 'F'));
+  assert.deepEqual(await texts(), ['No mass', 'Note']);
+});
+
 test('cancel and answer: the request and its Task', async () => {
   const order = (control: string, at: string) =>
     accept('ORM^O01^ORM_O01', at, pid('C2'), `ORC|${control}|C2-P^EHR`, 'OBR|1|C2-P^EHR||24323-8^Panel^LN');

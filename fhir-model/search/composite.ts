@@ -1,5 +1,6 @@
 // Composite parameters: https://hl7.org/fhir/R4/search.html#composite
 import type { Definitions } from '../definitions.ts';
+import { checkExpression } from './custom-expression.ts';
 import { splitUnion } from './same-as.ts';
 import { isSingle } from './single.ts';
 import type { Composite, SearchParam, SearchParamType } from './types.ts';
@@ -24,20 +25,33 @@ function spelled(path: string): string {
 
 const pathsOf = (expression: string): string[] => splitUnion(expression).map(spelled);
 
+/** Where a part of the composite leads to from one of its elements. */
+interface Way {
+  part: SearchParam;
+  base: string;
+  expression: string;
+  definitions: Definitions | undefined;
+}
+
+/** As the parameters have them: expressions of custom ones name each type that a path may lead to. */
+function wantedPaths({ part, base, expression, definitions }: Way): string[] {
+  const { custom, fhirpath, resourceType, type } = part;
+  return splitUnion(expression).flatMap((path) => {
+    const whole = `${base}.${path.trim()}`;
+    if (!custom || fhirpath || !definitions) return [spelled(whole)];
+    const checked = checkExpression(definitions, resourceType, type, whole);
+    return 'expression' in checked ? pathsOf(checked.expression) : [spelled(whole)];
+  });
+}
+
 /**
  * The parameter that has, on the resource as a whole, the values which `expression` finds on the one element at `base`,
  * and none from the repeating elements at `others`. Of several the one that says least besides.
  */
-function paramAt(
-  params: readonly SearchParam[],
-  part: SearchParam,
-  base: string,
-  expression: string,
-  others: readonly string[],
-): SearchParam | undefined {
-  const wanted = splitUnion(expression).map((path) => spelled(`${base}.${path.trim()}`));
+function paramAt(params: readonly SearchParam[], way: Way, others: readonly string[]): SearchParam | undefined {
+  const wanted = wantedPaths(way);
   const fits = (param: SearchParam): boolean => {
-    if (param.type !== part.type || param.special !== undefined) return false;
+    if (param.type !== way.part.type || param.special !== undefined) return false;
     const paths = pathsOf(param.expression);
     const isElsewhere = (path: string) => others.some((other) => path.startsWith(`${other.toLowerCase()}.`));
     return wanted.every((path) => paths.includes(path)) && !paths.some(isElsewhere);
@@ -109,7 +123,7 @@ export function compositeOf(
   const isOnce = (base: string) =>
     base === resourceType || (definitions !== undefined && isSingle(definitions, resourceType, base));
   const repeating = bases.filter((base) => !isOnce(base));
-  const root = bases.filter(isOnce).map((base) => rootParts(params, parts, base, repeating));
+  const root = bases.filter(isOnce).map((base) => rootParts(params, parts, { base, definitions }, repeating));
   const [first] = root;
   if (root.length > 1 || (root.length === 1 && first === undefined)) return undefined;
   const within = repeating.length > 0 ? withinParts(parts, repeating) : undefined;
@@ -120,12 +134,12 @@ export function compositeOf(
 function rootParts(
   params: readonly SearchParam[],
   { params: parts, expressions }: Parts,
-  base: string,
+  { base, definitions }: Pick<Way, 'base' | 'definitions'>,
   repeating: readonly string[],
 ): SearchParam[] | undefined {
   const found = parts.map((part, i) => {
     const expression = expressions[i] as string;
-    return expression.startsWith(RESOURCE) ? part : paramAt(params, part, base, expression, repeating);
+    return expression.startsWith(RESOURCE) ? part : paramAt(params, { part, base, expression, definitions }, repeating);
   });
   return found.every((param) => param !== undefined) ? found : undefined;
 }

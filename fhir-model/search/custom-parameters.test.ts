@@ -132,6 +132,29 @@ test('composites: of R4’s parts and custom ones, unless their values can’t b
   assert.ok(!compositeFits(composite([part.url, 'code']), all, definitions));
 });
 
+test('a composite of extensions of the resource itself', () => {
+  const value = (name: string) => `extension('http://example.org/${name}').value`;
+  const kind = custom('Patient', 'kind', 'token', `Patient.${value('kind')}`);
+  const count = custom('Patient', 'count', 'number', `Patient.${value('count')}`);
+  const all = withCustomParameters(base, [kind, count], definitions);
+  const both: CustomParameter = {
+    ...custom('Patient', 'both', 'composite', 'Patient'),
+    components: [
+      { definition: kind.url, expression: value('kind') },
+      { definition: count.url, expression: value('count') },
+    ],
+  };
+  assert.ok(compositeFits(both, all, definitions));
+  const found = withCustomParameters(base, [kind, count, both], definitions).get('Patient', 'both')!.composite!;
+  assert.deepEqual(
+    found.root!.map(({ code }) => code),
+    ['kind', 'count'],
+  );
+  assert.equal(found.within, undefined);
+  const swapped = { ...both, components: [both.components[0]!, { definition: count.url, expression: value('other') }] };
+  assert.ok(!compositeFits(swapped, all, definitions));
+});
+
 test('the numbers of custom parameters, and whose they are among R4’s', () => {
   const holders = keyHolders(base, resourceTypes);
   assert.equal(holders.get(paramKey('Patient', 'name')), 'Patient.name');

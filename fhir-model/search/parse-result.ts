@@ -153,6 +153,15 @@ const REPEATABLE = new Set([...INCLUDES, '_sort']);
 /** Consumed by content negotiation; a link keeps them, so that the next page has the same form. */
 const ELSEWHERE = new Set(['_format', '_pretty']);
 
+/** "Servers SHALL reject" modifiers that they don't support: `_sort:asc=date`, ignored, would come in another order than was asked for. */
+function assertNoModifier(name: string): void {
+  const [bare = '', ...rest] = name.split(/[:.]/);
+  if (rest.length === 0 || !READERS.has(bare)) return;
+  const known = INCLUDES.filter((each) => each.startsWith(`${bare}:`));
+  const offer = known.length > 0 ? `${known.join(' and ')} are what it may be called` : 'it takes no modifier';
+  throw parameterError('invalid-parameter', name, `${quote(name)} is no form of ${bare}: ${offer}`);
+}
+
 /**
  * Reads the parameter into `query` if it is a result parameter; false if it is none. `seen` holds the names read so far.
  */
@@ -167,7 +176,10 @@ export function readResultParameter(
     return true;
   }
   const read = READERS.get(name);
-  if (read === undefined) return false;
+  if (read === undefined) {
+    assertNoModifier(name);
+    return false;
+  }
   if (seen.has(name) && !REPEATABLE.has(name))
     throw parameterError('invalid-parameter', name, `${name} may be given once`);
   seen.add(name);

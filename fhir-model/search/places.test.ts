@@ -89,13 +89,13 @@ describe('values', () => {
     assert.equal(linkParam(managing), linkParam(managing));
   });
 
-  test('of two with one id are those of the first; of the seventeenth of a type there are none', () => {
+  test('of two with one id are those of the first; of the seventeenth of a type there is the link alone', () => {
     const many = Array.from({ length: placesMax + 1 }, (_, i) => organization(`o${i}`, `N${i}`));
     const patient = (contained: object[], reference: string) =>
       valuesOf({ resourceType: 'Patient', contained, managingOrganization: { reference } });
     assert.deepEqual(linksOf(patient(many, '#o15'), managing), ['Organization 15']);
     const last = patient(many, '#o16');
-    assert.deepEqual(linksOf(last, managing), []);
+    assert.deepEqual(linksOf(last, managing), [`Organization ${placesMax}`]);
     assert.deepEqual(textsOf(last, placedParam(name, 16)), []);
     const twice = patient([organization('a', 'One'), organization('a', 'Two')], '#a');
     assert.deepEqual(linksOf(twice, managing), ['Organization 0']);

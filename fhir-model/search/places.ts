@@ -7,7 +7,10 @@ import type { Json, Resource } from '../types.ts';
 import type { Extractor } from './extract.ts';
 import type { Criterion, IndexValue, SearchParam } from './types.ts';
 
-/** Of the resources of one type that one contains, so many are found by chains: the first. */
+/**
+ * Of the resources of one type that one contains, so many are found by chains: the first. A link to one of the others
+ * bears this number, so that a search can tell what it misses.
+ */
 export const placesMax = 16;
 
 /** Any numbers will do; contained.test.ts shows that no two keys of R4 meet. */
@@ -75,10 +78,11 @@ function placesOf(contained: readonly Resource[], nonce: string): Map<string, Pl
   const counts = new Map<string, number>();
   const found = new Map<string, Placed>();
   for (const one of contained) {
-    const place = counts.get(one.resourceType) ?? 0;
-    counts.set(one.resourceType, place + 1);
+    const count = counts.get(one.resourceType) ?? 0;
+    counts.set(one.resourceType, count + 1);
+    const place = Math.min(count, placesMax);
     const name = `#${one.id}`;
-    if (typeof one.id !== 'string' || place >= placesMax || found.has(name)) continue;
+    if (typeof one.id !== 'string' || found.has(name)) continue;
     found.set(name, { resource: one, place, reference: `${one.resourceType}/${nonce}${place}` });
   }
   return found;
@@ -119,8 +123,9 @@ export function addPlaces(
     }
   };
   addLinks(resource, (param) => param);
-  for (const one of places.values()) addLinks(one.resource, (param) => placedParam(param, one.place));
-  for (const { resource: one, place, reference } of places.values()) {
+  const found = [...places.values()].filter(({ place }) => place < placesMax);
+  for (const one of found) addLinks(one.resource, (param) => placedParam(param, one.place));
+  for (const { resource: one, place, reference } of found) {
     if (!named.has(reference)) continue;
     for (const value of extract(one)) {
       if (value.kind !== 'narrative' && !value.param.custom) into.push(atPlace(value, place));

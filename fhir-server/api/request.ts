@@ -49,11 +49,15 @@ export interface Answer extends EntryAnswer {
   headers?: Record<string, string>;
 }
 
-/** One header of several tokens: https://www.rfc-editor.org/rfc/rfc7240 */
+const RETURN = /(?:^|[,;\s])return\s*=\s*("?)(minimal|representation|OperationOutcome)\1(?![\w-])/i;
+const STRICT = /(?:^|[,;\s])handling\s*=\s*("?)strict\1(?![\w-])/i;
+const RETURNS: readonly Return[] = ['minimal', 'representation', 'OperationOutcome'];
+
+/** One header of several tokens, without case, quoted or not: https://www.rfc-editor.org/rfc/rfc7240#section-2 */
 export function parsePrefer(header: string | string[] | undefined): { strict: boolean; prefer: Return | undefined } {
   const text = Array.isArray(header) ? header.join(',') : (header ?? '');
-  const wanted = /(?:^|[,;\s])return=(minimal|representation|OperationOutcome)\b/.exec(text);
-  return { strict: /(?:^|[,;\s])handling=strict\b/.test(text), prefer: wanted?.[1] as Return | undefined };
+  const wanted = RETURN.exec(text)?.[2]?.toLowerCase();
+  return { strict: STRICT.test(text), prefer: RETURNS.find((each) => each.toLowerCase() === wanted) };
 }
 
 export const mediaType = (header: string | undefined): string => (header ?? '').split(';')[0]!.trim().toLowerCase();

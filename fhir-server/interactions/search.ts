@@ -1,5 +1,12 @@
 // https://hl7.org/fhir/R4/http.html#search
-import { type Criterion, parseSearch, type SearchPage, type SearchQuery, type StoredVersion } from '#fhir-model';
+import {
+  type Criterion,
+  type Issue,
+  parseSearch,
+  type SearchPage,
+  type SearchQuery,
+  type StoredVersion,
+} from '#fhir-model';
 import { CerebraError } from '#platform';
 import { type ContainedContext, countContained, findContained } from '../search/contained.ts';
 import { bounded, isDb } from '../search/deadline.ts';
@@ -119,6 +126,25 @@ async function run(core: Core, queries: readonly SearchQuery[], page: PageContex
   };
 }
 
+/**
+ * With what the search has met that its result may lack. Throws `not-indexed` where parameters are taken strictly, and where a
+ * number is all that is asked for.
+ */
+function told(queries: readonly SearchQuery[], found: SearchPage, more: readonly Issue[]): SearchPage {
+  if (more.length === 0) return found;
+  const { strict, summary, count } = queries[0]!;
+  if (strict) throw lacking(more, 'It is refused since the search is strict');
+  if (summary === 'count' || count === 0) throw lacking(more, 'A number alone could not say so');
+  // What is counted is not all there is.
+  const { total: _partial, ...rest } = found;
+  return { ...rest, issues: [...(found.issues ?? []), ...more] };
+}
+
+function lacking(issues: readonly Issue[], refusal: string): CerebraError {
+  const { diagnostics, expression = [] } = issues[0]!;
+  return new CerebraError('not-indexed', `${diagnostics}. ${refusal}`, { expression });
+}
+
 /** Throws `invalid-parameter` for result parameters that exclude each other. */
 function assertConsistent(query: SearchQuery): void {
   subsetOf(query);
@@ -135,9 +161,10 @@ const shared = ({ firstPages }: Core) => ({ firstPages });
 export async function searchAll(core: Core, queries: readonly SearchQuery[], caller: Caller): Promise<SearchPage> {
   assertConsistent(queries[0]!);
   const issues = indexIssues(core, queries);
-  const page = await bounded(caller, core.limits.searchTimeoutMs, (db) =>
-    run(core, queries, { ...pageContext(core, { ...caller, db }), ...(isDb(caller.db) && shared(core)) }),
-  );
+  const page = await bounded(caller, core.limits.searchTimeoutMs, async (db) => {
+    const context: PageContext = { ...pageContext(core, { ...caller, db }), ...(isDb(caller.db) && shared(core)) };
+    return told(queries, await run(core, queries, context), context.issues ?? []);
+  });
   if (issues.length === 0) return page;
   // What is counted is not all there is.
   const { total: _partial, ...rest } = page;
@@ -198,9 +225,9 @@ async function searchBytes(core: Core, path: string, query: SearchQuery, caller:
   if (indexIssues(core, [query]).length > 0) return undefined;
   const between = betweenOf(core, query.type);
   return bounded(caller, core.limits.searchTimeoutMs, async (db) => {
-    const page = { ...pageContext(core, { ...caller, db }), ...(isDb(caller.db) && shared(core)) };
+    const page: PageContext = { ...pageContext(core, { ...caller, db }), ...(isDb(caller.db) && shared(core)) };
     const text = await findPageText(page, query, between);
-    if (!text) return undefined;
+    if (!text || page.issues) return undefined;
     const { length } = text.found;
     const total = await totalOf(page, [query], { shown: Math.min(length, query.count), more: length > query.count });
     return searchsetBytes(core, path, query, { ...text, total }, between);
@@ -223,7 +250,9 @@ export async function matchCriteria(
   // A page ends early where bodies are large: two matches of 50 MB each are two all the same.
   for (let cursor: string | undefined; ; ) {
     const rest = { ...whole, count: count - found.length, sort: [], ...(cursor === undefined ? {} : { cursor }) };
-    const page = await findPage(pageContext(core, caller), rest);
+    const context = pageContext(core, caller);
+    const page = await findPage(context, rest);
+    if (context.issues) throw lacking(context.issues, 'What criteria decide could come twice');
     found.push(...page.resources);
     cursor = page.nextCursor;
     if (cursor === undefined || found.length >= count) return found;

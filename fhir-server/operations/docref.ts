@@ -97,7 +97,16 @@ function inTime(found: Document[], { lo, hi }: Partial<DateRange>): Document[] {
   return sorted.filter(({ care }) => care.hi >= (lo ?? -Infinity) && care.lo <= (hi ?? Infinity));
 }
 
-function bundleText(core: Core, found: Document[], onDemand: boolean): string {
+/** The call as a URL: a type that came in a body stands there as each of its codes. */
+function selfUrl(core: Core, request: OperationRequest): string {
+  const given = [...request.input].filter(([name]) => name !== 'type');
+  const pairs = given.flatMap(([name, values]) => values.map((value) => [name, String(value)] as const));
+  const types = typesOf(request).map((text) => ['type', text] as const);
+  const query = [...pairs, ...types].map(([name, text]) => `${name}=${encodeURIComponent(text)}`).join('&');
+  return `${core.baseUrl}/DocumentReference/$docref?${query}`;
+}
+
+function bundleText(core: Core, request: OperationRequest, found: Document[], onDemand: boolean): string {
   const entries = found.map(
     ({ stored: { type, id, body } }) =>
       `{"fullUrl":"${core.baseUrl}/${type}/${id}","resource":${body},"search":{"mode":"match"}}`,
@@ -111,16 +120,17 @@ function bundleText(core: Core, found: Document[], onDemand: boolean): string {
     entries.push(`{"resource":${JSON.stringify(outcome)},"search":{"mode":"outcome"}}`);
   }
   const list = entries.length > 0 ? `,"entry":[${entries.join(',')}]` : '';
-  return `{"resourceType":"Bundle","type":"searchset","total":${found.length}${list}}`;
+  const self = `[{"relation":"self","url":${JSON.stringify(selfUrl(core, request))}}]`;
+  return `{"resourceType":"Bundle","type":"searchset","total":${found.length},"link":${self}${list}}`;
 }
 
 async function docref(core: Core, request: OperationRequest): Promise<OperationAnswer> {
   const given = one<string>(request.input, 'patient')!.replace(/^Patient\//, '');
   const care = parseCare(request);
   await assertPatient(core, given, request);
-  if (one<boolean>(request.input, 'on-demand') === true) return { text: bundleText(core, [], true) };
+  if (one<boolean>(request.input, 'on-demand') === true) return { text: bundleText(core, request, [], true) };
   const found = await findDocuments(core, given, request);
-  return { text: bundleText(core, inTime(found, care), false) };
+  return { text: bundleText(core, request, inTime(found, care), false) };
 }
 
 export const docrefOperation = (core: Core): OperationSpec => ({

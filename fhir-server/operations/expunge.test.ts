@@ -18,8 +18,8 @@ const put = (id: string, family: string, resourceType = 'Patient') =>
 const remove = (id: string) => storeDelete(core.store, 'Patient', id, undefined, everything);
 
 type Place = { type?: string; id?: string; version?: number };
-const expunge = (place: Place, pairs: [string, string][], scope: AccessScope = everything) =>
-  invoke(core, { target: { name: 'expunge', ...place }, method: 'POST', pairs, scope, strict: false });
+const expunge = (place: Place, pairs: [string, string][], scope: AccessScope = everything, more = {}) =>
+  invoke(core, { target: { name: 'expunge', ...place }, method: 'POST', pairs, scope, strict: false, ...more });
 
 async function count(place: Place, ...pairs: [string, string][]): Promise<number> {
   const { resource } = (await expunge(place, pairs)) as { resource: JsonObject };
@@ -135,6 +135,25 @@ describe('$expunge', () => {
       ['back/3', 'create', true],
       ['doc/2', 'update', true],
     ]);
+  });
+
+  test('If-Match is about the current version of the one resource', async () => {
+    const of = (id: string, ifMatch: string) => expunge({ type: 'Patient', id }, [PREVIOUS], everything, { ifMatch });
+    const failed = { code: 'precondition-failed', message: /current version is 3/ };
+    await assert.rejects(of('live', 'W/"2"'), failed);
+    await assert.rejects(
+      expunge({ type: 'Patient', id: 'live', version: 1 }, [], everything, { ifMatch: '"1"' }),
+      failed,
+    );
+    await assert.rejects(of('dead', 'W/"3"'), { code: 'precondition-failed' });
+    await assert.rejects(of('dead', '*'), { code: 'precondition-failed' });
+    await assert.rejects(of('live', 'three'), { code: 'invalid' });
+    for (const place of [{ type: 'Patient' }, {}]) {
+      await assert.rejects(expunge(place, [PREVIOUS], everything, { ifMatch: 'W/"3"' }), { code: 'invalid' });
+    }
+    assert.deepEqual(await stored(), whole);
+    await of('live', 'W/"3"');
+    assert.deepEqual(await stored(), without('live/1', 'live/2'));
   });
 
   test('is refused when switched off, without a wish, out of scope', async () => {

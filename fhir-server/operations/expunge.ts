@@ -1,13 +1,15 @@
 // $expunge: what is deleted or past is removed for good, as data-protection law may ask. R4 has no such operation;
 // name and parameters are those that other servers have.
 import type { OperationAnswer, OperationParameter, OperationRequest, OperationSpec } from '#fhir-model';
-import { CerebraError } from '#platform';
+import { CerebraError, type Tx } from '#platform';
 import { assertWrites } from '../access/scope.ts';
 import type { Core } from '../interactions/core.ts';
 import { type ExpungeWork, expungeVersions } from '../store/expunge.ts';
 import { readCurrent } from '../store/read.ts';
+import { lockRows } from '../store/write-many.ts';
 import { one, parametersOf } from './answer.ts';
 import type { OperationParts } from './parts.ts';
+import { type AssertVersion, versionAsserter } from './version-asserted.ts';
 
 /** Versions a call without `limit`. */
 const LIMIT_DEFAULT = 1000;
@@ -48,16 +50,27 @@ function workOf({ input, version }: OperationRequest): ExpungeWork {
   return { deletedResources, previousVersions, limit };
 }
 
-async function assertTarget(core: Core, { type, id, version, scope }: OperationRequest): Promise<void> {
+/** Locks the resource, if there is one: it stays what it is asserted to be until its versions are gone. */
+async function assertTarget(tx: Tx, { type, id, version, scope }: OperationRequest, asserted: AssertVersion) {
   if (id === undefined) return;
-  const found = await readCurrent(core.store.db, type!, id, scope);
+  const [locked] = await lockRows(tx, type!, [id], scope);
+  const found = locked ?? (await readCurrent(tx, type!, id, scope));
   if (!found) throw new CerebraError('not-found', `${type}/${id} is not known`);
+  asserted(locked?.version ?? 0);
   if (version !== undefined && found.version === version) {
-    throw new CerebraError(
-      'business-rule',
-      `Version ${version} of ${type}/${id} is the current one: it can't be expunged`,
-    );
+    const text = `Version ${version} of ${type}/${id} is the current one: it can't be expunged`;
+    throw new CerebraError('business-rule', text);
   }
+}
+
+/** Throws `invalid` for If-Match where there is no one resource whose version it could mean. */
+function asserterOf(request: OperationRequest): AssertVersion {
+  const { type, id, ifMatch } = request;
+  if (id !== undefined) return versionAsserter(type!, id, request);
+  if (ifMatch === undefined) return () => {};
+  throw new CerebraError('invalid', 'If-Match is about one resource: call [type]/[id]/$expunge, or leave it out', {
+    expression: ['If-Match'],
+  });
 }
 
 async function expunge(
@@ -70,7 +83,7 @@ async function expunge(
     throw new CerebraError('forbidden', '$expunge is switched off: EXPUNGE=on in the configuration allows it');
   }
   const work = workOf(request);
-  await assertTarget(core, request);
+  const asserted = asserterOf(request);
   const { type, id, version, scope } = request;
   const types = type === undefined ? core.definitions.resourceTypes : [type];
   let count = 0;
@@ -82,7 +95,10 @@ async function expunge(
       ...(version === undefined ? {} : { version }),
     };
     const left = { ...work, limit: work.limit - count };
-    count += await core.store.db.tx((tx) => expungeVersions(tx, target, left, scope));
+    count += await core.store.db.tx(async (tx) => {
+      await assertTarget(tx, request, asserted);
+      return expungeVersions(tx, target, left, scope);
+    });
   }
   const { deletedResources, previousVersions } = work;
   const level = id !== undefined ? 'instance' : type !== undefined ? 'type' : 'system';

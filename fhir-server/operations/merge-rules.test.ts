@@ -144,6 +144,34 @@ describe('a result', () => {
   });
 });
 
+describe('If-Match', () => {
+  const asking = (ifMatch: string, ...more: JsonObject[]) =>
+    merge([...both('s', 't'), ...more], everything, { ifMatch });
+
+  test('is about the version of the target', async () => {
+    await put(patient('t', { active: true }));
+    const preview = { name: 'preview', valueBoolean: true };
+    const failed = { code: 'precondition-failed', status: 412, message: /current version is 2/ };
+    await assert.rejects(asking('W/"1"'), failed);
+    await assert.rejects(asking('W/"1"', preview), failed);
+    await assert.rejects(asking('one'), { code: 'invalid' });
+    assert.deepEqual(
+      [(await read('Patient', 's')).meta?.versionId, (await read('Patient', 't')).meta?.versionId],
+      ['1', '2'],
+    );
+    await asking('W/"2"', preview);
+    assert.equal((await asking('W/"2"')).result.meta?.versionId, '3');
+  });
+
+  test('is needed where the type requires a version', async () => {
+    core.versionRequired = new Set(['Patient']);
+    await refuses(both('s', 't'), 400, /only with If-Match/, 'If-Match');
+    await assert.rejects(asking('*'), { code: 'required' });
+    await merge([...both('s', 't'), { name: 'preview', valueBoolean: true }]);
+    assert.equal((await asking('W/"1"')).result.meta?.versionId, '2');
+  });
+});
+
 describe('limits and access', () => {
   test('more references than one merge moves', async () => {
     core.limits.bundleEntriesMax = 2;

@@ -9,6 +9,7 @@ import { allocate, type Locked, lockRows, type Numbered, writeMany } from '../st
 import { type MergeInput, refused, type Side } from './merge-input.ts';
 import { assertMergeable, sourceAfter, targetAfter } from './merge-patients.ts';
 import { countOf, findReferring, moveAll, type Referring, writeChanges } from './merge-references.ts';
+import type { AssertVersion } from './version-asserted.ts';
 
 export interface Merged {
   result: Resource;
@@ -57,12 +58,23 @@ async function writeProvenance(core: Core, tx: Tx, written: readonly Numbered[])
   await writeMany(tx, { creations: [creation], updates: [], deletions: [] }, updatedMs);
 }
 
-async function mergeOnce(core: Core, input: MergeInput, scope: AccessScope): Promise<Omit<Merged, 'unsettled'>> {
+/** `asserted`: what If-Match asks of the target, the patient that the merge is to give a new version. */
+interface Asked {
+  input: MergeInput;
+  asserted: AssertVersion;
+}
+
+async function mergeOnce(
+  core: Core,
+  { input, asserted }: Asked,
+  scope: AccessScope,
+): Promise<Omit<Merged, 'unsettled'>> {
   const { sourceId, targetId } = input;
   return core.store.db.tx(async (tx) => {
     const rows = await lockRows(tx, 'Patient', [sourceId, targetId], scope);
     const [from, to] = [pick(rows, sourceId, 'source'), pick(rows, targetId, 'target')];
     const [source, target] = [from, to].map(({ body }) => parseJson(body).exact as Resource) as [Resource, Resource];
+    asserted(to.version);
     assertMergeable(input, source, target);
     const result = targetAfter(core, input, source, target);
     const changes = [
@@ -123,9 +135,10 @@ async function sweep(core: Core, { sourceId, targetId }: MergeInput, scope: Acce
 }
 
 /** Merges. Throws CerebraError; then nothing was written. */
-export async function mergePatients(core: Core, input: MergeInput, scope: AccessScope): Promise<Merged> {
+export async function mergePatients(core: Core, asked: Asked, scope: AccessScope): Promise<Merged> {
   assertWrites(scope);
-  const merged = await retried(() => mergeOnce(core, input, scope));
+  const { input } = asked;
+  const merged = await retried(() => mergeOnce(core, asked, scope));
   core.store.stream.committed([]);
   const unsettled = !(await settled(core));
   const late = await retried(() => sweep(core, input, scope));

@@ -20,6 +20,7 @@ import { assertMergeable, targetAfter } from './merge-patients.ts';
 import { countOf, findReferring } from './merge-references.ts';
 import { assertFew, type Merged, mergePatients, referringMax } from './merge-write.ts';
 import type { OperationParts } from './parts.ts';
+import { assertVersionGiven, versionAsserter } from './version-asserted.ts';
 
 const issue = (severity: 'information' | 'warning', code: string, diagnostics: string): Issue => ({
   severity,
@@ -73,6 +74,7 @@ async function preview(core: Core, input: MergeInput, request: OperationRequest)
   const { sourceId, targetId } = input;
   const source = await readPatient(core, sourceId, 'source', request);
   const target = await readPatient(core, targetId, 'target', request);
+  versionAsserter('Patient', targetId, request)(Number(target.meta?.versionId));
   assertMergeable(input, source, target);
   const result = targetAfter(core, input, source, target);
   const limit = referringMax(core) + 1;
@@ -102,7 +104,9 @@ async function merge(core: Core, { log }: OperationParts, request: OperationRequ
   assertWrites(request.scope);
   const input = await readMerge(core, request);
   if (input.preview) return preview(core, input, request);
-  const merged = await mergePatients(core, input, request.scope);
+  assertVersionGiven(core, 'Patient', request);
+  const asserted = versionAsserter('Patient', input.targetId, request);
+  const merged = await mergePatients(core, { input, asserted }, request.scope);
   const references = [...merged.moved.values()].reduce((sum, count) => sum + count, 0);
   log.warn({ audit: 'merge', references }, 'patients merged');
   return answer(request, mergedIssues(merged, input), merged.result);

@@ -16,16 +16,13 @@ import { parseJson } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { scopeSql } from '../access/scope.ts';
 import type { Core } from '../interactions/core.ts';
-import { preconditionOf } from '../interactions/etag.ts';
-import { ifMatchRequired } from '../interactions/version-required.ts';
 import { createWriter } from '../ports.ts';
 import { factsOf } from '../search/index-tests.ts';
 import { currentTable } from '../store/layout.ts';
-import { holds } from '../store/preconditions.ts';
 import { readCurrent, readVersion } from '../store/read.ts';
-import { versionMismatch } from '../store/store.ts';
 import { token } from '../store/tokens.ts';
 import { one, parametersOf } from './answer.ts';
+import { assertVersionGiven, versionAsserter } from './version-asserted.ts';
 
 const LABELS = ['profile', 'security', 'tag'] as const;
 
@@ -96,16 +93,6 @@ function changed(meta: Meta | undefined, given: Meta, change: Change): Meta | un
   return same ? undefined : result;
 }
 
-/** Asserts what If-Match, or VERSION_REQUIRED, asks of the version that is changed: it is a change like any other. */
-function versionAsserter(core: Core, { type, id, ifMatch }: OperationRequest): (current: number) => void {
-  const isExact = ifMatch !== undefined && ifMatch.trim() !== '*';
-  if (core.versionRequired.has(type!) && !isExact) throw ifMatchRequired(type!, 'If-Match');
-  const wanted = preconditionOf({ method: 'POST', ...(ifMatch === undefined ? {} : { ifMatch }) });
-  return (current) => {
-    if (!holds(wanted, current)) throw versionMismatch(type!, id!, wanted!, current);
-  };
-}
-
 const changeMeta =
   (core: Core, change: Change) =>
   async (request: OperationRequest): Promise<OperationAnswer> => {
@@ -117,7 +104,8 @@ const changeMeta =
       });
     }
     const current = await readTarget(core, request);
-    const assertVersion = versionAsserter(core, request);
+    assertVersionGiven(core, type!, request);
+    const assertVersion = versionAsserter(type!, id!, request);
     assertVersion(current.version);
     if (!changed(metaOf(current), given, change)) return answer(metaOf(current));
     const merge = (existing: Resource | undefined): Resource => {

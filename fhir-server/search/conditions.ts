@@ -12,6 +12,7 @@ import { scopeSql } from '../access/scope.ts';
 import { indexedAs, isNarrower } from '../store/index-rows.ts';
 import { resourceKey } from '../store/layout.ts';
 import { codeToken, token } from '../store/tokens.ts';
+import { possibleTypes } from './bare-ids.ts';
 import { compositeCondition, compositePresent } from './composites.ts';
 import {
   type ConditionContext,
@@ -71,7 +72,7 @@ const typedHash = (param: SearchParam, { system, code, value }: SearchValue & { 
 function targetKeys(ctx: ConditionContext, criterion: Criterion): string[] {
   const { param, modifier } = criterion;
   const only = param.sameAs?.[0]?.targetType;
-  const possible = only !== undefined ? [only] : param.target.length > 0 ? param.target : ctx.resourceTypes;
+  const possible = possibleTypes(criterion, ctx.resourceTypes);
   return criterion.values.flatMap((value) => {
     if (value.kind === 'hashes') return value.hashes;
     if (value.kind !== 'reference' || value.url !== undefined) return [];

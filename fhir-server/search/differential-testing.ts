@@ -154,8 +154,9 @@ export function differential({ database, makers, askers, sorts, draw, searches, 
           let query: SearchQuery;
           try {
             query = parseQuery(core, type, searchPairs(text), true);
+            await lookUpAll(page, query.criteria);
           } catch (error) {
-            // Of punctuation alone, or a modifier that the type of a target forbids: refused, not searched.
+            // Of punctuation alone, a modifier that the type of a target forbids, an id that several types have: refused, not searched.
             assert.ok(isCerebraError(error), text);
             i--;
             continue;

@@ -29,6 +29,9 @@ const encounter = (id: string, at: string) => ({
   ...{ resourceType: 'Encounter', id, status: 'finished', class: { code: 'AMB' } },
   location: [{ location: { reference: `Location/${at}` } }],
 });
+const about = (id: string, subject: string) => ({
+  ...{ resourceType: 'Observation', id, status: 'final', code: coded('about'), subject: { reference: subject } },
+});
 const weight = (id: string, value: number, code: string) => ({
   ...{ resourceType: 'Observation', id, status: 'final', code: coded('w') },
   valueQuantity: { value, code, system: UCUM },
@@ -89,6 +92,16 @@ const resources = [
   encounter('e-cycle', 'cycle1'),
   weight('w1', 5, 'g'),
   weight('w2', 5000, 'mg'),
+  about('of-p', 'Patient/p'),
+  about('of-twin', 'Patient/twin'),
+  about('of-group', 'Group/twin'),
+  {
+    resourceType: 'DiagnosticReport',
+    id: 'd',
+    status: 'final',
+    code: coded('d'),
+    result: [{ reference: 'Observation/of-twin' }],
+  },
   answers('q', 'http://q'),
   answers('q1', 'http://q|1'),
   answers('q1.0', 'http://q|1.0'),
@@ -161,6 +174,49 @@ describe('resources above and below', () => {
   for (const [type, query, expected] of cases) {
     test(`${type}?${query}`, async () => assert.equal(await find(type, query), expected));
   }
+});
+
+describe('ids without a type', () => {
+  const cases: [string, string, string][] = [
+    ['Observation', 'subject=p', 'of-p'],
+    ['Observation', 'subject=p,Group/twin', 'of-group of-p'],
+    ['Observation', 'subject=Patient/twin', 'of-twin'],
+    ['Observation', 'subject:Group=twin', 'of-group'],
+    ['Observation', 'patient=twin', 'of-twin'],
+    ['Observation', 'subject=nobody', ''],
+    ['Observation', 'subject=nobody,p', 'of-p'],
+    ['DiagnosticReport', 'result.subject=p', ''],
+    ['DiagnosticReport', 'result.patient=twin', 'd'],
+    ['Patient', '_has:Observation:patient:subject=p', 'p'],
+  ];
+  for (const [type, query, expected] of cases) {
+    test(`${type}?${query}`, async () => assert.equal(await find(type, query), expected));
+  }
+
+  const refused: [string, string, string][] = [
+    ['Observation', 'subject=twin', 'subject'],
+    ['Observation', 'subject=p,twin', 'subject'],
+    ['Observation', 'subject=twin&code=none', 'subject'],
+    ['Observation', '_filter=subject re twin', '_filter'],
+    ['DiagnosticReport', 'result.subject=twin', 'result.subject'],
+  ];
+  for (const [type, query, expression] of refused) {
+    test(`${type}?${query} may mean two`, async () => {
+      for (const more of ['', '&_summary=count', '&_total=accurate', '&_sort=date']) {
+        await assert.rejects(find(type, query + more), (error: unknown) => {
+          assert.ok(isCerebraError(error, 'invalid-parameter'), String(error));
+          assert.match(
+            error.message,
+            /'twin' may mean (Group|Patient)\/twin and (Group|Patient)\/twin: name the type, as in /,
+          );
+          assert.deepEqual(error.issues[0]?.expression, [expression]);
+          return true;
+        });
+      }
+    });
+  }
+
+  test('of what the caller may see', async () => assert.equal(await find('Observation', 'subject=twin', nothing), ''));
 });
 
 describe('versions of canonical references', () => {

@@ -18,13 +18,14 @@ import {
 import { CerebraError, isCerebraError, type Statement } from '#platform';
 import { indexedAs } from '../store/index-rows.ts';
 import { isInTerms } from '../store/tokens.ts';
+import { hasBareIds, withTypes } from './bare-ids.ts';
 import { codesOfParts, partsOnResource, tokensOfParts } from './composites.ts';
 import { ancestors, criterionHashes } from './conditions.ts';
 import { hierarchyKeys } from './hierarchies.ts';
 import { type Hashes, like } from './index-tests.ts';
 import type { PageContext } from './page.ts';
 import { isOpen, isSystem, type OpenCode, tokensOf, tokensOfSystem } from './term-systems.ts';
-import { findPlaces, lookUpLinks } from './within.ts';
+import { findPlaces, lookUpLinks, tellBeyond } from './within.ts';
 
 /** Where looked-up things come from. */
 export interface Lookups {
@@ -260,6 +261,7 @@ async function lookUp(page: PageContext, criterion: Criterion): Promise<Criterio
   }
   if ((modifier === 'above' || modifier === 'below') && isInTerms(param)) return byProfile(page, criterion);
   if (isOfTerms(criterion)) return byTerms(page, criterion);
+  if (hasBareIds(criterion)) return withTypes(page, criterion);
   let found = criterion;
   if (values.some((value) => hasUnit(value) || (hasParts(value) && value.parts.some(hasUnit)))) {
     found = await byUnits(page, found);
@@ -289,7 +291,9 @@ export async function lookUpAll(page: PageContext, criteria: readonly Criterion[
       await lookUpAll(page, [...chain.map((link) => link.criterion), ...(has ? [has.criterion] : [])]);
       await lookUpAll(page, logic?.criteria ?? [], containers);
       const type = containers ?? criterion.param.resourceType;
-      await lookUpAll(page, findPlaces(page, criterion, type), type);
+      const places = findPlaces(page, criterion, type);
+      await lookUpAll(page, places, type);
+      await tellBeyond(page, criterion, type);
       continue;
     }
     if (page.found?.has(criterion)) continue;

@@ -5,7 +5,7 @@
 //   walk   the newest rows (or those of an index in sort order) until the page is full: right for frequent values
 //   set    all matches through the indexes, then sorted
 // The ways are tried in this order until one succeeds; each is bounded but the last.
-import type { AccessScope, Criterion, Definitions, SearchQuery, StoredVersion } from '#fhir-model';
+import type { AccessScope, Criterion, Definitions, Issue, SearchQuery, StoredVersion } from '#fhir-model';
 import type { Queryable } from '#platform';
 import { hash64 } from '../store/hash.ts';
 import { currentTable } from '../store/layout.ts';
@@ -47,6 +47,8 @@ export interface PageContext {
   links?: Map<number, LinkTerm[]>;
   /** What it has found that chains ask of contained resources. */
   within?: Map<Criterion, Places>;
+  /** What is to be told of the result: it may lack something. */
+  issues?: Issue[];
 }
 
 export interface Page {

@@ -1,12 +1,13 @@
 // Chains into contained resources: https://hl7.org/fhir/R4/search.html#contained. Where resources of the type contain what
 // the reference names (fhir-model/search/places.ts; the terms tell), the chain is also a criterion on the container: that it
 // has the link, and that the contained resource meets what the chain goes on with.
-import { type Criterion, linkParam, placedCriterion } from '#fhir-model';
+import { type Criterion, linkParam, placedCriterion, placesMax } from '#fhir-model';
 import { CerebraError, type Statement } from '#platform';
 import { indexedAs } from '../store/index-rows.ts';
 import { currentTable } from '../store/layout.ts';
 import { type ConditionContext, hasTokens } from './index-tests.ts';
 import type { PageContext } from './page.ts';
+import { statementFor } from './sql-text.ts';
 
 /** One contained resource that a chain may lead to: the token of the link, and the criterion as one on the container. */
 export interface Within {
@@ -88,11 +89,33 @@ export function findPlaces(page: PageContext, criterion: Criterion, type: string
   const { chain } = criterion;
   if (!chain || page.within?.has(criterion)) return [];
   const terms = linkKeys(criterion).flatMap((key) => page.links?.get(key) ?? []);
-  const all = terms.flatMap((term) => placedAt(chain, term));
+  const all = terms.filter((term) => !isBeyond(term)).flatMap((term) => placedAt(chain, term));
   page.within ??= new Map();
   page.within.set(criterion, { type, all });
   assertFew(page.within, criterion);
   return all.map((each) => each.criterion);
+}
+
+const isBeyond = ({ system }: LinkTerm): boolean => Number(system) >= placesMax;
+
+/**
+ * Remembers on the page what is to be told of a chain that leads to contained resources beyond the first placesMax of a type
+ * in containers that are there: their values are not indexed. A search that meets no such link asks nothing.
+ */
+export async function tellBeyond(page: PageContext, criterion: Criterion, type: string): Promise<void> {
+  const { chain = [], name } = criterion;
+  const types = new Set(chain.map((each) => each.type.toLowerCase()));
+  const terms = linkKeys(criterion).flatMap((key) => page.links?.get(key) ?? []);
+  const beyond = terms.filter((term) => isBeyond(term) && types.has(term.value));
+  if (beyond.length === 0 || page.issues?.some(({ expression }) => expression?.includes(name))) return;
+  // Counted, not looked for: PostgreSQL might look for the first of none through the whole table.
+  const text = `select count(*) > 0 as found from ${currentTable(type)} m where m.tokens && $1::bigint[]`;
+  const tokens = `{${beyond.map(({ token }) => String(token)).join(',')}}`;
+  const [row] = await page.db.query<{ found: boolean }>(statementFor(text), [tokens]);
+  if (!row!.found) return;
+  const diagnostics = `Some ${type} contain more than ${placesMax} resources of one type: chains find the first ${placesMax} of them, _contained=true finds all`;
+  page.issues ??= [];
+  page.issues.push({ severity: 'warning', code: 'incomplete', diagnostics, expression: [name] });
 }
 
 /** What a chain asks of contained resources. */

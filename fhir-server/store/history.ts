@@ -117,13 +117,40 @@ function conditions(parts: Parts, isFormer: boolean): string {
   const { request, access } = parts;
   const places = placesOf(request);
   const found = [`t.updated >= to_timestamp($3::float8)`, access.condition('t', places.scope)];
-  if (request.id !== undefined) found.push(`t.id = $${places.id}`);
-  if (request.only) {
-    found.push(`(t.type, t.id) in (select * from unnest($${places.types}::smallint[], $${places.ids}::text[]))`);
-  }
   if (request.at) found.push(`t.updated <= to_timestamp($${places.to}::float8)`);
   if (request.at && isFormer) found.push(`t.op <> 'd'`, outlives(parts, places.from));
   return found.join(' and ');
+}
+
+/**
+ * The versions of one id, by its index. Under ORDER BY updated PostgreSQL looked for them through the history of the whole
+ * type, where it took ids for few: 330 ms of 720,000 versions for an id that has two, now 0.1.
+ */
+const versionsOf = (table: string, id: string, order: string): string =>
+  `(select * from ${table} t where ${id} order by t.version ${order} offset 0) t`;
+
+/** What `only` names, each once, as `o`. */
+const listed = ({ types, ids }: Places): string =>
+  `(select distinct * from unnest($${types}::smallint[], $${ids}::text[]) as o(type, id)) o`;
+
+const isListed = 't.type = o.type and t.id = o.id';
+
+/** A page of the rows of one of the two tables. */
+function halfSql(parts: Parts, table: string, op: string, isFormer: boolean): string {
+  const { request } = parts;
+  const places = placesOf(request);
+  const newer = request.cursor?.direction === 'newer';
+  const direction = newer ? 'asc' : 'desc';
+  const limit = `limit $${places.limit}`;
+  const page = (from: string, order: string) => `select t.type, t.id, t.version, t.updated, t.seq, ${op} as op, t.body
+    from ${from} where (t.updated, t.seq) ${newer ? '>' : '<'} (to_timestamp($1::float8), $2::bigint)
+      and ${conditions(parts, isFormer)} order by ${order} ${limit}`;
+  // Of one id later versions are newer.
+  const pageOf = (id: string) => page(versionsOf(table, id, direction), `t.version ${direction}`);
+  if (request.id !== undefined) return pageOf(`t.id = $${places.id}`);
+  const order = `t.updated ${direction}, t.seq ${direction}`;
+  if (!request.only) return page(`${table} t`, order);
+  return `select t.* from ${listed(places)} cross join lateral (${pageOf(isListed)}) t order by ${order} ${limit}`;
 }
 
 /** Both cursor values stay parameters of the statement when nothing is paged: each name has one text. */
@@ -132,10 +159,7 @@ function pageSql(parts: Parts): string {
   const newer = request.cursor?.direction === 'newer';
   const order = newer ? 'updated, seq' : 'updated desc, seq desc';
   const limit = `limit $${placesOf(request).limit}`;
-  const half = (table: string, op: string, isFormer: boolean) => `(select t.type, t.id, t.version, t.updated, t.seq,
-      ${op} as op, t.body from ${table} t
-    where (t.updated, t.seq) ${newer ? '>' : '<'} (to_timestamp($1::float8), $2::bigint) and ${conditions(parts, isFormer)}
-    order by ${newer ? 't.updated, t.seq' : 't.updated desc, t.seq desc'} ${limit})`;
+  const half = (table: string, op: string, isFormer: boolean) => `(${halfSql(parts, table, op, isFormer)})`;
   return `select type, id, version, updated, seq, op, ${pageBody('h', order)},
       op = 'u' and exists (select 1 from ${former} s where s.type = h.type and s.id = h.id
         and s.version = h.version - 1 and s.op = 'd') as revived
@@ -144,12 +168,17 @@ function pageSql(parts: Parts): string {
 }
 
 function countSql(parts: Parts): string {
+  const { id, only } = parts.request;
+  const places = placesOf(parts.request);
+  const from = (table: string) => {
+    if (id !== undefined) return versionsOf(table, `t.id = $${places.id}`, 'asc');
+    return only ? `${listed(places)} cross join lateral ${versionsOf(table, isListed, 'asc')}` : `${table} t`;
+  };
   const rows = (table: string, isFormer: boolean) =>
-    `(select count(*) from ${table} t where ${conditions(parts, isFormer)})`;
-  const { limit } = placesOf(parts.request);
+    `(select count(*) from ${from(table)} where ${conditions(parts, isFormer)})`;
   // The cursor and the limit don't matter here: the values are those of a page.
   return `select ${rows(parts.current, false)} + ${rows(parts.former, true)} as n
-    where $1::float8 is not null and $2::bigint is not null and $${limit}::int is not null`;
+    where $1::float8 is not null and $2::bigint is not null and $${places.limit}::int is not null`;
 }
 
 const partsOf = (request: HistoryRequest, scope: AccessScope): Parts => ({

@@ -35,11 +35,16 @@ const opennessSql: Record<Openness, string> = {
   all: 'true',
 };
 
+/** So that a page in the middle begins there, for any values: a condition with OR is tested on all that come before. */
+const isBeyond = (column: string): string => `${column} < coalesce($1::bigint, ${2n ** 63n - 1n})`;
+
+// The page first: joined before, both tables were gone through from their newest rows, 110 ms for a page of the oldest of 300,000.
 const deadLetters = (which: Openness) => ({
   name: `hl7_dead_letters_${which}`,
   text: `select ${rowColumns}, x.since, x.resolved_at, x.resolved_by, x.resolution
-    from hl7_dead_letter x join hl7_message m on m.id = x.message
-    where ${opennessSql[which]} and ($1::bigint is null or x.message < $1) order by x.message desc limit $2`,
+    from (select * from hl7_dead_letter x where ${opennessSql[which]} and ${isBeyond('x.message')}
+      order by x.message desc limit $2) x
+    cross join lateral (select * from hl7_message m where m.id = x.message offset 0) m order by x.message desc`,
 });
 
 /** Newest message first, `limit` + 1 where there are more. */
@@ -82,7 +87,7 @@ const reviewColumns = `x.id, x.message, x.kind, x.text, x.concerns, x.details, x
 const reviews = (which: Openness) => ({
   name: `hl7_reviews_${which}`,
   text: `select ${reviewColumns} from hl7_review x
-    where ${opennessSql[which]} and ($1::bigint is null or x.id < $1) and ($3::text is null or x.kind = $3)
+    where ${opennessSql[which]} and ${isBeyond('x.id')} and ($3::text is null or x.kind = $3)
     order by x.id desc limit $2`,
 });
 

@@ -76,6 +76,21 @@ test('what is no time is none', () => {
   assert.equal(time('2500'), undefined);
 });
 
+test('2400 is midnight at the end of the day: 00:00 of the next', () => {
+  const berlin = namedZone('Europe/Berlin');
+  assert.equal(dateTime('202601312400', utc), '2026-02-01T00:00:00Z');
+  assert.equal(dateTime('2026123124', utc), '2027-01-01T00:00:00Z');
+  assert.equal(dateTime('20240228240000.000-0500', utc), '2024-02-29T00:00:00.000-05:00');
+  // The day on which clocks go forward begins with the offset of winter, the next one with that of summer.
+  assert.equal(dateTime('202603282400', berlin), '2026-03-29T00:00:00+01:00');
+  assert.equal(dateTime('202603292400', berlin), '2026-03-30T00:00:00+02:00');
+  assert.equal(date('202601312400'), '2026-02-01');
+  for (const text of ['202601312401', '20260131240001', '20260131240000.1', '999912312400'])
+    assert.equal(dateTime(text, utc), undefined, text);
+  assert.equal(time('2400'), '00:00:00');
+  assert.equal(time('2401'), undefined);
+});
+
 test('NM keeps its digits', () => {
   for (const [sent, kept] of [
     ['5.10', '5.10'],
@@ -248,6 +263,16 @@ test('OBX-5 by OBX-2', () => {
   });
   assert.deepEqual(value('SN', '^3^+'), { valueString: '3 + u' });
   assert.deepEqual(value('SN', '<>^5'), { valueString: '<> 5 u' });
+  for (const type of ['ST', 'TX', '', 'XX']) {
+    assert.equal(text(type, '5.10'), '{"valueQuantity":{"value":5.10,"unit":"u"}}', type);
+    assert.deepEqual(value(type, '>= 100'), { valueQuantity: { value: 100, comparator: '>=', unit: 'u' } });
+    assert.deepEqual(value(type, '1,5'), { valueString: '1,5 u' });
+    assert.equal(value(type, '27~25').length, 2);
+    assert.deepEqual(value(type, 'trace 1'), { valueString: 'trace 1' });
+  }
+  for (const sent of ['1,5', '1.2E3', '10-20', '<=1:128'])
+    assert.deepEqual(value('NM', sent), { valueString: `${sent} u` });
+  assert.deepEqual(value('SN', '>=^5^-^9'), { valueString: '>=^5^-^9 u' });
   assert.deepEqual(value('ST', 'salt & pepper'), { valueString: 'salt & pepper' });
   assert.deepEqual(value('FT', 'one\\.br\\two'), { valueString: 'one\ntwo' });
   assert.deepEqual(value('TX', 'one~~three'), { valueString: 'one\n\nthree' });

@@ -55,11 +55,23 @@ function parse(text: string | undefined): Dtm | undefined {
   const [, year = '', month, day, hour, minute = '00', second = '00', fraction = '', sign, zoneHour, zoneMinute] =
     match;
   if (year === '0000' || !isDay(year, month, day)) return undefined;
-  if (Number(hour ?? 0) > 23 || Number(minute) > 59 || Number(second) > 59) return undefined;
+  const isDaysEnd = hour === '24' && /^0*$/.test(minute + second + fraction);
+  if ((Number(hour ?? 0) > 23 && !isDaysEnd) || Number(minute) > 59 || Number(second) > 59) return undefined;
   // +14:00 (Kiritimati) is the furthest.
   if (Number(zoneMinute ?? 0) > 59 || Number(zoneHour ?? 0) * 60 + Number(zoneMinute ?? 0) > 14 * 60) return undefined;
   const offset = sign === undefined ? undefined : `${sign}${zoneHour}:${zoneMinute}`;
-  return { year, month, day, hour, minute, second, fraction, offset };
+  const parsed = { year, month, day, hour, minute, second, fraction, offset };
+  return isDaysEnd ? nextDay(parsed) : parsed;
+}
+
+/**
+ * 2400 is the end of the day in ISO 8601, and what some laboratories and timed orders write. HL7 v2 writes midnight as 0000
+ * of the day that begins, and FHIR has no hour 24, so that it becomes 00:00 of the next day.
+ */
+function nextDay(time: Dtm): Dtm | undefined {
+  const next = new Date(Date.parse(`${dateText(time)}T00:00:00Z`) + 86_400_000).toISOString();
+  const [, year, month, day] = /^(\d{4})-(\d\d)-(\d\d)T/.exec(next) ?? [];
+  return year === undefined ? undefined : { ...time, year, month, day, hour: '00' };
 }
 
 function isDay(year: string, month: string | undefined, day: string | undefined): boolean {
@@ -119,11 +131,12 @@ export function instant(text: string | undefined, zone: Zone): string | undefine
   return value?.includes('T') ? value : undefined;
 }
 
-/** TM: HH[MM[SS[.S]]]; an offset is left out, FHIR's time has none. */
+/** TM: HH[MM[SS[.S]]]; an offset is left out, FHIR's time has none. 2400 shows on a clock as 0000. */
 export function time(text: string | undefined): string | undefined {
   const match = /^(\d\d)(?:(\d\d)(?:(\d\d)(\.\d{1,9})?)?)?(?:[+-]\d{4})?$/.exec(text?.trim() ?? '');
   if (!match) return undefined;
   const [, hour = '', minute = '00', second = '00', fraction = ''] = match;
+  if (hour === '24' && /^[0.]*$/.test(minute + second + fraction)) return `00:00:00${fraction}`;
   if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 59) return undefined;
   return `${hour}:${minute}:${second}${fraction}`;
 }

@@ -14,7 +14,7 @@ import { list } from './compact.ts';
 import type { Mapping } from './context.ts';
 import { derivedId } from './derived-id.ts';
 import { type Identifier, identifierCriterion } from './identifiers.ts';
-import { visitIdentifiers } from './identity.ts';
+import { accountNumber, numberKey, visitIdentifiers } from './identity.ts';
 import { merging } from './merge.ts';
 import { instantOf } from './ordering.ts';
 import { type MappedPatient, restrict } from './patient.ts';
@@ -61,15 +61,37 @@ export function upsertEncounter(
   const merge = encounterMerge(mapping, draft, event, patient);
   if (key !== undefined) {
     const url = `Encounter?${identifierCriterion(key)}`;
-    // An event that says what becomes of the visit, or a value that is deleted, needs nothing else to count.
-    const isSaid = event.status !== undefined || draft.cleared.length > 0;
-    const constants = isSaid ? [] : ['class', 'identifier'];
-    return mapping.add({ method: 'PUT', url, resource: draft.resource, merge, constants });
+    const constants = constantsOf(mapping, segments.pid, key, draft, event);
+    const reference = mapping.add({ method: 'PUT', url, resource: draft.resource, merge, constants });
+    if (!draft.defaults.has('class') && mapping.entries.at(-1)?.fullUrl !== reference)
+      mapping.warnings.add('PV1-2: no visit number (PV1-19) to know the visit by that the class is of; left out');
+    return reference;
   }
   const own = [patient.key, admitted];
   const id = derivedId('Encounter', own);
   putDerived(mapping, { url: `Encounter/${id}`, resource: { ...draft.resource, id }, merge }, own);
   return `Encounter/${id}`;
+}
+
+const personEvents: ReadonlySet<string> = new Set(['A28', 'A29', 'A31']);
+
+/**
+ * What is not worth an encounter by itself. All is worth one where the event says what becomes of the visit or a value is
+ * deleted, and its class too, but for an event about the person alone that names an account (PID-18) instead of a visit.
+ */
+function constantsOf(
+  mapping: Mapping,
+  pid: Segment,
+  key: Identifier,
+  { defaults, cleared }: Draft,
+  event: VisitEvent,
+): string[] {
+  if (event.status !== undefined || cleared.length > 0) return [];
+  const account = accountNumber(mapping, pid.field(18).repetition(1));
+  const isAccount = account !== undefined && numberKey(account) === numberKey(key);
+  const names = isAccount ? ['identifier', 'account'] : ['identifier'];
+  const isOfVisit = !defaults.has('class') && !(isAccount && personEvents.has(mapping.event));
+  return isOfVisit ? names : [...names, 'class'];
 }
 
 /** PV1-2 N, "not applicable": events about persons have a PV1 because the structure asks for one. */
@@ -114,6 +136,9 @@ interface Draft {
   at: string | undefined;
 }
 
+/** Not applicable, unknown: true of a new encounter only. */
+const saysNoClass: ReadonlySet<string> = new Set(['N', 'U']);
+
 /** `event` undefined: another system's view of the visit. */
 function encounter(
   mapping: Mapping,
@@ -127,7 +152,7 @@ function encounter(
   const first = runTable(pv1Encounter, { segment: pv1, group, mapping }, cleared) ?? {};
   const second = (pv2 && runTable(pv2Encounter, { segment: pv2, group, mapping }, cleared)) ?? {};
   const defaults = new Set<string>();
-  if (first.class === undefined) defaults.add('class');
+  if (first.class === undefined || saysNoClass.has(pv1.field(2).text?.toUpperCase() ?? '')) defaults.add('class');
   const at = occurred(mapping);
   const participant = [...list(first.participant), ...list(second.participant)];
   const period = first.period as JsonObject | undefined;

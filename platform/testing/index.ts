@@ -41,6 +41,7 @@ export {
   sampleValueSet,
   startPackageRegistry,
 } from './packages.ts';
+export { type Planned, planned } from './plans.ts';
 export { random } from './random.ts';
 export { type Received, type Receiver, startReceiver } from './receiver.ts';
 export { type TarPart, tgzOf } from './tgz.ts';

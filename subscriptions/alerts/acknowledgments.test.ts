@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Resource } from '#fhir-model';
+import { waitFor } from '#platform/testing';
+import { chainOf } from '../escalation/testing/rig.ts';
 import {
   alertsOf,
   eventRule,
@@ -84,5 +86,56 @@ test('what was done before an alert got worse does not acknowledge it', async (t
   assert.equal(open!.status, 'requested');
   await rig.store.put({ ...open!, status: 'completed' });
   await settled(rig);
+  assert.deepEqual(await states(), ['critical acknowledged']);
+});
+
+const answers = async (rig: Rig, id: string, reference: string) => {
+  await rig.store.put(answerTo(reference, { id, sender: { reference: 'Practitioner/a' } }) as Stored);
+  await settled(rig);
+};
+
+test('an answer to what was told before it got worse acknowledges nothing, one to what was told last does', async (t) => {
+  const rig = await createRig(t);
+  await rig.start();
+  const above = (limit: number, priority: string) => ({
+    ...{ title: `Above ${limit}`, priority, trigger: [onCode('k')] },
+    extension: [ext('high', 'Quantity', quantity(limit, 'mmol/L'))],
+  });
+  await inForce(rig, eventRule('w', 'threshold', [], [above(6, 'asap'), above(9, 'stat')]));
+  const states = async () => (await alertsOf(rig.db, 'w')).map(({ severity, status }) => `${severity} ${status}`);
+  await judged(rig, reading('a', 7, 1), reading('b', 10, 2));
+  const told = (await rig.store.list('Communication')) as Stored[];
+  const idOf = (wanted: string) => told.find(({ priority }) => priority === wanted)!.id;
+  await answers(rig, 'a1', `Communication/${idOf('asap')}`);
+  assert.deepEqual(await states(), ['critical active']);
+  await answers(rig, 'a2', `Communication/${idOf('stat')}`);
+  assert.deepEqual(await states(), ['critical acknowledged']);
+});
+
+test('an answer to a message of escalation acknowledges, unless the alert got worse since', async (t) => {
+  const rig = await createRig(t);
+  await rig.start();
+  const above = (limit: number, priority: string) => ({
+    ...{ title: `Above ${limit}`, priority, trigger: [onCode('k')] },
+    extension: [ext('high', 'Quantity', quantity(limit, 'mmol/L'))],
+  });
+  await rig.store.put(chainOf([{ who: ['Practitioner/a'], channels: ['websocket'] }]) as Stored);
+  await rig.store.put({ resourceType: 'Practitioner', id: 'a' } as Stored);
+  const escalation = ext('escalation', 'String', 'chain');
+  await inForce(rig, eventRule('w', 'threshold', [escalation], [above(6, 'asap'), above(9, 'stat')]));
+  const states = async () => (await alertsOf(rig.db, 'w')).map(({ severity, status }) => `${severity} ${status}`);
+  const message = (priority: string) =>
+    waitFor(async () => {
+      const all = (await rig.store.list('Communication')) as (Stored & { recipient?: { reference?: string }[] })[];
+      const isIt = (one: (typeof all)[number]) => one.recipient?.[0]?.reference === 'Practitioner/a';
+      return all.find((one) => one.priority === priority && isIt(one));
+    }, `the message of priority ${priority}`);
+  await judged(rig, reading('a', 7, 1));
+  const first = await message('asap');
+  await judged(rig, reading('b', 10, 2));
+  const second = await message('stat');
+  await answers(rig, 'a1', `Communication/${first.id}`);
+  assert.deepEqual(await states(), ['critical active']);
+  await answers(rig, 'a2', `Communication/${second.id}`);
   assert.deepEqual(await states(), ['critical acknowledged']);
 });

@@ -166,21 +166,33 @@ async function dueFound(options: TimerOptions, rule: Rule, watch: DueWatch): Pro
   return missedFound(rule, { subject, source, seenMs: watch.seen_at, dueMs: watch.due_at, resource }, lookups);
 }
 
-const openStorms: Statement = {
+// In the order of the index, with a count, which is planned for all it reads, and by the collation of the index on group_id,
+// which is not that of id: PostgreSQL looked for the first storm, without statistics, and for the first alert of each, always,
+// through all alerts there ever were, 50 ms of 300,000 every five seconds.
+export const openStorms: Statement = {
   name: 'alert_open_storms',
   text: `select s.rule, coalesce((select max(a.raised_at) from alert a where a.rule = s.rule and a.key <> '${stormKey}'),
-      s.raised_at) as last
-    from alert s where s.key = '${stormKey}' and s.status <> 'resolved' limit $1`,
+      s.raised_at) as last,
+      s.status = 'active' and (select count(*) from alert m
+        where m.group_id = s.id collate "default" and m.status = 'active') > 0 as stands
+    from alert s where s.key = '${stormKey}' and s.status <> 'resolved' order by s.rule limit $1`,
 };
 
-/** A storm is over when for its window nothing was raised. */
+interface OpenStorm {
+  rule: string;
+  last: number;
+  /** Nobody has acknowledged it, nor all of what it stands for: of that nobody would be told any more. */
+  stands: boolean;
+}
+
+/** A storm is over when for its window nothing was raised, and somebody cares for what still stands of it. */
 async function endStorms({ db, rules, alerts, log }: TimerOptions, nowMs: number): Promise<void> {
-  const endOne = async ({ rule: id, last }: { rule: string; last: number }) => {
+  const endOne = async ({ rule: id, last, stands }: OpenStorm) => {
     const ready = await rules.inForce(id);
-    if (ready && last > nowMs - (ready.rule.storm?.windowMs ?? 0)) return;
+    if (ready && (stands || last > nowMs - (ready.rule.storm?.windowMs ?? 0))) return;
     await alerts.apply(id, ready?.rule ?? noPolicy, [{ ...overFound(id, '', stormKey, nowMs), ends: true }]);
   };
-  await eachAlone(await db.query<{ rule: string; last: number }>(openStorms, [rowsAtOnce]), endOne, log);
+  await eachAlone(await db.query<OpenStorm>(openStorms, [rowsAtOnce]), endOne, log);
 }
 
 const noPolicy: Policy = { detectedIssue: false };
@@ -211,12 +223,14 @@ const stillRetired: Statement = {
   name: 'alert_still_retired',
   text: `select 1 from subscriber where id = $1 and state <> 'active'`,
 };
-const forgetFacts: Statement = {
-  name: 'alert_forget_facts',
-  text: `with f as (delete from alert_fact where rule in (select substr(id, 7) from subscriber
-      where id like 'alert:%' and state = 'deleted'))
-    delete from alert_watch where rule in (select substr(id, 7) from subscriber where id like 'alert:%' and state = 'deleted')`,
-};
+// What a batch that is being judged has locked is left to the next run: it writes facts before watches, and in its own order.
+const forget = (table: string): Statement => ({
+  name: `${table}_forget`,
+  text: `delete from ${table} where ctid in (select ctid from ${table} where rule in (
+      select substr(id, 7) from subscriber where id like 'alert:%' and state = 'deleted') for update skip locked)`,
+});
+const forgetFacts = forget('alert_fact');
+const forgetWatches = forget('alert_watch');
 
 /**
  * What a rule that is no more in force has raised is over, and what it remembered is forgotten. Returns where the next page begins;
@@ -228,6 +242,7 @@ async function closeRetired(options: TimerOptions, nowMs: number, after?: Retire
   await eachAlone(rows, (one) => closeOne(options, nowMs, one), log);
   if (rows.length === rowsAtOnce) return rows.at(-1);
   await db.query(forgetFacts);
+  await db.query(forgetWatches);
   return undefined;
 }
 

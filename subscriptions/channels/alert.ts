@@ -22,6 +22,7 @@ import { alertOfPart } from '../alerts/state/resources.ts';
 import { remembered } from '../alerts/state/rows.ts';
 import type { Channel, ChannelResult } from '../dispatch/deliver.ts';
 import type { Claim, Delivery } from '../dispatch/deliveries.ts';
+import { alertOfMessage } from '../escalation/answered.ts';
 import { loggedFault, ownFaultOf } from './fault.ts';
 
 export interface AlertChannelOptions {
@@ -143,7 +144,11 @@ async function acknowledge(options: AlertChannelOptions, deliveries: readonly De
   };
   const alertOf = async (type: string, id: string) => {
     const found = await current(type, id);
-    return found && alertOfPart(found);
+    if (!found) return undefined;
+    const alert = alertOfPart(found);
+    if (alert === undefined) return alertOfMessage(db, found);
+    // It has been told anew since, or there is nothing to acknowledge.
+    return type === 'Communication' && found.status === 'completed' ? undefined : alert;
   };
   const statusOf = async (type: string, id: string) => (await current(type, id))?.status;
   for (const { type, id, version } of deliveries) {

@@ -51,7 +51,11 @@ export function createLease(holder: string, leaseMs: number, consumer = 'subscri
 }
 
 const voidDispatcher: Statement = { text: 'update dispatcher set holder = null, lease_until = null' };
-const voidDeliveries: Statement = { text: 'update subscriber set lease_until = null where lease_until is not null' };
+// In the order of their ids, as whoever else changes several: a statement of the killed server may still be running.
+const voidDeliveries: Statement = {
+  text: `with l as (select id from subscriber where lease_until is not null order by id for no key update)
+    update subscriber s set lease_until = null from l where s.id = l.id`,
+};
 
 /**
  * Ends all leases at once. For a server that knows itself to be the only one: what a killed one held is nobody's, and

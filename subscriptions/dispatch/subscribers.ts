@@ -55,15 +55,18 @@ const stop: Statement = {
     where s.version < $2`,
 };
 
-// The endpoint of a rule names its text: what it said of its alerts is asked when they end.
+// The endpoint of a rule names its text: what it said of its alerts is asked when they end. Of the deliveries those that have
+// ended are not looked at again: 400,000 of them took 110 ms, during which nothing was dispatched.
 const remove: Statement = {
   name: 'subscriber_delete',
-  text: `with s as (update subscriber set state = 'deleted', version = $2, due_at = null, attempts = 0,
+  text: `with o as (select done_number from subscriber where id = $1),
+    s as (update subscriber set state = 'deleted', version = $2, due_at = null, attempts = 0,
       failing_since = null, error = null, check_version = null, report = null, done_number = last_number,
       criteria = '', endpoint = case when channel = 'alert' then endpoint else '' end, payload = '', header = '{}', secret = '', host = '', ends_at = null,
       topic = null, heartbeat_at = null, resends = 0
     where id = $1 and version < $2 returning id)
-    delete from delivery d using s where d.subscriber = s.id and d.outcome is null`,
+    delete from delivery where subscriber = $1 and number > (select done_number from o) and outcome is null
+      and exists (select from s)`,
 };
 
 const fail: Statement = {

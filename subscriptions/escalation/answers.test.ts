@@ -2,17 +2,19 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { test } from 'node:test';
-import { startMailServer, startSlack, startTwilio, twilioAccount, type Vendor } from '#platform/testing';
+import { startMailServer, startSlack, startTwilio, twilioAccount, type Vendor, waitFor } from '#platform/testing';
 import {
   alertOf,
   chainOf,
   createEscalationRig,
   email,
   from,
+  passTime,
   practitioner,
   publicUrl,
   settled,
   slackAt,
+  sms,
   smsAt,
   type TestEscalation,
 } from './testing/rig.ts';
@@ -117,4 +119,70 @@ test('a reply to a short message acknowledges its alert, signed by Twilio and fr
   assert.deepEqual(server.acknowledged, [{ id: 'a2', by: 'Practitioner/a', note: 'by reply to a message' }]);
   assert.match(await says({ From, Body: 'Ack' }), /Acknowledged: Alert a1/);
   assert.match(await says({ From, Body: 'Ack' }), /No alert is open/);
+});
+
+test('what was sent before it got worse acknowledges nothing until what it is now has been seen', async (t) => {
+  const rig = await createEscalationRig(t);
+  const twilio = await startTwilio(t);
+  await rig.put(practitioner('a', [sms('+15550100001')]), chainOf([{ who: ['Practitioner/a'], channels: ['sms'] }]));
+  const server = await rig.start({ endpoints: [smsAt(twilio)] });
+  await server.raise(alertOf('a1', { title: 'High', severity: 'moderate' }));
+  await settled(server, 'a1', { sms: 'sent' });
+  await server.raise(alertOf('a1', { title: 'Very high', severity: 'critical' }));
+  await waitFor(() => twilio.taken.length === 2, 'the second message');
+  const [before, after] = twilio.taken.map(({ Body }) => ({
+    path: new URL(new RegExp(`${publicUrl}alerts/[\\w.-]+`).exec(Body)![0]).pathname,
+    code: /Reply ACK (\d{4})$/.exec(Body)![1]!,
+  }));
+  const From = '+15550100001';
+  const says = async (Body: string) => (await reply(server, { From, Body })).text!.text;
+  assert.match(await says(before!.code), /<Message>It got worse since that message: Very high\. Use the newest one/);
+  const page = (await server.call('POST', before!.path)).text!.text;
+  assert.match(page, /It got worse since: this is what it is now.*<h1>Very high|<h1>Very high.*It got worse since/s);
+  assert.deepEqual(server.acknowledged, []);
+  // The page has shown what it is now: its button counts.
+  const step = /name="step" value="(\d+)"/.exec(page)![1]!;
+  await server.call('POST', before!.path, { body: `step=${step}` });
+  assert.deepEqual(server.acknowledged, [{ id: 'a1', by: 'Practitioner/a', note: 'by the link of a message' }]);
+  assert.match((await server.call('GET', after!.path)).text!.text, /acknowledged this alert already/);
+});
+
+test('a link says what has become of its alert: put off, told anew, over', async (t) => {
+  const rig = await createEscalationRig(t);
+  const slack = await startSlack(t);
+  await rig.put(chainOf([{ channels: ['slack'] }]));
+  const server = await rig.start({ endpoints: [slackAt(slack)] });
+  await server.raise(alertOf('a1'));
+  await settled(server, 'a1', { slack: 'sent' });
+  const first = linkOf(slack);
+  const says = async (path: string) => /<strong>(.*?)<\/strong>/.exec((await server.call('GET', path)).text!.text)?.[1];
+  // As a snooze does: nobody is called, and the alert stands.
+  await server.finish('a1', 'closed');
+  const snoozed = 'Somebody has put this alert off for a while. If it still stands then, it is told anew.';
+  assert.equal(await says(first), snoozed);
+  await server.raise(alertOf('a1'));
+  await settled(server, 'a1', { slack: 'sent' });
+  const second = linkOf(slack);
+  assert.equal(await says(first), 'This alert has been told anew since: acknowledge it by the newest message.');
+  await server.call('POST', first, { body: 'name=Nurse' });
+  assert.deepEqual(server.acknowledged, []);
+  await server.call('POST', second, { body: 'name=Nurse' });
+  assert.equal(server.acknowledged.length, 1);
+  assert.equal(await says(second), 'Somebody has acknowledged this alert already.');
+  assert.equal(await says(first), 'This alert was closed.');
+});
+
+test('a corrected value of the same severity is what later steps tell', async (t) => {
+  const rig = await createEscalationRig(t);
+  const twilio = await startTwilio(t);
+  const step = { who: ['Practitioner/a'], channels: ['sms'], detail: true };
+  await rig.put(practitioner('a', [sms('+15550100001')]), chainOf([step, step]));
+  const server = await rig.start({ endpoints: [smsAt(twilio)] });
+  await server.raise(alertOf('a1', { detail: '6.9 mmol/L' }));
+  await settled(server, 'a1', { sms: 'sent' });
+  await server.raise(alertOf('a1', { detail: '9.6 mmol/L' }));
+  await passTime(rig.db, 'a1');
+  await waitFor(() => twilio.taken.length === 2, 'the second step');
+  const values = twilio.taken.map(({ Body }) => /\d\.\d mmol\/L/.exec(Body)?.[0]);
+  assert.deepEqual(values, ['6.9 mmol/L', '9.6 mmol/L']);
 });

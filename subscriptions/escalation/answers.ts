@@ -18,7 +18,7 @@ import type { Facts } from './state.ts';
 
 export interface AnswersOptions {
   db: Db;
-  alerts: () => Pick<Alerts, 'acknowledge'>;
+  alerts: () => Pick<Alerts, 'acknowledge' | 'read'>;
   endpoints: ReadonlyMap<string, Endpoint>;
   metrics: EscalationMetrics;
   /** `https://fhir.example.org/` */
@@ -28,15 +28,20 @@ export interface AnswersOptions {
 export interface AskedMessage {
   id: string;
   alert: string;
+  /** Of the step that sent it. */
+  number: number;
   channel: string;
   recipient: string;
   detail: boolean;
   state: string;
   facts: Facts;
+  /** It was told anew after this run had ended, and that goes on. */
+  renewed: boolean;
   nowMs: number;
 }
 
-const columns = `m.id, m.alert, m.channel, m.recipient, m.detail, e.state, e.facts,
+const columns = `m.id, m.alert, m.number, m.channel, m.recipient, m.detail, e.state, e.facts,
+  exists (select from escalation n where n.alert = m.alert and n.run > m.run and n.state in ('open', 'exhausted')) as renewed,
   floor(extract(epoch from statement_timestamp()) * 1000)::float8 as "nowMs"`;
 
 const byId: Statement = {
@@ -89,10 +94,21 @@ export function createAnswers(options: AnswersOptions, links: () => Promise<Link
 
 const pageOf = ({ facts, recipient, detail }: AskedMessage): PageAlert => ({
   ...{ title: facts.title, severity: facts.severity, raisedMs: facts.raisedMs, asksName: recipient === '' },
+  fromStep: facts.fromStep ?? 0,
   ...(detail && facts.detail !== '' ? { detail: facts.detail } : {}),
 });
 
 export const isOpen = ({ state }: AskedMessage): boolean => state === 'open' || state === 'exhausted';
+
+/** What was acted on told of it while it was less severe. `step`: the one that is known to have been seen. */
+export const isSuperseded = ({ facts }: AskedMessage, step: number): boolean => step < (facts.fromStep ?? 0);
+
+/** Why there is nothing to acknowledge: the escalation of the message is over, but the alert may stand. */
+async function endOf({ alerts }: AnswersOptions, { alert, state, renewed }: AskedMessage): Promise<string> {
+  if ((await alerts().read(alert))?.status !== 'active') return state;
+  if (renewed) return 'renewed';
+  return state === 'closed' ? 'snoozed' : state;
+}
 
 export const messageById = async (db: Db, id: string): Promise<AskedMessage | undefined> =>
   (await db.query<AskedMessage>(byId, [id]))[0];
@@ -108,15 +124,17 @@ async function messageOf({ db }: AnswersOptions, links: Links, token: string): P
 async function look(options: AnswersOptions, links: Links, { params }: AdminRequest): Promise<AdminResponse> {
   const message = await messageOf(options, links, params.token ?? '');
   if ('status' in message) return message;
-  return isOpen(message) ? alertPage(pageOf(message)) : overPage(pageOf(message), message.state);
+  return isOpen(message) ? alertPage(pageOf(message)) : overPage(pageOf(message), await endOf(options, message));
 }
 
 async function acknowledge(options: AnswersOptions, links: Links, request: AdminRequest): Promise<AdminResponse> {
   const message = await messageOf(options, links, request.params.token ?? '');
   if ('status' in message) return message;
   const page = pageOf(message);
-  if (!isOpen(message)) return overPage(page, message.state);
-  const name = nameOf(formOf(request.body).get('name'));
+  if (!isOpen(message)) return overPage(page, await endOf(options, message));
+  const form = formOf(request.body);
+  if (isSuperseded(message, Math.max(message.number, Number(form.get('step')) || 0))) return alertPage(page, true);
+  const name = nameOf(form.get('name'));
   if (page.asksName && name === '') return alertPage(page);
   const note = name === '' ? 'by the link of a message' : `by the link of a message, as ${name}`;
   const done = await answer(options, message, { way: 'link', name }, note);
@@ -138,6 +156,9 @@ export async function answer(
   await db.query(answered, [message.id]);
   return true;
 }
+
+/** Whoever acts on a message that was sent before it got worse. */
+export const worseText = (title: string): string => `It got worse since that message: ${title}. Use the newest one.`;
 
 async function takeReply(options: AnswersOptions, request: AdminRequest): Promise<AdminResponse> {
   const endpoint = options.endpoints.get(request.params.endpoint ?? '');
@@ -170,7 +191,8 @@ async function replyTo(options: AnswersOptions, channel: string, address: string
       ? `${messages.length} alerts are open. ${howTo}`
       : 'Several alerts have these digits: use the link of the message.';
   }
-  const done = await answer(options, message, { way: 'reply' }, 'by reply to a message');
   const { title } = message.facts;
+  if (isSuperseded(message, message.number)) return worseText(title);
+  const done = await answer(options, message, { way: 'reply' }, 'by reply to a message');
   return done ? `Acknowledged: ${title}. Nobody else is called.` : `Not open any more: ${title}.`;
 }

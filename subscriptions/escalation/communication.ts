@@ -2,6 +2,7 @@
 // had to be sent twice is one Communication. A Subscription to them is the channel `websocket`.
 import type { JsonObject, Resource } from '#fhir-model';
 import type { Severity } from '../alerts/seams.ts';
+import { messageSystem } from './answered.ts';
 import type { ClaimedMessage, HeldMessage } from './messages.ts';
 import { headline } from './notice.ts';
 
@@ -27,7 +28,7 @@ export function communicationOf(message: Told, atMs: number, error?: string): Re
     resourceType: 'Communication',
     id: message.id,
     meta: { tag: [escalationTag] },
-    identifier: [{ system: 'urn:cerebra:escalation', value: `${alert}|${run}|${number}` }],
+    identifier: [{ system: messageSystem, value: `${alert}|${run}|${number}` }],
     status: error === undefined ? 'completed' : 'not-done',
     ...(error === undefined ? {} : { statusReason: { text: error } }),
     category: [

@@ -66,7 +66,7 @@ export interface EscalationOptions extends EscalationSettings {
   metrics: Metrics;
   random: () => number;
   /** Asked for when an alert is acknowledged; without it its escalation ends, and nothing else. */
-  alerts?: (() => Pick<Alerts, 'acknowledge'>) | undefined;
+  alerts?: (() => Pick<Alerts, 'acknowledge' | 'read'>) | undefined;
   egress: Egress;
   /** Our own FHIR base: links lead to the server it is on. */
   baseUrl: string;
@@ -105,7 +105,10 @@ export function createEscalation(options: EscalationOptions): RunningEscalation 
   const end: Escalation['end'] = (tx, alertId, why) => endEscalation(tx, alertId, why, incidents);
   const alerts =
     options.alerts ??
-    (() => ({ acknowledge: (id: string) => db.tx((tx) => end(tx, id, 'acknowledged')).then(() => true) }));
+    (() => ({
+      acknowledge: (id: string) => db.tx((tx) => end(tx, id, 'acknowledged')).then(() => true),
+      read: async () => undefined,
+    }));
   const mailer = options.mail && createMailer({ ...options.mail, timeoutMs: limits.timeoutMs });
   const links = createLazyLinks(db);
   const sender = async (): Promise<SenderOptions> => ({

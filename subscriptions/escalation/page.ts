@@ -10,6 +10,8 @@ export interface PageAlert {
   detail?: string;
   /** Whose message it was is not known: the page asks for a name. */
   asksName: boolean;
+  /** From which step on messages tell of it as it is now: sent back with the button. */
+  fromStep: number;
 }
 
 const headers = {
@@ -42,13 +44,13 @@ const heading = ({ title, severity, raisedMs, detail }: PageAlert): string =>
   `<p class="severity ${severity}">${severity}</p><h1>${escaped(title)}</h1>
 <p>Raised <time>${new Date(raisedMs).toISOString()}</time></p>${detail === undefined ? '' : `<p>${escaped(detail)}</p>`}`;
 
-/** With the button that acknowledges it. */
-export const alertPage = (alert: PageAlert): AdminResponse =>
+/** With the button that acknowledges it. `isWorse`: who pressed it had seen something less severe. */
+export const alertPage = (alert: PageAlert, isWorse = false): AdminResponse =>
   page(
     200,
     alert.title,
-    `${heading(alert)}
-<form method="post">${
+    `${heading(alert)}${isWorse ? '<p><strong>It got worse since: this is what it is now.</strong></p>' : ''}
+<form method="post"><input type="hidden" name="step" value="${alert.fromStep}">${
       alert.asksName ? '<label>Your name<input name="name" maxlength="100" autocomplete="name" required></label>' : ''
     }<button type="submit">Acknowledge: I take care of it</button></form>`,
   );
@@ -60,8 +62,11 @@ const states: Record<string, string> = {
   acknowledged: 'Somebody has acknowledged this alert already.',
   cleared: 'This alert is over.',
   closed: 'This alert was closed.',
+  snoozed: 'Somebody has put this alert off for a while. If it still stands then, it is told anew.',
+  renewed: 'This alert has been told anew since: acknowledge it by the newest message.',
 };
 
+/** `state`: of the escalation, or what has become of the alert since. */
 export const overPage = (alert: PageAlert, state: string): AdminResponse =>
   page(200, 'Nothing to do', `${heading(alert)}<p><strong>${states[state] ?? states.closed}</strong></p>`);
 

@@ -4,7 +4,16 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Json, JsonObject } from '#fhir-model';
 import { type AdminRequest, type AdminResponse, type AdminRoute, CerebraError, type Log } from '#platform';
 import { textOf } from '../alerts/rules/extensions.ts';
-import { type AnswersOptions, answer, formOf, isOpen, messageById, nameOf } from './answers.ts';
+import {
+  type AnswersOptions,
+  answer,
+  formOf,
+  isOpen,
+  isSuperseded,
+  messageById,
+  nameOf,
+  worseText,
+} from './answers.ts';
 import type { Links } from './link.ts';
 import { type Poster, post } from './post.ts';
 import { acknowledgeAction, escaped } from './templates/slack.ts';
@@ -91,6 +100,8 @@ function payloadOf(text: string): JsonObject {
 
 const overText = 'Not open any more: somebody has taken care of it, or it is over.';
 
+const renewedText = 'It has been told anew since: acknowledge it by the newest message.';
+
 /** What the one who clicked is told. The clock of the database decides how old the request is. */
 async function acknowledgeBy(
   options: SlackButtonOptions,
@@ -104,7 +115,8 @@ async function acknowledgeBy(
     throw new CerebraError('forbidden', 'The request is older than five minutes, or the clock of this server is wrong');
   }
   if (message.nowMs > read.untilMs) return 'The button has expired.';
-  if (!isOpen(message)) return overText;
+  if (!isOpen(message)) return message.renewed ? renewedText : overText;
+  if (isSuperseded(message, message.number)) return worseText(message.facts.title);
   const done = await answer(options, message, { way: 'button', name: user }, `by the button of a message, as ${user}`);
   return done ? `Acknowledged: ${message.facts.title}. Nobody else is called.` : overText;
 }

@@ -4,7 +4,10 @@ import type { Alert, AlertEnd } from '../alerts/seams.ts';
 import { isAtLeast, type Plan } from './chain.ts';
 
 /** What is kept of an alert while it is escalated. */
-export type Facts = Omit<Alert, 'status'>;
+export interface Facts extends Omit<Alert, 'status'> {
+  /** Steps before that one told of it while it was less severe: whoever acts on their messages has not seen what it is now. */
+  fromStep?: number;
+}
 
 /** One that this server brings forward, alone until its lease ends. */
 export interface ClaimedEscalation {
@@ -41,15 +44,23 @@ const insert: Statement = {
 // More severe than it was: it begins anew, with the steps of that severity.
 const raise: Statement = {
   name: 'escalation_raise',
-  text: `update escalation set facts = $3::jsonb, chain = $4, plan = null, turn = 0, state = 'open', error = null,
+  text: `update escalation set facts = $3::jsonb || jsonb_build_object('fromStep', steps + 1), chain = $4, plan = null, turn = 0, state = 'open', error = null,
       due_at = statement_timestamp(), lease_token = lease_token + 1
+    where alert = $1 and run = $2`,
+};
+
+// A corrected value: what is told from now on says it, and nobody is called earlier for it.
+const refresh: Statement = {
+  name: 'escalation_refresh',
+  text: `update escalation set facts = $3::jsonb || case when facts ? 'fromStep'
+      then jsonb_build_object('fromStep', facts -> 'fromStep') else '{}' end
     where alert = $1 and run = $2`,
 };
 
 const isRunning = (state: string): boolean => state === 'open' || state === 'exhausted';
 
 /**
- * Begins, or does nothing where it runs already with this severity. An alert without a chain is not escalated. `incidents`:
+ * Begins, or goes on where it runs already with this severity. An alert without a chain is not escalated. `incidents`:
  * endpoints that keep an incident open; that of an acknowledged alert which is raised again makes room for a new one.
  */
 export async function beginEscalation(tx: Tx, alert: Alert, incidents: readonly string[]): Promise<void> {
@@ -60,6 +71,7 @@ export async function beginEscalation(tx: Tx, alert: Alert, incidents: readonly 
   if (former && isRunning(former.state)) {
     const isMore = former.facts.severity !== facts.severity && isAtLeast(facts.severity, former.facts.severity);
     if (isMore) await tx.query(raise, [alert.id, former.run, text, facts.escalation]);
+    else await tx.query(refresh, [alert.id, former.run, text]);
     return;
   }
   if (former?.state === 'acknowledged') await tx.query(tell, [alert.id, former.run, 'closed', incidents, false]);

@@ -206,9 +206,11 @@ const isKept: Statement = {
   text: 'select exists (select from change where xid = $1::xid8 and seq = $2) as kept',
 };
 // The place of no change: while one before it is kept, so are those after it, since the oldest are forgotten first.
-const isKeptBefore: Statement = {
+// Asked of the first alone: where there is none before it, PostgreSQL looked for one through the whole table, 110 ms of a million.
+export const isKeptBefore: Statement = {
   name: 'patient_stream_kept_before',
-  text: 'select exists (select from change where (xid, seq) < ($1::xid8, $2)) as kept',
+  text: `select exists (select from (select xid, seq from change order by xid, seq limit 1) c
+      where (c.xid, c.seq) < ($1::xid8, $2)) as kept`,
 };
 
 /** Why there is nothing to watch; whose patient it is not is told as if there were none. */

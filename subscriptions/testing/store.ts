@@ -96,10 +96,12 @@ export function openTestStore(db: Db): TestStore {
         if (failures.length > 0) throw failures.shift();
         const results = await db.tx(async (tx) => {
           const results: EntryResult[] = [];
+          // In one order, as the store does.
+          const urls = entries.map(({ url }) => url).sort();
+          for (const url of urls) await lock(tx, ...(url.split('/') as [string, string]));
           for (const { method, resource, url, ifMatch, merge } of entries) {
             if (method !== 'PUT' || !resource) throw new CerebraError('unsupported', 'only PUT in tests');
             const [type = '', id = ''] = url.split('/');
-            await lock(tx, type, id);
             const row = await current(tx, type, id);
             const version = row?.version ?? 0;
             const existing = row && row.body !== '' ? (parseJson(row.body).exact as Resource) : undefined;
@@ -120,8 +122,9 @@ export function openTestStore(db: Db): TestStore {
         if (failures.length > 0) throw failures.shift();
         const created = await db.tx(async (tx) => {
           const created: boolean[] = [];
+          const sorted = [...resources].sort((one, other) => (one.id < other.id ? -1 : 1));
+          for (const { resourceType, id } of sorted) await lock(tx, resourceType, id);
           for (const resource of resources) {
-            await lock(tx, resource.resourceType, resource.id);
             const absent = !(await current(tx, resource.resourceType, resource.id));
             if (absent) await write(tx, resource);
             created.push(absent);

@@ -53,7 +53,11 @@ export interface Answer {
   input: Resource;
 }
 
-export async function merge(parameter: JsonObject[], scope: AccessScope = everything): Promise<Answer> {
+export async function merge(
+  parameter: JsonObject[],
+  scope: AccessScope = everything,
+  more: { ifMatch?: string } = {},
+): Promise<Answer> {
   const answer = await invoke(core, {
     target: { name: 'merge', type: 'Patient' },
     method: 'POST',
@@ -61,6 +65,7 @@ export async function merge(parameter: JsonObject[], scope: AccessScope = everyt
     resource: { resourceType: 'Parameters', parameter },
     scope,
     strict: true,
+    ...more,
   });
   const parameters = (answer as { resource: Resource }).resource.parameter as unknown as {
     name: string;

@@ -1,11 +1,12 @@
 // How a later message of the same order, result or document changes what is there. What is newer stays (../ordering.ts); of
 // two messages of one time the status that is further on stays.
 import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
+import { list } from '../compact.ts';
 import type { Mapping } from '../context.ts';
 import { merging } from '../merge.ts';
 import { isOutdated, type Order, unitedMeta } from '../ordering.ts';
 import { requestRanks } from './control.ts';
-import { ofOnePatient } from './whose.ts';
+import { isWithdrawn, ofOnePatient } from './whose.ts';
 
 type Merge = NonNullable<TransactionEntry['merge']>;
 
@@ -30,12 +31,30 @@ export function resultMerge(mapping: Mapping, kind: 'replace' | 'status'): Merge
   return ofOnePatient(mapping, (existing, incoming) => {
     if (existing === undefined) return incoming;
     if (isOutdated(existing, incoming, order)) return existing;
+    if (isFinished(existing) && isOfAnotherTime(existing, incoming)) mapping.warnings.add(anotherTime);
     const meta = unitedMeta(existing.meta, incoming.meta);
     if (kind === 'status' && !hasValue(incoming) && hasValue(existing)) return statusOnly(existing, incoming, meta);
     const result: Resource = { ...incoming, meta };
     for (const name of linked) result[name] ??= existing[name];
     return withoutUndefined(result);
   });
+}
+
+/**
+ * Of two results of one code under one order the message may mean either, where it has one of them alone: its place is the
+ * first's. Laboratories that write the time of the analysis change it with the status, so that it is not refused.
+ */
+const anotherTime =
+  'OBX-14: another time than that of the final result which it replaces; results of one code need an OBX-4 to be told apart';
+
+const finished = new Set(['final', 'amended', 'corrected']);
+const isFinished = ({ status }: Resource): boolean => finished.has(String(status));
+
+function isOfAnotherTime(existing: Resource, incoming: Resource): boolean {
+  const [before, after] = [existing.effectiveDateTime, incoming.effectiveDateTime].map((time) =>
+    Date.parse(String(time)),
+  );
+  return !Number.isNaN(before) && !Number.isNaN(after) && before !== after;
 }
 
 function statusOnly(existing: Resource, incoming: Resource, meta: JsonObject): Resource {
@@ -57,30 +76,71 @@ function withoutUndefined(resource: Resource): Resource {
 const byReference = (item: JsonObject): string => JSON.stringify(item.reference ?? item.identifier ?? item);
 const byValue = (item: JsonObject): string => JSON.stringify(item);
 
+/** What a message takes away from a report. */
+export interface Withdrawal {
+  /** Ids of forms that the report has no longer. */
+  forms: ReadonlySet<string>;
+  /** What the documents of the message were before, known once they are written: forms of old reports have no id. */
+  former: ReadonlySet<string>;
+  /** Elements that the report has no longer. */
+  cleared: readonly string[];
+}
+
+const reportLists = { result: byReference, specimen: byReference, basedOn: byReference };
+
 /**
  * Of a DiagnosticReport: a later message of the same order may carry only what changed, so that results are united; a form
- * that comes again takes the place of what it was. `withdrawn`: ids of forms that the report has no longer; `cleared`:
- * elements that it has no longer.
+ * that comes again takes the place of what it was.
  */
-export function reportMerge(mapping: Mapping, withdrawn: ReadonlySet<string>, cleared: readonly string[]): Merge {
+export function reportMerge(mapping: Mapping, withdrawal: Withdrawal): Merge {
   const change = merging({
-    cleared,
+    cleared: withdrawal.cleared,
     ordered: ranked(mapping, observationRanks),
-    united: { result: byReference, specimen: byReference, basedOn: byReference },
+    united: reportLists,
     replacedByKey: { presentedForm: formKey },
   });
   return ofOnePatient(mapping, (existing, incoming) => {
-    const result = change(existing, incoming);
-    const forms = result.presentedForm as JsonObject[] | undefined;
-    if (withdrawn.size === 0 || forms === undefined || result === existing) return result;
-    const presentedForm = forms.filter((form) => !withdrawn.has(formKey(form)));
-    return withoutUndefined({ ...result, presentedForm: presentedForm.length > 0 ? presentedForm : undefined });
+    if (existing === undefined) return change(existing, incoming);
+    const before = withoutForms(existing, replacedBy(incoming, withdrawal.former));
+    const result = change(before, incoming);
+    return result === before ? existing : withoutForms(result, (form) => withdrawal.forms.has(formKey(form)));
+  });
+}
+
+/**
+ * Of a DiagnosticReport whose order a message names twice: both have the same time, so that the results of both are the
+ * report's. What is withdrawn first is there again with the second; else the status that is further on stays.
+ */
+export function secondOfReport(mapping: Mapping, { forms, cleared }: Withdrawal): Merge {
+  const change = merging({ cleared, united: reportLists, replacedByKey: { presentedForm: formKey } });
+  const rank = ({ status }: Resource): number => (isWithdrawn(status) ? 0 : observationRanks.indexOf(String(status)));
+  return ofOnePatient(mapping, (first, second) => {
+    if (first === undefined) return second;
+    const result = withoutForms(change(first, second), (form) => forms.has(formKey(form)));
+    const isFurther = isWithdrawn(second.status) || rank(second) >= rank(first);
+    return isFurther ? result : { ...result, status: first.status };
   });
 }
 
 /** Data that are a Binary's are known by its id, others by their own. */
 function formKey({ id, url, ...form }: JsonObject): string {
   return String(id ?? url ?? JSON.stringify(form)).replace(/^Binary\//, '');
+}
+
+/** What a form says or where it is. */
+export const contentKey = ({ url, data }: JsonObject): string => String(url ?? data);
+
+/** Forms without an id, whose content comes again or is what a document of the message was before. */
+function replacedBy(incoming: Resource, former: ReadonlySet<string>): (form: JsonObject) => boolean {
+  const again = new Set(list(incoming.presentedForm).map(contentKey));
+  return (form) => form.id === undefined && (again.has(contentKey(form)) || former.has(contentKey(form)));
+}
+
+function withoutForms(report: Resource, isGone: (form: JsonObject) => boolean): Resource {
+  const forms = list(report.presentedForm);
+  const kept = forms.filter((form) => !isGone(form));
+  if (kept.length === forms.length) return report;
+  return withoutUndefined({ ...report, presentedForm: kept.length > 0 ? kept : undefined });
 }
 
 /** Of a ServiceRequest, MedicationRequest and the like. */

@@ -4,7 +4,7 @@ import type { Part, Segment } from '../../message/message.ts';
 import { putDerived } from '../administration/upsert.ts';
 import { conceptMapOf } from '../codes/concept-maps.ts';
 import { systems } from '../codes/systems.ts';
-import { compact } from '../compact.ts';
+import { compact, list } from '../compact.ts';
 import { absent, type Mapping } from '../context.ts';
 import { codeableConcept, repeated } from '../datatypes.ts';
 import { instant } from '../datetime.ts';
@@ -14,7 +14,7 @@ import { runTable } from '../table/table.ts';
 import { obrDiagnosticReport } from '../tables/obr.ts';
 import { attachment, contentOf, titleOf } from './document.ts';
 import { detail, type ObxGroup, type OrderGroup } from './groups.ts';
-import { latestMerge, reportMerge } from './merging.ts';
+import { contentKey, latestMerge, reportMerge, secondOfReport } from './merging.ts';
 import { noteTexts } from './notes.ts';
 import { withFunction } from './observation.ts';
 import { identifiersOf, type Order, orderCriteria, participant } from './order.ts';
@@ -35,7 +35,7 @@ export interface ReportParts {
   request: string | undefined;
   specimens: string[];
   results: string[];
-  documents: Pick<Documents, 'forms' | 'withdrawn'>;
+  documents: Pick<Documents, 'forms' | 'withdrawn' | 'former'>;
   /** Null: it was wrong, and there is none any more. */
   conclusion: string | null | undefined;
 }
@@ -49,7 +49,9 @@ export function addReport(mapping: Mapping, order: Order, parts: ReportParts): s
   const url =
     identifier === undefined ? `DiagnosticReport/${id}` : `DiagnosticReport?${orderCriteria(identifier, order.code)}`;
   const cleared = parts.conclusion === null ? ['conclusion'] : [];
-  const merge = reportMerge(mapping, parts.documents.withdrawn, cleared);
+  const { withdrawn: forms, former } = parts.documents;
+  const withdrawal = { forms, former, cleared };
+  const merge = reportMerge(mapping, withdrawal);
   // A message may name one order twice; a transaction must not (https://hl7.org/fhir/R4/http.html#trules).
   let isNew = false;
   const reference = mapping.once(url, () => {
@@ -60,9 +62,18 @@ export function addReport(mapping: Mapping, order: Order, parts: ReportParts): s
     return putDerived(mapping, { ...entry, from }, [order.key]);
   });
   const earlier = isNew ? undefined : mapping.entries.find((entry) => entry.url === url);
-  if (earlier !== undefined) earlier.resource = merge(earlier.resource, compact(resource)!);
+  if (earlier !== undefined) unite(earlier, compact(resource)!, secondOfReport(mapping, withdrawal), merge);
   return reference;
 }
+
+/** What the second withdraws may be what is stored: both merges see that. */
+function unite(earlier: TransactionEntry, second: Resource, uniteWith: Merge, merge: Merge): void {
+  const before = earlier.merge!;
+  earlier.resource = uniteWith(earlier.resource, second);
+  earlier.merge = (existing, incoming) => merge(existing && before(existing, incoming), incoming);
+}
+
+type Merge = NonNullable<TransactionEntry['merge']>;
 
 function reportResource(mapping: Mapping, order: Order, parts: ReportParts): Resource {
   const { group, subject } = order;
@@ -118,6 +129,8 @@ export interface Documents {
   forms: JsonObject[];
   /** Ids of forms that are wrong (OBX-11 D, W): the report has them no longer. */
   withdrawn: Set<string>;
+  /** Contents that the DocumentReferences had before, once they are written. */
+  former: Set<string>;
   /** Of the DocumentReferences. */
   references: string[];
 }
@@ -129,7 +142,7 @@ export function addDocuments(
   observations: readonly ObxGroup[],
   request?: string,
 ): Documents {
-  const found: Documents = { forms: [], withdrawn: new Set(), references: [] };
+  const found: Documents = { forms: [], withdrawn: new Set(), former: new Set(), references: [] };
   for (const { obx, notes } of observations) {
     const code = obx.field(3).component(1).text;
     const keyed = [order.key, code, obx.field(4).whole];
@@ -141,7 +154,9 @@ export function addDocuments(
     const wrong = isWrong(obx);
     if (contents.length === 0 && !wrong) continue;
     const forms = contents.map((content, index) => attachment(mapping, content, [...key, String(index)], titleOf(obx)));
-    found.references.push(addDocumentReference(mapping, { order, obx, notes, key, forms, request }));
+    found.references.push(
+      addDocumentReference(mapping, { order, obx, notes, key, forms, request, former: found.former }),
+    );
     if (wrong) for (let index = 0; index < withdrawnMax; index++) found.withdrawn.add(formId(key, index));
     else found.forms.push(...forms.map((form, index) => knownForm(form, formId(key, index))));
   }
@@ -166,6 +181,7 @@ interface DocumentParts {
   key: (string | undefined)[];
   forms: JsonObject[];
   request: string | undefined;
+  former: Set<string>;
 }
 
 const docStatuses: Readonly<Record<string, string>> = {
@@ -177,7 +193,10 @@ const docStatuses: Readonly<Record<string, string>> = {
   S: 'preliminary',
 };
 
-function addDocumentReference(mapping: Mapping, { order, obx, notes, key, forms, request }: DocumentParts): string {
+function addDocumentReference(
+  mapping: Mapping,
+  { order, obx, notes, key, forms, request, former }: DocumentParts,
+): string {
   const { subject } = order;
   const id = derivedId('DocumentReference', key);
   const letter = obx.field(11).text?.toUpperCase() ?? '';
@@ -207,7 +226,12 @@ function addDocumentReference(mapping: Mapping, { order, obx, notes, key, forms,
   };
   mapping.stamp(resource);
   const url = `DocumentReference/${id}`;
-  mapping.add({ method: 'PUT', url, resource, merge: latestMerge(mapping, keptContent(forms)) });
+  const latest = latestMerge(mapping, keptContent(forms));
+  const merge: Merge = (existing, incoming) => {
+    for (const content of list(existing?.content)) former.add(contentKey(content.attachment as JsonObject));
+    return latest(existing, incoming);
+  };
+  mapping.add({ method: 'PUT', url, resource, merge });
   return url;
 }
 

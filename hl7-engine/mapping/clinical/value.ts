@@ -26,9 +26,19 @@ function asText(text: string | undefined): ValueElement | undefined {
   return valueString === undefined || valueString.trim() === '' ? undefined : { valueString };
 }
 
-function text(_mapping: Mapping, value: Part): ValueElement | undefined {
-  return asText(value.whole);
+/**
+ * With a unit (OBX-6) a number sent as text is a quantity all the same: monitors and older laboratories send their numbers as
+ * ST, and neither the unit nor what watches values must miss them. Other figures (`1,5`, `10-20`) keep the unit in the text, as
+ * the guide has it for SN; words (`trace`) have none.
+ */
+function text(mapping: Mapping, value: Part, unit: Unit): ValueElement | undefined {
+  const sent = value.whole;
+  if (unit.unit === undefined || sent === undefined || !figures.test(sent)) return asText(sent);
+  return numeric(mapping, value, unit) ?? asText(`${sent.trimEnd()} ${unit.unit}`);
 }
+
+/** Digits and what stands around them in numbers, ranges and ratios. */
+const figures = /^(?=[^\d\n]*\d)[\d\s<>=≤≥~≈±+*,.:/^xXeE-]+$/;
 
 /** Also `<15` and `>= 100`, which laboratories send as NM though it is none. */
 function numeric(_mapping: Mapping, value: Part, unit: Unit): ValueElement | undefined {
@@ -185,7 +195,8 @@ const nothing: ObservedValue = { value: {}, components: [] };
 export function observedValue(mapping: Mapping, valueType: string, field: Part, unit: Unit): ObservedValue {
   if (field.raw === '') return nothing;
   const repetitions = field.repetitions();
-  if (textTypes.has(valueType) && repetitions.length > 1) {
+  const areFigures = unit.unit !== undefined && repetitions.every(({ whole }) => figures.test(whole ?? ''));
+  if (textTypes.has(valueType) && repetitions.length > 1 && !areFigures) {
     const lines = repetitions.map((line) => line.whole ?? '').join('\n');
     return { value: asText(lines) ?? {}, components: [] };
   }
@@ -201,7 +212,7 @@ function one(mapping: Mapping, valueType: string, part: Part, unit: Unit): Value
   const mapper = mappers[valueType] ?? text;
   const value = mapper(mapping, part, unit);
   if (value !== undefined || mapper === text) return value;
-  const asSent = text(mapping, part);
+  const asSent = text(mapping, part, unit);
   if (asSent !== undefined) mapping.warnings.add(`OBX-5: not a ${valueType}; kept as text`);
   return asSent;
 }

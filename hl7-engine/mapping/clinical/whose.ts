@@ -9,6 +9,8 @@ type Merge = NonNullable<TransactionEntry['merge']>;
 
 const withdrawn = new Set(['entered-in-error', 'revoked', 'cancelled']);
 
+export const isWithdrawn = (status: unknown): boolean => withdrawn.has(String(status));
+
 /**
  * A merge for resources that stay their patient's. What was withdrawn may begin anew as another patient's: so a sender mends
  * what it sent of the wrong one. Otherwise the merge throws Refusal AE with a review item.
@@ -16,7 +18,7 @@ const withdrawn = new Set(['entered-in-error', 'revoked', 'cancelled']);
 export function ofOnePatient(mapping: Mapping, merge: Merge): Merge {
   return (existing, incoming) => {
     if (existing === undefined || isSame(mapping, existing, incoming)) return merge(existing, incoming);
-    if (withdrawn.has(String(existing.status))) return incoming;
+    if (isWithdrawn(existing.status)) return incoming;
     throw anotherPatients(existing, incoming);
   };
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { JsonObject, Resource } from '#fhir-model';
 import { head, pid, pv1 } from '../../testing/adt.ts';
-import { mapLines, onlyEntry } from '../../testing/mapped.ts';
+import { entriesOf, mapLines, onlyEntry } from '../../testing/mapped.ts';
 
 /** The encounter after each of the messages. */
 function visit(...messages: string[][]): { states: Resource[]; places: string[][] } {
@@ -92,6 +92,29 @@ test('an event is of the visit whose number alone it names', () => {
   assert.deepEqual(statuses('A04', 'A23'), ['in-progress', 'entered-in-error']);
   const { states } = visit([...head('A01'), pid, bare()], [...head('A07', 1), pid, bare('O')]);
   assert.equal((states[1]!.class as JsonObject).code, 'AMB');
+});
+
+test('an update of the class alone is of the visit that PV1-19 names; unknown and not applicable are no class', () => {
+  const account = 'PID|1||777^^^HOSP&1.2.3&ISO^MR|||||||||||||||888^^^HOSP';
+  const bare = (patientClass: string) => pv1('', { 2: patientClass });
+  const classAfter = (event: string, patientClass: string) => {
+    const more = patientClass === 'O' ? {} : { 10: 'MED' };
+    const { states } = visit(
+      [...head('A01', 1), pid, pv1('W1')],
+      [...head(event, 9), pid, pv1('', { 2: patientClass, ...more })],
+    );
+    return (states[1]!.class as JsonObject).code;
+  };
+  assert.deepEqual([classAfter('A08', 'O'), classAfter('A31', 'O')], ['AMB', 'AMB']);
+  assert.deepEqual([classAfter('A08', 'U'), classAfter('A31', 'N')], ['IMP', 'IMP']);
+  assert.deepEqual(entriesOf(mapLines(...head('A31'), 'PID|1||777^^^HOSP^MR', bare('N')), 'Encounter'), []);
+  assert.deepEqual(mapLines(...head('A31'), account, 'PV1|1|N').warnings, []);
+  const unknown = mapLines(...head('A31'), account, 'PV1|1|O');
+  assert.deepEqual(entriesOf(unknown, 'Encounter'), []);
+  assert.deepEqual(unknown.warnings, [
+    'PV1-2: no visit number (PV1-19) to know the visit by that the class is of; left out',
+  ]);
+  assert.equal(entriesOf(mapLines(...head('A08'), account, 'PV1|1|O'), 'Encounter').length, 1);
 });
 
 test('fields of the visit that are deleted: people by what they are, one value at a time', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { JsonObject } from '#fhir-model';
-import { entriesOf, mapLines as map, onlyEntry as only, onlyResource } from '../../testing/mapped.ts';
+import { entriesOf, mapLines as map, onlyEntry as only, onlyResource, storedAfter } from '../../testing/mapped.ts';
 import { oru } from '../../testing/results.ts';
 
 test('lines of a text are one observation, results of one code are not', () => {
@@ -154,4 +154,22 @@ test('what is too large to be read as a range or a series is kept or left out, q
   const wide = `${Array(5000).fill('1').join('~')}~${Array(5000).fill('1').join('^')}`;
   const matrix = onlyResource(map(...oru.slice(0, 5), `OBX|1|NA|A^a^L||${wide}||||||F`), 'Observation');
   assert.equal(matrix.valueSampledData, undefined);
+});
+
+test('a final result that is replaced by one of another time is told', () => {
+  const result = (at: string, time: string, status: string) => [
+    `MSH|^~\\&|LAB|NORTH|||${at}||ORU^R01|${at}|P|2.5.1`,
+    'PID|1||1^^^NORTH^MR',
+    'OBR|1||F1^LAB|P^Panel^L|||202601310700',
+    `OBX|1|NM|GLU^Glucose^L||5|mmol/L|||||${status}|||${time}`,
+  ];
+  const [preliminary, final] = [
+    result('20260131080000', '202601310800', 'P'),
+    result('20260131090000', '202601310900', 'F'),
+  ];
+  assert.deepEqual(storedAfter(preliminary, final).warnings, []);
+  assert.deepEqual(storedAfter(final, result('20260131100000', '202601310900', 'C')).warnings, []);
+  assert.deepEqual(storedAfter(final, result('20260131100000', '202601311000', 'F')).warnings, [
+    'OBX-14: another time than that of the final result which it replaces; results of one code need an OBX-4 to be told apart',
+  ]);
 });

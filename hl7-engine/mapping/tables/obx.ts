@@ -14,7 +14,7 @@ export const obxObservation = segmentTable(
 3  | @code    | with its suffix (GDT, IMP, …); part of what the observation is known by
 4  | @key     | tells results of one code apart: part of what the observation is known by
 5  | @value   | clinical/value.ts; several repetitions are components; ED and RP are documents: clinical/document.ts
-6  | @value   | UCUM where the unit is known, else the sender's own
+6  | @value   | UCUM where the unit is known, else the sender's own; a number of type ST, TX or none is a quantity with it
 7  | @referenceRange | text, and low, high, sex and age where they can be read: clinical/range.ts
 8  | interpretation[] | CWE InterpretationCodes
 9  | -        | how likely the finding is by itself: R4 has no place for it

@@ -69,8 +69,10 @@ export const simpleTypes = {
   'ST.note': plain('Annotation', ['CWE[Annotation]'], ({ text }) => (text === undefined ? undefined : { text })),
   date: plain('date', [], timeMap('a date', date)),
   dateTime: plain('dateTime', ['DTM[dateTime]', 'TS[dateTime]', 'DTM[Annotation-Time]'], asDateTime),
-  /** A time without the hour has no instant: no value, and no warning. */
-  instant: plain('instant', [], ({ text }, { mapping }) => instant(text, mapping.zone)),
+  /** A time without the hour has no instant: no value, and no warning; what is no time at all has one. */
+  instant: plain('instant', [], (part, context) =>
+    asDateTime(part, context) === undefined ? undefined : instant(part.text, context.mapping.zone),
+  ),
   time: plain('time', [], timeMap('a time of day', time)),
   boolean: plain('boolean', ['ID[boolean]'], boolean),
   decimal: plain('decimal', [], numberMap('a number', decimal)),

@@ -205,7 +205,13 @@ async function worst(seen: Seen, triggered: Triggered, variables: Variables): Pr
   const raised = verdicts
     .filter(([, verdict]) => verdict?.state === 'raised')
     .sort(([a], [b]) => rankOf(b.severity) - rankOf(a.severity))[0];
-  if (raised) return raise(seen, raised[0], raised[1] as Raised, variables);
+  if (raised) {
+    const holds = verdicts
+      .filter(([action, verdict]) => verdict?.state === 'hold' && rankOf(action.severity) > rankOf(raised[0].severity))
+      .sort(([a], [b]) => rankOf(b.severity) - rankOf(a.severity))[0]?.[0].severity;
+    const found = raise(seen, raised[0], raised[1] as Raised, variables);
+    return found && holds !== undefined ? { ...found, holds } : found;
+  }
   const said = verdicts.filter(([, verdict]) => verdict !== undefined);
   if (said.length === 0 || said.some(([, verdict]) => verdict?.state === 'hold')) return undefined;
   return findingOf(seen, undefined);

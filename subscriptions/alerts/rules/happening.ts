@@ -1,6 +1,6 @@
 // A change of a resource as rules see it: whom it is about, and when it was.
 import { type Change, type Json, type JsonObject, objectsOf, parseReference, type Resource } from '#fhir-model';
-import { causeSystem, type Finding, tagSystem } from '../seams.ts';
+import { causeSystem, type Finding, type Severity, tagSystem } from '../seams.ts';
 import type { Rule } from './rule.ts';
 
 /** Its place in the change stream. */
@@ -33,6 +33,8 @@ export interface Found extends Finding {
   mistaken?: boolean;
   /** Nobody is to be told. */
   suppressed?: boolean;
+  /** A more severe level is not beyond its limit any more, and has not come to where it is over: an alert that is at it stays so. */
+  holds?: Severity;
   /** It is over whatever it rests on, and whenever that was. */
   ends?: true;
 }

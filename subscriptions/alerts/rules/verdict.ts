@@ -1,7 +1,7 @@
 // What one action of a rule says of a resource by itself: thresholds, scores, claims.
 import { type FhirPath, type Json, type JsonObject, objectsOf, type Resource } from '#fhir-model';
 import { analyteIn } from '../critical/level.ts';
-import { beyond, inUnit, type Measured, measuredOf } from '../quantity.ts';
+import { beyond, type Comparator, inUnit, type Measured, measuredOf } from '../quantity.ts';
 import type { ActionLimits, RuleAction } from './rule.ts';
 
 /** `hold`: neither raised nor over; what is raised stays so. */
@@ -43,14 +43,15 @@ export function threshold(action: RuleAction, resource: Resource, variables: Var
   if ((!limits || side) && allHold(conditions, resource, variables)) {
     return { state: 'raised', detail: detailOf(measured, limits, side) };
   }
-  if (limits && !isRearmed(level!, limits)) return { state: 'hold' };
+  if (limits && !isRearmed(level!, measured!.comparator, limits)) return { state: 'hold' };
   if (rearm && rearm.holds(resource as JsonObject, variables) !== true) return { state: 'hold' };
   return { state: 'cleared' };
 }
 
-function isRearmed(level: number, { low, high, rearmLow, rearmHigh }: ActionLimits): boolean {
-  if (low !== undefined && level < (rearmLow ?? low)) return false;
-  return high === undefined || level <= (rearmHigh ?? high);
+/** `>5` may be far above a limit of 6, and `<5` far below one of 3: neither says that what was raised is over. */
+function isRearmed(level: number, comparator: Comparator, { low, high, rearmLow, rearmHigh }: ActionLimits): boolean {
+  if (low !== undefined && (comparator.startsWith('<') || level < (rearmLow ?? low))) return false;
+  return high === undefined || (!comparator.startsWith('>') && level <= (rearmHigh ?? high));
 }
 
 function detailOf(

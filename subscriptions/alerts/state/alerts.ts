@@ -5,10 +5,11 @@ import { type Clock, type Db, isCerebraError, type Queryable, type Tx } from '#p
 import { type Audit, auditEntry } from '../audit.ts';
 import type { Found } from '../rules/happening.ts';
 import type { MemoryChanges } from '../rules/memory.ts';
+import { rankOf } from '../rules/rule.ts';
 import type { Alert, Alerts, Escalation, Finding, Way } from '../seams.ts';
 import { acknowledgedEntries, entriesOf, taskReference } from './resources.ts';
 import { type AlertRow, type Policy, type Step, stepOf, stormKey } from './row.ts';
-import { alertKeyOf, latestRows, raisedOf, rowById, saveMemory, saveRow } from './rows.ts';
+import { alertKeyOf, latestRows, lockGroup, raisedOf, rowById, saveMemory, saveRow } from './rows.ts';
 
 export interface AlertsOptions {
   db: Db;
@@ -40,6 +41,8 @@ export interface More {
   also?: (tx: Tx) => Promise<void>;
 }
 
+const byId = (one: Step, other: Step): number => (one.row.id < other.row.id ? -1 : 1);
+
 const noEscalation: Escalation = { begin: async () => {}, end: async () => {} };
 const stormsMax = 1_000;
 const attemptsMax = 4;
@@ -61,7 +64,8 @@ export function createAlerts(options: AlertsOptions): AlertKeeper {
       await write(
         steps.flatMap((step) => [...entriesOf(step), ...clearedAudit(step)]),
         async (tx) => {
-          for (const { row } of steps) await saveRow(tx, row);
+          // In the order of their ids, as whoever else changes several: none waits for the other in turn.
+          for (const { row } of steps.toSorted(byId)) await saveRow(tx, row);
           if (remembers) await saveMemory(tx, rule, memory);
           if (isLast) await also?.(tx);
           for (const step of steps) await escalate(tx, escalation, step);
@@ -80,6 +84,8 @@ export function createAlerts(options: AlertsOptions): AlertKeeper {
       if (!next) return false;
       try {
         await write(next.entries, async (tx) => {
+          // Whoever takes care of a storm takes care of what it is made of: all of it in the order of the ids.
+          if (row.key === stormKey) await lockGroup(tx, id);
           await saveRow(tx, next.row);
           await next.within?.(tx);
         });
@@ -259,9 +265,9 @@ export function foldSteps(
     const step = stepOf(rows.get(alertKeyOf(one)), one, { policy, raised });
     if (!step) continue;
     if (step.row.group === 'storm') {
-      const stormFound = stormOf(one, raised, policy);
+      const stormFound = stormOf(one, raised, policy, rows);
       const next = stepOf(rows.get(alertKeyOf(stormFound)), stormFound, { policy, raised: [] });
-      storm = storm && next ? { ...storm, row: { ...storm.row, detail: next.row.detail } } : (storm ?? next);
+      storm = storm && next ? together(storm, next) : (storm ?? next);
       const current = storm?.row ?? rows.get(alertKeyOf(stormFound))!;
       rows.set(alertKeyOf(stormFound), current);
       step.row.group = current.id;
@@ -274,15 +280,25 @@ export function foldSteps(
   return storm ? [...steps, storm] : steps;
 }
 
-/** The alert that stands for many of a rule's; its position would be another's. */
-function stormOf(found: Found, raised: readonly number[], { storm }: Policy): Found {
+/** Two steps of a storm's alert that are taken at once: it is told once, as it is after the second. */
+function together(first: Step, second: Step): Step {
+  const kind = first.kind === 'follow' ? second.kind : first.kind;
+  const tells = first.tell ? first.row.tells : second.row.tells;
+  return { ...first, kind, tell: first.tell || second.tell, row: { ...second.row, tells } };
+}
+
+/** The alert that stands for many of a rule's, as severe as the worst of them until it is acknowledged; its position would be another's. */
+function stormOf(found: Found, raised: readonly number[], { storm }: Policy, rows: Map<string, AlertRow>): Found {
   const { position: _place, encounter: _visit, code: _code, ...rest } = found;
   const count = raised.filter((ms) => ms > found.instantMs - storm!.windowMs).length + 1;
   const minutes = Math.round(storm!.windowMs / 60_000);
+  const key = { subject: '', key: stormKey };
+  const last = rows.get(alertKeyOf({ rule: found.rule, ...key }));
+  const isWorse = last?.status === 'active' && rankOf(last.severity) > rankOf(found.severity);
   return {
     ...rest,
-    ...{ subject: '', key: stormKey, state: 'raised', source: '', evidence: [] },
-    title: `Many alerts: ${found.title}`,
+    ...{ ...key, state: 'raised', source: '', evidence: [] },
+    ...(isWorse ? { severity: last.severity, title: last.title } : { title: `Many alerts: ${found.title}` }),
     detail: `${count} alerts within ${minutes} min`,
   };
 }

@@ -83,3 +83,20 @@ test('a reading that is moved in time counts from there on', async (t) => {
   const [flag] = (await rig.store.list('Flag')) as Resource[];
   assert.equal(flag!.status, 'inactive');
 });
+
+test('a level with a re-arm limit holds until that: values around its limit are told once', async (t) => {
+  const rig = await createRig(t);
+  await rig.start();
+  const high = level('Very high', 'stat', 8);
+  const rearm = ext('rearm-high', 'Quantity', quantity(7.5, 'mmol/L'));
+  const very = { ...high, extension: [...(high.extension as JsonObject[]), rearm] };
+  await inForce(rig, eventRule('l', 'threshold', [], [level('High', 'asap', 6), very]));
+  const flags: unknown[] = [];
+  for (const [minute, value] of [8.1, 7.9, 8.2, 7.8, 8.3, 7.4, 7.9, 8.1].entries()) {
+    await judged(rig, reading(`o${minute}`, value, minute));
+    flags.push((await seen(rig)).flag[1]);
+  }
+  const [very5, high2] = [Array<string>(5).fill('Very high'), Array<string>(2).fill('High')];
+  assert.deepEqual(flags, [...very5, ...high2, 'Very high']);
+  assert.equal((await seen(rig)).told.length, 2);
+});

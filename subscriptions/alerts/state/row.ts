@@ -141,14 +141,17 @@ function speak(row: AlertRow, found: Found, around: Surroundings): Step {
  * The same again is silent. Told is what got worse, and a resource that was corrected to another critical value; whoever
  * acknowledged the first has not seen the second.
  */
-function carryOn(row: AlertRow, found: Found, around: Surroundings): Step | undefined {
+function carryOn(row: AlertRow, given: Found, around: Surroundings): Step | undefined {
+  const rests = row.evidence.includes(given.source);
+  const found = rests ? given : atItsLevel(row, given);
   const worse = rankOf(found.severity) > rankOf(row.severity);
-  const rests = row.evidence.includes(found.source);
   const another = rests && (found.detail !== row.detail || found.title !== row.title);
-  if (found.atMs < row.atMs && !rests && !worse) return undefined;
+  // Whoever acknowledged a storm has not seen the alert that joins it now, and nobody else is told of that one.
+  const joins = row.key === stormKey && row.status === 'acknowledged';
+  if (found.atMs < row.atMs && !rests && !worse && !joins) return undefined;
   const base: AlertRow = { ...row, ...valuesOf(found), ...causesOf(row, found), ...placed(found) };
   const { policy } = around;
-  if (row.status === 'suppressed' || !(worse || another)) {
+  if (row.status === 'suppressed' || !(worse || another || joins)) {
     return rests && saysTheSame(row, found)
       ? undefined
       : { kind: 'follow', row: base, before: row, policy, ...silently(found) };
@@ -158,6 +161,15 @@ function carryOn(row: AlertRow, found: Found, around: Surroundings): Step | unde
   delete anew.acknowledgedBy;
   delete anew.notifyMs;
   return told({ kind: 'update', row: anew, before: row, policy, ...silently(found) }, found, around);
+}
+
+/** A value between the limit of the alert's level and where that is over: falling and rising around the limit is told once. */
+function atItsLevel(row: AlertRow, found: Found): Found {
+  const rank = rankOf(row.severity);
+  const isHeld = found.holds !== undefined && rankOf(found.severity) < rank && rank <= rankOf(found.holds);
+  if (!isHeld) return found;
+  const { code: _lower, ...rest } = found;
+  return { ...rest, severity: row.severity, title: row.title, ...(row.code ? { code: row.code } : {}) };
 }
 
 /** Also when it was, and what it rests on: what comes next is judged by that. */

@@ -116,6 +116,17 @@ export async function saveRow(tx: Tx, row: AlertRow): Promise<void> {
   throw new CerebraError('version-conflict', 'The alert was changed by somebody else meanwhile');
 }
 
+// The two by their indexes, then the rows by their ids: with OR every alert there ever was is looked at, 130 ms of 300,000.
+const group: Statement = {
+  name: 'alert_lock_group',
+  text: `select from alert
+    where id = any (array(select $1::text union all select id from alert where group_id = $1 and status <> 'resolved'))
+    order by id collate "C" for no key update`,
+};
+
+/** The alert of a storm and those it stands for, before they are changed together. */
+export const lockGroup = (tx: Tx, id: string): Promise<unknown> => tx.query(group, [id]);
+
 const raisedSince: Statement = {
   name: 'alert_raised_since',
   text: `select raised_at from alert where rule = $1 and raised_at > to_timestamp($2::float8 / 1000) and status <> 'suppressed'

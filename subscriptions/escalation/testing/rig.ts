@@ -97,13 +97,17 @@ function startServer(
   { endpoints = [], limits, mail, timeZone = 'UTC', jobs, log = testLog() }: StartOptions,
 ): TestEscalation {
   const acknowledged: TestEscalation['acknowledged'] = [];
-  const alerts: Pick<Alerts, 'acknowledge'> = {
+  /** As they were raised last; one that was acknowledged is no more active. */
+  const standing = new Map<string, Alert>();
+  const alerts: Pick<Alerts, 'acknowledge' | 'read'> = {
+    read: async (id) => standing.get(id),
     async acknowledge(id, by, note) {
       const [open] = await db.query({
         text: `select 1 from escalation where alert = '${id}' and state in ('open', 'exhausted')`,
       });
       if (!open) return false;
       acknowledged.push({ id, by, note });
+      standing.delete(id);
       await db.tx((tx) => escalation.end(tx, id, 'acknowledged'));
       return true;
     },
@@ -118,7 +122,10 @@ function startServer(
   return {
     ...escalation,
     ...{ acknowledged, call },
-    raise: (alert) => db.tx((tx) => escalation.begin(tx, alert)),
+    raise(alert) {
+      standing.set(alert.id, alert);
+      return db.tx((tx) => escalation.begin(tx, alert));
+    },
     finish: (id, why) => db.tx((tx) => escalation.end(tx, id, why)),
     async history(id) {
       const { body } = await call('GET', `/admin/alerts/${id}/history`);
