@@ -101,12 +101,12 @@ interface Made extends Pick<Effect<Pending>, 'entries' | 'moves'> {
 }
 
 /** All that the route makes of the message. Throws Refusal. */
-function make(plan: RoutePlan, message: Hl7Message, journalId: bigint): Made {
+function make(plan: RoutePlan, message: Hl7Message, { id, receivedMs }: Journaled): Made {
   if (plan.filtered !== undefined) return { entries: [], warnings: [], outbound: [] };
   const changed = plan.transform(joinAdd(message));
   const found = plan.validate(changed);
   const { entries, moves, warnings, respond } = plan.stores
-    ? mapMessage(changed, String(journalId), plan.mapping)
+    ? mapMessage(changed, { messageKey: String(id), receivedMs }, plan.mapping)
     : { entries: [], moves: [], warnings: [], respond: undefined };
   // The list itself: it grows while the entries are written.
   warnings.unshift(...found);
@@ -122,7 +122,7 @@ async function store(context: AttemptContext, attempted: Attempted): Promise<Ans
   const joined = await joinPieces(context.db, known);
   const whole = joined?.whole;
   const plan = whole === undefined ? attempted.plan : context.planOf(whole, attempted.source);
-  const { entries, moves, warnings, outbound, respond } = make(plan, whole ?? known.message, message.id);
+  const { entries, moves, warnings, outbound, respond } = make(plan, whole ?? known.message, message);
   const mapUs = microsecondsSince(startMs);
   context.onStage('map', plan.routeId, mapUs);
   const info = infoOf({ ...attempted, plan }, { mapUs });

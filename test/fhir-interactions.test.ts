@@ -119,6 +119,53 @@ describe('If-Match and If-None-Match on changes', () => {
   });
 });
 
+describe('conditions where they can’t be ones are refused, and nothing is done', () => {
+  const patch = [{ op: 'add', path: '/active', value: false }];
+  const jsonPatch = { 'Content-Type': 'application/json-patch+json' };
+
+  test('If-None-Exist on anything but a create, a version on a create', async () => {
+    const path = await create(patient('Misplaced'));
+    const exist = { 'If-None-Exist': 'family=misplaced' };
+    assertOutcome(await put(path, patient('Changed'), exist), 400, 'invalid', 'If-None-Exist');
+    assertOutcome(await fhir('PATCH', path, patch, { ...jsonPatch, ...exist }), 400, 'invalid', 'If-None-Exist');
+    assertOutcome(await fhir('DELETE', path, undefined, exist), 400, 'invalid', 'If-None-Exist');
+    for (const name of ['If-Match', 'If-None-Match']) {
+      assertOutcome(await fhir('POST', 'Patient', patient('Misplaced'), { [name]: '*' }), 400, 'invalid', name);
+    }
+    assert.equal((await fhir('GET', path)).headers.get('etag'), 'W/"1"');
+    assert.equal((await fhir('GET', 'Patient?family=misplaced')).json.total, 1);
+  });
+
+  test('in Bundles too, told by the entry', async () => {
+    const entry = [
+      { resource: patient('Alone'), request: { method: 'POST', url: 'Patient', ifMatch: 'W/"1"' } },
+      { request: { method: 'DELETE', url: 'Patient/alone', ifNoneExist: 'family=alone' } },
+    ];
+    const at = ['Bundle.entry[0].request.ifMatch', 'Bundle.entry[1].request.ifNoneExist'];
+    const transaction = await fhir('POST', '', { resourceType: 'Bundle', type: 'transaction', entry });
+    assertOutcome(transaction, 400, 'invalid', at[0]);
+    const batch = entries(await fhir('POST', '', { resourceType: 'Bundle', type: 'batch', entry })) as unknown as {
+      response: { status: string; outcome: { issue: { expression: string[] }[] } };
+    }[];
+    assert.deepEqual(
+      batch.map(({ response }) => [response.status, response.outcome.issue[0]!.expression[0]]),
+      at.map((expression) => ['400 Bad Request', expression]),
+    );
+    assert.equal((await fhir('GET', 'Patient?family=alone')).json.total, 0);
+  });
+
+  test('If-Unmodified-Since, unless If-Match stands beside it', async () => {
+    const path = await create(patient('Since'));
+    const since = { 'If-Unmodified-Since': 'Fri, 01 Jan 2010 00:00:00 GMT' };
+    assertOutcome(await put(path, patient('Late'), since), 400, 'not-supported', 'If-Unmodified-Since');
+    assertOutcome(await fhir('DELETE', path, undefined, since), 400, 'not-supported', 'If-Unmodified-Since');
+    const patched = await fhir('PATCH', path, patch, { ...jsonPatch, ...since });
+    assertOutcome(patched, 400, 'not-supported', 'If-Unmodified-Since');
+    const both = await put(path, patient('Both'), { ...since, 'If-Match': 'W/"1"' });
+    assert.deepEqual([both.status, both.headers.get('etag')], [200, 'W/"2"']);
+  });
+});
+
 describe('ids and types', () => {
   test('of URL and body must agree', async () => {
     assertOutcome(await fhir('PUT', 'Patient/a', { ...patient('x'), id: 'b' }), 400, 'invalid', 'Patient.id');

@@ -185,3 +185,31 @@ test('every corpus message is stored, or refused by its header or for a number t
   assert.ok(counts.AE < 20, JSON.stringify(counts));
   assert.ok(counts.AA > 100 && counts.AR < counts.AA, JSON.stringify(counts));
 });
+
+test('a message from a clock that is ahead holds back nothing that comes after it', async () => {
+  const dtm = (ms: number): string => `${new Date(ms).toISOString().replaceAll(/\D/g, '').slice(0, 14)}+0000`;
+  const update = (at: string, street: string): Promise<string> =>
+    send(
+      `MSH|^~\\&|ADT|TESTHOSP|||${at}||ADT^A08|T${++controlNumber}|P|2.5.1`,
+      `EVN|A08|${at}`,
+      `PID|1||CLOCK^^^TESTHOSP^MR||||||||${street}`,
+    );
+  const street = async () => {
+    const { address } = await only('Patient', 'identifier=CLOCK');
+    return (address as [{ line: string[] }])[0].line[0];
+  };
+  assert.match(await update('20990101080000+0000', 'Ahead'), /^MSA\|AA/);
+  const [ahead] = await db.query<{ warnings: string[] }>({
+    name: 'test_ahead',
+    text: 'select warnings from hl7_message order by id desc limit 1',
+  });
+  assert.deepEqual(ahead!.warnings, [
+    'EVN-2, MSH-7: over an hour ahead of the clock here; the message counts as of when it came',
+  ]);
+  await update(dtm(Date.now() + 1000), 'Now');
+  assert.equal(await street(), 'Now');
+  // Clocks differ by minutes: this one's messages keep their own order.
+  await update(dtm(Date.now() + 600_000), 'Second');
+  await update(dtm(Date.now() + 500_000), 'First');
+  assert.equal(await street(), 'Second');
+});

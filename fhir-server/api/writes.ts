@@ -3,7 +3,7 @@ import { type EntryResult, parseSentJson, type Resource, type TransactionEntry }
 import { CerebraError, isCerebraError } from '#platform';
 import { runEntry } from '../interactions/batch.ts';
 import type { Core } from '../interactions/core.ts';
-import { preconditionOf } from '../interactions/etag.ts';
+import { assertConditions, preconditionOf } from '../interactions/etag.ts';
 import { withParameters } from '../interactions/indexed.ts';
 import { type PatchRequest, patchById, patchWhere } from '../interactions/patch.ts';
 import { assertType, parseCriteria } from '../interactions/search.ts';
@@ -63,6 +63,11 @@ function conditions(request: FhirRequest): Pick<TransactionEntry, 'ifNoneExist' 
   const ifNoneExist = header(request, 'if-none-exist');
   const ifMatch = header(request, 'if-match');
   const ifNoneMatch = header(request, 'if-none-match');
+  // RFC 9110 has it evaluated: ignored, another's change would be lost. With If-Match it is to be ignored.
+  if (ifMatch === undefined && header(request, 'if-unmodified-since') !== undefined) {
+    const text = 'If-Unmodified-Since has whole seconds, in which others may write: send If-Match with the version';
+    throw new CerebraError('unsupported', text, { expression: ['If-Unmodified-Since'] });
+  }
   return {
     ...(ifNoneExist === undefined ? {} : { ifNoneExist }),
     ...(ifMatch === undefined ? {} : { ifMatch }),
@@ -72,6 +77,7 @@ function conditions(request: FhirRequest): Pick<TransactionEntry, 'ifNoneExist' 
 
 async function runAlone(core: Core, entry: TransactionEntry, request: FhirRequest): Promise<EntryResult> {
   const [type = ''] = request.segments;
+  assertConditions(entry);
   const run = withVersion(core, entry, type, 'If-Match');
   try {
     return await runEntry(core, run, 0, request.scope);
@@ -106,10 +112,9 @@ export async function create(core: Core, request: FhirRequest): Promise<Answer> 
   const [type = ''] = request.segments;
   assertType(core, type);
   const posted = await readPosted(core, request);
-  const { ifNoneExist } = conditions(request);
-  if (ifNoneExist !== undefined) assertSingle(request.req, 'if-none-exist');
-  const entry: TransactionEntry = { method: 'POST', url: type, resource: posted.resource };
-  if (ifNoneExist !== undefined) entry.ifNoneExist = ifNoneExist;
+  const given = conditions(request);
+  if (given.ifNoneExist !== undefined) assertSingle(request.req, 'if-none-exist');
+  const entry: TransactionEntry = { method: 'POST', url: type, resource: posted.resource, ...given };
   return written(core, preferred(request, posted), await runAlone(core, entry, request));
 }
 
@@ -118,10 +123,8 @@ export async function update(core: Core, request: FhirRequest): Promise<Answer> 
   assertType(core, type);
   if (id !== undefined) assertId(id);
   const posted = await readPosted(core, request);
-  const { ifMatch, ifNoneMatch } = conditions(request);
-  const entry: TransactionEntry = { method: 'PUT', url: urlOf(request), resource: posted.resource };
-  if (ifMatch !== undefined) entry.ifMatch = ifMatch;
-  if (ifNoneMatch !== undefined) entry.ifNoneMatch = ifNoneMatch;
+  const { resource } = posted;
+  const entry: TransactionEntry = { method: 'PUT', url: urlOf(request), resource, ...conditions(request) };
   return written(core, preferred(request, posted), await runAlone(core, entry, request));
 }
 
@@ -146,7 +149,9 @@ export async function patch(core: Core, request: FhirRequest): Promise<Answer> {
   const [type = '', id] = request.segments;
   assertType(core, type);
   if (id !== undefined) assertKnowable(`${type}/${id.slice(0, 64)}`, id);
-  const entry = withVersion(core, { method: 'PATCH', url: urlOf(request), ...conditions(request) }, type, 'If-Match');
+  const given: TransactionEntry = { method: 'PATCH', url: urlOf(request), ...conditions(request) };
+  assertConditions(given);
+  const entry = withVersion(core, given, type, 'If-Match');
   const asked: PatchRequest = {
     type,
     patch: await readPatch(core, request),
@@ -173,10 +178,7 @@ function deletedText(type: string, id: string | undefined, result: EntryResult):
 export async function remove(core: Core, request: FhirRequest): Promise<Answer> {
   const [type = '', id] = request.segments;
   assertType(core, type);
-  const { ifMatch, ifNoneMatch } = conditions(request);
-  const entry: TransactionEntry = { method: 'DELETE', url: urlOf(request) };
-  if (ifMatch !== undefined) entry.ifMatch = ifMatch;
-  if (ifNoneMatch !== undefined) entry.ifNoneMatch = ifNoneMatch;
+  const entry: TransactionEntry = { method: 'DELETE', url: urlOf(request), ...conditions(request) };
   const result = await runAlone(core, entry, request);
   const answer: Answer = { status: 204 };
   // What criteria match may be several: none of their versions is that of the answer.

@@ -4,7 +4,7 @@ import { CerebraError } from '#platform';
 import type { Patch } from '../patch/apply.ts';
 import { assertValid } from '../store/store.ts';
 import type { Core } from './core.ts';
-import { preconditionOf } from './etag.ts';
+import { assertConditions, preconditionOf } from './etag.ts';
 import { parseCriteria, searchPairs } from './search.ts';
 
 /** What an entry's request asks for. */
@@ -172,6 +172,7 @@ export function planEntry(core: Core, entry: TransactionEntry, index: number): P
   const rest = { id: undefined, criteria: undefined, criteriaKey: undefined, ifVersion: undefined };
   const plan: Plan = { index, entry, method, type: '', ...rest };
   if (isRead(plan)) return plan;
+  assertConditions(entry);
   const target = parseUrl(core, index, entry.url);
   plan.type = target.type;
   assertWritable(index, target);

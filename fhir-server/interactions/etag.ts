@@ -1,4 +1,5 @@
 // ETag, If-Match, If-None-Match, If-Modified-Since: https://hl7.org/fhir/R4/http.html#versioning, #cread, #concurrency
+import type { TransactionEntry } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { ANY_VERSION, NO_VERSION } from '../store/preconditions.ts';
 
@@ -32,6 +33,23 @@ export function preconditionOf(entry: { method: string; ifMatch?: string; ifNone
   if (method === 'PUT' && ifNoneMatch.trim() === '*' && ifMatch === undefined) return NO_VERSION;
   const text = 'A change takes If-Match with one version, and an update alone If-None-Match: * to create only';
   throw new CerebraError('invalid', text, { expression: ['If-None-Match'] });
+}
+
+/** A condition where it can't be one: ignored, what the client meant to prevent would be done. */
+const misplaced = (text: string, header: string): CerebraError =>
+  new CerebraError('invalid', text, { expression: [header] });
+
+/** Throws `invalid` for If-None-Exist with anything but a create, and for a version with one. */
+export function assertConditions(entry: Pick<TransactionEntry, 'method' | 'ifNoneExist' | 'ifMatch' | 'ifNoneMatch'>) {
+  const { method, ifNoneExist, ifMatch, ifNoneMatch } = entry;
+  if (method !== 'POST') {
+    if (ifNoneExist === undefined) return;
+    const text = 'If-None-Exist is the condition of a create; an update takes criteria in its URL, or If-None-Match: *';
+    throw misplaced(text, 'If-None-Exist');
+  }
+  if (ifMatch === undefined && ifNoneMatch === undefined) return;
+  const header = ifMatch === undefined ? 'If-None-Match' : 'If-Match';
+  throw misplaced(`A create follows no version, so ${header} can't hold: its condition is If-None-Exist`, header);
 }
 
 /** Whether the client's copy is still the current one, so that 304 does. */

@@ -2,6 +2,7 @@
 // https://hl7.org/fhir/R4/patient-operation-everything.html. Which date of a resource is the one of the care:
 import type { DateRange } from '#fhir-model';
 import type { Core } from '../interactions/core.ts';
+import { isOf } from '../search/index-tests.ts';
 import type { SqlBuilder } from '../search/sql-text.ts';
 import { keysOf } from './compartment.ts';
 
@@ -80,7 +81,7 @@ const known = new WeakMap<Core, CareKeys>();
 function dated(sql: SqlBuilder, rid: string, keys: readonly number[], test: string): string {
   const d = sql.alias();
   const all = `${sql.value(keys)}::int[]`;
-  const rows = `from (select * from index_date where rid = ${rid} offset 0) ${d} where ${d}.param = any(${all})`;
+  const rows = `from (select * from index_date where ${isOf('rid', rid)} offset 0) ${d} where ${d}.param = any(${all})`;
   return `(not exists (select 1 ${rows}) or exists (select 1 ${rows} and ${d}.${test}))`;
 }
 

@@ -3,6 +3,7 @@
 import type { OperationAnswer, OperationRequest, StoredVersion } from '#fhir-model';
 import { scopeSql } from '../access/scope.ts';
 import type { Core } from '../interactions/core.ts';
+import { rowsOf } from '../search/index-tests.ts';
 import type { Row } from '../search/page.ts';
 import { createSql, type Sql, type SqlBuilder, statementFor } from '../search/sql-text.ts';
 import { currentTable, resourceKey } from '../store/layout.ts';
@@ -29,7 +30,7 @@ function scopeOf(sql: SqlBuilder, { scope }: OperationRequest, m: string): strin
 
 /** Refers to a patient that is here. IS TRUE: the patients are found once and hashed, not looked up for each row. */
 const isSomeones = (sql: SqlBuilder, request: OperationRequest, keys: readonly number[]): string =>
-  `exists (select 1 from (select * from index_reference where rid = m.rid offset 0) x
+  `exists (select 1 from ${rowsOf('index_reference', 'm')} x
     where x.param = any(${sql.value(keys)}::int[])
       and (x.target in (select p.key from ${currentTable('Patient')} p where ${scopeOf(sql, request, 'p')})) is true)`;
 

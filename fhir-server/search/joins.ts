@@ -4,7 +4,7 @@ import type { Criterion, SearchParam } from '#fhir-model';
 import { currentTable, resourceKey } from '../store/layout.ts';
 import { condition, groupCondition, groups, scopeCondition } from './conditions.ts';
 import { filterTest } from './filter-tests.ts';
-import { type ConditionContext, indexedRids, inIndex, ofParam, or, rowsOf } from './index-tests.ts';
+import { type ConditionContext, indexedRids, inIndex, isOf, ofParam, or, rowsOf } from './index-tests.ts';
 import { placeConditions, placeRids, withinOf } from './within.ts';
 
 type Chain = NonNullable<Criterion['chain']>;
@@ -29,7 +29,7 @@ function isOneOf(ctx: ConditionContext, expression: string, keys: readonly strin
 
 /** The row of `table` whose `column` is `value`, by its index: OFFSET 0 keeps the planner from any other way. */
 const rowWhere = (table: string, column: 'key' | 'rid', value: string): string =>
-  `(select * from ${table} where ${column} = ${value} offset 0)`;
+  `(select * from ${table} where ${isOf(column, value)} offset 0)`;
 
 const meets = (ctx: ConditionContext, criterion: Criterion, t: string): string =>
   `${scopeCondition(ctx, t)} and ${anyCondition(ctx, criterion, t)}`;
@@ -69,7 +69,7 @@ function hasCondition(ctx: ConditionContext, criterion: Criterion, has: Has, m: 
     return `${m}.key in (select ${x}.target from index_reference ${x} where ${ofParam(ctx.sql, x, has.param)} and ${x}.rid in (${sources}))`;
   }
   const y = ctx.sql.alias();
-  const rows = `(select ${y}.rid from index_reference ${y} where ${ofParam(ctx.sql, y, has.param)} and ${y}.target = ${m}.key offset 0)`;
+  const rows = `(select ${y}.rid from index_reference ${y} where ${ofParam(ctx.sql, y, has.param)} and ${isOf(`${y}.target`, `${m}.key`)} offset 0)`;
   const source = `select 1 from ${rowWhere(table, 'rid', `${x}.rid`)} ${t} where ${meets(ctx, has.criterion, t)}`;
   return `exists (select 1 from ${rows} ${x} where exists (${source}))`;
 }

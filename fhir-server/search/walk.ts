@@ -4,6 +4,7 @@ import { indexedAs } from '../store/index-rows.ts';
 import { currentTable } from '../store/layout.ts';
 import { groups, groupTest, isOneRow } from './conditions.ts';
 import type { Cursor } from './cursor.ts';
+import { isOf } from './index-tests.ts';
 import type { Asked, PageContext } from './page.ts';
 import { bodyOf } from './page-bytes.ts';
 import { type SortSource, sortSource, updatedKey } from './sort.ts';
@@ -111,7 +112,7 @@ function indexedSql(asked: Asked, source: SortSource): Sql {
   const text = `select ${columns(asked, `d.k ${order}, d.rid desc`)}, d.k as k0 from (
       select x.rid, ${x} as k from ${source.table} x
       where x.param = ${key} and ${x} is not null and ${inside} and ${beyond(sql, x, cursor, descending, last)}
-        and not exists (select 1 from (select y.*, y.ctid as place from ${source.table} y where y.rid = x.rid offset 0) y
+        and not exists (select 1 from (select y.*, y.ctid as place from ${source.table} y where ${isOf('y.rid', 'x.rid')} offset 0) y
           where y.param = x.param and (${y} ${descending ? '>' : '<'} ${x} or (${y} = ${x} and y.place < x.ctid)))
       order by ${x} ${order}, x.rid desc limit ${sql.value(bound(asked))}) d
     join ${currentTable(query.type)} m on m.rid = d.rid

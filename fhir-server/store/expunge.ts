@@ -25,11 +25,13 @@ export interface ExpungeWork {
 
 /**
  * The versions' changes go with them: the feed must not name what has no body. Deletions have none and stay. `d` reads
- * what is deleted, the oldest first, so that what the limit leaves is the newest.
+ * what is deleted, the oldest first, so that what the limit leaves is the newest. The index of changes begins with the
+ * transaction: for all versions together it is gone through once, 10 ms of a million; joined, up to once for each version, which
+ * took 0.2 to 10 s for a thousand.
  */
 const removeSql = (type: string, chosen: string): string => `with d as (delete from ${historyTable(type)} h
       using (${chosen}) x where h.id = x.id and h.version = x.version returning h.id, h.version, h.seq, h.op),
-    c as (delete from change c using d where c.seq = d.seq and c.op <> 'd')
+    c as (delete from change c where c.seq = any (array(select d.seq from d)) and c.op <> 'd')
   select id from d`;
 
 function former({ type, id, version }: ExpungeTarget, work: ExpungeWork, scope: AccessScope) {
@@ -41,9 +43,11 @@ function former({ type, id, version }: ExpungeTarget, work: ExpungeWork, scope: 
   // The tombstone of what is deleted now is its current state: the latest version where there is no current row.
   const isPast = `(h.op <> 'd' or exists (select 1 from ${currentTable(type)} r where r.id = h.id)
     or exists (select 1 from ${historyTable(type)} l where l.id = h.id and l.version > h.version))`;
+  // In the order of an index, the oldest first: sorted by seq, all of 700,000 versions were read for each thousand, 500 ms.
+  const order = id === undefined ? 'h.updated, h.seq' : 'h.id, h.version';
   const chosen = `select h.id, h.version from ${historyTable(type)} h
     where ${ofId} and ${ofVersion} and ${isPast} and ${access.condition('h', 1)}
-    order by h.seq limit ${sql.value(work.limit)}`;
+    order by ${order} limit ${sql.value(work.limit)}`;
   return { statement: statementFor(removeSql(type, chosen)), values: sql.values };
 }
 

@@ -6,7 +6,7 @@ import { fixedZone } from './datetime.ts';
 
 function mappingOf(...lines: string[]): OpenMapping {
   const message = parseMessage(Buffer.from(lines.join('\r')));
-  return createMapping(message, '7', { zone: fixedZone('+02:00'), identifierSystems: {} }, 'A01');
+  return createMapping(message, { messageKey: '7' }, { zone: fixedZone('+02:00'), identifierSystems: {} }, 'A01');
 }
 
 const header = 'MSH|^~\\&|A|B|||20260301080000||ADT^A01|1|P|2.5';

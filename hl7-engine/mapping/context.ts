@@ -8,7 +8,7 @@ import type { Concept } from './codes/concept-map.ts';
 import { compact, isClean } from './compact.ts';
 import { hasContent, withoutReferences } from './content.ts';
 import { dateTime, fixedZone, offsetOf, type Zone } from './datetime.ts';
-import { messageTime, stampWith } from './ordering.ts';
+import { messageTime, stampWith, timeAsOf } from './ordering.ts';
 import type { SegmentTable } from './table/table.ts';
 
 export interface MappingConfig {
@@ -73,7 +73,7 @@ export interface Mapping {
   readonly merges: MergePolicy;
   /** Asks for references to be moved in the transaction of the entries. */
   move(move: PatientMove): void;
-  /** Of the message, EVN-2 or MSH-7, as an instant. */
+  /** Of the message, EVN-2 or MSH-7, as an instant; when it came, if that is earlier by more than an hour. */
   readonly time: string | undefined;
   /** The reference that `make` yielded for this key before, else what it yields now. */
   once(key: string, make: () => string): string;
@@ -145,7 +145,20 @@ export interface OpenMapping extends Mapping {
   finish(): Mapped;
 }
 
-export function createMapping(message: Hl7Message, messageKey: string, config: MappingConfig, event = ''): OpenMapping {
+/** What is known of a message beside its text. */
+export interface Arrival {
+  /** Names the message among all. */
+  messageKey: string;
+  /** When it came, in milliseconds since 1970; undefined where nothing is stored. */
+  receivedMs?: number;
+}
+
+export function createMapping(
+  message: Hl7Message,
+  { messageKey, receivedMs }: Arrival,
+  config: MappingConfig,
+  event = '',
+): OpenMapping {
   const msh = message.segments[0]!;
   const authority = [msh.field(4), msh.field(3)].find((part) => !part.isEmpty);
   const offset = offsetOf(msh.field(7).text);
@@ -158,7 +171,9 @@ export function createMapping(message: Hl7Message, messageKey: string, config: M
   const zone = offset === undefined ? config.zone : fixedZone(offset);
   const dropped = new Set<string>();
   let respond: Responder | undefined;
-  const time = messageTime(message, zone);
+  const time = timeAsOf(messageTime(message, zone), receivedMs, () =>
+    warnings.add('EVN-2, MSH-7: over an hour ahead of the clock here; the message counts as of when it came'),
+  );
   const urlPrefix = fullUrlPrefix(messageKey);
   const clean = isClean(message);
   if (message.charsetMismatch)

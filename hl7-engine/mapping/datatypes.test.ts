@@ -17,7 +17,7 @@ const utc = namedZone('UTC');
 function mappingOf(field: string, config: { identifierSystems?: Record<string, string> } = {}): Mapping {
   const raw = Buffer.from(`MSH|^~\\&|LAB|NORTH WING|||||ORU^R01|1|P|2.5\rZZZ|${field}`);
   const { identifierSystems = {} } = config;
-  return createMapping(parseMessage(raw), 'm1', { zone: utc, identifierSystems });
+  return createMapping(parseMessage(raw), { messageKey: 'm1' }, { zone: utc, identifierSystems });
 }
 
 const fieldOf = (mapping: Mapping) => mapping.message.part('ZZZ-1');

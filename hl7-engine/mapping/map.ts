@@ -1,7 +1,7 @@
 // Which message becomes what: MSH-9 to one of the families' maps. https://hl7.org/fhir/uv/v2mappings/message_maps.html
 import type { Hl7Message, Segment } from '../message/message.ts';
 import { Refusal } from '../message/refusal.ts';
-import { createMapping, type Mapped, type MappingConfig } from './context.ts';
+import { type Arrival, createMapping, type Mapped, type MappingConfig } from './context.ts';
 import { applyExtensions } from './extend.ts';
 import { codeOf, type MessageMap } from './message-map.ts';
 import { admissionMaps } from './messages/admission.ts';
@@ -27,12 +27,13 @@ export const supportedTypes: ReadonlySet<string> = new Set(byType.keys());
 const technical = new Set('MSH SFT UAC DSC CTI FTS BTS FHS BHS ARV'.split(' '));
 
 /**
- * The transaction of a message. `messageKey` names the message among all.
+ * The transaction of a message. `arrival`: its key alone where nothing is stored.
  * Throws Refusal AR for an unsupported type or event, AE for content that cannot be mapped.
  */
-export function mapMessage(message: Hl7Message, messageKey: string, config: MappingConfig): Mapped {
+export function mapMessage(message: Hl7Message, arrival: string | Arrival, config: MappingConfig): Mapped {
   const { map, event } = mapOf(message);
-  const mapping = createMapping(message, messageKey, config, event);
+  const arrived = typeof arrival === 'string' ? { messageKey: arrival } : arrival;
+  const mapping = createMapping(message, arrived, config, event);
   const { root, warnings } = grouped(message, structureOf(message, map, event));
   for (const warning of warnings) mapping.warnings.add(warning);
   const { extensions = [] } = config;

@@ -11,6 +11,23 @@ export function messageTime(message: Hl7Message, zone: Zone): string | undefined
   return instantOf(message.get('EVN-2'), zone) ?? instantOf(message.get('MSH-7'), zone);
 }
 
+/** Clocks of senders differ from ours by minutes. */
+const aheadMaxMs = 3_600_000;
+
+/**
+ * The message's time, or that of its arrival where it is further ahead than clocks differ: one message from a wrong clock, or
+ * of a sender whose time zone is set wrong, would otherwise hold back all that is said of the same resources until its time has come.
+ */
+export function timeAsOf(
+  sent: string | undefined,
+  receivedMs: number | undefined,
+  warn: () => void,
+): string | undefined {
+  if (sent === undefined || receivedMs === undefined || Date.parse(sent) <= receivedMs + aheadMaxMs) return sent;
+  warn();
+  return new Date(receivedMs).toISOString();
+}
+
 /** A DTM as an instant: years and months alone are none. */
 export function instantOf(dtm: string | undefined, zone: Zone): string | undefined {
   const text = dtm?.trim();

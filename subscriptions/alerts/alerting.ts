@@ -54,7 +54,7 @@ export function createAlerting(options: AlertingOptions): Alerting {
     beside: [acknowledgmentEntries(criteria)],
   });
   const alerts = createAlerts({
-    ...{ db, writer, scope, clock, escalation: options.escalation },
+    ...{ db, writer, reader, scope, clock, escalation: options.escalation },
     policyOf: async (rule) => (await rules.inForce(rule))?.rule,
   });
   const dryRuns = createDryRuns({ db, feed, reader, scope, clock, log });

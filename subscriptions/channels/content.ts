@@ -1,7 +1,7 @@
 // What a delivery sends. The body is fetched when it is sent, or a moment before: the current version as long as it still meets
-// the criteria, else the very version that did. So a receiver never goes back to an older version than it has seen, not even
-// when two transactions reach the stream in another order than they changed the resource; and what no longer meets the
-// criteria is not shown to a subscriber who asked only for what does.
+// the criteria, else the very version that did: what no longer meets the criteria is not shown to a subscriber who asked only
+// for what does. So a receiver that is behind sees an older version after a newer one only where the resource has stopped
+// meeting the criteria, or was deleted, in between; the last one it is sent is the last that met them.
 import { type AccessScope, type ChangeFeed, parseJson, type Resource, type ResourceReader } from '#fhir-model';
 import type { Db } from '#platform';
 import type { Claim, Delivery } from '../dispatch/deliveries.ts';

@@ -186,7 +186,7 @@ async function rehearse(
   let afterMs = 0;
   for (const turn of planFor(chain, severity).turns) {
     const step = chain.steps[turn]!;
-    const { planned, notes } = await planStep(options, step, query.get('patient') ?? '', atMs + afterMs);
+    const { planned, notes } = await planStep(options, step, [query.get('patient') ?? ''], atMs + afterMs);
     const messages = planned.map(({ channel, recipient, state }) => ({ channel, recipient, state }));
     steps.push({ step: turn + 1, title: step.title, at: new Date(atMs + afterMs).toISOString(), messages, notes });
     if (planned.length > 0) afterMs += step.waitMs;

@@ -84,7 +84,7 @@ async function nextStep(options: AdvanceOptions, claimed: ClaimedEscalation, pla
   const place = plan.turns[claimed.turn];
   const step = place === undefined ? undefined : plan.steps[place];
   if (step === undefined) return finish(options, claimed, plan);
-  const { planned, notes } = await planStep(options, step, claimed.facts.subject, claimed.nowMs);
+  const { planned, notes } = await planStep(options, step, await subjectsOf(options, claimed), claimed.nowMs);
   const reached = reaches(step, planned);
   const note = notes.length === 0 ? null : notes.join('; ').slice(0, 2_000);
   // Where nobody can be reached the next step follows at once.
@@ -99,6 +99,17 @@ async function nextStep(options: AdvanceOptions, claimed: ClaimedEscalation, pla
   if (reached) await options.db.tx(write);
   else if (await recordOwn(options, stepAudit('step-skipped', claimed), write))
     options.log.warn({ alert: claimed.alert, chain: claimed.chain, note }, 'a step of escalation reaches nobody');
+}
+
+const grouped = {
+  name: 'escalation_grouped_subjects',
+  text: `select subject from alert where group_id = $1 and status = 'active' group by subject order by min(raised_at), subject limit 100`,
+};
+
+/** Of a storm's alert, which is about nobody itself, those of what it stands for. */
+async function subjectsOf({ db }: AdvanceOptions, { alert, facts }: ClaimedEscalation): Promise<string[]> {
+  if (facts.subject !== '') return [facts.subject];
+  return (await db.query<{ subject: string }>(grouped, [alert])).map(({ subject }) => subject);
 }
 
 /** A Communication alone reaches people only where nothing else is asked for. */
@@ -133,11 +144,11 @@ const isAnybodyTold = async ({ db }: AdvanceOptions, { alert, run }: ClaimedEsca
 export async function planStep(
   options: Pick<AdvanceOptions, 'reader' | 'scope' | 'timeZone' | 'baseUrl' | 'endpoints' | 'email'>,
   step: Step,
-  subject: string,
+  subjects: readonly string[],
   atMs: number,
 ): Promise<{ planned: Planned[]; notes: string[] }> {
   const directory: Directory = options;
-  const onCall: OnCall = await whoIsOnCall(step.who, subject, atMs, directory);
+  const onCall: OnCall = await whoIsOnCall(step.who, subjects, atMs, directory);
   const notes = [...onCall.notes];
   const planned = onCall.recipients.map((recipient) => {
     const ways = waysTo(options, step, recipient, atMs);

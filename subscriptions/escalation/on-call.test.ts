@@ -166,7 +166,7 @@ describe('who is on call', () => {
   const names = async (who: string[], resources: Resource[], find?: Record<string, Resource[]>) => {
     const found = await whoIsOnCall(
       who.map((reference) => ({ reference })),
-      'Patient/p',
+      ['Patient/p'],
       now,
       directoryOf(resources, find),
     );
@@ -207,7 +207,7 @@ describe('who is on call', () => {
       person('b'),
     ];
     const who = [{ reference: 'CareTeam/t', role: { code: 'nurse' } }];
-    const { recipients } = await whoIsOnCall(who, '', now, directoryOf(resources));
+    const { recipients } = await whoIsOnCall(who, [], now, directoryOf(resources));
     assert.deepEqual(
       recipients.map(({ reference }) => reference),
       ['Practitioner/b'],
@@ -221,7 +221,7 @@ describe('who is on call', () => {
     );
     const resources = [team('t', members), person('nurse'), person('physician'), person('cleaner')];
     const who = ['nurse', 'physician'].map((code) => ({ reference: 'CareTeam/t', role: { code } }));
-    const { recipients, notes } = await whoIsOnCall(who, '', now, directoryOf(resources));
+    const { recipients, notes } = await whoIsOnCall(who, [], now, directoryOf(resources));
     assert.deepEqual(
       recipients.map(({ reference }) => reference),
       ['Practitioner/nurse', 'Practitioner/physician'],
@@ -236,7 +236,7 @@ describe('who is on call', () => {
       role('r', { practitioner: { reference: `${base}/Practitioner/r/_history/1` } }),
       ...[person('a'), person('r', { telecom: [{ system: 'email', value: 'r@example.org' }] })],
     ];
-    const { recipients } = await whoIsOnCall([{ reference: 'CareTeam/t' }], '', now, directoryOf(resources));
+    const { recipients } = await whoIsOnCall([{ reference: 'CareTeam/t' }], [], now, directoryOf(resources));
     assert.deepEqual(recipients, [
       { reference: 'PractitionerRole/r', telecoms: [[{ system: 'email', value: 'r@example.org' }]] },
     ]);
@@ -308,18 +308,18 @@ describe('who is on call', () => {
     const resources = [team('t', [member('Practitioner/a')]), person('a')];
     const find = { 'CareTeam?subject=Patient/p&status=active': [resources[0]!] };
     const who = [{ of: 'patient-care-team' } as const];
-    const found = await whoIsOnCall(who, 'Patient/p', now, directoryOf(resources, find));
+    const found = await whoIsOnCall(who, ['Patient/p'], now, directoryOf(resources, find));
     assert.deepEqual(
       found.recipients.map(({ reference }) => reference),
       ['Practitioner/a'],
     );
-    const none = await whoIsOnCall(who, '', now, directoryOf(resources, find));
+    const none = await whoIsOnCall(who, [], now, directoryOf(resources, find));
     assert.deepEqual(none.notes, ['patient-care-team: the alert is not about a patient']);
   });
 
   it('while the store can not be asked nobody is said to be away', async () => {
     const directory = directoryOf([]);
     directory.reader.read = () => Promise.reject(new CerebraError('unavailable', 'down'));
-    await assert.rejects(whoIsOnCall([{ reference: 'Practitioner/a' }], '', now, directory), { code: 'unavailable' });
+    await assert.rejects(whoIsOnCall([{ reference: 'Practitioner/a' }], [], now, directory), { code: 'unavailable' });
   });
 });

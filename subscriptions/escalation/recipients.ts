@@ -56,17 +56,17 @@ interface Path {
   rostered?: boolean;
 }
 
-/** Everybody once, in the order of `who`. Throws CerebraError as the reader does while the store can't be asked. */
+/** Everybody once, in the order of `who`. `subjects`: whom the alert is about, one unless it is a storm's. Throws CerebraError as the reader does while the store can't be asked. */
 export async function whoIsOnCall(
   who: readonly Who[],
-  subject: string,
+  subjects: readonly string[],
   atMs: number,
   directory: Directory,
 ): Promise<OnCall> {
   const lookup: Lookup = { ...directory, atMs, recipients: new Map(), notes: [], seen: new Set() };
   for (const one of who) {
     if ('reference' in one) await follow(lookup, one.reference, { depth: 0, role: one.role });
-    else await followTeamsOf(lookup, subject);
+    else await followTeamsOf(lookup, subjects);
   }
   return { recipients: [...lookup.recipients.values()], notes: [...new Set(lookup.notes)] };
 }
@@ -91,14 +91,14 @@ const steps: Record<string, Follow> = {
   Practitioner: takePractitioner,
 };
 
-async function followTeamsOf(lookup: Lookup, subject: string): Promise<void> {
-  if (!subject.startsWith('Patient/')) {
-    lookup.notes.push('patient-care-team: the alert is not about a patient');
-    return;
+async function followTeamsOf(lookup: Lookup, subjects: readonly string[]): Promise<void> {
+  const patients = subjects.filter((subject) => subject.startsWith('Patient/'));
+  if (patients.length === 0) lookup.notes.push('patient-care-team: the alert is not about a patient');
+  for (const patient of patients) {
+    const teams = await find(lookup, 'CareTeam', `subject=${patient}&status=active&_count=${teamsMax}`);
+    if (teams.length === 0) lookup.notes.push('patient-care-team: the patient has none that is active');
+    for (const team of teams) await follow(lookup, `CareTeam/${team.id}`, { depth: 0 });
   }
-  const teams = await find(lookup, 'CareTeam', `subject=${subject}&status=active&_count=${teamsMax}`);
-  if (teams.length === 0) lookup.notes.push('patient-care-team: the patient has none that is active');
-  for (const team of teams) await follow(lookup, `CareTeam/${team.id}`, { depth: 0 });
 }
 
 const silent = new Set(['inactive', 'entered-in-error', 'suspended']);

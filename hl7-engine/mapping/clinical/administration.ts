@@ -6,7 +6,7 @@ import { absent, type Mapping } from '../context.ts';
 import { derivedId } from '../derived-id.ts';
 import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
-import { amount, rxaMedicationAdministration, rxdMedicationDispense, rxrDosage } from '../tables/rx.ts';
+import { amount, doseInWords, rxaMedicationAdministration, rxdMedicationDispense, rxrDosage } from '../tables/rx.ts';
 import { cqQuantity } from '../types/cq.ts';
 import type { OrderGroup } from './groups.ts';
 import { medicationOf } from './medication.ts';
@@ -124,7 +124,8 @@ function addAdministration(mapping: Mapping, order: Order, parts: Administered):
 /** R4 asks for a dose or a rate in a dosage (mad-1): with a route alone the dose is told to be unknown. */
 function dosage(mapping: Mapping, rxa: Segment, route: JsonObject | undefined): JsonObject | undefined {
   const dose = rxa.field(6).text === '999' ? undefined : amount(mapping, rxa.field(6), rxa.field(7));
-  if (dose === undefined && route === undefined) return undefined;
+  const text = doseInWords([rxa.field(6)], rxa.field(7));
+  if (dose === undefined && text === undefined && route === undefined) return undefined;
   const { additionalInstruction: _instruction, ...place } = route ?? {};
-  return { ...place, dose: dose ?? absent };
+  return { ...place, ...(text === undefined ? {} : { text }), dose: dose ?? absent };
 }

@@ -11,6 +11,7 @@ import { eiIdentifier, identifierCriterion } from '../identifiers.ts';
 import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
 import { orcImmunization } from '../tables/orc.ts';
+import { doseInWords } from '../tables/rx.ts';
 import { rxaImmunization, rxrImmunization } from '../tables/rxa.ts';
 import { splitForecast } from './forecast.ts';
 import { type ObxGroup, obxGroups } from './groups.ts';
@@ -126,8 +127,18 @@ function immunization(mapping: Mapping, group: Group, rxa: Segment, subject: Sub
       code === undefined || code === '00'
         ? undefined
         : { coding: [{ system: nip001, code, display: origin?.component(2).text }] },
-    note: [...((mapped.note as JsonObject[] | undefined) ?? []), ...noteTexts(mapping, group.all('NTE'))],
+    note: [
+      ...((mapped.note as JsonObject[] | undefined) ?? []),
+      ...noteTexts(mapping, group.all('NTE')),
+      ...doseNote(rxa),
+    ],
   };
+}
+
+/** RXA-6 that is no number: a vaccination has no other place for it. */
+function doseNote(rxa: Segment): JsonObject[] {
+  const dose = doseInWords([rxa.field(6)], rxa.field(7));
+  return dose === undefined ? [] : [{ text: `Dose: ${dose}` }];
 }
 
 interface FromObservations {

@@ -8,7 +8,14 @@ import { date, dateTime } from '../datetime.ts';
 import { billedAccount } from '../finance/order-charges.ts';
 import { practitionerReference } from '../practitioner.ts';
 import { runTable } from '../table/table.ts';
-import { amount, rxcIngredient, rxeMedicationRequest, rxoMedicationRequest, rxrDosage } from '../tables/rx.ts';
+import {
+  amount,
+  doseInWords,
+  rxcIngredient,
+  rxeMedicationRequest,
+  rxoMedicationRequest,
+  rxrDosage,
+} from '../tables/rx.ts';
 import { cqQuantity } from '../types/cq.ts';
 import { medicationStatus } from './control.ts';
 import { detail, type OrderGroup } from './groups.ts';
@@ -189,8 +196,11 @@ export function dosages(mapping: Mapping, group: OrderGroup, main: Segment, sche
   const rate = rateOf(mapping, main, at);
   const daily = at.daily === 0 ? undefined : cqQuantity(mapping, main.field(at.daily));
   const words = main.field(at.text);
+  const inWords = doseInWords([main.field(at.min), main.field(at.max)], main.field(at.unit));
+  const instruction = words.component(2).text ?? words.component(9).text ?? words.component(1).text;
+  const texts = [inWords, instruction].filter((text) => text !== undefined);
   const shared: JsonObject = {
-    text: words.component(2).text ?? words.component(9).text ?? words.component(1).text,
+    text: texts.length === 0 ? undefined : texts.join('; '),
     ...route,
     doseAndRate: dose === undefined && rate === undefined ? undefined : [{ type: doseType, ...dose, ...rate }],
     maxDosePerPeriod: daily && {
@@ -208,9 +218,14 @@ export function dosages(mapping: Mapping, group: OrderGroup, main: Segment, sche
     additionalInstruction: instructions(shared.additionalInstruction, schedule.condition),
     timing: schedule.timing,
     asNeededBoolean: schedule.asNeeded ? true : undefined,
-    doseAndRate: shared.doseAndRate ?? (schedule.quantity && [{ type: doseType, doseQuantity: schedule.quantity }]),
+    doseAndRate: shared.doseAndRate ?? (inWords === undefined ? scheduledDose(schedule) : undefined),
   }));
   return [...scheduled, ...infused];
+}
+
+/** TQ-1 is the dose where the segment itself names none. */
+function scheduledDose({ quantity }: Schedule): JsonObject[] | undefined {
+  return quantity && [{ type: doseType, doseQuantity: quantity }];
 }
 
 function instructions(sent: JsonObject[string] | undefined, condition: string | undefined): JsonObject[] {
@@ -220,13 +235,14 @@ function instructions(sent: JsonObject[string] | undefined, condition: string | 
 
 type DoseFields = (typeof doseFields)[string];
 
-/** A range where there are two different amounts. */
+/** A range where there are two different amounts, or the largest alone; nothing where one of them is no number. */
 function doseOf(mapping: Mapping, segment: Segment, { min, max, unit }: DoseFields): JsonObject | undefined {
   const [low, high] = [min, max].map((field) => amount(mapping, segment.field(field), segment.field(unit)));
+  if (doseInWords([segment.field(min), segment.field(max)], segment.field(unit)) !== undefined) return undefined;
   const same = segment.field(min).text === segment.field(max).text;
   if (low !== undefined && high !== undefined && !same) return { doseRange: { low, high } };
-  const dose = low ?? high;
-  return dose && { doseQuantity: dose };
+  if (low === undefined) return high && { doseRange: { high } };
+  return { doseQuantity: low };
 }
 
 const perUnits: Readonly<Record<string, string>> = { S: 's', M: 'min', H: 'h', D: 'd', W: 'wk', L: 'mo' };

@@ -161,6 +161,9 @@ test('ORM^O01 by what is ordered: diet and supply', () => {
   const supply = mapLines(msh('ORM^O01^ORM_O01'), pid, 'ORC|NW|P6^EHR', 'RQD|1|G1^Gloves^L|||2|BX^Box^L');
   const request = onlyResource(supply, 'SupplyRequest');
   assert.deepEqual([request.status, (request.quantity as JsonObject).value], ['active', 2]);
+  const some = mapLines(msh('ORM^O01^ORM_O01'), pid, 'ORC|NW|P6^EHR', 'RQD|1|G1^Gloves^L|||2,5|BX^Box^L');
+  const { value, unit } = onlyResource(some, 'SupplyRequest').quantity as JsonObject;
+  assert.deepEqual([value, unit, some.warnings], [undefined, 'Box', ['RQD-5: not a number; left out']]);
 });
 
 test('responses tell what became of an order; without the patient they are refused', () => {

@@ -204,3 +204,27 @@ test('RXV: the bolus and what the patient may ask for are dosages beside the ord
     assert.deepEqual(bolus!.route, main!.route);
   }
 });
+
+test('a dose that is no number is kept as text and not taken for another number; a largest dose alone is a range', () => {
+  const dosageOf = (rxe: string) => {
+    const mapped = mapLines(msh('RDE^O11^RDE_O11'), pid, 'ORC|NW|RX1^EHR', rxe);
+    const [{ text, doseAndRate }] = onlyResource(mapped, 'MedicationRequest').dosageInstruction as [JsonObject];
+    const { doseQuantity, doseRange } = (doseAndRate as JsonObject[] | undefined)?.[0] ?? {};
+    return [text, doseQuantity ?? doseRange, mapped.warnings.length];
+  };
+  const drug = '1191^Aspirin^RXNORM';
+  const mg = { unit: 'mg', system: 'http://unitsofmeasure.org', code: 'mg' };
+  // RXE-1 has the quantity 1: one tablet, say, and no dose of 1 g.
+  assert.deepEqual(dosageOf(`RXE|1^BID|${drug}|1,5||g||^with food`), ['1,5 g; with food', undefined, 1]);
+  assert.deepEqual(dosageOf(`RXE|1^BID|${drug}|1|2,5|TAB^Tablet`), ['1 - 2,5 Tablet', undefined, 1]);
+  assert.deepEqual(dosageOf(`RXE|1^BID|${drug}||200|mg`), [undefined, { high: { value: 200, ...mg } }, 0]);
+  assert.deepEqual(dosageOf(`RXE|1^BID|${drug}|200||mg`), [undefined, { value: 200, ...mg }, 0]);
+  const given = mapLines(
+    msh('RAS^O17^RAS_O17'),
+    pid,
+    'ORC|RE|RX1^EHR',
+    `RXA|0|1|202603010800||${drug}|0,5|mg|||||||||||||CP`,
+  );
+  const { text, dose } = onlyResource(given, 'MedicationAdministration').dosage as JsonObject;
+  assert.deepEqual([text, (dose as JsonObject).value, given.warnings.length], ['0,5 mg', undefined, 1]);
+});

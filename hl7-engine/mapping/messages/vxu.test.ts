@@ -21,6 +21,14 @@ const rxa = (rest = '|||CP|A') =>
 const obx = (number: number, type: string, code: string, value: string, sub = '1') =>
   `OBX|${number}|${type}|${code}|${sub}|${value}||||||F|||20260301`;
 
+test('a dose that is no number stands in a note', () => {
+  const mapped = mapLines(...head, orc, rxa().replace('|0.5|', '|0,5|'));
+  const { doseQuantity, note } = onlyResource(mapped, 'Immunization');
+  assert.deepEqual([doseQuantity, note], [undefined, [{ text: 'Dose: 0,5 mL' }]]);
+  assert.equal(mapped.warnings.length, 1);
+  assert.equal(onlyResource(mapLines(...head, orc, rxa().replace('|0.5|', '|999|')), 'Immunization').note, undefined);
+});
+
 test('VXU^V04: an immunization in full', () => {
   const mapped = mapLines(
     ...head,

@@ -11,7 +11,7 @@ const header = 'MSH|^~\\&|LAB|HOSPITAL|||20260301080000+0100||ADT^A01|1|P|2.5';
 
 function run(rows: string, segments: string[], options: TableOptions & { target?: string } = {}) {
   const message = parseMessage(Buffer.from([header, ...segments].join('\r')));
-  const mapping = createMapping(message, 'test', { zone: fixedZone('Z'), identifierSystems: {} });
+  const mapping = createMapping(message, { messageKey: 'test' }, { zone: fixedZone('Z'), identifierSystems: {} });
   const { root } = grouped(message, 'ADT_A01');
   const table = compileTable('PID', options.target ?? 'Patient', rows, options);
   const cleared: string[] = [];

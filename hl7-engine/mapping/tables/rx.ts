@@ -12,9 +12,19 @@ import { unitOf } from '../units.ts';
 /** A number of one field with the unit of another. */
 export function amount(mapping: Mapping, value: Part, unit: Part): JsonObject | undefined {
   const number = decimal(value.text ?? '');
+  if (number === undefined && value.text !== undefined)
+    mapping.warnings.add('An amount of a medication is not a number; left out, or kept as text where it is a dose');
   return number === undefined
     ? undefined
     : { value: number, ...(unit.raw === '' ? {} : unitOf(unit, mapping.facility)) };
+}
+
+/** A dose that is no number (`1,5`, `1-2`), as it was sent: what is given must neither be lost nor taken for another number. */
+export function doseInWords(values: readonly Part[], unit: Part): string | undefined {
+  const sent = values.flatMap(({ text }) => text ?? []);
+  if (sent.every((text) => decimal(text) !== undefined)) return undefined;
+  const measured = unit.component(2).text ?? unit.component(9).text ?? unit.component(1).text;
+  return [[...new Set(sent)].join(' - '), measured].filter((text) => text !== undefined).join(' ');
 }
 
 /** What was asked for. */

@@ -11,7 +11,11 @@ import { compileTable, runTable } from '../table/table.ts';
 /** What a field becomes. */
 function value(map: string, field: string, config: Partial<MappingConfig> = {}) {
   const message = parseMessage(Buffer.from(`MSH|^~\\&|A|HOSP|||2026||ADT^A01|1|P|2.5\rPID|${field}`));
-  const mapping = createMapping(message, '1', { zone: fixedZone('Z'), identifierSystems: {}, ...config });
+  const mapping = createMapping(
+    message,
+    { messageKey: '1' },
+    { zone: fixedZone('Z'), identifierSystems: {}, ...config },
+  );
   const { root } = grouped(message, 'ADT_A01');
   const table = compileTable('PID', 'Patient', `1 | value | ${map}`);
   const result = runTable(table, { segment: message.segments[1]!, group: root, mapping });

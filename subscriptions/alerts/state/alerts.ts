@@ -1,19 +1,20 @@
 // Alerts as they are kept: each finding is settled in one transaction with the resources that tell of it, with what its rule
 // remembers, and with the escalation that begins or ends.
-import type { AccessScope, ResourceWriter, TransactionEntry } from '#fhir-model';
+import type { AccessScope, ResourceReader, ResourceWriter, TransactionEntry } from '#fhir-model';
 import { type Clock, type Db, isCerebraError, type Queryable, type Tx } from '#platform';
 import { type Audit, auditEntry } from '../audit.ts';
 import type { Found } from '../rules/happening.ts';
 import type { MemoryChanges } from '../rules/memory.ts';
 import { rankOf } from '../rules/rule.ts';
 import type { Alert, Alerts, Escalation, Finding, Way } from '../seams.ts';
-import { acknowledgedEntries, entriesOf, taskReference } from './resources.ts';
-import { type AlertRow, type Policy, type Step, stepOf, stormKey } from './row.ts';
+import { acknowledgedEntries, entriesOf, formerTask, taskReference } from './resources.ts';
+import { type AlertRow, type Policy, type Step, stepOf, stormKey, toldAlone } from './row.ts';
 import { alertKeyOf, latestRows, lockGroup, raisedOf, rowById, saveMemory, saveRow } from './rows.ts';
 
 export interface AlertsOptions {
   db: Db;
   writer: ResourceWriter;
+  reader: Pick<ResourceReader, 'read'>;
   scope: AccessScope;
   clock: Clock;
   /** What brings alerts to people; without it nobody is called. */
@@ -57,7 +58,8 @@ export function createAlerts(options: AlertsOptions): AlertKeeper {
     const done: Step[] = [];
     const rounds = roundsOf(found);
     for (const [i, round] of rounds.entries()) {
-      const steps = await stepsOf(db, rule, policy, round);
+      const taken = await stepsOf(db, rule, policy, round);
+      const steps = await Promise.all(taken.map((step) => withTask(options, step)));
       const isLast = i === rounds.length - 1;
       const remembers = isLast && memory !== undefined && hasChanges(memory);
       if (steps.length === 0 && !remembers && !(isLast && also)) continue;
@@ -96,7 +98,7 @@ export function createAlerts(options: AlertsOptions): AlertKeeper {
     }
   };
 
-  const closed = (row: AlertRow, policy: Policy, by: string, note: string | undefined): Changed => {
+  const closed = async (row: AlertRow, policy: Policy, by: string, note: string | undefined): Promise<Changed> => {
     const nowMs = clock.now();
     const said = note === undefined ? `Closed by ${by.slice(0, 200)}` : `Closed by ${by.slice(0, 200)}: ${note}`;
     const next: AlertRow = { ...row, status: 'resolved', endedMs: nowMs, note: said.slice(0, 2_000) };
@@ -104,7 +106,7 @@ export function createAlerts(options: AlertsOptions): AlertKeeper {
     const step: Step = { kind: 'resolve', row: next, before: row, policy, tell: false, instantMs: nowMs };
     const audit = auditOf(row, policy, { kind: 'alert-closed', by, atMs: nowMs, detail: { way: 'api' } });
     return {
-      ...{ row: next, entries: [...entriesOf(step), auditEntry(audit)] },
+      ...{ row: next, entries: [...entriesOf(await withTask(options, step)), auditEntry(audit)] },
       within: (tx) => escalation.end(tx, row.id, 'closed'),
     };
   };
@@ -116,11 +118,18 @@ export function createAlerts(options: AlertsOptions): AlertKeeper {
         await apply(finding.rule, await policy(finding.rule), [foundOf(finding, clock.now())]);
       }
     },
-    acknowledge: (id, by, note, how) =>
-      change(id, async (row, policy) => {
-        if (row.status !== 'active' || (await how?.holds?.()) === false) return undefined;
-        return acknowledged(row, { by, note, how, nowMs: clock.now() }, policy, escalation);
-      }),
+    async acknowledge(id, by, note, how) {
+      const one = (each: string) =>
+        change(each, async (row, policy) => {
+          if (row.status !== 'active' || (await how?.holds?.()) === false) return undefined;
+          const asked = await isAsked(options, row, policy);
+          return acknowledged(row, { by, note, how, asked, nowMs: clock.now() }, policy, escalation);
+        });
+      // Those of a storm that were told before they joined it have a Task and call people of their own.
+      const told = (await rowById(db, id))?.key === stormKey ? await db.query<{ id: string }>(toldInGroup, [id]) : [];
+      for (const each of told) await one(each.id);
+      return one(id);
+    },
     snooze: (id, untilMs, by) =>
       change(id, (row, policy) => {
         // Of one that was acknowledged nobody is told anew: what has been promised here would never come.
@@ -135,7 +144,7 @@ export function createAlerts(options: AlertsOptions): AlertKeeper {
       change(id, (row, policy) => {
         if (row.status !== 'active' || row.notifyMs === undefined || row.notifyMs > clock.now()) return undefined;
         const { notifyMs: _waited, ...rest } = row;
-        const next: AlertRow = { ...rest, tells: row.tells + 1 };
+        const next = toldAlone(rest);
         const step: Step = { kind: 'update', row: next, before: row, policy, tell: true, instantMs: clock.now() };
         return { row: next, entries: entriesOf(step), within: (tx) => escalation.begin(tx, alertOf(next)) };
       }),
@@ -159,12 +168,13 @@ interface Acknowledgment {
   by: string;
   note: string | undefined;
   how: Way | undefined;
+  asked: boolean;
   nowMs: number;
 }
 
 function acknowledged(
   row: AlertRow,
-  { by, note, how = { way: 'api' }, nowMs }: Acknowledgment,
+  { by, note, how = { way: 'api' }, asked, nowMs }: Acknowledgment,
   policy: Policy,
   escalation: Escalation,
 ): Changed {
@@ -180,7 +190,7 @@ function acknowledged(
   };
   const { way, through, name } = how;
   const audit = auditOf(row, policy, { kind: 'alert-acknowledged', by, name, atMs: nowMs, detail: { way } }, through);
-  return { row: next, entries: [...acknowledgedEntries(next, { policy }), auditEntry(audit)], within };
+  return { row: next, entries: [...acknowledgedEntries(next, { policy, asked }), auditEntry(audit)], within };
 }
 
 type Done = Omit<Audit, 'key' | 'alert'>;
@@ -200,6 +210,21 @@ function clearedAudit({ kind, row, before, policy }: Step): TransactionEntry[] {
   const done: Done = { kind: 'alert-cleared', atMs: row.endedMs ?? row.raisedMs, detail: {} };
   return ends ? [auditEntry(auditOf(before, policy, done))] : [];
 }
+
+/** Whether it has a Task although nobody would be asked at its severity. */
+async function isAsked({ reader, scope }: AlertsOptions, row: AlertRow, policy: Policy): Promise<boolean> {
+  const task = formerTask(row, policy);
+  const stored = task === undefined ? undefined : await reader.read('Task', task, scope);
+  return stored !== undefined && !stored.deleted;
+}
+
+const withTask = async (options: AlertsOptions, step: Step): Promise<Step> =>
+  step.kind === 'resolve' ? { ...step, asked: await isAsked(options, step.row, step.policy) } : step;
+
+const toldInGroup = {
+  name: 'alert_told_in_group',
+  text: `select id from alert where group_id = $1 and status = 'active' and tells > 0 order by id`,
+};
 
 /** Whoever takes care of a storm takes care of what it is made of. */
 const acknowledgeGroup = {

@@ -100,3 +100,26 @@ test('a level with a re-arm limit holds until that: values around its limit are 
   assert.deepEqual(flags, [...very5, ...high2, 'Very high']);
   assert.equal((await seen(rig)).told.length, 2);
 });
+
+test('the Task of an alert that fell to a level of which nobody is asked is done with it', async (t) => {
+  const rig = await createRig(t);
+  await rig.start();
+  await inForce(rig, eventRule('l', 'threshold', [], [level('High', 'routine', 6), level('Very high', 'stat', 9)]));
+  const subject = (patient: number) => ({ subject: { reference: `Patient/p${patient}` } });
+  for (const patient of [1, 2]) {
+    const values = [10, 7].map((value, at) => reading(`o${patient}${at}`, value, at, subject(patient)));
+    await judged(rig, ...values);
+  }
+  await judged(
+    rig,
+    reading('low', 7, 1, subject(3)),
+    reading('o13', 5, 3, subject(1)),
+    reading('low2', 5, 3, subject(3)),
+  );
+  const [flag] = ((await rig.store.list('Flag')) as (Resource & { id: string })[]).filter(
+    ({ subject }) => (subject as JsonObject).reference === 'Patient/p2',
+  );
+  await judged(rig, { ...flag!, status: 'inactive' });
+  const tasks = (await tasksOf(rig)).map((task) => `${(task.for as JsonObject).reference} ${task.status}`);
+  assert.deepEqual(tasks.sort(), ['Patient/p1 cancelled', 'Patient/p2 completed']);
+});

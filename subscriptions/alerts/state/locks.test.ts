@@ -34,9 +34,9 @@ async function lockedWhile(db: Db, held: string, others: readonly string[], work
 
 test('several alerts are saved, and those of a storm acknowledged, in the order of their ids', async (t) => {
   const { db, store } = await createRig(t);
-  const { writer } = store;
+  const { reader, writer } = store;
   const alerts = createAlerts({
-    ...{ db, writer, scope: { kind: 'everything' }, clock: systemClock, policyOf: async () => policy },
+    ...{ db, reader, writer, scope: { kind: 'everything' }, clock: systemClock, policyOf: async () => policy },
   });
   const subjects = Array.from({ length: 6 }, (_, at) => `Patient/p${at}`);
   const idOf = (subject: string) => alertId('r', subject, '', 1);

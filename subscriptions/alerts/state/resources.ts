@@ -49,7 +49,7 @@ export function entriesOf(step: Step): TransactionEntry[] {
   if (kind === 'follow') return levelOf(step);
   if (kind === 'resolve') return endOf(step);
   const flag = flagOf(row);
-  const dueMs = row.group === undefined ? dueOf(row, step) : undefined;
+  const dueMs = dueOf(row, step);
   return [
     ...(flag ? [put(flag, raisedFlag)] : []),
     ...(tell ? tellingOf(step) : []),
@@ -126,18 +126,24 @@ function endedFlag(flag: Resource, endedMs: number, mistaken: boolean): Resource
 
 /** Whether somebody was asked to acknowledge it: its Task, as a reference. */
 export const taskReference = (row: AlertRow, policy: Step['policy']): string[] =>
-  row.tells > 0 && row.group === undefined && dueOf(row, { policy }) !== undefined ? [`Task/${taskId(row)}`] : [];
+  row.tells > 0 && dueOf(row, { policy }) !== undefined ? [`Task/${taskId(row)}`] : [];
+
+/** The Task that an alert may have from when it was more severe: at the severity that it has now nobody is asked. */
+export const formerTask = (row: AlertRow, policy: Step['policy']): string | undefined =>
+  row.tells > 0 && policy.acknowledgeWithinMs === undefined && dueOf(row, { policy }) === undefined
+    ? taskId(row)
+    : undefined;
 
 /** What was told is read, and the Task is done or no longer needed. */
 function doneOf(
   row: AlertRow,
   status: 'completed' | 'cancelled',
   atMs: number,
-  step: Pick<Step, 'policy'>,
+  step: Pick<Step, 'policy' | 'asked'>,
 ): TransactionEntry[] {
   const communication = put(communicationOf(row, step.policy.owner), readCommunication);
-  const dueMs = dueOf(row, step);
-  if (dueMs === undefined || row.group !== undefined) return [communication];
+  const dueMs = dueOf(row, step) ?? (step.asked ? row.raisedMs : undefined);
+  if (dueMs === undefined) return [communication];
   const task = put(taskOf(row, dueMs, step.policy.owner), (existing, incoming) =>
     endedTask(existing ?? incoming, row, status, atMs),
   );
@@ -163,7 +169,7 @@ function endedTask(task: Resource, row: AlertRow, status: 'completed' | 'cancell
 }
 
 /** Of an acknowledgment; the Flag stays, since what it says still holds. */
-export const acknowledgedEntries = (row: AlertRow, step: Pick<Step, 'policy'>): TransactionEntry[] =>
+export const acknowledgedEntries = (row: AlertRow, step: Pick<Step, 'policy' | 'asked'>): TransactionEntry[] =>
   row.tells > 0 ? doneOf(row, 'completed', row.acknowledgedMs ?? row.raisedMs, step) : [];
 
 const isoOf = (ms: number): string => new Date(ms).toISOString();

@@ -43,6 +43,8 @@ export interface Step {
   instantMs: number;
   /** What it rested on was entered in error. */
   mistaken?: boolean;
+  /** There is a Task from when it was more severe. */
+  asked?: boolean;
 }
 
 const isOpen = (row: AlertRow | undefined): row is AlertRow => row !== undefined && row.status !== 'resolved';
@@ -128,7 +130,12 @@ function told(step: Step, found: Found, { policy, raised }: Surroundings): Step 
   }
   const quietMs = policy.quietHours && quietUntil(policy.quietHours, row.severity, found.instantMs);
   if (quietMs !== undefined) return { ...step, row: { ...row, notifyMs: quietMs } };
-  return { ...step, row: { ...row, tells: row.tells + 1 }, tell: true };
+  return { ...step, row: toldAlone(row), tell: true };
+}
+
+/** From now on it is told of by itself, and by no storm's alert. */
+export function toldAlone({ group: _storm, ...row }: AlertRow): AlertRow {
+  return { ...row, tells: row.tells + 1 };
 }
 
 /** What was suppressed is so no more. */

@@ -3,7 +3,20 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { JsonObject } from '#fhir-model';
 import { waitFor } from '#platform/testing';
-import { alertsOf, eventRule, ext, inForce, judged, onCode, quantity, reading } from '../../testing/alert-rules.ts';
+import { chainOf } from '../../escalation/testing/rig.ts';
+import {
+  alertsOf,
+  eventRule,
+  ext,
+  inForce,
+  judged,
+  onCode,
+  putAt,
+  quantity,
+  reading,
+  settled,
+  tasksOf,
+} from '../../testing/alert-rules.ts';
 import { createRig, type Rig, type Server } from '../../testing/rig.ts';
 
 const storm = {
@@ -16,8 +29,13 @@ const storm = {
 const level = (title: string, priority: string, limit: number, code: string) => ({
   ...{ title, priority, extension: [ext('high', 'Quantity', quantity(limit, 'mmol/L'))], trigger: [onCode(code)] },
 });
-const ruleOn = (id: string, code = id) =>
-  eventRule(id, 'threshold', [storm], [level('Very high', 'stat', 9, code), level('High', 'routine', 6, code)]);
+const ruleOn = (id: string, more: JsonObject[] = [], code = id) =>
+  eventRule(
+    id,
+    'threshold',
+    [storm, ...more],
+    [level('Very high', 'stat', 9, code), level('High', 'routine', 6, code)],
+  );
 
 const valueAt = (code: string, patient: number, value: number, minute = 1) =>
   reading(`${code}${patient}`, value, minute, {
@@ -82,4 +100,91 @@ test('a storm is as severe as the worst that it stands for, also when they come 
   assert.deepEqual(await stormOf(rig, 't'), worst);
   await judged(rig, valueAt('t', 6, 7));
   assert.deepEqual(await stormOf(rig, 't'), worst);
+});
+
+test('a storm calls the care teams of those whom it stands for', async (t) => {
+  const rig = await createRig(t);
+  const server = await rig.start();
+  const step = {
+    title: 'Team',
+    timingDuration: { value: 600, code: 's', system: 'http://unitsofmeasure.org' },
+    extension: [
+      { url: 'urn:cerebra:escalation-who', valueCode: 'patient-care-team' },
+      { url: 'urn:cerebra:escalation-channel', valueCode: 'websocket' },
+    ],
+  };
+  await rig.store.put({ ...chainOf([]), action: [step] } as Parameters<typeof rig.store.put>[0]);
+  for (const patient of [1, 2, 3, 4]) {
+    const id = `n${patient}`;
+    await rig.store.put({ resourceType: 'Practitioner', id });
+    const participant = [{ member: { reference: `Practitioner/${id}` } }];
+    const about = { status: 'active', subject: { reference: `Patient/p${patient}` }, participant };
+    await rig.store.put({ resourceType: 'CareTeam', id: `team${patient}`, ...about } as Parameters<
+      typeof rig.store.put
+    >[0]);
+  }
+  await inForce(rig, ruleOn('t', [ext('escalation', 'String', 'chain')]));
+  await server.stop();
+  for (const patient of [1, 2, 3, 4]) await rig.store.put(valueAt('t', patient, 7));
+  await rig.start();
+  const text = `select m.recipient from escalation_message m join alert a on a.id = m.alert and a.rule = 't' and a.key = 'storm'
+    order by m.recipient`;
+  const told = await waitFor(async () => {
+    const rows = await rig.db.query<{ recipient: string }>({ text });
+    return rows.length > 0 && rows.map(({ recipient }) => recipient);
+  }, 'messages of the storm');
+  assert.deepEqual(told, ['Practitioner/n3', 'Practitioner/n4']);
+});
+
+test('who acknowledges a storm acknowledges those, too, that were told before they joined it', async (t) => {
+  const rig = await createRig(t);
+  const server = await rig.start();
+  const who = { who: ['Practitioner/a'], channels: ['websocket'] };
+  await rig.store.put(chainOf([who]) as Parameters<typeof rig.store.put>[0]);
+  await inForce(
+    rig,
+    ruleOn('t', [ext('escalation', 'String', 'chain'), ext('acknowledge-within', 'Duration', quantity(5, 'min'))]),
+  );
+  // The first two are told by themselves; the first gets worse while there is a storm.
+  await judged(rig, ...[1, 2, 3].map((patient) => valueAt('t', patient, 7)), valueAt('t', 1, 10, 2));
+  const states = async () => {
+    const text = `select a.subject, a.status, e.state from alert a left join escalation e on e.alert = a.id
+      where a.rule = 't' order by a.subject`;
+    const rows = await rig.db.query<{ subject: string; status: string; state: string | null }>({ text });
+    return rows.map(({ subject, status, state }) => `${subject.slice(8)} ${status} ${state}`);
+  };
+  assert.deepEqual(await states(), [' active open', 'p1 active open', 'p2 active open', 'p3 active null']);
+  const text = `select id from alert where rule = 't' and key = 'storm'`;
+  const [storm] = await rig.db.query<{ id: string }>({ text });
+  const route = server.adminRoutes.find(({ path }) => path === '/admin/alerts/:id/acknowledge')!;
+  const body = Buffer.from(JSON.stringify({ by: 'Practitioner/a' }));
+  await route.handle({ params: { id: storm!.id }, query: new URLSearchParams(), body });
+  assert.deepEqual(await states(), [
+    ' acknowledged acknowledged',
+    'p1 acknowledged acknowledged',
+    'p2 active open',
+    'p3 acknowledged null',
+  ]);
+  const open = (await tasksOf(rig)).filter(({ status }) => status === 'requested');
+  assert.deepEqual(
+    open.map((task) => (task.for as JsonObject).reference),
+    ['Patient/p2'],
+  );
+});
+
+test('the Task of an alert that joins a storm ends with it; one that leaves the storm has a Task of its own', async (t) => {
+  const rig = await createRig(t);
+  await rig.start();
+  await inForce(rig, ruleOn('t', [ext('acknowledge-within', 'Duration', quantity(5, 'min'))]));
+  await judged(rig, ...[1, 2, 3].map((patient) => valueAt('t', patient, 7)), valueAt('t', 1, 10, 2));
+  const tasks = async () =>
+    (await tasksOf(rig)).map((task) => `${(task.for as JsonObject | undefined)?.reference} ${task.status}`).sort();
+  const before = ['Patient/p1 requested', 'Patient/p2 requested', 'undefined requested'];
+  assert.deepEqual(await tasks(), before);
+  await judged(rig, valueAt('t', 1, 5, 3));
+  assert.deepEqual(await tasks(), ['Patient/p1 cancelled', ...before.slice(1)]);
+  // So much later that there is no storm any more.
+  await putAt(rig, valueAt('t', 3, 10, 4), Date.now() + 20 * 60_000);
+  await settled(rig);
+  assert.deepEqual(await tasks(), ['Patient/p1 cancelled', before[1], 'Patient/p3 requested', before[2]]);
 });
