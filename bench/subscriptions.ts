@@ -138,11 +138,15 @@ async function unsubscribe(base: string, subscriptions: JsonObject[]): Promise<v
   );
 }
 
-function putRequest(resource: JsonObject): Buffer {
+function request(method: string, path: string, resource: JsonObject): Buffer {
   const body = JSON.stringify(resource);
-  const head = `PUT /fhir/R4/Observation/${String(resource.id)} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/fhir+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n`;
+  const head = `${method} /fhir/R4/${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/fhir+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n`;
   return Buffer.from(head + body);
 }
+
+const putRequest = (resource: JsonObject): Buffer => request('PUT', `Observation/${String(resource.id)}`, resource);
+
+const postRequest = ({ id: _, ...resource }: JsonObject): Buffer => request('POST', 'Observation', resource);
 
 const rows: string[][] = [['', 'measured', 'target']];
 const server = await start();
@@ -151,14 +155,14 @@ const { arrived } = receiver;
 let number = 0;
 
 /** Writes for so long. Yields when each was sent and the rate at which they were answered. */
-async function write(codeOf: (write: number) => string, length: number, perSecond?: number) {
+async function write(codeOf: (write: number) => string, length: number, perSecond?: number, requestOf = putRequest) {
   const sentMs = new Map<string, number>();
   const { count, failures, firstFailure, ...measured } = await closedLoop({
     ...{ port: server.port, connections, window: 1, seconds: length, parser: httpParser, perSecond },
     next() {
       const id = `b-${number}`;
       sentMs.set(id, performance.now());
-      return putRequest(observation(id, codeOf(number++)));
+      return requestOf(observation(id, codeOf(number++)));
     },
   });
   if (failures > 0) throw new Error(`${failures} writes failed: ${firstFailure}`);
@@ -206,12 +210,13 @@ async function writesBeside(title: string, codeOf: (write: number) => string): P
     criteriaSubscription(`s-${at}`, receiver.url, `writes-${at % 100}`),
   );
   const [alone, beside, told]: [number[], number[], number[]] = [[], [], []];
-  await write(codeOf, seconds);
+  const run = () => write(codeOf, seconds, undefined, postRequest);
+  await run();
   for (let round = 0; round < rounds; round++) {
-    alone.push((await write(codeOf, seconds)).rate);
+    alone.push((await run()).rate);
     await subscribe(server.base, subscriptions);
     receiver.reset();
-    const { rate } = await write(codeOf, seconds);
+    const { rate } = await run();
     beside.push(rate);
     told.push(arrived.count / seconds);
     await unsubscribe(server.base, subscriptions);
