@@ -84,6 +84,8 @@ export interface TransactionEntry {
 
 /** Names of one resource. Called inside the transaction, after every `choose`; may be called more than once. */
 export interface Alias {
+  /** It has no other names, as far as can be told before what is stored under its own id has turned out not to fit. */
+  isOwnFirst?: true;
   /**
    * In the order of preference: where nothing is stored under the entry's own id and something that fits is under one of
    * these, the entry is about that, and references to its own id are to that.

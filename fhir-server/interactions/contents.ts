@@ -17,7 +17,7 @@ import {
   targetsOf,
 } from './links.ts';
 import { type Resolution, type Resolved, writes } from './resolve.ts';
-import { assertFits } from './stand-ins.ts';
+import { fits, misfit } from './stand-ins.ts';
 
 /** Entry index → the resource that it stores. */
 export type Contents = Map<number, Resource>;
@@ -29,6 +29,8 @@ export interface Draft {
   /** Indexes of patches that change nothing: no version is made. */
   unchanged: Set<number>;
   verdicts: Verdicts;
+  /** The first whose own id is something else's: all are found out at once, and the transaction is tried again. */
+  misfit?: Resolved;
 }
 
 const stored = (ground: Ground, one: Resolved): Resource | undefined => {
@@ -57,7 +59,10 @@ function addIncoming(
   if (references.size > 0) resolveConditionals(core, references, one.index, resource);
   const { merge } = one.entry;
   const existing = merge && stored(ground, one);
-  if (existing) assertFits(one, existing);
+  if (existing && !fits(one, existing)) {
+    draft.misfit ??= one;
+    return;
+  }
   const content = merge ? merge(existing, resource) : resource;
   if (merge && content === existing) {
     draft.unchanged.add(one.index);
@@ -104,6 +109,7 @@ export function draftContents(core: Core, resolution: Resolution, ground: Ground
     if (one.method === 'PATCH') addPatched(core, resolution, targets, ground, one, draft);
     else if (one.method !== 'DELETE') addIncoming(core, resolution, targets, ground, one, draft);
   }
+  if (draft.misfit) throw misfit(draft.misfit);
   assertSettled(verdicts);
   return draft;
 }

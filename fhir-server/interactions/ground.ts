@@ -11,6 +11,7 @@ import type { Caller, Core } from './core.ts';
 import { at, isRead, type Plan } from './entries.ts';
 import { matchEach } from './match-each.ts';
 import { type Alongside, hasMatched, type Resolved, writes } from './resolve.ts';
+import { isTaken } from './stand-ins.ts';
 
 export interface Ground {
   /** `Type/id` → locked current row. */
@@ -62,7 +63,7 @@ export interface GroundAhead {
 
 /** Whether nothing but the entry itself tells what it changes: as a rule, where criteria have not matched before. */
 function isKnown({ method, criteria, criteriaKey, entry }: Plan): boolean {
-  if (entry.alias !== undefined) return false;
+  if (entry.alias !== undefined && (!entry.alias.isOwnFirst || isTaken(entry))) return false;
   return (
     criteria === undefined ||
     method === 'POST' ||

@@ -25,22 +25,28 @@ interface Asked {
 /** Entries of which that was found out: their transaction is tried again. */
 const taken = new WeakSet<TransactionEntry>();
 
-/** Throws, as PostgreSQL tells of a lost race, where the entry's own id is something else's. */
-export function assertFits({ entry }: Plan, stored: Resource): void {
-  if (entry.alias === undefined || entry.alias.fits(stored)) return;
+export const isTaken = (entry: TransactionEntry): boolean => taken.has(entry);
+
+/** Whether what is stored is what the entry is about; if not, that is known to the next attempt. */
+export function fits({ entry }: Plan, stored: Resource): boolean {
+  if (entry.alias === undefined || entry.alias.fits(stored)) return true;
   taken.add(entry);
-  throw Object.assign(new Error(`${entry.url} is something else's`), { code: '40001' });
+  return false;
 }
+
+/** As PostgreSQL tells of a lost race: the transaction is tried again. */
+export const misfit = ({ entry }: Plan): Error =>
+  Object.assign(new Error(`${entry.url} is something else's`), { code: '40001' });
 
 function askedOf(plans: readonly Plan[]): Asked[] {
   return plans.flatMap((plan) => {
     const { alias } = plan.entry;
     const { id } = plan;
     if (alias === undefined || id === undefined || plan.criteriaKey !== undefined || plan.method !== 'PUT') return [];
-    const isTaken = taken.has(plan.entry);
-    const all = isTaken ? [...alias.ids(), alias.instead()] : alias.ids();
+    const isOthers = isTaken(plan.entry);
+    const all = isOthers ? [...alias.ids(), alias.instead()] : alias.ids();
     const others = [...new Set(all)].filter((other) => other !== id);
-    return others.length === 0 ? [] : [{ plan: { ...plan, id }, others, taken: isTaken }];
+    return others.length === 0 ? [] : [{ plan: { ...plan, id }, others, taken: isOthers }];
   });
 }
 
@@ -62,14 +68,14 @@ export async function standIns(tx: Tx, { scope }: Caller, plans: readonly Plan[]
       all.map((id) => ({ type, id, scope })),
     );
     const stored = new Map(all.flatMap((id, at) => (isStored(found[at]) ? [[id, found[at]] as const] : [])));
-    for (const { plan, others, taken: isTaken } of group) {
-      if (!isTaken && stored.has(plan.id)) continue;
+    for (const { plan, others, taken: isOthers } of group) {
+      if (!isOthers && stored.has(plan.id)) continue;
       const other = others.find((id) => {
         const version = stored.get(id);
         return version !== undefined && plan.entry.alias!.fits(parseJson(version.body).exact as Resource);
       });
       if (other !== undefined) ids.set(plan.index, other);
-      else if (isTaken) ids.set(plan.index, plan.entry.alias!.instead());
+      else if (isOthers) ids.set(plan.index, plan.entry.alias!.instead());
     }
   }
   return { ids, asked: true };

@@ -25,13 +25,17 @@ export function upsertDerived(
   });
 }
 
-/** An entry of an id that is derived from `key`, which is found under the patient's other numbers too. */
+/** An entry of an id that is derived from `key`, which is found under the patient's other numbers too: they come before `entry.alias`. */
 export function putDerived(
   mapping: Mapping,
-  entry: { url: string; resource: Resource; merge: NonNullable<TransactionEntry['merge']>; from?: Segment | undefined },
+  entry: Pick<TransactionEntry, 'url' | 'alias'> & {
+    resource: Resource;
+    merge: NonNullable<TransactionEntry['merge']>;
+    from?: Segment | undefined;
+  },
   key: readonly (string | undefined)[],
 ): string {
-  const alias = aliasOf(mapping.patients, entry.resource.resourceType, key);
+  const alias = aliasOf(mapping.patients, entry.resource.resourceType, key) ?? entry.alias;
   return mapping.add({ method: 'PUT', ...entry, ...(alias === undefined ? {} : { alias }) });
 }
 

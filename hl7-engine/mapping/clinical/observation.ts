@@ -1,6 +1,6 @@
 // OBX and its NTE and PRT to Observation: https://hl7.org/fhir/uv/v2mappings/ (OBX[Observation], OBX[Observation-Component],
 // NTE[Observation], PRT[Device])
-import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
+import type { Alias, JsonObject, Resource, TransactionEntry } from '#fhir-model';
 import { emptyPart, type Part, type Segment } from '../../message/message.ts';
 import { putDerived } from '../administration/upsert.ts';
 import { conceptMapOf } from '../codes/concept-maps.ts';
@@ -19,6 +19,7 @@ import { resultMerge } from './merging.ts';
 import { noteTexts } from './notes.ts';
 import { referenceRanges } from './range.ts';
 import { sampledData } from './sampled.ts';
+import { placeKey, type SeriesKey, seriesAlias, seriesKey } from './series.ts';
 import { type ObservedValue, observedUnit, observedValue } from './value.ts';
 
 const observationStatus = conceptMapOf('ObservationResultStatusCodesInterpretation').codes;
@@ -59,28 +60,40 @@ export function addObservation(mapping: Mapping, group: ObxGroup, place: Observa
   const letter = obx.field(11).text?.toUpperCase();
   if (letter !== undefined && !observationStatus.has(letter)) mapping.warnings.add('OBX-11: unknown status');
   const resource = observation(mapping, group, place, letter);
-  const key = observationKey(mapping, obx, place.key);
+  const series = observationKey(mapping, obx, place.key);
+  const key = placeKey(series);
   const id = derivedId('Observation', key);
   const url = `Observation/${id}`;
   resource.id = id;
   mapping.stamp(resource);
-  putDerived(mapping, { url, resource, merge: mergeOf(mapping, letter), from: obx }, key);
+  const alias = aliasOfTime(mapping, series, resource, place);
+  putDerived(mapping, { url, resource, merge: mergeOf(mapping, letter), from: obx, ...(alias && { alias }) }, key);
   return url;
 }
 
+/** Most results have no time of their own: OBX-14 is empty, or says what OBR-7 does. */
+function aliasOfTime(
+  mapping: Mapping,
+  series: SeriesKey,
+  { effectiveDateTime }: Resource,
+  place: ObservationPlace,
+): Alias | undefined {
+  if (typeof effectiveDateTime !== 'string' || effectiveDateTime === place.effective) return undefined;
+  return seriesAlias(mapping, series, effectiveDateTime);
+}
+
 /** A code that comes twice under one order (a series) is told apart by its place in the series. */
-function observationKey(mapping: Mapping, obx: Segment, key: string): (string | undefined)[] {
+function observationKey(mapping: Mapping, obx: Segment, key: string): SeriesKey {
   const identifier = obx.field(3);
   const first = identifier.component(1);
   const suffix = first.subcomponent(2).text;
   const code = first.text ?? identifier.whole;
-  const parts = [
+  return seriesKey(mapping, [
     key,
     suffix === undefined ? code : `${code}&${suffix}`,
     identifier.component(3).text,
     obx.field(4).whole,
-  ];
-  return [...parts, String(mapping.occurrence(JSON.stringify(parts)))];
+  ]);
 }
 
 /** U: final without what was sent before; D, W: wrong, what it was stays to be seen. */
