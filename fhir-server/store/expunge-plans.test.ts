@@ -1,4 +1,4 @@
-// Former versions that go: neither the whole history nor all changes are read for a few of them.
+// Former versions that go: the whole history is not read for a few of them, and the changes once.
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import type { Db, Tx } from '#platform';
@@ -47,8 +47,7 @@ test('the oldest of a type go first, by an index', async () => {
   assert.deepEqual(first, { seq: 1500 });
   for (const plan of plans) {
     assert.match(plan, /Index Scan using h_location_updated_seq_idx/);
-    assert.match(plan, /change_pkey on change c\n +Index Cond: \(seq = ANY/);
-    assert.doesNotMatch(plan, /Seq Scan on change/);
+    assert.match(plan, /Seq Scan on change c\n +Filter: .*hashed SubPlan/);
   }
 });
 
@@ -56,7 +55,7 @@ test('of one id, the tombstone stays', async () => {
   const [gone, plans] = await expunge({ id: 'id700' }, 10);
   assert.equal(gone, 10);
   assert.deepEqual(await counts(), { versions: 18_490, changes: 38_490 });
-  for (const plan of plans) assert.doesNotMatch(plan, /Seq Scan on (change|h_location)|updated_seq_idx/);
+  for (const plan of plans) assert.doesNotMatch(plan, /Seq Scan on h_location|updated_seq_idx/);
   assert.equal((await expunge({ id: 'id700' }, 100))[0], 8);
   const left = await db.query({ text: "select version, op from h_location where id = 'id700'" });
   assert.deepEqual(left, [{ version: 20, op: 'd' }]);

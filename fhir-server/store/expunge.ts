@@ -26,12 +26,12 @@ export interface ExpungeWork {
 /**
  * The versions' changes go with them: the feed must not name what has no body. Deletions have none and stay. `d` reads
  * what is deleted, the oldest first, so that what the limit leaves is the newest. The index of changes begins with the
- * transaction: for all versions together it is gone through once, 10 ms of a million; joined, up to once for each version, which
- * took 0.2 to 10 s for a thousand.
+ * transaction: for all versions together the changes are gone through once, 120 ms of a million, and looked up in a hash
+ * table, which `is true` keeps PostgreSQL from turning into a join. By that index, or compared one by one: up to 16 s for a thousand.
  */
 const removeSql = (type: string, chosen: string): string => `with d as (delete from ${historyTable(type)} h
       using (${chosen}) x where h.id = x.id and h.version = x.version returning h.id, h.version, h.seq, h.op),
-    c as (delete from change c where c.seq = any (array(select d.seq from d)) and c.op <> 'd')
+    c as (delete from change c where (c.seq in (select d.seq from d)) is true and c.op <> 'd')
   select id from d`;
 
 function former({ type, id, version }: ExpungeTarget, work: ExpungeWork, scope: AccessScope) {

@@ -1,13 +1,25 @@
 // How PostgreSQL is to plan what connections ask: https://www.postgresql.org/docs/current/sql-prepare.html#SQL-PREPARE-NOTES
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { testDatabase } from '../testing/index.ts';
-import type { Queryable } from './types.ts';
+import { beforeDrop, testConnection, testDatabase, testLog } from '../testing/index.ts';
+import { connectDb } from './connect.ts';
+import type { Db, Queryable } from './types.ts';
 
-it('no query is compiled, however costly it is expected to be', async (t) => {
-  const db = await testDatabase(t);
-  assert.deepEqual(await db.query({ text: 'SHOW jit' }), [{ jit: 'off' }]);
-  assert.deepEqual(await db.tx((tx) => tx.query({ text: 'SHOW jit' })), [{ jit: 'off' }]);
+it('no query is compiled, and pages out of order are not taken for costly unless somebody says so', async (t) => {
+  const connection = await testConnection(t);
+  const connect = () => {
+    const db = connectDb({ ...connection, poolMax: 1, log: testLog() });
+    beforeDrop(connection.database, () => db.close());
+    return db;
+  };
+  const settings = async (db: Db) => [
+    ...(await db.query<object>({ text: 'SHOW jit' })),
+    ...(await db.tx((tx) => tx.query<object>({ text: 'SHOW random_page_cost' }))),
+  ];
+  const first = connect();
+  assert.deepEqual(await settings(first), [{ jit: 'off' }, { random_page_cost: '1.1' }]);
+  await first.query({ text: `alter database "${connection.database}" set random_page_cost = 2.5` });
+  assert.deepEqual(await settings(connect()), [{ jit: 'off' }, { random_page_cost: '2.5' }]);
 });
 
 it('a transaction that keeps plans plans once, and by their values what says so', async (t) => {

@@ -1,5 +1,6 @@
 // What a patient's watchers are told: all of it, in order, whenever they come.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { type TestContext, test } from 'node:test';
 import type { Change, ChangeCursor, Resource } from '#fhir-model';
 import { openSocket, type TestSocket, testLog, waitFor } from '#platform/testing';
@@ -263,6 +264,35 @@ test('more was missed than is looked through: a gap, and what follows', async (t
   assert.equal(events(socket).filter(({ kind }) => kind === 'gap').length, 1);
   await hears(first, 1);
   assert.deepEqual(ids(first), ['o']);
+});
+
+test('the gap is told once it is known from where on all follows: no change falls between the two', async (t) => {
+  const { rig } = await setUp(t);
+  const asked = Promise.withResolvers<void>();
+  const goOn = Promise.withResolvers<void>();
+  let looks = 0;
+  const end = async (...db: Parameters<typeof rig.store.feed.end>) => {
+    looks += 1;
+    if (looks === 2) {
+      asked.resolve();
+      await goOn.promise;
+    }
+    return rig.store.feed.end(...db);
+  };
+  const patientStreamLimits = { ...defaultPatientStreamLimits, missedChangesMax: 1, batchChanges: 5 };
+  const url = await serveSockets(t, await rig.start({ feed: { ...rig.store.feed, end }, patientStreamLimits }));
+  const [first] = await rig.store.feed.read(rig.db, { xid: 0n, seq: 0n }, 1);
+  for (let index = 0; index < 30; index++) await rig.store.put(of(`x${index}`, 'q'));
+  await inStream(rig);
+  const socket = await openSocket(t, `${url}ws/patient/p?after=${first!.xid}.${first!.seq}`);
+  await asked.promise;
+  const answered = once(socket.raw, 'pong');
+  socket.raw.ping();
+  await answered;
+  assert.deepEqual(events(socket), []);
+  goOn.resolve();
+  const [gap] = await hears(socket, 1);
+  assert.equal(gap.kind, 'gap');
 });
 
 test('a scope that shows nothing lets nobody watch', async (t) => {

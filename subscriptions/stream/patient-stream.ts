@@ -118,8 +118,9 @@ export function createPatientStreams(options: PatientStreamOptions): PatientStre
       const batch = await feed.read(db, viewer.cursor, limits.batchChanges);
       looked += batch.length;
       if (looked > limits.missedChangesMax) {
-        viewer.send(gap(`More than ${limits.missedChangesMax} changes were missed: search for them`));
+        // First the place, then the word: what comes between them is both found and told, not neither.
         viewer.cursor = await feed.end(db);
+        viewer.send(gap(`More than ${limits.missedChangesMax} changes were missed: search for them`));
         looked = 0;
         continue;
       }
