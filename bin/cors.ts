@@ -1,4 +1,6 @@
 // Pages of other origins: https://fetch.spec.whatwg.org/#http-cors-protocol, https://hl7.org/fhir/R4/security.html#cors
+import type { RequestListener } from 'node:http';
+import { isIP } from 'node:net';
 import cors from '@koa/cors';
 import type { Middleware } from 'koa';
 import { issuesOf, operationOutcome } from '#fhir-model';
@@ -93,5 +95,50 @@ export function refuseForeignChanges(own: ReadonlySet<string>, allowed: Readonly
     ctx.set('Content-Type', 'application/fhir+json; charset=utf-8');
     ctx.body = JSON.stringify(REFUSAL);
     return undefined;
+  };
+}
+
+/** `evil.example` of `Evil.example:8080`; the port tells nothing. */
+const nameOf = (host: string): string => host.toLowerCase().replace(/:\d*$/, '').replace(/\.$/, '');
+
+const isAddress = (name: string): boolean => isIP(name.replace(/^\[(.*)\]$/, '$1')) !== 0;
+
+/** Hosts that were found to be ours, by their text: a client sends the same one each time. */
+const FOUND_MAX = 100;
+
+/**
+ * Whether a Host header names this server. A page whose own name is made to lead here (DNS rebinding) is of the same origin
+ * for its browser, which lets it read every answer; only its name gives it away. An address or `localhost` cannot be
+ * pointed elsewhere. Requests of HTTP/1.0, which no browser sends, have no Host.
+ */
+export function namesUs({ own, allowed }: Origins): (host: string | undefined) => boolean {
+  if (allowed.has('*')) return () => true;
+  const names = new Set([...own, ...allowed].map((origin) => nameOf(new URL(origin).host)));
+  const found = new Set<string>();
+  const isOurs = (name: string) =>
+    name === '' || name === 'localhost' || name.endsWith('.localhost') || names.has(name) || isAddress(name);
+  return (host) => {
+    if (host === undefined || found.has(host)) return true;
+    if (!isOurs(nameOf(host))) return false;
+    if (found.size < FOUND_MAX) found.add(host);
+    return true;
+  };
+}
+
+export const FOREIGN_HOST =
+  'The Host header names no address of this server: set BASE_URL to the one that clients use, or have the proxy send Host: localhost';
+
+const FOREIGN_HOST_OUTCOME = JSON.stringify(operationOutcome(issuesOf(new CerebraError('forbidden', FOREIGN_HOST))));
+
+/** What has no data and is asked by probes, under whatever name they have for this server. */
+const OPEN_PATHS = new Set(['/healthz', '/readyz', '/metrics']);
+
+/** Before everything else: what asks under another name gets no data. */
+export function refuseForeignHosts(origins: Origins, rest: RequestListener): RequestListener {
+  const isOurs = namesUs(origins);
+  return (request, response) => {
+    if (isOurs(request.headers.host) || OPEN_PATHS.has(request.url ?? '')) return rest(request, response);
+    response.writeHead(403, { 'Content-Type': 'application/fhir+json; charset=utf-8', Connection: 'close' });
+    response.end(FOREIGN_HOST_OUTCOME);
   };
 }

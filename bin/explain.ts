@@ -40,8 +40,9 @@ function portFault(error: unknown, config: Config): string | undefined {
   return `${where} (${name}, HOST) cannot be opened: ${found.message}`;
 }
 
-// 28 invalid authorisation, 3D000 no such database, 42501 insufficient privilege, 53300 too many connections
-const refusalStates = /^(28\w{3}|3D000|42501|53300)$/;
+// 28 invalid authorisation, 3D000 no such database, 42501 insufficient privilege, 53300 too many connections; of one that
+// answers but takes no changes 53100 disk full, 58030 input or output error, 25006 read-only
+const refusalStates = /^(28\w{3}|3D000|42501|53300|53100|58030|25006)$/;
 
 function databaseFault(error: unknown, { DATABASE_URL }: Config): string | undefined {
   if (DATABASE_URL === undefined) return undefined;

@@ -14,7 +14,7 @@ import {
   type Metrics,
   operationsRouter,
 } from '#platform';
-import { allowOrigins, type Origins, refuseForeignChanges } from './cors.ts';
+import { allowOrigins, type Origins, refuseForeignChanges, refuseForeignHosts } from './cors.ts';
 import { hl7Endpoint } from './hl7-http.ts';
 
 export interface HttpAppParts {
@@ -74,7 +74,9 @@ function withoutDetour(rest: RequestListener, fhir: FhirServer, { allowed }: Ori
 
 export function createHttpApp(parts: HttpAppParts): { callback(): RequestListener } {
   const app = createKoa(parts);
-  return { callback: () => withoutDetour(app.callback(), parts.fhir, parts.origins) };
+  return {
+    callback: () => refuseForeignHosts(parts.origins, withoutDetour(app.callback(), parts.fhir, parts.origins)),
+  };
 }
 
 function createKoa(parts: HttpAppParts): Koa {

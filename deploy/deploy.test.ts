@@ -75,6 +75,11 @@ describe('docker-compose.yml', () => {
     assert.match(gateway, /proxy_set_header Upgrade \$upgrade;\s+proxy_set_header Connection \$connection;/);
   });
 
+  test('the gateway asks under a name that the server answers to, whatever name it is reached by', () => {
+    const server = /listen 8443 ssl;[\s\S]*?\n {2}\}\n/.exec(read('gateway/nginx.conf'))![0];
+    assert.deepEqual(server.match(/proxy_set_header Host .*/g), ['proxy_set_header Host localhost;']);
+  });
+
   test('every secret must be given, none has a default', () => {
     const uses = [...compose.matchAll(/\$\{(\w*PASSWORD\w*)([^}]*)\}/g)];
     assert.equal(uses.length > 5, true);

@@ -69,7 +69,15 @@ export type {
   ReferenceMover,
   ReferenceRestore,
 } from './reference-moves.ts';
-export { createLinks, isId, type LinkSite, type Links, type ParsedReference, parseReference } from './references.ts';
+export {
+  createLinks,
+  isId,
+  type LinkSite,
+  type Links,
+  type ParsedReference,
+  parseReference,
+  versionUrl,
+} from './references.ts';
 export { baseSearchParameters } from './search/base-parameters.ts';
 export { compartmentCriterion, compartmentParams, compartmentTypes } from './search/compartments.ts';
 export type { RawComponent } from './search/composite.ts';
@@ -122,7 +130,7 @@ export type {
 export { convertDecimal } from './search/units.ts';
 export { narrativeWordsMax, wordsOf } from './search/words.ts';
 export { generateSnapshot } from './snapshot/generate.ts';
-export { isElement, type Subset, subsetText } from './subset.ts';
+export { isElement, isSubset, type Subset, subsetText } from './subset.ts';
 export { backportGuide, isTopicBasic, topicCode, topicElementOf, topicPartOf } from './topic-basic.ts';
 export type { Issue, IssueSeverity, Json, JsonObject, Meta, Resource } from './types.ts';
 export { type UcumUnit, ucumUnit } from './ucum.ts';

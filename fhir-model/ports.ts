@@ -320,6 +320,8 @@ export interface OperationRequest {
   input: OperationInput;
   /** What was given of the search parameters of `searchType`, decoded, in order. */
   search: [string, string][];
+  /** `_format` and `_pretty` of the URL, which links to further pages keep. */
+  form?: readonly [string, string][];
   /**
    * The posted body where its type is one of `bodyTypes`, or the operation `takesText` (its type then is
    * application/fhir+json or application/fhir+xml): neither parsed nor checked. `rewritten`: it came in a Bundle, and its

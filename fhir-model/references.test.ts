@@ -104,12 +104,10 @@ test('links of all the types that the transaction rules name are replaced', () =
       subject: { reference: urn },
       meta: { source: urn },
       content: [{ attachment: { url: urn } }],
-      identifier: [{ system: urn }],
       extension: [
         { url: 'http://x', valueUuid: urn },
         { url: 'http://x', valueUri: `${urn}#part` },
       ],
-      implicitRules: urn,
       _implicitRules: { extension: [{ url: 'http://x', valueUrl: urn }] },
     }),
     {
@@ -117,12 +115,10 @@ test('links of all the types that the transaction rules name are replaced', () =
       subject: { reference: 'Patient/77' },
       meta: { source: 'Patient/77' },
       content: [{ attachment: { url: 'Patient/77' } }],
-      identifier: [{ system: 'Patient/77' }],
       extension: [
         { url: 'http://x', valueUuid: 'Patient/77' },
         { url: 'http://x', valueUri: 'Patient/77#part' },
       ],
-      implicitRules: 'Patient/77',
       _implicitRules: { extension: [{ url: 'http://x', valueUrl: 'Patient/77' }] },
     },
   );
@@ -139,6 +135,50 @@ test('canonicals, identifier values, names and strings stay', () => {
     unknown: { reference: urn },
   };
   assert.deepEqual(rewritten(resource), resource);
+});
+
+test('names of systems, extensions and definitions stay, whatever form they have', () => {
+  const named: Resource[] = [
+    {
+      resourceType: 'Observation',
+      implicitRules: urn,
+      identifier: [{ system: urn, value: '1' }],
+      code: { coding: [{ system: urn, code: 'x' }] },
+      valueQuantity: { value: 1, system: urn, code: 'x' },
+      subject: { type: urn },
+      extension: [{ url: urn, valueString: 'x' }],
+    },
+    {
+      resourceType: 'ValueSet',
+      url: urn,
+      compose: { include: [{ system: urn, concept: [{ code: 'x' }] }] },
+      expansion: { identifier: urn, contains: [{ system: urn, code: 'x' }] },
+    },
+    {
+      resourceType: 'ConceptMap',
+      sourceUri: urn,
+      targetUri: urn,
+      group: [{ source: urn, target: urn, element: [{ target: [{ dependsOn: [{ property: urn, value: 'x' }] }] }] }],
+    },
+    { resourceType: 'CodeSystem', url: urn, property: [{ code: 'p', uri: `${urn}#p`, type: 'string' }] },
+    {
+      resourceType: 'StructureDefinition',
+      url: urn,
+      type: urn,
+      mapping: [{ identity: 'm', uri: urn }],
+      differential: {
+        element: [{ path: 'Extension.url', contentReference: `${urn}#x`, fixedUri: urn, type: [{ code: urn }] }],
+      },
+    },
+    {
+      resourceType: 'Questionnaire',
+      url: urn,
+      item: [{ linkId: '1', definition: `${urn}#Patient.name`, type: 'group' }],
+    },
+    { resourceType: 'MessageHeader', eventUri: urn },
+    { resourceType: 'Device', udiCarrier: [{ issuer: urn, jurisdiction: urn }] },
+  ];
+  for (const resource of named) assert.deepEqual(rewritten(resource), resource, resource.resourceType);
 });
 
 function narrative(div: string): string {

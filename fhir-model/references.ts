@@ -62,6 +62,9 @@ export function parseReference(text: string, baseUrl?: string): ParsedReference 
   return { kind: 'other', text };
 }
 
+/** How a version of a resource here is told, however the reference to it is written. */
+export const versionUrl = (type: string, id: string, version: string): string => `${type}/${id}/_history/${version}`;
+
 /** Reference.reference is a string by type, the others are the types that http.html#trules lists; canonical is not among them. */
 type LinkKind = 'reference' | 'uri' | 'xhtml';
 
@@ -75,12 +78,44 @@ interface Step {
 const uriTypes = new Set(['uri', 'url', 'oid', 'uuid']);
 const links = new Map<string, LinkKind>([...[...uriTypes].map((type) => [type, 'uri'] as const), ['xhtml', 'xhtml']]);
 
+/**
+ * Elements of type uri that name something wherever it is stored, beside `system`, `implicitRules` and a resource's own
+ * `url`. A Bundle may bring a CodeSystem whose fullUrl is its url: the codes that stand in that system are still of it.
+ */
+const nameElements = new Set([
+  'Extension.url',
+  'Reference.type',
+  ...['type', 'mapping.uri'].map((name) => `StructureDefinition.${name}`),
+  ...['type.code', 'contentReference', 'fixed', 'pattern', 'defaultValue', 'example.value'].map(
+    (name) => `ElementDefinition.${name}`,
+  ),
+  ...['source', 'target', 'group.source', 'group.target', 'group.element.target.dependsOn.property'].map(
+    (name) => `ConceptMap.${name}`,
+  ),
+  'CodeSystem.property.uri',
+  'ValueSet.expansion.identifier',
+  'Questionnaire.item.definition',
+  'QuestionnaireResponse.item.definition',
+  ...['Device.udiCarrier', 'DeviceDefinition.udiDeviceIdentifier'].flatMap((of) => [
+    `${of}.issuer`,
+    `${of}.jurisdiction`,
+  ]),
+  'MessageHeader.event',
+  'MessageDefinition.event',
+]);
+
+function isName(definitions: Definitions, owner: string, name: string): boolean {
+  if (name === 'system' || name === 'implicitRules') return true;
+  return nameElements.has(`${owner}.${name}`) || (name === 'url' && definitions.isResourceType(owner));
+}
+
 function jsonName(element: ElementDefinition, type: string): string {
   return element.choice ? `${element.name}${type.charAt(0).toUpperCase()}${type.slice(1)}` : element.name;
 }
 
 function stepOf(definitions: Definitions, owner: string, element: ElementDefinition, type: string): Step | undefined {
   if (owner === 'Reference' && element.name === 'reference') return { link: 'reference' };
+  if (type === 'uri' && isName(definitions, owner, element.name)) return undefined;
   const link = links.get(type);
   if (link !== undefined) return { link };
   return definitions.type(type)?.kind === 'primitive' ? undefined : { type };
@@ -115,7 +150,7 @@ export interface Links {
   forEachReference(resource: Resource, visit: (reference: string, site: LinkSite) => void): void;
   /**
    * Replaces, in place, every link for which `map` yields a text: Reference.reference, uri, url, oid, uuid, and a/@href and
-   * img/@src of narratives; canonicals are left alone. Where the whole text is unknown to `map`, the part before a `#` is
+   * img/@src of narratives; canonicals and names such as Coding.system are left alone. Where the whole text is unknown to `map`, the part before a `#` is
    * tried and the rest kept. Identifier.value and other strings are never touched. `site` is where the link stands; of a
    * narrative it is the whole div.
    */

@@ -1,7 +1,7 @@
 // Parts of a resource: _summary and _elements. https://hl7.org/fhir/R4/search.html#summary, #elements
 import type { Definitions, ElementDefinition, TypeDefinition } from './definitions.ts';
 import { parseJson, stringify } from './json.ts';
-import type { Json, JsonObject, Meta } from './types.ts';
+import type { Json, JsonObject, Meta, Resource } from './types.ts';
 
 /** Which part of a resource is asked for; `elements` are names at its root, of choices with or without the type. */
 export type Subset = { summary: 'true' | 'text' | 'data' } | { elements: readonly string[] };
@@ -219,10 +219,18 @@ function rootPlan(definitions: Definitions, type: TypeDefinition, subset: Subset
 /** https://hl7.org/fhir/R4/v3/ObservationValue/cs.html: not to be taken for the whole, nor stored over it. */
 const SUBSETTED = { system: 'http://terminology.hl7.org/CodeSystem/v3-ObservationValue', code: 'SUBSETTED' };
 
+const isMark = ({ system, code }: JsonObject): boolean => system === SUBSETTED.system && code === SUBSETTED.code;
+
+/** Whether the resource says of itself that it is a part of another: what `_elements` and `_summary` yield. */
+export function isSubset({ meta }: Resource): boolean {
+  const tags = (meta as JsonObject | undefined)?.tag;
+  return Array.isArray(tags) && (tags as JsonObject[]).some(isMark);
+}
+
 function withTag(metaText: string | undefined): string {
   const meta = (metaText === undefined ? {} : parseJson(metaText).exact) as Meta;
   const tags = (meta.tag ?? []) as JsonObject[];
-  if (tags.some((tag) => tag.system === SUBSETTED.system && tag.code === SUBSETTED.code)) return stringify(meta);
+  if (tags.some(isMark)) return stringify(meta);
   return stringify({ ...meta, tag: [...tags, SUBSETTED] as Json[] });
 }
 

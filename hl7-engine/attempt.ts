@@ -1,6 +1,6 @@
 // One attempt at a message: route → validate → map → write and mark. What it throws becomes a Refusal.
 import type { EntryResult } from '#fhir-model';
-import { type Clock, type Db, isCerebraError, isPassing, isWriteRace, type Log } from '#platform';
+import { type CerebraError, type Clock, type Db, isCerebraError, isPassing, isWriteRace, type Log } from '#platform';
 import { answerTo } from './answer.ts';
 import { joinPieces, type Piece } from './continuations.ts';
 import type { AttemptInfo, Journal, Journaled, StoredOutcome, Timings } from './journal/journal.ts';
@@ -10,7 +10,7 @@ import { buildAck } from './message/ack.ts';
 import { joinAdd } from './message/continuation.ts';
 import { checkHeader, type Read } from './message/header.ts';
 import type { Hl7Message } from './message/message.ts';
-import { Refusal } from './message/refusal.ts';
+import { Refusal, storeRefusal } from './message/refusal.ts';
 import type { ResponseOptions } from './message/response.ts';
 import type { OutboundMessage, RoutePlan, Source } from './seams.ts';
 import type { Effect } from './write-group.ts';
@@ -105,12 +105,13 @@ function make(plan: RoutePlan, message: Hl7Message, { id, receivedMs }: Journale
   if (plan.filtered !== undefined) return { entries: [], warnings: [], outbound: [] };
   const changed = plan.transform(joinAdd(message));
   const found = plan.validate(changed);
-  const { entries, moves, warnings, respond } = plan.stores
+  const { entries, lookUps, moves, warnings, respond } = plan.stores
     ? mapMessage(changed, { messageKey: String(id), receivedMs }, plan.mapping)
-    : { entries: [], moves: [], warnings: [], respond: undefined };
+    : { entries: [], lookUps: [], moves: [], warnings: [], respond: undefined };
   // The list itself: it grows while the entries are written.
   warnings.unshift(...found);
-  return { entries, moves: moves ?? [], warnings, respond, outbound: plan.outbound(changed, entries) };
+  const all = lookUps === undefined || lookUps.length === 0 ? entries : [...lookUps, ...entries];
+  return { entries: all, moves: moves ?? [], warnings, respond, outbound: plan.outbound(changed, entries) };
 }
 
 async function store(context: AttemptContext, attempted: Attempted): Promise<Answer> {
@@ -229,9 +230,10 @@ export async function refuseWith(
 function asRefusal(error: unknown, log: Log, id: bigint): Refusal {
   if (error instanceof Refusal) return error;
   const journalId = String(id);
-  if (isCerebraError(error) && error.status < 500 && !isConflict(error)) {
-    log.warn({ journalId, code: error.code }, 'HL7 message refused by the store');
-    return new Refusal('AE', '207', `Refused by the store: ${error.message}`, { cause: error });
+  const refused = isConflict(error) ? undefined : storeRefusal(error);
+  if (refused !== undefined) {
+    log.warn({ journalId, code: (error as CerebraError).code }, 'HL7 message refused by the store');
+    return refused;
   }
   log.error({ err: error, journalId }, 'HL7 message not stored');
   const transient = isPassing(error) || isConflict(error);

@@ -22,7 +22,9 @@ export function handleBatches(one: HandleMessage, refuse: RefuseHead, clock: Clo
       return send(await refuse(raw, source, error));
     }
     const messages = batch.groups.flatMap((group) => group.messages);
-    if (messages.length === 1 && !batch.enveloped) return one(raw, source, send);
+    // A trailer alone is nothing that an envelope could be sent back for.
+    const isAnswerable = batch.groups.length > 0 || batch.file !== undefined;
+    if ((messages.length === 1 && !batch.enveloped) || !isAnswerable) return one(raw, source, send);
     const acks: (Buffer | undefined)[] = messages.map(() => undefined);
     await inPatientsOrder(messages, {
       atATimeMax: inWorkMax,
@@ -34,9 +36,8 @@ export function handleBatches(one: HandleMessage, refuse: RefuseHead, clock: Clo
         }),
     });
     if (messages.length > 0 && acks.every((ack) => ack === undefined)) return;
-    const comment = batch.faults.length > 0 ? batch.faults.join('; ') : undefined;
     const nowMs = clock.now();
-    await send(buildBatchAck(batch, acks, { controlId: `CB0-${nowMs}`, nowMs, comment }));
+    await send(buildBatchAck(batch, acks, { controlId: `CB0-${nowMs}`, nowMs }));
   };
 }
 

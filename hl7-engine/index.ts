@@ -26,7 +26,7 @@ import { createProcessor, type Processor, type ProcessorOptions } from './proces
 import { referenceRoutes } from './references/admin.ts';
 import { createReferenceWork } from './references/worker.ts';
 import { routesAdmin } from './routes/admin.ts';
-import { createDryRun } from './routes/dry-run.ts';
+import { createDryRun, storeTrial } from './routes/dry-run.ts';
 import { createRoutes, type RouteRegistry } from './routes/routes.ts';
 import type { HandleMessage } from './seams.ts';
 import { defaultListener, type ListenerConfig } from './transport/config.ts';
@@ -153,7 +153,7 @@ export function createHl7Engine(options: Hl7EngineOptions): Hl7Engine {
     profiles: validation.profiles,
     destinations: () => outbound.destinations().map(({ name }) => name),
   });
-  const dryRun = createDryRun(routes, clock);
+  const dryRun = createDryRun(routes, clock, storeTrial(writer, scope));
   const outbound = openOutbound(options);
   const references = createReferenceWork({ db, writer, scope, log, jobs: options.jobs });
   const processor = createProcessor({

@@ -41,6 +41,16 @@ test('a batch: each message has its effect, the whole is acknowledged as a batch
   );
 });
 
+test('a trailer alone is refused and journalled, not answered with nothing', async (t) => {
+  const { db, engine } = await rig(t);
+  const ack = await engine.process(Buffer.from('BTS|1\r'));
+  assert.match(ack.toString(), /\rMSA\|AR\|\|?.*MSH/);
+  assert.deepEqual(
+    (await rows(db)).map(({ state }) => state),
+    ['failed'],
+  );
+});
+
 test('a batch of too many messages is refused as a whole: its beginning stands in the journal', async (t) => {
   const { db, writer, engine } = await rig(t);
   const head = 'BHS|^~\\&|LAB|NORTH|||||||BATCH1\r';

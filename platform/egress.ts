@@ -67,7 +67,10 @@ const privateUse = ranges(
   'fec0::/10',
 );
 
-/** The IPv6 forms that carry an IPv4 address: mapped, compatible, NAT64 (64:ff9b::/96) and 6to4 (2002::/16). */
+/**
+ * The IPv6 forms that carry an IPv4 address: mapped, compatible, NAT64 (64:ff9b::/96, and 64:ff9b:1::/48 of a local
+ * network, https://www.rfc-editor.org/rfc/rfc8215) and 6to4 (2002::/16).
+ */
 function embeddedIPv4(address: string): string | undefined {
   const words = ipv6Words(address);
   if (!words) return undefined;
@@ -76,7 +79,7 @@ function embeddedIPv4(address: string): string | undefined {
   const zeroTo = (end: number, from = 0) => words.slice(from, end).every((word) => word === 0);
   const mapped = zeroTo(5) && words[5] === 0xffff;
   const compatible = zeroTo(6) && (words[6] !== 0 || words[7]! > 1);
-  const nat64 = words[0] === 0x64 && words[1] === 0xff9b && zeroTo(6, 2);
+  const nat64 = words[0] === 0x64 && words[1] === 0xff9b && (words[2] === 1 || zeroTo(6, 2));
   return mapped || compatible || nat64 ? dotted(words[6]!, words[7]!) : undefined;
 }
 

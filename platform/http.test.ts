@@ -96,7 +96,7 @@ describe('adminRouter', () => {
     assert.deepEqual(await put.json(), { id: '7', ifMatch: '"3"' });
     assert.equal((await fetch(`${base}/admin/letters/7`, { method: 'DELETE' })).status, 204);
     const post = await fetch(`${base}/admin/letters/7`, { method: 'POST' });
-    assert.equal(post.headers.get('allow'), 'GET, PUT, DELETE');
+    assert.equal(post.headers.get('allow'), 'GET, HEAD, PUT, DELETE');
   });
 
   it('answers without a body', async (t) => {
@@ -108,6 +108,16 @@ describe('adminRouter', () => {
     for (const path of ['/admin/letters', '/admin/letters/7/other', '/x/admin/echo']) {
       assert.equal((await fetch((await started(t)) + path)).status, 404);
     }
+  });
+
+  it('answers HEAD as GET, without the body', async (t) => {
+    const base = await started(t);
+    const get = await fetch(`${base}/admin/letters/7`);
+    const head = await fetch(`${base}/admin/letters/7`, { method: 'HEAD' });
+    assert.equal(head.status, 200);
+    assert.equal(await head.text(), '');
+    for (const name of ['content-type', 'content-length']) assert.equal(head.headers.get(name), get.headers.get(name));
+    assert.equal((await fetch(`${base}/admin/missing`, { method: 'HEAD' })).status, 404);
   });
 
   it('names the methods that are possible', async (t) => {

@@ -74,9 +74,12 @@ export function adminRouter(routes: AdminRoute[], log: Log): Middleware {
   return async (ctx, next) => {
     const candidates = compiled.filter(({ pattern }) => pattern.test(ctx.path));
     if (candidates.length === 0) return next();
-    const found = candidates.find(({ route }) => route.method === ctx.method);
+    // A HEAD is a GET without the body, which koa leaves out: https://www.rfc-editor.org/rfc/rfc9110#section-9.3.2
+    const method = ctx.method === 'HEAD' ? 'GET' : ctx.method;
+    const found = candidates.find(({ route }) => route.method === method);
     if (!found) {
-      ctx.set('Allow', candidates.map(({ route }) => route.method).join(', '));
+      const allowed = candidates.flatMap(({ route }) => (route.method === 'GET' ? ['GET', 'HEAD'] : [route.method]));
+      ctx.set('Allow', allowed.join(', '));
       return sendError(ctx, new CerebraError('method-not-allowed', `${ctx.method} is not possible here`), log);
     }
     try {

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import type { JobData, Jobs } from './jobs.ts';
+import { createLog } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { createJobs, type JobsOptions } from './queue.ts';
 import { testConnection, testLog, waitFor } from './testing/index.ts';
@@ -119,6 +122,25 @@ for (const backend of ['PostgreSQL', 'Redis'] as const) {
     });
   });
 }
+
+it('does not hold up who adds jobs while Redis is away, and tells of it once', async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await new Promise((closed) => server.close(closed));
+  const said: string[] = [];
+  const log = createLog({ level: 'info', destination: { write: (line) => said.push(line) } });
+  const options = { database: {}, redisUrl: `redis://127.0.0.1:${port}`, log, metrics: createMetrics() };
+  await usingJobs(options, async (jobs) => {
+    jobs.define('note', async () => {});
+    await Promise.all([jobs.add('note', { n: 1 }), jobs.every('note', 1_000)]);
+  });
+  const records = said.map((line) => JSON.parse(line) as { msg: string; err?: { message: string } });
+  const waiting = records.filter(({ msg }) => msg === 'job waits for Redis (REDIS_URL), which does not answer');
+  assert.equal(waiting.length, 2);
+  const refused = records.filter(({ err }) => err?.message === `connect ECONNREFUSED 127.0.0.1:${port}`);
+  assert.equal(refused.length, 1);
+});
 
 it('refuses to define a job twice', () => {
   const jobs = createJobs({ database: {}, log: testLog(), metrics: createMetrics() });

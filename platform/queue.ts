@@ -33,6 +33,8 @@ const attemptsDefault = 3;
 const backoffMs = 1_000;
 /** Running jobs may end for so long; closing also waits for a Redis that is away, which may be for ever. */
 const closeTimeoutMs = 5_000;
+/** A Redis that is away must not hold up who adds a job: after this long it waits in memory, and is added when Redis is back. */
+const addTimeoutMs = 3_000;
 /** A job whose process was killed goes to another after this long. */
 const lockMs = 30_000;
 
@@ -54,6 +56,13 @@ export function createJobs(options: JobsOptions): Jobs {
     if (!handler) throw new CerebraError('internal', `There is no job ${name} in this version`);
     await handler(data);
   };
+  // Whoever adds jobs keeps what they are about in the database: it bears the loss of one that a stop takes along.
+  const bounded = async (name: string, adding: Promise<unknown>): Promise<void> => {
+    if (!options.redisUrl) return void (await adding);
+    if (await inTime(adding, addTimeoutMs)) return;
+    adding.catch((err: unknown) => options.log.warn({ job: name, err }, 'job not added'));
+    options.log.warn({ job: name }, 'job waits for Redis (REDIS_URL), which does not answer');
+  };
   return {
     define: (name, handler) => {
       if (handlers.has(name)) throw new CerebraError('internal', `The job ${name} is defined twice`);
@@ -61,17 +70,19 @@ export function createJobs(options: JobsOptions): Jobs {
     },
     add: async (name, data, { delayMs, attempts = attemptsDefault, jobId } = {}) => {
       const { queue } = await connect();
-      await queue.add(name, data, {
+      const job = {
         ...kept,
         attempts,
         backoff: { type: 'exponential', delay: backoffMs },
         ...(delayMs === undefined ? {} : { delay: delayMs }),
         ...(jobId === undefined ? {} : { jobId }),
-      });
+      };
+      await bounded(name, queue.add(name, data, job));
     },
     every: async (name, intervalMs, data = {}) => {
       const { queue } = await connect();
-      await queue.upsertJobScheduler(name, { every: intervalMs }, { name, data, opts: { ...kept, attempts: 1 } });
+      const job = { name, data, opts: { ...kept, attempts: 1 } };
+      await bounded(name, queue.upsertJobScheduler(name, { every: intervalMs }, job));
     },
     start: async () => {
       const { queue, work } = await connect();
@@ -123,12 +134,28 @@ function observeDepth(queue: Queue, metrics: Metrics): void {
 
 const workerOptions = { lockDuration: lockMs, stalledInterval: lockMs };
 
+/** Five connections try every two seconds at most: a Redis that is away is told once, and once that it is back. */
+function tellOnce(log: Log) {
+  const told = new Set<string>();
+  return {
+    onError: (err: Error) => {
+      if (told.has(err.message)) return;
+      told.add(err.message);
+      log.warn({ err }, 'job queue: Redis');
+    },
+    onReady: () => {
+      if (told.size > 0) log.info('job queue: Redis answers again');
+      told.clear();
+    },
+  };
+}
+
 async function redisBackend({ queueName = 'cerebra', log }: JobsOptions, url: string): Promise<Backend> {
   // Loaded when used: 25 MB of memory that a server without jobs or without Redis does not need.
   const [{ Queue, Worker }, { Redis }] = await Promise.all([import('bullmq'), import('ioredis')]);
   const clients = [new Redis(url, { maxRetriesPerRequest: null }), new Redis(url, { maxRetriesPerRequest: null })];
-  const onError = (err: Error) => log.warn({ err }, 'job queue: Redis');
-  for (const client of clients) client.on('error', onError);
+  const { onError, onReady } = tellOnce(log);
+  for (const client of clients) client.on('error', onError).on('ready', onReady);
   const [forQueue, forWorker] = clients;
   const queue = new Queue(queueName, { connection: forQueue! });
   queue.on('error', onError);

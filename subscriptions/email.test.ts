@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { Resource } from '#fhir-model';
-import { type MailServer, startMailServer, type TakenMail, waitFor } from '#platform/testing';
+import { type MailServer, startMailServer, startReceiver, type TakenMail, waitFor } from '#platform/testing';
 import { createRig, observation, subscription, waitForState, waitForStatus } from './testing/rig.ts';
 import { appointment, eventNumbers, topicSubscription } from './testing/topic.ts';
 
@@ -163,4 +163,28 @@ test('what would change the mail or the session is refused, and says which eleme
   ];
   for (const [id, channel] of cases) await request(id, channel);
   for (const [id, , text] of cases) assert.match(String((await waitForStatus(store, id, 'error')).error), text, id);
+});
+
+test('a mail server that hangs holds up its own share of deliveries, and no rest-hook', async (t) => {
+  const rig = await createRig(t);
+  const [mail, receiver] = [await startMailServer(t), await startReceiver(t)];
+  const answer = mail.answer;
+  mail.answer = (verb, line) => (verb === 'MAIL' ? undefined : answer(verb, line));
+  await rig.start({ mail: { url: mail.url, from }, limits: { deliverers: 4, hostRequestsMax: 2 } });
+  // In the order in which they are served.
+  const ids = ['a', 'b', 'c', 'd'];
+  for (const id of ids) {
+    await rig.store.put(subscription(id, '', { channel: { type: 'email', endpoint: `mailto:${id}@example.org` } }));
+  }
+  await rig.store.put(subscription('z', receiver.url));
+  for (const id of [...ids, 'z']) await waitForState(rig.db, id, 'active');
+  const failed = { text: 'select from delivery where attempts > 0' };
+  let before: unknown[] | undefined;
+  receiver.answer = async () => {
+    before = await rig.db.query(failed);
+    return 200;
+  };
+  await rig.store.put(observation('o1'));
+  await waitFor(() => receiver.received.length === 1 && before !== undefined, 'the rest-hook');
+  assert.deepEqual(before, [], 'no mail had to be given up for it');
 });

@@ -75,9 +75,10 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
   const search = createStoredSearch(options.reader, options.scope);
   const hosts = createHosts({ limits, pause: limits, random: options.random });
   const outward = createChannels({
-    ...{ db, ...ports, rules, search, egress, hosts, log, metrics, timeoutMs: limits.timeoutMs },
+    ...{ db, ...ports, rules, egress, hosts, log, metrics, timeoutMs: limits.timeoutMs },
     shapeOf: topics.shapeOf,
-    onHandshake: () => dispatching.wakeChecks(),
+    // It may have kept a delivery to its host waiting.
+    onHandshake: () => dispatching.wake(),
   });
   const { webSockets, handshakes } = outward;
   const dispatching = createDispatching({

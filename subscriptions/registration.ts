@@ -20,7 +20,7 @@ export interface Registration {
   criteria: string;
   /** Base or target URL of a rest-hook or of FHIR messages, `mailto:` of an email. */
   endpoint: string;
-  /** `host:port` of a rest-hook or of FHIR messages, '' of all others. */
+  /** Whose requests are counted: `host:port` of a rest-hook or of FHIR messages, `smtp:`, `kafka:`, or '' for nobody's. */
   host: string;
   /** MIME type of the body; '' sends none. */
   payload: string;
@@ -141,7 +141,7 @@ const channels: Partial<Record<ChannelName, (asked: Asked) => Target>> = {
       const may = 'application/fhir+json or application/fhir+xml';
       throw new CerebraError('unsupported', `Subscription.channel.payload: what is attached may be ${may}`);
     }
-    return { endpoint: text(channel.endpoint), payload, header };
+    return { endpoint: text(channel.endpoint), host: 'smtp:', payload, header };
   },
   kafka: ({ channel, rules }) => {
     const element = 'Subscription.channel';
@@ -151,7 +151,7 @@ const channels: Partial<Record<ChannelName, (asked: Asked) => Target>> = {
       throw new CerebraError('invalid', `${element}.endpoint: must be kafka: and the name of a topic of Kafka`);
     }
     if (linesOf(channel.header).length > 0) throw new CerebraError('unsupported', `${element}.header: has no effect`);
-    return { endpoint, payload: readPayload(channel, hookPayloads), header: [] };
+    return { endpoint, host: 'kafka:', payload: readPayload(channel, hookPayloads), header: [] };
   },
   message: (asked) => (asked.topic ? readMessaging(asked) : readMessages(asked)),
 };

@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { test } from 'node:test';
-import { createXmlCodec, loadDefinitions, parseJson, type Resource } from '#fhir-model';
+import { createXmlCodec, loadDefinitions, parseJson, type Resource, type StoredVersion } from '#fhir-model';
 import { startReceiver, waitFor } from '#platform/testing';
 import { createRig, observation, subscription, waitForState, waitForStatus } from './testing/rig.ts';
+import type { TestStore } from './testing/store.ts';
 
 test('a requested Subscription becomes active and what matches afterwards is notified', async (t) => {
   const { db, store, start } = await createRig(t);
@@ -213,6 +214,61 @@ test('the body is the newest version that meets the criteria, else the one that 
   await waitFor(() => receiver.received.length === 6, 'the other notifications');
   const sent = receiver.received.map(({ path, body }) => `${path.slice(18)} ${JSON.parse(body).meta.versionId}`);
   assert.deepEqual(sent, ['first 1', 'changed 2', 'changed 2', 'recoded 1', 'deleted 1', 'last 1']);
+});
+
+test('a receiver that is behind gets no older version after a newer one, whatever becomes of the resource', async (t) => {
+  const { db, store, start } = await createRig(t);
+  const receiver = await startReceiver(t);
+  const gates = Array.from({ length: 8 }, () => Promise.withResolvers<void>());
+  receiver.answer = () => gates[receiver.received.length - 1]!.promise.then(() => 200);
+  await start();
+  const channel = { type: 'rest-hook', endpoint: receiver.url, payload: 'application/fhir+json' };
+  await store.put(subscription('s', receiver.url, { channel }));
+  await waitForState(db, 's', 'active');
+  await store.put(observation('first'));
+  await waitFor(() => receiver.received.length === 1, 'the first notification');
+  for (let i = 0; i < 3; i++) await store.put(observation('o1'));
+  gates[0]!.resolve();
+  await waitFor(() => receiver.received.length === 2, 'the newest version');
+  // More versions that don't meet the criteria than are read at once, and in the end a deletion.
+  for (let i = 0; i < 10; i++) await store.put(observation('o1', 'b'));
+  gates[1]!.resolve();
+  await waitFor(() => receiver.received.length === 3, 'the second event');
+  await store.remove('Observation', 'o1');
+  gates[2]!.resolve();
+  await waitFor(() => receiver.received.length === 4, 'the third event');
+  const sent = receiver.received.map(({ path, body }) => `${path.slice(18)} ${JSON.parse(body).meta.versionId}`);
+  assert.deepEqual(sent, ['first 1', 'o1 3', 'o1 3', 'o1 3']);
+  for (const gate of gates) gate.resolve();
+});
+
+const currentOf = async ({ reader }: TestStore, ids: string[]): Promise<StoredVersion[]> => {
+  const found = await Promise.all(ids.map((id) => reader.read('Observation', id, { kind: 'everything' })));
+  return found.filter((one) => one !== undefined);
+};
+
+test('criteria that need the database: the very versions, in their order', async (t) => {
+  const { db, store, start } = await createRig(t);
+  const receiver = await startReceiver(t);
+  const gate = Promise.withResolvers<void>();
+  receiver.answer = () => gate.promise.then(() => 200);
+  // The database finds all of them.
+  const search = async () => ({ resources: await currentOf(store, ['first', 'o1']), included: [] });
+  await start({ reader: { ...store.reader, search } });
+  const channel = { type: 'rest-hook', endpoint: receiver.url, payload: 'application/fhir+json' };
+  const criteria = 'Observation?code=http://x|a&subject:Patient.family=Doe';
+  await store.put(subscription('s', receiver.url, { channel, criteria }));
+  await waitForState(db, 's', 'active');
+  await store.put(observation('first'));
+  await waitFor(() => receiver.received.length === 1, 'the first notification');
+  for (let i = 0; i < 2; i++) await store.put(observation('o1'));
+  const owed = { text: 'select last_number from subscriber where last_number = 3' };
+  await waitFor(async () => (await db.query(owed)).length === 1, 'both to be owed');
+  await store.put(observation('o1', 'b'));
+  gate.resolve();
+  await waitFor(() => receiver.received.length === 3, 'the other notifications');
+  const sent = receiver.received.map(({ path, body }) => `${path.slice(18)} ${JSON.parse(body).meta.versionId}`);
+  assert.deepEqual(sent, ['first 1', 'o1 1', 'o1 2']);
 });
 
 test('what is nowhere to be found any more is recorded as gone and does not hold up the next', async (t) => {

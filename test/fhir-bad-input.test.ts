@@ -68,6 +68,20 @@ describe('a search that means something else than it says', () => {
     assert.equal((await fhir('GET', 'Patient?nothing:exact%27=x')).status, 200);
   });
 
+  test('escapes that are not UTF-8 are refused: they would find nothing, and be made once more by each condition', async () => {
+    for (const query of ['family=M%FCller', 'family:exact=a%C3', 'f%E4mily=x', '_has:Observation:patient:code=%80']) {
+      const issue = assertOutcome(await fhir('GET', `Patient?${query}`), 400, 'value');
+      assert.match(issue.diagnostics, /its escapes are not UTF-8/);
+    }
+    const before = await countPatients();
+    const ifNoneExist = { 'If-None-Exist': 'family=M%FCller' };
+    assertOutcome(await fhir('POST', 'Patient', patient({ name: [{ family: 'Müller' }] }), ifNoneExist), 400, 'value');
+    assert.equal(await countPatients(), before);
+    // The character that stands for unknown ones is one itself.
+    assert.equal((await fhir('GET', 'Patient?family=%EF%BF%BD')).status, 200);
+    assert.equal((await fhir('GET', 'Patient?family=M%C3%BCller')).status, 200);
+  });
+
   test('a _count of any size is lowered to the most there is', async () => {
     for (const count of ['1000000000', `1${'0'.repeat(100)}`]) {
       for (const path of [`Patient?_count=${count}`, `Patient/_history?_count=${count}`])
@@ -110,7 +124,7 @@ describe('conditions that can’t be what was meant', () => {
     for (const [name, headers] of cases) {
       const text = await talk(
         net.connect(Number(port), hostname),
-        `POST ${pathname}/Patient HTTP/1.1\r\nHost: x\r\n${headers}Content-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+        `POST ${pathname}/Patient HTTP/1.1\r\nHost: localhost\r\n${headers}Content-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
       );
       const issue = issueOf(text, 400);
       assert.deepEqual([issue.code, issue.expression], ['invalid', [name]]);
@@ -208,7 +222,7 @@ describe('what is no HTTP', () => {
     const { hostname, port } = new URL(fhir.base);
     return net.connect(Number(port), hostname);
   };
-  const post = 'POST /fhir/R4/Patient HTTP/1.1\r\nHost: x\r\n';
+  const post = 'POST /fhir/R4/Patient HTTP/1.1\r\nHost: localhost\r\n';
   const cases: [string, string, number, string][] = [
     ['another protocol', 'MSH|^~\\&|\r\n\r\n', 400, 'structure'],
     ['a method that is none', 'FETCH /fhir/R4 HTTP/1.1\r\n\r\n', 400, 'structure'],
@@ -221,16 +235,16 @@ describe('what is no HTTP', () => {
     ],
     ['a negative length', `${post}Content-Length: -5\r\n\r\n`, 400, 'structure'],
     ['a chunk without a size', `${post}Transfer-Encoding: chunked\r\n\r\nzz\r\n`, 400, 'structure'],
-    ['a header in two lines', 'GET /fhir/R4 HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n', 400, 'structure'],
-    ['a NUL in a header', 'GET /fhir/R4 HTTP/1.1\r\nHost: x\r\nA: b\0c\r\n\r\n', 400, 'structure'],
-    ['a space in the URL', 'GET /fhir/R4/Patient/a b HTTP/1.1\r\nHost: x\r\n\r\n', 400, 'structure'],
+    ['a header in two lines', 'GET /fhir/R4 HTTP/1.1\r\nHost: localhost\r\nA: b\r\n c\r\n\r\n', 400, 'structure'],
+    ['a NUL in a header', 'GET /fhir/R4 HTTP/1.1\r\nHost: localhost\r\nA: b\0c\r\n\r\n', 400, 'structure'],
+    ['a space in the URL', 'GET /fhir/R4/Patient/a b HTTP/1.1\r\nHost: localhost\r\n\r\n', 400, 'structure'],
     [
       'a URL of 100 kB',
-      `GET /fhir/R4/Patient?name=${'x'.repeat(100_000)} HTTP/1.1\r\nHost: x\r\n\r\n`,
+      `GET /fhir/R4/Patient?name=${'x'.repeat(100_000)} HTTP/1.1\r\nHost: localhost\r\n\r\n`,
       431,
       'too-long',
     ],
-    ['5,000 headers', `GET /fhir/R4 HTTP/1.1\r\nHost: x\r\n${'A: b\r\n'.repeat(5000)}\r\n`, 431, 'too-long'],
+    ['5,000 headers', `GET /fhir/R4 HTTP/1.1\r\nHost: localhost\r\n${'A: b\r\n'.repeat(5000)}\r\n`, 431, 'too-long'],
     ['an expectation', `${post}Expect: wonders\r\nContent-Length: 2\r\n\r\n{}`, 417, 'not-supported'],
   ];
   for (const [name, text, status, code] of cases) {

@@ -30,7 +30,7 @@ describe('a Bundle of many entries', () => {
       assert.equal(await total(`many-${type}`), 2000);
       const more = await fhir('POST', '', bundle(type, [...many, post(patient('over'))]));
       const issue = assertOutcome(more, 413, 'too-long', 'Bundle.entry');
-      assert.match(issue.diagnostics, /2001 entries, bundleEntriesMax allows 2000/);
+      assert.match(issue.diagnostics, /2001 entries, BUNDLE_ENTRIES_MAX allows 2000/);
     });
 
     test(`${type}: 100,000 entries, of whatever kind, are refused`, async () => {
@@ -110,7 +110,7 @@ describe('clients that are slow', () => {
   function stalled(body: string, sent: number): Promise<Socket> {
     const { hostname, port, pathname } = new URL(fhir.base);
     const socket = connect(Number(port), hostname);
-    const head = `POST ${pathname} HTTP/1.1\r\nHost: x\r\nContent-Type: application/fhir+json\r\nContent-Length: ${body.length}\r\n\r\n`;
+    const head = `POST ${pathname} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/fhir+json\r\nContent-Length: ${body.length}\r\n\r\n`;
     return new Promise((resolve, reject) => {
       socket.once('error', reject);
       socket.write(head + body.slice(0, sent), () => resolve(socket));

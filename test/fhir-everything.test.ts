@@ -148,6 +148,23 @@ async function pages(path: string): Promise<Reply[]> {
 }
 
 describe('Patient/[id]/$everything', () => {
+  test('its links keep the format that was asked for in the URL', async () => {
+    for (const place of ['Patient/a', 'Patient']) {
+      const url = `${fhir.base}/${place}/$everything?_format=application%2Ffhir%2Bxml&_count=1&_pretty=true`;
+      const text = await (await fetch(url)).text();
+      const links = [...text.matchAll(/<relation value="(\w+)"\/>\s*<url value="([^"]+)"/g)];
+      assert.deepEqual(
+        links.map(([, relation]) => relation),
+        ['self', 'next'],
+      );
+      for (const [, , link] of links) assert.match(link!, /&amp;_format=application%2Ffhir%2Bxml&amp;_pretty=true/);
+    }
+    const bundle = await fhir('GET', 'Patient/a/$everything?_format=json&_count=1');
+    assert.match(linkOf(bundle, 'next')!, /\$everything\?_count=1&_format=json&_cursor=/);
+    const next = await fhir('GET', linkOf(bundle, 'next')!);
+    assert.match(linkOf(next, 'next')!, /\$everything\?_count=1&_format=json&_cursor=/);
+  });
+
   test('the patient first, the compartment, and what it refers to', async () => {
     const reply = await fhir('GET', 'Patient/a/$everything');
     assert.equal(reply.status, 200);

@@ -309,7 +309,7 @@ describe('clients that don’t behave', () => {
       for (const socket of sockets) socket.destroy();
     });
     for (const [i, socket] of sockets.entries()) {
-      const whole = 'POST /fhir/R4/Patient HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{';
+      const whole = 'POST /fhir/R4/Patient HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{';
       socket.write(i % 2 === 0 ? whole : 'GET /fhir/R4/Pat');
     }
     assert.equal((await fhir('GET', 'Patient/still')).status, 200);
@@ -319,7 +319,7 @@ describe('clients that don’t behave', () => {
     for (let i = 0; i < 20; i++) {
       const socket = await connect();
       socket.write(
-        'POST /fhir/R4/Patient HTTP/1.1\r\nHost: x\r\nContent-Type: application/fhir+json\r\nContent-Length: 100\r\n\r\n{"resource',
+        'POST /fhir/R4/Patient HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/fhir+json\r\nContent-Length: 100\r\n\r\n{"resource',
       );
       socket.destroy();
     }

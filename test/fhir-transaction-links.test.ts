@@ -161,6 +161,30 @@ describe('a reference to another entry', () => {
     assert.equal((await read(valueSet)).url, named, 'what a ValueSet is called does not depend on where it is stored');
   });
 
+  test('a system is still the system where the Bundle brings its CodeSystem under that very URL', async () => {
+    const system = `${OTHER}/CodeSystem/colours`;
+    const extended = `${OTHER}/StructureDefinition/shade`;
+    const reply = await transaction(
+      post({ resourceType: 'CodeSystem', status: 'draft', content: 'complete', url: system }, system),
+      post({ resourceType: 'Basic', code: { text: 'in place of a definition' } }, extended),
+      post({ resourceType: 'ValueSet', status: 'draft', compose: { include: [{ system }] } }),
+      post(
+        observation('Patient/any', {
+          code: { coding: [{ system, code: 'red' }] },
+          identifier: [{ system, value: '1' }],
+          extension: [{ url: extended, valueUri: system }],
+        }),
+      ),
+    );
+    const [codes, , valueSet, o] = names(reply);
+    const { code, identifier, extension } = await read(o);
+    assert.deepEqual(code, { coding: [{ system, code: 'red' }] });
+    assert.deepEqual(identifier, [{ system, value: '1' }]);
+    assert.deepEqual(extension, [{ url: extended, valueUri: codes }]);
+    assert.deepEqual((await read(valueSet)).compose, { include: [{ system }] });
+    assert.equal((await read(codes)).url, system);
+  });
+
   test('decimals keep their digits where references are put in', async () => {
     const urn = 'urn:uuid:5b0ab1a5-0000-4000-8000-0000000000dd';
     const body = JSON.stringify({

@@ -88,6 +88,25 @@ test('$convert-data makes a message of resources, in the version that is asked f
     'OBX|1|NM|2823-3^Potassium^LN||5.10|mmol/L^mmol/L^UCUM|3.5-5.1|N|||F|||20260131080000+0100',
     '',
   ]);
+  const [patient, first] = [
+    { resourceType: 'Patient', id: 'p' },
+    { resourceType: 'Observation', id: 'a' },
+  ];
+  const result = { status: 'final', code: { text: 'K' }, subject: { reference: 'Patient/p' } };
+  const resources = [patient, { ...first, ...result }, { ...first, ...result, id: 'b' }];
+  const bundle = { resourceType: 'Bundle', type: 'collection', entry: resources.map((resource) => ({ resource })) };
+  const two = await client(
+    'POST',
+    '$convert-data',
+    given(['inputData', JSON.stringify(bundle)], ['inputDataType', 'Fhir']),
+  );
+  const [, ...told] = two.json.parameter as unknown as { name: string; valueString: string }[];
+  assert.deepEqual(told, [
+    {
+      name: 'warning',
+      valueString: 'Observation/b is not in the message, nothing of which refers to it: convert it by itself',
+    },
+  ]);
   const wrong = await client(
     'POST',
     '$convert-data',
@@ -186,6 +205,20 @@ test('$process-message refuses what it does not process, and writes nothing of i
     'invalid',
     'Bundle.type',
   );
+});
+
+test('$process-message: a focus that did not come is told, not answered with ok', async () => {
+  const id = '0f9d3e0c-3b1e-4d58-9f7e-000000000007';
+  const whole = fhirMessage(id, 10, {
+    header: { focus: [{ reference: 'urn:uuid:0f9d3e0c-3b1e-4d58-9f7e-00000000000a' }] },
+  });
+  const empty = { ...fhirMessage(id, 10), entry: (fhirMessage(id, 10).entry as JsonObject[]).slice(0, 1) };
+  for (const message of [whole, empty]) {
+    const reply = await client('POST', '$process-message', message);
+    const { diagnostics } = assertOutcome(reply, 400, 'required', 'MessageHeader.focus[0].reference');
+    assert.match(String(diagnostics), /is not in the message: what it is about comes as an entry of its own/);
+  }
+  assert.equal(codeOf(await client('POST', '$process-message', fhirMessage(id, 10))).code, 'ok');
 });
 
 test('$process-message does as a stored MessageDefinition says of its event', async () => {

@@ -104,3 +104,25 @@ test('a message that no route takes is refused AR', async () => {
   assert.equal((await call('POST', '/default/enable', by)).status, 200);
   assert.equal(await admit('7', 'F'), 'AA');
 });
+
+test('a dry run tells what the store would refuse, and stores nothing', async () => {
+  const message = (patient: string, sex: string) =>
+    [
+      `MSH|^~\\&|ADT|HOSP|EHR|HOSP|20260131120000+0000||ADT^A08^ADT_A01|D1|P|2.5.1`,
+      `PID|1||${patient}||DOE^JANE||19800102|${sex}`,
+      'PV1|1|I',
+    ].join('\r');
+  const draft = { id: 'draft', name: 'Draft', codeMaps: { sex: { from: '0001', codes: { W: 'femal' } } } };
+  const dryRun = async (patient: string, sex: string) => {
+    const { status, body } = await call('POST', '/dry-run', { route: draft, message: message(patient, sex) });
+    assert.equal(status, 200);
+    return { refusal: body.refusal, msa: String(body.acknowledgment).split('\r')[1] };
+  };
+  const text = "Refused by the store: Patient.gender: 'femal' is not one of male, female, other, unknown";
+  assert.deepEqual(await dryRun('DRY1^^^HOSP^MR', 'W'), {
+    refusal: { step: 'store', acknowledgment: 'AE', condition: '207', text, more: [] },
+    msa: `MSA|AE|D1|${text}`,
+  });
+  assert.deepEqual(await dryRun('DRY1^^^HOSP^MR', 'F'), { refusal: undefined, msa: 'MSA|AA|D1' });
+  assert.equal(await sexOf('DRY1'), undefined);
+});

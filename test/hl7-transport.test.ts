@@ -203,6 +203,19 @@ describe('HL7 over HTTP', () => {
     assert.equal((await post('/hl7', czech, 'text/plain; charset=klingon')).status, 415);
   });
 
+  it('UTF-16 is answered in UTF-16, which the header says', async () => {
+    const text = message('HTTP12', { 18: 'UNICODE UTF-16' }, 'ജജ');
+    for (const [mark, charset] of [
+      ['', 'utf-16le'],
+      ['\ufeff', 'utf-16'],
+    ] as const) {
+      const reply = await post('/hl7', Buffer.from(mark + text, 'utf16le'), `application/hl7-v2; charset=${charset}`);
+      assert.equal(reply.headers.get('content-type'), `application/hl7-v2; charset=${charset}`);
+      assert.match(Buffer.from(await reply.arrayBuffer()).toString('utf16le'), /^\ufeff?MSH.*\rMSA\|AA\|HTTP12\r$/s);
+    }
+    assert.equal(await familyOf('HTTP12'), 'ജജ');
+  });
+
   it('a refusal is 200 as well, or 400 and 500 where the listener says so', async () => {
     const bad = message('HTTP20', { 12: '3.0' });
     const reply = await post('/hl7', bad);
@@ -331,7 +344,7 @@ describe('a drop folder', () => {
     const acks = await readFile(place('error', 'c.hl7.ack'), 'latin1');
     assert.match(acks, /MSA\|AA\|FILE3/);
     assert.match(acks, /MSA\|AR\|FILE4/);
-    assert.match(acks, /# BTS-1 tells 3 messages, the batch has 2/);
+    assert.match(acks, /# BTS-1 of batch 1 tells 3 messages, the batch has 2/);
     assert.equal(await familyOf('FILE3'), 'TRANSPORT');
   });
 

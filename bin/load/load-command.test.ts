@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { LoadFault, LoadProgress, LoadSummary } from '#fhir-server';
-import { isCerebraError } from '#platform';
+import { CerebraError, isCerebraError } from '#platform';
+import { stoppedText } from './loader.ts';
 import { loadArguments } from './options.ts';
 import { createProgressView } from './progress.ts';
 import { createFaultTeller, faultRecord, faultText, summaryText } from './report.ts';
@@ -46,6 +47,14 @@ describe('arguments', () => {
       );
     });
   }
+});
+
+test('a load that the database stopped says that the same command goes on', () => {
+  assert.equal(
+    stoppedText(new CerebraError('unavailable', 'The database is not available')),
+    'The load stopped: The database is not available\nWhat is loaded stays: when that is mended, the same command goes on from there',
+  );
+  assert.equal(stoppedText(new CerebraError('config', 'a.zip: no release')), 'The load stopped: a.zip: no release');
 });
 
 const counts = (created: number, refused = 0) => ({ created, updated: 0, present: 0, refused });

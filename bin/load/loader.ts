@@ -1,6 +1,7 @@
 // What the commands that load share: arguments, log, signals, exit code.
-import { type Config, createLog, type Log } from '#platform';
-import { configOrExit, fail } from '../commands/begin.ts';
+import { type Config, createLog, isPassing, type Log } from '#platform';
+import { configOrExit } from '../commands/begin.ts';
+import { explain } from '../explain.ts';
 import type { Output } from './progress.ts';
 
 /** Ctrl-C once stops between two transactions, twice at once; neither loses anything. */
@@ -10,6 +11,14 @@ function stopOnInterrupt(): AbortSignal {
     process.on(signal, () => (stopping.signal.aborted ? process.exit(130) : stopping.abort()));
   }
   return stopping.signal;
+}
+
+/** Why a load stopped, and where it was the database, that no more than time was lost. */
+export function stoppedText(error: unknown, config?: Config): string {
+  const why = `The load stopped: ${explain(error, config)}`;
+  return isPassing(error)
+    ? `${why}\nWhat is loaded stays: when that is mended, the same command goes on from there`
+    : why;
 }
 
 /** Yields the exit code; throws when it can't go on. */
@@ -34,6 +43,7 @@ export const loader =
       const log = createLog({ level: config.LOG_LEVEL === 'silent' ? 'silent' : 'warn', pretty: true });
       process.exitCode = await load(config, log, asked, process.stderr, stopOnInterrupt());
     } catch (error) {
-      fail('The load stopped', error, config);
+      console.error(stoppedText(error, config));
+      process.exit(1);
     }
   };

@@ -1,5 +1,11 @@
 // From the device a topic names to its Device resource and patient: https://hl7.org/fhir/R4/device.html
-import type { AccessScope, JsonObject, ResourceReader, StoredVersion } from '#fhir-model';
+import {
+  type AccessScope,
+  type JsonObject,
+  parseReference,
+  type ResourceReader,
+  type StoredVersion,
+} from '#fhir-model';
 import { type Clock, isCerebraError } from '#platform';
 import { type Fault, quote } from './fault.ts';
 import type { DeviceKey } from './topic.ts';
@@ -90,5 +96,16 @@ function patientOf({ id, body }: StoredVersion): KnownDevice | Fault {
   if (patient?.reference === undefined && patient?.identifier === undefined) {
     return { reason: 'device-without-patient', diagnostics: `Device/${id} has no patient` };
   }
+  if (patient.reference !== undefined && !namesPatient(patient.reference)) {
+    const diagnostics = `Device/${id} has the patient ${quote(patient.reference)}, which is no reference to one Patient`;
+    return { reason: 'device-without-patient', diagnostics };
+  }
   return { id, patient };
+}
+
+/** Of others (`Patient?identifier=…`, `#contained`, `urn:uuid:…`) the Observation would have a subject that nobody finds it by. */
+function namesPatient(reference: unknown): boolean {
+  const parsed = typeof reference === 'string' ? parseReference(reference) : undefined;
+  if (parsed?.kind !== 'local' && parsed?.kind !== 'absolute') return false;
+  return parsed.type === undefined ? parsed.kind === 'absolute' : parsed.type === 'Patient';
 }

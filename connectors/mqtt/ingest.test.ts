@@ -111,6 +111,28 @@ test('readings of devices that cannot be attributed are put aside with the reaso
   assert.equal(setup.store.all('Observation').length, 0);
 });
 
+test('a device whose patient is no reference to one Patient has its readings put aside', async (t) => {
+  const setup = await setUp(t);
+  const bad = ['Patient?identifier=7', '#p', 'urn:uuid:1b0e0a47-4a0f-4d0c-8a53-3f0a3b2d7c11', 'Group/g', 'somebody'];
+  const good = ['Patient/p9', 'http://example.org/fhir/Patient/p9', 'Patient/p9/_history/2'];
+  const client = await mqttClient(t, setup.url);
+  for (const [index, reference] of [...bad, ...good].entries()) {
+    setup.store.put(device(`d${index}`, undefined, { patient: { reference } }));
+    await client.publishAsync(`devices/d${index}/readings`, JSON.stringify(heartRate(60)), { qos: 1 });
+  }
+  assert.deepEqual(
+    (await reasons(setup)).map(([, reason, text]) => [reason, text]),
+    bad.map((reference, index) => [
+      'device-without-patient',
+      `Device/d${index} has the patient ${JSON.stringify(reference)}, which is no reference to one Patient`,
+    ]),
+  );
+  assert.deepEqual(
+    setup.store.all('Observation').map(({ subject }) => (subject as { reference: string }).reference),
+    good,
+  );
+});
+
 test('a changed patient takes effect within two seconds', async (t) => {
   const setup = await setUp(t);
   const client = await mqttClient(t, setup.url);

@@ -1,4 +1,5 @@
 // One value of a resource against one that is searched: https://hl7.org/fhir/R4/search.html#ptypes, #prefix, #modifiers
+import { versionUrl } from '../references.ts';
 import { approximateRange, compareDecimals } from './decimals.ts';
 import { familyParts } from './family-parts.ts';
 import { foldString } from './fold.ts';
@@ -48,8 +49,11 @@ function matchesTyped(value: Of<'typed', IndexValue>, wanted: Of<'typed', Search
   return wanted.code.toLowerCase() === value.code.toLowerCase() && wanted.value === value.value;
 }
 
+const versionOf = ({ type = '', id = '', version }: Of<'reference', IndexValue>): string | undefined =>
+  version === undefined ? undefined : versionUrl(type, id, version);
+
 function matchesReference(value: Of<'reference', IndexValue>, wanted: Of<'reference', SearchValue>): boolean {
-  if (wanted.url !== undefined) return wanted.url === value.url;
+  if (wanted.url !== undefined) return wanted.url === (value.url ?? versionOf(value));
   if (wanted.id !== value.id) return false;
   if (wanted.type !== undefined) return wanted.type === value.type;
   const { target } = value.param;

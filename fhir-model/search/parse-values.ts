@@ -1,5 +1,5 @@
 // One alternative of a search value, by parameter type: https://hl7.org/fhir/R4/search.html#ptypes
-import { isId, parseReference } from '../references.ts';
+import { isId, parseReference, versionUrl } from '../references.ts';
 import { parseDateRange } from './dates.ts';
 import { numberRange, plainDecimal } from './decimals.ts';
 import { splitPrefix, splitUnescaped } from './escapes.ts';
@@ -28,6 +28,10 @@ function parseReferenceValue(text: string, context: ValueContext): SearchValue {
   if (found.kind === 'local') {
     if (!context.isResourceType(found.type)) throw invalid(context, `${quote(found.type)} is no resource type`);
     if (wanted !== undefined && wanted !== found.type) throw invalid(context, `${quote(text)} is no ${wanted}`);
+    // What is above or below a resource is no matter of its versions.
+    if (found.version !== undefined && wanted === context.modifier) {
+      return { kind: 'reference', text, url: versionUrl(found.type, found.id, found.version) };
+    }
     return { kind: 'reference', text, type: found.type, id: found.id };
   }
   if (found.kind === 'other' && isId(value)) {

@@ -118,6 +118,7 @@ export type SearchValue =
       system?: string /** undefined: any code */;
       code?: string;
     }
+  /** `url`: of a resource elsewhere, or of a version of one here (versionUrl). */
   | { kind: 'reference'; text: string; type?: string; id?: string; url?: string }
   | { kind: 'date'; text: string; prefix: Prefix; lo: number; hi: number }
   | { kind: 'number'; text: string; prefix: Prefix; value: string; lo: string; hi: string }

@@ -2,7 +2,7 @@
 import { isId, type StoredVersion, stringify } from '#fhir-model';
 import { CerebraError } from '#platform';
 import type { Core } from '../interactions/core.ts';
-import { notModified } from '../interactions/etag.ts';
+import { isAmbiguous, notModified } from '../interactions/etag.ts';
 import { history } from '../interactions/history.ts';
 import { assertType } from '../interactions/search.ts';
 import { applySubset, readSubset } from '../interactions/subset.ts';
@@ -19,12 +19,30 @@ export function partOf(core: Core, request: FhirRequest, type: string, body: str
   return applySubset(core, body, readSubset(core, [type], pairs, strict));
 }
 
-function answerVersion(core: Core, found: StoredVersion | undefined, request: FhirRequest, name: string): Answer {
+/**
+ * Whether the version is told from the one before it by If-Modified-Since. The version before is read only where it could
+ * matter: for a 304 to an HTTP date of the second in which this one came.
+ */
+async function isToldApart(core: Core, found: StoredVersion, { req, scope }: FhirRequest): Promise<boolean> {
+  const { type, id, version, updatedMs } = found;
+  const { 'if-none-match': tag, 'if-modified-since': since } = req.headers;
+  if (version === 1 || !isAmbiguous(updatedMs, updatedMs, tag, since)) return true;
+  const before = await readVersion(core.store.db, type, id, version - 1, scope);
+  return before !== undefined && !isAmbiguous(updatedMs, before.updatedMs, tag, since);
+}
+
+function answerVersion(
+  core: Core,
+  found: StoredVersion | undefined,
+  request: FhirRequest,
+  name: string,
+  isTold = true,
+): Answer {
   if (!found) throw new CerebraError('not-found', `${name} is not known`);
   const { version, updatedMs } = found;
   if (found.deleted) throw new CerebraError('deleted', `${name} was deleted as version ${version}`);
   const { headers } = request.req;
-  if (notModified(version, updatedMs, headers['if-none-match'], headers['if-modified-since'])) {
+  if (isTold && notModified(version, updatedMs, headers['if-none-match'], headers['if-modified-since'])) {
     return { status: 304, version, updatedMs };
   }
   const native = found.type === 'Binary' ? nativeAnswer(request, found.body) : undefined;
@@ -45,7 +63,9 @@ export async function read(core: Core, request: FhirRequest): Promise<Answer> {
   const found = await core.store.read({ type, id, scope: request.scope });
   const builtIn = !found && type === 'OperationDefinition' ? builtInDefinition(core, id) : undefined;
   if (builtIn) return { status: 200, body: partOf(core, request, type, stringify(builtIn)) };
-  return answerVersion(core, found, request, name);
+  // Nearly every read is without the header, and has nothing to wait for.
+  const isTold = !found || !request.req.headers['if-modified-since'] || (await isToldApart(core, found, request));
+  return answerVersion(core, found, request, name, isTold);
 }
 
 export async function vread(core: Core, request: FhirRequest): Promise<Answer> {

@@ -9,6 +9,7 @@ import { at, isRead, operationIn, type Plan, placed, planEntry } from './entries
 import { withPatch } from './entry-patch.ts';
 import { withProfiles } from './entry-profiles.ts';
 import { withParameters } from './indexed.ts';
+import { urlsIn } from './named-criteria.ts';
 import { ANSWER_CHARACTERS_MAX, answerTooLarge, readEntry } from './read-entry.ts';
 import { isShared } from './together.ts';
 import { runPlans } from './transaction.ts';
@@ -83,14 +84,19 @@ const urnsOf = (entries: readonly (TransactionEntry | undefined)[]): Set<string>
   );
 
 /** "References within a resource to another that is being created within the batch are non-conformant": #brules */
-function assertIndependent(core: Core, { entry, index }: Plan, urns: ReadonlySet<string>): void {
-  if (urns.size === 0 || !entry.resource) return;
-  core.links.forEachReference(entry.resource, (text, site) => {
-    if (!urns.has(text)) return;
-    const path = site.path().replace(/^[A-Za-z]+\./, '');
-    throw new CerebraError('invalid', 'Entries of a batch cannot refer to each other: post a transaction', {
-      expression: [at(index, `.resource.${path}`)],
+function assertIndependent(core: Core, plan: Plan, urns: ReadonlySet<string>): void {
+  if (urns.size === 0) return;
+  const { entry, index, criteria } = plan;
+  const dependent = (path: string): CerebraError =>
+    new CerebraError('invalid', 'Entries of a batch cannot refer to each other: post a transaction', {
+      expression: [at(index, path)],
     });
+  if (criteria && urlsIn(criteria).some((url) => urns.has(url))) {
+    throw dependent(plan.method === 'POST' ? '.request.ifNoneExist' : '.request.url');
+  }
+  if (!entry.resource) return;
+  core.links.forEachReference(entry.resource, (text, site) => {
+    if (urns.has(text)) throw dependent(`.resource.${site.path().replace(/^[A-Za-z]+\./, '')}`);
   });
 }
 

@@ -66,7 +66,7 @@ export function entriesOf(core: Core, bundle: Resource): (TransactionEntry | Cer
   }
   const max = core.limits.bundleEntriesMax;
   if (list.length > max) {
-    const text = `The Bundle has ${list.length} entries, bundleEntriesMax allows ${max}: send several smaller ones`;
+    const text = `The Bundle has ${list.length} entries, BUNDLE_ENTRIES_MAX allows ${max}: send several smaller ones`;
     throw new CerebraError('too-large', text, { expression: ['Bundle.entry'] });
   }
   assertSound(core, around as Resource, 0);

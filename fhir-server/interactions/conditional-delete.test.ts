@@ -91,4 +91,23 @@ test('many at once delete each once', async () => {
   for (let i = 0; i < 20; i++) assert.equal(await isThere(`m${i}`), false);
 });
 
+test('_count, which other servers take as a limit, is refused: nothing goes', async () => {
+  await put('one', 'Counted');
+  await put('two', 'Counted');
+  const url = 'Patient?family=counted&_count=1';
+  await assert.rejects(runEntry(core, { method: 'DELETE', url }, 0, everything), {
+    status: 400,
+    issues: [
+      {
+        severity: 'error',
+        code: 'not-supported',
+        diagnostics:
+          'A conditional delete removes all that match, or none where they are too many (CONDITIONAL_DELETE_MAX): _count is no limit to it',
+        expression: ['Bundle.entry[0].request.url'],
+      },
+    ],
+  });
+  assert.deepEqual([await isThere('one'), await isThere('two')], [true, true]);
+});
+
 test('the store is sound afterwards', () => assertStoreSound({ db }));

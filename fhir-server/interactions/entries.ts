@@ -1,5 +1,5 @@
 // From Bundle entries to planned work: https://hl7.org/fhir/R4/http.html#transaction
-import { isId, type Resource, type SearchQuery, type TransactionEntry } from '#fhir-model';
+import { isId, isSubset, type Resource, type SearchQuery, type TransactionEntry } from '#fhir-model';
 import { CerebraError } from '#platform';
 import type { Patch } from '../patch/apply.ts';
 import { assertValid } from '../store/store.ts';
@@ -21,6 +21,8 @@ export interface Plan {
   criteriaKey: string | undefined;
   /** What is locked for the criteria. */
   lockKeys?: readonly string[];
+  /** Of a conditional create or update: the id of what it creates, where other entries' criteria have it already. */
+  freshId?: string;
   ifVersion: number | undefined;
   /** PATCH: what makes the new version of the current one. */
   patch?: Patch;
@@ -132,7 +134,26 @@ function planChange(core: Core, plan: Plan, target: Target): Plan {
   return withCriteria(core, found, target.query, '.request.url');
 }
 
+/** Elsewhere `_count` limits what a conditional delete removes; left out here, more would go than was meant to. */
+function planDelete(core: Core, plan: Plan, target: Target): Plan {
+  const planned = planChange(core, plan, target);
+  const limit = planned.criteria?.used.find(([name]) => name === '_count');
+  if (!limit) return planned;
+  const text =
+    'A conditional delete removes all that match, or none where they are too many (CONDITIONAL_DELETE_MAX): _count is no limit to it';
+  throw new CerebraError('unknown-parameter', text, { expression: [at(plan.index, '.request.url')] });
+}
+
+/** https://hl7.org/fhir/R4/search.html#elements: the tag is there so that a part is not stored over the whole. */
+function assertWhole(index: number, resource: Resource): void {
+  if (!isSubset(resource)) return;
+  const text =
+    'The resource is tagged SUBSETTED: it is a part, as _elements and _summary yield it, and would take the place of the whole. Read it whole and change that, or leave the tag out';
+  throw new CerebraError('business-rule', text, { expression: [at(index, '.resource.meta.tag')] });
+}
+
 function planPut(core: Core, plan: Plan, target: Target, resource: Resource): Plan {
+  assertWhole(plan.index, resource);
   if (target.id !== undefined && resource.id !== target.id) {
     throw fault(plan.index, '.resource.id', `The resource's id must be the url's, '${target.id}'`);
   }
@@ -176,7 +197,7 @@ export function planEntry(core: Core, entry: TransactionEntry, index: number): P
   const target = parseUrl(core, index, entry.url);
   plan.type = target.type;
   assertWritable(index, target);
-  if (method === 'DELETE') return planChange(core, plan, target);
+  if (method === 'DELETE') return planDelete(core, plan, target);
   if (method === 'PATCH') return planPatch(core, plan, target);
   const resource = needResource(index, entry, target.type);
   if (!entry.merge) assertValid(core.store, resource, at(index, '.resource'));

@@ -52,6 +52,11 @@ export function assertConditions(entry: Pick<TransactionEntry, 'method' | 'ifNon
   throw misplaced(`A create follows no version, so ${header} can't hold: its condition is If-None-Exist`, header);
 }
 
+const secondOf = (ms: number): number => Math.floor(ms / 1000);
+
+/** As entries of a Bundle have it, and `meta.lastUpdated`: with milliseconds. */
+const isInstant = (text: string): boolean => /^\s*\d{4}-/.test(text);
+
 /** Whether the client's copy is still the current one, so that 304 does. */
 export function notModified(
   version: number,
@@ -65,6 +70,22 @@ export function notModified(
       .some((tag) => tag.trim() === '*' || tag.trim().replace(/^W\//, '') === `"${version}"`);
   if (!ifModifiedSince) return false;
   const since = Date.parse(ifModifiedSince);
-  // The header has whole seconds: a change within that second counts as unchanged only if it is not later.
-  return Number.isFinite(since) && Math.floor(updatedMs / 1000) * 1000 <= since;
+  if (!Number.isFinite(since)) return false;
+  // An HTTP date has whole seconds, as Last-Modified had.
+  return isInstant(ifModifiedSince) ? updatedMs <= since : secondOf(updatedMs) * 1000 <= since;
+}
+
+/**
+ * Whether an HTTP date says nothing about two versions: a client that read the former of two that came within one second
+ * has the same Last-Modified as one that read the latter.
+ */
+export function isAmbiguous(
+  updatedMs: number,
+  beforeMs: number,
+  ifNoneMatch: string | undefined,
+  ifModifiedSince: string | undefined,
+): boolean {
+  if (ifNoneMatch || !ifModifiedSince || isInstant(ifModifiedSince)) return false;
+  const second = secondOf(updatedMs);
+  return secondOf(beforeMs) === second && secondOf(Date.parse(ifModifiedSince)) === second;
 }

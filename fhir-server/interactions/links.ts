@@ -117,10 +117,6 @@ export function targetsOf(resolved: readonly Resolved[]): Targets {
   return { urls, anyRestful };
 }
 
-/** `url` of a ValueSet, a StructureDefinition, … names what it is wherever it is stored: a name, not a link. */
-const isCanonicalName = ({ kind, key, owner }: LinkSite): boolean =>
-  kind === 'uri' && key === 'url' && typeof (owner as JsonObject).resourceType === 'string';
-
 function internalTarget(core: Core, targets: Targets, fullUrl: string | undefined, text: string): string | undefined {
   const exact = targets.urls.get(text);
   if (exact !== undefined || !targets.anyRestful || text.includes(':')) return exact;
@@ -146,7 +142,6 @@ export function resolveLinks(core: Core, targets: Targets, one: Plan, resource: 
   let versions = false;
   core.links.rewriteReferences(resource, (text, site) => {
     if (site.kind === 'reference') versions ||= asksForVersion(site.owner as JsonObject);
-    if (isCanonicalName(site) && !text.startsWith('urn:')) return undefined;
     const target = internalTarget(core, targets, fullUrl, text);
     if (target === undefined && site.kind === 'reference') assertNoUrn(one.index, text, site);
     return target;

@@ -187,8 +187,8 @@ function criteriaLocks(plans: Plan[]): { locksOf(key: string): string[]; exact: 
 }
 
 /** As PostgreSQL tells of a lost race (serialization_failure): the transaction is tried again. */
-const guessedWrong = (): Error =>
-  Object.assign(new Error('Criteria that matched before match no more'), { code: '40001' });
+export const guessedWrong = (): Error =>
+  Object.assign(new Error('Criteria match something else than before'), { code: '40001' });
 
 function resolveDelete(core: Core, plan: Plan, matches: StoredVersion[]): Resolved[] {
   if (matches.length > deletesMax(core)) {
@@ -215,7 +215,7 @@ function resolveChosen(core: Core, plan: Plan, chosen: Chosen, earlier: Iterable
     const other = as === undefined ? undefined : [...earlier].flat().find(({ entry }) => entry.fullUrl === as);
     return { ...plan, id: other?.id ?? '', found: undefined, idle, fresh: false };
   }
-  return { ...plan, id: core.store.newId(), found: undefined, idle, fresh: true };
+  return { ...plan, id: plan.freshId ?? core.store.newId(), found: undefined, idle, fresh: true };
 }
 
 /** A create or update by criteria; `assigned` has the ids that entries with the same criteria have been given. */
@@ -234,7 +234,7 @@ function resolveWrite(core: Core, plan: Plan, matches: StoredVersion[], assigned
     });
   }
   const wanted = method === 'PUT' ? entry.resource?.id : undefined;
-  const id = wanted ?? core.store.newId();
+  const id = wanted ?? plan.freshId ?? core.store.newId();
   assigned.set(plan.criteriaKey!, id);
   return { ...plan, id, found: undefined, idle: false, fresh: wanted === undefined };
 }

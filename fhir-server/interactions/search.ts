@@ -30,14 +30,25 @@ export function assertType(core: Core, type: string): void {
 /** A megabyte of `a&a&…` has 500,000 pairs, which URLSearchParams takes 3 s to tell. */
 const PAIRS_MAX = 1000;
 
-/** The pairs of a search string, decoded: `+` and `%20` are spaces. Throws `too-costly` beyond 1,000. */
+/**
+ * The pairs of a search string, decoded: `+` and `%20` are spaces. Throws `too-costly` beyond 1,000, `invalid-parameter` where it is
+ * not UTF-8: `M%FCller`, as ISO 8859-1 has it, would find nothing, and a conditional create make another one each time.
+ */
 export function searchPairs(text: string): [string, string][] {
   if (text === '') return [];
   let pairs = 1;
   for (let at = text.indexOf('&'); at !== -1 && pairs <= PAIRS_MAX; at = text.indexOf('&', at + 1)) pairs++;
   if (pairs > PAIRS_MAX) throw new CerebraError('too-costly', `A search may have ${PAIRS_MAX} parameters`);
-  return [...new URLSearchParams(text)];
+  const decoded = [...new URLSearchParams(text)];
+  const unknown = decoded.find((pair) => pair.some((each) => each.includes('\ufffd')));
+  if (unknown && !sentUnknown.test(text)) {
+    throw new CerebraError('invalid-parameter', `${unknown[0]}: its escapes are not UTF-8 (ü is %C3%BC)`);
+  }
+  return decoded;
 }
+
+/** The character that stands for what can't be decoded, sent as such. */
+const sentUnknown = /\ufffd|%EF%BF%BD/i;
 
 export function parseQuery(core: Core, type: string, pairs: [string, string][], strict: boolean): SearchQuery {
   core.store.registry.tick();

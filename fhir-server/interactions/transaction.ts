@@ -22,10 +22,11 @@ import {
   prepareGround,
 } from './ground.ts';
 import { withParameters } from './indexed.ts';
+import { type Bound, bindCriteria, isAsBound } from './named-criteria.ts';
 import { assertNoTwins, noteCreated, type Overlap, overlapOf } from './overlap.ts';
 import { pendingMatches } from './pending.ts';
 import { ANSWER_CHARACTERS_MAX, answerTooLarge, type EntryReader, readEntry } from './read-entry.ts';
-import { type Attempt, type Resolved, resolve, writes } from './resolve.ts';
+import { type Attempt, guessedWrong, type Resolved, resolve, writes } from './resolve.ts';
 
 const RETRIES_MAX = 5;
 
@@ -161,7 +162,7 @@ async function addReads(core: Core, plans: Plan[], results: Results, caller: Cal
 
 async function runOnce(
   core: Core,
-  attempt: Attempt & { verdicts: Verdicts },
+  attempt: Attempt & { verdicts: Verdicts; ids: Bound['ids'] | undefined },
   context: WriteContext,
   read: EntryReader,
   options: RunOptions,
@@ -175,6 +176,7 @@ async function runOnce(
       const ahead: GroundAhead = attempt.again ? {} : groundAhead(tx, plans, caller);
       const resolution = await resolve(core, tx, caller, { ...attempt, ...ahead });
       const { resolved, pending } = resolution;
+      if (attempt.ids && !isAsBound(resolved, attempt.ids)) throw guessedWrong();
       const ground = await prepareGround(core, tx, resolved, caller, ahead);
       await assertMatching(core, tx, caller, resolved, ground);
       const draft = draftContents(core, resolution, ground, verdicts);
@@ -191,6 +193,13 @@ async function runOnce(
       return inOrder;
     },
     { readsFirst, keepsPlans: true, ...options },
+  );
+}
+
+/** With what the criteria name, as a transaction that writes nothing finds it; runOnce finds it again. */
+function bound(core: Core, plans: Plan[], { scope }: WriteContext, again: boolean): Promise<Bound | undefined> {
+  return bindCriteria(plans, (some) =>
+    core.store.db.tx(async (tx) => (await resolve(core, tx, { scope, db: tx }, { plans: some, again })).resolved, {}),
   );
 }
 
@@ -229,7 +238,10 @@ export async function runPlans(
   const verdicts = newVerdicts();
   for (let attempt = 1; ; attempt++) {
     try {
-      const results = await runOnce(core, { plans, again: attempt > 1, verdicts }, context, read, options);
+      const again = attempt > 1;
+      const named = await bound(core, plans, context, again);
+      const one = { plans: named?.plans ?? plans, ids: named?.ids, again, verdicts };
+      const results = await runOnce(core, one, context, read, options);
       core.store.stream.committed(results);
       return results;
     } catch (error) {

@@ -9,9 +9,9 @@ export const encodeCursor = ({ step, rid }: EverythingCursor): string =>
 
 /** The URL of this page or, with a cursor, of the one that starts there. */
 function everythingUrl(core: Core, request: OperationRequest, cursor: string | undefined): string {
-  const { type, id, input } = request;
+  const { type, id, input, form = [] } = request;
   const pairs = [...input].flatMap(([name, values]) => values.map((value) => [name, String(value)] as const));
-  const kept = pairs.filter(([name]) => name !== '_cursor');
+  const kept = [...pairs.filter(([name]) => name !== '_cursor'), ...form];
   if (cursor !== undefined) kept.push(['_cursor', cursor]);
   const query = kept.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join('&');
   const place = id === undefined ? type : `${type}/${id}`;

@@ -36,6 +36,9 @@ export interface OperationCall {
   acceptLanguage?: string;
 }
 
+/** About how the answer looks: https://hl7.org/fhir/R4/http.html#parameters */
+const FORM = new Set(['_format', '_pretty']);
+
 function isOffered(spec: OperationSpec, { type, id, version }: OperationTarget): boolean {
   if (type === undefined) return spec.system;
   if (spec.type !== true && !spec.type.includes(type)) return false;
@@ -107,6 +110,7 @@ export async function invoke(core: Core, call: OperationCall): Promise<Operation
   if (call.resource) assertValid(core.store, checkedPart(spec, call.resource));
   const { input, search } = readInput(core.definitions, spec, call.pairs, call.resource);
   const { type, id, version } = target;
+  const form = call.pairs.filter(([name]) => FORM.has(name));
   return spec.run({
     ...(type === undefined ? {} : { type }),
     ...(id === undefined ? {} : { id }),
@@ -114,6 +118,7 @@ export async function invoke(core: Core, call: OperationCall): Promise<Operation
     ...(body === undefined ? {} : { body }),
     ...(ifMatch === undefined ? {} : { ifMatch }),
     ...(acceptLanguage === undefined ? {} : { acceptLanguage }),
+    ...(form.length === 0 ? {} : { form }),
     input,
     search,
     scope,

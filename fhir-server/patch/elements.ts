@@ -69,6 +69,28 @@ function siteIn(definitions: Definitions, holder: JsonObject, type: string, { na
   return { holder, name: property, index, element, type: choice ?? element.types[0]! };
 }
 
+/** Types that every resource is of, and that a path may begin with as well. */
+const ABSTRACT = new Set(['Resource', 'DomainResource']);
+
+/**
+ * Throws `patch-failed` when a resource of `type` can't have elements of these names, whatever it contains. What is below
+ * a choice or in another resource is left open.
+ */
+export function assertNames(definitions: Definitions, type: string, [first = '', ...rest]: string[]): void {
+  const isType = /^[A-Z]/.test(first);
+  if (isType && first !== type && !ABSTRACT.has(first)) {
+    throw new CerebraError('patch-failed', `The path is one of a ${first.slice(0, 80)}, the resource is a ${type}`);
+  }
+  let at = type;
+  for (const name of isType ? rest : [first, ...rest]) {
+    const found = elementOf(definitions, at, name);
+    if (!found) throw new CerebraError('patch-failed', `${at} has no element '${name.slice(0, 80)}'`);
+    const next = found.choice ?? (found.element.types.length === 1 ? found.element.types[0] : undefined);
+    if (next === undefined || next === 'Resource') return;
+    at = next;
+  }
+}
+
 function slotAt({ holder, name, index }: Site): Slot {
   const value = memberOf(holder, name);
   const extra = memberOf(holder, `_${name}`);

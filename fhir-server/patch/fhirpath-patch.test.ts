@@ -99,6 +99,22 @@ describe('choices', () => {
     assert.equal((await run(observation, named)).valueBoolean, true);
   });
 
+  test('are found by any type of R4, not only by those that FHIRPath has itself', async () => {
+    const dead = { ...patient, deceasedDateTime: '1970' };
+    const coded = { ...observation, valueCodeableConcept: { text: 'x' } };
+    const set = (path: string, value: unknown) => ({ type: 'replace', path, value });
+    const time = { valueDateTime: '1971' };
+    for (const path of ['Patient.deceased.ofType(dateTime)', '(Patient.deceased as dateTime)'])
+      assert.deepEqual(await run(dead, set(path, time)), { ...dead, deceasedDateTime: '1971' }, path);
+    const text = await run(coded, set('Observation.value.ofType(CodeableConcept).text', 'y'));
+    assert.deepEqual(text.valueCodeableConcept, { text: 'y' });
+    const where = await run(coded, set('Observation.where(value is FHIR.CodeableConcept).value.text', 'z'));
+    assert.deepEqual(where.valueCodeableConcept, { text: 'z' });
+    assert.deepEqual(await run(coded, { type: 'delete', path: 'Observation.value.ofType(Ratio)' }), coded);
+    const unknown = await refused(coded, { type: 'delete', path: 'Observation.value.ofType(Nothing)' });
+    assert.match(unknown, /^400 invalid Parameters.parameter\[0\] /);
+  });
+
   test('don’t take a type that is none of theirs', async () => {
     const add = { type: 'add', path: 'Observation', name: 'value', value: { valueUri: 'urn:x' } };
     assert.match(await refused(observation, add), /^422 .* value can't be of type uri/);
@@ -194,6 +210,34 @@ describe('places', () => {
     assert.match(await refused(two, insert('Patient.nme')), /^422 .* Patient has no element 'nme'/);
     const move = { type: 'move', path: 'Patient.name', source: 0, destination: 2 };
     assert.match(await refused(two, move), /^422 .* name has 2 elements/);
+  });
+
+  test('that a delete finds nothing at must be possible ones', async () => {
+    const remove = (path: string) => ({ type: 'delete', path });
+    const possible = [
+      'Patient.birthDate',
+      'birthDate',
+      '$this.birthDate',
+      'Resource.meta.tag',
+      "Patient.name.where(family='z').given[0]",
+      "Patient.contact.where(gender='male').name.family",
+      'Patient.deceasedBoolean',
+      'Patient.deceased.extension',
+      'Patient.contained.code',
+      "Patient.birthDate.extension('http://e')",
+      '(Patient.deceased as dateTime)',
+      'Patient.text.`div`',
+    ];
+    for (const path of possible) assert.deepEqual(await run(two, remove(path)), two, path);
+    const impossible: [string, RegExp][] = [
+      ['Patient.brithDate', /^422 processing Parameters.parameter\[0\] Patient has no element 'brithDate'$/],
+      ['Patient.name.where(family="z").first', /^400/],
+      ["Patient.name.where(family='z').givn[0]", /^422 .* HumanName has no element 'givn'$/],
+      ['Patient.contact.name.famly', /^422 .* HumanName has no element 'famly'$/],
+      ['Observation.status', /^422 .* The path is one of a Observation, the resource is a Patient$/],
+      ['nme', /^422 .* Patient has no element 'nme'$/],
+    ];
+    for (const [path, message] of impossible) assert.match(await refused(two, remove(path)), message, path);
   });
 
   test('are never the resource itself, nor a computed value', async () => {

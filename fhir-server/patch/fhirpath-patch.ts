@@ -2,6 +2,7 @@
 import { type Definitions, isNumber, type Json, type JsonObject, stringify } from '#fhir-model';
 import { CerebraError } from '#platform';
 import {
+  assertNames,
   choiceIn,
   choiceName,
   contentOf,
@@ -260,7 +261,11 @@ function editOf(finder: Finder, operation: FhirPathOperation): Edit | undefined 
       return moveEdit(finder, findList(finder, path), operation);
     case 'delete': {
       const steps = findOne(finder, path);
-      return steps && deleteEdit(finder, steps);
+      if (steps) return deleteEdit(finder, steps);
+      // A name that is misspelt would be answered as if something had been deleted.
+      const names = finder.locator.names(path);
+      if (names.length > 0) assertNames(finder.definitions, String(finder.plain.resourceType), names);
+      return undefined;
     }
   }
 }

@@ -104,6 +104,8 @@ export interface Locator {
   locate(root: JsonObject, path: string): Step[][];
   /** The path without its last name, and that name; undefined when it ends otherwise. `''` is the resource. */
   split(path: string): { parent: string; name: string } | undefined;
+  /** The names that the path follows from the resource on, up to where it goes on otherwise: `(name as HumanName).family` has none. */
+  names(path: string): string[];
 }
 
 function assertSimple(node: Node, path: string): void {
@@ -186,6 +188,32 @@ function lastMember(tree: Node): Node | undefined {
   return last?.type === 'MemberInvocation' ? last : undefined;
 }
 
+interface Spine {
+  names: string[];
+  /** Whether all so far are elements of the one before. */
+  isOpen: boolean;
+}
+
+/** Functions whose result is of the same type as what they select from. */
+const SELECTIONS = new Set(['where', 'first', 'last', 'tail', 'skip', 'take', 'single']);
+
+const nameIn = ({ text = '' }: Node): string => text.replaceAll('`', '');
+
+function spineOf(node: Node): Spine {
+  const [first, next] = node.children ?? [];
+  if (node.type === 'MemberInvocation') return { names: [nameIn(node)], isOpen: true };
+  if (node.type === 'ThisInvocation') return { names: [], isOpen: true };
+  if (node.type === 'IndexerExpression') return spineOf(first!);
+  if (node.type === 'InvocationExpression' && first && next) {
+    const before = spineOf(first);
+    if (!before.isOpen) return before;
+    if (next.type === 'MemberInvocation') return { names: [...before.names, nameIn(next)], isOpen: true };
+    return SELECTIONS.has(next.children?.[0]?.text ?? '') ? before : { ...before, isOpen: false };
+  }
+  const wraps = ['EntireExpression', 'TermExpression', 'InvocationTerm', 'ParenthesizedTerm'].includes(node.type);
+  return wraps && first && !next ? spineOf(first) : { names: [], isOpen: false };
+}
+
 function createLocator(library: Library, model: unknown): Locator {
   return {
     weigh(path) {
@@ -204,8 +232,9 @@ function createLocator(library: Library, model: unknown): Locator {
         .slice(0, member.start.column - 1)
         .trimEnd()
         .replace(/\.$/, '');
-      return { parent, name: (member.text ?? '').replaceAll('`', '') };
+      return { parent, name: nameIn(member) };
     },
+    names: (path) => spineOf(parse(library, withQuotedDiv(path))).names,
   };
 }
 
@@ -214,7 +243,7 @@ let loading: Promise<Locator> | undefined;
 /** Loads fhirpath.js (130 ms, 30 MB) when the first FHIRPath Patch comes. */
 export function loadLocator(): Promise<Locator> {
   loading ??= Promise.all([import('fhirpath'), import('fhirpath/fhir-context/r4')]).then(([library, model]) =>
-    createLocator(library as unknown as Library, model),
+    createLocator(library as unknown as Library, model.default),
   );
   return loading;
 }

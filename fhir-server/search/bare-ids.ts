@@ -63,20 +63,24 @@ function typed(criterion: Criterion, value: BareId, types: readonly string[]): S
   );
 }
 
-/** The criterion with the type of each bare id that something refers to. Throws for an id that stands for several types. */
-export async function withTypes(page: PageContext, criterion: Criterion): Promise<Criterion> {
+/**
+ * The criterion with the type of each bare id that something refers to. Throws for an id that stands for several types, unless
+ * one of them is the resource whose compartment is searched: `Patient/1/Observation?subject=1` tells which 1 it means.
+ */
+export async function withTypes(
+  page: PageContext,
+  criterion: Criterion,
+  compartment: Criterion['compartment'],
+): Promise<Criterion> {
   const possible = possibleTypes(criterion, page.resourceTypes);
   const keysOf = ({ id }: BareId): [string, string][] => possible.map((type) => [type, resourceKey(type, id)]);
   const keys = criterion.values.filter(isBareId).flatMap(keysOf);
   const referred = await referredKeys(page, criterion, [...new Set(keys.map(([, key]) => key))]);
   const values = criterion.values.map((value) => {
     if (!isBareId(value)) return value;
-    const types = keysOf(value).filter(([, key]) => referred.has(key));
-    return typed(
-      criterion,
-      value,
-      types.map(([type]) => type),
-    );
+    const types = keysOf(value).flatMap(([type, key]) => (referred.has(key) ? [type] : []));
+    const own = types.find((type) => type === compartment?.type && value.id === compartment.id);
+    return typed(criterion, value, own === undefined ? types : [own]);
   });
   return { ...criterion, values };
 }

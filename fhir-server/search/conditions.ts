@@ -99,7 +99,7 @@ function urlConditions(ctx: ConditionContext, { param, values }: Criterion, m: s
   const urls = values.flatMap((value) => (value.kind === 'reference' && value.url !== undefined ? [value.url] : []));
   const typeOf = (url: string) => {
     const parsed = parseReference(url);
-    return parsed.kind === 'absolute' ? parsed.type : undefined;
+    return parsed.kind === 'absolute' || parsed.kind === 'local' ? parsed.type : undefined;
   };
   const hashes = (some: string[]) => some.flatMap((url) => indexedAs(param).map((source) => token.url(source, url)));
   if (only === undefined) return urls.length > 0 ? [hasTokens(ctx, m, hashes(urls))] : [];

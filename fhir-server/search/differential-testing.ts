@@ -101,7 +101,8 @@ export function differential({ database, makers, askers, sorts, draw, searches, 
 
   function randomSearch(type: string): string {
     const criteria = [one(askers(type))(), ...some(() => one(askers(type))(), 2)];
-    const sort = next(2) === 0 ? `&_sort=${one(['', '-'])}${one(sorts[type]!)}` : '';
+    const rules = [...new Set(Array.from({ length: next(4) }, () => one(sorts[type]!)))];
+    const sort = rules.length > 0 ? `&_sort=${rules.map((rule) => one(['', '-']) + rule).join()}` : '';
     return criteria.join('&').replaceAll('+', '%2B').replaceAll('%', '%25').replaceAll('%252B', '%2B') + sort;
   }
 

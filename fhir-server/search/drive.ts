@@ -1,9 +1,10 @@
 // Searches driven by the rows of one index table, if these are few.
 import type { Criterion, SearchQuery } from '#fhir-model';
+import { isNarrower } from '../store/index-rows.ts';
 import { currentTable } from '../store/layout.ts';
-import { groups, groupTest } from './conditions.ts';
+import { groups, groupTest, tableOf } from './conditions.ts';
 import { filterTest } from './filter-tests.ts';
-import { type ConditionContext, indexedRids } from './index-tests.ts';
+import { type ConditionContext, indexedRids, ofParam } from './index-tests.ts';
 import { anyCondition, joinedRids } from './joins.ts';
 import type { PageContext } from './page.ts';
 import type { SqlBuilder } from './sql-text.ts';
@@ -73,6 +74,35 @@ export function drivers(known: Joins, query: Criteria): Criterion[][] {
     .slice(0, DRIVERS_MAX);
 }
 
+/** What has no rows of the parameter is all that a search asks for: no index has them, but two tell them by what is not there. */
+const isWithout = ({ param, modifier, values }: Criterion): boolean =>
+  modifier === 'missing' &&
+  values.every((value) => value.kind === 'missing' && value.missing) &&
+  tableOf(param) !== undefined &&
+  !isNarrower(param) &&
+  !param.composite;
+
+/**
+ * Where nothing else drives and the newest resources did not fill the page: criteria that ask for resources without a value,
+ * which few are without. Two indexes are compared, 1 µs a resource, and the few that are left are tested; otherwise the whole
+ * table is passed over, eight times the pages: 0.24 s instead of 1.6 for 250,000 Observations.
+ */
+export const withoutDrivers = (known: Joins, query: Criteria): Criterion[][] =>
+  query.criteria.some(isFound) || drivers(known, query).length > 0
+    ? []
+    : query.criteria
+        .filter(isWithout)
+        .slice(0, DRIVERS_MAX)
+        .map((criterion) => [criterion]);
+
+function withoutRids({ sql }: ConditionContext, type: string, { param }: Criterion): Rids {
+  const [m, x, y] = [sql.alias(), sql.alias(), sql.alias()];
+  // OFFSET 0: by the index that begins with the parameter, not by that of rid, which has the rows of all of them.
+  const rows = `select ${y}.rid from ${tableOf(param)} ${y} where ${ofParam(sql, y, param)} offset 0`;
+  const has = `select 1 from (${rows}) ${x} where ${x}.rid = ${m}.rid`;
+  return { text: `select ${m}.rid from ${currentTable(type)} ${m} where not exists (${has})`, exact: false };
+}
+
 /** Rids, some more than once, of what meets a group; `exact`: of nothing else. */
 interface Rids {
   text: string;
@@ -85,6 +115,7 @@ function criterionRids(ctx: ConditionContext, type: string, group: readonly Crit
   if (first === undefined) return undefined;
   const { chain, has, compartment, filter, logic } = first;
   if (logic) return logicRids(ctx, type, logic);
+  if (isWithout(first)) return withoutRids(ctx, type, first);
   const rows = () => {
     const test = filter ? filterTest(ctx, first) : groupTest(ctx, group);
     return test && indexedRids(ctx, test);
@@ -112,7 +143,7 @@ function foundRids(ctx: ConditionContext, type: string, criterion: Criterion): R
 
 /**
  * The CTEs `n` (few: whether the driver has at most `rowsMax` rows) and `m` (rid of the matches, id and updated
- * when they are sorted by; empty when there are too many). `group` is one of `drivers(page, query)`.
+ * when they are sorted by; empty when there are too many). `group` is one of `drivers(page, query)` or `withoutDrivers`.
  */
 export function drivenMatches(
   page: PageContext,

@@ -1,7 +1,7 @@
 // _include and _revinclude, :iterate and *: https://hl7.org/fhir/R4/search.html#include
 import { setImmediate } from 'node:timers/promises';
 import type { Include, IndexValue, Resource, SearchParam, SearchQuery, StoredVersion } from '#fhir-model';
-import { scopeSql } from '../access/scope.ts';
+import { type ScopeSql, scopeSql } from '../access/scope.ts';
 import { indexedAs } from '../store/index-rows.ts';
 import { currentTable, historyTable, resourceKey } from '../store/layout.ts';
 import { named, PAGE_BYTES_MAX, pageBody } from '../store/sql.ts';
@@ -13,6 +13,7 @@ import {
   refersToCanonical,
 } from './canonicals.ts';
 import { criterionHashes } from './conditions.ts';
+import { isOf } from './index-tests.ts';
 import type { PageContext } from './page.ts';
 
 /** Included resources of one page. */
@@ -167,6 +168,9 @@ async function addVersions(
   addRows(into, type, await ctx.db.query<Row>(statement, values), false);
 }
 
+/** The resource of `x`, by its number, whatever PostgreSQL believes of how many there are. */
+const rowOf = (type: string): string => `(select * from ${currentTable(type)} where ${isOf('rid', 'x.rid')} offset 0)`;
+
 /** Resources of the type that one of these tokens leads to; hashes find, `isMeant` decides. */
 async function addByTokens(
   ctx: IncludeContext,
@@ -178,8 +182,11 @@ async function addByTokens(
   const access = scopeSql(ctx.scope);
   const statement = named(
     `include_tokens_${type}${access.name}`,
-    () => `select m.id, m.version, m.updated, ${pageBody('m', 'm.rid desc')} from ${currentTable(type)} m
-      where m.tokens && $1::bigint[] and ${access.condition('m', 3)} order by m.rid desc limit $2`,
+    // All that have the tokens, then the newest: PostgreSQL, which does not know that they are few, reads the newest of all else.
+    () => `with f as materialized (
+        select m.rid from ${currentTable(type)} m where m.tokens && $1::bigint[] and ${access.condition('m', 3)})
+      select m.id, m.version, m.updated, ${pageBody('m', 'm.rid desc')} from (select rid from f order by rid desc limit $2) x
+      cross join lateral ${rowOf(type)} m order by m.rid desc`,
   );
   const rows = await ctx.db.query<Row>(statement, [`{${hashes.join(',')}}`, INCLUDED_MAX + 1, ...access.values]);
   const meant = rows.filter(({ body }) => body === null || isMeant(JSON.parse(body) as Resource));
@@ -219,10 +226,14 @@ async function forward(ctx: IncludeContext, into: Collection, include: Include, 
   await addCanonicals(ctx, into, include, targets);
 }
 
-/** The types of which some resource refers to these keys: `_revinclude=*` asks for no other. */
-async function referringTypes(ctx: IncludeContext, keys: string[]): Promise<string[]> {
+/** By type the parameters by which some resource refers to these keys: `*` asks for no others. */
+async function referringParams(
+  ctx: IncludeContext,
+  types: readonly string[],
+  keys: string[],
+): Promise<[string, number[]][]> {
   const typeOf = new Map<number, string>();
-  for (const type of ctx.resourceTypes) {
+  for (const type of types) {
     for (const param of ctx.referenceParams(type).flatMap(indexedAs)) typeOf.set(param.key, type);
   }
   const statement = {
@@ -231,25 +242,37 @@ async function referringTypes(ctx: IncludeContext, keys: string[]): Promise<stri
       where exists (select 1 from index_reference x where x.param = p and x.target = any($2::bigint[]))`,
   };
   const rows = await ctx.db.query<{ param: number }>(statement, [[...typeOf.keys()], keys]);
-  return [...new Set(rows.map(({ param }) => typeOf.get(param)!))].sort();
+  const found = Map.groupBy(
+    rows.map(({ param }) => param),
+    (param) => typeOf.get(param)!,
+  );
+  return [...found].sort(([a], [b]) => (a < b ? -1 : 1));
 }
+
+/**
+ * The newest of what refers to each key, from the index in its order, and of these the newest: whatever PostgreSQL believes of
+ * how many there are. Left to itself, with statistics of a smaller table, it read all resources of the type in order: 180 ms of
+ * 300,000. Where the access scope has a say, all that refer are tested.
+ */
+const referringSql = (type: string, { name, condition }: ScopeSql): string => {
+  const newest = name === '' ? 'order by x.rid desc limit $3' : '';
+  return `select m.id, m.version, m.updated, ${pageBody('m', 'm.rid desc')} from (
+      select distinct x.rid from unnest($1::int[]) p (param), unnest($2::bigint[]) k (key) cross join lateral (
+        select x.rid from index_reference x where x.param = p.param and ${isOf('x.target', 'k.key')} ${newest} offset 0) x ${newest}) x
+    cross join lateral ${rowOf(type)} m
+    where ${condition('m', 4)} order by m.rid desc limit $3`;
+};
 
 async function addReferring(
   ctx: IncludeContext,
   into: Collection,
   type: string,
-  params: readonly SearchParam[],
+  params: number[],
   keys: string[],
 ): Promise<void> {
   const access = scopeSql(ctx.scope);
-  const statement = named(
-    `revinclude_${type}${access.name}`,
-    () => `select m.id, m.version, m.updated, ${pageBody('m', 'm.rid desc')} from ${currentTable(type)} m
-      where m.rid in (select x.rid from index_reference x where x.param = any($1::int[]) and x.target = any($2::bigint[]))
-        and ${access.condition('m', 4)} order by m.rid desc limit $3`,
-  );
-  const keysOf = params.flatMap(indexedAs).map((param) => param.key);
-  addRows(into, type, await ctx.db.query<Row>(statement, [keysOf, keys, INCLUDED_MAX + 1, ...access.values]));
+  const statement = named(`revinclude_${type}${access.name}`, () => referringSql(type, access));
+  addRows(into, type, await ctx.db.query<Row>(statement, [params, keys, INCLUDED_MAX + 1, ...access.values]));
 }
 
 /** Those that name one of the sources by its canonical URL. */
@@ -281,9 +304,10 @@ async function reverse(ctx: IncludeContext, into: Collection, include: Include, 
   const keys = meant.map((source) => resourceKey(source.type, source.id));
   const urls = meant.some((source) => ctx.urlParam(source.type));
   const all = include.source === '*';
-  for (const type of all ? await referringTypes(ctx, keys) : [include.source]) {
-    await addReferring(ctx, into, type, include.param ? [include.param] : ctx.referenceParams(type), keys);
-  }
+  const referring: [string, number[]][] = include.param
+    ? [[include.source, indexedAs(include.param).map(({ key }) => key)]]
+    : await referringParams(ctx, all ? ctx.resourceTypes : [include.source], keys);
+  for (const [type, params] of referring) await addReferring(ctx, into, type, params, keys);
   if (!urls) return;
   for (const type of all ? ctx.resourceTypes : [include.source]) {
     const params = include.param ? [include.param] : ctx.referenceParams(type);

@@ -249,7 +249,7 @@ async function byParts(page: PageContext, criterion: Criterion): Promise<Criteri
   return { ...criterion, values };
 }
 
-async function lookUp(page: PageContext, criterion: Criterion): Promise<Criterion> {
+async function lookUp(page: PageContext, criterion: Criterion, { compartment }: Around): Promise<Criterion> {
   const { param, modifier, values } = criterion;
   if (modifier === 'text' && param.type === 'reference') return byDisplay(page, criterion);
   if (modifier === 'text' || modifier === 'code-text') return byText(page, criterion);
@@ -261,7 +261,7 @@ async function lookUp(page: PageContext, criterion: Criterion): Promise<Criterio
   }
   if ((modifier === 'above' || modifier === 'below') && isInTerms(param)) return byProfile(page, criterion);
   if (isOfTerms(criterion)) return byTerms(page, criterion);
-  if (hasBareIds(criterion)) return withTypes(page, criterion);
+  if (hasBareIds(criterion)) return withTypes(page, criterion, compartment);
   let found = criterion;
   if (values.some((value) => hasUnit(value) || (hasParts(value) && value.parts.some(hasUnit)))) {
     found = await byUnits(page, found);
@@ -269,35 +269,45 @@ async function lookUp(page: PageContext, criterion: Criterion): Promise<Criterio
   return param.composite && modifier === undefined ? byParts(page, found) : found;
 }
 
+/** What the search is within that a criterion is one of. */
+interface Around {
+  compartment?: Criterion['compartment'];
+  /** The type of the resources that are searched, where the criterion is on what these contain. */
+  containers?: string | undefined;
+}
+
 /** An error tells which parameter is at fault. */
-async function named(page: PageContext, criterion: Criterion): Promise<Criterion> {
+async function named(page: PageContext, criterion: Criterion, around: Around): Promise<Criterion> {
   try {
-    return await lookUp(page, criterion);
+    return await lookUp(page, criterion, around);
   } catch (error) {
     if (!isCerebraError(error) || error.issues[0]?.expression !== undefined) throw error;
     throw new CerebraError(error.code, error.message, { expression: [criterion.name], cause: error });
   }
 }
 
-/**
- * Looks up what the criteria need, and remembers it on the page by criterion. `containers` is the type of the resources that
- * are searched where the criteria are on what these contain.
- */
-export async function lookUpAll(page: PageContext, criteria: readonly Criterion[], containers?: string): Promise<void> {
+/** Looks up what the criteria need, and remembers it on the page by criterion. */
+export async function lookUpAll(
+  page: PageContext,
+  criteria: readonly Criterion[],
+  { containers, ...outer }: Around = {},
+): Promise<void> {
+  const compartment = outer.compartment ?? criteria.find((each) => each.compartment)?.compartment;
+  const around: Around = compartment ? { compartment, containers } : { containers };
   await lookUpLinks(page, criteria);
   for (const criterion of criteria) {
     const { chain = [], has, logic } = criterion;
     if (chain.length > 0 || has || logic) {
       await lookUpAll(page, [...chain.map((link) => link.criterion), ...(has ? [has.criterion] : [])]);
-      await lookUpAll(page, logic?.criteria ?? [], containers);
+      await lookUpAll(page, logic?.criteria ?? [], around);
       const type = containers ?? criterion.param.resourceType;
       const places = findPlaces(page, criterion, type);
-      await lookUpAll(page, places, type);
+      await lookUpAll(page, places, { containers: type });
       await tellBeyond(page, criterion, type);
       continue;
     }
     if (page.found?.has(criterion)) continue;
-    const found = await named(page, criterion);
+    const found = await named(page, criterion, around);
     if (found === criterion) continue;
     page.found ??= new Map();
     page.found.set(criterion, found);

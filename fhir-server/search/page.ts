@@ -12,7 +12,7 @@ import { currentTable } from '../store/layout.ts';
 import { type ByReference, byReference } from './by-reference.ts';
 import { isOneRow } from './conditions.ts';
 import { type Cursor, decodeCursor, encodeCursor } from './cursor.ts';
-import { drivenMatches, drivers } from './drive.ts';
+import { drivenMatches, drivers, withoutDrivers } from './drive.ts';
 import type { FirstPages } from './first-pages.ts';
 import { isJoin, textOf } from './joins.ts';
 import type { TotalContext } from './kept-totals.ts';
@@ -200,7 +200,7 @@ function longWays(asked: Asked): Way[] {
   if (walk) found.push(byWalk(walk));
   if (joined) found.push(...query.criteria.filter(isFound).map((one) => byDriver([one])), byJoins(MUCH));
   if (joined && walk) found.push(byLongWalk(walk));
-  return [...found, bySet];
+  return [...found, ...withoutDrivers(page, query).map((group) => byDriver(group)), bySet];
 }
 
 /** Searches whose first ways failed lately, by their text: the next ones begin with the one that succeeded. */

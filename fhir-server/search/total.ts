@@ -1,7 +1,7 @@
 // Bundle.total and _total: https://hl7.org/fhir/R4/search.html#total
 import type { Criterion, SearchQuery } from '#fhir-model';
 import { currentTable } from '../store/layout.ts';
-import { drivenMatches, drivers } from './drive.ts';
+import { drivenMatches, drivers, withoutDrivers } from './drive.ts';
 import { countOrBringUp } from './kept-totals.ts';
 import type { PageContext } from './page.ts';
 import { MUCH, resolveJoins } from './resolve.ts';
@@ -18,7 +18,7 @@ async function countDriven(page: PageContext, query: SearchQuery, group: readonl
 /** The number of matches. */
 export async function countMatches(page: PageContext, query: SearchQuery): Promise<number> {
   await resolveJoins(page, query.criteria, MUCH);
-  for (const group of drivers(page, query)) {
+  for (const group of [...drivers(page, query), ...withoutDrivers(page, query)]) {
     const found = await countDriven(page, query, group);
     if (found !== undefined) return found;
   }

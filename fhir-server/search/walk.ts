@@ -9,6 +9,7 @@ import type { Asked, PageContext } from './page.ts';
 import { bodyOf } from './page-bytes.ts';
 import { type SortSource, sortSource, updatedKey } from './sort.ts';
 import { createSql, type Sql, type SqlBuilder } from './sql-text.ts';
+import { firstRows, firstSql } from './walk-first.ts';
 import { conditionContext, where } from './where.ts';
 
 /** 1,000 rows of 1.2 kB are some 150 pages: about 1 ms in memory. */
@@ -130,7 +131,11 @@ export function walkFor(query: SearchQuery, cursor: Cursor | undefined): Walk | 
   const complete = query.criteria.length === 0;
   const [sort, ...more] = query.sort;
   if (!sort) return { sql: newestSql, complete };
-  if (more.length > 0 || cursor?.keys[0] === null) return undefined;
+  if (more.length > 0 || sort.param.code === '_id') {
+    const first = firstRows({ query, cursor });
+    return first && { sql: (asked) => firstSql(asked, first, asked.walkRows ?? rowsOf(asked)), complete: false };
+  }
+  if (cursor?.keys[0] === null) return undefined;
   if (sort.param.code === '_lastUpdated') return { sql: updatedSql, complete };
   const source = sortSource(sort.param);
   if (!source || indexedAs(sort.param).length > 1) return undefined;

@@ -7,6 +7,7 @@ import {
   narrativeWordsMax,
   type SearchParam,
   UCUM,
+  versionUrl,
   wordsOf,
 } from '#fhir-model';
 import { resourceKey } from './layout.ts';
@@ -134,10 +135,13 @@ function addEntries(sink: Sink, { tokens, facts, terms }: Entries): void {
   for (let i = 0; i < terms.length; i++) addTerm(sink, terms[i] as Term);
 }
 
-/** References to resources here are rows of index_reference; only those to elsewhere are tokens. */
+/** References to resources here are rows of index_reference; those to elsewhere, and to one version, are tokens. */
 function addReference({ rows, seen }: Sink, value: IndexValue & { kind: 'reference' }): void {
   const { param } = value;
   if (value.type && value.id) {
+    if (value.version !== undefined) {
+      rows.tokens.add(token.url(param, versionUrl(value.type, value.id, value.version)));
+    }
     const target = resourceKey(value.type, value.id);
     if (!isNew(seen, `${param.key}>${target}`)) return;
     rows.referenceParams.push(param.key);

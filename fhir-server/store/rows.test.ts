@@ -65,7 +65,7 @@ describe('index rows', () => {
     assert.equal(a.difference(b).size, 3, 'the pair, the system, the code');
   });
 
-  test('references here are rows, each once; those to elsewhere tokens', () => {
+  test('references here are rows, each once; those to elsewhere and to one version are tokens', () => {
     const rows = rowsOf({
       resourceType: 'Observation',
       performer: [
@@ -76,7 +76,10 @@ describe('index rows', () => {
       ],
     });
     assert.deepEqual(rows.referenceParams, [keyOf('Observation', 'performer')]);
-    assert.deepEqual([rows.tokens.size, rows.facts.size], [1, 1]);
+    const performer = paramOf('Observation', 'performer');
+    const urls = ['Patient/1/_history/2', 'http://else/Patient/1'];
+    assert.deepEqual(rows.tokens, new Set(urls.map((url) => token.url(performer, url))));
+    assert.deepEqual(rows.facts, new Set([token.present(performer)]));
   });
 
   test('a code is found by one token, whether there is one told by facts', () => {

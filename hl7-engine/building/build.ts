@@ -14,6 +14,7 @@ import { oru } from './messages/oru.ts';
 import { siu } from './messages/siu.ts';
 import { vxu } from './messages/vxu.ts';
 import { dtmOf } from './types/time.ts';
+import { checkTold, watched } from './whose.ts';
 
 const builders: readonly MessageBuilder[] = [adt, oru, oml, orm, siu, vxu];
 
@@ -76,6 +77,8 @@ export interface Built {
   message: Hl7Message;
   /** What the resources say and the message does not, by its place and without values. */
   warnings: string[];
+  /** What of the graph was looked at for it, without the focus. */
+  used: ReadonlySet<Resource>;
 }
 
 /**
@@ -102,10 +105,12 @@ export async function buildFrom({
     const text = `${builder.code} is made of ${builder.from.join(' or ')}, not of ${focus.resourceType}`;
     throw new CerebraError('business-rule', text, { expression: [focus.resourceType] });
   }
-  const building: Building = { graph, target, nowMs, warnings: new Set() };
+  const seen = watched(graph);
+  const building: Building = { graph: seen, target, nowMs, warnings: new Set() };
   const event = wanted.event ?? builder.eventOf(focus, told);
   const structure = builder.structures[event]!;
   const body = builder.segments(building, focus, event, told);
+  checkTold(focus, seen);
   const type = since(building, '2.3.1') ? [builder.code, event, structure] : [builder.code, event];
   const header = {
     name: 'MSH',
@@ -118,5 +123,5 @@ export async function buildFrom({
   const dictionary = await loadDictionary();
   const segments = fitted(body, dictionary, target.version, building.warnings);
   const message = buildMessage({ charset: target.charset, segments: [header, ...segments] });
-  return { message, warnings: [...building.warnings] };
+  return { message, warnings: [...building.warnings], used: seen.used };
 }

@@ -129,6 +129,10 @@ function wantedIn(messageType: string | undefined, resources: readonly Resource[
   return wantedMessage('ADT');
 }
 
+/** A message is made of one resource and what that refers to. */
+const leftOut = ({ resourceType, id }: Resource): string =>
+  `${resourceType}${id === undefined ? '' : `/${id}`} is not in the message, nothing of which refers to it: convert it by itself`;
+
 async function toMessage(
   data: string,
   { input }: OperationRequest,
@@ -147,10 +151,11 @@ async function toMessage(
   const version = one<string>(input, 'messageVersion') ?? '2.5.1';
   const target = { ...buildTarget(config), version };
   const controlId = uuidv7(nowMs).replaceAll('-', '').slice(0, 20).toUpperCase();
-  const { message, warnings } = await buildFrom({ wanted, focus, graph, target, controlId, nowMs });
+  const { message, warnings, used } = await buildFrom({ wanted, focus, graph, target, controlId, nowMs });
+  const others = resources.filter((one) => one !== focus && one.resourceType !== 'Provenance' && !used.has(one));
   return parametersOf([
     { name: 'outputData', valueString: message.raw.toString('utf8') },
-    ...warnings.map((valueString) => ({ name: 'warning', valueString })),
+    ...[...warnings, ...others.map(leftOut)].map((valueString) => ({ name: 'warning', valueString })),
   ]);
 }
 

@@ -50,7 +50,19 @@ export function messageContent(bundle: Resource, baseUrl: string): MessageConten
     const whole = withReferences(resource, url, known, baseUrl) as Resource;
     return [entryOf(whole, url, focus.has(url), baseUrl)];
   });
+  assertFocus(header, known, content.length);
   return { header, fullUrl, entries: content };
+}
+
+/** What a message is about stands in it, or at an address that others can read: an `ok` for what never came would lose it. */
+function assertFocus(header: Resource, known: ReadonlySet<string>, contentCount: number): void {
+  for (const [index, { reference }] of objects(header.focus).entries()) {
+    const name = text(reference);
+    if (name === undefined || known.has(name)) continue;
+    if (contentCount > 0 && !name.startsWith('urn:')) continue;
+    const words = `The focus ${name.slice(0, 200)} is not in the message: what it is about comes as an entry of its own, with that fullUrl`;
+    throw fault(words, `MessageHeader.focus[${index}].reference`, 'required');
+  }
 }
 
 /** Ours by its address, else by its business identifier, else under an id that its fullUrl always gives. */

@@ -12,7 +12,8 @@ interface Step {
 
 /**
  * Compiles a path to what it yields of a resource: lists are gone through, so the result is flat. In brackets stands a url of an
- * extension, or `element=text`, `element!=text`: an item in which that element is, or holds, that text or code. Throws SyntaxError.
+ * extension, or `element=text`, `element!=text`: an item in which that element is, or holds, that text or code, or one of several
+ * (`use=old,maiden`). Throws SyntaxError.
  */
 export function compilePath(path: string): (value: Json) => Json[] {
   const steps = readElementPath(path).map(({ name, inside }): Step => ({ name, test: testOf(inside) }));
@@ -33,8 +34,9 @@ function testOf(inside: string | undefined): Test | undefined {
   if (inside === undefined) return undefined;
   const match = /^([A-Za-z]\w*)(!?=)([^=]*)$/.exec(inside);
   if (match === null) return (item) => isObject(item) && item.url === inside;
-  const [, name = '', sign, wanted = ''] = match;
-  return (item) => (isObject(item) && holds(item[name], wanted)) === (sign === '=');
+  const [, name = '', sign, text = ''] = match;
+  const wanted = text.split(',');
+  return (item) => (isObject(item) && wanted.some((one) => holds(item[name], one))) === (sign === '=');
 }
 
 /** The text itself, or a code somewhere within. */

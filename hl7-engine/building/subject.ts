@@ -7,7 +7,7 @@ import { type Building, objects, text } from './building.ts';
 import { fieldsOf, fieldValue, segmentOf } from './table.ts';
 import { nk1, pd1, pid } from './tables/patient.ts';
 import { pv1, pv2 } from './tables/visit.ts';
-import { cx, identifierTypeOf, ofType, ownIdentifier } from './types/identifier.ts';
+import { cx, identifierTypeOf, inUseFirst, ofType, ownIdentifier } from './types/identifier.ts';
 import { pl } from './types/reference.ts';
 
 /** The patient that a reference means. Throws CerebraError `business-rule`: no message is about nobody. */
@@ -57,8 +57,8 @@ function socialSecurityNumber(patient: Resource): string | undefined {
 
 /** The visit's account: an identifier of type AN of the visit, else of Encounter.account. */
 function accountOf({ graph }: Building, visit: Resource): JsonObject | undefined {
-  const own = ofType(objects(visit.identifier), 'AN');
-  return own ?? objects(graph.resolve(objects(visit.account)[0])?.identifier)[0];
+  const own = ofType(inUseFirst(objects(visit.identifier)), 'AN');
+  return own ?? inUseFirst(objects(graph.resolve(objects(visit.account)[0])?.identifier))[0];
 }
 
 const isTemporary = (place: JsonObject): boolean => JSON.stringify(place.extension ?? '').includes('"temporary"');
@@ -82,7 +82,8 @@ function placesOf(building: Building, visit: Resource): Record<number, FieldValu
 /** PV1 and, where it says something, PV2; without a visit a PV1 that says so. */
 export function visitSegments(building: Building, visit: Resource | undefined): SegmentValue[] {
   if (visit === undefined) return [{ name: 'PV1', fields: { 1: '1', 2: 'N' } }];
-  const numbers = objects(visit.identifier).filter((identifier) => identifierTypeOf(identifier) !== 'AN');
+  const all = inUseFirst(objects(visit.identifier));
+  const numbers = all.filter((identifier) => identifierTypeOf(identifier) !== 'AN');
   const main = ofType(numbers, 'VN') ?? numbers[0];
   const own = main ?? (accountOf(building, visit) === undefined ? ownIdentifier(building, visit.id, 'VN') : undefined);
   const others = numbers.filter((identifier) => identifier !== main).map((identifier) => cx(building, identifier));

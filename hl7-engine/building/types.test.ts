@@ -160,6 +160,8 @@ test('paths go through lists, and take items by their code or url', () => {
   assert.deepEqual(compilePath('participant.individual')(visit), [1, 2]);
   assert.deepEqual(compilePath('participant[type=ATND].individual')(visit), [1]);
   assert.deepEqual(compilePath('participant[type!=ATND].individual')(visit), [2]);
+  assert.deepEqual(compilePath('participant[type=CON,ATND].individual')(visit), [1]);
+  assert.deepEqual(compilePath('participant[type!=CON,ATND].individual')(visit), [2]);
   assert.deepEqual(compilePath('extension[http://x.y/z].valueString')(visit), ['v']);
   assert.deepEqual(compilePath('absent.deeper')(visit), []);
 });

@@ -9,6 +9,7 @@ import {
   type Clock,
   type Db,
 } from '#platform';
+import { assertKnownQuery } from '../known-query.ts';
 import { deadLetterPage, resolutionContent, reviewContent, reviewPage } from './admin-content.ts';
 import { listDeadLetters, listReviews, type Openness, resolveMessages, resolveOne } from './decisions.ts';
 import { numberOf, pageParameters, readPage } from './filter.ts';
@@ -39,7 +40,11 @@ const kindParameter: AdminParameter = {
 };
 
 /** Throws CerebraError `invalid-parameter`. */
-function pageOf(query: URLSearchParams) {
+function pageOf(query: URLSearchParams, parameters: readonly AdminParameter[]) {
+  assertKnownQuery(
+    query,
+    parameters.map(({ name }) => name),
+  );
   const which = query.get('state') ?? 'open';
   if (which !== 'open' && which !== 'resolved' && which !== 'all') {
     throw new CerebraError('invalid-parameter', 'state is one of open, resolved, all');
@@ -54,8 +59,11 @@ function paged(name: string, items: { id: bigint; shown: unknown }[], limit: num
   return { status: 200, body: { [name]: page.map(({ shown }) => shown), ...next } };
 }
 
+const letterParameters: AdminParameter[] = [stateParameter, ...pageParameters];
+const reviewParameters: AdminParameter[] = [stateParameter, kindParameter, ...pageParameters];
+
 async function deadLetters({ db }: DecisionOptions, { query }: AdminRequest): Promise<AdminResponse> {
-  const page = pageOf(query);
+  const page = pageOf(query, letterParameters);
   return paged('deadLetters', await listDeadLetters(db, page), page.limit);
 }
 
@@ -71,7 +79,7 @@ async function resolveDeadLetter({ db, clock }: DecisionOptions, request: AdminR
 }
 
 async function reviews({ db }: DecisionOptions, { query }: AdminRequest): Promise<AdminResponse> {
-  const page = pageOf(query);
+  const page = pageOf(query, reviewParameters);
   const kind = query.get('kind') ?? undefined;
   if (kind !== undefined && !kinds.includes(kind)) {
     throw new CerebraError('invalid-parameter', `kind is one of ${kinds.join(', ')}`);
@@ -94,7 +102,7 @@ export function decisionRoutes(options: DecisionOptions): AdminRoute[] {
       method: 'GET',
       path: '/admin/hl7/dead-letters',
       summary: 'Messages that failed and were not processed since, newest first',
-      parameters: [stateParameter, ...pageParameters],
+      parameters: letterParameters,
       response: deadLetterPage,
       handle: (request) => deadLetters(options, request),
     },
@@ -110,7 +118,7 @@ export function decisionRoutes(options: DecisionOptions): AdminRoute[] {
       method: 'GET',
       path: '/admin/hl7/reviews',
       summary: 'Questions that messages raised and a person has to decide, newest first',
-      parameters: [stateParameter, kindParameter, ...pageParameters],
+      parameters: reviewParameters,
       response: reviewPage,
       handle: (request) => reviews(options, request),
     },

@@ -211,6 +211,9 @@ test('dead letters: listed, processed again, resolved with a comment', async (t)
   assert.equal((await call(resolve, { body: { author: 'kim', comment: 'by phone' } })).status, 404);
   assert.deepEqual([await list(), await list('state=resolved'), await list('state=all&limit=1')], [[], ['B'], ['B']]);
   assert.equal((await call(letters, { query: 'state=odd' })).status, 400);
+  const unknown = await call(letters, { query: 'type=ORU&limit=5' });
+  assert.equal(unknown.status, 400);
+  assert.match(String(unknown.body.error), /There is no parameter type here: there are state, limit, after/);
 });
 
 test('reviews: an open one is listed by kind and resolved once', async (t) => {
@@ -223,6 +226,7 @@ test('reviews: an open one is listed by kind and resolved once', async (t) => {
     ((await call('GET /admin/hl7/reviews', { query })).body.reviews as Json[]).length;
   assert.deepEqual([await reviews(''), await reviews('kind=merge'), await reviews('kind=identity')], [1, 0, 1]);
   assert.equal((await call('GET /admin/hl7/reviews', { query: 'kind=x' })).status, 400);
+  assert.equal((await call('GET /admin/hl7/reviews', { query: 'message=1' })).status, 400);
   const asked = { body: { author: 'kim', comment: 'the same person' } };
   const { body } = await call('POST /admin/hl7/reviews/1/resolve', asked);
   assert.deepEqual([body.state, (body.resolution as Json).author], ['resolved', 'kim']);

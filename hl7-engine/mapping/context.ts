@@ -8,6 +8,7 @@ import type { Concept } from './codes/concept-map.ts';
 import { compact, isClean } from './compact.ts';
 import { hasContent, withoutReferences } from './content.ts';
 import { dateTime, fixedZone, offsetOf, type Zone } from './datetime.ts';
+import { type LookUps, newLookUps } from './look-up.ts';
 import { messageTime, stampWith, timeAsOf } from './ordering.ts';
 import type { SegmentTable } from './table/table.ts';
 
@@ -62,6 +63,7 @@ export interface Mapping {
   /** MSH-9.2 or what stands for it: `A01`. */
   readonly event: string;
   readonly entries: TransactionEntry[];
+  readonly lookUps: LookUps;
   readonly warnings: Warnings;
   /**
    * Adds an entry and yields the reference to it. Empty elements of the resource are dropped. A resource that says
@@ -110,6 +112,8 @@ interface Warnings {
 
 export interface Mapped {
   entries: TransactionEntry[];
+  /** Go before the entries where those are written, and write nothing: look-up.ts. */
+  lookUps?: readonly TransactionEntry[];
   /** Grows while the entries are written: an older message that changes nothing is told then. */
   warnings: string[];
   moves?: readonly PatientMove[];
@@ -176,6 +180,7 @@ export function createMapping(
   );
   const urlPrefix = fullUrlPrefix(messageKey);
   const clean = isClean(message);
+  const lookUps = newLookUps();
   if (message.charsetMismatch)
     warnings.add(`MSH-18: the bytes are not of that character set; read as ${message.charset}`);
   return {
@@ -193,6 +198,7 @@ export function createMapping(
     },
     messageKey,
     entries,
+    lookUps,
     origins,
     patients: new Map(),
     warnings,
@@ -207,7 +213,7 @@ export function createMapping(
     stamp: (resource, at = time) => stampWith(resource, at),
     finish() {
       if (dropped.size > 0) withoutReferences(entries, dropped);
-      return { entries, warnings: warnings.list, moves, respond };
+      return { entries, lookUps: lookUps.entries, warnings: warnings.list, moves, respond };
     },
     once(key, make) {
       const known = references.get(key);

@@ -1,5 +1,6 @@
 // How a message changes what is there: fields that it carries replace, others stay, identifiers are united.
 import type { Json, JsonObject, Resource, TransactionEntry } from '#fhir-model';
+import { list } from './compact.ts';
 import { uniteIdentifiers } from './identifiers.ts';
 import { isOutdated, type Order, unitedMeta } from './ordering.ts';
 
@@ -68,8 +69,16 @@ export function merging(rules: MergeRules): NonNullable<TransactionEntry['merge'
       if (rules.defaults?.has(name) && existing[name] !== undefined) continue;
       result[name] = combined(rules, name, result[name], value);
     }
+    // What was entered in error and is told again is not in error any more; R4 has either that or a clinical status.
+    if (incoming.clinicalStatus !== undefined && incoming.verificationStatus === undefined && isInError(result)) {
+      delete result.verificationStatus;
+    }
     return result;
   };
+}
+
+function isInError({ verificationStatus }: Resource): boolean {
+  return list((verificationStatus as JsonObject | undefined)?.coding).some(({ code }) => code === 'entered-in-error');
 }
 
 function combined(

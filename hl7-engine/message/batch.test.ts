@@ -49,13 +49,18 @@ test('a message alone, several alone, none', () => {
   assert.equal(single.groups[0]!.messages[0]!.offset, 0);
   assert.deepEqual(read(msh('1'), 'PID|1', msh('2'), 'PID|MSH|').ids, [['1', '2']]);
   const none = readBatch(Buffer.from('hello'));
-  assert.deepEqual(none.groups, [{ header: undefined, messages: [{ raw: Buffer.from('hello'), offset: 0 }] }]);
+  assert.deepEqual(none.groups, [
+    { header: undefined, messages: [{ raw: Buffer.from('hello'), offset: 0 }], faults: [] },
+  ]);
   assert.deepEqual(readBatch(Buffer.alloc(0)).groups.length, 1);
   assert.deepEqual(read(bhs, 'BTS|0').groups[0]!.messages, []);
 });
 
 test('what is wrong with an envelope is told', () => {
-  const faults = (...lines: string[]) => read(...lines).faults;
+  const faults = (...lines: string[]) => {
+    const batch = read(...lines);
+    return [...batch.groups.flatMap((group) => group.faults), ...batch.faults];
+  };
   assert.deepEqual(faults(bhs, msh('1'), 'BTS|2'), ['BTS-1 counts 2, there are 1']);
   assert.deepEqual(faults(bhs, msh('1'), 'BTS|x'), ['BTS-1 counts no number, there are 1']);
   assert.deepEqual(faults(bhs, msh('1'), 'BTS'), []);
@@ -80,8 +85,9 @@ test('each header has delimiters of its own; UTF-16 and a byte order mark', () =
 
 test('a batch is acknowledged as a batch', () => {
   const batch = read(bhs, msh('1'), msh('2'), msh('3'), 'BTS|3');
+  batch.groups[0]!.faults.push('a|b');
   const acks = [Buffer.from('MSH|1\rMSA|AA|1\r'), undefined, Buffer.from('MSH|3\rMSA|AE|3')];
-  assert.deepEqual(buildBatchAck(batch, acks, { controlId: 'C1', nowMs, comment: 'a|b' }).toString().split('\r'), [
+  assert.deepEqual(buildBatchAck(batch, acks, { controlId: 'C1', nowMs }).toString().split('\r'), [
     'BHS|^~\\&|EHR|SOUTH|LAB^1|NORTH|20260131123456+0000||B^P||C1|B7',
     'MSH|1',
     'MSA|AA|1',
@@ -103,6 +109,42 @@ test('a batch is acknowledged as a batch', () => {
     'FTS|2',
     '',
   ]);
+});
+
+test('each batch of a file is told its own count, the file its own', () => {
+  const answered = (lines: string[], acks: number) =>
+    buildBatchAck(read(...lines), Array(acks).fill(Buffer.from('MSA')), { controlId: 'C', nowMs })
+      .toString()
+      .split('\r')
+      .filter((text) => /^[BF]TS/.test(text));
+  const batches = [bhs, msh('1'), 'BTS|2', bhs, msh('2'), msh('3'), 'BTS|2', bhs, msh('4'), 'BTS|1'];
+  assert.deepEqual(answered(['FHS|^~\\&', ...batches, 'FTS|2'], 4), [
+    'BTS|1|BTS-1 counts 2, there are 1',
+    'BTS|2',
+    'BTS|1',
+    'FTS|3|FTS-1 counts 2, there are 3',
+  ]);
+  assert.deepEqual(answered([...batches, 'NTE|1', bhs, msh('5')], 5), [
+    'BTS|1|BTS-1 counts 2, there are 1',
+    'BTS|2',
+    'BTS|1',
+    'BTS|1|BTS is missing: batch 4; Segments outside of any message',
+  ]);
+});
+
+test('the acknowledgment of a batch in UTF-16 is in it throughout', () => {
+  const text = `${bhs.replace('NORTH', '北')}\r${msh('1')}\r${msh('2')}\rBTS|3\r`;
+  for (const mark of ['', '\ufeff']) {
+    const acks = [Buffer.from(`${mark}MSH|^~\\&|1\rMSA|AA|1\r`, 'utf16le'), Buffer.from('MSH|^~\\&|CEREBRA\rMSA|AR|')];
+    const answer = buildBatchAck(readBatch(Buffer.from(mark + text, 'utf16le')), acks, { controlId: 'C1', nowMs });
+    assert.equal(
+      answer.toString('utf16le'),
+      `${mark}${[
+        'BHS|^~\\&|EHR|SOUTH|LAB^1|北|20260131123456+0000||B^P||C1|B7',
+        ...['MSH|^~\\&|1', 'MSA|AA|1', 'MSH|^~\\&|CEREBRA', 'MSA|AR|', 'BTS|2|BTS-1 counts 3, there are 2', ''],
+      ].join('\r')}`,
+    );
+  }
 });
 
 test('too many messages are refused', () => {

@@ -3,7 +3,7 @@ import { wideText } from './charset.ts';
 import { type Delimiters, escapeText, standardDelimiters } from './escape.ts';
 import { delimitersOf } from './message.ts';
 import { Refusal } from './refusal.ts';
-import { unitBytes, wideCharset } from './wide.ts';
+import { decodeWide, encodeWide, unitBytes, type WideCharset, wideCharset } from './wide.ts';
 
 /** One message of a batch. */
 export interface BatchMessage {
@@ -22,15 +22,19 @@ export interface MessageGroup {
   /** BHS; undefined where the messages stand without. */
   header: EnvelopeHeader | undefined;
   messages: BatchMessage[];
+  /** What is wrong with its own envelope: a count that does not hold, no BTS. */
+  faults: string[];
 }
 
 export interface Batch {
   /** FHS, BHS, BTS or FTS is there: it is acknowledged as a batch. */
   enveloped: boolean;
+  /** The set that its acknowledgment is in too, with a byte order mark where it has one; undefined: ASCII is one byte a character. */
+  wide: { charset: WideCharset; mark: string } | undefined;
   /** FHS. */
   file: EnvelopeHeader | undefined;
   groups: MessageGroup[];
-  /** What is wrong with the envelope: counts that do not hold, a trailer that is missing, lines outside of messages. */
+  /** What is wrong with the file: FTS-1 that does not hold, no FTS, lines outside of messages. */
   faults: string[];
 }
 
@@ -87,8 +91,12 @@ export function readBatch(raw: Buffer): Batch {
   if (message !== undefined) close(text.length, true);
   else if (reader.isEmpty()) reader.message({ raw, offset: 0 });
   else if (text.slice(outside).trim() !== '') reader.stray();
-  return reader.finish();
+  const batch = reader.finish();
+  if (wide !== undefined) batch.wide = { charset: wide, mark: text.startsWith(byteOrderMark) ? byteOrderMark : '' };
+  return batch;
 }
+
+const byteOrderMark = '\ufeff';
 
 function startOf(text: string): number {
   return /^(?:\u00ef\u00bb\u00bf|\ufeff)?[\s\0]*/.exec(text)![0].length;
@@ -103,22 +111,23 @@ interface Reader {
 }
 
 function createReader(): Reader {
-  const batch: Batch = { enveloped: false, file: undefined, groups: [], faults: [] };
+  const batch: Batch = { enveloped: false, wide: undefined, file: undefined, groups: [], faults: [] };
   let group: MessageGroup | undefined;
   let messageCount = 0;
   let strayCount = 0;
   let isFileOpen = false;
   const fault = (text: string): void => void batch.faults.push(text);
   const closeGroup = (line?: string): void => {
-    if (group?.header !== undefined && line === undefined) fault(`BTS is missing: batch ${batch.groups.length}`);
-    if (group?.header === undefined && line !== undefined) fault('BTS without BHS');
+    const faults = group?.faults ?? batch.faults;
+    if (group?.header !== undefined && line === undefined) faults.push(`BTS is missing: batch ${batch.groups.length}`);
+    if (group?.header === undefined && line !== undefined) faults.push('BTS without BHS');
     if (group !== undefined && line !== undefined) {
-      check(line, 'BTS-1', group.messages.length, group.header ?? batch.file, fault);
+      check(line, 'BTS-1', group.messages.length, group.header ?? batch.file, faults);
     }
     group = undefined;
   };
   const open = (header: EnvelopeHeader | undefined): MessageGroup => {
-    group = { header, messages: [] };
+    group = { header, messages: [], faults: [] };
     batch.groups.push(group);
     return group;
   };
@@ -141,7 +150,7 @@ function createReader(): Reader {
         isFileOpen = true;
       }
       if (name === 'FTS') {
-        if (isFileOpen) check(line, 'FTS-1', batch.groups.length, batch.file, fault);
+        if (isFileOpen) check(line, 'FTS-1', batch.groups.length, batch.file, batch.faults);
         else fault('FTS without FHS');
         isFileOpen = false;
       }
@@ -171,11 +180,11 @@ function check(
   field: 'BTS-1' | 'FTS-1',
   count: number,
   header: EnvelopeHeader | undefined,
-  fault: (text: string) => void,
+  faults: string[],
 ): void {
   const declared = line.split(header?.delimiters.field ?? line[3]!)[1]?.trim() ?? '';
   if (declared !== '' && Number(declared) !== count) {
-    fault(`${field} counts ${/^\d{1,9}$/.test(declared) ? declared : 'no number'}, there are ${count}`);
+    faults.push(`${field} counts ${/^\d{1,9}$/.test(declared) ? declared : 'no number'}, there are ${count}`);
   }
 }
 
@@ -184,18 +193,18 @@ export interface BatchAckOptions {
   controlId: string;
   /** When it was made, milliseconds since 1970 UTC; BHS-7 and FHS-7. */
   nowMs: number;
-  /** BTS-2 of each group: what is wrong with the batch, for instance its faults. */
-  comment?: string | undefined;
 }
 
 /**
  * The acknowledgment of a batch: FHS if there was one, for each group BHS, the acknowledgments of its messages (MSH, MSA,
- * ERR) and BTS with their count. `acks`: in the order of the messages; undefined for one whose sender wants none. Sender and
+ * ERR) and BTS with their count and, in BTS-2, what is wrong with that batch; FTS-2, else the last BTS-2, tells what is wrong
+ * with the file. `acks`: in the order of the messages; undefined for one whose sender wants none. Sender and
  * receiver change places, byte for byte; BHS-12 refers to BHS-11 of what came.
  */
 export function buildBatchAck(batch: Batch, acks: readonly (Buffer | undefined)[], options: BatchAckOptions): Buffer {
   const parts: Buffer[] = [];
-  const line = (text: string): void => void parts.push(Buffer.from(`${text}\r`, 'latin1'));
+  const bytes = bytesIn(batch.wide);
+  const line = (text: string): void => void parts.push(bytes(`${text}\r`));
   if (batch.file !== undefined) line(headerLine('FHS', batch.file, options));
   let at = 0;
   for (const [number, group] of batch.groups.entries()) {
@@ -206,14 +215,26 @@ export function buildBatchAck(batch: Batch, acks: readonly (Buffer | undefined)[
     for (const ack of acks.slice(at, at + group.messages.length)) {
       if (ack === undefined) continue;
       count++;
-      parts.push(ack);
-      if (!/[\r\n]$/.test(ack.toString('latin1', ack.length - 1))) line('');
+      parts.push(bytes(textIn(ack, batch.wide).replace(/[^\r\n]$/, '$&\r')));
     }
     at += group.messages.length;
-    line(trailerLine('BTS', count, header, options.comment));
+    const isLast = number === batch.groups.length - 1;
+    const rest = isLast && batch.file === undefined ? batch.faults : [];
+    line(trailerLine('BTS', count, header, [...group.faults, ...rest]));
   }
-  if (batch.file !== undefined) line(trailerLine('FTS', batch.groups.length, batch.file, undefined));
-  return Buffer.concat(parts);
+  if (batch.file !== undefined) line(trailerLine('FTS', batch.groups.length, batch.file, batch.faults));
+  return Buffer.concat([bytes(batch.wide?.mark ?? ''), ...parts]);
+}
+
+const bytesIn =
+  (wide: Batch['wide']) =>
+  (text: string): Buffer =>
+    wide === undefined ? Buffer.from(text, 'latin1') : encodeWide(text, wide.charset);
+
+/** An acknowledgment's text, without a mark of its own. One for what could not be read is ASCII also among others. */
+function textIn(ack: Buffer, wide: Batch['wide']): string {
+  const text = wide === undefined || wideCharset(ack) === undefined ? undefined : decodeWide(ack, wide.charset);
+  return text?.replace(byteOrderMark, '') ?? ack.toString('latin1');
 }
 
 function headerLine(name: 'FHS' | 'BHS', header: EnvelopeHeader | undefined, options: BatchAckOptions): string {
@@ -246,10 +267,10 @@ function trailerLine(
   name: 'BTS' | 'FTS',
   count: number,
   header: EnvelopeHeader | undefined,
-  comment: string | undefined,
+  faults: readonly string[],
 ): string {
   const delimiters = header?.delimiters ?? standardDelimiters;
   const fields = [name, String(count)];
-  if (comment !== undefined) fields.push(Buffer.from(escapeText(comment, delimiters)).toString('latin1'));
+  if (faults.length > 0) fields.push(Buffer.from(escapeText(faults.join('; '), delimiters)).toString('latin1'));
   return fields.join(delimiters.field);
 }

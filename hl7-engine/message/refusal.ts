@@ -1,4 +1,5 @@
 // Why a message is refused: MSA-1 of HL7 table 0008, ERR-3 of table 0357
+import { isCerebraError } from '#platform';
 import type { Review } from '../seams.ts';
 
 /** HL7 table 0357, message error condition codes. */
@@ -67,4 +68,11 @@ export class Refusal extends Error {
     this.more = options.more ?? [];
     this.review = options.review;
   }
+}
+
+/** What the store has against a message's resources; a Refusal is yielded as it is, undefined is trouble of the store's own. */
+export function storeRefusal(error: unknown): Refusal | undefined {
+  if (error instanceof Refusal) return error;
+  if (!isCerebraError(error) || error.status >= 500) return undefined;
+  return new Refusal('AE', '207', `Refused by the store: ${error.message}`, { cause: error });
 }

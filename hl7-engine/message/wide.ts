@@ -26,6 +26,17 @@ export function wideCharset(raw: Buffer): WideCharset | undefined {
   return letter % unit === unit - 1 ? (unit === 2 ? 'utf-16be' : 'utf-32be') : undefined;
 }
 
+/**
+ * UTF-16 or UTF-32 that does not end where a segment ends. Within MLLP such a message may have been cut: ജ is 1C 0D in UTF-16LE, the
+ * bytes that end a frame, which is why HL7 allows no such set there.
+ */
+export function isCutWide(raw: Buffer): boolean {
+  const charset = wideCharset(raw);
+  if (charset === undefined) return false;
+  const last = raw.subarray(raw.length - unitBytes(charset));
+  return raw.length % unitBytes(charset) !== 0 || !/^[\r\n]$/.test(decodeWide(last, charset) ?? '');
+}
+
 /** How many bytes a code unit has. */
 export function unitBytes(charset: WideCharset): 2 | 4 {
   return charset.startsWith('utf-16') ? 2 : 4;

@@ -2,9 +2,11 @@
 import type { Socket } from 'node:net';
 import type { Log } from '#platform';
 import { Refusal } from '../message/refusal.ts';
+import { isCutWide } from '../message/wide.ts';
 import type { Source } from '../seams.ts';
 import type { Traffic } from '../transport/traffic.ts';
 import { createFrameDecoder } from './frame.ts';
+import { createRequestCheck } from './http-request.ts';
 
 /** Bytes that all connections together hold. */
 export interface Held {
@@ -49,6 +51,12 @@ export interface Input {
 // How long an end block waits for its carriage return, which TCP may deliver apart.
 const trailerWaitMs = 50;
 
+const cutWide =
+  'The message is UTF-16 or UTF-32 and does not end with a segment: characters of these sets hold the bytes that end an MLLP ' +
+  'frame (1C 0D), so it may be cut. Send UNICODE UTF-8, or send it over HTTP';
+
+const notHttp = 'This port takes HL7 in MLLP frames, not HTTP: over HTTP messages go to POST /hl7';
+
 // Where memory is short only who holds a considerable part of it is refused.
 const considerable = 1 / 1000;
 
@@ -64,6 +72,11 @@ export function createInput(
   let trailerTimer: NodeJS.Timeout | undefined;
   const decoder = createFrameDecoder(messageBytesMax, {
     frame(content) {
+      if (isCutWide(content)) {
+        decoder.abandon();
+        traffic.frame('cut');
+        return events.refused(content, new Refusal('AR', '102', cutWide, { location: { segment: 'MSH', field: 18 } }));
+      }
       traffic.frame('whole');
       events.frame(content);
     },
@@ -76,6 +89,8 @@ export function createInput(
   const timer = createFrameTimer(() =>
     abandon('unterminated', `The MLLP frame was not ended within ${frameTimeoutMs} ms`),
   );
+
+  const isRequest = createRequestCheck();
 
   const watch = (): void => timer.watch(socket.isPaused() ? 0 : decoder.openFrame(), frameTimeoutMs);
   const settle = (): void => {
@@ -94,6 +109,11 @@ export function createInput(
   return {
     push(chunk) {
       clearTimeout(trailerTimer);
+      if (isRequest(chunk)) {
+        decoder.abandon();
+        traffic.garbage(chunk.length);
+        return events.refused(chunk, new Refusal('AR', '200', notHttp));
+      }
       decoder.push(chunk);
       if (decoder.awaitsTrailer()) {
         trailerTimer = setTimeout(() => {

@@ -10,6 +10,7 @@ import { listening } from '../testing/mllp.ts';
 import { createAddressList, isRange, plainAddress } from '../transport/addresses.ts';
 import { type Traffic, trafficMetrics } from '../transport/traffic.ts';
 import { createGate } from './gate.ts';
+import { createRequestCheck } from './http-request.ts';
 import { createInput, type Held } from './input.ts';
 import { createMllpServer, type MllpServer, type MllpServerOptions } from './server.ts';
 
@@ -70,6 +71,78 @@ test('a frame that does not end in time is refused, however its bytes trickle', 
   assert.equal(received(), '\x0b127.0.0.1: 9\x1c\r\x0bAE again\x1c\r');
   assert.deepEqual(refused, [['MSH|neve', 'The MLLP frame was not ended within 150 ms']]);
   assert.deepEqual(traffic.counts().frames, { whole: 1, unterminated: 1 });
+});
+
+test('UTF-16 that holds the end of a frame is refused, not taken cut; what follows of it is not read', async (t) => {
+  const handled: string[] = [];
+  const { port, refused, traffic } = await serve(t, {
+    async handle(raw, _source, send) {
+      handled.push(raw.toString('utf16le'));
+      await send(Buffer.from('taken'));
+    },
+  });
+  const framed = (content: Buffer): Buffer => Buffer.concat([Buffer.from([0x0b]), content, Buffer.from([0x1c, 0x0d])]);
+  const whole = 'MSH|^~\\&|LAB\rPID|1||7||ДОУ^JANE\r';
+  const plain = dial(t, port);
+  plain.socket.write(framed(Buffer.from(whole, 'utf16le')));
+  await waitFor(() => plain.received() === '\x0btaken\x1c\r', 'the answer');
+  const text = 'MSH|^~\\&|LAB\rPID|1||7||ജജ^JANE\rOBX|\u0b02\r';
+  const swapped = (value: string): Buffer => Buffer.from(value, 'utf16le').swap16();
+  // Without an end of its last segment it can't be told from one that was cut.
+  const all = [
+    Buffer.from(text, 'utf16le'),
+    swapped(text),
+    swapped(text.replace('ജജ', '\u1c0d')),
+    swapped('\ufeffMSH|a'),
+  ];
+  for (const content of all) {
+    const { socket, received, closed } = dial(t, port);
+    socket.write(Buffer.concat([framed(content), framed(Buffer.from(whole))]));
+    await waitFor(() => received() === '\x0bAR\x1c\r', 'the refusal');
+    socket.end();
+    await closed;
+  }
+  assert.deepEqual(handled, [whole]);
+  assert.equal(refused.length, all.length);
+  assert.match(refused[0]![1], /UTF-16 .* may be cut\. Send UNICODE UTF-8/);
+  assert.deepEqual(traffic.counts().frames, { whole: 1, cut: all.length });
+});
+
+test('an HTTP request is refused, whatever its body holds', async (t) => {
+  const handled: string[] = [];
+  const { port, refused } = await serve(t, {
+    async handle(raw, _source, send) {
+      handled.push(String(raw));
+      await send(Buffer.from('taken'));
+    },
+  });
+  const body = '\x0bMSH|^~\\&|LAB\r\x1c\r';
+  const head = 'HTTP/1.1\r\nHost: localhost\r\nOrigin: https://else.example\r\nContent-Type: text/plain\r\n\r\n';
+  const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'CONNECT', 'TRACE'];
+  for (const method of methods) {
+    const { socket, received, closed } = dial(t, port);
+    socket.write(`${method} / ${head}${body}${body}`);
+    await waitFor(() => received() === '\x0bAR\x1c\r', `the refusal of ${method}`);
+    socket.end();
+    await closed;
+  }
+  const { socket, received } = dial(t, port);
+  socket.write(`GETTING \r\n${body}`);
+  await waitFor(() => received() === '\x0btaken\x1c\r', 'the answer');
+  assert.deepEqual(handled, ['MSH|^~\\&|LAB\r']);
+  assert.equal(refused.length, methods.length);
+  assert.match(refused[0]![1], /not HTTP: over HTTP messages go to POST \/hl7/);
+});
+
+test('an HTTP request is known however it is cut, and only at the beginning', () => {
+  const asked = (...chunks: string[]): boolean[] => {
+    const isRequest = createRequestCheck();
+    return chunks.map((chunk) => isRequest(Buffer.from(chunk, 'latin1')));
+  };
+  assert.deepEqual(asked('P', 'O', 'ST', ' /', 'POST /'), [false, false, false, true, false]);
+  assert.deepEqual(asked('OPTIONS', ' * HTTP/1.1'), [false, true]);
+  assert.deepEqual(asked('\r\nPOST / ', 'POST / '), [false, false]);
+  assert.deepEqual(asked('', 'POSTAL ', 'GET / '), [false, false, false]);
 });
 
 test('the time of a frame is its own, and does not run while nothing is read', (t) => {

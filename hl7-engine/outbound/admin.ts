@@ -1,5 +1,6 @@
 // The operator's view of destinations. Bodies hold patients' data: these routes belong behind the admin authentication.
 import type { AdminRequest, AdminResponse, AdminRoute, Db } from '#platform';
+import { assertKnownQuery } from '../known-query.ts';
 import { connectionsOf, targetOf } from './destination.ts';
 import {
   findMessage,
@@ -171,7 +172,8 @@ function messageRoutes(options: DestinationRoutesOptions): AdminRoute[] {
       method: 'GET',
       path: `${base}/:name/messages`,
       summary: 'Messages, newest first; ?state=dead|queued|delivered|skipped (dead) &controlId= &before=id &limit=',
-      handle: ({ params, query }) => list(db, params.name!, query),
+      handle: async ({ params, query }) =>
+        (await known(params.name!)) ? list(db, params.name!, query) : noDestination,
     },
     {
       method: 'GET',
@@ -201,6 +203,7 @@ function messageRoutes(options: DestinationRoutesOptions): AdminRoute[] {
 }
 
 async function list(db: Db, name: string, query: URLSearchParams): Promise<AdminResponse> {
+  assertKnownQuery(query, ['state', 'controlId', 'before', 'limit']);
   const state = query.get('state') ?? 'dead';
   const limit = Number(query.get('limit') ?? countDefault);
   const before = query.get('before');

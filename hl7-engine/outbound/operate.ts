@@ -23,11 +23,12 @@ export interface OutboundRow {
 
 const columns = `id, destination, journal_id, control_id, body_bytes, state, queued_at, ended_at, attempts, refusals, error`;
 
-// One statement a state: each reads its own partial index, and those delivered, which are most, the primary key.
-const list = (state: OutboundState, key = state === 'delivered' ? 'id' : 'id + 0'): Statement => ({
+// One statement a state: the queue and what has left it have an index each. `id + 0`: by plain `id` a quiet destination's
+// list would walk the primary key, past everything of the busy ones.
+const list = (state: OutboundState): Statement => ({
   name: `hl7_outbound_list_${state}`,
   text: `select ${columns} from hl7_outbound
-    where destination = $1 and state = '${state}' and ${key} < $2 order by ${key} desc limit $3`,
+    where destination = $1 and state = '${state}' and id + 0 < $2 order by id + 0 desc limit $3`,
 });
 const lists = Object.fromEntries(messageStates.map((state) => [state, list(state)])) as Record<
   OutboundState,

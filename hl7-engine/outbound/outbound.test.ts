@@ -190,6 +190,10 @@ test('pause, drain, skip, retry, purge', async (t) => {
   assert.equal(status, 404);
   const text = 'There is no such HL7 destination; GET /admin/hl7/destinations lists them';
   assert.deepEqual(refusal, { error: { code: 'not-found', message: text } });
+  const list = await rig.call('GET', '/admin/hl7/destinations/none/messages');
+  assert.deepEqual([list.status, list.body], [404, refusal]);
+  const unknown = rig.call('GET', '/admin/hl7/destinations/ris/messages', 'status=queued');
+  await assert.rejects(unknown, /There is no parameter status here: there are state, controlId, before, limit/);
 });
 
 test('an unknown destination and a full queue refuse the cause', async (t) => {

@@ -22,7 +22,7 @@ export async function put(registry: RouteRegistry, request: AdminRequest): Promi
   if ('problems' in read) return refused(read.problems);
   if (read.route.id !== id)
     return refused([{ path: 'id', problem: `the route is ${read.route.id}, the address says ${id}` }]);
-  const problems = registry.check(read.route);
+  const problems = await registry.check(read.route);
   if (problems.length > 0) return refused(problems);
   const head = await changeable(registry, id);
   const expected = expectedVersion(request, head, true);
@@ -117,7 +117,7 @@ async function store(
   { id, body, by, action, isRequired }: Change,
 ): Promise<AdminResponse> {
   const read = readRoute(JSON.parse(body));
-  const problems = 'problems' in read ? read.problems : registry.check(read.route);
+  const problems = 'problems' in read ? read.problems : await registry.check(read.route);
   if (problems.length > 0) return refused(problems);
   const expected = expectedVersion(request, head, isRequired);
   const version = await registry.store.change({ id, body, expected, ...by, action, origin: 'api' });

@@ -194,4 +194,33 @@ describe('a dry run', () => {
       assert.match(found!.problem, problem);
     }
   });
+
+  it('a row for what is no element of R4, or of another shape, is a problem with its place', async () => {
+    const problems = async (row: string): Promise<unknown> => {
+      const extensions = [{ segment: 'ZPD', resource: 'Patient', rows: ['2 | maritalStatus.text | ST', row] }];
+      const body = { route: route('draft', { mapping: { extensions } }), message: lines.join('\r') };
+      const [fault, ...others] = (await callerOf(open())('POST', '/dry-run', { body })).body.problems as object[];
+      return others.length > 0 ? others : fault;
+    };
+    for (const [row, problem] of [
+      ['1 | foo.bar | ST', 'Patient has no element foo'],
+      ['1 | maritalStatus.txt | ST', 'CodeableConcept has no element txt'],
+      ['1 | contact.name.text | ST', 'contact is a list in Patient: write contact[] or contact[0]'],
+      ['1 | birthDate[] | date', 'birthDate is no list in Patient: write birthDate'],
+      ['1 | active.value | ST', 'boolean has no element value'],
+    ]) {
+      assert.deepEqual(await problems(row!), { path: 'mapping.extensions[0].rows[1]', problem });
+    }
+    const put = (extensions: object[]) =>
+      callerOf(open())('PUT', '/draft', {
+        body: { route: route('draft', { mapping: { extensions } }), author: 'kim' },
+      });
+    const refused = await put([{ segment: 'ZPD', resource: 'Patient', rows: ['1 | foo | ST'] }]);
+    assert.deepEqual(refused.body.problems, [
+      { path: 'mapping.extensions[0].rows[0]', problem: 'Patient has no element foo' },
+    ]);
+    for (const row of ['1 | multipleBirthInteger | integer', '1 | _birthDate.extension[urn:x].valueString | ST']) {
+      await assert.rejects(problems(row), TypeError);
+    }
+  });
 });

@@ -1,19 +1,20 @@
 // What a route, or the draft of one, makes of a message: every step of the pipeline but those that store or send.
 import { z } from 'zod';
-import type { Resource } from '#fhir-model';
-import { CerebraError, type Clock } from '#platform';
+import type { AccessScope, Resource, ResourceWriter, TransactionEntry } from '#fhir-model';
+import { CerebraError, type Clock, isCerebraError, isWriteRace } from '#platform';
 import { mapMessage } from '../mapping/map.ts';
 import { transactionBundle } from '../mapping/transaction-bundle.ts';
 import { ackPlan, buildAck, isAckDue } from '../message/ack.ts';
 import { loadDictionary } from '../message/dictionary.ts';
 import { checkHeader, type Header, read } from '../message/header.ts';
 import type { Hl7Message } from '../message/message.ts';
-import { type ErrorLocation, Refusal } from '../message/refusal.ts';
+import { type ErrorLocation, Refusal, storeRefusal } from '../message/refusal.ts';
 import type { AckMode, Source } from '../seams.ts';
 import { type CompiledRoute, type Filter, outboundMessage, type Send } from './compile.ts';
 import { CompileFault } from './compile-fault.ts';
 import { type Asked, asking, type Explained } from './condition.ts';
 import { noRoute } from './deployment.ts';
+import { elementProblems } from './element-fault.ts';
 import { type FieldValue, fieldsOf, type NameField } from './fields.ts';
 import { type RouteProblem, readRoute } from './read-route.ts';
 import type { RouteRegistry } from './routes.ts';
@@ -96,15 +97,18 @@ export interface DryRunOutcome {
   acknowledgment?: string;
 }
 
+/** Writes what a message became, and takes it back. Throws Refusal, or CerebraError where the store has it refused or is away. */
+export type Trial = (entries: TransactionEntry[]) => Promise<void>;
+
 export type DryRun = (input: DryRunInput) => Promise<DryRunOutcome | { problems: RouteProblem[] }>;
 
 /** What ids derived from the message have instead of its number in the journal. */
 const messageKey = 'dry-run';
 
 /** Throws CerebraError `invalid` for what is no message, `not-found` for a route that is not in force. */
-export function createDryRun(registry: RouteRegistry, clock: Clock): DryRun {
+export function createDryRun(registry: RouteRegistry, clock: Clock, trial: Trial): DryRun {
   return async (input) => {
-    const routes = routesOf(registry, input);
+    const routes = await routesOf(registry, input);
     if (!Array.isArray(routes)) return routes;
     for (const { route } of routes) await registry.prepare(route);
     const { message, header } = read(bytesOf(input));
@@ -116,7 +120,7 @@ export function createDryRun(registry: RouteRegistry, clock: Clock): DryRun {
       header: { sender, controlId, type, version, charset: message.charset, segments: message.segments.length },
       ...{ fields: shown, fieldsMore: more, routes: [] },
     };
-    const refusal = walk(outcome, message, input.source, routes);
+    const refusal = await walk(outcome, message, { source: input.source, routes, trial });
     acknowledge(outcome, message, clock.now(), refusal);
     return outcome;
   };
@@ -134,12 +138,14 @@ function bytesOf({ message = '', messageBase64 }: DryRunInput): Buffer {
 }
 
 /** The draft, or the route of that id, or all in their order. */
-function routesOf(registry: RouteRegistry, { route, id }: DryRunInput) {
+async function routesOf(registry: RouteRegistry, { route, id }: DryRunInput) {
   if (route !== undefined) {
     const draft = readRoute(route);
     if ('problems' in draft) return draft;
     try {
-      return [registry.compile(draft.route)];
+      const compiled = registry.compile(draft.route);
+      const problems = await elementProblems(draft.route);
+      return problems.length > 0 ? { problems } : [compiled];
     } catch (error) {
       if (error instanceof CompileFault) return { problems: [error.problem] };
       throw error;
@@ -152,13 +158,19 @@ function routesOf(registry: RouteRegistry, { route, id }: DryRunInput) {
   return [found];
 }
 
+/** What a message goes through. */
+interface Way {
+  source: Source;
+  routes: readonly CompiledRoute[];
+  trial: Trial;
+}
+
 /** The pipeline; what it refuses is noted with the step and yielded. */
-function walk(
+async function walk(
   outcome: DryRunOutcome,
   message: Hl7Message,
-  source: Source,
-  routes: readonly CompiledRoute[],
-): Refusal | undefined {
+  { source, routes, trial }: Way,
+): Promise<Refusal | undefined> {
   let step = 'header';
   try {
     checkHeader(message);
@@ -177,18 +189,42 @@ function walk(
     outcome.validation = plan.validate(edited.message);
     step = 'mapping';
     if (plan.stores) {
-      const { entries, warnings } = mapMessage(edited.message, messageKey, plan.mapping);
+      const { entries, lookUps = [], warnings } = mapMessage(edited.message, messageKey, plan.mapping);
       outcome.bundle = transactionBundle(entries);
       outcome.warnings = warnings;
+      step = 'store';
+      if (entries.length > 0) await trial([...lookUps, ...entries]);
     }
     step = 'destinations';
     outcome.destinations = route.sends.map((send) => destination(send, edited.message));
     return undefined;
   } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-    outcome.refusal = refusedAt(step, error);
-    return error;
+    const refusal = step === 'store' ? storeRefusal(error) : error;
+    if (!(refusal instanceof Refusal)) throw error;
+    outcome.refusal = refusedAt(step, refusal);
+    return refusal;
   }
+}
+
+const taken = Symbol('taken back');
+const trialsMax = 5;
+
+/** A transaction that does all that the message's own would, identity and validation included, and is rolled back. */
+export function storeTrial(writer: ResourceWriter, scope: AccessScope): Trial {
+  return async (entries) => {
+    const within = async (): Promise<void> => {
+      throw taken;
+    };
+    for (let tried = 1; ; tried++) {
+      try {
+        await writer.transaction(entries, { scope, within });
+      } catch (error) {
+        if (error === taken) return;
+        // As a message that meets another in one resource is tried again.
+        if (tried === trialsMax || !(isCerebraError(error, 'version-conflict') || isWriteRace(error))) throw error;
+      }
+    }
+  };
 }
 
 function choose(outcome: DryRunOutcome, asked: Asked, source: Source, routes: readonly CompiledRoute[]): CompiledRoute {

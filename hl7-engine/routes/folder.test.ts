@@ -63,6 +63,9 @@ describe('a folder of routes', () => {
     assert.equal(taken(registry), 'good 1');
     await write('good.json', route('good', { priority: 'high' }));
     assert.equal(taken(registry), 'good 1');
+    const extensions = [{ segment: 'ZPD', resource: 'Patient', rows: ['1 | colour | ST'] }];
+    await write('good.json', route('good', { mapping: { extensions } }));
+    assert.equal(taken(registry), 'good 1');
     // As long as one can't be read it is not known whether it has a route that seems to be gone.
     await write('other.json', route('other', { priority: -1 }));
     assert.equal(taken(registry), 'good 1');

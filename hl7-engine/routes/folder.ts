@@ -2,6 +2,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { isCerebraError, type Log } from '#platform';
+import { elementProblems } from './element-fault.ts';
 import { problemsText, readRoute } from './read-route.ts';
 import type { RouteStore, StoredVersion } from './store.ts';
 
@@ -66,6 +67,8 @@ async function look(folder: string, file: string, known: FoundFile | undefined, 
     const input: unknown = JSON.parse(await readFile(path.join(folder, file), 'utf8'));
     const read = readRoute(input);
     if ('problems' in read) throw new RangeError(problemsText(read.problems));
+    const problems = await elementProblems(read.route);
+    if (problems.length > 0) throw new RangeError(problemsText(problems));
     return { file, signature, found: { id: read.route.id, body: JSON.stringify(input) } };
   } catch (error) {
     const problem = (error as Error).message;

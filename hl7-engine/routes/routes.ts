@@ -6,6 +6,7 @@ import { type CompileContext, type CompiledRoute, compileRoute } from './compile
 import { CompileFault } from './compile-fault.ts';
 import { createPathSlots } from './condition.ts';
 import { createDeployment, type Deployment } from './deployment.ts';
+import { elementProblems } from './element-fault.ts';
 import { createRouteFolder } from './folder.ts';
 import { problemsText, type RouteProblem, readRoute } from './read-route.ts';
 import type { Route } from './schema.ts';
@@ -28,7 +29,7 @@ export interface RouteRegistry extends Routes {
   readonly store: RouteStore;
   readonly deployment: Deployment;
   /** What the schema cannot see of a route that somebody wants; nothing is put in force. */
-  check(route: Route): RouteProblem[];
+  check(route: Route): Promise<RouteProblem[]>;
   /** Compiles a draft for a dry run. Throws CompileFault. */
   compile(route: Route): CompiledRoute;
   /** Loads what a route's validation needs. Throws CerebraError `unavailable`. */
@@ -102,11 +103,12 @@ export function createRoutes(options: RoutesOptions): RouteRegistry {
   const prepare = async (route: Route): Promise<void> => options.prepare?.(route);
   const compile = (route: Route): CompiledRoute => compileRoute(route, 0, { ...options, slots: createPathSlots() });
 
-  function check(route: Route): RouteProblem[] {
+  async function check(route: Route): Promise<RouteProblem[]> {
     try {
       compile(route);
       const unknown = unknownProfile(route, options.profiles?.());
-      return [...unknown, ...unknownDestinations(route, options.destinations?.())];
+      const elements = await elementProblems(route);
+      return [...elements, ...unknown, ...unknownDestinations(route, options.destinations?.())];
     } catch (error) {
       if (error instanceof CompileFault) return [error.problem];
       throw error;

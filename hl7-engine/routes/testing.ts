@@ -23,7 +23,13 @@ interface Request {
 }
 
 export function callerOf(registry: RouteRegistry): Call {
-  return caller(routesAdmin(registry, createDryRun(registry, clock)), '/admin/hl7/routes');
+  return caller(
+    routesAdmin(
+      registry,
+      createDryRun(registry, clock, async () => {}),
+    ),
+    '/admin/hl7/routes',
+  );
 }
 
 /** Asks as the HTTP router would, addresses being below `base`; an error as its status and text. */

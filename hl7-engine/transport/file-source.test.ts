@@ -17,7 +17,7 @@ import test, { type TestContext } from 'node:test';
 import { createMetrics, lockFolder, systemClock } from '#platform';
 import { testLog, waitFor } from '#platform/testing';
 import { buildAck } from '../message/ack.ts';
-import { parseMessage } from '../message/message.ts';
+import { parseMessage, tryParse } from '../message/message.ts';
 import { Refusal } from '../message/refusal.ts';
 import type { HandleMessage } from '../seams.ts';
 import { type FileListenerConfig, readListeners } from './config.ts';
@@ -33,7 +33,7 @@ interface Rig {
   source: FileSource;
   /** Control ids, in the order they were handled. */
   handled: string[];
-  drop(name: string, content: string): Promise<void>;
+  drop(name: string, content: string | Buffer): Promise<void>;
   listing(): Promise<string[]>;
 }
 
@@ -63,7 +63,7 @@ async function rig(
     log: testLog(),
     traffic: trafficMetrics(createMetrics(), systemClock)('file', 'lab'),
     handle,
-    refuse: async (head, _source, refusal) => buildAck(parseMessage(head), { controlId: 'CB', nowMs: 0, refusal }),
+    refuse: async (head, _source, refusal) => buildAck(tryParse(head), { controlId: 'CB', nowMs: 0, refusal }),
     errorMs: 20,
   });
   t.after(async () => {
@@ -143,19 +143,51 @@ test('a batch that is cut, or counts otherwise, is told', async (t) => {
   const { source, drop, folder } = await rig(t);
   await drop('cut.hl7', `FHS|^~\\&\rBHS|^~\\&\r${message('A')}`);
   await drop('less.hl7', `BHS|^~\\&\r${message('B')}BTS|2\r`);
+  await drop('second.hl7', `FHS|^~\\&\rBHS|^~\\&\r${message('F')}BTS|1\rBHS|^~\\&\r${message('G')}BTS|3\rFTS|1\r`);
   await drop(
     'right.hl7',
     `FHS|^~\\&\rBHS|^~\\&\r${message('C')}${message('D')}BTS|2\rBHS|^~\\&\r${message('E')}BTS|1\rFTS|2\r`,
   );
   await source.start();
-  await waitFor(() => source.status().filesDone + source.status().filesRefused === 3, 'the files');
+  await waitFor(() => source.status().filesDone + source.status().filesRefused === 4, 'the files');
   const faults = async (name: string) => (await readFile(path.join(folder, name), 'latin1')).split('\r').at(-1);
   assert.equal(
     await faults('error/cut.hl7.ack'),
     '# The file ends within FHS: FTS is missing\n# The file ends within BHS: BTS is missing\n',
   );
-  assert.equal(await faults('error/less.hl7.ack'), '# BTS-1 tells 2 messages, the batch has 1\n');
+  assert.equal(await faults('error/less.hl7.ack'), '# BTS-1 of batch 1 tells 2 messages, the batch has 1\n');
+  assert.equal(
+    await faults('error/second.hl7.ack'),
+    '# BTS-1 of batch 2 tells 3 messages, the batch has 1\n# FTS-1 tells 1 batches, the file has 2\n',
+  );
   assert.equal(await faults('done/right.hl7.ack'), '');
+});
+
+test('a file in UTF-16: its messages whole, one that is refused or waits makes the file so', async (t) => {
+  let away = true;
+  const { source, drop, listing, handled, folder } = await rig(t, {
+    judge(id) {
+      if (id === 'B') return new Refusal('AE', '101', 'PID-3 is missing');
+      return id === 'D' && away ? new Refusal('AE', '207', 'no store', { transient: true }) : undefined;
+    },
+  });
+  // ਜ is 1C 0A, and ജ 1C 0D: line ends and block characters, were they bytes.
+  const letters = (id: string): string => `${message(id)}PID|1||1||\u0a1c\u0a1c\u0d1c\u0d1c\r`;
+  await drop('1.hl7', Buffer.from(`\ufeffBHS|^~\\&\r${letters('A')}${letters('B')}BTS|1\r`, 'utf16le'));
+  await drop('2.hl7', Buffer.from(letters('C') + letters('D'), 'utf16le').swap16());
+  await drop('3.hl7', Buffer.from(`\ufeff${'x'.repeat(5000)}`, 'utf16le'));
+  await source.start();
+  await waitFor(() => source.status().fault !== undefined, 'the file to wait');
+  assert.deepEqual([source.status().filesRefused, (await listing()).includes('2.hl7')], [1, true]);
+  away = false;
+  await waitFor(() => source.status().filesDone + source.status().filesRefused === 3, 'the files');
+  assert.deepEqual([...new Set(handled)], ['A', 'B', 'C', 'D']);
+  const acks = async (name: string): Promise<string> =>
+    (await readFile(path.join(folder, name), 'latin1')).replaceAll('\0', '');
+  assert.deepEqual(codes(await acks('error/1.hl7.ack')), ['AA|A', 'AE|B|PID-3 is missing']);
+  assert.match(await acks('error/1.hl7.ack'), /# Batch 1: BTS-1 counts 1, there are 2\n/);
+  assert.deepEqual(codes(await acks('done/2.hl7.ack')), ['AA|C', 'AA|D']);
+  assert.match(await acks('error/3.hl7.ack'), /read as a whole, and this one is larger than 10000 bytes: write UTF-8/);
 });
 
 test('a stop half-way leaves the file; the next start begins it anew', async (t) => {

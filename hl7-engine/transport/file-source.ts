@@ -6,6 +6,7 @@ import path from 'node:path';
 import { CerebraError, createLoop, type FolderLock, type Log, lockFolder } from '#platform';
 import { saysAgain } from '../message/ack.ts';
 import { Refusal } from '../message/refusal.ts';
+import { wideCharset } from '../message/wide.ts';
 import { readAnswer } from '../outbound/answer.ts';
 import type { HandleMessage, RefuseHead, Source } from '../seams.ts';
 import type { FileListenerConfig } from './config.ts';
@@ -13,6 +14,7 @@ import { inCharset } from './content.ts';
 import { createFolder, type Folder } from './folder.ts';
 import { createSplitter, type Piece } from './split.ts';
 import type { Traffic, WayStatus } from './traffic.ts';
+import { type WidePiece, widePieces } from './wide-file.ts';
 
 export interface FileSourceOptions {
   messageBytesMax: number;
@@ -155,9 +157,14 @@ async function readFile(reader: Reader, name: string): Promise<FileOutcome | und
     const count = createBatchCount();
     for await (const piece of piecesOf(file, reader.messageBytesMax)) {
       if (reader.stopping()) return undefined;
-      if (piece.kind === 'envelope') outcome.faults.push(...count.envelope(piece.raw));
-      else await take(piece, reader, name, acks, outcome);
-      if (piece.kind !== 'envelope') count.message();
+      if (piece.kind === 'envelope') {
+        outcome.faults.push(...count.envelope(piece.raw));
+      } else if (piece.kind === 'fault') {
+        outcome.faults.push(piece.text);
+      } else {
+        await take(piece, reader, name, acks, outcome);
+        count.message();
+      }
     }
     const after = await file.stat();
     if (after.size !== before.size || after.mtimeMs !== before.mtimeMs) return undefined;
@@ -173,17 +180,19 @@ async function readFile(reader: Reader, name: string): Promise<FileOutcome | und
   }
 }
 
-async function* piecesOf(file: FileHandle, messageBytesMax: number): AsyncGenerator<Piece> {
+async function* piecesOf(file: FileHandle, messageBytesMax: number): AsyncGenerator<Piece | WidePiece> {
+  const head = Buffer.alloc(256);
+  const { bytesRead } = await file.read(head, 0, head.length, 0);
+  const chunks = file.createReadStream({ autoClose: false, start: 0, highWaterMark: 256 * 1024 });
+  if (wideCharset(head.subarray(0, bytesRead)) !== undefined) return yield* widePieces(chunks, messageBytesMax);
   const splitter = createSplitter(messageBytesMax);
-  for await (const chunk of file.createReadStream({ autoClose: false, highWaterMark: 256 * 1024 })) {
-    yield* splitter.push(chunk as Buffer);
-  }
+  for await (const chunk of chunks) yield* splitter.push(chunk as Buffer);
   yield* splitter.end();
 }
 
 /** Throws `unavailable` where the message could not be taken for a reason that passes: the file then waits. */
 async function take(
-  piece: Piece,
+  piece: Exclude<Piece | WidePiece, { kind: 'envelope' | 'fault' }>,
   { config, traffic, handle, refuse, messageBytesMax }: Reader,
   file: string,
   acks: FileHandle,
@@ -196,15 +205,16 @@ async function take(
     await acks.write(ack);
   };
   outcome.messages++;
-  traffic.frame(piece.kind === 'oversize' ? 'oversize' : 'whole');
+  traffic.frame(piece.kind === 'message' ? 'whole' : 'oversize');
   if (piece.kind === 'message') return handle(inCharset(piece.raw, config.charset), source, send);
+  if (piece.kind === 'refused') return send(await refuse(piece.raw, source, piece.refusal));
   const text = `The message is larger than ${messageBytesMax} bytes`;
   return send(await refuse(piece.raw, source, new Refusal('AR', '207', text)));
 }
 
 interface BatchCount {
   message(): void;
-  /** Yields what is wrong: a batch that has not as many messages as its BTS-1 tells. */
+  /** Yields what is wrong: a batch with another number of messages than its BTS-1 tells, a file with another of batches than FTS-1. */
   envelope(line: Buffer): string[];
   /** An envelope that was not closed: the file is cut. */
   end(): string[];
@@ -212,6 +222,7 @@ interface BatchCount {
 
 function createBatchCount(): BatchCount {
   let messages = 0;
+  let batches = 0;
   const open: string[] = [];
   const closing: Record<string, string> = { BTS: 'BHS', FTS: 'FHS' };
   return {
@@ -224,13 +235,18 @@ function createBatchCount(): BatchCount {
       const opening = closing[name];
       if (opening === undefined) {
         messages = 0;
+        if (name === 'BHS') batches++;
         open.push(name);
         return [];
       }
       if (open.at(-1) === opening) open.pop();
       const told = Number(text.split(text[3]!)[1] || Number.NaN);
-      if (name !== 'BTS' || Number.isNaN(told) || told === messages) return [];
-      return [`BTS-1 tells ${told} messages, the batch has ${messages}`];
+      if (name === 'BTS' && !Number.isNaN(told) && told !== messages)
+        return [`BTS-1 of batch ${Math.max(1, batches)} tells ${told} messages, the batch has ${messages}`];
+      // Without any BHS all messages of the file are one batch.
+      if (name === 'FTS' && !Number.isNaN(told) && told !== Math.max(1, batches))
+        return [`FTS-1 tells ${told} batches, the file has ${Math.max(1, batches)}`];
+      return [];
     },
     end: () => open.map((name) => `The file ends within ${name}: ${name === 'BHS' ? 'BTS' : 'FTS'} is missing`),
   };

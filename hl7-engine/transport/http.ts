@@ -7,6 +7,7 @@ import { parseMessage } from '../message/message.ts';
 import { Refusal } from '../message/refusal.ts';
 import { fromXml } from '../message/v2xml/read.ts';
 import { toXml } from '../message/v2xml/write.ts';
+import { wideCharset } from '../message/wide.ts';
 import { readAnswer } from '../outbound/answer.ts';
 import type { HandleMessage, RefuseHead, Source } from '../seams.ts';
 import { createAddressList, plainAddress } from './addresses.ts';
@@ -190,9 +191,17 @@ function answerOf(answered: Answered | undefined, endpoint: Endpoint, type: stri
   const sent = type || 'application/hl7-v2';
   return {
     status: endpoint.statusByAck ? statusOf(ack) : 200,
-    headers: { 'Content-Type': isUtf8(body) ? `${sent}; charset=utf-8` : sent },
+    headers: { 'Content-Type': `${sent}${charsetOf(body)}` },
     body,
   };
+}
+
+/** UTF-16 is valid UTF-8 too, as long as its letters are ASCII. With a byte order mark its name says nothing of the order. */
+function charsetOf(body: Buffer): string {
+  const wide = wideCharset(body);
+  if (wide === undefined) return isUtf8(body) ? '; charset=utf-8' : '';
+  const hasMark = body[0] === 0xfe || body[0] === 0xff || body[2] === 0xfe;
+  return `; charset=${hasMark ? wide.slice(0, 6) : wide}`;
 }
 
 /** The specification has 200 for every acknowledgment; its reference implementation, and who talks to it, has these. */

@@ -15,6 +15,9 @@ it('what passes by itself, and what a second try settles', () => {
     [databaseError(failure('57014')), true, false],
     [databaseError(failure('57P01')), true, false],
     [databaseError(failure('ECONNREFUSED')), true, false],
+    [databaseError(failure('53100')), true, false],
+    [databaseError(failure('58030')), true, false],
+    [databaseError(failure('25006')), true, false],
     [new CerebraError('unavailable', 'away'), true, false],
     [new CerebraError('version-conflict', 'changed'), false, false],
     [new TypeError('ours'), false, false],
@@ -23,4 +26,16 @@ it('what passes by itself, and what a second try settles', () => {
   for (const [error, passing, race] of cases) {
     assert.deepEqual([isPassing(error), isWriteRace(error)], [passing, race], String((error as Error)?.message));
   }
+});
+
+it('says what keeps a database that answers from storing', () => {
+  const told = ['53100', '58030', '25006'].map((code) => databaseError(failure(code)) as CerebraError);
+  assert.deepEqual(
+    told.map(({ status, message }) => [status, message]),
+    [
+      [503, 'The disk of the database is full: nothing can be stored until its operator makes room'],
+      [503, 'The disk of the database has a fault: its operator finds it in the log of PostgreSQL'],
+      [503, 'The database takes no changes: it is a standby, or set to read-only by its operator'],
+    ],
+  );
 });

@@ -3,6 +3,12 @@ import { CerebraError, isCerebraError } from '../errors.ts';
 
 // 57P01 admin_shutdown, 57P02 crash_shutdown, 57P03 cannot_connect_now, 57P05 idle_session_timeout, 53300 too_many_connections
 const unavailableStates = new Set(['57P01', '57P02', '57P03', '57P05', '53300', '25P03']);
+/** Reads go on, and writes will again when somebody has seen to it: 53100 disk_full, 58030 io_error, 25006 read_only_sql_transaction. */
+const unwritable: Readonly<Record<string, string>> = {
+  '53100': 'The disk of the database is full: nothing can be stored until its operator makes room',
+  '58030': 'The disk of the database has a fault: its operator finds it in the log of PostgreSQL',
+  '25006': 'The database takes no changes: it is a standby, or set to read-only by its operator',
+};
 const unavailableSystemCodes = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -35,6 +41,8 @@ export function databaseError(error: unknown): unknown {
     const text = 'A text has a NUL character, which no FHIR string may have: leave it out';
     return new CerebraError('invalid-parameter', text, { cause: error });
   }
+  const unwritten = unwritable[String(code)];
+  if (unwritten !== undefined) return new CerebraError('unavailable', unwritten, { cause: error });
   if (isUnavailable(code, error.message)) {
     return new CerebraError('unavailable', 'The database is not available', { cause: error });
   }

@@ -1,12 +1,19 @@
-// What a delivery sends. The body is fetched when it is sent, or a moment before: the current version as long as it still meets
-// the criteria, else the very version that did: what no longer meets the criteria is not shown to a subscriber who asked only
-// for what does. So a receiver that is behind sees an older version after a newer one only where the resource has stopped
-// meeting the criteria, or was deleted, in between; the last one it is sent is the last that met them.
-import { type AccessScope, type ChangeFeed, parseJson, type Resource, type ResourceReader } from '#fhir-model';
+// What a delivery sends. The body is fetched when it is sent, or a moment before: of the version that was matched and those after
+// it the newest one that meets the criteria. What no longer meets them is not shown to a subscriber who asked only for what does,
+// and since versions are only added, the newest that met them is never older than the one that was sent before: a receiver that
+// is behind never sees an older version after a newer one. Criteria that need the database can't be asked about what was: of
+// those it is always the very version.
+import {
+  type AccessScope,
+  type ChangeFeed,
+  parseJson,
+  type Resource,
+  type ResourceReader,
+  type StoredVersion,
+} from '#fhir-model';
 import type { Db } from '#platform';
 import type { Claim, Delivery } from '../dispatch/deliveries.ts';
 import { parseCriteria, testOf } from '../match/criteria.ts';
-import type { StoredSearch } from '../match/stored.ts';
 import type { RegistrationRules } from '../registration.ts';
 import type { OwnerScope } from './notification/notifications.ts';
 import type { ReadAhead } from './read-ahead.ts';
@@ -19,7 +26,6 @@ export interface ContentOptions {
   scope: AccessScope;
   ownerScope: OwnerScope;
   rules: RegistrationRules;
-  search: StoredSearch;
 }
 
 /**
@@ -35,21 +41,48 @@ export async function contentOf(
   const scope = await options.ownerScope(claim.id);
   const current = await (ahead?.read(claim, delivery, scope) ?? options.reader.read(delivery.type, delivery.id, scope));
   if (!current && scope.kind !== 'everything') return undefined;
-  if (current && !current.deleted) {
-    if (current.version === delivery.version) return current.body;
-    if (current.version > delivery.version && (await meets(options, current.body, claim.criteria))) return current.body;
+  if (current?.version === delivery.version && !current.deleted) return current.body;
+  if (current && current.version > delivery.version) {
+    const newer = await newerOf(options, claim, delivery, current);
+    if (newer !== undefined) return newer;
   }
   return versionOf(options, delivery);
+}
+
+/** The newest version after the delivery's that meets the criteria. */
+async function newerOf(
+  options: ContentOptions,
+  claim: Claim,
+  delivery: Delivery,
+  { body, deleted, version }: StoredVersion,
+): Promise<string | undefined> {
+  const { query, stored } = parseCriteria(claim.criteria, options.rules);
+  if (stored !== '') return undefined;
+  const test = testOf(query, options.rules);
+  const meets = (text: string): boolean => test(parseJson(text).exact as Resource);
+  return !deleted && meets(body) ? body : newestBetween(options, delivery, version, meets);
+}
+
+/** Versions that are read in one statement: few, since what is sent late has seldom been changed more than once. */
+const versionsAtOnce = 8;
+
+/** The same, of those before this one. */
+async function newestBetween(
+  { db, feed }: ContentOptions,
+  { type, id, version }: Delivery,
+  before: number,
+  meets: (body: string) => boolean,
+): Promise<string | undefined> {
+  for (let last = before - 1; last > version; last -= versionsAtOnce) {
+    const count = Math.min(versionsAtOnce, last - version);
+    const keys = Array.from({ length: count }, (_, at) => ({ type, id, version: last - at }));
+    const found = (await feed.bodies(db, keys)).find((body) => body !== '' && meets(body));
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 async function versionOf({ db, feed }: ContentOptions, { type, id, version }: Delivery): Promise<string | undefined> {
   const [text] = await feed.bodies(db, [{ type, id, version }]);
   return text === '' ? undefined : text;
-}
-
-async function meets({ rules, search }: ContentOptions, body: string, criteria: string): Promise<boolean> {
-  const { query, stored } = parseCriteria(criteria, rules);
-  const resource = parseJson(body).exact as Resource;
-  if (!testOf(query, rules)(resource)) return false;
-  return stored === '' || (await search(query.type, stored, [resource.id ?? ''])).size === 1;
 }

@@ -6,7 +6,6 @@ import type { Channel } from '../dispatch/deliver.ts';
 import type { Hosts } from '../dispatch/hosts.ts';
 import { createKafkaSender, type KafkaOptions } from '../kafka/producer.ts';
 import { createKeyOf } from '../match/patient-key.ts';
-import type { StoredSearch } from '../match/stored.ts';
 import type { SubscriptionMetrics } from '../metrics.ts';
 import type { RegistrationRules } from '../registration.ts';
 import { emailChannel, restHookChannel, webSocketChannel } from './channels.ts';
@@ -34,7 +33,6 @@ export interface ChannelsOptions {
   /** Default: what the server itself may. */
   ownerScope?: OwnerScope | undefined;
   rules: RegistrationRules;
-  search: StoredSearch;
   shapeOf?: ShapeOf | undefined;
   egress: Egress;
   hosts: Hosts;

@@ -3,11 +3,12 @@
 import { parseJson, type Resource } from '#fhir-model';
 import type { Channel, ChannelResult } from '../dispatch/deliver.ts';
 import type { Claim, Delivery } from '../dispatch/deliveries.ts';
-import { type KafkaMessage, type KafkaSender, kafkaFault } from '../kafka/producer.ts';
+import { isOfBroker, type KafkaMessage, type KafkaSender, kafkaFault } from '../kafka/producer.ts';
 import { changedResources, type KeyOf } from '../match/patient-key.ts';
 import type { ChannelParts } from './channels.ts';
 import { contentOf } from './content.ts';
 import { faultOf } from './fault.ts';
+import type { NotificationContent } from './notification/bundle.ts';
 import { inFormat } from './payload.ts';
 
 /** Events in one request to the brokers, each as a message of its own. */
@@ -21,7 +22,9 @@ export function kafkaChannel(sender: KafkaSender | undefined, keyOf: KeyOf, part
       const { db, feed } = parts.content;
       const focuses = claim.topic ? await changedResources(db, feed, deliveries) : [];
       const made = await Promise.all(
-        deliveries.map((delivery, index) => messageOf(parts, claim, delivery, { keyOf, focus: focuses[index] })),
+        deliveries.map((delivery, index) =>
+          messageOf(parts, claim, delivery, { keyOf, focus: focuses[index], sender }),
+        ),
       );
       messages = made.filter((message) => message !== undefined);
     } catch (err) {
@@ -32,7 +35,7 @@ export function kafkaChannel(sender: KafkaSender | undefined, keyOf: KeyOf, part
       await sender.send(messages);
       return { ok: true };
     } catch (err) {
-      return { ok: false, error: `Kafka: ${kafkaFault(err)}` };
+      return { ok: false, error: `Kafka: ${kafkaFault(err)}`, hostFault: !isOfBroker(err) };
     }
   };
   return {
@@ -42,24 +45,33 @@ export function kafkaChannel(sender: KafkaSender | undefined, keyOf: KeyOf, part
   };
 }
 
-/** Undefined: there is nothing left to tell of. */
+interface Making {
+  keyOf: KeyOf;
+  focus: Resource | undefined;
+  sender: Pick<KafkaSender, 'fits'>;
+}
+
+/** Undefined: there is nothing left to tell of. One that the brokers would refuse goes without its resources, and says so. */
 async function messageOf(
   { content, notifications, xml }: ChannelParts,
   claim: Claim,
   delivery: Delivery,
-  { keyOf, focus }: { keyOf: KeyOf; focus: Resource | undefined },
+  { keyOf, focus, sender }: Making,
 ): Promise<KafkaMessage | undefined> {
   const { id, endpoint, topic, payload } = claim;
   const about = { subscription: id, type: 'event-notification', status: 'active' } as const;
-  const json = topic
-    ? await notifications.bundle({ ...about, topic: topic.url, content: topic.content }, [delivery])
-    : await contentOf(content, claim, delivery);
+  const bundle = (content: NotificationContent) =>
+    notifications.bundle({ ...about, topic: topic!.url, content }, [delivery]);
+  const json = topic ? await bundle(topic.content) : await contentOf(content, claim, delivery);
   if (json === undefined) return undefined;
   const resource = topic ? focus : (parseJson(json).exact as Resource);
-  return {
+  const message: KafkaMessage = {
     topic: endpoint.slice('kafka:'.length),
     key: keyOf(delivery, resource),
     value: payload === '' && !topic ? '' : inFormat(json, payload, xml),
     headers: { subscription: id, 'event-number': String(delivery.number), resource: `${delivery.type}/${delivery.id}` },
   };
+  if (sender.fits(message)) return message;
+  const value = topic ? inFormat(await bundle('id-only'), payload, xml) : '';
+  return { ...message, value, headers: { ...message.headers, 'too-large': 'true' } };
 }

@@ -39,7 +39,7 @@ export function createMailer(options: MailerOptions): Mailer {
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<SendResult>((resolve) => {
         const error = `The mail server did not take the mail within ${timeoutMs} ms`;
-        timer = setTimeout(() => resolve({ ok: false, error }), timeoutMs);
+        timer = setTimeout(() => resolve({ ok: false, error, hostFault: true }), timeoutMs);
       });
       transport ??= openTransport(options);
       const sent = transport
@@ -69,8 +69,9 @@ function faultOf({ code, responseCode }: MailFault): SendResult {
       ? `The mail server can not be reached (${code ?? 'no answer'})`
       : `The mail server answered ${responseCode}`;
   // 5yz to the recipient or to the mail is final; to our log-in it is the operator's to mend.
-  const isFinal = (code === 'EENVELOPE' || code === 'EMESSAGE') && (responseCode ?? 0) >= 500;
-  return isFinal ? { ok: false, error, permanent: true } : { ok: false, error };
+  const isOfMail = code === 'EENVELOPE' || code === 'EMESSAGE';
+  const isFinal = isOfMail && (responseCode ?? 0) >= 500;
+  return { ok: false, error, ...(isFinal ? { permanent: true } : {}), hostFault: !isOfMail };
 }
 
 /** The right side of Message-IDs: the domain that mails come from. */

@@ -105,6 +105,8 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
   const freePlaces = () => Math.max(0, options.concurrency - running.size - reserved);
   /** The last look found as many as there were places. */
   let othersWait = false;
+  /** A look is under way: what it finds may need the place that has just become free. */
+  let looking = false;
 
   // Sooner than the next poll when a retry falls due before it.
   const wakeIn = (delayMs: number) => {
@@ -115,12 +117,13 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
     }, delayMs);
     timers.add(timer);
   };
-  const serve = async (claim: Claim, deliveries?: readonly Delivery[]) => {
+  const serve = async (claim: Claim, deliveries?: readonly Delivery[]): Promise<'idle' | 'over'> => {
     try {
-      await deliverBatch(parts, claim, deliveries, { stopping: stopping.signal, broken: broken.signal, wakeIn });
+      return await deliverBatch(parts, claim, deliveries, { stopping: stopping.signal, broken: broken.signal, wakeIn });
     } catch (err) {
       options.log.error({ err, subscription: claim.id }, 'delivering failed');
       unreleased.add(claim);
+      return 'over';
     }
   };
   // The database that failed may be back in a moment; to wait for the leases' end would take half a minute. Should this
@@ -141,10 +144,10 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
       if (verdict.waitMs > 0) wakeIn(verdict.waitMs);
       return;
     }
-    const batch = serve(claim, deliveries).finally(() => {
-      options.hosts.leave(claim.host);
+    const batch = serve(claim, deliveries).then((step) => {
+      const placeWanted = options.hosts.leave(claim.host);
       running.delete(batch);
-      loop.wake();
+      if (step !== 'idle' || placeWanted || othersWait || looking || unreleased.size > 0) loop.wake();
     });
     running.add(batch);
   };
@@ -163,6 +166,7 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
       return false;
     }
     reserved += free;
+    looking = true;
     let claims: Claim[];
     try {
       const due = await claimDue(options.db, free, options.leaseMs, options.hosts.full());
@@ -170,6 +174,7 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
       othersWait = due.length === free;
     } finally {
       reserved -= free;
+      looking = false;
     }
     const before = running.size;
     // All at once: those that may go do so before any is put back.
@@ -184,7 +189,7 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
     idleMsMin: options.pollMs,
     idleMsMax: options.pollMs,
     errorMs: options.pollMs,
-    // Each batch that ends wakes it: what becomes due meanwhile is claimed together.
+    // Each batch that ends while something may be due wakes it: what becomes due meanwhile is claimed together.
     everyMsMin: claimEveryMs,
   });
 
@@ -230,22 +235,30 @@ interface Parts extends DelivererOptions {
   endResend: End;
 }
 
-/** `owed`: what is known to be owed without a look. */
+/**
+ * `owed`: what is known to be owed without a look. idle: the subscriber is owed nothing more, so that nobody need look for what is
+ * due. A look after each batch was two statements an event, for nothing where the dispatcher leases all there is.
+ */
 async function deliverBatch(
   options: Parts,
   claim: Claim,
   owed: readonly Delivery[] | undefined,
   around: Surroundings,
-): Promise<void> {
+): Promise<'idle' | 'over'> {
   const { db, end, endResend } = options;
   const { batchDeliveries: limit = options.batchDeliveries } = options.channels[claim.channel];
-  if (claim.beats) return beat(options, claim, around);
+  if (claim.beats) {
+    await beat(options, claim, around);
+    return 'over';
+  }
   const pending = owed?.slice(0, limit) ?? (await options.pending({ claim, limit }));
   const again = claim.resends > 0 ? await resendDeliveries(db, claim, limit) : [];
   const isLast = again.length === 0;
-  if ((await deliverAll(options, claim, pending, { ...around, isLast, end })) === 'over') return;
+  const step = await deliverAll(options, claim, pending, { ...around, isLast, end });
+  if (step !== 'on') return step;
   // What has been asked for again keeps nothing new waiting for more than a batch.
-  await deliverAll(options, claim, again, { ...around, isLast: true, end: endResend });
+  const last = await deliverAll(options, claim, again, { ...around, isLast: true, end: endResend });
+  return last === 'idle' ? 'idle' : 'over';
 }
 
 interface Batch extends Surroundings {
@@ -254,13 +267,13 @@ interface Batch extends Surroundings {
   end: End;
 }
 
-/** over: nothing more is sent under this claim. */
+/** over: nothing more is sent under this claim. idle: nothing more is owed, either. */
 async function deliverAll(
   options: DelivererOptions,
   claim: Claim,
   deliveries: readonly Delivery[],
   batch: Batch,
-): Promise<'on' | 'over'> {
+): Promise<'on' | 'over' | 'idle'> {
   const { begin, many, unrecordedMax = 0 } = options.channels[claim.channel];
   begin?.(claim, deliveries);
   const { leaseMs } = options;
@@ -271,7 +284,7 @@ async function deliverAll(
     const some = deliveries.slice(at, at + atOnce);
     const release = batch.isLast && at + some.length === deliveries.length;
     const step = await deliverSome(options, claim, some, { ...batch, release, recorder });
-    if (step === 'over') return 'over';
+    if (step === 'over' || step === 'idle') return step;
     if (step === 'broken') break;
     if (step === 'singly') atOnce = 1;
     else at += step;
@@ -284,10 +297,10 @@ async function deliverAll(
 }
 
 /**
- * A number: so many have ended. over: the lease has been given back, or is another's. broken: the server stops. singly: together
- * they fail for good.
+ * A number: so many have ended. over: the lease has been given back, or is another's. idle: it has, and nothing more is owed. broken:
+ * the server stops. singly: together they fail for good.
  */
-type Step = number | 'over' | 'broken' | 'singly';
+type Step = number | 'over' | 'idle' | 'broken' | 'singly';
 
 async function deliverSome(
   options: DelivererOptions,
@@ -315,15 +328,14 @@ async function deliverSome(
   const ended = { outcome, ...(result.ok ? {} : { error: result.error }) };
   const next = { release: batch.release && count === some.length, leaseMs: options.leaseMs, count };
   const { number } = some[count - 1]!;
-  const isHeld =
-    outcome === 'delivered' && !next.release
-      ? await recorder.delivered(number, count)
-      : (await recorder.drain()) && (await batch.end(claim, number, ended, next));
-  if (!isHeld) return 'broken';
+  const together = outcome === 'delivered' && !next.release;
+  if (!(await (together ? recorder.delivered(number, count) : recorder.drain()))) return 'broken';
+  const hold = together ? 'held' : await batch.end(claim, number, ended, next);
+  if (hold === 'lost') return 'broken';
   // The counts were the first delivery's.
   claim.attempts = 0;
   claim.failing_ms = 0;
-  return count;
+  return next.release && hold === 'held' ? 'idle' : count;
 }
 
 /** A failed heartbeat is told to nobody and is no event: the next one follows, sooner if the pause between attempts is shorter. */

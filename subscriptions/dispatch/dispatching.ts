@@ -7,6 +7,7 @@ import type { SubscriptionMetrics } from '../metrics.ts';
 import type { SubscriptionLimits } from '../options.ts';
 import type { ChannelName } from '../registration.ts';
 import { type ChecksOptions, recheckSubscriber, runChecks } from './checks.ts';
+import { watchClockSteps } from './clock-steps.ts';
 import { type Channel, createDeliverer } from './deliver.ts';
 import { createDispatcher } from './dispatcher.ts';
 import type { Hosts } from './hosts.ts';
@@ -44,10 +45,14 @@ export interface Dispatching {
 
 export function createDispatching(options: DispatchingOptions): Dispatching {
   const { db, log, metrics, limits } = options;
+  const leaseMs = limits.deliveryLeaseMs ?? Math.max(5_000, 3 * limits.timeoutMs);
+  const clockSteps = watchClockSteps(db, { backoffMsMax: limits.backoffMsMax, leaseMs });
   // Only the server that dispatches sets statuses, so that two don't answer the same Subscription.
   const checks = createLoop({
     work: async () => {
-      if (dispatcher.leads() && (await runChecks(options))) throw new Error('a status could not be written');
+      if (!dispatcher.leads()) return false;
+      if (await clockSteps()) deliverer.wake();
+      if (await runChecks(options)) throw new Error('a status could not be written');
       return false;
     },
     onError: (err) => log.debug({ err }, 'statuses of subscriptions will be written later'),
@@ -61,7 +66,7 @@ export function createDispatching(options: DispatchingOptions): Dispatching {
     ...{ channels: options.channels, hosts: options.hosts },
     concurrency: limits.deliverers,
     batchDeliveries: limits.batchDeliveries,
-    leaseMs: limits.deliveryLeaseMs ?? Math.max(5_000, 3 * limits.timeoutMs),
+    leaseMs,
     pollMs: limits.pollMs,
     onGivenUp: () => checks.wake(),
   });

@@ -5,14 +5,16 @@ import { type Claim, firstOfArrays, nextHeartbeat, type Outcome, unnest } from '
 
 /**
  * Records the end of the `count` deliveries up to this number. `release` gives the lease back, otherwise it is prolonged by `leaseMs`.
- * False when nothing more may be sent under this claim: the lease is lost or the subscriber no longer active.
+ * lost: nothing more may be sent under this claim, since the lease is or the subscriber is no longer active. due: it is owed more.
  */
 export type End = (
   claim: Claim,
   number: bigint,
   result: { outcome: Outcome; error?: string },
   next: { release: boolean; leaseMs: number; count: number },
-) => Promise<boolean>;
+) => Promise<Hold>;
+
+export type Hold = 'lost' | 'held' | 'due';
 
 // Whether more is owed is read from the subscriber's own row, never by a look into delivery: that look would have the
 // statement's snapshot, miss what a dispatcher commits while this waits for the row, and put the subscriber to sleep.
@@ -31,11 +33,11 @@ const end: Statement = {
         lease_until = case when not e.release then statement_timestamp() + e.lease_ms * interval '1 millisecond' end
       from e join l on l.id = e.id
       where s.id = e.id and s.lease_token = e.token and s.done_number = e.number - e.count
-      returning s.id, s.lease_token, s.state, e.number, e.count, e.outcome, e.error),
+      returning s.id, s.lease_token, s.state, s.due_at, e.number, e.count, e.outcome, e.error),
     d as (
       update delivery d set outcome = s.outcome, ended_at = statement_timestamp(), attempts = d.attempts + 1, error = s.error
       from s where d.subscriber = s.id and d.number > s.number - s.count and d.number <= s.number)
-    select id, lease_token from s where state = 'active'`,
+    select id, lease_token, due_at is not null as due from s where state = 'active'`,
 };
 
 type Ended = Parameters<End>;
@@ -49,13 +51,13 @@ const claimKey = ({ id, lease_token }: Held): string => `${id} ${lease_token}`;
 
 /** A claim has one end under way at a time. */
 export function createEnd(db: Queryable): End {
-  const gathered = createGather<Ended, boolean>({
+  const gathered = createGather<Ended, Hold>({
     lanesMax: 2,
     // One lane, unless it is held up by a lock on one of its rows.
     beside: { itemsMin: itemsMax, waitMs: 20 },
     ...{ itemsMax, weigh: () => 1, weightMax: itemsMax, key: () => '' },
     async run(many) {
-      const rows = await db.query<Held>(end, [
+      const rows = await db.query<Held & { due: boolean }>(end, [
         many.map(([{ id }]) => id),
         many.map(([{ lease_token }]) => lease_token),
         many.map(([, number]) => number),
@@ -65,8 +67,8 @@ export function createEnd(db: Queryable): End {
         many.map(([, , , { leaseMs }]) => leaseMs),
         many.map(([, , , { count }]) => count),
       ]);
-      const held = new Set(rows.map(claimKey));
-      return many.map(([claim]) => held.has(claimKey(claim)));
+      const held = new Map<string, Hold>(rows.map((row) => [claimKey(row), row.due ? 'due' : 'held']));
+      return many.map(([claim]) => held.get(claimKey(claim)) ?? 'lost');
     },
   });
   return (...ended) => gathered(ended);

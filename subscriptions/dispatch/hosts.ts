@@ -14,7 +14,8 @@ export interface Hosts {
   full(): string[];
   /** Takes a place, or says how long to wait; 0: until one is free. */
   enter(host: string): 'entered' | { waitMs: number };
-  leave(host: string): void;
+  /** True: others may be waiting for the place. */
+  leave(host: string): boolean;
   /** What came of a request. `fault`: the host, not the one subscription, was at fault. */
   report(host: string, fault: boolean): void;
 }
@@ -24,6 +25,8 @@ interface Host {
   faults: number;
   /** By performance.now(): a clock that jumps keeps no host closed. */
   closedUntil: number;
+  /** When it was last looked at it was full. */
+  short: boolean;
 }
 
 export interface HostsOptions {
@@ -43,11 +46,17 @@ export function createHosts({ limits, pause, random }: HostsOptions): Hosts {
   // While it fails one request at a time finds out whether it still does.
   const mostOf = ({ faults }: Host) => (faults >= limits.hostFaultsMax ? 1 : limits.hostRequestsMax);
   return {
-    full: () => [...hosts].filter(([, host]) => host.requests >= mostOf(host)).map(([name]) => name),
+    full() {
+      for (const host of hosts.values()) host.short = host.requests >= mostOf(host);
+      return [...hosts].filter(([, { short }]) => short).map(([name]) => name);
+    },
     enter(name) {
       if (name === '') return 'entered';
-      const host = hosts.get(name) ?? { requests: 0, faults: 0, closedUntil: 0 };
-      if (host.requests >= mostOf(host)) return { waitMs: 0 };
+      const host = hosts.get(name) ?? { requests: 0, faults: 0, closedUntil: 0, short: false };
+      if (host.requests >= mostOf(host)) {
+        host.short = true;
+        return { waitMs: 0 };
+      }
       const waitMs = host.closedUntil - performance.now();
       if (waitMs > 0) return { waitMs };
       host.requests++;
@@ -56,9 +65,10 @@ export function createHosts({ limits, pause, random }: HostsOptions): Hosts {
     },
     leave(name) {
       const host = hosts.get(name);
-      if (!host) return;
+      if (!host) return false;
       host.requests--;
       if (host.requests === 0 && host.faults === 0) hosts.delete(name);
+      return host.short;
     },
     report(name, fault) {
       const host = hosts.get(name);

@@ -15,11 +15,13 @@ export interface Lease {
   release(db: Db): Promise<void>;
 }
 
+// A lease that lasts for longer than any that is given was given before the database's clock was put back.
 const acquire: Statement = {
   name: 'dispatcher_acquire',
   text: `update dispatcher set holder = $1, lease_until = statement_timestamp() + $2 * interval '1 millisecond'
     where name = $3
-      and (holder = $1 or lease_until is null or lease_until < statement_timestamp())
+      and (holder = $1 or lease_until is null or lease_until < statement_timestamp()
+        or lease_until > statement_timestamp() + $2 * interval '2 milliseconds')
     returning xid, seq`,
 };
 

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Claim } from './deliveries.ts';
-import type { End } from './ends.ts';
+import type { End, Hold } from './ends.ts';
 import { createRecorder } from './record.ts';
 
 /** An `end` that is answered when the test says so. */
 function heldEnd() {
-  const calls: { number: bigint; count: number; answer: PromiseWithResolvers<boolean> }[] = [];
+  const calls: { number: bigint; count: number; answer: PromiseWithResolvers<Hold> }[] = [];
   const end: End = (_claim, number, _result, { count }) => {
-    const answer = Promise.withResolvers<boolean>();
+    const answer = Promise.withResolvers<Hold>();
     calls.push({ number, count, answer });
     return answer.promise;
   };
@@ -25,14 +25,14 @@ test('what ends while a record is written is recorded with the next one', async 
   for (const number of [1n, 2n, 3n]) assert.equal(await recorder.delivered(number, 1), true);
   assert.equal(await recorder.delivered(4n, 1), true);
   assert.deepEqual(asked(), [[1n, 1]]);
-  calls[0]!.answer.resolve(true);
+  calls[0]!.answer.resolve('held');
   const drained = recorder.drain();
   await new Promise(setImmediate);
   assert.deepEqual(asked(), [
     [1n, 1],
     [4n, 3],
   ]);
-  calls[1]!.answer.resolve(true);
+  calls[1]!.answer.resolve('held');
   assert.equal(await drained, true);
   // Once all is recorded the next begins anew.
   assert.equal(await recorder.delivered(6n, 2), true);
@@ -50,9 +50,9 @@ test('no more than the limit is sent before it is recorded', async () => {
   });
   await new Promise(setImmediate);
   assert.equal(went, false);
-  calls[0]!.answer.resolve(true);
+  calls[0]!.answer.resolve('held');
   await new Promise(setImmediate);
-  calls[1]!.answer.resolve(true);
+  calls[1]!.answer.resolve('held');
   assert.equal(await second, true);
 });
 
@@ -61,7 +61,7 @@ test('a lease that is lost, and one that may be, ends it', async () => {
   const recorder = recorderOf(end, 8);
   assert.equal(await recorder.delivered(1n, 1), true);
   assert.equal(await recorder.delivered(2n, 1), true);
-  calls[0]!.answer.resolve(false);
+  calls[0]!.answer.resolve('lost');
   assert.equal(await recorder.drain(), false);
   assert.equal(await recorder.delivered(3n, 1), false);
   assert.deepEqual(asked(), [[1n, 1]], 'nothing is written under a lost lease');
@@ -70,7 +70,7 @@ test('a lease that is lost, and one that may be, ends it', async () => {
   const old = heldEnd();
   const late = recorderOf(old.end, 8, -1);
   const delivered = late.delivered(1n, 1);
-  old.calls[0]!.answer.resolve(false);
+  old.calls[0]!.answer.resolve('lost');
   assert.equal(await delivered, false);
 });
 

@@ -37,7 +37,7 @@ export function createRecorder({ claim, end, leaseMs, unrecordedMax }: RecorderO
         const { number, count } = waiting;
         waiting = undefined;
         const atMs = performance.now();
-        lost = !(await end(claim, number, { outcome: 'delivered' }, { release: false, leaseMs, count }));
+        lost = (await end(claim, number, { outcome: 'delivered' }, { release: false, leaseMs, count })) === 'lost';
         prolongedMs = atMs;
         unrecorded -= count;
       }

@@ -18,6 +18,7 @@ import { createMailer } from '../channels/mailer.ts';
 import { escalationRoutes } from './admin.ts';
 import { type AdvanceOptions, advance, defaultPauses, type Pauses } from './advance.ts';
 import { createAnswers } from './answers.ts';
+import { watchClockSteps } from './clock-steps.ts';
 import type { Endpoint } from './endpoints.ts';
 import { createLinks, type Links, linkKey } from './link.ts';
 import { type ClaimedMessage, claimMessages, type Flood, freeMessages, putBack } from './messages.ts';
@@ -170,10 +171,12 @@ function createSteps({ limits, onTold, onDue, metrics, ...options }: StepsOption
   const advancing: AdvanceOptions = { ...options, onExhausted: () => metrics.exhausted.inc() };
   const onFault = (alert: string) => (err: unknown) =>
     log.error({ err, alert }, 'a step of escalation failed: it is tried again when its lease has ended');
+  const clockSteps = watchClockSteps(db);
   return createLoop({
     ...pausesOf(limits),
     onError: (err) => log.warn({ err }, 'escalation waits for the database'),
     work: async () => {
+      await clockSteps();
       const claimed = await claimEscalations(db, limits.concurrency, limits.stepLeaseMs);
       await Promise.all(claimed.map((one) => advance(advancing, one).catch(onFault(one.alert))));
       if (claimed.length > 0) {

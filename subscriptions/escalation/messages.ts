@@ -29,7 +29,7 @@ export interface ClaimedMessage {
   token: bigint;
   /** It had to wait, since there were too many to its address. */
   held: boolean;
-  /** It is not tried longer than this. */
+  /** It has been tried in vain for as long as it may be. */
   isLate: boolean;
   /** Of its escalation. */
   state: string;
@@ -77,6 +77,8 @@ export async function planMessages(tx: Tx, step: StepOf, planned: readonly Plann
 // Of those that wait for one address the first brings the others along, when nothing else is under way to it. The end of an
 // alert is not told while its beginning is still on its way to the same place: PagerDuty would drop the end and open the
 // incident after it.
+// One that has not been tried yet is never late: after hours without the server, or when the database's clock is put forward, it
+// would else be given up unsent, and with it whoever of the step was to be told.
 const claim: Statement = {
   name: 'escalation_message_claim',
   text: `with due as (
@@ -95,7 +97,7 @@ const claim: Statement = {
     from due, escalation e
     where m.id = due.id and e.alert = m.alert and e.run = m.run
     returning m.id, m.alert, m.run, m.number, m.kind, m.channel, m.recipient, m.address, m.place, m.detail, m.code,
-      m.attempts, m.lease_token as token, due.held, m.until_at < statement_timestamp() as "isLate", e.state, e.facts,
+      m.attempts, m.lease_token as token, due.held, m.error is not null and m.until_at < statement_timestamp() as "isLate", e.state, e.facts,
       coalesce((select s.title from escalation_step s where s.alert = m.alert and s.run = m.run and s.number = m.number),
         '') as step,
       floor(extract(epoch from statement_timestamp()) * 1000)::float8 as "nowMs"`,

@@ -38,10 +38,13 @@ async function open(t: TestContext, rig: Rig, broker: Pick<TestBroker, 'address'
   return one;
 }
 
+/** Of a message, and of what a partition gets at once. */
+const bytesMax = 10_000;
+
 async function setUp(t: TestContext): Promise<{ rig: Rig; broker: TestBroker }> {
   const rig = await createRig(t);
   await rig.db.query({ text: `delete from dispatcher where name = 'kafka'` });
-  const broker = await startTestBroker();
+  const broker = await startTestBroker(bytesMax);
   t.after(() => broker.close());
   return { rig, broker };
 }
@@ -166,6 +169,7 @@ test('a send that takes longer than the lease keeps it', async (t) => {
         await waitFor(() => renewed > before + 2, 'the lease to be renewed');
         sent += messages.length;
       },
+      fits: () => true,
       close: async () => {},
     },
   });
@@ -188,6 +192,18 @@ test('a resource too large for a message is named and left out', async (t) => {
   const [big, small] = messages(broker);
   assert.deepEqual([big.id, big.tooLarge, big.resource], ['big', true, undefined]);
   assert.equal(small.resource.id, 'small');
+});
+
+test('changes that waited go in batches that the broker takes, in order for their patient', async (t) => {
+  const { rig, broker } = await setUp(t);
+  const wanted = Array.from({ length: 60 }, (_, index) => `o${index}`);
+  for (const id of wanted) await rig.store.put(about(id, 'p', { note: [{ text: 'x'.repeat(500) }] }));
+  await open(t, rig, broker);
+  await counts(broker, wanted.length);
+  assert.deepEqual(
+    messages(broker).map(({ id }) => id),
+    wanted,
+  );
 });
 
 test('without a topic nothing is sent, and what is kept can be forgotten', async (t) => {
@@ -224,7 +240,12 @@ test('a fault is told by the broker’s name for it', async (t) => {
   const broker = await startTestBroker();
   t.after(() => broker.close());
   broker.next.push(10);
-  const sender = createKafkaSender({ brokers: [broker.address], tls: false, timeoutMs: 2_000 });
+  const sender = createKafkaSender({
+    brokers: [broker.address],
+    tls: false,
+    timeoutMs: 2_000,
+    messageBytesMax: 10_000,
+  });
   t.after(() => sender.close());
   const failed = await sender.send([{ topic: 'x', key: 'k', value: 'v' }]).then(
     () => undefined,
@@ -297,6 +318,39 @@ test('a Subscription to a topic: each event is a notification', async (t) => {
   assert.deepEqual([record!.topic, record!.key, bundle.type], ['results', 'Patient/p', 'history']);
   const types = bundle.entry.map(({ resource }: { resource: Resource }) => resource.resourceType);
   assert.deepEqual(types.slice(0, 2), ['Parameters', 'Observation']);
+});
+
+test('events that waited go in batches that the broker takes; too large a one without its resource', async (t) => {
+  const { rig, broker } = await subscribing(t);
+  const url = 'http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-payload-content';
+  const _payload = { extension: [{ url, valueCode: 'full-resource' }] };
+  const whole = channel('application/fhir+json', { _payload, endpoint: 'kafka:told' });
+  await rig.store.put(subscription('s', '', { channel: channel('application/fhir+json') }));
+  await rig.store.put(subscription('t', '', { criteria: 'urn:cerebra:topic:new-result', channel: whole }));
+  for (const id of ['s', 't']) await waitForState(rig.db, id, 'active');
+  await broker.shut();
+  const category = [
+    { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/observation-category', code: 'laboratory' }] },
+  ];
+  const wanted = Array.from({ length: 30 }, (_, index) => `o${index}`);
+  for (const id of wanted) {
+    await rig.store.put(about(id, 'p', { category, note: [{ text: 'x'.repeat(id === 'o7' ? 20_000 : 500) }] }));
+  }
+  const owed = { text: 'select from subscriber where last_number = 30' };
+  await waitFor(async () => (await rig.db.query(owed)).length === 2, 'all to be owed');
+  await broker.open();
+  const done = { text: 'select from subscriber where done_number = 30' };
+  await waitFor(async () => (await rig.db.query(done)).length === 2, 'all to be told');
+  for (const topic of ['results', 'told']) {
+    const records = broker.records.filter((one) => one.topic === topic);
+    assert.deepEqual(
+      records.map(({ headers }) => [headers['event-number'], headers.resource, headers['too-large']]),
+      wanted.map((id, at) => [String(at + 1), `Observation/${id}`, id === 'o7' ? 'true' : undefined]),
+    );
+    const large = records.find(({ headers }) => headers['too-large'] === 'true')!;
+    if (topic === 'results') assert.equal(large.value, '');
+    else assert.deepEqual([/Observation\/o7/.test(large.value), /xxx/.test(large.value)], [true, false]);
+  }
 });
 
 test('with another endpoint, or with headers, it goes into error', async (t) => {

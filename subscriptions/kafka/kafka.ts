@@ -10,8 +10,6 @@ import { createKafkaSender, type KafkaOptions } from './producer.ts';
 export interface KafkaSettings extends KafkaOptions {
   /** Where every change goes; without it none does. */
   changesTopic?: string | undefined;
-  /** Larger messages go without their resource. */
-  messageBytesMax: number;
 }
 
 export interface KafkaParts {

@@ -9,6 +9,8 @@ export interface KafkaOptions {
   sasl?: { mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512'; username: string; password: string };
   /** For one request to a broker. */
   timeoutMs: number;
+  /** What the brokers take at once for a partition, `message.max.bytes`: they refuse longer batches of messages, not only messages. */
+  messageBytesMax: number;
 }
 
 export interface KafkaMessage {
@@ -22,6 +24,8 @@ export interface KafkaMessage {
 export interface KafkaSender {
   /** Resolves when all replicas in sync have them. After an error some may have been stored: send all of them again. */
   send(messages: readonly KafkaMessage[]): Promise<void>;
+  /** Whether the brokers take a message of this length. */
+  fits(message: KafkaMessage): boolean;
   close(): Promise<void>;
 }
 
@@ -38,7 +42,8 @@ export function createKafkaSender(options: KafkaOptions): KafkaSender {
       const used = opened;
       const producer = await used;
       try {
-        await producer.send({ messages: [...messages] });
+        // One after the other: what is of one key stays in order.
+        for (const some of runsOf(messages, options.messageBytesMax)) await producer.send({ messages: some });
       } catch (error) {
         // Its sequence numbers may be ahead of the brokers' now: they would refuse whatever it sends next. Of several sends that
         // end with it each comes here: the one that was opened meanwhile stays.
@@ -47,12 +52,45 @@ export function createKafkaSender(options: KafkaOptions): KafkaSender {
         throw error;
       }
     },
+    fits: (message) => batchBytes + bytesOf(message) <= options.messageBytesMax,
     async close() {
       const producer = await opened;
       opened = undefined;
       await producer?.close(true);
     },
   };
+}
+
+/** Of the head of a batch, and of the fields of a record beside its texts; https://kafka.apache.org/documentation/#recordbatch */
+const batchBytes = 100;
+const recordBytes = 50;
+const headerBytes = 10;
+
+function bytesOf({ key, value, headers = {} }: KafkaMessage): number {
+  const texts = Object.entries(headers).reduce(
+    (sum, [name, text]) => sum + name.length + Buffer.byteLength(text) + headerBytes,
+    0,
+  );
+  return recordBytes + Buffer.byteLength(key) + Buffer.byteLength(value) + texts;
+}
+
+/**
+ * As many messages in a row as a batch may have: the client makes one batch of all that go to a partition, and if that is too long
+ * it is so again at each attempt.
+ */
+function runsOf(messages: readonly KafkaMessage[], bytesMax: number): KafkaMessage[][] {
+  const runs: KafkaMessage[][] = [];
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const message of messages) {
+    const more = bytesOf(message);
+    if (bytes + more > bytesMax) {
+      runs.push([]);
+      bytes = batchBytes;
+    }
+    runs.at(-1)!.push(message);
+    bytes += more;
+  }
+  return runs;
 }
 
 async function open({ brokers, tls, sasl, timeoutMs }: KafkaOptions): Promise<Strings> {
@@ -66,6 +104,12 @@ async function open({ brokers, tls, sasl, timeoutMs }: KafkaOptions): Promise<St
     ...(tls ? { tls: {} } : {}),
     ...(sasl ? { sasl: sasl satisfies SASLOptions } : {}),
   });
+}
+
+/** A broker's own answer, about a topic or a message: it can be reached. */
+export function isOfBroker(error: unknown): boolean {
+  const { apiId, errors = [] } = error as { apiId?: unknown; errors?: unknown[] };
+  return typeof apiId === 'string' || errors.some(isOfBroker);
 }
 
 /** What an error of a broker says, without what was sent: `UNKNOWN_TOPIC_OR_PARTITION`, `connect ECONNREFUSED …`. */

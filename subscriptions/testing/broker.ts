@@ -9,6 +9,7 @@ export interface StoredRecord {
   offset: number;
   key: string;
   value: string;
+  headers: Record<string, string>;
 }
 
 export interface TestBroker {
@@ -35,6 +36,7 @@ const partitions = 3;
 const noError = 0;
 
 interface State {
+  batchBytesMax: number;
   port: number;
   records: StoredRecord[];
   offsets: Map<string, number>;
@@ -44,9 +46,10 @@ interface State {
   producers: number;
 }
 
-export async function startTestBroker(): Promise<TestBroker> {
+/** `batchBytesMax`: message.max.bytes, which is of a batch of messages; the default is that of Kafka. */
+export async function startTestBroker(batchBytesMax = 1_048_588): Promise<TestBroker> {
   const state: State = {
-    ...{ port: 0, records: [], offsets: new Map(), sequences: new Map(), next: [], producers: 0 },
+    ...{ batchBytesMax, port: 0, records: [], offsets: new Map(), sequences: new Map(), next: [], producers: 0 },
   };
   const sockets = new Set<Socket>();
   const listen = (port: number) =>
@@ -170,6 +173,7 @@ function metadata({ port }: State, reader: Reader, writer: Writer): Writer {
     );
 }
 
+const tooLarge = 10;
 const outOfOrder = 45;
 
 /** Undefined: no answer. */
@@ -219,16 +223,24 @@ function produce(state: State, reader: Reader, writer: Writer): Writer | undefin
 
 /** What an idempotent producer sends again is not stored again; what leaves a gap is refused. */
 function store(state: State, topic: string, partition: number, bytes: Buffer): number {
+  if (bytes.length > state.batchBytesMax) return tooLarge;
   const batch = readRecordsBatch(Reader.from(bytes));
   const place = `${batch.producerId}/${topic}/${partition}`;
   const expected = state.sequences.get(place) ?? 0;
   if (batch.firstSequence < expected) return noError;
   if (batch.firstSequence > expected) return outOfOrder;
   state.sequences.set(place, expected + batch.records.length);
-  for (const { key, value } of batch.records) {
+  for (const { key, value, headers } of batch.records) {
     const offset = state.offsets.get(`${topic}/${partition}`) ?? 0;
     state.offsets.set(`${topic}/${partition}`, offset + 1);
-    state.records.push({ topic, partition, offset, key: String(key), value: String(value) });
+    state.records.push({
+      topic,
+      partition,
+      offset,
+      key: String(key),
+      value: String(value),
+      headers: Object.fromEntries(headers.map(([name, text]) => [String(name), String(text)])),
+    });
   }
   return noError;
 }

@@ -1,5 +1,6 @@
 // ServiceRequest as OML^O21 and ORM^O01: HL7 v2.9 chapters 4.4.6 and 4.4.1
 import type { Resource } from '#fhir-model';
+import { CerebraError } from '#platform';
 import { type Building, objects, text } from '../building.ts';
 import { diagnosisSegments } from '../diagnosis.ts';
 import { notesOf } from '../notes.ts';
@@ -19,6 +20,10 @@ function controlOf({ status }: Resource, told: Told | undefined): string {
 }
 
 function orderSegments(building: Building, request: Resource, told: Told | undefined) {
+  if (request.doNotPerform === true) {
+    const words = 'ServiceRequest.doNotPerform: an order of HL7 v2 cannot say that something is not to be done';
+    throw new CerebraError('business-rule', words, { expression: ['ServiceRequest.doNotPerform'] });
+  }
   const patient = patientOf(building, request.subject, 'ServiceRequest.subject');
   const visit = visitOf(building, request.encounter);
   const specimens = specimensOf(building, request.specimen);

@@ -47,16 +47,13 @@ function requestOf({ graph }: Building, report: Resource): Resource | undefined 
 }
 
 /** Results in their order; a panel's members follow it. Each once. */
-function resultsOf(
-  { graph }: Pick<Building, 'graph'>,
-  references: Json | undefined,
-  seen = new Set<Resource>(),
-): Resource[] {
+function resultsOf(building: Building, references: Json | undefined, seen = new Set<Resource>()): Resource[] {
   return objects(references).flatMap((reference) => {
-    const found = graph.resolve(reference);
+    const found = building.graph.resolve(reference);
+    if (found === undefined) building.warnings.add('A result that is referred to is not known here: it is left out');
     if (found?.resourceType !== 'Observation' || seen.has(found)) return [];
     seen.add(found);
-    return [found, ...resultsOf({ graph }, found.hasMember, seen)];
+    return [found, ...resultsOf(building, found.hasMember, seen)];
   });
 }
 

@@ -131,6 +131,7 @@ export function vaccinationSegments(
   const route = segmentOf(rxr, building, immunization);
   const series = obxSeries();
   const at = dtm(immunization.occurrenceDateTime);
+  if (at === undefined) building.warnings.add('Immunization.occurrenceString has no place in RXA-3');
   const given = segmentOf(rxa, building, immunization, {
     ...{ 1: '0', 2: '1', ...dose(building, immunization), 9: remarks(building, immunization) },
     ...{ 20: completion(immunization), 21: action },

@@ -11,19 +11,23 @@ const usCore = 'http://hl7.org/fhir/us/core/StructureDefinition';
 /** The codes of a race or ethnicity as US Core has them; each is one repetition. */
 const cdc = ['ombCategory', 'detailed'] as const;
 
+// Receivers take the first repetition of PID-3, PID-5 and PID-11 for the one that counts: what is no more in use comes last.
 export const pid = buildTable(
   'PID',
   `
-3  | identifier | custom number
+3  | identifier[use!=old] | custom number
+3  | identifier[use=old] | custom number
 5  | name[use=official] | XPN
-5  | name[use!=official] | XPN
+5  | name[use!=official,old,maiden] | XPN
+5  | name[use=old,maiden] | XPN
 6  | extension[${structure}/patient-mothersMaidenName].valueString | custom surname
 7  | extension[${structure}/patient-birthTime].valueDateTime | DTM
 7  | _birthDate.extension[${structure}/patient-birthTime].valueDateTime | DTM
 ?7 | birthDate | DTM
 8  | gender | code AdministrativeSex
 ${cdc.map((url) => `10 | extension[${usCore}/us-core-race].extension[${url}].valueCoding | CWE`).join('\n')}
-11 | address | XAD
+11 | address[use!=old] | XAD
+11 | address[use=old] | XAD
 13 | telecom[use!=work] | XTN
 14 | telecom[use=work] | XTN
 15 | communication.language | custom language

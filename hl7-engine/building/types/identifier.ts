@@ -63,6 +63,12 @@ export function ei(building: Building, value: Json | undefined): TextValue[] | u
   return [text(value.value), ...authority(building, text(value.system))];
 }
 
+/** Those of use `old`, such as a number before it was changed, last. */
+export const inUseFirst = (identifiers: readonly JsonObject[]): JsonObject[] => [
+  ...identifiers.filter(({ use }) => use !== 'old'),
+  ...identifiers.filter(({ use }) => use === 'old'),
+];
+
 /** The first identifier of one of these types of table 0203. */
 export function ofType(identifiers: readonly JsonObject[], ...types: string[]): JsonObject | undefined {
   return types

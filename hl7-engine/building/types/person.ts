@@ -80,12 +80,16 @@ const isPlain = (address: JsonObject): boolean =>
 const numberUses: Readonly<Record<string, string>> = { home: 'PRN', work: 'WPN', temp: 'VHN', mobile: 'PRS' };
 const equipment: Readonly<Record<string, string>> = { phone: 'PH', fax: 'FX', pager: 'BP', sms: 'CP' };
 
-/** Undefined for a URL and for what is neither phone, fax, pager, SMS nor e-mail: table 0202 has nothing for them. */
+/** Undefined for a number that is not in use any more, which table 0201 has no code for, for a URL and for what is neither phone, fax, pager, SMS nor e-mail: table 0202 has nothing for them. */
 export function xtn(building: Building, value: Json | undefined): ComponentValue[] | undefined {
   if (!isObject(value)) return undefined;
   const number = text(value.value);
   const system = text(value.system) ?? 'phone';
   if (number === undefined) return undefined;
+  if (value.use === 'old') {
+    building.warnings.add('A telecom of use old has no place in XTN');
+    return undefined;
+  }
   const rank = typeof value.rank === 'number' ? String(value.rank) : undefined;
   const use = numberUses[text(value.use) ?? ''];
   const period = isObject(value.period) ? value.period : {};

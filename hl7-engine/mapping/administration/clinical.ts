@@ -81,6 +81,15 @@ function statuses(
   };
 }
 
+export interface Diagnoses {
+  /** Items of Encounter.diagnosis. */
+  diagnosis: JsonObject[];
+  /** References to those that were wrong. */
+  removed: string[];
+  /** Whether those that the message does not name are none of the visit's any more: no action codes (DG1-21) say otherwise. */
+  areAll: boolean;
+}
+
 /** DG1: Conditions, and the items of Encounter.diagnosis. `visit`: tells the visit in keys; undefined without one. */
 export function addDiagnoses(
   mapping: Mapping,
@@ -88,8 +97,9 @@ export function addDiagnoses(
   patient: MappedPatient,
   visit: string | undefined,
   encounter: string | undefined,
-): JsonObject[] {
+): Diagnoses {
   const diagnosis: JsonObject[] = [];
+  const removed: string[] = [];
   for (const segment of group.all('DG1')) {
     const cleared: string[] = [];
     const found = runTable(dg1Condition, { segment, group, mapping }, cleared);
@@ -110,10 +120,11 @@ export function addDiagnoses(
     const condition = upsertDerived(mapping, resource, [key], {
       cleared: erroneous ? [...cleared, 'clinicalStatus'] : cleared,
     });
+    if (erroneous) removed.push(condition);
     if (erroneous || diagnosis.some((one) => (one.condition as JsonObject).reference === condition)) continue;
     diagnosis.push({ condition: { reference: condition }, ...runTable(dg1Diagnosis, { segment, group, mapping }) });
   }
-  return diagnosis;
+  return { diagnosis, removed, areAll: !group.all('DG1').some((segment) => !segment.field(21).isEmpty) };
 }
 
 /** PR1 of PROCEDURE groups, or where the structure has none. */

@@ -114,6 +114,28 @@ export function moveNumbered(mapping: Mapping, { type, former, now, patient }: R
   });
 }
 
+/** A message says nothing of how many visits an account has; those of an account are few. */
+const VISITS_MAX = 10;
+
+/** A44: the visits of the account, by the former number or the new one, under names that a move takes. */
+export function visitsOfAccount(mapping: Mapping, former: Part, now: Part): string[] {
+  const numbers = [former, now].flatMap((cx) => accountNumber(mapping, cx) ?? []);
+  const { entries } = mapping.lookUps;
+  const url = `Encounter?account:Account.${anyOf(numbers)}`;
+  return Array.from({ length: VISITS_MAX }, (_, index) => {
+    const fullUrl = `${mapping.messageKey} visit ${entries.length} of the account`;
+    entries.push({
+      method: 'PUT',
+      url,
+      fullUrl,
+      resource: { resourceType: 'Encounter' },
+      choose: (matches) => ({ match: matches[index], idle: true }),
+      merge: (existing, incoming) => existing ?? incoming,
+    });
+    return fullUrl;
+  });
+}
+
 /** A35, A41, A42: the former number's account or visit is one with the new number's; it stays to be read, out of use. */
 export function mergeNumbered(mapping: Mapping, { type, former, now, patient }: Renumbering): void {
   const was = numberOf(mapping, type, former);

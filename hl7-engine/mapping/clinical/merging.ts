@@ -84,6 +84,8 @@ export interface Withdrawal {
   former: ReadonlySet<string>;
   /** Elements that the report has no longer. */
   cleared: readonly string[];
+  /** Ids of the message's forms to those that they have in the report; filled once it is known which report it is. */
+  known: ReadonlyMap<string, string>;
 }
 
 const reportLists = { result: byReference, specimen: byReference, basedOn: byReference };
@@ -101,9 +103,10 @@ export function reportMerge(mapping: Mapping, withdrawal: Withdrawal): Merge {
   });
   return ofOnePatient(mapping, (existing, incoming) => {
     if (existing === undefined) return change(existing, incoming);
-    const before = withoutForms(existing, replacedBy(incoming, withdrawal.former));
-    const result = change(before, incoming);
-    return result === before ? existing : withoutForms(result, (form) => withdrawal.forms.has(formKey(form)));
+    const before = withoutForms(existing, replacedBy(incoming, withdrawal));
+    const result = change(before, withKnownForms(incoming, withdrawal.known));
+    const gone = new Set([...withdrawal.forms].map((id) => withdrawal.known.get(id) ?? id));
+    return result === before ? existing : withoutForms(result, (form) => gone.has(formKey(form)));
   });
 }
 
@@ -122,6 +125,16 @@ export function secondOfReport(mapping: Mapping, { forms, cleared }: Withdrawal)
   });
 }
 
+/** Forms that have no Binary keep the id that they have in the report. */
+function withKnownForms(report: Resource, known: ReadonlyMap<string, string>): Resource {
+  if (known.size === 0) return report;
+  const presentedForm = list(report.presentedForm).map((form) => {
+    const id = known.get(String(form.id));
+    return id === undefined ? form : { ...form, id };
+  });
+  return presentedForm.length === 0 ? report : { ...report, presentedForm };
+}
+
 /** Data that are a Binary's are known by its id, others by their own. */
 function formKey({ id, url, ...form }: JsonObject): string {
   return String(id ?? url ?? JSON.stringify(form)).replace(/^Binary\//, '');
@@ -130,10 +143,17 @@ function formKey({ id, url, ...form }: JsonObject): string {
 /** What a form says or where it is. */
 export const contentKey = ({ url, data }: JsonObject): string => String(url ?? data);
 
-/** Forms without an id, whose content comes again or is what a document of the message was before. */
-function replacedBy(incoming: Resource, former: ReadonlySet<string>): (form: JsonObject) => boolean {
-  const again = new Set(list(incoming.presentedForm).map(contentKey));
-  return (form) => form.id === undefined && (again.has(contentKey(form)) || former.has(contentKey(form)));
+/**
+ * Forms without an id, whose content comes again or is what a document of the message was before, and those that have come under
+ * the order's other number.
+ */
+function replacedBy(incoming: Resource, { former, known }: Withdrawal): (form: JsonObject) => boolean {
+  const forms = list(incoming.presentedForm);
+  const again = new Set(forms.map(contentKey));
+  const named = new Set(forms.map((form) => known.get(formKey(form))));
+  return (form) =>
+    named.has(formKey(form)) ||
+    (form.id === undefined && (again.has(contentKey(form)) || former.has(contentKey(form))));
 }
 
 function withoutForms(report: Resource, isGone: (form: JsonObject) => boolean): Resource {
@@ -181,10 +201,16 @@ export function eventMerge(mapping: Mapping): Merge {
   return ofOnePatient(mapping, merging({ ordered: ranked(mapping, eventRanks) }));
 }
 
+/** A document that is here is referred to as well, beside its number. */
+function byTarget({ code, target }: JsonObject): string {
+  const { identifier, reference } = target as JsonObject;
+  return JSON.stringify([code, identifier ?? reference]);
+}
+
 const documentRanks = ['current', 'superseded', 'entered-in-error'];
 
 /** Of a DocumentReference: its content is replaced as a whole, its relations are united. */
 export function documentMerge(mapping: Mapping, defaults: ReadonlySet<string>): Merge {
   const order = ranked(mapping, documentRanks);
-  return ofOnePatient(mapping, merging({ ordered: order, defaults, united: { relatesTo: byValue } }));
+  return ofOnePatient(mapping, merging({ ordered: order, defaults, united: { relatesTo: byTarget } }));
 }

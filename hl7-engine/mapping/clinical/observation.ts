@@ -17,9 +17,10 @@ import { deviceReference } from './device.ts';
 import type { ObxGroup } from './groups.ts';
 import { resultMerge } from './merging.ts';
 import { noteTexts } from './notes.ts';
+import { rememberPart } from './order-numbers.ts';
 import { referenceRanges } from './range.ts';
 import { sampledData } from './sampled.ts';
-import { placeKey, type SeriesKey, seriesAlias, seriesKey } from './series.ts';
+import { otherwiseKeyed, placeKey, type SeriesKey, seriesAlias, seriesKey } from './series.ts';
 import { type ObservedValue, observedUnit, observedValue } from './value.ts';
 
 const observationStatus = conceptMapOf('ObservationResultStatusCodesInterpretation').codes;
@@ -68,6 +69,7 @@ export function addObservation(mapping: Mapping, group: ObxGroup, place: Observa
   mapping.stamp(resource);
   const alias = aliasOfTime(mapping, series, resource, place);
   putDerived(mapping, { url, resource, merge: mergeOf(mapping, letter), from: obx, ...(alias && { alias }) }, key);
+  rememberPart(mapping, place.key, { url, shown: id, ...otherwiseKeyed(mapping, series, resource) });
   return url;
 }
 

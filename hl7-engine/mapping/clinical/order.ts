@@ -1,5 +1,5 @@
 // What an order is known by, and its ServiceRequest: https://hl7.org/fhir/uv/v2mappings/ (ORC[ServiceRequest], OBR[ServiceRequest])
-import type { JsonObject, Resource } from '#fhir-model';
+import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
 import { emptyPart, type Part, type Segment } from '../../message/message.ts';
 import { putDerived } from '../administration/upsert.ts';
 import { absent, type Mapping } from '../context.ts';
@@ -11,10 +11,12 @@ import { runTable } from '../table/table.ts';
 import { obrServiceRequest } from '../tables/obr.ts';
 import { orcServiceRequest } from '../tables/orc.ts';
 import '../tables/tq1.ts';
+import { chooseChanged } from './changed-service.ts';
 import { type OrderState, orderState, taskElements } from './control.ts';
 import { detail, type OrderGroup } from './groups.ts';
 import { requestMerge, taskMerge } from './merging.ts';
 import { noteTexts } from './notes.ts';
+import { chooseNumbered, type OrderNumbers } from './order-numbers.ts';
 import { type Schedule, tq1Schedule, tqSchedule } from './timing.ts';
 
 /** Whom the message is about. */
@@ -111,10 +113,32 @@ export function putRequest(mapping: Mapping, order: Order, resource: Resource, d
     mapping.stamp(resource);
     const merge = requestMerge(mapping, defaults);
     const from = detail(order.group, 'OBR') ?? order.group.orc;
-    if (id === undefined) return mapping.add({ method: 'PUT', url, resource, merge, from });
-    putDerived(mapping, { url, resource: { ...resource, id }, merge, from }, [order.key]);
+    if (identifier !== undefined) {
+      const choose = chooseRequest(mapping, type, identifier, order);
+      return mapping.add({ method: 'PUT', url, resource, merge, choose, from });
+    }
+    putDerived(mapping, { url, resource: { ...resource, id: id! }, merge, from }, [order.key]);
     return url;
   });
+}
+
+function chooseRequest(
+  mapping: Mapping,
+  type: string,
+  number: Identifier,
+  order: Order,
+): NonNullable<TransactionEntry['choose']> {
+  const choose = chooseNumbered(mapping, requestNumbers(type, number, order));
+  if (type !== 'ServiceRequest') return choose;
+  const control = order.group.orc?.field(1).text?.toUpperCase() ?? '';
+  return chooseChanged(mapping, { number, code: order.code, control }, choose);
+}
+
+function requestNumbers(type: string, own: Identifier, order: Order): OrderNumbers {
+  const { placer, filler } = order;
+  const criteria = (identifier: Identifier): string => searchedBy(type, identifier, order);
+  if (placer === undefined) return { type, own, other: undefined, otherKind: 'PLAC', criteria };
+  return { type, own, other: filler, otherKind: 'FILL', criteria };
 }
 
 /** SupplyRequest and NutritionOrder have no search parameter for a code; a pharmacy changes the code of what was asked for. */

@@ -9,6 +9,7 @@ import { absent, type Mapping } from '../context.ts';
 import { codeableConcept, repeated } from '../datatypes.ts';
 import { instant } from '../datetime.ts';
 import { derivedId } from '../derived-id.ts';
+import type { Identifier } from '../identifiers.ts';
 import { interpreterReference } from '../practitioner.ts';
 import { runTable } from '../table/table.ts';
 import { obrDiagnosticReport } from '../tables/obr.ts';
@@ -18,6 +19,7 @@ import { contentKey, latestMerge, reportMerge, secondOfReport } from './merging.
 import { noteTexts } from './notes.ts';
 import { withFunction } from './observation.ts';
 import { identifiersOf, type Order, orderCriteria, participant } from './order.ts';
+import { chooseNumbered, choosingParts, rememberPart } from './order-numbers.ts';
 
 const observationStatus = conceptMapOf('ObservationResultStatusCodesInterpretation').codes;
 const reportStatus = conceptMapOf('ResultStatus[Non-Queries]').codes;
@@ -50,7 +52,7 @@ export function addReport(mapping: Mapping, order: Order, parts: ReportParts): s
     identifier === undefined ? `DiagnosticReport/${id}` : `DiagnosticReport?${orderCriteria(identifier, order.code)}`;
   const cleared = parts.conclusion === null ? ['conclusion'] : [];
   const { withdrawn: forms, former } = parts.documents;
-  const withdrawal = { forms, former, cleared };
+  const withdrawal = { forms, former, cleared, known: new Map<string, string>() };
   const merge = reportMerge(mapping, withdrawal);
   // A message may name one order twice; a transaction must not (https://hl7.org/fhir/R4/http.html#trules).
   let isNew = false;
@@ -58,12 +60,32 @@ export function addReport(mapping: Mapping, order: Order, parts: ReportParts): s
     isNew = true;
     const entry = { url, resource: id === undefined ? resource : { ...resource, id }, merge };
     const from = detail(order.group, 'OBR');
-    if (id === undefined) return mapping.add({ method: 'PUT', ...entry, from });
+    if (identifier !== undefined) {
+      const choose = chooseReport(mapping, order, identifier, withdrawal.known);
+      return mapping.add({ method: 'PUT', ...entry, choose, from });
+    }
     return putDerived(mapping, { ...entry, from }, [order.key]);
   });
   const earlier = isNew ? undefined : mapping.entries.find((entry) => entry.url === url);
   if (earlier !== undefined) unite(earlier, compact(resource)!, secondOfReport(mapping, withdrawal), merge);
   return reference;
+}
+
+function chooseReport(
+  mapping: Mapping,
+  order: Order,
+  own: Identifier,
+  forms: Map<string, string>,
+): NonNullable<TransactionEntry['choose']> {
+  const { placer, filler, code, key } = order;
+  const choose = chooseNumbered(mapping, {
+    type: 'DiagnosticReport',
+    own,
+    other: filler === undefined ? undefined : placer,
+    otherKind: filler === undefined ? 'FILL' : 'PLAC',
+    criteria: (identifier) => orderCriteria(identifier, code),
+  });
+  return choosingParts(mapping, key, choose, forms);
 }
 
 /** What the second withdraws may be what is stored: both merges see that. */
@@ -157,6 +179,7 @@ export function addDocuments(
     found.references.push(
       addDocumentReference(mapping, { order, obx, notes, key, forms, request, former: found.former }),
     );
+    rememberForms(mapping, order.key, key, found.references.at(-1)!, wrong ? withdrawnMax : contents.length);
     if (wrong) for (let index = 0; index < withdrawnMax; index++) found.withdrawn.add(formId(key, index));
     else found.forms.push(...forms.map((form, index) => knownForm(form, formId(key, index))));
   }
@@ -170,6 +193,31 @@ const isWrong = (obx: Segment): boolean => /^[DW]$/i.test(obx.field(11).text ?? 
 
 const formId = (key: readonly (string | undefined)[], index: number): string =>
   derivedId('Binary', [...key, String(index)]);
+
+/** The document and its forms may have come under another number of the order. */
+function rememberForms(
+  mapping: Mapping,
+  orderKey: string,
+  key: (string | undefined)[],
+  url: string,
+  count: number,
+): void {
+  const under = (other: string): (string | undefined)[] => [other, ...key.slice(1)];
+  for (let index = 0; index < count; index++) {
+    const shown = formId(key, index);
+    const formOf = (other: string): string => formId(under(other), index);
+    rememberPart(mapping, orderKey, {
+      url: `Binary/${shown}`,
+      shown,
+      under: (other) => [{ id: formOf(other), shown: formOf(other) }],
+    });
+  }
+  rememberPart(mapping, orderKey, {
+    url,
+    shown: formId(key, 0),
+    under: (other) => [{ id: derivedId('DocumentReference', under(other)), shown: formId(under(other), 0) }],
+  });
+}
 
 /** With an id, where it has no Binary of that id: so that its correction finds it. */
 const knownForm = (form: JsonObject, id: string): JsonObject => (form.url === `Binary/${id}` ? form : { id, ...form });

@@ -80,15 +80,51 @@ function documentsOf({ observations, containers }: SpecimenGroup): ObxGroup[] {
 /** The specimens of the order, or of what stands around it; else what OBR says of one. */
 export function addSpecimens(
   mapping: Mapping,
-  { group, subject, key }: Order,
+  order: Order,
   { specimens: known }: Pick<Results, 'specimens'>,
   outer: SpecimenGroup[],
 ): (string | undefined)[] {
+  const { group, subject, key } = order;
   const place = { patient: subject.patient, orderKey: key, obr: detail(group, 'OBR'), known };
   const groups = group.specimens.length > 0 ? group.specimens : outer;
   if (groups.length === 0) return [addSpecimenSource(mapping, place, group.group)];
-  return groups.map((specimen) => addSpecimen(mapping, specimen, place));
+  return groups.map((specimen) => {
+    const reference = addSpecimen(mapping, specimen, place);
+    if (groups === outer) addSpecimenResults(mapping, order, specimen, reference);
+    return reference;
+  });
 }
+
+/** OBX of a specimen that orders stand within: what is said of it once, whatever their number. */
+function addSpecimenResults(
+  mapping: Mapping,
+  { key, subject }: Order,
+  specimen: SpecimenGroup,
+  reference: string | undefined,
+): void {
+  const { spm, group } = specimen;
+  const observations = [
+    specimen.observations,
+    ...specimen.containers.map((container) => container.observations),
+  ].flat();
+  if (observations.length === 0 || told.has(spm)) return;
+  told.add(spm);
+  const number = spm.field(2).raw;
+  const place: ObservationPlace = {
+    group,
+    key: JSON.stringify(['specimen', ...(number === '' ? [key] : [subject.patientKey, mapping.facility, number])]),
+    patient: subject.patient,
+    encounter: subject.encounter,
+    specimen: reference,
+    status: 'final',
+  };
+  for (const one of joinedTexts(observations)) {
+    if (!isDocument(one.obx)) addObservation(mapping, one, place);
+  }
+}
+
+/** Specimens whose observations are there. */
+const told = new WeakSet<Segment>();
 
 export function placeOf(
   mapping: Mapping,

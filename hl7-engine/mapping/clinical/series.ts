@@ -3,6 +3,7 @@
 import type { Alias, Resource } from '#fhir-model';
 import type { Mapping } from '../context.ts';
 import { derivedId } from '../derived-id.ts';
+import type { OrderPart } from './order-numbers.ts';
 
 export interface SeriesKey {
   /** What results of the series have in common. */
@@ -51,6 +52,26 @@ export function seriesAlias(mapping: Mapping, key: SeriesKey, effective: string)
       isOwnAgain = last === -1;
       return isOwnAgain ? own : (others[last + 1] ?? derivedId('Observation', [...key.parts, effective]));
     },
+  };
+}
+
+/** The same result under another key of its order: of the same place, or of one time where the message has it alone. */
+export function otherwiseKeyed(
+  mapping: Mapping,
+  { parts, place }: SeriesKey,
+  { effectiveDateTime }: Resource,
+): Pick<OrderPart, 'under' | 'fits'> {
+  const inMessage = countOf(mapping, { parts, place });
+  return {
+    under(key) {
+      const others = [key, ...parts.slice(1)];
+      const places = inMessage.count > 1 ? [place] : Array.from({ length: PLACES_MAX }, (_, index) => index + 1);
+      return places.map((at) => {
+        const id = derivedId('Observation', placeKey({ parts: others, place: at }));
+        return { id, shown: id };
+      });
+    },
+    fits: (stored) => effectiveDateTime === undefined || isOfTime(stored, String(effectiveDateTime)),
   };
 }
 

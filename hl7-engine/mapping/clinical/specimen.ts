@@ -12,6 +12,7 @@ import { obrSpecimen, sacContainer, spmSpecimen } from '../tables/spm.ts';
 import type { SpecimenGroup } from './groups.ts';
 import { latestMerge } from './merging.ts';
 import { noteTexts } from './notes.ts';
+import { rememberPart } from './order-numbers.ts';
 
 export interface SpecimenPlace {
   patient: string;
@@ -72,6 +73,9 @@ function create(mapping: Mapping, place: SpecimenPlace, resource: Resource): str
   const id = derivedId('Specimen', [place.orderKey, String(occurrence)]);
   const url = `Specimen/${id}`;
   mapping.add({ method: 'PUT', url, resource: { ...resource, id }, merge: latestMerge(mapping) });
+  const idUnder = (key: string): string => derivedId('Specimen', [key, String(occurrence)]);
+  const under = (key: string): { id: string; shown: string }[] => [{ id: idUnder(key), shown: idUnder(key) }];
+  rememberPart(mapping, place.orderKey, { url, shown: id, under });
   return url;
 }
 

@@ -10,6 +10,7 @@ import {
   moveIdentifiers,
   moveNumbered,
   renumberPatient,
+  visitsOfAccount,
 } from '../administration/renumber.ts';
 import type { Mapping } from '../context.ts';
 import { messageMap, required } from '../message-map.ts';
@@ -84,12 +85,22 @@ const moves = messageMap({
         patient = upsertPatient(mapping, segmentsOf(group, pid));
       }
       if (mapping.event === 'A43') moveIdentifiers(mapping, patient, mrg);
-      else if (mapping.event === 'A44') {
-        moveNumbered(mapping, { type: 'Account', former: mrg.field(3), now: pid.field(18), patient });
-      } else moveVisit(mapping, group, mrg, patient);
+      else if (mapping.event === 'A44') moveAccount(mapping, pid, mrg, patient);
+      else moveVisit(mapping, group, mrg, patient);
     }
   },
 });
+
+/** The account with its visits, and what was recorded of them. */
+function moveAccount(mapping: Mapping, pid: Segment, mrg: Segment, patient: MappedPatient): void {
+  const [former, now] = [mrg.field(3), pid.field(18)];
+  const account = moveNumbered(mapping, { type: 'Account', former, now, patient });
+  if (account === undefined || mrg.field(1).isEmpty) return;
+  const from = formerPatient(mapping, mrg, patient);
+  for (const about of [account, ...visitsOfAccount(mapping, former, now)]) {
+    mapping.move({ from, to: patient.reference, about });
+  }
+}
 
 function moveVisit(mapping: Mapping, group: Group, mrg: Segment, patient: MappedPatient): void {
   const now = group.get('PV1')?.field(19) ?? emptyPart;

@@ -1,6 +1,6 @@
 // ADT messages about one patient and a visit: HL7 v2.9 chapter 3.3; https://hl7.org/fhir/uv/v2mappings/
 // (ADT_A01, ADT_A02, ADT_A05, ADT_A06, ADT_A09, ADT_A11)
-import type { JsonObject } from '#fhir-model';
+import type { JsonObject, TransactionEntry } from '#fhir-model';
 import type { Segment } from '../../message/message.ts';
 import {
   addAllergies,
@@ -13,6 +13,7 @@ import {
 import { addAccount, addCoverages } from '../administration/insurance.ts';
 import { addMother, addRelatedPersons, guarantors, nextOfKin } from '../administration/related.ts';
 import { addCareTeam } from '../administration/roles.ts';
+import { setDiagnoses } from '../administration/visit-diagnoses.ts';
 import { obxGroups } from '../clinical/groups.ts';
 import { addObservation, isDocument } from '../clinical/observation.ts';
 import { compact } from '../compact.ts';
@@ -129,9 +130,10 @@ export function mapVisit(
   const visit = pv1 && visitIdentifiers(mapping, pid, pv1)[0];
   const visitKey = visit && numberKey(visit);
   const encounter = pv1 && encounterOf(mapping, group, { pid, pv1 }, patient, account);
-  const diagnosis = addDiagnoses(mapping, group, patient, visitKey, encounter);
-  const resource = entryOf(mapping, encounter);
-  if (resource !== undefined && diagnosis.length > 0) resource.diagnosis = compact(diagnosis);
+  const diagnoses = addDiagnoses(mapping, group, patient, visitKey, encounter);
+  const entry = entryOf(mapping, encounter);
+  const resource = entry?.resource;
+  if (entry !== undefined) setDiagnoses(entry, diagnoses);
   addAccident(mapping, group, resource);
   addProcedures(mapping, group, patient, visitKey, encounter);
   addObservations(mapping, group, patient, visitKey, encounter);
@@ -153,11 +155,10 @@ function encounterOf(
   });
 }
 
-function entryOf(mapping: Mapping, reference: string | undefined): JsonObject | undefined {
-  const found = mapping.entries.find(
+function entryOf(mapping: Mapping, reference: string | undefined): TransactionEntry | undefined {
+  return mapping.entries.find(
     ({ fullUrl, url }) => reference !== undefined && (fullUrl === reference || url === reference),
   );
-  return found?.resource;
 }
 
 /** ACC-2 among the reasons of the visit. */

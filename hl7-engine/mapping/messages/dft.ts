@@ -32,7 +32,9 @@ function mapCharges(mapping: Mapping, root: Group): void {
   addOrders(mapping, root, subjectOf(billed));
   addObservations(mapping, root, subjectOf(billed), visit ?? mapping.messageKey);
   const conditions = [root, ...groups].flatMap((group) =>
-    addDiagnoses(mapping, group, patient, visit, encounter).map(({ condition }) => condition as { reference: string }),
+    addDiagnoses(mapping, group, patient, visit, encounter).diagnosis.map(
+      ({ condition }) => condition as { reference: string },
+    ),
   );
   const coverage = [root, ...groups].flatMap((group) => addCoverages(mapping, shallow(group), patient));
   const authorized = addAuthorizations(mapping, root, { patient: patient.reference, patientKey: patient.key });

@@ -8,10 +8,11 @@ import { documentMerge } from '../clinical/merging.ts';
 import { noteTexts } from '../clinical/notes.ts';
 import { addObservation, isDocument } from '../clinical/observation.ts';
 import { addServiceRequest, describeOrder, type Subject } from '../clinical/order.ts';
+import { type Own, remembered, revive, supersede } from '../clinical/replaced-document.ts';
 import { subjectOf } from '../clinical/subject.ts';
 import { absent, type Mapping } from '../context.ts';
 import { derivedId } from '../derived-id.ts';
-import { eiIdentifier, type Identifier, identifierCriterion } from '../identifiers.ts';
+import { eiIdentifier, identifierCriterion } from '../identifiers.ts';
 import { messageMap, required } from '../message-map.ts';
 import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
@@ -45,8 +46,13 @@ function mapDocument(mapping: Mapping, root: Group): void {
   const key = number === undefined ? [mapping.messageKey] : [number.system, number.value];
   const observations = root.groups('OBSERVATION').flatMap(obxGroups);
   const { resource, defaults } = documentReference(mapping, root, txa, { subject, orders, key, observations });
-  const reference = put(mapping, number, key, resource, defaults);
-  supersede(mapping, txa, subject, resource);
+  const own: Own = { number, stored: undefined, resource };
+  const parent = eiIdentifier(mapping, txa.field(13), 'document');
+  // Before the document itself, which refers to it.
+  const replaces = relations[mapping.event] === 'replaces' && parent !== undefined;
+  if (replaces) relate(resource, supersede(mapping, parent, own));
+  const reference = put(mapping, own, key, defaults);
+  if (resource.status === 'entered-in-error' && !replaces) revive(mapping, parent, own);
   for (const one of observations.filter(isResult)) {
     addObservation(mapping, one, {
       group: root,
@@ -173,13 +179,13 @@ function related(mapping: Mapping, txa: Segment, orders: string[]): JsonObject[]
   return [...placer, filler].flatMap((identifier) => (identifier ? [{ type: 'ServiceRequest', identifier }] : []));
 }
 
-function put(
-  mapping: Mapping,
-  number: Identifier | undefined,
-  key: string[],
-  resource: Resource,
-  defaults: Set<string>,
-): string {
+/** The document that is replaced, as its number and as what is stored. */
+function relate({ relatesTo: [relation] = [] }: Resource & { relatesTo?: JsonObject[] }, reference: string): void {
+  if (relation !== undefined) relation.target = { reference, ...(relation.target as JsonObject) };
+}
+
+function put(mapping: Mapping, own: Own, key: string[], defaults: Set<string>): string {
+  const { number, resource } = own;
   mapping.stamp(resource);
   const merge = documentMerge(mapping, defaults);
   if (number === undefined) {
@@ -188,25 +194,6 @@ function put(
     mapping.add({ method: 'PUT', url: `DocumentReference/${id}`, resource: { ...resource, id }, merge });
     return `DocumentReference/${id}`;
   }
-  return mapping.add({ method: 'PUT', url: `DocumentReference?${identifierCriterion(number)}`, resource, merge });
-}
-
-/**
- * T09 and T10: the document that was replaced is not current any more. Where it is not here yet its number is kept with that
- * status, so that it does not become current when it comes late.
- */
-function supersede(mapping: Mapping, txa: Segment, subject: Subject, replacement: Resource): void {
-  const parent = eiIdentifier(mapping, txa.field(13), 'document');
-  if (relations[mapping.event] !== 'replaces' || parent === undefined) return;
-  const resource: Resource = {
-    resourceType: 'DocumentReference',
-    masterIdentifier: parent,
-    status: 'superseded',
-    type: replacement.type,
-    subject: { reference: subject.patient },
-    content: [{ attachment: absent }],
-  } as Resource;
-  mapping.stamp(resource);
-  const merge = documentMerge(mapping, new Set(['content', 'type', 'subject', 'masterIdentifier']));
-  mapping.add({ method: 'PUT', url: `DocumentReference?${identifierCriterion(parent)}`, resource, merge });
+  const url = `DocumentReference?${identifierCriterion(number)}`;
+  return mapping.add({ method: 'PUT', url, resource, merge, choose: remembered(own) });
 }

@@ -1,7 +1,9 @@
 // Pharmacy: OMP^O09, RDE^O11, O25 and of old O01, RDS^O13, RGV^O15, RAS^O17: HL7 v2.9 chapter 4A; https://hl7.org/fhir/uv/v2mappings/
+import type { JsonObject } from '#fhir-model';
+import type { Segment } from '../../message/message.ts';
 import { addAdministrations, addDispense } from '../clinical/administration.ts';
 import { addGive } from '../clinical/give.ts';
-import { joinedTexts, orderGroup } from '../clinical/groups.ts';
+import { joinedTexts, type ObxGroup, obxGroups, orderGroup } from '../clinical/groups.ts';
 import { addMedicationRequest } from '../clinical/medication.ts';
 import { addObservation, isDocument } from '../clinical/observation.ts';
 import { addTask, describeOrder, type Order } from '../clinical/order.ts';
@@ -33,35 +35,79 @@ function mapPharmacy(mapping: Mapping, root: Group): void {
     const order = describeOrder(mapping, orderGroup(group), subject);
     const request = addMedicationRequest(mapping, order);
     if (request !== undefined) addTask(mapping, order, request);
-    const done = carriedOut(mapping, order, group, request);
+    const { done, dispensed } = carriedOut(mapping, order, group, request);
     if (request === undefined && !done) mapping.warnings.add('ORC: an order without medication has no place');
     addOrderCharges(mapping, order, request);
-    addAccompanying(mapping, order, request);
+    const ofEvents = new Set(
+      eventsOf(group)
+        .flatMap((event) => event.groups('OBSERVATION').flatMap(obxGroups))
+        .map(({ obx }) => obx),
+    );
+    const own = order.group.observations.filter(({ obx }) => !ofEvents.has(obx));
+    addAccompanying(mapping, order, own, dispensed ?? ofRequest(order, request));
   }
 }
 
-/** Whether something was dispensed or given, or is to be. */
-function carriedOut(mapping: Mapping, order: Order, group: Group, request: string | undefined): boolean {
-  const dispensed = order.group.details.filter(({ name }) => name === 'RXD');
-  for (const rxd of dispensed) addDispense(mapping, order, rxd, request);
-  const given = group.groups('ADMINISTRATION').flatMap((one) => addAdministrations(mapping, order, one, request));
-  const toGive = group.groups('GIVE').flatMap((one) => addGive(mapping, order, one, request) ?? []);
-  return dispensed.length + given.length + toGive.length > 0;
+const eventsOf = (group: Group): Group[] => [...group.groups('ADMINISTRATION'), ...group.groups('GIVE')];
+
+/** Whether something was dispensed or given, or is to be; what was dispensed. */
+function carriedOut(
+  mapping: Mapping,
+  order: Order,
+  group: Group,
+  request: string | undefined,
+): { done: boolean; dispensed: Place | undefined } {
+  const rxds = order.group.details.filter(({ name }) => name === 'RXD');
+  const [dispensed] = rxds.flatMap((rxd) => {
+    const reference = addDispense(mapping, order, rxd, request);
+    return reference === undefined ? [] : [ofEvent(order, rxd, [1, 2], { partOf: [{ reference }] })];
+  });
+  let done = rxds.length > 0;
+  for (const one of group.groups('ADMINISTRATION')) {
+    const given = addAdministrations(mapping, order, one, request).map((reference) => ({ reference }));
+    done ||= given.length > 0;
+    addSeen(mapping, order, one, ofEvent(order, one.get('RXA'), [2, 3, 5], { partOf: given }));
+  }
+  for (const one of group.groups('GIVE')) {
+    const give = addGive(mapping, order, one, request);
+    done ||= give !== undefined;
+    addSeen(mapping, order, one, ofEvent(order, one.get('RXG'), [1], { basedOn: give && [{ reference: give }] }));
+  }
+  return { done, dispensed };
 }
 
-/** OBX of a medication order: what goes along, such as weight, or answers to its questions. */
-function addAccompanying(mapping: Mapping, order: Order, request: string | undefined): void {
-  const { group, subject, key } = order;
-  const also = request === undefined ? {} : { basedOn: [{ reference: request }] };
-  for (const one of joinedTexts(group.observations)) {
+/** What observations go along with, and what they are known by. */
+interface Place {
+  key: string;
+  also: JsonObject;
+}
+
+const ofRequest = ({ key }: Order, request: string | undefined): Place => ({
+  key: JSON.stringify(['medication', key]),
+  also: request === undefined ? {} : { basedOn: [{ reference: request }] },
+});
+
+/** Of one dispense or administration: those of the next leave them alone. */
+function ofEvent({ key }: Order, segment: Segment | undefined, fields: number[], also: JsonObject): Place {
+  const names = fields.map((field) => segment?.field(field).component(1).text ?? null);
+  return { key: JSON.stringify([segment?.name, key, ...names]), also };
+}
+
+function addSeen(mapping: Mapping, order: Order, event: Group, place: Place): void {
+  addAccompanying(mapping, order, event.groups('OBSERVATION').flatMap(obxGroups), place);
+}
+
+/** OBX of a medication order, such as weight or answers to its questions, or of what was done about it. */
+function addAccompanying(mapping: Mapping, order: Order, observations: readonly ObxGroup[], place: Place): void {
+  const { group, subject } = order;
+  for (const one of joinedTexts(observations)) {
     if (isDocument(one.obx)) continue;
     addObservation(mapping, one, {
+      ...place,
       group: group.group,
-      key: JSON.stringify(['medication', key]),
       patient: subject.patient,
       encounter: subject.encounter,
       status: 'final',
-      also,
     });
   }
 }

@@ -61,7 +61,7 @@ function upsert(mapping: Mapping, root: Group, pid: Segment): void {
   const coverage = addCoverages(mapping, root, patient);
   addAccount(mapping, pid, patient, { guarantor: guarantors(mapping, root, patient), coverage });
   addAllergies(mapping, root, patient, root.all('AL1'));
-  const reasons = addDiagnoses(mapping, root, patient, visit, encounter).map(
+  const reasons = addDiagnoses(mapping, root, patient, visit, encounter).diagnosis.map(
     ({ condition }) => condition as JsonObject,
   );
   addProcedures(mapping, root, patient, visit, encounter);

@@ -116,7 +116,9 @@ function request(mapping: Mapping, root: Group, identifier: Identifier[], patien
 
 /** DG1: Conditions that are the appointment's reasons. */
 function reasonsOf(mapping: Mapping, group: Group, patient: MappedPatient, key: string): JsonObject[] {
-  return addDiagnoses(mapping, group, patient, key, undefined).map(({ condition }) => condition as JsonObject);
+  return addDiagnoses(mapping, group, patient, key, undefined).diagnosis.map(
+    ({ condition }) => condition as JsonObject,
+  );
 }
 
 function addObservations(mapping: Mapping, group: Group, patient: MappedPatient, key: string): void {

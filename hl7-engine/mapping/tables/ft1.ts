@@ -11,14 +11,14 @@ import { segmentTable } from '../table/table.ts';
 /** CP, of which the price is MO: an amount and its currency of ISO 4217; other words are no currency. */
 export function money(cp: Part, sign: 1 | -1 = 1): JsonObject | undefined {
   const amount = cp.component(1).subcomponent(1).text;
-  const value = decimal(sign < 0 && amount !== undefined ? negated(amount) : (amount ?? ''));
+  const value = decimal(sign < 0 && amount !== undefined ? lessThanNothing(amount) : (amount ?? ''));
   if (value === undefined) return undefined;
   const currency = cp.component(1).subcomponent(2).text?.toUpperCase();
   return { value, currency: currency !== undefined && /^[A-Z]{3}$/.test(currency) ? currency : undefined };
 }
 
-const negated = (amount: string): string =>
-  amount.trim().startsWith('-') ? amount.trim().slice(1) : `-${amount.trim().replace(/^\+/, '')}`;
+/** What takes away is sent with a sign and without one. */
+const lessThanNothing = (amount: string): string => `-${amount.trim().replace(/^[+-]/, '')}`;
 
 /** A department by its code, without a resource of its own. */
 const department: PartMap = (part, { mapping }) => {

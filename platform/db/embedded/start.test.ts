@@ -106,6 +106,24 @@ describe('startEmbeddedPostgres', () => {
     });
   });
 
+  it('says which setting names a data folder that cannot be used', async (t) => {
+    const file = await dataFolder(t, 'file');
+    await writeFile(file, '');
+    for (const [folder, reason] of [
+      [file, `EEXIST: file already exists, mkdir '${file}'`],
+      [path.join(file, 'below'), `EEXIST: file already exists, mkdir '${file}'`],
+    ] as const) {
+      const message = `The data folder ${folder} (DATA_DIR) cannot be used: ${reason}: set DATA_DIR to a folder in which this user may write`;
+      await assert.rejects(start(folder), { code: 'config', message });
+    }
+  });
+
+  it('ends where no folder can be made', { skip: process.platform === 'linux' ? false : 'needs /proc' }, async () => {
+    const message =
+      "The data folder /proc/cerebra/data (DATA_DIR) cannot be used: ENOENT: no such file or directory, mkdir '/proc/cerebra': set DATA_DIR to a folder in which this user may write";
+    await assert.rejects(start('/proc/cerebra/data'), { code: 'config', message });
+  });
+
   it('refuses the files of another major version', async (t) => {
     const dataDir = await dataFolder(t);
     await mkdir(path.join(dataDir, 'postgres/data'), { recursive: true });

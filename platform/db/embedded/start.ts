@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { chmod, chown, lstat, mkdir, readFile, realpath, rm, stat, symlink } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { CerebraError } from '../../errors.ts';
+import { CerebraError, isCerebraError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { connectDb } from '../connect.ts';
 import type { Connection } from '../types.ts';
@@ -40,9 +40,7 @@ const majorVersion = '18';
  */
 export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   const { log } = options;
-  await mkdir(options.dataDir, { recursive: true });
-  const dataDir = await realpath(options.dataDir);
-  const lock = await lockFolder(dataDir);
+  const { dataDir, lock } = await takeFolder(options.dataDir);
   try {
     const account = await serverAccount();
     const binaries = await findBinaries(account, dataDir, log);
@@ -64,6 +62,36 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
     await lock.release();
     throw error;
   }
+}
+
+/** The data folder, made where it is not there, and locked. */
+async function takeFolder(folder: string): Promise<{ dataDir: string; lock: FolderLock }> {
+  try {
+    await makeFolder(path.resolve(folder));
+    const dataDir = await realpath(folder);
+    return { dataDir, lock: await lockFolder(dataDir) };
+  } catch (error) {
+    if (isCerebraError(error)) throw error;
+    const reason = `${(error as Error).message}: set DATA_DIR to a folder in which this user may write`;
+    throw new CerebraError('config', `The data folder ${folder} (DATA_DIR) cannot be used: ${reason}`, {
+      cause: error,
+    });
+  }
+}
+
+/**
+ * With those above it. Node's own recursion (24.21) never ends where a folder that is there answers ENOENT to whoever makes
+ * another in it, as /proc and automounters do.
+ */
+async function makeFolder(folder: string): Promise<void> {
+  const found = await stat(folder).catch(() => undefined);
+  if (found?.isDirectory()) return;
+  const above = path.dirname(folder);
+  if (found === undefined && above !== folder) await makeFolder(above);
+  await mkdir(folder).catch(async (error: unknown) => {
+    // Another server that starts beside this one may have made it.
+    if (!(await stat(folder).catch(() => undefined))?.isDirectory()) throw error;
+  });
 }
 
 async function serve(
