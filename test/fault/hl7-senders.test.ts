@@ -62,8 +62,8 @@ test('one server, many senders', async (t: TestContext) => {
   const dataDir = await dataFolder(t);
   const folder = path.join(path.dirname(dataDir), 'routes');
   await mkdir(folder);
-  // What a site's own field makes of a result the store refuses: there is no such element.
-  const extensions = [{ segment: 'ZOB', resource: 'Observation', rows: ['1 | method.nonsense | ST'] }];
+  // What a site's own field makes of a result the store refuses: a text in place of true or false.
+  const extensions = [{ segment: 'ZOB', resource: 'Observation', rows: ['1 | method.coding[0].userSelected | ST'] }];
   await writeFile(path.join(folder, 'all.json'), JSON.stringify({ id: 'all', name: 'All', mapping: { extensions } }));
   const server = await startProcess(t, { DATA_DIR: dataDir, HL7_ROUTES_DIR: folder });
 
@@ -86,7 +86,7 @@ test('one server, many senders', async (t: TestContext) => {
             { code: string; text: string },
           ];
           if (kind === 'good') good.push(id);
-          if (kind === 'invalid') assert.match(text, /Refused by the store: .*nonsense/);
+          if (kind === 'invalid') assert.match(text, /Refused by the store: .*userSelected/);
           if (kind === 'both') assert.match(text, /\^\^\^?205\^|205\^Duplicate key identifier/);
           counts.set(`${kind} ${code}`, (counts.get(`${kind} ${code}`) ?? 0) + 1);
         }

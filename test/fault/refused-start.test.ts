@@ -100,7 +100,8 @@ test('ports in use, a folder that is none; nothing is left behind', async (t: Te
   assert.deepEqual(await readdir(DATA_DIR), ['postgres']);
   const file = path.join(path.dirname(DATA_DIR), 'file');
   await writeFile(file, '');
-  await assertRefused(t, { DATA_DIR: file }, /^Cerebra could not start: EEXIST: .*file/);
+  const used = `^Cerebra could not start: The data folder ${file} \\(DATA_DIR\\) cannot be used: .*: set DATA_DIR to a folder`;
+  await assertRefused(t, { DATA_DIR: file }, new RegExp(used));
 });
 
 /** A port that was free a moment ago. */
