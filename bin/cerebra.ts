@@ -3,6 +3,7 @@
 import { enableCompileCache } from 'node:module';
 import path from 'node:path';
 import { setFlagsFromString } from 'node:v8';
+import packageJson from '../package.json' with { type: 'json' };
 import { commands, usage } from './commands.ts';
 
 // From the second start on modules come compiled and without the compiler of types: half the time until it is ready, and 28 MB
@@ -20,6 +21,8 @@ if (major < 24) {
   process.exitCode = 1;
 } else if (name === 'help' || name === '--help' || name === '-h') {
   console.log(usage());
+} else if (name === '--version' || name === '-v') {
+  console.log(`Cerebra ${packageJson.version}, FHIR R4 (4.0.1), Node ${process.versions.node}`);
 } else {
   const command = commands.find((one) => one.name === name);
   if (!command) {

@@ -5,6 +5,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
+import packageJson from '../package.json' with { type: 'json' };
 import { commands } from './commands.ts';
 
 /** Runs it where the embedded database would come into a folder that is not there yet. */
@@ -42,6 +43,14 @@ test('a command that takes nothing refuses what follows it', (t) => {
       left: [],
     });
   }
+});
+
+test('--version tells that of the server, of FHIR and of Node', (t) => {
+  assert.deepEqual(cerebra(t, '--version'), {
+    status: 0,
+    output: `Cerebra ${packageJson.version}, FHIR R4 (4.0.1), Node ${process.versions.node}\n`,
+    left: [],
+  });
 });
 
 test('without a command, and with one that there is not, the commands are listed', (t) => {

@@ -61,5 +61,5 @@ Writes the pages that are made of the code: docs/configuration.md and docs/hl7-m
 export function usage(): string {
   const width = Math.max(...commands.map(({ name }) => name.length));
   const lines = commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`);
-  return `Usage: cerebra <command>\n\n${lines.join('\n')}`;
+  return `Usage: cerebra <command>\n\n${lines.join('\n')}\n\n--help after a command tells its options; --version tells that of the server.`;
 }

@@ -44,12 +44,25 @@ function portFault(error: unknown, config: Config): string | undefined {
 // answers but takes no changes 53100 disk full, 58030 input or output error, 25006 read-only
 const refusalStates = /^(28\w{3}|3D000|42501|53300|53100|58030|25006)$/;
 
+// Of certificates, by OpenSSL's names: https://nodejs.org/api/tls.html#x509-certificate-error-codes
+const certificateCodes = /^(UNABLE_TO_|CERT_|SELF_SIGNED_CERT|DEPTH_ZERO_|ERR_TLS_CERT_|INVALID_CA|HOSTNAME_MISMATCH)/;
+const noTls = 'The server does not support SSL connections';
+
+const isTlsFault = ({ code, message }: SystemError): boolean => certificateCodes.test(code ?? '') || message === noTls;
+
+const tlsAdvice = ({ message }: SystemError): string =>
+  message === noTls
+    ? 'speaks no TLS: turn it on there, or leave sslmode out of DATABASE_URL'
+    : `shows a certificate that is not trusted: ${message.split(';')[0]}. Name its authority, as sslmode=verify-full&sslrootcert=/path/ca.crt in DATABASE_URL or as a file in NODE_EXTRA_CA_CERTS`;
+
 function databaseFault(error: unknown, { DATABASE_URL }: Config): string | undefined {
   if (DATABASE_URL === undefined) return undefined;
   const all = [...causes(error)];
   const database = `The database at ${placeOf(DATABASE_URL)} (DATABASE_URL)`;
   const refusal = all.find((one) => refusalStates.test(sqlState(one) ?? ''));
   if (refusal) return `${database} refuses: ${refusal.message}`;
+  const untrusted = all.find(isTlsFault);
+  if (untrusted) return `${database} ${tlsAdvice(untrusted)}`;
   if (!isCerebraError(error, 'unavailable') && !isCerebraError(error, 'timeout')) return undefined;
   // Where a name has several addresses Node's error has no message of its own.
   const { message, code } = all.find((one) => !isCerebraError(one)) ?? all[0]!;

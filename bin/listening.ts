@@ -1,8 +1,22 @@
 // The HTTP port: taken first, given up first.
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
+import { Server as NetServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '#platform';
 import { answerStarting } from './http.ts';
 import { answerMalformed } from './malformed.ts';
+
+/**
+ * While the server closes each answer says that its connection ends. Else a client would send its next request there, and
+ * see it cut off without knowing whether it had been done.
+ */
+const closingResponse = (isOpen: () => boolean) =>
+  class extends ServerResponse<IncomingMessage> {
+    override writeHead(...args: unknown[]): this {
+      if (!isOpen()) this.shouldKeepAlive = false;
+      return (super.writeHead as (...args: unknown[]) => this)(...args);
+    }
+  };
 
 /**
  * Listens before anything else is up, so that the port is known and a taken one is told at once; until the rest is there
@@ -12,6 +26,7 @@ export async function listen(config: Config, shared = false): Promise<Server> {
   const server: Server = createServer(
     {
       ...{ requestTimeout: config.REQUEST_TIMEOUT_MS, keepAliveTimeout: 65_000 },
+      ServerResponse: closingResponse(() => server.listening),
       // Any other wish to upgrade (h2c) is a plain request, as is each while nobody takes web sockets.
       shouldUpgradeCallback: ({ headers }) =>
         headers.upgrade?.toLowerCase() === 'websocket' && server.listenerCount('upgrade') > 0,
@@ -26,16 +41,22 @@ export async function listen(config: Config, shared = false): Promise<Server> {
   return server;
 }
 
+/** Where a client has sent its next request before it knew, that is read in this time. */
+const LAST_REQUESTS_MS = 100;
+
 /**
- * Requests under way finish; connections that are idle end at once, busy ones after their answer, and whoever keeps
- * sending or reading is cut off after `graceMs`, so that what stops next still has time.
+ * Requests under way finish, and so do those that come on open connections in the next moment; then connections that are
+ * idle end at once, busy ones after their answer, and whoever keeps sending or reading is cut off after `graceMs`, so that
+ * what stops next still has time.
  */
 export async function closeServer(server: Server, graceMs: number): Promise<void> {
   if (!server.listening) return;
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
-  const sweep = setInterval(() => server.closeIdleConnections(), 50);
   const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+  // The close of http would end idle connections at once, with what has come on them and is not read yet.
+  const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
+  await Promise.race([closed, sleep(Math.min(LAST_REQUESTS_MS, graceMs))]);
+  server.close();
+  const sweep = setInterval(() => server.closeIdleConnections(), 50);
   await closed;
   clearInterval(sweep);
   clearTimeout(cut);

@@ -54,6 +54,13 @@ describe('readConfig', () => {
     );
   });
 
+  it('does not show the password of a wrong KAFKA_SASL', () => {
+    assert.equal(
+      problemOf({ KAFKA_SASL: 'PLAIN cerebra:secret' }),
+      'KAFKA_SASL=…: allowed is `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`, then `:user:password`',
+    );
+  });
+
   it('names all wrong variables at once', () => {
     assert.equal(problemOf({ PORT: 'x', REDIS_URL: 'x' }).split('\n').length, 2);
   });

@@ -10,7 +10,7 @@ export const variables = {
   PORT: integer(8080, 0, 65535, 'HTTP port; 0 takes any free port'),
   BASE_URL: url(
     ['http:', 'https:'],
-    'Where clients reach the FHIR base, if not at http://HOST:PORT/fhir/R4: used in Location, links and fullUrl',
+    'Where clients reach the FHIR base, if not at http://HOST:PORT/fhir/R4: used in Location, links and fullUrl. Requests under a host name that is neither its own, nor localhost, nor an address, nor of CORS_ORIGINS get 403',
   ),
   MLLP_PORT: integer(2575, 0, 65535, 'Port for HL7v2 over MLLP; 0 takes any free port'),
   MQTT_PORT: integer(1883, 0, 65535, 'Port of the embedded MQTT broker, unless MQTT_URL is set; 0 takes any free port'),
@@ -67,7 +67,16 @@ export const variables = {
   ),
   ...hl7Variables,
   MQTT_CLIENT_ID: text('cerebra', 'Session name at an external MQTT broker; each server needs its own'),
-  MQTT_SHARE_GROUP: text('cerebra', 'Servers of one group share the readings of an external MQTT broker'),
+  MQTT_SHARE_GROUP: {
+    schema: z
+      .string()
+      .regex(/^[^/+#]+$/)
+      .optional(),
+    default: undefined,
+    allowed: 'a name without `/`, `+` and `#`',
+    description:
+      'Servers of one group share the readings of an external MQTT broker; without it each takes all, and what was stored already is left as it is. docs/devices.md tells what brokers lose of shared subscriptions',
+  },
   MQTT_PAYLOAD_BYTES_MAX: integer(
     mib,
     kib,
@@ -146,6 +155,7 @@ export const variables = {
     default: undefined,
     allowed: '`PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`, then `:user:password`',
     description: 'How the server authenticates with the brokers',
+    secret: true,
   },
   KAFKA_MESSAGE_BYTES_MAX: integer(
     1_000_000,
@@ -278,7 +288,7 @@ function isOrigins(text: string): boolean {
 
 /**
  * Reads the configuration. An empty variable counts as not set. Throws `config` naming every variable that is wrong,
- * its value and what is allowed; values of URLs are left out, since they may hold passwords.
+ * its value and what is allowed; values that may hold passwords, those of URLs for instance, are left out.
  */
 export function readConfig(environment: Record<string, string | undefined>): Config {
   const problems: string[] = [];
@@ -287,7 +297,7 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     const given = environment[name] || variable.default;
     const parsed = variable.schema.safeParse(given);
     if (parsed.success) config[name] = parsed.data;
-    else problems.push(`${name}=${name.endsWith('_URL') ? '…' : given}: allowed is ${variable.allowed}`);
+    else problems.push(`${name}=${variable.secret ? '…' : given}: allowed is ${variable.allowed}`);
   }
   if (problems.length === 0) problems.push(...contradictions(config as Config));
   if (problems.length > 0) throw new CerebraError('config', problems.join('\n'));

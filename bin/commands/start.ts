@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Config, stopOnSignals } from '#platform';
+import { memoryAdvice, memoryBytes } from '../memory.ts';
 import type { RunningServer } from '../server.ts';
 import { tidyHeap } from '../tidy-heap.ts';
 import { configOrExit, fail, logOf } from './begin.ts';
@@ -9,16 +10,17 @@ import { configOrExit, fail, logOf } from './begin.ts';
 /** One table: where everything is, and which parts are embedded. */
 function readyTable(server: RunningServer, config: Config, startedMs: number): string {
   const { embedded, rootUrl, host } = server;
+  const authority = host.includes(':') ? `[${host}]` : host;
   const database = config.DATABASE_URL ? 'external (DATABASE_URL)' : 'embedded PostgreSQL 18';
   const rows: [string, string, string][] = [
     ['FHIR R4', server.fhirBaseUrl, ''],
-    ['HL7v2 MLLP', `${host}:${server.mllpPort}`, ''],
+    ['HL7v2 MLLP', `${authority}:${server.mllpPort}`, ''],
     ...[...server.mllpPorts]
       .filter(([, port]) => port !== server.mllpPort)
       .map(([name, port]): [string, string, string] => [`MLLP ${name}`, `port ${port}`, 'HL7_LISTENERS']),
     [
       'MQTT',
-      embedded.mqtt ? `${host}:${server.mqttPort}` : 'external (MQTT_URL)',
+      embedded.mqtt ? `${authority}:${server.mqttPort}` : 'external (MQTT_URL)',
       embedded.mqtt ? 'embedded broker' : 'external broker',
     ],
     ['Health', `${rootUrl}/healthz`, `${rootUrl}/readyz`],
@@ -48,6 +50,8 @@ export async function run(args: string[]): Promise<void> {
   const startedMs = performance.now() - process.uptime() * 1000;
   const config = configOrExit(startEnvironment(args));
   const log = logOf(config);
+  const advice = memoryAdvice(config, memoryBytes());
+  if (advice !== undefined) log.warn(advice);
   let stopping = false;
   const stop = async (): Promise<void> => {
     stopping = true;

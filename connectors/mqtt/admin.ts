@@ -1,20 +1,21 @@
 // What an operator sees of the dead letters, and can do about them.
 import { type AdminResponse, type AdminRoute, CerebraError } from '#platform';
+import { afterParameter, filterOf, limitOf, limitParameter, reasonParameter, withKnownQuery } from './admin-query.ts';
 import type { DeadLetter, DeadLetters } from './dead-letters.ts';
 import type { Ingest } from './ingest.ts';
 
-const pageMax = 500;
 const retriedMax = 1000;
 const retriedAtOnce = 20;
 const previewBytesMax = 2_000;
 
 /** Payloads are clinical data: these routes are the operator's, never the public's. */
 export function deadLetterRoutes(deadLetters: DeadLetters, ingest: Ingest): AdminRoute[] {
-  return [
+  const routes: AdminRoute[] = [
     {
       method: 'GET',
       path: '/admin/mqtt/dead-letters',
       summary: 'Device messages put aside, by id: ?reason=, ?after= (an id), ?limit= (at most 500)',
+      parameters: [reasonParameter, afterParameter, limitParameter],
       handle: ({ query }) => list(deadLetters, query),
     },
     {
@@ -38,19 +39,22 @@ export function deadLetterRoutes(deadLetters: DeadLetters, ingest: Ingest): Admi
       method: 'POST',
       path: '/admin/mqtt/dead-letters/retry',
       summary: 'Retries up to 1,000 by id: ?reason=, ?after= (go on with `next` of the answer)',
+      parameters: [reasonParameter, afterParameter],
       handle: ({ query }) => retryAll(deadLetters, ingest, query),
     },
   ];
+  return routes.map(withKnownQuery);
 }
 
 async function list(deadLetters: DeadLetters, query: URLSearchParams): Promise<AdminResponse> {
-  const limit = positive(query, 'limit', 50n, BigInt(pageMax));
-  const letters = await deadLetters.list({ ...filterOf(query), limit: Number(limit) + 1 });
-  const page = letters.slice(0, Number(limit));
+  const limit = limitOf(query);
+  const filter = filterOf(query);
+  const letters = await deadLetters.list({ ...filter, limit: limit + 1 });
+  const page = letters.slice(0, limit);
   return {
     status: 200,
     body: {
-      total: await deadLetters.count(query.get('reason') ?? undefined),
+      total: await deadLetters.count(filter.reason),
       items: page.map(summary),
       ...(letters.length > page.length ? { next: String(page.at(-1)!.id) } : {}),
     },
@@ -101,17 +105,4 @@ async function retryAll(deadLetters: DeadLetters, ingest: Ingest, query: URLSear
   } while (last.length === retriedAtOnce && retried < retriedMax);
   const next = last.length === retriedAtOnce ? { next: String(filter.afterId) } : {};
   return { status: 200, body: { retried, resolved, ...next } };
-}
-
-function filterOf(query: URLSearchParams): { afterId: bigint; reason?: string } {
-  const reason = query.get('reason');
-  const afterId = positive(query, 'after', 0n, 2n ** 62n);
-  return reason === null ? { afterId } : { afterId, reason };
-}
-
-function positive(query: URLSearchParams, name: string, otherwise: bigint, max: bigint): bigint {
-  const text = query.get(name);
-  if (text === null) return otherwise;
-  if (/^\d{1,19}$/.test(text) && BigInt(text) > 0n && BigInt(text) <= max) return BigInt(text);
-  throw new CerebraError('invalid-parameter', `${name} is a whole number from 1 to ${max}`, { expression: [name] });
 }

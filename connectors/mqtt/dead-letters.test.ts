@@ -54,3 +54,21 @@ test('admin routes refuse what is no id, limit or row', async (t) => {
     await assert.rejects(admin(connector, 'GET', deadLettersPath, {}, query), { code: 'invalid-parameter' });
   }
 });
+
+test('a condition that is spelt wrong is refused: neither all letters are listed nor all retried', async (t) => {
+  const setup = await setUp(t);
+  const client = await mqttClient(t, setup.url);
+  await client.publishAsync('devices/new/readings', JSON.stringify(heartRate(60)), { qos: 1 });
+  setup.store.put(device('new', 'p1'));
+  const refusals: [method: 'GET' | 'POST', path: string, query: string, message: RegExp][] = [
+    ['GET', deadLettersPath, 'reason=unknown', /^reason must be one of invalid-topic, .*, rejected$/],
+    ['GET', deadLettersPath, 'raeson=rejected', /^raeson is no parameter here; there are reason, after, limit$/],
+    ['GET', deadLettersPath, 'limit=1&limit=2', /^limit is given twice$/],
+    ['POST', `${deadLettersPath}/retry`, 'raeson=rejected', /^raeson is no parameter here; there are reason, after$/],
+    ['POST', `${deadLettersPath}/retry`, 'reason=', /^reason must be one of /],
+  ];
+  for (const [method, path, query, message] of refusals) {
+    await assert.rejects(admin(setup.connector, method, path, {}, query), { code: 'invalid-parameter', message });
+  }
+  assert.deepEqual((await admin(setup.connector, 'GET', deadLettersPath)).body.total, 1);
+});

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Aedes } from 'aedes';
-import { CerebraError, createLog } from '#platform';
+import { CerebraError, createLog, readConfig } from '#platform';
 import { waitFor } from '#platform/testing';
 import type { MqttConnectorOptions } from './index.ts';
 import { device, heartRate, mqttClient, type Setup, setUp } from './testing.ts';
@@ -49,11 +49,14 @@ const startAedes: StartBroker = async (t, port = 0) => {
 };
 
 const startMosquitto: StartBroker = async (t, given) => {
-  const port = given ?? (await freePort());
   const folder = await mkdtemp(path.join(tmpdir(), 'cerebra-mosquitto-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
+  return mosquittoIn(t, folder, given ?? (await freePort()));
+};
+
+async function mosquittoIn(t: TestContext, folder: string, port: number, more = ''): Promise<BrokerUnderTest> {
   const file = path.join(folder, 'mosquitto.conf');
-  await writeFile(file, `listener ${port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n`);
+  await writeFile(file, `listener ${port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n${more}`);
   const process = spawn(mosquittoProgram, ['-c', file], { stdio: 'ignore' });
   const exited = new Promise<void>((resolve) => process.once('exit', () => resolve()));
   const stop = async () => {
@@ -63,7 +66,7 @@ const startMosquitto: StartBroker = async (t, given) => {
   t.after(stop);
   await waitFor(() => accepts(port), 'Mosquitto to listen');
   return { url: `mqtt://127.0.0.1:${port}`, stop };
-};
+}
 
 function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
@@ -199,6 +202,61 @@ for (const { name, skip, start, own } of brokers) {
   }
 }
 
+test('readings wait at Mosquitto while it and the server are started anew', { skip: noMosquitto }, async (t) => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'cerebra-mosquitto-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const port = await freePort();
+  const disk = `user root\npersistence true\npersistence_location ${folder}/\n`;
+  const { clientId, pump, topic } = fresh();
+  const { MQTT_SHARE_GROUP: shareGroup } = readConfig({});
+  const broker = await mosquittoIn(t, folder, port, disk);
+  const first = await connectTo(t, broker.url, clientId, { shareGroup });
+  await first.connector.stop();
+  await broker.stop();
+
+  const again = await mosquittoIn(t, folder, port, disk);
+  const publisher = await mqttClient(t, again.url);
+  await publisher.publishAsync(topic, JSON.stringify(heartRate(61)), { qos: 1 });
+  const second = await setUp(t, { mqttUrl: again.url, clientId, shareGroup, db: first.db });
+  second.store.put(device(pump, 'p1'));
+  await waitFor(() => readingsOf(second, pump).length > 0, 'the reading of meanwhile');
+  assert.deepEqual(readingsOf(second, pump), [61]);
+});
+
+test('servers of a group share readings, also those who had all of them before', { skip: noMosquitto }, async (t) => {
+  const { url } = await startMosquitto(t);
+  const { clientId, pump, topic } = fresh();
+  const alone = await connectTo(t, url, clientId);
+  await alone.connector.stop();
+  const group = { shareGroup: 'ward', db: alone.db };
+  const setups = [await connectTo(t, url, clientId, group), await connectTo(t, url, `${clientId}-2`, group)];
+  for (const { store } of setups) store.put(device(pump, 'p1'));
+  const publisher = await mqttClient(t, url);
+  const seconds = Array.from({ length: 20 }, (_, second) => second);
+  await Promise.all(
+    seconds.map((second) => publisher.publishAsync(topic, JSON.stringify(heartRate(second, second)), { qos: 1 })),
+  );
+  const both = () => setups.flatMap((setup) => readingsOf(setup, pump)).sort((a, b) => a - b);
+  await waitFor(() => both().length >= 20, 'all readings');
+  assert.deepEqual(both(), seconds);
+  assert.deepEqual(await Promise.all(setups.map(messagesReceived)), [10, 10]);
+});
+
+test('a broker without shared subscriptions still yields all readings to a server of a group', async (t) => {
+  const lines: string[] = [];
+  const log = createLog({ level: 'warn', destination: { write: (line) => void lines.push(line) } });
+  const { url } = await startAedes(t);
+  const { clientId, pump, topic } = fresh();
+  const setup = await connectTo(t, url, clientId, { shareGroup: 'ward', log });
+  setup.store.put(device(pump, 'p1'));
+  const publisher = await mqttClient(t, url);
+  await publisher.publishAsync(topic, JSON.stringify(heartRate(62)), { qos: 1 });
+  await waitFor(() => readingsOf(setup, pump).length > 0, 'the reading');
+  assert.deepEqual(readingsOf(setup, pump), [62]);
+  const messages = lines.map((line) => (JSON.parse(line) as { msg: string }).msg);
+  assert.ok(messages.includes('MQTT broker without shared subscriptions: this server takes all readings'));
+});
+
 test('a bound on what is decoded holds messages back without losing one', async (t) => {
   const { url } = await startAedes(t);
   const { clientId, pump, topic } = fresh();
@@ -237,6 +295,27 @@ test('why a broker cannot be reached is logged', async (t) => {
     code: 'ECONNREFUSED',
     reason: `connect ECONNREFUSED 127.0.0.1:${port}`,
     msg: 'MQTT broker',
+  });
+});
+
+test('a session that another client takes over is told with what to do', async (t) => {
+  const lines: string[] = [];
+  const log = createLog({ level: 'warn', destination: { write: (line) => void lines.push(line) } });
+  // MQTT 5: CONNACK, then DISCONNECT with Session taken over.
+  const broker = createServer((socket) => {
+    socket.once('data', () => socket.end(Buffer.from([0x20, 3, 0, 0, 0, 0xe0, 2, 0x8e, 0])));
+    socket.on('error', () => undefined);
+  });
+  await new Promise<void>((resolve) => broker.listen(0, '127.0.0.1', resolve));
+  t.after(() => broker.close());
+  const { port } = broker.address() as { port: number };
+  await setUp(t, { mqttUrl: `mqtt://127.0.0.1:${port}`, log, db: {} as never });
+  const line = await waitFor(() => lines[0], 'the log');
+  const { time, ...record } = JSON.parse(line) as Record<string, unknown>;
+  assert.deepEqual(record, {
+    level: 'warn',
+    reasonCode: 0x8e,
+    msg: 'MQTT broker: another client has taken over the session; each server needs an MQTT_CLIENT_ID of its own',
   });
 });
 

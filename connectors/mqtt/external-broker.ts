@@ -10,7 +10,7 @@ export interface ExternalBrokerOptions {
   url: string;
   /** Names the session at the broker; another one for each server of a cluster. */
   clientId: string;
-  /** Servers of one group share the readings among them: `$share/{group}/devices/+/readings`. */
+  /** Servers of one group share the readings among them: `$share/{group}/devices/+/readings`. Default: each takes all. */
   shareGroup?: string | undefined;
   inFlightMax: number;
   reconnectDelayMs: number;
@@ -23,6 +23,8 @@ export interface ExternalBrokerOptions {
 
 const reconnectDelayMsMax = 30_000;
 const closeTimeoutMs = 2_000;
+/** A connection that stood for so long was well: the pauses begin anew. */
+const wellMs = 5_000;
 /** "The session does not expire": it is for the broker's operator to set an end. */
 const neverExpires = 0xffff_ffff;
 
@@ -44,6 +46,7 @@ export function createExternalBroker(options: ExternalBrokerOptions): Broker {
   let closed = false;
   /** Connected is not enough: until the subscription stands, the broker keeps nothing for us. */
   let subscribed = false;
+  let subscribedMs = 0;
 
   const open = (): void => {
     const opened = mqtt.connect(url, clientOptions(options, protocolVersion));
@@ -51,7 +54,10 @@ export function createExternalBroker(options: ExternalBrokerOptions): Broker {
     opened.handleMessage = (packet, done) => {
       if (packet.cmd === 'publish') take(opened, packet, done);
     };
-    opened.on('connect', () => void subscribe(opened));
+    opened.on('connect', (connack) => void subscribe(opened, connack));
+    opened.on('disconnect', ({ reasonCode, properties }) => {
+      log.warn({ reasonCode, reason: properties?.reasonString }, disconnectText(reasonCode));
+    });
     opened.on('error', (error) => {
       log.warn({ code: (error as { code?: unknown }).code, reason: error.message }, 'MQTT broker');
       if (isVersionRefusal(error)) protocolVersion = 4;
@@ -62,6 +68,7 @@ export function createExternalBroker(options: ExternalBrokerOptions): Broker {
 
   const reopen = (ended: MqttClient): void => {
     if (client !== ended) return;
+    if (subscribed && performance.now() - subscribedMs > wellMs) delayMs = options.reconnectDelayMs;
     subscribed = false;
     metrics.connected.set(0);
     client = undefined;
@@ -71,14 +78,19 @@ export function createExternalBroker(options: ExternalBrokerOptions): Broker {
     delayMs = Math.min(delayMs * 2, reconnectDelayMsMax);
   };
 
-  const subscribe = async (opened: MqttClient): Promise<void> => {
-    const filter =
-      options.shareGroup === undefined ? readingsTopicFilter : `$share/${options.shareGroup}/${readingsTopicFilter}`;
+  const subscribe = async (opened: MqttClient, connack: mqtt.IConnackPacket): Promise<void> => {
+    const group = hasShares(connack, protocolVersion) ? options.shareGroup : undefined;
+    if (group !== options.shareGroup)
+      log.warn('MQTT broker without shared subscriptions: this server takes all readings');
+    const filter = group === undefined ? readingsTopicFilter : `$share/${group}/${readingsTopicFilter}`;
     try {
-      const [granted] = await opened.subscribeAsync(filter, { qos: 1 });
+      // Retained readings come with a subscription that is new, not with each connection.
+      const [granted] = await opened.subscribeAsync(filter, { qos: 1, ...(protocolVersion === 5 ? { rh: 1 } : {}) });
       if (granted === undefined || granted.qos > 2) throw new Error('the subscription was refused');
-      delayMs = options.reconnectDelayMs;
+      // The session may have it from a time without the group.
+      if (group !== undefined) await opened.unsubscribeAsync(readingsTopicFilter);
       subscribed = true;
+      subscribedMs = performance.now();
       metrics.connected.set(1);
       log.info({ protocolVersion }, 'MQTT broker connected');
     } catch (error) {
@@ -122,6 +134,17 @@ export function createExternalBroker(options: ExternalBrokerOptions): Broker {
     connected: () => subscribed,
   };
 }
+
+/** Shared subscriptions are MQTT 5's: a broker of 3.1.1 would take the filter for a topic that nobody publishes to. */
+const hasShares = ({ properties }: mqtt.IConnackPacket, protocolVersion: 4 | 5): boolean =>
+  protocolVersion === 5 && properties?.sharedSubscriptionAvailable !== false;
+
+const sessionTakenOver = 0x8e;
+
+const disconnectText = (reasonCode: number | undefined): string =>
+  reasonCode === sessionTakenOver
+    ? 'MQTT broker: another client has taken over the session; each server needs an MQTT_CLIENT_ID of its own'
+    : 'MQTT broker ends the connection';
 
 const acknowledgedLater = new Error('acknowledged after the commit');
 

@@ -1,23 +1,26 @@
 // Why a message or a reading was put aside. The codes are documented in docs/devices.md.
 
-export type FaultReason =
-  | 'invalid-topic'
-  | 'too-large'
-  | 'invalid-json'
-  | 'invalid-message'
-  | 'too-many-readings'
-  | 'unknown-device'
-  | 'ambiguous-device'
-  | 'inactive-device'
-  | 'device-without-patient'
-  | 'invalid-reading'
-  | 'unknown-metric'
-  | 'invalid-time'
-  | 'invalid-value'
-  | 'implausible-value'
-  | 'invalid-unit'
-  | 'conflicting-reading'
-  | 'rejected';
+export const faultReasons = [
+  'invalid-topic',
+  'too-large',
+  'invalid-json',
+  'invalid-message',
+  'too-many-readings',
+  'unknown-device',
+  'ambiguous-device',
+  'inactive-device',
+  'device-without-patient',
+  'invalid-reading',
+  'unknown-metric',
+  'invalid-time',
+  'invalid-value',
+  'implausible-value',
+  'invalid-unit',
+  'conflicting-reading',
+  'rejected',
+] as const;
+
+export type FaultReason = (typeof faultReasons)[number];
 
 export interface Fault {
   reason: FaultReason;

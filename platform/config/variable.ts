@@ -8,6 +8,8 @@ export interface Variable {
   /** What may be given, for the error message and the manual. */
   allowed: string;
   description: string;
+  /** It holds a password, which no message shows. */
+  secret?: true;
 }
 
 export function integer(value: number, min: number, max: number, description: string) {
@@ -26,7 +28,7 @@ export function text(value: string, description: string) {
 export function url(protocols: string[], description: string) {
   const schema = z.string().refine((value) => protocols.includes(URL.parse(value)?.protocol ?? ''));
   const allowed = `a URL of ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`;
-  return { schema: schema.optional(), default: undefined, allowed, description };
+  return { schema: schema.optional(), default: undefined, allowed, description, secret: true as const };
 }
 
 export const kib = 1024;

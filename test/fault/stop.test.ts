@@ -113,7 +113,7 @@ test('starts and stops on one data folder', async (t: TestContext) => {
     const server = await startProcess(t, { DATA_DIR: dataDir });
     const { code, output } = await refusedStart(t, { DATA_DIR: dataDir });
     assert.equal(code, 1);
-    const holder = `Another server (process ${server.child.pid}) uses the data folder ${dataDir}`;
+    const holder = `Another server (process ${server.child.pid}) uses the data folder ${dataDir} (DATA_DIR): stop it, or give this one another folder`;
     assert.equal(output, `Cerebra could not start: ${holder}\n`);
     assert.equal((await fetch(`${server.rootUrl}/readyz`)).status, 200);
     assert.deepEqual(await signal(server, 'SIGTERM'), { code: 0, signal: null });

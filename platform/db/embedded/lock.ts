@@ -12,14 +12,17 @@ export interface FolderLock {
  * Throws `config` if a living process holds the folder, called `what`. A lock left by a killed one is taken over, and so is
  * one of another machine: it guards against a second server on this one.
  */
-export async function lockFolder(folder: string, what = `the data folder ${folder}`): Promise<FolderLock> {
+export async function lockFolder(folder: string, what = `the data folder ${folder} (DATA_DIR)`): Promise<FolderLock> {
   const file = path.join(folder, 'cerebra.lock');
   const mine = `${process.pid} ${await startTime(process.pid)}\n`;
   for (let attempt = 0; attempt < 3; attempt++) {
     if (await createWhole(file, mine)) return { release: () => releaseLock(file, mine) };
     const holder = await readFile(file, 'utf8').catch(() => '');
     if (await isAlive(holder)) {
-      throw new CerebraError('config', `Another server (process ${Number.parseInt(holder, 10)}) uses ${what}`);
+      throw new CerebraError(
+        'config',
+        `Another server (process ${Number.parseInt(holder, 10)}) uses ${what}: stop it, or give this one another folder`,
+      );
     }
     await rm(file, { force: true });
   }

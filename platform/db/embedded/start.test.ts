@@ -100,7 +100,7 @@ describe('startEmbeddedPostgres', () => {
     await using(dataDir, async (_postgres, db) => {
       await assert.rejects(start(dataDir), {
         code: 'config',
-        message: `Another server (process ${process.pid}) uses the data folder ${dataDir}`,
+        message: `Another server (process ${process.pid}) uses the data folder ${dataDir} (DATA_DIR): stop it, or give this one another folder`,
       });
       assert.deepEqual(await db.query({ text: 'SELECT 1 AS n' }), [{ n: 1 }]);
     });

@@ -1,0 +1,62 @@
+// Against a double of PostgreSQL that answers the wish for TLS: https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-FLOW-SSL
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { createSecureContext, TLSSocket } from 'node:tls';
+import { connectDb, readConfig } from '#platform';
+import { testLog } from '#platform/testing';
+import { explain } from './explain.ts';
+
+async function failure(t: TestContext, answer: (socket: Socket) => void): Promise<{ port: number; text: string }> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+    socket.once('data', () => answer(socket));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const DATABASE_URL = `postgres://cerebra:secret@127.0.0.1:${port}/cerebra?sslmode=verify-full`;
+  const db = connectDb({ url: DATABASE_URL, poolMax: 1, log: testLog() });
+  t.after(async () => {
+    await db.close();
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  const error = await db.query({ text: 'select 1' }).then(
+    () => assert.fail('expected a refusal'),
+    (cause: unknown) => cause,
+  );
+  return { port, text: explain(error, readConfig({ DATABASE_URL })) };
+}
+
+test('a database that speaks no TLS is told with what to do', async (t) => {
+  const { port, text } = await failure(t, (socket) => socket.end('N'));
+  assert.equal(
+    text,
+    `The database at 127.0.0.1:${port}/cerebra (DATABASE_URL) speaks no TLS: turn it on there, or leave sslmode out of DATABASE_URL`,
+  );
+});
+
+const noOpenssl = existsSync('/usr/bin/openssl') ? false : 'there is no /usr/bin/openssl';
+
+test('a certificate that is not trusted is told with what to do', { skip: noOpenssl }, async (t) => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'cerebra-explain-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const [key, cert] = ['key.pem', 'cert.pem'].map((name) => path.join(folder, name)) as [string, string];
+  const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-noenc', '-days', '2'];
+  execFileSync('openssl', [...request, '-subj', '/CN=127.0.0.1', '-keyout', key, '-out', cert], { stdio: 'ignore' });
+  const secureContext = createSecureContext({ key: readFileSync(key), cert: readFileSync(cert) });
+  const { port, text } = await failure(t, (socket) => {
+    socket.write('S');
+    new TLSSocket(socket, { isServer: true, secureContext }).on('error', () => undefined);
+  });
+  assert.equal(
+    text,
+    `The database at 127.0.0.1:${port}/cerebra (DATABASE_URL) shows a certificate that is not trusted: self-signed certificate. Name its authority, as sslmode=verify-full&sslrootcert=/path/ca.crt in DATABASE_URL or as a file in NODE_EXTRA_CA_CERTS`,
+  );
+});

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { Agent, get, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { test } from 'node:test';
+import { readConfig } from '#platform';
+import { closeServer, listen } from './listening.ts';
+
+const answerOf = async (port: number, agent: Agent): Promise<{ connection: string | undefined; text: string }> => {
+  const [response] = (await once(get({ port, host: '127.0.0.1', agent }), 'response')) as [IncomingMessage];
+  response.setEncoding('utf8');
+  const text = (await Array.fromAsync(response)).join('');
+  return { connection: response.headers.connection, text };
+};
+
+test('an answer during the stop says that its connection ends, one before it does not', async (t) => {
+  const server = await listen(readConfig({ PORT: '0' }));
+  const agent = new Agent({ keepAlive: true });
+  t.after(() => agent.destroy());
+  const { port } = server.address() as AddressInfo;
+  const { promise: asked, resolve: ask } = Promise.withResolvers<ServerResponse>();
+  server.removeAllListeners('request');
+  server.once('request', (_request, response) => response.end('before'));
+  assert.deepEqual(await answerOf(port, agent), { connection: 'keep-alive', text: 'before' });
+
+  server.on('request', (_request, response) => ask(response));
+  const answer = answerOf(port, agent);
+  const held = await asked;
+  const closed = closeServer(server, 60_000);
+  held.end('meanwhile');
+  assert.deepEqual(await answer, { connection: 'close', text: 'meanwhile' });
+  await closed;
+});
+
+test('a request that is sent on an open connection when the stop begins is answered', async (t) => {
+  const server = await listen(readConfig({ PORT: '0' }));
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  t.after(() => agent.destroy());
+  const { port } = server.address() as AddressInfo;
+  server.removeAllListeners('request');
+  server.on('request', (_request, response) => response.end('answer'));
+  assert.equal((await answerOf(port, agent)).text, 'answer');
+  const answer = answerOf(port, agent);
+  const closed = closeServer(server, 60_000);
+  assert.deepEqual(await answer, { connection: 'close', text: 'answer' });
+  await closed;
+});

@@ -1,0 +1,56 @@
+// The query string of the dead letters: a condition that is spelt wrong must not be taken for none, or a retry of some is one
+// of all.
+import { type AdminParameter, type AdminRoute, CerebraError } from '#platform';
+import { type FaultReason, faultReasons } from './fault.ts';
+
+const pageMax = 500;
+const idMax = 2n ** 62n;
+
+const parameter = (name: string, description: string, schema: AdminParameter['schema']): AdminParameter => ({
+  ...{ name, in: 'query', description, schema },
+});
+
+export const reasonParameter = parameter('reason', 'Those of this reason; docs/devices.md', {
+  type: 'string',
+  enum: [...faultReasons],
+});
+export const afterParameter = parameter('after', 'Those after this id: `next` of an answer', { type: 'string' });
+export const limitParameter = parameter('limit', 'At most so many; default 50', {
+  ...{ type: 'integer', minimum: 1, maximum: pageMax },
+});
+
+/** The route, for which a parameter that it does not describe, or one that is given twice, is `invalid-parameter`. */
+export function withKnownQuery(route: AdminRoute): AdminRoute {
+  const known = (route.parameters ?? []).map(({ name }) => name);
+  return {
+    ...route,
+    async handle(request) {
+      for (const name of request.query.keys()) {
+        if (!known.includes(name)) throw refused(name, `is no parameter here; there are ${known.join(', ') || 'none'}`);
+        if (request.query.getAll(name).length > 1) throw refused(name, 'is given twice');
+      }
+      return route.handle(request);
+    },
+  };
+}
+
+const refused = (name: string, text: string): CerebraError =>
+  new CerebraError('invalid-parameter', `${name.slice(0, 64)} ${text}`, { expression: [name.slice(0, 64)] });
+
+export function filterOf(query: URLSearchParams): { afterId: bigint; reason?: FaultReason } {
+  const afterId = positive(query, 'after', 0n, idMax);
+  const text = query.get('reason');
+  if (text === null) return { afterId };
+  const reason = faultReasons.find((one) => one === text);
+  if (reason === undefined) throw refused('reason', `must be one of ${faultReasons.join(', ')}`);
+  return { afterId, reason };
+}
+
+export const limitOf = (query: URLSearchParams): number => Number(positive(query, 'limit', 50n, BigInt(pageMax)));
+
+function positive(query: URLSearchParams, name: string, otherwise: bigint, max: bigint): bigint {
+  const text = query.get(name);
+  if (text === null) return otherwise;
+  if (/^\d{1,19}$/.test(text) && BigInt(text) > 0n && BigInt(text) <= max) return BigInt(text);
+  throw refused(name, `is a whole number from 1 to ${max}`);
+}
