@@ -374,6 +374,8 @@ export interface OperationSpec {
   takesText?: boolean;
   /** One that affects state can't be called with GET. */
   affectsState: boolean;
+  /** The boolean parameter with which one affects state that does not otherwise. */
+  affectsStateWith?: string;
   parameters: readonly OperationParameter[];
   run(request: OperationRequest): Promise<OperationAnswer>;
 }

@@ -13,6 +13,7 @@ import {
 } from '#fhir-model';
 import { type Clock, createMetrics, type Db, systemClock, uuidv7 } from '#platform';
 import { testLog } from '#platform/testing';
+import { compiled, type ScopeSql } from './access/scope.ts';
 import { createCanonicals } from './canonicals/canonicals.ts';
 import type { Core } from './interactions/core.ts';
 import { noTerminology } from './interactions/no-terminology.ts';
@@ -29,6 +30,18 @@ import { createValidator } from './validation/validator.ts';
 
 export const everything: AccessScope = { kind: 'everything' };
 export const nothing: AccessScope = { kind: 'nothing' };
+
+/** A scope that hides all resources whose ids begin with `hidden`, current and former, and allows writes. */
+export function createNarrowScope(): AccessScope {
+  const narrow: ScopeSql = {
+    name: '_narrow',
+    condition: (alias, first) => `not starts_with(${alias}.id, $${first}::text)`,
+    values: ['hidden'],
+    writes: true,
+  };
+  Object.assign(compiled, { narrow });
+  return { kind: 'narrow' } as unknown as AccessScope;
+}
 
 const definitions = await loadDefinitions();
 const base = createSearchParameters(definitions.searchParameters, definitions.resourceTypes, definitions);

@@ -99,6 +99,14 @@ describe('Composition/$document', () => {
     assert.equal(stored.text, reply.text);
     assert.deepEqual(names(entries(stored)), whole);
     assert.equal((await fhir('GET', 'Composition/c/$document?persist=false')).status, 200);
+    // A GET is safe: a link or an image of any page may send it.
+    const count = async () => (await fhir('GET', 'Bundle?_summary=count')).json.total;
+    const before = await count();
+    const refused = await fhir('GET', 'Composition/c/$document?persist=true');
+    assertOutcome(refused, 405, 'not-supported', 'persist');
+    assert.match(refused.headers.get('allow')!, /POST/);
+    assertOutcome(await fhir('GET', 'Composition/$document?id=c&persist=true'), 405, 'not-supported', 'persist');
+    assert.equal(await count(), before);
     const entry = [{ request: { method: 'POST', url: 'Composition/c/$document?persist=true' } }];
     const [made] = entries(await fhir('POST', '', { resourceType: 'Bundle', type: 'batch', entry }));
     assert.equal(made!.response!.status, '201 Created');

@@ -90,6 +90,7 @@ describe('checkExpression: refused', () => {
     ['Patient', 'string', `Patient.name.given.first()${' + '.concat("'a'").repeat(200)}`, /more than 300 parts/],
     ['Patient', 'string', `Patient.name${'.given'.repeat(1000)}`, /^it has more than 4000 characters$/],
     ['Patient', 'string', "Patient.name.given('", /^it is no FHIRPath/],
+    ['Patient', 'string', 'Patient.%resource', /^it is no FHIRPath$/],
     ['Patient', 'string', '', /^it is no FHIRPath/],
     ['Patient', 'token', `Patient${'.extension.value'.repeat(200)}`, /^it has too many alternatives/],
     ['Patient', 'token', `Patient${'.extension.value'.repeat(3)}`, /^it comes to \d+ paths, more than 100$/],

@@ -36,6 +36,14 @@ function format({ units, scale }: Decimal): string {
 /** Whether the text is a decimal within the bounds: 100 characters, exponent ±200. */
 export const isDecimal = (text: string): boolean => parse(text) !== undefined;
 
+const ANY_DECIMAL = /^[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+
+/** Why the text is no decimal for us, to be said after it. */
+export const decimalFault = (text: string): string =>
+  ANY_DECIMAL.test(text)
+    ? `is beyond the numbers that can be searched for: ${DECIMAL_CHARACTERS_MAX} characters and exponents of ±${DECIMAL_EXPONENT_MAX} at most`
+    : 'is no number';
+
 /**
  * The digits of a JSON number, or of a `JSON.rawJSON` object that kept them; undefined for anything else and for numbers
  * out of bounds.

@@ -106,9 +106,20 @@ function pushReferenceObject(param: SearchParam, value: Fields, baseUrl: string 
   if (isObject(value.identifier)) pushTokenObject(identifierParam(param), value.identifier, out);
 }
 
+/** `url|version#id` names something within the resource of that URL and version: it is a reference to this one as well. */
+function pushCanonical(param: SearchParam, text: string, baseUrl: string | undefined, out: IndexValue[]): void {
+  const hash = text.indexOf('#');
+  if (hash <= 0) {
+    pushReference(param, text, baseUrl, out);
+    return;
+  }
+  pushReference(param, text.slice(0, hash), baseUrl, out);
+  out.push({ kind: 'reference', param, url: text });
+}
+
 function referenceEmit(param: SearchParam, baseUrl: string | undefined): Emit {
   return (value, out) => {
-    if (typeof value === 'string') pushReference(param, value, baseUrl, out);
+    if (typeof value === 'string') pushCanonical(param, value, baseUrl, out);
     else if (isObject(value)) pushReferenceObject(param, value, baseUrl, out);
   };
 }

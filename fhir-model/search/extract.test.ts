@@ -182,6 +182,16 @@ describe('reference', () => {
     ]);
   });
 
+  test('canonical: what is within a resource is named by a fragment', () => {
+    const urls = (questionnaire: string) =>
+      extract({ resourceType: 'QuestionnaireResponse', questionnaire }, 'questionnaire').map(
+        (value) => (value as unknown as { url: string }).url,
+      );
+    assert.deepEqual(urls('http://q|2#a'), ['http://q', 'http://q|2', 'http://q|2#a']);
+    assert.deepEqual(urls('http://q#a'), ['http://q', 'http://q#a']);
+    assert.deepEqual(urls('#a'), []);
+  });
+
   test('where(type=…).resource', () => {
     const library = {
       resourceType: 'Library',

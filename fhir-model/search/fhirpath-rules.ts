@@ -87,6 +87,8 @@ function findFault(expression: string): string | undefined {
   try {
     syntax = engine.parse(expression);
   } catch (error) {
+    // Of `a.%b` the parser makes a tree that it can't read itself: what it says then helps nobody.
+    if (error instanceof TypeError) return 'it is no FHIRPath';
     return `it is no FHIRPath: ${(error as Error).message.replace(/\s+/g, ' ').slice(0, 160)}`;
   }
   return faultAt(syntax, 0, { nodes: 0 });

@@ -1,7 +1,7 @@
 // One alternative of a search value, by parameter type: https://hl7.org/fhir/R4/search.html#ptypes
 import { isId, parseReference, versionUrl } from '../references.ts';
 import { parseDateRange } from './dates.ts';
-import { numberRange, plainDecimal } from './decimals.ts';
+import { decimalFault, numberRange, plainDecimal } from './decimals.ts';
 import { splitPrefix, splitUnescaped } from './escapes.ts';
 import { foldString } from './fold.ts';
 import { parseComposite, parseNear, parseTyped, parseValueSet, parseWords } from './parse-special.ts';
@@ -66,7 +66,7 @@ function decimal(
   const { prefix, rest } = splitPrefix(text);
   const value = plainDecimal(rest);
   const range = numberRange(rest);
-  if (value === undefined || range === undefined) throw invalid(context, `${quote(shown)} is no number`);
+  if (value === undefined || range === undefined) throw invalid(context, `${quote(shown)} ${decimalFault(rest)}`);
   return { prefix, value, lo: range.lo, hi: range.hi };
 }
 

@@ -133,7 +133,11 @@ describe('dates, numbers and quantities', () => {
     rejects('Patient', 'birthdate=gt', 'invalid-parameter', /is no date/);
     rejects('Patient', 'birthdate=GT2020', 'invalid-parameter', /is no date/);
     rejects('RiskAssessment', 'probability=0.8.1', 'invalid-parameter', /is no number/);
-    rejects('RiskAssessment', 'probability=1e999', 'invalid-parameter', /is no number/);
+    const beyond = /beyond the numbers that can be searched for: 100 characters and exponents of ±200 at most/;
+    for (const number of ['1e400', 'ge-1e-201', '1e99999', `0.${'1'.repeat(99)}`]) {
+      rejects('RiskAssessment', `probability=${number}`, 'invalid-parameter', beyond);
+    }
+    rejects('Observation', 'value-quantity=1e400|http://u|mg', 'invalid-parameter', beyond);
     rejects('Observation', 'value-quantity=5.4|mg', 'invalid-parameter', /is no quantity/);
     rejects('Observation', 'value-quantity=|http://u|mg', 'invalid-parameter', /is no number/);
     rejects('Observation', 'value-quantity=5|http://u|', 'unsupported', /system without a code/);

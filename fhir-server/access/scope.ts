@@ -12,7 +12,8 @@ export interface ScopeSql {
   readonly writes: boolean;
 }
 
-const compiled: Record<AccessScope['kind'], ScopeSql> = {
+/** By kind; tests add narrower ones to it. */
+export const compiled: Record<AccessScope['kind'], ScopeSql> = {
   everything: { name: '', condition: () => 'true', values: [], writes: true },
   nothing: { name: '_nothing', condition: () => 'false', values: [], writes: false },
 };

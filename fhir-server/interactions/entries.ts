@@ -5,6 +5,7 @@ import type { Patch } from '../patch/apply.ts';
 import { assertValid } from '../store/store.ts';
 import type { Core } from './core.ts';
 import { assertConditions, preconditionOf } from './etag.ts';
+import { noneExistQuery } from './none-exist.ts';
 import { parseCriteria, searchPairs } from './search.ts';
 
 /** What an entry's request asks for. */
@@ -124,7 +125,8 @@ function planPost(core: Core, plan: Plan, target: Target): Plan {
   }
   const { ifNoneExist } = plan.entry;
   if (ifNoneExist === undefined) return { ...plan, id: core.store.newId() };
-  return withCriteria(core, plan, ifNoneExist.replace(/^[^?]*\?/, ''), '.request.ifNoneExist');
+  const path = '.request.ifNoneExist';
+  return withCriteria(core, plan, noneExistQuery(plan.type, ifNoneExist, at(plan.index, path)), path);
 }
 
 /** Of an update, patch or delete: by id or by criteria, and which version it follows. */

@@ -1,5 +1,6 @@
 // What a transaction locks and looks up before it writes: https://hl7.org/fhir/R4/http.html#concurrency
 import { CerebraError, type Tx } from '#platform';
+import { assertNoneHidden } from '../store/hidden.ts';
 import { resourceKey } from '../store/layout.ts';
 import { lockTypes } from '../store/lock-types.ts';
 import { lockAll, lockIfFree } from '../store/locks.ts';
@@ -50,6 +51,10 @@ const keysOf = (touched: Touched[]): string[] => clientIds(touched).map((one) =>
 async function lockGround(tx: Tx, touched: Touched[], count: number, { scope }: Caller): Promise<LockedGround> {
   const ids = byType(touched).map(([type, group]) => [type, group.map(({ id }) => id)] as const);
   const { rows, gone, numbers } = await lockTypes(tx, ids, scope, count);
+  for (const [type, group] of byType(clientIds(touched))) {
+    const absent = group.map(({ id }) => id).filter((id) => !rows.has(nameOf({ type, id })));
+    await assertNoneHidden(tx, type, absent, scope);
+  }
   return { rows, tombstones: gone, numbers };
 }
 

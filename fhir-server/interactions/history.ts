@@ -1,5 +1,5 @@
 // https://hl7.org/fhir/R4/http.html#history
-import { type AccessScope, isId, parseDateRange, parseReference, type Subset } from '#fhir-model';
+import { type AccessScope, type DateRange, isId, parseDateRange, parseReference, type Subset } from '#fhir-model';
 import { CerebraError, type Queryable } from '#platform';
 import { bounded } from '../search/deadline.ts';
 import {
@@ -40,21 +40,58 @@ function parseSince(text: string): number {
   throw bad('_since', '_since must be an instant like 2026-01-31T12:00:00Z');
 }
 
+/** Milliseconds, both inclusive. */
+interface Span {
+  fromMs: number;
+  toMs: number;
+}
+
+const [EARLIEST, LATEST] = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+
+/** Approximately is within a tenth of the time since then: https://hl7.org/fhir/R4/search.html#prefix */
+function approximate({ lo, hi }: DateRange, nowMs: number): Span {
+  const gapMs = Math.round(Math.abs(nowMs - (lo + hi) / 2) / 10);
+  return { fromMs: lo - gapMs, toMs: hi + gapMs };
+}
+
+const after = ({ hi }: DateRange): Span => ({ fromMs: hi + 1, toMs: LATEST });
+const until = ({ lo }: DateRange): Span => ({ fromMs: EARLIEST, toMs: lo - 1 });
+
+const SPANS: Record<string, (range: DateRange, nowMs: number) => Span> = {
+  eq: ({ lo, hi }) => ({ fromMs: lo, toMs: hi }),
+  ge: ({ lo }) => ({ fromMs: lo, toMs: LATEST }),
+  le: ({ hi }) => ({ fromMs: EARLIEST, toMs: hi }),
+  gt: after,
+  sa: after,
+  lt: until,
+  eb: until,
+  ap: approximate,
+};
+
 /** https://hl7.org/fhir/R4/search.html#date: a time, a day, a month, a year; with a prefix it is open on one side. */
-function parseAt(text: string): { fromMs: number; toMs: number } {
-  const [, prefix = 'eq', date = ''] = /^(eq|gt|ge|lt|le)?(.*)$/s.exec(text) ?? [];
+function parseAt(text: string, nowMs: number): Span {
+  const [, prefix = 'eq', date = ''] = /^([a-z]{2})?(.*)$/s.exec(text) ?? [];
   const range = parseDateRange(date);
-  if (!range) throw bad('_at', '_at must be a date or time like 2026-01-31 or ge2026-01-31T12:00:00Z');
-  const { lo, hi } = range;
-  const from = { eq: lo, ge: lo, gt: hi + 1, le: Number.NEGATIVE_INFINITY, lt: Number.NEGATIVE_INFINITY };
-  const to = { eq: hi, ge: Number.POSITIVE_INFINITY, gt: Number.POSITIVE_INFINITY, le: hi, lt: lo - 1 };
-  return { fromMs: from[prefix as keyof typeof from], toMs: to[prefix as keyof typeof to] };
+  if (range && prefix === 'ne') {
+    throw bad(
+      '_at',
+      "_at can't have the prefix ne: ask with lt for what was current before, with gt for what was after",
+    );
+  }
+  const span = range && Object.hasOwn(SPANS, prefix) ? SPANS[prefix] : undefined;
+  if (!range || !span) {
+    throw bad(
+      '_at',
+      '_at must be a date or time like 2026-01-31 or ge2026-01-31T12:00:00Z; give it again for a second one',
+    );
+  }
+  return span(range, nowMs);
 }
 
 interface Asked {
   count: number;
   sinceMs?: number;
-  at?: { fromMs: number; toMs: number };
+  at?: Span;
   cursor?: HistoryCursor;
   /** The id of a List. */
   list?: string;
@@ -78,8 +115,11 @@ const READERS: Record<string, Reader> = {
   _since: (_core, value, asked) => {
     asked.sinceMs = parseSince(value);
   },
-  _at: (_core, value, asked) => {
-    asked.at = parseAt(value);
+  // Current at some time of each: https://hl7.org/fhir/R4/search.html#combining
+  _at: (core, value, asked) => {
+    const { fromMs, toMs } = parseAt(value, core.store.clock.now());
+    const { at = { fromMs: EARLIEST, toMs: LATEST } } = asked;
+    asked.at = { fromMs: Math.max(at.fromMs, fromMs), toMs: Math.min(at.toMs, toMs) };
   },
   _list: (_core, value, asked) => {
     asked.list = parseList(value);
@@ -105,7 +145,7 @@ function parse(core: Core, pairs: [string, string][], strict: boolean): Asked {
       const text = `History knows no parameter '${name.slice(0, 80)}'`;
       throw new CerebraError('unknown-parameter', text, { expression: [name] });
     }
-    if (seen.has(name)) throw bad(name, `${name} may be given once`);
+    if (seen.has(name) && name !== '_at') throw bad(name, `${name} may be given once`);
     seen.add(name);
     read?.(core, value, asked);
     if (name !== '_cursor') asked.used.push(`${name}=${encodeURIComponent(value)}`);

@@ -12,6 +12,7 @@ import {
 import { CerebraError } from '#platform';
 import type { Core } from './core.ts';
 import { at, criteriaKey, isRead, type Plan } from './entries.ts';
+import { entryTarget } from './full-urls.ts';
 import type { Resolved } from './resolve.ts';
 import { parseCriteria } from './search.ts';
 
@@ -82,9 +83,6 @@ function cloneList(list: readonly Json[]): Json[] {
   return copy;
 }
 
-/** https://hl7.org/fhir/R4/references.html#regex: `http://example.org/fhir/Patient/23`, its root in group 1. */
-const restful = /^(https?:\/\/.+)\/[A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64}$/;
-
 export interface Targets {
   /** fullUrl → `Type/id`; a fullUrl with a version → `Type/id/_history/version`. */
   urls: Map<string, string>;
@@ -118,11 +116,7 @@ export function targetsOf(resolved: readonly Resolved[]): Targets {
 }
 
 function internalTarget(core: Core, targets: Targets, fullUrl: string | undefined, text: string): string | undefined {
-  const exact = targets.urls.get(text);
-  if (exact !== undefined || !targets.anyRestful || text.includes(':')) return exact;
-  // A relative reference belongs to the server that the entry comes from.
-  const root = (fullUrl === undefined ? undefined : restful.exec(fullUrl)?.[1]) ?? core.baseUrl;
-  return targets.urls.get(`${root}/${text}`);
+  return targets.anyRestful ? entryTarget(targets.urls, fullUrl, core.baseUrl, text) : targets.urls.get(text);
 }
 
 const VERSION_SPECIFIC = 'http://hl7.org/fhir/StructureDefinition/resolve-as-version-specific';

@@ -7,7 +7,7 @@ import {
   type SearchQuery,
   type StoredVersion,
 } from '#fhir-model';
-import { CerebraError } from '#platform';
+import { CerebraError, type Queryable } from '#platform';
 import { type ContainedContext, countContained, findContained } from '../search/contained.ts';
 import { bounded, isDb } from '../search/deadline.ts';
 import { findIncluded } from '../search/includes.ts';
@@ -172,10 +172,11 @@ const shared = ({ firstPages }: Core) => ({ firstPages });
 export async function searchAll(core: Core, queries: readonly SearchQuery[], caller: Caller): Promise<SearchPage> {
   assertConsistent(queries[0]!);
   const issues = indexIssues(core, queries);
-  const page = await bounded(caller, core.limits.searchTimeoutMs, async (db) => {
+  const read = async (db: Queryable): Promise<SearchPage> => {
     const context: PageContext = { ...pageContext(core, { ...caller, db }), ...(isDb(caller.db) && shared(core)) };
     return told(queries, await run(core, queries, context), context.issues ?? []);
-  });
+  };
+  const page = await bounded(caller, core.limits.searchTimeoutMs, read, queries[0]);
   if (issues.length === 0) return page;
   // What is counted is not all there is.
   const { total: _partial, ...rest } = page;
@@ -235,14 +236,15 @@ const isOfWholeMatches = ({ contained, summary, count, elements, includes }: Sea
 async function searchBytes(core: Core, path: string, query: SearchQuery, caller: Caller): Promise<Buffer | undefined> {
   if (indexIssues(core, [query]).length > 0) return undefined;
   const between = betweenOf(core, query.type);
-  return bounded(caller, core.limits.searchTimeoutMs, async (db) => {
+  const read = async (db: Queryable): Promise<Buffer | undefined> => {
     const page: PageContext = { ...pageContext(core, { ...caller, db }), ...(isDb(caller.db) && shared(core)) };
     const text = await findPageText(page, query, between);
     if (!text || page.issues) return undefined;
     const { length } = text.found;
     const total = await totalOf(page, [query], { shown: Math.min(length, query.count), more: length > query.count });
     return searchsetBytes(core, path, query, { ...text, total }, between);
-  });
+  };
+  return bounded(caller, core.limits.searchTimeoutMs, read, query);
 }
 
 /**

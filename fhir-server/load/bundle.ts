@@ -1,9 +1,10 @@
 // The resources of a Bundle, with their ids: https://hl7.org/fhir/R4/bundle.html
 import { isId, type Json, type JsonObject, type Resource } from '#fhir-model';
 import { CerebraError, uuidv5 } from '#platform';
+import { noneExistQuery } from '../interactions/none-exist.ts';
 import { type Checks, checkResource } from './read-resource.ts';
 import { faultOf, type Item, invalid, type Piece } from './records.ts';
-import type { Match, Source } from './types.ts';
+import type { Source } from './types.ts';
 
 /** Of `urn:oid:…` and other fullUrls that give no id: the same at each run, so that entries can refer to each other. */
 const ID_NAMESPACE = '5b0f7a52-3d0e-5c1c-9a35-0c4f3a6d7e11';
@@ -59,13 +60,46 @@ function idOfUrl(url: string, type: string): string {
   throw invalid(`load takes PUT to ${type}/id only, not conditional updates`, '.request.url');
 }
 
+/** An operation that is posted to would be stored instead of run. */
+function assertPostedTo(url: string, type: string): void {
+  const named = url.replace(/\?.*$/s, '').replace(/\/$/, '').split('/').at(-1);
+  if (named === '' || named === type) return;
+  throw invalid(`The url must be ${type}, as the resource is; load runs no operations`, '.request.url');
+}
+
+/** Ignored, what they should prevent would be done. */
+function assertUnconditional(request: JsonObject): void {
+  for (const name of ['ifMatch', 'ifNoneMatch', ...(request.method === 'PUT' ? ['ifNoneExist'] : [])]) {
+    if (request[name] === undefined) continue;
+    throw new CerebraError(
+      'unsupported',
+      `load does not heed ${name} here: post the Bundle to the server, or leave it out`,
+      {
+        expression: [`.request.${name}`],
+      },
+    );
+  }
+}
+
+/** What has no criteria, or is no text, is not "no condition". */
+function criteriaOf(ifNoneExist: Json | undefined, type: string): string | undefined {
+  if (ifNoneExist === undefined) return undefined;
+  const path = '.request.ifNoneExist';
+  const query = noneExistQuery(type, textOf(ifNoneExist) ?? '', path);
+  if (query.trim() !== '') return `${type}?${query}`;
+  throw invalid('At least one search criterion is needed, as in identifier=http://example.org/mrn|17', path);
+}
+
 function requestOf(entry: JsonObject, type: string): Request {
   const { request } = entry;
   if (!isObject(request)) return noRequest;
+  assertUnconditional(request);
   const method = textOf(request.method);
-  const criteria = textOf(request.ifNoneExist)?.replace(/^[^?]*\?/, '');
   if (method === 'PUT') return { method, id: idOfUrl(textOf(request.url) ?? '', type), criteria: undefined };
-  if (method === 'POST') return { method, id: undefined, criteria: criteria ? `${type}?${criteria}` : undefined };
+  if (method === 'POST') {
+    assertPostedTo(textOf(request.url) ?? '', type);
+    return { method, id: undefined, criteria: criteriaOf(request.ifNoneExist, type) };
+  }
   throw new CerebraError('unsupported', `load takes entries with POST and PUT, not ${String(method).slice(0, 20)}`, {
     expression: ['.request.method'],
   });
@@ -83,7 +117,7 @@ function idOf(source: Source, resource: Resource, request: Request, fullUrl: str
 }
 
 /** `.request.url` and `Patient.name` → `Bundle.entry[3].request.url`, `Bundle.entry[3].resource.name`. */
-function placed(error: unknown, index: number): unknown {
+export function placed(error: unknown, index: number): unknown {
   if (!(error instanceof CerebraError)) return error;
   const at = `Bundle.entry[${index}]`;
   const issues = error.issues.map((issue) => ({
@@ -111,6 +145,13 @@ function readEntry(checks: Checks, source: Source, value: Json, index: number, n
   return item;
 }
 
+/** Throws for a fullUrl that two resources have: a reference to it could mean either. */
+function name(urls: Map<string, string>, fullUrl: string, target: string): void {
+  const before = urls.get(fullUrl);
+  if (before !== undefined && before !== target) throw invalid('Two entries have the same fullUrl', '.fullUrl');
+  urls.set(fullUrl, target);
+}
+
 /** The entries as pieces; those in `source.done` are there only to be referred to. */
 export function bundlePieces(
   checks: Checks,
@@ -126,7 +167,7 @@ export function bundlePieces(
     const isDone = source.done.some(([from, to]) => index >= from && index < to);
     try {
       const item = readEntry(checks, source, value, index, newId);
-      if (item?.fullUrl) urls.set(item.fullUrl, `${item.resource.resourceType}/${item.id}`);
+      if (item?.fullUrl) name(urls, item.fullUrl, `${item.resource.resourceType}/${item.id}`);
       if (item) piece.item = item;
     } catch (error) {
       piece.fault = faultOf({ file: source.file, entry: index }, placed(error, index));
@@ -135,26 +176,4 @@ export function bundlePieces(
   });
   const conditional = pieces.some(({ item }) => item?.absent !== undefined);
   return { pieces, urls, atomic: bundle.type === 'transaction' || conditional };
-}
-
-/** Entries whose criteria match become those matches; of several with the same criteria the first is created. */
-export function settleCriteria({ pieces, urls }: BundlePieces, matches: ReadonlyMap<string, Match>): void {
-  const creators = new Map<string, string>();
-  for (const piece of pieces) {
-    const { item } = piece;
-    if (item?.absent === undefined) continue;
-    const match = matches.get(item.absent)!;
-    const own = `${item.resource.resourceType}/${item.id}`;
-    const found = match.kind === 'found' ? match.reference : creators.get(item.absent);
-    if (match.kind === 'fault') {
-      piece.fault = faultOf(item.place, placed(invalid(match.diagnostics, '.request.ifNoneExist'), item.place.entry!));
-    } else if (found === undefined) {
-      creators.set(item.absent, own);
-      continue;
-    } else {
-      piece.found = true;
-      if (item.fullUrl) urls.set(item.fullUrl, found);
-    }
-    delete piece.item;
-  }
 }

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Resource } from '#fhir-model';
-import { storeCreate } from '../store/store.ts';
+import { storeCreate, storeUpdate } from '../store/store.ts';
 import { assertStoreSound, everything } from '../testing.ts';
-import { createRig, observation, patient } from './testing/rig.ts';
+import { createRig, ndjson, observation, patient } from './testing/rig.ts';
 
 const counts = (created: number, updated = 0, present = 0, refused = 0) => ({ created, updated, present, refused });
 
@@ -138,6 +138,101 @@ describe('other Bundles', () => {
   });
 });
 
+test('what a request asks and load can’t do is refused', async (t) => {
+  const rig = await createRig(t);
+  const p = patient('p');
+  const request = (more: object) => ({ resource: p, request: { method: 'PUT', url: 'Patient/p', ...more } });
+  const entries = [
+    request({ ifMatch: 'W/"3"' }),
+    request({ ifNoneMatch: '*' }),
+    request({ ifNoneExist: 'identifier=1' }),
+    post(undefined, p, { ifNoneExist: '' }),
+    post(undefined, p, { ifNoneExist: 'Patient?' }),
+    post(undefined, p, { ifNoneExist: 'Observation?identifier=1' }),
+    request({ method: 'POST', url: 'Observation' }),
+    request({ method: 'POST', url: 'Patient/$validate' }),
+    {
+      ...post(undefined, patient('q')),
+      request: { method: 'POST', url: 'https://h.example/fhir/Patient/?_format=json' },
+    },
+    { ...post(undefined, patient('r')), request: { method: 'POST', url: '/Patient' } },
+  ];
+  await rig.file('a.json', bundle('batch', entries));
+  const { summary, faults } = await rig.load([rig.folder], { existing: 'update' });
+  assert.deepEqual(faults, [
+    'a.json[0]: load does not heed ifMatch here: post the Bundle to the server, or leave it out',
+    'a.json[1]: load does not heed ifNoneMatch here: post the Bundle to the server, or leave it out',
+    'a.json[2]: load does not heed ifNoneExist here: post the Bundle to the server, or leave it out',
+    'a.json[3]: At least one search criterion is needed, as in identifier=http://example.org/mrn|17',
+    'a.json[4]: At least one search criterion is needed, as in identifier=http://example.org/mrn|17',
+    "a.json[5]: The criteria are of 'Observation', what is created is a Patient: they must be of the same type",
+    'a.json[6]: The url must be Patient, as the resource is; load runs no operations',
+    'a.json[7]: The url must be Patient, as the resource is; load runs no operations',
+  ]);
+  assert.deepEqual(summary.counts, counts(2, 0, 0, 8));
+});
+
+describe('references between entries', () => {
+  test('that are relative belong to the server that the entry comes from', async (t) => {
+    const rig = await createRig(t);
+    // Another one's, of the same id.
+    await storeUpdate(rig.core.store, withIdentifier('other', '7'), '7', undefined, everything);
+    const there = await storeCreate(rig.core.store, withIdentifier('1'), everything);
+    const from = (name: string) => `https://h.example/fhir/${name}`;
+    const entries = [
+      post(from('Patient/7'), withIdentifier('1'), { ifNoneExist: 'identifier=urn:oid:2.999.1|1' }),
+      post(from('Patient/8'), withIdentifier('2')),
+      post(from('Observation/1'), observation('o1', 'Patient/7')),
+      post(from('Observation/2'), observation('o2', 'Patient/8')),
+      post('https://else.example/fhir/Observation/3', observation('o3', 'Patient/7')),
+      post(urn(1), observation('o4', 'Patient/7')),
+    ];
+    await rig.file('a.json', bundle('transaction', entries));
+    const { summary, faults } = await rig.load([rig.folder]);
+    assert.deepEqual([faults, summary.counts], [[], counts(5, 0, 1)]);
+    const subjects = await Promise.all(['o1', 'o2', 'o3', 'o4'].map((id) => rig.read('Observation', id)));
+    const made = await rig.db.query<{ id: string }>({ text: "select id from r_patient where id <> '7' and id <> $1" }, [
+      there.id,
+    ]);
+    assert.deepEqual(
+      subjects.map((one) => one!.subject),
+      [there.id, made[0]!.id, '7', '7'].map((id) => ({ reference: `Patient/${id}` })),
+    );
+  });
+
+  test('are refused where two resources have the fullUrl', async (t) => {
+    const rig = await createRig(t);
+    const entries = [post(urn(1), patient('a')), post(urn(1), patient('b')), post(urn(2), observation('o', urn(1)))];
+    await rig.file('a.json', bundle('transaction', entries));
+    const oid = post(urn(1), observation('x', 'urn:oid:2.999.7'));
+    await rig.file('b.json', bundle('transaction', [oid]));
+    const { summary, faults, expressions } = await rig.load([rig.folder]);
+    assert.deepEqual(faults, [
+      'a.json[1]: Two entries have the same fullUrl',
+      "b.json[0]: The reference 'urn:oid:2.999.7' is no fullUrl of this Bundle",
+    ]);
+    assert.deepEqual(expressions[0], [['Bundle.entry[1].fullUrl']]);
+    assert.deepEqual(summary.counts, counts(0, 0, 0, 4));
+  });
+});
+
+test('what is inside of a Bundle that is stored is left as it is', async (t) => {
+  const rig = await createRig(t);
+  const subject = 'Patient?identifier=urn:oid:2.999.1|nobody';
+  const inside = [
+    { fullUrl: urn(5), resource: observation('in', urn(1)) },
+    { fullUrl: urn(6), resource: observation('c', subject) },
+  ];
+  const stored = (id: string) => ({ resourceType: 'Bundle', id, type: 'collection', entry: inside }) as Resource;
+  const wrapper = post(urn(7), stored('s1'));
+  await rig.file('a.json', bundle('transaction', [post(urn(1), patient('p')), wrapper]));
+  await rig.file('b.json', JSON.stringify({ ...stored('s2'), ...{ type: 'message' } }));
+  await rig.file('c.ndjson', ndjson([stored('s3')]));
+  const { faults } = await rig.load([rig.folder], { validate: false });
+  assert.deepEqual(faults, []);
+  for (const id of ['s1', 's2', 's3']) assert.deepEqual((await rig.read('Bundle', id))!.entry, inside);
+});
+
 describe('what is conditional', () => {
   test('waits for the files that come later', async (t) => {
     const rig = await createRig(t);
@@ -213,5 +308,57 @@ describe('what is conditional', () => {
       'b.json[0]: load takes PUT to Patient/id only, not conditional updates',
     ]);
     assert.deepEqual(summary.counts, counts(1, 0, 0, 2));
+  });
+
+  const about = (value: string, subject: string) => ({
+    ...observation(undefined, subject),
+    identifier: [{ system: 'urn:oid:2.999.2', value }],
+  });
+  const ofMrn = (value: string) => ({ ifNoneExist: `identifier=urn:oid:2.999.1|${value}` });
+  const ofSubject = (value: string, subject: string) => ({
+    ifNoneExist: `identifier=urn:oid:2.999.2|${value}&subject=${subject}`,
+  });
+
+  test('may name another entry: it means what that makes or finds', async (t) => {
+    const rig = await createRig(t);
+    const there = await storeCreate(rig.core.store, withIdentifier('1'), everything);
+    const old = await storeCreate(rig.core.store, about('o1', `Patient/${there.id}`) as Resource, everything);
+    // With identities of their own, as each run of an exporting system has them.
+    const entries = (n: number) => [
+      post(urn(n + 3), about('o2', urn(n)), ofSubject('o2', `${encodeURIComponent(urn(n))}`)),
+      post(urn(n + 1), about('o1', urn(n)), ofSubject('o1', urn(n))),
+      post(urn(n), withIdentifier('1'), ofMrn('1')),
+      post(urn(n + 4), withIdentifier('2'), ofMrn('2')),
+      post(urn(n + 5), about('o1', urn(n + 4)), ofSubject('o1', urn(n + 4))),
+      post(undefined, { ...observation(`m${n}`, urn(n)), hasMember: [{ reference: urn(n + 1) }] }),
+    ];
+    await rig.file('a.json', bundle('transaction', entries(10)));
+    const first = await rig.load([rig.folder]);
+    assert.deepEqual([first.faults, first.summary.counts], [[], counts(4, 0, 2)]);
+    assert.deepEqual((await rig.read('Observation', 'm10'))!.hasMember, [{ reference: `Observation/${old.id}` }]);
+    await rig.file('b.json', bundle('batch', entries(20)));
+    const second = await rig.load([rig.folder]);
+    assert.deepEqual([second.faults, second.summary.counts], [[], counts(1, 0, 5)]);
+    assert.deepEqual([await rig.count('Patient'), await rig.count('Observation')], [2, 5]);
+    await assertStoreSound(rig.core.store);
+  });
+
+  test('is refused where entries name each other', async (t) => {
+    const rig = await createRig(t);
+    const member = (n: number, other: number) =>
+      post(urn(n), about(`${n}`, 'Patient/x'), { ifNoneExist: `has-member=${urn(other)}` });
+    await rig.file('a.json', bundle('transaction', [member(1, 2), member(2, 1)]));
+    const { summary, faults } = await rig.load([rig.folder]);
+    assert.match(faults[0]!, /^a\.json\[0\]: The criteria name an entry whose own criteria depend on this one/);
+    assert.deepEqual(summary.counts, counts(0, 0, 0, 2));
+  });
+
+  test('reference means what an entry with the same criteria makes', async (t) => {
+    const rig = await createRig(t);
+    const subject = 'Patient?identifier=urn:oid:2.999.1|5';
+    const entries = [post(undefined, observation('o', subject)), post(urn(1), withIdentifier('5'), ofMrn('5'))];
+    await rig.file('a.json', bundle('transaction', entries));
+    assert.deepEqual((await rig.load([rig.folder])).faults, []);
+    assert.deepEqual((await rig.read('Observation', 'o'))!.subject, { reference: `Patient/${uuid(1)}` });
   });
 });

@@ -3,7 +3,8 @@ import { isUtf8 } from 'node:buffer';
 import type { Json, Links, Resource } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { resourceKey } from '../store/layout.ts';
-import { bundlePieces, entriesOf, isCarrier, settleCriteria } from './bundle.ts';
+import { bundlePieces, entriesOf, isCarrier } from './bundle.ts';
+import { settleConditions } from './conditions.ts';
 import { linePieces } from './lines.ts';
 import { type Gathering, type Group, gather } from './parts.ts';
 import { withProfiles } from './profiles.ts';
@@ -71,12 +72,13 @@ async function prepareBundle(ctx: Preparing, source: Source, bundle: Resource, i
     const text = `A transaction is loaded at once and may have ${ctx.bundleEntriesMax} entries (BUNDLE_ENTRIES_MAX)`;
     throw new CerebraError('too-large', text, { expression: ['Bundle.entry'] });
   }
-  const criteria = criteriaIn(pieces, links, baseUrl);
-  const matches = await matchesOf(ctx.asks, criteria);
-  const absent = new Set(pieces.map(({ item }) => item?.absent));
-  const waits = source.postponable && criteria.some((one) => isOpen(matches.get(one)!) && !absent.has(one));
-  if (waits) return false;
-  settleCriteria(found, matches);
+  const creators = await settleConditions(found, (criteria) => matchesOf(ctx.asks, criteria));
+  const matches = await matchesOf(ctx.asks, criteriaIn(pieces, links, baseUrl));
+  for (const [criteria, match] of matches) {
+    const reference = isOpen(match) ? creators.get(criteria) : undefined;
+    if (reference !== undefined) matches.set(criteria, { kind: 'found', reference });
+  }
+  if (source.postponable && [...matches.values()].some(isOpen)) return false;
   const closed = bundle.type === 'transaction';
   settleReferences({ links, baseUrl, urls, matches, closed }, pieces);
   if (!atomic) for (const piece of pieces) into.add(piece);

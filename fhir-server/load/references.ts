@@ -1,5 +1,6 @@
 // Conditional references, and those by fullUrl, put in place: https://hl7.org/fhir/R4/http.html#trules
-import { type Links, parseReference } from '#fhir-model';
+import { type Links, parseReference, type Resource } from '#fhir-model';
+import { entryTarget } from '../interactions/full-urls.ts';
 import { faultOf, type Item, invalid, type Piece } from './records.ts';
 import type { Match } from './types.ts';
 
@@ -11,7 +12,7 @@ export interface ReferenceContext {
   baseUrl: string;
   urls: ReadonlyMap<string, string>;
   matches: ReadonlyMap<string, Match>;
-  /** Every urn:uuid must be a fullUrl. */
+  /** Every urn:uuid and urn:oid must be a fullUrl. */
   closed: boolean;
 }
 
@@ -22,12 +23,14 @@ function criteriaOf(text: string, baseUrl: string): string | undefined {
   return parsed.kind === 'conditional' ? `${parsed.type}?${parsed.query}` : undefined;
 }
 
-/** All criteria that references and entries depend on, each once. */
+/** The entries of a stored Bundle, and what they refer to, are a world of their own: nobody but its reader resolves them. */
+const isInnerBundle = ({ resourceType }: Resource): boolean => resourceType === 'Bundle';
+
+/** All criteria of conditional references, each once. */
 export function criteriaIn(pieces: Piece[], links: Links, baseUrl: string): string[] {
   const found = new Set<string>();
   for (const { item } of pieces) {
-    if (item === undefined) continue;
-    if (item.absent !== undefined) found.add(item.absent);
+    if (item === undefined || isInnerBundle(item.resource)) continue;
     links.forEachReference(item.resource, (text) => {
       const criteria = criteriaOf(text, baseUrl);
       if (criteria !== undefined) found.add(criteria);
@@ -40,7 +43,7 @@ export const mayHaveCriteria = (text: string): boolean => conditional.test(text)
 
 /** Why a reference can't be kept as it stands. */
 function faultIn(text: string, { baseUrl, matches, closed }: ReferenceContext): string | undefined {
-  if (closed && text.startsWith('urn:uuid:'))
+  if (closed && /^urn:(?:uuid|oid):/.test(text))
     return `The reference '${text.slice(0, 80)}' is no fullUrl of this Bundle`;
   const criteria = criteriaOf(text, baseUrl);
   const match = criteria === undefined ? undefined : matches.get(criteria);
@@ -51,7 +54,7 @@ function faultIn(text: string, { baseUrl, matches, closed }: ReferenceContext): 
 function settle(ctx: ReferenceContext, item: Item): void {
   const { links, urls, matches, baseUrl } = ctx;
   links.rewriteReferences(item.resource, (text) => {
-    const url = urls.get(text);
+    const url = entryTarget(urls, item.fullUrl, baseUrl, text);
     if (url !== undefined) return url;
     const criteria = criteriaOf(text, baseUrl);
     const match = criteria === undefined ? undefined : matches.get(criteria);
@@ -72,7 +75,7 @@ function settle(ctx: ReferenceContext, item: Item): void {
 /** Rewrites the resources in place; one with a reference that can't be resolved becomes a fault. */
 export function settleReferences(ctx: ReferenceContext, pieces: Piece[]): void {
   for (const piece of pieces) {
-    if (piece.item === undefined) continue;
+    if (piece.item === undefined || isInnerBundle(piece.item.resource)) continue;
     try {
       settle(ctx, piece.item);
     } catch (error) {

@@ -134,6 +134,7 @@ export const documentOperation = (core: Core): OperationSpec => ({
   typeLevel: true,
   instanceLevel: true,
   affectsState: false,
+  affectsStateWith: 'persist',
   parameters: [
     {
       ...{ name: 'id', use: 'in', min: 0, max: '1', type: 'uri' },

@@ -8,6 +8,7 @@ import { currentTable, resourceKey } from '../store/layout.ts';
 import { named, PAGE_BYTES_MAX, seconds } from '../store/sql.ts';
 import { inCareRange } from './care-dates.ts';
 import type { MemberParams } from './compartment.ts';
+import { isOfVisible } from './visible-referrers.ts';
 
 /** Whose record, and what of it. */
 export interface Record {
@@ -170,7 +171,7 @@ export async function memberPage(
   return shown.length < found.length ? { members, last: shown.at(-1)!.rid } : { members };
 }
 
-/** `x`: the rids of the record, the patient's or encounter's own too. */
+/** `x`: the rids of the record that the scope shows, the patient's or encounter's own too. */
 function recordRids(core: Core, sql: SqlBuilder, record: Record, upTo: string | undefined): string {
   const params = sql.value([...record.params.values()].flat());
   const target = sql.value(record.key);
@@ -178,6 +179,7 @@ function recordRids(core: Core, sql: SqlBuilder, record: Record, upTo: string | 
   const care = inCareRange(core, sql, 'x.rid', record.care);
   return `select x.rid from index_reference x
       where x.param = any(${params}::int[]) and x.target = ${target}::bigint and ${until} and ${care}
+        and ${isOfVisible(sql, record.scope, 'x', record.params)}
     union select ${sql.value(record.rid)}::bigint`;
 }
 

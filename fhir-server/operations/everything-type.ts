@@ -1,18 +1,18 @@
 // Patient/$everything without an id: the records of all patients, one resource type after the other.
 // https://hl7.org/fhir/R4/patient-operation-everything.html
 import type { OperationAnswer, OperationRequest, StoredVersion } from '#fhir-model';
-import { scopeSql } from '../access/scope.ts';
 import type { Core } from '../interactions/core.ts';
 import { rowsOf } from '../search/index-tests.ts';
 import type { Row } from '../search/page.ts';
 import { createSql, type Sql, type SqlBuilder, statementFor } from '../search/sql-text.ts';
 import { currentTable, resourceKey } from '../store/layout.ts';
-import { named, pageBody, seconds } from '../store/sql.ts';
+import { pageBody, seconds } from '../store/sql.ts';
 import { inCareRange } from './care-dates.ts';
 import { isPersonal, keysOf, memberParams } from './compartment.ts';
 import { bundleText } from './everything-bundle.ts';
 import { type Everything, type EverythingCursor, parseEverything } from './everything-input.ts';
 import { readNamed, SUPPORT_MAX, tooMany, typeOf, unindexedLinks } from './everything-links.ts';
+import { isOfVisible, scopeOf } from './visible-referrers.ts';
 
 /** A resource type that is gone through, and what its resources must meet. */
 interface Step {
@@ -21,28 +21,28 @@ interface Step {
   condition(sql: SqlBuilder): string;
 }
 
-function scopeOf(sql: SqlBuilder, { scope }: OperationRequest, m: string): string {
-  const access = scopeSql(scope);
-  const first = sql.values.length + 1;
-  sql.values.push(...access.values);
-  return access.condition(m, first);
-}
-
 /** Refers to a patient that is here. IS TRUE: the patients are found once and hashed, not looked up for each row. */
 const isSomeones = (sql: SqlBuilder, request: OperationRequest, keys: readonly number[]): string =>
   `exists (select 1 from ${rowsOf('index_reference', 'm')} x
     where x.param = any(${sql.value(keys)}::int[])
-      and (x.target in (select p.key from ${currentTable('Patient')} p where ${scopeOf(sql, request, 'p')})) is true)`;
+      and (x.target in (select p.key from ${currentTable('Patient')} p where ${scopeOf(sql, request.scope, 'p')})) is true)`;
 
-/** The reference parameters of members that may lead to the type. */
-const leadingTo = (core: Core, members: readonly string[], type: string): number[] =>
-  keysOf(
-    members.flatMap((member) =>
-      core.parameters
-        .list(member)
-        .filter((param) => param.type === 'reference' && (param.target.length === 0 || param.target.includes(type))),
-    ),
+/** By type of member the reference parameters that may lead to the type. */
+const leadingTo = (core: Core, members: readonly string[], type: string): Map<string, number[]> =>
+  new Map(
+    members.map((member) => {
+      const params = core.parameters.list(member).filter((param) => param.type === 'reference');
+      return [member, keysOf(params.filter(({ target }) => target.length === 0 || target.includes(type)))];
+    }),
   );
+
+/** Some member that the scope shows refers to the row `m`. */
+function isReferredTo(core: Core, sql: SqlBuilder, request: OperationRequest, members: readonly string[], to: string) {
+  const params = leadingTo(core, members, to);
+  return `exists (select 1 from index_reference y where y.target = m.key
+    and y.param = any(${sql.value([...params.values()].flat())}::int[])
+    and ${isOfVisible(sql, request.scope, 'y', params)})`;
+}
 
 function stepsOf(core: Core, request: OperationRequest, asked: Everything): Step[] {
   const isAsked = (type: string) => !asked.types || asked.types.includes(type);
@@ -64,9 +64,7 @@ function stepsOf(core: Core, request: OperationRequest, asked: Everything): Step
       (type): Step => ({
         type,
         mode: 'include',
-        condition: (sql) =>
-          `exists (select 1 from index_reference y where y.target = m.key
-            and y.param = any(${sql.value(leadingTo(core, referring, type))}::int[]))`,
+        condition: (sql) => isReferredTo(core, sql, request, referring, type),
       }),
     ),
   ];
@@ -78,15 +76,25 @@ function stepSql(request: OperationRequest, asked: Everything, step: Step, after
   const since = `m.updated >= to_timestamp(${sql.value(seconds(asked.sinceMs ?? 0))}::float8)`;
   const text = `select m.rid, m.id, m.version, m.updated, ${pageBody('m', 'm.rid')}
     from (select * from ${currentTable(step.type)} m where m.rid > ${sql.value(after)}::bigint and ${since}
-      and ${scopeOf(sql, request, 'm')} and ${step.condition(sql)} order by m.rid limit ${sql.value(limit)}) m
+      and ${scopeOf(sql, request.scope, 'm')} and ${step.condition(sql)} order by m.rid limit ${sql.value(limit)}) m
     order by m.rid`;
   return { text, values: sql.values };
 }
 
-const referredTo = named(
-  'everything_referred_to',
-  () => 'select distinct target from index_reference where param = any($1::int[]) and target = any($2::bigint[])',
-);
+/** Of the keys those that members refer to by an indexed reference. */
+async function referredTo(core: Core, request: OperationRequest, types: readonly string[], keys: string[]) {
+  const members = ['Patient', ...memberParams(core, 'Patient').keys()];
+  const params = new Map<string, number[]>(members.map((member) => [member, []]));
+  for (const type of types) {
+    for (const [member, some] of leadingTo(core, members, type)) params.get(member)!.push(...some);
+  }
+  const sql = createSql();
+  const text = `select distinct y.target from index_reference y
+    where y.param = any(${sql.value([...params.values()].flat())}::int[]) and y.target = any(${sql.value(keys)}::bigint[])
+      and ${isOfVisible(sql, request.scope, 'y', params)}`;
+  const rows = await core.store.db.query<{ target: bigint }>(statementFor(text), sql.values);
+  return new Set(rows.map(({ target }) => String(target)));
+}
 
 /** What only links without an index lead to, from the page's members: it is in no step of its own. */
 async function unindexedSupport(
@@ -102,11 +110,8 @@ async function unindexedSupport(
   );
   if (wanted.length === 0) return [];
   if (wanted.length > SUPPORT_MAX) throw tooMany();
-  const members = ['Patient', ...memberParams(core, 'Patient').keys()];
-  const params = [...new Set(wanted.map(typeOf))].flatMap((type) => leadingTo(core, members, type));
   const keys = wanted.map((name) => resourceKey(...(name.split('/') as [string, string])));
-  const rows = await core.store.db.query<{ target: bigint }>(referredTo, [params, keys]);
-  const indexed = new Set(rows.map(({ target }) => String(target)));
+  const indexed = await referredTo(core, request, [...new Set(wanted.map(typeOf))], keys);
   const found = await readNamed(
     core.store.db,
     wanted.filter((_, i) => !indexed.has(keys[i]!)),

@@ -4,6 +4,7 @@ import {
   isId,
   type Json,
   type OperationAnswer,
+  type OperationInput,
   type OperationSpec,
   type Resource,
 } from '#fhir-model';
@@ -83,6 +84,13 @@ function assertMethod(spec: OperationSpec, method: 'GET' | 'POST'): void {
   }
 }
 
+/** https://www.rfc-editor.org/rfc/rfc9110#section-9.2.1: pages of any origin and whatever fetches ahead may send a GET. */
+function assertSafe({ name, affectsStateWith }: OperationSpec, method: 'GET' | 'POST', input: OperationInput): void {
+  if (method === 'POST' || affectsStateWith === undefined || !input.get(affectsStateWith)?.includes(true)) return;
+  const text = `$${name} changes what is stored with ${affectsStateWith}=true: call it with POST`;
+  throw new CerebraError('method-not-allowed', text, { expression: [affectsStateWith] });
+}
+
 function assertTarget(core: Core, { type, id }: OperationTarget): void {
   if (type !== undefined) assertType(core, type);
   if (id !== undefined && !isId(id)) throw new CerebraError('not-found', `${type}/${id.slice(0, 64)} is not known`);
@@ -109,6 +117,7 @@ export async function invoke(core: Core, call: OperationCall): Promise<Operation
   assertMethod(spec, method);
   if (call.resource) assertValid(core.store, checkedPart(spec, call.resource));
   const { input, search } = readInput(core.definitions, spec, call.pairs, call.resource);
+  assertSafe(spec, method, input);
   const { type, id, version } = target;
   const form = call.pairs.filter(([name]) => FORM.has(name));
   return spec.run({

@@ -4,6 +4,7 @@ import { CerebraError } from '#platform';
 import type { Core } from '../interactions/core.ts';
 import { assertValid } from '../store/store.ts';
 import { applyFhirPathPatch, parseFhirPathPatch } from './fhirpath-patch.ts';
+import { stepAsserter } from './halves.ts';
 import { applyJsonPatch, parseJsonPatch } from './json-patch.ts';
 import { loadLocator } from './locate.ts';
 import { mergePatch } from './merge-patch.ts';
@@ -99,7 +100,7 @@ export async function parsePatch(parts: Parts, format: PatchFormat, document: Js
   switch (format) {
     case 'json-patch': {
       const operations = parseJsonPatch(document);
-      return patchWith((copy) => applyJsonPatch(copy, operations));
+      return patchWith((copy) => applyJsonPatch(copy, operations, stepAsserter(operations)));
     }
     case 'merge-patch':
       assertMergeable(document);

@@ -2,6 +2,7 @@
 // Our own, since decimals must keep their digits: a library would copy and compare numbers as JavaScript has them.
 import type { Json, JsonObject } from '#fhir-model';
 import { CerebraError } from '#platform';
+import type { AssertStep } from './halves.ts';
 import { COPIES_MAX, type CopyBudget, copyTree, defineMember, isEqual, isObject, memberOf } from './tree.ts';
 
 export const OPERATIONS_MAX = 1000;
@@ -153,12 +154,13 @@ function applyOne(root: Json, { op, path, from, value }: JsonPatchOperation, bud
 
 /**
  * The document with the operations done, in order. `root` may be changed and is of no use afterwards. Throws
- * `patch-failed` with the operation's place when one can't be done.
+ * `patch-failed` with the operation's place when one can't be done, or `assertStep` does not let it.
  */
-export function applyJsonPatch(root: Json, operations: readonly JsonPatchOperation[]): Json {
+export function applyJsonPatch(root: Json, operations: readonly JsonPatchOperation[], assertStep?: AssertStep): Json {
   const budget: CopyBudget = { left: COPIES_MAX };
   return operations.reduce((value, operation, index) => {
     try {
+      assertStep?.(value, operation);
       return applyOne(value, operation, budget);
     } catch (error) {
       if (error instanceof CerebraError) for (const issue of error.issues) issue.expression = [at(index)];

@@ -1,5 +1,6 @@
 // JSON Merge Patch: https://www.rfc-editor.org/rfc/rfc7396
 import type { Json, JsonObject } from '#fhir-model';
+import { assertMerged } from './halves.ts';
 import { defineMember, isObject, memberOf } from './tree.ts';
 
 /** `target` with `patch` merged in: null removes a member, objects merge, anything else replaces. */
@@ -9,6 +10,7 @@ export function mergePatch(target: Json | undefined, patch: Json): Json {
   if (isObject(target)) for (const name of Object.keys(target)) defineMember(merged, name, target[name] as Json);
   for (const name of Object.keys(patch)) {
     const value = patch[name] as Json;
+    assertMerged(target, patch, name);
     if (value === null) delete merged[name];
     else defineMember(merged, name, mergePatch(memberOf(merged, name), value));
   }

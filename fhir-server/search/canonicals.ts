@@ -1,5 +1,5 @@
 // References by canonical URL, with or without a business version: https://hl7.org/fhir/R4/references.html#canonical
-import type { IndexValue, Resource, StoredVersion } from '#fhir-model';
+import { type IndexValue, parseCanonical, type Resource, type StoredVersion } from '#fhir-model';
 
 /** What a resource is referred to by. */
 export interface Canonical {
@@ -23,15 +23,10 @@ export interface CanonicalReference {
   version: string | undefined;
 }
 
-const split = (value: string): CanonicalReference => {
-  const bar = value.indexOf('|');
-  return bar === -1 ? { url: value, version: undefined } : { url: value.slice(0, bar), version: value.slice(bar + 1) };
-};
-
 /** The canonical references among a resource's values. `url|2` is a value as `url` too, which asks for nothing then. */
 export function canonicalReferences(values: readonly IndexValue[]): CanonicalReference[] {
   const urls = values.flatMap((value) => (value.kind === 'reference' && value.url !== undefined ? [value.url] : []));
-  const all = urls.map(split);
+  const all = urls.map(parseCanonical);
   const versioned = new Set(all.filter(({ version }) => version !== undefined).map(({ url }) => url));
   return all.filter(({ url, version }) => version !== undefined || !versioned.has(url));
 }

@@ -86,3 +86,55 @@ test('a search that has no time left is refused as a whole', async () => {
   await holder;
   assert.deepEqual((await search(core, query, { scope: everything, db })).resources, []);
 });
+
+describe('what is told of a search that took too long', () => {
+  const general = 'narrow it by further criteria, or leave out _total, _sort or includes';
+  const cases: [text: string, told: string, expression?: string][] = [
+    ['status=final', general],
+    ['_sort=-date,status', general],
+    ['_sort=_lastUpdated', general],
+    [
+      '_sort=status,date',
+      'to sort by status, a token, all that match are read: narrow it by further criteria, or begin with another rule, as in _sort=date,status',
+      '_sort',
+    ],
+    [
+      '_sort=-code',
+      'to sort by code, a token, all that match are read: narrow it by further criteria, or begin with another rule, as in _sort=_lastUpdated,code',
+      '_sort',
+    ],
+    [
+      '_content=zebra&_sort=status',
+      '_content has no index, so the resources that the other criteria leave are read: put more of them beside it',
+      '_content',
+    ],
+    [
+      'subject:text=jim',
+      'subject:text has no index, so the resources that the other criteria leave are read: put more of them beside it',
+      'subject:text',
+    ],
+  ];
+  test('is what makes it dear', async () => {
+    const core = await testCore(db);
+    const hurried = { ...core, limits: { ...core.limits, searchTimeoutMs: 50 } };
+    const held = Promise.withResolvers<void>();
+    const locked = Promise.withResolvers<void>();
+    const holder = db.tx(async (tx) => {
+      await tx.query({ text: 'lock table r_observation in access exclusive mode' });
+      locked.resolve();
+      await held.promise;
+    });
+    await locked.promise;
+    for (const [text, told, expression] of cases) {
+      const query = parseQuery(core, 'Observation', searchPairs(text), true);
+      await assert.rejects(search(hurried, query, { scope: everything, db }), (error) => {
+        assert.ok(isCerebraError(error, 'too-costly'));
+        assert.equal(error.message, `The search was stopped after 50 ms: ${told}`);
+        assert.deepEqual(error.issues[0]!.expression, expression && [expression]);
+        return true;
+      });
+    }
+    held.resolve();
+    await holder;
+  });
+});

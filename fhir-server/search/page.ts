@@ -193,10 +193,10 @@ export function ways(asked: Asked): Way[] {
 }
 
 function longWays(asked: Asked): Way[] {
-  const { page, query, cursor } = asked;
+  const { page, query } = asked;
   const joined = query.criteria.some(isJoin);
   const found: Way[] = joined ? [byJoins(LITTLE)] : drivers(page, query).map((group) => byDriver(group));
-  const walk = walkFor(query, cursor);
+  const walk = walkFor(asked);
   if (walk) found.push(byWalk(walk));
   if (joined) found.push(...query.criteria.filter(isFound).map((one) => byDriver([one])), byJoins(MUCH));
   if (joined && walk) found.push(byLongWalk(walk));

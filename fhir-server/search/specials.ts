@@ -74,18 +74,49 @@ function rawTest(ctx: ConditionContext, query: TextQuery, body: string): string 
   }
 }
 
-/** Bodies that can't meet the query are passed over before anything is cut out of them: CASE keeps the order. */
-function inBody(ctx: ConditionContext, queries: readonly TextQuery[], m: string, test: string): string {
-  const raw = or(queries.map((query) => rawTest(ctx, query, `lower(${m}.body collate "C")`)));
-  return `case when octet_length(${m}.body) = char_length(${m}.body) and not ${raw} then false else ${test} end`;
+/**
+ * What a text without tags holds only where the query is met, whatever the words of the rest are: between spaces, or from the
+ * beginning of a value, stand no names of elements and no parts of words. `false` where that can't be told.
+ */
+function surelyIn(ctx: ConditionContext, query: TextQuery, text: string): string {
+  switch (query.op) {
+    case 'not':
+      return 'false';
+    case 'and':
+      return `(${query.parts.map((part) => surelyIn(ctx, part, text)).join(' and ')})`;
+    case 'or':
+      return `(${query.parts.map((part) => surelyIn(ctx, part, text)).join(' or ')})`;
+    case 'phrase': {
+      const words = like(query.words.join(' '));
+      const starts = [` ${words}`, `:"${words}`];
+      const forms = query.prefix ? starts : starts.flatMap((start) => [`${start} `, `${start}"`]);
+      return or(forms.map((form) => `${text} like ${ctx.sql.value(`%${form}%`)} collate "C"`));
+    }
+  }
 }
 
-/** `_content`: read from the bodies, since an index of all words of all resources would cost more than the rest of a create. */
+/**
+ * Bodies that can't meet the query are passed over before anything is cut out of them: CASE keeps the order. Of each the text is
+ * unpacked once, and its characters, which cost half of it all, are counted only where the words are not there.
+ */
+function inBody(ctx: ConditionContext, queries: readonly TextQuery[], m: string, test: string, sure = 'false'): string {
+  const raw = or(queries.map((query) => rawTest(ctx, query, 'b.text')));
+  const isAscii = 'octet_length(b.text) = char_length(b.text)';
+  return `(select case when not ${raw} and ${isAscii} then false when ${sure} then true else ${test} end
+    from (select lower(${m}.body collate "C") as text offset 0) b)`;
+}
+
+/**
+ * `_content`: read from the bodies, since an index of all words of all resources would cost more than the rest of a create. Where
+ * the words stand between spaces after the narrative, whose tags are none, nothing has to be cut out: 4 µs instead of 100.
+ */
 export function contentCondition(ctx: ConditionContext, queries: readonly TextQuery[], m: string): string {
   const x = ctx.sql.alias();
   const words = or(queries.map((query) => wordsTest(ctx, query, x)));
   const test = `(select ${words} from (select content_words(${m}.body) as words offset 0) ${x})`;
-  return inBody(ctx, queries, m, test);
+  const surely = or(queries.map((query) => surelyIn(ctx, query, 'a.text')));
+  const after = `(select split_part(b.text, '</div>"', -1) as text offset 0) a`;
+  return inBody(ctx, queries, m, test, `(select a.text not like '%<%' and ${surely} from ${after})`);
 }
 
 type DisplayValue = SearchValue & { kind: 'display' };

@@ -57,7 +57,7 @@ const whole = async (text: string): Promise<Row[]> =>
   (await ways(askedOf(text, PATIENTS + 1)).at(-1)!(askedOf(text, PATIENTS + 1))) as Row[];
 
 async function walked(asked: Asked): Promise<Row[] | undefined> {
-  const walk = walkFor(asked.query, asked.cursor);
+  const walk = walkFor(asked);
   if (!walk) return undefined;
   const { text, values } = walk.sql(asked);
   return db.query<Row>(statementFor(text), values);
@@ -124,7 +124,7 @@ test('a walk of all rows finds all that have a value', async () => {
 });
 
 test('no walk goes in an order that no index has, or where the values have come to an end', () => {
-  assert.equal(walkFor(askedOf('_sort=gender,birthdate', 5).query, undefined), undefined);
+  assert.equal(walkFor(askedOf('_sort=gender,birthdate', 5)), undefined);
   const cursor = { rid: '5', keys: [null, 'x'] };
-  assert.equal(walkFor(askedOf('_sort=birthdate,family', 5).query, cursor), undefined);
+  assert.equal(walkFor({ ...askedOf('_sort=birthdate,family', 5), cursor }), undefined);
 });

@@ -1,5 +1,5 @@
 // Walks: resources in the order asked for, each tested, until the page is full.
-import type { Criterion, SearchQuery } from '#fhir-model';
+import type { Criterion } from '#fhir-model';
 import { indexedAs } from '../store/index-rows.ts';
 import { currentTable } from '../store/layout.ts';
 import { groups, groupTest, isOneRow } from './conditions.ts';
@@ -31,10 +31,11 @@ const isReferred = (joins: PageContext['joins'], criterion: Criterion): boolean 
 const rowsOf = ({ page, query }: Asked): number =>
   query.criteria.some((criterion) => isReferred(page.joins, criterion)) ? WALK_ROWS_REFERRED : WALK_ROWS;
 
-/** Rows to look at: without criteria each that is looked at matches. */
-function bound(asked: Asked): number {
-  return asked.query.criteria.length === 0 ? asked.limit : (asked.walkRows ?? rowsOf(asked));
-}
+/** Whether each row that is looked at matches: there are no criteria, and the access scope hides nothing. */
+const isUntested = ({ page, query }: Pick<Asked, 'page' | 'query'>): boolean =>
+  query.criteria.length === 0 && page.scope.kind === 'everything';
+
+const bound = (asked: Asked): number => (isUntested(asked) ? asked.limit : (asked.walkRows ?? rowsOf(asked)));
 
 /** A second walk is so many times as long at most: 20 ms where tokens alone are tested. */
 const FURTHER_MAX = 20;
@@ -126,9 +127,10 @@ function indexedSql(asked: Asked, source: SortSource): Sql {
 }
 
 /** The walk in the order of the query; undefined when there is no index in that order. */
-export function walkFor(query: SearchQuery, cursor: Cursor | undefined): Walk | undefined {
+export function walkFor(asked: Pick<Asked, 'page' | 'query' | 'cursor'>): Walk | undefined {
+  const { query, cursor } = asked;
   if (query.criteria.some(({ param, modifier }) => modifier === undefined && isRare(param.code))) return undefined;
-  const complete = query.criteria.length === 0;
+  const complete = isUntested(asked);
   const [sort, ...more] = query.sort;
   if (!sort) return { sql: newestSql, complete };
   if (more.length > 0 || sort.param.code === '_id') {

@@ -103,14 +103,15 @@ function valuesOf({ request, access }: Parts, layout: Layout): unknown[] {
   ];
 }
 
-/** Nothing that came right after version `t` was there when the range began. */
+/**
+ * Nothing that came after version `t` was there when the range began. Of the former versions the next one that is kept
+ * tells it: those between may be expunged.
+ */
 const outlives = ({ current, former }: Parts, from: number): string =>
-  [former, current]
-    .map(
-      (table) => `not exists (select 1 from ${table} s where s.type = t.type and s.id = t.id
-        and s.version = t.version + 1 and s.updated <= to_timestamp($${from}::float8))`,
-    )
-    .join(' and ');
+  `coalesce((select s.updated > to_timestamp($${from}::float8) from ${former} s where s.type = t.type and s.id = t.id
+        and s.version > t.version order by s.version limit 1), true)
+      and not exists (select 1 from ${current} s where s.type = t.type and s.id = t.id
+        and s.version > t.version and s.updated <= to_timestamp($${from}::float8))`;
 
 /** The conditions on `t`, a row of one of the two tables. */
 function conditions(parts: Parts, isFormer: boolean): string {

@@ -17,6 +17,7 @@ import type { ParameterRegistry } from '../parameters/registry.ts';
 import { bodyText } from './body.ts';
 import { type ChangeStream, createChangeStream } from './changes.ts';
 import { type DeleteRequest, deleteEach, deleteKey } from './delete-each.ts';
+import { assertNoneHidden } from './hidden.ts';
 import { indexRows } from './index-rows.ts';
 import { insertEach } from './insert-many.ts';
 import { type Layout, readLayout } from './layout.ts';
@@ -270,6 +271,7 @@ async function updateNow(
       store.stream.committed([stored]);
       return stored;
     }
+    if (updated.kind === 'absent') await assertNoneHidden(store.db, one.type, [id], scope);
     one = again(store, one, resource, outcome.afterMs);
   }
   throw busy(one.type, id);

@@ -140,11 +140,11 @@ export const codeToken = (param: SearchParam, system: string, code: string): str
 const systemEntry = ({ param, system, code }: IndexValue & { kind: 'token' }): string[] =>
   system && (code === undefined || param.codeSystem === undefined) ? [token.anyCode(param, system)] : [];
 
-/** A code needs one token: in which systems it is used the terms tell. */
+/** A code needs one token: in which systems it is used the terms tell. Of a system without a code they tell nothing. */
 function codedEntries(value: IndexValue & { kind: 'token' }): Entries {
   const { param, system = '', code } = value;
   const facts = [token.present(param), ...systemEntry(value)];
-  if (code === undefined) return { tokens: [], facts, terms: [] };
+  if (code === undefined) return { tokens: systemEntry(value), facts, terms: [] };
   const hash = codeToken(param, system, code);
   return { tokens: [hash], facts, terms: [termOf('k', param.key, code.toLowerCase(), system, hash)] };
 }
