@@ -2,7 +2,7 @@
 import type { EntryResult } from '#fhir-model';
 import { type CerebraError, type Clock, type Db, isCerebraError, isPassing, isWriteRace, type Log } from '#platform';
 import { answerTo } from './answer.ts';
-import { joinPieces, type Piece } from './continuations.ts';
+import { joinPieces, type Piece, type UsedPiece } from './continuations.ts';
 import type { AttemptInfo, Journal, Journaled, StoredOutcome, Timings } from './journal/journal.ts';
 import type { Inquiry, Responder } from './mapping/context.ts';
 import { mapMessage } from './mapping/map.ts';
@@ -27,7 +27,9 @@ export interface Answer {
 export interface Pending extends Omit<StoredOutcome, 'results' | 'finishedMs'> {
   outbound: OutboundMessage[];
   /** It waits for the message that continues it. */
-  piece?: Piece;
+  piece?: Piece | undefined;
+  /** It is the last of these. */
+  used?: readonly UsedPiece[] | undefined;
   /** When it began to wait for its transaction, of performance.now(). */
   writeStartMs: number;
 }
@@ -120,7 +122,7 @@ async function store(context: AttemptContext, attempted: Attempted): Promise<Ans
   const fault = faultBefore(known, attempted.plan);
   if (fault !== undefined || attempted.plan instanceof Refusal || known.message instanceof Refusal) throw fault;
   const startMs = performance.now();
-  const joined = await joinPieces(context.db, known);
+  const joined = await joinPieces(context.db, known, message.id);
   const whole = joined?.whole;
   const plan = whole === undefined ? attempted.plan : context.planOf(whole, attempted.source);
   const { entries, moves, warnings, outbound, respond } = make(plan, whole ?? known.message, message);
@@ -138,7 +140,7 @@ async function store(context: AttemptContext, attempted: Attempted): Promise<Ans
       const mark: Pending = {
         ...info,
         ...filtered,
-        ...(joined?.piece === undefined ? {} : { piece: joined.piece }),
+        ...{ piece: joined?.piece, used: joined?.used },
         message,
         ack,
         warnings,
@@ -236,6 +238,8 @@ function asRefusal(error: unknown, log: Log, id: bigint): Refusal {
     return refused;
   }
   log.error({ err: error, journalId }, 'HL7 message not stored');
+  // What the operator has to mend, such as a destination that is not configured: it is told by its name.
+  if (isCerebraError(error, 'config')) return new Refusal('AE', '207', error.message, { cause: error });
   const transient = isPassing(error) || isConflict(error);
   const text = transient ? 'The store is not available' : 'The message could not be processed';
   return new Refusal('AE', '207', text, { transient, cause: error });

@@ -6,6 +6,7 @@ import test from 'node:test';
 import { CerebraError } from '#platform';
 import { waitFor } from '#platform/testing';
 import { frame } from './mllp/frame.ts';
+import { caller } from './routes/testing.ts';
 import { build, msa, oru, rig, rows } from './testing/engine-rig.ts';
 
 const lines = (ack: Buffer): string[] =>
@@ -105,6 +106,36 @@ test('pieces of one message: the last has the effect of all', async (t) => {
   );
 });
 
+test('a piece has one continuation: where pointers are counted anew, no message goes on with one of another patient', async (t) => {
+  const { db, writer, engine } = await rig(t);
+  const pieces = (id: string, order: string, patient: string): [first: Buffer, last: Buffer] => {
+    const [msh, pid, obr, obx] = oru({ id, order, patient }).toString('latin1').split('\r') as [
+      string,
+      string,
+      string,
+      string,
+    ];
+    const last = [`${msh.replace(`|${id}|`, `|${id}-2|`)}||1`, obr, obx];
+    return [Buffer.from([msh, pid, 'DSC|1|F'].join('\r')), Buffer.from(last.join('\r'))];
+  };
+  const [one, two] = [pieces('A', 'F1', '777'), pieces('B', 'F2', '888')];
+  for (const piece of one) assert.match(msa(await engine.process(piece)), /^MSA\|AA/);
+  assert.equal(msa(await engine.process(two[1])), 'MSA|AE|B-2', 'its first piece was lost');
+  assert.equal(writer.all('DiagnosticReport').length, 1);
+  const call = caller(engine.adminRoutes, '/admin/hl7');
+  const again = await call('POST', '/messages/2/reprocess', { body: { author: 'kim' } });
+  assert.equal(again.status, 200, JSON.stringify(again.body));
+  assert.deepEqual(
+    (await rows(db)).map(({ state }) => state),
+    ['filtered', 'stored', 'failed'],
+  );
+  for (const piece of two) assert.match(msa(await engine.process(piece)), /^MSA\|AA/);
+  assert.deepEqual(
+    writer.all('DiagnosticReport').map(({ subject }) => subject),
+    writer.all('Patient').map(({ id }) => ({ reference: `Patient/${id}` })),
+  );
+});
+
 /** Sends over MLLP and yields the first `count` acknowledgments. */
 async function exchange(port: number, message: Buffer, count: number): Promise<string[]> {
   const socket = connect(port, '127.0.0.1');
@@ -166,6 +197,27 @@ test('enhanced mode: no application acknowledgment wanted, or only of an error',
   assert.deepEqual(await codes(of('N3', 'NE', 'AL')), ['AA']);
   assert.deepEqual(await codes(of('N4', 'ER', 'ER')), []);
   assert.deepEqual(await codes(of('N5', 'SU', 'ER', 'ORU^Z99')), ['CA', 'AR']);
+});
+
+test('enhanced mode: of what failed and its route accepts the sender hears success, or nothing where it wants errors', async (t) => {
+  const { db, engine } = await rig(t);
+  await engine.start();
+  const call = caller(engine.adminRoutes, '/admin/hl7');
+  const route = { id: 'lax', name: 'Lax', validation: { structure: 'strict' }, onError: 'accept' };
+  const put = await call('PUT', '/routes/lax', { body: { route, author: 'kim', comment: 'test' } });
+  assert.equal(put.status, 201);
+  const codes = async (id: string, application: string): Promise<string[]> => {
+    const message = enhanced(oru({ id, value: 'high' }), 'NE', application);
+    const answered = lines(await engine.process(message));
+    return answered.filter((line) => line.startsWith('MSA'));
+  };
+  assert.deepEqual(await codes('X1', 'SU'), ['MSA|AA|X1']);
+  assert.deepEqual(await codes('X2', 'ER'), []);
+  assert.deepEqual(
+    (await rows(db)).map(({ state }) => state),
+    ['failed', 'failed'],
+  );
+  await engine.stop();
 });
 
 /** The same message in enhanced mode. */

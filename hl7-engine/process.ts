@@ -15,13 +15,14 @@ import {
   refuseWith,
 } from './attempt.ts';
 import { handleBatches } from './batches.ts';
-import { isPiece, keepPiece, piecePlan } from './continuations.ts';
+import { isPiece, keepPiece, piecePlan, usePieces } from './continuations.ts';
 import { createInsistence } from './insistence.ts';
 import type { Found, Journal, Journaled } from './journal/journal.ts';
 import { type AckPlan, ackPlan, buildAck, buildCommitAck, isAckDue, isAcknowledgment } from './message/ack.ts';
 import { type Read, read } from './message/header.ts';
 import type { Hl7Message } from './message/message.ts';
 import { Refusal } from './message/refusal.ts';
+import { readAnswer } from './outbound/answer.ts';
 import type { MovingWriter } from './references/move.ts';
 import {
   type HandleMessage,
@@ -90,6 +91,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
       if (sent.length > 0) await outbound.enqueue(tx, sent);
       for (const { mark } of done) {
         if (mark.piece !== undefined) await keepPiece(tx, mark.piece, mark.message.id);
+        if (mark.used !== undefined) await usePieces(tx, mark.used, mark.message.id);
       }
     },
     onCommit: (done: Done<Pending>[]) => {
@@ -178,7 +180,9 @@ export function createProcessor(options: ProcessorOptions): Processor {
     const answer = await measured(known, plan, () =>
       attempted.isKept ? insistence.on(() => settle(attempted)) : settle(attempted),
     );
-    const isAccepted = answer.outcome !== 'refused' && answer.outcome !== 'failed';
+    const isRefused = answer.outcome === 'refused' || answer.outcome === 'failed';
+    // A route with the policy `accept` says AA of what failed.
+    const isAccepted = !isRefused || readAnswer(answer.ack)?.accepted === true;
     const ackStartMs = performance.now();
     if (isTaken && isAckDue(acks.application, isAccepted)) {
       await send(answer.ack);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import test from 'node:test';
+import test, { type TestContext } from 'node:test';
 import type { JsonObject, Resource } from '#fhir-model';
 import { waitFor } from '#platform/testing';
 import { assertOutcome, entries, type Reply } from './client.ts';
@@ -237,34 +237,79 @@ test('$process-message does as a stored MessageDefinition says of its event', as
   assert.equal(codeOf(await client('POST', '$process-message', fhirMessage(id, 9, { header }))).code, 'ok');
 });
 
-test('$process-message async: accepted, and the answer follows', async (t) => {
-  const received: Resource[] = [];
+interface Answers {
+  base: string;
+  /** Path with query of each request, and what the message in it says to. */
+  received: { path: string; response: JsonObject }[];
+}
+
+async function answerReceiver(t: TestContext): Promise<Answers> {
+  const received: Answers['received'] = [];
   const receiver = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
-      received.push(JSON.parse(Buffer.concat(chunks).toString('utf8')));
+      const message = JSON.parse(Buffer.concat(chunks).toString('utf8')) as { entry: { resource: Resource }[] };
+      received.push({ path: request.url!, response: message.entry[0]!.resource.response as JsonObject });
       response.end();
     });
   });
   receiver.listen(0, '127.0.0.1');
   await once(receiver, 'listening');
   t.after(() => receiver.close());
-  const url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/answers`;
+  return { base: `http://127.0.0.1:${(receiver.address() as AddressInfo).port}`, received };
+}
+
+test('$process-message async: accepted, and the answer follows, also to who asks again', async (t) => {
+  const { base, received } = await answerReceiver(t);
   const id = '0f9d3e0c-3b1e-4d58-9f7e-000000000006';
-  const reply = await client(
-    'POST',
-    `$process-message?async=true&response-url=${encodeURIComponent(url)}`,
-    fhirMessage(id, 3),
-  );
-  assert.equal(reply.status, 202, reply.text);
-  await waitFor(async () => received.length > 0, 'the answer');
-  const [answer] = (received[0]!.entry as JsonObject[]).map(({ resource }) => resource as Resource);
-  assert.deepEqual(answer!.response, { identifier: id, code: 'ok' });
+  const path = `$process-message?async=true&response-url=${encodeURIComponent(`${base}/answers?key=a%20b`)}`;
+  for (const count of [1, 2]) {
+    const reply = await client('POST', path, fhirMessage(id, 3));
+    assert.deepEqual([reply.status, reply.text], [202, '']);
+    await waitFor(async () => received.length === count, 'the answer');
+  }
+  const answer = { path: '/answers?key=a%20b&async=true', response: { identifier: id, code: 'ok' } };
+  assert.deepEqual(received, [answer, answer]);
   const closed = await client(
     'POST',
     '$process-message?async=true&response-url=http://169.254.169.254/x',
     fhirMessage(id, 3),
   );
   assertOutcome(closed, 400, 'value', 'response-url');
+});
+
+test('$process-message async: without response-url the answer goes to $process-message of the sender', async (t) => {
+  const { base, received } = await answerReceiver(t);
+  const id = '0f9d3e0c-3b1e-4d58-9f7e-000000000008';
+  const from = (endpoint: string) => fhirMessage(id, 3, { header: { source: { endpoint } } });
+  const reply = await client('POST', '$process-message?async=true', from(`${base}/fhir/`));
+  assert.equal(reply.status, 202, reply.text);
+  await waitFor(async () => received.length > 0, 'the answer');
+  assert.deepEqual(received, [{ path: '/fhir/$process-message?async=true', response: { identifier: id, code: 'ok' } }]);
+  const elsewhere = await client('POST', '$process-message?async=true', from('urn:oid:1.2.3'));
+  const { diagnostics } = assertOutcome(elsewhere, 400, 'value', 'MessageHeader.source.endpoint');
+  assert.equal(
+    diagnostics,
+    'The answer cannot be sent to MessageHeader.source.endpoint. The endpoint must be an http: or https: URL. Parameter response-url can name another one.',
+  );
+});
+
+test('$process-message async: a message that fails is refused, since 2xx would promise an answer', async (t) => {
+  const { base, received } = await answerReceiver(t);
+  const path = `$process-message?async=true&response-url=${encodeURIComponent(base)}`;
+  const unknown = { eventCoding: { ...event, code: 'valueset-expand' } };
+  const id = '0f9d3e0c-3b1e-4d58-9f7e-000000000009';
+  const reply = await client('POST', path, fhirMessage(id, 3, { header: unknown }));
+  assertOutcome(reply, 400, 'not-supported', 'MessageHeader.event[x]');
+  const answer = { response: { identifier: firstId, code: 'ok' } };
+  assert.equal((await client('POST', path, fhirMessage(id, 3, { header: answer }))).status, 202);
+  const last = '0f9d3e0c-3b1e-4d58-9f7e-00000000000b';
+  assert.equal((await client('POST', path, fhirMessage(last, 3))).status, 202);
+  await waitFor(async () => received.length > 0, 'the answer');
+  assert.deepEqual(
+    received.map(({ response }) => response),
+    [{ identifier: last, code: 'ok' }],
+    'what answers another message is not answered',
+  );
 });

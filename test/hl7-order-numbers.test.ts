@@ -121,6 +121,68 @@ test('two reports of one placer’s number in one message, sent twice', async ()
   ]);
 });
 
+for (const first of ['alone', 'with the filler’s']) {
+  test(`a placer’s number alone beside the same one with the filler’s, of which the one ${first} comes first: two reports`, async () => {
+    const patient = first === 'alone' ? 'NUM-U' : 'NUM-V';
+    const [alone, both] = [`${patient}-P^EHR|`, `${patient}-P^EHR|${patient}-F^LAB`];
+    const orders = (first === 'alone' ? [alone, both] : [both, alone]).map(
+      (numbers) => [numbers, numbers === both] as const,
+    );
+    const send = (at: string, status: string, add: number) =>
+      accept(
+        'ORU^R01^ORU_R01',
+        at,
+        `PID|1||${patient}^^^TESTHOSP^MR||TEST^NUMBERS`,
+        ...orders.flatMap(([numbers, isBoth], index) => [
+          `ORC|RE|${numbers}`,
+          `OBR|${index + 1}|${numbers}|P1^Panel^L|||20260301070000||||||||||||||||||${status}`,
+          `OBX|1|NM|K^Potassium^L||${(isBoth ? 2 : 1) + add}|mmol/L|||||${status}`,
+        ]),
+      );
+    const ofPatient = `subject:Patient.identifier=${patient}`;
+    await send('20260301080000', 'P', 0);
+    await send('20260301090000', 'F', 4);
+    assert.deepEqual(values(await find('Observation', ofPatient)), [
+      ['final', 5],
+      ['final', 6],
+    ]);
+    const reports = await find('DiagnosticReport', ofPatient);
+    assert.deepEqual(reports.map(numbersOf).sort(), [[`${patient}-F`, `${patient}-P`], [`${patient}-P`]]);
+    const request = await only('ServiceRequest', ofPatient);
+    assert.deepEqual(numbersOf(request), [`${patient}-F`, `${patient}-P`]);
+    // Each as before by itself.
+    await result(patient, '20260301100000', `${patient}-P^EHR`, '', 'C', '7');
+    await result(patient, '20260301110000', `${patient}-P^EHR`, `${patient}-F^LAB`, 'C', '8');
+    assert.deepEqual(values(await find('Observation', ofPatient)), [
+      ['corrected', 7],
+      ['corrected', 8],
+    ]);
+  });
+}
+
+test('a report that is there under the placer’s number stays the one of that number alone, when both come in one message', async () => {
+  const ofPatient = 'subject:Patient.identifier=NUM-W';
+  await result('NUM-W', '20260301080000', 'W-P^EHR', '', 'P', '1');
+  const before = await only('DiagnosticReport', ofPatient);
+  await accept(
+    'ORU^R01^ORU_R01',
+    '20260301090000',
+    'PID|1||NUM-W^^^TESTHOSP^MR||TEST^NUMBERS',
+    ...['', 'W-F^LAB'].flatMap((filler, index) => [
+      `ORC|RE|W-P^EHR|${filler}`,
+      `OBR|${index + 1}|W-P^EHR|${filler}|P1^Panel^L|||20260301070000||||||||||||||||||F`,
+      `OBX|1|NM|K^Potassium^L||${index + 2}|mmol/L|||||F`,
+    ]),
+  );
+  const reports = await find('DiagnosticReport', ofPatient);
+  assert.deepEqual(reports.map(numbersOf).sort(), [['W-F', 'W-P'], ['W-P']]);
+  assert.deepEqual(numbersOf(reports.find(({ id }) => id === before.id)!), ['W-P']);
+  assert.deepEqual(values(await find('Observation', ofPatient)), [
+    ['final', 2],
+    ['final', 3],
+  ]);
+});
+
 /** An order of the services under one number, each with its own ORC. */
 const order = (patient: string, at: string, control: string, number: string, ...services: string[]) =>
   accept(
@@ -165,6 +227,34 @@ test('of several services of a number the one that the change leaves out is repl
     ['A', 'active'],
     ['C', 'active'],
     ['D', 'active'],
+  ]);
+});
+
+for (const isKnown of [true, false]) {
+  test(`an order that comes after its change, the service ${isKnown ? 'known before' : 'never seen'}: it is not ordered again`, async () => {
+    const number = isKnown ? 'L-1' : 'L-2';
+    const patient = `NUM-${number}`;
+    if (isKnown) await order(patient, '20260301080000', 'NW', number, 'A');
+    await order(patient, '20260301090000', 'XO', number, 'B');
+    await order(patient, '20260301100000', 'XO', number, 'C');
+    await order(patient, '20260301080000', 'NW', number, 'A');
+    await order(patient, '20260301090000', 'XO', number, 'B');
+    assert.deepEqual(await ordered(patient), [['C', 'active']]);
+    // Ordered anew once it was changed, it is one more.
+    await order(patient, '20260301110000', 'NW', number, 'A');
+    assert.deepEqual(await ordered(patient), [
+      ['A', 'active'],
+      ['C', 'active'],
+    ]);
+  });
+}
+
+test('of the services of an order that comes after its change the one that was left out is not ordered again', async () => {
+  await order('NUM-N', '20260301090000', 'XO', 'N-1', 'A', 'C');
+  await order('NUM-N', '20260301080000', 'NW', 'N-1', 'A', 'B');
+  assert.deepEqual(await ordered('NUM-N'), [
+    ['A', 'active'],
+    ['C', 'active'],
   ]);
 });
 

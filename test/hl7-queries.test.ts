@@ -117,6 +117,17 @@ test('by name and birth alone; and what is nobody’s or several’s', async () 
   ]);
 });
 
+test('who is found by a name as searches fold it gets the history under that name', async () => {
+  await vaccinate('Q5', 'GROßE ŁØSS^SØREN', '19900101', [['V5', '20250301', '08^Hep B^CVX']]);
+  for (const name of ['GROSSE LOSS^SOREN', 'Große Łøss^Søren']) {
+    for (const number of ['', 'Q5^^^REGISTRY^MR']) {
+      const answer = await history(`${number}|${name}||19900101`);
+      assert.equal(answer[0]!.split('|')[20], 'Z32^CDCPHINVS', `${number} ${name}`);
+      assert.equal(named(answer, 'RXA').length, 1);
+    }
+  }
+});
+
 test('a query that cannot be answered says what to do', async () => {
   const [, msa, err] = await history('');
   assert.match(msa!, /^MSA\|AE\|/);

@@ -33,10 +33,28 @@ export function createMessageResponder({ jobs, reader, scope, egressAllow }: Res
     await post(new URL(String(url)), stored.body, egress);
   });
   return {
-    refuse: (url) =>
-      URL.canParse(url) ? egress.refuseUrl(new URL(url)) : 'The address for the answer is no absolute URL',
-    send: (url, bundleId) => jobs.add(job, { url, bundleId }, { attempts: attemptsMax, jobId: `${bundleId}-response` }),
+    refuse: (url) => (URL.canParse(url) ? egress.refuseUrl(new URL(url)) : 'It is no absolute URL'),
+    // Without an id of its own: the queue keeps jobs that are done or given up for days, and would take no second one of
+    // that id, so that whoever sends the message again because no answer came would wait in vain.
+    send: (url, bundleId) => jobs.add(job, { url, bundleId }, { attempts: attemptsMax }),
   };
+}
+
+/** Answers are accepted, not answered: `async=true`. The rest of the query stays byte for byte, as it may be signed. What is no URL stays. */
+export function withAsync(text: string): string {
+  if (!URL.canParse(text)) return text;
+  const url = new URL(text);
+  if (url.searchParams.get('async') !== 'true') url.search += `${url.search === '' ? '?' : '&'}async=true`;
+  return url.href;
+}
+
+/** `[endpoint]/$process-message?async=true`; a query of the endpoint stays. */
+export function processMessageAt(endpoint: string): string {
+  if (!URL.canParse(endpoint)) return endpoint;
+  const url = new URL(endpoint);
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') return endpoint;
+  url.pathname = `${url.pathname.replace(/\/+$|\/\$process-message\/*$/, '')}/$process-message`;
+  return withAsync(url.href);
 }
 
 /** Any 2xx is success; redirects are not followed, since they would lead where nobody checked. */

@@ -18,7 +18,7 @@ import { derivedId } from '../mapping/derived-id.ts';
 import { tokenCriterion } from '../mapping/identifiers.ts';
 import { isObject, text } from './building.ts';
 import { type MessageContent, messageContent } from './message-entries.ts';
-import type { MessageResponder } from './message-responder.ts';
+import { type MessageResponder, processMessageAt, withAsync } from './message-responder.ts';
 
 export interface ProcessMessageParts {
   clock: Clock;
@@ -207,27 +207,46 @@ async function processed(
   }
 }
 
-/** Where the answer goes beside this one, if anywhere. */
-function responseUrl({ input }: OperationRequest, { header }: MessageContent): string | undefined {
+/** Where the answer is sent to, and what of the request says so. */
+interface AnswerAddress {
+  url: string;
+  place: string;
+}
+
+/** Undefined where the answer goes nowhere but back. A message that answers another one is answered by none. */
+function answerAddress({ input }: OperationRequest, { header }: MessageContent): AnswerAddress | undefined {
+  if (isObject(header.response)) return undefined;
+  const named = one<string>(input, 'response-url');
+  if (named !== undefined) return { url: withAsync(named), place: 'response-url' };
+  if (one<boolean>(input, 'async') !== true) return undefined;
   const source = isObject(header.source) ? text(header.source.endpoint) : undefined;
-  return one<string>(input, 'response-url') ?? (one<boolean>(input, 'async') === true ? source : undefined);
+  return { url: processMessageAt(source ?? ''), place: 'MessageHeader.source.endpoint' };
+}
+
+/** Accepting a message includes to know where to answer: https://hl7.org/fhir/R4/messageheader-operation-process-message.html */
+function assertAnswerable({ responder }: ProcessMessageParts, { url, place }: AnswerAddress): void {
+  const refusal = responder === undefined ? 'Answers are only given at once here' : responder.refuse(url);
+  if (refusal === undefined) return;
+  const advice =
+    responder !== undefined && place !== 'response-url' ? ' Parameter response-url can name another one.' : '';
+  throw new CerebraError('invalid-parameter', `The answer cannot be sent to ${place}. ${refusal}.${advice}`, {
+    expression: [place],
+  });
 }
 
 async function processMessage(parts: ProcessMessageParts, request: OperationRequest): Promise<OperationAnswer> {
   const bundle = one<Resource>(request.input, 'content')!;
   const content = messageContent(bundle, parts.baseUrl);
-  const url = responseUrl(request, content);
-  const refusal =
-    url === undefined
-      ? undefined
-      : (parts.responder?.refuse(url) ?? (parts.responder ? undefined : 'Answers are only given at once here'));
-  if (refusal !== undefined) throw new CerebraError('invalid-parameter', refusal, { expression: ['response-url'] });
+  const isAsync = one<boolean>(request.input, 'async') === true;
+  const address = answerAddress(request, content);
+  if (address !== undefined) assertAnswerable(parts, address);
   try {
     const answer = await processed(parts, bundle, content, request.scope);
-    if (url !== undefined) await parts.responder!.send(url, (JSON.parse(answer) as { id: string }).id);
-    return one<boolean>(request.input, 'async') === true ? { status: 202 } : { text: answer };
+    if (address !== undefined) await parts.responder!.send(address.url, (JSON.parse(answer) as { id: string }).id);
+    return isAsync ? { status: 202 } : { text: answer };
   } catch (error) {
-    if (!isCerebraError(error)) throw error;
+    // Who asked for an answer by another way takes any 2xx for the promise of one.
+    if (!isCerebraError(error) || isAsync) throw error;
     const id = derivedId('OperationOutcome', [content.header.id, String(parts.clock.now())]);
     const outcome = { ...operationOutcome(error.issues), id } as Resource;
     if (error.status >= 500) parts.log.warn({ err: error }, 'a FHIR message could not be processed');
@@ -268,7 +287,7 @@ export const processMessageOperation = (parts: ProcessMessageParts): OperationSp
       min: 0,
       max: '1',
       type: 'url',
-      documentation: 'Where that message goes; default MessageHeader.source.endpoint',
+      documentation: 'Where that message goes; default $process-message below MessageHeader.source.endpoint',
     },
     { name: 'return', use: 'out', min: 0, max: '1', type: 'Bundle', documentation: 'The message that answers' },
   ],

@@ -108,6 +108,10 @@ export function obxValue(building: Building, holder: JsonObject): ObxValue | und
   return undefined;
 }
 
+/** Why there is no value, in words and code where a value would be: no state of a result (OBX-11) says it. */
+export const absentValue = (building: Building, reason: JsonObject): ObxValue | undefined =>
+  typed(coded(building), cwe(building, reason));
+
 /** OBX-7 of the ranges: their words, else low and high; several are parted by `;`. */
 export function rangeText(ranges: readonly JsonObject[]): string | undefined {
   const words = ranges.flatMap((range) => {

@@ -94,7 +94,7 @@ test('search: conditions together, pages, and what is wrong with a condition', a
     ['text=-', /text: has no letter or digit/],
     ['warnings=perhaps', /warnings: /],
     ['after=x', /after is the number/],
-    ['patient=1', /There is no condition patient: there are from, .*patientId/],
+    ['patient=1', /There is no parameter patient here: there are from, .*patientId/],
     ['type=A&type=B', /type is given twice/],
     [`text=${'x'.repeat(301)}`, /text: /],
   ];

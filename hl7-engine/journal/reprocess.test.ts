@@ -72,6 +72,21 @@ async function failures(journal: Journal): Promise<void> {
   await Promise.all(messages.map((message) => journal.markFailed(message, refusal(), Buffer.from('AE'), 1)));
 }
 
+test('a run finds what matches also where the index is far behind', async (t) => {
+  const { db, journal, done, reprocessing } = await rig(await testDatabase(t));
+  const found = (id: string) => receive(journal, id, Buffer.concat([raw(id, '1'), Buffer.from('\rNTE|1||needle')]));
+  await found('first');
+  await db.query({
+    text: `insert into hl7_message (received_at, sender, control_id, content_hash, control_id_reused, type, raw, state, attempts)
+      select now(), 'S|F', i::text, sha256(i::text::bytea), false, 'ORU^R01', 'MSH|', 'acknowledged', 1
+      from generate_series(1, 4500) as i`,
+  });
+  await found('last');
+  const run = await reprocessing.begin({ text: 'needle' }, 'kim');
+  const { total, done: count } = await ended(db, run.id, 'done');
+  assert.deepEqual([done, total, count], [['first', 'last'], 2n, 2n]);
+});
+
 test('a run processes all that match, each patient in order, and tells what failed', async (t) => {
   const { db, journal, done, reprocessing } = await rig(await testDatabase(t));
   await failures(journal);

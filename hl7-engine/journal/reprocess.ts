@@ -76,11 +76,12 @@ async function count(db: Db, { filter, until }: Run): Promise<number | undefined
   }
 }
 
-async function next({ db, reprocess }: ReprocessingOptions, run: Run): Promise<Batch | undefined> {
+async function nextBatch({ db, reprocess }: ReprocessingOptions, run: Run): Promise<Batch | undefined> {
   const search = { filter: readFilter(run.filter), order: 'oldest', beyond: run.at, limit: BATCH_MESSAGES } as const;
-  const { rows } = await searchMessages(db, search);
+  const { rows, next } = await searchMessages(db, search);
   const ids = rows.map(({ id }) => id).filter((id) => id <= run.until);
-  const last = ids.at(-1);
+  // Where the index has fallen behind there may be more beyond, though nothing was found so far.
+  const last = ids.at(-1) ?? (next !== undefined && next <= run.until ? next : undefined);
   if (last === undefined) return undefined;
   await inPatientsOrder(await headsOf(db, ids), {
     atATimeMax: AT_A_TIME,
@@ -95,7 +96,7 @@ async function next({ db, reprocess }: ReprocessingOptions, run: Run): Promise<B
 export function createReprocessing(options: ReprocessingOptions): Reprocessing {
   const { db, jobs, log, clock } = options;
   const worker = randomUUID();
-  const work = { count: (run: Run) => count(db, run), next: (run: Run) => next(options, run) };
+  const work = { count: (run: Run) => count(db, run), next: (run: Run) => nextBatch(options, run) };
   const slice = (id: string) => continueRun(db, { id, worker, clock }, work);
   let stopping = false;
   const running = new Set<Promise<void>>();

@@ -6,7 +6,7 @@ import { indexNext, settledNumber } from './index-blocks.ts';
 import { createIndexer } from './indexer.ts';
 import { createJournal, type Journal } from './journal.ts';
 import { type Filter, type Search, searchMessages } from './search.ts';
-import { patientNumbers, queryWords, readTerms } from './terms.ts';
+import { patientNumbers, patientQueryHashes, queryWordHashes, queryWords, readTerms, termHash } from './terms.ts';
 
 const pid = '777^^^HOSP&1.2.3&ISO^MR~888^^^OTHER^MR';
 
@@ -75,6 +75,39 @@ test('words are whole runs and their parts; case, diacritics, escapes and charac
 test('a query has the words of a message', () => {
   assert.deepEqual(queryWords('  M\u00fcller^ANNA "24323-8", & | '), ['muller', 'anna', '24323-8']);
   assert.deepEqual(queryWords('- , |'), []);
+});
+
+test('letters whose marks Unicode does not take apart are found in either form, indexed or not', async (t) => {
+  const db = await testDatabase(t);
+  const journal = createJournal(db);
+  const indexer = createIndexer({ db, log: testLog() });
+  const names = ['Strau\u00df S\u00f8rensen \u0141\u00f3d\u017a', 'STRAUSS SORENSEN LODZ'];
+  for (const [at, note] of names.entries()) {
+    await receive(journal, oru({ id: `M${at}`, note, patient: note.split(' ').at(-1)! }), { id: `M${at}` });
+  }
+  for (const step of ['direct', 'indexed']) {
+    for (const text of [
+      'strau\u00df',
+      'STRAU\u1e9e',
+      'strauss',
+      'S\u00d8RENSEN',
+      'sorensen',
+      '\u0142\u00f3d\u017a',
+      'lodz',
+    ]) {
+      assert.deepEqual(await found(db, { text }), ['M1', 'M0'], `${step} ${text}`);
+    }
+    for (const patientId of ['\u0141\u00d3D\u0179', 'lodz']) {
+      assert.deepEqual(await found(db, { patientId }), ['M1', 'M0'], `${step} ${patientId}`);
+    }
+    await indexer.pass(1);
+  }
+  const hashes = (kind: 'word' | 'patient', ...words: string[]) => words.map((word) => termHash(kind, word));
+  assert.deepEqual(queryWordHashes('Jane Strau\u00df'), [
+    hashes('word', 'jane'),
+    hashes('word', 'strauss', 'strau\u00df'),
+  ]);
+  assert.deepEqual(patientQueryHashes('\u00d81'), hashes('patient', 'o1', '\u00f81'));
 });
 
 test('patients: PID-2 to 4 and MRG-1, with each part of the assigning authority', () => {
@@ -244,6 +277,22 @@ test('9,300 messages in large blocks, small blocks and none: as looking at each 
       `newest ${JSON.stringify(filter)}`,
     );
   }
+});
+
+test('from the oldest on nothing is passed over, however far the index is behind', async (t) => {
+  const db = await testDatabase(t);
+  const indexer = createIndexer({ db, log: testLog() });
+  await db.query(fill, [1, 200]);
+  await indexer.pass(1);
+  await db.query(fill, [201, 4_700]);
+  const all = Array.from({ length: 4_700 }, (_, index) => index + 1);
+  for (const [filter, is] of matches) {
+    assert.deepEqual(await everyPage(db, filter, 'oldest', 70), all.filter(is), JSON.stringify(filter));
+  }
+  const { rows: none, ...page } = await searchMessages(db, { filter: { text: 'nothing' }, order: 'oldest', limit: 70 });
+  assert.deepEqual([none, page], [[], { next: 2_200n, unsearched: 2_500 }]);
+  const newest = await searchMessages(db, { filter: { text: 'w97' }, order: 'newest', limit: 70 });
+  assert.equal(newest.unsearched, 2_500);
 });
 
 test('a message whose number was given earlier and that is committed later is not passed over', async (t) => {

@@ -3,7 +3,16 @@ import type { Db, Queryable } from '#platform';
 import type { MessageState } from './journal.ts';
 import { type MessageRow, rowColumns } from './message-row.ts';
 import { inAll, listOf } from './postings.ts';
-import { patientQuery, queryWords, readTerms, searchedBytesMax, type TermKind, termHash } from './terms.ts';
+import {
+  patientQuery,
+  patientQueryHashes,
+  queryWordHashes,
+  queryWords,
+  readTerms,
+  searchedBytesMax,
+  type TermKind,
+  termHash,
+} from './terms.ts';
 
 /** All that is given must hold. */
 export interface Filter {
@@ -38,9 +47,9 @@ export interface Search {
 
 export interface Found {
   rows: MessageRow[];
-  /** There are more: search on beyond this number. */
+  /** There may be more: search on beyond this number. */
   next?: bigint;
-  /** So many of the latest messages are not in the index yet and were not looked at. */
+  /** So many of the latest messages are not in the index yet and were not looked at: from the oldest on they are what `next` leads to. */
   unsearched: number;
 }
 
@@ -71,8 +80,8 @@ interface Plan {
 function planOf({ filter, order }: Search): Plan {
   const words = queryWords(filter.text ?? '').slice(0, WORDS_MAX);
   const patient = filter.patientId === undefined ? undefined : patientQuery(filter.patientId);
-  const groups = words.map((word) => [termHash('word', word)]);
-  if (patient !== undefined) groups.push([termHash('patient', patient)]);
+  const groups = queryWordHashes(filter.text ?? '').slice(0, WORDS_MAX);
+  if (filter.patientId !== undefined) groups.push(patientQueryHashes(filter.patientId));
   const add = (kind: TermKind, text: string | undefined) => {
     if (text !== undefined) groups.push([termHash(kind, text)]);
   };
@@ -278,13 +287,22 @@ async function searchBlocks(db: Queryable, plan: Plan, walk: Walk): Promise<void
   }
 }
 
-/** The latest messages, which have no index. Yields how many were left out. */
-async function searchTail(db: Queryable, plan: Plan, walk: Walk, indexedTo: bigint, last: bigint): Promise<number> {
-  const reads = plan.words.length > 0 || plan.patient !== undefined;
-  const from = reads && last - indexedTo > TAIL_MESSAGES_MAX ? last - BigInt(TAIL_MESSAGES_MAX) : indexedTo;
-  const tail = { ...walk, low: walk.low > from ? walk.low : from };
-  if (tail.low < tail.high) await scan(db, plan, tail);
-  return Number(from - indexedTo);
+interface Tail {
+  /** Numbers between which, neither included, all is looked at. */
+  low: bigint;
+  high: bigint;
+  unsearched: number;
+}
+
+/** The latest messages, which have no index: of many the newest, or where it goes on from the oldest the first ones. */
+function tailOf({ newest, words, patient }: Plan, walk: Walk, indexedTo: bigint, last: bigint): Tail {
+  const reads = words.length > 0 || patient !== undefined;
+  const most = BigInt(TAIL_MESSAGES_MAX);
+  const begin = walk.low > indexedTo ? walk.low : indexedTo;
+  if (!reads || last - begin <= most) return { low: begin, high: walk.high, unsearched: 0 };
+  if (!newest) return { low: begin, high: begin + most + 1n, unsearched: Number(last - begin - most) };
+  const from = last - most;
+  return { low: walk.low > from ? walk.low : from, high: walk.high, unsearched: Number(from - begin) };
 }
 
 /** Yields messages that match, in order, up to `limit`. */
@@ -304,21 +322,20 @@ export async function searchMessages(db: Db | Queryable, search: Search): Promis
     const part = { ...walk, high: walk.high <= indexedTo ? walk.high : indexedTo + 1n };
     if (part.low < part.high) await (plan.groups.length === 0 ? scanIndexed : searchBlocks)(db, plan, part);
   };
-  const tail = () => searchTail(db, plan, walk, indexedTo, last);
-  let unsearched = 0;
-  if (plan.newest) {
-    unsearched = await tail();
-    await indexed();
-  } else {
-    await indexed();
-    unsearched = await tail();
-  }
-  return pageOf(walk.rows, search.limit, unsearched);
+  const { unsearched, ...tail } = tailOf(plan, walk, indexedTo, last);
+  const latest = async () => {
+    if (tail.low < tail.high) await scan(db, plan, { ...walk, ...tail });
+  };
+  for (const part of plan.newest ? [latest, indexed] : [indexed, latest]) await part();
+  const goesOn = !plan.newest && unsearched > 0 ? tail.high - 1n : undefined;
+  return pageOf(walk.rows, search.limit, unsearched, goesOn);
 }
 
-function pageOf(rows: MessageRow[], limit: number, unsearched: number): Found {
+/** `goesOn`: up to here all was looked at, and there is more. */
+function pageOf(rows: MessageRow[], limit: number, unsearched: number, goesOn: bigint | undefined): Found {
   const page = rows.slice(0, limit);
-  return rows.length > limit ? { rows: page, next: page.at(-1)!.id, unsearched } : { rows: page, unsearched };
+  const next = rows.length > limit ? page.at(-1)!.id : goesOn;
+  return next === undefined ? { rows: page, unsearched } : { rows: page, next, unsearched };
 }
 
 /** Whether a filter's text has a word at all: one of punctuation only would match everything. */

@@ -1,4 +1,5 @@
 // What a message is found by: the words of its text, its patients' identifiers, what its header and its outcome say.
+import { foldString } from '#fhir-model';
 import { codecOf } from '../message/codec.ts';
 import { type Hl7Message, type Part, tryParse } from '../message/message.ts';
 import { Refusal } from '../message/refusal.ts';
@@ -26,9 +27,17 @@ const runCharactersMax = 200;
 const ascii = /^[\x00-\x7f]*$/;
 const marks = /\p{M}+/gu;
 
-/** Case and diacritics make no difference: `MÜLLER` and `muller` are one word. */
+/** What stays of these two alphabets without its marks: letters such as ß and ł, which Unicode does not take apart. */
+const letters = /[[\p{Script=Latin}\p{Script=Greek}]--[a-z]]+/gv;
+
+/** Messages that came before letters such as ß were folded are in the index so. */
+const foldedBefore = (text: string): string =>
+  ascii.test(text) ? text.toLowerCase() : text.normalize('NFKD').replaceAll(marks, '').toLowerCase();
+
+/** Case and diacritics make no difference, as in a FHIR search: `MÜLLER` and `muller` are one word, `Strauß` and `STRAUSS`. */
 export function folded(text: string): string {
-  return ascii.test(text) ? text.toLowerCase() : text.normalize('NFKD').replaceAll(marks, '').toLowerCase();
+  const plain = foldedBefore(text);
+  return ascii.test(plain) ? plain : plain.replaceAll(letters, foldString);
 }
 
 const plainRun = /^[a-z0-9]+$/;
@@ -56,8 +65,19 @@ const queryRuns = /[^\s|^~&\\]+/g;
 const escapable = /[.*+?^${}()|[\]\\/-]/g;
 
 /** The words that a query asks for, all of them to be found; the same form as those of a message. */
-export function queryWords(text: string): string[] {
-  return (folded(text).match(queryRuns) ?? []).map((run) => run.replaceAll(edges, '')).filter((word) => word !== '');
+export const queryWords = (text: string): string[] => wordsOf(folded(text));
+
+const wordsOf = (text: string): string[] =>
+  (text.match(queryRuns) ?? []).map((run) => run.replaceAll(edges, '')).filter((word) => word !== '');
+
+/** A term, and the one that an older message has in its place where that differs. */
+const eitherHash = (kind: TermKind, now: string, before: string): number[] =>
+  now === before ? [termHash(kind, now)] : [termHash(kind, now), termHash(kind, before)];
+
+/** For each of `queryWords` the hashes of which one is in the index. */
+export function queryWordHashes(text: string): number[][] {
+  const before = wordsOf(foldedBefore(text));
+  return queryWords(text).map((word, index) => eitherHash('word', word, before[index] ?? word));
 }
 
 /**
@@ -149,13 +169,19 @@ function addPatient(found: Set<string>, id: Part): void {
   }
 }
 
-/** `777`, `777^^^HOSP` as in PID-3, or `HOSP|777` as in a FHIR search: the form that readTerms yields. */
-export function patientQuery(text: string): string {
+function patientTerm(text: string): string {
   const cx = /^([^^]*)\^[^^]*\^[^^]*\^([^^&]+)/.exec(text);
-  if (cx !== null) return folded(`${cx[1]}^${cx[2]}`);
+  if (cx !== null) return `${cx[1]}^${cx[2]}`;
   const token = /^([^|]+)\|(.+)$/.exec(text);
-  return folded(token === null ? text : `${token[2]}^${token[1]}`);
+  return token === null ? text : `${token[2]}^${token[1]}`;
 }
+
+/** `777`, `777^^^HOSP` as in PID-3, or `HOSP|777` as in a FHIR search: the form that readTerms yields. */
+export const patientQuery = (text: string): string => folded(patientTerm(text));
+
+/** Hashes of which one is in the index. */
+export const patientQueryHashes = (text: string): number[] =>
+  eitherHash('patient', patientQuery(text), foldedBefore(patientTerm(text)));
 
 /** Numbers of all patients that the message names, in the form of Read: what keeps a patient's messages in order. Never throws. */
 export function patientNumbers(raw: Buffer): ReadonlySet<string> {

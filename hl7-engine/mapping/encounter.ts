@@ -2,11 +2,19 @@
 import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
 import type { Part, Segment } from '../message/message.ts';
 import { Refusal } from '../message/refusal.ts';
+import { isAccount, visitOfAccount, withoutAccountNumber } from './account-visit.ts';
 import { destination, locationReference, placeName } from './administration/location.ts';
 import { encounterParticipants } from './administration/roles.ts';
 import { putDerived } from './administration/upsert.ts';
 import { type VisitEvent, visitEvent } from './administration/visit-events.ts';
-import { addHistory, locationsAfter, participantsAfter, withoutKinds } from './administration/visit-history.ts';
+import {
+  addHistory,
+  locationsAfter,
+  type NoPlace,
+  participantsAfter,
+  withoutKinds,
+  withoutPlaces,
+} from './administration/visit-history.ts';
 import { ownOf } from './alias.ts';
 import { conceptMapOf } from './codes/concept-maps.ts';
 import { systems } from './codes/systems.ts';
@@ -14,7 +22,7 @@ import { list } from './compact.ts';
 import type { Mapping } from './context.ts';
 import { derivedId } from './derived-id.ts';
 import { type Identifier, identifierCriterion } from './identifiers.ts';
-import { accountNumber, numberKey, visitIdentifiers } from './identity.ts';
+import { visitIdentifiers } from './identity.ts';
 import { merging } from './merge.ts';
 import { instantOf } from './ordering.ts';
 import { type MappedPatient, restrict } from './patient.ts';
@@ -62,7 +70,11 @@ export function upsertEncounter(
   if (key !== undefined) {
     const url = `Encounter?${identifierCriterion(key)}`;
     const constants = constantsOf(mapping, segments.pid, key, draft, event);
-    const reference = mapping.add({ method: 'PUT', url, resource: draft.resource, merge, constants });
+    const byAccount = isAccount(mapping, segments.pid, key) && {
+      choose: visitOfAccount(mapping, key, 'open', onlyOne),
+      merge: withoutAccountNumber(key, merge),
+    };
+    const reference = mapping.add({ method: 'PUT', url, resource: draft.resource, merge, constants, ...byAccount });
     if (!draft.defaults.has('class') && mapping.entries.at(-1)?.fullUrl !== reference)
       mapping.warnings.add('PV1-2: no visit number (PV1-19) to know the visit by that the class is of; left out');
     return reference;
@@ -87,10 +99,9 @@ function constantsOf(
   event: VisitEvent,
 ): string[] {
   if (event.status !== undefined || cleared.length > 0) return [];
-  const account = accountNumber(mapping, pid.field(18).repetition(1));
-  const isAccount = account !== undefined && numberKey(account) === numberKey(key);
-  const names = isAccount ? ['identifier', 'account'] : ['identifier'];
-  const isOfVisit = !defaults.has('class') && !(isAccount && personEvents.has(mapping.event));
+  const byAccount = isAccount(mapping, pid, key);
+  const names = byAccount ? ['identifier', 'account'] : ['identifier'];
+  const isOfVisit = !defaults.has('class') && !(byAccount && personEvents.has(mapping.event));
   return isOfVisit ? names : [...names, 'class'];
 }
 
@@ -109,10 +120,17 @@ export function findOrCreateEncounter(
   const ifNoneExist = identifierCriterion(key);
   return mapping.once(`Encounter?${ifNoneExist}`, () => {
     const { resource } = encounter(mapping, segments, patient, identifiers, undefined);
-    const choose = visitOf(mapping, patient);
+    const own = visitOf(mapping, patient);
+    const choose = isAccount(mapping, segments.pid, key) ? visitOfAccount(mapping, key, 'any', own) : own;
     return mapping.add({ method: 'POST', url: 'Encounter', ifNoneExist, resource, choose });
   });
 }
+
+/** A number that several visits have means none of them. */
+const onlyOne: NonNullable<TransactionEntry['choose']> = (matches) => {
+  if (matches.length <= 1) return { match: matches[0] };
+  throw severalVisits(matches);
+};
 
 /** The visit that is there, which has to be the patient's. */
 function visitOf(mapping: Mapping, patient: MappedPatient): NonNullable<TransactionEntry['choose']> {
@@ -132,6 +150,7 @@ interface Draft {
   cleared: string[];
   /** Whose fields are deleted: ATND and the like. */
   nobody: ReadonlySet<string>;
+  noPlace: NoPlace;
   /** When the event took place, as an instant. */
   at: string | undefined;
 }
@@ -171,7 +190,9 @@ function encounter(
   if (places.length > 0) resource.location = places;
   addDestination(mapping, pv1, resource, event);
   if (others.some(({ name }) => name === 'ARV')) restrict(resource);
-  return { resource, defaults, cleared, nobody: kindsDeleted(pv1), at };
+  const [now, atTheTime, pending] = [3, 11, 42].map((field) => isDeleted(pv1.field(field)));
+  const noPlace = { now: now!, temporary: atTheTime!, pending: pending! };
+  return { resource, defaults, cleared, nobody: kindsDeleted(pv1), noPlace, at };
 }
 
 /** Fields of people -> what they are to the visit, v3 ParticipationType. */
@@ -183,8 +204,9 @@ const kinds: readonly [number, string][] = [
   [52, 'PART'],
 ];
 
+const isDeleted = (field: Part): boolean => !field.isEmpty && field.repetitions().every(({ isNull }) => isNull);
+
 function kindsDeleted(pv1: Segment): ReadonlySet<string> {
-  const isDeleted = (field: Part): boolean => !field.isEmpty && field.repetitions().every(({ isNull }) => isNull);
   return new Set(kinds.flatMap(([field, kind]) => (isDeleted(pv1.field(field)) ? [kind] : [])));
 }
 
@@ -257,7 +279,7 @@ const ended = new Set(['finished', 'cancelled', 'entered-in-error']);
 /** Ended visits are ended until an event says otherwise: a late update does not begin them anew. */
 function encounterMerge(
   mapping: Mapping,
-  { defaults, cleared, nobody, at }: Draft,
+  { defaults, cleared, nobody, noPlace, at }: Draft,
   event: VisitEvent,
   patient: MappedPatient,
 ): NonNullable<TransactionEntry['merge']> {
@@ -272,23 +294,37 @@ function encounterMerge(
     if (existing === undefined) return firstOf(incoming, event, at);
     assertSamePatient(existing, incoming, patient);
     const merged = change(existing, incoming);
-    if (merged === existing) return existing;
+    if (merged === existing) return withBeginning(existing, incoming);
     // Where a visit that is over says the patient was is where the patient has been.
     const isOver = ended.has(String(merged.status)) && event.movement === 'arrive';
     const moved: VisitEvent = isOver ? { movement: 'leave' } : event;
-    const location = locationsAfter(existing.location, incoming.location, moved, at);
-    if (location.length > 0) merged.location = location;
+    const places = locationsAfter(existing.location, incoming.location, moved, at);
+    set(merged, 'location', event.movement === 'keep' ? places : withoutPlaces(places, noPlace, at));
     const people = withoutKinds(existing.participant, nobody);
-    const participant = participantsAfter(people, incoming.participant, event, at);
-    if (participant.length > 0) merged.participant = participant;
+    set(merged, 'participant', participantsAfter(people, incoming.participant, event, at));
     addHistory(existing, merged, at);
     return merged;
   };
 }
 
+function set(resource: Resource, name: string, items: JsonObject[]): void {
+  if (items.length > 0) resource[name] = items;
+  else delete resource[name];
+}
+
+/** An admission that comes after what followed it says when the visit began, which nothing has said yet. */
+function withBeginning(existing: Resource, { period: sent }: Resource): Resource {
+  const { start } = (sent ?? {}) as JsonObject;
+  const period = (existing.period ?? {}) as JsonObject;
+  if (start === undefined || period.start !== undefined) return existing;
+  const isOrdered = period.end === undefined || Date.parse(String(start)) <= Date.parse(String(period.end));
+  return isOrdered ? { ...existing, period: { start, ...period } } : existing;
+}
+
 function firstOf(incoming: Resource, event: VisitEvent, at: string | undefined): Resource {
-  const location = locationsAfter([], incoming.location, event, at);
-  return location.length > 0 ? { ...incoming, location } : incoming;
+  const first = { ...incoming };
+  set(first, 'location', locationsAfter([], incoming.location, event, at));
+  return first;
 }
 
 /** A visit number that has been given twice, or a wrong patient: a person has to look at it. */
@@ -297,6 +333,14 @@ function assertSamePatient(existing: Resource, incoming: Resource, { replaced }:
   const now = (incoming.subject as JsonObject | undefined)?.reference;
   if (before === undefined || before === now || replaced.has(String(before))) return;
   throw anotherPatients(existing, [String(now)]);
+}
+
+function severalVisits(visits: readonly Resource[]): Refusal {
+  const text =
+    'The account (PID-18) is the number of several visits: send the visit number (PV1-19), or merge them (A42)';
+  const references = visits.map(({ id }) => `Encounter/${id}`);
+  const review = { kind: 'identity' as const, text, references };
+  return new Refusal('AE', '205', text, { location: { segment: 'PID', field: 18 }, review });
 }
 
 function anotherPatients(visit: Resource, others: string[]): Refusal {

@@ -66,7 +66,7 @@ export function merging(rules: MergeRules): NonNullable<TransactionEntry['merge'
     for (const path of rules.cleared ?? []) clear(result, path);
     driveOut(result, incoming);
     for (const [name, value] of Object.entries(incoming)) {
-      if (rules.defaults?.has(name) && existing[name] !== undefined) continue;
+      if (rules.defaults?.has(name) && existing[name] !== undefined && existing[name] !== 'unknown') continue;
       result[name] = combined(rules, name, result[name], value);
     }
     // What was entered in error and is told again is not in error any more; R4 has either that or a clinical status.

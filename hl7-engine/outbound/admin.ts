@@ -1,6 +1,5 @@
 // The operator's view of destinations. Bodies hold patients' data: these routes belong behind the admin authentication.
-import type { AdminRequest, AdminResponse, AdminRoute, Db } from '#platform';
-import { assertKnownQuery } from '../known-query.ts';
+import type { AdminParameter, AdminRequest, AdminResponse, AdminRoute, Db } from '#platform';
 import { connectionsOf, targetOf } from './destination.ts';
 import {
   findMessage,
@@ -83,6 +82,24 @@ export function destinationRoutes(options: DestinationRoutesOptions): AdminRoute
 
 const base = '/admin/hl7/destinations';
 
+const query = (
+  name: string,
+  description: string,
+  example: string,
+  schema: Record<string, unknown> = { type: 'string' },
+): AdminParameter => ({ ...{ name, in: 'query', description, example }, schema });
+
+const listParameters = [
+  query('state', 'What has become of them', 'dead', { type: 'string', enum: messageStates, default: 'dead' }),
+  query('controlId', 'MSH-10 of what is sent', '4711'),
+  query('before', 'A message id: only older ones', '1000'),
+  query('limit', 'How many at most', '50', { type: 'integer', minimum: 1, maximum: countMax, default: countDefault }),
+];
+const purgeParameters = [
+  query('state', 'Which messages are taken out', 'dead', { type: 'string', enum: ['dead', 'queued'] }),
+];
+const pauseParameters = [query('reason', 'Shown until it is resumed', 'Receiver is being updated')];
+
 function viewRoutes({ db, runners }: DestinationRoutesOptions): AdminRoute[] {
   const view = async (states: DestinationState[]): Promise<Record<string, unknown>[]> => {
     const counts = await readBacklog(
@@ -115,10 +132,15 @@ function viewRoutes({ db, runners }: DestinationRoutesOptions): AdminRoute[] {
 }
 
 function stateRoutes({ db, changed }: DestinationRoutesOptions): AdminRoute[] {
-  const route = (action: string, summary: string, act: (name: string, query: URLSearchParams) => Promise<boolean>) => ({
+  const route = (
+    action: string,
+    summary: string,
+    act: (name: string, query: URLSearchParams) => Promise<boolean>,
+    parameters: AdminParameter[] = [],
+  ) => ({
     method: 'POST' as const,
     path: `${base}/:name/${action}`,
-    summary,
+    ...{ summary, parameters },
     async handle({ params, query }: AdminRequest): Promise<AdminResponse> {
       if (!(await act(params.name!, query))) return noDestination;
       changed();
@@ -127,8 +149,11 @@ function stateRoutes({ db, changed }: DestinationRoutesOptions): AdminRoute[] {
   });
   const reasonMax = 500;
   return [
-    route('pause', 'Sends nothing more until resumed; ?reason=', (name, query) =>
-      pauseDestination(db, name, (query.get('reason') ?? 'By an operator').slice(0, reasonMax)),
+    route(
+      'pause',
+      'Sends nothing more until resumed',
+      (name, query) => pauseDestination(db, name, (query.get('reason') ?? 'By an operator').slice(0, reasonMax)),
+      pauseParameters,
     ),
     route('resume', 'Sends again, at once', (name) => resumeDestination(db, name)),
     route('drain', 'Delivers what waits now, keeps what comes later, then is paused', (name) =>
@@ -155,10 +180,11 @@ function messageRoutes(options: DestinationRoutesOptions): AdminRoute[] {
     action: string,
     summary: string,
     act: (name: string, state: string | null) => Promise<number> | string,
+    parameters: AdminParameter[] = [],
   ) => ({
     method: 'POST' as const,
     path: `${base}/:name/${action}`,
-    summary,
+    ...{ summary, parameters },
     async handle({ params, query }: AdminRequest): Promise<AdminResponse> {
       if (!(await known(params.name!))) return noDestination;
       const count = await act(params.name!, query.get('state'));
@@ -171,7 +197,8 @@ function messageRoutes(options: DestinationRoutesOptions): AdminRoute[] {
     {
       method: 'GET',
       path: `${base}/:name/messages`,
-      summary: 'Messages, newest first; ?state=dead|queued|delivered|skipped (dead) &controlId= &before=id &limit=',
+      summary: 'Messages, newest first',
+      parameters: listParameters,
       handle: async ({ params, query }) =>
         (await known(params.name!)) ? list(db, params.name!, query) : noDestination,
     },
@@ -196,14 +223,16 @@ function messageRoutes(options: DestinationRoutesOptions): AdminRoute[] {
     ),
     onOne('skip', 'Takes a message out: the next one of its patient follows', (name, id) => skipMessage(db, name, id)),
     onAll('retry', 'Sends all dead letters once more, in order', (name) => retryDeadLetters(db, name)),
-    onAll('purge', 'Takes out all messages of ?state=dead|queued; they stay readable as skipped', (name, state) =>
-      state === 'dead' || state === 'queued' ? purge(db, name, state) : 'state is dead or queued',
+    onAll(
+      'purge',
+      'Takes out all messages of one state; they stay readable as skipped',
+      (name, state) => (state === 'dead' || state === 'queued' ? purge(db, name, state) : 'state is dead or queued'),
+      purgeParameters,
     ),
   ];
 }
 
 async function list(db: Db, name: string, query: URLSearchParams): Promise<AdminResponse> {
-  assertKnownQuery(query, ['state', 'controlId', 'before', 'limit']);
   const state = query.get('state') ?? 'dead';
   const limit = Number(query.get('limit') ?? countDefault);
   const before = query.get('before');

@@ -1,7 +1,7 @@
 // Destinations over TLS, over HTTP and as files.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import os from 'node:os';
@@ -207,6 +207,18 @@ test('files: a folder that can not be written is asked again', async (t) => {
   rmSync(blocked);
   await rig.allBecome('delivered');
   assert.equal(readdirSync(blocked).length, 1);
+});
+
+test('files: what a full disk took half of does not stay', { skip: !existsSync('/dev/full') }, async (t) => {
+  const db = await testDatabase(t);
+  const folder = folderOf(t);
+  // What the file is written as first: a device that takes nothing.
+  symlinkSync('/dev/full', path.join(folder, '.000000000001-A.hl7.tmp'));
+  const rig = await startOutbound(t, db, [{ name: 'drop', kind: 'file', folder, retry: soon }]);
+  await rig.send([message('drop', 'A', 'P')]);
+  await rig.allBecome('delivered');
+  assert.equal(await rig.measured('failed_attempts_total', { kind: 'unreachable' }), 1);
+  assert.deepEqual(readdirSync(folder), ['000000000001-A.hl7']);
 });
 
 test('files: a batch has its messages in order, and is written when it is full or old enough', async (t) => {

@@ -41,6 +41,18 @@ test('a wrong destination is refused by the place of its fault', () => {
   assert.match(faultOf([one, one]), /two destinations have one name/);
 });
 
+test('an HTTP destination that could never be asked is told at the start, without its secrets', () => {
+  const fault = (more: object) => faultOf([{ name: 'web', kind: 'http', url: 'https://ris.test/', ...more }]);
+  const text = 'HL7_DESTINATIONS: 0.headers:';
+  assert.equal(fault({ headers: { 'X Key': 'secret' } }), `${text} "X Key" is no name of a header`);
+  assert.equal(fault({ headers: { Key: 'secret\n' } }), `${text} Key has a character that no header may have`);
+  assert.equal(fault({ headers: { 'content-length': '1' } }), `${text} content-length is the server's to set`);
+  assert.equal(
+    fault({ url: 'https://kim:secret@ris.test/' }),
+    'HL7_DESTINATIONS: 0.url: must not hold a user name or password: headers can have Authorization',
+  );
+});
+
 test('HL7_DESTINATIONS is JSON or a file of JSON', (t) => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'cerebra-out-'));
   t.after(() => rmSync(folder, { recursive: true }));

@@ -1,5 +1,6 @@
 // Destinations as data: where messages go, how, and what happens when that fails.
 import { readFileSync } from 'node:fs';
+import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { z } from 'zod';
 import { CerebraError, type Egress } from '#platform';
 
@@ -55,11 +56,40 @@ const mllp = z.strictObject({
   answer: z.enum(['strict', 'code', 'none']).default('strict'),
 });
 
+/** What the request itself says. */
+const ownHeaders = new Set(['content-type', 'content-length', 'transfer-encoding', 'connection', 'expect']);
+
+/** Told without the value, which may be a secret. A request with such a one could never be made. */
+function headerFault([name, value]: [string, string]): string | undefined {
+  if (ownHeaders.has(name.toLowerCase())) return `${name} is the server's to set`;
+  try {
+    validateHeaderName(name);
+  } catch {
+    return `${JSON.stringify(name)} is no name of a header`;
+  }
+  try {
+    validateHeaderValue(name, value);
+  } catch {
+    return `${name} has a character that no header may have`;
+  }
+  return undefined;
+}
+
+const headers = z.record(z.string(), z.string()).superRefine((given, context) => {
+  for (const entry of Object.entries(given)) {
+    const message = headerFault(entry);
+    if (message !== undefined) context.addIssue({ code: 'custom', message });
+  }
+});
+
 const http = z.strictObject({
   ...common,
   kind: z.literal('http'),
-  url: z.url({ protocol: /^https?$/ }),
-  headers: z.record(z.string(), z.string()).default({}),
+  url: z.url({ protocol: /^https?$/ }).refine((text) => {
+    const url = URL.parse(text);
+    return url === null || (url.username === '' && url.password === '');
+  }, 'must not hold a user name or password: headers can have Authorization'),
+  headers: headers.default({}),
   tls: z.strictObject({ ca: pem.optional(), cert: pem.optional(), key: pem.optional() }).optional(),
   connections: z.number().int().min(1).max(256).default(1),
   timeoutMs: ms(10, 600_000, 30_000),

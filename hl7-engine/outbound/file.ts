@@ -48,8 +48,8 @@ function nameOf(destination: FileDestination, parcels: readonly Parcel[], nowMs:
 async function writeNew({ folder }: FileDestination, name: string, content: Buffer): Promise<void> {
   await mkdir(folder, { recursive: true });
   const temporary = path.join(folder, `.${name}.tmp`);
-  await writeThrough(temporary, content);
   try {
+    await writeThrough(temporary, content);
     const { base, extension } = split(name);
     for (let tried = 0; tried < namesMax; tried++) {
       const final = path.join(folder, tried === 0 ? name : `${base}~${tried}${extension}`);
@@ -57,6 +57,7 @@ async function writeNew({ folder }: FileDestination, name: string, content: Buff
     }
     throw Object.assign(new Error('no name is free'), { code: 'EEXIST' });
   } finally {
+    // Also what a full disk took half of: it would keep the disk full.
     await rm(temporary, { force: true });
   }
 }

@@ -1,6 +1,6 @@
 // Destinations over HTTP: POST with the media type of HL7 over HTTP, https://hapifhir.github.io/hapi-hl7v2/hapi-hl7overhttp/specification.html
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { type AgentOptions, Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { type Clock, type Egress, endpointFault, isCerebraError } from '#platform';
 import { isAnswerTo, readAnswer, refusalText } from './answer.ts';
 import { type Attempt, answerBytesMax, type Channel, type Parcel } from './channel.ts';
@@ -18,7 +18,7 @@ export function createHttpChannel({ destination, egress, clock }: HttpChannelOpt
   const kept = { keepAlive: true, maxSockets: connectionsOf(destination) };
   let agent: HttpAgent | undefined;
   const openAgent = (): HttpAgent => {
-    agent ??= secure ? new HttpsAgent({ ...kept, ...credentials(destination) }) : new HttpAgent(kept);
+    agent ??= secure ? new RenewingAgent(destination, kept) : new HttpAgent(kept);
     return agent;
   };
 
@@ -38,7 +38,7 @@ export function createHttpChannel({ destination, egress, clock }: HttpChannelOpt
         else sent = true;
       });
       request.on('response', (response) => {
-        void gather(response).then((body) => resolve(attemptOf(response, body, parcel, clock.now())));
+        void gather(response).then((received) => resolve(attemptOf(response, received, parcel, clock.now())));
       });
       request.on('error', (error) => resolve(failure(error, sent, destination.timeoutMs)));
       request.end(parcel.body);
@@ -60,13 +60,40 @@ export function createHttpChannel({ destination, egress, clock }: HttpChannelOpt
   };
 }
 
+/** Certificates are read for each connection: renewed ones count from the next on. No TLS session outlives them. */
+class RenewingAgent extends HttpsAgent {
+  readonly #destination: HttpDestination;
+
+  constructor(destination: HttpDestination, options: AgentOptions) {
+    super({ ...options, maxCachedSessions: 0 });
+    this.#destination = destination;
+  }
+
+  override createConnection(...[options, onCreated]: Parameters<HttpsAgent['createConnection']>) {
+    try {
+      return super.createConnection({ ...options, ...credentials(this.#destination) }, onCreated);
+    } catch (error) {
+      // Not thrown: the agent also connects by itself for a request that waits, when another's connection has closed.
+      process.nextTick(() => onCreated?.(error as Error, undefined as never));
+      return undefined;
+    }
+  }
+}
+
+/** Throws CerebraError `config` when a file can't be read. */
 function credentials({ tls }: HttpDestination): Record<string, string> {
   const given = Object.entries(tls ?? {}).filter((entry): entry is [string, string] => entry[1] !== undefined);
   return Object.fromEntries(given.map(([name, text]) => [name, readPem(text)]));
 }
 
-/** Of an answer that breaks off what there is: its status has said what counts. */
-function gather(response: IncomingMessage): Promise<Buffer> {
+interface Received {
+  body: Buffer;
+  /** The rest never came: the connection broke, or the time was up. */
+  isBroken: boolean;
+}
+
+/** Of an answer that is longer than is kept the beginning. */
+function gather(response: IncomingMessage): Promise<Received> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   return new Promise((resolve) => {
@@ -76,7 +103,10 @@ function gather(response: IncomingMessage): Promise<Buffer> {
       if (bytes > answerBytesMax) response.destroy();
     });
     response.on('error', () => {});
-    response.on('close', () => resolve(Buffer.concat(chunks).subarray(0, answerBytesMax)));
+    response.on('close', () => {
+      const body = Buffer.concat(chunks).subarray(0, answerBytesMax);
+      resolve({ body, isBroken: !response.complete && bytes <= answerBytesMax });
+    });
   });
 }
 
@@ -84,15 +114,19 @@ function failure(error: Error & { code?: string }, sent: boolean, timeoutMs: num
   if (error.name === 'AbortError' || error.name === 'TimeoutError') {
     return { kind: sent ? 'unanswered' : 'unreachable', error: `No answer within ${timeoutMs} ms` };
   }
-  return { kind: sent ? 'unanswered' : 'unreachable', error: endpointFault(error) };
+  const told = isCerebraError(error) ? error.message : endpointFault(error);
+  return { kind: sent ? 'unanswered' : 'unreachable', error: told };
 }
 
 /** Statuses that say "not now": https://www.rfc-editor.org/rfc/rfc9110#section-15.5.9, RFC 6585 and 8470. */
 const passing = new Set([408, 425, 429]);
 
 /** An acknowledgment in the answer decides; without one the status does. */
-function attemptOf(response: IncomingMessage, body: Buffer, parcel: Parcel, nowMs: number): Attempt {
+function attemptOf(response: IncomingMessage, { body, isBroken }: Received, parcel: Parcel, nowMs: number): Attempt {
   const status = response.statusCode ?? 0;
+  const isSuccess = status >= 200 && status < 300;
+  // Most receivers answer 200 whatever the acknowledgment is: what is missing may have been a refusal.
+  if (isSuccess && isBroken) return { kind: 'unanswered', error: 'The answer broke off', answer: body };
   const answer = readAnswer(body);
   if (answer !== undefined && !isAnswerTo(parcel.controlId, answer)) {
     return { kind: 'unanswered', error: 'The answer is for another message (MSA-2)', answer: body };
@@ -100,7 +134,7 @@ function attemptOf(response: IncomingMessage, body: Buffer, parcel: Parcel, nowM
   if (answer?.accepted === false) {
     return { kind: 'refused', error: refusalText(answer), answer: body };
   }
-  if (status >= 200 && status < 300) return { kind: 'delivered', answer: body.length === 0 ? null : body };
+  if (isSuccess) return { kind: 'delivered', answer: body.length === 0 ? null : body };
   const error = `The endpoint answered with HTTP ${status}`;
   if (status < 500 && !passing.has(status)) return { kind: 'refused', error, answer: body };
   const retryAfterMs = pauseOf(response.headers['retry-after'], nowMs);

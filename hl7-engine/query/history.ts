@@ -1,6 +1,6 @@
 // Request Immunization History (QBP^Q11, Z34 and Z44) to RSP^K11 with profile Z32, Z31, Z33 or Z42: CDC's implementation guide for
 // immunization messaging 2.5.1 release 1.5, chapter 7; HL7 v2.9 chapter 5.3.1
-import type { JsonObject, Resource } from '#fhir-model';
+import { foldString, type JsonObject, type Resource } from '#fhir-model';
 import { objects, text } from '../building/building.ts';
 import { vaccinationSegments } from '../building/messages/vxu.ts';
 import { conceptMapOf } from '../mapping/codes/concept-maps.ts';
@@ -36,12 +36,8 @@ function wantedOf(qpd: Segment): Wanted {
   };
 }
 
-/** Letters alone, without case and accents. */
-const plain = (text: string | undefined): string =>
-  (text ?? '')
-    .normalize('NFD')
-    .replaceAll(/[^\p{L}]/gu, '')
-    .toLowerCase();
+/** Letters alone, folded as searches fold them: who is found by a name is not refused for it. */
+const plain = (text: string | undefined): string => foldString(text ?? '').replaceAll(/[^\p{L}]/gu, '');
 
 /**
  * Nobody gets the history of another: what the query and the patient both say of name and birth has to agree, even where the

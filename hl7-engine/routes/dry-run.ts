@@ -16,7 +16,7 @@ import { type Asked, asking, type Explained } from './condition.ts';
 import { noRoute } from './deployment.ts';
 import { elementProblems } from './element-fault.ts';
 import { type FieldValue, fieldsOf, type NameField } from './fields.ts';
-import { type RouteProblem, readRoute } from './read-route.ts';
+import { problemsText, type RouteProblem, readRoute } from './read-route.ts';
 import type { RouteRegistry } from './routes.ts';
 import type { EditStep } from './transform.ts';
 
@@ -120,7 +120,9 @@ export function createDryRun(registry: RouteRegistry, clock: Clock, trial: Trial
       header: { sender, controlId, type, version, charset: message.charset, segments: message.segments.length },
       ...{ fields: shown, fieldsMore: more, routes: [] },
     };
-    const refusal = await walk(outcome, message, { source: input.source, routes, trial });
+    // A draft may name what the configuration is still to get.
+    const missing = input.route === undefined ? registry.missing : () => [];
+    const refusal = await walk(outcome, message, { source: input.source, routes, trial, missing });
     acknowledge(outcome, message, clock.now(), refusal);
     return outcome;
   };
@@ -163,13 +165,14 @@ interface Way {
   source: Source;
   routes: readonly CompiledRoute[];
   trial: Trial;
+  missing: RouteRegistry['missing'];
 }
 
 /** The pipeline; what it refuses is noted with the step and yielded. */
 async function walk(
   outcome: DryRunOutcome,
   message: Hl7Message,
-  { source, routes, trial }: Way,
+  { source, routes, trial, missing }: Way,
 ): Promise<Refusal | undefined> {
   let step = 'header';
   try {
@@ -197,6 +200,8 @@ async function walk(
     }
     step = 'destinations';
     outcome.destinations = route.sends.map((send) => destination(send, edited.message));
+    const lacking = missing(route.route);
+    if (lacking.length > 0) throw new Refusal('AE', '207', problemsText(lacking));
     return undefined;
   } catch (error) {
     const refusal = step === 'store' ? storeRefusal(error) : error;

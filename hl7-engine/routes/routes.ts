@@ -34,7 +34,9 @@ export interface RouteRegistry extends Routes {
   compile(route: Route): CompiledRoute;
   /** Loads what a route's validation needs. Throws CerebraError `unavailable`. */
   prepare(route: Route): Promise<void>;
-  /** By id, why the latest version of a route is not in force in this server. */
+  /** Destinations that the route sends to and this server does not have: its messages are refused. */
+  missing(route: Route): RouteProblem[];
+  /** By id, why the latest version of a route is not in force in this server, or refuses its messages. */
   readonly problems: ReadonlyMap<string, string>;
   /** Deploys what is stored, and follows. Until then the built-in route takes everything. */
   start(): Promise<void>;
@@ -91,6 +93,7 @@ export function createRoutes(options: RoutesOptions): RouteRegistry {
       deployment.put(read.route, version);
       problems.delete(id);
       log.info({ route: id, version }, 'HL7 route in force');
+      warnOfMissing(read.route, version);
     } catch (error) {
       // Not the route's fault: it is looked at again at the next poll.
       if (isCerebraError(error)) throw error;
@@ -98,6 +101,16 @@ export function createRoutes(options: RoutesOptions): RouteRegistry {
       problems.set(id, problem);
       log.error({ route: id, version, problem }, 'HL7 route not in force; its former version stays');
     }
+  }
+
+  const missing = (route: Route): RouteProblem[] => unknownDestinations(route, options.destinations?.());
+  /** It was there when the route was made: whoever took it out of the configuration forgot the route. */
+  function warnOfMissing(route: Route, version: number): void {
+    const lacking = route.enabled ? missing(route) : [];
+    if (lacking.length === 0) return;
+    const problem = `its messages are refused: ${problemsText(lacking)}`;
+    problems.set(route.id, problem);
+    log.warn({ route: route.id, version, problem }, 'HL7 route in force lacks a destination');
   }
 
   const prepare = async (route: Route): Promise<void> => options.prepare?.(route);
@@ -108,7 +121,7 @@ export function createRoutes(options: RoutesOptions): RouteRegistry {
       compile(route);
       const unknown = unknownProfile(route, options.profiles?.());
       const elements = await elementProblems(route);
-      return [...elements, ...unknown, ...unknownDestinations(route, options.destinations?.())];
+      return [...elements, ...unknown, ...missing(route)];
     } catch (error) {
       if (error instanceof CompileFault) return [error.problem];
       throw error;
@@ -122,6 +135,7 @@ export function createRoutes(options: RoutesOptions): RouteRegistry {
     store,
     deployment,
     problems,
+    missing,
     check,
     compile,
     prepare,

@@ -2,6 +2,7 @@
 import type { TestContext } from 'node:test';
 import { createMetrics, type Db, type Metrics, systemClock } from '#platform';
 import { testLog, waitFor } from '#platform/testing';
+import { withKnownQueries } from '../known-query.ts';
 import { checkDestinations } from '../outbound/destination.ts';
 import { createOutbound, type OutboundOptions, type OutboundQueues } from '../outbound/outbound.ts';
 import type { DestinationState } from '../outbound/state.ts';
@@ -75,7 +76,7 @@ export async function startOutbound(
     heldState: async (name) => queues.held(name),
     configure: (changed) => queues.configure(checkDestinations(changed)),
     async call(method, path, query = '') {
-      for (const route of queues.adminRoutes) {
+      for (const route of withKnownQueries(queues.adminRoutes)) {
         const match = new RegExp(`^${route.path.replaceAll(/:(\w+)/g, '(?<$1>[^/]+)')}$`).exec(path);
         if (route.method !== method || match === null) continue;
         const request = { params: match.groups ?? {}, query: new URLSearchParams(query), body: Buffer.alloc(0) };

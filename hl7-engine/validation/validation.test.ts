@@ -215,6 +215,12 @@ describe('a route that validates', () => {
 });
 
 describe('a message that an operator asks about', () => {
+  it('is not checked where a parameter is not known', async () => {
+    const { status, body } = await call('POST', '/validate?profil=narrow', { body: oru().toString() });
+    assert.equal(status, 400);
+    assert.equal(body.error, 'There is no parameter profil here: there are profile, structure');
+  });
+
   it('is checked by the standard', async () => {
     assert.deepEqual(await issues('', oru().toString()), ['information : Nothing was found wrong']);
     assert.deepEqual(await issues('structure=strict', oru({ value: 'high' }).toString()), [

@@ -7,7 +7,7 @@ import { fieldsOf, fieldValue } from '../table.ts';
 import { obx } from '../tables/result.ts';
 import { cwe } from '../types/coded.ts';
 import { ei } from '../types/identifier.ts';
-import { obxValue, rangeText } from '../value.ts';
+import { absentValue, type ObxValue, obxValue, rangeText } from '../value.ts';
 
 /** HL7 table 0085. What is entered in error is posted as wrong (W), so that the receiver takes it away. */
 const statusCodes: Readonly<Record<string, string>> = {
@@ -25,12 +25,22 @@ const absentCodes: Readonly<Record<string, string>> = { 'not-asked': 'N', 'not-p
 
 export const obxStatus = (status: Json | undefined): string | undefined => statusCodes[text(status) ?? ''];
 
-function statusOf(observation: JsonObject): string | undefined {
-  const reason = isObject(observation.dataAbsentReason)
-    ? objects(observation.dataAbsentReason.coding)[0]?.code
-    : undefined;
-  const absent = observation.status === 'final' ? absentCodes[text(reason) ?? ''] : undefined;
-  return absent ?? obxStatus(observation.status);
+const reasonOf = ({ dataAbsentReason: reason }: JsonObject): string | undefined =>
+  isObject(reason) ? text(objects(reason.coding)[0]?.code) : undefined;
+
+function absentStatus(observation: JsonObject): string | undefined {
+  return observation.status === 'final' ? absentCodes[reasonOf(observation) ?? ''] : undefined;
+}
+
+const statusOf = (observation: JsonObject): string | undefined =>
+  absentStatus(observation) ?? obxStatus(observation.status);
+
+/** OBX without a value has no reason; what OBX-11 says needs none. */
+function valueOrReason(building: Building, observation: Resource, holder: JsonObject): ObxValue | undefined {
+  const value = obxValue(building, holder);
+  const { dataAbsentReason: reason } = holder;
+  if (value !== undefined || !isObject(reason) || reasonOf(holder) === 'unknown') return value;
+  return holder === observation && absentStatus(observation) !== undefined ? undefined : absentValue(building, reason);
 }
 
 /** Numbers the OBX of one order. */
@@ -71,7 +81,7 @@ function obxOf(
   series: ObxSeries,
   group?: string,
 ): SegmentValue {
-  const value = obxValue(building, holder);
+  const value = valueOrReason(building, observation, holder);
   const common = fieldsOf(obx, building, observation);
   const own = holder === observation ? {} : { ...fieldsOf(obx, building, holder) };
   const { 8: _interpretation, ...shared } = common;

@@ -104,7 +104,12 @@ function subscriberOf(mapping: Mapping, insurance: Group, in1: Segment, patient:
   return { subscriber: { reference } };
 }
 
-/** PID-18: the Account, with who answers for it and what else (`also`) is known; undefined without a number. */
+const byReference = ({ reference }: JsonObject): string => String(reference);
+
+/**
+ * PID-18: the Account, with who answers for it and what else (`also`) is known; undefined without a number. Its status is for
+ * messages of accounts to tell: one that has ended is not active again because a visit names it. A family may have one account.
+ */
 export function addAccount(
   mapping: Mapping,
   pid: Segment,
@@ -125,5 +130,9 @@ export function addAccount(
     ...(parts.coverage.length > 0 ? { coverage: parts.coverage } : {}),
     ...parts.also,
   };
-  return upsertNumbered(mapping, resource, identifier, { parts: new Set(['servicePeriod']) });
+  return upsertNumbered(mapping, resource, identifier, {
+    parts: new Set(['servicePeriod']),
+    defaults: new Set(parts.also?.status === undefined ? ['status'] : []),
+    united: { subject: byReference },
+  });
 }

@@ -57,6 +57,24 @@ export function locationsAfter(
   );
 }
 
+/** Fields of PV1 that say of a place that there is none (`""`). */
+export interface NoPlace {
+  /** PV1-3. */
+  now: boolean;
+  /** PV1-11. */
+  temporary: boolean;
+  /** PV1-42. */
+  pending: boolean;
+}
+
+/** Where the patient is not any more has been a place of the visit; what was only to be goes. */
+export function withoutPlaces(places: readonly JsonObject[], none: NoPlace, at: string | undefined): JsonObject[] {
+  const isLeft = (one: JsonObject): boolean =>
+    one.status === 'active' && (isTemporary(one) ? none.temporary : none.now);
+  const isOff = ({ status }: JsonObject): boolean => status === 'reserved' && none.pending;
+  return places.filter((one) => !isOff(one)).map((one) => (isLeft(one) ? ended(one, at) : one));
+}
+
 /** The patient is at `now`: the place before it ends, unless it is the same. */
 function moved(was: readonly JsonObject[], now: JsonObject, at: string | undefined): JsonObject[] {
   const same = was.find((one) => isCurrent(one) && placeOf(one) === placeOf(now));

@@ -21,13 +21,18 @@ export function requestReference({ placer, filler }: Order, request: string | un
   return identifier && { type: 'MedicationRequest', identifier };
 }
 
-function put(mapping: Mapping, resource: Resource, key: readonly (string | undefined)[]): string {
+function put(
+  mapping: Mapping,
+  resource: Resource,
+  key: readonly (string | undefined)[],
+  cleared: readonly string[],
+): string {
   const { resourceType: type } = resource;
   const keyed = [...key, String(mapping.occurrence(JSON.stringify([type, ...key])))];
   const id = derivedId(type, keyed);
   const url = `${type}/${id}`;
   mapping.stamp(resource);
-  mapping.add({ method: 'PUT', url, resource: { ...resource, id }, merge: eventMerge(mapping) });
+  mapping.add({ method: 'PUT', url, resource: { ...resource, id }, merge: eventMerge(mapping, cleared) });
   return url;
 }
 
@@ -51,7 +56,8 @@ export function addDispense(
 ): string | undefined {
   const { group, subject } = order;
   const context = { mapping, group: group.group };
-  const mapped = runTable(rxdMedicationDispense, { ...context, segment: rxd });
+  const cleared: string[] = [];
+  const mapped = runTable(rxdMedicationDispense, { ...context, segment: rxd }, cleared);
   const components = group.details.filter(({ name }) => name === 'RXC');
   const medication = medicationOf(mapping, rxd, components, group.group);
   if (mapped === undefined || medication === undefined) return undefined;
@@ -69,7 +75,7 @@ export function addDispense(
     note: [...((mapped.note as JsonObject[] | undefined) ?? []), ...noteTexts(mapping, group.notes)],
     dosageInstruction: [{ ...route, maxDosePerPeriod: daily && { numerator: daily, denominator: aDay } }],
   };
-  return put(mapping, resource, [order.key, rxd.field(1).text, rxd.field(2).component(1).text]);
+  return put(mapping, resource, [order.key, rxd.field(1).text, rxd.field(2).component(1).text], cleared);
 }
 
 function routeOf(mapping: Mapping, { details, group }: OrderGroup): JsonObject | undefined {
@@ -105,7 +111,8 @@ const completion: Readonly<Record<string, string>> = { CP: 'completed', PA: 'sto
 
 function addAdministration(mapping: Mapping, order: Order, parts: Administered): string | undefined {
   const { rxa, group, route, notes, request } = parts;
-  const mapped = runTable(rxaMedicationAdministration, { mapping, segment: rxa, group });
+  const cleared: string[] = [];
+  const mapped = runTable(rxaMedicationAdministration, { mapping, segment: rxa, group }, cleared);
   const medication = medicationOf(mapping, rxa, [], group);
   if (mapped === undefined || medication === undefined) return undefined;
   const { subject } = order;
@@ -123,7 +130,8 @@ function addAdministration(mapping: Mapping, order: Order, parts: Administered):
     note: [...((mapped.note as JsonObject[] | undefined) ?? []), ...notes],
     dosage: dosage(mapping, rxa, route),
   };
-  return put(mapping, resource, [order.key, rxa.field(2).text, rxa.field(3).text, rxa.field(5).component(1).text]);
+  const key = [order.key, rxa.field(2).text, rxa.field(3).text, rxa.field(5).component(1).text];
+  return put(mapping, resource, key, cleared);
 }
 
 /** R4 asks for a dose or a rate in a dosage (mad-1): with a route alone the dose is told to be unknown. */

@@ -84,6 +84,53 @@ function contentType(type: string | undefined, subtype: string | undefined): str
   return `${main ?? 'application'}/${subtype.toLowerCase()}`;
 }
 
+/** What each document holds: `documents` are OBX of type ED and RP, as they follow each other. */
+export function documentContents<T extends { obx: Segment }>(
+  mapping: Mapping,
+  documents: readonly T[],
+): { one: T; contents: Content[] }[] {
+  const found: { one: T; contents: Content[] }[] = [];
+  for (const one of documents) {
+    const { obx } = one;
+    const type = obx.field(2).text;
+    const own = obx
+      .field(5)
+      .repetitions()
+      .flatMap((value) => contentOf(mapping, type, value) ?? []);
+    const contents: Content[] = [];
+    const before = found.at(-1);
+    let target = before !== undefined && codeOf(before.one.obx) === codeOf(obx) ? before.contents : contents;
+    for (const content of own) {
+      const last = target.at(-1);
+      if (last !== undefined && isRestOf(last, content)) {
+        target[target.length - 1] = { ...last, data: together(last.data!, content.data!) };
+        continue;
+      }
+      target = contents;
+      contents.push(content);
+    }
+    if (contents.length > 0 || own.length === 0) found.push({ one, contents });
+  }
+  return found;
+}
+
+const codeOf = (obx: Segment): string | undefined => obx.field(3).component(1).text;
+
+const pdf = 'application/pdf';
+/** `%PDF` in base64: each PDF begins so. */
+const pdfBeginning = 'JVBER';
+
+/** Senders with a limit to OBX-5 cut a PDF and send its parts as values, or as OBX, one after the other. */
+function isRestOf({ contentType: type, data: before }: Content, { contentType: next, data }: Content): boolean {
+  if (type !== pdf || next !== pdf || before === undefined || data === undefined) return false;
+  return before.startsWith(pdfBeginning) && !data.startsWith(pdfBeginning);
+}
+
+function together(first: string, second: string): string {
+  if (!first.endsWith('=')) return first + second;
+  return Buffer.concat([Buffer.from(first, 'base64'), Buffer.from(second, 'base64')]).toString('base64');
+}
+
 /** Lines of TX, FT or ST, as they follow each other in OBX-5 of several segments. */
 export function textContent(lines: readonly string[]): Content | undefined {
   const text = lines.join('\n').trimEnd();

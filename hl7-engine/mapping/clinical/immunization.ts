@@ -49,9 +49,10 @@ export function addImmunization(mapping: Mapping, group: Group, subject: Subject
     return forecasts;
   }
   const { elements, others } = fromObservations(mapping, observations);
-  const resource = immunization(mapping, group, rxa, subject);
+  const cleared: string[] = [];
+  const resource = immunization(mapping, group, rxa, subject, cleared);
   const { reaction, protocol, education, eligibility, fundingSource, reasons } = elements;
-  const reference = put(mapping, group, key, {
+  const whole: Resource = {
     ...resource,
     education: sheets(education),
     programEligibility: eligibility,
@@ -59,7 +60,8 @@ export function addImmunization(mapping: Mapping, group: Group, subject: Subject
     reasonCode: [...((resource.reasonCode as JsonObject[] | undefined) ?? []), ...reasons],
     reaction,
     protocolApplied: protocol === undefined ? undefined : [withDose(protocol)],
-  });
+  };
+  const reference = put(mapping, group, key, whole, cleared);
   const also = { partOf: [{ reference }] };
   for (const one of others) if (!isDocument(one.obx)) addObservation(mapping, one, { ...place, also });
   return [];
@@ -80,10 +82,10 @@ function numberOf(mapping: Mapping, group: Group): ReturnType<typeof eiIdentifie
   return eiIdentifier(mapping, orc.field(2), 'order-placer', 'PLAC');
 }
 
-function put(mapping: Mapping, group: Group, key: string, resource: Resource): string {
+function put(mapping: Mapping, group: Group, key: string, resource: Resource, cleared: readonly string[]): string {
   mapping.stamp(resource);
   const number = numberOf(mapping, group);
-  const merge = eventMerge(mapping);
+  const merge = eventMerge(mapping, cleared);
   if (number === undefined) {
     const id = derivedId('Immunization', [key]);
     const url = `Immunization/${id}`;
@@ -96,12 +98,12 @@ function put(mapping: Mapping, group: Group, key: string, resource: Resource): s
   return mapping.once(url, () => mapping.add({ method: 'PUT', url, resource, merge }));
 }
 
-function immunization(mapping: Mapping, group: Group, rxa: Segment, subject: Subject): Resource {
+function immunization(mapping: Mapping, group: Group, rxa: Segment, subject: Subject, cleared: string[]): Resource {
   const orc = group.get('ORC');
   const rxr = group.get('RXR');
   const mapped = united(
-    runTable(rxaImmunization, { mapping, segment: rxa, group }),
-    orc && runTable(orcImmunization, { mapping, segment: orc, group }),
+    runTable(rxaImmunization, { mapping, segment: rxa, group }, cleared),
+    orc && runTable(orcImmunization, { mapping, segment: orc, group }, cleared),
   );
   const number = numberOf(mapping, group);
   const others = (mapped.identifier as JsonObject[] | undefined) ?? [];
@@ -113,7 +115,7 @@ function immunization(mapping: Mapping, group: Group, rxa: Segment, subject: Sub
   const code = origin?.component(1).text;
   return {
     ...mapped,
-    ...(rxr && runTable(rxrImmunization, { mapping, segment: rxr, group })),
+    ...(rxr && runTable(rxrImmunization, { mapping, segment: rxr, group }, cleared)),
     resourceType: 'Immunization',
     identifier: number === undefined ? identifier : [number, ...identifier],
     status: rxa.field(21).text === 'D' ? 'entered-in-error' : (completion[rxa.field(20).text ?? 'CP'] ?? 'completed'),

@@ -122,12 +122,15 @@ export function addMedicationRequest(mapping: Mapping, order: Order, also: JsonO
   const medication = medicationOf(mapping, main, components, group.group);
   if (medication === undefined) return undefined;
   const context = { mapping, group: group.group };
+  const cleared: string[] = [];
   const mapped = united(
-    rxe && runTable(rxeMedicationRequest, { ...context, segment: rxe }),
-    rxo && runTable(rxoMedicationRequest, { ...context, segment: rxo }),
+    rxe && runTable(rxeMedicationRequest, { ...context, segment: rxe }, cleared),
+    rxo && runTable(rxoMedicationRequest, { ...context, segment: rxo }, cleared),
   );
   const schedules = medicationSchedules(mapping, group, rxe?.field(1));
   const status = medicationStatus(order.state);
+  // Of another state the reason of the former is none.
+  if (status !== undefined) cleared.push('statusReason');
   const account = billedAccount(mapping, order);
   const resource: Resource = {
     ...mapped,
@@ -150,7 +153,8 @@ export function addMedicationRequest(mapping: Mapping, order: Order, also: JsonO
   const { replaces, ...others } = resource;
   const [replaced] = (replaces as JsonObject[] | undefined) ?? [];
   const request = { ...others, priorPrescription: replaced } as Resource;
-  return putRequest(mapping, order, request, new Set(['intent', ...(status === undefined ? ['status'] : [])]));
+  const defaults = new Set(['intent', ...(status === undefined ? ['status'] : [])]);
+  return putRequest(mapping, order, request, defaults, cleared);
 }
 
 function reasonOf(mapping: Mapping, orc: Segment | undefined): JsonObject | undefined {

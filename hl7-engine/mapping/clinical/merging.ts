@@ -163,9 +163,13 @@ function withoutForms(report: Resource, isGone: (form: JsonObject) => boolean): 
   return withoutUndefined({ ...report, presentedForm: kept.length > 0 ? kept : undefined });
 }
 
-/** Of a ServiceRequest, MedicationRequest and the like. */
-export function requestMerge(mapping: Mapping, defaults: ReadonlySet<string>): Merge {
+/** What a request has to have. */
+const kept = new Set(['status', 'intent', 'code', 'subject']);
+
+/** Of a ServiceRequest, MedicationRequest and the like; `cleared`: elements that have no value any more (`""`). */
+export function requestMerge(mapping: Mapping, defaults: ReadonlySet<string>, cleared: readonly string[] = []): Merge {
   const change = merging({
+    cleared: cleared.filter((path) => !kept.has(path)),
     ordered: ranked(mapping, requestRanks),
     defaults,
     united: {
@@ -196,9 +200,24 @@ export function latestMerge(mapping: Mapping, defaults: ReadonlySet<string> = ne
 
 const eventRanks = ['preparation', 'in-progress', 'not-done', 'completed', 'stopped', 'entered-in-error'];
 
-/** Of an Immunization, MedicationAdministration or MedicationDispense: what was done, as the latest message tells it. */
-export function eventMerge(mapping: Mapping): Merge {
-  return ofOnePatient(mapping, merging({ ordered: ranked(mapping, eventRanks) }));
+/**
+ * Of an Immunization, MedicationAdministration or MedicationDispense: what was done, as the latest message tells it. Of what was
+ * refused and is then given, or the other way round, nothing of the former stays: no reason of a dose, no lot of a refusal.
+ */
+export function eventMerge(mapping: Mapping, cleared: readonly string[] = []): Merge {
+  const change = merging({ ordered: ranked(mapping, eventRanks), cleared });
+  return ofOnePatient(mapping, (existing, incoming) => {
+    const result = change(existing, incoming);
+    if (existing === undefined || result === existing) return result;
+    if (!isTurned(existing.status, incoming.status)) return result;
+    const { id, identifier, meta } = result;
+    return withoutUndefined({ ...incoming, id, identifier, meta } as Resource);
+  });
+}
+
+function isTurned(before: unknown, now: unknown): boolean {
+  const statuses = [before, now];
+  return before !== now && statuses.includes('not-done') && !statuses.includes('entered-in-error');
 }
 
 /** A document that is here is referred to as well, beside its number. */
@@ -209,8 +228,20 @@ function byTarget({ code, target }: JsonObject): string {
 
 const documentRanks = ['current', 'superseded', 'entered-in-error'];
 
-/** Of a DocumentReference: its content is replaced as a whole, its relations are united. */
+/**
+ * Of a DocumentReference: its content is replaced as a whole, its relations are united. One that another document replaces is not
+ * current again because a message about it says that it is available.
+ */
 export function documentMerge(mapping: Mapping, defaults: ReadonlySet<string>): Merge {
   const order = ranked(mapping, documentRanks);
-  return ofOnePatient(mapping, merging({ ordered: order, defaults, united: { relatesTo: byTarget } }));
+  const change = merging({ ordered: order, defaults, united: { relatesTo: byTarget } });
+  return ofOnePatient(mapping, (existing, incoming) => {
+    const result = change(existing, incoming);
+    if (existing === undefined || result === existing) return result;
+    // What the sender calls obsolete itself has a _status.
+    const isReplaced = existing.status === 'superseded' && existing._status === undefined;
+    if (isReplaced && incoming.status === 'current') return { ...result, status: 'superseded' };
+    if (!defaults.has('status') && incoming._status === undefined) delete result._status;
+    return result;
+  });
 }

@@ -5,6 +5,7 @@ import { emptyPart, type Part, type Segment } from '../../message/message.ts';
 import { putDerived } from '../administration/upsert.ts';
 import { conceptMapOf } from '../codes/concept-maps.ts';
 import { systems } from '../codes/systems.ts';
+import { list } from '../compact.ts';
 import { absent, type Mapping } from '../context.ts';
 import { codeableConcept, repeated } from '../datatypes.ts';
 import { derivedId } from '../derived-id.ts';
@@ -113,6 +114,7 @@ function observation(
   const code = observationCode(mapping, obx.field(3));
   const unit = observedUnit(mapping, obx.field(6));
   const { value, components } = observedOf(mapping, { obx, more, unit, channel: place.channel });
+  const sentReason = reasonSent(value);
   const range = obx.field(7);
   const status = statusOf(letter, place, value);
   const category = categories(mapped.category as JsonObject[] | undefined, place.category);
@@ -129,8 +131,8 @@ function observation(
     effectiveDateTime: mapped.effectiveDateTime ?? place.effective,
     issued: place.issued,
     performer,
-    ...value,
-    dataAbsentReason: absentReason(letter, status, value, components),
+    ...(sentReason === undefined ? value : {}),
+    dataAbsentReason: sentReason ?? absentReason(letter, status, value, components),
     note,
     specimen: specimenOf(obx, place),
     device: deviceReference(mapping, obx, participants),
@@ -246,6 +248,12 @@ const reasons = {
 
 function reason(code: string): JsonObject {
   return { coding: [{ system: systems.dataAbsentReason, code }] };
+}
+
+/** A code of why there is no value stands where the value would be. */
+function reasonSent({ valueCodeableConcept: concept }: JsonObject): JsonObject | undefined {
+  const [coding] = list((concept as JsonObject | undefined)?.coding);
+  return coding?.system === systems.dataAbsentReason ? (concept as JsonObject) : undefined;
 }
 
 /** Why a result that was reported has no value: https://hl7.org/fhir/R4/observation.html#values (constraint obs-6). */

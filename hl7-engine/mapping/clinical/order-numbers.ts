@@ -95,11 +95,18 @@ export function rememberPart(mapping: Mapping, key: string, part: OrderPart): vo
 /**
  * As `choose`, of a report; `forms` gets the ids of forms that stand for those of the message. What the report has of the
  * message under another number is that one, and what another report has is none of it: entries get the ids that they have.
+ * `all`: the reports of the number, where the entry's criteria leave some out.
  */
-export function choosingParts(mapping: Mapping, key: string, choose: Choose, forms: Map<string, string>): Choose {
+export function choosingParts(
+  mapping: Mapping,
+  key: string,
+  choose: Choose,
+  forms: Map<string, string>,
+  all?: () => Resource[],
+): Choose {
   return (matches) => {
     const choice = choose(matches);
-    const others = matches.filter((one) => one !== choice.match);
+    const others = (all?.() ?? matches).filter(({ id }) => id !== choice.match?.id);
     const ids = otherIds(mapping, key, choice.match, others);
     for (const [{ shown }, [first]] of ids) forms.set(shown, first!.shown);
     if (choice.follow === undefined && rename(mapping, ids)) throw changedNames();

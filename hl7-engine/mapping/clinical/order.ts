@@ -2,16 +2,24 @@
 import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
 import { emptyPart, type Part, type Segment } from '../../message/message.ts';
 import { putDerived } from '../administration/upsert.ts';
+import { compact, list } from '../compact.ts';
 import { absent, type Mapping } from '../context.ts';
 import { codeableConcept } from '../datatypes.ts';
 import { derivedId } from '../derived-id.ts';
-import { eiIdentifier, eipIdentifier, type Identifier, identifierCriterion, tokenCriterion } from '../identifiers.ts';
+import {
+  eiIdentifier,
+  eipIdentifier,
+  type Identifier,
+  identifierCriterion,
+  tokenCriterion,
+  uniteIdentifiers,
+} from '../identifiers.ts';
 import { organizationReference, practitionerReference } from '../practitioner.ts';
 import { runTable } from '../table/table.ts';
 import { obrServiceRequest } from '../tables/obr.ts';
 import { orcServiceRequest } from '../tables/orc.ts';
 import '../tables/tq1.ts';
-import { chooseChanged } from './changed-service.ts';
+import { changesService, chooseChanged, markingChange } from './changed-service.ts';
 import { type OrderState, orderState, taskElements } from './control.ts';
 import { detail, type OrderGroup } from './groups.ts';
 import { requestMerge, taskMerge } from './merging.ts';
@@ -99,19 +107,30 @@ export function addServiceRequest(
 ): string | undefined {
   if (which === 'numbered' && (order.placer ?? order.filler) === undefined) return undefined;
   if (order.placer === undefined && order.filler === undefined && order.code === undefined) return undefined;
-  const { resource, defaults } = requestResource(mapping, order, also);
-  return putRequest(mapping, order, resource, defaults);
+  const { resource, defaults, cleared } = requestResource(mapping, order, also);
+  return putRequest(mapping, order, resource, defaults, cleared);
 }
 
 /** The request under the order's number, else under an id of its content. A message may name one order twice. */
-export function putRequest(mapping: Mapping, order: Order, resource: Resource, defaults: Set<string>): string {
+export function putRequest(
+  mapping: Mapping,
+  order: Order,
+  resource: Resource,
+  defaults: Set<string>,
+  cleared: readonly string[] = [],
+): string {
   const identifier = order.placer ?? order.filler;
   const { resourceType: type } = resource;
   const id = identifier === undefined ? derivedId(type, [order.key]) : undefined;
   const url = identifier === undefined ? `${type}/${id}` : `${type}?${searchedBy(type, identifier, order)}`;
-  return mapping.once(url, () => {
+  let isNew = false;
+  const reference = mapping.once(url, () => {
+    isNew = true;
     mapping.stamp(resource);
-    const merge = requestMerge(mapping, defaults);
+    const control = order.group.orc?.field(1).text?.toUpperCase() ?? '';
+    const isChange = type === 'ServiceRequest' && changesService(mapping, control);
+    const plain = requestMerge(mapping, defaults, cleared);
+    const merge = isChange ? markingChange(plain) : plain;
     const from = detail(order.group, 'OBR') ?? order.group.orc;
     if (identifier !== undefined) {
       const choose = chooseRequest(mapping, type, identifier, order);
@@ -120,6 +139,12 @@ export function putRequest(mapping: Mapping, order: Order, resource: Resource, d
     putDerived(mapping, { url, resource: { ...resource, id: id! }, merge, from }, [order.key]);
     return url;
   });
+  // One number of the placer may come with several of the filler.
+  const earlier =
+    isNew || identifier === undefined ? undefined : mapping.entries.find((entry) => entry.url === url)?.resource;
+  if (earlier !== undefined)
+    earlier.identifier = uniteIdentifiers(list(earlier.identifier), list(compact(resource)?.identifier));
+  return reference;
 }
 
 function chooseRequest(
@@ -150,12 +175,17 @@ function requestResource(
   mapping: Mapping,
   order: Order,
   also: JsonObject,
-): { resource: Resource; defaults: Set<string> } {
+): { resource: Resource; defaults: Set<string>; cleared: string[] } {
   const { group, subject, code } = order;
+  const cleared: string[] = [];
   const obr = detail(group, 'OBR');
   const of = (segment: Segment | undefined): JsonObject | undefined =>
     segment &&
-    runTable(segment.name === 'OBR' ? obrServiceRequest : orcServiceRequest, { mapping, segment, group: group.group });
+    runTable(
+      segment.name === 'OBR' ? obrServiceRequest : orcServiceRequest,
+      { mapping, segment, group: group.group },
+      cleared,
+    );
   const mapped = united(of(obr), of(group.orc));
   const status = order.state.status ?? resultStatus(obr);
   const defaults = new Set<string>();
@@ -180,7 +210,7 @@ function requestResource(
     ...also,
   };
   if (schedule?.asNeeded) resource.asNeededBoolean = true;
-  return { resource, defaults };
+  return { resource, defaults, cleared };
 }
 
 /** Elements of the second where the first has none; lists of both. */

@@ -6,8 +6,8 @@ import { absent, type Mapping } from '../context.ts';
 import { type Identifier, identifierCriterion } from '../identifiers.ts';
 import { numberKey } from '../identity.ts';
 import { lookUp } from '../look-up.ts';
-import { isOutdated } from '../ordering.ts';
-import { documentMerge } from './merging.ts';
+import { isOutdated, stampMs } from '../ordering.ts';
+import { ofOnePatient } from './whose.ts';
 
 type Choose = NonNullable<TransactionEntry['choose']>;
 
@@ -34,8 +34,9 @@ function isLate({ stored, resource }: Own): boolean {
 const criteria = (number: Identifier): string => `DocumentReference?${identifierCriterion(number)}`;
 
 /**
- * The document that was replaced is not current any more. Where it is not here yet its number is kept with that status, so that
- * it does not become current when it comes late. A replacement that was cancelled before it came replaces nothing.
+ * The document that was replaced is not current any more, whenever its own messages come. Where it is not here yet its number is
+ * kept with that status and without a time, so that it does not become current when it comes late and has its content nevertheless.
+ * A replacement that was cancelled before it came replaces nothing.
  */
 export function supersede(mapping: Mapping, parent: Identifier, own: Own): string {
   const resource: Resource = {
@@ -46,16 +47,39 @@ export function supersede(mapping: Mapping, parent: Identifier, own: Own): strin
     subject: own.resource.subject,
     content: [{ attachment: absent }],
   } as Resource;
-  mapping.stamp(resource);
-  const merge = documentMerge(mapping, new Set(['content', 'type', 'subject', 'masterIdentifier']));
-  const isCancelled = (): boolean => own.stored?.status === 'entered-in-error' && isLate(own);
+  const { number } = own;
+  // This entry stands before the document's own.
+  const ownNow = number === undefined ? () => [] : lookUp(mapping.lookUps, criteria(number), number);
   return mapping.add({
     method: 'PUT',
     url: criteria(parent),
     resource,
-    // Not by what is chosen: this entry stands before the document's own.
-    merge: (existing, incoming) => (existing !== undefined && isCancelled() ? existing : merge(existing, incoming)),
+    choose([match]) {
+      const [stored] = ownNow();
+      const isCancelled = stored?.status === 'entered-in-error' && !isNewer(own.resource, stored);
+      return isCancelled ? { match, idle: true } : { match };
+    },
+    merge: ofOnePatient(mapping, (existing, incoming) => {
+      if (existing === undefined) return incoming;
+      return existing.status === 'current' ? { ...existing, status: 'superseded' } : existing;
+    }),
   });
+}
+
+/** Of the document itself: what it does not replace it does not refer to. */
+export function withoutIdleTargets(resource: Resource, idle: ReadonlySet<string>): Resource {
+  if (idle.size === 0) return resource;
+  const relatesTo = list(resource.relatesTo).map((relation) => {
+    const { reference, ...target } = relation.target as JsonObject;
+    return idle.has(String(reference)) ? { ...relation, target } : relation;
+  });
+  return relatesTo.length === 0 ? resource : { ...resource, relatesTo };
+}
+
+/** One of the same time as the cancellation is the one that it cancels. */
+function isNewer(incoming: Resource, stored: Resource): boolean {
+  const [before, now] = [stampMs(stored), stampMs(incoming)];
+  return before === undefined || now === undefined || now > before;
 }
 
 /**

@@ -9,17 +9,17 @@ import { absent, type Mapping } from '../context.ts';
 import { codeableConcept, repeated } from '../datatypes.ts';
 import { instant } from '../datetime.ts';
 import { derivedId } from '../derived-id.ts';
-import type { Identifier } from '../identifiers.ts';
 import { interpreterReference } from '../practitioner.ts';
 import { runTable } from '../table/table.ts';
 import { obrDiagnosticReport } from '../tables/obr.ts';
-import { attachment, contentOf, titleOf } from './document.ts';
+import { attachment, documentContents, titleOf } from './document.ts';
 import { detail, type ObxGroup, type OrderGroup } from './groups.ts';
 import { contentKey, latestMerge, reportMerge, secondOfReport } from './merging.ts';
 import { noteTexts } from './notes.ts';
+import { numberedReport } from './numbered-report.ts';
 import { withFunction } from './observation.ts';
-import { identifiersOf, type Order, orderCriteria, participant } from './order.ts';
-import { chooseNumbered, choosingParts, rememberPart } from './order-numbers.ts';
+import { identifiersOf, type Order, participant } from './order.ts';
+import { rememberPart } from './order-numbers.ts';
 
 const observationStatus = conceptMapOf('ObservationResultStatusCodesInterpretation').codes;
 const reportStatus = conceptMapOf('ResultStatus[Non-Queries]').codes;
@@ -48,8 +48,8 @@ export function addReport(mapping: Mapping, order: Order, parts: ReportParts): s
   mapping.stamp(resource);
   const identifier = order.filler ?? order.placer;
   const id = identifier === undefined ? derivedId('DiagnosticReport', [order.key]) : undefined;
-  const url =
-    identifier === undefined ? `DiagnosticReport/${id}` : `DiagnosticReport?${orderCriteria(identifier, order.code)}`;
+  const numbered = identifier && numberedReport(mapping, order, identifier);
+  const url = numbered?.url ?? `DiagnosticReport/${id}`;
   const cleared = parts.conclusion === null ? ['conclusion'] : [];
   const { withdrawn: forms, former } = parts.documents;
   const withdrawal = { forms, former, cleared, known: new Map<string, string>() };
@@ -60,32 +60,14 @@ export function addReport(mapping: Mapping, order: Order, parts: ReportParts): s
     isNew = true;
     const entry = { url, resource: id === undefined ? resource : { ...resource, id }, merge };
     const from = detail(order.group, 'OBR');
-    if (identifier !== undefined) {
-      const choose = chooseReport(mapping, order, identifier, withdrawal.known);
-      return mapping.add({ method: 'PUT', ...entry, choose, from });
+    if (numbered !== undefined) {
+      return mapping.add({ method: 'PUT', ...entry, choose: numbered.choose(withdrawal.known), from });
     }
     return putDerived(mapping, { ...entry, from }, [order.key]);
   });
   const earlier = isNew ? undefined : mapping.entries.find((entry) => entry.url === url);
   if (earlier !== undefined) unite(earlier, compact(resource)!, secondOfReport(mapping, withdrawal), merge);
   return reference;
-}
-
-function chooseReport(
-  mapping: Mapping,
-  order: Order,
-  own: Identifier,
-  forms: Map<string, string>,
-): NonNullable<TransactionEntry['choose']> {
-  const { placer, filler, code, key } = order;
-  const choose = chooseNumbered(mapping, {
-    type: 'DiagnosticReport',
-    own,
-    other: filler === undefined ? undefined : placer,
-    otherKind: filler === undefined ? 'FILL' : 'PLAC',
-    criteria: (identifier) => orderCriteria(identifier, code),
-  });
-  return choosingParts(mapping, key, choose, forms);
 }
 
 /** What the second withdraws may be what is stored: both merges see that. */
@@ -165,14 +147,11 @@ export function addDocuments(
   request?: string,
 ): Documents {
   const found: Documents = { forms: [], withdrawn: new Set(), former: new Set(), references: [] };
-  for (const { obx, notes } of observations) {
+  for (const { one, contents } of documentContents(mapping, observations)) {
+    const { obx, notes } = one;
     const code = obx.field(3).component(1).text;
     const keyed = [order.key, code, obx.field(4).whole];
     const key = [...keyed, String(mapping.occurrence(`document ${JSON.stringify(keyed)}`))];
-    const contents = obx
-      .field(5)
-      .repetitions()
-      .flatMap((value) => contentOf(mapping, obx.field(2).text, value) ?? []);
     const wrong = isWrong(obx);
     if (contents.length === 0 && !wrong) continue;
     const forms = contents.map((content, index) => attachment(mapping, content, [...key, String(index)], titleOf(obx)));

@@ -88,15 +88,19 @@ export function chargeOf(
     subject: { reference: patient },
     context: encounter === undefined ? undefined : { reference: encounter },
     account: account === undefined ? undefined : [{ reference: account }],
-    priceOverride: price(ft1, isCredit ? -1 : 1),
+    priceOverride: price(mapping, ft1, isCredit ? -1 : 1),
     overrideReason: isCredit ? 'credit' : undefined,
   };
   return { resource, isCredit };
 }
 
 /** FT1-11 is the whole amount, FT1-12 that of one. */
-function price(ft1: Segment, sign: 1 | -1): JsonObject | undefined {
+function price(mapping: Mapping, ft1: Segment, sign: 1 | -1): JsonObject | undefined {
   const whole = money(ft1.field(11), sign);
+  for (const field of [11, 12]) {
+    if (!ft1.field(field).isEmpty && !ft1.field(field).isNull && money(ft1.field(field)) === undefined)
+      mapping.warnings.add(`FT1-${field}: the amount is no number; the charge has none`);
+  }
   const count = ft1.field(10).text;
   return whole ?? (count === undefined || Number(count) === 1 ? money(ft1.field(12), sign) : undefined);
 }

@@ -153,3 +153,32 @@ test('A54 ends the attending doctor, A55 takes it back', () => {
     ['Doc1'],
   );
 });
+
+test('a cancelled pre-admission has no planned place, also where the cancellation comes first', () => {
+  const planned = [...head('A05', 1), pid, pv1('W1', { 2: 'P' })];
+  const cancelled = [...head('A38', 9), pid, pv1('W1', { 2: 'P' })];
+  assert.deepEqual(visit(planned, cancelled).places, [['W1 planned -'], []]);
+  assert.deepEqual(visit(cancelled).places, [[]]);
+});
+
+test('a place that is deleted (PV1-3, PV1-11, PV1-42) is left, or not to be gone to', () => {
+  const { places } = visit(
+    [...head('A01', 1), pid, pv1('W1', { 11: 'XRAY', 42: 'W2' })],
+    [...head('A08', 5), pid, pv1('W1', { 11: '""', 42: '""' })],
+    [...head('A08', 9), pid, pv1('""')],
+  );
+  assert.deepEqual(places, [
+    ['W1 active 01-', 'XRAY active -', 'W2 reserved -'],
+    ['W1 active 01-', 'XRAY completed -05'],
+    ['W1 completed 01-09', 'XRAY completed -05'],
+  ]);
+});
+
+test('an admission that comes after the transfer or the discharge says when the visit began, and no more', () => {
+  const late = [...head('A01', 1), pid, pv1('W1', { 44: '20260131110000' })];
+  const { states, places } = visit([...head('A02', 9), pid, pv1('W2')], late);
+  assert.deepEqual(states[1]!.period, { start: '2026-01-31T11:00:00Z' });
+  assert.deepEqual(places[1], places[0]);
+  const after = visit([...head('A03', 9), pid, pv1('W2', { 45: '20260131100000' })], late);
+  assert.deepEqual(after.states[1]!.period, { end: '2026-01-31T10:00:00Z' });
+});

@@ -41,7 +41,8 @@ function mapAccounts(mapping: Mapping, root: Group): void {
   const account = addAccount(mapping, pid, patient, {
     guarantor: visits.flatMap((visit) => guarantors(mapping, visit, patient)),
     coverage: visits.flatMap((visit) => addCoverages(mapping, visit, patient)),
-    also: servicePeriod(mapping, visits),
+    // P05 updates an account, which may have ended.
+    also: { ...servicePeriod(mapping, visits), ...(mapping.event === 'P01' && { status: 'active' }) },
   });
   if (account === undefined)
     mapping.warnings.add('PID-18: no account number; only patient, visit and payers are known');

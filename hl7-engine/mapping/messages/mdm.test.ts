@@ -64,6 +64,39 @@ function documents(...messages: string[][]): Resource[] {
 
 const original = message('T02', txa(), '20260301080000', ...text);
 
+const pdf = Buffer.from('%PDF-1.7 one two three %%EOF');
+const pdfPart = (from: number, to: number): string => `^AP^PDF^Base64^${pdf.subarray(from, to).toString('base64')}`;
+/** Cut where three bytes end, and in between. */
+const cuts = [`${pdfPart(0, 9)}~${pdfPart(9, 30)}`, `${pdfPart(0, 10)}~${pdfPart(10, 13)}~${pdfPart(13, 30)}`];
+
+for (const type of ['MDM', 'ORU']) {
+  for (const [index, cut] of cuts.entries()) {
+    for (const asValues of [true, false]) {
+      test(`${type}: a PDF in parts, as ${asValues ? 'values of one OBX' : 'one OBX after the other'}, cut ${index}`, () => {
+        const values = asValues ? [cut] : cut.split('~');
+        // Another one follows, which is whole.
+        const all = [...values, pdfPart(0, 30)];
+        const obx = all.map((value, at) => `OBX|${at + 1}|ED|PDF^Report^L|${at + 1}|${value}||||||F`);
+        const mapped = mapLines(
+          ...(type === 'MDM'
+            ? message('T02', txa(), '20260301080000', ...obx)
+            : [
+                'MSH|^~\\&|LAB|NORTH|EHR|SOUTH|20260301080000||ORU^R01^ORU_R01|M1|P|2.5.1',
+                'PID|1||777^^^HOSP^MR||TEST^PATIENT',
+                'OBR|1|P1^EHR|F1^LAB|A^Report^L|||20260301070000||||||||||||||||||F',
+                ...obx,
+              ]),
+        );
+        assert.deepEqual(mapped.warnings, []);
+        const binaries = entriesOf(mapped, 'Binary').map(({ resource }) =>
+          Buffer.from(String(resource.data), 'base64'),
+        );
+        assert.deepEqual(binaries.map(String), [String(pdf), String(pdf)]);
+      });
+    }
+  }
+}
+
 test('status changes keep the document, edits replace it, cancellations withdraw it', () => {
   const [changed] = documents(original, message('T03', txa('D1', '', 'LA'), '20260301090000'));
   assert.equal((changed!.content as JsonObject[]).length, 1);

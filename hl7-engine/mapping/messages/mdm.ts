@@ -2,13 +2,13 @@
 // OBX[DocumentReference])
 import type { JsonObject, Resource } from '#fhir-model';
 import type { Segment } from '../../message/message.ts';
-import { attachment, type Content, contentOf, textContent, titleOf } from '../clinical/document.ts';
+import { attachment, type Content, documentContents, textContent, titleOf } from '../clinical/document.ts';
 import { type ObxGroup, obxGroups, orderGroup } from '../clinical/groups.ts';
 import { documentMerge } from '../clinical/merging.ts';
 import { noteTexts } from '../clinical/notes.ts';
 import { addObservation, isDocument } from '../clinical/observation.ts';
 import { addServiceRequest, describeOrder, type Subject } from '../clinical/order.ts';
-import { type Own, remembered, revive, supersede } from '../clinical/replaced-document.ts';
+import { type Own, remembered, revive, supersede, withoutIdleTargets } from '../clinical/replaced-document.ts';
 import { subjectOf } from '../clinical/subject.ts';
 import { absent, type Mapping } from '../context.ts';
 import { derivedId } from '../derived-id.ts';
@@ -50,6 +50,7 @@ function mapDocument(mapping: Mapping, root: Group): void {
   const parent = eiIdentifier(mapping, txa.field(13), 'document');
   // Before the document itself, which refers to it.
   const replaces = relations[mapping.event] === 'replaces' && parent !== undefined;
+  mapping.stamp(resource);
   if (replaces) relate(resource, supersede(mapping, parent, own));
   const reference = put(mapping, own, key, defaults);
   if (resource.status === 'entered-in-error' && !replaces) revive(mapping, parent, own);
@@ -127,15 +128,12 @@ function contents(mapping: Mapping, txa: Segment, observations: readonly ObxGrou
   const found: { content: Content; title: string | undefined }[] = [];
   const lines: string[] = [];
   let title: string | undefined;
+  const documents = observations.filter(({ obx }) => isDocument(obx));
+  for (const { one, contents: values } of documentContents(mapping, documents)) {
+    found.push(...values.map((content) => ({ content, title: titleOf(one.obx) })));
+  }
   for (const { obx } of observations) {
-    if (isDocument(obx)) {
-      const type = obx.field(2).text;
-      const values = obx
-        .field(5)
-        .repetitions()
-        .flatMap((value) => contentOf(mapping, type, value) ?? []);
-      found.push(...values.map((content) => ({ content, title: titleOf(obx) })));
-    } else if (textTypes.has(obx.field(2).text ?? '')) {
+    if (textTypes.has(obx.field(2).text ?? '')) {
       title ??= titleOf(obx);
       lines.push(
         ...obx
@@ -186,7 +184,6 @@ function relate({ relatesTo: [relation] = [] }: Resource & { relatesTo?: JsonObj
 
 function put(mapping: Mapping, own: Own, key: string[], defaults: Set<string>): string {
   const { number, resource } = own;
-  mapping.stamp(resource);
   const merge = documentMerge(mapping, defaults);
   if (number === undefined) {
     const id = derivedId('DocumentReference', key);
@@ -195,5 +192,5 @@ function put(mapping: Mapping, own: Own, key: string[], defaults: Set<string>): 
     return `DocumentReference/${id}`;
   }
   const url = `DocumentReference?${identifierCriterion(number)}`;
-  return mapping.add({ method: 'PUT', url, resource, merge, choose: remembered(own) });
+  return mapping.add({ method: 'PUT', url, resource, merge, choose: remembered(own), prune: withoutIdleTargets });
 }

@@ -8,12 +8,15 @@ import { eiIdentifier } from '../identifiers.ts';
 import type { PartMap } from '../table/context.ts';
 import { segmentTable } from '../table/table.ts';
 
-/** CP, of which the price is MO: an amount and its currency of ISO 4217; other words are no currency. */
+/**
+ * CP, of which the price is MO: an amount and its currency of ISO 4217; other words are no currency. Some send the currency as a
+ * component (`12.50^USD`), where the type of the price would be, of two letters (table 0205).
+ */
 export function money(cp: Part, sign: 1 | -1 = 1): JsonObject | undefined {
   const amount = cp.component(1).subcomponent(1).text;
   const value = decimal(sign < 0 && amount !== undefined ? lessThanNothing(amount) : (amount ?? ''));
   if (value === undefined) return undefined;
-  const currency = cp.component(1).subcomponent(2).text?.toUpperCase();
+  const currency = (cp.component(1).subcomponent(2).text ?? cp.component(2).text)?.toUpperCase();
   return { value, currency: currency !== undefined && /^[A-Z]{3}$/.test(currency) ? currency : undefined };
 }
 

@@ -1,0 +1,109 @@
+// Accounts (PID-18) of visits and charges, into the real store: which visit is meant where only the account is named, and when an
+// account has ended.
+import assert from 'node:assert/strict';
+import test, { before } from 'node:test';
+import type { JsonObject, Resource } from '#fhir-model';
+import type { Hl7Engine } from '#hl7-engine';
+import { type Hl7Rig, hl7Rig } from './hl7-rig.ts';
+
+let engine: Hl7Engine;
+let find: Hl7Rig['find'];
+let only: Hl7Rig['only'];
+
+before(async () => {
+  ({ engine, find, only } = await hl7Rig());
+});
+
+let controlNumber = 0;
+
+/** `visit` is PV1-19, `more` what follows PV1. */
+async function send(type: string, at: string, patient: string, account: string, visit = '', ...more: string[]) {
+  const event = type.split('^')[1];
+  const lines = [
+    `MSH|^~\\&|APP|TESTHOSP|EHR|TESTHOSP|${at}||${type}|A${++controlNumber}|P|2.5.1`,
+    `EVN|${event}|${at}`,
+    `PID|1||${patient}^^^TESTHOSP^MR||TEST^ACCOUNTS|||||||||||||${account}`,
+    `PV1|1|I|W1^R1^B1||||||||||||||||${visit}`,
+    ...more,
+  ];
+  const ack = await engine.process(Buffer.from(lines.join('\r')));
+  assert.match(ack.toString('latin1').split('\r')[1] ?? '', /^MSA\|AA\|/);
+}
+
+const charge = (number: string): string => `FT1|1|${number}||20260302|20260302|CG|99213^Visit^C4|||1|100.00`;
+const ofPatient = (patient: string): string => `subject:Patient.identifier=${patient}`;
+const account = async (number: string): Promise<Resource> => only('Account', `identifier=${number}`);
+const numbersOf = ({ identifier }: Resource): unknown[] => (identifier as JsonObject[]).map(({ value }) => value);
+
+test('charges, bills and changes that name the account alone are of the visit that it has', async () => {
+  await send('ADT^A01^ADT_A01', '20260301080000', 'ACC-1', 'AC1', 'V1');
+  await send('DFT^P03^DFT_P03', '20260302080000', 'ACC-1', 'AC1', '', charge('CH1'));
+  await send('BAR^P05^BAR_P05', '20260302090000', 'ACC-1', 'AC1');
+  await send('ADT^A08^ADT_A01', '20260302100000', 'ACC-1', 'AC1', '', 'PV2|||^COUGH');
+  await send('ADT^A03^ADT_A03', '20260303080000', 'ACC-1', 'AC1');
+  await send('DFT^P03^DFT_P03', '20260304080000', 'ACC-1', 'AC1', '', charge('CH2'));
+  const visit = await only('Encounter', ofPatient('ACC-1'));
+  assert.deepEqual([visit.status, numbersOf(visit)], ['finished', ['V1']]);
+  assert.deepEqual(visit.reasonCode, [{ text: 'COUGH' }]);
+  const charges = await find('ChargeItem', ofPatient('ACC-1'));
+  assert.deepEqual(
+    charges.map(({ context }) => context),
+    Array(2).fill({ reference: `Encounter/${visit.id}` }),
+  );
+  // An admission that names the account alone is another visit than the one that has ended.
+  await send('ADT^A01^ADT_A01', '20260310080000', 'ACC-1', 'AC1');
+  const visits = await find('Encounter', ofPatient('ACC-1'));
+  assert.deepEqual(visits.map(({ status, ...one }) => [status, ...numbersOf(one as Resource)]).sort(), [
+    ['finished', 'V1'],
+    ['in-progress', 'AC1'],
+  ]);
+});
+
+test('of an account with several visits it cannot be told which is meant: none of them changes', async () => {
+  await send('ADT^A01^ADT_A01', '20260301080000', 'ACC-2', 'AC2', 'V21');
+  await send('ADT^A01^ADT_A01', '20260302080000', 'ACC-2', 'AC2', 'V22');
+  await send('ADT^A03^ADT_A03', '20260303080000', 'ACC-2', 'AC2');
+  const visits = await find('Encounter', ofPatient('ACC-2'));
+  assert.deepEqual(visits.map(({ status, ...one }) => [status, ...numbersOf(one as Resource)]).sort(), [
+    ['finished', 'AC2'],
+    ['in-progress', 'V21'],
+    ['in-progress', 'V22'],
+  ]);
+});
+
+test('an account that has ended (P06) is not active again because a visit or a charge names it', async () => {
+  await send('BAR^P01^BAR_P01', '20260301080000', 'ACC-3', 'AC3', 'V3');
+  await send('BAR^P06^BAR_P06', '20260310080000', 'ACC-3', 'AC3', 'V3');
+  const ended = ['inactive', { end: '2026-03-10T08:00:00Z' }];
+  const state = async (): Promise<unknown[]> => {
+    const { status, servicePeriod } = await account('AC3');
+    return [status, servicePeriod];
+  };
+  assert.deepEqual(await state(), ended);
+  await send('ADT^A08^ADT_A01', '20260311080000', 'ACC-3', 'AC3', 'V3');
+  await send('DFT^P03^DFT_P03', '20260312080000', 'ACC-3', 'AC3', 'V3', charge('CH3'));
+  await send('BAR^P05^BAR_P05', '20260313080000', 'ACC-3', 'AC3', 'V3');
+  assert.deepEqual(await state(), ended);
+  await send('BAR^P01^BAR_P01', '20260314080000', 'ACC-3', 'AC3', 'V3');
+  assert.equal((await account('AC3')).status, 'active');
+  // A bill from before the new beginning changes nothing.
+  await send('BAR^P06^BAR_P06', '20260310090000', 'ACC-3', 'AC3', 'V3');
+  assert.equal((await account('AC3')).status, 'active');
+});
+
+test('P06 ends the accounts of several patients, also those that were never seen', async () => {
+  const pid = 'PID|2||ACC-5^^^TESTHOSP^MR||TEST^OTHER|||||||||||||AC5';
+  await send('BAR^P06^BAR_P06', '20260310080000', 'ACC-4', 'AC4', '', pid, 'PV1|1|I');
+  for (const number of ['AC4', 'AC5']) assert.equal((await account(number)).status, 'inactive');
+});
+
+test('an account of a family has all of them', async () => {
+  await send('ADT^A01^ADT_A01', '20260301080000', 'ACC-6', 'AC6', 'V6');
+  await send('ADT^A01^ADT_A01', '20260301090000', 'ACC-7', 'AC6', 'V7');
+  await send('ADT^A08^ADT_A01', '20260301100000', 'ACC-6', 'AC6', 'V6');
+  const patients = await Promise.all(['ACC-6', 'ACC-7'].map((number) => only('Patient', `identifier=${number}`)));
+  assert.deepEqual(
+    (await account('AC6')).subject,
+    patients.map(({ id }) => ({ reference: `Patient/${id}` })),
+  );
+});
