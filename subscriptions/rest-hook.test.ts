@@ -291,3 +291,21 @@ test('what is nowhere to be found any more is recorded as gone and does not hold
   });
   assert.deepEqual(rows, [{ number: 1n, outcome: 'gone' }]);
 });
+
+test('a receiver that names a date in Retry-After is not called before', async (t) => {
+  const { db, store, start } = await createRig(t);
+  const receiver = await startReceiver(t);
+  receiver.answer = (_, response) => {
+    // Its clock is wrong, and the same in both.
+    response.writeHead(503, { Date: 'Sun, 22 Nov 2020 08:00:00 GMT', 'Retry-After': 'Sun, 22 Nov 2020 08:05:00 GMT' });
+    response.end();
+    return undefined;
+  };
+  await start({ limits: { backoffMsMin: 5, backoffMsMax: 600_000 } });
+  await store.put(subscription('s', receiver.url));
+  await waitForState(db, 's', 'active');
+  await store.put(observation('o1'));
+  const text = `select round(extract(epoch from due_at - statement_timestamp()) / 60)::int as minutes
+    from subscriber where attempts = 1`;
+  assert.deepEqual(await waitFor(async () => (await db.query({ text }))[0], 'the first attempt'), { minutes: 5 });
+});

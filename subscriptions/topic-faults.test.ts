@@ -35,7 +35,9 @@ test('only the time ends it; what is owed is a dead letter until the client requ
   receiver.answer = () => 500;
   for (const id of ['a', 'b', 'c']) await rig.store.put(appointment(id));
   await waitFor(() => events(receiver.received).length > 25, 'more attempts than any number would end');
-  await rig.db.query({ text: `update subscriber set failing_since = now() - interval '2 hours' where id = 's'` });
+  // Between two attempts: the one under way writes down what it began with.
+  const longAgo = `update subscriber set failing_since = now() - interval '2 hours' where id = 's' and lease_until is null`;
+  await waitFor(async () => (await rig.db.queryCount({ text: longAgo })) === 1, 'a pause');
   const failed = await waitForStatus(rig.store, 's', 'error');
   assert.equal(failed.error, 'The endpoint answered with HTTP 500');
   const route = server.adminRoutes.find(({ path }) => path.endsWith('/dead-letters'))!;

@@ -84,10 +84,17 @@ test('a wrong rule is refused, with the element at fault; other PlanDefinitions 
       'PlanDefinition.extension[1].valueExpression.expression',
     ],
     [
-      [extension('window', { valueDuration: { value: 5, code: 'kg' } })],
+      [extension('acknowledge-within', { valueDuration: { value: 5, code: 'kg' } })],
       action,
       'invalid',
       'PlanDefinition.extension[1].valueDuration',
+    ],
+    // It judges one resource: a window would be passed over.
+    [
+      [extension('window', { valueDuration: { value: 5, code: 'min' } })],
+      action,
+      'not-supported',
+      'PlanDefinition.extension[1]',
     ],
   ];
   for (const [extensions, one, code, expression] of cases) {

@@ -7,7 +7,7 @@ import { missedFound, versionOf } from './rules/absence.ts';
 import type { Found } from './rules/happening.ts';
 import { createLookups } from './rules/query.ts';
 import { type ReadyRule, ruleSubscriber } from './rules/ready.ts';
-import type { Rule } from './rules/rule.ts';
+import { type Rule, rankOf } from './rules/rule.ts';
 import type { AlertKeeper } from './state/alerts.ts';
 import { type Policy, stormKey } from './state/row.ts';
 
@@ -270,10 +270,24 @@ async function lastPolicy({ rules }: TimerOptions, endpoint: string): Promise<Po
   }
 }
 
+const openFeeds: Statement = {
+  name: 'alert_open_feeds',
+  text: `select distinct key as feed from alert where rule = $1 and subject = '' and key <> '${stormKey}' and status <> 'resolved'`,
+};
+
+/** Those of the window; of a feed that has fallen silent since it failed nothing failed within it. */
+async function feedsOf({ db, failures }: TimerOptions, { id, windowMs }: Rule, nowMs: number): Promise<FeedFailures[]> {
+  const feeds = await failures!(nowMs - windowMs);
+  const known = new Set(feeds.map(({ feed }) => feed));
+  const open = await db.query<{ feed: string }>(openFeeds, [id]);
+  const silent = open.filter(({ feed }) => !known.has(feed));
+  return [...feeds, ...silent.map(({ feed }) => ({ feed, failed: 0, total: 0 }))];
+}
+
 async function watchFailures(options: TimerOptions, nowMs: number): Promise<void> {
   const rules = (await options.rules.all()).filter(({ rule }) => rule.kind === 'failure-rate');
   for (const { rule } of rules) {
-    const feeds = await options.failures!(nowMs - rule.windowMs);
+    const feeds = await feedsOf(options, rule, nowMs);
     await options.alerts.apply(
       rule.id,
       rule,
@@ -285,7 +299,9 @@ async function watchFailures(options: TimerOptions, nowMs: number): Promise<void
 /** What a rule makes of how one feed fares: the most severe of its actions that applies. */
 function failureFound(rule: Rule, { feed, failed, total }: FeedFailures, nowMs: number): Found {
   const percent = total === 0 ? 0 : (failed / total) * 100;
-  const action = rule.actions.find(({ failures }) => failed >= failures!.count && percent >= failures!.percent);
+  const [action] = rule.actions
+    .filter(({ failures }) => failed >= failures!.count && percent >= failures!.percent)
+    .sort((a, b) => rankOf(b.severity) - rankOf(a.severity));
   const over = overFound(rule.id, '', feed, nowMs);
   if (!action) return over;
   const minutes = Math.round(rule.windowMs / 60_000);

@@ -66,7 +66,7 @@ export function createChannels(options: ChannelsOptions): Channels {
   const notifications = createNotifications({ ...options, ownerScope, baseUrl });
   const content = { ...options, ownerScope };
   const parts = { content, notifications, xml };
-  const hook = createRestHook({ egress, timeoutMs, certificates });
+  const hook = createRestHook({ egress, timeoutMs, certificates, clock });
   const sendings = { 'rest-hook': posting(hook, xml), message: messaging({ hook, xml, baseUrl, clock }) };
   const sender = options.kafka && createKafkaSender(options.kafka);
   const email = mail && createEmail({ ...mail, timeoutMs, baseUrl, xml });

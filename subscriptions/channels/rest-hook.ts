@@ -6,10 +6,11 @@ import { createHmac } from 'node:crypto';
 import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { urlToHttpOptions } from 'node:url';
-import { type Egress, endpointFault } from '#platform';
+import { type Clock, type Egress, endpointFault } from '#platform';
 import type { Registration } from '../registration.ts';
 import { splitHeader } from '../registration.ts';
 import type { Fault } from './fault.ts';
+import { retryAfterMs } from './retry-after.ts';
 
 export interface Notification {
   registration: Pick<Registration, 'id' | 'endpoint' | 'payload' | 'header' | 'secret'> & Partial<Asking>;
@@ -46,6 +47,7 @@ export interface RestHookOptions {
   egress: Egress;
   /** For the whole exchange, connecting included. */
   timeoutMs: number;
+  clock: Clock;
   /** Who this server is to some hosts, and whom it trusts there. */
   certificates?: HostCertificates | undefined;
 }
@@ -116,7 +118,7 @@ export function createRestHook(options: RestHookOptions): RestHook {
       };
       let answered: SendResult | undefined;
       request.on('response', (response) => {
-        answered = resultOf(response.statusCode ?? 0, response.headers['retry-after']);
+        answered = resultOf(response, options.clock);
         if (answered.ok && notification.wantsAnswer) keep(response, answered);
         drain(response);
       });
@@ -213,14 +215,14 @@ function keep(response: IncomingMessage, result: { answer?: string }): void {
   });
 }
 
-function resultOf(status: number, retryAfter: string | undefined): SendResult {
+function resultOf({ statusCode: status = 0, headers }: IncomingMessage, clock: Clock): SendResult {
   if (status >= 200 && status < 300) return { ok: true };
   const error = `The endpoint answered with HTTP ${status}`;
   // https://www.rfc-editor.org/rfc/rfc9110#status.410: the receiver says that it won't be back.
   if (status === 410) return { ok: false, error, permanent: true };
-  const seconds = /^\d{1,7}$/.test(retryAfter ?? '') ? Number(retryAfter) : undefined;
   const failure = { ok: false, error, hostFault: status >= 500 || status === 429 } as const;
-  return seconds === undefined ? failure : { ...failure, retryAfterMs: seconds * 1000 };
+  const pauseMs = retryAfterMs(headers, () => clock.now());
+  return pauseMs === undefined ? failure : { ...failure, retryAfterMs: pauseMs };
 }
 
 const brokenOff = endpointFault(Object.assign(new Error(), { code: 'ECONNRESET' }));

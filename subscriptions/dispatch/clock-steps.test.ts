@@ -1,9 +1,11 @@
 // The database's clock is put back by an hour: what it leaves in the tables lies an hour ahead.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Db } from '#platform';
 import { startReceiver, testDatabase, waitFor } from '#platform/testing';
 import { createRig, observation, subscription, waitForState } from '../testing/rig.ts';
 import { watchClockSteps } from './clock-steps.ts';
+import { type Claim, claimDue, postponeDelivery, putBackClaim } from './deliveries.ts';
 
 test('leases of a killed server and what was due by the former time hold nothing back', async (t) => {
   const { db, store, start } = await createRig(t);
@@ -55,3 +57,81 @@ test('pauses and leases that the limits allow stay; who still holds a lease keep
   ]);
   assert.equal(await watchClockSteps(db, { backoffMsMax: 600_000, leaseMs: 60_000 })(), false);
 });
+
+test('a step that was seen brings back what is within the limits, and heartbeats never wait for more than their period', async (t) => {
+  const db = await testDatabase(t);
+  const put = `insert into subscriber (id, channel, state, version, due_at, failing_since, heartbeat_at, topic)
+    select id, 'rest-hook', state, 1, now() + due * interval '1 minute', now() - failing * interval '1 minute',
+      now() + beat * interval '1 minute', '{"heartbeatSeconds": 60}' from (values
+      ('beat', 'active', null, null, 90), ('beat-soon', 'active', null, null, 1), ('error', 'error', null, null, 90),
+      ('due', 'active', 5, null, null), ('pause', 'active', 7, 2, null), ('pause-short', 'active', 1, 3, null)) v (id, state, due, failing, beat)`;
+  await db.query({ text: put });
+  let monotonicMs = 0;
+  const look = watchClockSteps(db, { backoffMsMax: 600_000, leaseMs: 60_000 }, () => monotonicMs);
+  const text = `select id, round(extract(epoch from due_at - now()) / 60)::int as due,
+      round(extract(epoch from due_at - failing_since) / 60)::int as failing,
+      round(extract(epoch from heartbeat_at - now()) / 60)::int as beat from subscriber order by id collate "C"`;
+  const row = (id: string, due: number | null, failing: number | null, beat: number | null) => ({
+    id,
+    due,
+    failing,
+    beat,
+  });
+  assert.equal(await look(), true);
+  const afterTheFirst = [row('beat', null, null, 1), row('beat-soon', null, null, 1)];
+  const inError = row('error', null, null, 90);
+  const dues = [row('due', 5, null, null), row('pause', 7, 9, null), row('pause-short', 1, 4, null)];
+  const inOrder = (rows: ReturnType<typeof row>[]) => rows.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  assert.deepEqual(await db.query({ text }), inOrder([...afterTheFirst, inError, ...dues]));
+  // Six minutes here, none there: the database's clock was put back by as much.
+  monotonicMs += 6 * 60_000;
+  assert.equal(await look(), true);
+  const brought = [row('due', 0, null, null), row('pause', 1, 9, null), row('pause-short', 0, 4, null)];
+  assert.deepEqual(await db.query({ text }), inOrder([...afterTheFirst, inError, ...brought]));
+});
+
+const minute = 60_000;
+
+test('how long a notification fails is counted by pauses: no step of the clock and no time without a server is in it', async (t) => {
+  const db = await testDatabase(t);
+  await db.query({
+    text: `insert into subscriber (id, channel, state, version, last_number, due_at) values ('s', 'rest-hook', 'active', 1, 1, now())`,
+  });
+  const fail = async () => {
+    const claim = await claimed(db);
+    await postponeDelivery(db, claim, 1n, 'no', { delayMs: 5 * minute, attemptMs: minute });
+    return Math.round(claim.failing_ms / minute);
+  };
+  // As if the clock had been put forward, by hours: what it left in the row is so much longer ago.
+  const step = (hours: number) =>
+    db.query(
+      {
+        text: `update subscriber set due_at = due_at - $1::int * interval '1 hour', failing_since = failing_since - $1::int * interval '1 hour'`,
+      },
+      [hours],
+    );
+  const pauseEnds = `update subscriber set due_at = due_at - interval '5 minutes', failing_since = failing_since - interval '5 minutes'`;
+  assert.equal(await fail(), 0);
+  await db.query({ text: pauseEnds });
+  assert.equal(await fail(), 5, 'the pause; the first attempt came before');
+  await db.query({ text: pauseEnds });
+  assert.equal(await fail(), 11, 'two pauses and an attempt');
+  await db.query({ text: pauseEnds });
+  await step(100);
+  assert.equal(await fail(), 27, 'ten minutes of the hundred hours');
+  await step(-100);
+  assert.equal(await watchClockSteps(db, { backoffMsMax: 10 * minute, leaseMs: minute })(), true);
+  const claim = await claimed(db);
+  assert.equal(Math.round(claim.failing_ms / minute), 33);
+  await putBackClaim(db, claim, minute);
+  await db.query({
+    text: `update subscriber set due_at = due_at - interval '1 minute', failing_since = failing_since - interval '1 minute'`,
+  });
+  assert.equal(Math.round((await claimed(db)).failing_ms / minute), 34, 'the host was left alone for a minute');
+});
+
+async function claimed(db: Db): Promise<Claim> {
+  const [claim] = await claimDue(db, 1, minute, []);
+  assert.ok(claim, 'it is due');
+  return claim;
+}

@@ -311,6 +311,7 @@ async function deliverSome(
   const channel = options.channels[claim.channel];
   const [first] = some as [Delivery];
   const several = some.length > 1;
+  const startedMs = performance.now();
   const result = several
     ? await channel.many!.deliver(claim, some, batch.broken)
     : await channel.deliver(claim, first, batch.broken);
@@ -320,7 +321,7 @@ async function deliverSome(
   const { recorder } = batch;
   if (!result.ok && !(await recorder.drain())) return 'broken';
   if (!result.ok && several && channel.onExhausted === 'park' && isExhausted(options, claim, result)) return 'singly';
-  if (!result.ok && !(await onFailure(options, claim, first, result, batch))) return 'over';
+  if (!result.ok && !(await onFailure(options, claim, first, { ...result, startedMs }, batch))) return 'over';
   // What is set aside is one: the others of its notification follow.
   const count = !result.ok ? 1 : 'told' in result ? result.told : some.length;
   if (result.ok) for (const delivery of some.slice(0, count)) observe(options, claim, delivery);
@@ -367,7 +368,7 @@ async function onFailure(
   options: DelivererOptions,
   claim: Claim,
   { number }: Delivery,
-  failure: Extract<SendResult, { ok: false }>,
+  failure: Extract<SendResult, { ok: false }> & { startedMs: number },
   around: Surroundings,
 ): Promise<boolean> {
   const { db, retry, metrics, log } = options;
@@ -378,7 +379,8 @@ async function onFailure(
       backoffMs(attempts, retry, options.random),
       Math.min(failure.retryAfterMs ?? 0, retry.backoffMsMax),
     );
-    await postponeDelivery(db, claim, number, failure.error, delayMs);
+    const attemptMs = performance.now() - failure.startedMs;
+    await postponeDelivery(db, claim, number, failure.error, { delayMs, attemptMs });
     around.wakeIn(delayMs);
     metrics.retried.inc({ channel: claim.channel });
     log.info({ ...about, delayMs }, 'delivery failed, will be repeated');

@@ -35,18 +35,18 @@ const end: Statement = {
         heartbeat_at = ${nextHeartbeat},
         lease_until = case when $5 then null else statement_timestamp() + $6 * interval '1 millisecond' end
       where id = $1 and lease_token = $2
-      returning state, due_at),
+      returning state = 'active' and version = $8 as goes_on, due_at),
     u as (
       update delivery set resend = false
       where subscriber = $1 and number in (select number from d) and exists (select from s))
-    select due_at is not null as due from s where state = 'active'`,
+    select due_at is not null as due from s where goes_on`,
 };
 
 /** For the first `count` that were to be told again: their outcome stays what it was. */
 export const createResendEnd =
   (db: Queryable): End =>
-  async ({ id, lease_token }, number, result, { release, leaseMs, count }) => {
-    const values = [id, lease_token, number, result.error ?? null, release, leaseMs, count];
+  async ({ id, lease_token, version }, number, result, { release, leaseMs, count }) => {
+    const values = [id, lease_token, number, result.error ?? null, release, leaseMs, count, version];
     const [row] = await db.query<{ due: boolean }>(end, values);
     return row === undefined ? 'lost' : row.due ? 'due' : 'held';
   };

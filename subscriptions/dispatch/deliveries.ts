@@ -18,6 +18,8 @@ export interface Match {
 /** A subscriber leased to this process. */
 export interface Claim {
   id: string;
+  /** What the rest is of: with a newer one nothing more is sent by this. */
+  version: number;
   channel: ChannelName;
   criteria: string;
   endpoint: string;
@@ -36,7 +38,7 @@ export interface Claim {
   lease_token: bigint;
   done_number: bigint;
   attempts: number;
-  /** Milliseconds since the first failure of the delivery at hand; 0 when it has not failed. */
+  /** How long the delivery at hand has been failing, in milliseconds; 0 when it has not failed. */
   failing_ms: number;
 }
 
@@ -58,9 +60,20 @@ export type Outcome = 'delivered' | 'failed' | 'gone';
 
 export const deliveryColumns = 'number, type, id, version, change_xid, change_seq, op, changed_at, again';
 
-export const claimColumns = `s.id, s.channel, s.criteria, s.endpoint, s.payload, s.header, s.secret, s.host, s.topic,
+/** So much of the time after the end of a pause counts as failing. */
+const waitCounted = `interval '10 minutes'`;
+
+// From failing_since to due_at, which every statement writes together: a clock that is moved moves both. What lies between due_at
+// and now counts for so long as servers commonly need to come to it: no notification is given up because the clock was put
+// forward, or because nobody ran for three days.
+export const claimColumns = `s.id, s.version, s.channel, s.criteria, s.endpoint, s.payload, s.header, s.secret, s.host, s.topic,
       s.resends, s.lease_token, s.done_number, s.attempts,
-      coalesce(extract(epoch from statement_timestamp() - s.failing_since) * 1000, 0)::float8 as failing_ms`;
+      greatest(extract(epoch from s.due_at - s.failing_since + least(statement_timestamp() - s.due_at, ${waitCounted})) * 1000,
+        0)::float8 as failing_ms`;
+
+/** `failing_since` where due_at is written anew: as long ago as the claim says. */
+const failedFor = (milliseconds: string): string =>
+  `statement_timestamp() - ${milliseconds}::float8 * interval '1 millisecond'`;
 
 const claim: Statement = {
   name: 'delivery_claim',
@@ -83,13 +96,14 @@ const putBack: Statement = {
   name: 'delivery_put_back',
   text: `update subscriber set lease_until = null,
       due_at = case when due_at is null or $3::float8 = 0 then due_at
-        else statement_timestamp() + $3::float8 * interval '1 millisecond' end
+        else statement_timestamp() + $3::float8 * interval '1 millisecond' end,
+      failing_since = case when failing_since is null or $3::float8 = 0 then failing_since else ${failedFor('$4')} end
     where id = $1 and lease_token = $2`,
 };
 
 /** Gives a lease back untried: its host takes no more for now, or not before `waitMs`. With 0 it keeps its place in the line. */
-export async function putBackClaim(db: Queryable, { id, lease_token }: Claim, waitMs: number): Promise<void> {
-  await db.query(putBack, [id, lease_token, waitMs]);
+export async function putBackClaim(db: Queryable, claim: Claim, waitMs: number): Promise<void> {
+  await db.query(putBack, [claim.id, claim.lease_token, waitMs, claim.failing_ms]);
 }
 
 /** Of a subscriber that has just been told something. */
@@ -140,7 +154,7 @@ const pendingRowsMax = 3_200;
 const postpone: Statement = {
   name: 'delivery_postpone',
   text: `with s as (
-      update subscriber set attempts = attempts + 1, failing_since = coalesce(failing_since, statement_timestamp()),
+      update subscriber set attempts = attempts + 1, failing_since = ${failedFor('$6')},
         error = $4, lease_until = null,
         due_at = case when state = 'active' then statement_timestamp() + $5 * interval '1 millisecond' end
       where id = $1 and lease_token = $2 returning 1)
@@ -148,15 +162,16 @@ const postpone: Statement = {
     where subscriber = $1 and number = $3 and exists (select from s)`,
 };
 
-/** Records a failed attempt; the next one follows `delayMs` from now, whichever process is alive then. */
+/** Records a failed attempt; the next one follows `delayMs` from now, whichever process is alive then. `attemptMs`: how long it took. */
 export async function postponeDelivery(
   db: Queryable,
-  { id, lease_token }: Claim,
+  { id, lease_token, attempts, failing_ms }: Claim,
   number: bigint,
   error: string,
-  delayMs: number,
+  { delayMs, attemptMs }: { delayMs: number; attemptMs: number },
 ): Promise<void> {
-  await db.query(postpone, [id, lease_token, number, error, delayMs]);
+  const failingMs = attempts === 0 ? 0 : failing_ms + attemptMs;
+  await db.query(postpone, [id, lease_token, number, error, delayMs, failingMs]);
 }
 
 const giveUp: Statement = {
@@ -183,11 +198,12 @@ export async function giveUpDelivery(
 const releaseClaim: Statement = {
   name: 'delivery_release',
   text: `update subscriber set lease_until = null,
-      due_at = case when state = 'active' and (done_number < last_number or resends > 0) then statement_timestamp() end
+      due_at = case when state = 'active' and (done_number < last_number or resends > 0) then statement_timestamp() end,
+      failing_since = case when failing_since is not null then ${failedFor('$3')} end
     where id = $1 and lease_token = $2`,
 };
 
 /** Gives a lease back without having sent anything. */
-export async function releaseLease(db: Queryable, { id, lease_token }: Claim): Promise<void> {
-  await db.query(releaseClaim, [id, lease_token]);
+export async function releaseLease(db: Queryable, { id, lease_token, failing_ms }: Claim): Promise<void> {
+  await db.query(releaseClaim, [id, lease_token, failing_ms]);
 }

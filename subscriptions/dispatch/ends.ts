@@ -5,7 +5,8 @@ import { type Claim, firstOfArrays, nextHeartbeat, type Outcome, unnest } from '
 
 /**
  * Records the end of the `count` deliveries up to this number. `release` gives the lease back, otherwise it is prolonged by `leaseMs`.
- * lost: nothing more may be sent under this claim, since the lease is or the subscriber is no longer active. due: it is owed more.
+ * lost: nothing more may be sent under this claim, since the lease is, the subscriber is no longer active or asks for something else
+ * by now: another endpoint, other headers. due: it is owed more.
  */
 export type End = (
   claim: Claim,
@@ -22,8 +23,8 @@ export type Hold = 'lost' | 'held' | 'due';
 const end: Statement = {
   name: 'delivery_end',
   text: `with e as (
-      select * from ${unnest('text', 'bigint', 'bigint', 'text', 'text', 'bool', 'float8', 'int')}
-        as e (id, token, number, outcome, error, release, lease_ms, count)),
+      select * from ${unnest('text', 'bigint', 'bigint', 'text', 'text', 'bool', 'float8', 'int', 'int')}
+        as e (id, token, number, outcome, error, release, lease_ms, count, version)),
     l as (
       select id from subscriber where id = any (${firstOfArrays}) order by id for no key update),
     s as (
@@ -33,11 +34,11 @@ const end: Statement = {
         lease_until = case when not e.release then statement_timestamp() + e.lease_ms * interval '1 millisecond' end
       from e join l on l.id = e.id
       where s.id = e.id and s.lease_token = e.token and s.done_number = e.number - e.count
-      returning s.id, s.lease_token, s.state, s.due_at, e.number, e.count, e.outcome, e.error),
+      returning s.id, s.lease_token, s.state = 'active' and s.version = e.version as goes_on, s.due_at, e.number, e.count, e.outcome, e.error),
     d as (
       update delivery d set outcome = s.outcome, ended_at = statement_timestamp(), attempts = d.attempts + 1, error = s.error
       from s where d.subscriber = s.id and d.number > s.number - s.count and d.number <= s.number)
-    select id, lease_token, due_at is not null as due from s where state = 'active'`,
+    select id, lease_token, due_at is not null as due from s where goes_on`,
 };
 
 type Ended = Parameters<End>;
@@ -66,6 +67,7 @@ export function createEnd(db: Queryable): End {
         many.map(([, , , { release }]) => release),
         many.map(([, , , { leaseMs }]) => leaseMs),
         many.map(([, , , { count }]) => count),
+        many.map(([{ version }]) => version),
       ]);
       const held = new Map<string, Hold>(rows.map((row) => [claimKey(row), row.due ? 'due' : 'held']));
       return many.map(([claim]) => held.get(claimKey(claim)) ?? 'lost');

@@ -2,6 +2,7 @@
 // had to be sent twice is one Communication. A Subscription to them is the channel `websocket`.
 import type { JsonObject, Resource } from '#fhir-model';
 import type { Severity } from '../alerts/seams.ts';
+import { canHaveFlag } from '../alerts/state/resources.ts';
 import { messageSystem } from './answered.ts';
 import type { ClaimedMessage, HeldMessage } from './messages.ts';
 import { headline } from './notice.ts';
@@ -20,7 +21,9 @@ type Told = Pick<ClaimedMessage, 'kind' | 'channel' | 'number' | 'step'> & HeldM
 /** `error`: why it could not be sent; without it, it was sent at `atMs`. */
 export function communicationOf(message: Told, atMs: number, error?: string): Resource & { id: string } {
   const { facts, recipient, channel, alert, run, number, kind, detail, step } = message;
-  const about = [`Flag/${alert}`, ...facts.evidence].map((reference) => ({ reference }));
+  // The alert of a storm, or of a feed, is about nobody who could have a Flag.
+  const flag = canHaveFlag(facts.subject) ? [`Flag/${alert}`] : [];
+  const about = [...flag, ...facts.evidence].map((reference) => ({ reference }));
   const subject = /^(Patient|Group)\//.test(facts.subject) ? { subject: { reference: facts.subject } } : {};
   const text = headline({ kind, severity: facts.severity, title: facts.title });
   const said = detail && facts.detail !== '' ? `${text}\n${facts.detail}` : text;
@@ -42,7 +45,7 @@ export function communicationOf(message: Told, atMs: number, error?: string): Re
     medium: [mediumOf(channel)],
     ...subject,
     topic: { ...(facts.code ? { coding: [{ ...facts.code }] } : {}), text: facts.title },
-    about,
+    ...(about.length > 0 ? { about } : {}),
     ...(facts.encounter === undefined ? {} : { encounter: { reference: facts.encounter } }),
     ...(error === undefined ? { sent: new Date(atMs).toISOString() } : {}),
     recipient: [

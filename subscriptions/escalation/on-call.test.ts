@@ -214,6 +214,15 @@ describe('who is on call', () => {
     );
   });
 
+  it('a role whose person is not active any more calls nobody', async () => {
+    const telecom = [{ system: 'sms', value: '+15550100001' }];
+    const resources = [role('left', { telecom }), person('left', { active: false }), role('r'), person('r')];
+    assert.deepEqual(await names(['PractitionerRole/left', 'PractitionerRole/r'], resources), {
+      is: ['PractitionerRole/r'],
+      notes: ['PractitionerRole/left: Practitioner/left is not active'],
+    });
+  });
+
   it('of one team in two roles: those of both', async () => {
     const inRole = (code: string) => [{ coding: [{ system: 'http://x', code }] }];
     const members = ['nurse', 'physician', 'cleaner'].map((code) =>

@@ -150,6 +150,11 @@ async function takeRole(lookup: Lookup, role: Resource, reference: string, path:
   }
   const person = referenceOf(lookup, role.practitioner);
   const practitioner = person?.startsWith('Practitioner/') ? await read(lookup, person) : undefined;
+  // Who has left may still have a role that nobody has ended.
+  if (practitioner?.active === false) {
+    lookup.notes.push(`${reference}: ${person} is not active`);
+    return;
+  }
   const telecoms = [role.telecom, practitioner?.telecom].filter((telecom) => telecom !== undefined);
   lookup.recipients.set(reference, { reference, telecoms });
 }

@@ -2,6 +2,7 @@
 import { assertMatchable, compileExtractor, matches, parseSearch, type Resource, type SearchQuery } from '#fhir-model';
 import { CerebraError, isCerebraError } from '#platform';
 import type { RegistrationRules } from '../registration.ts';
+import { paramsOf } from './params.ts';
 
 export interface Criteria {
   /** What is decided on one resource alone, in memory. */
@@ -33,6 +34,8 @@ export function parseCriteria(criteria: string, rules: CriteriaRules): Criteria 
   if (include) {
     throw new CerebraError('unsupported', `${include.reverse ? '_revinclude' : '_include'} is no criterion`);
   }
+  // A change is one of the resource that contains others.
+  if (whole.contained ?? whole.containedAlone) throw new CerebraError('unsupported', '_contained is no criterion');
   if (isMatchable(whole)) return { query: whole, stored: '' };
   // A named query's parameters mean nothing without it.
   const isNamed = pairs.some(([name]) => name === '_query');
@@ -47,8 +50,7 @@ export type Test = (resource: Resource) => boolean;
 
 /** Whether one resource meets what `parseCriteria` says is decided on it alone. */
 export function testOf(query: SearchQuery, { baseUrl }: Pick<CriteriaRules, 'baseUrl'>): Test {
-  const params = query.criteria.map(({ param }) => param);
-  const extract = compileExtractor(params, { baseUrl });
+  const extract = compileExtractor([...paramsOf(query)], { baseUrl });
   return (resource) => matches(query, extract(resource), resource);
 }
 

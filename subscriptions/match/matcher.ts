@@ -11,6 +11,7 @@ import {
   type SearchQuery,
 } from '#fhir-model';
 import { criterionKeys, criterionTexts, indexKeys } from './keys.ts';
+import { paramsOf } from './params.ts';
 
 export interface Entry {
   id: string;
@@ -163,7 +164,7 @@ function file(index: TypeIndex, entry: Entry): Filed {
 }
 
 function fileKeys(index: TypeIndex, entry: Entry): Predicate | undefined {
-  for (const { param } of entry.query.criteria) {
+  for (const param of paramsOf(entry.query)) {
     const users = index.params.get(param) ?? 0;
     if (users === 0) index.extract = undefined;
     index.params.set(param, users + 1);
@@ -187,7 +188,7 @@ function unfile(index: TypeIndex, one: Filed): boolean {
   index.filed.delete(one);
   index.texts = undefined;
   index.following.delete(entry);
-  for (const { param } of entry.query.criteria) {
+  for (const param of paramsOf(entry.query)) {
     const users = index.params.get(param) ?? 1;
     if (users > 1) index.params.set(param, users - 1);
     else index.params.delete(param);

@@ -30,6 +30,8 @@ test('criteria are split into what one resource decides and what the database do
     ['Observation?nonsense=1', /nonsense/],
     ['Observation?subject:Patient.nonsense=1', /nonsense/],
     ['Observation?_revinclude=Provenance:target', /_revinclude is no criterion/],
+    ['Observation?_contained=true&code=a', /_contained is no criterion/],
+    ['Observation?_contained=both', /_contained is no criterion/],
     [`Observation?code=${'x'.repeat(8_200)}`, /longer than 8192 characters/],
   ];
   for (const [criteria, text] of refused) assert.throws(() => parseCriteria(criteria, rules), text);

@@ -14,6 +14,8 @@ export interface Part {
   points?: number;
   /** What gives the points. */
   reading?: Reading;
+  /** What decides by which case it gives them: the saturation scale in use. */
+  given?: Reading[];
 }
 
 export interface Score {
@@ -67,7 +69,9 @@ function partOf(table: ScoreTable, parameter: ScoreParameter, instant: Instant, 
   for (const reading of readingsOf(parameter, instant)) {
     const found = caseOf(table, parameter, reading, instant, before);
     const points = found && pointsOf(found, reading.value, parameter.decimals);
-    if (found && points !== undefined) return { ...part, coding: found.coding ?? part.coding, points, reading };
+    if (!found || points === undefined) continue;
+    const given = found.when.flatMap((each) => ('vital' in each ? [instant.latest.get(each.vital)!] : []));
+    return { ...part, coding: found.coding ?? part.coding, points, reading, ...(given.length > 0 ? { given } : {}) };
   }
   return part;
 }

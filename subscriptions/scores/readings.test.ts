@@ -94,6 +94,48 @@ test('coded values: LOINC answers, SNOMED CT findings, a code that says it all, 
   assert.deepEqual(coded(loinc('67775-7'), both), []);
 });
 
+test('a yes says what the code says, a no the other one; that nothing is said of what is asked says nothing', () => {
+  const { valueQuantity: _none, ...bare } = observation({});
+  const oxygen = (code: JsonObject, rest: JsonObject) => read({ ...bare, code, ...rest }).map(({ value }) => value);
+  const hl7 = (code: string) => ({ coding: [{ system: 'http://terminology.hl7.org/CodeSystem/v2-0136', code }] });
+  const [air, onOxygen] = [snomed('722742002'), snomed('371825009')];
+  for (const rest of [
+    { valueCodeableConcept: snomed('373066001') },
+    { valueCodeableConcept: loinc('LA33-6') },
+    { valueCodeableConcept: hl7('Y') },
+    { valueBoolean: true },
+  ]) {
+    assert.deepEqual([oxygen(air, rest), oxygen(onOxygen, rest)], [['air'], ['oxygen']], JSON.stringify(rest));
+  }
+  for (const rest of [
+    { valueCodeableConcept: snomed('373067005') },
+    { valueCodeableConcept: loinc('LA32-8') },
+    { valueCodeableConcept: hl7('N') },
+    { valueBoolean: false },
+  ]) {
+    assert.deepEqual([oxygen(air, rest), oxygen(onOxygen, rest)], [['oxygen'], ['air']], JSON.stringify(rest));
+  }
+  const asked = { coding: [{ system: 'urn:cerebra:vital', code: 'oxygen' }] };
+  assert.deepEqual(oxygen(asked, {}), []);
+  assert.deepEqual(oxygen(asked, { valueCodeableConcept: asked }), ['oxygen']);
+  assert.deepEqual(oxygen(air, { valueString: 'yes' }), []);
+  assert.deepEqual(oxygen(air, { dataAbsentReason: { text: 'not asked' } }), []);
+  assert.deepEqual(oxygen(loinc('67775-7'), { valueBoolean: true }), []);
+});
+
+test('units as wards write them', () => {
+  const one = (code: string, unit: string, value: number) =>
+    values({ code: loinc(code), valueQuantity: { value, unit } }).map(([, found]) => found);
+  for (const unit of ['BPM', 'Beats/Min', 'beats per minute', ' bpm '])
+    assert.deepEqual(one('8867-4', unit, 80), ['80']);
+  for (const unit of ['breaths per minute', 'Breaths/min']) assert.deepEqual(one('9279-1', unit, 20), ['20']);
+  for (const unit of ['degC', 'Deg C', 'CELSIUS']) assert.deepEqual(one('8310-5', unit, 38), ['38']);
+  for (const unit of ['degF', 'Fahrenheit']) assert.deepEqual(one('8310-5', unit, 98.6), ['37']);
+  assert.deepEqual(one('8480-6', 'MMHG', 120), ['120']);
+  assert.deepEqual(one('59408-5', 'Percent', 97), ['97']);
+  assert.deepEqual(one('8867-4', 'mg', 80), []);
+});
+
 test('what is nobody of here, has no time of day or no result is no reading', () => {
   const none: JsonObject[] = [
     { subject: { reference: 'Group/g' } },
@@ -112,6 +154,12 @@ test('what is nobody of here, has no time of day or no result is no reading', ()
   assert.deepEqual(values({ status: 'corrected', subject: { reference: 'Patient/p/_history/2' } }), [
     ['heart-rate', '72'],
   ]);
+});
+
+test('a time over an hour ahead of when it was stored is no time', () => {
+  const at = (lastUpdated: string) => values({ meta: { lastUpdated } });
+  assert.deepEqual(at('2026-01-31T10:00:00.000Z'), [['heart-rate', '72']]);
+  assert.deepEqual(at('2026-01-31T09:59:59.999Z'), []);
 });
 
 test('of a period the end counts', () => {

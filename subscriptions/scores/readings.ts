@@ -66,6 +66,12 @@ export function localIdOf(reference: Json | undefined, type: string, baseUrl: st
   return found?.kind === 'local' && found.type === type ? found.id : '';
 }
 
+/**
+ * By a clock that is further ahead of the store's its score would be the patient's latest one until then, perhaps for years. HL7v2
+ * believes senders' clocks as far (docs/hl7.md), MQTT five minutes.
+ */
+const aheadMsMax = 3_600_000;
+
 const withTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d/;
 
 /** Of a period its end: that is when its result was there. A day without a time can't be put in order. */
@@ -74,24 +80,58 @@ function timeOf(observation: JsonObject): number | undefined {
   const text = observation.effectiveDateTime ?? observation.effectiveInstant ?? period?.end ?? period?.start;
   if (typeof text !== 'string' || !withTime.test(text)) return undefined;
   const ms = Date.parse(text);
-  return Number.isNaN(ms) ? undefined : ms;
+  const storedMs = Date.parse(String((observation.meta as JsonObject | undefined)?.lastUpdated));
+  return Number.isNaN(ms) || ms > storedMs + aheadMsMax ? undefined : ms;
 }
 
 function readValue(vital: Vital, element: JsonObject): string | undefined {
   return vital.unit === undefined ? codedValue(vital, element) : measuredValue(vital, vital.unit, element);
 }
 
-/** Of the value, or, where there is no value, of what the code itself says (`Breathing room air`). */
+/**
+ * Of the value, or, where there is none or it is a yes, of what the code itself says (`Breathing room air`). Of two values a no says
+ * the other one: who does not breathe room air is on oxygen.
+ */
 function codedValue({ values = {} }: Vital, element: JsonObject): string | undefined {
-  const concept = element.valueCodeableConcept;
-  const noValue = !Object.keys(element).some((name) => name.startsWith('value') || name === 'dataAbsentReason');
-  if (concept === undefined && !noValue) return undefined;
-  const codes = new Set(codingsOf(concept ?? element.code));
-  const names = Object.entries(values)
-    .filter(([, codings]) => codings.some(({ system, code }) => codes.has(keyOf(system, code))))
-    .map(([name]) => name);
+  const names = namesOf(values, codingsOf(element.valueCodeableConcept));
   // Two meanings at once are none.
-  return names.length === 1 ? names[0] : undefined;
+  if (names.length > 0) return names.length === 1 ? names[0] : undefined;
+  const isSo = answerOf(element);
+  const said = isSo === undefined ? [] : namesOf(values, codingsOf(element.code).filter(isStatement));
+  if (said.length !== 1) return undefined;
+  const others = Object.keys(values).filter((name) => name !== said[0]);
+  if (isSo) return said[0];
+  return others.length === 1 ? others[0] : undefined;
+}
+
+const namesOf = (values: NonNullable<Vital['values']>, codes: readonly string[]): string[] =>
+  Object.entries(values)
+    .filter(([, codings]) => codings.some(({ system, code }) => codes.includes(keyOf(system, code))))
+    .map(([name]) => name);
+
+/** Our own codes name what is asked (`Air or oxygen`), also where a value has the same code. */
+const isStatement = (coding: string): boolean => !coding.startsWith('urn:cerebra:vital|');
+
+const yes = [
+  'http://snomed.info/sct|373066001',
+  'http://loinc.org|LA33-6',
+  'http://terminology.hl7.org/CodeSystem/v2-0136|Y',
+];
+const no = [
+  'http://snomed.info/sct|373067005',
+  'http://loinc.org|LA32-8',
+  'http://terminology.hl7.org/CodeSystem/v2-0136|N',
+];
+
+/** Whether what the code says is so; undefined where that is not told. */
+function answerOf(element: JsonObject): boolean | undefined {
+  if (typeof element.valueBoolean === 'boolean') return element.valueBoolean;
+  const codes = codingsOf(element.valueCodeableConcept);
+  const [isYes, isNo] = [yes, no].map((some) => some.some((one) => codes.includes(one)));
+  if (isYes !== isNo) return isYes;
+  return Object.keys(element).some((name) => name.startsWith('value') || name === 'dataAbsentReason')
+    ? undefined
+    : true;
 }
 
 function measuredValue(vital: Vital, unit: string, element: JsonObject): string | undefined {
@@ -114,7 +154,10 @@ function quantityOf(element: JsonObject): JsonObject | undefined {
 /** What is given as code is UCUM, or a text that the vital knows. */
 function unitOf({ unitTexts }: Vital, { system, code, unit }: JsonObject): string | undefined {
   if (system === UCUM && typeof code === 'string') return Object.hasOwn(unitTexts, code) ? unitTexts[code] : code;
-  const text = typeof unit === 'string' ? unit : typeof code === 'string' ? code : '';
+  const text = (typeof unit === 'string' ? unit : typeof code === 'string' ? code : '').trim();
   if (Object.hasOwn(unitTexts, text)) return unitTexts[text];
+  // Ward systems write BPM and Bpm, DegC and degC.
+  const written = Object.keys(unitTexts).find((one) => one.toLowerCase() === text.toLowerCase());
+  if (written !== undefined) return unitTexts[written];
   return text === '' ? undefined : text;
 }

@@ -4,6 +4,7 @@
 import { type Json, type JsonObject, type Resource, UCUM } from '#fhir-model';
 import { uuidv5 } from '#platform';
 import type { Part, Score } from './compute.ts';
+import type { Reading } from './readings.ts';
 import type { Vital } from './schema.ts';
 import type { Entry } from './timeline.ts';
 
@@ -38,12 +39,15 @@ function subjectOf({ patient, trigger }: Entry): JsonObject {
   };
 }
 
-const isPreliminary = ({ parts }: Score): boolean => parts.some(({ reading }) => reading?.preliminary);
+const readingsOf = ({ parts }: Score): Reading[] =>
+  parts.flatMap(({ reading, given = [] }) => (reading ? [reading, ...given] : []));
+
+const isPreliminary = (score: Score): boolean => readingsOf(score).some(({ preliminary }) => preliminary);
 
 /** `vitals`: by name. */
 export function observationOf(entry: Entry & { score: Score }, vitals: ReadonlyMap<string, Vital>): Owned {
   const { table, score } = entry;
-  const readings = score.parts.map(({ reading }) => reading?.observation).filter((id) => id !== undefined);
+  const readings = readingsOf(score).map(({ observation }) => observation);
   return {
     resourceType: 'Observation',
     id: observationId(entry),

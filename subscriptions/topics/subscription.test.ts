@@ -76,3 +76,29 @@ test('a server without topics says so', async () => {
   const hook = asking('id-only', 'https://ward.example.org/x');
   assert.equal(registrationOrProblem(hook, without), 'Subscription.criteria: there are no topics here');
 });
+
+test('what only notifications of topics have is refused with R4 criteria: whole resources would go where none were asked for', async () => {
+  const rules = await rulesWith({});
+  const guide = 'http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition';
+  const plain = (channel: JsonObject): Resource => ({
+    ...subscriptionTo('Observation?code=a', 's', 'https://ward.example.org/x', [], channel),
+    meta: {},
+  });
+  const withExtension = (name: string, value: JsonObject) =>
+    plain({ _payload: {}, extension: [{ url: `${guide}/${name}`, ...value }] });
+  const refused: [string, Resource, string][] = [
+    ...(['empty', 'id-only', 'full-resource'] as const).map((valueCode): [string, Resource, string] => [
+      'payload.extension',
+      plain({ _payload: { extension: [{ url: payload, valueCode }] } }),
+      'backport-payload-content',
+    ]),
+    ['extension', withExtension('backport-max-count', { valuePositiveInt: 5 }), 'backport-max-count'],
+    ['extension', withExtension('backport-heartbeat-period', { valueUnsignedInt: 60 }), 'backport-heartbeat-period'],
+    ['extension', withExtension('backport-timeout', { valueUnsignedInt: 5 }), 'backport-timeout'],
+  ];
+  for (const [element, one, name] of refused) {
+    const text = `Subscription.channel.${element}: ${name} is for topics, and criteria is not the URL of one`;
+    assert.equal(registrationOrProblem(one, rules), text);
+  }
+  assert.equal(typeof registrationOrProblem(plain({ _payload: {} }), rules), 'object');
+});

@@ -44,8 +44,17 @@ export function readTopicRegistration(subscription: Resource): TopicRegistration
   };
 }
 
-/** Filters that nothing is filtered by would send what was not asked for. */
+const notificationParts = ['backport-max-count', 'backport-heartbeat-period', 'backport-timeout'];
+
+/** Filters that nothing is filtered by, and contents that nothing is made of, would send what was not asked for. */
 function refuseTopicParts(subscription: Resource): void {
+  const channel = (subscription.channel ?? {}) as JsonObject;
+  const forTopics = (name: string) => `${name} is for topics, and criteria is not the URL of one`;
+  if (named(channel._payload, 'backport-payload-content').length > 0) {
+    throw refuse('Subscription.channel.payload.extension', forTopics('backport-payload-content'));
+  }
+  const part = notificationParts.find((name) => named(channel, name).length > 0);
+  if (part) throw refuse('Subscription.channel.extension', forTopics(part));
   if (named(subscription._criteria as Json, 'backport-filter-criteria').length > 0) {
     throw refuse('Subscription.criteria.extension', 'filters are for topics, and criteria is not the URL of one');
   }

@@ -19,15 +19,17 @@ export interface Missed {
 }
 
 /**
- * What is found when a reading did not come; undefined where by the rule's conditions nobody waits for it any more. Throws
+ * What is found when a reading did not come; undefined where by the rule's conditions, or since the patient's record was merged
+ * into another one or deleted, nobody waits for it any more. Throws
  * CerebraError `invalid` for a condition that can't be evaluated on the last reading, others as the reader does.
  */
 export async function missedFound(
   rule: Rule,
   missed: Missed,
-  lookups: Pick<Lookups, 'search'>,
+  lookups: Pick<Lookups, 'search' | 'isGone'>,
 ): Promise<Found | undefined> {
-  const { resource } = missed;
+  const { resource, subject } = missed;
+  if (await lookups.isGone(subject)) return undefined;
   if (resource) {
     const variables = { resource, previous: undefined, ...(await runQueries(rule, { resource }, lookups)) };
     const { conditions } = rule.actions[0]!;

@@ -3,6 +3,7 @@ import { type FhirPath, isId, type JsonObject, objectsOf, type Resource } from '
 import type { CriteriaRules } from '../../match/criteria.ts';
 import type { Severity } from '../seams.ts';
 import { type Extensions, extensionBase, readExtensions, refuse, textOf } from './extensions.ts';
+import { checkActionParts, checkKind, checkRuleParts } from './kinds.ts';
 import { readQueries } from './query.ts';
 import {
   type ActionLimits,
@@ -34,6 +35,7 @@ export function readRule(resource: Resource, version: number, rules: CriteriaRul
   const at = 'PlanDefinition';
   const extensions = readExtensions(resource as JsonObject, at);
   const kind = choice(extensions, 'kind', ruleKinds, at) ?? refuse(at, 'urn:cerebra:alert:kind is missing', 'required');
+  checkRuleParts(resource as JsonObject, kind, at);
   const queries = readQueries(extensions.all('query'), rules);
   const variables = ['resource', 'previous', ...queries.map(({ name }) => name)];
   const actions = objectsOf(resource.action);
@@ -41,7 +43,7 @@ export function readRule(resource: Resource, version: number, rules: CriteriaRul
     refuse(`${at}.action`, `there are 1 to ${actionsMax} of them`);
   const common = readCommon(extensions, kind, at);
   extensions.rest();
-  const context = { kind, variables, rules, windowMs: common.windowMs };
+  const context = { kind, variables, rules, actions: actions.length };
   return {
     id: resource.id ?? '',
     version,
@@ -131,6 +133,7 @@ function readQuietHours(quiet: Extensions | undefined, at: string): Rule['quietH
     below: choice(quiet, 'below', severities, at) ?? ('critical' as Severity),
   };
   quiet.rest();
+  if (read.fromMinutes === read.toMinutes) refuse(at, 'from and to of urn:cerebra:alert:quiet-hours differ');
   return read;
 }
 
@@ -147,7 +150,8 @@ interface ActionContext {
   kind: RuleKind;
   variables: readonly string[];
   rules: CriteriaRules;
-  windowMs: number;
+  /** How many the rule has. */
+  actions: number;
 }
 
 /** RequestPriority, https://hl7.org/fhir/R4/valueset-request-priority.html */
@@ -162,6 +166,7 @@ function readAction(action: JsonObject, at: string, context: ActionContext): Rul
   const { kind, variables, rules } = context;
   const nested = ['action', 'relatedAction'].find((name) => action[name] !== undefined);
   if (nested) refuse(`${at}.${nested}`, 'actions of rules have none', 'unsupported');
+  checkActionParts(action, kind, at, context.actions);
   const extensions = readExtensions(action, at);
   const triggers = objectsOf(action.trigger);
   if (triggers.length > triggersMax) refuse(`${at}.trigger`, `there are ${triggersMax} at most`);
@@ -181,7 +186,7 @@ function readAction(action: JsonObject, at: string, context: ActionContext): Rul
       limits: readLimits(extensions, at),
       change: readChange(extensions, at),
       slope: readSlope(extensions, at),
-      failures: readFailures(extensions),
+      failures: readFailures(extensions, at),
     }),
   };
   extensions.rest();
@@ -240,27 +245,9 @@ function readSlope(extensions: Extensions, at: string): RuleAction['slope'] {
   return { perHour: perHour.value, unit: perHour.unit, pointsMin, direction };
 }
 
-function readFailures(extensions: Extensions): RuleAction['failures'] {
+function readFailures(extensions: Extensions, at: string): RuleAction['failures'] {
   const count = extensions.count('failures');
   const percent = extensions.number('failures-percent');
+  if (percent !== undefined && !(percent >= 0 && percent <= 100)) refuse(at, 'failures-percent lies between 0 and 100');
   return count === undefined ? undefined : { count, percent: percent ?? 0 };
-}
-
-/** What each kind can't do without. */
-const needs: Partial<Record<RuleKind, [keyof RuleAction, string]>> = {
-  delta: ['change', 'change or urn:cerebra:alert:change-percent'],
-  trend: ['slope', 'change-per-hour'],
-  'failure-rate': ['failures', 'failures'],
-};
-
-function checkKind(action: RuleAction, kind: RuleKind, at: string): void {
-  const need = needs[kind];
-  if (need && action[need[0]] === undefined) refuse(at, `a ${kind} rule has urn:cerebra:alert:${need[1]}`, 'required');
-  const decides = action.conditions.length > 0 || action.limits !== undefined;
-  if ((kind === 'threshold' || kind === 'score') && !decides) {
-    refuse(at, `a ${kind} rule has a condition or the limits urn:cerebra:alert:low and high`, 'required');
-  }
-  if (kind === 'combination' && (action.triggers.length < 2 || action.atLeast > action.triggers.length)) {
-    refuse(at, 'a combination has two triggers or more, and at-least no more than them');
-  }
 }

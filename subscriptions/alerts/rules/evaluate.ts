@@ -22,7 +22,7 @@ import { combination, delta, type Looked, place, trend } from './over-time.ts';
 import { type Lookups, runQueries } from './query.ts';
 import type { ReadyRule } from './ready.ts';
 import { overTime, type RuleAction, rankOf } from './rule.ts';
-import { isDenied, threshold, type Variables, type Verdict } from './verdict.ts';
+import { allHold, isDenied, threshold, type Variables, type Verdict } from './verdict.ts';
 
 export interface EvaluationPorts {
   /** Of the changes that are judged together. */
@@ -72,13 +72,13 @@ async function evaluateOne(
   const withdrawn = !happening.resource || isWithdrawn(happening.resource);
   const seen: Seen = { ready, happening, resource, withdrawn, subject, memory: memory.of(subject) };
   const missed = rule.kind === 'absence' ? await missedBefore(rule, happening, seen, ports) : [];
-  const found = rule.kind === 'absence' ? watch(seen, triggersOf(seen)) : await judge(seen, memory, ports);
+  const found = rule.kind === 'absence' ? await watchFor(seen, ports) : await judge(seen, memory, ports);
   return found ? [...missed, found] : missed;
 }
 
 /** Of all kinds that look at what changed. */
 async function judge(seen: Seen, memory: Memory, ports: EvaluationPorts): Promise<Found | undefined> {
-  const { happening, resource, withdrawn } = seen;
+  const { happening, withdrawn } = seen;
   const { rule } = seen.ready;
   const triggered = triggersOf(seen);
   const lasting = overTime.has(rule.kind);
@@ -87,11 +87,22 @@ async function judge(seen: Seen, memory: Memory, ports: EvaluationPorts): Promis
     await recall(seen, triggered, memory, ports);
     await lookBack(seen, triggered, ports);
   }
-  if (withdrawn && !lasting) return findingOf(seen, undefined, { withdrawn: true });
-  if (rule.kind === 'critical-value') return triggered.size === 0 ? undefined : criticalValue(seen, ports);
-  const queried = await runQueries(rule, { resource, previous: happening.previous }, ports.lookups);
-  const variables: Variables = { resource, previous: happening.previous, ...queried };
-  return worst(seen, triggered, variables);
+  const isRemoval = isDeletion(happening) && triggered.size > 0;
+  if (withdrawn && !lasting && !isRemoval) return findingOf(seen, undefined, { withdrawn: true });
+  if (rule.kind === 'critical-value') return triggered.size === 0 ? undefined : criticalValue(seen, triggered, ports);
+  const found = await worst(seen, triggered, await variablesOf(seen, ports));
+  // That it is gone ends no more than what rested on it.
+  return isRemoval && found?.state !== 'raised' ? findingOf(seen, undefined, { withdrawn: true }) : found;
+}
+
+/** Of the resource itself; what it leaves behind by a new version is none. */
+const isDeletion = ({ op }: Happening): boolean => op === 'delete';
+
+async function variablesOf(
+  { ready: { rule }, resource, happening: { previous } }: Seen,
+  { lookups }: EvaluationPorts,
+): Promise<Variables> {
+  return { resource, previous, ...(await runQueries(rule, { resource, previous }, lookups)) };
 }
 
 /**
@@ -178,7 +189,9 @@ type Triggered = ReadonlyMap<number, ReadonlyMap<number, boolean>>;
 
 function triggersOf({ ready: { rule, matcher }, happening, withdrawn }: Seen): Triggered {
   const found = new Map<number, Map<number, boolean>>();
-  const { resource, previous, version, updatedMs } = happening;
+  const { previous, version, updatedMs } = happening;
+  const isGone = isDeletion(happening);
+  const resource = isGone ? previous : happening.resource;
   if (!resource || (withdrawn && resource.status === 'entered-in-error')) return found;
   const ids = matcher.match(resource, version, updatedMs, (_id, error) => {
     throw error;
@@ -186,6 +199,7 @@ function triggersOf({ ready: { rule, matcher }, happening, withdrawn }: Seen): T
   for (const id of ids) {
     const [action = 0, place = 0] = id.split('.').map(Number);
     const trigger = rule.actions[action]!.triggers[place]!;
+    if ((trigger.type === 'data-removed') !== isGone) continue;
     if ((trigger.type === 'data-added') !== (version === 1) && ['data-added', 'data-modified'].includes(trigger.type))
       continue;
     const holds = trigger.condition?.holds(resource as JsonObject, { resource, previous }) ?? true;
@@ -265,8 +279,7 @@ function lookedOf(
 /** Conditions beside what the kind looks at must hold too. */
 function also(action: RuleAction, resource: Resource, variables: Variables, verdict: Verdict): Verdict {
   if (verdict.state !== 'raised') return verdict;
-  const hold = action.conditions.every((one) => one.holds(resource as JsonObject, variables) === true);
-  return hold ? verdict : { state: 'cleared' };
+  return allHold(action.conditions, resource, variables) ? verdict : { state: 'cleared' };
 }
 
 function raise(seen: Seen, action: RuleAction, verdict: Raised, variables: Variables): Found | undefined {
@@ -313,13 +326,23 @@ const isMistaken = ({ resource, happening: { left, previous } }: Seen): boolean 
 const isSuppressed = ({ ready: { rule }, resource, happening }: Seen): boolean =>
   rule.suppress?.holds(resource as JsonObject, { resource, previous: happening.previous }) === true;
 
-async function criticalValue(seen: Seen, ports: EvaluationPorts): Promise<Found> {
+async function criticalValue(seen: Seen, triggered: Triggered, ports: EvaluationPorts): Promise<Found> {
   const { resource, subject } = seen;
   const analyte = mayBeCritical(resource) ? analyteIn(resource) : undefined;
   if (!analyte) return findingOf(seen, undefined);
   const ageDays = analyte.bands.length > 1 ? await ageDaysOf(subject, seen, ports) : undefined;
   const level = levelIn(resource, analyte, bandOf(analyte, ageDays));
-  return findingOf(seen, level && { ...criticalWhat(level), evidence: [referenceOf(seen.happening)] });
+  const isMeant = level !== undefined && (await isAsked(seen, triggered, ports));
+  return findingOf(seen, isMeant ? { ...criticalWhat(level), evidence: [referenceOf(seen.happening)] } : undefined);
+}
+
+/** Whether a trigger and the conditions of one action hold. */
+async function isAsked(seen: Seen, triggered: Triggered, ports: EvaluationPorts): Promise<boolean> {
+  const { ready, resource } = seen;
+  const variables = await variablesOf(seen, ports);
+  return [...triggered].some(
+    ([index, triggers]) => isHeld(triggers) && allHold(ready.rule.actions[index]!.conditions, resource, variables),
+  );
 }
 
 function criticalWhat({ analyte, direction, text, limit }: Level): Omit<What, 'evidence'> {
@@ -341,6 +364,13 @@ async function ageDaysOf(subject: string, { resource, happening }: Seen, { looku
   const patient = id === undefined ? undefined : await lookups.read('Patient', id);
   const bornMs = Date.parse(String(patient?.birthDate));
   return Number.isFinite(bornMs) ? Math.floor((timeOf(resource, happening.updatedMs) - bornMs) / dayMs) : undefined;
+}
+
+/** Of a patient whose readings moved away because the record was merged into another one none is awaited there. */
+async function watchFor(seen: Seen, { lookups }: EvaluationPorts): Promise<Found | undefined> {
+  if (!seen.happening.left || !(await lookups.isGone(seen.subject))) return watch(seen, triggersOf(seen));
+  seen.memory.setWatch(undefined);
+  return findingOf(seen, undefined, { withdrawn: true });
 }
 
 /** A reading came: the next one is awaited. What says that there will be none ends the wait. */

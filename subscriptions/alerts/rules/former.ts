@@ -18,11 +18,11 @@ export function leftBehind({ rule, matcher }: ReadyRule, happening: Happening): 
     matcher.match(one, version, change.updatedMs, () => {}).length > 0;
   try {
     const stays = subjectOf(rule, resource) === subjectOf(rule, previous) && keyIn(resource) === keyIn(previous);
-    if (!stays) return { ...change, op: 'delete', previous, left: true };
+    if (!stays) return { ...change, previous, left: true };
     const { version } = change;
     const lapses = !isWithdrawn(resource) && !isListenedFor(resource, version) && isListenedFor(previous, version - 1);
     if (!lapses) return undefined;
-    return { ...change, op: 'delete', previous, ...(isRecoded(previous, resource) ? { left: true } : {}) };
+    return { ...change, previous, ...(isRecoded(previous, resource) ? { left: true } : {}) };
   } catch (error) {
     // Nobody could judge what it was then: there is nothing of it.
     if (!isCerebraError(error) || error.status >= 500) throw error;

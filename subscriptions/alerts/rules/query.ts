@@ -3,6 +3,7 @@ import {
   type AccessScope,
   type FhirPath,
   type JsonObject,
+  objectsOf,
   parseJson,
   type Resource,
   type ResourceReader,
@@ -64,6 +65,8 @@ export interface Lookups {
   search(type: string, query: string): Promise<JsonObject[]>;
   /** Undefined where there is none. */
   read(type: string, id: string): Promise<Resource | undefined>;
+  /** A patient whose record was deleted, or merged into another one: `Patient/1`. False for one that was never here. */
+  isGone(subject: string): Promise<boolean>;
 }
 
 /** Questions whose answers are kept: with 50 resources each they are 10,000. */
@@ -80,19 +83,32 @@ export function createLookups(reader: ResourceReader, scope: AccessScope): Looku
     answers.set(question, answer);
     return answer;
   };
+  const stands = (type: string, id: string): Promise<Resource | 'deleted' | undefined> =>
+    once(`${type}/${id}`, async () => {
+      const stored = await reader.read(type, id, scope);
+      return stored?.deleted ? 'deleted' : stored && (parseJson(stored.body).exact as Resource);
+    });
   return {
     search: (type, query) =>
       once(`${type}?${query}`, async () => {
         const { resources } = await reader.search(type, query, scope);
         return resources.map(({ body }) => parseJson(body).exact as JsonObject);
       }),
-    read: (type, id) =>
-      once(`${type}/${id}`, async () => {
-        const stored = await reader.read(type, id, scope);
-        return !stored || stored.deleted ? undefined : (parseJson(stored.body).exact as Resource);
-      }),
+    read: async (type, id) => {
+      const stored = await stands(type, id);
+      return stored === 'deleted' ? undefined : stored;
+    },
+    async isGone(subject) {
+      const id = /^Patient\/([A-Za-z0-9\-.]{1,64})$/.exec(subject)?.[1];
+      const stored = id === undefined ? undefined : await stands('Patient', id);
+      return stored === 'deleted' || (stored !== undefined && isMerged(stored));
+    },
   };
 }
+
+/** https://hl7.org/fhir/R4/valueset-link-type.html */
+const isMerged = ({ active, link }: Resource): boolean =>
+  active === false && objectsOf(link as JsonObject[] | undefined).some(({ type }) => type === 'replaced-by');
 
 /**
  * What the rule's conditions may see beside the resource: by name the resources that the store has at this moment. A

@@ -29,7 +29,7 @@ export function measuredValue(
   return substance ? { ...own, substance } : own;
 }
 
-const allHold = (conditions: readonly FhirPath[], resource: Resource, variables: Variables): boolean =>
+export const allHold = (conditions: readonly FhirPath[], resource: Resource, variables: Variables): boolean =>
   conditions.every((condition) => condition.holds(resource as JsonObject, variables) === true);
 
 /** By limits, by conditions, or by both. */

@@ -102,7 +102,7 @@ async function bind(
   // Its last commands may have waited while it went.
   if (!connection.isOpen()) return;
   const listeners = bound.get(id) ?? new Map<Connection, Binding>();
-  const binding: Binding = { id, bound: false, sent: 0n, confirmed: 0n, shared: false };
+  const binding: Binding = { id, bound: false, sent: 0n, confirmed: 0n, shared: false, version: 0 };
   // Before it is asked what there has been: nothing falls between the two.
   bound.set(id, listeners.set(connection, binding));
   connection.bindings.set(id, binding);
@@ -144,11 +144,13 @@ async function prepare(
   granted: AccessScope | undefined,
 ): Promise<string | undefined> {
   if (granted === undefined) {
-    const isOfTopic = (await findBound(db, binding.id))?.topic;
-    return isOfTopic ? 'It is to a topic: it is bound with a token of $get-ws-binding-token' : undefined;
+    const found = await findBound(db, binding.id);
+    binding.version = found?.version ?? 0;
+    return found?.topic ? 'It is to a topic: it is bound with a token of $get-ws-binding-token' : undefined;
   }
   const row = await activated(db, connection, binding.id);
   if (row === undefined) return 'It is not active yet: try again';
+  binding.version = row.version;
   if (row.topic === null) return undefined;
   const target = binding.sent;
   const { topic, payload } = row;

@@ -16,6 +16,8 @@ export interface Binding {
   confirmed: bigint;
   /** Another socket was bound to the same Subscription meanwhile. */
   shared: boolean;
+  /** Of the Subscription as it was when the rest was read from it. */
+  version: number;
   /** Of a Subscription to a topic: it is sent notifications in place of pings. */
   topic?: TopicBinding;
 }

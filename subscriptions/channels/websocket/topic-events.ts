@@ -114,6 +114,7 @@ async function statusText(
 
 export interface BoundSubscriber {
   state: string;
+  version: number;
   topic: TopicRegistration | null;
   payload: string;
   /** Numbers of the newest event, and of the last one told. */
@@ -123,7 +124,7 @@ export interface BoundSubscriber {
 
 const bound: Statement = {
   name: 'websocket_bound',
-  text: 'select state, topic, payload, last_number as last, done_number as done from subscriber where id = $1',
+  text: 'select state, version, topic, payload, last_number as last, done_number as done from subscriber where id = $1',
 };
 
 /** What the change stream has made of a Subscription; undefined before it has come to it. */

@@ -12,7 +12,7 @@ import { bindingProblem, type CommandOptions, createCommands } from './commands.
 import { type Binding, type Connection, createConnection } from './connection.ts';
 import { createOpenSockets } from './open-sockets.ts';
 import { createSeen } from './seen.ts';
-import { createTopicEvents, type TopicEvents } from './topic-events.ts';
+import { type BoundSubscriber, createTopicEvents, type TopicEvents } from './topic-events.ts';
 
 export interface WebSocketLimits {
   connectionsMax: number;
@@ -69,12 +69,14 @@ export interface WebSocketsOptions {
 
 const ended: Statement = {
   name: 'websocket_poll',
-  text: `select s.id, s.done_number as done, (s.state in ('off', 'error', 'deleted') or s.channel <> 'websocket') as over
-    from unnest($1::text[], $2::bigint[]) as b (id, told) join subscriber s on s.id = b.id
-    where s.done_number > b.told or s.state in ('off', 'error', 'deleted') or s.channel <> 'websocket'`,
+  text: `select s.id, s.done_number as done, (s.state in ('off', 'error', 'deleted') or s.channel <> 'websocket') as over,
+      s.state, s.version, s.topic, s.payload
+    from unnest($1::text[], $2::bigint[], $3::int[]) as b (id, told, version) join subscriber s on s.id = b.id
+    where s.done_number > b.told or s.state in ('off', 'error', 'deleted') or s.channel <> 'websocket'
+      or (s.state = 'active' and s.version > b.version)`,
 };
 
-interface Polled {
+interface Polled extends Pick<BoundSubscriber, 'state' | 'version' | 'topic' | 'payload'> {
   id: string;
   done: bigint;
   over: boolean;
@@ -157,10 +159,24 @@ function tell(topics: TopicEvents, connection: Connection, binding: Binding, num
   connection.probe();
 }
 
-function leastTold(bindings: Iterable<Binding>): bigint {
-  let least: bigint | undefined;
-  for (const { sent } of bindings) if (least === undefined || sent < least) least = sent;
-  return least ?? 0n;
+/** What has been told to all of them, and since which version of the Subscription. */
+function leastOf(bindings: Iterable<Binding>): { sent: bigint; version: number } {
+  let least: { sent: bigint; version: number } | undefined;
+  for (const { sent, version } of bindings) {
+    least ??= { sent, version };
+    if (sent < least.sent) least.sent = sent;
+    if (version < least.version) least.version = version;
+  }
+  return least ?? { sent: 0n, version: 0 };
+}
+
+/** Makes the binding one of the Subscription as it has been changed: yields why that can't be. */
+function follow(binding: Binding, { state, version, topic, payload }: Polled): string | undefined {
+  if (state !== 'active' || version <= binding.version || !binding.bound) return undefined;
+  if ((binding.topic === undefined) !== (topic === null)) return 'It was changed: bind it again';
+  binding.version = version;
+  if (binding.topic && topic) Object.assign(binding.topic, { topic, payload });
+  return undefined;
 }
 
 async function pollOnce({ db, reader, scope, bound, seen, topics, unbind }: CommandOptions): Promise<false> {
@@ -174,13 +190,16 @@ async function pollOnce({ db, reader, scope, bound, seen, topics, unbind }: Comm
       seen.remember(id, binding.confirmed);
       binding.topic.remembered = binding.confirmed;
     }
-    return [id, leastTold(listeners.values())] as const;
+    return { id, ...leastOf(listeners.values()) };
   });
-  const rows = await db.query<Polled>(ended, [least.map(([id]) => id), least.map(([, told]) => told)]);
-  for (const { id, done, over } of rows) {
-    const problem = over ? await bindingProblem(reader, scope, id) : undefined;
+  const values = [least.map(({ id }) => id), least.map(({ sent }) => sent), least.map(({ version }) => version)];
+  for (const row of await db.query<Polled>(ended, values)) {
+    const { id, done, over } = row;
+    const ending = over ? await bindingProblem(reader, scope, id) : undefined;
     for (const [connection, binding] of [...(bound.get(id) ?? [])]) {
-      if (done > 0n) tell(topics, connection, binding, done);
+      const change = ending === undefined ? follow(binding, row) : undefined;
+      if (done > 0n && change === undefined) tell(topics, connection, binding, done);
+      const problem = ending ?? change;
       if (problem === undefined) continue;
       connection.say(`error ${id} ${problem}`);
       unbind(connection, binding);

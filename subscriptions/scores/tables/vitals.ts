@@ -8,8 +8,16 @@ const snomed = (code: string, display: string): Coding => ({ system: 'http://sno
 /** For what no code system that we know of has a code; sites add their own in SCORES_FILE. */
 const own = (code: string, display: string): Coding => ({ system: 'urn:cerebra:vital', code, display });
 
-const perMinute = { bpm: '/min', 'beats/min': '/min', 'breaths/min': '/min', 'beats/minute': '/min', brpm: '/min' };
-const celsius = { C: 'Cel', '°C': 'Cel', F: '[degF]', '°F': '[degF]' };
+const perMinute = Object.fromEntries(
+  [
+    ...['bpm', 'brpm', 'rpm', 'beats/min', 'beats/minute', 'beats per minute', 'breaths/min', 'breaths/minute'],
+    ...['breaths per minute', 'br/min', 'resp/min', '/minute', 'per minute', 'per min'],
+  ].map((text) => [text, '/min']),
+);
+const celsius = {
+  ...{ C: 'Cel', '°C': 'Cel', 'deg C': 'Cel', degC: 'Cel', Celsius: 'Cel' },
+  ...{ F: '[degF]', '°F': '[degF]', 'deg F': '[degF]', degF: '[degF]', Fahrenheit: '[degF]' },
+};
 
 export const vitals: VitalInput[] = [
   {
@@ -30,6 +38,7 @@ export const vitals: VitalInput[] = [
       snomed('103228002', 'Hemoglobin saturation with oxygen'),
     ],
     unit: '%',
+    unitTexts: { percent: '%', '% SpO2': '%', '%SpO2': '%' },
     plausible: [0, 100],
   },
   {
@@ -41,8 +50,8 @@ export const vitals: VitalInput[] = [
       own('oxygen', 'Air or oxygen'),
     ],
     values: {
-      air: [snomed('722742002', 'Breathing room air'), snomed('373067005', 'No'), own('air', 'Air')],
-      oxygen: [snomed('371825009', 'Patient on oxygen'), snomed('373066001', 'Yes'), own('oxygen', 'Oxygen')],
+      air: [snomed('722742002', 'Breathing room air'), own('air', 'Air')],
+      oxygen: [snomed('371825009', 'Patient on oxygen'), own('oxygen', 'Oxygen')],
     },
   },
   {
@@ -50,7 +59,7 @@ export const vitals: VitalInput[] = [
     title: 'Inhaled oxygen flow rate',
     codings: [loinc('3151-8', 'Inhaled oxygen flow rate')],
     unit: 'L/min',
-    unitTexts: { lpm: 'L/min', LPM: 'L/min' },
+    unitTexts: { lpm: 'L/min' },
     plausible: [0, 100],
   },
   {
@@ -69,7 +78,7 @@ export const vitals: VitalInput[] = [
       snomed('72313002', 'Systolic arterial pressure'),
     ],
     unit: 'mm[Hg]',
-    unitTexts: { mmHg: 'mm[Hg]', mmhg: 'mm[Hg]' },
+    unitTexts: { mmHg: 'mm[Hg]', 'mm Hg': 'mm[Hg]' },
     plausible: [0, 400],
   },
   {

@@ -1,0 +1,54 @@
+// Readings that are awaited of a patient whose record is no longer one.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { JsonObject } from '#fhir-model';
+import { waitFor } from '#platform/testing';
+import { alertsOf, eventRule, inForce, judged, minutes, onCode, reading } from '../../testing/alert-rules.ts';
+import { createRig } from '../../testing/rig.ts';
+
+const patient = (id: string, rest: JsonObject = {}) => ({ resourceType: 'Patient', id, ...rest });
+const merged = (id: string, into: string) =>
+  patient(id, { active: false, link: [{ type: 'replaced-by', other: { reference: `Patient/${into}` } }] });
+
+test('nobody waits for readings of a patient whose record was merged into another one, or deleted', async (t) => {
+  const rig = await createRig(t);
+  const startedMs = Date.now();
+  let nowMs = startedMs;
+  await rig.start({ clock: { now: () => nowMs } });
+  const rule = { title: 'No reading', priority: 'asap', trigger: [onCode('k')] };
+  await inForce(rig, eventRule('a', 'absence', [minutes('window', 15)], [rule]));
+  const of = (id: string, who: string, minute = 0) =>
+    reading(id, 4, 0, {
+      effectiveDateTime: new Date(startedMs + minute * 60_000).toISOString(),
+      subject: { reference: `Patient/${who}` },
+    });
+  const states = async () => {
+    const flags = (await rig.store.list('Flag')) as unknown as (JsonObject & { subject: { reference: string } })[];
+    return (await alertsOf(rig.db, 'a'))
+      .map(({ subject, status }) => {
+        const flag = flags.find((one) => one.subject.reference === subject);
+        return `${subject} ${status}, ${String(flag?.status)}`;
+      })
+      .sort();
+  };
+
+  const all = ['early', 'late', 'target', 'gone', 'there'];
+  await judged(rig, ...all.map((id) => patient(id)));
+  await judged(rig, of('o1', 'late', -1), of('o2', 'early'), of('o3', 'gone'), of('o4', 'there'), of('o5', 'nowhere'));
+  await judged(rig, merged('early', 'target'), of('o2', 'target'));
+  await rig.store.remove('Patient', 'gone');
+  const due = 'select due_at from alert_watch where due_at is not null order by due_at';
+  const [first] = await rig.db.query<{ due_at: number }>({ text: due });
+  nowMs = first!.due_at + 30_000;
+  await waitFor(async () => (await states()).length === 1, 'the first alert');
+  assert.deepEqual(await states(), ['Patient/late active, active']);
+
+  nowMs += 120_000;
+  await waitFor(async () => (await rig.db.query({ text: due })).length === 0, 'all that is due');
+  const others = ['nowhere', 'target', 'there'].map((id) => `Patient/${id} active, active`);
+  assert.deepEqual(await states(), ['Patient/late active, active', ...others]);
+
+  // What was raised rested on a reading that is the other one's now.
+  await judged(rig, merged('late', 'target'), of('o1', 'target', -1));
+  assert.deepEqual(await states(), ['Patient/late resolved, entered-in-error', ...others]);
+});
