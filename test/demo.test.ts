@@ -14,10 +14,13 @@ after(() => server?.stop());
 
 const script = path.join(import.meta.dirname, '../bin/demo.ts');
 
-function runDemo(environment: Record<string, string>): Promise<{ code: number; stdout: string; stderr: string }> {
+function runDemo(
+  environment: Record<string, string>,
+  options: string[] = [],
+): Promise<{ code: number; stdout: string; stderr: string }> {
   const env = { ...process.env, NODE_TEST_CONTEXT: '', ...environment };
   return new Promise((resolve) => {
-    execFile(process.execPath, [script], { env }, (error, stdout, stderr) => {
+    execFile(process.execPath, [script, ...options], { env }, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr });
     });
   });
@@ -70,4 +73,11 @@ test('says which part is missing', async () => {
     assert.equal(code, 1);
     assert.match(stderr, message);
   }
+});
+
+test('tells of an option that it does not know', async () => {
+  const { code, stdout, stderr } = await runDemo({}, ['--bogus']);
+  assert.deepEqual([code, stdout], [2, '']);
+  assert.match(stderr, /^Unknown option '--bogus'[^\n]*\n\nnpm run demo /);
+  assert.doesNotMatch(stderr, /\n {4}at /);
 });

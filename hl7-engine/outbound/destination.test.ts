@@ -33,6 +33,7 @@ test('destinations are filled in with defaults', () => {
 test('a wrong destination is refused by the place of its fault', () => {
   assert.match(faultOf([{ name: 'a', kind: 'mllp', host: 'h', port: 70_000 }]), /0\.port: /);
   assert.match(faultOf([{ name: 'a', kind: 'mllp', host: 'h', port: 1, conections: 2 }]), /conections/);
+  assert.match(faultOf([{ name: 'a', kind: 'fax' }]), /0\.kind: must be mllp, http or file/);
   assert.match(faultOf([{ name: 'a/b', kind: 'file', folder: 'x' }]), /0\.name: /);
   assert.match(faultOf([{ name: 'a', kind: 'file', folder: 'x', fileName: '{controlId}' }]), /needs \{id\}/);
   assert.match(faultOf([{ name: 'a', kind: 'file', folder: 'x', fileName: '../{id}' }]), /0\.fileName: /);
@@ -62,6 +63,10 @@ test('HL7_DESTINATIONS is JSON or a file of JSON', (t) => {
   assert.deepEqual(readDestinations(file), readDestinations(text));
   assert.deepEqual(readDestinations(undefined), []);
   assert.throws(() => readDestinations('[{'), /HL7_DESTINATIONS is not JSON/);
+  assert.throws(() => readDestinations(' {"headers":{"Authorization":"Bearer hush"}}'), {
+    message: 'HL7_DESTINATIONS: the list: Invalid input: expected array, received object',
+  });
+  assert.throws(() => readDestinations('{"hush"'), { message: 'HL7_DESTINATIONS is not JSON' });
   assert.throws(() => readDestinations(path.join(folder, 'none.json')), /cannot be read/);
 });
 

@@ -111,7 +111,9 @@ const file = z.strictObject({
     .optional(),
 });
 
-const destination = z.discriminatedUnion('kind', [mllp, http, file]);
+const destination = z.discriminatedUnion('kind', [mllp, http, file], {
+  error: ({ code }) => (code === 'invalid_union' ? 'must be mllp, http or file' : undefined),
+});
 
 export type Destination = z.output<typeof destination>;
 export type MllpDestination = z.output<typeof mllp>;
@@ -136,7 +138,8 @@ export function checkDestinations(value: unknown): Destination[] {
 /** HL7_DESTINATIONS: a JSON array, or the path of a file that holds one. Throws CerebraError `config`. */
 export function readDestinations(text: string | undefined): Destination[] {
   if (text === undefined || text.trim() === '') return [];
-  const inline = text.trimStart().startsWith('[');
+  // What is JSON but no list is no name of a file either: it may hold a secret, which the message would repeat.
+  const inline = /^\s*[[{"]/.test(text);
   try {
     return checkDestinations(JSON.parse(inline ? text : readFileSync(text, 'utf8')));
   } catch (cause) {

@@ -40,7 +40,11 @@ describe('endpoints', () => {
 
   const twilio = { name: 'a', template: 'twilio', accountSid: sid, authToken: { env: 'T' } };
   const wrong: [string, unknown, RegExp][] = [
-    ['an unknown template', [{ name: 'a', template: 'fax' }], /0\.template/],
+    [
+      'an unknown template',
+      [{ name: 'a', template: 'fax' }],
+      /0\.template: must be slack, teams, pagerduty, twilio or json/,
+    ],
     ['a name that is taken', [{ name: 'email', template: 'json' }], /email and websocket are there already/],
     [
       'two of one name',
@@ -85,6 +89,7 @@ describe('endpoints', () => {
   }
 
   it('that are no JSON are refused', () => {
+    assert.throws(() => readEndpoints('{"hush"', {}), { code: 'config', message: 'ALERT_ENDPOINTS is not JSON' });
     assert.throws(() => readEndpoints('[{"hush"', {}), { code: 'config', message: 'ALERT_ENDPOINTS is not JSON' });
     assert.throws(() => readEndpoints('/none', {}), {
       code: 'config',

@@ -15,7 +15,7 @@ const name = z
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/)
   .refine((text) => text !== 'email' && text !== 'websocket', 'email and websocket are there already');
 
-const endpoint = z.discriminatedUnion('template', [
+const templates = [
   z.strictObject({
     ...{ name, template: z.literal('slack'), url },
     /** Of an app with interactivity: its messages have a button. */
@@ -55,7 +55,11 @@ const endpoint = z.discriminatedUnion('template', [
     secret: secret.optional(),
     headers: z.record(z.string().regex(/^[A-Za-z0-9-]{1,100}$/), z.string().regex(/^[\x20-\x7e]{1,8000}$/)).default({}),
   }),
-]);
+] as const;
+
+const endpoint = z.discriminatedUnion('template', templates, {
+  error: ({ code }) => (code === 'invalid_union' ? 'must be slack, teams, pagerduty, twilio or json' : undefined),
+});
 
 type Given = z.output<typeof endpoint>;
 type Secret = z.output<typeof secret>;
@@ -92,7 +96,8 @@ function checked(text: string | undefined): Given[] {
 }
 
 function jsonOf(text: string): unknown {
-  const inline = text.trimStart().startsWith('[');
+  // What is JSON but no list is no name of a file either: it may hold a secret, which the message would repeat.
+  const inline = /^\s*[[{"]/.test(text);
   try {
     return JSON.parse(inline ? text : readFileSync(text, 'utf8'));
   } catch (error) {

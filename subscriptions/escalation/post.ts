@@ -3,6 +3,7 @@ import { request as httpRequest, type IncomingMessage, type RequestOptions } fro
 import { request as httpsRequest } from 'node:https';
 import { type Egress, endpointFault } from '#platform';
 import type { SendResult } from '../channels/rest-hook.ts';
+import { retryAfterMs } from '../channels/retry-after.ts';
 
 export interface Outgoing {
   url: string;
@@ -12,7 +13,7 @@ export interface Outgoing {
 
 export interface Answer {
   status: number;
-  /** Of Retry-After in seconds; undefined without. */
+  /** Of Retry-After; undefined without. */
   retryAfterMs?: number;
   /** The first `answerBytesMax` bytes. */
   body: string;
@@ -47,9 +48,8 @@ export async function post(
 }
 
 function answerOf({ statusCode = 0, headers }: IncomingMessage, body: string): Answer {
-  const seconds = headers['retry-after'];
-  const pause = /^\d{1,6}$/.test(seconds ?? '') ? { retryAfterMs: Number(seconds) * 1_000 } : {};
-  return { status: statusCode, body, ...pause };
+  const pauseMs = retryAfterMs(headers, Date.now);
+  return { status: statusCode, body, ...(pauseMs === undefined ? {} : { retryAfterMs: pauseMs }) };
 }
 
 function faultOf(error: Error & { code?: string }, timeoutMs: number): SendResult & { ok: false } {

@@ -140,6 +140,10 @@ test('what a receiver answers, and what it does not', async (t) => {
   const endpoint = { name: 'slack', template: 'slack', url: slack.url } as const;
   slack.fail.push(
     { status: 429, text: '', headers: { 'Retry-After': '30' } },
+    {
+      ...{ status: 429, text: '' },
+      headers: { 'Retry-After': 'Sun, 06 Nov 1994 08:49:37 GMT', Date: 'Sun, 06 Nov 1994 08:49:27 GMT' },
+    },
     { status: 302, text: '', headers: { Location: 'http://169.254.169.254/' } },
     { status: 500, text: 'x'.repeat(200_000) },
     undefined,
@@ -148,6 +152,11 @@ test('what a receiver answers, and what it does not', async (t) => {
     ok: false,
     error: 'The endpoint answered with HTTP 429',
     retryAfterMs: 30_000,
+  });
+  assert.deepEqual(await send(notice, endpoint), {
+    ok: false,
+    error: 'The endpoint answered with HTTP 429',
+    retryAfterMs: 10_000,
   });
   assert.deepEqual(await send(notice, endpoint), {
     ok: false,
