@@ -9,6 +9,7 @@ import {
   type Log,
   type Loop,
   type Metrics,
+  withKnownQuery,
 } from '#platform';
 import { createMessageChannel, warmForSubscriptions } from './building/channel.ts';
 import { buildTarget } from './building/target.ts';
@@ -17,7 +18,6 @@ import { type FeedFailures, failuresSince } from './journal/failures.ts';
 import { createIndexer } from './journal/indexer.ts';
 import { createJournal, type Journal } from './journal/journal.ts';
 import { createReprocessing } from './journal/reprocess.ts';
-import { withKnownQueries } from './known-query.ts';
 import { namedZone } from './mapping/datetime.ts';
 import { supportedTypes } from './mapping/map.ts';
 import { loadDictionary } from './message/dictionary.ts';
@@ -197,7 +197,7 @@ export function createHl7Engine(options: Hl7EngineOptions): Hl7Engine {
       await indexer.stop();
       await chores.stop();
     },
-    adminRoutes: withKnownQueries([
+    adminRoutes: [
       ...journalRoutes({
         ...{ db, log, clock, reprocess, reprocessing },
         dictionary: loadDictionary,
@@ -209,7 +209,7 @@ export function createHl7Engine(options: Hl7EngineOptions): Hl7Engine {
       ...routesAdmin(routes, dryRun),
       ...validation.adminRoutes,
       ...outbound.adminRoutes,
-    ]),
+    ].map(withKnownQuery),
     failures: (sinceMs) => failuresSince(db, sinceMs),
     messageChannel: openMessageChannel(options, outbound),
     process: (raw) => answerOf(processor.handle, raw),

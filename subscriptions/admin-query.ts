@@ -1,5 +1,5 @@
 // What may stand in the query string of admin endpoints: described for OpenAPI, and read.
-import { type AdminParameter, type AdminRoute, CerebraError } from '#platform';
+import { type AdminParameter, CerebraError } from '#platform';
 
 export const textParameter = (name: string, description: string): AdminParameter => ({
   ...{ name, in: 'query', description, schema: { type: 'string' } },
@@ -14,27 +14,6 @@ export const limitParameter = (max: number): AdminParameter => ({
   ...textParameter('limit', 'At most so many; default 100'),
   schema: { type: 'integer', minimum: 1, maximum: max },
 });
-
-/**
- * The route, for which a parameter that it does not describe, or one that is given twice, is `invalid-parameter`: a condition that
- * is spelt wrong must not be taken for none.
- */
-export function withKnownQuery(route: AdminRoute): AdminRoute {
-  const known = (route.parameters ?? []).filter((one) => one.in === 'query').map(({ name }) => name);
-  return {
-    ...route,
-    async handle(request) {
-      for (const name of request.query.keys()) {
-        if (!known.includes(name)) throw refused(name, `is no parameter here; there are ${known.join(', ') || 'none'}`);
-        if (request.query.getAll(name).length > 1) throw refused(name, 'is given twice');
-      }
-      return route.handle(request);
-    },
-  };
-}
-
-const refused = (name: string, text: string): CerebraError =>
-  new CerebraError('invalid-parameter', `${name.slice(0, 64)} ${text}`, { expression: [name.slice(0, 64)] });
 
 /** undefined where it is not given. Throws CerebraError `invalid-parameter` that lists what there is. */
 export function choice(query: URLSearchParams, name: string, of: readonly string[]): string | undefined {

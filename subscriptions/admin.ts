@@ -1,7 +1,7 @@
 // Admin endpoints of the change stream: who listens, what is owed, and a nudge.
 import { type AccessScope, type JsonObject, parseJson, type ResourceReader, type ResourceWriter } from '#fhir-model';
-import { type AdminRoute, CerebraError, type Db, isCerebraError, type Statement } from '#platform';
-import { choice, choiceParameter, limitOf, limitParameter, textParameter, withKnownQuery } from './admin-query.ts';
+import { type AdminRoute, CerebraError, type Db, isCerebraError, type Statement, withKnownQuery } from '#platform';
+import { choice, choiceParameter, limitOf, limitParameter, textParameter } from './admin-query.ts';
 import { setStatus } from './dispatch/checks.ts';
 import { channelTypeOf } from './topics/subscription.ts';
 

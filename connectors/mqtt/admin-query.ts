@@ -1,6 +1,5 @@
-// The query string of the dead letters: a condition that is spelt wrong must not be taken for none, or a retry of some is one
-// of all.
-import { type AdminParameter, type AdminRoute, CerebraError } from '#platform';
+// What may stand in the query string of the dead letters' endpoints: described for OpenAPI, and read.
+import { type AdminParameter, CerebraError } from '#platform';
 import { type FaultReason, faultReasons } from './fault.ts';
 
 const pageMax = 500;
@@ -18,21 +17,6 @@ export const afterParameter = parameter('after', 'Those after this id: `next` of
 export const limitParameter = parameter('limit', 'At most so many; default 50', {
   ...{ type: 'integer', minimum: 1, maximum: pageMax },
 });
-
-/** The route, for which a parameter that it does not describe, or one that is given twice, is `invalid-parameter`. */
-export function withKnownQuery(route: AdminRoute): AdminRoute {
-  const known = (route.parameters ?? []).map(({ name }) => name);
-  return {
-    ...route,
-    async handle(request) {
-      for (const name of request.query.keys()) {
-        if (!known.includes(name)) throw refused(name, `is no parameter here; there are ${known.join(', ') || 'none'}`);
-        if (request.query.getAll(name).length > 1) throw refused(name, 'is given twice');
-      }
-      return route.handle(request);
-    },
-  };
-}
 
 const refused = (name: string, text: string): CerebraError =>
   new CerebraError('invalid-parameter', `${name.slice(0, 64)} ${text}`, { expression: [name.slice(0, 64)] });

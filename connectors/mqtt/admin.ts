@@ -1,6 +1,6 @@
 // What an operator sees of the dead letters, and can do about them.
-import { type AdminResponse, type AdminRoute, CerebraError } from '#platform';
-import { afterParameter, filterOf, limitOf, limitParameter, reasonParameter, withKnownQuery } from './admin-query.ts';
+import { type AdminResponse, type AdminRoute, CerebraError, withKnownQuery } from '#platform';
+import { afterParameter, filterOf, limitOf, limitParameter, reasonParameter } from './admin-query.ts';
 import type { DeadLetter, DeadLetters } from './dead-letters.ts';
 import type { Ingest } from './ingest.ts';
 

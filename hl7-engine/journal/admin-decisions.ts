@@ -5,11 +5,11 @@ import {
   type AdminRequest,
   type AdminResponse,
   type AdminRoute,
+  assertKnownQuery,
   CerebraError,
   type Clock,
   type Db,
 } from '#platform';
-import { assertKnownQuery } from '../known-query.ts';
 import { deadLetterPage, resolutionContent, reviewContent, reviewPage } from './admin-content.ts';
 import { listDeadLetters, listReviews, type Openness, resolveMessages, resolveOne } from './decisions.ts';
 import { numberOf, pageParameters, readPage } from './filter.ts';

@@ -94,7 +94,7 @@ test('search: conditions together, pages, and what is wrong with a condition', a
     ['text=-', /text: has no letter or digit/],
     ['warnings=perhaps', /warnings: /],
     ['after=x', /after is the number/],
-    ['patient=1', /There is no parameter patient here: there are from, .*patientId/],
+    ['patient=1', /patient is no parameter here; there are from, .*patientId/],
     ['type=A&type=B', /type is given twice/],
     [`text=${'x'.repeat(301)}`, /text: /],
   ];
@@ -213,7 +213,7 @@ test('dead letters: listed, processed again, resolved with a comment', async (t)
   assert.equal((await call(letters, { query: 'state=odd' })).status, 400);
   const unknown = await call(letters, { query: 'type=ORU&limit=5' });
   assert.equal(unknown.status, 400);
-  assert.match(String(unknown.body.error), /There is no parameter type here: there are state, limit, after/);
+  assert.match(String(unknown.body.error), /type is no parameter here; there are state, limit, after/);
 });
 
 test('reviews: an open one is listed by kind and resolved once', async (t) => {

@@ -193,9 +193,9 @@ test('pause, drain, skip, retry, purge', async (t) => {
   const list = await rig.call('GET', '/admin/hl7/destinations/none/messages');
   assert.deepEqual([list.status, list.body], [404, refusal]);
   const unknown = rig.call('GET', '/admin/hl7/destinations/ris/messages', 'status=queued');
-  await assert.rejects(unknown, /There is no parameter status here: there are state, controlId, before, limit/);
+  await assert.rejects(unknown, /status is no parameter here; there are state, controlId, before, limit/);
   const oneOfAll = rig.call('POST', '/admin/hl7/destinations/ris/retry', 'controlId=1');
-  await assert.rejects(oneOfAll, /There is no parameter controlId here: there are none/);
+  await assert.rejects(oneOfAll, /controlId is no parameter here; there are none/);
 });
 
 test('an unknown destination and a full queue refuse the cause', async (t) => {

@@ -1,8 +1,7 @@
 // Destinations at work on a database of the test's own.
 import type { TestContext } from 'node:test';
-import { createMetrics, type Db, type Metrics, systemClock } from '#platform';
+import { createMetrics, type Db, type Metrics, systemClock, withKnownQuery } from '#platform';
 import { testLog, waitFor } from '#platform/testing';
-import { withKnownQueries } from '../known-query.ts';
 import { checkDestinations } from '../outbound/destination.ts';
 import { createOutbound, type OutboundOptions, type OutboundQueues } from '../outbound/outbound.ts';
 import type { DestinationState } from '../outbound/state.ts';
@@ -76,7 +75,7 @@ export async function startOutbound(
     heldState: async (name) => queues.held(name),
     configure: (changed) => queues.configure(checkDestinations(changed)),
     async call(method, path, query = '') {
-      for (const route of withKnownQueries(queues.adminRoutes)) {
+      for (const route of queues.adminRoutes.map(withKnownQuery)) {
         const match = new RegExp(`^${route.path.replaceAll(/:(\w+)/g, '(?<$1>[^/]+)')}$`).exec(path);
         if (route.method !== method || match === null) continue;
         const request = { params: match.groups ?? {}, query: new URLSearchParams(query), body: Buffer.alloc(0) };

@@ -218,7 +218,7 @@ describe('a message that an operator asks about', () => {
   it('is not checked where a parameter is not known', async () => {
     const { status, body } = await call('POST', '/validate?profil=narrow', { body: oru().toString() });
     assert.equal(status, 400);
-    assert.equal(body.error, 'There is no parameter profil here: there are profile, structure');
+    assert.equal(body.error, 'profil is no parameter here; there are profile, structure');
   });
 
   it('is checked by the standard', async () => {

@@ -8,8 +8,9 @@ import {
   type Clock,
   type Db,
   type Statement,
+  withKnownQuery,
 } from '#platform';
-import { choice, choiceParameter, limitOf, limitParameter, textParameter, withKnownQuery } from '../admin-query.ts';
+import { choice, choiceParameter, limitOf, limitParameter, textParameter } from '../admin-query.ts';
 import type { CriteriaRules } from '../match/criteria.ts';
 import type { DryRun, DryRuns } from './dry-run.ts';
 import { type RuleSet, ruleOfBody } from './rule-set.ts';
