@@ -62,6 +62,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   let caughtUpMs: number | undefined;
   let renewedMs = 0;
   let savedMs = 0;
+  /** Not `known`, which is undefined while a batch is at work: checks that came just then waited for their next poll. */
+  let leads = false;
 
   const lead = async (): Promise<ChangeCursor | undefined> => {
     // Renewing writes: three times a lease and not at each look.
@@ -71,6 +73,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     if (!cursor) {
       if (known) log.info('another server dispatches now');
       known = undefined;
+      leads = false;
       caughtUpMs = undefined;
       return undefined;
     }
@@ -81,6 +84,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     log.info({ seq: String(cursor.seq) }, 'dispatching changes');
     known = cursor;
     saved = cursor;
+    leads = true;
     options.onChecks();
     return known;
   };
@@ -123,6 +127,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     work,
     onError: (err) => {
       known = undefined;
+      leads = false;
       options.metrics.dispatchErrors.inc();
       log.error({ err }, 'dispatching failed');
     },
@@ -144,10 +149,11 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       await loop.stop();
       const led = known !== undefined;
       known = undefined;
+      leads = false;
       if (led) await lease.release(db);
     },
     wake: loop.wake,
-    leads: () => known !== undefined,
+    leads: () => leads,
     caughtUpMs: () => caughtUpMs,
   };
 }

@@ -5,6 +5,7 @@ import type { ChangeFeed } from '#fhir-model';
 import type { Db } from '#platform';
 import { startReceiver, waitFor } from '#platform/testing';
 import { createRig, observation, subscription } from '../testing/rig.ts';
+import { topicSubscription } from '../testing/topic.ts';
 
 const pollMs = 60_000;
 
@@ -89,4 +90,42 @@ test('who has to wait for a place, for a host or for its own lease is told as so
         [1, 2, 3, 4, 5],
       );
   }
+});
+
+test('what is to be checked is looked at also while the dispatcher is busy with changes', async (t) => {
+  const { db, store, start } = await createRig(t);
+  const [receiver, ofTopic] = [await startReceiver(t), await startReceiver(t)];
+  const [gate, answer] = [0, 0].map(() => Promise.withResolvers<void>());
+  const { feed, until } = nudging(store.feed);
+  t.after(() => gate!.resolve());
+  let holds = false;
+  let isBusy = false;
+  const query: Db['query'] = async (statement, values) => {
+    if (holds && statement.name === 'dispatcher_move_and_owe') {
+      isBusy = true;
+      await gate!.promise;
+    }
+    return db.query(statement, values);
+  };
+  await start({ db: { ...db, query }, feed, limits: { pollMs }, baseUrl: 'https://fhir.example.org/fhir/R4' });
+  await store.put(subscription('a', receiver.url));
+  await until(() => isActive(db, 'a'), 'the first to be active');
+  ofTopic.answer = () => answer!.promise.then(() => 200);
+  await store.put(topicSubscription('t', `${ofTopic.url}?first`));
+  await until(async () => ofTopic.received.length === 1, 'the first handshake');
+  // Waits for the end of the handshake that is under way.
+  const version = await store.put(topicSubscription('t', `${ofTopic.url}?second`));
+  const isWaiting = { text: `select from subscriber where id = 't' and check_version = $1` };
+  await until(async () => (await db.query(isWaiting, [version])).length === 1, 'the second version to wait');
+  holds = true;
+  await store.put(observation('o'));
+  await until(async () => isBusy, 'the dispatcher to be busy');
+  answer!.resolve();
+  await waitFor(() => ofTopic.received.length === 2, 'the second handshake');
+  assert.deepEqual(
+    ofTopic.received.map(({ path }) => path),
+    ['/hook?first', '/hook?second'],
+  );
+  gate!.resolve();
+  await until(() => isActive(db, 't'), 'the topic Subscription to be active');
 });
