@@ -221,7 +221,7 @@ async function write(
     });
     return true;
   } catch (failure) {
-    if (isCerebraError(failure) && [404, 409, 410, 412].includes(failure.status)) return false;
+    if (isCerebraError(failure) && [404, 410, 412].includes(failure.status)) return false;
     throw failure;
   }
 }
