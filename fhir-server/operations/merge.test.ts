@@ -273,7 +273,9 @@ describe('at the same time', () => {
       ],
       {
         scope: everything,
-        within: async () => {
+        within: async (tx) => {
+          // Behind the write on its connection: once this is answered, that is under way and not only sent.
+          await tx.query({ text: 'select' });
           begun();
           await waitFor(isMerged, 'the merge');
         },

@@ -115,7 +115,9 @@ test('an open transaction holds back what was committed after it began; then all
   const inside = gate();
   const late = transaction(core, [put('Patient', 'late')], {
     scope: everything,
-    within: async () => {
+    within: async (tx) => {
+      // Behind the write on its connection: once this is answered, that is under way and not only sent.
+      await tx.query({ text: 'select' });
       inside.open();
       await opened;
     },
