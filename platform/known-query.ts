@@ -6,8 +6,7 @@ import type { AdminRoute } from './http.ts';
 const refused = (name: string, text: string): CerebraError =>
   new CerebraError('invalid-parameter', `${name.slice(0, 64)} ${text}`, { expression: [name.slice(0, 64)] });
 
-/** Throws CerebraError `invalid-parameter` for the first that is not known, or that is given twice. */
-export function assertKnownQuery(query: URLSearchParams, known: readonly string[]): void {
+function assertKnownQuery(query: URLSearchParams, known: readonly string[]): void {
   for (const name of query.keys()) {
     if (!known.includes(name)) throw refused(name, `is no parameter here; there are ${known.join(', ') || 'none'}`);
     if (query.getAll(name).length > 1) throw refused(name, 'is given twice');
