@@ -17,7 +17,7 @@ export interface Bound {
 }
 
 /** Entries that depend on entries that depend on …: each step is a round of look-ups of its own. */
-const STEPS_MAX = 8;
+export const STEPS_MAX = 8;
 /** Ids that are put into the criteria of one entry: a conditional delete that they name may have many. */
 const IDS_MAX = 1000;
 

@@ -1,12 +1,10 @@
 // Conditional creates of a Bundle, in the order in which their criteria depend on each other:
 // `identifier=o1&subject=urn:uuid:…` means the patient that another entry makes or finds. Left as it is it would match
 // nothing, and every Bundle that brings the same Observation would create it once more.
+import { STEPS_MAX } from '../interactions/named-criteria.ts';
 import { type BundlePieces, placed } from './bundle.ts';
 import { faultOf, type Item, invalid, type Piece } from './records.ts';
 import type { Match } from './types.ts';
-
-/** Entries that depend on entries that depend on …: each step is a round of look-ups of its own. */
-const STEPS_MAX = 8;
 
 const DEPENDS_ON_ITSELF = 'The criteria name an entry whose own criteria depend on this one: name one in another way';
 const TOO_DEEP = `The criteria depend on those of other entries over more than ${STEPS_MAX} steps`;

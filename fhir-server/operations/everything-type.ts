@@ -2,6 +2,7 @@
 // https://hl7.org/fhir/R4/patient-operation-everything.html
 import type { OperationAnswer, OperationRequest, StoredVersion } from '#fhir-model';
 import type { Core } from '../interactions/core.ts';
+import { scopeCondition } from '../search/conditions.ts';
 import { rowsOf } from '../search/index-tests.ts';
 import type { Row } from '../search/page.ts';
 import { createSql, type Sql, type SqlBuilder, statementFor } from '../search/sql-text.ts';
@@ -12,7 +13,7 @@ import { isPersonal, keysOf, memberParams } from './compartment.ts';
 import { bundleText } from './everything-bundle.ts';
 import { type Everything, type EverythingCursor, parseEverything } from './everything-input.ts';
 import { readNamed, SUPPORT_MAX, tooMany, typeOf, unindexedLinks } from './everything-links.ts';
-import { isOfVisible, scopeOf } from './visible-referrers.ts';
+import { isOfVisible } from './visible-referrers.ts';
 
 /** A resource type that is gone through, and what its resources must meet. */
 interface Step {
@@ -25,7 +26,7 @@ interface Step {
 const isSomeones = (sql: SqlBuilder, request: OperationRequest, keys: readonly number[]): string =>
   `exists (select 1 from ${rowsOf('index_reference', 'm')} x
     where x.param = any(${sql.value(keys)}::int[])
-      and (x.target in (select p.key from ${currentTable('Patient')} p where ${scopeOf(sql, request.scope, 'p')})) is true)`;
+      and (x.target in (select p.key from ${currentTable('Patient')} p where ${scopeCondition({ sql, scope: request.scope }, 'p')})) is true)`;
 
 /** By type of member the reference parameters that may lead to the type. */
 const leadingTo = (core: Core, members: readonly string[], type: string): Map<string, number[]> =>
@@ -76,7 +77,7 @@ function stepSql(request: OperationRequest, asked: Everything, step: Step, after
   const since = `m.updated >= to_timestamp(${sql.value(seconds(asked.sinceMs ?? 0))}::float8)`;
   const text = `select m.rid, m.id, m.version, m.updated, ${pageBody('m', 'm.rid')}
     from (select * from ${currentTable(step.type)} m where m.rid > ${sql.value(after)}::bigint and ${since}
-      and ${scopeOf(sql, request.scope, 'm')} and ${step.condition(sql)} order by m.rid limit ${sql.value(limit)}) m
+      and ${scopeCondition({ sql, scope: request.scope }, 'm')} and ${step.condition(sql)} order by m.rid limit ${sql.value(limit)}) m
     order by m.rid`;
   return { text, values: sql.values };
 }

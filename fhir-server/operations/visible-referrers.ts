@@ -1,17 +1,9 @@
 // Whom a reference comes from counts as well: what only a hidden resource refers to is not part of a record.
 import type { AccessScope } from '#fhir-model';
-import { scopeSql } from '../access/scope.ts';
+import { scopeCondition } from '../search/conditions.ts';
 import { isOf } from '../search/index-tests.ts';
 import type { SqlBuilder } from '../search/sql-text.ts';
 import { currentTable } from '../store/layout.ts';
-
-/** The scope as a condition on the row `m`. */
-export function scopeOf(sql: SqlBuilder, scope: AccessScope, m: string): string {
-  const access = scopeSql(scope);
-  const first = sql.values.length + 1;
-  sql.values.push(...access.values);
-  return access.condition(m, first);
-}
 
 /**
  * The row `y` of index_reference, whose parameter is one of `params` (keys by type), is of a resource that the scope shows. Each
@@ -26,6 +18,6 @@ export function isOfVisible(
   if (scope.kind === 'everything') return 'true';
   const ofType = ([type, keys]: [string, readonly number[]]) =>
     `(${y}.param = any(${sql.value(keys)}::int[]) and exists (select 1 from ${currentTable(type)} v
-      where ${isOf('v.rid', `${y}.rid`)} and ${scopeOf(sql, scope, 'v')}))`;
+      where ${isOf('v.rid', `${y}.rid`)} and ${scopeCondition({ sql, scope }, 'v')}))`;
   return `(${['false', ...[...params].map(ofType)].join(' or ')})`;
 }

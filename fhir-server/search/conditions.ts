@@ -327,7 +327,7 @@ export function groupCondition(ctx: ConditionContext, group: readonly Criterion[
 }
 
 /** The access scope as a condition on `m`. */
-export function scopeCondition(ctx: ConditionContext, m: string): string {
+export function scopeCondition(ctx: Pick<ConditionContext, 'sql' | 'scope'>, m: string): string {
   const access = scopeSql(ctx.scope);
   const first = ctx.sql.values.length + 1;
   ctx.sql.values.push(...access.values);
