@@ -44,6 +44,9 @@ test('a request under another name is refused with the reason, but for what has 
   assert.deepEqual(await ask('/admin/hl7/messages', `evil.example:${port}`), [403, refusal]);
   assert.deepEqual(await ask('/fhir/R4/Patient', `localhost:${port}`), [200, 'data']);
   assert.deepEqual(await ask('/healthz', 'evil.example'), [200, 'data']);
+  // A URL with a name of its own goes before the header.
+  assert.deepEqual(await ask('http://evil.example/fhir/R4/Patient', 'localhost'), [403, refusal]);
+  assert.deepEqual(await ask('http://localhost/fhir/R4/Patient', 'evil.example'), [200, 'data']);
 });
 
 test('a web socket under another name is refused', async (t) => {

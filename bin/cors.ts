@@ -1,5 +1,5 @@
 // Pages of other origins: https://fetch.spec.whatwg.org/#http-cors-protocol, https://hl7.org/fhir/R4/security.html#cors
-import type { RequestListener } from 'node:http';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { isIP } from 'node:net';
 import cors from '@koa/cors';
 import type { Middleware } from 'koa';
@@ -133,12 +133,35 @@ const FOREIGN_HOST_OUTCOME = JSON.stringify(operationOutcome(issuesOf(new Cerebr
 /** What has no data and is asked by probes, under whatever name they have for this server. */
 const OPEN_PATHS = new Set(['/healthz', '/readyz', '/metrics']);
 
+const HOST_OUTCOME = JSON.stringify(
+  operationOutcome(issuesOf(new CerebraError('structure', 'A request of HTTP/1.1 has one Host header: send it once'))),
+);
+
+/** None is for HTTP/1.0 only, and of two it isn't known which one others have judged by: https://www.rfc-editor.org/rfc/rfc9112#section-3.2 */
+function isHostSound({ httpVersionMinor, rawHeaders }: IncomingMessage): boolean {
+  let hosts = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!;
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts += 1;
+  }
+  return hosts === 1 || (hosts === 0 && httpVersionMinor === 0);
+}
+
+/** `GET http://name/path`, as to a proxy: its name goes before the header's. https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2 */
+export const hostOf = ({ url = '', headers }: IncomingMessage): string | undefined =>
+  url.startsWith('/') ? headers.host : (URL.parse(url)?.host ?? headers.host);
+
+function refuse(response: ServerResponse, status: number, body: string): void {
+  response.writeHead(status, { 'Content-Type': 'application/fhir+json; charset=utf-8', Connection: 'close' });
+  response.end(body);
+}
+
 /** Before everything else: what asks under another name gets no data. */
 export function refuseForeignHosts(origins: Origins, rest: RequestListener): RequestListener {
   const isOurs = namesUs(origins);
   return (request, response) => {
-    if (isOurs(request.headers.host) || OPEN_PATHS.has(request.url ?? '')) return rest(request, response);
-    response.writeHead(403, { 'Content-Type': 'application/fhir+json; charset=utf-8', Connection: 'close' });
-    response.end(FOREIGN_HOST_OUTCOME);
+    if (!isHostSound(request)) return refuse(response, 400, HOST_OUTCOME);
+    if (isOurs(hostOf(request)) || OPEN_PATHS.has(request.url ?? '')) return rest(request, response);
+    refuse(response, 403, FOREIGN_HOST_OUTCOME);
   };
 }

@@ -11,7 +11,11 @@ import { connectDb, readConfig } from '#platform';
 import { testLog } from '#platform/testing';
 import { explain } from './explain.ts';
 
-async function failure(t: TestContext, answer: (socket: Socket) => void): Promise<{ port: number; text: string }> {
+async function failure(
+  t: TestContext,
+  answer: (socket: Socket) => void,
+  { password = ':secret', more = '?sslmode=verify-full' } = {},
+): Promise<{ port: number; text: string }> {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
@@ -20,7 +24,7 @@ async function failure(t: TestContext, answer: (socket: Socket) => void): Promis
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  const DATABASE_URL = `postgres://cerebra:secret@127.0.0.1:${port}/cerebra?sslmode=verify-full`;
+  const DATABASE_URL = `postgres://cerebra${password}@127.0.0.1:${port}/cerebra${more}`;
   const db = connectDb({ url: DATABASE_URL, poolMax: 1, log: testLog() });
   t.after(async () => {
     await db.close();
@@ -59,4 +63,35 @@ test('a certificate that is not trusted is told with what to do', { skip: noOpen
     text,
     `The database at 127.0.0.1:${port}/cerebra (DATABASE_URL) shows a certificate that is not trusted: self-signed certificate. Name its authority, as sslmode=verify-full&sslrootcert=/path/ca.crt in DATABASE_URL or as a file in NODE_EXTRA_CA_CERTS`,
   );
+});
+
+test('a password that is asked for and not given is told with how to write it', async (t) => {
+  // https://www.postgresql.org/docs/18/protocol-message-formats.html: AuthenticationSASL
+  const mechanisms = Buffer.from('SCRAM-SHA-256\0\0');
+  const sasl = Buffer.alloc(9 + mechanisms.length);
+  sasl.write('R');
+  sasl.writeInt32BE(8 + mechanisms.length, 1);
+  sasl.writeInt32BE(10, 5);
+  mechanisms.copy(sasl, 9);
+  const challenge = Buffer.from(`r=,s=${Buffer.from('salt').toString('base64')},i=4096`);
+  const next = Buffer.alloc(9 + challenge.length);
+  next.write('R');
+  next.writeInt32BE(8 + challenge.length, 1);
+  next.writeInt32BE(11, 5);
+  challenge.copy(next, 9);
+  const ask = (socket: Socket) => {
+    socket.write(sasl);
+    socket.once('data', () => socket.write(next));
+  };
+  const { port, text } = await failure(t, ask, { password: '', more: '' });
+  assert.equal(
+    text,
+    `The database at 127.0.0.1:${port}/cerebra (DATABASE_URL) wants a password: write it into DATABASE_URL, postgres://user:password@host/name, @ : / ? # and % in it as %40 %3A %2F %3F %23 and %25`,
+  );
+});
+
+test('a file of DATABASE_URL that is not there is told by its parameter', async (t) => {
+  const more = '?sslmode=verify-full&sslrootcert=/nowhere/ca.crt';
+  const { text } = await failure(t, (socket) => socket.destroy(), { more });
+  assert.equal(text, 'DATABASE_URL names a file with sslrootcert that cannot be read (ENOENT): /nowhere/ca.crt');
 });

@@ -6,6 +6,7 @@ interface SystemError extends Error {
   syscall?: string;
   address?: string;
   port?: number;
+  path?: string;
 }
 
 /** One sentence where the cause is known; anything else with its stack. Never a password. */
@@ -63,10 +64,25 @@ function databaseFault(error: unknown, { DATABASE_URL }: Config): string | undef
   if (refusal) return `${database} refuses: ${refusal.message}`;
   const untrusted = all.find(isTlsFault);
   if (untrusted) return `${database} ${tlsAdvice(untrusted)}`;
+  const file = all.map((one) => fileFault(one, DATABASE_URL)).find((text) => text !== undefined);
+  if (file !== undefined) return file;
+  // pg's words for a server that asks for a password where none is given.
+  if (all.some(({ message }) => /client password must be a/.test(message))) {
+    return `${database} wants a password: write it into DATABASE_URL, postgres://user:password@host/name, @ : / ? # and % in it as %40 %3A %2F %3F %23 and %25`;
+  }
   if (!isCerebraError(error, 'unavailable') && !isCerebraError(error, 'timeout')) return undefined;
   // Where a name has several addresses Node's error has no message of its own.
   const { message, code } = all.find((one) => !isCerebraError(one)) ?? all[0]!;
   return `${database} cannot be reached: ${message || code}`;
+}
+
+const fileParameters = ['sslrootcert', 'sslcert', 'sslkey'];
+
+function fileFault({ syscall, code, path }: SystemError, databaseUrl: string): string | undefined {
+  const { searchParams } = new URL(databaseUrl);
+  const name = fileParameters.find((parameter) => path !== undefined && searchParams.get(parameter) === path);
+  if (syscall !== 'open' || name === undefined) return undefined;
+  return `DATABASE_URL names a file with ${name} that cannot be read (${code}): ${path}`;
 }
 
 /** `host:5432/name`: no user, no password. */

@@ -41,6 +41,9 @@ export const rootUrlOf = ({ HOST }: Config, port: number): string =>
 export const baseUrlOf = (config: Config, port: number): string =>
   (config.BASE_URL ?? `${rootUrlOf(config, port)}/fhir/R4`).replace(/\/+$/, '');
 
+/** `/fhir/R4`, or the path of BASE_URL. */
+export const basePathOf = (config: Config): string => new URL(baseUrlOf(config, 0)).pathname;
+
 /** `ws://127.0.0.1:8080/fhir/R4/ws` */
 export const webSocketUrlOf = (baseUrl: string): string => `${baseUrl.replace(/^http/, 'ws')}/ws`;
 

@@ -1,5 +1,5 @@
 // The HTTP application: FHIR, operations and admin endpoints on one port.
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { RequestListener } from 'node:http';
 import Koa from 'koa';
 import { issuesOf, operationOutcome } from '#fhir-model';
 import type { FhirServer } from '#fhir-server';
@@ -15,6 +15,7 @@ import {
   operationsRouter,
 } from '#platform';
 import { allowOrigins, type Origins, refuseForeignChanges, refuseForeignHosts } from './cors.ts';
+import { basePathOf } from './fhir.ts';
 import { hl7Endpoint } from './hl7-http.ts';
 
 export interface HttpAppParts {
@@ -29,34 +30,36 @@ export interface HttpAppParts {
   metricsText?(): Promise<string>;
 }
 
-const ROOT = {
+const rootOf = (fhir: string) => ({
   name: 'Cerebra',
-  fhir: '/fhir/R4',
-  capabilities: '/fhir/R4/metadata',
+  fhir,
+  capabilities: `${fhir}/metadata`,
   health: '/healthz',
   ready: '/readyz',
   metrics: '/metrics',
   hl7: '/hl7',
-  webSockets: { subscriptions: '/fhir/R4/ws', patient: '/ws/patient/:id' },
-};
+  webSockets: { subscriptions: `${fhir}/ws`, patient: '/ws/patient/:id' },
+});
 
 const STARTING = new CerebraError('unavailable', 'The server is starting: try again in a moment');
 
 /** The answers while there is no application yet: alive, but not ready. */
-export function answerStarting(request: IncomingMessage, response: ServerResponse): void {
-  const path = request.url?.split('?')[0] ?? '';
-  const alive = path === '/healthz';
-  const fhir = path === ROOT.fhir || path.startsWith(`${ROOT.fhir}/`);
-  const body = alive
-    ? { status: 'ok' }
-    : fhir
-      ? operationOutcome(issuesOf(STARTING))
-      : { status: 'not ready', parts: {} };
-  response.writeHead(alive ? 200 : STARTING.status, {
-    'Content-Type': fhir ? 'application/fhir+json; charset=utf-8' : 'application/json; charset=utf-8',
-    ...(alive ? {} : { 'Retry-After': '1' }),
-  });
-  response.end(JSON.stringify(body));
+export function answerStarting(fhirPath: string): RequestListener {
+  return (request, response) => {
+    const path = request.url?.split('?')[0] ?? '';
+    const alive = path === '/healthz';
+    const fhir = path === fhirPath || path.startsWith(`${fhirPath}/`);
+    const body = alive
+      ? { status: 'ok' }
+      : fhir
+        ? operationOutcome(issuesOf(STARTING))
+        : { status: 'not ready', parts: {} };
+    response.writeHead(alive ? 200 : STARTING.status, {
+      'Content-Type': fhir ? 'application/fhir+json; charset=utf-8' : 'application/json; charset=utf-8',
+      ...(alive ? {} : { 'Retry-After': '1' }),
+    });
+    response.end(JSON.stringify(body));
+  };
 }
 
 /** Broken off or malformed while it came: what was wrong has been answered, if anybody was there. */
@@ -82,6 +85,7 @@ export function createHttpApp(parts: HttpAppParts): { callback(): RequestListene
 function createKoa(parts: HttpAppParts): Koa {
   const { base, fhir, adminRoutes, mqttReady, hl7Post, origins, metricsText } = parts;
   const app = new Koa();
+  const root = rootOf(basePathOf(base.config));
   app.on('error', (err) => base.log[isClientsFault(err) ? 'debug' : 'warn']({ err }, 'response could not be sent'));
   if (origins.allowed.size > 0) app.use(allowOrigins(origins.allowed));
   app.use(refuseForeignChanges(origins.own, origins.allowed));
@@ -100,14 +104,14 @@ function createKoa(parts: HttpAppParts): Koa {
   app.use(hl7Endpoint(hl7Post, base.config.HL7_MESSAGE_BYTES_MAX, base.log));
   app.use((ctx) => {
     if (ctx.path === '/') {
-      ctx.body = { ...ROOT, admin: adminRoutes.map(({ method, path, summary }) => ({ method, path, summary })) };
+      ctx.body = { ...root, admin: adminRoutes.map(({ method, path, summary }) => ({ method, path, summary })) };
       return;
     }
     ctx.status = 404;
     ctx.body = {
       error: {
         code: 'not-found',
-        message: `There is nothing at this path; FHIR is at ${ROOT.fhir}, GET / lists the rest`,
+        message: `There is nothing at this path; FHIR is at ${root.fhir}, GET / lists the rest`,
       },
     };
   });

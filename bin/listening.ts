@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, ServerResponse } from 
 import { Server as NetServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '#platform';
+import { basePathOf } from './fhir.ts';
 import { answerStarting } from './http.ts';
 import { answerMalformed } from './malformed.ts';
 
@@ -26,12 +27,14 @@ export async function listen(config: Config, shared = false): Promise<Server> {
   const server: Server = createServer(
     {
       ...{ requestTimeout: config.REQUEST_TIMEOUT_MS, keepAliveTimeout: 65_000 },
+      // Told with an OperationOutcome where the Host is judged, instead of a status alone.
+      requireHostHeader: false,
       ServerResponse: closingResponse(() => server.listening),
       // Any other wish to upgrade (h2c) is a plain request, as is each while nobody takes web sockets.
       shouldUpgradeCallback: ({ headers }) =>
         headers.upgrade?.toLowerCase() === 'websocket' && server.listenerCount('upgrade') > 0,
     },
-    answerStarting,
+    answerStarting(basePathOf(config)),
   );
   answerMalformed(server);
   await new Promise<void>((resolve, reject) => {

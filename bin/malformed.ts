@@ -2,6 +2,7 @@
 // https://nodejs.org/api/http.html#event-clienterror. Node itself would answer with a status alone.
 import { type Server, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { operationOutcome } from '#fhir-model';
 
 interface Fault {
@@ -68,11 +69,21 @@ const EXPECTATION: Fault = {
   diagnostics: 'Expect can only be 100-continue: leave it out',
 };
 
+const TUNNEL: Fault = {
+  status: 405,
+  code: 'not-supported',
+  diagnostics: 'CONNECT is not possible here: this server is no proxy',
+};
+
 /** Answers with an OperationOutcome what never becomes a request, and closes its connection. */
 export function answerMalformed(server: Server): void {
   server.on('clientError', (error: ClientError, socket: Socket) => {
     if (error.code === 'ECONNRESET' || !socket.writable || isAnswering(socket)) socket.destroy(error);
     else socket.end(responseText(faultOf(error)), () => socket.destroy());
+  });
+  server.on('connect', (_request, socket: Duplex) => {
+    socket.on('error', () => socket.destroy());
+    socket.end(responseText(TUNNEL), () => socket.destroy());
   });
   server.on('checkExpectation', (request, response) => {
     const { status, code, diagnostics } = EXPECTATION;

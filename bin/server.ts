@@ -4,7 +4,7 @@ import { createLifecycle, type Db, type Lifecycle } from '#platform';
 import { wholeServer } from './beside.ts';
 import { originsOf, ownOrigins } from './cors.ts';
 import { baseUrlOf, createFhir, rootUrlOf } from './fhir.ts';
-import { answerStarting, createHttpApp } from './http.ts';
+import { createHttpApp } from './http.ts';
 import { closeServer, listen } from './listening.ts';
 import { openBase, type ServerOptions, startFeeds } from './parts.ts';
 import { acceptWebSockets } from './web-sockets.ts';
@@ -40,7 +40,7 @@ async function assemble(options: ServerOptions, lifecycle: Lifecycle): Promise<R
   const { adminRoutes, mqttReady, hl7Post, webSockets, ...where } = await startFeeds(base, fhir, fhirBaseUrl);
   const origins = { allowed: originsOf(config.CORS_ORIGINS), own: ownOrigins(rootUrl, fhirBaseUrl) };
   const app = createHttpApp({ base, fhir, adminRoutes, mqttReady, hl7Post, origins });
-  server.off('request', answerStarting).on('request', app.callback());
+  server.removeAllListeners('request').on('request', app.callback());
   // Once more, as the first to stop: requests under way need all the other parts.
   lifecycle.onStop('http', stopHttp);
   acceptWebSockets(server, { fhirBaseUrl, origins, take: webSockets.upgrade });

@@ -2,7 +2,7 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { refuseUpgrade, type UpgradeRequest } from '#subscriptions';
-import { FOREIGN_HOST, namesUs, type Origins, takesFrom } from './cors.ts';
+import { FOREIGN_HOST, hostOf, namesUs, type Origins, takesFrom } from './cors.ts';
 import { webSocketUrlOf } from './fhir.ts';
 
 /** What happens to a patient, at the root or below the FHIR base. */
@@ -29,7 +29,7 @@ export function acceptWebSockets(server: Server, { fhirBaseUrl, origins, take }:
       const text = `Web sockets are at ${pathname} and /ws/patient/[id]`;
       return refuseUpgrade(socket, 404, 'Not Found', text);
     }
-    if (!isOurs(request.headers.host)) return refuseUpgrade(socket, 403, 'Forbidden', FOREIGN_HOST);
+    if (!isOurs(hostOf(request))) return refuseUpgrade(socket, 403, 'Forbidden', FOREIGN_HOST);
     if (!takesFrom(request.headers.origin, origins)) {
       return refuseUpgrade(socket, 403, 'Forbidden', 'Pages of this origin may not connect: see CORS_ORIGINS');
     }

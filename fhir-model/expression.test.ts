@@ -47,6 +47,19 @@ describe('FHIRPath with variables', () => {
     assert.throws(() => compileFhirPath('resolve()'), { code: 'invalid', message: /resolve\(\) can't be used/ });
   });
 
+  it('is stopped where it takes too long, as with lists that double at each step', () => {
+    const path = compileFhirPath('item.aggregate($total.combine($total).combine($this), {}).count() > 3');
+    const item = (count: number) => ({
+      resourceType: 'Questionnaire',
+      item: Array.from({ length: count }, () => ({ text: 'x' })),
+    });
+    assert.equal(path.holds(item(3)), true);
+    assert.throws(() => path.holds(item(60)), {
+      code: 'too-costly',
+      message: /^'item\.aggregate.* takes longer than 1000 ms on a resource/,
+    });
+  });
+
   it('tells what fails on a resource', () => {
     const path = compileFhirPath('Encounter.status.single() + 1');
     assert.throws(() => path.holds(encounter('planned')), { code: 'invalid', message: /can't be evaluated/ });

@@ -1,10 +1,11 @@
 // FHIRPath with variables, for conditions that clients write: %current and %previous of SubscriptionTopics
 // (https://hl7.org/fhir/R5/subscriptiontopic-definitions.html#SubscriptionTopic.resourceTrigger.fhirPathCriteria), conditions of
-// PlanDefinitions. Evaluated by fhirpath.js, which has no bound of time: what may take long, or looks beyond what it is given,
-// is refused when it is compiled.
+// PlanDefinitions. Evaluated by fhirpath.js, which has no bound of time: what looks beyond what it is given, or is bound to take long,
+// is refused when it is compiled, and what may take long is evaluated under a watch (in-time.ts).
 import { createRequire } from 'node:module';
-import { CerebraError } from '#platform';
+import { CerebraError, isCerebraError } from '#platform';
 import { withoutAs } from './fhirpath-library.ts';
+import { inTime } from './in-time.ts';
 import { isRawJson } from './json.ts';
 import type { Json } from './types.ts';
 
@@ -46,7 +47,8 @@ const growingMax = 4;
 export interface FhirPath {
   /**
    * The values for `focus` (undefined: none), with `variables` by name without the `%`; an undefined one is the empty
-   * collection. Some 30 µs for each element looked at. Throws CerebraError `invalid` where it can't be evaluated on this.
+   * collection. Some 30 µs for each element looked at. Throws CerebraError `invalid` where it can't be evaluated on this, `too-costly`
+   * where that takes more than a second.
    */
   values(focus: Json | undefined, variables?: Readonly<Record<string, Json | undefined>>): Json[];
   /** As a condition: one boolean is itself, any other value is true, nothing is undefined. http://hl7.org/fhirpath/#singleton-evaluation-of-collections */
@@ -92,12 +94,14 @@ function compile(expression: string, names: readonly string[]): FhirPath {
   // It would print what trace() is given.
   const options = { resolveInternalTypes: true, traceFn: () => {} };
   const evaluate = library().compile(withoutAs(expression), require('fhirpath/fhir-context/r4'), options);
+  const bounded = inTime(expression);
   const values: FhirPath['values'] = (focus, variables = {}) => {
     // A variable that is not there is an error to it; one of no items is not.
     const given = Object.fromEntries(names.map((name) => [name, copyOf(variables[name]) ?? []]));
     try {
-      return evaluate(copyOf(focus) ?? [], given) as Json[];
+      return bounded(() => evaluate(copyOf(focus) ?? [], given) as Json[], [focus, given]);
     } catch (cause) {
+      if (isCerebraError(cause)) throw cause;
       const text = `'${expression.slice(0, 200)}' can't be evaluated on this resource`;
       throw new CerebraError('invalid', text, { cause });
     }

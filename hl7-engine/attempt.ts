@@ -2,7 +2,7 @@
 import type { EntryResult } from '#fhir-model';
 import { type CerebraError, type Clock, type Db, isCerebraError, isPassing, isWriteRace, type Log } from '#platform';
 import { answerTo } from './answer.ts';
-import { joinPieces, type Piece, type UsedPiece } from './continuations.ts';
+import { joinPieces, type UsedPiece } from './continuations.ts';
 import type { AttemptInfo, Journal, Journaled, StoredOutcome, Timings } from './journal/journal.ts';
 import type { Inquiry, Responder } from './mapping/context.ts';
 import { mapMessage } from './mapping/map.ts';
@@ -13,6 +13,7 @@ import type { Hl7Message } from './message/message.ts';
 import { Refusal, storeRefusal } from './message/refusal.ts';
 import type { ResponseOptions } from './message/response.ts';
 import type { OutboundMessage, RoutePlan, Source } from './seams.ts';
+import type { Piece } from './waiting-pieces.ts';
 import type { Effect } from './write-group.ts';
 
 export type Outcome = 'stored' | 'filtered' | 'repeated' | 'refused' | 'failed';

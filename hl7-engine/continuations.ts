@@ -7,12 +7,7 @@ import type { Read } from './message/header.ts';
 import { type Hl7Message, parseMessage } from './message/message.ts';
 import { Refusal } from './message/refusal.ts';
 import type { RoutePlan } from './seams.ts';
-
-/** A piece that another will continue: `pointer` is its DSC-1, by which that one's MSH-14 names it. */
-export interface Piece {
-  sender: string;
-  pointer: string;
-}
+import { type Piece, usedMark } from './waiting-pieces.ts';
 
 /** A piece that a whole message was joined of. */
 export interface UsedPiece extends Piece {
@@ -45,17 +40,11 @@ export function isPiece(message: Hl7Message): boolean {
   return continues !== undefined || continuedBy !== undefined;
 }
 
-const insertPiece = {
-  name: 'hl7_piece_insert',
-  text: `insert into hl7_piece (sender, pointer, message_id) values ($1, $2, $3)
-    on conflict (sender, pointer) do update set message_id = excluded.message_id`,
-};
-
 /**
  * A piece has one continuation. Senders that count their pointers anew with each message (1, 2 …) would else have a message
  * whose first piece was lost joined to the first piece of another patient's. The same last piece may be processed again.
  */
-const usedPointer = (pointer: string, lastId: bigint): string => `${pointer}\u001f${lastId}`;
+const usedPointer = (pointer: string, lastId: bigint): string => `${pointer}${usedMark}${lastId}`;
 
 const selectPiece = {
   name: 'hl7_piece',
@@ -65,7 +54,10 @@ const selectPiece = {
 
 const usePiece = {
   name: 'hl7_piece_use',
-  text: `with free as (delete from hl7_piece where sender = $1 and pointer = $2 and message_id = $4)
+  text: `with free as (delete from hl7_piece where sender = $1 and pointer = $2 and message_id = $4),
+    told as (update hl7_review set resolved_at = now(), resolved_by = 'cerebra', resolution = 'The message that continues it has come'
+      where message = $4 and kind = 'continuation' and resolved_at is null),
+    part as (update hl7_message set filtered = 'It is a part of message ' || $5::bigint where id = $4)
     insert into hl7_piece (sender, pointer, message_id) values ($1, $3, $4) on conflict do nothing`,
 };
 
@@ -73,15 +65,10 @@ const usePiece = {
 const piecesMax = 1000;
 const bytesMax = 64 * 1024 * 1024;
 
-/** Remembers where a piece that is continued stands; in the transaction that marks it. */
-export async function keepPiece(tx: Queryable, { sender, pointer }: Piece, messageId: bigint): Promise<void> {
-  await tx.query(insertPiece, [sender, pointer, messageId]);
-}
-
 /** No other message may continue them; in the transaction of the effect that message `lastId` has with them. */
 export async function usePieces(tx: Queryable, used: readonly UsedPiece[], lastId: bigint): Promise<void> {
   for (const { sender, pointer, messageId } of used) {
-    await tx.query(usePiece, [sender, pointer, usedPointer(pointer, lastId), messageId]);
+    await tx.query(usePiece, [sender, pointer, usedPointer(pointer, lastId), messageId, lastId]);
   }
 }
 

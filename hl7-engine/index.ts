@@ -34,6 +34,7 @@ import { defaultListener, type ListenerConfig } from './transport/config.ts';
 import type { Hl7Http } from './transport/http.ts';
 import { createListeners, type Listeners } from './transport/listeners.ts';
 import { createValidation } from './validation/validation.ts';
+import { createPieceWatch } from './waiting-pieces.ts';
 
 export { removeOldNotes } from './building/channel-retention.ts';
 export { type Hl7OperationParts, hl7Operations } from './building/operations.ts';
@@ -168,18 +169,21 @@ export function createHl7Engine(options: Hl7EngineOptions): Hl7Engine {
   const { reprocess } = processor;
   const sweep = createSweep(processor, clock, log);
   const indexer = createIndexer({ db, log });
+  const pieceWatch = createPieceWatch({ db, log, clock, metrics });
   const reprocessing = createReprocessing({ db, jobs: options.jobs, log, clock, reprocess });
   return {
     async start() {
       await validation.start();
-      await routes.start();
+      // Before the routes, which look at each of theirs whether it is there.
       await outbound.start();
+      await routes.start();
       const recovered = await processor.recover();
       if (recovered > 0) log.info({ recovered }, 'HL7 messages of the last run processed');
       const ports = await listeners.start();
       if (options.reader !== undefined) await warmForSubscriptions({ db, log });
       chores.start();
       indexer.start();
+      pieceWatch.start();
       sweep.start();
       await references.start();
       reprocessing.resume().catch((err: unknown) => log.error({ err }, 'HL7 reprocessing'));
@@ -195,6 +199,7 @@ export function createHl7Engine(options: Hl7EngineOptions): Hl7Engine {
       await validation.stop();
       await outbound.stop();
       await indexer.stop();
+      await pieceWatch.stop();
       await chores.stop();
     },
     adminRoutes: [

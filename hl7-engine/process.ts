@@ -15,7 +15,7 @@ import {
   refuseWith,
 } from './attempt.ts';
 import { handleBatches } from './batches.ts';
-import { isPiece, keepPiece, piecePlan, usePieces } from './continuations.ts';
+import { isPiece, piecePlan, usePieces } from './continuations.ts';
 import { createInsistence } from './insistence.ts';
 import type { Found, Journal, Journaled } from './journal/journal.ts';
 import { type AckPlan, ackPlan, buildAck, buildCommitAck, isAckDue, isAcknowledgment } from './message/ack.ts';
@@ -33,6 +33,7 @@ import {
   type Routes,
   type Source,
 } from './seams.ts';
+import { keepPiece } from './waiting-pieces.ts';
 import { createWriteGroup, type Done } from './write-group.ts';
 
 export interface ProcessorOptions {

@@ -81,8 +81,8 @@ export interface Outbound {
 
 /** Something that a person has to decide: kept with the message until it is resolved. */
 export interface Review {
-  /** `identity`: identifiers of one message belong to several patients. */
-  kind: 'identity' | 'merge' | 'order' | 'content';
+  /** `identity`: identifiers of one message belong to several patients. `continuation`: the rest of a message has not come. */
+  kind: 'identity' | 'merge' | 'order' | 'content' | 'continuation';
   text: string;
   /** Resources it is about, as `Patient/1`. */
   references: string[];

@@ -47,6 +47,26 @@ describe('readConfig', () => {
     it(`refuses ${name}=${value}`, () => assert.equal(problemOf({ [name]: value }), message));
   }
 
+  const base =
+    'BASE_URL=…: allowed is a URL of http:// or https:// with a path, such as https://fhir.example.org/fhir/R4, without user, `?` and `#`';
+  for (const value of [
+    'https://fhir.example.org',
+    'https://fhir.example.org/',
+    'https://fhir.example.org/fhir?a=1',
+    'https://fhir.example.org/fhir#a',
+    'https://user:secret@fhir.example.org/fhir',
+    'https://fhir.example.org/admin/fhir',
+    'https://fhir.example.org/a/../b',
+    'https://fhir.example.org/fhir ',
+    'ftp://fhir.example.org/fhir',
+    'fhir.example.org',
+  ]) {
+    it(`refuses BASE_URL=${value}`, () => assert.equal(problemOf({ BASE_URL: value }), base));
+  }
+  for (const value of ['https://fhir.example.org/r4', 'http://[::1]:8080/fhir/R4/', 'HTTPS://Fhir.Example.org/a/b']) {
+    it(`takes BASE_URL=${value}`, () => assert.equal(readConfig({ BASE_URL: value }).BASE_URL, value));
+  }
+
   it('does not show the password of a wrong URL', () => {
     assert.equal(
       problemOf({ DATABASE_URL: 'mysql://user:secret@host/db' }),

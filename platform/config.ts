@@ -1,23 +1,22 @@
 // Configuration: environment variables, one schema. docs/configuration.md is generated from it.
 import { z } from 'zod';
 import { hl7Variables } from './config/hl7.ts';
-import { integer, isTimeZone, kib, mib, oneOf, text, url, type Variable } from './config/variable.ts';
+import { fhirBase, integer, isTimeZone, kib, mib, oneOf, text, url, type Variable } from './config/variable.ts';
 import { CerebraError } from './errors.ts';
 
 /** Every variable. Limits carry their unit in the name. */
 export const variables = {
   HOST: text('127.0.0.1', 'Address that HTTP, MLLP and the embedded MQTT broker listen on'),
   PORT: integer(8080, 0, 65535, 'HTTP port; 0 takes any free port'),
-  BASE_URL: url(
-    ['http:', 'https:'],
-    'Where clients reach the FHIR base, if not at http://HOST:PORT/fhir/R4: used in Location, links and fullUrl. Requests under a host name that is neither its own, nor localhost, nor an address, nor of CORS_ORIGINS get 403',
+  BASE_URL: fhirBase(
+    'Where clients reach the FHIR base, if not at http://HOST:PORT/fhir/R4: used in Location, links and fullUrl, and FHIR is answered at its path, not /admin, /alerts, /hl7 or /ws. Requests under a host name that is neither its own, nor localhost, nor an address, nor of CORS_ORIGINS get 403',
   ),
   MLLP_PORT: integer(2575, 0, 65535, 'Port for HL7v2 over MLLP; 0 takes any free port'),
   MQTT_PORT: integer(1883, 0, 65535, 'Port of the embedded MQTT broker, unless MQTT_URL is set; 0 takes any free port'),
   MQTT_URL: url(['mqtt:', 'mqtts:'], 'MQTT broker to take device readings from, instead of the embedded one'),
   DATABASE_URL: url(
     ['postgres:', 'postgresql:'],
-    'PostgreSQL 15 or newer to store in, instead of the embedded PostgreSQL 18 in DATA_DIR',
+    'PostgreSQL 15 or newer, with a database of encoding UTF8, to store in, instead of the embedded PostgreSQL 18 in DATA_DIR; in its password `@ : / ? # %` are written `%40 %3A %2F %3F %23 %25`',
   ),
   REDIS_URL: url(['redis:', 'rediss:'], 'Redis for the job queue, instead of PostgreSQL; run it with AOF persistence'),
   DATA_DIR: text('./data', 'Folder of the embedded PostgreSQL; created if it is not there'),

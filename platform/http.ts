@@ -55,6 +55,8 @@ export interface AdminRoute {
   parameters?: readonly AdminParameter[];
   request?: AdminContent;
   response?: AdminContent;
+  /** Of success, each that it may have; 200 unless told. */
+  statuses?: readonly number[];
   /** Whoever has its address may call it: it checks by itself whom it answers. */
   isOpen?: true;
   handle(request: AdminRequest): Promise<AdminResponse>;

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { createLifecycle, stopOnSignals } from './lifecycle.ts';
 import { testLog, waitFor } from './testing/index.ts';
@@ -84,5 +86,35 @@ describe('stopOnSignals', () => {
     release();
     await waitFor(() => exits.length === 2, 'the stop to end');
     assert.equal(exits[1], 0);
+  });
+});
+
+describe('endOnUncaught', () => {
+  /** Runs `text` in a process of its own, with a failing `error` as PostgreSQL tells one. */
+  async function ended(text: string, pretty = false): Promise<{ code: number; output: string }> {
+    const platform = path.join(import.meta.dirname, 'index.ts');
+    const script = `import { createLog, endOnUncaught } from ${JSON.stringify(platform)};
+      const error = Object.assign(new Error('duplicate key'), { code: '23505', detail: 'Key (name)=(Secret) already exists.' });
+      endOnUncaught(createLog({ level: 'info', pretty: ${pretty} }));
+      ${text}`;
+    return new Promise((resolve) => {
+      execFile(process.execPath, ['--input-type=module', '-e', script], (failed, stdout, stderr) => {
+        resolve({ code: Number(failed?.code ?? 0), output: stdout + stderr });
+      });
+    });
+  }
+
+  it('logs an error that was thrown without what it quotes, and exits with 1', async () => {
+    const { code, output } = await ended('setImmediate(() => { throw error; }); setInterval(() => {}, 1000);');
+    const { time: _time, err, ...rest } = JSON.parse(output) as { time: string; err: Record<string, string> };
+    const msg = 'an error that nobody caught ends the process';
+    assert.deepEqual([code, rest], [1, { level: 'fatal', origin: 'uncaughtException', msg }]);
+    assert.deepEqual([err.message, err.code, output.includes('Secret')], ['duplicate key', '23505', false]);
+  });
+
+  it('logs one that nobody awaited', async () => {
+    const { code, output } = await ended('Promise.reject(error); setInterval(() => {}, 1000);', true);
+    assert.match(output, /fatal an error that nobody caught ends the process origin=unhandledRejection/);
+    assert.deepEqual([code, output.includes('Secret')], [1, false]);
   });
 });

@@ -84,3 +84,18 @@ export function stopOnSignals(lifecycle: Pick<Lifecycle, 'stop'>, log: Log, opti
     process.off('SIGTERM', onSignal);
   };
 }
+
+/**
+ * An error that nobody caught ends the process, as it does without this: what it left half done is unknown. But Node would print
+ * all that hangs on it, such as the row that PostgreSQL quotes in `detail`; the log leaves that out. An error that nobody
+ * awaited counts as one too.
+ */
+export function endOnUncaught(log: Log): void {
+  process.on('uncaughtException', (err, origin) => {
+    try {
+      log.fatal({ err, origin }, 'an error that nobody caught ends the process');
+    } finally {
+      process.exit(1);
+    }
+  });
+}

@@ -22,6 +22,7 @@ const routes: AdminRoute[] = [
     path: '/admin/hl7/messages/:id',
     summary: 'Does something',
     request: { schema: { type: 'object', required: ['author'] }, example: { author: 'kim' } },
+    statuses: [202, 204],
     handle,
   },
 ];
@@ -52,6 +53,14 @@ test('routes of one path are operations of one item, with parameters, bodies and
     schema: { type: 'object' },
     example: { id: '1' },
   });
+  assert.deepEqual(
+    [Object.keys(get!.responses), Object.keys(post!.responses)],
+    [
+      ['200', 'default'],
+      ['202', '204', 'default'],
+    ],
+  );
+  assert.deepEqual(post!.responses['204'], { description: 'It is done' });
   // A parameter of the path is there although the route does not tell of it.
   assert.deepEqual(
     post!.parameters.map(({ name, in: where, required }) => [name, where, required]),

@@ -47,10 +47,19 @@ function operationId({ method, path }: Described): string {
 
 const capital = (word: string): string => word.slice(0, 1).toUpperCase() + word.slice(1);
 
+const noContent = 204;
+
+function successes({ response, statuses = [200] }: Described): Record<string, unknown> {
+  const description = response?.description ?? 'What was asked for';
+  const content = media(response ?? { schema: {} });
+  return Object.fromEntries(
+    statuses.map((status) => [status, status === noContent ? { description: 'It is done' } : { description, content }]),
+  );
+}
+
 function operationOf(route: Described) {
-  const { summary, description, request, response } = route;
+  const { summary, description, request } = route;
   const parameters = parametersOf(route);
-  const ok = response?.description ?? 'What was asked for';
   return {
     operationId: operationId(route),
     summary,
@@ -59,7 +68,7 @@ function operationOf(route: Described) {
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(request === undefined ? {} : { requestBody: { required: true, content: media(request) } }),
     responses: {
-      '200': { description: ok, content: media(response ?? { schema: {} }) },
+      ...successes(route),
       default: { description: 'It cannot be done', content: media({ schema: errorSchema }) },
     },
   };

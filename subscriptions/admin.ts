@@ -135,6 +135,7 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
       method: 'POST',
       path: '/admin/subscriptions/:id/retry',
       summary: 'Tries again now: ends a backoff, requests a subscription in error anew, repeats failed alerts',
+      statuses: [202],
       async handle({ params }) {
         const subscriber = await find(params.id ?? '');
         const done = await retry(options, subscriber);

@@ -31,3 +31,31 @@ test('a new endpoint is told of what is waiting, and the former one of nothing m
   );
   assert.equal(next.received.at(-1)!.number, 20);
 });
+
+for (const [name, status] of [
+  ['ends it', 410],
+  ['is to be repeated', 503],
+] as const) {
+  test(`a failure of the former endpoint that ${name} does not count for the new one`, async (t) => {
+    const rig = await createRig(t);
+    const [old, next] = [await startReceiver(t), await startReceiver(t)];
+    // A pause that nobody here lives to see the end of.
+    await rig.start({ limits: { backoffMsMin: 3_600_000, backoffMsMax: 3_600_000 } });
+    await activate(rig, subscription('s', old.url));
+    const gate = Promise.withResolvers<number>();
+    old.answer = () => gate.promise;
+    await rig.store.put(observation('o1'));
+    await waitFor(() => old.received.length === 1, 'the notification');
+    await rig.store.put(subscription('s', next.url));
+    const text = `select 1 from subscriber where id = 's' and endpoint = $1`;
+    await waitFor(async () => (await rig.db.query({ text }, [next.url])).length > 0, 'the new endpoint');
+    gate.resolve(status);
+    await allDone(rig, 's', 1);
+    assert.deepEqual(
+      next.received.map(({ number }) => number),
+      [1],
+    );
+    const [row] = await rig.db.query({ text: `select state, attempts, error, report from subscriber where id = 's'` });
+    assert.deepEqual(row, { state: 'active', attempts: 0, error: null, report: null });
+  });
+}

@@ -133,6 +133,25 @@ test('a mail server that fails is tried again; a refused recipient ends it at on
   assert.equal(field((await mails(mail, 3))[2]!, 'X-Cerebra-Event-Number'), '3');
 });
 
+test('what a mail server has against us ends no Subscription: it is tried again until the operator has mended it', async (t) => {
+  const { db, store, mail, request } = await setUp(t);
+  const refusals: Record<string, string[]> = {
+    MAIL: ['530 5.7.0 Authentication required', '550 5.7.1 Sender rejected', '451 Later'],
+    RCPT: ['530 5.7.0 Authentication required'],
+  };
+  const { answer } = mail;
+  mail.answer = (verb, line) => refusals[verb]?.shift() ?? answer(verb, line);
+  await request('s', {});
+  await waitForState(db, 's', 'active');
+  await store.put(observation('o1'));
+  await mails(mail, 1);
+  assert.deepEqual(refusals, { MAIL: [], RCPT: [] });
+  await waitForState(db, 's', 'active');
+  mail.answer = (verb, line) => (verb === 'MAIL' ? '552 5.3.4 Message too big' : answer(verb, line));
+  await store.put(observation('o2'));
+  assert.equal((await waitForStatus(store, 's', 'error')).error, 'The mail server answered 552');
+});
+
 test('a mail server that does not answer is given up after the timeout and tried again', async (t) => {
   const rig = await createRig(t);
   const mail = await startMailServer(t);

@@ -1,6 +1,6 @@
 // What a Subscription resource asks for, checked: https://hl7.org/fhir/R4/subscription.html
 import type { JsonObject, MessageChannel, Resource, SearchParameters } from '#fhir-model';
-import { CerebraError, type Egress, isCerebraError } from '#platform';
+import { CerebraError, type Egress, isCerebraError, isLoopback } from '#platform';
 import { readMailbox, readMailHeader } from './channels/mail-address.ts';
 import type { NotificationContent } from './channels/notification/bundle.ts';
 import { attachedType, essenceOf } from './channels/payload.ts';
@@ -214,10 +214,24 @@ function readEndpoint(endpoint: string, { egress, baseUrl }: RegistrationRules):
   const refusal = egress.refuseUrl(new URL(endpoint));
   if (refusal) throw new CerebraError('business-rule', `${element}: ${refusal}`);
   // Each notification would be an update that matches again, without end.
-  if (baseUrl !== undefined && `${new URL(endpoint).href}/`.startsWith(`${new URL(baseUrl).href}/`)) {
+  if (baseUrl !== undefined && isBelow(new URL(endpoint), new URL(baseUrl))) {
     throw new CerebraError('business-rule', `${element}: the endpoint is this server itself`);
   }
   return endpoint;
+}
+
+/** Whether the URL leads to the base or below it, by whichever name of the host: a base on loopback has many. */
+function isBelow(url: URL, base: URL): boolean {
+  const ends = [url, base].map(({ hostname, port, protocol }) => {
+    const host = hostname.replace(/^\[(.*)\]$/, '$1').replace(/\.$/, '');
+    const isLocal = isLoopback(host) || host.endsWith('.localhost') || /^::ffff:7f[0-9a-f]{2}:/.test(host);
+    return `${isLocal ? 'loopback' : host}:${port || protocol}`;
+  });
+  const ofCode = (text: string) => String.fromCharCode(Number.parseInt(text.slice(1), 16));
+  const [path, top] = [url, base].map(
+    ({ pathname }) => `${pathname.replace(/%[0-7][0-9a-f]/gi, ofCode).replace(/\/+$/, '')}/`,
+  );
+  return ends[0] === ends[1] && path!.startsWith(top!);
 }
 
 const hookPayloads = ['application/fhir+json', 'application/fhir+xml'];

@@ -107,6 +107,24 @@ test('an unsound Subscription goes into error and says why', async (t) => {
   for (const [id, , text] of cases) assert.match(String((await waitForStatus(store, id, 'error')).error), text, id);
 });
 
+test('an endpoint that is this server by another name of loopback, or with a query', async (t) => {
+  const { store, start } = await createRig(t);
+  await start({ baseUrl: 'http://127.0.0.1:8080/fhir/R4' });
+  const endpoints = [
+    ...['localhost:8080/fhir/R4', 'LOCALHOST:8080/fhir/R4/', 'localhost.:8080/fhir/R4', 'x.localhost:8080/fhir/R4'],
+    ...['127.1:8080/fhir/R4', '[::1]:8080/fhir/R4', '[::ffff:127.0.0.1]:8080/fhir/R4', '127.0.0.2:8080/fhir/R4/x'],
+    ...['127.0.0.1:8080/fhir/R4?x=y', '127.0.0.1:8080/fhir/%52%34', '127.0.0.1:8080/fhir/R4#x'],
+  ];
+  for (const [i, one] of endpoints.entries()) await store.put(subscription(`own${i}`, `http://${one}`));
+  for (const [i, one] of endpoints.entries()) {
+    const { error } = await waitForStatus(store, `own${i}`, 'error');
+    assert.equal(error, 'Subscription.channel.endpoint: the endpoint is this server itself', one);
+  }
+  const others = ['localhost:8081/fhir/R4', '127.0.0.1:8080/fhir/R4x', '127.0.0.1:8080/hook%zz', 'localhost/fhir/R4'];
+  for (const [i, one] of others.entries()) await store.put(subscription(`other${i}`, `http://${one}`));
+  for (const i of others.keys()) await waitForStatus(store, `other${i}`, 'active');
+});
+
 test('a Subscription that a client set active itself is checked all the same', async (t) => {
   const { db, store, start } = await createRig(t);
   await start();

@@ -34,10 +34,10 @@ const notifications = (received: readonly Received[]): Resource[] =>
   messages(received).map((one) => entriesOf(one)[1]!.resource);
 
 /** A receiver's answer as a FHIR message. */
-function answered(response: ServerResponse, code: string, format = 'json'): undefined {
+function answered(response: ServerResponse, code: string, format = 'json', more: object[] = []): undefined {
   const json = {
     ...{ resourceType: 'Bundle', type: 'message' },
-    entry: [{ resource: { resourceType: 'MessageHeader', response: { identifier: 'x', code } } }],
+    entry: [{ resource: { resourceType: 'MessageHeader', response: { identifier: 'x', code } } }, ...more],
   };
   const xml = `<Bundle xmlns="http://hl7.org/fhir"><type value="message"/><entry><resource><MessageHeader>
     <response><identifier value="x"/><code value="${code}"/></response></MessageHeader></resource></entry></Bundle>`;
@@ -135,6 +135,47 @@ test('a receiver that takes the request and refuses the message has not been tol
   ]);
 });
 
+test('a refusal in a long answer counts, and an answer that ends too early or is endless is none', async (t) => {
+  const rig = await createRig(t);
+  const receiver = await startReceiver(t);
+  const long = {
+    resource: { resourceType: 'OperationOutcome', issue: [{ severity: 'error', diagnostics: 'x'.repeat(200_000) }] },
+  };
+  const answers: ((response: ServerResponse) => undefined)[] = [
+    (response) => answered(response, 'fatal-error', 'json', [long]),
+    (response) => {
+      response.write('{"resourceType":"Bundle","entry":[');
+      response.socket!.end();
+    },
+    (response) => {
+      const more = () => {
+        if (!response.destroyed && response.write(' '.repeat(256 * 1024))) setImmediate(more);
+      };
+      response.on('drain', more);
+      more();
+    },
+    (response) => answered(response, 'ok', 'json', [long]),
+  ];
+  const errors: unknown[] = [];
+  receiver.answer = async ({ number }, response) => {
+    if (number !== 1) return 200;
+    const [row] = await rig.db.query<{ error: string | null }>({ text: `select error from subscriber where id = 's'` });
+    errors.push(row!.error);
+    return answers.shift()!(response);
+  };
+  await rig.start({ baseUrl });
+  await activate(rig, asking('s', receiver));
+  await rig.store.put(appointment('a'));
+  await allDone(rig, 's', 1);
+  assert.deepEqual(notifications(receiver.received).map(eventNumbers), [[], [1], [1], [1], [1]]);
+  assert.deepEqual(errors, [
+    null,
+    'The endpoint answered the message with fatal-error',
+    'The endpoint broke off its answer',
+    "The endpoint's answer has more than the 8388608 bytes that are read",
+  ]);
+});
+
 test('a handshake that is refused, by status or by message in either format: the Subscription is in error', async (t) => {
   const rig = await createRig(t);
   await rig.start({ baseUrl });
@@ -157,7 +198,7 @@ test('a handshake that is refused, by status or by message in either format: the
   }
 });
 
-test('any other answer of a 2xx is none: text, nothing, too much, what is cut off', async (t) => {
+test('any other answer of a 2xx is none: text, nothing, what is no message', async (t) => {
   const rig = await createRig(t);
   const receiver = await startReceiver(t);
   const bodies = ['not json {', '[]', '{"entry":[null]}', '<html>', 'x'.repeat(200_000)];

@@ -46,6 +46,19 @@ const errorsOf = (bundle: Resource): string[] =>
     .filter(({ name }) => name === 'error')
     .map(({ valueCodeableConcept }) => valueCodeableConcept.text);
 
+test('$events of long resources are as many as one answer may hold, and where to go on', async (t) => {
+  const rig = await tell(t, 0);
+  const comment = 'x'.repeat(3 * 1024 * 1024);
+  for (let i = 1; i <= 3; i++) await rig.store.put(appointment(`a${i}`, 'booked', { comment }));
+  await allDone(rig, 's', 3);
+  const first = await rig.call('events', { id: 's' });
+  assert.deepEqual(eventNumbers(first), [1, 2]);
+  assert.deepEqual(errorsOf(first), ['There are more events: ask again with eventsSinceNumber=3']);
+  const rest = await rig.call('events', { id: 's', input: { eventsSinceNumber: ['3'] } });
+  assert.deepEqual([eventNumbers(rest), errorsOf(rest)], [[3], []]);
+  assert.deepEqual(eventNumbers(await rig.call('events', { id: 's', input: { content: ['id-only'] } })), [1, 2, 3]);
+});
+
 test('$status of one Subscription, active and in error', async (t) => {
   const rig = await tell(t, 2, { content: 'id-only' });
   const active = await rig.call('status', { id: 's' });

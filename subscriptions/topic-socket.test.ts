@@ -7,7 +7,7 @@ import type { Subscriptions } from './index.ts';
 import { testBaseUrl as baseUrl, type CallOperation, createCalls } from './testing/operation.ts';
 import { createRig, type Rig, subscription, waitForState } from './testing/rig.ts';
 import { serveSockets } from './testing/socket.ts';
-import { type AskedTopic, appointment, eventNumbers, statusPart, topicSubscription } from './testing/topic.ts';
+import { type AskedTopic, appointment, eventNumbers, guide, statusPart, topicSubscription } from './testing/topic.ts';
 
 interface Served extends Rig {
   url: string;
@@ -103,6 +103,28 @@ test('tokens that are none, have expired, are for others; no binding without one
   ]);
   const left = await rig.db.query({ text: 'select 1 from websocket_token where expires_at < now()' });
   assert.equal(left.length, 0);
+});
+
+test('a channel that the extension names in place of channel.type', async (t) => {
+  const rig = await serve(t);
+  const named = (id: string, type: string, valueCoding: JsonObject) => {
+    const one = topicSubscription(id, '', { type, content: 'id-only' });
+    const _type = { extension: [{ url: `${guide}/backport-channel-type`, valueCoding }] };
+    return { ...one, channel: { ...(one.channel as JsonObject), _type } } as Resource & { id: string };
+  };
+  const system = 'http://terminology.hl7.org/CodeSystem/subscription-channel-type';
+  await rig.store.put(named('socket', 'message', { system, code: 'websocket' }));
+  await waitForState(rig.db, 'socket', 'active');
+  const socket = await openSocket(t, rig.url);
+  socket.say(`bind-with-token ${await tokenOf(rig, 'socket')}`);
+  await socket.hears(1);
+  await rig.store.put(appointment('a'));
+  await socket.hears(2);
+  assert.deepEqual(events(socket), [[1]]);
+  await rig.store.put(named('hook', 'websocket', { system: 'urn:nobody', code: 'websocket' }));
+  await assert.rejects(tokenOf(rig, 'hook'), {
+    message: "Subscription/hook can't be bound: its channel is not websocket",
+  });
 });
 
 test('what was missed comes after the reconnect, from the number on that the client has confirmed', async (t) => {

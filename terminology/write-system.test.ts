@@ -259,7 +259,7 @@ test('who has lost its hold writes no more once another has taken it up', async 
   const isFree = async (): Promise<boolean> =>
     (await db.query({ text: "select from pg_locks where locktype = 'advisory' and objid = $1" }, [first.cs])).length ===
     0;
-  await waitFor(isFree, 'the lock to go', 60_000);
+  await waitFor(isFree, 'the lock to go');
   const second = await writeSystem(db, newSystem('http://taken'), mark);
   assert.deepEqual([second.cs, second.present], [first.cs, 1]);
   first.add({ code: 'b' });

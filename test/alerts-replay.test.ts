@@ -53,19 +53,29 @@ async function setScene(client: Client, root: string): Promise<void> {
   await waitFor(inForce, 'the rules to be in force');
 }
 
-/** Someone corrects one of the patient's latest readings: its value, its time, or that it ever was. */
-async function correct(client: Client, below: Below, patient: string): Promise<void> {
+const isPulse = ({ code }: Resource): boolean => JSON.stringify(code).includes('"8867-4"');
+
+/**
+ * Someone corrects one of the patient's latest readings: its value, its time, or that it ever was. True: a pulse is gone or dated
+ * back, so that the one before it counts, in whose place none can be found should it be deleted before that is judged.
+ */
+async function correct(client: Client, below: Below, patient: string, keepsPulses: boolean): Promise<boolean> {
   const search = `Observation?subject=Patient/${patient}&category=vital-signs&_sort=-_lastUpdated&_count=6`;
   const latest = entries(await client('GET', search));
-  if (latest.length === 0) return;
+  if (latest.length === 0) return false;
   const stored = latest[below(latest.length)]!.resource!;
   const how = below(6);
-  if (how === 0) {
+  if (how === 0 && !(keepsPulses && isPulse(stored))) {
     const reply = await client('DELETE', `Observation/${stored.id}`);
     assert.ok(reply.status < 300, reply.text);
-    return;
+    return isPulse(stored);
   }
-  if (how === 1) return put(client, { ...stored, status: 'entered-in-error' });
+  await change(client, below, stored, how);
+  return how <= 2 && isPulse(stored);
+}
+
+async function change(client: Client, below: Below, stored: Resource, how: number): Promise<void> {
+  if (how <= 1) return put(client, { ...stored, status: 'entered-in-error' });
   const next: Resource = { ...stored, status: 'corrected' };
   const measuredMs = Date.parse(String(stored.effectiveDateTime));
   if (how === 2) {
@@ -107,6 +117,7 @@ async function live(number: number, steps: number, { client, publish }: { client
   const isNow = number % 4 === 0;
   let atMs = Date.now() - 15 * 60_000;
   const sent: string[] = [];
+  let keepsPulses = false;
   for (let step = 0; step < steps; step++) {
     atMs += 500 + below(5_000);
     const late = below(6) === 0 ? below(40_000) : 0;
@@ -115,7 +126,7 @@ async function live(number: number, steps: number, { client, publish }: { client
     const again = below(8) === 0 && sent.length > 0 ? sent[below(sent.length)]! : payload;
     sent.push(again);
     await publish(`devices/monitor-${number}/readings`, again);
-    if (below(4) === 0) await correct(client, below, `bed-${number}`);
+    if (below(4) === 0) keepsPulses = (await correct(client, below, `bed-${number}`, keepsPulses)) || keepsPulses;
   }
 }
 

@@ -245,6 +245,15 @@ describe('what is no HTTP', () => {
       'too-long',
     ],
     ['5,000 headers', `GET /fhir/R4 HTTP/1.1\r\nHost: localhost\r\n${'A: b\r\n'.repeat(5000)}\r\n`, 431, 'too-long'],
+    ['no Host', 'GET /fhir/R4/Patient HTTP/1.1\r\n\r\n', 400, 'structure'],
+    ['two Hosts', 'GET /fhir/R4/Patient HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n', 400, 'structure'],
+    [
+      'the URL of another server',
+      'GET http://evil.example/fhir/R4/Patient HTTP/1.1\r\nHost: localhost\r\n\r\n',
+      403,
+      'forbidden',
+    ],
+    ['a tunnel', 'CONNECT localhost:22 HTTP/1.1\r\nHost: localhost\r\n\r\n', 405, 'not-supported'],
     ['an expectation', `${post}Expect: wonders\r\nContent-Length: 2\r\n\r\n{}`, 417, 'not-supported'],
   ];
   for (const [name, text, status, code] of cases) {

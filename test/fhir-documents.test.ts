@@ -130,6 +130,35 @@ describe('Composition/$document', () => {
     );
   });
 
+  test('what it refers to as a version comes as that version', async () => {
+    const observation = (value: number, resourceId: string) => ({
+      ...{ resourceType: 'Observation', id: resourceId, status: 'final', code: { text: 'c' } },
+      valueQuantity: { value },
+    });
+    await put(observation(1, 'twice'));
+    assert.equal((await fhir('PUT', 'Observation/twice', observation(2, 'twice'))).status, 200);
+    const versions = async (...entry: string[]) => {
+      const section = [{ entry: [...entry.map(ref), ref('Practitioner/doc/_history/1')] }];
+      await fhir('PUT', 'Composition/versioned', composition('versioned', { section }));
+      const reply = await fhir('GET', 'Composition/versioned/$document');
+      assert.equal(reply.status, 200, reply.text);
+      return entries(reply)
+        .slice(1)
+        .map(({ fullUrl, resource }) => {
+          assert.equal(fullUrl, `${fhir.base}/${resource!.resourceType}/${resource!.id}`);
+          return `${resource!.id}/${(resource!.meta as { versionId: string }).versionId}`;
+        });
+    };
+    const whoever = ['p/1', 'doc/1'];
+    const further = ['org/1', 'parent/1'];
+    assert.deepEqual(await versions('Observation/twice/_history/1'), [...whoever, 'twice/1', ...further]);
+    const both = await versions('Observation/twice', 'Observation/twice/_history/1', 'Observation/twice/_history/2');
+    assert.deepEqual(both, [...whoever, 'twice/2', 'twice/1', ...further]);
+    await put(composition('unversioned', { section: [{ entry: [ref('Observation/twice/_history/3')] }] }));
+    const missing = await fhir('GET', 'Composition/unversioned/$document');
+    assertOutcome(missing, 422, 'business-rule', 'Composition.section[0].entry[0].reference');
+  });
+
   test('refusals', async () => {
     assertOutcome(await fhir('GET', 'Composition/$document'), 400, 'required', 'id');
     assertOutcome(await fhir('GET', 'Composition/c/$document?id=c'), 400, 'value', 'id');

@@ -71,6 +71,41 @@ test('of an account with several visits it cannot be told which is meant: none o
   ]);
 });
 
+const visitsOf = async (patient: string): Promise<string[]> =>
+  (await find('Encounter', ofPatient(patient)))
+    .map((one) => [one.status, (one.period as JsonObject | undefined)?.start ?? '', ...numbersOf(one)].join(' '))
+    .sort();
+
+test('a visit that came under the account gets its number by what changes or ends it', async () => {
+  await send('ADT^A04^ADT_A01', '20260301080000', 'ACC-8', 'AC8');
+  await send('ADT^A08^ADT_A01', '20260301090000', 'ACC-8', 'AC8', 'V8');
+  assert.deepEqual(await visitsOf('ACC-8'), ['in-progress  V8']);
+  // Found by its own number and by the account's.
+  await send('ADT^A03^ADT_A03', '20260301100000', 'ACC-8', 'AC8');
+  assert.deepEqual(await visitsOf('ACC-8'), ['finished  V8']);
+  // Another visit of the account.
+  await send('ADT^A04^ADT_A01', '20260401080000', 'ACC-8', 'AC8');
+  await send('ADT^A03^ADT_A03', '20260401090000', 'ACC-8', 'AC8', 'V9');
+  assert.deepEqual(await visitsOf('ACC-8'), ['finished  V8', 'finished  V9']);
+});
+
+test('an admission, or another time of one, and a relative are no visit that came under the account', async () => {
+  const admitted = (number: string, at: string): string => `${number}${'|'.repeat(25)}${at}`;
+  await send('ADT^A01^ADT_A01', '20260301080000', 'ACC-10', 'AC10', admitted('', '20260301080000'));
+  assert.deepEqual(await visitsOf('ACC-10'), ['in-progress 2026-03-01T08:00:00Z AC10']);
+  await send('ADT^A01^ADT_A01', '20260302080000', 'ACC-10', 'AC10', admitted('V101', '20260302080000'));
+  await send('ADT^A08^ADT_A01', '20260302090000', 'ACC-10', 'AC10', admitted('V102', '20260302090000'));
+  await send('ADT^A08^ADT_A01', '20260302100000', 'ACC-11', 'AC10', 'V103');
+  assert.deepEqual(await visitsOf('ACC-10'), [
+    'in-progress 2026-03-01T08:00:00Z AC10',
+    'in-progress 2026-03-02T08:00:00Z V101',
+    'in-progress 2026-03-02T09:00:00Z V102',
+  ]);
+  assert.deepEqual(await visitsOf('ACC-11'), ['in-progress  V103']);
+  await send('ADT^A01^ADT_A01', '20260303080000', 'ACC-10', 'AC10', admitted('V104', '20260301080000'));
+  assert.deepEqual((await visitsOf('ACC-10'))[0], 'in-progress 2026-03-01T08:00:00Z V104');
+});
+
 test('an account that has ended (P06) is not active again because a visit or a charge names it', async () => {
   await send('BAR^P01^BAR_P01', '20260301080000', 'ACC-3', 'AC3', 'V3');
   await send('BAR^P06^BAR_P06', '20260310080000', 'ACC-3', 'AC3', 'V3');

@@ -54,6 +54,38 @@ test('$convert-data takes Parameters as Azure does, tells what it does not use, 
   assert.equal((await client('GET', 'Patient?identifier=CD1&_summary=count')).json.total, 1);
 });
 
+const inCharset = (charset: string, name: string): string =>
+  `MSH|^~\\&|LAB|NORTH|||20260131||ADT^A31^ADT_A05|M9|P|2.5.1||||||${charset}\rEVN|A31|20260131\rPID|1||CD9^^^NORTH^MR||${name}^MAX`;
+
+test('$convert-data takes text as it is, whatever set MSH-18 says that its bytes were in', async () => {
+  const sets = [
+    '',
+    '8859/1',
+    '8859/5',
+    'UNICODE UTF-8',
+    'GB 18030-2000',
+    'BIG-5',
+    'KS X 1001',
+    'SHIFT_JIS',
+    '~ISO IR87',
+  ];
+  for (const charset of sets) {
+    for (const name of ['Müller', '王小明', '山田', 'Иванов', '김']) {
+      const text = inCharset(charset, name);
+      const replies = [
+        await client('POST', '$convert-data', given(['inputData', text])),
+        await client('POST', '$convert-data', text, { 'Content-Type': 'application/hl7-v2; charset=utf-8' }),
+      ];
+      for (const reply of replies) {
+        const patient = entries(reply)
+          .map(({ resource }) => resource)
+          .find((one) => one?.resourceType === 'Patient');
+        assert.deepEqual(patient?.name, [{ family: name, given: ['MAX'] }], `${charset} ${name}`);
+      }
+    }
+  }
+});
+
 test('$convert-data names the place in a message that it refuses', async () => {
   const nobody = message.replace('CD1^^^NORTH^MR', '');
   const reply = await client('POST', '$convert-data', nobody, { 'Content-Type': 'text/plain' });
@@ -205,6 +237,14 @@ test('$process-message refuses what it does not process, and writes nothing of i
     'invalid',
     'Bundle.type',
   );
+});
+
+test('$process-message names the entry of the message that is at fault', async () => {
+  const subject = 'urn:uuid:00000000-0000-4000-8000-000000000000';
+  const message = fhirMessage('0f9d3e0c-3b1e-4d58-9f7e-000000000014', 8, { subject });
+  const reply = await client('POST', '$process-message', message);
+  const [issue] = (entries(reply)[1]!.resource as Resource).issue as JsonObject[];
+  assert.deepEqual(issue!.expression, ['Bundle.entry[1].resource.subject.reference']);
 });
 
 test('$process-message: a focus that did not come is told, not answered with ok', async () => {

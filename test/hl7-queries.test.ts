@@ -181,6 +181,38 @@ test('page by page, with the pointer of the page before', async () => {
   assert.deepEqual(left, ['5,2,3', '5,2,1', '5,1,0']);
 });
 
+test('pages of those who have a number in the domains of QPD-8', async () => {
+  for (const number of ['D1^^^WARDS', 'D2^^^CLINICS', 'D3^^^CLINICS']) {
+    const [, msa] = await send('ADT^A28^ADT_A05', 'EVN|A28|20260301', `PID|1||${number}||DOMAIN`, 'PV1|1|N');
+    assert.match(msa!, /^MSA\|AA\|/);
+  }
+  const found: [qak: string | undefined, numbers: string[], isLast: boolean][] = [];
+  for (const name of ['WARDS', 'CLINICS', 'NOBODY']) {
+    const answer = await candidates(`@PID.5.1^DOMAIN|||||^^^${name}`, 'RCP|I|1^RD');
+    const numbers = named(answer, 'PID').map((line) => line.split('|')[3]!);
+    found.push([answer[2], numbers, named(answer, 'DSC').length === 0]);
+  }
+  assert.deepEqual(found, [
+    ['QAK|t2|OK|IHE PDQ Query|1|1|0', ['D1^^^WARDS'], true],
+    ['QAK|t2|OK|IHE PDQ Query|2|1|1', ['D3^^^CLINICS'], false],
+    ['QAK|t2|NF|IHE PDQ Query|0|0|0', [], true],
+  ]);
+});
+
+test('a pointer that is none is told in the answer', async () => {
+  const answer = await candidates('@PID.5.1^VACC', 'RCP|I|1^RD', 'DSC|1.zzzz');
+  assert.equal(answer[0]!.split('|')[8], 'RSP^K22^RSP_K21');
+  assert.match(`${answer[1]} ${answer[2]}`, /^MSA\|AE\|Q\d+.* ERR\|\|DSC\^1\^1\|103/);
+  assert.equal(answer[3], 'QAK|t2|AE|IHE PDQ Query');
+});
+
+test('a date of birth that cannot be read is told: nobody gets a history for which it was not compared', async () => {
+  const qpd = 'QPD|Z34^Request Immunization History^CDCPHINVS|t1|Q1^^^REGISTRY^MR|VACCINE^ADA||2020-01-02|F';
+  const answer = await send('QBP^Q11^QBP_Q11', qpd, 'RCP|I|5^RD');
+  assert.match(`${answer[1]} ${answer[2]}`, /^MSA\|AE\|Q\d+.* ERR\|\|QPD\^1\^6\|102/);
+  assert.deepEqual(named(answer, 'RXA'), []);
+});
+
 test('one patient’s demographics, and other numbers of the same patient', async () => {
   const person = await send('QBP^Q21^QBP_Q21', 'QPD|Q21^Get Person Demographics^HL7|t3|Q1^^^REGISTRY^MR', 'RCP|I');
   assert.equal(person[0]!.split('|')[8], 'RSP^K21^RSP_K21');

@@ -170,12 +170,23 @@ function judge({ readings }: Patient, reading: Reading): [ReplayRule, Judged | u
 
 const alone: ReadonlySet<ReplayRule> = new Set(['replay-score', 'replay-pulse']);
 
+/** What the newest of the others says where one is withdrawn, or dated back behind it. */
+interface Instead {
+  level: number;
+  id: string;
+  atMs: number;
+  says: string;
+  /** When the one that is gone was written. */
+  written: number[];
+}
+
 interface Cause {
   id: string;
   atMs: number;
   instantMs: number;
   withdrawn: boolean;
   mistaken: boolean;
+  instead?: Instead | undefined;
 }
 
 /** docs/alerts.md, "What an alert is"; late values clear nothing but what rests on them. */
@@ -186,6 +197,7 @@ function settle(all: PlainAlert[], to: Patient, key: [ReplayRule, string], judge
   const evidence = judged.evidence ?? [cause.id];
   const { atMs, instantMs } = cause;
   if (!open) {
+    if (level === undefined) restore(all, to, key, cause);
     if (level === undefined) return;
     const tellings = [{ atMs: instantMs, level }];
     const alert = { rule, patient, raisedMs: instantMs, level, tellings, evidence, mistaken: false, atMs, says };
@@ -196,15 +208,29 @@ function settle(all: PlainAlert[], to: Patient, key: [ReplayRule, string], judge
   const rests = open.evidence.includes(cause.id);
   const isWorse = level !== undefined && level > open.level;
   if (!rests && !isWorse && (atMs < open.atMs || cause.withdrawn)) return;
-  if (level === undefined) {
+  if (level === undefined && rests && cause.instead) goBack(open, cause.instead, instantMs);
+  else if (level === undefined) {
     open.endedMs = instantMs;
     open.mistaken = rests && cause.mistaken;
     to.open.delete(rule);
-    return;
   }
+  if (level === undefined) return;
   if (isWorse || (rests && (says !== open.says || level !== open.level)))
     open.tellings.push({ atMs: instantMs, level });
   Object.assign(open, { level, evidence, atMs, says });
+}
+
+function goBack(open: PlainAlert, { level, id, atMs, says }: Instead, instantMs: number): void {
+  if (level > open.level) open.tellings.push({ atMs: instantMs, level });
+  Object.assign(open, { level, evidence: [id], atMs, says });
+}
+
+/** What ended the last one is gone. */
+function restore(all: PlainAlert[], to: Patient, [rule, patient]: [ReplayRule, string], cause: Cause): void {
+  const { instead } = cause;
+  const last = all.findLast((one) => one.rule === rule && one.patient === patient);
+  if (!instead || last?.endedMs === undefined || !instead.written.includes(last.endedMs)) return;
+  settle(all, to, [rule, patient], { ...instead, evidence: [instead.id] }, { ...cause, atMs: instead.atMs });
 }
 
 function missed(all: PlainAlert[], patient: Patient, name: string, nowMs: number): void {
@@ -226,11 +252,17 @@ function watch(all: PlainAlert[], patient: Patient, reading: Reading): void {
   settle(all, patient, ['replay-silence', reading.patient], over, cause);
 }
 
+interface Taken {
+  except?: ReadonlySet<ReplayRule>;
+  /** For a rule that looks at one reading at a time. */
+  instead?: Instead | undefined;
+}
+
 function take(
   all: PlainAlert[],
   patient: Patient,
   reading: Reading,
-  except: ReadonlySet<ReplayRule> = new Set(),
+  { except = new Set(), instead }: Taken = {},
 ): void {
   const { id, code, atMs, updatedMs, stands, mistaken } = reading;
   const kind = patient.readings.get(code) ?? new Map<string, Reading>();
@@ -239,16 +271,41 @@ function take(
   else kind.delete(id);
   for (const [rule, judged] of judge(patient, reading)) {
     if (except.has(rule)) continue;
-    const cause = { id, atMs, instantMs: updatedMs, mistaken, withdrawn: !stands && alone.has(rule) };
+    const isAlone = alone.has(rule);
+    const cause = { id, atMs, instantMs: updatedMs, mistaken, withdrawn: !stands && isAlone };
+    if (isAlone) Object.assign(cause, { instead });
     if (judged) settle(all, patient, [rule, reading.patient], judged, cause);
   }
   if (code !== 'score' && except.size === 0) watch(all, patient, reading);
 }
 
 /** Its code was wrong: for whoever looks at the former one, and not at that of now, it was a mistake. */
-function takeBack(all: PlainAlert[], patient: Patient, former: Reading, now: Reading | undefined): void {
+function takeBack(all: PlainAlert[], patient: Patient, former: Reading, now: Reading | undefined, more: Taken): void {
   const still = now ? judge(patient, now).map(([rule]) => rule) : [];
-  take(all, patient, { ...former, stands: false, mistaken: true }, new Set<ReplayRule>(['replay-silence', ...still]));
+  const except = new Set<ReplayRule>(['replay-silence', ...still]);
+  take(all, patient, { ...former, stands: false, mistaken: true }, { ...more, except });
+}
+
+/** By id, all versions there ever are. */
+type History = ReadonlyMap<string, readonly StoredObservation[]>;
+
+/** As the other readings of its kind were when this one was changed: the newest that is beyond a limit, or within. */
+function insteadOf(history: History, former: Reading, { resource, updatedMs }: StoredObservation): Instead | undefined {
+  const one = former.code === 'score' ? score : former.code === 'pulse' ? pulse : undefined;
+  if (!one || !former.stands) return undefined;
+  const others = [...history].flatMap(([id, versions]) => {
+    const then = versions.findLast((version) => version.updatedMs <= updatedMs);
+    const reading = id === resource.id || !then ? undefined : readingOf(then);
+    const isSame = reading?.patient === former.patient && reading.code === former.code && reading.stands;
+    return isSame ? [reading] : [];
+  });
+  for (const reading of others.sort(newestFirst)) {
+    const judged = one(reading);
+    if (judged?.level === undefined && judged) return undefined;
+    const written = history.get(resource.id!)!.map((version) => version.updatedMs);
+    if (judged) return { level: judged.level!, id: reading.id, atMs: reading.atMs, says: judged.says!, written };
+  }
+  return undefined;
 }
 
 /** All alerts that follow from these versions until `nowMs`, by which what did not come is missing. */
@@ -256,6 +313,7 @@ export function plainAlerts(versions: readonly StoredObservation[], nowMs: numbe
   const patients = new Map<string, Patient>();
   const all: PlainAlert[] = [];
   const before = new Map<string, StoredObservation>();
+  const history = Map.groupBy(versions, ({ resource }) => resource.id!);
   for (const version of versions) {
     const { id = '' } = version.resource;
     const replaced = before.get(id);
@@ -266,8 +324,14 @@ export function plainAlerts(versions: readonly StoredObservation[], nowMs: numbe
     if (name === undefined) continue;
     const patient = patients.get(name) ?? { readings: new Map(), awaited: undefined, open: new Map() };
     patients.set(name, patient);
-    if (former && former.code !== reading?.code) takeBack(all, patient, former, reading);
-    if (reading) take(all, patient, reading);
+    const instead = former && insteadOf(history, former, version);
+    const isRecoded = former !== undefined && former.code !== reading?.code;
+    if (isRecoded) takeBack(all, patient, former, reading, { instead });
+    if (!reading) continue;
+    // Dated back, it is behind one that is newer.
+    const isBehind =
+      !isRecoded && instead && (!reading.stands || (reading.atMs < former.atMs && reading.atMs < instead.atMs));
+    take(all, patient, reading, isBehind ? { instead } : {});
   }
   for (const [name, patient] of patients) missed(all, patient, name, nowMs);
   return all;

@@ -1,7 +1,7 @@
 // `cerebra start`: the server, until a signal stops it.
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { type Config, stopOnSignals } from '#platform';
+import { type Config, endOnUncaught, stopOnSignals } from '#platform';
 import { memoryAdvice, memoryBytes } from '../memory.ts';
 import type { RunningServer } from '../server.ts';
 import { tidyHeap } from '../tidy-heap.ts';
@@ -50,6 +50,7 @@ export async function run(args: string[]): Promise<void> {
   const startedMs = performance.now() - process.uptime() * 1000;
   const config = configOrExit(startEnvironment(args));
   const log = logOf(config);
+  endOnUncaught(log);
   const advice = memoryAdvice(config, memoryBytes());
   if (advice !== undefined) log.warn(advice);
   let stopping = false;

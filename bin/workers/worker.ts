@@ -7,6 +7,7 @@ import {
   connectDb,
   createLifecycle,
   createLog,
+  endOnUncaught,
   type Lifecycle,
   type Log,
   readConfig,
@@ -14,7 +15,7 @@ import {
 import { wholeServer } from '../beside.ts';
 import { originsOf, ownOrigins } from '../cors.ts';
 import { createFhir, rootUrlOf } from '../fhir.ts';
-import { answerStarting, createHttpApp } from '../http.ts';
+import { createHttpApp } from '../http.ts';
 import { closeServer, listen } from '../listening.ts';
 import { createBase } from '../parts.ts';
 import { tidyHeap } from '../tidy-heap.ts';
@@ -115,6 +116,7 @@ interface Own {
 async function main(): Promise<void> {
   const config = readConfig(process.env);
   const log = createLog({ level: config.LOG_LEVEL, pretty: config.LOG_FORMAT === 'pretty' });
+  endOnUncaught(log);
   const lifecycle = createLifecycle({ log, timeoutMs: config.SHUTDOWN_TIMEOUT_MS });
   const own: Own = {};
   const asking = createAsking(send, { snapshot: async () => (own.snapshot ? own.snapshot() : []) });
@@ -134,7 +136,7 @@ async function main(): Promise<void> {
     if (message.kind !== 'begin') return;
     begin(worker, message.beginning, own).then(
       ({ app, ...entry }) => {
-        server.off('request', answerStarting).on('request', app.callback());
+        server.removeAllListeners('request').on('request', app.callback());
         acceptWebSockets(server, { ...entry, take: handOver });
         send({ kind: 'ready' });
       },

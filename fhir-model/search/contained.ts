@@ -3,6 +3,7 @@
 // nothing, and whoever indexes a resource has indexed what it contains. Two contained resources of one type are not told
 // apart there; a search does that with what it has found. What chains ask stands in places.ts.
 import type { JsonObject, Resource } from '../types.ts';
+import { addBundlePlaces } from './bundle-places.ts';
 import { compileExtractor, type Extractor, type ExtractorOptions } from './extract.ts';
 import { paramKey } from './param-key.ts';
 import { addPlaces } from './places.ts';
@@ -86,6 +87,7 @@ export function createExtractor(parameters: SearchParameters, options: Extractor
   return (resource) => {
     const values = extractOwn(resource);
     if (resource.contained !== undefined) addContained(resource, extractOwn, values);
+    if (resource.resourceType === 'Bundle') addBundlePlaces(resource, extractOwn, values);
     return values;
   };
 }

@@ -16,6 +16,13 @@ function parseToken(text: string, context: ValueContext): SearchValue {
   if (parts.length > 2) throw invalid(context, `${quote(text)} has more than one |; a token is code or system|code`);
   if (parts.length === 1) return { kind: 'token', text, code: first };
   if (context.param.code === '_id') throw invalid(context, `${quote(text)} is no id`);
+  if (context.param.systemless && first !== '') {
+    const { code } = context.param;
+    throw invalid(
+      context,
+      `${quote(text)} has a system, and values of ${code} have none: R4 searches them by the value alone`,
+    );
+  }
   if (first === '' && second === '') throw invalid(context, `${quote(text)} has neither system nor code`);
   return second === '' ? { kind: 'token', text, system: first } : { kind: 'token', text, system: first, code: second };
 }

@@ -54,6 +54,15 @@ describe('tokens', () => {
     rejects('Patient', 'identifier=a\\b', 'invalid-parameter', /backslash/);
     rejects('Patient', 'identifier=a,,b', 'invalid-parameter', /empty alternative/);
     rejects('Patient', '_id=x|y', 'invalid-parameter', /is no id/);
+    rejects(
+      'Patient',
+      'telecom=phone|555',
+      'invalid-parameter',
+      /'phone\|555' has a system, and values of telecom have none/,
+    );
+    rejects('Patient', 'phone:not=phone|555', 'invalid-parameter', /values of phone have none/);
+    rejects('Patient', 'active=http://x|true', 'invalid-parameter', /values of active have none/);
+    rejects('Observation', 'subject:Patient.email=email|a@b.c', 'invalid-parameter', /values of email have none/);
   });
 });
 

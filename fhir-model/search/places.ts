@@ -88,8 +88,11 @@ function placesOf(contained: readonly Resource[], nonce: string): Map<string, Pl
   return found;
 }
 
-/** The value with the references in the places of `#id`. */
-function withReferences(value: Json | undefined, places: ReadonlyMap<string, Placed>): Json | undefined {
+/** The value with the references in the places of `#id`, or of what else names a resource. */
+export function withReferences(
+  value: Json | undefined,
+  places: ReadonlyMap<string, Pick<Placed, 'reference'>>,
+): Json | undefined {
   if (typeof value === 'string') return places.get(value)?.reference ?? value;
   if (typeof value !== 'object' || value === null || isRawJson(value)) return value;
   if (Array.isArray(value)) return value.map((each) => withReferences(each, places) as Json);
@@ -103,6 +106,17 @@ function atPlace(value: IndexValue, place: number): IndexValue {
   return { ...value, param, parts: value.parts.map((part) => part?.map((each) => atPlace(each, place))) };
 }
 
+/** Appends the values of a resource as those of the one number `place`. */
+export function pushPlaced(values: readonly IndexValue[], place: number, into: IndexValue[]): void {
+  for (const value of values) {
+    if (value.kind !== 'narrative' && !value.param.custom) into.push(atPlace(value, place));
+  }
+}
+
+/** What begins an id that stands nowhere in the resource's text. */
+export const nonceOf = (resource: Resource): string =>
+  `${createHash('sha256').update(JSON.stringify(resource)).digest('hex').slice(0, 40)}.`;
+
 /** Appends the links of a container, and the values of the contained resources that they lead to. */
 export function addPlaces(
   resource: Resource,
@@ -110,7 +124,7 @@ export function addPlaces(
   extract: Extractor,
   into: IndexValue[],
 ): void {
-  const nonce = `${createHash('sha256').update(JSON.stringify(resource)).digest('hex').slice(0, 40)}.`;
+  const nonce = nonceOf(resource);
   const places = placesOf(contained, nonce);
   const named = new Set<string>();
   const addLinks = (from: Resource, of: (param: SearchParam) => SearchParam) => {
@@ -126,10 +140,7 @@ export function addPlaces(
   const found = [...places.values()].filter(({ place }) => place < placesMax);
   for (const one of found) addLinks(one.resource, (param) => placedParam(param, one.place));
   for (const { resource: one, place, reference } of found) {
-    if (!named.has(reference)) continue;
-    for (const value of extract(one)) {
-      if (value.kind !== 'narrative' && !value.param.custom) into.push(atPlace(value, place));
-    }
+    if (named.has(reference)) pushPlaced(extract(one), place, into);
   }
 }
 

@@ -102,6 +102,10 @@ const SPECIAL: Record<string, { special: NonNullable<SearchParam['special']>; ex
 
 /** `boolean` stands beside a concept in Group.characteristic. */
 const CODED = ['code', 'Coding', 'CodeableConcept', 'boolean'];
+/** https://hl7.org/fhir/R4/search.html#token: on these "the presence of the pipe symbol SHALL NOT be used". */
+const SYSTEMLESS = ['ContactPoint', 'boolean', 'uri'];
+/** Of `phone` and `email`: it leaves of ContactPoints nothing but ContactPoints. */
+const OF_SYSTEM = /\.where\(system ?= ?'[a-z]+'\)/g;
 
 function tokenTraits(type: string, expression: string, definitions: Definitions) {
   const codeSystem = codeSystemOf(definitions, type, expression);
@@ -109,6 +113,7 @@ function tokenTraits(type: string, expression: string, definitions: Definitions)
     ...(codeSystem !== undefined && { codeSystem }),
     ...(isOfTypes(definitions, type, expression, ['Identifier']) && { caseSensitive: true }),
     ...(isOfTypes(definitions, type, expression, CODED) && { coded: true }),
+    ...(isOfTypes(definitions, type, expression.replace(OF_SYSTEM, ''), SYSTEMLESS) && { systemless: true }),
     ...(isMimeType(definitions, type, expression) && { mimeType: true }),
   };
 }

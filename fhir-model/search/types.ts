@@ -37,6 +37,8 @@ export interface SearchParam {
   readonly caseSensitive?: boolean;
   /** Tokens: all values are codes of code systems, not identifiers, telephone numbers or strings. */
   readonly coded?: boolean;
+  /** token: of ContactPoints, booleans or URIs alone, which have no system. */
+  readonly systemless?: boolean;
   /** Tokens: all values are MIME types, of which `text/xml` is above `text/xml; charset=UTF-8`. */
   readonly mimeType?: boolean;
   /** Numbers: set where the element may be a Range; its values are then of kind `quantity`, without a unit. */

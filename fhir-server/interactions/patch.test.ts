@@ -77,6 +77,23 @@ test('by criteria, what stops matching in between is not patched', async () => {
   assert.equal((await current('e')).gender, undefined);
 });
 
+test('by criteria, after many lost races it is done under a lock', async () => {
+  await put('i', 'India');
+  const query = parseCriteria(core, 'Patient', 'family=india', 'url');
+  const by = interrupted(16, () => put('i', 'India'));
+  const result = await patchWhere(by, await request({ gender: 'male' }), query);
+  assert.deepEqual([result.status, (await current('i')).gender], [200, 'male']);
+});
+
+test('by criteria under the lock, what has stopped matching is not patched', async () => {
+  await put('j', 'Juliett');
+  const query = parseCriteria(core, 'Patient', 'family=juliett', 'url');
+  let left = 8;
+  const by = interrupted(8, () => put('j', --left === 0 ? 'Other' : 'Juliett'));
+  await assert.rejects(patchWhere(by, await request({ gender: 'male' }), query), { code: 'not-found' });
+  assert.equal((await current('j')).gender, undefined);
+});
+
 test('a result that is not valid changes nothing', async () => {
   await put('f', 'F');
   await assert.rejects(patchById(core, await request({ gender: 'x' }), 'f'), { code: 'structure' });

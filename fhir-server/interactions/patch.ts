@@ -14,8 +14,9 @@ import { holds } from '../store/preconditions.ts';
 import { readCurrent } from '../store/read.ts';
 import { assertValid, storeUpdate, versionMismatch } from '../store/store.ts';
 import type { Core } from './core.ts';
+import { criteriaKey, type Plan } from './entries.ts';
 import { matchCriteria } from './search.ts';
-import { transaction } from './transaction.ts';
+import { runPlans, transaction } from './transaction.ts';
 
 /** What is asked of one patch. */
 export interface PatchRequest {
@@ -96,14 +97,30 @@ export async function patchById(core: Core, request: PatchRequest, id: string): 
   return patchLocked(core, request, id);
 }
 
-const busy = (type: string): CerebraError =>
-  new CerebraError('version-conflict', `The ${type} is being changed by others at the same time: try again`);
+/** As the one entry of a transaction, which locks what it has found and looks whether it still matches. */
+async function patchMatchLocked(core: Core, request: PatchRequest, query: SearchQuery): Promise<EntryResult> {
+  const { type, patch, ifVersion, scope } = request;
+  const key = criteriaKey(type, '', query.used);
+  const entry = { method: 'PATCH', url: key } as const;
+  const plan: Plan = {
+    index: 0,
+    entry,
+    method: 'PATCH',
+    type,
+    id: undefined,
+    criteria: query,
+    criteriaKey: key,
+    ifVersion,
+  };
+  const [result] = await runPlans(core, [{ ...plan, patch, alone: true }], { scope });
+  return result!;
+}
 
 /** Patches the one resource that matches, as it is while it matches: https://hl7.org/fhir/R4/http.html#patch */
 export async function patchWhere(core: Core, request: PatchRequest, query: SearchQuery): Promise<EntryResult> {
   const { type, scope } = request;
   assertWrites(scope);
-  for (let attempt = 0; attempt < ATTEMPTS_MAX * 2; attempt++) {
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     const [found, other] = await matchCriteria(core, query, { scope, db: core.store.db });
     if (other) {
       throw new CerebraError('multiple-matches', 'The criteria match more than one resource: make them more exact', {
@@ -114,5 +131,5 @@ export async function patchWhere(core: Core, request: PatchRequest, query: Searc
     const result = await patchVersion(core, request, found);
     if (result) return result;
   }
-  throw busy(type);
+  return patchMatchLocked(core, request, query);
 }

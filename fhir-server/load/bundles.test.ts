@@ -44,6 +44,23 @@ describe('a transaction', () => {
     assert.deepEqual((await rig.load([rig.folder])).summary.counts, counts(0, 0, 4));
   });
 
+  test('makes no reference version-specific, and says so', async (t) => {
+    const rig = await createRig(t);
+    const url = 'http://hl7.org/fhir/StructureDefinition/resolve-as-version-specific';
+    const about = { reference: urn(1), extension: [{ url, valueBoolean: true }] };
+    const entries = [
+      post(urn(1), patient(undefined)),
+      post(urn(2), { ...observation('o', urn(1)), focus: [about] } as Resource),
+    ];
+    await rig.file('a.json', bundle('transaction', entries));
+    const { summary, faults, expressions } = await rig.load([rig.folder]);
+    assert.deepEqual(summary.counts, counts(0, 0, 0, 2));
+    const why =
+      'load does not make references version-specific: post the Bundle to the server, or leave the extension out';
+    assert.deepEqual(faults, [`a.json[1]: ${why}`]);
+    assert.deepEqual(expressions, [[['Bundle.entry[1].resource.focus[0].reference']]]);
+  });
+
   test('is loaded as a whole or not at all', async (t) => {
     const rig = await createRig(t);
     const good = post(urn(1), patient('a'));

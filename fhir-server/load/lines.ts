@@ -1,5 +1,6 @@
 // NDJSON: one resource a line. https://hl7.org/fhir/R4/nd-json.html
 import { isUtf8 } from 'node:buffer';
+import type { Resource } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { type Checks, readResource } from './read-resource.ts';
 import { faultOf, invalid, type Piece } from './records.ts';
@@ -26,6 +27,13 @@ function* linesOf({ bytes, from, file, line }: Source): Generator<Line> {
 
 const decoder = new TextDecoder();
 
+/** Stored as it is, nobody would find what it brings; documents, messages, collections and the like are kept as they are. */
+function assertKept({ resourceType, type }: Resource): void {
+  if (resourceType !== 'Bundle' || (type !== 'transaction' && type !== 'batch')) return;
+  const text = `A Bundle of type ${type} is to be carried out, a line is stored as it is: give it a .json file of its own`;
+  throw invalid(text, 'Bundle.type');
+}
+
 function readLine(checks: Checks, { bytes, from, to, place }: Line, source: Source, newId: () => string): Piece {
   const piece: Piece = { source, from, to, lines: 1 };
   try {
@@ -33,6 +41,7 @@ function readLine(checks: Checks, { bytes, from, to, place }: Line, source: Sour
     const text = decoder.decode(bytes).trim();
     if (text === '') return piece;
     const resource = readResource(checks, text);
+    assertKept(resource);
     const given = resource.id !== undefined;
     return { ...piece, item: { resource, id: resource.id ?? newId(), given, place } };
   } catch (error) {

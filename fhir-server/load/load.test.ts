@@ -95,6 +95,25 @@ describe('NDJSON', () => {
     await assertStoreSound(rig.core.store);
   });
 
+  test('has Bundles that are kept as they are, none that are to be carried out', async (t) => {
+    const rig = await createRig(t);
+    const bundle = (id: string, type: string) => {
+      const request = { method: 'POST', url: 'Patient' };
+      const isAsked = type === 'transaction' || type === 'batch';
+      const entry = [{ fullUrl: `urn:uuid:${id}`, resource: patient('in'), ...(isAsked ? { request } : {}) }];
+      return { resourceType: 'Bundle', id, type, entry };
+    };
+    const lines = [bundle('kept', 'collection'), bundle('t', 'transaction'), bundle('b', 'batch')];
+    await rig.file('a.ndjson', ndjson(lines));
+    const { summary, faults } = await rig.load([rig.folder], { validate: false });
+    assert.deepEqual(summary.counts, counts(1, 0, 0, 2));
+    const refusal = (type: string) =>
+      `A Bundle of type ${type} is to be carried out, a line is stored as it is: give it a .json file of its own`;
+    assert.deepEqual(faults, [`a.ndjson:2: ${refusal('transaction')}`, `a.ndjson:3: ${refusal('batch')}`]);
+    assert.ok(await rig.read('Bundle', 'kept'));
+    assert.equal(await rig.read('Bundle', 't'), undefined);
+  });
+
   test('is not validated where that is not wanted', async (t) => {
     const rig = await createRig(t);
     await rig.file('a.ndjson', ndjson([{ ...patient('a'), gender: 'blue' }, patient('b', 'nul\u0000')]));

@@ -9,10 +9,11 @@ import {
   parseReference,
   type Resource,
   type StoredVersion,
+  versionUrl,
 } from '#fhir-model';
 import { CerebraError } from '#platform';
 import type { Core } from '../interactions/core.ts';
-import { readCurrent } from '../store/read.ts';
+import { readCurrent, readVersion } from '../store/read.ts';
 import { assertValid, storeCreate } from '../store/store.ts';
 import { one } from './answer.ts';
 import { isPersonal } from './compartment.ts';
@@ -47,9 +48,18 @@ async function readComposition(core: Core, request: OperationRequest): Promise<S
   return found;
 }
 
-/** A document is whole or an error: what the composition refers to must be here. */
-function directLinks(core: Core, composition: StoredVersion): Map<string, string> {
-  const wanted = new Map<string, string>();
+/** What the composition refers to: a resource as it is now, or as it was. */
+interface Wanted {
+  type: string;
+  id: string;
+  version?: string;
+  /** Where the composition says so first. */
+  path: string;
+}
+
+/** `Type/id`, or `Type/id/_history/version`. A document is whole or an error: what the composition refers to must be here. */
+function directLinks(core: Core, composition: StoredVersion): Map<string, Wanted> {
+  const wanted = new Map<string, Wanted>();
   core.links.forEachReference(JSON.parse(composition.body) as Resource, (text, site) => {
     const path = site.path();
     // Other documents that this one replaces or appends to.
@@ -57,8 +67,10 @@ function directLinks(core: Core, composition: StoredVersion): Map<string, string
     const parsed = parseReference(text, core.baseUrl);
     if (parsed.kind === 'fragment') return;
     if (parsed.kind === 'local' && core.definitions.isResourceType(parsed.type)) {
-      const name = `${parsed.type}/${parsed.id}`;
-      if (!wanted.has(name)) wanted.set(name, path);
+      const { kind: _kind, ...link } = parsed;
+      const { type, id, version } = link;
+      const name = version === undefined ? `${type}/${id}` : versionUrl(type, id, version);
+      if (!wanted.has(name)) wanted.set(name, { ...link, path });
       return;
     }
     throw new CerebraError('business-rule', 'The composition refers to a resource that is not on this server', {
@@ -66,41 +78,53 @@ function directLinks(core: Core, composition: StoredVersion): Map<string, string
     });
   });
   wanted.delete(`Composition/${composition.id}`);
+  wanted.delete(versionUrl('Composition', composition.id, String(composition.version)));
   return wanted;
 }
 
 const nameOf = (stored: StoredVersion): string => `${stored.type}/${stored.id}`;
 
-function assertAll(wanted: Map<string, string>, found: StoredVersion[]): void {
-  const names = new Set(found.map(nameOf));
-  for (const [name, path] of wanted) {
-    if (names.has(name)) continue;
-    throw new CerebraError('business-rule', `The composition refers to ${name}, which is not there`, {
-      expression: [path],
-    });
+const tooLong = (): CerebraError =>
+  new CerebraError('too-costly', `The document would have more than ${ENTRIES_MAX} entries`);
+
+/** A version that no resource can have is one that isn't there. */
+async function readOneVersion(core: Core, { type, id, version }: Wanted, { scope }: OperationRequest) {
+  if (!/^\d{1,9}$/.test(version!)) return undefined;
+  const found = await readVersion(core.store.db, type, id, Number(version), scope);
+  return found?.deleted ? undefined : found;
+}
+
+/** In the order of the composition, each version once: an entry is told by its fullUrl and meta.versionId (bdl-7). */
+async function readWanted(core: Core, wanted: Map<string, Wanted>, request: OperationRequest) {
+  if (wanted.size > ENTRIES_MAX) throw tooLong();
+  const current = [...wanted.keys()].filter((name) => wanted.get(name)!.version === undefined);
+  const found = new Map((await readNamed(core.store.db, current, request)).map((one) => [nameOf(one), one]));
+  const read = new Map<string, StoredVersion>();
+  for (const [name, one] of wanted) {
+    const stored = one.version === undefined ? found.get(name) : await readOneVersion(core, one, request);
+    if (!stored) {
+      throw new CerebraError('business-rule', `The composition refers to ${name}, which is not there`, {
+        expression: [one.path],
+      });
+    }
+    read.set(versionUrl(stored.type, stored.id, String(stored.version)), stored);
   }
+  return read;
 }
 
 async function contents(core: Core, request: OperationRequest, composition: StoredVersion): Promise<StoredVersion[]> {
-  const { db } = core.store;
   const wanted = directLinks(core, composition);
-  const found = await readNamed(db, wanted.keys(), request);
-  assertAll(wanted, found);
-  const order = [...wanted.keys()];
-  found.sort((a, b) => order.indexOf(nameOf(a)) - order.indexOf(nameOf(b)));
-  const known = new Set([nameOf(composition), ...order]);
-  const all = [...found];
-  for (let newest = found; newest.length > 0; ) {
+  const all = await readWanted(core, wanted, request);
+  const known = new Set([nameOf(composition), ...wanted.keys()]);
+  for (let newest = [...all.values()]; newest.length > 0; ) {
     const more = new Set(newest.flatMap((each) => [...linksOf(core, each)]));
     const next = [...more].filter((name) => !known.has(name) && !isPersonal(core, typeOf(name)));
     for (const name of next) known.add(name);
-    if (known.size > ENTRIES_MAX) {
-      throw new CerebraError('too-costly', `The document would have more than ${ENTRIES_MAX} entries`);
-    }
-    newest = await readNamed(db, next, request);
-    all.push(...newest);
+    if (known.size > ENTRIES_MAX) throw tooLong();
+    newest = await readNamed(core.store.db, next, request);
+    for (const one of newest) all.set(versionUrl(one.type, one.id, String(one.version)), one);
   }
-  return all;
+  return [...all.values()];
 }
 
 function documentText(core: Core, entries: StoredVersion[]): string {

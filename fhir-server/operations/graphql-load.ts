@@ -7,7 +7,6 @@ import {
   parseJson,
   parseReference,
   type Resource,
-  type SearchParam,
   type StoredVersion,
 } from '#fhir-model';
 import { CerebraError } from '#platform';
@@ -15,9 +14,11 @@ import type { Core } from '../interactions/core.ts';
 import { includeContext } from '../interactions/include-context.ts';
 import { pageContext, search } from '../interactions/search.ts';
 import { readMany, readVersion } from '../store/read.ts';
+import { type BundleEntry, entryTarget } from './graphql-entries.ts';
 import { placedAt } from './graphql-faults.ts';
+import { canonicalOf, groupByTarget, isStored, referencePairs, subjectName } from './graphql-reverse.ts';
 import { cursorText, queryOf, type SearchPlan } from './graphql-search.ts';
-import { cannot, fill, fillWith, type Open, type Run, resourcesPassing } from './graphql-select.ts';
+import { cannot, fill, fillWith, type Open, type Run, resourcesPassing, type Subject } from './graphql-select.ts';
 
 /** Resources that one query may read. */
 export const RESOURCES_MAX = 5000;
@@ -96,20 +97,31 @@ async function readOneVersion(loader: Loader, type: string, id: string, version:
 }
 
 /** What a reference means: a resource that is at hand, the name of one to read, or nothing that can be had here. */
-type Meaning = { at?: JsonObject; name?: string; type?: string; id?: string; version?: string };
+type Meaning = {
+  at?: JsonObject;
+  /** Of a resource within a Bundle. */
+  entry?: BundleEntry;
+  name?: string;
+  type?: string;
+  id?: string;
+  version?: string;
+};
 
-function containedIn(root: JsonObject | undefined, id: string): Meaning {
-  if (!root || id === '') return root ? { at: root } : {};
+function containedIn({ root, entry }: Subject, id: string): Meaning {
+  const within = entry ? { entry } : {};
+  if (!root || id === '') return root ? { at: root, ...within } : {};
   const contained = (Array.isArray(root.contained) ? root.contained : []) as JsonObject[];
   const found = contained.find((one) => one.id === id);
-  return found ? { at: found } : {};
+  return found ? { at: found, ...within } : {};
 }
 
 function meaningOf({ core }: Loader, { subject }: Open): Meaning {
   const text = subject.value.reference;
   if (typeof text !== 'string') return {};
-  const parsed = parseReference(text, core.baseUrl);
-  if (parsed.kind === 'fragment') return containedIn(subject.root, parsed.id);
+  if (text.startsWith('#')) return containedIn(subject, text.slice(1));
+  const target = subject.entry ? entryTarget(subject.entry, text) : { text };
+  if (!target || 'at' in target) return target ?? {};
+  const parsed = parseReference(target.text, core.baseUrl);
   if (parsed.kind !== 'local' || !core.definitions.isResourceType(parsed.type)) return {};
   const { type, id, version } = parsed;
   if (version === undefined) return { name: `${type}/${id}`, type, id };
@@ -123,7 +135,7 @@ function fillReference(loader: Loader, open: Open, meaning: Meaning): void {
   const { type, optional } = open.entry.plan.wanted!;
   const found = meaning.at ?? (meaning.name === undefined ? undefined : loader.known.get(meaning.name));
   if (found) {
-    if (type === undefined || found.resourceType === type) fillResource(loader, open, found);
+    if (type === undefined || found.resourceType === type) fillResource(loader, open, found, meaning.entry);
     return;
   }
   // A reference to another type is not about this field.
@@ -133,10 +145,10 @@ function fillReference(loader: Loader, open: Open, meaning: Meaning): void {
 }
 
 /** A contained resource keeps the one around it as what `#id` is about. */
-function fillResource({ run }: Loader, open: Open, found: JsonObject): void {
+function fillResource({ run }: Loader, open: Open, found: JsonObject, entry: BundleEntry | undefined): void {
   const { root } = open.subject;
   const isContained = root !== undefined && found !== root && (root.contained as unknown[])?.includes(found);
-  fill(run, open, [found], isContained ? root : undefined);
+  fill(run, open, [found], { container: isContained ? root : undefined, entry });
 }
 
 async function fillReferences(loader: Loader, opens: readonly Open[]): Promise<void> {
@@ -197,12 +209,6 @@ async function searchUpTo(loader: Loader, open: Open, plan: SearchPlan, pairs: [
   }
 }
 
-const subjectName = ({ subject }: Open): string => `${subject.type}/${String(subject.value.id)}`;
-
-function referencePairs({ reference }: SearchPlan, opens: readonly Open[]): [string, string][] {
-  return reference ? [[reference.code, opens.map(subjectName).join(',')]] : [];
-}
-
 const tooManyMatches = (open: Open, limit: number): CerebraError => {
   const { type } = open.entry.plan.search!;
   const text = `There are more than ${limit} matches: narrow the search, give _count, or page through ${type}Connection`;
@@ -214,33 +220,23 @@ async function fillList(loader: Loader, open: Open): Promise<void> {
   const plan = open.entry.plan.search!;
   const { searchCountMax } = loader.core.limits;
   const limit = Math.min(plan.count ?? searchCountMax, searchCountMax);
-  const { found, more } = await searchUpTo(loader, open, plan, referencePairs(plan, [open]), limit);
+  const { found, more } = await searchUpTo(loader, open, plan, referencePairs(loader.core, plan, [open]), limit);
   // "Rather than silently filtering the list": https://hl7.org/fhir/R4/graphql.html#searching
   if (more && plan.count === undefined) throw tooManyMatches(open, limit);
-  fill(loader.run, open, resourcesPassing(loader.run, plan.path, found));
+  fill(loader.run, open, resourcesPassing(loader.run, plan.path, meant(loader, open, found)));
 }
 
-/** To which of the resources each match refers: `Type/id` → matches, in their order. */
-function byTarget(
-  { core, scope }: Loader,
-  param: SearchParam,
-  found: readonly JsonObject[],
-): Map<string, JsonObject[]> {
+/** Of what a search found: what does refer to each of these resources. */
+function byTarget({ core, scope }: Loader, opens: readonly Open[], found: readonly JsonObject[]) {
   const { references } = includeContext(core, pageContext(core, { scope, db: core.store.db }));
-  const groups = new Map<string, JsonObject[]>();
-  for (const one of found) {
-    const names = new Set(
-      references(one as Resource, param).map((value) =>
-        value.kind === 'reference' ? `${value.type}/${value.id}` : '',
-      ),
-    );
-    for (const name of names) {
-      const group = groups.get(name);
-      if (group) group.push(one);
-      else groups.set(name, [one]);
-    }
-  }
-  return groups;
+  const param = opens[0]!.entry.plan.search!.reference!;
+  return groupByTarget(core, opens, found, (one) => references(one as Resource, param));
+}
+
+/** Of a reverse search by a canonical URL, which may have found references to other versions. */
+function meant(loader: Loader, open: Open, found: JsonObject[]): JsonObject[] {
+  if (!open.entry.plan.search!.reference || !canonicalOf(loader.core, open)) return found;
+  return byTarget(loader, [open], found).get(subjectName(open)) ?? [];
 }
 
 /** The same reverse list of many resources. */
@@ -250,9 +246,15 @@ async function fillTogether(loader: Loader, opens: readonly Open[]): Promise<voi
   const { searchCountMax } = loader.core.limits;
   for (const some of inGroups(opens)) {
     const limit = RESOURCES_MAX - loader.spent.resources;
-    const { found, more } = await searchUpTo(loader, first!, plan, referencePairs(plan, some), Math.max(limit, 1));
+    const { found, more } = await searchUpTo(
+      loader,
+      first!,
+      plan,
+      referencePairs(loader.core, plan, some),
+      Math.max(limit, 1),
+    );
     if (more) throw tooManyMatches(first!, RESOURCES_MAX);
-    const groups = byTarget(loader, plan.reference!, found);
+    const groups = byTarget(loader, some, found);
     for (const open of some) {
       const group = groups.get(subjectName(open)) ?? [];
       if (group.length > searchCountMax) throw tooManyMatches(open, searchCountMax);
@@ -267,7 +269,7 @@ async function fillConnection(loader: Loader, open: Open): Promise<void> {
   const { limits } = loader.core;
   const count = Math.min(asked.count ?? limits.searchCountDefault, limits.searchCountMax);
   // A cursor is followed at the root, where nothing is referred to.
-  const whole: SearchPlan = { ...asked, pairs: [...asked.pairs, ...referencePairs(asked, [open])] };
+  const whole: SearchPlan = { ...asked, pairs: [...asked.pairs, ...referencePairs(loader.core, asked, [open])] };
   const { offset, starts } = asked.place;
   const pairs: [string, string][] = [['_count', String(count)]];
   if (plan.fields.some(({ name }) => name === 'count')) pairs.push(['_total', 'accurate']);
@@ -284,15 +286,35 @@ async function fillConnection(loader: Loader, open: Open): Promise<void> {
     ...(next === undefined
       ? { last: to({ offset, starts }) }
       : { next: to({ offset: offset + found.length, starts: [...starts, next] }) }),
-    edges: resourcesPassing(loader.run, asked.path, found).map((resource) => ({ mode: 'match', resource })),
+    edges: resourcesPassing(loader.run, asked.path, meant(loader, open, found)).map((resource) => ({
+      mode: 'match',
+      resource,
+    })),
   });
+}
+
+/** Nothing refers to it: there is no page, and so no cursor of one. */
+function fillEmpty({ core, run }: Loader, open: Open): void {
+  const { form, count } = open.entry.plan.search!;
+  const { searchCountDefault, searchCountMax } = core.limits;
+  if (form === 'List') fill(run, open, []);
+  else
+    fillWith(run, open, {
+      count: 0,
+      offset: 0,
+      pagesize: Math.min(count ?? searchCountDefault, searchCountMax),
+      edges: [],
+    });
 }
 
 async function fillSearches(loader: Loader, opens: readonly Open[]): Promise<void> {
   for (const group of Map.groupBy(opens, ({ entry }) => entry.plan).values()) {
     const { form, reference, count } = group[0]!.entry.plan.search!;
-    if (form === 'List' && reference && count === undefined && group.length > 1) await fillTogether(loader, group);
-    else for (const open of group) await (form === 'List' ? fillList : fillConnection)(loader, open);
+    const isReal = (open: Open): boolean => reference === undefined || isStored(loader.core, open);
+    const real = group.filter(isReal);
+    for (const open of group) if (!isReal(open)) fillEmpty(loader, open);
+    if (form === 'List' && reference && count === undefined && real.length > 1) await fillTogether(loader, real);
+    else for (const open of real) await (form === 'List' ? fillList : fillConnection)(loader, open);
   }
 }
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import type { Core } from '../interactions/core.ts';
 import { nothing } from '../testing.ts';
-import { type Ask, ask, askAt, assertData, assertError, begin, core, ofPatient } from './testing/graphql.ts';
+import { type Ask, ask, askAt, assertData, assertError, begin, core, ofPatient, put } from './testing/graphql.ts';
 
 before(begin);
 
@@ -127,6 +127,30 @@ describe('searches', () => {
     await assertError(ofPatient('{ ConditionList { id } }'), 400, 'required', /needs _reference/);
     await assertError(ofPatient('{ ConditionList(_reference: encounter) { id } }'), 400, 'value', /not to Patient/);
     await assertError(ofPatient('{ ConditionList(_reference: code) { id } }'), 400, 'value', /no reference parameter/);
+  });
+
+  test('of a definition by its canonical URL, of that version', async () => {
+    const url = 'http://test.example/Questionnaire/a,b';
+    for (const version of ['1', '2']) {
+      await put({ resourceType: 'Questionnaire', id: `q${version}`, url, version, status: 'active' });
+    }
+    for (const [id, questionnaire] of Object.entries({ r0: url, r1: `${url}|1`, r2: `${url}|2` })) {
+      await put({ resourceType: 'QuestionnaireResponse', id, status: 'completed', questionnaire });
+    }
+    const list = 'QuestionnaireResponseList(_reference: questionnaire, _sort: _id) { id }';
+    const ofFirst = [{ id: 'r0' }, { id: 'r1' }];
+    const ofSecond = [{ id: 'r0' }, { id: 'r2' }];
+    await assertData(ask(`{ ${list} }`, { type: 'Questionnaire', id: 'q1' }), { QuestionnaireResponseList: ofFirst });
+    await assertData(ask(`{ QuestionnaireList(_sort: _id) { id ${list} } }`), {
+      QuestionnaireList: [
+        { id: 'q1', QuestionnaireResponseList: ofFirst },
+        { id: 'q2', QuestionnaireResponseList: ofSecond },
+      ],
+    });
+    const page = 'QuestionnaireResponseConnection(_reference: questionnaire, _sort: _id) { edges { resource { id } } }';
+    await assertData(ask(`{ ${page} }`, { type: 'Questionnaire', id: 'q2' }), {
+      QuestionnaireResponseConnection: { edges: ofSecond.map((resource) => ({ resource })) },
+    });
   });
 
   test('connections: pages forward and back', async () => {

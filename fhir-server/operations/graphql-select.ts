@@ -2,6 +2,7 @@
 // read first are left open (`Open`) for graphql-load.ts. https://hl7.org/fhir/R4/graphql.html#fields
 import { decimalText, isNumber, type Json, type JsonObject, stringify } from '#fhir-model';
 import { CerebraError } from '#platform';
+import type { BundleEntry } from './graphql-entries.ts';
 import { fault, placedAt } from './graphql-faults.ts';
 import { compilePath, loadFhirPath, type PathTest } from './graphql-fhirpath.ts';
 import type { Choice, FieldPlan } from './graphql-plan.ts';
@@ -23,6 +24,8 @@ export interface Subject {
   value: JsonObject;
   /** The resource that `#id` in it is about; undefined at the root of a query and in connections. */
   root: JsonObject | undefined;
+  /** Of what stands within a Bundle. */
+  entry?: BundleEntry;
 }
 
 /** One element of a field: a primitive, or what the query asks for of an object. */
@@ -163,7 +166,7 @@ const actualType = (type: string, value: JsonObject): string =>
 
 /** A resource in another's element is one of its own, but for those that are contained. */
 function rootBelow({ root }: Subject, plan: FieldPlan, value: JsonObject): JsonObject | undefined {
-  return typeof value.resourceType === 'string' && plan.name !== 'contained' ? value : root;
+  return isResourceBelow(plan, value) ? value : root;
 }
 
 /** What the query asks for of one object that a field has. */
@@ -173,10 +176,27 @@ export function itemOf(run: Run, plan: FieldPlan, subject: Subject, index: numbe
   return { suffix: suffixOf(run, plan, type, value, index), entries: select(run, plan.fields, subject) };
 }
 
+const isResourceBelow = (plan: FieldPlan, value: JsonObject): boolean =>
+  typeof value.resourceType === 'string' && plan.name !== 'contained';
+
+/** Bundle.entry and Parameters.parameter hold resources that are not in the store by that. */
+const HOLDERS = new Set(['Bundle.entry', 'Parameters.parameter']);
+
+function entryBelow({ type, value: holder, root, entry }: Subject, plan: FieldPlan, value: JsonObject) {
+  if (!isResourceBelow(plan, value) || !root || !HOLDERS.has(type)) return entry;
+  return { bundle: root, ...(typeof holder.fullUrl === 'string' ? { fullUrl: holder.fullUrl } : {}) };
+}
+
 function elementItem(run: Run, plan: FieldPlan, def: Field, subject: Subject, value: Json, index: number): Item {
   if (!def.primitive && isObject(value)) {
     const type = actualType(def.type, value);
-    return itemOf(run, plan, { type, value, root: rootBelow(subject, plan, value) }, index);
+    const entry = entryBelow(subject, plan, value);
+    return itemOf(
+      run,
+      plan,
+      { type, value, root: rootBelow(subject, plan, value), ...(entry ? { entry } : {}) },
+      index,
+    );
   }
   spendValue(run, typeof value === 'string' ? value.length : 0);
   // Null stands for one that has only extensions; anything but a primitive can't be here.
@@ -226,12 +246,21 @@ export function resourcesPassing(run: Run, path: string | undefined, resources: 
   );
 }
 
-/** Fills an open entry with these resources; `around` is the resource that contains them, if one does. */
-export function fill(run: Run, { entry }: Open, resources: readonly JsonObject[], around?: JsonObject): void {
+/** Where resources stand that are not in the store by themselves. */
+export interface Around {
+  /** The resource that contains them. */
+  container?: JsonObject | undefined;
+  entry?: BundleEntry | undefined;
+}
+
+/** Fills an open entry with these resources. */
+export function fill(run: Run, { entry }: Open, resources: readonly JsonObject[], around: Around = {}): void {
+  const within = around.entry ? { entry: around.entry } : {};
   const { plan } = entry;
   const kept = plan.directives.first ? resources.slice(0, 1) : resources;
   entry.items = kept.map((value, i) => {
-    return itemOf(run, plan, { type: actualType('Resource', value), value, root: around ?? value }, i);
+    const root = around.container ?? value;
+    return itemOf(run, plan, { type: actualType('Resource', value), value, root, ...within }, i);
   });
 }
 

@@ -7,6 +7,7 @@ import {
   type OperationInput,
   type OperationSpec,
   type Resource,
+  stringify,
 } from '#fhir-model';
 import { CerebraError } from '#platform';
 import type { Core } from '../interactions/core.ts';
@@ -109,6 +110,28 @@ function checkedPart(spec: OperationSpec, resource: Resource): Resource {
   return { ...resource, parameter: resource.parameter.map(bare) };
 }
 
+/** https://hl7.org/fhir/R4/graphql.html#operations: a query about the operation's result. */
+const GRAPHQL = '_graphql';
+
+/** The query, if there is one. What is carried out already can't be answered by an error in the query. */
+function queryOf(spec: OperationSpec, input: OperationInput, given: readonly string[]): string | undefined {
+  const [query, more] = given;
+  if (query === undefined) return undefined;
+  const wrong = (text: string) => new CerebraError('invalid-parameter', text, { expression: [GRAPHQL] });
+  if (more !== undefined) throw wrong(`${GRAPHQL} may be given once`);
+  const changes = spec.affectsStateWith !== undefined && input.get(spec.affectsStateWith)?.includes(true);
+  if (spec.affectsState || changes) throw wrong(`$${spec.name} changes what is stored: call it without ${GRAPHQL}`);
+  return query;
+}
+
+/** A failure stays what it is. */
+async function answerTo(core: Core, query: string | undefined, scope: AccessScope, answer: OperationAnswer) {
+  const { status = 200 } = answer;
+  const result = 'resource' in answer ? stringify(answer.resource) : 'text' in answer ? answer.text : undefined;
+  if (query === undefined || result === undefined || status !== 200) return answer;
+  return (await import('./graphql-answer.ts')).answerAbout(core, scope, result, query);
+}
+
 /** Runs the operation that the call means. Throws CerebraError for a call that is wrong in any way. */
 export async function invoke(core: Core, call: OperationCall): Promise<OperationAnswer> {
   const { target, method, scope, strict, body, ifMatch, acceptLanguage } = call;
@@ -116,11 +139,19 @@ export async function invoke(core: Core, call: OperationCall): Promise<Operation
   const spec = findOperation(core, target);
   assertMethod(spec, method);
   if (call.resource) assertValid(core.store, checkedPart(spec, call.resource));
-  const { input, search } = readInput(core.definitions, spec, call.pairs, call.resource);
+  // $graphql has its query in a parameter of its own.
+  const isQuery = ([name]: readonly [string, string]): boolean => name === GRAPHQL && spec.name !== 'graphql';
+  const pairs = call.pairs.filter((pair) => !isQuery(pair));
+  const { input, search } = readInput(core.definitions, spec, pairs, call.resource);
   assertSafe(spec, method, input);
+  const query = queryOf(
+    spec,
+    input,
+    call.pairs.filter(isQuery).map(([, text]) => text),
+  );
   const { type, id, version } = target;
   const form = call.pairs.filter(([name]) => FORM.has(name));
-  return spec.run({
+  const answer = await spec.run({
     ...(type === undefined ? {} : { type }),
     ...(id === undefined ? {} : { id }),
     ...(version === undefined ? {} : { version }),
@@ -133,4 +164,5 @@ export async function invoke(core: Core, call: OperationCall): Promise<Operation
     scope,
     strict,
   });
+  return answerTo(core, query, scope, answer);
 }

@@ -51,6 +51,9 @@ export function assertConsent(core: Core, patient: Resource, consent: Resource |
   }
 }
 
+/** Whom it is about is MemberPatient, be it told by a reference, an identifier, a display or not at all. */
+const MEMBER: Record<string, string> = { Coverage: 'beneficiary', Consent: 'patient' };
+
 /**
  * As it is kept here: about the member, and without literal references to what only the sender has, which would mean
  * other resources here.
@@ -73,6 +76,8 @@ function kept(core: Core, given: Resource, patient: Resource, memberId: string):
       if (owner.display === undefined && owner.identifier === undefined) owner.display = text;
     }
   });
+  const element = MEMBER[resource.resourceType];
+  if (element !== undefined) resource[element] = { ...objectOf(resource[element]), reference: `Patient/${memberId}` };
   return resource;
 }
 

@@ -285,6 +285,8 @@ describe('422', () => {
   });
 });
 
+const reference = 'Patient/m';
+
 describe('what is kept', () => {
   test('consent and coverage, of the member, once; nothing that means other resources here', async () => {
     const given: Given = {
@@ -309,6 +311,25 @@ describe('what is kept', () => {
       [linked[0]!.beneficiary, linked[0]!.subscriber, linked[0]!.payor],
       [{ reference: 'Patient/m' }, { display: 'Patient/9' }, [{ reference: '#p' }]],
     );
+  });
+
+  test('of the member, however the request tells whom it is about', async () => {
+    const { id: _id, ...unnamed } = memberPatient;
+    const urn = 'urn:uuid:00000000-0000-4000-8000-000000000001';
+    for (const about of [{ display: 'member' }, { reference: urn }, { identifier: { value: 'S-1' } }]) {
+      const CoverageToLink = card({ beneficiary: about, dependent: JSON.stringify(about) });
+      await memberMatch({
+        ...subscriber,
+        MemberPatient: unnamed,
+        Consent: consent({ patient: about }),
+        CoverageToLink,
+      });
+    }
+    const linked = (await stored('Coverage')).filter(({ id }) => !id!.startsWith('c-'));
+    const found = [...linked, ...(await stored('Consent'))].map(({ beneficiary, patient }) => beneficiary ?? patient);
+    const about = [{ display: 'member', reference }, { reference }, { identifier: { value: 'S-1' }, reference }];
+    const texts = (all: unknown[]) => all.map((one) => JSON.stringify(one)).sort();
+    assert.deepEqual(texts(found), texts([...about, ...about]));
   });
 
   test('nothing when nobody matches', async () => {

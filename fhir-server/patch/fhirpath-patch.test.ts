@@ -130,6 +130,10 @@ describe('values', () => {
       await refused(patient, object),
       /^422 .* name is of type HumanName, not string: give it as valueHumanName$/,
     );
+    const extension = { type: 'add', path: 'Patient', name: 'extension', value: { valueString: 'x' } };
+    assert.match(await refused(patient, extension), /^422 .* is of type Extension, not string: give it in parts$/);
+    const contained = { type: 'add', path: 'Patient', name: 'contained', value: { valueString: 'x' } };
+    assert.match(await refused(patient, contained), /^422 .* is of type Resource, not string: give it as resource$/);
     const part = [{ name: 'gender', valueCode: 'male' }];
     const parts = { type: 'add', path: 'Patient', name: 'active', value: { part } };
     assert.match(await refused(patient, parts), /^422 .* active is of type boolean, which has no parts$/);

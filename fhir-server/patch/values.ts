@@ -41,14 +41,21 @@ function isA(definitions: Definitions, type: string | undefined, wanted: string)
 
 const valueName = (type: string): string => `value${type.charAt(0).toUpperCase()}${type.slice(1)}`;
 
+/** value[x] of a parameter is of any type that a choice may have in R4: an Extension is not among them. */
+function howToGive(definitions: Definitions, wanted: string): string {
+  if (wanted === 'Resource') return 'as resource';
+  const elements = definitions.type('Parameters.parameter')?.elements ?? [];
+  return elements.some(({ choice, types }) => choice && types.includes(wanted))
+    ? `as ${valueName(wanted)}`
+    : 'in parts';
+}
+
 function typeOf(definitions: Definitions, element: ElementDefinition, given: string): string {
   if (element.types.includes(given)) return given;
   if (!element.choice) {
     const wanted = element.types[0]!;
     if (isA(definitions, given, wanted) || isAlike(given, wanted)) return wanted;
-    const how = definitions.type('Parameters.parameter')?.elements.some((one) => one.types.includes(wanted))
-      ? `as ${valueName(wanted)}`
-      : 'in parts';
+    const how = howToGive(definitions, wanted);
     throw new CerebraError('patch-failed', `${element.name} is of type ${wanted}, not ${given}: give it ${how}`);
   }
   throw new CerebraError(

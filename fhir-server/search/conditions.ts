@@ -217,6 +217,8 @@ function missingCondition(ctx: ConditionContext, criterion: Criterion, m: string
 function lastUpdatedCondition(ctx: ConditionContext, criterion: Criterion, m: string): string {
   const test = (given: SearchValue) => {
     if (given.kind !== 'date') throw unsupported(criterion);
+    // The time of a resource is one millisecond: it contains no longer period, and a period overlaps with it that has it.
+    if (criterion.filter === 'co' && given.lo < given.hi) return 'false';
     const value = given.prefix === 'ap' ? { ...given, ...around(given, ctx.nowMs) } : given;
     const at = (ms: number) => `to_timestamp(${ctx.sql.value(ms / 1000)}::float8)`;
     const after = () => `${m}.updated >= ${at(value.hi + 1)}`;

@@ -41,7 +41,7 @@ describe('bounded', () => {
     const socket = new EventEmitter();
     const search = bounded({ db, socket }, 600_000, sleep);
     const ended = assert.rejects(search, (error) => isCerebraError(error, 'client-closed'));
-    await waitFor(() => db.stats().idle < db.stats().total, 'the statement to be sent', 20_000);
+    await waitFor(() => db.stats().idle < db.stats().total, 'the statement to be sent');
     socket.emit('close');
     await ended;
     await atRest();

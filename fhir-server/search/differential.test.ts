@@ -176,7 +176,10 @@ const common = [
 
 const askers: Record<string, (() => string)[]> = {
   Patient: [
-    byToken(['identifier', 'gender', 'active', 'phone', 'telecom']),
+    byToken(['identifier', 'gender']),
+    // They have no system.
+    () =>
+      `${one(['active', 'phone', 'telecom'])}${one(['', '', ':not'])}=${alternatives(() => one(['', '|']) + escaped(one(codes)))}`,
     byString(['name', 'family', 'given', 'phonetic']),
     () => `${one(['name', 'family', 'phonetic'])}${one(['', '', ':exact', ':contains'])}=${alternatives(laterWord)}`,
     byDate(['birthdate']),

@@ -55,11 +55,15 @@ const TABLES: Partial<Record<SearchValue['kind'], string>> = {
   number: 'index_number',
 };
 
-/** The criterion, one with `filter`, as a test of index rows. */
-export function filterTest(ctx: ConditionContext, { param, values, filter = 'eq', name }: Criterion): IndexTest {
+/** The criterion, one with `filter`, as a test of index rows; undefined of `_lastUpdated`, a column of the resource. */
+export function filterTest(
+  ctx: ConditionContext,
+  { param, values, filter = 'eq', name }: Criterion,
+): IndexTest | undefined {
+  if (param.code === '_lastUpdated') return undefined;
   const isRanged = param.ranged === true;
   const table = isRanged ? 'index_quantity' : TABLES[values[0]?.kind ?? 'missing'];
-  if (table === undefined || param.code === '_lastUpdated') {
+  if (table === undefined) {
     throw new CerebraError('unsupported', `${filter} is not possible with ${param.code}`, { expression: [name] });
   }
   return {

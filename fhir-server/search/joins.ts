@@ -112,7 +112,8 @@ export function anyCondition(ctx: ConditionContext, criterion: Criterion, m: str
   if (has) return hasCondition(ctx, criterion, has, m);
   if (logic) return logicCondition(ctx, logic, m);
   if (compartment) return compartmentCondition(ctx, compartment, m);
-  return filter ? inIndex(ctx, filterTest(ctx, criterion), m) : condition(ctx, criterion, m);
+  const test = filter && filterTest(ctx, criterion);
+  return test ? inIndex(ctx, test, m) : condition(ctx, criterion, m);
 }
 
 /**

@@ -113,7 +113,8 @@ export async function tellBeyond(page: PageContext, criterion: Criterion, type: 
   const tokens = `{${beyond.map(({ token }) => String(token)).join(',')}}`;
   const [row] = await page.db.query<{ found: boolean }>(statementFor(text), [tokens]);
   if (!row!.found) return;
-  const diagnostics = `Some ${type} contain more than ${placesMax} resources of one type: chains find the first ${placesMax} of them, _contained=true finds all`;
+  const elsewhere = type === 'Bundle' ? '' : ', _contained=true finds all';
+  const diagnostics = `Some ${type} contain more than ${placesMax} resources of one type: chains find the first ${placesMax} of them${elsewhere}`;
   page.issues ??= [];
   page.issues.push({ severity: 'warning', code: 'incomplete', diagnostics, expression: [name] });
 }

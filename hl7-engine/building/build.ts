@@ -1,8 +1,8 @@
 // From resources to a message: which message, its header, and what its version has of it. HL7 v2.9 chapter 2.14.9 (MSH)
 import type { Resource } from '#fhir-model';
 import { CerebraError } from '#platform';
-import { buildMessage } from '../message/build.ts';
-import { loadDictionary } from '../message/dictionary.ts';
+import { buildMessage, type SegmentValue } from '../message/build.ts';
+import { type Dictionary, loadDictionary, type StructureNode } from '../message/dictionary.ts';
 import type { Hl7Message } from '../message/message.ts';
 import { type Building, type BuildTarget, since } from './building.ts';
 import { fitted } from './fit.ts';
@@ -81,6 +81,22 @@ export interface Built {
   used: ReadonlySet<Resource>;
 }
 
+/** Undefined for a structure that the version has not: OML came with 2.4, ORM went with 2.7. */
+function segmentNames(dictionary: Dictionary, version: string, structure: string): ReadonlySet<string> | undefined {
+  const nodes = dictionary.structureOf(dictionary.nearest(version), structure);
+  const names = (node: StructureNode): string[] => node.children?.flatMap(names) ?? node.name.split(',');
+  return nodes && new Set(nodes.flatMap(names));
+}
+
+/** Without those that receivers do not look for there, such as next of kin in a cancelled visit. */
+function allowed(body: SegmentValue[], { structure, target, warnings }: Building, name: string): SegmentValue[] {
+  return body.filter((segment) => {
+    const isAllowed = structure?.has(segment.name) ?? true;
+    if (!isAllowed) warnings.add(`${segment.name}: not in ${name} of ${target.version}`);
+    return isAllowed;
+  });
+}
+
 /**
  * Throws CerebraError: `business-rule` where the resources cannot be such a message, `unsupported` for a version that is not
  * built, `invalid` for text that the character set has not, `unavailable` where the dictionary could not be loaded.
@@ -106,9 +122,11 @@ export async function buildFrom({
     throw new CerebraError('business-rule', text, { expression: [focus.resourceType] });
   }
   const seen = watched(graph);
-  const building: Building = { graph: seen, target, nowMs, warnings: new Set() };
   const event = wanted.event ?? builder.eventOf(focus, told);
   const structure = builder.structures[event]!;
+  const dictionary = await loadDictionary();
+  const names = segmentNames(dictionary, target.version, structure);
+  const building: Building = { graph: seen, target, nowMs, structure: names, warnings: new Set() };
   const body = builder.segments(building, focus, event, told);
   checkTold(focus, seen);
   const type = since(building, '2.3.1') ? [builder.code, event, structure] : [builder.code, event];
@@ -120,8 +138,7 @@ export async function buildFrom({
       ...{ 7: dtmOf(nowMs), 9: type, 10: controlId, 11: target.processingId, 12: target.version },
     },
   };
-  const dictionary = await loadDictionary();
-  const segments = fitted(body, dictionary, target.version, building.warnings);
+  const segments = fitted(allowed(body, building, structure), dictionary, target.version, building.warnings);
   const message = buildMessage({ charset: target.charset, segments: [header, ...segments] });
   return { message, warnings: [...building.warnings], used: seen.used };
 }

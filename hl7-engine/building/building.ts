@@ -26,6 +26,8 @@ export interface Building {
   readonly graph: Graph;
   /** When the message is made, milliseconds since 1970 UTC. */
   readonly nowMs: number;
+  /** Names of the segments that the message's structure has in its version, where the dictionary knows it. */
+  readonly structure?: ReadonlySet<string> | undefined;
   /** What has no place in the message, without values. */
   readonly warnings: Set<string>;
 }
@@ -40,6 +42,10 @@ export function since({ target }: Pick<Building, 'target'>, version: string): bo
   return true;
 }
 
+/** Whether TQ1 or SPM, which came with 2.5, has a place: ORM^O01, kept as it was, has neither also then. */
+export const takes = (building: Pick<Building, 'target' | 'structure'>, segment: 'TQ1' | 'SPM'): boolean =>
+  building.structure?.has(segment) ?? since(building, '2.5');
+
 export const isObject = (value: Json | undefined): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
@@ -47,3 +53,11 @@ export const objects = (value: Json | undefined): JsonObject[] => (Array.isArray
 
 export const text = (value: Json | undefined): string | undefined =>
   typeof value === 'string' && value !== '' ? value : undefined;
+
+/** Tells of what the resource says there and no field takes. */
+export function noPlace({ warnings }: Building, resource: JsonObject, elements: readonly string[]): void {
+  for (const element of elements) {
+    if (resource[element] !== undefined)
+      warnings.add(`${String(resource.resourceType)}.${element} has no place in the message`);
+  }
+}

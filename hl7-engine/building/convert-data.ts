@@ -6,11 +6,11 @@ import { namedZone } from '../mapping/datetime.ts';
 import { mapMessage } from '../mapping/map.ts';
 import { transactionBundle } from '../mapping/transaction-bundle.ts';
 import { checkHeader } from '../message/header.ts';
-import { parseMessage } from '../message/message.ts';
 import { Refusal } from '../message/refusal.ts';
 import { fromXml } from '../message/v2xml/read.ts';
 import { buildableTypes, buildFrom, messageFor, versions, type WantedMessage, wantedMessage } from './build.ts';
 import { isObject, objects, text } from './building.ts';
+import { parseDecoded } from './decoded-text.ts';
 import { createGraph, type OpenGraph } from './graph.ts';
 import { buildTarget, type SenderConfig } from './target.ts';
 
@@ -74,7 +74,7 @@ function hl7Path({ segment, sequence, field, repetition, component }: NonNullabl
 }
 
 /** A message whose line ends were lost on the way through JSON editors. */
-const withReturns = (text: string): Buffer => Buffer.from(text.replaceAll(/\r\n|\n/g, '\r'), 'utf8');
+const withReturns = (text: string): string => text.replaceAll(/\r\n|\n/g, '\r');
 
 interface Converted {
   bundle: Resource;
@@ -82,7 +82,7 @@ interface Converted {
 }
 
 function toBundle({ data, type }: Asked, { config }: ConvertDataParts): Converted {
-  const message = type === 'Hl7v2xml' ? fromXml(Buffer.from(data, 'utf8')) : parseMessage(withReturns(data));
+  const message = type === 'Hl7v2xml' ? fromXml(Buffer.from(data, 'utf8')) : parseDecoded(withReturns(data));
   checkHeader(message);
   const zone = namedZone(config.timeZone ?? 'UTC');
   const mapped = mapMessage(message, '0', { zone, identifierSystems: config.identifierSystems ?? {} });

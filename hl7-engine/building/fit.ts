@@ -35,7 +35,8 @@ export function fitted(
         fields[Number(key)] = fittedField(value, { definition: own, dictionary, version: known, place, warnings });
       }
     }
-    return [{ name: segment.name, fields }];
+    // A line of its name alone says nothing.
+    return Object.keys(fields).length === 0 ? [] : [{ name: segment.name, fields }];
   });
 }
 

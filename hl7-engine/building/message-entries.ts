@@ -20,6 +20,8 @@ export interface MessageContent {
   /** Of the header: where references within it begin. */
   fullUrl: string | undefined;
   entries: TransactionEntry[];
+  /** Where each of them stands in the message: before them is the header, and maybe more. */
+  places: number[];
 }
 
 const fault = (words: string, where: string, code: 'invalid' | 'required' = 'invalid'): CerebraError =>
@@ -39,6 +41,7 @@ export function messageContent(bundle: Resource, baseUrl: string): MessageConten
   const focus = new Set(
     objects(header.focus).flatMap(({ reference }) => absolute(text(reference), fullUrl, known, baseUrl) ?? []),
   );
+  const places: number[] = [];
   const content = entries.flatMap((entry, index): TransactionEntry[] => {
     const resource = entry.resource as Resource | undefined;
     if (resource === undefined || envelope.has(resource.resourceType)) return [];
@@ -48,10 +51,11 @@ export function messageContent(bundle: Resource, baseUrl: string): MessageConten
       throw fault(words, `Bundle.entry[${index}].fullUrl`, 'required');
     }
     const whole = withReferences(resource, url, known, baseUrl) as Resource;
+    places.push(index);
     return [entryOf(whole, url, focus.has(url), baseUrl)];
   });
   assertFocus(header, known, content.length);
-  return { header, fullUrl, entries: content };
+  return { header, fullUrl, entries: content, places };
 }
 
 /** What a message is about stands in it, or at an address that others can read: an `ok` for what never came would lose it. */

@@ -1,7 +1,7 @@
 // Annotation as NTE: https://hl7.org/fhir/uv/v2mappings/ (NTE[Observation], NTE[ServiceRequest])
 import type { Json, JsonObject } from '#fhir-model';
 import type { SegmentValue } from '../message/build.ts';
-import { type Building, isObject, objects, since, text } from './building.ts';
+import { type Building, isObject, objects, text } from './building.ts';
 import { cwe } from './types/coded.ts';
 import { xcn } from './types/reference.ts';
 import { dtm } from './types/time.ts';
@@ -29,7 +29,8 @@ function nte(building: Building, note: JsonObject, number: number): SegmentValue
   const named =
     speaker === undefined && text(note.authorString) !== undefined ? { display: note.authorString! } : undefined;
   const author = isObject(note.authorReference) ? note.authorReference : named;
-  const late = since(building, '2.6') ? { 5: author && xcn(building, author), 6: dtm(note.time) } : {};
   const own = { 1: String(number), 2: speaker, 3: lines(text(note.text)!), 4: cwe(building, type) };
-  return { name: 'NTE', fields: { ...own, ...late } };
+  // What is empty goes without a word, what an older version has not is told (fit.ts).
+  const late = Object.entries({ 5: author && xcn(building, author), 6: dtm(note.time) });
+  return { name: 'NTE', fields: { ...own, ...Object.fromEntries(late.filter(([, value]) => value !== undefined)) } };
 }

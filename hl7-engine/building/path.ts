@@ -41,7 +41,7 @@ function testOf(inside: string | undefined): Test | undefined {
 
 /** The text itself, or a code somewhere within. */
 function holds(value: Json | undefined, wanted: string): boolean {
-  if (typeof value === 'string') return value === wanted;
+  if (typeof value === 'string' || typeof value === 'boolean') return String(value) === wanted;
   if (Array.isArray(value)) return value.some((item) => holds(item, wanted));
   return isObject(value) && (value.code === wanted || holds(value.coding, wanted));
 }

@@ -234,6 +234,15 @@ function assertAnswerable({ responder }: ProcessMessageParts, { url, place }: An
   });
 }
 
+/** Faults of the transaction's entries, told by where they stand in the message. */
+function asSent(outcome: Resource, { places }: MessageContent): Resource {
+  const words = stringify(outcome).replaceAll(
+    /(?<=Bundle\.entry\[)\d+(?=\])/g,
+    (index) => `${places[Number(index)] ?? index}`,
+  );
+  return JSON.parse(words) as Resource;
+}
+
 async function processMessage(parts: ProcessMessageParts, request: OperationRequest): Promise<OperationAnswer> {
   const bundle = one<Resource>(request.input, 'content')!;
   const content = messageContent(bundle, parts.baseUrl);
@@ -248,7 +257,7 @@ async function processMessage(parts: ProcessMessageParts, request: OperationRequ
     // Who asked for an answer by another way takes any 2xx for the promise of one.
     if (!isCerebraError(error) || isAsync) throw error;
     const id = derivedId('OperationOutcome', [content.header.id, String(parts.clock.now())]);
-    const outcome = { ...operationOutcome(error.issues), id } as Resource;
+    const outcome = { ...asSent(operationOutcome(error.issues), content), id } as Resource;
     if (error.status >= 500) parts.log.warn({ err: error }, 'a FHIR message could not be processed');
     return {
       resource: responseBundle(parts, content.header, error.status >= 500 ? 'transient-error' : 'fatal-error', outcome),

@@ -26,6 +26,30 @@ function quantity(building: Building, value: Json): ObxValue | undefined {
     : { type: 'SN', value: [text(comparator), digits], unit };
 }
 
+/** `1 mg : 24 h`: SN has one unit for both ends. */
+function pairText(first: JsonObject, separator: string, second: JsonObject): ObxValue {
+  const side = (end: JsonObject): string =>
+    [`${text(end.comparator) ?? ''}${number(end) ?? ''}`, text(end.unit) ?? text(end.code) ?? ''].join(' ').trim();
+  return textual(`${side(first)} ${separator} ${side(second)}`);
+}
+
+/** An amount in some time is of two units, and a ratio of one to nothing is none. */
+function ratio(building: Building, { numerator, denominator }: JsonObject): ObxValue | undefined {
+  if (!isObject(numerator) || !isObject(denominator)) return undefined;
+  if (number(numerator) === undefined || number(denominator) === undefined) return undefined;
+  const isAlike = sameUnit(building, numerator, denominator) && denominator.comparator === undefined;
+  return isAlike ? pair(building, numerator, ':', denominator) : pairText(numerator, ':', denominator);
+}
+
+function range(building: Building, { low, high }: JsonObject): ObxValue | undefined {
+  const units = [low, high].filter((end) => unitOf(building, end) !== undefined);
+  const isAlike = units.length < 2 || sameUnit(building, low, high);
+  return isAlike ? pair(building, low, '-', high) : pairText(low as JsonObject, '-', high as JsonObject);
+}
+
+const sameUnit = (building: Building, one: Json | undefined, other: Json | undefined): boolean =>
+  JSON.stringify(unitOf(building, one)) === JSON.stringify(unitOf(building, other));
+
 /** Both ends have one unit: that of OBX-6. */
 function pair(
   building: Building,
@@ -71,9 +95,8 @@ const makers: Readonly<Record<string, Maker>> = {
   valueString: (_building, value) => (typeof value === 'string' ? textual(value) : undefined),
   valueBoolean: (building, value) => ({ type: coded(building), value: yesNo(value) }),
   valueInteger: (_building, value) => (isNumber(value) ? { type: 'NM', value: decimalText(value) } : undefined),
-  valueRange: (building, value) => (isObject(value) ? pair(building, value.low, '-', value.high) : undefined),
-  valueRatio: (building, value) =>
-    isObject(value) ? pair(building, value.numerator, ':', value.denominator) : undefined,
+  valueRange: (building, value) => (isObject(value) ? range(building, value) : undefined),
+  valueRatio: (building, value) => (isObject(value) ? ratio(building, value) : undefined),
   valueTime: (_building, value) => typed('TM', tm(value)),
   valueDateTime: (building, value) => typed(moment(building), dtm(value)),
   valuePeriod: (_building, value) =>

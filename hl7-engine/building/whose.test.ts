@@ -39,7 +39,10 @@ const both = [patient('1'), patient('2')];
 test('a result, a visit, a diagnosis, an order of another patient makes no message', async () => {
   const visit: Resource = { resourceType: 'Encounter', id: 'e', status: 'in-progress', ...of('2') };
   const condition: Resource = { resourceType: 'Condition', id: 'c', code: { text: 'x' }, ...of('2') };
-  const request: Resource = { resourceType: 'ServiceRequest', id: 's', status: 'active', intent: 'order', ...of('2') };
+  const request: Resource = {
+    ...{ resourceType: 'ServiceRequest', id: 's', status: 'active', intent: 'order', code: { text: 'K' } },
+    ...of('2'),
+  };
   const to = (name: string): JsonObject => ({ reference: name });
   const cases: [type: string, focus: Resource, other: Resource][] = [
     ['ORU', report(of('1')), observation(of('2'))],

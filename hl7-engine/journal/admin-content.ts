@@ -107,7 +107,7 @@ export const deadLetterPage = pageOf(
 const reviewProperties = {
   id: { type: 'string' },
   message: { type: 'string', description: 'Number of the message' },
-  kind: { type: 'string', enum: ['identity', 'merge', 'order', 'content'] },
+  kind: { type: 'string', enum: ['identity', 'merge', 'order', 'content', 'continuation'] },
   text: { type: 'string' },
   references: { ...texts, description: 'Resources it is about' },
   details: {},

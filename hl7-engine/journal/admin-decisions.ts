@@ -29,7 +29,7 @@ const stateParameter: AdminParameter = {
   example: 'open',
 };
 
-const kinds = ['identity', 'merge', 'order', 'content'];
+const kinds = ['identity', 'merge', 'order', 'content', 'continuation'];
 const kindParameter: AdminParameter = {
   name: 'kind',
   in: 'query',

@@ -60,6 +60,7 @@ export function runRoutes(options: RunOptions): AdminRoute[] {
         'With the routes as they are now, in the order in which they came, one patient after the other; messages that come later are not in it.',
       request: runRequest(filterJsonSchema),
       response: runContent,
+      statuses: [202],
       handle: (request) => begin(options, request),
     },
     {

@@ -245,6 +245,7 @@ test('a run over a search: begun, watched to its end, and what it can no longer 
     { filter: {}, author: 'kim' },
     { filter: { odd: 1 }, author: 'kim' },
     { filter: { state: 'failed' } },
+    { filter: { controlId: 'a\u0000b' }, author: 'kim' },
     {},
   ]) {
     assert.equal((await call(`POST ${runs}`, { body })).status, 400, JSON.stringify(body));

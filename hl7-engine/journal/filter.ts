@@ -5,7 +5,13 @@ import { messageStates } from './journal.ts';
 import { type Filter, hasWords } from './search.ts';
 
 const textMax = 300;
-const text = z.string().trim().min(1).max(textMax);
+const text = z
+  .string()
+  .trim()
+  .min(1)
+  .max(textMax)
+  // PostgreSQL's text has none, so no message would be found by it.
+  .refine((value) => !value.includes('\u0000'), 'has the character U+0000');
 const flag = z.union([z.boolean(), z.enum(['true', 'false']).transform((value) => value === 'true')]);
 const instant = z
   .string()

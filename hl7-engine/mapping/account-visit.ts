@@ -1,12 +1,14 @@
 // Which visit a message means that has the account's number (PID-18) and none of the visit (PV1-19): the one that the account has.
+// Which one it means that has a number no visit has yet: the one that came under the account's number alone.
 // HL7 v2.9 chapter 3.4.2.18: an account may have several visits.
-import type { Resource, TransactionEntry } from '#fhir-model';
+import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
 import type { Segment } from '../message/message.ts';
 import { list } from './compact.ts';
 import type { Mapping } from './context.ts';
 import { type Identifier, identifierCriterion } from './identifiers.ts';
 import { accountNumber, numberKey } from './identity.ts';
 import { lookUp } from './look-up.ts';
+import type { MappedPatient } from './patient.ts';
 
 type Choose = NonNullable<TransactionEntry['choose']>;
 type Merge = NonNullable<TransactionEntry['merge']>;
@@ -35,6 +37,56 @@ export function visitOfAccount(mapping: Mapping, account: Identifier, which: 'an
     if (more.length === 0) return { follow: `Encounter/${first.id}` };
     mapping.warnings.add('PV1-19: the account (PID-18) has several visits; which of them is meant cannot be told');
     return choose(matches);
+  };
+}
+
+/** Who the message is of, and when the visit began by it (PV1-44), as an instant. */
+export interface NumberedVisit {
+  account: Identifier;
+  patient: Pick<MappedPatient, 'key' | 'replaced'>;
+  began: string | undefined;
+}
+
+/** Events that may begin another visit of the account. */
+const beginnings = new Set(['A01', 'A04', 'A05', 'A14']);
+
+/**
+ * As `choose`, where nothing has the visit's number: the visit that came under the account's alone, is the same patient's and has not ended. One
+ * that begins with the message is it only if both began at the same time.
+ */
+export function visitWithoutNumber(
+  mapping: Mapping,
+  { account, patient, began }: NumberedVisit,
+  choose: Choose,
+): Choose {
+  const byAccount = lookUp(mapping.lookUps, `Encounter?${identifierCriterion(account)}`, account);
+  const isKnownByIt = ({ identifier }: Resource): boolean =>
+    list(identifier).every((one) => numberKey(one) === numberKey(account));
+  const isPatients = ({ subject }: Resource): boolean => {
+    const reference = String((subject as JsonObject | undefined)?.reference);
+    return reference === `Patient/${mapping.patients.get(patient.key)?.known?.id}` || patient.replaced.has(reference);
+  };
+  const mayBe = ({ period }: Resource): boolean => {
+    const start = Date.parse(String((period as JsonObject | undefined)?.start));
+    const isAnother = began !== undefined && !Number.isNaN(start) && Date.parse(began) !== start;
+    return beginnings.has(mapping.event) ? Date.parse(String(began)) === start : !isAnother;
+  };
+  return (matches) => {
+    if (matches.length > 0) return choose(matches);
+    const open = byAccount().filter(({ status }) => status !== 'finished' && !never.has(String(status)));
+    const [only, ...more] = open.filter((one) => isKnownByIt(one) && isPatients(one) && mayBe(one));
+    return only === undefined || more.length > 0 ? {} : { follow: `Encounter/${only.id}` };
+  };
+}
+
+/** A visit that gets a number of its own is not known by the account's any longer: the next visit has that too. */
+export function underOwnNumber(account: Identifier, merge: Merge): Merge {
+  return (existing, incoming) => {
+    const numbers = list(existing?.identifier);
+    const own = numbers.filter((one) => numberKey(one) !== numberKey(account));
+    const isKnownByIt = existing !== undefined && numbers.length > 0 && own.length === 0;
+    if (!isKnownByIt) return merge(existing, incoming);
+    return merge({ ...existing, identifier: incoming.identifier } as Resource, incoming);
   };
 }
 

@@ -7,7 +7,7 @@ import { codingSystem } from './codesystems.ts';
 import { compact } from './compact.ts';
 import { createMapping, type Mapping } from './context.ts';
 import { address, codeableConcept, contactPoint, humanName } from './datatypes.ts';
-import { date, dateTime, fixedZone, instant, namedZone, time } from './datetime.ts';
+import { date, dateTime, fixedZone, instant, namedZone, time, type Zone } from './datetime.ts';
 import { decimal, decimalText } from './decimal.ts';
 import { cxIdentifier, tokenCriterion } from './identifiers.ts';
 import { unitOf } from './units.ts';
@@ -57,6 +57,31 @@ test('a named zone follows its clock changes', () => {
   assert.equal(dateTime('202607010000', namedZone('America/St_Johns')), '2026-07-01T00:00:00-02:30');
   assert.equal(dateTime('193503040506', namedZone('Africa/Monrovia')), '1935-03-04T05:06:00-00:44');
   assert.throws(() => namedZone('Nowhere/Town'), RangeError);
+});
+
+test('where clocks change: the first of what they show twice, the former offset for what they never show', () => {
+  const [newYork, berlin] = ['America/New_York', 'Europe/Berlin'].map(namedZone) as [Zone, Zone];
+  const times: [Zone, string, string][] = [
+    [newYork, '202603080159', '2026-03-08T01:59:00-05:00'],
+    [newYork, '202603080230', '2026-03-08T02:30:00-05:00'],
+    [newYork, '202603080300', '2026-03-08T03:00:00-04:00'],
+    [newYork, '202611010130', '2026-11-01T01:30:00-04:00'],
+    [newYork, '202611010200', '2026-11-01T02:00:00-05:00'],
+    [berlin, '202603290159', '2026-03-29T01:59:00+01:00'],
+    [berlin, '202603290230', '2026-03-29T02:30:00+01:00'],
+    [berlin, '202603290300', '2026-03-29T03:00:00+02:00'],
+    [berlin, '202610250230', '2026-10-25T02:30:00+02:00'],
+    [berlin, '202610250300', '2026-10-25T03:00:00+01:00'],
+    [namedZone('Pacific/Auckland'), '202609270230', '2026-09-27T02:30:00+12:00'],
+    [namedZone('Pacific/Auckland'), '202604050230', '2026-04-05T02:30:00+13:00'],
+  ];
+  for (const [zone, sent, read] of times) assert.equal(dateTime(sent, zone), read);
+});
+
+test("UTC's mark is an offset", () => {
+  assert.equal(dateTime('20260301120000Z', utc), '2026-03-01T12:00:00+00:00');
+  assert.equal(dateTime('20260301120000.25Z', fixedZone('+02:00')), '2026-03-01T12:00:00.25+00:00');
+  assert.equal(dateTime('20260301Z', utc), undefined);
 });
 
 test('what is no time is none', () => {

@@ -24,11 +24,19 @@ export function namedZone(name: string): Zone {
     return text === '' ? 'Z' : text.slice(0, '+00:00'.length);
   };
   return {
-    // The offset depends on the instant, which depends on the offset: twice is enough but for the hour that a clock
-    // change repeats or leaves out, where either answer is right.
-    offsetAt: (wallMs) => offsetOf(wallMs - offsetMs(offsetOf(wallMs))),
+    // What the clocks go back over means the first of the two, and what they leave out is of a clock that has not been changed:
+    // https://www.rfc-editor.org/rfc/rfc5545#section-3.3.5. So no time comes before one that a clock showed earlier.
+    offsetAt(wallMs) {
+      const before = offsetOf(wallMs - dayMs);
+      const after = offsetOf(wallMs + dayMs);
+      const holds = (offset: string): boolean => offsetOf(wallMs - offsetMs(offset)) === offset;
+      return before === after || holds(before) || !holds(after) ? before : after;
+    },
   };
 }
+
+/** More than any offset: clocks change less often. */
+const dayMs = 86_400_000;
 
 function offsetMs(offset: string): number {
   const match = /^([+-])(\d\d):(\d\d)$/.exec(offset);
@@ -49,8 +57,11 @@ interface Dtm {
 
 const dtm = /^(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:\.(\d{1,9})?)?)?)?)?)?)?(?:([+-])(\d\d)(\d\d))?$/;
 
+/** ISO 8601's mark of UTC, which DTM has not and some senders write. */
+const utcMark = /(?<=^\d{10,14}(?:\.\d*)?)Z$/;
+
 function parse(text: string | undefined): Dtm | undefined {
-  const match = text === undefined ? null : dtm.exec(text.trim());
+  const match = text === undefined ? null : dtm.exec(text.trim().replace(utcMark, '+0000'));
   if (!match) return undefined;
   const [, year = '', month, day, hour, minute = '00', second = '00', fraction = '', sign, zoneHour, zoneMinute] =
     match;

@@ -2,7 +2,13 @@
 import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
 import type { Part, Segment } from '../message/message.ts';
 import { Refusal } from '../message/refusal.ts';
-import { isAccount, visitOfAccount, withoutAccountNumber } from './account-visit.ts';
+import {
+  isAccount,
+  underOwnNumber,
+  visitOfAccount,
+  visitWithoutNumber,
+  withoutAccountNumber,
+} from './account-visit.ts';
 import { destination, locationReference, placeName } from './administration/location.ts';
 import { encounterParticipants } from './administration/roles.ts';
 import { putDerived } from './administration/upsert.ts';
@@ -22,7 +28,7 @@ import { list } from './compact.ts';
 import type { Mapping } from './context.ts';
 import { derivedId } from './derived-id.ts';
 import { type Identifier, identifierCriterion } from './identifiers.ts';
-import { visitIdentifiers } from './identity.ts';
+import { accountNumber, visitIdentifiers } from './identity.ts';
 import { merging } from './merge.ts';
 import { instantOf } from './ordering.ts';
 import { type MappedPatient, restrict } from './patient.ts';
@@ -30,6 +36,8 @@ import { OpenGroup } from './structure/group.ts';
 import { runTable } from './table/table.ts';
 import { pv1Encounter } from './tables/pv1.ts';
 import { pv2Encounter } from './tables/pv2.ts';
+
+type Merge = NonNullable<TransactionEntry['merge']>;
 
 export interface EncounterSegments {
   pid: Segment;
@@ -70,11 +78,8 @@ export function upsertEncounter(
   if (key !== undefined) {
     const url = `Encounter?${identifierCriterion(key)}`;
     const constants = constantsOf(mapping, segments.pid, key, draft, event);
-    const byAccount = isAccount(mapping, segments.pid, key) && {
-      choose: visitOfAccount(mapping, key, 'open', onlyOne),
-      merge: withoutAccountNumber(key, merge),
-    };
-    const reference = mapping.add({ method: 'PUT', url, resource: draft.resource, merge, constants, ...byAccount });
+    const known = knownBy(mapping, segments, patient, key, merge);
+    const reference = mapping.add({ method: 'PUT', url, resource: draft.resource, constants, ...known });
     if (!draft.defaults.has('class') && mapping.entries.at(-1)?.fullUrl !== reference)
       mapping.warnings.add('PV1-2: no visit number (PV1-19) to know the visit by that the class is of; left out');
     return reference;
@@ -83,6 +88,27 @@ export function upsertEncounter(
   const id = derivedId('Encounter', own);
   putDerived(mapping, { url: `Encounter/${id}`, resource: { ...draft.resource, id }, merge }, own);
   return `Encounter/${id}`;
+}
+
+/** How the visit is found where nothing has its number, and what it is known by then. */
+function knownBy(
+  mapping: Mapping,
+  { pid, pv1 }: EncounterSegments,
+  patient: MappedPatient,
+  key: Identifier,
+  merge: Merge,
+): { choose?: NonNullable<TransactionEntry['choose']>; merge: Merge } {
+  if (isAccount(mapping, pid, key)) {
+    return {
+      choose: visitOfAccount(mapping, key, 'open', onlyOne('account (PID-18)')),
+      merge: withoutAccountNumber(key, merge),
+    };
+  }
+  const account = accountNumber(mapping, pid.field(18).repetition(1));
+  if (account === undefined || !mapping.event.startsWith('A')) return { merge };
+  const began = instantOf(pv1.field(44).text, mapping.zone);
+  const choose = visitWithoutNumber(mapping, { account, patient, began }, onlyOne('visit number (PV1-19)'));
+  return { choose, merge: underOwnNumber(account, merge) };
 }
 
 const personEvents: ReadonlySet<string> = new Set(['A28', 'A29', 'A31']);
@@ -127,10 +153,15 @@ export function findOrCreateEncounter(
 }
 
 /** A number that several visits have means none of them. */
-const onlyOne: NonNullable<TransactionEntry['choose']> = (matches) => {
-  if (matches.length <= 1) return { match: matches[0] };
-  throw severalVisits(matches);
-};
+const onlyOne =
+  (number: VisitNumber): NonNullable<TransactionEntry['choose']> =>
+  (matches) => {
+    if (matches.length <= 1) return { match: matches[0] };
+    throw severalVisits(number, matches);
+  };
+
+/** What a visit is known by, and what else would say which one it is. */
+type VisitNumber = 'account (PID-18)' | 'visit number (PV1-19)';
 
 /** The visit that is there, which has to be the patient's. */
 function visitOf(mapping: Mapping, patient: MappedPatient): NonNullable<TransactionEntry['choose']> {
@@ -192,7 +223,10 @@ function encounter(
   if (others.some(({ name }) => name === 'ARV')) restrict(resource);
   const [now, atTheTime, pending] = [3, 11, 42].map((field) => isDeleted(pv1.field(field)));
   const noPlace = { now: now!, temporary: atTheTime!, pending: pending! };
-  return { resource, defaults, cleared, nobody: kindsDeleted(pv1), noPlace, at };
+  if (isDeleted(pv1.field(37))) cleared.push('hospitalization.destination');
+  // R4 asks for a class: without one now, the former stays.
+  const gone = cleared.filter((path) => path !== 'class');
+  return { resource, defaults, cleared: gone, nobody: kindsDeleted(pv1), noPlace, at };
 }
 
 /** Fields of people -> what they are to the visit, v3 ParticipationType. */
@@ -282,7 +316,7 @@ function encounterMerge(
   { defaults, cleared, nobody, noPlace, at }: Draft,
   event: VisitEvent,
   patient: MappedPatient,
-): NonNullable<TransactionEntry['merge']> {
+): Merge {
   const change = merging({
     defaults,
     cleared: event.reopens ? [...cleared, ...reopenedPaths] : cleared,
@@ -335,12 +369,14 @@ function assertSamePatient(existing: Resource, incoming: Resource, { replaced }:
   throw anotherPatients(existing, [String(now)]);
 }
 
-function severalVisits(visits: readonly Resource[]): Refusal {
-  const text =
-    'The account (PID-18) is the number of several visits: send the visit number (PV1-19), or merge them (A42)';
+function severalVisits(number: VisitNumber, visits: readonly Resource[]): Refusal {
+  const isAccounts = number === 'account (PID-18)';
+  const remedy = isAccounts ? 'send the visit number (PV1-19), or merge them (A42)' : 'merge them (A42)';
+  const text = `The ${number} is the number of several visits: ${remedy}`;
   const references = visits.map(({ id }) => `Encounter/${id}`);
   const review = { kind: 'identity' as const, text, references };
-  return new Refusal('AE', '205', text, { location: { segment: 'PID', field: 18 }, review });
+  const location = isAccounts ? { segment: 'PID', field: 18 } : { segment: 'PV1', field: 19 };
+  return new Refusal('AE', '205', text, { location, review });
 }
 
 function anotherPatients(visit: Resource, others: string[]): Refusal {

@@ -7,7 +7,7 @@ import { isOutdated, type Order, unitedMeta } from './ordering.ts';
 export interface MergeRules {
   /** Elements of the incoming resource that only stand in for what the message does not say. */
   defaults?: ReadonlySet<string>;
-  /** Elements that the message says have no value any more (`""`). */
+  /** Elements that the message says have no value any more (`""`); of identifiers see below. */
   cleared?: readonly string[];
   /** Elements whose lists are united, by what makes two items the same. */
   united?: Readonly<Record<string, (item: JsonObject) => string>>;
@@ -63,7 +63,8 @@ export function merging(rules: MergeRules): NonNullable<TransactionEntry['merge'
     if (existing === undefined) return incoming;
     if (rules.ordered !== undefined && isOutdated(existing, incoming, rules.ordered)) return existing;
     const result: Resource = { ...existing };
-    for (const path of rules.cleared ?? []) clear(result, path);
+    // Numbers come from several fields and senders: what one field has no longer says nothing of the others.
+    for (const path of rules.cleared ?? []) if (path !== 'identifier') clear(result, path);
     driveOut(result, incoming);
     for (const [name, value] of Object.entries(incoming)) {
       if (rules.defaults?.has(name) && existing[name] !== undefined && existing[name] !== 'unknown') continue;

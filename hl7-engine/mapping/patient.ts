@@ -3,6 +3,7 @@ import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
 import type { Segment } from '../message/message.ts';
 import { primaryCare } from './administration/roles.ts';
 import { formsOf, type KnownPatient, patientKeyOf } from './alias.ts';
+import { systems } from './codes/systems.ts';
 import { list } from './compact.ts';
 import type { Mapping } from './context.ts';
 import { uniteIdentifiers } from './identifiers.ts';
@@ -67,7 +68,9 @@ export function upsertPatient(mapping: Mapping, segments: PatientSegments): Mapp
     merge: (existing, incoming) => {
       replaced.clear();
       for (const name of replacedBy(existing)) replaced.add(name);
-      return withNumbers(change(existing, incoming), existing, incoming);
+      const known = existing && withoutDeleted(segments.pid, existing);
+      const changed = change(known, incoming);
+      return changed === known ? withNumbers(existing!, existing, incoming) : changed;
     },
   });
   return mapped(mapping, { reference, key: keyOf(identity), identity, replaced });
@@ -77,6 +80,19 @@ function mapped(mapping: Mapping, patient: MappedPatient): MappedPatient {
   const known = mapping.patients.get(patient.key);
   if (known !== undefined) known.reference = patient.reference;
   return patient;
+}
+
+/** Fields of one number each, whose `""` takes that number away, by what they are known by. */
+const numberFields: readonly [number, (identifier: JsonObject) => boolean][] = [
+  [19, ({ system }) => system === systems.ssn],
+  [20, ({ type }) => list((type as JsonObject | undefined)?.coding).some(({ code }) => code === 'DL')],
+];
+
+function withoutDeleted(pid: Segment, existing: Resource): Resource {
+  const gone = numberFields.filter(([field]) => pid.field(field).isNull).map(([, isOf]) => isOf);
+  if (gone.length === 0) return existing;
+  const identifier = list(existing.identifier).filter((one) => !gone.some((isOf) => isOf(one)));
+  return { ...existing, identifier };
 }
 
 /** ORU: creates the patient if unknown; a result never changes demographics. Throws Refusal as upsertPatient. */

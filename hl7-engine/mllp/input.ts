@@ -6,7 +6,7 @@ import { isCutWide } from '../message/wide.ts';
 import type { Source } from '../seams.ts';
 import type { Traffic } from '../transport/traffic.ts';
 import { createFrameDecoder } from './frame.ts';
-import { createRequestCheck } from './http-request.ts';
+import { createOpeningCheck, type Mistaken } from './opening.ts';
 
 /** Bytes that all connections together hold. */
 export interface Held {
@@ -55,7 +55,10 @@ const cutWide =
   'The message is UTF-16 or UTF-32 and does not end with a segment: characters of these sets hold the bytes that end an MLLP ' +
   'frame (1C 0D), so it may be cut. Send UNICODE UTF-8, or send it over HTTP';
 
-const notHttp = 'This port takes HL7 in MLLP frames, not HTTP: over HTTP messages go to POST /hl7';
+const notThis: Record<Mistaken, string> = {
+  http: 'This port takes HL7 in MLLP frames, not HTTP: over HTTP messages go to POST /hl7',
+  tls: 'This port takes HL7 in MLLP frames without TLS: send it so, or give the listener a certificate (tls in HL7_LISTENERS)',
+};
 
 // Where memory is short only who holds a considerable part of it is refused.
 const considerable = 1 / 1000;
@@ -90,7 +93,7 @@ export function createInput(
     abandon('unterminated', `The MLLP frame was not ended within ${frameTimeoutMs} ms`),
   );
 
-  const isRequest = createRequestCheck();
+  const openingOf = createOpeningCheck();
 
   const watch = (): void => timer.watch(socket.isPaused() ? 0 : decoder.openFrame(), frameTimeoutMs);
   const settle = (): void => {
@@ -109,10 +112,12 @@ export function createInput(
   return {
     push(chunk) {
       clearTimeout(trailerTimer);
-      if (isRequest(chunk)) {
+      const mistaken = openingOf(chunk);
+      if (mistaken !== undefined) {
         decoder.abandon();
+        settle();
         traffic.garbage(chunk.length);
-        return events.refused(chunk, new Refusal('AR', '200', notHttp));
+        return events.refused(chunk, new Refusal('AR', '200', notThis[mistaken]));
       }
       decoder.push(chunk);
       if (decoder.awaitsTrailer()) {

@@ -10,7 +10,6 @@ import { listening } from '../testing/mllp.ts';
 import { createAddressList, isRange, plainAddress } from '../transport/addresses.ts';
 import { type Traffic, trafficMetrics } from '../transport/traffic.ts';
 import { createGate } from './gate.ts';
-import { createRequestCheck } from './http-request.ts';
 import { createInput, type Held } from './input.ts';
 import { createMllpServer, type MllpServer, type MllpServerOptions } from './server.ts';
 
@@ -132,17 +131,6 @@ test('an HTTP request is refused, whatever its body holds', async (t) => {
   assert.deepEqual(handled, ['MSH|^~\\&|LAB\r']);
   assert.equal(refused.length, methods.length);
   assert.match(refused[0]![1], /not HTTP: over HTTP messages go to POST \/hl7/);
-});
-
-test('an HTTP request is known however it is cut, and only at the beginning', () => {
-  const asked = (...chunks: string[]): boolean[] => {
-    const isRequest = createRequestCheck();
-    return chunks.map((chunk) => isRequest(Buffer.from(chunk, 'latin1')));
-  };
-  assert.deepEqual(asked('P', 'O', 'ST', ' /', 'POST /'), [false, false, false, true, false]);
-  assert.deepEqual(asked('OPTIONS', ' * HTTP/1.1'), [false, true]);
-  assert.deepEqual(asked('\r\nPOST / ', 'POST / '), [false, false]);
-  assert.deepEqual(asked('', 'POSTAL ', 'GET / '), [false, false, false]);
 });
 
 test('the time of a frame is its own, and does not run while nothing is read', (t) => {

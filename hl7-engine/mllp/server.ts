@@ -106,21 +106,21 @@ export function createMllpServer(options: MllpServerOptions): MllpServer {
   };
 }
 
-type Refused = (reason: ConnectionRefusal, address: string) => void;
+/** `fault`: what was wrong with a handshake. */
+type Refused = (reason: ConnectionRefusal, address: string, fault?: string) => void;
 
 const refusalLogEveryMs = 10_000;
 
-/** Each is counted; of many in a row one in 10 s is logged. */
+/** Each is counted; of one reason one in 10 s is logged, so that a port scan does not hide the sender with a wrong certificate. */
 function createRefusals({ log, traffic, name, nowMs = () => performance.now() }: MllpServerOptions): Refused {
-  let loggedMs = Number.NEGATIVE_INFINITY;
-  let unlogged = 0;
-  return (reason, address) => {
+  const told = new Map<ConnectionRefusal, { loggedMs: number; unlogged: number }>();
+  return (reason, address, fault) => {
     traffic.refused(reason);
-    unlogged++;
-    if (nowMs() - loggedMs < refusalLogEveryMs) return;
-    log.warn({ listener: name, peer: address, reason, count: unlogged }, 'MLLP connection refused');
-    loggedMs = nowMs();
-    unlogged = 0;
+    const last = told.get(reason) ?? { loggedMs: Number.NEGATIVE_INFINITY, unlogged: 0 };
+    const count = last.unlogged + 1;
+    const isDue = nowMs() - last.loggedMs >= refusalLogEveryMs;
+    told.set(reason, isDue ? { loggedMs: nowMs(), unlogged: 0 } : { ...last, unlogged: count });
+    if (isDue) log.warn({ listener: name, peer: address, reason, fault, count }, 'MLLP connection refused');
   };
 }
 
@@ -138,13 +138,28 @@ function createSecure(
     handshakeTimeout: handshakeTimeoutMs,
   });
   server.on('secureConnection', serve);
-  server.on('tlsClientError', (error, socket) => {
+  server.on('tlsClientError', (error: TlsError, socket) => {
     log.debug({ err: error, listener: name }, 'TLS handshake failed');
-    refused('tls', plainAddress(socket.remoteAddress));
+    refused('tls', plainAddress(addressBelow(socket)), tlsFault(error, socket));
     socket.destroy();
   });
   return server;
 }
+
+/** OpenSSL has a few words for what was wrong, such as `wrong version number` or `http request`. */
+type TlsError = Error & { reason?: string; code?: string };
+
+/** A certificate that is not taken is told as a broken connection: what was wrong with it is with the socket. */
+const tlsFault = (error: TlsError, { authorizationError }: TLSSocket): string =>
+  String(authorizationError ?? error.reason ?? error.code ?? error.message);
+
+/**
+ * Node has destroyed the TLS socket of a refused certificate before it tells of it, and its address is gone by then; the TCP
+ * socket below still knows it. Checking certificates ourselves after the handshake is no way out: who was turned away for want
+ * of one could come back by its session's ticket, which counts as authorized.
+ */
+const addressBelow = (socket: TLSSocket): string | undefined =>
+  (socket as { _parent?: Socket })._parent?.remoteAddress ?? socket.remoteAddress;
 
 /** The peer: its address, and the name in its certificate if it has shown one. */
 function sourceOf(socket: Socket, name: string): Source {

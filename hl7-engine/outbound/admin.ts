@@ -140,7 +140,7 @@ function stateRoutes({ db, changed }: DestinationRoutesOptions): AdminRoute[] {
   ) => ({
     method: 'POST' as const,
     path: `${base}/:name/${action}`,
-    ...{ summary, parameters },
+    ...{ summary, parameters, statuses: [204] },
     async handle({ params, query }: AdminRequest): Promise<AdminResponse> {
       if (!(await act(params.name!, query))) return noDestination;
       changed();
@@ -168,7 +168,7 @@ function messageRoutes(options: DestinationRoutesOptions): AdminRoute[] {
   const onOne = (action: string, summary: string, act: (name: string, id: bigint) => Promise<number>): AdminRoute => ({
     method: 'POST',
     path: `${base}/:name/messages/:id/${action}`,
-    summary,
+    ...{ summary, statuses: [204] },
     async handle({ params }) {
       const id = idOf(params.id);
       if (id === undefined || (await act(params.name!, id)) === 0) return noMessage;

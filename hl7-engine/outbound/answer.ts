@@ -1,6 +1,8 @@
 // What an acknowledgment says: MSA and ERR, HL7 v2.9 chapter 2.13.8 and 2.13.5; when there is one, chapter 2.9.3
 import { ackPlan } from '../message/ack.ts';
 import { type Hl7Message, tryParse } from '../message/message.ts';
+import { Refusal } from '../message/refusal.ts';
+import { fromXml, isXml } from '../message/v2xml/read.ts';
 
 /** HL7 table 0008. */
 const positive = new Set(['AA', 'CA']);
@@ -23,18 +25,34 @@ const textMax = 500;
 
 /** undefined: it is no acknowledgment, or one with a code that table 0008 does not have. */
 export function readAnswer(raw: Buffer): Answer | undefined {
-  const message = tryParse(raw);
+  const message = isXml(raw) ? xmlMessage(raw) : tryParse(withoutBlock(raw));
   const code = message?.get('MSA-1')?.toUpperCase();
   if (message === undefined || code === undefined || !(positive.has(code) || negative.has(code))) return undefined;
   return {
     code,
     accepted: positive.has(code),
     commit: code.startsWith('C'),
-    controlId: message.get('MSA-2') ?? '',
+    controlId: message.get('MSA-2')?.trim() ?? '',
     text: textOf(message),
     message,
   };
 }
+
+/** v2.xml; undefined for any other XML, such as a page that tells of a fault. */
+function xmlMessage(raw: Buffer): Hl7Message | undefined {
+  try {
+    return fromXml(raw);
+  } catch (error) {
+    if (error instanceof Refusal) return undefined;
+    throw error;
+  }
+}
+
+const startBlock = 0x0b;
+
+/** Receivers that know MLLP alone put its block characters around what they answer over HTTP, too. */
+const withoutBlock = (raw: Buffer): Buffer =>
+  raw[0] === startBlock ? Buffer.from(raw.toString('latin1').replace(/^\x0b|\x1c\r?\n?$/g, ''), 'latin1') : raw;
 
 /** What has no control id (no HL7) is answered by whatever comes. */
 export function isAnswerTo(controlId: string, answer: Answer): boolean {

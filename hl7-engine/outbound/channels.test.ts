@@ -89,6 +89,10 @@ async function startHttp(t: TestContext): Promise<HttpDouble> {
   return double;
 }
 
+/** As receivers answer that speak v2.xml. */
+const xmlAnswer = (code: string, controlId: string): string =>
+  `<ACK xmlns="urn:hl7-org:v2xml"><MSH><MSH.1>|</MSH.1><MSH.2>^~\\&amp;</MSH.2></MSH><MSA><MSA.1>${code}</MSA.1><MSA.2>${controlId}</MSA.2></MSA></ACK>`;
+
 test('HTTP: the acknowledgment decides, else the status', async (t) => {
   const db = await testDatabase(t);
   const double = await startHttp(t);
@@ -100,6 +104,7 @@ test('HTTP: the acknowledgment decides, else the status', async (t) => {
     if (controlId === 'ACK') ack('AA');
     else if (controlId === 'EMPTY') response.writeHead(204).end();
     else if (controlId === 'NACK') ack('AR');
+    else if (controlId === 'XML') response.end(xmlAnswer(times === 1 ? 'AE' : 'AA', controlId));
     else if (controlId === 'WRONG') response.writeHead(415).end('no');
     else if (controlId === 'OTHER') ack('AA', times === 1 ? 'X' : controlId);
     else if (controlId === 'FAULT') times === 1 ? response.writeHead(500).end() : ack('AA');
@@ -112,7 +117,7 @@ test('HTTP: the acknowledgment decides, else the status', async (t) => {
     },
     { name: 'metadata', kind: 'http', url: 'http://169.254.169.254/latest', retry: soon },
   ]);
-  const names = ['ACK', 'EMPTY', 'NACK', 'WRONG', 'OTHER', 'FAULT', 'CUT'];
+  const names = ['ACK', 'EMPTY', 'NACK', 'XML', 'WRONG', 'OTHER', 'FAULT', 'CUT'];
   await rig.send([...names.map((id) => message('web', id, id)), message('metadata', 'SECRET', 'P')]);
   await waitFor(async () => (await rowsOf(db)).filter(({ state }) => state === 'queued').length === 1, 'all to end');
   assert.deepEqual(
@@ -121,6 +126,7 @@ test('HTTP: the acknowledgment decides, else the status', async (t) => {
       ['ACK', 'delivered', 1, null],
       ['EMPTY', 'delivered', 1, null],
       ['NACK', 'dead', 2, 'Refused with AR'],
+      ['XML', 'delivered', 2, null],
       ['WRONG', 'dead', 2, 'The endpoint answered with HTTP 415'],
       ['OTHER', 'delivered', 2, null],
       ['FAULT', 'delivered', 2, null],

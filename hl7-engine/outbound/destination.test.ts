@@ -97,7 +97,13 @@ test('an acknowledgment is read: code, control id, what it says', () => {
     'no; MRN is missing (101 Required field missing)',
   ]);
   assert.deepEqual(read(`${header}\nMSA|CR|M1\n`), ['CR', false, true, 'M1', '']);
-  for (const text of ['', 'MSA|AA|M1', header, `${header}\rMSA||M1\r`, `${header}\rMSA|OK|M1\r`]) {
+  assert.deepEqual(read(`${header}\rMSA|AA| M1 \r`), ['AA', true, false, 'M1', '']);
+  assert.deepEqual(read(`\x0b${header}\rMSA|AR|M1\x1c\r`), ['AR', false, false, 'M1', '']);
+  const xml = (msa: string) =>
+    `<?xml version="1.0"?><ACK xmlns="urn:hl7-org:v2xml"><MSH><MSH.1>|</MSH.1><MSH.2>^~\\&amp;</MSH.2></MSH>${msa}</ACK>`;
+  const refused = '<MSA><MSA.1>AE</MSA.1><MSA.2>M1</MSA.2><MSA.3>no such patient</MSA.3></MSA>';
+  assert.deepEqual(read(xml(refused)), ['AE', false, false, 'M1', 'no such patient']);
+  for (const text of ['', 'MSA|AA|M1', header, `${header}\rMSA||M1\r`, `${header}\rMSA|OK|M1\r`, xml(''), '<html>']) {
     assert.equal(read(text), undefined, JSON.stringify(text));
   }
 });

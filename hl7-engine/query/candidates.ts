@@ -1,12 +1,13 @@
 // Find Candidates (QBP^Q22) to RSP^K22: HL7 v2.9 chapter 3.3.57; what is asked for is the form of
 // https://profiles.ihe.net/ITI/TF/Volume2/ITI-21.html
+import { isCerebraError } from '#platform';
 import { conceptMapOf } from '../mapping/codes/concept-maps.ts';
 import type { Mapping } from '../mapping/context.ts';
 import { date } from '../mapping/datetime.ts';
 import { type Authority, identifierSystem, tokenCriterion } from '../mapping/identifiers.ts';
 import type { Segment } from '../message/message.ts';
 import { Refusal } from '../message/refusal.ts';
-import { type Asked, domainsOf, escaped, inDomains, patientNumbers, patientsBy } from './ask.ts';
+import { type Asked, domainsOf, escaped, inDomains, type PatientPage, patientNumbers, patientsBy } from './ask.ts';
 import { acknowledged, continued, people, wantedCount } from './reply.ts';
 
 /** `@PID.5.1` → search parameter of a text. */
@@ -93,16 +94,30 @@ function numberCriterion(mapping: Mapping, number: Partial<Authority> & { value:
   return tokenCriterion('identifier', system, value);
 }
 
+const noPointer = (): Refusal =>
+  new Refusal('AE', '103', 'DSC-1 is no pointer of an answer to this query: leave DSC out', {
+    location: { segment: 'DSC', field: 1 },
+  });
+
 /** DSC-1 as this server has given it: how many have been given, and the store's cursor. */
 function pointerOf({ message }: Mapping): { given: number; cursor: string | undefined } {
   const pointer = message.get('DSC-1');
   if (pointer === undefined) return { given: 0, cursor: undefined };
   const [, given, cursor] = /^(\d{1,9})\.(.+)$/.exec(pointer) ?? [];
-  if (cursor === undefined) {
-    const location = { segment: 'DSC', field: 1 };
-    throw new Refusal('AE', '103', 'DSC-1 is no pointer of an answer to this query: leave DSC out', { location });
-  }
+  if (cursor === undefined) throw noPointer();
   return { given: Number(given), cursor };
+}
+
+const ofDomain = (system: string): string => `${escaped(system)}|`;
+
+/** A pointer that the store does not know is the query's fault, not the server's. */
+async function page(...asked: Parameters<typeof patientsBy>): Promise<PatientPage> {
+  try {
+    return await patientsBy(...asked);
+  } catch (error) {
+    if (asked[2].cursor === undefined || !isCerebraError(error) || error.status >= 500) throw error;
+    throw noPointer();
+  }
 }
 
 export function findCandidates(mapping: Mapping, qpd: Segment, rcp: Segment | undefined): Asked {
@@ -110,8 +125,10 @@ export function findCandidates(mapping: Mapping, qpd: Segment, rcp: Segment | un
   const criteria = criteriaOf(mapping, qpd);
   const domains = domainsOf(mapping, qpd.field(8));
   const from = pointerOf(mapping);
+  // A page is to hold patients who have a number there, and so is the count.
+  const wanted = domains.length === 0 ? criteria : [...criteria, `identifier=${domains.map(ofDomain).join(',')}`];
   return async (inquiry) => {
-    const { patients, total, nextCursor } = await patientsBy(inquiry, criteria, { count, cursor: from.cursor });
+    const { patients, total, nextCursor } = await page(inquiry, wanted, { count, cursor: from.cursor });
     const found = patients
       .map((patient) => ({ patient, numbers: inDomains(patientNumbers(patient), domains) }))
       .filter(({ numbers }) => domains.length === 0 || numbers.length > 0);

@@ -25,13 +25,19 @@ interface Wanted {
   gender: string | undefined;
 }
 
+/** Throws Refusal AE for a date of birth that is none: whose history it is could not be checked by it. */
 function wantedOf(qpd: Segment): Wanted {
+  const born = qpd.field(6).text;
+  if (born !== undefined && date(born) === undefined) {
+    const location = { segment: 'QPD', field: 6 };
+    throw new Refusal('AE', '102', 'QPD-6 is to be a date: YYYYMMDD', { location });
+  }
   const name = qpd.field(4).repetition(1);
   return {
     numbers: qpd.field(3),
     family: name.component(1).text,
     given: name.component(2).text,
-    birthDate: date(qpd.field(6).text),
+    birthDate: date(born),
     gender: sexes.get((qpd.field(7).text ?? '').toUpperCase())?.code,
   };
 }

@@ -119,6 +119,7 @@ function changing(registry: RouteRegistry): AdminRoute[] {
         'The JSON Schema of `route` is at /admin/hl7/routes/schema. What is wrong with it is told place by place.',
       parameters: [ifMatch],
       request: { schema: jsonSchema(putBody), example: { route: example, ...by } },
+      statuses: [200, 201],
       handle: (request) => put(registry, request),
     },
     {

@@ -39,3 +39,28 @@ test('a route whose destination is gone says so everywhere, and can be disabled'
   assert.equal((await call('POST', '/routes/out/enable', { body: by })).status, 400);
   assert.equal(msa(await engine.process(oru())), 'MSA|AA|M1');
 });
+
+test('after a restart nothing is wrong with a route whose destination is still there', async (t) => {
+  const db = await testDatabase(t);
+  const writer = createMemoryWriter(db);
+  const destinations = checkDestinations([{ name: 'web', kind: 'http', url: 'http://127.0.0.1:9/' }]);
+  const former = build(db, writer, { destinations });
+  await former.start();
+  const body = { route: route('out', { destinations: [{ kind: 'queue', name: 'web' }] }), ...by };
+  assert.equal((await caller(former.adminRoutes, '/admin/hl7')('PUT', '/routes/out', { body })).status, 201);
+  await former.stop();
+
+  const engine = build(db, writer, { destinations });
+  await engine.start();
+  t.after(() => engine.stop());
+  const { routes } = (await caller(engine.adminRoutes, '/admin/hl7')('GET', '/routes')).body as {
+    routes: { id: string; problem?: string }[];
+  };
+  assert.deepEqual(
+    routes.map(({ id, problem }) => [id, problem]),
+    [
+      ['out', undefined],
+      ['default', undefined],
+    ],
+  );
+});

@@ -6,9 +6,10 @@ import {
   readdir,
   readFile,
   realpath,
+  rename,
   rm,
+  stat,
   symlink,
-  utimes,
   writeFile,
 } from 'node:fs/promises';
 import os from 'node:os';
@@ -22,7 +23,6 @@ import { Refusal } from '../message/refusal.ts';
 import type { HandleMessage } from '../seams.ts';
 import { type FileListenerConfig, readListeners } from './config.ts';
 import { createFileSource, type FileSource } from './file-source.ts';
-import { createFolder } from './folder.ts';
 import { trafficMetrics } from './traffic.ts';
 
 const message = (id: string): string => `MSH|^~\\&|A|B|C|D|||ADT^A08|${id}|P|2.5\rPID|1\r`;
@@ -216,33 +216,6 @@ test('a stop half-way leaves the file; the next start begins it anew', async (t)
   assert.deepEqual(handled, ['A', 'B', 'A', 'B', 'C']);
 });
 
-test('a file that still grows waits, and what comes after it', async (t) => {
-  const { folder, drop } = await rig(t);
-  let nowMs = 0;
-  const place = (name: string): string => path.join(folder, name);
-  const names = { folder, done: place('done'), error: place('error') };
-  const looking = createFolder({ ...names, pattern: '?.hl7', stableMs: 300, nowMs: () => nowMs });
-  await looking.prepare();
-  await drop('1.hl7', message('A'));
-  await drop('2.hl7', message('B'));
-  await drop('10.hl7', message('C'));
-  const nothing = { name: undefined, waiting: 2 };
-  assert.deepEqual(await looking.first(), nothing);
-  nowMs = 299;
-  assert.deepEqual(await looking.first(), nothing);
-  await utimes(place('1.hl7'), 1, 1);
-  nowMs = 300;
-  // The second file has been still for long enough, but the first goes before it.
-  assert.deepEqual(await looking.first(), nothing);
-  await appendFile(place('1.hl7'), message('D'));
-  nowMs = 599;
-  assert.deepEqual(await looking.first(), nothing);
-  nowMs = 899;
-  assert.deepEqual(await looking.first(), { name: '1.hl7', waiting: 2 });
-  await rm(place('1.hl7'));
-  assert.deepEqual(await looking.first(), { name: '2.hl7', waiting: 1 });
-});
-
 test('a file that changes while it is read is read again', async (t) => {
   const { source, drop, handled, folder } = await rig(t, {
     judge: async (id) => {
@@ -255,6 +228,66 @@ test('a file that changes while it is read is read again', async (t) => {
   await waitFor(() => source.status().filesDone === 1, 'the file');
   assert.deepEqual([handled[0], handled.at(-1)], ['A', 'B']);
   assert.equal(await readFile(path.join(folder, 'done/1.hl7'), 'latin1'), message('A') + message('B'));
+});
+
+test('a file that another one replaces while it is read: the other one is read too', async (t) => {
+  const { source, drop, handled, folder, listing } = await rig(t, {
+    judge: async (id) => {
+      if (id !== 'A') return undefined;
+      await drop('next.tmp', message('B'));
+      await rename(path.join(folder, 'next.tmp'), path.join(folder, 'export.hl7'));
+      return undefined;
+    },
+  });
+  await drop('export.hl7', message('A'));
+  await source.start();
+  await waitFor(() => source.status().filesDone === 1, 'the file');
+  await source.stop();
+  assert.deepEqual(handled, ['A', 'B']);
+  assert.deepEqual(await listing(), ['done', 'done/export.hl7', 'done/export.hl7.ack', 'error']);
+  assert.equal(await readFile(path.join(folder, 'done/export.hl7'), 'latin1'), message('B'));
+  assert.deepEqual(codes(await readFile(path.join(folder, 'done/export.hl7.ack'), 'latin1')), ['AA|B']);
+});
+
+test('a file that is removed while it is read leaves nothing behind, and the next one follows', async (t) => {
+  const { source, drop, handled, folder, listing } = await rig(t, {
+    judge: async (id) => {
+      if (id === 'A') await rm(path.join(folder, '1.hl7'));
+      return undefined;
+    },
+  });
+  await drop('1.hl7', message('A'));
+  await drop('2.hl7', message('B'));
+  await source.start();
+  await waitFor(() => source.status().filesDone === 1, 'the second file');
+  await source.stop();
+  assert.deepEqual(handled, ['A', 'B']);
+  assert.deepEqual(await listing(), ['done', 'done/2.hl7', 'done/2.hl7.ack', 'error']);
+});
+
+test('names of any bytes and any length are read; a long one is cut where it is kept', async (t) => {
+  const { source, handled, folder } = await rig(t);
+  // ISO 8859-1, as older systems write it: no UTF-8.
+  const old = Buffer.from('m\u00fcller.hl7', 'latin1');
+  const long = (letter: string): string => `${'ä'.repeat(125)}${letter}.hl7`;
+  assert.equal(Buffer.byteLength(long('a')), 255);
+  await writeFile(Buffer.concat([Buffer.from(`${folder}/`), old]), message('O'));
+  await writeFile(path.join(folder, 'm\u00fcller.hl7'), message('U'));
+  await writeFile(path.join(folder, long('a')), message('A'));
+  await writeFile(path.join(folder, long('b')), message('B'));
+  await source.start();
+  await waitFor(() => source.status().filesDone === 4, 'the files');
+  assert.deepEqual(handled.toSorted(), ['A', 'B', 'O', 'U']);
+  const places = await readdir(path.join(folder, 'done'));
+  assert.deepEqual(places.filter((name) => name.startsWith('m')).sort(), [
+    'm\u00fcller.hl7',
+    'm\u00fcller.hl7.2',
+    'm\u00fcller.hl7.2.ack',
+    'm\u00fcller.hl7.ack',
+  ]);
+  const cut = places.filter((name) => /^ä{109}~[0-9a-f]{16}\.hl7$/.test(name));
+  assert.equal(cut.length, 2);
+  assert.ok(cut.every((name) => places.includes(`${name}.ack`)));
 });
 
 test('links, folders, hidden files and other names are left alone', async (t) => {
@@ -288,6 +321,22 @@ test('a folder that another server reads waits until it is free', async (t) => {
   assert.deepEqual(handled, []);
   await lock.release();
   await waitFor(() => source.status().filesDone === 1, 'the file');
+});
+
+test('a folder for done files that they cannot be moved to is told before any is read', async (t) => {
+  const elsewhere = await mkdtemp('/dev/shm/cerebra-done-').catch(() => undefined);
+  if (elsewhere === undefined) return t.skip('no second file system');
+  t.after(() => rm(elsewhere, { recursive: true, force: true }));
+  const { source, drop, handled, folder } = await rig(t, { config: { done: elsewhere } });
+  if ((await stat(folder)).dev === (await stat(elsewhere)).dev) return t.skip('no second file system');
+  await drop('1.hl7', message('A'));
+  await source.start();
+  await waitFor(() => source.status().fault, 'the fault');
+  assert.equal(
+    source.status().fault,
+    `The folders done and error must be on the file system of the drop folder ${folder}`,
+  );
+  assert.deepEqual(handled, []);
 });
 
 test('a folder that cannot be written to is a fault that is told, and passes', async (t) => {

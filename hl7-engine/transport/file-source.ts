@@ -11,7 +11,7 @@ import { readAnswer } from '../outbound/answer.ts';
 import type { HandleMessage, RefuseHead, Source } from '../seams.ts';
 import type { FileListenerConfig } from './config.ts';
 import { inCharset } from './content.ts';
-import { createFolder, type Folder } from './folder.ts';
+import { createFolder, type Dropped, type FileIdentity, type Folder } from './folder.ts';
 import { createSplitter, type Piece } from './split.ts';
 import type { Traffic, WayStatus } from './traffic.ts';
 import { type WidePiece, widePieces } from './wide-file.ts';
@@ -108,28 +108,31 @@ export function createFileSource(config: FileListenerConfig, options: FileSource
 /** Reads the next whole file, if there is one: then there may be more. */
 async function readNext(reader: Reader): Promise<boolean> {
   const { state, folder } = reader;
-  const { name, waiting } = await folder.first();
+  const { file, waiting } = await folder.first();
   state.waiting = waiting;
-  state.state = name === undefined ? 'watching' : 'reading';
-  if (name === undefined) {
+  state.state = file === undefined ? 'watching' : 'reading';
+  if (file === undefined) {
     delete state.fault;
     return false;
   }
-  const outcome = await readFile(reader, name);
+  const outcome = await readFile(reader, file);
   if (outcome === undefined) return false;
-  const place = await folder.finish(
-    name,
-    outcome.refused > 0 || outcome.faults.length > 0 ? 'error' : 'done',
-    outcome.ackFile,
-  );
+  const { messages, refused, faults, ackFile } = outcome;
+  const isDone = refused === 0 && faults.length === 0;
+  const place = await folder.finish(file, outcome.identity, isDone ? 'done' : 'error', ackFile);
   delete state.fault;
+  const about = { listener: state.name, file: place ?? file.name, messages, refused, faults };
+  if (place === undefined) {
+    reader.log.warn(about, 'HL7 file was removed or replaced while it was read: its messages stand in the journal');
+    await rm(ackFile, { force: true });
+    return false;
+  }
   state.waiting--;
-  if (outcome.refused === 0 && outcome.faults.length === 0) {
+  if (isDone) {
     state.filesDone++;
   } else {
     state.filesRefused++;
-    const { messages, refused, faults } = outcome;
-    reader.log.warn({ listener: state.name, file: place, messages, refused, faults }, 'HL7 file with refused messages');
+    reader.log.warn(about, 'HL7 file with refused messages');
   }
   return !reader.stopping();
 }
@@ -140,20 +143,21 @@ interface FileOutcome {
   /** What is wrong with the file as a whole. */
   faults: string[];
   ackFile: string;
+  identity: FileIdentity;
 }
 
 /** Undefined: stopped half-way, or the file changed meanwhile. It stays; what is in the journal already has no second effect. */
-async function readFile(reader: Reader, name: string): Promise<FileOutcome | undefined> {
+async function readFile(reader: Reader, { name, path: place }: Dropped): Promise<FileOutcome | undefined> {
   const { config } = reader;
   // Dropped names may be of any length: the hash of one fits beside any.
   const hash = createHash('sha256').update(name).digest('hex').slice(0, 16);
   const ackFile = path.join(config.folder, `.${hash}.ack`);
   // A link that was put in the file's place since it was looked at is not followed.
-  const file = await open(path.join(config.folder, name), constants.O_RDONLY | constants.O_NOFOLLOW);
+  const file = await open(place, constants.O_RDONLY | constants.O_NOFOLLOW);
   const acks = await open(ackFile, 'w');
   try {
     const before = await file.stat();
-    const outcome: FileOutcome = { messages: 0, refused: 0, faults: [], ackFile };
+    const outcome: FileOutcome = { messages: 0, refused: 0, faults: [], ackFile, identity: before };
     const count = createBatchCount();
     for await (const piece of piecesOf(file, reader.messageBytesMax)) {
       if (reader.stopping()) return undefined;
@@ -170,7 +174,7 @@ async function readFile(reader: Reader, name: string): Promise<FileOutcome | und
     if (after.size !== before.size || after.mtimeMs !== before.mtimeMs) return undefined;
     outcome.faults.push(...count.end());
     if (outcome.messages === 0) outcome.faults.push('The file has no message');
-    for (const fault of outcome.faults) await acks.write(`# ${fault}\n`);
+    for (const fault of outcome.faults) await acks.appendFile(`# ${fault}\n`);
     await acks.sync();
     return outcome;
   } finally {
@@ -202,7 +206,8 @@ async function take(
   const send = async (ack: Buffer): Promise<void> => {
     if (saysAgain(ack)) throw new CerebraError('unavailable', 'The store does not take messages: the file waits');
     if (readAnswer(ack)?.accepted === false) outcome.refused++;
-    await acks.write(ack);
+    // `write` alone may write a part of it, where the disk becomes full.
+    await acks.appendFile(ack);
   };
   outcome.messages++;
   traffic.frame(piece.kind === 'message' ? 'whole' : 'oversize');

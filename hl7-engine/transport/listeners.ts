@@ -4,8 +4,8 @@ import type { Held } from '../mllp/input.ts';
 import { createMllpServer, type MllpServer, type MllpServerOptions } from '../mllp/server.ts';
 import type { HandleMessage, RefuseHead } from '../seams.ts';
 import { createAddressList } from './addresses.ts';
-import { defaultListener, type ListenerConfig, type MllpListenerConfig } from './config.ts';
-import { createFileSource, type FileSource } from './file-source.ts';
+import { defaultListener, type FileListenerConfig, type ListenerConfig, type MllpListenerConfig } from './config.ts';
+import { createFileSource, type FileSource, type FileSourceStatus } from './file-source.ts';
 import { createHl7Http, type Hl7Http } from './http.ts';
 import { readTls, type TlsWatch, watchTls } from './tls.ts';
 import { type Traffic, trafficMetrics, type WayStatus } from './traffic.ts';
@@ -61,19 +61,15 @@ export function createListeners(options: ListenersOptions): Listeners {
   mllp.push(...listeners.filter((one) => one.kind === 'mllp'));
   const endpoints = listeners.filter((one) => one.kind === 'http');
   const http = createHl7Http(endpoints, { ...options, trafficOf, messageBytesMax: options.limits.messageBytesMax });
+  const folders = listeners
+    .filter((one) => one.kind === 'file')
+    .map((one) =>
+      createFileSource(one, { ...options, ...fileLimits(one, options), traffic: trafficOf('file', one.name) }),
+    );
+  folderMetrics(options.metrics, folders);
   const ways = [
     ...mllp.map((one) => mllpWay(one, options, held, trafficOf('mllp', one.name))),
-    ...listeners
-      .filter((one) => one.kind === 'file')
-      .map((one) =>
-        fileWay(
-          createFileSource(one, {
-            ...options,
-            traffic: trafficOf('file', one.name),
-            messageBytesMax: one.messageBytesMax ?? options.limits.messageBytesMax,
-          }),
-        ),
-      ),
+    ...folders.map(fileWay),
   ];
   const started: Way[] = [];
   const stop = async (): Promise<void> => {
@@ -126,13 +122,24 @@ const listenersSchema: JsonSchema = {
         properties: {
           name: { type: 'string' },
           kind: { enum: ['mllp', 'http', 'file'] },
+          host: { type: 'string', description: 'Of MLLP, as port, tls and allow' },
+          port: { type: 'integer' },
           tls: { enum: ['off', 'on', 'mutual'] },
+          allow: {
+            type: 'array',
+            items: { type: 'string' },
+            description: 'Addresses and ranges, where they are limited',
+          },
           connections: { ...counted, description: 'Open now' },
           connectionsTotal: counted,
           connectionsRefused: countedBy('By reason: address, full, peer, rate, tls'),
           frames: countedBy('Messages by how they ended: whole, oversize, unterminated, crowded, cut'),
           garbageBytes: counted,
           lastMessageAt: { type: 'string', format: 'date-time' },
+          folder: { type: 'string', description: 'The drop folder' },
+          waiting: { ...counted, description: 'Files in a drop folder, the one in work included' },
+          filesDone: counted,
+          filesRefused: { ...counted, description: 'Moved to the folder error' },
           state: { enum: ['stopped', 'watching', 'reading', 'failing'], description: 'Of a drop folder' },
           fault: { type: 'string', description: 'Why nothing goes on in a drop folder' },
         },
@@ -145,6 +152,22 @@ const shown = ({ lastMessageMs, ...status }: WayStatus): object => ({
   ...status,
   ...(lastMessageMs === undefined ? {} : { lastMessageAt: new Date(lastMessageMs).toISOString() }),
 });
+
+const fileLimits = ({ messageBytesMax }: FileListenerConfig, { limits }: ListenersOptions) => ({
+  messageBytesMax: messageBytesMax ?? limits.messageBytesMax,
+});
+
+/** A folder that is not read any more has no sender who would notice. */
+function folderMetrics(metrics: Metrics, folders: readonly FileSource[]): void {
+  const observe = (name: string, help: string, value: (status: FileSourceStatus) => number): void =>
+    metrics.observe(name, help, ['listener'], () =>
+      folders.map((source): [Record<string, string>, number] => [{ listener: source.name }, value(source.status())]),
+    );
+  observe('cerebra_hl7_files_waiting', 'Files in drop folders, those in work included', ({ waiting }) => waiting);
+  observe('cerebra_hl7_folder_failing', '1: a drop folder cannot be read for now', ({ state }) =>
+    Number(state === 'failing'),
+  );
+}
 
 const fileWay = (source: FileSource): Way => ({ ...source, start: async () => void (await source.start()) });
 

@@ -62,6 +62,7 @@ export function validationRoutes(admin: ValidationAdmin): AdminRoute[] {
       summary: 'Creates or replaces a profile',
       description: `NIST's XML: one ConformanceProfile, and ConformanceContext (constraints), ValueSetLibrary, ValueSetBindingsContext. In force at once here, within a second in other servers. Larger ones than 1 MiB are put into HL7_PROFILES_DIR.`,
       request: { schema: z.toJSONSchema(putBody, { io: 'input' }), example: { documents: [nothing], ...by } },
+      statuses: [200, 201],
       handle: (request) => put(profiles, request),
     },
     {
@@ -69,6 +70,7 @@ export function validationRoutes(admin: ValidationAdmin): AdminRoute[] {
       path: `${base}/:name`,
       summary: 'Removes a profile that no route uses',
       parameters: [query('author', 'Who makes the change', by.author), query('comment', 'Why', by.comment)],
+      statuses: [204],
       handle: (request) => remove(admin, request),
     },
     {

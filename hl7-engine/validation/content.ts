@@ -134,13 +134,17 @@ function checkPrimitive(node: DataNode, element: ElementModel, type: TypeModel, 
   }
 }
 
+/** Letters such as 𠮷, of names in Japan and China, are one character and two of JavaScript's. */
+const charactersOf = (text: string): number => (/[\ud800-\udbff]/.test(text) ? [...text].length : text.length);
+
 function checkLength(node: DataNode, text: string, element: ElementModel, sink: Sink): void {
   const { minLength, maxLength, isWhole, name } = element;
-  if (text.length > maxLength) {
-    const told = `${name} has ${text.length} characters, ${maxLength} at most may`;
+  const length = charactersOf(text);
+  if (length > maxLength) {
+    const told = `${name} has ${length} characters, ${maxLength} at most may`;
     found(sink, node.location, { severity: sink.severities.tooLong, rule: 'length', condition: '104', text: told });
-  } else if (text.length < minLength) {
-    const told = `${name} has ${text.length} characters, ${minLength} at least are needed`;
+  } else if (length < minLength) {
+    const told = `${name} has ${length} characters, ${minLength} at least are needed`;
     found(sink, node.location, { rule: 'length', condition: '102', text: told });
   }
   const { truncation } = node.reading.delimiters;

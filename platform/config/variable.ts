@@ -31,6 +31,27 @@ export function url(protocols: string[], description: string) {
   return { schema: schema.optional(), default: undefined, allowed, description, secret: true as const };
 }
 
+/** First parts of paths that are not FHIR's. */
+const OTHER_PATHS = new Set(['admin', 'alerts', 'healthz', 'hl7', 'metrics', 'readyz', 'ws']);
+
+/** Links are this text with a path behind it, and requests are taken below its path: so it has one, and nothing after it. */
+function isFhirBase(value: string): boolean {
+  const { protocol = '', pathname = '', username, password } = URL.parse(value) ?? {};
+  const path = pathname.replace(/\/+$/, '');
+  const written = value.replace(/^\w+:\/\/[^/]*/, '').replace(/\/+$/, '');
+  const isPlain = !/[?#\s]/.test(value) && !`${username}${password}` && written === path;
+  return /^https?:$/.test(protocol) && isPlain && path !== '' && !OTHER_PATHS.has(path.split('/')[1]!);
+}
+
+export const fhirBase = (description: string) => ({
+  schema: z.string().refine(isFhirBase).optional(),
+  default: undefined,
+  allowed:
+    'a URL of http:// or https:// with a path, such as https://fhir.example.org/fhir/R4, without user, `?` and `#`',
+  description,
+  secret: true as const,
+});
+
 export const kib = 1024;
 export const mib = 1024 * kib;
 

@@ -36,11 +36,11 @@ describe('until', () => {
     const controller = new AbortController();
     const query = db.until(controller.signal).query(sleep('stopped-by-abort'));
     const rejected = assert.rejects(query, (error) => error === controller.signal.reason);
-    await waitFor(async () => (await running('stopped-by-abort')) === 1, 'the statement to run', 20_000);
+    await waitFor(async () => (await running('stopped-by-abort')) === 1, 'the statement to run');
     controller.abort(new Error('enough'));
     await rejected;
-    await waitFor(async () => (await running('stopped-by-abort')) === 0, 'the statement to end', 20_000);
-    await waitFor(() => db.stats().total === db.stats().idle, 'the connection to be given back', 20_000);
+    await waitFor(async () => (await running('stopped-by-abort')) === 0, 'the statement to end');
+    await waitFor(() => db.stats().total === db.stats().idle, 'the connection to be given back');
   });
 
   test('with a signal that has aborted nothing is sent', async () => {

@@ -15,6 +15,11 @@ it('what passes by itself, and what a second try settles', () => {
     [databaseError(failure('57014')), true, false],
     [databaseError(failure('57P01')), true, false],
     [databaseError(failure('ECONNREFUSED')), true, false],
+    [databaseError(failure('57P04')), true, false],
+    [databaseError(failure('53200')), true, false],
+    [databaseError(failure('28P01')), true, false],
+    [databaseError(failure('28000')), true, false],
+    [databaseError(failure('3D000')), true, false],
     [databaseError(failure('53100')), true, false],
     [databaseError(failure('58030')), true, false],
     [databaseError(failure('25006')), true, false],
@@ -38,4 +43,9 @@ it('says what keeps a database that answers from storing', () => {
       [503, 'The database takes no changes: it is a standby, or set to read-only by its operator'],
     ],
   );
+});
+
+it('says nothing of the reason to who asks: the log does', () => {
+  const told = databaseError(failure('28P01')) as CerebraError;
+  assert.deepEqual([told.status, told.message], [503, 'The database is not available']);
 });

@@ -1,8 +1,12 @@
 // SQLSTATEs: https://www.postgresql.org/docs/current/errcodes-appendix.html
 import { CerebraError, isCerebraError } from '../errors.ts';
 
-// 57P01 admin_shutdown, 57P02 crash_shutdown, 57P03 cannot_connect_now, 57P05 idle_session_timeout, 53300 too_many_connections
-const unavailableStates = new Set(['57P01', '57P02', '57P03', '57P05', '53300', '25P03']);
+// 57P01 admin_shutdown, 57P02 crash_shutdown, 57P03 cannot_connect_now, 57P04 database_dropped, 57P05 idle_session_timeout,
+// 53200 out_of_memory, 53300 too_many_connections
+const atEnd = ['57P01', '57P02', '57P03', '57P04', '57P05', '53200', '53300', '25P03'];
+// A server at work connects again and again; where its password or database was changed that fails, until somebody has seen to
+// it: 28P01 invalid_password, 28000 invalid_authorization_specification, 3D000 invalid_catalog_name
+const unavailableStates = new Set([...atEnd, '28P01', '28000', '3D000']);
 /** Reads go on, and writes will again when somebody has seen to it: 53100 disk_full, 58030 io_error, 25006 read_only_sql_transaction. */
 const unwritable: Readonly<Record<string, string>> = {
   '53100': 'The disk of the database is full: nothing can be stored until its operator makes room',

@@ -52,6 +52,28 @@ describe('migrate', () => {
     assert.deepEqual(await usingDb(connection, (db) => db.query({ text: 'SELECT n FROM b' })), [{ n: 1 }]);
   });
 
+  it('refuses a database of another encoding, and leaves it as it is', async (t) => {
+    const folder = await folderOf(t, files);
+    const connection = await emptyConnection(t);
+    const database = `${connection.database}_ascii`;
+    const make = `CREATE DATABASE ${database} ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0`;
+    await usingDb(connection, async (db) => db.query({ text: make }));
+    const message =
+      "The encoding of the database is SQL_ASCII, not UTF8: make one by CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0, and name it in DATABASE_URL";
+    await usingDb({ ...connection, database }, async (db) => {
+      await assert.rejects(migrate(db, folder, testLog()), { code: 'config', message });
+      assert.deepEqual(await db.query({ text: `SELECT to_regclass('migration')::text AS name` }), [{ name: null }]);
+    });
+    await usingDb(connection, async (db) => db.query({ text: `DROP DATABASE ${database}` }));
+  });
+
+  it('refuses a PostgreSQL that is too old', async (t) => {
+    const query = async () => [{ number: 140_019, version: '14.19', encoding: 'UTF8' }];
+    const old = { query } as unknown as Db;
+    const message = 'The database is of PostgreSQL 14.19: 15 or newer is needed';
+    await assert.rejects(migrate(old, await folderOf(t, files), testLog()), { code: 'config', message });
+  });
+
   it('applies what was added', async (t) => {
     const folder = await folderOf(t, files);
     await usingDb(await emptyConnection(t), async (db) => {

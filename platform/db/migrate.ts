@@ -46,6 +46,7 @@ async function readMigration(folder: string, name: string): Promise<MigrationFil
  */
 export async function migrate(db: Db, folder: string, log: Log): Promise<void> {
   const files = await readMigrations(folder);
+  await refuseOtherServers(db);
   await db.tx(createLedger);
   for (const file of files) {
     const startedMs = performance.now();
@@ -54,6 +55,26 @@ export async function migrate(db: Db, folder: string, log: Log): Promise<void> {
     }
   }
   await refuseLaterMigrations(db, files.at(-1)?.number ?? 0);
+}
+
+const OLDEST_VERSION = 150_000;
+
+/**
+ * Told before anything is made. In another encoding characters cannot be stored, or (SQL_ASCII, which initdb takes where
+ * no locale is set) are bytes to PostgreSQL: full-text search then finds no word with an umlaut.
+ */
+async function refuseOtherServers(db: Db): Promise<void> {
+  const [server] = await db.query<{ number: number; version: string; encoding: string }>({
+    text: `SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS version,
+             current_setting('server_encoding') AS encoding`,
+  });
+  const { number, version, encoding } = server!;
+  if (number < OLDEST_VERSION) {
+    throw new CerebraError('config', `The database is of PostgreSQL ${version}: 15 or newer is needed`);
+  }
+  if (encoding === 'UTF8') return;
+  const advice = `make one by CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0, and name it in DATABASE_URL`;
+  throw new CerebraError('config', `The encoding of the database is ${encoding}, not UTF8: ${advice}`);
 }
 
 async function createLedger(tx: Tx): Promise<void> {

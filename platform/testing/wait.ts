@@ -1,11 +1,15 @@
 // Waiting in tests: for a condition, never for a time.
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** What `probe` yields once that is truthy. Errors of the probe count as "not yet"; the last is the failure's cause. */
+/**
+ * What `probe` yields once that is truthy. The deadline is for what never comes: where two processors have sixteen programs to
+ * run, servers were seen to start after 20 s and loads to take 40. Errors of the probe count as "not yet"; the last is
+ * the failure's cause.
+ */
 export async function waitFor<T>(
   probe: () => T | Promise<T>,
   what: string,
-  deadlineMs = 30_000,
+  deadlineMs = 120_000,
 ): Promise<Exclude<T, null | undefined | false>> {
   const deadline = performance.now() + deadlineMs;
   for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, 50)) {

@@ -27,16 +27,21 @@ const answerTo = (reference: string, rest: object = {}): Resource => ({
 });
 
 /** Which alert the answer acknowledges, and by whom, if the change stream is listened to for it at all. */
-async function acknowledgedBy(answer: Resource): Promise<string[]> {
+async function acknowledgedBy(answer: Resource, previous?: Resource): Promise<string[]> {
   const { entries } = acknowledgmentEntries({ ...(await testRules()), baseUrl });
   if (!entries.find(({ query }) => query.type === 'Communication')!.test!(answer, 1)) return [];
   const done: string[] = [];
-  const acknowledge = async (id: string, by: string) => {
-    done.push(`${id} by ${by}`);
+  const acknowledge = async (id: string, by: string, note?: string) => {
+    done.push(`${id} by ${by}${note === undefined ? '' : `: ${note}`}`);
     return true;
   };
   const alertOf = async (type: string, id: string) => (type === 'Communication' && id === 'told' ? 'alert' : undefined);
-  await acknowledgeBy(answer, { baseUrl, alerts: { acknowledge }, alertOf, statusOf: async () => 'completed' });
+  await acknowledgeBy(answer, previous, {
+    baseUrl,
+    alerts: { acknowledge },
+    alertOf,
+    statusOf: async () => 'completed',
+  });
   return done;
 }
 
@@ -47,6 +52,21 @@ test('an answer may name the Communication, and its sender, with our own base', 
     assert.deepEqual(await acknowledgedBy(answerTo(reference, { sender })), ['alert by Practitioner/a']);
   }
   assert.deepEqual(await acknowledgedBy(answerTo('https://other.example.org/fhir/Communication/told')), []);
+});
+
+test('who has done it is the author of the note that came with it, not whoever it was given to', async () => {
+  const sender = { reference: 'PractitionerRole/ward' };
+  const answer = (...note: object[]) => answerTo('Communication/told', { sender, note });
+  const seen = { text: 'seen', authorReference: { reference: `${baseUrl}/Practitioner/nina` } };
+  assert.deepEqual(await acknowledgedBy(answer(seen)), ['alert by Practitioner/nina: seen']);
+  assert.deepEqual(await acknowledgedBy(answer({ text: 'on my way', authorString: 'Nina' })), [
+    'alert by Nina: on my way',
+  ]);
+  assert.deepEqual(await acknowledgedBy(answer({ text: 'seen' })), ['alert by PractitionerRole/ward: seen']);
+  // What somebody has said before is nothing of this.
+  assert.deepEqual(await acknowledgedBy(answer(seen), answer(seen)), ['alert by PractitionerRole/ward']);
+  const again = answer(seen, { text: 'done', authorString: 'Otto' });
+  assert.deepEqual(await acknowledgedBy(again, answer(seen)), ['alert by Otto: done']);
 });
 
 type Stored = Resource & { id: string };
@@ -84,9 +104,15 @@ test('what was done before an alert got worse does not acknowledge it', async (t
   // As it is now it acknowledges.
   const [open] = (await tasksOf(rig)) as Stored[];
   assert.equal(open!.status, 'requested');
-  await rig.store.put({ ...open!, status: 'completed' });
+  const note = [
+    ...((open!.note ?? []) as object[]),
+    { text: 'seen', authorReference: { reference: 'Practitioner/b' } },
+  ];
+  await rig.store.put({ ...open!, status: 'completed', note } as Stored);
   await settled(rig);
   assert.deepEqual(await states(), ['critical acknowledged']);
+  const text = 'select acknowledged_by, note from alert';
+  assert.deepEqual(await rig.db.query({ text }), [{ acknowledged_by: 'Practitioner/b', note: 'seen' }]);
 });
 
 const answers = async (rig: Rig, id: string, reference: string) => {

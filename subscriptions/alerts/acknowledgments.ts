@@ -1,5 +1,5 @@
 // What people do with the resources of an alert, by whatever client, acknowledges it: they complete its Task, close its Flag,
-// or answer its Communication.
+// or answer its Communication. Where they delete the patient, it is over.
 import { type JsonObject, objectsOf, parseSearch, type Resource } from '#fhir-model';
 import type { CriteriaRules } from '../match/criteria.ts';
 import type { Entry } from '../match/matcher.ts';
@@ -23,7 +23,11 @@ export function acknowledgmentEntries(rules: CriteriaRules): { registration: Reg
   });
   return {
     registration: {
-      ...{ id: acknowledgmentSubscriber, channel: 'alert', criteria: 'acknowledgment: Task, Flag, Communication' },
+      ...{
+        id: acknowledgmentSubscriber,
+        channel: 'alert',
+        criteria: 'acknowledgment: Task, Flag, Communication, deleted Patient',
+      },
       ...{ endpoint: 'built-in/acknowledgments', host: '', payload: '', header: [], secret: '' },
     },
     entries: [
@@ -35,6 +39,8 @@ export function acknowledgmentEntries(rules: CriteriaRules): { registration: Reg
         [['status', 'completed,in-progress']],
         (one) => !isOurs(one) && answered(one, rules.baseUrl).length > 0,
       ),
+      // No patient as he is, but each one that is deleted: nobody can act for him any more.
+      { ...entry('Patient', [['_id', '-']], () => false), follows: true },
     ],
   };
 }
@@ -58,15 +64,35 @@ export interface AcknowledgmentPorts {
   statusOf(type: string, id: string): Promise<unknown>;
 }
 
-/** Acknowledges what the resource is about; nothing happens where that is done already, or is no alert. */
+/** The last of those that were added by this version. */
+function newNoteOf(resource: Resource, previous: Resource | undefined): JsonObject | undefined {
+  const notesOf = (one: Resource | undefined) => objectsOf(one?.note as JsonObject[] | undefined);
+  const before = new Set(notesOf(previous).map((note) => JSON.stringify(note)));
+  return notesOf(resource).findLast((note) => !before.has(JSON.stringify(note)));
+}
+
+/** https://hl7.org/fhir/R4/datatypes.html#Annotation */
+function authorOf(note: JsonObject | undefined, baseUrl: string | undefined): string | undefined {
+  const { authorReference, authorString } = note ?? {};
+  const named = typeof authorString === 'string' && authorString.trim() !== '' ? authorString : undefined;
+  return plainReference(authorReference, baseUrl) ?? named;
+}
+
+/**
+ * Acknowledges what the resource is about; nothing happens where that is done already, or is no alert. `previous`: the version
+ * before, where there was one.
+ */
 export async function acknowledgeBy(
   resource: Resource,
+  previous: Resource | undefined,
   { baseUrl, alerts, alertOf, statusOf }: AcknowledgmentPorts,
 ): Promise<void> {
   const { resourceType, id: own = '' } = resource;
-  const by = (element: unknown) => plainReference(element as JsonObject, baseUrl) ?? resourceType;
-  const note = objectsOf(resource.note as JsonObject[] | undefined).at(-1)?.text;
-  const text = typeof note === 'string' ? note : undefined;
+  const note = newNoteOf(resource, previous);
+  // Of a Task the owner is who it was given to, as the rule has it: somebody else may have done it, and says so.
+  const by = (element: unknown) =>
+    authorOf(note, baseUrl) ?? plainReference(element as JsonObject, baseUrl) ?? resourceType;
+  const text = typeof note?.text === 'string' ? note.text : undefined;
   // Of an alert that got worse the Task is open again, and the Flag active: who was done before has not seen that. Our own
   // completion of a Task, too, comes by the change stream, some milliseconds after the acknowledgment that it is part of.
   const holds = async () => resourceType === 'Communication' || (await statusOf(resourceType, own)) === resource.status;

@@ -13,6 +13,7 @@ import type { Matcher } from '../match/matcher.ts';
 import { missedFound } from './rules/absence.ts';
 import { evaluate } from './rules/evaluate.ts';
 import type { Found, Happening } from './rules/happening.ts';
+import { createPassed } from './rules/instead.ts';
 import { createMemory, type Watch } from './rules/memory.ts';
 import { createLookups, type Lookups } from './rules/query.ts';
 import type { ReadyRule } from './rules/ready.ts';
@@ -194,6 +195,7 @@ function createVirtual(options: DryRunOptions, ready: ReadyRule, run: DryRun, { 
   const rows = new Map<string, AlertRow>();
   const raised: number[] = [];
   const lastSeen = new Map<string, Resource>();
+  const passed = createPassed(rule);
   let nextDueMs = Number.POSITIVE_INFINITY;
 
   const settle = (found: Found) => {
@@ -233,7 +235,7 @@ function createVirtual(options: DryRunOptions, ready: ReadyRule, run: DryRun, { 
     await missUntil(happening.updatedMs, lookups);
     run.judged++;
     try {
-      const ports = { lookups, earlier: options, fromMs: startMs, log: options.log };
+      const ports = { lookups, earlier: options, fromMs: startMs, passed, log: options.log };
       const found = await evaluate(ready, happening, memory, ports);
       for (const one of found) {
         if (rule.kind === 'absence' && one.state === 'cleared' && happening.resource) {
@@ -245,6 +247,7 @@ function createVirtual(options: DryRunOptions, ready: ReadyRule, run: DryRun, { 
     } catch (error) {
       refused(error);
     }
+    passed.take(happening);
   };
   const newLookups = () => createLookups(options.reader, options.scope);
   return {

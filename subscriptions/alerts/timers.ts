@@ -3,8 +3,8 @@
 import { type AccessScope, type ChangeFeed, parseJson, type Resource, type ResourceReader } from '#fhir-model';
 import { CerebraError, type Clock, type Db, isCerebraError, type Log, type Statement, type Tx } from '#platform';
 import type { RuleSet } from './rule-set.ts';
-import { missedFound, versionOf } from './rules/absence.ts';
-import type { Found } from './rules/happening.ts';
+import { dueOf, missedFound, versionOf } from './rules/absence.ts';
+import { type Found, overFound } from './rules/happening.ts';
 import { createLookups } from './rules/query.ts';
 import { type ReadyRule, ruleSubscriber } from './rules/ready.ts';
 import { type Rule, rankOf } from './rules/rule.ts';
@@ -52,12 +52,15 @@ export function createTimers(options: TimerOptions): Timers {
   let tidiedMs = Number.NEGATIVE_INFINITY;
   /** Where the last page of alerts whose rule is gone ended; undefined to begin with the first. */
   let retiredAfter: Retired | undefined;
+  /** Of absence rules, the version by whose window is waited. */
+  const windows = new Map<string, number>();
   return {
     async run() {
       const nowMs = options.clock.now();
       const more = [await notifyDue(options, nowMs), await missDue(options)];
       if (Math.abs(nowMs - tidiedMs) >= tidyEveryMs) {
         tidiedMs = nowMs;
+        await redateWatches(options, nowMs, windows);
         await endStorms(options, nowMs);
         retiredAfter = await closeRetired(options, nowMs, retiredAfter);
         if (retiredAfter !== undefined) {
@@ -108,10 +111,35 @@ async function missDue(options: TimerOptions): Promise<boolean> {
   const due = await options.db.query<DueWatch>(dueWatches, [caughtUpMs - shownLateMs, rowsAtOnce]);
   const missOne = async (watch: DueWatch) => {
     const ready = await options.rules.inForce(watch.rule);
-    if (ready?.rule.kind === 'absence') await miss(options, ready, watch);
+    if (ready?.rule.kind === 'absence') await missOrWait(options, ready, watch);
     else await options.db.query(dropWatch, [watch.rule, watch.subject, watch.due_at]);
   };
   return (await eachAlone(due, missOne, options.log)) === 0 && due.length === rowsAtOnce;
+}
+
+// A window that was made shorter, by which somebody has been missed already: that is found now.
+const redate: Statement = {
+  name: 'alert_redate_watches',
+  text: `update alert_watch w set due_at = n.due_at
+    from alert_watch o, lateral (select greatest(o.seen_at + $2 * interval '1 millisecond',
+      least(o.due_at, to_timestamp($3::float8 / 1000))) as due_at) n
+    where o.rule = $1 and o.due_at is not null and o.due_at <> n.due_at
+      and w.rule = o.rule and w.subject = o.subject and w.due_at = o.due_at`,
+};
+
+/** Whoever is waited for by the window of a former version of a rule is waited for by that of now. */
+async function redateWatches({ db, rules }: TimerOptions, nowMs: number, known: Map<string, number>): Promise<void> {
+  for (const { rule } of await rules.all()) {
+    if (rule.kind !== 'absence' || known.get(rule.id) === rule.version) continue;
+    await db.query(redate, [rule.id, rule.windowMs, nowMs]);
+    known.set(rule.id, rule.version);
+  }
+}
+
+async function missOrWait(options: TimerOptions, ready: ReadyRule, watch: DueWatch): Promise<void> {
+  const { rule, due_at: dueMs, seen_at: seenMs } = watch;
+  if (dueOf(ready.rule, { seenMs, dueMs })! > dueMs) await options.db.query(redate, [rule, ready.rule.windowMs, dueMs]);
+  else await miss(options, ready, watch);
 }
 
 /** One that fails is tried again with the next run and holds up no other; throws when the database is away. */
@@ -196,11 +224,6 @@ async function endStorms({ db, rules, alerts, log }: TimerOptions, nowMs: number
 }
 
 const noPolicy: Policy = { detectedIssue: false };
-
-const overFound = (rule: string, subject: string, key: string, nowMs: number): Found => ({
-  ...{ rule, subject, key, state: 'cleared', severity: 'info', title: rule, detail: '', evidence: [], source: '' },
-  ...{ atMs: nowMs, instantMs: nowMs },
-});
 
 interface Retired {
   id: string;

@@ -137,7 +137,8 @@ async function bodies(feed: ChangeFeed, db: Db, versions: readonly VersionKey[])
 
 async function acknowledge(options: AlertChannelOptions, deliveries: readonly Delivery[]) {
   const { feed, db, reader, scope, baseUrl, alerts } = options;
-  const bodyOf = await bodies(feed, db, deliveries);
+  const versions = deliveries.flatMap((one) => [one, { ...one, version: one.version - 1 }]);
+  const bodyOf = await bodies(feed, db, versions);
   const current = async (type: string, id: string) => {
     const stored = await reader.read(type, id, scope);
     return stored && !stored.deleted ? (parseJson(stored.body).exact as Resource) : undefined;
@@ -151,9 +152,11 @@ async function acknowledge(options: AlertChannelOptions, deliveries: readonly De
     return type === 'Communication' && found.status === 'completed' ? undefined : alert;
   };
   const statusOf = async (type: string, id: string) => (await current(type, id))?.status;
-  for (const { type, id, version } of deliveries) {
+  for (const { type, id, version, op, changed_at: changedMs } of deliveries) {
+    if (type === 'Patient' && op === 'delete') await alerts.endAll(`Patient/${id}`, changedMs);
     const resource = bodyOf(type, id, version);
-    if (resource) await acknowledgeBy(resource, { baseUrl, alerts, alertOf, statusOf });
+    const previous = bodyOf(type, id, version - 1);
+    if (resource) await acknowledgeBy(resource, previous, { baseUrl, alerts, alertOf, statusOf });
   }
 }
 

@@ -59,20 +59,31 @@ export function createMailer(options: MailerOptions): Mailer {
 
 interface MailFault {
   code?: string;
+  /** What the network or TLS said, where `code` sums it up. */
+  originalCode?: string;
   responseCode?: number;
+  /** What was answered: `MAIL FROM`, `RCPT TO`, `DATA`. */
+  command?: string;
 }
 
 // The answer's own words are left out: they may repeat the mail.
-function faultOf({ code, responseCode }: MailFault): SendResult {
+function faultOf({ code, originalCode, responseCode = 0, command }: MailFault): SendResult {
   const error =
-    responseCode === undefined
-      ? `The mail server can not be reached (${code ?? 'no answer'})`
+    responseCode === 0
+      ? `The mail server can not be reached (${originalCode ?? code ?? 'no answer'})`
       : `The mail server answered ${responseCode}`;
-  // 5yz to the recipient or to the mail is final; to our log-in it is the operator's to mend.
-  const isOfMail = code === 'EENVELOPE' || code === 'EMESSAGE';
-  const isFinal = isOfMail && (responseCode ?? 0) >= 500;
+  // 5yz to the recipient or to the mail is final; to our log-in, or to who we say we are, it is the operator's to mend: it would
+  // end all Subscriptions of the channel at once.
+  const isOfUs = logInCodes.includes(responseCode) || (command === 'MAIL FROM' && responseCode !== tooLargeCode);
+  const isOfMail = !isOfUs && (code === 'EENVELOPE' || code === 'EMESSAGE');
+  const isFinal = isOfMail && responseCode >= 500;
   return { ok: false, error, ...(isFinal ? { permanent: true } : {}), hostFault: !isOfMail };
 }
+
+/** https://www.rfc-editor.org/rfc/rfc4954#section-6: a log-in is needed, another one, or it failed. */
+const logInCodes = [530, 534, 535, 538];
+/** https://www.rfc-editor.org/rfc/rfc1870#section-6.1: the mail is larger than is taken, which is told when it is announced, too. */
+const tooLargeCode = 552;
 
 /** The right side of Message-IDs: the domain that mails come from. */
 export const mailDomain = (from: string): string => /@([a-z0-9.-]+)/i.exec(from)?.[1] ?? 'localhost';

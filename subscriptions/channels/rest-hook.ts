@@ -57,6 +57,8 @@ export type HostCertificates = (host: string) => { cert?: string; key?: string; 
 
 // Bodies of answers that nobody wants are thrown away; a receiver that sends more than this loses its connection.
 const answerBytesMax = 64 * 1024;
+/** Of an answer that says whether the receiver refuses: as much as a notification may have. */
+const wantedBytesMax = 8 * 1024 * 1024;
 
 export function createRestHook(options: RestHookOptions): RestHook {
   const agents = {
@@ -119,11 +121,15 @@ export function createRestHook(options: RestHookOptions): RestHook {
       let answered: SendResult | undefined;
       request.on('response', (response) => {
         answered = resultOf(response, options.clock);
-        if (answered.ok && notification.wantsAnswer) keep(response, answered);
-        drain(response);
+        if (!answered.ok || !notification.wantsAnswer) return drain(response, answerBytesMax);
+        // What was refused in a part that never came has not been taken.
+        answered = { ok: false, error: 'The endpoint broke off its answer', hostFault: true };
+        keep(response, (result) => {
+          answered = result;
+        });
       });
       request.on('error', (error) => end(answered ?? onError(error, request, signal, timeoutMs)));
-      // Once the status has arrived, what becomes of the rest of the answer changes nothing; the next request waits for it.
+      // Once the status has arrived, what becomes of an answer that nobody wants changes nothing; the next request waits for it.
       request.on('close', () => end(answered ?? { ok: false, error: brokenOff, hostFault: true }));
       request.end(body);
     });
@@ -197,22 +203,25 @@ function headersOf({ host }: Target, { registration, number }: Notification, bod
   return headers;
 }
 
-function drain(response: IncomingMessage): void {
+function drain(response: IncomingMessage, bytesMax: number, tooLong = () => {}): void {
   let bytes = 0;
   response.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
-    if (bytes > answerBytesMax) response.destroy();
+    if (bytes <= bytesMax) return;
+    tooLong();
+    response.destroy();
   });
   response.on('error', () => {});
 }
 
-/** The result has the answer's text, if that is no longer than is read. */
-function keep(response: IncomingMessage, result: { answer?: string }): void {
+/** Tells of the whole answer, and of one that is not read. */
+function keep(response: IncomingMessage, tell: (result: SendResult) => void): void {
   const chunks: Buffer[] = [];
+  const tooLong = () =>
+    tell({ ok: false, error: `The endpoint's answer has more than the ${wantedBytesMax} bytes that are read` });
+  drain(response, wantedBytesMax, tooLong);
   response.on('data', (chunk: Buffer) => chunks.push(chunk));
-  response.on('end', () => {
-    result.answer = Buffer.concat(chunks).toString();
-  });
+  response.on('end', () => tell({ ok: true, answer: Buffer.concat(chunks).toString() }));
 }
 
 function resultOf({ statusCode: status = 0, headers }: IncomingMessage, clock: Clock): SendResult {

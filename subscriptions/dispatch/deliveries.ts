@@ -151,27 +151,33 @@ export const createPending = (db: Queryable): ((one: Pending) => Promise<Deliver
 
 const pendingRowsMax = 3_200;
 
+// A failure counts for the version that was tried. The Subscription may have been changed while its request was under way: what it
+// asks now is tried at once, and has neither the pauses nor the end of what it asked before.
 const postpone: Statement = {
   name: 'delivery_postpone',
   text: `with s as (
       update subscriber set attempts = attempts + 1, failing_since = ${failedFor('$6')},
         error = $4, lease_until = null,
         due_at = case when state = 'active' then statement_timestamp() + $5 * interval '1 millisecond' end
-      where id = $1 and lease_token = $2 returning 1)
-    update delivery set attempts = attempts + 1, error = $4
-    where subscriber = $1 and number = $3 and exists (select from s)`,
+      where id = $1 and lease_token = $2 and version = $7 returning 1),
+    d as (
+      update delivery set attempts = attempts + 1, error = $4
+      where subscriber = $1 and number = $3 and exists (select from s))
+    select from s`,
 };
 
 /** Records a failed attempt; the next one follows `delayMs` from now, whichever process is alive then. `attemptMs`: how long it took. */
 export async function postponeDelivery(
   db: Queryable,
-  { id, lease_token, attempts, failing_ms }: Claim,
+  claim: Claim,
   number: bigint,
   error: string,
   { delayMs, attemptMs }: { delayMs: number; attemptMs: number },
 ): Promise<void> {
+  const { id, version, lease_token, attempts, failing_ms } = claim;
   const failingMs = attempts === 0 ? 0 : failing_ms + attemptMs;
-  await db.query(postpone, [id, lease_token, number, error, delayMs, failingMs]);
+  const rows = await db.query(postpone, [id, lease_token, number, error, delayMs, failingMs, version]);
+  if (rows.length === 0) await releaseLease(db, claim);
 }
 
 const giveUp: Statement = {
@@ -180,19 +186,18 @@ const giveUp: Statement = {
       update subscriber set state = case when state = 'active' then 'error' else state end, attempts = attempts + 1,
         failing_since = coalesce(failing_since, statement_timestamp()), error = $4, due_at = null, lease_until = null,
         report = case when state = 'active' then $4 else report end
-      where id = $1 and lease_token = $2 returning 1)
-    update delivery set attempts = attempts + 1, error = $4
-    where subscriber = $1 and number = $3 and exists (select from s)`,
+      where id = $1 and lease_token = $2 and version = $5 returning 1),
+    d as (
+      update delivery set attempts = attempts + 1, error = $4
+      where subscriber = $1 and number = $3 and exists (select from s))
+    select from s`,
 };
 
 /** Puts the subscriber into error; what it is owed stays, and `error` waits to be written to its Subscription. */
-export async function giveUpDelivery(
-  db: Queryable,
-  { id, lease_token }: Claim,
-  number: bigint,
-  error: string,
-): Promise<void> {
-  await db.query(giveUp, [id, lease_token, number, error]);
+export async function giveUpDelivery(db: Queryable, claim: Claim, number: bigint, error: string): Promise<void> {
+  const { id, version, lease_token } = claim;
+  const rows = await db.query(giveUp, [id, lease_token, number, error, version]);
+  if (rows.length === 0) await releaseLease(db, claim);
 }
 
 const releaseClaim: Statement = {

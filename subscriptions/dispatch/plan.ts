@@ -148,7 +148,8 @@ export function createPlanner(options: PlannerOptions): Planner {
       const held = await ofTopics.settle(plan.matches);
       const { kept, failed } = await keepMet(held, stored, options.search);
       plan.matches = kept;
-      for (const [id, error] of failed) {
+      const overdue = topics.overdue().map(({ id, error }) => [id, error] as const);
+      for (const [id, error] of [...failed, ...overdue]) {
         remove(id);
         plan.subscribers.push({ kind: 'fail', id, error });
       }

@@ -9,8 +9,9 @@ import {
   isCerebraError,
   type JsonSchema,
   type Statement,
+  withKnownQuery,
 } from '#platform';
-import { limitOf, limitParameter, textParameter } from '../admin-query.ts';
+import { choice, limitOf, limitParameter, textParameter } from '../admin-query.ts';
 import { severities } from '../alerts/rules/rule.ts';
 import type { Severity } from '../alerts/seams.ts';
 import { planStep } from './advance.ts';
@@ -78,7 +79,7 @@ const checkParameters = [
 
 export function escalationRoutes(options: EscalationAdminOptions): AdminRoute[] {
   const { db, endpoints } = options;
-  return [
+  const routes: AdminRoute[] = [
     {
       ...{ method: 'GET', path: '/admin/alerts/:id/history' },
       summary: 'How an alert was escalated: each step, and each message with its recipient, attempts and outcome',
@@ -124,6 +125,7 @@ export function escalationRoutes(options: EscalationAdminOptions): AdminRoute[] 
       }),
     },
   ];
+  return routes.map(withKnownQuery);
 }
 
 async function listRunning(db: Db, query: URLSearchParams): Promise<Row> {
@@ -141,7 +143,7 @@ async function listRunning(db: Db, query: URLSearchParams): Promise<Row> {
 function cursorOf(after: string | null): string[] {
   if (after === null) return [];
   const match = /^(\d{4}-\d\d-\d\dT[\d:.]+Z)_(.{1,100})$/.exec(after);
-  if (!match)
+  if (!match || Number.isNaN(Date.parse(match[1]!)))
     throw new CerebraError('invalid-parameter', 'after must be the next of an earlier page', { expression: ['after'] });
   return [match[1]!, match[2]!];
 }
@@ -167,10 +169,12 @@ async function listChains({ reader, scope, endpoints }: EscalationAdminOptions):
 
 async function check(options: EscalationAdminOptions, { body, query }: AdminRequest): Promise<Row> {
   const chain = readChain(await planOf(options, body), new Set(options.endpoints.keys()));
-  const severity = severities.find((one) => one === (query.get('severity') ?? 'critical'));
+  const severity = (choice(query, 'severity', severities) ?? 'critical') as Severity;
   const atMs = query.has('at') ? Date.parse(query.get('at')!) : await nowOf(options.db);
-  if (severity === undefined || Number.isNaN(atMs)) {
-    throw new CerebraError('invalid-parameter', `at must be an instant, severity one of ${severities.join(', ')}`);
+  if (Number.isNaN(atMs)) {
+    throw new CerebraError('invalid-parameter', 'at must be an instant, as 2026-01-05T20:00:00Z', {
+      expression: ['at'],
+    });
   }
   return { at: new Date(atMs).toISOString(), severity, steps: await rehearse(options, chain, severity, atMs, query) };
 }

@@ -25,13 +25,22 @@ function secondsOf(time: Json | undefined): number | undefined {
   return match ? Number(match[1]) * 3600 + Number(match[2]) * 60 + Number(match[3] ?? 0) : undefined;
 }
 
+const daySeconds = 24 * 3600;
+
+/** A time has no 24:00: 23:59, and 59 seconds of any minute, stand for the instant after it. */
+function endOf(time: Json | undefined): number {
+  const end = secondsOf(time) ?? daySeconds;
+  if (end >= daySeconds - 60) return daySeconds;
+  return end % 60 === 59 ? end + 1 : end;
+}
+
 /** Without a day every day is meant. An end before the start is on the next day: the night belongs to the day it begins. */
 function covers(time: JsonObject, { day, seconds }: WallClock): boolean {
   const on = Array.isArray(time.daysOfWeek) && time.daysOfWeek.length > 0 ? time.daysOfWeek : days;
   const today = on.includes(day);
   if (time.allDay === true) return today;
   const start = secondsOf(time.availableStartTime) ?? 0;
-  const end = secondsOf(time.availableEndTime) ?? 24 * 3600;
+  const end = endOf(time.availableEndTime);
   if (start < end) return today && seconds >= start && seconds < end;
   const yesterday = on.includes(days[(days.indexOf(day) + 6) % 7]!);
   return (today && seconds >= start) || (yesterday && seconds < end);

@@ -42,9 +42,9 @@ test('a server that is killed again and again between sending and recording: eve
     }
     const sent = `select count(*)::int as count from escalation_message where state = 'sent'`;
     const countSent = async () => (await db.query<{ count: number }>({ text: sent }))[0]!.count;
-    await waitFor(async () => (await countSent()) === alerts, 'the first step of each alert', 60_000);
+    await waitFor(async () => (await countSent()) === alerts, 'the first step of each alert');
     for (let i = 1; i <= alerts; i++) await passTime(db, `a${i}`);
-    await waitFor(async () => (await countSent()) === 2 * alerts, 'the second step of each alert', 60_000);
+    await waitFor(async () => (await countSent()) === 2 * alerts, 'the second step of each alert');
   } finally {
     server!.kill('SIGKILL');
   }

@@ -63,16 +63,17 @@ async function run(parts: OperationParts, request: OperationRequest): Promise<Op
   const found = await eventsBetween(parts.db, id, { ...range, last }, limit + 1);
   const told = found.slice(0, limit);
   const lost = lostEvents(found, { ...range, last });
-  const errors: JsonObject[] = [
+  const errorsOf = (count: number): JsonObject[] => [
     ...(lost === undefined ? [] : [{ text: lost }]),
-    ...(found.length > limit ? [{ text: moreText(found[limit]!.number) }] : []),
+    ...(found.length > count ? [{ text: moreText(found[count]!.number) }] : []),
   ];
-  const text = await parts.notifications().bundle(
+  const { text } = await parts.notifications().fitting(
     {
-      ...{ subscription: id, topic: subscriber?.topic?.url, content, scope, errors },
+      ...{ subscription: id, topic: subscriber?.topic?.url, content, scope },
       ...{ type: 'query-event', status: String(subscription.status), eventsSinceStart: newest },
     },
     told,
+    (count) => ({ errors: errorsOf(count) }),
   );
   return { text };
 }

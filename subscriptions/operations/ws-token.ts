@@ -6,6 +6,7 @@ import {
   type AccessScope,
   all,
   backportGuide,
+  type JsonObject,
   type OperationAnswer,
   type OperationRequest,
   type OperationSpec,
@@ -15,6 +16,7 @@ import {
 } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { saveGrant } from '../channels/websocket/grant.ts';
+import { isOfChannel } from '../topics/subscription.ts';
 import { readSubscription } from './asked.ts';
 import type { OperationParts } from './parts.ts';
 
@@ -75,13 +77,12 @@ async function idsOf(parts: OperationParts, { id, input, scope }: OperationReque
 }
 
 /** Throws CerebraError `business-rule`. */
-function assertBindable({ id, status, channel }: Resource & { channel?: { type?: unknown } }): void {
-  const problem =
-    channel?.type !== 'websocket'
-      ? 'its channel is not websocket'
-      : status === 'active' || status === 'requested'
-        ? undefined
-        : `its status is ${String(status)}: it must be requested anew`;
+function assertBindable({ id, status, channel }: Resource & { channel?: JsonObject }): void {
+  const problem = !isOfChannel(channel, 'websocket')
+    ? 'its channel is not websocket'
+    : status === 'active' || status === 'requested'
+      ? undefined
+      : `its status is ${String(status)}: it must be requested anew`;
   if (problem !== undefined) throw new CerebraError('business-rule', `Subscription/${id} can't be bound: ${problem}`);
 }
 

@@ -1,6 +1,7 @@
 // Admin endpoints of scores: the tables that they are computed with, and the way in for vital signs that were stored before.
 import type { AccessScope, ResourceReader, StoredVersion } from '#fhir-model';
-import { type AdminRoute, CerebraError, type Clock, type Db } from '#platform';
+import { type AdminRoute, CerebraError, type Clock, type Db, withKnownQuery } from '#platform';
+import { textParameter } from '../admin-query.ts';
 import { insertDeliveries } from '../dispatch/owe.ts';
 import type { ScoreSet } from './schema.ts';
 
@@ -19,7 +20,7 @@ const observationsMax = 500;
 
 export function scoreRoutes(options: ScoreAdmin): AdminRoute[] {
   const { vitals, tables } = options.set;
-  return [
+  const routes: AdminRoute[] = [
     {
       method: 'GET',
       path: '/admin/scores',
@@ -30,11 +31,15 @@ export function scoreRoutes(options: ScoreAdmin): AdminRoute[] {
     {
       method: 'POST',
       path: '/admin/scores/take-in',
-      summary: `Takes in up to ${observationsMax} stored vital signs, as if they arrived now. Query: cursor (next of the answer before)`,
+      summary: `Takes in up to ${observationsMax} stored vital signs, as if they arrived now`,
       description: 'For what was stored before scores were computed. Doing it twice changes nothing.',
+      parameters: [textParameter('cursor', '`next` of the answer before')],
+      statuses: [202],
       handle: async ({ query }) => ({ status: 202, body: await takeIn(options, query.get('cursor')) }),
     },
   ];
+  // A cursor that is spelt wrong would take in the first page again and again.
+  return routes.map(withKnownQuery);
 }
 
 async function takeIn({ db, reader, scope, clock, set, subscriber, codes }: ScoreAdmin, cursor: string | null) {

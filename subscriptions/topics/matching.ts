@@ -12,6 +12,7 @@ import type { StoredCriteria } from '../match/stored.ts';
 import { askedOf, type TopicCatalogue } from './catalogue.ts';
 import type { CompiledTopic } from './compile.ts';
 import { carriesEvents, type EventPorts, eventOf, focusChanges, isEvent } from './events.ts';
+import { createOverdueTopics, type OverdueTopics } from './overdue.ts';
 import type { States } from './trigger.ts';
 
 export interface TopicSubscriber {
@@ -30,6 +31,8 @@ export interface TopicMatching {
   clear(): void;
   /** After a change of the topics with that URL: who can't go on, and why. The others go on by the new topic. */
   reput(url: string): Promise<{ id: string; error: string }[]>;
+  /** Who can't go on since the last time, because the topic takes too long on some resource; they are to be removed. */
+  overdue(): { id: string; error: string }[];
   /** Reads what deletions of the batch replaced. `defines`: the batch has changes of Subscriptions or topics. */
   open(batch: readonly Change[], defines: boolean): Promise<TopicBatch>;
 }
@@ -49,6 +52,10 @@ export interface TopicMatchingOptions extends EventPorts {
   /** JSON texts of these versions; '' for what there is not. */
   bodies: (versions: readonly VersionKey[]) => Promise<string[]>;
   onError: (topic: string, error: unknown) => void;
+}
+
+interface Evaluating extends TopicMatchingOptions {
+  overdue: OverdueTopics;
 }
 
 /** Subscriptions that ask the same of one type of focus of one topic. */
@@ -86,8 +93,9 @@ interface Filed {
   groups: Group[];
 }
 
-export function createTopicMatching(options: TopicMatchingOptions): TopicMatching {
-  const { rules, catalogue } = options;
+export function createTopicMatching(given: TopicMatchingOptions): TopicMatching {
+  const { rules, catalogue } = given;
+  const options = { ...given, overdue: createOverdueTopics() };
   const matcher = createMatcher(rules.baseUrl);
   const groups = new Map<string, Group>();
   const filed = new Map<string, Filed>();
@@ -177,6 +185,12 @@ export function createTopicMatching(options: TopicMatchingOptions): TopicMatchin
       }
       return failed;
     },
+    overdue() {
+      const subscribers = filed.values().map(({ subscriber: { id }, groups }) => {
+        return { id, topics: groups.map(({ topic }) => topic) };
+      });
+      return options.overdue.take(subscribers);
+    },
     open: (batch, defines) => openBatch({ options, batch, passing, inUse, mayMatch: matcher.mayMatch }, defines),
   };
 }
@@ -209,7 +223,7 @@ const sameFilters = (a: CompiledTopic, b: CompiledTopic): boolean =>
   a === b || isDeepStrictEqual([a.focus, a.topic.filters], [b.focus, b.topic.filters]);
 
 interface Opened {
-  options: TopicMatchingOptions;
+  options: Evaluating;
   batch: readonly Change[];
   passing: (resource: Resource, version: number) => Group[];
   inUse: ReadonlyMap<CompiledTopic, number>;
@@ -301,7 +315,8 @@ function createFormer({ bodies }: TopicMatchingOptions): Former {
 }
 
 /** Throws nothing: a topic that can't be evaluated on these triggers nothing. */
-function decide(options: TopicMatchingOptions, topic: CompiledTopic, states: States, { type }: Change): Verdict {
+function decide(options: Evaluating, topic: CompiledTopic, states: States, { type }: Change): Verdict {
+  if (options.overdue.has(topic)) return false;
   let isUnread = false;
   const asked: StoredCriteria[] = [];
   for (const trigger of topic.triggers.get(type) ?? []) {
@@ -311,6 +326,7 @@ function decide(options: TopicMatchingOptions, topic: CompiledTopic, states: Sta
       if (one === 'unread') isUnread = true;
       else if (one) asked.push(one);
     } catch (error) {
+      options.overdue.note(topic.topic.url, error);
       options.onError(topic.topic.url, error);
     }
   }
@@ -319,7 +335,7 @@ function decide(options: TopicMatchingOptions, topic: CompiledTopic, states: Sta
 }
 
 function candidatesOf(
-  options: TopicMatchingOptions,
+  options: Evaluating,
   groups: readonly Group[],
   change: Change,
   current: Resource | undefined,

@@ -146,3 +146,13 @@ export function channelTypeOf(channel: JsonObject): string {
   const text = `there is no channel ${String(code).slice(0, 60)} of ${String(system).slice(0, 200)} here`;
   throw refuse('Subscription.channel.type.extension', text);
 }
+
+/** Whether that is its channel, whichever element names it. */
+export function isOfChannel(channel: JsonObject | undefined, type: string): boolean {
+  try {
+    return channelTypeOf(channel ?? {}) === type;
+  } catch {
+    // One that is not known is none of ours.
+    return false;
+  }
+}

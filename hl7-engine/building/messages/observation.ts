@@ -1,7 +1,7 @@
 // Observation as OBX with NTE: HL7 v2.9 chapter 7.4.2. One with components becomes one OBX each, under a common OBX-4
 import type { Json, JsonObject, Resource } from '#fhir-model';
 import type { FieldValue, SegmentValue } from '../../message/build.ts';
-import { type Building, isObject, objects, text } from '../building.ts';
+import { type Building, isObject, noPlace, objects, text } from '../building.ts';
 import { notesOf } from '../notes.ts';
 import { fieldsOf, fieldValue } from '../table.ts';
 import { obx } from '../tables/result.ts';
@@ -63,12 +63,14 @@ const sameCode = (one: Json | undefined, other: Json | undefined): boolean =>
 export function observationSegments(building: Building, observation: Resource, series: ObxSeries): SegmentValue[] {
   const components = objects(observation.component);
   const notes = notesOf(building, observation.note);
+  if (statusOf(observation) === undefined) building.warnings.add('Observation.status unknown has no code in OBX-11');
   if (components.length === 0) return [obxOf(building, observation, observation, series), ...notes];
   const repeated = components.every(({ code }) => sameCode(code, observation.code));
   if (repeated) return [repeatedObx(building, observation, components, series), ...notes];
   const group = series.group();
-  const own =
-    obxValue(building, observation) === undefined ? [] : [obxOf(building, observation, observation, series, group)];
+  const hasValue = obxValue(building, observation) !== undefined;
+  if (!hasValue) noPlace(building, observation, ['interpretation']);
+  const own = !hasValue ? [] : [obxOf(building, observation, observation, series, group)];
   const each = components.map((component) => obxOf(building, observation, component, series, group));
   return [...own, ...each.slice(0, 1), ...notes, ...each.slice(1)];
 }

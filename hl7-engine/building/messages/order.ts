@@ -1,29 +1,55 @@
 // ServiceRequest as OML^O21 and ORM^O01: HL7 v2.9 chapters 4.4.6 and 4.4.1
 import type { Resource } from '#fhir-model';
 import { CerebraError } from '#platform';
-import { type Building, objects, text } from '../building.ts';
+import { type Building, isObject, noPlace, objects, text } from '../building.ts';
 import { diagnosisSegments } from '../diagnosis.ts';
 import { notesOf } from '../notes.ts';
 import { patientOf, patientSegments, visitOf, visitSegments } from '../subject.ts';
 import type { MessageBuilder, Told } from './message.ts';
 import { observationSegments, obxSeries } from './observation.ts';
-import { obrSegment, orcSegment, requestNumbers, timingSegments } from './request.ts';
+import { obrSegment, orcSegment, requestNumbers } from './request.ts';
 import { specimenSegments, specimenSource, specimensOf } from './specimen.ts';
+import { timingSegments } from './timing.ts';
+
+const over: ReadonlySet<string> = new Set(['revoked', 'entered-in-error']);
 
 /** ORC-1, table 0119: what the placer asks of the filler. */
 function controlOf({ status }: Resource, told: Told | undefined): string {
-  if (status === 'revoked' || status === 'entered-in-error') return 'CA';
+  if (over.has(text(status) ?? '')) return 'CA';
   if (status === 'on-hold') return 'HD';
   if (status === 'completed') return 'SC';
-  if (told?.state === undefined) return 'NW';
+  // An order that was taken back is none any more at the filler's: what is asked for again is new.
+  if (told?.state === undefined || over.has(told.state)) return 'NW';
   return told.state === 'on-hold' ? 'RL' : 'XO';
 }
 
-function orderSegments(building: Building, request: Resource, told: Told | undefined) {
-  if (request.doNotPerform === true) {
-    const words = 'ServiceRequest.doNotPerform: an order of HL7 v2 cannot say that something is not to be done';
-    throw new CerebraError('business-rule', words, { expression: ['ServiceRequest.doNotPerform'] });
+/** What nobody has ordered (yet): a filler begins to work when it hears of it. https://hl7.org/fhir/R4/valueset-request-intent.html */
+const notOrdered: ReadonlySet<string> = new Set(['proposal', 'plan', 'directive', 'option']);
+
+const withoutPlace = [
+  ...['performerType', 'performer', 'locationReference', 'insurance', 'relevantHistory', 'patientInstruction'],
+  ...['replaces', 'category'],
+];
+
+/** Throws CerebraError `business-rule` for what is no order to do something. */
+function assertOrder({ doNotPerform, status, intent, code }: Resource): void {
+  const fault = (element: string, why: string) =>
+    new CerebraError('business-rule', `ServiceRequest.${element}: ${why}`, {
+      expression: [`ServiceRequest.${element}`],
+    });
+  if (doNotPerform === true) {
+    throw fault('doNotPerform', 'an order of HL7 v2 cannot say that something is not to be done');
   }
+  if (status === 'draft') throw fault('status', 'a draft is not sent; it is a new order when its status is active');
+  if (notOrdered.has(text(intent) ?? '')) {
+    throw fault('intent', `a ${String(intent)} is not sent, since its receiver would do it; an order is`);
+  }
+  if (!isObject(code)) throw fault('code', 'OBR-4 is required: nobody could tell what is ordered');
+}
+
+function orderSegments(building: Building, request: Resource, told: Told | undefined) {
+  assertOrder(request);
+  noPlace(building, request, withoutPlace);
   const patient = patientOf(building, request.subject, 'ServiceRequest.subject');
   const visit = visitOf(building, request.encounter);
   const specimens = specimensOf(building, request.specimen);

@@ -1,7 +1,7 @@
 // DiagnosticReport with its results, or an Observation alone, as ORU^R01: HL7 v2.9 chapter 7.3.1
 import type { Json, JsonObject, Resource } from '#fhir-model';
 import type { FieldValue, SegmentValue } from '../../message/build.ts';
-import { type Building, isObject, objects, since, text } from '../building.ts';
+import { type Building, isObject, objects, text } from '../building.ts';
 import { notesOf } from '../notes.ts';
 import { patientOf, patientSegments, visitOf, visitSegments } from '../subject.ts';
 import { fieldsOf } from '../table.ts';
@@ -11,8 +11,9 @@ import { dtm } from '../types/time.ts';
 import { documentSegments } from './document.ts';
 import type { MessageBuilder } from './message.ts';
 import { type ObxSeries, observationSegments, obxSeries, obxStatus, textResult } from './observation.ts';
-import { fillerOf, obrSegment, orcSegment, placerOf, requestNumbers, timingSegments } from './request.ts';
+import { fillerOf, obrSegment, orcSegment, placerOf, requestNumbers } from './request.ts';
 import { specimenSegments, specimenSource, specimensOf } from './specimen.ts';
+import { timingSegments } from './timing.ts';
 
 /** Table 0123. What is entered in error says so in its OBX; the report as such has been corrected. */
 const reportCodes: Readonly<Record<string, string>> = {
@@ -57,9 +58,13 @@ function resultsOf(building: Building, references: Json | undefined, seen = new 
   });
 }
 
-function statusOf(focus: Resource): string | undefined {
-  return focus.resourceType === 'Observation' ? obxStatus(focus.status) : reportCodes[text(focus.status) ?? ''];
-}
+const statusOf = ({ status }: Resource): string | undefined => reportCodes[text(status) ?? ''];
+
+/** What a report said that is entered in error is no more said by it, however right its results may be in another one. */
+const asTold = (focus: Resource, results: readonly Resource[]): Resource[] =>
+  focus.resourceType === 'DiagnosticReport' && focus.status === 'entered-in-error'
+    ? results.map((result) => ({ ...result, status: 'entered-in-error' }))
+    : [...results];
 
 /** ORC and OBR: with the request's numbers where it is known, else the report's own. */
 function orderSegments(building: Building, focus: Resource, specimens: readonly Resource[]): SegmentValue[] {
@@ -124,8 +129,8 @@ export const oru: MessageBuilder = {
       ...(visit === undefined ? [] : visitSegments(building, visit)),
       ...orderSegments(building, focus, specimens),
       ...notes,
-      ...(request === undefined || !since(building, '2.5') ? [] : timingSegments(building, request)),
-      ...results.flatMap((result) => observationSegments(building, result, series)),
+      ...(request === undefined ? [] : timingSegments(building, request)),
+      ...asTold(focus, results).flatMap((result) => observationSegments(building, result, series)),
       ...(isReport ? conclusionSegments(building, focus, results, series) : []),
       ...(isReport ? documentSegments(building, focus, series) : []),
       ...specimenSegments(building, specimens),

@@ -1,7 +1,7 @@
 // Appointment as SIU^S12 to S15 and S26: HL7 v2.9 chapter 10.3
 import type { JsonObject, Resource } from '#fhir-model';
 import type { FieldValue, SegmentValue } from '../../message/build.ts';
-import { type Building, isObject, objects, since, text } from '../building.ts';
+import { type Building, isObject, noPlace, objects, since, text } from '../building.ts';
 import { notesOf } from '../notes.ts';
 import { patientOf, patientSegments } from '../subject.ts';
 import { cwe } from '../types/coded.ts';
@@ -66,6 +66,7 @@ function scheduleSegment(building: Building, appointment: Resource, event: strin
   const numbers = objects(appointment.identifier);
   const placer = ofType(numbers, 'PLAC');
   const filler = ofType(numbers, 'FILL') ?? numbers.find((one) => identifierTypeOf(one) !== 'PLAC');
+  const number = ei(building, filler ?? ownIdentifier(building, appointment.id));
   const { start, end } = appointment;
   const [length, from, to] = [minutes(appointment), dtm(start), dtm(end)];
   const reason = cwe(building, objects(appointment.reasonCode)[0]) ?? [undefined, text(appointment.description)];
@@ -73,8 +74,9 @@ function scheduleSegment(building: Building, appointment: Resource, event: strin
   return {
     name: 'SCH',
     fields: {
-      1: ei(building, placer),
-      2: ei(building, filler ?? (placer === undefined ? ownIdentifier(building, appointment.id) : undefined)),
+      // Required until 2.3.1: who has no number of the placer's gives the filler's.
+      1: since(building, '2.4') ? ei(building, placer) : (ei(building, placer) ?? number),
+      2: filler === undefined && placer !== undefined ? undefined : number,
       6: why,
       7: reason,
       8: cwe(building, appointment.appointmentType),
@@ -122,6 +124,10 @@ const answers: Readonly<Record<string, string>> = {
   declined: 'Cancelled',
 };
 
+/** AIL-4 and AIP-4 were required until 2.4. */
+const roleIn = (building: Building, role: JsonObject | undefined, type = 'Practitioner'): FieldValue =>
+  cwe(building, role) ?? (since(building, '2.5') ? undefined : [undefined, type]);
+
 /** AIS, AIG, AIL and AIP: services, then devices and the like, places, people. */
 function resourceSegments(building: Building, appointment: Resource): SegmentValue[] {
   const action = 'A';
@@ -148,7 +154,14 @@ function resourceSegments(building: Building, appointment: Resource): SegmentVal
     if (type === 'Location') {
       made.AIL.push({
         name: 'AIL',
-        fields: { 1: number('AIL'), 2: action, 3: pl(building, actor), 4: cwe(building, role), ...at(6), 12: answer },
+        fields: {
+          1: number('AIL'),
+          2: action,
+          3: pl(building, actor),
+          4: roleIn(building, role, type),
+          ...at(6),
+          12: answer,
+        },
       });
     } else if (
       type === 'Practitioner' ||
@@ -157,7 +170,14 @@ function resourceSegments(building: Building, appointment: Resource): SegmentVal
     ) {
       made.AIP.push({
         name: 'AIP',
-        fields: { 1: number('AIP'), 2: action, 3: xcn(building, actor), 4: cwe(building, role), ...at(6), 12: answer },
+        fields: {
+          1: number('AIP'),
+          2: action,
+          3: xcn(building, actor),
+          4: roleIn(building, role, type),
+          ...at(6),
+          12: answer,
+        },
       });
     } else if (type === 'Device' || type === 'HealthcareService') {
       const words = text(actor.display) ?? text(resource?.name);
@@ -172,10 +192,32 @@ function resourceSegments(building: Building, appointment: Resource): SegmentVal
           14: answer,
         },
       });
-    }
+    } else if (type !== 'Patient')
+      building.warnings.add(`A ${type ?? 'participant'} who takes part has no place in the message`);
   }
   return [...services, ...made.AIG, ...made.AIL, ...made.AIP];
 }
+
+/** All who come; of one who is not known here no segment could tell. Throws CerebraError `business-rule` where that is nobody. */
+function patientsOf(building: Building, appointment: Resource): Resource[] {
+  const actors = participants(appointment, building.graph)
+    .filter(({ actor, resource }) => typeOf(actor, resource) === 'Patient')
+    .map(({ actor }) => actor);
+  const known = actors.filter((actor) => building.graph.resolve(actor)?.resourceType === 'Patient');
+  if (known.length < actors.length) building.warnings.add('A Patient who takes part is not known here: left out');
+  const whom = known.length === 0 ? [actors[0]] : known;
+  return whom.map((actor) => patientOf(building, actor, 'Appointment.participant.actor'));
+}
+
+const numbered = (segments: SegmentValue[], number: number): SegmentValue[] =>
+  segments.map((segment) =>
+    segment.name === 'PID' ? { ...segment, fields: { ...segment.fields, 1: String(number) } } : segment,
+  );
+
+const withoutPlace = [
+  ...['serviceCategory', 'specialty', 'reasonReference', 'priority', 'supportingInformation', 'requestedPeriod'],
+  ...['patientInstruction', 'basedOn'],
+];
 
 export const siu: MessageBuilder = {
   code: 'SIU',
@@ -185,10 +227,7 @@ export const siu: MessageBuilder = {
   stateOf,
   eventOf: (appointment, told) => eventOf(appointment, told?.state),
   segments(building, focus, event) {
-    const patient = participants(focus, building.graph).find(
-      ({ actor, resource }) => typeOf(actor, resource) === 'Patient',
-    );
-    const whose = patientOf(building, patient?.actor, 'Appointment.participant.actor');
+    noPlace(building, focus, withoutPlace);
     const timing = since(building, '2.5')
       ? [{ name: 'TQ1', fields: { 1: '1', 7: dtm(focus.start), 8: dtm(focus.end) } }]
       : [];
@@ -197,7 +236,9 @@ export const siu: MessageBuilder = {
       scheduleSegment(building, focus, event),
       ...(dtm(focus.start) === undefined ? [] : timing),
       ...notesOf(building, comment === undefined ? undefined : [{ text: comment }]),
-      ...patientSegments(building, whose),
+      ...patientsOf(building, focus).flatMap((patient, index) =>
+        numbered(patientSegments(building, patient), index + 1),
+      ),
       { name: 'RGS', fields: { 1: '1', 2: 'A' } },
       ...resourceSegments(building, focus),
     ];

@@ -1,7 +1,7 @@
 // Specimen as SPM, and as SPS in OBR-15 for versions that have no SPM: HL7 v2.9 chapter 7.4.3
 import type { Json, JsonObject, Resource } from '#fhir-model';
 import type { FieldValue, SegmentValue } from '../../message/build.ts';
-import { type Building, isObject, objects, since } from '../building.ts';
+import { type Building, isObject, noPlace, objects, since, takes } from '../building.ts';
 import { segmentOf } from '../table.ts';
 import { spm } from '../tables/result.ts';
 import { cwe } from '../types/coded.ts';
@@ -15,9 +15,15 @@ export function specimensOf(building: Building, ...references: (Json | undefined
   return [...new Set(found as Resource[])];
 }
 
+/** What OBR-15 does not say. */
+const withoutPlace = ['identifier', 'receivedTime', 'status', 'condition', 'note'];
+
 /** SPM, from 2.5 on. */
 export function specimenSegments(building: Building, specimens: readonly Resource[]): SegmentValue[] {
-  if (!since(building, '2.5')) return [];
+  if (!takes(building, 'SPM')) {
+    for (const specimen of specimens) noPlace(building, specimen, withoutPlace);
+    return [];
+  }
   return specimens.map((specimen, index) => {
     const numbers = objects(specimen.identifier);
     const placer = ofType(numbers, 'PGN');
@@ -37,7 +43,7 @@ export function specimenSegments(building: Building, specimens: readonly Resourc
 /** OBR-15 until 2.4: type, additive, method, body site. */
 export function specimenSource(building: Building, specimens: readonly Resource[]): FieldValue {
   const [first] = specimens;
-  if (first === undefined || since(building, '2.5')) return undefined;
+  if (first === undefined || takes(building, 'SPM')) return undefined;
   const coded = (value: Json | undefined) => cwe(building, value)?.slice(0, 6).map(plainText);
   const collection: JsonObject = isObject(first.collection) ? first.collection : {};
   const additive = objects(first.container)[0]?.additiveCodeableConcept;

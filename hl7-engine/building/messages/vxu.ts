@@ -2,7 +2,7 @@
 import type { Json, JsonObject, Resource } from '#fhir-model';
 import { decimalText, isNumber } from '#fhir-model';
 import type { FieldValue, RepetitionValue, SegmentValue } from '../../message/build.ts';
-import { type Building, isObject, objects, text } from '../building.ts';
+import { type Building, isObject, noPlace, objects, text } from '../building.ts';
 import { patientOf, patientSegments, visitOf, visitSegments } from '../subject.ts';
 import { segmentOf } from '../table.ts';
 import { rxa, rxr } from '../tables/vaccination.ts';
@@ -14,9 +14,12 @@ import { dtm } from '../types/time.ts';
 import type { MessageBuilder } from './message.ts';
 import { type ObxSeries, obxSeries } from './observation.ts';
 
-/** Table 0322: not done is refused (RE) where RXA-18 says why, else not administered (NA). */
-function completion({ status, statusReason }: Resource): string {
-  if (status !== 'not-done') return 'CP';
+/**
+ * Table 0322: not done is refused (RE) where RXA-18 says why, else not administered (NA). A dose that is not potent is one of
+ * those that don't count (PA).
+ */
+function completion({ status, statusReason, isSubpotent }: Resource): string {
+  if (status !== 'not-done') return isSubpotent === true ? 'PA' : 'CP';
   return statusReason === undefined ? 'NA' : 'RE';
 }
 
@@ -86,6 +89,12 @@ const fact = (type: string, code: string, display: string, value: FieldValue, gr
 
 const counted = (value: Json | undefined): string | undefined => (isNumber(value) ? decimalText(value) : text(value));
 
+/** Of a number as text: `booster` is none. */
+const typeOf = (words: Json | undefined): string =>
+  text(words) === undefined || /^\d+$/.test(text(words)!) ? 'NM' : 'ST';
+
+const withoutPlace = ['reaction', 'subpotentReason'];
+
 /** What the standard has no field for: LOINC codes that mapping/clinical/immunization.ts reads. */
 function facts(building: Building, immunization: Resource): Fact[] {
   const protocol = objects(immunization.protocolApplied)[0] ?? {};
@@ -104,12 +113,17 @@ function facts(building: Building, immunization: Resource): Fact[] {
       ];
     }),
     ...fact(
-      'NM',
+      typeOf(protocol.doseNumberString),
       '30973-2',
       'Dose number in series',
       counted(protocol.doseNumberPositiveInt ?? protocol.doseNumberString),
     ),
-    ...fact('NM', '59782-3', 'Number of doses in primary series', counted(protocol.seriesDosesPositiveInt)),
+    ...fact(
+      typeOf(protocol.seriesDosesString),
+      '59782-3',
+      'Number of doses in primary series',
+      counted(protocol.seriesDosesPositiveInt ?? protocol.seriesDosesString),
+    ),
     ...fact('ST', '59780-7', 'Immunization series name', text(protocol.series)),
   ];
 }
@@ -131,6 +145,9 @@ export function vaccinationSegments(
   const route = segmentOf(rxr, building, immunization);
   const series = obxSeries();
   const at = dtm(immunization.occurrenceDateTime);
+  noPlace(building, immunization, withoutPlace);
+  if (objects(immunization.protocolApplied).length > 1)
+    building.warnings.add('Immunization.protocolApplied: one of several');
   if (at === undefined) building.warnings.add('Immunization.occurrenceString has no place in RXA-3');
   const given = segmentOf(rxa, building, immunization, {
     ...{ 1: '0', 2: '1', ...dose(building, immunization), 9: remarks(building, immunization) },

@@ -57,7 +57,9 @@ export const obrReport = buildTable(
   `
 4  | code | CWE
 7  | effectiveDateTime | DTM
+7  | effectiveInstant | DTM
 7  | effectivePeriod.start | DTM
+7  | effectiveTiming.event | DTM
 8  | effectivePeriod.end | DTM
 22 | issued | DTM
 24 | category | code DiagnosticServiceSectionID

@@ -30,7 +30,8 @@ ${cdc.map((url) => `10 | extension[${usCore}/us-core-race].extension[${url}].val
 11 | address[use=old] | XAD
 13 | telecom[use!=work] | XTN
 14 | telecom[use=work] | XTN
-15 | communication.language | custom language
+15 | communication[preferred=true].language | custom language
+15 | communication[preferred!=true].language | custom language
 16 | maritalStatus | CWE MaritalStatus
 17 | extension[${structure}/patient-religion].valueCodeableConcept | CWE
 18 | @account | the visit's account

@@ -19,6 +19,7 @@ export const obx = buildTable(
 14 | effectiveDateTime | DTM
 14 | effectiveInstant | DTM
 14 | effectivePeriod.start | DTM
+14 | effectiveTiming.event | DTM
 16 | performer | XCN
 17 | method | CWE
 19 | extension[${structure}/observation-analysis-date-time].valueDateTime | DTM

@@ -1,6 +1,6 @@
 // Encounter as PV1 and PV2: https://hl7.org/fhir/uv/v2mappings/ (PV1[Encounter], PV2[Encounter])
 import { buildTable } from '../table.ts';
-import { tableCodeOrNone } from '../types/coded.ts';
+import { tableCode, tableCodeOrNone } from '../types/coded.ts';
 import type { ValueType } from '../types/registry.ts';
 
 /** Of v3-ActCode what the concept map, which reads only four, has not. */
@@ -16,9 +16,11 @@ const classes: Readonly<Record<string, string>> = {
 
 const patientClass: ValueType = (_building, value) => {
   const { code, system } = (value ?? {}) as { code?: string; system?: string };
-  return (
-    tableCodeOrNone(value, 'PatientClass[EncounterClass]') ?? classes[code ?? ''] ?? (system === undefined ? code : 'U')
-  );
+  const map = 'PatientClass[EncounterClass]';
+  const known = tableCodeOrNone(value, map) ?? classes[code ?? ''];
+  if (known !== undefined || system !== undefined) return known ?? 'U';
+  // IMP and AMB mean the same without their system; another code is the sender's own.
+  return tableCode(map, code) ?? code;
 };
 
 export const pv1 = buildTable(

@@ -141,6 +141,7 @@ export function addProcedures(
       const found = runTable(pr1Procedure, { segment, group: procedure, mapping }, cleared);
       if (found?.code === undefined) continue;
       const performed = performedOf(mapping, segment);
+      if (segment.field(5).isNull) cleared.push('performedDateTime', 'performedPeriod');
       const resource: JsonObject = {
         ...found,
         ...performed,

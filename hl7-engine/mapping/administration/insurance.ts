@@ -12,7 +12,8 @@ import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
 import { in1Coverage, in1Subscriber, in2Coverage } from '../tables/in1.ts';
 import { pv1Coverage } from '../tables/pv1.ts';
-import { conceptKey, firstNumber, upsertDerived, upsertNumbered } from './upsert.ts';
+import { addPerson } from './related.ts';
+import { conceptKey, upsertDerived, upsertNumbered } from './upsert.ts';
 
 /** IN1 with its IN2: references to Coverages, in the message's order. */
 export function addCoverages(mapping: Mapping, group: Group, patient: MappedPatient): JsonObject[] {
@@ -41,7 +42,7 @@ function addCoverage(
   // The financial class is the visit's first payer's, where the policy does not say its type itself.
   const financial =
     isFirst && found?.type === undefined && pv1
-      ? runTable(pv1Coverage, { segment: pv1, group: outer, mapping })
+      ? runTable(pv1Coverage, { segment: pv1, group: outer, mapping }, cleared)
       : undefined;
   const identifier = [...list(found?.identifier), ...list(more?.identifier)];
   const resource: JsonObject = {
@@ -91,17 +92,12 @@ function payorOf(mapping: Mapping, in1: Segment): JsonObject | undefined {
 function subscriberOf(mapping: Mapping, insurance: Group, in1: Segment, patient: MappedPatient): JsonObject {
   const relation = in1.field(17).text;
   if (relation === 'SEL') return { subscriber: { reference: patient.reference } };
-  const found = runTable(in1Subscriber, { segment: in1, group: insurance, mapping });
-  const [name] = list(found?.name);
-  if (found === undefined || name === undefined) return {};
   // Without IN1-17 nobody says whether it is the patient: then it is not said here either.
   if (relation === undefined) return {};
-  const known = firstNumber(found.identifier) ?? JSON.stringify([name.family, name.given]).toLowerCase();
-  const reference = upsertDerived(mapping, { ...found, patient: { reference: patient.reference } }, [
-    patient.key,
-    known,
-  ]);
-  return { subscriber: { reference } };
+  const cleared: string[] = [];
+  const found = runTable(in1Subscriber, { segment: in1, group: insurance, mapping }, cleared);
+  const reference = found && addPerson(mapping, patient, found, cleared);
+  return reference === undefined ? {} : { subscriber: { reference } };
 }
 
 const byReference = ({ reference }: JsonObject): string => String(reference);

@@ -1,15 +1,16 @@
 // NK1, GT1 and PID-21: people around the patient. https://hl7.org/fhir/uv/v2mappings/ (NK1[RelatedPerson], CX[RelatedPerson-Mother])
-import type { JsonObject } from '#fhir-model';
+import type { JsonObject, Resource } from '#fhir-model';
 import type { Segment } from '../../message/message.ts';
+import { compact, list } from '../compact.ts';
 import type { Mapping } from '../context.ts';
-import { cxIdentifier } from '../identifiers.ts';
+import { cxIdentifier, uniteIdentifiers } from '../identifiers.ts';
 import type { MappedPatient } from '../patient.ts';
 import { organizationReference } from '../practitioner.ts';
 import type { Group } from '../structure/group.ts';
 import { runTable, type SegmentTable } from '../table/table.ts';
 import { gt1RelatedPerson } from '../tables/gt1.ts';
 import { nk1RelatedPerson } from '../tables/nk1.ts';
-import { firstNumber, upsertDerived } from './upsert.ts';
+import { conceptKey, firstNumber, upsertDerived } from './upsert.ts';
 
 /** Employers, agencies and insurers: no persons, Patient.contact has them. */
 const organizations = new Set(['EMR', 'E', 'F', 'I', 'S']);
@@ -36,11 +37,35 @@ function relatedPerson(
 ): string | undefined {
   const cleared: string[] = [];
   const found = runTable(table, { segment, group, mapping }, cleared);
-  const [name] = (found?.name ?? []) as JsonObject[];
-  if (found === undefined || name === undefined) return undefined;
+  return found && addPerson(mapping, patient, found, cleared);
+}
+
+/**
+ * Somebody around the patient, known by number, else by name; undefined without a name. Who is next of kin and guarantor or
+ * insured too is one person: the first segment says what several say, the others what it leaves out.
+ */
+export function addPerson(
+  mapping: Mapping,
+  patient: MappedPatient,
+  found: JsonObject,
+  cleared: readonly string[],
+): string | undefined {
+  const [name] = list(found.name);
+  if (name === undefined) return undefined;
   const known = firstNumber(found.identifier) ?? JSON.stringify([name.family, name.given]).toLowerCase();
   const resource = { ...found, patient: { reference: patient.reference } };
-  return upsertDerived(mapping, resource, [patient.key, known], { cleared });
+  const before = mapping.entries.length;
+  const reference = upsertDerived(mapping, resource, [patient.key, known], { cleared });
+  const earlier = mapping.entries.slice(0, before).find(({ url }) => url === reference);
+  if (earlier?.resource !== undefined) complete(earlier.resource, compact(found) ?? {});
+  return reference;
+}
+
+function complete(person: Resource, { identifier, relationship, ...more }: JsonObject): void {
+  if (identifier !== undefined) person.identifier = uniteIdentifiers(list(person.identifier), list(identifier));
+  const relations = new Map([...list(person.relationship), ...list(relationship)].map((one) => [conceptKey(one), one]));
+  if (relations.size > 0) person.relationship = [...relations.values()];
+  for (const [element, value] of Object.entries(more)) person[element] ??= value;
 }
 
 const motherConcept: JsonObject = {

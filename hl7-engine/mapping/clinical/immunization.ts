@@ -105,6 +105,8 @@ function immunization(mapping: Mapping, group: Group, rxa: Segment, subject: Sub
     runTable(rxaImmunization, { mapping, segment: rxa, group }, cleared),
     orc && runTable(orcImmunization, { mapping, segment: orc, group }, cleared),
   );
+  const completed = rxa.field(20).text;
+  if (completed !== undefined && completed !== 'PA') cleared.push('isSubpotent');
   const number = numberOf(mapping, group);
   const others = (mapped.identifier as JsonObject[] | undefined) ?? [];
   const identifier = others.filter(({ system, value }) => system !== number?.system || value !== number?.value);
@@ -118,7 +120,9 @@ function immunization(mapping: Mapping, group: Group, rxa: Segment, subject: Sub
     ...(rxr && runTable(rxrImmunization, { mapping, segment: rxr, group }, cleared)),
     resourceType: 'Immunization',
     identifier: number === undefined ? identifier : [number, ...identifier],
-    status: rxa.field(21).text === 'D' ? 'entered-in-error' : (completion[rxa.field(20).text ?? 'CP'] ?? 'completed'),
+    status: rxa.field(21).text === 'D' ? 'entered-in-error' : (completion[completed ?? 'CP'] ?? 'completed'),
+    // A part of a dose was given: it does not count.
+    isSubpotent: completed === 'PA' ? true : undefined,
     vaccineCode: mapped.vaccineCode ?? absent,
     patient: { reference: subject.patient },
     encounter: subject.encounter === undefined ? undefined : { reference: subject.encounter },
@@ -259,9 +263,11 @@ const takers: Readonly<Record<string, Taker>> = {
     return series !== undefined;
   }),
   '59782-3': protocolElement((protocol, _mapping, obx) => {
-    const number = Number(obx.field(5).text ?? 'none');
-    if (!Number.isInteger(number) || number < 1) return false;
-    protocol.seriesDosesPositiveInt = number;
+    const text = obx.field(5).text;
+    const number = Number(text);
+    if (text === undefined) return false;
+    if (Number.isInteger(number) && number > 0) protocol.seriesDosesPositiveInt = number;
+    else protocol.seriesDosesString = text;
     return true;
   }),
 };

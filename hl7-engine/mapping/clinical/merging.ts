@@ -229,12 +229,14 @@ function byTarget({ code, target }: JsonObject): string {
 const documentRanks = ['current', 'superseded', 'entered-in-error'];
 
 /**
- * Of a DocumentReference: its content is replaced as a whole, its relations are united. One that another document replaces is not
+ * Of a DocumentReference: its content is replaced as a whole, its relations are united; what a change of status leaves out of its
+ * context stays. One that another document replaces is not
  * current again because a message about it says that it is available.
  */
-export function documentMerge(mapping: Mapping, defaults: ReadonlySet<string>): Merge {
+export function documentMerge(mapping: Mapping, defaults: ReadonlySet<string>, cleared: readonly string[]): Merge {
   const order = ranked(mapping, documentRanks);
-  const change = merging({ ordered: order, defaults, united: { relatesTo: byTarget } });
+  const parts = new Set(['context']);
+  const change = merging({ ordered: order, defaults, cleared, parts, united: { relatesTo: byTarget } });
   return ofOnePatient(mapping, (existing, incoming) => {
     const result = change(existing, incoming);
     if (existing === undefined || result === existing) return result;

@@ -44,13 +44,15 @@ export interface ReportParts {
 
 /** Yields the report's reference. */
 export function addReport(mapping: Mapping, order: Order, parts: ReportParts): string {
-  const resource = reportResource(mapping, order, parts);
+  const deleted: string[] = [];
+  const resource = reportResource(mapping, order, parts, deleted);
   mapping.stamp(resource);
   const identifier = order.filler ?? order.placer;
   const id = identifier === undefined ? derivedId('DiagnosticReport', [order.key]) : undefined;
   const numbered = identifier && numberedReport(mapping, order, identifier);
   const url = numbered?.url ?? `DiagnosticReport/${id}`;
-  const cleared = parts.conclusion === null ? ['conclusion'] : [];
+  const cleared = deleted.filter((path) => path !== 'code');
+  if (parts.conclusion === null) cleared.push('conclusion');
   const { withdrawn: forms, former } = parts.documents;
   const withdrawal = { forms, former, cleared, known: new Map<string, string>() };
   const merge = reportMerge(mapping, withdrawal);
@@ -79,10 +81,14 @@ function unite(earlier: TransactionEntry, second: Resource, uniteWith: Merge, me
 
 type Merge = NonNullable<TransactionEntry['merge']>;
 
-function reportResource(mapping: Mapping, order: Order, parts: ReportParts): Resource {
+function reportResource(mapping: Mapping, order: Order, parts: ReportParts, deleted: string[]): Resource {
   const { group, subject } = order;
   const obr = detail(group, 'OBR')!;
-  const mapped = runTable(obrDiagnosticReport, { mapping, segment: obr, group: group.group }) ?? {};
+  const mapped = runTable(obrDiagnosticReport, { mapping, segment: obr, group: group.group }, deleted) ?? {};
+  const performer = reportPerformers(mapping, group, obr);
+  const resultsInterpreter = interpreters(mapping, group, obr);
+  if (performer.length === 0 && isAnyDeleted(obr, [34, 35])) deleted.push('performer');
+  if (resultsInterpreter.length === 0 && isAnyDeleted(obr, [32, 33])) deleted.push('resultsInterpreter');
   const notes = noteTexts(mapping, group.notes);
   const reference = (target: string): JsonObject => ({ reference: target });
   return {
@@ -96,8 +102,8 @@ function reportResource(mapping: Mapping, order: Order, parts: ReportParts): Res
     code: order.code ?? absent,
     subject: reference(subject.patient),
     encounter: subject.encounter === undefined ? undefined : reference(subject.encounter),
-    performer: reportPerformers(mapping, group, obr),
-    resultsInterpreter: interpreters(mapping, group, obr),
+    performer,
+    resultsInterpreter,
     specimen: parts.specimens.map(reference),
     result: [...new Set(parts.results)].map(reference),
     conclusion: parts.conclusion ?? undefined,
@@ -105,10 +111,13 @@ function reportResource(mapping: Mapping, order: Order, parts: ReportParts): Res
   };
 }
 
+const isAnyDeleted = (obr: Segment, fields: readonly number[]): boolean =>
+  fields.some((field) => obr.field(field).isNull);
+
 /** DiagnosticReport.note of R5: OBR's notes have no place of their own in R4. */
 const noteExtension = 'http://hl7.org/fhir/5.0/StructureDefinition/extension-DiagnosticReport.note';
 
-function interpreters(mapping: Mapping, group: OrderGroup, obr: Segment): JsonObject[] | undefined {
+function interpreters(mapping: Mapping, group: OrderGroup, obr: Segment): JsonObject[] {
   const principal = interpreterReference(mapping, obr.field(32).repetition(1)) ?? participant(mapping, group, 'PRI');
   const assistants = repeated(obr.field(33), (ndl) => interpreterReference(mapping, ndl)).map((assistant) =>
     withFunction(assistant, 'http://terminology.hl7.org/CodeSystem/v2-0912', 'ARI'),

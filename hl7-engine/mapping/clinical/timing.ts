@@ -117,7 +117,7 @@ const units: Readonly<Record<string, string>> = { S: 's', M: 'min', H: 'h', D: '
 const weekdays = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'];
 const events = new Set(['AC', 'ACD', 'ACM', 'ACV', 'C', 'CD', 'CM', 'CV', 'HS', 'PC', 'PCD', 'PCM', 'PCV', 'WAKE']);
 
-/** Table 0335: `BID`, `Q6H`, `Q2J1` (weekday 1), `PRN`, `PRNQ4H`, `ONCE`, meal times. Undefined for what says nothing to a clock. */
+/** Table 0335: `BID`, `5ID`, `Q6H`, `Q2J1` (weekday 1), `PRN`, `PRNQ4H`, `ONCE`, meal times. Undefined for what says nothing to a clock. */
 function patternRepeat(code: string): Pattern | undefined {
   const pattern = code.toUpperCase().replace(/^PRN\s*/, '');
   const known = named[pattern];
@@ -131,7 +131,7 @@ function patternRepeat(code: string): Pattern | undefined {
     const dayOfWeek = [...new Set(weekday[2])].map((day) => weekdays[Number(day) - 1]!);
     return { frequency: dayOfWeek.length, period: Number(weekday[1] || 1), periodUnit: 'wk', dayOfWeek };
   }
-  const times = /^(\d{1,2})XD$|^X(\d{1,2})D?$/.exec(pattern);
+  const times = /^(\d{1,2})[XI]D$|^X(\d{1,2})D?$/.exec(pattern);
   if (times !== null) return { frequency: Number(times[1] ?? times[2]), period: 1, periodUnit: 'd' };
   return events.has(pattern) ? { when: [pattern] } : undefined;
 }

@@ -50,7 +50,7 @@ export function addCharge(mapping: Mapping, group: Group, billed: Billed): Charg
   const procedures = proceduresOf(mapping, group, billed);
   const orders = addOrders(mapping, group, subjectOf(billed));
   addObservations(mapping, group, subjectOf(billed), billed.visit ?? mapping.messageKey);
-  const { resource, isCredit } = charge;
+  const { resource, isCredit, cleared } = charge;
   resource.service = procedures.map((reference) => ({ reference }));
   resource.supportingInformation = [
     ...list(resource.supportingInformation),
@@ -59,7 +59,12 @@ export function addCharge(mapping: Mapping, group: Group, billed: Billed): Charg
   // Two charges of one day and code may be two: without a number only the message tells them apart.
   const unnumbered = () => `${mapping.messageKey} ${mapping.occurrence('charge without number')}`;
   const { patientKey } = subjectOf(billed);
-  return { ft1, group, procedures, ...putCharge(mapping, resource, ft1, { isCredit, patientKey, unnumbered }) };
+  return {
+    ft1,
+    group,
+    procedures,
+    ...putCharge(mapping, resource, ft1, { isCredit, cleared, patientKey, unnumbered }),
+  };
 }
 
 /** What FT1 itself says, of the charge and the account; undefined with a warning for what is no charge or has no code. */
@@ -69,13 +74,14 @@ export function chargeOf(
   group: Group,
   { patient, encounter }: Subject,
   account: string | undefined,
-): { resource: JsonObject; isCredit: boolean } | undefined {
+): (Pick<ChargeKey, 'isCredit' | 'cleared'> & { resource: JsonObject }) | undefined {
   const type = ft1.field(6).component(1).text?.toUpperCase() ?? '';
   if (!charges.has(type)) {
     mapping.warnings.add('FT1-6: a payment or adjustment is no charge; it has no place');
     return undefined;
   }
-  const found = runTable(ft1ChargeItem, { segment: ft1, group, mapping });
+  const cleared: string[] = [];
+  const found = runTable(ft1ChargeItem, { segment: ft1, group, mapping }, cleared);
   if (found?.code === undefined) {
     mapping.warnings.add('FT1-7: a transaction without code has no place');
     return undefined;
@@ -91,7 +97,9 @@ export function chargeOf(
     priceOverride: price(mapping, ft1, isCredit ? -1 : 1),
     overrideReason: isCredit ? 'credit' : undefined,
   };
-  return { resource, isCredit };
+  const isPriceDeleted = ft1.field(11).isNull || ft1.field(12).isNull;
+  if (isPriceDeleted && resource.priceOverride === undefined) cleared.push('priceOverride');
+  return { resource, isCredit, cleared };
 }
 
 /** FT1-11 is the whole amount, FT1-12 that of one. */
@@ -107,6 +115,8 @@ function price(mapping: Mapping, ft1: Segment, sign: 1 | -1): JsonObject | undef
 
 export interface ChargeKey {
   isCredit: boolean;
+  /** Elements that the charge has no longer (`""`). */
+  cleared: readonly string[];
   /** As in Subject. */
   patientKey: string;
   /** What it is known by without FT1-2. */
@@ -121,16 +131,16 @@ export function putCharge(
   mapping: Mapping,
   resource: JsonObject,
   ft1: Segment,
-  { isCredit, patientKey, unnumbered }: ChargeKey,
+  { isCredit, cleared, patientKey, unnumbered }: ChargeKey,
 ): { reference: string; key: string } {
   const value = ft1.field(2).text;
   if (value === undefined) {
     const key = unnumbered();
-    return { reference: upsertDerived(mapping, resource, [mapping.facility, key]), key };
+    return { reference: upsertDerived(mapping, resource, [mapping.facility, key], { cleared }), key };
   }
   const identifier: Identifier = { system: localUri(mapping.facility, isCredit ? 'credit' : 'charge'), value };
   const key = JSON.stringify([patientKey, `${identifier.system}|${value}`]);
-  return { reference: upsertDerived(mapping, { ...resource, identifier: [identifier] }, [key]), key };
+  return { reference: upsertDerived(mapping, { ...resource, identifier: [identifier] }, [key], { cleared }), key };
 }
 
 /** PR1 of the charge. */

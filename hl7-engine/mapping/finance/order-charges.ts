@@ -33,12 +33,12 @@ export function addOrderCharges(mapping: Mapping, order: Order, request: string 
   for (const ft1 of group.others.filter(({ name }) => name === 'FT1')) {
     const charge = chargeOf(mapping, ft1, group.group, subject, account);
     if (charge === undefined) continue;
-    const { resource, isCredit } = charge;
+    const { resource, isCredit, cleared } = charge;
     if (request !== undefined) {
       resource.supportingInformation = [...list(resource.supportingInformation), { reference: request }];
     }
     const key = JSON.stringify([order.key, ft1.field(6).text, ft1.field(7).component(1).text, ft1.field(1).text]);
     const unnumbered = () => `${key} ${mapping.occurrence(`charge ${key}`)}`;
-    putCharge(mapping, resource, ft1, { isCredit, patientKey: order.subject.patientKey, unnumbered });
+    putCharge(mapping, resource, ft1, { isCredit, cleared, patientKey: order.subject.patientKey, unnumbered });
   }
 }

@@ -45,14 +45,14 @@ function mapDocument(mapping: Mapping, root: Group): void {
   const number = eiIdentifier(mapping, txa.field(12), 'document');
   const key = number === undefined ? [mapping.messageKey] : [number.system, number.value];
   const observations = root.groups('OBSERVATION').flatMap(obxGroups);
-  const { resource, defaults } = documentReference(mapping, root, txa, { subject, orders, key, observations });
+  const { resource, defaults, cleared } = documentReference(mapping, root, txa, { subject, orders, key, observations });
   const own: Own = { number, stored: undefined, resource };
   const parent = eiIdentifier(mapping, txa.field(13), 'document');
   // Before the document itself, which refers to it.
   const replaces = relations[mapping.event] === 'replaces' && parent !== undefined;
   mapping.stamp(resource);
   if (replaces) relate(resource, supersede(mapping, parent, own));
-  const reference = put(mapping, own, key, defaults);
+  const reference = put(mapping, own, key, { defaults, cleared });
   if (resource.status === 'entered-in-error' && !replaces) revive(mapping, parent, own);
   for (const one of observations.filter(isResult)) {
     addObservation(mapping, one, {
@@ -81,13 +81,20 @@ interface Parts {
   observations: ObxGroup[];
 }
 
+/** What the message does not say of the document, and what it says is there no longer. */
+interface Change {
+  defaults: Set<string>;
+  cleared: readonly string[];
+}
+
 function documentReference(
   mapping: Mapping,
   root: Group,
   txa: Segment,
   { subject, orders, key, observations }: Parts,
-): { resource: Resource; defaults: Set<string> } {
-  const mapped = runTable(txaDocumentReference, { mapping, segment: txa, group: root }) ?? {};
+): Change & { resource: Resource } {
+  const cleared: string[] = [];
+  const mapped = runTable(txaDocumentReference, { mapping, segment: txa, group: root }, cleared) ?? {};
   const content = contents(mapping, txa, observations, key);
   const notes = observations.flatMap(({ notes: own }) => noteTexts(mapping, own)).map(({ text }) => text);
   const availability = txa.field(19).text;
@@ -112,7 +119,7 @@ function documentReference(
   // A change of status comes without the document.
   const defaults = new Set(content.length > 0 ? [] : ['content']);
   if (withdrawn === false && availability === undefined) defaults.add('status');
-  return { resource, defaults };
+  return { resource, defaults, cleared };
 }
 
 /** What table 0273 says and R4's status does not. */
@@ -182,9 +189,9 @@ function relate({ relatesTo: [relation] = [] }: Resource & { relatesTo?: JsonObj
   if (relation !== undefined) relation.target = { reference, ...(relation.target as JsonObject) };
 }
 
-function put(mapping: Mapping, own: Own, key: string[], defaults: Set<string>): string {
+function put(mapping: Mapping, own: Own, key: string[], { defaults, cleared }: Change): string {
   const { number, resource } = own;
-  const merge = documentMerge(mapping, defaults);
+  const merge = documentMerge(mapping, defaults, cleared);
   if (number === undefined) {
     const id = derivedId('DocumentReference', key);
     mapping.warnings.add('TXA-12: no document number; a later message about it makes another');

@@ -142,6 +142,14 @@ describe('SIU^S12', () => {
         'booked',
       ],
     );
+    const others = ['Scheduled', 'CONFIRMED', 'Arrived', 'Canceled', 'Own word'];
+    assert.deepEqual(
+      others.map((status) => statusOf('S12', status)),
+      ['booked', 'booked', 'arrived', 'cancelled', 'booked'],
+    );
+    const change = onlyEntry(mapLines(header('S14'), sch('Own word'), pid), 'Appointment');
+    const existing = { ...change.resource, status: 'fulfilled' };
+    assert.equal(change.merge!(existing, change.resource).status, 'fulfilled');
     assert.deepEqual(
       ['S15', 'S16', 'S17', 'S26'].map((event) => statusOf(event, 'Booked')),
       ['cancelled', 'cancelled', 'entered-in-error', 'noshow'],

@@ -39,6 +39,8 @@ interface Draft {
   partial: boolean;
   /** It has AIP, AIL or AIG. */
   namesResources: boolean;
+  /** Elements that it has no longer (`""`). */
+  cleared: readonly string[];
 }
 
 /** The appointment is created, or becomes what the message says; one of a former time changes nothing. */
@@ -67,7 +69,8 @@ function appointment(mapping: Mapping, root: Group, sch: Segment, parts: Appoint
   const times = appointmentTimes(mapping, sch, root.get('TQ1'), segments);
   const event = appointmentEvent(mapping.event);
   const status = event.status ?? statusOf(mapping, sch, services[0]?.segment);
-  const found = runTable(schAppointment, { segment: sch, group: root, mapping }) ?? {};
+  const cleared: string[] = [];
+  const found = runTable(schAppointment, { segment: sch, group: root, mapping }, cleared) ?? {};
   const open = services.filter(({ segment }) => !isDeleted(segment));
   const patients = parts.patients.map((actor) => ({ actor, required: 'required', status: participation(status) }));
   const taken = resources.flatMap((one) => participants(mapping, one, { start: times.start, status }));
@@ -91,7 +94,7 @@ function appointment(mapping: Mapping, root: Group, sch: Segment, parts: Appoint
     participant: [...patients, ...taken, ...list(found.participant)],
   } as unknown as Resource;
   const namesResources = resources.length > 0;
-  return { resource: withoutEmpty(resource), status, partial: event.partial === true, namesResources };
+  return { resource: withoutEmpty(resource), status, partial: event.partial === true, namesResources, cleared };
 }
 
 function withoutEmpty(resource: Resource): Resource {
@@ -138,7 +141,8 @@ function participantKey({ actor, type }: JsonObject): string {
 function appointmentMerge(mapping: Mapping, draft: Draft): NonNullable<TransactionEntry['merge']> {
   const rank = (resource: JsonObject): number => appointmentRanks.indexOf(String(resource.status));
   const defaults = new Set(draft.status === undefined ? ['status'] : []);
-  const change = merging({ defaults, ordered: { warnings: mapping.warnings, rank } });
+  const { cleared } = draft;
+  const change = merging({ defaults, cleared, ordered: { warnings: mapping.warnings, rank } });
   return (existing, incoming) => {
     // What was sent, not what stands for it in a new resource (see valid).
     const said: Resource = { ...incoming, status: draft.resource.status as string };

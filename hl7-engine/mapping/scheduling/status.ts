@@ -29,7 +29,10 @@ export const appointmentEvent = (event: string): AppointmentEvent => events[even
 
 const statuses = conceptMapOf('FillerStatusCodes[Appointment]');
 
-/** Of one that the event does not settle; undefined where nobody says it. */
+/**
+ * Of one that the event does not settle; undefined where nobody says it. A sender's own word says nothing: what was booked
+ * stays booked.
+ */
 export function fillerStatus(mapping: Mapping, field: Part, where: string): string | undefined {
   return mappedCode(mapping, statuses, field, where);
 }

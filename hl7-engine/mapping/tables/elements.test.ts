@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { type Definitions, type ElementDefinition, loadDefinitions, type TypeDefinition } from '#fhir-model';
+import {
+  type Definitions,
+  type ElementDefinition,
+  type JsonObject,
+  loadDefinitions,
+  type TypeDefinition,
+} from '#fhir-model';
+import { head } from '../../testing/adt.ts';
+import { mapLines, onlyEntry, segment } from '../../testing/mapped.ts';
 import { messageMaps } from '../map.ts';
 import { allTables } from '../table/table.ts';
 import { parsePath } from '../table/target.ts';
@@ -49,4 +57,12 @@ test('every row’s target is an element of R4, a list where R4 has one', async 
     }),
   );
   assert.deepEqual(faults, []);
+});
+
+test('PR1: where it was done and what it is part of', () => {
+  const pr1 = segment('PR1', { 3: '0DTJ4ZZ^^I10P', 5: '20260101', 19: 'P2^OR', 23: 'OR1^R2', 25: 'P1^OR' });
+  const mapped = mapLines(...head('A08'), 'PID|1||7^^^HA^MR', pr1);
+  const { location, partOf } = onlyEntry(mapped, 'Procedure').resource as JsonObject;
+  assert.equal((location as JsonObject).display, 'R2, OR1');
+  assert.deepEqual(partOf, [{ identifier: { system: 'urn:id:OR', value: 'P1' }, type: 'Procedure' }]);
 });

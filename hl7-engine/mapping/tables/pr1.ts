@@ -26,9 +26,9 @@ export const pr1Procedure = segmentTable(
 20 | @action      | D: entered in error; A and U: as it is sent
 21 | -            | of diagnosis related groups: billing's own
 22 | -            | of diagnosis related groups: billing's own
-23 | -            | location: with PR1-24 the respiratory rate at the time in some versions
-24 | -            | parent procedure: no element that takes a number alone
-25 | -            | respiratory support: an observation of its own
+23 | location     | ref Location
+24 | -            | whether the patient was ventilated before: an observation of its own
+25 | partOf[].identifier & type = "Procedure" | EI procedure
 `,
   { constants: { anesthesiologist: { text: 'Anesthesiologist' }, surgeon: { text: 'Surgeon' } } },
 );

@@ -49,6 +49,12 @@ describe('a message against a profile', () => {
     ['too many repetitions', pid('1||A1~A2~A3'), ['error 198 PID[1]-3[3]: Identifiers repeats 3 times, 2 at most may']],
     ['too few repetitions', pid('1||A1||one'), ['error 198 PID[1]-5: Names stands 1 times, 2 at least are needed']],
     ['too long', pid('1||A1|||12345'), ['error 104 PID[1]-6[1]: F has 5 characters, 4 at most may']],
+    ['no length in halves of characters', pid('1||A1|||𠮷𠮷𠮷𠮷'), []],
+    [
+      'too short in whole ones',
+      pid('1||A1|||𠮷'),
+      ['error 102 PID[1]-6[1]: F has 1 characters, 2 at least are needed'],
+    ],
     ['too short', pid('1||A1|||1'), ['error 102 PID[1]-6[1]: F has 1 characters, 2 at least are needed']],
     ['another constant', pid('1||A1|||||||other'), ['error 103 PID[1]-10[1]: F is always "fixed"']],
     [

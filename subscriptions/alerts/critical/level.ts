@@ -1,6 +1,7 @@
 // When a laboratory result is critical, by the table.
 import type { Json, JsonObject, Resource } from '#fhir-model';
 import { beyond, inUnit, measuredOf } from '../quantity.ts';
+import type { Finding } from '../seams.ts';
 import { type AgeBand, type Analyte, analyteOf } from './table.ts';
 
 export interface Level {
@@ -46,4 +47,21 @@ export function levelIn(observation: Resource, analyte: Analyte, band: AgeBand):
 export function mayBeCritical(observation: Resource): boolean {
   const analyte = analyteIn(observation);
   return analyte?.bands.some((band) => levelIn(observation, analyte, band) !== undefined) ?? false;
+}
+
+/** What people are told of it. */
+export function whatOf({
+  analyte,
+  direction,
+  text,
+  limit,
+}: Level): Pick<Finding, 'title' | 'severity' | 'detail' | 'code'> {
+  const unit = analyte.unit === '[pH]' ? '' : ` ${analyte.unit}`;
+  const coded = analyte.finding?.[direction];
+  return {
+    title: `Critically ${direction} ${analyte.name}`,
+    severity: analyte.severity,
+    detail: `${text} (limit ${limit}${unit})`,
+    ...(coded ? { code: { system: 'http://snomed.info/sct', ...coded } } : {}),
+  };
 }

@@ -52,3 +52,35 @@ test('nobody waits for readings of a patient whose record was merged into anothe
   await judged(rig, merged('late', 'target'), of('o1', 'target', -1));
   assert.deepEqual(await states(), ['Patient/late resolved, entered-in-error', ...others]);
 });
+
+test('a window that is changed counts for those who are waited for already', async (t) => {
+  const rig = await createRig(t);
+  const startedMs = Date.now();
+  let nowMs = startedMs;
+  await rig.start({ clock: { now: () => nowMs } });
+  const action = { title: 'No reading', trigger: [onCode('k')] };
+  const of = (id: string, window: number) => eventRule(id, 'absence', [minutes('window', window)], [action]);
+  await inForce(rig, of('longer', 15), of('shorter', 600));
+  const at = { effectiveDateTime: new Date(startedMs).toISOString() };
+  await judged(rig, reading('o1', 4, 0, at));
+  const dueAfter = async (rule: string) => {
+    const text = 'select due_at from alert_watch where rule = $1';
+    const [row] = await rig.db.query<{ due_at: number | null }>({ text }, [rule]);
+    return row?.due_at == null ? row?.due_at : (row.due_at - startedMs) / 60_000;
+  };
+  assert.deepEqual([await dueAfter('longer'), await dueAfter('shorter')], [15, 600]);
+  await inForce(rig, of('longer', 60), of('shorter', 40));
+  nowMs += 20 * 60_000;
+  await waitFor(async () => (await dueAfter('longer')) === 60, 'the longer window');
+  assert.equal(await dueAfter('shorter'), 40);
+  await inForce(rig, of('shorter', 10));
+  nowMs += 10 * 60_000;
+  await waitFor(async () => (await dueAfter('shorter')) === 30, 'what is missed by the shorter window now');
+  nowMs += 30_000;
+  await waitFor(async () => (await alertsOf(rig.db, 'shorter')).length === 1, 'what is missed by the shorter window');
+  const [raised] = await rig.db.query<{ raised_at: number }>({
+    text: `select raised_at from alert where rule = 'shorter'`,
+  });
+  assert.equal(raised?.raised_at, startedMs + 30 * 60_000);
+  assert.deepEqual(await alertsOf(rig.db, 'longer'), []);
+});

@@ -54,6 +54,10 @@ function absenceFound(rule: Rule, { subject, source, seenMs, dueMs, resource }: 
   };
 }
 
+/** When the reading is missed; undefined once it was. A window that was made longer meanwhile counts at once. */
+export const dueOf = ({ windowMs }: Rule, { seenMs, dueMs }: Pick<Watch, 'seenMs' | 'dueMs'>): number | undefined =>
+  dueMs === null ? undefined : Math.max(dueMs, seenMs + windowMs);
+
 /** The version that a reference such as `Observation/1` had. */
 export function versionOf(reference: string, version: number): VersionKey {
   const [type = '', id = ''] = reference.split('/');
@@ -72,8 +76,9 @@ export async function missedBefore(
 ): Promise<Found[]> {
   const { subject, memory } = of;
   const watch = memory.watch();
-  if (!watch || watch.dueMs === null || watch.dueMs > happening.updatedMs) return [];
-  const { dueMs, seenMs, resource: source } = watch;
+  const dueMs = watch && dueOf(rule, watch);
+  if (!watch || dueMs === undefined || dueMs > happening.updatedMs) return [];
+  const { seenMs, resource: source } = watch;
   memory.setWatch({ ...watch, dueMs: null });
   try {
     const missed: Missed = { subject, source, seenMs, dueMs, resource: await lastReading(watch, ports) };

@@ -25,6 +25,8 @@ export interface Before {
   sinceMs: number;
   /** Instant of the change before which a version must have been written. */
   beforeMs: number;
+  /** Resources that one search may bring, if fewer than are remembered. */
+  most?: number;
 }
 
 /** Resources that one search of a rule may bring, the latest by clinical time: as many as are remembered. */
@@ -45,14 +47,15 @@ export async function earlierOf(
   ports: EarlierPorts,
 ): Promise<Happening[]> {
   const found = new Map<string, Happening>();
+  const { most = resourcesMax } = before;
   for (const { type, query, time } of searchesOf(rule, resource)) {
     const at = encodeURIComponent(new Date(before.beforeMs).toISOString());
     // A value is written after it was measured, or by a clock that is ahead: what was written before can't count.
     const since = encodeURIComponent(new Date(before.sinceMs - aheadMsMax).toISOString());
-    const stood = await versionsOf(type, `${query}&_lastUpdated=ge${since}&_lastUpdated=lt${at}`, ports);
+    const stood = await versionsOf(type, `${query}&_lastUpdated=ge${since}&_lastUpdated=lt${at}`, most, ports);
     const until = encodeURIComponent(new Date(before.beforeMs + aheadMsMax).toISOString());
     const then = time === undefined ? '' : `&${time}=le${until}`;
-    const changed = await versionsOf(type, `${query}&_lastUpdated=ge${at}${then}`, ports);
+    const changed = await versionsOf(type, `${query}&_lastUpdated=ge${at}${then}`, most, ports);
     const all = [...stood.map(happeningOf), ...(await asTheyWere(changed, before.beforeMs, ports))];
     for (const one of all) found.set(referenceOf(one), one);
   }
@@ -95,13 +98,18 @@ function aboutOf({ query, parameters }: Trigger, resource: Resource, baseUrl: st
   return `${parameter}:identifier=${encodeURIComponent(`${system}|${code}`)}`;
 }
 
-async function versionsOf(type: string, query: string, { reader, scope }: EarlierPorts): Promise<StoredVersion[]> {
+async function versionsOf(
+  type: string,
+  query: string,
+  most: number,
+  { reader, scope }: EarlierPorts,
+): Promise<StoredVersion[]> {
   const found: StoredVersion[] = [];
   let cursor = '';
   for (;;) {
     const page = await reader.search(type, `${query}&_count=${pageMax}&_total=none${cursor}`, scope);
     found.push(...page.resources);
-    if (page.nextCursor === undefined || found.length >= resourcesMax) return found.slice(0, resourcesMax);
+    if (page.nextCursor === undefined || found.length >= most) return found.slice(0, most);
     cursor = `&_cursor=${encodeURIComponent(page.nextCursor)}`;
   }
 }

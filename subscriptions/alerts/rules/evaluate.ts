@@ -1,7 +1,7 @@
 // A rule and what happened: what is found.
 import type { JsonObject, Resource } from '#fhir-model';
 import { isCerebraError, type Log } from '#platform';
-import { analyteIn, bandOf, type Level, levelIn, mayBeCritical } from '../critical/level.ts';
+import { analyteIn, bandOf, levelIn, mayBeCritical, whatOf } from '../critical/level.ts';
 import type { Finding } from '../seams.ts';
 import { missedBefore } from './absence.ts';
 import { type Before, type EarlierPorts, earlierOf } from './earlier.ts';
@@ -17,6 +17,7 @@ import {
   timeOf,
   wroteIt,
 } from './happening.ts';
+import { insteadOf, isDatedBack, type Passed, unlessNewer } from './instead.ts';
 import type { Fact, Memory, SubjectMemory } from './memory.ts';
 import { combination, delta, type Looked, place, trend } from './over-time.ts';
 import { type Lookups, runQueries } from './query.ts';
@@ -30,6 +31,8 @@ export interface EvaluationPorts {
   earlier: EarlierPorts;
   /** Instant from which on all changes are judged, as of a dry run; without it from the first one of a subject on. */
   fromMs?: number;
+  /** What a dry run has judged so far. */
+  passed?: Passed;
   log: Log;
 }
 
@@ -88,15 +91,26 @@ async function judge(seen: Seen, memory: Memory, ports: EvaluationPorts): Promis
     await lookBack(seen, triggered, ports);
   }
   const isRemoval = isDeletion(happening) && triggered.size > 0;
-  if (withdrawn && !lasting && !isRemoval) return findingOf(seen, undefined, { withdrawn: true });
+  if (withdrawn && !lasting && !isRemoval) {
+    return findingOf(seen, undefined, { withdrawn: true, ...(await others(seen, ports)) });
+  }
   if (rule.kind === 'critical-value') return triggered.size === 0 ? undefined : criticalValue(seen, triggered, ports);
   const found = await worst(seen, triggered, await variablesOf(seen, ports));
+  if (found?.state === 'cleared' && isDatedBack(happening)) return unlessNewer(found, await others(seen, ports));
   // That it is gone ends no more than what rested on it.
   return isRemoval && found?.state !== 'raised' ? findingOf(seen, undefined, { withdrawn: true }) : found;
 }
 
 /** Of the resource itself; what it leaves behind by a new version is none. */
 const isDeletion = ({ op }: Happening): boolean => op === 'delete';
+
+/** What the others of its subject say without it. */
+const others = (seen: Seen, ports: EvaluationPorts) =>
+  insteadOf(seen, ports, async (one) => {
+    const earlier: Seen = { ...seen, happening: one, resource: one.resource!, withdrawn: false };
+    const triggered = triggersOf(earlier);
+    return triggered.size === 0 ? undefined : worst(earlier, triggered, await variablesOf(earlier, ports));
+  });
 
 async function variablesOf(
   { ready: { rule }, resource, happening: { previous } }: Seen,
@@ -294,7 +308,9 @@ const detailCharactersMax = 1_000;
 
 type What = Pick<Finding, 'title' | 'severity' | 'detail' | 'evidence'> & Pick<RuleAction, 'code'>;
 
-function findingOf(seen: Seen, what: What | undefined, more: Pick<Found, 'withdrawn'> = {}): Found {
+type More = Pick<Found, 'withdrawn' | 'instead' | 'written'>;
+
+function findingOf(seen: Seen, what: What | undefined, more: More = {}): Found {
   const { happening, resource, subject } = seen;
   const { rule } = seen.ready;
   const { xid, seq, updatedMs } = happening;
@@ -333,7 +349,7 @@ async function criticalValue(seen: Seen, triggered: Triggered, ports: Evaluation
   const ageDays = analyte.bands.length > 1 ? await ageDaysOf(subject, seen, ports) : undefined;
   const level = levelIn(resource, analyte, bandOf(analyte, ageDays));
   const isMeant = level !== undefined && (await isAsked(seen, triggered, ports));
-  return findingOf(seen, isMeant ? { ...criticalWhat(level), evidence: [referenceOf(seen.happening)] } : undefined);
+  return findingOf(seen, isMeant ? { ...whatOf(level), evidence: [referenceOf(seen.happening)] } : undefined);
 }
 
 /** Whether a trigger and the conditions of one action hold. */
@@ -343,17 +359,6 @@ async function isAsked(seen: Seen, triggered: Triggered, ports: EvaluationPorts)
   return [...triggered].some(
     ([index, triggers]) => isHeld(triggers) && allHold(ready.rule.actions[index]!.conditions, resource, variables),
   );
-}
-
-function criticalWhat({ analyte, direction, text, limit }: Level): Omit<What, 'evidence'> {
-  const unit = analyte.unit === '[pH]' ? '' : ` ${analyte.unit}`;
-  const coded = analyte.finding?.[direction];
-  return {
-    title: `Critically ${direction} ${analyte.name}`,
-    severity: analyte.severity,
-    detail: `${text} (limit ${limit}${unit})`,
-    ...(coded ? { code: { system: 'http://snomed.info/sct', ...coded } } : {}),
-  };
 }
 
 const dayMs = 86_400_000;

@@ -29,6 +29,10 @@ export interface Found extends Finding {
   source: string;
   /** It is over only if it rests on `source`, which is withdrawn. */
   withdrawn?: boolean;
+  /** What is found without `source`, which is withdrawn or dated earlier: what rested on it, or was ended by it, rests on that. */
+  instead?: Found;
+  /** Instants at which earlier versions of `source` were written. */
+  written?: readonly number[];
   /** `source` was entered in error. */
   mistaken?: boolean;
   /** Nobody is to be told. */
@@ -38,6 +42,12 @@ export interface Found extends Finding {
   /** It is over whatever it rests on, and whenever that was. */
   ends?: true;
 }
+
+/** Of an alert that no resource ends. */
+export const overFound = (rule: string, subject: string, key: string, nowMs: number): Found => ({
+  ...{ rule, subject, key, state: 'cleared', severity: 'info', title: rule, detail: '', evidence: [], source: '' },
+  ...{ atMs: nowMs, instantMs: nowMs },
+});
 
 /** -1, 0, 1: before, at or after in the stream. */
 export const comparePositions = (a: Position, b: Position): number =>

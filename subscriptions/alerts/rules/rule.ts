@@ -1,6 +1,6 @@
 // A rule of alerting, read: what a PlanDefinition of type eca-rule says (https://hl7.org/fhir/R4/plandefinition.html) with
 // the extensions of docs/alerts.md.
-import type { FhirPath, SearchQuery } from '#fhir-model';
+import type { FhirPath, JsonObject, SearchQuery } from '#fhir-model';
 import type { Severity } from '../seams.ts';
 
 export const ruleKinds = [
@@ -103,6 +103,8 @@ export interface Trigger {
   /** Whose later versions may end what an earlier one led to, though they no longer meet `query`. */
   later: Search[];
   condition?: FhirPath;
+  /** Codings of a component whose value is meant where the Observation has none of its own. */
+  components?: JsonObject[];
   /** Search parameters of the type: whom a resource is about, and its clinical time; where it has none there is none. */
   parameters: { subject?: string; time?: string };
 }

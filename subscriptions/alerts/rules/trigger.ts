@@ -20,13 +20,14 @@ export function readTrigger(
   const [data, more] = objectsOf(trigger.data);
   if (!data) refuse(`${path}.data`, 'is missing: the type of the resources, and their codes', 'required');
   if (more) refuse(`${path}.data[1]`, 'a trigger has one; write another trigger', 'unsupported');
-  const { query, later } = readData(data as JsonObject, trigger, path, rules);
+  const { query, later, components } = readData(data as JsonObject, trigger, path, rules);
   const condition = trigger.condition as JsonObject | undefined;
   return {
     name: textOf(trigger.name),
     type: type as Trigger['type'],
     query,
     later: [...later, ...withdrawalsOf(query.type, rules)],
+    ...(components.length > 0 ? { components } : {}),
     parameters: parametersOf(query.type, rules),
     ...(condition ? { condition: readExpression(condition, variables, `${path}.condition`) } : {}),
   };
@@ -62,7 +63,7 @@ function readData(
   trigger: JsonObject,
   path: string,
   rules: CriteriaRules,
-): Pick<Trigger, 'query' | 'later'> {
+): Pick<Trigger, 'query' | 'later'> & Required<Pick<Trigger, 'components'>> {
   const unknown = Object.keys(data).find((name) => !['id', 'extension', 'type', 'codeFilter'].includes(name));
   if (unknown) refuse(`${path}.data[0].${unknown}`, 'can not be told apart by it; use a condition', 'unsupported');
   const extensions = readExtensions(trigger, path);
@@ -79,12 +80,21 @@ function readData(
     const { query, stored } = parseCriteria(asked([...filters, ...(bare === undefined ? [] : [bare])]), rules);
     if (stored !== '') refuse(path, `'${stored}' would need the database; use a context query`, 'unsupported');
     // With `status=final` beside the codes, say, it is told when a result is corrected.
-    return { query, later: bare === undefined || filters.length === 0 ? [] : [searchOf(asked(filters), rules)] };
+    const later = bare === undefined || filters.length === 0 ? [] : [searchOf(asked(filters), rules)];
+    return { query, later, components: componentsOf(data) };
   } catch (error) {
     if (!isCerebraError(error) || error.message.startsWith(path)) throw error;
     return refuse(`${path}.data[0]`, error.message);
   }
 }
+
+const ofComponents = new Set(['component-code', 'combo-code']);
+
+/** What is listened for may be a component: of blood pressure the value is not that of the Observation. */
+const componentsOf = (data: JsonObject): JsonObject[] =>
+  objectsOf(data.codeFilter)
+    .filter(({ searchParam }) => ofComponents.has(textOf(searchParam)))
+    .flatMap(({ code }) => objectsOf(code));
 
 function readFilter(filter: JsonObject, path: string): string {
   if (filter.valueSet !== undefined) refuse(`${path}.valueSet`, 'list the codes instead', 'unsupported');

@@ -14,19 +14,36 @@ export type Variables = Readonly<Record<string, Json | undefined>>;
 
 /**
  * The value of a resource: what the action's expression yields, else valueQuantity, valueInteger or valueDecimal, with the
- * substance that its LOINC code tells. What an expression yields may be of something else, as a component is.
+ * substance that its LOINC code tells. What an expression yields may be of something else, as a component is. Of a resource without
+ * a value that of the component which the triggers name, if it is one.
  */
 export function measuredValue(
-  { value }: RuleAction,
+  { value, triggers }: RuleAction,
   resource: Resource,
   previous: Resource | undefined,
 ): Measured | undefined {
   if (value) return measuredOf(value.values(resource as JsonObject, { resource, previous })[0]);
+  return valueIn(resource) ?? valueIn(componentOf(resource, triggers));
+}
+
+function valueIn(element: JsonObject | undefined): Measured | undefined {
   const own = measuredOf(
-    (resource.valueQuantity ?? resource.valueInteger ?? resource.valueDecimal) as Json | undefined,
+    (element?.valueQuantity ?? element?.valueInteger ?? element?.valueDecimal) as Json | undefined,
   );
-  const substance = own && analyteIn(resource);
+  const substance = own && analyteIn(element as Resource);
   return substance ? { ...own, substance } : own;
+}
+
+/** Of two that are named it is not known which is meant. */
+function componentOf({ component }: Resource, triggers: RuleAction['triggers']): JsonObject | undefined {
+  const named = triggers.flatMap(({ components = [] }) => components);
+  if (named.length === 0) return undefined;
+  const isNamed = (one: JsonObject) =>
+    objectsOf((one.code as JsonObject | undefined)?.coding).some(({ system, code }) =>
+      named.some((wanted) => wanted.code === code && (wanted.system === undefined || wanted.system === system)),
+    );
+  const found = objectsOf(component as Json | undefined).filter(isNamed);
+  return found.length === 1 ? found[0] : undefined;
 }
 
 export const allHold = (conditions: readonly FhirPath[], resource: Resource, variables: Variables): boolean =>

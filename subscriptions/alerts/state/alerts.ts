@@ -3,7 +3,7 @@
 import type { AccessScope, ResourceReader, ResourceWriter, TransactionEntry } from '#fhir-model';
 import { type Clock, type Db, isCerebraError, type Queryable, type Tx } from '#platform';
 import { type Audit, auditEntry } from '../audit.ts';
-import type { Found } from '../rules/happening.ts';
+import { type Found, overFound } from '../rules/happening.ts';
 import type { MemoryChanges } from '../rules/memory.ts';
 import { rankOf } from '../rules/rule.ts';
 import type { Alert, Alerts, Escalation, Finding, Way } from '../seams.ts';
@@ -33,6 +33,8 @@ export interface AlertKeeper extends Alerts {
   snooze(id: string, untilMs: number, by: string): Promise<boolean>;
   /** Somebody ends it by hand: it is over as if what was found were. False when there is no such alert, or it is over. */
   close(id: string, by: string, note?: string): Promise<boolean>;
+  /** What is open of somebody whose record was deleted then is over. */
+  endAll(subject: string, instantMs: number): Promise<void>;
   /** Tells of what had to wait. */
   notify(id: string): Promise<boolean>;
 }
@@ -140,6 +142,11 @@ export function createAlerts(options: AlertsOptions): AlertKeeper {
       }),
     close: (id, by, note) =>
       change(id, (row, policy) => (row.status === 'resolved' ? undefined : closed(row, policy, by, note))),
+    async endAll(subject, instantMs) {
+      for (const { rule, key } of await db.query<{ rule: string; key: string }>(openOf, [subject])) {
+        await apply(rule, await policy(rule), [{ ...overFound(rule, subject, key, instantMs), ends: true }]);
+      }
+    },
     notify: (id) =>
       change(id, (row, policy) => {
         if (row.status !== 'active' || row.notifyMs === undefined || row.notifyMs > clock.now()) return undefined;
@@ -154,6 +161,11 @@ export function createAlerts(options: AlertsOptions): AlertKeeper {
     },
   };
 }
+
+const openOf = {
+  name: 'alert_open_of',
+  text: `select rule, key from alert where subject = $1 and status <> 'resolved' order by id`,
+};
 
 interface Changed {
   row: AlertRow;

@@ -26,7 +26,7 @@ test('alerts of a server that is killed again and again', async (t) => {
   try {
     await store.put(eventRule('t', 'threshold', [], [{ title: 'High', extension: [high], trigger: [onCode('k')] }]));
     const text = `select 1 from subscriber where id = 'alert:t'`;
-    await waitFor(async () => (await db.query({ text })).length > 0, 'the rule', 60_000);
+    await waitFor(async () => (await db.query({ text })).length > 0, 'the rule');
     for (let i = 0; i < readings; i++) {
       const subject = `Patient/p${below(4)}`;
       const value = 4 + below(4);
@@ -44,7 +44,7 @@ test('alerts of a server that is killed again and again', async (t) => {
         server.kill('SIGKILL');
         server = spawnServer();
         // While it is up and judges what waited, so that the next kill meets it at work.
-        await waitFor(async () => (await alertsOf(db, 't')).length > i / 40, 'alerts', 60_000);
+        await waitFor(async () => (await alertsOf(db, 't')).length > i / 40, 'alerts');
       }
     }
     await settled({ db, store });

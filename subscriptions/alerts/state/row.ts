@@ -1,6 +1,7 @@
 // An alert as its row has it, and what a finding makes of it. Nothing here waits or asks: the dry run takes the same steps.
 import { uuidv5 } from '#platform';
 import { comparePositions, type Found, type Position } from '../rules/happening.ts';
+import { atItsLevel } from '../rules/held-level.ts';
 import { type Rule, rankOf } from '../rules/rule.ts';
 import type { Alert } from '../seams.ts';
 import { quietUntil } from './quiet-hours.ts';
@@ -71,20 +72,35 @@ export interface Surroundings {
 export function stepOf(row: AlertRow | undefined, found: Found, around: Surroundings): Step | undefined {
   // What comes after it has been settled already.
   if (row?.position && found.position && comparePositions(found.position, row.position) <= 0) return undefined;
-  if (found.state === 'cleared') return isOpen(row) ? clear(row, found, around) : undefined;
+  if (found.state === 'cleared') return isOpen(row) ? clear(row, found, around) : restore(row, found, around);
   if (!isOpen(row)) return raise(row, found, around);
   return row.status === 'suppressed' && !found.suppressed ? speak(row, found, around) : carryOn(row, found, around);
 }
 
-function clear(row: AlertRow, found: Found, { policy }: Surroundings): Step | undefined {
+function clear(row: AlertRow, found: Found, { policy, raised }: Surroundings): Step | undefined {
   const rests = row.evidence.includes(found.source);
   if (found.withdrawn && !rests) return undefined;
+  if (rests && found.instead) return goBack(row, found, found.instead, { policy, raised });
   // A late value says nothing of now.
   if (found.atMs < row.atMs && !rests && !found.ends) return undefined;
   const next: AlertRow = { ...row, ...placed(found), status: 'resolved', endedMs: found.instantMs };
   delete next.notifyMs;
   const mistaken = found.mistaken === true && rests;
   return { kind: 'resolve', row: next, before: row, policy, tell: false, instantMs: found.instantMs, mistaken };
+}
+
+/** What it rests on is gone, and something else is as much: people know of that one, unless it is worse. */
+function goBack(row: AlertRow, { position }: Found, instead: Found, around: Surroundings): Step {
+  const found = position ? { ...instead, position } : instead;
+  if (row.status === 'suppressed') return found.suppressed ? goesOn(row, found, around) : speak(row, found, around);
+  return rankOf(found.severity) > rankOf(row.severity) ? tellAnew(row, found, around) : goesOn(row, found, around);
+}
+
+/** It was over by what is withdrawn by now, so it never was. */
+function restore(row: AlertRow | undefined, found: Found, around: Surroundings): Step | undefined {
+  const { instead, position, written = [] } = found;
+  if (!row || !instead || row.endedMs === undefined || !written.includes(row.endedMs)) return undefined;
+  return raise(row, position ? { ...instead, position } : instead, around);
 }
 
 const placed = ({ position }: Found): Pick<AlertRow, 'position'> => (position ? { position } : {});
@@ -140,7 +156,7 @@ export function toldAlone({ group: _storm, ...row }: AlertRow): AlertRow {
 
 /** What was suppressed is so no more. */
 function speak(row: AlertRow, found: Found, around: Surroundings): Step {
-  const next: AlertRow = { ...row, ...valuesOf(found), ...causesOf(row, found), ...placed(found), status: 'active' };
+  const next: AlertRow = { ...baseOf(row, found), status: 'active' };
   return told({ kind: 'update', row: next, before: row, policy: around.policy, ...silently(found) }, found, around);
 }
 
@@ -156,27 +172,26 @@ function carryOn(row: AlertRow, given: Found, around: Surroundings): Step | unde
   // Whoever acknowledged a storm has not seen the alert that joins it now, and nobody else is told of that one.
   const joins = row.key === stormKey && row.status === 'acknowledged';
   if (found.atMs < row.atMs && !rests && !worse && !joins) return undefined;
-  const base: AlertRow = { ...row, ...valuesOf(found), ...causesOf(row, found), ...placed(found) };
-  const { policy } = around;
   if (row.status === 'suppressed' || !(worse || another || joins)) {
-    return rests && saysTheSame(row, found)
-      ? undefined
-      : { kind: 'follow', row: base, before: row, policy, ...silently(found) };
+    return rests && saysTheSame(row, found) ? undefined : goesOn(row, found, around);
   }
-  const anew: AlertRow = { ...base, status: 'active' };
+  return tellAnew(row, found, around);
+}
+
+const baseOf = (row: AlertRow, found: Found): AlertRow => ({
+  ...{ ...row, ...valuesOf(found), ...causesOf(row, found), ...placed(found) },
+});
+
+const goesOn = (row: AlertRow, found: Found, { policy }: Surroundings): Step => ({
+  ...{ kind: 'follow', row: baseOf(row, found), before: row, policy, ...silently(found) },
+});
+
+function tellAnew(row: AlertRow, found: Found, around: Surroundings): Step {
+  const anew: AlertRow = { ...baseOf(row, found), status: 'active' };
   delete anew.acknowledgedMs;
   delete anew.acknowledgedBy;
   delete anew.notifyMs;
-  return told({ kind: 'update', row: anew, before: row, policy, ...silently(found) }, found, around);
-}
-
-/** A value between the limit of the alert's level and where that is over: falling and rising around the limit is told once. */
-function atItsLevel(row: AlertRow, found: Found): Found {
-  const rank = rankOf(row.severity);
-  const isHeld = found.holds !== undefined && rankOf(found.severity) < rank && rank <= rankOf(found.holds);
-  if (!isHeld) return found;
-  const { code: _lower, ...rest } = found;
-  return { ...rest, severity: row.severity, title: row.title, ...(row.code ? { code: row.code } : {}) };
+  return told({ kind: 'update', row: anew, before: row, policy: around.policy, ...silently(found) }, found, around);
 }
 
 /** Also when it was, and what it rests on: what comes next is judged by that. */

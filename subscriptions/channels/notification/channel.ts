@@ -4,7 +4,7 @@ import type { Channel, ChannelResult } from '../../dispatch/deliver.ts';
 import type { Claim, Delivery } from '../../dispatch/deliveries.ts';
 import { faultOf } from '../fault.ts';
 import type { SendResult } from '../rest-hook.ts';
-import type { Notifications } from './notifications.ts';
+import { type Notifications, notificationBytesMax } from './notifications.ts';
 
 /** Sends one notification, JSON text; `last` is the number of its last event, undefined without any. Must not throw. */
 export type SendNotification = (
@@ -14,21 +14,22 @@ export type SendNotification = (
   signal: AbortSignal,
 ) => Promise<SendResult>;
 
-/** A longer one is told in parts, down to single events: what a receiver of rest-hooks commonly takes. */
-export const notificationBytesMax = 8 * 1024 * 1024;
-
 /** `plain` serves the Subscriptions without topic. */
 export function withTopics(plain: Channel, notifications: Notifications, send: SendNotification): Channel {
   const tell = async (claim: Claim, some: readonly Delivery[], signal: AbortSignal): Promise<ChannelResult> => {
     const topic = claim.topic!;
     const about = { subscription: claim.id, topic: topic.url, content: topic.content } as const;
-    const text = await notifications.bundle({ ...about, type: 'event-notification', status: 'active' }, some);
-    if (some.length > 1 && Buffer.byteLength(text) > notificationBytesMax) {
-      const half = some.slice(0, Math.ceil(some.length / 2));
+    const { text, count } = await notifications.fitting(
+      { ...about, type: 'event-notification', status: 'active' },
+      some,
+    );
+    if (count > 1 && Buffer.byteLength(text) > notificationBytesMax) {
+      const half = some.slice(0, Math.ceil(count / 2));
       const result = await tell(claim, half, signal);
       return result.ok && !('told' in result) ? { ok: true, told: half.length } : result;
     }
-    return send(claim, text, some.at(-1)!.number, signal);
+    const result = await send(claim, text, some[count - 1]!.number, signal);
+    return result.ok && count < some.length ? { ok: true, told: count } : result;
   };
   return {
     onExhausted: plain.onExhausted,

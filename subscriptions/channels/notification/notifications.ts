@@ -41,7 +41,19 @@ type EventDelivery = Pick<Delivery, 'number' | 'type' | 'id' | 'version' | 'op' 
 export interface Notifications {
   /** JSON text of the Bundle. Throws CerebraError when the store can't be read. */
   bundle(told: Told, deliveries: readonly EventDelivery[]): Promise<string>;
+  /**
+   * The same of the first `count`, as many as one notification may hold by the length of their resources, one at least. `more`: what
+   * is told besides of so many.
+   */
+  fitting(
+    told: Told,
+    deliveries: readonly EventDelivery[],
+    more?: (count: number) => Partial<Told>,
+  ): Promise<{ text: string; count: number }>;
 }
+
+/** A longer one is told in parts, down to single events: what a receiver of rest-hooks commonly takes. */
+export const notificationBytesMax = 8 * 1024 * 1024;
 
 // Any UUID will do: the ids of one Subscription's notifications are names within it.
 const namespace = '0f9a3c1e-8d35-5a7e-9a55-5b6d0c6f7e21';
@@ -49,26 +61,62 @@ const namespace = '0f9a3c1e-8d35-5a7e-9a55-5b6d0c6f7e21';
 export function createNotifications(given: NotificationsOptions): Notifications {
   const options = { ...given, shapeOf: given.shapeOf && rememberedShapes(given.shapeOf) };
   const { baseUrl, clock } = options;
+  const make = async (told: Told, deliveries: readonly EventDelivery[], read?: Bodies): Promise<string> => {
+    const scope = told.scope ?? (await options.ownerScope(told.subscription));
+    const events = await eventsOf(options, told, deliveries, { scope, read });
+    const last = deliveries.at(-1)?.number ?? 0n;
+    const nowMs = clock.now();
+    // The same events again have the same id: a receiver can tell a repetition.
+    const name = `${told.subscription} ${deliveries[0]?.number} ${last}`;
+    const id = told.type === 'event-notification' ? uuidv5(namespace, name) : uuidv7(nowMs);
+    const status = { ...told, eventsSinceStart: told.eventsSinceStart ?? last };
+    return notificationBundle(status, events, { baseUrl, id, nowMs });
+  };
   return {
-    async bundle(told, deliveries) {
-      const scope = told.scope ?? (await options.ownerScope(told.subscription));
-      const events = await eventsOf(options, told, deliveries, scope);
-      const last = deliveries.at(-1)?.number ?? 0n;
-      const nowMs = clock.now();
-      // The same events again have the same id: a receiver can tell a repetition.
-      const name = `${told.subscription} ${deliveries[0]?.number} ${last}`;
-      const id = told.type === 'event-notification' ? uuidv5(namespace, name) : uuidv7(nowMs);
-      const status = { ...told, eventsSinceStart: told.eventsSinceStart ?? last };
-      return notificationBundle(status, events, { baseUrl, id, nowMs });
+    bundle: (told, deliveries) => make(told, deliveries),
+    async fitting(told, deliveries, more) {
+      const read = told.content === 'full-resource' ? await readFitting(options, deliveries) : undefined;
+      const count = read?.count ?? deliveries.length;
+      const text = await make({ ...told, ...more?.(count) }, deliveries.slice(0, count), read?.bodies);
+      return { text, count };
     },
   };
+}
+
+/** JSON texts by the events' numbers. */
+type Bodies = ReadonlyMap<bigint, string>;
+
+/** Read at first; how many after that goes by how long they are. */
+const firstRead = 8;
+
+// All at once 1,000 documents of some megabytes are more than the memory there is, or than the one text that they become may be long.
+async function readFitting(
+  options: NotificationsOptions,
+  deliveries: readonly EventDelivery[],
+): Promise<{ bodies: Bodies; count: number }> {
+  const bodies = new Map<bigint, string>();
+  let length = 0;
+  let count = 0;
+  for (let next = firstRead; count < deliveries.length; ) {
+    const some = deliveries.slice(count, count + next);
+    const read = await bodiesOf(options, some);
+    for (const { number } of some) {
+      const body = read.get(number) ?? '';
+      if (count > 0 && length + body.length > notificationBytesMax) return { bodies, count };
+      bodies.set(number, body);
+      length += body.length;
+      count++;
+    }
+    next = Math.max(1, Math.floor(((notificationBytesMax - length) * count) / Math.max(length, 1)));
+  }
+  return { bodies, count };
 }
 
 async function eventsOf(
   options: NotificationsOptions,
   { topic, content }: Told,
   deliveries: readonly EventDelivery[],
-  scope: AccessScope,
+  { scope, read }: { scope: AccessScope; read: Bodies | undefined },
 ): Promise<NotifiedEvent[]> {
   const plain = deliveries.map(({ number, changed_at }): NotifiedEvent => {
     return { number, timeMs: changed_at, focus: undefined, related: [] };
@@ -76,7 +124,7 @@ async function eventsOf(
   if (content === 'empty' || deliveries.length === 0) return plain;
   const hidden = await hiddenOf(options.reader, deliveries, scope);
   const shown = deliveries.filter((one) => !hidden.has(keyOf(one)));
-  const bodies = content === 'full-resource' ? await bodiesOf(options, shown) : new Map<bigint, string>();
+  const bodies: Bodies = read ?? (content === 'full-resource' ? await bodiesOf(options, shown) : new Map());
   const related = await relatedOf(options, { topic, focuses: shown, scope });
   return plain.map((event, index) => {
     const one = deliveries[index]!;
@@ -104,10 +152,7 @@ async function hiddenOf(
 }
 
 /** JSON texts by the events' numbers: the version that made the event, also when there are newer ones. */
-async function bodiesOf(
-  { db, feed }: NotificationsOptions,
-  deliveries: readonly EventDelivery[],
-): Promise<Map<bigint, string>> {
+async function bodiesOf({ db, feed }: NotificationsOptions, deliveries: readonly EventDelivery[]): Promise<Bodies> {
   const stored = deliveries.filter(({ op }) => op !== 'delete');
   const bodies = await feed.bodies(db, stored);
   return new Map(stored.map(({ number }, index) => [number, bodies[index]!]));

@@ -34,7 +34,8 @@ async function ask(include: string[], revInclude: string[], answer: () => Omit<S
       return answer();
     },
   };
-  const options: RelatedOptions = { reader, log: testLog(), shapeOf: async () => ({ include, revInclude }) };
+  const shapeOf = async () => ({ include, revInclude });
+  const options: RelatedOptions = { reader, log: testLog(), shapeOf, baseUrl: 'https://fhir.example.org' };
   const related = await relatedOf(options, { topic: 'urn:x', focuses, scope: { kind: 'everything' } });
   return { asked, related: [...related].map(([key, some]) => [key, some.map(({ type, id }) => `${type}/${id}`)]) };
 }
@@ -52,6 +53,26 @@ test('what focuses refer to is searched once for all of them, and given to whoev
   assert.deepEqual(related, [
     ['Encounter/a', ['Patient/p']],
     ['Encounter/b', ['Patient/pp']],
+  ]);
+});
+
+test('what another server calls so is not ours; canonicals are', async () => {
+  const questionnaire = 'http://forms.example.org/Questionnaire/p';
+  const page = {
+    resources: [
+      stored('Encounter', 'a', { subject: { reference: 'https://other.example.org/Patient/p' } }),
+      stored('Encounter', 'b', { subject: { reference: 'Patient/p' }, instantiates: `${questionnaire}|2` }),
+    ],
+    included: [
+      stored('Patient', 'p'),
+      stored('Questionnaire', 'q', { url: questionnaire }),
+      stored('Questionnaire', 'p'),
+    ],
+  };
+  const { related } = await ask(['Encounter:patient', 'Encounter:form'], [], () => page);
+  assert.deepEqual(related, [
+    ['Encounter/a', []],
+    ['Encounter/b', ['Patient/p', 'Questionnaire/q']],
   ]);
 });
 

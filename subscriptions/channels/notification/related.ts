@@ -1,6 +1,14 @@
 // What a topic's notificationShape adds to its events, as it is stored when they are told:
 // http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/notifications.html#additional-resources
-import type { AccessScope, ResourceReader, SearchPage, StoredVersion } from '#fhir-model';
+import {
+  type AccessScope,
+  type Json,
+  parseJson,
+  parseReference,
+  type ResourceReader,
+  type SearchPage,
+  type StoredVersion,
+} from '#fhir-model';
 import { isCerebraError, type Log } from '#platform';
 import { includePairs } from '../../topics/compile.ts';
 import type { NotificationShape } from '../../topics/topic.ts';
@@ -40,6 +48,8 @@ interface Focus {
 export interface RelatedOptions {
   reader: ResourceReader;
   shapeOf?: ShapeOf | undefined;
+  /** Our own FHIR base: what references below it name is here, what others name is somewhere else. */
+  baseUrl: string;
   log: Log;
 }
 
@@ -111,16 +121,31 @@ async function answer(
     found.set(`${type}/${only}`, page.included.slice(0, relatedMax).map(asRelated));
     return;
   }
+  const included = page.included.map((one) => ({ one, names: namesOf(one) }));
   for (const { id, body } of page.resources) {
-    const mine = page.included.filter((one) => refersTo(body, one)).slice(0, relatedMax);
-    found.set(`${type}/${id}`, mine.map(asRelated));
+    const named = new Set<string>();
+    addNamed(parseJson(body).value as Json, options.baseUrl, named);
+    const mine = included.filter(({ names }) => names.some((name) => named.has(name))).map(({ one }) => one);
+    found.set(`${type}/${id}`, mine.slice(0, relatedMax).map(asRelated));
   }
 }
 
-const refersTo = (body: string, { type, id }: StoredVersion): boolean =>
-  [`"${type}/${id}"`, `/${type}/${id}"`, `"${type}/${id}/_history`, `/${type}/${id}/_history`].some((text) =>
-    body.includes(text),
-  );
+/** What references to it, and canonicals, call it. */
+function namesOf({ type, id, body }: StoredVersion): string[] {
+  const { url } = parseJson(body).value as { url?: unknown };
+  return [`${type}/${id}`, ...(typeof url === 'string' ? [url] : [])];
+}
+
+/** Adds all that a resource names: `Patient/1` of what is stored here, and what its texts may be the canonicals of. */
+function addNamed(value: Json | undefined, baseUrl: string, named: Set<string>): void {
+  if (typeof value === 'string') {
+    if (/^[a-z][a-z0-9+.-]*:/i.test(value)) named.add(value.split('|')[0]!);
+    const reference = parseReference(value, baseUrl);
+    if (reference.kind === 'local') named.add(`${reference.type}/${reference.id}`);
+  } else if (typeof value === 'object' && value !== null) {
+    for (const each of Object.values(value)) addNamed(each, baseUrl, named);
+  }
+}
 
 /** What a topic asks for and can't be searched is left out, as the guide allows: the event itself is told. */
 async function search(

@@ -1,8 +1,9 @@
 // What a client says on a web socket: R4's `bind [id]` (https://hl7.org/fhir/R4/subscription.html#websocket) and the guide's
 // `bind-with-token [token]` (http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/channels.html#websockets).
 import { setTimeout as pause } from 'node:timers/promises';
-import { type AccessScope, parseJson, type Resource, type ResourceReader } from '#fhir-model';
+import { type AccessScope, type JsonObject, parseJson, type Resource, type ResourceReader } from '#fhir-model';
 import type { Clock, Db, Log } from '#platform';
+import { isOfChannel } from '../../topics/subscription.ts';
 import type { Binding, Connection } from './connection.ts';
 import { findGrant } from './grant.ts';
 import type { Seen } from './seen.ts';
@@ -86,8 +87,8 @@ export async function bindingProblem(
 ): Promise<string | undefined> {
   const stored = await reader.read('Subscription', id, scope);
   if (!stored || stored.deleted) return 'There is no such Subscription, or it is not yours';
-  const { status, channel } = parseJson(stored.body).exact as Resource & { channel?: { type?: unknown } };
-  if (channel?.type !== 'websocket') return 'Its channel is not websocket';
+  const { status, channel } = parseJson(stored.body).exact as Resource & { channel?: JsonObject };
+  if (!isOfChannel(channel, 'websocket')) return 'Its channel is not websocket';
   if (status === 'active' || status === 'requested') return undefined;
   return `It is not active: its status is ${String(status)}`;
 }

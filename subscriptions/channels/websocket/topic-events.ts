@@ -6,8 +6,7 @@ import type { Db, Log, Statement } from '#platform';
 import { eventsBetween, lostEvents } from '../../dispatch/told.ts';
 import type { TopicRegistration } from '../../registration.ts';
 import type { NotificationType } from '../notification/bundle.ts';
-import { notificationBytesMax } from '../notification/channel.ts';
-import type { Notifications } from '../notification/notifications.ts';
+import { type Notifications, notificationBytesMax } from '../notification/notifications.ts';
 import { inFormat } from '../payload.ts';
 import type { Binding, Connection, TopicBinding } from './connection.ts';
 
@@ -89,12 +88,13 @@ export function createTopicEvents(options: TopicEventsOptions): TopicEvents {
     const errors = lost === undefined ? [] : [{ text: lost }];
     for (let count = found.length; ; count = Math.ceil(count / 2)) {
       const some = found.slice(0, count);
-      const last = some.at(-1)?.number ?? target;
-      const told = { ...about, errors, type: 'event-notification', eventsSinceStart: last } as const;
-      const text = await notifications.bundle(told, some);
-      if (count <= 1 || Buffer.byteLength(text) <= notificationBytesMax) {
-        return { last, text: inFormat(text, payload, xml) };
+      const told = { ...about, errors, type: 'event-notification' } as const;
+      const lastOf = (fit: number) => some[fit - 1]?.number ?? target;
+      const made = await notifications.fitting(told, some, (fit) => ({ eventsSinceStart: lastOf(fit) }));
+      if (made.count <= 1 || Buffer.byteLength(made.text) <= notificationBytesMax) {
+        return { last: lastOf(made.count), text: inFormat(made.text, payload, xml) };
       }
+      count = made.count;
     }
   }
 }

@@ -70,12 +70,12 @@ export const clinicalMaps: Readonly<Record<string, ConceptMapSource>> = {
   'FillerStatusCodes[Appointment]': {
     table: '0278',
     system: 'http://hl7.org/fhir/appointmentstatus',
-    otherwise: 'pending',
     codes: `
       Pending=pending Waitlist=waitlist Booked=booked Started=checked-in Complete=fulfilled Cancelled=cancelled
-      !Discontinued=cancelled Deleted=entered-in-error Blocked= !Overbook=booked Noshow=noshow
+      !Discontinued=cancelled Deleted=entered-in-error !Blocked=pending !Overbook=booked Noshow=noshow
       !PENDING=pending !WAITLIST=waitlist !BOOKED=booked !STARTED=checked-in !COMPLETE=fulfilled !CANCELLED=cancelled
-      !DISCONTINUED=cancelled !DELETED=entered-in-error !OVERBOOK=booked !NOSHOW=noshow`,
+      !DISCONTINUED=cancelled !DELETED=entered-in-error !OVERBOOK=booked !NOSHOW=noshow
+      !BLOCKED=pending !SCHEDULED=booked !CONFIRMED=booked !ARRIVED=arrived !CANCELED=cancelled`,
   },
   InterpretationCodes: {
     table: '0078',

@@ -1,0 +1,70 @@
+// Who takes part in an appointment, and what older versions ask for.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { JsonObject, Resource } from '#fhir-model';
+import { isCerebraError } from '#platform';
+import { loadStandardValidator } from '../validation/standard.ts';
+import { buildFrom, wantedMessage } from './build.ts';
+import { createGraph } from './graph.ts';
+import { buildTarget } from './target.ts';
+
+const patient = (id: string, more: JsonObject = {}): Resource =>
+  ({ resourceType: 'Patient', id, identifier: [{ system: 'urn:id:HOSP', value: id }], ...more }) as unknown as Resource;
+const actor = (reference: string, more: JsonObject = {}): JsonObject => ({
+  actor: { reference, ...more },
+  status: 'accepted',
+});
+
+async function built(participant: JsonObject[], version = '2.5.1', more: JsonObject = {}) {
+  const graph = createGraph();
+  for (const id of ['1', '2']) graph.add(patient(id));
+  const focus = graph.add({
+    ...{ resourceType: 'Appointment', id: 'a', status: 'booked', start: '2026-03-01T10:00:00Z', participant },
+    ...more,
+  } as unknown as Resource);
+  const target = { ...buildTarget({}), version };
+  return buildFrom({ wanted: wantedMessage('SIU'), focus, graph, target, controlId: '1', nowMs: 0 });
+}
+
+test('an appointment of several patients names each', async () => {
+  const { message, warnings } = await built([actor('Patient/1'), actor('Patient/2'), actor('Patient/9')]);
+  assert.deepEqual(
+    message.all('PID').map((pid) => [pid.field(1).text, pid.field(3).text]),
+    [
+      ['1', '1'],
+      ['2', '2'],
+    ],
+  );
+  assert.deepEqual(warnings, ['A Patient who takes part is not known here: left out']);
+});
+
+test('an appointment of nobody who is known is none', async () => {
+  for (const participant of [[actor('Patient/9')], [actor('Practitioner/1')]]) {
+    await assert.rejects(built(participant), (error: unknown) => isCerebraError(error, 'business-rule'));
+  }
+});
+
+test('what no segment takes is told', async () => {
+  const { warnings } = await built([actor('Patient/1'), actor('RelatedPerson/1')], '2.5.1', {
+    patientInstruction: 'fast',
+  });
+  assert.deepEqual(warnings, [
+    'Appointment.patientInstruction has no place in the message',
+    'A RelatedPerson who takes part has no place in the message',
+  ]);
+});
+
+for (const version of ['2.3', '2.3.1', '2.4', '2.5.1', '2.8']) {
+  test(`required fields in ${version}`, async () => {
+    const doctor = actor('Practitioner/1', { display: 'Dr X' });
+    const place = actor('Location/1', { display: 'Room' });
+    const { message } = await built([actor('Patient/1'), doctor, place], version);
+    const findings = (await loadStandardValidator()).check(message);
+    assert.deepEqual(
+      findings
+        .filter(({ severity }) => severity === 'error')
+        .map(({ location, text }) => `${location.segment}: ${text}`),
+      [],
+    );
+  });
+}

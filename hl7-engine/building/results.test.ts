@@ -1,0 +1,93 @@
+// How a result stands: its status and its report's, and when it was taken.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { JsonObject, Resource } from '#fhir-model';
+import { mapLines, onlyResource } from '../testing/mapped.ts';
+import { buildFrom, wantedMessage } from './build.ts';
+import { createGraph } from './graph.ts';
+import { buildTarget } from './target.ts';
+
+const subject: JsonObject = { subject: { reference: 'Patient/1' } };
+
+async function built(focus: JsonObject, ...others: JsonObject[]) {
+  const graph = createGraph();
+  const patient = { resourceType: 'Patient', id: '1', identifier: [{ system: 'urn:id:HOSP', value: '1' }] };
+  for (const other of [patient, ...others]) graph.add(other as Resource);
+  const wanted = wantedMessage('ORU');
+  const common = { wanted, graph, target: buildTarget({}), controlId: '1', nowMs: 0 };
+  return buildFrom({ ...common, focus: graph.add({ id: 'f', ...subject, ...focus } as unknown as Resource) });
+}
+
+const observation = (more: JsonObject): JsonObject => ({
+  ...{ resourceType: 'Observation', status: 'final', code: { text: 'K' }, valueInteger: 4, ...subject },
+  ...more,
+});
+
+const statuses: [status: string, obr25: string | undefined, obx11: string | undefined][] = [
+  ['preliminary', 'P', 'P'],
+  ['final', 'F', 'F'],
+  ['amended', 'C', 'C'],
+  ['corrected', 'C', 'C'],
+  ['cancelled', 'X', 'X'],
+  ['registered', 'I', 'I'],
+  // Table 0123 has no W.
+  ['entered-in-error', 'C', 'W'],
+  ['unknown', undefined, undefined],
+];
+
+for (const [status, obr25, obx11] of statuses) {
+  test(`${status} of a result alone`, async () => {
+    const { message, warnings } = await built(observation({ status }));
+    assert.deepEqual([message.get('OBR-25'), message.get('OBX-11')], [obr25, obx11]);
+    const told = status === 'unknown' ? ['Observation.status unknown has no code in OBX-11'] : [];
+    assert.deepEqual(warnings, told);
+  });
+}
+
+test('a report that is entered in error takes its results back, also those that are right by themselves', async () => {
+  const report = {
+    ...{ resourceType: 'DiagnosticReport', status: 'entered-in-error', code: { text: 'Panel' }, conclusion: 'low' },
+    result: [{ reference: 'Observation/o' }],
+  };
+  const { message } = await built(report, observation({ id: 'o' }));
+  assert.deepEqual(
+    message.all('OBX').map((obx) => obx.field(11).text),
+    ['W', 'W'],
+  );
+  assert.equal(message.get('OBR-25'), 'C');
+  const lines = message.raw
+    .toString('utf8')
+    .split('\r')
+    .filter((line) => !line.includes('|low|'));
+  assert.equal(onlyResource(mapLines(...lines), 'Observation').status, 'entered-in-error');
+});
+
+const times: [element: JsonObject, obr7: string, obx14: string][] = [
+  [{ effectiveDateTime: '2026-01-31' }, '20260131', '20260131'],
+  [{ effectiveInstant: '2026-01-31T08:00:00Z' }, '20260131080000+0000', '20260131080000+0000'],
+  [{ effectivePeriod: { start: '2026-01-31', end: '2026-02-01' } }, '20260131', '20260131'],
+  [{ effectiveTiming: { event: ['2026-01-31', '2026-02-01'] } }, '20260131', '20260131'],
+];
+
+for (const [element, obr7, obx14] of times) {
+  test(`taken ${JSON.stringify(element)}`, async () => {
+    const { message } = await built(observation(element));
+    assert.deepEqual([message.part('OBR-7').raw, message.part('OBX-14').raw], [obr7, obx14]);
+  });
+}
+
+test('what is said of a panel without a value of its own is told', async () => {
+  const component = [{ code: { text: 'sys' }, valueInteger: 120 }];
+  const { warnings } = await built(
+    observation({ valueInteger: undefined as never, component, interpretation: [{ text: 'high' }] }),
+  );
+  assert.deepEqual(warnings, ['Observation.interpretation has no place in the message']);
+});
+
+test('who wrote a note, and when, is told where the version has no field for it', async () => {
+  const note = [{ text: 'haemolysed', authorString: 'DR X', time: '2026-01-31T08:00:00Z' }];
+  const { message, warnings } = await built(observation({ note }));
+  assert.equal(message.segment('NTE')?.raw, 'NTE|1||haemolysed');
+  assert.deepEqual(warnings, ['NTE-5: not in 2.5.1', 'NTE-6: not in 2.5.1']);
+  assert.deepEqual((await built(observation({ note: [{ text: 'plain' }] }))).warnings, []);
+});

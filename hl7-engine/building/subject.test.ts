@@ -1,0 +1,73 @@
+// The language that a patient prefers, and the class of a visit.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { JsonObject, Resource } from '#fhir-model';
+import { buildFrom, wantedMessage } from './build.ts';
+import { createGraph } from './graph.ts';
+import { buildTarget } from './target.ts';
+
+const patient = (more: JsonObject = {}): Resource =>
+  ({ resourceType: 'Patient', id: '1', identifier: [{ system: 'urn:id:HOSP', value: '1' }], ...more }) as Resource;
+
+const languages: [preferred: (boolean | undefined)[], first: string][] = [
+  [[undefined, true], 'fr'],
+  [[false, undefined], 'de'],
+  [[true, undefined], 'de'],
+];
+
+for (const [preferred, first] of languages) {
+  test(`the language of PID-15, preferred ${JSON.stringify(preferred)}`, async () => {
+    const graph = createGraph();
+    const communication = ['de', 'fr'].map((code, at) => ({
+      language: { coding: [{ system: 'urn:ietf:bcp:47', code }] },
+      ...(preferred[at] === undefined ? {} : { preferred: preferred[at] }),
+    }));
+    const focus = graph.add(patient({ communication }));
+    const target = buildTarget({});
+    const { message } = await buildFrom({
+      wanted: wantedMessage('ADT^A31'),
+      focus,
+      graph,
+      target,
+      controlId: '1',
+      nowMs: 0,
+    });
+    assert.equal(message.get('PID-15.1'), first);
+  });
+}
+
+const classes: [given: JsonObject, pv12: string][] = [
+  [{ system: 'http://terminology.hl7.org/CodeSystem/v3-ActCode', code: 'IMP' }, 'I'],
+  [{ code: 'IMP' }, 'I'],
+  [{ code: 'AMB' }, 'O'],
+  [{ code: 'ACUTE' }, 'I'],
+  [{ code: 'I' }, 'I'],
+  [{ code: 'X' }, 'X'],
+  [{ system: 'http://local.example', code: 'X' }, 'U'],
+];
+
+for (const [given, pv12] of classes) {
+  test(`PV1-2 of ${JSON.stringify(given)}`, async () => {
+    const graph = createGraph();
+    graph.add(patient());
+    const focus = graph.add({
+      ...{
+        resourceType: 'Encounter',
+        id: 'e',
+        status: 'in-progress',
+        class: given,
+        subject: { reference: 'Patient/1' },
+      },
+    } as Resource);
+    const target = buildTarget({});
+    const { message } = await buildFrom({
+      wanted: wantedMessage('ADT^A08'),
+      focus,
+      graph,
+      target,
+      controlId: '1',
+      nowMs: 0,
+    });
+    assert.equal(message.get('PV1-2'), pv12);
+  });
+}
