@@ -210,7 +210,8 @@ test('events that wait go together, as maxCount allows; what fails comes again',
 test('a notification that would be too long is told in parts', async (t) => {
   const rig = await createRig(t);
   const receiver = await startReceiver(t);
-  await rig.start({ baseUrl });
+  // The first one is held for as long as five writes take.
+  await rig.start({ baseUrl, limits: { timeoutMs: 120_000 } });
   await activate(rig, topicSubscription('s', receiver.url, { maxCount: 10 }));
   const held = Promise.withResolvers<number>();
   receiver.answer = () => held.promise;

@@ -104,7 +104,7 @@ export async function settled({ db, store }: Pick<Rig, 'db' | 'store'>): Promise
   } as Stored);
   const text = `select 1 from delivery where subscriber = 'alert::acknowledgments' and id = 'none' and version = $1
     and not exists (select from subscriber where id like 'alert:%' and state = 'active' and done_number < last_number)`;
-  await waitFor(async () => (await db.query({ text }, [version])).length > 0, 'the rules', 60_000);
+  await waitFor(async () => (await db.query({ text }, [version])).length > 0, 'the rules');
 }
 
 /** Tasks of alerts. */

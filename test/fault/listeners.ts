@@ -176,7 +176,6 @@ export async function checkListener(db: Db, listener: Listener, code: string): P
   await waitFor(
     () => new Set(listener.told().map(({ number }) => number)).size >= wanted,
     `${id} to be told of ${wanted} events`,
-    60_000,
   );
   const told = listener.told();
   const first = new Map(told.toReversed().map((one) => [one.number, one]));
@@ -240,16 +239,12 @@ export async function writeEvents(server: () => ServerProcess, { code, from, to,
 async function put(server: () => ServerProcess, code: string, number: number, status: string): Promise<void> {
   const id = `${code}-${number}`;
   const coding = [{ system: eventSystem, code }];
-  await waitFor(
-    async () => {
-      const client = createClient(server().fhirBaseUrl);
-      const reply = await client('PUT', `Observation/${id}`, {
-        ...{ resourceType: 'Observation', id, status },
-        code: { coding },
-      });
-      return reply.status < 300;
-    },
-    `${id} to be acknowledged`,
-    60_000,
-  );
+  await waitFor(async () => {
+    const client = createClient(server().fhirBaseUrl);
+    const reply = await client('PUT', `Observation/${id}`, {
+      ...{ resourceType: 'Observation', id, status },
+      code: { coding },
+    });
+    return reply.status < 300;
+  }, `${id} to be acknowledged`);
 }
