@@ -101,7 +101,10 @@ describe('searches', () => {
       }
       const total = `${text}&_count=1&_total=accurate`;
       const counted = await search(core, parseQuery(core, type, searchPairs(total), true), { scope: narrow, db });
-      assert.equal(counted.total, wanted.filter((name) => name.startsWith(`${type}/`)).length);
+      const visible = wanted.filter((name) => name.startsWith(`${type}/`)).length;
+      assert.equal(counted.total, visible);
+      const expected = parseQuery(core, type, searchPairs(`${text}&_count=1&_total=estimate`), true);
+      assert.equal((await search(core, expected, { scope: narrow, db })).total, visible);
     });
   }
 
@@ -141,6 +144,23 @@ describe('Patient/$everything', () => {
     assert.deepEqual(await record({ type: 'Patient', id: 'p' }, [['_since', '2000-01-01T00:00:00Z']]), shown);
     await assert.rejects(record({ type: 'Patient', id: 'hidden-p' }, []), { code: 'not-found' });
   });
+});
+
+test('Patient/$merge?preview tells nothing of what is hidden', async () => {
+  const parameter = [
+    { name: 'source-patient', valueReference: ref('Patient/p') },
+    { name: 'target-patient', valueReference: ref('Patient/shown') },
+    { name: 'preview', valueBoolean: true },
+  ];
+  await storeUpdate(core.store, patient('shown'), 'shown', undefined, everything);
+  const resource = { resourceType: 'Parameters', parameter } as Resource;
+  const ask = (scope: AccessScope) =>
+    invoke(core, {
+      ...{ target: { name: 'merge', type: 'Patient' }, method: 'POST', pairs: [], resource, scope, strict: true },
+    });
+  assert.match(JSON.stringify(await ask(everything)), /the references of 12\d\d resources/);
+  await assert.rejects(ask(narrow), { code: 'forbidden', status: 403 });
+  await storeDelete(core.store, 'Patient', 'shown', undefined, everything);
 });
 
 describe('the id of a hidden resource', () => {

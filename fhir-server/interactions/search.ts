@@ -90,6 +90,8 @@ async function totalOf(page: PageContext, queries: readonly SearchQuery[], found
   const whole = cursor === undefined && !found.more && (count > 0 || found.shown > 0);
   if (whole) return found.shown;
   if (total === 'accurate') return countAll(page, queries);
+  // What the planner expects is of all rows, those that the scope hides included.
+  if (total === 'estimate' && page.scope.kind !== 'everything') return countAll(page, queries);
   if (total === 'estimate') return sum(await Promise.all(queries.map((query) => estimateMatches(page, query))));
   return undefined;
 }

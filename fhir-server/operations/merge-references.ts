@@ -91,7 +91,7 @@ interface Sized {
 }
 
 /** In the order in which all lock: by id. Throws `forbidden` when the scope leaves some of them out. */
-async function sized(tx: Tx, type: string, rids: readonly bigint[], scope: AccessScope): Promise<Sized[]> {
+async function sized(tx: Queryable, type: string, rids: readonly bigint[], scope: AccessScope): Promise<Sized[]> {
   const access = scopeSql(scope);
   const statement = named(
     `merge_sizes_${type}${access.name}`,
@@ -101,6 +101,12 @@ async function sized(tx: Tx, type: string, rids: readonly bigint[], scope: Acces
   const rows = await tx.query<Sized>(statement, [rids, ...access.values]);
   if (rows.every(({ visible }) => visible)) return rows;
   throw new CerebraError('forbidden', 'Resources that refer to the source can’t be changed with this access');
+}
+
+/** Throws `forbidden` when the scope leaves some of them out. */
+export async function assertVisible(db: Queryable, referring: Referring, scope: AccessScope): Promise<void> {
+  if (scope.kind === 'everything') return;
+  for (const [type, rids] of referring) await sized(db, type, rids, scope);
 }
 
 function lockRids(tx: Tx, type: string, rids: bigint[], scope: AccessScope): Promise<Locked[]> {

@@ -17,7 +17,7 @@ import { readCurrent } from '../store/read.ts';
 import { parametersOf } from './answer.ts';
 import { type MergeInput, readMerge, refused, type Side } from './merge-input.ts';
 import { assertMergeable, targetAfter } from './merge-patients.ts';
-import { countOf, findReferring } from './merge-references.ts';
+import { assertVisible, countOf, findReferring } from './merge-references.ts';
 import { assertFew, type Merged, mergePatients, referringMax } from './merge-write.ts';
 import type { OperationParts } from './parts.ts';
 import { assertVersionGiven, versionAsserter } from './version-asserted.ts';
@@ -81,10 +81,12 @@ async function preview(core: Core, input: MergeInput, request: OperationRequest)
   const { db } = core.store;
   const ofSource = await findReferring(core, db, sourceId, limit, new Set());
   assertFew(core, ofSource);
+  await assertVisible(db, ofSource, request.scope);
   const ofTarget = countOf(await findReferring(core, db, targetId, limit, new Set()));
   const counts = new Map([...ofSource].map(([type, rids]) => [type, rids.length]));
   const issues = [summary('Nothing was changed. The merge would move the references of', counts)];
-  if (countOf(ofSource) > REVERSE_FACTOR * ofTarget) {
+  // How many refer to the target is nothing to tell where some of them may be hidden.
+  if (request.scope.kind === 'everything' && countOf(ofSource) > REVERSE_FACTOR * ofTarget) {
     const text = `${countOf(ofSource)} resources refer to the source, ${ofTarget} to the target: consider a merge the other way round`;
     issues.push(issue('warning', 'business-rule', text));
   }
