@@ -65,6 +65,18 @@ test('sets of identifiers that overlap exclude each other: one patient', async (
   }
 });
 
+test('an identifier alone, and with other criteria: one patient', async () => {
+  for (let round = 0; round < 20; round++) {
+    const number = `alone${round}`;
+    const entry = (more: string): TransactionEntry => ({
+      ...{ method: 'POST', url: 'Patient', ifNoneExist: criteria([number]) + more, resource: patient([number]) },
+    });
+    const all = ['', '&identifier:missing=false', '&active:missing=true', ''].map(entry);
+    await Promise.all(all.map((one) => transaction(core, [one], context)));
+    assert.equal((await find(number)).length, 1, `round ${round}`);
+  }
+});
+
 test('several matches: the one that is chosen, and the error of who can’t choose', async () => {
   const [one, two] = await transaction(core, [put(['x']), put(['y'])], context);
   const seen: string[][] = [];

@@ -110,13 +110,14 @@ function withCriteria(core: Core, plan: Plan, text: string, path: string): Plan 
 }
 
 /**
- * Criteria of several identifiers lock each by itself, so that sets which overlap exclude each other: messages that name a
- * patient by one of its numbers, by another and by both make one patient.
+ * Criteria with identifiers lock each of these by itself, whatever else they ask for, so that sets which overlap exclude each
+ * other: messages that name a patient by one of its numbers, by another and by both make one patient.
  */
-function lockKeys(type: string, [pair, more]: readonly [string, string][], key: string): string[] {
-  if (pair === undefined || more !== undefined || pair[0] !== 'identifier' || !pair[1].includes(',')) return [key];
-  const tokens = pair[1].match(/(?:\\.|[^\\,])+/g) ?? [];
-  return tokens.map((token) => `${type}?identifier=${token}`);
+function lockKeys(type: string, pairs: readonly [string, string][], key: string): string[] {
+  const named = pairs.filter(([name]) => name === 'identifier');
+  if (named.length === 0) return [key];
+  const tokens = named.flatMap(([, value]) => value.match(/(?:\\.|[^\\,])+/g) ?? []);
+  return [...new Set(tokens.map((token) => `${type}?identifier=${token}`))];
 }
 
 function planPost(core: Core, plan: Plan, target: Target): Plan {

@@ -100,7 +100,9 @@ function bind(plan: Plan, named: readonly Plan[], ids: EntryIds): Plan {
   });
   let key = plan.criteriaKey!;
   for (const [url, known] of texts) key = key.replaceAll(url, known.join(','));
-  return { ...plan, criteria, criteriaKey: key, lockKeys: [key] };
+  // Locks of identifiers stay: these name no entry.
+  const lockKeys = plan.lockKeys?.includes(plan.criteriaKey!) ? [key] : (plan.lockKeys ?? [key]);
+  return { ...plan, criteria, criteriaKey: key, lockKeys };
 }
 
 const refusal = (code: 'invalid' | 'too-costly', plan: Plan, text: string): CerebraError =>

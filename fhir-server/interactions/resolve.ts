@@ -180,8 +180,8 @@ async function lookUp(core: Core, tx: Tx, caller: Caller, attempt: Attempt, look
  * have; that it has matched before does not keep others from creating a resource with that one.
  */
 function criteriaLocks(plans: Plan[]): { locksOf(key: string): string[]; exact: ReadonlySet<string> } {
+  const locks = new Map(plans.flatMap(({ criteriaKey, lockKeys }) => (lockKeys ? [[criteriaKey!, lockKeys]] : [])));
   const several = plans.filter(({ lockKeys }) => lockKeys !== undefined && lockKeys.length > 1);
-  const locks = new Map(several.map(({ criteriaKey, lockKeys }) => [criteriaKey!, lockKeys!]));
   const exact = new Set(several.filter(({ method }) => method !== 'POST').map(({ criteriaKey }) => criteriaKey!));
   return { locksOf: (key) => (locks.get(key) ?? [key]).map(hashOnce), exact };
 }
