@@ -47,6 +47,7 @@ export interface Hl7Message {
 // MSH is a few hundred bytes; where it is longer, MSH-18 still stands near its beginning.
 const headerCharactersMax = 4096;
 
+const batch = /^(?:\u00ef\u00bb\u00bf|\ufeff)?[\s\u0000]*[FB]HS[^A-Za-z0-9\s]/;
 const header = /^(?:\u00ef\u00bb\u00bf|\ufeff)?[\s\u0000]*MSH/;
 
 /**
@@ -59,7 +60,11 @@ export function parseMessage(raw: Buffer): Hl7Message {
   const whole = wide === undefined ? undefined : wideText(raw, wide);
   const head = whole?.text.slice(0, headerCharactersMax) ?? raw.toString('latin1', 0, headerCharactersMax);
   const start = header.exec(head)?.[0].length;
-  if (start === undefined) throw new Refusal('AR', '100', 'Not an HL7 v2 message: it does not begin with MSH');
+  if (start === undefined) {
+    const isBatch = batch.test(head);
+    const text = isBatch ? 'A batch of messages, where one is asked for' : 'Not an HL7 v2 message';
+    throw new Refusal('AR', '100', `${text}: it does not begin with MSH`);
+  }
   const separator = head[start];
   if (separator === undefined || separator < ' ') {
     throw new Refusal('AR', '101', 'MSH has no field separator', { location: { segment: 'MSH', field: 1 } });

@@ -230,6 +230,9 @@ describe('a message that an operator asks about', () => {
 
   it('may be no message', async () => {
     assert.deepEqual(await issues('', 'hello'), ['error MSH: Not an HL7 v2 message: it does not begin with MSH']);
+    assert.deepEqual(await issues('', `BHS|^~\\&\r${oru()}BTS|1\r`), [
+      'error MSH: A batch of messages, where one is asked for: it does not begin with MSH',
+    ]);
     assert.equal((await call('POST', '/validate?structure=harsh', { body: 'MSH|' })).status, 400);
   });
 });
