@@ -14,7 +14,7 @@ import { createMatcher } from './match/matcher.ts';
 import { createKeyOf } from './match/patient-key.ts';
 import { createStoredSearch } from './match/stored.ts';
 import { subscriptionMetrics } from './metrics.ts';
-import { defaultSubscriptionLimits, type SubscriptionsOptions } from './options.ts';
+import { defaultSubscriptionLimits, deliveryLeaseMsOf, type SubscriptionsOptions } from './options.ts';
 import type { RegistrationRules } from './registration.ts';
 import { createScores, noScores } from './scores/scores.ts';
 import { createPatientStreams, defaultPatientStreamLimits } from './stream/patient-stream.ts';
@@ -69,6 +69,7 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
   });
   const alerting = createAlerting({
     ...{ db, ...ports, matcher, criteria: rules, log, pollMs: 4 * limits.pollMs, escalation },
+    leaseMs: deliveryLeaseMsOf(limits),
     failures: options.feedFailures,
     caughtUpMs: () => dispatching.caughtUpMs(),
   });

@@ -48,6 +48,12 @@ export interface SubscriptionLimits extends HostLimits {
   stopGraceMs: number;
 }
 
+export const deliveryLeaseMsOf = ({
+  deliveryLeaseMs,
+  timeoutMs,
+}: Pick<SubscriptionLimits, 'deliveryLeaseMs' | 'timeoutMs'>): number =>
+  deliveryLeaseMs ?? Math.max(5_000, 3 * timeoutMs);
+
 export const defaultSubscriptionLimits: SubscriptionLimits = {
   batchChanges: 500,
   batchMatches: 20_000,

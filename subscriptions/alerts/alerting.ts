@@ -28,6 +28,8 @@ export interface AlertingOptions {
   log: Log;
   /** How often what is due is looked for. */
   pollMs: number;
+  /** Of who judges the changes that a rule is told of. */
+  leaseMs: number;
   /** What brings alerts to people; without it nobody is called. */
   escalation?: Escalation | undefined;
   failures?: ((sinceMs: number) => Promise<FeedFailures[]>) | undefined;
@@ -47,7 +49,7 @@ export interface Alerting {
 }
 
 export function createAlerting(options: AlertingOptions): Alerting {
-  const { db, feed, reader, writer, scope, clock, log, criteria } = options;
+  const { db, feed, reader, writer, scope, clock, log, criteria, leaseMs } = options;
   const rules = createRuleSet({
     ...{ db, feed, criteria, log, matcher: options.matcher },
     builtIn: builtInRules,
@@ -70,7 +72,7 @@ export function createAlerting(options: AlertingOptions): Alerting {
   });
   return {
     alerts,
-    channel: createAlertChannel({ db, feed, reader, scope, baseUrl: criteria.baseUrl, rules, alerts, log }),
+    channel: createAlertChannel({ db, feed, reader, scope, baseUrl: criteria.baseUrl, rules, alerts, leaseMs, log }),
     definer: rules.definer,
     adminRoutes: alertRoutes({ db, clock, rules, alerts, dryRuns, criteria }),
     install: rules.install,

@@ -34,11 +34,17 @@ export interface AlertChannelOptions {
   baseUrl: string | undefined;
   rules: Pick<RuleSet, 'ready'>;
   alerts: AlertKeeper;
+  leaseMs: number;
   log: Log;
 }
 
-/** Changes that are judged at once: what they ask of the database is asked once for all of them. */
+/** Changes that are judged at once, at most: what they ask of the database is asked once for all of them. */
 const changesAtOnce = 200;
+/**
+ * Of the lease: what has been judged by then is settled, and the lease prolonged. Rules that look back ask the store for each
+ * change; where that is slow, all of a batch would take longer than the lease, another would begin it anew, and none would end.
+ */
+const shareOfLease = 1 / 4;
 // 5 attempts keep the other alerts waiting for 15 s at the default backoff of 1 s.
 const attemptsMax = 5;
 
@@ -49,10 +55,15 @@ const attemptsMax = 5;
  */
 export function createAlertChannel(options: AlertChannelOptions): Channel {
   const { log } = options;
+  /** By subscriber, how many it gets through in its share of the lease, where that is fewer. */
+  const paces = new Map<string, number>();
   const run = async (claim: Claim, deliveries: readonly Delivery[]): Promise<ChannelResult> => {
     try {
-      await judge(options, claim, deliveries);
-      return { ok: true };
+      const told = await judge(options, claim, deliveries);
+      const pace = told < deliveries.length ? told : 2 * Math.max(told, paces.get(claim.id) ?? changesAtOnce);
+      if (pace < changesAtOnce) paces.set(claim.id, pace);
+      else paces.delete(claim.id);
+      return { ok: true, told };
     } catch (err) {
       const about = { alert: claim.id, number: String(deliveries[0]!.number) };
       const fault = ownFaultOf(err);
@@ -65,26 +76,36 @@ export function createAlertChannel(options: AlertChannelOptions): Channel {
   };
   return {
     onExhausted: 'park',
-    many: { atOnce: () => changesAtOnce, deliver: run },
+    many: { atOnce: ({ id }) => paces.get(id) ?? changesAtOnce, deliver: run },
     deliver: (claim, delivery) => run(claim, [delivery]),
     batchDeliveries: changesAtOnce,
   };
 }
 
-async function judge(options: AlertChannelOptions, claim: Claim, deliveries: readonly Delivery[]): Promise<void> {
-  if (claim.id === acknowledgmentSubscriber) return acknowledge(options, deliveries);
+/** Yields how many of them it got through. */
+async function judge(options: AlertChannelOptions, claim: Claim, deliveries: readonly Delivery[]): Promise<number> {
+  const untilMs = performance.now() + options.leaseMs * shareOfLease;
+  if (claim.id === acknowledgmentSubscriber) return acknowledge(options, deliveries, untilMs);
   const ready = await options.rules.ready(claim.endpoint);
   // Its text was removed together with its history: there is nothing to judge by.
-  if (!ready) return;
-  const happenings = await happeningsOf(options, deliveries);
-  const memory = await memoryOf(options, ready, happenings);
+  if (!ready) return deliveries.length;
+  const all = await happeningsOf(options, deliveries);
+  const memory = await memoryOf(
+    options,
+    ready,
+    all.map(({ happening }) => happening),
+  );
   const { reader, scope, log } = options;
   const ports = { lookups: createLookups(reader, scope), earlier: options, log };
   const found: Found[] = [];
-  for (const happening of happenings) {
+  let judged = 0;
+  for (const { happening } of all) {
     found.push(...(await evaluate(ready, happening, memory, ports)));
+    judged++;
+    if (performance.now() > untilMs) break;
   }
   await options.alerts.apply(ready.rule.id, ready.rule, found, { memory: memory.takeChanges() });
+  return judged === all.length ? deliveries.length : deliveries.indexOf(all[judged]!.delivery);
 }
 
 async function memoryOf({ db }: AlertChannelOptions, { rule }: ReadyRule, happenings: readonly Happening[]) {
@@ -97,8 +118,13 @@ async function memoryOf({ db }: AlertChannelOptions, { rule }: ReadyRule, happen
   return createMemory(await remembered(db, rule.id, [...subjects]));
 }
 
+interface Told {
+  delivery: Delivery;
+  happening: Happening;
+}
+
 /** With the resources as they were; without those that an operator repeats although a newer version has been judged. */
-async function happeningsOf({ db, feed }: AlertChannelOptions, deliveries: readonly Delivery[]): Promise<Happening[]> {
+async function happeningsOf({ db, feed }: AlertChannelOptions, deliveries: readonly Delivery[]): Promise<Told[]> {
   const bodyOf = await bodies(
     feed,
     db,
@@ -108,20 +134,19 @@ async function happeningsOf({ db, feed }: AlertChannelOptions, deliveries: reado
       ...(one.again ? [{ ...one, version: one.version + 1 }] : []),
     ]),
   );
-  return deliveries.flatMap((one): Happening[] => {
+  return deliveries.flatMap((one): Told[] => {
     const { type, id, version, op } = one;
     if (one.again && bodyOf(type, id, version + 1)) return [];
     const resource = op === 'delete' ? undefined : bodyOf(type, id, version);
     const previous = bodyOf(type, id, version - 1);
     // Its history was removed meanwhile.
     if (op !== 'delete' && !resource) return [];
-    return [
-      {
-        ...{ type, id, version, op, xid: one.change_xid, seq: one.change_seq, updatedMs: one.changed_at },
-        ...(resource ? { resource } : {}),
-        ...(previous ? { previous } : {}),
-      },
-    ];
+    const happening: Happening = {
+      ...{ type, id, version, op, xid: one.change_xid, seq: one.change_seq, updatedMs: one.changed_at },
+      ...(resource ? { resource } : {}),
+      ...(previous ? { previous } : {}),
+    };
+    return [{ delivery: one, happening }];
   });
 }
 
@@ -135,7 +160,7 @@ async function bodies(feed: ChangeFeed, db: Db, versions: readonly VersionKey[])
   };
 }
 
-async function acknowledge(options: AlertChannelOptions, deliveries: readonly Delivery[]) {
+async function acknowledge(options: AlertChannelOptions, deliveries: readonly Delivery[], untilMs: number) {
   const { feed, db, reader, scope, baseUrl, alerts } = options;
   const versions = deliveries.flatMap((one) => [one, { ...one, version: one.version - 1 }]);
   const bodyOf = await bodies(feed, db, versions);
@@ -152,12 +177,14 @@ async function acknowledge(options: AlertChannelOptions, deliveries: readonly De
     return type === 'Communication' && found.status === 'completed' ? undefined : alert;
   };
   const statusOf = async (type: string, id: string) => (await current(type, id))?.status;
-  for (const { type, id, version, op, changed_at: changedMs } of deliveries) {
+  for (const [at, { type, id, version, op, changed_at: changedMs }] of deliveries.entries()) {
     if (type === 'Patient' && op === 'delete') await alerts.endAll(`Patient/${id}`, changedMs);
     const resource = bodyOf(type, id, version);
     const previous = bodyOf(type, id, version - 1);
     if (resource) await acknowledgeBy(resource, previous, { baseUrl, alerts, alertOf, statusOf });
+    if (performance.now() > untilMs) return at + 1;
   }
+  return deliveries.length;
 }
 
 /** The store is out of reach, or somebody changed the same resource: that passes. */

@@ -4,7 +4,7 @@ import { type Clock, createLoop, type Db, type Log, uuidv7 } from '#platform';
 import type { Entry, Matcher } from '../match/matcher.ts';
 import type { StoredSearch } from '../match/stored.ts';
 import type { SubscriptionMetrics } from '../metrics.ts';
-import type { SubscriptionLimits } from '../options.ts';
+import { deliveryLeaseMsOf, type SubscriptionLimits } from '../options.ts';
 import type { ChannelName } from '../registration.ts';
 import { type ChecksOptions, recheckSubscriber, runChecks } from './checks.ts';
 import { watchClockSteps } from './clock-steps.ts';
@@ -45,7 +45,7 @@ export interface Dispatching {
 
 export function createDispatching(options: DispatchingOptions): Dispatching {
   const { db, log, metrics, limits } = options;
-  const leaseMs = limits.deliveryLeaseMs ?? Math.max(5_000, 3 * limits.timeoutMs);
+  const leaseMs = deliveryLeaseMsOf(limits);
   const clockSteps = watchClockSteps(db, { backoffMsMax: limits.backoffMsMax, leaseMs });
   // Only the server that dispatches sets statuses, so that two don't answer the same Subscription.
   const checks = createLoop({
