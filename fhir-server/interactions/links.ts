@@ -124,7 +124,8 @@ const VERSION_SPECIFIC = 'http://hl7.org/fhir/StructureDefinition/resolve-as-ver
 const asks = (extension: Json): boolean =>
   (extension as JsonObject | null)?.url === VERSION_SPECIFIC && (extension as JsonObject).valueBoolean === true;
 
-const asksForVersion = ({ extension }: JsonObject): boolean => Array.isArray(extension) && extension.some(asks);
+/** Of the element that has the reference. */
+export const asksForVersion = ({ extension }: JsonObject): boolean => Array.isArray(extension) && extension.some(asks);
 
 /**
  * Puts what the entries have become into one resource, in place; yields whether a reference asks to become one to a

@@ -1,7 +1,8 @@
 // Conditional references, and those by fullUrl, put in place: https://hl7.org/fhir/R4/http.html#trules
-import { type Json, type JsonObject, type Links, parseReference, type Resource } from '#fhir-model';
+import { type JsonObject, type Links, parseReference, type Resource } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { entryTarget } from '../interactions/full-urls.ts';
+import { asksForVersion } from '../interactions/links.ts';
 import { faultOf, type Item, invalid, type Piece } from './records.ts';
 import type { Match, Place } from './types.ts';
 
@@ -52,32 +53,18 @@ function faultIn(text: string, { baseUrl, matches, closed }: ReferenceContext): 
   return match.kind === 'fault' ? match.diagnostics : 'The conditional reference matches no resource';
 }
 
-/** https://hl7.org/fhir/extensions/StructureDefinition-resolve-as-version-specific.html */
-const VERSION_SPECIFIC = 'http://hl7.org/fhir/StructureDefinition/resolve-as-version-specific';
-
-const asksForVersion = (extension: Json): boolean =>
-  (extension as JsonObject | null)?.url === VERSION_SPECIFIC && (extension as JsonObject).valueBoolean === true;
-
 /** Which version is written is known only when the others are written too. */
-function assertAnyVersion({ links, closed }: ReferenceContext, { resource, place }: Item): void {
-  if (!closed) return;
-  links.forEachReference(resource, (_text, site) => {
-    const { extension } = site.owner as JsonObject;
-    if (!Array.isArray(extension)) return;
-    if (!extension.some(asksForVersion)) return;
-    throw new CerebraError(
-      'unsupported',
-      'load does not make references version-specific: post the Bundle to the server, or leave the extension out',
-      { expression: [expressionOf(place, site.path())] },
-    );
-  });
-}
+const versionAsked = (expression: string): CerebraError =>
+  new CerebraError(
+    'unsupported',
+    'load does not make references version-specific: post the Bundle to the server, or leave the extension out',
+    { expression: [expression] },
+  );
 
 const expressionOf = ({ entry }: Place, path: string): string =>
   entry === undefined ? path : `Bundle.entry[${entry}].resource${path.replace(/^[A-Za-z]+/, '')}`;
 
 function settle(ctx: ReferenceContext, item: Item): void {
-  assertAnyVersion(ctx, item);
   const { links, urls, matches, baseUrl } = ctx;
   links.rewriteReferences(item.resource, (text) => {
     const url = entryTarget(urls, item.fullUrl, baseUrl, text);
@@ -88,8 +75,9 @@ function settle(ctx: ReferenceContext, item: Item): void {
   });
   links.forEachReference(item.resource, (text, site) => {
     const fault = faultIn(text, ctx);
-    if (fault === undefined) return;
-    throw invalid(fault, expressionOf(item.place, site.path()));
+    if (fault !== undefined) throw invalid(fault, expressionOf(item.place, site.path()));
+    if (!ctx.closed || !asksForVersion(site.owner as JsonObject)) return;
+    throw versionAsked(expressionOf(item.place, site.path()));
   });
 }
 
