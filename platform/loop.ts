@@ -17,8 +17,8 @@ export interface LoopOptions {
   idleMsMax: number;
   /** Pause after an error. */
   errorMs: number;
-  /** Least time from one start to the next: under load, fewer runs with more to do each. Default 0. */
-  everyMsMin?: number;
+  /** Least time from one start to the next: under load, fewer runs with more to do each. Default none. */
+  everyMsMin?: number | (() => number);
 }
 
 export function createLoop(options: LoopOptions): Loop {
@@ -29,8 +29,10 @@ export function createLoop(options: LoopOptions): Loop {
   let idleMs = options.idleMsMin;
   let startedMs = Number.NEGATIVE_INFINITY;
 
+  const { everyMsMin = 0 } = options;
+  const everyMs = typeof everyMsMin === 'number' ? () => everyMsMin : everyMsMin;
   /** How long until the next run may start. */
-  const tooSoonMs = () => Math.max(0, Math.ceil(startedMs + (options.everyMsMin ?? 0) - performance.now()));
+  const tooSoonMs = () => Math.max(0, Math.ceil(startedMs + everyMs() - performance.now()));
 
   const once = async (): Promise<number> => {
     woken = false;

@@ -28,7 +28,7 @@ const send = (message: Message): void => {
   if (process.connected) process.send!(message, undefined, undefined, () => undefined);
 };
 
-/** The primary's dispatcher looks no more often (subscriptions/dispatch/dispatcher.ts, everyMsMin). */
+/** The primary's dispatcher looks no more often (subscriptions/dispatch/pace.ts). */
 const TELL_MS = 10;
 
 /** Tells the primary of a commit at once, of those within TELL_MS after it together. */

@@ -47,7 +47,7 @@ export interface SubscriptionStatus {
 
 const todo: Statement = {
   name: 'subscriber_todo',
-  text: `select id, check_version, report, coalesce(state = 'active' and ends_at <= statement_timestamp(), false) as ended
+  text: `select id, version, check_version, report, coalesce(state = 'active' and ends_at <= statement_timestamp(), false) as ended
     from subscriber
     where id > $1 and (check_version is not null or report is not null
       or (state = 'active' and ends_at <= statement_timestamp()))
@@ -56,6 +56,8 @@ const todo: Statement = {
 
 interface Todo {
   id: string;
+  /** What failed, or has ended, is this one: a newer one is its client's, and comes with the stream. */
+  version: number;
   check_version: number | null;
   report: string | null;
   ended: boolean;
@@ -96,15 +98,16 @@ const reported: Statement = {
   text: 'update subscriber set report = null where id = $1 and report = $2',
 };
 
-async function doOne(options: ChecksOptions, { id, check_version, report, ended }: Todo): Promise<void> {
+async function doOne(options: ChecksOptions, { id, version, check_version, report, ended }: Todo): Promise<void> {
+  const isSame = (current: Resource, itsVersion: number) => current.status === 'active' && itsVersion === version;
   if (check_version !== null) {
     if ((await checkOne(options, id, check_version)) === 'answered')
       await options.db.query(checked, [id, check_version]);
   } else if (report !== null) {
-    await setStatus(options, id, { status: 'error', error: report }, (current) => current.status === 'active');
+    await setStatus(options, id, { status: 'error', error: report }, isSame);
     await options.db.query(reported, [id, report]);
   } else if (ended) {
-    await setStatus(options, id, { status: 'off' }, (current) => current.status === 'active');
+    await setStatus(options, id, { status: 'off' }, isSame);
   }
 }
 
@@ -196,12 +199,12 @@ export async function setStatus(
   options: Pick<ChecksOptions, 'reader' | 'writer' | 'scope'>,
   id: string,
   next: SubscriptionStatus,
-  when: (current: Resource) => boolean,
+  when: (current: Resource, version: number) => boolean,
 ): Promise<boolean> {
   const stored = await options.reader.read('Subscription', id, options.scope);
   if (!stored || stored.deleted) return false;
   const subscription = parseJson(stored.body).exact as Resource;
-  return when(subscription) && (await write(options, subscription, stored.version, next));
+  return when(subscription, stored.version) && (await write(options, subscription, stored.version, next));
 }
 
 async function write(
