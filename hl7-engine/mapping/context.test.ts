@@ -61,6 +61,7 @@ test('references to a resource of a given id go with it', () => {
 test('the message time is of EVN-2, else of MSH-7', () => {
   assert.equal(mappingOf(header).time, '2026-03-01T08:00:00+02:00');
   assert.equal(mappingOf(header, 'EVN||20260228').time, '2026-02-28T00:00:00+02:00');
+  assert.equal(mappingOf(header, 'EVN||20260301').time, '2026-03-01T08:00:00+02:00');
   assert.equal(mappingOf(header, 'EVN||202602').time, '2026-03-01T08:00:00+02:00');
   assert.equal(mappingOf(header, 'EVN||20260228120000-0500').time, '2026-02-28T12:00:00-05:00');
   assert.equal(mappingOf('MSH|^~\\&|A|B|||||ADT^A01|1|P|2.5').time, undefined);

@@ -139,6 +139,10 @@ test('coding systems: table 0396, object identifiers, local ones', () => {
   assert.equal(codingSystem('SCT', undefined, 'F'), 'http://snomed.info/sct');
   assert.equal(codingSystem('I9C', undefined, 'F'), 'http://hl7.org/fhir/sid/icd-9-cm');
   assert.equal(codingSystem('I10C', undefined, 'F'), 'http://hl7.org/fhir/sid/icd-10-cm');
+  assert.equal(codingSystem('CPTM', undefined, 'F'), 'http://www.ama-assn.org/go/cpt');
+  assert.equal(codingSystem('CPT4', undefined, 'F'), 'http://www.ama-assn.org/go/cpt');
+  assert.equal(codingSystem('ICD-10-CM', undefined, 'F'), 'http://hl7.org/fhir/sid/icd-10-cm');
+  assert.equal(codingSystem('X', '2.16.840.1.113883.6.4', 'F'), 'http://www.cms.gov/Medicare/Coding/ICD10');
   assert.equal(codingSystem('HL70136', undefined, 'F'), 'http://terminology.hl7.org/CodeSystem/v2-0136');
   assert.equal(codingSystem('2.16.840.1.113883.6.8', undefined, 'F'), 'http://unitsofmeasure.org');
   assert.equal(codingSystem('X', '2.16.840.1.113883.12.78', 'F'), 'http://terminology.hl7.org/CodeSystem/v2-0078');
@@ -184,6 +188,12 @@ test('names, addresses and telephone numbers', () => {
     suffix: ['Jr', 'MD'],
   });
   assert.equal(name('^^^^^^S'), undefined);
+  assert.deepEqual(name('Yamada^Taro^^^^^L^^^^F'), {
+    extension: [{ url: 'http://hl7.org/fhir/StructureDefinition/humanname-assembly-order', valueCode: 'F' }],
+    use: 'official',
+    family: 'Yamada',
+    given: ['Taro'],
+  });
   const place = (field: string) => map(field, (m) => address(m, fieldOf(m)));
   assert.deepEqual(place('1 Main St&Main&1^Apt 2^Town^ST^12345^USA^H^^County'), {
     use: 'home',

@@ -23,12 +23,13 @@ export function drPeriod(mapping: Mapping, dr: Part): JsonObject | undefined {
 
 /** Where XPN and XCN have the parts of a name; family, given, further given, suffix and prefix follow each other. */
 const nameLayouts = {
-  XPN: { family: 1, suffixes: [4, 6, 14], use: 7, range: 10, start: 12, end: 13 },
+  XPN: { family: 1, suffixes: [4, 6, 14], use: 7, range: 10, order: 11, start: 12, end: 13 },
   // XCN's degree is the qualification of the practitioner.
-  XCN: { family: 2, suffixes: [5, 21], use: 10, range: 17, start: 19, end: 20 },
+  XCN: { family: 2, suffixes: [5, 21], use: 10, range: 17, order: 18, start: 19, end: 20 },
 } as const;
 
 const nameUse = conceptMapOf('NameType').codes;
+const nameOrders = conceptMapOf('NameAssemblyOrder').codes;
 
 /** XPN or XCN. */
 export function humanName(mapping: Mapping, part: Part, layout: 'XPN' | 'XCN'): JsonObject | undefined {
@@ -40,7 +41,9 @@ export function humanName(mapping: Mapping, part: Part, layout: 'XPN' | 'XCN'): 
   const prefix = text(at.family + 4);
   if (family === undefined && given.length === 0) return undefined;
   const range = part.component(at.range);
+  const order = nameOrders.get(text(at.order) ?? '')?.code;
   return {
+    extension: order === undefined ? undefined : [{ url: `${structure}humanname-assembly-order`, valueCode: order }],
     use: nameUse.get(text(at.use) ?? '')?.code,
     family,
     _family: surname.raw === family ? undefined : surnameParts(surname),

@@ -135,3 +135,20 @@ test('who is next of kin, guarantor and insured is one person, of whom no segmen
   assert.deepEqual(onlyEntry(mapped, 'Account').resource.guarantor, [{ party }]);
   assert.deepEqual(onlyEntry(mapped, 'Coverage').resource.subscriber, party);
 });
+
+test('practice and doctor (PD1-3, PD1-4) share a list: each is changed and deleted by itself', () => {
+  const carers = (...pd1s: string[]): unknown[] => {
+    let stored: Resource | undefined;
+    for (const [minute, pd1] of pd1s.entries()) {
+      const { merge, resource } = onlyEntry(mapLines(...head('A31', minute), 'PID|1||7^^^HA^MR', pd1), 'Patient');
+      stored = merge!(stored, resource);
+    }
+    return ((stored?.generalPractitioner ?? []) as JsonObject[]).map(({ display }) => display);
+  };
+  const both = 'PD1|||Surgery|^Doc^Dora';
+  assert.deepEqual(carers(both), ['Dora Doc', 'Surgery']);
+  assert.deepEqual(carers(both, 'PD1|||""'), ['Dora Doc']);
+  assert.deepEqual(carers(both, 'PD1||||""'), ['Surgery']);
+  assert.deepEqual(carers(both, 'PD1|||""|""'), []);
+  assert.deepEqual(carers(both, 'PD1|||Other practice'), ['Dora Doc', 'Other practice']);
+});

@@ -9,6 +9,7 @@ import {
   visitWithoutNumber,
   withoutAccountNumber,
 } from './account-visit.ts';
+import { ended, lateElements, lateVisit, reopenedPaths, saysPlace } from './administration/late-visit.ts';
 import { destination, locationReference, placeName } from './administration/location.ts';
 import { encounterParticipants } from './administration/roles.ts';
 import { putDerived } from './administration/upsert.ts';
@@ -29,8 +30,9 @@ import type { Mapping } from './context.ts';
 import { derivedId } from './derived-id.ts';
 import { type Identifier, identifierCriterion } from './identifiers.ts';
 import { accountNumber, visitIdentifiers } from './identity.ts';
+import { withOlder } from './late.ts';
 import { merging } from './merge.ts';
-import { instantOf } from './ordering.ts';
+import { instantOf, stampOwn } from './ordering.ts';
 import { type MappedPatient, restrict } from './patient.ts';
 import { OpenGroup } from './structure/group.ts';
 import { runTable } from './table/table.ts';
@@ -217,7 +219,9 @@ function encounter(
     participant: event === undefined ? participant : [...participant, ...encounterParticipants(mapping, others)],
   };
   if (event?.status === 'finished' && at !== undefined) resource.period = { ...period, end: period?.end ?? at };
+  if (!defaults.has('status')) stampOwn(resource, 'status', mapping.time);
   const places = locations(mapping, pv1, event);
+  if (event !== undefined && saysPlace(event, places)) stampOwn(resource, 'place', mapping.time);
   if (places.length > 0) resource.location = places;
   addDestination(mapping, pv1, resource, event);
   if (others.some(({ name }) => name === 'ARV')) restrict(resource);
@@ -261,9 +265,11 @@ function statusOf(
   const planned = event?.status === 'in-progress' && patientClass === 'P';
   if (event?.status !== undefined && event.status !== 'in-progress') return event.status;
   if (period?.end !== undefined) return 'finished';
-  if (patientClass === '') defaults.add('status');
-  else if (event?.status !== undefined) return planned ? 'planned' : classStatus(patientClass);
-  else defaults.add('status');
+  // An admission without a class may be one that says nothing new; a return or a discharge that was none is about a visit that is there.
+  const isAdmission = event?.movement === 'arrive' && event.reopens === true;
+  const saysStatus = event?.status !== undefined && (patientClass !== '' || !isAdmission);
+  if (saysStatus) return planned ? 'planned' : classStatus(patientClass);
+  defaults.add('status');
   return classStatus(patientClass);
 }
 
@@ -306,10 +312,6 @@ function addDestination(mapping: Mapping, pv1: Segment, resource: Resource, even
     resource.hospitalization = { ...(resource.hospitalization as JsonObject), destination: place };
 }
 
-const reopenedPaths = ['period.end', 'hospitalization.dischargeDisposition', 'hospitalization.destination'];
-
-const ended = new Set(['finished', 'cancelled', 'entered-in-error']);
-
 /** Ended visits are ended until an event says otherwise: a late update does not begin them anew. */
 function encounterMerge(
   mapping: Mapping,
@@ -322,22 +324,21 @@ function encounterMerge(
     cleared: event.reopens ? [...cleared, ...reopenedPaths] : cleared,
     parts: new Set(['period', 'hospitalization']),
     replacedByKey: { extension: (extension) => String(extension.url) },
-    ordered: { warnings: mapping.warnings },
+    ordered: { warnings: mapping.warnings, fills: true },
   });
+  const kinds = [...nobody].map((kind) => `participant[kind=${kind}]`);
+  const late = { cleared: [...cleared, ...kinds], rules: lateElements };
   return (existing, incoming) => {
-    if (existing === undefined) return firstOf(incoming, event, at);
+    if (existing === undefined) return withOlder(existing, firstOf(incoming, event, at), incoming, late);
     assertSamePatient(existing, incoming, patient);
     const merged = change(existing, incoming);
-    if (merged === existing) return withBeginning(existing, incoming);
-    // Where a visit that is over says the patient was is where the patient has been.
-    const isOver = ended.has(String(merged.status)) && event.movement === 'arrive';
-    const moved: VisitEvent = isOver ? { movement: 'leave' } : event;
-    const places = locationsAfter(existing.location, incoming.location, moved, at);
+    if (merged === existing) return lateVisit(existing, incoming, { event, at, cleared: late.cleared });
+    const places = locationsAfter(existing.location, incoming.location, movementOf(merged, event), at);
     set(merged, 'location', event.movement === 'keep' ? places : withoutPlaces(places, noPlace, at));
     const people = withoutKinds(existing.participant, nobody);
     set(merged, 'participant', participantsAfter(people, incoming.participant, event, at));
     addHistory(existing, merged, at);
-    return merged;
+    return withOlder(existing, merged, incoming, late);
   };
 }
 
@@ -346,19 +347,15 @@ function set(resource: Resource, name: string, items: JsonObject[]): void {
   else delete resource[name];
 }
 
-/** An admission that comes after what followed it says when the visit began, which nothing has said yet. */
-function withBeginning(existing: Resource, { period: sent }: Resource): Resource {
-  const { start } = (sent ?? {}) as JsonObject;
-  const period = (existing.period ?? {}) as JsonObject;
-  if (start === undefined || period.start !== undefined) return existing;
-  const isOrdered = period.end === undefined || Date.parse(String(start)) <= Date.parse(String(period.end));
-  return isOrdered ? { ...existing, period: { start, ...period } } : existing;
-}
-
 function firstOf(incoming: Resource, event: VisitEvent, at: string | undefined): Resource {
   const first = { ...incoming };
-  set(first, 'location', locationsAfter([], incoming.location, event, at));
+  set(first, 'location', locationsAfter([], incoming.location, movementOf(first, event), at));
   return first;
+}
+
+/** Where a visit that is over says the patient was is where the patient has been. */
+function movementOf({ status }: Resource, event: VisitEvent): VisitEvent {
+  return ended.has(String(status)) && event.movement === 'arrive' ? { movement: 'leave' } : event;
 }
 
 /** A visit number that has been given twice, or a wrong patient: a person has to look at it. */

@@ -7,7 +7,7 @@ import { systems, v2Table } from './codes/systems.ts';
 import { list } from './compact.ts';
 import type { Mapping } from './context.ts';
 import { repeated } from './datatypes.ts';
-import { cxIdentifier, type Identifier, identifierCriterion } from './identifiers.ts';
+import { authorityOf, cxIdentifier, type Identifier, identifierCriterion } from './identifiers.ts';
 
 /** A patient's numbers as one message has them. */
 export interface PatientIdentity {
@@ -33,6 +33,13 @@ const foreignTypes = new Set(
   'SS SSN DL DLN PPN BC TAX MC MCD MCR MA MB MCN NH SN SNBSN XV WC WP HC JHN BR PRC CZ AM DI DS VS CC BA EN'.split(' '),
 );
 
+/** 2.16.840.1.113883.2.1.4.1: the number that the British health service gives to a person, for life; NH of others is an insurer's. */
+function isForeign(cx: Part): boolean {
+  if (!foreignTypes.has(typeOf(cx))) return false;
+  const { namespace, universalId } = authorityOf(cx.component(4));
+  return !(typeOf(cx) === 'NH' && (namespace === 'NHS' || universalId === '2.16.840.1.113883.2.1.4.1'));
+}
+
 /** Of the visit and of the account. */
 const visitTypes = new Set(['VN', 'AN', 'ANC', 'AND', 'ANT', 'ANON']);
 
@@ -41,7 +48,7 @@ const matchingMax = 20;
 
 function rank(cx: Part): number {
   const type = cx.component(5).text ?? '';
-  const byType = foreignTypes.has(type) ? foreignRank : (typeRanks[type] ?? (type === '' ? 1 : otherRank));
+  const byType = isForeign(cx) ? foreignRank : (typeRanks[type] ?? (type === '' ? 1 : otherRank));
   return byType + (cx.component(4).isEmpty ? noAuthorityPenalty : 0);
 }
 
@@ -59,7 +66,7 @@ export function patientIdentity(mapping: Mapping, segment: Segment, fields = [3,
   const best = candidates[0];
   const key = best && patientNumber(mapping, best);
   if (best === undefined || key === undefined) throw noIdentifier(segment, fields[0]!);
-  const good = candidates.filter((cx) => !foreignTypes.has(typeOf(cx)));
+  const good = candidates.filter((cx) => !isForeign(cx));
   const matching = (good.length > 0 ? good.slice(0, matchingMax) : [best]).map((cx) => patientNumber(mapping, cx)!);
   const all = sent.flat().filter((cx) => !visitTypes.has(typeOf(cx)));
   const identifiers = (all.length > 0 ? all : [best]).map((cx) => patientNumber(mapping, cx)!);

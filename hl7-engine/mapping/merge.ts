@@ -33,6 +33,10 @@ function driveOut(result: JsonObject, incoming: JsonObject): void {
   }
 }
 
+/** A reference without a type names it in its path. */
+const isOfType = (entry: unknown, type: string | undefined): boolean =>
+  String((entry as JsonObject).reference).startsWith(`${type}/`);
+
 /** Removes `gender`, `period.end`, `telecom[use=home]` or `extension[url=…]`. */
 export function clear(resource: JsonObject, path: string): void {
   const item = /^(\w+)\[(\w+)=([^\]]+)\]$/.exec(path);
@@ -40,7 +44,9 @@ export function clear(resource: JsonObject, path: string): void {
     const [, name = '', key = '', value] = item;
     const list = resource[name];
     if (!Array.isArray(list)) return;
-    const kept = list.filter((entry) => (entry as JsonObject)[key] !== value);
+    const kept = list.filter(
+      (entry) => (entry as JsonObject)[key] !== value && !(key === 'type' && isOfType(entry, value)),
+    );
     if (kept.length > 0) resource[name] = kept;
     else delete resource[name];
     return;

@@ -8,6 +8,7 @@ import { list } from './compact.ts';
 import type { Mapping } from './context.ts';
 import { uniteIdentifiers } from './identifiers.ts';
 import { anyOf, type PatientIdentity, patientIdentity, thePatient } from './identity.ts';
+import { type Fillable, filled, withOlder } from './late.ts';
 import { merging } from './merge.ts';
 import { type Group, OpenGroup } from './structure/group.ts';
 import { runTable } from './table/table.ts';
@@ -58,7 +59,7 @@ export function upsertPatient(mapping: Mapping, segments: PatientSegments): Mapp
   const cleared: string[] = [];
   const resource = patient(mapping, segments, identity, cleared);
   mapping.stamp(resource);
-  const change = merging({ ...patientRules, cleared, ordered: { warnings: mapping.warnings } });
+  const change = patientMerge(mapping, cleared, (existing) => withoutDeleted(segments.pid, existing));
   const replaced = new Set<string>();
   const reference = mapping.add({
     method: 'PUT',
@@ -68,12 +69,26 @@ export function upsertPatient(mapping: Mapping, segments: PatientSegments): Mapp
     merge: (existing, incoming) => {
       replaced.clear();
       for (const name of replacedBy(existing)) replaced.add(name);
-      const known = existing && withoutDeleted(segments.pid, existing);
-      const changed = change(known, incoming);
-      return changed === known ? withNumbers(existing!, existing, incoming) : changed;
+      return change(existing, incoming);
     },
   });
   return mapped(mapping, { reference, key: keyOf(identity), identity, replaced });
+}
+
+/** What a message changes of a patient; `forget` takes away numbers that it deletes. Of an older one its numbers are taken, too. */
+export function patientMerge(
+  mapping: Mapping,
+  cleared: readonly string[],
+  forget: (existing: Resource) => Resource = (existing) => existing,
+): NonNullable<TransactionEntry['merge']> {
+  const change = merging({ ...patientRules, cleared, ordered: { warnings: mapping.warnings, fills: true } });
+  const late = { cleared, rules: lateElements };
+  return (existing, incoming) => {
+    const known = existing && forget(existing);
+    const changed = change(known, incoming);
+    if (existing === undefined || changed !== known) return withOlder(existing, changed, incoming, late);
+    return filled(withNumbers(existing, incoming), incoming, late);
+  };
 }
 
 function mapped(mapping: Mapping, patient: MappedPatient): MappedPatient {
@@ -111,20 +126,28 @@ export function findOrCreatePatient(mapping: Mapping, segments: PatientSegments)
   return mapped(mapping, { reference, key: keyOf(identity), identity, replaced: new Set() });
 }
 
-/** A message that is older than what is stored changes nothing, but a number that it knows the patient by is one. */
-export function withNumbers(changed: Resource, existing: Resource | undefined, incoming: Resource): Resource {
-  if (changed !== existing) return changed;
+/** A number that an older message knows the patient by is one. */
+function withNumbers(existing: Resource, incoming: Resource): Resource {
   const before = list(existing.identifier);
   const all = uniteIdentifiers(before, list(incoming.identifier));
   return all.length === before.length ? existing : { ...existing, identifier: all };
 }
 
-export const patientRules = {
+/** What an older message may change: all that says who the patient is, but not whether the record is in use. */
+const elements = `name telecom gender birthDate _birthDate deceased address maritalStatus multipleBirth contact communication
+  generalPractitioner extension`;
+
+const patientRules = {
   replacedByKey: {
     telecom: (point: JsonObject) => String(point.use),
     extension: (extension: JsonObject) => String(extension.url),
+    // PD1-3 is a practice, PD1-4 a person: a message that has one of them says nothing of the other.
+    generalPractitioner: ({ type, reference }: JsonObject) =>
+      type === 'Organization' || String(reference).startsWith('Organization/') ? 'Organization' : 'Practitioner',
   },
 };
+
+const lateElements: Fillable = { elements: new Set(elements.split(/\s+/)), byKey: patientRules.replacedByKey };
 
 function replacedBy(existing: Resource | undefined): string[] {
   const links = Array.isArray(existing?.link) ? (existing.link as JsonObject[]) : [];
@@ -145,7 +168,10 @@ export function patient(
   resource.identifier = distinctly([...identifiers, ...list(sent.identifier)]);
   withCounty(pid, resource);
   withoutHalfAnimal(mapping, resource);
-  if (pd1 !== undefined) addPd1(resource, runTable(pd1Patient, { segment: pd1, group, mapping }, cleared) ?? {});
+  if (pd1 !== undefined) {
+    addPd1(resource, runTable(pd1Patient, { segment: pd1, group, mapping }, cleared) ?? {});
+    clearCarers(pd1, cleared);
+  }
   const carers = primaryCare(mapping, others);
   if (carers.length > 0) resource.generalPractitioner = [...list(resource.generalPractitioner), ...carers];
   if (others.some(({ name }) => name === 'ARV')) restrict(resource);
@@ -156,6 +182,18 @@ export function patient(
 
 function distinctly(identifiers: JsonObject[]): JsonObject[] {
   return [...new Map(identifiers.map((one) => [`${one.system}|${one.value}`, one] as const)).values()];
+}
+
+/** PD1-3 and PD1-4 share a list: each takes away what it has given. */
+function clearCarers(pd1: Segment, cleared: string[]): void {
+  const at = cleared.indexOf('generalPractitioner');
+  if (at >= 0) cleared.splice(at, 1);
+  for (const [field, type] of [
+    [3, 'Organization'],
+    [4, 'Practitioner'],
+  ] as const) {
+    if (pd1.field(field).isNull) cleared.push(`generalPractitioner[type=${type}]`);
+  }
 }
 
 function addPd1(resource: Resource, { extension, resourceType: _type, ...rest }: JsonObject): void {

@@ -11,15 +11,14 @@ import { list } from '../compact.ts';
 import type { Mapping } from '../context.ts';
 import { uniteIdentifiers } from '../identifiers.ts';
 import { anyOf, numberKey, type PatientIdentity, patientIdentity, successorOf, thePatient } from '../identity.ts';
-import { merging } from '../merge.ts';
 import {
   type MappedPatient,
   type PatientSegments,
+  patientMerge,
   patient as patientOf,
-  patientRules,
   remembering,
-  withNumbers,
 } from '../patient.ts';
+import { perMessage } from '../per-message.ts';
 
 export const nameOf = ({ id }: Resource): string => `Patient/${id}`;
 
@@ -43,7 +42,7 @@ export function numbersBefore(survivor: Resource | undefined, merged: Resource):
 const asOld = (identifier: JsonObject): JsonObject => ({ ...identifier, use: 'old' });
 
 /** Whether the patient has any of these numbers, and all that it has of them are marked as old. */
-export function hasOnlyAsOld(patient: Resource, numbers: ReadonlySet<string>): boolean {
+function hasOnlyAsOld(patient: Resource, numbers: ReadonlySet<string>): boolean {
   const own = identifiersOf(patient).filter((identifier) => numbers.has(numberKey(identifier)));
   return own.length > 0 && own.every(({ use }) => use === 'old');
 }
@@ -137,8 +136,8 @@ function retiredAfter(mapping: Mapping, existing: Resource | undefined, incoming
   return { ...rest, ...kept, active: false, link: [...links, replacedBy!] } as Resource;
 }
 
-/** The survivors of each message: a message may merge several patients into one. */
-const survivors = new WeakMap<Mapping, Map<string, Survivor>>();
+/** A message may merge several patients into one. */
+const survivorsOf = perMessage(() => new Map<string, Survivor>());
 
 /**
  * Merges the patient of MRG into that of PID. Throws Refusal AE without numbers; the transaction fails with one for a merge
@@ -171,8 +170,7 @@ export function mergePatients(mapping: Mapping, segments: PatientSegments, mrg: 
 }
 
 function survivorOf(mapping: Mapping, segments: PatientSegments): Survivor {
-  const all = survivors.get(mapping) ?? new Map<string, Survivor>();
-  survivors.set(mapping, all);
+  const all = survivorsOf(mapping);
   const identity = patientIdentity(mapping, segments.pid);
   const criteria = anyOf(identity.matching);
   const known = all.get(criteria);
@@ -188,7 +186,7 @@ function addSurvivor(survivor: Survivor, segments: PatientSegments, criteria: st
   const cleared: string[] = [];
   const resource = patientOf(mapping, segments, identity, cleared);
   mapping.stamp(resource);
-  const change = merging({ ...patientRules, cleared, ordered: { warnings: mapping.warnings } });
+  const change = patientMerge(mapping, cleared);
   const find = thePatient({ segment: 'PID', field: 3 });
   return mapping.add({
     method: 'PUT',
@@ -200,8 +198,7 @@ function addSurvivor(survivor: Survivor, segments: PatientSegments, criteria: st
       return choice;
     }),
     merge(existing, incoming) {
-      const changed = withNumbers(change(existing, incoming), existing, incoming);
-      const after = survivorAfter(survivor, changed);
+      const after = survivorAfter(survivor, change(existing, incoming));
       replaced.clear();
       for (const link of linksOf(after)) if (link.type === 'replaces') replaced.add(linkTarget(link));
       return after;

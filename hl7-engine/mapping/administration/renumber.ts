@@ -6,9 +6,8 @@ import { systems } from '../codes/systems.ts';
 import type { Mapping } from '../context.ts';
 import { type Identifier, uniteIdentifiers } from '../identifiers.ts';
 import { accountNumber, anyOf, numberKey, patientIdentity, visitNumber } from '../identity.ts';
-import { merging } from '../merge.ts';
 import type { MappedPatient, PatientSegments } from '../patient.ts';
-import { patient as patientOf, patientRules } from '../patient.ts';
+import { patientMerge, patient as patientOf } from '../patient.ts';
 import { identifiersOf, nameOf } from './merge.ts';
 
 const asOld = (identifier: JsonObject): JsonObject => ({ ...identifier, use: 'old' });
@@ -39,7 +38,7 @@ export function renumberPatient(mapping: Mapping, segments: PatientSegments, mrg
   const cleared: string[] = [];
   const resource = patientOf(mapping, segments, identity, cleared);
   mapping.stamp(resource);
-  const change = merging({ ...patientRules, cleared, ordered: { warnings: mapping.warnings } });
+  const change = patientMerge(mapping, cleared);
   const replaced = new Set<string>();
   const both = [...new Map([...identity.matching, ...former.matching].map((one) => [numberKey(one), one])).values()];
   const reference = mapping.add({

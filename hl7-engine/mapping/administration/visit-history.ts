@@ -152,7 +152,8 @@ function span(before: readonly JsonObject[], existing: Resource, end: string | u
   return start === undefined || Date.parse(start) > Date.parse(end) ? { end } : { start, end };
 }
 
-const codeOf = ({ type }: JsonObject): string => {
+/** What a participant is to the visit: ATND and the like. */
+export const kindOf = ({ type }: JsonObject): string => {
   const [concept] = list(type);
   return String(list(concept?.coding)[0]?.code ?? concept?.text);
 };
@@ -163,7 +164,7 @@ const personOf = ({ individual }: JsonObject): string => {
 };
 
 export const withoutKinds = (participants: unknown, kinds: ReadonlySet<string>): JsonObject[] =>
-  list(participants).filter((one) => !kinds.has(codeOf(one)));
+  list(participants).filter((one) => !kinds.has(kindOf(one)));
 
 /** Participants of the kinds that the message names take the place of the former, which end where the event says so. */
 export function participantsAfter(
@@ -174,22 +175,22 @@ export function participantsAfter(
 ): JsonObject[] {
   const was = list(before);
   const sent = list(incoming);
-  const kinds = new Set(sent.map(codeOf));
-  const people = new Set(sent.map((one) => `${codeOf(one)} ${personOf(one)}`));
-  const isSent = (one: JsonObject): boolean => people.has(`${codeOf(one)} ${personOf(one)}`);
-  const kept = was.filter((one) => !kinds.has(codeOf(one)));
-  const history = was.filter((one) => kinds.has(codeOf(one)) && !isSent(one));
+  const kinds = new Set(sent.map(kindOf));
+  const people = new Set(sent.map((one) => `${kindOf(one)} ${personOf(one)}`));
+  const isSent = (one: JsonObject): boolean => people.has(`${kindOf(one)} ${personOf(one)}`);
+  const kept = was.filter((one) => !kinds.has(kindOf(one)));
+  const history = was.filter((one) => kinds.has(kindOf(one)) && !isSent(one));
   const former = history.flatMap((one) => {
     if ((one.period as JsonObject | undefined)?.end !== undefined) return [one];
-    return codeOf(one) === participants?.code && participants.undone === undefined
+    return kindOf(one) === participants?.code && participants.undone === undefined
       ? [withPeriod(one, { end: at })]
       : [];
   });
   const start = participants === undefined || participants.undone ? undefined : at;
   const now = sent.map((one) => {
-    const same = was.find((other) => codeOf(other) === codeOf(one) && personOf(other) === personOf(one));
+    const same = was.find((other) => kindOf(other) === kindOf(one) && personOf(other) === personOf(one));
     const since = (same?.period as JsonObject | undefined)?.start as string | undefined;
-    return withPeriod(one, { start: since ?? (codeOf(one) === participants?.code && !same ? start : undefined) });
+    return withPeriod(one, { start: since ?? (kindOf(one) === participants?.code && !same ? start : undefined) });
   });
   return [...kept, ...former, ...now];
 }

@@ -8,6 +8,7 @@ import type { Mapping } from '../context.ts';
 import { type Identifier, identifierCriterion } from '../identifiers.ts';
 import { lookUp } from '../look-up.ts';
 import { stampMs } from '../ordering.ts';
+import { collectedPerMessage } from '../per-message.ts';
 
 type Choose = NonNullable<TransactionEntry['choose']>;
 type Merge = NonNullable<TransactionEntry['merge']>;
@@ -19,8 +20,8 @@ const open = new Set(['draft', 'active', 'on-hold', 'unknown']);
 /** A look-up yields so many at most: whether there are more cannot be told. */
 const FORMER_MAX = 9;
 
-/** Of each message: the services that it names under a number. */
-const named = new WeakMap<Mapping, Map<string, Set<string>>>();
+/** The services that a message names under a number. */
+const name = collectedPerMessage();
 
 export interface OrderedService {
   number: Identifier;
@@ -34,10 +35,7 @@ export function chooseChanged(mapping: Mapping, { number, code, control }: Order
   const url = `ServiceRequest?${identifierCriterion(number)}`;
   const service = conceptKey(code);
   if (service === undefined) return choose;
-  const ofMessage = named.get(mapping) ?? new Map<string, Set<string>>();
-  named.set(mapping, ofMessage);
-  const services = ofMessage.get(url) ?? new Set<string>();
-  ofMessage.set(url, services.add(service));
+  const services = name(mapping, url, service);
   // A result tells of what was done.
   if (control === 'RE' || control === '') return choose;
   const ofNumber = lookUp(mapping.lookUps, url, number);

@@ -223,7 +223,7 @@ export function obxGroups(group: Group): ObxGroup[] {
   return found;
 }
 
-export function specimenGroup(group: Group): SpecimenGroup {
+function specimenGroup(group: Group): SpecimenGroup {
   const specimen: SpecimenGroup = { group, spm: group.segments[0]!, notes: [], observations: [], containers: [] };
   for (const segment of group.segments) {
     if (segment.name === 'NTE') specimen.notes.push(segment);
@@ -276,4 +276,12 @@ function goesOn(before: Segment, obx: Segment): boolean {
 
 function countsOn(before: string, after: string): boolean {
   return /^\d{1,6}$/.test(before) && /^\d{1,6}$/.test(after) && Number(after) === Number(before) + 1;
+}
+
+/** OML_O33 and O35, OUL_R22 and R23: the orders of a specimen stand within its group. */
+export function specimensAround({ parent }: Group): SpecimenGroup[] {
+  for (let around = parent; around !== undefined; around = around.parent) {
+    if (around.segments[0]?.name === 'SPM') return [specimenGroup(around)];
+  }
+  return [];
 }

@@ -199,10 +199,8 @@ export function dosages(mapping: Mapping, group: OrderGroup, main: Segment, sche
   const dose = doseOf(mapping, main, at);
   const rate = rateOf(mapping, main, at);
   const daily = at.daily === 0 ? undefined : cqQuantity(mapping, main.field(at.daily));
-  const words = main.field(at.text);
   const inWords = doseInWords([main.field(at.min), main.field(at.max)], main.field(at.unit));
-  const instruction = words.component(2).text ?? words.component(9).text ?? words.component(1).text;
-  const texts = [inWords, instruction].filter((text) => text !== undefined);
+  const texts = [inWords, ...instructionTexts(main.field(at.text))].filter((text) => text !== undefined);
   const shared: JsonObject = {
     text: texts.length === 0 ? undefined : texts.join('; '),
     ...route,
@@ -225,6 +223,13 @@ export function dosages(mapping: Mapping, group: OrderGroup, main: Segment, sche
     doseAndRate: shared.doseAndRate ?? (inWords === undefined ? scheduledDose(schedule) : undefined),
   }));
   return [...scheduled, ...infused];
+}
+
+/** Each repetition is an instruction of its own: none of them may be lost. */
+function instructionTexts(field: Part): string[] {
+  return field
+    .repetitions()
+    .flatMap((one) => one.component(2).text ?? one.component(9).text ?? one.component(1).text ?? []);
 }
 
 /** TQ-1 is the dose where the segment itself names none. */

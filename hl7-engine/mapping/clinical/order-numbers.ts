@@ -7,6 +7,7 @@ import type { Mapping } from '../context.ts';
 import type { Identifier } from '../identifiers.ts';
 import { numberKey } from '../identity.ts';
 import { lookUp } from '../look-up.ts';
+import { collectedPerMessage, perMessage } from '../per-message.ts';
 
 type Choose = NonNullable<TransactionEntry['choose']>;
 type Kind = 'PLAC' | 'FILL';
@@ -29,16 +30,8 @@ const has = ({ identifier }: Resource, number: Identifier): boolean =>
 const hasKind = ({ identifier }: Resource, kind: Kind): boolean =>
   list(identifier).some(({ type }) => list((type as JsonObject | undefined)?.coding).some(({ code }) => code === kind));
 
-/** Of each message: what it names together with a number. */
-const named = new WeakMap<Mapping, Map<string, Set<string>>>();
-
-function name(mapping: Mapping, key: string, other: string): ReadonlySet<string> {
-  const ofMessage = named.get(mapping) ?? new Map<string, Set<string>>();
-  named.set(mapping, ofMessage);
-  const others = ofMessage.get(key) ?? new Set();
-  ofMessage.set(key, others.add(other));
-  return others;
-}
+/** What a message names together with a number. */
+const name = collectedPerMessage();
 
 /** Which of those with a number the entry means; add the entry after calling this. */
 export function chooseNumbered(mapping: Mapping, numbers: OrderNumbers): Choose {
@@ -81,14 +74,13 @@ export interface OrderPart extends Pick<PartIds, 'shown'> {
   fits?(stored: Resource): boolean;
 }
 
-const parts = new WeakMap<Mapping, Map<string, OrderPart[]>>();
+const partsOf = perMessage(() => new Map<string, OrderPart[]>());
 
 /** `key`: the order's. */
 export function rememberPart(mapping: Mapping, key: string, part: OrderPart): void {
-  const ofMessage = parts.get(mapping) ?? new Map<string, OrderPart[]>();
-  parts.set(mapping, ofMessage);
-  const known = ofMessage.get(key);
-  if (known === undefined) ofMessage.set(key, [part]);
+  const parts = partsOf(mapping);
+  const known = parts.get(key);
+  if (known === undefined) parts.set(key, [part]);
   else known.push(part);
 }
 
@@ -134,7 +126,7 @@ function otherIds(
   const keys = list(report?.identifier)
     .filter((number) => numberKey(number) !== `${system}|${value}`)
     .map((number) => JSON.stringify([number.system, number.value, code]));
-  for (const part of parts.get(mapping)?.get(key) ?? []) {
+  for (const part of partsOf(mapping).get(key) ?? []) {
     if (names.has(part.shown)) continue;
     const stored = [...keys, apart].flatMap((one) => part.under(one)).filter(({ shown }) => names.has(shown));
     if (stored.length > 0) ids.set(part, stored);

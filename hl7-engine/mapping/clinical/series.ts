@@ -3,6 +3,7 @@
 import type { Alias, Resource } from '#fhir-model';
 import type { Mapping } from '../context.ts';
 import { derivedId } from '../derived-id.ts';
+import { perMessage } from '../per-message.ts';
 import type { OrderPart } from './order-numbers.ts';
 
 export interface SeriesKey {
@@ -15,8 +16,8 @@ export interface SeriesKey {
 /** Results of one code that are looked through. */
 const PLACES_MAX = 16;
 
-/** Of each message: how many results it has of a series. */
-const counts = new WeakMap<Mapping, Map<string, { count: number }>>();
+/** How many results a message has of a series. */
+const countsOf = perMessage(() => new Map<string, { count: number }>());
 
 export function seriesKey(mapping: Mapping, parts: readonly (string | undefined)[]): SeriesKey {
   return { parts, place: mapping.occurrence(JSON.stringify(parts)) };
@@ -76,11 +77,10 @@ export function otherwiseKeyed(
 }
 
 function countOf(mapping: Mapping, { parts, place }: SeriesKey): { count: number } {
-  const ofMessage = counts.get(mapping) ?? new Map<string, { count: number }>();
-  counts.set(mapping, ofMessage);
+  const counts = countsOf(mapping);
   const name = JSON.stringify(parts);
-  const found = ofMessage.get(name) ?? { count: 0 };
-  ofMessage.set(name, found);
+  const found = counts.get(name) ?? { count: 0 };
+  counts.set(name, found);
   found.count = Math.max(found.count, place);
   return found;
 }

@@ -140,9 +140,11 @@ function repeatOf(mapping: Mapping, parts: Parts, pattern: string | undefined, s
   const repeat: JsonObject = {};
   const end = dateTime(parts.end.text, mapping.zone);
   const known = (pattern === undefined ? undefined : patternRepeat(pattern)) ?? phaseRepeat(parts.pattern);
-  Object.assign(repeat, known);
+  Object.assign(repeat, known, weekPart(parts.pattern));
+  const event = parts.pattern.component(8).text?.toUpperCase() ?? '';
+  if (repeat.when === undefined && events.has(event)) repeat.when = [event];
   const bounds = boundsOf(parts.duration);
-  if (start !== undefined || end !== undefined) repeat.boundsPeriod = { start, end };
+  if (start !== undefined || end !== undefined) repeat.boundsPeriod = { start, end: end ?? endAfter(start, bounds) };
   else if (bounds !== undefined) repeat.boundsDuration = bounds;
   const count = /^X(\d{1,4})$/i.exec(parts.duration.text ?? '')?.[1] ?? parts.total;
   if (count !== undefined && /^[1-9]\d{0,8}$/.test(count)) repeat.count = Number(count);
@@ -152,7 +154,7 @@ function repeatOf(mapping: Mapping, parts: Parts, pattern: string | undefined, s
   }
   const occurrence = durationOf(parts.occurrence);
   if (occurrence !== undefined) Object.assign(repeat, { duration: occurrence.value, durationUnit: occurrence.code });
-  const minutes = offsetMinutes(parts.relative);
+  const minutes = offsetMinutes(parts.relative) ?? eventOffset(parts.pattern);
   // tim-9: an offset needs an event other than these meals.
   const whens = (repeat.when ?? []) as string[];
   if (minutes !== undefined && whens.some((when) => !/^C/.test(when))) repeat.offset = minutes;
@@ -164,6 +166,25 @@ function phaseRepeat(rpt: Part): Pattern | undefined {
   const period = decimal(rpt.component(5).text ?? '');
   const unit = timeUnit(rpt.component(6).text);
   return period === undefined || unit === undefined ? undefined : { frequency: 1, period, periodUnit: unit };
+}
+
+/** RPT-2 to 4: from this day of the week to that, 1 being Monday. */
+function weekPart(rpt: Part): JsonObject {
+  if (rpt.component(2).text?.toUpperCase() !== 'DW') return {};
+  const [first, last] = [3, 4].map((number) => Number(rpt.component(number).text ?? Number.NaN));
+  const dayOfWeek = weekdays.filter((_, index) =>
+    Number.isNaN(last) ? index + 1 === first : index + 1 >= first! && index + 1 <= last!,
+  );
+  return dayOfWeek.length === 0 ? {} : { dayOfWeek };
+}
+
+/** RPT-9 and 10: so long before or after the event. */
+function eventOffset(rpt: Part): number | undefined {
+  const unit = timeUnit(rpt.component(10).subcomponent(1).text);
+  const minutes = Math.round(
+    Math.abs(Number(rpt.component(9).text ?? Number.NaN)) * (minutesOf[unit ?? ''] ?? Number.NaN),
+  );
+  return minutes > 0 ? minutes : undefined;
 }
 
 const timeUnits: Readonly<Record<string, string>> = {
@@ -214,6 +235,37 @@ function boundsOf(duration: Part): JsonObject | undefined {
   return found && { value: found.value, unit: found.code, system: systems.ucum, code: found.code };
 }
 
+/**
+ * R4 has either a period or a duration: with a start the duration says the end. The last day of a period of days is within it:
+ * five days from the 1st end on the 5th.
+ */
+function endAfter(start: string | undefined, bounds: JsonObject | undefined): string | undefined {
+  const parts = /^(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2}:\d{2}(?:\.\d+)?)(Z|[+-]\d{2}:\d{2}))?$/.exec(start ?? '');
+  const [count, unit] = [Number(JSON.stringify(bounds?.value ?? null)), String(bounds?.code)];
+  if (parts === null || bounds === undefined || !(count > 0)) return undefined;
+  const [, day, time, offset] = parts;
+  const from = new Date(`${day}T${time ?? '00:00:00'}Z`);
+  const end = later(from, count, unit);
+  if (end === undefined) return undefined;
+  if (time !== undefined) return `${end.toISOString().slice(0, time.length + 11)}${offset}`;
+  const isOfDays = end.getTime() % dayMs === 0;
+  return isOfDays ? new Date(end.getTime() - dayMs).toISOString().slice(0, 10) : undefined;
+}
+
+const dayMs = 86_400_000;
+
+function later(from: Date, count: number, unit: string): Date | undefined {
+  const minutes = minutesOf[unit];
+  if (minutes !== undefined) return new Date(from.getTime() + count * minutes * 60_000);
+  const months = unit === 'mo' ? count : unit === 'a' ? count * 12 : Number.NaN;
+  if (!Number.isInteger(months)) return undefined;
+  const end = new Date(from);
+  end.setUTCMonth(end.getUTCMonth() + months);
+  // A month after the 31st is the last day of a shorter one.
+  if (end.getUTCDate() !== from.getUTCDate()) end.setUTCDate(0);
+  return end;
+}
+
 const minutesOf: Readonly<Record<string, number>> = { s: 1 / 60, min: 1, h: 60, d: 1440, wk: 10_080 };
 
 function offsetMinutes(cq: Part): number | undefined {
@@ -230,6 +282,6 @@ function patternCode(mapping: Mapping, rpt: Part): JsonObject | undefined {
     return codeableConcept(mapping, subcomponentsAsComponents(rpt.component(1)));
   }
   const known = patternRepeat(code) !== undefined || /^(?:PRN|C|STAT)$/i.test(code);
-  const text = rpt.component(1).subcomponent(2).text ?? rpt.component(10).text;
+  const text = rpt.component(1).subcomponent(2).text ?? rpt.component(11).text;
   return known ? { coding: [{ system: v2Table('0335'), code }], text } : { text: text ?? code };
 }

@@ -87,7 +87,7 @@ describe('DFT^P03', () => {
       type: coded('claim-type', 'professional'),
       use: 'claim',
       patient: { reference: onlyEntry(mapped, 'Patient').fullUrl },
-      created: '2026-03-01T00:00:00Z',
+      created: '2026-03-01T08:00:00Z',
       provider: { reference: doctor, display: 'Dora Doc' },
       priority: coded('processpriority', 'normal'),
       diagnosis: [{ sequence: 1, diagnosisReference: { reference: condition } }],

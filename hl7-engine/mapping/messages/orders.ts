@@ -2,7 +2,7 @@
 // order: HL7 v2.9 chapter 4; https://hl7.org/fhir/uv/v2mappings/ (OML_O21, ORM_O01)
 import type { JsonObject, Resource } from '#fhir-model';
 import { Refusal } from '../../message/refusal.ts';
-import { detail, orderGroup, specimenGroup } from '../clinical/groups.ts';
+import { detail, orderGroup, specimensAround } from '../clinical/groups.ts';
 import { addOrder, type Sequence } from '../clinical/orders.ts';
 import { linkMembers, parentsOf } from '../clinical/parent.ts';
 import { addResults, type Results } from '../clinical/results.ts';
@@ -68,14 +68,6 @@ function mapOrders(mapping: Mapping, root: Group): void {
     } else addOrder(mapping, group, results, sequence, specimensAround(order));
   }
   linkMembers(mapping);
-}
-
-/** OML_O33 and O35: the orders of a specimen stand within its group. */
-function specimensAround({ parent }: Group): ReturnType<typeof specimenGroup>[] {
-  for (let around = parent; around !== undefined; around = around.parent) {
-    if (around.segments[0]?.name === 'SPM') return [specimenGroup(around)];
-  }
-  return [];
 }
 
 /** A response that names the patient tells of orders as an order does; without, there is nothing that it could change. */

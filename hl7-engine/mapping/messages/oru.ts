@@ -1,7 +1,7 @@
 // Observation reporting: ORU^R01, R30, R31, R32, R40 and OUL^R22, R23, R24: HL7 v2.9 chapter 7.3;
 // https://hl7.org/fhir/uv/v2mappings/ (ORU_R01)
 import { Refusal } from '../../message/refusal.ts';
-import { find, obxGroups, orderGroup, specimenGroup } from '../clinical/groups.ts';
+import { find, obxGroups, orderGroup, specimensAround } from '../clinical/groups.ts';
 import { addObservation, isDocument } from '../clinical/observation.ts';
 import { linkMembers, parentsOf } from '../clinical/parent.ts';
 import { addResults, type Results } from '../clinical/results.ts';
@@ -53,12 +53,4 @@ function mapPatient(mapping: Mapping, group: Group): void {
     addObservation(mapping, about, { group, key, patient: subject.patient, encounter: subject.encounter });
   }
   for (const order of withRequest) addResults(mapping, orderGroup(order), results, specimensAround(order));
-}
-
-/** OUL_R22 and R23: the orders of a specimen stand within its group. */
-function specimensAround({ parent }: Group): ReturnType<typeof specimenGroup>[] {
-  for (let around = parent; around !== undefined; around = around.parent) {
-    if (around.segments[0]?.name === 'SPM') return [specimenGroup(around)];
-  }
-  return [];
 }

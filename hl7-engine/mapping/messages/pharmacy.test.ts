@@ -228,3 +228,51 @@ test('a dose that is no number is kept as text and not taken for another number;
   const { text, dose } = onlyResource(given, 'MedicationAdministration').dosage as JsonObject;
   assert.deepEqual([text, (dose as JsonObject).value, given.warnings.length], ['0,5 mg', undefined, 1]);
 });
+
+test('a duration beside a start says when the medication ends', () => {
+  const bounds = (start: string, duration: string, end = '') => {
+    const mapped = mapLines(
+      msh('OMP^O09^OMP_O09'),
+      pid,
+      'ORC|NW|RX1^EHR',
+      'RXO|1234^Amoxicillin^L|250||mg',
+      `TQ1|1||BID|||${duration}|${start}|${end}`,
+    );
+    const [dosage] = onlyResource(mapped, 'MedicationRequest').dosageInstruction as JsonObject[];
+    return ((dosage!.timing as JsonObject).repeat as JsonObject).boundsPeriod;
+  };
+  assert.deepEqual(bounds('20260301080000+0100', '10^d'), {
+    start: '2026-03-01T08:00:00+01:00',
+    end: '2026-03-11T08:00:00+01:00',
+  });
+  assert.deepEqual(bounds('20260301', '5^d'), { start: '2026-03-01', end: '2026-03-05' });
+  assert.deepEqual(bounds('20260131', '1^mo'), { start: '2026-01-31', end: '2026-02-27' });
+  assert.deepEqual(bounds('20260301', '36^h'), { start: '2026-03-01' });
+  assert.deepEqual(bounds('20260301', '5^d', '20260303'), { start: '2026-03-01', end: '2026-03-03' });
+});
+
+test('the event, its offset and the days of the week that a repeat pattern names (RPT-2 to 10); all instructions', () => {
+  const mapped = mapLines(
+    msh('OMP^O09^OMP_O09'),
+    pid,
+    'ORC|NW|RX1^EHR',
+    'RXO|1234^Amoxicillin^L|250||mg|||^Take with water~^Finish all',
+    'TQ1|1||Q8H^^^^^^^AC^30^min',
+    'TQ1|2||Q1D^DW^6^7',
+  );
+  const instructions = onlyResource(mapped, 'MedicationRequest').dosageInstruction as JsonObject[];
+  assert.deepEqual(
+    instructions.map(({ timing }) => timing),
+    [
+      {
+        repeat: { frequency: 1, period: 8, periodUnit: 'h', when: ['AC'], offset: 30 },
+        code: { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/v2-0335', code: 'Q8H' }] },
+      },
+      {
+        repeat: { frequency: 1, period: 1, periodUnit: 'd', dayOfWeek: ['sat', 'sun'] },
+        code: { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/v2-0335', code: 'Q1D' }] },
+      },
+    ],
+  );
+  assert.equal(instructions[0]!.text, 'Take with water; Finish all');
+});

@@ -23,7 +23,7 @@ ordered in time.
 Every message has one Provenance. It targets all that the message writes; \`entity.what.identifier\` is the message's number
 in the journal (system \`urn:cerebra:hl7v2-message\`), \`agent\` who sent it, who typed it in and who verified it. Resources that change over
 time carry the message's time (EVN-2, else MSH-7) in \`meta.extension\` (\`urn:cerebra:hl7v2-message-time\`): an older message that arrives later
-leaves them as they are, and gets a warning. A resource that would say nothing but what it is and of whom is not written.
+leaves them as they are, but for what nothing newer has told of a patient or a visit, and gets a warning. A resource that would say nothing but what it is and of whom is not written.
 
 ## Messages
 

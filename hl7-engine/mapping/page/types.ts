@@ -14,6 +14,9 @@ export function typesChapter(): string {
   ]);
   const others = Object.entries(typesElsewhere).map(([name, why]) => [cell(name), cell(why)]);
   return `${table(['map', 'becomes', 'data type maps of the guide'], rows)}
+Components that these maps of the guide have and ours do not: check digits (CX-2, XCN-11, XON-4), since R4 has no extension for them;
+the census tract (XAD-10), whose extension is one of a street line; assigning facilities (CX-6, XCN-14, XON-8), for which the guide names none.
+
 Data type maps of the guide that no table names:
 
 ${table(['data type map', 'where it is done, or why not'], others)}`;

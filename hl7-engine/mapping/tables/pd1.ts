@@ -9,8 +9,8 @@ export const pd1Patient = segmentTable(
   `
 1  | -   | on whom the patient depends in daily life: no element of Patient's
 2  | -   | with whom the patient lives: no element of Patient's
-4  | generalPractitioner[] | ref Practitioner
-3  | generalPractitioner[] | ref Organization
+4  | generalPractitioner[] & type = "Practitioner" | ref Practitioner
+3  | generalPractitioner[] & type = "Organization" | ref Organization
 5  | -   | whether a student: no element of Patient's
 6  | extension[${structure}/patient-disability].valueCodeableConcept | CWE
 7  | @livingWill | Observation

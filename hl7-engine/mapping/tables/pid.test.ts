@@ -85,3 +85,11 @@ test('an animal has a species: a breed alone is told and left out', () => {
     ['PID-36: a breed without the species (PID-35) has no place'],
   ]);
 });
+
+test('what somebody is called (XPN-15) is a name of its own', () => {
+  const pid = `PID|1||7^^^NORTH^MR||Doe^Jane^^^^^L${'^'.repeat(8)}Janie||19800101`;
+  assert.deepEqual(JSON.parse(JSON.stringify(onlyEntry(mapLines(...head('A08'), pid), 'Patient').resource.name)), [
+    { use: 'official', family: 'Doe', given: ['Jane'] },
+    { use: 'nickname', given: ['Janie'] },
+  ]);
+});

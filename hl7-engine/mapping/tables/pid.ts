@@ -10,6 +10,14 @@ import { segmentTable } from '../table/table.ts';
 const structure = 'http://hl7.org/fhir/StructureDefinition';
 const usCore = 'http://hl7.org/fhir/us/core/StructureDefinition';
 
+/** XPN-15, called by: a name of its own. */
+function nicknames(part: Part): JsonObject[] {
+  return part.repetitions().flatMap((xpn) => {
+    const called = xpn.component(15).text;
+    return called === undefined ? [] : [{ use: 'nickname', given: [called] }];
+  });
+}
+
 export const pidPatient = segmentTable(
   'PID',
   'Patient',
@@ -17,6 +25,7 @@ export const pidPatient = segmentTable(
 1     | -            | a number within the message
 3,2,4 | @identifier  | all but account and visit numbers; what the patient is known by: identity.ts
 5,9   | name[]       | XPN
+5     | name[]       | custom nickname
 6     | extension[${structure}/patient-mothersMaidenName].valueString | custom family
 7     | birthDate    | date
 7     | _birthDate.extension[${structure}/patient-birthTime].valueDateTime | instant
@@ -54,6 +63,7 @@ export const pidPatient = segmentTable(
 `,
   {
     custom: {
+      nickname: nicknames,
       social: (part) => socialSecurityNumber(part),
       family: (part, { mapping }) => humanName(mapping, part.repetition(1), 'XPN')?.family,
       language: (part, { mapping }) => {

@@ -8,10 +8,10 @@ segmentTable(
   `
 1  | -           | a number within the message
 2  | @quantity   | quantityQuantity; the dose of a medication that has none
-3  | @occurrence | Timing.repeat and code, by table 0335
+3  | @occurrence | Timing.repeat and code, by table 0335; RPT-2 to 4 as dayOfWeek, RPT-8 as when, RPT-9 as offset
 4  | @occurrence | Timing.repeat.timeOfDay
 5  | @occurrence | Timing.repeat.offset, beside an event
-6  | @occurrence | Timing.repeat.boundsDuration, or count
+6  | @occurrence | Timing.repeat.boundsDuration, or count; beside a start the end of boundsPeriod
 7  | @occurrence | Timing.repeat.boundsPeriod.start
 8  | @occurrence | Timing.repeat.boundsPeriod.end
 9  | @priority   | S, A and R; other codes are no request-priority

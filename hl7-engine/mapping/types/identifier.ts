@@ -1,7 +1,7 @@
 // CX, EI, EIP, HD, DLN and PLN: https://hl7.org/fhir/uv/v2mappings/ (CX[Identifier], EI[Identifier-Extension], HD[uri] …)
 import type { JsonObject } from '#fhir-model';
 import { conceptMapOf } from '../codes/concept-maps.ts';
-import { v2Table } from '../codes/systems.ts';
+import { systems, v2Table } from '../codes/systems.ts';
 import { codingSystem, localUri } from '../codesystems.ts';
 import { dateTime } from '../datetime.ts';
 import { authorityAt, cxIdentifier, eiIdentifier, eipIdentifier, identifierSystem } from '../identifiers.ts';
@@ -40,7 +40,7 @@ const licence: PartMap = (part, { mapping }) => {
   };
 };
 
-/** Practitioner's number: number, type of table 0338, qualifying word, end. */
+/** Practitioner's number: number, type of table 0338, qualifying word, end. An NPI is the country's. */
 const practitionerNumber: PartMap = (part, { mapping }) => {
   const value = part.component(1).text;
   if (value === undefined) return undefined;
@@ -50,7 +50,7 @@ const practitionerNumber: PartMap = (part, { mapping }) => {
   const parts = [mapping.facility, kind, state].filter((name) => name !== undefined);
   return {
     type,
-    system: localUri(...parts),
+    system: kind === 'NPI' ? systems.npi : localUri(...parts),
     value,
     period: period(undefined, dateTime(part.component(4).text, mapping.zone)),
   };
