@@ -172,7 +172,7 @@ describe('Prometheus and Grafana', () => {
     // Those of a family are named by their end: name('queued').
     const family = /=> `(cerebra_\w+_)\$\{\w+\}`/.exec(text)?.[1];
     for (const [, kind, name, end] of text.matchAll(
-      /\.(counter|histogram|gauge|observe)\(\s*(?:'(cerebra_\w+)'|name\('(\w+)'\))/g,
+      /\b(counter|histogram|gauge|observe)\(\s*(?:'(cerebra_\w+)'|name\('(\w+)'\))/g,
     )) {
       made.set(name ?? `${family}${end}`, kind!);
     }

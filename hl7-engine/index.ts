@@ -11,7 +11,7 @@ import {
   type Metrics,
   withKnownQuery,
 } from '#platform';
-import { createMessageChannel, warmForSubscriptions } from './building/channel.ts';
+import { createMessageChannel, type MessageChannelOptions, warmForSubscriptions } from './building/channel.ts';
 import { buildTarget } from './building/target.ts';
 import { journalRoutes } from './journal/admin.ts';
 import { type FeedFailures, failuresSince } from './journal/failures.ts';
@@ -23,6 +23,7 @@ import { supportedTypes } from './mapping/map.ts';
 import { loadDictionary } from './message/dictionary.ts';
 import type { Destination } from './outbound/destination.ts';
 import { createOutbound, type OutboundQueues } from './outbound/outbound.ts';
+import { ownWay, storesAll, wayText } from './own-ways.ts';
 import { createProcessor, type Processor, type ProcessorOptions } from './process.ts';
 import { referenceRoutes } from './references/admin.ts';
 import { createReferenceWork } from './references/worker.ts';
@@ -154,6 +155,7 @@ export function createHl7Engine(options: Hl7EngineOptions): Hl7Engine {
     prepare: validation.prepare,
     profiles: validation.profiles,
     destinations: () => outbound.destinations().map(({ name }) => name),
+    ownWay: (name) => wayOf(name),
   });
   const dryRun = createDryRun(routes, clock, storeTrial(writer, scope));
   const outbound = openOutbound(options);
@@ -165,6 +167,10 @@ export function createHl7Engine(options: Hl7EngineOptions): Hl7Engine {
     onOutcome: outcomeMetrics(metrics),
   });
   const listeners = openListeners(options, processor);
+  const wayOf = (name: string) => {
+    const destination = config.destinations?.find((one) => one.name === name);
+    return destination && ownWay(destination, listeners.ways());
+  };
   const chores = journalChores(journal, metrics, log);
   const { reprocess } = processor;
   const sweep = createSweep(processor, clock, log);
@@ -216,7 +222,10 @@ export function createHl7Engine(options: Hl7EngineOptions): Hl7Engine {
       ...outbound.adminRoutes,
     ].map(withKnownQuery),
     failures: (sinceMs) => failuresSince(db, sinceMs),
-    messageChannel: openMessageChannel(options, outbound),
+    messageChannel: openMessageChannel(options, outbound, (name) => {
+      const way = wayOf(name);
+      return way && storesAll(routes.deployment.routes(), way) ? wayText(way) : undefined;
+    }),
     process: (raw) => answerOf(processor.handle, raw),
     http: listeners.http,
   };
@@ -225,11 +234,15 @@ export function createHl7Engine(options: Hl7EngineOptions): Hl7Engine {
 const usersOf = ({ deployment }: RouteRegistry, profile: string): string[] =>
   deployment.routes().flatMap(({ route }) => (route.validation.profile === profile ? [route.id] : []));
 
-function openMessageChannel(options: Hl7EngineOptions, outbound: OutboundQueues): MessageChannel | undefined {
+function openMessageChannel(
+  options: Hl7EngineOptions,
+  outbound: OutboundQueues,
+  storedAt: NonNullable<MessageChannelOptions['storedAt']>,
+): MessageChannel | undefined {
   const { reader, config = {} } = options;
   if (reader === undefined) return undefined;
   return createMessageChannel({
-    ...{ ...options, reader, outbound, baseUrl: config.baseUrl },
+    ...{ ...options, reader, outbound, storedAt, baseUrl: config.baseUrl },
     defaults: buildTarget(config),
     destinations: (config.destinations ?? []).map(({ name }) => name),
   });

@@ -70,15 +70,18 @@ test('a piece whose continuation does not come is told after an hour, once, and 
   assert.deepEqual(await watched(db, 3 * hourMs), { waiting: 0, oldestSeconds: 0 });
 });
 
-test('what a person has resolved is not told again', async (t) => {
-  const { engine, db } = await rig(t);
+test('what a person has resolved is not told again and counts no more, but is joined if the rest comes after all', async (t) => {
+  const { engine, writer, db } = await rig(t);
   const call = caller(engine.adminRoutes, '/admin/hl7');
-  await engine.process(piecesOf('A', 'P1', '777')[0]);
-  await watched(db, 2 * hourMs);
+  const [first, last] = piecesOf('A', 'P1', '777');
+  await engine.process(first);
+  assert.equal((await watched(db, 2 * hourMs)).waiting, 1);
   const resolved = await call('POST', '/reviews/1/resolve', { body: { author: 'kim', comment: 'the sender knows' } });
   assert.equal(resolved.status, 200);
-  await watched(db, 3 * hourMs);
+  assert.deepEqual(await watched(db, 3 * hourMs), { waiting: 0, oldestSeconds: 0 });
   assert.deepEqual(await reviewsIn(call, 'open'), []);
+  assert.equal(msa(await engine.process(last)), 'MSA|AA|A-2');
+  assert.equal(writer.all('Observation').length, 1);
 });
 
 test('a piece whose pointer another message takes is told at once', async (t) => {

@@ -41,8 +41,10 @@ const reviewLate = {
       where received_at < $4::timestamptz and not exists
         (select from hl7_review r where r.message = message_id and r.kind = 'continuation')
       order by message_id limit 1000
-      on conflict (message, kind, md5(text)) where resolved_at is null do nothing returning 1)
-    select (select count(*)::int from waiting) as waiting, (select min(received_at) from waiting) as oldest,
+      on conflict (message, kind, md5(text)) where resolved_at is null do nothing returning 1),
+    owed as (select received_at from waiting where not exists (select from hl7_review r
+      where r.message = message_id and r.kind = 'continuation' and r.resolved_at is not null))
+    select (select count(*)::int from owed) as waiting, (select min(received_at) from owed) as oldest,
       (select count(*)::int from late) as late`,
 };
 
@@ -60,7 +62,7 @@ export interface PieceWatchOptions {
   metrics: Metrics;
 }
 
-/** Counts what waits, and makes a review item of each that waits for more than an hour. */
+/** Counts what waits but for what a person has resolved, which nobody expects any more, and makes a review item of each that waits for more than an hour. */
 export function createPieceWatch({ db, log, clock, metrics }: PieceWatchOptions): Loop {
   const count = metrics.gauge('cerebra_hl7_pieces_waiting', 'HL7 messages that wait for one that continues them');
   const age = metrics.gauge('cerebra_hl7_pieces_oldest_seconds', 'Age of the oldest HL7 message that waits so');

@@ -46,10 +46,7 @@ export function since({ target }: Pick<Building, 'target'>, version: string): bo
 export const takes = (building: Pick<Building, 'target' | 'structure'>, segment: 'TQ1' | 'SPM'): boolean =>
   building.structure?.has(segment) ?? since(building, '2.5');
 
-export const isObject = (value: Json | undefined): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-export const objects = (value: Json | undefined): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []);
+export { isObject, objectsOf as objects } from '#fhir-model';
 
 export const text = (value: Json | undefined): string | undefined =>
   typeof value === 'string' && value !== '' ? value : undefined;

@@ -9,7 +9,7 @@ import {
   type Resource,
   type ResourceReader,
 } from '#fhir-model';
-import { type Clock, type Db, isCerebraError, type Log, type Statement } from '#platform';
+import { CerebraError, type Clock, type Db, isCerebraError, type Log, type Statement } from '#platform';
 import { loadDictionary } from '../message/dictionary.ts';
 import type { OutboundQueues } from '../outbound/outbound.ts';
 import { partitionOf } from '../routes/partition.ts';
@@ -29,6 +29,8 @@ export interface MessageChannelOptions {
   defaults: BuildTarget;
   /** Names of the destinations, also before they are open. */
   destinations: readonly string[];
+  /** The way in of this server that a destination leads to, if what comes there is stored: a message would cause the next. */
+  storedAt?: (destination: string) => string | undefined;
   /** Our own FHIR base. */
   baseUrl?: string | undefined;
 }
@@ -65,7 +67,13 @@ function warmDictionary(log: Log): void {
 
 export function createMessageChannel(options: MessageChannelOptions): MessageChannel {
   const { db, outbound, reader, scope, clock, log, defaults, destinations, baseUrl } = options;
-  const optionsOf = (asked: AskedChannel) => channelOptions(asked, defaults, destinations);
+  const optionsOf = (asked: AskedChannel) => {
+    const found = channelOptions(asked, defaults, destinations);
+    const way = options.storedAt?.(found.destination);
+    if (way === undefined) return found;
+    const text = `hl7v2:${found.destination} leads to ${way} of this server, which stores what comes: each message would cause the next`;
+    throw new CerebraError('invalid', `Subscription.channel.endpoint ${text}`);
+  };
   return {
     refuse(asked) {
       try {

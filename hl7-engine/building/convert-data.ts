@@ -6,6 +6,7 @@ import { namedZone } from '../mapping/datetime.ts';
 import { mapMessage } from '../mapping/map.ts';
 import { transactionBundle } from '../mapping/transaction-bundle.ts';
 import { checkHeader } from '../message/header.ts';
+import { type Hl7Message, parseMessage } from '../message/message.ts';
 import { Refusal } from '../message/refusal.ts';
 import { fromXml } from '../message/v2xml/read.ts';
 import { buildableTypes, buildFrom, messageFor, versions, type WantedMessage, wantedMessage } from './build.ts';
@@ -39,12 +40,16 @@ const bodyDataTypes: Readonly<Record<string, DataType>> = {
 
 interface Asked {
   data: string;
+  /** In place of it, as they came: in the set that MSH-18 names. */
+  bytes?: Buffer | undefined;
   type: DataType;
 }
 
 function askedOf({ body, input }: OperationRequest): Asked {
   const ofBody = body && bodyDataTypes[body.type.split(';')[0]!.trim().toLowerCase()];
-  if (body !== undefined && ofBody !== undefined) return { data: body.text, type: ofBody };
+  if (body !== undefined && ofBody !== undefined) {
+    return { data: body.text, bytes: body.bytes, type: ofBody };
+  }
   const data = one<string>(input, 'inputData');
   if (data === undefined) {
     throw new CerebraError('required', "$convert-data needs the parameter 'inputData', or a message as its body", {
@@ -81,8 +86,13 @@ interface Converted {
   warnings: readonly string[];
 }
 
-function toBundle({ data, type }: Asked, { config }: ConvertDataParts): Converted {
-  const message = type === 'Hl7v2xml' ? fromXml(Buffer.from(data, 'utf8')) : parseDecoded(withReturns(data));
+function messageOf({ data, bytes, type }: Asked): Hl7Message {
+  if (type === 'Hl7v2xml') return fromXml(bytes ?? Buffer.from(data, 'utf8'));
+  return bytes === undefined ? parseDecoded(withReturns(data)) : parseMessage(bytes);
+}
+
+function toBundle(asked: Asked, { config }: ConvertDataParts): Converted {
+  const message = messageOf(asked);
   checkHeader(message);
   const zone = namedZone(config.timeZone ?? 'UTC');
   const mapped = mapMessage(message, '0', { zone, identifierSystems: config.identifierSystems ?? {} });
@@ -184,6 +194,7 @@ export const convertDataOperation = (parts: ConvertDataParts): OperationSpec => 
   type: [],
   ...{ system: true, typeLevel: false, instanceLevel: false, affectsState: false },
   bodyTypes: Object.keys(bodyDataTypes),
+  takesBytes: true,
   parameters: [
     optional(
       'inputData',

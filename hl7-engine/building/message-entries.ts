@@ -1,6 +1,6 @@
 // What the resources of a FHIR message mean in this store: https://hl7.org/fhir/R4/messaging.html#4.2.2.2. Ids of another server are
 // not ours: `Patient/1` there and here are two people.
-import type { Json, JsonObject, Resource, TransactionEntry } from '#fhir-model';
+import { type Json, type JsonObject, type Resource, restfulUrl, type TransactionEntry, urlInEntry } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { derivedId } from '../mapping/derived-id.ts';
 import { tokenCriterion } from '../mapping/identifiers.ts';
@@ -39,7 +39,10 @@ export function messageContent(bundle: Resource, baseUrl: string): MessageConten
   const fullUrl = text(first!.fullUrl);
   const known = new Set(entries.flatMap(({ fullUrl: url }) => text(url) ?? []));
   const focus = new Set(
-    objects(header.focus).flatMap(({ reference }) => absolute(text(reference), fullUrl, known, baseUrl) ?? []),
+    objects(header.focus).flatMap(({ reference }) => {
+      const name = text(reference);
+      return name === undefined ? [] : (absolute(name, { fullUrl, known, baseUrl }) ?? name);
+    }),
   );
   const places: number[] = [];
   const content = entries.flatMap((entry, index): TransactionEntry[] => {
@@ -50,7 +53,11 @@ export function messageContent(bundle: Resource, baseUrl: string): MessageConten
       const words = 'An entry of a message needs its fullUrl: without it nobody knows what refers to it';
       throw fault(words, `Bundle.entry[${index}].fullUrl`, 'required');
     }
-    const whole = withReferences(resource, url, known, baseUrl) as Resource;
+    const whole = withReferences(
+      resource,
+      { fullUrl: url, known, baseUrl },
+      `Bundle.entry[${index}].resource`,
+    ) as Resource;
     places.push(index);
     return [entryOf(whole, url, focus.has(url), baseUrl)];
   });
@@ -88,30 +95,35 @@ function entryOf(resource: Resource, fullUrl: string, isFocus: boolean, baseUrl:
   return { fullUrl, resource: { ...rest, id: own } as Resource, method: 'PUT', url: `${type}/${own}` };
 }
 
-const restfulBase = /^(https?:\/\/.+)\/[A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64}(?:\/_history\/[^/]+)?$/;
-
-/** `Patient/1` as the sender means it: of the message, else of the sender's server. */
-function absolute(
-  reference: string | undefined,
-  fullUrl: string | undefined,
-  known: ReadonlySet<string>,
-  baseUrl: string,
-): string | undefined {
-  if (reference === undefined || known.has(reference)) return reference;
-  const base = restfulBase.exec(fullUrl ?? '')?.[1];
-  if (base === undefined || base === baseUrl || !/^[A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64}/.test(reference))
-    return reference;
-  return `${base}/${reference}`;
+/** Where a reference stands. */
+interface Around {
+  fullUrl: string | undefined;
+  /** All fullUrls of the message. */
+  known: ReadonlySet<string>;
+  baseUrl: string;
 }
 
-/** Numbers kept as their text stay so. */
-function withReferences(value: Json, fullUrl: string, known: ReadonlySet<string>, baseUrl: string): Json {
-  if (Array.isArray(value)) return value.map((item) => withReferences(item, fullUrl, known, baseUrl));
-  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) === null) return value;
+/** `Patient/1` as the sender means it: of the message, else of the sender's server; undefined where nothing says which that is. */
+function absolute(reference: string, { fullUrl, known, baseUrl }: Around): string | undefined {
+  if (known.has(reference) || !/^[A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64}/.test(reference)) return reference;
+  return restfulUrl(fullUrl)?.server === baseUrl ? reference : urlInEntry(reference, fullUrl);
+}
+
+/** Throws CerebraError for a reference that could mean anybody. Numbers kept as their text stay so. */
+function withReferences(value: Json, around: Around, path: string): Json {
+  if (Array.isArray(value)) return value.map((item, index) => withReferences(item, around, `${path}[${index}]`));
+  if (!isObject(value)) return value;
   const result: JsonObject = {};
   for (const [name, inner] of Object.entries(value)) {
-    if (name === 'reference' && typeof inner === 'string') result[name] = absolute(inner, fullUrl, known, baseUrl)!;
-    else if (inner !== undefined) result[name] = withReferences(inner, fullUrl, known, baseUrl);
+    const at = `${path}.${name}`;
+    if (name === 'reference' && typeof inner === 'string')
+      result[name] = absolute(inner, around) ?? unknownServer(inner, at);
+    else if (inner !== undefined) result[name] = withReferences(inner, around, at);
   }
   return result;
+}
+
+function unknownServer(reference: string, path: string): never {
+  const words = `Nothing says of which server '${reference.slice(0, 80)}' is: refer to an entry by its fullUrl, and to what is stored by its whole address`;
+  throw fault(words, path);
 }

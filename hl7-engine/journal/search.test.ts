@@ -349,3 +349,14 @@ test('the indexer runs by itself, and stops', async (t) => {
   await db.query(fill, [101, 300]);
   assert.equal((await db.query({ text: 'select from hl7_index_block' })).length, 1);
 });
+
+test('of a text of many words all must be there', async (t) => {
+  const db = await testDatabase(t);
+  const journal = createJournal(db);
+  const letters = Array.from({ length: 40 }, (_, at) => `w${at}`);
+  await receive(journal, oru({ id: 'ALL', note: letters.join(' ') }), { id: 'ALL' });
+  await receive(journal, oru({ id: 'FEWER', note: letters.slice(0, -1).join(' ') }), { id: 'FEWER' });
+  assert.deepEqual(await found(db, { text: letters.join(' ') }), ['ALL']);
+  await createIndexer({ db, log: testLog() }).pass(1);
+  assert.deepEqual(await found(db, { text: letters.join(' ') }), ['ALL']);
+});

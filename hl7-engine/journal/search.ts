@@ -62,7 +62,7 @@ const ROWS = 500;
 /** Blocks looked at first, then twice as many each time: a frequent term has its page in the first ones. */
 const BLOCKS_FIRST = 4;
 const BLOCKS_MAX = 64;
-/** More words say no more. */
+/** More words say no more about where to look; what is found must have all of them. */
 const WORDS_MAX = 32;
 
 const highest = 2n ** 63n - 1n;
@@ -78,7 +78,7 @@ interface Plan {
 }
 
 function planOf({ filter, order }: Search): Plan {
-  const words = queryWords(filter.text ?? '').slice(0, WORDS_MAX);
+  const words = queryWords(filter.text ?? '');
   const patient = filter.patientId === undefined ? undefined : patientQuery(filter.patientId);
   const groups = queryWordHashes(filter.text ?? '').slice(0, WORDS_MAX);
   if (filter.patientId !== undefined) groups.push(patientQueryHashes(filter.patientId));

@@ -1,8 +1,11 @@
 // MLLP block format: HL7 Implementation Guide v3 Transport Specification MLLP R2 — <VT> content <FS> <CR>
 
-const startBlock = 0x0b;
-const endBlock = 0x1c;
+export const startBlock = 0x0b;
+export const endBlock = 0x1c;
+const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
+
+export const endOfFrame: Buffer = Buffer.from([endBlock, carriageReturn]);
 
 /** The content between the block characters, as sent on the wire. */
 export function frame(content: Buffer): Buffer {
@@ -12,6 +15,15 @@ export function frame(content: Buffer): Buffer {
   block[content.length + 1] = endBlock;
   block[content.length + 2] = carriageReturn;
   return block;
+}
+
+/** What stands between block characters, where the bytes begin with one; a last line feed is left out too. */
+export function unframed(bytes: Buffer): Buffer {
+  if (bytes[0] !== startBlock) return bytes;
+  let end = bytes.length;
+  if (bytes[end - 1] === lineFeed) end--;
+  if (bytes[end - 1] === carriageReturn) end--;
+  return bytes.subarray(1, bytes[end - 1] === endBlock ? end - 1 : bytes.length);
 }
 
 export interface FrameEvents {

@@ -8,7 +8,7 @@ import type { HandleMessage } from '../seams.ts';
 import { listening } from '../testing/mllp.ts';
 import { type Traffic, trafficMetrics } from '../transport/traffic.ts';
 import { createMllpClient, sendMllp } from './client.ts';
-import { createFrameDecoder, frame } from './frame.ts';
+import { createFrameDecoder, frame, unframed } from './frame.ts';
 import { createMllpServer, type MllpServer, type MllpServerOptions } from './server.ts';
 
 const testTraffic = (): Traffic => trafficMetrics(createMetrics(), systemClock)('mllp', 'test');
@@ -43,6 +43,15 @@ test('frames are the same whatever the chunking', () => {
     for (let at = 0; at < stream.length; at += size) chunks.push(stream.subarray(at, at + size));
     assert.deepEqual(decode(chunks), expected, `chunks of ${size}`);
   }
+});
+
+test('bytes that are one frame are taken out of it, others left as they are', () => {
+  for (const end of ['\x1c', '\x1c\r', '\x1c\n', '\x1c\r\n']) {
+    assert.equal(unframed(bytes(`\x0bMSH|a\x1cb${end}`)).toString('latin1'), 'MSH|a\x1cb');
+  }
+  assert.equal(unframed(bytes('\x0bMSH|a\r')).toString('latin1'), 'MSH|a\r');
+  assert.equal(unframed(bytes('MSH|a\x1c\r')).toString('latin1'), 'MSH|a\x1c\r');
+  assert.equal(unframed(bytes('')).length, 0);
 });
 
 test('a frame beyond the limit is cut off, and nothing is read after it', () => {

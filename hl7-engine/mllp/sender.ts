@@ -30,7 +30,8 @@ export interface MllpConnectionEvents {
 }
 
 export interface MllpConnection {
-  write(content: Buffer): void;
+  /** `onTaken`: the system has all of it. It is not called where the connection ends before. */
+  write(content: Buffer, onTaken?: () => void): void;
   /** Sends what was written, then closes. */
   end(): void;
   destroy(): void;
@@ -71,7 +72,7 @@ export function openMllpConnection(options: MllpConnectionOptions, events: MllpC
   socket.on('end', () => socket.destroy());
   socket.on('close', () => events.closed(fault));
   return {
-    write: (content) => void socket.write(frame(content)),
+    write: (content, onTaken) => void socket.write(frame(content), (error) => error ?? onTaken?.()),
     end: () => socket.destroySoon(),
     destroy: () => void socket.destroy(),
   };

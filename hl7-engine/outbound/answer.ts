@@ -3,6 +3,7 @@ import { ackPlan } from '../message/ack.ts';
 import { type Hl7Message, tryParse } from '../message/message.ts';
 import { Refusal } from '../message/refusal.ts';
 import { fromXml, isXml } from '../message/v2xml/read.ts';
+import { unframed } from '../mllp/frame.ts';
 
 /** HL7 table 0008. */
 const positive = new Set(['AA', 'CA']);
@@ -25,7 +26,9 @@ const textMax = 500;
 
 /** undefined: it is no acknowledgment, or one with a code that table 0008 does not have. */
 export function readAnswer(raw: Buffer): Answer | undefined {
-  const message = isXml(raw) ? xmlMessage(raw) : tryParse(withoutBlock(raw));
+  // Receivers that know MLLP alone put its block characters around what they answer over HTTP, too.
+  const content = unframed(raw);
+  const message = isXml(content) ? xmlMessage(content) : tryParse(content);
   const code = message?.get('MSA-1')?.toUpperCase();
   if (message === undefined || code === undefined || !(positive.has(code) || negative.has(code))) return undefined;
   return {
@@ -47,12 +50,6 @@ function xmlMessage(raw: Buffer): Hl7Message | undefined {
     throw error;
   }
 }
-
-const startBlock = 0x0b;
-
-/** Receivers that know MLLP alone put its block characters around what they answer over HTTP, too. */
-const withoutBlock = (raw: Buffer): Buffer =>
-  raw[0] === startBlock ? Buffer.from(raw.toString('latin1').replace(/^\x0b|\x1c\r?\n?$/g, ''), 'latin1') : raw;
 
 /** What has no control id (no HL7) is answered by whatever comes. */
 export function isAnswerTo(controlId: string, answer: Answer): boolean {

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
+import type { Db, Statement } from '#platform';
 import { testDatabase, waitFor } from '#platform/testing';
+import { createFrameDecoder } from '../mllp/frame.ts';
 import { message, mllp, rowsOf, sequence, soon, startOutbound } from '../testing/outbound-rig.ts';
 import { answer, startReceiver } from '../testing/receiver.ts';
 
@@ -119,6 +123,32 @@ test('enhanced mode: CA ends it, the application acknowledgment is recorded and 
   assert.equal(receiver.connectionCount, 1);
 });
 
+test('an application acknowledgment is recorded however long the database is away, and acknowledged after that', async (t) => {
+  const db = await testDatabase(t);
+  const receiver = await startReceiver(t);
+  let faults = 2;
+  const weak: Db = Object.assign(Object.create(db), {
+    queryCount(statement: Statement, values: unknown[]) {
+      if (statement.name === 'hl7_outbound_application' && faults-- > 0) return Promise.reject(new Error('away'));
+      return db.queryCount(statement, values);
+    },
+  });
+  const recorded: unknown[] = [];
+  receiver.respond = async ({ controlId, socket, text }) => {
+    if (text.includes('\rMSA|')) {
+      recorded.push(await db.query({ text: 'select state, application_answer is not null as kept from hl7_outbound' }));
+      return undefined;
+    }
+    const after = answer('AE', controlId, '|said later').replace('|P|2.5.1', '|P|2.5.1|||AL|NE');
+    setImmediate(() => socket.write(`\x0b${after}\x1c\r`));
+    return answer('CA', controlId);
+  };
+  const rig = await startOutbound(t, weak, mllp(receiver.port));
+  await rig.send([message('ris', 'A0', 'PA', '|||AL|AL')]);
+  await waitFor(() => recorded.length === 1, 'its commit acknowledgment');
+  assert.deepEqual(recorded, [[{ state: 'dead', kept: true }]]);
+});
+
 test('who wants no answer gets none waited for; who wants objections only is heard for the timeout', async (t) => {
   const db = await testDatabase(t);
   const receiver = await startReceiver(t);
@@ -135,4 +165,46 @@ test('who wants no answer gets none waited for; who wants objections only is hea
   ]);
   await waitFor(async () => (await rowsOf(db)).every(({ state }) => state !== 'queued'), 'all to end');
   assert.deepEqual(await rig.states(), { NEVER: 'delivered', ERRORS: 'delivered', BAD: 'dead' });
+});
+
+test('a message that wants no answer is not delivered while its receiver does not read it', async (t) => {
+  const db = await testDatabase(t);
+  let reads = false;
+  const sockets = new Set<Socket>();
+  const counted = new Set<string>();
+  // What was read of a connection counts when it is whole: one that was given up in a message is cut.
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    const decoder = createFrameDecoder(64 * 1024 * 1024, {
+      frame: (content) => void counted.add(content.toString('latin1').split('|')[9]!),
+      garbage: () => {},
+      oversize: () => {},
+    });
+    socket.on('error', () => {}).on('data', (chunk: Buffer) => decoder.push(chunk));
+    if (!reads) socket.pause();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  const rig = await startOutbound(t, db, mllp(port, { answer: 'none', ackTimeoutMs: 1_000 }));
+  // More than the system keeps for a connection.
+  const large = sequence('L', 20).map((id) => {
+    const one = message('ris', id, 'P1');
+    return { ...one, body: Buffer.concat([one.body, Buffer.from(`NTE|1||${'x'.repeat(2 * 1024 * 1024)}`)]) };
+  });
+  await rig.send(large);
+  const error = 'The receiver did not read it within 1000 ms';
+  await waitFor(async () => {
+    const rows = await rowsOf(db);
+    return rows.some((row) => row.error === error) || rows.every(({ state }) => state === 'delivered');
+  }, 'the first that waits');
+  assert.ok((await rowsOf(db)).some(({ state }) => state === 'queued'));
+  reads = true;
+  for (const socket of sockets) socket.resume();
+  await rig.allBecome('delivered');
+  await waitFor(() => counted.size === 20, 'all of them to be read');
 });

@@ -130,7 +130,8 @@ test('HTTP: the acknowledgment decides, else the status', async (t) => {
       ['WRONG', 'dead', 2, 'The endpoint answered with HTTP 415'],
       ['OTHER', 'delivered', 2, null],
       ['FAULT', 'delivered', 2, null],
-      ['CUT', 'delivered', 2, null],
+      // On a kept connection, which may have been closed before the message came: again at once.
+      ['CUT', 'delivered', 1, null],
       ['SECRET', 'queued', 0, null],
     ],
   );

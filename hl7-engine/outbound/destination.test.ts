@@ -103,6 +103,7 @@ test('an acknowledgment is read: code, control id, what it says', () => {
     `<?xml version="1.0"?><ACK xmlns="urn:hl7-org:v2xml"><MSH><MSH.1>|</MSH.1><MSH.2>^~\\&amp;</MSH.2></MSH>${msa}</ACK>`;
   const refused = '<MSA><MSA.1>AE</MSA.1><MSA.2>M1</MSA.2><MSA.3>no such patient</MSA.3></MSA>';
   assert.deepEqual(read(xml(refused)), ['AE', false, false, 'M1', 'no such patient']);
+  assert.deepEqual(read(`\x0b${xml(refused)}\x1c\r`), ['AE', false, false, 'M1', 'no such patient']);
   for (const text of ['', 'MSA|AA|M1', header, `${header}\rMSA||M1\r`, `${header}\rMSA|OK|M1\r`, xml(''), '<html>']) {
     assert.equal(read(text), undefined, JSON.stringify(text));
   }

@@ -101,3 +101,38 @@ test('a renewed client certificate is that of the next connection', async (t) =>
   assert.equal((await sendTo(channel)).kind, 'delivered');
   assert.deepEqual(seen, ['first', 'second', 'third']);
 });
+
+test('a kept connection that its receiver has closed meanwhile costs no attempt', async (t) => {
+  const server = createServer();
+  const taken: string[] = [];
+  server.on('request', (request, response) => {
+    const socket = request.socket as typeof request.socket & { served?: true };
+    // As it is where the end of the connection and the next request meet on the way.
+    if (socket.served) return void socket.destroy();
+    socket.served = true;
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      taken.push(Buffer.concat(chunks).toString());
+      response.end();
+    });
+  });
+  const channel = channelTo(t, `http://127.0.0.1:${await listening(t, server)}/`);
+  for (let count = 1; count <= 3; count++) {
+    assert.deepEqual(await sendTo(channel), { kind: 'delivered', answer: null });
+    assert.equal(taken.length, count);
+  }
+});
+
+test('a receiver that breaks off each time is not asked for ever', async (t) => {
+  let requests = 0;
+  const server = createServer((request, response) => {
+    requests++;
+    if (requests === 1) response.end();
+    else request.socket.destroy();
+  });
+  const channel = channelTo(t, `http://127.0.0.1:${await listening(t, server)}/`);
+  assert.equal((await sendTo(channel)).kind, 'delivered');
+  assert.equal((await sendTo(channel)).kind, 'unanswered');
+  assert.equal(requests, 3, 'the kept connection, then a new one');
+});

@@ -5,6 +5,7 @@ import { type Clock, type Egress, endpointFault, isCerebraError } from '#platfor
 import { isAnswerTo, readAnswer, refusalText } from './answer.ts';
 import { type Attempt, answerBytesMax, type Channel, type Parcel } from './channel.ts';
 import { connectionsOf, type HttpDestination, readPem } from './destination.ts';
+import { brokenOff } from './line.ts';
 
 export interface HttpChannelOptions {
   destination: HttpDestination;
@@ -22,7 +23,7 @@ export function createHttpChannel({ destination, egress, clock }: HttpChannelOpt
     return agent;
   };
 
-  const post = (parcel: Parcel, signal: AbortSignal): Promise<Attempt> =>
+  const post = (parcel: Parcel, signal: AbortSignal): Promise<Attempt | 'stale'> =>
     new Promise((resolve) => {
       const settings = {
         method: 'POST',
@@ -33,16 +34,31 @@ export function createHttpChannel({ destination, egress, clock }: HttpChannelOpt
       };
       const request = (secure ? httpsRequest : httpRequest)(url, settings);
       let sent = false;
+      let bytesBefore = 0;
       request.on('socket', (socket) => {
+        bytesBefore = socket.bytesRead;
         if (socket.connecting) socket.once(secure ? 'secureConnect' : 'connect', () => (sent = true));
         else sent = true;
       });
       request.on('response', (response) => {
         void gather(response).then((received) => resolve(attemptOf(response, received, parcel, clock.now())));
       });
-      request.on('error', (error) => resolve(failure(error, sent, destination.timeoutMs)));
+      request.on('error', (error) => {
+        // Who has begun to answer had the message.
+        const isStale = request.reusedSocket && !signal.aborted && request.socket?.bytesRead === bytesBefore;
+        resolve(isStale ? 'stale' : failure(error, sent, destination.timeoutMs));
+      });
       request.end(parcel.body);
     });
+
+  /** A kept connection may turn out to be closed when it is used again: then the next, and at last a new one. */
+  const postOnOpen = async (parcel: Parcel, signal: AbortSignal): Promise<Attempt> => {
+    for (let kept = connectionsOf(destination); kept >= 0; kept--) {
+      const attempt = await post(parcel, signal);
+      if (attempt !== 'stale') return attempt;
+    }
+    return { kind: 'unanswered', error: brokenOff };
+  };
 
   return {
     ...{ parcelsMax: 1, waitMs: 0, host: url.host },
@@ -50,7 +66,7 @@ export function createHttpChannel({ destination, egress, clock }: HttpChannelOpt
       const refusal = egress.refuseUrl(url);
       if (refusal !== undefined) return { kind: 'unreachable', error: refusal };
       try {
-        return await post(parcel!, AbortSignal.any([signal, AbortSignal.timeout(destination.timeoutMs)]));
+        return await postOnOpen(parcel!, AbortSignal.any([signal, AbortSignal.timeout(destination.timeoutMs)]));
       } catch (error) {
         return { kind: 'unreachable', error: isCerebraError(error) ? error.message : 'The request could not be made' };
       }

@@ -6,6 +6,8 @@ interface Lane {
   waiting: Queued[];
   /** Being sent, or its outcome being written. */
   busy: boolean;
+  /** What is being sent may have been taken out or delivered by somebody else meanwhile. */
+  isVoid: boolean;
   /** On the clock of `performance.now()`. */
   notBeforeMs: number;
 }
@@ -23,9 +25,12 @@ export interface Lanes {
   keys(): Iterable<number>;
   /** The messages taken have ended. */
   done(key: number): void;
-  /** The messages taken go back to the head, to be taken not before `notBeforeMs`. */
+  /**
+   * The messages taken go back to the head, to be taken not before `notBeforeMs`. If `forget` was called meanwhile they have
+   * ended instead: what still waits of them is read anew.
+   */
   putBack(taken: Queued[], notBeforeMs: number): void;
-  /** Forgets all that waits: it is read anew. */
+  /** Forgets all that waits, and what is put back of what is under way: it is read anew. */
   forget(): void;
   /** When the next lane that waits for its time is due; undefined: none waits. */
   dueMs(nowMs: number): number | undefined;
@@ -46,12 +51,17 @@ export function createLanes(): Lanes {
     if (lane.waiting.length === 0 && !lane.busy) lanes.delete(lane.key);
   };
 
+  const end = (lane: Lane): void => {
+    Object.assign(lane, { busy: false, isVoid: false, notBeforeMs: 0 });
+    drop(lane);
+  };
+
   return {
     add(rows) {
       for (const row of rows) {
         const lane = lanes.get(row.lane);
         if (lane !== undefined) lane.waiting.push(row);
-        else lanes.set(row.lane, { key: row.lane, waiting: [row], busy: false, notBeforeMs: 0 });
+        else lanes.set(row.lane, { key: row.lane, waiting: [row], busy: false, isVoid: false, notBeforeMs: 0 });
       }
     },
     has: (key) => lanes.has(key),
@@ -71,14 +81,10 @@ export function createLanes(): Lanes {
       return waiting && { queued_at: waiting[0]!.queued_at, waiting: waiting.length };
     },
     keys: () => lanes.keys(),
-    done(key) {
-      const lane = lanes.get(key)!;
-      lane.busy = false;
-      lane.notBeforeMs = 0;
-      drop(lane);
-    },
+    done: (key) => end(lanes.get(key)!),
     putBack(taken, notBeforeMs) {
       const lane = lanes.get(taken[0]!.lane)!;
+      if (lane.isVoid) return end(lane);
       lane.waiting.unshift(...taken);
       lane.busy = false;
       lane.notBeforeMs = notBeforeMs;
@@ -86,6 +92,7 @@ export function createLanes(): Lanes {
     forget() {
       for (const lane of lanes.values()) {
         lane.waiting = [];
+        lane.isVoid = lane.busy;
         drop(lane);
       }
     },

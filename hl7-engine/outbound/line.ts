@@ -11,8 +11,11 @@ export interface LineOptions {
   destination: MllpDestination;
   egress: Egress;
   clock: Clock;
-  /** The application acknowledgment of a message that was delivered with a CA; `refusal`: why it is a negative one. */
-  onApplicationAnswer(id: bigint, refusal: string | null, raw: Buffer): void;
+  /**
+   * The application acknowledgment of a message that was delivered with a CA; `refusal`: why it is a negative one. Yields
+   * whether it is recorded.
+   */
+  onApplicationAnswer(id: bigint, refusal: string | null, raw: Buffer): Promise<boolean>;
   /** A frame that is no answer to anything. */
   onUnexpected(): void;
 }
@@ -23,6 +26,8 @@ export type Exchanged = Attempt | 'stale';
 interface Exchange {
   parcel: Parcel;
   sent: boolean;
+  /** The system has all of it: a receiver that does not read lets it wait in our memory. */
+  taken: boolean;
   /** Of the connection attempt, then of the answer. */
   timer: NodeJS.Timeout | undefined;
   end(attempt: Exchanged): void;
@@ -76,7 +81,7 @@ export function exchangeOn(line: Line, parcel: Parcel, signal: AbortSignal): Pro
     const onAbort = (): void => finish(line, { kind: 'unanswered', error: 'The server stopped' }, false);
     const exchange: Exchange = {
       parcel,
-      sent: false,
+      ...{ sent: false, taken: false },
       timer: undefined,
       end(attempt) {
         signal.removeEventListener('abort', onAbort);
@@ -102,16 +107,16 @@ function startSending(line: Line, exchange: Exchange): void {
   const { answer, ackTimeoutMs } = line.options.destination;
   clearTimeout(exchange.timer);
   const expected = answer === 'none' ? 'nothing' : expectedAnswer(exchange.parcel.body).first;
-  line.connection.write(exchange.parcel.body);
   exchange.sent = true;
-  if (expected === 'nothing') {
-    finish(line, { kind: 'delivered', answer: null }, true);
-    return;
-  }
+  line.connection.write(exchange.parcel.body, () => {
+    exchange.taken = true;
+    if (expected === 'nothing' && line.exchange === exchange) finish(line, { kind: 'delivered', answer: null }, true);
+  });
   exchange.timer = setTimeout(() => {
     // Silence is assent where only objections are sent. Else a late answer must not be taken for the next message's.
-    if (expected === 'objection') finish(line, { kind: 'delivered', answer: null }, true);
-    else finish(line, { kind: 'unanswered', error: `No answer within ${ackTimeoutMs} ms` }, false);
+    if (expected === 'objection' && exchange.taken) return finish(line, { kind: 'delivered', answer: null }, true);
+    const error = `${exchange.taken ? 'No answer' : 'The receiver did not read it'} within ${ackTimeoutMs} ms`;
+    finish(line, { kind: 'unanswered', error }, false);
   }, ackTimeoutMs);
 }
 
@@ -162,7 +167,7 @@ function onFrame(line: Line, content: Buffer): void {
   const kept = content.subarray(0, answerBytesMax);
   const awaited = answer === undefined || answer.commit ? undefined : line.awaited.get(answer.controlId);
   if (answer !== undefined && awaited !== undefined) {
-    onApplicationAnswer(line, awaited, answer, kept);
+    void onApplicationAnswer(line, awaited, answer, kept);
   } else if (
     answer !== undefined &&
     exchange?.sent &&
@@ -190,9 +195,10 @@ function onAnswer(line: Line, parcel: Parcel, answer: Answer, kept: Buffer): voi
   finish(line, { kind: 'delivered', answer: kept }, true);
 }
 
-function onApplicationAnswer(line: Line, id: bigint, answer: Answer, kept: Buffer): void {
+/** Its own commit acknowledgment follows when it is recorded: whoever gets that will not send it again. */
+async function onApplicationAnswer(line: Line, id: bigint, answer: Answer, kept: Buffer): Promise<void> {
   line.awaited.delete(answer.controlId);
-  line.options.onApplicationAnswer(id, answer.accepted ? null : refusalText(answer), kept);
+  if (!(await line.options.onApplicationAnswer(id, answer.accepted ? null : refusalText(answer), kept))) return;
   if (!isAckDue(ackPlan(answer.message, 'auto').commit, true)) return;
   line.connection.write(buildCommitAck(answer.message, { controlId: `CBO${id}`, nowMs: line.options.clock.now() }));
 }

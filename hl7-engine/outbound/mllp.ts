@@ -1,10 +1,9 @@
 // Destinations over MLLP: a few connections, each with one message under way.
 import { isCerebraError } from '#platform';
+import { endOfFrame } from '../mllp/frame.ts';
 import type { Attempt, Channel, Parcel } from './channel.ts';
 import { refusedHost } from './destination.ts';
 import { brokenOff, closeLine, exchangeOn, type Line, type LineOptions, openLine } from './line.ts';
-
-const endOfFrame = Buffer.from([0x1c, 0x0d]);
 
 export function createMllpChannel(options: LineOptions): Channel {
   const { destination, egress } = options;

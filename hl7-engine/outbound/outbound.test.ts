@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { isCerebraError } from '#platform';
-import { testDatabase, waitFor } from '#platform/testing';
+import { createTestAuthority, testDatabase, waitFor } from '#platform/testing';
 import { Refusal } from '../message/refusal.ts';
 import { message, mllp, rowsOf, sequence, soon, startOutbound } from '../testing/outbound-rig.ts';
 import { answer, startReceiver } from '../testing/receiver.ts';
@@ -196,6 +196,28 @@ test('pause, drain, skip, retry, purge', async (t) => {
   await assert.rejects(unknown, /status is no parameter here; there are state, controlId, before, limit/);
   const oneOfAll = rig.call('POST', '/admin/hl7/destinations/ris/retry', 'controlId=1');
   await assert.rejects(oneOfAll, /controlId is no parameter here; there are none/);
+});
+
+test('a message that is taken out while the receiver cannot be reached is not sent when it can', async (t) => {
+  const db = await testDatabase(t);
+  // Takes connections and says nothing: the handshake waits, and the attempt with it, until the receiver is closed.
+  const silent = await startReceiver(t);
+  const tls = createTestAuthority('ris authority');
+  const rig = await startOutbound(t, db, mllp(silent.port, { tls: { ca: tls.cert, servername: 'localhost' } }));
+  await rig.send(sequence('A', 2).map((id) => message('ris', id, 'PA')));
+  await waitFor(() => silent.connectionCount === 1, 'the attempt at A0');
+  const path = '/admin/hl7/destinations/ris';
+  const { messages } = (await rig.call('GET', `${path}/messages`, 'state=queued')).body;
+  assert.equal((await rig.call('POST', `${path}/messages/${messages[1].id}/skip`)).status, 204);
+  const [{ epoch }] = (await db.query<{ epoch: bigint }>({ text: 'select epoch from hl7_destination' })) as [
+    { epoch: bigint },
+  ];
+  await waitFor(async () => (await rig.heldState('ris'))?.epoch === epoch, 'the holder to know');
+  await silent.close();
+  const receiver = await startReceiver(t, { port: silent.port, tls: tls.issue('localhost') });
+  await waitFor(async () => (await rig.states()).A1 === 'delivered', 'the next one');
+  assert.deepEqual(receiver.firsts(), ['A1']);
+  assert.deepEqual(await rig.states(), { A0: 'skipped', A1: 'delivered' });
 });
 
 test('an unknown destination and a full queue refuse the cause', async (t) => {

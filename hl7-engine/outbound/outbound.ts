@@ -233,11 +233,6 @@ function runnerFactory(options: OutboundOptions, limits: OutboundLimits): (desti
   });
   return (destination) => {
     const label = { destination: destination.name };
-    const recordAnswer = async (id: bigint, raw: Buffer, error: string | null): Promise<void> => {
-      // What the CA said is written first.
-      await runner.settled(id);
-      await markApplicationAnswer(db, id, raw, error);
-    };
     const channelOf = (): Channel => {
       if (destination.kind === 'file') return createFileChannel(destination, clock);
       if (destination.kind === 'http') return createHttpChannel({ destination, egress, clock });
@@ -246,9 +241,8 @@ function runnerFactory(options: OutboundOptions, limits: OutboundLimits): (desti
         onUnexpected: () => metrics.unexpected.inc(label),
         onApplicationAnswer(id, error, raw) {
           if (error !== null) metrics.dead.inc(label);
-          recordAnswer(id, raw, error).catch((err: unknown) =>
-            log.error({ err, ...label }, 'application acknowledgment'),
-          );
+          // What the CA said is written first.
+          return runner.record(id, () => markApplicationAnswer(db, id, raw, error));
         },
       });
     };

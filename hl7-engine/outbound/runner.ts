@@ -5,7 +5,7 @@ import { connectionsOf, type Destination } from './destination.ts';
 import { createFloor } from './floor.ts';
 import { createLanes } from './lanes.ts';
 import { glanceAt, loadQueued, type Queued, readBody } from './queue.ts';
-import { settle } from './settle.ts';
+import { settle, written } from './settle.ts';
 import { type DestinationState, pauseDestination } from './state.ts';
 import type { Failing, RunnerOptions, Work } from './work.ts';
 
@@ -17,8 +17,8 @@ export interface Runner {
   held(): DestinationState | undefined;
   /** There may be something new. */
   wake(): void;
-  /** When the attempt at message `id` and what is written of it has ended. */
-  settled(id: bigint): Promise<void>;
+  /** After the attempt at message `id` and what is written of it, however long that takes; false: a stop came before. */
+  record(id: bigint, write: () => Promise<unknown>): Promise<boolean>;
   status(): RunnerStatus;
   /** Takes nothing new; what is under way may still end within `graceMs`. */
   stop(graceMs: number): Promise<void>;
@@ -79,7 +79,10 @@ export function createRunner(options: RunnerOptions): Runner {
     },
     held: () => work.state,
     wake,
-    settled: (id) => work.active.get(id) ?? Promise.resolve(),
+    async record(id, write) {
+      await work.active.get(id);
+      return written(work, write);
+    },
     status: () => ({
       delivering: work.state !== undefined,
       failing: work.failing,

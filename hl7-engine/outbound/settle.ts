@@ -37,15 +37,15 @@ async function settleDelivered(work: Work, taken: Queued[], answer: Buffer | nul
   work.lanes.done(taken[0]!.lane);
 }
 
-/** A fact has to be written, however long the database is away; a stop gives it up, and the message is sent once more. */
-async function written(work: Work, write: () => Promise<unknown>): Promise<void> {
+/** A fact has to be written, however long the database is away; false: a stop gave it up, and the message is sent once more. */
+export async function written(work: Work, write: () => Promise<unknown>): Promise<boolean> {
   for (;;) {
     try {
       await write();
-      return;
+      return true;
     } catch (err) {
       work.options.log.error({ err, destination: work.options.destination.name }, 'a delivery could not be recorded');
-      if (work.stopping) return;
+      if (work.stopping) return false;
       await sleep(againMs, undefined, { signal: work.stop.signal }).catch(() => undefined);
     }
   }

@@ -104,7 +104,8 @@ export function outboundMessage(destination: string, original: Hl7Message, messa
   return { destination, partition: partitionOf(original), controlId, body: message.toBuffer() };
 }
 
-function sourceTest({ kinds, names }: Route['source']): (source: Source) => boolean {
+/** Whether a message that came in there is one for the route. */
+export function sourceTest({ kinds, names }: Route['source']): (source: Source) => boolean {
   const kindSet = kinds && new Set<string>(kinds);
   const nameSet = names && new Set(names);
   return ({ kind, name }) => (kindSet?.has(kind) ?? true) && (nameSet?.has(name) ?? true);

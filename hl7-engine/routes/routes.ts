@@ -1,8 +1,9 @@
 // Routes are data in PostgreSQL and in a folder, compiled when they change; every server of a database follows within a second.
 import { type Db, isCerebraError, type Log } from '#platform';
 import { following } from '../following.ts';
+import { type WayIn, wayText } from '../own-ways.ts';
 import type { Routes } from '../seams.ts';
-import { type CompileContext, type CompiledRoute, compileRoute } from './compile.ts';
+import { type CompileContext, type CompiledRoute, compileRoute, sourceTest } from './compile.ts';
 import { CompileFault } from './compile-fault.ts';
 import { createPathSlots } from './condition.ts';
 import { createDeployment, type Deployment } from './deployment.ts';
@@ -17,6 +18,8 @@ export interface RoutesOptions extends Omit<CompileContext, 'slots'> {
   log: Log;
   /** Names that queues may have; left out: any. */
   destinations?: () => readonly string[];
+  /** The way in of this server that a destination leads to, where it leads to one. */
+  ownWay?: (destination: string) => WayIn | undefined;
   /** Names that profiles may have; left out: any. */
   profiles?: () => readonly string[];
   /** Of route files; none where it is left out. */
@@ -62,6 +65,24 @@ function unknownProfile({ validation: { profile } }: Route, known: readonly stri
   return [{ path: 'validation.profile', problem }];
 }
 
+/**
+ * Destinations that lead to where the route takes its messages from. `endless`: only those where no condition keeps what
+ * comes back from being sent once more.
+ */
+function returning(route: Route, ownWay: RoutesOptions['ownWay'], which: 'all' | 'endless'): RouteProblem[] {
+  const takes = sourceTest(route.source);
+  const isConditional = route.match !== undefined || route.filter.length > 0;
+  return route.destinations.flatMap((one, index) => {
+    const way = one.kind === 'fhir' ? undefined : ownWay?.(one.name);
+    if (one.kind === 'fhir' || way === undefined || !takes(way)) return [];
+    if (which === 'endless' && (isConditional || one.filter !== undefined)) return [];
+    const problem =
+      `it leads to ${wayText(way)} of this server, from which the route takes its messages: they would go round and round. ` +
+      'Send elsewhere, or give the route a source or a match that leaves them out';
+    return [{ path: `destinations[${index}].name`, problem }];
+  });
+}
+
 export function createRoutes(options: RoutesOptions): RouteRegistry {
   const { db, log, pollIntervalMs = pollIntervalDefaultMs } = options;
   const store = createRouteStore(db);
@@ -94,6 +115,7 @@ export function createRoutes(options: RoutesOptions): RouteRegistry {
       problems.delete(id);
       log.info({ route: id, version }, 'HL7 route in force');
       warnOfMissing(read.route, version);
+      warnOfReturning(read.route, version);
     } catch (error) {
       // Not the route's fault: it is looked at again at the next poll.
       if (isCerebraError(error)) throw error;
@@ -113,6 +135,14 @@ export function createRoutes(options: RoutesOptions): RouteRegistry {
     log.warn({ route: route.id, version, problem }, 'HL7 route in force lacks a destination');
   }
 
+  function warnOfReturning(route: Route, version: number): void {
+    const back = route.enabled ? returning(route, options.ownWay, 'all') : [];
+    if (back.length === 0) return;
+    const endless = returning(route, options.ownWay, 'endless');
+    if (endless.length > 0) problems.set(route.id, problemsText(endless));
+    log.warn({ route: route.id, version, problem: problemsText(back) }, 'HL7 route in force gets what it sends');
+  }
+
   const prepare = async (route: Route): Promise<void> => options.prepare?.(route);
   const compile = (route: Route): CompiledRoute => compileRoute(route, 0, { ...options, slots: createPathSlots() });
 
@@ -121,7 +151,8 @@ export function createRoutes(options: RoutesOptions): RouteRegistry {
       compile(route);
       const unknown = unknownProfile(route, options.profiles?.());
       const elements = await elementProblems(route);
-      return [...elements, ...unknown, ...missing(route)];
+      const back = returning(route, options.ownWay, 'endless');
+      return [...elements, ...unknown, ...missing(route), ...back];
     } catch (error) {
       if (error instanceof CompileFault) return [error.problem];
       throw error;

@@ -1,6 +1,6 @@
 // A route as data. Its JSON Schema is served at /admin/hl7/routes/schema.
 import { z } from 'zod';
-import { compilePattern, patternLengthMax } from '#platform';
+import { compilePattern, isTimeZone, patternLengthMax } from '#platform';
 import { pathForm, readPath } from '../message/path.ts';
 
 import { pathHint, pathOrFault } from './field-path.ts';
@@ -232,15 +232,6 @@ export type RouteInput = z.input<typeof routeSchema>;
 export type Route = z.output<typeof routeSchema>;
 export type Edit = z.output<typeof edits>;
 export type CodeMap = z.output<typeof codeMap>;
-
-function isTimeZone(zone: string): boolean {
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: zone });
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 /** What no element can say alone: names that must be there, and how much there is in all. */
 function checkRoute(route: z.output<typeof routeFields>, ctx: z.core.$RefinementCtx): void {

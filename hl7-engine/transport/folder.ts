@@ -144,7 +144,8 @@ const isCandidate = (name: string): boolean => !name.startsWith('.') && name !==
 
 const byCode = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-function patternOf(glob: string): (name: string) => boolean {
+/** Whether a name is one of the pattern's. */
+export function patternOf(glob: string): (name: string) => boolean {
   const source = glob
     .replaceAll(/[.+^${}()|[\]\\]/g, '\\$&')
     .replaceAll('*', '.*')

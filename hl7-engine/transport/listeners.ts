@@ -2,6 +2,7 @@
 import { type AdminRoute, CerebraError, type Clock, type JsonSchema, type Log, type Metrics } from '#platform';
 import type { Held } from '../mllp/input.ts';
 import { createMllpServer, type MllpServer, type MllpServerOptions } from '../mllp/server.ts';
+import type { WayIn } from '../own-ways.ts';
 import type { HandleMessage, RefuseHead } from '../seams.ts';
 import { createAddressList } from './addresses.ts';
 import { defaultListener, type FileListenerConfig, type ListenerConfig, type MllpListenerConfig } from './config.ts';
@@ -40,6 +41,8 @@ export interface Listeners {
   start(): Promise<ReadonlyMap<string, number>>;
   stop(): Promise<void>;
   http: Hl7Http;
+  /** The MLLP listeners and drop folders. */
+  ways(): WayIn[];
   readonly adminRoutes: AdminRoute[];
 }
 
@@ -72,12 +75,12 @@ export function createListeners(options: ListenersOptions): Listeners {
     ...folders.map(fileWay),
   ];
   const started: Way[] = [];
+  const ports = new Map<string, number>();
   const stop = async (): Promise<void> => {
     await Promise.all(started.splice(0).map((way) => way.stop()));
   };
   return {
     async start() {
-      const ports = new Map<string, number>();
       try {
         for (const way of ways) {
           const taken = await way.start();
@@ -92,6 +95,12 @@ export function createListeners(options: ListenersOptions): Listeners {
     },
     stop,
     http,
+    ways: () => [
+      ...mllp.map(
+        ({ name, host, port: wanted }): WayIn => ({ kind: 'mllp', name, host, port: ports.get(name) ?? wanted }),
+      ),
+      ...listeners.filter((one) => one.kind === 'file'),
+    ],
     adminRoutes: [
       {
         method: 'GET',

@@ -1,5 +1,6 @@
 // A file's bytes to messages, whatever the chunking: HL7 v2.9 chapter 2.10.3, batches: a line that begins with MSH begins
 // a message, FHS, BHS, BTS and FTS stand between them.
+import { endBlock, startBlock } from '../mllp/frame.ts';
 import { headBytesMax } from '../seams.ts';
 
 export type Piece =
@@ -19,7 +20,7 @@ export interface Splitter {
 const carriageReturn = 0x0d;
 const lineFeed = 0x0a;
 // Some files keep MLLP's block characters, some of DOS their end mark.
-const blockCharacters = new Set([0x0b, 0x1c, 0x1a]);
+const blockCharacters = new Set([startBlock, endBlock, 0x1a]);
 /** A segment's name with what separates its fields: text that happens to begin with MSH begins no message. */
 const beginning = /^(?:(MSH)|FHS|BHS|BTS|FTS)[^\w\s]/;
 const beginningLength = 4;

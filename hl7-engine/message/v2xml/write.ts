@@ -80,8 +80,9 @@ function partXml(
   const components = type === undefined ? [] : (writer.dictionary.componentsOf(writer.version, type) ?? []);
   const tokens = character === '' ? [token] : token.split(character);
   const below = separator === 'component' ? 'subcomponent' : undefined;
-  // Neither a type with components nor a message that has them: text.
-  if (components.length === 0 && tokens.length === 1) return partXml(writer, name, token, undefined, below);
+  // Neither a type with components nor a message that has them: text. `a&b` is one component, which has its own element.
+  const isLeaf = below === undefined || delimiters[below] === '' || !token.includes(delimiters[below]);
+  if (components.length === 0 && tokens.length === 1 && isLeaf) return leafXml(writer, token);
   return tokens
     .map((part, index) => {
       if (part === '') return '';
