@@ -13,11 +13,12 @@ import type { Links } from './link.ts';
 import type { EscalationMetrics } from './metrics.ts';
 import { oneLine } from './notice.ts';
 import { acknowledgedPage, alertPage, expiredPage, overPage, type PageAlert, unknownPage } from './page.ts';
-import { isSignedByTwilio, readReply, twiml } from './reply.ts';
+import type { Recorder } from './record.ts';
+import { isSignedByTwilio, lossOf, readReply, statusUrlOf, twiml } from './reply.ts';
 import type { Facts } from './state.ts';
+import { takeLoss } from './undelivered.ts';
 
-export interface AnswersOptions {
-  db: Db;
+export interface AnswersOptions extends Recorder {
   alerts: () => Pick<Alerts, 'acknowledge' | 'read'>;
   endpoints: ReadonlyMap<string, Endpoint>;
   metrics: EscalationMetrics;
@@ -32,6 +33,9 @@ export interface AskedMessage {
   number: number;
   channel: string;
   recipient: string;
+  address: string;
+  /** Digits of a reply by short message. */
+  code: string;
   detail: boolean;
   state: string;
   facts: Facts;
@@ -40,7 +44,7 @@ export interface AskedMessage {
   nowMs: number;
 }
 
-const columns = `m.id, m.alert, m.number, m.channel, m.recipient, m.detail, e.state, e.facts,
+const columns = `m.id, m.alert, m.number, m.channel, m.recipient, m.address, m.code, m.detail, e.state, e.facts,
   exists (select from escalation n where n.alert = m.alert and n.run > m.run and n.state in ('open', 'exhausted')) as renewed,
   floor(extract(epoch from statement_timestamp()) * 1000)::float8 as "nowMs"`;
 
@@ -86,7 +90,8 @@ export function createAnswers(options: AnswersOptions, links: () => Promise<Link
     },
     {
       ...{ method: 'POST', path: '/alerts/replies/:endpoint', isOpen: true },
-      summary: 'Takes replies to short messages from Twilio, signed by it',
+      summary:
+        'Takes replies to short messages from Twilio, and what became of those that were sent (message), signed by it',
       handle: (request) => takeReply(options, request),
     },
   ];
@@ -157,6 +162,12 @@ export async function answer(
   return true;
 }
 
+/** Whoever acts on a message of an alert that is not open any more. */
+export const endedText = ({ facts, renewed }: AskedMessage): string =>
+  renewed
+    ? `It has been told anew since: ${facts.title}. Use the newest message.`
+    : `Not open any more: ${facts.title}.`;
+
 /** Whoever acts on a message that was sent before it got worse. */
 export const worseText = (title: string): string => `It got worse since that message: ${title}. Use the newest one.`;
 
@@ -164,7 +175,9 @@ async function takeReply(options: AnswersOptions, request: AdminRequest): Promis
   const endpoint = options.endpoints.get(request.params.endpoint ?? '');
   if (endpoint?.template !== 'twilio') throw new CerebraError('not-found', 'There is no such endpoint for replies');
   const form = formOf(request.body);
-  const url = endpoint.replyUrl ?? `${options.publicUrl}alerts/replies/${endpoint.name}`;
+  const replyUrl = endpoint.replyUrl ?? `${options.publicUrl}alerts/replies/${endpoint.name}`;
+  const sent = request.query.get('message');
+  const url = sent === null ? replyUrl : statusUrlOf(replyUrl, sent);
   const signature = request.headers?.['x-twilio-signature'] ?? '';
   if (!isSignedByTwilio(url, form, endpoint.authToken, signature)) {
     throw new CerebraError(
@@ -172,9 +185,22 @@ async function takeReply(options: AnswersOptions, request: AdminRequest): Promis
       `The signature is not that of Twilio for ${url}: see replyUrl in ALERT_ENDPOINTS`,
     );
   }
+  if (sent !== null) return takeStatus(options, endpoint.name, sent, form);
   const from = form.get('From') ?? '';
   const text = await replyTo(options, endpoint.name, from === endpoint.to ? '' : from, form.get('Body') ?? '');
   return { status: 200, text: { type: 'text/xml; charset=utf-8', text: twiml(text) } };
+}
+
+async function takeStatus(
+  options: AnswersOptions,
+  channel: string,
+  messageId: string,
+  form: URLSearchParams,
+): Promise<AdminResponse> {
+  const loss = lossOf(form);
+  const count = loss === undefined ? 0 : await takeLoss(options, messageId, channel, loss);
+  if (count > 0) options.metrics.messages.inc({ channel, outcome: 'undelivered' }, count);
+  return { status: 200, text: { type: 'text/plain; charset=utf-8', text: '' } };
 }
 
 const howTo = 'Reply ACK and the four digits of the message to acknowledge its alert.';

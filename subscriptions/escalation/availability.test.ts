@@ -1,7 +1,7 @@
 // Hours that end with the last second of a day or an hour leave nobody without somebody on call for that second.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isAvailable } from './availability.ts';
+import { isAvailable, isWithin } from './availability.ts';
 
 const role = (availableStartTime: string, availableEndTime: string, more: object = {}) => ({
   resourceType: 'PractitionerRole',
@@ -33,4 +33,17 @@ test('23:59 is the end of the day, 59 seconds the end of the minute; other ends 
   );
   const plain = role('08:00:00', '16:00:00');
   assert.deepEqual([is(plain, '05T15:59:59'), is(plain, '05T16:00:00')], [true, false]);
+});
+
+test('a period that ends with a second has all of it; one with a fraction ends with that', () => {
+  const ends = (end: string, at: string) => isWithin({ end }, Date.parse(at), 'UTC');
+  assert.deepEqual(
+    ['23:59:59.000Z', '23:59:59.999Z'].map((at) => ends('2026-01-05T23:59:59Z', `2026-01-05T${at}`)),
+    [true, true],
+  );
+  assert.equal(ends('2026-01-05T23:59:59Z', '2026-01-06T00:00:00.000Z'), false);
+  assert.equal(ends('2026-01-06T00:59:59+01:00', '2026-01-05T23:59:59.999Z'), true);
+  assert.equal(ends('2026-01-05T23:59:59.500Z', '2026-01-05T23:59:59.501Z'), false);
+  const starts = (at: string) => isWithin({ start: '2026-01-05T08:00:00Z' }, Date.parse(at), 'UTC');
+  assert.deepEqual([starts('2026-01-05T07:59:59.999Z'), starts('2026-01-05T08:00:00Z')], [false, true]);
 });

@@ -14,7 +14,12 @@ export function isWithin(period: Json | undefined, atMs: number, timeZone: strin
 
 /** Where the dateTime stands to the instant: before (-1), after (1), or the instant lies within what it names (0). */
 function compare(dateTime: string, atMs: number, timeZone: string): number {
-  if (dateTime.includes('T')) return Math.sign(Date.parse(dateTime) - atMs) || 0;
+  if (dateTime.includes('T')) {
+    const ms = Date.parse(dateTime);
+    // 23:59:59 is the whole second: the next period begins with the one after it.
+    const lastMs = /:\d\d\.\d/.test(dateTime) ? ms : ms + 999;
+    return lastMs < atMs ? -1 : ms > atMs ? 1 : 0;
+  }
   const date = wallClock(atMs, timeZone).date.slice(0, dateTime.length);
   return dateTime < date ? -1 : dateTime > date ? 1 : 0;
 }

@@ -43,7 +43,17 @@ describe('endpoints', () => {
     [
       'an unknown template',
       [{ name: 'a', template: 'fax' }],
-      /0\.template: must be slack, teams, pagerduty, twilio or json/,
+      /0\.template: must be slack, teams, pagerduty, twilio, json or mail-replies/,
+    ],
+    [
+      'an address with no room for the token',
+      [{ name: 'a', template: 'mail-replies', address: 'alerts-of-the-house@example.org', secret: { env: 'T' } }],
+      /0\.address: at most 15 characters before the @/,
+    ],
+    [
+      'two for replies to mails',
+      ['a', 'b'].map((name) => ({ name, template: 'mail-replies', address: 'a@example.org', secret: { env: 'T' } })),
+      /two have mail-replies/,
     ],
     ['a name that is taken', [{ name: 'email', template: 'json' }], /email and websocket are there already/],
     [

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { CerebraError } from '#platform';
+import { isMailAddress } from '../channels/mail-address.ts';
 
 /** `{"env": "PAGER_KEY"}` or `{"file": "/run/secrets/pager"}` */
 const secret = z.union([z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })]);
@@ -55,10 +56,21 @@ const templates = [
     secret: secret.optional(),
     headers: z.record(z.string().regex(/^[A-Za-z0-9-]{1,100}$/), z.string().regex(/^[\x20-\x7e]{1,8000}$/)).default({}),
   }),
+  /** No channel: where replies to mails come in. */
+  z.strictObject({
+    ...{ name, template: z.literal('mail-replies') },
+    /** Its left side gets 49 characters more, of 64. https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.1.1 */
+    address: z
+      .string()
+      .refine(isMailAddress, 'an address such as alerts@in.example.org')
+      .refine((text) => /^[^+@]{1,15}@/.test(text), 'at most 15 characters before the @, and no +'),
+    secret,
+  }),
 ] as const;
 
 const endpoint = z.discriminatedUnion('template', templates, {
-  error: ({ code }) => (code === 'invalid_union' ? 'must be slack, teams, pagerduty, twilio or json' : undefined),
+  error: ({ code }) =>
+    code === 'invalid_union' ? 'must be slack, teams, pagerduty, twilio, json or mail-replies' : undefined,
 });
 
 type Given = z.output<typeof endpoint>;
@@ -68,24 +80,33 @@ type Text<T> = T extends Secret ? string : T;
 type Resolved<T> = T extends unknown ? { [K in keyof T]: K extends 'headers' ? T[K] : Text<T[K]> } : never;
 
 /** With its secrets read. */
-export type Endpoint = Resolved<Given>;
+export type AnyEndpoint = Resolved<Given>;
+/** Where replies to mails come in. */
+export type MailReplies = Extract<AnyEndpoint, { template: 'mail-replies' }>;
+/** What messages go to. */
+export type Endpoint = Exclude<AnyEndpoint, MailReplies>;
 export type EndpointOf<T extends Endpoint['template']> = Extract<Endpoint, { template: T }>;
 
 const endpoints = z
   .array(endpoint)
   .max(200)
-  .refine((list) => new Set(list.map((one) => one.name)).size === list.length, 'two endpoints have one name');
+  .refine((list) => new Set(list.map((one) => one.name)).size === list.length, 'two endpoints have one name')
+  .refine((list) => list.filter(({ template }) => template === 'mail-replies').length < 2, 'two have mail-replies');
 
 /**
  * ALERT_ENDPOINTS: a JSON array, or the path of a file that holds one. Throws CerebraError `config` that names each fault by
  * its path and repeats no value.
  */
-export function readEndpoints(text: string | undefined, environment: Record<string, string | undefined>): Endpoint[] {
+export function readEndpoints(
+  text: string | undefined,
+  environment: Record<string, string | undefined>,
+): AnyEndpoint[] {
   return checked(text).map((given) => resolved(given, environment));
 }
 
-/** Their names alone: no secret is read. */
-export const endpointNames = (text: string | undefined): Set<string> => new Set(checked(text).map(({ name }) => name));
+/** Names of those that messages go to: no secret is read. */
+export const endpointNames = (text: string | undefined): Set<string> =>
+  new Set(checked(text).flatMap(({ name, template }) => (template === 'mail-replies' ? [] : [name])));
 
 function checked(text: string | undefined): Given[] {
   if (text === undefined || text.trim() === '') return [];
@@ -107,15 +128,15 @@ function jsonOf(text: string): unknown {
   }
 }
 
-function resolved(given: Given, environment: Record<string, string | undefined>): Endpoint {
+function resolved(given: Given, environment: Record<string, string | undefined>): AnyEndpoint {
   const entries = Object.entries(given).map(([key, value]) => [
     key,
     key !== 'headers' && typeof value === 'object'
       ? secretOf(value as Secret, `${given.name}.${key}`, environment)
       : value,
   ]);
-  const endpoint = Object.fromEntries(entries) as Endpoint;
-  const isUrl = endpoint.url === undefined || httpUrl.safeParse(endpoint.url).success;
+  const endpoint = Object.fromEntries(entries) as AnyEndpoint;
+  const isUrl = !('url' in endpoint) || endpoint.url === undefined || httpUrl.safeParse(endpoint.url).success;
   if (!isUrl) throw new CerebraError('config', `ALERT_ENDPOINTS: ${given.name}.url is not an http: or https: URL`);
   return endpoint;
 }

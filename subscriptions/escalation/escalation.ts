@@ -19,8 +19,9 @@ import { escalationRoutes } from './admin.ts';
 import { type AdvanceOptions, advance, defaultPauses, type Pauses } from './advance.ts';
 import { createAnswers } from './answers.ts';
 import { watchClockSteps } from './clock-steps.ts';
-import type { Endpoint } from './endpoints.ts';
+import type { AnyEndpoint } from './endpoints.ts';
 import { createLinks, type Links, linkKey } from './link.ts';
+import { mailReplyRoute } from './mail-reply.ts';
 import { type ClaimedMessage, claimMessages, type Flood, freeMessages, putBack } from './messages.ts';
 import { type EscalationMetrics, escalationMetrics } from './metrics.ts';
 import { type SenderOptions, sendMessage } from './send.ts';
@@ -48,7 +49,7 @@ const defaultEscalationLimits: EscalationLimits = {
 
 /** What the configuration says of it. */
 export interface EscalationSettings {
-  endpoints: readonly Endpoint[];
+  endpoints: readonly AnyEndpoint[];
   /** IANA zone of working hours. */
   timeZone: string;
   limits?: Partial<EscalationLimits>;
@@ -95,14 +96,16 @@ const publicUrlOf = (baseUrl: string): string => `${baseUrl.replace(/\/fhir\/R4\
 export function createEscalation(options: EscalationOptions): RunningEscalation {
   const { db, log } = options;
   const limits = { ...defaultEscalationLimits, ...options.limits };
-  const endpoints = new Map(options.endpoints.map((endpoint) => [endpoint.name, endpoint]));
+  const mailReplies = options.endpoints.find((endpoint) => endpoint.template === 'mail-replies');
+  const receivers = options.endpoints.filter((endpoint) => endpoint.template !== 'mail-replies');
+  const endpoints = new Map(receivers.map((endpoint) => [endpoint.name, endpoint]));
   const shared = {
     ...{ db, log, endpoints, reader: options.reader, writer: options.writer, scope: options.scope },
     ...{ egress: options.egress, timeoutMs: limits.timeoutMs, timeZone: options.timeZone, baseUrl: options.baseUrl },
     ...{ email: options.mail !== undefined, publicUrl: publicUrlOf(options.baseUrl) },
     ...{ metrics: escalationMetrics(options.metrics, db), pauses: limits.pauses },
   };
-  const incidents = options.endpoints.filter(({ template }) => template === 'pagerduty').map(({ name }) => name);
+  const incidents = receivers.filter(({ template }) => template === 'pagerduty').map(({ name }) => name);
   const end: Escalation['end'] = (tx, alertId, why) => endEscalation(tx, alertId, why, incidents);
   const alerts =
     options.alerts ??
@@ -112,9 +115,10 @@ export function createEscalation(options: EscalationOptions): RunningEscalation 
     }));
   const mailer = options.mail && createMailer({ ...options.mail, timeoutMs: limits.timeoutMs });
   const links = createLazyLinks(db);
+  const mail = mailer && options.mail && { mailer, from: options.mail.from };
   const sender = async (): Promise<SenderOptions> => ({
     ...{ ...shared, links: await links(), linkMs: limits.linkMs, flood: limits, retry: limits, random: options.random },
-    mail: mailer && options.mail && { mailer, from: options.mail.from },
+    ...{ mail, mailReplies },
   });
   const steps = createSteps({
     ...shared,
@@ -145,6 +149,7 @@ export function createEscalation(options: EscalationOptions): RunningEscalation 
     adminRoutes: [
       ...escalationRoutes(shared),
       ...createAnswers({ ...shared, alerts }, links),
+      mailReplyRoute({ ...shared, alerts, mail, mailReplies }, links),
       slackButtonRoute({ ...shared, alerts }, links),
     ],
   };

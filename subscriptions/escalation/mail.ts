@@ -14,6 +14,7 @@ export function mailOf(notice: Notice, from: string): SendMailOptions {
   if (notice.more > 0) footer.unshift(`${notice.more} more are not listed.`);
   return {
     to: { name: '', address: notice.address },
+    ...(notice.replyTo === undefined ? {} : { replyTo: notice.replyTo }),
     subject: shorten(head, subjectCharactersMax),
     text: `${[head, ...items, footer.filter((part) => part !== '').join('\n')].filter((part) => part !== '').join('\n\n')}\n`,
     // The same for each attempt: who got it twice can tell. Mails of one alert are one thread.
@@ -29,8 +30,11 @@ export function mailOf(notice: Notice, from: string): SendMailOptions {
 
 const toAcknowledge = ({ link }: NoticeItem): string => (link === undefined ? '' : `To acknowledge it: ${link}`);
 
+const toReply = ({ replyTo }: Notice): string =>
+  replyTo === undefined ? '' : 'Or reply to this mail with ACK alone in the first line.';
+
 const single = (notice: Notice): string =>
-  [notice.detail ?? '', toAcknowledge(notice)].filter((part) => part !== '').join('\n\n');
+  [notice.detail ?? '', toAcknowledge(notice), toReply(notice)].filter((part) => part !== '').join('\n\n');
 
 const paragraph = (item: NoticeItem, { kind }: Notice): string =>
   `${headline({ ...item, kind })}\n${toAcknowledge(item)}`;

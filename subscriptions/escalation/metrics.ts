@@ -2,7 +2,7 @@
 import type { Counter, Db, Metrics } from '#platform';
 
 export interface EscalationMetrics {
-  /** By channel and outcome: sent, failed, held. */
+  /** By channel and outcome: sent, failed, held, undelivered. */
   messages: Counter;
   /** Those that nobody has acknowledged at the end of their chain. */
   exhausted: Counter;

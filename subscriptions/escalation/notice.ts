@@ -33,6 +33,10 @@ export interface Notice extends NoticeItem {
   more: number;
   /** Host name of this server, where the message comes from. */
   source: string;
+  /** Of a mail: to whom a reply acknowledges it. */
+  replyTo?: string;
+  /** Where receivers may answer, `https://c.example.org/alerts/replies/`; none where nobody outside could call. */
+  replies?: string;
 }
 
 const endings = { acknowledged: 'Acknowledged', cleared: 'Over', closed: 'Closed' } as const;

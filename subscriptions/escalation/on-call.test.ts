@@ -302,7 +302,7 @@ describe('who is on call', () => {
         notes: ['Schedule/s: it has no slot for this time'],
       });
     }
-    const own = { 'Schedule?actor=PractitionerRole/r&service-type=on-call&active=true': [roster] };
+    const own = { 'Schedule?actor=PractitionerRole/r&service-type=on-call&active:not=false': [roster] };
     assert.deepEqual((await names(['PractitionerRole/r'], resources, { ...own, ...slots(free) })).is, [
       'PractitionerRole/r',
     ]);

@@ -167,7 +167,8 @@ async function takePractitioner(lookup: Lookup, person: Resource, reference: str
 
 /** Where there are rosters (Schedules with the service type `on-call`) of somebody: whether one has them now. */
 async function rosterSays(lookup: Lookup, actor: string): Promise<boolean | undefined> {
-  const query = `actor=${actor}&service-type=on-call&active=true&_count=${teamsMax}`;
+  // Schedule.active may be left out.
+  const query = `actor=${actor}&service-type=on-call&active:not=false&_count=${teamsMax}`;
   const rosters = await find(lookup, 'Schedule', query);
   if (rosters.length === 0) return undefined;
   for (const roster of rosters) if (await isOnDuty(lookup, roster)) return true;

@@ -21,6 +21,24 @@ export function readReply(text: string): string | undefined {
   return match && (match[1] !== undefined || match[2] !== undefined) ? (match[2] ?? '') : undefined;
 }
 
+/** Where Twilio tells what became of a message: its webhook for replies, which knows by this whose it is. */
+export function statusUrlOf(replyUrl: string, messageId: string): string {
+  const url = new URL(replyUrl);
+  url.searchParams.set('message', messageId);
+  return url.href;
+}
+
+/** https://www.twilio.com/docs/messaging/api/message-resource#message-status-values: the final ones of what did not arrive. */
+const lost = new Set<unknown>(['failed', 'undelivered']);
+
+/** Why it did not arrive; undefined for any other status. */
+export function lossOf(form: URLSearchParams): string | undefined {
+  const status = form.get('MessageStatus');
+  if (!lost.has(status)) return undefined;
+  const code = /^\d{1,6}$/.exec(form.get('ErrorCode') ?? '')?.[0];
+  return `Twilio: ${status}${code === undefined ? '' : ` (${code})`}`;
+}
+
 const escaped = (text: string): string => text.replace(/[&<>]/g, (character) => `&#${character.codePointAt(0)};`);
 
 /** The answer that is sent back as a message: https://www.twilio.com/docs/messaging/twiml */

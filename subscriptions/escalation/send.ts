@@ -5,9 +5,10 @@ import { loggedFault } from '../channels/fault.ts';
 import type { Mailer } from '../channels/mailer.ts';
 import type { SendResult } from '../channels/rest-hook.ts';
 import { communicationOf } from './communication.ts';
-import type { Endpoint } from './endpoints.ts';
+import type { Endpoint, MailReplies } from './endpoints.ts';
 import type { Links } from './link.ts';
 import { mailOf } from './mail.ts';
+import { replyAddress } from './mail-reply.ts';
 import {
   type ClaimedMessage,
   type Flood,
@@ -35,6 +36,8 @@ export interface SenderOptions extends Poster, Recorder {
   metrics: EscalationMetrics;
   endpoints: ReadonlyMap<string, Endpoint>;
   mail?: { mailer: Mailer; from: string } | undefined;
+  /** Without it mails can't be replied to. */
+  mailReplies?: MailReplies | undefined;
   links: Links;
   /** How long a link can be used. */
   linkMs: number;
@@ -116,8 +119,20 @@ function noticeOf(options: SenderOptions, message: ClaimedMessage, others: reado
     ...{ kind, id, alert: `${alert}/${run}`, rule: facts.rule, step, address, raisedMs: facts.raisedMs },
     others: others.map((other) => itemOf(options, other, message)),
     more: 0,
+    ...replyToOf(options, message, others),
     source: new URL(options.publicUrl).host,
+    ...(options.publicUrl.startsWith('https:') ? { replies: `${options.publicUrl}alerts/replies/` } : {}),
   };
+}
+
+/** A reply to a digest would acknowledge the first of its alerts only. */
+function replyToOf(
+  { links, linkMs, mailReplies }: SenderOptions,
+  { id, channel, kind, nowMs }: ClaimedMessage,
+  others: readonly HeldMessage[],
+): Pick<Notice, 'replyTo'> {
+  if (!mailReplies || channel !== 'email' || kind !== 'alert' || others.length > 0) return {};
+  return { replyTo: replyAddress(mailReplies, links.mailTokenOf(id, nowMs + linkMs)) };
 }
 
 function itemOf(

@@ -110,6 +110,35 @@ test('what turns out to be another patient’s leaves the one and comes to the o
   assert.deepEqual(await told(await watch('p', cursor), 6), toP);
 });
 
+test('a patient that is replaced or deleted: its watchers are told, live and when they come back, and nothing of others', async (t) => {
+  const { rig, watch } = await setUp(t);
+  const [ofP, ofQ] = [await watch('p'), await watch('q')];
+  const [watching] = await ofP.hears(1);
+  await ofQ.hears(1);
+  const { cursor } = JSON.parse(watching!);
+  const told = async (socket: TestSocket, count: number) =>
+    (await hears(socket, count)).map(({ kind, op, id, version, replacedBy }) => [kind, op, id, version, replacedBy]);
+  const link = [{ other: { reference: 'Patient/q/_history/1' }, type: 'replaced-by' }];
+  await rig.store.put({ ...patient('p'), gender: 'female' } as Identified);
+  await rig.store.put({ ...patient('p'), active: false, link } as Identified);
+  await rig.store.put(of('late', 'p'));
+  const toP = [
+    ['patient', 'replaced', 'p', 3, 'Patient/q'],
+    ['observation', 'create', 'late', 1, undefined],
+  ];
+  assert.deepEqual(await told(ofP, 2), toP);
+  const anew = await watch('p', cursor);
+  assert.deepEqual(await told(anew, 2), toP);
+  assert.equal(JSON.parse(anew.heard[0]!).replacedBy, 'Patient/q');
+  await rig.store.remove('Patient', 'p');
+  assert.equal(await ofP.closed, 1000);
+  assert.equal(await anew.closed, 1000);
+  assert.deepEqual((await told(ofP, 3))[2], ['patient', 'delete', 'p', 4, undefined]);
+  await rig.store.put(of('o', 'q'));
+  assert.deepEqual(await told(ofQ, 1), [['observation', 'create', 'o', 1, undefined]]);
+  assert.equal(JSON.parse(ofQ.heard[0]!).replacedBy, undefined);
+});
+
 test('who was away comes back with the last cursor and is told what was missed, once each', async (t) => {
   const { rig, watch } = await setUp(t);
   const first = await watch('p');

@@ -9,6 +9,7 @@ import {
   type ChangeCursor,
   type ChangeFeed,
   isId,
+  parseJson,
   type Resource,
   type ResourceReader,
 } from '#fhir-model';
@@ -17,6 +18,7 @@ import { closeCodes, createOpenSockets, refuseUpgrade } from '../channels/websoc
 import type { UpgradeRequest } from '../channels/websocket/websocket.ts';
 import { changedResources, type KeyOf } from '../match/patient-key.ts';
 import { scoreTagSystem } from '../scores/resources.ts';
+import { replacementOf } from './replaced.ts';
 import { createViewer, type Viewer } from './viewer.ts';
 
 export interface PatientStreamLimits {
@@ -141,7 +143,10 @@ export function createPatientStreams(options: PatientStreamOptions): PatientStre
     const viewer = createViewer({ socket, unreadBytesMax, closed: viewers.delete, ...asked });
     viewers.add(viewer);
     viewer.send(
-      JSON.stringify({ kind: 'watching', patient: `Patient/${asked.patient}`, cursor: textOf(asked.cursor) }),
+      JSON.stringify({
+        ...{ kind: 'watching', patient: `Patient/${asked.patient}`, cursor: textOf(asked.cursor) },
+        ...(asked.replacedBy === undefined ? {} : { replacedBy: asked.replacedBy }),
+      }),
     );
     if (asked.gap) viewer.send(gap('What was missed is no longer kept: search for it'));
     const done = catchUp(viewer)
@@ -200,6 +205,8 @@ interface Asked {
   scope: AccessScope;
   cursor: ChangeCursor;
   gap: boolean;
+  /** The record was merged into this one: what comes will be told there. */
+  replacedBy: string | undefined;
 }
 
 const isKept: Statement = {
@@ -229,11 +236,12 @@ async function ask(
     return { refused: [400, 'Bad Request', 'after: must be a cursor, as the events have it'] };
   }
   const end = await feed.end(db);
-  if (!cursor) return { patient, scope, cursor: end, gap: false };
+  const asked = { patient, scope, replacedBy: replacementOf(parseJson(stored.body).exact as Resource) };
+  if (!cursor) return { ...asked, cursor: end, gap: false };
   // Of another database, or of this one before it was restored: nothing would come after it for a long time.
-  if (isBefore(end, cursor)) return { patient, scope, cursor: end, gap: true };
+  if (isBefore(end, cursor)) return { ...asked, cursor: end, gap: true };
   const [found] = await db.query<{ kept: boolean }>(cursor.seq > 0n ? isKept : isKeptBefore, [cursor.xid, cursor.seq]);
-  return { patient, scope, cursor, gap: !found?.kept };
+  return { ...asked, cursor, gap: !found?.kept };
 }
 
 /** Sends each change to those whose patient it concerns and who have not seen it; moves their cursors. */
@@ -245,12 +253,15 @@ async function tell(
   const last = batch.at(-1);
   if (!last) return;
   const watched = Map.groupBy(viewers, ({ patient }) => `Patient/${patient}`);
-  const wanted = batch.filter(({ type }) => Object.hasOwn(kinds, type));
+  const wanted = batch.filter(
+    ({ type, id }) => Object.hasOwn(kinds, type) || (type === 'Patient' && watched.has(`Patient/${id}`)),
+  );
   const resources = await changedResources(options.db, options.feed, wanted);
   const replaced = await replacedBy(options, wanted);
   for (const [index, change] of wanted.entries()) {
     const resource = resources[index];
-    if (!resource) continue;
+    if (change.type === 'Patient') tellOfPatient(watched.get(`Patient/${change.id}`), change, resource);
+    if (!resource || change.type === 'Patient') continue;
     const whose = options.keyOf(change, resource);
     const former = replaced.get(change);
     const whoseBefore = former ? options.keyOf(change, former) : whose;
@@ -272,6 +283,24 @@ async function replacedBy({ db, feed }: PatientStreamOptions, changes: readonly 
 async function send(options: PatientStreamOptions, viewers: readonly Viewer[] = [], change: Change, text: string) {
   for (const viewer of viewers) {
     if (isBefore(viewer.cursor, change) && (await maySee(options, viewer, change))) viewer.send(text);
+  }
+}
+
+/**
+ * Nothing more comes of a patient that is gone or replaced: who goes on watching would take silence for calm. Whoever watches may see
+ * the patient, and of another one there is only the reference.
+ */
+function tellOfPatient(viewers: readonly Viewer[] = [], change: Change, patient: Resource | undefined): void {
+  const isGone = change.op === 'delete';
+  const by = isGone ? undefined : replacementOf(patient);
+  if (!isGone && by === undefined) return;
+  const { type, id, version } = change;
+  const op = isGone ? 'delete' : 'replaced';
+  const text = JSON.stringify({ kind: 'patient', cursor: textOf(change), op, type, id, version, replacedBy: by });
+  for (const viewer of viewers) {
+    if (!isBefore(viewer.cursor, change)) continue;
+    viewer.send(text);
+    if (isGone) viewer.close(closeCodes.normal, 'The patient is deleted');
   }
 }
 

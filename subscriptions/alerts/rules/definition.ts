@@ -34,7 +34,7 @@ export function isRule(resource: Resource): boolean {
 export function readRule(resource: Resource, version: number, rules: CriteriaRules): Rule {
   const at = 'PlanDefinition';
   const extensions = readExtensions(resource as JsonObject, at);
-  const kind = choice(extensions, 'kind', ruleKinds, at) ?? refuse(at, 'urn:cerebra:alert:kind is missing', 'required');
+  const kind = choice(extensions, 'kind', ruleKinds) ?? refuse(at, 'urn:cerebra:alert:kind is missing', 'required');
   checkRuleParts(resource as JsonObject, kind, at);
   const queries = readQueries(extensions.all('query'), rules);
   const variables = ['resource', 'previous', ...queries.map(({ name }) => name)];
@@ -55,10 +55,10 @@ export function readRule(resource: Resource, version: number, rules: CriteriaRul
   };
 }
 
-function choice<T extends string>(extensions: Extensions, name: string, of: readonly T[], at: string): T | undefined {
+function choice<T extends string>(extensions: Extensions, name: string, of: readonly T[]): T | undefined {
   const value = extensions.text(name, 'code');
   if (value === undefined || of.includes(value as T)) return value as T | undefined;
-  return refuse(at, `urn:cerebra:alert:${name} must be one of ${of.join(', ')}`);
+  return refuse(extensions.pathOf(name), `urn:cerebra:alert:${name} must be one of ${of.join(', ')}`);
 }
 
 const needWindow = new Set<RuleKind>(['delta', 'trend', 'absence', 'combination', 'failure-rate']);
@@ -77,10 +77,10 @@ function readCommon(extensions: Extensions, kind: RuleKind, at: string) {
     ...{ windowMs: windowMs ?? 0, usesPrevious, ...paths },
     detectedIssue: (extensions.value('detected-issue', 'Boolean') ?? kind === 'combination') === true,
     ...definedOnly({
-      quietHours: readQuietHours(extensions.nested('quiet-hours'), at),
-      storm: readStorm(extensions.nested('storm'), at),
-      escalation: readEscalation(extensions, at),
-      owner: readOwner(extensions, at),
+      quietHours: readQuietHours(extensions.nested('quiet-hours'), extensions.pathOf('quiet-hours')),
+      storm: readStorm(extensions.nested('storm'), extensions.pathOf('storm')),
+      escalation: readEscalation(extensions),
+      owner: readOwner(extensions),
       acknowledgeWithinMs:
         extensions.value('no-task', 'Boolean') === true ? 0 : extensions.durationMs('acknowledge-within'),
     }),
@@ -91,21 +91,24 @@ function readCommon(extensions: Extensions, kind: RuleKind, at: string) {
 const definedOnly = <T extends object>(all: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
   Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)) as never;
 
-function readEscalation(extensions: Extensions, at: string): string | undefined {
+function readEscalation(extensions: Extensions): string | undefined {
   const id = extensions.text('escalation', 'string')?.replace(/^PlanDefinition\//, '');
   return id === undefined || isId(id)
     ? id
-    : refuse(at, 'urn:cerebra:alert:escalation must be the id of a PlanDefinition');
+    : refuse(extensions.pathOf('escalation'), 'urn:cerebra:alert:escalation must be the id of a PlanDefinition');
 }
 
 /** Whom Task.owner and Communication.recipient may both refer to. */
 const ownerTypes =
   /(?:^|\/)(?:Practitioner|PractitionerRole|Organization|CareTeam|HealthcareService|Patient|Device|RelatedPerson)\/[A-Za-z0-9\-.]{1,64}$/;
 
-function readOwner(extensions: Extensions, at: string): string | undefined {
+function readOwner(extensions: Extensions): string | undefined {
   const owner = extensions.value('owner', 'Reference') as JsonObject | undefined;
   if (owner === undefined || ownerTypes.test(textOf(owner.reference))) return owner && textOf(owner.reference);
-  return refuse(at, 'urn:cerebra:alert:owner must refer to whom a Task can have, as Practitioner/1 or CareTeam/1');
+  return refuse(
+    extensions.pathOf('owner'),
+    'urn:cerebra:alert:owner must refer to whom a Task can have, as Practitioner/1 or CareTeam/1',
+  );
 }
 
 function readStorm(storm: Extensions | undefined, at: string): Rule['storm'] {
@@ -123,14 +126,15 @@ function readQuietHours(quiet: Extensions | undefined, at: string): Rule['quietH
   if (!quiet) return undefined;
   const minutes = (name: string): number => {
     const found = /^([01]\d|2[0-3]):([0-5]\d)(?::\d\d)?$/.exec(textOf(quiet.value(name, 'Time')));
-    if (!found) refuse(at, `urn:cerebra:alert:quiet-hours has '${name}', a time as 22:00:00`, 'required');
+    if (!found)
+      refuse(quiet.pathOf(name), `urn:cerebra:alert:quiet-hours has '${name}', a time as 22:00:00`, 'required');
     return Number(found![1]) * 60 + Number(found![2]);
   };
   const read = {
     fromMinutes: minutes('from'),
     toMinutes: minutes('to'),
-    timeZone: zone(quiet.text('time-zone', 'code') ?? 'UTC', at),
-    below: choice(quiet, 'below', severities, at) ?? ('critical' as Severity),
+    timeZone: zone(quiet.text('time-zone', 'code') ?? 'UTC', quiet.pathOf('time-zone')),
+    below: choice(quiet, 'below', severities) ?? ('critical' as Severity),
   };
   quiet.rest();
   if (read.fromMinutes === read.toMinutes) refuse(at, 'from and to of urn:cerebra:alert:quiet-hours differ');
@@ -175,7 +179,7 @@ function readAction(action: JsonObject, at: string, context: ActionContext): Rul
   }
   const read: RuleAction = {
     title: textOf(action.title) || refuse(`${at}.title`, 'is missing: it is what people read', 'required'),
-    severity: choice(extensions, 'severity', severities, at) ?? severityOf[textOf(action.priority)] ?? 'moderate',
+    severity: choice(extensions, 'severity', severities) ?? severityOf[textOf(action.priority)] ?? 'moderate',
     triggers: triggers.map((one, i) => readTrigger(one, `${at}.trigger[${i}]`, variables, rules)),
     conditions: objectsOf(action.condition).map((one, i) => readCondition(one, variables, `${at}.condition[${i}]`)),
     atLeast: extensions.count('at-least') ?? triggers.length,
@@ -228,7 +232,7 @@ const directions: readonly Direction[] = ['up', 'down', 'both'];
 function readChange(extensions: Extensions, at: string): RuleAction['change'] {
   const by = extensions.quantity('change');
   const percent = extensions.number('change-percent');
-  const direction = choice(extensions, 'direction', directions, at) ?? 'both';
+  const direction = choice(extensions, 'direction', directions) ?? 'both';
   if (!by && percent === undefined) return undefined;
   if (by && percent !== undefined) refuse(at, 'there is either change or change-percent');
   const amount = by?.value ?? percent!;
@@ -241,7 +245,7 @@ function readSlope(extensions: Extensions, at: string): RuleAction['slope'] {
   const pointsMin = extensions.count('points') ?? 3;
   if (!perHour) return undefined;
   if (!(perHour.value > 0) || pointsMin < 2) refuse(at, 'a trend has a change-per-hour above 0 and 2 points at least');
-  const direction = choice(extensions, 'direction', directions, at) ?? 'both';
+  const direction = choice(extensions, 'direction', directions) ?? 'both';
   return { perHour: perHour.value, unit: perHour.unit, pointsMin, direction };
 }
 

@@ -4,12 +4,14 @@ import { isCerebraError, type Log } from '#platform';
 import { analyteIn, bandOf, levelIn, mayBeCritical, whatOf } from '../critical/level.ts';
 import type { Finding } from '../seams.ts';
 import { missedBefore } from './absence.ts';
+import { isDenied } from './claim.ts';
 import { type Before, type EarlierPorts, earlierOf } from './earlier.ts';
 import { isRecoded, keyOf, leftBehind } from './former.ts';
 import {
   encounterOf,
   type Found,
   type Happening,
+  isOfUnknown,
   isWithdrawn,
   referenceOf,
   rulesBehind,
@@ -22,8 +24,8 @@ import type { Fact, Memory, SubjectMemory } from './memory.ts';
 import { combination, delta, type Looked, place, trend } from './over-time.ts';
 import { type Lookups, runQueries } from './query.ts';
 import type { ReadyRule } from './ready.ts';
-import { overTime, type RuleAction, rankOf } from './rule.ts';
-import { allHold, isDenied, threshold, type Variables, type Verdict } from './verdict.ts';
+import { overTime, type RuleAction, rankOf, remembers } from './rule.ts';
+import { allHold, threshold, type Variables, type Verdict } from './verdict.ts';
 
 export interface EvaluationPorts {
   /** Of the changes that are judged together. */
@@ -72,6 +74,7 @@ async function evaluateOne(
   // A rule that listens for Flags or Tasks would answer itself, for ever where its key tells them apart.
   if (!resource || wroteIt(rule, resource)) return [];
   const subject = subjectOf(rule, resource, happening.previous);
+  if (remembers(rule) && isOfUnknown(rule, resource, subject)) return [];
   const withdrawn = !happening.resource || isWithdrawn(happening.resource);
   const seen: Seen = { ready, happening, resource, withdrawn, subject, memory: memory.of(subject) };
   const missed = rule.kind === 'absence' ? await missedBefore(rule, happening, seen, ports) : [];

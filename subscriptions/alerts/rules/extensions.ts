@@ -35,6 +35,8 @@ export interface Extensions {
   path(name: string, variables: readonly string[]): FhirPath | undefined;
   nested(name: string): Extensions | undefined;
   all(name: string): { extension: JsonObject; path: string }[];
+  /** Where it stands; the element where it does not. */
+  pathOf(name: string): string;
   rest(): void;
 }
 
@@ -85,6 +87,7 @@ export function readExtensions(element: JsonObject, path: string, prefix = exten
       return found && readExtensions(found.extension, found.path, '');
     },
     all,
+    pathOf: (name) => list.find((one) => one.name === prefix + name)?.path ?? path,
     rest() {
       const unknown = list.find(({ name }) => (prefix === '' || name.startsWith(prefix)) && !asked.has(name));
       if (unknown) refuse(unknown.path, `there is no '${unknown.name}' here`, 'unsupported');
@@ -106,13 +109,18 @@ function durationMs(value: Json, at: string): number {
 }
 
 function quantity(value: Json, at: string): { value: number; unit: string } {
-  const { value: amount, code, system, comparator } = (value ?? {}) as JsonObject;
+  const { value: amount, code, unit: shown, system, comparator } = (value ?? {}) as JsonObject;
   if (!isNumber(amount)) return refuse(`${at}.value`, 'is missing');
   if (comparator !== undefined) refuse(`${at}.comparator`, 'a limit has none', 'unsupported');
   if (system !== undefined && system !== UCUM) refuse(`${at}.system`, 'must be UCUM', 'unsupported');
-  // Scores and counts have no unit.
-  const unit = code === undefined ? '1' : textOf(code);
-  if (!ucumUnit(unit)) refuse(`${at}.code`, 'must be a UCUM code');
+  // Scores and counts have no unit. One that is written for people alone is a unit nevertheless: without it nothing would ever be compared.
+  const unit = code === undefined ? textOf(shown).trim() || '1' : textOf(code);
+  if (!ucumUnit(unit)) {
+    refuse(
+      `${at}.code`,
+      code === undefined ? `is missing, and the unit '${unit}' is no UCUM code` : 'must be a UCUM code',
+    );
+  }
   return { value: Number(decimalText(amount)), unit };
 }
 

@@ -42,11 +42,13 @@ const codingsOf = ({ code }: Resource): string[] =>
 
 const keyCharactersMax = 200;
 
-/** Without a key of its own: one alert a subject, but one a result where that is critical, and one a claim. */
+/** Without a key of its own: one alert a subject, but one a result where that is critical or of nobody who is known, and one a claim. */
 export function keyOf(rule: Rule, resource: Resource, { id, previous }: Pick<Happening, 'id' | 'previous'>): string {
   if (rule.key) {
     const [key] = rule.key.values(resource as JsonObject, { resource, previous });
     return key === undefined || typeof key === 'object' ? '' : String(key).slice(0, keyCharactersMax);
   }
-  return rule.kind === 'critical-value' || rule.kind === 'claim' ? id : '';
+  if (rule.kind === 'critical-value' || rule.kind === 'claim') return id;
+  // What says that somebody's value is over says nothing of somebody else's.
+  return !remembers(rule) && subjectOf(rule, resource, previous) === '' ? id : '';
 }

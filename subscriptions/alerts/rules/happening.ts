@@ -67,14 +67,18 @@ export function plainReference(value: Json | undefined, baseUrl?: string): strin
 export const aheadMsMax = 5 * 60_000;
 
 /** Elements with the clinical time of a resource, the first that is there. */
-const times = ['effectiveDateTime', 'effectiveInstant', 'effectivePeriod', 'performedDateTime', 'occurrenceDateTime'];
+const times = [
+  ...['effectiveDateTime', 'effectiveInstant', 'effectivePeriod', 'effectiveTiming'],
+  ...['performedDateTime', 'occurrenceDateTime'],
+];
 
 /** Clinical time, or that of the change where the resource has none. */
 export function timeOf(resource: Resource | undefined, updatedMs: number): number {
   for (const name of times) {
     const value = resource?.[name];
-    const { start, end } = (value ?? {}) as JsonObject;
-    const ms = Date.parse(String(typeof value === 'object' ? (end ?? start) : value));
+    const { start, end, event } = (value ?? {}) as JsonObject;
+    const last = Array.isArray(event) ? event.at(-1) : undefined;
+    const ms = Date.parse(String(typeof value === 'object' ? (end ?? start ?? last) : value));
     if (Number.isFinite(ms)) return ms > updatedMs + aheadMsMax ? updatedMs : ms;
   }
   return updatedMs;
@@ -90,6 +94,19 @@ export function subjectOf(rule: Pick<Rule, 'subject' | 'baseUrl'>, resource: Res
   if (found?.kind === 'local') return `${found.type}/${found.id}`;
   return subject.length > subjectCharactersMax ? '' : subject;
 }
+
+/** Elements that say whom a resource is about. */
+const subjects = ['subject', 'patient', 'for', 'beneficiary'];
+
+/**
+ * Of somebody, but nobody can tell of whom: by a name alone, or contained. What several of them say over time must not be taken for
+ * what one does. What is about nobody by its kind, as a Location, is about the house as a whole.
+ */
+export const isOfUnknown = ({ subject: path }: Pick<Rule, 'subject'>, resource: Resource, subject: string): boolean =>
+  subject === '' &&
+  (path !== undefined ||
+    resource.resourceType === 'Observation' ||
+    subjects.some((name) => resource[name] !== undefined));
 
 function wholeSubjectOf(rule: Pick<Rule, 'subject'>, resource: Resource, previous: Resource | undefined): string {
   if (rule.subject) {

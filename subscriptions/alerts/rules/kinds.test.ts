@@ -159,7 +159,7 @@ test('what could never find anything is refused', async () => {
       { extension: [failures, ext('failures-percent', 'Decimal', 150)] },
       '.action[0]: failures-percent lies between 0 and 100',
     ],
-    ['threshold', [quiet], { trigger, condition }, ': from and to of quiet-hours differ'],
+    ['threshold', [quiet], { trigger, condition }, '.extension[1]: from and to of quiet-hours differ'],
   ];
   for (const [kind, extension, action, text] of cases)
     assert.equal(await refusal(kind, extension, action), `invalid ${text}`);

@@ -335,11 +335,12 @@ test('claims: one alert a denied one', async (t) => {
       ...{ resourceType: 'ClaimResponse', id, status: 'active', use: 'claim', outcome, created: instant(1) },
       ...{ patient: { reference: 'Patient/p1' }, insurer: { display: 'Payer' }, total },
     }) as unknown as ReturnType<typeof reading>;
+  const failed = claim('failed', 'error', []);
   await judged(
     rig,
     claim('paid', 'complete', [money('submitted', 100), money('benefit', 80)]),
     claim('denied', 'complete', [money('submitted', 100), money('benefit', 0)]),
-    claim('failed', 'error', []),
+    failed,
   );
   const all = await alertsOf(rig.db, 'claims');
   assert.deepEqual(
@@ -354,6 +355,11 @@ test('claims: one alert a denied one', async (t) => {
   assert.deepEqual(
     (await alertsOf(rig.db, 'claims')).map(({ status }) => status),
     ['resolved', 'active'],
+  );
+  await judged(rig, { ...claim('failed', 'error', []), status: 'cancelled' } as typeof failed);
+  assert.deepEqual(
+    (await alertsOf(rig.db, 'claims')).map(({ status }) => status),
+    ['resolved', 'resolved'],
   );
 });
 

@@ -80,38 +80,3 @@ function detailOf(
   if (!limits || !side) return measured.text;
   return `${measured.text} (limit ${limits[side]}${limits.unit === '1' ? '' : ` ${limits.unit}`})`;
 }
-
-const reviewAction = 'http://hl7.org/fhir/us/davinci-pas/StructureDefinition/extension-reviewActionCode';
-
-/**
- * Whether a ClaimResponse or ExplanationOfBenefit says no: it could not be processed, is not certified (X12 306, A3), or pays
- * nothing of what was submitted, https://hl7.org/fhir/R4/valueset-adjudication.html
- */
-export function isDenied(resource: Resource): boolean {
-  if (resource.outcome === 'error') return true;
-  const items = [resource as JsonObject, ...objectsOf(resource.item), ...objectsOf(resource.addItem)];
-  const adjudications = items.flatMap((item) => objectsOf(item.adjudication));
-  if ([...items, ...adjudications].some(isNotCertified)) return true;
-  const totals = objectsOf(resource.total);
-  const sums = totals.length > 0 ? totals : adjudications;
-  return sumOf(sums, ['submitted']) > 0 && has(sums, 'benefit') && sumOf(sums, ['benefit']) === 0;
-}
-
-function isNotCertified(element: JsonObject): boolean {
-  const extensions = objectsOf(element.extension).flatMap((one) => [one, ...objectsOf(one.extension)]);
-  return extensions.some(
-    ({ url, valueCodeableConcept }) =>
-      url === reviewAction &&
-      objectsOf((valueCodeableConcept as JsonObject | undefined)?.coding).some(({ code }) => code === 'A3'),
-  );
-}
-
-const isOf = ({ category }: JsonObject, codes: readonly string[]): boolean =>
-  objectsOf((category as JsonObject | undefined)?.coding).some(({ code }) => codes.includes(code as string));
-
-const has = (elements: JsonObject[], code: string): boolean => elements.some((element) => isOf(element, [code]));
-
-function sumOf(elements: JsonObject[], codes: readonly string[]): number {
-  const amounts = elements.filter((element) => isOf(element, codes)).map(({ amount }) => measuredOf(amount as Json));
-  return amounts.reduce((sum, amount) => sum + (amount?.value ?? 0), 0);
-}

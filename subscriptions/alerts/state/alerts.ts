@@ -48,6 +48,8 @@ const byId = (one: Step, other: Step): number => (one.row.id < other.row.id ? -1
 
 const noEscalation: Escalation = { begin: async () => {}, end: async () => {} };
 const stormsMax = 1_000;
+/** Of one rule, in one transaction: some 200 resources and what is asked of them. */
+const endedAtOnce = 50;
 const attemptsMax = 4;
 
 export function createAlerts(options: AlertsOptions): AlertKeeper {
@@ -143,8 +145,12 @@ export function createAlerts(options: AlertsOptions): AlertKeeper {
     close: (id, by, note) =>
       change(id, (row, policy) => (row.status === 'resolved' ? undefined : closed(row, policy, by, note))),
     async endAll(subject, instantMs) {
-      for (const { rule, key } of await db.query<{ rule: string; key: string }>(openOf, [subject])) {
-        await apply(rule, await policy(rule), [{ ...overFound(rule, subject, key, instantMs), ends: true }]);
+      const open = await db.query<{ rule: string; key: string }>(openOf, [subject]);
+      for (const [rule, alerts] of Map.groupBy(open, (one) => one.rule)) {
+        const found = alerts.map(({ key }): Found => ({ ...overFound(rule, subject, key, instantMs), ends: true }));
+        for (let at = 0; at < found.length; at += endedAtOnce) {
+          await apply(rule, await policy(rule), found.slice(at, at + endedAtOnce));
+        }
       }
     },
     notify: (id) =>

@@ -59,3 +59,22 @@ test('the alerts of a patient who is deleted are over, whatever rule has raised 
   const text = `select e.state from escalation e join alert a on a.id = e.alert order by a.subject`;
   assert.deepEqual(await rig.db.query({ text }), [{ state: 'cleared' }, { state: 'open' }]);
 });
+
+test('the alerts of one rule end together', async (t) => {
+  const rig = await createRig(t);
+  await rig.start();
+  await rig.store.put({ resourceType: 'Patient', id: 'p1' });
+  const extension = [ext('high', 'Quantity', quantity(6, 'mmol/L'))];
+  const key = ext('key', 'String', 'id');
+  await inForce(rig, eventRule('t', 'threshold', [key], [{ title: 'High', extension, trigger: [onCode('k')] }]));
+  await judged(rig, ...['o1', 'o2', 'o3'].map((id) => reading(id, 7, 0)));
+  await rig.store.remove('Patient', 'p1');
+  await settled(rig);
+  assert.deepEqual(
+    (await alertsOf(rig.db, 't')).map(({ status }) => status),
+    ['resolved', 'resolved', 'resolved'],
+  );
+  // xmin: the transaction that wrote the row.
+  const text = 'select count(distinct xmin::text)::int as transactions from alert';
+  assert.deepEqual(await rig.db.query({ text }), [{ transactions: 1 }]);
+});

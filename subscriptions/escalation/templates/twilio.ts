@@ -2,17 +2,21 @@
 import type { EndpointOf } from '../endpoints.ts';
 import { digestHead, headline, itemsOf, type Notice, type NoticeItem, shorten } from '../notice.ts';
 import type { Outgoing } from '../post.ts';
+import { statusUrlOf } from '../reply.ts';
 
 const bodyCharactersMax = 1_600;
 /** Of a title, so that a message stays one of few segments. */
 const titleCharactersMax = 200;
 
 export function twilioMessage(notice: Notice, endpoint: EndpointOf<'twilio'>): Outgoing {
-  const { url, accountSid, authToken, from, messagingServiceSid, to } = endpoint;
+  const { url, accountSid, authToken, from, messagingServiceSid, to, name } = endpoint;
+  // Twilio refuses a message whose StatusCallback has no public name (error 21609), as that of a server tried out at home.
+  const replyUrl = endpoint.replyUrl ?? (notice.replies && `${notice.replies}${name}`);
   const form = new URLSearchParams({
     To: to ?? notice.address,
     ...(from === undefined ? { MessagingServiceSid: messagingServiceSid! } : { From: from }),
     Body: text(notice),
+    ...(replyUrl === undefined ? {} : { StatusCallback: statusUrlOf(replyUrl, notice.id) }),
   });
   return {
     url: `${url.replace(/\/+$/, '')}/2010-04-01/Accounts/${accountSid}/Messages.json`,

@@ -7,7 +7,7 @@ import { testLog, twilioAccount, waitFor } from '#platform/testing';
 import type { Alert, AlertEnd, Alerts } from '../../alerts/seams.ts';
 import { emptyDatabase } from '../../testing/database.ts';
 import { createTestStore, type TestStore } from '../../testing/store.ts';
-import type { Endpoint } from '../endpoints.ts';
+import type { AnyEndpoint, Endpoint } from '../endpoints.ts';
 import { createEscalation, type EscalationLimits, type RunningEscalation } from '../escalation.ts';
 
 export const publicUrl = 'https://cerebra.example.org/';
@@ -30,7 +30,7 @@ export interface EscalationRig {
 }
 
 export interface StartOptions {
-  endpoints?: Endpoint[];
+  endpoints?: AnyEndpoint[];
   limits?: Partial<EscalationLimits>;
   mail?: { url: string; from: string };
   timeZone?: string;

@@ -66,6 +66,21 @@ test('C: resources; D: danger zones by age are to be considered with two or more
   assert.deepEqual(level({ ageMonths: 2, heartRate: 140, temperature: 38.5 }), [3, 2]);
 });
 
+test('a child with high fever for whom less than two resources are expected: 3 is to be considered', () => {
+  const child = (known: object) => level({ ageMonths: 12, heartRate: 120, temperature: 39.1, ...known });
+  assert.deepEqual(
+    [0, 1, 2].map((resources) => child({ resources })),
+    [
+      [5, 3],
+      [4, 3],
+      [3, undefined],
+    ],
+  );
+  assert.deepEqual(child({ resources: 0, temperature: 39 }), [5, undefined]);
+  const ages = [2, 3, 35, 36].map((ageMonths) => child({ ageMonths, resources: 1 })[1]);
+  assert.deepEqual(ages, [2, 3, 3, undefined]);
+});
+
 test('without an answer there is no level, and what is missing is told', () => {
   assert.deepEqual(suggestEsi({ ...adult, heartRate: 120 }), {
     consider: 2,

@@ -47,6 +47,8 @@ const criticalSaturation = 90;
 const severePain = 7;
 /** Fever of the youngest: at least level 2 in the first 28 days, here the first month; to be considered up to three months. */
 const feverCelsius = 38;
+/** From three months to three years above this at least level 3 is to be considered. */
+const highFeverCelsius = 39;
 
 export function suggestEsi(known: Presentation): Suggestion {
   const reasons = immediate(known);
@@ -61,8 +63,10 @@ export function suggestEsi(known: Presentation): Suggestion {
   const { resources } = known;
   const level = resources === 0 ? 5 : resources === 1 ? 4 : 3;
   const dangers = level === 3 ? worthConsidering(known) : feverOf(known);
+  const fever = level > 3 && dangers.length === 0 ? highFeverOf(known) : [];
   const needed = `${resources === 0 ? 'no' : resources === 1 ? 'one' : 'two or more'} resources expected`;
-  return { level, ...(dangers.length > 0 ? { consider: 2 as const } : {}), reasons: [needed, ...dangers], missing };
+  const consider = dangers.length > 0 ? 2 : fever.length > 0 ? 3 : undefined;
+  return { level, ...(consider ? { consider } : {}), reasons: [needed, ...dangers, ...fever], missing };
 }
 
 /** Decision point A. */
@@ -119,6 +123,15 @@ function dangersOf({ ageMonths, heartRate, respiratoryRate, oxygenSaturation }: 
 const feverOf = ({ ageMonths, temperature }: Presentation): string[] =>
   ageMonths !== undefined && ageMonths > 0 && ageMonths < 3 && temperature !== undefined && temperature > feverCelsius
     ? [`fever of ${temperature} °C in the first three months of life`]
+    : [];
+
+const highFeverOf = ({ ageMonths, temperature }: Presentation): string[] =>
+  ageMonths !== undefined &&
+  ageMonths >= 3 &&
+  ageMonths < 36 &&
+  temperature !== undefined &&
+  temperature > highFeverCelsius
+    ? [`fever of ${temperature} °C from three months to three years of age`]
     : [];
 
 function missingOf(known: Presentation): string[] {
