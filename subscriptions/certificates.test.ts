@@ -1,6 +1,6 @@
 // SUBSCRIPTION_TLS: rest-hooks that ask who calls, and whose certificate no public authority vouches for.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -87,4 +87,37 @@ test('what is wrong in the file is named', async (t) => {
   assert.equal(certificates('h.example.org:8443')?.key, one.key);
   assert.equal(certificates('example.org'), undefined);
   assert.equal(readHostCertificates(undefined), undefined);
+});
+
+test('renewed certificates are used without a restart; what can not be used is told once, and the former go on', (t) => {
+  const authority = createTestAuthority('test authority');
+  const [first, second, third] = ['first', 'second', 'third'].map((name) => authority.issue(name));
+  const file = folder(t, {
+    'tls.json': '{"h": {"cert": "our.pem", "key": "our.key"}}',
+    ...{ 'our.pem': first!.cert, 'our.key': first!.key },
+  });
+  const certificates = readHostCertificates(file('tls.json'), 0)!;
+  const faults: string[] = [];
+  const certOf = (host: string) => certificates(host, (fault) => faults.push(String(fault)))?.cert;
+  assert.equal(certOf('h'), first!.cert);
+  // As those who renew do it: each file is written beside and moved into its place.
+  const replace = (name: string, text: string) => {
+    writeFileSync(file(`${name}.new`), text);
+    renameSync(file(`${name}.new`), file(name));
+  };
+  replace('our.pem', second!.cert);
+  assert.deepEqual([certOf('h'), certOf('h')], [first!.cert, first!.cert]);
+  assert.equal(faults.length, 1);
+  assert.match(faults[0]!, /h: the certificate and the key do not fit/);
+  replace('our.key', second!.key);
+  assert.equal(certOf('h'), second!.cert);
+  replace('third.pem', third!.cert);
+  replace('tls.json', '{"h": {"cert": "third.pem", "key": "third.key"}, "i": {"cert": "our.pem", "key": "our.key"}}');
+  assert.deepEqual([certOf('h'), certOf('i')], [second!.cert, undefined]);
+  assert.match(faults[1]!, /third\.key: it can not be read/);
+  replace('third.key', third!.key);
+  assert.deepEqual([certOf('h'), certOf('i')], [third!.cert, second!.cert]);
+  rmSync(file('tls.json'));
+  assert.equal(certOf('h'), third!.cert);
+  assert.equal(faults.length, 3);
 });

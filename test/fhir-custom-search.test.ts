@@ -230,6 +230,10 @@ test('a Subscription listens by it, and to what it means now', async (t) => {
   await step.put(noted('l3', 'note'), noted('l4', 'other'));
   await waitFor(() => heard().length > 1, 'another notification');
   assert.deepEqual(heard(), ['l2', 'l4']);
+  // Without it nothing says what is listened for.
+  await fhir('DELETE', `SearchParameter/${id}`);
+  await waitFor(async () => (await status()) === 'error', 'the Subscription to be in error');
+  assert.match(String((await fhir('GET', path)).json.error), /note/);
 });
 
 test('GraphQL and $lastn refuse what they could only answer in part', async () => {

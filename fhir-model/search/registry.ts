@@ -29,8 +29,8 @@ export interface SearchParameters {
   get(type: string, code: string): SearchParam | undefined;
   /** All parameters of a type, by code; empty for an unknown type. */
   list(type: string): readonly SearchParam[];
-  /** Rises when one is defined anew; 0 where none can be. */
-  readonly epoch?: number;
+  /** Rises when one is defined, changed or taken away; none where none can be. */
+  readonly revision?: bigint;
   /** Looks whether other processes have changed the definitions. */
   refresh?(): Promise<void>;
   /** Parameters whose expression the compiled subset can't say: they run on fhirpath, some 50 times slower. */

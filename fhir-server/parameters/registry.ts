@@ -87,8 +87,8 @@ export function createParameters(parts: RegistryParts, refresh?: () => Promise<v
     },
     list: (type) => state.parameters.list(type),
     outsideSubset: () => state.parameters.outsideSubset(),
-    get epoch() {
-      return state.snapshot.epoch;
+    get revision() {
+      return state.snapshot.revision;
     },
     ...(refresh && { refresh }),
   };

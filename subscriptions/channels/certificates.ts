@@ -1,7 +1,7 @@
 // SUBSCRIPTION_TLS: who this server is to the hosts of subscribers, and whom it trusts there, beside the public authorities.
 // https://nodejs.org/api/tls.html#tlscreatesecurecontextoptions
 import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { CerebraError } from '#platform';
@@ -13,21 +13,58 @@ const fileBytesMax = 1024 * 1024;
 /** PEM texts of one host. */
 export type HostPems = Partial<Record<(typeof parts)[number], string>>;
 
+/** Certificates are renewed in place, commonly some days before they expire: a look at a few files costs some µs. */
+const lookEveryMs = 10_000;
+
 /**
  * `file`: JSON such as `{"ward.example.org": {"cert": "ward.pem", "key": "ward.key", "ca": "ward-ca.pem"}}`: names of PEM files,
- * from the folder of the JSON on. A host is a name, or a name and a port. Throws CerebraError `config` that names the fault.
+ * from the folder of the JSON on. A host is a name, or a name and a port. Throws CerebraError `config` that names the fault. Files that
+ * are changed later are read anew; where they have a fault, that is told once, and what was read before goes on.
  */
-export function readHostCertificates(file: string | undefined): HostCertificates | undefined {
+export function readHostCertificates(file: string | undefined, everyMs = lookEveryMs): HostCertificates | undefined {
   if (file === undefined || file === '') return undefined;
-  const hosts = new Map<string, HostPems>();
-  for (const [host, given] of Object.entries(objectOf(readJson(file), file))) {
-    if (!/^[A-Za-z0-9.[\]:-]{1,260}$/.test(host)) throw bad(file, `'${host}' is no host, or host and port`);
-    hosts.set(host.toLowerCase(), readHost(host, objectOf(given, `${file}: ${host}`), file));
-  }
-  return (host) => hosts.get(host.toLowerCase()) ?? hosts.get(host.toLowerCase().replace(/:\d+$/, ''));
+  const stamps: Stamps = new Map();
+  let hosts = readHosts(file, stamps);
+  let lookedMs = performance.now();
+  const renew = () => {
+    if ([...stamps].every(([name, stamp]) => stampOf(name) === stamp)) return;
+    // Before it is read: a fault is told once, and what is written meanwhile is read with the next look.
+    for (const name of stamps.keys()) stamps.set(name, stampOf(name));
+    hosts = readHosts(file, stamps);
+  };
+  return (host, onFault) => {
+    if (performance.now() - lookedMs >= everyMs) {
+      lookedMs = performance.now();
+      try {
+        renew();
+      } catch (error) {
+        onFault?.(error);
+      }
+    }
+    return hosts.get(host.toLowerCase()) ?? hosts.get(host.toLowerCase().replace(/:\d+$/, ''));
+  };
 }
 
-function readHost(host: string, given: Record<string, unknown>, file: string): HostPems {
+/** Of all the files, by name, from before each was read; also of those that could not be. */
+type Stamps = Map<string, string>;
+
+function readHosts(file: string, stamps: Stamps): ReadonlyMap<string, HostPems> {
+  const hosts = new Map<string, HostPems>();
+  stamps.set(file, stampOf(file));
+  for (const [host, given] of Object.entries(objectOf(readJson(file), file))) {
+    if (!/^[A-Za-z0-9.[\]:-]{1,260}$/.test(host)) throw bad(file, `'${host}' is no host, or host and port`);
+    hosts.set(host.toLowerCase(), readHost(host, objectOf(given, `${file}: ${host}`), file, stamps));
+  }
+  return hosts;
+}
+
+/** Another one once the file has been written, or another put in its place. */
+function stampOf(name: string): string {
+  const found = statSync(name, { throwIfNoEntry: false });
+  return found ? `${found.ino} ${found.mtimeMs} ${found.size}` : '';
+}
+
+function readHost(host: string, given: Record<string, unknown>, file: string, stamps: Stamps): HostPems {
   const unknown = Object.keys(given).find((name) => !(parts as readonly string[]).includes(name));
   if (unknown !== undefined) throw bad(file, `${host}: '${unknown}' is none of ${parts.join(', ')}`);
   const found: HostPems = {};
@@ -35,7 +72,9 @@ function readHost(host: string, given: Record<string, unknown>, file: string): H
     const value = given[name];
     if (value === undefined) continue;
     if (typeof value !== 'string') throw bad(file, `${host}: ${name} must be the name of a PEM file`);
-    found[name] = readText(path.resolve(path.dirname(file), value));
+    const pem = path.resolve(path.dirname(file), value);
+    stamps.set(pem, stampOf(pem));
+    found[name] = readText(pem);
   }
   if ((found.cert === undefined) !== (found.key === undefined))
     throw bad(file, `${host}: cert and key belong together`);

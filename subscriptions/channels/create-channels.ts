@@ -60,12 +60,13 @@ export interface Channels {
 }
 
 export function createChannels(options: ChannelsOptions): Channels {
-  const { db, log, metrics, xml, timeoutMs, egress, mail, certificates, clock } = options;
+  const { db, log, metrics, xml, timeoutMs, egress, mail, clock } = options;
   const baseUrl = options.rules.baseUrl ?? '';
   const ownerScope = options.ownerScope ?? (() => options.scope);
   const notifications = createNotifications({ ...options, ownerScope, baseUrl });
   const content = { ...options, ownerScope };
   const parts = { content, notifications, xml };
+  const certificates = options.certificates && telling(options.certificates, log);
   const hook = createRestHook({ egress, timeoutMs, certificates, clock });
   const sendings = { 'rest-hook': posting(hook, xml), message: messaging({ hook, xml, baseUrl, clock }) };
   const sender = options.kafka && createKafkaSender(options.kafka);
@@ -101,3 +102,8 @@ export function createChannels(options: ChannelsOptions): Channels {
     },
   };
 }
+
+const telling =
+  (certificates: HostCertificates, log: Log): HostCertificates =>
+  (host) =>
+    certificates(host, (err) => log.warn({ err }, 'certificates of SUBSCRIPTION_TLS were changed and can not be used'));

@@ -52,8 +52,14 @@ export interface RestHookOptions {
   certificates?: HostCertificates | undefined;
 }
 
-/** By `host:port` as a URL has it. https://nodejs.org/api/tls.html#tlscreatesecurecontextoptions */
-export type HostCertificates = (host: string) => { cert?: string; key?: string; ca?: string } | undefined;
+/**
+ * By `host:port` as a URL has it. https://nodejs.org/api/tls.html#tlscreatesecurecontextoptions. `onFault`: hears why those that have
+ * been put in their place can't be used.
+ */
+export type HostCertificates = (
+  host: string,
+  onFault?: (fault: unknown) => void,
+) => { cert?: string; key?: string; ca?: string } | undefined;
 
 // Bodies of answers that nobody wants are thrown away; a receiver that sends more than this loses its connection.
 const answerBytesMax = 64 * 1024;

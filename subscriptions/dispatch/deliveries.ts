@@ -13,6 +13,8 @@ export interface Match {
   oneOf?: readonly { type: string; search: string }[];
   /** Searches: none of them may find it. */
   noneOf?: readonly { type: string; search: string }[];
+  /** Of each list one search must find one of its resources: what a deleted one referred to. */
+  elsewhere?: readonly (readonly { type: string; search: string; ids: readonly string[] }[])[];
 }
 
 /** A subscriber leased to this process. */

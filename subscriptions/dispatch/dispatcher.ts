@@ -18,7 +18,7 @@ export interface DispatcherOptions {
   lease: Lease;
   planner: Planner;
   /** What criteria are parsed with. */
-  parameters: Pick<SearchParameters, 'epoch' | 'refresh'>;
+  parameters: Pick<SearchParameters, 'revision' | 'refresh'>;
   /** Registers the server's own listeners; called whenever the planner starts afresh. */
   registerOwn: () => void;
   /** Subscriptions that were stored but can't be read any more go through the check again. */
@@ -102,6 +102,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     // What an open transaction has written shows later, with the instant at which it began.
     const allMs = batch.length < options.batchChanges ? readMs - horizon.ageSeconds() * 1_000 : undefined;
     if (batch.length === 0) {
+      // They come into force a moment after the change that defines them.
+      await definitions.keepUp(batch);
       caughtUpMs = allMs;
       return false;
     }
@@ -185,21 +187,22 @@ const defining = new Set(['SearchParameter', 'Subscription', 'Basic', 'PlanDefin
 /** Criteria are parsed anew when search parameters are defined anew, by whichever server. */
 function watchDefinitions(options: DispatcherOptions) {
   const { parameters } = options;
-  let loaded: number | undefined;
+  let loaded: bigint | undefined;
   let lookedMs = Number.NEGATIVE_INFINITY;
   const loadAll = async (): Promise<void> => {
-    loaded = parameters.epoch;
+    loaded = parameters.revision;
     await load(options);
   };
   return {
     load: loadAll,
     async keepUp(batch: readonly Change[]): Promise<void> {
       const nowMs = performance.now();
-      if (nowMs - lookedMs >= definitionsEveryMs || batch.some(({ type }) => defining.has(type))) {
+      const isDue = batch.length > 0 && nowMs - lookedMs >= definitionsEveryMs;
+      if (isDue || batch.some(({ type }) => defining.has(type))) {
         await parameters.refresh?.();
         lookedMs = nowMs;
       }
-      if (parameters.epoch !== loaded) await loadAll();
+      if (parameters.revision !== loaded) await loadAll();
     },
   };
 }

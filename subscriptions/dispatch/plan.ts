@@ -112,9 +112,9 @@ export function createPlanner(options: PlannerOptions): Planner {
     },
     async plan(batch) {
       const plan: Plan = { handled: 0, matches: [], subscribers: [] };
-      const defines = batch.some(({ type }) => type === 'Subscription' || definers(type).length > 0);
-      const ofTopics = await topics.open(batch, defines);
       const definesFollowers = batch.some(({ type }) => definers(type).length > 0);
+      const defines = definesFollowers || batch.some(({ type }) => type === 'Subscription');
+      const ofTopics = await topics.open(batch, defines);
       const leaving = await readLeaving(options, batch, definesFollowers);
       for (const change of batch) {
         plan.handled++;
@@ -132,6 +132,8 @@ export function createPlanner(options: PlannerOptions): Planner {
         const resource = isRead ? (parseJson(change.body).exact as Resource) : undefined;
         const next = isSubscription ? onSubscription(change, resource) : undefined;
         if (next) plan.subscribers.push(next);
+        // It may be stored anew in the same batch, as another one.
+        if (next?.kind === 'delete') plan.matches = plan.matches.filter(({ subscriber }) => subscriber !== next.id);
         for (const definer of defining) {
           for (const one of await definer.onChange(change, resource)) plan.subscribers.push(one);
         }

@@ -18,11 +18,22 @@ export type SubscriberChange =
   /** Of a Basic that is, or was, a SubscriptionTopic. */
   | { kind: 'topic'; topic: TopicChange };
 
+// Who is given the id of a deleted Subscription is another subscriber: what the former one was told is nothing to tell again, neither
+// by $events and $resend nor to a web socket, which would have it as events of what is asked now. Without `former` nothing is looked for.
+const forgetFormer = (version: string): string => `former as (
+      select last_number from subscriber
+      where id = $1 and state = 'deleted' and version < ${version} and channel not in ('alert', 'score')),
+    forgotten as (delete from delivery where subscriber = $1 and exists (select from former)),
+    seen as (
+      insert into websocket_client as w (subscriber, seen_number) select $1, last_number from former where last_number > 0
+      on conflict (subscriber) do update set seen_number = greatest(w.seen_number, excluded.seen_number))`;
+
 // `version <` guards each: two transactions that touch several resources can reach the stream in another order than
 // they changed this one.
 const check: Statement = {
   name: 'subscriber_check',
-  text: `insert into subscriber as s (id, channel, state, version, check_version)
+  text: `with ${forgetFormer('$2')}
+    insert into subscriber as s (id, channel, state, version, check_version)
     values ($1, 'rest-hook', 'requested', $2, $2)
     on conflict (id) do update set version = $2, check_version = $2, report = null,
       state = case when s.state = 'deleted' then 'requested' else s.state end
@@ -36,7 +47,8 @@ const firstHeartbeat = `case when $2 <> 'websocket' and ($11::jsonb ->> 'heartbe
 // The pause of a backoff ends with the activation: whoever reactivates has mended the receiver.
 const activate: Statement = {
   name: 'subscriber_activate',
-  text: `insert into subscriber as s (id, channel, state, version, criteria, endpoint, payload, header, ends_at, secret, host, topic, heartbeat_at)
+  text: `with ${forgetFormer('$3')}
+    insert into subscriber as s (id, channel, state, version, criteria, endpoint, payload, header, ends_at, secret, host, topic, heartbeat_at)
     values ($1, $2, 'active', $3, $4, $5, $6, $7, to_timestamp($8::float8 / 1000), $9, $10, $11, ${firstHeartbeat})
     on conflict (id) do update set channel = $2, state = 'active', version = $3, criteria = $4, endpoint = $5,
       payload = $6, header = $7, ends_at = to_timestamp($8::float8 / 1000), secret = $9, host = $10, topic = $11, heartbeat_at = ${firstHeartbeat},
@@ -48,7 +60,8 @@ const activate: Statement = {
 
 const stop: Statement = {
   name: 'subscriber_stop',
-  text: `insert into subscriber as s (id, channel, state, version, error)
+  text: `with ${forgetFormer('$2')}
+    insert into subscriber as s (id, channel, state, version, error)
     values ($1, case when $1 like 'alert:%' then 'alert' else 'rest-hook' end, $3, $2, $4)
     on conflict (id) do update set state = $3, version = $2, due_at = null, heartbeat_at = null, check_version = null, report = null,
       error = coalesce($4, s.error)

@@ -1,6 +1,6 @@
 // Equality keys: what an exact criterion asks for and what a resource offers, spelled the same, so that the
 // subscriptions a change can possibly match are found by hash and not by trying each one.
-import type { Criterion, IndexValue, SearchValue } from '#fhir-model';
+import { type Criterion, type IndexValue, type SearchValue, versionUrl } from '#fhir-model';
 
 /**
  * One key per alternative of the criterion; undefined when it is not an equality (a modifier, a range, a chain, a value
@@ -60,9 +60,12 @@ export function indexKeys(value: IndexValue, found: (key: string) => void): void
     found(key + ofCode(value.system ?? '', value.code));
     found(key + ofCode(undefined, value.code));
   } else if (value.kind === 'reference') {
-    if (value.id !== undefined) {
-      found(`${key}>${value.type ?? ''}/${value.id}`);
-      found(`${key}/${value.id}`);
+    const { type = '', id, version } = value;
+    if (id !== undefined) {
+      found(`${key}>${type}/${id}`);
+      found(`${key}/${id}`);
+      // What asks for one version is asked by its whole URL.
+      if (version !== undefined) found(`${key}@${versionUrl(type, id, version)}`);
     }
     // A canonical is found with and without its |version.
     for (const url of canonicalForms(value.url)) found(`${key}@${url}`);

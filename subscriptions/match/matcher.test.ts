@@ -192,3 +192,16 @@ test('of 10,000 subscriptions only those under a shared rare key are tried', () 
   // The one that matches, and the few that were filed under status or code before those were known to be frequent.
   assert.ok(tried <= 10, `${tried} tried`);
 });
+
+test('a reference to a version is found by that version and by what it is a version of', () => {
+  const matcher = matcherOf({
+    version: 'Observation?subject=Patient/p1/_history/3',
+    absolute: 'Observation?subject=http://me.example.org/fhir/Patient/p1/_history/3',
+    otherVersion: 'Observation?subject=Patient/p1/_history/2',
+    any: 'Observation?subject=Patient/p1',
+  });
+  const about = (reference: string) => ({ ...glucose, subject: { reference } });
+  assert.deepEqual(found(matcher, about('Patient/p1/_history/3')), ['any', 'version']);
+  assert.deepEqual(found(matcher, about('Patient/p1')), ['any']);
+  assert.deepEqual(found(matcher, about('http://me.example.org/fhir/Patient/p1/_history/3')), ['absolute']);
+});

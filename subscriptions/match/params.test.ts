@@ -1,5 +1,5 @@
-// Criteria that look at values of parameters they do not name: composites of https://hl7.org/fhir/R4/search.html#composite, and the
-// logic of https://hl7.org/fhir/R4/search_filter.html
+// Criteria that look at values of parameters they do not name: composites of https://hl7.org/fhir/R4/search.html#composite, the logic
+// of https://hl7.org/fhir/R4/search_filter.html, and identifiers of references, https://hl7.org/fhir/R4/search.html#modifiers
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Resource } from '#fhir-model';
@@ -17,6 +17,14 @@ const sequence = {
   ...{ resourceType: 'MolecularSequence', id: 'm', coordinateSystem: 0 },
   referenceSeq: { chromosome: { coding: [{ code: '1' }] }, windowStart: 10, windowEnd: 20 },
   variant: [{ start: 1, end: 2 }],
+} as Resource;
+
+const booking = {
+  ...{ resourceType: 'Appointment', id: 'a', status: 'booked' },
+  participant: [
+    { status: 'accepted', actor: { type: 'Patient', identifier: { system: 'http://h', value: 'M1' } } },
+    { status: 'accepted', actor: { reference: 'Practitioner/1', identifier: { value: 'D1' } } },
+  ],
 } as Resource;
 
 const cases: [Resource, { yes: string[]; no: string[] }][] = [
@@ -44,6 +52,19 @@ const cases: [Resource, { yes: string[]; no: string[] }][] = [
     },
   ],
   [
+    booking,
+    {
+      yes: [
+        'actor:identifier=http://h|M1',
+        'actor:identifier=D1,D2',
+        'patient:identifier=M1',
+        'practitioner:identifier=|D1',
+        'actor:identifier=M1&actor=Practitioner/1',
+      ],
+      no: ['actor:identifier=http://x|M1', 'actor:identifier=m1', 'patient:identifier=D1', 'patient:identifier=1'],
+    },
+  ],
+  [
     sequence,
     {
       yes: [
@@ -56,7 +77,7 @@ const cases: [Resource, { yes: string[]; no: string[] }][] = [
   ],
 ];
 
-test('composites and the logic of filters, one criterion by itself and among others', async () => {
+test('composites, the logic of filters and identifiers of references, one criterion by itself and among others', async () => {
   const rules = await testRules();
   for (const [resource, { yes, no }] of cases) {
     const type = resource.resourceType;

@@ -9,7 +9,7 @@ export function paramsOf({ criteria }: Pick<SearchQuery, 'criteria'>): Set<Searc
 }
 
 function add({ param, logic }: Criterion, found: Set<SearchParam>): void {
-  found.add(param);
+  found.add(readingOf(param));
   // The `or` and `not` of a _filter.
   for (const each of logic?.criteria ?? []) add(each, found);
   const { composite } = param;
@@ -20,4 +20,21 @@ function add({ param, logic }: Criterion, found: Set<SearchParam>): void {
   composite.within?.parts.forEach((expression, i) => {
     if (expression === undefined) found.add(composite.parts[i]!);
   });
+}
+
+const identifierSuffix = ':identifier';
+const references = new WeakMap<SearchParam, SearchParam>();
+
+/**
+ * What is searched by `subject:identifier` is found where references are read, not where tokens are. Nothing asks for the references
+ * themselves, so that they have no key of their own. https://hl7.org/fhir/R4/search.html#modifiers
+ */
+function readingOf(param: SearchParam): SearchParam {
+  if (!param.code.endsWith(identifierSuffix)) return param;
+  const known = references.get(param);
+  if (known) return known;
+  const code = param.code.slice(0, -identifierSuffix.length);
+  const made: SearchParam = { ...param, code, type: 'reference', key: Number.NaN };
+  references.set(param, made);
+  return made;
 }

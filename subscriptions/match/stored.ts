@@ -12,6 +12,11 @@ export interface StoredCriteria {
   search: string;
 }
 
+/** The same of other resources than the one that was changed. */
+export interface Elsewhere extends StoredCriteria {
+  ids: readonly string[];
+}
+
 /** Which of the resources with these ids meet the search as the store has them now. Throws CerebraError. */
 export type StoredSearch = (type: string, search: string, ids: readonly string[]) => Promise<ReadonlySet<string>>;
 
@@ -50,7 +55,7 @@ export async function keepMet(
 ): Promise<Met> {
   const failed = new Map<string, string>();
   const questions = questionsOf(matches, criteria);
-  if (questions.size === 0) return { kept: matches, failed };
+  if (questions.size === 0 && !matches.some(({ elsewhere }) => elsewhere)) return { kept: matches, failed };
   const open = [...questions.values()];
   const work = async () => {
     for (let one = open.pop(); one; one = open.pop()) {
@@ -59,11 +64,13 @@ export async function keepMet(
     }
   };
   await Promise.all(Array.from({ length: searchesAtOnce }, work));
-  const isMet = (one: StoredCriteria, { id }: Match['change']) => questions.get(keyOf(one))!.met.has(id);
-  const kept = matches.filter(({ subscriber, change, stored, oneOf, noneOf }) => {
+  const isMet = (one: StoredCriteria, { id }: { id: string }) => questions.get(keyOf(one))!.met.has(id);
+  const isThere = (one: Elsewhere) => one.ids.some((id) => isMet(one, { id }));
+  const kept = matches.filter(({ subscriber, change, stored, oneOf, noneOf, elsewhere }) => {
     const one = stored ?? criteria.get(subscriber);
-    if (!one && !oneOf && !noneOf) return true;
+    if (!one && !oneOf && !noneOf && !elsewhere) return true;
     if (failed.has(subscriber) || (one && !isMet(one, change))) return false;
+    if (elsewhere?.some((each) => !each.some(isThere))) return false;
     const isFound = (each: StoredCriteria) => isMet(each, change);
     return (oneOf?.some(isFound) ?? true) && !noneOf?.some(isFound);
   });
@@ -74,18 +81,20 @@ const keyOf = ({ type, search }: StoredCriteria): string => `${type}?${search}`;
 
 function questionsOf(matches: Match[], criteria: ReadonlyMap<string, StoredCriteria>): Map<string, Question> {
   const questions = new Map<string, Question>();
-  const ask = (one: StoredCriteria, { subscriber, change }: Match) => {
+  const ask = (one: StoredCriteria, subscriber: string, asked: readonly string[]) => {
     const key = keyOf(one);
     const question = questions.get(key) ?? { ...one, ids: new Set(), subscribers: new Set(), met: new Set() };
     questions.set(key, question);
-    question.ids.add(change.id);
+    for (const id of asked) question.ids.add(id);
     question.subscribers.add(subscriber);
   };
   for (const match of matches) {
-    const one = match.stored ?? criteria.get(match.subscriber);
-    if (one) ask(one, match);
-    for (const each of match.oneOf ?? []) ask(each, match);
-    for (const each of match.noneOf ?? []) ask(each, match);
+    const { subscriber, change } = match;
+    const one = match.stored ?? criteria.get(subscriber);
+    if (one) ask(one, subscriber, [change.id]);
+    for (const each of match.oneOf ?? []) ask(each, subscriber, [change.id]);
+    for (const each of match.noneOf ?? []) ask(each, subscriber, [change.id]);
+    for (const list of match.elsewhere ?? []) for (const each of list) ask(each, subscriber, each.ids);
   }
   return questions;
 }

@@ -13,6 +13,7 @@ import { askedOf, type TopicCatalogue } from './catalogue.ts';
 import type { CompiledTopic } from './compile.ts';
 import { carriesEvents, type EventPorts, eventOf, focusChanges, isEvent } from './events.ts';
 import { createOverdueTopics, type OverdueTopics } from './overdue.ts';
+import { type Group, tell } from './telling.ts';
 import type { States } from './trigger.ts';
 
 export interface TopicSubscriber {
@@ -56,19 +57,6 @@ export interface TopicMatchingOptions extends EventPorts {
 
 interface Evaluating extends TopicMatchingOptions {
   overdue: OverdueTopics;
-}
-
-/** Subscriptions that ask the same of one type of focus of one topic. */
-interface Group {
-  key: string;
-  /** As the Subscriptions name the topic. */
-  canonical: string;
-  topic: CompiledTopic;
-  type: string;
-  /** What the database has to decide; '' for nothing. */
-  stored: string;
-  /** Subscription.id → the instant from which it matches nothing. */
-  subscribers: Map<string, number>;
 }
 
 /** A topic and a change for which it is open whether it triggers. */
@@ -244,7 +232,7 @@ async function openBatch(opened: Opened, defines: boolean): Promise<TopicBatch> 
     match(change, current) {
       const subject = current ?? former.of(change);
       if (subject === undefined || subject === 'unread') return [];
-      const found = candidatesOf(options, opened.passing(subject, change.version), change, current);
+      const found = candidatesOf(options, opened.passing(subject, change.version), change, { subject, current });
       if (current === undefined || !wantsEvents(change.type)) return found;
       return eventCandidates({ ...opened, former }, change, current).then((events) => [...found, ...events]);
     },
@@ -338,7 +326,7 @@ function candidatesOf(
   options: Evaluating,
   groups: readonly Group[],
   change: Change,
-  current: Resource | undefined,
+  { subject, current }: { subject: Resource; current: Resource | undefined },
 ): Candidate[] {
   const decided = new Map<CompiledTopic, Pending>();
   const found: Candidate[] = [];
@@ -350,22 +338,9 @@ function candidatesOf(
       pending = { topic, change, current, verdict: decide(options, topic, states, change) };
       decided.set(topic, pending);
     }
-    if (pending.verdict !== false) tell(found, group, change, { pending });
+    if (pending.verdict !== false) tell(found, group, { ...options, change, subject }, { pending });
   }
   return found;
-}
-
-/** Adds those of the group, one by one: of 130,000 at once push() overflows the stack. */
-function tell(
-  found: Candidate[],
-  { subscribers, type, stored }: Group,
-  change: Change,
-  more: Partial<Candidate> = {},
-): void {
-  const asked = stored === '' ? {} : { stored: { type, search: stored } };
-  for (const [subscriber, endsMs] of subscribers) {
-    if (change.updatedMs < endsMs) found.push({ subscriber, change, ...asked, ...more });
-  }
 }
 
 async function eventCandidates(
@@ -393,7 +368,7 @@ async function eventCandidates(
       // The change itself has told it, or will when its turn comes, in whichever batch.
       if (verdict === true) continue;
       const unless = { topic, change, current: subject, verdict };
-      tell(found, group, change, isAsked(verdict) ? { unless } : {});
+      tell(found, group, { ...options, change, subject }, isAsked(verdict) ? { unless } : {});
     }
   }
   return found;

@@ -22,6 +22,7 @@ export interface OpenSockets<T extends Closeable> extends Iterable<T> {
 
 /** https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1; 1013: https://www.iana.org/assignments/websocket */
 export const closeCodes = {
+  normal: 1000,
   goingAway: 1001,
   unsupported: 1003,
   policy: 1008,
