@@ -311,6 +311,8 @@ export type OperationValue = string | number | boolean | JsonObject | OperationI
 export type OperationInput = ReadonlyMap<string, readonly OperationValue[]>;
 
 export interface OperationRequest {
+  /** It came with a body: browsers send one of these types to another origin only after they have asked that. */
+  posted?: true;
   /** The resource type in the URL, none at system level. */
   type?: string;
   /** The id in the URL, only at instance level. */
@@ -325,9 +327,10 @@ export interface OperationRequest {
   /**
    * The posted body where its type is one of `bodyTypes`, or the operation `takesText` (its type then is
    * application/fhir+json or application/fhir+xml): neither parsed nor checked. `rewritten`: it came in a Bundle, and its
-   * lines and columns are not those of what was sent.
+   * lines and columns are not those of what was sent. `bytes`: of an operation that `takesBytes`, where they are no UTF-8; the text
+   * is empty then.
    */
-  body?: { type: string; text: string; rewritten?: true };
+  body?: { type: string; text: string; bytes?: Buffer; rewritten?: true };
   scope: AccessScope;
   /** `Prefer: handling=strict`. */
   strict: boolean;
@@ -370,6 +373,8 @@ export interface OperationSpec {
   searchType?: string;
   /** Media types of bodies that the operation reads itself. */
   bodyTypes?: readonly string[];
+  /** Such a body may be in another character set than UTF-8. */
+  takesBytes?: boolean;
   /** It takes a body of any FHIR format as text, neither parsed nor checked: what is wrong in it is its answer. */
   takesText?: boolean;
   /** One that affects state can't be called with GET. */

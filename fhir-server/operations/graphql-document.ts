@@ -16,6 +16,8 @@ import {
 import { decimalText, isNumber, type Json, type JsonObject } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { fault, type Located, syntaxFault } from './graphql-faults.ts';
+import { isObject, jsonOf, type Sent } from './graphql-input.ts';
+import { isInputType } from './graphql-types.ts';
 
 /** The longest queries of applications have some 10,000. */
 const QUERY_CHARACTERS_MAX = 100_000;
@@ -36,8 +38,15 @@ export interface QueryDocument {
   operation: OperationDefinitionNode;
   fragments: ReadonlyMap<string, FragmentDefinitionNode>;
   /** What each variable stands for; undefined for one that has neither a value nor a default. */
-  variables: ReadonlyMap<string, Given | undefined>;
+  variables: Variables;
+  /** The same as JSON. */
+  sent: Sent;
 }
+
+/** An object, which only a resource may be given as. */
+const OBJECT = Symbol('object');
+
+type Variables = ReadonlyMap<string, Given | typeof OBJECT | undefined>;
 
 const OPENING = new Set<string>([TokenKind.BRACE_L, TokenKind.BRACKET_L, TokenKind.PAREN_L]);
 const CLOSING = new Set<string>([TokenKind.BRACE_R, TokenKind.BRACKET_R, TokenKind.PAREN_R]);
@@ -83,8 +92,8 @@ function chooseOperation(document: DocumentNode, name: string | undefined): Oper
   if (!first && name !== undefined) throw wrong(`The document has no operation '${name.slice(0, 80)}'`);
   if (!first) throw new CerebraError('invalid', 'The document has no query', { expression: ['query'] });
   if (more) throw wrong('The document has several operations: say in operationName which one is meant');
-  if (first.operation === 'query') return first;
-  throw fault('unsupported', `A ${first.operation} is not offered: $graphql answers queries`, first);
+  if (first.operation !== 'subscription') return first;
+  throw fault('unsupported', 'A subscription is not offered: $graphql answers queries and mutations', first);
 }
 
 /** Throws for a fragment that leads to itself. */
@@ -118,12 +127,12 @@ function fragmentsOf(document: DocumentNode): Map<string, FragmentDefinitionNode
 }
 
 /** The JSON of a variable as the value of an argument; undefined for what arguments here never are. */
-function givenOf(json: Json | undefined): Given | undefined {
+function givenOf(json: Json | undefined): Given | typeof OBJECT | undefined {
   if (json === null || typeof json === 'string' || typeof json === 'boolean') return json;
   if (isNumber(json)) return decimalText(json);
-  if (!Array.isArray(json)) return undefined;
+  if (!Array.isArray(json)) return json && OBJECT;
   const items = json.map(givenOf);
-  return items.every((item) => item !== undefined) ? (items as Given[]) : undefined;
+  return items.every((item) => item !== undefined && item !== OBJECT) ? (items as Given[]) : OBJECT;
 }
 
 const INTEGER = /^-?\d+$/;
@@ -136,6 +145,7 @@ function fits(type: TypeNode, json: Json): boolean {
   if (type.kind === 'ListType') return (Array.isArray(json) ? json : [json]).every((item) => fits(type.type, item));
   if (Array.isArray(json)) return false;
   const name = type.name.value;
+  if (isObject(json)) return isInputType(name);
   if (name === 'Boolean') return typeof json === 'boolean';
   if (name === 'Int') return isNumber(json) && INTEGER.test(decimalText(json));
   if (name === 'Float') return isNumber(json) && NUMBER.test(decimalText(json));
@@ -143,38 +153,37 @@ function fits(type: TypeNode, json: Json): boolean {
   return typeof json === 'string' || typeof json === 'boolean' || isNumber(json);
 }
 
-function variableOf(definition: VariableDefinitionNode, json: Json | undefined): Given | undefined {
+function variableOf(definition: VariableDefinitionNode, sent: Json | undefined): Json | undefined {
   const name = definition.variable.name.value;
-  if (json === undefined && definition.defaultValue) return argumentValue(definition.defaultValue, new Map());
+  const { defaultValue } = definition;
+  const json = sent === undefined && defaultValue ? jsonOf(defaultValue, new Map()) : sent;
   if (json === undefined) {
     if (definition.type.kind !== 'NonNullType') return undefined;
     throw fault('required', `The variable '$${name}' needs a value`, definition, name);
   }
-  const given = givenOf(json);
-  if (given === undefined || !fits(definition.type, json)) {
-    throw fault('invalid-parameter', `The value of the variable '$${name}' is not of its type`, definition, name);
-  }
-  return given;
+  if (fits(definition.type, json)) return json;
+  throw fault('invalid-parameter', `The value of the variable '$${name}' is not of its type`, definition, name);
 }
 
+const NO_OBJECT = 'This argument takes no object';
+
 /** The value as it stands in the query; undefined for a variable without a value. Throws for input objects. */
-export function argumentValue(
-  node: ValueNode,
-  variables: ReadonlyMap<string, Given | undefined>,
-  of: Located = node,
-): Given | undefined {
+export function argumentValue(node: ValueNode, variables: Variables, of: Located = node): Given | undefined {
   switch (node.kind) {
-    case 'Variable':
+    case 'Variable': {
       if (!variables.has(node.name.value)) {
         throw fault('invalid', `The variable '$${node.name.value}' is not defined by the operation`, node);
       }
-      return variables.get(node.name.value);
+      const given = variables.get(node.name.value);
+      if (given === OBJECT) throw fault('invalid-parameter', NO_OBJECT, of);
+      return given;
+    }
     case 'NullValue':
       return null;
     case 'ListValue':
       return node.values.map((item) => argumentValue(item, variables, of) ?? null);
     case 'ObjectValue':
-      throw fault('invalid-parameter', 'No argument here takes an object', of);
+      throw fault('invalid-parameter', NO_OBJECT, of);
     default:
       return node.value;
   }
@@ -185,11 +194,12 @@ export function readDocument({ query, variables, operationName }: QueryText): Qu
   const document = parseText(query);
   const fragments = fragmentsOf(document);
   const operation = chooseOperation(document, operationName);
-  const values = new Map<string, Given | undefined>();
+  const sent = new Map<string, Json | undefined>();
   for (const definition of operation.variableDefinitions ?? []) {
     const name = definition.variable.name.value;
-    if (values.has(name)) throw fault('invalid', `Two variables are named '$${name}'`, definition);
-    values.set(name, variableOf(definition, Object.hasOwn(variables, name) ? variables[name] : undefined));
+    if (sent.has(name)) throw fault('invalid', `Two variables are named '$${name}'`, definition);
+    sent.set(name, variableOf(definition, Object.hasOwn(variables, name) ? variables[name] : undefined));
   }
-  return { operation, fragments, variables: values };
+  const values = new Map([...sent].map(([name, json]) => [name, givenOf(json)] as const));
+  return { operation, fragments, variables: values, sent };
 }

@@ -32,6 +32,17 @@ export function fault(code: ErrorCode, text: string, node: Located, name?: strin
   return error;
 }
 
+const paths = new WeakMap<object, readonly string[]>();
+
+/** The error, of the field of the answer that it has left without a value. */
+export function atPath(error: unknown, path: readonly string[], node: Located): unknown {
+  if (typeof error === 'object' && error !== null) paths.set(error, path);
+  return placedAt(error, node);
+}
+
+const pathOf = (error: unknown): readonly string[] | undefined =>
+  typeof error === 'object' && error !== null ? paths.get(error) : undefined;
+
 /** In the order of the query. */
 export function byPlace(errors: readonly CerebraError[]): CerebraError[] {
   const none = { line: 0, column: 0 };
@@ -50,16 +61,18 @@ export function syntaxFault(message: string, location: Location | undefined): Ce
 function errorElement(error: unknown): object {
   const issues = issuesOf(error);
   const location = isCerebraError(error) ? places.get(error) : undefined;
+  const path = pathOf(error);
   return {
     message: issues[0]?.diagnostics ?? 'The query failed',
     ...(location ? { locations: [location] } : {}),
+    ...(path ? { path } : {}),
     extensions: { resource: operationOutcome(issues) },
   };
 }
 
-/** The body of a response that has no data. */
-export const errorsText = (errors: readonly unknown[]): string =>
-  stringify({ data: null, errors: errors.map(errorElement) });
+/** The body of a response that has no data, or, as text, those of some of its fields. */
+export const errorsText = (errors: readonly unknown[], data = 'null'): string =>
+  `{"data":${data},"errors":${stringify(errors.map(errorElement))}}`;
 
 /** The HTTP status of a query that failed with these. */
 export const statusOf = ([first]: readonly unknown[]): number => (isCerebraError(first) ? first.status : 500);

@@ -211,19 +211,26 @@ async function searchUpTo(loader: Loader, open: Open, plan: SearchPlan, pairs: [
 
 const tooManyMatches = (open: Open, limit: number): CerebraError => {
   const { type } = open.entry.plan.search!;
-  const text = `There are more than ${limit} matches: narrow the search, give _count, or page through ${type}Connection`;
+  const text = `There are more than ${limit} matches: narrow the search, give a _count that is smaller, or page through ${type}Connection`;
   return cannot(open, 'too-costly', text);
 };
 
-/** A list alone, or with a `_count` of its own. */
+/**
+ * A list alone, or with a `_count` of its own, which is that of what a `fhirpath` or a version of a canonical URL leaves: the
+ * expression is evaluated "on all the possible matches".
+ */
 async function fillList(loader: Loader, open: Open): Promise<void> {
+  const { core, run } = loader;
   const plan = open.entry.plan.search!;
-  const { searchCountMax } = loader.core.limits;
-  const limit = Math.min(plan.count ?? searchCountMax, searchCountMax);
-  const { found, more } = await searchUpTo(loader, open, plan, referencePairs(loader.core, plan, [open]), limit);
+  const { searchCountMax } = core.limits;
+  const { count = searchCountMax + 1 } = plan;
+  const isFiltered = plan.path !== undefined || (plan.reference !== undefined && canonicalOf(core, open) !== undefined);
+  const limit = isFiltered ? searchCountMax : Math.min(count, searchCountMax);
+  const { found, more } = await searchUpTo(loader, open, plan, referencePairs(core, plan, [open]), limit);
+  const kept = resourcesPassing(run, plan.path, meant(loader, open, found)).slice(0, count);
   // "Rather than silently filtering the list": https://hl7.org/fhir/R4/graphql.html#searching
-  if (more && plan.count === undefined) throw tooManyMatches(open, limit);
-  fill(loader.run, open, resourcesPassing(loader.run, plan.path, meant(loader, open, found)));
+  if (more && kept.length < count) throw tooManyMatches(open, limit);
+  fill(run, open, kept);
 }
 
 /** Of what a search found: what does refer to each of these resources. */

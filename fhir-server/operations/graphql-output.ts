@@ -1,6 +1,6 @@
 // The answer to a query, put together from what was found: https://hl7.org/fhir/R4/graphql.html#flattening. An element that
 // is not there is left out, as FHIR's JSON does.
-import type { Json } from '#fhir-model';
+import { type Json, stringify } from '#fhir-model';
 import { fault } from './graphql-faults.ts';
 import type { FieldPlan } from './graphql-plan.ts';
 import type { Entry, Item } from './graphql-select.ts';
@@ -59,7 +59,19 @@ function addEntry(slots: Slots, entry: Entry, inherited: boolean, suffix: string
   }
 }
 
-const valueOfItem = ({ scalar, entries }: Item): Json => (entries ? objectOf(entries) : (scalar ?? null));
+const finished = new WeakMap<object, string>();
+
+/** Stands for a value whose text there is already. */
+function textMark(text: string): Json {
+  const mark = {};
+  finished.set(mark, text);
+  return mark;
+}
+
+function valueOfItem({ scalar, entries, text }: Item): Json {
+  if (text !== undefined) return textMark(text);
+  return entries ? objectOf(entries) : (scalar ?? null);
+}
 
 function addEntries(slots: Slots, entries: readonly Entry[], inherited: boolean, suffix: string): void {
   for (const entry of entries) addEntry(slots, entry, inherited, suffix);
@@ -75,4 +87,15 @@ export function objectOf(entries: readonly Entry[]): Json {
     else if (values.length > 0) object[key] = values[0]!;
   }
   return object;
+}
+
+const isObject = (value: Json | undefined): value is object & Json => typeof value === 'object' && value !== null;
+
+/** The text of `data`. */
+export function dataText(entries: readonly Entry[]): string {
+  const fields = Object.entries(objectOf(entries) as Record<string, Json>).map(([key, value]) => {
+    const text = isObject(value) ? finished.get(value) : undefined;
+    return `${JSON.stringify(key)}:${text ?? stringify(value)}`;
+  });
+  return `{${fields.join(',')}}`;
 }

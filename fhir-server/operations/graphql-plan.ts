@@ -3,8 +3,11 @@
 import type { FieldNode, SelectionNode } from 'graphql';
 import { type CerebraError, isCerebraError } from '#platform';
 import type { Core } from '../interactions/core.ts';
+import { type Change, readChange } from './graphql-change-plan.ts';
 import type { QueryDocument } from './graphql-document.ts';
 import { byPlace, fault } from './graphql-faults.ts';
+import { isMetaType } from './graphql-meta-types.ts';
+import { assertMetaArguments, assertPlain, assertVariables } from './graphql-plan-checks.ts';
 import { countArgument, planSearch, type SearchPlan } from './graphql-search.ts';
 import {
   type Argued,
@@ -19,11 +22,14 @@ import {
   type Scene,
   variantsOf,
 } from './graphql-selections.ts';
-import { type Field, fieldsOf, QUERY, searchName } from './graphql-types.ts';
+import { changeName, type Field, fieldsOf, MUTATION, QUERY, searchName } from './graphql-types.ts';
 
 /** Fields within each other. */
 export const DEPTH_MAX = 20;
 const FAULTS_MAX = 10;
+
+/** Changes of one mutation. */
+const CHANGES_MAX = 100;
 
 /** Which elements of a list are meant. */
 export interface Choice {
@@ -39,7 +45,7 @@ export interface FieldPlan {
   key: string;
   name: string;
   node: FieldNode;
-  what: 'element' | 'typename' | 'reference' | 'search' | 'read';
+  what: 'element' | 'typename' | 'reference' | 'search' | 'read' | 'schema' | 'change';
   /** What it is, by the type of the object that has it; on other types there is no such field. */
   defs: ReadonlyMap<string, Field>;
   directives: Directives;
@@ -47,8 +53,9 @@ export interface FieldPlan {
   /** Of `resource`: the one type that is wanted, and whether it may be missing. */
   wanted?: { type?: string; optional: boolean };
   search?: SearchPlan;
-  /** Of a single resource by id. */
+  /** Of a single resource its id, of `__type` the name. */
   id?: string;
+  change?: Change;
   fields: readonly FieldPlan[];
 }
 
@@ -57,7 +64,7 @@ function attempt<T>(context: Context, work: () => T[]): T[] {
   try {
     return work();
   } catch (error) {
-    if (!isCerebraError(error) || error.code === 'too-costly') throw error;
+    if (!isCerebraError(error) || error.code === 'too-costly' || error.code === 'too-large') throw error;
     context.faults.push(error);
     return [];
   }
@@ -69,16 +76,20 @@ function planFields(context: Context, scene: Scene, selections: readonly Selecti
     throw fault('too-costly', `A query may be ${DEPTH_MAX} fields deep`, selections[0]!);
   }
   attempt(context, () => {
-    expand(context, scene.types, selections, found);
+    expand(context, scene, selections, found);
     return [];
   });
+  const others = scene.open ? found.flatMap(({ types }) => types.filter((type) => !scene.types.includes(type))) : [];
+  const all = others.length > 0 ? [...new Set([...scene.types, ...others])] : scene.types;
   const groups = Map.groupBy(found, ({ node }) => node.alias?.value ?? node.name.value);
   return [...groups]
-    .flatMap(([key, all]) =>
+    .flatMap(([key, some]) =>
       attempt(context, () =>
-        partitions(scene.types, all).flatMap(({ types, nodes }) =>
+        partitions(all, some).flatMap(({ types, nodes }) =>
           variantsOf(nodes).flatMap((variant) =>
-            context.faults.length < FAULTS_MAX ? planField(context, { ...scene, types }, key, variant) : [],
+            context.faults.length < FAULTS_MAX
+              ? planField(context, { ...scene, types, open: false }, key, variant)
+              : [],
           ),
         ),
       ),
@@ -103,7 +114,8 @@ function planField(context: Context, scene: Scene, key: string, nodes: FieldNode
   const name = node.name.value;
   const { definitions } = context.core;
   if (name === '__typename') return [typenameField(context, scene, key, node)];
-  if (name === '__schema' || name === '__type') throw fault('not-implemented', introspection, node, name);
+  if (name === '__schema' || name === '__type') return [schemaField(context, scene, key, nodes)];
+  if (scene.types[0] === MUTATION) return [changeField(context, scene, key, nodes)];
   if (scene.types.includes('Reference') && name === 'resource') return [referenceField(context, scene, key, nodes)];
   if (scene.types[0] === QUERY && definitions.isResourceType(name)) return [readField(context, scene, key, nodes)];
   const search = searchName(definitions, name);
@@ -113,13 +125,47 @@ function planField(context: Context, scene: Scene, key: string, nodes: FieldNode
   return [elementField(context, scene, key, nodes)];
 }
 
-const introspection =
-  'Introspection is not offered: the types are those of FHIR R4, the fields those of their definitions and of searches';
-
 function typenameField(context: Context, { types }: Scene, key: string, node: FieldNode): FieldPlan {
   if (node.selectionSet || node.arguments?.length) throw fault('invalid', '__typename is a name', node, '__typename');
   const defs = new Map(types.map((type): [string, Field] => [type, { type: 'string', list: false, primitive: true }]));
   return { key, name: '__typename', node, what: 'typename', defs, directives: directivesOf(context, node), fields: [] };
+}
+
+/** https://hl7.org/fhir/R4/graphql.html#mutations */
+function changeField(context: Context, scene: Scene, key: string, nodes: FieldNode[]): FieldPlan {
+  const node = nodes[0]!;
+  const name = node.name.value;
+  const asked = changeName(context.core.definitions, name);
+  if (!asked) throw fault('invalid', `Mutation has no field '${name.slice(0, 80)}'`, node, name);
+  const { type } = asked;
+  assertAsked(context, type, node);
+  const directives = directivesOf(context, node);
+  assertPlain(directives, node);
+  const change = readChange(context, node, asked);
+  // What is deleted has no fields left; as it is of type Patient, GraphQL's clients have to ask for some.
+  const isBare = change.method === 'DELETE' && selectionsOf(nodes).length === 0;
+  const fields = isBare ? [] : fieldsBelow(context, { ...scene, types: [type] }, nodes, type);
+  const defs = new Map<string, Field>([[MUTATION, { type, list: false, primitive: false }]]);
+  return { key, name, node, what: 'change', defs, directives, change, fields };
+}
+
+/** https://spec.graphql.org/October2021/#sec-Schema-Introspection */
+function schemaField(context: Context, scene: Scene, key: string, nodes: FieldNode[]): FieldPlan {
+  const node = nodes[0]!;
+  const name = node.name.value;
+  const [root] = scene.types;
+  if (scene.depth > 1 || root === MUTATION) throw fault('invalid', `'${name}' is for the root of a query`, node, name);
+  const directives = directivesOf(context, node);
+  assertPlain(directives, node);
+  const [argument, more] = argumentsOf(context, node);
+  const wanted =
+    name === '__type' ? argument?.node.name.value === 'name' && typeof argument.given === 'string' : !argument;
+  if (!wanted || more)
+    throw fault('invalid', "'__type' has the argument name, a string, '__schema' has none", node, name);
+  const type = name === '__type' ? '__Type' : '__Schema';
+  const defs = new Map<string, Field>([[root!, { type, list: false, primitive: false }]]);
+  const fields = fieldsBelow(context, { ...scene, types: [type] }, nodes, type);
+  return { key, name, node, what: 'schema', defs, directives, id: String(argument?.given), fields };
 }
 
 const isResource = (context: Context, type: string): boolean => context.core.definitions.isResourceType(type);
@@ -160,7 +206,7 @@ function referenceField(context: Context, scene: Scene, key: string, nodes: Fiel
     }
   }
   const def: Field = { type: 'Resource', list: false, primitive: false };
-  const fields = fieldsBelow(context, { ...scene, types, targets: undefined }, nodes, 'Resource');
+  const fields = fieldsBelow(context, { ...scene, types, targets: undefined, open: true }, nodes, 'Resource');
   const directives = directivesOf(context, node);
   return {
     key,
@@ -178,7 +224,11 @@ function referenceField(context: Context, scene: Scene, key: string, nodes: Fiel
 function assertAsked(context: Context, type: string, node: FieldNode): void {
   const { only } = context;
   if (only === undefined || type === only) return;
-  throw fault('invalid', `A query at ${only}/$graphql is about ${only}: ask for ${type} at [base]/$graphql`, node);
+  throw fault(
+    'invalid',
+    `What is asked at ${only}/$graphql is about ${only}: ask for ${type} at [base]/$graphql`,
+    node,
+  );
 }
 
 function readField(context: Context, scene: Scene, key: string, nodes: FieldNode[]): FieldPlan {
@@ -255,7 +305,12 @@ function choiceOf(context: Context, types: readonly string[], args: readonly Arg
     else if (name === '_offset') choice.offset = countArgument(node, given);
     else if (name === 'fhirpath' && typeof given === 'string') choice.path = given;
     else {
-      const texts = (Array.isArray(given) ? given : [given]).map(String);
+      const items = Array.isArray(given) ? given : [given];
+      // As text, null would be looked for, and nothing found.
+      if (items.some((item) => item === null || Array.isArray(item))) {
+        throw fault('invalid-parameter', `'${name.slice(0, 80)}' takes a value, or an array of values`, node, name);
+      }
+      const texts = items.map(String);
       const known = types.some((type) => fieldsOf(context.core.definitions, type).get(name)?.primitive);
       if (!known || name === 'fhirpath') {
         const text = `There is no argument '${name.slice(0, 80)}': there are fhirpath, _offset, _count and the primitive fields of ${listed(types)}`;
@@ -275,6 +330,8 @@ function elementField(context: Context, scene: Scene, key: string, nodes: FieldN
   if (defs.size === 0) return { ...plan, fields: [] };
   const args = argumentsOf(context, node);
   const found = [...defs.values()];
+  const isMeta = isMetaType(scene.types[0]!);
+  if (isMeta) assertPlain(directives, node);
   if (found[0]!.primitive) {
     if (args.length > 0) throw fault('invalid', `'${plan.name}' is a primitive: it has no arguments`, node, plan.name);
     if (directives.flatten || directives.slice !== undefined) {
@@ -284,7 +341,8 @@ function elementField(context: Context, scene: Scene, key: string, nodes: FieldN
   }
   const types = [...new Set(found.flatMap(({ type }) => concrete(context, type)))];
   const targets = targetsOf(found);
-  const choice = choiceOf(context, types, args);
+  if (isMeta) assertMetaArguments(args);
+  const choice = isMeta ? undefined : choiceOf(context, types, args);
   const fields = fieldsBelow(context, { ...scene, types, targets }, nodes, found[0]!.type);
   return { ...plan, ...(choice ? { choice } : {}), fields };
 }
@@ -307,12 +365,17 @@ export interface QueryPlan {
 
 /** The plan of a query on a resource of that type, or on `QUERY`; `only`: the type that a query at type level is about. */
 export function planQuery(core: Core, document: QueryDocument, type: string, only?: string): QueryPlan {
-  const context: Context = { core, document, count: 0, faults: [], ...(only === undefined ? {} : { only }) };
+  const begun = { count: 0, faults: [], sizes: new Map(), sent: 0 };
+  const context: Context = { core, document, ...begun, ...(only === undefined ? {} : { only }) };
   const { operation } = document;
   const fields = attempt(context, () => {
+    assertVariables(core.definitions, operation.variableDefinitions ?? []);
     const [directive] = operation.directives ?? [];
     if (directive) throw fault('invalid', `@${directive.name.value} can't stand at a query`, directive);
-    return planFields(context, { types: [type], targets: undefined, depth: 1 }, operation.selectionSet.selections);
+    const root = operation.operation === 'mutation' ? MUTATION : type;
+    const all = planFields(context, { types: [root], targets: undefined, depth: 1 }, operation.selectionSet.selections);
+    if (root !== MUTATION || all.length <= CHANGES_MAX) return all;
+    throw fault('too-costly', `A mutation may have ${CHANGES_MAX} fields`, operation);
   });
   return { fields, faults: byPlace(context.faults).slice(0, FAULTS_MAX) };
 }

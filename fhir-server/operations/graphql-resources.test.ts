@@ -40,6 +40,19 @@ describe('references', () => {
     });
   });
 
+  test('by one fragment for references to different types, as the schema has it', () =>
+    assertData(
+      ofPatient(`{ managingOrganization { ...R } generalPractitioner { ...R } }
+        fragment R on Reference { resource { __typename ... on Practitioner { gender } ... on Organization { name } ... on Slot { id } } }`),
+      {
+        managingOrganization: { resource: { __typename: 'Organization', name: 'Inside' } },
+        generalPractitioner: [
+          { resource: { __typename: 'Practitioner', gender: 'female' } },
+          { resource: { __typename: 'Organization', name: 'Outside' } },
+        ],
+      },
+    ));
+
   test('a field that only some of the types have', () =>
     assertData(ofPatient('{ generalPractitioner { resource { id gender } } }'), {
       generalPractitioner: [{ resource: { id: 'd1', gender: 'female' } }, { resource: { id: 'o1' } }],
@@ -110,6 +123,18 @@ describe('searches', () => {
   test('fhirpath on the matches', () =>
     assertData(ask(`{ ConditionList(fhirpath: "code.text = 'other'") { id } }`), { ConditionList: [{ id: 'c06' }] }));
 
+  test('fhirpath is evaluated on all matches, _count is that of what it leaves', async () => {
+    const other = `fhirpath: "code.text = 'other'"`;
+    await assertData(ask(`{ ConditionList(${other}, _count: 1, _sort: _id) { id } }`), {
+      ConditionList: [{ id: 'c06' }],
+    });
+    const small = { ...core, limits: { ...core.limits, searchCountMax: 3 } };
+    const among = (args: string) => askAt(small, `{ ConditionList(${args}, _sort: _id) { id } }`);
+    await assertError(among(`${other}, _count: 1`), 400, 'too-costly', /more than 3 matches/);
+    const first = [{ id: 'c01' }, { id: 'c02' }];
+    await assertData(among('fhirpath: "code.exists()", _count: 2'), { ConditionList: first });
+  });
+
   test('reverse references of one resource, and of many with one search', async () => {
     await assertData(ofPatient('{ id ConditionList(_reference: patient, _sort: "recorded-date", _count: 2) { id } }'), {
       id: 'p1',
@@ -147,6 +172,12 @@ describe('searches', () => {
         { id: 'q2', QuestionnaireResponseList: ofSecond },
       ],
     });
+    await assertData(
+      ask(`{ ${list.replace('_sort: _id', '_sort: "-_id", _count: 1')} }`, { type: 'Questionnaire', id: 'q1' }),
+      {
+        QuestionnaireResponseList: [{ id: 'r1' }],
+      },
+    );
     const page = 'QuestionnaireResponseConnection(_reference: questionnaire, _sort: _id) { edges { resource { id } } }';
     await assertData(ask(`{ ${page} }`, { type: 'Questionnaire', id: 'q2' }), {
       QuestionnaireResponseConnection: { edges: ofSecond.map((resource) => ({ resource })) },
@@ -224,6 +255,9 @@ describe('searches', () => {
     const run = (query: string) => askAt(small, query);
     await assertError(run('{ ConditionList { id } }'), 400, 'too-costly', /more than 3 matches.*ConditionConnection/);
     await assertData(run('{ ConditionList(patient: "p2") { id } }'), { ConditionList: [{ id: 'c06' }] });
+    await assertError(run('{ ConditionList(_count: 4) { id } }'), 400, 'too-costly', /more than 3 matches/);
+    const three = [{ id: 'c01' }, { id: 'c02' }, { id: 'c03' }];
+    await assertData(run('{ ConditionList(_count: 3, _sort: _id) { id } }'), { ConditionList: three });
     await assertError(
       run('{ PatientList { ConditionList(_reference: patient) { id } } }'),
       400,

@@ -32,7 +32,7 @@ export interface SearchPlan {
 const RESULT_ARGUMENTS = new Set(['_sort', '_filter', '_list', '_query']);
 
 /** `clinical_status` → `clinical-status`, `_lastUpdated` as it is: GraphQL's names have no hyphens. */
-function codeOf(core: Core, type: string, name: string): string | undefined {
+export function codeOf(core: Core, type: string, name: string): string | undefined {
   const hyphened = name.replace(/(?!^)_/g, '-');
   if (RESULT_ARGUMENTS.has(name)) return name;
   return [name, hyphened].find((code) => core.parameters.get(type, code));

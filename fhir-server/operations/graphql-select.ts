@@ -34,6 +34,8 @@ export interface Item {
   suffix: string;
   scalar?: Json;
   entries?: Entry[];
+  /** Finished, of what is no data. */
+  text?: string;
 }
 
 /** A field that is there. */

@@ -33,6 +33,9 @@ export interface Context {
   only?: string;
   count: number;
   faults: CerebraError[];
+  /** Characters of variables, and what those in resources come to. */
+  sizes: Map<string, number>;
+  sent: number;
 }
 
 /** Types that an object may have, and what references in it may lead to; undefined: anything. */
@@ -40,6 +43,8 @@ export interface Scene {
   types: readonly string[];
   targets: readonly string[] | undefined;
   depth: number;
+  /** It is a Resource, of the schema's interface: fragments on other types than those expected here are about nothing. */
+  open?: boolean;
 }
 
 export interface Occurrence {
@@ -104,28 +109,29 @@ function fragmentOf(context: Context, node: Exclude<SelectionNode, FieldNode>): 
   return found;
 }
 
-function narrowed(context: Context, { typeCondition }: Fragment, types: readonly string[]): readonly string[] {
-  if (!typeCondition) return types;
+function narrowed(context: Context, { typeCondition }: Fragment, scene: Kinds): Kinds {
+  if (!typeCondition) return scene;
+  const { types, open = false } = scene;
   const name = typeCondition.name.value;
-  const kept = types.filter((type) => isA(context.core.definitions, type, name));
-  if (kept.length > 0) return kept;
+  const { definitions } = context.core;
+  const among = (some: readonly string[]) => some.filter((type) => isA(definitions, type, name));
+  const kept = among(types);
+  const found = kept.length === 0 && open ? among(definitions.resourceTypes) : kept;
+  if (found.length > 0) return { types: found, open: open && !definitions.isResourceType(name) };
   throw fault('invalid', `'on ${name.slice(0, 80)}' can't be true here: this is ${listed(types)}`, typeCondition);
 }
 
+type Kinds = Pick<Scene, 'types' | 'open'>;
+
 /** All fields of the selections, fragments opened. */
-export function expand(
-  context: Context,
-  types: readonly string[],
-  selections: readonly SelectionNode[],
-  into: Occurrence[],
-): void {
+export function expand(context: Context, kinds: Kinds, selections: readonly SelectionNode[], into: Occurrence[]): void {
   for (const node of selections) {
     if (++context.count > FIELDS_MAX) throw fault('too-costly', `A query may have ${FIELDS_MAX} fields`, node);
     if (!isIncluded(context, node)) continue;
-    if (node.kind === 'Field') into.push({ node, types });
+    if (node.kind === 'Field') into.push({ node, types: kinds.types });
     else {
       const fragment = fragmentOf(context, node);
-      expand(context, narrowed(context, fragment, types), fragment.selectionSet.selections, into);
+      expand(context, narrowed(context, fragment, kinds), fragment.selectionSet.selections, into);
     }
   }
 }

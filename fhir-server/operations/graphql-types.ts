@@ -1,6 +1,7 @@
 // The fields of each type: https://hl7.org/fhir/R4/graphql.html#fields. They are those of R4's definitions, under the
 // names that they have in JSON, and those of searches; nothing is built of them before a query asks for the type.
 import type { Definitions, ElementDefinition } from '#fhir-model';
+import { isMetaType, metaFields } from './graphql-meta-types.ts';
 
 export interface Field {
   /** `HumanName`, `Patient.contact`, `code`; `Resource` for any resource, `PatientConnection` and `PatientEdge` of searches. */
@@ -15,6 +16,8 @@ type Fields = ReadonlyMap<string, Field>;
 
 /** The root of a query that is not about one resource. */
 export const QUERY = 'Query';
+/** The root of a mutation. */
+export const MUTATION = 'Mutation';
 
 const capitalized = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1);
 
@@ -70,6 +73,7 @@ export function searchName(
 }
 
 function fieldsOfType(definitions: Definitions, type: string): Fields {
+  if (isMetaType(type)) return metaFields(type);
   if (definitions.type(type)) return elementFields(definitions, type);
   const search = searchName(definitions, type);
   if (search?.form === 'Connection') return connectionFields(search.type);
@@ -85,6 +89,29 @@ export function fieldsOf(definitions: Definitions, type: string): Fields {
   const fields = byType.get(type) ?? fieldsOfType(definitions, type);
   byType.set(type, fields);
   return fields;
+}
+
+/** Whether variables of this type are objects: `PatientInput`, `Task_Input`. */
+export const isInputType = (name: string): boolean => /_?Input$/.test(name);
+
+/** GraphQL's own, and those of search parameters: https://hl7.org/fhir/R4/search.html#ptypes */
+const SCALARS = new Set([
+  ...['Boolean', 'String', 'Int', 'Float', 'ID'],
+  ...['number', 'date', 'token', 'reference', 'composite', 'quantity', 'uri', 'special'],
+]);
+
+/** Whether a variable may have the type: a scalar, any primitive of FHIR, or the input type of one of its types. */
+export const isInput = (definitions: Definitions, name: string): boolean =>
+  SCALARS.has(name) || isInputType(name) || definitions.type(name)?.kind === 'primitive';
+
+/** `Patient` and `Create` of `PatientCreate`: https://hl7.org/fhir/R4/graphql.html#mutations */
+export function changeName(
+  definitions: Definitions,
+  name: string,
+): { type: string; change: 'Create' | 'Update' | 'Delete' } | undefined {
+  const [, type = '', change] = /^([A-Z][A-Za-z]*?)(Create|Update|Delete)$/.exec(name) ?? [];
+  if (!change || !definitions.isResourceType(type)) return undefined;
+  return { type, change: change as 'Create' | 'Update' | 'Delete' };
 }
 
 /** Whether a fragment `on name` is about the type: its own name, or that of a type it derives from. */

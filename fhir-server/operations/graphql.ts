@@ -12,7 +12,7 @@ export const graphqlOperation = (core: Core, parts: OperationParts): OperationSp
   name: 'graphql',
   title: 'Execute a graphql statement',
   description:
-    'Answers a GraphQL query on a resource, on resources of a type, or on all: application/json, or application/graphql, may be posted as well',
+    'Answers a GraphQL query on a resource, on resources of a type, or on all, and carries out mutations but on one resource: application/json, or application/graphql, may be posted as well; a mutation comes in the body',
   url: 'http://hl7.org/fhir/OperationDefinition/Resource-graphql',
   type: true,
   system: true,

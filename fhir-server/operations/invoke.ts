@@ -5,6 +5,7 @@ import {
   type Json,
   type OperationAnswer,
   type OperationInput,
+  type OperationRequest,
   type OperationSpec,
   type Resource,
   stringify,
@@ -31,7 +32,7 @@ export interface OperationCall {
   pairs: readonly [string, string][];
   resource?: Resource;
   /** Instead of `resource`, for an operation that reads its body itself. */
-  body?: { type: string; text: string; rewritten?: true };
+  body?: NonNullable<OperationRequest['body']>;
   scope: AccessScope;
   strict: boolean;
   ifMatch?: string;
@@ -152,6 +153,7 @@ export async function invoke(core: Core, call: OperationCall): Promise<Operation
   const { type, id, version } = target;
   const form = call.pairs.filter(([name]) => FORM.has(name));
   const answer = await spec.run({
+    ...(call.body || call.resource ? { posted: true } : {}),
     ...(type === undefined ? {} : { type }),
     ...(id === undefined ? {} : { id }),
     ...(version === undefined ? {} : { version }),
