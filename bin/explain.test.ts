@@ -7,7 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { createSecureContext, TLSSocket } from 'node:tls';
-import { connectDb, readConfig } from '#platform';
+import { CerebraError, connectDb, readConfig } from '#platform';
 import { testLog } from '#platform/testing';
 import { explain } from './explain.ts';
 
@@ -94,4 +94,16 @@ test('a file of DATABASE_URL that is not there is told by its parameter', async 
   const more = '?sslmode=verify-full&sslrootcert=/nowhere/ca.crt';
   const { text } = await failure(t, (socket) => socket.destroy(), { more });
   assert.equal(text, 'DATABASE_URL names a file with sslrootcert that cannot be read (ENOENT): /nowhere/ca.crt');
+});
+
+test('embedded PostgreSQL that ended while the database was migrated: where it says why', () => {
+  const gone = new CerebraError('unavailable', 'The database is not available');
+  const error = new CerebraError('internal', 'Migration 0001_store.sql failed: The database is not available', {
+    cause: gone,
+  });
+  const log = path.resolve('/somewhere/postgres/postgres.log');
+  assert.equal(
+    explain(error, readConfig({ DATA_DIR: '/somewhere' })),
+    `Migration 0001_store.sql failed: The database is not available: the end of ${log} tells why`,
+  );
 });

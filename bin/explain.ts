@@ -1,4 +1,5 @@
 // Why a start failed, in words for whoever sits at the terminal: what is wrong, and which variable changes it.
+import path from 'node:path';
 import { type Config, isCerebraError, sqlState } from '#platform';
 
 interface SystemError extends Error {
@@ -11,7 +12,7 @@ interface SystemError extends Error {
 
 /** One sentence where the cause is known; anything else with its stack. Never a password. */
 export function explain(error: unknown, config?: Config): string {
-  const known = config && (portFault(error, config) ?? databaseFault(error, config));
+  const known = config && (portFault(error, config) ?? databaseFault(error, config) ?? embeddedFault(error, config));
   if (known !== undefined) return known;
   if (isCerebraError(error)) return error.message;
   if (!(error instanceof Error)) return String(error);
@@ -74,6 +75,14 @@ function databaseFault(error: unknown, { DATABASE_URL }: Config): string | undef
   // Where a name has several addresses Node's error has no message of its own.
   const { message, code } = all.find((one) => !isCerebraError(one)) ?? all[0]!;
   return `${database} cannot be reached: ${message || code}`;
+}
+
+// A full disk ends PostgreSQL in the middle of its first migration; what it says of that stands in its own log.
+function embeddedFault(error: unknown, { DATABASE_URL, DATA_DIR }: Config): string | undefined {
+  if (DATABASE_URL !== undefined || !isCerebraError(error)) return undefined;
+  if (error.message.includes('postgres.log')) return undefined;
+  if (![...causes(error)].some((one) => isCerebraError(one, 'unavailable'))) return undefined;
+  return `${error.message}: the end of ${path.resolve(DATA_DIR, 'postgres/postgres.log')} tells why`;
 }
 
 const fileParameters = ['sslrootcert', 'sslcert', 'sslkey'];

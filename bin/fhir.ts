@@ -1,7 +1,7 @@
 // The FHIR server as the configuration wants it.
 import { type AccessScope, loadDefinitions } from '#fhir-model';
 import { createFhirServer, type FhirServer, type FhirServerParts } from '#fhir-server';
-import { type Config, type Db, type Jobs, type Log, type Metrics, systemClock } from '#platform';
+import { type Config, type Db, type Jobs, type Log, listOf, type Metrics, systemClock } from '#platform';
 import { createTerminology } from '#terminology';
 import packageJson from '../package.json' with { type: 'json' };
 
@@ -49,13 +49,6 @@ export const webSocketUrlOf = (baseUrl: string): string => `${baseUrl.replace(/^
 
 const remoteOf = ({ TERMINOLOGY_URL: url, TERMINOLOGY_TIMEOUT_MS: timeoutMs }: Config, log: Log) =>
   url === undefined ? undefined : { url, timeoutMs, log };
-
-/** `a, b` → a and b. */
-export const listOf = (text: string | undefined): string[] =>
-  (text ?? '')
-    .split(',')
-    .map((part) => part.trim())
-    .filter((part) => part !== '');
 
 /** Of SCORES and SCORES_FILE. */
 export const scoresOf = ({ SCORES, SCORES_FILE }: Config) => ({

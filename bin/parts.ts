@@ -17,6 +17,7 @@ import {
   type Jobs,
   type Lifecycle,
   type Log,
+  listOf,
   type Metrics,
   migrate,
   observePool,
@@ -31,7 +32,7 @@ import {
   readScores,
   type Subscriptions,
 } from '#subscriptions';
-import { egressAllowOf, everything, listOf, scoresOf, validationOf } from './fhir.ts';
+import { egressAllowOf, everything, scoresOf, validationOf } from './fhir.ts';
 import { defineMaintenance, scheduleMaintenance } from './maintenance.ts';
 import { startPackages } from './start-packages.ts';
 

@@ -4,6 +4,7 @@ export { openZip, type ZipArchive, type ZipEntry, type ZipLimits } from './archi
 export { type BackoffLimits, backoffMs } from './backoff.ts';
 export { bodyEncodings, readBody, readBodyOrHead, type TakeRoom } from './body.ts';
 export { type Clock, systemClock } from './clock.ts';
+export { isTimeZone, listOf } from './config/variable.ts';
 export { type Config, configMarkdown, isLoopback, readConfig } from './config.ts';
 export { type ConnectOptions, connectDb } from './db/connect.ts';
 export { type FolderLock, lockFolder } from './db/embedded/lock.ts';
@@ -21,7 +22,7 @@ export { createRuns, type RunOutcome, RunTaken, type Turn } from './db/runs.ts';
 export type { Connection, Db, PoolStats, Queryable, Statement, Tx, TxOptions } from './db/types.ts';
 export { createEgress, type Egress, type EgressAllow } from './egress.ts';
 export { endpointFault } from './endpoint-fault.ts';
-export { CerebraError, type ErrorCode, type ErrorIssue, errorCodes, isCerebraError } from './errors.ts';
+export { CerebraError, type ErrorCode, type ErrorIssue, isCerebraError } from './errors.ts';
 export {
   type AdminContent,
   type AdminParameter,

@@ -1,6 +1,7 @@
 // Logs: pino, asynchronous; no resource content at info or above.
 import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
 import { CerebraError } from './errors.ts';
+import { createLogOutput } from './log-output.ts';
 
 export type Log = Logger;
 
@@ -50,7 +51,7 @@ const redactPaths = [...phiFields, ...phiFields.map((field) => `*.${field}`)].fi
 
 /** Creates the root log. Asynchronous: records are written in the background and flushed when the process exits. */
 export function createLog(options: LogOptions): Log {
-  const destination = options.destination ?? pino.destination({ dest: 1, sync: false, minLength: 0 });
+  const destination = options.destination ?? standardOutput(options.pretty === true);
   return pino(
     {
       level: options.level,
@@ -62,6 +63,22 @@ export function createLog(options: LogOptions): Log {
     },
     options.pretty ? prettyStream(destination) : destination,
   );
+}
+
+function standardOutput(pretty: boolean): DestinationStream {
+  const output = createLogOutput({
+    lostLine: (lost) => {
+      const line = JSON.stringify({
+        level: 'warn',
+        time: new Date().toISOString(),
+        lost,
+        msg: 'log records were lost',
+      });
+      return pretty ? prettyLine(line) : `${line}\n`;
+    },
+  });
+  process.on('exit', () => output.flushSync());
+  return output;
 }
 
 /**
@@ -101,7 +118,7 @@ function mayQuoteInput(error: Error): boolean {
 
 /** Turns JSON records into `12:34:56.789 info  message key=value`. */
 function prettyStream(destination: DestinationStream): DestinationStream {
-  return { write: (line: string) => destination.write(prettyLine(line)) };
+  return { ...destination, write: (line: string) => destination.write(prettyLine(line)) };
 }
 
 function prettyLine(line: string): string {

@@ -9,12 +9,10 @@ import { tidyHeap } from '../tidy-heap.ts';
 import type { PackageArguments } from './packages-options.ts';
 import { createProgressView, type Output } from './progress.ts';
 import { createFaultTeller, faultText } from './report.ts';
-import { count } from './text.ts';
+import { count, many } from './text.ts';
 
 /** The install's own connection, look-ups, search parameters. */
 const POOL_MAX = 8;
-
-const many = (n: number, one: string): string => `${count(n)} ${one}${n === 1 ? '' : 's'}`;
 
 /** `hl7.fhir.us.core#6.1.0: 209 resources stored, 1 there already; needs hl7.terminology.r4#5.0.0, which is not here` */
 export function packageText({ name, version, outcome, ...summary }: InstallSummary): string {

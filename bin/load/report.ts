@@ -1,6 +1,6 @@
 // What a load has to say: what was refused, as it happens, and a summary.
 import type { Checkpoint, Counts, InputFile, LoadFault, LoadSummary } from '#fhir-server';
-import { count, duration, table } from './text.ts';
+import { count, duration, many, table } from './text.ts';
 
 /** Lines about what was refused on the terminal; the errors file of `load` has all. */
 const TOLD_MAX = 100;
@@ -42,8 +42,6 @@ export function createFaultTeller<Fault>(
     untold: () => Math.max(told - TOLD_MAX, 0),
   };
 }
-
-const many = (n: number, one: string): string => `${count(n)} ${one}${n === 1 ? '' : 's'}`;
 
 export function knownText({ name }: InputFile, { finished, counts }: Checkpoint): string {
   const { created, updated, present } = counts;

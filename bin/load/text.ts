@@ -28,3 +28,6 @@ export function table(head: string[], rows: string[][]): string {
     row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  ');
   return [line(head), widths.map((width) => '-'.repeat(width)).join('  '), ...rows.map(line)].join('\n');
 }
+
+/** `1,200 resources` */
+export const many = (n: number, one: string): string => `${count(n)} ${one}${n === 1 ? '' : 's'}`;

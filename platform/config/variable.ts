@@ -63,3 +63,10 @@ export function isTimeZone(name: string): boolean {
     return false;
   }
 }
+
+/** `a, b` → a and b. */
+export const listOf = (text: string | undefined): string[] =>
+  (text ?? '')
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');

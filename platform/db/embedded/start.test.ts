@@ -5,7 +5,7 @@ import { chmod, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { createDataFolder, testLog } from '../../testing/index.ts';
+import { createDataFolder, testLog, waitFor } from '../../testing/index.ts';
 import { connectDb } from '../connect.ts';
 import type { Connection, Db } from '../types.ts';
 import { canReach, serverAccount } from './account.ts';
@@ -151,6 +151,19 @@ describe('startEmbeddedPostgres', () => {
     await using(dataDir, async (_postgres, after) =>
       assert.deepEqual(await after.query({ text: 'SELECT count(*) AS n FROM t' }), [{ n: 1000n }]),
     );
+  });
+
+  it('starts PostgreSQL again when it was told to stop and waits for sessions that do not end', async (t) => {
+    await using(await dataFolder(t), async (postgres, db) => {
+      const { pid } = postgres;
+      const session = db.tx(async (tx) => {
+        process.kill(pid, 'SIGTERM');
+        await waitFor(() => postgres.pid !== pid, 'another PostgreSQL');
+        await tx.query({ text: 'select 1' });
+      });
+      await assert.rejects(session, { code: 'unavailable' });
+      await waitFor(async () => (await db.query({ text: 'select 1' })).length === 1, 'new sessions');
+    });
   });
 
   it('ends the PostgreSQL that a killed server left running, and starts its own', async (t) => {

@@ -10,7 +10,7 @@ import type { Connection } from '../types.ts';
 import { type Account, canReach, serverAccount } from './account.ts';
 import { findBinaries, sharedRoot } from './binaries.ts';
 import { type FolderLock, isLocked, lockFolder } from './lock.ts';
-import { endLeftOver, initialise, launch, type PostgresFolders } from './process.ts';
+import { endLeftOver, initialise, launch, type PostgresFolders, readStatus } from './process.ts';
 import { serverSettings } from './settings.ts';
 import { type Supervised, supervise } from './supervise.ts';
 
@@ -53,6 +53,10 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
         await endLeftOver(folders.data, log);
         await removeSocket(host);
         return launch({ binaries, folders, settings, account, log, onSpawn });
+      },
+      isStopping: async (pid) => {
+        const status = await readStatus(folders.data);
+        return status?.pid === pid && status.state === 'stopping';
       },
       onLost: options.onLost ?? ((err) => log.fatal({ err }, 'embedded PostgreSQL is lost')),
       log,

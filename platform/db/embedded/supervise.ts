@@ -9,6 +9,8 @@ import { sendSignal, stopProcess } from './process.ts';
 export interface SuperviseOptions {
   /** Starts PostgreSQL and resolves when it takes connections; called again whenever it has ended. */
   launch(onSpawn: (child: ChildProcess) => void): Promise<ChildProcess>;
+  /** Whether somebody else has told the process to stop: it goes on with the sessions that it has and takes no new ones. */
+  isStopping?(pid: number): Promise<boolean>;
   /** It ended or did not start more than `startsMax` times in `windowMs`: it stays down. */
   onLost(error: CerebraError): void;
   log: Log;
@@ -29,6 +31,8 @@ export interface Supervised {
 const startsMaxDefault = 5;
 const windowMsDefault = 60_000;
 const pauseMs = 1_000;
+/** How often it is asked whether somebody has told the process to stop: one small file is read. */
+const lookMs = 1_000;
 
 /** Throws what the first `launch` throws. When the process exits, PostgreSQL is abandoned with it. */
 export async function supervise(options: SuperviseOptions): Promise<Supervised> {
@@ -69,7 +73,9 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
       }
     }
   };
+  const look = endingWhatStops(options, () => (stopping || !child || !isRunning(child) ? undefined : child.pid));
   const stop = async (): Promise<void> => {
+    clearInterval(look);
     await restarting;
     if (child && isRunning(child)) await stopProcess(child.pid!, 'SIGINT');
     process.off('exit', abandon);
@@ -79,6 +85,7 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
   try {
     await start();
   } catch (error) {
+    clearInterval(look);
     abandon();
     process.off('exit', abandon);
     throw error;
@@ -93,6 +100,24 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
     },
     abandon,
   };
+}
+
+/**
+ * On SIGTERM PostgreSQL waits until its last session ends, which is never while the pool keeps one: health would be fine, and
+ * every new connection be refused. Sessions are cut instead, and it is started again as after any other end.
+ * https://www.postgresql.org/docs/18/server-shutdown.html
+ */
+function endingWhatStops({ isStopping, log }: SuperviseOptions, running: () => number | undefined): NodeJS.Timeout {
+  let told: number | undefined;
+  const look = async (): Promise<void> => {
+    const pid = running();
+    if (pid === undefined || !(await isStopping?.(pid)) || running() !== pid) return;
+    if (told !== pid)
+      log.warn({ pid }, 'embedded PostgreSQL was told to stop, and not by this server: its sessions are cut');
+    told = pid;
+    sendSignal(pid, 'SIGINT');
+  };
+  return setInterval(() => void look(), lookMs).unref();
 }
 
 const isRunning = (child: ChildProcess): boolean =>
