@@ -4,9 +4,8 @@
 // is refused when it is compiled, and what may take long is evaluated under a watch (in-time.ts).
 import { createRequire } from 'node:module';
 import { CerebraError, isCerebraError } from '#platform';
-import { withoutAs } from './fhirpath-library.ts';
+import { copyOf, withoutAs } from './fhirpath-library.ts';
 import { inTime } from './in-time.ts';
-import { isRawJson } from './json.ts';
 import type { Json } from './types.ts';
 
 interface SyntaxNode {
@@ -153,14 +152,6 @@ function faultAt(node: SyntaxNode, nesting: number, counted: Counted): string | 
 }
 
 const variableOf = ({ children }: SyntaxNode): string => (children?.[0]?.text ?? '').replace(/^[`']|[`']$/g, '');
-
-/** It marks the objects that it walks, and computes with numbers: it gets a copy, in which decimals are some. */
-function copyOf(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value;
-  if (isRawJson(value)) return Number(value.rawJSON);
-  if (Array.isArray(value)) return value.map(copyOf);
-  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, copyOf(each)]));
-}
 
 /** Loaded at first need: 40 MB and 150 ms. */
 const library = (): Library => require('fhirpath') as Library;

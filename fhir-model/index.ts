@@ -1,6 +1,7 @@
 // The way into fhir-model/: the R4 model and what every other room says in it.
 
 export { chooseVersion, compareVersions, isWithin, parseCanonical } from './canonical.ts';
+export { choiceName, jsonNames } from './choice-names.ts';
 export { type CoreResources, loadCoreResources } from './core-resources.ts';
 export {
   type CompartmentDefinition,
@@ -12,12 +13,14 @@ export {
   type TypeDefinition,
   type ValueSetCodes,
 } from './definitions.ts';
-export { compileFhirPath, type FhirPath, fhirPathProblem } from './expression.ts';
+export { entriesByReference, isAbsolute, restfulUrl, urlInEntry, withoutVersion } from './entry-references.ts';
+export { compileFhirPath, type FhirPath } from './expression.ts';
 export { withoutAs } from './fhirpath-library.ts';
 export {
   decimalText,
   depthMax,
   isNumber,
+  isObject,
   isRawJson,
   objectsOf,
   type ParsedJson,
@@ -92,8 +95,7 @@ export {
   withCustomParameters,
 } from './search/custom-parameters.ts';
 export { type DateRange, parseDateRange } from './search/dates.ts';
-export { compareDecimals, numberRange } from './search/decimals.ts';
-export { identifierParam } from './search/derived.ts';
+export { compareDecimals } from './search/decimals.ts';
 export { escapeValue, splitUnescaped, unescapeValue } from './search/escapes.ts';
 export { compileExtractor, type Extractor, type ExtractorOptions, extractUpTo } from './search/extract.ts';
 export { familyParts, familyPartsKey } from './search/family-parts.ts';
@@ -103,7 +105,7 @@ export { type NamedQuery, namedQueries } from './search/named-queries.ts';
 export { EARTH_RADIUS_M } from './search/near.ts';
 export { parseSearch, type SearchOptions, selfLinkQuery } from './search/parse.ts';
 export { filterOperators } from './search/parse-filter.ts';
-export { linkParam, placedCriterion, placedParam, placesMax } from './search/places.ts';
+export { linkParam, placedCriterion, placesMax } from './search/places.ts';
 export { inUnit, meansUnit } from './search/quantity-units.ts';
 export {
   appliesTo,

@@ -249,8 +249,12 @@ export function decimalText(value: number | RawJson): string {
   return typeof value === 'number' ? String(value) : value.rawJSON;
 }
 
+/** A number that keeps its digits is none. */
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !isRawJson(value);
+}
+
 /** The objects of a list; none where it is no list. What was stored unchecked may have anything where objects belong. */
 export function objectsOf(value: unknown): JsonObject[] {
-  if (!Array.isArray(value)) return [];
-  return value.filter((one) => typeof one === 'object' && one !== null && !Array.isArray(one));
+  return Array.isArray(value) ? value.filter(isObject) : [];
 }

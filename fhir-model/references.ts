@@ -1,6 +1,7 @@
 // References and links: https://hl7.org/fhir/R4/references.html, https://hl7.org/fhir/R4/http.html#trules
+import { choiceName } from './choice-names.ts';
 import type { Definitions, ElementDefinition } from './definitions.ts';
-import { isRawJson } from './json.ts';
+import { isObject } from './json.ts';
 import type { Json, JsonObject, Resource } from './types.ts';
 
 /**
@@ -109,10 +110,6 @@ function isName(definitions: Definitions, owner: string, name: string): boolean 
   return nameElements.has(`${owner}.${name}`) || (name === 'url' && definitions.isResourceType(owner));
 }
 
-function jsonName(element: ElementDefinition, type: string): string {
-  return element.choice ? `${element.name}${type.charAt(0).toUpperCase()}${type.slice(1)}` : element.name;
-}
-
 function stepOf(definitions: Definitions, owner: string, element: ElementDefinition, type: string): Step | undefined {
   if (owner === 'Reference' && element.name === 'reference') return { link: 'reference' };
   if (type === 'uri' && isName(definitions, owner, element.name)) return undefined;
@@ -128,8 +125,9 @@ function stepsOf(definitions: Definitions, name: string): Steps {
   for (const element of definitions.type(name)?.elements ?? []) {
     for (const type of element.types) {
       const step = stepOf(definitions, name, element, type);
-      if (step !== undefined) steps.set(jsonName(element, type), step);
-      if (definitions.type(type)?.kind === 'primitive') steps.set(`_${jsonName(element, type)}`, { type: 'Element' });
+      const jsonName = element.choice ? choiceName(element.name, type) : element.name;
+      if (step !== undefined) steps.set(jsonName, step);
+      if (definitions.type(type)?.kind === 'primitive') steps.set(`_${jsonName}`, { type: 'Element' });
     }
   }
   return steps;
@@ -161,10 +159,6 @@ function pathOf(trail: readonly (string | number)[]): string {
   return trail
     .map((step, index) => (typeof step === 'number' ? `[${step}]` : index === 0 ? step : `.${step}`))
     .join('');
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !isRawJson(value);
 }
 
 function mapped(text: string, map: (text: string) => string | undefined): string | undefined {

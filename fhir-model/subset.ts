@@ -1,4 +1,5 @@
 // Parts of a resource: _summary and _elements. https://hl7.org/fhir/R4/search.html#summary, #elements
+import { jsonNames } from './choice-names.ts';
 import type { Definitions, ElementDefinition, TypeDefinition } from './definitions.ts';
 import { parseJson, stringify } from './json.ts';
 import type { Json, JsonObject, Meta, Resource } from './types.ts';
@@ -116,9 +117,7 @@ function copyMembers(text: string, start: number, plan: Plan): string[] {
 }
 
 /** The names in JSON: `value[x]` has one a type. */
-function namesOf({ name, choice, types }: ElementDefinition): string[] {
-  return choice ? types.map((type) => name + type.charAt(0).toUpperCase() + type.slice(1)) : [name];
-}
+const namesOf = (element: ElementDefinition): string[] => jsonNames(element).map(([name]) => name);
 
 const planOf =
   (kept: ReadonlyMap<string, Plan | 'whole'>): Plan =>

@@ -1,6 +1,6 @@
 // Whether a display is one of the code's own: https://hl7.org/fhir/R4/terminology-service.html#displays
 import type { About, Concept, Designation } from './code-system.ts';
-import { bestText, isStrict, type Languages, languageFits, wantedTags } from './languages.ts';
+import { bestText, inLanguages, isStrict, type Languages, languageFits, wantedTags } from './languages.ts';
 import { shown } from './refusals.ts';
 import type { TxIssue } from './tx-issues.ts';
 
@@ -35,9 +35,6 @@ const textIn = (language: string | undefined, value: string): Designation => ({
 /** Case does not tell displays apart. */
 const folded = (text: string): string => text.normalize('NFC').toLowerCase();
 const spaced = (text: string): string => folded(text).replace(/\s+/g, ' ').trim();
-
-const inLanguages = (tags: readonly string[]) => (text: Designation) =>
-  tags.length === 0 || tags.some((tag) => languageFits(tag, text.language));
 
 const INACTIVE = new Set(['deprecated', 'withdrawn', 'retired', 'inactive']);
 const isCurrent = ({ status }: Designation): boolean => status === undefined || !INACTIVE.has(status);

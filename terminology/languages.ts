@@ -68,3 +68,9 @@ export function bestText<T extends LocalText>(languages: Languages, texts: reado
   }
   return undefined;
 }
+
+/** Whether a text is in one of the languages; all are where none is asked for. */
+export const inLanguages =
+  (tags: readonly string[]) =>
+  ({ language }: { readonly language?: string | undefined }): boolean =>
+    tags.length === 0 || tags.some((tag) => languageFits(tag, language));

@@ -31,7 +31,7 @@ import type {
   Property,
 } from './code-system.ts';
 import { roleOf, valueElement } from './concept-properties.ts';
-import { bestText, type Languages, languageFits, parseLanguages, wantedTags } from './languages.ts';
+import { bestText, inLanguages, type Languages, parseLanguages, wantedTags } from './languages.ts';
 import { unknownCode } from './refusals.ts';
 import { answerTo } from './tx-issues.ts';
 
@@ -115,9 +115,6 @@ function wantedOf(codes: readonly string[]): Wanted {
     designations: everything || set.has('designation') || languages.length > 0,
   };
 }
-
-const inLanguages = (languages: readonly string[]) => (designation: Designation) =>
-  languages.length === 0 || languages.some((tag) => languageFits(tag, designation.language));
 
 function designationParts(
   about: About,

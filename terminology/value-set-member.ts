@@ -1,5 +1,5 @@
 // Whether codings are of a value set, without expanding it: https://hl7.org/fhir/R4/valueset-operation-validate-code.html
-import { isWithin } from '#fhir-model';
+import { isAbsolute, isWithin } from '#fhir-model';
 import type { Queryable } from '#platform';
 import { type CheckedCode, type CheckOptions, type CodingPaths, checkCode } from './check-code.ts';
 import type { CodeSystem, Coding, Concept } from './code-system.ts';
@@ -136,9 +136,6 @@ function deprecatedHere(
   };
   return [issue];
 }
-
-/** A URI begins with a scheme. */
-const isAbsolute = (uri: string): boolean => /^[A-Za-z][A-Za-z0-9+.-]*:/.test(uri);
 
 async function ofUnknownSystem(
   membership: Membership,

@@ -97,6 +97,31 @@ describe('batch', () => {
     assert.deepEqual([pages[5]!.entry!.length, pages[6]!.entry!.length], [1, 1]);
   });
 
+  test('urls may begin and end with a slash, the base may have none', async () => {
+    const list = (type: string) => [
+      request('PUT', `/Patient/b-slash-${type}/`, patient('slash', { id: `b-slash-${type}` })),
+      request('POST', '/Basic/', { resourceType: 'Basic', code: { text: 'x' } }),
+      ...['/', fhir.base, `${fhir.base}/`, `${fhir.base}?_type=Patient`].map((url) => request('GET', url)),
+      request('GET', `${fhir.base}/Patient/b-slash-${type}/`),
+    ];
+    const done = await batch(list('batch'));
+    assert.deepEqual(statuses(done), [201, 201, 200, 200, 200, 200, 200]);
+    assert.equal(entries(done)[6]!.resource!.id, 'b-slash-batch');
+    const all = await fhir('POST', '', { resourceType: 'Bundle', type: 'transaction', entry: list('transaction') });
+    const codes = entries(all).map((entry) => entry.response!.status.slice(0, 3));
+    assert.deepEqual(codes, ['201', '201', '200', '200', '200', '200', '200'], all.text.slice(0, 500));
+    const wrong = await batch([
+      request('DELETE', 'Patient/'),
+      request('DELETE', '/'),
+      request('POST', '/', patient('x')),
+      request('GET', `${fhir.base}x/Patient`),
+    ]);
+    assert.deepEqual(statuses(wrong), [400, 400, 400, 400]);
+    for (const i of [0, 1, 2, 3]) {
+      assert.deepEqual(issueOf(wrong, i).expression, [`Bundle.entry[${i}].request.url`]);
+    }
+  });
+
   test('what is wrong with one entry is told there and harms no other', async () => {
     const good = request('POST', 'Patient', patient('beside'));
     const reply = await batch([

@@ -75,6 +75,32 @@ describe('content', () => {
     assert.deepEqual([summary.json.contentType, summary.json.data], ['application/pdf', undefined]);
   });
 
+  test('is answered as the resource to a client that names FHIR in Accept', async () => {
+    const data = Buffer.from('hello').toString('base64');
+    const type = { 'Content-Type': 'text/plain' };
+    const shown = [
+      ['Binary', { Accept: 'application/fhir+json, */*; q=0.1' }],
+      ['Binary', FHIR_JSON],
+      ['Binary?_format=json', {}],
+    ] as const;
+    for (const [url, headers] of shown) {
+      const reply = await fhir('POST', url, 'hello', { ...type, ...headers });
+      assert.deepEqual([reply.status, reply.json.contentType, reply.json.data], [201, 'text/plain', data]);
+      assert.equal(reply.headers.get('location'), `${fhir.base}/Binary/${reply.json.id}/_history/1`);
+    }
+    const bare: Record<string, string>[] = [
+      { Accept: 'text/plain, application/fhir+json;q=0' },
+      { Accept: 'application/json' },
+      { ...FHIR_JSON, Prefer: 'return=minimal' },
+    ];
+    for (const headers of bare) {
+      const reply = await fhir('POST', 'Binary', 'hello', { ...type, ...headers });
+      assert.deepEqual([reply.status, reply.text], [201, ''], JSON.stringify(headers));
+    }
+    const put = await fhir('PUT', 'Binary/b-put', 'hello', { ...type, ...FHIR_JSON });
+    assert.deepEqual([put.status, put.json.id, put.json.data], [201, 'b-put', data]);
+  });
+
   test('of a kind that a generic type names comes as it is', async () => {
     const path = await store('{"a":1.00}', 'application/vnd.example+json');
     const reply = await fhir('GET', path, undefined, { Accept: 'application/json' });

@@ -34,12 +34,27 @@ describe('history', () => {
       ['PUT', 'Patient/hist', '201 Created', 'W/"4"', 'Patient/hist/_history/4', '4'],
       ['DELETE', 'Patient/hist', '204 No Content', 'W/"3"', undefined, undefined],
       ['PUT', 'Patient/hist', '200 OK', 'W/"2"', 'Patient/hist/_history/2', '2'],
-      ['POST', 'Patient', '201 Created', 'W/"1"', 'Patient/hist/_history/1', '1'],
+      ['PUT', 'Patient/hist', '201 Created', 'W/"1"', 'Patient/hist/_history/1', '1'],
     ]);
     for (const entry of entries(reply)) assert.equal(entry.fullUrl, `${fhir.base}/Patient/hist`);
     const { resourceType: _type, ...bundle } = reply.json;
     const stored = await fhir('POST', 'Bundle', { resourceType: 'Bundle', ...bundle });
     assert.equal(stored.status, 201, stored.text.slice(0, 300));
+  });
+
+  test('a version 1 came by POST where the id is one that this server made then, else by PUT', async () => {
+    const posted = await create(patient('Posted'));
+    const made = `Patient/${(await fhir('PUT', 'Patient?family=none-such', patient('Made'))).json.id}`;
+    // An id of another server of this kind, from 2022
+    const copied = 'Patient/017f22e2-79b0-7cc3-98c4-dc0c0c07398f';
+    await put(copied, patient('Copied'));
+    const told = async (path: string) => {
+      const [{ request, response } = {}] = entries(await fhir('GET', `${path}/_history`));
+      return [request!.method, request!.url, response!.status];
+    };
+    assert.deepEqual(await told(posted), ['POST', 'Patient', '201 Created']);
+    assert.deepEqual(await told(made), ['POST', 'Patient', '201 Created']);
+    assert.deepEqual(await told(copied), ['PUT', copied, '201 Created']);
   });
 
   test('pages both ways, whatever is written meanwhile', async () => {

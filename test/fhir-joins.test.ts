@@ -201,7 +201,20 @@ describe('_query', () => {
     );
     assert.deepEqual(
       rest!.searchParam.map(({ name }) => name),
-      ['_has', '_list', '_filter', '_query'],
+      // Those that every type has: `_text` is of resources with a narrative alone.
+      [
+        '_content',
+        '_id',
+        '_lastUpdated',
+        '_profile',
+        '_security',
+        '_source',
+        '_tag',
+        '_has',
+        '_list',
+        '_filter',
+        '_query',
+      ],
     );
     assert.equal(rest!.compartment.length, 5);
   });

@@ -262,7 +262,7 @@ describe('history', () => {
       [
         ['DELETE', 'W/"3"', undefined],
         ['PUT', 'W/"2"', '2'],
-        ['POST', 'W/"1"', '1'],
+        ['PUT', 'W/"1"', '1'],
       ],
     );
     const first = await fhir('GET', 'Device/h/_history?_count=2');

@@ -220,6 +220,29 @@ describe('the response', () => {
     }
   });
 
+  test('a conditional delete that finds nothing has deleted nothing, whatever another one deletes', async () => {
+    await fhir('POST', 'Patient', patient('rs-several'));
+    await fhir('POST', 'Patient', patient('rs-several'));
+    const deletions = [request('DELETE', by('rs-none')), request('DELETE', by('rs-several'))];
+    const reply = await transaction(deletions, { Prefer: 'return=OperationOutcome' });
+    assert.deepEqual(statusesOf(reply), ['204 No Content', '204 No Content']);
+    const notes = entries(reply).map(
+      ({ response }) => (response!.outcome!.issue as unknown as Element[])[0]!.diagnostics,
+    );
+    assert.deepEqual(notes, ['There was nothing to delete', '2 resources are deleted']);
+  });
+
+  test('an entry that deletes several may have a fullUrl, which then means none of them', async () => {
+    const urn = 'urn:uuid:5b0ab1a5-0000-4000-8000-0000000000c1';
+    for (let i = 0; i < 3; i++) await fhir('POST', 'Patient', patient('rs-three'));
+    const deletion = { fullUrl: urn, ...request('DELETE', by('rs-three')) };
+    const flag = { resourceType: 'Basic', code: { text: 'x' }, subject: { reference: urn } };
+    const linked = await transaction([deletion, request('POST', 'Basic', flag)]);
+    assertOutcome(linked, 400, 'invalid', 'Bundle.entry[1].resource.subject.reference');
+    assert.deepEqual(statusesOf(await transaction([deletion])), ['204 No Content']);
+    assert.equal(await total('rs-three'), 0);
+  });
+
   test('comes in XML to who asks in XML', async () => {
     const body =
       '<Bundle xmlns="http://hl7.org/fhir"><type value="transaction"/><entry><resource><Patient><active value="true"/></Patient>' +

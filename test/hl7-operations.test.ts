@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import test, { type TestContext } from 'node:test';
+import iconv from 'iconv-lite';
 import type { JsonObject, Resource } from '#fhir-model';
 import { waitFor } from '#platform/testing';
 import { assertOutcome, entries, type Reply } from './client.ts';
@@ -82,6 +83,22 @@ test('$convert-data takes text as it is, whatever set MSH-18 says that its bytes
           .find((one) => one?.resourceType === 'Patient');
         assert.deepEqual(patient?.name, [{ family: name, given: ['MAX'] }], `${charset} ${name}`);
       }
+    }
+  }
+});
+
+test('$convert-data reads bytes that are no UTF-8 in the set of MSH-18', async () => {
+  for (const [charset, set, name] of [
+    ['8859/1', 'latin1', 'Müller'],
+    ['8859/5', 'iso-8859-5', 'Иванов'],
+    ['GB 18030-2000', 'gb18030', '王小明'],
+    ['SHIFT_JIS', 'shift_jis', '山田'],
+  ] as const) {
+    const bytes = iconv.encode(inCharset(charset, name), set);
+    for (const lines of [bytes, Buffer.from(bytes.toString('latin1').replaceAll('\r', '\n'), 'latin1')]) {
+      const reply = await client('POST', '$convert-data', lines, { 'Content-Type': 'application/hl7-v2' });
+      const patient = entries(reply).find(({ resource }) => resource?.resourceType === 'Patient')?.resource;
+      assert.deepEqual(patient?.name, [{ family: name, given: ['MAX'] }], charset);
     }
   }
 });
@@ -245,6 +262,19 @@ test('$process-message names the entry of the message that is at fault', async (
   const reply = await client('POST', '$process-message', message);
   const [issue] = (entries(reply)[1]!.resource as Resource).issue as JsonObject[];
   assert.deepEqual(issue!.expression, ['Bundle.entry[1].resource.subject.reference']);
+});
+
+test('$process-message never takes the id of a sender whose server it is not told for one of ours', async () => {
+  const message = fhirMessage('0f9d3e0c-3b1e-4d58-9f7e-000000000015', 9, {
+    header: { focus: [{ reference: 'urn:uuid:0f9d3e0c-3b1e-4d58-9f7e-00000000000b' }] },
+    subject: 'Patient/ours',
+  });
+  (message.entry as JsonObject[])[1]!.fullUrl = 'urn:uuid:0f9d3e0c-3b1e-4d58-9f7e-00000000000b';
+  await client('PUT', 'Patient/ours', { resourceType: 'Patient', id: 'ours' });
+  const reply = await client('POST', '$process-message', message);
+  const { diagnostics } = assertOutcome(reply, 400, 'invalid', 'Bundle.entry[1].resource.subject.reference');
+  assert.match(String(diagnostics), /^Nothing says of which server 'Patient\/ours' is/);
+  assert.equal((await client('GET', 'Observation?subject=Patient/ours')).json.total, 0);
 });
 
 test('$process-message: a focus that did not come is told, not answered with ok', async () => {

@@ -1,4 +1,5 @@
 // From a resource to its index values: https://hl7.org/fhir/R4/search.html, https://hl7.org/fhir/R4/searchparameter.html
+import { choiceName } from '../choice-names.ts';
 import { parseReference } from '../references.ts';
 import type { Resource } from '../types.ts';
 import { type Emit, emitOf } from './emit.ts';
@@ -83,8 +84,6 @@ function testOf(step: Step & { kind: 'equals' | 'refersTo' | 'type' }): (value: 
   return (value) => value[name] === wanted;
 }
 
-const capitalized = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1);
-
 /** Adds the path below `node`; `suffixes` are tried for the last element that no type step narrows. */
 function addPath(node: Node, path: Path, emit: Emit, suffixes: readonly string[]): void {
   const step = path[0];
@@ -94,7 +93,7 @@ function addPath(node: Node, path: Path, emit: Emit, suffixes: readonly string[]
   } else if (step.kind === 'child') {
     const next = rest[0];
     if (next?.kind === 'type') {
-      addPath(getOrAdd(node.children, step.name + capitalized(next.type)), rest.slice(1), emit, suffixes);
+      addPath(getOrAdd(node.children, choiceName(step.name, next.type)), rest.slice(1), emit, suffixes);
       return;
     }
     addPath(getOrAdd(node.children, step.name), rest, emit, suffixes);

@@ -1,7 +1,6 @@
 // A whole FHIRPath engine for the expressions outside the compiled subset; none of R4's own needs it.
 import { createRequire } from 'node:module';
-import { withoutAs } from '../fhirpath-library.ts';
-import { isRawJson } from '../json.ts';
+import { copyOf, withoutAs } from '../fhirpath-library.ts';
 import type { Resource } from '../types.ts';
 
 type Evaluate = (resource: Resource) => unknown[];
@@ -20,14 +19,6 @@ function evaluator(expression: string): Evaluate {
   const evaluate = engine.compile(withoutAs(expression), require('fhirpath/fhir-context/r4'));
   compiled.set(expression, evaluate);
   return evaluate;
-}
-
-/** fhirpath marks the objects that it returns, and computes with numbers: it gets a copy, in which decimals are some. */
-function copyOf(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value;
-  if (isRawJson(value)) return Number(value.rawJSON);
-  if (Array.isArray(value)) return value.map(copyOf);
-  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, copyOf(each)]));
 }
 
 let last: { resource: unknown; copy: unknown } | undefined;

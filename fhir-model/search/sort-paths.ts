@@ -1,5 +1,6 @@
 // What of a resource's JSON a token or reference parameter is sorted by: https://hl7.org/fhir/R4/search.html#sort
 // These values are indexed as hashes, which have no order, so they are read from the resource itself.
+import { choiceName } from '../choice-names.ts';
 import type { Definitions, ElementDefinition } from '../definitions.ts';
 import { type Path, parseExpression, type Step } from './expression.ts';
 import type { SearchParam } from './types.ts';
@@ -36,7 +37,7 @@ function placesOf(at: Place, { name, choice, types, array }: ElementDefinition, 
   if (!choice) return [{ path: `${at.path}.${quoted(name)}`, types, list: array }];
   const possible = narrowed === undefined ? types : types.filter((type) => type === narrowed);
   return possible.map((type) => ({
-    path: `${at.path}.${quoted(name + type.charAt(0).toUpperCase() + type.slice(1))}`,
+    path: `${at.path}.${quoted(choiceName(name, type))}`,
     types: [type],
   }));
 }

@@ -1,17 +1,17 @@
 // Choice types in a differential: `valueQuantity` for the Quantity of `value[x]`, and slices by type
 // https://hl7.org/fhir/R4/profiling.html#slicing, https://hl7.org/fhir/R4/formats.html#choice
+import { choiceName } from '../choice-names.ts';
 import { type DiffNode, diffNode, sliceIn } from './differential.ts';
 import type { Node } from './tree.ts';
 import type { ElementType, Slicing, StructureElement } from './types.ts';
 
 export const isChoice = (name: string): boolean => name.endsWith('[x]');
-const capital = (code: string): string => code.charAt(0).toUpperCase() + code.slice(1);
 
 /** Which of a choice's types `valueQuantity` means for `value[x]`. */
 export function typeNamed({ name, element }: Node, short: string): ElementType | undefined {
   const stem = isChoice(name) ? name.slice(0, -3) : undefined;
   if (stem === undefined || !short.startsWith(stem)) return undefined;
-  return element.type?.find(({ code }) => capital(code) === short.slice(stem.length));
+  return element.type?.find(({ code }) => choiceName(stem, code) === short);
 }
 
 interface Short {

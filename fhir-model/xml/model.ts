@@ -1,5 +1,6 @@
 // What the XML form needs of each type: its elements in order, what is an attribute, what is a primitive.
 // https://hl7.org/fhir/R4/xml.html
+import { jsonNames } from '../choice-names.ts';
 import type { Definitions, ElementDefinition, TypeDefinition } from '../definitions.ts';
 
 export const fhirNamespace = 'http://hl7.org/fhir';
@@ -43,11 +44,6 @@ function kindOf(definitions: Definitions, type: string): ContentKind {
   return type === 'boolean' ? 'boolean' : 'string';
 }
 
-function namesOf(element: ElementDefinition): [string, string][] {
-  if (!element.choice) return [[element.name, element.types[0] ?? '']];
-  return element.types.map((type) => [`${element.name}${type.charAt(0).toUpperCase()}${type.slice(1)}`, type]);
-}
-
 /** The id of a resource is an element, any other id is an attribute; so is an extension's url. */
 function isAttribute(owner: TypeDefinition, element: ElementDefinition): boolean {
   return (owner.kind !== 'resource' && element.name === 'id') || (owner.name === 'Extension' && element.name === 'url');
@@ -62,7 +58,7 @@ function compile(definitions: Definitions, owner: TypeDefinition): XmlType {
       continue;
     }
     const order = elements.size;
-    for (const [name, type] of namesOf(element)) {
+    for (const [name, type] of jsonNames(element)) {
       elements.set(name, { name, type, order, array: element.array, kind: kindOf(definitions, type) });
     }
   }

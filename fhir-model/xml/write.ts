@@ -1,7 +1,7 @@
 // Resources as XML: https://hl7.org/fhir/R4/xml.html. A walk over the object's own keys, each looked up in its type's plan:
 // most types have far more elements than any instance uses.
 import { CerebraError } from '#platform';
-import { isRawJson } from '../json.ts';
+import { isObject, isRawJson } from '../json.ts';
 import type { Json, JsonObject, Resource } from '../types.ts';
 import { divText } from './div.ts';
 import { escapeAttribute } from './escape.ts';
@@ -30,10 +30,6 @@ interface Writer {
 function unwritable(type: string, name: string, expected: string): CerebraError {
   const text = `This resource is not valid and can't be written as XML, ask for JSON: ${type}.${name}: ${expected}`;
   return new CerebraError('not-acceptable', text);
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !isRawJson(value);
 }
 
 const deeper = (pad: string): string => (pad === '' ? '' : `${pad}  `);

@@ -82,6 +82,16 @@ export function nativeAnswer({ req, pairs }: FhirRequest, body: string): Answer 
   return ranges.length > 0 && weigh(true) >= weigh(false) ? undefined : answerOf(content);
 }
 
+/**
+ * Whether who sends content names FHIR as what it takes, by `_format` or in Accept: the clients of FHIR libraries do, and read the
+ * new id from the resource that they expect. The weight of what else they take does not matter here.
+ */
+export function takesResource({ req, pairs }: FhirRequest): boolean {
+  if (pairs.some(([name]) => name === '_format')) return true;
+  const ranges = (req.headers.accept ?? '').split(',');
+  return ranges.some((range) => isFhir(mediaType(range)) && weightOf(range) > 0);
+}
+
 function securityContextOf(core: Core, { req }: FhirRequest): JsonObject {
   const header = req.headers['x-security-context'];
   if (header === undefined || header === '') return {};

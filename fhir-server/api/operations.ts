@@ -1,11 +1,20 @@
 // Operations over HTTP: https://hl7.org/fhir/R4/operations.html#executing
+import { isUtf8 } from 'node:buffer';
 import { type OperationAnswer, type Resource, stringify } from '#fhir-model';
 import type { Core } from '../interactions/core.ts';
 import { namedQueryDefinition } from '../interactions/named-queries.ts';
 import { definitionId, operationDefinition } from '../operations/definition.ts';
 import { findOperation, invoke, type OperationCall, type OperationTarget } from '../operations/invoke.ts';
 import { formatOfContent } from './negotiate.ts';
-import { type Answer, assertSingle, type FhirRequest, mediaType, readResource, readText } from './request.ts';
+import {
+  type Answer,
+  assertSingle,
+  type FhirRequest,
+  mediaType,
+  readBytes,
+  readResource,
+  readText,
+} from './request.ts';
 import type { Route } from './routes.ts';
 
 /** The target in the segments `$name`, `type/$name`, `type/id/$name` or `type/id/_history/vid/$name`. */
@@ -30,12 +39,21 @@ async function readFhirText(request: FhirRequest): Promise<NonNullable<Operation
   return request.isEntry ? { type, text, rewritten: true } : { type, text };
 }
 
+async function readUtf8(request: FhirRequest, type: string): Promise<NonNullable<OperationCall['body']>> {
+  return { type, text: await readText(request) };
+}
+
+async function readAnyText(request: FhirRequest, type: string): Promise<NonNullable<OperationCall['body']>> {
+  const bytes = await readBytes(request);
+  return isUtf8(bytes) ? { type, text: bytes.toString('utf8') } : { type, text: '', bytes };
+}
+
 async function addBody(core: Core, request: FhirRequest, call: OperationCall): Promise<void> {
   if (isEmpty(request)) return;
   const type = mediaType(request.req.headers['content-type']);
-  const { bodyTypes = [], takesText } = findOperation(core, call.target);
+  const { bodyTypes = [], takesText, takesBytes } = findOperation(core, call.target);
   if (takesText) call.body = await readFhirText(request);
-  else if (bodyTypes.includes(type)) call.body = { type, text: await readText(request) };
+  else if (bodyTypes.includes(type)) call.body = await (takesBytes ? readAnyText : readUtf8)(request, type);
   else call.resource = await readResource(request);
 }
 

@@ -1,4 +1,4 @@
-// The way of a request, top to bottom: id → access scope → negotiation → route → interaction → answer, with one error
+// The way of a request, top to bottom: id → negotiation → access scope → route → interaction → answer, with one error
 // boundary around all. https://hl7.org/fhir/R4/http.html
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Middleware } from 'koa';

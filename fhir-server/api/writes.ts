@@ -10,7 +10,7 @@ import { assertType, parseCriteria } from '../interactions/search.ts';
 import { versionError, withVersion } from '../interactions/version-required.ts';
 import { parsePatch, patchFormat } from '../patch/apply.ts';
 import { assertId } from '../store/store.ts';
-import { readBinary } from './binary.ts';
+import { readBinary, takesResource } from './binary.ts';
 import { assertKnowable } from './reads.ts';
 import { type Answer, assertSingle, type FhirRequest, mediaType, readResource, readText } from './request.ts';
 
@@ -94,7 +94,7 @@ function urlOf({ segments, queryString }: FhirRequest): string {
 
 interface Posted {
   resource: Resource;
-  /** Content in its native type: nobody who has just sent it needs it back. */
+  /** Content in its native type: who has just sent it needs it back only as the resource that it became. */
   native: boolean;
 }
 
@@ -104,8 +104,8 @@ async function readPosted(core: Core, request: FhirRequest): Promise<Posted> {
   return { resource: await readResource(request), native: false };
 }
 
-const preferred = ({ prefer }: FhirRequest, { native }: Posted): Pick<FhirRequest, 'prefer'> => ({
-  prefer: prefer ?? (native ? 'minimal' : 'representation'),
+const preferred = (request: FhirRequest, { native }: Posted): Pick<FhirRequest, 'prefer'> => ({
+  prefer: request.prefer ?? (native && !takesResource(request) ? 'minimal' : 'representation'),
 });
 
 export async function create(core: Core, request: FhirRequest): Promise<Answer> {

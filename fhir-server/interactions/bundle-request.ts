@@ -1,11 +1,8 @@
 // The entries of a posted batch or transaction: https://hl7.org/fhir/R4/bundle.html#Bundle
-import type { Issue, JsonObject, Resource, TransactionEntry } from '#fhir-model';
+import { type Issue, isObject, type Resource, type TransactionEntry } from '#fhir-model';
 import { CerebraError } from '#platform';
 import type { Core } from './core.ts';
 import { at } from './entries.ts';
-
-const isObject = (value: unknown): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** What is wrong with the Bundle around its resources; those are checked by themselves. */
 function faults(core: Core, bundle: Resource): Issue[] {

@@ -157,6 +157,14 @@ const JOIN_PARAMS: JsonObject[] = [
   },
 ];
 
+/** Of all types, so that searches over several of them can have them: `_id`, `_lastUpdated`, `_tag` … */
+function commonParams(core: Core): JsonObject[] {
+  const [first = '', ...others] = core.definitions.resourceTypes;
+  const isCommon = ({ code, url }: SearchParam) => others.every((type) => core.parameters.get(type, code)?.url === url);
+  const common = core.parameters.list(first).filter((param) => isServed(param) && isCommon(param));
+  return common.map((param) => searchParamElement(core, param));
+}
+
 /** What batch and transaction take: bundle.ts. */
 function bundleNote({ limits }: Core, code: string): { documentation?: string } {
   const most = `${limits.bundleEntriesMax} entries at most; GET, HEAD, POST, PUT, PATCH and DELETE, with conditions`;
@@ -217,7 +225,7 @@ export function capabilityStatement(
           resource(core, type, interactions, offers, reverse.get(type) ?? [], topics),
         ),
         interaction: system.map((code) => ({ code, ...bundleNote(core, code), ...searchNote(core, code) })),
-        searchParam: JOIN_PARAMS,
+        searchParam: [...commonParams(core), ...JOIN_PARAMS],
         ...systemOperations(core),
         compartment: COMPARTMENTS.map((name) => `http://hl7.org/fhir/CompartmentDefinition/${name}`),
       },

@@ -77,6 +77,20 @@ test('an identifier alone, and with other criteria: one patient', async () => {
   }
 });
 
+test('by different identifiers that the contents have both: one patient', async () => {
+  for (let round = 0; round < 24; round++) {
+    const numbers = [`mrn,${round}`, `ssn|${round}`];
+    const [mrn, ssn] = [`identifier=urn:c|mrn\\,${round}`, `identifier=urn:c|ssn\\|${round}`];
+    const all: TransactionEntry[] = [
+      { method: 'POST', url: 'Patient', ifNoneExist: mrn, resource: patient(numbers) },
+      { method: 'POST', url: 'Patient', ifNoneExist: ssn, resource: patient(numbers.toReversed()) },
+      { method: 'PUT', url: `Patient?${mrn}`, resource: patient(numbers) },
+    ];
+    const results = await Promise.all(all.map((one) => transaction(core, [one], context)));
+    assert.equal(new Set(results.map(([result]) => result!.id)).size, 1, `round ${round}`);
+  }
+});
+
 test('several matches: the one that is chosen, and the error of who can’t choose', async () => {
   const [one, two] = await transaction(core, [put(['x']), put(['y'])], context);
   const seen: string[][] = [];

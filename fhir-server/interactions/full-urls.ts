@@ -1,9 +1,7 @@
-// What a link in an entry of a Bundle means: https://hl7.org/fhir/R4/bundle.html#references
+// What a link in an entry of a transaction means: https://hl7.org/fhir/R4/bundle.html#references
+import { urlInEntry } from '#fhir-model';
 
-/** https://hl7.org/fhir/R4/references.html#regex: `http://example.org/fhir/Patient/23`, its root in group 1. */
-const restful = /^(https?:\/\/.+)\/[A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64}$/;
-
-/** What has become of the entry that the link means, of those in `urls`. A relative one belongs to the server that `fullUrl` names. */
+/** What has become of the entry that the link means, of those in `urls`. Where no fullUrl says otherwise, a relative one is ours. */
 export function entryTarget(
   urls: ReadonlyMap<string, string>,
   fullUrl: string | undefined,
@@ -12,6 +10,5 @@ export function entryTarget(
 ): string | undefined {
   const exact = urls.get(text);
   if (exact !== undefined || text.includes(':')) return exact;
-  const root = (fullUrl === undefined ? undefined : restful.exec(fullUrl)?.[1]) ?? baseUrl;
-  return urls.get(`${root}/${text}`);
+  return urls.get(urlInEntry(text, fullUrl, baseUrl)!);
 }

@@ -153,12 +153,28 @@ export function nextVersion(ground: Ground, one: Resolved): number {
 
 const changedMeanwhile = (one: Resolved): Error => lostRace(`${nameOf(one)} was changed while its change was prepared`);
 
+/** What criteria delete may have changed, if only it matches still: its row is locked by now. Others may have deleted it. */
+async function assertDeletable(core: Core, within: Caller, resolved: Resolved[], { rows }: Ground): Promise<void> {
+  const changed = resolved.filter((one) => {
+    const row = one.method === 'DELETE' && one.found ? rows.get(nameOf(one)) : undefined;
+    return row !== undefined && row.version !== one.found!.version;
+  });
+  if (changed.length === 0) return;
+  const queries = new Map(changed.map((one) => [one.criteriaKey!, one.criteria!]));
+  const found = await matchEach(core, queries, within, () => core.limits.conditionalDeleteMax + 1);
+  for (const one of changed) {
+    if (!found.get(one.criteriaKey!)!.some(({ id }) => id === one.id)) throw changedMeanwhile(one);
+  }
+}
+
 /**
  * What the criteria of an update or patch matched has no lock until now. Deleted meanwhile, it would come back beside the
  * one that others have created for the same criteria; changed, it may be none of theirs any more. Throws for the transaction
  * to be tried again.
  */
 export async function assertMatching(core: Core, tx: Tx, caller: Caller, resolved: Resolved[], ground: Ground) {
+  const within: Caller = { ...caller, db: tx };
+  await assertDeletable(core, within, resolved, ground);
   const changed = new Map<string, Resolved>();
   for (const one of resolved) {
     if (!one.found || one.idle || (one.method !== 'PUT' && one.method !== 'PATCH')) continue;
@@ -168,7 +184,6 @@ export async function assertMatching(core: Core, tx: Tx, caller: Caller, resolve
   }
   if (changed.size === 0) return;
   const queries = new Map([...changed].map(([key, one]) => [key, one.criteria!]));
-  const within: Caller = { ...caller, db: tx };
   const found = await matchEach(core, queries, within, () => MATCHES_TO_CHOOSE);
   const chosen = await chooseEach(core, within, [...changed.values()], found);
   for (const [key, one] of changed) {
@@ -181,8 +196,6 @@ export async function assertMatching(core: Core, tx: Tx, caller: Caller, resolve
 /** Throws when the entry may not follow what is there. */
 export function assertFollows(ground: Ground, one: Resolved): void {
   const row = ground.rows.get(nameOf(one));
-  // What has changed since it matched may match no more, and is not deleted unseen.
-  if (one.method === 'DELETE' && one.found && row && row.version !== one.found.version) throw changedMeanwhile(one);
   if (!holds(one.ifVersion, row?.version ?? 0)) {
     const { message } = versionMismatch(one.type, one.id, one.ifVersion!, row?.version ?? 0);
     const element = one.ifVersion === NO_VERSION ? 'ifNoneMatch' : 'ifMatch';

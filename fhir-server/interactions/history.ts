@@ -13,20 +13,18 @@ import {
 import { readCurrent } from '../store/read.ts';
 import type { Caller, Core } from './core.ts';
 import { etag } from './etag.ts';
+import { badParameter } from './parameter-fault.ts';
 import { assertType } from './search.ts';
 import { applySubset, readSubset } from './subset.ts';
 
-const bad = (name: string, text: string): CerebraError =>
-  new CerebraError('invalid-parameter', text, { expression: [name] });
-
 function parseCount(core: Core, text: string): number {
-  if (!/^\d+$/.test(text)) throw bad('_count', '_count must be a whole number, 0 or more');
+  if (!/^\d+$/.test(text)) throw badParameter('_count', '_count must be a whole number, 0 or more');
   return Math.min(Number(text), core.limits.searchCountMax);
 }
 
 function parseCursor(text: string): HistoryCursor {
   const match = /^([on])(\d{1,15})-(\d{1,18})$/.exec(Buffer.from(text, 'base64url').toString('latin1'));
-  if (!match) throw bad('_cursor', 'This _cursor is not one of a history link: start again at the first page');
+  if (!match) throw badParameter('_cursor', 'This _cursor is not one of a history link: start again at the first page');
   const direction = match[1] === 'o' ? 'older' : 'newer';
   return { direction, updatedMs: Number(match[2]), seq: BigInt(match[3]!) };
 }
@@ -37,7 +35,7 @@ const cursorText = (direction: 'o' | 'n', { updatedMs, seq }: HistoryEntry): str
 function parseSince(text: string): number {
   const range = parseDateRange(text);
   if (range) return range.lo;
-  throw bad('_since', '_since must be an instant like 2026-01-31T12:00:00Z');
+  throw badParameter('_since', '_since must be an instant like 2026-01-31T12:00:00Z');
 }
 
 /** Milliseconds, both inclusive. */
@@ -73,14 +71,14 @@ function parseAt(text: string, nowMs: number): Span {
   const [, prefix = 'eq', date = ''] = /^([a-z]{2})?(.*)$/s.exec(text) ?? [];
   const range = parseDateRange(date);
   if (range && prefix === 'ne') {
-    throw bad(
+    throw badParameter(
       '_at',
       "_at can't have the prefix ne: ask with lt for what was current before, with gt for what was after",
     );
   }
   const span = range && Object.hasOwn(SPANS, prefix) ? SPANS[prefix] : undefined;
   if (!range || !span) {
-    throw bad(
+    throw badParameter(
       '_at',
       '_at must be a date or time like 2026-01-31 or ge2026-01-31T12:00:00Z; give it again for a second one',
     );
@@ -103,7 +101,7 @@ interface Asked {
 function parseList(text: string): string {
   const id = text.replace(/^List\//, '');
   if (isId(id)) return id;
-  throw bad('_list', '_list must be the id of a List; functional lists ($current-…) are not kept');
+  throw badParameter('_list', '_list must be the id of a List; functional lists ($current-…) are not kept');
 }
 
 type Reader = (core: Core, value: string, asked: Asked) => void;
@@ -145,7 +143,7 @@ function parse(core: Core, pairs: [string, string][], strict: boolean): Asked {
       const text = `History knows no parameter '${name.slice(0, 80)}'`;
       throw new CerebraError('unknown-parameter', text, { expression: [name] });
     }
-    if (seen.has(name) && name !== '_at') throw bad(name, `${name} may be given once`);
+    if (seen.has(name) && name !== '_at') throw badParameter(name, `${name} may be given once`);
     seen.add(name);
     read?.(core, value, asked);
     if (name !== '_cursor') asked.used.push(`${name}=${encodeURIComponent(value)}`);
@@ -156,14 +154,26 @@ function parse(core: Core, pairs: [string, string][], strict: boolean): Asked {
 const METHODS = { c: 'POST', u: 'PUT', d: 'DELETE' } as const;
 const STATUSES = { c: '201 Created', u: '200 OK', d: '204 No Content' } as const;
 
+const SERVER_ID = /^([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+/** Between the making of an id and the change with it: a load prepares long before it writes, clocks differ. */
+const [BEFORE_MS_MAX, AFTER_MS_MAX] = [3_600_000, 60_000];
+
+/** Ids of this server tell when they were made. A resource that is as old as its id was created by POST, another one by PUT. */
+function isServerId({ id, updatedMs }: HistoryEntry): boolean {
+  const [, high = '', low = ''] = SERVER_ID.exec(id) ?? [];
+  const ageMs = updatedMs - Number.parseInt(high + low, 16);
+  return ageMs >= -AFTER_MS_MAX && ageMs <= BEFORE_MS_MAX;
+}
+
 function entryText(core: Core, entry: HistoryEntry, subset: Subset | undefined): string {
   const { type, id, op, version } = entry;
-  const url = op === 'c' ? type : `${type}/${id}`;
+  const method = op === 'c' && !isServerId(entry) ? METHODS.u : METHODS[op];
+  const url = method === METHODS.c ? type : `${type}/${id}`;
   const resource = entry.deleted ? '' : `"resource":${applySubset(core, entry.body, subset)},`;
   const status = entry.revived ? STATUSES.c : STATUSES[op];
   const location = entry.deleted ? '' : `"location":"${type}/${id}/_history/${version}",`;
   const modified = new Date(entry.updatedMs).toISOString();
-  return `{"fullUrl":"${core.baseUrl}/${type}/${id}",${resource}"request":{"method":"${METHODS[op]}","url":"${url}"},"response":{"status":"${status}",${location}"etag":${JSON.stringify(etag(version))},"lastModified":"${modified}"}}`;
+  return `{"fullUrl":"${core.baseUrl}/${type}/${id}",${resource}"request":{"method":"${method}","url":"${url}"},"response":{"status":"${status}",${location}"etag":${JSON.stringify(etag(version))},"lastModified":"${modified}"}}`;
 }
 
 export interface HistoryTarget {
@@ -174,7 +184,7 @@ export interface HistoryTarget {
 /** What the List's entries refer to, on this server and of the type. */
 async function listed(core: Core, { scope, db }: Caller, list: string, target: HistoryTarget) {
   const found = await readCurrent(db, 'List', list, scope);
-  if (!found || found.deleted) throw bad('_list', `List/${list} is not known`);
+  if (!found || found.deleted) throw badParameter('_list', `List/${list} is not known`);
   const { entry = [] } = JSON.parse(found.body) as { entry?: { item?: { reference?: string }; deleted?: boolean }[] };
   return entry.flatMap(({ item, deleted }) => {
     const parsed = deleted ? undefined : parseReference(item?.reference ?? '', core.baseUrl);

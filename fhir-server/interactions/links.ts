@@ -96,14 +96,22 @@ export interface Targets {
  */
 export function targetsOf(resolved: readonly Resolved[]): Targets {
   const urls = new Map<string, string>();
+  const owners = new Map<string, number>();
   let anyRestful = false;
   for (const one of resolved) {
     const { entry, type, id, index, method } = one;
     if (entry.alias !== undefined && entry.url !== `${type}/${id}`) urls.set(entry.url, `${type}/${id}`);
     if (entry.fullUrl === undefined || id === '' || one.alone || isRead(one)) continue;
-    if (urls.has(entry.fullUrl)) {
+    const owner = owners.get(entry.fullUrl);
+    if (owner === index) {
+      // One entry that deletes several: a link to it could mean any of them.
+      urls.delete(entry.fullUrl);
+      continue;
+    }
+    if (owner !== undefined) {
       throw new CerebraError('invalid', 'Two entries have the same fullUrl', { expression: [at(index, '.fullUrl')] });
     }
+    owners.set(entry.fullUrl, index);
     urls.set(entry.fullUrl, `${type}/${id}`);
     if (!entry.fullUrl.startsWith('http')) continue;
     anyRestful = true;

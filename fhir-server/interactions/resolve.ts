@@ -180,7 +180,10 @@ async function lookUp(core: Core, tx: Tx, caller: Caller, attempt: Attempt, look
  * have; that it has matched before does not keep others from creating a resource with that one.
  */
 function criteriaLocks(plans: Plan[]): { locksOf(key: string): string[]; exact: ReadonlySet<string> } {
-  const locks = new Map(plans.flatMap(({ criteriaKey, lockKeys }) => (lockKeys ? [[criteriaKey!, lockKeys]] : [])));
+  const locks = new Map<string, string[]>();
+  for (const { criteriaKey, lockKeys, contentKeys = [] } of plans) {
+    if (lockKeys) locks.set(criteriaKey!, [...(locks.get(criteriaKey!) ?? []), ...lockKeys, ...contentKeys]);
+  }
   const several = plans.filter(({ lockKeys }) => lockKeys !== undefined && lockKeys.length > 1);
   const exact = new Set(several.filter(({ method }) => method !== 'POST').map(({ criteriaKey }) => criteriaKey!));
   return { locksOf: (key) => (locks.get(key) ?? [key]).map(hashOnce), exact };

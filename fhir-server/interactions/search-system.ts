@@ -6,6 +6,7 @@ import { populated } from '../search/merge.ts';
 import { currentTable } from '../store/layout.ts';
 import type { Caller, Core } from './core.ts';
 import { withParameters } from './indexed.ts';
+import { badParameter } from './parameter-fault.ts';
 import { hasIgnored, pageContext, parseQuery, searchAll, type Within } from './search.ts';
 import { searchsetText } from './searchset.ts';
 import { assertElements } from './subset.ts';
@@ -15,19 +16,16 @@ const VALUES_MAX = 20_000;
 /** More types than this are first looked at for whether they have any resources. */
 const TYPES_ASKED_MAX = 8;
 
-const bad = (name: string, text: string): CerebraError =>
-  new CerebraError('invalid-parameter', text, { expression: [name] });
-
 /** The types of `_type`, or all; and the other pairs. */
 function readTypes(core: Core, pairs: readonly [string, string][]) {
   const given = pairs.filter(([name]) => name === '_type');
-  if (given.length > 1) throw bad('_type', '_type may be given once, with commas between several types');
+  if (given.length > 1) throw badParameter('_type', '_type may be given once, with commas between several types');
   const rest = pairs.filter(([name]) => name !== '_type');
   const [, text] = given[0] ?? [];
   if (text === undefined) return { types: core.definitions.resourceTypes, rest, used: [] };
   const types = [...new Set(text.split(','))];
   const wrong = types.find((type) => !core.store.layout.has(type));
-  if (wrong !== undefined) throw bad('_type', `'${wrong.slice(0, 80)}' is not a resource type of FHIR R4`);
+  if (wrong !== undefined) throw badParameter('_type', `'${wrong.slice(0, 80)}' is not a resource type of FHIR R4`);
   return { types, rest, used: given };
 }
 
@@ -40,7 +38,10 @@ function assertCommon(queries: readonly SearchQuery[]): void {
   for (const [name, types] of lacking) {
     if (types.length === queries.length) continue;
     const some = types.slice(0, 5).join(', ');
-    throw bad(name, `'${name}' is not a parameter of all types that are searched, not of ${some}: name types by _type`);
+    throw badParameter(
+      name,
+      `'${name}' is not a parameter of all types that are searched, not of ${some}: name types by _type`,
+    );
   }
 }
 
@@ -88,7 +89,7 @@ export async function searchSystem(
 ): Promise<string> {
   const { types, rest, used } = readTypes(core, pairs);
   const possible = within ? types.filter((type) => within.types.includes(type)) : types;
-  if (possible.length === 0) throw bad('_type', `None of these types can be in ${within?.path}`);
+  if (possible.length === 0) throw badParameter('_type', `None of these types can be in ${within?.path}`);
   const parse = () => parseQueries(core, possible, rest, strict);
   const parsed = await withParameters(core, parse, (queries) => queries.some(hasIgnored));
   const first = parsed[0]!;

@@ -1,15 +1,13 @@
 // _summary and _elements: https://hl7.org/fhir/R4/search.html#summary, #elements
 import { isElement, type SearchQuery, type Subset, subsetText } from '#fhir-model';
-import { CerebraError } from '#platform';
 import type { Core } from './core.ts';
-
-const bad = (name: string, text: string): CerebraError =>
-  new CerebraError('invalid-parameter', text, { expression: [name] });
+import { badParameter } from './parameter-fault.ts';
 
 /** What part of the resources a search asks for; undefined: the whole. */
 export function subsetOf({ summary, elements }: Pick<SearchQuery, 'summary' | 'elements'>): Subset | undefined {
   const part = summary === 'true' || summary === 'text' || summary === 'data' ? summary : undefined;
-  if (part && elements) throw bad('_elements', `_elements and _summary=${part} ask for two different parts: give one`);
+  if (part && elements)
+    throw badParameter('_elements', `_elements and _summary=${part} ask for two different parts: give one`);
   if (part) return { summary: part };
   return elements ? { elements } : undefined;
 }
@@ -18,7 +16,7 @@ export function subsetOf({ summary, elements }: Pick<SearchQuery, 'summary' | 'e
 export function assertElements(core: Core, types: readonly string[], elements: readonly string[]): void {
   const known = (name: string) => types.some((type) => isElement(core.definitions.type(type)!, name));
   const wrong = elements.find((name) => !known(name));
-  if (wrong !== undefined) throw bad('_elements', `${types.slice(0, 5).join(', ')} has no element '${wrong}'`);
+  if (wrong !== undefined) throw badParameter('_elements', `${types.slice(0, 5).join(', ')} has no element '${wrong}'`);
 }
 
 /** The text of a stored resource as the caller wants it. */
@@ -40,11 +38,12 @@ export function readSubset(
   const given = (name: string) => pairs.find(([each]) => each === name)?.[1];
   const [summary, elements] = [given('_summary'), given('_elements')];
   const known = SUMMARIES.find((each) => each === summary);
-  if (summary !== undefined && !known) throw bad('_summary', `_summary is one of ${SUMMARIES.join(', ')} here`);
+  if (summary !== undefined && !known)
+    throw badParameter('_summary', `_summary is one of ${SUMMARIES.join(', ')} here`);
   const names = elements?.split(',').filter((name) => name !== '');
   const wrong = names?.find((name) => !/^[a-z][A-Za-z0-9]{0,63}$/.test(name));
   if (wrong !== undefined || names?.length === 0) {
-    throw bad('_elements', `_elements is a list of element names with commas, such as id,name`);
+    throw badParameter('_elements', `_elements is a list of element names with commas, such as id,name`);
   }
   if (names && strict) assertElements(core, types, names);
   return subsetOf({ ...(known && { summary: known }), ...(names && { elements: names }) });

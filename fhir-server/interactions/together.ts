@@ -32,8 +32,8 @@ export function isShared({ criteria, method, entry, ifVersion }: Plan): boolean 
 /** Those that go into one transaction with the first: of the same criteria the second comes after it. */
 function distinct(many: readonly Conditional[]): Conditional[] {
   const taken = new Set<string>();
-  return many.filter(({ plan: { lockKeys, criteriaKey } }) => {
-    const keys = lockKeys ?? [criteriaKey!];
+  return many.filter(({ plan: { lockKeys, contentKeys = [], criteriaKey } }) => {
+    const keys = [...(lockKeys ?? [criteriaKey!]), ...contentKeys];
     if (keys.some((key) => taken.has(key))) return false;
     for (const key of keys) taken.add(key);
     return true;

@@ -126,7 +126,8 @@ function idleResult(one: Resolved, twins: ReadonlyMap<string, EntryResult>, upda
     const { type, id, version, body } = one.found;
     return { status: 200, type, id, version, updatedMs: one.found.updatedMs, body, op: 'none' };
   }
-  const created = twins.get(nameOf(one));
+  // Several deletions by criteria have no id, as the one that found nothing.
+  const created = one.id === '' ? undefined : twins.get(nameOf(one));
   if (created) return { ...created, status: 200, op: 'none' };
   return { status: 204, type: one.type, id: one.id, version: 0, updatedMs, body: '', op: 'none' };
 }

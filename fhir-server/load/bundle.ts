@@ -1,5 +1,5 @@
 // The resources of a Bundle, with their ids: https://hl7.org/fhir/R4/bundle.html
-import { isId, type Json, type JsonObject, type Resource } from '#fhir-model';
+import { isId, isObject, type Json, type JsonObject, type Resource } from '#fhir-model';
 import { CerebraError, uuidv5 } from '#platform';
 import { noneExistQuery } from '../interactions/none-exist.ts';
 import { type Checks, checkResource } from './read-resource.ts';
@@ -21,9 +21,6 @@ export interface BundlePieces {
   /** All or nothing. */
   atomic: boolean;
 }
-
-const isObject = (value: Json | undefined): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const textOf = (value: Json | undefined): string | undefined => (typeof value === 'string' ? value : undefined);
 
@@ -55,7 +52,10 @@ interface Request {
 const noRequest: Request = { method: undefined, id: undefined, criteria: undefined };
 
 function idOfUrl(url: string, type: string): string {
-  const [found, id, ...more] = url.replace(/^.*\/(?=[A-Z][A-Za-z]*\/)/, '').split('/');
+  const [found, id, ...more] = url
+    .replace(/\/$/, '')
+    .replace(/^.*\/(?=[A-Z][A-Za-z]*\/)/, '')
+    .split('/');
   if (found === type && id !== undefined && more.length === 0 && isId(id)) return id;
   throw invalid(`load takes PUT to ${type}/id only, not conditional updates`, '.request.url');
 }

@@ -30,7 +30,7 @@ describe('a transaction', () => {
       post(urn(1), patient(undefined)),
       post(urn(2), observation('own', urn(1))),
       { ...post(urn(3), observation(undefined, 'urn:uuid:unused')), resource: observation(undefined, `${urn(1)}`) },
-      { resource: patient('put'), request: { method: 'PUT', url: 'Patient/put' } },
+      { resource: patient('put'), request: { method: 'PUT', url: '/Patient/put/' } },
     ];
     await rig.file('a.json', bundle('transaction', entries));
     const { summary, faults } = await rig.load([rig.folder]);
@@ -358,6 +358,22 @@ describe('what is conditional', () => {
     assert.deepEqual([second.faults, second.summary.counts], [[], counts(1, 0, 5)]);
     assert.deepEqual([await rig.count('Patient'), await rig.count('Observation')], [2, 5]);
     await assertStoreSound(rig.core.store);
+  });
+
+  test('that look like the name of an entry, but are no reference, mean what they say', async (t) => {
+    const rig = await createRig(t);
+    const numbered = (n: number): Resource => ({ resourceType: 'Patient', identifier: [{ value: urn(n) }] });
+    const entries = (n: number) => [
+      post(urn(1), numbered(1), { ifNoneExist: `identifier=${urn(1)}` }),
+      post(urn(n), numbered(2), { ifNoneExist: `identifier=${urn(2)}` }),
+      post(urn(2), about('o1', urn(1)), { ifNoneExist: `_filter=subject eq ${urn(1)}` }),
+    ];
+    await rig.file('a.json', bundle('transaction', entries(3)));
+    const first = await rig.load([rig.folder]);
+    assert.deepEqual([first.faults, first.summary.counts], [[], counts(3)]);
+    await rig.file('b.json', bundle('batch', entries(4)));
+    const second = await rig.load([rig.folder]);
+    assert.deepEqual([second.faults, second.summary.counts], [[], counts(0, 0, 3)]);
   });
 
   test('is refused where entries name each other', async (t) => {

@@ -11,7 +11,8 @@ const TOO_DEEP = `The criteria depend on those of other entries over more than $
 
 export type LookUp = (criteria: string[]) => Promise<ReadonlyMap<string, Match>>;
 
-type Replace = (alternative: string) => string | undefined;
+/** The URLs by which this parameter of a search for that type refers to something: an identifier may look like one. */
+export type UrlsNamed = (type: string, name: string, value: string) => readonly string[];
 
 function decoded(value: string): string {
   try {
@@ -21,28 +22,52 @@ function decoded(value: string): string {
   }
 }
 
-function inPair(pair: string, replace: Replace): string {
-  const from = pair.indexOf('=') + 1;
-  const alternatives = decoded(pair.slice(from)).split(',');
-  if (from === 0 || !alternatives.some((one) => replace(one) !== undefined)) return pair;
-  return pair.slice(0, from) + alternatives.map((one) => encodeURIComponent(replace(one) ?? one)).join(',');
+interface Keys {
+  has(url: string): boolean;
 }
 
-/** `Type?query` with other values in place of some; what is not replaced stays as it is written. */
-function inCriteria(criteria: string, replace: Replace): string {
-  const question = criteria.indexOf('?') + 1;
-  const pairs = criteria.slice(question).split('&');
-  return criteria.slice(0, question) + pairs.map((pair) => inPair(pair, replace)).join('&');
+interface Pair {
+  name: string;
+  value: string;
+  /** Of `among`. */
+  named: string[];
 }
+
+/** Read as a search only where one of them stands in it: that takes some microseconds, and most Bundles have many. */
+function readPair(type: string, pair: string, among: Keys, urlsNamed: UrlsNamed): Pair {
+  const at = pair.indexOf('=');
+  const [name, value] = [decoded(pair.slice(0, at)), decoded(pair.slice(at + 1))];
+  const may = at > 0 && (name === '_filter' || value.split(',').some((one) => among.has(one)));
+  return { name, value, named: may ? urlsNamed(type, name, value).filter((url) => among.has(url)) : [] };
+}
+
+const split = (criteria: string): [type: string, pairs: string[]] => {
+  const question = criteria.indexOf('?');
+  return [criteria.slice(0, question), criteria.slice(question + 1).split('&')];
+};
 
 /** The fullUrls of `among` that the criteria name. */
-function namedIn(criteria: string, among: ReadonlySet<string>): string[] {
-  const named: string[] = [];
-  inCriteria(criteria, (one) => {
-    if (among.has(one)) named.push(one);
-    return undefined;
-  });
-  return named;
+function namedIn(criteria: string, among: Keys, urlsNamed: UrlsNamed): string[] {
+  const [type, pairs] = split(criteria);
+  return pairs.flatMap((pair) => readPair(type, pair, among, urlsNamed).named);
+}
+
+/** `Type?query` with what was made or found in place of the fullUrls that it names; all else stays as it is written. */
+function bound(criteria: string, urls: ReadonlyMap<string, string>, urlsNamed: UrlsNamed): string {
+  const [type, pairs] = split(criteria);
+  const inPair = (pair: string): string => {
+    const { name, value, named } = readPair(type, pair, urls, urlsNamed);
+    if (named.length === 0) return pair;
+    const known = new Set(named);
+    if (name !== '_filter') {
+      const values = value.split(',').map((one) => encodeURIComponent(known.has(one) ? urls.get(one)! : one));
+      return `${pair.slice(0, pair.indexOf('='))}=${values.join(',')}`;
+    }
+    // The longest first: one may begin as another.
+    const longest = [...known].sort((one, other) => other.length - one.length);
+    return `_filter=${encodeURIComponent(longest.reduce((text, url) => text.replaceAll(url, urls.get(url)!), value))}`;
+  };
+  return `${type}?${pairs.map(inPair).join('&')}`;
 }
 
 interface Conditional extends Piece {
@@ -79,19 +104,21 @@ function settle(piece: Conditional, match: Match, urls: Map<string, string>, cre
  * Settles them all: one that finds its resource has no item any more, and its fullUrl means what was found. Yields what
  * will be created, by its criteria.
  */
-export async function settleConditions({ pieces, urls }: BundlePieces, lookUp: LookUp): Promise<Map<string, string>> {
+export async function settleConditions(
+  { pieces, urls }: BundlePieces,
+  urlsNamed: UrlsNamed,
+  lookUp: LookUp,
+): Promise<Map<string, string>> {
   const creators = new Map<string, string>();
-  const known = new Set(urls.keys());
-  const bind: Replace = (one) => (known.has(one) ? urls.get(one) : undefined);
   let waiting = pieces.filter(isConditional);
   for (let step = 1; waiting.length > 0; step++) {
     const open = new Set(waiting.flatMap(({ item }) => item.fullUrl ?? []));
-    const ready = new Set(waiting.filter(({ item }) => namedIn(item.absent, open).length === 0));
+    const ready = new Set(waiting.filter(({ item }) => namedIn(item.absent, open, urlsNamed).length === 0));
     if (ready.size === 0 || step > STEPS_MAX) {
       for (const piece of waiting) refuse(piece, piece.item, ready.size === 0 ? DEPENDS_ON_ITSELF : TOO_DEEP);
       break;
     }
-    for (const { item } of ready) item.absent = inCriteria(item.absent, bind);
+    for (const { item } of ready) item.absent = bound(item.absent, urls, urlsNamed);
     const matches = await lookUp([...new Set([...ready].map(({ item }) => item.absent))]);
     for (const piece of ready) settle(piece, matches.get(piece.item.absent)!, urls, creators);
     waiting = waiting.filter((piece) => !ready.has(piece));

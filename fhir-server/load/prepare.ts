@@ -4,7 +4,7 @@ import type { Json, Links, Resource } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { resourceKey } from '../store/layout.ts';
 import { bundlePieces, entriesOf, isCarrier } from './bundle.ts';
-import { settleConditions } from './conditions.ts';
+import { settleConditions, type UrlsNamed } from './conditions.ts';
 import { linePieces } from './lines.ts';
 import { type Gathering, type Group, gather } from './parts.ts';
 import { withProfiles } from './profiles.ts';
@@ -20,6 +20,7 @@ export interface Preparing extends Omit<Settings, 'terms' | 'parameters'> {
   checks: Checks;
   links: Links;
   asks: Asks;
+  urlsNamed: UrlsNamed;
   indexing: Indexing;
   newId(): string;
   now(): number;
@@ -72,7 +73,7 @@ async function prepareBundle(ctx: Preparing, source: Source, bundle: Resource, i
     const text = `A transaction is loaded at once and may have ${ctx.bundleEntriesMax} entries (BUNDLE_ENTRIES_MAX)`;
     throw new CerebraError('too-large', text, { expression: ['Bundle.entry'] });
   }
-  const creators = await settleConditions(found, (criteria) => matchesOf(ctx.asks, criteria));
+  const creators = await settleConditions(found, ctx.urlsNamed, (criteria) => matchesOf(ctx.asks, criteria));
   const matches = await matchesOf(ctx.asks, criteriaIn(pieces, links, baseUrl));
   for (const [criteria, match] of matches) {
     const reference = isOpen(match) ? creators.get(criteria) : undefined;

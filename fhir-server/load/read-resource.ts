@@ -1,13 +1,5 @@
 // A resource from JSON text, checked as one that is posted: https://hl7.org/fhir/R4/http.html#create
-import {
-  type Definitions,
-  isId,
-  type Json,
-  type JsonObject,
-  parseSentJson,
-  type Resource,
-  type Validator,
-} from '#fhir-model';
+import { type Definitions, isId, isObject, type Json, parseSentJson, type Resource, type Validator } from '#fhir-model';
 import { CerebraError } from '#platform';
 import type { OnWrite } from '../validation/on-write.ts';
 
@@ -18,9 +10,6 @@ export interface Checks {
   /** Profiles; none with --no-validate. */
   onWrite: OnWrite | undefined;
 }
-
-const isObject = (value: Json | undefined): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Throws CerebraError with the issues, their expressions below the resource: `Observation.status`. */
 export function checkResource({ definitions, validator }: Omit<Checks, 'onWrite'>, value: Json | undefined): Resource {

@@ -1,11 +1,13 @@
 // A preparing thread: takes jobs from the process that loads, one after the other. https://nodejs.org/api/worker_threads.html
 import { parentPort, workerData } from 'node:worker_threads';
-import { baseSearchParameters, createLinks, loadDefinitions } from '#fhir-model';
-import { uuidv7 } from '#platform';
+import { baseSearchParameters, createLinks, type Definitions, loadDefinitions, parseSearch } from '#fhir-model';
+import { CerebraError, uuidv7 } from '#platform';
+import { urlsIn } from '../interactions/named-criteria.ts';
 import type { Snapshot } from '../parameters/published.ts';
 import { createParameters, type LocalParameters } from '../parameters/registry.ts';
 import { createPolicy } from '../validation/policy.ts';
 import { createValidator } from '../validation/validator.ts';
+import type { UrlsNamed } from './conditions.ts';
 import { type Preparing, prepareJob } from './prepare.ts';
 import { createProfileChecks } from './profiles.ts';
 import { createTermBook } from './term-book.ts';
@@ -33,6 +35,19 @@ function ask<T>(what: string, argument: unknown): Promise<T> {
   });
 }
 
+/** As transactions read them: what is no search is told where it is looked up. */
+function namedBy({ parameters }: LocalParameters, { resourceTypes }: Definitions): UrlsNamed {
+  const options = { parameters, resourceTypes, strict: true, baseUrl: settings.baseUrl, countDefault: 1, countMax: 1 };
+  return (type, name, value) => {
+    try {
+      return urlsIn(parseSearch(type, [[name, value]], options));
+    } catch (error) {
+      if (error instanceof CerebraError) return [];
+      throw error;
+    }
+  };
+}
+
 async function start(): Promise<Preparing & { indexing: LocalParameters }> {
   const definitions = await loadDefinitions();
   const base = baseSearchParameters(definitions);
@@ -54,6 +69,7 @@ async function start(): Promise<Preparing & { indexing: LocalParameters }> {
     },
     links: createLinks(definitions),
     asks,
+    urlsNamed: namedBy(indexing, definitions),
     indexing,
     terms,
     newId: () => uuidv7(Date.now()),

@@ -13,6 +13,7 @@ import {
 } from '#fhir-model';
 import { CerebraError } from '#platform';
 import type { Core } from '../interactions/core.ts';
+import { badParameter } from '../interactions/parameter-fault.ts';
 import { readCurrent, readVersion } from '../store/read.ts';
 import { assertValid, storeCreate } from '../store/store.ts';
 import { one } from './answer.ts';
@@ -22,14 +23,12 @@ import { linksOf, readNamed, typeOf } from './everything-links.ts';
 /** Entries of a document at most. */
 const ENTRIES_MAX = 2_000;
 
-const bad = (name: string, text: string): CerebraError =>
-  new CerebraError('invalid-parameter', text, { expression: [name] });
-
 /** The composition's id: of the URL or of the parameter `id`, which may be a URL of this server. */
 function compositionId(core: Core, { id, input }: OperationRequest): string {
   const given = one<string>(input, 'id');
   if (id !== undefined) {
-    if (given !== undefined) throw bad('id', "'id' is for Composition/$document; here the URL names the composition");
+    if (given !== undefined)
+      throw badParameter('id', "'id' is for Composition/$document; here the URL names the composition");
     return id;
   }
   if (given === undefined)
@@ -37,7 +36,7 @@ function compositionId(core: Core, { id, input }: OperationRequest): string {
   if (/^[A-Za-z0-9\-.]{1,64}$/.test(given)) return given;
   const parsed = parseReference(given, core.baseUrl);
   if (parsed.kind === 'local' && parsed.type === 'Composition') return parsed.id;
-  throw bad('id', "'id' must be the id of a Composition of this server, or its URL");
+  throw badParameter('id', "'id' must be the id of a Composition of this server, or its URL");
 }
 
 async function readComposition(core: Core, request: OperationRequest): Promise<StoredVersion> {

@@ -6,8 +6,8 @@ import {
   parseDateRange,
   type Subset,
 } from '#fhir-model';
-import { CerebraError } from '#platform';
 import type { Core } from '../interactions/core.ts';
+import { badParameter } from '../interactions/parameter-fault.ts';
 import { readSubset } from '../interactions/subset.ts';
 import { all, one } from './answer.ts';
 
@@ -46,20 +46,17 @@ export const everythingParameters = (dated: boolean): OperationParameter[] => [
   { name: 'return', use: 'out', min: 1, max: '1', type: 'Bundle' },
 ];
 
-const bad = (name: string, text: string): CerebraError =>
-  new CerebraError('invalid-parameter', text, { expression: [name] });
-
 function parseTypes(core: Core, { input }: OperationRequest): string[] | undefined {
   const given = all<string>(input, '_type').flatMap((text) => text.split(','));
   if (given.length === 0) return undefined;
   const wrong = given.find((type) => !core.definitions.isResourceType(type));
-  if (wrong !== undefined) throw bad('_type', `'${wrong.slice(0, 80)}' is not a resource type of FHIR R4`);
+  if (wrong !== undefined) throw badParameter('_type', `'${wrong.slice(0, 80)}' is not a resource type of FHIR R4`);
   return [...new Set(given)];
 }
 
 function parseCursor(text: string): EverythingCursor {
   const match = /^(\d{1,3})-(\d{1,18})$/.exec(Buffer.from(text, 'base64url').toString('latin1'));
-  if (!match) throw bad('_cursor', 'This _cursor is not one of a next link: start again at the first page');
+  if (!match) throw badParameter('_cursor', 'This _cursor is not one of a next link: start again at the first page');
   return { step: Number(match[1]), rid: match[2]! };
 }
 
@@ -67,13 +64,13 @@ function parseCursor(text: string): EverythingCursor {
 export function parseCare({ input }: OperationRequest): Partial<DateRange> {
   const lo = parseDateRange(one<string>(input, 'start') ?? '')?.lo;
   const hi = parseDateRange(one<string>(input, 'end') ?? '')?.hi;
-  if (lo !== undefined && hi !== undefined && lo > hi) throw bad('end', 'The end lies before the start');
+  if (lo !== undefined && hi !== undefined && lo > hi) throw badParameter('end', 'The end lies before the start');
   return { ...(lo === undefined ? {} : { lo }), ...(hi === undefined ? {} : { hi }) };
 }
 
 function parseCount(core: Core, { input }: OperationRequest): number {
   const count = one<number>(input, '_count') ?? core.limits.searchCountMax;
-  if (count < 1) throw bad('_count', '_count must be 1 or more');
+  if (count < 1) throw badParameter('_count', '_count must be 1 or more');
   return Math.min(count, core.limits.searchCountMax);
 }
 

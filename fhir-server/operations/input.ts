@@ -1,8 +1,10 @@
 // What an operation is given, checked against its parameters: https://hl7.org/fhir/R4/operations.html#request
 import {
+  choiceName,
   type Definitions,
   decimalText,
   isNumber,
+  isObject,
   type Json,
   type JsonObject,
   type OperationInput,
@@ -110,9 +112,6 @@ function addPairs(
   }
 }
 
-const isObject = (value: Json | undefined): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 /** `valueString` → `string`; the name of the type of what a Parameters.parameter holds. */
 function typeOfValue(definitions: Definitions, key: string): string {
   const type = key.slice('value'.length);
@@ -126,7 +125,7 @@ function primitive(rule: PrimitiveRule, key: string, value: Json | undefined, at
       ? decimalText(value as unknown as number | RawJson)
       : (value as OperationValue);
   }
-  const wanted = `value${rule.name.charAt(0).toUpperCase()}${rule.name.slice(1)}`;
+  const wanted = choiceName('value', rule.name);
   const text = key === wanted ? `${rule.name} is ${rule.expected}` : `${wanted} is needed, ${rule.expected}`;
   throw bad('invalid-parameter', `${key} does not fit: ${text}`, `${at}.${key}`);
 }

@@ -6,7 +6,9 @@ import {
   decimalText,
   escapeValue,
   isNumber,
+  isObject,
   type JsonObject,
+  objectsOf,
   parseDateRange,
   parseJson,
   parseReference,
@@ -52,13 +54,8 @@ const tooMany = (): CerebraError =>
     expression: ['period', 'duration'],
   });
 
-const isObject = (value: unknown): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-const listOf = (value: unknown): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []);
-
 const codingsOf = (holder: JsonObject): Coding[] =>
-  listOf((holder.code as JsonObject | undefined)?.coding).filter(
+  objectsOf((holder.code as JsonObject | undefined)?.coding).filter(
     (coding) => typeof coding.code === 'string',
   ) as unknown as Coding[];
 
@@ -154,7 +151,7 @@ function wantedOf({ wanted }: Collection, holder: JsonObject): Coding | undefine
 }
 
 const membersOf = (core: Core, observation: Resource): string[] =>
-  listOf(observation.hasMember).flatMap(({ reference }) => {
+  objectsOf(observation.hasMember).flatMap(({ reference }) => {
     const parsed = typeof reference === 'string' ? parseReference(reference, core.baseUrl) : undefined;
     return parsed?.kind === 'local' && parsed.type === 'Observation' ? [parsed.id] : [];
   });
@@ -164,7 +161,7 @@ function add(core: Core, into: Collection, observation: Resource, whole: boolean
   if (into.seen.has(observation.id!) || observation.status === 'entered-in-error') return;
   into.seen.add(observation.id!);
   const timeMs = timeOf(observation);
-  const components = listOf(observation.component);
+  const components = objectsOf(observation.component);
   const members = membersOf(core, observation);
   const wanted = wantedOf(into, observation);
   const isPanel = observation.valueQuantity === undefined && components.length + members.length > 0;

@@ -12,6 +12,7 @@ import {
 } from '#fhir-model';
 import { CerebraError } from '#platform';
 import type { Core } from '../interactions/core.ts';
+import { badParameter } from '../interactions/parameter-fault.ts';
 import { all, one, parametersOf } from './answer.ts';
 import { statistics } from './statistics.ts';
 import { type Coding, collect, type Series } from './stats-series.ts';
@@ -22,15 +23,15 @@ const SOURCES_DEFAULT = 100;
 const SOURCES_MAX = 1000;
 const HOUR_MS = 3_600_000;
 
-const bad = (name: string, text: string): CerebraError =>
-  new CerebraError('invalid-parameter', text, { expression: [name] });
-
 /** `Patient/1`, of a reference to a resource here. */
 function subjectOf(core: Core, { input }: OperationRequest): string {
   const given = one<string>(input, 'subject')!;
   const parsed = parseReference(given, core.baseUrl);
   if (parsed.kind === 'local' && core.definitions.isResourceType(parsed.type)) return `${parsed.type}/${parsed.id}`;
-  throw bad('subject', `'${given.slice(0, 80)}' is no reference to a resource of this server, like Patient/123`);
+  throw badParameter(
+    'subject',
+    `'${given.slice(0, 80)}' is no reference to a resource of this server, like Patient/123`,
+  );
 }
 
 function codingsOf({ input }: OperationRequest): Coding[] {
@@ -40,7 +41,7 @@ function codingsOf({ input }: OperationRequest): Coding[] {
   );
   const codings = all<JsonObject>(input, 'coding').map((coding): Coding => {
     if (typeof coding.code === 'string') return coding as unknown as Coding;
-    throw bad('coding', 'A coding needs a code');
+    throw badParameter('coding', 'A coding needs a code');
   });
   if (codes.length + codings.length > 0) return [...codes, ...codings];
   throw new CerebraError('required', "$stats needs 'code' (with 'system') or 'coding'", {
@@ -61,11 +62,11 @@ function spanOf(core: Core, { input }: OperationRequest): Span {
   const hours = one<string>(input, 'duration');
   const period = one<JsonObject>(input, 'period');
   if (hours !== undefined) {
-    if (period) throw bad('period', "Give 'duration' or 'period', not both");
+    if (period) throw badParameter('period', "Give 'duration' or 'period', not both");
     const nowMs = core.store.clock.now();
     const fromMs = nowMs - Number(hours) * HOUR_MS;
     if (!(Number(hours) > 0) || fromMs < -62_135_596_800_000)
-      throw bad('duration', 'duration is a number of hours, above 0');
+      throw badParameter('duration', 'duration is a number of hours, above 0');
     return { range: { lo: fromMs, hi: nowMs }, period: { start: instant(fromMs), end: instant(nowMs) } };
   }
   if (!period) return { range: {} };
@@ -79,7 +80,7 @@ function wantedStatistics({ input }: OperationRequest): string[] {
   const codes = [...new Set(all<string>(input, 'statistic'))];
   const wrong = codes.find((code) => !statistics.has(code));
   if (wrong === undefined) return codes;
-  throw bad('statistic', `'${wrong.slice(0, 80)}' is not one of ${[...statistics.keys()].join(', ')}`);
+  throw badParameter('statistic', `'${wrong.slice(0, 80)}' is not one of ${[...statistics.keys()].join(', ')}`);
 }
 
 const UCUM = 'http://unitsofmeasure.org';

@@ -1,4 +1,5 @@
 // The package.json of a FHIR package: https://confluence.hl7.org/display/FHIR/NPM+Package+Specification
+import { isObject } from '#fhir-model';
 import { CerebraError } from '#platform';
 
 export interface Manifest {
@@ -29,9 +30,6 @@ const invalid = (where: string, what: string): CerebraError =>
 
 const textOf = (value: unknown): string | undefined =>
   typeof value === 'string' && value !== '' ? value.slice(0, TITLE_CHARACTERS_MAX) : undefined;
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 function dependenciesOf(value: unknown, where: string): Map<string, string> {
   if (value === undefined || value === null) return new Map();

@@ -1,5 +1,5 @@
 // https://hl7.org/fhir/R4/http.html#patch: a patch document becomes a function from resource to resource.
-import type { Json, JsonObject, Resource } from '#fhir-model';
+import { isObject, type Json, type JsonObject, type Resource } from '#fhir-model';
 import { CerebraError } from '#platform';
 import type { Core } from '../interactions/core.ts';
 import { assertValid } from '../store/store.ts';
@@ -8,7 +8,7 @@ import { stepAsserter } from './halves.ts';
 import { applyJsonPatch, parseJsonPatch } from './json-patch.ts';
 import { loadLocator } from './locate.ts';
 import { mergePatch } from './merge-patch.ts';
-import { copyTree, isDeeper, isIdentical, isObject } from './tree.ts';
+import { copyTree, isDeeper, isIdentical } from './tree.ts';
 
 /** Media type of a patch document → how it is read. FHIRPath Patch comes as a resource, in any FHIR format. */
 export const PATCH_FORMATS = {

@@ -1,8 +1,15 @@
 // Elements of a resource's JSON by the steps of a FHIRPath, and edits of them that keep the two properties of a primitive
 // (`given` and `_given`) in step: https://hl7.org/fhir/R4/json.html#primitive
-import type { Definitions, ElementDefinition, Json, JsonObject } from '#fhir-model';
+import {
+  choiceName,
+  type Definitions,
+  type ElementDefinition,
+  isObject,
+  type Json,
+  type JsonObject,
+} from '#fhir-model';
 import { CerebraError } from '#platform';
-import { isObject, memberOf } from './tree.ts';
+import { memberOf } from './tree.ts';
 
 /** One name of a path and, where the element repeats, which of them. */
 export interface Step {
@@ -29,8 +36,6 @@ export interface Slot {
   extra: Json | null;
 }
 
-const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
-
 export const isPrimitive = (definitions: Definitions, type: string): boolean =>
   definitions.type(type)?.kind === 'primitive';
 
@@ -43,18 +48,16 @@ export function elementOf(
   for (const element of definitions.type(type)?.elements ?? []) {
     if (element.name === name) return { element };
     if (!element.choice || !name.startsWith(element.name)) continue;
-    const choice = element.types.find((one) => element.name + capital(one) === name);
+    const choice = element.types.find((one) => choiceName(element.name, one) === name);
     if (choice !== undefined) return { element, choice };
   }
   return undefined;
 }
 
-export const choiceName = (element: ElementDefinition, type: string): string => element.name + capital(type);
-
 /** Of a choice the type that the object has a value of. */
 export function choiceIn(holder: JsonObject, element: ElementDefinition): string | undefined {
   return element.types.find((type) => {
-    const name = choiceName(element, type);
+    const name = choiceName(element.name, type);
     return Object.hasOwn(holder, name) || Object.hasOwn(holder, `_${name}`);
   });
 }
@@ -65,7 +68,7 @@ function siteIn(definitions: Definitions, holder: JsonObject, type: string, { na
   if (!found) throw new CerebraError('patch-failed', `${type} has no element '${name.slice(0, 80)}'`);
   const { element } = found;
   const choice = element.choice ? (found.choice ?? choiceIn(holder, element)) : undefined;
-  const property = choice === undefined ? element.name : choiceName(element, choice);
+  const property = choice === undefined ? element.name : choiceName(element.name, choice);
   return { holder, name: property, index, element, type: choice ?? element.types[0]! };
 }
 

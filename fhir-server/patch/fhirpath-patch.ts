@@ -1,10 +1,9 @@
 // FHIRPath Patch: https://hl7.org/fhir/R4/fhirpatch.html
-import { type Definitions, isNumber, type Json, type JsonObject, stringify } from '#fhir-model';
+import { choiceName, type Definitions, isNumber, isObject, type Json, type JsonObject, stringify } from '#fhir-model';
 import { CerebraError } from '#platform';
 import {
   assertNames,
   choiceIn,
-  choiceName,
   contentOf,
   elementOf,
   readList,
@@ -17,7 +16,7 @@ import {
   writeSlot,
 } from './elements.ts';
 import type { Locator } from './locate.ts';
-import { COPIES_MAX, copyTree, isObject } from './tree.ts';
+import { COPIES_MAX, copyTree } from './tree.ts';
 import { type PatchValue, type Placed, place, setSlot, valueIn } from './values.ts';
 
 export const OPERATIONS_MAX = 1000;
@@ -185,7 +184,7 @@ function addEdit({ definitions }: Finder, steps: Step[], { name, value }: FhirPa
       return;
     }
     const there = element.choice ? choiceIn(holder, element) : undefined;
-    const taken = there === undefined ? element.name : choiceName(element, there);
+    const taken = there === undefined ? element.name : choiceName(element.name, there);
     if (there !== undefined || holder[taken] !== undefined || holder[`_${taken}`] !== undefined) {
       throw new CerebraError(
         'patch-failed',

@@ -2,10 +2,10 @@
 // https://hl7.org/fhir/R4/json.html#primitive. JSON Patch knows nothing of it: what removes a name from one of them makes
 // the other's extensions those of other names. A patch that moves one list alone is refused; one that changes both is done
 // as it stands.
-import type { Json, JsonObject } from '#fhir-model';
+import { isObject, type Json, type JsonObject } from '#fhir-model';
 import { CerebraError } from '#platform';
 import type { JsonPatchOperation } from './json-patch.ts';
-import { isIdentical, isObject, memberOf } from './tree.ts';
+import { isIdentical, memberOf } from './tree.ts';
 
 const isExtensions = (name: string): boolean => name.startsWith('_');
 

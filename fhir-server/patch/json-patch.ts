@@ -1,9 +1,9 @@
 // JSON Patch: https://www.rfc-editor.org/rfc/rfc6902, with pointers as in https://www.rfc-editor.org/rfc/rfc6901.
 // Our own, since decimals must keep their digits: a library would copy and compare numbers as JavaScript has them.
-import type { Json, JsonObject } from '#fhir-model';
+import { isObject, type Json, type JsonObject } from '#fhir-model';
 import { CerebraError } from '#platform';
 import type { AssertStep } from './halves.ts';
-import { COPIES_MAX, type CopyBudget, copyTree, defineMember, isEqual, isObject, memberOf } from './tree.ts';
+import { COPIES_MAX, type CopyBudget, copyTree, defineMember, isEqual, memberOf } from './tree.ts';
 
 export const OPERATIONS_MAX = 1000;
 

@@ -1,7 +1,7 @@
 // JSON Merge Patch: https://www.rfc-editor.org/rfc/rfc7396
-import type { Json, JsonObject } from '#fhir-model';
+import { isObject, type Json, type JsonObject } from '#fhir-model';
 import { assertMerged } from './halves.ts';
-import { defineMember, isObject, memberOf } from './tree.ts';
+import { defineMember, memberOf } from './tree.ts';
 
 /** `target` with `patch` merged in: null removes a member, objects merge, anything else replaces. */
 export function mergePatch(target: Json | undefined, patch: Json): Json {

@@ -1,9 +1,15 @@
 // JSON trees as patches see them: a number that keeps its digits (RawJson) is a leaf.
-import { compareDecimals, decimalText, depthMax, isNumber, isRawJson, type Json, type JsonObject } from '#fhir-model';
+import {
+  compareDecimals,
+  decimalText,
+  depthMax,
+  isNumber,
+  isObject,
+  isRawJson,
+  type Json,
+  type JsonObject,
+} from '#fhir-model';
 import { CerebraError } from '#platform';
-
-export const isObject = (value: unknown): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) && !isRawJson(value);
 
 /** Values that one patch may copy in all: each `copy` of a tree into itself doubles it. */
 export const COPIES_MAX = 1_000_000;

@@ -1,8 +1,14 @@
 // The value of a FHIRPath Patch operation: https://hl7.org/fhir/R4/fhirpatch.html#anonymous
-import type { Definitions, ElementDefinition, Json, JsonObject } from '#fhir-model';
+import {
+  choiceName,
+  type Definitions,
+  type ElementDefinition,
+  isObject,
+  type Json,
+  type JsonObject,
+} from '#fhir-model';
 import { CerebraError } from '#platform';
-import { choiceName, elementOf, isPrimitive, type Slot, writeList } from './elements.ts';
-import { isObject } from './tree.ts';
+import { elementOf, isPrimitive, type Slot, writeList } from './elements.ts';
 
 /** What stands in a part: one of a data type, a resource, or the parts of an element whose type has no name. */
 export type PatchValue =
@@ -16,7 +22,7 @@ export function valueIn(definitions: Definitions, part: JsonObject): PatchValue 
   if (isObject(part.resource)) return { kind: 'resource', resource: part.resource };
   const { element } = elementOf(definitions, 'Parameters.parameter', 'value')!;
   for (const type of element.types) {
-    const name = choiceName(element, type);
+    const name = choiceName(element.name, type);
     const value = part[name] ?? null;
     const extra = part[`_${name}`] ?? null;
     if (value !== null || extra !== null) return { kind: 'typed', type, slot: { value, extra } };
@@ -39,14 +45,12 @@ function isA(definitions: Definitions, type: string | undefined, wanted: string)
   return type !== undefined && (type === wanted || isA(definitions, definitions.type(type)?.base, wanted));
 }
 
-const valueName = (type: string): string => `value${type.charAt(0).toUpperCase()}${type.slice(1)}`;
-
 /** value[x] of a parameter is of any type that a choice may have in R4: an Extension is not among them. */
 function howToGive(definitions: Definitions, wanted: string): string {
   if (wanted === 'Resource') return 'as resource';
   const elements = definitions.type('Parameters.parameter')?.elements ?? [];
   return elements.some(({ choice, types }) => choice && types.includes(wanted))
-    ? `as ${valueName(wanted)}`
+    ? `as ${choiceName('value', wanted)}`
     : 'in parts';
 }
 
@@ -88,7 +92,7 @@ export function place(
   choice: string | undefined,
   value: PatchValue,
 ): Placed {
-  const nameFor = (type: string) => (element.choice ? choiceName(element, type) : element.name);
+  const nameFor = (type: string) => (element.choice ? choiceName(element.name, type) : element.name);
   if (value.kind === 'resource') {
     if (element.types[0] === 'Resource') return { name: element.name, slot: { value: value.resource, extra: null } };
     throw new CerebraError('patch-failed', `${element.name} can't hold a resource`);

@@ -68,6 +68,25 @@ before(async () => {
         { fullUrl: `${elsewhere}/Patient/p`, resource: patient('p', 'elsewhere') },
       ),
     },
+    {
+      ...document,
+      ...bundle(
+        'versions',
+        'document',
+        {
+          fullUrl: `${elsewhere}/Composition/other-name`,
+          resource: composition('c6', 'Note', 'Patient/v', {
+            section: [{ entry: [{ reference: `${elsewhere}/Patient/v/_history/1` }] }],
+          }),
+        },
+        ...['2', '1'].map((versionId) => ({
+          fullUrl: `${elsewhere}/Patient/v`,
+          resource: patient('v', `version ${versionId}`, {
+            meta: { versionId, lastUpdated: `2026-01-0${versionId}T00:00:00Z` },
+          }),
+        })),
+      ),
+    },
     bundle(
       'message',
       'message',
@@ -96,7 +115,7 @@ describe('finds', () => {
   const cases: [text: string, ids: string[]][] = [
     ['composition.title=summ', ['urns']],
     ['composition.title=letter', ['other', 'stored']],
-    ['composition.type=ips&composition.date=2026-03', ['other', 'stored', 'urns']],
+    ['composition.type=ips&composition.date=2026-03', ['other', 'stored', 'urns', 'versions']],
     ['composition.title:missing=true', []],
     ['composition.patient=p', ['stored']],
     ['composition.patient=Patient/p', ['stored']],
@@ -106,6 +125,11 @@ describe('finds', () => {
     ['composition.subject:Patient.gender=female', ['urns']],
     ['composition.patient.identifier=urn:t|elsewhere', ['other']],
     ['composition.patient.identifier=urn:t|entry', []],
+    // Versions of one resource have one fullUrl: without a version the latest is meant.
+    ['composition.patient.identifier=urn:t|version 2', ['versions']],
+    ['composition.patient.identifier=urn:t|version 1', []],
+    ['composition.entry:Patient.identifier=urn:t|version 1', ['versions']],
+    ['composition.entry:Patient.identifier=urn:t|version 2', []],
     ['composition.entry:Patient.identifier=urn:t|entry', ['urns']],
     // Entries that the first resource does not name itself are not looked into.
     ['composition.patient.organization.name=far', []],

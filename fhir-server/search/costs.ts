@@ -1,7 +1,7 @@
 // What makes a search dear that was stopped, as far as its text tells: whoever asked is to know what to change.
 import type { Criterion, SearchQuery } from '#fhir-model';
 import { isJoin } from './joins.ts';
-import { sortSource } from './sort.ts';
+import { isColumn, sortSource } from './sort.ts';
 
 export interface Advice {
   text: string;
@@ -9,8 +9,6 @@ export interface Advice {
 }
 
 const GENERAL: Advice = { text: 'narrow it by further criteria, or leave out _total, _sort or includes' };
-
-const isColumn = (code: string): boolean => code === '_id' || code === '_lastUpdated';
 
 /** Its values are read from the resources that match: see sort.ts. */
 function sortAdvice({ sort: [first, second] }: Pick<SearchQuery, 'sort'>): Advice | undefined {

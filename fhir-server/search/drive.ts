@@ -7,6 +7,7 @@ import { filterTest } from './filter-tests.ts';
 import { type ConditionContext, indexedRids, ofParam } from './index-tests.ts';
 import { anyCondition, joinedRids } from './joins.ts';
 import type { PageContext } from './page.ts';
+import { isColumn } from './sort.ts';
 import type { SqlBuilder } from './sql-text.ts';
 import { conditionContext, isFound, where } from './where.ts';
 import { withinOf } from './within.ts';
@@ -163,6 +164,3 @@ export function drivenMatches(
     u as materialized (select distinct rid from d where (select few from n)),
     m as materialized (${untested ? 'select rid from u' : `select m.rid, m.id, m.updated from u join ${currentTable(query.type)} m on m.rid = u.rid where ${conditions}`})`;
 }
-
-/** Sorted by, these are read from the resource itself. */
-const isColumn = (code: string): boolean => code === '_id' || code === '_lastUpdated';

@@ -129,3 +129,6 @@ export function afterCursor(sql: SqlBuilder, keys: SortKey[], cursor: Cursor | u
   }
   return condition;
 }
+
+/** Sorted by, these are read from the resource itself. */
+export const isColumn = (code: string): boolean => code === '_id' || code === '_lastUpdated';

@@ -1,6 +1,12 @@
 // What the structure check asks of each type, prepared from the definitions on first use.
 // https://hl7.org/fhir/R4/json.html, https://hl7.org/fhir/R4/elementdefinition.html
-import type { Definitions, ElementDefinition, TypeDefinition, ValueSetCodes } from '#fhir-model';
+import {
+  type Definitions,
+  type ElementDefinition,
+  jsonNames,
+  type TypeDefinition,
+  type ValueSetCodes,
+} from '#fhir-model';
 import { type PrimitiveRule, primitiveRules } from './primitives.ts';
 
 /** One name that an object of the type may have. */
@@ -58,11 +64,6 @@ export interface Plans {
 interface Source {
   definitions: Definitions;
   rules: ReadonlyMap<string, PrimitiveRule>;
-}
-
-function jsonNames(element: ElementDefinition): [string, string][] {
-  if (!element.choice) return [[element.name, element.types[0] ?? '']];
-  return element.types.map((type) => [`${element.name}${type.charAt(0).toUpperCase()}${type.slice(1)}`, type]);
 }
 
 /** An element's id, Extension.url and xhtml have no id or extensions of their own, hence no `_name`. */

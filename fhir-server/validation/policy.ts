@@ -1,6 +1,6 @@
 // What is checked of a resource that is written, by its type: https://hl7.org/fhir/R4/validation.html
 import type { Definitions } from '#fhir-model';
-import { CerebraError } from '#platform';
+import { CerebraError, listOf } from '#platform';
 
 /**
  * `off`: nothing; `structure`: names, cardinalities, types, required codes; `claimed`: also the profiles that meta.profile
@@ -32,12 +32,6 @@ export interface Policy {
 /** Needed whole by the server itself: their structure is always checked. */
 const KEPT = new Set(['Bundle', 'Parameters', 'SearchParameter', 'Subscription']);
 const LEVELS: readonly string[] = ['off', 'structure', 'claimed'] satisfies Level[];
-
-const listOf = (text: string | undefined): string[] =>
-  (text ?? '')
-    .split(',')
-    .map((part) => part.trim())
-    .filter((part) => part !== '');
 
 const wrong = (variable: string, text: string): CerebraError => new CerebraError('config', `${variable}: ${text}`);
 

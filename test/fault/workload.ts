@@ -27,7 +27,7 @@ export const createBody = (number: number): JsonObject =>
   observation('create', [{ system: createSystem, value: String(number) }]);
 
 const changedIds = 12;
-export const changeSystem = 'urn:example:fault:change';
+const changeSystem = 'urn:example:fault:change';
 
 /** An update or, now and then, a deletion, of one of a few resources: several change the same one at once. */
 export function change(number: number): { id: string; body?: JsonObject } {

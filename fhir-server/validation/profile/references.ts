@@ -1,5 +1,12 @@
 // Where references lead, and whether they may: https://hl7.org/fhir/R4/references.html, https://hl7.org/fhir/R4/bundle.html#references
-import { type Json, type JsonObject, type ParsedReference, parseReference } from '#fhir-model';
+import {
+  type Json,
+  type JsonObject,
+  type ParsedReference,
+  parseReference,
+  urlInEntry,
+  withoutVersion,
+} from '#fhir-model';
 import { isObject, objectsOf, textOf } from '../json.ts';
 import { pathOf } from '../report.ts';
 import { shortType } from './baseline.ts';
@@ -52,13 +59,11 @@ function indexOf(run: Run, outer: JsonObject): ReadonlyMap<string, readonly Json
   return index;
 }
 
-/** A relative reference means a resource beside the one that has it: below the same base. */
+/** A relative reference means a resource beside the one that has it: below the same base, or where nothing says which. */
 function keysOf(reference: string, frame: Frame): string[] {
-  const unversioned = reference.replace(/\/_history\/[^/]*$/, '');
-  const base = /^(https?:\/\/.*\/|.*\/)?[A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64}$/.exec(frame.fullUrl ?? '')?.[1];
-  return base === undefined || /^[a-z][a-z0-9+.-]*:/i.test(unversioned)
-    ? [unversioned]
-    : [`${base}${unversioned}`, unversioned];
+  const { url } = withoutVersion(reference);
+  const absolute = urlInEntry(url, frame.fullUrl);
+  return absolute === undefined || absolute === url ? [url] : [absolute, url];
 }
 
 function foundIn(run: Run, reference: string): Resolved | undefined {

@@ -1,5 +1,6 @@
 // References of documents, messages and collections: that they lead to an entry, and that each entry is led to.
 // https://hl7.org/fhir/R4/documents.html#content, https://hl7.org/fhir/R4/messaging.html, https://hl7.org/fhir/R4/bundle.html#references
+import { isAbsolute } from '#fhir-model';
 import { textOf } from '../json.ts';
 import { shown } from '../report.ts';
 import {
@@ -11,7 +12,6 @@ import {
   referencesIn,
 } from './bundle-references.ts';
 import { type Fault, fault } from './fault.ts';
-import { isAbsolute } from './place.ts';
 
 /** Of a Composition, what has to be in the document; Composition.relatesTo leads to other documents. */
 const ofDocument = /\.resource\.(?:subject|encounter|author|attester|custodian|event|section)\b/;

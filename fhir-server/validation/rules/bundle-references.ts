@@ -1,15 +1,12 @@
 // References between the entries of a Bundle: https://hl7.org/fhir/R4/bundle.html#references
-import type { Json, JsonObject } from '#fhir-model';
+import { type Json, type JsonObject, urlInEntry } from '#fhir-model';
 import { isObject, objectsOf, textOf } from '../json.ts';
-import { isAbsolute } from './place.ts';
 
 export interface Entry {
   /** `Bundle.entry[3]` */
   readonly at: string;
   readonly fullUrl: string | undefined;
   readonly resource: JsonObject | undefined;
-  /** What a relative reference of this entry stands on: `http://example.org/fhir/` of `http://example.org/fhir/Patient/1`. */
-  readonly base: string | undefined;
 }
 
 export interface Entries {
@@ -26,8 +23,6 @@ export interface Reference {
   /** `Bundle.entry[3].resource.subject` */
   readonly at: string;
 }
-
-const restful = /^(https?:\/\/.*\/|(?:[^:]*\/)?)[A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64}$/;
 
 const history = '/_history/';
 
@@ -49,7 +44,6 @@ export function entriesOf(bundle: JsonObject, at: string): Entries {
       at: `${at}.entry[${index}]`,
       fullUrl,
       resource: isObject(entry.resource) ? entry.resource : undefined,
-      base: fullUrl === undefined ? undefined : restful.exec(fullUrl)?.[1],
     };
   });
   const byUrl = new Map<string, Entry[]>();
@@ -77,8 +71,8 @@ const none: readonly Entry[] = [];
 /** The entries that a reference means, one if all is well; the same list for the same URL. */
 export function entriesMeant(entries: Entries, from: Entry, reference: string): readonly Entry[] {
   const url = urlOf(reference);
-  const based = from.base === undefined || isAbsolute(url) ? undefined : entries.byUrl.get(`${from.base}${url}`);
-  return based ?? entries.byUrl.get(url) ?? none;
+  const absolute = urlInEntry(url, from.fullUrl);
+  return (absolute === undefined ? undefined : entries.byUrl.get(absolute)) ?? entries.byUrl.get(url) ?? none;
 }
 
 /** Entries whose type and id fit a relative reference, whatever their fullUrl. */

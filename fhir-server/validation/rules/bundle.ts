@@ -1,5 +1,5 @@
 // What a Bundle has to keep to beyond its invariants (bdl-1 to bdl-12): https://hl7.org/fhir/R4/bundle.html
-import type { JsonObject } from '#fhir-model';
+import { isAbsolute, type JsonObject, restfulUrl } from '#fhir-model';
 import { isObject, objectsOf, textOf } from '../json.ts';
 import { shown } from '../report.ts';
 import { linkFaults } from './bundle-links.ts';
@@ -7,11 +7,10 @@ import { type Entry, entriesOf } from './bundle-references.ts';
 import { requestFaults } from './bundle-requests.ts';
 import { type Fault, fault } from './fault.ts';
 import { narrativeLinkFaults } from './narrative-links.ts';
-import { isAbsolute, shownValue } from './place.ts';
+import { shownValue } from './place.ts';
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const oid = /^[0-2](?:\.(?:0|[1-9]\d*))+$/;
-const restful = /^https?:\/\/.*\/([A-Z][A-Za-z]+)\/([A-Za-z0-9\-.]{1,64})$/;
 
 /** Of one link each: https://www.iana.org/assignments/link-relations */
 const onceOnly = new Set(['self', 'first', 'previous', 'prev', 'next', 'last']);
@@ -70,7 +69,7 @@ function idFault(
   at: string,
   rules: BundleRules,
 ): Fault | undefined {
-  const [, type, id] = restful.exec(fullUrl) ?? [];
+  const { type, id } = restfulUrl(fullUrl) ?? {};
   if (type === undefined || resource === undefined || !rules.isResourceType(type)) return undefined;
   const fits = type === resource.resourceType && (resource.id === undefined || resource.id === id);
   if (fits) return undefined;

@@ -1,10 +1,10 @@
 // Data types where R4's invariants leave holes: https://hl7.org/fhir/R4/datatypes.html
 import { createHash } from 'node:crypto';
-import { decimalText, isNumber, type JsonObject, UCUM, ucumUnit } from '#fhir-model';
+import { decimalText, isAbsolute, isNumber, type JsonObject, UCUM, ucumUnit } from '#fhir-model';
 import { isObject } from '../json.ts';
 import { shown } from '../report.ts';
 import { type Fault, fault } from './fault.ts';
-import { isAbsolute, shownValue } from './place.ts';
+import { shownValue } from './place.ts';
 
 /** `at` yields the path of the value; it is asked only when there is a fault. */
 export type DatatypeRule = (value: JsonObject, at: () => string) => Fault | undefined;

@@ -42,6 +42,3 @@ export function eachRepeated<T>(values: readonly T[], visit: (value: T, index: n
 /** At most 64 characters of any value; objects, which may have no prototype, too. */
 export const shownValue = (value: Json | undefined): string =>
   shown(typeof value === 'string' ? value : (stringify(value) ?? ''));
-
-/** Whether a URI begins with a scheme: `urn:`, `https:`. */
-export const isAbsolute = (uri: string): boolean => /^[A-Za-z][A-Za-z0-9+.-]*:/.test(uri);

@@ -1,10 +1,10 @@
 // A ValueSet in itself: https://hl7.org/fhir/R4/valueset.html
-import type { JsonObject } from '#fhir-model';
+import { isAbsolute, type JsonObject } from '#fhir-model';
 import { isObject, objectsOf, textOf } from '../json.ts';
 import { shown } from '../report.ts';
 import type { Fault } from './fault.ts';
 import { isPattern } from './fhirpath/pattern.ts';
-import { eachRepeated, type Faults, faultList, isAbsolute } from './place.ts';
+import { eachRepeated, type Faults, faultList } from './place.ts';
 
 const parameterExtension = 'http://hl7.org/fhir/tools/StructureDefinition/valueset-parameter';
 const expressionExtension = 'http://hl7.org/fhir/StructureDefinition/cqf-expression';

@@ -1,5 +1,5 @@
 // What R4's types have as members, as FHIRPath asks for them: https://hl7.org/fhir/R4/fhirpath.html#polymorphism
-import type { Definitions, ElementDefinition, JsonObject } from '#fhir-model';
+import { type Definitions, type ElementDefinition, type JsonObject, jsonNames } from '#fhir-model';
 import { isObject } from '../../json.ts';
 import { Box, bare, CANNOT, ELSEWHERE, type Item, type Items, NONE, typeOf } from './items.ts';
 
@@ -91,8 +91,8 @@ function chosen(owner: JsonObject, choices: ReadonlyMap<string, string>): string
   return undefined;
 }
 
-function choiceMember({ name, types }: ElementDefinition): Member {
-  const choices = new Map(types.map((type) => [`${name}${type.charAt(0).toUpperCase()}${type.slice(1)}`, type]));
+function choiceMember(element: ElementDefinition): Member {
+  const choices = new Map(jsonNames(element));
   return {
     type: undefined,
     choices,
