@@ -76,7 +76,12 @@ test('a wrong rule is refused, with the element at fault; other PlanDefinitions 
       'invalid',
       'PlanDefinition.action[0]',
     ],
-    [[extension('owner', { valueReference: { reference: 'Observation/1' } })], action, 'invalid', 'PlanDefinition'],
+    [
+      [extension('owner', { valueReference: { reference: 'Observation/1' } })],
+      action,
+      'invalid',
+      'PlanDefinition.extension[1]',
+    ],
     [
       [contextQuery('MedicationRequest?patiant={{%resource.subject.reference}}')],
       { ...action, ...condition('%orders.exists()') },
