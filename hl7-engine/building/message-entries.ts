@@ -53,13 +53,9 @@ export function messageContent(bundle: Resource, baseUrl: string): MessageConten
       const words = 'An entry of a message needs its fullUrl: without it nobody knows what refers to it';
       throw fault(words, `Bundle.entry[${index}].fullUrl`, 'required');
     }
-    const whole = withReferences(
-      resource,
-      { fullUrl: url, known, baseUrl },
-      `Bundle.entry[${index}].resource`,
-    ) as Resource;
+    const around: Around = { fullUrl: url, known, baseUrl };
     places.push(index);
-    return [entryOf(whole, url, focus.has(url), baseUrl)];
+    return [entryOf(meant(resource, around, `Bundle.entry[${index}].resource`), url, focus.has(url), baseUrl)];
   });
   assertFocus(header, known, content.length);
   return { header, fullUrl, entries: content, places };
@@ -108,6 +104,10 @@ function absolute(reference: string, { fullUrl, known, baseUrl }: Around): strin
   if (known.has(reference) || !/^[A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64}/.test(reference)) return reference;
   return restfulUrl(fullUrl)?.server === baseUrl ? reference : urlInEntry(reference, fullUrl);
 }
+
+/** What stands in a Bundle refers to what that Bundle's own fullUrls say: it stays as it is. */
+const meant = (resource: Resource, around: Around, path: string): Resource =>
+  resource.resourceType === 'Bundle' ? resource : (withReferences(resource, around, path) as Resource);
 
 /** Throws CerebraError for a reference that could mean anybody. Numbers kept as their text stay so. */
 function withReferences(value: Json, around: Around, path: string): Json {
