@@ -45,7 +45,6 @@ test('a drop folder is known by its path, where the names of what is written the
 
 test('a route that would get all it sends is refused; with a condition it is taken, and one in force says so', async (t) => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'cerebra-round-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
   const db = await testDatabase(t);
   const writer = createMemoryWriter(db);
   const elsewhere = mkdtempSync(path.join(os.tmpdir(), 'cerebra-round-'));
@@ -63,7 +62,10 @@ test('a route that would get all it sends is refused; with a condition it is tak
 
   const engine = build(db, writer, at(folder));
   await engine.start();
-  t.after(() => engine.stop());
+  t.after(async () => {
+    await engine.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
   const call = caller(engine.adminRoutes, '/admin/hl7');
   const problem =
     "destinations[0].name: it leads to the drop folder 'night' of this server, from which the route takes its messages: they would " +
@@ -85,7 +87,6 @@ test('a route that would get all it sends is refused; with a condition it is tak
 
 test('a Subscription does not send to where its messages would be stored, and so cause the next', async (t) => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'cerebra-round-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
   const db = await testDatabase(t);
   const engine = createHl7Engine({
     ...{ db, writer: createMemoryWriter(db), scope: { kind: 'everything' }, log: testLog(), clock: systemClock },
@@ -97,7 +98,10 @@ test('a Subscription does not send to where its messages would be stored, and so
     },
   });
   await engine.start();
-  t.after(() => engine.stop());
+  t.after(async () => {
+    await engine.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
   const payload = 'x-application/hl7-v2+er7';
   const asked = { endpoint: 'hl7v2:out', payload, header: [], type: 'Patient' };
   const refusal = () => engine.messageChannel!.refuse(asked);
