@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AnswerParser } from './exchange.ts';
-import { httpParser, mllpParser, mqttConnect, mqttParser, mqttPublish } from './parsers.ts';
+import { httpParser, httpRequests, mllpParser, mqttConnect, mqttParser, mqttPublish } from './parsers.ts';
 
 /** What each complete answer was called with, feeding `size` bytes at a time. */
 function answers(parser: AnswerParser, bytes: Buffer, size: number): (string | undefined)[] {
@@ -25,6 +25,18 @@ test('HTTP answers end where their length says, whatever the chunks', () => {
 test('an HTTP answer of another status is a failure that says so', () => {
   const [failure] = answers(httpParser(), Buffer.from(http('422 Unprocessable Entity', '{"issue":1}')), 1_000);
   assert.match(failure ?? '', /^422 Unprocessable Entity.*\{"issue":1\}$/s);
+});
+
+test('HTTP requests end where their length says, without one at the end of their head', () => {
+  const bytes = Buffer.from(
+    'PUT /a HTTP/1.1\r\nContent-Length: 5\r\nX-N: 1\r\n\r\na\r\n\r\nPOST /b HTTP/1.1\r\nHost: h\r\n\r\nPOST /c HTTP/1.1\r\ncontent-length:2\r\n\r\n{}',
+  );
+  for (const size of [1, 3, 40, bytes.length]) {
+    const heads: string[] = [];
+    const push = httpRequests((head) => heads.push(head.slice(0, head.indexOf(' HTTP'))));
+    for (let at = 0; at < bytes.length; at += size) push(bytes.subarray(at, at + size));
+    assert.deepEqual(heads, ['PUT /a', 'POST /b', 'POST /c'], `chunks of ${size}`);
+  }
 });
 
 test('MLLP blocks are good when they acknowledge', () => {

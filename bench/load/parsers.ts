@@ -4,47 +4,65 @@ import type { AnswerParser } from './exchange.ts';
 const headEnd = Buffer.from('\r\n\r\n');
 const excerptBytes = 400;
 
-/** Only answers with Content-Length, which both servers send. */
-export function httpParser(): AnswerParser {
+/** Finds the ends of messages of HTTP/1.1 that have a Content-Length; `read` takes a head and says how many bytes follow it. */
+function httpMessages(read: (head: string, rest: Buffer) => number, done: () => void): (chunk: Buffer) => void {
   let rest: Buffer | undefined;
   let missingBytes = 0;
-  let failure: string | undefined;
-
-  const head = (bytes: Buffer): number => {
-    const end = bytes.indexOf(headEnd);
-    if (end < 0) return -1;
-    const text = bytes.toString('latin1', 0, end);
-    const length = /\r\ncontent-length: *(\d+)/i.exec(text)?.[1];
-    const status = text.slice(9, 12);
-    failure = status.startsWith('2')
-      ? undefined
-      : `${text.slice(9)} ${bytes.toString('latin1', end, end + excerptBytes)}`;
-    if (length === undefined) failure ??= `no Content-Length: ${text}`;
-    missingBytes = Number(length ?? 0);
-    return end + headEnd.length;
+  return (chunk) => {
+    let bytes = rest ? Buffer.concat([rest, chunk]) : chunk;
+    rest = undefined;
+    while (bytes.length > 0) {
+      if (missingBytes === 0) {
+        const end = bytes.indexOf(headEnd);
+        if (end < 0) {
+          rest = bytes;
+          return;
+        }
+        const head = bytes.toString('latin1', 0, end);
+        bytes = bytes.subarray(end + headEnd.length);
+        missingBytes = read(head, bytes);
+      }
+      const taken = Math.min(missingBytes, bytes.length);
+      missingBytes -= taken;
+      bytes = bytes.subarray(taken);
+      if (missingBytes > 0) return;
+      done();
+    }
   };
+}
 
+const lengthOf = (head: string): number | undefined => {
+  const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
+  return length === undefined ? undefined : Number(length);
+};
+
+/** Only answers with Content-Length, which both servers send. */
+export function httpParser(): AnswerParser {
+  let failure: string | undefined;
+  let tell: (failure?: string) => void = () => {};
+  const read = (head: string, rest: Buffer): number => {
+    const length = lengthOf(head);
+    failure = head.startsWith('2', 9) ? undefined : `${head.slice(9)} ${rest.toString('latin1', 0, excerptBytes)}`;
+    if (length === undefined) failure ??= `no Content-Length: ${head}`;
+    return length ?? 0;
+  };
+  const push = httpMessages(read, () => tell(failure));
   return {
     push(chunk, done) {
-      let bytes = rest && missingBytes === 0 ? Buffer.concat([rest, chunk]) : chunk;
-      while (bytes.length > 0) {
-        if (missingBytes === 0) {
-          const bodyAt = head(bytes);
-          if (bodyAt < 0) {
-            rest = bytes;
-            return;
-          }
-          rest = undefined;
-          bytes = bytes.subarray(bodyAt);
-        }
-        const taken = Math.min(missingBytes, bytes.length);
-        missingBytes -= taken;
-        bytes = bytes.subarray(taken);
-        if (missingBytes > 0) return;
-        done(failure);
-      }
+      tell = done;
+      push(chunk);
     },
   };
+}
+
+/** What a receiver of requests needs: `onRequest` is told the head of each once the whole of it is there. */
+export function httpRequests(onRequest: (head: string) => void): (chunk: Buffer) => void {
+  let head = '';
+  const read = (text: string): number => {
+    head = text;
+    return lengthOf(text) ?? 0;
+  };
+  return httpMessages(read, () => onRequest(head));
 }
 
 const endBlock = 0x1c;
