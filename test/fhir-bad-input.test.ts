@@ -114,17 +114,22 @@ describe('conditions that can’t be what was meant', () => {
   test('a header that stands twice is refused', async () => {
     const { hostname, port, pathname } = new URL(fhir.base);
     const body = JSON.stringify(patient());
-    const cases: [string, string][] = [
+    const patches = 'Content-Type: application/json-patch+json\r\nContent-Type: application/merge-patch+json\r\n';
+    const cases: [string, string, string][] = [
       [
+        'POST /Patient',
         'if-none-exist',
         'Content-Type: application/fhir+json\r\nIf-None-Exist: identifier=1\r\nIf-None-Exist: identifier=2\r\n',
       ],
-      ['content-type', 'Content-Type: application/fhir+json\r\nContent-Type: text/html\r\n'],
+      ['POST /Patient', 'content-type', 'Content-Type: application/fhir+json\r\nContent-Type: text/html\r\n'],
+      ['POST /Binary', 'content-type', 'Content-Type: text/plain\r\nContent-Type: text/html\r\n'],
+      ['PATCH /Patient/1', 'content-type', patches],
     ];
-    for (const [name, headers] of cases) {
+    for (const [start, name, headers] of cases) {
+      const [method, path] = start.split(' ');
       const text = await talk(
         net.connect(Number(port), hostname),
-        `POST ${pathname}/Patient HTTP/1.1\r\nHost: localhost\r\n${headers}Content-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+        `${method} ${pathname}${path} HTTP/1.1\r\nHost: localhost\r\n${headers}Content-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
       );
       const issue = issueOf(text, 400);
       assert.deepEqual([issue.code, issue.expression], ['invalid', [name]]);

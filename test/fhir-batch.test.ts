@@ -97,6 +97,23 @@ describe('batch', () => {
     assert.deepEqual([pages[5]!.entry!.length, pages[6]!.entry!.length], [1, 1]);
   });
 
+  test('POST _search of a compartment, by either of its paths, is no read', async () => {
+    await fhir('PUT', 'Patient/b-c', patient('compartment', { id: 'b-c' }));
+    const told = { status: 'final', code: { text: 'x' }, subject: { reference: 'Patient/b-c' } };
+    await fhir('PUT', 'Observation/b-c', { resourceType: 'Observation', id: 'b-c', ...told });
+    const paths = [
+      'Patient/b-c/_search',
+      '/Patient/b-c/*/_search',
+      `${fhir.base}/Patient/b-c/_search?_type=Observation`,
+    ];
+    const reply = await batch([...paths, 'Patient/b-c/Observation/_search'].map((path) => request('POST', path)));
+    const found = entries(reply).map(({ resource }) =>
+      ((resource!.entry ?? []) as unknown as { resource: Element }[]).map((one) => one.resource.resourceType).sort(),
+    );
+    const both = ['Observation', 'Patient'];
+    assert.deepEqual(found, [both, both, ['Observation'], ['Observation']], reply.text);
+  });
+
   test('urls may begin and end with a slash, the base may have none', async () => {
     const list = (type: string) => [
       request('PUT', `/Patient/b-slash-${type}/`, patient('slash', { id: `b-slash-${type}` })),

@@ -235,6 +235,7 @@ describe('methods', () => {
     assert.equal(await allowed('POST', 'Patient/1'), 'GET, HEAD, PUT, PATCH, DELETE, OPTIONS');
     assert.equal(await allowed('PUT', 'Patient/1/_history/1'), 'GET, HEAD, OPTIONS');
     assert.equal(await allowed('DELETE', 'metadata'), 'GET, HEAD, OPTIONS');
+    assert.equal(await allowed('GET', 'Patient/1/$meta-add'), 'POST, OPTIONS');
   });
 
   test('OPTIONS tells what a path takes, and at the base what the server does', async () => {

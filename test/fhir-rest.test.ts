@@ -105,6 +105,11 @@ describe('read', () => {
     const fresh = await fhir('GET', `Patient/${json.id}`, undefined, { 'If-None-Match': 'W/"1"' });
     assert.equal(fresh.status, 304);
     assert.equal(fresh.text, '');
+    for (const method of ['GET', 'HEAD']) {
+      const read = await fhir(method, `Patient/${json.id}`);
+      assert.equal(read.headers.get('cache-control'), 'private, no-cache');
+    }
+    assert.equal(headers.get('cache-control'), null);
     const since = { 'If-Modified-Since': headers.get('last-modified')! };
     assert.equal((await fhir('GET', `Patient/${json.id}`, undefined, since)).status, 304);
     const old = { 'If-Modified-Since': 'Sat, 01 Jan 2000 00:00:00 GMT' };

@@ -92,6 +92,17 @@ describe('a reference to another entry', () => {
     assert.equal(await subjectOf(o), p);
   });
 
+  test('a fullUrl of this server that names another resource than the request is refused', async () => {
+    await fhir('PUT', 'Patient/links-mine', patient('mine', { id: 'links-mine' }));
+    const wrong = put(patient('upd', { id: 'links-yours' }), `${fhir.base}/Patient/links-mine`);
+    const about = put(observation('Patient/links-mine', { id: 'links-about' }));
+    assertOutcome(await transaction(about, wrong), 400, 'invalid', 'Bundle.entry[1].fullUrl');
+    assert.equal((await fhir('GET', 'Patient/links-yours')).status, 404);
+    const right = { ...wrong, fullUrl: `${fhir.base}/Patient/links-yours` };
+    assert.deepEqual(names(await transaction(about, right)), ['Observation/links-about', 'Patient/links-yours']);
+    assert.equal(await subjectOf('Observation/links-about'), 'Patient/links-mine');
+  });
+
   test('to a version: the one in the entry becomes the first here, any other is left', async () => {
     const reply = await transaction(
       post(patient('ver', { meta: { versionId: '7' } }), `${OTHER}/Patient/23`),

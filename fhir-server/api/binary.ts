@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer';
 import { type JsonObject, parseReference, parseSentJson, type Resource } from '#fhir-model';
 import { CerebraError } from '#platform';
 import type { Core } from '../interactions/core.ts';
-import { type Answer, type FhirRequest, mediaType, readBytes } from './request.ts';
+import { type Answer, assertSingle, type FhirRequest, mediaType, readBytes } from './request.ts';
 
 const FHIR_JSON = new Set(['application/fhir+json', 'application/json+fhir']);
 const FHIR_XML = new Set(['application/fhir+xml', 'application/xml+fhir']);
@@ -125,6 +125,7 @@ export async function readBinary(
   id: string | undefined,
 ): Promise<{ resource: Resource; native: boolean }> {
   const { req } = request;
+  assertSingle(req, 'content-type');
   const bytes = await readBytes(request);
   if (bytes.length === 0) {
     throw new CerebraError('required', 'The request has no body: send a Binary, or the content itself with its type');

@@ -18,11 +18,14 @@ const modeOf = (pairs: readonly [string, string][]): (typeof MODES)[number] => {
 
 const tags = new Map<string, string>();
 
-/** Changes when the text does. */
+/** When the process that answers was first asked: of two workers, or after a restart, another, though nothing has changed. */
+const withoutDate = (text: string): string => text.replace(/"date":"[^"]*",/, '');
+
+/** Changes when what is told does. */
 function tagOf(text: string): string {
   let tag = tags.get(text);
   if (tag === undefined) {
-    tag = `W/"${createHash('sha256').update(text).digest('hex').slice(0, 16)}"`;
+    tag = `W/"${createHash('sha256').update(withoutDate(text)).digest('hex').slice(0, 16)}"`;
     tags.clear();
     tags.set(text, tag);
   }

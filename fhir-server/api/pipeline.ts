@@ -91,13 +91,15 @@ async function answerEntry(core: Core, outer: FhirRequest, entry: TransactionEnt
   return job === undefined ? answer : { ...answer, location: job };
 }
 
+const isReading = (method: string): boolean => method === 'GET' || method === 'HEAD';
+
 /** What helps a client to do better. */
 function errorHeaders(status: number, method: string, segments: string[]): Record<string, string> | undefined {
   if (status === 503) return { 'Retry-After': '1' };
   if (status === 405)
     return {
       Allow: allowedAt(segments)
-        .filter((allowed) => allowed !== method)
+        .filter((allowed) => allowed !== method && !(isReading(allowed) && isReading(method)))
         .join(', '),
     };
   if (status !== 415) return undefined;

@@ -29,12 +29,18 @@ function httpDate(ms: number): string {
   return lastText;
 }
 
-function headersOf({ res, id }: Exchange, answer: Answer): Headers {
+/** Of a GET; others are not kept by themselves: https://www.rfc-editor.org/rfc/rfc9111#section-3 */
+const isKept = (method: string | undefined): boolean => method === 'GET' || method === 'HEAD';
+
+function headersOf({ req, res, id }: Exchange, answer: Answer): Headers {
   // CORS may have put Origin there.
   const before = res.getHeader('Vary');
   const headers = ['X-Request-Id', id, 'Vary', before === undefined ? varies : `${before}, ${varies}`];
   if (answer.version !== undefined) headers.push('ETag', etag(answer.version));
   if (answer.updatedMs !== undefined) headers.push('Last-Modified', httpDate(answer.updatedMs));
+  // With Last-Modified alone a browser may show a resource for a tenth of its age without asking: RFC 9111, section 4.2.2.
+  if (isKept(req.method) && answer.headers?.['Cache-Control'] === undefined)
+    headers.push('Cache-Control', 'private, no-cache');
   if (answer.location !== undefined) headers.push('Location', answer.location);
   if (answer.headers !== undefined)
     for (const [name, value] of Object.entries(answer.headers)) headers.push(name, value);

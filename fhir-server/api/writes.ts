@@ -1,4 +1,5 @@
 // https://hl7.org/fhir/R4/http.html#create, #update, #patch, #delete, by id and by criteria
+import { isUtf8 } from 'node:buffer';
 import { type EntryResult, parseSentJson, type Resource, type TransactionEntry } from '#fhir-model';
 import { CerebraError, isCerebraError } from '#platform';
 import { runEntry } from '../interactions/batch.ts';
@@ -58,6 +59,15 @@ const header = (request: FhirRequest, name: string): string | undefined => {
   return Array.isArray(value) ? value.join(',') : value;
 };
 
+/**
+ * Node takes each byte of a header for a character. Criteria that were typed into a shell are UTF-8: taken for others they would
+ * find nothing, and each POST would create another one.
+ */
+function criteriaOf(text: string): string {
+  const bytes = Buffer.from(text, 'latin1');
+  return isUtf8(bytes) ? bytes.toString('utf8') : text;
+}
+
 /** The request's conditions, as an entry has them. */
 function conditions(request: FhirRequest): Pick<TransactionEntry, 'ifNoneExist' | 'ifMatch' | 'ifNoneMatch'> {
   const ifNoneExist = header(request, 'if-none-exist');
@@ -69,10 +79,33 @@ function conditions(request: FhirRequest): Pick<TransactionEntry, 'ifNoneExist' 
     throw new CerebraError('unsupported', text, { expression: ['If-Unmodified-Since'] });
   }
   return {
-    ...(ifNoneExist === undefined ? {} : { ifNoneExist }),
+    ...(ifNoneExist === undefined ? {} : { ifNoneExist: criteriaOf(ifNoneExist) }),
     ...(ifMatch === undefined ? {} : { ifMatch }),
     ...(ifNoneMatch === undefined ? {} : { ifNoneMatch }),
   };
+}
+
+/** Search parameters that none of a type's own begin with. */
+const JOINS = new Set(['_has', '_list', '_filter', '_query']);
+
+/**
+ * Throws `invalid` for criteria where none are looked at: who deletes `Patient/1?active=false` means it only if that is so, and who posts to
+ * `Patient?identifier=1` wants one patient, however often.
+ */
+function assertNoCriteria({ parameters }: Core, { pairs, segments }: FhirRequest): void {
+  const [type = '', id] = segments;
+  const name = pairs
+    .map(([each]) => each)
+    .find((each) => {
+      const [first = ''] = each.split(/[:.]/);
+      return JOINS.has(first) || parameters.get(type, first) !== undefined;
+    });
+  if (name === undefined) return;
+  const text =
+    id === undefined
+      ? `A create takes criteria in If-None-Exist: '${name.slice(0, 80)}' in the URL would be ignored`
+      : `${type}/${id.slice(0, 64)} would be changed whatever it is like, '${name.slice(0, 80)}' ignored: leave that out, or the id, for a change by criteria`;
+  throw new CerebraError('invalid', text, { expression: [name] });
 }
 
 async function runAlone(core: Core, entry: TransactionEntry, request: FhirRequest): Promise<EntryResult> {
@@ -111,6 +144,7 @@ const preferred = (request: FhirRequest, { native }: Posted): Pick<FhirRequest, 
 export async function create(core: Core, request: FhirRequest): Promise<Answer> {
   const [type = ''] = request.segments;
   assertType(core, type);
+  assertNoCriteria(core, request);
   const posted = await readPosted(core, request);
   const given = conditions(request);
   if (given.ifNoneExist !== undefined) assertSingle(request.req, 'if-none-exist');
@@ -121,7 +155,10 @@ export async function create(core: Core, request: FhirRequest): Promise<Answer> 
 export async function update(core: Core, request: FhirRequest): Promise<Answer> {
   const [type = '', id] = request.segments;
   assertType(core, type);
-  if (id !== undefined) assertId(id);
+  if (id !== undefined) {
+    assertId(id);
+    assertNoCriteria(core, request);
+  }
   const posted = await readPosted(core, request);
   const { resource } = posted;
   const entry: TransactionEntry = { method: 'PUT', url: urlOf(request), resource, ...conditions(request) };
@@ -140,6 +177,7 @@ async function readParameters(request: FhirRequest): Promise<Resource> {
 
 /** The patch in the body: JSON Patch and JSON Merge Patch by their types, FHIRPath Patch as a resource in any FHIR type. */
 async function readPatch(core: Core, request: FhirRequest) {
+  assertSingle(request.req, 'content-type');
   const format = patchFormat(mediaType(request.req.headers['content-type']));
   if (!format) return parsePatch(core, 'fhirpath-patch', await readParameters(request));
   return parsePatch(core, format, parseSentJson(await readText(request)).exact);
@@ -148,7 +186,10 @@ async function readPatch(core: Core, request: FhirRequest) {
 export async function patch(core: Core, request: FhirRequest): Promise<Answer> {
   const [type = '', id] = request.segments;
   assertType(core, type);
-  if (id !== undefined) assertKnowable(`${type}/${id.slice(0, 64)}`, id);
+  if (id !== undefined) {
+    assertKnowable(`${type}/${id.slice(0, 64)}`, id);
+    assertNoCriteria(core, request);
+  }
   const given: TransactionEntry = { method: 'PATCH', url: urlOf(request), ...conditions(request) };
   assertConditions(given);
   const entry = withVersion(core, given, type, 'If-Match');
@@ -178,6 +219,7 @@ function deletedText(type: string, id: string | undefined, result: EntryResult):
 export async function remove(core: Core, request: FhirRequest): Promise<Answer> {
   const [type = '', id] = request.segments;
   assertType(core, type);
+  if (id !== undefined) assertNoCriteria(core, request);
   const entry: TransactionEntry = { method: 'DELETE', url: urlOf(request), ...conditions(request) };
   const result = await runAlone(core, entry, request);
   const answer: Answer = { status: 204 };

@@ -1,8 +1,8 @@
 // The entries of a posted batch or transaction: https://hl7.org/fhir/R4/bundle.html#Bundle
-import { type Issue, isObject, type Resource, type TransactionEntry } from '#fhir-model';
+import { type Issue, isObject, type Resource, restfulUrl, type TransactionEntry } from '#fhir-model';
 import { CerebraError } from '#platform';
 import type { Core } from './core.ts';
-import { at } from './entries.ts';
+import { at, isRead, relativeUrl } from './entries.ts';
 
 /** What is wrong with the Bundle around its resources; those are checked by themselves. */
 function faults(core: Core, bundle: Resource): Issue[] {
@@ -21,11 +21,32 @@ function assertSound(core: Core, shell: Resource, index: number): void {
   throw new CerebraError('structure', issues[0]!.diagnostics, { issues });
 }
 
-/** A search by POST without a form is one by GET: https://hl7.org/fhir/R4/http.html#search */
-function asGet(entry: TransactionEntry): TransactionEntry {
-  const posted = /^([^?]*?)\/?_search(\?.*)?$/s.exec(entry.url);
-  if (entry.method !== 'POST' || entry.resource || !posted) return entry;
-  return { ...entry, method: 'GET', url: `${posted[1]}${posted[2] ?? ''}` };
+const POSTED_SEARCH = /^([^?]*?)\/?_search(\?.*)?$/s;
+
+/**
+ * A search by POST without a form is one by GET: https://hl7.org/fhir/R4/http.html#search. That of a whole compartment,
+ * `Patient/1/_search`, is `Patient/1/*`: without the star it would be a read.
+ */
+function asGet(core: Core, entry: TransactionEntry, index: number): TransactionEntry {
+  if (entry.method !== 'POST' || entry.resource || !POSTED_SEARCH.test(entry.url)) return entry;
+  const [, path = '', query = ''] = POSTED_SEARCH.exec(relativeUrl(core, index, entry.url)) ?? [];
+  const isOfCompartment = path.split('/').length === 2;
+  return { ...entry, method: 'GET', url: `${path}${isOfCompartment ? '/*' : ''}${query}` };
+}
+
+/**
+ * "The fullUrl SHALL NOT disagree with the id in the resource": https://hl7.org/fhir/R4/bundle-definitions.html#Bundle.entry.fullUrl.
+ * What other entries say of the one patient of this server would become a reference to the other.
+ */
+function assertOwnName(core: Core, { method, url, fullUrl }: TransactionEntry, index: number): void {
+  if (fullUrl === undefined || !fullUrl.startsWith(core.baseUrl) || isRead({ method })) return;
+  const named = restfulUrl(fullUrl);
+  const path = relativeUrl(core, index, url).replace(/\/$/, '');
+  if (named?.server !== core.baseUrl || !/^[A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64}$/.test(path)) return;
+  const name = `${named.type}/${named.id}`;
+  if (name === path) return;
+  const text = `The fullUrl names ${name} of this server, the request is about ${path}: they must be the same, or the fullUrl a urn:uuid`;
+  throw new CerebraError('invalid', text, { expression: [at(index, '.fullUrl')] });
 }
 
 const REQUEST_TEXTS = ['ifNoneExist', 'ifMatch', 'ifNoneMatch', 'ifModifiedSince'] as const;
@@ -49,7 +70,8 @@ function readEntry(core: Core, type: string, value: unknown, index: number): Tra
   if (resource !== undefined) entry.resource = resource as Resource;
   if (around.fullUrl !== undefined) entry.fullUrl = around.fullUrl as string;
   for (const name of REQUEST_TEXTS) if (request[name] !== undefined) entry[name] = request[name] as string;
-  return asGet(entry);
+  if (type === 'transaction') assertOwnName(core, entry, index);
+  return asGet(core, entry, index);
 }
 
 /**

@@ -110,10 +110,13 @@ function needResource(index: number, entry: TransactionEntry, type: string): Res
   return resource;
 }
 
+/** As it stands in the key of criteria, where `a=1%26b=2`, one value, is not `a=1&b=2`. */
+export const inKey = (text: string): string => text.replaceAll(/[%&=]/g, encodeURIComponent);
+
 /** The lock and look-up key of criteria. */
 export function criteriaKey(type: string, query: string, pairs = searchPairs(query)): string {
   return `${type}?${pairs
-    .map(([name, value]) => `${name}=${value}`)
+    .map(([name, value]) => `${inKey(name)}=${inKey(value)}`)
     .sort()
     .join('&')}`;
 }

@@ -76,6 +76,17 @@ describe('criteria that name another entry', () => {
     assert.deepEqual(idsOf(second), idsOf(first));
   });
 
+  test('by a fullUrl of this server, absolute or relative', async () => {
+    const fullUrl = `${core.baseUrl}/Patient/own`;
+    const entries = [patient('own', { fullUrl }), encounter('own', fullUrl), encounter('own-too', 'Patient/own')];
+    const first = await run(entries);
+    assert.deepEqual(ofStatus(first), [201, 201, 201]);
+    assert.deepEqual(bodyOf(first[2]!).subject, { reference: `Patient/${first[0]!.id}` });
+    const second = await run(entries);
+    assert.deepEqual(ofStatus(second), [200, 200, 200]);
+    assert.deepEqual(idsOf(second), idsOf(first));
+  });
+
   test('twenty of them at the same moment create nothing twice', async () => {
     const entries = [patient('race', { fullUrl: urn(1) }), encounter('race', urn(1))];
     const all = await Promise.all(Array.from({ length: 20 }, () => run(entries)));

@@ -3,7 +3,7 @@
 // transaction would create the Observation once more.
 import type { Criterion, SearchQuery, SearchValue } from '#fhir-model';
 import { CerebraError } from '#platform';
-import { at, isRead, type Plan } from './entries.ts';
+import { at, inKey, isRead, type Plan } from './entries.ts';
 import type { Resolved } from './resolve.ts';
 
 /** Entry index → the ids of what the entry is about; several of a conditional delete. */
@@ -40,20 +40,26 @@ const inQuery = (query: SearchQuery, replace: Replace): SearchQuery => ({
 
 const urlOf = (value: SearchValue): string | undefined => (value.kind === 'reference' ? value.url : undefined);
 
-function addUrls(urls: string[], { values, chain, has, logic }: Criterion): void {
+/** `Patient/23` is what has the fullUrl `[base]/Patient/23`, as in a reference: it may be an entry that gets another id. */
+function urlHere(value: SearchValue, baseUrl: string): string | undefined {
+  const isLocal = value.kind === 'reference' && value.url === undefined && value.type !== undefined;
+  return isLocal ? `${baseUrl}/${value.type}/${value.id}` : urlOf(value);
+}
+
+function addUrls(urls: string[], { values, chain, has, logic }: Criterion, read: typeof urlOf): void {
   for (const value of values) {
-    const url = urlOf(value);
+    const url = read(value);
     if (url !== undefined) urls.push(url);
   }
-  for (const link of chain ?? []) addUrls(urls, link.criterion);
-  if (has) addUrls(urls, has.criterion);
-  for (const one of logic?.criteria ?? []) addUrls(urls, one);
+  for (const link of chain ?? []) addUrls(urls, link.criterion, read);
+  if (has) addUrls(urls, has.criterion, read);
+  for (const one of logic?.criteria ?? []) addUrls(urls, one, read);
 }
 
 /** What is named by URL: a resource elsewhere, or another entry. */
-export function urlsIn({ criteria }: SearchQuery): string[] {
+export function urlsIn({ criteria }: SearchQuery, read: typeof urlOf = urlOf): string[] {
   const urls: string[] = [];
-  for (const criterion of criteria) addUrls(urls, criterion);
+  for (const criterion of criteria) addUrls(urls, criterion, read);
   return urls;
 }
 
@@ -68,29 +74,31 @@ function entriesByUrl(plans: readonly Plan[]): Map<string, Plan> {
 }
 
 /** Plan → the entries that its criteria name. */
-function namesOf(plans: readonly Plan[]): Map<Plan, Plan[]> {
+function namesOf(plans: readonly Plan[], baseUrl: string): Map<Plan, Plan[]> {
   const names = new Map<Plan, Plan[]>();
   if (!plans.some(({ criteria }) => criteria)) return names;
   const byUrl = entriesByUrl(plans);
   if (byUrl.size === 0) return names;
   for (const plan of plans) {
     if (!plan.criteria) continue;
-    const named = urlsIn(plan.criteria).flatMap((url) => byUrl.get(url) ?? []);
+    const named = urlsIn(plan.criteria, (value) => urlHere(value, baseUrl)).flatMap((url) => byUrl.get(url) ?? []);
     if (named.length > 0) names.set(plan, named);
   }
   return names;
 }
 
-function bind(plan: Plan, named: readonly Plan[], ids: EntryIds): Plan {
+function bind(plan: Plan, named: readonly Plan[], ids: EntryIds, baseUrl: string): Plan {
   const texts = new Map<string, string[]>();
   for (const { type, entry, index } of named) {
     const known = ids.get(index)!.map((id) => `${type}/${id}`);
     if (known.length > 0) texts.set(entry.fullUrl!, known);
   }
   let count = 0;
+  let key = plan.criteriaKey!;
   const criteria = inQuery(plan.criteria!, (value) => {
-    const known = texts.get(urlOf(value) ?? '');
+    const known = texts.get(urlHere(value, baseUrl) ?? '');
     if (!known) return [value];
+    key = key.replaceAll(inKey(value.text), known.join(','));
     count += known.length;
     if (count > IDS_MAX) throw refusal('too-costly', plan, `The criteria name more than ${IDS_MAX} resources`);
     return known.map((text) => {
@@ -98,8 +106,6 @@ function bind(plan: Plan, named: readonly Plan[], ids: EntryIds): Plan {
       return { kind: 'reference', text, type, id };
     });
   });
-  let key = plan.criteriaKey!;
-  for (const [url, known] of texts) key = key.replaceAll(url, known.join(','));
   // Locks of identifiers stay: these name no entry.
   const lockKeys = plan.lockKeys?.includes(plan.criteriaKey!) ? [key] : (plan.lockKeys ?? [key]);
   return { ...plan, criteria, criteriaKey: key, lockKeys };
@@ -122,9 +128,10 @@ const isKnown = ({ criteria, entry, id }: Plan): boolean => !criteria && !entry.
  */
 export async function bindCriteria(
   plans: Plan[],
+  baseUrl: string,
   resolve: (plans: Plan[]) => Promise<Resolved[]>,
 ): Promise<Bound | undefined> {
-  const names = namesOf(plans);
+  const names = namesOf(plans, baseUrl);
   if (names.size === 0) return undefined;
   const put = new Map<number, readonly string[]>();
   let waiting = [...names.keys()];
@@ -140,7 +147,7 @@ export async function bindCriteria(
     const ids = resolved && idsByIndex(resolved);
     if (resolved) ready = withFreshIds(ready, resolved);
     for (const { index, id } of named) put.set(index, ids ? (ids.get(index) ?? []) : [id!]);
-    ready = [...ready, ...next.map((plan) => bind(plan, names.get(plan)!, put))];
+    ready = [...ready, ...next.map((plan) => bind(plan, names.get(plan)!, put, baseUrl))];
     const bound = new Set(next);
     waiting = waiting.filter((plan) => !bound.has(plan));
   }

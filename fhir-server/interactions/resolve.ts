@@ -5,6 +5,7 @@ import { hashOnce } from '../store/hash.ts';
 import { lockAll, lockCriteriaFirst } from '../store/locks.ts';
 import { type Chosen, chooseEach, MATCHES_TO_CHOOSE } from './choose.ts';
 import type { Caller, Core } from './core.ts';
+import { assertTurn } from './elsewhere.ts';
 import { at, isRead, type Plan } from './entries.ts';
 import { addConditionals, type Lookup, type Matches, several } from './links.ts';
 import { matchEach } from './match-each.ts';
@@ -98,6 +99,8 @@ function deletedNames(core: Core, plans: Plan[], first: Matches): Set<string> {
 export interface Attempt {
   plans: Plan[];
   again: boolean;
+  /** Whether it may ask through other connections; see elsewhere.ts. */
+  isTurn: boolean;
   alongside?: Alongside;
 }
 
@@ -289,6 +292,7 @@ function assertDistinct(resolved: Resolved[]): void {
 export async function resolve(core: Core, tx: Tx, caller: Caller, attempt: Attempt): Promise<Resolution> {
   const { plans } = attempt;
   const lookups = collectLookups(core, plans);
+  assertTurn(attempt.isTurn, [...lookups.references, ...lookups.pending.keys()]);
   const found =
     lookups.all.size > 0
       ? await lookUp(core, tx, caller, attempt, lookups)

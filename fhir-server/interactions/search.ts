@@ -284,6 +284,11 @@ export function parseCriteria(
 ): SearchQuery {
   assertType(core, type);
   const query = parseQuery(core, type, pairs, true);
+  if (query.contained) {
+    const told =
+      'Criteria are about resources themselves: what is contained in them is not created, changed or deleted alone';
+    throw new CerebraError('unsupported', told, { expression: ['_contained'] });
+  }
   if (query.criteria.length === 0) {
     const told =
       'At least one search criterion is needed, as in identifier=http://example.org/mrn|17: none means everything';

@@ -9,6 +9,7 @@ import { type Deletion, type Numbered, writeMany } from '../store/write-many.ts'
 import { checkOpen, newVerdicts, Unchecked, type Verdicts } from './content-profiles.ts';
 import { type Contents, draftContents, finishContents } from './contents.ts';
 import type { Caller, Core } from './core.ts';
+import { inTurn } from './elsewhere.ts';
 import { isRead, type Plan, placed, planEntry } from './entries.ts';
 import { withPatch } from './entry-patch.ts';
 import { withProfiles } from './entry-profiles.ts';
@@ -198,10 +199,10 @@ async function runOnce(
 }
 
 /** With what the criteria name, as a transaction that writes nothing finds it; runOnce finds it again. */
-function bound(core: Core, plans: Plan[], { scope }: WriteContext, again: boolean): Promise<Bound | undefined> {
-  return bindCriteria(plans, (some) =>
-    core.store.db.tx(async (tx) => (await resolve(core, tx, { scope, db: tx }, { plans: some, again })).resolved, {}),
-  );
+function bound(core: Core, { plans, ...attempt }: Attempt, { scope }: WriteContext): Promise<Bound | undefined> {
+  const resolved = async (tx: Tx, some: Plan[]): Promise<Resolved[]> =>
+    (await resolve(core, tx, { scope, db: tx }, { ...attempt, plans: some })).resolved;
+  return bindCriteria(plans, core.baseUrl, (some) => core.store.db.tx((tx) => resolved(tx, some), {}));
 }
 
 /** See TxOptions. */
@@ -236,12 +237,27 @@ export async function runPlans(
   options: RunOptions = {},
 ): Promise<EntryResult[]> {
   if (!plans.every(isRead)) assertWrites(context.scope);
+  return inTurn(core, plans, (isTurn) => runAttempts(core, plans, isTurn, { context, read, options }));
+}
+
+interface Around {
+  context: WriteContext;
+  read: EntryReader;
+  options: RunOptions;
+}
+
+async function runAttempts(
+  core: Core,
+  plans: Plan[],
+  isTurn: boolean,
+  { context, read, options }: Around,
+): Promise<EntryResult[]> {
   const verdicts = newVerdicts();
   for (let attempt = 1; ; attempt++) {
     try {
       const again = attempt > 1;
-      const named = await bound(core, plans, context, again);
-      const one = { plans: named?.plans ?? plans, ids: named?.ids, again, verdicts };
+      const named = await bound(core, { plans, again, isTurn }, context);
+      const one = { plans: named?.plans ?? plans, ids: named?.ids, again, isTurn, verdicts };
       const results = await runOnce(core, one, context, read, options);
       core.store.stream.committed(results);
       return results;

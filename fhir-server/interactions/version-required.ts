@@ -16,11 +16,11 @@ export const ifMatchRequired = (type: string, expression: string): CerebraError 
  */
 export function withVersion(core: Core, entry: TransactionEntry, type: string, expression: string): TransactionEntry {
   if (!core.versionRequired.has(type) || !CHANGES.has(entry.method)) return entry;
-  const { ifMatch: given = '', ...rest } = entry;
-  const ifMatch = given.trim();
-  if (ifMatch !== '' && ifMatch !== '*') return entry;
-  if (entry.method !== 'PUT') throw ifMatchRequired(type, expression);
-  return { ...rest, ifNoneMatch: '*' };
+  const { method, ifMatch, ifNoneMatch } = entry;
+  if (ifMatch !== undefined && ifMatch.trim() !== '*') return entry;
+  // "Whichever version there is": it names none, and who sends it doesn't want to create.
+  if (method !== 'PUT' || ifMatch !== undefined) throw ifMatchRequired(type, expression);
+  return ifNoneMatch === undefined ? { ...entry, ifNoneMatch: '*' } : entry;
 }
 
 /** The error of an update that withVersion made one that only creates: what is missing is If-Match. */

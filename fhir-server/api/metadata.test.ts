@@ -1,0 +1,38 @@
+// What is told of a server has one ETag, whichever of its processes tells: https://hl7.org/fhir/R4/http.html#capabilities
+import assert from 'node:assert/strict';
+import { before, test } from 'node:test';
+import type { Db } from '#platform';
+import { testDatabase } from '#platform/testing';
+import { testCore } from '../testing.ts';
+import { metadata } from './metadata.ts';
+import type { FhirRequest } from './request.ts';
+import { routes } from './routes.ts';
+
+let db: Db;
+
+before(async () => {
+  db = await testDatabase();
+});
+
+const asked = (mode: string, headers: Record<string, string> = {}): FhirRequest =>
+  ({ pairs: [['mode', mode]], queryString: `mode=${mode}`, strict: false, req: { headers } }) as unknown as FhirRequest;
+
+async function tagged(mode: string, day: string, change: object = {}) {
+  const core = { ...(await testCore(db, { now: () => Date.parse(day) })), ...change };
+  const answer = await metadata(core, asked(mode), routes);
+  const { date } = JSON.parse(String(answer.body)) as { date: string };
+  return { core, date, tag: answer.headers!.ETag! };
+}
+
+test('the time when a process was first asked does not change it, what is offered does', async () => {
+  for (const mode of ['full', 'normative']) {
+    const one = await tagged(mode, '2026-01-31T12:00:00Z');
+    const other = await tagged(mode, '2026-02-01T12:00:00Z');
+    assert.notEqual(one.date, other.date);
+    assert.equal(one.tag, other.tag);
+    const again = await metadata(other.core, asked(mode, { 'if-none-match': one.tag }), routes);
+    assert.deepEqual([again.status, again.body], [304, undefined]);
+    const changed = await tagged(mode, '2026-01-31T12:00:00Z', { softwareVersion: '9' });
+    assert.notEqual(changed.tag, one.tag);
+  }
+});
