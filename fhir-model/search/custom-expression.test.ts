@@ -20,6 +20,19 @@ describe('checkExpression: in the extractor’s words', () => {
     ],
     // A type that the element has anyway is no choice.
     ['Patient', 'string', 'Patient.name.ofType(HumanName).family', 'Patient.name.family'],
+    // What is derived from a type is of it too.
+    [
+      ...(['Patient', 'string', "Patient.extension('urn:x').value.ofType(string)"] as const),
+      ['code', 'id', 'markdown', 'string']
+        .map((type) => `Patient.extension.where(url = 'urn:x').value.ofType(${type})`)
+        .join(' | '),
+    ],
+    [
+      ...(['Patient', 'quantity', "(Patient.extension('urn:x').value as Quantity)"] as const),
+      ['Age', 'Count', 'Distance', 'Duration', 'Quantity']
+        .map((type) => `Patient.extension.where(url = 'urn:x').value.ofType(${type})`)
+        .join(' | '),
+    ],
     // A choice in the midst of a path, for each type that the rest can go on from.
     ['Observation', 'date', 'Observation.effective.start', 'Observation.effective.ofType(Period).start'],
     [
@@ -75,6 +88,10 @@ describe('checkExpression: refused', () => {
     ['Observation', 'reference', 'Observation.subject.where(resolve() is Nope)', /^'Nope' is no resource type$/],
     ['Patient', 'string', '(Patient.name | Practitioner.name).given', /^Practitioner stands where only Patient can/],
     ['Patient', 'string', "Patient.name.given.matches('(a+)+$')", /^the function matches\(\) can't be used$/],
+    ['Patient', 'string', 'Patient.name.first(1).family', /^first\(\) takes 0 parameters, not 1$/],
+    ['Patient', 'string', 'Patient.name.where().family', /^where\(\) takes 1 parameter, not 0$/],
+    ['Patient', 'string', "Patient.name.skip(1, 2).where(use = 'a').family", /^skip\(\) takes 1 parameter, not 2$/],
+    ['Patient', 'string', 'iif(Patient.active)', /^iif\(\) takes 2 or 3 parameters, not 1$/],
     ['Patient', 'string', 'Patient.repeat(contact)', /^the function repeat\(\)/],
     ['Patient', 'string', 'Patient.descendants()', /^the function descendants\(\)/],
     ['Patient', 'date', 'now()', /^the function now\(\)/],

@@ -45,6 +45,19 @@ const listed = (types: readonly string[]): string => types.slice(0, 3).join(', '
 const isServers = ({ path, types }: Place, name: string): boolean =>
   (path.length === 0 && name === 'id') || (types.includes('Meta') && (name === 'versionId' || name === 'lastUpdated'));
 
+/** What is derived from a type is of that type too: https://hl7.org/fhirpath/N1/#oftypetype-type-specifier--collection */
+function isOf(definitions: Definitions, type: string | undefined, narrowed: string): boolean {
+  return type === narrowed || (type !== undefined && isOf(definitions, definitions.type(type)?.base, narrowed));
+}
+
+/** `valueAge` is `value.ofType(Quantity)`, as `valueCode` is `value.ofType(string)`. */
+function narrowedPlaces(definitions: Definitions, at: Place, name: string, narrowed: string): Place[] {
+  const element = at.types.map((type) => elementOf(definitions, type, name)).find((found) => found?.choice);
+  const types = element?.types.filter((type) => isOf(definitions, type, narrowed)) ?? [];
+  const all = types.length > 0 ? types : [narrowed];
+  return all.flatMap((type) => childPlaces(definitions, at, name, type));
+}
+
 function childPlaces(definitions: Definitions, at: Place, name: string, narrowed: string | undefined): Place[] {
   // When a resource is indexed it does not have them yet.
   if (isServers(at, name))
@@ -108,7 +121,7 @@ function follow(definitions: Definitions, at: Place, path: Path, steps: { left: 
   if (step.kind !== 'child') return follow(definitions, filteredPlace(definitions, at, step), path.slice(1), steps);
   const rest = path.slice(1);
   if (next?.kind === 'type') {
-    return childPlaces(definitions, at, step.name, next.type).flatMap((one) =>
+    return narrowedPlaces(definitions, at, step.name, next.type).flatMap((one) =>
       follow(definitions, one, rest.slice(1), steps),
     );
   }

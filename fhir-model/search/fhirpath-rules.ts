@@ -10,13 +10,26 @@ interface SyntaxNode {
 
 const require = createRequire(import.meta.url);
 
-/** Without regular expressions (matches), endless walks (repeat, descendants), products (combine), clocks and look-ups. */
-const FUNCTIONS = new Set(
-  [
-    'all allTrue anyTrue allFalse anyFalse as contains convertsToInteger convertsToDecimal count empty endsWith exists',
-    'extension first getValue hasValue iif indexOf is isDistinct last length lower not ofType replace select single skip',
-    'startsWith substring tail take toDecimal toInteger toString trim upper where',
-  ].flatMap((line) => line.split(' ')),
+/**
+ * By how many parameters they take. Without regular expressions (matches), endless walks (repeat, descendants), products (combine),
+ * clocks and look-ups.
+ */
+const FUNCTIONS: ReadonlyMap<string, readonly [min: number, max: number]> = new Map(
+  (
+    [
+      [
+        0,
+        0,
+        'allTrue anyTrue allFalse anyFalse convertsToInteger convertsToDecimal count empty first getValue hasValue',
+      ],
+      [0, 0, 'isDistinct last length lower not single tail toDecimal toInteger toString trim upper'],
+      [0, 1, 'exists'],
+      [1, 1, 'all as contains endsWith extension indexOf is ofType select skip startsWith take where'],
+      [1, 2, 'substring'],
+      [2, 2, 'replace'],
+      [2, 3, 'iif'],
+    ] as const
+  ).flatMap(([min, max, names]) => names.split(' ').map((name) => [name, [min, max]] as const)),
 );
 
 /** Kinds of syntax that are refused, with what they are called. */
@@ -46,6 +59,14 @@ const NODES_MAX = 300;
 /** Of functions within the parameters of functions: each level may look at all elements again. */
 const NESTING_MAX = 4;
 
+/** Called otherwise it would yield nothing of any resource, and fhirpath would print so of each. */
+function arityFault({ text, children = [] }: SyntaxNode, [min, max]: readonly [number, number]): string | undefined {
+  const given = children.find(({ type }) => type === 'ParamList')?.children?.length ?? 0;
+  if (given >= min && given <= max) return undefined;
+  const wanted = min === max ? `${min} parameter${min === 1 ? '' : 's'}` : `${min} or ${max} parameters`;
+  return `${text}() takes ${wanted}, not ${given}`;
+}
+
 function faultAt(node: SyntaxNode, nesting: number, count: { nodes: number }): string | undefined {
   if (++count.nodes > NODES_MAX) return `it has more than ${NODES_MAX} parts`;
   const refused = REFUSED[node.type];
@@ -56,7 +77,10 @@ function faultAt(node: SyntaxNode, nesting: number, count: { nodes: number }): s
     const name = node.text ?? '';
     if (name === 'resolve')
       return 'resolve() can be used as where(resolve() is Type) at the end of a path, not otherwise';
-    if (!FUNCTIONS.has(name)) return `the function ${name.slice(0, 40)}() can't be used`;
+    const arity = FUNCTIONS.get(name);
+    if (arity === undefined) return `the function ${name.slice(0, 40)}() can't be used`;
+    const fault = arityFault(node, arity);
+    if (fault !== undefined) return fault;
     if (++inside > NESTING_MAX) return `functions are nested more than ${NESTING_MAX} deep`;
   }
   for (const child of node.children ?? []) {

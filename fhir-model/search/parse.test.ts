@@ -213,7 +213,7 @@ describe('unknown, unsupported and empty', () => {
 
   test('known but unsupported: always an error, it would widen the result', () => {
     for (const name of ['_type']) {
-      rejects('Patient', [[name, 'x']], 'unsupported', /is not supported/);
+      rejects('Patient', [[name, 'x']], 'unsupported', /here the path says the type/);
       assert.throws(() => parseSearch('Patient', [[name, 'x']], { ...defaults, strict: false }), {
         code: 'unsupported',
       });

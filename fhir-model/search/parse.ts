@@ -36,9 +36,6 @@ function typeSet(types: readonly string[]): Set<string> {
 
 type Context = SearchOptions & JoinContext;
 
-/** Parameters that R4 defines for every type and that would narrow the result: never silently ignored. */
-const UNSUPPORTED = new Set(['_type']);
-
 /** These have forms of their own; in any other they would be ignored, and the result be too wide. */
 const FORMS = new Map([
   ['_has', '_has:Type:reference:parameter'],
@@ -94,7 +91,14 @@ function assertForm(type: string, name: string, parsed: ParsedName | undefined, 
 function parseCriterion(type: string, name: string, value: string, context: Context): Criterion | undefined {
   const parsed = parseName(name);
   const bare = parsed?.code ?? name.split(':', 1)[0] ?? '';
-  if (UNSUPPORTED.has(bare)) throw parameterError('unsupported', name, `${bare} is not supported`);
+  if (bare === '_type') {
+    const form = 'GET [base]?_type=Patient,Observation';
+    throw parameterError(
+      'unsupported',
+      name,
+      `_type is for searches of several types, ${form}; here the path says the type`,
+    );
+  }
   assertForm(type, name, parsed, context);
   const param = parsed && context.parameters.get(type, parsed.code);
   if (parsed === undefined || param === undefined) {
@@ -188,6 +192,7 @@ export function parseSearch(
       throw parameterError('too-costly', name, `a search may ask for ${lookupsMax} values; ids need fewer with a type`);
     }
     query.criteria.push(...criteria);
+    query.given = (query.given ?? 0) + 1;
     query.used.push([name, value]);
   }
   if (named) query.criteria.push(...named.criteria);

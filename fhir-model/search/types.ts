@@ -221,6 +221,8 @@ export interface SearchQuery {
   containedAlone?: boolean;
   includes: Include[];
   cursor?: string;
+  /** How many of the parameters are criteria. */
+  given?: number;
   /** Names the server does not know and, when lenient, ignored: left out of the self link. */
   ignored: string[];
   /** Set where unknown parameters were errors: then what can't be answered in full is one too. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { mock, test } from 'node:test';
 import { compareDecimals } from './decimals.ts';
 import { areCommensurable, convertDecimal } from './units.ts';
 
@@ -46,4 +46,16 @@ test('what measures different things, or nothing that is known', () => {
     assert.equal(convertDecimal('1', b, a), undefined);
   }
   assert.equal(areCommensurable('[IU]/L', '[IU]/L'), true);
+});
+
+test('nothing of a code that is none is printed', () => {
+  const print = mock.method(console, 'log', () => undefined);
+  try {
+    for (const code of ['a b', 'mg\n{"level":"fatal","msg":"forged"}', 'mg()', '()', 'µg', 'mg\u0000', ' mg']) {
+      assert.equal(areCommensurable('mg', code), false, code);
+    }
+    assert.deepEqual(print.mock.calls, []);
+  } finally {
+    print.mock.restore();
+  }
 });

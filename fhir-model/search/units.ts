@@ -20,8 +20,14 @@ const TEMPERATURES: Record<string, { magnitude: number; zero: number }> = {
   '[degRe]': { magnitude: 1.25, zero: 273.15 },
 };
 
+/**
+ * UCUM's characters: printable ASCII without the space. What the library can't read it prints, so that a line break in the code
+ * would begin a line of anybody's own in the log.
+ */
+const UNIT_CODE = /^(?!.*\(\))[!-~]+$/;
+
 function unitOf(code: string): LibraryUnit | undefined {
-  if (code === '' || code.length > UNIT_CHARACTERS_MAX) return undefined;
+  if (code.length > UNIT_CHARACTERS_MAX || !UNIT_CODE.test(code)) return undefined;
   const unit = libraryUnit(code)?.unit;
   // It knows `milligram`, too, as `mg`.
   return unit && String(unit.csCode_) === code ? unit : undefined;

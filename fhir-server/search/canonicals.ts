@@ -23,12 +23,20 @@ export interface CanonicalReference {
   version: string | undefined;
 }
 
-/** The canonical references among a resource's values. `url|2` is a value as `url` too, which asks for nothing then. */
+/**
+ * The canonical references among a resource's values of one parameter. `url|2` is a value as `url` too, which asks for nothing
+ * then; beside it the resource may refer to `url` itself, which comes once more.
+ */
 export function canonicalReferences(values: readonly IndexValue[]): CanonicalReference[] {
   const urls = values.flatMap((value) => (value.kind === 'reference' && value.url !== undefined ? [value.url] : []));
   const all = urls.map(parseCanonical);
-  const versioned = new Set(all.filter(({ version }) => version !== undefined).map(({ url }) => url));
-  return all.filter(({ url, version }) => version !== undefined || !versioned.has(url));
+  const unversioned = new Map<string, number>();
+  for (const [i, { url, version }] of all.entries()) {
+    // What names a part of a resource is a value without the part as well.
+    if (urls[i]!.includes('#')) continue;
+    unversioned.set(url, (unversioned.get(url) ?? 0) + (version === undefined ? 1 : -1));
+  }
+  return all.filter(({ url, version }) => version !== undefined || unversioned.get(url) !== 0);
 }
 
 /** Whether a resource is one that these mean. */

@@ -16,7 +16,7 @@ import {
 } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { PAGE_BYTES_MAX } from '../store/sql.ts';
-import { decodeCursor, encodeCursor } from './cursor.ts';
+import { assertSameSearch, decodeCursor, encodeCursor } from './cursor.ts';
 import { findRows, type PageContext, type Row, storedOf } from './page.ts';
 
 /** Containers that are read and looked into at a time. */
@@ -174,9 +174,11 @@ async function find(ctx: ContainedContext, query: SearchQuery, from: Position, l
   return found;
 }
 
-function readCursor({ cursor }: SearchQuery): Position {
-  if (cursor === undefined) return START;
-  const { rid, keys } = decodeCursor(cursor, ['bigint']);
+function readCursor(query: SearchQuery): Position {
+  if (query.cursor === undefined) return START;
+  const cursor = decodeCursor(query.cursor, ['bigint']);
+  assertSameSearch(cursor, query);
+  const { rid, keys } = cursor;
   return { rid: BigInt(rid), place: Number(keys[0] ?? 0) };
 }
 
@@ -193,7 +195,9 @@ export async function findContained(ctx: ContainedContext, query: SearchQuery): 
   const resources = shown.map(({ version }) => version);
   const last = shown.at(-1);
   if (found.length === shown.length || !last) return { resources };
-  return { resources, nextCursor: encodeCursor({ rid: String(last.rid), keys: [String(last.place)] }) };
+  const { given } = query;
+  const position = { rid: String(last.rid), keys: [String(last.place)] };
+  return { resources, nextCursor: encodeCursor({ ...position, ...(given !== undefined && { given }) }) };
 }
 
 /** All matches of a search with `_contained`: each is looked at. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { decodeCursor, encodeCursor, type KeyCast } from './cursor.ts';
+import { assertSameSearch, decodeCursor, encodeCursor, type KeyCast } from './cursor.ts';
 
 const made = (parts: unknown): string => Buffer.from(JSON.stringify(parts)).toString('base64url');
 
@@ -19,6 +19,25 @@ describe('cursors', () => {
       assert.deepEqual(decodeCursor(encodeCursor({ rid: '12', keys }), casts), { rid: '12', keys });
     });
   }
+
+  test('the number of criteria goes with it', () => {
+    const cursor = { rid: '12', keys: ['a', null], given: 2 };
+    assert.deepEqual(decodeCursor(encodeCursor(cursor), ['text', 'bigint']), cursor);
+  });
+
+  test('a search with fewer criteria is another one', () => {
+    const cursor = { rid: '12', keys: [], given: 2 };
+    assertSameSearch(cursor, { given: 2, ignored: ['_'] });
+    assertSameSearch({ rid: '12', keys: [] }, { ignored: ['ward'] });
+    assert.throws(() => assertSameSearch(cursor, { given: 1, ignored: ['ward'] }), {
+      code: 'unknown-parameter',
+      status: 400,
+    });
+    assert.throws(() => assertSameSearch(cursor, { given: 1, ignored: [] }), {
+      code: 'invalid-parameter',
+      status: 400,
+    });
+  });
 
   const bad: [string, string, KeyCast[]][] = [
     ['empty', '', []],

@@ -1,15 +1,18 @@
 // Keyset paging: a page goes on after the last row's sort keys and rid, so that it neither skips nor repeats while
 // others write. https://hl7.org/fhir/R4/http.html#paging
+import type { SearchQuery } from '#fhir-model';
 import { CerebraError } from '#platform';
 
 export interface Cursor {
   /** Sort keys of the last row as text; null where it has no value. Empty for the default order. */
   keys: (string | null)[];
   rid: string;
+  /** How many parameters of the search were criteria. */
+  given?: number;
 }
 
-export const encodeCursor = (cursor: Cursor): string =>
-  Buffer.from(JSON.stringify([cursor.rid, ...cursor.keys])).toString('base64url');
+export const encodeCursor = ({ rid, keys, given }: Cursor): string =>
+  Buffer.from(JSON.stringify([rid, ...keys, ...(given === undefined ? [] : [given])])).toString('base64url');
 
 const bad = (): CerebraError =>
   new CerebraError(
@@ -40,10 +43,28 @@ export function decodeCursor(text: string, casts: readonly KeyCast[]): Cursor {
   } catch {
     throw bad();
   }
-  if (!Array.isArray(parts) || parts.length !== casts.length + 1) throw bad();
-  const [rid, ...keys] = parts as unknown[];
+  if (!Array.isArray(parts)) throw bad();
+  const last: unknown = parts.at(-1);
+  const given = typeof last === 'number' ? last : undefined;
+  const [rid, ...keys] = given === undefined ? (parts as unknown[]) : parts.slice(0, -1);
+  if (keys.length !== casts.length) throw bad();
   if (typeof rid !== 'string' || !isBigint(rid)) throw bad();
   const known = keys.every((key, i) => key === null || (typeof key === 'string' && isKey[casts[i]!](key)));
   if (!known) throw bad();
-  return { rid, keys: keys as (string | null)[] };
+  return { rid, keys: keys as (string | null)[], ...(given !== undefined && { given }) };
+}
+
+/**
+ * Throws where the page before had criteria that this one has not: a custom parameter that was taken away meanwhile would be
+ * ignored, and what follows be of all resources.
+ */
+export function assertSameSearch({ given = 0 }: Cursor, query: Pick<SearchQuery, 'given' | 'ignored'>): void {
+  if (given <= (query.given ?? 0)) return;
+  const [name] = query.ignored;
+  if (name === undefined) throw bad();
+  throw new CerebraError(
+    'unknown-parameter',
+    `'${name.slice(0, 80)}' is a search parameter no more, so that the search can't go on: start again at the first page`,
+    { expression: [name] },
+  );
 }

@@ -1,5 +1,6 @@
 // One page of matches of several types: https://hl7.org/fhir/R4/search.html#type
 import { compareDecimals, type SearchQuery, type StoredVersion } from '#fhir-model';
+import { CerebraError } from '#platform';
 import { PAGE_BYTES_MAX } from '../store/sql.ts';
 import { cursorOf, findRows, keysOf, type Page, type PageContext, type Row, storedOf } from './page.ts';
 import { type SortKey, sortKeys } from './sort.ts';
@@ -53,6 +54,21 @@ function fitting(rows: readonly Typed[], count: number): number {
   return Math.min(rows.length, count);
 }
 
+/** `start` is a date of a Slot and an id of a GraphDefinition: between these there is no order. */
+function assertOneOrder({ definitions }: PageContext, queries: readonly SearchQuery[], keys: readonly SortKey[]): void {
+  for (const query of queries) {
+    const own = sortKeys(query, definitions);
+    const i = own.findIndex(({ cast }, at) => cast !== keys[at]!.cast);
+    if (i === -1) continue;
+    const [first, other] = [queries[0]!, query].map(({ type, sort }) => `of ${type} a ${sort[i]!.param.type}`);
+    throw new CerebraError(
+      'unsupported',
+      `'${query.sort[i]!.param.code}' is ${first} and ${other} parameter, which have no order in common: name types by _type`,
+      { expression: ['_sort'] },
+    );
+  }
+}
+
 /**
  * The page of matches of all queries, which are those of one search, by type: same criteria, same sort. One order over all
  * types: by the sort keys, then by `rid`, which rises over all types.
@@ -60,6 +76,7 @@ function fitting(rows: readonly Typed[], count: number): number {
 export async function findMerged(page: PageContext, queries: readonly SearchQuery[]): Promise<Page> {
   const [{ count = 0 } = {} as SearchQuery] = queries;
   const keys = queries[0] ? sortKeys(queries[0], page.definitions) : [];
+  assertOneOrder(page, queries, keys);
   let found: Typed[] = [];
   for (let i = 0; i < queries.length; i += CONCURRENT_MAX) {
     const some = queries.slice(i, i + CONCURRENT_MAX);
@@ -74,7 +91,7 @@ export async function findMerged(page: PageContext, queries: readonly SearchQuer
   const resources: StoredVersion[] = shown.map(({ type, row }) => storedOf(type, row));
   const last = shown.at(-1);
   if (found.length === shown.length || !last) return { resources };
-  return { resources, nextCursor: cursorOf(last.row, keys.length) };
+  return { resources, nextCursor: cursorOf(last.row, keys.length, queries[0]) };
 }
 
 /** Of these types the ones that have resources at all: most of R4's 146 have none. */

@@ -11,7 +11,7 @@ import { hash64 } from '../store/hash.ts';
 import { currentTable } from '../store/layout.ts';
 import { type ByReference, byReference } from './by-reference.ts';
 import { isOneRow } from './conditions.ts';
-import { type Cursor, decodeCursor, encodeCursor } from './cursor.ts';
+import { assertSameSearch, type Cursor, decodeCursor, encodeCursor } from './cursor.ts';
 import { drivenMatches, drivers, withoutDrivers } from './drive.ts';
 import type { FirstPages } from './first-pages.ts';
 import { isJoin, textOf } from './joins.ts';
@@ -257,8 +257,8 @@ export function keysOf(row: Row | PageText, count: number): (string | null)[] {
   return values.map((value) => (value === null || value === undefined ? null : String(value)));
 }
 
-export const cursorOf = (row: Row | PageText, keys: number): string =>
-  encodeCursor({ rid: String(row.rid), keys: keysOf(row, keys) });
+export const cursorOf = (row: Row | PageText, keys: number, { given }: Pick<SearchQuery, 'given'> = {}): string =>
+  encodeCursor({ rid: String(row.rid), keys: keysOf(row, keys), ...(given !== undefined && { given }) });
 
 /**
  * Without _sort the order is ours: newest first, or by the date that criteria are on, latest first, since the index of
@@ -272,6 +272,7 @@ export function withOrder(query: SearchQuery): SearchQuery {
 function askedBy(page: PageContext, query: SearchQuery): Asked {
   const keys = sortKeys(query, page.definitions);
   const cursor = query.cursor === undefined ? undefined : decodeCursor(query.cursor, keys.map(castOf));
+  if (cursor) assertSameSearch(cursor, query);
   return { page, query, keys, cursor, limit: query.count + 1 };
 }
 
@@ -298,7 +299,7 @@ export async function findPage(page: PageContext, asked: SearchQuery): Promise<P
   const resources = shown.map((row) => storedOf(query.type, row));
   const last = shown.at(-1);
   if (found.length === shown.length || !last) return { resources };
-  return { resources, nextCursor: cursorOf(last, query.sort.length) };
+  return { resources, nextCursor: cursorOf(last, query.sort.length, query) };
 }
 
 /** The same page as text; undefined where it has to be read row by row, since a body is too large for that. */
@@ -310,5 +311,5 @@ export async function findPageText(
   const query = withOrder(asked);
   const found = (await find({ ...askedBy(page, query), between })) as PageText;
   if (found.bodies < found.length) return undefined;
-  return found.length > query.count ? { found, nextCursor: cursorOf(found, query.sort.length) } : { found };
+  return found.length > query.count ? { found, nextCursor: cursorOf(found, query.sort.length, query) } : { found };
 }

@@ -129,3 +129,25 @@ describe('every resource that keeps its place comes once', () => {
     });
   }
 });
+
+describe('a parameter that is not known any more', () => {
+  const cursorOf = (text: string) =>
+    new URL(JSON.parse(text).link.at(-1).url).searchParams.get('_cursor') ?? assert.fail('no further page');
+  const lenient = (query: string) =>
+    searchType(core, { type: 'Observation', pairs: searchPairs(query), strict: false }, caller());
+  const ofTypes = (query: string) => searchSystem(core, searchPairs(query), caller(), false);
+
+  for (const [what, search, begin] of [
+    ['one type', lenient, ''],
+    ['several types', ofTypes, '_type=Observation,Basic&'],
+  ] as const) {
+    test(`ends a search of ${what} that has begun with it`, async () => {
+      const query = `${begin}_id=s100,s101,s102,e1&_count=2`;
+      const cursor = cursorOf(await search(query));
+      // What is unknown from the first page on is ignored as ever.
+      assert.equal(JSON.parse(await search(`${query}&_=17&_cursor=${cursor}`)).entry.length > 0, true);
+      const gone = search(`${query.replace('_id=', 'ward=')}&_cursor=${cursor}`);
+      await assert.rejects(gone, { code: 'unknown-parameter', message: /^'ward' is a search parameter no more/ });
+    });
+  }
+});

@@ -53,6 +53,20 @@ test('a text that is stored is not written again, also after a restart', async (
   assert.ok((await found(core, 'gout')) >= 310);
 });
 
+test('a text whose term leads to the token of former times gets the present one as well', async (t) => {
+  const db = await testDatabase(t);
+  const core = await testCore(db);
+  await storeCreate(core.store, condition('Sjögren'), everything);
+  await db.query({ text: `update term set token = token + 1 where kind = 't'` });
+  const again = await testCore(db);
+  assert.equal(await found(again, 'sjogren'), 0);
+  await storeCreate(again.store, condition('Sjögren'), everything);
+  assert.equal(await found(again, 'sjogren'), 2);
+  // By what is looked up in the background, too.
+  for (let i = 0; i < 100; i++) await storeCreate(core.store, condition('Sjögren'), everything);
+  assert.ok((await found(again, 'sjogren')) === 102);
+});
+
 test('it stays for others when the resource that brought it goes', async (t) => {
   const db = await testDatabase(t);
   const core = await testCore(db);

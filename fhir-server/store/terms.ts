@@ -23,7 +23,7 @@ const committed: Statement = {
     from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::bigint[]) as v(kind, param, value, system, token)
     where exists (select 1 from term t where t.kind = v.kind::"char" and t.param = v.param
       and left(t.value, 100) = left(v.value, 100) and t.value = v.value and t.system = v.system
-      and (v.kind <> 'k' or t.token = v.token))`,
+      and (v.kind not in ('k', 't') or t.token = v.token))`,
 };
 
 /** The names of the terms that are stored, or of many of them. */

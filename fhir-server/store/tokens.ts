@@ -74,9 +74,12 @@ export interface KnownTerms {
   has(term: Term): boolean;
 }
 
-/** Of codes in lower case there may be two: `mm` and `Mm` of UCUM. */
+/**
+ * Of codes in lower case there may be two: `mm` and `Mm` of UCUM. So of texts from before letters were folded as they are now: the
+ * token of `Łukasz` is that of another word than `lukasz` then, and what is written since needs its own.
+ */
 export const termName = ({ kind, param, value, system, token: hash }: Omit<Term, 'name'>): string =>
-  `${kind}${param}|${system.length}|${system}${value}${kind === 'k' ? `=${hash}` : ''}`;
+  `${kind}${param}|${system.length}|${system}${value}${kind === 'k' || kind === 't' ? `=${hash}` : ''}`;
 
 export const termOf = (kind: Term['kind'], param: number, value: string, system: string, hash: string): Term => ({
   ...{ kind, param, value, system, token: hash },
