@@ -200,6 +200,20 @@ describe('DocumentReference/$docref', () => {
     assert.deepEqual(ids(reply), ['ccd-new', 'letter']);
   });
 
+  test('a type with another display or translation, or in other letters, is the same type', async () => {
+    await put({ resourceType: 'Patient', id: 'q' });
+    const of = (type: JsonObject) => ({ subject: ref('Patient/q'), type });
+    const local = { system: 'urn:own', code: 'DS' };
+    const summary = { system: LOINC, code: '18842-5' };
+    const old = { start: '2019-01-01' };
+    await document('q-newest', '', { start: '2022-01-01' }, of({ coding: [{ ...local, display: 'Discharge' }] }));
+    await document('q-both', '', old, of({ coding: [local, { ...summary, display: 'Summary' }], text: 'Letter' }));
+    await document('q-old', '', old, of({ coding: [{ ...summary, display: 'Discharge summary' }] }));
+    await document('q-text', '', { ...old, end: '2019-02' }, of({ text: 'Letter' }));
+    await document('q-case', '', old, of({ coding: [{ ...local, code: 'ds' }] }));
+    assert.deepEqual(ids(await fhir('GET', 'DocumentReference/$docref?patient=q')), ['q-newest', 'q-text']);
+  });
+
   test('with a time: all about care in it', async () => {
     assert.deepEqual(ids(await fhir('GET', 'DocumentReference/$docref?patient=p&start=2018')), [
       'ccd-new',

@@ -216,6 +216,23 @@ describe('Patient/[id]/$everything', () => {
     assertOutcome(await fhir('GET', 'Patient/a/$everything?_type=Observation,Nothing'), 400, 'value', '_type');
   });
 
+  test('_type: supporting ones too that only members refer to which are not asked for, once', async () => {
+    const supporting = ['Medication/med', 'Organization/org', 'Practitioner/doc'];
+    const reply = await fhir('GET', 'Patient/a/$everything?_type=Medication,Organization,Practitioner');
+    assert.deepEqual([names(reply, 'match'), names(reply, 'include').sort()], [[], supporting]);
+    const paged = await pages(
+      'Patient/a/$everything?_type=Coverage,Group,Medication,Organization,Practitioner&_count=1',
+    );
+    assert.deepEqual(paged.flatMap((page) => names(page, 'match')).sort(), ['Coverage/a-cov', 'Group/a-b-group']);
+    assert.deepEqual(paged.flatMap((page) => names(page, 'include')).sort(), supporting);
+    const past = await fhir('GET', 'Patient/a/$everything?_type=Medication,Practitioner&end=2016');
+    assert.deepEqual(names(past), ['Practitioner/doc']);
+    const since = await fhir('GET', 'Patient/a/$everything?_type=Medication,Practitioner&_since=2020-01-01T00:00:00Z');
+    assert.deepEqual(names(since).sort(), ['Medication/med', 'Practitioner/doc']);
+    const encounter = await fhir('GET', 'Encounter/a-enc/$everything?_type=Practitioner,Medication');
+    assert.deepEqual(names(encounter).sort(), ['Medication/med', 'Practitioner/doc']);
+  });
+
   test('_elements and _summary, on each page; _elements leaves what is included whole', async () => {
     const all = await pages('Patient/a/$everything?_type=Patient,Coverage,Group,Organization&_elements=id&_count=1');
     assert.equal(all.length, 2);
@@ -269,6 +286,21 @@ describe('Patient/[id]/$everything', () => {
       paged.flatMap((page) => names(page)),
       names(reply),
     );
+  });
+
+  test('_since: attachments of what has changed', async () => {
+    const before = (await fhir('PUT', 'Patient/b', { ...scene.find(({ id }) => id === 'b'), language: 'de' })).json;
+    const since = new Date(Date.parse(before.meta!.lastUpdated!) + 1).toISOString();
+    const note = { ...scene.find(({ id }) => id === 'a-doc'), language: 'en' };
+    await fhir('PUT', 'DocumentReference/a-doc', note);
+    const at = `Patient/a/$everything?_since=${since}`;
+    assert.deepEqual(names(await fhir('GET', at)), ['Patient/a', 'DocumentReference/a-doc']);
+    await fhir('PUT', 'Binary/scan', { ...scene.find(({ id }) => id === 'scan'), data: 'REVG' });
+    assert.deepEqual(names(await fhir('GET', at)), ['Patient/a', 'DocumentReference/a-doc', 'Binary/scan']);
+    assert.deepEqual(names(await fhir('GET', `${at}&_type=Binary,DocumentReference&_count=1`)), [
+      'DocumentReference/a-doc',
+      'Binary/scan',
+    ]);
   });
 
   test('refusals', async () => {

@@ -16,6 +16,7 @@ import type { Core } from '../interactions/core.ts';
 import { parseQuery, search } from '../interactions/search.ts';
 import { readCurrent } from '../store/read.ts';
 import { all, one } from './answer.ts';
+import { createGroups, namesOf } from './code-groups.ts';
 import { parseCare } from './everything-input.ts';
 
 /** Documents of one patient that are looked at. */
@@ -23,7 +24,8 @@ const DOCUMENTS_MAX = 5_000;
 
 interface Document {
   stored: StoredVersion;
-  type: string;
+  /** What its type is known by. */
+  types: string[];
   /** The care it is about; else when it was written. */
   care: DateRange;
 }
@@ -57,7 +59,7 @@ function careOf(resource: Resource, updatedMs: number): DateRange {
 
 function documentOf(stored: StoredVersion): Document {
   const resource = JSON.parse(stored.body) as Resource;
-  return { stored, type: JSON.stringify(resource.type ?? null), care: careOf(resource, stored.updatedMs) };
+  return { stored, types: namesOf(resource.type), care: careOf(resource, stored.updatedMs) };
 }
 
 async function findDocuments(core: Core, id: string, request: OperationRequest): Promise<Document[]> {
@@ -86,14 +88,23 @@ async function findDocuments(core: Core, id: string, request: OperationRequest):
   return found;
 }
 
-const latestFirst = (a: Document, b: Document): number =>
-  a.care.hi !== b.care.hi ? (a.care.hi > b.care.hi ? -1 : 1) : b.stored.updatedMs - a.stored.updatedMs;
+/** Of care that goes on that which began later comes first. */
+function latestFirst(a: Document, b: Document): number {
+  if (a.care.hi !== b.care.hi) return a.care.hi > b.care.hi ? -1 : 1;
+  if (a.care.lo !== b.care.lo) return a.care.lo > b.care.lo ? -1 : 1;
+  return b.stored.updatedMs - a.stored.updatedMs;
+}
+
+/** Of each type the first; displays and translations make no other type. */
+function firstOfEach(sorted: readonly Document[]): Document[] {
+  const groups = createGroups();
+  for (const { types } of sorted) groups.join(types);
+  return [...Map.groupBy(sorted, ({ types }) => groups.rootOf(types[0]!)).values()].map((documents) => documents[0]!);
+}
 
 function inTime(found: Document[], { lo, hi }: Partial<DateRange>): Document[] {
   const sorted = found.toSorted(latestFirst);
-  if (lo === undefined && hi === undefined) {
-    return [...Map.groupBy(sorted, ({ type }) => type).values()].map((documents) => documents[0]!);
-  }
+  if (lo === undefined && hi === undefined) return firstOfEach(sorted);
   return sorted.filter(({ care }) => care.hi >= (lo ?? -Infinity) && care.lo <= (hi ?? Infinity));
 }
 

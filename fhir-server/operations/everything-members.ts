@@ -183,12 +183,12 @@ function recordRids(core: Core, sql: SqlBuilder, record: Record, upTo: string | 
     union select ${sql.value(record.rid)}::bigint`;
 }
 
-/** Of the targets (`Type/id`) those that members of earlier pages, or the record's subject, refer to. */
+/** Of the targets (`Type/id`) those that members up to `upTo`, or the record's subject, refer to. */
 export async function referredBefore(
   core: Core,
   db: Queryable,
   record: Record,
-  upTo: string,
+  upTo: string | undefined,
   targets: readonly string[],
 ): Promise<Set<string>> {
   const byKey = new Map(targets.map((name) => [resourceKey(...(name.split('/') as [string, string])), name]));
@@ -201,14 +201,14 @@ export async function referredBefore(
   return new Set(rows.map(({ target }) => byKey.get(String(target))!));
 }
 
-/** What members refer to, of these types and changed at `record.sinceMs` or later; `limit` at most. */
+/** What members refer to (`Type/id`), of these types and changed at `record.sinceMs` or later; `limit` at most. */
 export async function changedSupport(
   core: Core,
   db: Queryable,
   record: Record,
   types: readonly string[],
   limit: number,
-): Promise<StoredVersion[]> {
+): Promise<string[]> {
   const { layout } = core.store;
   const access = scopeSql(record.scope);
   const sql = createSql();
@@ -219,14 +219,9 @@ export async function changedSupport(
   const text = `with x as materialized (${recordRids(core, sql, record, undefined)}),
     t as materialized (select distinct y.target from x cross join lateral
       (select target from index_reference y where y.rid = x.rid offset 0) y)
-    select r.type, r.id, r.version, r.updated, r.body from resource r
+    select r.type, r.id from resource r
     where r.type = any(${codes}::smallint[]) and r.updated >= to_timestamp(${since}::float8)
       and (r.key in (select target from t)) is true and ${condition} order by r.rid limit ${sql.value(limit)}`;
-  const rows = await db.query<BodyRow & { type: number }>(statementFor(text), sql.values);
-  return rows.map(({ type, id, version, updated, body }) => ({
-    ...{ id, version, body },
-    type: layout.nameOf(type),
-    updatedMs: updated,
-    deleted: false,
-  }));
+  const rows = await db.query<{ type: number; id: string }>(statementFor(text), sql.values);
+  return rows.map(({ type, id }) => `${layout.nameOf(type)}/${id}`);
 }

@@ -9,7 +9,7 @@ import { named } from '../store/sql.ts';
 import { isPersonal, memberParams } from './compartment.ts';
 import { bundleText } from './everything-bundle.ts';
 import { type Everything, type EverythingCursor, everythingParameters, parseEverything } from './everything-input.ts';
-import { linksOf, readNamed, SUPPORT_MAX, tooMany, typeOf } from './everything-links.ts';
+import { linksOf, readNamed, SUPPORT_MAX, tooMany, typeOf, unindexedLinks } from './everything-links.ts';
 import { changedSupport, memberPage, type Record, referredBefore } from './everything-members.ts';
 import { allRecords } from './everything-type.ts';
 
@@ -56,6 +56,8 @@ async function ofEncounter(
   return found.filter((one) => !isMember(core, record, one));
 }
 
+const nameOf = ({ type, id }: StoredVersion): string => `${type}/${id}`;
+
 const isAsked = (asked: Everything, type: string): boolean => !asked.types || asked.types.includes(type);
 
 /**
@@ -80,12 +82,62 @@ async function support(
   return readNamed(db, new Set(wanted.filter((name) => !before.has(name))), request);
 }
 
-/** With _since: on the last page, what has changed of all that the record refers to. */
-async function supportSince(core: Core, db: Queryable, asked: Everything, record: Record): Promise<StoredVersion[]> {
+/** The names of what all members refer to, changed at `record.sinceMs` or later where that is told: for the last page. */
+async function supportOf(core: Core, db: Queryable, asked: Everything, record: Record): Promise<string[]> {
   const types = core.definitions.resourceTypes.filter((type) => !isPersonal(core, type) && isAsked(asked, type));
-  const found = await changedSupport(core, db, record, types, SUPPORT_MAX + 1);
-  if (found.length > SUPPORT_MAX) throw tooMany();
-  return found;
+  if (types.length === 0) return [];
+  const names = await changedSupport(core, db, record, types, SUPPORT_MAX + 1);
+  if (names.length > SUPPORT_MAX) throw tooMany();
+  return names;
+}
+
+/** With _type: on the last page, what only members refer to that are not asked for themselves. */
+async function supportOfOthers(core: Core, db: Queryable, asked: Everything, record: Record): Promise<string[]> {
+  const all = memberParams(core, asked.type as 'Patient' | 'Encounter');
+  const params = new Map([...all].filter(([type]) => !isAsked(asked, type)));
+  const names = await supportOf(core, db, asked, { ...record, params });
+  const shown = await referredBefore(core, db, record, undefined, names);
+  return names.filter((name) => !shown.has(name));
+}
+
+/** With _since: what the members of the page refer to by links that only they tell, such as attachments. */
+async function attachedSince(
+  core: Core,
+  db: Queryable,
+  request: OperationRequest,
+  asked: Everything,
+  page: StoredVersion[],
+): Promise<StoredVersion[]> {
+  const names = new Set(page.flatMap((one) => [...unindexedLinks(core, one)]));
+  const wanted = [...names].filter((name) => !isPersonal(core, typeOf(name)) && isAsked(asked, typeOf(name)));
+  if (wanted.length > SUPPORT_MAX) throw tooMany();
+  const found = await readNamed(db, wanted, request);
+  return found.filter(({ updatedMs }) => updatedMs >= asked.sinceMs!);
+}
+
+/** What supports the page, each resource once. */
+async function pageSupport(
+  core: Core,
+  db: Queryable,
+  request: OperationRequest,
+  asked: Everything,
+  record: Record,
+  page: { matches: StoredVersion[]; isLast: boolean },
+): Promise<StoredVersion[]> {
+  const { matches, isLast } = page;
+  const isWhole = asked.sinceMs === undefined;
+  const own = isWhole
+    ? await support(core, db, request, asked, record, matches)
+    : await attachedSince(core, db, request, asked, matches);
+  if (!isLast || (isWhole && !asked.types)) return own;
+  const names = isWhole
+    ? await supportOfOthers(core, db, asked, record)
+    : await supportOf(core, db, asked, {
+        ...record,
+        params: memberParams(core, asked.type as 'Patient' | 'Encounter'),
+      });
+  const others = await readNamed(db, names, request);
+  return [...new Map([...own, ...others].map((one) => [nameOf(one), one])).values()];
 }
 
 async function oneRecord(core: Core, request: OperationRequest): Promise<OperationAnswer> {
@@ -105,12 +157,8 @@ async function oneRecord(core: Core, request: OperationRequest): Promise<Operati
   const isFirst = asked.cursor === undefined;
   const matches = isFirst && isAsked(asked, type) ? [subject, ...members] : members;
   const page = isFirst ? [subject, ...members] : members;
-  const included =
-    asked.sinceMs === undefined
-      ? await support(core, db, request, asked, record, page)
-      : last === undefined
-        ? await supportSince(core, db, asked, record)
-        : [];
+  const isLast = last === undefined;
+  const included = await pageSupport(core, db, request, asked, record, { matches: page, isLast });
   if (isFirst && type === 'Encounter') {
     const others = await ofEncounter(core, db, request, record, subject);
     included.unshift(...others.filter((one) => isAsked(asked, one.type)));

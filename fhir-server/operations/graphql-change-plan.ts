@@ -1,11 +1,11 @@
 // What a mutation is to change: all of a document is checked before anything is carried out.
 // https://hl7.org/fhir/R4/graphql.html#mutations
 import { type FieldNode, type ValueNode, visit } from 'graphql';
-import { isId, type JsonObject, parseSentJson, type Resource, stringify } from '#fhir-model';
+import { isId, isObject, type JsonObject, parseSentJson, type Resource, stringify } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { assertValid } from '../store/store.ts';
 import { fault, placedAt } from './graphql-faults.ts';
-import { isObject, jsonOf, resourceOf } from './graphql-input.ts';
+import { jsonOf, resourceOf } from './graphql-input.ts';
 import { argumentsOf, type Context } from './graphql-selections.ts';
 
 /** Of one field of a mutation. */

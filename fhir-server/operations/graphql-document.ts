@@ -13,10 +13,10 @@ import {
   type VariableDefinitionNode,
   visit,
 } from 'graphql';
-import { decimalText, isNumber, type Json, type JsonObject } from '#fhir-model';
+import { decimalText, isNumber, isObject, type Json, type JsonObject } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { fault, type Located, syntaxFault } from './graphql-faults.ts';
-import { isObject, jsonOf, type Sent } from './graphql-input.ts';
+import { jsonOf, type Sent } from './graphql-input.ts';
 import { isInputType } from './graphql-types.ts';
 
 /** The longest queries of applications have some 10,000. */

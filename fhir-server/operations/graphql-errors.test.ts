@@ -25,6 +25,43 @@ describe('errors', () => {
     ]);
   });
 
+  test('of a field of the answer have the path to it', async () => {
+    const gone = { reference: 'Patient/none' };
+    await put({ resourceType: 'Task', id: 't1', status: 'draft', intent: 'order', for: { reference: 'Patient/p1' } });
+    await put({
+      resourceType: 'Task',
+      id: 't2',
+      status: 'draft',
+      intent: 'order',
+      for: { reference: 'Patient/p1' },
+      relevantHistory: [{ display: 'none' }],
+      focus: gone,
+    });
+    const pathOf = async (query: string): Promise<unknown> => {
+      const { status, json } = await ask(query);
+      assert.ok(status >= 400 && json.data === null && json.errors[0].locations, JSON.stringify(json));
+      return json.errors[0].path;
+    };
+    const cases: [string, unknown][] = [
+      ['{ a: Patient(id: "none") { id } }', ['a']],
+      ['{ all: TaskList(_sort: "_id") { id focus { what: resource { id } } } }', ['all', 1, 'focus', 'what']],
+      ['{ TaskList(_sort: "-_id") @first { focus { resource { id } } } }', ['TaskList', 'focus', 'resource']],
+      [
+        '{ TaskConnection(_sort: "_id") { edges { resource { focus { resource { id } } } } } }',
+        ['TaskConnection', 'edges', 1, 'resource', 'focus', 'resource'],
+      ],
+      [
+        '{ Patient(id: "p1") { TaskList(_reference: patient, _sort: "_id") { focus { resource { id } } } } }',
+        ['Patient', 'TaskList', 1, 'focus', 'resource'],
+      ],
+      [`{ Patient(id: "p1") { n: name(fhirpath: "given > 'a'") { use } } }`, ['Patient', 'n']],
+      [`{ p: PatientList(fhirpath: "name.given > 'a'") { id } }`, ['p']],
+      ['{ all: TaskList(_sort: "_id") @flatten { focus { resource { id } } } }', undefined],
+      ['{ nothing }', undefined],
+    ];
+    for (const [query, path] of cases) assert.deepEqual([query, await pathOf(query)], [query, path]);
+  });
+
   const wrong: [string, string, number, string, RegExp][] = [
     ['syntax', '{ id ', 400, 'invalid', /^Not a GraphQL document at line 1, column 6: Expected Name/],
     ['nothing', '   ', 400, 'invalid', /^Not a GraphQL document.*Unexpected <EOF>/],

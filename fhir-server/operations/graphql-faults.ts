@@ -32,15 +32,18 @@ export function fault(code: ErrorCode, text: string, node: Located, name?: strin
   return error;
 }
 
-const paths = new WeakMap<object, readonly string[]>();
+/** Names of the answer and places in its lists: https://spec.graphql.org/October2021/#sec-Errors.Error-result-format */
+export type AnswerPath = readonly (string | number)[];
 
-/** The error, of the field of the answer that it has left without a value. */
-export function atPath(error: unknown, path: readonly string[], node: Located): unknown {
-  if (typeof error === 'object' && error !== null) paths.set(error, path);
+const paths = new WeakMap<object, AnswerPath>();
+
+/** The error, of the field of the answer that it has left without a value; undefined where that is no one place. */
+export function atPath(error: unknown, path: AnswerPath | undefined, node: Located): unknown {
+  if (path && typeof error === 'object' && error !== null) paths.set(error, path);
   return placedAt(error, node);
 }
 
-const pathOf = (error: unknown): readonly string[] | undefined =>
+const pathOf = (error: unknown): AnswerPath | undefined =>
   typeof error === 'object' && error !== null ? paths.get(error) : undefined;
 
 /** In the order of the query. */

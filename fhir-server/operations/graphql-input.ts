@@ -5,6 +5,7 @@ import {
   type Definitions,
   decimalText,
   isNumber,
+  isObject,
   type Json,
   type JsonObject,
   type Resource,
@@ -50,9 +51,6 @@ export function jsonOf(node: ValueNode, sent: Sent): Json | undefined {
       return node.value;
   }
 }
-
-export const isObject = (json: Json | undefined): json is JsonObject =>
-  typeof json === 'object' && json !== null && !Array.isArray(json) && !isNumber(json);
 
 const DECIMAL = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 

@@ -15,10 +15,19 @@ import { includeContext } from '../interactions/include-context.ts';
 import { pageContext, search } from '../interactions/search.ts';
 import { readMany, readVersion } from '../store/read.ts';
 import { type BundleEntry, entryTarget } from './graphql-entries.ts';
-import { placedAt } from './graphql-faults.ts';
+import { atPath } from './graphql-faults.ts';
 import { canonicalOf, groupByTarget, isStored, referencePairs, subjectName } from './graphql-reverse.ts';
 import { cursorText, queryOf, type SearchPlan } from './graphql-search.ts';
-import { cannot, fill, fillWith, type Open, type Run, resourcesPassing, type Subject } from './graphql-select.ts';
+import {
+  answerPath,
+  cannot,
+  fill,
+  fillWith,
+  type Open,
+  type Run,
+  resourcesPassing,
+  type Subject,
+} from './graphql-select.ts';
 
 /** Resources that one query may read. */
 export const RESOURCES_MAX = 5000;
@@ -192,7 +201,8 @@ async function searchPage(loader: Loader, open: Open, plan: SearchPlan, more: [s
     const query = queryOf(core, plan, more);
     return await search(core, cursor === undefined ? query : { ...query, cursor }, { scope, db: core.store.db });
   } catch (error) {
-    throw placedAt(error, open.entry.plan.node);
+    const { plan: asked } = open.entry;
+    throw atPath(error, answerPath(open.subject, asked), asked.node);
   }
 }
 
@@ -227,7 +237,7 @@ async function fillList(loader: Loader, open: Open): Promise<void> {
   const isFiltered = plan.path !== undefined || (plan.reference !== undefined && canonicalOf(core, open) !== undefined);
   const limit = isFiltered ? searchCountMax : Math.min(count, searchCountMax);
   const { found, more } = await searchUpTo(loader, open, plan, referencePairs(core, plan, [open]), limit);
-  const kept = resourcesPassing(run, plan.path, meant(loader, open, found)).slice(0, count);
+  const kept = resourcesPassing(run, open, meant(loader, open, found)).slice(0, count);
   // "Rather than silently filtering the list": https://hl7.org/fhir/R4/graphql.html#searching
   if (more && kept.length < count) throw tooManyMatches(open, limit);
   fill(run, open, kept);
@@ -265,7 +275,7 @@ async function fillTogether(loader: Loader, opens: readonly Open[]): Promise<voi
     for (const open of some) {
       const group = groups.get(subjectName(open)) ?? [];
       if (group.length > searchCountMax) throw tooManyMatches(open, searchCountMax);
-      fill(loader.run, open, resourcesPassing(loader.run, plan.path, group));
+      fill(loader.run, open, resourcesPassing(loader.run, open, group));
     }
   }
 }
@@ -293,7 +303,7 @@ async function fillConnection(loader: Loader, open: Open): Promise<void> {
     ...(next === undefined
       ? { last: to({ offset, starts }) }
       : { next: to({ offset: offset + found.length, starts: [...starts, next] }) }),
-    edges: resourcesPassing(loader.run, asked.path, meant(loader, open, found)).map((resource) => ({
+    edges: resourcesPassing(loader.run, open, meant(loader, open, found)).map((resource) => ({
       mode: 'match',
       resource,
     })),

@@ -1,14 +1,18 @@
 // How a query comes: https://hl7.org/fhir/R4/graphql.html#invoking, https://graphql.org/learn/serving-over-http/
-import { type Json, type JsonObject, type OperationInput, type OperationRequest, parseSentJson } from '#fhir-model';
+import {
+  isObject,
+  type Json,
+  type JsonObject,
+  type OperationInput,
+  type OperationRequest,
+  parseSentJson,
+} from '#fhir-model';
 import { CerebraError } from '#platform';
 import { one } from './answer.ts';
 import type { QueryText } from './graphql-document.ts';
 
 /** Bodies that are no FHIR resource. */
 export const BODY_TYPES = ['application/graphql', 'application/json'];
-
-const isObject = (json: Json | undefined): json is JsonObject =>
-  typeof json === 'object' && json !== null && !Array.isArray(json);
 
 const wrong = (name: string, text: string): CerebraError =>
   new CerebraError('invalid-parameter', text, { expression: [name] });

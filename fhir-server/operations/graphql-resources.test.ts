@@ -58,6 +58,30 @@ describe('references', () => {
       generalPractitioner: [{ resource: { id: 'd1', gender: 'female' } }, { resource: { id: 'o1' } }],
     }));
 
+  test('to a type that the element does not name: what any resource has is answered', async () => {
+    const performer = [{ actor: { reference: 'Group/g1' } }];
+    await put({
+      resourceType: 'Procedure',
+      id: 'odd',
+      status: 'completed',
+      subject: { reference: '#i' },
+      performer,
+      contained: [{ resourceType: 'Location', id: 'i', name: 'Within' }],
+    });
+    await assertData(
+      ask(
+        `{ subject { resource { __typename resourceType ... on Resource { id } ... on DomainResource { id } ... on Patient { id gender }
+          ... on Location { name } } }
+          performer { actor { resource { id meta { versionId } ... on Group { name } } } } }`,
+        { type: 'Procedure', id: 'odd' },
+      ),
+      {
+        subject: { resource: { __typename: 'Location', resourceType: 'Location', id: 'i', name: 'Within' } },
+        performer: [{ actor: { resource: { id: 'g1', meta: { versionId: '1' }, name: 'All' } } }],
+      },
+    );
+  });
+
   test('that lead nowhere are errors unless optional', async () => {
     const at: Ask = { type: 'Observation', id: 'v2' };
     await assertError(

@@ -5,9 +5,6 @@ import type { ArgumentModel } from './graphql-schema-model.ts';
 import { codeOf } from './graphql-search.ts';
 import { fieldsOf } from './graphql-types.ts';
 
-/** Scalars named as the types of search parameters are, but for strings. */
-export const SEARCH_SCALARS = ['number', 'date', 'token', 'reference', 'composite', 'quantity', 'uri', 'special'];
-
 export const REFERENCE_ARGUMENTS: readonly ArgumentModel[] = [
   { name: 'optional', type: 'Boolean', defaultValue: 'false' },
   { name: 'type', type: 'code' },

@@ -9,7 +9,6 @@ import {
   pageArguments,
   REFERENCE_ARGUMENTS,
   reverseTypes,
-  SEARCH_SCALARS,
   searchArguments,
 } from './graphql-schema-arguments.ts';
 import {
@@ -21,7 +20,7 @@ import {
   type SchemaModel,
   type TypeModel,
 } from './graphql-schema-model.ts';
-import { type Field, fieldsOf, MUTATION, QUERY, typeName } from './graphql-types.ts';
+import { type Field, fieldsOf, MUTATION, OWN_SCALARS, QUERY, SEARCH_SCALARS, typeName } from './graphql-types.ts';
 
 /** R4's primitives that GraphQL has a type for: https://hl7.org/fhir/R4/graphql.html#conformance */
 const BUILT_IN: Record<string, string> = { boolean: 'Boolean', string: 'String', integer: 'Int', id: 'ID' };
@@ -182,7 +181,7 @@ function elementTypes(definitions: Definitions): Set<string> {
 
 function addScalars(types: Types, elements: ReadonlySet<string>): void {
   const { definitions } = types.core;
-  const names = new Set(['Boolean', 'String', 'Int', 'Float', 'ID', 'decimal', 'code', ...SEARCH_SCALARS]);
+  const names = new Set([...OWN_SCALARS, 'decimal', 'code', ...SEARCH_SCALARS]);
   for (const type of elements) {
     for (const field of fieldsOf(definitions, type).values()) if (field.primitive) names.add(scalarName(field.type));
   }

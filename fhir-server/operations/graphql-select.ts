@@ -1,9 +1,9 @@
 // What the data have of what a query asks for, in the order of the query: objects are walked here, resources that have to be
 // read first are left open (`Open`) for graphql-load.ts. https://hl7.org/fhir/R4/graphql.html#fields
-import { decimalText, isNumber, type Json, type JsonObject, stringify } from '#fhir-model';
-import { CerebraError } from '#platform';
+import { decimalText, isNumber, isObject, type Json, type JsonObject, stringify } from '#fhir-model';
+import { CerebraError, isCerebraError } from '#platform';
 import type { BundleEntry } from './graphql-entries.ts';
-import { fault, placedAt } from './graphql-faults.ts';
+import { type AnswerPath, atPath, fault, placedAt } from './graphql-faults.ts';
 import { compilePath, loadFhirPath, type PathTest } from './graphql-fhirpath.ts';
 import type { Choice, FieldPlan } from './graphql-plan.ts';
 import { type Field, typeName } from './graphql-types.ts';
@@ -26,6 +26,15 @@ export interface Subject {
   root: JsonObject | undefined;
   /** Of what stands within a Bundle. */
   entry?: BundleEntry;
+  /** Where it stands in the answer; undefined at the root. */
+  place?: Place;
+}
+
+interface Place {
+  above: Subject;
+  plan: FieldPlan;
+  /** Of what is one of a list. */
+  index?: number;
 }
 
 /** One element of a field: a primitive, or what the query asks for of an object. */
@@ -92,6 +101,29 @@ export async function createRun(fields: readonly FieldPlan[]): Promise<Run> {
   return { paths, open: [], plain: new WeakMap(), spent: { values: 0, characters: 0, paths: 0, steps: 0 } };
 }
 
+/** The path to a field of the answer; undefined where @flatten or @slice brings together what stands in several places. */
+export function answerPath(subject: Subject, plan: FieldPlan): AnswerPath | undefined {
+  const path: (string | number)[] = [];
+  const isMoved = ({ directives: { flatten, slice } }: FieldPlan): boolean => flatten || slice !== undefined;
+  if (isMoved(plan)) return undefined;
+  for (let at = subject.place; at; at = at.above.place) {
+    if (isMoved(at.plan)) return undefined;
+    if (at.index !== undefined) path.unshift(at.index);
+    path.unshift(at.plan.key);
+  }
+  return [...path, plan.key];
+}
+
+/** What the field's `fhirpath` leaves; where it can't be evaluated, the error tells the field. */
+export function filtered<T>(subject: Subject, plan: FieldPlan, filter: () => T): T {
+  try {
+    return filter();
+  } catch (error) {
+    if (!isCerebraError(error) || error.code === 'too-costly') throw error;
+    throw atPath(error, answerPath(subject, plan), plan.node);
+  }
+}
+
 const tooMuch = (what: string): CerebraError =>
   new CerebraError('too-costly', `The answer has more than ${what}: ask for less, or page through a connection`, {
     expression: ['query'],
@@ -126,9 +158,6 @@ function evaluate<T>(run: Run, path: string, element: JsonObject, ask: (test: Pa
   return ask(run.paths.get(path)!, json);
 }
 
-const isObject = (value: Json | undefined): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) && !isNumber(value);
-
 const primitiveText = (value: Json): string => (isNumber(value) ? decimalText(value) : String(value));
 
 /** Whether the child, or one of them, is one of these texts. */
@@ -146,8 +175,7 @@ function isChosen(run: Run, choice: Choice, type: string, element: Json, index: 
 }
 
 /** "The offset and count apply to the filtered list": https://hl7.org/fhir/R4/graphql.html#list */
-function chosen(run: Run, choice: Choice | undefined, type: string, values: Json[]): Json[] {
-  if (!choice) return values;
+function chosen(run: Run, choice: Choice, type: string, values: Json[]): Json[] {
   const { equal, path, offset, count } = choice;
   spendSteps(run, values.length);
   const kept =
@@ -157,9 +185,11 @@ function chosen(run: Run, choice: Choice | undefined, type: string, values: Json
   return kept.slice(offset, count === undefined ? undefined : offset + count);
 }
 
-function suffixOf(run: Run, { directives }: FieldPlan, type: string, value: JsonObject, index: number): string {
-  if (directives.slice === undefined) return '';
-  return `.${evaluate(run, directives.slice, value, (test, plain) => test.text(type, plain, index))}`;
+function suffixOf(run: Run, plan: FieldPlan, subject: Subject, index: number): string {
+  const { slice } = plan.directives;
+  if (slice === undefined) return '';
+  const { type, value } = subject;
+  return `.${filtered(subject, plan, () => evaluate(run, slice, value, (test, plain) => test.text(type, plain, index)))}`;
 }
 
 /** The type of an object: that of its element, or of the resource that it is. */
@@ -174,8 +204,7 @@ function rootBelow({ root }: Subject, plan: FieldPlan, value: JsonObject): JsonO
 /** What the query asks for of one object that a field has. */
 export function itemOf(run: Run, plan: FieldPlan, subject: Subject, index: number): Item {
   spendValue(run, 0);
-  const { type, value } = subject;
-  return { suffix: suffixOf(run, plan, type, value, index), entries: select(run, plan.fields, subject) };
+  return { suffix: suffixOf(run, plan, subject, index), entries: select(run, plan.fields, subject) };
 }
 
 const isResourceBelow = (plan: FieldPlan, value: JsonObject): boolean =>
@@ -189,14 +218,18 @@ function entryBelow({ type, value: holder, root, entry }: Subject, plan: FieldPl
   return { bundle: root, ...(typeof holder.fullUrl === 'string' ? { fullUrl: holder.fullUrl } : {}) };
 }
 
+const placeOf = (above: Subject, plan: FieldPlan, list: boolean, index: number): Place =>
+  list && !plan.directives.first ? { above, plan, index } : { above, plan };
+
 function elementItem(run: Run, plan: FieldPlan, def: Field, subject: Subject, value: Json, index: number): Item {
   if (!def.primitive && isObject(value)) {
     const type = actualType(def.type, value);
     const entry = entryBelow(subject, plan, value);
+    const place = placeOf(subject, plan, def.list, index);
     return itemOf(
       run,
       plan,
-      { type, value, root: rootBelow(subject, plan, value), ...(entry ? { entry } : {}) },
+      { type, value, root: rootBelow(subject, plan, value), place, ...(entry ? { entry } : {}) },
       index,
     );
   }
@@ -208,7 +241,9 @@ function elementItem(run: Run, plan: FieldPlan, def: Field, subject: Subject, va
 function elementEntry(run: Run, plan: FieldPlan, def: Field, subject: Subject): Entry | undefined {
   const found = subject.value[plan.name];
   if (found === undefined || found === null) return undefined;
-  const values = chosen(run, plan.choice, def.type, Array.isArray(found) ? found : [found]);
+  const all = Array.isArray(found) ? found : [found];
+  const { choice } = plan;
+  const values = choice ? filtered(subject, plan, () => chosen(run, choice, def.type, all)) : all;
   const kept = plan.directives.first ? values.slice(0, 1) : values;
   // FHIR has no empty arrays: one is a connection without edges.
   if (kept.length === 0 && !(Array.isArray(found) && found.length === 0)) return undefined;
@@ -241,11 +276,12 @@ export function select(run: Run, fields: readonly FieldPlan[], subject: Subject)
 }
 
 /** Resources of a field that have been read, those that its `fhirpath` leaves. */
-export function resourcesPassing(run: Run, path: string | undefined, resources: JsonObject[]): JsonObject[] {
+export function resourcesPassing(run: Run, { entry: { plan }, subject }: Open, resources: JsonObject[]): JsonObject[] {
+  const path = plan.search?.path;
   if (path === undefined) return resources;
-  return resources.filter((one, i) =>
-    evaluate(run, path, one, (test, plain) => test.holds(String(one.resourceType), plain, i)),
-  );
+  const holds = (one: JsonObject, i: number): boolean =>
+    evaluate(run, path, one, (test, plain) => test.holds(String(one.resourceType), plain, i));
+  return filtered(subject, plan, () => resources.filter(holds));
 }
 
 /** Where resources stand that are not in the store by themselves. */
@@ -256,21 +292,30 @@ export interface Around {
 }
 
 /** Fills an open entry with these resources. */
-export function fill(run: Run, { entry }: Open, resources: readonly JsonObject[], around: Around = {}): void {
+export function fill(run: Run, { entry, subject }: Open, resources: readonly JsonObject[], around: Around = {}): void {
   const within = around.entry ? { entry: around.entry } : {};
   const { plan } = entry;
   const kept = plan.directives.first ? resources.slice(0, 1) : resources;
   entry.items = kept.map((value, i) => {
     const root = around.container ?? value;
-    return itemOf(run, plan, { type: actualType('Resource', value), value, root, ...within }, i);
+    const place = placeOf(subject, plan, entry.list, i);
+    return itemOf(run, plan, { type: actualType('Resource', value), value, root, place, ...within }, i);
   });
 }
 
 /** Fills an open entry with one object that is no resource. */
-export function fillWith(run: Run, { entry }: Open, value: JsonObject): void {
-  entry.items = [itemOf(run, entry.plan, { type: entry.type, value, root: undefined }, 0)];
+export function fillWith(run: Run, { entry, subject }: Open, value: JsonObject): void {
+  const place = placeOf(subject, entry.plan, false, 0);
+  entry.items = [itemOf(run, entry.plan, { type: entry.type, value, root: undefined, place }, 0)];
 }
 
 /** An open field that can't be filled. */
-export const cannot = ({ entry }: Open, code: 'not-found' | 'deleted' | 'too-costly', text: string): CerebraError =>
-  fault(code, text, entry.plan.node, entry.plan.name);
+export function cannot(
+  { entry: { plan }, subject }: Open,
+  code: 'not-found' | 'too-costly',
+  text: string,
+): CerebraError {
+  const error = fault(code, text, plan.node, plan.name);
+  atPath(error, answerPath(subject, plan), plan.node);
+  return error;
+}

@@ -13,7 +13,7 @@ import type { CerebraError } from '#platform';
 import type { Core } from '../interactions/core.ts';
 import { argumentValue, type Given, type QueryDocument } from './graphql-document.ts';
 import { fault } from './graphql-faults.ts';
-import { isA } from './graphql-types.ts';
+import { fieldsOf, isA } from './graphql-types.ts';
 
 /** Fields of a query, those of a fragment counted wherever it is spread. */
 const FIELDS_MAX = 2000;
@@ -123,12 +123,26 @@ function narrowed(context: Context, { typeCondition }: Fragment, scene: Kinds): 
 
 type Kinds = Pick<Scene, 'types' | 'open'>;
 
+/**
+ * What any resource has is asked of any: a reference may lead to a type that its element does not name, since targets are no
+ * condition of storing.
+ */
+function typesAsked(
+  { core: { definitions } }: Context,
+  { types, open }: Kinds,
+  { name }: FieldNode,
+): readonly string[] {
+  if (!open) return types;
+  const isCommon = name.value === '__typename' || fieldsOf(definitions, 'DomainResource').has(name.value);
+  return isCommon ? definitions.resourceTypes : types;
+}
+
 /** All fields of the selections, fragments opened. */
 export function expand(context: Context, kinds: Kinds, selections: readonly SelectionNode[], into: Occurrence[]): void {
   for (const node of selections) {
     if (++context.count > FIELDS_MAX) throw fault('too-costly', `A query may have ${FIELDS_MAX} fields`, node);
     if (!isIncluded(context, node)) continue;
-    if (node.kind === 'Field') into.push({ node, types: kinds.types });
+    if (node.kind === 'Field') into.push({ node, types: typesAsked(context, kinds, node) });
     else {
       const fragment = fragmentOf(context, node);
       expand(context, narrowed(context, fragment, kinds), fragment.selectionSet.selections, into);

@@ -62,14 +62,22 @@ const edgeFields = (type: string): Fields =>
     ['resource', { type, list: false, primitive: false }],
   ]);
 
+/** `Patient` and `List` of `PatientList`; undefined for a name without one of these endings or of another type. */
+function partsOf<Ending extends string>({ isResourceType }: Definitions, name: string, endings: readonly Ending[]) {
+  const ending = endings.find((one) => name.endsWith(one));
+  const type = name.slice(0, -(ending?.length ?? 0));
+  return ending !== undefined && isResourceType(type) ? { type, ending } : undefined;
+}
+
+const FORMS = ['List', 'Connection', 'Edge'] as const;
+
 /** `Patient` and `Connection` of `PatientConnection`; undefined for a name of another form or type. */
 export function searchName(
   definitions: Definitions,
   name: string,
-): { type: string; form: 'List' | 'Connection' | 'Edge' } | undefined {
-  const [, type = '', form] = /^([A-Z][A-Za-z]*?)(List|Connection|Edge)$/.exec(name) ?? [];
-  if (!form || !definitions.isResourceType(type)) return undefined;
-  return { type, form: form as 'List' | 'Connection' | 'Edge' };
+): { type: string; form: (typeof FORMS)[number] } | undefined {
+  const found = partsOf(definitions, name, FORMS);
+  return found && { type: found.type, form: found.ending };
 }
 
 function fieldsOfType(definitions: Definitions, type: string): Fields {
@@ -94,24 +102,27 @@ export function fieldsOf(definitions: Definitions, type: string): Fields {
 /** Whether variables of this type are objects: `PatientInput`, `Task_Input`. */
 export const isInputType = (name: string): boolean => /_?Input$/.test(name);
 
-/** GraphQL's own, and those of search parameters: https://hl7.org/fhir/R4/search.html#ptypes */
-const SCALARS = new Set([
-  ...['Boolean', 'String', 'Int', 'Float', 'ID'],
-  ...['number', 'date', 'token', 'reference', 'composite', 'quantity', 'uri', 'special'],
-]);
+/** GraphQL's own: https://spec.graphql.org/October2021/#sec-Scalars.Built-in-Scalars */
+export const OWN_SCALARS = ['Boolean', 'String', 'Int', 'Float', 'ID'];
+
+/** Named as the types of search parameters are, but for strings: https://hl7.org/fhir/R4/search.html#ptypes */
+export const SEARCH_SCALARS = ['number', 'date', 'token', 'reference', 'composite', 'quantity', 'uri', 'special'];
+
+const SCALARS = new Set([...OWN_SCALARS, ...SEARCH_SCALARS]);
 
 /** Whether a variable may have the type: a scalar, any primitive of FHIR, or the input type of one of its types. */
 export const isInput = (definitions: Definitions, name: string): boolean =>
   SCALARS.has(name) || isInputType(name) || definitions.type(name)?.kind === 'primitive';
 
+const CHANGES = ['Create', 'Update', 'Delete'] as const;
+
 /** `Patient` and `Create` of `PatientCreate`: https://hl7.org/fhir/R4/graphql.html#mutations */
 export function changeName(
   definitions: Definitions,
   name: string,
-): { type: string; change: 'Create' | 'Update' | 'Delete' } | undefined {
-  const [, type = '', change] = /^([A-Z][A-Za-z]*?)(Create|Update|Delete)$/.exec(name) ?? [];
-  if (!change || !definitions.isResourceType(type)) return undefined;
-  return { type, change: change as 'Create' | 'Update' | 'Delete' };
+): { type: string; change: (typeof CHANGES)[number] } | undefined {
+  const found = partsOf(definitions, name, CHANGES);
+  return found && { type: found.type, change: found.ending };
 }
 
 /** Whether a fragment `on name` is about the type: its own name, or that of a type it derives from. */

@@ -126,10 +126,18 @@ describe('Observation/$lastn', () => {
       'case2',
       'case1',
     ]);
-    assert.deepEqual(await ids('patient=p,q&code=urn:l|a'), ['other']);
     assert.deepEqual(await ids('subject=Device/p&code=a'), ['device']);
     assert.deepEqual(await ids('patient=nobody&category=lab'), []);
     assert.deepEqual(await ids('patient=p&category=lab', nothing), []);
+  });
+
+  test('of several subjects the latest of each', async () => {
+    assert.deepEqual(await ids('patient=q&code=urn:l|a'), ['other']);
+    assert.deepEqual(await ids('patient=p,q&code=urn:l|a'), ['other', 'a3']);
+    assert.deepEqual(await ids('subject=Patient/p,Patient/q&code=urn:l|a&max=2'), ['other', 'a3', 'a2']);
+    const patient = { resourceType: 'Patient', active: true };
+    for (const id of ['p', 'q']) await storeUpdate(core.store, patient, id, undefined, everything);
+    assert.deepEqual(await ids('patient.active=true&code=urn:l|a'), ['other', 'a3']);
   });
 
   test('refusals', async () => {

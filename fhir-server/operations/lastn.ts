@@ -1,7 +1,6 @@
 // Observation/$lastn: https://hl7.org/fhir/R4/observation-operation-lastn.html
 import type {
   Criterion,
-  JsonObject,
   OperationAnswer,
   OperationRequest,
   OperationSpec,
@@ -17,6 +16,7 @@ import { applySubset, subsetOf } from '../interactions/subset.ts';
 import { bounded } from '../search/deadline.ts';
 import { MUCH, resolveJoins } from '../search/resolve.ts';
 import { one } from './answer.ts';
+import { createGroups, namesOf } from './code-groups.ts';
 import { bodiesOf } from './everything-members.ts';
 import { findLatest, type Latest } from './lastn-sql.ts';
 
@@ -53,34 +53,6 @@ function parse(core: Core, request: OperationRequest): { query: SearchQuery; sub
   return { query, subject, rest: query.criteria.filter((criterion) => criterion !== subject) };
 }
 
-/** What an observation's code is known by; two that share one of these have the same code. Case doesn't count, as in searches. */
-function namesOf({ code }: Resource): string[] {
-  const { coding = [], text } = (code ?? {}) as { coding?: JsonObject[]; text?: string };
-  const codes = coding
-    .filter((each) => each.code !== undefined)
-    .map((each) => `${each.system ?? ''}|${String(each.code).toLowerCase()}`);
-  if (codes.length > 0) return codes.map((name) => `c${name}`);
-  return [`t${text ?? JSON.stringify(code ?? null)}`];
-}
-
-/** Sets that share a name are one: the transitive closure over codes and their translations. */
-function createGroups() {
-  const parents = new Map<string, string>();
-  const rootOf = (name: string): string => {
-    let root = name;
-    for (let parent = parents.get(root); parent !== undefined && parent !== root; parent = parents.get(root))
-      root = parent;
-    parents.set(name, root);
-    return root;
-  };
-  return {
-    rootOf,
-    join(names: readonly string[]): void {
-      for (const name of names) parents.set(rootOf(name), rootOf(names[0]!));
-    },
-  };
-}
-
 /** A body's effective time, latest first; what has none comes last, the latest change first. */
 const byTime = (a: Latest, b: Latest): number => {
   if (a.lo !== b.lo) return a.lo === null ? 1 : b.lo === null ? -1 : a.lo > b.lo ? -1 : 1;
@@ -93,6 +65,13 @@ function latestOf(rows: Latest[], max: number): Latest[] {
   const last = sorted[max - 1];
   return sorted.filter((row, i) => i < max || (row.lo !== null && row.lo === last?.lo));
 }
+
+/** Of what the database knows to have the same code, and the same subject. */
+const nameOf = ({ code, subject }: Latest): string => `${subject} k${code}`;
+
+/** Whether it names one subject: not a chain, several, or an id of any type. */
+const isOne = ({ chain, values: [first, more] }: Criterion): boolean =>
+  !chain && more === undefined && first?.kind === 'reference' && first.type !== undefined;
 
 interface Found extends Latest {
   stored: StoredVersion;
@@ -108,10 +87,11 @@ async function find(
   const { scope } = request;
   const code = core.parameters.get('Observation', 'code')!;
   const date = core.parameters.get('Observation', 'date')!;
+  const subjects = isOne(subject) ? undefined : core.parameters.get('Observation', 'subject');
   const found = await bounded({ db: core.store.db }, core.limits.searchTimeoutMs, async (db) => {
     const page = pageContext(core, { scope, db });
     await resolveJoins(page, [subject, ...rest], MUCH);
-    const rows = await findLatest(page, { subject, rest, code, date, max });
+    const rows = await findLatest(page, { subject, rest, code, date, max, ...(subjects ? { subjects } : {}) });
     const bodies = await bodiesOf(
       db,
       'Observation',
@@ -125,8 +105,11 @@ async function find(
     });
   });
   const codes = createGroups();
-  for (const { code: key, stored } of found) codes.join([`k${key}`, ...namesOf(JSON.parse(stored.body) as Resource)]);
-  const groups = Map.groupBy(found, (row) => codes.rootOf(`k${row.code}`));
+  for (const row of found) {
+    const names = namesOf((JSON.parse(row.stored.body) as Resource).code);
+    codes.join([nameOf(row), ...names.map((name) => `${row.subject} ${name}`)]);
+  }
+  const groups = Map.groupBy(found, (row) => codes.rootOf(nameOf(row)));
   const latest = [...groups.values()].flatMap((rows) => latestOf(rows, max) as Found[]);
   return { query, latest: latest.sort(byTime).map(({ stored }) => stored) };
 }

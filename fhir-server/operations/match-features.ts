@@ -1,5 +1,5 @@
 // What of a patient tells who it is, in a form that can be compared: https://hl7.org/fhir/R4/patient.html
-import { foldString, type Json, type JsonObject } from '#fhir-model';
+import { foldString, type Json, type JsonObject, objectsOf } from '#fhir-model';
 
 export interface NameFeatures {
   /** Folded: `obrien nunez`. */
@@ -21,9 +21,6 @@ export interface Features {
   /** Line and city, folded. */
   streets: ReadonlySet<string>;
 }
-
-const objectsOf = (value: Json | undefined): JsonObject[] =>
-  Array.isArray(value) ? (value.filter((one) => typeof one === 'object' && one !== null) as JsonObject[]) : [];
 
 const textOf = (value: Json | undefined): string => (typeof value === 'string' ? value : '');
 
@@ -88,6 +85,10 @@ export function featuresOf(patient: JsonObject): Features {
 /** Whether there is anything to find candidates by: a gender or a birth order alone is not. */
 export const tellsAnything = ({ identifiers, names, birthDate, telecom, postalCodes, streets }: Features): boolean =>
   identifiers.length + names.length + telecom.size + postalCodes.size + streets.size > 0 || birthDate !== undefined;
+
+/** Whether two identifiers are the same one. */
+export const sameIdentifier = (a: JsonObject, b: JsonObject): boolean =>
+  a.value === b.value && (a.system ?? '') === (b.system ?? '');
 
 /** Whether it was merged into another, which has its identifiers now. */
 export const isReplaced = (patient: JsonObject): boolean =>

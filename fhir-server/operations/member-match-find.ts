@@ -1,20 +1,18 @@
 // The one member that is meant: by name, birth date and gender, and by what stands on the insurance card.
 // https://hl7.org/fhir/us/davinci-hrex/OperationDefinition-member-match.html
-import { type AccessScope, escapeValue, type JsonObject, type Resource } from '#fhir-model';
+import { type AccessScope, escapeValue, type JsonObject, objectsOf, type Resource } from '#fhir-model';
 import { CerebraError } from '#platform';
 import type { Core } from '../interactions/core.ts';
 import { matchCriteria, parseQuery } from '../interactions/search.ts';
 import { readMany } from '../store/read.ts';
 import { findMatches, type Match } from './match.ts';
-import { isReplaced } from './match-features.ts';
+import { isReplaced, sameIdentifier } from './match-features.ts';
 
 /** 422, with the issue type that tells why: "No match SHALL return a 422 status code", several as well. */
 export function failed(issueType: string, text: string, expression: string): CerebraError {
   const issue = { severity: 'error' as const, code: issueType, diagnostics: text, expression: [expression] };
   return new CerebraError('business-rule', text, { issues: [issue] });
 }
-
-const objectsOf = (value: unknown): JsonObject[] => (Array.isArray(value) ? (value as JsonObject[]) : []);
 
 const isFilled = (value: unknown): value is string => typeof value === 'string' && value.trim() !== '';
 
@@ -33,10 +31,8 @@ function cardOf({ identifier, subscriberId, dependent }: JsonObject): Card {
   };
 }
 
-const isSame = (a: JsonObject, b: JsonObject): boolean => a.value === b.value && (a.system ?? '') === (b.system ?? '');
-
 const share = (a: readonly JsonObject[], b: readonly JsonObject[]): boolean =>
-  a.some((one) => b.some((other) => isSame(one, other)));
+  a.some((one) => b.some((other) => sameIdentifier(one, other)));
 
 /** Families share a subscriber's number; the dependent's tells them apart where both have it. */
 function isSameCard(asked: Card, stored: Card): boolean {
@@ -76,14 +72,23 @@ async function patientsOf(core: Core, matches: readonly Match[], scope: AccessSc
   return new Map(found.map(({ id, body }) => [id, JSON.parse(body) as Resource]));
 }
 
-/** Throws `business-rule` for a card without a number and a patient without name or birth date. */
+/** Numbers on one card; whoever sends more is trying them. */
+const NUMBERS_MAX = 10;
+
+/** Throws `business-rule` for a card without a number, or with many, and a patient without name or birth date. */
 export function assertEnough(patient: Resource, coverage: Resource): void {
   const card = cardOf(coverage);
+  if (card.identifiers.length > NUMBERS_MAX) {
+    const text = `CoverageToMatch may have ${NUMBERS_MAX} identifiers: those that stand on the card`;
+    throw failed('too-costly', text, 'CoverageToMatch.identifier');
+  }
   if (card.identifiers.length === 0 && card.subscriberId === undefined) {
     const text = 'CoverageToMatch needs the number of the member or subscriber: identifier or subscriberId';
     throw failed('required', text, 'CoverageToMatch');
   }
-  const named = objectsOf(patient.name).some(({ family, given }) => isFilled(family) && objectsOf(given).length > 0);
+  const named = objectsOf(patient.name).some(
+    ({ family, given }) => isFilled(family) && Array.isArray(given) && given.some(isFilled),
+  );
   if (named && typeof patient.birthDate === 'string' && patient.birthDate.length === 10) return;
   throw failed('required', 'MemberPatient needs a family and a given name, and the whole birthDate', 'MemberPatient');
 }

@@ -2,13 +2,17 @@
 // are repeatedly searched with differing card information": HRex, $member-match.
 import { createHash } from 'node:crypto';
 import { CerebraError, type Clock } from '#platform';
-import type { Features } from './match-features.ts';
+import type { Features, NameFeatures } from './match-features.ts';
 
-/** Failures about one person in a while; people mistype a card now and then. */
+/** Failures about one birth date and family name in a while; people mistype a card now and then. */
 export const FAILURES_MAX = 10;
+/** About one birth date, whatever the name: names may be spelt in hundreds of ways that are still close, the date may not. */
+export const BIRTH_DATE_FAILURES_MAX = 100;
 const WHILE_MS = 60 * 60_000;
-/** People that are remembered; the oldest go first. */
+/** Birth dates and names that are remembered; the oldest go first. */
 const REMEMBERED_MAX = 10_000;
+/** Words of family names that are counted, of one request. */
+const WORDS_MAX = 10;
 
 export interface Guard {
   /** Throws `too-many-requests` when there were too many failures about this person. */
@@ -16,30 +20,46 @@ export interface Guard {
   failed(features: Features): void;
 }
 
-/** Birth date and family name, which stay the same while card numbers are tried; not kept as they are. */
-function personOf({ names, birthDate }: Features): string {
-  const families = names.map(({ family }) => family).sort();
-  return createHash('sha256')
-    .update(JSON.stringify([birthDate, families]))
-    .digest('base64');
+interface Key {
+  key: string;
+  max: number;
 }
 
-/** Counts failures in this process. */
+const hashed = (parts: readonly unknown[]): string =>
+  createHash('sha256').update(JSON.stringify(parts)).digest('base64');
+
+/** As in comparisons of families, particles of two letters are no names; a name of two letters is. */
+function wordsOf({ family }: NameFeatures): string[] {
+  const words = family.split(' ').filter(({ length }) => length > 2);
+  return words.length > 0 || family === '' ? words : [family];
+}
+
+/** What stays the same while card numbers are tried, each for itself, since another name or word beside it changes nothing. */
+function keysOf({ names, birthDate }: Features): Key[] {
+  const words = new Set(names.flatMap(wordsOf));
+  return [
+    { key: hashed([birthDate]), max: BIRTH_DATE_FAILURES_MAX },
+    ...[...words].slice(0, WORDS_MAX).map((word) => ({ key: hashed([birthDate, word]), max: FAILURES_MAX })),
+  ];
+}
+
+/** Counts failures in this process; names and dates are not kept as they are. */
 export function createGuard(clock: Clock): Guard {
   const failures = new Map<string, number[]>();
-  const recent = (person: string): number[] => (failures.get(person) ?? []).filter((at) => at > clock.now() - WHILE_MS);
+  const recent = (key: string): number[] => (failures.get(key) ?? []).filter((at) => at > clock.now() - WHILE_MS);
   return {
     assertAllowed(features) {
-      if (recent(personOf(features)).length < FAILURES_MAX) return;
+      if (keysOf(features).every(({ key, max }) => recent(key).length < max)) return;
       throw new CerebraError('too-many-requests', 'Too many matches of this member have failed: try again in an hour');
     },
     failed(features) {
-      const person = personOf(features);
-      const times = [...recent(person), clock.now()];
-      failures.delete(person);
-      failures.set(person, times);
-      const [oldest] = failures.keys();
-      if (failures.size > REMEMBERED_MAX) failures.delete(oldest!);
+      for (const { key } of keysOf(features)) {
+        const times = [...recent(key), clock.now()];
+        failures.delete(key);
+        failures.set(key, times);
+        const [oldest] = failures.keys();
+        if (failures.size > REMEMBERED_MAX) failures.delete(oldest!);
+      }
     },
   };
 }

@@ -9,7 +9,7 @@ import { parseQuery, search } from '../interactions/search.ts';
 import { storeUpdate } from '../store/store.ts';
 import { emptyStore, everything, nothing, testCore } from '../testing.ts';
 import { invoke } from './invoke.ts';
-import { FAILURES_MAX } from './member-match-guard.ts';
+import { BIRTH_DATE_FAILURES_MAX, FAILURES_MAX } from './member-match-guard.ts';
 import { createOperations } from './registry.ts';
 
 let db: Db;
@@ -349,6 +349,30 @@ test('trying numbers for one person ends after some failures, for an hour', asyn
   }
   await assert.rejects(memberMatch(subscriber), { code: 'too-many-requests', status: 429 });
   nowMs += 60 * 60_000 + 1;
+  assert.equal((await memberMatch(subscriber)).length, 2);
+});
+
+test('neither do other names beside or near it, nor many numbers at once', async () => {
+  nowMs += 60 * 60_000 + 1;
+  const MemberPatient = (...names: JsonObject[]): Resource => ({ ...memberPatient, name: names });
+  const own = { family: 'Testmember', given: ['Alpha'] };
+  const attempt = (CoverageToMatch: Resource, patient: Resource) =>
+    fails({ MemberPatient: patient, CoverageToMatch }, 'not-found', /No member/, 'MemberPatient');
+  const beside = (i: number) => MemberPatient({ family: `Other${i}`, given: ['Beta'] }, own);
+  for (let i = 0; i < FAILURES_MAX; i++) await attempt(card({ subscriberId: `try-${i}` }), beside(i));
+  const refused = { code: 'too-many-requests', status: 429 };
+  await assert.rejects(memberMatch({ ...subscriber, MemberPatient: beside(99) }), refused);
+  const longer = MemberPatient({ ...own, family: 'Testmember Other' });
+  await assert.rejects(memberMatch({ ...subscriber, MemberPatient: longer }), refused);
+  const near = (i: number) => MemberPatient({ ...own, family: `Testmember${String.fromCodePoint(0x3b1 + i)}` });
+  for (let i = 0; i < BIRTH_DATE_FAILURES_MAX - FAILURES_MAX; i++) {
+    await attempt(card({ subscriberId: `near-${i}` }), near(Math.floor(i / FAILURES_MAX)));
+  }
+  await assert.rejects(memberMatch({ ...subscriber, MemberPatient: near(20) }), refused);
+  nowMs += 60 * 60_000 + 1;
+  const identifier = Array.from({ length: 11 }, (_, i) => ({ system: 'urn:x', value: String(i) }));
+  const many = { ...subscriber, CoverageToMatch: card({ identifier }) };
+  await fails(many, 'too-costly', /may have 10 identifiers/, 'CoverageToMatch.identifier');
   assert.equal((await memberMatch(subscriber)).length, 2);
 });
 

@@ -1,10 +1,9 @@
 // What a merge makes of the two patients, and when it may not: https://build.fhir.org/patient-operation-merge.html
-import { type Json, type JsonObject, parseReference, type Resource } from '#fhir-model';
+import { type JsonObject, objectsOf, parseReference, type Resource } from '#fhir-model';
 import { CerebraError } from '#platform';
 import type { Core } from '../interactions/core.ts';
+import { isReplaced, sameIdentifier } from './match-features.ts';
 import { type MergeInput, refused, type Side } from './merge-input.ts';
-
-const objectsOf = (value: Json | undefined): JsonObject[] => (Array.isArray(value) ? (value as JsonObject[]) : []);
 
 /** Whether the link is to that patient, whatever its version. */
 function linksTo(core: Core, { other }: JsonObject, id: string): boolean {
@@ -12,9 +11,6 @@ function linksTo(core: Core, { other }: JsonObject, id: string): boolean {
   const parsed = typeof text === 'string' ? parseReference(text, core.baseUrl) : undefined;
   return parsed?.kind === 'local' && parsed.type === 'Patient' && parsed.id === id;
 }
-
-const sameIdentifier = (a: JsonObject, b: JsonObject): boolean =>
-  a.value === b.value && (a.system ?? '') === (b.system ?? '');
 
 function assertIdentifiers(patient: Resource, given: readonly JsonObject[], side: Side): void {
   const own = objectsOf(patient.identifier);
@@ -29,7 +25,7 @@ function assertIdentifiers(patient: Resource, given: readonly JsonObject[], side
 }
 
 function assertNotReplaced(patient: Resource, side: Side): void {
-  if (!objectsOf(patient.link).some((link) => link.type === 'replaced-by')) return;
+  if (!isReplaced(patient)) return;
   throw refused(`The ${side}, Patient/${patient.id}, was merged into another patient before`, `${side}-patient`);
 }
 

@@ -4,6 +4,7 @@
 // nothing makes none.
 import type {
   AccessScope,
+  Json,
   JsonObject,
   Meta,
   OperationAnswer,
@@ -54,6 +55,7 @@ async function readTarget(core: Core, { type, id, version, scope }: OperationReq
 /** The identity of a tag or security label: version and display don't count, unless they are all there is. */
 const identity = (label: unknown): string => {
   if (typeof label === 'string') return label;
+  if (label === null) return '';
   const { system = '', code } = label as { system?: string; code?: string };
   return code === undefined ? JSON.stringify(label) : `${system}|${code}`;
 };
@@ -62,7 +64,8 @@ function distinct<T>(labels: readonly T[]): T[] {
   return [...new Map(labels.toReversed().map((label) => [identity(label), label])).values()].toReversed();
 }
 
-type Labels = (JsonObject | string)[];
+/** A profile that has only extensions is null: https://hl7.org/fhir/R4/json.html#null */
+type Labels = (JsonObject | string | null)[];
 
 const labelsOf = (meta: Meta | undefined, kind: (typeof LABELS)[number]): Labels => (meta?.[kind] as Labels) ?? [];
 
@@ -78,17 +81,29 @@ const remove: Change = (existing, given) => {
   return existing.filter((label) => !gone.has(identity(label)));
 };
 
+const withoutNulls = (labels: Labels): Labels => labels.filter((label) => label !== null);
+
+/** `_profile` stays beside the profiles that it is about. */
+function profileExtensions({ _profile: beside }: Meta, existing: Labels, labels: Labels): (Json | undefined)[] {
+  const kept = existing.flatMap((label, i) => (labels.includes(label) ? [(beside as Json[])[i] ?? null] : []));
+  return kept.some((one) => one !== null) ? labels.map((_, i) => kept[i] ?? null) : [];
+}
+
 /** `meta` with the change; undefined when it changes nothing. */
 function changed(meta: Meta | undefined, given: Meta, change: Change): Meta | undefined {
   const result: Meta = { ...meta };
   let same = true;
   for (const kind of LABELS) {
     const existing = labelsOf(meta, kind);
-    const labels = change(existing, labelsOf(given, kind));
+    const labels = change(existing, withoutNulls(labelsOf(given, kind)));
     if (labels.length === existing.length) continue;
     same = false;
     if (labels.length > 0) Object.assign(result, { [kind]: labels });
     else delete result[kind];
+    if (kind !== 'profile' || !Array.isArray(result._profile)) continue;
+    const beside = profileExtensions(result, existing, labels);
+    if (beside.length > 0) Object.assign(result, { _profile: beside });
+    else delete result._profile;
   }
   return same ? undefined : result;
 }
@@ -144,7 +159,8 @@ async function usedLabels(core: Core, type: string | undefined, scope: AccessSco
   const sorted = rows.sort((a, b) => (a.label < b.label ? -1 : 1));
   const meta: Meta = {};
   for (const kind of LABELS) {
-    const labels = distinct(sorted.filter((row) => row.kind === kind).map((row) => parseJson(row.label).value));
+    const told = sorted.filter((row) => row.kind === kind).map((row) => parseJson(row.label).value as Labels[number]);
+    const labels = distinct(withoutNulls(told));
     if (labels.length > 0) Object.assign(meta, { [kind]: labels });
   }
   return meta;

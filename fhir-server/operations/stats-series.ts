@@ -213,12 +213,38 @@ async function eachPage(
 
 const parse = ({ body }: StoredVersion): Resource => parseJson(body).exact as Resource;
 
-async function addMembers(core: Core, scope: AccessScope, into: Collection, onSource: (one: Resource) => void) {
+/** When it was, at the earliest and the latest; undefined where that is not told. */
+function effective({ effectiveDateTime, effectiveInstant, effectivePeriod }: Resource): DateRange | undefined {
+  if (isObject(effectivePeriod)) {
+    const { start, end } = effectivePeriod;
+    const lo = parseDateRange(String(start ?? ''))?.lo ?? -Infinity;
+    return { lo, hi: parseDateRange(String(end ?? ''))?.hi ?? Infinity };
+  }
+  return parseDateRange(String(effectiveDateTime ?? effectiveInstant ?? ''));
+}
+
+/** A panel may name what is somebody else's, of another time or withdrawn: that is not asked for. */
+function isAsked(core: Core, member: Resource, { subject, range }: SeriesRequest): boolean {
+  if (member.status === 'entered-in-error') return false;
+  const { reference } = (member.subject ?? {}) as JsonObject;
+  const parsed = typeof reference === 'string' ? parseReference(reference, core.baseUrl) : undefined;
+  if (parsed && !(parsed.kind === 'local' && `${parsed.type}/${parsed.id}` === subject)) return false;
+  const when = effective(member);
+  return !when || (when.hi >= (range.lo ?? -Infinity) && when.lo <= (range.hi ?? Infinity));
+}
+
+async function addMembers(
+  core: Core,
+  scope: AccessScope,
+  into: Collection,
+  request: SeriesRequest,
+  onSource: (one: Resource) => void,
+) {
   for (let left = [...into.members]; left.length > 0; left = [...into.members].filter((id) => !into.seen.has(id))) {
     if (into.seen.size + left.length > OBSERVATIONS_MAX) throw tooMany();
     const found = await readMany(core.store.db, 'Observation', left, scope);
     if (!found) throw tooMany();
-    for (const one of found.map(parse)) {
+    for (const one of found.map(parse).filter((each) => isAsked(core, each, request))) {
       if (!into.seen.has(one.id!)) onSource(one);
       add(core, into, one, true);
     }
@@ -245,7 +271,7 @@ export async function collect(
       add(core, into, one, false);
     }
   });
-  await addMembers(core, scope, into, onSource);
+  await addMembers(core, scope, into, request, onSource);
   for (const coding of request.codings) if (!into.panels.has(coding)) draftOf(into, coding);
   return { series: into.drafts.map(seriesOf), sources };
 }

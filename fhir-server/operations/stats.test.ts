@@ -176,6 +176,28 @@ describe('Observation/$stats', () => {
     });
   });
 
+  test('members of a panel that are of somebody else, of another time or withdrawn do not count', async () => {
+    const members = ['own', 'elses', 'withdrawn', 'earlier', 'nobodys'];
+    const hasMember = members.map((id) => ({ reference: `Observation/${id}` }));
+    await put('mixed', 'mixed', '2020-01-10', { hasMember });
+    await put('own', 'part', '2020-01-10', quantity(1));
+    await put('elses', 'part', '2020-01-10', { ...quantity(20), subject: { reference: 'Patient/another' } });
+    await put('withdrawn', 'part', '2020-01-10', { ...quantity(300), status: 'entered-in-error' });
+    await put('earlier', 'part', '2019-01-10', quantity(4000));
+    await put('nobodys', 'part', '2020-01-10', { ...quantity(50000), subject: { display: 'the same' } });
+    const asked = [subject, code('mixed'), ...statistic('sum', 'total-count'), { name: 'include', valueBoolean: true }];
+    const period = { name: 'period', valuePeriod: { start: '2020-01-10', end: '2020-01-10' } };
+    const { stats, sources } = await call([...asked, period]);
+    assert.deepEqual(stats, {
+      part: [
+        ['sum', '50001', 'mmHg'],
+        ['total-count', '2', '1'],
+      ],
+    });
+    assert.deepEqual(sources.sort(), ['mixed', 'nobodys', 'own']);
+    assert.deepEqual((await call(asked)).stats.part![0], ['sum', '54001', 'mmHg']);
+  });
+
   test('duration and period', async () => {
     const last = await call([
       subject,
