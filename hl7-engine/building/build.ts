@@ -139,6 +139,6 @@ export async function buildFrom({
     },
   };
   const segments = fitted(allowed(body, building, structure), dictionary, target.version, building.warnings);
-  const message = buildMessage({ charset: target.charset, segments: [header, ...segments] });
+  const message = buildMessage({ charset: target.charset, segments: [header, ...segments], quotes: 'text' });
   return { message, warnings: [...building.warnings], used: seen.used };
 }

@@ -47,9 +47,7 @@ interface Asked {
 
 function askedOf({ body, input }: OperationRequest): Asked {
   const ofBody = body && bodyDataTypes[body.type.split(';')[0]!.trim().toLowerCase()];
-  if (body !== undefined && ofBody !== undefined) {
-    return { data: body.text, bytes: body.bytes, type: ofBody };
-  }
+  if (body !== undefined && ofBody !== undefined) return { data: body.text, bytes: body.bytes, type: ofBody };
   const data = one<string>(input, 'inputData');
   if (data === undefined) {
     throw new CerebraError('required', "$convert-data needs the parameter 'inputData', or a message as its body", {

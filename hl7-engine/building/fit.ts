@@ -67,10 +67,23 @@ function fittedRepetition(value: RepetitionValue, fitting: Fitting): RepetitionV
   const components = dictionary.componentsOf(version, definition.type);
   if (components === undefined) return value;
   // A type without components is the text of the first: CX where the version has ST.
-  if (components.length === 0) return firstText(value);
+  if (components.length === 0) {
+    const foreign = /^I[SD]$/.test(definition.type) ? foreignSystem(value) : undefined;
+    if (foreign === undefined) return firstText(value);
+    warnings.add(`${place}: a code of ${foreign} has no place in ${version}`);
+    return undefined;
+  }
   const last = value.findLastIndex((component) => firstText(component) !== undefined);
   if (last >= components.length) warnings.add(`${place}.${last + 1}: not in ${version}`);
   return value.slice(0, components.length);
+}
+
+/** IS and ID are codes of the field's own table: one of another system, read as a code of that table, would mean something else. */
+function foreignSystem(coded: readonly ComponentValue[]): string | undefined {
+  const system = firstText(coded[2] ?? '');
+  return coded[0] === undefined || system === undefined || /^(?:HL7\d{4}$|L$|99|urn:id:)/.test(system)
+    ? undefined
+    : system;
 }
 
 const isList = (value: RepetitionValue): value is readonly ComponentValue[] => Array.isArray(value);

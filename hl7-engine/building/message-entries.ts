@@ -55,7 +55,7 @@ export function messageContent(bundle: Resource, baseUrl: string): MessageConten
     }
     const around: Around = { fullUrl: url, known, baseUrl };
     places.push(index);
-    return [entryOf(meant(resource, around, `Bundle.entry[${index}].resource`), url, focus.has(url), baseUrl)];
+    return [entryOf(meant(resource, around, ['Bundle', 'entry', index, 'resource']), url, focus.has(url), baseUrl)];
   });
   assertFocus(header, known, content.length);
   return { header, fullUrl, entries: content, places };
@@ -105,20 +105,32 @@ function absolute(reference: string, { fullUrl, known, baseUrl }: Around): strin
   return restfulUrl(fullUrl)?.server === baseUrl ? reference : urlInEntry(reference, fullUrl);
 }
 
+/** Names of members and places in lists, down to where one is: put together only for a refusal. */
+type Way = (string | number)[];
+
+const pathOf = (way: Way): string =>
+  way.map((step, i) => (typeof step === 'number' ? `[${step}]` : i === 0 ? step : `.${step}`)).join('');
+
 /** What stands in a Bundle refers to what that Bundle's own fullUrls say: it stays as it is. */
-const meant = (resource: Resource, around: Around, path: string): Resource =>
-  resource.resourceType === 'Bundle' ? resource : (withReferences(resource, around, path) as Resource);
+const meant = (resource: Resource, around: Around, way: Way): Resource =>
+  resource.resourceType === 'Bundle' ? resource : (withReferences(resource, around, way) as Resource);
 
 /** Throws CerebraError for a reference that could mean anybody. Numbers kept as their text stay so. */
-function withReferences(value: Json, around: Around, path: string): Json {
-  if (Array.isArray(value)) return value.map((item, index) => withReferences(item, around, `${path}[${index}]`));
+function withReferences(value: Json, around: Around, way: Way): Json {
+  if (typeof value !== 'object' || value === null) return value;
+  const below = (step: string | number, inner: Json): Json => {
+    way.push(step);
+    const result = withReferences(inner, around, way);
+    way.pop();
+    return result;
+  };
+  if (Array.isArray(value)) return value.map((item, index) => below(index, item));
   if (!isObject(value)) return value;
   const result: JsonObject = {};
   for (const [name, inner] of Object.entries(value)) {
-    const at = `${path}.${name}`;
     if (name === 'reference' && typeof inner === 'string')
-      result[name] = absolute(inner, around) ?? unknownServer(inner, at);
-    else if (inner !== undefined) result[name] = withReferences(inner, around, at);
+      result[name] = absolute(inner, around) ?? unknownServer(inner, pathOf([...way, name]));
+    else if (inner !== undefined) result[name] = below(name, inner);
   }
   return result;
 }

@@ -91,3 +91,43 @@ test('who wrote a note, and when, is told where the version has no field for it'
   assert.deepEqual(warnings, ['NTE-5: not in 2.5.1', 'NTE-6: not in 2.5.1']);
   assert.deepEqual((await built(observation({ note: [{ text: 'plain' }] }))).warnings, []);
 });
+
+test('answers to the order form go out with the results', async () => {
+  const asked = {
+    ...{ id: 'q', code: { text: 'Fasting' } },
+    category: [{ coding: [{ system: 'http://terminology.hl7.org/CodeSystem/v2-0936', code: 'QST' }] }],
+  };
+  const request = {
+    ...{ resourceType: 'ServiceRequest', id: 'r', status: 'active', intent: 'order', code: { text: 'K' }, ...subject },
+    supportingInfo: [{ reference: 'Observation/q' }, { reference: 'Observation/other' }],
+  };
+  const report = {
+    ...{ resourceType: 'DiagnosticReport', status: 'final', code: { text: 'Panel' } },
+    ...{ basedOn: [{ reference: 'ServiceRequest/r' }], result: [{ reference: 'Observation/o' }] },
+  };
+  const others = [observation({ id: 'o' }), observation({ id: 'other' })];
+  const { message } = await built(report, request, observation(asked), ...others);
+  assert.deepEqual(
+    message.all('OBX').map((obx) => obx.field(3).component(2).text),
+    ['K', 'Fasting'],
+  );
+});
+
+test('what of a report and its results has no field is told', async () => {
+  const report = {
+    ...{ resourceType: 'DiagnosticReport', status: 'final', code: { text: 'Panel' }, conclusionCode: [{ text: 'x' }] },
+    result: [{ reference: 'Observation/o' }, { reference: 'Observation/w' }],
+  };
+  const period = { effectivePeriod: { start: '2026-01-31', end: '2026-02-01' } };
+  const wave = { origin: { value: 0, unit: 'mV' }, period: 10, dimensions: 1, data: '1 2 3' };
+  const { warnings } = await built(
+    report,
+    observation({ id: 'o', ...period }),
+    observation({ id: 'w', valueInteger: undefined as never, valueSampledData: wave }),
+  );
+  assert.deepEqual(warnings, [
+    'Observation.effectivePeriod.end has no place in OBX-14',
+    'DiagnosticReport.conclusionCode has no place in the message',
+    'Observation.valueSampledData.period has no place in OBX-5',
+  ]);
+});

@@ -13,7 +13,7 @@ import { versions } from './build.ts';
 const otherwise: readonly [where: RegExp, why: string][] = [
   [/^Patient\.identifier\[\]\.assigner/, 'the authority is either its name or its address'],
   [/^(?:Observation|Specimen)\.performer\[\]\.extension -/, 'the function of a performer has no field'],
-  [/^Observation\.category/, 'OBX-29 came after the dictionary'],
+  [/^Observation\.category|^ServiceRequest\.supportingInfo -/, 'OBX-29 came after the dictionary'],
   [/^Patient\.contact\[\]\.relationship/, "NK1-3 takes one concept, by the table's code"],
   [/^(?:ServiceRequest|Condition)\.code\.text -|^Specimen\.type\.text -/, "words that are a coding's display too"],
   [/^ServiceRequest\.extension\[\] -/, 'a second callback number'],

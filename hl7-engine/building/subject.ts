@@ -3,7 +3,7 @@ import type { Json, JsonObject, Resource } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { systems } from '../mapping/codes/systems.ts';
 import type { FieldValue, SegmentValue } from '../message/build.ts';
-import { type Building, objects, text } from './building.ts';
+import { type Building, noPlace, objects, text } from './building.ts';
 import { fieldsOf, fieldValue, segmentOf } from './table.ts';
 import { nk1, pd1, pid } from './tables/patient.ts';
 import { pv1, pv2 } from './tables/visit.ts';
@@ -79,6 +79,19 @@ function placesOf(building: Building, visit: Resource): Record<number, FieldValu
   };
 }
 
+const placed: ReadonlySet<string> = new Set(['ATND', 'REF', 'CON', 'ADM', 'PART']);
+
+/** Who is something to the visit that PV1 has no field for; a primary performer stands where nobody attends. */
+function warnOfParticipants({ warnings }: Building, { participant }: Resource): void {
+  const all = objects(participant).map(({ type }) => objects(type).flatMap(({ coding }) => objects(coding)));
+  const attended = all.some((codings) => codings.some(({ code }) => code === 'ATND'));
+  for (const codings of all) {
+    const codes = codings.map(({ code }) => text(code) ?? '');
+    if (codes.some((code) => placed.has(code) || (code === 'PPRF' && !attended))) continue;
+    warnings.add(`Encounter.participant of type ${codes[0] ?? 'none'} has no place in the message`);
+  }
+}
+
 /** PV1 and, where it says something, PV2; without a visit a PV1 that says so. */
 export function visitSegments(building: Building, visit: Resource | undefined): SegmentValue[] {
   if (visit === undefined) return [{ name: 'PV1', fields: { 1: '1', 2: 'N' } }];
@@ -87,6 +100,8 @@ export function visitSegments(building: Building, visit: Resource | undefined): 
   const main = ofType(numbers, 'VN') ?? numbers[0];
   const own = main ?? (accountOf(building, visit) === undefined ? ownIdentifier(building, visit.id, 'VN') : undefined);
   const others = numbers.filter((identifier) => identifier !== main).map((identifier) => cx(building, identifier));
+  warnOfParticipants(building, visit);
+  noPlace(building, visit, ['partOf']);
   const more = segmentOf(pv2, building, visit);
   const first = segmentOf(pv1, building, visit, {
     1: '1',

@@ -1,8 +1,9 @@
 // Observation.value[x] as OBX-2, OBX-5 and OBX-6: what mapping/clinical/value.ts reads, the other way round; HL7 table 0125
-import { decimalText, isNumber, type Json, type JsonObject } from '#fhir-model';
+import { isNumber, type Json, type JsonObject } from '#fhir-model';
 import type { FieldValue, RepetitionValue } from '../message/build.ts';
 import { type Building, isObject, since, text } from './building.ts';
 import { cwe } from './types/coded.ts';
+import { digitsOf } from './types/number.ts';
 import { unitOf } from './types/registry.ts';
 import { dtm, tm } from './types/time.ts';
 
@@ -14,7 +15,7 @@ export interface ObxValue {
 }
 
 const number = (quantity: Json | undefined): string | undefined =>
-  isObject(quantity) && isNumber(quantity.value) ? decimalText(quantity.value) : undefined;
+  isObject(quantity) && isNumber(quantity.value) ? digitsOf(quantity.value) : undefined;
 
 function quantity(building: Building, value: Json): ObxValue | undefined {
   const digits = number(value);
@@ -94,7 +95,7 @@ const makers: Readonly<Record<string, Maker>> = {
   valueCodeableConcept: (building, value) => typed(coded(building), cwe(building, value)),
   valueString: (_building, value) => (typeof value === 'string' ? textual(value) : undefined),
   valueBoolean: (building, value) => ({ type: coded(building), value: yesNo(value) }),
-  valueInteger: (_building, value) => (isNumber(value) ? { type: 'NM', value: decimalText(value) } : undefined),
+  valueInteger: (_building, value) => (isNumber(value) ? typed('NM', digitsOf(value)) : undefined),
   valueRange: (building, value) => (isObject(value) ? range(building, value) : undefined),
   valueRatio: (building, value) => (isObject(value) ? ratio(building, value) : undefined),
   valueTime: (_building, value) => typed('TM', tm(value)),
@@ -111,6 +112,8 @@ function sampled(building: Building, value: Json): ObxValue | undefined {
   if (typeof data !== 'string') return undefined;
   // Numbers as they are measured: with an origin or a factor they would have to be computed.
   if (number(origin) !== '0' || factor !== undefined) return undefined;
+  if ((value as JsonObject).period !== undefined)
+    building.warnings.add('Observation.valueSampledData.period has no place in OBX-5');
   const samples = data.split(' ').map((sample) => (/^[ELU]$/.test(sample) ? '' : sample));
   const width = typeof dimensions === 'number' ? dimensions : 1;
   if (width <= 1) return { type: 'NA', value: samples, unit };
@@ -134,13 +137,3 @@ export function obxValue(building: Building, holder: JsonObject): ObxValue | und
 /** Why there is no value, in words and code where a value would be: no state of a result (OBX-11) says it. */
 export const absentValue = (building: Building, reason: JsonObject): ObxValue | undefined =>
   typed(coded(building), cwe(building, reason));
-
-/** OBX-7 of the ranges: their words, else low and high; several are parted by `;`. */
-export function rangeText(ranges: readonly JsonObject[]): string | undefined {
-  const words = ranges.flatMap((range) => {
-    const [low, high] = [number(range.low), number(range.high)];
-    const bounds = low === undefined ? high && `<=${high}` : high === undefined ? `>=${low}` : `${low}-${high}`;
-    return text(range.text) ?? bounds ?? [];
-  });
-  return [...new Set(words)].join('; ') || undefined;
-}

@@ -40,8 +40,21 @@ export function checkTold(focus: Resource, graph: WatchedGraph): void {
     if (objects(resource.modifierExtension).length > 0) {
       throw fault(`${where} has a modifierExtension: a message has no place for what it changes`, 'modifierExtension');
     }
+    if (resource.resourceType === 'Observation') checkFocus(resource, whose, graph, where);
     if (whose === undefined || isSame(graph, whose, subjectOf(resource))) continue;
     throw fault(`${where} is another patient's than ${focus.resourceType}: a message is about one`, 'subject');
+  }
+}
+
+const people: ReadonlySet<string> = new Set(['Patient', 'RelatedPerson', 'Group']);
+
+/** What is said of the mother in the child's record would be the child's: https://hl7.org/fhir/R4/observation-definitions.html#Observation.focus */
+function checkFocus({ focus }: Resource, whose: JsonObject | undefined, graph: Graph, where: string): void {
+  for (const one of objects(focus)) {
+    const type = text(one.type) ?? /([A-Z]\w+)\/[^/]+(?:\/_history\/[^/]+)?$/.exec(text(one.reference) ?? '')?.[1];
+    if (!people.has(graph.resolve(one)?.resourceType ?? type ?? '')) continue;
+    if (whose !== undefined && type !== 'RelatedPerson' && isSame(graph, whose, one)) continue;
+    throw fault(`${where} is about somebody else (focus) than its subject: OBX has no place for whom`, 'focus');
   }
 }
 

@@ -216,7 +216,7 @@ function encounter(
     status: statusOf(pv1, event, period, defaults),
     class: first.class ?? { system: systems.v3NullFlavor, code: 'UNK', display: 'unknown' },
     subject: { reference: patient.reference },
-    participant: event === undefined ? participant : [...participant, ...encounterParticipants(mapping, others)],
+    participant: [...participant, ...encounterParticipants(mapping, others)],
   };
   if (event?.status === 'finished' && at !== undefined) resource.period = { ...period, end: period?.end ?? at };
   if (!defaults.has('status')) stampOwn(resource, 'status', mapping.time);

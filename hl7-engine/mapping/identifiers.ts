@@ -133,13 +133,26 @@ export function identifierCriterion(identifier: Identifier): string {
   return tokenCriterion('identifier', identifier.system, identifier.value);
 }
 
-/** Each system and value once, the later of two alike; a number that was marked as old stays so until it is taken away. */
+/**
+ * Each system and value once, the later of two alike, which keeps the type and the assigner that it does not name itself: senders of
+ * the same number leave them out. A number that was marked as old stays so until it is taken away.
+ */
 export function uniteIdentifiers(existing: JsonObject[], incoming: JsonObject[]): JsonObject[] {
   const key = (identifier: JsonObject): string => JSON.stringify([identifier.system, identifier.value]);
   const united = new Map(existing.map((identifier) => [key(identifier), identifier]));
   for (const identifier of incoming) {
-    const isOld = united.get(key(identifier))?.use === 'old' && identifier.use === undefined;
-    united.set(key(identifier), isOld ? { ...identifier, use: 'old' } : identifier);
+    const before = united.get(key(identifier));
+    united.set(key(identifier), before === undefined ? identifier : again(before, identifier));
   }
   return [...united.values()];
+}
+
+function again({ use, type, assigner }: JsonObject, identifier: JsonObject): JsonObject {
+  const isOld = use === 'old' && identifier.use === undefined;
+  return {
+    ...(type !== undefined && { type }),
+    ...(assigner !== undefined && { assigner }),
+    ...identifier,
+    ...(isOld && { use }),
+  };
 }

@@ -78,10 +78,21 @@ function noIdentifier({ name }: Segment, field: number): Refusal {
   return new Refusal('AE', '101', `${list} has no identifier`, { location: { segment: name, field } });
 }
 
-/** Each system and value once, the last of those alike. */
+/**
+ * Each system and value once: the first of those alike, with what it does not say and a later one does. PID-4 often has the
+ * number of PID-3 again, without its type.
+ */
 function distinct(identifiers: Identifier[]): Identifier[] {
-  return [...new Map(identifiers.map((one) => [numberKey(one), one])).values()];
+  const found = new Map<string, Identifier>();
+  for (const one of identifiers) {
+    const first = found.get(numberKey(one));
+    found.set(numberKey(one), first === undefined ? one : ({ ...one, ...stated(first) } as Identifier));
+  }
+  return [...found.values()];
 }
+
+const stated = (identifier: Identifier): JsonObject =>
+  Object.fromEntries(Object.entries(identifier).filter(([, value]) => value !== undefined));
 
 export const numberKey = ({ system, value }: JsonObject): string => `${system}|${value}`;
 

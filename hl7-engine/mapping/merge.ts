@@ -37,15 +37,22 @@ function driveOut(result: JsonObject, incoming: JsonObject): void {
 const isOfType = (entry: unknown, type: string | undefined): boolean =>
   String((entry as JsonObject).reference).startsWith(`${type}/`);
 
-/** Removes `gender`, `period.end`, `telecom[use=home]` or `extension[url=…]`. */
+/** The value at a path of names; '' where there is none. */
+function valueAt(entry: JsonObject, path: string): unknown {
+  let at: unknown = entry;
+  for (const name of path.split('.')) at = (at as JsonObject | undefined)?.[name];
+  return at ?? '';
+}
+
+/** Removes `gender`, `period.end`, `telecom[use=home]`, `performer[function.text=Surgeon]` or, of those without, `performer[function=]`. */
 export function clear(resource: JsonObject, path: string): void {
-  const item = /^(\w+)\[(\w+)=([^\]]+)\]$/.exec(path);
+  const item = /^(\w+)\[([\w.]+)=([^\]]*)\]$/.exec(path);
   if (item) {
     const [, name = '', key = '', value] = item;
     const list = resource[name];
     if (!Array.isArray(list)) return;
     const kept = list.filter(
-      (entry) => (entry as JsonObject)[key] !== value && !(key === 'type' && isOfType(entry, value)),
+      (entry) => valueAt(entry as JsonObject, key) !== value && !(key === 'type' && isOfType(entry, value)),
     );
     if (kept.length > 0) resource[name] = kept;
     else delete resource[name];

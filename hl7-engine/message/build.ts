@@ -32,19 +32,29 @@ export interface BuildOptions {
   charset?: string | undefined;
   /** MSH first. */
   segments: readonly SegmentValue[];
+  /** Whether the text `""` asks for a value to be deleted, as it does by default, or is two quotation marks. */
+  quotes?: 'delete' | 'text' | undefined;
 }
 
-const utf8Name = 'UNICODE UTF-8';
+type WriteText = (value: TextValue, delimiters: Delimiters) => string;
+
+export const utf8Name = 'UNICODE UTF-8';
 
 /**
  * Text is escaped, trailing separators are left out, segments end with CR. Throws CerebraError `invalid` for a name that
  * is none, for parts that the delimiters cannot part, and for text that the character set has not.
  */
-export function buildMessage({ delimiters = standardDelimiters, charset, segments }: BuildOptions): Hl7Message {
+export function buildMessage({
+  delimiters = standardDelimiters,
+  charset,
+  segments,
+  quotes = 'delete',
+}: BuildOptions): Hl7Message {
+  const write = quotes === 'text' ? literalToken : textToken;
   const [msh, ...others] = segments;
   if (msh?.name !== 'MSH') throw new CerebraError('invalid', 'An HL7 message begins with MSH: name it first');
   const declared = charset ?? firstText(msh.fields?.[18]);
-  const rest = others.map((segment) => `${segmentToken(segment, delimiters)}\r`).join('');
+  const rest = others.map((segment) => `${segmentToken(segment, delimiters, write)}\r`).join('');
   const header = (name: string | undefined): string => {
     const fields = name === undefined ? msh.fields : { ...msh.fields, 18: name };
     return `${segmentToken({ name: 'MSH', fields }, delimiters)}\r`;
@@ -74,7 +84,11 @@ function firstText(value: FieldValue): string | undefined {
 }
 
 /** A segment's line, escaped, as text. Throws CerebraError `invalid` as `buildMessage` does. */
-export function segmentToken({ name, fields = {} }: SegmentValue, delimiters: Delimiters): string {
+export function segmentToken(
+  { name, fields = {} }: SegmentValue,
+  delimiters: Delimiters,
+  write: WriteText = textToken,
+): string {
   if (!/^[A-Z][A-Z0-9]{2}$/.test(name)) {
     throw new CerebraError('invalid', `${name} is not a segment's name: three capital letters or digits`);
   }
@@ -86,7 +100,7 @@ export function segmentToken({ name, fields = {} }: SegmentValue, delimiters: De
     if (!Number.isSafeInteger(number) || number < 1 || number > fieldNumberMax) {
       throw new CerebraError('invalid', `${name}-${key} is not a field: they count from 1 to ${fieldNumberMax}`);
     }
-    if (number > 2 * shift) tokens[number - shift] = fieldToken(value, delimiters);
+    if (number > 2 * shift) tokens[number - shift] = fieldToken(value, delimiters, write);
   }
   return joined(
     Array.from(tokens, (token) => token ?? ''),
@@ -101,34 +115,40 @@ function encodingCharacters({ component, repetition, escape: mark, subcomponent,
 }
 
 /** A field's token, escaped, as text. */
-export function fieldToken(value: FieldValue, delimiters: Delimiters): string {
+export function fieldToken(value: FieldValue, delimiters: Delimiters, write: WriteText = textToken): string {
   if (value !== null && typeof value === 'object' && 'repetitions' in value) {
     return joined(
-      value.repetitions.map((repetition) => repetitionToken(repetition, delimiters)),
+      value.repetitions.map((repetition) => repetitionToken(repetition, delimiters, write)),
       delimiters.repetition,
     );
   }
-  return repetitionToken(value, delimiters);
+  return repetitionToken(value, delimiters, write);
 }
 
-export function repetitionToken(value: RepetitionValue, delimiters: Delimiters): string {
-  if (typeof value === 'string' || value === null || value === undefined) return textToken(value, delimiters);
+export function repetitionToken(value: RepetitionValue, delimiters: Delimiters, write: WriteText = textToken): string {
+  if (typeof value === 'string' || value === null || value === undefined) return write(value, delimiters);
   return joined(
-    value.map((component) => componentToken(component, delimiters)),
+    value.map((component) => componentToken(component, delimiters, write)),
     delimiters.component,
   );
 }
 
-export function componentToken(value: ComponentValue, delimiters: Delimiters): string {
-  if (typeof value === 'string' || value === null || value === undefined) return textToken(value, delimiters);
+export function componentToken(value: ComponentValue, delimiters: Delimiters, write: WriteText = textToken): string {
+  if (typeof value === 'string' || value === null || value === undefined) return write(value, delimiters);
   return joined(
-    value.map((text) => textToken(text, delimiters)),
+    value.map((text) => write(text, delimiters)),
     delimiters.subcomponent,
   );
 }
 
 export function textToken(value: TextValue, delimiters: Delimiters): string {
   return escapeText(value ?? '', delimiters);
+}
+
+/** `""` with the first mark escaped: as text, which no receiver takes for its own value to be deleted. */
+function literalToken(value: TextValue, delimiters: Delimiters): string {
+  const { escape: mark } = delimiters;
+  return value === '""' && mark !== '' ? `${mark}X22${mark}"` : textToken(value, delimiters);
 }
 
 /** Without the empty ones at the end. */

@@ -187,6 +187,26 @@ test('another character set in MSH-18 is the one it is written in', () => {
   );
 });
 
+test('another character set where the header has characters with a delimiter for a byte', () => {
+  // ポ is 83 7C in Shift_JIS: read as another set, MSH-4 would end there and MSH-18 stand elsewhere.
+  const message = buildMessage({
+    charset: 'SHIFT_JIS',
+    segments: [
+      { name: 'MSH', fields: { 4: 'ポポ', 9: ['ADT', 'A08'], 10: '1', 12: '2.5' } },
+      { name: 'PID', fields: { 5: '漢字ポ' } },
+    ],
+  });
+  const changed = edit(message, [{ path: 'MSH-18', value: 'GB 18030-2000' }]);
+  assert.deepEqual(
+    [changed.charset, ...['MSH-4', 'MSH-18', 'PID-5'].map(changed.get)],
+    ['gb18030', 'ポポ', 'GB 18030-2000', '漢字ポ'],
+  );
+  assert.throws(
+    () => edit(message, [{ path: 'MSH-18', value: 'WINDOWS-1251' }]),
+    (error) => isCerebraError(error, 'invalid'),
+  );
+});
+
 test('in the corpus one field changes and no other byte', { skip: corpusMissing }, () => {
   for (const { name, raw } of corpusMessages()) {
     const message = parseMessage(raw);

@@ -64,13 +64,16 @@ export function edit(message: Hl7Message, edits: readonly Edit[]): Hl7Message {
   for (const one of edits) apply(draft, one);
   const text = prefix + lines.map(({ raw, end }) => raw + end).join('');
   const bytes = Buffer.concat([coding.toBytes(text), coding.tail]);
-  const edited = parseMessage(bytes);
-  const declared = msh18(edited);
-  if (declared === msh18(message) || declaredLabel([declared]) === coding.charset) return edited;
+  // Of the lines and not of the new bytes: these may have a delimiter in a character, read in the set that they are not in yet.
+  const declared = msh18(lines[0]!, delimiters);
+  if (declared === msh18(message.segments[0]!, delimiters) || declaredLabel([declared]) === coding.charset) {
+    return parseMessage(bytes);
+  }
   return parseMessage(encoded(coding.decode(text), declared));
 }
 
-const msh18 = (message: Hl7Message): string => message.segments[0]!.field(18).repetition(1).raw;
+const msh18 = ({ raw }: Pick<Line, 'raw'>, { field, repetition }: Delimiters): string =>
+  first(raw.split(field, 18)[17] ?? '', repetition);
 
 function apply(draft: Draft, one: Edit): void {
   if ('append' in one) appendSegment(draft, one.append, one.after);

@@ -25,6 +25,8 @@ export interface Part {
   repetitions(): Part[];
   /** Also an empty part when there is no such repetition. */
   repetition(number: number): Part;
+  /** `token`, a piece of `raw` between delimiters, as a subcomponent: who wants all splits once, by its number each is looked for from the beginning. */
+  leaf(token: string): Part;
 }
 
 /** Each becomes an object or more: bounds what a field of megabytes can make of itself. */
@@ -119,6 +121,10 @@ class TokenPart implements Part {
     return tokens.map((token) => partOf(token, 1, this.#reading));
   }
 
+  leaf(token: string): Part {
+    return partOf(token, 3, this.#reading);
+  }
+
   #leaf(): string {
     let token = this.raw;
     for (let level = this.#level; level < 3; level++) {
@@ -164,6 +170,7 @@ export function literalPart(raw: string): Part {
     subcomponent: (number) => (number === 1 ? part : emptyPart),
     repetitions: () => (raw === '' ? [] : [part]),
     repetition: (number) => (number === 1 ? part : emptyPart),
+    leaf: literalPart,
   };
   return part;
 }
@@ -182,6 +189,7 @@ export function subcomponentsAsComponents(component: Part): Part {
     subcomponent: (number) => (number === 1 ? component.subcomponent(1) : emptyPart),
     repetitions: () => (isEmpty ? [] : [view]),
     repetition: (number) => (number === 1 ? view : emptyPart),
+    leaf: (token) => component.leaf(token),
   };
   return view;
 }
@@ -198,4 +206,5 @@ export const emptyPart: Part = {
   subcomponent: () => emptyPart,
   repetitions: () => [],
   repetition: () => emptyPart,
+  leaf: () => emptyPart,
 };

@@ -91,17 +91,16 @@ function places({ segment, sequence, field, repetition, component }: ErrorLocati
 }
 
 /** A field as it was sent, to be sent back; undefined for an empty one. */
-export function fieldOf(field: Part, delimiters: Delimiters): FieldValue {
+export function fieldOf(field: Part, { component, subcomponent }: Delimiters): FieldValue {
   if (field.raw === '') return undefined;
-  const count = (raw: string, separator: string): number => (separator === '' ? 1 : raw.split(separator).length);
+  const split = (raw: string, separator: string): string[] => (separator === '' ? [raw] : raw.split(separator));
   const repetitions = field.repetitions().map((repetition) =>
-    Array.from({ length: count(repetition.raw, delimiters.component) }, (_, at) => {
-      const component = repetition.component(at + 1);
-      return Array.from({ length: count(component.raw, delimiters.subcomponent) }, (_two, inner) => {
-        const leaf = component.subcomponent(inner + 1);
+    split(repetition.raw, component).map((tokens) =>
+      split(tokens, subcomponent).map((token) => {
+        const leaf = repetition.leaf(token);
         return leaf.isNull ? '""' : leaf.whole;
-      });
-    }),
+      }),
+    ),
   );
   return { repetitions };
 }

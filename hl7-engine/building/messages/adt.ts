@@ -2,7 +2,7 @@
 import type { Resource } from '#fhir-model';
 import type { SegmentValue } from '../../message/build.ts';
 import type { Building } from '../building.ts';
-import { isObject, objects, since, text } from '../building.ts';
+import { isObject, noPlace, objects, since, text } from '../building.ts';
 import { visitDiagnoses } from '../diagnosis.ts';
 import { patientOf, patientSegments, visitSegments } from '../subject.ts';
 import { dtm, dtmOf } from '../types/time.ts';
@@ -54,6 +54,8 @@ export const adt: MessageBuilder = {
       name: 'EVN',
       fields: { 1: since(building, '2.7') ? undefined : event, 2: recorded, 6: eventTime(building, focus, event) },
     };
+    if (patient.active === false) building.warnings.add('Patient.active false has no place in the message');
+    noPlace(building, patient, ['link', 'managingOrganization', 'photo']);
     const diagnoses = event === 'A11' ? [] : visitDiagnoses(building, objects(visit?.diagnosis));
     return [evn, ...patientSegments(building, patient, visit), ...visitSegments(building, visit), ...diagnoses];
   },

@@ -3,11 +3,12 @@ import type { Json, JsonObject, Resource } from '#fhir-model';
 import type { FieldValue, SegmentValue } from '../../message/build.ts';
 import { type Building, isObject, noPlace, objects, text } from '../building.ts';
 import { notesOf } from '../notes.ts';
+import { rangeText } from '../range.ts';
 import { fieldsOf, fieldValue } from '../table.ts';
 import { obx } from '../tables/result.ts';
 import { cwe } from '../types/coded.ts';
 import { ei } from '../types/identifier.ts';
-import { absentValue, type ObxValue, obxValue, rangeText } from '../value.ts';
+import { absentValue, type ObxValue, obxValue } from '../value.ts';
 
 /** HL7 table 0085. What is entered in error is posted as wrong (W), so that the receiver takes it away. */
 const statusCodes: Readonly<Record<string, string>> = {
@@ -63,6 +64,7 @@ const sameCode = (one: Json | undefined, other: Json | undefined): boolean =>
 export function observationSegments(building: Building, observation: Resource, series: ObxSeries): SegmentValue[] {
   const components = objects(observation.component);
   const notes = notesOf(building, observation.note);
+  noPlace(building, observation, ['focus']);
   if (statusOf(observation) === undefined) building.warnings.add('Observation.status unknown has no code in OBX-11');
   if (components.length === 0) return [obxOf(building, observation, observation, series), ...notes];
   const repeated = components.every(({ code }) => sameCode(code, observation.code));
@@ -92,7 +94,11 @@ function obxOf(
     fields: {
       ...(holder === observation ? common : { ...shared, ...own }),
       ...{ 1: series.next(), 2: value?.type, 4: group, 5: value?.value, 6: value?.unit },
-      ...{ 7: rangeText(objects(holder.referenceRange)), 11: statusOf(observation), 18: device(building, observation) },
+      ...{
+        7: rangeText(building, objects(holder.referenceRange), value?.unit),
+        11: statusOf(observation),
+        18: device(building, observation),
+      },
     },
   };
 }

@@ -1,7 +1,7 @@
 // DiagnosticReport with its results, or an Observation alone, as ORU^R01: HL7 v2.9 chapter 7.3.1
 import type { Json, JsonObject, Resource } from '#fhir-model';
 import type { FieldValue, SegmentValue } from '../../message/build.ts';
-import { type Building, isObject, objects, text } from '../building.ts';
+import { type Building, isObject, noPlace, objects, text } from '../building.ts';
 import { notesOf } from '../notes.ts';
 import { patientOf, patientSegments, visitOf, visitSegments } from '../subject.ts';
 import { fieldsOf } from '../table.ts';
@@ -58,6 +58,18 @@ function resultsOf(building: Building, references: Json | undefined, seen = new 
   });
 }
 
+const isAnswer = ({ system, code }: JsonObject): boolean =>
+  system === 'http://terminology.hl7.org/CodeSystem/v2-0936' && (code === 'QST' || code === 'SCI');
+
+/** Answers to the order form, which are the order's and come back with the results: OBX-29 QST and SCI, table 0936. */
+function answersOf({ graph }: Building, request: Resource | undefined): Resource[] {
+  return objects(request?.supportingInfo)
+    .map((reference) => graph.resolve(reference))
+    .filter((found) => found !== undefined)
+    .filter(({ resourceType }) => resourceType === 'Observation')
+    .filter(({ category }) => objects(category).some(({ coding }) => objects(coding).some(isAnswer)));
+}
+
 const statusOf = ({ status }: Resource): string | undefined => reportCodes[text(status) ?? ''];
 
 /** What a report said that is entered in error is no more said by it, however right its results may be in another one. */
@@ -104,6 +116,14 @@ function reportNotes(building: Building, report: Resource): SegmentValue[] {
   return notesOf(building, notes.map(({ valueAnnotation }) => valueAnnotation).filter(isObject));
 }
 
+/** OBX-14 is one time; OBR-8 has the end of the focus. */
+function warnOfEnds({ warnings }: Building, results: readonly Resource[], focus: Resource): void {
+  for (const one of results) {
+    if (one === focus || !isObject(one.effectivePeriod) || one.effectivePeriod.end === undefined) continue;
+    warnings.add('Observation.effectivePeriod.end has no place in OBX-14');
+  }
+}
+
 export const oru: MessageBuilder = {
   code: 'ORU',
   structures: { R01: 'ORU_R01' },
@@ -117,13 +137,15 @@ export const oru: MessageBuilder = {
     const patient = patientOf(building, focus.subject, `${focus.resourceType}.subject`);
     const visit = visitOf(building, focus.encounter);
     const isReport = focus.resourceType === 'DiagnosticReport';
-    const results = isReport
-      ? resultsOf(building, focus.result)
-      : [focus, ...resultsOf(building, focus.hasMember, new Set([focus]))];
     const request = requestOf(building, focus);
+    const results = isReport
+      ? [...new Set([...resultsOf(building, focus.result), ...answersOf(building, request)])]
+      : [focus, ...resultsOf(building, focus.hasMember, new Set([focus]))];
     const specimens = specimensOf(building, focus.specimen, ...results.map(({ specimen }) => specimen));
     const series = obxSeries();
     const notes = isReport ? reportNotes(building, focus) : [];
+    warnOfEnds(building, results, focus);
+    if (isReport) noPlace(building, focus, ['conclusionCode', 'imagingStudy', 'media']);
     return [
       ...patientSegments(building, patient, visit),
       ...(visit === undefined ? [] : visitSegments(building, visit)),

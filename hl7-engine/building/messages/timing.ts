@@ -1,10 +1,11 @@
 // When an order is to be done, as TQ1 and as TQ of old (ORC-7, OBR-27): what mapping/clinical/timing.ts reads, the other way round;
 // HL7 v2.9 chapters 4.5.4 and 2A.3.61, repeat patterns: HL7 table 0335
-import { decimalText, isNumber, type Json, type JsonObject, type Resource } from '#fhir-model';
+import { isNumber, type Json, type JsonObject, type Resource } from '#fhir-model';
 import type { ComponentValue, FieldValue, RepetitionValue, SegmentValue } from '../../message/build.ts';
 import { type Building, isObject, objects, takes, text } from '../building.ts';
 import { priorityCodes } from '../tables/order.ts';
 import { cwe } from '../types/coded.ts';
+import { digitsOf } from '../types/number.ts';
 import { cq } from '../types/registry.ts';
 import { dtm, tm } from '../types/time.ts';
 
@@ -34,7 +35,7 @@ interface Schedule {
 const inner = (value: Json | undefined): JsonObject => (isObject(value) ? value : {});
 const texts = (value: Json | undefined): string[] =>
   (Array.isArray(value) ? value : []).flatMap((item) => text(item) ?? []);
-const numeral = (value: Json | undefined): string | undefined => (isNumber(value) ? decimalText(value) : undefined);
+const numeral = (value: Json | undefined): string | undefined => (isNumber(value) ? digitsOf(value) : undefined);
 
 /** Table 0485, TQ1-9. */
 export const priorityOf = (request: Resource): string | undefined => priorityCodes[text(request.priority) ?? ''];

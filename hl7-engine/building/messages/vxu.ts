@@ -1,6 +1,6 @@
 // Immunization as VXU^V04: HL7 v2.9 chapter 4A.8; the OBX by CDC's implementation guide for immunization messaging 2.5.1 release 1.5
 import type { Json, JsonObject, Resource } from '#fhir-model';
-import { decimalText, isNumber } from '#fhir-model';
+import { isNumber } from '#fhir-model';
 import type { FieldValue, RepetitionValue, SegmentValue } from '../../message/build.ts';
 import { type Building, isObject, noPlace, objects, text } from '../building.ts';
 import { patientOf, patientSegments, visitOf, visitSegments } from '../subject.ts';
@@ -8,6 +8,7 @@ import { segmentOf } from '../table.ts';
 import { rxa, rxr } from '../tables/vaccination.ts';
 import { cwe } from '../types/coded.ts';
 import { ei, identifierTypeOf, ofType, ownIdentifier } from '../types/identifier.ts';
+import { digitsOf } from '../types/number.ts';
 import { xcn } from '../types/reference.ts';
 import { unitOf } from '../types/registry.ts';
 import { dtm } from '../types/time.ts';
@@ -71,7 +72,7 @@ const functionOf = (performer: JsonObject): string | undefined =>
 
 function dose(building: Building, immunization: Resource): { 6: FieldValue; 7: FieldValue } {
   const quantity = isObject(immunization.doseQuantity) ? immunization.doseQuantity : {};
-  const value = isNumber(quantity.value) ? decimalText(quantity.value) : undefined;
+  const value = isNumber(quantity.value) ? digitsOf(quantity.value) : undefined;
   // 999 is CDC's word for an amount that is not known: RXA-6 is required.
   return value === undefined ? { 6: '999', 7: undefined } : { 6: value, 7: unitOf(building, quantity) };
 }
@@ -87,7 +88,7 @@ interface Fact {
 const fact = (type: string, code: string, display: string, value: FieldValue, group?: string): Fact[] =>
   value === undefined ? [] : [{ type, code: [code, display], value, ...(group === undefined ? {} : { group }) }];
 
-const counted = (value: Json | undefined): string | undefined => (isNumber(value) ? decimalText(value) : text(value));
+const counted = (value: Json | undefined): string | undefined => (isNumber(value) ? digitsOf(value) : text(value));
 
 /** Of a number as text: `booster` is none. */
 const typeOf = (words: Json | undefined): string =>

@@ -1,6 +1,8 @@
 // Encounter as PV1 and PV2: https://hl7.org/fhir/uv/v2mappings/ (PV1[Encounter], PV2[Encounter])
+import { isNumber, type JsonObject } from '#fhir-model';
 import { buildTable } from '../table.ts';
 import { tableCode, tableCodeOrNone } from '../types/coded.ts';
+import { digitsOf } from '../types/number.ts';
 import type { ValueType } from '../types/registry.ts';
 
 /** Of v3-ActCode what the concept map, which reads only four, has not. */
@@ -82,8 +84,8 @@ export const pv2 = buildTable(
   {
     yes: () => 'Y',
     days: (_building, value) => {
-      const { value: count, code } = value as { value?: unknown; code?: string };
-      return code === 'd' ? String(count) : undefined;
+      const { value: count, code } = value as JsonObject;
+      return code === 'd' && isNumber(count) ? digitsOf(count) : undefined;
     },
   },
 );

@@ -1,9 +1,10 @@
 // The types that a building table's row may name.
-import { decimalText, isNumber, type Json } from '#fhir-model';
+import { isNumber, type Json } from '#fhir-model';
 import type { RepetitionValue } from '../../message/build.ts';
 import { type Building, isObject, text } from '../building.ts';
 import { cwe, tableCode, tableCodeOrNone } from './coded.ts';
 import { cx, ei } from './identifier.ts';
+import { digitsOf } from './number.ts';
 import { xad, xpn, xtn } from './person.ts';
 import { ndl, pl, xcn, xon } from './reference.ts';
 import { dt, dtm } from './time.ts';
@@ -14,7 +15,7 @@ export type ValueType = (building: Building, value: Json) => RepetitionValue | u
 /** A number with its digits, a text, or true as Y. */
 function plain(value: Json): string | undefined {
   if (typeof value === 'boolean') return value ? 'Y' : 'N';
-  return isNumber(value) ? decimalText(value) : text(value);
+  return isNumber(value) ? digitsOf(value) : text(value);
 }
 
 /** CQ: a Quantity with its unit as subcomponents. */

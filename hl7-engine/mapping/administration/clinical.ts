@@ -2,6 +2,10 @@
 // https://hl7.org/fhir/uv/v2mappings/ (AL1[AllergyIntolerance], IAM[AllergyIntolerance], DG1[Condition], DG1[Encounter], PR1[Procedure])
 import type { JsonObject } from '#fhir-model';
 import type { Segment } from '../../message/message.ts';
+import { obxGroups } from '../clinical/groups.ts';
+import { noteTexts } from '../clinical/notes.ts';
+import { addObservation, isDocument, type ObservationPlace } from '../clinical/observation.ts';
+import { list } from '../compact.ts';
 import type { Mapping } from '../context.ts';
 import { dateTime } from '../datetime.ts';
 import { instantOf } from '../ordering.ts';
@@ -10,10 +14,11 @@ import { soundPeriod } from '../period.ts';
 import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
 import { db1Observation, pdaCause } from '../tables/admission-others.ts';
-import { al1Allergy, iamAllergy } from '../tables/al1.ts';
+import { al1Allergy, iamAllergy, iarReaction } from '../tables/al1.ts';
 import { dg1Condition, dg1Diagnosis } from '../tables/dg1.ts';
 import { pd1LivingWill } from '../tables/pd1.ts';
 import { pr1Procedure } from '../tables/pr1.ts';
+import { encounterParticipants } from './roles.ts';
 import { conceptKey, firstNumber, upsertDerived } from './upsert.ts';
 
 const terminology = 'http://terminology.hl7.org/CodeSystem';
@@ -55,18 +60,30 @@ function addAllergy(mapping: Mapping, group: Group, patient: MappedPatient, segm
   }
   // A severity of a reaction that nothing tells of has no place (reaction.manifestation is required).
   const { reaction, ...rest } = found;
-  const [first] = (reaction ?? []) as JsonObject[];
+  const reactions = [...list(reaction), ...furtherReactions(mapping, group)].filter(
+    ({ manifestation }) => manifestation !== undefined,
+  );
+  const note = group.name === 'ADVERSE_REACTION_GROUP' ? noteTexts(mapping, group.all('NTE')) : [];
   const status = isIam ? (segment.field(17).text ?? '').toUpperCase() : '';
   const erroneous = isIam && (isDeleted(segment, 6) || status === 'E');
   const [clinical, verification] = allergyStatus[status] ?? ['active', undefined];
   const resource: JsonObject = {
     ...rest,
-    ...(first?.manifestation === undefined ? {} : { reaction: [first] }),
+    ...(reactions.length > 0 ? { reaction: reactions } : {}),
+    ...(note.length > 0 ? { note } : {}),
     ...statuses('allergyintolerance', erroneous ? undefined : clinical, erroneous ? 'entered-in-error' : verification),
     patient: { reference: patient.reference },
   };
   const key = JSON.stringify([patient.key, firstNumber(found.identifier) ?? conceptKey(found.code)]);
   upsertDerived(mapping, resource, [key], { cleared: erroneous ? [...cleared, 'clinicalStatus'] : cleared });
+}
+
+/** IAR. */
+function furtherReactions(mapping: Mapping, group: Group): JsonObject[] {
+  return group
+    .all('IAR')
+    .map((segment) => runTable(iarReaction, { segment, group, mapping }))
+    .filter((one) => one !== undefined);
 }
 
 function statuses(
@@ -142,8 +159,10 @@ export function addProcedures(
       if (found?.code === undefined) continue;
       const performed = performedOf(mapping, segment);
       if (segment.field(5).isNull) cleared.push('performedDateTime', 'performedPeriod');
+      const performer = performers(mapping, procedure, found.performer);
       const resource: JsonObject = {
         ...found,
+        ...(performer.length > 0 ? { performer } : {}),
         ...performed,
         status: isDeleted(segment, 20) ? 'entered-in-error' : procedureStatus(mapping, segment),
         subject: { reference: patient.reference },
@@ -153,10 +172,52 @@ export function addProcedures(
       const number = firstNumber(found.identifier);
       const unnumbered = [visit, conceptKey(found.code), when];
       const key = JSON.stringify([patient.key, ...(number === undefined ? unnumbered : [number])]);
-      upsertDerived(mapping, resource, [key], { cleared });
+      const reference = upsertDerived(mapping, resource, [key], {
+        cleared: [...cleared.filter((path) => path !== 'performer'), ...nobody(segment)],
+        replacedByKey: { performer: performerKey },
+      });
+      if (procedure !== group) {
+        const also = { partOf: [{ reference }] };
+        addMeasured(mapping, procedure, { key, patient: patient.reference, encounter, also });
+      }
     }
   }
 }
+
+/** OBX of a PROCEDURE group: what was found in it. */
+function addMeasured(
+  mapping: Mapping,
+  group: Group,
+  { key, ...place }: Pick<ObservationPlace, 'key' | 'patient' | 'encounter' | 'also'>,
+): void {
+  for (const one of obxGroups(group)) {
+    if (isDocument(one.obx)) mapping.warnings.add('OBX: a document outside a report has no place; left out');
+    else addObservation(mapping, one, { ...place, group, key: JSON.stringify(['procedure', key]), status: 'final' });
+  }
+}
+
+/** PR1-8, 11 and 12, and in a group of its own ROL and PRT: who did it in which role. */
+function performers(mapping: Mapping, group: Group, own: unknown): JsonObject[] {
+  const others = group.name === 'PROCEDURE' ? encounterParticipants(mapping, group.segments) : [];
+  const found = others.map(({ individual: actor, type }) => {
+    const [role] = (type ?? []) as JsonObject[];
+    return { actor, ...(role === undefined ? {} : { function: role }) } as JsonObject;
+  });
+  return [...((own as JsonObject[] | undefined) ?? []), ...found];
+}
+
+/** Each of PR1-8, 11 and 12 says who has that function, and nothing of the others. */
+const performerKey = ({ function: role }: JsonObject): string => JSON.stringify(role ?? null);
+
+const functionFields: readonly [number, string][] = [
+  [8, 'performer[function.text=Anesthesiologist]'],
+  [11, 'performer[function.text=Surgeon]'],
+  [12, 'performer[function=]'],
+];
+
+/** Of those whose field is `""` nobody has the function any more. */
+const nobody = (pr1: Segment): string[] =>
+  functionFields.filter(([field]) => pr1.field(field).isNull).map(([, path]) => path);
 
 /** PR1-5, with the minutes of PR1-7 where it has at least minutes itself. */
 function performedOf(mapping: Mapping, pr1: Segment): JsonObject {

@@ -39,7 +39,7 @@ export function numbersBefore(survivor: Resource | undefined, merged: Resource):
   );
 }
 
-const asOld = (identifier: JsonObject): JsonObject => ({ ...identifier, use: 'old' });
+export const asOld = (identifier: JsonObject): JsonObject => ({ ...identifier, use: 'old' });
 
 /** Whether the patient has any of these numbers, and all that it has of them are marked as old. */
 function hasOnlyAsOld(patient: Resource, numbers: ReadonlySet<string>): boolean {

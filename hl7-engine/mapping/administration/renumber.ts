@@ -8,9 +8,7 @@ import { type Identifier, uniteIdentifiers } from '../identifiers.ts';
 import { accountNumber, anyOf, numberKey, patientIdentity, visitNumber } from '../identity.ts';
 import type { MappedPatient, PatientSegments } from '../patient.ts';
 import { patientMerge, patient as patientOf } from '../patient.ts';
-import { identifiersOf, nameOf } from './merge.ts';
-
-const asOld = (identifier: JsonObject): JsonObject => ({ ...identifier, use: 'old' });
+import { asOld, identifiersOf, nameOf } from './merge.ts';
 
 function severalOf(segment: string, field: number, matches: Resource[]): Refusal {
   const type = String(matches[0]!.resourceType);

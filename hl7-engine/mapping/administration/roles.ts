@@ -6,7 +6,7 @@ import type { Mapping } from '../context.ts';
 import { derivedId } from '../derived-id.ts';
 import { merging } from '../merge.ts';
 import { organizationReference } from '../practitioner.ts';
-import { OpenGroup } from '../structure/group.ts';
+import { type Group, OpenGroup } from '../structure/group.ts';
 import { runTable, type SegmentTable } from '../table/table.ts';
 import { in3CareTeam } from '../tables/in1.ts';
 import { prtCareTeam, prtEncounter } from '../tables/prt.ts';
@@ -15,13 +15,30 @@ import { putDerived } from './upsert.ts';
 
 const roles = new Set(['ROL', 'PRT']);
 
+/** ROL, PRT and ARV that stand before PV1 are the patient's, those after it the visit's. */
+export function afterPatient(group: Group): Segment[] {
+  return around(group, (visitAt, at) => visitAt < 0 || at < visitAt);
+}
+
+export function afterVisit(group: Group): Segment[] {
+  return around(group, (visitAt, at) => visitAt >= 0 && at > visitAt);
+}
+
+function around({ segments }: Group, wanted: (visitAt: number, at: number) => boolean): Segment[] {
+  const patientAt = segments.findIndex(({ name }) => name === 'PID');
+  const visitAt = segments.findIndex(({ name }) => name === 'PV1');
+  return segments.filter(
+    ({ name }, at) => (roles.has(name) || name === 'ARV') && at > patientAt && wanted(visitAt, at),
+  );
+}
+
 /** ROL-2, PRT-2 (table 0287): DE, DELETE and D take the role away, UN and CO mean that nothing changes. */
-const isEnded = (segment: Segment): boolean => /^(?:DE|D|DELETE)$/i.test(segment.field(2).text ?? '');
+export const isEnded = (segment: Segment): boolean => /^(?:DE|D|DELETE)$/i.test(segment.field(2).text ?? '');
 
 const roleOf = (segment: Segment): string | undefined =>
   segment.name === 'ROL' ? segment.field(3).text : segment.field(4).text;
 
-const isPrimaryCare = (segment: Segment): boolean => roleOf(segment) === 'PP';
+export const isPrimaryCare = (segment: Segment): boolean => roleOf(segment) === 'PP';
 
 function rowOf(mapping: Mapping, segment: Segment, [rol, prt]: [SegmentTable, SegmentTable]): JsonObject | undefined {
   const group = new OpenGroup('', undefined);

@@ -2,12 +2,15 @@
 // mean by their LOINC codes: CDC's implementation guide for immunization messaging 2.5.1 release 1.5
 import type { JsonObject, Resource } from '#fhir-model';
 import type { Segment } from '../../message/message.ts';
+import { isEnded } from '../administration/roles.ts';
 import { putDerived } from '../administration/upsert.ts';
+import { v2Table } from '../codes/systems.ts';
 import { absent, type Mapping } from '../context.ts';
-import { codeableConcept } from '../datatypes.ts';
+import { codeableConcept, repeated } from '../datatypes.ts';
 import { dateTime } from '../datetime.ts';
 import { derivedId } from '../derived-id.ts';
 import { eiIdentifier, identifierCriterion } from '../identifiers.ts';
+import { practitionerReference } from '../practitioner.ts';
 import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
 import { orcImmunization } from '../tables/orc.ts';
@@ -119,6 +122,7 @@ function immunization(mapping: Mapping, group: Group, rxa: Segment, subject: Sub
     ...mapped,
     ...(rxr && runTable(rxrImmunization, { mapping, segment: rxr, group }, cleared)),
     resourceType: 'Immunization',
+    performer: performers(mapping, group, mapped.performer),
     identifier: number === undefined ? identifier : [number, ...identifier],
     status: rxa.field(21).text === 'D' ? 'entered-in-error' : (completion[completed ?? 'CP'] ?? 'completed'),
     // A part of a dose was given: it does not count.
@@ -139,6 +143,24 @@ function immunization(mapping: Mapping, group: Group, rxa: Segment, subject: Sub
       ...doseNote(rxa),
     ],
   };
+}
+
+/** RXA-10 and ORC-12, then PRT-5 with PRT-4, of whom they do not name in that function. */
+function performers(mapping: Mapping, group: Group, own: unknown): JsonObject[] {
+  const found = [...((own as JsonObject[] | undefined) ?? [])];
+  const keyOf = ({ actor, function: role }: JsonObject): string =>
+    JSON.stringify([actor, ((role as JsonObject).coding as JsonObject[])[0]!.code]);
+  const known = new Set(found.map(keyOf));
+  for (const prt of group.all('PRT')) {
+    const code = prt.field(4).component(1).text;
+    if (code === undefined || isEnded(prt)) continue;
+    for (const actor of repeated(prt.field(5), (xcn) => practitionerReference(mapping, xcn))) {
+      const performer = { actor, function: { coding: [{ system: v2Table('0443'), code }] } };
+      if (!known.has(keyOf(performer))) found.push(performer);
+      known.add(keyOf(performer));
+    }
+  }
+  return found;
 }
 
 /** RXA-6 that is no number: a vaccination has no other place for it. */

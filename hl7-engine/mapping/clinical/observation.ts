@@ -1,7 +1,9 @@
 // OBX and its NTE and PRT to Observation: https://hl7.org/fhir/uv/v2mappings/ (OBX[Observation], OBX[Observation-Component],
-// NTE[Observation], PRT[Device])
+// NTE[Observation], PRT[Device], PRT[Observation-Location])
 import type { Alias, JsonObject, Resource, TransactionEntry } from '#fhir-model';
 import { emptyPart, type Part, type Segment } from '../../message/message.ts';
+import { locationReference } from '../administration/location.ts';
+import { isEnded } from '../administration/roles.ts';
 import { putDerived } from '../administration/upsert.ts';
 import { conceptMapOf } from '../codes/concept-maps.ts';
 import { systems } from '../codes/systems.ts';
@@ -120,8 +122,10 @@ function observation(
   const category = categories(mapped.category as JsonObject[] | undefined, place.category);
   const performer = performers(mapping, obx, participants);
   const note = notes.length === 0 ? undefined : noteTexts(mapping, notes);
+  const places = placesOf(mapping, participants);
   return {
     ...mapped,
+    ...(places === undefined ? {} : { extension: [...list(mapped.extension), ...places] }),
     resourceType: 'Observation',
     status,
     category,
@@ -205,6 +209,7 @@ function performers(mapping: Mapping, obx: Segment, participants: Segment[] | un
   }
   const found = repeated(observer!, (xcn) => practitionerReference(mapping, xcn));
   for (const prt of participants ?? []) {
+    if (isEnded(prt)) continue;
     const person = practitionerReference(mapping, prt.field(5).repetition(1));
     const place = organizationReference(mapping, prt.field(8).repetition(1));
     found.push(...[person, place].filter((reference) => reference !== undefined));
@@ -216,6 +221,17 @@ function performers(mapping: Mapping, obx: Segment, participants: Segment[] | un
   if (laboratory !== undefined) found.push(laboratory);
   return unique(found);
 }
+
+/** PRT-9: where it was observed. https://hl7.org/fhir/uv/v2mappings/ (PRT[Observation-Location]) */
+function placesOf(mapping: Mapping, participants: Segment[] | undefined): JsonObject[] | undefined {
+  const found = participants
+    ?.filter((prt) => !isEnded(prt))
+    .flatMap((prt) => repeated(prt.field(9), (pl) => locationReference(mapping, pl)))
+    .map((valueReference) => ({ url: placeExtension, valueReference }));
+  return found === undefined || found.length === 0 ? undefined : found;
+}
+
+const placeExtension = 'http://hl7.org/fhir/StructureDefinition/event-location';
 
 /** OBX-15 is a CWE: a name to show, for no number of it could be found again. */
 function producerOf(cwe: Part): JsonObject | undefined {

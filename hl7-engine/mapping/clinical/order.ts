@@ -25,6 +25,8 @@ import { detail, type OrderGroup } from './groups.ts';
 import { requestMerge, taskMerge } from './merging.ts';
 import { noteTexts } from './notes.ts';
 import { chooseNumbered, type OrderNumbers } from './order-numbers.ts';
+import { participants } from './participants.ts';
+import { furtherInWords } from './schedule-words.ts';
 import { type Schedule, tq1Schedule, tqSchedule } from './timing.ts';
 
 /** Whom the message is about. */
@@ -192,21 +194,22 @@ function requestResource(
   if (status === undefined) defaults.add('status');
   if (code === undefined) defaults.add('code');
   if (mapped.intent === undefined) defaults.add('intent');
-  const [schedule] = schedulesOf(mapping, group);
+  const schedules = schedulesOf(mapping, group);
+  const [schedule] = schedules;
   const resource: Resource = {
     ...mapped,
     resourceType: 'ServiceRequest',
     identifier: identifiersOf(order, mapped.identifier),
     status: status ?? 'active',
     intent: mapped.intent ?? 'order',
-    priority: mapped.priority ?? priorityOf(schedule),
+    priority: mapped.priority ?? schedules.map(priorityOf).find((priority) => priority !== undefined),
     code: code ?? absent,
     subject: { reference: subject.patient },
     encounter: subject.encounter === undefined ? undefined : { reference: subject.encounter },
-    ...occurrence(mapped, schedule),
+    ...occurrence(mapped, schedules),
     requester: requester(mapping, order),
     basedOn: parents(mapping, order),
-    note: [...((mapped.note as JsonObject[] | undefined) ?? []), ...requestNotes(mapping, group, schedule)],
+    note: [...((mapped.note as JsonObject[] | undefined) ?? []), ...requestNotes(mapping, group, schedules)],
     ...also,
   };
   if (schedule?.asNeeded) resource.asNeededBoolean = true;
@@ -254,11 +257,23 @@ export function priorityOf(schedule: Schedule | undefined): string | undefined {
 }
 
 /** occurrence[x] is one: OBR-6, else the schedule's pattern, else its start. */
-function occurrence(mapped: JsonObject, schedule: Schedule | undefined): JsonObject {
+function occurrence(mapped: JsonObject, schedules: readonly Schedule[]): JsonObject {
+  const [schedule] = schedules;
+  const event = startsOf(schedules);
+  if (event !== undefined) {
+    return { occurrenceDateTime: undefined, occurrenceTiming: { event }, quantityQuantity: schedule?.quantity };
+  }
   if (schedule?.timing !== undefined && onlyStart(schedule.timing) === undefined) {
     return { occurrenceDateTime: undefined, occurrenceTiming: schedule.timing, quantityQuantity: schedule.quantity };
   }
   return { occurrenceDateTime: mapped.occurrenceDateTime ?? schedule?.start, quantityQuantity: schedule?.quantity };
+}
+
+/** Several times that follow no pattern, each of a TQ1 of its own; undefined where one of them says more than a time. */
+function startsOf(schedules: readonly Schedule[]): string[] | undefined {
+  if (schedules.length < 2) return undefined;
+  const starts = schedules.map(({ timing }) => timing && onlyStart(timing));
+  return starts.every((start) => start !== undefined) ? starts : undefined;
 }
 
 /** The start of a timing that says nothing else: then a dateTime is all there is. */
@@ -269,8 +284,10 @@ function onlyStart(timing: JsonObject): string | undefined {
   return others ? undefined : bounds?.start;
 }
 
-function requestNotes(mapping: Mapping, group: OrderGroup, schedule: Schedule | undefined): JsonObject[] {
-  const texts = [schedule?.condition, schedule?.text].filter((text) => text !== undefined);
+function requestNotes(mapping: Mapping, group: OrderGroup, schedules: readonly Schedule[]): JsonObject[] {
+  const [schedule] = schedules;
+  const own = [schedule?.condition, schedule?.text].filter((text) => text !== undefined);
+  const texts = [...own, ...(startsOf(schedules) === undefined ? furtherInWords(mapping, schedules) : [])];
   return [...noteTexts(mapping, group.notes), ...texts.map((text) => ({ text }))];
 }
 
@@ -278,7 +295,8 @@ function requestNotes(mapping: Mapping, group: OrderGroup, schedule: Schedule | 
 export function requester(mapping: Mapping, { group }: Order): JsonObject | undefined {
   const orc = (field: number): Part => group.orc?.field(field) ?? emptyPart;
   const provider = [orc(12), detail(group, 'OBR')?.field(16) ?? emptyPart].find((field) => !field.isEmpty) ?? emptyPart;
-  const practitioner = practitionerReference(mapping, provider.repetition(1)) ?? participant(mapping, group, 'OP');
+  const practitioner =
+    practitionerReference(mapping, provider.repetition(1)) ?? participants(mapping, group.participants, 'OP')[0];
   const organization = organizationReference(mapping, orc(21).repetition(1), { address: orc(22), telecom: orc(23) });
   if (practitioner?.reference === undefined || organization === undefined) return practitioner ?? organization;
   const reference = mapping.once(`PractitionerRole ${practitioner.reference} ${JSON.stringify(organization)}`, () => {
@@ -288,14 +306,6 @@ export function requester(mapping: Mapping, { group }: Order): JsonObject | unde
     return `PractitionerRole/${id}`;
   });
   return { reference, display: practitioner.display ?? organization.display };
-}
-
-/** PRT-5 of the participant with that role (PRT-4, table 0912 or 0443), unless PRT-2 takes it away. */
-export function participant(mapping: Mapping, group: OrderGroup, role: string): JsonObject | undefined {
-  const prt = group.participants.find(
-    (one) => one.field(4).component(1).text === role && !/^(?:DE|D)$/.test(one.field(2).text ?? ''),
-  );
-  return prt && practitionerReference(mapping, prt.field(5).repetition(1));
 }
 
 /** ORC-8, OBR-29, OBR-50: the parent's numbers, since the parent itself may be unknown here. */

@@ -18,8 +18,9 @@ import { contentKey, latestMerge, reportMerge, secondOfReport } from './merging.
 import { noteTexts } from './notes.ts';
 import { numberedReport } from './numbered-report.ts';
 import { withFunction } from './observation.ts';
-import { identifiersOf, type Order, participant } from './order.ts';
+import { identifiersOf, type Order } from './order.ts';
 import { rememberPart } from './order-numbers.ts';
+import { participants } from './participants.ts';
 
 const observationStatus = conceptMapOf('ObservationResultStatusCodesInterpretation').codes;
 const reportStatus = conceptMapOf('ResultStatus[Non-Queries]').codes;
@@ -118,21 +119,23 @@ const isAnyDeleted = (obr: Segment, fields: readonly number[]): boolean =>
 const noteExtension = 'http://hl7.org/fhir/5.0/StructureDefinition/extension-DiagnosticReport.note';
 
 function interpreters(mapping: Mapping, group: OrderGroup, obr: Segment): JsonObject[] {
-  const principal = interpreterReference(mapping, obr.field(32).repetition(1)) ?? participant(mapping, group, 'PRI');
-  const assistants = repeated(obr.field(33), (ndl) => interpreterReference(mapping, ndl)).map((assistant) =>
+  const principal = interpreterReference(mapping, obr.field(32).repetition(1));
+  const own = repeated(obr.field(33), (ndl) => interpreterReference(mapping, ndl));
+  const assistants = [...own, ...participants(mapping, group.participants, 'ARI')].map((assistant) =>
     withFunction(assistant, 'http://terminology.hl7.org/CodeSystem/v2-0912', 'ARI'),
   );
-  return [principal, ...assistants].filter((reference) => reference !== undefined);
+  const principals = principal === undefined ? participants(mapping, group.participants, 'PRI') : [principal];
+  return [...principals, ...assistants].filter((reference) => reference !== undefined);
 }
 
-/** Who carried it out (OBR-34) and who wrote it down (OBR-35). */
+/** Who carried it out (OBR-34, PRT-4 TN) and who wrote it down (OBR-35, PRT-4 TR). */
 function reportPerformers(mapping: Mapping, group: OrderGroup, obr: Segment): JsonObject[] {
-  const people = (field: Part, code: string): (JsonObject | undefined)[] =>
-    repeated(field, (ndl) => interpreterReference(mapping, ndl)).map((person) =>
-      withFunction(person, systems.participation, code),
-    );
-  const technician = withFunction(participant(mapping, group, 'TN'), systems.participation, 'SPRF');
-  return [...people(obr.field(34), 'SPRF'), technician, ...people(obr.field(35), 'TRANS')].filter(
+  const people = (field: Part, role: string, code: string): (JsonObject | undefined)[] =>
+    [
+      ...repeated(field, (ndl) => interpreterReference(mapping, ndl)),
+      ...participants(mapping, group.participants, role),
+    ].map((person) => withFunction(person, systems.participation, code));
+  return [...people(obr.field(34), 'TN', 'SPRF'), ...people(obr.field(35), 'TR', 'TRANS')].filter(
     (reference) => reference !== undefined,
   );
 }

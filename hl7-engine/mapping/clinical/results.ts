@@ -22,14 +22,21 @@ export interface Results {
 
 /** Adds all that an ORDER_OBSERVATION holds; `outer`: specimens that stand around the order (OUL_R22) instead of in it. */
 export function addResults(mapping: Mapping, group: OrderGroup, results: Results, outer: SpecimenGroup[] = []): void {
+  const specimensOf = group.specimens.length > 0 ? group.specimens : outer;
+  if (specimensOf.length > 0 && specimensOf.every(isControl)) {
+    mapping.warnings.add("SPM-11: results of a control or calibrator are no patient's; left out");
+    return;
+  }
   const order = describeOrder(mapping, group, results.subject);
-  const placed = group.orc !== undefined || order.placer !== undefined;
-  const request = placed ? addServiceRequest(mapping, order) : undefined;
-  addOrderCharges(mapping, order, request);
   const specimens = addSpecimens(mapping, order, results, outer);
   const place = placeOf(mapping, order, results, specimens[0]);
   const { own, underSpecimen } = ownResults(group);
   const found = own.map((one) => addResult(mapping, order, results, one, place));
+  const answers = found.filter((_, index) => isAnswer(own[index]!)).filter((reference) => reference !== undefined);
+  const placed = group.orc !== undefined || order.placer !== undefined;
+  const supportingInfo = answers.map((reference) => ({ reference }));
+  const request = placed ? addServiceRequest(mapping, order, { supportingInfo }) : undefined;
+  addOrderCharges(mapping, order, request);
   underSpecimen.forEach(({ observations }, index) => {
     const its = { ...place, specimen: specimens[index] ?? place.specimen };
     for (const one of joinedTexts(observations)) if (!isDocument(one.obx)) addObservation(mapping, one, its);
@@ -39,7 +46,9 @@ export function addResults(mapping: Mapping, group: OrderGroup, results: Results
     status: reportStatusOf(detail(group, 'OBR'), group.observations),
     request,
     specimens: specimens.filter((specimen) => specimen !== undefined),
-    results: found.filter((reference) => reference !== undefined),
+    results: found
+      .filter((reference) => reference !== undefined)
+      .filter((reference) => request === undefined || !answers.includes(reference)),
     documents: addDocuments(
       mapping,
       order,
@@ -49,6 +58,12 @@ export function addResults(mapping: Mapping, group: OrderGroup, results: Results
     conclusion: conclusionOf(mapping.entries, own, found),
   });
 }
+
+/** Table 0369: control, blind sample, calibrator, electronic control, proficiency of filler and operator, verifying calibrator. */
+const isControl = ({ spm }: SpecimenGroup): boolean => /^[QBCEFOV]$/.test(spm.field(11).component(1).text ?? '');
+
+/** OBX-29, table 0936: what the order form asked comes back with the results, as a question or as information of the orderer's. */
+const isAnswer = ({ obx }: ObxGroup): boolean => /^(?:QST|SCI)$/.test(obx.field(29).text ?? '');
 
 function addResult(
   mapping: Mapping,
@@ -85,7 +100,8 @@ export function addSpecimens(
   outer: SpecimenGroup[],
 ): (string | undefined)[] {
   const { group, subject, key } = order;
-  const place = { patient: subject.patient, orderKey: key, obr: detail(group, 'OBR'), known };
+  const obr = detail(group, 'OBR');
+  const place = { patient: subject.patient, orderKey: key, obr, participants: group.participants, known };
   const groups = group.specimens.length > 0 ? group.specimens : outer;
   if (groups.length === 0) return [addSpecimenSource(mapping, place, group.group)];
   return groups.map((specimen) => {

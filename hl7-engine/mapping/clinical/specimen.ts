@@ -13,12 +13,15 @@ import type { SpecimenGroup } from './groups.ts';
 import { latestMerge } from './merging.ts';
 import { noteTexts } from './notes.ts';
 import { rememberPart } from './order-numbers.ts';
+import { participants } from './participants.ts';
 
 export interface SpecimenPlace {
   patient: string;
   /** Identifies the order that a specimen without a number belongs to. */
   orderKey: string;
   obr: Segment | undefined;
+  /** PRT of the order. */
+  participants: readonly Segment[];
   /** References of the message's specimens by their numbers; each that is added is put in. */
   known: Map<string, string>;
 }
@@ -37,6 +40,7 @@ export function addSpecimen(mapping: Mapping, group: SpecimenGroup, place: Speci
     parent: parent(mapping, spm, place),
     note: [...(own ?? []), ...notes],
     container: containers(mapping, mapped.container as JsonObject[] | undefined, group),
+    collection: collectionBy(mapping, mapped.collection, place),
   });
   const pair = spm.field(2).repetition(1);
   for (const part of [pair.component(1), pair.component(2)]) {
@@ -51,14 +55,25 @@ export function addSpecimenSource(mapping: Mapping, place: SpecimenPlace, group:
   if (obr === undefined || obr.field(15).isEmpty) return undefined;
   const mapped = runTable(obrSpecimen, { mapping, segment: obr, group });
   if (mapped?.type === undefined) return undefined;
-  const collector = practitionerReference(mapping, obr.field(10).repetition(1));
-  const collection = mapped.collection as JsonObject | undefined;
   return create(mapping, place, {
     ...mapped,
     resourceType: 'Specimen',
     subject: { reference: place.patient },
-    collection: collector === undefined ? collection : { ...collection, collector },
+    collection: collectionBy(mapping, mapped.collection, place),
   });
+}
+
+/** With who took it: OBR-10, else PRT-4 SC. */
+function collectionBy(
+  mapping: Mapping,
+  collection: unknown,
+  { obr, participants: all }: SpecimenPlace,
+): JsonObject | undefined {
+  const person = obr && practitionerReference(mapping, obr.field(10).repetition(1));
+  const collector = person ?? participants(mapping, all, 'SC')[0];
+  return collector === undefined
+    ? (collection as JsonObject | undefined)
+    : { ...(collection as JsonObject | undefined), collector };
 }
 
 function create(mapping: Mapping, place: SpecimenPlace, resource: Resource): string {

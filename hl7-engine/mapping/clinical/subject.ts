@@ -1,11 +1,12 @@
 // Whom a message of orders, results, documents or medication is about: its Patient and Encounter
 import type { Segment } from '../../message/message.ts';
 import { Refusal } from '../../message/refusal.ts';
-import { addAllergies } from '../administration/clinical.ts';
+import { addAllergies, addLivingWill } from '../administration/clinical.ts';
 import { addAccount, addCoverages } from '../administration/insurance.ts';
-import { guarantors } from '../administration/related.ts';
+import { addRelatedPersons, guarantors } from '../administration/related.ts';
+import { afterPatient, afterVisit, isPrimaryCare } from '../administration/roles.ts';
 import type { Mapping } from '../context.ts';
-import { findOrCreateEncounter } from '../encounter.ts';
+import { type EncounterSegments, findOrCreateEncounter } from '../encounter.ts';
 import { patientIdentity } from '../identity.ts';
 import { findOrCreatePatient, type MappedPatient, upsertPatient } from '../patient.ts';
 import type { Group } from '../structure/group.ts';
@@ -25,12 +26,16 @@ export function subjectOf(mapping: Mapping, group: Group, demographics: 'left' |
     pid: pid.segment,
     pd1: holder.get('PD1'),
     nk1: holder.all('NK1').concat(holder.children.flatMap((child) => child.all('NK1'))),
+    others: afterPatient(holder),
   };
+  warnOfNoPlace(mapping, holder);
   const patient = demographics === 'left' ? findOrCreatePatient(mapping, segments) : upsertPatient(mapping, segments);
+  if (demographics === 'changed') {
+    addLivingWill(mapping, holder, patient);
+    addRelatedPersons(mapping, holder, patient);
+  }
   const visit = within(group, 'PV1');
-  const encounter =
-    visit &&
-    findOrCreateEncounter(mapping, { pid: pid.segment, pv1: visit.segment, pv2: visit.holder.get('PV2') }, patient);
+  const encounter = visit && findOrCreateEncounter(mapping, visitSegments(pid.segment, visit), patient);
   if (visit !== undefined && encounter === undefined) {
     mapping.warnings.add('PV1: no visit number (PV1-19) or account number to know the encounter by');
   }
@@ -38,6 +43,23 @@ export function subjectOf(mapping: Mapping, group: Group, demographics: 'left' |
   if (allergies.length > 0) addAllergies(mapping, holder, patient, allergies);
   addPayers(mapping, holder, patient);
   return { patient: patient.reference, patientKey: patient.key, encounter };
+}
+
+const visitSegments = (pid: Segment, { segment: pv1, holder }: Found): EncounterSegments => ({
+  pid,
+  pv1,
+  pv2: holder.get('PV2'),
+  others: afterVisit(holder),
+});
+
+/** Notes about the patient have no element, and orders and results change no CareTeam. */
+function warnOfNoPlace(mapping: Mapping, holder: Group): void {
+  if (holder.name === 'PATIENT' && holder.get('NTE') !== undefined) {
+    mapping.warnings.add('NTE: a note about the patient has no place');
+  }
+  if (afterPatient(holder).some((segment) => segment.name === 'PRT' && !isPrimaryCare(segment))) {
+    mapping.warnings.add('PRT: of those around the patient only who gives primary care (PRT-4 PP) has a place');
+  }
 }
 
 /** IN1 and GT1: Coverages, and who answers for the account. */
@@ -71,11 +93,13 @@ const hasNumber = (pid: Segment): boolean => [3, 2, 4].some((field) => !pid.fiel
 const numbersOf = (mapping: Mapping, pid: Segment): string[] =>
   patientIdentity(mapping, pid).matching.map(({ system, value }) => `${system}|${value}`);
 
+interface Found {
+  segment: Segment;
+  holder: Group;
+}
+
 /** The first of that name in the group, its first level of groups, or those around it; not that of an earlier result. */
-function within(
-  group: Group,
-  name: string,
-): { segment: NonNullable<ReturnType<Group['get']>>; holder: Group } | undefined {
+function within(group: Group, name: string): Found | undefined {
   const own = group.get(name);
   if (own !== undefined) return { segment: own, holder: group };
   for (const child of group.children) {

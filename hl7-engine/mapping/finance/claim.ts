@@ -1,7 +1,8 @@
 // Charges with an insurance and a provider to a draft Claim: https://hl7.org/fhir/R4/claim.html
 import type { JsonObject } from '#fhir-model';
-import { upsertDerived } from '../administration/upsert.ts';
+import { conceptKey, upsertDerived } from '../administration/upsert.ts';
 import { absent, type Mapping } from '../context.ts';
+import { codeableConcept, repeated } from '../datatypes.ts';
 import { eiIdentifier } from '../identifiers.ts';
 import { soundPeriod } from '../period.ts';
 import { organizationReference, practitionerReference } from '../practitioner.ts';
@@ -19,8 +20,8 @@ const coded = (system: string, code: string): JsonObject => ({
 export interface ClaimParts {
   /** As Account.coverage has it. */
   coverage: JsonObject[];
-  /** Conditions of the message. */
-  conditions: string[];
+  /** References to the Conditions of the message and of each charge. */
+  conditions: ReadonlyMap<Group, string[]>;
   /** AUT-6 of the message. */
   authorized: string[];
 }
@@ -39,6 +40,7 @@ export function addClaim(mapping: Mapping, root: Group, charges: Charge[], bille
     return;
   }
   const procedures = [...new Set(billable.flatMap((one) => one.procedures))];
+  const diagnosed = diagnosesOf(mapping, billable, parts.conditions);
   const first = billable[0]!.ft1;
   const referral = eiIdentifier(mapping, first.field(38), 'referral');
   const resource: JsonObject = {
@@ -52,7 +54,7 @@ export function addClaim(mapping: Mapping, root: Group, charges: Charge[], bille
     provider,
     priority: coded('processpriority', 'normal'),
     referral: referral === undefined ? undefined : { type: 'ServiceRequest', identifier: referral },
-    diagnosis: diagnoses(mapping, root, parts.conditions),
+    diagnosis: diagnoses(mapping, root, diagnosed),
     accident: accident(mapping, root),
     procedure: procedures.map((reference, index) => ({ sequence: index + 1, procedureReference: { reference } })),
     insurance: parts.coverage.map(({ coverage }, index) => ({
@@ -61,7 +63,10 @@ export function addClaim(mapping: Mapping, root: Group, charges: Charge[], bille
       coverage,
       preAuthRef: index === 0 ? preAuthorizations(billable, parts.authorized) : undefined,
     })),
-    item: billable.map((charge, index) => item(mapping, charge, index + 1, billed, procedures)),
+    item: billable.map((charge, index) => ({
+      ...item(mapping, charge, index + 1, billed, procedures),
+      diagnosisSequence: sequencesOf(mapping, charge, diagnosed, parts.conditions.get(charge.group) ?? []),
+    })),
   };
   upsertDerived(mapping, resource, [mapping.facility, billed.patient.key, ...billable.map(({ key }) => key).sort()]);
 }
@@ -88,16 +93,68 @@ function insurerOf({ entries }: Mapping, { coverage }: JsonObject): JsonObject |
 
 const claimType = (root: Group): string => (root.get('PV1')?.field(2).text === 'I' ? 'institutional' : 'professional');
 
+/** A Condition of DG1, or what FT1-19 alone says a charge is for. */
+interface Diagnosed {
+  key: string | undefined;
+  element: JsonObject;
+}
+
+/** Those of the message, then what charges are for beside them. */
+function diagnosesOf(mapping: Mapping, charges: readonly Charge[], conditions: ClaimParts['conditions']): Diagnosed[] {
+  const codes = new Map(mapping.entries.map(({ url, resource }) => [url, resource?.code]));
+  const found = [...new Set([...conditions.values()].flat())].map(
+    (reference): Diagnosed => ({
+      key: conceptKey(codes.get(reference)),
+      element: { diagnosisReference: { reference } },
+    }),
+  );
+  for (const concept of charges.flatMap((charge) => reasonsOf(mapping, charge))) {
+    const key = conceptKey(concept);
+    if (placeOf(found, key) < 0) found.push({ key, element: { diagnosisCodeableConcept: concept } });
+  }
+  return found;
+}
+
+/** DG1 and FT1-19 often differ in the name of the system alone: `I10` and `I10C`. */
+function placeOf(diagnosed: readonly Diagnosed[], key: string | undefined): number {
+  const exact = diagnosed.findIndex((one) => one.key === key);
+  const code = codeIn(key);
+  return exact >= 0 || code === undefined ? exact : diagnosed.findIndex((one) => codeIn(one.key) === code);
+}
+
+const codeIn = (key: string | undefined): string | undefined => /\|([^|]+)$/.exec(key ?? '')?.[1];
+
+/** FT1-19. */
+const reasonsOf = (mapping: Mapping, { ft1 }: Charge): JsonObject[] =>
+  repeated(ft1.field(19), (cwe) => codeableConcept(mapping, cwe));
+
+/** Which diagnoses an item is billed for: those of FT1-19, then those that stand with the charge. */
+function sequencesOf(
+  mapping: Mapping,
+  charge: Charge,
+  diagnosed: readonly Diagnosed[],
+  own: readonly string[],
+): number[] | undefined {
+  const keys = reasonsOf(mapping, charge).map(conceptKey);
+  const named = keys.map((key) => placeOf(diagnosed, key) + 1);
+  const standing = own.map((reference) => diagnosed.findIndex(({ element }) => isOf(element, reference)) + 1);
+  const sequences = [...new Set([...named, ...standing])];
+  return sequences.length === 0 ? undefined : sequences;
+}
+
+const isOf = ({ diagnosisReference: condition }: JsonObject, reference: string): boolean =>
+  (condition as JsonObject | undefined)?.reference === reference;
+
 /** DRG is of the first: the group is found by the principal diagnosis. */
-function diagnoses(mapping: Mapping, root: Group, conditions: readonly string[]): JsonObject[] {
+function diagnoses(mapping: Mapping, root: Group, diagnosed: readonly Diagnosed[]): JsonObject[] {
   const drg = root.get('DRG');
   const grouped = drg && runTable(drgDiagnosis, { segment: drg, group: root, mapping });
-  if (grouped !== undefined && conditions.length === 0) {
+  if (grouped !== undefined && diagnosed.length === 0) {
     mapping.warnings.add('DRG-1: without a diagnosis (DG1) its group has no place');
   }
-  return conditions.map((reference, index) => ({
+  return diagnosed.map(({ element }, index) => ({
     sequence: index + 1,
-    diagnosisReference: { reference },
+    ...element,
     ...(index === 0 ? grouped : {}),
   }));
 }

@@ -12,7 +12,7 @@ import {
 } from '../administration/clinical.ts';
 import { addAccount, addCoverages } from '../administration/insurance.ts';
 import { addMother, addRelatedPersons, guarantors, nextOfKin } from '../administration/related.ts';
-import { addCareTeam } from '../administration/roles.ts';
+import { addCareTeam, afterPatient, afterVisit } from '../administration/roles.ts';
 import { setDiagnoses } from '../administration/visit-diagnoses.ts';
 import { obxGroups } from '../clinical/groups.ts';
 import { addObservation, isDocument } from '../clinical/observation.ts';
@@ -67,8 +67,10 @@ export const adtReactions = messageMap({
     const patient = mapPatient(mapping, root);
     const visit = root.groups('VISIT_GROUP')[0];
     if (visit !== undefined) mapVisit(mapping, visit, required(root.get('PID'), 'PID'), patient);
-    const reactions = root.groups('ADVERSE_REACTION_GROUP').flatMap((group) => group.all('IAM'));
-    addAllergies(mapping, root, patient, [...root.all('IAM'), ...reactions]);
+    addAllergies(mapping, root, patient, root.all('IAM'));
+    for (const group of root.groups('ADVERSE_REACTION_GROUP')) {
+      addAllergies(mapping, group, patient, group.all('IAM'));
+    }
   },
 });
 
@@ -99,23 +101,6 @@ function mapAdmission(mapping: Mapping, root: Group): MappedPatient {
 export function mapPatient(mapping: Mapping, group: Group): MappedPatient {
   const pid = required(group.get('PID'), 'PID');
   return upsertPatient(mapping, { pid, pd1: group.get('PD1'), nk1: nextOfKin(group), others: afterPatient(group) });
-}
-
-/** ROL, PRT and ARV that stand before PV1 are the patient's, those after it the visit's. */
-function afterPatient(group: Group): Segment[] {
-  return around(group, (visitAt, at) => visitAt < 0 || at < visitAt);
-}
-
-function afterVisit(group: Group): Segment[] {
-  return around(group, (visitAt, at) => visitAt >= 0 && at > visitAt);
-}
-
-const roles = new Set(['ROL', 'PRT', 'ARV']);
-
-function around({ segments }: Group, wanted: (visitAt: number, at: number) => boolean): Segment[] {
-  const patientAt = segments.findIndex(({ name }) => name === 'PID');
-  const visitAt = segments.findIndex(({ name }) => name === 'PV1');
-  return segments.filter(({ name }, at) => roles.has(name) && at > patientAt && wanted(visitAt, at));
 }
 
 /** PV1 with all that is the visit's: diagnoses, procedures, observations. Yields the encounter's reference. */

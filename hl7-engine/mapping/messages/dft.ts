@@ -31,10 +31,11 @@ function mapCharges(mapping: Mapping, root: Group): void {
   const { patient, visit, encounter } = billed;
   addOrders(mapping, root, subjectOf(billed));
   addObservations(mapping, root, subjectOf(billed), visit ?? mapping.messageKey);
-  const conditions = [root, ...groups].flatMap((group) =>
-    addDiagnoses(mapping, group, patient, visit, encounter).diagnosis.map(
-      ({ condition }) => condition as { reference: string },
-    ),
+  const conditions = new Map(
+    [root, ...groups].map((group) => {
+      const { diagnosis } = addDiagnoses(mapping, group, patient, visit, encounter);
+      return [group, diagnosis.map(({ condition }) => (condition as { reference: string }).reference)] as const;
+    }),
   );
   const coverage = [root, ...groups].flatMap((group) => addCoverages(mapping, shallow(group), patient));
   const authorized = addAuthorizations(mapping, root, { patient: patient.reference, patientKey: patient.key });
@@ -47,7 +48,7 @@ function mapCharges(mapping: Mapping, root: Group): void {
     .flatMap((group) => addCharge(mapping, group, { ...billed, account }) ?? []);
   addClaim(mapping, root, charges, billed, {
     coverage: distinct(coverage),
-    conditions: [...new Set(conditions.map(({ reference }) => reference))],
+    conditions,
     authorized: authorized.map(({ number }) => number),
   });
 }

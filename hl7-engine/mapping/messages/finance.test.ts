@@ -96,6 +96,7 @@ describe('DFT^P03', () => {
       item: [
         {
           sequence: 1,
+          diagnosisSequence: [1],
           procedureSequence: [1],
           productOrService: { coding: [{ system: 'http://www.ama-assn.org/go/cpt', code: '99213', display: 'Visit' }] },
           modifier: [{ coding: [{ code: '25' }] }],

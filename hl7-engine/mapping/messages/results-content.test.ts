@@ -173,3 +173,38 @@ test('a final result that is replaced by one of another time is told', () => {
     'OBX-14: another time than that of the final result which it replaces; results of one code need an OBX-4 to be told apart',
   ]);
 });
+
+test("answers to the order form are the order's, not results of the report", () => {
+  const obr = 'OBR|1|P1^EHR|F1^LAB|2345-7^Glucose^LN|||20260131080000|||||||||||||||20260131113000||LAB|F';
+  const obx = [
+    'OBX|1|ST|FAST^Fasting^L||yes||||||F||||||||||||||||||QST',
+    'OBX|2|ST|NOTE^Note^L||by phone||||||F||||||||||||||||||SCI',
+    'OBX|3|NM|2345-7^Glucose^LN||5.1|mmol/L|||||F||||||||||||||||||RSLT',
+  ];
+  const mapped = map(...oru.slice(0, 4), obr, ...obx);
+  const [fasting, note, glucose] = entriesOf(mapped, 'Observation').map(({ url }) => ({ reference: url }));
+  assert.deepEqual(onlyResource(mapped, 'ServiceRequest').supportingInfo, [fasting, note]);
+  assert.deepEqual(onlyResource(mapped, 'DiagnosticReport').result, [glucose]);
+  // Without a number of the placer's nobody has ordered it: they stay with the report.
+  const alone = map(...oru.slice(0, 3), obr.replace('P1^EHR', ''), ...obx);
+  assert.equal(entriesOf(alone, 'ServiceRequest').length, 0);
+  assert.equal((onlyResource(alone, 'DiagnosticReport').result as JsonObject[]).length, 3);
+});
+
+test('results of a control are no results of the patient', () => {
+  const obr = (number: string): string => `OBR|1||${number}^LAB|2345-7^Glucose^LN|||20260131080000||||||||||||||||||F`;
+  const obx = (value: string): string => `OBX|1|NM|2345-7^Glucose^LN||${value}|mmol/L|||||F`;
+  const spm = (number: string, role: string): string => `SPM|1|^${number}&LAB||SER^Serum^HL70487|||||||${role}`;
+  const mapped = map(
+    oru[0]!.replace('ORU^R01', 'OUL^R22^OUL_R22'),
+    oru[1]!,
+    ...[spm('S1', 'Q^Control^HL70369'), obr('F1'), obx('15')],
+    ...[spm('S2', 'P'), obr('F2'), obx('5')],
+  );
+  const values = entriesOf(mapped, 'Observation').map(({ resource }) =>
+    Number((resource.valueQuantity as JsonObject).value),
+  );
+  assert.deepEqual(values, [5]);
+  assert.equal(entriesOf(mapped, 'DiagnosticReport').length, 1);
+  assert.deepEqual(mapped.warnings, ["SPM-11: results of a control or calibrator are no patient's; left out"]);
+});

@@ -26,11 +26,11 @@ test('ORU^R01: the resources and how they are found', () => {
       'POST Patient identifier=urn:oid:1.2.3|777',
       'POST Practitioner identifier=urn:id:HOSP|100',
       'POST Encounter identifier=urn:id:HOSP|V55',
-      'PUT ServiceRequest?identifier=urn:id:EHR|P1&code=http://loinc.org|24323-8',
       'PUT Specimen?identifier=urn:id:LAB|S2',
       'POST Organization identifier=urn:oid:2.16.840.1.113883.4.7|45D0000001',
       'PUT Observation/…',
       'PUT Observation/…',
+      'PUT ServiceRequest?identifier=urn:id:EHR|P1&code=http://loinc.org|24323-8',
       'PUT DiagnosticReport?identifier=urn:id:LAB|F1&code=http://loinc.org|24323-8',
     ],
   );

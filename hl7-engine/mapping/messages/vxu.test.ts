@@ -170,3 +170,19 @@ test('OBX that tell which vaccines are due are an ImmunizationRecommendation, an
   assert.deepEqual(others, []);
   assert.deepEqual(criteria((stored!.recommendation as JsonObject[])[0]!)[1], ['30980-7', '2026-07-01']);
 });
+
+test('who is next of kin is a RelatedPerson, and PD1-7 an observation, as in an ADT', () => {
+  const mapped = mapLines(
+    ...head,
+    'PD1|||||||DNR^Do not resuscitate^HL70315',
+    'NK1|1|TEST^MOTHER|MTH^Mother^HL70063|1 St^^Town|^PRN^PH^^^555^1234',
+    'NK1|2|Acme Inc|EMR^Employer^HL70063',
+    orc,
+    rxa(),
+  );
+  const { name, patient } = onlyResource(mapped, 'RelatedPerson');
+  assert.deepEqual(name, [{ family: 'TEST', given: ['MOTHER'] }]);
+  assert.deepEqual(patient, { reference: onlyEntry(mapped, 'Patient').fullUrl });
+  const will = onlyResource(mapped, 'Observation').valueCodeableConcept as { coding: JsonObject[] };
+  assert.equal(will.coding[0]!.code, 'DNR');
+});

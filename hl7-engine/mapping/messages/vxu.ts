@@ -12,7 +12,7 @@ export const vxu = messageMap({
   structures: ['VXU_V04'],
   events: ['V04'],
   defaultEvent: 'V04',
-  reads: 'PID PD1 NK1 PV1 PV2 GT1 IN1 IN2 IN3 ORC RXA RXR OBX NTE'.split(' '),
+  reads: 'PID PD1 NK1 PV1 PV2 GT1 IN1 IN2 IN3 ORC RXA RXR OBX NTE PRT'.split(' '),
   run: mapVaccinations,
 });
 

@@ -33,7 +33,7 @@ export const segmentMapsElsewhere: Readonly<Record<string, string>> = {
   'PID[Provenance-Patient]': 'PID[Provenance]',
   'PRT[CareTeam]': 'PRT[CareTeam.participant] and PRT[Encounter.participant]',
   'PRT[Device]': 'clinical/device.ts',
-  'PRT[Observation-Location]': 'PRT-9: the place of the observation has no element in R4',
+  'PRT[Observation-Location]': 'PRT-9: Observation.extension event-location, clinical/observation.ts',
   'PRT[Patient-GeneralPractitioner-Practitioner]': 'PRT-4 PP: Patient.generalPractitioner, administration/roles.ts',
   'PRT[Patient-GeneralPractitioner-PractitionerRole]': 'PRT-4 PP: Patient.generalPractitioner, administration/roles.ts',
   'PRT[PractitionerRole]': 'Practitioner; the role stands beside in the element that names both',

@@ -1,6 +1,7 @@
 // AL1 and IAM: https://hl7.org/fhir/uv/v2mappings/ (AL1[AllergyIntolerance], IAM[AllergyIntolerance]); HL7 v2.9 chapter 3.4.6 and 3.4.7
 import type { JsonObject } from '#fhir-model';
 import { codeableConcept, displayName, humanName } from '../datatypes.ts';
+import type { PartMap } from '../table/context.ts';
 import { segmentTable } from '../table/table.ts';
 
 const alternate = 'extension[http://hl7.org/fhir/StructureDefinition/alternate-codes].valueCodeableConcept';
@@ -29,12 +30,33 @@ ${shared}
 `,
 );
 
+/** Words, as the standard and the guide have it; a code where one is sent with its words or its system. */
+const reaction: PartMap = (part, { mapping }) =>
+  part.repetitions().flatMap((one): JsonObject[] => {
+    const isCoded = !one.component(2).isEmpty || !one.component(3).isEmpty;
+    const found = isCoded ? codeableConcept(mapping, one) : one.text === undefined ? undefined : { text: one.text };
+    return found === undefined ? [] : [found];
+  });
+
+/** Of ADT^A60, after IAM: each a reaction of its own. */
+export const iarReaction = segmentTable(
+  'IAR',
+  'AllergyIntolerance.reaction',
+  `
+1  | manifestation[] | custom reaction
+2  | severity       | code ${severity}
+3  | -              | sensitivity to a causative agent: type and category of the allergy say it
+4  | note[].text    | ST
+`,
+  { custom: { reaction } },
+);
+
 export const iamAllergy = segmentTable(
   'IAM',
   'AllergyIntolerance',
   `
 1  | -              | a number within the message
-5  | reaction[0].manifestation[] | CWE
+5  | reaction[0].manifestation[] | custom reaction
 ${shared}
 6  | @action        | D: entered in error; A, U and X: as it is sent
 7  | identifier[]   | EI allergy
@@ -57,6 +79,7 @@ ${shared}
 `,
   {
     custom: {
+      reaction,
       person: (part, { mapping }) => {
         const display = displayName(humanName(mapping, part.repetition(1), 'XPN'));
         return display === undefined ? undefined : { display };

@@ -117,6 +117,7 @@ export const ft1ClaimItem = segmentTable(
 11 | net              | custom money
 12 | unitPrice        | custom money
 16 | locationReference | ref Location
+19 | @diagnosisSequence | which of Claim.diagnosis; one that DG1 has not is added there
 25 | productOrService | CWE | 7 empty
 26 | modifier[]       | CWE
 41 | revenue          | CWE

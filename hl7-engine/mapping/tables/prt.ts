@@ -13,8 +13,8 @@ export const prtEncounter = segmentTable(
 6  | -      | provider type: of the practitioner, not of the visit
 7  | -      | organization unit type: as for PRT-6
 8  | -      | organization: of the CareTeam where the participation is the patient's
-9  | -      | place: as for PRT-6
-10 | -      | a device takes no part in a visit
+9  | @place | of an observation: its extension event-location
+10 | @device | of an observation: its Device
 11 | period.start | dateTime
 12 | period.end   | dateTime
 13 | -      | qualitative duration: no element of R4's

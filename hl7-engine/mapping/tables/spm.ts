@@ -20,7 +20,7 @@ export const spmSpecimen = segmentTable(
 8  | collection.bodySite | CWE
 9  | note[].text  | CWE.text
 10 | -            | where it was taken: SPM-8 and the order's location
-11 | -            | patient's specimen or control: only those of a patient are mapped
+11 | @role        | of a control or calibrator the results are left out
 12 | collection.quantity | CQ
 13 | -            | how many specimens stand for one
 14 | note[].text  | CWE.text

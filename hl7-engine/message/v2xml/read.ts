@@ -1,7 +1,9 @@
 // HL7 v2.xml back to vertical bars: XML encoding rules for HL7 v2 messages. Groups may be missing, and components may be
 // named by their place (`PID.3.1`) instead of their type.
 import { SaxesParser, type SaxesTagPlain } from 'saxes';
-import { encoded, fieldNumberMax, joined } from '../build.ts';
+import { isCerebraError } from '#platform';
+import { fieldNumberMax, joined, utf8Name } from '../build.ts';
+import { encodeText, isEncodable } from '../codec.ts';
 import { type Delimiters, escapeText, standardDelimiters } from '../escape.ts';
 import { delimitersOf, type Hl7Message, hasDelimiters, parseMessage, segmentsMax } from '../message.ts';
 import { Refusal } from '../refusal.ts';
@@ -32,17 +34,30 @@ export function isXml(raw: Buffer): boolean {
 }
 
 /**
- * The message, in the character set that its MSH-18 names (UTF-8 without). Throws Refusal AR for what is no such XML: not
- * well-formed, with a DOCTYPE (no entity is ever resolved), too deep, more than 500,000 elements or 10,000 segments.
+ * The message, in the character set that its MSH-18 names (UTF-8 without); where that has not all its characters in UTF-8, which
+ * MSH-18 then says: XML has its own encoding, and senders leave MSH-18 as it was. Throws Refusal AR for what is no such XML: not
+ * well-formed, with a DOCTYPE (no entity is ever resolved), too deep, more than 500,000 elements or 10,000 segments, parts that
+ * MSH-2 has no delimiter for.
  */
 export function fromXml(xml: Buffer): Hl7Message {
   const segments = readSegments(textOf(xml));
   if (segments[0]?.name !== 'MSH') throw refusal('The XML message has no MSH, or not as its first segment');
   const msh = segments[0].fields;
   const delimiters = delimitersIn(literal(msh, 1), literal(msh, 2));
-  const text = segments.map((segment) => `${segmentText(segment, delimiters)}\r`).join('');
+  const text = textIn(segments, delimiters);
   const declared = firstText(msh.find(({ number }) => number === 18));
-  return parseMessage(encoded(text, declared));
+  if (isEncodable(text, declared)) return parseMessage(encodeText(text, declared));
+  const others = msh.filter(({ number }) => number !== 18);
+  segments[0].fields = [...others, { number: 18, name: 'MSH.18', pieces: [utf8Name], children: [] }];
+  return parseMessage(encodeText(textIn(segments, delimiters), utf8Name));
+}
+
+function textIn(segments: readonly SegmentNode[], delimiters: Delimiters): string {
+  try {
+    return segments.map((segment) => `${segmentText(segment, delimiters)}\r`).join('');
+  } catch (error) {
+    throw isCerebraError(error, 'invalid') ? refusal(error.message) : error;
+  }
 }
 
 const refusal = (text: string): Refusal => new Refusal('AR', '100', text);

@@ -156,3 +156,21 @@ test('control characters, half surrogates and switched character sets have a pla
   const half = parseMessage(Buffer.from(`${msh}\rOBX|1|ST|A||\ud800x`, 'utf16le'));
   assert.match(toXml(half, dictionary), /<OBX.5>\ufffdx<\/OBX.5>/);
 });
+
+test('text that the set of MSH-18 has not comes in as UTF-8, and parts without a delimiter are refused', () => {
+  const xml = (encoding: string, name: string): Buffer =>
+    Buffer.from(
+      `<ADT_A01 xmlns="urn:hl7-org:v2xml"><MSH><MSH.1>|</MSH.1><MSH.2>${encoding}</MSH.2><MSH.18>8859/1</MSH.18></MSH>` +
+        `<PID><PID.5><XPN.1><FN.1>${name}</FN.1><FN.2>von</FN.2></XPN.1></PID.5></PID></ADT_A01>`,
+    );
+  const read = (name: string) => {
+    const message = fromXml(xml('^~\\&amp;', name));
+    return [message.charset, message.get('MSH-18'), message.get('PID-5')];
+  };
+  assert.deepEqual(read('Müller'), ['windows-1252', '8859/1', 'Müller']);
+  assert.deepEqual(read('Łuczak'), ['utf-8', 'UNICODE UTF-8', 'Łuczak']);
+  assert.throws(
+    () => fromXml(xml('^', 'Müller')),
+    (error) => error instanceof Refusal && error.acknowledgment === 'AR' && error.condition === '100',
+  );
+});

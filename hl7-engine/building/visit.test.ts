@@ -1,0 +1,74 @@
+// What of a visit stands in PV1 and PV2, and what is told to have no place there.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { type JsonObject, parseJson, type Resource } from '#fhir-model';
+import { buildFrom, wantedMessage } from './build.ts';
+import { createGraph } from './graph.ts';
+import { buildTarget } from './target.ts';
+
+const participant = (code: string, display: string): JsonObject => ({
+  type: [{ coding: [{ system: 'http://terminology.hl7.org/CodeSystem/v3-ParticipationType', code }] }],
+  individual: { display },
+});
+
+async function built(more: JsonObject, version = '2.5.1') {
+  const graph = createGraph();
+  const identifier = [{ system: 'urn:id:HOSP', value: '1' }];
+  graph.add({ resourceType: 'Patient', id: '1', identifier } as unknown as Resource);
+  const visit = { resourceType: 'Encounter', id: 'v', status: 'in-progress', class: { code: 'IMP' } };
+  const focus = graph.add({ ...visit, subject: { reference: 'Patient/1' }, ...more } as unknown as Resource);
+  const target = { ...buildTarget({}), version };
+  return buildFrom({ wanted: wantedMessage('ADT^A01'), focus, graph, target, controlId: '1', nowMs: 0 });
+}
+
+test('a code of another system is no code of the table that a field has', async () => {
+  const sct = (code: string): JsonObject => ({ coding: [{ system: 'http://snomed.info/sct', code }] });
+  const table = (name: string, code: string): JsonObject => ({
+    coding: [{ system: `http://terminology.hl7.org/CodeSystem/v2-${name}`, code }],
+  });
+  // Table 0217 has 3, elective; table 0112 has 20, expired.
+  const foreign = await built({ priority: sct('3'), hospitalization: { dischargeDisposition: sct('20') } });
+  assert.deepEqual([foreign.message.get('PV2-25'), foreign.message.get('PV1-36')], [undefined, undefined]);
+  assert.deepEqual(foreign.warnings, [
+    'PV1-36: a code of SCT has no place in 2.5.1',
+    'PV2-25: a code of SCT has no place in 2.5.1',
+  ]);
+  const known = await built({
+    priority: table('0217', '3'),
+    hospitalization: { dischargeDisposition: { coding: [{ code: 'X9' }] }, admitSource: sct('7') },
+  });
+  assert.deepEqual([known.message.get('PV2-25'), known.message.get('PV1-36')], ['3', 'X9']);
+  // Since 2.7 these fields say whose code it is.
+  const later = await built({ hospitalization: { admitSource: sct('7') } }, '2.7');
+  assert.equal(later.message.part('PV1-14').raw, '7^^SCT');
+});
+
+test('a length keeps its digits', async () => {
+  const { message } = await built(parseJson('{"length":{"value":2.50,"code":"d"}}').exact as JsonObject);
+  assert.equal(message.get('PV2-11'), '2.50');
+});
+
+test('who has no field in PV1 is told', async () => {
+  const both = await built({ participant: [participant('ATND', 'A'), participant('PPRF', 'B')] });
+  assert.deepEqual(both.warnings, ['Encounter.participant of type PPRF has no place in the message']);
+  assert.equal(both.message.part('PV1-7').raw, '^A');
+  const alone = await built({ participant: [participant('PPRF', 'B')], partOf: { reference: 'Encounter/2' } });
+  assert.equal(alone.message.part('PV1-7').raw, '^B');
+  assert.deepEqual(alone.warnings, ['Encounter.partOf has no place in the message']);
+});
+
+test('what a patient is no longer, and whom it is linked to, is told', async () => {
+  const graph = createGraph();
+  const identifier = [{ system: 'urn:id:HOSP', value: '1' }];
+  const link = [{ type: 'replaced-by', other: { reference: 'Patient/2' } }];
+  const patient = { resourceType: 'Patient', id: '1', identifier, active: false, link };
+  const focus = graph.add(patient as unknown as Resource);
+  const target = buildTarget({});
+  const { warnings } = await buildFrom({
+    ...{ wanted: wantedMessage('ADT^A31'), focus, graph, target, controlId: '1', nowMs: 0 },
+  });
+  assert.deepEqual(warnings, [
+    'Patient.active false has no place in the message',
+    'Patient.link has no place in the message',
+  ]);
+});
