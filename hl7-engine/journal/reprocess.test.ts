@@ -159,6 +159,36 @@ test('a run whose process was killed is taken over when its lease has ended, and
   assert.equal((await findRun(db, id))?.status, 'done');
 });
 
+test('a batch that a killed process had begun is gone on with: nothing is processed twice', async (t) => {
+  const db = await testDatabase(t);
+  const killed = Promise.withResolvers<void>();
+  let begun = 0;
+  const first = await rig(db, async () => {
+    begun++;
+    // Of four patients at a time all wait in the end.
+    if (begun > 40) await killed.promise;
+  });
+  await failures(first.journal);
+  await db.query({ text: `update hl7_message set state = 'stored', attempted_by = 'kim' where control_id like 'm%'` });
+  const id = uuidv7(1);
+  await createRun(db, id, { type: 'ORU' }, 'kim', 1_500);
+  await first.reprocessing.resume();
+  await waitFor(() => begun > 40 && first.done.length === 40, 'the first 40');
+  await waitFor(async () => {
+    const rows = await db.query({ text: 'select from hl7_message where finished_at >= to_timestamp(1.5)' });
+    return rows.length === first.done.filter((name) => !name.startsWith('bad')).length;
+  }, 'their effect');
+  await db.query({ text: `update hl7_reprocess_run set leased_until = now() - interval '1 second'` });
+  const second = await rig(db);
+  await second.reprocessing.resume();
+  const run = await ended(db, id, 'done');
+  assert.equal(run.done, BigInt(COUNT));
+  const stored = [...first.done, ...second.done].filter((name) => !name.startsWith('bad'));
+  assert.deepEqual([stored.length, new Set(stored).size], [COUNT - 3, COUNT - 3]);
+  killed.resolve();
+  await Promise.all([first.reprocessing.stop(), second.reprocessing.stop()]);
+});
+
 test('a run is held while the database is away and fails for a fault of ours', async (t) => {
   const db = await testDatabase(t);
   const id = uuidv7(1);

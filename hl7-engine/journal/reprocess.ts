@@ -41,9 +41,12 @@ const COUNT_PAGE = 1_000;
 /** After which a run that another worker holds is looked at again. */
 const HELD_MS = 5_000;
 
+// What the run has processed already is left out: a server that is killed has done a part of its batch, and each message's
+// destinations would get it again.
 const heads = {
-  name: 'hl7_reprocess_heads',
-  text: 'select id, substring(raw for $2) as head from hl7_message where id = any($1)',
+  name: 'hl7_reprocess_left',
+  text: `select id, substring(raw for $2) as head from hl7_message where id = any($1)
+    and not coalesce(state in ('stored', 'acknowledged', 'filtered') and attempted_by = $3 and finished_at >= $4, false)`,
 };
 
 const outcomes = {
@@ -58,8 +61,8 @@ interface Head {
   head: Buffer;
 }
 
-async function headsOf(db: Db, ids: bigint[]): Promise<Head[]> {
-  const rows = await db.query<Head>(heads, [ids, HEAD_BYTES]);
+async function headsOf(db: Db, ids: bigint[], { requested_by, created }: Run): Promise<Head[]> {
+  const rows = await db.query<Head>(heads, [ids, HEAD_BYTES, requested_by, new Date(created)]);
   return rows.sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
@@ -83,7 +86,7 @@ async function nextBatch({ db, reprocess }: ReprocessingOptions, run: Run): Prom
   // Where the index has fallen behind there may be more beyond, though nothing was found so far.
   const last = ids.at(-1) ?? (next !== undefined && next <= run.until ? next : undefined);
   if (last === undefined) return undefined;
-  await inPatientsOrder(await headsOf(db, ids), {
+  await inPatientsOrder(await headsOf(db, ids, run), {
     atATimeMax: AT_A_TIME,
     numbersOf: ({ head }) => patientNumbers(head),
     work: ({ id }) => reprocess(id, run.requested_by ?? undefined),

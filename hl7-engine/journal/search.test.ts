@@ -360,3 +360,23 @@ test('of a text of many words all must be there', async (t) => {
   await createIndexer({ db, log: testLog() }).pass(1);
   assert.deepEqual(await found(db, { text: letters.join(' ') }), ['ALL']);
 });
+
+test('what many further attempts have changed is found before the index knows of it, in both directions', async (t) => {
+  const db = await testDatabase(t);
+  const count = 11_000;
+  await db.query({
+    text: `insert into hl7_message (received_at, sender, control_id, content_hash, control_id_reused, type, raw, state, attempts)
+      select now(), 'S|F', i::text, sha256(i::text::bytea), false, 'ORU^R01', 'MSH|', 'received', 0 from generate_series(1, ${count}) as i`,
+  });
+  await createIndexer({ db, log: testLog() }).pass(1);
+  await db.query({ text: `update hl7_message set state = 'failed' where id in (1, 5999, 6000, 6001, ${count})` });
+  assert.deepEqual(await found(db, { state: 'failed' }), [`${count}`, '6001', '6000', '5999', '1']);
+  assert.deepEqual(await found(db, { state: 'failed' }, { order: 'oldest' }), [
+    '1',
+    '5999',
+    '6000',
+    '6001',
+    `${count}`,
+  ]);
+  assert.deepEqual(await found(db, { state: 'failed' }, { order: 'oldest', limit: 2, beyond: 1n }), ['5999', '6000']);
+});

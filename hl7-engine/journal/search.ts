@@ -55,6 +55,7 @@ export interface Found {
 
 /** Latest messages whose words are looked at without an index. */
 const TAIL_MESSAGES_MAX = 2_000;
+/** Numbers of messages whose outcome the index does not know yet, read at a time. */
 const STALE_MAX = 5_000;
 /** Rows fetched at a time: to be checked against their bytes, or only by their columns. */
 const READ_ROWS = 100;
@@ -146,10 +147,12 @@ const extent = {
   text: 'select indexed_to, (select max(id) from hl7_message) as last from hl7_index_cursor',
 };
 
-const staleNumbers = {
-  name: 'hl7_search_stale',
-  text: `select message from hl7_stale where message > $1 and message < $2 order by message desc limit ${STALE_MAX}`,
-};
+const staleNumbers = (direction: 'asc' | 'desc') => ({
+  name: `hl7_search_stale_${direction}`,
+  text: `select message from hl7_stale where message > $1 and message < $2 order by message ${direction} limit ${STALE_MAX}`,
+});
+const staleDown = staleNumbers('desc');
+const staleUp = staleNumbers('asc');
 
 /** Rows whose bytes have the words and the patient; the index knows hashes only, and the latest not at all. */
 async function checked(db: Queryable, plan: Plan, rows: MessageRow[]): Promise<MessageRow[]> {
@@ -259,12 +262,24 @@ function numbersIn(plan: Plan, walk: Walk, terms: BlockTerm[], stale: readonly b
   return inside.sort((a, b) => (a < b === plan.newest ? 1 : -1));
 }
 
-/** With terms: block by block, from the end where the search begins. */
+/** With terms: as far at a time as it is known what the index has not seen; a run over what has failed must leave none out. */
 async function searchBlocks(db: Queryable, plan: Plan, walk: Walk): Promise<void> {
+  for (;;) {
+    // Before the blocks: what leaves this list meanwhile stands in them.
+    const rows = await db.query<{ message: bigint }>(plan.newest ? staleDown : staleUp, [walk.low, walk.high]);
+    const stale = rows.map(({ message }) => message);
+    const last = stale.length < STALE_MAX ? undefined : stale.at(-1)!;
+    if (last === undefined) return searchPart(db, plan, walk, stale);
+    await searchPart(db, plan, { ...walk, ...(plan.newest ? { low: last - 1n } : { high: last + 1n }) }, stale);
+    if (walk.rows.length >= walk.limit) return;
+    if (plan.newest) walk.high = last;
+    else walk.low = last;
+  }
+}
+
+/** Block by block, from the end where the search begins. */
+async function searchPart(db: Queryable, plan: Plan, walk: Walk, stale: readonly bigint[]): Promise<void> {
   const hashes = [...new Set(plan.groups.flat())];
-  const stale = (await db.query<{ message: bigint }>(staleNumbers, [walk.low, walk.high])).map(
-    ({ message }) => message,
-  );
   const [from, to] = plan.values;
   for (let count = BLOCKS_FIRST; ; count = Math.min(2 * count, BLOCKS_MAX)) {
     const values = [walk.low, walk.high, from, to, hashes, count];

@@ -15,9 +15,11 @@ export function createFileChannel(destination: FileDestination, clock: Clock): C
   return {
     ...{ parcelsMax: batch?.messagesMax ?? 1, waitMs: batch?.waitMs ?? 0, host: undefined },
     async send(parcels): Promise<Attempt> {
-      const content = batch === undefined ? parcels[0]!.body : batchOf(parcels, clock.now());
       try {
-        await writeNew(destination, nameOf(destination, parcels, clock.now()), content);
+        const rest = batch === undefined ? parcels : await beyondWritten(destination, parcels, clock.now());
+        if (rest.length === 0) return { kind: 'delivered', answer: null };
+        const content = batch === undefined ? rest[0]!.body : batchOf(rest);
+        await writeNew(destination, nameOf(destination, rest, clock.now()), content);
         return { kind: 'delivered', answer: null };
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
@@ -42,6 +44,23 @@ function nameOf(destination: FileDestination, parcels: readonly Parcel[], nowMs:
     date: new Date(nowMs).toISOString().slice(0, 10).replaceAll('-', ''),
   };
   return destination.fileName.replaceAll(/\{(\w+)\}/g, (whole, name: string) => fields[name] ?? whole);
+}
+
+/**
+ * The messages without those that a run wrote which did not come to say so: the file of the first one has it and some of those
+ * behind it, as many as its BTS counts, byte for byte. More may have come meanwhile.
+ */
+async function beyondWritten(
+  destination: FileDestination,
+  parcels: readonly Parcel[],
+  nowMs: number,
+): Promise<readonly Parcel[]> {
+  const { folder } = destination;
+  const written = await readFile(path.join(folder, nameOf(destination, parcels, nowMs))).catch(() => undefined);
+  const count = Number(/[\r\n]BTS.([1-9]\d{0,3})\r$/.exec(written?.toString('latin1', written.length - 16) ?? '')?.[1]);
+  if (!(count <= parcels.length) || !batchOf(parcels.slice(0, count)).equals(written!)) return parcels;
+  await syncFolder(folder);
+  return parcels.slice(count);
 }
 
 /** A file that is there with the same bytes is this message's, from a run that did not come to say so. */
@@ -105,12 +124,15 @@ async function syncFolder(folder: string): Promise<void> {
 
 const carriageReturn = Buffer.from('\r');
 
-/** BHS, the messages, BTS with their count; sender and receiver are those of the first message, byte for byte. */
-function batchOf(parcels: readonly Parcel[], nowMs: number): Buffer {
+/**
+ * BHS, the messages, BTS with their count; sender and receiver are those of the first message, byte for byte. Its time is that
+ * of its last message: made once more after a crash it is the same.
+ */
+function batchOf(parcels: readonly Parcel[]): Buffer {
   const first = tryParse(parcels[0]!.body);
   const separator = first?.delimiters.field ?? '|';
   const of = (field: number): string => first?.segments[0]?.field(field).raw ?? '';
-  const time = `${new Date(nowMs).toISOString().slice(0, 19).replaceAll(/[-:T]/g, '')}+0000`;
+  const time = `${new Date(parcels.at(-1)!.queuedMs).toISOString().slice(0, 19).replaceAll(/[-:T]/g, '')}+0000`;
   const head = ['BHS', of(2) || '^~\\&', of(3), of(4), of(5), of(6), time, '', '', '', String(parcels[0]!.id)];
   const pieces: Buffer[] = [Buffer.from(`${head.join(separator)}\r`, 'latin1')];
   for (const { body } of parcels)

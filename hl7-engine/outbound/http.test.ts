@@ -136,3 +136,17 @@ test('a receiver that breaks off each time is not asked for ever', async (t) => 
   assert.equal((await sendTo(channel)).kind, 'unanswered');
   assert.equal(requests, 3, 'the kept connection, then a new one');
 });
+
+test('an acknowledgment in XML whose text is not of the set that it names is one all the same', async (t) => {
+  const xml = (encoding: string, more = ''): string =>
+    `<ACK xmlns="urn:hl7-org:v2xml"><MSH><MSH.1>|</MSH.1><MSH.2>${encoding}</MSH.2><MSH.18>8859/1</MSH.18></MSH>` +
+    `<MSA><MSA.1>AE</MSA.1><MSA.2>A</MSA.2><MSA.3>Łuczak</MSA.3></MSA>${more}</ACK>`;
+  let body = xml('^~\\&amp;');
+  const port = await listening(t, createServer(after((response) => response.end(body))));
+  const channel = channelTo(t, `http://127.0.0.1:${port}/hl7`);
+  const error = 'Refused with AE: Łuczak';
+  assert.deepEqual(await sendTo(channel), { kind: 'refused', error, answer: Buffer.from(body) });
+  // Parts that MSH-2 has no delimiter for: no message at all, so the status decides.
+  body = xml('^', '<ERR><ERR.2><ERL.1><HD.1>a</HD.1><HD.2>b</HD.2></ERL.1></ERR.2></ERR>');
+  assert.deepEqual(await sendTo(channel), { kind: 'delivered', answer: Buffer.from(body) });
+});

@@ -41,7 +41,9 @@ export function createHttpChannel({ destination, egress, clock }: HttpChannelOpt
         else sent = true;
       });
       request.on('response', (response) => {
-        void gather(response).then((received) => resolve(attemptOf(response, received, parcel, clock.now())));
+        gather(response)
+          .then((received) => resolve(attemptOf(response, received, parcel, clock.now())))
+          .catch((error: Error) => resolve(failure(error, true, destination.timeoutMs)));
       });
       request.on('error', (error) => {
         // Who has begun to answer had the message.

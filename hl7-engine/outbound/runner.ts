@@ -50,6 +50,7 @@ export function createRunner(options: RunnerOptions): Runner {
     ...{ more: true, behind: false },
     ...{ depth: depthMin, snapshotMs: Number.NEGATIVE_INFINITY, timer: undefined, stopping: false },
     wake: () => loop.wake(),
+    onFree: () => void pump(work),
   };
   const loop = createLoop({
     work: () => refill(work),
@@ -133,7 +134,7 @@ async function refill(work: Work): Promise<boolean> {
   const range = { fromId: floor.id(), toId: drainTo ?? idMax, limit: work.depth, snapshot };
   const glance = await glanceAt(db, destination.name, range);
   const unknown = glance.rows.filter(({ lane }) => !before.has(lane) && !lanes.has(lane));
-  const picked = unknown.slice(0, idsMax).map(({ id }) => id);
+  const picked = unknown.slice(0, Math.max(idsMax, channel.parcelsMax)).map(({ id }) => id);
   const rows = picked.length === 0 ? [] : await loadQueued(db, picked, bodyBytesMax);
   if (generation !== work.generation) return true;
   if (drainTo === null) floor.saw(glance);
@@ -160,7 +161,6 @@ export function pump(work: Work): false {
   const { channel, destination, gate } = options;
   const connections = connectionsOf(destination);
   clearTimeout(work.timer);
-  const onFree = (): void => void pump(work);
   while (maySend(work)) {
     const nowMs = performance.now();
     const failing = work.failing;
@@ -168,7 +168,7 @@ export function pump(work: Work): false {
     // Outcomes being written hold their lanes; without this limit a slow database would let them grow without bounds.
     if (work.inFlight >= limit || work.active.size >= 4 * connections) break;
     if (!isBatchDue(work, nowMs)) break;
-    if (lanes.ready(nowMs) === 0 || (channel.host !== undefined && !gate.enter(channel.host, onFree))) break;
+    if (lanes.ready(nowMs) === 0 || (channel.host !== undefined && !gate.enter(channel.host, work.onFree))) break;
     start(work, lanes.take(nowMs, channel.parcelsMax)!);
   }
   if (work.stopping) return false;
@@ -177,9 +177,10 @@ export function pump(work: Work): false {
   return false;
 }
 
-function isBatchDue({ lanes, options }: Work, nowMs: number): boolean {
+/** Who drains waits for what is there, not for more. */
+function isBatchDue({ lanes, options, state }: Work, nowMs: number): boolean {
   const { parcelsMax, waitMs } = options.channel;
-  const head = parcelsMax === 1 ? undefined : lanes.head(nowMs);
+  const head = parcelsMax === 1 || state?.drain_to != null ? undefined : lanes.head(nowMs);
   return head === undefined || head.waiting >= parcelsMax || head.queued_at + waitMs <= options.clock.now();
 }
 

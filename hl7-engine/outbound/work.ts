@@ -61,4 +61,6 @@ export interface Work {
   timer: NodeJS.Timeout | undefined;
   stopping: boolean;
   wake(): void;
+  /** Told by the gate. One function: the gate knows by it who waits already. */
+  onFree(): void;
 }

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import {
   appendFile,
   mkdir,
   mkdtemp,
   readdir,
   readFile,
+  readlink,
   realpath,
   rename,
   rm,
@@ -161,6 +164,36 @@ test('a batch that is cut, or counts otherwise, is told', async (t) => {
     '# BTS-1 of batch 2 tells 3 messages, the batch has 1\n# FTS-1 tells 1 batches, the file has 2\n',
   );
   assert.equal(await faults('done/right.hl7.ack'), '');
+});
+
+test('batches without BHS end with their BTS', async (t) => {
+  const { source, drop, folder } = await rig(t);
+  const [a, b, c] = ['A', 'B', 'C'].map(message);
+  await drop('right.hl7', `FHS|^~\\&\r${a}${b}BTS|2\r${c}BTS|1\rFTS|2\r`);
+  await drop('wrong.hl7', `FHS|^~\\&\r${a}BTS|2\r${c}FTS|1\r`);
+  await source.start();
+  await waitFor(() => source.status().filesDone === 1 && source.status().filesRefused === 1, 'both files');
+  const acks = await readFile(path.join(folder, 'error/wrong.hl7.ack'), 'latin1');
+  assert.deepEqual(
+    acks.split(/[\r\n]/).filter((line) => line.startsWith('#')),
+    ['# BTS-1 of batch 1 tells 2 messages, the batch has 1', '# FTS-1 tells 1 batches, the file has 2'],
+  );
+});
+
+test('where acknowledgments cannot be written no file stays open', {
+  skip: !existsSync('/proc/self/fd'),
+}, async (t) => {
+  const { source, drop, folder } = await rig(t);
+  await drop('1.hl7', message('A'));
+  const hash = createHash('sha256').update('1.hl7').digest('hex').slice(0, 16);
+  await mkdir(path.join(folder, `.${hash}.ack`));
+  await source.start();
+  await waitFor(() => source.status().state === 'failing', 'the fault');
+  await source.stop();
+  const links = await Promise.all(
+    (await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')),
+  );
+  assert.equal(links.includes(path.join(folder, '1.hl7')), false);
 });
 
 test('a file in UTF-16: its messages whole, one that is refused or waits makes the file so', async (t) => {

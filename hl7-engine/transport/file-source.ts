@@ -154,7 +154,10 @@ async function readFile(reader: Reader, { name, path: place }: Dropped): Promise
   const ackFile = path.join(config.folder, `.${hash}.ack`);
   // A link that was put in the file's place since it was looked at is not followed.
   const file = await open(place, constants.O_RDONLY | constants.O_NOFOLLOW);
-  const acks = await open(ackFile, 'w');
+  const acks = await open(ackFile, 'w').catch(async (error: unknown) => {
+    await file.close();
+    throw error;
+  });
   try {
     const before = await file.stat();
     const outcome: FileOutcome = { messages: 0, refused: 0, faults: [], ackFile, identity: before };
@@ -228,10 +231,18 @@ interface BatchCount {
 function createBatchCount(): BatchCount {
   let messages = 0;
   let batches = 0;
+  let isWithin = false;
   const open: string[] = [];
   const closing: Record<string, string> = { BTS: 'BHS', FTS: 'FHS' };
+  const begin = (): void => {
+    messages = 0;
+    batches++;
+    isWithin = true;
+  };
   return {
-    message: () => {
+    message() {
+      // Also without BHS, behind the BTS of another.
+      if (!isWithin) begin();
       messages++;
     },
     envelope(line) {
@@ -239,18 +250,19 @@ function createBatchCount(): BatchCount {
       const name = text.slice(0, 3);
       const opening = closing[name];
       if (opening === undefined) {
-        messages = 0;
-        if (name === 'BHS') batches++;
+        isWithin = false;
+        if (name === 'BHS') begin();
         open.push(name);
         return [];
       }
       if (open.at(-1) === opening) open.pop();
+      if (name === 'BTS' && !isWithin) begin();
+      isWithin = false;
       const told = Number(text.split(text[3]!)[1] || Number.NaN);
       if (name === 'BTS' && !Number.isNaN(told) && told !== messages)
-        return [`BTS-1 of batch ${Math.max(1, batches)} tells ${told} messages, the batch has ${messages}`];
-      // Without any BHS all messages of the file are one batch.
-      if (name === 'FTS' && !Number.isNaN(told) && told !== Math.max(1, batches))
-        return [`FTS-1 tells ${told} batches, the file has ${Math.max(1, batches)}`];
+        return [`BTS-1 of batch ${batches} tells ${told} messages, the batch has ${messages}`];
+      if (name === 'FTS' && !Number.isNaN(told) && told !== batches)
+        return [`FTS-1 tells ${told} batches, the file has ${batches}`];
       return [];
     },
     end: () => open.map((name) => `The file ends within ${name}: ${name === 'BHS' ? 'BTS' : 'FTS'} is missing`),

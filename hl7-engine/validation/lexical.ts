@@ -1,7 +1,8 @@
 // What values of primitive types look like: HL7 v2.9 chapter 2A
 export type Lexical = (text: string) => string | undefined;
 
-const number = /^[+-]?(?:\d+\.?\d*|\.\d+)$/;
+// One way to read a run of digits: with two, 40,000 of them before a letter took 5 s.
+const number = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)$/;
 const setId = /^\d{1,10}$/;
 const zone = '(?:[+-]\\d{4})?';
 const dateTime = new RegExp(`^\\d{4}(?:\\d\\d(?:\\d\\d(?:\\d\\d(?:\\d\\d(?:\\d\\d(?:\\.\\d{1,4})?)?)?)?)?)?${zone}$`);

@@ -14,6 +14,8 @@ export interface GroupNode {
   children: (GroupNode | SegmentNode)[][];
   /** Of its first segment; of the group's name while it has none. */
   location: ErrorLocation;
+  /** Which of its place in the group around it, from 1. */
+  instance: number;
 }
 
 export interface SegmentNode {
@@ -22,6 +24,8 @@ export interface SegmentNode {
   /** Undefined where the structure does not have it. */
   place: SegmentPlace | undefined;
   location: ErrorLocation;
+  /** Which of its place in its group, from 1. */
+  instance: number;
   reading: Reading;
 }
 
@@ -42,12 +46,17 @@ export function textOf({ raw, reading }: DataNode): string {
 
 export const isNull = ({ raw }: DataNode): boolean => raw === '""';
 
-/** Whether anything but delimiters stands there. */
+/** Which it is among those beside it, from 1. */
+export const instanceOf = (node: Node): number =>
+  node.kind !== 'data' ? node.instance : node.level === 1 ? (node.location.repetition ?? 1) : 1;
+
+/** Whether nothing but delimiters and white space stands there, which no part of a message is read as a value from. */
 export function isBlank(raw: string, { delimiters }: Reading): boolean {
   if (raw === '') return true;
   const { component, repetition, subcomponent } = delimiters;
   for (const character of raw) {
-    if (character !== component && character !== repetition && character !== subcomponent) return false;
+    if (character === component || character === repetition || character === subcomponent) continue;
+    if (character.trim() !== '') return false;
   }
   return true;
 }

@@ -29,15 +29,15 @@ export function sequence(structure: GroupPlace, segments: readonly Segment[], re
     const count = (counts.get(name) ?? 0) + 1;
     counts.set(name, count);
     const location = { segment: name, sequence: count };
-    const node: SegmentNode = { kind: 'segment', segment, place: undefined, location, reading };
+    const node: SegmentNode = { kind: 'segment', segment, place: undefined, location, instance: 1, reading };
     all.push(node);
     if (!inOrder(stack, node) && !outOfOrder(stack, node, sink)) unknown(node, structure, sink);
   }
   return { root, segments: all };
 }
 
-function groupNode(place: GroupPlace): GroupNode {
-  return { kind: 'group', place, children: place.children.map(() => []), location: { segment: place.name } };
+function groupNode(place: GroupPlace, instance = 1): GroupNode {
+  return { kind: 'group', place, children: place.children.map(() => []), location: { segment: place.name }, instance };
 }
 
 /** The next place that has it: in the innermost open group, else in the one around it, or in a new one of these. */
@@ -69,15 +69,15 @@ const mayRepeat = ({ max }: PlaceModel): boolean => max > 1;
 function put(group: GroupNode, index: number, node: SegmentNode): void {
   const place = group.place.children[index]!;
   if (place.kind === 'segment') node.place = place;
-  group.children[index]!.push(node);
+  node.instance = group.children[index]!.push(node);
   if (group.location.sequence === undefined) group.location = node.location;
 }
 
 /** Opens the group at `index` of the innermost and yields its depth. */
 function openGroup(stack: Open[], index: number): number {
-  const parent = stack.at(-1)!;
-  const node = groupNode(parent.node.place.children[index] as GroupPlace);
-  parent.node.children[index]!.push(node);
+  const parent = stack.at(-1)!.node;
+  const node = groupNode(parent.place.children[index] as GroupPlace, parent.children[index]!.length + 1);
+  parent.children[index]!.push(node);
   return stack.push({ node, position: -1 }) - 1;
 }
 
@@ -199,13 +199,14 @@ function unknown({ segment, location }: SegmentNode, structure: GroupPlace, sink
 }
 
 /** What is missing or too often in a group and those within. */
-export function checkCounts({ place, children, location }: GroupNode, sink: Sink): void {
+export function checkCounts(group: GroupNode, sink: Sink): void {
+  const { place, children, location } = group;
   for (const [index, child] of place.children.entries()) {
     const nodes = children[index]!;
     checkCount(child, nodes, place.name, location, sink);
     for (const node of nodes) if (node.kind === 'group') checkCounts(node, sink);
   }
-  for (const rule of place.rules) rule({ kind: 'group', place, children, location }, sink);
+  for (const rule of place.rules) rule(group, sink);
 }
 
 function checkCount(

@@ -1,6 +1,6 @@
 // Expressions of predicates and conformance statements (NIST's Expressions.xsd), each a function of its context.
 // https://github.com/usnistgov/v2-validation
-import { type Node, textOf } from '../node.ts';
+import { instanceOf, isNull, type Node, textOf } from '../node.ts';
 import { type Path, readSteps, resolve } from './path.ts';
 import { ProfileFault } from './profile-fault.ts';
 import { attribute, type XmlElement } from './read-xml.ts';
@@ -49,19 +49,29 @@ const readers: Readonly<Record<string, Read>> = {
   SimpleValue: (element) => {
     const compare = comparison(element, element.attributes.Type === 'Number');
     const value = attribute(element, 'Value');
-    return overValues(element, (text) => compare(text, value) ?? false);
+    return overValues(element, (text) => compare(text, value));
   },
   PathValue: pathValue,
   ValueSet: valueSet,
-  SetID: (element) => {
-    const path = pathOf(element, 'Path');
-    return { paths: [path], test: (context) => isCounted(resolve(context, path)) };
-  },
+  SetID: setId,
   IZSetID: (element) => {
     const [parent, own] = [pathOf(element, 'Parent'), pathOf(element, 'Element')];
-    const test = (context: Node): boolean => resolve(context, parent).every((one) => isCounted(resolve(one, own)));
+    // Counted anew in each parent, or through all of them.
+    const test = (context: Node): boolean => {
+      const lists = resolve(context, parent).map((one) => resolve(one, own));
+      return lists.every(isCounted) || isCounted(lists.flat());
+    };
     return { paths: [parent], test };
   },
+  isNULL: (element) => {
+    const path = pathOf(element, 'Path');
+    const test = (context: Node): boolean => {
+      const nodes = resolve(context, path);
+      return nodes.length > 0 && nodes.every((node) => node.kind === 'data' && isNull(node));
+    };
+    return { paths: [path], test };
+  },
+  SubContext: subContext,
   NOT: (element, valueSets) => {
     const [one] = partsOf(element, valueSets, 1, 1);
     return { paths: one!.paths, test: (context) => negated(one!.test(context)) };
@@ -141,15 +151,62 @@ function whenAbsent({ attributes, name, line }: XmlElement): Truth {
   throw new ProfileFault(`<${name}> in line ${line}`, 'has another NotPresentBehavior than PASS, FAIL, INCONCLUSIVE');
 }
 
-/** Of all values at Path, or AtLeastOnce. */
-function overValues(element: XmlElement, holds: (value: string) => boolean): Expression {
+/** Of how many it is asked to hold: all, AtLeastOnce, or as many as the two attributes say. */
+function rangeOf(element: XmlElement, min: string, max: string): (held: number, all: number) => boolean {
+  const { [min]: least = '', [max]: most = '*', AtLeastOnce: atLeastOnce } = element.attributes;
+  if (least === '') return isTrue(atLeastOnce) ? (held) => held > 0 : (held, all) => held === all;
+  const [from, to] = [least, most === '*' ? 'Infinity' : most].map(Number);
+  if (!(from! <= to!)) {
+    throw new ProfileFault(`<${element.name}> in line ${element.line}`, `has another ${min} and ${max} than numbers`);
+  }
+  return (held) => held >= from! && held <= to!;
+}
+
+/** Of all values at Path, or of as many as are asked for. */
+function overValues(element: XmlElement, holds: (value: string) => Truth): Expression {
   const path = pathOf(element, 'Path');
   const absent = whenAbsent(element);
-  const isOneEnough = isTrue(element.attributes.AtLeastOnce);
+  const isEnough = rangeOf(element, 'Min', 'Max');
   const test = (context: Node): Truth => {
     const texts = textsAt(context, path);
     if (texts.length === 0) return absent;
-    return isOneEnough ? texts.some(holds) : texts.every(holds);
+    return counted(texts.map(holds), isEnough);
+  };
+  return { paths: [path], test };
+}
+
+/** What can't be told of one can't be told of all. */
+function counted(truths: readonly Truth[], isEnough: (held: number, all: number) => boolean): Truth {
+  return truths.includes(undefined) ? undefined : isEnough(truths.filter(Boolean).length, truths.length);
+}
+
+/** An expression within what stands at Path, each being its context. */
+function subContext(element: XmlElement, valueSets: ValueSets): Expression {
+  const path = pathOf(element, 'Path');
+  const absent = whenAbsent(element);
+  const isEnough = rangeOf(element, 'MinOccurrence', 'MaxOccurrence');
+  const [within] = partsOf(element, valueSets, 1, 1);
+  const test = (context: Node): Truth => {
+    const nodes = resolve(context, path);
+    if (nodes.length === 0) return absent;
+    return counted(
+      nodes.map((node) => within!.test(node)),
+      isEnough,
+    );
+  };
+  return { paths: [path], test };
+}
+
+/** The value is the number of its context among those beside it; of `[*]` the values are 1, 2, 3 … */
+function setId(element: XmlElement): Expression {
+  const path = pathOf(element, 'Path');
+  const isList = path.some(({ instance }) => instance === undefined);
+  const test = (context: Node): Truth => {
+    const nodes = resolve(context, path);
+    if (isList) return isCounted(nodes);
+    const [node, ...others] = nodes;
+    if (node?.kind !== 'data' || others.length > 0) return undefined;
+    return textOf(node) === String(instanceOf(context));
   };
   return { paths: [path], test };
 }
@@ -164,7 +221,7 @@ const listOf = (element: XmlElement): string[] =>
     .split(',')
     .map((text) => text.trim());
 
-const isNumber = (text: string): boolean => /^\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*$/.test(text);
+const isNumber = (text: string): boolean => /^\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)\s*$/.test(text);
 
 const operators: Readonly<Record<string, (order: number) => boolean>> = {
   EQ: (order) => order === 0,
@@ -189,19 +246,31 @@ function comparison(element: XmlElement, isNumeric: boolean): (one: string, othe
   };
 }
 
-/** Both empty are equal; one alone is different. */
+/** How many of a path's values it is to hold for: All, AtLeastOne, or a number. */
+function modeOf(element: XmlElement, name: string): (truths: readonly boolean[]) => boolean {
+  const mode = element.attributes[name] || 'All';
+  if (mode === 'All') return (truths) => truths.every(Boolean);
+  if (mode === 'AtLeastOne') return (truths) => truths.some(Boolean);
+  if (!/^\d{1,9}$/.test(mode)) {
+    throw new ProfileFault(
+      `<${element.name}> in line ${element.line}`,
+      `has another ${name} than All, AtLeastOne, a number`,
+    );
+  }
+  return (truths) => truths.filter(Boolean).length === Number(mode);
+}
+
+/** Each value of Path1 with each of Path2. One that stands alone is as none of the operators has it. */
 function pathValue(element: XmlElement): Expression {
   const [first, second] = [pathOf(element, 'Path1'), pathOf(element, 'Path2')];
   const compare = comparison(element, false);
-  const operator = element.attributes.Operator;
+  const absent = whenAbsent(element);
+  const [ofFirst, ofSecond] = [modeOf(element, 'Path1Mode'), modeOf(element, 'Path2Mode')];
   const test = (context: Node): Truth => {
     const [ones, others] = [textsAt(context, first), textsAt(context, second)];
-    if (ones.length > 1 || others.length > 1) return undefined;
-    const [one] = ones;
-    const [other] = others;
-    if (one !== undefined && other !== undefined) return compare(one, other);
-    const isSame = one === other;
-    return operator === 'EQ' ? isSame : operator === 'NE' ? !isSame : isSame ? undefined : false;
+    if (ones.length === 0 && others.length === 0) return absent;
+    if (ones.length + others.length === 1) return false;
+    return ofFirst(ones.map((one) => ofSecond(others.map((other) => compare(one, other) === true))));
   };
   return { paths: [first, second], test };
 }
@@ -209,13 +278,21 @@ function pathValue(element: XmlElement): Expression {
 function valueSet(element: XmlElement, valueSets: ValueSets): Expression {
   const path = pathOf(element, 'Path');
   const set = valueSets.find(attribute(element, 'ValueSetID'));
-  const location = element.attributes.BindingLocation;
-  const within =
-    location === undefined || location === '' ? [] : [{ position: Number.parseInt(location, 10), instance: 1 }];
+  const absent = whenAbsent(element);
+  const places = (element.attributes.BindingLocation ?? '')
+    .split(':')
+    .flatMap((text) => Number.parseInt(text, 10) || []);
   const test = (context: Node): Truth => {
     if (set === undefined) return undefined;
-    const texts = textsAt(context, [...path, ...within]);
-    return texts.length === 0 ? true : texts.every((text) => isListed(set, text, undefined));
+    const nodes = resolve(context, path);
+    if (nodes.length === 0) return absent;
+    return nodes.every((node) => {
+      const texts =
+        places.length === 0
+          ? textsAt(node, [])
+          : places.flatMap((place) => textsAt(node, [{ position: place, instance: 1 }]));
+      return texts.length === 0 || texts.some((text) => isListed(set, text, undefined));
+    });
   };
   return { paths: [path], test };
 }

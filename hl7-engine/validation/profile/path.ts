@@ -1,7 +1,16 @@
 // Paths of conformance statements: `3[1].2[*].1[1]`, position and occurrence within the context that a statement belongs to.
 import type { ErrorLocation } from '../../message/refusal.ts';
 import type { GroupPlace, PlaceModel } from '../model.ts';
-import { type GroupNode, isBlank, type Node, partLocation, partOf, repetitionsOf, tokensOf } from '../node.ts';
+import {
+  type GroupNode,
+  instanceOf,
+  isBlank,
+  type Node,
+  partLocation,
+  partOf,
+  repetitionsOf,
+  tokensOf,
+} from '../node.ts';
 import { ProfileFault } from './profile-fault.ts';
 
 export interface Step {
@@ -42,7 +51,8 @@ function childrenAt(node: Node, { position, instance }: Step): Node[] {
     node.kind === 'group'
       ? (node.children[position - 1] ?? [])
       : repetitionsOf(node, position).filter(({ raw, level, reading }) => level === 3 || !isBlank(raw, reading));
-  return instance === undefined ? all : all.slice(instance - 1, instance);
+  // Of `A~~B` the third is B.
+  return instance === undefined ? all : all.filter((one) => instanceOf(one) === instance);
 }
 
 /** Where the path leads to, whether something stands there or not; as far as there is something to stand in. */

@@ -136,6 +136,20 @@ describe('value sets', () => {
     assert.deepEqual(ofSets(pid('1||A1||1~G'), bindings('5[*]', simple, ['open'])), []);
   });
 
+  it('may have forms of codes in place of codes', () => {
+    const library = `<ValueSetLibrary><ValueSetDefinitions><ValueSetDefinition BindingIdentifier="HL70396" Name="t">
+      <ValueElement Value="LN" DisplayName="l"/><ValueElement Value="99zzz" DisplayName="z"/><ValueElement Value="HL7nnnn" DisplayName="n"/>
+      <ValueElement Value="year" DisplayName="y" CodePattern="20[0-9]{2}"/><ValueElement Value="2020" DisplayName="no" Usage="E"/>
+      </ValueSetDefinition></ValueSetDefinitions></ValueSetLibrary>`;
+    const ofTable = (codes: string): string[] =>
+      ofSets(pid(`1||A1||${codes}`), library, bindings('5[*]', simple, ['HL70396']));
+    assert.deepEqual(ofTable('LN~99LAB~HL70001'), []);
+    assert.deepEqual(ofTable('LN~2026'), []);
+    for (const code of ['99zzzz', 'HL7nnnn', 'year', '2020']) {
+      assert.deepEqual(ofTable(`LN~${code}`), [`error 103 PID[1]-5[2]: "${code}" is not in value set HL70396`], code);
+    }
+  });
+
   it('ask for the code system where they say where it stands', () => {
     const document = bindings('12[1]', complex, ['race']);
     assert.deepEqual(ofSets(pid('1||A1|||||||||1^^CDC'), document), []);

@@ -1,7 +1,7 @@
 // Predicates and conformance statements: a message for which each kind of expression holds, and one for which it fails.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { by, check, constraintsXml, pid, predicate, statement, usual } from './testing.ts';
+import { by, check, constraintsXml, pid, predicate, statement, usual, valueSetsXml } from './testing.ts';
 
 describe('predicates', () => {
   const presence = '<Presence Path="10[1]"/>';
@@ -52,7 +52,7 @@ describe('predicates', () => {
 
 describe('conformance statements', () => {
   const ofPid = (assertion: string, fields: string, rest = ''): string[] =>
-    check(pid(fields), constraintsXml('', by('Segment', 'PID_T', statement(assertion, rest))));
+    check(pid(fields), constraintsXml('', by('Segment', 'PID_T', statement(assertion, rest))), valueSetsXml);
   const fails = (place: string): string[] => [`error 199 ${place}: S: It holds.`];
   const [six, nine] = ['PID[1]-6', 'PID[1]-9'];
   const text = (value: string, rest = ''): string => `<PlainText Path="6[1]" Text="${value}" ${rest}/>`;
@@ -90,7 +90,35 @@ describe('conformance statements', () => {
     ['<SimpleValue Path="11[1]" Operator="GE" Value="10" Type="Number"/>', '1||A1||||||||11', ''],
     ['<PathValue Path1="6[1]" Operator="EQ" Path2="9[1]"/>', '1||A1|||ab|||ab', ''],
     ['<PathValue Path1="6[1]" Operator="LT" Path2="9[1]"/>', '1||A1|||20|||3', `${six}[1]`],
-    ['<PathValue Path1="6[1]" Operator="NE" Path2="9[1]"/>', '1||A1', six],
+    // One that stands alone can't be compared, and fails whatever the operator; what happens to none is for NotPresentBehavior.
+    ['<PathValue Path1="6[1]" Operator="NE" Path2="9[1]"/>', '1||A1|||ab', `${six}[1]`],
+    ['<PathValue Path1="6[1]" Operator="NE" Path2="9[1]"/>', '1||A1', ''],
+    ['<PathValue Path1="6[1]" Operator="EQ" Path2="9[1]" NotPresentBehavior="FAIL"/>', '1||A1', six],
+    ['<PathValue Path1="5[*]" Operator="EQ" Path2="9[1]"/>', '1||A1||a~b||||b', 'PID[1]-5[1]'],
+    ['<PathValue Path1="5[*]" Operator="EQ" Path2="9[1]" Path1Mode="AtLeastOne"/>', '1||A1||a~b||||b', ''],
+    ['<PathValue Path1="9[1]" Operator="EQ" Path2="5[*]" Path2Mode="1"/>', '1||A1||a~b||||b', ''],
+    ['<PathValue Path1="9[1]" Operator="EQ" Path2="5[*]" Path2Mode="2"/>', '1||A1||a~b||||b', `${nine}[1]`],
+    ['<PlainText Path="5[3]" Text="b"/>', '1||A1||a~~c', 'PID[1]-5[3]'],
+    ['<PlainText Path="5[2]" Text="b" NotPresentBehavior="FAIL"/>', '1||A1||a~~b', 'PID[1]-5[2]'],
+    ['<PlainText Path="5[*]" Text="b" Min="2" Max="2"/>', '1||A1||a~b~b', ''],
+    ['<PlainText Path="5[*]" Text="b" Min="0" Max="1"/>', '1||A1||a~b~b', 'PID[1]-5[1]'],
+    ['<PlainText Path="5[*]" Text="b" Min="1" Max="*"/>', '1||A1||a~b~b', ''],
+    ['<Presence Path="6[1]"/>', '1||A1||| ', six],
+    ['<SimpleValue Path="6[1]" Operator="GE" Value="10" Type="Number"/>', '1||A1|||ab', ''],
+    ['<isNULL Path="9[1]"/>', '1||A1||||||""', ''],
+    ['<isNULL Path="9[1]"/>', '1||A1||||||x', `${nine}[1]`],
+    ['<isNULL Path="9[1]"/>', '1||A1', nine],
+    ['<SubContext Path="3[*]"><Presence Path="2[1]"/></SubContext>', '1||A1^7~A2', 'PID[1]-3[1]'],
+    ['<SubContext Path="3[*]" AtLeastOnce="true"><Presence Path="2[1]"/></SubContext>', '1||A1^7~A2', ''],
+    [
+      '<SubContext Path="3[*]" MinOccurrence="1" MaxOccurrence="1"><Presence Path="2[1]"/></SubContext>',
+      '1||A1^7~A2^8',
+      'PID[1]-3[1]',
+    ],
+    ['<SubContext Path="9[*]" NotPresentBehavior="FAIL"><Presence Path="1[1]"/></SubContext>', '1||A1', nine],
+    ['<ValueSet Path="12[1]" ValueSetID="race" BindingLocation="1:4"/>', '1||A1|||||||||x^^^1', ''],
+    ['<ValueSet Path="12[1]" ValueSetID="race" BindingLocation="1"/>', '1||A1|||||||||x^^^1', 'PID[1]-12[1]'],
+    ['<ValueSet Path="12[1]" ValueSetID="race" NotPresentBehavior="FAIL"/>', '1||A1', 'PID[1]-12'],
     ['<ValueSet Path="9[1]" ValueSetID="unknown" BindingStrength="R" BindingLocation="1"/>', '1||A1||||||x', ''],
     [`<NOT>${yes}</NOT>`, '1||A1', 'PID[1]-3[1]'],
     [`<AND>${yes}${no}</AND>`, '1||A1', 'PID[1]-3[1]'],
@@ -124,7 +152,17 @@ describe('conformance statements', () => {
     assert.deepEqual(check(lines(1, 3), counted), fails('OBX[1]-1[1]'));
     const within = constraintsXml('', by('Message', 'm', statement('<IZSetID Parent="3[*]" Element="2[*].1[1]"/>')));
     assert.deepEqual(check([...lines(1, 2), 'OBR|2', 'OBX|1|NM|K||1'], within), []);
-    assert.deepEqual(check([...lines(1, 2), 'OBR|2', 'OBX|3|NM|K||1'], within), fails('OBR[1]'));
+    assert.deepEqual(check([...lines(1, 2), 'OBR|2', 'OBX|3|NM|K||1'], within), []);
+    assert.deepEqual(check([...lines(1, 2), 'OBR|2', 'OBX|4|NM|K||1'], within), fails('OBR[1]'));
+  });
+
+  it('of a segment or group count it among those beside it', () => {
+    const lines = ['PID|1||A1', 'OBR|1', 'OBX|1|NM|K||1', 'OBX|2|NM|K||1', 'OBR|2', 'OBX|1|NM|K||1', 'OBX|3|NM|K||1'];
+    const ofSegment = constraintsXml('', by('Segment', 'OBX_T', statement('<SetID Path="1[1]"/>')));
+    assert.deepEqual(check(lines, ofSegment), fails('OBX[4]-1[1]'));
+    const ofGroup = constraintsXml('', by('Group', 'g2', statement('<SetID Path="1[1].1[1]"/>')));
+    assert.deepEqual(check(lines, ofGroup), []);
+    assert.deepEqual(check(['PID|1||A1', 'OBR|1', 'OBR|1'], ofGroup), fails('OBR[2]-1[1]'));
   });
 
   it('are read from the older form too', () => {
@@ -135,5 +173,7 @@ describe('conformance statements', () => {
   it('take time linear in the text', () => {
     const evil = ofPid('<Format Path="9[1]" Regex="(a|a)*(a|a)*(a+)+b"/>', `1||A1||||||${'a'.repeat(50_000)}`);
     assert.deepEqual(evil, fails(`${nine}[1]`));
+    const digits = `${'1'.repeat(1_000_000)}x`;
+    assert.deepEqual(ofPid('<NumberList Path="9[1]" CSV="1"/>', `1||A1||||||${digits}`), fails(`${nine}[1]`));
   });
 });

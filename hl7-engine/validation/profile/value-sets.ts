@@ -5,6 +5,7 @@ import { type DataNode, isNull, type Node, textOf } from '../node.ts';
 import { type Path, readSteps, resolve } from './path.ts';
 import { ProfileFault } from './profile-fault.ts';
 import { attribute, childOf, childrenOf, type XmlElement } from './read-xml.ts';
+import { type Matches, wholeMatch } from './regex.ts';
 
 export interface ValueSet {
   id: string;
@@ -12,8 +13,17 @@ export interface ValueSet {
   codes: ReadonlyMap<string, ReadonlySet<string>>;
   /** Codes that must not be used. */
   excluded: ReadonlySet<string>;
+  /** Codes of a form: `99zzz`, a coding system of the sender's own. */
+  forms: readonly CodeForm[];
   /** Other codes are possible. */
   isOpen: boolean;
+}
+
+interface CodeForm {
+  matches: Matches;
+  /** The name of its code system, '' without. */
+  system: string;
+  isExcluded: boolean;
 }
 
 export interface ValueSets {
@@ -30,7 +40,7 @@ export function readValueSets(libraries: readonly XmlElement[]): ValueSets {
     for (const definitions of childrenOf(library, 'ValueSetDefinitions')) {
       for (const definition of childrenOf(definitions, 'ValueSetDefinition')) {
         const set = readValueSet(definition);
-        sets.set(set.id, set.codes.size === 0 && set.excluded.size === 0 ? undefined : set);
+        sets.set(set.id, isEmpty(set) ? undefined : set);
       }
     }
     for (const { text } of childrenOf(childOf(library, 'NoValidation'), 'BindingIdentifier')) sets.set(text, undefined);
@@ -43,24 +53,35 @@ export function readValueSets(libraries: readonly XmlElement[]): ValueSets {
   return { missing, find };
 }
 
+const isEmpty = ({ codes, excluded, forms }: ValueSet): boolean =>
+  codes.size === 0 && excluded.size === 0 && forms.length === 0;
+
+/** Table 0396 has two codes that are no codes but forms of some. */
+const formsOf0396: Readonly<Record<string, string>> = { HL7nnnn: 'HL7[0-9]{4}', '99zzz': '99[a-zA-Z0-9]{3}' };
+
 function readValueSet(definition: XmlElement): ValueSet {
+  const id = attribute(definition, 'BindingIdentifier');
   const codes = new Map<string, Set<string>>();
   const excluded = new Set<string>();
+  const forms: CodeForm[] = [];
   for (const element of childrenOf(definition, 'ValueElement')) {
     const code = attribute(element, 'Value');
-    const { Usage: usage, CodeSystem: system } = element.attributes;
-    if (usage === 'E') excluded.add(code);
-    else codes.set(code, (codes.get(code) ?? new Set<string>()).add(system ?? ''));
+    const { Usage: usage, CodeSystem: system = '', CodePattern: pattern } = element.attributes;
+    const isExcluded = usage === 'E';
+    const form = pattern || (id.includes('0396') && Object.hasOwn(formsOf0396, code) ? formsOf0396[code] : undefined);
+    if (form !== undefined) forms.push({ matches: wholeMatch(form), system, isExcluded });
+    else if (isExcluded) excluded.add(code);
+    else codes.set(code, (codes.get(code) ?? new Set<string>()).add(system));
   }
-  const isOpen = definition.attributes.Extensibility === 'Open';
-  return { id: attribute(definition, 'BindingIdentifier'), codes, excluded, isOpen };
+  return { id, codes, excluded, forms, isOpen: definition.attributes.Extensibility === 'Open' };
 }
 
 /** `system`: undefined where nobody asks for it. */
 export function isListed(set: ValueSet, code: string, system: string | undefined): boolean {
-  if (set.excluded.has(code)) return false;
-  const systems = set.codes.get(code);
-  if (systems === undefined) return set.isOpen;
+  const forms = set.forms.filter(({ matches }) => matches(code));
+  if (set.excluded.has(code) || forms.some(({ isExcluded }) => isExcluded)) return false;
+  const systems = new Set([...(set.codes.get(code) ?? []), ...forms.map((form) => form.system)]);
+  if (systems.size === 0) return set.isOpen;
   return system === undefined || systems.has(system) || systems.has('') || set.isOpen;
 }
 
