@@ -34,6 +34,7 @@ import {
 } from '#subscriptions';
 import { egressAllowOf, everything, scoresOf, validationOf } from './fhir.ts';
 import { defineMaintenance, scheduleMaintenance } from './maintenance.ts';
+import { takeUpRestored } from './restored.ts';
 import { startPackages } from './start-packages.ts';
 
 export interface ServerOptions {
@@ -57,12 +58,25 @@ export interface Base {
   jobs: Jobs;
 }
 
+/** Of each process for jobs (platform/queue.ts). */
+const QUEUE_CONNECTIONS = 4;
+/** For `load` beside the server, and a look by hand. */
+const OTHER_CONNECTIONS = 12;
+const EMBEDDED_CONNECTIONS_MIN = 60;
+
+/** What the embedded PostgreSQL has to allow, so that POOL_MAX is never more than it takes. POOL_MAX is that of one process here. */
+export const embeddedConnections = ({ POOL_MAX, WORKERS }: Pick<Config, 'POOL_MAX' | 'WORKERS'>): number => {
+  const processes = WORKERS > 1 ? WORKERS + 1 : 1;
+  return Math.max(EMBEDDED_CONNECTIONS_MIN, processes * (POOL_MAX + QUEUE_CONNECTIONS) + OTHER_CONNECTIONS);
+};
+
 async function openDatabase(options: ServerOptions, lifecycle: Lifecycle): Promise<Connection | { url: string }> {
   const { config, log } = options;
   if (options.connection) return options.connection;
   if (config.DATABASE_URL) return { url: config.DATABASE_URL };
   const { onLost = (err) => log.fatal({ err }, 'the database is lost') } = options;
-  const postgres = await startEmbeddedPostgres({ dataDir: config.DATA_DIR, log, onLost });
+  const settings = { max_connections: String(embeddedConnections(config)) };
+  const postgres = await startEmbeddedPostgres({ dataDir: config.DATA_DIR, log, onLost, settings });
   lifecycle.onStop('postgresql', postgres.stop);
   return postgres.connection;
 }
@@ -72,6 +86,7 @@ async function migrateApart({ config, log }: ServerOptions, connection: Connecti
   const db = connectDb({ ...connection, poolMax: 1, acquireTimeoutMs: config.ACQUIRE_TIMEOUT_MS, log });
   try {
     await migrate(db, path.join(import.meta.dirname, '../migrations'), log);
+    await takeUpRestored(db, log);
   } finally {
     await db.close();
   }
@@ -197,7 +212,7 @@ async function startSubscriptions(
       idleMs: config.WEBSOCKET_IDLE_TIMEOUT_MS,
     },
   });
-  await subscriptions.start();
+  await startWhole(subscriptions);
   lifecycle.onStop('subscriptions', () => subscriptions.stop());
   return subscriptions;
 }
@@ -230,8 +245,18 @@ function createHl7(base: Base, fhir: FhirServer, baseUrl: string): Hl7Engine {
   });
 }
 
+/** A start that fails half-way, for a port that is taken, leaves parts that have begun: they are stopped before what they stand on. */
+export async function startWhole<T>(part: { start(): Promise<T>; stop(): Promise<void> }): Promise<T> {
+  try {
+    return await part.start();
+  } catch (error) {
+    await part.stop().catch(() => undefined);
+    throw error;
+  }
+}
+
 async function startHl7({ lifecycle }: Base, hl7: Hl7Engine) {
-  const { port, ports } = await hl7.start();
+  const { port, ports } = await startWhole(hl7);
   lifecycle.onStop('hl7', () => hl7.stop());
   return { hl7, port, ports };
 }
@@ -241,6 +266,7 @@ async function startMqtt(base: Base, fhir: FhirServer) {
   const mqtt = createMqttConnector({
     ...{ db, log, metrics, scope: everything, clock: systemClock },
     reader: fhir.reader,
+    feed: fhir.feed,
     writer: fhir.writer,
     mqttUrl: config.MQTT_URL,
     clientId: config.MQTT_CLIENT_ID,
@@ -252,7 +278,7 @@ async function startMqtt(base: Base, fhir: FhirServer) {
     batchReadingsMax: config.MQTT_BATCH_MAX,
     connectionsMax: config.MQTT_CONNECTIONS_MAX,
   });
-  const address = await mqtt.start();
+  const address = await startWhole(mqtt);
   lifecycle.onStop('mqtt', () => mqtt.stop());
   return { mqtt, address };
 }

@@ -1,6 +1,7 @@
 // What may stand in the query string of the dead letters' endpoints: described for OpenAPI, and read.
 import { type AdminParameter, CerebraError } from '#platform';
 import { type FaultReason, faultReasons } from './fault.ts';
+import type { Whose } from './ingest.ts';
 
 const pageMax = 500;
 const idMax = 2n ** 62n;
@@ -18,6 +19,13 @@ export const limitParameter = parameter('limit', 'At most so many; default 50', 
   ...{ type: 'integer', minimum: 1, maximum: pageMax },
 });
 
+const whose: readonly Whose[] = ['then', 'now'];
+export const patientParameter = parameter(
+  'patient',
+  'Whose readings are from when another patient had the device: of who had it then, or has it now; else they stay aside',
+  { type: 'string', enum: [...whose] },
+);
+
 const refused = (name: string, text: string): CerebraError =>
   new CerebraError('invalid-parameter', `${name.slice(0, 64)} ${text}`, { expression: [name.slice(0, 64)] });
 
@@ -28,6 +36,13 @@ export function filterOf(query: URLSearchParams): { afterId: bigint; reason?: Fa
   const reason = faultReasons.find((one) => one === text);
   if (reason === undefined) throw refused('reason', `must be one of ${faultReasons.join(', ')}`);
   return { afterId, reason };
+}
+
+export function whoseOf(query: URLSearchParams): Whose | undefined {
+  const text = query.get('patient');
+  const found = whose.find((one) => one === text);
+  if (text !== null && found === undefined) throw refused('patient', `must be one of ${whose.join(', ')}`);
+  return found;
 }
 
 export const limitOf = (query: URLSearchParams): number => Number(positive(query, 'limit', 50n, BigInt(pageMax)));

@@ -1,8 +1,16 @@
 // What an operator sees of the dead letters, and can do about them.
 import { type AdminResponse, type AdminRoute, CerebraError, withKnownQuery } from '#platform';
-import { afterParameter, filterOf, limitOf, limitParameter, reasonParameter } from './admin-query.ts';
+import {
+  afterParameter,
+  filterOf,
+  limitOf,
+  limitParameter,
+  patientParameter,
+  reasonParameter,
+  whoseOf,
+} from './admin-query.ts';
 import type { DeadLetter, DeadLetters } from './dead-letters.ts';
-import type { Ingest } from './ingest.ts';
+import type { Ingest, Whose } from './ingest.ts';
 
 const retriedMax = 1000;
 const retriedAtOnce = 20;
@@ -31,15 +39,17 @@ export function deadLetterRoutes(deadLetters: DeadLetters, ingest: Ingest): Admi
       method: 'POST',
       path: '/admin/mqtt/dead-letters/:id/retry',
       summary: 'Takes the message in again; when nothing is wrong any more it leaves the table',
-      async handle({ params }) {
-        return { status: 200, body: await retry(deadLetters, ingest, await find(deadLetters, params.id)) };
+      parameters: [patientParameter],
+      async handle({ params, query }) {
+        const whose = whoseOf(query);
+        return { status: 200, body: await retry(deadLetters, ingest, await find(deadLetters, params.id), whose) };
       },
     },
     {
       method: 'POST',
       path: '/admin/mqtt/dead-letters/retry',
       summary: 'Retries up to 1,000 by id: ?reason=, ?after= (go on with `next` of the answer)',
-      parameters: [reasonParameter, afterParameter],
+      parameters: [reasonParameter, afterParameter, patientParameter],
       handle: ({ query }) => retryAll(deadLetters, ingest, query),
     },
   ];
@@ -84,8 +94,8 @@ async function find(deadLetters: DeadLetters, id: string | undefined): Promise<D
   return letter;
 }
 
-async function retry(deadLetters: DeadLetters, ingest: Ingest, letter: DeadLetter) {
-  const result = await ingest.accept(letter.topic, letter.payload);
+async function retry(deadLetters: DeadLetters, ingest: Ingest, letter: DeadLetter, whose: Whose | undefined) {
+  const result = await ingest.accept(letter.topic, letter.payload, whose);
   // When it failed again, `accept` has put it aside again: the same row, by its fingerprint.
   if (result.faults.length === 0) await deadLetters.remove(letter.id);
   return { id: String(letter.id), resolved: result.faults.length === 0, ...result };
@@ -93,12 +103,13 @@ async function retry(deadLetters: DeadLetters, ingest: Ingest, letter: DeadLette
 
 async function retryAll(deadLetters: DeadLetters, ingest: Ingest, query: URLSearchParams): Promise<AdminResponse> {
   const filter = filterOf(query);
+  const whose = whoseOf(query);
   let retried = 0;
   let resolved = 0;
   let last: DeadLetter[] = [];
   do {
     last = await deadLetters.list({ ...filter, limit: retriedAtOnce });
-    const results = await Promise.all(last.map((letter) => retry(deadLetters, ingest, letter)));
+    const results = await Promise.all(last.map((letter) => retry(deadLetters, ingest, letter, whose)));
     retried += results.length;
     resolved += results.filter((result) => result.resolved).length;
     filter.afterId = last.at(-1)?.id ?? filter.afterId;

@@ -64,7 +64,12 @@ test('a condition that is spelt wrong is refused: neither all letters are listed
     ['GET', deadLettersPath, 'reason=unknown', /^reason must be one of invalid-topic, .*, rejected$/],
     ['GET', deadLettersPath, 'raeson=rejected', /^raeson is no parameter here; there are reason, after, limit$/],
     ['GET', deadLettersPath, 'limit=1&limit=2', /^limit is given twice$/],
-    ['POST', `${deadLettersPath}/retry`, 'raeson=rejected', /^raeson is no parameter here; there are reason, after$/],
+    [
+      'POST',
+      `${deadLettersPath}/retry`,
+      'raeson=rejected',
+      /^raeson is no parameter here; there are reason, after, patient$/,
+    ],
     ['POST', `${deadLettersPath}/retry`, 'reason=', /^reason must be one of /],
   ];
   for (const [method, path, query, message] of refusals) {

@@ -14,6 +14,9 @@ export interface KnownDevice {
   id: string;
   /** Device.patient. */
   patient: JsonObject;
+  /** Of the Device, and since when it is that, milliseconds since 1970 UTC. */
+  version: number;
+  updatedMs: number;
 }
 
 export interface Devices {
@@ -88,7 +91,7 @@ async function byIdentifier(key: DeviceKey, reader: ResourceReader, scope: Acces
   }
 }
 
-function patientOf({ id, body }: StoredVersion): KnownDevice | Fault {
+function patientOf({ id, version, updatedMs, body }: StoredVersion): KnownDevice | Fault {
   const { status, patient } = JSON.parse(body) as { status?: unknown; patient?: JsonObject };
   if (status === 'inactive' || status === 'entered-in-error') {
     return { reason: 'inactive-device', diagnostics: `The status of Device/${id} is ${quote(status)}` };
@@ -100,7 +103,7 @@ function patientOf({ id, body }: StoredVersion): KnownDevice | Fault {
     const diagnostics = `Device/${id} has the patient ${quote(patient.reference)}, which is no reference to one Patient`;
     return { reason: 'device-without-patient', diagnostics };
   }
-  return { id, patient };
+  return { id, patient, version, updatedMs };
 }
 
 /** Of others (`Patient?identifier=…`, `#contained`, `urn:uuid:…`) the Observation would have a subject that nobody finds it by. */

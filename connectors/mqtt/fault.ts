@@ -10,6 +10,7 @@ export const faultReasons = [
   'ambiguous-device',
   'inactive-device',
   'device-without-patient',
+  'device-moved',
   'invalid-reading',
   'unknown-metric',
   'invalid-time',

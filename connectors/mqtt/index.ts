@@ -1,6 +1,6 @@
 // Device readings over MQTT become Observations. Topics, shapes, metrics and reasons: docs/devices.md.
 import { isIP } from 'node:net';
-import type { AccessScope, ResourceReader, ResourceWriter } from '#fhir-model';
+import type { AccessScope, ChangeFeed, ResourceReader, ResourceWriter } from '#fhir-model';
 import { CerebraError, type Clock, type Db, type Log, type Metrics } from '#platform';
 import type { Connector } from '../contract.ts';
 import { deadLetterRoutes } from './admin.ts';
@@ -11,6 +11,7 @@ import { createDevices } from './devices.ts';
 import { type Credentials, createEmbeddedBroker } from './embedded-broker.ts';
 import { createExternalBroker } from './external-broker.ts';
 import { createGate } from './gate.ts';
+import { createHolders } from './holders.ts';
 import { createIngest } from './ingest.ts';
 import { mqttMetrics } from './metrics.ts';
 
@@ -20,6 +21,8 @@ export interface MqttConnectorOptions extends Partial<MqttLimits> {
   db: Db;
   reader: ResourceReader;
   writer: ResourceWriter;
+  /** Tells who had a device before; without it every reading is of who has it now. */
+  feed?: Pick<ChangeFeed, 'bodies'> | undefined;
   scope: AccessScope;
   log: Log;
   metrics: Metrics;
@@ -87,7 +90,10 @@ export function createMqttConnector(options: MqttConnectorOptions): Connector {
   const gate = createGate(limits.pendingBytesMax);
   const devices = createDevices(options);
   const batcher = createBatcher({ ...options, ...limits, availability, metrics });
-  const ingest = createIngest({ devices, batcher, deadLetters, availability, gate, clock, log, metrics, limits });
+  const holders = createHolders(options);
+  const ingest = createIngest({
+    ...{ devices, holders, batcher, deadLetters, availability, gate, clock, log, metrics, limits },
+  });
   const accept = (topic: string, payload: Buffer) => ingest.accept(topic, payload);
   const broker =
     mqttUrl === undefined

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { connect as connectSocket, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
-import type { JsonObject, Resource, ResourceReader, ResourceWriter, StoredVersion } from '#fhir-model';
+import type { ChangeFeed, JsonObject, Resource, ResourceReader, ResourceWriter, StoredVersion } from '#fhir-model';
 import { CerebraError, type Clock, connectDb, createMetrics, type Db, type Metrics } from '#platform';
 import { emptyConnection, testLog } from '#platform/testing';
 import { type Connector, createMqttConnector, type MqttConnectorOptions } from './index.ts';
@@ -12,7 +12,9 @@ import { type Connector, createMqttConnector, type MqttConnectorOptions } from '
 export interface MemoryStore {
   reader: ResourceReader;
   writer: ResourceWriter;
-  put(resource: Resource & { id: string }): void;
+  feed: Pick<ChangeFeed, 'bodies'>;
+  /** `updatedMs`: when it was written; without it long ago. */
+  put(resource: Resource & { id: string }, updatedMs?: number): void;
   all(type: string): Resource[];
   /** Sizes of the batches that were committed. */
   batches: number[];
@@ -25,15 +27,21 @@ export interface MemoryStore {
 /** Reads by id, searches by `_id` and `identifier`: what the connector uses. */
 function memoryStore(): MemoryStore {
   const versions = new Map<string, StoredVersion>();
-  const put = (resource: Resource & { id: string }): void => {
+  const texts = new Map<string, string>();
+  const put = (resource: Resource & { id: string }, updatedMs = 0): void => {
     const key = `${resource.resourceType}/${resource.id}`;
     const version = (versions.get(key)?.version ?? 0) + 1;
-    const body = JSON.stringify(resource);
-    versions.set(key, { type: resource.resourceType, id: resource.id, version, updatedMs: 0, body, deleted: false });
+    const lastUpdated = new Date(updatedMs).toISOString();
+    const body = JSON.stringify(updatedMs > 0 ? { ...resource, meta: { lastUpdated } } : resource);
+    texts.set(`${key}/${version}`, body);
+    versions.set(key, { type: resource.resourceType, id: resource.id, version, updatedMs, body, deleted: false });
   };
   const ofType = (type: string) => [...versions.values()].filter((version) => version.type === type);
   const store: MemoryStore = {
     put,
+    feed: {
+      bodies: async (_db, keys) => keys.map(({ type, id, version }) => texts.get(`${type}/${id}/${version}`) ?? ''),
+    },
     all: (type) => ofType(type).map(({ body }) => JSON.parse(body) as Resource),
     batches: [],
     beforeWrite: () => undefined,
@@ -117,6 +125,7 @@ export async function setUp(t: TestContext, options: Partial<MqttConnectorOption
   const connector = createMqttConnector({
     reader,
     writer,
+    feed: store.feed,
     scope,
     log,
     metrics,

@@ -2,7 +2,7 @@
 // nothing of what stands in them; its id derives from what it tells of, so that telling it again changes nothing.
 import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
 import { uuidv5 } from '#platform';
-import { oneLine } from '../escalation/notice.ts';
+import { oneLine } from '../one-line.ts';
 import { type Alert, tagSystem } from './seams.ts';
 import { canHaveFlag } from './state/resources.ts';
 

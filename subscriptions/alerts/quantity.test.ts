@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { inUnit, type Substance } from './quantity.ts';
+import { inUnit, measuredOf, type Substance } from './quantity.ts';
 
 const convert = (value: number, unit: string, wanted: string, substance?: Substance): string | undefined =>
   inUnit({ value, unit, comparator: '', text: '', ...(substance ? { substance } : {}) }, wanted)?.toPrecision(6);
@@ -28,5 +28,44 @@ test('mass, amount of substance and equivalents, where the substance is known', 
   ];
   for (const [value, unit, wanted, substance, result] of expected) {
     assert.equal(convert(value, unit, wanted, substance), result, `${value} ${unit} in ${wanted}`);
+  }
+});
+
+test('units as laboratories and monitors write them, also where UCUM reads something else in them', () => {
+  const thousands = [
+    'K/uL',
+    'k/µL',
+    'x10E3/uL',
+    '10^3/mcL',
+    'X10(3)/UL',
+    '10*3/mm3',
+    'Thousand/uL',
+    'thou/mm3',
+    'K/cmm',
+  ];
+  const millions = ['G/L', 'Gpt/l', '/nL', '10*9/L', '10^9/L', 'x10^9/L', '10E9/L', '10*6/mL'];
+  const expected: [string[], string, number][] = [
+    [[...thousands, ...millions], '10*9/L', 20],
+    [['G/L', 'gm/L'], 'g/L', 20],
+    [['gm/dL', 'G/DL'], 'g/L', 200],
+    [['C', '°C', '℃', 'ºC', 'degC', 'CEL'], 'Cel', 20],
+    [['F', '°F', '℉', 'ºF', 'degF'], '[degF]', 20],
+    [['S', 'SEC'], 's', 20],
+    [['TORR', 'MM[HG]'], 'mm[Hg]', 20],
+    [['mcmol/L', 'UMOL/L'], 'umol/L', 20],
+  ];
+  const system = 'http://unitsofmeasure.org';
+  for (const [units, wanted, value] of expected) {
+    for (const quantity of units.flatMap((unit) => [{ unit }, { code: unit }, { unit: 'x', system, code: unit }])) {
+      const found = inUnit(measuredOf({ value: 20, ...quantity })!, wanted);
+      assert.equal(found?.toPrecision(6), value.toPrecision(6), `${JSON.stringify(quantity)} in ${wanted}`);
+    }
+  }
+  for (const [unit, wanted] of [
+    ['G/L', 'mmol/L'],
+    ['C', 'mm[Hg]'],
+    ['K/uL', 'Cel'],
+  ] as const) {
+    assert.equal(inUnit(measuredOf({ value: 20, unit })!, wanted), undefined, unit);
   }
 });

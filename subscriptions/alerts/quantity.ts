@@ -42,30 +42,56 @@ const written: Readonly<Record<string, string>> = {
   'g/dl': 'g/dL',
   'g/l': 'g/L',
   'ng/ml': 'ng/mL',
-  'k/ul': '10*3/uL',
-  'x10e3/ul': '10*3/uL',
-  '10^3/ul': '10*3/uL',
-  '10*3/ul': '10*3/uL',
-  '10^9/l': '10*9/L',
-  'x10^9/l': '10*9/L',
-  '10*9/l': '10*9/L',
-  '/nl': '10*9/L',
   mmhg: 'mm[Hg]',
+  'mm[hg]': 'mm[Hg]',
   'mm hg': 'mm[Hg]',
   kpa: 'kPa',
   '°c': 'Cel',
   c: 'Cel',
+  cel: 'Cel',
+  ºc: 'Cel',
+  '℃': 'Cel',
+  degc: 'Cel',
   '°f': '[degF]',
+  f: '[degF]',
+  ºf: '[degF]',
+  '℉': '[degF]',
+  degf: '[degF]',
   bpm: '/min',
   'beats/min': '/min',
   'breaths/min': '/min',
   '1/min': '/min',
   ph: '[pH]',
+  'gm/dl': 'g/dL',
+  'gm/l': 'g/L',
+  'mcg/l': 'ug/L',
+  'mcg/dl': 'ug/dL',
+  'mcg/ml': 'ug/mL',
+  'mcmol/l': 'umol/L',
+  torr: 'mm[Hg]',
+  s: 's',
   sec: 's',
   seconds: 's',
   'mosm/kg': 'mosm/kg',
   percent: '%',
 };
+
+/** Of counts of cells: giga and tera in a litre. */
+const counts: Readonly<Record<string, string>> = {
+  ...{ 'g/l': '10*9/L', 'gpt/l': '10*9/L', '/nl': '10*9/L', 't/l': '10*12/L', 'tpt/l': '10*12/L', '/pl': '10*12/L' },
+};
+const volumes: Readonly<Record<string, string>> = {
+  ...{ ul: 'uL', mcl: 'uL', mm3: 'uL', 'mm^3': 'uL', cmm: 'uL', cumm: 'uL', ml: 'mL', l: 'L' },
+};
+
+/** `K/uL`, `x10E3/uL`, `10^9/L`, `X10(3)/MCL`, `Thousand/uL`: a power of ten in a volume. */
+function countIn(lower: string): string | undefined {
+  const [, thousand, power, volume] =
+    /^(?:(k|thousand|thou|tsd\.?)|x?10(?:\*{1,2}|\^|e|\()(\d{1,2})\)?)\/([a-z0-9^]+)$/.exec(lower.replace(/\s/g, '')) ??
+    [];
+  const of = volumes[volume ?? ''];
+  return of === undefined ? counts[lower] : `10*${thousand === undefined ? power : 3}/${of}`;
+}
 
 const unitCharactersMax = 60;
 
@@ -95,16 +121,37 @@ function unitOf({ system, code, unit }: JsonObject): string {
   if (typeof text !== 'string') return '';
   const trimmed = text.trim().replace(/[µμ]/g, 'u');
   if (ucumUnit(trimmed)) return trimmed;
-  return written[trimmed.toLowerCase()] ?? '';
+  const lower = trimmed.toLowerCase();
+  return written[lower] ?? countIn(lower) ?? '';
 }
+
+/**
+ * What else may be meant by it: systems that know capitals only write `G/L` and `C`, which UCUM reads as gauss in a litre and as coulomb. Which
+ * it is the wanted unit tells.
+ */
+const alsoMeant = (unit: string): string[] => {
+  const lower = unit.toLowerCase();
+  return [written[lower], countIn(lower)].filter((one) => one !== undefined && one !== unit) as string[];
+};
 
 /**
  * The value in another unit; undefined where they are not comparable. Mass and amount of substance are where the substance's
  * molar mass is known, equivalents and amount of substance where its valence is.
  */
-export function inUnit({ value, unit, substance = {} }: Measured, wanted: string): number | undefined {
+export function inUnit(measured: Measured, wanted: string): number | undefined {
+  const { value, unit } = measured;
   if (unit === wanted) return value;
   if (unit === '') return undefined;
+  const found = valueIn(measured, wanted);
+  if (found !== undefined) return found;
+  for (const other of alsoMeant(unit)) {
+    const meant = valueIn({ ...measured, unit: other }, wanted);
+    if (meant !== undefined) return meant;
+  }
+  return undefined;
+}
+
+function valueIn({ value, unit, substance = {} }: Measured, wanted: string): number | undefined {
   const direct = converted(value, unit, wanted);
   if (direct !== undefined) return direct;
   const [from, perMole] = inMoles(unit, substance);

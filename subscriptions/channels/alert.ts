@@ -45,6 +45,13 @@ const changesAtOnce = 200;
  * change; where that is slow, all of a batch would take longer than the lease, another would begin it anew, and none would end.
  */
 const shareOfLease = 1 / 4;
+/**
+ * Texts of the changes that are judged at once, with what they replaced, about. Documents may have megabytes each, and 200 of them,
+ * parsed, would be more than a server has. They are read in growing parts, so that small ones cost two statements more at most.
+ */
+const charactersMax = 8 * 1024 * 1024;
+const firstPart = 16;
+const growth = 4;
 // 5 attempts keep the other alerts waiting for 15 s at the default backoff of 1 s.
 const attemptsMax = 5;
 
@@ -89,7 +96,7 @@ async function judge(options: AlertChannelOptions, claim: Claim, deliveries: rea
   const ready = await options.rules.ready(claim.endpoint);
   // Its text was removed together with its history: there is nothing to judge by.
   if (!ready) return deliveries.length;
-  const all = await happeningsOf(options, deliveries);
+  const { told: all, read } = await happeningsOf(options, deliveries);
   const memory = await memoryOf(
     options,
     ready,
@@ -105,7 +112,7 @@ async function judge(options: AlertChannelOptions, claim: Claim, deliveries: rea
     if (performance.now() > untilMs) break;
   }
   await options.alerts.apply(ready.rule.id, ready.rule, found, { memory: memory.takeChanges() });
-  return judged === all.length ? deliveries.length : deliveries.indexOf(all[judged]!.delivery);
+  return judged === all.length ? read : deliveries.indexOf(all[judged]!.delivery);
 }
 
 async function memoryOf({ db }: AlertChannelOptions, { rule }: ReadyRule, happenings: readonly Happening[]) {
@@ -123,47 +130,69 @@ interface Told {
   happening: Happening;
 }
 
-/** With the resources as they were; without those that an operator repeats although a newer version has been judged. */
-async function happeningsOf({ db, feed }: AlertChannelOptions, deliveries: readonly Delivery[]): Promise<Told[]> {
-  const bodyOf = await bodies(
-    feed,
-    db,
-    deliveries.flatMap((one) => [
-      one,
-      { ...one, version: one.version - 1 },
-      ...(one.again ? [{ ...one, version: one.version + 1 }] : []),
-    ]),
-  );
-  return deliveries.flatMap((one): Told[] => {
-    const { type, id, version, op } = one;
-    if (one.again && bodyOf(type, id, version + 1)) return [];
-    const resource = op === 'delete' ? undefined : bodyOf(type, id, version);
-    const previous = bodyOf(type, id, version - 1);
-    // Its history was removed meanwhile.
-    if (op !== 'delete' && !resource) return [];
-    const happening: Happening = {
-      ...{ type, id, version, op, xid: one.change_xid, seq: one.change_seq, updatedMs: one.changed_at },
-      ...(resource ? { resource } : {}),
-      ...(previous ? { previous } : {}),
-    };
-    return [{ delivery: one, happening }];
-  });
+/** The next ones, as many as are not too large together. */
+async function happeningsOf(
+  { db, feed }: AlertChannelOptions,
+  deliveries: readonly Delivery[],
+): Promise<{ told: Told[]; read: number }> {
+  const told: Told[] = [];
+  let read = 0;
+  let characters = 0;
+  for (let part = firstPart; read < deliveries.length && characters < charactersMax; part *= growth) {
+    const fit = read === 0 ? part : Math.ceil((charactersMax - characters) / Math.max(1, characters / read));
+    const some = deliveries.slice(read, read + Math.min(part, fit));
+    const texts = await bodies(feed, db, some.flatMap(versionsOf));
+    told.push(...some.flatMap((one) => toldOf(one, texts.of)));
+    characters += texts.characters;
+    read += some.length;
+  }
+  return { told, read };
 }
 
-async function bodies(feed: ChangeFeed, db: Db, versions: readonly VersionKey[]) {
+const versionsOf = (one: Delivery): VersionKey[] => [
+  one,
+  { ...one, version: one.version - 1 },
+  ...(one.again ? [{ ...one, version: one.version + 1 }] : []),
+];
+
+/** With the resources as they were; nothing where an operator repeats one although a newer version has been judged. */
+function toldOf(one: Delivery, bodyOf: Texts['of']): Told[] {
+  const { type, id, version, op } = one;
+  if (one.again && bodyOf(type, id, version + 1)) return [];
+  const resource = op === 'delete' ? undefined : bodyOf(type, id, version);
+  const previous = bodyOf(type, id, version - 1);
+  // Its history was removed meanwhile.
+  if (op !== 'delete' && !resource) return [];
+  const happening: Happening = {
+    ...{ type, id, version, op, xid: one.change_xid, seq: one.change_seq, updatedMs: one.changed_at },
+    ...(resource ? { resource } : {}),
+    ...(previous ? { previous } : {}),
+  };
+  return [{ delivery: one, happening }];
+}
+
+interface Texts {
+  of(type: string, id: string, version: number): Resource | undefined;
+  characters: number;
+}
+
+async function bodies(feed: ChangeFeed, db: Db, versions: readonly VersionKey[]): Promise<Texts> {
   const wanted = versions.filter(({ version }) => version > 0).map(({ type, id, version }) => ({ type, id, version }));
   const texts = wanted.length === 0 ? [] : await feed.bodies(db, wanted);
   const found = new Map(wanted.map(({ type, id, version }, i) => [`${type}/${id}/${version}`, texts[i]!]));
-  return (type: string, id: string, version: number): Resource | undefined => {
-    const text = found.get(`${type}/${id}/${version}`);
-    return text ? (parseJson(text).exact as Resource) : undefined;
+  return {
+    of(type, id, version) {
+      const text = found.get(`${type}/${id}/${version}`);
+      return text ? (parseJson(text).exact as Resource) : undefined;
+    },
+    characters: texts.reduce((sum, text) => sum + text.length, 0),
   };
 }
 
 async function acknowledge(options: AlertChannelOptions, deliveries: readonly Delivery[], untilMs: number) {
   const { feed, db, reader, scope, baseUrl, alerts } = options;
   const versions = deliveries.flatMap((one) => [one, { ...one, version: one.version - 1 }]);
-  const bodyOf = await bodies(feed, db, versions);
+  const { of: bodyOf } = await bodies(feed, db, versions);
   const current = async (type: string, id: string) => {
     const stored = await reader.read(type, id, scope);
     return stored && !stored.deleted ? (parseJson(stored.body).exact as Resource) : undefined;

@@ -8,10 +8,10 @@ import {
   type Statement,
 } from '#platform';
 import type { Alerts, Way } from '../alerts/seams.ts';
+import { oneLine } from '../one-line.ts';
 import type { Endpoint } from './endpoints.ts';
 import type { Links } from './link.ts';
 import type { EscalationMetrics } from './metrics.ts';
-import { oneLine } from './notice.ts';
 import { acknowledgedPage, alertPage, expiredPage, overPage, type PageAlert, unknownPage } from './page.ts';
 import type { Recorder } from './record.ts';
 import { isSignedByTwilio, lossOf, readReply, statusUrlOf, twiml } from './reply.ts';

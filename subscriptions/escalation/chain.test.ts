@@ -72,6 +72,26 @@ describe('a chain', () => {
     assert.throws(() => read(withExtension(misspelt)), /action\[0\]: there is no urn:cerebra:escalation-rôle here/);
   });
 
+  it('says what it would pass over; what is stored already is followed nevertheless', () => {
+    const duration = { value: 5, code: 'min' };
+    const repeat = { count: 2, period: 5, periodUnit: 'min' };
+    const cases: [Resource, RegExp][] = [
+      [{ ...withStep({}), effectivePeriod: { end: '2025-12-31' } }, /PlanDefinition\.effectivePeriod: /],
+      [withStep({ condition: [{ kind: 'applicability' }] }), /action\[0\]\.condition: /],
+      [withStep({ action: [{}] }), /action\[0\]\.action: /],
+      [withStep({ participant: [{}] }), /action\[0\]\.participant: /],
+      [withStep({ timingDuration: duration, timingTiming: { repeat } }), /timingDuration and timingTiming/],
+      [
+        withStep({ timingDuration: undefined, timingTiming: { repeat: { ...repeat, timeOfDay: ['08:00:00'] } } }),
+        /timingTiming\.repeat\.timeOfDay: /,
+      ],
+    ].map(([plan, text]) => [JSON.parse(JSON.stringify(plan)) as Resource, text as RegExp]);
+    for (const [plan, text] of cases) {
+      assert.throws(() => read(plan), text);
+      assert.equal(readChain(plan).steps.length, 1);
+    }
+  });
+
   const wrong: [string, Resource, RegExp][] = [
     [
       'of another type',

@@ -3,6 +3,7 @@
 import { decimalText, type Issue, isNumber, type Json, type JsonObject, objectsOf, type Resource } from '#fhir-model';
 import { CerebraError, isCerebraError } from '#platform';
 import { rankOf, severities } from '../alerts/rules/rule.ts';
+import { unusedIn, unusedOfAction, unusedOfPlan } from '../alerts/rules/unused.ts';
 import type { Severity } from '../alerts/seams.ts';
 
 /** Who a step tells: a resource, or the care teams of the alert's patient. */
@@ -56,6 +57,8 @@ export function readChain(plan: Resource, endpoints?: ReadonlySet<string>): Chai
   if (plan.resourceType !== 'PlanDefinition') fail('', 'a chain is a PlanDefinition');
   if (!codesOf(plan.type).includes('workflow-definition')) fail('.type', 'must be workflow-definition');
   if (plan.status !== 'active') fail('.status', 'only an active chain is followed');
+  // What has been stored before it was refused is followed nevertheless: somebody must be told.
+  if (endpoints) noUnused(plan, unusedOfPlan, '');
   const actions = objectsOf(plan.action);
   if (actions.length === 0 || actions.length > stepsMax) fail('.action', `1 to ${stepsMax} steps are needed`);
   onlyKnown(plan, ['repeat', 'tell-end'], '');
@@ -92,6 +95,7 @@ export function planFor(chain: Chain, severity: Severity): Plan {
 }
 
 function readStep(action: JsonObject, path: string, endpoints: ReadonlySet<string> | undefined): Step {
+  if (endpoints) checkStep(action, path);
   const channels = each(action, 'channel').map((extension) => readChannel(extension, path, endpoints));
   if (channels.length === 0)
     fail(path, `${extensionUrl('channel')} is missing: email, websocket or an endpoint's name`);
@@ -103,6 +107,23 @@ function readStep(action: JsonObject, path: string, endpoints: ReadonlySet<strin
   const title = typeof action.title === 'string' ? action.title.slice(0, 200) : '';
   const detail = flag(one(action, 'detail', path), path, 'detail');
   return { title, who, channels: [...new Set(channels)], mode, severity, detail, ...readTiming(action, path) };
+}
+
+/** What would be passed over. */
+function checkStep(action: JsonObject, path: string): void {
+  noUnused(action, [...unusedOfAction, 'condition', 'trigger'], path);
+  const timings = Object.keys(action).filter((name) => name.startsWith('timing'));
+  if (timings.length > 1) fail(path, `has ${timings.join(' and ')}: one of them says how long is waited`);
+  const { repeat, ...rest } = (action.timingTiming ?? {}) as JsonObject;
+  const { count: _count, period: _period, periodUnit: _unit, ...others } = (repeat ?? {}) as JsonObject;
+  const [name] = [...Object.keys(rest), ...Object.keys(others).map((one) => `repeat.${one}`)];
+  if (name !== undefined)
+    fail(`${path}.timingTiming.${name}`, 'is not followed: only repeat.count, period and periodUnit');
+}
+
+function noUnused(element: JsonObject, names: readonly string[], path: string): void {
+  const name = unusedIn(element, names);
+  if (name !== undefined) fail(`${path}.${name}`, 'is nothing that chains follow: leave it out');
 }
 
 function readChannel(extension: JsonObject, path: string, endpoints: ReadonlySet<string> | undefined): string {

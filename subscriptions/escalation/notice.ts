@@ -1,5 +1,6 @@
 // What a message says: by default nothing of the patient.
 import type { Severity } from '../alerts/seams.ts';
+import { oneLine } from '../one-line.ts';
 
 export type NoticeKind = 'alert' | 'acknowledged' | 'cleared' | 'closed';
 
@@ -44,8 +45,6 @@ const endings = { acknowledged: 'Acknowledged', cleared: 'Over', closed: 'Closed
 /** `[critical] Critically high potassium` */
 export const headline = ({ kind, severity, title }: Pick<Notice, 'kind' | 'severity' | 'title'>): string =>
   oneLine(kind === 'alert' ? `[${severity}] ${title}` : `${endings[kind]}: ${title}`);
-
-export const oneLine = (text: string): string => text.replace(/[\s\p{Cc}]+/gu, ' ').trim();
 
 /** At most so many characters (UTF-16), with an ellipsis where some are left out; no half of a pair. */
 export function shorten(text: string, charactersMax: number): string {

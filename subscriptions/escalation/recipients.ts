@@ -39,7 +39,11 @@ export interface OnCall {
 
 const depthMax = 3;
 const recipientsMax = 100;
-const rosterSlots = 20;
+/** The latest of them first: a roster may have appointments of minutes beside the night that they lie in. */
+const slotsAtOnce = 100;
+const slotsMax = 1_000;
+/** Beyond the first page it is looked no further back: nobody's turn is longer. */
+const turnMsMax = 31 * 86_400_000;
 const teamsMax = 10;
 
 interface Lookup extends Directory {
@@ -178,12 +182,22 @@ async function rosterSays(lookup: Lookup, actor: string): Promise<boolean | unde
 async function isOnDuty(lookup: Lookup, { id, active }: Resource): Promise<boolean> {
   if (active === false) return false;
   const at = new Date(lookup.atMs).toISOString();
-  const slots = await find(lookup, 'Slot', `schedule=Schedule/${id}&start=le${at}&_sort=-start&_count=${rosterSlots}`);
-  return slots.some(
-    ({ status, end }) =>
-      status !== 'busy-unavailable' && status !== 'entered-in-error' && Date.parse(String(end)) > lookup.atMs,
-  );
+  const query = `schedule=Schedule/${id}&start=le${at}&_sort=-start&_count=${slotsAtOnce}`;
+  for (let looked = 0, cursor = ''; ; looked += slotsAtOnce) {
+    if (looked >= slotsMax) {
+      lookup.notes.push(`Schedule/${id}: only the latest ${slotsMax} of its slots were looked at`);
+      return false;
+    }
+    const { found, next } = await findPage(lookup, 'Slot', `${query}${cursor}`);
+    if (found.some((slot) => isTurn(slot, lookup.atMs))) return true;
+    const earliestMs = Date.parse(String(found.at(-1)?.start));
+    if (next === undefined || !(earliestMs > lookup.atMs - turnMsMax)) return false;
+    cursor = `&_cursor=${encodeURIComponent(next)}`;
+  }
 }
+
+const isTurn = ({ status, end }: Resource, atMs: number): boolean =>
+  status !== 'busy-unavailable' && status !== 'entered-in-error' && Date.parse(String(end)) > atMs;
 
 async function read({ reader, scope, notes }: Lookup, reference: string): Promise<Resource | undefined> {
   const [type = '', id = ''] = reference.split('/');
@@ -194,16 +208,24 @@ async function read({ reader, scope, notes }: Lookup, reference: string): Promis
 }
 
 /** What can't be searched is not found, and said so: of two roles one that can be called is enough. */
-async function find({ reader, scope, notes }: Lookup, type: string, query: string): Promise<Resource[]> {
+async function findPage({ reader, scope, notes }: Lookup, type: string, query: string): Promise<Page> {
   try {
-    const { resources } = await reader.search(type, query, scope);
-    return resources.map(({ body }) => parseJson(body).exact as Resource);
+    const { resources, nextCursor } = await reader.search(type, query, scope);
+    return { found: resources.map(({ body }) => parseJson(body).exact as Resource), next: nextCursor };
   } catch (error) {
     if (!isCerebraError(error) || (error.status >= 500 && error.code !== 'timeout')) throw error;
     notes.push(`${type}?${query}: ${error.message}`);
-    return [];
+    return { found: [], next: undefined };
   }
 }
+
+interface Page {
+  found: Resource[];
+  next: string | undefined;
+}
+
+const find = async (lookup: Lookup, type: string, query: string): Promise<Resource[]> =>
+  (await findPage(lookup, type, query)).found;
 
 /** `Practitioner/1` of a Reference, whose version is left out; undefined for a contained or foreign one. */
 function referenceOf({ baseUrl }: Directory, value: Json | undefined): string | undefined {

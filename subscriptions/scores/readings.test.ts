@@ -62,6 +62,22 @@ test('units are converted; without a unit, with another dimension, a comparator 
   );
 });
 
+test('degrees as monitors write them', () => {
+  const read = (value: number, unit: string) => values({ code: loinc('8310-5'), valueQuantity: { value, unit } });
+  for (const unit of ['C', '°C', 'ºC', '℃', 'degrees C', 'cel', 'CEL'])
+    assert.deepEqual(read(37, unit), [['temperature', '37']], unit);
+  for (const unit of ['F', '°F', 'ºF', '℉', 'degrees F'])
+    assert.deepEqual(read(98.6, unit), [['temperature', '37']], unit);
+});
+
+test('a saturation as a part of one is a saturation; labelled as percent it is none, as is a probe that is off', () => {
+  const saturation = (value: number, code: string) =>
+    values({ code: loinc('59408-5'), valueQuantity: ucum(value, code) });
+  assert.deepEqual(saturation(0.97, '1'), [['oxygen-saturation', '97']]);
+  for (const value of [0, 0.97, 1, 101]) assert.deepEqual(saturation(value, '%'), [], String(value));
+  assert.deepEqual(saturation(40, '%'), [['oxygen-saturation', '40']]);
+});
+
 test('a blood pressure panel gives its systolic component, the rest of it nothing', () => {
   const component = [
     { code: loinc('8480-6'), valueQuantity: ucum(16, 'kPa') },

@@ -126,6 +126,7 @@ test('every analyte in the units that laboratories use', () => {
     ['hematocrit', 17, '%', 'low'],
     ['platelet count', 36, '10*3/uL', 'low'],
     ['platelet count', 150, 'K/uL', undefined],
+    ['platelet count', 20, 'K/uL', 'low'],
     ['white blood cell count', 1.9, '10*9/L', 'low'],
     ['prothrombin time', 28, 's', 'high'],
     ['arterial pH', 7.2, '[pH]', 'low'],

@@ -27,9 +27,14 @@ export function analyteIn(observation: Resource): Analyte | undefined {
   return found && analyteOf.get(found.code as string);
 }
 
-/** The band of an age; of an unknown one the adults'. */
+/**
+ * The band of an age; of an unknown one the adults'. East of Greenwich a result of the first hours is dated, in UTC, to the day before
+ * the date of birth; one from before that has a wrong date of birth, so the age is not known.
+ */
 export const bandOf = ({ bands }: Analyte, ageDays: number | undefined): AgeBand =>
-  bands.findLast(({ fromDays }) => ageDays !== undefined && ageDays >= fromDays) ?? bands.at(-1)!;
+  ageDays === -1
+    ? bands[0]
+    : (bands.findLast(({ fromDays }) => ageDays !== undefined && ageDays >= fromDays) ?? bands.at(-1)!);
 
 /** Beyond the limits of this band; undefined when it is not, or can't be told (no value, unknown unit). */
 export function levelIn(observation: Resource, analyte: Analyte, band: AgeBand): Level | undefined {

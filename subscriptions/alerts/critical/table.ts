@@ -41,8 +41,8 @@ interface Coded {
 
 /** Until the 28th day after birth. */
 const child = 28;
-/** [2] is of children's hospitals: until the 18th birthday. */
-const adult = 6_574;
+/** [2] is of children's hospitals: until the 18th birthday, which is 6,574 or 6,575 days after birth (age.ts). */
+export const adult = 6_574;
 
 export const analytes: readonly Analyte[] = [
   {

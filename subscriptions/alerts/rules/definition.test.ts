@@ -71,3 +71,26 @@ test('a limit whose unit has no code is in that unit, where it is one', () => {
     'PlanDefinition.extension[1]',
   );
 });
+
+test('what would be passed over is refused, and named', () => {
+  const action = { title: 'x', extension: [limit], trigger: [onCode('k')] };
+  const place = (more: JsonObject, ofAction: JsonObject = {}, ofTrigger: JsonObject = {}) =>
+    placeOf(() =>
+      readRule(
+        eventRule('r', 'threshold', [], [{ ...action, trigger: [onCode('k', ofTrigger)], ...ofAction }], more),
+        1,
+        rules,
+      ),
+    );
+  assert.equal(place({}), '');
+  assert.equal(place({ description: 'd', goalId: 'none of a PlanDefinition' }, { documentation: [], prefix: '1' }), '');
+  assert.equal(place({ effectivePeriod: { end: '2025-12-31' } }), 'PlanDefinition.effectivePeriod');
+  assert.equal(place({ library: ['http://x'] }), 'PlanDefinition.library');
+  assert.equal(place({ goal: [{}] }), 'PlanDefinition.goal');
+  for (const name of ['action', 'relatedAction', 'participant', 'input', 'dynamicValue', 'definitionCanonical']) {
+    assert.equal(place({}, { [name]: [{}] }), `PlanDefinition.action[0].${name}`);
+  }
+  assert.equal(place({}, { timingDuration: quantity(5, 'min') }), 'PlanDefinition.action[0].timingDuration');
+  assert.equal(place({}, {}, { timingDate: '2026-01-01' }), 'PlanDefinition.action[0].trigger[0].timingDate');
+  assert.equal(place({}, { condition: [{ kind: 'start' }] }), 'PlanDefinition.action[0].condition[0].kind');
+});

@@ -15,6 +15,7 @@ import {
   severities,
 } from './rule.ts';
 import { readExpression, readTrigger } from './trigger.ts';
+import { unusedIn, unusedOfAction, unusedOfPlan } from './unused.ts';
 
 const typeSystem = 'http://terminology.hl7.org/CodeSystem/plan-definition-type';
 const actionsMax = 10;
@@ -33,6 +34,7 @@ export function isRule(resource: Resource): boolean {
 /** The rule, whatever its status. Throws CerebraError with the path of what is wrong. */
 export function readRule(resource: Resource, version: number, rules: CriteriaRules): Rule {
   const at = 'PlanDefinition';
+  refuseUnused(resource as JsonObject, unusedOfPlan, at);
   const extensions = readExtensions(resource as JsonObject, at);
   const kind = choice(extensions, 'kind', ruleKinds) ?? refuse(at, 'urn:cerebra:alert:kind is missing', 'required');
   checkRuleParts(resource as JsonObject, kind, at);
@@ -53,6 +55,13 @@ export function readRule(resource: Resource, version: number, rules: CriteriaRul
     queries,
     ...common,
   };
+}
+
+function refuseUnused(element: JsonObject, names: readonly string[], at: string): void {
+  const name = unusedIn(element, names);
+  const text =
+    'is nothing that rules carry out: leave it out. A rule is in force while its status is active, and judges changes as they come';
+  if (name !== undefined) refuse(`${at}.${name}`, text, 'unsupported');
 }
 
 function choice<T extends string>(extensions: Extensions, name: string, of: readonly T[]): T | undefined {
@@ -168,8 +177,7 @@ const severityOf: Readonly<Record<string, Severity>> = {
 
 function readAction(action: JsonObject, at: string, context: ActionContext): RuleAction {
   const { kind, variables, rules } = context;
-  const nested = ['action', 'relatedAction'].find((name) => action[name] !== undefined);
-  if (nested) refuse(`${at}.${nested}`, 'actions of rules have none', 'unsupported');
+  refuseUnused(action, [...unusedOfAction, 'timing[x]'], at);
   checkActionParts(action, kind, at, context.actions);
   const extensions = readExtensions(action, at);
   const triggers = objectsOf(action.trigger);

@@ -1,6 +1,7 @@
 // A rule and what happened: what is found.
 import type { JsonObject, Resource } from '#fhir-model';
 import { isCerebraError, type Log } from '#platform';
+import { ageDaysAt } from '../critical/age.ts';
 import { analyteIn, bandOf, levelIn, mayBeCritical, whatOf } from '../critical/level.ts';
 import type { Finding } from '../seams.ts';
 import { missedBefore } from './absence.ts';
@@ -11,6 +12,7 @@ import {
   encounterOf,
   type Found,
   type Happening,
+  isMistake,
   isOfUnknown,
   isWithdrawn,
   referenceOf,
@@ -209,7 +211,7 @@ function triggersOf({ ready: { rule, matcher }, happening, withdrawn }: Seen): T
   const { previous, version, updatedMs } = happening;
   const isGone = isDeletion(happening);
   const resource = isGone ? previous : happening.resource;
-  if (!resource || (withdrawn && resource.status === 'entered-in-error')) return found;
+  if (!resource || (withdrawn && isMistake(resource))) return found;
   const ids = matcher.match(resource, version, updatedMs, (_id, error) => {
     throw error;
   });
@@ -340,7 +342,7 @@ function findingOf(seen: Seen, what: What | undefined, more: More = {}): Found {
 }
 
 const isMistaken = ({ resource, happening: { left, previous } }: Seen): boolean =>
-  left === true || resource.status === 'entered-in-error' || (previous !== undefined && isRecoded(previous, resource));
+  left === true || isMistake(resource) || (previous !== undefined && isRecoded(previous, resource));
 
 const isSuppressed = ({ ready: { rule }, resource, happening }: Seen): boolean =>
   rule.suppress?.holds(resource as JsonObject, { resource, previous: happening.previous }) === true;
@@ -364,14 +366,11 @@ async function isAsked(seen: Seen, triggered: Triggered, ports: EvaluationPorts)
   );
 }
 
-const dayMs = 86_400_000;
-
 /** At the time of the result; undefined where the birth date is not known here. */
 async function ageDaysOf(subject: string, { resource, happening }: Seen, { lookups }: EvaluationPorts) {
   const id = /^Patient\/([A-Za-z0-9\-.]{1,64})$/.exec(subject)?.[1];
   const patient = id === undefined ? undefined : await lookups.read('Patient', id);
-  const bornMs = Date.parse(String(patient?.birthDate));
-  return Number.isFinite(bornMs) ? Math.floor((timeOf(resource, happening.updatedMs) - bornMs) / dayMs) : undefined;
+  return ageDaysAt(patient?.birthDate, timeOf(resource, happening.updatedMs));
 }
 
 /** Of a patient whose readings moved away because the record was merged into another one none is awaited there. */

@@ -142,6 +142,15 @@ export const wroteIt = ({ id }: Pick<Rule, 'id'>, resource: Resource): boolean =
 export const withdrawnStatuses = (type: string): string[] =>
   type === 'Observation' ? ['entered-in-error', 'cancelled', 'registered', 'unknown'] : ['entered-in-error'];
 
+/**
+ * It should never have been there. Condition and AllergyIntolerance say so by a concept:
+ * https://hl7.org/fhir/R4/valueset-condition-ver-status.html
+ */
+export const isMistake = ({ status, verificationStatus }: Resource): boolean =>
+  status === 'entered-in-error' ||
+  objectsOf((verificationStatus as JsonObject | undefined)?.coding).some(({ code }) => code === 'entered-in-error');
+
 /** What it says does not stand (any more). */
-export const isWithdrawn = ({ resourceType, status }: Resource): boolean =>
-  typeof status === 'string' && withdrawnStatuses(resourceType).includes(status);
+export const isWithdrawn = (resource: Resource): boolean =>
+  isMistake(resource) ||
+  (typeof resource.status === 'string' && withdrawnStatuses(resource.resourceType).includes(resource.status));

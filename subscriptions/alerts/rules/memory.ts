@@ -22,8 +22,8 @@ export interface SubjectMemory {
   put(fact: Fact): void;
   /** Forgets what this resource was in the series. */
   remove(series: string, resource: string): void;
-  /** Forgets what is older, and thins out what is too much. */
-  prune(sinceMs: number): void;
+  /** Forgets those of them that are older, and thins out what is too much. */
+  prune(sinceMs: number, of: (fact: Fact) => boolean): void;
   watch(): Watch | undefined;
   setWatch(watch: Watch | undefined): void;
 }
@@ -125,8 +125,8 @@ function memoryOf(kept: Kept): SubjectMemory {
       kept.changed.set(key, [fact.series, fact.resource]);
     },
     remove,
-    prune(sinceMs) {
-      for (const { series, resource, atMs } of kept.facts.values()) if (atMs < sinceMs) remove(series, resource);
+    prune(sinceMs, of) {
+      for (const fact of kept.facts.values()) if (fact.atMs < sinceMs && of(fact)) remove(fact.series, fact.resource);
       if (kept.facts.size <= factsMax) return;
       const oldest = [...kept.facts.values()].sort(byTime).slice(0, factsMax / 2);
       for (const [i, { series, resource }] of oldest.entries()) if (i % 2 === 1) remove(series, resource);

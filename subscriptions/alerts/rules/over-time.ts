@@ -16,49 +16,100 @@ export interface Looked {
   windowMs: number;
 }
 
-/** A change by so much, or so many percent, against any value of the window before. */
+/** A change by so much, or so many percent, against any value of the window before: what is certain of it, where values have a comparator. */
 export function delta(action: RuleAction, index: number, looked: Looked, memory: SubjectMemory): Verdict {
   const change = action.change!;
   const [newest, ...before] = remember(action, index, change.unit, looked, memory);
   if (!newest) return { state: 'cleared' };
   let most: { by: number; from: Fact } | undefined;
   for (const from of before) {
-    const moved = newest.value - from.value;
-    const by = change.percent ? (from.value === 0 ? 0 : (moved / Math.abs(from.value)) * 100) : moved;
-    if (goes(by, change.direction) && Math.abs(by) > Math.abs(most?.by ?? 0)) most = { by, from };
+    const by = changeOf(from.value, newest.value, change.percent);
+    const isMore = Math.abs(by) > Math.abs(most?.by ?? 0);
+    if (isMore && goes(by, change.direction) && isCertain(by, from, newest)) most = { by, from };
   }
-  if (!most || Math.abs(most.by) < change.by - tolerance(change.by)) return { state: 'cleared' };
+  if (!most || Math.abs(most.by) < change.by - tolerance(change.by)) return mayBeMore(change, newest, before);
   const unit = change.unit === '' || change.unit === '1' ? '' : ` ${change.unit}`;
   const since = `${shown((newest.atMs - most.from.atMs) / 60_000)} min`;
   return {
     state: 'raised',
-    detail: `from ${shown(most.from.value)}${unit} to ${shown(newest.value)}${unit} within ${since}`,
+    detail: `from ${asTold(most.from)}${unit} to ${asTold(newest)}${unit} within ${since}`,
     evidence: [newest.resource, most.from.resource],
   };
 }
+
+const changeOf = (from: number, to: number, percent: boolean): number =>
+  percent ? (from === 0 ? 0 : ((to - from) / Math.abs(from)) * 100) : to - from;
+
+/** From `<5` to 9, or from 9 to `>13`, is 4 more at least; from 9 to `<13`, or from `>5` to 9, may be none. */
+const isCertain = (by: number, from: Fact, to: Fact): boolean =>
+  by > 0 ? boundOf(from) !== '>' && boundOf(to) !== '<' : boundOf(from) !== '<' && boundOf(to) !== '>';
+
+/** A newest value of `>13` may have risen by more than is certain: that does not say that a rise is over. Nor does `<5` of a fall. */
+function mayBeMore(
+  { by, percent, direction }: NonNullable<RuleAction['change']>,
+  newest: Fact,
+  before: Fact[],
+): Verdict {
+  const bound = boundOf(newest);
+  const most =
+    bound === '>' && direction !== 'down' && before.length > 0
+      ? Number.POSITIVE_INFINITY
+      : bound === '<' && direction !== 'up'
+        ? Math.max(0, ...before.map((from) => -changeOf(from.value, least(newest), percent)))
+        : 0;
+  return most >= by ? { state: 'hold' } : { state: 'cleared' };
+}
+
+/** What has a comparator is an amount, and none of those lies below 0. */
+const least = ({ value }: Fact): number => (value > 0 ? 0 : Number.NEGATIVE_INFINITY);
 
 /** Sums of doubles come out a little beside their decimals. */
 const tolerance = (of: number): number => Math.abs(of) * 1e-9;
 const goes = (by: number, direction: Direction): boolean =>
   direction === 'both' || (direction === 'up' ? by > 0 : by < 0);
 const shown = (value: number): string => String(Number(value.toPrecision(6)));
+const asTold = (fact: Fact): string => `${boundOf(fact)}${shown(fact.value)}`;
 
-/** The slope of the least-squares line through the values of the window. */
+/** The slope of the least-squares line through the values of the window: what is certain of it, where values have a comparator. */
 export function trend(action: RuleAction, index: number, looked: Looked, memory: SubjectMemory): Verdict {
   const { perHour, unit, pointsMin, direction } = action.slope!;
   const facts = remember(action, index, unit, looked, memory);
   if (facts.length < pointsMin) return { state: 'cleared' };
+  const isSteep = (slope: number | undefined): slope is number =>
+    slope !== undefined && goes(slope, direction) && Math.abs(slope) >= perHour - tolerance(perHour);
   const slope = slopePerHour(facts);
-  if (slope === undefined || !goes(slope, direction)) return { state: 'cleared' };
-  if (Math.abs(slope) < perHour - tolerance(perHour)) return { state: 'cleared' };
+  if (!isSteep(slope)) return isSteep(slopePerHour(withNewestBeyond(facts))) ? { state: 'hold' } : { state: 'cleared' };
+  if (!isCertainSlope(slope, facts)) return { state: 'hold' };
   const text = `${slope > 0 ? 'rising' : 'falling'} by ${shown(Math.abs(slope))}${unit === '1' ? '' : ` ${unit}`} an hour`;
-  const last = shown(facts[0]!.value);
   return {
     state: 'raised',
-    detail: `${text}, ${facts.length} values, now ${last}`,
+    detail: `${text}, ${facts.length} values, now ${asTold(facts[0]!)}`,
     evidence: facts.slice(0, 10).map(({ resource }) => resource),
   };
 }
+
+/** A value of the earlier half that is less than it is told makes a rise steeper, as does one of the later half that is more. */
+function isCertainSlope(slope: number, facts: readonly Fact[]): boolean {
+  const meanMs = meanOf(facts.map(({ atMs }) => atMs));
+  return facts.every((fact) => {
+    const bound = boundOf(fact);
+    const weight = (fact.atMs - meanMs) * Math.sign(slope);
+    return bound === '' || weight === 0 || (bound === '<') === weight < 0;
+  });
+}
+
+/** Beyond whatever is measured; infinite, it would make a sum of other infinite ones. */
+const far = 1e100;
+
+/** With a newest value of `>13` or `<5` as far as it may be. */
+function withNewestBeyond(facts: readonly Fact[]): Fact[] {
+  const [newest, ...before] = facts;
+  const bound = boundOf(newest!);
+  const value = bound === '>' ? far : bound === '<' ? Math.max(least(newest!), -far) : newest!.value;
+  return [{ ...newest!, value }, ...before];
+}
+
+const meanOf = (values: readonly number[]): number => values.reduce((sum, one) => sum + one, 0) / values.length;
 
 function slopePerHour(facts: readonly Fact[]): number | undefined {
   const origin = facts[0]!.atMs;
@@ -73,20 +124,28 @@ function slopePerHour(facts: readonly Fact[]): number | undefined {
 /** Puts the value where it belongs and yields those of the window that ends with the newest one, newest first. */
 function remember(action: RuleAction, index: number, unit: string, looked: Looked, memory: SubjectMemory): Fact[] {
   const series = placeValue(action, index, unit, looked, memory);
-  memory.prune(newestOf(memory) - looked.windowMs);
-  const mine = [...memory.facts()].filter((fact) => isValueOf(fact, index)).sort((a, b) => byTime(b, a));
-  const of = mine.some((fact) => fact.series === series) ? series : mine[0]?.series;
-  return mine.filter((fact) => fact.series === of);
+  const isMine = (fact: Fact): boolean => isValueOf(fact, index);
+  memory.prune(newestOf(memory, isMine) - looked.windowMs, isMine);
+  const mine = [...memory.facts()].filter(isMine).sort((a, b) => byTime(b, a));
+  const wanted = unitOf(series);
+  const of = mine.some((fact) => unitOf(fact.series) === wanted) ? wanted : mine[0] && unitOf(mine[0].series);
+  return mine.filter((fact) => unitOf(fact.series) === of);
 }
 
-const isValueOf = ({ series }: Fact, index: number): boolean => series.split(' ')[0] === String(index);
+/** `0`, of what has a comparator `0<` or `0>`; behind it a unit, of percentages. */
+const headOf = (series: string): string => series.split(' ', 1)[0]!;
+const unitOf = (series: string): string => series.slice(headOf(series).length);
+const isValueOf = ({ series }: Fact, index: number): boolean => headOf(series).replace(/[<>]$/, '') === String(index);
+/** On which side of it the value lies. */
+const boundOf = ({ series }: Fact): '' | '<' | '>' => (/[<>]$/.exec(headOf(series))?.[0] ?? '') as '' | '<' | '>';
 
 /** Puts the value where it belongs, or takes it away where there is none; the series it belongs to. */
 function placeValue(action: RuleAction, index: number, unit: string, looked: Looked, memory: SubjectMemory): string {
   const { resource, source, atMs } = looked;
   const measured = resource && measuredValue(action, resource, looked.previous);
+  const head = `${index}${measured?.comparator.slice(0, 1) ?? ''}`;
   // Percentages need no unit in common with the rule, but one in common with each other.
-  const series = unit === '' ? `${index} ${measured?.unit ?? ''}` : String(index);
+  const series = unit === '' ? `${head} ${measured?.unit ?? ''}` : head;
   const value = measured && (unit === '' ? measured.value : inUnit(measured, unit));
   // Also what it was before it was corrected to another unit.
   const former = [...memory.facts()].filter((fact) => fact.resource === source && isValueOf(fact, index));
@@ -95,9 +154,10 @@ function placeValue(action: RuleAction, index: number, unit: string, looked: Loo
   return series;
 }
 
-function newestOf(memory: SubjectMemory): number {
+/** Of one action: what another one looks at may come every second, and this one's values an hour after they were measured. */
+function newestOf(memory: SubjectMemory, isMine: (fact: Fact) => boolean): number {
   let newestMs = Number.NEGATIVE_INFINITY;
-  for (const { atMs } of memory.facts()) newestMs = Math.max(newestMs, atMs);
+  for (const fact of memory.facts()) if (isMine(fact)) newestMs = Math.max(newestMs, fact.atMs);
   return newestMs;
 }
 
@@ -113,9 +173,10 @@ export function combination(
   memory: SubjectMemory,
 ): Verdict {
   placeHeld(action, index, held, looked, memory);
-  memory.prune(newestOf(memory) - looked.windowMs);
+  const isMine = (fact: Fact): boolean => isOf(fact, index);
+  memory.prune(newestOf(memory, isMine) - looked.windowMs, isMine);
   const newest = new Map<string, Fact>();
-  for (const fact of [...memory.facts()].sort(byTime)) if (isOf(fact, index)) newest.set(fact.series, fact);
+  for (const fact of [...memory.facts()].sort(byTime)) if (isMine(fact)) newest.set(fact.series, fact);
   const holding = [...newest.values()].filter(({ value }) => value === 1).sort(byTrigger);
   if (holding.length < action.atLeast) return { state: 'cleared' };
   const names = holding.map((fact) => nameOf(action, triggerOf(fact)));

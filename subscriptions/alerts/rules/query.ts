@@ -69,16 +69,31 @@ export interface Lookups {
   isGone(subject: string): Promise<boolean>;
 }
 
-/** Questions whose answers are kept: with 50 resources each they are 10,000. */
+/** Questions whose answers are kept: with 50 resources each they are 10,000, which may be documents of megabytes. */
 const answersMax = 200;
+const charactersMax = 8 * 1024 * 1024;
 
 /** For the changes that are judged together: what they ask of the store is asked once for all of them. */
 export function createLookups(reader: ResourceReader, scope: AccessScope): Lookups {
   const answers = new Map<string, Promise<unknown>>();
+  const sizes = new Map<string, number>();
+  let characters = 0;
+  const forget = (question: string) => {
+    answers.delete(question);
+    characters -= sizes.get(question) ?? 0;
+    sizes.delete(question);
+  };
+  /** The latest answer is kept whatever its size. */
+  const weigh = (question: string, size: number) => {
+    if (!answers.has(question) || sizes.has(question)) return;
+    sizes.set(question, size);
+    characters += size;
+    for (const one of sizes.keys()) if (characters > charactersMax && one !== question) forget(one);
+  };
   const once = <T>(question: string, ask: () => Promise<T>): Promise<T> => {
     const known = answers.get(question);
     if (known) return known as Promise<T>;
-    if (answers.size >= answersMax) answers.delete(answers.keys().next().value!);
+    if (answers.size >= answersMax) forget(answers.keys().next().value!);
     const answer = ask();
     answers.set(question, answer);
     return answer;
@@ -92,6 +107,8 @@ export function createLookups(reader: ResourceReader, scope: AccessScope): Looku
     search: (type, query) =>
       once(`${type}?${query}`, async () => {
         const { resources } = await reader.search(type, query, scope);
+        const size = resources.reduce((sum, { body }) => sum + body.length, 0);
+        weigh(`${type}?${query}`, size);
         return resources.map(({ body }) => parseJson(body).exact as JsonObject);
       }),
     read: async (type, id) => {

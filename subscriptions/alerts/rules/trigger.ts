@@ -5,6 +5,7 @@ import { type CriteriaRules, parseCriteria } from '../../match/criteria.ts';
 import { compileAt, readExtensions, refuse, textOf } from './extensions.ts';
 import { withdrawnStatuses } from './happening.ts';
 import type { Search, Trigger } from './rule.ts';
+import { unusedIn } from './unused.ts';
 
 const types = new Set<string>(['data-added', 'data-modified', 'data-changed', 'data-removed']);
 const codesMax = 200;
@@ -17,6 +18,8 @@ export function readTrigger(
 ): Trigger {
   const type = textOf(trigger.type);
   if (!types.has(type)) refuse(`${path}.type`, `must be one of ${[...types].join(', ')}`, 'unsupported');
+  const timing = unusedIn(trigger, ['timing[x]']);
+  if (timing) refuse(`${path}.${timing}`, 'rules judge changes as they come: use the kind absence', 'unsupported');
   const [data, more] = objectsOf(trigger.data);
   if (!data) refuse(`${path}.data`, 'is missing: the type of the resources, and their codes', 'required');
   if (more) refuse(`${path}.data[1]`, 'a trigger has one; write another trigger', 'unsupported');
@@ -37,8 +40,11 @@ const searchOf = (text: string, rules: CriteriaRules): Search => ({ text, query:
 
 /** Whatever else it is by then. */
 function withdrawalsOf(type: string, rules: CriteriaRules): Search[] {
-  if (rules.parameters.get(type, 'status')?.type !== 'token') return [];
-  return [searchOf(`${type}?status=${withdrawnStatuses(type).join(',')}`, rules)];
+  const has = (name: string) => rules.parameters.get(type, name)?.type === 'token';
+  return [
+    ...(has('status') ? [searchOf(`${type}?status=${withdrawnStatuses(type).join(',')}`, rules)] : []),
+    ...(has('verification-status') ? [searchOf(`${type}?verification-status=entered-in-error`, rules)] : []),
+  ];
 }
 
 const subjects = ['subject', 'patient', 'beneficiary'];

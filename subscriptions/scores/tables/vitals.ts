@@ -1,6 +1,6 @@
 // The vital signs that scores look at and how they are coded: LOINC (https://loinc.org; those of
 // https://hl7.org/fhir/R4/observation-vitalsigns.html#vitals-table first), and SNOMED CT where LOINC has no answer codes.
-// Plausible ranges are those of device readings (docs/devices.md).
+// Plausible ranges are those of device readings (docs/devices.md), but for the saturation.
 import type { Coding, VitalInput } from '../schema.ts';
 
 const loinc = (code: string, display: string): Coding => ({ system: 'http://loinc.org', code, display });
@@ -15,8 +15,19 @@ const perMinute = Object.fromEntries(
   ].map((text) => [text, '/min']),
 );
 const celsius = {
-  ...{ C: 'Cel', '°C': 'Cel', 'deg C': 'Cel', degC: 'Cel', Celsius: 'Cel' },
-  ...{ F: '[degF]', '°F': '[degF]', 'deg F': '[degF]', degF: '[degF]', Fahrenheit: '[degF]' },
+  ...{
+    C: 'Cel',
+    '°C': 'Cel',
+    ºC: 'Cel',
+    '℃': 'Cel',
+    'deg C': 'Cel',
+    degC: 'Cel',
+    'degrees C': 'Cel',
+    Cel: 'Cel',
+    Celsius: 'Cel',
+  },
+  ...{ F: '[degF]', '°F': '[degF]', ºF: '[degF]', '℉': '[degF]', 'deg F': '[degF]', degF: '[degF]' },
+  ...{ 'degrees F': '[degF]', Fahrenheit: '[degF]' },
 };
 
 export const vitals: VitalInput[] = [
@@ -38,8 +49,9 @@ export const vitals: VitalInput[] = [
       snomed('103228002', 'Hemoglobin saturation with oxygen'),
     ],
     unit: '%',
-    unitTexts: { percent: '%', '% SpO2': '%', '%SpO2': '%' },
-    plausible: [0, 100],
+    unitTexts: { percent: '%', pct: '%', '% SpO2': '%', '%SpO2': '%', '% O2': '%', '%O2': '%' },
+    // 0.97 % is a part of 1 that was labelled wrong, and 0 % a probe that is off: taken for a value it would score 3.
+    plausible: [2, 100],
   },
   {
     name: 'oxygen',

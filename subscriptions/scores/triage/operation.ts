@@ -28,7 +28,8 @@ export interface TriageParts {
 }
 
 const windowMs = 3_600_000;
-const readingsMax = 200;
+/** Of each vital sign: the latest, and others where that is no reading, as beyond what a living person can have. */
+const readingsMax = 20;
 
 const limits =
   'A suggestion from vital signs and what was answered, after the Emergency Severity Index version 4. It knows neither the ' +
@@ -67,16 +68,20 @@ export const triageOperation = (parts: TriageParts): OperationSpec => ({
   run: runner(parts),
 });
 
-/** The vital signs of NEWS2. */
+/** Those vital signs of NEWS2 that the suggestion looks at. */
 interface Vitals {
-  /** Tokens of all of them, for a search. */
-  codes: string;
+  /** Tokens of each, for a search. */
+  codes: string[];
   read: ReadVitals;
 }
 
 function vitalsOf({ scores, baseUrl }: TriageParts): Vitals {
   const { vitals } = readScores({ ...scores, names: ['news2'] });
-  return { codes: encodeURIComponent(tokensOf(vitals).join(',')), read: createReadVitals(vitals, baseUrl) };
+  const asked = vitals.filter(({ name }) => name === consciousness || Object.values(numbers).includes(name));
+  return {
+    codes: asked.map((vital) => encodeURIComponent(tokensOf([vital]).join(','))),
+    read: createReadVitals(asked, baseUrl),
+  };
 }
 
 /** Tables are read with the first request: a server on which nobody asks reads them once less at its start. */
@@ -121,6 +126,7 @@ async function birthDateOf(reader: ResourceReader, id: string, scope: AccessScop
   return typeof birthDate === 'string' ? birthDate : '';
 }
 
+/** Each vital sign by itself: of a monitor that sends each second 200 readings of all together would be less than a minute's. */
 async function latestOf(
   reader: ResourceReader,
   patient: string,
@@ -129,9 +135,13 @@ async function latestOf(
   scope: AccessScope,
 ): Promise<Map<string, Reading>> {
   const since = encodeURIComponent(new Date(nowMs - windowMs).toISOString());
-  const query = `patient=${patient}&combo-code=${codes}&date=ge${since}&_sort=-date&_count=${readingsMax}`;
-  const { resources } = await reader.search('Observation', query, scope);
-  const readings = resources.flatMap(({ body }) => read(JSON.parse(body) as JsonObject));
+  const until = encodeURIComponent(new Date(nowMs).toISOString());
+  const query = `patient=${patient}&date=ge${since}&date=le${until}&_sort=-date&_count=${readingsMax}&_total=none`;
+  const pages = await Promise.all(
+    codes.map((some) => reader.search('Observation', `${query}&combo-code=${some}`, scope)),
+  );
+  const stored = pages.flatMap(({ resources }) => resources);
+  const readings = stored.flatMap(({ body }) => read(JSON.parse(body) as JsonObject));
   return new Map(
     readings
       .filter(({ atMs }) => atMs <= nowMs)
@@ -156,18 +166,20 @@ function whole(given: OperationRequest['input'], name: string, max: number): num
   throw new CerebraError('invalid-parameter', `${name} is a number from 0 to ${max}, not ${value}`);
 }
 
+const numbers = {
+  heartRate: 'heart-rate',
+  respiratoryRate: 'respiratory-rate',
+  oxygenSaturation: 'oxygen-saturation',
+  temperature: 'temperature',
+};
+const consciousness = 'consciousness';
+
 function measured(latest: ReadonlyMap<string, Reading>): Presentation {
-  const numbers = {
-    heartRate: 'heart-rate',
-    respiratoryRate: 'respiratory-rate',
-    oxygenSaturation: 'oxygen-saturation',
-    temperature: 'temperature',
-  };
   const found = Object.entries(numbers).filter(([, vital]) => latest.has(vital));
-  const consciousness = latest.get('consciousness')?.value;
+  const reacts = latest.get(consciousness)?.value;
   return {
     ...Object.fromEntries(found.map(([name, vital]) => [name, Number(latest.get(vital)!.value)])),
-    ...(consciousness === undefined ? {} : { consciousness }),
+    ...(reacts === undefined ? {} : { consciousness: reacts }),
   };
 }
 
