@@ -73,7 +73,7 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
     failures: options.feedFailures,
     caughtUpMs: () => dispatching.caughtUpMs(),
   });
-  const search = createStoredSearch(options.reader, options.scope);
+  const search = createStoredSearch(db, options.reader, options.scope);
   const hosts = createHosts({ limits, pause: limits, random: options.random });
   const outward = createChannels({
     ...{ db, ...ports, rules, egress, hosts, log, metrics, timeoutMs: limits.timeoutMs },

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Resource } from '#fhir-model';
 import { openSocket, startReceiver } from '#platform/testing';
+import { pruneDeliveries } from './retention.ts';
 import { testBaseUrl as baseUrl, createCalls } from './testing/operation.ts';
 import { createRig, observation, subscription, waitForState, waitForStatus } from './testing/rig.ts';
 import { serveSockets } from './testing/socket.ts';
@@ -42,6 +43,23 @@ test('neither $events, $resend nor a web socket tell what a deleted Subscription
       ['event-notification', [4], undefined],
     ],
   );
+});
+
+test('what a deleted Subscription was to be told again is forgotten in its time like all that it was told', async (t) => {
+  const rig = await createRig(t);
+  const receiver = await startReceiver(t);
+  await rig.start({ baseUrl });
+  const call = await createCalls(rig);
+  await activate(rig, subscription('s', receiver.url));
+  for (const id of ['o1', 'o2']) await rig.store.put(observation(id));
+  await allDone(rig, 's', 2);
+  const held = Promise.withResolvers<number>();
+  t.after(() => held.resolve(200));
+  receiver.answer = () => held.promise;
+  await call('resend', { id: 's', input: { eventsSinceNumber: '1' } });
+  await rig.store.remove('Subscription', 's');
+  await waitForState(rig.db, 's', 'deleted');
+  assert.equal(await pruneDeliveries(rig.db, { keepMs: -60_000 }), 2);
 });
 
 test('one that is turned off and on again keeps what it was told, whichever status it has in between', async (t) => {

@@ -81,7 +81,7 @@ test('handshake, then each event as a history with its status first', async (t) 
   );
   const fullUrl = `${baseUrl}/Appointment/a`;
   const changes = [
-    { resource: created, request: { method: 'POST', url: 'Appointment' }, status: '201' },
+    { resource: created, request: { method: 'PUT', url: 'Appointment/a' }, status: '201' },
     { resource: cancelled, request: { method: 'PUT', url: 'Appointment/a' }, status: '200' },
     { request: { method: 'DELETE', url: 'Appointment/a' }, status: '204' },
   ];
@@ -139,7 +139,7 @@ test('empty says that there was something, id-only which; XML is the same', asyn
   const [, entry] = bundle.entry as JsonObject[];
   assert.equal(entry!.fullUrl, `${baseUrl}/Appointment/a`);
   assert.equal(entry!.resource, undefined);
-  assert.deepEqual(entry!.request, { method: 'POST', url: 'Appointment' });
+  assert.deepEqual(entry!.request, { method: 'PUT', url: 'Appointment/a' });
 });
 
 test('an endpoint that does not take the handshake: the Subscription is in error, and nothing is sent', async (t) => {

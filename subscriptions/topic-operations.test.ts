@@ -123,8 +123,8 @@ test('$events: a range, another content, told or not', async (t) => {
   assert.deepEqual(
     entries.map(({ resource, request }) => [resource?.id, request.method, request.url]),
     [
-      ['a2', 'POST', 'Appointment'],
-      ['a3', 'POST', 'Appointment'],
+      ['a2', 'PUT', 'Appointment/a2'],
+      ['a3', 'PUT', 'Appointment/a3'],
       [undefined, 'DELETE', 'Appointment/a2'],
     ],
   );
@@ -181,6 +181,19 @@ test('$resend tells events again with their numbers, also by another server, als
       (select count(*)::int from delivery where outcome = 'delivered') as told from subscriber where id = 's'`,
   });
   assert.deepEqual(row, { resends: 0, attempts: 0, error: null, left: 0, told: 6 });
+});
+
+test('an event beyond all there have been is answered as such, also beyond 2 to the 53rd', async (t) => {
+  const rig = await tell(t, 1, { content: 'id-only' });
+  for (const eventsSinceNumber of ['2', '9007199254740993', '999999999999999999']) {
+    const none = await rig.call('events', { id: 's', input: { eventsSinceNumber } });
+    assert.deepEqual([eventNumbers(none), errorsOf(none)], [[], []]);
+    const { issue } = await rig.call('resend', { id: 's', input: { eventsSinceNumber } });
+    assert.deepEqual(
+      (issue as JsonObject[]).map(({ diagnostics }) => diagnostics),
+      ['0 events are told again', 'The last event that was told is number 1'],
+    );
+  }
 });
 
 test('$resend by time, of what is no longer kept, and what is refused', async (t) => {

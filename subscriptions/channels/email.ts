@@ -1,6 +1,7 @@
 // The email channel: https://hl7.org/fhir/R4/subscription.html#email. A mail goes over networks and into boxes that nobody
 // here controls: without a payload it says nothing but that there is something, and where to look.
 import type { XmlCodec } from '#fhir-model';
+import { oneLine } from '../one-line.ts';
 import type { Registration } from '../registration.ts';
 import { readMailbox, splitMailHeader } from './mail-address.ts';
 import { createMailer, type MailerOptions, mailDomain } from './mailer.ts';
@@ -62,8 +63,6 @@ function composed(mail: Mail, { baseUrl, from, xml }: EmailOptions) {
     attachments: attachmentsOf(mail, xml),
   };
 }
-
-const oneLine = (text: string): string => text.replace(/[\s\p{Cc}]+/gu, ' ').trim();
 
 function attachmentsOf({ resource, body, registration, number }: Mail, xml: XmlCodec) {
   const { payload } = registration;

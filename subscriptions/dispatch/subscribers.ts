@@ -69,7 +69,8 @@ const stop: Statement = {
 };
 
 // The endpoint of a rule names its text: what it said of its alerts is asked when they end. Of the deliveries those that have
-// ended are not looked at again: 400,000 of them took 110 ms, during which nothing was dispatched.
+// ended are not looked at again: 400,000 of them took 110 ms, during which nothing was dispatched. Those that were to be told again
+// would be kept for ever: nobody tells them, and what is to be told is not pruned.
 const remove: Statement = {
   name: 'subscriber_delete',
   text: `with o as (select done_number from subscriber where id = $1),
@@ -77,7 +78,8 @@ const remove: Statement = {
       failing_since = null, error = null, check_version = null, report = null, done_number = last_number,
       criteria = '', endpoint = case when channel = 'alert' then endpoint else '' end, payload = '', header = '{}', secret = '', host = '', ends_at = null,
       topic = null, heartbeat_at = null, resends = 0
-    where id = $1 and version < $2 returning id)
+    where id = $1 and version < $2 returning id),
+    again as (update delivery set resend = false where subscriber = $1 and resend and exists (select from s))
     delete from delivery where subscriber = $1 and number > (select done_number from o) and outcome is null
       and exists (select from s)`,
 };

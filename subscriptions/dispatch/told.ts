@@ -24,12 +24,29 @@ export async function eventsBetween(
   return last < first ? [] : db.query<Delivery>(between, [subscriber, first, last, limit]);
 }
 
+/** Named in one text; a text of all would be as long as the events that there are. */
+const gapsMax = 20;
+
 /**
- * That some are no longer kept, as a text; undefined where all are. They are removed from the oldest on. `found`: what eventsBetween
- * yields for the range.
+ * That some are no longer kept, as a text; undefined where all are. The oldest are removed first, but for those that could not be told,
+ * so that there may be gaps. `found`: what eventsBetween yields for the range. `isAll`: it was not cut short.
  */
-export function lostEvents(found: readonly Delivery[], { first, last }: EventRange): string | undefined {
-  const lost = found[0] ? found[0].number - 1n : last;
-  if (lost < first) return undefined;
-  return lost === first ? `Event ${first} is no longer kept` : `Events ${first} to ${lost} are no longer kept`;
+export function lostEvents(
+  found: readonly Pick<Delivery, 'number'>[],
+  { first, last }: EventRange,
+  isAll = found.length === 0,
+): string | undefined {
+  const gaps: EventRange[] = [];
+  let next = first;
+  for (const { number } of found) {
+    if (number > next) gaps.push({ first: next, last: number - 1n });
+    next = number + 1n;
+  }
+  if (isAll && next <= last) gaps.push({ first: next, last });
+  const named = gaps
+    .slice(0, gapsMax)
+    .map((gap) => (gap.first === gap.last ? `${gap.first}` : `${gap.first} to ${gap.last}`));
+  if (gaps.length === 0) return undefined;
+  if (gaps.length === 1 && gaps[0]!.first === gaps[0]!.last) return `Event ${named[0]} is no longer kept`;
+  return `Events ${named.join(', ')}${gaps.length > gapsMax ? ' and others' : ''} are no longer kept`;
 }

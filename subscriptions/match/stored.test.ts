@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Change } from '#fhir-model';
-import { CerebraError } from '#platform';
+import type { Change, ResourceReader } from '#fhir-model';
+import { CerebraError, type Queryable } from '#platform';
 import { testRules } from '../testing/rig.ts';
 import { parseCriteria } from './criteria.ts';
-import { keepMet, type StoredSearch, searchProblem } from './stored.ts';
+import { createStoredSearch, keepMet, type StoredSearch, searchProblem } from './stored.ts';
 
 test('criteria are split into what one resource decides and what the database does', async () => {
   const rules = await testRules();
@@ -78,4 +78,28 @@ test('a search that is refused fails its own Subscriptions; one that can not be 
     searchProblem(() => Promise.reject(new TypeError('a fault of ours'))),
     TypeError,
   );
+});
+
+test('a search that was stopped for its time is asked again, once the database answers: the machine may have stood still', async () => {
+  const asked: string[] = [];
+  const db = { query: async () => asked.push('awake') } as unknown as Queryable;
+  const tooLong = new CerebraError('too-costly', 'The search was stopped after 20000 ms');
+  const searchWith = (failures: CerebraError[]) => {
+    const search: ResourceReader['search'] = async (_type, query) => {
+      asked.push(query);
+      const failure = failures.shift();
+      if (failure) throw failure;
+      return { resources: [{ id: 'b' }] } as Awaited<ReturnType<ResourceReader['search']>>;
+    };
+    return createStoredSearch(db, { search } as ResourceReader, { kind: 'everything' });
+  };
+  const query = 'a.b=1&_id=a,b&_count=2&_total=none';
+  const found = await searchWith([tooLong, tooLong])('Observation', 'a.b=1', ['a', 'b']);
+  assert.deepEqual([...found], ['b']);
+  assert.deepEqual(asked.splice(0), [query, 'awake', query, 'awake', query]);
+  await assert.rejects(searchWith([tooLong, tooLong, tooLong])('Observation', 'a.b=1', ['a', 'b']), /20000 ms/);
+  assert.deepEqual(asked.splice(0), [query, 'awake', query, 'awake', query]);
+  const refused = new CerebraError('invalid-parameter', 'the value set is not known');
+  await assert.rejects(searchWith([refused])('Observation', 'a.b=1', ['a', 'b']), /not known/);
+  assert.deepEqual(asked, [query]);
 });

@@ -3,7 +3,7 @@
 // go together, and Subscriptions with the same criteria share the question: 500 changes and 50 Subscriptions with one criterion
 // are five searches.
 import type { AccessScope, ResourceReader } from '#fhir-model';
-import { isCerebraError } from '#platform';
+import { isCerebraError, type Queryable, type Statement } from '#platform';
 import type { Match } from '../dispatch/deliveries.ts';
 
 export interface StoredCriteria {
@@ -23,11 +23,26 @@ export type StoredSearch = (type: string, search: string, ids: readonly string[]
 const idsPerSearchMax = 100;
 const searchesAtOnce = 4;
 
-export function createStoredSearch(reader: ResourceReader, scope: AccessScope): StoredSearch {
+/** How often one is asked that was stopped because it took too long. */
+const asksMax = 3;
+
+const isAwake: Statement = { name: 'stored_search_awake', text: 'select 1 as awake' };
+
+// It is the time on a clock that stops a search: also where the machine was suspended or the database stood still meanwhile, and
+// what is quick by itself would put Subscriptions into error. So it is asked again, once the database answers at all; what is too
+// much by itself is so each time.
+export function createStoredSearch(db: Queryable, reader: ResourceReader, scope: AccessScope): StoredSearch {
   return async (type, search, ids) => {
     const query = `${search}&_id=${ids.join(',')}&_count=${ids.length}&_total=none`;
-    const { resources } = await reader.search(type, query, scope);
-    return new Set(resources.map(({ id }) => id));
+    for (let ask = 1; ; ask++) {
+      try {
+        const { resources } = await reader.search(type, query, scope);
+        return new Set(resources.map(({ id }) => id));
+      } catch (error) {
+        if (!isCerebraError(error, 'too-costly') || ask === asksMax) throw error;
+      }
+      await db.query(isAwake);
+    }
   };
 }
 

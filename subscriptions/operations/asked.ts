@@ -41,6 +41,9 @@ export function contentOf(subscriber: Pick<Subscriber, 'topic' | 'payload'> | un
   return subscriber.topic?.content ?? (subscriber.payload === '' ? 'empty' : 'full-resource');
 }
 
+/** No event has a higher number that can be asked for. */
+export const numberMax = 999_999_999_999_999_999n;
+
 /** The number of an event, as the guide has it: text. Throws CerebraError `invalid-parameter`. */
 export function numberAt(input: OperationInput, name: string): bigint | undefined {
   const text = one<string>(input, name);

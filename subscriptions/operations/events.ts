@@ -10,7 +10,7 @@ import {
 import { CerebraError } from '#platform';
 import { type NotificationContent, notificationContents } from '../channels/notification/bundle.ts';
 import { type EventRange, eventsBetween, lostEvents } from '../dispatch/told.ts';
-import { contentOf, findSubscribers, numberAt, readSubscription } from './asked.ts';
+import { contentOf, findSubscribers, numberAt, numberMax, readSubscription } from './asked.ts';
 import type { OperationParts } from './parts.ts';
 
 /** Events in one answer, by how much of each is told: 1,000 numbers are 100 kB, 100 resources may be some MB. */
@@ -62,7 +62,7 @@ async function run(parts: OperationParts, request: OperationRequest): Promise<Op
   const last = range.last < newest ? range.last : newest;
   const found = await eventsBetween(parts.db, id, { ...range, last }, limit + 1);
   const told = found.slice(0, limit);
-  const lost = lostEvents(found, { ...range, last });
+  const lost = lostEvents(found, { ...range, last }, found.length <= limit);
   const errorsOf = (count: number): JsonObject[] => [
     ...(lost === undefined ? [] : [{ text: lost }]),
     ...(found.length > count ? [{ text: moreText(found[count]!.number) }] : []),
@@ -80,7 +80,7 @@ async function run(parts: OperationParts, request: OperationRequest): Promise<Op
 
 function rangeOf({ input }: OperationRequest): EventRange {
   const first = numberAt(input, 'eventsSinceNumber') ?? 1n;
-  const last = numberAt(input, 'eventsUntilNumber') ?? BigInt(Number.MAX_SAFE_INTEGER);
+  const last = numberAt(input, 'eventsUntilNumber') ?? numberMax;
   if (first > last) {
     throw new CerebraError('invalid-parameter', 'eventsUntilNumber must not be below eventsSinceNumber', {
       expression: ['eventsUntilNumber'],

@@ -4,7 +4,7 @@
 // whoever delivers, so that it happens though this server ends.
 import { type OperationAnswer, type OperationRequest, type OperationSpec, one, type Resource } from '#fhir-model';
 import { CerebraError, type Statement } from '#platform';
-import { findSubscribers, numberAt, readSubscription } from './asked.ts';
+import { findSubscribers, numberAt, numberMax, readSubscription } from './asked.ts';
 import type { OperationParts } from './parts.ts';
 
 /** Events of one request. */
@@ -128,7 +128,7 @@ function askedOf({ input }: OperationRequest): Asked {
   }
   const asked = {
     first: single ?? first ?? 1n,
-    last: single ?? last ?? BigInt(Number.MAX_SAFE_INTEGER),
+    last: single ?? last ?? numberMax,
     sinceMs,
     untilMs,
   };

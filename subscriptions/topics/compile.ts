@@ -205,8 +205,15 @@ function allowed(topic: Topic, type: string, { name, value }: Asked, rules: Crit
     throw new CerebraError('unsupported', `${type} has no search parameter ${shown(one.parameter)}`);
   const rest = name.slice(one.parameter.length);
   assertModifier(one, rest.slice(1), rules);
-  if (COMPARED.has(rules.parameters.get(type, code)?.type ?? '')) assertComparators(one, value);
+  if (isCompared(type, code, rules)) assertComparators(one, value);
   return [[type, code + rest, value]];
+}
+
+/** Whether values may begin with a comparator. Of a chain the last parameter says so, of whichever type it leads to. */
+function isCompared(type: string, code: string, { parameters, resourceTypes }: CriteriaRules): boolean {
+  const last = code.split(/[.:]/).at(-1)!;
+  const types = last === code ? [type] : resourceTypes;
+  return types.some((one) => COMPARED.has(parameters.get(one, last)?.type ?? ''));
 }
 
 /** `patient:Patient`, `patient:missing` and `patient` are filters by `patient`; `patient.family` is another one. */

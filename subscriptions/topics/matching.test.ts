@@ -228,6 +228,28 @@ test('filters that the topic does not have are refused, each by its reason', asy
   assert.match(refusal('patient=1', 'http://example.org/no'), /^Subscription\.criteria: there is no topic/);
 });
 
+test('comparators of chained filters are allowed only as listed, those of _has too', async () => {
+  const rig = matchingRig(rules);
+  const born = 'patient.birthdate';
+  await rig.define(
+    topicBasic('t', {
+      resourceTrigger: { resource: 'Encounter' },
+      canFilterBy: [
+        { resource: 'Encounter', filterParameter: born, modifier: ['lt'] },
+        { resource: 'Encounter', filterParameter: '_has:Observation:encounter:date' },
+        { resource: 'Encounter', filterParameter: 'patient.family' },
+      ],
+    }),
+  );
+  const subscribe = (filter: string) => () => rig.subscribe('s', url, `Encounter?${filter}`);
+  subscribe(`${born}=lt1950-01-01,1980`)();
+  subscribe('patient.family=gt5')();
+  subscribe('_has:Observation:encounter:date=2024')();
+  assert.throws(subscribe(`${born}=gt1950`), /'patient.birthdate' can't be used with 'gt'; the topic allows lt$/);
+  assert.throws(subscribe(`${born}=ap1950`), /can't be used with 'ap'/);
+  assert.throws(subscribe('_has:Observation:encounter:date=ge2024'), /can't be used with 'ge'; the topic allows none$/);
+});
+
 test('several triggers of a topic tell once; several topics each', async () => {
   const rig = matchingRig(rules);
   const twice = [{ resource: 'Encounter', supportedInteraction: 'create' }, { resource: 'Encounter' }];

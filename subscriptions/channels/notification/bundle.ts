@@ -4,6 +4,7 @@
 
 import type { JsonObject, Resource } from '#fhir-model';
 import { backportGuide } from '#fhir-model';
+import { interactionOf } from './interaction.ts';
 
 const profile = `${backportGuide}/StructureDefinition`;
 
@@ -127,20 +128,11 @@ function resourcesOf(events: readonly NotifiedEvent[]): NotifiedResource[] {
   return found;
 }
 
-/** As entries of a history tell them: https://hl7.org/fhir/R4/http.html#history */
-const interactions = {
-  create: { method: 'POST', status: '201' },
-  update: { method: 'PUT', status: '200' },
-  delete: { method: 'DELETE', status: '204' },
-  none: { method: 'GET', status: '200' },
-} as const;
-
 function entryText(one: NotifiedResource, content: NotificationContent, baseUrl: string): string {
-  const { type, id, version, op, updatedMs, body } = one;
-  const { method, status } = interactions[op];
+  const { type, id, version, updatedMs, body } = one;
+  const { method, url, status } = interactionOf(one);
   const fullUrl = JSON.stringify(`${baseUrl}/${type}/${id}`);
   const resource = content === 'full-resource' && body !== '' ? `"resource":${body},` : '';
-  const url = op === 'create' ? type : `${type}/${id}`;
   const request = JSON.stringify({ method, url });
   const response = JSON.stringify({ status, etag: `W/"${version}"`, lastModified: instant(updatedMs) });
   return `{"fullUrl":${fullUrl},${resource}"request":${request},"response":${response}}`;
