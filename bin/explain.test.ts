@@ -107,3 +107,47 @@ test('embedded PostgreSQL that ended while the database was migrated: where it s
     `Migration 0001_store.sql failed: The database is not available: the end of ${log} tells why`,
   );
 });
+
+/** https://www.postgresql.org/docs/18/protocol-message-formats.html: ErrorResponse */
+function errorResponse(state: string, message: string): Buffer {
+  const fields = Buffer.from(`SFATAL\0C${state}\0M${message}\0\0`);
+  const head = Buffer.alloc(5);
+  head.write('E');
+  head.writeInt32BE(4 + fields.length, 1);
+  return Buffer.concat([head, fields]);
+}
+
+for (const [state, message, advice] of [
+  ['28P01', 'password authentication failed', 'check user and password in DATABASE_URL, and pg_hba.conf there'],
+  [
+    '3D000',
+    'database "cerebra" does not exist',
+    "create it (CREATE DATABASE name ENCODING 'UTF8' LOCALE 'C.UTF-8' TEMPLATE template0), or name another one",
+  ],
+  [
+    '42501',
+    'permission denied for schema public',
+    'make the user of DATABASE_URL the owner of the database (ALTER DATABASE name OWNER TO user)',
+  ],
+  [
+    '53300',
+    'sorry, too many clients already',
+    'raise max_connections there, or the limit of the user or database, or lower POOL_MAX',
+  ],
+  [
+    '25006',
+    'cannot execute CREATE TABLE in a read-only transaction',
+    'name the primary server, not a standby, and a database that is not set to read-only',
+  ],
+  [
+    '08P01',
+    'unsupported startup parameter: statement_timeout',
+    'name PostgreSQL itself, not a pooler such as PgBouncer: prepared statements need sessions of their own',
+  ],
+] as const) {
+  test(`a refusal of the database is told with what to do: ${message}`, async (t) => {
+    const { port, text } = await failure(t, (socket) => socket.end(errorResponse(state, message)), { more: '' });
+    const told = `The database at 127.0.0.1:${port}/cerebra (DATABASE_URL) refuses: ${message}. What to do: ${advice}`;
+    assert.equal(text, told);
+  });
+}

@@ -42,9 +42,24 @@ function portFault(error: unknown, config: Config): string | undefined {
   return `${where} (${name}, HOST) cannot be opened: ${found.message}`;
 }
 
-// 28 invalid authorisation, 3D000 no such database, 42501 insufficient privilege, 53300 too many connections; of one that
-// answers but takes no changes 53100 disk full, 58030 input or output error, 25006 read-only
-const refusalStates = /^(28\w{3}|3D000|42501|53300|53100|58030|25006)$/;
+/** What to do about a refusal, by the beginning of its SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const refusals: readonly [state: string, advice: string][] = [
+  ['28', 'check user and password in DATABASE_URL, and pg_hba.conf there'],
+  [
+    '3D000',
+    "create it (CREATE DATABASE name ENCODING 'UTF8' LOCALE 'C.UTF-8' TEMPLATE template0), or name another one",
+  ],
+  ['42501', 'make the user of DATABASE_URL the owner of the database (ALTER DATABASE name OWNER TO user)'],
+  ['53300', 'raise max_connections there, or the limit of the user or database, or lower POOL_MAX'],
+  ['53100', 'make room on the disk of the database'],
+  ['58030', 'the log of PostgreSQL tells what is wrong with its disk'],
+  ['25006', 'name the primary server, not a standby, and a database that is not set to read-only'],
+  // protocol_violation: poolers refuse settings of a session, and give a session to one transaction after another.
+  ['08P01', 'name PostgreSQL itself, not a pooler such as PgBouncer: prepared statements need sessions of their own'],
+];
+
+const adviceOn = (state: string | undefined): string | undefined =>
+  refusals.find(([beginning]) => state?.startsWith(beginning))?.[1];
 
 // Of certificates, by OpenSSL's names: https://nodejs.org/api/tls.html#x509-certificate-error-codes
 const certificateCodes = /^(UNABLE_TO_|CERT_|SELF_SIGNED_CERT|DEPTH_ZERO_|ERR_TLS_CERT_|INVALID_CA|HOSTNAME_MISMATCH)/;
@@ -61,8 +76,8 @@ function databaseFault(error: unknown, { DATABASE_URL }: Config): string | undef
   if (DATABASE_URL === undefined) return undefined;
   const all = [...causes(error)];
   const database = `The database at ${placeOf(DATABASE_URL)} (DATABASE_URL)`;
-  const refusal = all.find((one) => refusalStates.test(sqlState(one) ?? ''));
-  if (refusal) return `${database} refuses: ${refusal.message}`;
+  const refusal = all.find((one) => adviceOn(sqlState(one)) !== undefined);
+  if (refusal) return `${database} refuses: ${refusal.message}. What to do: ${adviceOn(sqlState(refusal))}`;
   const untrusted = all.find(isTlsFault);
   if (untrusted) return `${database} ${tlsAdvice(untrusted)}`;
   const file = all.map((one) => fileFault(one, DATABASE_URL)).find((text) => text !== undefined);

@@ -1,7 +1,7 @@
 // What can be checked of the deployment files without an engine; `docker compose` and `promtool` are used where they are.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { cpSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -286,5 +286,15 @@ describe('init.sh', () => {
       readFileSync(path.join(scratch, name), 'utf8'),
     );
     assert.deepEqual(after, before);
+
+    // Renewed by docs/operations.md: the accounts stay, and the host name need not be said again.
+    rmSync(secret('gateway/tls.key'));
+    const third = spawnSync('sh', [path.join(scratch, 'init.sh')], { encoding: 'utf8' });
+    assert.deepEqual([third.status, third.stdout], [0, 'wrote deploy/secrets/gateway\n'], third.stderr);
+    const renewed = new X509Certificate(readFileSync(secret('gateway/tls.crt')));
+    assert.notEqual(renewed.serialNumber, gateway.serialNumber);
+    assert.equal(renewed.checkHost('cerebra.example.org'), 'cerebra.example.org');
+    assert.equal(renewed.checkPrivateKey(createPrivateKey(readFileSync(secret('gateway/tls.key')))), true);
+    assert.equal(readFileSync(secret('gateway/users'), 'utf8'), before[1]);
   });
 });

@@ -2,11 +2,14 @@
 # Writes what docker-compose.yml needs and the repository must not hold: .env (random passwords), a private certificate
 # authority, the gateway's and the broker's certificates, a client certificate for one MLLP sender, and the password
 # files of the gateway. Leaves alone what is there already. Needs openssl only.
-#   deploy/init.sh [host name of this machine]      default: localhost
+#   deploy/init.sh [host name of this machine]      default: that of BASE_URL in .env, or localhost
+# To renew certificates: rm deploy/secrets/*/tls.key, run it again, restart gateway and mosquitto. The folders stay: they hold the
+# accounts of the gateway.
 set -eu
 cd "$(dirname "$0")"
 umask 077
-host=${1:-localhost}
+host=${1:-$(sed -n 's#^BASE_URL=https://\([^/:]*\).*#\1#p' .env 2>/dev/null || true)}
+host=${host:-localhost}
 days=825
 
 random() { openssl rand -hex 24; }

@@ -37,7 +37,7 @@ export const variables = {
     20,
     2,
     1000,
-    'Connections to PostgreSQL at most, those of all workers together (each gets 4 at least); the embedded one allows 60 in all',
+    'Connections to PostgreSQL at most, those of all workers together (each gets 4 at least); the embedded one allows as many, and those of the queue',
   ),
   STATEMENT_TIMEOUT_MS: integer(30_000, 100, 3_600_000, 'Longest that one SQL statement may run'),
   IDLE_TRANSACTION_TIMEOUT_MS: integer(

@@ -123,3 +123,18 @@ describe('a process whose log is on a full disk', { skip: !existsSync('/dev/full
     assert.deepEqual(await onFullDisk(`log.info('x'); setImmediate(() => { throw new Error('y'); });`), [1, '']);
   });
 });
+
+describe('a process whose log goes to a reader that stands still', () => {
+  it('ends when it is told to', async (t) => {
+    const from = JSON.stringify(path.join(import.meta.dirname, 'log.ts'));
+    // Ten times what a pipe holds. Turns of the event loop are left to the writing.
+    const script = `import { createLog } from ${from}; const log = createLog({ level: 'info' });
+      for (let i = 0; i < 2_000; i++) { log.info('x'.repeat(300)); await new Promise((turn) => setImmediate(turn)); }
+      process.exit(0);`;
+    const child = spawn(process.execPath, ['--input-type=module-typescript', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    t.after(() => child.kill('SIGKILL'));
+    assert.deepEqual(await once(child, 'exit'), [0, null]);
+  });
+});

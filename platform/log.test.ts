@@ -80,5 +80,13 @@ describe('log', () => {
     assert.match(lines[0]!, /^\d\d:\d\d:\d\d\.\d{3} warn {2}slow part=mllp count=2\n$/);
     log.error({ err: new Error('broken') }, 'x');
     assert.match(lines[1]!, /error x\n {4}Error: broken\n {4}at /);
+    const forged = 'a\n12:00:00.000 info  all is well\u001b[2J';
+    log.info({ sender: forged }, forged);
+    const shown = 'a\\u000a12:00:00.000 info  all is well\\u001b[2J';
+    assert.equal(lines[2]!.slice(13), `info  ${shown} sender=${shown}\n`);
+    log.error({ err: new Error(forged) }, 'x');
+    assert.match(lines[3]!, /error x\n {4}Error: a\n {4}12:00:00\.000 info {2}all is well\\u001b\[2J\n {4}at /);
+    log.error({ err: 'no error' }, 'x');
+    assert.equal(lines[4]!.slice(13), 'error x\n    string: \n');
   });
 });

@@ -66,6 +66,9 @@ export function createLog(options: LogOptions): Log {
 }
 
 function standardOutput(pretty: boolean): DestinationStream {
+  // Asked for, it makes a pipe refuse what it has no room for. Else the write would wait, in a thread whose end the process waits
+  // for: with a reader that stands still it never ended.
+  void process.stdout;
   const output = createLogOutput({
     lostLine: (lost) => {
       const line = JSON.stringify({
@@ -121,6 +124,16 @@ function prettyStream(destination: DestinationStream): DestinationStream {
   return { ...destination, write: (line: string) => destination.write(prettyLine(line)) };
 }
 
+/** A line break or an escape of the terminal within a value could pass for a record of ours. */
+const plain = (text: string): string =>
+  text.replace(/[\p{Cc}\u2028\u2029]/gu, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
+/** Lines of its own, which a record's head, at their beginning, tells from those of a record. */
+function prettyError({ type, message, code, stack }: Record<string, string>): string {
+  const lines = `${type}: ${message ?? code ?? ''}`.split('\n').map((line) => `\n    ${plain(line)}`);
+  return lines.join('') + (stack ? `\n${stack}` : '');
+}
+
 function prettyLine(line: string): string {
   const { time, level, msg, err, ...rest } = JSON.parse(line) as Record<string, unknown> & {
     err?: Record<string, string>;
@@ -129,6 +142,5 @@ function prettyLine(line: string): string {
     ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
   );
   const head = `${String(time).slice(11, 23)} ${String(level).padEnd(5)} ${msg ?? ''}`;
-  const stack = err ? `\n    ${err.type}: ${err.message ?? err.code}\n${err.stack}` : '';
-  return `${[head, ...fields].join(' ')}${stack}\n`;
+  return `${plain([head, ...fields].join(' '))}${err ? prettyError(err) : ''}\n`;
 }

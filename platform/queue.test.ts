@@ -3,11 +3,13 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
+import { connectDb } from './db/connect.ts';
+import { isCerebraError } from './errors.ts';
 import type { JobData, Jobs } from './jobs.ts';
 import { createLog } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { createJobs, type JobsOptions } from './queue.ts';
-import { testConnection, testLog, waitFor } from './testing/index.ts';
+import { testCluster, testConnection, testLog, waitFor } from './testing/index.ts';
 
 const redisUrl = process.env.TEST_REDIS_URL;
 
@@ -122,6 +124,49 @@ for (const backend of ['PostgreSQL', 'Redis'] as const) {
     });
   });
 }
+
+/** As options, for a role of its own that may have so many connections; and how to change that. */
+async function limitedTo(connections: number, t: TestContext) {
+  const options = await optionsOn('PostgreSQL', t);
+  const user = `limited_${randomUUID().replaceAll('-', '')}`;
+  const { database } = options.database;
+  const db = connectDb({ ...(await testCluster()), poolMax: 1, log: testLog() });
+  // Behind the hook that drops the database, which is its own.
+  t.after(async () => {
+    await db.query({ text: `DROP ROLE ${user}` });
+    await db.close();
+  });
+  await db.query({ text: `CREATE ROLE ${user} LOGIN CONNECTION LIMIT ${connections}` });
+  await db.query({ text: `ALTER DATABASE ${database} OWNER TO ${user}` });
+  const limit = (n: number) => db.query({ text: `ALTER ROLE ${user} CONNECTION LIMIT ${n}` });
+  return { options: { ...options, database: { ...options.database, user } }, limit };
+}
+
+it('tells that the database has no connection left, and takes jobs as soon as it has', async (t) => {
+  const { options, limit } = await limitedTo(0, t);
+  await usingJobs(options, async (jobs) => {
+    const seen: JobData[] = [];
+    jobs.define('note', async (data) => void seen.push(data));
+    for (const asked of [() => jobs.add('note', { n: 1 }), () => jobs.start()]) {
+      await assert.rejects(asked, (error) => isCerebraError(error, 'unavailable'));
+    }
+    await limit(10);
+    await jobs.add('note', { n: 2 });
+    await jobs.start();
+    await waitFor(() => seen.length === 1, 'the job that was added');
+    assert.deepEqual(seen, [{ n: 2 }]);
+  });
+});
+
+it('leaves the process its turns where connections run out while it starts', async (t) => {
+  const { options } = await limitedTo(1, t);
+  await usingJobs(options, async (jobs) => {
+    jobs.define('note', async () => undefined);
+    // Whether one suffices depends on how soon the one that made the tables is gone.
+    await jobs.start().catch((error: unknown) => assert.ok(isCerebraError(error, 'unavailable')));
+    await new Promise((turn) => setTimeout(turn, 0));
+  });
+});
 
 it('does not hold up who adds jobs while Redis is away, and tells of it once', async () => {
   const server = createServer().listen(0, '127.0.0.1');

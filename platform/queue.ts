@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BackendFactory, ConnectionOptions, Queue, RedisQueueBackend, Worker } from 'bullmq';
 import pg from 'pg';
+import { databaseError } from './db/errors.ts';
 import { CerebraError } from './errors.ts';
 import type { JobData, Jobs } from './jobs.ts';
 import type { Log } from './log.ts';
@@ -24,7 +25,7 @@ type Handler = (data: JobData) => Promise<void>;
 
 interface Backend {
   queue: Queue;
-  work(process: (name: string, data: JobData) => Promise<void>, concurrency: number): Worker;
+  work(process: (name: string, data: JobData) => Promise<void>, concurrency: number): Worker | Promise<Worker>;
   /** Ends the connections. */
   disconnect(): Promise<void> | void;
 }
@@ -49,6 +50,10 @@ export function createJobs(options: JobsOptions): Jobs {
   let worker: Worker | undefined;
   const connect = () => {
     backend ??= options.redisUrl ? redisBackend(options, options.redisUrl) : postgresBackend(options);
+    // A database that was away when the first job was added is asked again for the next one.
+    backend.catch(() => {
+      backend = undefined;
+    });
     return backend;
   };
   const run = async (name: string, data: JobData) => {
@@ -86,13 +91,13 @@ export function createJobs(options: JobsOptions): Jobs {
     },
     start: async () => {
       const { queue, work } = await connect();
-      worker = work(run, options.concurrency ?? 4);
+      worker = await work(run, options.concurrency ?? 4);
       report(worker, finished, options.log);
       observeDepth(queue, options.metrics);
       await worker.waitUntilReady();
     },
     close: async () => {
-      const connected = await backend;
+      const connected = await backend?.catch(() => undefined);
       const orderly = Promise.resolve(worker?.close()).then(() => connected?.queue.close());
       if (!(await inTime(orderly, closeTimeoutMs))) options.log.warn('job queue: closed before its jobs had ended');
       await connected?.disconnect();
@@ -171,9 +176,36 @@ async function redisBackend({ queueName = 'cerebra', log }: JobsOptions, url: st
   };
 }
 
-async function postgresBackend({ queueName = 'cerebra', database, log }: JobsOptions): Promise<Backend> {
-  const { createPostgresBackend, Queue, runMigrations, Worker } = await import('bullmq');
-  const onError = (err: Error) => log.warn({ err }, 'job queue: PostgreSQL');
+interface Readiness {
+  waitUntilReady(): Promise<unknown>;
+  close(): Promise<void>;
+}
+
+/**
+ * BullMQ keeps for good that its first connection failed: a queue would never take a job, and a worker ask for one again and
+ * again without a pause, in which nothing else of the process has a turn.
+ */
+async function ready<T extends Readiness>(part: T): Promise<T> {
+  try {
+    await part.waitUntilReady();
+    return part;
+  } catch (error) {
+    await part.close().catch(() => undefined);
+    throw databaseError(error);
+  }
+}
+
+async function postgresBackend(options: JobsOptions): Promise<Backend> {
+  const pool = postgresPool(options);
+  try {
+    return await postgresBackendOn(pool, options);
+  } catch (error) {
+    await pool.end();
+    throw databaseError(error);
+  }
+}
+
+function postgresPool({ database, log }: JobsOptions): pg.Pool {
   const { url, ...fields } = database;
   // One connection listens; the others serve the worker and whoever adds.
   const pool = new pg.Pool({
@@ -183,7 +215,13 @@ async function postgresBackend({ queueName = 'cerebra', database, log }: JobsOpt
     keepAlive: true,
     max: 4,
   });
-  pool.on('error', onError);
+  pool.on('error', (err) => log.warn({ err }, 'job queue: PostgreSQL'));
+  return pool;
+}
+
+async function postgresBackendOn(pool: pg.Pool, { queueName = 'cerebra', log }: JobsOptions): Promise<Backend> {
+  const { createPostgresBackend, Queue, runMigrations, Worker } = await import('bullmq');
+  const onError = (err: Error) => log.warn({ err }, 'job queue: PostgreSQL');
   const client = await pool.connect();
   try {
     await runMigrations(client);
@@ -196,12 +234,15 @@ async function postgresBackend({ queueName = 'cerebra', database, log }: JobsOpt
   const factory = createPostgresBackend as unknown as BackendFactory<RedisQueueBackend>;
   const queue = new Queue(queueName, { connection }, factory);
   queue.on('error', onError);
+  await ready(queue);
   return {
     queue,
-    work: (run, concurrency) => {
-      const options = { connection, concurrency, ...workerOptions };
+    work: async (run, concurrency) => {
+      const options = { connection, concurrency, ...workerOptions, autorun: false };
       const worker = new Worker(queueName, (job) => run(job.name, job.data), options, factory);
-      return worker.on('error', onError);
+      await ready(worker.on('error', onError));
+      worker.run().catch(onError);
+      return worker;
     },
     disconnect: () => pool.end(),
   };

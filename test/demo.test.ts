@@ -65,7 +65,7 @@ test('says which part is missing', async () => {
       { CEREBRA_URL: 'http://127.0.0.1:9/fhir/R4' },
       /no server answers at http:\/\/127\.0\.0\.1:9\/fhir\/R4\. Start one/,
     ],
-    [{ CEREBRA_MLLP: '127.0.0.1:9' }, /MLLP/],
+    [{ CEREBRA_MLLP: '127.0.0.1:9' }, /over MLLP at 127\.0\.0\.1:9: set CEREBRA_MLLP /],
     [{ CEREBRA_MQTT: 'mqtt://127.0.0.1:9' }, /no MQTT broker answers/],
   ];
   for (const [wrong, message] of cases) {

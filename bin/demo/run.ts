@@ -142,7 +142,14 @@ async function loadRecord(demo: Demo): Promise<Patient> {
 /** Sends a message; throws unless the answer is AA. */
 async function send(demo: Demo, message: string): Promise<void> {
   const { mllpHost, mllpPort } = demo.settings;
-  const answer = (await sendMllp(mllpHost, mllpPort, message, { timeoutMs: mllpTimeoutMs })).toString();
+  const sent = sendMllp(mllpHost, mllpPort, message, { timeoutMs: mllpTimeoutMs }).catch((cause) => {
+    const where = `${mllpHost}:${mllpPort}`;
+    throw new Error(
+      `nothing takes HL7v2 messages over MLLP at ${where}: set CEREBRA_MLLP to what the server has said`,
+      { cause },
+    );
+  });
+  const answer = (await sent).toString();
   const acknowledgment = answer.split(/[\r\n]+/).find((line) => line.startsWith('MSA|')) ?? '';
   const [, code, controlId] = acknowledgment.split('|');
   if (code !== 'AA') throw new Error(`the server did not accept the message: ${answer.replaceAll('\r', ' ')}`);
@@ -272,7 +279,7 @@ async function findDeadLetter(demo: Demo, topic: string): Promise<DeadLetter> {
 async function publish(demo: Demo, topic: string, payload: object): Promise<void> {
   const options = { reconnectPeriod: 0, connectTimeout: connectTimeoutMs };
   const client = await mqtt.connectAsync(demo.settings.mqttUrl, options, false).catch((cause) => {
-    throw new Error(`no MQTT broker answers at ${demo.settings.mqttUrl}`, { cause });
+    throw new Error(`no MQTT broker answers at ${demo.settings.mqttUrl}: set CEREBRA_MQTT to the server's`, { cause });
   });
   try {
     await client.publishAsync(topic, JSON.stringify(payload), { qos: 1 });

@@ -88,6 +88,7 @@ export async function startFlock(options: FlockOptions): Promise<Flock> {
       { pid: sheep.worker.process.pid, exitCode: code, signal, pauseMs },
       'an HTTP worker has ended, another is started',
     );
+    // Before there is anything to begin with, begin() replaces it.
     if (beginning) void again();
   };
   const start = (): Sheep => {
@@ -121,6 +122,8 @@ export async function startFlock(options: FlockOptions): Promise<Flock> {
     async begin(given) {
       beginning = given;
       for (const { worker } of flock) worker.send({ kind: 'begin', beginning } satisfies Message);
+      // For those that have ended while there was nothing yet to begin with; they are told it once they listen.
+      while (flock.size < count) start();
       await Promise.all([...flock].map(({ ready }) => ready.promise));
     },
     snapshots: () => Promise.all([...flock].map(({ asking }) => withLimit(asking.ask('snapshot', undefined), []))),

@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { createLog } from '../log.ts';
 import { emptyConnection, testLog } from '../testing/index.ts';
 import { connectDb } from './connect.ts';
 import { migrate, readMigrations } from './migrate.ts';
@@ -59,11 +60,34 @@ describe('migrate', () => {
     const make = `CREATE DATABASE ${database} ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0`;
     await usingDb(connection, async (db) => db.query({ text: make }));
     const message =
-      "The encoding of the database is SQL_ASCII, not UTF8: make one by CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0, and name it in DATABASE_URL";
+      "The encoding of the database is SQL_ASCII, not UTF8: make one by CREATE DATABASE name ENCODING 'UTF8' LOCALE 'C.UTF-8' TEMPLATE template0, and name it in DATABASE_URL";
     await usingDb({ ...connection, database }, async (db) => {
       await assert.rejects(migrate(db, folder, testLog()), { code: 'config', message });
       assert.deepEqual(await db.query({ text: `SELECT to_regclass('migration')::text AS name` }), [{ name: null }]);
     });
+    await usingDb(connection, async (db) => db.query({ text: `DROP DATABASE ${database}` }));
+  });
+
+  it('warns of a database in which only A to Z have a lower case', async (t) => {
+    const folder = await folderOf(t, files);
+    const connection = await emptyConnection(t);
+    const database = `${connection.database}_c`;
+    const make = `CREATE DATABASE ${database} ENCODING 'UTF8' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0`;
+    await usingDb(connection, async (db) => db.query({ text: make }));
+    const said: string[] = [];
+    const log = createLog({ level: 'warn', destination: { write: (line) => said.push(line) } });
+    await usingDb(connection, (db) => migrate(db, folder, log));
+    assert.deepEqual(said, []);
+    await usingDb({ ...connection, database }, async (db) => {
+      await migrate(db, folder, log);
+      assert.equal((await applied(db)).length, 2);
+    });
+    const [record] = said.map((line) => JSON.parse(line) as { msg: string });
+    assert.match(
+      record!.msg,
+      /^The locale of the database \(LC_CTYPE\) is C, .* LOCALE 'C\.UTF-8' TEMPLATE template0$/,
+    );
+    assert.equal(said.length, 1);
     await usingDb(connection, async (db) => db.query({ text: `DROP DATABASE ${database}` }));
   });
 

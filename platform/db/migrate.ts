@@ -46,7 +46,7 @@ async function readMigration(folder: string, name: string): Promise<MigrationFil
  */
 export async function migrate(db: Db, folder: string, log: Log): Promise<void> {
   const files = await readMigrations(folder);
-  await refuseOtherServers(db);
+  await refuseOtherServers(db, log);
   await db.tx(createLedger);
   for (const file of files) {
     const startedMs = performance.now();
@@ -63,19 +63,25 @@ const OLDEST_VERSION = 150_000;
  * Told before anything is made. In another encoding characters cannot be stored, or (SQL_ASCII, which initdb takes where
  * no locale is set) are bytes to PostgreSQL: full-text search then finds no word with an umlaut.
  */
-async function refuseOtherServers(db: Db): Promise<void> {
-  const [server] = await db.query<{ number: number; version: string; encoding: string }>({
+async function refuseOtherServers(db: Db, log: Log): Promise<void> {
+  const [server] = await db.query<{ number: number; version: string; encoding: string; folds: boolean }>({
     text: `SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS version,
-             current_setting('server_encoding') AS encoding`,
+             current_setting('server_encoding') AS encoding, lower('\u00c4\u0416') = '\u00e4\u0436' AS folds`,
   });
-  const { number, version, encoding } = server!;
+  const { number, version, encoding, folds } = server!;
   if (number < OLDEST_VERSION) {
     throw new CerebraError('config', `The database is of PostgreSQL ${version}: 15 or newer is needed`);
   }
-  if (encoding === 'UTF8') return;
-  const advice = `make one by CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0, and name it in DATABASE_URL`;
+  if (encoding === 'UTF8') {
+    if (!folds) log.warn(ASCII_ONLY);
+    return;
+  }
+  const advice = `make one by CREATE DATABASE name ENCODING 'UTF8' LOCALE 'C.UTF-8' TEMPLATE template0, and name it in DATABASE_URL`;
   throw new CerebraError('config', `The encoding of the database is ${encoding}, not UTF8: ${advice}`);
 }
+
+/** What initdb takes with --no-locale; whoever has data in such a database goes on with it. */
+const ASCII_ONLY = `The locale of the database (LC_CTYPE) is C, in which only the letters A to Z have a lower case: searches by _content miss words with other capital letters. Move it to one made by CREATE DATABASE name ENCODING 'UTF8' LOCALE 'C.UTF-8' TEMPLATE template0`;
 
 async function createLedger(tx: Tx): Promise<void> {
   await lock(tx);

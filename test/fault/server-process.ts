@@ -174,7 +174,7 @@ export async function isWorker(pid: number): Promise<boolean> {
 }
 
 /** The HTTP workers of `start --workers`. */
-export async function workersOf({ child }: ServerProcess): Promise<number[]> {
+export async function workersOf({ child }: Pick<Program, 'child'>): Promise<number[]> {
   const children = await childrenOf(child.pid!);
   const marks = await Promise.all(children.map(isWorker));
   return children.filter((_, i) => marks[i]);

@@ -4,15 +4,18 @@ import assert from 'node:assert/strict';
 import http from 'node:http';
 import { type TestContext, test } from 'node:test';
 import type { JsonObject } from '#fhir-model';
-import { waitFor } from '#platform/testing';
+import { connectDb } from '#platform';
+import { beforeDrop, testConnection, testLog, waitFor } from '#platform/testing';
 import { createClient } from '../client.ts';
 import { startReceiver } from './receiver.ts';
 import { checkNotified, setScene } from './scene.ts';
 import {
+  databaseUrl,
   dataFolder,
   embeddedDb,
   isWorker,
   refusedStart,
+  runServer,
   type ServerProcess,
   signal,
   startProcess,
@@ -118,6 +121,39 @@ test('two workers', async (t: TestContext) => {
 
   assert.deepEqual(await signal(server, 'SIGTERM'), { code: 0, signal: null });
   for (const pid of after) assert.ok(await isGone(pid), 'no worker is left');
+});
+
+/** Of platform/db/migrate.ts: whoever holds it keeps every start waiting, with its workers listening. */
+const MIGRATION_LOCK = 0x6372626d;
+
+test('a worker that ends before the database is ready is replaced', async (t: TestContext) => {
+  const connection = await testConnection(t);
+  const db = connectDb({ ...connection, poolMax: 2, log: testLog() });
+  beforeDrop(connection.database, () => db.close());
+  const released = Promise.withResolvers<void>();
+  const locked = Promise.withResolvers<void>();
+  const holding = db.tx(async (tx) => {
+    await tx.query({ text: 'select pg_advisory_xact_lock($1)' }, [MIGRATION_LOCK]);
+    locked.resolve();
+    await released.promise;
+  });
+  await locked.promise;
+  const environment = { DATA_DIR: await dataFolder(t), WORKERS: '2', DATABASE_URL: databaseUrl(connection) };
+  const program = runServer(t, environment);
+  const waiting = {
+    text: `select 1 from pg_stat_activity where datname = current_database() and wait_event = 'advisory'`,
+  };
+  await waitFor(async () => (await db.query(waiting)).length > 0, 'the start to wait for its migrations');
+  const [first] = await workersOf(program);
+  process.kill(first!, 'SIGKILL');
+  await waitFor(() => isGone(first!), 'the worker to be gone');
+  released.resolve();
+  await holding;
+  await waitFor(() => program.output().includes('\n  Access  '), 'the server to be ready');
+  const workers = await workersOf(program);
+  assert.equal(workers.length, 2);
+  assert.ok(!workers.includes(first!));
+  assert.deepEqual(await signal(program, 'SIGTERM'), { code: 0, signal: null });
 });
 
 test('workers end with the primary, however it ends', async (t: TestContext) => {

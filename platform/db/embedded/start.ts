@@ -18,7 +18,7 @@ export interface EmbeddedOptions {
   /** Created if it is not there; holds `postgres/`, its log and the lock file. */
   dataDir: string;
   log: Log;
-  /** Override settings.ts, for tests: `{ fsync: 'off' }`. */
+  /** Override settings.ts: `{ max_connections: '100' }`. */
   settings?: Record<string, string>;
   /** PostgreSQL ended by itself and could not be started again; default: it is logged only. */
   onLost?(error: CerebraError): void;
