@@ -160,8 +160,11 @@ export interface VersionKey {
 }
 
 export interface ChangeFeed {
-  /** Up to `limit` changes after `cursor`, in order, none that a still-running transaction could precede. */
-  read(db: Queryable, cursor: ChangeCursor, limit: number): Promise<Change[]>;
+  /**
+   * Up to `limit` changes after `cursor`, in order, none that a still-running transaction could precede; fewer where their texts are
+   * long, but one at least. `more`: there may be others after them.
+   */
+  read(db: Queryable, cursor: ChangeCursor, limit: number): Promise<{ changes: Change[]; more: boolean }>;
   /**
    * JSON texts of these versions, in their order; '' for a deletion and for what is no longer stored. A batch of them costs one
    * statement for each type: what a change replaced is version - 1.

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { uuidv5, uuidv7 } from './ids.ts';
+import { isMadeFor, uuidv5, uuidv7 } from './ids.ts';
 
 describe('uuidv7', () => {
   it('holds the time, the version and the variant', () => {
@@ -19,6 +19,22 @@ describe('uuidv7', () => {
 
   it('cuts a fraction of the millisecond', () => {
     assert.equal(uuidv7(1_700_000_000_000.9).slice(0, 13), uuidv7(1_700_000_000_000).slice(0, 13));
+  });
+});
+
+describe('isMadeFor', () => {
+  const at = 1_700_000_000_000;
+
+  it('takes what is written within the hour after, or by a clock a minute behind', () => {
+    for (const ms of [at, at + 3_600_000, at - 60_000]) assert.equal(isMadeFor(uuidv7(at), ms), true, String(ms - at));
+    for (const ms of [at + 3_600_001, at - 60_001]) assert.equal(isMadeFor(uuidv7(at), ms), false, String(ms - at));
+  });
+
+  it('takes no other ids', () => {
+    const id = uuidv7(at);
+    for (const other of ['', 'x', id.toUpperCase(), `${id}0`, id.replace('-7', '-4')]) {
+      assert.equal(isMadeFor(other, at), false, other);
+    }
   });
 });
 

@@ -18,6 +18,18 @@ export function uuidv7(nowMs: number): string {
   return format(bytes, 0x70);
 }
 
+const timed = /^([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+/** Between the making of an id and the writing of what has it: a load prepares long before it writes, clocks differ. */
+const beforeMsMax = 3_600_000;
+const afterMsMax = 60_000;
+
+/** Whether it is an id of uuidv7 that was made for what was written at `writtenMs`: milliseconds since 1970 UTC. */
+export function isMadeFor(id: string, writtenMs: number): boolean {
+  const [, high = '', low = ''] = timed.exec(id) ?? [];
+  const ageMs = writtenMs - Number.parseInt(high + low, 16);
+  return ageMs >= -afterMsMax && ageMs <= beforeMsMax;
+}
+
 /** The UUID of `name` within `namespace` (a UUID in text form): the same two always give the same. */
 export function uuidv5(namespace: string, name: string): string {
   const space = spaceOf(namespace);

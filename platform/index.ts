@@ -35,7 +35,7 @@ export {
   type ReadinessProbe,
   sendError,
 } from './http.ts';
-export { uuidv5, uuidv7 } from './ids.ts';
+export { isMadeFor, uuidv5, uuidv7 } from './ids.ts';
 export type { JobData, JobOptions, Jobs } from './jobs.ts';
 export { withKnownQuery } from './known-query.ts';
 export { createLifecycle, endOnUncaught, type Lifecycle, stopOnSignals } from './lifecycle.ts';

@@ -1,6 +1,6 @@
 // https://hl7.org/fhir/R4/http.html#history
 import { type AccessScope, type DateRange, isId, parseDateRange, parseReference, type Subset } from '#fhir-model';
-import { CerebraError, type Queryable } from '#platform';
+import { CerebraError, isMadeFor, type Queryable } from '#platform';
 import { bounded } from '../search/deadline.ts';
 import {
   countHistory,
@@ -154,20 +154,10 @@ function parse(core: Core, pairs: [string, string][], strict: boolean): Asked {
 const METHODS = { c: 'POST', u: 'PUT', d: 'DELETE' } as const;
 const STATUSES = { c: '201 Created', u: '200 OK', d: '204 No Content' } as const;
 
-const SERVER_ID = /^([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
-/** Between the making of an id and the change with it: a load prepares long before it writes, clocks differ. */
-const [BEFORE_MS_MAX, AFTER_MS_MAX] = [3_600_000, 60_000];
-
-/** Ids of this server tell when they were made. A resource that is as old as its id was created by POST, another one by PUT. */
-function isServerId({ id, updatedMs }: HistoryEntry): boolean {
-  const [, high = '', low = ''] = SERVER_ID.exec(id) ?? [];
-  const ageMs = updatedMs - Number.parseInt(high + low, 16);
-  return ageMs >= -AFTER_MS_MAX && ageMs <= BEFORE_MS_MAX;
-}
-
 function entryText(core: Core, entry: HistoryEntry, subset: Subset | undefined): string {
   const { type, id, op, version } = entry;
-  const method = op === 'c' && !isServerId(entry) ? METHODS.u : METHODS[op];
+  // Ids of this server tell when they were made. A resource that is as old as its id was created by POST, another one by PUT.
+  const method = op === 'c' && !isMadeFor(id, entry.updatedMs) ? METHODS.u : METHODS[op];
   const url = method === METHODS.c ? type : `${type}/${id}`;
   const resource = entry.deleted ? '' : `"resource":${applySubset(core, entry.body, subset)},`;
   const status = entry.revived ? STATUSES.c : STATUSES[op];

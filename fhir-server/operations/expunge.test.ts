@@ -125,7 +125,7 @@ describe('$expunge', () => {
     // A transaction of another database of the cluster holds the feed back as long as it runs.
     const changes = await waitFor(async () => {
       const read = await core.store.stream.feed.read(db, { xid: 0n, seq: 0n }, 100);
-      return read.length >= 5 && read;
+      return read.changes.length >= 5 && read.changes;
     }, 'the feed to show all changes');
     const shown = changes.map(({ id, version, op, body }) => [`${id}/${version}`, op, body !== '']);
     assert.deepEqual(shown, [

@@ -8,6 +8,7 @@ import type { Core } from '../interactions/core.ts';
 import { transaction } from '../interactions/transaction.ts';
 import { createWriter } from '../ports.ts';
 import { assertStoreSound, everything, testCore } from '../testing.ts';
+import { createChangeStream } from './changes.ts';
 import { storeCreate, storeDelete, storeUpdate } from './store.ts';
 
 let db: Db;
@@ -22,7 +23,8 @@ before(async () => {
 });
 
 const feed = () => core.store.stream.feed;
-const read = (cursor: ChangeCursor, limit = 1000): Promise<Change[]> => feed().read(db, cursor, limit);
+const read = async (cursor: ChangeCursor, limit = 1000): Promise<Change[]> =>
+  (await feed().read(db, cursor, limit)).changes;
 const show = (changes: Change[]): string[] =>
   changes.map(({ op, type, id, version }) => `${op} ${type}/${id} ${version}`);
 const update = (type: string, id: string, more: object = {}) =>
@@ -69,6 +71,40 @@ function gate(): Gate {
 const waiting = {
   text: `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
 };
+test('long texts come in several readings, each with one at least, and none is left out', async () => {
+  const data = (megabytes: number) => ({ contentType: 'text/plain', data: 'A'.repeat(megabytes * 1024 * 1024) });
+  const written: string[] = [];
+  for (const [id, megabytes] of Object.entries({ b1: 6, b2: 6, b3: 6, b4: 20, b5: 1 })) {
+    await update('Binary', id, data(megabytes));
+    await update('Basic', `of-${id}`);
+    written.push(`Binary/${id}`, `Basic/of-${id}`);
+  }
+  const end = (await readAll(start)).at(-1)!;
+  // Another server, which has kept nothing of what this one wrote.
+  const elsewhere = createChangeStream(core.store.layout, false).feed;
+  const readings: [number, boolean][] = [];
+  const all: Change[] = [];
+  for (let more = true; more; ) {
+    const found = await elsewhere.read(db, all.at(-1) ?? start, 1000);
+    ({ more } = found);
+    readings.push([found.changes.length, more]);
+    all.push(...found.changes);
+  }
+  assert.deepEqual(readings, [
+    [4, true],
+    [2, true],
+    [2, true],
+    [3, false],
+  ]);
+  const told = all.filter(({ type }) => type !== 'Location');
+  assert.deepEqual(
+    told.map(({ type, id }) => `${type}/${id}`),
+    written,
+  );
+  for (const { type, body } of told) assert.equal(body.length > 1024 * 1024, type === 'Binary');
+  assert.equal(all.at(-1)!.seq, end.seq);
+});
+
 test('tells each change once, with its body', async () => {
   const { id } = await storeCreate(core.store, { resourceType: 'Basic', code: { text: 'x' } }, everything);
   await update('Patient', 'a', { active: true });

@@ -1,5 +1,5 @@
 // The change stream: what was committed, in an order that no late commit upsets. `fhir-server` never learns who listens.
-import type { Change, ChangeCursor, ChangeFeed, EntryResult, VersionKey } from '#fhir-model';
+import type { ChangeCursor, ChangeFeed, EntryResult, VersionKey } from '#fhir-model';
 import type { Queryable, Statement } from '#platform';
 import { currentTable, historyTable, type Layout } from './layout.ts';
 import { createRecentBodies } from './recent-bodies.ts';
@@ -64,6 +64,12 @@ interface ChangeRow {
 
 const OPS = { c: 'create', u: 'update', d: 'delete' } as const;
 
+/**
+ * Texts of one type that are read at once, beside the first: 500 changes with documents of 50 MB would be more than a process has, and
+ * again after each start.
+ */
+const BYTES_MAX = 16 * 1024 * 1024;
+
 function bodiesSql(type: string): string {
   return `select v.id, v.version, coalesce(r.body, h.body) as body
     from unnest(${steady('$1::text[]')}, ${steady('$2::int[]')}) as v(id, version)
@@ -71,14 +77,34 @@ function bodiesSql(type: string): string {
     left join ${historyTable(type)} h on h.id = v.id and h.version = v.version`;
 }
 
+/** The texts up to that many bytes, in the order of the versions; nothing is unpacked to count them. */
+function boundedSql(type: string): string {
+  return `select id, version, case when place = 1 or bytes <= ${BYTES_MAX} then body end as body, place > 1 and bytes > ${BYTES_MAX} as "left"
+    from (select v.id, v.version, v.place, coalesce(r.body, h.body) as body,
+        sum(octet_length(coalesce(r.body, h.body))) over (order by v.place) as bytes
+      from unnest(${steady('$1::text[]')}, ${steady('$2::int[]')}) with ordinality as v(id, version, place)
+      left join ${currentTable(type)} r on r.id = v.id and r.version = v.version
+      left join ${historyTable(type)} h on h.id = v.id and h.version = v.version) b`;
+}
+
+type Version = Omit<VersionKey, 'type'>;
+
+const idsOf = (rows: readonly Version[]) => [rows.map(({ id }) => id), rows.map(({ version }) => version)];
+
+const keyOf = (type: string, { id, version }: Version): string => `${type}/${id}/${version}`;
+
 /** `Type/id/version` → body, for versions of one type. */
-async function bodies(db: Queryable, type: string, rows: Omit<VersionKey, 'type'>[]): Promise<[string, string][]> {
+async function bodies(db: Queryable, type: string, rows: readonly Version[]): Promise<[string, string][]> {
   const statement = named(`change_bodies_${type}`, () => bodiesSql(type));
-  const found = await db.query<{ id: string; version: number; body: string | null }>(statement, [
-    rows.map((row) => row.id),
-    rows.map((row) => row.version),
-  ]);
-  return found.map((row) => [`${type}/${row.id}/${row.version}`, row.body ?? '']);
+  const found = await db.query<Version & { body: string | null }>(statement, idsOf(rows));
+  return found.map((row) => [keyOf(type, row), row.body ?? '']);
+}
+
+/** The same, without those that are too many bytes. */
+async function boundedBodies(db: Queryable, type: string, rows: readonly Version[]): Promise<Map<string, string>> {
+  const statement = named(`change_texts_${type}`, () => boundedSql(type));
+  const found = await db.query<Version & { body: string | null; left: boolean }>(statement, idsOf(rows));
+  return new Map(found.filter(({ left }) => !left).map((row) => [keyOf(type, row), row.body ?? '']));
 }
 
 async function bodiesOf(db: Queryable, versions: readonly VersionKey[]): Promise<string[]> {
@@ -99,25 +125,21 @@ export interface ChangeStream {
 export function createChangeStream(layout: Layout, readHere: boolean): ChangeStream {
   const listeners = new Set<() => void>();
   const recent = createRecentBodies();
-  const read = async (db: Queryable, cursor: ChangeCursor, limit: number): Promise<Change[]> => {
+  const read: ChangeFeed['read'] = async (db, cursor, limit) => {
     const rows = await db.query<ChangeRow>(nextChanges, [cursor.xid, cursor.seq, limit]);
     const types = rows.map((row) => layout.nameOf(row.type));
-    const texts = rows.map((row, i) => recent.take(`${types[i]}/${row.id}/${row.version}`));
-    const missing = rows.flatMap((row, i) => (row.op === 'd' || texts[i] !== undefined ? [] : [i]));
+    const texts = rows.map((row, i) => (row.op === 'd' ? '' : recent.take(keyOf(types[i]!, row))));
+    const missing = rows.flatMap((_, i) => (texts[i] === undefined ? [i] : []));
     for (const [type, group] of Map.groupBy(missing, (i) => types[i]!)) {
-      const found = new Map(
-        await bodies(
-          db,
-          type,
-          group.map((i) => rows[i]!),
-        ),
-      );
-      for (const i of group) texts[i] = found.get(`${type}/${rows[i]!.id}/${rows[i]!.version}`);
+      const some = group.map((i) => rows[i]!);
+      const found = await boundedBodies(db, type, some);
+      for (const i of group) texts[i] = found.get(keyOf(type, rows[i]!));
     }
-    return rows.map(({ xid, seq, id, version, op, updated }, i) => {
-      const body = texts[i] ?? '';
-      return { xid, seq, type: types[i]!, id, version, op: OPS[op], updatedMs: updated, body };
+    const left = texts.indexOf(undefined);
+    const changes = rows.slice(0, left < 0 ? rows.length : left).map(({ xid, seq, id, version, op, updated }, i) => {
+      return { xid, seq, type: types[i]!, id, version, op: OPS[op], updatedMs: updated, body: texts[i]! };
     });
+    return { changes, more: left >= 0 || rows.length === limit };
   };
   return {
     feed: {

@@ -160,7 +160,7 @@ async function replay(options: DryRunOptions, ready: ReadyRule, run: DryRun, ran
   const virtual = createVirtual(options, ready, run, { fromMs, startMs });
   let cursor = await feed.since(db, startMs);
   while (run.state === 'running') {
-    const batch = await feed.read(db, cursor, changesAtOnce);
+    const { changes: batch, more } = await feed.read(db, cursor, changesAtOnce);
     const inside = batch.filter(({ updatedMs }) => updatedMs >= startMs && updatedMs < toMs);
     await virtual.take(inside);
     run.read += batch.length;
@@ -171,7 +171,7 @@ async function replay(options: DryRunOptions, ready: ReadyRule, run: DryRun, ran
       run.upTo = new Date(upToMs).toISOString();
       run.percent = Math.floor(((upToMs - fromMs) / (toMs - fromMs)) * 100);
     }
-    if (batch.length < changesAtOnce || batch.every(({ updatedMs }) => updatedMs > toMs + disorderMs)) break;
+    if (!more || batch.every(({ updatedMs }) => updatedMs > toMs + disorderMs)) break;
     if (run.read >= changesMax || virtual.alerts() >= alertsMax) run.state = 'limit';
     await new Promise(setImmediate);
   }

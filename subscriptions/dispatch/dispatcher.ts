@@ -95,12 +95,12 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const from = await lead();
     if (!from) return false;
     const readMs = options.clock.now();
-    const batch = await feed.read(db, from, options.batchChanges);
+    const { changes: batch, more } = await feed.read(db, from, options.batchChanges);
     pace.found(batch.length, performance.now());
     await horizon.look();
     observeLag(options, batch, horizon.ageSeconds());
     // What an open transaction has written shows later, with the instant at which it began.
-    const allMs = batch.length < options.batchChanges ? readMs - horizon.ageSeconds() * 1_000 : undefined;
+    const allMs = more ? undefined : readMs - horizon.ageSeconds() * 1_000;
     if (batch.length === 0) {
       // They come into force a moment after the change that defines them.
       await definitions.keepUp(batch);
@@ -125,7 +125,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     known = to;
     if (plan.handled === batch.length) caughtUpMs = allMs ?? caughtUpMs;
     if (plan.subscribers.some(({ kind }) => kind === 'check' || kind === 'fail')) options.onChecks();
-    return plan.handled === options.batchChanges || plan.handled < batch.length;
+    return more || plan.handled < batch.length;
   };
 
   const loop = createLoop({

@@ -65,7 +65,7 @@ export function createKafkaChanges(options: KafkaChangesOptions): KafkaChanges {
   const work = async (): Promise<boolean> => {
     const from = await lead();
     if (!from) return false;
-    const batch = await feed.read(db, from, options.batchChanges);
+    const { changes: batch, more } = await feed.read(db, from, options.batchChanges);
     const last = batch.at(-1);
     const waitingMs = batch[0] ? Math.max(0, options.clock.now() - batch[0].updatedMs) : 0;
     metrics.kafkaLagSeconds.set(waitingMs / 1000);
@@ -81,7 +81,7 @@ export function createKafkaChanges(options: KafkaChangesOptions): KafkaChanges {
     metrics.kafkaLagSeconds.set(0);
     if (failing) log.info({ topic: options.topic }, 'changes go to Kafka again');
     failing = false;
-    return batch.length === options.batchChanges;
+    return more;
   };
 
   const loop = createLoop({

@@ -26,7 +26,7 @@ interface Watched {
 const inStream = ({ db, store }: Rig) =>
   waitFor(async () => {
     const [row] = await db.query<{ count: number }>({ text: 'select count(*)::int as count from change' });
-    return (await store.feed.read(db, { xid: 0n, seq: 0n }, 1_000)).length === row!.count;
+    return (await store.feed.read(db, { xid: 0n, seq: 0n }, 1_000)).changes.length === row!.count;
   }, 'all changes to be in the stream');
 
 async function setUp(t: TestContext, options: object = {}): Promise<Watched> {
@@ -183,7 +183,7 @@ async function observed(t: TestContext, after: (cursor: ChangeCursor, batch: rea
       ...rig.store.feed,
       async read(db, cursor, limit) {
         const batch = await rig.store.feed.read(db, cursor, limit);
-        await after(cursor, batch);
+        await after(cursor, batch.changes);
         return batch;
       },
     },
@@ -194,7 +194,7 @@ async function observed(t: TestContext, after: (cursor: ChangeCursor, batch: rea
   for (const id of ['p', 'q']) await rig.store.put(patient(id));
   // Other databases of the cluster may hold them back for a moment.
   const both = await waitFor(async () => {
-    const found = await rig.store.feed.read(rig.db, { xid: 0n, seq: 0n }, 2);
+    const { changes: found } = await rig.store.feed.read(rig.db, { xid: 0n, seq: 0n }, 2);
     return found.length === 2 && found;
   }, 'both patients in the stream');
   const { xid, seq } = both[0]!;
@@ -310,7 +310,7 @@ test('the gap is told once it is known from where on all follows: no change fall
   };
   const patientStreamLimits = { ...defaultPatientStreamLimits, missedChangesMax: 1, batchChanges: 5 };
   const url = await serveSockets(t, await rig.start({ feed: { ...rig.store.feed, end }, patientStreamLimits }));
-  const [first] = await rig.store.feed.read(rig.db, { xid: 0n, seq: 0n }, 1);
+  const [first] = (await rig.store.feed.read(rig.db, { xid: 0n, seq: 0n }, 1)).changes;
   for (let index = 0; index < 30; index++) await rig.store.put(of(`x${index}`, 'q'));
   await inStream(rig);
   const socket = await openSocket(t, `${url}ws/patient/p?after=${first!.xid}.${first!.seq}`);

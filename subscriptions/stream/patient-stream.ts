@@ -95,7 +95,7 @@ export function createPatientStreams(options: PatientStreamOptions): PatientStre
         return false;
       }
       const from = tail;
-      const batch = await feed.read(db, from, limits.batchChanges);
+      const { changes: batch, more } = await feed.read(db, from, limits.batchChanges);
       const last = batch.at(-1);
       if (!last) return false;
       // In one go: who goes live until here is told of the batch, who does later sees that it is behind.
@@ -107,7 +107,7 @@ export function createPatientStreams(options: PatientStreamOptions): PatientStre
         tail = from;
         throw error;
       }
-      return batch.length === limits.batchChanges;
+      return more;
     },
     onError: (err) => log.warn({ err }, 'watchers of patients wait for the database'),
     ...{ idleMsMin: 2, idleMsMax: limits.pollMs, errorMs: limits.pollMs, everyMsMin: 4 },
@@ -117,7 +117,7 @@ export function createPatientStreams(options: PatientStreamOptions): PatientStre
   const catchUp = async (viewer: Viewer): Promise<void> => {
     for (let looked = 0; viewer.isOpen() && !viewers.isClosing; ) {
       const reached = tail;
-      const batch = await feed.read(db, viewer.cursor, limits.batchChanges);
+      const { changes: batch, more } = await feed.read(db, viewer.cursor, limits.batchChanges);
       looked += batch.length;
       if (looked > limits.missedChangesMax) {
         // First the place, then the word: what comes between them is both found and told, not neither.
@@ -127,7 +127,7 @@ export function createPatientStreams(options: PatientStreamOptions): PatientStre
         continue;
       }
       await tell(options, [viewer], batch);
-      if (batch.length === limits.batchChanges) continue;
+      if (more) continue;
       // The others' place need be no change's: where there is none before it, it is reached all the same.
       if (reached && isBefore(viewer.cursor, reached)) viewer.cursor = reached;
       // Nothing may happen between this look and being live: the loop would have gone by.

@@ -2,7 +2,14 @@
 // feed's horizon is the real one.
 
 import type { ResourceWriter, StoredVersion, WriteContext } from '#fhir-model';
-import { type ChangeFeed, type EntryResult, parseJson, type Resource, type ResourceReader } from '#fhir-model';
+import {
+  type Change,
+  type ChangeFeed,
+  type EntryResult,
+  parseJson,
+  type Resource,
+  type ResourceReader,
+} from '#fhir-model';
 import { CerebraError, type Db, type Queryable, type Tx } from '#platform';
 import { parseCriteria } from '../match/criteria.ts';
 import { createMatcher } from '../match/matcher.ts';
@@ -210,7 +217,8 @@ const readFeed: ChangeFeed['read'] = async (db, cursor, limit) => {
     join test_version v on v.type = t.name and v.id = c.id and v.version = c.version
     where (c.xid, c.seq) > ($1::xid8, $2::bigint) and c.xid < pg_snapshot_xmin(pg_current_snapshot())
     order by c.xid, c.seq limit $3`;
-  return db.query({ text }, [cursor.xid, cursor.seq, limit]);
+  const changes = await db.query<Change>({ text }, [cursor.xid, cursor.seq, limit]);
+  return { changes, more: changes.length === limit };
 };
 
 const readBodies: ChangeFeed['bodies'] = async (db, versions) => {

@@ -87,7 +87,7 @@ export async function focusChanges(
     let change = batch.find(isFocus);
     if (!change) {
       // The transaction may have begun in the batch before, or go on in the next.
-      whole ??= await feed.read(db, { xid: carrier.xid, seq: 0n }, changesMax);
+      whole ??= (await feed.read(db, { xid: carrier.xid, seq: 0n }, changesMax)).changes;
       change = whole.find(isFocus) ?? (await storedChange({ reader, scope }, carrier, { type, id }));
     }
     if (change) found.push(change);

@@ -213,7 +213,7 @@ test('a burst of changes of one patient asks the store once for all that are jud
   await stored(rig, reading('p2', 9, 1, of('p2')));
   // Other databases of the cluster may hold some of them back, which are judged later then.
   await waitFor(async () => {
-    const changes = await rig.store.feed.read(rig.db, { xid: 0n, seq: 0n }, 1000);
+    const { changes } = await rig.store.feed.read(rig.db, { xid: 0n, seq: 0n }, 1000);
     return changes.some(({ type, id }) => type === 'Observation' && id === 'p2');
   }, 'all in the stream');
   await rig.start();

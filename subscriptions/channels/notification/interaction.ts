@@ -1,4 +1,5 @@
 // What was done to a resource, as entries of a history tell it: https://hl7.org/fhir/R4/http.html#history
+import { isMadeFor } from '#platform';
 import type { NotifiedResource } from './bundle.ts';
 
 interface Interaction {
@@ -8,21 +9,13 @@ interface Interaction {
   status: '200' | '201' | '204';
 }
 
-const serverId = /^([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
-/** Between the making of an id and the change with it: a load prepares long before it writes, clocks differ. */
-const [beforeMsMax, afterMsMax] = [3_600_000, 60_000];
-
 type Made = Pick<NotifiedResource, 'type' | 'id' | 'version' | 'op' | 'updatedMs'>;
 
 /**
  * A first version is of a POST where the server gave the id, which tells when that was made. What has an id of its client's, or comes
  * after a deletion, was put there: to post it again, as a receiver may that follows the entries, would make another resource.
  */
-function isPosted({ id, version, updatedMs }: Made): boolean {
-  const [, high = '', low = ''] = serverId.exec(id) ?? [];
-  const ageMs = updatedMs - Number.parseInt(high + low, 16);
-  return version === 1 && ageMs >= -afterMsMax && ageMs <= beforeMsMax;
-}
+const isPosted = ({ id, version, updatedMs }: Made): boolean => version === 1 && isMadeFor(id, updatedMs);
 
 export function interactionOf(one: Made): Interaction {
   const url = `${one.type}/${one.id}`;

@@ -82,7 +82,7 @@ export function matchingRig(rules: RegistrationRules, builtIn: readonly Topic[] 
   const nowhere = () => Promise.reject(new CerebraError('unsupported', 'not in this test'));
   const matching = createTopicMatching({
     ...{ rules, catalogue, db: {} as Db, scope: { kind: 'everything' } },
-    feed: { read: async () => seen },
+    feed: { read: async () => ({ changes: seen, more: false }) },
     reader: { read: nowhere },
     bodies: async (versions) => {
       asked += versions.length;
