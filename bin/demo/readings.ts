@@ -8,14 +8,17 @@ export interface Reading {
   unit: string;
 }
 
-/** Five readings of the last minute, in units as monitors give them: the server turns them into UCUM. */
+/**
+ * Five readings of the last two seconds, in units as monitors give them: the server turns them into UCUM. Older ones would be of the
+ * patient who had the monitor before, where it has just been moved.
+ */
 export function demoReadings(nowMs: number): Reading[] {
   const at = (secondsAgo: number): string => new Date(nowMs - secondsAgo * 1000).toISOString();
   return [
-    { time: at(60), metric: 'heart-rate', value: 96, unit: 'bpm' },
-    { time: at(60), metric: 'oxygen-saturation', value: 95, unit: '%' },
-    { time: at(60), metric: 'body-temperature', value: 99.1, unit: '°F' },
-    { time: at(30), metric: 'blood-pressure', value: { systolic: 142, diastolic: 91 }, unit: 'mmHg' },
+    { time: at(2), metric: 'heart-rate', value: 96, unit: 'bpm' },
+    { time: at(2), metric: 'oxygen-saturation', value: 95, unit: '%' },
+    { time: at(2), metric: 'body-temperature', value: 99.1, unit: '°F' },
+    { time: at(1), metric: 'blood-pressure', value: { systolic: 142, diastolic: 91 }, unit: 'mmHg' },
     { time: at(0), metric: 'heart-rate', value: 102, unit: 'bpm' },
   ];
 }

@@ -234,7 +234,7 @@ async function publishReadings(demo: Demo, patient: Patient): Promise<Observatio
     date: `ge${[...times].sort()[0]}`,
     _count: '1000',
   });
-  // Another run less than a minute ago has readings in this time too.
+  // Another run at the same time has readings in it too.
   const observations = found.filter(({ effectiveDateTime }) => times.has(effectiveDateTime ?? ''));
   if (observations.length !== readings.length) {
     throw new Error(`${readings.length} readings became ${observations.length} Observations`);
