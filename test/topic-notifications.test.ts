@@ -95,7 +95,7 @@ test('every notification and message is valid, in JSON and in XML, and says what
   assert.deepEqual(
     added.map(({ fullUrl, request }) => [fullUrl, request]),
     [
-      [`${fhir.base}/Observation/o`, { method: 'POST', url: 'Observation' }],
+      [`${fhir.base}/Observation/o`, { method: 'PUT', url: 'Observation/o' }],
       [`${fhir.base}/Patient/p`, { method: 'GET', url: 'Patient/p' }],
     ],
   );
@@ -147,7 +147,7 @@ test('$events and $resend of what has been told', async (t) => {
   assert.deepEqual(
     entries(asked)
       .slice(1)
-      .filter(({ request }) => request!.method === 'POST')
+      .filter(({ request }) => request!.method === 'PUT')
       .map(({ resource }) => resource!.id),
     ['e2', 'e3'],
   );
