@@ -290,7 +290,8 @@ function takeBack(all: PlainAlert[], patient: Patient, former: Reading, now: Rea
 type History = ReadonlyMap<string, readonly StoredObservation[]>;
 
 /** As the other readings of its kind were when this one was changed: the newest that is beyond a limit, or within. */
-function insteadOf(history: History, former: Reading, { resource, updatedMs }: StoredObservation): Instead | undefined {
+function insteadOf(history: History, former: Reading, changed: StoredObservation): Instead | undefined {
+  const { resource, updatedMs } = changed;
   const one = former.code === 'score' ? score : former.code === 'pulse' ? pulse : undefined;
   if (!one || !former.stands) return undefined;
   const others = [...history].flatMap(([id, versions]) => {
@@ -302,7 +303,9 @@ function insteadOf(history: History, former: Reading, { resource, updatedMs }: S
   for (const reading of others.sort(newestFirst)) {
     const judged = one(reading);
     if (judged?.level === undefined && judged) return undefined;
-    const written = history.get(resource.id!)!.map((version) => version.updatedMs);
+    const own = history.get(resource.id!)!;
+    // Not when it was withdrawn: what else was changed in the same transaction may have ended an alert at that instant.
+    const written = own.slice(0, own.indexOf(changed)).map((version) => version.updatedMs);
     if (judged) return { level: judged.level!, id: reading.id, atMs: reading.atMs, says: judged.says!, written };
   }
   return undefined;
