@@ -5,7 +5,7 @@ import type { Resource } from '#fhir-model';
 import { openSocket, startReceiver } from '#platform/testing';
 import { pruneDeliveries } from './retention.ts';
 import { testBaseUrl as baseUrl, createCalls } from './testing/operation.ts';
-import { createRig, observation, subscription, waitForState, waitForStatus } from './testing/rig.ts';
+import { createRig, inStream, observation, subscription, waitForState, waitForStatus } from './testing/rig.ts';
 import { serveSockets } from './testing/socket.ts';
 import { activate, allDone, appointment, eventNumbers, statusPart, topicSubscription } from './testing/topic.ts';
 
@@ -85,6 +85,7 @@ test('what matched the deleted one is not told to the next, though one batch has
   await rig.store.put(observation('former'));
   await rig.store.remove('Subscription', 's');
   await rig.store.put(subscription('s', receiver.url, { criteria: 'Observation?code=b' }));
+  await inStream(rig);
   await rig.start();
   await waitForStatus(rig.store, 's', 'active');
   await rig.store.put(observation('later', 'b'));

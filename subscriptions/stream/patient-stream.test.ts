@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test';
 import type { Change, ChangeCursor, Resource } from '#fhir-model';
 import { openSocket, type TestSocket, testLog, waitFor } from '#platform/testing';
 import { createKeyOf } from '../match/patient-key.ts';
-import { createRig, observation, type Rig, testRules } from '../testing/rig.ts';
+import { createRig, inStream, observation, type Rig, testRules } from '../testing/rig.ts';
 import { serveSockets } from '../testing/socket.ts';
 import { createPatientStreams, defaultPatientStreamLimits } from './patient-stream.ts';
 
@@ -21,13 +21,6 @@ interface Watched {
   url: string;
   watch(id: string, after?: string): Promise<TestSocket>;
 }
-
-/** Other databases of the cluster hold the stream back: what was just committed may come to it later. */
-const inStream = ({ db, store }: Rig) =>
-  waitFor(async () => {
-    const [row] = await db.query<{ count: number }>({ text: 'select count(*)::int as count from change' });
-    return (await store.feed.read(db, { xid: 0n, seq: 0n }, 1_000)).changes.length === row!.count;
-  }, 'all changes to be in the stream');
 
 async function setUp(t: TestContext, options: object = {}): Promise<Watched> {
   const rig = await createRig(t);

@@ -58,6 +58,13 @@ export async function createRig(t: TestContext): Promise<Rig> {
   };
 }
 
+/** Other databases of the cluster hold the stream back: what was just committed may come to it later. */
+export const inStream = ({ db, store }: Rig) =>
+  waitFor(async () => {
+    const [row] = await db.query<{ count: number }>({ text: 'select count(*)::int as count from change' });
+    return (await store.feed.read(db, { xid: 0n, seq: 0n }, 1_000)).changes.length === row!.count;
+  }, 'all changes to be in the stream');
+
 export const subscription = (id: string, endpoint: string, rest: Record<string, unknown> = {}) =>
   ({
     ...{
