@@ -95,6 +95,7 @@ export async function createFhir(parts: FhirParts, baseUrl: string, beside: Besi
       .split(',')
       .map((type) => type.trim())
       .filter((type) => type !== ''),
+    keepsLabels: config.UPDATE_LABELS === 'keep',
     cors: config.CORS_ORIGINS !== undefined,
     webSocketUrl: webSocketUrlOf(baseUrl),
     packageRegistry: config.PACKAGE_REGISTRY,

@@ -130,7 +130,7 @@ export type {
   SearchValue,
 } from './search/types.ts';
 export { convertDecimal } from './search/units.ts';
-export { narrativeWordsMax, wordsOf } from './search/words.ts';
+export { narrativeWords, wordsOf } from './search/words.ts';
 export { generateSnapshot } from './snapshot/generate.ts';
 export { isElement, isSubset, type Subset, subsetText } from './subset.ts';
 export { backportGuide, isTopicBasic, topicCode, topicElementOf, topicPartOf } from './topic-basic.ts';

@@ -79,6 +79,8 @@ export interface FhirServerParts {
   scope: AccessScope;
   /** Types whose resources are changed only with If-Match; `all` is every one. */
   versionRequired?: readonly string[];
+  /** Whether updates leave tags and security labels that they do not bring; default: they replace them. */
+  keepsLabels?: boolean;
   /** Whether pages of other origins may call: told in the CapabilityStatement. */
   cors?: boolean;
   /** Where clients bind Subscriptions, `ws://127.0.0.1:8080/fhir/R4/ws`: told in the CapabilityStatement. */
@@ -156,6 +158,7 @@ export async function createFhirServer(parts: FhirServerParts): Promise<FhirServ
     baseUrl,
     softwareVersion: parts.softwareVersion,
     versionRequired: typesRequiring(definitions, parts.versionRequired ?? []),
+    keepsLabels: parts.keepsLabels ?? false,
     cors: parts.cors ?? false,
     webSocketUrl: parts.webSocketUrl,
     ...(parts.subscriptionTopics ? { subscriptionTopics: parts.subscriptionTopics } : {}),

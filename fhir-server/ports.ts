@@ -53,7 +53,7 @@ async function insertNow(core: Core, resources: readonly WithId[], context: Writ
   const created = await core.store.db.tx(async (tx) => {
     const numbers = await allocate(tx, resources.length);
     const many: Numbered[] = resources.map((resource, i) => ({
-      ...prepare(core.store, resource, resource.id, updatedMs),
+      ...prepare(core.store, resource, resource.id, updatedMs, context.scope),
       rid: numbers[i]!,
       seq: numbers[i]!,
       version: 1,

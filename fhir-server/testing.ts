@@ -39,7 +39,7 @@ export function createNarrowScope(): AccessScope {
     values: ['hidden'],
     writes: true,
   };
-  Object.assign(compiled, { narrow });
+  Object.assign(compiled, { narrow: () => narrow });
   return { kind: 'narrow' } as unknown as AccessScope;
 }
 
@@ -63,7 +63,7 @@ export async function testCore(db: Db, clock: Clock = systemClock): Promise<Core
     ...{ bodyBytesMax: 50_000_000, bundleEntriesMax: 10_000 },
     ...{ searchCountDefault: 20, searchCountMax: 1000, searchTimeoutMs: 60_000, conditionalDeleteMax: 100 },
   };
-  const policy = { versionRequired: new Set<string>(), cors: false };
+  const policy = { versionRequired: new Set<string>(), keepsLabels: false, cors: false };
   const around = { definitions, profiles: canonicals, log: testLog(), metrics: createMetrics() };
   const { validation, onWrite } = createChecks(around);
   const core: Core = {

@@ -196,6 +196,12 @@ export const variables = {
     'Messages of alerts to one address within 10 minutes, three times that of critical ones; what is beyond becomes one message of many',
   ),
   ALERT_HISTORY_DAYS: integer(365, 1, 36_500, 'Days that the history of an escalation is kept after its end'),
+  ALERT_MEMORY_DAYS: integer(
+    60,
+    31,
+    36_500,
+    'Days after which rules forget what they remember of a subject of whom nothing has come since; who comes back is read from the store anew',
+  ),
   WEBSOCKET_CONNECTIONS_MAX: integer(10_000, 1, 1_000_000, 'Web sockets of Subscriptions at a time; more get 503'),
   WEBSOCKET_BINDINGS_MAX: integer(100, 1, 10_000, 'Subscriptions that one web socket may bind'),
   WEBSOCKET_HEARTBEAT_MS: integer(
@@ -234,6 +240,11 @@ export const variables = {
     allowed: '`all`, or a list with commas of resource types',
     description: 'Types of which an existing resource is changed or deleted only with If-Match; without it: 400',
   },
+  UPDATE_LABELS: oneOf(
+    'replace',
+    ['replace', 'keep'],
+    'What becomes of tags and security labels that an update (PUT) does not bring: `replace`: they go, as all else; `keep`: they stay until $meta-delete or a patch removes them',
+  ),
   VALIDATION: text(
     'claimed',
     'What is checked of resources that are written, and by type: `off`; `structure`; `claimed`: also the profiles that meta.profile names and that are known. A list with commas: `structure,Patient=claimed,Binary=off`; docs/validation.md',
@@ -270,6 +281,18 @@ export const variables = {
       'Origins whose pages may call from a browser; without it only pages of this server may. Pages of other origins get no answer to read, and their requests that would change something are refused',
   },
   DELIVERY_RETENTION_DAYS: integer(7, 1, 3650, 'Days that records of delivered notifications are kept'),
+  DEAD_LETTER_DAYS: integer(
+    0,
+    0,
+    36_500,
+    'Days that notifications are kept which could not be told: those that were set aside, and what a Subscription in error, or off, is owed; 0: for good',
+  ),
+  DEVICE_DEAD_LETTER_DAYS: integer(
+    0,
+    0,
+    36_500,
+    'Days that device messages are kept which were put aside, since the same one came last; 0: for good',
+  ),
 } as const satisfies Record<string, Variable>;
 
 type Variables = typeof variables;

@@ -37,7 +37,7 @@ export {
 } from './http.ts';
 export { isMadeFor, uuidv5, uuidv7 } from './ids.ts';
 export type { JobData, JobOptions, Jobs } from './jobs.ts';
-export { withKnownQuery } from './known-query.ts';
+export { refusedParameter, withKnownQuery } from './known-query.ts';
 export { createLifecycle, endOnUncaught, type Lifecycle, stopOnSignals } from './lifecycle.ts';
 export { createLog, type Log, type LogOptions } from './log.ts';
 export { createLoop, type Loop } from './loop.ts';

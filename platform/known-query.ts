@@ -3,13 +3,15 @@
 import { CerebraError } from './errors.ts';
 import type { AdminRoute } from './http.ts';
 
-const refused = (name: string, text: string): CerebraError =>
+/** What is wrong with a parameter: `limit is given twice`. */
+export const refusedParameter = (name: string, text: string): CerebraError =>
   new CerebraError('invalid-parameter', `${name.slice(0, 64)} ${text}`, { expression: [name.slice(0, 64)] });
 
 function assertKnownQuery(query: URLSearchParams, known: readonly string[]): void {
   for (const name of query.keys()) {
-    if (!known.includes(name)) throw refused(name, `is no parameter here; there are ${known.join(', ') || 'none'}`);
-    if (query.getAll(name).length > 1) throw refused(name, 'is given twice');
+    if (!known.includes(name))
+      throw refusedParameter(name, `is no parameter here; there are ${known.join(', ') || 'none'}`);
+    if (query.getAll(name).length > 1) throw refusedParameter(name, 'is given twice');
   }
 }
 

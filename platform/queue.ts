@@ -19,6 +19,8 @@ export interface JobsOptions {
   concurrency?: number;
   /** Name of the queue; tests that share a Redis use their own. */
   queueName?: string;
+  /** How often it is looked whether Redis still has the repeated jobs; default: each minute. */
+  lookMs?: number;
 }
 
 type Handler = (data: JobData) => Promise<void>;
@@ -48,6 +50,8 @@ export function createJobs(options: JobsOptions): Jobs {
   const finished = options.metrics.counter('cerebra_jobs_total', 'Job runs by name and outcome', ['name', 'outcome']);
   let backend: Promise<Backend> | undefined;
   let worker: Worker | undefined;
+  const scheduled: Scheduled = new Map();
+  let looking: NodeJS.Timeout | undefined;
   const connect = () => {
     backend ??= options.redisUrl ? redisBackend(options, options.redisUrl) : postgresBackend(options);
     // A database that was away when the first job was added is asked again for the next one.
@@ -86,8 +90,9 @@ export function createJobs(options: JobsOptions): Jobs {
     },
     every: async (name, intervalMs, data = {}) => {
       const { queue } = await connect();
-      const job = { name, data, opts: { ...kept, attempts: 1 } };
-      await bounded(name, queue.upsertJobScheduler(name, { every: intervalMs }, job));
+      const again = () => queue.upsertJobScheduler(name, { every: intervalMs }, repeated(name, data));
+      scheduled.set(name, { intervalMs, again });
+      await bounded(name, again());
     },
     start: async () => {
       const { queue, work } = await connect();
@@ -95,8 +100,10 @@ export function createJobs(options: JobsOptions): Jobs {
       report(worker, finished, options.log);
       observeDepth(queue, options.metrics);
       await worker.waitUntilReady();
+      if (options.redisUrl) looking = keepScheduled(queue, scheduled, options);
     },
     close: async () => {
+      clearInterval(looking);
       const connected = await backend?.catch(() => undefined);
       const orderly = Promise.resolve(worker?.close()).then(() => connected?.queue.close());
       if (!(await inTime(orderly, closeTimeoutMs))) options.log.warn('job queue: closed before its jobs had ended');
@@ -120,6 +127,40 @@ const kept = {
   removeOnComplete: { age: 24 * 3600, count: 1_000 },
   removeOnFail: { age: 14 * 24 * 3600, count: 10_000 },
 };
+
+const repeated = (name: string, data: JobData) => ({ name, data, opts: { ...kept, attempts: 1 } });
+
+/** By name. */
+type Scheduled = Map<string, { intervalMs: number; again(): Promise<unknown> }>;
+
+/**
+ * A Redis that was emptied, or came back without what it had, knows of no repeated job, and one that evicts keys, or was full when the next run
+ * was to be noted, has forgotten that: nothing old would be removed any more, for as long as the server runs.
+ */
+function keepScheduled(queue: Queue, scheduled: Scheduled, { log, lookMs = 60_000 }: JobsOptions): NodeJS.Timeout {
+  let isLooking = false;
+  const look = async (): Promise<void> => {
+    for (const [name, { intervalMs, again }] of scheduled) {
+      const known = await queue.getJobScheduler(name);
+      if (known && (known.next ?? 0) > Date.now() - intervalMs - lookMs) continue;
+      // Where all places are taken by long jobs it only waits for its turn.
+      const state = known && (await queue.getJobState(`repeat:${name}:${known.next}`));
+      if (state === 'waiting' || state === 'delayed' || state === 'prioritized') continue;
+      await again();
+      log.warn({ job: name }, 'job queue: Redis (REDIS_URL) had lost a repeated job, which is scheduled again');
+    }
+  };
+  const turn = (): void => {
+    if (isLooking) return;
+    isLooking = true;
+    look()
+      .catch((err: unknown) => log.debug({ err }, 'job queue: repeated jobs are looked for later'))
+      .finally(() => {
+        isLooking = false;
+      });
+  };
+  return setInterval(turn, lookMs).unref();
+}
 
 function report(worker: Worker, finished: ReturnType<Metrics['counter']>, log: Log): void {
   worker.on('completed', (job) => finished.inc({ name: job.name, outcome: 'completed' }));
@@ -215,13 +256,18 @@ function postgresPool({ database, log }: JobsOptions): pg.Pool {
     keepAlive: true,
     max: 4,
   });
-  pool.on('error', (err) => log.warn({ err }, 'job queue: PostgreSQL'));
+  pool.on('error', (err) => {
+    // end() does not wait for its connections: a database that is stopped next may still tell them so.
+    if (!pool.ending) log.warn({ err }, 'job queue: PostgreSQL');
+  });
   return pool;
 }
 
 async function postgresBackendOn(pool: pg.Pool, { queueName = 'cerebra', log }: JobsOptions): Promise<Backend> {
   const { createPostgresBackend, Queue, runMigrations, Worker } = await import('bullmq');
-  const onError = (err: Error) => log.warn({ err }, 'job queue: PostgreSQL');
+  const onError = (err: Error) => {
+    if (!pool.ending) log.warn({ err }, 'job queue: PostgreSQL');
+  };
   const client = await pool.connect();
   try {
     await runMigrations(client);

@@ -258,3 +258,70 @@ test('in _contained it is looked at in memory', async () => {
   assert.equal(reply.status, 200, reply.text);
   assert.deepEqual(ids(reply), [id]);
 });
+
+test('a composite of two quantities converts the units of both', async () => {
+  const UCUM = 'http://unitsofmeasure.org';
+  await step.create(parameter('onset-years', 'Condition', 'quantity', 'Condition.onset.ofType(Age)'));
+  await step.create(parameter('abatement-years', 'Condition', 'quantity', 'Condition.abatement.ofType(Age)'));
+  const component = [
+    { definition: 'http://example.org/fhir/SearchParameter/Condition-onset-years', expression: 'onset.ofType(Age)' },
+    {
+      definition: 'http://example.org/fhir/SearchParameter/Condition-abatement-years',
+      expression: 'abatement.ofType(Age)',
+    },
+  ];
+  await step.create(parameter('years', 'Condition', 'composite', 'Condition', { component }));
+  const age = (value: number, code: string) => ({ value, code, system: UCUM });
+  const condition = (id: string, onsetAge: object, abatementAge: object) =>
+    ({ resourceType: 'Condition', id, subject: { display: 'x' }, onsetAge, abatementAge }) as unknown as Resource;
+  await step.put(
+    condition('years', age(1, 'a'), age(2, 'a')),
+    condition('months', age(12, 'mo'), age(24, 'mo')),
+    condition('mixed', age(12, 'mo'), age(2, 'a')),
+    condition('other', age(12, 'mo'), age(36, 'mo')),
+  );
+  const both = ['mixed', 'months', 'years'];
+  assert.deepEqual(await step.found(`Condition?years=1|${UCUM}|a$2|${UCUM}|a`), both);
+  assert.deepEqual(await step.found(`Condition?years=12|${UCUM}|mo$24|${UCUM}|mo`), both);
+  assert.deepEqual(await step.found(`Condition?years=1|${UCUM}|a$gt2.5|${UCUM}|a`), ['other']);
+  assert.deepEqual(await step.found(`Condition?years=1|${UCUM}|a$24|${UCUM}|a`), []);
+});
+
+test('parameters over values of any type', async () => {
+  await step.create(parameter('input-kind', 'Task', 'token', 'Task.input.type'));
+  await step.create(parameter('input-amount', 'Task', 'quantity', 'Task.input.value'));
+  await step.create(parameter('input-of', 'Task', 'reference', 'Task.input.value'));
+  const component = (value: string) => [
+    { definition: 'http://example.org/fhir/SearchParameter/Task-input-kind', expression: 'type' },
+    { definition: `http://example.org/fhir/SearchParameter/Task-${value}`, expression: 'value' },
+  ];
+  const composite = (code: string, value: string) =>
+    step.create(parameter(code, 'Task', 'composite', 'Task.input', { component: component(value) }));
+  await composite('kind-amount', 'input-amount');
+  await composite('kind-of', 'input-of');
+  const type = (code: string) => ({ coding: [{ system: 'urn:k', code }] });
+  const input = [
+    { type: type('dose'), valueQuantity: { value: 5, system: 'http://unitsofmeasure.org', code: 'g' } },
+    { type: type('span'), valueDuration: { value: 2, system: 'http://unitsofmeasure.org', code: 'h' } },
+    { type: type('range'), valueRange: { low: { value: 7 }, high: { value: 9 } } },
+    { type: type('who'), valueReference: { reference: 'Patient/t' } },
+    { type: type('how'), valueCanonical: 'http://example.org/plan|2' },
+    { type: type('where'), valueUri: 'urn:place' },
+  ];
+  await step.put({ resourceType: 'Task', id: 'open', status: 'draft', intent: 'plan', input } as unknown as Resource);
+  for (const hit of [
+    'input-amount=5000|http://unitsofmeasure.org|mg',
+    'input-amount=120|http://unitsofmeasure.org|min',
+    'input-amount=ge7',
+    'input-of=Patient/t',
+    'input-of=http://example.org/plan',
+    'input-of=urn:place',
+    'kind-amount=dose$5000|http://unitsofmeasure.org|mg',
+    'kind-amount=urn:k|range$gt8',
+    'kind-of=who$Patient/t',
+    'kind-of=how$http://example.org/plan|2',
+  ])
+    assert.deepEqual(await step.found(`Task?${hit}`), ['open'], hit);
+  for (const miss of ['kind-amount=dose$2||h', 'kind-of=dose$Patient/t', 'kind-of=where$Patient/t'])
+    assert.deepEqual(await step.found(`Task?${miss}`), [], miss);
+});

@@ -149,6 +149,11 @@ describe('history', () => {
       `${a}/_history/1`,
     ]);
     assert.deepEqual(await locations(`${b}/_history?_list=${id}`), []);
+    const changes = [{ item: { reference: b } }, { deleted: true, item: { reference: a } }];
+    const changed = await create({ resourceType: 'List', status: 'current', mode: 'changes', entry: changes });
+    assert.deepEqual(await locations(`Patient/_history?_list=${changed.split('/')[1]}`), [`${b}/_history/1`]);
+    await fhir('DELETE', changed);
+    assertOutcome(await fhir('GET', `Patient/_history?_list=${changed.split('/')[1]}`), 400, 'value', '_list');
     assertOutcome(await fhir('GET', 'Patient/_history?_list=none'), 400, 'value', '_list');
     assertOutcome(await fhir('GET', 'Patient/_history?_list=$current-problems'), 400, 'value', '_list');
   });

@@ -76,3 +76,23 @@ test('conditional references by a value set', async () => {
   const { json: report } = await fhir('GET', 'DiagnosticReport/refer-0');
   assert.deepEqual(report.result, [{ reference: `Observation/${id}` }]);
 });
+
+test('conditional references by a value set that patches bring', async () => {
+  const url = 'http://pool.example/patches';
+  await storeValueSet(url);
+  const { json } = await fhir('GET', 'Observation?_count=1');
+  const { id } = (json.entry as unknown as { resource: { id: string } }[])[0]!.resource;
+  const report = { resourceType: 'DiagnosticReport', status: 'final', code: { text: 'x' } };
+  for (let i = 0; i < AT_ONCE; i++)
+    await fhir('PUT', `DiagnosticReport/patched-${i}`, { ...report, id: `patched-${i}` });
+  const value = [{ reference: `Observation?code:in=${url}&_id=${id}` }];
+  const data = Buffer.from(JSON.stringify([{ op: 'add', path: '/result', value }])).toString('base64');
+  const resource = { resourceType: 'Binary', contentType: 'application/json-patch+json', data };
+  const refer = (i: number) => {
+    const entry = [{ request: { method: 'PATCH', url: `DiagnosticReport/patched-${i}` }, resource }];
+    return fhir('POST', '', { resourceType: 'Bundle', type: 'transaction', entry });
+  };
+  assert.deepEqual(statuses(await all(refer)), done);
+  const { json: patched } = await fhir('GET', 'DiagnosticReport/patched-0');
+  assert.deepEqual(patched.result, [{ reference: `Observation/${id}` }]);
+});

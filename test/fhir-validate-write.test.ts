@@ -102,6 +102,62 @@ describe('by default', () => {
     assert.equal((await fhir('GET', 'Observation/f')).json.subject, undefined);
   });
 
+  test('a patch within a transaction refers to what the transaction creates', async () => {
+    await fhir('PUT', 'Observation/g', { ...heartRate, id: 'g' });
+    const urn = 'urn:uuid:0f0b0b5e-7d0c-4d5f-9a53-0f6c1f6f3c10';
+    const data = Buffer.from(JSON.stringify([{ op: 'replace', path: '/subject/reference', value: urn }]));
+    const patch = {
+      resource: {
+        resourceType: 'Binary',
+        contentType: 'application/json-patch+json',
+        data: data.toString('base64'),
+      },
+      request: { method: 'PATCH', url: 'Observation/g' },
+    };
+    for (const ifNoneExist of [undefined, 'identifier=urn:test|patched']) {
+      const value = ifNoneExist === undefined ? 'plain' : 'patched';
+      const patient = {
+        fullUrl: urn,
+        resource: { resourceType: 'Patient', identifier: [{ system: 'urn:test', value }] },
+        request: { method: 'POST', url: 'Patient', ifNoneExist },
+      };
+      const reply = await fhir('POST', '', { resourceType: 'Bundle', type: 'transaction', entry: [patient, patch] });
+      assert.equal(reply.status, 200, reply.text);
+      const [created] = entries(reply) as unknown as { response: { location: string } }[];
+      const stored = (await fhir('GET', 'Observation/g')).json as { subject?: { reference: string } };
+      assert.equal(`${stored.subject!.reference}/_history/1`, created!.response.location);
+    }
+  });
+
+  test('the result that $merge is given is held to what it claims', async () => {
+    const url = 'http://example.org/StructureDefinition/born';
+    const born = {
+      ...{ resourceType: 'StructureDefinition', id: 'born', url, name: 'Born', status: 'active', kind: 'resource' },
+      ...{ abstract: false, type: 'Patient', derivation: 'constraint' },
+      baseDefinition: 'http://hl7.org/fhir/StructureDefinition/Patient',
+      differential: { element: [{ id: 'Patient.birthDate', path: 'Patient.birthDate', min: 1 }] },
+    };
+    assert.equal((await fhir('PUT', 'StructureDefinition/born', born)).status, 201);
+    for (const id of ['source', 'target']) await fhir('PUT', `Patient/${id}`, { resourceType: 'Patient', id });
+    const link = [{ other: { reference: 'Patient/source' }, type: 'replaces' }];
+    const result = claiming({ resourceType: 'Patient', id: 'target', link }, url);
+    const merge = (resource: object, ...more: object[]) =>
+      fhir('POST', 'Patient/$merge', {
+        resourceType: 'Parameters',
+        parameter: [
+          ...['source', 'target'].map((id) => ({
+            ...{ name: `${id}-patient`, valueReference: { reference: `Patient/${id}` } },
+          })),
+          { name: 'result-patient', resource },
+          ...more,
+        ],
+      });
+    assertOutcome(await merge(result), 422, 'required', 'Patient.birthDate');
+    assertOutcome(await merge(result, { name: 'preview', valueBoolean: true }), 422, 'required', 'Patient.birthDate');
+    assert.equal((await fhir('GET', 'Patient/target')).json.meta?.versionId, '1');
+    assert.equal((await merge({ ...result, birthDate: '1980-01-02' })).status, 200);
+  });
+
   test('of a batch only that entry fails', async () => {
     const entry = [heartRate, withoutSubject].map((resource) => ({
       resource,
@@ -213,4 +269,24 @@ test('an HL7v2 message that yields what a required profile refuses is answered A
   const fhir = createClient(server.fhirBaseUrl);
   assert.equal(await count(fhir, 'Observation'), 0);
   assert.equal(await count(fhir, 'Patient'), 0);
+});
+
+test('an HL7v2 message that admits a new patient is stored where a required profile holds for the encounter', async (t) => {
+  const server = await startTestServer({
+    VALIDATION_PROFILES: 'Encounter=http://hl7.org/fhir/StructureDefinition/Encounter',
+  });
+  t.after(() => server.stop());
+  const visit = [1, 'I', 'W1^1^1', ...Array(15).fill(''), 'V1^^^TESTHOSP&2.999.6&ISO^VN'].join('|');
+  const message = [
+    'MSH|^~\\&|TESTADT|TESTHOSP|EHR|TESTHOSP|20260131120000+0000||ADT^A01^ADT_A01|V2|P|2.5.1',
+    'EVN||20260131120000',
+    'PID|1||P2^^^TESTHOSP&2.999.5&ISO^MR||Name^Anna||19800102|F',
+    `PV1|${visit}${'|'.repeat(25)}20260131120000`,
+  ].join('\r');
+  const acknowledgment = (await sendMllp(server.host, server.mllpPort, message, { timeoutMs: 30_000 })).toString();
+  assert.match(acknowledgment, /^MSA\|AA\|V2/m);
+  const fhir = createClient(server.fhirBaseUrl);
+  const patient = entries(await fhir('GET', 'Patient'))[0]!.resource!;
+  const encounter = (await fhir('GET', `Encounter?subject=Patient/${patient.id}`)).json;
+  assert.equal(encounter.total, 1);
 });

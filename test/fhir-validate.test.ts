@@ -191,6 +191,12 @@ describe('modes', () => {
     assert.deepEqual(told(outdated), ['error conflict If-Match']);
     assert.deepEqual(told(await fhir('POST', at('new', '?mode=update'), { ...patient, id: 'new' })), [information]);
     assertOutcome(await fhir('POST', 'Patient/$validate?mode=update', patient), 400, 'value', 'mode');
+    const tag = [{ system: 'http://terminology.hl7.org/CodeSystem/v3-ObservationValue', code: 'SUBSETTED' }];
+    const part = await fhir('POST', at('m', '?mode=update'), { ...patient, id: 'm', meta: { tag } });
+    assert.deepEqual(
+      told(part).map((text) => text.split(' @')[0]),
+      ['error business-rule Patient.meta.tag'],
+    );
     // Without a body: the stored resource as an update would have it.
     assert.deepEqual(told(await fhir('POST', at('m', '?mode=update'))), ALL_OK);
     assert.deepEqual(told(await fhir('GET', at('m', '?mode=update'))), ALL_OK);

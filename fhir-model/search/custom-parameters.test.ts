@@ -39,12 +39,30 @@ const extended = (...values: string[]): string =>
   `{"resourceType":"Patient","extension":[${values.map((value) => `{"url":"urn:x",${value}}`).join()},{"url":"urn:y","valueString":"other"}]}`;
 
 describe('withCustomParameters', () => {
+  test('a value of any type exists, of those too that no parameter has values of', () => {
+    const { types } = definitions.type('Task.input')!.elements.find(({ name }) => name === 'value')!;
+    assert.equal(types.length, 50);
+    const measured = custom('Observation', 'measured', 'token', 'Observation.value.exists()');
+    const given = custom('Task', 'given', 'token', 'Task.input.value.exists()');
+    const exists = (parameter: CustomParameter, json: string) =>
+      assert.deepEqual(valuesOf(parameter, json), [{ kind: 'token', code: 'true' }], json);
+    exists(measured, '{"resourceType":"Observation","valueTime":"10:00:00"}');
+    exists(measured, '{"resourceType":"Observation","valueRatio":{"numerator":{"value":1}}}');
+    for (const type of types) {
+      const name = `value${type.charAt(0).toUpperCase()}${type.slice(1)}`;
+      exists(given, `{"resourceType":"Task","input":[{"${name}":{}}]}`);
+    }
+    assert.deepEqual(valuesOf(measured, '{"resourceType":"Observation"}'), [{ kind: 'token', code: 'false' }]);
+  });
+
   test('values of extensions, of any type that the parameter can have', () => {
     const token = custom('Patient', 'mark', 'token', "Patient.extension('urn:x').value");
     assert.deepEqual(valuesOf(token, extended('"valueCode":"a"', '"valueBoolean":true', '"valueDate":"2020"')), [
       { kind: 'token', code: 'a' },
       { kind: 'token', code: 'true' },
     ]);
+    const phone = extended('"valueContactPoint":{"system":"phone","value":"555"}', '"valueTime":"10:00:00"');
+    assert.deepEqual(valuesOf(token, phone), [{ kind: 'token', code: '555' }]);
     const number = custom('Patient', 'score', 'number', "Patient.extension('urn:x').value");
     assert.deepEqual(valuesOf(number, extended('"valueDecimal":1.50')), [{ kind: 'number', value: '1.50' }]);
     const reference = custom(

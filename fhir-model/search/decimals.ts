@@ -14,8 +14,11 @@ const DECIMAL_EXPONENT_MAX = 200;
 
 const DECIMAL = /^([+-]?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d{1,4}))?$/;
 
-function parse(text: string): Decimal | undefined {
-  if (text.length > DECIMAL_CHARACTERS_MAX) return undefined;
+/** What a decimal within these bounds has in plain notation, at most. */
+const PLAIN_CHARACTERS_MAX = DECIMAL_CHARACTERS_MAX + DECIMAL_EXPONENT_MAX + 2;
+
+function parse(text: string, charactersMax = DECIMAL_CHARACTERS_MAX): Decimal | undefined {
+  if (text.length > charactersMax) return undefined;
   const match = DECIMAL.exec(text);
   if (match === null) return undefined;
   const exponent = match[4] === undefined ? 0 : Number(match[4]);
@@ -71,9 +74,9 @@ export function numberRange(text: string): { lo: string; hi: string } | undefine
   return { lo: format({ units: units - 5n, scale }), hi: format({ units: units + 5n, scale }) };
 }
 
-/** What the prefix `ap` covers, both ends inclusive: 10 % of the value either side. */
+/** What the prefix `ap` covers, both ends inclusive: 10 % of the value either side, which is in plain notation. */
 export function approximateRange(text: string): { lo: string; hi: string } | undefined {
-  const decimal = parse(text);
+  const decimal = parse(text, PLAIN_CHARACTERS_MAX);
   if (decimal === undefined) return undefined;
   const tenth = decimal.units < 0n ? -decimal.units : decimal.units;
   const scale = decimal.scale + 1;
@@ -89,16 +92,45 @@ export function plainDecimal(text: string): string | undefined {
   return decimal && format(decimal);
 }
 
-/** Negative, 0 or positive as `a` is below, equal to or above `b`; exact. Both must be decimals (isDecimal). */
+/** 0.digits × 10^exponent; the first digit is none of 0, and zero has no digits. */
+interface Magnitude {
+  sign: -1 | 0 | 1;
+  digits: string;
+  exponent: number;
+}
+
+const UNBOUNDED = /^([+-]?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/;
+
+function magnitude(text: string): Magnitude {
+  const [, sign, whole, decimals = '', exponent = '0'] = UNBOUNDED.exec(text) ?? [];
+  if (whole === undefined) throw new RangeError('not a decimal');
+  const digits = (whole + decimals).replace(/^0+/, '');
+  if (digits === '') return { sign: 0, digits, exponent: 0 };
+  return { sign: sign === '-' ? -1 : 1, digits, exponent: Number(exponent) + digits.length - decimals.length };
+}
+
+/** The order of what both are without their signs. */
+function compareSizes(a: Magnitude, b: Magnitude): number {
+  if (a.exponent !== b.exponent) return a.exponent < b.exponent ? -1 : 1;
+  const length = Math.max(a.digits.length, b.digits.length);
+  const [x, y] = [a, b].map(({ digits }) => digits.padEnd(length, '0')) as [string, string];
+  return x < y ? -1 : x > y ? 1 : 0;
+}
+
+/**
+ * Negative, 0 or positive as `a` is below, equal to or above `b`; exact, of any decimals: those of documents and of PostgreSQL
+ * are not within the bounds of searches.
+ */
 export function compareDecimals(a: string, b: string): number {
-  // Decimals of up to 15 characters keep their order and difference as doubles.
-  if (a.length <= 15 && b.length <= 15) return Number(a) - Number(b);
-  const x = parse(a);
-  const y = parse(b);
-  if (x === undefined || y === undefined) throw new RangeError('not a decimal');
-  const scale = Math.max(x.scale, y.scale);
-  const difference = x.units * 10n ** BigInt(scale - x.scale) - y.units * 10n ** BigInt(scale - y.scale);
-  return difference < 0n ? -1 : difference > 0n ? 1 : 0;
+  // Decimals of up to 15 characters keep their order and difference as doubles, unless an exponent goes beyond these.
+  if (a.length <= 15 && b.length <= 15) {
+    const difference = Number(a) - Number(b);
+    if (difference === 0 ? !/e/i.test(a + b) : Number.isFinite(difference)) return difference;
+  }
+  const x = magnitude(a);
+  const y = magnitude(b);
+  if (x.sign !== y.sign) return x.sign - y.sign;
+  return x.sign < 0 ? compareSizes(y, x) : compareSizes(x, y);
 }
 
 /** `origin + factor × sample`, exact: how SampledData scales its samples. Undefined if one of them is no decimal. */

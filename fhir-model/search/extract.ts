@@ -22,15 +22,18 @@ export const CHOICE_SUFFIXES: Record<SearchParamType, string[]> = {
   number: ['Decimal', 'Integer', 'PositiveInt', 'UnsignedInt', 'Range'],
   date: ['DateTime', 'Date', 'Period', 'Instant', 'Timing'],
   string: ['String', 'Markdown', 'HumanName', 'Address'],
-  token: ['CodeableConcept', 'Coding', 'Code', 'Boolean', 'String', 'Identifier', 'Uri'],
+  token: ['CodeableConcept', 'Coding', 'Code', 'Boolean', 'String', 'Identifier', 'Uri', 'ContactPoint'],
   reference: ['Reference', 'Canonical', 'Uri'],
   quantity: ['Quantity', 'Range', 'Money', 'Age', 'Duration', 'Count', 'Distance', 'SampledData'],
   uri: ['Uri', 'Url', 'Canonical', 'Oid', 'Uuid'],
   composite: [],
   special: [],
 };
-/** For `exists()` and comparisons any type counts. */
-const ANY_SUFFIX = [...new Set(Object.values(CHOICE_SUFFIXES).flat())];
+/** No parameter has values of these. */
+const OTHER_SUFFIXES =
+  'Base64Binary Id Time Annotation Attachment Ratio Signature ContactDetail Contributor DataRequirement Dosage Expression Meta ParameterDefinition RelatedArtifact TriggerDefinition UsageContext';
+/** For `exists()` and comparisons any type counts: https://hl7.org/fhir/R4/datatypes.html#open */
+const ANY_SUFFIX = [...new Set([...Object.values(CHOICE_SUFFIXES).flat(), ...OTHER_SUFFIXES.split(' ')])];
 
 /** Of extractUpTo. Extraction is synchronous: there is one at a time. */
 let lengthMax = Number.POSITIVE_INFINITY;

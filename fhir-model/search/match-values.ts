@@ -9,7 +9,7 @@ import { textCharactersMax } from './search-limits.ts';
 import { matchesWords } from './text-query.ts';
 import { tokenCode, UCUM } from './token-code.ts';
 import type { IndexValue, Prefix, SearchValue } from './types.ts';
-import { narrativeWordsMax, wordsOf } from './words.ts';
+import { narrativeWords, wordsOf } from './words.ts';
 
 type Of<Kind, Union> = Extract<Union, { kind: Kind }>;
 
@@ -198,7 +198,7 @@ export function matchesValue(
       return distanceM(wanted.latitude, wanted.longitude, value.latitude, value.longitude) <= wanted.distanceM;
     }
     case 'narrative':
-      return wanted.kind === 'words' && matchesWords(wanted.query, wordsOf(value.value).slice(0, narrativeWordsMax));
+      return wanted.kind === 'words' && matchesWords(wanted.query, narrativeWords(value.value));
     default:
       return false;
   }

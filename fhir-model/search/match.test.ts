@@ -222,6 +222,14 @@ const cases: Record<string, Case[]> = {
       yes: ['value-quantity=lt3', 'value-quantity=le5', 'value-quantity=ne4', 'value-quantity=ap3'],
       no: ['value-quantity=gt5', 'value-quantity=5', 'value-quantity=sa1'],
     },
+    // In plain notation these have more characters than a search value may have.
+    {
+      resource: { resourceType: 'Observation', valueQuantity: { value: 1.5e150 } },
+      yes: ['gt1e150', 'lt2e150', '1.5e150', 'ap1.6e150', 'ge1.5e150', 'ne1.6e150'].map(
+        (one) => `value-quantity=${one}`,
+      ),
+      no: ['lt1e150', 'gt1.5e150', 'ap2e150', '1.0e150', '1.60e150'].map((one) => `value-quantity=${one}`),
+    },
     {
       resource: { resourceType: 'Condition', onsetRange: { low: { value: 40 }, high: { value: 44 } } },
       yes: ['onset-age=gt43', 'onset-age=lt41', 'onset-age=4e1', 'onset-age=ap40', 'onset-age=eb45'],

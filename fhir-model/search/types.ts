@@ -155,6 +155,8 @@ export type SearchValue =
       codeTokens?: (string[] | undefined)[];
       /** Made by a store: the parts as they are tested on the resource itself. */
       onResource?: SearchValue[];
+      /** Made by a store: what each quantity is in the units that are in use, the one that was asked for among them. */
+      inUnits?: (SearchValue[] | undefined)[];
     }
   /** Made by a store of `:text` on references: words, and SQL/JSON paths to the displays they are looked for in. */
   | { kind: 'display'; text: string; paths: readonly string[]; query: TextQuery }

@@ -17,6 +17,17 @@ test('values in other units of the same dimension', () => {
     ['1', '10*3/uL', '10*9/L', '1'],
     ['70', '/min', '{beats}/min', '70'],
     ['50', '%', '1', '0.5'],
+    ...['10*3/mm3', '/nL', '1/nL', '10*3.uL-1', '10*9.L-1', '10*3{cells}/uL', '10*3/ul', '10*12.m-3', '(10*3)/uL'].map(
+      (unit): [string, string, string, string] => ['37', unit, '10*9/L', '37'],
+    ),
+    ['37', '/mm3', '/uL', '37'],
+    ['37', '10*-3/fL', '10*12/L', '37'],
+    ...['{H.B}/min', '/min{beats}', 'min-1', '1/min'].map((unit): [string, string, string, string] => [
+      '70',
+      unit,
+      '/min',
+      '70',
+    ]),
   ];
   for (const [value, from, to, expected] of cases) {
     const converted = convertDecimal(value, from, to);

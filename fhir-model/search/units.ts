@@ -26,11 +26,14 @@ const TEMPERATURES: Record<string, { magnitude: number; zero: number }> = {
  */
 const UNIT_CODE = /^(?!.*\(\))[!-~]+$/;
 
+/** It writes `/nL` as `1/nL`, and `10*3/mm3`, `10*9.L-1` and `{H.B}/min` with the first part in parentheses. */
+const plainCode = (code: string): string => code.replace(/[()]/g, '').replace(/^1\//, '/');
+
 function unitOf(code: string): LibraryUnit | undefined {
   if (code.length > UNIT_CHARACTERS_MAX || !UNIT_CODE.test(code)) return undefined;
   const unit = libraryUnit(code)?.unit;
   // It knows `milligram`, too, as `mg`.
-  return unit && String(unit.csCode_) === code ? unit : undefined;
+  return unit && plainCode(String(unit.csCode_)) === plainCode(code) ? unit : undefined;
 }
 
 function readScale(code: string): Scale | undefined {

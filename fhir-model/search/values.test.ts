@@ -174,6 +174,29 @@ describe('decimals', () => {
     assert.equal(Math.sign(compareDecimals('1.00000000000000000000', '1')), 0);
   });
 
+  test('comparison knows no bounds', () => {
+    const digits = '7'.repeat(150_000);
+    const cases: [a: string, b: string, sign: number][] = [
+      ['1e150', `1${'0'.repeat(150)}`, 0],
+      [`1${'0'.repeat(150)}`, `1${'0'.repeat(149)}1`, -1],
+      ['1e999', '1e999', 0],
+      ['2e999', '1e999', 1],
+      ['-2e999', '-1e999', -1],
+      ['1e-999', '2e-999', -1],
+      ['1e-999', '0', 1],
+      ['0e999', '-0.000', 0],
+      ['-1e99999999', '1e-99999999', -1],
+      ['0.001e1002', '1e999', 0],
+      [digits, `${digits}.000`, 0],
+      [digits, `${digits}.001`, -1],
+    ];
+    for (const [a, b, sign] of cases) {
+      assert.equal(Math.sign(compareDecimals(a, b)), sign, `${a.slice(0, 20)} ${b.slice(0, 20)}`);
+      assert.equal(Math.sign(compareDecimals(b, a)), sign === 0 ? 0 : -sign, `${b.slice(0, 20)} ${a.slice(0, 20)}`);
+    }
+    assert.throws(() => compareDecimals('1e5x', '1'), RangeError);
+  });
+
   test('SampledData scaling is exact', () => {
     assert.equal(scaledSample('3', '0.1', '0.2'), '0.5');
     assert.equal(scaledSample('-7', '1.5', '2048'), '2037.5');

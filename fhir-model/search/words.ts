@@ -2,14 +2,32 @@
 import { isRawJson } from '../json.ts';
 
 /** Beyond these a narrative is not indexed: PostgreSQL's tsvector counts positions up to 16,383. */
-export const narrativeWordsMax = 16_000;
+const NARRATIVE_WORDS_MAX = 16_000;
 const WORD_CHARACTERS_MAX = 100;
+/** Of a tsvector, which holds 1,048,575: each word once, with 3 more, and 2 for each of its places. */
+const NARRATIVE_BYTES_MAX = 1_000_000;
+const WORD_BYTES_MAX = 3 * WORD_CHARACTERS_MAX + 5;
 
 /** Folded words of letters and digits: without case and accents; anything else separates them. `O'Neil 5.4` has four. */
 export function wordsOf(text: string): string[] {
   const plain = text.normalize('NFKD').replace(/\p{M}+/gu, '');
   const words = plain.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
   return words.map((word) => (word.length > WORD_CHARACTERS_MAX ? word.slice(0, WORD_CHARACTERS_MAX) : word));
+}
+
+/** The words by which a narrative is found: the first, as many as a tsvector holds. */
+export function narrativeWords(text: string): string[] {
+  const words = wordsOf(text).slice(0, NARRATIVE_WORDS_MAX);
+  if (words.length * WORD_BYTES_MAX <= NARRATIVE_BYTES_MAX) return words;
+  const known = new Set<string>();
+  let bytes = 0;
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i] as string;
+    bytes += known.has(word) ? 2 : Buffer.byteLength(word) + 5;
+    if (bytes > NARRATIVE_BYTES_MAX) return words.slice(0, i);
+    known.add(word);
+  }
+  return words;
 }
 
 const ENTITIES: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: ' ' };

@@ -184,7 +184,7 @@ function createAnswering(parts: PipelineParts): Answering {
       const answer = await span(`fhir ${name}`, { 'cerebra.request_id': id }, () => handle(core, parsed));
       const settled = inForce(core, method, parsed);
       if (settled !== undefined) await settled;
-      if (method === 'GET' || name.startsWith('search')) holdAnswer(res, rooms, answer);
+      holdAnswer(res, rooms, answer, { isRepeatable: method === 'GET' || name.startsWith('search') });
       const sending = send(exchange, answer, parsed.asked, core.xml);
       if (sending !== undefined) await sending;
       status = answer.status;

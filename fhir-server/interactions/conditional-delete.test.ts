@@ -102,6 +102,24 @@ test('many at once delete each once', async () => {
   for (let i = 0; i < 20; i++) assert.equal(await isThere(`m${i}`), false);
 });
 
+test('many more than the limit are told by the limit, and stay', async () => {
+  const limited: Core = { ...core, limits: { ...core.limits, conditionalDeleteMax: 3 } };
+  for (let i = 0; i < 6; i++) await put(`over${i}`, 'Over');
+  await assert.rejects(remove(limited, 'over'), {
+    status: 412,
+    issues: [
+      {
+        severity: 'error',
+        code: 'multiple-matches',
+        diagnostics:
+          'The criteria match more than 3 resources, the most that one conditional delete removes (CONDITIONAL_DELETE_MAX): make them more exact',
+        expression: ['Bundle.entry[0].request.url'],
+      },
+    ],
+  });
+  for (let i = 0; i < 6; i++) assert.equal(await isThere(`over${i}`), true);
+});
+
 test('_count, which other servers take as a limit, is refused: nothing goes', async () => {
   await put('one', 'Counted');
   await put('two', 'Counted');

@@ -4,6 +4,7 @@
 import { type Resource, stringify } from '#fhir-model';
 import type { Core } from './core.ts';
 import { at } from './entries.ts';
+import { cloneJson } from './links.ts';
 
 /** Of one entry: what was checked, and what is stored in its place. */
 interface Verdict {
@@ -22,12 +23,15 @@ export const newVerdicts = (): Verdicts => ({ done: new Map(), open: new Map() }
 /** Ends an attempt: `verdicts.open` has what is to be checked. */
 export class Unchecked extends Error {}
 
-/** What to store for the entry; where that isn't checked yet, it is put among the open ones. */
+/**
+ * What to store for the entry; where that isn't checked yet, it is put among the open ones. The caller may change it: what was
+ * checked, and what it is compared with, are copies. Ids put in place of urns would make it another content at each attempt.
+ */
 export function settledContent(core: Core, verdicts: Verdicts, index: number, content: Resource): Resource {
   if (!core.onWrite.concerns(content)) return content;
   const known = verdicts.done.get(index);
-  if (known !== undefined && known.text === stringify(content)) return known.resource;
-  verdicts.open.set(index, content);
+  if (known !== undefined && known.text === stringify(content)) return cloneJson(known.resource) as Resource;
+  verdicts.open.set(index, cloneJson(content) as Resource);
   return content;
 }
 

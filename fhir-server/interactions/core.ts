@@ -54,6 +54,8 @@ export interface Core {
   baseUrl: string;
   /** Types of which no existing resource is changed without If-Match. */
   versionRequired: ReadonlySet<string>;
+  /** Whether updates leave tags and security labels that they do not bring. */
+  keepsLabels: boolean;
   /** All that can be checked of a resource. */
   validation: ResourceValidator;
   /** What is checked of one that is written, beyond its structure. */

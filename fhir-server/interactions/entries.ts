@@ -13,6 +13,7 @@ import type { Patch } from '../patch/apply.ts';
 import { assertValid } from '../store/store.ts';
 import type { Core } from './core.ts';
 import { assertConditions, preconditionOf } from './etag.ts';
+import { keepingLabels } from './labels.ts';
 import { noneExistQuery } from './none-exist.ts';
 import { parseCriteria, searchPairs } from './search.ts';
 
@@ -32,7 +33,10 @@ export interface Plan {
   lockKeys?: readonly string[];
   /** What is locked with them where nothing may match: what it creates is what others look for by its other identifiers. */
   contentKeys?: readonly string[];
-  /** Of a conditional create or update: the id of what it creates, where other entries' criteria have it already. */
+  /**
+   * With criteria: the id of what is created where nothing matches. The same at each attempt: what was checked, and the criteria
+   * of other entries, have it already.
+   */
   freshId?: string;
   ifVersion: number | undefined;
   /** PATCH: what makes the new version of the current one. */
@@ -126,7 +130,8 @@ function withCriteria(core: Core, plan: Plan, text: string, path: string): Plan 
   const criteria = parseCriteria(core, plan.type, text, at(plan.index, path), pairs);
   const key = criteriaKey(plan.type, text, pairs);
   const keys = lockKeys(plan.type, pairs, key);
-  return { ...plan, criteria, criteriaKey: key, lockKeys: keys, contentKeys: contentKeys(plan, keys) };
+  const locked = { lockKeys: keys, contentKeys: contentKeys(plan, keys) };
+  return { ...plan, criteria, criteriaKey: key, ...locked, freshId: core.store.newId() };
 }
 
 /**
@@ -186,12 +191,13 @@ function planDelete(core: Core, plan: Plan, target: Target): Plan {
   throw new CerebraError('unknown-parameter', text, { expression: [at(plan.index, '.request.url')] });
 }
 
-/** https://hl7.org/fhir/R4/search.html#elements: the tag is there so that a part is not stored over the whole. */
+/** Why a part is not stored over the whole, which is what the tag is for: https://hl7.org/fhir/R4/search.html#elements */
+export const partialText =
+  'The resource is tagged SUBSETTED: it is a part, as _elements and _summary yield it, and would take the place of the whole. Read it whole and change that, or leave the tag out';
+
 function assertWhole(index: number, resource: Resource): void {
   if (!isSubset(resource)) return;
-  const text =
-    'The resource is tagged SUBSETTED: it is a part, as _elements and _summary yield it, and would take the place of the whole. Read it whole and change that, or leave the tag out';
-  throw new CerebraError('business-rule', text, { expression: [at(index, '.resource.meta.tag')] });
+  throw new CerebraError('business-rule', partialText, { expression: [at(index, '.resource.meta.tag')] });
 }
 
 function planPut(core: Core, plan: Plan, target: Target, resource: Resource): Plan {
@@ -199,7 +205,7 @@ function planPut(core: Core, plan: Plan, target: Target, resource: Resource): Pl
   if (target.id !== undefined && resource.id !== target.id) {
     throw fault(plan.index, '.resource.id', `The resource's id must be the url's, '${target.id}'`);
   }
-  return planChange(core, plan, target);
+  return planChange(core, core.keepsLabels ? { ...plan, entry: keepingLabels(plan.entry) } : plan, target);
 }
 
 /** https://hl7.org/fhir/R4/http.html#patch: a Binary that holds the patch document, or Parameters for FHIRPath Patch. */

@@ -42,12 +42,16 @@ describe('_at', () => {
     ['_at=2026-01', [7, 6, 4, 2, 1]],
     ['_at=2025', []],
     ['_at=gt2026-01-04', [7, 6, 4, 2]],
+    ['_at=gt2026-01-04T11:59:59.999Z', [7, 6, 4, 2]],
+    ['_at=ge2026-01-06', [7, 6, 4, 2]],
+    ['_at=le2026-01-04', [2, 1]],
     ['_at=sa2026-01-05', [7, 6, 4, 2]],
     ['_at=sa2026-01-06', [7, 6, 4]],
     ['_at=lt2026-01-04', [1]],
     ['_at=eb2026-01-05', [2, 1]],
     ['_at=ap2026-01-10T12:00:00Z', [4]],
     ['_at=ap2026-01-08T11:00:00Z', [4]],
+    ['_at=ap2026-01-11T18:00:00Z', [6, 4]],
   ] as const) {
     test(query, async () => assert.deepEqual(await versions(query), expected));
   }
@@ -81,5 +85,39 @@ describe('_at', () => {
   test('ne is refused with what to ask', async () => {
     const isTold = (error: unknown) => error instanceof CerebraError && /prefix ne: ask with lt/.test(error.message);
     await assert.rejects(versions('_at=ne2026-01-05'), isTold);
+  });
+});
+
+test('_since a day has what came on that day', async () => {
+  assert.deepEqual(await versions('_since=2026-01-04'), [7, 6, 4, 3, 2]);
+});
+
+describe('a page', () => {
+  const page = async (target: HistoryTarget, pairs: [string, string][], by: Core = core) => {
+    const text = await history(by, target, pairs, { scope: everything, db }, true);
+    const { total, link, entry } = JSON.parse(text) as {
+      total?: number;
+      link: { relation: string; url: string }[];
+      entry: unknown[];
+    };
+    const next = link.find(({ relation }) => relation === 'next')?.url.split('?')[1] ?? '';
+    return { total, count: entry.length, next: [...new URLSearchParams(next)] as [string, string][] };
+  };
+
+  test('of one resource tells how many versions there are, one of a type does not, the last no more than the first', async () => {
+    for (const [target, total] of [
+      [{ type: 'Basic', id: 'b1' }, 6],
+      [{ type: 'Basic' }, undefined],
+    ] as const) {
+      const first = await page(target, [['_count', '4']]);
+      assert.deepEqual([first.total, first.count], [total, 4]);
+      const last = await page(target, first.next);
+      assert.deepEqual([last.total, last.count, last.next], [total, 2, []]);
+    }
+  });
+
+  test('has no more than the server gives, whatever _count asks', async () => {
+    const limited: Core = { ...core, limits: { ...core.limits, searchCountMax: 3 } };
+    assert.equal((await page({ type: 'Basic' }, [['_count', '1000']], limited)).count, 3);
   });
 });

@@ -11,7 +11,7 @@ import {
 } from '#fhir-model';
 import { CerebraError } from '#platform';
 import type { Core } from './core.ts';
-import { at, criteriaKey, isRead, type Plan } from './entries.ts';
+import { at, criteriaKey, type Plan } from './entries.ts';
 import { entryTarget } from './full-urls.ts';
 import type { Resolved } from './resolve.ts';
 import { parseCriteria } from './search.ts';
@@ -101,7 +101,8 @@ export function targetsOf(resolved: readonly Resolved[]): Targets {
   for (const one of resolved) {
     const { entry, type, id, index, method } = one;
     if (entry.alias !== undefined && entry.url !== `${type}/${id}`) urls.set(entry.url, `${type}/${id}`);
-    if (entry.fullUrl === undefined || id === '' || one.alone || isRead(one)) continue;
+    // Reads have no id either.
+    if (entry.fullUrl === undefined || id === '' || one.alone) continue;
     const owner = owners.get(entry.fullUrl);
     if (owner === index) {
       // One entry that deletes several: a link to it could mean any of them.

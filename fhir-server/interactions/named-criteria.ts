@@ -41,7 +41,7 @@ const inQuery = (query: SearchQuery, replace: Replace): SearchQuery => ({
 const urlOf = (value: SearchValue): string | undefined => (value.kind === 'reference' ? value.url : undefined);
 
 /** `Patient/23` is what has the fullUrl `[base]/Patient/23`, as in a reference: it may be an entry that gets another id. */
-function urlHere(value: SearchValue, baseUrl: string): string | undefined {
+export function urlHere(value: SearchValue, baseUrl: string): string | undefined {
   const isLocal = value.kind === 'reference' && value.url === undefined && value.type !== undefined;
   return isLocal ? `${baseUrl}/${value.type}/${value.id}` : urlOf(value);
 }
@@ -145,7 +145,6 @@ export async function bindCriteria(
     const named = next.flatMap((plan) => names.get(plan)!);
     const resolved = named.every(isKnown) ? undefined : await resolve(ready);
     const ids = resolved && idsByIndex(resolved);
-    if (resolved) ready = withFreshIds(ready, resolved);
     for (const { index, id } of named) put.set(index, ids ? (ids.get(index) ?? []) : [id!]);
     ready = [...ready, ...next.map((plan) => bind(plan, names.get(plan)!, put, baseUrl))];
     const bound = new Set(next);
@@ -162,15 +161,6 @@ function idsByIndex(resolved: readonly Resolved[]): Map<number, string[]> {
     ids.set(index, known);
   }
   return ids;
-}
-
-/** What will be created keeps the id that it has been given. */
-function withFreshIds(plans: Plan[], resolved: readonly Resolved[]): Plan[] {
-  const fresh = new Map(resolved.flatMap((one) => (one.fresh ? [[one.index, one.id]] : [])));
-  return plans.map((plan) => {
-    const freshId = fresh.get(plan.index);
-    return freshId === undefined || !plan.criteria ? plan : { ...plan, freshId };
-  });
 }
 
 /** Whether the entries are about what was put in for them. */

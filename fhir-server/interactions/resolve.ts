@@ -163,7 +163,8 @@ async function lookUp(core: Core, tx: Tx, caller: Caller, attempt: Attempt, look
       ? found
       : new Map([...found].map(([key, list]) => [key, list.filter((one) => !gone.has(nameOf(one)))]));
   const left = without(before);
-  for (const [key, { length }] of before) {
+  for (const key of wanted) {
+    const { length } = before.get(key)!;
     const { query, expression } = lookups.all.get(key)!;
     // What is left of a page that was cut is not all that is left.
     if (length > left.get(key)!.length && length === countOf(query.type)) throw several(expression);
@@ -214,18 +215,18 @@ function resolveDelete(core: Core, plan: Plan, matches: StoredVersion[]): Resolv
   return matches.map((match) => ({ ...plan, id: match.id, found: match, idle: false, fresh: false }));
 }
 
-function resolveChosen(core: Core, plan: Plan, chosen: Chosen, earlier: Iterable<Resolved[]>): Resolved {
+function resolveChosen(plan: Plan, chosen: Chosen, earlier: Iterable<Resolved[]>): Resolved {
   const { found, idle, as, handsOver } = chosen;
   if (found) return { ...plan, id: found.id, found, idle: idle || plan.method === 'POST', fresh: false, handsOver };
   if (idle) {
     const other = as === undefined ? undefined : [...earlier].flat().find(({ entry }) => entry.fullUrl === as);
     return { ...plan, id: other?.id ?? '', found: undefined, idle, fresh: false };
   }
-  return { ...plan, id: plan.freshId ?? core.store.newId(), found: undefined, idle, fresh: true };
+  return { ...plan, id: plan.freshId!, found: undefined, idle, fresh: true };
 }
 
 /** A create or update by criteria; `assigned` has the ids that entries with the same criteria have been given. */
-function resolveWrite(core: Core, plan: Plan, matches: StoredVersion[], assigned: Map<string, string>): Resolved {
+function resolveWrite(plan: Plan, matches: StoredVersion[], assigned: Map<string, string>): Resolved {
   const { method, entry, index, type } = plan;
   if (matches.length > 1) throw several(at(index, method === 'POST' ? '.request.ifNoneExist' : '.request.url'));
   const match = matches[0];
@@ -240,7 +241,7 @@ function resolveWrite(core: Core, plan: Plan, matches: StoredVersion[], assigned
     });
   }
   const wanted = method === 'PUT' ? entry.resource?.id : undefined;
-  const id = wanted ?? plan.freshId ?? core.store.newId();
+  const id = wanted ?? plan.freshId!;
   assigned.set(plan.criteriaKey!, id);
   return { ...plan, id, found: undefined, idle: false, fresh: wanted === undefined };
 }
@@ -259,9 +260,7 @@ function resolvePlan(
     return [{ ...plan, id: standIn ?? plan.id ?? '', found: undefined, idle: false, fresh: plan.method === 'POST' }];
   }
   if (plan.method === 'DELETE') return resolveDelete(core, plan, found.before.get(key)!);
-  const resolved = chosen
-    ? resolveChosen(core, plan, chosen, earlier)
-    : resolveWrite(core, plan, found.left.get(key)!, assigned);
+  const resolved = chosen ? resolveChosen(plan, chosen, earlier) : resolveWrite(plan, found.left.get(key)!, assigned);
   const claimed = plan.method === 'PUT' ? plan.entry.resource?.id : undefined;
   if (claimed !== undefined && claimed !== resolved.id) {
     throw new CerebraError('invalid', `The criteria match ${plan.type}/${resolved.id}, the resource has another id`, {

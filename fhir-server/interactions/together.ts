@@ -2,7 +2,7 @@
 // paid once for all of them. Each has its effect as if it had come alone. https://hl7.org/fhir/R4/http.html#ccreate, #cond-update
 import type { AccessScope, EntryResult } from '#fhir-model';
 import { createGather, isCerebraError, sqlState } from '#platform';
-import { scopeSql } from '../access/scope.ts';
+import { scopeKey } from '../access/scope.ts';
 import { decidingTokens } from '../search/by-token.ts';
 import type { Core } from './core.ts';
 import type { Plan } from './entries.ts';
@@ -66,7 +66,7 @@ export function createTogether(core: Core): Together {
   return createGather<Conditional, EntryResult | undefined>({
     ...{ lanesMax: 4, beside: { itemsMin: 3, waitMs: 2 } },
     ...{ itemsMax: ITEMS_MAX, weigh: () => 1, weightMax: ITEMS_MAX },
-    key: ({ scope }) => scopeSql(scope).name,
+    key: ({ scope }) => scopeKey(scope),
     run: (many) => runTogether(core, many),
   });
 }

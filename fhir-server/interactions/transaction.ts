@@ -1,15 +1,16 @@
 // https://hl7.org/fhir/R4/http.html#transaction: all entries or none, whatever their order in the Bundle.
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { EntryResult, TransactionEntry, WriteContext } from '#fhir-model';
+import type { AccessScope, EntryResult, TransactionEntry, WriteContext } from '#fhir-model';
 import { CerebraError, isWriteRace, type Tx, type TxOptions } from '#platform';
 import { assertWrites } from '../access/scope.ts';
 import { isStale } from '../parameters/published.ts';
 import { prepare } from '../store/store.ts';
 import { type Deletion, type Numbered, writeMany } from '../store/write-many.ts';
+import type { Prepared } from '../store/write-one.ts';
 import { checkOpen, newVerdicts, Unchecked, type Verdicts } from './content-profiles.ts';
 import { type Contents, draftContents, finishContents } from './contents.ts';
 import type { Caller, Core } from './core.ts';
-import { inTurn } from './elsewhere.ts';
+import { assertTurn, inTurn } from './elsewhere.ts';
 import { isRead, type Plan, placed, planEntry } from './entries.ts';
 import { withPatch } from './entry-patch.ts';
 import { withProfiles } from './entry-profiles.ts';
@@ -53,6 +54,7 @@ interface Job {
   contents: Contents;
   unchanged: ReadonlySet<number>;
   overlap: Overlap;
+  scope: AccessScope;
 }
 
 function addDeletion(job: Job, work: Work, results: Results, one: Resolved, seq: bigint): void {
@@ -68,12 +70,20 @@ function addDeletion(job: Job, work: Work, results: Results, one: Resolved, seq:
   work.deletions.push({ type, typeCode: job.core.store.layout.codeOf(type), id, rid: row.rid, seq, version });
 }
 
+function prepareEntry({ core, contents, ground, scope }: Job, { index, id }: Resolved): Prepared {
+  try {
+    return prepare(core.store, contents.get(index)!, id, ground.updatedMs, scope);
+  } catch (error) {
+    throw placed(error, index, '.resource');
+  }
+}
+
 /** Adds the entry to what is written next; yields the length of its body. */
 function addStorage(job: Job, work: Work, results: Results, one: Resolved, seq: bigint): number {
-  const { core, ground, contents } = job;
+  const { ground } = job;
   const row = ground.rows.get(nameOf(one));
   const { updatedMs } = ground;
-  const prepared = prepare(core.store, contents.get(one.index)!, one.id, updatedMs);
+  const prepared = prepareEntry(job, one);
   const version = nextVersion(ground, one);
   (row ? work.updates : work.creations).push({ ...prepared, rid: row?.rid ?? seq, seq, version });
   if (!row) noteCreated(job.overlap, one, prepared.rows.tokens);
@@ -182,7 +192,10 @@ async function runOnce(
       const ground = await prepareGround(core, tx, resolved, caller, ahead);
       await assertMatching(core, tx, caller, resolved, ground);
       const draft = draftContents(core, resolution, ground, verdicts);
-      const job: Job = { core, tx, resolved, ground, ...draft, overlap: overlapOf(resolved) };
+      // What a patch refers to is known only now.
+      assertTurn(attempt.isTurn, pending.keys());
+      const { scope } = context;
+      const job: Job = { core, tx, resolved, ground, ...draft, overlap: overlapOf(resolved), scope };
       const matches = await pendingMatches(core, tx, caller, pending, resolved, (wanted) => writeEntries(job, wanted));
       finishContents(core, resolution, ground, draft, matches);
       const results = await writeEntries(job);

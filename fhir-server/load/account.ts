@@ -11,6 +11,8 @@ export interface Account {
   fileDone(): void;
   /** After the commit. */
   committed(part: Part, committed: Committed): void;
+  /** How many ranges of the file have been committed. */
+  rangesOf(file: number): number;
   fault(fault: Fault): void;
 }
 
@@ -25,6 +27,7 @@ export function createAccount(options: LoadOptions, nameOf: (file: number) => st
   };
   const bytesTotal = options.files.reduce((sum, { bytes }) => sum + bytes, 0);
   const bytesOf = new Map<number, number>();
+  const rangesOf = new Map<number, number>();
   let bytesDone = 0;
   let filesDone = 0;
   const tell = (): void => options.onProgress({ bytesTotal, bytesDone, counts: { ...summary.counts }, filesDone });
@@ -37,6 +40,7 @@ export function createAccount(options: LoadOptions, nameOf: (file: number) => st
   return {
     summary,
     fault,
+    rangesOf: (file) => rangesOf.get(file) ?? 0,
     fileBytes(file, bytes) {
       const before = bytesOf.get(file) ?? 0;
       bytesDone += Math.max(bytes - before, 0);
@@ -48,7 +52,10 @@ export function createAccount(options: LoadOptions, nameOf: (file: number) => st
       tell();
     },
     committed({ resources }, { ranges, outcomes, faults }) {
-      for (const range of ranges) addCounts(summary.counts, range);
+      for (const range of ranges) {
+        addCounts(summary.counts, range);
+        rangesOf.set(range.file, (rangesOf.get(range.file) ?? 0) + 1);
+      }
       outcomes.forEach((outcome, i) => {
         if (outcome) ofType(resources[i]!.type)[outcome]++;
       });

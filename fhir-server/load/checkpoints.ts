@@ -151,13 +151,15 @@ export function savedRanges(
 
 const finish: Statement = {
   name: 'load_finish',
-  text: `with r as (delete from load_range where file = $1 returning created, updated, present, refused),
-      s as (select coalesce(sum(created), 0) as created, coalesce(sum(updated), 0) as updated,
-        coalesce(sum(present), 0) as present, coalesce(sum(refused), 0) as refused from r)
-    update load_file f set finished = now(), created = s.created, updated = s.updated, present = s.present,
-      refused = s.refused from s where f.file = $1`,
+  text: `with s as (select count(*) as pieces, coalesce(sum(created), 0) as created, coalesce(sum(updated), 0) as updated,
+        coalesce(sum(present), 0) as present, coalesce(sum(refused), 0) as refused from load_range where file = $1),
+    f as (update load_file f set finished = now(), created = s.created, updated = s.updated, present = s.present,
+        refused = s.refused from s where f.file = $1 and s.pieces = $2 returning f.file),
+    r as (delete from load_range where file in (select file from f))
+    select file from f`,
 };
 
-export async function finishFile(db: Db, file: number): Promise<void> {
-  await db.query(finish, [file]);
+/** False, and nothing is done, unless it has so many ranges. */
+export async function finishFile(db: Db, file: number, ranges: number): Promise<boolean> {
+  return (await db.query(finish, [file, ranges])).length > 0;
 }

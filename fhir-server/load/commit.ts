@@ -74,10 +74,17 @@ function brokenFault(part: Part, index: number, error: unknown): Fault {
   };
 }
 
+/** What is wrong with some of a transaction counts for all of it. */
+function asOne([first, ...others]: Fault[], resources: number): Fault[] {
+  return first ? [{ ...first, issues: [first, ...others].flatMap(({ issues }) => issues), resources }] : [];
+}
+
 async function withoutBroken(db: Db, part: Part, writer: PartWriter): Promise<Committed> {
   const broken = await findBroken(db, part, 0, part.resources.length, writer);
-  const faults = [...part.faults, ...broken.map(([index, error]) => brokenFault(part, index, error))];
-  const indexes = new Set(broken.map(([index]) => index));
+  const each = broken.map(([index, error]) => brokenFault(part, index, error));
+  const faults = [...part.faults, ...(part.atomic ? asOne(each, part.resources.length) : each)];
+  const isWhole = part.atomic && broken.length > 0;
+  const indexes = new Set(isWhole ? part.resources.keys() : broken.map(([index]) => index));
   const single = eachByItself(writer.store, part);
   return { ...(await db.tx((tx) => writePart(tx, single, indexes, faults, writer))), faults };
 }

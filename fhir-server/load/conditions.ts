@@ -11,8 +11,11 @@ const TOO_DEEP = `The criteria depend on those of other entries over more than $
 
 export type LookUp = (criteria: string[]) => Promise<ReadonlyMap<string, Match>>;
 
-/** The URLs by which this parameter of a search for that type refers to something: an identifier may look like one. */
-export type UrlsNamed = (type: string, name: string, value: string) => readonly string[];
+/**
+ * What this parameter of a search for that type refers to, an identifier may look like a reference: by its forms in the value the
+ * URL. `Patient/23` is what has the fullUrl `[base]/Patient/23`, as in transactions.
+ */
+export type UrlsNamed = (type: string, name: string, value: string) => ReadonlyMap<string, string>;
 
 function decoded(value: string): string {
   try {
@@ -29,16 +32,20 @@ interface Keys {
 interface Pair {
   name: string;
   value: string;
-  /** Of `among`. */
-  named: string[];
+  /** Of `among`, by their forms in the value. */
+  named: ReadonlyMap<string, string>;
 }
+
+const RELATIVE = /^[A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64}$/;
 
 /** Read as a search only where one of them stands in it: that takes some microseconds, and most Bundles have many. */
 function readPair(type: string, pair: string, among: Keys, urlsNamed: UrlsNamed): Pair {
   const at = pair.indexOf('=');
   const [name, value] = [decoded(pair.slice(0, at)), decoded(pair.slice(at + 1))];
-  const may = at > 0 && (name === '_filter' || value.split(',').some((one) => among.has(one)));
-  return { name, value, named: may ? urlsNamed(type, name, value).filter((url) => among.has(url)) : [] };
+  const isUrl = (one: string) => among.has(one) || RELATIVE.test(one);
+  const may = at > 0 && (name === '_filter' || value.split(',').some(isUrl));
+  const named = may ? [...urlsNamed(type, name, value)].filter(([, url]) => among.has(url)) : [];
+  return { name, value, named: new Map(named) };
 }
 
 const split = (criteria: string): [type: string, pairs: string[]] => {
@@ -49,7 +56,13 @@ const split = (criteria: string): [type: string, pairs: string[]] => {
 /** The fullUrls of `among` that the criteria name. */
 function namedIn(criteria: string, among: Keys, urlsNamed: UrlsNamed): string[] {
   const [type, pairs] = split(criteria);
-  return pairs.flatMap((pair) => readPair(type, pair, among, urlsNamed).named);
+  return pairs.flatMap((pair) => [...readPair(type, pair, among, urlsNamed).named.values()]);
+}
+
+/** The texts as they stand alone: `Patient/1` is no part of `Patient/12`, nor of `http://elsewhere/Patient/1`. */
+function standing(texts: readonly string[]): RegExp {
+  const one = texts.map((text) => text.replaceAll(/[^\w/]/g, '\\$&')).join('|');
+  return new RegExp(`(?<![\\w/])(?:${one})(?![\\w.-])`, 'g');
 }
 
 /** `Type?query` with what was made or found in place of the fullUrls that it names; all else stays as it is written. */
@@ -57,15 +70,16 @@ function bound(criteria: string, urls: ReadonlyMap<string, string>, urlsNamed: U
   const [type, pairs] = split(criteria);
   const inPair = (pair: string): string => {
     const { name, value, named } = readPair(type, pair, urls, urlsNamed);
-    if (named.length === 0) return pair;
-    const known = new Set(named);
+    if (named.size === 0) return pair;
+    const target = (text: string): string => urls.get(named.get(text) ?? '') ?? text;
     if (name !== '_filter') {
-      const values = value.split(',').map((one) => encodeURIComponent(known.has(one) ? urls.get(one)! : one));
+      const values = value.split(',').map((one) => encodeURIComponent(target(one)));
       return `${pair.slice(0, pair.indexOf('='))}=${values.join(',')}`;
     }
     // The longest first: one may begin as another.
-    const longest = [...known].sort((one, other) => other.length - one.length);
-    return `_filter=${encodeURIComponent(longest.reduce((text, url) => text.replaceAll(url, urls.get(url)!), value))}`;
+    const longest = [...named.keys()].sort((one, other) => other.length - one.length);
+    // In one pass: what is put in for one may be the name of another.
+    return `_filter=${encodeURIComponent(value.replaceAll(standing(longest), target))}`;
   };
   return `${type}?${pairs.map(inPair).join('&')}`;
 }

@@ -4,7 +4,7 @@ import { appendFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { parseJson, stringify } from '#fhir-model';
+import { parseJson, type Resource, stringify } from '#fhir-model';
 import { isCerebraError } from '#platform';
 import { random } from '#platform/testing';
 import { createReader } from '../ports.ts';
@@ -146,6 +146,36 @@ describe('NDJSON', () => {
       await assertStoreSound(rig.core.store);
     });
   }
+});
+
+test('a transaction with a resource that PostgreSQL can’t hold is refused as a whole', async (t) => {
+  const rig = await createRig(t);
+  await rig.db.query({ text: `alter table index_string add check (value not like 'forbidden%')` });
+  const post = (resource: Resource) => ({ resource, request: { method: 'POST', url: 'Patient' } });
+  const bundleOf = (type: string, ...ids: string[]) =>
+    JSON.stringify({
+      ...{ resourceType: 'Bundle', type },
+      entry: [post(patient(ids[0], 'Forbidden')), post(patient(ids[1])), post(patient(ids[2], 'Forbidden'))],
+    });
+  await rig.load([await rig.file('first.ndjson', ndjson([patient('u2', 'Old')]))]);
+  const load = (name: string, content: string, existing: 'skip' | 'update') =>
+    rig.file(name, content).then((file) => rig.load([file], { existing }));
+  const why = "PostgreSQL can't hold a value of this resource (SQLSTATE 23514)";
+  for (const existing of ['skip', 'update'] as const) {
+    const { summary, faults, expressions } = await load(
+      `${existing}.json`,
+      bundleOf('transaction', 'u1', 'u2', 'u3'),
+      existing,
+    );
+    assert.deepEqual(summary.counts, counts(0, 0, 0, 3), existing);
+    assert.deepEqual([faults, expressions], [[`${existing}.json[0]: ${why}`], [[['Patient'], ['Patient']]]]);
+  }
+  assert.deepEqual((await rig.read('Patient', 'u2'))!.name, [{ family: 'Old' }]);
+  assert.equal(await rig.count('Patient'), 1);
+  const { summary, faults } = await load('batch.json', bundleOf('batch', 'b1', 'b2', 'b3'), 'skip');
+  assert.deepEqual(summary.counts, counts(1, 0, 0, 2));
+  assert.deepEqual(faults, [`batch.json[0]: ${why}`, `batch.json[2]: ${why}`]);
+  await assertStoreSound(rig.core.store);
 });
 
 test('what stands behind a refused resource is found by its code, though both bring it', async (t) => {

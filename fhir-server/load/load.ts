@@ -73,8 +73,22 @@ async function jsonSource({ input, checkpoint }: OpenFile, postponable: boolean)
   };
 }
 
-async function finish({ options, account }: Run, { checkpoint, input }: OpenFile): Promise<void> {
-  await finishFile(options.db, checkpoint.file);
+/**
+ * A PostgreSQL that crashes and comes back while the load waits for it may have lost what it had taken in the last second, since COMMIT
+ * did not wait for the disk (write.ts), and with it the record: then the file is not finished, and the next load brings that.
+ */
+async function finish(run: Run, open: OpenFile): Promise<void> {
+  const { options, account } = run;
+  const { checkpoint, input } = open;
+  const ranges = checkpoint.ranges.length + account.rangesOf(checkpoint.file);
+  if (!(await finishFile(options.db, checkpoint.file, ranges))) {
+    unreadable(
+      run,
+      open,
+      'PostgreSQL has lost parts of the file that it had taken, as in a crash: load the file again',
+    );
+    return;
+  }
   account.fileBytes(checkpoint.file, input.bytes);
   account.fileDone();
 }

@@ -12,12 +12,14 @@ export interface Group {
   items: Item[];
   faults: Fault[];
   marks: Mark[];
+  /** Nothing is written unless all is. */
+  atomic: boolean;
 }
 
 export interface Gathering {
   add(piece: Piece): void;
-  /** All of them in one group, whatever their number. */
-  addWhole(pieces: Piece[]): void;
+  /** All of them in one group, whatever their number; `atomic`: as Group.atomic. */
+  addWhole(pieces: Piece[], atomic: boolean): void;
   end(): Group[];
 }
 
@@ -31,14 +33,16 @@ function mark(marks: Mark[], { source: { file }, from, to, lines, found }: Piece
   } else marks.push({ file, from, to, lines, found: count });
 }
 
+const emptyGroup = (): Group => ({ items: [], faults: [], marks: [], atomic: false });
+
 /** A group never has an id twice: the second one comes in a later transaction. */
 export function gather(): Gathering {
   const groups: Group[] = [];
-  let group: Group = { items: [], faults: [], marks: [] };
+  let group = emptyGroup();
   let names = new Set<string>();
   const flush = (): void => {
     if (group.marks.length > 0) groups.push(group);
-    group = { items: [], faults: [], marks: [] };
+    group = emptyGroup();
     names = new Set();
   };
   const take = (piece: Piece): void => {
@@ -57,8 +61,9 @@ export function gather(): Gathering {
       if (item && (isFull || names.has(`${item.resource.resourceType}/${item.id}`))) flush();
       take(piece);
     },
-    addWhole(pieces) {
+    addWhole(pieces, atomic) {
       flush();
+      group.atomic = atomic;
       for (const piece of pieces) take(piece);
       flush();
     },

@@ -86,7 +86,7 @@ async function prepareBundle(ctx: Preparing, source: Source, bundle: Resource, i
   else {
     assertDistinct(pieces);
     const faults = pieces.flatMap(({ fault }) => (fault ? [fault] : []));
-    into.addWhole(closed && faults.length > 0 ? [refused(source, faults, entries.length)] : pieces);
+    into.addWhole(closed && faults.length > 0 ? [refused(source, faults, entries.length)] : pieces, closed);
   }
   // A Bundle without entries, or with none left, is finished too.
   if (entries.length === 0) into.add({ source, from: 0, to: 1, lines: 0 });
@@ -127,7 +127,7 @@ async function prepareJson(ctx: Preparing, source: Source, into: Gathering): Pro
   }
 }
 
-async function partOf(ctx: Preparing, { items, faults, marks }: Group): Promise<Part> {
+async function partOf(ctx: Preparing, { items, faults, marks, atomic }: Group): Promise<Part> {
   const numbers = await ctx.asks.numbers(items.length);
   const codes = new Map(ctx.typeCodes);
   const many = items.map(({ resource, id }, i) => {
@@ -139,6 +139,7 @@ async function partOf(ctx: Preparing, { items, faults, marks }: Group): Promise<
   return {
     marks,
     faults,
+    atomic,
     resources: items.map(({ given, place }, i) => {
       const { resource, id, key } = many[i]!;
       return { type: resource.resourceType, id, key, given, place };

@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { baseSearchParameters, createLinks, type Definitions, loadDefinitions, parseSearch } from '#fhir-model';
 import { CerebraError, uuidv7 } from '#platform';
-import { urlsIn } from '../interactions/named-criteria.ts';
+import { urlHere, urlsIn } from '../interactions/named-criteria.ts';
 import type { Snapshot } from '../parameters/published.ts';
 import { createParameters, type LocalParameters } from '../parameters/registry.ts';
 import { createPolicy } from '../validation/policy.ts';
@@ -37,12 +37,18 @@ function ask<T>(what: string, argument: unknown): Promise<T> {
 
 /** As transactions read them: what is no search is told where it is looked up. */
 function namedBy({ parameters }: LocalParameters, { resourceTypes }: Definitions): UrlsNamed {
-  const options = { parameters, resourceTypes, strict: true, baseUrl: settings.baseUrl, countDefault: 1, countMax: 1 };
+  const { baseUrl } = settings;
+  const options = { parameters, resourceTypes, strict: true, baseUrl, countDefault: 1, countMax: 1 };
   return (type, name, value) => {
     try {
-      return urlsIn(parseSearch(type, [[name, value]], options));
+      const urls = urlsIn(parseSearch(type, [[name, value]], options), (one) => urlHere(one, baseUrl));
+      const relative = urls.filter((url) => url.startsWith(`${baseUrl}/`));
+      return new Map([
+        ...urls.map((url) => [url, url] as const),
+        ...relative.map((url) => [url.slice(baseUrl.length + 1), url] as const),
+      ]);
     } catch (error) {
-      if (error instanceof CerebraError) return [];
+      if (error instanceof CerebraError) return new Map();
       throw error;
     }
   };

@@ -71,6 +71,8 @@ export interface TableRows {
 export interface Part {
   marks: Mark[];
   faults: Fault[];
+  /** A transaction: nothing is written unless all is. */
+  atomic: boolean;
   resources: PreparedResource[];
   tables: TableRows[];
   /** Of the search parameters that the rows were made by: Prepared.epoch. */

@@ -57,7 +57,7 @@ export async function updateMany(
     if (row && isSame(resource, row)) return 'present';
     const seq = numbers[i]!;
     const version = (row?.version ?? gone.get(nameOf(one)) ?? 0) + 1;
-    const numbered: Numbered = { ...prepare(store, resource, one.id, atMs), rid: row?.rid ?? seq, seq, version };
+    const numbered: Numbered = { ...prepare(store, resource, one.id, atMs, scope), rid: row?.rid ?? seq, seq, version };
     (row ? work.updates : work.creations).push(numbered);
     return row ? 'updated' : 'created';
   });

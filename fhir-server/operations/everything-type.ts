@@ -3,7 +3,7 @@
 import type { OperationAnswer, OperationRequest, StoredVersion } from '#fhir-model';
 import type { Core } from '../interactions/core.ts';
 import { scopeCondition } from '../search/conditions.ts';
-import { rowsOf } from '../search/index-tests.ts';
+import { isOf, rowsOf } from '../search/index-tests.ts';
 import type { Row } from '../search/page.ts';
 import { createSql, type Sql, type SqlBuilder, statementFor } from '../search/sql-text.ts';
 import { currentTable, resourceKey } from '../store/layout.ts';
@@ -23,8 +23,8 @@ interface Step {
 }
 
 /** Refers to a patient that is here. IS TRUE: the patients are found once and hashed, not looked up for each row. */
-const isSomeones = (sql: SqlBuilder, request: OperationRequest, keys: readonly number[]): string =>
-  `exists (select 1 from ${rowsOf('index_reference', 'm')} x
+const isSomeones = (sql: SqlBuilder, request: OperationRequest, keys: readonly number[], m = 'm'): string =>
+  `exists (select 1 from ${rowsOf('index_reference', m)} x
     where x.param = any(${sql.value(keys)}::int[])
       and (x.target in (select p.key from ${currentTable('Patient')} p where ${scopeCondition({ sql, scope: request.scope }, 'p')})) is true)`;
 
@@ -37,12 +37,26 @@ const leadingTo = (core: Core, members: readonly string[], type: string): Map<st
     }),
   );
 
+/** The row `y` of index_reference is of a resource that is part of the answer: a patient's, and not a device's or a group's alone. */
+function isOfMember(core: Core, sql: SqlBuilder, request: OperationRequest, asked: Everything): string {
+  const isPatient = `exists (select 1 from ${currentTable('Patient')} p where ${isOf('p.rid', 'y.rid')})`;
+  const keys = [...memberParams(core, 'Patient').values()].flat();
+  return `(${isPatient} or ${isSomeones(sql, request, keys, 'y')} and ${inCareRange(core, sql, 'y.rid', asked.care)})`;
+}
+
 /** Some member that the scope shows refers to the row `m`. */
-function isReferredTo(core: Core, sql: SqlBuilder, request: OperationRequest, members: readonly string[], to: string) {
+function isReferredTo(
+  core: Core,
+  sql: SqlBuilder,
+  request: OperationRequest,
+  asked: Everything,
+  members: readonly string[],
+  to: string,
+): string {
   const params = leadingTo(core, members, to);
   return `exists (select 1 from index_reference y where y.target = m.key
     and y.param = any(${sql.value([...params.values()].flat())}::int[])
-    and ${isOfVisible(sql, request.scope, 'y', params)})`;
+    and ${isOfMember(core, sql, request, asked)} and ${isOfVisible(sql, request.scope, 'y', params)})`;
 }
 
 function stepsOf(core: Core, request: OperationRequest, asked: Everything): Step[] {
@@ -65,7 +79,7 @@ function stepsOf(core: Core, request: OperationRequest, asked: Everything): Step
       (type): Step => ({
         type,
         mode: 'include',
-        condition: (sql) => isReferredTo(core, sql, request, referring, type),
+        condition: (sql) => isReferredTo(core, sql, request, asked, referring, type),
       }),
     ),
   ];
@@ -83,7 +97,13 @@ function stepSql(request: OperationRequest, asked: Everything, step: Step, after
 }
 
 /** Of the keys those that members refer to by an indexed reference. */
-async function referredTo(core: Core, request: OperationRequest, types: readonly string[], keys: string[]) {
+async function referredTo(
+  core: Core,
+  request: OperationRequest,
+  asked: Everything,
+  types: readonly string[],
+  keys: string[],
+) {
   const members = ['Patient', ...memberParams(core, 'Patient').keys()];
   const params = new Map<string, number[]>(members.map((member) => [member, []]));
   for (const type of types) {
@@ -92,7 +112,7 @@ async function referredTo(core: Core, request: OperationRequest, types: readonly
   const sql = createSql();
   const text = `select distinct y.target from index_reference y
     where y.param = any(${sql.value([...params.values()].flat())}::int[]) and y.target = any(${sql.value(keys)}::bigint[])
-      and ${isOfVisible(sql, request.scope, 'y', params)}`;
+      and ${isOfMember(core, sql, request, asked)} and ${isOfVisible(sql, request.scope, 'y', params)}`;
   const rows = await core.store.db.query<{ target: bigint }>(statementFor(text), sql.values);
   return new Set(rows.map(({ target }) => String(target)));
 }
@@ -112,7 +132,7 @@ async function unindexedSupport(
   if (wanted.length === 0) return [];
   if (wanted.length > SUPPORT_MAX) throw tooMany();
   const keys = wanted.map((name) => resourceKey(...(name.split('/') as [string, string])));
-  const indexed = await referredTo(core, request, [...new Set(wanted.map(typeOf))], keys);
+  const indexed = await referredTo(core, request, asked, [...new Set(wanted.map(typeOf))], keys);
   const found = await readNamed(
     core.store.db,
     wanted.filter((_, i) => !indexed.has(keys[i]!)),

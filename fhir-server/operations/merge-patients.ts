@@ -1,5 +1,5 @@
 // What a merge makes of the two patients, and when it may not: https://build.fhir.org/patient-operation-merge.html
-import { type JsonObject, objectsOf, parseReference, type Resource } from '#fhir-model';
+import { isSubset, type JsonObject, objectsOf, parseReference, type Resource } from '#fhir-model';
 import { CerebraError } from '#platform';
 import type { Core } from '../interactions/core.ts';
 import { isReplaced, sameIdentifier } from './match-features.ts';
@@ -12,11 +12,13 @@ function linksTo(core: Core, { other }: JsonObject, id: string): boolean {
   return parsed?.kind === 'local' && parsed.type === 'Patient' && parsed.id === id;
 }
 
+/** Whether the identifier is among them; one that was given without a system may be of any. */
+const has = (own: readonly JsonObject[], { system, value }: JsonObject): boolean =>
+  own.some((each) => (system === undefined ? each.value === value : sameIdentifier(each, { system, value })));
+
 function assertIdentifiers(patient: Resource, given: readonly JsonObject[], side: Side): void {
   const own = objectsOf(patient.identifier);
-  const missing = given.find(
-    (one) => !own.some((each) => (one.system === undefined ? each.value === one.value : sameIdentifier(each, one))),
-  );
+  const missing = given.find((one) => !has(own, one));
   if (!missing) return;
   throw refused(
     `The ${side}, Patient/${patient.id}, does not have all of the identifiers`,
@@ -79,9 +81,14 @@ function assertResult(core: Core, input: MergeInput, result: Resource): void {
     throw wrong("'result-patient' can't be replaced by another patient, or be linked to itself");
   }
   if (result.active === false) throw wrong("'result-patient' must be active");
+  if (isSubset(result)) {
+    throw wrong(
+      "'result-patient' is tagged SUBSETTED: a part would take the place of the whole patient, so give the whole",
+    );
+  }
   const own = objectsOf(result.identifier);
   const given = [...input.identifiers.source, ...input.identifiers.target];
-  if (given.every((one) => own.some((each) => each.value === one.value))) return;
+  if (given.every((one) => has(own, one))) return;
   throw wrong("'result-patient' must have the identifiers that source and target were told by");
 }
 

@@ -145,13 +145,18 @@ export interface Change {
 }
 
 /** Writes the next versions of locked rows. */
-export async function writeChanges(core: Core, tx: Tx, changes: readonly Change[]): Promise<Numbered[]> {
+export async function writeChanges(
+  core: Core,
+  tx: Tx,
+  changes: readonly Change[],
+  scope: AccessScope,
+): Promise<Numbered[]> {
   if (changes.length === 0) return [];
   const updatedMs = Math.max(core.store.clock.now(), ...changes.map(({ row }) => row.updated));
   const seqs = await allocate(tx, changes.length);
   const updates = changes.map(
     ({ row, resource }, i): Numbered => ({
-      ...prepare(core.store, resource, row.id, updatedMs),
+      ...prepare(core.store, resource, row.id, updatedMs, scope),
       ...{ rid: row.rid, seq: seqs[i]!, version: row.version + 1 },
     }),
   );
@@ -179,7 +184,7 @@ export async function moveAll(
         onMoved({ type, id: row.id, version: row.version + 1, paths });
         return [{ row, resource }];
       });
-      await writeChanges(core, tx, changes);
+      await writeChanges(core, tx, changes, scope);
       if (changes.length > 0) counts.set(type, (counts.get(type) ?? 0) + changes.length);
     }
   }

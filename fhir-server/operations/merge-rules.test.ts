@@ -54,6 +54,12 @@ describe('which patients', () => {
       'source-patient-identifier',
     );
     await refuses(
+      [...both('s', 't'), identifier('target-patient-identifier', 'mrn-s')],
+      422,
+      /target, Patient\/t, does not have all of the identifiers/,
+      'target-patient-identifier',
+    );
+    await refuses(
       [identifier('source-patient-identifier', 'none'), reference('target-patient', 't')],
       422,
       /No patient has/,
@@ -83,12 +89,46 @@ describe('which patients', () => {
       /must refer to a patient of this server/,
     );
     await refuses(
+      [
+        { name: 'source-patient', valueReference: { reference: 'Patient/s/_history/1' } },
+        reference('target-patient', 't'),
+      ],
+      400,
+      /must refer to a patient of this server/,
+      'source-patient',
+    );
+    await refuses(
       [{ name: 'source-patient', valueReference: { display: 'x' } }, reference('target-patient', 't')],
       400,
       /neither a reference nor an identifier/,
     );
     await storeDelete(core.store, 'Patient', 's', undefined, everything);
     await refuses(both('s', 't'), 422, /source, Patient\/s, is not known or was deleted/);
+  });
+
+  test('by an identifier that many who were merged into others have kept', async () => {
+    const kept = [{ system: 'urn:test:mrn', value: 'kept' }];
+    const link = [{ other: { reference: 'Patient/stays' }, type: 'replaced-by' }];
+    const former = async (...ids: string[]) => {
+      for (const id of ids) await put(patient(id, { identifier: kept, link }));
+    };
+    await former('k1', 'k2', 'k3');
+    await put(patient('stays', { identifier: kept }));
+    await former('k4', 'k5', 'k6');
+    await merge([identifier('source-patient-identifier', 'kept'), reference('target-patient', 't')]);
+    assert.equal((await read('Patient', 'stays')).active, false);
+  });
+
+  test('links between the two give way to the one that counts', async () => {
+    const seeAlso = (id: string) => [{ other: { reference: `Patient/${id}` }, type: 'seealso' }];
+    await put(patient('s', { link: seeAlso('t') }));
+    await put(patient('t', { link: seeAlso('s') }));
+    await merge(both('s', 't'));
+    const links = await Promise.all(['s', 't'].map(async (id) => (await read('Patient', id)).link));
+    assert.deepEqual(links, [
+      [{ other: { reference: 'Patient/t' }, type: 'replaced-by' }],
+      [{ other: { reference: 'Patient/s' }, type: 'replaces' }],
+    ]);
   });
 
   test('merged before, inactive, in a circle', async () => {
@@ -129,12 +169,30 @@ describe('a result', () => {
       400,
       /must have a link of type replaces/,
     );
+    const ofAnother = [{ other: { reference: 'Patient/u' }, type: 'replaces' }];
+    await refuses([...both('s', 't'), result({ link: ofAnother })], 400, /to the source, Patient\/s/);
     await refuses([...both('s', 't'), result({ active: false })], 400, /must be active/);
     await refuses(
       [...both('s', 't'), identifier('source-patient-identifier', 'mrn-s'), result({ identifier: [{ value: 'new' }] })],
       400,
       /must have the identifiers/,
     );
+    await refuses(
+      [
+        ...both('s', 't'),
+        identifier('source-patient-identifier', 'mrn-s'),
+        result({ identifier: [{ system: 'urn:test:other', value: 'mrn-s' }] }),
+      ],
+      400,
+      /must have the identifiers/,
+    );
+    const itself = [
+      { other: { reference: 'Patient/s' }, type: 'replaces' },
+      { other: { reference: 'Patient/t' }, type: 'seealso' },
+    ];
+    await refuses([...both('s', 't'), result({ link: itself })], 400, /linked to itself/);
+    const part = { tag: [{ system: 'http://terminology.hl7.org/CodeSystem/v3-ObservationValue', code: 'SUBSETTED' }] };
+    await refuses([...both('s', 't'), result({ meta: part })], 400, /a part would take the place of the whole/);
     const twice = [
       { other: { reference: 'Patient/s' }, type: 'replaces' },
       { other: { reference: 'Patient/u' }, type: 'replaced-by' },
@@ -177,6 +235,8 @@ describe('limits and access', () => {
     core.limits.bundleEntriesMax = 2;
     for (const id of ['o1', 'o2', 'o3']) await put(observation(id, 'Patient/s'));
     await refuses(both('s', 't'), 400, /More than 2 resources refer to the source/, 'source-patient');
+    const preview = { name: 'preview', valueBoolean: true };
+    await refuses([...both('s', 't'), preview], 400, /More than 2 resources refer to the source/, 'source-patient');
     assert.equal((await read('Patient', 's')).meta?.versionId, '1');
     await storeDelete(core.store, 'Observation', 'o3', undefined, everything);
     await merge(both('s', 't'));

@@ -50,10 +50,10 @@ function provenance(core: Core, written: readonly Numbered[]): Resource {
   };
 }
 
-async function writeProvenance(core: Core, tx: Tx, written: readonly Numbered[]): Promise<void> {
+async function writeProvenance(core: Core, tx: Tx, written: readonly Numbered[], scope: AccessScope): Promise<void> {
   const updatedMs = core.store.clock.now();
   const [number] = await allocate(tx, 1);
-  const one = prepare(core.store, provenance(core, written), core.store.newId(), updatedMs);
+  const one = prepare(core.store, provenance(core, written), core.store.newId(), updatedMs, scope);
   const creation: Numbered = { ...one, rid: number!, seq: number!, version: 1 };
   await writeMany(tx, { creations: [creation], updates: [], deletions: [] }, updatedMs);
 }
@@ -85,8 +85,8 @@ async function mergeOnce(
     const referring = await findReferring(core, tx, sourceId, referringMax(core) + 1, except);
     assertFew(core, referring);
     const moved = await moveAll(core, tx, referring, { from: sourceId, to: targetId }, scope);
-    const written = await writeChanges(core, tx, changes);
-    await writeProvenance(core, tx, written);
+    const written = await writeChanges(core, tx, changes, scope);
+    await writeProvenance(core, tx, written, scope);
     const { text, version } = written[0]!;
     return { result: parseJson(text.prefix + version + text.suffix).exact as Resource, moved };
   });

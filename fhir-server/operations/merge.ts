@@ -102,9 +102,15 @@ function mergedIssues({ moved, unsettled }: Merged, { sourceId, targetId }: Merg
   return issues;
 }
 
+/** What the target becomes is held to profiles as in any other write, before a transaction begins. */
+async function withResultChecked(core: Core, given: MergeInput): Promise<MergeInput> {
+  const checked = given.result && core.onWrite.check(given.result);
+  return checked === undefined ? given : { ...given, result: await checked };
+}
+
 async function merge(core: Core, { log }: OperationParts, request: OperationRequest): Promise<OperationAnswer> {
   assertWrites(request.scope);
-  const input = await readMerge(core, request);
+  const input = await withResultChecked(core, await readMerge(core, request));
   if (input.preview) return preview(core, input, request);
   assertVersionGiven(core, 'Patient', request);
   const asserted = versionAsserter('Patient', input.targetId, request);

@@ -17,6 +17,7 @@ import { parseJson } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { scopeSql } from '../access/scope.ts';
 import type { Core } from '../interactions/core.ts';
+import { labelIdentity as identity } from '../interactions/labels.ts';
 import { createWriter } from '../ports.ts';
 import { factsOf } from '../search/index-tests.ts';
 import { currentTable } from '../store/layout.ts';
@@ -51,14 +52,6 @@ async function readTarget(core: Core, { type, id, version, scope }: OperationReq
   if (found.deleted) throw new CerebraError('deleted', `${name} was deleted as version ${found.version}`);
   return found;
 }
-
-/** The identity of a tag or security label: version and display don't count, unless they are all there is. */
-const identity = (label: unknown): string => {
-  if (typeof label === 'string') return label;
-  if (label === null) return '';
-  const { system = '', code } = label as { system?: string; code?: string };
-  return code === undefined ? JSON.stringify(label) : `${system}|${code}`;
-};
 
 function distinct<T>(labels: readonly T[]): T[] {
   return [...new Map(labels.toReversed().map((label) => [identity(label), label])).values()].toReversed();

@@ -114,7 +114,7 @@ export async function restorePatientReferences(
         restored.push({ type, id: row.id, version: version + 1, paths: moved });
         return [{ row, resource }];
       });
-      await writeChanges(core, tx, changes);
+      await writeChanges(core, tx, changes, scope);
     }
   }
   return restored;

@@ -89,6 +89,22 @@ const damage = async (db: Db) => {
 const stateSql = { text: 'select id, rid, key, seq, version, updated, body from r_patient order by id' };
 
 describe('$reindex', () => {
+  test('tells pages and totals that are kept where it has changed rows', async () => {
+    const { db, core, jobs } = await scene();
+    await populate(core, 10);
+    const epoch = async () => (await db.query<{ n: bigint }>({ text: 'select n from index_epoch' }))[0]!.n;
+    const reindex = async () => {
+      await call(core, 'reindex', [['type', 'Patient']]);
+      while (await jobs.runNext());
+    };
+    const before = await epoch();
+    await reindex();
+    assert.equal(await epoch(), before);
+    await damage(db);
+    await reindex();
+    assert.ok((await epoch()) > before);
+  });
+
   test('puts right what is wrong and touches nothing else', async () => {
     const { db, core, jobs } = await scene();
     await populate(core, 450);

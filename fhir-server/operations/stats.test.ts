@@ -300,3 +300,12 @@ describe('Observation/$stats', () => {
     ]);
   });
 });
+
+test('a line goes through more measurements than a call has arguments', () => {
+  const sorted = Array.from({ length: 200_000 }, (_, i) => ({
+    ...{ value: 5, digits: '5' },
+    timeMs: nowMs + i * 86_400_000,
+  }));
+  const [gradient, intercept] = statistics.get('regression')!({ sorted, totalCount: sorted.length });
+  assert.deepEqual([gradient!.digits, intercept!.digits], ['0', '5']);
+});

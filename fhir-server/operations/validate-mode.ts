@@ -1,8 +1,9 @@
 // What the modes of $validate ask beyond the content: whether the interaction would be carried out.
 // https://hl7.org/fhir/R4/valueset-resource-validation-mode.html
-import type { Issue, Resource, StoredVersion } from '#fhir-model';
+import { type Issue, isSubset, type Resource, type StoredVersion } from '#fhir-model';
 import { CerebraError, isCerebraError } from '#platform';
 import type { Core } from '../interactions/core.ts';
+import { partialText } from '../interactions/entries.ts';
 import { preconditionOf } from '../interactions/etag.ts';
 import { ifMatchRequired } from '../interactions/version-required.ts';
 import { holds } from '../store/preconditions.ts';
@@ -66,6 +67,7 @@ function updateIssues(core: Core, target: Target, resource: Resource): Issue[] {
   else if (resource.id !== id) {
     issues.push(fault('invalid', `The resource's id must be the one in the URL, '${id}'`, `${type}.id`));
   }
+  if (isSubset(resource)) issues.push(fault('business-rule', partialText, `${type}.meta.tag`));
   issues.push(...issuesIn(() => assertVersion(core, target, 'PUT')));
   if (!found) issues.push(told(`${type}/${id} does not exist: the update would create it`));
   else if (found.deleted) issues.push(told(`${type}/${id} was deleted: the update would bring it back`));

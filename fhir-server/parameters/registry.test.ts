@@ -108,10 +108,10 @@ describe('a server that does not know a parameter yet', () => {
   test('what was prepared before is refused by the database', async (t) => {
     const db = await testDatabase(t);
     const core = await server(db);
-    const before = prepare(core.store, marked('x', 'one'), 'x', Date.now());
+    const before = prepare(core.store, marked('x', 'one'), 'x', Date.now(), everything);
     await define(core, definition('mark'));
     await assert.rejects(insertOne(db, before), isStale);
-    await insertOne(db, prepare(core.store, marked('x', 'one'), 'x', Date.now()));
+    await insertOne(db, prepare(core.store, marked('x', 'one'), 'x', Date.now(), everything));
     // There was no Patient: nothing has to be indexed afterwards.
     assert.deepEqual(await found(core, 'mark=one'), ['x']);
   });
@@ -316,7 +316,7 @@ test('of two that were defined at once the one that was created first counts', a
 test('what a server stored and did not live to put in force, another one does', async (t) => {
   const db = await testDatabase(t);
   const core = await server(db);
-  await insertOne(db, prepare(core.store, definition('mark'), 'mark', Date.now()));
+  await insertOne(db, prepare(core.store, definition('mark'), 'mark', Date.now(), everything));
   assert.equal(core.parameters.get('Patient', 'mark'), undefined);
   await core.store.registry.refresh();
   await core.store.registry.settled;

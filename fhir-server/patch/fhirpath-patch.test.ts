@@ -337,3 +337,34 @@ describe('documents', () => {
     assert.match(await refused(list, ...many), /^400 too-costly Parameters.parameter\[\d+\] These paths take too long/);
   });
 });
+
+describe('what is there in part', () => {
+  const two = { ...patient, name: [{ given: ['a'] }, { given: ['b'] }] };
+
+  test('extensions without a value are a value that is there', async () => {
+    const dated = { ...patient, _birthDate: { extension } };
+    const add = { type: 'add', path: 'Patient', name: 'birthDate', value: { valueDate: '1970' } };
+    assert.match(await refused(dated, add), /^422 .* Patient\.birthDate has a value already/);
+    const observed = { resourceType: 'Observation', _valueString: { extension } };
+    const value = { type: 'add', path: 'Observation', name: 'value', value: { valueInteger: 1 } };
+    assert.match(await refused(observed, value), /^422 .* Observation\.value has a value already/);
+  });
+
+  test('a new value may be extensions alone', async () => {
+    const replace = { type: 'replace', path: 'Patient.name[0].given', value: { _valueString: { extension } } };
+    assert.deepEqual((await run(two, replace)).name[0], { _given: [{ extension }] });
+  });
+
+  test('one list is meant, and what is moved in it is there', async () => {
+    const insert = { type: 'insert', path: 'Patient.name.given', index: 0, value: 'x' };
+    assert.match(await refused(two, insert), /^422 .* leads into several lists/);
+    const move = { type: 'move', path: 'Patient.name', source: 2, destination: 0 };
+    assert.match(await refused(two, move), /^422 .* name has 2 elements/);
+  });
+
+  test('a type that is derived from the element’s is one of it', async () => {
+    const observed = { resourceType: 'Observation', referenceRange: [{ text: 'x' }] };
+    const add = { type: 'add', path: 'Observation.referenceRange[0]', name: 'high', value: { valueAge: { value: 5 } } };
+    assert.deepEqual((await run(observed, add)).referenceRange, [{ text: 'x', high: { value: 5 } }]);
+  });
+});

@@ -45,6 +45,20 @@ describe('a JSON Patch of one of the two lists', () => {
     ['sets all values', [{ op: 'add', path: given, value: ['B', 'A'] }]],
     ['moves the extensions down', [{ op: 'remove', path: `${extensions}/0` }]],
     ['moves the extensions up', [{ op: 'add', path: `${extensions}/0`, value: null }]],
+    [
+      'copies the extension elsewhere and removes a value',
+      [
+        { op: 'copy', from: `${extensions}/1`, path: '/_gender' },
+        { op: 'remove', path: `${given}/0` },
+      ],
+    ],
+    [
+      'tests the extensions and removes a value',
+      [
+        { op: 'test', path: extensions, value: [null, ext] },
+        { op: 'remove', path: `${given}/0` },
+      ],
+    ],
   ];
   for (const [name, document] of refused) {
     test(`${name}: refused`, () => assert.throws(() => patched(person(), document), isParted));
@@ -69,6 +83,15 @@ describe('a JSON Patch of one of the two lists', () => {
   });
 
   const done: [string, Json, Json, Json][] = [
+    [
+      'moves the extension away and removes its value',
+      [
+        { op: 'move', from: `${extensions}/1`, path: '/_gender' },
+        { op: 'remove', path: `${given}/1` },
+      ],
+      ['A', 'C'],
+      [null],
+    ],
     [
       'replaces a value in its place',
       [{ op: 'replace', path: `${given}/1`, value: 'X' }],

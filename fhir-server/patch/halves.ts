@@ -35,8 +35,11 @@ const changes = ({ op }: JsonPatchOperation): boolean => op !== 'test';
 /** The lists that operations of the document change, or change something of. */
 function changedLists(operations: readonly JsonPatchOperation[]): Set<string> {
   const changed = new Set<string>();
-  for (const { path, from } of operations.filter(changes)) {
-    for (const one of [path, path.slice(0, -1), from, from.slice(0, -1)]) changed.add(pointer(one));
+  for (const { op, path, from } of operations.filter(changes)) {
+    // What is copied stays as it is where it comes from.
+    for (const one of op === 'move' ? [path, from] : [path]) {
+      for (const list of [one, one.slice(0, -1)]) changed.add(pointer(list));
+    }
   }
   return changed;
 }

@@ -37,8 +37,34 @@ describe('JSON Patch', () => {
     assert.ok(holds('/o', '{"y":[1.0,2],"x":1}'));
     for (const value of ['"1"', 'null', '[1]', '1.01', '1e999', `1${'0'.repeat(200)}`])
       assert.ok(!holds('/a', value), value);
-    for (const value of ['{"x":1}', '{"x":1,"y":[2,1]}', '{"x":1,"y":[1,2],"z":1}', '[]'])
+    for (const value of ['{"x":1}', '{"x":1,"y":[2,1]}', '{"x":1,"y":[1,2,3]}', '{"x":1,"y":[1,2],"z":1}', '[]'])
       assert.ok(!holds('/o', value));
+  });
+
+  test('pointers: ~1 is told before ~0, and ~ stands for nothing else', () => {
+    assert.equal(apply('{"a~1":1,"a/":2}', '[{"op":"remove","path":"/a~01"}]'), '{"a/":2}');
+    assert.equal(refusal('{"a~2b":1}', '[{"op":"remove","path":"/a~2b"}]'), 'invalid patch[0].path');
+  });
+
+  test('what can’t be: a test without a value, a member of a value, a value within itself', () => {
+    assert.equal(refusal('{"a":1}', '[{"op":"test","path":"/a"}]'), 'invalid patch[0].value');
+    assert.equal(refusal('{"a":true}', '[{"op":"add","path":"/a/b","value":1}]'), 'patch-failed patch[0]');
+    assert.equal(refusal('{"a":{}}', '[{"op":"move","from":"/a","path":"/a/b"}]'), 'invalid patch[0].path');
+  });
+
+  test('what is moved to where it is stays, the whole document too', () => {
+    assert.equal(apply('{"a":1,"b":2}', '[{"op":"move","from":"/a","path":"/a"}]'), '{"a":1,"b":2}');
+    assert.equal(apply('{"a":1}', '[{"op":"move","from":"","path":""}]'), '{"a":1}');
+  });
+
+  test('a patch that is applied again, as after a lost race, is what it was', () => {
+    const text = `[{"op":"add","path":"/a","value":{"x":[]}},{"op":"add","path":"/a/x/-","value":1},
+      {"op":"replace","path":"/b","value":[]},{"op":"add","path":"/b/-","value":2}]`;
+    const operations = parseJsonPatch(parseJson(text).exact);
+    for (let i = 0; i < 2; i++) {
+      const patched = applyJsonPatch(parseJson('{"b":0}').exact, operations);
+      assert.equal(stringify(patched), '{"b":[2],"a":{"x":[1]}}');
+    }
   });
 
   test('names of prototypes are names', () => {

@@ -4,7 +4,7 @@ import { type Criterion, canonicalPaths, type SearchValue } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { currentTable } from '../store/layout.ts';
 import type { PageContext } from './page.ts';
-import { createSql, NOT_JSONB, statementFor } from './sql-text.ts';
+import { createSql, jsonOf, statementFor } from './sql-text.ts';
 import { allConditions } from './where.ts';
 
 /** Versions of one URL that are referred to. */
@@ -25,9 +25,8 @@ async function versionsOf(page: PageContext, criterion: Criterion, url: string, 
   const { param, name } = criterion;
   const { modifier: _, ...any } = { ...criterion, values: [{ kind: 'reference' as const, text: url, url }] };
   const conditions = allConditions(page, sql, { criteria: [any] });
-  const json = `case when m.body !~ '${NOT_JSONB}' then m.body::jsonb end`;
   const text = `select distinct v #>> '{}' as url
-    from (select ${json} as json from ${currentTable(param.resourceType)} m where ${conditions} offset 0) j,
+    from (select ${jsonOf('m.body')} as json from ${currentTable(param.resourceType)} m where ${conditions} offset 0) j,
       unnest(${sql.value(canonicalPaths(param, page.definitions))}::text[]) path,
       jsonb_path_query(j.json, path::jsonpath, '{}', true) v
     where starts_with(v #>> '{}', ${sql.value(`${url}|${start}`)}) limit ${VERSIONS_MAX + 1}`;

@@ -106,17 +106,14 @@ interface Test {
   m: string;
 }
 
-/** The parts of one value as criteria on parameters of their own. */
-const partCriterion = ({ name }: Criterion, param: SearchParam, value: SearchValue): Criterion => ({
-  name,
-  param,
-  values: [value],
+/** Part `i` of a value, in all its units, as a criterion on a parameter of its own. */
+const partCriterion = ({ name }: Criterion, param: SearchParam, value: CompositeValue, i: number): Criterion => ({
+  ...{ name, param },
+  values: value.inUnits?.[i] ?? [(value.onResource ?? value.parts)[i] as SearchValue],
 });
 
-function atRoot({ ctx, criterion, condition, m }: Test, root: readonly SearchParam[], parts: SearchValue[]): string {
-  const conditions = root.map((param, i) =>
-    condition(ctx, partCriterion(criterion, param, parts[i] as SearchValue), m),
-  );
+function atRoot({ ctx, criterion, condition, m }: Test, root: readonly SearchParam[], value: CompositeValue): string {
+  const conditions = root.map((param, i) => condition(ctx, partCriterion(criterion, param, value, i), m));
   return `(${conditions.join(' and ')})`;
 }
 
@@ -148,15 +145,13 @@ function onElement({ ctx, criterion, condition, m }: Test, value: CompositeValue
   if (first === undefined) found.push(hasTokens(ctx, m, hashes));
   else if (second !== undefined) found.push(numberPair(ctx, keys, others, m));
   else {
-    const part = parts[value.parts.indexOf(first)] as SearchParam;
-    found.push(condition(ctx, partCriterion(criterion, ofKeys(part, keys), first), m));
+    const at = value.parts.indexOf(first);
+    found.push(condition(ctx, partCriterion(criterion, ofKeys(parts[at] as SearchParam, keys), value, at), m));
   }
   parts.forEach((part, i) => {
     const tokens = value.codeTokens?.[i];
     if (within?.parts[i] === undefined) {
-      found.push(
-        condition(ctx, partCriterion(criterion, part, (value.onResource ?? value.parts)[i] as SearchValue), m),
-      );
+      found.push(condition(ctx, partCriterion(criterion, part, value, i), m));
     } else if (first !== undefined && tokens !== undefined) {
       // Of 32 bits only, a key may be another's too: the resource has one of the codes at any rate.
       found.push(hasHashes(ctx, m, { tokens, facts: [] }));
@@ -176,10 +171,7 @@ export function compositeCondition(
   const { root, within } = criterion.param.composite as Composite;
   const arms = criterion.values.flatMap((value) => {
     if (value.kind !== 'composite') return [];
-    return [
-      ...(root ? [atRoot(test, root, value.onResource ?? value.parts)] : []),
-      ...(within ? [onElement(test, value)] : []),
-    ];
+    return [...(root ? [atRoot(test, root, value)] : []), ...(within ? [onElement(test, value)] : [])];
   });
   return arms.length === 0 ? 'false' : or(arms);
 }

@@ -113,7 +113,8 @@ interface Rids {
 /** A reference to elsewhere is a token: no index rows have it. */
 function criterionRids(ctx: ConditionContext, type: string, group: readonly Criterion[]): Rids | undefined {
   const [first] = group;
-  if (first === undefined) return undefined;
+  // All of a type, where they are few.
+  if (first === undefined) return { text: `select rid from ${currentTable(type)}`, exact: false };
   const { chain, has, compartment, filter, logic } = first;
   if (logic) return logicRids(ctx, type, logic);
   if (isWithout(first)) return withoutRids(ctx, type, first);

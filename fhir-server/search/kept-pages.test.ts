@@ -157,7 +157,8 @@ describe('kept pages', () => {
   });
 
   test('a transaction that was running when they were found is seen when it commits', async () => {
-    const insert = (id: string) => prepare(core.store, { ...observation(id), ...coded('late') }, id, Date.now());
+    const insert = (id: string) =>
+      prepare(core.store, { ...observation(id), ...coded('late') }, id, Date.now(), everything);
     const count = async () => (JSON.parse(await kept('code=http://c|late')) as { total: number }).total;
     assert.equal(await count(), 0);
     const [go, ready] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];

@@ -1,11 +1,12 @@
 // Totals that are kept and brought up to date say what counting anew says.
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
-import type { Resource } from '#fhir-model';
+import type { Resource, TransactionEntry } from '#fhir-model';
 import type { Db } from '#platform';
 import { random, testDatabase } from '#platform/testing';
 import type { Core } from '../interactions/core.ts';
 import { pageContext, parseQuery, searchPairs } from '../interactions/search.ts';
+import { expungeVersions } from '../store/expunge.ts';
 import { prepare } from '../store/store.ts';
 import { insertOne } from '../store/write-one.ts';
 import { everything, nothing, testCore } from '../testing.ts';
@@ -95,7 +96,7 @@ describe('kept totals', () => {
   test('a transaction that was running when they were counted is counted when it commits', async () => {
     const insert = (id: string) => {
       const resource = { ...observation(id), code: { coding: [{ system: 'http://c', code: 'late' }] } };
-      return prepare(core.store, resource, id, Date.now());
+      return prepare(core.store, resource, id, Date.now(), everything);
     };
     assert.equal(await kept('code=late'), 0);
     const [go, ready] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
@@ -127,6 +128,32 @@ describe('kept totals', () => {
     await write(core, [{ method: 'PUT', url: 'Observation/o2', resource: observation('o2') }]);
     await db.query({ text: `delete from h_observation where id = 'o2'` });
     assert.equal(await kept('code=b'), await anew('code=b'));
+  });
+
+  test('are counted anew when one was deleted for good and its id is used again', async () => {
+    const put = (code: string): TransactionEntry => ({
+      ...{ method: 'PUT', url: 'Observation/again' },
+      resource: { ...observation('again'), code: { coding: [{ system: 'http://c', code }] } },
+    });
+    const expunge = () =>
+      db.tx((tx) =>
+        expungeVersions(
+          tx,
+          { type: 'Observation', id: 'again' },
+          { previousVersions: false, deletedResources: true, limit: 100 },
+          everything,
+        ),
+      );
+    for (const after of [['reborn'], ['other', 'reborn'], ['reborn', 'other']]) {
+      await write(core, [put('reborn')]);
+      assert.equal(await kept('code=reborn'), 1);
+      assert.equal(await kept('code=other'), 0);
+      await write(core, [{ method: 'DELETE', url: 'Observation/again' }]);
+      assert.ok((await expunge()) > 0);
+      for (const code of after) await write(core, [put(code)]);
+      assert.equal(await kept('code=reborn'), await anew('code=reborn'), after.join());
+      assert.equal(await kept('code=other'), await anew('code=other'), after.join());
+    }
   });
 
   test('are for those who see everything', async () => {

@@ -91,6 +91,8 @@ interface Delta extends SeenRow {
   ids: string[];
   before: number[];
   changes: number;
+  /** One of them was deleted, expunged and made anew: its versions are counted from the start again, and say nothing of the former ones. */
+  reborn: boolean;
   /** Of these ids those that match now. */
   now: bigint;
 }
@@ -99,11 +101,12 @@ async function deltaOf(page: PageContext, query: SearchQuery, typeCode: number, 
   const sql = createSql();
   const [horizon, seen, type] = [sql.value(last.horizon), sql.value(last.seen), sql.value(typeCode)];
   const conditions = allConditions(page, sql, query);
-  const text = `with a as materialized (select c.type, c.id, c.version from change c
+  const text = `with a as materialized (select c.type, c.id, c.version, c.seq from change c
       where c.xid >= ${horizon}::xid8 and c.seq <> all(${seen}::bigint[]) limit ${CHANGES_MAX + 1}),
-    g as materialized (select a.id, min(a.version) - 1 as before from a where a.type = ${type}::smallint group by a.id)
+    g as materialized (select a.id, min(a.version) - 1 as before, (array_agg(a.version order by a.seq))[1] > min(a.version) as reborn
+      from a where a.type = ${type}::smallint group by a.id)
     select array(select g.id from g order by g.id) as ids, array(select g.before from g order by g.id) as before,
-      (select count(*) from a)::int as changes, ${SEEN},
+      (select count(*) from a)::int as changes, exists (select from g where g.reborn) as reborn, ${SEEN},
       (select count(*) from ${currentTable(query.type)} m where m.id in (select g.id from g) and ${conditions}) as now`;
   const [row] = await page.db.query<Delta>(statementFor(text), sql.values);
   return row!;
@@ -141,7 +144,7 @@ async function bringUp(
   last: Kept,
 ): Promise<Kept | undefined> {
   const delta = await deltaOf(page, query, layout.codeOf(query.type), last);
-  if (delta.epoch !== last.epoch || delta.changes > CHANGES_MAX) return undefined;
+  if (delta.epoch !== last.epoch || delta.changes > CHANGES_MAX || delta.reborn) return undefined;
   const replaced = await countReplaced(page, query, extract, delta);
   if (replaced === undefined) return undefined;
   const { horizon, seen, epoch } = delta;

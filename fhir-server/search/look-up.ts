@@ -236,10 +236,8 @@ async function byUnits(page: PageContext, criterion: Criterion): Promise<Criteri
   const units = found.slice(0, UNITS_MAX).map(({ value }) => value);
   const others = (value: SearchValue): SearchValue[] => {
     if (value.kind !== 'composite') return inOtherUnits(value, units);
-    const at = value.parts.findIndex(hasUnit);
-    const part = value.parts[at];
-    if (part === undefined) return [value];
-    return inOtherUnits(part, units).map((other) => ({ ...value, parts: value.parts.with(at, other) }));
+    const inUnits = value.parts.map((part) => (hasUnit(part) ? inOtherUnits(part, units) : undefined));
+    return [inUnits.some((some) => some !== undefined) ? { ...value, inUnits } : value];
   };
   return { ...criterion, values: criterion.values.flatMap(others) };
 }

@@ -1,7 +1,7 @@
 // One order over several types: https://hl7.org/fhir/R4/search.html#sort, https://hl7.org/fhir/R4/search.html#type
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import type { TransactionEntry } from '#fhir-model';
+import { rawJson, type TransactionEntry } from '#fhir-model';
 import { isCerebraError } from '#platform';
 import { testDatabase } from '#platform/testing';
 import type { Core } from '../interactions/core.ts';
@@ -15,10 +15,10 @@ let core: Core;
 before(async () => {
   const db = await testDatabase();
   core = await testCore(db);
-  const put = (resourceType: string, more: object): TransactionEntry => ({
+  const put = (resourceType: string, more: object, id = 'a'): TransactionEntry => ({
     method: 'PUT',
-    url: `${resourceType}/a`,
-    resource: { resourceType, id: 'a', ...more },
+    url: `${resourceType}/${id}`,
+    resource: { resourceType, id, ...more },
   });
   const slot = { schedule: { reference: 'Schedule/1' }, status: 'free', end: '2026-01-02T11:00:00Z' };
   await createWriter(core).transaction(
@@ -26,6 +26,13 @@ before(async () => {
       put('GraphDefinition', { name: 'n', status: 'active', start: 'Patient' }),
       put('Slot', { ...slot, start: '2026-01-02T10:00:00Z' }),
       put('Appointment', { status: 'booked', participant: [{ status: 'accepted' }] }),
+      ...['5', '1.5e150', '7e149', '-2e150'].map((value, i) =>
+        put(
+          ['ActivityDefinition', 'PlanDefinition'][i % 2]!,
+          { status: 'active', useContext: [{ code: { code: 'age' }, valueQuantity: { value: rawJson(value) } }] },
+          `i${i}`,
+        ),
+      ),
     ],
     { scope: everything },
   );
@@ -51,5 +58,13 @@ test('what both types have in one form orders them', async () => {
   assert.deepEqual(
     found.entry.map(({ resource }: { resource: { resourceType: string } }) => resource.resourceType),
     ['Appointment', 'Slot'],
+  );
+});
+
+test('numbers are put in order whatever their length', async () => {
+  const found = JSON.parse(await search('_type=ActivityDefinition,PlanDefinition&_sort=-context-quantity&_count=3'));
+  assert.deepEqual(
+    found.entry.map(({ resource }: { resource: { id: string } }) => resource.id),
+    ['i1', 'i2', 'i0'],
   );
 });

@@ -9,6 +9,7 @@ import type { AccessScope, Criterion, Definitions, Issue, SearchQuery, StoredVer
 import type { Queryable } from '#platform';
 import { hash64 } from '../store/hash.ts';
 import { currentTable } from '../store/layout.ts';
+import { byParts, FEW_MAX, sortsByParts } from './by-parts.ts';
 import { type ByReference, byReference } from './by-reference.ts';
 import { isOneRow } from './conditions.ts';
 import { assertSameSearch, type Cursor, decodeCursor, encodeCursor } from './cursor.ts';
@@ -200,23 +201,35 @@ function longWays(asked: Asked): Way[] {
   if (walk) found.push(byWalk(walk));
   if (joined) found.push(...query.criteria.filter(isFound).map((one) => byDriver([one])), byJoins(MUCH));
   if (joined && walk) found.push(byLongWalk(walk));
-  return [...found, ...withoutDrivers(page, query).map((group) => byDriver(group)), bySet];
+  return [...found, ...withoutDrivers(page, query).map((group) => byDriver(group)), ...partWays(asked), bySet];
+}
+
+/** Once more where something was changed between its searches: what comes after it reads the whole type. */
+const byPartsTwice: Way = async (asked) => (await byParts(asked, rows)) ?? byParts(asked, rows);
+
+/** What is little is put in order as a whole: of each part a search would be dearer. */
+function partWays(asked: Asked): Way[] {
+  if (!sortsByParts(asked)) return [];
+  const { criteria } = asked.query;
+  const few = criteria.length === 0 ? [[]] : criteria.filter(isFound).map((one) => [one]);
+  return [...few.map((group) => byDriver(group, FEW_MAX)), byPartsTwice];
 }
 
 /** Searches whose first ways failed lately, by their text: the next ones begin with the one that succeeded. */
 const REMEMBERED_MAX = 10_000;
 /** Data change: what is rare now may be frequent soon. */
 const REMEMBERED_MS = 30_000;
-const remembered = new Map<string, { way: number; untilMs: number }>();
+/** `left`: how many ways there were from that one on. Later pages may lack the first of them: a walk ends where there are no values. */
+const remembered = new Map<string, { left: number; untilMs: number }>();
 
 function nameOf({ query }: Asked): string {
   const sorts = query.sort.map(({ param, descending }) => (descending ? '-' : '') + param.code);
   return hash64(` ${[query.type, ...query.criteria.map(textOf), ...sorts].join('&')}`);
 }
 
-function remember(name: string, way: number, nowMs: number): void {
+function remember(name: string, left: number, nowMs: number): void {
   if (remembered.size >= REMEMBERED_MAX) remembered.clear();
-  remembered.set(name, { way, untilMs: nowMs + REMEMBERED_MS });
+  remembered.set(name, { left, untilMs: nowMs + REMEMBERED_MS });
 }
 
 async function rows(asked: Asked): Promise<Row[]> {
@@ -239,12 +252,12 @@ async function findByTrial(asked: Asked): Promise<Found> {
   const name = nameOf(asked);
   const { nowMs } = asked.page;
   const known = remembered.get(name);
-  const first = known && known.untilMs > nowMs ? known.way : 0;
-  for (let way = Math.min(first, all.length - 1); way < all.length; way++) {
+  const first = known && known.untilMs > nowMs ? Math.max(0, all.length - known.left) : 0;
+  for (let way = first; way < all.length; way++) {
     const found = await all[way]!(asked);
     if (!found) continue;
     // Later pages come to the end of the matches, which says nothing of the first.
-    if (way > first && !asked.cursor) remember(name, way, nowMs);
+    if (way > first && !asked.cursor) remember(name, all.length - way, nowMs);
     return found;
   }
   return [];

@@ -5,7 +5,7 @@ import { currentTable } from '../store/layout.ts';
 import { codeToken, isInTerms } from '../store/tokens.ts';
 import type { Cursor, KeyCast } from './cursor.ts';
 import { ofParam, rowsOf } from './index-tests.ts';
-import { NOT_JSONB, type SqlBuilder } from './sql-text.ts';
+import { jsonOf, type SqlBuilder } from './sql-text.ts';
 
 export interface SortKey {
   /** SQL for the key of the row `m`; null when the resource has no value. */
@@ -57,9 +57,8 @@ const bodyKey = (param: SearchParam, descending: boolean, paths: readonly string
   expression(sql, m) {
     const list = sql.value(paths);
     const text = `left(v #>> '{}', ${TEXT_CHARACTERS_MAX}) collate "C"`;
-    const json = `case when b.body !~ '${NOT_JSONB}' then b.body::jsonb end`;
     return `(select ${descending ? 'max' : 'min'}(${text})
-      from (select ${json} as json from ${currentTable(param.resourceType)} b where b.rid = ${m}.rid offset 0) j,
+      from (select ${jsonOf('b.body')} as json from ${currentTable(param.resourceType)} b where b.rid = ${m}.rid offset 0) j,
         unnest(${list}::text[]) path, jsonb_path_query(j.json, path::jsonpath, '{}', true) v)`;
   },
   cast: 'text',

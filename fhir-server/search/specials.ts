@@ -2,7 +2,8 @@
 // (https://hl7.org/fhir/R4/search.html#content)
 import { EARTH_RADIUS_M, type SearchValue, type TextQuery } from '#fhir-model';
 import { type ConditionContext, like, or, rowsOf } from './index-tests.ts';
-import { NOT_JSONB } from './sql-text.ts';
+import { jsonOf } from './sql-text.ts';
+import { oneSigma, wordsSql } from './word-characters.ts';
 
 type NearValue = SearchValue & { kind: 'near' };
 
@@ -46,7 +47,7 @@ export function narrativeCondition(ctx: ConditionContext, queries: readonly Text
   return `exists (select 1 from ${rowsOf('index_narrative', m)} ${x} where ${test})`;
 }
 
-/** On the words of `content_words` (migrations/0006_search_values.sql). */
+/** On the words of `wordsSql`. */
 function wordsTest(ctx: ConditionContext, query: TextQuery, x: string): string {
   switch (query.op) {
     case 'not':
@@ -56,7 +57,7 @@ function wordsTest(ctx: ConditionContext, query: TextQuery, x: string): string {
     case 'or':
       return `(${query.parts.map((part) => wordsTest(ctx, part, x)).join(' or ')})`;
     case 'phrase':
-      return `${x}.words like ${ctx.sql.value(`% ${like(query.words.join(' '))}${query.prefix ? '%' : ' %'}`)}`;
+      return `${x}.words like ${ctx.sql.value(`% ${like(oneSigma(query.words.join(' ')))}${query.prefix ? '%' : ' %'}`)}`;
   }
 }
 
@@ -113,7 +114,7 @@ function inBody(ctx: ConditionContext, queries: readonly TextQuery[], m: string,
 export function contentCondition(ctx: ConditionContext, queries: readonly TextQuery[], m: string): string {
   const x = ctx.sql.alias();
   const words = or(queries.map((query) => wordsTest(ctx, query, x)));
-  const test = `(select ${words} from (select content_words(${m}.body) as words offset 0) ${x})`;
+  const test = `(select ${words} from (select ${wordsSql(`${m}.body`, ctx.sql.value)} as words offset 0) ${x})`;
   const surely = or(queries.map((query) => surelyIn(ctx, query, 'a.text')));
   const after = `(select split_part(b.text, '</div>"', -1) as text offset 0) a`;
   return inBody(ctx, queries, m, test, `(select a.text not like '%<%' and ${surely} from ${after})`);
@@ -129,8 +130,7 @@ export function displayCondition(ctx: ConditionContext, values: readonly SearchV
   const x = ctx.sql.alias();
   const queries = wanted.map(({ query }) => query);
   const words = or(queries.map((query) => wordsTest(ctx, query, x)));
-  const json = `case when ${m}.body !~ '${NOT_JSONB}' then ${m}.body::jsonb end`;
-  const displays = `select content_words(v #>> '{}') as words from (select ${json} as json offset 0) j,
+  const displays = `select ${wordsSql("v #>> '{}'", ctx.sql.value)} as words from (select ${jsonOf(`${m}.body`)} as json offset 0) j,
     unnest(${ctx.sql.value(first.paths)}::text[]) path, jsonb_path_query(j.json, path::jsonpath, '{}', true) v`;
   return inBody(ctx, queries, m, `exists (select 1 from (${displays} offset 0) ${x} where ${words})`);
 }

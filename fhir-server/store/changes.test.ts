@@ -261,3 +261,39 @@ test('the texts of versions: current, replaced, deleted, never there', async () 
   const read = texts.map((text) => (text === '' ? '' : [JSON.parse(text).resourceType, JSON.parse(text).status]));
   assert.deepEqual(read, [['Device', 'active'], ['Device', 'inactive'], '', '', ['Basic', undefined]]);
 });
+
+test('the place of an instant lies before all that was dated then, though changes are dated before they have their place', async (t) => {
+  const own = await testDatabase(t);
+  const since = async (second: number): Promise<bigint> => {
+    const { xid, seq } = await feed().since(own, second * 1000);
+    assert.equal(seq, 0n);
+    return xid;
+  };
+  assert.equal(await since(2000), 0n);
+  // Transaction → its second. The third began long before it wrote.
+  const seconds = { 10: 0, 20: 2000, 30: 1500, 40: 2100, 50: 3000 };
+  await own.query(
+    {
+      text: `insert into change (xid, seq, updated, version, type, op, id)
+        select x::text::xid8, x, to_timestamp(s), 1, 1, 'c', 'a' || x from unnest($1::bigint[], $2::float8[]) as c(x, s)`,
+    },
+    [Object.keys(seconds), Object.values(seconds)],
+  );
+  for (const [second, first] of [
+    [-1000, 10],
+    [0, 10],
+    [2000, 20],
+    [2100, 20],
+    [2699, 40],
+    [3000, 40],
+    [3601, 50],
+    [9000, 50],
+  ] as const) {
+    const xid = await since(second);
+    const due = Object.entries(seconds).filter(([, dated]) => dated >= second);
+    for (const [at] of due) assert.ok(xid <= BigInt(at), `${second} s leads to ${xid}, beyond ${at}`);
+    assert.ok(xid <= BigInt(first), `${second} s leads to ${xid}`);
+    assert.ok(second < 600 || xid > 0n);
+  }
+  assert.ok((await since(3601)) > 40n, 'what is long past is not read again');
+});

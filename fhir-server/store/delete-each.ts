@@ -1,7 +1,7 @@
 // Deletions of the same moment share a statement, as updates do. https://hl7.org/fhir/R4/http.html#delete
 import type { AccessScope } from '#fhir-model';
 import type { Queryable } from '#platform';
-import { type ScopeSql, scopeSql } from '../access/scope.ts';
+import { type ScopeSql, scopeKey, scopeSql } from '../access/scope.ts';
 import { deleteIndexRows } from './index-sql.ts';
 import { numericArray } from './insert-many.ts';
 import { currentTable, historyTable } from './layout.ts';
@@ -19,7 +19,7 @@ export interface DeleteRequest {
 }
 
 /** Requests of other keys never share a statement. */
-export const deleteKey = ({ type, scope }: DeleteRequest): string => type + scopeSql(scope).name;
+export const deleteKey = ({ type, scope }: DeleteRequest): string => type + scopeKey(scope);
 
 function deleteEachSql(type: string, access: ScopeSql): string {
   return `with v as materialized (select u.* from unnest($1::text[], $2::float8[], $3::int[])

@@ -208,7 +208,7 @@ export async function readHistory(
     valuesOf(parts, layout),
   );
   const full = rows.findIndex((row) => row.body === null && row.op !== 'd');
-  const shown = rows.slice(0, full === -1 ? request.count : Math.min(full, request.count));
+  const shown = rows.slice(0, full === -1 ? request.count : full);
   const entries = shown.map(({ type, updated, body, ...row }) => ({
     ...row,
     type: layout.nameOf(type),

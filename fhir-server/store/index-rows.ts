@@ -4,11 +4,10 @@ import {
   familyPartsKey,
   foldString,
   type IndexValue,
-  narrativeWordsMax,
+  narrativeWords,
   type SearchParam,
   UCUM,
   versionUrl,
-  wordsOf,
 } from '#fhir-model';
 import { resourceKey } from './layout.ts';
 import {
@@ -224,7 +223,7 @@ function tsvector(words: readonly string[]): string {
 }
 
 function addNarrative({ rows }: Sink, text: string): void {
-  const words = wordsOf(text).slice(0, narrativeWordsMax);
+  const words = narrativeWords(text);
   if (words.length > 0 && rows.narratives.length === 0) rows.narratives.push(tsvector(words));
 }
 

@@ -38,7 +38,8 @@ describe('gathered statements', () => {
   it('write none when one id is taken', async (t) => {
     const db = await testDatabase(t);
     const { store } = await testCore(db);
-    const basic = (id: string) => prepare(store, { resourceType: 'Basic', code: { text: 'x' } }, id, store.clock.now());
+    const basic = (id: string) =>
+      prepare(store, { resourceType: 'Basic', code: { text: 'x' } }, id, store.clock.now(), everything);
     await insertEach(db, [basic('taken')]);
     await assert.rejects(insertEach(db, [basic('new'), basic('taken')]), { code: '23505' });
     const rows = await db.query<{ id: string }>({ text: 'select id from resource order by id' });

@@ -1,13 +1,21 @@
 // Small parts of SQL that the store's statements share.
 import type { Statement } from '#platform';
+import { hash64 } from './hash.ts';
 
 const statements = new Map<string, Statement>();
+
+/** PostgreSQL tells names apart by so many bytes. */
+const NAME_LENGTH_MAX = 63;
+
+/** `MedicinalProductUndesirableEffect` leaves little for what else a name tells, the access scope at its end. */
+const shortened = (name: string): string =>
+  name.length <= NAME_LENGTH_MAX ? name : name.slice(0, NAME_LENGTH_MAX - 20) + hash64(name);
 
 /** The prepared statement of that name, its text made on first use. The names are a closed set: type × index shape. */
 export function named(name: string, text: () => string): Statement {
   let statement = statements.get(name);
   if (!statement) {
-    statement = { name, text: text() };
+    statement = { name: shortened(name), text: text() };
     statements.set(name, statement);
   }
   return statement;

@@ -11,7 +11,7 @@ import {
   type Validator,
 } from '#fhir-model';
 import { CerebraError, type Clock, createGather, type Db, sqlState } from '#platform';
-import { assertWrites, scopeSql } from '../access/scope.ts';
+import { assertAdmits, assertWrites, scopeKey } from '../access/scope.ts';
 import { isStale } from '../parameters/published.ts';
 import type { ParameterRegistry } from '../parameters/registry.ts';
 import { bodyText } from './body.ts';
@@ -63,8 +63,17 @@ export interface Store extends StoreParts {
 const LANES_MAX = 2;
 const ITEMS_MAX = 32;
 
-/** Of writes more, since each waits for the disk; three wait for another, so that few go alone. */
-const WRITE_LANES = { lanesMax: 4, beside: { itemsMin: 3, waitMs: 2 }, itemsMax: ITEMS_MAX };
+/**
+ * Of writes eight go together, and another statement begins beside the one under way only once sixteen wait, or one has waited 3 ms:
+ * where the disk is slow or many write. Sixteen callers then come in two groups, node works on one while PostgreSQL writes the
+ * other. Three as the least for another were a quarter slower (docs/performance.md): small groups, and all sixteen idle at once. Three
+ * are enough where a statement is under way that could not have taken them: updates of another type.
+ */
+const WRITE_LANES = {
+  lanesMax: 4,
+  beside: { itemsMin: 16, waitMs: 3, othersMin: 3 },
+  ...{ itemsUsual: 8, itemsMax: ITEMS_MAX },
+};
 
 const writeLanes = <Item>(preparedOf: (item: Item) => Prepared) => ({
   ...WRITE_LANES,
@@ -89,7 +98,7 @@ export async function createStore(parts: StoreParts): Promise<Store> {
     itemsMax: ITEMS_MAX,
     weigh: () => 1,
     weightMax: ITEMS_MAX,
-    key: ({ type, scope }) => type + scopeSql(scope).name,
+    key: ({ type, scope }) => type + scopeKey(scope),
     run: (many) => readEach(db, many),
   });
   const update = createGather<UpdateRequest, WriteOutcome | undefined>({
@@ -174,8 +183,9 @@ function indexValuesOf(store: Store, resource: Resource): IndexValue[] {
   throw new CerebraError('too-large', text, { expression: [resourceType] });
 }
 
-/** Ready for the statements; the resource is valid and `id` is one. Throws `too-large`. */
-export function prepare(store: Store, resource: Resource, id: string, updatedMs: number): Prepared {
+/** Ready for the statements; the resource is valid and `id` is one. Throws `too-large`, and `forbidden` for what `scope` is not of. */
+export function prepare(store: Store, resource: Resource, id: string, updatedMs: number, scope: AccessScope): Prepared {
+  assertAdmits(scope, resource, id);
   store.registry.tick();
   return {
     type: resource.resourceType,
@@ -206,7 +216,7 @@ const ATTEMPTS_MAX = 50;
 export async function storeCreate(store: Store, resource: Resource, scope: AccessScope): Promise<EntryResult> {
   assertWrites(scope);
   return withCurrentParameters(store, async () => {
-    const one = prepare(store, resource, store.newId(), store.clock.now());
+    const one = prepare(store, resource, store.newId(), store.clock.now(), scope);
     await store.insert(one);
     const created = result(one, 1, 'create');
     store.stream.committed([created]);
@@ -258,7 +268,7 @@ async function updateNow(
 ): Promise<EntryResult> {
   assertWrites(scope);
   assertId(id);
-  let one = prepare(store, resource, id, store.clock.now());
+  let one = prepare(store, resource, id, store.clock.now(), scope);
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     const exact = exactVersion(ifVersion);
     const updated =

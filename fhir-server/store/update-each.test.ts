@@ -31,7 +31,7 @@ const put = (resource: Resource & { id: string }, ifVersion?: number) =>
   storeUpdate(core.store, resource, resource.id, ifVersion, everything);
 
 const prepared = (id: string, more: object = {}, at = core.store.clock.now()) =>
-  prepare(core.store, patient(id, more), id, at);
+  prepare(core.store, patient(id, more), id, at, everything);
 
 const bodyOf = async (id: string, version: number): Promise<Resource> =>
   JSON.parse((await readVersion(db, 'Patient', id, version, everything))!.body) as Resource;

@@ -2,7 +2,7 @@
 // 500 µs, most of them spent before the first row. https://hl7.org/fhir/R4/http.html#update
 import type { AccessScope } from '#fhir-model';
 import type { Db, Queryable } from '#platform';
-import { type ScopeSql, scopeSql } from '../access/scope.ts';
+import { type ScopeSql, scopeKey, scopeSql } from '../access/scope.ts';
 import { factArray, tokenArray } from './index-rows.ts';
 import { deleteIndexRows } from './index-sql.ts';
 import { epochOf, indexColumns, insertIndexSql, joined, numericArray, type Tables } from './insert-many.ts';
@@ -29,7 +29,7 @@ export interface UpdateRequest {
 }
 
 /** Requests of other keys never share a statement. */
-export const updateKey = ({ one, scope }: UpdateRequest): string => one.type + scopeSql(scope).name;
+export const updateKey = ({ one, scope }: UpdateRequest): string => one.type + scopeKey(scope);
 
 /** What comes with each resource, as one row `u`; parameters 1 to 7. */
 const columnsOf = (more: string, cast: string): string =>

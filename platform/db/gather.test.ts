@@ -98,6 +98,53 @@ describe('createGather', () => {
     assert.deepEqual(await Promise.all(results), ['a', 'b', 'c']);
   });
 
+  it('puts no more than usual into a statement while no other would begin beside it, and as many as it may once one would', async () => {
+    const { groups, run, end } = held();
+    const beside = { itemsMin: 5, waitMs: 3_600_000 };
+    const gather = createGather(options({ run, lanesMax: 2, itemsMax: 6, itemsUsual: 2, beside }));
+    const results = ['a', 'b', 'c', 'd', 'e'].map(gather);
+    await turns();
+    assert.deepEqual(groups, [['a', 'b']]);
+    results.push(gather('f'));
+    await turns();
+    assert.equal(groups.length, 1);
+    results.push(gather('g'));
+    await turns();
+    assert.deepEqual(groups.slice(1), [['c', 'd']]);
+    results.push(...['h', 'i', 'j', 'k', 'l'].map(gather));
+    end();
+    await turns();
+    assert.deepEqual(groups.slice(2), [['e', 'f', 'g', 'h', 'i', 'j']]);
+    end();
+    await turns();
+    assert.deepEqual(groups.slice(3), [['k', 'l']]);
+    end();
+    assert.deepEqual(await Promise.all(results), [...'abcdefghijkl']);
+  });
+
+  it('begins it for fewer where they have another key than what is under way', async () => {
+    const { groups, run, end } = held();
+    const beside = { itemsMin: 9, waitMs: 3_600_000, othersMin: 2 };
+    const gather = createGather(options({ run, lanesMax: 3, itemsMax: 9, key: (item) => item[0]!, beside }));
+    const results = ['a1', 'b1'].map(gather);
+    await turns();
+    assert.deepEqual(groups, [['a1']]);
+    results.push(gather('b2'));
+    await turns();
+    assert.deepEqual(groups.slice(1), [['b1', 'b2']]);
+    results.push(...['a2', 'a3', 'b3'].map(gather));
+    await turns();
+    assert.equal(groups.length, 2);
+    end();
+    await turns();
+    assert.deepEqual(groups.slice(2), [['a2', 'a3']]);
+    end();
+    await turns();
+    assert.deepEqual(groups.slice(3), [['b3']]);
+    end();
+    assert.deepEqual(await Promise.all(results), ['a1', 'b1', 'b2', 'a2', 'a3', 'b3']);
+  });
+
   it('begins it for what another key or the weight kept out of the first', async () => {
     const { groups, run, end } = held();
     const gather = createGather(

@@ -7,11 +7,17 @@ export interface GatherOptions<Item, Result> {
   lanesMax: number;
   /**
    * Another statement begins beside those under way when so many items wait, or one has waited `waitMs`: a slow statement
-   * does not hold up a few others for long. Default: one is enough.
+   * does not hold up a few others for long. Default: one is enough. `othersMin`: so many where the first of them has another
+   * key than what is under way, and will not go with what comes next either.
    */
-  beside?: { itemsMin: number; waitMs: number };
+  beside?: { itemsMin: number; waitMs: number; othersMin?: number };
   /** Items of one statement. */
   itemsMax: number;
+  /**
+   * Of one statement while so few wait that no other would begin beside it: callers that wait for their answers come back
+   * in two groups then, and one is answered while the other's statement runs. Default: `itemsMax`.
+   */
+  itemsUsual?: number;
   /** What an item weighs, and what all of a statement may: one huge item shall not hold up many small ones. */
   weigh(item: Item): number;
   weightMax: number;
@@ -62,14 +68,15 @@ async function runGroup<Item, Result>(
 /** Takes from the front of the queue what goes into one statement with the first. */
 function takeGroup<Item, Result>(
   queue: Waiting<Item, Result>[],
-  { itemsMax, weightMax, weigh, key }: GatherOptions<Item, Result>,
+  { itemsMax, itemsUsual = itemsMax, beside, weightMax, weigh, key }: GatherOptions<Item, Result>,
 ): Waiting<Item, Result>[] {
+  const most = beside !== undefined && queue.length <= beside.itemsMin ? itemsUsual : itemsMax;
   const wanted = key(queue[0]!.item);
   const group: Waiting<Item, Result>[] = [];
   const rest: Waiting<Item, Result>[] = [];
   let weight = 0;
   for (const one of queue) {
-    const fits = group.length < itemsMax && key(one.item) === wanted;
+    const fits = group.length < most && key(one.item) === wanted;
     const heavier = fits ? weight + weigh(one.item) : 0;
     if (!fits || (group.length > 0 && heavier > weightMax)) {
       rest.push(one);
@@ -90,19 +97,25 @@ function takeGroup<Item, Result>(
 export function createGather<Item, Result>(options: GatherOptions<Item, Result>): (item: Item) => Promise<Result> {
   const { lanesMax, beside } = options;
   const queue: Waiting<Item, Result>[] = [];
-  let lanes = 0;
   let scheduled = false;
   let patience: NodeJS.Timeout | undefined;
   let overdue = false;
-  const mayBegin = (): boolean =>
-    lanes < lanesMax && queue.length >= (lanes === 0 || overdue ? 1 : (beside?.itemsMin ?? 1));
+  const running: string[] = [];
+  const leastToBegin = (): number => {
+    if (running.length === 0 || overdue || beside === undefined) return 1;
+    const { itemsMin, othersMin = itemsMin } = beside;
+    if (queue.length >= itemsMin || queue.length < othersMin) return itemsMin;
+    return running.includes(options.key(queue[0]!.item)) ? itemsMin : othersMin;
+  };
+  const mayBegin = (): boolean => queue.length > 0 && running.length < lanesMax && queue.length >= leastToBegin();
   const pump = (): void => {
     scheduled = false;
     while (mayBegin()) {
-      lanes++;
+      const key = options.key(queue[0]!.item);
+      running.push(key);
       overdue = false;
       void runGroup(takeGroup(queue, options), options.run).then(() => {
-        lanes--;
+        running.splice(running.indexOf(key), 1);
         schedule();
       });
     }
@@ -121,7 +134,7 @@ export function createGather<Item, Result>(options: GatherOptions<Item, Result>)
       clearTimeout(patience);
       patience = undefined;
       setImmediate(pump);
-    } else if (queue.length > 0 && lanes < lanesMax) patience ??= setTimeout(beginAnyway, beside?.waitMs);
+    } else if (queue.length > 0 && running.length < lanesMax) patience ??= setTimeout(beginAnyway, beside?.waitMs);
   };
   return (item) =>
     new Promise((resolve, reject) => {

@@ -128,7 +128,11 @@ describe('migrate', () => {
     await usingDb(await emptyConnection(t), async (db) => {
       await migrate(db, folder, testLog());
       await writeFile(path.join(folder, '0001_a.sql'), 'CREATE TABLE a (n bigint)');
-      await assert.rejects(migrate(db, folder, testLog()), /Migration 0001_a\.sql was changed after it was applied/);
+      await assert.rejects(migrate(db, folder, testLog()), {
+        message:
+          'Migration 0001_a.sql was changed after it was applied to this database (as 0001_a.sql), so this is no later version of ' +
+          'what made it. Start the version that did, or name another database (DATABASE_URL, DATA_DIR)',
+      });
     });
   });
 
@@ -137,7 +141,10 @@ describe('migrate', () => {
     await usingDb(await emptyConnection(t), async (db) => {
       await migrate(db, folder, testLog());
       await rm(path.join(folder, '0002_b.sql'));
-      await assert.rejects(migrate(db, folder, testLog()), /The database is at migration 2, this version knows 1/);
+      await assert.rejects(migrate(db, folder, testLog()), {
+        message:
+          'The database is at migration 2, this version knows 1: start a version as new as the one that used it last',
+      });
     });
   });
 

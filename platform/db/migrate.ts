@@ -136,7 +136,7 @@ async function verifyApplied(tx: Tx, file: MigrationFile): Promise<void> {
   if (applied?.checksum !== file.checksum) {
     throw new CerebraError(
       'config',
-      `Migration ${file.name} was changed after it was applied to this database (as ${applied?.name}): migrations are forward-only`,
+      `Migration ${file.name} was changed after it was applied to this database (as ${applied?.name}), so this is no later version of what made it. Start the version that did, or name another database (DATABASE_URL, DATA_DIR)`,
     );
   }
 }
@@ -146,7 +146,7 @@ async function refuseLaterMigrations(db: Db, last: number): Promise<void> {
   if ((row?.number ?? 0) > last) {
     throw new CerebraError(
       'config',
-      `The database is at migration ${row?.number}, this version knows ${last}: it needs a newer version`,
+      `The database is at migration ${row?.number}, this version knows ${last}: start a version as new as the one that used it last`,
     );
   }
 }

@@ -119,6 +119,49 @@ describe('a profile’s target', () => {
   });
 });
 
+describe('of versions of one resource in a Bundle', () => {
+  const named = profileOf('Patient', 'named', [{ path: 'Patient.name', min: 1 }]);
+  const profile = profileOf('Observation', 'o', [
+    { path: 'Observation.subject', type: [{ code: 'Reference', targetProfile: [String(named.url)] }] },
+  ]);
+  const base = 'http://example.org/fhir';
+  const version = (versionId: string, lastUpdated: string, more: JsonObject) => ({
+    fullUrl: `${base}/Patient/1`,
+    resource: { resourceType: 'Patient', id: '1', meta: { versionId, lastUpdated }, ...more },
+  });
+  const nameless = version('2', '2024-01-02T00:00:00Z', { active: true });
+  const withName = version('1', '2024-01-01T00:00:00Z', { name: [{ text: 'x' }] });
+  const knowing = validatorWith(profile, named);
+  /** What Bundle's own rules say of the reference is not asked here. */
+  const judge = async (reference: string, entry: JsonObject[]) => {
+    const resource = { ...observation({ reference }), id: '1', meta: { profile: [String(profile.url)] } };
+    const all = [...entry, { fullUrl: `${base}/Observation/1`, resource }];
+    const issues = await found(knowing, { resourceType: 'Bundle', type: 'collection', entry: all });
+    return issues.filter((issue) => issue.includes('target-profile'));
+  };
+  const fault = (at: number) => [`error target-profile Bundle.entry[${at}].resource.subject`];
+
+  it('the reference means the one whose meta.versionId it names, else the latest', async () => {
+    for (const both of [
+      [withName, nameless],
+      [nameless, withName],
+    ]) {
+      for (const to of ['Patient/1', `${base}/Patient/1`]) {
+        assert.deepEqual(await judge(`${to}/_history/1`, both), [], to);
+        assert.deepEqual(await judge(`${to}/_history/2`, both), fault(2), to);
+        assert.deepEqual(await judge(to, both), fault(2), to);
+      }
+    }
+  });
+
+  it('one that is not there is elsewhere', async () => {
+    assert.deepEqual(await judge('Patient/1/_history/3', [nameless]), []);
+    assert.deepEqual(await judge('Patient/1/_history/2', [nameless]), fault(1));
+    const other = { ...nameless, fullUrl: 'http://example.org/other/Patient/1' };
+    assert.deepEqual(await judge('Patient/1', [other, withName]), []);
+  });
+});
+
 describe('aggregation', () => {
   it('tells where the target must stand', async () => {
     const profile = profileOf('Observation', 'o', [

@@ -10,7 +10,7 @@ import {
 import { isObject, objectsOf, textOf } from '../json.ts';
 import { pathOf } from '../report.ts';
 import { shortType } from './baseline.ts';
-import { type Frame, type Run, report } from './run.ts';
+import { type Candidates, type Frame, type Run, report } from './run.ts';
 
 export type Resolved =
   | { readonly kind: 'found'; readonly resource: JsonObject; readonly frame: Frame; readonly type: string | undefined }
@@ -41,38 +41,54 @@ function parameterEntries(parameter: JsonObject): Entry[] {
   return [...own, ...objectsOf(parameter.part).flatMap(parameterEntries)];
 }
 
+const metaOf = ({ meta }: JsonObject): JsonObject => (isObject(meta) ? meta : {});
+const timeOf = (resource: JsonObject): number => Date.parse(textOf(metaOf(resource).lastUpdated) ?? '') || 0;
+
+function addTo(there: Candidates | undefined, { resource, fullUrl }: Entry): Candidates {
+  const { versionId } = metaOf(resource);
+  if (there === undefined)
+    return { fullUrl, latest: resource, byVersion: new Map([[versionId, resource]]), isOpen: false };
+  if (there.latest === resource) return there;
+  if (fullUrl === undefined || fullUrl !== there.fullUrl) there.isOpen = true;
+  if (timeOf(resource) > timeOf(there.latest)) there.latest = resource;
+  if (!there.byVersion.has(versionId)) there.byVersion.set(versionId, resource);
+  return there;
+}
+
+/** "Match the version based on Resource.meta.versionId"; where none is named the latest is meant. */
+function meant(candidates: Candidates | undefined, version: string | undefined): JsonObject | undefined {
+  if (candidates === undefined || candidates.isOpen) return undefined;
+  return version === undefined ? candidates.latest : candidates.byVersion.get(version);
+}
+
 /** By fullUrl, and by `Patient/1`. */
-function indexOf(run: Run, outer: JsonObject): ReadonlyMap<string, readonly JsonObject[]> {
+function indexOf(run: Run, outer: JsonObject): ReadonlyMap<string, Candidates> {
   const known = run.bundles.get(outer);
   if (known !== undefined) return known;
-  const index = new Map<string, JsonObject[]>();
-  const add = (key: string, resource: JsonObject) => {
-    const there = index.get(key);
-    if (there === undefined) index.set(key, [resource]);
-    else if (!there.includes(resource)) there.push(resource);
-  };
-  for (const { resource, fullUrl } of entriesOf(outer)) {
-    if (fullUrl !== undefined) add(fullUrl, resource);
-    if (typeof resource.id === 'string') add(`${textOf(resource.resourceType)}/${resource.id}`, resource);
+  const index = new Map<string, Candidates>();
+  for (const entry of entriesOf(outer)) {
+    const { resource, fullUrl } = entry;
+    const name = typeof resource.id === 'string' ? `${textOf(resource.resourceType)}/${resource.id}` : undefined;
+    for (const key of [fullUrl, name]) if (key !== undefined) index.set(key, addTo(index.get(key), entry));
   }
   run.bundles.set(outer, index);
   return index;
 }
 
 /** A relative reference means a resource beside the one that has it: below the same base, or where nothing says which. */
-function keysOf(reference: string, frame: Frame): string[] {
-  const { url } = withoutVersion(reference);
+function keysOf(url: string, frame: Frame): string[] {
   const absolute = urlInEntry(url, frame.fullUrl);
   return absolute === undefined || absolute === url ? [url] : [absolute, url];
 }
 
 function foundIn(run: Run, reference: string): Resolved | undefined {
   const { frame } = run;
+  const { url, version } = withoutVersion(reference);
   for (let outer = frame.outer; outer !== undefined; outer = outer.outer) {
     const index = indexOf(run, outer.resource);
-    for (const key of keysOf(reference, frame)) {
-      const [resource, other] = index.get(key) ?? [];
-      if (resource === undefined || other !== undefined) continue;
+    for (const key of keysOf(url, frame)) {
+      const resource = meant(index.get(key), version);
+      if (resource === undefined) continue;
       return found(resource, { resource, root: resource, outer, fullUrl: key.includes(':') ? key : undefined });
     }
   }

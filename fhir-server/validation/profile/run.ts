@@ -13,6 +13,15 @@ export interface Frame {
   readonly fullUrl: string | undefined;
 }
 
+/** The resources of a Bundle that have one URL or one name. */
+export interface Candidates {
+  readonly fullUrl: string | undefined;
+  latest: JsonObject;
+  readonly byVersion: Map<unknown, JsonObject>;
+  /** They are no versions of one, having other fullUrls or none: nobody can tell which is meant. */
+  isOpen: boolean;
+}
+
 /** What the definitions at hand don't suffice for: done again, at the same place, once they are loaded. */
 export interface Deferred {
   readonly trail: readonly (string | number)[];
@@ -91,7 +100,7 @@ export interface Run {
   readonly followed: Map<JsonObject, Set<string>>;
   /** By what contains them, contained resources by id. */
   readonly contained: Map<JsonObject, ReadonlyMap<string, JsonObject>>;
-  readonly bundles: Map<JsonObject, ReadonlyMap<string, readonly JsonObject[]>>;
+  readonly bundles: Map<JsonObject, ReadonlyMap<string, Candidates>>;
 }
 
 /** Profiles within profiles; a resource nests no deeper in real life, a profile may name itself. */

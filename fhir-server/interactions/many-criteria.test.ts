@@ -1,0 +1,81 @@
+// Criteria of more entries, and with more matches, than one look at them has: https://hl7.org/fhir/R4/http.html#trules
+import assert from 'node:assert/strict';
+import { before, test } from 'node:test';
+import type { Resource, TransactionEntry } from '#fhir-model';
+import type { CerebraError, Db } from '#platform';
+import { testDatabase } from '#platform/testing';
+import { assertStoreSound, everything, testCore } from '../testing.ts';
+import type { Core } from './core.ts';
+import { transaction } from './transaction.ts';
+
+const context = { scope: everything };
+
+let db: Db;
+let core: Core;
+
+before(async () => {
+  db = await testDatabase();
+  core = await testCore(db);
+});
+
+const patient = (value: string, more: object = {}): Resource => ({
+  resourceType: 'Patient',
+  identifier: [{ system: 'urn:m', value }],
+  ...more,
+});
+const post = (resource: Resource, ifNoneExist?: string): TransactionEntry => ({
+  ...{ method: 'POST', url: 'Patient', resource },
+  ...(ifNoneExist === undefined ? {} : { ifNoneExist }),
+});
+
+test('700 conditional creates: created, and found again', async () => {
+  const entries = Array.from({ length: 700 }, (_, i) => post(patient(`${i}`), `identifier=urn:m|${i}`));
+  const created = await transaction(core, entries, context);
+  assert.deepEqual(new Set(created.map(({ status }) => status)), new Set([201]));
+  const found = await transaction(core, entries, context);
+  assert.deepEqual(
+    found.map(({ status, id }) => [status, id]),
+    created.map(({ id }) => [200, id]),
+  );
+});
+
+test('what an entry creates is found behind what updates create, which is none of its criteria’s business', async () => {
+  const name = [{ family: 'Twin' }];
+  const put = (id: string): TransactionEntry => ({
+    ...{ method: 'PUT', url: `Patient/${id}` },
+    resource: { ...patient(id, { name }), id },
+  });
+  const entries = [
+    ...['a', 'b', 'c', 'd'].map(put),
+    post(patient('posted', { name })),
+    ...['e', 'f', 'g', 'h'].map(put),
+    post(patient('conditional', { name }), 'family=twin'),
+  ];
+  await assert.rejects(transaction(core, entries, context), (error: CerebraError) => {
+    assert.deepEqual(
+      [error.code, error.issues[0]!.expression],
+      ['invalid', ['Bundle.entry[9].request', 'Bundle.entry[4]']],
+    );
+    return true;
+  });
+  const others = entries.filter((_, index) => index !== 4);
+  const results = await transaction(core, others, context);
+  assert.deepEqual(new Set(results.map(({ status }) => status)), new Set([201]));
+});
+
+test('a conditional create among deletions does not take those that are left for none', async () => {
+  const gender = 'unknown';
+  const count = 1_200;
+  const created = await transaction(
+    core,
+    Array.from({ length: count }, (_, i) => post(patient(`left-${i}`, { gender }))),
+    context,
+  );
+  const deletions = created
+    .slice(0, count - 50)
+    .map(({ id }): TransactionEntry => ({ method: 'DELETE', url: `Patient/${id}` }));
+  const entry = post(patient('among', { gender }), 'gender=unknown');
+  await assert.rejects(transaction(core, [...deletions, entry], context), { code: 'multiple-matches', status: 412 });
+});
+
+test('the store is sound afterwards', () => assertStoreSound({ db }));
