@@ -12,6 +12,7 @@ import { checkHeader, type Read } from './message/header.ts';
 import type { Hl7Message } from './message/message.ts';
 import { Refusal, storeRefusal } from './message/refusal.ts';
 import type { ResponseOptions } from './message/response.ts';
+import { endless, type Rounds, roundsMax } from './rounds.ts';
 import type { OutboundMessage, RoutePlan, Source } from './seams.ts';
 import type { Piece } from './waiting-pieces.ts';
 import type { Effect } from './write-group.ts';
@@ -50,6 +51,7 @@ export interface AttemptContext {
   /** What queries ask; without it they are refused. */
   inquiry?: Inquiry | undefined;
   onStage: OnStage;
+  rounds: Rounds;
   log: Log;
   clock: Clock;
 }
@@ -67,6 +69,8 @@ export interface Attempted {
   who?: string | undefined;
   /** Nobody will send it again: what passes by itself does not end it, it stays `received` and is tried once more. */
   isKept?: boolean;
+  /** Why it is refused before anything is made of it: its commit acknowledgment says so. */
+  unfit?: Refusal | undefined;
 }
 
 // Two messages that meet in one resource: the later one succeeds at once when tried again.
@@ -120,13 +124,16 @@ function make(plan: RoutePlan, message: Hl7Message, { id, receivedMs }: Journale
 async function store(context: AttemptContext, attempted: Attempted): Promise<Answer> {
   const { clock, journal, write } = context;
   const { message, known } = attempted;
-  const fault = faultBefore(known, attempted.plan);
+  const fault = attempted.unfit ?? faultBefore(known, attempted.plan);
   if (fault !== undefined || attempted.plan instanceof Refusal || known.message instanceof Refusal) throw fault;
   const startMs = performance.now();
   const joined = await joinPieces(context.db, known, message.id);
   const whole = joined?.whole;
-  const plan = whole === undefined ? attempted.plan : context.planOf(whole, attempted.source);
+  // What goes wrong from here on does so on the route of the whole message, and by its policy.
+  if (whole !== undefined) attempted.plan = context.planOf(whole, attempted.source);
+  const { plan } = attempted;
   const { entries, moves, warnings, outbound, respond } = make(plan, whole ?? known.message, message);
+  if (outbound.length > 0) noteRound(context, attempted, outbound);
   const mapUs = microsecondsSince(startMs);
   context.onStage('map', plan.routeId, mapUs);
   const info = infoOf({ ...attempted, plan }, { mapUs });
@@ -157,6 +164,27 @@ async function store(context: AttemptContext, attempted: Attempted): Promise<Ans
       if (await wasAttempted(journal, message)) throw error;
     }
   }
+}
+
+/** Throws Refusal for what has gone round and round, unless a person wants it once more: the route may have been mended. */
+function noteRound(
+  { rounds, log }: AttemptContext,
+  { message: { id }, known, who }: Attempted,
+  outbound: readonly OutboundMessage[],
+): void {
+  if (known.message instanceof Refusal) return;
+  const { raw } = known.message;
+  const count = rounds.of(raw);
+  if (count >= roundsMax && who === undefined) {
+    const refusal = endless(outbound.map(({ destination }) => destination));
+    log.warn({ journalId: String(id), problem: refusal.message }, 'HL7 message goes round and round');
+    throw refusal;
+  }
+  rounds.sent(
+    outbound.map(({ body }) => body),
+    raw,
+    count,
+  );
 }
 
 function infoOf({ plan, parseUs, who }: Attempted, timings: Timings): AttemptInfo {

@@ -31,6 +31,7 @@ export const piecePlan: RoutePlan = {
   validate: () => [],
   mapping: { zone: fixedZone('Z'), identifierSystems: {} },
   stores: false,
+  keepsType: true,
   outbound: () => [],
   onError: 'refuse',
 };

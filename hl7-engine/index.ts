@@ -90,7 +90,7 @@ export interface Hl7EngineConfig {
   outboundRetentionHours?: number;
   /** Messages under way to one host at a time; default 64. */
   outboundHostExchangesMax?: number;
-  /** No other server uses this database: destinations that a killed one delivered to are free at once. */
+  /** No other server uses this database: destinations and runs that a killed one was at are free at once. */
   alone?: boolean;
   /** IANA zone of times without an offset, where MSH-7 has none either; default UTC. */
   timeZone?: string;
@@ -176,7 +176,7 @@ export function createHl7Engine(options: Hl7EngineOptions): Hl7Engine {
   const sweep = createSweep(processor, clock, log);
   const indexer = createIndexer({ db, log });
   const pieceWatch = createPieceWatch({ db, log, clock, metrics });
-  const reprocessing = createReprocessing({ db, jobs: options.jobs, log, clock, reprocess });
+  const reprocessing = createReprocessing({ db, jobs: options.jobs, alone: config.alone, log, clock, reprocess });
   return {
     async start() {
       await validation.start();

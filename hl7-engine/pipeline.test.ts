@@ -196,7 +196,46 @@ test('enhanced mode: no application acknowledgment wanted, or only of an error',
   assert.deepEqual(await codes(of('N2', 'NE', 'NE')), []);
   assert.deepEqual(await codes(of('N3', 'NE', 'AL')), ['AA']);
   assert.deepEqual(await codes(of('N4', 'ER', 'ER')), []);
-  assert.deepEqual(await codes(of('N5', 'SU', 'ER', 'ORU^Z99')), ['CA', 'AR']);
+  assert.deepEqual(await codes(of('N5', 'SU', 'ER', 'ORU^Z99')), ['AR']);
+});
+
+test('enhanced mode: a type that nothing is made of is refused with CR, unless its route changes or accepts it', async (t) => {
+  const { db, engine } = await rig(t);
+  await engine.start();
+  const codes = async (id: string, accept: string, application: string, type: string): Promise<string[]> => {
+    const message = enhanced(oru({ id }), accept, application).toString('latin1').replace('ORU^R01^ORU_R01', type);
+    const answered = lines(await engine.process(Buffer.from(message)));
+    return answered.filter((line) => /^(MSA|ERR)/.test(line)).map((line) => line.split('|').slice(1, 4).join(' '));
+  };
+  const refused = [
+    'CR T1 Unsupported message type: unsupported event code',
+    ' MSH^1^9 201^Unsupported event code^HL70357',
+  ];
+  assert.deepEqual(await codes('T1', 'AL', 'NE', 'ORU^Z99'), refused);
+  assert.deepEqual(await codes('T1', 'AL', 'AL', 'ORU^Z99'), refused);
+  assert.deepEqual(
+    (await rows(db)).map(({ state, error_code }) => [state, error_code]),
+    [
+      ['failed', '201'],
+      ['failed', '201'],
+    ],
+  );
+  const call = caller(engine.adminRoutes, '/admin/hl7');
+  let version = 0;
+  const put = async (change: object): Promise<void> => {
+    const route = { id: 'own', name: 'Own', match: { path: 'MSH-9.2', equals: 'Z99' }, ...change };
+    const match = version === 0 ? {} : { ifMatch: `"${version}"` };
+    const { status } = await call('PUT', '/routes/own', { body: { route, author: 'kim', comment: 'test' }, ...match });
+    assert.ok(status < 300);
+    version++;
+  };
+  await put({ transform: [{ op: 'set', path: 'MSH-9.2', value: 'R01' }] });
+  assert.deepEqual(await codes('T2', 'AL', 'AL', 'ORU^Z99'), ['CA T2', 'AA T2']);
+  await put({ onError: 'accept' });
+  assert.deepEqual(await codes('T3', 'AL', 'AL', 'ORU^Z99'), ['CA T3', 'AA T3']);
+  await put({ filter: [{ when: { path: 'PID', exists: true }, reason: 'test' }] });
+  assert.deepEqual(await codes('T4', 'AL', 'AL', 'ORU^Z99'), ['CA T4', 'AA T4']);
+  await engine.stop();
 });
 
 test('enhanced mode: of what failed and its route accepts the sender hears success, or nothing where it wants errors', async (t) => {

@@ -18,12 +18,14 @@ import { handleBatches } from './batches.ts';
 import { isPiece, piecePlan, usePieces } from './continuations.ts';
 import { createInsistence } from './insistence.ts';
 import type { Found, Journal, Journaled } from './journal/journal.ts';
+import { typeFault } from './mapping/map.ts';
 import { type AckPlan, ackPlan, buildAck, buildCommitAck, isAckDue, isAcknowledgment } from './message/ack.ts';
 import { type Read, read } from './message/header.ts';
 import type { Hl7Message } from './message/message.ts';
 import { Refusal } from './message/refusal.ts';
 import { readAnswer } from './outbound/answer.ts';
 import type { MovingWriter } from './references/move.ts';
+import { createRounds } from './rounds.ts';
 import {
   type HandleMessage,
   headBytesMax,
@@ -102,7 +104,17 @@ export function createProcessor(options: ProcessorOptions): Processor {
   });
   const inquiry = options.reader === undefined ? undefined : { reader: options.reader, scope, clock };
   const { db, onStage } = options;
-  const context = { db, planOf: options.routes.plan, journal, write, inquiry, onStage, log, clock };
+  const context = {
+    db,
+    planOf: options.routes.plan,
+    journal,
+    write,
+    inquiry,
+    onStage,
+    log,
+    clock,
+    rounds: createRounds(),
+  };
   // The same message on two connections at once: the second waits for the first. (Of two servers, markStored lets one win.)
   const inWork = new Map<bigint, Promise<Answer>>();
   const insistence = createInsistence();
@@ -176,6 +188,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
     const attempted: Attempted = {
       ...{ message, known, source, plan, enhanced: acks.enhanced, parseUs },
       isKept: isKept(acks),
+      unfit: acks.enhanced ? unfitness(known, plan) : undefined,
     };
     const isTaken = await sendCommitAck(attempted, acks, send);
     const answer = await measured(known, plan, () =>
@@ -259,15 +272,23 @@ const withoutEffect = (plan: RoutePlan): RoutePlan => ({
 });
 
 /**
- * CA, CE or CR where the sender asks for it. What no route takes, or is no message, is refused here and has no application
- * acknowledgment. Made of nothing but the message and its time of arrival: sent again, it is answered by the same bytes.
+ * CR is for a type, version or processing id that the receiver does not take. Who wants the commit acknowledgment alone
+ * (MSH-16 NE) would else be told CA of what can never have an effect.
  */
-async function sendCommitAck({ known, message, plan }: Attempted, acks: AckPlan, send: Send): Promise<boolean> {
-  if (!acks.enhanced) return true;
-  const refusal = faultBefore(known, plan);
-  if (isAckDue(acks.commit, refusal === undefined)) {
-    const controlId = controlIdOf(message, 'commit');
-    await send(buildCommitAck(hl7Of(known), { controlId, nowMs: message.receivedMs, refusal }));
-  }
-  return refusal === undefined || acks.commit === 'never';
+function unfitness(known: Read, plan: RoutePlan | Refusal): Refusal | undefined {
+  const fault = faultBefore(known, plan);
+  if (fault !== undefined || plan instanceof Refusal || known.message instanceof Refusal) return fault;
+  const isMapped = plan.stores && plan.keepsType && plan.filtered === undefined && plan.onError === 'refuse';
+  return isMapped ? typeFault(known.message) : undefined;
+}
+
+/**
+ * CA, CE or CR where the sender asks for it: false, if that is all it hears. After a CR there is no application acknowledgment.
+ * Made of nothing but the message and its time of arrival: sent again, it is answered by the same bytes.
+ */
+async function sendCommitAck({ known, message, unfit }: Attempted, acks: AckPlan, send: Send): Promise<boolean> {
+  if (!acks.enhanced || !isAckDue(acks.commit, unfit === undefined)) return true;
+  const controlId = controlIdOf(message, 'commit');
+  await send(buildCommitAck(hl7Of(known), { controlId, nowMs: message.receivedMs, refusal: unfit }));
+  return unfit === undefined;
 }

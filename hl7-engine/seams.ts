@@ -47,6 +47,8 @@ export interface RoutePlan {
   mapping: MappingConfig;
   /** The FHIR store is one of the destinations. */
   stores: boolean;
+  /** Its changes leave MSH-9 as it came: what type the message is mapped as is known before any work. */
+  keepsType: boolean;
   /** What other destinations get, `entries` being what is stored. Enqueued in the transaction of the effect. */
   outbound(message: Hl7Message, entries: readonly TransactionEntry[]): OutboundMessage[];
   /** `refuse`: AE or AR. `accept`: acknowledged AA although it failed; it stands in the dead letters. */

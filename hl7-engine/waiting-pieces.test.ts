@@ -100,6 +100,24 @@ test('a piece whose pointer another message takes is told at once', async (t) =>
   assert.deepEqual(await watched(db, 2 * hourMs), { waiting: 0, oldestSeconds: 0 });
 });
 
+test('what fails of a joined message does so on its route: one that accepts what fails says AA', async (t) => {
+  const { engine, writer, db } = await rig(t);
+  await engine.start();
+  const call = caller(engine.adminRoutes, '/admin/hl7');
+  const route = { id: 'lax', name: 'Lax', validation: { structure: 'strict' }, onError: 'accept' };
+  assert.equal((await call('PUT', '/routes/lax', { body: { route, author: 'kim', comment: 'test' } })).status, 201);
+  const [first, last] = piecesOf('A', 'P1', '777');
+  assert.equal(msa(await engine.process(first)), 'MSA|AA|A');
+  const wrong = Buffer.from(last.toString('latin1').replace('|5.10|', '|high|'));
+  assert.equal(msa(await engine.process(wrong)), 'MSA|AA|A-2');
+  const found = await db.query<{ state: string; route_id: string }>({
+    text: 'select state, route_id from hl7_message order by id desc limit 1',
+  });
+  assert.deepEqual(found, [{ state: 'failed', route_id: 'lax' }]);
+  assert.equal(writer.all('Observation').length, 0);
+  await engine.stop();
+});
+
 test('a piece that was joined says so, and is no other message’s when it is processed once more', async (t) => {
   const { engine, writer, db } = await rig(t);
   const call = caller(engine.adminRoutes, '/admin/hl7');

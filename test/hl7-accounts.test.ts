@@ -89,6 +89,51 @@ test('a visit that came under the account gets its number by what changes or end
   assert.deepEqual(await visitsOf('ACC-8'), ['finished  V8', 'finished  V9']);
 });
 
+test('a result with the visit’s number before the ADT that has it means the visit that came under the account', async () => {
+  await send('ADT^A04^ADT_A01', '20260301080000', 'ACC-20', 'AC20');
+  await send(
+    'ORU^R01^ORU_R01',
+    '20260301083000',
+    'ACC-20',
+    'AC20',
+    'V20',
+    'OBR|1||F20^LAB|718-7^Hb^LN',
+    'OBX|1|NM|718-7^Hb^LN||9|g/dL|||||F',
+  );
+  await send('ADT^A08^ADT_A01', '20260301090000', 'ACC-20', 'AC20', 'V20');
+  assert.deepEqual(await visitsOf('ACC-20'), ['in-progress  V20']);
+  const [visit] = await find('Encounter', ofPatient('ACC-20'));
+  const report = await only('DiagnosticReport', ofPatient('ACC-20'));
+  assert.deepEqual(report.encounter, { reference: `Encounter/${visit!.id}` });
+  // Of another patient, and where the visit has ended, it is another visit.
+  const result = (number: string) => [`OBR|1||${number}^LAB|718-7^Hb^LN`, 'OBX|1|NM|718-7^Hb^LN||9|g/dL|||||F'];
+  await send('ADT^A04^ADT_A01', '20260301080000', 'ACC-22', 'AC22');
+  await send('ORU^R01^ORU_R01', '20260301100000', 'ACC-23', 'AC22', 'V23', ...result('F23'));
+  await send('ADT^A03^ADT_A03', '20260301110000', 'ACC-22', 'AC22');
+  await send('ORU^R01^ORU_R01', '20260301120000', 'ACC-22', 'AC22', 'V24', ...result('F24'));
+  assert.deepEqual(await visitsOf('ACC-23'), ['in-progress  V23']);
+  assert.deepEqual(await visitsOf('ACC-22'), ['finished  AC22', 'in-progress  V24']);
+});
+
+test('a visit that changes its class under another account (A06, A07 with MRG-3) is the same visit', async () => {
+  const from = (account: string, former: string): string => `${account}\rMRG|||${former}`;
+  await send('ADT^A04^ADT_A01', '20260301080000', 'ACC-30', 'AC30');
+  await send('ADT^A06^ADT_A06', '20260301090000', 'ACC-30', from('AC31', 'AC30'));
+  assert.deepEqual(await visitsOf('ACC-30'), ['in-progress  AC31']);
+  await send('ADT^A07^ADT_A06', '20260301100000', 'ACC-30', from('AC32', 'AC31'), 'V32');
+  assert.deepEqual(await visitsOf('ACC-30'), ['in-progress  V32']);
+  await send('ADT^A06^ADT_A06', '20260301110000', 'ACC-30', from('AC33', 'AC32'), 'V33');
+  assert.deepEqual(await visitsOf('ACC-30'), ['in-progress  V32 V33']);
+  const [visit] = await find('Encounter', ofPatient('ACC-30'));
+  assert.deepEqual(visit!.account, [{ reference: `Account/${(await account('AC33')).id}` }]);
+  // Another patient's visit stays where it is, and so does one that has ended.
+  await send('ADT^A03^ADT_A03', '20260301120000', 'ACC-30', 'AC33', 'V33');
+  await send('ADT^A06^ADT_A06', '20260302080000', 'ACC-30', from('AC34', 'AC33'), 'V34');
+  await send('ADT^A06^ADT_A06', '20260302090000', 'ACC-31', from('AC35', 'AC34'), 'V35');
+  assert.deepEqual(await visitsOf('ACC-30'), ['finished  V32 V33', 'in-progress  V34']);
+  assert.deepEqual(await visitsOf('ACC-31'), ['in-progress  V35']);
+});
+
 test('an admission, or another time of one, and a relative are no visit that came under the account', async () => {
   const admitted = (number: string, at: string): string => `${number}${'|'.repeat(25)}${at}`;
   await send('ADT^A01^ADT_A01', '20260301080000', 'ACC-10', 'AC10', admitted('', '20260301080000'));

@@ -235,6 +235,18 @@ test('one patient’s demographics, and other numbers of the same patient', asyn
   ]);
 });
 
+test('two quotation marks that are stored as text ask nobody to delete anything', async () => {
+  const quotes = '""';
+  const person = {
+    ...{ resourceType: 'Patient', id: 'quotes', name: [{ use: 'official', family: quotes, given: ['ANN'] }] },
+    identifier: [{ system: 'urn:id:REGISTRY', value: 'QUO' }],
+  };
+  await fhir.writer.createIfAbsent([person as Resource & { id: string }], { scope });
+  const answer = await send('QBP^Q21^QBP_Q21', `QPD|Q21^Get^HL7|t7|QUO^^^REGISTRY|${quotes}`, 'RCP|I');
+  assert.equal(named(answer, 'PID')[0]!.split('|')[5], '\\X22\\"^ANN^^^^^L');
+  assert.equal(named(answer, 'QPD')[0]!.split('|')[4], quotes);
+});
+
 test('who was merged is found as who it is now', async () => {
   await vaccinate('M1', 'MERGED^OLD', '19900101', [['VM1', '20240101', '08^Hep B^CVX']]);
   await vaccinate('M2', 'MERGED^NEW', '19900101', []);

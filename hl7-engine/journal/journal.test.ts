@@ -353,6 +353,11 @@ test('retention: by age and state; what is open stays; the index forgets what is
   assert.deepEqual(await db.query({ text: 'select messages from hl7_index_block' }), [{ messages: 2 }]);
   // The same message again is a new one.
   assert.equal((await at('stored-400', 0)).attempts, 0);
+  // A question that was decided holds its message no longer.
+  const [question] = await db.query<{ id: bigint }>({ text: 'select id from hl7_review' });
+  await resolveOne(db, question!.id, { by: 'kim', comment: 'x' }, 1);
+  assert.equal((await removeOldMessages(db, { done: 1, filtered: 1, failed: 1 }, nowMs)).failed, 1);
+  assert.deepEqual(await left(), ['received-999', 'stored-400']);
 });
 
 test('how the messages of each feed have fared since an instant', async (t) => {

@@ -95,6 +95,14 @@ export const listRuns = (db: Db, limit: number): Promise<Run[]> => db.query<Run>
 export const openRuns = async (db: Db): Promise<string[]> =>
   (await db.query<{ id: string }>(selectOpen)).map(({ id }) => id);
 
+const voidLeases: Statement = {
+  name: 'hl7_runs_void',
+  text: `update hl7_reprocess_run set leased_until = null where status = 'running' and worker is distinct from $1`,
+};
+
+/** For a server that knows itself to be the only one: what a killed one was at is nobody's. */
+export const freeRuns = (db: Db, worker: string): Promise<number> => db.queryCount(voidLeases, [worker]);
+
 /** Undefined where the run is not in a state for it, or not there. */
 export async function changeTo(db: Db, id: string, change: RunChange): Promise<Run | undefined> {
   const { from, to } = changes[change];

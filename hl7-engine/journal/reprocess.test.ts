@@ -7,7 +7,7 @@ import { listDeadLetters } from './decisions.ts';
 import { createIndexer } from './indexer.ts';
 import { createJournal, type Journal, type Journaled, type StoredOutcome } from './journal.ts';
 import { createReprocessing, type Reprocessing } from './reprocess.ts';
-import { changeTo, continueRun, createRun, findRun, type Run } from './reprocess-run.ts';
+import { changeTo, continueRun, createRun, findRun, freeRuns, type Run } from './reprocess-run.ts';
 import { readMessage } from './view.ts';
 
 const raw = (id: string, patient: string): Buffer =>
@@ -157,6 +157,31 @@ test('a run whose process was killed is taken over when its lease has ended, and
   await db.query({ text: `update hl7_reprocess_run set leased_until = now() - interval '1 second'` });
   assert.equal(await continueRun(db, turn('other'), work), 'ended');
   assert.equal((await findRun(db, id))?.status, 'done');
+});
+
+test('a server that is alone goes on at once with what a killed one was at, and only with that', async (t) => {
+  const db = await testDatabase(t);
+  const [killed, own] = [uuidv7(1), uuidv7(2)];
+  for (const id of [killed, own]) await createRun(db, id, { state: 'failed' }, 'kim', 1);
+  const never = { count: () => new Promise<number>(() => {}), next: async () => undefined };
+  for (const [id, worker] of [
+    [killed, 'killed'],
+    [own, 'own'],
+  ] as const) {
+    void continueRun(db, { id, worker, clock: systemClock }, never);
+    await waitFor(async () => (await findRun(db, id))?.status === 'running', 'the claim');
+  }
+  assert.equal(await freeRuns(db, 'own'), 1);
+  const options = { db, reprocess: async () => undefined, log: testLog(), clock: systemClock };
+  const another = createReprocessing(options);
+  await another.resume();
+  await another.stop();
+  assert.equal((await findRun(db, own))?.status, 'running');
+  await ended(db, killed, 'done');
+  const alone = createReprocessing({ ...options, alone: true });
+  await alone.resume();
+  await ended(db, own, 'done');
+  await alone.stop();
 });
 
 test('a batch that a killed process had begun is gone on with: nothing is processed twice', async (t) => {

@@ -4,7 +4,16 @@ import { randomUUID } from 'node:crypto';
 import { type Clock, type Db, type Jobs, type Log, uuidv7 } from '#platform';
 import { inPatientsOrder } from '../patients-order.ts';
 import { type FilterInput, readFilter } from './filter.ts';
-import { type Batch, changeTo, continueRun, createRun, openRuns, type Run, type RunChange } from './reprocess-run.ts';
+import {
+  type Batch,
+  changeTo,
+  continueRun,
+  createRun,
+  freeRuns,
+  openRuns,
+  type Run,
+  type RunChange,
+} from './reprocess-run.ts';
 import { searchMessages } from './search.ts';
 import { patientNumbers } from './terms.ts';
 
@@ -25,6 +34,8 @@ export interface ReprocessingOptions {
   reprocess(id: bigint, who?: string): Promise<Buffer | undefined>;
   /** Without it runs are worked on in this process, one slice after the other. */
   jobs?: Jobs | undefined;
+  /** No other server uses this database: runs that a killed one was at are gone on with at once. */
+  alone?: boolean | undefined;
   log: Log;
   clock: Clock;
 }
@@ -130,6 +141,7 @@ export function createReprocessing(options: ReprocessingOptions): Reprocessing {
       return run;
     },
     async resume() {
+      if (options.alone) await freeRuns(db, worker);
       for (const id of await openRuns(db)) await schedule(id);
     },
     async stop() {

@@ -60,12 +60,7 @@ export function visitWithoutNumber(
   choose: Choose,
 ): Choose {
   const byAccount = lookUp(mapping.lookUps, `Encounter?${identifierCriterion(account)}`, account);
-  const isKnownByIt = ({ identifier }: Resource): boolean =>
-    list(identifier).every((one) => numberKey(one) === numberKey(account));
-  const isPatients = ({ subject }: Resource): boolean => {
-    const reference = String((subject as JsonObject | undefined)?.reference);
-    return reference === `Patient/${mapping.patients.get(patient.key)?.known?.id}` || patient.replaced.has(reference);
-  };
+  const isPatients = ofPatient(mapping, patient);
   const mayBe = ({ period }: Resource): boolean => {
     const start = Date.parse(String((period as JsonObject | undefined)?.start));
     const isAnother = began !== undefined && !Number.isNaN(start) && Date.parse(began) !== start;
@@ -73,9 +68,54 @@ export function visitWithoutNumber(
   };
   return (matches) => {
     if (matches.length > 0) return choose(matches);
-    const open = byAccount().filter(({ status }) => status !== 'finished' && !never.has(String(status)));
-    const [only, ...more] = open.filter((one) => isKnownByIt(one) && isPatients(one) && mayBe(one));
-    return only === undefined || more.length > 0 ? {} : { follow: `Encounter/${only.id}` };
+    const open = byAccount().filter((one) => isOpen(one) && isKnownBy(account, one) && isPatients(one) && mayBe(one));
+    return open.length === 1 ? { follow: `Encounter/${open[0]!.id}` } : {};
+  };
+}
+
+const isOpen = ({ status }: Resource): boolean => status !== 'finished' && !never.has(String(status));
+
+/** By the account's number alone. */
+const isKnownBy = (account: Identifier, { identifier }: Resource): boolean =>
+  list(identifier).every((one) => numberKey(one) === numberKey(account));
+
+const ofPatient =
+  (mapping: Mapping, { key, replaced }: NumberedVisit['patient']) =>
+  ({ subject }: Resource): boolean => {
+    const reference = String((subject as JsonObject | undefined)?.reference);
+    return reference === `Patient/${mapping.patients.get(key)?.known?.id}` || replaced.has(reference);
+  };
+
+/**
+ * A06, A07: the account that the visit had before (MRG-3), where it is another. Not a merge of accounts: the visit goes on under
+ * the one of PID-18. HL7 v2.9 chapter 3.3.6.
+ */
+export function formerAccount(mapping: Mapping, pid: Segment): Identifier | undefined {
+  if (mapping.event !== 'A06' && mapping.event !== 'A07') return undefined;
+  const [former, now] = [mapping.message.segment('MRG')?.field(3), pid.field(18)].map(
+    (field) => field && accountNumber(mapping, field.repetition(1)),
+  );
+  return former === undefined || (now !== undefined && numberKey(now) === numberKey(former)) ? undefined : former;
+}
+
+/** As `choose`, where that finds nothing: the patient's one open visit of the former account. */
+export function visitOfFormer(
+  mapping: Mapping,
+  former: Identifier,
+  patient: NumberedVisit['patient'],
+  choose: Choose,
+): Choose {
+  const criterion = identifierCriterion(former);
+  const found = [`Encounter?account:Account.${criterion}`, `Encounter?${criterion}`].map((url) =>
+    lookUp(mapping.lookUps, url, former),
+  );
+  const isPatients = ofPatient(mapping, patient);
+  return (matches) => {
+    const choice = choose(matches);
+    if (choice.match !== undefined || choice.follow !== undefined) return choice;
+    const open = found.flatMap((all) => all()).filter((one) => isOpen(one) && isPatients(one));
+    const [only, ...more] = new Set(open.map(({ id }) => id));
+    return only === undefined || more.length > 0 ? choice : { follow: `Encounter/${only}` };
   };
 }
 

@@ -48,6 +48,9 @@ test('what is somebody else’s does not fit, whose number it may have been', ()
   const link = [{ other: { reference: 'Patient/q' }, type: 'replaces' }];
   const survivor = aliasOf(patients({ ...patient, link }), 'Condition', [one])!;
   assert.equal(survivor.fits(of('subject', 'Patient/q')), true, 'a patient who was merged into this one');
+  const other = [{ other: { reference: 'Patient/q' }, type: 'seealso' }];
+  const linked = aliasOf(patients({ ...patient, link: other }), 'Condition', [one])!;
+  assert.equal(linked.fits(of('subject', 'Patient/q')), false, 'a patient who is only linked to this one');
   const nobody = aliasOf(patients(undefined), 'Condition', [one])!;
   assert.equal(nobody.fits(of('subject', 'Patient/p')), false, 'a patient who is new has nothing yet');
   assert.notEqual(survivor.instead(), nobody.instead());

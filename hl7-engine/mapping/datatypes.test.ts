@@ -89,7 +89,12 @@ test('what is no time is none', () => {
     '',
     '0000',
     '20261301',
+    '20260001',
+    '20260100',
     '20260230',
+    '202601311260',
+    '20260131120060',
+    '202601311200+0560',
     '20260131250000',
     '2026013112345',
     '31.1.2026',
@@ -98,7 +103,7 @@ test('what is no time is none', () => {
   ]) {
     assert.equal(dateTime(text, utc), undefined, text);
   }
-  assert.equal(time('2500'), undefined);
+  for (const text of ['2500', '1260', '120060', '0800 h', 'at 0800']) assert.equal(time(text), undefined, text);
 });
 
 test('2400 is midnight at the end of the day: 00:00 of the next', () => {
@@ -267,6 +272,21 @@ test('units: UCUM as it is, synonyms, unknown ones', () => {
   assert.deepEqual(unit('beats/min^^ISO'), { unit: 'beats/min', system: ucum, code: '/min' });
   assert.deepEqual(unit('x10^3/uL'.replace('^', '\\S\\')), { unit: 'x10^3/uL', system: ucum, code: '10*3/uL' });
   assert.deepEqual(unit('widgets'), { unit: 'widgets' });
+  // A ^ that is not escaped.
+  assert.deepEqual(unit('10^9/L'), { unit: '10^9/L', system: ucum, code: '10*9/L' });
+  assert.deepEqual(unit('x10^3/uL'), { unit: 'x10^3/uL', system: ucum, code: '10*3/uL' });
+  assert.deepEqual(unit('mL/min/1.73m^2'), { unit: 'mL/min/1.73m^2', system: ucum, code: 'mL/min/{1.73_m2}' });
+  assert.deepEqual(unit('cells/mm^3'), { unit: 'cells/mm^3' });
+  assert.deepEqual(unit('C3^3^L'), { unit: '3', system: 'urn:id:NORTH%20WING:L', code: 'C3' });
+  // `ML` is megalitres to the letter.
+  assert.deepEqual(unit('ML^Mili Litre^UCUM'), { unit: 'Mili Litre', system: ucum, code: 'mL' });
+  assert.deepEqual(unit('mmHg^^UCUM'), { unit: 'mmHg', system: ucum, code: 'mm[Hg]' });
+  assert.deepEqual(unit('{widgets}^^UCUM'), { unit: '{widgets}', system: ucum, code: '{widgets}' });
+  assert.deepEqual(unit('KG'), { unit: 'KG', system: ucum, code: 'kg' });
+  assert.deepEqual(unit('g/l'), { unit: 'g/l', system: ucum, code: 'g/L' });
+  // Neither millimetres nor milliseconds, of a linear accelerator, and giga or grams.
+  for (const other of ['mM', 'mS', 'MV', 'H', 'G/L', 'G/l', 'constructor'])
+    assert.deepEqual(unit(other), { unit: other });
   assert.deepEqual(unit('W^widgets^L'), { unit: 'widgets', system: 'urn:id:NORTH%20WING:L', code: 'W' });
   assert.deepEqual(unit(''), {});
 });

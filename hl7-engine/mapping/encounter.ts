@@ -2,13 +2,7 @@
 import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
 import type { Part, Segment } from '../message/message.ts';
 import { Refusal } from '../message/refusal.ts';
-import {
-  isAccount,
-  underOwnNumber,
-  visitOfAccount,
-  visitWithoutNumber,
-  withoutAccountNumber,
-} from './account-visit.ts';
+import { isAccount, visitOfAccount } from './account-visit.ts';
 import { ended, lateElements, lateVisit, reopenedPaths, saysPlace } from './administration/late-visit.ts';
 import { destination, locationReference, placeName } from './administration/location.ts';
 import { encounterParticipants } from './administration/roles.ts';
@@ -29,7 +23,7 @@ import { list } from './compact.ts';
 import type { Mapping } from './context.ts';
 import { derivedId } from './derived-id.ts';
 import { type Identifier, identifierCriterion } from './identifiers.ts';
-import { accountNumber, visitIdentifiers } from './identity.ts';
+import { visitIdentifiers } from './identity.ts';
 import { withOlder } from './late.ts';
 import { merging } from './merge.ts';
 import { instantOf, stampOwn } from './ordering.ts';
@@ -38,6 +32,7 @@ import { OpenGroup } from './structure/group.ts';
 import { runTable } from './table/table.ts';
 import { pv1Encounter } from './tables/pv1.ts';
 import { pv2Encounter } from './tables/pv2.ts';
+import { knownBy, withoutNumber } from './visit-number.ts';
 
 type Merge = NonNullable<TransactionEntry['merge']>;
 
@@ -92,27 +87,6 @@ export function upsertEncounter(
   return `Encounter/${id}`;
 }
 
-/** How the visit is found where nothing has its number, and what it is known by then. */
-function knownBy(
-  mapping: Mapping,
-  { pid, pv1 }: EncounterSegments,
-  patient: MappedPatient,
-  key: Identifier,
-  merge: Merge,
-): { choose?: NonNullable<TransactionEntry['choose']>; merge: Merge } {
-  if (isAccount(mapping, pid, key)) {
-    return {
-      choose: visitOfAccount(mapping, key, 'open', onlyOne('account (PID-18)')),
-      merge: withoutAccountNumber(key, merge),
-    };
-  }
-  const account = accountNumber(mapping, pid.field(18).repetition(1));
-  if (account === undefined || !mapping.event.startsWith('A')) return { merge };
-  const began = instantOf(pv1.field(44).text, mapping.zone);
-  const choose = visitWithoutNumber(mapping, { account, patient, began }, onlyOne('visit number (PV1-19)'));
-  return { choose, merge: underOwnNumber(account, merge) };
-}
-
 const personEvents: ReadonlySet<string> = new Set(['A28', 'A29', 'A31']);
 
 /**
@@ -149,21 +123,12 @@ export function findOrCreateEncounter(
   return mapping.once(`Encounter?${ifNoneExist}`, () => {
     const { resource } = encounter(mapping, segments, patient, identifiers, undefined);
     const own = visitOf(mapping, patient);
-    const choose = isAccount(mapping, segments.pid, key) ? visitOfAccount(mapping, key, 'any', own) : own;
+    const choose = isAccount(mapping, segments.pid, key)
+      ? visitOfAccount(mapping, key, 'any', own)
+      : withoutNumber(mapping, segments, patient, own);
     return mapping.add({ method: 'POST', url: 'Encounter', ifNoneExist, resource, choose });
   });
 }
-
-/** A number that several visits have means none of them. */
-const onlyOne =
-  (number: VisitNumber): NonNullable<TransactionEntry['choose']> =>
-  (matches) => {
-    if (matches.length <= 1) return { match: matches[0] };
-    throw severalVisits(number, matches);
-  };
-
-/** What a visit is known by, and what else would say which one it is. */
-type VisitNumber = 'account (PID-18)' | 'visit number (PV1-19)';
 
 /** The visit that is there, which has to be the patient's. */
 function visitOf(mapping: Mapping, patient: MappedPatient): NonNullable<TransactionEntry['choose']> {
@@ -364,16 +329,6 @@ function assertSamePatient(existing: Resource, incoming: Resource, { replaced }:
   const now = (incoming.subject as JsonObject | undefined)?.reference;
   if (before === undefined || before === now || replaced.has(String(before))) return;
   throw anotherPatients(existing, [String(now)]);
-}
-
-function severalVisits(number: VisitNumber, visits: readonly Resource[]): Refusal {
-  const isAccounts = number === 'account (PID-18)';
-  const remedy = isAccounts ? 'send the visit number (PV1-19), or merge them (A42)' : 'merge them (A42)';
-  const text = `The ${number} is the number of several visits: ${remedy}`;
-  const references = visits.map(({ id }) => `Encounter/${id}`);
-  const review = { kind: 'identity' as const, text, references };
-  const location = isAccounts ? { segment: 'PID', field: 18 } : { segment: 'PV1', field: 19 };
-  return new Refusal('AE', '205', text, { location, review });
 }
 
 function anotherPatients(visit: Resource, others: string[]): Refusal {

@@ -58,6 +58,17 @@ function mapOf(message: Hl7Message): { map: MessageMap; event: string } {
   return { map, event };
 }
 
+/** Why no map takes the message, by its type alone; undefined where one does. */
+export function typeFault(message: Hl7Message): Refusal | undefined {
+  try {
+    mapOf(message);
+    return undefined;
+  } catch (error) {
+    if (error instanceof Refusal) return error;
+    throw error;
+  }
+}
+
 function unsupported(condition: '200' | '201', text: string): Refusal {
   return new Refusal('AR', condition, text, { location: { segment: 'MSH', field: 9 } });
 }

@@ -67,6 +67,18 @@ test('every resource of a message has a Provenance that points at the message', 
   );
 });
 
+test('who typed an appointment in (SCH-20) is an agent, and so is who typed an order in (ORC-10)', () => {
+  const enterers = (...lines: string[]) => {
+    const { resource } = mapped('42', ...lines).find(({ url }) => url.startsWith('Provenance'))!;
+    const { agent } = resource as unknown as { agent: { type?: { coding: { code: string }[] }; who: JsonObject }[] };
+    return agent.flatMap(({ type, who }) => (type?.coding[0]?.code === 'enterer' ? [who.display] : []));
+  };
+  const sch = `SCH|A1|F1||||R|||30|min|^^^20260401090000${'|'.repeat(9)}17^CLERK^CLARA|||||Booked`;
+  assert.deepEqual(enterers('MSH|^~\\&|S|H|||20260301||SIU^S12^SIU_S12|C8|P|2.5', sch, pid, 'RGS|1'), ['CLARA CLERK']);
+  const orc = 'ORC|NW|P1|||||||20260301|18^CLERK^CARL';
+  assert.deepEqual(enterers('MSH|^~\\&|S|H|||20260301||OML^O21|C9|P|2.5', pid, orc, 'OBR|1|P1||K^K^L'), ['CARL CLERK']);
+});
+
 test('what was there and is only named is no target; the message once more adds to its targets', () => {
   const entry = mapped(
     '1',

@@ -5,7 +5,7 @@ import { absent, type Mapping } from './context.ts';
 import { derivedId } from './derived-id.ts';
 import type { Group } from './structure/group.ts';
 import { applyTable, type SegmentTable } from './table/table.ts';
-import { evnProvenance, mshProvenance, orcProvenance, pidProvenance } from './tables/provenance.ts';
+import { evnProvenance, mshProvenance, orcProvenance, pidProvenance, schProvenance } from './tables/provenance.ts';
 
 /** Of `entity.what.identifier`: its value is the message's number in the journal. */
 const messageSystem = 'urn:cerebra:hl7v2-message';
@@ -51,7 +51,9 @@ function withFormerTargets(existing: Resource | undefined, incoming: Resource): 
   return { ...incoming, target: [...new Map(targets.map((target) => [target.reference, target])).values()] };
 }
 
-const tables: Readonly<Record<string, SegmentTable>> = { EVN: evnProvenance, PID: pidProvenance, ORC: orcProvenance };
+const tables: Readonly<Record<string, SegmentTable>> = {
+  ...{ EVN: evnProvenance, PID: pidProvenance, ORC: orcProvenance, SCH: schProvenance },
+};
 
 /** What the message's segments say of where it comes from; MSH last, where others say nothing. */
 function originOf(mapping: Mapping, root: Group): JsonObject {

@@ -13,7 +13,7 @@ const ucumCodes = new Set(
   {Ct} {INR} {score} {ratio} [pH] mg/kg ug/kg/min kcal dB mV cm[H2O] g/mol mol/kg 1`.split(/\s+/),
 );
 
-// What laboratories and monitors send; compared without spaces and in lower case.
+// What laboratories and monitors send.
 const synonyms: Readonly<Record<string, string>> = {
   'mmol/l': 'mmol/L',
   mmoll: 'mmol/L',
@@ -114,6 +114,20 @@ const synonyms: Readonly<Record<string, string>> = {
   yrs: 'a',
 };
 
+/** What another letter's case makes something else that is measured: millimolar, millisiemens, megavolts, millions of units. */
+const byCase = new Set(['mm', 'ms', 'mV', 'mU/L', 'mU/mL']);
+
+/**
+ * By what they are without spaces and in lower case: senders that write in capitals alone, `ML` and `KG`, mean these, and so does UCUM's
+ * own form of one case. One letter says too little.
+ */
+const known: ReadonlyMap<string, string> = new Map([
+  ...[...ucumCodes]
+    .filter((code) => code.length > 1 && !byCase.has(code))
+    .map((code) => [code.toLowerCase(), code] as const),
+  ...Object.entries(synonyms),
+]);
+
 /** `unit` is the sender's own wording; `system` and `code` are there when the unit is known. */
 export interface Unit extends JsonObject {
   unit?: string;
@@ -121,18 +135,28 @@ export interface Unit extends JsonObject {
   code?: string;
 }
 
-/** OBX-6 (CWE): UCUM as it is, common units by their synonyms, else the sender's code, or only its text. */
+/** What stands behind the ^ of `10^9/L` and `kg/m^2` where the sender has not escaped it, so that it parts the components. */
+const exponent = /^\d{1,2}(?:\/\S+)?$/;
+
+/** OBX-6 (CWE): UCUM, common units by their synonyms, also where they are called UCUM, else the sender's code, or only its text. */
 export function unitOf(part: Part, facility: string): Unit {
-  const code = part.component(1).text;
-  const unit = part.component(2).text ?? part.component(9).text ?? code;
+  const sent = part.component(1).text;
+  const words = part.component(2).text;
+  const isParted = sent !== undefined && words !== undefined && exponent.test(words) && part.component(3).isEmpty;
+  const code = isParted ? `${sent}^${words}` : sent;
+  const unit = isParted ? code : (words ?? part.component(9).text ?? code);
   if (code === undefined) return unit === undefined ? {} : { unit };
   const system = codingSystem(part.component(3).text, part.component(14).text, facility);
-  const ucum = system === systems.ucum && !/\s/.test(code) ? code : ucumOf(code);
+  const ucum = ucumOf(code) ?? (system === systems.ucum && !/\s/.test(code) ? code : undefined);
   if (ucum !== undefined) return { unit: unit!, system: systems.ucum, code: ucum };
   return system === undefined || /\s/.test(code) ? { unit: unit! } : { unit: unit!, system, code };
 }
 
+/** Giga per litre where cells are counted, grams per litre where all is in capitals: it says neither. */
+const ambiguous = /^\s*G\s*\/\s*L\s*$/i;
+
 function ucumOf(text: string): string | undefined {
   if (ucumCodes.has(text)) return text;
-  return synonyms[text.replaceAll(/\s/g, '').toLowerCase()];
+  if (text.includes('G') && ambiguous.test(text)) return undefined;
+  return known.get(text.replaceAll(/\s/g, '').toLowerCase());
 }

@@ -20,7 +20,12 @@ export interface SegmentValue {
   name: string;
   /** By number, from 1; those that are missing are empty. MSH-1 and MSH-2 are not looked at. */
   fields?: Readonly<Record<number, FieldValue>> | undefined;
+  /** As of BuildOptions, of this segment. */
+  quotes?: Quotes | undefined;
 }
+
+/** Whether the text `""` asks for a value to be deleted, or is two quotation marks. */
+export type Quotes = 'delete' | 'text';
 
 export interface BuildOptions {
   /** Default `|^~\&`. */
@@ -32,8 +37,8 @@ export interface BuildOptions {
   charset?: string | undefined;
   /** MSH first. */
   segments: readonly SegmentValue[];
-  /** Whether the text `""` asks for a value to be deleted, as it does by default, or is two quotation marks. */
-  quotes?: 'delete' | 'text' | undefined;
+  /** Default: `delete`. */
+  quotes?: Quotes | undefined;
 }
 
 type WriteText = (value: TextValue, delimiters: Delimiters) => string;
@@ -50,11 +55,11 @@ export function buildMessage({
   segments,
   quotes = 'delete',
 }: BuildOptions): Hl7Message {
-  const write = quotes === 'text' ? literalToken : textToken;
+  const writing = (own: Quotes): WriteText => (own === 'text' ? literalToken : textToken);
   const [msh, ...others] = segments;
   if (msh?.name !== 'MSH') throw new CerebraError('invalid', 'An HL7 message begins with MSH: name it first');
   const declared = charset ?? firstText(msh.fields?.[18]);
-  const rest = others.map((segment) => `${segmentToken(segment, delimiters, write)}\r`).join('');
+  const rest = others.map((one) => `${segmentToken(one, delimiters, writing(one.quotes ?? quotes))}\r`).join('');
   const header = (name: string | undefined): string => {
     const fields = name === undefined ? msh.fields : { ...msh.fields, 18: name };
     return `${segmentToken({ name: 'MSH', fields }, delimiters)}\r`;

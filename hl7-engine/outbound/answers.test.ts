@@ -123,6 +123,39 @@ test('enhanced mode: CA ends it, the application acknowledgment is recorded and 
   assert.equal(receiver.connectionCount, 1);
 });
 
+test('a message that is refused after its CA goes first again where failures pause the destination', async (t) => {
+  const db = await testDatabase(t);
+  const receiver = await startReceiver(t);
+  let refuses = true;
+  receiver.respond = ({ controlId, socket }) => {
+    const after = answer(refuses && controlId === 'A0' ? 'AE' : 'AA', controlId, '|said later');
+    setImmediate(() => socket.write(`\x0b${after}\x1c\r`));
+    return answer('CA', controlId);
+  };
+  const rig = await startOutbound(t, db, mllp(receiver.port, { onFailure: 'pause' }));
+  const enhanced = (id: string) => message('ris', id, 'PA', '|||AL|AL');
+  await rig.send([enhanced('A0')]);
+  const status = async () => (await rig.call('GET', '/admin/hl7/destinations/ris')).body;
+  await waitFor(async () => (await status()).paused, 'the pause');
+  await rig.send([enhanced('A1')]);
+  assert.match((await status()).pauseReason, /^Message \d+: Refused with AE: said later$/);
+  assert.deepEqual(
+    (await rowsOf(db)).map(({ control_id, state, refusals, error }) => [control_id, state, refusals, error]),
+    [
+      ['A0', 'queued', 1, 'Refused with AE: said later'],
+      ['A1', 'queued', 0, null],
+    ],
+  );
+  refuses = false;
+  await rig.call('POST', '/admin/hl7/destinations/ris/resume');
+  await rig.allBecome('delivered');
+  assert.deepEqual(
+    receiver.received.map(({ controlId }) => controlId),
+    ['A0', 'A0', 'A1'],
+  );
+  assert.equal(await rig.measured('dead_total'), 0);
+});
+
 test('an application acknowledgment is recorded however long the database is away, and acknowledged after that', async (t) => {
   const db = await testDatabase(t);
   const receiver = await startReceiver(t);

@@ -43,6 +43,30 @@ test('a batch that was written and not noted is not written again, whatever came
   assert.deepEqual(idsIn(folder), [['M0', 'M1'], ['N0'], ['N1']]);
 });
 
+test('a file is named by when its message was queued, and known again on the next day', async (t) => {
+  const db = await testDatabase(t);
+  const folder = folderOf(t);
+  const drop = { name: 'drop', kind: 'file', folder, fileName: '{date}-{time}-{type}-{id}.hl7', retry: soon };
+  const rig = await startOutbound(t, db, [drop]);
+  await rig.call('POST', '/admin/hl7/destinations/drop/pause');
+  await rig.send([message('drop', 'A', 'P'), { ...message('drop', '', 'Q'), body: Buffer.from('no HL7') }]);
+  await db.query({ text: `update hl7_outbound set queued_at = '2026-01-31T22:59:58.7-01:00'` });
+  await rig.call('POST', '/admin/hl7/destinations/drop/resume');
+  await rig.allBecome('delivered');
+  const ids = await db.query<{ id: bigint }>({ text: 'select id from hl7_outbound order by id' });
+  const names = ids.map(({ id }, index) => {
+    const type = ['ADT_A08', 'none'][index];
+    return `20260131-235958-${type}-${String(id).padStart(12, '0')}.hl7`;
+  });
+  assert.deepEqual(readdirSync(folder).sort(), names);
+  // As a server leaves it that is killed between the file and the note.
+  await rig.queues.stop();
+  await db.query({ text: `update hl7_outbound set state = 'queued', ended_at = null, attempts = 0` });
+  const next = await startOutbound(t, db, [drop]);
+  await next.allBecome('delivered');
+  assert.deepEqual(readdirSync(folder).sort(), names);
+});
+
 test('a batch of the largest size becomes full', async (t) => {
   const db = await testDatabase(t);
   const folder = folderOf(t);

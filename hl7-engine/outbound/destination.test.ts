@@ -37,6 +37,10 @@ test('a wrong destination is refused by the place of its fault', () => {
   assert.match(faultOf([{ name: 'a/b', kind: 'file', folder: 'x' }]), /0\.name: /);
   assert.match(faultOf([{ name: 'a', kind: 'file', folder: 'x', fileName: '{controlId}' }]), /needs \{id\}/);
   assert.match(faultOf([{ name: 'a', kind: 'file', folder: 'x', fileName: '../{id}' }]), /0\.fileName: /);
+  assert.match(
+    faultOf([{ name: 'a', kind: 'file', folder: 'x', fileName: '{id}-{patient}' }]),
+    /0\.fileName: has \{patient\}; it may have \{id\}, .*\{type\}/,
+  );
   assert.match(faultOf([{ name: 'a', kind: 'http', url: 'ftp://x' }]), /0\.url: /);
   const one = { name: 'a', kind: 'file', folder: 'x' };
   assert.match(faultOf([one, one]), /two destinations have one name/);

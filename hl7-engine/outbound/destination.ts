@@ -95,15 +95,33 @@ const http = z.strictObject({
   timeoutMs: ms(10, 600_000, 30_000),
 });
 
+const filePlaceholders = ['id', 'controlId', 'destination', 'date', 'time', 'type'] as const;
+
+export type FilePlaceholder = (typeof filePlaceholders)[number];
+
+function unknownPlaceholder(name: string): string | undefined {
+  const rest = filePlaceholders.reduce((text, one) => text.replaceAll(`{${one}}`, ''), name);
+  return /\{\w*\}?|\}/.exec(rest)?.[0];
+}
+
 const file = z.strictObject({
   ...common,
   kind: z.literal('file'),
   folder: z.string().min(1),
-  /** `{id}` (must be there: it makes names different), `{controlId}`, `{destination}`, `{date}` (UTC, yyyymmdd). */
+  /**
+   * `{id}` (must be there: it makes names different), `{controlId}`, `{destination}`, `{type}` (ORU_R01), `{date}` and `{time}` (yyyymmdd
+   * and hhmmss of UTC, when it was queued).
+   */
   fileName: z
     .string()
     .regex(/^[A-Za-z0-9_{}-][A-Za-z0-9._{}-]{0,99}$/)
     .refine((name) => name.includes('{id}'), 'needs {id}')
+    .superRefine((name, context) => {
+      const unknown = unknownPlaceholder(name);
+      if (unknown === undefined) return;
+      const known = filePlaceholders.map((one) => `{${one}}`).join(', ');
+      context.addIssue({ code: 'custom', message: `has ${unknown}; it may have ${known}` });
+    })
     .default('{id}-{controlId}.hl7'),
   /** Several messages a file, as a batch (BHS … BTS). A file is written when it is full or its first message is so old. */
   batch: z

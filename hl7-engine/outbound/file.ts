@@ -2,24 +2,23 @@
 // counts as delivered. Batches: HL7 v2.9 chapter 2.10.3
 import { link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import type { Clock } from '#platform';
 import { tryParse } from '../message/message.ts';
 import type { Attempt, Channel, Parcel } from './channel.ts';
-import type { FileDestination } from './destination.ts';
+import type { FileDestination, FilePlaceholder } from './destination.ts';
 
 /** Names of one message that are tried when others have them. */
 const namesMax = 100;
 
-export function createFileChannel(destination: FileDestination, clock: Clock): Channel {
+export function createFileChannel(destination: FileDestination): Channel {
   const { batch } = destination;
   return {
     ...{ parcelsMax: batch?.messagesMax ?? 1, waitMs: batch?.waitMs ?? 0, host: undefined },
     async send(parcels): Promise<Attempt> {
       try {
-        const rest = batch === undefined ? parcels : await beyondWritten(destination, parcels, clock.now());
+        const rest = batch === undefined ? parcels : await beyondWritten(destination, parcels);
         if (rest.length === 0) return { kind: 'delivered', answer: null };
         const content = batch === undefined ? rest[0]!.body : batchOf(rest);
-        await writeNew(destination, nameOf(destination, rest, clock.now()), content);
+        await writeNew(destination, nameOf(destination, rest), content);
         return { kind: 'delivered', answer: null };
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
@@ -34,29 +33,37 @@ export function createFileChannel(destination: FileDestination, clock: Clock): C
 /** Characters that every file system takes; what a sender wrote into MSH-10 leads nowhere else. */
 const safe = (text: string): string => text.replaceAll(/[^A-Za-z0-9_-]/g, '_').slice(0, 64);
 
-function nameOf(destination: FileDestination, parcels: readonly Parcel[], nowMs: number): string {
+/** The same whenever it is written: a file that a run wrote which did not come to say so is known again by its name. */
+function nameOf(destination: FileDestination, parcels: readonly Parcel[]): string {
   const [first] = parcels;
-  const fields: Record<string, string> = {
+  const { body, controlId, id, queuedMs } = first!;
+  const queued = new Date(queuedMs).toISOString().replaceAll(/[-:]/g, '');
+  const fields: Record<FilePlaceholder, string> = {
     // Wide enough that names sort as they were sent.
-    id: String(first!.id).padStart(12, '0'),
-    controlId: safe(first!.controlId) || 'none',
+    id: String(id).padStart(12, '0'),
+    controlId: safe(controlId) || 'none',
     destination: destination.name,
-    date: new Date(nowMs).toISOString().slice(0, 10).replaceAll('-', ''),
+    date: queued.slice(0, 8),
+    time: queued.slice(9, 15),
+    type: destination.fileName.includes('{type}') ? typeOf(body) : '',
   };
-  return destination.fileName.replaceAll(/\{(\w+)\}/g, (whole, name: string) => fields[name] ?? whole);
+  return destination.fileName.replaceAll(/\{(\w+)\}/g, (whole, name) => fields[name as FilePlaceholder] ?? whole);
+}
+
+/** `ORU_R01`; a batch is named by its first message. */
+function typeOf(body: Buffer): string {
+  const type = tryParse(body)?.segments[0]?.field(9);
+  const names = [type?.component(1).text, type?.component(2).text].filter((name) => name !== undefined);
+  return safe(names.join('_')) || 'none';
 }
 
 /**
  * The messages without those that a run wrote which did not come to say so: the file of the first one has it and some of those
  * behind it, as many as its BTS counts, byte for byte. More may have come meanwhile.
  */
-async function beyondWritten(
-  destination: FileDestination,
-  parcels: readonly Parcel[],
-  nowMs: number,
-): Promise<readonly Parcel[]> {
+async function beyondWritten(destination: FileDestination, parcels: readonly Parcel[]): Promise<readonly Parcel[]> {
   const { folder } = destination;
-  const written = await readFile(path.join(folder, nameOf(destination, parcels, nowMs))).catch(() => undefined);
+  const written = await readFile(path.join(folder, nameOf(destination, parcels))).catch(() => undefined);
   const count = Number(/[\r\n]BTS.([1-9]\d{0,3})\r$/.exec(written?.toString('latin1', written.length - 16) ?? '')?.[1]);
   if (!(count <= parcels.length) || !batchOf(parcels.slice(0, count)).equals(written!)) return parcels;
   await syncFolder(folder);

@@ -147,6 +147,7 @@ test('pause, drain, skip, retry, purge', async (t) => {
     ['A3', 'A2', 'A1', 'A0'],
   );
   const idOf = (controlId: string) => listed.find((one: { controlId: string }) => one.controlId === controlId).id;
+  assert.equal((await post(`messages/${idOf('A1')}/retry`)).status, 404, 'it waits already');
   assert.equal((await post(`messages/${idOf('A1')}/skip`)).status, 204);
   assert.equal((await post(`messages/${idOf('A1')}/skip`)).status, 404);
   assert.equal((await post('drain')).status, 204);
@@ -186,6 +187,15 @@ test('pause, drain, skip, retry, purge', async (t) => {
   assert.equal((await post('purge', 'state=all')).status, 400);
   assert.deepEqual((await post('purge', 'state=queued')).body, { messages: 1 });
   assert.equal((await rig.states()).NEVER, 'skipped');
+  const ofOther = `insert into hl7_outbound (destination, lane, control_id, body, body_bytes)
+    values ('other', 1, 'NEVER', 'x', 1)`;
+  await db.query({ text: ofOther });
+  const named = await rig.call('GET', '/admin/hl7/destinations/ris/messages', 'controlId=NEVER');
+  assert.deepEqual(
+    named.body.messages.map(({ controlId, state }: Record<string, string>) => `${controlId} ${state}`),
+    ['NEVER skipped'],
+    'no other destination has a message of that number here',
+  );
   const { status, body: refusal } = await rig.call('POST', '/admin/hl7/destinations/none/pause');
   assert.equal(status, 404);
   const text = 'There is no such HL7 destination; GET /admin/hl7/destinations lists them';

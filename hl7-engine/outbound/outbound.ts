@@ -22,7 +22,7 @@ import { createHostGate } from './host-gate.ts';
 import { createHttpChannel } from './http.ts';
 import { outboundMetrics } from './metrics.ts';
 import { createMllpChannel } from './mllp.ts';
-import { type Delivered, insertMessages, laneOf, markApplicationAnswer, markDelivered, pruneEnded } from './queue.ts';
+import { type Delivered, insertMessages, laneOf, markDelivered, pruneEnded } from './queue.ts';
 import { createRunner, type Runner } from './runner.ts';
 import { createStates, type DestinationState, holdStates, releaseStates, voidStates } from './state.ts';
 
@@ -234,16 +234,12 @@ function runnerFactory(options: OutboundOptions, limits: OutboundLimits): (desti
   return (destination) => {
     const label = { destination: destination.name };
     const channelOf = (): Channel => {
-      if (destination.kind === 'file') return createFileChannel(destination, clock);
+      if (destination.kind === 'file') return createFileChannel(destination);
       if (destination.kind === 'http') return createHttpChannel({ destination, egress, clock });
       return createMllpChannel({
         ...{ destination, egress, clock },
         onUnexpected: () => metrics.unexpected.inc(label),
-        onApplicationAnswer(id, error, raw) {
-          if (error !== null) metrics.dead.inc(label);
-          // What the CA said is written first.
-          return runner.record(id, () => markApplicationAnswer(db, id, raw, error));
-        },
+        onApplicationAnswer: (id, refusal, raw) => runner.answered(id, refusal, raw),
       });
     };
     const runner = createRunner({

@@ -154,13 +154,20 @@ export async function markFailed(db: Db, ids: bigint[], failure: Failure): Promi
 const application: Statement = {
   name: 'hl7_outbound_application',
   text: `update hl7_outbound set application_answer = $2, error = $3,
-      state = case when $3::text is null then state else 'dead' end
+      state = case when $3::text is null then state else $4 end,
+      refusals = refusals + case when $3::text is null then 0 else 1 end,
+      ended_at = case when $3::text is not null and $4 = 'queued' then null else ended_at end
     where id = $1 and state in ('queued', 'delivered')`,
 };
 
-/** The application acknowledgment that followed a commit acknowledgment; `error`: it was a refusal. */
-export const markApplicationAnswer = (db: Db, id: bigint, answer: Buffer, error: string | null): Promise<number> =>
-  db.queryCount(application, [id, answer, error]);
+/** The application acknowledgment that followed a commit acknowledgment; `error`: it was a refusal, and what the message is then. */
+export const markApplicationAnswer = (
+  db: Queryable,
+  id: bigint,
+  answer: Buffer,
+  error: string | null,
+  refused: 'dead' | 'queued' = 'dead',
+): Promise<number> => db.queryCount(application, [id, answer, error?.replaceAll('\u0000', '') ?? null, refused]);
 
 export interface Backlog {
   destination: string;

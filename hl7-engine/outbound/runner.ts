@@ -5,7 +5,7 @@ import { connectionsOf, type Destination } from './destination.ts';
 import { createFloor } from './floor.ts';
 import { createLanes } from './lanes.ts';
 import { glanceAt, loadQueued, type Queued, readBody } from './queue.ts';
-import { settle, written } from './settle.ts';
+import { settle, settleLate, written } from './settle.ts';
 import { type DestinationState, pauseDestination } from './state.ts';
 import type { Failing, RunnerOptions, Work } from './work.ts';
 
@@ -17,8 +17,11 @@ export interface Runner {
   held(): DestinationState | undefined;
   /** There may be something new. */
   wake(): void;
-  /** After the attempt at message `id` and what is written of it, however long that takes; false: a stop came before. */
-  record(id: bigint, write: () => Promise<unknown>): Promise<boolean>;
+  /**
+   * An application acknowledgment, after the attempt at message `id` and what is written of it, however long that takes; false: a
+   * stop came before.
+   */
+  answered(id: bigint, refusal: string | null, answer: Buffer): Promise<boolean>;
   status(): RunnerStatus;
   /** Takes nothing new; what is under way may still end within `graceMs`. */
   stop(graceMs: number): Promise<void>;
@@ -80,9 +83,9 @@ export function createRunner(options: RunnerOptions): Runner {
     },
     held: () => work.state,
     wake,
-    async record(id, write) {
+    async answered(id, refusal, answer) {
       await work.active.get(id);
-      return written(work, write);
+      return written(work, () => settleLate(work, id, refusal, answer));
     },
     status: () => ({
       delivering: work.state !== undefined,

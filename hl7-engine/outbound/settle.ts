@@ -1,9 +1,9 @@
 // What follows from an attempt: the next message, a pause of the patient's or of all, or giving up.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { backoffMs } from '#platform';
+import { backoffMs, type Queryable } from '#platform';
 import type { Attempt } from './channel.ts';
 import { connectionsOf } from './destination.ts';
-import { markFailed, type Queued } from './queue.ts';
+import { markApplicationAnswer, markFailed, type Queued } from './queue.ts';
 import { pauseDestination } from './state.ts';
 import type { Work } from './work.ts';
 
@@ -110,13 +110,37 @@ async function settleFailed(work: Work, taken: Queued[], failure: Failure): Prom
     Object.assign(row, { attempts: row.attempts + 1, refusals: row.refusals + (refused ? 1 : 0) });
   if (exhausted) {
     log.warn(about, 'HL7 destination paused: a message can not be delivered');
-    await pauseDestination(db, destination.name, `Message ${head!.id}: ${failure.error}`);
-    if (work.state !== undefined) work.state = { ...work.state, paused: true };
+    await pauseFor(work, db, head!.id, failure.error);
   }
   const failures = refused ? refusals : attempts - refusals;
   const retryAfterMs = 'retryAfterMs' in failure ? Math.min(failure.retryAfterMs ?? 0, retryAfterMsMax) : 0;
   const pauseMs = exhausted ? 0 : Math.max(backoffMs(failures, work.backoff, random), retryAfterMs);
   work.lanes.putBack(taken, performance.now() + pauseMs);
+}
+
+/** Until an operator says so nothing goes out. */
+async function pauseFor(work: Work, db: Queryable, id: bigint, error: string): Promise<void> {
+  await pauseDestination(db, work.options.destination.name, `Message ${id}: ${error}`);
+  if (work.state !== undefined) work.state = { ...work.state, paused: true };
+}
+
+/**
+ * The application acknowledgment of a message that was delivered with a CA. One that refuses it makes it a dead letter, or, where
+ * failures pause the destination, the one to go first again.
+ */
+export async function settleLate(work: Work, id: bigint, refusal: string | null, answer: Buffer): Promise<void> {
+  const { db, destination, log, metrics } = work.options;
+  if (refusal === null || destination.onFailure === 'dead-letter') {
+    await markApplicationAnswer(db, id, answer, refusal);
+    if (refusal !== null) metrics.dead.inc({ destination: destination.name });
+    return;
+  }
+  await db.tx(async (tx) => {
+    await markApplicationAnswer(tx, id, answer, refusal, 'queued');
+    await pauseFor(work, tx, id, refusal);
+  });
+  const about = { destination: destination.name, outbound: String(id) };
+  log.warn(about, 'HL7 destination paused: a message that was taken is refused');
 }
 
 function isExhausted(work: Work, failure: Failure, attempts: number, refusals: number): boolean {

@@ -71,7 +71,9 @@ export async function answering(
   const target = targetOf(mapping);
   const warnings = new Set<string>();
   const made = make({ target, graph: found.graph, nowMs: clock.now(), warnings }, found.resources);
-  return fitted(made, await loadDictionary(), target.version, warnings);
+  const segments = fitted(made, await loadDictionary(), target.version, warnings);
+  // Of what is stored nothing asks for a value to be deleted; of what comes back of the query something may.
+  return segments.map((segment) => ({ ...segment, quotes: 'text' }));
 }
 
 /** A patient, and those numbers that PID-3 is to have. */

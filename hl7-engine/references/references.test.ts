@@ -7,7 +7,7 @@ import { testDatabase, testLog, waitFor } from '#platform/testing';
 import type { PatientMove } from '../mapping/context.ts';
 import { createMemoryWriter, type MemoryWriter } from '../testing/memory-writer.ts';
 import { moveReferences } from './move.ts';
-import { lastRuns } from './runs.ts';
+import { addRun, cancelRun, isAwaited, lastRuns } from './runs.ts';
 import { createReferenceWork } from './worker.ts';
 
 const scope = { kind: 'everything' } as const;
@@ -193,4 +193,38 @@ test('what a message wrote that had found the patient before is found after the 
   const left = { text: "select from hl7_reference_run where status = 'waiting'" };
   await waitFor(async () => (await b.db.query(left)).length === 0, 'all looks');
   assert.deepEqual([b.countOf('a'), b.countOf('b')], [3, 0]);
+});
+
+test('after the later of two merges was taken back, what had changed between them stays when the first is', async (t) => {
+  const b = await bench(t, { a: 2, b: 0, c: 0 });
+  await b.merge('a', 'b');
+  const changed = { resourceType: 'Observation', id: 'a0', subject: { reference: 'Patient/b' }, status: 'final' };
+  await b.writer.transaction([put(changed)], { scope });
+  await b.merge('b', 'c');
+  assert.deepEqual(await b.unmerge('c', 'b'), []);
+  assert.deepEqual([b.countOf('a'), b.countOf('b'), b.countOf('c')], [0, 2, 0]);
+  assert.deepEqual(await b.unmerge('b', 'a'), [
+    'A37: changed since the merge, so left with the other patient: Observation/a0',
+  ]);
+  assert.deepEqual([b.countOf('a'), b.countOf('b')], [1, 1]);
+});
+
+test('taking back a merge leaves the move of a visit between the two; a look for late arrivals holds nobody up', async (t) => {
+  const db = await testDatabase(t);
+  const between = { kind: 'merge', from: 'a', to: 'b' } as const;
+  await db.tx(async (tx) => {
+    await addRun(tx, { ...between, about: 'Encounter/1' });
+    assert.equal(await cancelRun(tx, between), false);
+    assert.deepEqual(
+      [await isAwaited(tx, ['a']), await isAwaited(tx, ['b']), await isAwaited(tx, ['c'])],
+      [true, true, false],
+    );
+    await addRun(tx, { kind: 'merge', from: 'd', to: 'e', sweep: true });
+    assert.deepEqual([await isAwaited(tx, ['d']), await isAwaited(tx, ['e'])], [false, false]);
+    assert.equal(await cancelRun(tx, { kind: 'merge', from: 'd', to: 'e' }), true);
+  });
+  assert.deepEqual(
+    (await lastRuns(db, 10)).map(({ about, status }) => [about, status]),
+    [['Encounter/1', 'waiting']],
+  );
 });

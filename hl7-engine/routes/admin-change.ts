@@ -9,7 +9,7 @@ import type { RouteRegistry } from './routes.ts';
 import type { Route } from './schema.ts';
 import type { RouteAction, StoredVersion } from './store.ts';
 
-const author = z.string().trim().min(1, 'who makes the change').max(200);
+const author = z.string('who makes the change').trim().min(1, 'who makes the change').max(200);
 const comment = z.string().trim().max(2_000).default('');
 export const signature = z.strictObject({ author, comment });
 export const putBody = z.strictObject({ route: z.unknown(), author, comment });

@@ -2,6 +2,7 @@
 import type { MappingConfig } from '../mapping/context.ts';
 import { namedZone } from '../mapping/datetime.ts';
 import type { Hl7Message } from '../message/message.ts';
+import { readPath } from '../message/path.ts';
 import type { OutboundMessage, RoutePlan, Source } from '../seams.ts';
 import { codeMapper } from './code-map.ts';
 import { CompileFault } from './compile-fault.ts';
@@ -65,6 +66,7 @@ export function compileRoute(route: Route, version: number, context: CompileCont
     validate: validation(route, context.validate),
     mapping: mappingOf(route, context.mapping),
     stores: route.destinations.some(({ kind }) => kind === 'fhir'),
+    keepsType: !route.transform.some(({ path }) => changesType(path)),
     outbound: sends.length === 0 ? nothing : (message) => sends.flatMap((send) => sent(send, message) ?? []),
   };
   return {
@@ -79,6 +81,13 @@ export function compileRoute(route: Route, version: number, context: CompileCont
 }
 
 const nothing = (): OutboundMessage[] => [];
+
+/** EVN-1 tells the event where MSH-9 does not. */
+function changesType(path: string): boolean {
+  const place = readPath(path);
+  if (place?.segment === 'EVN') return true;
+  return place?.segment === 'MSH' && (place.field === undefined || place.field === 9);
+}
 
 function compileFilters(filters: Route['filter'] = [], slots: PathSlots): Filter[] {
   return filters.map(({ when, reason }) => ({ reason, when: compileCondition(when, slots) }));

@@ -32,7 +32,49 @@ describe('ADT^A60', () => {
   });
 });
 
+describe('what has no number of its own', () => {
+  const derivedOf = (number: string): string[] =>
+    mapLines(
+      ...[msh('ADT^A01^ADT_A01'), 'EVN||20240102', `PID|1||${number}^^^HOSP^MR||Doe^Jane`],
+      'PD1|||||||DNR^Do not resuscitate^HL70315',
+      'NK1|1|Doe^John|SPO^Spouse^HL70063',
+      'PV1|1|I|||||||||||||||||V1',
+      'DB1|1|PT||Y',
+      'OBX|1|NM|29463-7^Weight^LN||80|kg|||||F|||20240101',
+      'AL1|1|DA|PEN^Penicillin^L',
+      'DG1|1||E11.9^Diabetes^I10',
+      'PR1|1||0DTJ^Appendectomy^I10P||20240101',
+      'IN1|1|P1^Plan^L|I1|Insurer',
+    )
+      .entries.map(({ url }) => url)
+      .filter((url) => /\/[0-9a-f-]{36}$/.test(url))
+      .sort();
+
+  it('is each patient’s, and the same when it comes again', () => {
+    const [one, again, other] = [derivedOf('1'), derivedOf('1'), derivedOf('2')];
+    const types = 'AllergyIntolerance Condition Coverage Observation Observation Observation Procedure RelatedPerson';
+    assert.deepEqual(one.map((url) => url.split('/')[0]).join(' '), types);
+    assert.deepEqual(again, one);
+    assert.equal(new Set([...one, ...other]).size, 2 * one.length);
+  });
+});
+
 describe('PR1', () => {
+  it('is done or to be done, as it is before the message or after, and lasts its minutes', () => {
+    const procedure = (fields: string) =>
+      onlyResource(
+        mapLines(msh('ADT^A01^ADT_A01'), 'EVN||20240102030405', pid, `PR1|1||1^App^L||${fields}`),
+        'Procedure',
+      );
+    assert.equal(procedure('20240102020000').status, 'completed');
+    assert.equal(procedure('20240102040000').status, 'preparation');
+    assert.equal(procedure('').status, 'unknown');
+    assert.deepEqual(procedure('20240101223000-0530||95').performedPeriod, {
+      ...{ start: '2024-01-01T22:30:00-05:30', end: '2024-01-02T00:05:00-05:30' },
+    });
+    assert.equal(procedure('20240101||95').performedDateTime, '2024-01-01');
+  });
+
   it('has what was measured in it', () => {
     const mapped = mapLines(
       msh('BAR^P12^BAR_P12'),
@@ -45,5 +87,24 @@ describe('PR1', () => {
     const { partOf, subject, status } = onlyResource(mapped, 'Observation');
     assert.deepEqual(partOf, [{ reference: onlyEntry(mapped, 'Procedure').url }]);
     assert.deepEqual([subject, status], [{ reference: onlyEntry(mapped, 'Patient').fullUrl }, 'final']);
+  });
+
+  it('has what was measured in each of two apart', () => {
+    const loss = (number: number) => `OBX|${number}|NM|EBL^Blood loss^L||150|mL`;
+    const mapped = mapLines(
+      ...[msh('BAR^P12^BAR_P12'), 'EVN||20240102', pid, 'PV1|1|I|||||||||||||||||V1'],
+      ...['PR1|1||0DTJ^Appendectomy^I10P||20240101', loss(1)],
+      ...['PR1|2||0FT4^Cholecystectomy^I10P||20240101', loss(1)],
+    );
+    const [first, second, ...more] = entriesOf(mapped, 'Observation').map(({ resource }) => resource);
+    assert.deepEqual(
+      [first!.partOf, second!.partOf, more.length],
+      [...entriesOf(mapped, 'Procedure').map(({ url }) => [{ reference: url }]), 0],
+    );
+    const alone = mapLines(
+      ...[msh('BAR^P12^BAR_P12'), 'EVN||20240103', pid, 'PV1|1|I|||||||||||||||||V1'],
+      ...['PR1|1||0FT4^Cholecystectomy^I10P||20240101', loss(1)],
+    );
+    assert.equal(onlyEntry(alone, 'Observation').resource.id, second!.id, 'the same measurement, told alone');
   });
 });

@@ -5,7 +5,7 @@ import { Refusal } from '../../message/refusal.ts';
 import { systems } from '../codes/systems.ts';
 import type { Mapping } from '../context.ts';
 import { type Identifier, uniteIdentifiers } from '../identifiers.ts';
-import { accountNumber, anyOf, numberKey, patientIdentity, visitNumber } from '../identity.ts';
+import { accountNumber, anyOf, numberKey, patientIdentity, successorOf, visitNumber } from '../identity.ts';
 import type { MappedPatient, PatientSegments } from '../patient.ts';
 import { patientMerge, patient as patientOf } from '../patient.ts';
 import { asOld, identifiersOf, nameOf } from './merge.ts';
@@ -16,6 +16,14 @@ function severalOf(segment: string, field: number, matches: Resource[]): Refusal
   const references = matches.map((one) => `${one.resourceType}/${one.id}`);
   const location = { segment, field };
   return new Refusal('AE', '205', text, { location, review: { kind: 'identity', text, references } });
+}
+
+/** Whom MRG-1 means: of one who was merged and keeps its numbers (`identifiers: 'copy'`) the survivor, who has them as well. */
+function formerOf(matches: Resource[]): Resource | undefined {
+  const living = matches.filter((one) => successorOf(one) === undefined);
+  const [former, ...others] = living.length > 0 ? living : matches;
+  if (others.length > 0) throw severalOf('MRG', 1, matches);
+  return former;
 }
 
 /** The resource with the new numbers, the former marked as old. */
@@ -43,10 +51,7 @@ export function renumberPatient(mapping: Mapping, segments: PatientSegments, mrg
     method: 'PUT',
     url: `Patient?${anyOf(both)}`,
     resource,
-    choose(matches) {
-      if (matches.length > 1) throw severalOf('MRG', 1, matches);
-      return { match: matches[0] };
-    },
+    choose: (matches) => ({ match: formerOf(matches) }),
     merge(existing, incoming) {
       const base = change(existing, incoming);
       return { ...base, identifier: renumbered(base, former.matching, identity.identifiers as Identifier[]) };
@@ -237,8 +242,8 @@ export function formerPatient(mapping: Mapping, mrg: Segment, patient: MappedPat
       ...{ method: 'PUT', url },
       resource: { resourceType: 'Patient', identifier: matching },
       choose(matches) {
-        if (matches.length > 1) throw severalOf('MRG', 1, matches);
-        return matches[0] === undefined ? { idle: true, as: patient.reference } : { match: matches[0], idle: true };
+        const match = formerOf(matches);
+        return match === undefined ? { idle: true, as: patient.reference } : { match, idle: true };
       },
       merge: (existing, incoming) => existing ?? incoming,
     }),

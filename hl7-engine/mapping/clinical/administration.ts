@@ -9,10 +9,10 @@ import { runTable } from '../table/table.ts';
 import { amount, doseInWords, rxaMedicationAdministration, rxdMedicationDispense, rxrDosage } from '../tables/rx.ts';
 import { cqQuantity } from '../types/cq.ts';
 import type { OrderGroup } from './groups.ts';
-import { medicationOf } from './medication.ts';
+import { givenRate, medicationOf, onSchedules } from './medication.ts';
 import { eventMerge } from './merging.ts';
 import { noteTexts } from './notes.ts';
-import type { Order } from './order.ts';
+import { type Order, schedulesOf } from './order.ts';
 
 /** The order that was carried out: itself where the message has it, else its number. */
 export function requestReference({ placer, filler }: Order, request: string | undefined): JsonObject | undefined {
@@ -64,6 +64,7 @@ export function addDispense(
   const authorizing = requestReference(order, request);
   const route = routeOf(mapping, group);
   const daily = cqQuantity(mapping, rxd.field(12));
+  const each = { ...route, maxDosePerPeriod: daily && { numerator: daily, denominator: aDay } };
   const resource: Resource = {
     ...mapped,
     resourceType: 'MedicationDispense',
@@ -73,7 +74,8 @@ export function addDispense(
     context: subject.encounter === undefined ? undefined : { reference: subject.encounter },
     authorizingPrescription: authorizing === undefined ? undefined : [authorizing],
     note: [...((mapped.note as JsonObject[] | undefined) ?? []), ...noteTexts(mapping, group.notes)],
-    dosageInstruction: [{ ...route, maxDosePerPeriod: daily && { numerator: daily, denominator: aDay } }],
+    // As the label has it.
+    dosageInstruction: onSchedules(each, schedulesOf(mapping, group)),
   };
   return put(mapping, resource, [order.key, rxd.field(1).text, rxd.field(2).component(1).text], cleared);
 }
@@ -140,5 +142,8 @@ function dosage(mapping: Mapping, rxa: Segment, route: JsonObject | undefined): 
   const text = doseInWords([rxa.field(6)], rxa.field(7));
   if (dose === undefined && text === undefined && route === undefined) return undefined;
   const { additionalInstruction: _instruction, ...place } = route ?? {};
-  return { ...place, ...(text === undefined ? {} : { text }), dose: dose ?? absent };
+  // With a time RXA-6 is how much was given in it, and not what was given in all.
+  const rate = dose && givenRate(mapping, rxa);
+  const given = rate ?? { dose: dose ?? absent };
+  return { ...place, ...(text === undefined ? {} : { text }), ...given };
 }

@@ -197,7 +197,7 @@ export function dosages(mapping: Mapping, group: OrderGroup, main: Segment, sche
   const rxr = group.details.find(({ name }) => name === 'RXR');
   const route = rxr === undefined ? {} : (runTable(rxrDosage, { mapping, segment: rxr, group: group.group }) ?? {});
   const dose = doseOf(mapping, main, at);
-  const rate = rateOf(mapping, main, at);
+  const rate = main.field(at.rate).isEmpty ? rateOfDose(main, at, dose) : rateOf(mapping, main, at);
   const daily = at.daily === 0 ? undefined : cqQuantity(mapping, main.field(at.daily));
   const inWords = doseInWords([main.field(at.min), main.field(at.max)], main.field(at.unit));
   const texts = [inWords, ...instructionTexts(main.field(at.text))].filter((text) => text !== undefined);
@@ -211,8 +211,13 @@ export function dosages(mapping: Mapping, group: OrderGroup, main: Segment, sche
     },
   };
   const infused = infusionDosages(mapping, group, route);
-  if (schedules.length === 0) return [shared, ...infused];
-  const scheduled = schedules.map((schedule, index) => ({
+  return [...onSchedules(shared, schedules, inWords === undefined), ...infused];
+}
+
+/** What is the same each time, once a schedule. `dosed`: TQ-1 may be the dose. */
+export function onSchedules(shared: JsonObject, schedules: readonly Schedule[], dosed = true): JsonObject[] {
+  if (schedules.length === 0) return [shared];
+  return schedules.map((schedule, index) => ({
     ...(schedules.length > 1 ? { sequence: index + 1 } : {}),
     ...shared,
     text: shared.text ?? schedule.text,
@@ -220,9 +225,8 @@ export function dosages(mapping: Mapping, group: OrderGroup, main: Segment, sche
     additionalInstruction: instructions(shared.additionalInstruction, schedule.condition),
     timing: schedule.timing,
     asNeededBoolean: schedule.asNeeded ? true : undefined,
-    doseAndRate: shared.doseAndRate ?? (inWords === undefined ? scheduledDose(schedule) : undefined),
+    doseAndRate: shared.doseAndRate ?? (dosed ? scheduledDose(schedule) : undefined),
   }));
-  return [...scheduled, ...infused];
 }
 
 /** Each repetition is an instruction of its own: none of them may be lost. */
@@ -244,6 +248,9 @@ function instructions(sent: JsonObject[string] | undefined, condition: string | 
 
 type DoseFields = (typeof doseFields)[string];
 
+/** A rate's amount, its unit and its time unit, by the numbers of their fields. */
+type RateFields = Pick<DoseFields, 'rate' | 'rateUnit' | 'per'>;
+
 /** A range where there are two different amounts, or the largest alone; nothing where one of them is no number. */
 function doseOf(mapping: Mapping, segment: Segment, { min, max, unit }: DoseFields): JsonObject | undefined {
   const [low, high] = [min, max].map((field) => amount(mapping, segment.field(field), segment.field(unit)));
@@ -256,13 +263,43 @@ function doseOf(mapping: Mapping, segment: Segment, { min, max, unit }: DoseFiel
 
 const perUnits: Readonly<Record<string, string>> = { S: 's', M: 'min', H: 'h', D: 'd', W: 'wk', L: 'mo' };
 
-/** `100 mL` per `H8`: eight hours. */
-function rateOf(mapping: Mapping, segment: Segment, { rate, rateUnit, per }: DoseFields): JsonObject | undefined {
-  const numerator = amount(mapping, segment.field(rate), segment.field(rateUnit));
-  if (numerator === undefined) return undefined;
-  const time = /^([SMHDWL])(\d{1,4})$/.exec(segment.field(per).text?.toUpperCase() ?? '');
-  if (time === null) return { rateQuantity: numerator };
-  const code = perUnits[time[1]!]!;
-  const denominator = { value: Number(time[2]), unit: code, system: 'http://unitsofmeasure.org', code };
-  return { rateRatio: { numerator, denominator } };
+type Rate = { rateQuantity: JsonObject } | { rateRatio: JsonObject };
+
+/**
+ * `100 mL` per `H8`: eight hours. An amount of a unit that is a rate itself (`125 mL/h`) is one without that: the time is then that of
+ * the dose.
+ */
+function rateOf(mapping: Mapping, segment: Segment, { rate, rateUnit, per }: RateFields): Rate | undefined {
+  const quantity = amount(mapping, segment.field(rate), segment.field(rateUnit));
+  if (quantity === undefined) return undefined;
+  const time = timeOf(segment.field(per));
+  return time === undefined || isRateUnit(segment.field(rateUnit)) ? { rateQuantity: quantity } : ratio(quantity, time);
 }
+
+/** RXA-6 where it is a rate: by RXA-12 or by its unit. */
+export function givenRate(mapping: Mapping, rxa: Segment): Rate | undefined {
+  const isRate = isRateUnit(rxa.field(7)) || timeOf(rxa.field(12)) !== undefined;
+  return isRate ? rateOf(mapping, rxa, { rate: 6, rateUnit: 7, per: 12 }) : undefined;
+}
+
+const ratio = (numerator: JsonObject, denominator: JsonObject): Rate => ({ rateRatio: { numerator, denominator } });
+
+/** The dose in the time that it is to take, where no rate of its own is told; `125 mL/h` for eight hours is a rate already. */
+function rateOfDose(segment: Segment, { per, unit }: DoseFields, dose: JsonObject | undefined): Rate | undefined {
+  const time = timeOf(segment.field(per));
+  if (dose?.doseQuantity === undefined || time === undefined) return undefined;
+  const quantity = dose.doseQuantity as JsonObject;
+  return isRateUnit(segment.field(unit)) ? { rateQuantity: quantity } : ratio(quantity, time);
+}
+
+function timeOf(part: Part): JsonObject | undefined {
+  const time = /^([SMHDWL])(\d{1,4})$/.exec(part.text?.toUpperCase() ?? '');
+  if (time === null || Number(time[2]) === 0) return undefined;
+  const code = perUnits[time[1]!]!;
+  return { value: Number(time[2]), unit: code, system: 'http://unitsofmeasure.org', code };
+}
+
+const isRateUnit = (unit: Part): boolean =>
+  [1, 2, 4].some((number) =>
+    /(?:\/|\bper )\s*(?:s|sec|min|minute|h|hr|hour|d|day)$/i.test(unit.component(number).text ?? ''),
+  );

@@ -58,14 +58,22 @@ export function describeOrder(mapping: Mapping, group: OrderGroup, subject: Subj
   const filler = number(3, 'order-filler', 'FILL');
   const code = obr && (codeableConcept(mapping, obr.field(4)) ?? codeableConcept(mapping, obr.field(44)));
   const key = orderKey(mapping, { obr, subject, identifier: filler ?? placer });
-  return { group, subject, placer, filler, code, state: stateOf(group, obr), key };
+  return { group, subject, placer, filler, code, state: stateOf(mapping, group, obr), key };
 }
 
-/** An ORC that OBR share tells the state of the first; the others have their own where OBR-25 says it. */
-function stateOf({ orc, shared }: OrderGroup, obr: Segment | undefined): OrderState {
+const resultMessages = new Set(['ORU', 'OUL']);
+
+/**
+ * An ORC that OBR share tells the state of the first; the others have their own where OBR-25 says it. Of an order that comes into being
+ * with its result (ORU^R30: NW) that one tells how far it is, unless ORC-5 does. A new order's own OBR-25 is one of a former result.
+ */
+function stateOf(mapping: Mapping, { orc, shared }: OrderGroup, obr: Segment | undefined): OrderState {
   const state = orderState(orc);
-  if (shared === undefined || obr?.field(25).text === undefined) return state;
-  return { ...state, status: resultStatus(obr) };
+  const result = resultStatus(obr);
+  if (shared !== undefined && obr?.field(25).text !== undefined) return { ...state, status: result };
+  const brings = resultMessages.has(mapping.message.get('MSH-9.1') ?? '');
+  const isBegun = brings && state.status === 'active' && orc?.field(5).isEmpty === true;
+  return isBegun && result !== undefined ? { ...state, status: result } : state;
 }
 
 interface Keyed {

@@ -23,7 +23,7 @@ import { rememberPart } from './order-numbers.ts';
 import { participants } from './participants.ts';
 
 const observationStatus = conceptMapOf('ObservationResultStatusCodesInterpretation').codes;
-const reportStatus = conceptMapOf('ResultStatus[Non-Queries]').codes;
+const { codes: reportStatus, without: noReportStatus } = conceptMapOf('ResultStatus[Non-Queries]');
 
 /** OBR-25, else what the results have in common: monitors leave it out, and a report of final results only is final. */
 export function reportStatusOf(obr: Segment | undefined, observations: readonly ObxGroup[]): string {
@@ -85,6 +85,10 @@ type Merge = NonNullable<TransactionEntry['merge']>;
 function reportResource(mapping: Mapping, order: Order, parts: ReportParts, deleted: string[]): Resource {
   const { group, subject } = order;
   const obr = detail(group, 'OBR')!;
+  const letter = obr.field(25).text?.toUpperCase();
+  if (letter !== undefined && !reportStatus.has(letter) && !noReportStatus.has(letter)) {
+    mapping.warnings.add('OBR-25: unknown status');
+  }
   const mapped = runTable(obrDiagnosticReport, { mapping, segment: obr, group: group.group }, deleted) ?? {};
   const performer = reportPerformers(mapping, group, obr);
   const resultsInterpreter = interpreters(mapping, group, obr);

@@ -13,6 +13,46 @@ const orderWith = (...timing: string[]): ReturnType<typeof mapLines> =>
     'OBR|1|P1||2345-7^Glucose^LN',
   );
 
+describe('times of the day', () => {
+  it('are kept beside a pattern that names a time of the day, which is the code', () => {
+    const timingOf = (tq1: string) => onlyResource(orderWith(tq1), 'ServiceRequest').occurrenceTiming as JsonObject;
+    const table = 'http://terminology.hl7.org/CodeSystem/v2-0335';
+    assert.deepEqual(timingOf('TQ1|1||QHS|2200'), {
+      repeat: { frequency: 1, period: 1, periodUnit: 'd', timeOfDay: ['22:00:00'] },
+      code: { coding: [{ system: table, code: 'QHS' }] },
+    });
+    assert.deepEqual(timingOf('TQ1|1||AC|0730~1130'), {
+      repeat: { timeOfDay: ['07:30:00', '11:30:00'] },
+      code: { coding: [{ system: table, code: 'AC' }] },
+    });
+    assert.deepEqual(timingOf('TQ1|1||QHS').repeat, { frequency: 1, period: 1, periodUnit: 'd', when: ['HS'] });
+  });
+});
+
+describe('how long', () => {
+  it('ends on the last day of the period, in the month that follows too', () => {
+    const end = (start: string, duration: string) => {
+      const { occurrenceTiming } = onlyResource(orderWith(`TQ1|1||BID|||${duration}|${start}`), 'ServiceRequest');
+      return (((occurrenceTiming as JsonObject).repeat as JsonObject).boundsPeriod as JsonObject).end;
+    };
+    assert.deepEqual(
+      [
+        end('20260301', '5^d'),
+        end('20260115', '1^mo'),
+        end('20260131', '1^mo'),
+        end('20240229', '1^a'),
+        end('202603010800', '5^d'),
+        end('202603010800-0500', '36^h'),
+        end('20260301', '36^h'),
+      ],
+      [
+        ...['2026-03-05', '2026-02-14', '2026-02-27', '2025-02-27'],
+        ...['2026-03-06T08:00:00Z', '2026-03-02T20:00:00-05:00', undefined],
+      ],
+    );
+  });
+});
+
 describe('several TQ1 of an order', () => {
   it('are a note each, after the first', () => {
     const mapped = orderWith(

@@ -38,7 +38,7 @@ export function addSpecimen(mapping: Mapping, group: SpecimenGroup, place: Speci
     resourceType: 'Specimen',
     subject: { reference: place.patient },
     parent: parent(mapping, spm, place),
-    note: [...(own ?? []), ...notes],
+    note: [...(own ?? []), ...collectorComments(place.obr), ...notes],
     container: containers(mapping, mapped.container as JsonObject[] | undefined, group),
     collection: collectionBy(mapping, mapped.collection, place),
   });
@@ -47,6 +47,17 @@ export function addSpecimen(mapping: Mapping, group: SpecimenGroup, place: Speci
     if (part.text !== undefined) place.known.set(part.text, reference);
   }
   return reference;
+}
+
+/** OBR-39. */
+function collectorComments(obr: Segment | undefined): JsonObject[] {
+  const field = obr?.field(39);
+  if (field === undefined || field.isEmpty) return [];
+  const words = [2, 9, 1];
+  return field.repetitions().flatMap((cwe): JsonObject[] => {
+    const text = words.map((number) => cwe.component(number).text).find((found) => found !== undefined);
+    return text === undefined ? [] : [{ text }];
+  });
 }
 
 /** OBR-7 to 15 (SPS, until v2.5): type, additives, collection method and body site in one field. */

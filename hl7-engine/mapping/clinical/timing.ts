@@ -93,7 +93,7 @@ function schedule(mapping: Mapping, parts: Parts): Schedule {
     priority: parts.priority.component(1).text?.toUpperCase(),
     condition: parts.condition,
     text: parts.text,
-    asNeeded: (pattern ?? '').toUpperCase().startsWith('PRN'),
+    asNeeded: asNeededForm.test(pattern ?? ''),
     start,
   };
 }
@@ -117,9 +117,12 @@ const units: Readonly<Record<string, string>> = { S: 's', M: 'min', H: 'h', D: '
 const weekdays = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'];
 const events = new Set(['AC', 'ACD', 'ACM', 'ACV', 'C', 'CD', 'CM', 'CV', 'HS', 'PC', 'PCD', 'PCM', 'PCV', 'WAKE']);
 
+/** Table 0335 has `PRNQ6H`; many send `Q6H PRN`. */
+const asNeededForm = /^PRN\s*|\s*PRN$/i;
+
 /** Table 0335: `BID`, `5ID`, `Q6H`, `Q2J1` (weekday 1), `PRN`, `PRNQ4H`, `ONCE`, meal times. Undefined for what says nothing to a clock. */
 function patternRepeat(code: string): Pattern | undefined {
-  const pattern = code.toUpperCase().replace(/^PRN\s*/, '');
+  const pattern = code.toUpperCase().replace(asNeededForm, '');
   const known = named[pattern];
   if (known !== undefined) return known;
   const every = /^Q(\d{1,3})([SMHDWL])$/.exec(pattern);
@@ -141,17 +144,18 @@ function repeatOf(mapping: Mapping, parts: Parts, pattern: string | undefined, s
   const end = dateTime(parts.end.text, mapping.zone);
   const known = (pattern === undefined ? undefined : patternRepeat(pattern)) ?? phaseRepeat(parts.pattern);
   Object.assign(repeat, known, weekPart(parts.pattern));
+  // tim-10: either times or events. The pattern's own event stands in Timing.code as well, times stand nowhere else.
+  const hasTimes = parts.times.length > 0;
+  if (hasTimes) delete repeat.when;
   const event = parts.pattern.component(8).text?.toUpperCase() ?? '';
-  if (repeat.when === undefined && events.has(event)) repeat.when = [event];
+  if (hasTimes && events.has(event)) mapping.warnings.add('TQ1-3.8: an event beside times of the day has no place');
+  else if (repeat.when === undefined && events.has(event)) repeat.when = [event];
   const bounds = boundsOf(parts.duration);
   if (start !== undefined || end !== undefined) repeat.boundsPeriod = { start, end: end ?? endAfter(start, bounds) };
   else if (bounds !== undefined) repeat.boundsDuration = bounds;
   const count = /^X(\d{1,4})$/i.exec(parts.duration.text ?? '')?.[1] ?? parts.total;
   if (count !== undefined && /^[1-9]\d{0,8}$/.test(count)) repeat.count = Number(count);
-  if (parts.times.length > 0 && repeat.when === undefined) {
-    repeat.timeOfDay = parts.times;
-    // R4 tim-… : times of the day say how often by themselves.
-  }
+  if (hasTimes) repeat.timeOfDay = parts.times;
   const occurrence = durationOf(parts.occurrence);
   if (occurrence !== undefined) Object.assign(repeat, { duration: occurrence.value, durationUnit: occurrence.code });
   const minutes = offsetMinutes(parts.relative) ?? eventOffset(parts.pattern);

@@ -51,6 +51,25 @@ const numbersOf = (resource: Resource | undefined) =>
 const linksOf = (resource: Resource | undefined) =>
   ((resource?.link ?? []) as JsonObject[]).map(({ type, other }) => `${type} ${(other as JsonObject).reference}`);
 
+test('a number that a merged patient keeps means the survivor, also where a visit moves or a number changes', () => {
+  const merges = { identifiers: 'copy' } as const;
+  const link = [{ other: { reference: 'Patient/b' }, type: 'replaced-by' }];
+  const stored = [patient('a', ['1'], { active: false, link }), patient('b', ['2', '1 old']), patient('c', ['3'])];
+  const a45 = ['PID|1||3^^^H^MR||Test', 'MRG|1^^^H^MR||||V1^^^H', 'PV1|1|I|||||||||||||||||V1^^^H'];
+  const { chosen } = carriedOut([...head('A45'), ...a45], stored, merges);
+  assert.deepEqual(
+    chosen.map(({ match, idle = false }) => [match?.id, idle]),
+    [
+      ['c', false],
+      ['b', true],
+    ],
+  );
+  const { after } = carriedOut([...head('A47'), 'PID|1||4^^^H^MR||Test', 'MRG|1^^^H^MR'], stored, merges);
+  assert.deepEqual([[...after.keys()], numbersOf(after.get('b'))], [['b'], ['2', '1 old', '4']]);
+  const two = [patient('a', ['1']), patient('b', ['1'])];
+  assert.throws(() => carriedOut([...head('A47'), 'PID|1||4^^^H^MR||Test', 'MRG|1^^^H^MR'], two), Refusal);
+});
+
 test('numbers and links of both, and the references to move', () => {
   const { after, moves } = carriedOut(a40('2', '1'), [patient('a', ['1', '0 old']), patient('b', ['2'])]);
   const [gone, kept] = [after.get('a'), after.get('b')];

@@ -152,6 +152,13 @@ test('A54 ends the attending doctor, A55 takes it back', () => {
     people[2]!.map(([name]) => name),
     ['Doc1'],
   );
+  // Who was the attending doctor before stays told, also by messages that only repeat the present one.
+  const repeated = visit(
+    [...head('A01', 1), pid, pv1('W1', doctor('1'))],
+    [...head('A54', 10), pid, pv1('W1', doctor('2'))],
+    [...head('A08', 20), pid, pv1('W1', doctor('2'))],
+  ).states;
+  assert.deepEqual(repeated[2]!.participant, repeated[1]!.participant);
 });
 
 test('a cancelled pre-admission has no planned place, also where the cancellation comes first', () => {
@@ -159,6 +166,18 @@ test('a cancelled pre-admission has no planned place, also where the cancellatio
   const cancelled = [...head('A38', 9), pid, pv1('W1', { 2: 'P' })];
   assert.deepEqual(visit(planned, cancelled).places, [['W1 planned -'], []]);
   assert.deepEqual(visit(cancelled).places, [[]]);
+});
+
+test('a cancelled transfer leaves what was before it, a new plan takes the place of the former', () => {
+  const { places } = visit(
+    [...head('A01', 1), pid, pv1('W1')],
+    [...head('A02', 10), pid, pv1('W2')],
+    [...head('A02', 20), pid, pv1('W3')],
+    [...head('A12', 25), pid, pv1('W2')],
+  );
+  assert.deepEqual(places[3], ['W1 completed 01-10', 'W2 active 10-']);
+  const plan = (minute: number, place: string) => [...head('A05', minute), pid, pv1(place, { 2: 'P' })];
+  assert.deepEqual(visit(plan(1, 'W1'), plan(9, 'W2')).places[1], ['W2 planned -']);
 });
 
 test('a place that is deleted (PV1-3, PV1-11, PV1-42) is left, or not to be gone to', () => {
@@ -181,4 +200,16 @@ test('an admission that comes after the transfer or the discharge says when the 
   assert.deepEqual(places[1], places[0]);
   const after = visit([...head('A03', 9), pid, pv1('W2', { 45: '20260131100000' })], late);
   assert.deepEqual(after.states[1]!.period, { end: '2026-01-31T10:00:00Z' });
+});
+
+test('a group of a visit (DRG) is told to have no place; what the visit was before (MRG-3) is read by A06 and A07 alone', () => {
+  const warnings = (event: string, ...lines: string[]) => mapLines(...head(event), pid, ...lines).warnings;
+  const drg = 'DRG|065^Stroke^MSDRG';
+  assert.deepEqual(warnings('A03', pv1('W1'), 'DG1|1||I63^Stroke^I10', drg), [
+    'DRG-1: a group has no place but in a claim',
+  ]);
+  assert.deepEqual(warnings('A03', pv1('W1'), 'DRG|'), []);
+  const mrg = 'MRG|||OLD';
+  assert.deepEqual(warnings('A06', mrg, pv1('W1')), []);
+  assert.ok(warnings('A08', mrg, pv1('W1')).includes('MRG: segment not mapped'));
 });

@@ -57,6 +57,14 @@ test('a patient is matched by any number but those that several have', () => {
     decodeURIComponent(onlyEntry(poor, 'Patient').url),
     'Patient?identifier=http://hl7.org/fhir/sid/us-ssn|999-99-9999',
   );
+  const numbersOf = (resource: Resource) =>
+    (resource.identifier as JsonObject[]).map(({ system, value }) => `${system}|${value}`);
+  assert.ok(!numbersOf(onlyEntry(mapped, 'Patient').resource).includes('urn:id:HOSP|4'), "the visit's number");
+  // Without an authority numbers of another kind are no medical record numbers, which senders type as MR, PI or not at all.
+  const bare = mapLines(...head('A04'), 'PID|1||1^^^^MR~1^^^^NI~2^^^^PI~3||Test');
+  assert.deepEqual(numbersOf(onlyEntry(bare, 'Patient').resource), [
+    ...['urn:id:NORTH|1', 'urn:id:NORTH:NI|1', 'urn:id:NORTH|2', 'urn:id:NORTH|3'],
+  ]);
 });
 
 const stored = (id: string, more: object = {}): Resource => ({ resourceType: 'Patient', id, ...more });

@@ -22,7 +22,7 @@ import { upsertEncounter } from '../encounter.ts';
 import { addAuthorizations } from '../finance/authorization.ts';
 import { cxIdentifier, identifierCriterion } from '../identifiers.ts';
 import { numberKey, visitIdentifiers } from '../identity.ts';
-import { messageMap, required } from '../message-map.ts';
+import { type MessageMap, messageMap, required } from '../message-map.ts';
 import { type MappedPatient, upsertPatient } from '../patient.ts';
 import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
@@ -32,17 +32,26 @@ import { accReason } from '../tables/admission-others.ts';
 const admissionSegments = `EVN PID PD1 NK1 PV1 PV2 ROL PRT ARV DB1 OBX NTE AL1 IAM IAR DG1 DRG PR1 GT1 IN1 IN2 IN3 AUT
   ACC PDA`.split(/\s+/);
 
+const visitStructures: MessageMap['structures'] = [
+  'ADT_A01',
+  ...(['ADT_A02', 'ADT_A03', 'ADT_A05', 'ADT_A06', 'ADT_A09', 'ADT_A11', 'ADT_A12', 'ADT_A15', 'ADT_A16'] as const),
+  ...(['ADT_A21', 'ADT_A38', 'ADT_A52', 'ADT_A54', 'ADT_A61'] as const),
+];
+
 /** Events about a visit, one map whatever the structure: the segments that a structure lacks are not there. */
 export const adtVisit = messageMap({
-  structures: [
-    'ADT_A01',
-    ...(['ADT_A02', 'ADT_A03', 'ADT_A05', 'ADT_A06', 'ADT_A09', 'ADT_A11', 'ADT_A12', 'ADT_A15', 'ADT_A16'] as const),
-    ...(['ADT_A21', 'ADT_A38', 'ADT_A52', 'ADT_A54', 'ADT_A61'] as const),
-  ],
-  events:
-    `A01 A02 A03 A04 A05 A06 A07 A08 A09 A10 A11 A12 A13 A14 A15 A16 A21 A22 A23 A25 A26 A27 A32 A33 A38 A52 A53 A54 A55
+  structures: visitStructures,
+  events: `A01 A02 A03 A04 A05 A08 A09 A10 A11 A12 A13 A14 A15 A16 A21 A22 A23 A25 A26 A27 A32 A33 A38 A52 A53 A54 A55
     A61 A62`.split(/\s+/),
   reads: admissionSegments,
+  run: mapAdmission,
+});
+
+/** A visit that becomes another kind: MRG-3 is the account that it had before (account-visit.ts). */
+export const adtClassChange = messageMap({
+  structures: visitStructures,
+  events: ['A06', 'A07'],
+  reads: [...admissionSegments, 'MRG'],
   run: mapAdmission,
 });
 
@@ -120,6 +129,7 @@ export function mapVisit(
   const resource = entry?.resource;
   if (entry !== undefined) setDiagnoses(entry, diagnoses);
   addAccident(mapping, group, resource);
+  if (group.get('DRG')?.field(1).isEmpty === false) mapping.warnings.add('DRG-1: a group has no place but in a claim');
   addProcedures(mapping, group, patient, visitKey, encounter);
   addObservations(mapping, group, patient, visitKey, encounter);
   return encounter;

@@ -285,6 +285,11 @@ describe('REF^I12', () => {
     );
   });
 
+  it('tells of a provider whose role has no place in it', () => {
+    const mapped = mapLines(...ref('I12', '20260301080000', rf1(), 'PRD|PP|DOC^DORA|||||77^NPI', pid));
+    assert.deepEqual(mapped.warnings, ['PRD-1: a provider with no role in the referral (RP, RT, RH, CP) has no place']);
+  });
+
   it('is refused without RF1 or PID', () => {
     assert.equal(refusalOf(...ref('I12', '20260301', pid)), 'AE 100 Required segment RF1 is missing');
     assert.equal(refusalOf(...ref('I12', '20260301', rf1())), 'AE 100 Required segment PID is missing');

@@ -47,6 +47,22 @@ test('OBR that share an ORC have its number, orderer, group, schedule and state 
   }
 });
 
+test('notes between an ORC and its first OBR are of each OBR that shares it', () => {
+  const requests = requestsOf(
+    msh('OML^O21^OML_O21'),
+    pid,
+    'ORC|NW|P1^EHR',
+    'NTE|1||for all',
+    'OBR|1|||24323-8^Panel^LN',
+    'NTE|1||for the first',
+    'OBR|2|||2345-7^Glucose^LN',
+  );
+  assert.deepEqual(
+    requests.map(({ resource }) => (resource.note as JsonObject[]).map(({ text }) => text)),
+    [['for all\nfor the first'], ['for all']],
+  );
+});
+
 test('OBR of one service that share an ORC are not made one by its number', () => {
   const orc = 'ORC|RE|P1^EHR|F1^LAB||CM';
   const glucose = (set: number, at: string, status: string) =>

@@ -192,6 +192,22 @@ test('prior results of an order are reports of their own', () => {
   assert.equal(entriesOf(mapped, 'Patient').length, 1);
 });
 
+test('the visit of an earlier result is not that of the order', () => {
+  const prior = [
+    'PID|1||777^^^HOSP^MR||TEST^PATIENT',
+    'PV1|1|I|||||||||||||||||V-OLD^^^HOSP',
+    'ORC|PR|P0^EHR|F0^LAB',
+    'OBR|1|P0^EHR|F0^LAB|24323-8^Panel^LN|||20260201||||||||||||||||||F',
+  ];
+  const withoutVisit = oml.filter((line) => !line.startsWith('PV1'));
+  const requests = entriesOf(mapLines(...withoutVisit, ...prior), 'ServiceRequest').map(({ resource }) => resource);
+  const encounter = onlyEntry(mapLines(...withoutVisit, ...prior), 'Encounter');
+  assert.deepEqual(
+    requests.map((one) => (one.encounter as JsonObject | undefined)?.reference),
+    [undefined, encounter.fullUrl],
+  );
+});
+
 test('orders that lack what they are about', () => {
   assert.equal(refusalOf(msh('ORM^O01'), pid), 'AE 100 Required segment ORC is missing');
   assert.equal(refusalOf(msh('ORM^O01'), 'ORC|NW|P1', obr), 'AE 100 Required segment PID is missing');

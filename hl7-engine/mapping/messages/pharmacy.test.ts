@@ -7,6 +7,7 @@ import {
   onlyEntry,
   onlyResource,
   refusalOf,
+  segment,
   storedAfter,
   storedOf,
 } from '../../testing/mapped.ts';
@@ -96,13 +97,53 @@ test('a compound, a rate and as needed', () => {
     periodUnit: 'h',
     boundsDuration: { value: 5, unit: 'd', system: 'http://unitsofmeasure.org', code: 'd' },
   });
+  // The time is that of the 1000 mL; of a rate in mL/h it would make another one.
   const [dose] = regular!.doseAndRate as JsonObject[];
-  assert.deepEqual((dose!.rateRatio as JsonObject).denominator, {
-    value: 8,
-    unit: 'h',
-    system: 'http://unitsofmeasure.org',
-    code: 'h',
+  const ucum = (code: string) => ({ unit: code, system: 'http://unitsofmeasure.org', code });
+  assert.deepEqual(dose!.rateQuantity, { value: 125, ...ucum('mL/h') });
+  assert.equal(dose!.rateRatio, undefined);
+});
+
+test('how fast: an amount in a time, a dose in a time, and what was given as a rate', () => {
+  const ucum = (code: string) => ({ unit: code, system: 'http://unitsofmeasure.org', code });
+  const eight = { value: 8, ...ucum('h') };
+  const ordered = (fields: Record<number, string>) => {
+    const rxe = segment('RXE', { 2: 'NS^Saline^L', 3: '1000', 5: 'mL^^UCUM', ...fields });
+    const mapped = mapLines(msh('RDE^O11^RDE_O11'), pid, 'ORC|NW|RX2^EHR', rxe);
+    const [dosage] = onlyResource(mapped, 'MedicationRequest').dosageInstruction as JsonObject[];
+    const [{ type: _type, doseQuantity: _dose, ...rate }] = dosage!.doseAndRate as [JsonObject];
+    return rate;
+  };
+  const ratio = (value: number) => ({ rateRatio: { numerator: { value, ...ucum('mL') }, denominator: eight } });
+  assert.deepEqual(ordered({ 22: 'H8', 23: '900', 24: 'mL^^UCUM' }), ratio(900));
+  assert.deepEqual(ordered({ 22: 'H8' }), ratio(1000));
+  assert.deepEqual(ordered({}), {});
+  // A rate that is no number is none; the dose may be one already.
+  assert.deepEqual(ordered({ 22: 'H1', 23: '75-100', 24: 'mL^^UCUM' }), {});
+  assert.deepEqual(ordered({ 3: '125', 5: 'mL/h^^UCUM', 22: 'H8' }), {
+    rateQuantity: { value: 125, ...ucum('mL/h') },
   });
+  assert.deepEqual(ordered({ 22: 'H0', 23: '20', 24: 'mL/min' }), { rateQuantity: { value: 20, ...ucum('mL/min') } });
+  const given = (fields: Record<number, string>) => {
+    const rxa = segment('RXA', { 1: '0', 2: '1', 3: '20260301', 5: 'NS^Saline^L', 6: '125', 7: 'mL^^UCUM', ...fields });
+    return onlyResource(mapLines(msh('RAS^O17^RAS_O17'), pid, orc, rxa), 'MedicationAdministration').dosage;
+  };
+  assert.deepEqual(given({}), { dose: { value: 125, ...ucum('mL') } });
+  assert.deepEqual(given({ 12: 'H8' }), ratio(125));
+  assert.deepEqual(given({ 7: 'mL/h^^UCUM' }), { rateQuantity: { value: 125, ...ucum('mL/h') } });
+});
+
+test('as needed, before the pattern and behind it', () => {
+  const timing = (pattern: string) => {
+    const mapped = mapLines(msh('OMP^O09^OMP_O09'), pid, orc, 'RXO|1234^Amoxicillin^L|250||mg', `TQ1|1||${pattern}`);
+    const [dosage] = onlyResource(mapped, 'MedicationRequest').dosageInstruction as JsonObject[];
+    return [dosage!.asNeededBoolean, (dosage!.timing as JsonObject).repeat];
+  };
+  const sixHourly = { frequency: 1, period: 6, periodUnit: 'h' };
+  for (const pattern of ['PRNQ6H', 'PRN Q6H', 'Q6H PRN', 'Q6HPRN', 'q6h prn']) {
+    assert.deepEqual(timing(pattern), [true, sixHourly], pattern);
+  }
+  assert.deepEqual(timing('Q6H'), [undefined, sixHourly]);
 });
 
 test('RDS^O13: the dispense of an order, known again when it is sent again', () => {
@@ -119,6 +160,22 @@ test('RDS^O13: the dispense of an order, known again when it is sent again', () 
   assert.deepEqual(entriesOf(mapped, 'MedicationRequest'), []);
   const { resources } = storedAfter(lines, lines, [lines[0]!, pid, orc, lines[3]!.replace('RXD|1', 'RXD|2')]);
   assert.equal(storedOf(resources, 'MedicationDispense').length, 2);
+});
+
+test('RDS^O13: a dispense says how it is to be taken, where TQ1 or ORC-7 tells', () => {
+  const rxd = 'RXD|1|1234^Amoxicillin^L|20260301090000|21|EA';
+  const instructions = (...lines: string[]) =>
+    onlyResource(mapLines(msh('RDS^O13^RDS_O13'), pid, ...lines, 'RXR|PO^Oral^HL70162'), 'MedicationDispense')
+      .dosageInstruction as JsonObject[];
+  const [twice, ...others] = instructions(orc, 'TQ1|1|1^TAB|BID||||20260301|20260308||with food|Take one', rxd);
+  assert.deepEqual(others, []);
+  const { frequency, boundsPeriod } = (twice!.timing as JsonObject).repeat as JsonObject;
+  assert.deepEqual([frequency, boundsPeriod], [2, { start: '2026-03-01', end: '2026-03-08' }]);
+  assert.deepEqual([twice!.text, twice!.additionalInstruction], ['Take one', [{ text: 'with food' }]]);
+  assert.ok(twice!.route !== undefined);
+  const [old] = instructions('ORC|RE|RX1^EHR|F1^PHARM||||1^Q6H PRN', rxd);
+  assert.deepEqual([((old!.timing as JsonObject).repeat as JsonObject).period, old!.asNeededBoolean], [6, true]);
+  assert.deepEqual(Object.keys(instructions(orc, rxd)[0]!), ['route']);
 });
 
 test('RAS^O17: what was given, refused, and recorded in error', () => {

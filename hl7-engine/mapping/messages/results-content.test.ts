@@ -23,6 +23,48 @@ test('lines of a text are one observation, results of one code are not', () => {
   assert.deepEqual(values, ['first\nsecond', 'other', 'a\nb\nc', 'one', 'two', 5.1, 6.1]);
 });
 
+test('lines of another status, time or observer, or with a range, are results of their own', () => {
+  const texts = (...fields: [type: string, status: string, time: string, observer: string, range?: string][]) =>
+    entriesOf(
+      map(
+        ...oru.slice(0, 5),
+        ...fields.map(
+          ([type, status, time, observer, range = ''], index) =>
+            `OBX|${index + 1}|${type}|C^Comment^L||line ${index}||${range}||||${status}|||${time}||${observer}`,
+        ),
+      ),
+      'Observation',
+    ).map(({ resource }) => resource.valueString);
+  const first = ['TX', 'F', '202601310800', '1^Doc'] as const;
+  assert.deepEqual(texts([...first], [...first]), ['line 0\nline 1']);
+  const apart = ['line 0', 'line 1'];
+  assert.deepEqual(texts([...first], ['TX', 'P', '202601310800', '1^Doc']), apart);
+  assert.deepEqual(texts([...first], ['TX', 'F', '202601310900', '1^Doc']), apart);
+  assert.deepEqual(texts([...first], ['TX', 'F', '202601310800', '2^Roe']), apart);
+  assert.deepEqual(texts(['ST', 'F', '', ''], ['ST', 'F', '', '']), ['line 0\nline 1']);
+  assert.deepEqual(texts(['ST', 'F', '', '', 'negative'], ['ST', 'F', '', '', 'negative']), apart);
+});
+
+test('OBX of two specimens are each about their own', () => {
+  const spm = (number: number) => `SPM|${number}|S${number}&EHR^L${number}&LAB||119297000^Blood^SCT`;
+  const volume = (value: number) => `OBX|1|NM|VOL^Volume^L||${value}|mL|||||F`;
+  const mapped = map(...oru.slice(0, 5), oru[6]!, spm(1), volume(1), spm(2), volume(2));
+  const [first, second] = entriesOf(mapped, 'Specimen').map(({ fullUrl }) => fullUrl);
+  const volumes = entriesOf(mapped, 'Observation').filter(({ resource }) => resource.specimen !== undefined);
+  assert.deepEqual(
+    volumes
+      .slice(-2)
+      .map(({ resource }) => [
+        ((resource.valueQuantity as JsonObject).value as number).toString(),
+        (resource.specimen as JsonObject).reference,
+      ]),
+    [
+      ['1', first],
+      ['2', second],
+    ],
+  );
+});
+
 test('the impression of a report is its conclusion', () => {
   const mapped = map(
     ...oru.slice(0, 4),
@@ -154,6 +196,25 @@ test('what is too large to be read as a range or a series is kept or left out, q
   const wide = `${Array(5000).fill('1').join('~')}~${Array(5000).fill('1').join('^')}`;
   const matrix = onlyResource(map(...oru.slice(0, 5), `OBX|1|NA|A^a^L||${wide}||||||F`), 'Observation');
   assert.equal(matrix.valueSampledData, undefined);
+});
+
+test('without OBR-25 a report is final where all results are; a result of a partial report is preliminary', () => {
+  const statusesOf = (obr25: string, obx11: string[]) => {
+    const obx = obx11.map((letter, index) => `OBX|${index + 1}|NM|${index}^Test^L||5|mmol/L|||||${letter}`);
+    const obr = `OBR|1||F1^LAB|P^Panel^L|||202601310700||||||||||||||||||${obr25}`;
+    const mapped = map(...oru.slice(0, 2), obr, ...obx);
+    return [
+      onlyResource(mapped, 'DiagnosticReport'),
+      ...entriesOf(mapped, 'Observation').map(({ resource }) => resource),
+    ].map(({ status }) => status);
+  };
+  assert.deepEqual(statusesOf('', ['F', 'F']), ['final', 'final', 'final']);
+  assert.deepEqual(statusesOf('', ['F', 'P']), ['unknown', 'final', 'preliminary']);
+  assert.deepEqual(statusesOf('', ['P']), ['unknown', 'preliminary']);
+  assert.deepEqual(statusesOf('A', ['', 'F']), ['partial', 'preliminary', 'final']);
+  const words = map(...oru.slice(0, 2), 'OBR|1||F1^LAB|P^Panel^L|||202601310700||||||||||||||||||FINAL', oru[6]!);
+  assert.equal(onlyResource(words, 'DiagnosticReport').status, 'unknown');
+  assert.deepEqual(words.warnings, ['OBR-25: unknown status']);
 });
 
 test('a final result that is replaced by one of another time is told', () => {

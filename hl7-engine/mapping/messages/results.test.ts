@@ -7,6 +7,7 @@ import {
   onlyEntry as only,
   onlyResource,
   refusalOf,
+  segment,
   storedAfter,
   storedOf,
 } from '../../testing/mapped.ts';
@@ -285,6 +286,47 @@ test('OUL: the orders of a specimen', () => {
   assert.deepEqual(onlyResource(mapped, 'Observation').specimen, { reference: specimen.fullUrl });
   assert.equal(((specimen.resource.container as JsonObject[])[0]!.identifier as JsonObject[])[0]!.value, 'C77');
   assert.deepEqual(mapped.warnings, []);
+});
+
+test('an order that comes with its result (ORU^R30) is as far as that, unless ORC-5 says how far it is', () => {
+  const states = (control: string, state: string, result: string) => {
+    const orc = `ORC|${control}||POC7^POC||${state}`;
+    const obr = `OBR|1||POC7^POC|41653-7^Glucose^LN|||20260301150000${'|'.repeat(18)}${result}`;
+    const obx = 'OBX|1|NM|41653-7^Glucose^LN||14.2|mmol/L|||||F';
+    const mapped = map(oru[0]!.replace('ORU^R01^ORU_R01', 'ORU^R30^ORU_R30'), oru[1]!, orc, obr, obx);
+    return ['ServiceRequest', 'DiagnosticReport'].map((type) => onlyResource(mapped, type).status);
+  };
+  assert.deepEqual(states('NW', '', 'F'), ['completed', 'final']);
+  assert.deepEqual(states('NW', '', 'C'), ['completed', 'corrected']);
+  assert.deepEqual(states('NW', '', 'P'), ['active', 'preliminary']);
+  assert.deepEqual(states('NW', '', 'X'), ['revoked', 'cancelled']);
+  assert.deepEqual(states('NW', 'IP', 'F'), ['active', 'final']);
+  assert.deepEqual(states('OC', '', 'F'), ['revoked', 'final']);
+});
+
+test('a new order that repeats the result status of a former one (OBR-25) is a new one', () => {
+  const orc = 'ORC|NW|P9^HIS';
+  const obr = `OBR|1|P9^HIS||41653-7^Glucose^LN|||20260301150000${'|'.repeat(18)}F`;
+  const mapped = map(oru[0]!.replace('ORU^R01^ORU_R01', 'OML^O21^OML_O21'), oru[1]!, orc, obr);
+  assert.equal(onlyResource(mapped, 'ServiceRequest').status, 'active');
+});
+
+test('what the collector says of a specimen (OBR-39) is a note of it, with SPM and without', () => {
+  const notes = (obr15: string, ...spm: string[]) => {
+    const obr = segment('OBR', {
+      1: '1',
+      3: 'F9^LAB',
+      4: 'K^K^L',
+      7: '20260301',
+      15: obr15,
+      25: 'F',
+      39: 'C1^hard to draw^L~^two tries',
+    });
+    return onlyResource(map(oru[0]!, oru[1]!, obr, 'OBX|1|NM|K^K^L||4|||||F', ...spm), 'Specimen').note;
+  };
+  const both = [{ text: 'hard to draw' }, { text: 'two tries' }];
+  assert.deepEqual(notes('BLD^Blood^HL70487'), both);
+  assert.deepEqual(notes('', 'SPM|1|S9||BLD^Blood^HL70487'), both);
 });
 
 test('messages of results that lack what they are about are refused', () => {

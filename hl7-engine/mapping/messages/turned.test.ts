@@ -44,6 +44,15 @@ test('a vaccination that was refused and is then given has no reason any more, o
   assert.equal(after('Immunization', second, first).status, 'completed');
 });
 
+test('a refusal that is told again keeps what the message leaves out', () => {
+  const first = vaccination(1, { ...refused, 15: 'LOT9' });
+  const second = vaccination(2, { 20: 'RE', 6: '999', 21: 'U' });
+  assert.deepEqual(said(after('Immunization', first, second)), [
+    ...['not-done', '00', '2026-03-02'],
+    ...[undefined, 'LOT9', undefined],
+  ]);
+});
+
 test('what is deleted of a vaccination goes, what is left out stays', () => {
   const first = vaccination(1, given);
   const second = vaccination(2, { 6: '0.5', 7: 'mL^^UCUM', 15: '""', 21: 'U' });

@@ -108,6 +108,23 @@ test("the same vaccination is one immunization; CDC's number for none is not its
   assert.equal(storedOf(refusals.resources, 'Immunization').length, 2);
 });
 
+test('observations of two vaccinations of one message are their own', () => {
+  const site = obx(1, 'CE', '99SITE^Reaction at the site^L', 'N^None^L');
+  const second = orc.replace('F1^CLINIC', 'F2^CLINIC').replace('P1^CLINIC', 'P2^CLINIC');
+  const mapped = mapLines(...head, orc, rxa(), site, second, rxa().replace('08^Hep B', '20^DTaP'), site);
+  const [first, other, ...more] = entriesOf(mapped, 'Observation').map(({ resource }) => resource);
+  assert.equal(more.length, 0);
+  assert.deepEqual(
+    [first, other].map((one) => (one!.partOf as JsonObject[])[0]!.reference),
+    entriesOf(mapped, 'Immunization').map(({ fullUrl }) => fullUrl),
+  );
+  const again = entriesOf(mapLines(...head, second, rxa().replace('08^Hep B', '20^DTaP'), site), 'Observation');
+  assert.deepEqual(
+    again.map(({ url }) => url),
+    [`Observation/${other!.id}`],
+  );
+});
+
 test('no vaccine administered: what the patient has is told by observations alone', () => {
   const mapped = mapLines(
     ...head,

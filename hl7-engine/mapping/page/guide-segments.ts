@@ -46,8 +46,6 @@ export const segmentMapsElsewhere: Readonly<Record<string, string>> = {
   'ROL[Patient-GeneralPractitioner]': 'ROL-3 PP: Patient.generalPractitioner, administration/roles.ts',
   'ROL[RelatedPerson]': 'who is not known to be a practitioner is still found by number: Practitioner',
   'RXR[MedicationRequest]': 'RXR[Dosage]',
-  'SCH[Provenance]':
-    'SCH[Appointment]: who entered and who filled it are participants; the Provenance of the message tells who sent it',
   'SCH[ServiceRequest]': 'AIS[ServiceRequest] and SCH[Appointment]',
   'SFT[Device]': 'the sender’s software: Provenance.agent names the application',
   'SFT[MessageHeader]': 'a MessageHeader is of messages, not of what is stored',

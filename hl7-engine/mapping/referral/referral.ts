@@ -44,6 +44,9 @@ function statusOf(mapping: Mapping, rf1: Segment): string | undefined {
   return statuses[rf1.field(1).component(1).text?.toUpperCase() ?? ''];
 }
 
+/** Requester and performers. */
+const placed = new Set(['RP', 'RT', 'RH', 'CP']);
+
 const withRole = (providers: readonly Provider[], ...roles: string[]): JsonObject[] =>
   providers.filter((one) => one.roles.some((role) => roles.includes(role))).map(({ reference }) => reference);
 
@@ -52,6 +55,8 @@ export function upsertReferral(mapping: Mapping, root: Group, rf1: Segment, refe
   const found = runTable(rf1ServiceRequest, { segment: rf1, group: root, mapping }) ?? {};
   const status = statusOf(mapping, rf1);
   const { providers, coverage, reasons, supporting } = referred;
+  if (providers.some(({ roles }) => !roles.some((role) => placed.has(role))))
+    mapping.warnings.add('PRD-1: a provider with no role in the referral (RP, RT, RH, CP) has no place');
   const authorizations = addAuthorizations(mapping, root, referred).map(({ reference }) => ({ reference }));
   const resource: Resource = {
     ...found,

@@ -1,5 +1,6 @@
 // MSH, EVN, PID and ORC to the message's Provenance: https://hl7.org/fhir/uv/v2mappings/ (MSH[Provenance-Source],
-// MSH[Provenance-Operator], EVN[Provenance], PID[Provenance-Patient], ORC[Provenance]); HL7 v2.9 chapters 2.13.9, 3.4.1, 4.5.1
+// MSH[Provenance-Operator], EVN[Provenance], PID[Provenance-Patient], ORC[Provenance], SCH[Provenance]); HL7 v2.9 chapters 2.13.9,
+// 3.4.1, 4.5.1, 10.6.1
 import type { JsonObject } from '#fhir-model';
 import { conceptMapOf } from '../codes/concept-maps.ts';
 import type { PartMap } from '../table/context.ts';
@@ -97,4 +98,13 @@ export const orcProvenance = segmentTable(
 19 | agent[].who & type = $performer | ref Practitioner
 `,
   { constants },
+);
+
+export const schProvenance = segmentTable(
+  'SCH',
+  'Provenance',
+  '20 | agent[].who & type = $enterer | ref Practitioner',
+  {
+    constants,
+  },
 );

@@ -1,6 +1,6 @@
 // Expressions of predicates and conformance statements (NIST's Expressions.xsd), each a function of its context.
 // https://github.com/usnistgov/v2-validation
-import { instanceOf, isNull, type Node, textOf } from '../node.ts';
+import { type DataNode, instanceOf, isBlank, isNull, type Node, partOf, textOf, tokensOf } from '../node.ts';
 import { type Path, readSteps, resolve } from './path.ts';
 import { ProfileFault } from './profile-fault.ts';
 import { attribute, type XmlElement } from './read-xml.ts';
@@ -52,6 +52,7 @@ const readers: Readonly<Record<string, Read>> = {
     return overValues(element, (text) => compare(text, value));
   },
   PathValue: pathValue,
+  ComplexPathValue: complexPathValue,
   ValueSet: valueSet,
   SetID: setId,
   IZSetID: (element) => {
@@ -274,6 +275,43 @@ function pathValue(element: XmlElement): Expression {
   };
   return { paths: [first, second], test };
 }
+
+/**
+ * The parts of what stands at Path1, each with the one at the same place of Path2, occurrence by occurrence. What stands on one side
+ * alone fails where it is strict, which it is unless it says otherwise.
+ */
+function complexPathValue(element: XmlElement): Expression {
+  const [first, second] = [pathOf(element, 'Path1'), pathOf(element, 'Path2')];
+  const compare = comparison(element, false);
+  const absent = whenAbsent(element);
+  const isStrict = !['false', '0'].includes(element.attributes.Strict ?? '');
+  const pair = (one: Node | undefined, other: Node | undefined): Truth[] => {
+    if (one === undefined || other === undefined) return [!isStrict];
+    if (one.kind !== 'data' || other.kind !== 'data') return [undefined];
+    if (one.level === 3) return [compare(textOf(one), textOf(other))];
+    return paired(partsByPlace(one), partsByPlace(other)).flatMap(([part, counterpart]) => pair(part, counterpart));
+  };
+  const test = (context: Node): Truth => {
+    const [ones, others] = [byInstance(resolve(context, first)), byInstance(resolve(context, second))];
+    if (ones.size === 0 && others.size === 0) return absent;
+    const truths = paired(ones, others).flatMap(([one, other]) => pair(one, other));
+    if (truths.includes(false)) return false;
+    return truths.includes(undefined) ? undefined : true;
+  };
+  return { paths: [first, second], test };
+}
+
+/** Of several with one number the first. */
+const byInstance = (nodes: readonly Node[]): Map<number, Node> =>
+  new Map(nodes.map((node) => [instanceOf(node), node] as const).reverse());
+
+function partsByPlace(node: DataNode): Map<number, Node> {
+  const parts = tokensOf(node).map((token, index) => [index + 1, partOf(node, index + 1, token)] as const);
+  return new Map(parts.filter(([, { raw, reading }]) => !isBlank(raw, reading)));
+}
+
+const paired = (ones: Map<number, Node>, others: Map<number, Node>): [Node | undefined, Node | undefined][] =>
+  [...new Set([...ones.keys(), ...others.keys()])].map((place) => [ones.get(place), others.get(place)]);
 
 function valueSet(element: XmlElement, valueSets: ValueSets): Expression {
   const path = pathOf(element, 'Path');
