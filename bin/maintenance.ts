@@ -1,8 +1,9 @@
 // Jobs for now and then: old delivery records, change rows that every consumer has passed, left-overs of code systems.
+import { pruneDeviceDeadLetters } from '#connectors/mqtt';
 import type { ResourceReader } from '#fhir-model';
 import { removeOldMessages, removeOldNotes } from '#hl7-engine';
 import type { Config, Db, Jobs, Log } from '#platform';
-import { changeFloor, pruneDeliveries, pruneEscalations } from '#subscriptions';
+import { changeFloor, forgetOldMemory, pruneDeadLetters, pruneDeliveries, pruneEscalations } from '#subscriptions';
 import { clearUp } from '#terminology';
 import { everything } from './fhir.ts';
 
@@ -56,6 +57,7 @@ export function defineMaintenance(jobs: Jobs, { db, config, log, reader }: Maint
     if (deliveries + changes + codeSystems + escalations > 0)
       log.info({ deliveries, changes, codeSystems, escalations }, 'old records removed');
   });
+  jobs.define('retention', () => removeOld({ db, config, log }));
   jobs.define('hl7-retention', async () => {
     const { HL7_JOURNAL_DAYS: done, HL7_JOURNAL_FILTERED_DAYS: filtered, HL7_JOURNAL_FAILED_DAYS: failed } = config;
     const removed = await removeOldMessages(db, { done, filtered, failed }, Date.now());
@@ -64,6 +66,21 @@ export function defineMaintenance(jobs: Jobs, { db, config, log, reader }: Maint
   });
 }
 
+/** What is kept for months: once a day is often enough. 0 days of dead letters: they wait for a person, however long. */
+export async function removeOld({ db, config, log }: Omit<MaintenanceParts, 'reader'>): Promise<void> {
+  const { DEAD_LETTER_DAYS: untold, DEVICE_DEAD_LETTER_DAYS: device } = config;
+  const { failed, owed } =
+    untold > 0 ? await pruneDeadLetters(db, { keepMs: untold * DAY_MS }) : { failed: 0, owed: 0 };
+  const deviceMessages = device > 0 ? await pruneDeviceDeadLetters(db, Date.now() - device * DAY_MS) : 0;
+  const remembered = await forgetOldMemory(db, config.ALERT_MEMORY_DAYS * DAY_MS);
+  if (failed + deviceMessages + remembered > 0) log.info({ failed, deviceMessages, remembered }, 'old records removed');
+  if (owed > 0)
+    log.warn({ owed }, 'events that Subscriptions in error were not told are no longer kept (DEAD_LETTER_DAYS)');
+}
+
 export async function scheduleMaintenance(jobs: Jobs): Promise<void> {
-  await Promise.all([jobs.every('maintenance', INTERVAL_MS), jobs.every('hl7-retention', DAY_MS)]);
+  await Promise.all([
+    jobs.every('maintenance', INTERVAL_MS),
+    ...['retention', 'hl7-retention'].map((name) => jobs.every(name, DAY_MS)),
+  ]);
 }

@@ -199,9 +199,11 @@ const endBackoff: Statement = {
 // The change gets a new number at the end: what has been numbered after it has been delivered already.
 const requeueFailed: Statement = {
   name: 'admin_requeue',
+  // Locked: what is removed for its age meanwhile would leave numbers that nothing has.
   text: `with f as (
-      select number, row_number() over (order by number) as place from delivery
-      where subscriber = $1 and outcome = 'failed' order by number limit $2),
+      select number, row_number() over (order by number) as place from (
+        select number from delivery where subscriber = $1 and outcome = 'failed' order by number limit $2
+        for update skip locked) l),
     s as (
       update subscriber set last_number = last_number + (select count(*) from f),
         due_at = coalesce(due_at, statement_timestamp())

@@ -20,6 +20,7 @@ import { createScores, noScores } from './scores/scores.ts';
 import { createPatientStreams, defaultPatientStreamLimits } from './stream/patient-stream.ts';
 import { createTopics } from './topics/topics.ts';
 
+export { forgetOldMemory } from './alerts/state/forget.ts';
 export type { FeedFailures } from './alerts/timers.ts';
 export { readHostCertificates } from './channels/certificates.ts';
 export { refuseUpgrade } from './channels/websocket/open-sockets.ts';
@@ -28,7 +29,7 @@ export { endpointNames as alertEndpointNames, readEndpoints as readAlertEndpoint
 export { pruneEscalations } from './escalation/state.ts';
 export { subscriptionOperations } from './operations/operations.ts';
 export type { SubscriptionsOptions } from './options.ts';
-export { changeFloor, type PruneLimits, pruneDeliveries } from './retention.ts';
+export { changeFloor, type PruneLimits, pruneDeadLetters, pruneDeliveries } from './retention.ts';
 export { readScores } from './scores/scores.ts';
 export { triageOperation } from './scores/triage/operation.ts';
 export { activeTopicUrls } from './topics/admin.ts';

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { JsonObject, Resource } from '#fhir-model';
 import { type Receiver, startReceiver, waitFor } from '#platform/testing';
+import type { SubscriptionsOptions } from './index.ts';
 import { pruneDeliveries } from './retention.ts';
 import { testBaseUrl as baseUrl, type CallOperation, createCalls } from './testing/operation.ts';
 import { createRig, type Rig, waitForState, waitForStatus } from './testing/rig.ts';
@@ -24,10 +25,15 @@ interface Told extends Rig {
 }
 
 /** A Subscription `s` that has been told of so many events. */
-async function tell(t: TestContext, count: number, asked: AskedTopic = {}): Promise<Told> {
+async function tell(
+  t: TestContext,
+  count: number,
+  asked: AskedTopic = {},
+  limits: SubscriptionsOptions['limits'] = {},
+): Promise<Told> {
   const rig = await createRig(t);
   const receiver = await startReceiver(t);
-  await rig.start({ baseUrl });
+  await rig.start({ baseUrl, limits });
   await rig.store.put(topicSubscription('s', receiver.url, asked));
   await waitForState(rig.db, 's', 'active');
   for (let i = 1; i <= count; i++) await rig.store.put(appointment(`a${i}`));
@@ -181,6 +187,28 @@ test('$resend tells events again with their numbers, also by another server, als
       (select count(*)::int from delivery where outcome = 'delivered') as told from subscriber where id = 's'`,
   });
   assert.deepEqual(row, { resends: 0, attempts: 0, error: null, left: 0, told: 6 });
+});
+
+test('$resend of events before those that are being told again, and of more than one batch takes', async (t) => {
+  const rig = await tell(t, 5, { content: 'id-only' }, { batchDeliveries: 2 });
+  const gate = Promise.withResolvers<void>();
+  rig.receiver.answer = async () => {
+    await gate.promise;
+    return 200;
+  };
+  await rig.call('resend', { id: 's', input: { eventsSinceNumber: '4' } });
+  await waitFor(() => told(rig).length === 6, 'the first of them to be under way');
+  await rig.call('resend', { id: 's', input: { eventsUntilNumber: '3' } });
+  gate.resolve();
+  await waitFor(() => told(rig).length === 10, 'all');
+  assert.deepEqual(told(rig).slice(5).flat(), [4, 5, 1, 2, 3]);
+  await rig.store.put(appointment('new'));
+  await allDone(rig, 's', 6);
+  const text =
+    'select resends, (select count(*)::int from delivery where resend) as left from subscriber where id = $1';
+  await waitFor(async () => (await rig.db.query<JsonObject>({ text }, ['s']))[0]!.resends === 0, 'none to be left');
+  assert.deepEqual(told(rig).slice(10), [[6]]);
+  assert.deepEqual(await rig.db.query({ text }, ['s']), [{ resends: 0, left: 0 }]);
 });
 
 test('an event beyond all there have been is answered as such, also beyond 2 to the 53rd', async (t) => {

@@ -1,7 +1,7 @@
 // Notifications of topics over web sockets: http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/channels.html#websockets
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import type { JsonObject, Resource } from '#fhir-model';
+import type { AccessScope, JsonObject, Resource } from '#fhir-model';
 import { openSocket, type TestSocket, waitFor } from '#platform/testing';
 import type { Subscriptions } from './index.ts';
 import { testBaseUrl as baseUrl, type CallOperation, createCalls } from './testing/operation.ts';
@@ -17,10 +17,14 @@ interface Served extends Rig {
 
 const webSocketLimits = { pollMs: 20, heartbeatMs: 5_000, stopGraceMs: 200 };
 
-async function serve(t: TestContext, asked: AskedTopic = {}): Promise<Served> {
+async function serve(
+  t: TestContext,
+  asked: AskedTopic = {},
+  more: (rig: Rig) => Parameters<Rig['start']>[0] = () => ({}),
+): Promise<Served> {
   const rig = await createRig(t);
   await rig.db.query({ text: 'truncate websocket_client, websocket_token' });
-  const server = await rig.start({ baseUrl, webSocketLimits });
+  const server = await rig.start({ baseUrl, webSocketLimits, ...more(rig) });
   await rig.store.put(topicSubscription('s', '', { type: 'websocket', content: 'id-only', ...asked }));
   await waitForState(rig.db, 's', 'active');
   return { ...rig, server, url: await serveSockets(t, server), call: await createCalls(rig) };
@@ -163,6 +167,31 @@ test('what is no longer kept is told', async (t) => {
   await socket.hears(2);
   assert.deepEqual(events(socket), [[3]]);
   assert.deepEqual(statusPart(parsed(socket)[1]!, 'error'), { text: 'Events 1 to 2 are no longer kept' });
+});
+
+test('what the owner of the Subscription may see no more, an open socket does not show; no number is left out', async (t) => {
+  let ownerScope: AccessScope = { kind: 'everything' };
+  const rig = await serve(t, { content: 'full-resource' }, ({ store }) => ({
+    reader: {
+      ...store.reader,
+      read: async (type, id, scope) => (scope.kind === 'everything' ? store.reader.read(type, id, scope) : undefined),
+    },
+    ownerScope: () => ownerScope,
+  }));
+  const socket = await bound(t, rig);
+  await rig.store.put(appointment('a'));
+  await socket.hears(2);
+  ownerScope = { kind: 'nothing' };
+  await rig.store.put(appointment('b'));
+  await socket.hears(3);
+  ownerScope = { kind: 'everything' };
+  await rig.store.put(appointment('c'));
+  await socket.hears(4);
+  assert.deepEqual(events(socket), [[1], [2], [3]]);
+  assert.deepEqual(
+    socket.heard.slice(1).map((text) => /"Appointment\/(.)"/.exec(text)?.[1]),
+    ['a', undefined, 'c'],
+  );
 });
 
 test('several servers: whichever tells an event, each client hears it; a restart loses nothing', async (t) => {

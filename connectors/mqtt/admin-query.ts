@@ -1,5 +1,5 @@
 // What may stand in the query string of the dead letters' endpoints: described for OpenAPI, and read.
-import { type AdminParameter, CerebraError } from '#platform';
+import { type AdminParameter, refusedParameter } from '#platform';
 import { type FaultReason, faultReasons } from './fault.ts';
 import type { Whose } from './ingest.ts';
 
@@ -26,22 +26,19 @@ export const patientParameter = parameter(
   { type: 'string', enum: [...whose] },
 );
 
-const refused = (name: string, text: string): CerebraError =>
-  new CerebraError('invalid-parameter', `${name.slice(0, 64)} ${text}`, { expression: [name.slice(0, 64)] });
-
 export function filterOf(query: URLSearchParams): { afterId: bigint; reason?: FaultReason } {
   const afterId = positive(query, 'after', 0n, idMax);
   const text = query.get('reason');
   if (text === null) return { afterId };
   const reason = faultReasons.find((one) => one === text);
-  if (reason === undefined) throw refused('reason', `must be one of ${faultReasons.join(', ')}`);
+  if (reason === undefined) throw refusedParameter('reason', `must be one of ${faultReasons.join(', ')}`);
   return { afterId, reason };
 }
 
 export function whoseOf(query: URLSearchParams): Whose | undefined {
   const text = query.get('patient');
   const found = whose.find((one) => one === text);
-  if (text !== null && found === undefined) throw refused('patient', `must be one of ${whose.join(', ')}`);
+  if (text !== null && found === undefined) throw refusedParameter('patient', `must be one of ${whose.join(', ')}`);
   return found;
 }
 
@@ -51,5 +48,5 @@ function positive(query: URLSearchParams, name: string, otherwise: bigint, max: 
   const text = query.get(name);
   if (text === null) return otherwise;
   if (/^\d{1,19}$/.test(text) && BigInt(text) > 0n && BigInt(text) <= max) return BigInt(text);
-  throw refused(name, `is a whole number from 1 to ${max}`);
+  throw refusedParameter(name, `is a whole number from 1 to ${max}`);
 }

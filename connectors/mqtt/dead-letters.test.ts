@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { pruneDeviceDeadLetters } from './dead-letters.ts';
 import { admin, deadLettersPath, device, heartRate, mqttClient, nowMs, reasons, setUp, topic } from './testing.ts';
 
 test('one bad message sent many times at once is one row', async (t) => {
@@ -76,4 +77,28 @@ test('a condition that is spelt wrong is refused: neither all letters are listed
     await assert.rejects(admin(setup.connector, method, path, {}, query), { code: 'invalid-parameter', message });
   }
   assert.deepEqual((await admin(setup.connector, 'GET', deadLettersPath)).body.total, 1);
+});
+
+test('letters are forgotten some time after they came last, in batches', async (t) => {
+  const setup = await setUp(t);
+  const { db } = setup;
+  const hourMs = 3_600_000;
+  // Hours old: 20, 19 … 1. Those of ids that 4 divides came again an hour ago.
+  await db.query(
+    {
+      text: `insert into device_dead_letter (fingerprint, topic, payload, reason, diagnostics, faults, fault_count, first_received_at, received_at)
+      select convert_to(n::text, 'UTF8'), 'devices/x/readings', '', 'rejected', '', '[]', 1, to_timestamp($1::float8 / 1000) - (21 - n) * interval '1 hour',
+        to_timestamp($1::float8 / 1000) - case when n % 4 = 0 then 1 else 21 - n end * interval '1 hour'
+      from generate_series(1, 20) n`,
+    },
+    [nowMs],
+  );
+  const left = async () =>
+    (await db.query<{ id: bigint }>({ text: 'select id from device_dead_letter order by id' })).map(({ id }) =>
+      Number(id),
+    );
+  assert.equal(await pruneDeviceDeadLetters(db, nowMs - 21 * hourMs, 3), 0);
+  assert.equal((await left()).length, 20);
+  assert.equal(await pruneDeviceDeadLetters(db, nowMs - 10.5 * hourMs, 3), 8);
+  assert.deepEqual(await left(), [4, 8, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20]);
 });

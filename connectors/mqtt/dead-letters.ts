@@ -1,6 +1,6 @@
 // The table device_dead_letter: what could not become Observations, byte for byte, until it can.
 import { createHash } from 'node:crypto';
-import type { Db } from '#platform';
+import type { Db, Queryable, Statement } from '#platform';
 import type { FaultReason, PlacedFault } from './fault.ts';
 
 export interface DeadLetter {
@@ -103,6 +103,31 @@ export function createDeadLetters(db: Db): DeadLetters {
       await db.query(statements.remove, [id]);
     },
   };
+}
+
+// In the order in which they came first: where a page ends with one that came of late, so did all after it.
+const oldest: Statement = {
+  name: 'device-dead-letter-oldest',
+  text: `SELECT id, first_received_at < to_timestamp($2::float8 / 1000) AS early,
+           received_at < to_timestamp($2::float8 / 1000) AS old
+         FROM device_dead_letter WHERE id > $1 ORDER BY id LIMIT $3`,
+};
+const forget: Statement = {
+  name: 'device-dead-letter-forget',
+  text: 'DELETE FROM device_dead_letter WHERE id = ANY ($1) AND received_at < to_timestamp($2::float8 / 1000)',
+};
+
+/** Deletes those that came last before `beforeMs`, in batches. Returns how many. */
+export async function pruneDeviceDeadLetters(db: Queryable, beforeMs: number, batchRows = 1_000): Promise<number> {
+  let total = 0;
+  for (let after = 0n; ; ) {
+    const rows = await db.query<{ id: bigint; early: boolean; old: boolean }>(oldest, [after, beforeMs, batchRows]);
+    const old = rows.filter((row) => row.old).map(({ id }) => id);
+    if (old.length > 0) total += await db.queryCount(forget, [old, beforeMs]);
+    const last = rows.at(-1);
+    if (!last?.early || rows.length < batchRows) return total;
+    after = last.id;
+  }
 }
 
 /** PostgreSQL's text has no NUL. */

@@ -16,6 +16,7 @@ import { createIngest } from './ingest.ts';
 import { mqttMetrics } from './metrics.ts';
 
 export type { Connector, ConnectorAddress, ConnectorHealth } from '../contract.ts';
+export { pruneDeviceDeadLetters } from './dead-letters.ts';
 
 export interface MqttConnectorOptions extends Partial<MqttLimits> {
   db: Db;

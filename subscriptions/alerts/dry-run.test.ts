@@ -3,7 +3,18 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { JsonObject } from '#fhir-model';
 import { random, waitFor } from '#platform/testing';
-import { eventRule, ext, holds, inForce, minutes, onCode, putAt, reading, settled } from '../testing/alert-rules.ts';
+import {
+  eventRule,
+  ext,
+  holds,
+  inForce,
+  minutes,
+  onCode,
+  putAt,
+  quantity,
+  reading,
+  settled,
+} from '../testing/alert-rules.ts';
 import { createRig } from '../testing/rig.ts';
 import type { DryRun } from './dry-run.ts';
 
@@ -109,4 +120,75 @@ test('a reading that is stored after its time does not hide that it was missed, 
   // After one of 9 nobody waits.
   await stored('o6', 4, 90);
   assert.deepEqual(await alerts(), two);
+});
+
+test('a dry run takes a patient who was deleted or merged since for one who was there then', async (t) => {
+  const rig = await createRig(t);
+  const beginMs = Date.now() - 3_600_000;
+  let nowMs = beginMs;
+  const server = await rig.start({ clock: { now: () => nowMs } });
+  const high = ext('high', 'Quantity', quantity(6, 'mmol/L'));
+  await inForce(
+    rig,
+    eventRule('a', 'absence', [minutes('window', 15)], [{ title: 'No reading', trigger: [onCode('k')] }]),
+    eventRule('h', 'threshold', [], [{ title: 'High', extension: [high], trigger: [onCode('k')] }]),
+  );
+  const at = (minute: number) => beginMs + minute * 60_000;
+  const measured = (id: string, patient: string, value: number, minute: number) => {
+    const effectiveDateTime = new Date(at(minute)).toISOString();
+    const more = { effectiveDateTime, subject: { reference: `Patient/${patient}` } };
+    return putAt(rig, reading(id, value, 0, more), at(minute));
+  };
+  for (const id of ['p1', 'p2', 'p3']) {
+    await putAt(rig, { resourceType: 'Patient', id }, beginMs);
+    await measured(`low-${id}`, id, 5, 1);
+    await measured(`high-${id}`, id, 7, 2);
+    await measured(`end-${id}`, id, 4, 3);
+  }
+  await settled(rig);
+  // The value that ended it is withdrawn: the one before stands again.
+  for (const id of ['p1', 'p2', 'p3']) {
+    const more = { status: 'entered-in-error', subject: { reference: `Patient/${id}` } };
+    await putAt(rig, reading(`end-${id}`, 4, 0, { ...more, effectiveDateTime: new Date(at(3)).toISOString() }), at(4));
+  }
+  await settled(rig);
+  nowMs = at(30);
+  const due = 'select 1 from alert_watch where due_at is not null';
+  await waitFor(async () => (await rig.db.query({ text: due })).length === 0, 'what is due');
+  await putAt(
+    rig,
+    {
+      resourceType: 'Patient',
+      id: 'p2',
+      active: false,
+      link: [{ other: { reference: 'Patient/q' }, type: 'replaced-by' }],
+    },
+    at(31),
+  );
+  await rig.store.remove('Patient', 'p1');
+  await settled(rig);
+  nowMs = Date.now() + 60_000;
+  const route = server.adminRoutes.find(({ path }) => path === '/admin/alerts/rules/:id/dry-run')!;
+  const query = new URLSearchParams({
+    ...{ from: new Date(beginMs).toISOString(), to: new Date(nowMs).toISOString(), wait: '20' },
+  });
+  for (const id of ['a', 'h']) {
+    const run = (await route.handle({ params: { id }, query, body: Buffer.alloc(0) })).body as DryRun;
+    assert.deepEqual([run.state, run.errors], ['done', 0]);
+    const text = `select subject, detail, status from alert where rule = $1 order by subject, episode`;
+    const rows = await rig.db.query<{ subject: string; detail: string; status: string }>({ text }, [id]);
+    assert.deepEqual(
+      rows.map(({ subject, status }) => `${subject} ${status}`),
+      id === 'a'
+        ? ['Patient/p1 resolved', 'Patient/p2 active', 'Patient/p3 active']
+        : ['1 resolved', '1 resolved', '2 resolved', '2 active', '3 resolved', '3 active'].map(
+            (one) => `Patient/p${one}`,
+          ),
+    );
+    assert.deepEqual(
+      run.fired.map(({ subject, detail }) => `${subject} ${detail}`).sort(),
+      rows.map(({ subject, detail }) => `${subject} ${detail}`).sort(),
+    );
+    assert.equal(run.resolved, rows.filter(({ status }) => status === 'resolved').length);
+  }
 });

@@ -12,7 +12,8 @@ import { CerebraError, type Clock, type Db, isCerebraError, type Log } from '#pl
 import type { Matcher } from '../match/matcher.ts';
 import { missedFound } from './rules/absence.ts';
 import { evaluate } from './rules/evaluate.ts';
-import type { Found, Happening } from './rules/happening.ts';
+import { createGoneThen } from './rules/gone.ts';
+import { type Found, type Happening, overFound } from './rules/happening.ts';
 import { createPassed } from './rules/instead.ts';
 import { createMemory, type Watch } from './rules/memory.ts';
 import { createLookups, type Lookups } from './rules/query.ts';
@@ -197,6 +198,8 @@ function createVirtual(options: DryRunOptions, ready: ReadyRule, run: DryRun, { 
   const lastSeen = new Map<string, Resource>();
   const passed = createPassed(rule);
   let nextDueMs = Number.POSITIVE_INFINITY;
+  /** The instant that is judged. */
+  let nowMs = startMs;
 
   const settle = (found: Found) => {
     if (raised.length > 2_000) raised.splice(0, 1_000);
@@ -209,6 +212,7 @@ function createVirtual(options: DryRunOptions, ready: ReadyRule, run: DryRun, { 
   };
   const miss = async (subject: string, watch: Watch, dueMs: number, lookups: Lookups) => {
     memory.of(subject).setWatch({ ...watch, dueMs: null });
+    nowMs = dueMs;
     const missed = { subject, source: watch.resource, seenMs: watch.seenMs, dueMs, resource: lastSeen.get(subject) };
     try {
       const found = await missedFound(rule, missed, lookups);
@@ -233,6 +237,7 @@ function createVirtual(options: DryRunOptions, ready: ReadyRule, run: DryRun, { 
   };
   const judge = async (happening: Happening, lookups: Lookups) => {
     await missUntil(happening.updatedMs, lookups);
+    nowMs = happening.updatedMs;
     run.judged++;
     try {
       const ports = { lookups, earlier: options, fromMs: startMs, passed, log: options.log };
@@ -249,11 +254,26 @@ function createVirtual(options: DryRunOptions, ready: ReadyRule, run: DryRun, { 
     }
     passed.take(happening);
   };
-  const newLookups = () => createLookups(options.reader, options.scope);
+  const newLookups = (): Lookups => {
+    const goneThen = createGoneThen(options);
+    return { ...createLookups(options.reader, options.scope), isGone: (subject) => goneThen(subject, nowMs) };
+  };
+  /** What is open of a patient who is deleted is over. */
+  const endAll = async (subject: string, instantMs: number, lookups: Lookups) => {
+    await missUntil(instantMs, lookups);
+    const open = [...rows.values()].filter((row) => row.subject === subject && row.status !== 'resolved');
+    for (const { key } of open) settle({ ...overFound(rule.id, subject, key, instantMs), ends: true });
+    // Each looks at up to 100,000 alerts: others have their turn.
+    await new Promise(setImmediate);
+  };
   return {
     async take(batch: readonly Change[]): Promise<void> {
       const lookups = newLookups();
-      for (const happening of await happeningsOf(options, ready, batch)) await judge(happening, lookups);
+      const happenings = await happeningsOf(options, ready, batch);
+      for (const { change, happening } of happenings) {
+        if (happening) await judge(happening, lookups);
+        if (isEnd(change)) await endAll(`Patient/${change.id}`, change.updatedMs, lookups);
+      }
       if (remembers(rule)) memory.takeChanges();
       else memory = createMemory();
     },
@@ -262,7 +282,10 @@ function createVirtual(options: DryRunOptions, ready: ReadyRule, run: DryRun, { 
   };
 }
 
-/** Those that the rule would have been told of. */
+/** The deletion of a patient. */
+const isEnd = ({ type, op }: Change): boolean => type === 'Patient' && op === 'delete';
+
+/** Those that the rule would have been told of, and what ends its alerts. */
 async function happeningsOf(
   { db, feed }: DryRunOptions,
   { rule, matcher, later }: ReadyRule,
@@ -273,14 +296,19 @@ async function happeningsOf(
   const keys = before.map(({ type, id, version }) => ({ type, id, version: version - 1 }));
   const texts = before.length === 0 ? [] : await feed.bodies(db, keys);
   const former = new Map(before.map((change, i) => [change, texts[i]!]));
-  return changes.flatMap((change): Happening[] => {
+  const told = (change: Change): Happening | undefined => {
+    if (!matcherKnows(rule, change.type)) return undefined;
     const { body, ...rest } = change;
     const was = former.get(change) ?? '';
     const isTold =
       change.op === 'delete' ||
       isMet([matcher, later], change, body) ||
       isMet([matcher], { ...change, version: change.version - 1 }, was);
-    return isTold ? [{ ...rest, ...read('resource', body), ...read('previous', was) }] : [];
+    return isTold ? { ...rest, ...read('resource', body), ...read('previous', was) } : undefined;
+  };
+  return batch.flatMap((change) => {
+    const happening = told(change);
+    return happening || isEnd(change) ? [{ change, happening }] : [];
   });
 }
 

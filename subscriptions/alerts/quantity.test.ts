@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { convertDecimal } from '#fhir-model';
 import { inUnit, measuredOf, type Substance } from './quantity.ts';
 
 const convert = (value: number, unit: string, wanted: string, substance?: Substance): string | undefined =>
@@ -67,5 +68,30 @@ test('units as laboratories and monitors write them, also where UCUM reads somet
     ['K/uL', 'Cel'],
   ] as const) {
     assert.equal(inUnit(measuredOf({ value: 20, unit })!, wanted), undefined, unit);
+  }
+});
+
+test('UCUM in other spellings is the same for rules and for searches, in each unit of the critical values', () => {
+  const same: Record<string, string[]> = {
+    '10*9/L': ['10*3/mm3', '10*3/uL', '/nL', '1/nL', '10*3.uL-1', '10*9.L-1', '10*3{cells}/uL', '10*6/mL', '10^9/L'],
+    'mmol/L': ['mmol/l', 'mmol.L-1', 'mmol{K}/L', 'umol/mL', 'mol/m3'],
+    'umol/L': ['umol.L-1', 'nmol/mL', 'mmol/m3'],
+    'g/L': ['g.L-1', 'mg/mL', 'kg/m3', 'g{Hb}/L'],
+    '%': ['10*-2', 'mL/dL', '%{vol}', 'cL/L'],
+    'mm[Hg]': ['mm[Hg]{arterial}'],
+    'mosm/kg': ['mosm/kg{water}', 'osm/(1000.kg)'],
+    s: ['s{clotting}'],
+    '/min': ['{H.B}/min', '{beats}/min', '/min{beats}', 'min-1', '1/min'],
+  };
+  for (const [wanted, units] of Object.entries(same)) {
+    for (const code of units) {
+      const found = inUnit(measuredOf({ value: 20, system: 'http://unitsofmeasure.org', code })!, wanted);
+      const searched = Number(convertDecimal('20', code, wanted));
+      assert.deepEqual(
+        [found?.toPrecision(9), searched.toPrecision(9)],
+        ['20.0000000', '20.0000000'],
+        `${code} in ${wanted}`,
+      );
+    }
   }
 });

@@ -3,6 +3,7 @@
 import { type Change, type ChangeFeed, type Issue, parseJson, type Resource, type VersionKey } from '#fhir-model';
 import { CerebraError, type Db, isCerebraError, type Log, type Statement } from '#platform';
 import type { Definer } from '../dispatch/plan.ts';
+import { createSeenVersions } from '../dispatch/seen-versions.ts';
 import { type SubscriberChange, saveRegistration } from '../dispatch/subscribers.ts';
 import type { CriteriaRules } from '../match/criteria.ts';
 import type { Entry, Matcher } from '../match/matcher.ts';
@@ -66,21 +67,33 @@ const endpointOf = ({ id, version }: Rule): string => `PlanDefinition/${id}/_his
 
 export function createRuleSet(options: RuleSetOptions): RuleSet {
   const { db, matcher, criteria } = options;
-  /** By endpoint: what has been read of a version never changes. */
+  /** By endpoint, of what is kept for `revision`: what has been read of a version changes with the search parameters alone. */
   const kept = new Map<string, ReadyRule>();
   /** By id of the rule: version last seen in the stream, and the ids of its entries. */
-  const versions = new Map<string, number>();
+  const versions = createSeenVersions();
   const entries = new Map<string, string[]>();
-  /** By endpoint: texts that were sound for an earlier version of this program. */
+  /** By endpoint: texts that were sound for an earlier version of this program, or with other search parameters. */
   const faults = new Map<string, string>();
-  const builtIn = new Map<string, { registration: Registration; ready: ReadyRule }>();
+  let revision = criteria.parameters.revision;
+  const builtIn = new Map<string, { registration: Registration }>();
+  /** By endpoint. R4's search parameters, by which they listen, never change. */
+  const builtInRules = new Map<string, ReadyRule>();
   for (const resource of options.builtIn) {
     const rule = readRule(resource, 0, criteria);
     const registration = registrationOf(rule, builtInEndpoint(rule.id));
-    const ready = readyRule(rule, criteria.baseUrl);
-    builtIn.set(rule.id, { registration, ready });
-    kept.set(registration.endpoint, ready);
+    builtIn.set(rule.id, { registration });
+    builtInRules.set(registration.endpoint, readyRule(rule, criteria.baseUrl));
   }
+  const forgetFormer = () => {
+    if (revision === criteria.parameters.revision) return;
+    revision = criteria.parameters.revision;
+    kept.clear();
+    faults.clear();
+  };
+  const keptOf = (endpoint: string): ReadyRule | undefined => {
+    forgetFormer();
+    return builtInRules.get(endpoint) ?? kept.get(endpoint);
+  };
 
   const file = (rule: Rule) => {
     unfile(rule.id);
@@ -96,13 +109,14 @@ export function createRuleSet(options: RuleSetOptions): RuleSet {
     entries.delete(id);
   };
   const keep = (endpoint: string, ready: ReadyRule): ReadyRule => {
-    if (kept.size >= rulesMax) for (const name of kept.keys()) if (!name.startsWith('built-in/')) kept.delete(name);
+    forgetFormer();
+    if (kept.size >= rulesMax) kept.clear();
     kept.set(endpoint, ready);
     return ready;
   };
-  /** Texts of those that are not kept, in one question; '' for what is no longer there. */
+  /** Texts of them, in one question; '' for what is no longer there. */
   const textsOf = async (endpoints: readonly string[]): Promise<Map<string, string>> => {
-    const unread = endpoints.filter((endpoint) => !kept.has(endpoint) && versionOf(endpoint));
+    const unread = endpoints.filter(versionOf);
     const bodies =
       unread.length === 0
         ? []
@@ -113,19 +127,22 @@ export function createRuleSet(options: RuleSetOptions): RuleSet {
     return new Map(unread.map((endpoint, i) => [endpoint, bodies[i]!]));
   };
   const read = (endpoint: string, text: string | undefined): ReadyRule | undefined => {
-    if (!text) return kept.get(endpoint);
+    if (!text) return undefined;
     const rule = readRule(parseJson(text).exact as Resource, versionOf(endpoint)!.version, criteria);
     return keep(endpoint, readyRule(rule, criteria.baseUrl));
   };
   const ready = async (endpoint: string): Promise<ReadyRule | undefined> =>
-    kept.get(endpoint) ?? read(endpoint, (await textsOf([endpoint])).get(endpoint));
+    keptOf(endpoint) ?? read(endpoint, (await textsOf([endpoint])).get(endpoint));
   const list = async (rows: readonly RuleRow[]): Promise<ReadyRule[]> => {
     const found: ReadyRule[] = [];
+    const known = new Map(rows.map(({ endpoint }) => [endpoint, keptOf(endpoint)]));
     const sound = rows.filter(({ endpoint }) => !faults.has(endpoint));
-    const texts = await textsOf(sound.map(({ endpoint }) => endpoint));
+    const texts = await textsOf(
+      [...known].flatMap(([endpoint, one]) => (one || faults.has(endpoint) ? [] : [endpoint])),
+    );
     for (const { id, endpoint } of sound) {
       try {
-        const rule = read(endpoint, texts.get(endpoint));
+        const rule = known.get(endpoint) ?? read(endpoint, texts.get(endpoint));
         if (rule) found.push(rule);
       } catch (err) {
         if (!isCerebraError(err) || err.status >= 500) throw err;
@@ -142,7 +159,10 @@ export function createRuleSet(options: RuleSetOptions): RuleSet {
       return (await list(await db.query<RuleRow>(one, [ruleSubscriber(id)])))[0];
     },
     all: async () => list(await db.query<RuleRow>(active)),
-    faultOf: (endpoint) => faults.get(endpoint),
+    faultOf(endpoint) {
+      forgetFormer();
+      return faults.get(endpoint);
+    },
     async install() {
       const wanted = [...builtIn.values(), ...options.beside].map(({ registration }) => registration);
       const rows = await db.query<{ id: string }>(present, [wanted.map(({ id }) => id)]);
@@ -161,14 +181,15 @@ export function createRuleSet(options: RuleSetOptions): RuleSet {
         for (const { rule } of await list(rows)) file(rule);
       },
       onChange(change, resource) {
-        if (change.version <= (versions.get(change.id) ?? 0)) return [];
+        if (change.version <= versions.of(change.id)) return [];
         const wasThere = entries.has(change.id) || builtIn.has(change.id);
         const isMine = resource !== undefined && isRule(resource);
         if (!wasThere && !isMine && !versions.has(change.id)) return [];
-        versions.set(change.id, change.version);
+        if (resource) versions.set(change.id, change.version);
+        else versions.setGone(change.id, change.version);
         unfile(change.id);
         const next = isMine ? enact(change, resource) : revert(change);
-        if (next.kind === 'activate') file(kept.get(next.registration.endpoint)!.rule);
+        if (next.kind === 'activate') file(keptOf(next.registration.endpoint)!.rule);
         return [next];
       },
     },

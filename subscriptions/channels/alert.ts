@@ -189,10 +189,9 @@ async function bodies(feed: ChangeFeed, db: Db, versions: readonly VersionKey[])
   };
 }
 
+/** Yields how many of them it got through: those that are not too large together, within the time. */
 async function acknowledge(options: AlertChannelOptions, deliveries: readonly Delivery[], untilMs: number) {
-  const { feed, db, reader, scope, baseUrl, alerts } = options;
-  const versions = deliveries.flatMap((one) => [one, { ...one, version: one.version - 1 }]);
-  const { of: bodyOf } = await bodies(feed, db, versions);
+  const { db, reader, scope, baseUrl, alerts } = options;
   const current = async (type: string, id: string) => {
     const stored = await reader.read(type, id, scope);
     return stored && !stored.deleted ? (parseJson(stored.body).exact as Resource) : undefined;
@@ -206,14 +205,14 @@ async function acknowledge(options: AlertChannelOptions, deliveries: readonly De
     return type === 'Communication' && found.status === 'completed' ? undefined : alert;
   };
   const statusOf = async (type: string, id: string) => (await current(type, id))?.status;
-  for (const [at, { type, id, version, op, changed_at: changedMs }] of deliveries.entries()) {
-    if (type === 'Patient' && op === 'delete') await alerts.endAll(`Patient/${id}`, changedMs);
-    const resource = bodyOf(type, id, version);
-    const previous = bodyOf(type, id, version - 1);
+  const { told, read } = await happeningsOf(options, deliveries);
+  for (const { delivery, happening } of told) {
+    const { type, id, op, updatedMs, resource, previous } = happening;
+    if (type === 'Patient' && op === 'delete') await alerts.endAll(`Patient/${id}`, updatedMs);
     if (resource) await acknowledgeBy(resource, previous, { baseUrl, alerts, alertOf, statusOf });
-    if (performance.now() > untilMs) return at + 1;
+    if (performance.now() > untilMs) return deliveries.indexOf(delivery) + 1;
   }
-  return deliveries.length;
+  return read;
 }
 
 /** The store is out of reach, or somebody changed the same resource: that passes. */

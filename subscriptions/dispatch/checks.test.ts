@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ResourceReader, ResourceWriter } from '#fhir-model';
 import { CerebraError } from '#platform';
-import { startReceiver } from '#platform/testing';
+import { startReceiver, waitFor } from '#platform/testing';
+import { createReadLog } from '../testing/log.ts';
 import { createRig, observation, type Rig, subscription, waitForStatus } from '../testing/rig.ts';
-import { allDone } from '../testing/topic.ts';
+import { allDone, topicSubscription } from '../testing/topic.ts';
 
 test('a status that others keep from being written is written later', async (t) => {
   const { store, start } = await createRig(t);
@@ -65,4 +66,42 @@ test('one whose client puts its end off as it passes is not switched off', async
   await store.put(observation('o'));
   await allDone(rig, 's', 1);
   assert.equal((await store.reader.read('Subscription', 's', { kind: 'everything' }))!.version, 3);
+});
+
+test('a status that the store refuses for good is told once, and tried again with growing pauses', async (t) => {
+  const rig = await createRig(t);
+  const { store, db } = rig;
+  const tries = new Map<string, number>();
+  const enough = Promise.withResolvers<void>();
+  let isForbidden = true;
+  const transaction: ResourceWriter['transaction'] = async (entries, context) => {
+    const id = entries[0]!.resource!.id!;
+    tries.set(id, (tries.get(id) ?? 0) + 1);
+    if (id === 'passing' && tries.get(id)! < 30) throw new CerebraError('unavailable', 'Not at the moment');
+    if (id === 'passing') enough.resolve();
+    else if (isForbidden) throw new CerebraError('business-rule', 'Subscription.contact: is needed here');
+    return store.writer.transaction(entries, context);
+  };
+  const log = createReadLog();
+  const receiver = await startReceiver(t);
+  const server = await rig.start({
+    ...{ writer: { ...store.writer, transaction }, log: log.log, random: () => 1 },
+    limits: { pollMs: 1, backoffMsMin: 600_000, backoffMsMax: 600_000 },
+  });
+  await store.put(subscription('refused', receiver.url));
+  await store.put(topicSubscription('shaken', receiver.url));
+  await waitFor(async () => tries.size === 2, 'both to have been refused');
+  await store.put(subscription('passing', receiver.url));
+  await enough.promise;
+  assert.deepEqual([tries.get('refused'), tries.get('shaken'), receiver.received.length], [1, 1, 1]);
+  const told = log.told('the store refuses the status of a subscription: it is tried again now and then');
+  assert.deepEqual(told.map(({ subscription: id }) => id).sort(), ['refused', 'shaken']);
+  isForbidden = false;
+  // Its client has mended it.
+  await store.put(subscription('refused', receiver.url, { contact: [{ name: 'x' }] }));
+  await waitForStatus(store, 'refused', 'active');
+  await store.remove('Subscription', 'shaken');
+  const text = `select 1 from subscriber where id = 'shaken' and state = 'deleted'`;
+  await waitFor(async () => (await db.query({ text })).length === 1, 'the deletion');
+  await server.stop();
 });

@@ -15,6 +15,7 @@ import type { Handshake } from '../channels/notification/handshake.ts';
 import { parseCriteria } from '../match/criteria.ts';
 import { type StoredCriteria, type StoredSearch, searchProblem } from '../match/stored.ts';
 import { type Registration, type RegistrationRules, registrationOrProblem } from '../registration.ts';
+import type { Refusals, Undone } from './refusals.ts';
 
 export interface ChecksOptions {
   db: Db;
@@ -25,6 +26,7 @@ export interface ChecksOptions {
   search: StoredSearch;
   log: Log;
   handshakes: Handshakes;
+  refusals: Refusals;
 }
 
 /** Of the endpoints that must have taken a handshake before their Subscriptions are active. */
@@ -54,12 +56,8 @@ const todo: Statement = {
     order by id limit $2`,
 };
 
-interface Todo {
-  id: string;
-  /** What failed, or has ended, is this one: a newer one is its client's, and comes with the stream. */
-  version: number;
-  check_version: number | null;
-  report: string | null;
+/** What failed, or has ended, is that version: a newer one is its client's, and comes with the stream. */
+interface Todo extends Undone {
   ended: boolean;
 }
 
@@ -69,11 +67,16 @@ const pageRows = 100;
  * Does all there is to do. Run by the server that dispatches. True when something failed and has to be tried again.
  */
 export async function runChecks(options: ChecksOptions): Promise<boolean> {
+  const { refusals } = options;
   let failed = false;
+  const undone = new Set<string>();
   const attempt = async (row: Todo) => {
+    undone.add(row.id);
+    if (refusals.isWaiting(row)) return;
     try {
       await doOne(options, row);
     } catch (err) {
+      if (refusals.take(row, err)) return;
       failed = true;
       options.log.warn({ err, subscription: row.id }, 'the status of a subscription could not be written');
     }
@@ -83,9 +86,11 @@ export async function runChecks(options: ChecksOptions): Promise<boolean> {
     const rows = await options.db.query<Todo>(todo, [after, pageRows]);
     // Eight at a time: 10,000 Subscriptions of an import are active within seconds.
     for (let i = 0; i < rows.length; i += 8) await Promise.all(rows.slice(i, i + 8).map(attempt));
-    if (rows.length < pageRows) return failed;
+    if (rows.length < pageRows) break;
     after = rows.at(-1)!.id;
   }
+  refusals.keep(undone);
+  return failed;
 }
 
 const checked: Statement = {
@@ -98,10 +103,11 @@ const reported: Statement = {
   text: 'update subscriber set report = null where id = $1 and report = $2',
 };
 
-async function doOne(options: ChecksOptions, { id, version, check_version, report, ended }: Todo): Promise<void> {
+async function doOne(options: ChecksOptions, row: Todo): Promise<void> {
+  const { id, version, check_version, report, ended } = row;
   const isSame = (current: Resource, itsVersion: number) => current.status === 'active' && itsVersion === version;
   if (check_version !== null) {
-    if ((await checkOne(options, id, check_version)) === 'answered')
+    if ((await checkOne(options, row, check_version)) === 'answered')
       await options.db.query(checked, [id, check_version]);
   } else if (report !== null) {
     await setStatus(options, id, { status: 'error', error: report }, isSame);
@@ -118,8 +124,9 @@ const handshakesMax = 256;
  * A version that is no longer the current one needs no answer: the stream brings the newer one. `waiting`: for the endpoint, which
  * is asked meanwhile.
  */
-async function checkOne(options: ChecksOptions, id: string, version: number): Promise<'answered' | 'waiting'> {
-  const { handshakes, rules } = options;
+async function checkOne(options: ChecksOptions, row: Todo, version: number): Promise<'answered' | 'waiting'> {
+  const { handshakes, rules, refusals } = options;
+  const { id } = row;
   if (handshakes.running.has(id)) return 'waiting';
   const stored = await options.reader.read('Subscription', id, options.scope);
   if (!stored || stored.deleted || stored.version !== version) return 'answered';
@@ -132,7 +139,7 @@ async function checkOne(options: ChecksOptions, id: string, version: number): Pr
   }
   if (handshakes.running.size >= handshakesMax) return 'waiting';
   const running = shake(options, subscription, version, registration).catch((err: unknown) => {
-    options.log.warn({ err, subscription: id }, 'a handshake will be repeated');
+    if (!refusals.take(row, err)) options.log.warn({ err, subscription: id }, 'a handshake will be repeated');
   });
   handshakes.running.set(id, running);
   return 'waiting';
@@ -152,7 +159,7 @@ async function shake(
     if (result === 'later') return;
     // Before the commit: the stream may show the new version before this comes to know of it.
     const within = async (_tx: Tx, [written]: EntryResult[]) => {
-      if (written) handshakes.accepted.set(id, written.version);
+      if (written) remember(handshakes.accepted, id, written.version);
     };
     if (result === 'accepted') await answer(options, subscription, version, undefined, within);
     else await answer(options, subscription, version, result.problem);
@@ -161,6 +168,15 @@ async function shake(
     handshakes.running.delete(id);
   }
   handshakes.onEnd();
+}
+
+/** Known until the stream comes to that version, some milliseconds later; 100,000 of them take 10 MB. */
+const acceptedMax = 100_000;
+
+function remember(accepted: Map<string, number>, id: string, version: number): void {
+  accepted.set(id, version);
+  const [oldest = ''] = accepted.size > acceptedMax ? accepted.keys() : [];
+  accepted.delete(oldest);
 }
 
 async function answer(

@@ -98,7 +98,6 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
     ...options,
     pending: createPending(options.db),
     end: createEnd(options.db),
-    endResend: createResendEnd(options.db),
   };
   /** Places for what is being leased at this moment. */
   let reserved = 0;
@@ -232,7 +231,6 @@ interface Surroundings {
 interface Parts extends DelivererOptions {
   pending: ReturnType<typeof createPending>;
   end: End;
-  endResend: End;
 }
 
 /**
@@ -245,7 +243,7 @@ async function deliverBatch(
   owed: readonly Delivery[] | undefined,
   around: Surroundings,
 ): Promise<'idle' | 'over'> {
-  const { db, end, endResend } = options;
+  const { db, end } = options;
   const { batchDeliveries: limit = options.batchDeliveries } = options.channels[claim.channel];
   if (claim.beats) {
     await beat(options, claim, around);
@@ -257,7 +255,8 @@ async function deliverBatch(
   const step = await deliverAll(options, claim, pending, { ...around, isLast, end });
   if (step !== 'on') return step;
   // What has been asked for again keeps nothing new waiting for more than a batch.
-  const last = await deliverAll(options, claim, again, { ...around, isLast: true, end: endResend });
+  const told = { ...around, isLast: true, end: createResendEnd(db, again) };
+  const last = await deliverAll(options, claim, again, told);
   return last === 'idle' ? 'idle' : 'over';
 }
 

@@ -25,8 +25,7 @@ export async function resendDeliveries(db: Queryable, claim: Claim, limit: numbe
 
 const end: Statement = {
   name: 'delivery_again_end',
-  text: `with d as (
-      select number from delivery where subscriber = $1 and resend and number <= $3 order by number limit $7),
+  text: `with d as (select number from delivery where subscriber = $1 and resend and number = any ($3::bigint[])),
     s as (
       update subscriber set resends = greatest(resends - (select count(*) from d)::int, 0), attempts = 0,
         failing_since = null, error = $4,
@@ -35,18 +34,23 @@ const end: Statement = {
         heartbeat_at = ${nextHeartbeat},
         lease_until = case when $5 then null else statement_timestamp() + $6 * interval '1 millisecond' end
       where id = $1 and lease_token = $2
-      returning state = 'active' and version = $8 as goes_on, due_at),
+      returning state = 'active' and version = $7 as goes_on, due_at),
     u as (
       update delivery set resend = false
       where subscriber = $1 and number in (select number from d) and exists (select from s))
     select due_at is not null as due from s where goes_on`,
 };
 
-/** For the first `count` that were to be told again: their outcome stays what it was. */
+/**
+ * For `deliveries`, which were to be told again: their outcome stays what it was. By their numbers: meanwhile others may have been
+ * asked for, before them and between them.
+ */
 export const createResendEnd =
-  (db: Queryable): End =>
+  (db: Queryable, deliveries: readonly Delivery[]): End =>
   async ({ id, lease_token, version }, number, result, { release, leaseMs, count }) => {
-    const values = [id, lease_token, number, result.error ?? null, release, leaseMs, count, version];
+    const upTo = deliveries.findIndex((one) => one.number === number) + 1;
+    const numbers = deliveries.slice(upTo - count, upTo).map((one) => one.number);
+    const values = [id, lease_token, numbers, result.error ?? null, release, leaseMs, version];
     const [row] = await db.query<{ due: boolean }>(end, values);
     return row === undefined ? 'lost' : row.due ? 'due' : 'held';
   };

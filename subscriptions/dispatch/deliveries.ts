@@ -7,7 +7,7 @@ import type { ChannelName, TopicRegistration } from '../registration.ts';
 export interface Match {
   subscriber: string;
   change: Change;
-  /** What the database has to say of it first, if not what the subscriber asks of all: a search string without the type. */
+  /** What the database has to say of it first: a search string without the type. */
   stored?: { type: string; search: string };
   /** Searches: one of them must find it, too. */
   oneOf?: readonly { type: string; search: string }[];

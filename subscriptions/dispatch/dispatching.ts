@@ -13,8 +13,9 @@ import { createDispatcher } from './dispatcher.ts';
 import type { Hosts } from './hosts.ts';
 import { createLease } from './lease.ts';
 import { createPlanner, type PlannerOptions } from './plan.ts';
+import { createRefusals } from './refusals.ts';
 
-export interface DispatchingOptions extends ChecksOptions {
+export interface DispatchingOptions extends Omit<ChecksOptions, 'refusals'> {
   db: Db;
   feed: ChangeFeed;
   parameters: SearchParameters;
@@ -47,12 +48,13 @@ export function createDispatching(options: DispatchingOptions): Dispatching {
   const { db, log, metrics, limits } = options;
   const leaseMs = deliveryLeaseMsOf(limits);
   const clockSteps = watchClockSteps(db, { backoffMsMax: limits.backoffMsMax, leaseMs });
+  const refusals = createRefusals(options);
   // Only the server that dispatches sets statuses, so that two don't answer the same Subscription.
   const checks = createLoop({
     work: async () => {
       if (!dispatcher.leads()) return false;
       if (await clockSteps()) deliverer.wake();
-      if (await runChecks(options)) throw new Error('a status could not be written');
+      if (await runChecks({ ...options, refusals })) throw new Error('a status could not be written');
       return false;
     },
     onError: (err) => log.debug({ err }, 'statuses of subscriptions will be written later'),

@@ -8,6 +8,7 @@ import { type Registration, type RegistrationRules, registrationOrProblem } from
 import type { TopicMatching } from '../topics/matching.ts';
 import type { Match } from './deliveries.ts';
 import { readLeaving } from './left.ts';
+import { createSeenVersions } from './seen-versions.ts';
 import type { SubscriberChange } from './subscribers.ts';
 
 export interface Plan {
@@ -59,7 +60,7 @@ const changesPerTurn = 32;
 export function createPlanner(options: PlannerOptions): Planner {
   const { matcher, rules, topics } = options;
   const definers = (type: string) => (options.definers ?? []).filter(({ types }) => types.includes(type));
-  const versions = new Map<string, number>();
+  const versions = createSeenVersions();
   const stored = new Map<string, StoredCriteria>();
 
   const removeCriteria = (id: string) => {
@@ -88,9 +89,16 @@ export function createPlanner(options: PlannerOptions): Planner {
     else stored.set(id, { type: query.type, search: rest });
   };
 
+  /** With what the database is asked of it at this point of the stream: the Subscription may be changed, or end, later in the batch. */
+  const matchOf = (subscriber: string, change: Change): Match => {
+    const asked = stored.get(subscriber);
+    return asked ? { subscriber, change, stored: asked } : { subscriber, change };
+  };
+
   const onSubscription = (change: Change, resource: Resource | undefined): SubscriberChange | undefined => {
-    if (change.version <= (versions.get(change.id) ?? 0)) return undefined;
-    versions.set(change.id, change.version);
+    if (change.version <= versions.of(change.id)) return undefined;
+    if (resource) versions.set(change.id, change.version);
+    else versions.setGone(change.id, change.version);
     const next = resource ? readChange(resource, change, options) : deleted(change);
     if (next.kind === 'activate') put(next.registration, change.version);
     // Events of a topic go on being numbered, and are owed: http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/errors.html
@@ -116,6 +124,7 @@ export function createPlanner(options: PlannerOptions): Planner {
       const defines = definesFollowers || batch.some(({ type }) => type === 'Subscription');
       const ofTopics = await topics.open(batch, defines);
       const leaving = await readLeaving(options, batch, definesFollowers);
+      const activated = new Map<string, Change>();
       for (const change of batch) {
         plan.handled++;
         const isSubscription = change.type === 'Subscription';
@@ -132,6 +141,7 @@ export function createPlanner(options: PlannerOptions): Planner {
         const resource = isRead ? (parseJson(change.body).exact as Resource) : undefined;
         const next = isSubscription ? onSubscription(change, resource) : undefined;
         if (next) plan.subscribers.push(next);
+        if (next?.kind === 'activate') activated.set(change.id, change);
         // It may be stored anew in the same batch, as another one.
         if (next?.kind === 'delete') plan.matches = plan.matches.filter(({ subscriber }) => subscriber !== next.id);
         for (const definer of defining) {
@@ -141,17 +151,25 @@ export function createPlanner(options: PlannerOptions): Planner {
           resource && (mayMatch || isDefinition)
             ? matcher.match(resource, change.version, change.updatedMs, options.onMatchError)
             : [];
-        for (const subscriber of matched) plan.matches.push({ subscriber, change });
+        for (const subscriber of matched) plan.matches.push(matchOf(subscriber, change));
         for (const subscriber of leaving.leftBy(change, matched)) plan.matches.push({ subscriber, change });
         if (mayTrigger) for (const one of await ofTopics.match(change, resource)) plan.matches.push(one);
         if (plan.matches.length >= options.matchesMax) break;
         if (plan.handled % changesPerTurn === 0) await new Promise(setImmediate);
       }
       const held = await ofTopics.settle(plan.matches);
-      const { kept, failed } = await keepMet(held, stored, options.search);
+      const { kept, refused, failed } = await keepMet(held, options.search);
       plan.matches = kept;
+      // What only a former version asked, which has been changed since in this batch, is no fault of the one in force.
+      const isOfFormer = (id: string) => {
+        const since = activated.get(id);
+        const isLater = ({ subscriber, change }: Match) =>
+          subscriber === id && batch.indexOf(change) > batch.indexOf(since!);
+        return since !== undefined && !refused.some(isLater);
+      };
+      const faults = [...failed].filter(([id]) => !isOfFormer(id));
       const overdue = topics.overdue().map(({ id, error }) => [id, error] as const);
-      for (const [id, error] of [...failed, ...overdue]) {
+      for (const [id, error] of [...faults, ...overdue]) {
         remove(id);
         plan.subscribers.push({ kind: 'fail', id, error });
       }

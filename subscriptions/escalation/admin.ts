@@ -221,7 +221,8 @@ async function tryEndpoint(options: EscalationAdminOptions, name: string, query:
   const address = query.get('to') ?? '';
   const kind = contactKindOf(endpoint);
   if (kind !== undefined && address === '') {
-    throw new CerebraError('required', `to: this endpoint needs an address of kind ${kind}`, { expression: ['to'] });
+    const text = `to is missing: this endpoint tells a person, so name an address of kind ${kind}, ?to=…`;
+    throw new CerebraError('required', text, { expression: ['to'] });
   }
   const nowMs = await nowOf(options.db);
   const answer = await post(compose(testNotice(options, address, nowMs), endpoint, nowMs), options);

@@ -147,6 +147,21 @@ test('what was sent before it got worse acknowledges nothing until what it is no
   assert.match((await server.call('GET', after!.path)).text!.text, /acknowledged this alert already/);
 });
 
+test('a reply without digits is to the newest message of the one alert that is open', async (t) => {
+  const rig = await createEscalationRig(t);
+  const twilio = await startTwilio(t);
+  await rig.put(practitioner('a', [sms('+15550100001')]), chainOf([{ who: ['Practitioner/a'], channels: ['sms'] }]));
+  const server = await rig.start({ endpoints: [smsAt(twilio)] });
+  await server.raise(alertOf('a1', { title: 'High', severity: 'moderate' }));
+  await settled(server, 'a1', { sms: 'sent' });
+  await server.raise(alertOf('a1', { title: 'Very high', severity: 'critical' }));
+  const isTold = async () => (await server.history('a1'))[0]!.messages.map(({ state }) => state).join() === 'sent,sent';
+  await waitFor(isTold, 'the second message to be sent');
+  const { text } = await reply(server, { From: '+15550100001', Body: 'ACK' });
+  assert.match(text!.text, /<Message>Acknowledged: Very high\. Nobody else is called/);
+  assert.deepEqual(server.acknowledged, [{ id: 'a1', by: 'Practitioner/a', note: 'by reply to a message' }]);
+});
+
 test('a link says what has become of its alert: put off, told anew, over', async (t) => {
   const rig = await createEscalationRig(t);
   const slack = await startSlack(t);

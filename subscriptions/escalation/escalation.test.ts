@@ -351,6 +351,10 @@ test('a chain can be rehearsed, an endpoint tried', async (t) => {
   );
   const tried = await server.call('POST', '/admin/escalations/endpoints/sms/test', { query: 'to=%2B15550100001' });
   assert.deepEqual(tried.body, { endpoint: 'sms', sent: true });
+  await assert.rejects(server.call('POST', '/admin/escalations/endpoints/sms/test'), {
+    code: 'required',
+    message: 'to is missing: this endpoint tells a person, so name an address of kind sms, ?to=…',
+  });
   assert.match(twilio.taken[0]!.Body, /This is a test/);
   assert.equal(slack.received.length, 0);
 });

@@ -6,8 +6,9 @@ import { test } from 'node:test';
 import { connectDb, type JobOptions, type Jobs } from '#platform';
 import { startPagerDuty, startSlack, testConnection, testLog, waitFor } from '#platform/testing';
 import { createTestStore } from '../testing/store.ts';
-import { beginEscalation, beginStep, claimEscalations } from './state.ts';
-import { alertOf, chainOf, createEscalationRig, pagerAt, passTime, settled, slackAt } from './testing/rig.ts';
+import { claimMessages, markDropped, markFailed, markRetried, markSent, planMessages, putBack } from './messages.ts';
+import { beginEscalation, beginStep, claimEscalations, endEscalation } from './state.ts';
+import { alertOf, chainOf, createEscalationRig, pagerAt, passTime, settled, slackAt, tellsEnd } from './testing/rig.ts';
 
 const child = path.join(import.meta.dirname, 'testing/child.ts');
 const alerts = 12;
@@ -99,6 +100,60 @@ test('one that slept through its lease changes nothing any more', async (t) => {
   assert.equal(await rig.db.tx((tx) => beginStep(tx, sleeper!, step)), false);
   assert.equal(await rig.db.tx((tx) => beginStep(tx, waker!, step)), true);
   assert.equal(await rig.db.tx((tx) => beginStep(tx, { ...waker!, token: waker!.token + 1n }, step)), false);
+  const planned = { channel: 'pager', recipient: '', address: '', place: 0, state: 'waiting' } as const;
+  const of = { alert: 'a1', run: 1, number: 1, detail: false, tryMs: 60_000 };
+  await rig.db.tx((tx) => planMessages(tx, of, [planned]));
+  const [slept] = await claimMessages(rig.db, 1, 0, []);
+  const [woke] = await claimMessages(rig.db, 1, 60_000, []);
+  assert.deepEqual([slept!.id, slept!.attempts, woke!.attempts], [woke!.id, 1, 2]);
+  const done = [markSent, putBack, markDropped].map((mark) => mark(rig.db, slept!));
+  assert.deepEqual(await Promise.all([...done, markFailed(rig.db, slept!, 'x'), markRetried(rig.db, slept!, 'x', 0)]), [
+    ...[false, false, false, false, false],
+  ]);
+  assert.equal(await markSent(rig.db, woke!), true);
+  assert.equal(await markFailed(rig.db, woke!, 'what was sent has not failed'), false);
+});
+
+test('what was acknowledged and is raised again is another incident, and the former one is closed', async (t) => {
+  const rig = await createEscalationRig(t);
+  const pager = await startPagerDuty(t);
+  await rig.put(chainOf([{ channels: ['pager'] }]));
+  const server = await rig.start({ endpoints: [pagerAt(pager)] });
+  await server.raise(alertOf('a1'));
+  await settled(server, 'a1', { pager: 'sent' });
+  await server.finish('a1', 'acknowledged');
+  await waitFor(() => pager.taken.length === 2, 'the acknowledgment');
+  await server.raise(alertOf('a1'));
+  await waitFor(() => pager.taken.length === 4, 'the end of the one and the beginning of the other');
+  const told = pager.taken.map((event) => `${event.event_action} ${event.dedup_key}`);
+  assert.deepEqual(told.slice(0, 2), ['trigger cerebra/a1/1', 'acknowledge cerebra/a1/1']);
+  assert.deepEqual(told.slice(2).sort(), ['resolve cerebra/a1/1', 'trigger cerebra/a1/2']);
+});
+
+test('of an end nobody hears who was not told of the beginning', async (t) => {
+  const rig = await createEscalationRig(t);
+  const slack = await startSlack(t);
+  slack.fail.push({ status: 404, text: 'no_service' });
+  await rig.put(chainOf([{ channels: ['slack'] }], tellsEnd));
+  const server = await rig.start({ endpoints: [slackAt(slack)] });
+  await server.raise(alertOf('a1'));
+  await settled(server, 'a1', { slack: 'failed' });
+  await server.finish('a1', 'acknowledged');
+  await server.stop();
+  // What waits to be sent has opened no incident.
+  await server.raise(alertOf('a2'));
+  const [claimed] = await claimEscalations(rig.db, 1, 60_000);
+  const pager = { channel: 'pager', recipient: '', address: '', place: 0, state: 'waiting' } as const;
+  await rig.db.tx(async (tx) => {
+    await beginStep(tx, claimed!, { waitMs: 1_000, title: 'x', note: null });
+    await planMessages(tx, { alert: 'a2', run: 1, number: 1, detail: false, tryMs: 60_000 }, [pager]);
+    await endEscalation(tx, 'a2', 'cleared', ['pager']);
+  });
+  const text = 'select alert, channel, kind, state from escalation_message order by alert, kind';
+  assert.deepEqual(await rig.db.query({ text }), [
+    { alert: 'a1', channel: 'slack', kind: 'alert', state: 'failed' },
+    { alert: 'a2', channel: 'pager', kind: 'alert', state: 'cancelled' },
+  ]);
 });
 
 test('an alert whose beginning is on its way is not ended before it, so that no incident stays open', async (t) => {

@@ -206,12 +206,14 @@ describe('who is on call', () => {
       person('a'),
       person('b'),
     ];
-    const who = [{ reference: 'CareTeam/t', role: { code: 'nurse' } }];
-    const { recipients } = await whoIsOnCall(who, [], now, directoryOf(resources));
-    assert.deepEqual(
-      recipients.map(({ reference }) => reference),
-      ['Practitioner/b'],
-    );
+    const inRole = async (asked: { system?: string; code: string }) => {
+      const who = [{ reference: 'CareTeam/t', role: asked }];
+      const { recipients } = await whoIsOnCall(who, [], now, directoryOf(resources));
+      return recipients.map(({ reference }) => reference);
+    };
+    assert.deepEqual(await inRole({ code: 'nurse' }), ['Practitioner/b']);
+    assert.deepEqual(await inRole({ system: 'http://x', code: 'nurse' }), ['Practitioner/b']);
+    assert.deepEqual(await inRole({ system: 'http://y', code: 'nurse' }), []);
   });
 
   it('a role whose person is not active any more calls nobody', async () => {

@@ -106,16 +106,26 @@ async function open({ brokers, tls, sasl, timeoutMs }: KafkaOptions): Promise<St
   });
 }
 
+/** What the client makes of a broker's answer that there is no such topic. */
+const unknownTopic = /^Unknown topic /;
+
 /** A broker's own answer, about a topic or a message: it can be reached. */
 export function isOfBroker(error: unknown): boolean {
-  const { apiId, errors = [] } = error as { apiId?: unknown; errors?: unknown[] };
-  return typeof apiId === 'string' || errors.some(isOfBroker);
+  const { apiId, message, errors = [] } = error as { apiId?: unknown; message?: unknown; errors?: unknown[] };
+  return typeof apiId === 'string' || unknownTopic.test(String(message)) || errors.some(isOfBroker);
 }
 
-/** What an error of a broker says, without what was sent: `UNKNOWN_TOPIC_OR_PARTITION`, `connect ECONNREFUSED …`. */
+/** What is behind an error of a broker, without what was sent: `MESSAGE_TOO_LARGE`, `connect ECONNREFUSED …`, what is wrong with a certificate. */
 export function kafkaFault(error: unknown): string {
-  const errors = (error as { errors?: unknown[] }).errors ?? [];
-  const inner = errors.length > 0 ? kafkaFault(errors[0]) : undefined;
-  const { apiId, message } = error as { apiId?: unknown; message?: unknown };
+  const {
+    apiId,
+    message,
+    errors = [],
+    cause,
+  } = error as Partial<Record<'apiId' | 'message' | 'cause', unknown>> & {
+    errors?: unknown[];
+  };
+  const behind = errors[0] ?? cause;
+  const inner = behind === undefined ? undefined : kafkaFault(behind);
   return typeof apiId === 'string' ? apiId : (inner ?? String(message ?? error).slice(0, 200));
 }

@@ -48,11 +48,16 @@ test('one question for all changes and all Subscriptions that share it; order an
     asked.push(`${type}?${text} ${ids.length}`);
     return new Set(ids.filter((id) => Number(id) % 2 === 0));
   };
-  const criteria = new Map(['s', 't'].map((id) => [id, { type: 'Observation', search: 'a.b=1' }]));
-  const matches = Array.from({ length: 250 }, (_, i) =>
-    ['s', 'plain', 't'].map((subscriber) => ({ subscriber, change: change(String(i)) })),
-  ).flat();
-  const { kept, failed } = await keepMet(matches, criteria, search);
+  const stored = { type: 'Observation', search: 'a.b=1' };
+  const matches = Array.from({ length: 250 }, (_, i) => {
+    const one = change(String(i));
+    return [
+      { subscriber: 's', change: one, stored },
+      { subscriber: 'plain', change: one },
+      { subscriber: 't', change: one, stored },
+    ];
+  }).flat();
+  const { kept, failed } = await keepMet(matches, search);
   assert.deepEqual(asked, ['Observation?a.b=1 100', 'Observation?a.b=1 100', 'Observation?a.b=1 50']);
   assert.equal(failed.size, 0);
   const expected = matches.filter(({ subscriber, change: { id } }) => subscriber === 'plain' || Number(id) % 2 === 0);
@@ -60,20 +65,18 @@ test('one question for all changes and all Subscriptions that share it; order an
 });
 
 test('a search that is refused fails its own Subscriptions; one that can not be made fails the batch', async () => {
-  const criteria = new Map([
-    ['bad', { type: 'Observation', search: 'bad' }],
-    ['good', { type: 'Observation', search: 'good' }],
-  ]);
-  const matches = ['bad', 'good'].map((subscriber) => ({ subscriber, change: change('1') }));
+  const matches = ['bad', 'good'].map((subscriber) => {
+    return { subscriber, change: change('1'), stored: { type: 'Observation', search: subscriber } };
+  });
   const refusing: StoredSearch = async (_type, text, ids) => {
     if (text === 'bad') throw new CerebraError('invalid-parameter', 'the value set is not known');
     return new Set(ids);
   };
-  const { kept, failed } = await keepMet(matches, criteria, refusing);
+  const { kept, failed } = await keepMet(matches, refusing);
   assert.deepEqual(kept, [matches[1]]);
   assert.deepEqual([...failed], [['bad', 'Subscription.criteria: the value set is not known']]);
   const away: StoredSearch = () => Promise.reject(new CerebraError('unavailable', 'the database is away'));
-  await assert.rejects(keepMet(matches, criteria, away), /away/);
+  await assert.rejects(keepMet(matches, away), /away/);
   await assert.rejects(
     searchProblem(() => Promise.reject(new TypeError('a fault of ours'))),
     TypeError,

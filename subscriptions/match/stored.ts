@@ -50,11 +50,14 @@ interface Question extends StoredCriteria {
   ids: Set<string>;
   subscribers: Set<string>;
   met: Set<string>;
+  refused?: true;
 }
 
 export interface Met {
   /** The matches that hold, in their order. */
   kept: Match[];
+  /** Of which that can't be said. */
+  refused: Match[];
   /** Subscribers whose criteria can't be evaluated, and why. */
   failed: Map<string, string>;
 }
@@ -63,38 +66,46 @@ export interface Met {
  * Keeps the matches whose stored criteria are met. A search that is refused concerns its subscribers only; when the
  * database can't be reached it throws, and the batch comes again.
  */
-export async function keepMet(
-  matches: Match[],
-  criteria: ReadonlyMap<string, StoredCriteria>,
-  search: StoredSearch,
-): Promise<Met> {
+export async function keepMet(matches: Match[], search: StoredSearch): Promise<Met> {
   const failed = new Map<string, string>();
-  const questions = questionsOf(matches, criteria);
-  if (questions.size === 0 && !matches.some(({ elsewhere }) => elsewhere)) return { kept: matches, failed };
+  const questions = questionsOf(matches);
+  if (questions.size === 0 && !matches.some(({ elsewhere }) => elsewhere))
+    return { kept: matches, refused: [], failed };
   const open = [...questions.values()];
   const work = async () => {
     for (let one = open.pop(); one; one = open.pop()) {
       const error = await searchProblem(() => answer(one, search));
-      if (error !== undefined) for (const id of one.subscribers) failed.set(id, error);
+      if (error === undefined) continue;
+      one.refused = true;
+      for (const id of one.subscribers) failed.set(id, error);
     }
   };
   await Promise.all(Array.from({ length: searchesAtOnce }, work));
   const isMet = (one: StoredCriteria, { id }: { id: string }) => questions.get(keyOf(one))!.met.has(id);
   const isThere = (one: Elsewhere) => one.ids.some((id) => isMet(one, { id }));
-  const kept = matches.filter(({ subscriber, change, stored, oneOf, noneOf, elsewhere }) => {
-    const one = stored ?? criteria.get(subscriber);
-    if (!one && !oneOf && !noneOf && !elsewhere) return true;
-    if (failed.has(subscriber) || (one && !isMet(one, change))) return false;
+  const isRefused = (match: Match) =>
+    failed.has(match.subscriber) && asksOf(match).some((one) => questions.get(keyOf(one))!.refused);
+  const refused = failed.size === 0 ? [] : matches.filter(isRefused);
+  const unsaid = new Set(refused);
+  const kept = matches.filter((match) => {
+    const { change, stored, oneOf, noneOf, elsewhere } = match;
+    if (!stored && !oneOf && !noneOf && !elsewhere) return true;
+    if (unsaid.has(match) || (stored && !isMet(stored, change))) return false;
     if (elsewhere?.some((each) => !each.some(isThere))) return false;
     const isFound = (each: StoredCriteria) => isMet(each, change);
     return (oneOf?.some(isFound) ?? true) && !noneOf?.some(isFound);
   });
-  return { kept, failed };
+  return { kept, refused, failed };
 }
+
+const asksOf = ({ stored, oneOf = [], noneOf = [], elsewhere = [] }: Match): StoredCriteria[] => [
+  ...(stored ? [stored] : []),
+  ...[...oneOf, ...noneOf, ...elsewhere.flat()],
+];
 
 const keyOf = ({ type, search }: StoredCriteria): string => `${type}?${search}`;
 
-function questionsOf(matches: Match[], criteria: ReadonlyMap<string, StoredCriteria>): Map<string, Question> {
+function questionsOf(matches: Match[]): Map<string, Question> {
   const questions = new Map<string, Question>();
   const ask = (one: StoredCriteria, subscriber: string, asked: readonly string[]) => {
     const key = keyOf(one);
@@ -104,9 +115,8 @@ function questionsOf(matches: Match[], criteria: ReadonlyMap<string, StoredCrite
     question.subscribers.add(subscriber);
   };
   for (const match of matches) {
-    const { subscriber, change } = match;
-    const one = match.stored ?? criteria.get(subscriber);
-    if (one) ask(one, subscriber, [change.id]);
+    const { subscriber, change, stored } = match;
+    if (stored) ask(stored, subscriber, [change.id]);
     for (const each of match.oneOf ?? []) ask(each, subscriber, [change.id]);
     for (const each of match.noneOf ?? []) ask(each, subscriber, [change.id]);
     for (const list of match.elsewhere ?? []) for (const each of list) ask(each, subscriber, each.ids);

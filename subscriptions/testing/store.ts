@@ -95,7 +95,13 @@ export function openTestStore(db: Db): TestStore {
         const all = rows.map((row) => toStored(type, row)).filter(({ deleted }) => !deleted);
         store.searches.push(`${type}?${query}`);
         // Who searches for topics looks at each.
-        return { resources: type === 'Basic' ? all : await found(type, query, all), included: [] };
+        if (type === 'Basic') return { resources: all, included: [] };
+        const matching = await found(type, query, all);
+        const asked = new URLSearchParams(query);
+        const from = Number(asked.get('_cursor') ?? 0);
+        const until = from + Number(asked.get('_count') ?? 50);
+        const more = until < matching.length ? { nextCursor: String(until) } : {};
+        return { resources: matching.slice(from, until), included: [], ...more };
       },
     },
     writer: {
@@ -169,10 +175,10 @@ export function openTestStore(db: Db): TestStore {
   return store;
 }
 
-/** Those of them that criteria a resource alone decides find, on one page; sorted by `-date` at most. */
+/** Those of them that criteria a resource alone decides find; sorted by `-date` at most. */
 async function found(type: string, search: string, all: StoredVersion[]): Promise<StoredVersion[]> {
   const query = new URLSearchParams(search);
-  const criteria = [...query].filter(([name]) => !['_sort', '_count', '_total'].includes(name));
+  const criteria = [...query].filter(([name]) => !['_sort', '_count', '_total', '_cursor'].includes(name));
   const { query: parsed, stored } = parseCriteria(`${type}?${new URLSearchParams(criteria)}`, await testRules());
   if (stored !== '') throw new CerebraError('unsupported', `no search for ${stored} in tests`);
   const matcher = createMatcher();
@@ -185,7 +191,7 @@ async function found(type: string, search: string, all: StoredVersion[]): Promis
     return matches.length > 0 ? [{ one, date: String(resource.effectiveDateTime ?? '') }] : [];
   });
   if (query.get('_sort') === '-date') matching.sort((a, b) => (a.date > b.date ? -1 : 1));
-  return matching.slice(0, Number(query.get('_count') ?? 50)).map(({ one }) => one);
+  return matching.map(({ one }) => one);
 }
 
 const lock = (tx: Tx, type: string, id: string) =>

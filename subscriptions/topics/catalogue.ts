@@ -2,6 +2,7 @@
 // Canonicals and their versions: https://hl7.org/fhir/R4/references.html#canonical
 import { chooseVersion, compareVersions, parseCanonical } from '#fhir-model';
 import { CerebraError, isCerebraError } from '#platform';
+import { createSeenVersions } from '../dispatch/seen-versions.ts';
 import type { CriteriaRules } from '../match/criteria.ts';
 import { builtInTopics } from './built-in.ts';
 import { type CompiledTopic, compileFilters, compileTopic, type FocusFilter } from './compile.ts';
@@ -35,14 +36,9 @@ export interface TopicCatalogue {
 export function createTopicCatalogue(rules: CriteriaRules, builtIn: readonly Topic[] = builtInTopics): TopicCatalogue {
   const stored = new Map<string, StoredTopic>();
   /** Also of Basics that are no topic any more: an older version may still come. */
-  const versions = new Map<string, number>();
+  const versions = createSeenVersions();
   let compiled = new Map<Topic, CompiledTopic | string>();
 
-  const isNew = (id: string, version: number): boolean => {
-    if (version <= (versions.get(id) ?? 0)) return false;
-    versions.set(id, version);
-    return true;
-  };
   const forget = (id: string) => {
     const former = stored.get(id);
     if (former) compiled.delete(former.topic);
@@ -57,13 +53,15 @@ export function createTopicCatalogue(rules: CriteriaRules, builtIn: readonly Top
 
   return {
     put(one) {
-      if (!isNew(one.id, one.version)) return false;
+      if (one.version <= versions.of(one.id)) return false;
+      versions.set(one.id, one.version);
       forget(one.id);
       stored.set(one.id, one);
       return true;
     },
     remove(id, version) {
-      if (!isNew(id, version)) return false;
+      if (version <= versions.of(id)) return false;
+      versions.setGone(id, version);
       forget(id);
       return stored.delete(id);
     },

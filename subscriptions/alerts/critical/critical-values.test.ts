@@ -63,6 +63,35 @@ test('a critical result raises a Flag and a Communication, with no more about th
   assert.deepEqual(numbered, [{ number: 1n, id: 'high' }]);
 });
 
+test('the limits are those of the patient’s age when the result was taken', async (t) => {
+  const rig = await createRig(t);
+  await rig.start();
+  const born = { newborn: '2024-01-01', child: '2016-01-01', adult: '1980-01-01' };
+  for (const [id, birthDate] of Object.entries(born)) await rig.store.put({ resourceType: 'Patient', id, birthDate });
+  const results: [string, number, string][] = [
+    ['newborn', 7, '2024-01-20'],
+    ['newborn', 7.9, '2024-01-21'],
+    ['newborn', 7, '2024-02-20'],
+    ['child', 6.3, '2024-01-20'],
+    ['child', 6.5, '2024-01-20'],
+    ['adult', 6.3, '2024-01-20'],
+    ['nobody-here', 6.3, '2024-01-20'],
+  ];
+  for (const [i, [patient, value, day]] of results.entries()) {
+    const about = { subject: { reference: `Patient/${patient}` }, effectiveDateTime: `${day}T08:00:00Z` };
+    await rig.store.put(potassium(`k${i}`, value, about));
+  }
+  await settled(rig, `k${results.length - 1}`);
+  const told = (await communications(rig)).map(({ payload }) => (payload as JsonObject[])[0]!.contentString);
+  assert.deepEqual(told.sort(), [
+    'Critically high potassium: 6.3 mmol/L (limit 6.2 mmol/L)',
+    'Critically high potassium: 6.3 mmol/L (limit 6.2 mmol/L)',
+    'Critically high potassium: 6.5 mmol/L (limit 6.4 mmol/L)',
+    'Critically high potassium: 7 mmol/L (limit 6.4 mmol/L)',
+    'Critically high potassium: 7.9 mmol/L (limit 7.8 mmol/L)',
+  ]);
+});
+
 test('the same value again is silent, another value is told, a correction withdraws, its correction raises again', async (t) => {
   const rig = await createRig(t);
   await rig.start();

@@ -32,6 +32,7 @@ const parts = (name: string, ...extension: JsonObject[]): JsonObject => ({
   extension,
 });
 const time = (url: string, valueTime: string): JsonObject => ({ url, valueTime });
+const within: JsonObject = { url: 'window', valueDuration: quantity(10, 'min') };
 const [from, to] = [time('from', '22:00:00'), time('to', '07:00:00')];
 
 test('the extension at fault is named', () => {
@@ -40,9 +41,12 @@ test('the extension at fault is named', () => {
     [ext('escalation', 'String', 'no id'), quiet],
     [ext('owner', 'Reference', { reference: 'Medication/1' }), quiet],
     [parts('storm', { url: 'count', valueInteger: 5 }), quiet],
+    [parts('storm', { url: 'count', valueInteger: 1 }, within), quiet],
+    [parts('storm', { url: 'count', valueInteger: 2 }, within), ''],
     [parts('quiet-hours', from), quiet],
     [parts('quiet-hours', from, from), `${quiet}.extension[1]`],
     [parts('quiet-hours', from, time('to', '07:00:00')), ''],
+    [parts('quiet-hours', from, time('to', '22:00:30')), quiet],
     [parts('quiet-hours', from, { url: 'to', valueTime: '7 pm' }), `${quiet}.extension[1]`],
     [parts('quiet-hours', from, to, { url: 'time-zone', valueCode: 'Mars/Base' }), `${quiet}.extension[2]`],
     [parts('quiet-hours', from, to, { url: 'below', valueCode: 'worst' }), `${quiet}.extension[2]`],

@@ -32,6 +32,12 @@ export interface Before {
 /** Resources that one search of a rule may bring, the latest by clinical time: as many as are remembered. */
 const resourcesMax = 1_000;
 const pageMax = 200;
+/**
+ * Texts that one search of a rule may bring, about: 1,000 Observations have some 1 MB, as many documents might have gigabytes, parsed
+ * several times that. The first page is small, since nobody knows yet how long they are.
+ */
+const charactersMax = 16 * 1024 * 1024;
+const firstPage = 20;
 /** Versions that are looked at to find the one that was there: what was changed more often since is left out. */
 const versionsBackMax = 10;
 
@@ -105,13 +111,32 @@ async function versionsOf(
   { reader, scope }: EarlierPorts,
 ): Promise<StoredVersion[]> {
   const found: StoredVersion[] = [];
+  const size = createSize(firstPage, pageMax);
   let cursor = '';
   for (;;) {
-    const page = await reader.search(type, `${query}&_count=${pageMax}&_total=none${cursor}`, scope);
+    const page = await reader.search(type, `${query}&_count=${size.next()}&_total=none${cursor}`, scope);
     found.push(...page.resources);
-    if (page.nextCursor === undefined || found.length >= most) return found.slice(0, most);
+    size.read(page.resources.map(({ body }) => body));
+    if (page.nextCursor === undefined || found.length >= most || size.isFull()) return found.slice(0, most);
     cursor = `&_cursor=${encodeURIComponent(page.nextCursor)}`;
   }
+}
+
+/** How many texts to read at once: after the first ones as many as may fit by what those had. */
+function createSize(first: number, most: number) {
+  let texts = 0;
+  let characters = 0;
+  return {
+    next: () =>
+      texts === 0
+        ? first
+        : Math.max(1, Math.min(most, Math.floor(((charactersMax - characters) * texts) / characters))),
+    read(some: readonly string[]) {
+      texts += some.length;
+      characters += some.reduce((sum, text) => sum + text.length, 0);
+    },
+    isFull: () => characters >= charactersMax,
+  };
 }
 
 const happeningOf = ({ type, id, version, updatedMs, body }: StoredVersion): Happening => ({
@@ -128,15 +153,21 @@ async function asTheyWere(
   const keys = changed.flatMap(({ type, id, version }) =>
     Array.from({ length: Math.min(versionsBackMax, version - 1) }, (_, i) => ({ type, id, version: version - 1 - i })),
   );
-  const texts = keys.length === 0 ? [] : await feed.bodies(db, keys);
   const found = new Map<string, Happening>();
-  for (const [i, key] of keys.entries()) {
-    const text = texts[i];
-    if (!text || found.has(referenceOf(key))) continue;
-    const resource = parseJson(text).exact as Resource;
-    const updatedMs = Date.parse(String(resource.meta?.lastUpdated));
-    if (updatedMs < beforeMs)
-      found.set(referenceOf(key), happeningOf({ ...key, updatedMs, body: text, deleted: false }));
+  const size = createSize(firstPage, pageMax);
+  for (let at = 0; at < keys.length && !size.isFull(); ) {
+    const some = keys.slice(at, at + size.next());
+    at += some.length;
+    const texts = await feed.bodies(db, some);
+    size.read(texts);
+    for (const [i, key] of some.entries()) {
+      const text = texts[i];
+      if (!text || found.has(referenceOf(key))) continue;
+      const resource = parseJson(text).exact as Resource;
+      const updatedMs = Date.parse(String(resource.meta?.lastUpdated));
+      if (updatedMs < beforeMs)
+        found.set(referenceOf(key), happeningOf({ ...key, updatedMs, body: text, deleted: false }));
+    }
   }
   return [...found.values()];
 }

@@ -3,7 +3,6 @@ import {
   type AccessScope,
   type FhirPath,
   type JsonObject,
-  objectsOf,
   parseJson,
   type Resource,
   type ResourceReader,
@@ -11,6 +10,7 @@ import {
 import { isCerebraError } from '#platform';
 import { type CriteriaRules, parseCriteria } from '../../match/criteria.ts';
 import { compileAt, refuse, textOf } from './extensions.ts';
+import { isMerged, patientIdOf } from './gone.ts';
 import type { ContextQuery, Rule } from './rule.ts';
 
 const queriesMax = 5;
@@ -116,16 +116,12 @@ export function createLookups(reader: ResourceReader, scope: AccessScope): Looku
       return stored === 'deleted' ? undefined : stored;
     },
     async isGone(subject) {
-      const id = /^Patient\/([A-Za-z0-9\-.]{1,64})$/.exec(subject)?.[1];
+      const id = patientIdOf(subject);
       const stored = id === undefined ? undefined : await stands('Patient', id);
       return stored === 'deleted' || (stored !== undefined && isMerged(stored));
     },
   };
 }
-
-/** https://hl7.org/fhir/R4/valueset-link-type.html */
-const isMerged = ({ active, link }: Resource): boolean =>
-  active === false && objectsOf(link as JsonObject[] | undefined).some(({ type }) => type === 'replaced-by');
 
 /**
  * What the rule's conditions may see beside the resource: by name the resources that the store has at this moment. A

@@ -32,7 +32,7 @@ export interface Told {
   /** Default: the number of the last event told. */
   eventsSinceStart?: bigint;
   errors?: readonly JsonObject[];
-  /** Instead of the owner's: of the client that asks. */
+  /** Of the client that asks, or listens: an answer to its question goes by that alone, what is told it by the owner's as well. */
   scope?: AccessScope;
 }
 
@@ -62,7 +62,7 @@ export function createNotifications(given: NotificationsOptions): Notifications 
   const options = { ...given, shapeOf: given.shapeOf && rememberedShapes(given.shapeOf) };
   const { baseUrl, clock } = options;
   const make = async (told: Told, deliveries: readonly EventDelivery[], read?: Bodies): Promise<string> => {
-    const scope = told.scope ?? (await options.ownerScope(told.subscription));
+    const scope = await scopeOf(options, told);
     const events = await eventsOf(options, told, deliveries, { scope, read });
     const last = deliveries.at(-1)?.number ?? 0n;
     const nowMs = clock.now();
@@ -81,6 +81,18 @@ export function createNotifications(given: NotificationsOptions): Notifications 
       return { text, count };
     },
   };
+}
+
+/**
+ * A socket's scope is that of its token, from when it was bound, and may be days old: what the owner may see no more, no socket shows either.
+ */
+async function scopeOf(
+  { ownerScope }: NotificationsOptions,
+  { scope, type, subscription }: Told,
+): Promise<AccessScope> {
+  if (scope && type === 'query-event') return scope;
+  const owner = await ownerScope(subscription);
+  return scope && owner.kind === 'everything' ? scope : owner;
 }
 
 /** JSON texts by the events' numbers. */

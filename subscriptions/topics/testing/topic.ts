@@ -112,7 +112,7 @@ export function matchingRig(rules: RegistrationRules, builtIn: readonly Topic[] 
         const current = change.op === 'delete' ? undefined : (parseJson(change.body).exact as Resource);
         for (const one of await batch.match(change, current)) found.push(one);
       }
-      const { kept, failed } = await keepMet(await batch.settle(found), new Map(), search);
+      const { kept, failed } = await keepMet(await batch.settle(found), search);
       for (const [, error] of failed) errors.push(error);
       return kept.map(({ subscriber, change: { type, id } }) => `${subscriber} ${type}/${id}`);
     },
