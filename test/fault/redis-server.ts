@@ -26,6 +26,15 @@ const answers = (port: number) =>
     socket.on('error', () => resolve(false)).on('close', (failed) => failed || resolve(true));
   });
 
+/** An inline command, such as FLUSHALL: https://redis.io/docs/latest/develop/reference/protocol-spec/#inline-commands */
+export async function redisCommand(url: string, command: string): Promise<string> {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  socket.write(`${command}\r\n`);
+  const [answer] = await once(socket, 'data');
+  socket.destroy();
+  return String(answer).trim();
+}
+
 /** Undefined where the machine has no redis-server. */
 export async function startRedis(t: TestContext): Promise<RedisServer | undefined> {
   if (spawnSync('redis-server', ['--version']).status !== 0) return undefined;
