@@ -10,6 +10,7 @@ import {
   sampleSearchParameter,
   sampleValueSet,
   testDatabase,
+  waitFor,
 } from '#platform/testing';
 import type { Core } from '../interactions/core.ts';
 import { readCurrent } from '../store/read.ts';
@@ -17,7 +18,7 @@ import { storeCreate, storeDelete, storeUpdate } from '../store/store.ts';
 import { assertStoreSound, emptyStore, everything, testCore } from '../testing.ts';
 import type { InstallSummary } from './install.ts';
 import { loadArchive, type PackageOptions } from './load.ts';
-import { findInstalled, installedPackages } from './rows.ts';
+import { beginPackage, findInstalled, finishPackage, installedPackages } from './rows.ts';
 
 const db = await testDatabase();
 let core: Core;
@@ -264,6 +265,33 @@ describe('broken off', () => {
     assert.equal((await installedPackages(db)).length, 1);
     await assertStoreSound(core.store);
   });
+});
+
+test('two that end at once wait for each other, whatever the order of what they stored', async () => {
+  const manifest = {
+    ...{ name: 'test.guide', version: '1.0.0', canonical: undefined, title: undefined },
+    dependencies: new Map([['test.other', '2.0.0']]),
+  };
+  const resources = ['a', 'b'].map((id) => ({
+    ...{ type: 'ValueSet', id, url: undefined, version: undefined, profileOf: undefined },
+  }));
+  await beginPackage(db, manifest, 'a.tgz');
+  let other: Promise<void> | undefined;
+  await db.tx(async (tx) => {
+    await finishPackage(tx, manifest, resources, 0);
+    other = db.tx((beside) => finishPackage(beside, manifest, resources.toReversed(), 1));
+    other.catch(() => {});
+    const waiting = `select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`;
+    await waitFor(async () => (await db.query({ text: waiting })).length === 1, 'the other one waits');
+  });
+  await other;
+  assert.deepEqual(
+    (await installedPackages(db)).map(({ resources: count, refused }) => [count, refused]),
+    [[2, 1]],
+  );
+  const parts = `select (select count(*)::int from fhir_package_resource) as resources,
+    (select count(*)::int from fhir_package_dependency) as needs`;
+  assert.deepEqual(await db.query({ text: parts }), [{ resources: 2, needs: 1 }]);
 });
 
 describe('search parameters', () => {

@@ -71,10 +71,11 @@ export async function finishPackage(
     resources.map((one) => one[column] ?? null),
   );
   await Promise.all([
+    // First, since it takes the package's row: two who load it at once wait here for each other, not for each other's parts.
+    tx.query(finish, [name, version, resources.length, refused]),
     ...dropParts.map((statement) => tx.query(statement, [name, version])),
     tx.query(addDependencies, [name, version, [...dependencies.keys()], [...dependencies.values()]]),
     tx.query(addResources, [name, version, ...columns]),
-    tx.query(finish, [name, version, resources.length, refused]),
     tx.query(raise),
   ]);
 }
