@@ -155,6 +155,7 @@ function inside(core: Core, db: Queryable): Core {
     queryCount: (statement, values) => db.queryCount(statement, values),
     tx: (work) => work({ ...db, copy, queue }),
     until: () => db,
+    inLine: db,
   };
   const read: Core['store']['read'] = ({ type, id, scope }) => readCurrent(db, type, id, scope);
   return { ...core, store: { ...core.store, db: seen, read }, firstPages: () => undefined };

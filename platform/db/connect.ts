@@ -6,6 +6,7 @@ import { ask } from './ask.ts';
 import { cancellable, type Runner } from './cancel.ts';
 import { copyFrom } from './copy.ts';
 import { databaseError, sqlState } from './errors.ts';
+import { inLine } from './line.ts';
 import { typeParsers } from './parsers.ts';
 import type { Db, Queryable, Statement, Tx, TxOptions } from './types.ts';
 
@@ -54,6 +55,7 @@ export function connectDb(options: ConnectOptions): Db {
   });
   return {
     ...queryable(pool),
+    inLine: queryable(inLine(pool, keepPlansFresh)),
     tx: (work, options) => transaction(pool, work, options ?? {}),
     until: (signal) => queryable(cancellable(pool, signal)),
     stats: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { waitFor } from '../testing/index.ts';
-import { createGather, type GatherOptions } from './gather.ts';
+import { createGather, type GatherOptions, type Place } from './gather.ts';
 
 const options = (more: Partial<GatherOptions<string, string>>): GatherOptions<string, string> => ({
   lanesMax: 1,
@@ -120,6 +120,49 @@ describe('createGather', () => {
     assert.deepEqual(groups.slice(3), [['k', 'l']]);
     end();
     assert.deepEqual(await Promise.all(results), [...'abcdefghijkl']);
+  });
+
+  it('sends another one behind that under way for enough items, at most one, and before the callers of the first hear of it', async () => {
+    const begun: string[] = [];
+    const ends: (() => void)[] = [];
+    const run = (items: string[], place: Place) => {
+      begun.push(`${items.join('')} ${place}`);
+      return new Promise<string[]>((resolve) => ends.push(() => resolve(items)));
+    };
+    const beside = { itemsMin: 4, waitMs: 3_600_000 };
+    const gather = createGather(options({ run, lanesMax: 2, itemsMax: 4, behind: { itemsMin: 2 }, beside }));
+    const heard = (item: string) =>
+      gather(item).then((result) => {
+        begun.push(`${result} heard`);
+        return result;
+      });
+    const results = [heard('a')];
+    await turns();
+    results.push(heard('b'));
+    await turns();
+    assert.deepEqual(begun.splice(0), ['a in line']);
+    results.push(heard('c'));
+    await turns();
+    assert.deepEqual(begun.splice(0), ['bc in line']);
+    results.push(...['d', 'e', 'f'].map(heard));
+    await turns();
+    assert.deepEqual(begun.splice(0), []);
+    ends.shift()!();
+    await turns();
+    assert.deepEqual(begun.splice(0), ['def in line', 'a heard']);
+    // The two in line are one lane: there is another one for four, and no third.
+    results.push(...['g', 'h', 'i', 'j', 'k', 'l', 'm', 'n'].map(heard));
+    await turns();
+    assert.deepEqual(begun.splice(0), ['ghij beside']);
+    while (ends.length > 0) {
+      ends.shift()!();
+      await turns();
+    }
+    assert.deepEqual(await Promise.all(results), [...'abcdefghijklmn']);
+    assert.deepEqual(begun, [
+      ...['klmn in line', 'b heard', 'c heard', 'd heard', 'e heard', 'f heard'],
+      ...['g heard', 'h heard', 'i heard', 'j heard', 'k heard', 'l heard', 'm heard', 'n heard'],
+    ]);
   });
 
   it('begins it for fewer where they have another key than what is under way', async () => {

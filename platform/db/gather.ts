@@ -2,9 +2,17 @@
 // spent before the first row: opening seventeen tables and indexes, a snapshot, a commit. Sixteen at once share that.
 import { sqlState } from './errors.ts';
 
+/** On the connection where statements go one behind the other (Db.inLine), or on another one. */
+export type Place = 'in line' | 'beside';
+
 export interface GatherOptions<Item, Result> {
   /** Statements under way at a time: two keep PostgreSQL busy while the next ones gather. */
   lanesMax: number;
+  /**
+   * When so many items wait, another statement is sent behind the one under way, over its connection: PostgreSQL begins it without
+   * being woken for it, and the callers of the first are answered meanwhile. Both count as one lane.
+   */
+  behind?: { itemsMin: number };
   /**
    * Another statement begins beside those under way when so many items wait, or one has waited `waitMs`: a slow statement
    * does not hold up a few others for long. Default: one is enough. `othersMin`: so many where the first of them has another
@@ -24,8 +32,11 @@ export interface GatherOptions<Item, Result> {
   /** Items for one statement: those that come with different keys never share one. */
   key(item: Item): string;
   /** One statement, which has all effects or none; results in the order of the items. */
-  run(items: Item[]): Promise<Result[]>;
+  run(items: Item[], place: Place): Promise<Result[]>;
 }
+
+/** Under way and behind it: more would only wait for longer, and no longer for others to share a statement with. */
+const IN_LINE_MAX = 2;
 
 interface Waiting<Item, Result> {
   item: Item;
@@ -33,14 +44,16 @@ interface Waiting<Item, Result> {
   reject(error: unknown): void;
 }
 
-/** The statement was refused for what it says: one of its items is at fault, the others are not. */
-const isOfAnItem = (error: unknown): boolean => /^(2[123]|54)/.test(sqlState(error) ?? '');
+/**
+ * The statement was refused for what it says: one of its items is at fault, the others are not. Or (26) it was to be the same
+ * prepared one as that before it in line, and that one could not be prepared.
+ */
+const isOfAnItem = (error: unknown): boolean => /^(2[1236]|54)/.test(sqlState(error) ?? '');
+
+type Run<Item, Result> = (items: Item[]) => Promise<Result[]>;
 
 /** Alone, each item gets its own answer. */
-async function runAlone<Item, Result>(
-  group: Waiting<Item, Result>[],
-  run: (items: Item[]) => Promise<Result[]>,
-): Promise<void> {
+async function runAlone<Item, Result>(group: Waiting<Item, Result>[], run: Run<Item, Result>): Promise<void> {
   for (const { item, resolve, reject } of group) {
     try {
       resolve((await run([item]))[0] as Result);
@@ -50,18 +63,22 @@ async function runAlone<Item, Result>(
   }
 }
 
+/** `ended` is called before the callers hear of it: what may begin now is on its way while they are answered. */
 async function runGroup<Item, Result>(
   group: Waiting<Item, Result>[],
-  run: (items: Item[]) => Promise<Result[]>,
+  run: Run<Item, Result>,
+  ended: () => void,
 ): Promise<void> {
   try {
     const results = await run(group.map(({ item }) => item));
+    ended();
     group.forEach(({ resolve }, i) => {
       resolve(results[i] as Result);
     });
   } catch (error) {
-    if (group.length > 1 && isOfAnItem(error)) return runAlone(group, run);
-    for (const { reject } of group) reject(error);
+    if (group.length > 1 && isOfAnItem(error)) await runAlone(group, run);
+    else for (const { reject } of group) reject(error);
+    ended();
   }
 }
 
@@ -95,30 +112,42 @@ function takeGroup<Item, Result>(
  * all lanes are taken, goes together; a lone caller waits for nothing but the end of the turn.
  */
 export function createGather<Item, Result>(options: GatherOptions<Item, Result>): (item: Item) => Promise<Result> {
-  const { lanesMax, beside } = options;
+  const { lanesMax, beside, behind } = options;
   const queue: Waiting<Item, Result>[] = [];
   let scheduled = false;
   let patience: NodeJS.Timeout | undefined;
   let overdue = false;
-  const running: string[] = [];
-  const leastToBegin = (): number => {
-    if (running.length === 0 || overdue || beside === undefined) return 1;
+  const running: { key: string; place: Place }[] = [];
+  const inLine = (): number => running.filter(({ place }) => place === 'in line').length;
+  const isLaneFree = (): boolean => running.length - Math.max(0, inLine() - 1) < lanesMax;
+  const leastBeside = (): number => {
+    if (overdue || beside === undefined) return 1;
     const { itemsMin, othersMin = itemsMin } = beside;
     if (queue.length >= itemsMin || queue.length < othersMin) return itemsMin;
-    return running.includes(options.key(queue[0]!.item)) ? itemsMin : othersMin;
+    const first = options.key(queue[0]!.item);
+    return running.some(({ key }) => key === first) ? itemsMin : othersMin;
   };
-  const mayBegin = (): boolean => queue.length > 0 && running.length < lanesMax && queue.length >= leastToBegin();
+  /** Where the next statement may begin now, if it may. */
+  const nextPlace = (): Place | undefined => {
+    if (queue.length === 0) return undefined;
+    if (running.length === 0) return 'in line';
+    if (behind && queue.length >= behind.itemsMin && inLine() < IN_LINE_MAX) return 'in line';
+    return isLaneFree() && queue.length >= leastBeside() ? 'beside' : undefined;
+  };
+  const begin = (place: Place): void => {
+    const one = { key: options.key(queue[0]!.item), place };
+    running.push(one);
+    overdue = false;
+    const ended = (): void => {
+      running.splice(running.indexOf(one), 1);
+      if (behind && queue.length >= behind.itemsMin) pump();
+      else schedule();
+    };
+    void runGroup(takeGroup(queue, options), (items) => options.run(items, place), ended);
+  };
   const pump = (): void => {
     scheduled = false;
-    while (mayBegin()) {
-      const key = options.key(queue[0]!.item);
-      running.push(key);
-      overdue = false;
-      void runGroup(takeGroup(queue, options), options.run).then(() => {
-        running.splice(running.indexOf(key), 1);
-        schedule();
-      });
-    }
+    for (let place = nextPlace(); place !== undefined; place = nextPlace()) begin(place);
     // For what was left by a full group, or has another key.
     schedule();
   };
@@ -129,12 +158,12 @@ export function createGather<Item, Result>(options: GatherOptions<Item, Result>)
   };
   const schedule = (): void => {
     if (scheduled) return;
-    if (mayBegin()) {
+    if (nextPlace() !== undefined) {
       scheduled = true;
       clearTimeout(patience);
       patience = undefined;
       setImmediate(pump);
-    } else if (queue.length > 0 && running.length < lanesMax) patience ??= setTimeout(beginAnyway, beside?.waitMs);
+    } else if (queue.length > 0 && isLaneFree()) patience ??= setTimeout(beginAnyway, beside?.waitMs);
   };
   return (item) =>
     new Promise((resolve, reject) => {

@@ -68,6 +68,11 @@ export interface Db extends Queryable {
    * signal's reason at once, and the connection is not used again.
    */
   until(signal: AbortSignal): Queryable;
+  /**
+   * Statements that are under way at the same time share one connection and run one after the other, in the order in which they were asked:
+   * PostgreSQL has the next one at hand as soon as one ends. A lock that one waits for holds up those behind it.
+   */
+  readonly inLine: Queryable;
   stats(): PoolStats;
   /** Waits for running queries; later ones throw `unavailable`. Closing twice is harmless. */
   close(): Promise<void>;
