@@ -306,19 +306,6 @@ describe('a load that was broken off', () => {
     assert.equal(second.summary.counts.created + second.summary.counts.present, 3000);
     assert.equal(await rig.count('Patient'), 3000);
   });
-
-  test('is refused while another one is at work on the file, which loses nothing', async (t) => {
-    const rig = await createRig(t);
-    const lines = Array.from({ length: 2500 }, (_, i) => patient(undefined, `N${i}`));
-    await rig.file('Patient.ndjson', ndjson(lines));
-    const both = await Promise.allSettled([rig.load([rig.folder]), rig.load([rig.folder])]);
-    const refused = both.find((one) => one.status === 'rejected');
-    assert.ok(isCerebraError(refused?.reason, 'config'), String(refused?.reason));
-    assert.ok(both.some(({ status }) => status === 'fulfilled'));
-    await rig.load([rig.folder]);
-    assert.equal(await rig.count('Patient'), 2500);
-    await assertStoreSound(rig.core.store);
-  });
 });
 
 describe('a load beside others', () => {

@@ -1,7 +1,7 @@
 // The merge in one transaction, and what comes after it: https://build.fhir.org/patient-operation-merge.html#process
 import { setTimeout as pause } from 'node:timers/promises';
 import { type AccessScope, parseJson, type Resource } from '#fhir-model';
-import { CerebraError, isWriteRace, type Tx } from '#platform';
+import { CerebraError, isWriteRace, type Statement, type Tx } from '#platform';
 import { assertWrites } from '../access/scope.ts';
 import type { Core } from '../interactions/core.ts';
 import { prepare } from '../store/store.ts';
@@ -109,14 +109,28 @@ async function retried<T>(work: () => Promise<T>): Promise<T> {
 const SETTLE_MS = 20;
 const SETTLES_MAX = 250;
 
+/** Transactions that have written something and not ended: only those of this database, others of the cluster may go on for hours. */
+const underWay: Statement = {
+  name: 'merge_under_way',
+  text: `select x::text as xid from pg_snapshot_xip(pg_current_snapshot()) x where exists (
+      select 1 from pg_locks own join pg_locks used using (pid)
+      where own.locktype = 'transactionid' and own.mode = 'ExclusiveLock' and own.transactionid = x::xid
+        and used.locktype = 'relation'
+        and used.database = (select d.oid from pg_database d where d.datname = current_database()))`,
+};
+
+const areOver: Statement = {
+  name: 'merge_settled',
+  text: `select not exists (select 1 from pg_snapshot_xip(pg_current_snapshot()) x where x = any($1::text[]::xid8[])) as over`,
+};
+
 /** Waits until all that was under way when the merge was committed has ended; yields whether it has. */
 async function settled({ store: { db } }: Core): Promise<boolean> {
-  const now = { text: 'select pg_snapshot_xmax(pg_current_snapshot()) as horizon' };
-  const [{ horizon }] = (await db.query<{ horizon: bigint }>(now)) as [{ horizon: bigint }];
-  const isPast = { name: 'merge_settled', text: 'select pg_snapshot_xmin(pg_current_snapshot()) >= $1::xid8 as past' };
+  const open = (await db.query<{ xid: string }>(underWay)).map(({ xid }) => xid);
+  if (open.length === 0) return true;
   for (let i = 0; i < SETTLES_MAX; i++) {
-    const [row] = await db.query<{ past: boolean }>(isPast, [String(horizon)]);
-    if (row!.past) return true;
+    const [row] = await db.query<{ over: boolean }>(areOver, [open]);
+    if (row!.over) return true;
     await pause(SETTLE_MS);
   }
   return false;

@@ -288,4 +288,13 @@ describe('at the same time', () => {
     assert.deepEqual((await read('Observation', id)).subject, { reference: 'Patient/t' });
     await assertStoreSound(core.store);
   });
+
+  test('what is under way in another database is not waited for', async (t) => {
+    const elsewhere = await testDatabase(t);
+    await elsewhere.tx(async (tx) => {
+      await tx.query({ text: 'create table busy ()' });
+      const { issues } = await merge(both('s', 't'));
+      assert.equal(issues.length, 1, JSON.stringify(issues));
+    });
+  });
 });

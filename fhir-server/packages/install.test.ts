@@ -335,24 +335,33 @@ describe('search parameters', () => {
     assert.match(core.parameters.get('Patient', 'mark')?.expression ?? '', /urn:newest/);
   });
 
+  const part = (id: string, expression: string, type: string) =>
+    sampleSearchParameter(id, expression, { base: ['Observation'], type });
+  const parts = {
+    'b.json': part('part-code', 'Observation.component.code', 'token'),
+    'c.json': part('part-value', 'Observation.component.valueQuantity', 'quantity'),
+  };
+  const composite = sampleSearchParameter('both', 'Observation.component', {
+    ...{ base: ['Observation'], type: 'composite' },
+    component: [
+      { definition: 'http://test.example/SearchParameter/part-code', expression: 'code' },
+      { definition: 'http://test.example/SearchParameter/part-value', expression: 'value.ofType(Quantity)' },
+    ],
+  });
+
   test('composites come after their parts; JSON’s names of choices are understood', async () => {
-    const part = (id: string, expression: string, type: string) =>
-      sampleSearchParameter(id, expression, { base: ['Observation'], type });
-    const composite = sampleSearchParameter('both', 'Observation.component', {
-      ...{ base: ['Observation'], type: 'composite' },
-      component: [
-        { definition: 'http://test.example/SearchParameter/part-code', expression: 'code' },
-        { definition: 'http://test.example/SearchParameter/part-value', expression: 'value.ofType(Quantity)' },
-      ],
-    });
-    const { faults } = await load({
-      files: {
-        'a.json': composite,
-        'b.json': part('part-code', 'Observation.component.code', 'token'),
-        'c.json': part('part-value', 'Observation.component.valueQuantity', 'quantity'),
-      },
-    });
+    const { faults } = await load({ files: { 'a.json': composite, ...parts } });
     assert.deepEqual(faults, []);
     assert.equal(core.parameters.get('Observation', 'both')?.custom, true);
+  });
+
+  test('composites of parts that another process has just stored', async () => {
+    const other = await testCore(db);
+    await load({ files: parts });
+    assert.equal(other.parameters.get('Observation', 'part-code'), undefined);
+    const bytes = packageOf({ version: '2.0.0', files: { 'a.json': composite } });
+    const [summary] = await loadArchive(other, bytes, options);
+    assert.deepEqual([summary!.faults, summary!.created], [[], 1]);
+    assert.equal(other.parameters.get('Observation', 'both')?.custom, true);
   });
 });

@@ -85,6 +85,14 @@ function addFaults({ faults }: InstallSummary, more: readonly PackageFault[]): v
   faults.push(...more.slice(0, Math.max(0, FAULTS_MAX - faults.length)));
 }
 
+/** Search parameters are those that are stored, whoever stored them: of another process's one is told within a second only. */
+async function knowAll({ store: { registry } }: Core): Promise<void> {
+  await registry.settled;
+  await registry.refresh();
+  // What nobody has put in force yet is now.
+  await registry.settled;
+}
+
 /** All of it, some at a time; composite search parameters last, since their parts have to be in force. */
 async function storeAll(work: Work, source: PackageSource): Promise<void> {
   const { options, summary, manifest } = work;
@@ -119,16 +127,16 @@ async function storeAll(work: Work, source: PackageSource): Promise<void> {
   }
   await storeSome(work, some);
   if (last.length > 0) {
-    await work.core.store.registry.settled;
+    await knowAll(work.core);
     await storeSome(work, last);
   }
   show();
 }
 
 /** Types of resources that are here but not indexed yet by the search parameters that these define. */
-async function unindexedTypes({ store, parameters, definitions }: Core, resources: readonly PackageResource[]) {
-  await store.registry.settled;
-  await store.registry.refresh();
+async function unindexedTypes(core: Core, resources: readonly PackageResource[]) {
+  const { store, parameters, definitions } = core;
+  await knowAll(core);
   const urls = new Set(resources.filter(({ type }) => type === 'SearchParameter').map(({ url }) => url));
   return definitions.resourceTypes.filter((type) =>
     parameters.list(type).some((param) => param.custom && urls.has(param.url) && !store.registry.isIndexed(param)),

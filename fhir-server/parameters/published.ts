@@ -167,24 +167,27 @@ const settle: Statement = {
   text: `update parameter_registry set epoch = $1, source = $2, revision = revision + $3`,
 };
 
-/** Puts `added` in force for all who write, under a new epoch. */
-async function addAll(tx: Tx, epoch: number, added: readonly Owned[]): Promise<void> {
-  // Before the registry's row: who holds that (reindexing) waits for rows that writers hold.
+/** Whoever writes from now on indexes as of this epoch or is refused. */
+async function keepOutOthers(tx: Tx, epoch: number): Promise<void> {
   await tx.query(lockTimeout);
   await tx.query(lockWriters);
   await tx.query(fence, [epoch]);
-  await Promise.all(
-    added.map((one) => {
-      const values = [one.resourceType, one.code, one.parameter, definitionOf(one), aboutOf(one), epoch];
-      return tx.query(insertSql(one.resourceType), values);
-    }),
-  );
+}
+
+/** In force for all who write, under a new epoch. */
+function add(tx: Tx, epoch: number, one: Owned): Promise<unknown> {
+  const values = [one.resourceType, one.code, one.parameter, definitionOf(one), aboutOf(one), epoch];
+  return tx.query(insertSql(one.resourceType), values);
 }
 
 async function write(tx: Tx, before: Snapshot, { added, retold, removed }: Difference, source: string): Promise<void> {
   const epoch = added.length > 0 ? before.epoch + 1 : before.epoch;
-  if (added.length > 0) await addAll(tx, epoch, added);
+  // Writers before the registry's row, and that before the parameters', as all have it: a pass of $reindex that ends holds the
+  // registry's row and waits for the parameters' (completeType).
+  if (added.length > 0) await keepOutOthers(tx, epoch);
+  await holdEpoch(tx, true);
   await Promise.all([
+    ...added.map((one) => add(tx, epoch, one)),
     ...retold.map((one) => tx.query(retell, [one.resourceType, one.code, one.parameter, aboutOf(one)])),
     ...removed.map((one) => tx.query(remove, [one.resourceType, one.code])),
   ]);

@@ -14,7 +14,7 @@ import { reindexChunk } from '../store/reindex.ts';
 import { prepare, storeCreate, storeDelete, storeUpdate } from '../store/store.ts';
 import { insertOne } from '../store/write-one.ts';
 import { assertStoreSound, everything, testCore } from '../testing.ts';
-import { isStale } from './published.ts';
+import { completeType, holdEpoch, isStale } from './published.ts';
 
 const marked = (id: string, mark: string): Resource & { id: string } => ({
   resourceType: 'Patient',
@@ -165,10 +165,10 @@ test('writes, definitions and rebuilds at the same time leave no hole', async (t
       }
     })(),
   ]);
+  await waitFor(() => number > 100, 'a hundred writes');
   running = false;
   await Promise.all(writers);
   for (const one of all) if (one.status === 'rejected') throw one.reason;
-  assert.ok(number > 100, `${number} writes`);
   // The last rebuild has ended while they wrote: what they wrote after it is right too.
   for (const core of servers)
     for (const code of ['mark', 'extra0', 'extra3']) assert.ok(await isIndexed(core, code), code);
@@ -216,6 +216,27 @@ describe('a rebuild', () => {
     while ((await continueRun((await server(db)).store, 'run', 'second')) === 'left');
     assert.equal(await isIndexed(core, 'mark'), true);
     assert.deepEqual(await found(core, 'mark=m0'), ['p0']);
+  });
+
+  test('that ends while the parameter is defined anew waits for that, or that for it, not both', async (t) => {
+    const db = await testDatabase(t);
+    const [core, other] = [await server(db), await server(db)];
+    await populate(core, 1);
+    await define(core, definition('mark'));
+    const waiting = {
+      text: `select count(*)::int as n from pg_stat_activity
+        where wait_event_type = 'Lock' and datname = current_database()`,
+    };
+    let defined: Promise<void> | undefined;
+    await db.tx(async (tx) => {
+      const epoch = await holdEpoch(tx, true);
+      defined = define(other, definition('mark', 'urn:other'));
+      await waitFor(async () => (await db.query<{ n: number }>(waiting))[0]!.n === 1, 'the definition to wait');
+      await completeType(tx, 'Patient', epoch, 'run');
+    });
+    await defined;
+    assert.match(other.parameters.get('Patient', 'mark')!.expression, /urn:other/);
+    assert.equal(await isIndexed(core, 'mark'), false);
   });
 
   test('and writes that wait for it leave nothing of the version before', async (t) => {

@@ -13,7 +13,7 @@ import {
   type SearchParameters,
   withCustomParameters,
 } from '#fhir-model';
-import { type Db, isCerebraError, type Log, type Queryable } from '#platform';
+import { type Db, isCerebraError, isWriteRace, type Log, type Queryable } from '#platform';
 import type { Beside } from './definition.ts';
 import { type Published, publish, readSnapshot, readStanding, type Snapshot } from './published.ts';
 import { besideOf, wantedOf } from './wanted.ts';
@@ -63,7 +63,7 @@ interface State {
 }
 
 const TICK_MS = 1_000;
-/** Against writers that hold out longer than published.ts waits. */
+/** Against writers that hold out longer than published.ts waits, or are in its way otherwise. */
 const ATTEMPTS_MAX = 10;
 const PAUSE_MS = 100;
 
@@ -130,7 +130,8 @@ async function publishPatiently(db: Db, parts: RegistryParts): Promise<void> {
     try {
       return await publish(db, (stored) => wantedOf(parts, stored));
     } catch (error) {
-      if (!isCerebraError(error, 'timeout') || attempt === ATTEMPTS_MAX) throw error;
+      const isInTheWay = isCerebraError(error, 'timeout') || isWriteRace(error);
+      if (!isInTheWay || attempt === ATTEMPTS_MAX) throw error;
       await sleep(PAUSE_MS * attempt);
     }
   }

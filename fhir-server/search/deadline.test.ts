@@ -14,17 +14,15 @@ before(async () => {
   db = await testDatabase();
 });
 
+const asleep = {
+  text: `select count(*) as n from pg_stat_activity
+    where query like 'select pg_sleep%' and state = 'active' and datname = current_database()`,
+};
 const atRest = () =>
-  waitFor(
-    async () => {
-      const rows = await db.query<{ n: bigint }>({
-        text: `select count(*) as n from pg_stat_activity where query like 'select pg_sleep%' and state = 'active'`,
-      });
-      return rows[0]!.n === 0n && db.stats().total === db.stats().idle;
-    },
-    'PostgreSQL to stop',
-    20_000,
-  );
+  waitFor(async () => {
+    const rows = await db.query<{ n: bigint }>(asleep);
+    return rows[0]!.n === 0n && db.stats().total === db.stats().idle;
+  }, 'PostgreSQL to stop');
 const sleep = (within: Queryable) => within.query({ text: 'select pg_sleep(600)' });
 
 describe('bounded', () => {

@@ -6,7 +6,10 @@ import { findFiles } from '../files.ts';
 import { load } from '../load.ts';
 
 const [connection = '', ...names] = process.argv.slice(2);
-const db = connectDb({ ...(JSON.parse(connection) as Connection), poolMax: 8, log: testLog() });
+const db = connectDb({
+  ...(JSON.parse(connection) as Connection),
+  ...{ poolMax: 8, log: testLog(), applicationName: 'load' },
+});
 await load(await testCore(db), {
   ...{ db, scope: everything, existing: 'skip', validate: true, threads: 2, again: false, lineBytesMax: 1_000_000 },
   files: await findFiles(names),
