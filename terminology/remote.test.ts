@@ -43,7 +43,7 @@ after(() => {
 beforeEach(() => {
   asked = [];
   nowMs = 0;
-  remote = createRemote(createRemoteClient({ url, timeoutMs: 2_000, log: testLog(), now: () => nowMs }));
+  remote = createRemote(createRemoteClient({ url, timeoutMs: 60_000, log: testLog(), now: () => nowMs }));
 });
 
 const CS = 'http://far.example.org/cs';

@@ -254,11 +254,11 @@ test('who has lost its hold writes no more once another has taken it up', async 
   const other = await writeSystem(db, newSystem('http://taken'), mark);
   assert.equal(other.present, 0);
   await other.abandon();
-  const lost = "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objid = $1";
-  await db.query({ text: lost }, [first.cs]);
-  const isFree = async (): Promise<boolean> =>
-    (await db.query({ text: "select from pg_locks where locktype = 'advisory' and objid = $1" }, [first.cs])).length ===
-    0;
+  // Of this database: other test files have systems of the same number in the same cluster.
+  const holds = `from pg_locks where locktype = 'advisory' and objid = $1
+    and database = (select oid from pg_database where datname = current_database())`;
+  await db.query({ text: `select pg_terminate_backend(pid) ${holds}` }, [first.cs]);
+  const isFree = async (): Promise<boolean> => (await db.query({ text: `select ${holds}` }, [first.cs])).length === 0;
   await waitFor(isFree, 'the lock to go');
   const second = await writeSystem(db, newSystem('http://taken'), mark);
   assert.deepEqual([second.cs, second.present], [first.cs, 1]);

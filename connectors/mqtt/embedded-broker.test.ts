@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { waitFor } from '#platform/testing';
 import { happened, heartRate, mqttClient, rawSocket, setUp, topic } from './testing.ts';
@@ -38,10 +38,13 @@ for (const protocolVersion of [3, 4, 5] as const) {
   });
 }
 
+/** Not events.once: being cut is what these expect. */
+const endOf = (socket: Socket) => new Promise((resolve) => socket.once('close', resolve));
+
 test('a packet that announces more than the limit ends the connection at its header', async (t) => {
   const setup = await setUp(t, { packetBytesMax: 1_000_000 });
   const socket = await rawSocket(t, setup.port);
-  const closed = once(socket, 'close');
+  const closed = endOf(socket);
   socket.write(Buffer.from([0x10, 13, 0, 4, 0x4d, 0x51, 0x54, 0x54, 4, 2, 0, 60, 0, 1, 0x61]));
   socket.write(Buffer.from([0x32, 0xff, 0xff, 0xff, 0x7f]));
   await closed;
@@ -61,7 +64,7 @@ test('what is no MQTT is disconnected and others are served on', async (t) => {
     '\x16\x03\x01',
   ]) {
     const socket = await rawSocket(t, setup.port);
-    const closed = once(socket, 'close');
+    const closed = endOf(socket);
     socket.end(Buffer.from(bytes, 'latin1'));
     await closed;
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { EntryResult } from '#fhir-model';
 import { CerebraError, type Db, type Statement } from '#platform';
-import { testDatabase, testLog } from '#platform/testing';
+import { testDatabase, testLog, waitFor } from '#platform/testing';
 import { Refusal } from '../message/refusal.ts';
 import { listDeadLetters, listReviews, resolveMessages, resolveOne, reviewsOf } from './decisions.ts';
 import { failuresSince } from './failures.ts';
@@ -250,6 +250,26 @@ test('that a message was acknowledged is not forgotten while the database is awa
   isAway = false;
   await journal.flush();
   assert.equal((await stateOf(db, one.id))?.state, 'acknowledged');
+});
+
+test('two servers that note the same acknowledgments do not wait for each other in a ring', async (t) => {
+  const db = await testDatabase(t);
+  const journal = createJournal(db);
+  const ids: bigint[] = [];
+  for (const id of ['A', 'B', 'C']) ids.push((await receive(journal, id)).id);
+  await db.query({ text: `update hl7_message set state = 'stored'` });
+  for (const id of ids.toReversed()) journal.markAcknowledged(id);
+  const lock = { text: 'select from hl7_message where id = $1 for update' };
+  const waits = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+  let noted = Promise.resolve();
+  await db.tx(async (tx) => {
+    await tx.query(lock, [ids[0]]);
+    noted = journal.flush();
+    noted.catch(() => undefined);
+    await waitFor(async () => (await db.query({ text: waits })).length > 0, 'it to wait');
+    for (const id of ids.slice(1)) await tx.query(lock, [id]);
+  });
+  await noted;
 });
 
 test('of very many attempts the last ones are shown', async (t) => {

@@ -295,7 +295,8 @@ export function createJournal(db: Db): Journal {
     },
     async flush() {
       if (acknowledged.length === 0) return;
-      const many = acknowledged;
+      // In the order of their ids: a message that was sent again may be among those of another server too.
+      const many = acknowledged.toSorted((a, b) => (a.id < b.id ? -1 : 1));
       acknowledged = [];
       try {
         await db.query(updateAcknowledged, [many.map(({ id }) => id), many.map(({ ackUs }) => ackUs)]);

@@ -1,5 +1,4 @@
 // One MLLP connection: its messages are handled one after the other and answered in their order.
-import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import type { Refusal } from '../message/refusal.ts';
 import type { HandleMessage, RefuseHead, Source } from '../seams.ts';
@@ -74,7 +73,8 @@ export function serveConnection(socket: Socket, source: Source, held: Held, opti
   return {
     async close() {
       if (socket.destroyed) return;
-      const closed = once(socket, 'close');
+      // Not events.once: a peer that resets the connection meanwhile would make it throw, and the stop with it.
+      const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
       if (socket.writableEnded) linger(socket, lingerMs);
       else stopReading();
       await closed;

@@ -108,6 +108,8 @@ test('answers come in order, one connection at a time, several at once', async (
         most,
         [...running.values()].reduce((sum, count) => sum + count),
       );
+      // The first one holds on until another connection has come.
+      await waitFor(() => running.size > 1, 'two connections');
       await new Promise((resolve) => setImmediate(resolve));
       running.set(connection, 0);
       return content;
@@ -170,7 +172,7 @@ test('a sender that leaves out the carriage return, and one that closes its side
 test('a message beyond the limit is answered, and the connection closed', async (t) => {
   const { port } = await serve(t, { messageBytesMax: 1000 });
   const { socket, received } = await dial(t, port);
-  const closed = once(socket, 'close');
+  const closed = new Promise((resolve) => socket.once('close', resolve));
   socket.write(`\x0bMSH|${'x'.repeat(5000)}`);
   await closed;
   assert.equal(received(), '\x0bAR 1000\x1c\r');
@@ -188,8 +190,9 @@ test('garbage is counted and harms nothing', async (t) => {
 test('an idle connection is closed', async (t) => {
   const { port } = await serve(t, { idleTimeoutMs: 50 });
   const { socket } = await dial(t, port);
+  const closed = new Promise((resolve) => socket.once('close', resolve));
   socket.write('\x0bnever ends');
-  await once(socket, 'close');
+  await closed;
 });
 
 test('1,000 idle connections, and one that talks; connection 1,002 is refused', async (t) => {

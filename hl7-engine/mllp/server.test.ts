@@ -56,7 +56,8 @@ function listen(t: TestContext, socket: Socket): Dialled {
   });
   socket.on('error', () => {});
   t.after(() => socket.destroy());
-  return { socket, received: () => text, closed: once(socket, 'close') };
+  // Not events.once: it would throw where the connection is reset, which nobody may wait for.
+  return { socket, received: () => text, closed: new Promise((resolve) => socket.once('close', resolve)) };
 }
 
 const dial = (t: TestContext, port: number): Dialled => listen(t, connect(port, '127.0.0.1'));
@@ -357,6 +358,14 @@ test('the peer of mutual TLS is told by address and name', async (t) => {
   const client = listen(t, connectTls({ host: '127.0.0.1', port, ca: authority.cert, ...authority.issue('lab-7') }));
   client.socket.write('\x0bMSH|1\x1c\r');
   await waitFor(() => client.received() === '\x0b127.0.0.1 CN=lab-7: 5\x1c\r', 'the answer');
+});
+
+test('a peer that resets its connection while the server stops does not make the stop fail', async (t) => {
+  const { server, port, traffic } = await serve(t);
+  const { socket } = listen(t, connect({ port, host: '127.0.0.1', allowHalfOpen: true }));
+  await waitFor(() => traffic.counts().connections === 1, 'the connection');
+  socket.once('end', () => socket.resetAndDestroy());
+  await server.stop();
 });
 
 test('a connection storm leaves nothing behind', async (t) => {

@@ -152,7 +152,10 @@ function stateRoutes({ db, changed }: DestinationRoutesOptions): AdminRoute[] {
     route(
       'pause',
       'Sends nothing more until resumed',
-      (name, query) => pauseDestination(db, name, (query.get('reason') ?? 'By an operator').slice(0, reasonMax)),
+      async (name, query) => {
+        const reason = (query.get('reason') ?? 'By an operator').slice(0, reasonMax);
+        return (await pauseDestination(db, name, reason)) !== undefined;
+      },
       pauseParameters,
     ),
     route('resume', 'Sends again, at once', (name) => resumeDestination(db, name)),

@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { testDatabase } from '#platform/testing';
+import { testDatabase, waitFor } from '#platform/testing';
 import { message, rowsOf, sequence, soon, startOutbound } from '../testing/outbound-rig.ts';
 
 function folderOf(t: TestContext): string {
@@ -49,6 +49,7 @@ test('a file is named by when its message was queued, and known again on the nex
   const drop = { name: 'drop', kind: 'file', folder, fileName: '{date}-{time}-{type}-{id}.hl7', retry: soon };
   const rig = await startOutbound(t, db, [drop]);
   await rig.call('POST', '/admin/hl7/destinations/drop/pause');
+  await waitFor(async () => (await rig.heldState('drop'))?.paused === true, 'the holder to know');
   await rig.send([message('drop', 'A', 'P'), { ...message('drop', '', 'Q'), body: Buffer.from('no HL7') }]);
   await db.query({ text: `update hl7_outbound set queued_at = '2026-01-31T22:59:58.7-01:00'` });
   await rig.call('POST', '/admin/hl7/destinations/drop/resume');

@@ -161,11 +161,14 @@ function leaseLoop({ db, log, limits, holder, runners }: LeaseOptions): Loop {
   return createLoop({
     async work() {
       const startMs = performance.now();
-      const held = await holdStates(db, [...runners.keys()], holder, limits.leaseMs);
+      // One that is redeployed meanwhile has given up what this asks for.
+      const asked = [...runners];
+      const names = asked.map(([name]) => name);
+      const held = await holdStates(db, names, holder, limits.leaseMs);
       // The lease began after `startMs`; what is taken off is for a clock that runs at another speed.
       const untilMs = startMs + 0.9 * limits.leaseMs;
       const byName = new Map(held.map((state) => [state.name, state]));
-      for (const [name, runner] of runners) {
+      for (const [name, runner] of asked) {
         const state = byName.get(name);
         if (state === undefined) runner.lose();
         else runner.hold(state, untilMs);

@@ -126,8 +126,11 @@ const delivered: Statement = {
     from unnest($1::bigint[], $2::bytea[]) as v(id, answer) where o.id = v.id and o.state <> 'delivered'`,
 };
 
-export const markDelivered = (db: Db, many: Delivered[]): Promise<number> =>
-  db.queryCount(delivered, [many.map(({ id }) => id), many.map(({ answer }) => answer)]);
+/** In the order of their ids, in which an operator's purge takes them too: of two orders each would wait for the other. */
+export function markDelivered(db: Db, many: readonly Delivered[]): Promise<number> {
+  const inOrder = many.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  return db.queryCount(delivered, [inOrder.map(({ id }) => id), inOrder.map(({ answer }) => answer)]);
+}
 
 export interface Failure {
   error: string;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createMetrics, systemClock } from '#platform';
-import { testDatabase, testLog, waitFor } from '#platform/testing';
+import { beforeClose, testDatabase, testLog, waitFor } from '#platform/testing';
 import { message, mllp, rowsOf, sequence } from '../testing/outbound-rig.ts';
 import type { Channel } from './channel.ts';
 import { checkDestinations } from './destination.ts';
@@ -42,7 +42,7 @@ test('a destination that waits for its host waits once, however many messages go
     ...{ random: Math.random, log: testLog(), pollMs: 50 },
     markDelivered: async (one) => void (await markDelivered(db, [one])),
   });
-  t.after(() => runner.stop(1_000));
+  beforeClose(db, () => runner.stop(1_000));
   await createStates(db, ['ris']);
   const [state] = await holdStates(db, ['ris'], 'test', 60_000);
   runner.hold(state!, Number.POSITIVE_INFINITY);

@@ -5,8 +5,8 @@ import { connectionsOf, type Destination } from './destination.ts';
 import { createFloor } from './floor.ts';
 import { createLanes } from './lanes.ts';
 import { glanceAt, loadQueued, type Queued, readBody } from './queue.ts';
-import { settle, settleLate, written } from './settle.ts';
-import { type DestinationState, pauseDestination } from './state.ts';
+import { paused, settle, settleLate, written } from './settle.ts';
+import { type DestinationState, pauseDrained } from './state.ts';
 import type { Failing, RunnerOptions, Work } from './work.ts';
 
 export interface Runner {
@@ -67,8 +67,11 @@ export function createRunner(options: RunnerOptions): Runner {
   loop.start();
   return {
     destination,
-    hold(state, untilMs) {
+    hold(read, untilMs) {
       const former = work.state;
+      // What was read before this process wrote its pause may come after it.
+      const isOlder = former?.paused === true && read.epoch <= former.epoch;
+      const state = isOlder ? { ...read, epoch: former.epoch, paused: true } : read;
       Object.assign(work, { state, leaseMs: untilMs });
       if (former?.epoch === state.epoch && former.lease_token === state.lease_token && former.paused === state.paused) {
         return;
@@ -128,7 +131,7 @@ async function refill(work: Work): Promise<boolean> {
   if (channel.parcelsMax > 1 && work.active.size === 0) lanes.forget();
   if (lanes.ready(performance.now()) >= wanted && channel.parcelsMax === 1) return pump(work);
   const { generation } = work;
-  const drainTo = work.state!.drain_to;
+  const { drain_to: drainTo, epoch } = work.state!;
   const nowMs = performance.now();
   const snapshot = drainTo === null && nowMs - work.snapshotMs >= snapshotEveryMs;
   if (snapshot) work.snapshotMs = nowMs;
@@ -147,15 +150,15 @@ async function refill(work: Work): Promise<boolean> {
   // Messages of lanes that wait or are busy may stand before all others: look further.
   if (glance.rows.length === work.depth && rows.length === 0) work.depth = Math.min(depthMax, 8 * work.depth);
   else work.depth = depthMin;
-  if (drainTo !== null && glance.rows.length === 0 && work.active.size === 0) await endDrain(work);
+  if (drainTo !== null && glance.rows.length === 0 && work.active.size === 0) await endDrain(work, epoch);
   pump(work);
   return false;
 }
 
-async function endDrain(work: Work): Promise<void> {
+/** Of the drain that was worked on: an operator may have resumed since, which this process has not heard of yet. */
+async function endDrain(work: Work, epoch: bigint): Promise<void> {
   const { db, destination } = work.options;
-  work.state = { ...work.state!, paused: true, drain_to: null };
-  await pauseDestination(db, destination.name, 'Drained');
+  if (await pauseDrained(db, destination.name, epoch)) paused(work, epoch);
 }
 
 /** Starts what can be started; false, for the loop: nothing more is to be read for it. */

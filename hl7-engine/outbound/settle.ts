@@ -110,7 +110,7 @@ async function settleFailed(work: Work, taken: Queued[], failure: Failure): Prom
     Object.assign(row, { attempts: row.attempts + 1, refusals: row.refusals + (refused ? 1 : 0) });
   if (exhausted) {
     log.warn(about, 'HL7 destination paused: a message can not be delivered');
-    await pauseFor(work, db, head!.id, failure.error);
+    paused(work, await pauseFor(work, db, head!.id, failure.error));
   }
   const failures = refused ? refusals : attempts - refusals;
   const retryAfterMs = 'retryAfterMs' in failure ? Math.min(failure.retryAfterMs ?? 0, retryAfterMsMax) : 0;
@@ -119,9 +119,14 @@ async function settleFailed(work: Work, taken: Queued[], failure: Failure): Prom
 }
 
 /** Until an operator says so nothing goes out. */
-async function pauseFor(work: Work, db: Queryable, id: bigint, error: string): Promise<void> {
-  await pauseDestination(db, work.options.destination.name, `Message ${id}: ${error}`);
-  if (work.state !== undefined) work.state = { ...work.state, paused: true };
+const pauseFor = (work: Work, db: Queryable, id: bigint, error: string): Promise<bigint | undefined> =>
+  pauseDestination(db, work.options.destination.name, `Message ${id}: ${error}`);
+
+/** Once that is committed; a resume may have been heard of before. */
+export function paused(work: Work, epoch: bigint | undefined): void {
+  const { state } = work;
+  if (state !== undefined && epoch !== undefined && state.epoch <= epoch)
+    work.state = { ...state, epoch, paused: true };
 }
 
 /**
@@ -135,10 +140,11 @@ export async function settleLate(work: Work, id: bigint, refusal: string | null,
     if (refusal !== null) metrics.dead.inc({ destination: destination.name });
     return;
   }
-  await db.tx(async (tx) => {
+  const epoch = await db.tx(async (tx) => {
     await markApplicationAnswer(tx, id, answer, refusal, 'queued');
-    await pauseFor(work, tx, id, refusal);
+    return pauseFor(work, tx, id, refusal);
   });
+  paused(work, epoch);
   const about = { destination: destination.name, outbound: String(id) };
   log.warn(about, 'HL7 destination paused: a message that was taken is refused');
 }

@@ -20,7 +20,9 @@ const create: Statement = {
   text: 'insert into hl7_destination (name) select unnest($1::text[]) on conflict do nothing',
 };
 
-export const createStates = async (db: Db, names: string[]): Promise<void> => void (await db.query(create, [names]));
+/** In one order whatever that of a server's configuration: two that start at once wait for each other's rows, not in a ring. */
+export const createStates = async (db: Db, names: string[]): Promise<void> =>
+  void (await db.query(create, [names.toSorted()]));
 
 const hold: Statement = {
   name: 'hl7_destination_hold',
@@ -53,11 +55,22 @@ export const readStates = (db: Queryable): Promise<DestinationState[]> => db.que
 const pause: Statement = {
   name: 'hl7_destination_pause',
   text: `update hl7_destination set paused = true, pause_reason = $2, paused_at = statement_timestamp(), drain_to = null
-    where name = $1`,
+    where name = $1 returning epoch`,
 };
 
-export const pauseDestination = async (db: Queryable, name: string, reason: string): Promise<boolean> =>
-  (await db.queryCount(pause, [name, reason.replaceAll('\u0000', '')])) === 1;
+/** Yields the epoch in which it is paused now: only a later one ends that. Undefined: there is no such destination. */
+export const pauseDestination = async (db: Queryable, name: string, reason: string): Promise<bigint | undefined> =>
+  (await db.query<{ epoch: bigint }>(pause, [name, reason.replaceAll('\u0000', '')]))[0]?.epoch;
+
+const endDrain: Statement = {
+  name: 'hl7_destination_drained',
+  text: `update hl7_destination set paused = true, pause_reason = 'Drained', paused_at = statement_timestamp(), drain_to = null
+    where name = $1 and epoch = $2 and drain_to is not null`,
+};
+
+/** False: an operator has decided otherwise since `epoch`. */
+export const pauseDrained = async (db: Queryable, name: string, epoch: bigint): Promise<boolean> =>
+  (await db.queryCount(endDrain, [name, epoch])) === 1;
 
 const resume: Statement = {
   text: `update hl7_destination set paused = false, pause_reason = null, paused_at = null, drain_to = null,

@@ -137,7 +137,8 @@ test('what has changed since the merge stays, and is told; a merge that nothing 
 test('a portion that fails is tried again, and its fault is told; a server that dies leaves the rest to another', async (t) => {
   const b = await bench(t, { a: 2500, b: 0 });
   await b.merge('a', 'b');
-  b.writer.failures.push(new TypeError('ours'));
+  // More than one attempt: it stays failed while it is looked at.
+  b.writer.failures.push(...Array.from({ length: 100 }, () => new TypeError('ours')));
   const first = b.work();
   t.after(() => first.stop());
   await first.start();
@@ -145,7 +146,7 @@ test('a portion that fails is tried again, and its fault is told; a server that 
   assert.equal((await lastRuns(b.db, 1))[0]!.error, 'Internal error: the log tells more');
   await first.stop();
   assert.equal(b.countOf('b'), 1000, 'nothing of the portion that failed');
-  b.writer.failures.push(new CerebraError('unavailable', 'away'));
+  b.writer.failures.splice(0, Number.POSITIVE_INFINITY, new CerebraError('unavailable', 'away'));
   const second = b.work();
   t.after(() => second.stop());
   await second.start();
@@ -162,6 +163,8 @@ test('of two servers one works at a time', async (t) => {
   for (const work of works) t.after(() => work.stop());
   await Promise.all(works.map((work) => work.start()));
   await waitFor(() => allEnded(b), 'the work');
+  // Whoever did the last portion has heard of its commit then.
+  await Promise.all(works.map((work) => work.stop()));
   const [run] = await lastRuns(b.db, 1);
   assert.deepEqual([run!.moved, b.countOf('b')], [3500n, 4500]);
 });
@@ -192,6 +195,7 @@ test('what a message wrote that had found the patient before is found after the 
   await next.start();
   const left = { text: "select from hl7_reference_run where status = 'waiting'" };
   await waitFor(async () => (await b.db.query(left)).length === 0, 'all looks');
+  await next.stop();
   assert.deepEqual([b.countOf('a'), b.countOf('b')], [3, 0]);
 });
 

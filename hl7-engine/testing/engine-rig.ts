@@ -1,7 +1,7 @@
 // An engine on a database of its own, with a writer that keeps resources in memory, and the messages that tests send it.
 import type { TestContext } from 'node:test';
 import { createMetrics, type Db, systemClock } from '#platform';
-import { testDatabase, testLog } from '#platform/testing';
+import { beforeClose, testDatabase, testLog } from '#platform/testing';
 import { createHl7Engine, type Hl7Engine, type Hl7EngineConfig } from '../index.ts';
 import { createMemoryWriter, type MemoryWriter } from './memory-writer.ts';
 
@@ -12,7 +12,7 @@ export interface Rig {
 }
 
 export function build(db: Db, writer: MemoryWriter, config: Hl7EngineConfig = {}): Hl7Engine {
-  return createHl7Engine({
+  const engine = createHl7Engine({
     db,
     writer,
     scope: { kind: 'everything' },
@@ -21,6 +21,8 @@ export function build(db: Db, writer: MemoryWriter, config: Hl7EngineConfig = {}
     clock: systemClock,
     config: { port: 0, ...config },
   });
+  beforeClose(db, () => engine.stop());
+  return engine;
 }
 
 export async function rig(t: TestContext, config: Hl7EngineConfig = {}): Promise<Rig> {

@@ -1,7 +1,7 @@
 // Destinations at work on a database of the test's own.
 import type { TestContext } from 'node:test';
 import { createMetrics, type Db, type Metrics, systemClock, withKnownQuery } from '#platform';
-import { testLog, waitFor } from '#platform/testing';
+import { beforeClose, testLog, waitFor } from '#platform/testing';
 import { checkDestinations } from '../outbound/destination.ts';
 import { createOutbound, type OutboundOptions, type OutboundQueues } from '../outbound/outbound.ts';
 import type { DestinationState } from '../outbound/state.ts';
@@ -55,6 +55,7 @@ export async function startOutbound(
   });
   await queues.start();
   t.after(() => queues.stop());
+  beforeClose(db, () => queues.stop());
   const rig: OutboundRig = {
     ...{ db, queues, metrics },
     async send(messages) {

@@ -7,7 +7,7 @@ import type { SecureContextOptions } from 'node:tls';
 import { isCerebraError } from '#platform';
 import { createTestAuthority, testLog, waitFor } from '#platform/testing';
 import { type MllpListenerConfig, readListeners } from './config.ts';
-import { readTls, watchTls } from './tls.ts';
+import { readTls, stateOfTls, watchTls } from './tls.ts';
 
 async function folderOf(t: TestContext): Promise<string> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'cerebra-listeners-'));
@@ -97,6 +97,7 @@ test('certificates are read again when they change; what does not fit leaves tho
   };
   assert.throws(() => readTls('lab', files), /^CerebraError: HL7_LISTENERS: listener 'lab', tls: ENOENT.*cert.pem/);
   await Promise.all([put(files.cert, first.cert), put(files.key, first.key)]);
+  const known = stateOfTls(files);
   assert.equal(String(readTls('lab', files).cert), first.cert);
   const seen: SecureContextOptions[] = [];
   const watch = watchTls('lab', files, { everyMs: 10, log: testLog(), onChange: (context) => seen.push(context) });
@@ -109,4 +110,11 @@ test('certificates are read again when they change; what does not fit leaves tho
     seen.map(({ cert, key }) => [String(cert), String(key)]),
     [[second.cert, second.key]],
   );
+  // Those that were renewed between the reading and the start of the watch.
+  const late: SecureContextOptions[] = [];
+  const since = { everyMs: 10, log: testLog(), onChange: (context: SecureContextOptions) => late.push(context), known };
+  const lateWatch = watchTls('lab', files, since);
+  t.after(() => lateWatch.stop());
+  await waitFor(() => late.length > 0, 'the renewed ones');
+  assert.equal(String(late[0]!.cert), second.cert);
 });

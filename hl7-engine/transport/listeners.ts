@@ -8,7 +8,7 @@ import { createAddressList } from './addresses.ts';
 import { defaultListener, type FileListenerConfig, type ListenerConfig, type MllpListenerConfig } from './config.ts';
 import { createFileSource, type FileSource, type FileSourceStatus } from './file-source.ts';
 import { createHl7Http, type Hl7Http } from './http.ts';
-import { readTls, type TlsWatch, watchTls } from './tls.ts';
+import { readTls, stateOfTls, type TlsWatch, watchTls } from './tls.ts';
 import { type Traffic, trafficMetrics, type WayStatus } from './traffic.ts';
 
 export interface TransportLimits {
@@ -183,6 +183,7 @@ const fileWay = (source: FileSource): Way => ({ ...source, start: async () => vo
 function mllpWay(config: MllpListenerConfig, options: ListenersOptions, held: Held, traffic: Traffic): Way {
   const { name, host, tls } = config;
   const { log, limits } = options;
+  const known = tls && stateOfTls(tls);
   const server = createMllpServer(serverOptions(config, options, held, traffic));
   let watch: TlsWatch | undefined;
   let port: number | undefined;
@@ -190,7 +191,8 @@ function mllpWay(config: MllpListenerConfig, options: ListenersOptions, held: He
     name,
     async start() {
       port = await listen(server, config);
-      if (tls !== undefined) watch = watchTls(name, tls, { everyMs: limits.tlsCheckMs, log, onChange: server.setTls });
+      const watching = { everyMs: limits.tlsCheckMs, log, onChange: server.setTls, known };
+      if (tls !== undefined) watch = watchTls(name, tls, watching);
       return port;
     },
     async stop() {

@@ -21,7 +21,7 @@ export function readTls(listener: string, { cert, key, ca }: TlsFiles): SecureCo
 }
 
 /** When and how large they are; a file that is away just now counts as changed. */
-const stateOf = ({ cert, key, ca }: TlsFiles): string =>
+export const stateOfTls = ({ cert, key, ca }: TlsFiles): string =>
   [cert, key, ...(ca === undefined ? [] : [ca])]
     .map((file) => statSync(file, { throwIfNoEntry: false }))
     .map((stat) => (stat === undefined ? 'none' : `${stat.ino} ${stat.mtimeMs} ${stat.size}`))
@@ -38,12 +38,18 @@ export interface TlsWatch {
 export function watchTls(
   listener: string,
   files: TlsFiles,
-  options: { everyMs: number; log: Log; onChange(context: SecureContextOptions): void },
+  options: {
+    everyMs: number;
+    log: Log;
+    onChange(context: SecureContextOptions): void;
+    /** As they were before those in use were read: a server may read them minutes before it listens. Default: as they are now. */
+    known?: string | undefined;
+  },
 ): TlsWatch {
-  let known = stateOf(files);
+  let { known = stateOfTls(files) } = options;
   let faulty = '';
   const timer = setInterval(() => {
-    const now = stateOf(files);
+    const now = stateOfTls(files);
     if (now === known || now === faulty) return;
     try {
       options.onChange(readTls(listener, files));

@@ -40,7 +40,21 @@ export async function testDatabase(t?: TestContext): Promise<Db> {
   };
   // Hooks run in the order of registration; the one that drops the database cuts connections, so this one is put first.
   beforeDrop(connection.database, close);
+  databaseOf.set(db, connection.database);
   return db;
+}
+
+const databaseOf = new WeakMap<object, string>();
+
+/**
+ * What works on a pool of testDatabase by itself ends before that waits for its connections, which would hardly ever be at rest at
+ * one moment. `db` may be an object made of that pool by Object.create; of others nothing is known.
+ */
+export function beforeClose(db: Db, end: () => Promise<void>): void {
+  for (let one: object | null = db; one !== null; one = Object.getPrototypeOf(one) as object | null) {
+    const database = databaseOf.get(one);
+    if (database !== undefined) closers.get(database)!.unshift(end);
+  }
 }
 
 function isAtRest(db: Db): boolean {

@@ -27,7 +27,7 @@ export {
   result,
 } from './conformance.ts';
 export { createDataFolder } from './data-folder.ts';
-export { beforeDrop, emptyConnection, testConnection, testDatabase } from './database.ts';
+export { beforeClose, beforeDrop, emptyConnection, testConnection, testDatabase } from './database.ts';
 export { testLog } from './log.ts';
 export { type MailServer, startMailServer, type TakenMail } from './mail-server.ts';
 export {

@@ -59,13 +59,13 @@ async function killed(version: string, moment: string): Promise<string> {
   return file;
 }
 
+/** Of this database: other test files have theirs in the same cluster. */
+const holds = `select from pg_locks where locktype = 'advisory'
+  and database = (select oid from pg_database where datname = current_database())`;
+
 /** As soon as PostgreSQL has noticed that nobody is there any more, it can be taken up, or cleared up. */
 const letGo = (): Promise<unknown> =>
-  waitFor(
-    async () => (await db.query({ text: "select from pg_locks where locktype = 'advisory'" })).length === 0,
-    'the hold of the process that was killed to go',
-    60_000,
-  );
+  waitFor(async () => (await db.query({ text: holds })).length === 0, 'the hold of the process that was killed to go');
 
 const moments = {
   reading: ['read:11000', 1],
