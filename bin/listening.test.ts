@@ -4,7 +4,7 @@ import { Agent, get, type IncomingMessage, type ServerResponse } from 'node:http
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { readConfig } from '#platform';
-import { closeServer, listen } from './listening.ts';
+import { closeServer, hasReusePort, listen, takePort } from './listening.ts';
 
 const answerOf = async (port: number, agent: Agent): Promise<{ connection: string | undefined; text: string }> => {
   const [response] = (await once(get({ port, host: '127.0.0.1', agent }), 'response')) as [IncomingMessage];
@@ -44,4 +44,16 @@ test('a request that is sent on an open connection when the stop begins is answe
   const closed = closeServer(server, 60_000);
   assert.deepEqual(await answer, { connection: 'close', text: 'answer' });
   await closed;
+});
+
+test('any free port is nobody else’s until those who share it listen; one that is named and taken is refused', {
+  skip: hasReusePort ? false : 'ports are not shared here',
+}, async (t) => {
+  const { port, give } = await takePort({ PORT: 0, HOST: '127.0.0.1' });
+  const named = readConfig({ PORT: String(port) });
+  await assert.rejects(listen(named), { code: 'EADDRINUSE' });
+  const workers = [await listen(named, true), await listen(named, true)];
+  t.after(() => Promise.all(workers.map((worker) => closeServer(worker, 0))));
+  await give();
+  await assert.rejects(takePort({ PORT: port, HOST: '127.0.0.1' }), { code: 'EADDRINUSE' });
 });

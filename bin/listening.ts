@@ -1,6 +1,7 @@
 // The HTTP port: taken first, given up first.
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
-import { Server as NetServer } from 'node:net';
+import { createServer as createNetServer, Server as NetServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '#platform';
 import { basePathOf } from './fhir.ts';
@@ -42,6 +43,31 @@ export async function listen(config: Config, shared = false): Promise<Server> {
     server.listen({ port: config.PORT, host: config.HOST, backlog: 1024, reusePort: shared }, resolve);
   });
   return server;
+}
+
+/**
+ * SO_REUSEPORT. Elsewhere the primary takes the connections and hands them round: one that is on its way to a worker that
+ * is killed then stays open without an answer, until the client gives up.
+ */
+export const hasReusePort = process.platform === 'linux' || process.platform === 'freebsd';
+
+/**
+ * Workers share a port by its number, so any free one is chosen here, and kept until they have it: else another process may be
+ * given it meanwhile. One that is named is tried: who shares ports would not be refused by another server that does too.
+ */
+export async function takePort({ PORT, HOST }: Pick<Config, 'PORT' | 'HOST'>) {
+  const isKept = PORT === 0 && hasReusePort;
+  const server = createNetServer((socket) => socket.destroy());
+  server.listen({ port: PORT, host: HOST, reusePort: isKept });
+  await once(server, 'listening');
+  const address = server.address();
+  const close = async (): Promise<void> => {
+    server.close();
+    await once(server, 'close');
+  };
+  if (!isKept) await close();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return { port: address.port, give: isKept ? close : async () => {} };
 }
 
 /** Where a client has sent its next request before it knew, that is read in this time. */

@@ -45,6 +45,7 @@ export function createLoop(options: LoopOptions): Loop {
       }
     } catch (error) {
       options.onError(error);
+      woken = false;
       return options.errorMs;
     }
     const pauseMs = idleMs;
@@ -55,11 +56,13 @@ export function createLoop(options: LoopOptions): Loop {
     let pauseMs = 0;
     while (pauseMs === 0 && !stopped) pauseMs = await once();
     running = undefined;
-    if (!stopped) timer = setTimeout(go, pauseMs);
+    // A wake may come between the end of the run and this turn: it found one running, which would not have seen it.
+    if (!stopped) timer = setTimeout(go, woken ? tooSoonMs() : pauseMs);
   };
   const go = () => {
     clearTimeout(timer);
-    running ??= run();
+    // Not in this turn: what wakes it within the run has to find it running.
+    running ??= Promise.resolve().then(run);
   };
 
   return {

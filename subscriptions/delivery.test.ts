@@ -64,7 +64,8 @@ test('a receiver that hangs is timed out; others are not held up; one request in
   const hanging = await startReceiver(t);
   const fine = await startReceiver(t);
   hanging.answer = () => undefined;
-  await rig.start({ limits: { timeoutMs: 200, deliverers: 2 } });
+  // So long that the other one, which answers at once, is in time on a machine that stands still.
+  await rig.start({ limits: { timeoutMs: 2_000, deliverers: 2 } });
   await activate(rig, 'hanging', hanging.url);
   await activate(rig, 'fine', fine.url);
   await putMany(rig, 20);
@@ -74,7 +75,7 @@ test('a receiver that hangs is timed out; others are not held up; one request in
   assert.equal(hanging.inFlightMax, 1);
   assert.equal(fine.inFlightMax, 1);
   const [row] = await rig.db.query<{ error: string }>({ text: `select error from subscriber where id = 'hanging'` });
-  assert.equal(row!.error, 'The endpoint did not answer within 200 ms');
+  assert.equal(row!.error, 'The endpoint did not answer within 2000 ms');
   hanging.answer = () => 200;
   await allDone(rig, 'hanging', 20);
   assert.deepEqual([...new Set(numbers(hanging.received))], upTo(20));
@@ -83,7 +84,7 @@ test('a receiver that hangs is timed out; others are not held up; one request in
 test('a slow or endless answer ends with the timeout or the limit, a 2xx counts', async (t) => {
   const rig = await createRig(t);
   const receiver = await startReceiver(t);
-  await rig.start({ limits: { timeoutMs: 300 } });
+  await rig.start({ limits: { timeoutMs: 2_000 } });
   receiver.answer = ({ number }, response) => {
     response.writeHead(200);
     if (number === 1) response.write('x');
@@ -175,7 +176,7 @@ test('a restart in the middle of a backoff neither repeats nor forgets, and keep
 test('stopping lets a request in flight end and does not repeat it', async (t) => {
   const rig = await createRig(t);
   const receiver = await startReceiver(t);
-  const first = await rig.start();
+  const first = await rig.start({ limits: { stopGraceMs: 60_000 } });
   let open: () => void = () => {};
   const gate = new Promise<void>((resolve) => {
     open = resolve;
@@ -301,7 +302,8 @@ test('a database that fails before and after any statement: every event arrives,
   const receiver = await startReceiver(t);
   let requests = 0;
   receiver.answer = () => (++requests % 7 === 0 ? 500 : 200);
-  const limits = { deliveryLeaseMs: 100, dispatchLeaseMs: 200, attemptsMax: 1_000, timeoutMs: 2_000, batchChanges: 7 };
+  // The lease is more than twice the timeout: of one that is lost along with the answer to it the end is waited for.
+  const limits = { deliveryLeaseMs: 1_500, dispatchLeaseMs: 200, attemptsMax: 1_000, timeoutMs: 600, batchChanges: 7 };
   // The first start may meet a fault itself.
   await waitFor(() => rig.start({ db: faulty(rig.db, 0.03), limits }).then(() => true), 'a start');
   await activate(rig, 's', receiver.url);

@@ -292,8 +292,9 @@ test('criteria that need the database: the very versions, in their order', async
 test('what is nowhere to be found any more is recorded as gone and does not hold up the next', async (t) => {
   const { db, store, start } = await createRig(t);
   const receiver = await startReceiver(t);
-  receiver.answer = () => (receiver.received.length === 1 ? 500 : 200);
-  await start({ limits: { backoffMsMin: 200, backoffMsMax: 200 } });
+  const gone = Promise.withResolvers<void>();
+  receiver.answer = () => (receiver.received.length === 1 ? gone.promise.then(() => 500) : 200);
+  await start();
   const channel = { type: 'rest-hook', endpoint: receiver.url, payload: 'application/fhir+json' };
   await store.put(subscription('s', receiver.url, { channel }));
   await waitForState(db, 's', 'active');
@@ -301,6 +302,7 @@ test('what is nowhere to be found any more is recorded as gone and does not hold
   await waitFor(() => receiver.received.length === 1, 'the first attempt');
   await store.remove('Observation', 'o1');
   await db.query({ text: `delete from test_version where id = 'o1' and version = 1` });
+  gone.resolve();
   await store.put(observation('o2'));
   await waitFor(() => receiver.received.length === 2, 'the next one');
   assert.equal(receiver.received[1]!.path, '/hook/Observation/o2');

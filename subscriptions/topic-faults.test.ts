@@ -13,14 +13,14 @@ test('the client says how long an attempt may take', async (t) => {
   const rig = await createRig(t);
   const receiver = await startReceiver(t);
   await rig.start({ baseUrl, limits: { timeoutMs: 60_000 } });
-  await activate(rig, topicSubscription('s', receiver.url, { timeoutSeconds: 1 }));
+  await activate(rig, topicSubscription('s', receiver.url, { timeoutSeconds: 2 }));
   receiver.answer = () => undefined;
   await rig.store.put(appointment('a'));
   await waitFor(
     async () =>
       (
         await rig.db.query({ text: 'select 1 from subscriber where error = $1' }, [
-          'The endpoint did not answer within 1000 ms',
+          'The endpoint did not answer within 2000 ms',
         ])
       ).length === 1,
     'the timeout',

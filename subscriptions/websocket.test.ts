@@ -118,6 +118,31 @@ test('one that is requested but not checked yet can be bound; one that is turned
   assert.equal((await client.hears(5))[4], 'error s There is no such Subscription, or it is not yours');
 });
 
+test('whoever binds one that is off is told so once, though it is looked for meanwhile what has ended', async (t) => {
+  const rig = await createRig(t);
+  const { store } = rig;
+  const release = Promise.withResolvers<void>();
+  let reads: number | undefined;
+  const read: typeof store.reader.read = async (type, id, scope) => {
+    // The first is the command's, what follows is looked for.
+    if (type === 'Subscription' && reads !== undefined && reads++ === 0) await release.promise;
+    return store.reader.read(type, id, scope);
+  };
+  const server = await rig.start({ webSocketLimits: { pollMs: 5 }, reader: { ...store.reader, read } });
+  await request(rig, 's');
+  await store.put(subscription('s', '', { ...channel, status: 'off' }));
+  await waitForState(rig.db, 's', 'off');
+  const client = await openSocket(t, await serveSockets(t, server));
+  reads = 0;
+  client.say('bind s');
+  await waitFor(() => reads! >= 3, 'it to be looked for');
+  release.resolve();
+  await client.hears(1);
+  client.say('unbind s');
+  const off = 'error s It is not active: its status is off';
+  assert.deepEqual(await client.hears(2), [off, 'error s It was not bound']);
+});
+
 test('who was away is pinged once when it binds again, and only if there was something', async (t) => {
   const rig = await listen(t);
   await request(rig, 's');
@@ -171,7 +196,7 @@ test('several servers: a client is pinged for what another one has told', async 
 });
 
 test('a client that does not read is cut, and nobody waits for it', async (t) => {
-  const rig = await listen(t, { unreadBytesMax: 2_000 });
+  const rig = await listen(t, { unreadBytesMax: 400 });
   await request(rig, 's');
   let written = '';
   // The first write ends only when the test does: all that follows stays in the buffer.
@@ -203,7 +228,8 @@ test('a client that does not read is cut, and nobody waits for it', async (t) =>
 });
 
 test('a client that answers no ping frame is cut; one that binds nothing is closed', async (t) => {
-  const rig = await listen(t, { heartbeatMs: 100, idleMs: 200 });
+  // So long that one that answers and binds at once is in time, though machine and database stand still for a second.
+  const rig = await listen(t, { heartbeatMs: 1_500, idleMs: 2_000 });
   await request(rig, 's');
   const silent = await openSocket(t, rig.url, { autoPong: false });
   silent.say('bind s');

@@ -1,10 +1,9 @@
 // `start --workers N`: this process has the database, MLLP, MQTT, the dispatcher and the jobs; N others answer HTTP on one
 // port. https://nodejs.org/api/cluster.html
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { aggregateMetrics, type Config, createLifecycle, type Lifecycle } from '#platform';
 import { wholeServer } from '../beside.ts';
 import { baseUrlOf, createFhir, rootUrlOf } from '../fhir.ts';
+import { takePort } from '../listening.ts';
 import { type Base, type Feeds, openBase, type ServerOptions, startFeeds } from '../parts.ts';
 import type { RunningServer } from '../server.ts';
 import type { Answers } from './asking.ts';
@@ -20,21 +19,6 @@ const POOL_MIN = 4;
 
 /** POOL_MAX in all: the primary and each worker get the same part of it. */
 const poolShare = (poolMax: number, workers: number): number => Math.max(POOL_MIN, Math.floor(poolMax / (workers + 1)));
-
-/**
- * Workers share a port by its number, so any free one is chosen here. One that is given is tried: who shares ports would
- * not be refused by another server that does too.
- */
-async function portOf({ PORT, HOST }: Config): Promise<number> {
-  const server = createServer();
-  server.listen(PORT, HOST);
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-}
 
 /** What the workers ask for, once the parts are there. */
 interface Late {
@@ -61,7 +45,7 @@ const answersOf = (late: Late): Answers => ({
 async function assemble(options: ServerOptions, workers: number, lifecycle: Lifecycle): Promise<RunningCluster> {
   const { log } = options;
   const late: Late = {};
-  const port = await portOf(options.config);
+  const { port, give } = await takePort(options.config);
   const poolMax = poolShare(options.config.POOL_MAX, workers);
   const config: Config = { ...options.config, PORT: port, POOL_MAX: poolMax };
   const stopFlock = async (): Promise<void> => late.flock?.stop(config.SHUTDOWN_TIMEOUT_MS / 2);
@@ -70,7 +54,8 @@ async function assemble(options: ServerOptions, workers: number, lifecycle: Life
     if (late.feeds) late.feeds.webSockets.upgrade(request, socket, head);
     else socket.destroy();
   };
-  const flock = await startFlock({ count: workers, port, log, answers: answersOf(late), onCommit, onWebSocket });
+  const starting = startFlock({ count: workers, port, log, answers: answersOf(late), onCommit, onWebSocket });
+  const flock = await starting.finally(give);
   late.flock = flock;
   lifecycle.onStop('http workers', stopFlock);
   const base = await openBase({ ...options, config }, lifecycle);

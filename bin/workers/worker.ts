@@ -16,7 +16,7 @@ import { wholeServer } from '../beside.ts';
 import { originsOf, ownOrigins } from '../cors.ts';
 import { createFhir, rootUrlOf } from '../fhir.ts';
 import { createHttpApp } from '../http.ts';
-import { closeServer, listen } from '../listening.ts';
+import { closeServer, hasReusePort, listen } from '../listening.ts';
 import { createBase } from '../parts.ts';
 import { tidyHeap } from '../tidy-heap.ts';
 import { acceptWebSockets, type WebSocketEntry } from '../web-sockets.ts';
@@ -102,12 +102,6 @@ async function begin({ config, log, lifecycle, asking }: Worker, beginning: Begi
   await tidyHeap();
   return { app, fhirBaseUrl, origins };
 }
-
-/**
- * SO_REUSEPORT. Elsewhere the primary takes the connections and hands them round: one that is on its way to a worker that
- * is killed then stays open without an answer, until the client gives up.
- */
-const hasReusePort = process.platform === 'linux' || process.platform === 'freebsd';
 
 interface Own {
   snapshot?: () => ReturnType<ReturnType<typeof createBase>['metrics']['registry']['getMetricsAsJSON']>;

@@ -80,11 +80,15 @@ describe('query', () => {
     const other = connectDb({ ...connection, poolMax: 1, log: testLog() });
     try {
       await other.query({ text: 'CREATE TABLE held (id integer)' });
-      const waiting = still.tx(async (tx) => {
-        await tx.query({ text: 'LOCK TABLE held' });
-        await other.query({ text: 'INSERT INTO held VALUES (1)' });
-        await tx.query({ text: 'INSERT INTO held VALUES (2)' });
-      });
+      // It begins in one write with its first statement: between the two it waits for nobody.
+      const waiting = still.tx(
+        async (tx) => {
+          await tx.query({ text: 'LOCK TABLE held' });
+          await other.query({ text: 'INSERT INTO held VALUES (1)' });
+          await tx.query({ text: 'INSERT INTO held VALUES (2)' });
+        },
+        { readsFirst: true },
+      );
       await assert.rejects(waiting, hasCode('unavailable'));
       assert.deepEqual(await other.query({ text: 'SELECT id FROM held' }), [{ id: 1 }]);
       assert.deepEqual(await still.query({ text: 'SELECT 1 AS n' }), [{ n: 1 }]);

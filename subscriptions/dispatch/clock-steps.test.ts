@@ -1,7 +1,7 @@
 // The database's clock is put back by an hour: what it leaves in the tables lies an hour ahead.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Db } from '#platform';
+import type { Db, Statement } from '#platform';
 import { startReceiver, testDatabase, waitFor } from '#platform/testing';
 import { createRig, observation, subscription, waitForState } from '../testing/rig.ts';
 import { watchClockSteps } from './clock-steps.ts';
@@ -23,8 +23,15 @@ test('leases of a killed server and what was due by the former time hold nothing
       select s.id, 1, 0, 0, statement_timestamp(), 1, 'Observation', 'o1', 'create' from subscriber s;
     update dispatcher set holder = 'killed', lease_until = ${ahead}`;
   await db.query({ text: killed });
+  const deliveryLeaseMs = 60_000;
+  await start({ limits: { deliveryLeaseMs } });
   // The holder might be alive: its lease ends when one that was given now would.
-  await start({ limits: { deliveryLeaseMs: 200 } });
+  const within = `from subscriber where id = 'leased' and lease_until <= statement_timestamp() + interval '${deliveryLeaseMs} ms'`;
+  await waitFor(
+    async () => (await db.query({ text: `select ${within}` })).length === 1,
+    'the lease to be brought back',
+  );
+  await db.query({ text: `update subscriber set lease_until = statement_timestamp() where id = 'leased'` });
   await waitFor(() => receiver.received.length === 4, 'what was owed, and the change');
   const numbers = Map.groupBy(receiver.received, ({ headers }) => headers['x-cerebra-subscription']);
   for (const id of ['due', 'leased'])
@@ -91,6 +98,35 @@ test('a step that was seen brings back what is within the limits, and heartbeats
 });
 
 const minute = 60_000;
+
+test('an answer of the database that is long in coming is no step of its clock', async () => {
+  let [databaseMs, hereMs, answerMs] = [0, 0, 0];
+  const pass = (ms: number) => {
+    databaseMs += ms;
+    hereMs += ms;
+  };
+  const steps: unknown[] = [];
+  const db = {
+    async query() {
+      const rows = [{ ms: databaseMs }];
+      pass(answerMs);
+      return rows;
+    },
+    async queryCount({ name }: Statement, values: unknown[] = []) {
+      if (name === 'delivery_set_back') steps.push(values[0]);
+      return 0;
+    },
+  } as unknown as Db;
+  const look = watchClockSteps(db, { backoffMsMax: minute, leaseMs: minute }, () => hereMs);
+  for (answerMs of [0, 5_000, 0]) {
+    await look();
+    pass(20_000);
+  }
+  assert.deepEqual(steps, [0], 'as far as is known at the first look');
+  databaseMs -= 10 * minute;
+  await look();
+  assert.deepEqual(steps, [0, 10 * minute]);
+});
 
 test('how long a notification fails is counted by pauses: no step of the clock and no time without a server is in it', async (t) => {
   const db = await testDatabase(t);

@@ -66,14 +66,15 @@ export function watchClockSteps(
   monotonic: () => number = () => performance.now(),
 ): () => Promise<boolean> {
   let lookedMs = Number.NEGATIVE_INFINITY;
-  let seen: { database: number; here: number } | undefined;
-  /** By how much the clock was put back since the last look; undefined at the first. */
+  let seen: { database: number; latest: number } | undefined;
+  /** By how much the clock was put back since the last look, at least: an answer may be long in coming. Undefined at the first. */
   const steppedMs = async (): Promise<number | undefined> => {
+    const earliest = monotonic();
     const [row] = await db.query<{ ms: number }>(databaseTime);
-    const now = { database: row!.ms, here: monotonic() };
+    const now = { database: row!.ms, latest: monotonic() };
     const before = seen;
     seen = now;
-    return before && now.here - before.here - (now.database - before.database);
+    return before && earliest - before.latest - (now.database - before.database);
   };
   return async () => {
     if (monotonic() - lookedMs < everyMs) return false;

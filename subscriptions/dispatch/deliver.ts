@@ -11,6 +11,7 @@ import {
   createPending,
   type Delivery,
   giveUpDelivery,
+  isStillLeased,
   type Outcome,
   postponeDelivery,
   putBackClaim,
@@ -252,6 +253,7 @@ async function deliverBatch(
   const pending = owed?.slice(0, limit) ?? (await options.pending({ claim, limit }));
   const again = claim.resends > 0 ? await resendDeliveries(db, claim, limit) : [];
   const isLast = again.length === 0;
+  if (!(await isStillLeased(db, claim, options.leaseMs))) return 'over';
   const step = await deliverAll(options, claim, pending, { ...around, isLast, end });
   if (step !== 'on') return step;
   // What has been asked for again keeps nothing new waiting for more than a batch.
@@ -275,8 +277,7 @@ async function deliverAll(
 ): Promise<'on' | 'over' | 'idle'> {
   const { begin, many, unrecordedMax = 0 } = options.channels[claim.channel];
   begin?.(claim, deliveries);
-  const { leaseMs } = options;
-  const recorder = createRecorder({ claim, end: batch.end, leaseMs, unrecordedMax });
+  const recorder = createRecorder({ claim, end: batch.end, leaseMs: options.leaseMs, unrecordedMax });
   let atOnce = many?.atOnce(claim) ?? 1;
   let at = 0;
   while (at < deliveries.length && !batch.stopping.aborted) {

@@ -74,8 +74,9 @@ export async function claimHeartbeats(
   leaseMs: number,
   without: string[],
 ): Promise<Claim[]> {
+  const leasedMs = performance.now();
   const claims = await db.query<Claim>(claim, [limit, leaseMs, without]);
-  return claims.map((one) => ({ ...one, beats: true }));
+  return claims.map((one) => ({ ...one, leasedMs, beats: true }));
 }
 
 const beaten: Statement = {

@@ -38,6 +38,8 @@ export interface Claim {
   beats?: true;
   /** Fences every write: a lease that was taken over has a higher one. */
   lease_token: bigint;
+  /** When the lease was asked for, by performance.now(): it does not last any longer than from then on. */
+  leasedMs: number;
   done_number: bigint;
   attempts: number;
   /** How long the delivery at hand has been failing, in milliseconds; 0 when it has not failed. */
@@ -90,8 +92,30 @@ const claim: Statement = {
 };
 
 /** Leases up to `limit` subscribers that are due, that nobody else is serving and whose host is none of `without`. */
-export function claimDue(db: Queryable, limit: number, leaseMs: number, without: string[]): Promise<Claim[]> {
-  return db.query<Claim>(claim, [limit, leaseMs, without]);
+export async function claimDue(db: Queryable, limit: number, leaseMs: number, without: string[]): Promise<Claim[]> {
+  const leasedMs = performance.now();
+  return (await db.query<Claim>(claim, [limit, leaseMs, without])).map((one) => ({ ...one, leasedMs }));
+}
+
+const prolong: Statement = {
+  name: 'delivery_prolong',
+  text: `update subscriber set lease_until = statement_timestamp() + $3 * interval '1 millisecond'
+    where id = $1 and lease_token = $2 and lease_until is not null
+    returning state = 'active' and version = $4 as goes_on`,
+};
+
+/**
+ * Before the first is sent: this process, or the database, may have stood still since the lease was asked for, and another has told
+ * what was owed, and more. False when nothing may be sent under it.
+ */
+export async function isStillLeased(db: Queryable, claim: Claim, leaseMs: number): Promise<boolean> {
+  const nowMs = performance.now();
+  if (nowMs - claim.leasedMs <= leaseMs / 2) return true;
+  const values = [claim.id, claim.lease_token, leaseMs, claim.version];
+  const [row] = await db.query<{ goes_on: boolean }>(prolong, values);
+  if (row && !row.goes_on) await releaseLease(db, claim);
+  claim.leasedMs = nowMs;
+  return row?.goes_on === true;
 }
 
 const putBack: Statement = {

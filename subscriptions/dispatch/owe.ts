@@ -97,11 +97,12 @@ export async function oweMatches(
   matches: readonly Match[],
   places: Places,
 ): Promise<Owed | undefined> {
+  const leasedMs = performance.now();
   const rows = await db.query<Row>(statement, [...valuesOf(matches, places), ...condition]);
   if (!rows[0]?.moved) return undefined;
   const leased = new Map<string, Leased>();
   for (const { moved: _moved, waiting: _waiting, ...claim } of rows) {
-    if (claim.id !== null) leased.set(claim.id, { claim, deliveries: [] });
+    if (claim.id !== null) leased.set(claim.id, { claim: { ...claim, leasedMs }, deliveries: [] });
   }
   for (const { subscriber, change } of matches) {
     const one = leased.get(subscriber);

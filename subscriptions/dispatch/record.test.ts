@@ -17,7 +17,7 @@ function heldEnd() {
 }
 
 const recorderOf = (end: End, unrecordedMax: number, leaseMs = 3_600_000) =>
-  createRecorder({ claim: {} as Claim, end, leaseMs, unrecordedMax });
+  createRecorder({ claim: { leasedMs: performance.now() } as Claim, end, leaseMs, unrecordedMax });
 
 test('what ends while a record is written is recorded with the next one', async () => {
   const { calls, asked, end } = heldEnd();

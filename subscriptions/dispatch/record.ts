@@ -29,7 +29,7 @@ export function createRecorder({ claim, end, leaseMs, unrecordedMax }: RecorderO
   let unrecorded = 0;
   let lost = false;
   let failure: unknown;
-  let prolongedMs = performance.now();
+  let prolongedMs = claim.leasedMs;
 
   const write = async (): Promise<void> => {
     try {

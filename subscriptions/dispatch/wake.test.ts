@@ -1,4 +1,4 @@
-// When deliverers look for what is due, where nothing but a wake makes them: polls are a minute apart.
+// When deliverers look for what is due, where nothing but a wake makes them: polls are an hour apart.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ChangeFeed } from '#fhir-model';
@@ -7,7 +7,7 @@ import { startReceiver, waitFor } from '#platform/testing';
 import { createRig, observation, subscription } from '../testing/rig.ts';
 import { topicSubscription } from '../testing/topic.ts';
 
-const pollMs = 60_000;
+const pollMs = 3_600_000;
 
 const isActive = async (db: Db, id: string): Promise<boolean> =>
   (await db.query({ text: `select from subscriber where id = $1 and state = 'active'` }, [id])).length === 1;

@@ -11,7 +11,7 @@ async function open(t: TestContext, options: TestBrokerOptions, more: Partial<Ka
   const broker = await startTestBroker(10_000, options);
   t.after(() => broker.close());
   const sender = createKafkaSender({
-    ...{ brokers: broker.addresses, tls: false, timeoutMs: 2_000, messageBytesMax: 10_000 },
+    ...{ brokers: broker.addresses, tls: false, timeoutMs: 60_000, messageBytesMax: 10_000 },
     ...more,
   });
   t.after(() => sender.close());
@@ -103,7 +103,7 @@ test('a topic that is not there keeps its Subscription waiting, with the brokerâ
   t.after(() => broker.close());
   broker.missing.add('missing');
   await rig.start({
-    kafka: { brokers: [broker.address], tls: false, timeoutMs: 2_000, messageBytesMax: 10_000 },
+    kafka: { brokers: [broker.address], tls: false, timeoutMs: 60_000, messageBytesMax: 10_000 },
     limits: { backoffMsMin: 5, backoffMsMax: 5 },
   });
   const url = 'http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-channel-type';

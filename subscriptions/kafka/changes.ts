@@ -54,12 +54,21 @@ export function createKafkaChanges(options: KafkaChangesOptions): KafkaChanges {
 
   /** A send may take longer than the lease: with two servers each would else send what the other was sending, for ever. */
   const keeping = async (send: () => Promise<void>): Promise<void> => {
-    const renew = () => void lease.acquire(db).catch(() => {});
+    const renewing = new Set<Promise<void>>();
+    const renew = () => {
+      const renewed = lease.acquire(db).then(
+        () => void renewing.delete(renewed),
+        () => void renewing.delete(renewed),
+      );
+      renewing.add(renewed);
+    };
     const timer = setInterval(renew, options.leaseMs / 3);
     try {
       await send();
     } finally {
       clearInterval(timer);
+      // One that is answered late would take the lease again that a server which stops has given back.
+      await Promise.all(renewing);
     }
   };
   const work = async (): Promise<boolean> => {

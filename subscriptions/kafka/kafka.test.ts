@@ -23,14 +23,14 @@ async function open(t: TestContext, rig: Rig, broker: Pick<TestBroker, 'address'
     {
       brokers: [broker.address],
       tls: false,
-      timeoutMs: 2_000,
+      timeoutMs: 60_000,
       changesTopic: 'changes',
       messageBytesMax: 10_000,
       ...more,
     },
     {
       ...{ db: rig.db, feed: rig.store.feed, parameters: await keyFor, clock: systemClock, log: testLog() },
-      ...{ leaseMs: 1_000, batchChanges: 100, pollMs: 20, metrics: subscriptionMetrics(createMetrics()) },
+      ...{ leaseMs: 60_000, batchChanges: 100, pollMs: 20, metrics: subscriptionMetrics(createMetrics()) },
     },
   );
   await one.start();
@@ -88,7 +88,7 @@ test('what a broker refuses, or takes without answering, is sent again, in order
   const { rig, broker } = await setUp(t);
   // 7: a time-out of the replicas, 10: too large, which nobody repeats by itself.
   broker.next.push(7, 10, 'no answer', 7);
-  await open(t, rig, broker);
+  await open(t, rig, broker, { timeoutMs: 2_000 });
   const ids = Array.from({ length: 40 }, (_, index) => `o${String(index).padStart(2, '0')}`);
   for (const id of ids) await rig.store.put(about(id, id.slice(-1)));
   const seen = () => [...new Set(messages(broker).map(({ id }) => id))];
@@ -243,7 +243,7 @@ test('a fault is told by the broker’s name for it', async (t) => {
   const sender = createKafkaSender({
     brokers: [broker.address],
     tls: false,
-    timeoutMs: 2_000,
+    timeoutMs: 60_000,
     messageBytesMax: 10_000,
   });
   t.after(() => sender.close());
@@ -266,9 +266,9 @@ const channelType = {
 };
 
 /** Subscriptions with the channel kafka, started. */
-async function subscribing(t: TestContext): Promise<{ rig: Rig; broker: TestBroker }> {
+async function subscribing(t: TestContext, timeoutMs = 60_000): Promise<{ rig: Rig; broker: TestBroker }> {
   const { rig, broker } = await setUp(t);
-  await rig.start({ kafka: { brokers: [broker.address], tls: false, timeoutMs: 2_000, messageBytesMax: 10_000 } });
+  await rig.start({ kafka: { brokers: [broker.address], tls: false, timeoutMs, messageBytesMax: 10_000 } });
   return { rig, broker };
 }
 
@@ -278,7 +278,7 @@ const channel = (payload: string, rest: object = {}) => ({
 });
 
 test('a Subscription by criteria: each event is a message with the resource, in order for its patient', async (t) => {
-  const { rig, broker } = await subscribing(t);
+  const { rig, broker } = await subscribing(t, 2_000);
   await rig.store.put(subscription('s', '', { channel: channel('application/fhir+json') }));
   await waitForState(rig.db, 's', 'active');
   broker.next.push(7, 'no answer');

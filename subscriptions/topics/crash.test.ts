@@ -60,7 +60,6 @@ test('a server that is killed again and again while its topic changes', async (t
       async () =>
         (await db.query({ text: `select 1 from subscriber where done_number = ${expected.length}` })).length === 1,
       'all deliveries',
-      60_000,
     );
     const rows = await db.query<{ id: string; number: bigint; version: number }>({
       text: 'select id, number, version from delivery order by number',

@@ -135,16 +135,20 @@ test('a Flag that a person closed stays closed until another critical value', as
 
 test('doing it again changes nothing', async (t) => {
   const rig = await createRig(t);
-  await rig.start();
+  const first = await rig.start();
   await rig.store.put(potassium('k', 6.9));
   await rig.store.put(potassium('k', 4.2));
   await rig.store.put(potassium('k', 7.2));
   await settled(rig, 'k');
   const before = await rig.db.query({ text: 'select type, id, version from test_version order by 1, 2, 3' });
+  await first.stop();
   await rig.db.query({ text: `update delivery set outcome = 'failed' where subscriber = $1` }, [alert]);
-  const retry = (await rig.start()).adminRoutes.find(({ path }) => path.endsWith('/retry'))!;
+  // It delivers nothing: what is asked for waits until it has been answered.
+  const { adminRoutes } = await rig.start({ limits: { deliverers: 0 } });
+  const retry = adminRoutes.find(({ path }) => path.endsWith('/retry'))!;
   const answer = await retry.handle({ params: { id: alert }, query: new URLSearchParams(), body: Buffer.alloc(0) });
   assert.deepEqual(answer, { status: 202, body: { id: alert, requeued: 3, resumed: true } });
+  await rig.start();
   await waitFor(
     async () =>
       (await rig.db.query({ text: 'select 1 from subscriber where id = $1 and done_number = 6' }, [alert])).length ===

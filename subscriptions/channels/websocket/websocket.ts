@@ -200,7 +200,8 @@ async function pollOnce({ db, reader, scope, bound, seen, topics, unbind }: Comm
       const change = ending === undefined ? follow(binding, row) : undefined;
       if (done > 0n && change === undefined) tell(topics, connection, binding, done);
       const problem = ending ?? change;
-      if (problem === undefined) continue;
+      // Whoever is being bound at this moment is told by that, once.
+      if (problem === undefined || !binding.bound) continue;
       connection.say(`error ${id} ${problem}`);
       unbind(connection, binding);
     }

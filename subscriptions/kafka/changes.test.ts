@@ -1,0 +1,48 @@
+// The lease of the server that sends the change stream to Kafka, while it renews it and when it stops.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createSearchParameters, loadDefinitions } from '#fhir-model';
+import { createMetrics, systemClock } from '#platform';
+import { testLog } from '#platform/testing';
+import { createLease } from '../dispatch/lease.ts';
+import { createKeyOf } from '../match/patient-key.ts';
+import { subscriptionMetrics } from '../metrics.ts';
+import { createRig, observation } from '../testing/rig.ts';
+import { createKafkaChanges, kafkaConsumer } from './changes.ts';
+
+test('a renewal that is answered late does not take the lease again which a server that stops gives back', async (t) => {
+  const { db, store } = await createRig(t);
+  await db.query({ text: `delete from dispatcher where name = $1` }, [kafkaConsumer]);
+  const definitions = await loadDefinitions();
+  const parameters = createSearchParameters(definitions.searchParameters, definitions.resourceTypes, definitions);
+  const held = createLease('one', 60_000, kafkaConsumer);
+  const [renewing, late] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const renewals: Promise<unknown>[] = [];
+  let asked = 0;
+  const changes = createKafkaChanges({
+    ...{ db, feed: store.feed, clock: systemClock, log: testLog(), topic: 'changes', leaseMs: 60 },
+    ...{ batchChanges: 100, pollMs: 20, messageBytesMax: 10_000, metrics: subscriptionMetrics(createMetrics()) },
+    keyOf: createKeyOf(parameters),
+    lease: {
+      ...held,
+      acquire(db) {
+        if (++asked === 1) return held.acquire(db);
+        renewing.resolve();
+        const renewed = late.promise.then(() => held.acquire(db));
+        renewals.push(renewed);
+        return renewed;
+      },
+    },
+    sender: { send: () => renewing.promise, fits: () => true, close: async () => {} },
+  });
+  await store.put(observation('a'));
+  await changes.start();
+  await renewing.promise;
+  const stopped = changes.stop();
+  // It waits for the answer: else it would have stopped by then.
+  await Promise.race([stopped, db.query({ text: 'select pg_sleep(0.5)' })]);
+  late.resolve();
+  await Promise.all([stopped, ...renewals]);
+  const text = 'select holder from dispatcher where name = $1';
+  assert.deepEqual(await db.query({ text }, [kafkaConsumer]), [{ holder: null }]);
+});
