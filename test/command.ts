@@ -7,7 +7,7 @@ import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { loadDefinitions } from '#fhir-model';
 import { type Connection, connectDb, type Db } from '#platform';
-import { testConnection, testLog } from '#platform/testing';
+import { beforeDrop, testConnection, testLog } from '#platform/testing';
 
 const cli = path.join(import.meta.dirname, '../bin/cerebra.ts');
 
@@ -25,7 +25,7 @@ export async function ground(t: TestContext): Promise<Ground> {
   await loadDefinitions();
   const connection = await testConnection(t);
   const db = connectDb({ ...connection, poolMax: 3, log: testLog() });
-  t.after(() => db.close());
+  beforeDrop(connection.database, () => db.close());
   const folder = await mkdtemp(path.join(os.tmpdir(), 'cerebra-command-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
   return { folder, db, environment: { ...process.env, DATABASE_URL: urlOf(connection), DATA_DIR: folder } };

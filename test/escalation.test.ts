@@ -157,8 +157,11 @@ test('whoever has the roster is told, and acknowledges by the link', async (t) =
   assert.equal(closed.status, 'acknowledged', JSON.stringify(closed));
   await waitFor(() => pager.incidents.get(key) === 'acknowledged', 'the incident to be acknowledged');
 
-  const told = (await client('GET', `Communication?recipient=PractitionerRole/night&_tag=urn:cerebra:alert|escalation`))
-    .json;
+  const told = await waitFor(async () => {
+    const query = 'Communication?recipient=PractitionerRole/night&_tag=urn:cerebra:alert|escalation';
+    const { json } = await client('GET', query);
+    return Number(json.total) > 0 && json;
+  }, 'the message to be recorded');
   assert.equal(told.total, 1, JSON.stringify(told));
   const [run] = (await admin(`alerts/${id}/history`)).escalations as { state: string; steps: { note: string }[] }[];
   assert.deepEqual([run!.state, run!.steps[0]!.note], ['acknowledged', 'PractitionerRole/day: not on call']);

@@ -44,7 +44,8 @@ before(async () => {
   });
   await new Promise<void>((resolve) => far.listen(0, '127.0.0.1', resolve));
   const TERMINOLOGY_URL = `http://127.0.0.1:${(far.address() as AddressInfo).port}/r4`;
-  server = await startTestServer({ TERMINOLOGY_URL });
+  // Both are in this process: what it does meanwhile is no fault of the other one.
+  server = await startTestServer({ TERMINOLOGY_URL, TERMINOLOGY_TIMEOUT_MS: '60000' });
   call = createClient(server.fhirBaseUrl);
   for (const [id, url] of Object.entries({ stub: STUB, lost: 'http://far.example.org/lost' })) {
     const stub = { resourceType: 'CodeSystem', id, url, status: 'active', content: 'not-present' };

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { entries, type Reply } from './client.ts';
 import { serveTests } from './server.ts';
 
-const fhir = serveTests({ POOL_MAX: '3', ACQUIRE_TIMEOUT_MS: '2000' });
+const fhir = serveTests({ POOL_MAX: '3' });
 
 const AT_ONCE = 8;
 const all = (call: (i: number) => Promise<Reply>): Promise<Reply[]> =>

@@ -7,6 +7,7 @@ import type { Db } from '#platform';
 import { packageOf, sampleSearchParameter, sampleValueSet, waitFor } from '#platform/testing';
 import { countOf, ground, run, start } from './command.ts';
 import { checkStore } from './fault/checks.ts';
+import { endThoseAtGate, openGate, shutGate } from './fault/gate.ts';
 
 const stateOf = async (db: Db): Promise<string | undefined> =>
   (await db.query<{ state: string }>({ text: 'select state from fhir_package' }))[0]?.state;
@@ -40,10 +41,14 @@ test('killed, it is not installed; the same command makes it whole', async (t) =
   const count = 1_500;
   const files = Object.fromEntries(Array.from({ length: count }, (_, i) => [`v${i}.json`, sampleValueSet(`v${i}`)]));
   await writeFile(path.join(where.folder, 'a.tgz'), packageOf({ files }));
+  // However fast it is, it does not come to its end before it is killed.
+  await shutGate(where.db, 'fhir_package', `new.state = 'installed'`);
   const { child, ended } = start(where, 'load-ig', 'a.tgz');
   await waitFor(async () => (await countOf(where.db, 'r_valueset')) > 0, 'the first value sets');
   child.kill('SIGKILL');
   await ended;
+  await endThoseAtGate(where.db);
+  await openGate(where.db);
   assert.equal(await stateOf(where.db), 'loading');
   const again = await run(where, 'load-ig', 'a.tgz');
   assert.equal(again.code, 0, again.output);

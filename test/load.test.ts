@@ -3,10 +3,20 @@ import assert from 'node:assert/strict';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, test } from 'node:test';
+import type { Db } from '#platform';
 import { waitFor } from '#platform/testing';
 import { generate } from '../bench/scale/generate.ts';
 import { countOf, ground, run, start } from './command.ts';
 import { checkStore } from './fault/checks.ts';
+import { endThoseAtGate, openGate, shutGate } from './fault/gate.ts';
+
+/** Shut, no load comes to its end, however fast it is: it stops when it calls the last of its files finished. */
+const shutAtEnd = async (db: Db): Promise<void> => {
+  const text = `create function is_last_file(number integer) returns boolean stable language sql as
+    'select not exists (select from load_file where finished is null and file <> number)'`;
+  await db.query({ text });
+  await shutGate(db, 'load_file', 'new.finished is not null and is_last_file(new.file)');
+};
 
 describe('cerebra load', () => {
   test('loads, tells what became of what, and ends with 0', async (t) => {
@@ -59,9 +69,11 @@ describe('cerebra load', () => {
   test('stops at SIGINT between two transactions with 130, and goes on from there', async (t) => {
     const where = await ground(t);
     const { resources } = await generate(path.join(where.folder, 'in'), 6000);
+    await shutAtEnd(where.db);
     const { child, ended } = start(where, 'load', 'in');
     await waitFor(async () => (await countOf(where.db, 'resource')) >= 1000, 'some to be loaded');
     child.kill('SIGINT');
+    await openGate(where.db);
     const first = await ended;
     assert.equal(first.code, 130, first.output);
     assert.match(first.output, /It was broken off: the same command goes on from here/);
@@ -82,12 +94,15 @@ describe('cerebra load', () => {
     const bare = lines.map((line, i) => (i % 2 === 0 ? line : line.replace(/"id":"[^"]*",/, '')));
     await writeFile(file, bare.join('\n'));
     const made = await countLines(input);
+    await shutAtEnd(where.db);
     for (const share of [0.1, 0.3, 0.5]) {
       const { child, ended } = start(where, 'load', 'in');
       await waitFor(async () => (await countOf(where.db, 'resource')) >= resources * share, 'a share to be loaded');
       child.kill('SIGKILL');
       assert.equal((await ended).signal, 'SIGKILL');
+      await endThoseAtGate(where.db);
     }
+    await openGate(where.db);
     const last = await run(where, 'load', 'in');
     assert.equal(last.code, 0, last.output);
     assert.match(last.output, /: goes on after [\d,]+ resources/);

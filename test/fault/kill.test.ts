@@ -30,13 +30,18 @@ async function check(dataDir: string, server: ServerProcess, ledger: Ledger, rec
 }
 
 /** Runs the load until `hit` has struck and, if the server lives on, as much again was acknowledged. */
-async function loadUntil(server: ServerProcess, ledger: Ledger, moment: number, hit: () => void, goesOn: boolean) {
+async function loadUntil(server: ServerProcess, ledger: Ledger, moment: number, hit: () => unknown, goesOn: boolean) {
   const stop = new AbortController();
+  let struck: Promise<void> | undefined;
   ledger.whenMore(eachKindMin, moment, () => {
-    hit();
-    if (goesOn) ledger.whenMore(eachKindMin, moment, () => stop.abort());
+    struck = (async () => {
+      await hit();
+      if (goesOn) ledger.whenMore(eachKindMin, moment, () => stop.abort());
+    })();
+    struck.catch(() => stop.abort());
   });
   await runLoad(server, ledger, stop.signal);
+  await struck;
 }
 
 /** The refusals that say "try again". */
@@ -66,8 +71,8 @@ test('kill -9 under load', async (t: TestContext) => {
     ledger.forgetRefusals();
     const postmaster = await postmasterPid(dataDir);
     // One session's crash makes PostgreSQL cut all others and recover; the postmaster's ends it.
-    for (const pid of [await sessionPid(dataDir), postmaster!]) {
-      await loadUntil(server, ledger, 150, () => process.kill(pid, 'SIGKILL'), true);
+    for (const pidOf of [() => sessionPid(dataDir), () => postmaster!]) {
+      await loadUntil(server, ledger, 150, async () => process.kill(await pidOf(), 'SIGKILL'), true);
       await check(dataDir, server, ledger, receiver);
     }
     assert.notEqual(await postmasterPid(dataDir), postmaster);

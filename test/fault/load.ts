@@ -14,7 +14,7 @@ const workers = {
   mqttClients: 3,
   readingsUnderWay: 4,
 };
-const timeoutMs = 30_000;
+const timeoutMs = 120_000;
 
 type Send = (number: number) => Promise<void>;
 

@@ -14,19 +14,25 @@ async function assertRefused(t: TestContext, environment: Environment, message: 
   assert.equal(code, 1);
 }
 
-/** A listener that takes connections and never says a word. */
-async function silentServer(t: TestContext): Promise<number> {
+/** A listener that takes connections and never says a word, until it is told to cut them all. */
+async function silentServer(t: TestContext): Promise<{ port: number; cut(): void }> {
   const sockets = new Set<Socket>();
+  let isCut = false;
   const server: Server = createServer((socket) => {
     sockets.add(socket);
     socket.on('error', () => {});
+    if (isCut) socket.destroy();
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.after(() => {
+  const cut = () => {
+    isCut = true;
     for (const socket of sockets) socket.destroy();
+  };
+  t.after(() => {
+    cut();
     return new Promise((resolve) => server.close(resolve));
   });
-  return (server.address() as AddressInfo).port;
+  return { port: (server.address() as AddressInfo).port, cut };
 }
 
 const secret = 'not-to-be-shown';
@@ -77,7 +83,7 @@ test('wrong variables', async (t: TestContext) => {
 });
 
 test('a database that cannot be reached', async (t: TestContext) => {
-  const database = (where: string) => ({ DATABASE_URL: `postgres://u:${secret}@${where}`, ACQUIRE_TIMEOUT_MS: '500' });
+  const database = (where: string) => ({ DATABASE_URL: `postgres://u:${secret}@${where}` });
   const unreachable = (where: string) => `The database at ${where} (DATABASE_URL) cannot be reached: `;
   await assertRefused(t, database('127.0.0.1:1/x'), `${unreachable('127.0.0.1:1/x')}connect ECONNREFUSED 127.0.0.1:1`);
   await assertRefused(
@@ -85,13 +91,14 @@ test('a database that cannot be reached', async (t: TestContext) => {
     database('nowhere.invalid/x'),
     /The database at nowhere\.invalid:5432\/x \(DATABASE_URL\) cannot be reached: getaddrinfo/,
   );
-  const silent = `127.0.0.1:${await silentServer(t)}/x`;
-  await assertRefused(t, database(silent), new RegExp(`${RegExp.escape(unreachable(silent))}.*timeout`));
+  const silent = `127.0.0.1:${(await silentServer(t)).port}/x`;
+  const environment = { ...database(silent), ACQUIRE_TIMEOUT_MS: '500' };
+  await assertRefused(t, environment, new RegExp(`${RegExp.escape(unreachable(silent))}.*timeout`));
 });
 
 test('ports in use, a folder that is none; nothing is left behind', async (t: TestContext) => {
   const DATA_DIR = await dataFolder(t);
-  const port = String(await silentServer(t));
+  const port = String((await silentServer(t)).port);
   for (const name of ['PORT', 'MLLP_PORT', 'MQTT_PORT']) {
     const hint = `stop what listens there, or set ${name} to another port (0 takes any free one)`;
     // And nothing else: what had started has been stopped before the database that it asks.
@@ -124,8 +131,8 @@ test('while it starts requests get 503, and a signal ends it', async (t: TestCon
   const silent = await silentServer(t);
   const { child, ended } = runServer(t, {
     PORT: String(port),
-    DATABASE_URL: `postgres://u:${secret}@127.0.0.1:${silent}/x`,
-    ACQUIRE_TIMEOUT_MS: '5000',
+    DATABASE_URL: `postgres://u:${secret}@127.0.0.1:${silent.port}/x`,
+    ACQUIRE_TIMEOUT_MS: '120000',
   });
   const metadata = await waitFor(() => fetch(`${root}/fhir/R4/metadata`), 'the port to be open');
   assert.equal(metadata.status, 503);
@@ -136,6 +143,8 @@ test('while it starts requests get 503, and a signal ends it', async (t: TestCon
   assert.equal((await fetch(`${root}/healthz`)).status, 200);
   assert.equal((await fetch(`${root}/readyz`)).status, 503);
   child.kill('SIGTERM');
+  // A start under way is not cut short: this one ends when its database is not to be had.
+  silent.cut();
   const { signal } = await ended;
   assert.equal(signal, null);
 });

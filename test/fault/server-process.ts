@@ -5,7 +5,7 @@ import { chmod, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { type Connection, connectDb, type Db } from '#platform';
-import { createDataFolder, testLog, waitFor } from '#platform/testing';
+import { beforeDrop, createDataFolder, testLog, waitFor } from '#platform/testing';
 
 export interface Ending {
   code: number | null;
@@ -36,10 +36,16 @@ const given = Object.fromEntries(
   surroundings.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])),
 );
 
-const running = new Set<ChildProcess>();
+const running = new Map<ChildProcess, { environment: Environment; ended: Promise<Ending> }>();
 process.once('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
+  for (const child of running.keys()) child.kill('SIGKILL');
 });
+
+/** Hooks run in the order of registration, and what a program runs on was there before it: it would start its PostgreSQL again. */
+async function killThose(isMeant: (environment: Environment) => boolean): Promise<void> {
+  const meant = [...running].filter(([, { environment }]) => isMeant(environment));
+  await Promise.all(meant.map(([child, { ended }]) => killProgram({ child, ended })));
+}
 
 /** A program with the server's environment; killed when the test ends, if it still runs. */
 export function runProgram(t: TestContext, command: string[], environment: Environment, group = false): Program {
@@ -49,13 +55,13 @@ export function runProgram(t: TestContext, command: string[], environment: Envir
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: group,
   });
-  running.add(child);
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (output += text));
   const ended = once(child, 'close').then(([code, signal]): Ending => {
     running.delete(child);
     return { code, signal };
   });
+  running.set(child, { environment, ended });
   t.after(() => killProgram({ child, ended }));
   return { child, output: () => output, ended };
 }
@@ -64,6 +70,12 @@ async function killProgram({ child, ended }: Pick<Program, 'child' | 'ended'>): 
   if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
   await ended;
 }
+
+/** Whether the server dispatches changes, as far as it has said. */
+export const dispatches = ({ output }: Pick<Program, 'output'>): boolean =>
+  output()
+    .match(/"(?:dispatching changes|another server dispatches now)"/g)
+    ?.at(-1) === '"dispatching changes"';
 
 const serverCommand = [process.execPath, path.join(root, 'bin/cerebra.ts'), 'start'];
 
@@ -121,6 +133,7 @@ export async function dataFolder(t: TestContext): Promise<string> {
   await chmod(folder, 0o711);
   const dataDir = path.join(folder, 'data');
   t.after(async () => {
+    await killThose(({ DATA_DIR }) => DATA_DIR === dataDir);
     await killPostgres(dataDir);
     await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   });
@@ -157,11 +170,13 @@ export async function embeddedDb(dataDir: string): Promise<Db> {
   return connectDb({ ...connection, poolMax: 2, log: testLog(), applicationName: 'cerebra-test' });
 }
 
-/** DATABASE_URL of a database. */
+/** DATABASE_URL of a test's database; what was started with it is killed before the database is dropped. */
 export function databaseUrl({ host, port, user, password, database }: Connection): string {
   const parameters = new URLSearchParams({ host, port: String(port), user });
   if (password) parameters.set('password', password);
-  return `postgres:///${database}?${parameters}`;
+  const url = `postgres:///${database}?${parameters}`;
+  beforeDrop(database, () => killThose(({ DATABASE_URL }) => DATABASE_URL === url));
+  return url;
 }
 
 async function childrenOf(pid: number): Promise<number[]> {

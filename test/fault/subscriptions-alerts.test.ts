@@ -177,16 +177,16 @@ async function checkEscalation(db: Db, alerts: AlertRow[], incidents: Map<string
   const rows = await db.query<{ alert: string; run: number; numbers: number[] }>({
     text: 'select alert, run, array_agg(number order by number) as numbers from escalation_step group by alert, run',
   });
+  const open = async () =>
+    (await db.query({ text: `select 1 from escalation_message where state not in ('sent', 'cancelled') limit 1` }))
+      .length;
+  await waitFor(async () => (await open()) === 0, 'all messages to be sent', waitMs);
   const byAlert = new Map(rows.map((row) => [row.alert, row]));
   assert.equal(byAlert.size, rows.length, 'an alert has one run');
   for (const { id } of active) {
     assert.deepEqual(byAlert.get(id), { alert: id, run: 1, numbers: [1, 2] });
     assert.equal(incidents.get(`cerebra/${id}/1`), 'triggered');
   }
-  const open = async () =>
-    (await db.query({ text: `select 1 from escalation_message where state not in ('sent', 'cancelled') limit 1` }))
-      .length;
-  await waitFor(async () => (await open()) === 0, 'all messages to be sent', waitMs);
   const known = new Set(alerts.map(({ id }) => `cerebra/${id}/1`));
   assert.deepEqual(
     [...incidents].filter(([key, state]) => !known.has(key) || (state !== 'resolved' && state !== 'triggered')),

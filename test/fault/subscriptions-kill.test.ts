@@ -45,14 +45,15 @@ test('Subscriptions over kill -9', async (t: TestContext) => {
 
   await t.test('of a session of PostgreSQL, and of PostgreSQL', async () => {
     const postmaster = (await postmasterPid(dataDir))!;
-    const session = await dispatchingSession(dataDir);
+    let struck: Promise<unknown> | undefined;
     await writeEvents(() => server, {
       ...{ code, from: 240, to: 440 },
       onWrite: (done) => {
-        if (done === 50) process.kill(session, 'SIGKILL');
+        if (done === 50) struck = dispatchingSession(dataDir).then((pid) => process.kill(pid, 'SIGKILL'));
         if (done === 130) process.kill(postmaster, 'SIGKILL');
       },
     });
+    await struck;
     await check();
     assert.notEqual(await postmasterPid(dataDir), postmaster);
   });

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { connectDb, type Db } from '#platform';
-import { testConnection, testLog, waitFor } from '#platform/testing';
+import { beforeDrop, testConnection, testLog, waitFor } from '#platform/testing';
 import { createClient } from '../client.ts';
 import { checkListener, eventSystem, type HookListener, hookListener, writeEvents } from './listeners.ts';
 import { databaseUrl, type ServerProcess, startProcess } from './server-process.ts';
@@ -64,9 +64,14 @@ async function writeHeld(db: Db, server: ServerProcess, id: string): Promise<Hel
 test('transactions that commit late', async (t: TestContext) => {
   const connection = await testConnection(t);
   const db = connectDb({ ...connection, poolMax: 6, log: testLog() });
-  t.after(() => db.close());
+  beforeDrop(connection.database, () => db.close());
   await db.query({ text: gate });
-  const start = () => startProcess(t, { DATABASE_URL: databaseUrl(connection), LOG_LEVEL: 'error', SCORES: 'none' });
+  const start = () =>
+    startProcess(t, {
+      ...{ DATABASE_URL: databaseUrl(connection), LOG_LEVEL: 'error', SCORES: 'none' },
+      // A commit that is held is a statement: over the start of a server, too.
+      STATEMENT_TIMEOUT_MS: '600000',
+    });
   let server = await start();
   const criteria = await hookListener(t, server, { id: 'criteria', code });
   const topic = await hookListener(t, server, { id: 'topic', topic: 'urn:cerebra:topic:new-result', maxCount: 5 });

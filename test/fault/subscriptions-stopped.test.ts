@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { connectDb, type Db } from '#platform';
-import { testConnection, testLog, waitFor } from '#platform/testing';
+import { beforeDrop, testConnection, testLog, waitFor } from '#platform/testing';
 import { checkListener, type HookListener, hookListener, writeEvents } from './listeners.ts';
-import { databaseUrl, type ServerProcess, startProcess } from './server-process.ts';
+import { databaseUrl, dispatches, startProcess } from './server-process.ts';
 
 const code = 'stopped';
 const topic = 'urn:cerebra:topic:new-result';
@@ -13,7 +13,7 @@ const topic = 'urn:cerebra:topic:new-result';
 async function startTwo(t: TestContext) {
   const connection = await testConnection(t);
   const db = connectDb({ ...connection, poolMax: 4, log: testLog() });
-  t.after(() => db.close());
+  beforeDrop(connection.database, () => db.close());
   const start = () =>
     startProcess(t, {
       ...{ DATABASE_URL: databaseUrl(connection), SCORES: 'none' },
@@ -23,11 +23,10 @@ async function startTwo(t: TestContext) {
       IDLE_TRANSACTION_TIMEOUT_MS: '2000',
     });
   const one = await start();
-  await waitFor(() => leads(one), 'the first one to dispatch');
+  await waitFor(() => dispatches(one), 'the first one to dispatch');
   return { db, one, two: await start() };
 }
 
-const leads = ({ output }: ServerProcess): boolean => output().includes('"dispatching changes"');
 const holderOf = async (db: Db) =>
   (await db.query<{ holder: string }>({ text: `select holder from dispatcher where name = 'subscriptions'` }))[0]!
     .holder;
@@ -48,7 +47,6 @@ test('a server that stands still with a notification under way', async (t: TestC
   const { db, one, two } = await startTwo(t);
   const criteria = await hookListener(t, one, { id: 'criteria', code });
   const many = await hookListener(t, one, { id: 'topic', topic, maxCount: 4 });
-  const holder = await holderOf(db);
 
   // Only the first one delivers until its notification has arrived; then it stands still, and only the other one does.
   two.child.kill('SIGSTOP');
@@ -62,6 +60,8 @@ test('a server that stands still with a notification under way', async (t: TestC
   };
   for (const listener of [criteria, many]) holdFrom(10, listener, () => ready, swap);
   await writeEvents(() => one, { code, from: 0, to: 30 });
+  await waitFor(() => criteria.told().length > 0, 'the first one to dispatch');
+  const holder = await holderOf(db);
   ready = true;
   await waitFor(() => stopped, 'the first one to stand still');
   await writeEvents(() => two, { code, from: 30, to: 50 });
@@ -99,7 +99,7 @@ test('a server that stands still in the middle of a dispatching transaction', as
   // Its session has locked the cursor and the subscribers, and waits for a process that stands still.
   await writeEvents(() => two, { code, from: 12, to: 30 });
   for (const listener of [criteria, many]) await checkListener(db, listener, code);
-  assert.ok(leads(two));
+  await waitFor(() => dispatches(two), 'the other one to say so');
 
   one.child.kill('SIGCONT');
   await writeEvents(() => one, { code, from: 30, to: 40 });
