@@ -44,6 +44,7 @@ export { createLoop, type Loop } from './loop.ts';
 export {
   aggregateMetrics,
   type Counter,
+  countsOf,
   createMetrics,
   type Gauge,
   type Histogram,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { createMetrics, observePool } from './metrics.ts';
+import { aggregateMetrics, countsOf, createMetrics, observePool } from './metrics.ts';
 
 describe('metrics', () => {
   it('yields the same metric for the same name', async () => {
@@ -51,6 +51,23 @@ describe('metrics', () => {
     assert.match(text, /^cerebra_db_pool_connections\{state="used"\} 3$/m);
     assert.match(text, /^cerebra_db_pool_connections\{state="idle"\} 2$/m);
     assert.match(text, /^cerebra_db_pool_connections\{state="waiting"\} 7$/m);
+  });
+
+  it('keeps what processes had counted that have ended, and nothing of what they were', async () => {
+    const snapshot = async (count: number) => {
+      const metrics = createMetrics();
+      metrics.counter('made', 'm', ['kind']).inc({ kind: 'a' }, count);
+      metrics.histogram('took_seconds', 't', [], [1]).observe(count);
+      metrics.gauge('open', 'o').set(count);
+      return metrics.registry.getMetricsAsJSON();
+    };
+    const ended = await countsOf([await countsOf([[], await snapshot(1)]), await snapshot(2)]);
+    const text = await aggregateMetrics([await snapshot(4), ended]);
+    assert.match(text, /^made\{kind="a"\} 7$/m);
+    assert.match(text, /^took_seconds_sum 7$/m);
+    assert.match(text, /^took_seconds_count 3$/m);
+    assert.match(text, /^took_seconds_bucket\{le="1"\} 1$/m);
+    assert.match(text, /^open 4$/m);
   });
 
   it('collects the process', async () => {

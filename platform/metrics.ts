@@ -77,6 +77,15 @@ export type MetricsSnapshot = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
 export const aggregateMetrics = (snapshots: MetricsSnapshot[]): Promise<string> =>
   AggregatorRegistry.aggregate(snapshots).metrics();
 
+const isCount = ({ type }: MetricsSnapshot[number]): boolean => ['counter', 'histogram'].includes(String(type));
+
+/**
+ * What processes had counted that have ended, as one. Their gauges go with them. Without it the sum of a counter falls when one ends, which
+ * Prometheus takes for one that began anew, and counts all of it once more: https://prometheus.io/docs/concepts/metric_types/#counter
+ */
+export const countsOf = (snapshots: MetricsSnapshot[]): Promise<MetricsSnapshot> =>
+  AggregatorRegistry.aggregate(snapshots.map((one) => one.filter(isCount))).getMetricsAsJSON();
+
 /** The pool as `cerebra_db_pool_connections{state}`. */
 export function observePool(metrics: Metrics, stats: () => { total: number; idle: number; waiting: number }): void {
   metrics.observe(

@@ -3,7 +3,7 @@ import cluster, { type Worker } from 'node:cluster';
 import type { Socket } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Log, MetricsSnapshot } from '#platform';
+import { countsOf, type Log, type MetricsSnapshot } from '#platform';
 import type { UpgradeRequest } from '#subscriptions';
 import { type Answers, type Asking, createAsking } from './asking.ts';
 import { type Beginning, errorOf, type Message } from './messages.ts';
@@ -22,6 +22,7 @@ export interface FlockOptions {
 export interface Flock {
   /** Resolves when all are ready to answer requests. */
   begin(beginning: Beginning): Promise<void>;
+  /** Of each worker, and what those had counted that have ended. */
   snapshots(): Promise<MetricsSnapshot[]>;
   /** Requests under way finish; what has not ended after `graceMs` is killed. */
   stop(graceMs: number): Promise<void>;
@@ -33,6 +34,8 @@ interface Sheep {
   asking: Asking;
   listening: PromiseWithResolvers<void>;
   ready: PromiseWithResolvers<void>;
+  /** Its latest: told for it where it is too busy to answer, since a sum without it would fall. */
+  snapshot: MetricsSnapshot;
 }
 
 /** A worker that ends at once is started again after so long, doubled each time up to the other. */
@@ -42,15 +45,18 @@ const PAUSE_MS_MAX = 10_000;
 const WELL_MS = 60_000;
 const SNAPSHOT_TIMEOUT_MS = 1_000;
 
-function withLimit<T>(promise: Promise<T>, fallback: T): Promise<T> {
-  const late = sleep(SNAPSHOT_TIMEOUT_MS, fallback, { ref: false });
-  return Promise.race([promise.catch(() => fallback), late]);
+async function snapshotOf(sheep: Sheep): Promise<MetricsSnapshot> {
+  const late = sleep(SNAPSHOT_TIMEOUT_MS, undefined, { ref: false });
+  const answer = await Promise.race([sheep.asking.ask('snapshot', undefined).catch(() => undefined), late]);
+  sheep.snapshot = answer ?? sheep.snapshot;
+  return sheep.snapshot;
 }
 
 /** Starts the workers; resolves when all of them listen. Throws why one could not. */
 export async function startFlock(options: FlockOptions): Promise<Flock> {
   const { count, port, log, answers, onCommit } = options;
   const flock = new Set<Sheep>();
+  let counted: Promise<MetricsSnapshot> = Promise.resolve([]);
   let beginning: Beginning | undefined;
   let isStopping = false;
   let pauseMs = PAUSE_MS;
@@ -78,6 +84,7 @@ export async function startFlock(options: FlockOptions): Promise<Flock> {
   };
   const onExit = (sheep: Sheep, startedMs: number, code: number | null, signal: string | null): void => {
     flock.delete(sheep);
+    counted = counted.then((before) => countsOf([before, sheep.snapshot]));
     sheep.asking.end();
     const error = new Error(`an HTTP worker has ended (${signal ?? `exit code ${code}`})`);
     sheep.listening.reject(error);
@@ -97,7 +104,8 @@ export async function startFlock(options: FlockOptions): Promise<Flock> {
     const asking = createAsking((message) => {
       if (worker.isConnected()) worker.send(message, () => undefined);
     }, answers);
-    const sheep: Sheep = { worker, asking, listening: Promise.withResolvers(), ready: Promise.withResolvers() };
+    const [listening, ready] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const sheep: Sheep = { worker, asking, listening, ready, snapshot: [] };
     for (const { promise } of [sheep.listening, sheep.ready]) promise.catch(() => undefined);
     worker.on('message', (message: Message, socket) => take(sheep, message, socket as Socket | undefined));
     worker.on('error', (err) => log.warn({ err }, 'an HTTP worker could not be reached'));
@@ -126,7 +134,7 @@ export async function startFlock(options: FlockOptions): Promise<Flock> {
       while (flock.size < count) start();
       await Promise.all([...flock].map(({ ready }) => ready.promise));
     },
-    snapshots: () => Promise.all([...flock].map(({ asking }) => withLimit(asking.ask('snapshot', undefined), []))),
+    snapshots: () => Promise.all([counted, ...[...flock].map(snapshotOf)]),
     async stop(graceMs) {
       isStopping = true;
       const gone = [...flock].map(({ worker }) => new Promise<void>((resolve) => worker.once('exit', () => resolve())));

@@ -124,8 +124,12 @@ const areOver: Statement = {
   text: `select not exists (select 1 from pg_snapshot_xip(pg_current_snapshot()) x where x = any($1::text[]::xid8[])) as over`,
 };
 
+/** Its own number is above all that were given before it, and it ends at once: a snapshot after it names all of those that go on. */
+const numbered: Statement = { name: 'merge_numbered', text: 'select pg_current_xact_id()' };
+
 /** Waits until all that was under way when the merge was committed has ended; yields whether it has. */
 async function settled({ store: { db } }: Core): Promise<boolean> {
+  await db.query(numbered);
   const open = (await db.query<{ xid: string }>(underWay)).map(({ xid }) => xid);
   if (open.length === 0) return true;
   for (let i = 0; i < SETTLES_MAX; i++) {

@@ -289,6 +289,40 @@ describe('at the same time', () => {
     await assertStoreSound(core.store);
   });
 
+  test('and what began to write after the merge had, and is under way when that is committed', async () => {
+    const isMerged = async () => (await read('Patient', 's')).active === false;
+    const id = await put(observation('o', 'Patient/s')).then(() => 'o');
+    const free = Promise.withResolvers<void>();
+    const held = Promise.withResolvers<void>();
+    const holding = db.tx(async (tx) => {
+      await tx.query({ text: 'select from r_observation where id = $1 for update' }, [id]);
+      held.resolve();
+      await free.promise;
+    });
+    await held.promise;
+    const merging = merge(both('s', 't'));
+    const waits = `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+    await waitFor(async () => (await db.query({ text: waits })).length === 1, 'the merge to wait for the row');
+    const { id: _, ...late } = observation('late', 'Patient/s');
+    const begun = Promise.withResolvers<void>();
+    const writing = createWriter(core).transaction([{ method: 'POST', url: 'Observation', resource: late }], {
+      scope: everything,
+      within: async (tx) => {
+        await tx.query({ text: 'select' });
+        begun.resolve();
+        await waitFor(isMerged, 'the merge');
+      },
+    });
+    await begun.promise;
+    free.resolve();
+    await holding;
+    const { issues } = await merging;
+    const [written] = await writing;
+    assert.equal(issues.length, 1, JSON.stringify(issues));
+    assert.deepEqual((await read('Observation', written!.id)).subject, { reference: 'Patient/t' });
+    await assertStoreSound(core.store);
+  });
+
   test('what is under way in another database is not waited for', async (t) => {
     const elsewhere = await testDatabase(t);
     await elsewhere.tx(async (tx) => {

@@ -79,7 +79,7 @@ const WRITE_LANES = {
  * Creates with ids of the server's own wait for no lock of others, so a statement of them may be sent behind another one; eight of sixteen
  * callers are on their way back to it then, and six are enough: 52 to 63 % of the floor (docs/performance.md).
  */
-const BEHIND_MIN = 6;
+const BEHIND = { itemsMin: 6, withinMs: 20 };
 
 const writeLanes = <Item>(preparedOf: (item: Item) => Prepared) => ({
   ...WRITE_LANES,
@@ -93,7 +93,7 @@ export async function createStore(parts: StoreParts): Promise<Store> {
   const layout = await readLayout(db);
   const insert = createGather<Prepared, void>({
     ...writeLanes((one) => one),
-    behind: { itemsMin: BEHIND_MIN },
+    behind: BEHIND,
     key: () => '',
     run: async (many, place) => {
       await insertEach(place === 'in line' ? db.inLine : db, many);

@@ -130,7 +130,8 @@ describe('createGather', () => {
       return new Promise<string[]>((resolve) => ends.push(() => resolve(items)));
     };
     const beside = { itemsMin: 4, waitMs: 3_600_000 };
-    const gather = createGather(options({ run, lanesMax: 2, itemsMax: 4, behind: { itemsMin: 2 }, beside }));
+    const behind = { itemsMin: 2, withinMs: 3_600_000 };
+    const gather = createGather(options({ run, lanesMax: 2, itemsMax: 4, behind, beside }));
     const heard = (item: string) =>
       gather(item).then((result) => {
         begun.push(`${result} heard`);
@@ -163,6 +164,56 @@ describe('createGather', () => {
       ...['klmn in line', 'b heard', 'c heard', 'd heard', 'e heard', 'f heard'],
       ...['g heard', 'h heard', 'i heard', 'j heard', 'k heard', 'l heard', 'm heard', 'n heard'],
     ]);
+  });
+
+  it('sends none behind one that takes long: those who wait go beside it', async (t) => {
+    const begun: string[] = [];
+    const ends: (() => void)[] = [];
+    const run = (items: string[], place: Place) => {
+      begun.push(`${items.join('')} ${place}`);
+      return new Promise<string[]>((resolve) => ends.push(() => resolve(items)));
+    };
+    let nowMs = 0;
+    t.mock.method(performance, 'now', () => nowMs);
+    const gather = createGather(
+      options({
+        ...{ run, lanesMax: 2, behind: { itemsMin: 2, withinMs: 20 }, beside: { itemsMin: 4, waitMs: 1 } },
+      }),
+    );
+    const results = [gather('a')];
+    await turns();
+    nowMs = 21;
+    results.push(...['b', 'c'].map(gather));
+    await new Promise<void>((resolve) => {
+      const look = () => (begun.length === 2 ? resolve() : void setImmediate(look));
+      look();
+    });
+    assert.deepEqual(begun, ['a in line', 'bc beside']);
+    // The line is free again, and no lane is: the one beside, and that in line, are all there may be.
+    ends.shift()!();
+    await turns();
+    results.push(...['d', 'e', 'f', 'g'].map(gather));
+    await turns();
+    assert.deepEqual(begun.slice(2), ['def in line']);
+    results.push(...['h', 'i'].map(gather));
+    await turns();
+    assert.deepEqual(begun.slice(3), ['ghi in line']);
+    while (ends.length > 0) {
+      ends.shift()!();
+      await turns();
+    }
+    assert.deepEqual(await Promise.all(results), [...'abcdefghi']);
+  });
+
+  it('tries those alone whose statement the one before it in line was to prepare', async () => {
+    const places: Place[] = [];
+    const run = async (items: string[], place: Place) => {
+      places.push(place);
+      if (places.length === 1) throw sqlError('26000');
+      return items;
+    };
+    assert.equal(await createGather(options({ run }))('a'), 'a');
+    assert.equal(places.length, 2);
   });
 
   it('begins it for fewer where they have another key than what is under way', async () => {

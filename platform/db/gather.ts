@@ -10,9 +10,10 @@ export interface GatherOptions<Item, Result> {
   lanesMax: number;
   /**
    * When so many items wait, another statement is sent behind the one under way, over its connection: PostgreSQL begins it without
-   * being woken for it, and the callers of the first are answered meanwhile. Both count as one lane.
+   * being woken for it, and the callers of the first are answered meanwhile. Both count as one lane. Not behind one that has taken
+   * longer than `withinMs`: it is slow, and others go beside it.
    */
-  behind?: { itemsMin: number };
+  behind?: { itemsMin: number; withinMs: number };
   /**
    * Another statement begins beside those under way when so many items wait, or one has waited `waitMs`: a slow statement
    * does not hold up a few others for long. Default: one is enough. `othersMin`: so many where the first of them has another
@@ -35,6 +36,13 @@ export interface GatherOptions<Item, Result> {
   run(items: Item[], place: Place): Promise<Result[]>;
 }
 
+interface Running {
+  key: string;
+  place: Place;
+  /** When it was sent, by performance.now(). */
+  sinceMs: number;
+}
+
 /** Under way and behind it: more would only wait for longer, and no longer for others to share a statement with. */
 const IN_LINE_MAX = 2;
 
@@ -44,11 +52,11 @@ interface Waiting<Item, Result> {
   reject(error: unknown): void;
 }
 
-/**
- * The statement was refused for what it says: one of its items is at fault, the others are not. Or (26) it was to be the same
- * prepared one as that before it in line, and that one could not be prepared.
- */
-const isOfAnItem = (error: unknown): boolean => /^(2[1236]|54)/.test(sqlState(error) ?? '');
+/** The statement was refused for what it says: one of its items is at fault, the others are not. */
+const isOfAnItem = (error: unknown): boolean => /^(2[123]|54)/.test(sqlState(error) ?? '');
+
+/** invalid_sql_statement_name: it was to be the same prepared one as that before it in line, which could not be prepared. */
+const isUnprepared = (error: unknown): boolean => sqlState(error) === '26000';
 
 type Run<Item, Result> = (items: Item[]) => Promise<Result[]>;
 
@@ -69,17 +77,19 @@ async function runGroup<Item, Result>(
   run: Run<Item, Result>,
   ended: () => void,
 ): Promise<void> {
+  let results: Result[];
   try {
-    const results = await run(group.map(({ item }) => item));
-    ended();
-    group.forEach(({ resolve }, i) => {
-      resolve(results[i] as Result);
-    });
+    results = await run(group.map(({ item }) => item));
   } catch (error) {
-    if (group.length > 1 && isOfAnItem(error)) await runAlone(group, run);
+    if ((group.length > 1 && isOfAnItem(error)) || isUnprepared(error)) await runAlone(group, run);
     else for (const { reject } of group) reject(error);
     ended();
+    return;
   }
+  ended();
+  group.forEach(({ resolve }, i) => {
+    resolve(results[i] as Result);
+  });
 }
 
 /** Takes from the front of the queue what goes into one statement with the first. */
@@ -117,9 +127,15 @@ export function createGather<Item, Result>(options: GatherOptions<Item, Result>)
   let scheduled = false;
   let patience: NodeJS.Timeout | undefined;
   let overdue = false;
-  const running: { key: string; place: Place }[] = [];
-  const inLine = (): number => running.filter(({ place }) => place === 'in line').length;
-  const isLaneFree = (): boolean => running.length - Math.max(0, inLine() - 1) < lanesMax;
+  const running: Running[] = [];
+  const inLine = (): Running[] => running.filter(({ place }) => place === 'in line');
+  const isLaneFree = (): boolean => running.length - Math.max(0, inLine().length - 1) < lanesMax;
+  const mayGoBehind = (): boolean => {
+    if (!behind || queue.length < behind.itemsMin) return false;
+    const line = inLine();
+    if (line.length === 0) return isLaneFree();
+    return line.length < IN_LINE_MAX && performance.now() - line[0]!.sinceMs <= behind.withinMs;
+  };
   const leastBeside = (): number => {
     if (overdue || beside === undefined) return 1;
     const { itemsMin, othersMin = itemsMin } = beside;
@@ -131,16 +147,19 @@ export function createGather<Item, Result>(options: GatherOptions<Item, Result>)
   const nextPlace = (): Place | undefined => {
     if (queue.length === 0) return undefined;
     if (running.length === 0) return 'in line';
-    if (behind && queue.length >= behind.itemsMin && inLine() < IN_LINE_MAX) return 'in line';
+    if (mayGoBehind()) return 'in line';
     return isLaneFree() && queue.length >= leastBeside() ? 'beside' : undefined;
   };
   const begin = (place: Place): void => {
-    const one = { key: options.key(queue[0]!.item), place };
+    const one: Running = { key: options.key(queue[0]!.item), place, sinceMs: performance.now() };
     running.push(one);
     overdue = false;
+    // Of whoever has waited longest, who goes now.
+    clearTimeout(patience);
+    patience = undefined;
     const ended = (): void => {
       running.splice(running.indexOf(one), 1);
-      if (behind && queue.length >= behind.itemsMin) pump();
+      if (mayGoBehind()) pump();
       else schedule();
     };
     void runGroup(takeGroup(queue, options), (items) => options.run(items, place), ended);
@@ -160,8 +179,6 @@ export function createGather<Item, Result>(options: GatherOptions<Item, Result>)
     if (scheduled) return;
     if (nextPlace() !== undefined) {
       scheduled = true;
-      clearTimeout(patience);
-      patience = undefined;
       setImmediate(pump);
     } else if (queue.length > 0 && isLaneFree()) patience ??= setTimeout(beginAnyway, beside?.waitMs);
   };

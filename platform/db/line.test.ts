@@ -53,3 +53,30 @@ test('a connection that is lost fails what is under way on it, and nothing after
   assert.notEqual(next!.pid, found!.pid);
   await waitFor(() => db.stats().idle === db.stats().total, 'the pool has them back');
 });
+
+test('a connection that PostgreSQL ends is given to nobody who asks in the same turn', async (t) => {
+  const db = await testDatabase(t);
+  const sleeping = 'select pg_sleep(60) as alone';
+  const next = db.inLine.query({ text: sleeping }).catch(async (error) => ({
+    code: error.code,
+    rows: await Promise.all([db.query(pid), db.inLine.query(pid)]),
+  }));
+  const find = { text: `select pid from pg_stat_activity where state = 'active' and query = $1` };
+  const [found] = await waitFor(async () => {
+    const rows = await db.query<{ pid: number }>(find, [sleeping]);
+    return rows.length > 0 && rows;
+  }, 'the statement');
+  await db.query({ text: 'select pg_terminate_backend($1)' }, [found!.pid]);
+  const { code, rows } = (await next) as { code: string; rows: { pid: number }[][] };
+  assert.equal(code, 'unavailable');
+  assert.ok(rows.flat().every((row) => row.pid !== found!.pid));
+});
+
+test('no more is sent in line once the pool is closed', async (t) => {
+  const db = await testDatabase(t);
+  const under = db.inLine.query(pid);
+  const closed = db.close();
+  await assert.rejects(db.inLine.query(pid), { code: 'unavailable' });
+  assert.equal((await under).length, 1);
+  await closed;
+});

@@ -7,21 +7,27 @@ interface Shared {
   client: Promise<pg.PoolClient>;
   /** Statements that have not ended. */
   under: number;
+  /** What failed was not the statement but the connection: the pool is to end it. */
+  lost: boolean;
 }
+
+/** PostgreSQL has refused the statement and goes on; FATAL, or an error of pg's own, is the end of the connection. */
+const isRefusal = (error: unknown): boolean => (error as { severity?: unknown } | null)?.severity === 'ERROR';
 
 /** As pool.query(), but what is asked while another statement is under way goes to PostgreSQL at once, behind that one. */
 export function inLine(pool: pg.Pool, prepare: (client: pg.PoolClient) => void): Runner {
   let shared: Shared | undefined;
   const take = (): Shared => {
-    shared ??= { client: pool.connect(), under: 0 };
+    // As everybody else where the pool is closed, or others wait for a connection: under load this one would never be given back.
+    if (pool.ending || (pool.waitingCount > 0 && pool.idleCount === 0)) shared = undefined;
+    shared ??= { client: pool.connect(), under: 0, lost: false };
     shared.under++;
     return shared;
   };
   const give = (taken: Shared, client: pg.PoolClient | undefined): void => {
     if (--taken.under > 0) return;
     if (shared === taken) shared = undefined;
-    // The pool lets go of one that was lost meanwhile.
-    client?.release();
+    client?.release(taken.lost);
   };
   return {
     async query(query) {
@@ -32,7 +38,8 @@ export function inLine(pool: pg.Pool, prepare: (client: pg.PoolClient) => void):
         if (taken.under > 1) prepare(client);
         return await ask(client, query);
       } catch (error) {
-        // Whoever comes next has a connection of its own again, should this one be lost.
+        taken.lost ||= !isRefusal(error);
+        // Whoever comes next has a connection of its own again.
         if (shared === taken) shared = undefined;
         throw error;
       } finally {

@@ -5,8 +5,8 @@ const exitGraceMs = 15_000;
 const lastGraceMs = 500;
 
 /**
- * After the file's last test the process should end by itself. If something keeps it alive for 15 s, with the time that the file's own hooks take,, that is named and
- * the file fails. Called when the testing kit is imported.
+ * After the file's last test the process should end by itself. What keeps it alive for 15 s is named, and the file fails; its own
+ * hooks run in that time. Called when the testing kit is imported.
  */
 export function failOnLeaks(): void {
   const tell = () => {

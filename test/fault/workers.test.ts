@@ -92,7 +92,7 @@ test('two workers', async (t: TestContext) => {
   const first = await putAll(server.fhirBaseUrl, 0, 60, () => undefined);
   await checkNotified(receiver, first);
   const created = /^cerebra_http_request_duration_seconds_count\{interaction="update",status="201"\}/;
-  // With those of the scene: a patient, three devices and the Subscription. A worker that is busy for a second is left out.
+  // With those of the scene: a patient, three devices and the Subscription. A worker that has never answered within a second is left out.
   await waitFor(async () => (await sumOf(server, created)) === 65, 'the metrics of all processes');
 
   const subscriptions = await fetch(`${server.rootUrl}/admin/subscriptions?state=active`);
@@ -111,6 +111,10 @@ test('two workers', async (t: TestContext) => {
     return pids.length === 2 && !pids.includes(before[0]!) && pids;
   }, 'another worker');
   assert.ok(after.includes(before[1]!), 'the other one goes on');
+  assert.ok(
+    (await sumOf(server, created)) >= 65,
+    'what the killed one had counted when it was asked last is counted still',
+  );
   const client = createClient(server.fhirBaseUrl);
   for (const id of second) assert.equal((await client('GET', `Observation/${id}`)).status, 200, id);
   await checkNotified(receiver, [...first, ...second]);
