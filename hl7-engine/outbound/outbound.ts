@@ -171,7 +171,7 @@ function leaseLoop({ db, log, limits, holder, runners }: LeaseOptions): Loop {
       for (const [name, runner] of asked) {
         const state = byName.get(name);
         if (state === undefined) runner.lose();
-        else runner.hold(state, untilMs);
+        else runner.hold(state, untilMs, startMs);
       }
       return false;
     },

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Db, Statement } from '#platform';
-import { testDatabase, waitFor } from '#platform/testing';
+import { beforeClose, testDatabase, waitFor } from '#platform/testing';
 import { message, mllp, soon, startOutbound } from '../testing/outbound-rig.ts';
 import { answer, startReceiver } from '../testing/receiver.ts';
 
@@ -17,9 +17,16 @@ interface Withheld {
   db: Db;
   /** What the next renewal of leases reads comes no sooner than it is released. */
   withhold(): Renewal;
+  /** Releases all, and withholds no more: what stops the rig waits for its renewals. */
+  end(): Promise<void>;
 }
 
+/** A lease that is not renewed holds for the whole test. */
+const limits = { leaseMs: 600_000 };
+
 function withheld(db: Db): Withheld {
+  const releases: (() => void)[] = [];
+  let isOver = false;
   const wanted: { read(): void; released: Promise<void> }[] = [];
   const query: Db['query'] = async <R>(statement: Statement, values?: unknown[]) => {
     const one = statement.name === 'hl7_destination_hold' ? wanted.shift() : undefined;
@@ -33,7 +40,13 @@ function withheld(db: Db): Withheld {
     withhold() {
       const [read, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
       wanted.push({ read: read.resolve, released: released.promise });
+      releases.push(released.resolve);
+      if (isOver) released.resolve();
       return { read: read.promise, release: released.resolve };
+    },
+    async end() {
+      isOver = true;
+      for (const release of releases) release();
     },
   };
 }
@@ -43,7 +56,8 @@ test('a pause holds, though a renewal of the lease that read the destination bef
   const receiver = await startReceiver(t);
   const late = withheld(db);
   const retry = { ...soon, attemptsMax: 1 };
-  const rig = await startOutbound(t, late.db, mllp(receiver.port, { onFailure: 'pause', retry }));
+  const rig = await startOutbound(t, late.db, mllp(receiver.port, { onFailure: 'pause', retry }), { limits });
+  beforeClose(db, late.end);
   await waitFor(async () => (await rig.heldState('ris')) !== undefined, 'the lease');
   const early = late.withhold();
   receiver.respond = async ({ controlId }) => {
@@ -63,6 +77,20 @@ test('a pause holds, though a renewal of the lease that read the destination bef
   await rig.call('POST', '/admin/hl7/destinations/ris/resume');
   await rig.allBecome('delivered');
   assert.equal(receiver.received.length, 2);
+});
+
+test('a pause that the database has lost is over with the next renewal', async (t) => {
+  const db = await testDatabase(t);
+  const receiver = await startReceiver(t);
+  const retry = { ...soon, attemptsMax: 1 };
+  const rig = await startOutbound(t, db, mllp(receiver.port, { onFailure: 'pause', retry }));
+  receiver.respond = ({ controlId }) => answer('AR', controlId);
+  await rig.send([message('ris', 'A0', 'PA')]);
+  await waitFor(async () => (await rig.heldState('ris'))?.paused === true, 'the pause');
+  receiver.respond = ({ controlId }) => answer('AA', controlId);
+  // As of a standby that had not heard of it: the epoch is what it was.
+  await db.query({ text: 'update hl7_destination set paused = false' });
+  await rig.allBecome('delivered');
 });
 
 test('a resume that comes while a drain ends is not lost', async (t) => {
@@ -90,8 +118,8 @@ test('a destination that is redeployed is held by what is asked after that alone
   const db = await testDatabase(t);
   const receiver = await startReceiver(t);
   const late = withheld(db);
-  const limits = { leaseMs: 600_000 };
   const first = await startOutbound(t, late.db, mllp(receiver.port), { limits });
+  beforeClose(db, late.end);
   await waitFor(async () => (await first.heldState('ris')) !== undefined, 'the lease');
   const early = late.withhold();
   await early.read;

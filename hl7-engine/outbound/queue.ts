@@ -126,7 +126,10 @@ const delivered: Statement = {
     from unnest($1::bigint[], $2::bytea[]) as v(id, answer) where o.id = v.id and o.state <> 'delivered'`,
 };
 
-/** In the order of their ids, in which an operator's purge takes them too: of two orders each would wait for the other. */
+/**
+ * In the order of their ids, as a rule that in which they are locked, and in which an operator's purge takes them too: of two orders each
+ * would wait for the other, until PostgreSQL ends one, which is tried again.
+ */
 export function markDelivered(db: Db, many: readonly Delivered[]): Promise<number> {
   const inOrder = many.toSorted((a, b) => (a.id < b.id ? -1 : 1));
   return db.queryCount(delivered, [inOrder.map(({ id }) => id), inOrder.map(({ answer }) => answer)]);

@@ -45,7 +45,7 @@ test('a destination that waits for its host waits once, however many messages go
   beforeClose(db, () => runner.stop(1_000));
   await createStates(db, ['ris']);
   const [state] = await holdStates(db, ['ris'], 'test', 60_000);
-  runner.hold(state!, Number.POSITIVE_INFINITY);
+  runner.hold(state!, Number.POSITIVE_INFINITY, performance.now());
   await waitFor(async () => (await rowsOf(db)).every((row) => row.state === 'delivered'), 'all to be delivered');
   assert.equal(waiting.size, 1);
 });

@@ -11,8 +11,8 @@ import type { Failing, RunnerOptions, Work } from './work.ts';
 
 export interface Runner {
   readonly destination: Destination;
-  /** This process delivers, until `untilMs` of performance.now() at least. */
-  hold(state: DestinationState, untilMs: number): void;
+  /** This process delivers, until `untilMs` of performance.now() at least: so the database said, asked at `askedMs`. */
+  hold(state: DestinationState, untilMs: number, askedMs: number): void;
   lose(): void;
   held(): DestinationState | undefined;
   /** There may be something new. */
@@ -52,6 +52,7 @@ export function createRunner(options: RunnerOptions): Runner {
     ...{ state: undefined, leaseMs: 0, failing: undefined, unanswered: 0, inFlight: 0, generation: 0 },
     ...{ more: true, behind: false },
     ...{ depth: depthMin, snapshotMs: Number.NEGATIVE_INFINITY, timer: undefined, stopping: false },
+    ...{ pausedMs: Number.NEGATIVE_INFINITY, pausedEpoch: -1n },
     wake: () => loop.wake(),
     onFree: () => void pump(work),
   };
@@ -67,11 +68,11 @@ export function createRunner(options: RunnerOptions): Runner {
   loop.start();
   return {
     destination,
-    hold(read, untilMs) {
+    hold(read, untilMs, askedMs) {
       const former = work.state;
-      // What was read before this process wrote its pause may come after it.
-      const isOlder = former?.paused === true && read.epoch <= former.epoch;
-      const state = isOlder ? { ...read, epoch: former.epoch, paused: true } : read;
+      // What was read before this process wrote its pause may be heard of after it; what is asked later is what counts.
+      const isOlder = askedMs < work.pausedMs && read.epoch <= work.pausedEpoch;
+      const state = isOlder ? { ...read, epoch: work.pausedEpoch, paused: true } : read;
       Object.assign(work, { state, leaseMs: untilMs });
       if (former?.epoch === state.epoch && former.lease_token === state.lease_token && former.paused === state.paused) {
         return;

@@ -44,6 +44,9 @@ export interface Work {
   state: DestinationState | undefined;
   /** performance.now() until which the lease surely holds. */
   leaseMs: number;
+  /** When this process knew of its latest pause, performance.now(), and the epoch of that. */
+  pausedMs: number;
+  pausedEpoch: bigint;
   failing: Failing | undefined;
   /** Attempts in a row without an answer. */
   unanswered: number;

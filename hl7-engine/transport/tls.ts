@@ -20,12 +20,19 @@ export function readTls(listener: string, { cert, key, ca }: TlsFiles): SecureCo
   }
 }
 
+/** One that may not be looked at counts as away: reading it tells why. */
+function stateOfFile(file: string): string {
+  try {
+    const { ino, mtimeMs, size } = statSync(file);
+    return `${ino} ${mtimeMs} ${size}`;
+  } catch {
+    return 'none';
+  }
+}
+
 /** When and how large they are; a file that is away just now counts as changed. */
 export const stateOfTls = ({ cert, key, ca }: TlsFiles): string =>
-  [cert, key, ...(ca === undefined ? [] : [ca])]
-    .map((file) => statSync(file, { throwIfNoEntry: false }))
-    .map((stat) => (stat === undefined ? 'none' : `${stat.ino} ${stat.mtimeMs} ${stat.size}`))
-    .join();
+  [cert, key, ...(ca === undefined ? [] : [ca])].map(stateOfFile).join();
 
 export interface TlsWatch {
   stop(): void;
