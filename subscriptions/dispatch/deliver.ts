@@ -247,13 +247,12 @@ async function deliverBatch(
   const { db, end } = options;
   const { batchDeliveries: limit = options.batchDeliveries } = options.channels[claim.channel];
   if (claim.beats) {
-    await beat(options, claim, around);
+    if (await isStillLeased(db, claim, options.leaseMs)) await beat(options, claim, around);
     return 'over';
   }
   const pending = owed?.slice(0, limit) ?? (await options.pending({ claim, limit }));
   const again = claim.resends > 0 ? await resendDeliveries(db, claim, limit) : [];
   const isLast = again.length === 0;
-  if (!(await isStillLeased(db, claim, options.leaseMs))) return 'over';
   const step = await deliverAll(options, claim, pending, { ...around, isLast, end });
   if (step !== 'on') return step;
   // What has been asked for again keeps nothing new waiting for more than a batch.
@@ -281,6 +280,7 @@ async function deliverAll(
   let atOnce = many?.atOnce(claim) ?? 1;
   let at = 0;
   while (at < deliveries.length && !batch.stopping.aborted) {
+    if (!(await isStillLeased(options.db, claim, options.leaseMs))) break;
     const some = deliveries.slice(at, at + atOnce);
     const release = batch.isLast && at + some.length === deliveries.length;
     const step = await deliverSome(options, claim, some, { ...batch, release, recorder });

@@ -2,7 +2,7 @@
 // http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/StructureDefinition-backport-heartbeat-period.html
 import type { Queryable, Statement } from '#platform';
 import { type Claim, claimColumns, type Delivery, deliveryColumns, nextHeartbeat } from './deliveries.ts';
-import type { End } from './ends.ts';
+import { type End, prolonging } from './ends.ts';
 
 const again: Statement = {
   name: 'delivery_again',
@@ -45,15 +45,14 @@ const end: Statement = {
  * For `deliveries`, which were to be told again: their outcome stays what it was. By their numbers: meanwhile others may have been
  * asked for, before them and between them.
  */
-export const createResendEnd =
-  (db: Queryable, deliveries: readonly Delivery[]): End =>
-  async ({ id, lease_token, version }, number, result, { release, leaseMs, count }) => {
+export const createResendEnd = (db: Queryable, deliveries: readonly Delivery[]): End =>
+  prolonging(async ({ id, lease_token, version }, number, result, { release, leaseMs, count }) => {
     const upTo = deliveries.findIndex((one) => one.number === number) + 1;
     const numbers = deliveries.slice(upTo - count, upTo).map((one) => one.number);
     const values = [id, lease_token, numbers, result.error ?? null, release, leaseMs, version];
     const [row] = await db.query<{ due: boolean }>(end, values);
     return row === undefined ? 'lost' : row.due ? 'due' : 'held';
-  };
+  });
 
 const claim: Statement = {
   name: 'heartbeat_claim',

@@ -65,6 +65,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   let savedMs = 0;
   /** Not `known`, which is undefined while a batch is at work: checks that came just then waited for their next poll. */
   let leads = false;
+  /** The log says that this server dispatches. */
+  let isTold = false;
   const pace = createPace();
 
   const lead = async (): Promise<ChangeCursor | undefined> => {
@@ -73,7 +75,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     if (known && startedMs - renewedMs < options.leaseMs / 3) return known;
     const cursor = await lease.acquire(db);
     if (!cursor) {
-      if (known) log.info('another server dispatches now');
+      if (isTold) log.info('another server dispatches now');
+      isTold = false;
       known = undefined;
       leads = false;
       caughtUpMs = undefined;
@@ -84,6 +87,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     known = undefined;
     await definitions.load();
     log.info({ seq: String(cursor.seq) }, 'dispatching changes');
+    isTold = true;
     known = cursor;
     saved = cursor;
     leads = true;

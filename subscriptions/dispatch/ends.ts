@@ -17,6 +17,16 @@ export type End = (
 
 export type Hold = 'lost' | 'held' | 'due';
 
+/** The lease lasts from when that was asked for, however late the answer is. */
+export const prolonging =
+  (end: End): End =>
+  async (claim, ...ended) => {
+    const askedMs = performance.now();
+    const hold = await end(claim, ...ended);
+    claim.leasedMs = askedMs;
+    return hold;
+  };
+
 // Whether more is owed is read from the subscriber's own row, never by a look into delivery: that look would have the
 // statement's snapshot, miss what a dispatcher commits while this waits for the row, and put the subscriber to sleep.
 // Rows are locked in the order of their ids, here and where deliveries are written (owe.ts): none waits for the other in turn.
@@ -73,5 +83,5 @@ export function createEnd(db: Queryable): End {
       return many.map(([claim]) => held.get(claimKey(claim)) ?? 'lost');
     },
   });
-  return (...ended) => gathered(ended);
+  return prolonging((...ended) => gathered(ended));
 }

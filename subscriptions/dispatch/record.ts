@@ -29,16 +29,13 @@ export function createRecorder({ claim, end, leaseMs, unrecordedMax }: RecorderO
   let unrecorded = 0;
   let lost = false;
   let failure: unknown;
-  let prolongedMs = claim.leasedMs;
 
   const write = async (): Promise<void> => {
     try {
       while (waiting && !lost) {
         const { number, count } = waiting;
         waiting = undefined;
-        const atMs = performance.now();
         lost = (await end(claim, number, { outcome: 'delivered' }, { release: false, leaseMs, count })) === 'lost';
-        prolongedMs = atMs;
         unrecorded -= count;
       }
     } catch (error) {
@@ -60,7 +57,7 @@ export function createRecorder({ claim, end, leaseMs, unrecordedMax }: RecorderO
       unrecorded += count;
       if (failure === undefined) writing ??= write();
       // A process that stood still, or a database that does: the lease may be another's by now.
-      const isOld = performance.now() - prolongedMs > leaseMs / 2;
+      const isOld = performance.now() - claim.leasedMs > leaseMs / 2;
       if (lost) return false;
       if (isOld || unrecorded > unrecordedMax || failure !== undefined) return drain();
       return !lost;

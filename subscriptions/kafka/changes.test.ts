@@ -7,11 +7,12 @@ import { testLog } from '#platform/testing';
 import { createLease } from '../dispatch/lease.ts';
 import { createKeyOf } from '../match/patient-key.ts';
 import { subscriptionMetrics } from '../metrics.ts';
-import { createRig, observation } from '../testing/rig.ts';
+import { createRig, inStream, observation } from '../testing/rig.ts';
 import { createKafkaChanges, kafkaConsumer } from './changes.ts';
 
 test('a renewal that is answered late does not take the lease again which a server that stops gives back', async (t) => {
-  const { db, store } = await createRig(t);
+  const rig = await createRig(t);
+  const { db, store } = rig;
   await db.query({ text: `delete from dispatcher where name = $1` }, [kafkaConsumer]);
   const definitions = await loadDefinitions();
   const parameters = createSearchParameters(definitions.searchParameters, definitions.resourceTypes, definitions);
@@ -36,6 +37,7 @@ test('a renewal that is answered late does not take the lease again which a serv
     sender: { send: () => renewing.promise, fits: () => true, close: async () => {} },
   });
   await store.put(observation('a'));
+  await inStream(rig);
   await changes.start();
   await renewing.promise;
   const stopped = changes.stop();

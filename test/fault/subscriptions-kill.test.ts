@@ -45,12 +45,14 @@ test('Subscriptions over kill -9', async (t: TestContext) => {
 
   await t.test('of a session of PostgreSQL, and of PostgreSQL', async () => {
     const postmaster = (await postmasterPid(dataDir))!;
-    let struck: Promise<unknown> | undefined;
+    let struck: Promise<unknown> = Promise.resolve();
     await writeEvents(() => server, {
       ...{ code, from: 240, to: 440 },
       onWrite: (done) => {
         if (done === 50) struck = dispatchingSession(dataDir).then((pid) => process.kill(pid, 'SIGKILL'));
-        if (done === 130) process.kill(postmaster, 'SIGKILL');
+        if (done === 130) struck = struck.then(() => process.kill(postmaster, 'SIGKILL'));
+        // It is told below.
+        struck.catch(() => undefined);
       },
     });
     await struck;
