@@ -2,6 +2,7 @@
 import type pg from 'pg';
 import { ask } from './ask.ts';
 import type { Runner } from './cancel.ts';
+import { sqlState } from './errors.ts';
 
 interface Shared {
   client: Promise<pg.PoolClient>;
@@ -11,8 +12,14 @@ interface Shared {
   lost: boolean;
 }
 
-/** PostgreSQL has refused the statement and goes on; FATAL, or an error of pg's own, is the end of the connection. */
-const isRefusal = (error: unknown): boolean => (error as { severity?: unknown } | null)?.severity === 'ERROR';
+/**
+ * PostgreSQL has refused the statement and goes on. What ends the connection has a state of these, or is an error of pg's own, without one;
+ * the severity would tell it in the language of the server.
+ */
+function isRefusal(error: unknown): boolean {
+  const state = sqlState(error);
+  return state !== undefined && !/^(08|57P|25P0[34])/.test(state);
+}
 
 /** As pool.query(), but what is asked while another statement is under way goes to PostgreSQL at once, behind that one. */
 export function inLine(pool: pg.Pool, prepare: (client: pg.PoolClient) => void): Runner {
