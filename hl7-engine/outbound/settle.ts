@@ -124,7 +124,8 @@ const pauseFor = (work: Work, db: Queryable, id: bigint, error: string): Promise
 
 /** Once that is committed; a resume may have been heard of before. */
 export function paused(work: Work, epoch: bigint | undefined): void {
-  if (epoch !== undefined) Object.assign(work, { pausedMs: performance.now(), pausedEpoch: epoch });
+  if (epoch !== undefined && epoch >= work.pausedEpoch)
+    Object.assign(work, { pausedMs: performance.now(), pausedEpoch: epoch });
   const { state } = work;
   if (state !== undefined && epoch !== undefined && state.epoch <= epoch)
     work.state = { ...state, epoch, paused: true };

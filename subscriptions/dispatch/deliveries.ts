@@ -105,7 +105,7 @@ const prolong: Statement = {
 };
 
 /**
- * Before the first is sent: this process, or the database, may have stood still since the lease was asked for, and another has told
+ * Before each is sent: this process, or the database, may have stood still since the lease was asked for, and another has told
  * what was owed, and more. False when nothing may be sent under it.
  */
 export async function isStillLeased(db: Queryable, claim: Claim, leaseMs: number): Promise<boolean> {

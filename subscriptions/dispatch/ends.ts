@@ -23,7 +23,7 @@ export const prolonging =
   async (claim, ...ended) => {
     const askedMs = performance.now();
     const hold = await end(claim, ...ended);
-    claim.leasedMs = askedMs;
+    if (hold !== 'lost') claim.leasedMs = askedMs;
     return hold;
   };
 

@@ -87,18 +87,21 @@ test('nor what follows one whose end was recorded in time, and heard of late', a
   const isSo = (text: string) => async () => (await rig.db.query({ text })).length > 0;
   const lease = (than: string) =>
     `select from subscriber where id = 's' and lease_until < statement_timestamp() + interval '${than}'`;
-  let refuses = true;
-  receiver.answer = () => (refuses ? 503 : 200);
-  await rig.store.put(observation('o1'));
-  await rig.store.put(observation('o2'));
-  await waitFor(isSo(`select from delivery where number = 2`), 'both to be owed');
+  let release = () => {};
   // Half of the lease is over when the first has been told: its end is waited for before the second is.
-  const release = held.hold();
-  receiver.answer = async ({ number }) => {
+  const slowly: typeof receiver.answer = async ({ number }) => {
     if (number === 1) await waitFor(isSo(lease('90 ms')), 'half of the lease');
     return 200;
   };
-  refuses = false;
+  // Refused until the second is owed as well: what claims it again has both.
+  receiver.answer = async () => {
+    await waitFor(isSo('select from delivery where number = 2'), 'both to be owed');
+    release = held.hold();
+    receiver.answer = slowly;
+    return 503;
+  };
+  await rig.store.put(observation('o1'));
+  await rig.store.put(observation('o2'));
   await waitFor(held.isWaiting, 'the end of the first');
   const before = receiver.received.length;
   await waitFor(isSo(lease('0 ms')), 'the end of the lease');

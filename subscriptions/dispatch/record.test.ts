@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Claim } from './deliveries.ts';
-import type { End, Hold } from './ends.ts';
+import { type End, type Hold, prolonging } from './ends.ts';
 import { createRecorder } from './record.ts';
 
 /** An `end` that is answered when the test says so. */
@@ -72,6 +72,24 @@ test('a lease that is lost, and one that may be, ends it', async () => {
   const delivered = late.delivered(1n, 1);
   old.calls[0]!.answer.resolve('lost');
   assert.equal(await delivered, false);
+});
+
+test('a lease lasts from when its end was asked for, and a lost one no longer', async () => {
+  const { calls, end } = heldEnd();
+  const claim = { leasedMs: 0 } as Claim;
+  const ending = prolonging(end);
+  const next = { release: false, leaseMs: 1, count: 1 };
+  const first = ending(claim, 1n, { outcome: 'delivered' }, next);
+  const askedMs = performance.now();
+  await new Promise((resolve) => setTimeout(resolve, 2));
+  calls[0]!.answer.resolve('held');
+  assert.equal(await first, 'held');
+  const { leasedMs } = claim;
+  assert.ok(leasedMs > 0 && leasedMs <= askedMs);
+  const second = ending(claim, 2n, { outcome: 'delivered' }, next);
+  calls[1]!.answer.resolve('lost');
+  assert.equal(await second, 'lost');
+  assert.equal(claim.leasedMs, leasedMs);
 });
 
 test('what the database fails with is thrown, and stays', async () => {
