@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { createLog, type Db } from '#platform';
-import { testDatabase } from '#platform/testing';
+import { testDatabase, waitFor } from '#platform/testing';
 import { takeUpRestored } from './restored.ts';
 
 /** Far ahead of the test's cluster. */
@@ -88,10 +88,8 @@ test('what was restored keeps its order, and what is owed is owed still', async 
   assert.deepEqual(await take(db), [], 'once');
 });
 
-test('more transactions that wait than the new cluster has had', async (t: TestContext) => {
-  const db = await testDatabase(t);
-  const count = (await xminOf(db)) + 50;
-  if (count > 100_000) return t.skip('this cluster has had too many');
+/** One change for each of `count` transactions, the latest with the smallest seq; the dispatcher has had three. */
+async function addWaiting(db: Db, count: number): Promise<void> {
   await sql(
     db,
     `insert into change (xid, seq, updated, version, type, op, id)
@@ -99,9 +97,44 @@ test('more transactions that wait than the new cluster has had', async (t: TestC
     [AHEAD, count],
   );
   await setCursor(db, [AHEAD + 3, count - 3]);
+}
+
+const waiting = (count: number): number[] => Array.from({ length: count - 3 }, (_, i) => count - 4 - i);
+
+test('more transactions that wait than the new cluster has had', async (t: TestContext) => {
+  const db = await testDatabase(t);
+  const count = (await xminOf(db)) + 50;
+  if (count > 100_000) return t.skip('this cluster has had too many');
+  await addWaiting(db, count);
   await take(db);
-  assert.deepEqual(
-    (await stream(db)).next,
-    Array.from({ length: count - 3 }, (_, i) => count - 4 - i),
-  );
+  assert.deepEqual((await stream(db)).next, waiting(count));
+});
+
+test('a transaction that was open before, of another database too, is waited for', async (t: TestContext) => {
+  const db = await testDatabase(t);
+  const count = (await xminOf(db)) + 50;
+  if (count > 100_000) return t.skip('this cluster has had too many');
+  const release = Promise.withResolvers<void>();
+  const open = Promise.withResolvers<void>();
+  const held = db.tx(async (tx) => {
+    await tx.query({ text: 'select pg_current_xact_id()' });
+    open.resolve();
+    await release.promise;
+  });
+  await open.promise;
+  await addWaiting(db, count);
+  let looks = 0;
+  const query: Db['query'] = (statement, values) => {
+    if (statement.text.includes('as missing')) looks++;
+    return db.query(statement, values);
+  };
+  let ended = false;
+  const taken = take(Object.create(db, { query: { value: query } })).finally(() => (ended = true));
+  await waitFor(() => looks > 1 || ended, 'a second look');
+  assert.equal(ended, false);
+  assert.equal((await stream(db)).next.length, 0);
+  release.resolve();
+  await held;
+  assert.deepEqual(await taken, [{ changes: count, consumers: 1, msg }]);
+  assert.deepEqual((await stream(db)).next, waiting(count));
 });

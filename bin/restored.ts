@@ -2,10 +2,15 @@
 // of transactions, which that cluster counts from anew: what was dispatched last then lies in the future, and what is written
 // would be told to nobody until the count has passed it, after weeks or never. So places are numbered anew before anything is
 // dispatched. https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-PG-SNAPSHOT
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Db, Log, Tx } from '#platform';
 
 /** Any number; it keeps two servers that start together apart. Spells "crbr". */
 const RESTORED_LOCK = 0x63726272;
+
+/** How long transactions of others are waited for that began before there were numbers enough. */
+const OTHERS_TIMEOUT_MS = 120_000;
+const LOOK_MS = 100;
 
 /** Whether a place is ahead of the cluster. Both are read from the end of an index, or from a row a consumer. */
 const isAhead = `select exists (select from (select xid from change order by xid desc, seq desc limit 1) c
@@ -58,13 +63,32 @@ async function renumbered(tx: Tx): Promise<Record<'changes' | 'consumers', numbe
   return (await tx.query<Record<'changes' | 'consumers', number>>({ text: renumber }))[0];
 }
 
+/**
+ * A cluster has used some thousand numbers when it is restored; where more changes wait, it counts on. Numbers are free to be given
+ * once all transactions of the cluster, those of other databases too, are younger.
+ */
+async function countOn(db: Db): Promise<void> {
+  const endMs = performance.now() + OTHERS_TIMEOUT_MS;
+  let counted = false;
+  for (;;) {
+    const [short] = await db.query<{ missing: number }>({ text: missing });
+    if (short!.missing === 0) return;
+    if (performance.now() > endMs)
+      throw new Error(
+        'The database was restored into another PostgreSQL, and its change stream can only be taken up once the transactions end ' +
+          'that were open there when Cerebra started, in whatever database (pg_stat_activity, pg_prepared_xacts): end them and start again.',
+      );
+    if (counted) await sleep(LOOK_MS);
+    else for (let i = 0; i < short!.missing; i++) await db.query({ text: 'select pg_current_xact_id()' });
+    counted = true;
+  }
+}
+
 /** Once migrated, and before anything reads the change stream. On a database that was not restored it is one look. */
 export async function takeUpRestored(db: Db, log: Log): Promise<void> {
   const [state] = await db.query<{ ahead: boolean }>({ text: isAhead });
   if (!state!.ahead) return;
-  // A cluster has used some thousand numbers when it is restored; where more changes wait, it counts on.
-  const [short] = await db.query<{ missing: number }>({ text: missing });
-  for (let i = 0; i < short!.missing; i++) await db.query({ text: 'select pg_current_xact_id()' });
+  await countOn(db);
   const done = await db.tx(renumbered);
   if (done)
     log.warn(done, 'the database was restored into another PostgreSQL: places in its change stream are numbered anew');
