@@ -66,6 +66,8 @@ export interface OutboundMessage {
   destination: string;
   /** Messages of one partition keep their order; the patient's identifier of PID-3, '' where there is none. */
   partition: string;
+  /** Of other patients that it names (the one who is merged away): it keeps its place in the order of these as well. */
+  otherPartitions?: readonly string[];
   /** MSH-10, '' for what is no HL7. */
   controlId: string;
   body: Buffer;

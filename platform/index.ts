@@ -54,6 +54,7 @@ export {
   type Registry,
 } from './metrics.ts';
 export { openApi, openApiRoute } from './openapi.ts';
+export { ownValue } from './own-value.ts';
 export { compilePattern, type Pattern, patternLengthMax } from './pattern/pattern.ts';
 export { unicodeSource } from './pattern/syntax.ts';
 export { createJobs, type JobsOptions } from './queue.ts';

@@ -82,7 +82,7 @@ async function addBacklog(db: Db, rows: number): Promise<void> {
 }
 
 async function tellPlan(db: Db): Promise<void> {
-  const glance = `select id, lane from hl7_outbound where destination = $1 and id + 0 >= $2 and id + 0 <= $3
+  const glance = `select id, lane, other_lanes from hl7_outbound where destination = $1 and id + 0 >= $2 and id + 0 <= $3
     and state = 'queued' order by id + 0 limit $4`;
   for (const mode of ['force_custom_plan', 'force_generic_plan']) {
     const lines = await db.tx(async (tx) => {

@@ -12,7 +12,7 @@ import {
 import { CerebraError, type Clock, type Db, isCerebraError, type Log, type Statement } from '#platform';
 import { loadDictionary } from '../message/dictionary.ts';
 import type { OutboundQueues } from '../outbound/outbound.ts';
-import { partitionOf } from '../routes/partition.ts';
+import { partitionsOf } from '../routes/partition.ts';
 import { buildFrom } from './build.ts';
 import type { BuildTarget } from './building.ts';
 import { type AskedChannel, channelOptions } from './channel-options.ts';
@@ -98,7 +98,7 @@ export function createMessageChannel(options: MessageChannelOptions): MessageCha
       const nowMs = clock.now();
       const { message, warnings } = await buildFrom({ wanted, ...found, target, controlId, nowMs, told });
       const state = wanted.builder.stateOf?.(found.focus) ?? null;
-      const queued = { destination, partition: partitionOf(message), controlId, body: message.raw };
+      const queued = { destination, ...partitionsOf(message), controlId, body: message.raw };
       await db.tx(async (tx) => {
         if ((await tx.queryCount(note, [subscription, resource, number, state])) === 0) return;
         await outbound.enqueue(tx, [queued]);

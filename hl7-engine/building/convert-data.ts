@@ -1,7 +1,7 @@
 // $convert-data: a message as the transaction that it would become, and resources as a message; nothing is stored. The name and
 // the inputs are those of Azure's FHIR service: https://learn.microsoft.com/azure/healthcare-apis/fhir/convert-data-overview
 import { type OperationRequest, type OperationSpec, one, parametersOf, parseJson, type Resource } from '#fhir-model';
-import { CerebraError, type Clock, uuidv7 } from '#platform';
+import { CerebraError, type Clock, ownValue, uuidv7 } from '#platform';
 import { namedZone } from '../mapping/datetime.ts';
 import { mapMessage } from '../mapping/map.ts';
 import { transactionBundle } from '../mapping/transaction-bundle.ts';
@@ -46,7 +46,7 @@ interface Asked {
 }
 
 function askedOf({ body, input }: OperationRequest): Asked {
-  const ofBody = body && bodyDataTypes[body.type.split(';')[0]!.trim().toLowerCase()];
+  const ofBody = body && ownValue(bodyDataTypes, body.type.split(';')[0]!.trim().toLowerCase());
   if (body !== undefined && ofBody !== undefined) return { data: body.text, bytes: body.bytes, type: ofBody };
   const data = one<string>(input, 'inputData');
   if (data === undefined) {

@@ -1,5 +1,6 @@
 // Condition as DG1: https://hl7.org/fhir/uv/v2mappings/ (DG1[Condition])
 import type { JsonObject } from '#fhir-model';
+import { ownValue } from '#platform';
 import type { SegmentValue } from '../message/build.ts';
 import { type Building, objects, text } from './building.ts';
 import { cwe } from './types/coded.ts';
@@ -25,7 +26,7 @@ export function diagnosisSegments(
       1: String(index + 1),
       3: cwe(building, condition.code),
       5: dtm(condition.onsetDateTime) ?? dtm(condition.recordedDate),
-      6: types[role ?? ''] ?? 'W',
+      6: ownValue(types, role) ?? 'W',
       20: ei(building, objects(condition.identifier)[0]),
     },
   }));

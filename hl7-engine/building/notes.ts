@@ -1,5 +1,6 @@
 // Annotation as NTE: https://hl7.org/fhir/uv/v2mappings/ (NTE[Observation], NTE[ServiceRequest])
 import type { Json, JsonObject } from '#fhir-model';
+import { ownValue } from '#platform';
 import type { SegmentValue } from '../message/build.ts';
 import { type Building, isObject, objects, text } from './building.ts';
 import { cwe } from './types/coded.ts';
@@ -24,7 +25,7 @@ export function notesOf(building: Building, notes: Json | undefined): SegmentVal
 }
 
 function nte(building: Building, note: JsonObject, number: number): SegmentValue {
-  const speaker = speakers[text(note.authorString) ?? ''];
+  const speaker = ownValue(speakers, text(note.authorString));
   const type = objects(note.extension).find(({ url }) => url === kind)?.valueCodeableConcept;
   const named =
     speaker === undefined && text(note.authorString) !== undefined ? { display: note.authorString! } : undefined;

@@ -1,5 +1,6 @@
 // Observation.referenceRange as OBX-7: what mapping/clinical/range.ts reads, the other way round; HL7 v2.9 chapter 7.4.2.7
 import { isNumber, type Json, type JsonObject } from '#fhir-model';
+import { ownValue } from '#platform';
 import type { FieldValue } from '../message/build.ts';
 import { type Building, isObject, objects, text } from './building.ts';
 import { digitsOf } from './types/number.ts';
@@ -56,7 +57,9 @@ const nameOf = (concept: JsonObject): string | undefined => {
 function forWhom({ type, appliesTo, age }: JsonObject): string {
   const kind = isObject(type) ? type : {};
   const isNormal = objects(kind.coding).some(({ code }) => code === 'normal');
-  const groups = objects(appliesTo).map((group) => sexes[text(objects(group.coding)[0]?.code) ?? ''] ?? nameOf(group));
+  const groups = objects(appliesTo).map(
+    (group) => ownValue(sexes, text(objects(group.coding)[0]?.code)) ?? nameOf(group),
+  );
   return [isNormal ? undefined : nameOf(kind), ageInWords(age), ...groups]
     .filter((words) => words !== undefined)
     .map((words) => `${words}: `)
@@ -67,7 +70,7 @@ function ageInWords(age: Json | undefined): string | undefined {
   if (!isObject(age)) return undefined;
   const [low, high] = [digits(age.low), digits(age.high)];
   const end = isObject(age.low) ? age.low : isObject(age.high) ? age.high : {};
-  const unit = ageUnits[text(end.code) ?? ''] ?? text(end.unit) ?? '';
+  const unit = ownValue(ageUnits, text(end.code)) ?? text(end.unit) ?? '';
   if (low !== undefined && high !== undefined) return `${low}-${high} ${unit}`;
   return low === undefined ? high && `<=${high} ${unit}` : `>=${low} ${unit}`;
 }

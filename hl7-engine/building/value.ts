@@ -1,5 +1,6 @@
 // Observation.value[x] as OBX-2, OBX-5 and OBX-6: what mapping/clinical/value.ts reads, the other way round; HL7 table 0125
 import { isNumber, type Json, type JsonObject } from '#fhir-model';
+import { ownValue } from '#platform';
 import type { FieldValue, RepetitionValue } from '../message/build.ts';
 import { type Building, isObject, since, text } from './building.ts';
 import { cwe } from './types/coded.ts';
@@ -127,7 +128,7 @@ function sampled(building: Building, value: Json): ObxValue | undefined {
 export function obxValue(building: Building, holder: JsonObject): ObxValue | undefined {
   for (const [name, value] of Object.entries(holder)) {
     if (!name.startsWith('value') || value === undefined) continue;
-    const made = makers[name]?.(building, value);
+    const made = ownValue(makers, name)?.(building, value);
     if (made === undefined) building.warnings.add(`Observation.${name} has no place in OBX-5`);
     return made;
   }

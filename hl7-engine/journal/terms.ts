@@ -1,5 +1,6 @@
 // What a message is found by: the words of its text, its patients' identifiers, what its header and its outcome say.
 import { foldString } from '#fhir-model';
+import { ownValue } from '#platform';
 import { codecOf } from '../message/codec.ts';
 import { type Hl7Message, type Part, tryParse } from '../message/message.ts';
 import { Refusal } from '../message/refusal.ts';
@@ -142,7 +143,7 @@ const identifiersMax = 1_000;
 function patientsOf(message: Hl7Message): Set<string> {
   const found = new Set<string>();
   for (const segment of message.segments) {
-    for (const field of identifierFields[segment.name] ?? []) {
+    for (const field of ownValue(identifierFields, segment.name) ?? []) {
       for (const id of repetitionsOf(segment.field(field))) addPatient(found, id);
       if (found.size > identifiersMax) return found;
     }

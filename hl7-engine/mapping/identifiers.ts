@@ -7,6 +7,7 @@
 //   4. namespace id, else universal id: urn:id:<that>
 //   5. no authority: urn:id:<facility of MSH-4, else MSH-3>[:<kind of number>]
 import type { JsonObject } from '#fhir-model';
+import { ownValue } from '#platform';
 import type { Part } from '../message/message.ts';
 import { conceptMapOf } from './codes/concept-maps.ts';
 import { systems } from './codes/systems.ts';
@@ -54,17 +55,12 @@ export function authorityAt(part: Part, first: number): Authority {
   };
 }
 
-/** A sender's authority may be called `constructor`. */
-function own(systemsByName: Readonly<Record<string, string>>, name: string): string | undefined {
-  return Object.hasOwn(systemsByName, name) ? systemsByName[name] : undefined;
-}
-
 /** `kind` tells numbers of one facility apart where there is no authority; '' for the patient's own number. */
 export function identifierSystem(mapping: Mapping, authority: Authority, kind: string): string {
   const { namespace, universalId, universalIdType } = authority;
   for (const name of [universalId, namespace]) {
     const known =
-      name === undefined ? undefined : (own(mapping.identifierSystems, name) ?? own(knownAuthorities, name));
+      name === undefined ? undefined : (ownValue(mapping.identifierSystems, name) ?? ownValue(knownAuthorities, name));
     if (known !== undefined) return known;
   }
   if (universalId !== undefined) {

@@ -1,6 +1,7 @@
 // Whom a message is about: the numbers of PID-3, PID-2, PID-4, PID-18, PID-19 and PV1-19, PV1-50 as identifiers, and which
 // stored resource they mean. HL7 v2.9 chapter 3.3.1 and 3.4.2.3; https://hl7.org/fhir/R4/patient.html#id
 import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
+import { ownValue } from '#platform';
 import type { Part, Segment } from '../message/message.ts';
 import { type ErrorLocation, Refusal } from '../message/refusal.ts';
 import { systems, v2Table } from './codes/systems.ts';
@@ -48,7 +49,7 @@ const matchingMax = 20;
 
 function rank(cx: Part): number {
   const type = cx.component(5).text ?? '';
-  const byType = isForeign(cx) ? foreignRank : (typeRanks[type] ?? (type === '' ? 1 : otherRank));
+  const byType = isForeign(cx) ? foreignRank : (ownValue(typeRanks, type) ?? (type === '' ? 1 : otherRank));
   return byType + (cx.component(4).isEmpty ? noAuthorityPenalty : 0);
 }
 

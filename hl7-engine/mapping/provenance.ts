@@ -1,6 +1,7 @@
 // Where resources come from: one Provenance a message. https://hl7.org/fhir/R4/provenance.html,
 // https://hl7.org/fhir/uv/v2mappings/ (MSH[Provenance-Source], EVN[Provenance])
 import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
+import { ownValue } from '#platform';
 import { absent, type Mapping } from './context.ts';
 import { derivedId } from './derived-id.ts';
 import type { Group } from './structure/group.ts';
@@ -60,7 +61,7 @@ function originOf(mapping: Mapping, root: Group): JsonObject {
   const resource: JsonObject = {};
   const { segments } = mapping.message;
   for (const segment of segments) {
-    const table = tables[segment.name];
+    const table = ownValue(tables, segment.name);
     if (table !== undefined) applyTable(table, { segment, group: root, mapping }, resource);
   }
   applyTable(mshProvenance, { segment: segments[0]!, group: root, mapping }, resource);

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { CerebraError } from '#platform';
+import { CerebraError, ownValue } from '#platform';
 
 /** A field of a segment, or a component of a data type. */
 export interface FieldDefinition {
@@ -112,7 +112,7 @@ function dictionaryOf(lines: ReadonlyMap<string, string>): Dictionary {
     return definitions.get(key);
   };
   const fieldsOf: Dictionary['fieldsOf'] = (version, segment) => {
-    const known = own(tablesOf(version)?.segments, segment);
+    const known = ownValue(tablesOf(version)?.segments, segment);
     return known && definitionsOf(`${version} ${segment}`, () => known.fields);
   };
   return {
@@ -121,19 +121,14 @@ function dictionaryOf(lines: ReadonlyMap<string, string>): Dictionary {
     fieldsOf,
     fieldOf: (version, segment, number) => fieldsOf(version, segment)?.[number - 1],
     componentsOf(version, type) {
-      const known = own(tablesOf(version)?.types, type);
+      const known = ownValue(tablesOf(version)?.types, type);
       return known && definitionsOf(`${version} type ${type}`, () => known.fields ?? {});
     },
     structureOf(version, structure) {
-      const known = own(tablesOf(version)?.messages, structure);
+      const known = ownValue(tablesOf(version)?.messages, structure);
       return known && nodesOf(known.segments);
     },
   };
-}
-
-/** Names come from messages: `constructor` is no segment. */
-function own<Value>(record: Record<string, Value> | undefined, key: string): Value | undefined {
-  return record !== undefined && Object.hasOwn(record, key) ? record[key] : undefined;
 }
 
 function inOrder(fields: Record<string, FieldTable> | undefined): (FieldDefinition | undefined)[] | undefined {

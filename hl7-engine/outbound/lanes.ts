@@ -1,8 +1,11 @@
-// Which message is sent next: within a lane (a patient) one at a time and in order, lanes side by side.
-import type { Queued } from './queue.ts';
+// Which message is sent next: within a lane (a patient) one at a time and in order, lanes side by side. A message of several lanes (a
+// merge) is alone in all of them: what comes before it has gone, what comes after it is read when it has.
+import type { Glanced, Queued } from './queue.ts';
 
 interface Lane {
   key: number;
+  /** Of a message of several lanes: nothing else goes in these either. */
+  others: readonly number[];
   waiting: Queued[];
   /** Being sent, or its outcome being written. */
   busy: boolean;
@@ -13,7 +16,7 @@ interface Lane {
 }
 
 export interface Lanes {
-  /** Rows in the order of their ids, of lanes that `has` does not know: what a lane has yet to come is loaded when it is empty. */
+  /** Rows that `loadable` picked, in the order of their ids. */
   add(rows: Queued[]): void;
   has(key: number): boolean;
   /** Messages that could be sent now. */
@@ -38,6 +41,7 @@ export interface Lanes {
 
 export function createLanes(): Lanes {
   const lanes = new Map<number, Lane>();
+  const held = new Set<number>();
 
   const first = (nowMs: number): Lane | undefined => {
     let best: Lane | undefined;
@@ -48,7 +52,9 @@ export function createLanes(): Lanes {
     return best;
   };
   const drop = (lane: Lane): void => {
-    if (lane.waiting.length === 0 && !lane.busy) lanes.delete(lane.key);
+    if (lane.waiting.length > 0 || lane.busy) return;
+    lanes.delete(lane.key);
+    for (const other of lane.others) held.delete(other);
   };
 
   const end = (lane: Lane): void => {
@@ -61,10 +67,14 @@ export function createLanes(): Lanes {
       for (const row of rows) {
         const lane = lanes.get(row.lane);
         if (lane !== undefined) lane.waiting.push(row);
-        else lanes.set(row.lane, { key: row.lane, waiting: [row], busy: false, isVoid: false, notBeforeMs: 0 });
+        else {
+          const others = row.other_lanes ?? [];
+          lanes.set(row.lane, { key: row.lane, others, waiting: [row], busy: false, isVoid: false, notBeforeMs: 0 });
+          for (const other of others) held.add(other);
+        }
       }
     },
-    has: (key) => lanes.has(key),
+    has: (key) => lanes.has(key) || held.has(key),
     ready(nowMs) {
       let count = 0;
       for (const lane of lanes.values()) if (!lane.busy && lane.notBeforeMs <= nowMs) count++;
@@ -80,7 +90,7 @@ export function createLanes(): Lanes {
       const waiting = first(nowMs)?.waiting;
       return waiting && { queued_at: waiting[0]!.queued_at, waiting: waiting.length };
     },
-    keys: () => lanes.keys(),
+    keys: () => [...lanes.keys(), ...held],
     done: (key) => end(lanes.get(key)!),
     putBack(taken, notBeforeMs) {
       const lane = lanes.get(taken[0]!.lane)!;
@@ -104,4 +114,23 @@ export function createLanes(): Lanes {
       return due;
     },
   };
+}
+
+/**
+ * Of rows in the order of their ids those that may be loaded while the lanes `known` are: what a known lane has yet to come is loaded
+ * when it is empty, and a row of several lanes when all of them are.
+ */
+export function loadable(rows: readonly Glanced[], known: Iterable<number>): Glanced[] {
+  const closed = new Set(known);
+  const open = new Set<number>();
+  return rows.filter(({ lane, other_lanes }) => {
+    if (other_lanes === null) {
+      if (!closed.has(lane)) open.add(lane);
+      return !closed.has(lane);
+    }
+    const all = [lane, ...other_lanes];
+    const isFree = !all.some((one) => closed.has(one) || open.has(one));
+    for (const one of all) closed.add(one);
+    return isFree;
+  });
 }

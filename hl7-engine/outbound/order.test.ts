@@ -6,7 +6,7 @@ import { createLanes } from './lanes.ts';
 import type { Queued } from './queue.ts';
 
 const row = (id: number, lane: number): Queued => ({
-  ...{ id: BigInt(id), lane, control_id: `M${id}`, body: Buffer.alloc(0) },
+  ...{ id: BigInt(id), lane, other_lanes: null, control_id: `M${id}`, body: Buffer.alloc(0) },
   ...{ queued_at: 0, attempts: 0, refusals: 0 },
 });
 const ids = (rows: Queued[] | undefined): number[] | undefined => rows?.map(({ id }) => Number(id));
@@ -47,7 +47,7 @@ test('lanes: what was forgotten while it was under way is not put back: it is re
   assert.deepEqual(ids(lanes.take(0, 9)), [2]);
 });
 
-const rows = (...seen: number[]) => seen.map((id) => ({ id: BigInt(id), lane: 0 }));
+const rows = (...seen: number[]) => seen.map((id) => ({ id: BigInt(id), lane: 0, other_lanes: null }));
 const ended = (xmin: number, xmax: number) => ({ xmin: BigInt(xmin), xmax: BigInt(xmax) });
 
 test('the floor rises only past ids whose transactions have all ended', () => {

@@ -12,7 +12,7 @@ import {
   type Metrics,
   uuidv7,
 } from '#platform';
-import type { Outbound } from '../seams.ts';
+import type { Outbound, OutboundMessage } from '../seams.ts';
 import { destinationRoutes } from './admin.ts';
 import { type BacklogCounts, createBacklog } from './backlog.ts';
 import type { Channel } from './channel.ts';
@@ -191,7 +191,7 @@ function createEntrance(runners: ReadonlyMap<string, Runner>, backlog: BacklogCo
         if (runner === undefined) throw unknown(message.destination);
         backlog.admit(message.destination, runner.destination.queueMax);
         touched.set(message.destination, performance.now());
-        return { ...message, lane: laneOf(partitionOf(runner.destination, message.partition)) };
+        return { ...message, ...lanesOf(runner.destination, message) };
       });
       await insertMessages(tx, rows);
     },
@@ -209,9 +209,13 @@ const unknown = (name: string): CerebraError =>
   new CerebraError('config', `There is no destination named '${name}' for HL7 messages; HL7_DESTINATIONS lists them`);
 
 /** A batch is one sequence of messages, whoever they are about. */
-function partitionOf(destination: Destination, partition: string): string {
+function lanesOf(destination: Destination, message: OutboundMessage): { lane: number; otherLanes: number[] } {
   const whole = destination.order === 'destination' || (destination.kind === 'file' && destination.batch !== undefined);
-  return whole ? '' : partition;
+  if (whole) return { lane: laneOf(''), otherLanes: [] };
+  const lane = laneOf(message.partition);
+  const others = new Set((message.otherPartitions ?? []).map(laneOf));
+  others.delete(lane);
+  return { lane, otherLanes: [...others] };
 }
 
 /** Statements that write deliveries: those of one moment share one, and its commit. */

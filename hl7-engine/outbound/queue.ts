@@ -7,6 +7,8 @@ import type { OutboundMessage } from '../seams.ts';
 export interface Queued {
   id: bigint;
   lane: number;
+  /** Of the other patients that it names; null: none. */
+  other_lanes: number[] | null;
   control_id: string;
   /** Left out where many bytes come before it: `readBody` has it when its turn comes. */
   body: Buffer | null;
@@ -30,10 +32,10 @@ const lockLanes: Statement = {
 
 const insert: Statement = {
   name: 'hl7_outbound_insert',
-  text: `insert into hl7_outbound (destination, lane, journal_id, control_id, body, body_bytes)
-    select v.destination, v.lane, v.journal_id, v.control_id, v.body, length(v.body)
-    from unnest($1::text[], $2::int[], $3::text[], $4::bytea[], $5::bigint[]) with ordinality
-      as v(destination, lane, control_id, body, journal_id, place)
+  text: `insert into hl7_outbound (destination, lane, other_lanes, journal_id, control_id, body, body_bytes)
+    select v.destination, v.lane, v.other_lanes::int[], v.journal_id, v.control_id, v.body, length(v.body)
+    from unnest($1::text[], $2::int[], $3::text[], $4::bytea[], $5::bigint[], $6::text[]) with ordinality
+      as v(destination, lane, control_id, body, journal_id, other_lanes, place)
     order by v.place`,
 };
 
@@ -48,7 +50,7 @@ export function laneOf(partition: string): number {
  */
 export async function insertMessages(
   tx: Queryable,
-  messages: readonly (OutboundMessage & { lane: number; journalId?: bigint })[],
+  messages: readonly (OutboundMessage & { lane: number; otherLanes?: readonly number[]; journalId?: bigint })[],
 ): Promise<void> {
   const destinations = messages.map(({ destination }) => destination);
   const lanes = messages.map(({ lane }) => lane);
@@ -56,15 +58,24 @@ export async function insertMessages(
   const controlIds = messages.map(({ controlId }) => controlId.replaceAll('\u0000', ''));
   const bodies = messages.map(({ body }) => body);
   const journalIds = messages.map(({ journalId }) => journalId ?? null);
+  // PostgreSQL has no arrays of arrays of several lengths.
+  const others = messages.map(({ otherLanes = [] }) => (otherLanes.length === 0 ? null : `{${otherLanes.join()}}`));
+  const crossed = messages.flatMap(({ destination, otherLanes = [] }) =>
+    otherLanes.map((lane) => ({ destination, lane })),
+  );
+  const lockedOf = [...destinations, ...crossed.map(({ destination }) => destination)];
+  const locked = [...lanes, ...crossed.map(({ lane }) => lane)];
   await Promise.all([
-    tx.query(lockLanes, [lockClass, destinations, lanes]),
-    tx.query(insert, [destinations, lanes, controlIds, bodies, journalIds]),
+    tx.query(lockLanes, [lockClass, lockedOf, locked]),
+    tx.query(insert, [destinations, lanes, controlIds, bodies, journalIds, others]),
   ]);
 }
 
+export type Glanced = Pick<Queued, 'id' | 'lane' | 'other_lanes'>;
+
 /** What is queued from an id on; `ended`: transactions below `xmin` had ended before the rows were read. */
 export interface Glance {
-  rows: { id: bigint; lane: number }[];
+  rows: Glanced[];
   ended: { xmin: bigint; xmax: bigint } | undefined;
 }
 
@@ -76,7 +87,7 @@ const snapshot: Statement = {
 // `id + 0`: see the index.
 const glance: Statement = {
   name: 'hl7_outbound_glance',
-  text: `select id, lane from hl7_outbound
+  text: `select id, lane, other_lanes from hl7_outbound
     where destination = $1 and id + 0 >= $2 and id + 0 <= $3 and state = 'queued' order by id + 0 limit $4`,
 };
 
@@ -92,12 +103,12 @@ export interface GlanceRange {
 export async function glanceAt(db: Queryable, destination: string, range: GlanceRange): Promise<Glance> {
   const values = [destination, range.fromId, range.toId, range.limit];
   const ended = range.snapshot ? (await db.query<{ xmin: bigint; xmax: bigint }>(snapshot))[0] : undefined;
-  return { rows: await db.query<{ id: bigint; lane: number }>(glance, values), ended };
+  return { rows: await db.query<Glanced>(glance, values), ended };
 }
 
 const load: Statement = {
   name: 'hl7_outbound_load',
-  text: `select id, lane, control_id, queued_at, attempts, refusals,
+  text: `select id, lane, other_lanes, control_id, queued_at, attempts, refusals,
       case when sum(body_bytes) over (order by id) <= $2 then body end as body
     from hl7_outbound where id = any($1) and state = 'queued' order by id`,
 };

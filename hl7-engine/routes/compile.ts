@@ -8,7 +8,7 @@ import { codeMapper } from './code-map.ts';
 import { CompileFault } from './compile-fault.ts';
 import { type Asked, asking, compileCondition, type PathSlots, type Predicate } from './condition.ts';
 import { compileExtensions } from './extensions.ts';
-import { partitionOf } from './partition.ts';
+import { partitionsOf } from './partition.ts';
 import type { Route } from './schema.ts';
 import { type CompiledEdits, compileEdits } from './transform.ts';
 
@@ -107,10 +107,10 @@ function sent({ name, filters, edits }: Send, message: Hl7Message): OutboundMess
     : outboundMessage(name, message, edits.apply(message));
 }
 
-/** `original`: as the route has it. Its patient keeps the order, also where the destination is not told who it is. */
+/** `original`: as the route has it. Its patients keep the order, also where the destination is not told who it is. */
 export function outboundMessage(destination: string, original: Hl7Message, message: Hl7Message): OutboundMessage {
   const controlId = message.get('MSH-10') ?? '';
-  return { destination, partition: partitionOf(original), controlId, body: message.toBuffer() };
+  return { destination, ...partitionsOf(original), controlId, body: message.toBuffer() };
 }
 
 /** Whether a message that came in there is one for the route. */

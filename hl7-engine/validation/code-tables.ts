@@ -1,6 +1,8 @@
 // Codes of HL7 tables that values of type ID are taken from: HL7 v2.9 chapter 2C (https://terminology.hl7.org/codesystems-v2.html).
 // Codes of all versions together: a code is of no use as a sign of the version. Left out are tables that grow between versions or
 // are the sender's (0396 and the lists of media types), and those that the header is read by (0003, 0076, 0104, 0211, 0354).
+import { ownValue } from '#platform';
+
 const texts: Readonly<Record<string, string>> = {
   '0008': 'AA AE AR CA CE CR',
   '0012': 'AN FL',
@@ -138,6 +140,6 @@ const tables = new Map(Object.entries(texts).map(([table, codes]) => [table, new
 
 /** Whether the table has the code; undefined for a table whose codes are not known or are the sender's. */
 export function tableHas(table: string, code: string): boolean | undefined {
-  const codes = tables.get(sameCodes[table] ?? table);
-  return codes && (codes.has(code) || (patterns[table]?.test(code) ?? false));
+  const codes = tables.get(ownValue(sameCodes, table) ?? table);
+  return codes && (codes.has(code) || (ownValue(patterns, table)?.test(code) ?? false));
 }

@@ -1,5 +1,6 @@
 // Observation as OBX with NTE: HL7 v2.9 chapter 7.4.2. One with components becomes one OBX each, under a common OBX-4
 import type { Json, JsonObject, Resource } from '#fhir-model';
+import { ownValue } from '#platform';
 import type { FieldValue, SegmentValue } from '../../message/build.ts';
 import { type Building, isObject, noPlace, objects, text } from '../building.ts';
 import { notesOf } from '../notes.ts';
@@ -24,13 +25,13 @@ const statusCodes: Readonly<Record<string, string>> = {
 /** Why there is no value: HL7 v2.9 chapter 7.4.2.11. */
 const absentCodes: Readonly<Record<string, string>> = { 'not-asked': 'N', 'not-performed': 'X' };
 
-export const obxStatus = (status: Json | undefined): string | undefined => statusCodes[text(status) ?? ''];
+export const obxStatus = (status: Json | undefined): string | undefined => ownValue(statusCodes, text(status));
 
 const reasonOf = ({ dataAbsentReason: reason }: JsonObject): string | undefined =>
   isObject(reason) ? text(objects(reason.coding)[0]?.code) : undefined;
 
 function absentStatus(observation: JsonObject): string | undefined {
-  return observation.status === 'final' ? absentCodes[reasonOf(observation) ?? ''] : undefined;
+  return observation.status === 'final' ? ownValue(absentCodes, reasonOf(observation)) : undefined;
 }
 
 const statusOf = (observation: JsonObject): string | undefined =>

@@ -1,5 +1,6 @@
 // DiagnosticReport with its results, or an Observation alone, as ORU^R01: HL7 v2.9 chapter 7.3.1
 import type { Json, JsonObject, Resource } from '#fhir-model';
+import { ownValue } from '#platform';
 import type { FieldValue, SegmentValue } from '../../message/build.ts';
 import { type Building, isObject, noPlace, objects, text } from '../building.ts';
 import { notesOf } from '../notes.ts';
@@ -70,7 +71,7 @@ function answersOf({ graph }: Building, request: Resource | undefined): Resource
     .filter(({ category }) => objects(category).some(({ coding }) => objects(coding).some(isAnswer)));
 }
 
-const statusOf = ({ status }: Resource): string | undefined => reportCodes[text(status) ?? ''];
+const statusOf = ({ status }: Resource): string | undefined => ownValue(reportCodes, text(status));
 
 /** What a report said that is entered in error is no more said by it, however right its results may be in another one. */
 const asTold = (focus: Resource, results: readonly Resource[]): Resource[] =>

@@ -1,5 +1,6 @@
 // ServiceRequest as ORC and OBR, alone and around its results: HL7 v2.9 chapters 4.5.1 and 4.5.3
 import type { JsonObject, Resource } from '#fhir-model';
+import { ownValue } from '#platform';
 import type { FieldValue, SegmentValue } from '../../message/build.ts';
 import { type Building, isObject, objects, takes, text } from '../building.ts';
 import { segmentOf } from '../table.ts';
@@ -42,7 +43,7 @@ export function orcSegment(
   request: Resource,
   control: string,
   numbers: OrderNumbers,
-  status = statusCodes[text(request.status) ?? ''],
+  status = ownValue(statusCodes, text(request.status)),
 ): SegmentValue {
   const timing = takes(building, 'TQ1') ? undefined : timingOf(building, request);
   return segmentOf(orc, building, request, {

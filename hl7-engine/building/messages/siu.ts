@@ -1,5 +1,6 @@
 // Appointment as SIU^S12 to S15 and S26: HL7 v2.9 chapter 10.3
 import type { JsonObject, Resource } from '#fhir-model';
+import { ownValue } from '#platform';
 import type { FieldValue, SegmentValue } from '../../message/build.ts';
 import { type Building, isObject, noPlace, objects, since, text } from '../building.ts';
 import { notesOf } from '../notes.ts';
@@ -87,7 +88,7 @@ function scheduleSegment(building: Building, appointment: Resource, event: strin
       12: informant(building, appointment, 'placer contact'),
       16: informant(building, appointment, 'filler contact') ?? contactOf(building, appointment),
       20: informant(building, appointment, 'enterer') ?? contactOf(building, appointment),
-      25: statusCodes[text(appointment.status) ?? ''],
+      25: ownValue(statusCodes, text(appointment.status)),
     },
   };
 }
@@ -143,13 +144,13 @@ function resourceSegments(building: Building, appointment: Resource): SegmentVal
       2: action,
       3: cwe(building, concept),
       ...at(4),
-      10: statusCodes[text(appointment.status) ?? ''],
+      10: ownValue(statusCodes, text(appointment.status)),
     },
   }));
   const made: Record<'AIG' | 'AIL' | 'AIP', SegmentValue[]> = { AIG: [], AIL: [], AIP: [] };
   for (const { actor, resource, status, role } of participants(appointment, building.graph)) {
     const type = typeOf(actor, resource);
-    const answer = answers[status ?? ''];
+    const answer = ownValue(answers, status);
     const number = (name: 'AIG' | 'AIL' | 'AIP') => String(made[name].length + 1);
     if (type === 'Location') {
       made.AIL.push({

@@ -1,6 +1,7 @@
 // When an order is to be done, as TQ1 and as TQ of old (ORC-7, OBR-27): what mapping/clinical/timing.ts reads, the other way round;
 // HL7 v2.9 chapters 4.5.4 and 2A.3.61, repeat patterns: HL7 table 0335
 import { isNumber, type Json, type JsonObject, type Resource } from '#fhir-model';
+import { ownValue } from '#platform';
 import type { ComponentValue, FieldValue, RepetitionValue, SegmentValue } from '../../message/build.ts';
 import { type Building, isObject, objects, takes, text } from '../building.ts';
 import { priorityCodes } from '../tables/order.ts';
@@ -38,7 +39,7 @@ const texts = (value: Json | undefined): string[] =>
 const numeral = (value: Json | undefined): string | undefined => (isNumber(value) ? digitsOf(value) : undefined);
 
 /** Table 0485, TQ1-9. */
-export const priorityOf = (request: Resource): string | undefined => priorityCodes[text(request.priority) ?? ''];
+export const priorityOf = (request: Resource): string | undefined => ownValue(priorityCodes, text(request.priority));
 
 const events = ({ occurrenceTiming }: Resource): string[] =>
   texts(inner(occurrenceTiming).event).flatMap((event) => dtm(event) ?? []);
@@ -62,10 +63,10 @@ const intervalMax = 999;
 
 /** `Q6H`; an hour and a half is `Q90M`. */
 function interval(period: number, unit: string): string | undefined {
-  const letter = letters[unit];
+  const letter = ownValue(letters, unit);
   if (letter === undefined || !(period > 0)) return undefined;
   if (Number.isInteger(period)) return period > intervalMax ? undefined : `Q${period}${letter}`;
-  const [next, count] = smaller[unit] ?? [];
+  const [next, count] = ownValue(smaller, unit) ?? [];
   return next === undefined ? undefined : interval(period * count!, next);
 }
 
@@ -96,7 +97,7 @@ function patternOf(repeat: JsonObject): string | undefined {
   }
   if (when.length > 0) {
     const fits = when.length === 1 && isDaily && frequency === 1;
-    return fits ? (moments[when[0]!] ?? (meals.has(when[0]!) ? when[0] : undefined)) : undefined;
+    return fits ? (ownValue(moments, when[0]) ?? (meals.has(when[0]!) ? when[0] : undefined)) : undefined;
   }
   if (repeat.periodUnit === undefined) return undefined;
   if (frequency === 1) return interval(period, unit);
@@ -209,7 +210,7 @@ export function timingOf(building: Building, request: Resource): FieldValue {
     one.times.length === 0 ? one.pattern : [one.pattern, one.times.map((time) => time.slice(0, 4)).join(',')];
   // TQ-3 is a letter and a number: 5 days are D5.
   const [length, unit] = (flat(one.duration) ?? []) as (string | undefined)[];
-  const letter = letters[unit ?? ''];
+  const letter = ownValue(letters, unit);
   const parts: ComponentValue[] = [
     ...[flat(one.quantity), pattern, letter === undefined ? undefined : `${letter}${length}`],
     ...[one.start, one.end, one.priority, one.condition, one.words],

@@ -1,5 +1,6 @@
 // Encounter as PV1 and PV2: https://hl7.org/fhir/uv/v2mappings/ (PV1[Encounter], PV2[Encounter])
 import { isNumber, type JsonObject } from '#fhir-model';
+import { ownValue } from '#platform';
 import { buildTable } from '../table.ts';
 import { tableCode, tableCodeOrNone } from '../types/coded.ts';
 import { digitsOf } from '../types/number.ts';
@@ -19,7 +20,7 @@ const classes: Readonly<Record<string, string>> = {
 const patientClass: ValueType = (_building, value) => {
   const { code, system } = (value ?? {}) as { code?: string; system?: string };
   const map = 'PatientClass[EncounterClass]';
-  const known = tableCodeOrNone(value, map) ?? classes[code ?? ''];
+  const known = tableCodeOrNone(value, map) ?? ownValue(classes, code);
   if (known !== undefined || system !== undefined) return known ?? 'U';
   // IMP and AMB mean the same without their system; another code is the sender's own.
   return tableCode(map, code) ?? code;

@@ -1,5 +1,6 @@
 // code, Coding and CodeableConcept to CWE, CE, IS and ID: the concept maps of https://hl7.org/fhir/uv/v2mappings/ the other way round
 import type { Json, JsonObject } from '#fhir-model';
+import { ownValue } from '#platform';
 import { conceptMapOf } from '../../mapping/codes/concept-maps.ts';
 import { v2Table } from '../../mapping/codes/systems.ts';
 import { codingSystemName } from '../../mapping/codesystems.ts';
@@ -46,7 +47,7 @@ interface Coded {
 }
 
 const systemName = ({ target }: Building, system: string): string =>
-  target.codingSystems[system] ?? codingSystemName(system, target.sendingFacility);
+  ownValue(target.codingSystems, system) ?? codingSystemName(system, target.sendingFacility);
 
 function sent(building: Building, coding: JsonObject): Coded | undefined {
   const code = text(coding.code);

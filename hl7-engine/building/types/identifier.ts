@@ -1,5 +1,6 @@
 // Identifier to CX, EI and HD: what mapping/identifiers.ts reads, the other way round
 import type { Json, JsonObject } from '#fhir-model';
+import { ownValue } from '#platform';
 import { systems, v2Table } from '../../mapping/codes/systems.ts';
 import type { ComponentValue, TextValue } from '../../message/build.ts';
 import { type Building, isObject, objects, text } from '../building.ts';
@@ -21,7 +22,7 @@ export function authority({ target }: Building, system: string | undefined, name
   const configured = Object.entries(target.identifierSystems).find(([, uri]) => uri === system)?.[0];
   if (configured !== undefined)
     return isOid(configured) ? [namespace, configured, 'ISO'] : [configured, undefined, undefined];
-  const listed = known[system];
+  const listed = ownValue(known, system);
   if (listed !== undefined) return listed;
   if (system.startsWith('urn:oid:')) return [namespace, system.slice('urn:oid:'.length), 'ISO'];
   if (system.startsWith('urn:uuid:')) return [namespace, system.slice('urn:uuid:'.length), 'UUID'];

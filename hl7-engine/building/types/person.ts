@@ -1,5 +1,6 @@
 // HumanName, Address and ContactPoint to XPN, XAD and XTN: what mapping/datatypes.ts reads, the other way round
 import type { Json, JsonObject } from '#fhir-model';
+import { ownValue } from '#platform';
 import type { ComponentValue, TextValue } from '../../message/build.ts';
 import { type Building, isObject, objects, since, text } from '../building.ts';
 import { tableCode } from './coded.ts';
@@ -34,7 +35,7 @@ export function nameParts(name: Json | undefined): NameParts | undefined {
       ...([family, first, further.join(' ') || undefined] as const),
       ...([suffix, texts(name.prefix).join(' ') || undefined, degrees.join(' ') || undefined] as const),
     ],
-    use: use && (nameTypes[use] ?? tableCode('NameType', use)),
+    use: use && (ownValue(nameTypes, use) ?? tableCode('NameType', use)),
     start: dtm(period.start),
     end: dtm(period.end),
   };
@@ -66,7 +67,7 @@ export function xad(_building: Building, value: Json | undefined): ComponentValu
   const [street, other, ...more] =
     lines.length > 0 ? lines : texts([value.text ?? '']).slice(0, isPlain(value) ? 0 : 1);
   const period = isObject(value.period) ? value.period : {};
-  const kind = addressUses[text(value.use) ?? ''] ?? addressTypes[text(value.type) ?? ''];
+  const kind = ownValue(addressUses, text(value.use)) ?? ownValue(addressTypes, text(value.type));
   const place = [value.city, value.state, value.postalCode, value.country].map(text);
   if ([street, ...place, text(value.district)].every((one) => one === undefined)) return undefined;
   const gap = [undefined, undefined];
@@ -91,14 +92,14 @@ export function xtn(building: Building, value: Json | undefined): ComponentValue
     return undefined;
   }
   const rank = typeof value.rank === 'number' ? String(value.rank) : undefined;
-  const use = numberUses[text(value.use) ?? ''];
+  const use = ownValue(numberUses, text(value.use));
   const period = isObject(value.period) ? value.period : {};
   const end = [dtm(period.start), dtm(period.end), undefined, undefined, undefined, rank];
   const gap = Array<undefined>(7).fill(undefined);
   if (system === 'email') {
     return [undefined, use ?? 'NET', 'Internet', number, ...gap, undefined, ...end];
   }
-  const kind = value.use === 'mobile' ? 'CP' : equipment[system];
+  const kind = value.use === 'mobile' ? 'CP' : ownValue(equipment, system);
   if (kind === undefined) {
     building.warnings.add(`A telecom of system ${system} has no place in XTN`);
     return undefined;

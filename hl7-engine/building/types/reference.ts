@@ -1,6 +1,7 @@
 // References to Practitioner, Organization and Location as XCN, XON, PL and NDL: what mapping/practitioner.ts and
 // mapping/administration/location.ts read, the other way round
 import type { Json, JsonObject, Resource } from '#fhir-model';
+import { ownValue } from '#platform';
 import type { ComponentValue } from '../../message/build.ts';
 import { type Building, isObject, objects, text } from '../building.ts';
 import { authority, identifierTypeOf } from './identifier.ts';
@@ -122,7 +123,7 @@ export function pl(building: Building, value: Json | undefined): ComponentValue[
   const words = text(value.display) ?? text(at?.name);
   for (let depth = 0; at?.resourceType === 'Location' && depth < depthMax; depth++) {
     const kind = isObject(at.physicalType) ? text(objects(at.physicalType.coding)[0]?.code) : undefined;
-    const component = levels[kind ?? ''];
+    const component = ownValue(levels, kind);
     if (component !== undefined) components[component - 1] ??= text(at.name);
     at = building.graph.resolve(at.partOf);
   }

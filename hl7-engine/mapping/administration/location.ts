@@ -1,5 +1,6 @@
 // PL and DLD to Location: https://hl7.org/fhir/uv/v2mappings/ (PL[Location], DLD[Location-Discharge])
 import type { JsonObject, Resource } from '#fhir-model';
+import { ownValue } from '#platform';
 import type { Part } from '../../message/message.ts';
 import { localUri } from '../codesystems.ts';
 import type { Mapping } from '../context.ts';
@@ -132,7 +133,7 @@ const bedStates: Readonly<Record<string, string>> = {
 
 function bedState(status: Part | undefined): JsonObject | undefined {
   const code = status?.component(1).text;
-  const display = code === undefined ? undefined : bedStates[code];
+  const display = ownValue(bedStates, code);
   return display === undefined
     ? undefined
     : { system: 'http://terminology.hl7.org/CodeSystem/v2-0116', code: code!, display };

@@ -1,6 +1,7 @@
 // RXD to MedicationDispense and RXA to MedicationAdministration: HL7 v2.9 chapter 4A.6 and 4A.7. The guide has only
 // ORC[MedicationAdministration]; the rest is ours, after its RXA[Immunization].
 import type { JsonObject, Resource } from '#fhir-model';
+import { ownValue } from '#platform';
 import type { Segment } from '../../message/message.ts';
 import { absent, type Mapping } from '../context.ts';
 import { derivedId } from '../derived-id.ts';
@@ -123,7 +124,7 @@ function addAdministration(mapping: Mapping, order: Order, parts: Administered):
     ...mapped,
     resourceType: 'MedicationAdministration',
     identifier: [order.placer, order.filler].filter((identifier) => identifier !== undefined),
-    status: rxa.field(21).text === 'D' ? 'entered-in-error' : (completion[rxa.field(20).text ?? ''] ?? 'completed'),
+    status: rxa.field(21).text === 'D' ? 'entered-in-error' : (ownValue(completion, rxa.field(20).text) ?? 'completed'),
     ...medication,
     subject: { reference: subject.patient },
     context: subject.encounter === undefined ? undefined : { reference: subject.encounter },

@@ -1,6 +1,7 @@
 // The forecast that a registry sends as OBX of a group without a vaccine (RXA-5 998) to ImmunizationRecommendation:
 // https://hl7.org/fhir/R4/immunizationrecommendation-mappings.html#v2; CDC's guide for immunization messaging 2.5.1, release 1.5
 import type { JsonObject } from '#fhir-model';
+import { ownValue } from '#platform';
 import type { Segment } from '../../message/message.ts';
 import { upsertDerived } from '../administration/upsert.ts';
 import { absent, type Mapping } from '../context.ts';
@@ -29,12 +30,12 @@ export function splitForecast(observations: readonly ObxGroup[]): { forecasts: O
   const bySubId = new Map<string, ObxGroup[]>();
   for (const one of observations) {
     const code = codeOf(one);
-    if (withdrawn(one) || !(code in dates || vaccines.has(code) || others.has(code))) continue;
+    if (withdrawn(one) || !(Object.hasOwn(dates, code) || vaccines.has(code) || others.has(code))) continue;
     const subId = one.obx.field(4).text ?? '';
     bySubId.set(subId, [...(bySubId.get(subId) ?? []), one]);
   }
   const forecasts = [...bySubId.values()].filter(
-    (group) => group.some((one) => vaccines.has(codeOf(one))) && group.some((one) => codeOf(one) in dates),
+    (group) => group.some((one) => vaccines.has(codeOf(one))) && group.some((one) => Object.hasOwn(dates, codeOf(one))),
   );
   const taken = new Set(forecasts.flat());
   return { forecasts, rest: observations.filter((one) => !taken.has(one)) };
@@ -96,7 +97,7 @@ function recommended(mapping: Mapping, group: readonly ObxGroup[]): JsonObject[]
 }
 
 function criterion(mapping: Mapping, code: string, obx: Segment): JsonObject[] {
-  const display = dates[code];
+  const display = ownValue(dates, code);
   const value = display === undefined ? undefined : dateTime(obx.field(5).text, mapping.zone);
   return display === undefined || value === undefined
     ? []

@@ -1,6 +1,7 @@
 // RXA with its ORC, RXR and OBX to Immunization: https://hl7.org/fhir/uv/v2mappings/ (VXU_V04, RXA[Immunization]); what the OBX
 // mean by their LOINC codes: CDC's implementation guide for immunization messaging 2.5.1 release 1.5
 import type { JsonObject, Resource } from '#fhir-model';
+import { ownValue } from '#platform';
 import type { Segment } from '../../message/message.ts';
 import { isEnded } from '../administration/roles.ts';
 import { putDerived } from '../administration/upsert.ts';
@@ -124,7 +125,7 @@ function immunization(mapping: Mapping, group: Group, rxa: Segment, subject: Sub
     resourceType: 'Immunization',
     performer: performers(mapping, group, mapped.performer),
     identifier: number === undefined ? identifier : [number, ...identifier],
-    status: rxa.field(21).text === 'D' ? 'entered-in-error' : (completion[completed ?? 'CP'] ?? 'completed'),
+    status: rxa.field(21).text === 'D' ? 'entered-in-error' : (ownValue(completion, completed ?? 'CP') ?? 'completed'),
     // A part of a dose was given: it does not count.
     isSubpotent: completed === 'PA' ? true : undefined,
     vaccineCode: mapped.vaccineCode ?? absent,
@@ -195,7 +196,7 @@ function fromObservations(
   const others: ObxGroup[] = [];
   for (const one of observations) {
     const wrong = /^[DW]$/.test(one.obx.field(11).text ?? '');
-    const take = wrong ? undefined : takers[one.obx.field(3).component(1).text ?? ''];
+    const take = wrong ? undefined : ownValue(takers, one.obx.field(3).component(1).text);
     if (take === undefined || !take(mapping, one.obx, elements)) others.push(one);
   }
   return { elements, others };

@@ -1,5 +1,6 @@
 // NTE to Annotation: https://hl7.org/fhir/uv/v2mappings/ (NTE[Observation], NTE[ServiceRequest])
 import type { JsonObject } from '#fhir-model';
+import { ownValue } from '#platform';
 import type { Segment } from '../../message/message.ts';
 import type { Mapping } from '../context.ts';
 import { dateTime } from '../datetime.ts';
@@ -48,7 +49,7 @@ function annotation(mapping: Mapping, nte: Segment, text: string): JsonObject {
     extension: kind && [kind],
     authorReference: author?.reference === undefined ? undefined : author,
     authorString:
-      author === undefined ? sources[nte.field(2).text ?? ''] : author.reference ? undefined : author.display,
+      author === undefined ? ownValue(sources, nte.field(2).text) : author.reference ? undefined : author.display,
     time: dateTime(nte.field(6).text, mapping.zone),
     text,
   };

@@ -1,5 +1,6 @@
 // What an order is known by, and its ServiceRequest: https://hl7.org/fhir/uv/v2mappings/ (ORC[ServiceRequest], OBR[ServiceRequest])
 import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
+import { ownValue } from '#platform';
 import { emptyPart, type Part, type Segment } from '../../message/message.ts';
 import { putDerived } from '../administration/upsert.ts';
 import { compact, list } from '../compact.ts';
@@ -261,7 +262,7 @@ const priorities: Readonly<Record<string, string>> = {
 
 /** Table 0485; its other codes (preop, callback, times) are no request-priority. */
 export function priorityOf(schedule: Schedule | undefined): string | undefined {
-  return priorities[schedule?.priority ?? ''];
+  return ownValue(priorities, schedule?.priority);
 }
 
 /** occurrence[x] is one: OBR-6, else the schedule's pattern, else its start. */

@@ -1,6 +1,7 @@
 // TQ1, and TQ of old (ORC-7, OBR-27, RXE-1), to Timing: https://hl7.org/fhir/uv/v2mappings/ (TQ1[ServiceRequest],
 // TQ1[MedicationRequest], TQ[…], RPT[Timing], RI[Timing]); repeat patterns: HL7 table 0335
 import type { JsonObject } from '#fhir-model';
+import { ownValue } from '#platform';
 import { emptyPart, type Part, type Segment, subcomponentsAsComponents } from '../../message/message.ts';
 import { systems, v2Table } from '../codes/systems.ts';
 import type { Mapping } from '../context.ts';
@@ -221,7 +222,7 @@ const timeUnits: Readonly<Record<string, string>> = {
 };
 
 function timeUnit(word: string | undefined): string | undefined {
-  return timeUnits[(word ?? '').toLowerCase()];
+  return ownValue(timeUnits, word?.toLowerCase());
 }
 
 /** A CQ that is a time: `2^hr`. */

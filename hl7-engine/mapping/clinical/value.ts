@@ -1,6 +1,7 @@
 // OBX-5 by OBX-2 to Observation.value[x]: https://hl7.org/fhir/uv/v2mappings/ (OBX[Observation], OBX[Observation-Component],
 // SN[Quantity], SN[Range], SN[Ratio]); the types of HL7 table 0125
 import type { JsonObject } from '#fhir-model';
+import { ownValue } from '#platform';
 import type { Part } from '../../message/message.ts';
 import type { Mapping } from '../context.ts';
 import { address, codeableConcept, contactPoint, displayName, drPeriod, humanName } from '../datatypes.ts';
@@ -209,7 +210,7 @@ export function observedValue(mapping: Mapping, valueType: string, field: Part, 
 }
 
 function one(mapping: Mapping, valueType: string, part: Part, unit: Unit): ValueElement | undefined {
-  const mapper = mappers[valueType] ?? text;
+  const mapper = ownValue(mappers, valueType) ?? text;
   const value = mapper(mapping, part, unit);
   if (value !== undefined || mapper === text) return value;
   const asSent = text(mapping, part, unit);

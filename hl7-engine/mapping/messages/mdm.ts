@@ -1,6 +1,7 @@
 // Documents: MDM^T01 to T11: HL7 v2.9 chapter 9; https://hl7.org/fhir/uv/v2mappings/ (MDM_T02, TXA[DocumentReference],
 // OBX[DocumentReference])
 import type { JsonObject, Resource } from '#fhir-model';
+import { ownValue } from '#platform';
 import type { Segment } from '../../message/message.ts';
 import { attachment, type Content, documentContents, textContent, titleOf } from '../clinical/document.ts';
 import { type ObxGroup, obxGroups, orderGroup } from '../clinical/groups.ts';
@@ -152,7 +153,7 @@ function contents(mapping: Mapping, txa: Segment, observations: readonly ObxGrou
   }
   const text = textContent(lines);
   if (text !== undefined) found.unshift({ content: text, title });
-  const presented = presentation[txa.field(3).text ?? ''];
+  const presented = ownValue(presentation, txa.field(3).text);
   return found.map(({ content, title: name }, index) => ({
     attachment: attachment(
       mapping,

@@ -1,5 +1,6 @@
 // PID: https://hl7.org/fhir/uv/v2mappings/ (PID[Patient], PID[Account]); HL7 v2.9 chapter 3.4.2
 import type { Json, JsonObject } from '#fhir-model';
+import { ownValue } from '#platform';
 import type { Part } from '../../message/message.ts';
 import { systems } from '../codes/systems.ts';
 import { codeableConcept, humanName } from '../datatypes.ts';
@@ -101,7 +102,8 @@ const ethnicGroups: Readonly<Record<string, string>> = { H: '2135-2', N: '2186-5
 function categoryOf(cwe: Part, name: 'race' | 'ethnicity'): JsonObject | undefined {
   const [one, other] = [1, 4].map((at) => {
     const [code = '', display, system = ''] = [0, 1, 2].map((next) => cwe.component(at + next).text);
-    const known = name === 'ethnicity' && /^(?:HL7_?)?0189$/i.test(system) ? (ethnicGroups[code] ?? code) : code;
+    const known =
+      name === 'ethnicity' && /^(?:HL7_?)?0189$/i.test(system) ? (ownValue(ethnicGroups, code) ?? code) : code;
     const words = display === undefined ? {} : { display };
     if (/^\d{4}-\d$/.test(known)) return { system: 'urn:oid:2.16.840.1.113883.6.238', code: known, ...words };
     const isUnknown = name === 'race' && /^NULLFL$/i.test(system) && /^(?:UNK|ASKU)$/.test(known);

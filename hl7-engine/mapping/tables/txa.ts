@@ -1,4 +1,5 @@
 // TXA: https://hl7.org/fhir/uv/v2mappings/ (TXA[DocumentReference]); HL7 v2.9 chapter 9.6.1
+import { ownValue } from '#platform';
 import { localUri } from '../codesystems.ts';
 import { segmentTable } from '../table/table.ts';
 
@@ -39,7 +40,7 @@ export const txaDocumentReference = segmentTable(
         const value = part.text;
         return value === undefined ? undefined : { system: localUri(mapping.facility, 'file'), value };
       },
-      completion: (part) => completion[part.text ?? ''],
+      completion: (part) => ownValue(completion, part.text),
     },
   },
 );
