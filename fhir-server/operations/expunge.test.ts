@@ -164,4 +164,33 @@ describe('$expunge', () => {
     await assert.rejects(expunge({ type: 'Patient' }, [PREVIOUS]), { code: 'forbidden', message: /EXPUNGE=on/ });
     assert.deepEqual(await stored(), whole);
   });
+
+  test('two at once, in orders of their own, both succeed', async () => {
+    // By time b comes before a: what goes by id and what goes by time meet each other's rows.
+    for (const id of ['c', 'b', 'a']) {
+      await put(id, 'x');
+      await remove(id);
+    }
+    const [held, free] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const holding = db.tx(async (tx) => {
+      await tx.query({ text: "select from h_patient where id = 'b' for update" });
+      held.resolve();
+      await free.promise;
+    });
+    await held.promise;
+    const waiting = async () => {
+      const text = `select count(*) as n from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'`;
+      return Number((await db.query<{ n: bigint }>({ text }))[0]!.n);
+    };
+    const byTime = count({ type: 'Patient' }, PREVIOUS);
+    await waitFor(async () => (await waiting()) === 1, 'the first to wait for a row');
+    const byId = count({ type: 'Patient' }, DELETED);
+    await waitFor(async () => (await waiting()) === 2, 'the second to wait for the first');
+    free.resolve();
+    await holding;
+    // Former versions of six resources, then the tombstones that are left.
+    assert.deepEqual([await byTime, await byId], [9, 4]);
+    assert.deepEqual(await stored(), ['back/3*', 'doc/1', 'doc/2*', 'live/3*']);
+  });
 });

@@ -4,7 +4,7 @@ import type { OperationAnswer, OperationParameter, OperationRequest, OperationSp
 import { CerebraError, type Tx } from '#platform';
 import { assertWrites } from '../access/scope.ts';
 import type { Core } from '../interactions/core.ts';
-import { type ExpungeWork, expungeVersions } from '../store/expunge.ts';
+import { type ExpungeWork, expungeVersions, lockExpunge } from '../store/expunge.ts';
 import { readCurrent } from '../store/read.ts';
 import { lockRows } from '../store/write-many.ts';
 import { one, parametersOf } from './answer.ts';
@@ -96,6 +96,7 @@ async function expunge(
     };
     const left = { ...work, limit: work.limit - count };
     count += await core.store.db.tx(async (tx) => {
+      await lockExpunge(tx, each);
       await assertTarget(tx, request, asserted);
       return expungeVersions(tx, target, left, scope);
     });

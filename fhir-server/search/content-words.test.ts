@@ -33,6 +33,8 @@ const stored = [
   basic('attribute', 'horse', narrative('<p title=" zebra ">horse</p>')),
   basic('part', 'a zebras azebra'),
   basic('escaped', 'horse\nzebra'),
+  // In JSON two backslashes each: what follows them is a word, and no escape.
+  basic('path', 'C:\\notes C:\\udder \\\\table \\\nnews', { author: { display: 'D:\\forms "label": E' } }),
 ];
 
 before(async () => {
@@ -56,6 +58,9 @@ const cases: [words: string, ids: string[]][] = [
   ['zebra NOT crossed', found.filter((id) => id !== 'between')],
   ['crossed OR horse', ['between', 'after', 'told', 'tag', 'attribute', 'escaped']],
   ['zeb*', [...found.slice(0, 7), 'told', 'part', 'escaped']],
+  ['notes udder table news', ['path']],
+  ['otes OR orms OR der', []],
+  ['forms', ['path']],
   // Names of elements are no words.
   ['text', []],
   ['title', []],
@@ -63,6 +68,16 @@ const cases: [words: string, ids: string[]][] = [
 for (const [words, ids] of cases) {
   test(words, async () => assert.deepEqual(await idsOf(words), ids));
 }
+
+test('what follows a backslash in the display of a reference is a word, and what looks like a name too', async () => {
+  const found = async (words: string) => {
+    const query = parseQuery(core, 'Basic', searchPairs(`author:text=${encodeURIComponent(words)}`), true);
+    return (await search(core, query, { scope: everything, db })).resources.map(({ id }) => id);
+  };
+  assert.deepEqual(await found('forms'), ['path']);
+  assert.deepEqual(await found('label'), ['path']);
+  assert.deepEqual(await found('orms'), []);
+});
 
 test('what stands between spaces is found without cutting bodies into words', async (t) => {
   await db.query({ text: 'alter function content_words rename to content_words_kept' });

@@ -130,7 +130,7 @@ export function displayCondition(ctx: ConditionContext, values: readonly SearchV
   const x = ctx.sql.alias();
   const queries = wanted.map(({ query }) => query);
   const words = or(queries.map((query) => wordsTest(ctx, query, x)));
-  const displays = `select ${wordsSql("v #>> '{}'", ctx.sql.value)} as words from (select ${jsonOf(`${m}.body`)} as json offset 0) j,
+  const displays = `select ${wordsSql('v::text', ctx.sql.value)} as words from (select ${jsonOf(`${m}.body`)} as json offset 0) j,
     unnest(${ctx.sql.value(first.paths)}::text[]) path, jsonb_path_query(j.json, path::jsonpath, '{}', true) v`;
   return inBody(ctx, queries, m, `exists (select 1 from (${displays} offset 0) ${x} where ${words})`);
 }

@@ -44,13 +44,14 @@ const characters = (): Characters => {
 export const oneSigma = (text: string): string => text.replaceAll('ς', 'σ');
 
 /**
- * SQL for the words of `text`, with one space before and after each. `value` adds a value and yields its placeholder. Most texts have
- * nothing but ASCII left, once accents are gone, and cost no more than content_words.
+ * SQL for the words of `text`, which is JSON, with one space before and after each. `value` adds a value and yields its placeholder.
+ * Most texts have nothing but ASCII left, once accents are gone, and cost no more than content_words. That takes what follows a
+ * backslash for an escape, so pairs of them, which stand for one backslash of the text, are gone before.
  */
 export function wordsSql(text: string, value: (given: unknown) => string): string {
   const { marks, separators } = characters();
   const plain = `regexp_replace(replace(w.words, 'ς', 'σ'), ${value(marks)}::text, '', 'g')`;
   return `(select case when octet_length(w.words) = char_length(w.words) then w.words
       else regexp_replace(${plain}, ${value(separators)}::text, ' ', 'g') end
-    from (select content_words(${text}) as words offset 0) w)`;
+    from (select content_words(replace(${text}, '\\\\', ' ')) as words offset 0) w)`;
 }

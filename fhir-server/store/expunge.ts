@@ -1,6 +1,6 @@
 // Former versions and deleted resources, removed for good. Nothing of them is left but the entry in the log.
 import type { AccessScope } from '#fhir-model';
-import type { Tx } from '#platform';
+import type { Statement, Tx } from '#platform';
 import { scopeSql } from '../access/scope.ts';
 import { createSql, statementFor } from '../search/sql-text.ts';
 import { currentTable, historyTable, resourceKey } from './layout.ts';
@@ -74,7 +74,23 @@ function dead(type: string, ids: string[], limit: number) {
   return { statement: statementFor(removeSql(type, chosen)), values: sql.values };
 }
 
-/** Yields how many versions are gone, `work.limit` at most. Within the scope only. */
+/** First key of a two-key lock, next to those of locks.ts. */
+const EXPUNGING = 0x43_45_52_08;
+
+const lockType: Statement = {
+  name: 'expunge_lock',
+  text: 'select pg_advisory_xact_lock($1, code) from resource_type where name = $2',
+};
+
+/**
+ * One at a time of a type: by id and by time they would go through the same versions in two orders and end each other. Taken
+ * before any other lock, so that nobody who waits for it holds what the one before may need.
+ */
+export const lockExpunge = async (tx: Tx, type: string): Promise<void> => {
+  await tx.query(lockType, [EXPUNGING, type]);
+};
+
+/** Under `lockExpunge`. Yields how many versions are gone, `work.limit` at most. Within the scope only. */
 export async function expungeVersions(
   tx: Tx,
   target: ExpungeTarget,
