@@ -6,7 +6,7 @@ import {
   type ResourceReader,
   type StoredVersion,
 } from '#fhir-model';
-import { type Clock, isCerebraError } from '#platform';
+import { type Clock, createGather, isCerebraError } from '#platform';
 import { type Fault, quote } from './fault.ts';
 import type { DeviceKey } from './topic.ts';
 
@@ -31,11 +31,13 @@ interface DevicesOptions {
 }
 
 /**
- * An answer is used for this long after it was asked for, so a changed Device.patient takes effect within two seconds.
- * Longer would save little: 500 devices cost 250 look-ups a second, a few per cent of what the store does.
+ * An answer is used for this long after it was asked for; that a device was found, only while its Device is what it was. Longer
+ * would save little: 500 devices cost 250 look-ups a second, a few per cent of what the store does.
  */
 const deviceTtlMs = 2_000;
 const devicesMax = 10_000;
+/** Of one search. */
+const confirmedMax = 100;
 const fhirId = /^[A-Za-z0-9\-.]{1,64}$/;
 
 export function createDevices({ reader, scope, clock }: DevicesOptions): Devices {
@@ -51,18 +53,44 @@ export function createDevices({ reader, scope, clock }: DevicesOptions): Devices
     });
   };
 
-  return {
-    find(key) {
-      const name = 'id' in key ? key.id : `${key.system}|${key.value}`;
+  const isCurrent = createIsCurrent(reader, scope);
+  const find = async (key: DeviceKey): Promise<KnownDevice | Fault> => {
+    const name = 'id' in key ? key.id : `${key.system}|${key.value}`;
+    for (;;) {
       const known = cache.get(name);
       // A clock set back must not keep an answer alive.
       const leftMs = known === undefined ? 0 : known.expiresMs - clock.now();
-      if (known && leftMs > 0 && leftMs <= deviceTtlMs) return known.answer;
-      const answer = lookUp(key, reader, scope);
-      remember(name, answer);
-      return answer;
-    },
+      if (!known || leftMs <= 0 || leftMs > deviceTtlMs) {
+        const answer = lookUp(key, reader, scope);
+        remember(name, answer);
+        return answer;
+      }
+      const device = await known.answer;
+      if ('reason' in device || (await isCurrent(device))) return device;
+      if (cache.get(name) === known) cache.delete(name);
+    }
   };
+  return { find };
+}
+
+/**
+ * Whether a device that was found before is still what it was: a reading that comes after it was given to the next patient is not
+ * the former one's. Asked for all devices of a moment together.
+ */
+function createIsCurrent(reader: ResourceReader, scope: AccessScope): (device: KnownDevice) => Promise<boolean> {
+  return createGather<KnownDevice, boolean>({
+    ...{ lanesMax: 2, itemsMax: 1_000, weigh: () => 1, weightMax: 1_000, key: () => '' },
+    async run(devices) {
+      const ids = [...new Set(devices.map(({ id }) => id))];
+      const versions = new Map<string, number>();
+      for (let from = 0; from < ids.length; from += confirmedMax) {
+        const some = ids.slice(from, from + confirmedMax);
+        const { resources } = await reader.search('Device', `_id=${some.join(',')}&_count=${some.length}`, scope);
+        for (const { id, version } of resources) versions.set(id, version);
+      }
+      return devices.map(({ id, version }) => versions.get(id) === version);
+    },
+  });
 }
 
 async function lookUp(key: DeviceKey, reader: ResourceReader, scope: AccessScope): Promise<KnownDevice | Fault> {

@@ -133,7 +133,7 @@ test('a device whose patient is no reference to one Patient has its readings put
   );
 });
 
-test('a changed patient takes effect within two seconds', async (t) => {
+test('a changed patient counts for what comes after it, a device is looked up every two seconds only', async (t) => {
   const setup = await setUp(t);
   const client = await mqttClient(t, setup.url);
   const publish = (second: number) => client.publishAsync(topic, JSON.stringify(heartRate(60, second)), { qos: 1 });
@@ -141,11 +141,15 @@ test('a changed patient takes effect within two seconds', async (t) => {
   await publish(2);
   assert.equal(setup.store.reads, 1);
   setup.store.put(device('pump-1', 'p2'));
-  setup.clock.ms += 2_000;
   await publish(3);
+  await publish(4);
+  assert.equal(setup.store.reads, 2);
+  setup.clock.ms += 2_000;
+  await publish(5);
+  assert.equal(setup.store.reads, 3);
   assert.deepEqual(
     setup.store.all('Observation').map(({ subject }) => (subject as { reference: string }).reference),
-    ['Patient/p1', 'Patient/p1', 'Patient/p2'],
+    ['Patient/p1', 'Patient/p1', 'Patient/p2', 'Patient/p2', 'Patient/p2'],
   );
 });
 
