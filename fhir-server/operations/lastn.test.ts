@@ -6,7 +6,7 @@ import type { AccessScope, JsonObject, OperationAnswer, Resource } from '#fhir-m
 import { random, testDatabase, testLog } from '#platform/testing';
 import type { Core } from '../interactions/core.ts';
 import { storeUpdate } from '../store/store.ts';
-import { everything, nothing, testCore } from '../testing.ts';
+import { createNarrowScope, everything, nothing, testCore } from '../testing.ts';
 import { invoke } from './invoke.ts';
 import { createOperations } from './registry.ts';
 
@@ -112,9 +112,35 @@ describe('Observation/$lastn', () => {
     assert.deepEqual(await ids('patient=p&code=urn:l|a&max=100'), ['a3', 'a2', 'a1']);
   });
 
+  test('of what the access shows: a later one that it hides takes no place', async () => {
+    const given = { code: coded('l|h'), subject: 'Patient/h' };
+    await put({ ...given, id: 'h-old', time: '2020-01-01' });
+    await put({ ...given, id: 'h-new', time: '2020-01-02' });
+    await put({ ...given, id: 'hidden-h', time: '2020-01-03' });
+    assert.deepEqual(await ids('patient=h&code=h'), ['hidden-h']);
+    assert.deepEqual(await ids('patient=h&code=h', createNarrowScope()), ['h-new']);
+    assert.deepEqual(await ids('patient=h&code=h&max=2', createNarrowScope()), ['h-new', 'h-old']);
+  });
+
   test('codes and their translations are one, whatever joins them', async () => {
     assert.deepEqual(await ids('patient=p&code=x,y'), ['x1']);
     assert.deepEqual(await ids('patient=p&code=x,y&max=2'), ['x1', 'xy']);
+  });
+
+  test('what has no time comes after what has one, and is no tie', async () => {
+    const given: Given[] = [
+      { id: 'n-old', code: coded('l|n'), time: '2001-01-01' },
+      { id: 'n-new', code: coded('l|n'), time: '2002-01-01' },
+      { id: 'n-undated', code: coded('l|n') },
+      { id: 't1', code: coded('l|t') },
+      { id: 't2', code: coded('l|t', 'm|t') },
+      { id: 't3', code: coded('m|t') },
+    ];
+    for (const one of given) await put({ ...one, subject: 'Patient/n' });
+    assert.deepEqual(await ids('patient=n&code=n'), ['n-new']);
+    assert.deepEqual(await ids('patient=n&code=n&max=3'), ['n-new', 'n-old', 'n-undated']);
+    assert.deepEqual(await ids('patient=n&code=t'), ['t3']);
+    assert.deepEqual(await ids('patient=n&code=t&max=2'), ['t3', 't2']);
   });
 
   test('filters: category, status, date; the subject by either parameter', async () => {
@@ -150,6 +176,12 @@ describe('Observation/$lastn', () => {
     await rejects('category=lab', 'required', ['patient', 'subject']);
     await rejects('patient=p', 'required', ['category', 'code']);
     await rejects('patient=p&status=final', 'required', ['category', 'code']);
+    await rejects('subject=p&code=urn:l|a', 'invalid-parameter', ['subject']);
+    // These are about every patient, or every code.
+    await rejects('patient:missing=false&category=lab', 'required', ['patient', 'subject']);
+    await rejects('subject:identifier=urn:mrn|p&category=lab', 'required', ['patient', 'subject']);
+    await rejects('patient=p&code:missing=false', 'required', ['category', 'code']);
+    await rejects('patient=p&category:missing=false', 'required', ['category', 'code']);
     await rejects('patient=p&category=lab&max=0', 'invalid-parameter', ['max']);
     await rejects('patient=p&category=lab&max=x', 'invalid-parameter', ['max']);
     await rejects('patient=p&category=lab&what=x', 'unknown-parameter', ['what']);

@@ -119,9 +119,19 @@ const underWay: Statement = {
         and used.database = (select d.oid from pg_database d where d.datname = current_database()))`,
 };
 
+/**
+ * Transactions of this user that have begun, by connection and time: one that has only read has no number yet, and may have been
+ * told of the source before the merge (`Patient?identifier=…`) and write about it after. A search that takes long is waited for too.
+ */
+const begunTransactions = `select pid || ' ' || extract(epoch from xact_start) from pg_stat_activity
+      where datname = current_database() and backend_type = 'client backend' and xact_start is not null and pid <> pg_backend_pid()`;
+
+const begun: Statement = { name: 'merge_begun', text: `select array(${begunTransactions}) as begun` };
+
 const areOver: Statement = {
   name: 'merge_settled',
-  text: `select not exists (select 1 from pg_snapshot_xip(pg_current_snapshot()) x where x = any($1::text[]::xid8[])) as over`,
+  text: `select not exists (select 1 from pg_snapshot_xip(pg_current_snapshot()) x where x = any($1::text[]::xid8[]))
+      and not array(${begunTransactions}) && $2::text[] as over`,
 };
 
 /** Its own number is above all that were given before it, and it ends at once: a snapshot after it names all of those that go on. */
@@ -131,9 +141,9 @@ const numbered: Statement = { name: 'merge_numbered', text: 'select pg_current_x
 async function settled({ store: { db } }: Core): Promise<boolean> {
   await db.query(numbered);
   const open = (await db.query<{ xid: string }>(underWay)).map(({ xid }) => xid);
-  if (open.length === 0) return true;
+  const [reading] = await db.query<{ begun: string[] }>(begun);
   for (let i = 0; i < SETTLES_MAX; i++) {
-    const [row] = await db.query<{ over: boolean }>(areOver, [open]);
+    const [row] = await db.query<{ over: boolean }>(areOver, [open, reading!.begun]);
     if (row!.over) return true;
     await pause(SETTLE_MS);
   }

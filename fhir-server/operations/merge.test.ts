@@ -323,6 +323,41 @@ describe('at the same time', () => {
     await assertStoreSound(core.store);
   });
 
+  test('what had only read when the merge was committed, and writes about the source then, is moved as well', async () => {
+    const activity = async (where: string): Promise<boolean> => {
+      const text = `select from pg_stat_activity where datname = current_database() and ${where}`;
+      return (await db.query({ text })).length > 0;
+    };
+    const identifier = [{ system: 'urn:test:order', value: '1' }];
+    await put(observation('late', 'Patient/x', { identifier }));
+    const late = observation('late', 'Patient?identifier=urn:test:mrn|mrn-s', { identifier });
+    const held = Promise.withResolvers<void>();
+    const free = Promise.withResolvers<void>();
+    // Neither who holds a table so nor who waits for it has a transaction number.
+    const holding = db.tx(async (tx) => {
+      await tx.query({ text: 'lock table r_observation in exclusive mode' });
+      held.resolve();
+      await free.promise;
+    });
+    await held.promise;
+    const entries = [{ method: 'PUT', url: 'Observation?identifier=urn:test:order|1', resource: late }];
+    const writing = createWriter(core).transaction(entries, { scope: everything });
+    await waitFor(() => activity(`wait_event_type = 'Lock' and backend_xid is null`), 'the write to wait for the table');
+    let isOver = false;
+    const merging = merge(both('s', 't')).finally(() => {
+      isOver = true;
+    });
+    const waits = `query like '%pg_snapshot_xip%as over%' and pid <> pg_backend_pid()`;
+    await waitFor(async () => isOver || (await activity(waits)), 'the merge to wait for the write');
+    free.resolve();
+    await holding;
+    await writing;
+    const { issues } = await merging;
+    assert.equal(issues.length, 1, JSON.stringify(issues));
+    assert.deepEqual((await read('Observation', 'late')).subject, { reference: 'Patient/t' });
+    await assertStoreSound(core.store);
+  });
+
   test('what is under way in another database is not waited for', async (t) => {
     const elsewhere = await testDatabase(t);
     await elsewhere.tx(async (tx) => {

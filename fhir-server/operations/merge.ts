@@ -96,7 +96,7 @@ async function preview(core: Core, input: MergeInput, request: OperationRequest)
 function mergedIssues({ moved, unsettled }: Merged, { sourceId, targetId }: MergeInput): Issue[] {
   const issues = [summary(`Patient/${sourceId} was merged into Patient/${targetId}; references were moved in`, moved)];
   if (unsettled) {
-    const text = `Writes that were under way during the merge have not ended: look for references to Patient/${sourceId} once more`;
+    const text = `Some of what was under way during the merge has not ended: look for references to Patient/${sourceId} once more`;
     issues.push(issue('warning', 'incomplete', text));
   }
   return issues;
