@@ -342,7 +342,10 @@ describe('at the same time', () => {
     await held.promise;
     const entries = [{ method: 'PUT', url: 'Observation?identifier=urn:test:order|1', resource: late }];
     const writing = createWriter(core).transaction(entries, { scope: everything });
-    await waitFor(() => activity(`wait_event_type = 'Lock' and backend_xid is null`), 'the write to wait for the table');
+    await waitFor(
+      () => activity(`wait_event_type = 'Lock' and backend_xid is null`),
+      'the write to wait for the table',
+    );
     let isOver = false;
     const merging = merge(both('s', 't')).finally(() => {
       isOver = true;
