@@ -16,6 +16,7 @@ export function following(
   onError: (error: unknown) => void,
 ): Following {
   let timer: NodeJS.Timeout | undefined;
+  let isPolling = false;
   let running: Promise<void> = Promise.resolve();
   const refresh = (): Promise<void> => {
     const now = running.then(look);
@@ -26,18 +27,20 @@ export function following(
     timer = setTimeout(() => {
       refresh()
         .catch(onError)
-        .finally(() => timer !== undefined && poll());
+        .finally(() => isPolling && poll());
     }, pollIntervalMs);
   };
   return {
     refresh,
     async start() {
+      isPolling = true;
       await refresh();
-      poll();
+      // Stopped meanwhile: a poll would look into a database that is closed, and keep the process.
+      if (isPolling) poll();
     },
     async stop() {
+      isPolling = false;
       clearTimeout(timer);
-      timer = undefined;
       await running;
     },
   };

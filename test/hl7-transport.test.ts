@@ -225,6 +225,23 @@ describe('HL7 over HTTP', () => {
     assert.equal((await post('/hl7/strict', message('HTTP21'))).status, 200);
   });
 
+  it('of a batch the worst of its answers is the status, where a listener says so', async () => {
+    const good = message('HTTP22');
+    const refused = message('HTTP23', { 12: '3.0' });
+    const failed = message('HTTP24').replace('PID|', 'PIDX|');
+    const batchOf = (...messages: string[]): string =>
+      `BHS|^~\\&|SENDER\r${messages.map((each) => `${each}\r`).join('')}BTS|${messages.length}\r`;
+    const answers = async (...messages: string[]): Promise<[status: number, codes: string[]]> => {
+      const reply = await post('/hl7/strict', batchOf(...messages));
+      return [reply.status, [...(await reply.text()).matchAll(/MSA\|(..)/g)].map(([, each]) => each!)];
+    };
+    assert.deepEqual(await answers(good, message('HTTP25')), [200, ['AA', 'AA']]);
+    assert.deepEqual(await answers(good, refused), [400, ['AA', 'AR']]);
+    assert.deepEqual(await answers(refused, good, failed), [500, ['AR', 'AA', 'AE']]);
+    const wide = Buffer.from(batchOf(good, failed), 'utf16le');
+    assert.equal((await post('/hl7/strict', wide, 'application/hl7-v2; charset=utf-16le')).status, 500);
+  });
+
   it('v2.xml: the acknowledgment is XML too', async () => {
     const msh =
       '<MSH.1>|</MSH.1><MSH.2>^~\\&amp;</MSH.2><MSH.4><HD.1>NORTH</HD.1></MSH.4><MSH.7><TS.1>20260131120000+0000</TS.1></MSH.7>' +

@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import { encodingExists } from 'iconv-lite';
 import { CerebraError, type Log } from '#platform';
+import { readBatch } from '../message/batch.ts';
 import { loadDictionary } from '../message/dictionary.ts';
 import { parseMessage } from '../message/message.ts';
 import { Refusal } from '../message/refusal.ts';
@@ -204,9 +205,13 @@ function charsetOf(body: Buffer): string {
   return `; charset=${hasMark ? wide.slice(0, 6) : wide}`;
 }
 
-/** The specification has 200 for every acknowledgment; its reference implementation, and who talks to it, has these. */
+/**
+ * The specification has 200 for every acknowledgment; its reference implementation, and who talks to it, has these. Of a batch the
+ * worst: who looks at the status alone sends it once more, and what was accepted has its effect once.
+ */
 function statusOf(ack: Buffer): number {
-  const code = readAnswer(ack)?.code;
-  if (code === 'AR' || code === 'CR') return 400;
-  return code === 'AE' || code === 'CE' ? 500 : 200;
+  const answers = readBatch(ack).groups.flatMap(({ messages }) => messages);
+  const codes = new Set(answers.map(({ raw }) => readAnswer(raw)?.code));
+  if (codes.has('AE') || codes.has('CE')) return 500;
+  return codes.has('AR') || codes.has('CR') ? 400 : 200;
 }
