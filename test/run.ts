@@ -1,11 +1,13 @@
 // `npm test`: every *.test.ts, with one PostgreSQL cluster for all of them.
-// Options: --coverage (report, and at least 90 % of lines), or parts of file names to run only those.
+// Options: --coverage (report, and at least 90 % of lines), --servers (only what uses PostgreSQL, Redis or MQTT), or parts of file
+// names to run only those.
 import { globSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { clusterVariable, startTestCluster, type TestCluster } from '#platform/testing';
+import { usesServers } from './servers-used.ts';
 import slowest from './slowest.ts';
 
 const root = path.join(import.meta.dirname, '..');
@@ -61,7 +63,8 @@ async function main(): Promise<number> {
   }
   const startedMs = performance.now();
   const coverage = process.argv.includes('--coverage');
-  const files = testFiles(process.argv.slice(2).filter((argument) => !argument.startsWith('--')));
+  const named = testFiles(process.argv.slice(2).filter((argument) => !argument.startsWith('--')));
+  const files = process.argv.includes('--servers') ? named.filter((file) => usesServers(root, file)) : named;
   if (files.length === 0) {
     console.error('No test file has such a name.');
     return 1;

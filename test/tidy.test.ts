@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
+import { usesServers } from './servers-used.ts';
 import { functionsOf, importsOf, loadedImportsOf, readSource, type SourceFile } from './tidy/source.ts';
 
 const root = path.join(import.meta.dirname, '..');
@@ -243,6 +244,13 @@ describe('migrations', () => {
 });
 
 describe('the tidy test itself', () => {
+  it('reads which tests use servers', () => {
+    const uses = ['platform/queue.test.ts', 'test/fhir-search.test.ts', 'test/fault/redis-emptied.test.ts'];
+    const without = ['fhir-model/json.test.ts', 'hl7-engine/message/escape.test.ts', 'test/fault/kill.test.ts'];
+    const told = [...uses, ...without].map((file) => usesServers(root, file));
+    assert.deepEqual(told, [true, true, true, false, false, false]);
+  });
+
   it('reads imports', () => {
     const text = `import a from 'a';\nimport {\n  b,\n} from './b.ts';\nimport type { C } from '#c';\nexport * from "no";\nimport 'd';\nconst e = await import('e');\n// import x from 'x'`;
     assert.deepEqual(importsOf(text), ['a', './b.ts', '#c', 'd', 'e']);
