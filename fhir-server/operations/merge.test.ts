@@ -340,8 +340,10 @@ describe('at the same time', () => {
       await free.promise;
     });
     await held.promise;
-    const entries = [{ method: 'PUT', url: 'Observation?identifier=urn:test:order|1', resource: late }];
-    const writing = createWriter(core).transaction(entries, { scope: everything });
+    const writing = createWriter(core).transaction(
+      [{ method: 'PUT', url: 'Observation?identifier=urn:test:order|1', resource: late }],
+      { scope: everything },
+    );
     await waitFor(
       () => activity(`wait_event_type = 'Lock' and backend_xid is null`),
       'the write to wait for the table',

@@ -91,3 +91,13 @@ it('"" removes what an earlier message said', () => {
   const before: Resource = { resourceType: 'Patient', id: '1', extension: [...device('old'), kept] };
   assert.deepEqual(patient!.merge!(before, patient!.resource!).extension, [kept]);
 });
+
+it('notes that a site has rows for are not told to have no place', () => {
+  const noted = compileTable('NTE', 'Patient', '3 | extension[urn:test:note].valueString | ST');
+  const lines = [pid, 'NTE|1||prefers the morning', obr, obx(1, '2823-3')];
+  const result = mapped('ORU^R01', lines, noted);
+  const patient = result.entries.find(({ resource }) => resource?.resourceType === 'Patient')!.resource!;
+  assert.deepEqual(patient.extension, [{ url: 'urn:test:note', valueString: 'prefers the morning' }]);
+  assert.deepEqual(result.warnings, []);
+  assert.deepEqual(mapped('ORU^R01', lines).warnings, ['NTE[1]: a note after PID has no place; left out']);
+});

@@ -1,6 +1,7 @@
 // Which message becomes what: MSH-9 to one of the families' maps. https://hl7.org/fhir/uv/v2mappings/message_maps.html
 import type { Hl7Message, Segment } from '../message/message.ts';
 import { Refusal } from '../message/refusal.ts';
+import { warnOfPlaceless } from './clinical/notes.ts';
 import { type Arrival, createMapping, type Mapped, type MappingConfig } from './context.ts';
 import { applyExtensions } from './extend.ts';
 import { codeOf, type MessageMap } from './message-map.ts';
@@ -41,6 +42,8 @@ export function mapMessage(message: Hl7Message, arrival: string | Arrival, confi
   noteUnread(message.segments, reads, (text) => mapping.warnings.add(text));
   map.run(mapping, root);
   if (extensions.length > 0) applyExtensions(mapping, root, extensions);
+  // Notes that a site has rows for have the place that these give them.
+  if (map.reads.includes('NTE') && !extensions.some(({ segment }) => segment === 'NTE')) warnOfPlaceless(mapping);
   addProvenance(mapping, root);
   return mapping.finish();
 }

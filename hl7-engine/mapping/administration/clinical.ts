@@ -3,7 +3,7 @@
 import type { JsonObject } from '#fhir-model';
 import type { Segment } from '../../message/message.ts';
 import { obxGroups } from '../clinical/groups.ts';
-import { noteTexts } from '../clinical/notes.ts';
+import { noteAfter, noteTexts } from '../clinical/notes.ts';
 import { addObservation, isDocument, type ObservationPlace } from '../clinical/observation.ts';
 import { list } from '../compact.ts';
 import type { Mapping } from '../context.ts';
@@ -63,14 +63,15 @@ function addAllergy(mapping: Mapping, group: Group, patient: MappedPatient, segm
   const reactions = [...list(reaction), ...furtherReactions(mapping, group)].filter(
     ({ manifestation }) => manifestation !== undefined,
   );
-  const note = group.name === 'ADVERSE_REACTION_GROUP' ? noteTexts(mapping, group.all('NTE')) : [];
+  const note =
+    group.name === 'ADVERSE_REACTION_GROUP' ? noteTexts(mapping, group.all('NTE')) : noteAfter(mapping, segment);
   const status = isIam ? (segment.field(17).text ?? '').toUpperCase() : '';
   const erroneous = isIam && (isDeleted(segment, 6) || status === 'E');
   const [clinical, verification] = allergyStatus[status] ?? ['active', undefined];
   const resource: JsonObject = {
     ...rest,
     ...(reactions.length > 0 ? { reaction: reactions } : {}),
-    ...(note.length > 0 ? { note } : {}),
+    ...(note === undefined || note.length === 0 ? {} : { note }),
     ...statuses('allergyintolerance', erroneous ? undefined : clinical, erroneous ? 'entered-in-error' : verification),
     patient: { reference: patient.reference },
   };
@@ -125,8 +126,10 @@ export function addDiagnoses(
       continue;
     }
     const erroneous = isDeleted(segment, 21);
+    const note = noteAfter(mapping, segment);
     const resource: JsonObject = {
       ...found,
+      ...(note === undefined ? {} : { note }),
       ...statuses('condition', erroneous ? undefined : 'active', erroneous ? 'entered-in-error' : undefined),
       category: [coded('condition-category', 'encounter-diagnosis')],
       subject: { reference: patient.reference },
@@ -160,8 +163,10 @@ export function addProcedures(
       const performed = performedOf(mapping, segment);
       if (segment.field(5).isNull) cleared.push('performedDateTime', 'performedPeriod');
       const performer = performers(mapping, procedure, found.performer);
+      const note = noteAfter(mapping, segment);
       const resource: JsonObject = {
         ...found,
+        ...(note === undefined ? {} : { note }),
         ...(performer.length > 0 ? { performer } : {}),
         ...performed,
         status: isDeleted(segment, 20) ? 'entered-in-error' : procedureStatus(mapping, segment),

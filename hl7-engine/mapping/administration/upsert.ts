@@ -6,6 +6,7 @@ import type { Mapping } from '../context.ts';
 import { derivedId } from '../derived-id.ts';
 import { type Identifier, identifierCriterion } from '../identifiers.ts';
 import { type MergeRules, merging } from '../merge.ts';
+import { onceNoted } from '../once-noted.ts';
 
 /** Creates the resource or changes what the message carries, and yields its reference; by `key`, once a message. */
 export function upsertDerived(
@@ -16,7 +17,7 @@ export function upsertDerived(
 ): string {
   const type = String(resource.resourceType);
   const url = `${type}/${derivedId(type, key)}`;
-  return mapping.once(url, () => {
+  return onceNoted(mapping, url, resource, () => {
     const whole = { ...resource, id: url.slice(type.length + 1) } as unknown as Resource;
     mapping.stamp(whole);
     const merge = merging({ ...rules, ordered: { warnings: mapping.warnings } });

@@ -9,6 +9,7 @@ import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
 import { amount, doseInWords, rxaMedicationAdministration, rxdMedicationDispense, rxrDosage } from '../tables/rx.ts';
 import { cqQuantity } from '../types/cq.ts';
+import { eventNotes } from './drug-notes.ts';
 import type { OrderGroup } from './groups.ts';
 import { givenRate, medicationOf, onSchedules } from './medication.ts';
 import { eventMerge } from './merging.ts';
@@ -56,6 +57,7 @@ export function addDispense(
   request: string | undefined,
 ): string | undefined {
   const { group, subject } = order;
+  const notes = eventNotes(mapping, rxd, group.notes, group, request);
   const context = { mapping, group: group.group };
   const cleared: string[] = [];
   const mapped = runTable(rxdMedicationDispense, { ...context, segment: rxd }, cleared);
@@ -74,7 +76,7 @@ export function addDispense(
     subject: { reference: subject.patient },
     context: subject.encounter === undefined ? undefined : { reference: subject.encounter },
     authorizingPrescription: authorizing === undefined ? undefined : [authorizing],
-    note: [...((mapped.note as JsonObject[] | undefined) ?? []), ...noteTexts(mapping, group.notes)],
+    note: [...((mapped.note as JsonObject[] | undefined) ?? []), ...noteTexts(mapping, notes)],
     // As the label has it.
     dosageInstruction: onSchedules(each, schedulesOf(mapping, group)),
   };
@@ -95,17 +97,13 @@ export function addAdministrations(
 ): string[] {
   const rxr = group.get('RXR');
   const route = rxr && runTable(rxrDosage, { mapping, segment: rxr, group });
-  const notes = noteTexts(mapping, group.all('NTE'));
-  return group
-    .all('RXA')
-    .flatMap((rxa) => addAdministration(mapping, order, { rxa, group, route, notes, request }) ?? []);
+  return group.all('RXA').flatMap((rxa) => addAdministration(mapping, order, { rxa, group, route, request }) ?? []);
 }
 
 interface Administered {
   rxa: Segment;
   group: Group;
   route: JsonObject | undefined;
-  notes: JsonObject[];
   request: string | undefined;
 }
 
@@ -113,12 +111,13 @@ interface Administered {
 const completion: Readonly<Record<string, string>> = { CP: 'completed', PA: 'stopped', RE: 'not-done', NA: 'not-done' };
 
 function addAdministration(mapping: Mapping, order: Order, parts: Administered): string | undefined {
-  const { rxa, group, route, notes, request } = parts;
+  const { rxa, group, route, request } = parts;
   const cleared: string[] = [];
   const mapped = runTable(rxaMedicationAdministration, { mapping, segment: rxa, group }, cleared);
   const medication = medicationOf(mapping, rxa, [], group);
   if (mapped === undefined || medication === undefined) return undefined;
   const { subject } = order;
+  const notes = noteTexts(mapping, eventNotes(mapping, rxa, group.all('NTE'), order.group, request));
   const timed = mapped.effectiveDateTime !== undefined || mapped.effectivePeriod !== undefined;
   const resource: Resource = {
     ...mapped,

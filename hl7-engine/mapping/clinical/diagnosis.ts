@@ -6,6 +6,7 @@ import type { Mapping } from '../context.ts';
 import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
 import { dg1Condition } from '../tables/dg1.ts';
+import { noteAfter } from './notes.ts';
 import type { Order } from './order.ts';
 
 /** The reason why something was ordered; undefined where DG1 names no diagnosis. */
@@ -17,6 +18,7 @@ export function conditionOf(mapping: Mapping, dg1: Segment, group: Group, order:
     ...mapped,
     subject: { reference: patient },
     encounter: encounter === undefined ? undefined : { reference: encounter },
+    note: noteAfter(mapping, dg1),
   };
   return { reference: upsertDerived(mapping, resource, [patientKey, order.key, conceptKey(mapped.code)]) };
 }

@@ -3,11 +3,13 @@
 import type { JsonObject, Resource } from '#fhir-model';
 import type { Mapping } from '../context.ts';
 import { derivedId } from '../derived-id.ts';
+import { onceNoted } from '../once-noted.ts';
 import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
 import { rxgMedicationRequest } from '../tables/rx.ts';
 import { requestReference } from './administration.ts';
 import { medicationStatus } from './control.ts';
+import { eventNotes } from './drug-notes.ts';
 import { detail, orderGroup } from './groups.ts';
 import { dosages, medicationOf, medicationSchedules } from './medication.ts';
 import { requestMerge } from './merging.ts';
@@ -24,6 +26,7 @@ export function addGive(mapping: Mapping, order: Order, give: Group, request: st
   if (medication === undefined) return undefined;
   const mapped = runTable(rxgMedicationRequest, { mapping, segment: rxg, group: give });
   const { subject } = order;
+  const notes = noteTexts(mapping, eventNotes(mapping, rxg, group.notes, order.group, request));
   const of = requestReference(order, request);
   const number = rxg.field(1).text;
   const key = [order.key, 'give', number, number === undefined ? String(mapping.occurrence('give')) : undefined];
@@ -39,13 +42,13 @@ export function addGive(mapping: Mapping, order: Order, give: Group, request: st
     encounter: subject.encounter === undefined ? undefined : { reference: subject.encounter },
     basedOn: of === undefined ? undefined : [of],
     requester: requester(mapping, order),
-    note: [...((mapped?.note as JsonObject[] | undefined) ?? []), ...noteTexts(mapping, group.notes)],
+    note: [...((mapped?.note as JsonObject[] | undefined) ?? []), ...notes],
     dosageInstruction: dosages(mapping, group, rxg, medicationSchedules(mapping, group, rxg.field(3))),
   };
   mapping.stamp(resource);
   const url = `MedicationRequest/${id}`;
   const merge = requestMerge(mapping, new Set(order.state.status === undefined ? ['status'] : []));
-  return mapping.once(url, () => {
+  return onceNoted(mapping, url, resource, () => {
     mapping.add({ method: 'PUT', url, resource, merge, from: rxg });
     return url;
   });

@@ -138,8 +138,12 @@ function commonOf({ group, count }: Holder): Common {
   const own = group.segments.findIndex(({ name }) => details.has(name));
   const segments = own < 0 ? group.segments : group.segments.slice(0, own);
   const named = (name: string): Segment[] => segments.filter((segment) => segment.name === name);
-  const timing = group.children.filter(({ name }) => name.startsWith('TIMING')).flatMap((one) => one.all('TQ1'));
-  const common = { timing, notes: named('NTE'), participants: named('PRT') };
+  const times = group.children.filter(({ name }) => name.startsWith('TIMING'));
+  const common = {
+    timing: times.flatMap((one) => one.all('TQ1')),
+    notes: [...named('NTE'), ...times.flatMap((one) => one.all('NTE'))],
+    participants: named('PRT'),
+  };
   const length = Object.values(common)
     .flat()
     .reduce((sum, { raw }) => sum + raw.length, 0);
@@ -168,13 +172,21 @@ export function detail(order: OrderGroup, name: string): Segment | undefined {
 }
 
 function collect(order: OrderGroup, group: Group): void {
-  for (const segment of group.segments) place(order, group, segment);
+  let about: Segment | undefined;
+  for (const segment of group.segments) {
+    // A diagnosis and a charge have notes of their own.
+    if (segment.name !== 'NTE') place(order, group, segment);
+    else if (about?.name !== 'DG1' && about?.name !== 'FT1') order.notes.push(segment);
+    if (segment.name !== 'NTE' && segment.name !== 'PRT') about = segment;
+  }
   for (const child of group.children) {
     const first = child.segments[0]?.name;
     if (child.name === 'PRIOR_RESULT') order.prior.push(child);
     else if (child.name === 'GIVE') continue;
-    else if (first === 'RXV') order.infusions.push({ rxv: child.segments[0]!, timing: child.all('TQ1') });
-    else if (first === 'OBX') order.observations.push(...obxGroups(child));
+    else if (first === 'RXV') {
+      order.infusions.push({ rxv: child.segments[0]!, timing: child.all('TQ1') });
+      order.notes.push(...child.all('NTE'));
+    } else if (first === 'OBX') order.observations.push(...obxGroups(child));
     else if (first === 'SPM') order.specimens.push(specimenGroup(child));
     else if (first === 'SHP' || first === 'PAC') order.specimens.push(...child.groups('SPECIMEN').map(specimenGroup));
     else collect(order, child);
@@ -190,9 +202,6 @@ function place(order: OrderGroup, group: Group, segment: Segment): void {
   switch (segment.name) {
     case 'ORC':
       order.orc ??= segment;
-      break;
-    case 'NTE':
-      order.notes.push(segment);
       break;
     case 'TQ1':
       order.timing.push(segment);
@@ -211,14 +220,19 @@ function place(order: OrderGroup, group: Group, segment: Segment): void {
   }
 }
 
-/** A group that begins with OBX. Where it has several (a sender's, out of order), the notes go with the one before them. */
+const otherSegment = /^(?!TCD|SID|Z)/;
+
+/** A group with OBX: what follows one, up to a segment of another kind, goes with it. */
 export function obxGroups(group: Group): ObxGroup[] {
   const found: ObxGroup[] = [];
+  let last: ObxGroup | undefined;
   for (const segment of group.segments) {
-    const last = found.at(-1);
-    if (segment.name === 'OBX') found.push({ obx: segment, notes: [] });
-    else if (segment.name === 'NTE') last?.notes.push(segment);
+    if (segment.name === 'OBX') {
+      last = { obx: segment, notes: [] };
+      found.push(last);
+    } else if (segment.name === 'NTE') last?.notes.push(segment);
     else if (segment.name === 'PRT' && last !== undefined) last.participants = [...(last.participants ?? []), segment];
+    else if (otherSegment.test(segment.name)) last = undefined;
   }
   return found;
 }
@@ -234,6 +248,8 @@ function specimenGroup(group: Group): SpecimenGroup {
     const [first] = child.segments;
     if (first?.name === 'OBX') specimen.observations.push(...obxGroups(child));
     if (first?.name !== 'SAC') continue;
+    // A container has none.
+    specimen.notes.push(...child.all('NTE'));
     const within = child.children.filter(({ segments }) => segments[0]?.name === 'OBX').flatMap(obxGroups);
     const own = child.all('OBX').map((obx) => ({ obx, notes: [] }));
     specimen.containers.push({ sac: first, observations: [...own, ...within] });

@@ -6,11 +6,13 @@ import type { Segment } from '../../message/message.ts';
 import { isEnded } from '../administration/roles.ts';
 import { putDerived } from '../administration/upsert.ts';
 import { v2Table } from '../codes/systems.ts';
+import { list } from '../compact.ts';
 import { absent, type Mapping } from '../context.ts';
 import { codeableConcept, repeated } from '../datatypes.ts';
 import { dateTime } from '../datetime.ts';
 import { derivedId } from '../derived-id.ts';
 import { eiIdentifier, identifierCriterion } from '../identifiers.ts';
+import { onceNoted } from '../once-noted.ts';
 import { practitionerReference } from '../practitioner.ts';
 import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
@@ -52,12 +54,13 @@ export function addImmunization(mapping: Mapping, group: Group, subject: Subject
     for (const one of rest) if (!isDocument(one.obx)) addObservation(mapping, one, place);
     return forecasts;
   }
-  const { elements, others } = fromObservations(mapping, observations);
+  const { elements, others, notes } = fromObservations(mapping, observations);
   const cleared: string[] = [];
   const resource = immunization(mapping, group, rxa, subject, cleared);
   const { reaction, protocol, education, eligibility, fundingSource, reasons } = elements;
   const whole: Resource = {
     ...resource,
+    note: [...list(resource.note), ...noteTexts(mapping, notes)],
     education: sheets(education),
     programEligibility: eligibility,
     fundingSource,
@@ -93,13 +96,13 @@ function put(mapping: Mapping, group: Group, key: string, resource: Resource, cl
   if (number === undefined) {
     const id = derivedId('Immunization', [key]);
     const url = `Immunization/${id}`;
-    return mapping.once(url, () => {
+    return onceNoted(mapping, url, resource, () => {
       putDerived(mapping, { url, resource: { ...resource, id }, merge }, [key]);
       return url;
     });
   }
   const url = `Immunization?${identifierCriterion(number)}`;
-  return mapping.once(url, () => mapping.add({ method: 'PUT', url, resource, merge }));
+  return onceNoted(mapping, url, resource, () => mapping.add({ method: 'PUT', url, resource, merge }));
 }
 
 function immunization(mapping: Mapping, group: Group, rxa: Segment, subject: Subject, cleared: string[]): Resource {
@@ -140,7 +143,7 @@ function immunization(mapping: Mapping, group: Group, rxa: Segment, subject: Sub
         : { coding: [{ system: nip001, code, display: origin?.component(2).text }] },
     note: [
       ...((mapped.note as JsonObject[] | undefined) ?? []),
-      ...noteTexts(mapping, group.all('NTE')),
+      ...noteTexts(mapping, notesOf(group)),
       ...doseNote(rxa),
     ],
   };
@@ -164,6 +167,10 @@ function performers(mapping: Mapping, group: Group, own: unknown): JsonObject[] 
   return found;
 }
 
+/** After ORC, TQ1, RXA and RXR. */
+const notesOf = (group: Group): Segment[] =>
+  [group, ...group.children.filter(({ name }) => name === 'TIMING')].flatMap((one) => one.all('NTE'));
+
 /** RXA-6 that is no number: a vaccination has no other place for it. */
 function doseNote(rxa: Segment): JsonObject[] {
   const dose = doseInWords([rxa.field(6)], rxa.field(7));
@@ -180,11 +187,11 @@ interface FromObservations {
   protocol: JsonObject | undefined;
 }
 
-/** OBX that are elements of the Immunization itself, by LOINC code; the others are Observations. */
+/** OBX that are elements of the Immunization itself, by LOINC code, with their notes; the others are Observations. */
 function fromObservations(
   mapping: Mapping,
   observations: readonly ObxGroup[],
-): { elements: FromObservations; others: ObxGroup[] } {
+): { elements: FromObservations; others: ObxGroup[]; notes: Segment[] } {
   const elements: FromObservations = {
     eligibility: [],
     fundingSource: undefined,
@@ -194,12 +201,14 @@ function fromObservations(
     protocol: undefined,
   };
   const others: ObxGroup[] = [];
+  const notes: Segment[] = [];
   for (const one of observations) {
     const wrong = /^[DW]$/.test(one.obx.field(11).text ?? '');
     const take = wrong ? undefined : ownValue(takers, one.obx.field(3).component(1).text);
     if (take === undefined || !take(mapping, one.obx, elements)) others.push(one);
+    else notes.push(...one.notes);
   }
-  return { elements, others };
+  return { elements, others, notes };
 }
 
 type Taker = (mapping: Mapping, obx: Segment, elements: FromObservations) => boolean;

@@ -18,6 +18,7 @@ import {
 } from '../tables/rx.ts';
 import { cqQuantity } from '../types/cq.ts';
 import { medicationStatus } from './control.ts';
+import { requestNotes } from './drug-notes.ts';
 import { detail, type OrderGroup } from './groups.ts';
 import { doseType, infusionDosages } from './infusion.ts';
 import { noteTexts } from './notes.ts';
@@ -146,7 +147,7 @@ export function addMedicationRequest(mapping: Mapping, order: Order, also: JsonO
     authoredOn: authored(mapping, group) ?? mapped.authoredOn,
     requester: requester(mapping, order) ?? prescriber(mapping, rxe, rxo),
     supportingInformation: account === undefined ? undefined : [{ reference: account }],
-    note: [...((mapped.note as JsonObject[] | undefined) ?? []), ...noteTexts(mapping, group.notes)],
+    note: [...((mapped.note as JsonObject[] | undefined) ?? []), ...noteTexts(mapping, requestNotes(mapping, group))],
     dosageInstruction: dosages(mapping, group, main, schedules),
     ...also,
   };

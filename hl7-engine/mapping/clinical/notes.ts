@@ -4,6 +4,7 @@ import { ownValue } from '#platform';
 import type { Segment } from '../../message/message.ts';
 import type { Mapping } from '../context.ts';
 import { dateTime } from '../datetime.ts';
+import { perMessage } from '../per-message.ts';
 import { practitionerReference } from '../practitioner.ts';
 import { annotationType } from '../tables/nte.ts';
 
@@ -14,6 +15,65 @@ const sources: Readonly<Record<string, string>> = {
   O: 'Other system',
 };
 
+/** Notes that became part of a resource. */
+const toldOf = perMessage(() => new Set<Segment>());
+
+// PRT belongs to what stands before it, and of a Z segment nothing is known.
+const isPassedOver = ({ name }: Segment): boolean => name === 'PRT' || name === '' || name.startsWith('Z');
+
+/** What each note is about: the segment before it. */
+const subjectsOf = perMessage(({ message }) => {
+  const found = new Map<Segment, Segment>();
+  if (message.all('NTE').length === 0) return found;
+  let last: Segment | undefined;
+  for (const segment of message.segments) {
+    if (segment.name === 'NTE' && last !== undefined) found.set(segment, last);
+    else if (!isPassedOver(segment)) last = segment;
+  }
+  return found;
+});
+
+const notesBySubject = perMessage((mapping) =>
+  Map.groupBy(subjectsOf(mapping).keys(), (nte) => subjectsOf(mapping).get(nte)!),
+);
+
+/** The notes that follow the segment. */
+export function notesAfter(mapping: Mapping, segment: Segment): readonly Segment[] {
+  return notesBySubject(mapping).get(segment) ?? [];
+}
+
+/** As `notesAfter`, as Annotations; undefined where there are none. */
+export function noteAfter(mapping: Mapping, segment: Segment): JsonObject[] | undefined {
+  const found = noteTexts(mapping, notesAfter(mapping, segment));
+  return found.length === 0 ? undefined : found;
+}
+
+/** Those of the notes that became part of nothing so far. */
+export function untold(mapping: Mapping, notes: readonly Segment[]): Segment[] {
+  return notes.filter((nte) => !toldOf(mapping).has(nte));
+}
+
+const placelessMax = 50;
+
+/** Tells of the notes that became part of nothing, those that follow each other together. */
+export function warnOfPlaceless(mapping: Mapping): void {
+  const told = toldOf(mapping);
+  const runs: { subject: string; first: number; last: number }[] = [];
+  mapping.message.all('NTE').forEach((nte, index) => {
+    if (told.has(nte) || linesOf(nte) === '') return;
+    const subject = subjectsOf(mapping).get(nte)?.name ?? 'MSH';
+    const before = runs.at(-1);
+    if (before?.subject === subject && before.last === index) before.last = index + 1;
+    else runs.push({ subject, first: index + 1, last: index + 1 });
+  });
+  for (const { subject, first, last } of runs.slice(0, placelessMax)) {
+    const which = first === last ? `NTE[${first}]: a note` : `NTE[${first}] to NTE[${last}]: notes`;
+    mapping.warnings.add(`${which} after ${subject} ${first === last ? 'has' : 'have'} no place; left out`);
+  }
+  if (runs.length > placelessMax)
+    mapping.warnings.add(`NTE: ${runs.length - placelessMax} more have no place; left out`);
+}
+
 /**
  * Laboratories send a comment as one NTE a line: segments that follow each other and agree on source, type, author and time
  * are the lines of one note, as the repetitions of NTE-3 are.
@@ -21,7 +81,9 @@ const sources: Readonly<Record<string, string>> = {
 export function noteTexts(mapping: Mapping, notes: readonly Segment[]): JsonObject[] {
   const found: JsonObject[] = [];
   let last: { key: string; note: JsonObject } | undefined;
+  const told = toldOf(mapping);
   for (const nte of notes) {
+    told.add(nte);
     const text = linesOf(nte);
     if (text === '') continue;
     const key = [2, 4, 5, 6].map((field) => nte.field(field).raw).join('\u0000');

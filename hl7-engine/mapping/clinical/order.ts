@@ -15,6 +15,7 @@ import {
   tokenCriterion,
   uniteIdentifiers,
 } from '../identifiers.ts';
+import { onceNoted } from '../once-noted.ts';
 import { organizationReference, practitionerReference } from '../practitioner.ts';
 import { runTable } from '../table/table.ts';
 import { obrServiceRequest } from '../tables/obr.ts';
@@ -135,7 +136,7 @@ export function putRequest(
   const id = identifier === undefined ? derivedId(type, [order.key]) : undefined;
   const url = identifier === undefined ? `${type}/${id}` : `${type}?${searchedBy(type, identifier, order)}`;
   let isNew = false;
-  const reference = mapping.once(url, () => {
+  const reference = onceNoted(mapping, url, resource, () => {
     isNew = true;
     mapping.stamp(resource);
     const control = order.group.orc?.field(1).text?.toUpperCase() ?? '';

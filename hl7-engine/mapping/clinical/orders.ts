@@ -4,6 +4,7 @@ import type { Mapping } from '../context.ts';
 import { instant } from '../datetime.ts';
 import { addOrderCharges, billedAccount } from '../finance/order-charges.ts';
 import type { Group } from '../structure/group.ts';
+import { addAccompanying, ofRequest } from './accompanying.ts';
 import { conditionOf } from './diagnosis.ts';
 import { addDiet } from './diet.ts';
 import { detail, joinedTexts, type ObxGroup, type OrderGroup, orderGroup, type SpecimenGroup } from './groups.ts';
@@ -74,9 +75,21 @@ function requestOf(
   also: JsonObject,
 ): string | undefined {
   const { group } = order;
-  if (detail(group, 'RXO') ?? detail(group, 'RXE')) return addMedicationRequest(mapping, order, also);
-  if (detail(group, 'ODS') ?? detail(group, 'ODT')) return addDiet(mapping, order);
-  if (detail(group, 'RQD') ?? detail(group, 'RQ1')) return addSupplyRequest(mapping, order);
+  if (detail(group, 'RXO') ?? detail(group, 'RXE')) {
+    const request = addMedicationRequest(mapping, order, also);
+    addAccompanying(mapping, order, group.observations, ofRequest(order, request));
+    return request;
+  }
+  if (detail(group, 'ODS') ?? detail(group, 'ODT')) {
+    const request = addDiet(mapping, order);
+    addAccompanying(mapping, order, group.observations, ofRequest(order, request, 'diet'));
+    return request;
+  }
+  if (detail(group, 'RQD') ?? detail(group, 'RQ1')) {
+    // R4 bases no observation on a SupplyRequest.
+    addAccompanying(mapping, order, group.observations, ofRequest(order, undefined, 'supply'));
+    return addSupplyRequest(mapping, order);
+  }
   const specimens = addSpecimens(mapping, order, results, outer).filter((specimen) => specimen !== undefined);
   const account = billedAccount(mapping, order);
   const supporting = addAnswers(mapping, order, specimens[0]);

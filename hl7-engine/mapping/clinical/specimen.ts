@@ -5,6 +5,7 @@ import { ownOf } from '../alias.ts';
 import type { Mapping } from '../context.ts';
 import { derivedId } from '../derived-id.ts';
 import { eipIdentifier, type Identifier, identifierCriterion } from '../identifiers.ts';
+import { onceNoted } from '../once-noted.ts';
 import { practitionerReference } from '../practitioner.ts';
 import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
@@ -93,7 +94,8 @@ function create(mapping: Mapping, place: SpecimenPlace, resource: Resource): str
   if (key !== undefined) {
     const url = `Specimen?${identifierCriterion(key)}`;
     const choose = ownOf(mapping.patients, place.patient);
-    return mapping.once(url, () => mapping.add({ method: 'PUT', url, resource, merge: latestMerge(mapping), choose }));
+    const merge = latestMerge(mapping);
+    return onceNoted(mapping, url, resource, () => mapping.add({ method: 'PUT', url, resource, merge, choose }));
   }
   const occurrence = mapping.occurrence(`Specimen ${place.orderKey}`);
   const id = derivedId('Specimen', [place.orderKey, String(occurrence)]);

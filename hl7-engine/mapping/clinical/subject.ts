@@ -52,11 +52,8 @@ const visitSegments = (pid: Segment, { segment: pv1, holder }: Found): Encounter
   others: afterVisit(holder),
 });
 
-/** Notes about the patient have no element, and orders and results change no CareTeam. */
+/** Orders and results change no CareTeam. */
 function warnOfNoPlace(mapping: Mapping, holder: Group): void {
-  if (holder.name === 'PATIENT' && holder.get('NTE') !== undefined) {
-    mapping.warnings.add('NTE: a note about the patient has no place');
-  }
   if (afterPatient(holder).some((segment) => segment.name === 'PRT' && !isPrimaryCare(segment))) {
     mapping.warnings.add('PRT: of those around the patient only who gives primary care (PRT-4 PP) has a place');
   }

@@ -3,6 +3,7 @@ import type { JsonObject } from '#fhir-model';
 import type { Segment } from '../../message/message.ts';
 import { addProcedures } from '../administration/clinical.ts';
 import { upsertDerived } from '../administration/upsert.ts';
+import { noteAfter } from '../clinical/notes.ts';
 import type { Subject } from '../clinical/order.ts';
 import { localUri } from '../codesystems.ts';
 import { list } from '../compact.ts';
@@ -96,6 +97,7 @@ export function chargeOf(
     account: account === undefined ? undefined : [{ reference: account }],
     priceOverride: price(mapping, ft1, isCredit ? -1 : 1),
     overrideReason: isCredit ? 'credit' : undefined,
+    note: [...list(found.note), ...(noteAfter(mapping, ft1) ?? [])],
   };
   const isPriceDeleted = ft1.field(11).isNull || ft1.field(12).isNull;
   if (isPriceDeleted && resource.priceOverride === undefined) cleared.push('priceOverride');

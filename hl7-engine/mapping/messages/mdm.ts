@@ -6,7 +6,7 @@ import type { Segment } from '../../message/message.ts';
 import { attachment, type Content, documentContents, textContent, titleOf } from '../clinical/document.ts';
 import { type ObxGroup, obxGroups, orderGroup } from '../clinical/groups.ts';
 import { documentMerge } from '../clinical/merging.ts';
-import { noteTexts } from '../clinical/notes.ts';
+import { notesAfter, noteTexts } from '../clinical/notes.ts';
 import { addObservation, isDocument } from '../clinical/observation.ts';
 import { addServiceRequest, describeOrder, type Subject } from '../clinical/order.ts';
 import { type Own, remembered, revive, supersede, withoutIdleTargets } from '../clinical/replaced-document.ts';
@@ -97,7 +97,10 @@ function documentReference(
   const cleared: string[] = [];
   const mapped = runTable(txaDocumentReference, { mapping, segment: txa, group: root }, cleared) ?? {};
   const content = contents(mapping, txa, observations, key);
-  const notes = observations.flatMap(({ notes: own }) => noteTexts(mapping, own)).map(({ text }) => text);
+  const ofDocument = [txa, ...root.all('CON')].map((segment) => notesAfter(mapping, segment));
+  const notes = [...ofDocument, ...observations.filter((one) => !isResult(one)).map(({ notes: own }) => own)]
+    .flatMap((own) => noteTexts(mapping, own))
+    .map(({ text }) => text);
   const availability = txa.field(19).text;
   const withdrawn = mapping.event === cancel || availability === 'CA';
   const context = mapped.context as JsonObject | undefined;

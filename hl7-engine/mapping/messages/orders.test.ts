@@ -303,3 +303,25 @@ test('ORA^R33: the order that was placed for results gets its number', () => {
   assert.deepEqual(choose!([known, { ...known, id: 'b' }]), { idle: true });
   assert.deepEqual(mapLines(msh('ORA^R33'), 'MSA|AA|M1', 'ORC|OK|P9^EHR').entries, []);
 });
+
+test('OBX of an order for a drug, a diet or a supply are Observations, those of a drug the same as with its RDE', () => {
+  const head = [msh('ORM^O01^ORM_O01'), pid, 'ORC|NW|P1^EHR'];
+  const weight = 'OBX|1|NM|29463-7^Body weight^LN||70|kg|||||F';
+  const observed = (...lines: string[]) => onlyEntry(mapLines(...lines, weight), 'Observation');
+  const drug = observed(...head, 'RXO|1234^Amoxicillin^L|250||mg');
+  const encoded = observed(msh('RDE^O11^RDE_O11'), ...head.slice(1), 'RXE||1234^Amoxicillin^L|250||mg');
+  assert.equal(drug.url, encoded.url);
+  const based = (lines: string[], type: string) => {
+    const mapped = mapLines(...lines, weight);
+    const [request] = entriesOf(mapped, type);
+    return [onlyResource(mapped, 'Observation').basedOn, request?.fullUrl];
+  };
+  for (const [detail, type] of [
+    ['RXO|1234^Amoxicillin^L|250||mg', 'MedicationRequest'],
+    ['ODS|D||321^Low salt^L', 'NutritionOrder'],
+  ] as const) {
+    const [basedOn, reference] = based([...head, detail], type);
+    assert.deepEqual(basedOn, [{ reference }]);
+  }
+  assert.equal(based([...head, 'RQD|1|9^Gloves^L|||5|BX'], 'SupplyRequest')[0], undefined);
+});

@@ -1,11 +1,11 @@
 // Pharmacy: OMP^O09, RDE^O11, O25 and of old O01, RDS^O13, RGV^O15, RAS^O17: HL7 v2.9 chapter 4A; https://hl7.org/fhir/uv/v2mappings/
 import type { JsonObject } from '#fhir-model';
 import type { Segment } from '../../message/message.ts';
+import { type Accompanied, addAccompanying, ofRequest } from '../clinical/accompanying.ts';
 import { addAdministrations, addDispense } from '../clinical/administration.ts';
 import { addGive } from '../clinical/give.ts';
-import { joinedTexts, type ObxGroup, obxGroups, orderGroup } from '../clinical/groups.ts';
+import { obxGroups, orderGroup } from '../clinical/groups.ts';
 import { addMedicationRequest } from '../clinical/medication.ts';
-import { addObservation, isDocument } from '../clinical/observation.ts';
 import { addTask, describeOrder, type Order } from '../clinical/order.ts';
 import { subjectOf } from '../clinical/subject.ts';
 import type { Mapping } from '../context.ts';
@@ -56,7 +56,7 @@ function carriedOut(
   order: Order,
   group: Group,
   request: string | undefined,
-): { done: boolean; dispensed: Place | undefined } {
+): { done: boolean; dispensed: Accompanied | undefined } {
   const rxds = order.group.details.filter(({ name }) => name === 'RXD');
   const [dispensed] = rxds.flatMap((rxd) => {
     const reference = addDispense(mapping, order, rxd, request);
@@ -76,38 +76,12 @@ function carriedOut(
   return { done, dispensed };
 }
 
-/** What observations go along with, and what they are known by. */
-interface Place {
-  key: string;
-  also: JsonObject;
-}
-
-const ofRequest = ({ key }: Order, request: string | undefined): Place => ({
-  key: JSON.stringify(['medication', key]),
-  also: request === undefined ? {} : { basedOn: [{ reference: request }] },
-});
-
 /** Of one dispense or administration: those of the next leave them alone. */
-function ofEvent({ key }: Order, segment: Segment | undefined, fields: number[], also: JsonObject): Place {
+function ofEvent({ key }: Order, segment: Segment | undefined, fields: number[], also: JsonObject): Accompanied {
   const names = fields.map((field) => segment?.field(field).component(1).text ?? null);
   return { key: JSON.stringify([segment?.name, key, ...names]), also };
 }
 
-function addSeen(mapping: Mapping, order: Order, event: Group, place: Place): void {
+function addSeen(mapping: Mapping, order: Order, event: Group, place: Accompanied): void {
   addAccompanying(mapping, order, event.groups('OBSERVATION').flatMap(obxGroups), place);
-}
-
-/** OBX of a medication order, such as weight or answers to its questions, or of what was done about it. */
-function addAccompanying(mapping: Mapping, order: Order, observations: readonly ObxGroup[], place: Place): void {
-  const { group, subject } = order;
-  for (const one of joinedTexts(observations)) {
-    if (isDocument(one.obx)) continue;
-    addObservation(mapping, one, {
-      ...place,
-      group: group.group,
-      patient: subject.patient,
-      encounter: subject.encounter,
-      status: 'final',
-    });
-  }
 }

@@ -29,7 +29,7 @@ leaves them as they are, but for what nothing newer has told of a patient or a v
 
 ${structuresChapter()}
 A segment that stands out of order, twice, or without the one that begins its group is taken where it belongs, with a warning;
-one that the structure does not have is told by a warning, too.
+one that the structure does not have is told by a warning, too. A note (NTE) may stand behind any segment, and is about that one.
 
 ## How the tables are written
 

@@ -1,7 +1,7 @@
 // SCH with its resources to Appointment: https://hl7.org/fhir/uv/v2mappings/ (SIU_S12); HL7 v2.9 chapter 10.4
 import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
 import type { Segment } from '../../message/message.ts';
-import { noteTexts } from '../clinical/notes.ts';
+import { notesAfter, noteTexts } from '../clinical/notes.ts';
 import { list } from '../compact.ts';
 import { absent, type Mapping } from '../context.ts';
 import { codeableConcept } from '../datatypes.ts';
@@ -74,7 +74,7 @@ function appointment(mapping: Mapping, root: Group, sch: Segment, parts: Appoint
   const open = services.filter(({ segment }) => !isDeleted(segment));
   const patients = parts.patients.map((actor) => ({ actor, required: 'required', status: participation(status) }));
   const taken = resources.flatMap((one) => participants(mapping, one, { start: times.start, status }));
-  const notes = [root.all('NTE'), ...[...services, ...resources].map(({ group }) => group.all('NTE'))];
+  const notes = [appointmentNotes(mapping, root), ...[...services, ...resources].map(({ group }) => group.all('NTE'))];
   const texts = notes.flatMap((own) => noteTexts(mapping, own)).map(({ text }) => text);
   const minutes = Math.round(times.minutes ?? 0);
   const resource: Resource = {
@@ -95,6 +95,11 @@ function appointment(mapping: Mapping, root: Group, sch: Segment, parts: Appoint
   } as unknown as Resource;
   const namesResources = resources.length > 0;
   return { resource: withoutEmpty(resource), status, partial: event.partial === true, namesResources, cleared };
+}
+
+/** Those of SCH and TQ1; one after MSH is about the message. */
+export function appointmentNotes(mapping: Mapping, root: Group): Segment[] {
+  return [...root.all('SCH'), ...root.all('TQ1')].flatMap((segment) => notesAfter(mapping, segment));
 }
 
 function withoutEmpty(resource: Resource): Resource {

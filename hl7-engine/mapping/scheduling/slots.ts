@@ -2,11 +2,13 @@
 import type { JsonObject } from '#fhir-model';
 import type { Segment } from '../../message/message.ts';
 import { upsertDerived } from '../administration/upsert.ts';
+import { noteTexts } from '../clinical/notes.ts';
 import type { Mapping } from '../context.ts';
 import { codeableConcept } from '../datatypes.ts';
 import type { Identifier } from '../identifiers.ts';
 import { numberKey } from '../identity.ts';
 import type { Group } from '../structure/group.ts';
+import { appointmentNotes } from './appointment.ts';
 import { participants, resourcesOf } from './participants.ts';
 import { appointmentTimes, resourceTimes } from './times.ts';
 
@@ -34,6 +36,9 @@ export function upsertSlots(mapping: Mapping, root: Group, sch: Segment, numbers
       { resourceType: 'Schedule', active: true, actor: [participant.actor] },
       key,
     );
+    const notes = noteTexts(mapping, [...appointmentNotes(mapping, root), ...resource.group.all('NTE')]).map(
+      ({ text }) => text,
+    );
     const slot: JsonObject = {
       resourceType: 'Slot',
       identifier: [...numbers],
@@ -42,6 +47,7 @@ export function upsertSlots(mapping: Mapping, root: Group, sch: Segment, numbers
       status,
       start,
       end,
+      ...(notes.length > 0 ? { comment: notes.join('\n') } : {}),
     };
     upsertDerived(mapping, slot, [...numbers.map(numberKey), ...key]);
   }

@@ -57,6 +57,28 @@ describe('groups of a message', () => {
     assert.deepEqual(warnings, ['PV1: more often than the structure allows; only the first has effect']);
   });
 
+  it('take a note with what stands before it, which begins and ends no group', () => {
+    const told = (names: string) => {
+      const { root, unexpected, warnings } = read(`${orders} NTE*`, names);
+      assert.deepEqual([unexpected, warnings], [[], []]);
+      return shape(root);
+    };
+    assert.equal(
+      told('MSH PID PV1 NTE PV2 ORC NTE OBR'),
+      'M[MSH PATIENT[PID VISIT[PV1 NTE PV2]] ORDER[ORC NTE DETAIL[OBR]]]',
+    );
+    assert.equal(told('MSH NTE ORC OBR NTE OBX'), 'M[MSH NTE ORDER[ORC DETAIL[OBR NTE RESULT[OBX]]]]');
+    const shapeOf = (names: string) =>
+      shape(read('MSH ONE{ORC TIMING{TQ1}* NTE* OBR}* TWO{RXA+ NTE* RXR}*', names).root);
+    assert.equal(shapeOf('MSH ORC TQ1 NTE OBR'), 'M[MSH ONE[ORC OBR TIMING[TQ1 NTE]]]');
+    assert.equal(shapeOf('MSH ORC NTE TQ1 OBR'), 'M[MSH ONE[ORC NTE OBR TIMING[TQ1]]]');
+    assert.equal(shapeOf('MSH RXA NTE RXA RXR'), 'M[MSH TWO[RXA NTE] TWO[RXA RXR]]');
+    assert.equal(shapeOf('MSH RXA RXA NTE NTE RXR'), 'M[MSH TWO[RXA RXA NTE NTE RXR]]');
+    const late = read(orders, 'MSH PID PV1 PD1 NTE NTE PV2');
+    assert.equal(shape(late.root), 'M[MSH PATIENT[PID PD1 NTE NTE VISIT[PV1 PV2]]]');
+    assert.deepEqual(late.warnings, ['PD1: not where the structure has it; taken as if it were']);
+  });
+
   it('keep what the structure does not have in the open group', () => {
     const { root, unexpected } = read(orders, 'MSH PID ZPI ORC ZOR OBR FOO OBX');
     assert.equal(shape(root), 'M[MSH PATIENT[PID ZPI] ORDER[ORC ZOR DETAIL[OBR FOO RESULT[OBX]]]]');

@@ -22,8 +22,15 @@ export function groupSegments(structure: GroupElement, segments: readonly Segmen
   const root: Open = { group: new OpenGroup(structure.name, undefined), element: structure };
   const grouped: Grouped = { root: root.group, unexpected: [], warnings: [] };
   const stack: Open[] = [root];
+  let last: Segment | undefined;
   for (const segment of segments) {
     if (segment.name === '' && segment.raw.trim() === '') continue;
+    const before = last;
+    last = segment;
+    if (segment.name === 'NTE') {
+      placeNote(stack.findLast(({ group }) => group.segments.at(-1) === before) ?? stack.at(-1)!, segment);
+      continue;
+    }
     if (segment.name === 'ORC') ofPriorResult(stack, segment);
     if (latePatient(stack, segment) || inOrder(stack, segment) || outOfOrder(stack, segment, grouped)) continue;
     stack.at(-1)!.group.segments.push(segment);
@@ -55,6 +62,17 @@ function advance(stack: Open[], depth: number, segment: Segment): boolean {
     return true;
   }
   return false;
+}
+
+/**
+ * A note is about what stands before it (HL7 v2.9 chapter 2.14), so that it stands in the same group, also where the structure has
+ * none there, and opens and closes none. Where the structure has notes next it has come that far: of two RXA with a note between
+ * them the second begins a group.
+ */
+function placeNote({ group, element }: Open, note: Segment): void {
+  const next = element.elements[group.position + 1];
+  if (next?.kind === 'segment' && next.name === 'NTE') group.position++;
+  group.segments.push(note);
 }
 
 /** Opens a group within the innermost and yields its depth. */

@@ -1,0 +1,224 @@
+// Notes (NTE) of groups that repeat, and notes that nothing in R4 has a place for.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { Resource } from '#fhir-model';
+import { entriesOf, mapLines, segment } from '../../testing/mapped.ts';
+
+const msh = (type: string) => `MSH|^~\\&|EHR|SOUTH|CERE|NORTH|20260301080000||${type}|M1|P|2.5.1`;
+const pid = 'PID|1||777^^^HOSP^MR||TEST^PATIENT';
+const pv1 = segment('PV1', { 2: 'I', 19: 'V1^^^HOSP^VN' });
+const orc = 'ORC|NW|P1^EHR|F1^LAB';
+const obr = 'OBR|1|P1^EHR|F1^LAB|24323-8^Panel^LN|||20260301070000';
+const obx = 'OBX|1|NM|2345-7^Glucose^LN||90|mg/dL|||||F|||20260301070000';
+const spm = 'SPM|1|^S1&LAB||119297000^Blood^SCT';
+const sac = 'SAC|||C1^LAB';
+const dg1 = 'DG1|1||E11^Diabetes^I10||20260301|A';
+const pr1 = 'PR1|1||80146002^Appendectomy^SCT|Appendectomy|20260228';
+const ft1 = segment('FT1', { 1: '1', 2: 'T1', 4: '20260301', 6: 'CG', 7: '99213^Visit^C4' });
+const rxo = 'RXO|1234^Amoxicillin^L|250||mg^mg^UCUM';
+const rxe = 'RXE||1234^Amoxicillin^L|250||mg^mg^UCUM';
+const rxr = 'RXR|PO^Oral^HL70162';
+const rxd = 'RXD|1|1234^Amoxicillin^L|20260301|20|EA';
+const rxa = 'RXA|0|1|20260301070000|20260301070000|1234^Amoxicillin^L|250|mg^mg^UCUM';
+const vaccine = 'RXA|0|1|20260301|20260301|08^Hep B^CVX|0.5|mL^mL^UCUM';
+const tq1 = 'TQ1|1||BID';
+
+/** `Observation 2345-7`: what tells a resource from others of its type, and the texts of its notes. */
+function notesIn(lines: readonly string[]): Record<string, string[]> {
+  const resources = mapLines(...lines).entries.flatMap(({ resource }) => resource ?? []);
+  const noted = resources.filter(({ note: own }) => Array.isArray(own));
+  return Object.fromEntries(
+    noted.map((resource) => [nameOf(resource), (resource.note as { text: string }[]).map(({ text }) => text)]),
+  );
+}
+
+function nameOf({ resourceType, identifier, code, medicationCodeableConcept, vaccineCode, id }: Resource): string {
+  // Several have the number of their order.
+  const [number] = (resourceType === 'MedicationAdministration' ? [] : (identifier ?? [])) as { value?: string }[];
+  const [coding] =
+    ((code ?? medicationCodeableConcept ?? vaccineCode) as { coding?: { code: string }[] })?.coding ?? [];
+  return `${resourceType} ${number?.value ?? coding?.code ?? id}`;
+}
+
+const nte = (text: string): string => `NTE|1||${text}`;
+const about = (line: string, from: string, to: string): string => line.replaceAll(from, to);
+
+describe('where groups repeat, notes are of their own', () => {
+  const second = (line: string) => about(about(line, 'P1^', 'P2^'), 'F1^', 'F2^');
+  const repeated: [string, string[], Record<string, string[]>][] = [
+    [
+      'orders, their specimens and results',
+      [
+        ...[msh('OML^O21^OML_O21'), pid, orc, nte('one'), obr, obx, nte('glucose'), spm, nte('blood')],
+        ...[second(orc), second(obr), nte('two'), about(obx, '2345-7', '2346-7'), nte('other')],
+        ...[about(spm, 'S1&', 'S2&'), sac, nte('tube')],
+      ],
+      {
+        'ServiceRequest P1': ['one'],
+        'Observation 2345-7': ['glucose'],
+        'Specimen S1': ['blood'],
+        'ServiceRequest P2': ['two'],
+        'Observation 2346-7': ['other'],
+        'Specimen S2': ['tube'],
+      },
+    ],
+    [
+      'orders of ORM, with one note before and one behind each OBR',
+      [
+        ...[msh('ORM^O01^ORM_O01'), pid, orc, nte('one'), obr, nte('OBR'), obx, second(orc), nte('two'), second(obr)],
+        ...[about(obx, '2345-7', '2346-7'), nte('other')],
+      ],
+      { 'ServiceRequest P1': ['one\nOBR'], 'ServiceRequest P2': ['two'], 'Observation 2346-7': ['other'] },
+    ],
+    [
+      'administrations under one order and within one group',
+      [
+        ...[msh('RAS^O17^RAS_O17'), pid, 'ORC|NW|P1^EHR', nte('order'), rxo],
+        ...[about(rxa, '1234^', '1^'), nte('first'), about(rxa, '1234^', '2^'), rxr, nte('second')],
+        ...[obx, about(rxa, '1234^', '3^'), about(rxa, '1234^', '4^'), nte('fourth')],
+      ],
+      {
+        'MedicationRequest P1': ['order'],
+        'MedicationAdministration 1': ['first'],
+        'MedicationAdministration 2': ['second'],
+        'MedicationAdministration 4': ['fourth'],
+      },
+    ],
+    [
+      'dispenses',
+      [
+        ...[msh('RDS^O13^RDS_O13'), pid, orc, nte('one'), rxe, about(rxd, '1234^', '1^'), nte('first')],
+        ...[second(orc), about(rxd, '1234^', '2^'), nte('second')],
+      ],
+      { 'MedicationRequest P1': ['one'], 'MedicationDispense 1': ['first'], 'MedicationDispense 2': ['second'] },
+    ],
+    [
+      'charges and their procedures',
+      [
+        ...[msh('DFT^P03^DFT_P03'), 'EVN||20260301', pid, ft1, nte('visit'), pr1, nte('cut')],
+        ...[about(about(ft1, '|T1|', '|T2|'), '99213', '99214'), nte('other visit')],
+      ],
+      { 'ChargeItem T1': ['visit'], 'Procedure 80146002': ['cut'], 'ChargeItem T2': ['other visit'] },
+    ],
+    [
+      'vaccinations',
+      [
+        ...[msh('VXU^V04^VXU_V04'), pid, 'ORC|RE||F1^LAB', vaccine, nte('left arm')],
+        ...['ORC|RE||F2^LAB', nte('late'), about(vaccine, '08^Hep B', '20^DTaP'), obx, nte('seen')],
+      ],
+      { 'Immunization F1': ['left arm'], 'Immunization F2': ['late'], 'Observation 2345-7': ['seen'] },
+    ],
+    [
+      'specimens with their orders',
+      [
+        ...[msh('OML^O33^OML_O33'), pid, spm, nte('blood'), orc, nte('one'), obr],
+        ...[about(spm, 'S1&', 'S2&'), nte('urine'), second(orc), second(obr), nte('two')],
+      ],
+      {
+        'Specimen S1': ['blood'],
+        'ServiceRequest P1': ['one'],
+        'Specimen S2': ['urine'],
+        'ServiceRequest P2': ['two'],
+      },
+    ],
+    [
+      'diagnoses, of which only the second has one',
+      [msh('ADT^A01^ADT_A01'), 'EVN||20260301', pid, pv1, dg1, about(dg1, 'E11^', 'I10^'), nte('severe')],
+      { 'Condition I10': ['severe'] },
+    ],
+  ];
+  for (const [what, lines, expected] of repeated) {
+    it(what, () => {
+      const mapped = mapLines(...lines);
+      assert.deepEqual(
+        mapped.warnings.filter((text) => text.startsWith('NTE')),
+        [],
+      );
+      assert.deepEqual(notesIn(lines), expected);
+    });
+  }
+
+  it('of a diagnosis before results none is theirs', () => {
+    const lines = [msh('SIU^S12^SIU_S12'), 'SCH|A1^EHR', pid, obx, dg1, nte('severe')];
+    assert.deepEqual(notesIn(lines), { 'Condition E11': ['severe'] });
+  });
+
+  it('and all of one thing that the message tells of twice', () => {
+    const second = [orc, obr, nte('two'), spm, nte('blood'), nte('more'), dg1, nte('severe')];
+    const lines = [msh('OML^O21^OML_O21'), pid, orc, obr, nte('one'), spm, nte('blood'), ...second];
+    assert.deepEqual(notesIn(lines), {
+      'Specimen S1': ['blood', 'blood\nmore'],
+      'Condition E11': ['severe'],
+      'ServiceRequest P1': ['one', 'two'],
+    });
+    const given = [
+      msh('VXU^V04^VXU_V04'),
+      pid,
+      'ORC|RE||F1^LAB',
+      vaccine,
+      nte('left'),
+      'ORC|RE||F1^LAB',
+      vaccine,
+      nte('arm'),
+    ];
+    assert.deepEqual(notesIn(given), { 'Immunization F1': ['left', 'arm'] });
+  });
+
+  it('also where what they are about stands out of order', () => {
+    const lines = [msh('ORM^O01^ORM_O01'), pid, orc, obr, obx, dg1, nte('severe')];
+    assert.deepEqual(notesIn(lines), { 'Condition E11': ['severe'] });
+  });
+
+  it('the last one of a referral is of the whole', () => {
+    const lines = [
+      msh('REF^I12^REF_I12'),
+      'RF1|A||MED^Medical^HL70281|||R1^EHR',
+      'PRD|RP|DOC^DORA',
+      pid,
+      nte('urgent'),
+    ];
+    assert.deepEqual(notesIn(lines), { 'ServiceRequest R1': ['urgent'] });
+  });
+
+  it('those of an ORC and its timing are of each OBR that shares it', () => {
+    const lines = [
+      msh('OML^O21^OML_O21'),
+      pid,
+      'ORC|NW|P1^EHR',
+      nte('all'),
+      tq1,
+      nte('time'),
+      'OBR|1|||1^One^L',
+      'OBR|2|||2^Two^L',
+    ];
+    const requests = entriesOf(mapLines(...lines), 'ServiceRequest');
+    assert.deepEqual(
+      requests.map(({ resource }) => (resource.note as { text: string }[]).map(({ text }) => text)),
+      [['all\ntime'], ['all\ntime']],
+    );
+  });
+});
+
+describe('notes without a place', () => {
+  it('are told together where they follow each other, and the empty ones not at all', () => {
+    const { warnings } = mapLines(
+      ...[msh('OML^O21^OML_O21'), nte('message'), pid, nte('a'), nte('b'), 'NTE|3', nte('c'), orc, nte('order'), obr],
+    );
+    assert.deepEqual(warnings, [
+      'NTE[1]: a note after MSH has no place; left out',
+      'NTE[2] to NTE[3]: notes after PID have no place; left out',
+      'NTE[5]: a note after PID has no place; left out',
+    ]);
+  });
+
+  it('are no more than 50 warnings', () => {
+    const guarantors = Array.from({ length: 60 }, (_, at) => [`GT1|${at}||TEST^GUARANTOR`, nte('x'), 'NTE|2']).flat();
+    const { warnings } = mapLines(msh('ADT^A01^ADT_A01'), 'EVN||20260301', pid, pv1, ...guarantors);
+    const told = warnings.filter((text) => text.startsWith('NTE'));
+    assert.deepEqual(told.slice(-2), [
+      'NTE[99]: a note after GT1 has no place; left out',
+      'NTE: 10 more have no place; left out',
+    ]);
+    assert.equal(told.length, 51);
+  });
+});
