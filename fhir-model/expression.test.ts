@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { compileFhirPath, fhirPathProblem } from './expression.ts';
 import { parseJson } from './json.ts';
+import { fhirpathValues } from './search/fallback.ts';
 
 const encounter = (status: string) => ({ resourceType: 'Encounter', status, class: { code: 'IMP' } });
 
@@ -63,5 +64,25 @@ describe('FHIRPath with variables', () => {
   it('tells what fails on a resource', () => {
     const path = compileFhirPath('Encounter.status.single() + 1');
     assert.throws(() => path.holds(encounter('planned')), { code: 'invalid', message: /can't be evaluated/ });
+  });
+});
+
+describe('FHIRPath of names that every JavaScript object has', () => {
+  const patient = { resourceType: 'Patient', birthDate: '1980-01-01', name: [{ family: 'constructor' }] };
+  const values = (expression: string) => compileFhirPath(expression, ['current']).values(patient, { current: patient });
+
+  it('finds no elements', () => {
+    for (const word of ['constructor', '__proto__', 'toString', 'hasOwnProperty', '`constructor`']) {
+      const paths = [word, `Patient.${word}`, `name.${word}`, `birthDate.${word}`, `%current.${word}.${word}`];
+      for (const path of [...paths, `children().${word}`]) assert.deepEqual(values(path), [], path);
+      assert.deepEqual(fhirpathValues(`Patient.name.first().${word}`, patient), [], word);
+    }
+  });
+
+  it('leaves texts and functions as they are', () => {
+    assert.deepEqual(values("name.where(family = 'constructor').count()"), [1]);
+    assert.deepEqual(values('name.count().toString()'), ['1']);
+    assert.match(fhirPathProblem('%constructor') ?? '', /^there is no variable %constructor$/);
+    assert.match(fhirPathProblem('constructor()') ?? '', /can't be used$/);
   });
 });

@@ -4,7 +4,7 @@
 // is refused when it is compiled, and what may take long is evaluated under a watch (in-time.ts).
 import { createRequire } from 'node:module';
 import { CerebraError, isCerebraError } from '#platform';
-import { copyOf, withoutAs } from './fhirpath-library.ts';
+import { copyOf, forLibrary } from './fhirpath-library.ts';
 import { inTime } from './in-time.ts';
 import type { Json } from './types.ts';
 
@@ -62,7 +62,7 @@ export function fhirPathProblem(expression: string, variables: readonly string[]
   }
   let tree: SyntaxNode;
   try {
-    tree = library().parse(withoutAs(expression));
+    tree = library().parse(forLibrary(expression));
   } catch {
     return 'it is no FHIRPath';
   }
@@ -92,7 +92,7 @@ export function compileFhirPath(expression: string, variables: readonly string[]
 function compile(expression: string, names: readonly string[]): FhirPath {
   // It would print what trace() is given.
   const options = { resolveInternalTypes: true, traceFn: () => {} };
-  const evaluate = library().compile(withoutAs(expression), require('fhirpath/fhir-context/r4'), options);
+  const evaluate = library().compile(forLibrary(expression), require('fhirpath/fhir-context/r4'), options);
   const bounded = inTime(expression);
   const values: FhirPath['values'] = (focus, variables = {}) => {
     // A variable that is not there is an error to it; one of no items is not.
@@ -151,7 +151,7 @@ function faultAt(node: SyntaxNode, nesting: number, counted: Counted): string | 
   return undefined;
 }
 
-const variableOf = ({ children }: SyntaxNode): string => (children?.[0]?.text ?? '').replace(/^[`']|[`']$/g, '');
+const variableOf = ({ children }: SyntaxNode): string => (children?.[0]?.text ?? '').replace(/^[`']|[`']$/g, '').trim();
 
 /** Loaded at first need: 40 MB and 150 ms. */
 const library = (): Library => require('fhirpath') as Library;

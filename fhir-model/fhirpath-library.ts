@@ -3,15 +3,28 @@ import { isRawJson } from './json.ts';
 
 const STRINGS = /'(?:[^'\\]|\\.)*'/g;
 
-/** It throws on `x as T` where x repeats; ofType() means the same and does not. What strings say stays. */
-export function withoutAs(expression: string): string {
+/** `change` applied to all but what strings say. */
+function outsideStrings(expression: string, change: (plain: string) => string): string {
   const strings: string[] = [];
   const plain = expression.replace(STRINGS, (text) => `'${strings.push(text) - 1}'`);
-  const changed = plain
-    .replace(/([\w.]+(?:\([^()]*\))?) as (\w+)/g, '$1.ofType($2)')
-    .replace(/\.as\((\w+)\)/g, '.ofType($1)');
-  return changed.replace(/'(\d+)'/g, (_, index) => strings[Number(index)] ?? '');
+  return change(plain).replace(/'(\d+)'/g, (_, index) => strings[Number(index)] ?? '');
 }
+
+const ofObjects = Object.getOwnPropertyNames(Object.prototype).join('|');
+const OBJECT_WORDS = new RegExp(`(?!toString\\s*\\()\`?\\b(${ofObjects})\\b\`?`, 'g');
+
+/**
+ * It looks names up as members of JavaScript's objects, each of which has a `constructor` and a `toString`: in their place stand
+ * names that nothing has.
+ */
+export const withoutObjectWords = (expression: string): string =>
+  outsideStrings(expression, (plain) => plain.replace(OBJECT_WORDS, '`$1 `'));
+
+/** It throws on `x as T` where x repeats, too; ofType() means the same and does not. */
+export const forLibrary = (expression: string): string =>
+  outsideStrings(withoutObjectWords(expression), (plain) =>
+    plain.replace(/([\w.]+(?:\([^()]*\))?) as (\w+)/g, '$1.ofType($2)').replace(/\.as\((\w+)\)/g, '.ofType($1)'),
+  );
 
 /** The library marks the objects that it walks, and computes with numbers: it gets a copy, in which decimals are some. */
 export function copyOf(value: unknown): unknown {

@@ -15,7 +15,7 @@ export {
 } from './definitions.ts';
 export { entriesByReference, isAbsolute, restfulUrl, urlInEntry, withoutVersion } from './entry-references.ts';
 export { compileFhirPath, type FhirPath } from './expression.ts';
-export { withoutAs } from './fhirpath-library.ts';
+export { forLibrary, withoutObjectWords } from './fhirpath-library.ts';
 export {
   decimalText,
   depthMax,

@@ -9,7 +9,7 @@ import {
   one,
   parametersOf,
 } from '#fhir-model';
-import { CerebraError } from '#platform';
+import { CerebraError, ownValue } from '#platform';
 import { codingOf, codingsOf, ecosystemInputs, input } from './asking.ts';
 import { type Coding, defined } from './code-system.ts';
 import type { ConceptMap, Dependency, MapGroup, Mapping } from './concept-map.ts';
@@ -85,7 +85,7 @@ function matchOf(mapping: Mapping, reverse: boolean, source: string): Match {
   const { equivalence, comment, product } = mapping;
   const concept = reverse ? mapping.source : mapping.target;
   return defined<Match>({
-    equivalence: reverse ? (INVERSE[equivalence] ?? equivalence) : equivalence,
+    equivalence: reverse ? (ownValue(INVERSE, equivalence) ?? equivalence) : equivalence,
     concept: concept.code === undefined ? undefined : concept,
     product: reverse ? [] : product,
     source,

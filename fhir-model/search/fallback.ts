@@ -1,6 +1,6 @@
 // A whole FHIRPath engine for the expressions outside the compiled subset; none of R4's own needs it.
 import { createRequire } from 'node:module';
-import { copyOf, withoutAs } from '../fhirpath-library.ts';
+import { copyOf, forLibrary } from '../fhirpath-library.ts';
 import type { Resource } from '../types.ts';
 
 type Evaluate = (resource: Resource) => unknown[];
@@ -16,7 +16,7 @@ function evaluator(expression: string): Evaluate {
   if (known !== undefined) return known;
   // Loaded at first need: 40 MB and 150 ms that a server of R4's own parameters never spends.
   const engine = require('fhirpath') as Engine;
-  const evaluate = engine.compile(withoutAs(expression), require('fhirpath/fhir-context/r4'));
+  const evaluate = engine.compile(forLibrary(expression), require('fhirpath/fhir-context/r4'));
   compiled.set(expression, evaluate);
   return evaluate;
 }

@@ -129,3 +129,11 @@ describe('registry of other parameters', () => {
     });
   });
 });
+
+test('a parameter whose url is the name of what every object has is of its own type', () => {
+  for (const url of ['constructor', '__proto__', 'urn:x']) {
+    const own = { url, code: 'own', base: ['Patient'], type: 'token', expression: 'Patient.gender' };
+    const { type, expression, special } = createSearchParameters([own], ['Patient']).get('Patient', 'own') ?? {};
+    assert.deepEqual([type, expression, special], ['token', 'Patient.gender', undefined], url);
+  }
+});

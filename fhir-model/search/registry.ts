@@ -1,5 +1,5 @@
 // Which search parameters apply to which type: https://hl7.org/fhir/R4/searchparameter-registry.html
-import { CerebraError } from '#platform';
+import { CerebraError, ownValue } from '#platform';
 import type { Definitions } from '../definitions.ts';
 import { codeSystemOf, isMimeType, isOfFamilyNames, isOfTypes, mayBeRange } from './code-system.ts';
 import { compositeOf, type RawComponent } from './composite.ts';
@@ -133,7 +133,7 @@ function traitsOf(raw: RawSearchParameter, type: string, expression: string, def
 /** The parameter as it applies to the type; undefined where it does not. */
 export function paramOf(raw: RawSearchParameter, type: string, definitions?: Definitions): SearchParam | undefined {
   const { code, url } = raw;
-  const special = typeof url === 'string' ? SPECIAL[url] : undefined;
+  const special = typeof url === 'string' ? ownValue(SPECIAL, url) : undefined;
   const expression = special?.expression ?? raw.expression;
   if (typeof code !== 'string' || typeof expression !== 'string' || !TYPES.has(String(raw.type))) return undefined;
   const narrowed = narrowExpression(expression, type);

@@ -21,6 +21,7 @@ test('words are folded letters and digits', () => {
 
 test('the text of XHTML', () => {
   assert.equal(xhtmlText('<div>a<br/>b &lt;c&gt; &#228;&#xE4; &nope; &amp;</div>').trim(), 'a b <c> ää &nope; &');
+  assert.equal(xhtmlText('a &toString;'), 'a &toString;');
   assert.equal(xhtmlText('a < b'), 'a < b');
   // Ten million characters that a pattern with backtracking would be hours over.
   assert.equal(xhtmlText('<'.repeat(10_000_000)).length, 10_000_000);

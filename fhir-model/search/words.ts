@@ -1,4 +1,5 @@
 // The words of narratives and whole resources: https://hl7.org/fhir/R4/search.html#content
+import { ownValue } from '#platform';
 import { isRawJson } from '../json.ts';
 
 /** Beyond these a narrative is not indexed: PostgreSQL's tsvector counts positions up to 16,383. */
@@ -33,7 +34,7 @@ export function narrativeWords(text: string): string[] {
 const ENTITIES: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: ' ' };
 
 function decodeEntity(whole: string, name: string): string {
-  if (!name.startsWith('#')) return ENTITIES[name] ?? whole;
+  if (!name.startsWith('#')) return ownValue(ENTITIES, name) ?? whole;
   const code = name[1] === 'x' || name[1] === 'X' ? Number.parseInt(name.slice(2), 16) : Number(name.slice(1));
   return code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : whole;
 }

@@ -1,7 +1,7 @@
 // Binary in its native content type: https://hl7.org/fhir/R4/binary.html#rest
 import { isUtf8 } from 'node:buffer';
 import { type JsonObject, parseReference, parseSentJson, type Resource } from '#fhir-model';
-import { CerebraError } from '#platform';
+import { CerebraError, ownValue } from '#platform';
 import type { Core } from '../interactions/core.ts';
 import { type Answer, assertSingle, type FhirRequest, mediaType, readBytes } from './request.ts';
 
@@ -26,7 +26,7 @@ const GENERIC: Record<string, 'json' | 'xml'> = {
 };
 
 function asksForFhir(range: string, content: string): boolean {
-  const generic = GENERIC[range];
+  const generic = ownValue(GENERIC, range);
   return generic === undefined ? isFhir(range) : kindOf(content) !== generic;
 }
 

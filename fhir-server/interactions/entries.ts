@@ -8,7 +8,7 @@ import {
   type SearchQuery,
   type TransactionEntry,
 } from '#fhir-model';
-import { CerebraError } from '#platform';
+import { CerebraError, ownValue } from '#platform';
 import type { Patch } from '../patch/apply.ts';
 import { assertValid } from '../store/store.ts';
 import type { Core } from './core.ts';
@@ -265,7 +265,7 @@ export function placed(error: unknown, index: number, path = '.request'): unknow
   for (const issue of error.issues) {
     const { expression = [] } = issue;
     if (expression.some((one) => one.startsWith('Bundle.'))) continue;
-    const header = HEADERS[expression[0] ?? ''];
+    const header = ownValue(HEADERS, expression[0]);
     if (!header && expression.length > 0) issue.diagnostics = `${expression.join(', ')}: ${issue.diagnostics}`;
     issue.expression = [at(index, header ?? path)];
   }

@@ -1,6 +1,6 @@
 // FHIRPath in a query: https://hl7.org/fhir/R4/graphql.html#list and #flattening (@slice). The expressions come from
 // clients, so only what navigates, filters and compares is evaluated: nothing that fetches, repeats, builds or matches patterns.
-import type { Json } from '#fhir-model';
+import { type Json, withoutObjectWords } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { FUNCTIONS, NODES, nestingOf } from '../patch/locate.ts';
 
@@ -108,7 +108,7 @@ function parsePath({ library }: Engine, given: string): string {
 
 /** Throws `invalid` for what is no FHIRPath or uses more than is evaluated, `too-costly` beyond a limit. */
 export function compilePath(engine: Engine, given: string): PathTest {
-  const expression = parsePath(engine, given);
+  const expression = withoutObjectWords(parsePath(engine, given));
   const byType = new Map<string, Compiled>();
   const compiled = (type: string): Compiled => {
     const found =

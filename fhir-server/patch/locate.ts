@@ -1,7 +1,7 @@
 // Which elements of a resource a FHIRPath selects: https://hl7.org/fhir/R4/fhirpatch.html. The paths come from clients, so
 // only what navigates and filters is evaluated: no functions that fetch, repeat, build or match patterns. What remains
 // visits each element a few times at most.
-import type { JsonObject } from '#fhir-model';
+import { type JsonObject, withoutObjectWords } from '#fhir-model';
 import { CerebraError } from '#platform';
 import type { Step } from './elements.ts';
 
@@ -163,7 +163,7 @@ function stepsOf(found: unknown): Step[] {
 
 function evaluate(library: Library, model: unknown, root: JsonObject, path: string): unknown[] {
   try {
-    return library.evaluate(root, path, {}, model, { resolveInternalTypes: false });
+    return library.evaluate(root, withoutObjectWords(path), {}, model, { resolveInternalTypes: false });
   } catch (cause) {
     throw new CerebraError('invalid', `'${path}' can't be evaluated on this ${root.resourceType}`, { cause });
   }

@@ -95,3 +95,11 @@ test('UCUM in other spellings is the same for rules and for searches, in each un
     }
   }
 });
+
+test('a unit that is called as what every object has is none', () => {
+  for (const unit of ['constructor', '__proto__', 'valueOf', 'K/constructor', '10^3/constructor', 'zonstructor']) {
+    const measured = measuredOf({ value: 5, unit });
+    assert.equal(measured?.unit, '', unit);
+    for (const wanted of ['g/L', '1', '10*9/L']) assert.equal(inUnit(measured!, wanted), undefined, unit);
+  }
+});

@@ -1,5 +1,6 @@
 // What a value measures, in the unit of a limit: https://hl7.org/fhir/R4/datatypes.html#Quantity, https://ucum.org/ucum
 import { convertDecimal, decimalText, isNumber, type Json, type JsonObject, UCUM, ucumUnit } from '#fhir-model';
+import { ownValue } from '#platform';
 
 export type Comparator = '' | '<' | '<=' | '>=' | '>';
 
@@ -89,8 +90,8 @@ function countIn(lower: string): string | undefined {
   const [, thousand, power, volume] =
     /^(?:(k|thousand|thou|tsd\.?)|x?10(?:\*{1,2}|\^|e|\()(\d{1,2})\)?)\/([a-z0-9^]+)$/.exec(lower.replace(/\s/g, '')) ??
     [];
-  const of = volumes[volume ?? ''];
-  return of === undefined ? counts[lower] : `10*${thousand === undefined ? power : 3}/${of}`;
+  const of = ownValue(volumes, volume);
+  return of === undefined ? ownValue(counts, lower) : `10*${thousand === undefined ? power : 3}/${of}`;
 }
 
 const unitCharactersMax = 60;
@@ -122,7 +123,7 @@ function unitOf({ system, code, unit }: JsonObject): string {
   const trimmed = text.trim().replace(/[µμ]/g, 'u');
   if (ucumUnit(trimmed)) return trimmed;
   const lower = trimmed.toLowerCase();
-  return written[lower] ?? countIn(lower) ?? '';
+  return ownValue(written, lower) ?? countIn(lower) ?? '';
 }
 
 /**
@@ -131,7 +132,7 @@ function unitOf({ system, code, unit }: JsonObject): string {
  */
 const alsoMeant = (unit: string): string[] => {
   const lower = unit.toLowerCase();
-  return [written[lower], countIn(lower)].filter((one) => one !== undefined && one !== unit) as string[];
+  return [ownValue(written, lower), countIn(lower)].filter((one) => one !== undefined && one !== unit) as string[];
 };
 
 /**

@@ -71,6 +71,11 @@ describe('endpoints', () => {
       /a\.url: the variable NONE is not set/,
     ],
     [
+      'a variable that is called as what every object has',
+      [{ name: 'a', template: 'slack', url: { env: 'constructor' } }],
+      /a\.url: the variable constructor is not set/,
+    ],
+    [
       'a file that is not there',
       [{ name: 'a', template: 'slack', url: { file: '/none' } }],
       /a\.url: \/none cannot be read/,

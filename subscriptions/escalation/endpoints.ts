@@ -2,7 +2,7 @@
 // and are called by name.
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { CerebraError } from '#platform';
+import { CerebraError, ownValue } from '#platform';
 import { isMailAddress } from '../channels/mail-address.ts';
 
 /** `{"env": "PAGER_KEY"}` or `{"file": "/run/secrets/pager"}` */
@@ -142,7 +142,7 @@ function resolved(given: Given, environment: Record<string, string | undefined>)
 }
 
 function secretOf(secret: Secret, path: string, environment: Record<string, string | undefined>): string {
-  const value = 'env' in secret ? environment[secret.env] : fileText(secret.file, path);
+  const value = 'env' in secret ? ownValue(environment, secret.env) : fileText(secret.file, path);
   if (value) return value;
   const source = 'env' in secret ? `the variable ${secret.env} is not set` : `${secret.file} is empty`;
   throw new CerebraError('config', `ALERT_ENDPOINTS: ${path}: ${source}`);

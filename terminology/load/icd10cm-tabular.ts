@@ -1,5 +1,5 @@
 // The tabular list of ICD-10-CM: chapters, sections and codes, which nest, with their notes.
-import { CerebraError } from '#platform';
+import { CerebraError, ownValue } from '#platform';
 import { type Faults, quoted } from './faults.ts';
 import type { ReleaseFile } from './release.ts';
 import { readXml } from './xml.ts';
@@ -101,7 +101,7 @@ export async function readTabular(file: ReleaseFile, faults: Faults): Promise<Ta
   const state: State = { list: { version: undefined, entries: [] }, open: [], note: undefined, character: undefined };
   const events = {
     open(name: string, attributes: Record<string, string>, line: number) {
-      const kind = KINDS[name];
+      const kind = ownValue(KINDS, name);
       const own = state.open.at(-1);
       if (kind) begin(state, kind, attributes.id, line);
       else if (own) openInside(state, own, name, attributes);
@@ -111,7 +111,7 @@ export async function readTabular(file: ReleaseFile, faults: Faults): Promise<Ta
     },
     close(name: string, text: string) {
       const own = state.open.at(-1);
-      if (KINDS[name]) end(state);
+      if (ownValue(KINDS, name)) end(state);
       else if (own) closeInside(state, own, name, text);
       else if (name === 'version') state.list.version = plain(text) || undefined;
     },

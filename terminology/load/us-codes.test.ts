@@ -98,6 +98,7 @@ describe('ICD-10-CM', () => {
     <name>1</name>
     <desc>Certain bloops (A00-A09)</desc>
     <includes><note>things that bloop</note></includes>
+    <constructor>no entry</constructor>
     <sectionIndex><sectionRef first="A00" last="A09" id="A00-A09">Loud bloops</sectionRef></sectionIndex>
     <section id="A00-A09">
       <desc>Loud bloops (A00-A09)</desc>

@@ -1,5 +1,6 @@
 // Which slice an element is of: https://hl7.org/fhir/R4/profiling.html#discriminator
 import type { Json, JsonObject } from '#fhir-model';
+import { ownValue } from '#platform';
 import { isObject, textOf } from '../json.ts';
 import { type Baseline, childBaseline, shortType, sliceBaseline } from './baseline.ts';
 import { codingsOf, isListed } from './bindings.ts';
@@ -96,7 +97,7 @@ function within(value: Json | undefined, steps: readonly Step[]): Json | undefin
     if (step.kind === 'ofType') continue;
     if (step.kind !== 'child') return undefined;
     current = Array.isArray(current) ? current[0] : current;
-    current = isObject(current) ? current[step.name] : undefined;
+    current = isObject(current) ? ownValue(current, step.name) : undefined;
   }
   return Array.isArray(current) ? current[0] : current;
 }

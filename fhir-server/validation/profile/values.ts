@@ -1,6 +1,7 @@
 // What values are compared with: https://hl7.org/fhir/R4/elementdefinition-definitions.html#ElementDefinition.fixed_x_ (the
 // same), pattern[x] (at least that), minValue[x] and maxValue[x].
 import { compareDecimals, decimalText, isNumber, type Json, type JsonObject, parseDateRange } from '#fhir-model';
+import { ownValue } from '#platform';
 import { isObject, textOf } from '../json.ts';
 
 /** Numbers are the same by value, whatever digits they are written with. */
@@ -84,7 +85,7 @@ const durationsMs: Readonly<Record<string, number>> = {
  */
 export function limitAt(value: Json, limit: Json, side: -1 | 1, nowMs: number): Json {
   if (typeof value !== 'string' || !isObject(limit)) return limit;
-  const unit = durationsMs[textOf(limit.code) ?? ''];
+  const unit = ownValue(durationsMs, textOf(limit.code));
   if (unit === undefined || !isNumber(limit.value)) return limit;
   return new Date(nowMs + side * unit * Number(decimalText(limit.value))).toISOString();
 }

@@ -1,5 +1,6 @@
 // A PlanDefinition of type eca-rule as a rule of alerting: https://hl7.org/fhir/R4/plandefinition.html
 import { type FhirPath, isId, type JsonObject, objectsOf, type Resource } from '#fhir-model';
+import { ownValue } from '#platform';
 import type { CriteriaRules } from '../../match/criteria.ts';
 import type { Severity } from '../seams.ts';
 import { type Extensions, extensionBase, readExtensions, refuse, textOf } from './extensions.ts';
@@ -187,7 +188,7 @@ function readAction(action: JsonObject, at: string, context: ActionContext): Rul
   }
   const read: RuleAction = {
     title: textOf(action.title) || refuse(`${at}.title`, 'is missing: it is what people read', 'required'),
-    severity: choice(extensions, 'severity', severities) ?? severityOf[textOf(action.priority)] ?? 'moderate',
+    severity: choice(extensions, 'severity', severities) ?? ownValue(severityOf, textOf(action.priority)) ?? 'moderate',
     triggers: triggers.map((one, i) => readTrigger(one, `${at}.trigger[${i}]`, variables, rules)),
     conditions: objectsOf(action.condition).map((one, i) => readCondition(one, variables, `${at}.condition[${i}]`)),
     atLeast: extensions.count('at-least') ?? triggers.length,

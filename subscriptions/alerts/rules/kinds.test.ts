@@ -230,3 +230,24 @@ test('failure rate: the most severe level that applies, whatever its place; over
   feeds = [];
   await waitFor(async () => (await now())[0]![2] === 'resolved', 'the end of it');
 });
+
+test('an extension that is called as what every object has is unknown like any other', async () => {
+  for (const name of ['constructor', '__proto__', 'toString']) {
+    const here = ext(name, 'String', 'x');
+    const unknown = (at: string): string => `unsupported ${at}: there is no '${name}' here`;
+    assert.equal(await refusal('threshold', [here], { trigger, condition }), unknown('.extension[1]'));
+    assert.equal(
+      await refusal('threshold', [], { trigger, condition, extension: [here] }),
+      unknown('.action[0].extension[0]'),
+    );
+  }
+});
+
+test('a priority that is called as what every object has is no severity', async () => {
+  const rules = await testRules();
+  const severities = ['stat', 'constructor', 'zonstructor'].map((priority) => {
+    const action = { title: 'x', trigger, condition, priority };
+    return readRule(eventRule('r', 'threshold', [], [action]), 1, rules).actions[0]?.severity;
+  });
+  assert.deepEqual(severities, ['critical', 'moderate', 'moderate']);
+});

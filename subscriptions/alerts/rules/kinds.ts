@@ -1,6 +1,7 @@
 // What each kind of rule carries out. What a kind would pass over is refused: a limit that nobody looks at, or a key that
 // values over time are not told apart by, would be alerts that never come, or come for nothing.
 import { type JsonObject, objectsOf } from '#fhir-model';
+import { ownValue } from '#platform';
 import { extensionBase, refuse, textOf } from './extensions.ts';
 import { type RuleAction, type RuleKind, remembers, ruleKinds } from './rule.ts';
 
@@ -62,7 +63,7 @@ export function checkActionParts(action: JsonObject, kind: RuleKind, at: string,
 function checkParts(element: JsonObject, kind: RuleKind, table: Table, at: string): void {
   for (const [i, { url }] of objectsOf(element.extension).entries()) {
     const name = textOf(url);
-    const kinds = name.startsWith(extensionBase) ? table[name.slice(extensionBase.length)] : undefined;
+    const kinds = name.startsWith(extensionBase) ? ownValue(table, name.slice(extensionBase.length)) : undefined;
     if (!kinds || kinds.includes(kind)) continue;
     refuse(
       `${at}.extension[${i}]`,

@@ -1,6 +1,6 @@
 // fhirpath.js for the invariants that the compiler beside this doesn't know: https://hl7.org/fhirpath/
 import { createRequire } from 'node:module';
-import { withoutAs } from '#fhir-model';
+import { forLibrary } from '#fhir-model';
 import type { Invariant } from '../invariants.ts';
 import { parseFhirPath } from './parse.ts';
 
@@ -59,7 +59,7 @@ export function libraryInvariant(expression: string, type: string | undefined): 
   try {
     // Loaded at first need: 40 MB and 150 ms that R4's own invariants never spend.
     const library = require('fhirpath') as Library;
-    const path = withoutAs(expression);
+    const path = forLibrary(expression);
     const base = type === undefined ? path : { base: type, expression: path };
     evaluate = library.compile(base, require('fhirpath/fhir-context/r4'), options);
   } catch {

@@ -1,5 +1,6 @@
 // Functions of text and conversions: https://hl7.org/fhirpath/#string-manipulation, https://hl7.org/fhirpath/#conversion
 import { decimalText, isNumber } from '#fhir-model';
+import { ownValue } from '#platform';
 import { isObject } from '../../json.ts';
 import { type Compiled, type Frame, fromTruth, fromValue } from './compiled.ts';
 import { bare, CANNOT, type Item, type Items, singleton, TOO_COSTLY, textOf } from './items.ts';
@@ -113,11 +114,11 @@ const converted =
 const BOOLEANS: Record<string, number> = { true: 1, false: 0 };
 
 function toInteger(text: string): number | undefined {
-  return /^[+-]?\d{1,10}$/.test(text) ? Number(text) : BOOLEANS[text];
+  return /^[+-]?\d{1,10}$/.test(text) ? Number(text) : ownValue(BOOLEANS, text);
 }
 
 function toDecimal(text: string): number | undefined {
-  return /^[+-]?\d{1,30}(?:\.\d{1,30})?(?:e[+-]?\d{1,3})?$/.test(text) ? Number(text) : BOOLEANS[text];
+  return /^[+-]?\d{1,30}(?:\.\d{1,30})?(?:e[+-]?\d{1,3})?$/.test(text) ? Number(text) : ownValue(BOOLEANS, text);
 }
 
 function toBoolean(text: string): boolean | undefined {

@@ -1,5 +1,6 @@
 // What R4's types have as members, as FHIRPath asks for them: https://hl7.org/fhir/R4/fhirpath.html#polymorphism
 import { type Definitions, type ElementDefinition, type JsonObject, jsonNames } from '#fhir-model';
+import { ownValue } from '#platform';
 import { isObject } from '../../json.ts';
 import { Box, bare, CANNOT, ELSEWHERE, type Item, type Items, NONE, typeOf } from './items.ts';
 
@@ -118,7 +119,7 @@ export function createTypes(definitions: Definitions): Types {
   const lower = new Map<string, string>();
   const isPrimitive = (type: string): boolean => definitions.type(type)?.kind === 'primitive';
   const make = (type: string, name: string): Member | undefined => {
-    if (isPrimitive(type)) return attributes[name];
+    if (isPrimitive(type)) return ownValue(attributes, name);
     const element = definitions.type(type)?.elements.find((candidate) => candidate.name === name);
     if (element === undefined) return undefined;
     if (element.choice) return choiceMember(element);
