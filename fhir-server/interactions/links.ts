@@ -72,10 +72,15 @@ export function cloneJson(value: Json | undefined): Json | undefined {
   const copy: JsonObject = {};
   for (const key in value) {
     const member = value[key];
-    copy[key] = typeof member === 'object' ? cloneJson(member) : member;
+    const cloned = typeof member === 'object' ? cloneJson(member) : member;
+    // A name like any other, which would be lost without a word.
+    if (key === '__proto__') Object.defineProperty(copy, key, { ...ownMember, value: cloned });
+    else copy[key] = cloned;
   }
   return copy;
 }
+
+const ownMember = { enumerable: true, configurable: true, writable: true };
 
 function cloneList(list: readonly Json[]): Json[] {
   const copy: Json[] = [];
