@@ -202,6 +202,25 @@ describe('batch', () => {
     assert.equal(await total('same'), 1);
   });
 
+  test('deletions come first, then creates, updates and reads', async () => {
+    await fhir('PUT', 'Patient/b-order', patient('order', { id: 'b-order' }));
+    const reply = await batch([
+      request('GET', by('order')),
+      request('PUT', by('order'), patient('order', { active: true })),
+      request('POST', 'Patient', patient('order'), { ifNoneExist: 'identifier=urn:bt|order' }),
+      request('DELETE', 'Patient/b-order'),
+    ]);
+    assert.deepEqual(statuses(reply), [200, 200, 201, 204], reply.text);
+    const [read, updated, created] = entries(reply);
+    const id = created!.response!.location!.split('/')[1]!;
+    assert.equal(updated!.response!.location, `Patient/${id}/_history/2`);
+    const found = read!.resource!.entry as unknown as { resource: Element }[];
+    assert.deepEqual(
+      found.map(({ resource }) => [resource.id, resource.active]),
+      [[id, true]],
+    );
+  });
+
   test('entries that refer to each other are refused; that is what transactions are for', async () => {
     const fullUrl = 'urn:uuid:5b0ab1a5-0000-4000-8000-00000000ba7c';
     const reply = await batch([

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { JsonObject } from '#fhir-model';
+import { waitFor } from '#platform/testing';
 import { assertOutcome, type Client, createClient, entries, ids } from './client.ts';
 import { startTestServer, type TestServer } from './server.ts';
 
@@ -20,7 +21,8 @@ const composition = (id: string, more: JsonObject = {}) => ({
 });
 
 before(async () => {
-  server = await startTestServer();
+  // More than one page of the documents of a patient.
+  server = await startTestServer({ SEARCH_COUNT_MAX: '2', SEARCH_COUNT_DEFAULT: '2' });
   fhir = createClient(server.fhirBaseUrl);
   await put({ resourceType: 'Organization', id: 'org', partOf: ref('Organization/parent') });
   await put({ resourceType: 'Organization', id: 'parent', partOf: ref('Organization/org') });
@@ -227,8 +229,39 @@ describe('DocumentReference/$docref', () => {
     assert.deepEqual(ids(await fhir('GET', 'DocumentReference/$docref?patient=p&start=2019-02&end=2019-12')), []);
   });
 
+  test('care that has no start, or that begins or ends as the time does, is in it', async () => {
+    await put({ resourceType: 'Patient', id: 'r' });
+    const of = { subject: ref('Patient/r') };
+    const instant = '2018-06-01T00:00:00.000Z';
+    await document('r-until', 'a', { end: '2017-05-01' }, of);
+    await document('r-instant', 'b', undefined, { ...of, date: instant });
+    const found = async (time: string) => ids(await fhir('GET', `DocumentReference/$docref?patient=r&${time}`));
+    assert.deepEqual(await found('end=2016'), ['r-until']);
+    assert.deepEqual(await found('start=2017-05-02&end=2018-05-31'), []);
+    assert.deepEqual(await found(`start=${instant}`), ['r-instant']);
+    assert.deepEqual(await found(`end=${instant}&start=2018`), ['r-instant']);
+  });
+
+  test('of documents about the same care the one that was changed last', async () => {
+    await put({ resourceType: 'Patient', id: 's' });
+    const [of, care] = [{ subject: ref('Patient/s') }, { start: '2020-01-01', end: '2020-01-31' }];
+    for (const id of ['s-1', 's-2', 's-3']) {
+      await document(id, 'a', care, of);
+      const before = Date.now();
+      await waitFor(() => Date.now() > before, 'the next millisecond');
+    }
+    const ask = 'DocumentReference/$docref?patient=s';
+    assert.deepEqual(ids(await fhir('GET', ask)), ['s-3']);
+    assert.deepEqual(ids(await fhir('GET', `${ask}&start=2020`)), ['s-3', 's-2', 's-1']);
+    // Care that goes on is later than what has ended, whenever that began.
+    await document('s-on', 'a', { start: '2019-01-01' }, of);
+    assert.deepEqual(ids(await fhir('GET', ask)), ['s-on']);
+  });
+
   test('by type, in the URL and in Parameters', async () => {
     assert.deepEqual(ids(await fhir('GET', `DocumentReference/$docref?patient=p&type=${LOINC}|57133-1`)), ['letter']);
+    const both = `patient=p&type=${LOINC}|34133-9&type=${LOINC}|57133-1`;
+    assert.deepEqual(ids(await fhir('GET', `DocumentReference/$docref?${both}`)), ['ccd-new', 'letter']);
     const parameter = [
       { name: 'patient', valueId: 'p' },
       { name: 'type', valueCodeableConcept: { coding: [{ system: LOINC, code: '34133-9' }] } },
@@ -267,6 +300,9 @@ describe('DocumentReference/$docref', () => {
   test('refusals', async () => {
     assertOutcome(await fhir('GET', 'DocumentReference/$docref'), 400, 'required', 'patient');
     assertOutcome(await fhir('GET', 'DocumentReference/$docref?patient=none'), 404, 'not-found', 'patient');
+    await put({ resourceType: 'Patient', id: 'gone' });
+    await fhir('DELETE', 'Patient/gone');
+    assertOutcome(await fhir('GET', 'DocumentReference/$docref?patient=gone'), 404, 'not-found', 'patient');
     assertOutcome(await fhir('GET', 'DocumentReference/$docref?patient=p&start=soon'), 400, 'value', 'start');
     assertOutcome(await fhir('GET', 'DocumentReference/$docref?patient=p&start=2020&end=2019'), 400, 'value', 'end');
     assertOutcome(await fhir('GET', 'DocumentReference/$docref?patient=p&patient=q'), 400, 'value', 'patient');

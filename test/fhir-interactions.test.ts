@@ -201,6 +201,11 @@ describe('parts of a resource', () => {
     assert.deepEqual([entry!.resource!.active, entry!.resource!.name], [true, undefined]);
     assertOutcome(await fhir('GET', `${path}?_summary=some`), 400, 'value', '_summary');
     assertOutcome(await fhir('GET', `${path}?_summary=count`), 400, 'value', '_summary');
+    const strict = { Prefer: 'handling=strict' };
+    for (const at of [path, `${path}/_history/1`, `${path}/_history`]) {
+      assert.equal((await fhir('GET', `${at}?_elements=nonsense`)).status, 200);
+      assertOutcome(await fhir('GET', `${at}?_elements=nonsense`, undefined, strict), 400, 'value', '_elements');
+    }
   });
 });
 

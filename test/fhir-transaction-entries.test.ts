@@ -103,6 +103,19 @@ describe('conditional entries', () => {
     assertOutcome(empty, 400, 'value', 'Bundle.entry[0].request.url');
   });
 
+  test('an id with criteria, or a version, is no place to write to: what the criteria ask would not be heeded', async () => {
+    await fhir('PUT', 'Patient/both', patient('both', { id: 'both', active: true }));
+    const resource = patient('both', { id: 'both' });
+    const json = jsonPatch([{ op: 'remove', path: '/active' }]);
+    for (const path of ['Patient/both?active=false', 'Patient/both/_history/1']) {
+      for (const entry of [request('DELETE', path), request('PUT', path, resource), request('PATCH', path, json)]) {
+        assertOutcome(await transaction([entry]), 400, 'invalid', 'Bundle.entry[0].request.url');
+      }
+    }
+    const { json: read } = await fhir('GET', 'Patient/both');
+    assert.deepEqual([read.meta!.versionId, read.active], ['1', true]);
+  });
+
   test('deletions come first: a conditional create or update does not find what is deleted', async () => {
     await fhir('PUT', 'Patient/first-1', patient('first', { id: 'first-1' }));
     const created = await transaction([create('first'), request('DELETE', 'Patient/first-1')]);

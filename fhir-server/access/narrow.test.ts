@@ -144,6 +144,24 @@ describe('Patient/$everything', () => {
     assert.deepEqual(await record({ type: 'Patient', id: 'p' }, [['_since', '2000-01-01T00:00:00Z']]), shown);
     await assert.rejects(record({ type: 'Patient', id: 'hidden-p' }, []), { code: 'not-found' });
   });
+  test('of one patient in pages: a hidden member ends none', async () => {
+    const page = async (...pairs: [string, string][]) => {
+      const target = { name: 'everything', type: 'Patient', id: 'p' };
+      const answer = await invoke(core, { target, method: 'GET', pairs, scope: narrow, strict: true });
+      return JSON.parse((answer as { text: string }).text) as {
+        link: { relation: string; url: string }[];
+        entry: { resource: Resource; search: { mode: string } }[];
+      };
+    };
+    const matches = ({ entry }: Awaited<ReturnType<typeof page>>) =>
+      entry.flatMap(({ resource, search: { mode } }) => (mode === 'match' ? resource.id : []));
+    // Between the first member that is shown and the second lies one that is not.
+    const first = await page(['_count', '1']);
+    assert.deepEqual(matches(first), ['p', 'o1']);
+    const next = first.link.find(({ relation }) => relation === 'next')!;
+    const rest = await page(['_cursor', new URL(next.url).searchParams.get('_cursor')!]);
+    assert.deepEqual(matches(rest), ['o2']);
+  });
 });
 
 test('Patient/$merge?preview tells nothing of what is hidden', async () => {

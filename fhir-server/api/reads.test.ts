@@ -63,6 +63,24 @@ test('what came before was expunged: it may have been of the same second', async
   assert.equal(await statusOf('expunged', modified('05')), 200);
 });
 
+test('If-None-Match has one tag, several or any, and outranks the date', async () => {
+  await versions('tags', '05.900', '06.900');
+  const tags: [string, number][] = [
+    ['W/"2"', 304],
+    ['"2"', 304],
+    ['W/"1", W/"2"', 304],
+    ['"1","2"', 304],
+    ['*', 304],
+    ['W/"1"', 200],
+    ['"1", "12"', 200],
+  ];
+  for (const [tag, status] of tags) {
+    // By the date alone the answer would be the other.
+    const since = modified(status === 304 ? '00' : '30');
+    assert.equal(await statusOf('tags', since, { 'if-none-match': tag }), status, tag);
+  }
+});
+
 test('an instant, as entries of Bundles have it, is compared to the millisecond', async () => {
   await versions('instant', '05.100', '05.900');
   const instants: [string, number][] = [

@@ -4,7 +4,7 @@ import { before, test } from 'node:test';
 import type { Resource, TransactionEntry } from '#fhir-model';
 import type { CerebraError, Db } from '#platform';
 import { testDatabase } from '#platform/testing';
-import { assertStoreSound, everything, testCore } from '../testing.ts';
+import { assertStoreSound, createNarrowScope, everything, testCore } from '../testing.ts';
 import type { Core } from './core.ts';
 import { transaction } from './transaction.ts';
 
@@ -76,6 +76,51 @@ test('a conditional create among deletions does not take those that are left for
     .map(({ id }): TransactionEntry => ({ method: 'DELETE', url: `Patient/${id}` }));
   const entry = post(patient('among', { gender }), 'gender=unknown');
   await assert.rejects(transaction(core, [...deletions, entry], context), { code: 'multiple-matches', status: 412 });
+});
+
+test('of several criteria each is met by any of its values', async () => {
+  const identifier = ['any-1', 'any-3'].map((value) => ({ system: 'urn:m', value }));
+  const [created] = await transaction(core, [post(patient('', { identifier }))], context);
+  const met = 'identifier=urn:m|any-1,urn:m|any-2&identifier=urn:m|any-3';
+  const [found] = await transaction(core, [post(patient('other'), met)], context);
+  assert.deepEqual([found!.status, found!.id], [200, created!.id]);
+  const unmet = 'identifier=urn:m|any-1,urn:m|any-3&identifier=urn:m|any-2';
+  const [another] = await transaction(core, [post(patient('other'), unmet)], context);
+  assert.equal(another!.status, 201);
+});
+
+test('the same criteria in another order are the same', async () => {
+  const resource = patient('ordered', { gender: 'other', birthDate: '1901-02-03' });
+  const entries = ['gender=other&birthdate=1901-02-03', 'birthdate=1901-02-03&gender=other'];
+  const [created, found] = await transaction(
+    core,
+    entries.map((criteria) => post(resource, criteria)),
+    context,
+  );
+  assert.deepEqual([created!.status, found!.status, found!.id], [201, 200, created!.id]);
+});
+
+test('criteria match nothing that the access hides', async () => {
+  const narrow = { scope: createNarrowScope() };
+  const hidden: TransactionEntry = {
+    ...{ method: 'PUT', url: 'Patient/hidden-one' },
+    resource: patient('hidden', { id: 'hidden-one', active: true }),
+  };
+  await transaction(core, [hidden], context);
+  const url = 'Patient?identifier=urn:m|hidden';
+  const reading: TransactionEntry = {
+    ...{ method: 'POST', url: 'Basic' },
+    resource: { resourceType: 'Basic', code: { text: 'x' }, subject: { reference: url } },
+  };
+  await assert.rejects(transaction(core, [reading], narrow), { code: 'precondition-failed' });
+  const [deleted] = await transaction(core, [{ method: 'DELETE', url }], narrow);
+  assert.equal(deleted!.op, 'none');
+  const [created] = await transaction(core, [post(patient('hidden'), 'identifier=urn:m|hidden')], narrow);
+  assert.equal(created!.status, 201);
+  const [updated] = await transaction(core, [{ method: 'PUT', url, resource: patient('hidden') }], narrow);
+  assert.deepEqual([updated!.id, updated!.version], [created!.id, 2]);
+  // Who sees both can't tell which is meant.
+  await assert.rejects(transaction(core, [reading], context), { code: 'multiple-matches' });
 });
 
 test('the store is sound afterwards', () => assertStoreSound({ db }));

@@ -1,13 +1,14 @@
 // The limits of _include and _revinclude: never silent, never without end.
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
-import type { Resource, SearchPage } from '#fhir-model';
+import type { AccessScope, Resource, SearchPage } from '#fhir-model';
 import type { Db } from '#platform';
 import { testDatabase } from '#platform/testing';
 import type { Core } from '../interactions/core.ts';
 import { parseQuery, search, searchPairs, searchType } from '../interactions/search.ts';
 import { createWriter } from '../ports.ts';
-import { everything, nothing, testCore } from '../testing.ts';
+import { storeUpdate } from '../store/store.ts';
+import { createNarrowScope, everything, nothing, testCore } from '../testing.ts';
 import { INCLUDED_MAX, ROUNDS_MAX } from './includes.ts';
 
 let db: Db;
@@ -88,7 +89,54 @@ describe('limits', () => {
   });
 });
 
-test('nothing is included that is out of scope', async () => {
+test('nothing matches that is out of scope, and so nothing is included', async () => {
   const query = parseQuery(core, 'Patient', searchPairs('_revinclude=*&_include=*'), true);
   assert.deepEqual(await search(core, query, { scope: nothing, db }), { resources: [], included: [], total: 0 });
+});
+
+describe('what the access hides is not included by what it shows', () => {
+  const narrow = createNarrowScope();
+  before(async () => {
+    const refers = (id: string, reference: string) => ({
+      ...{ resourceType: 'Flag', id, status: 'active', code: { text: 'x' }, subject: { reference } },
+    });
+    const answers = (id: string, questionnaire: string) => ({
+      ...{ resourceType: 'QuestionnaireResponse', id, status: 'completed', questionnaire },
+    });
+    const asks = (id: string, url: string) => ({ resourceType: 'Questionnaire', id, status: 'active', url });
+    const hidden = { resourceType: 'Group', id: 'hidden-g', type: 'person', actual: true };
+    await write([hidden, { ...hidden, id: 'shown-g' }]);
+    await storeUpdate(core.store, { ...hidden, name: 'again' }, 'hidden-g', 1, everything);
+    await write([
+      ...[refers('f-id', 'Group/hidden-g'), refers('f-former', 'Group/hidden-g/_history/1')],
+      ...[refers('f-version', 'Group/hidden-g/_history/2'), refers('hidden-f', 'Group/shown-g')],
+      ...[asks('hidden-q', 'http://q/hidden'), asks('shown-q', 'http://q/shown')],
+      ...[answers('a', 'http://q/hidden'), answers('hidden-a', 'http://q/shown')],
+    ]);
+  });
+
+  for (const [type, text, included] of [
+    ['Flag', '_id=f-id&_include=Flag:subject', 'Group/hidden-g/2'],
+    ['Flag', '_id=f-former&_include=Flag:subject', 'Group/hidden-g/1'],
+    ['Flag', '_id=f-version&_include=*', 'Group/hidden-g/2'],
+    ['Group', '_id=shown-g&_revinclude=Flag:subject', 'Flag/hidden-f/1'],
+    ['Group', '_id=shown-g&_revinclude=*', 'Flag/hidden-f/1'],
+    ['QuestionnaireResponse', '_id=a&_include=QuestionnaireResponse:questionnaire', 'Questionnaire/hidden-q/1'],
+    [
+      'Questionnaire',
+      '_id=shown-q&_revinclude=QuestionnaireResponse:questionnaire',
+      'QuestionnaireResponse/hidden-a/1',
+    ],
+  ] as const) {
+    test(`${type}?${text}`, async () => {
+      const names = async (scope: AccessScope) => {
+        const query = parseQuery(core, type, searchPairs(text), true);
+        const page = await search(core, query, { scope, db });
+        assert.equal(page.resources.length, 1);
+        return page.included.map((one) => `${one.type}/${one.id}/${one.version}`);
+      };
+      assert.deepEqual(await names(everything), [included]);
+      assert.deepEqual(await names(narrow), []);
+    });
+  }
 });

@@ -201,6 +201,21 @@ describe('kept pages', () => {
     for (const text of searches) assert.equal(await kept(text), await alone(text), text);
   });
 
+  test('have what only the rebuilt index rows tell, though the resource has not changed', async () => {
+    await write(core, [post('rebuilt')]);
+    const newest = 'where rid = (select max(rid) from r_observation)';
+    const [row] = await db.query<{ tokens: string }>({ text: `select tokens::text from r_observation ${newest}` });
+    const index = (tokens: string) =>
+      db.query({ text: `update r_observation set tokens = $1::bigint[] ${newest}` }, [tokens]);
+    await index('{}');
+    await settled();
+    const count = async () => (JSON.parse(await kept('code=http://c|rebuilt')) as { total: number }).total;
+    assert.deepEqual([await count(), await count()], [0, 0]);
+    await index(row!.tokens);
+    await db.query({ text: 'update index_epoch set n = n + 1' });
+    assert.equal(await count(), 1);
+  });
+
   test('have umlauts, and what is no character of one unit', async () => {
     for (const text of ['ä', '中', '𝒳']) {
       await write(core, [{ ...post('a'), resource: { ...observation('x'), ...coded('u'), note: [{ text }] } }]);

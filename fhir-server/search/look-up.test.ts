@@ -8,7 +8,7 @@ import { testDatabase } from '#platform/testing';
 import type { Core } from '../interactions/core.ts';
 import { createReader, createWriter } from '../ports.ts';
 import { storeUpdate } from '../store/store.ts';
-import { assertStoreSound, everything, nothing, testCore } from '../testing.ts';
+import { assertStoreSound, createNarrowScope, everything, nothing, testCore } from '../testing.ts';
 
 const UCUM = 'http://unitsofmeasure.org';
 let db: Db;
@@ -87,6 +87,11 @@ const resources = [
   location('ward', 'house'),
   location('cycle1', 'cycle2'),
   location('cycle2', 'cycle1'),
+  location('campus'),
+  location('hidden-wing', 'campus'),
+  location('room', 'hidden-wing'),
+  encounter('e-campus', 'campus'),
+  encounter('e-room', 'room'),
   encounter('e-site', 'site'),
   encounter('e-ward', 'ward'),
   encounter('e-cycle', 'cycle1'),
@@ -173,6 +178,18 @@ describe('resources above and below', () => {
   ];
   for (const [type, query, expected] of cases) {
     test(`${type}?${query}`, async () => assert.equal(await find(type, query), expected));
+  }
+});
+
+test('what lies above and below is found by way of what the access shows', async () => {
+  const narrow = createNarrowScope();
+  for (const [query, all, shown] of [
+    ['location:below=Location/campus', 'e-campus e-room', 'e-campus'],
+    ['location:above=Location/room', 'e-campus e-room', 'e-room'],
+    ['location:above=Location/hidden-wing', 'e-campus', ''],
+  ] as const) {
+    assert.equal(await find('Encounter', query), all, query);
+    assert.equal(await find('Encounter', query, narrow), shown, query);
   }
 });
 
