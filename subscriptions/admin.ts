@@ -196,7 +196,8 @@ const endBackoff: Statement = {
     where id = $1 and state = 'active' and done_number < last_number`,
 };
 
-// The change gets a new number at the end: what has been numbered after it has been delivered already.
+// The change gets a new number at the end: what has been numbered after it has been delivered already. Of a rule that is not in force
+// nothing is repeated: it would be owed for good, and every change since would be kept for it.
 const requeueFailed: Statement = {
   name: 'admin_requeue',
   // Locked: what is removed for its age meanwhile would leave numbers that nothing has.
@@ -207,7 +208,7 @@ const requeueFailed: Statement = {
     s as (
       update subscriber set last_number = last_number + (select count(*) from f),
         due_at = coalesce(due_at, statement_timestamp())
-      where id = $1 and exists (select from f) returning last_number - (select count(*) from f) as base),
+      where id = $1 and state = 'active' and exists (select from f) returning last_number - (select count(*) from f) as base),
     u as (
       update delivery d set outcome = 'requeued' from f, s where d.subscriber = $1 and d.number = f.number returning d.*)
     insert into delivery (subscriber, number, change_xid, change_seq, changed_at, version, type, id, op, again)

@@ -62,6 +62,34 @@ test('what a deleted Subscription was to be told again is forgotten in its time 
   assert.equal(await pruneDeliveries(rig.db, { keepMs: -60_000 }), 2);
 });
 
+test("what a deleted Subscription could not be told goes with what it was told, a rule's stays; the numbers go on", async (t) => {
+  const rig = await createRig(t);
+  const receiver = await startReceiver(t);
+  await rig.start({ baseUrl });
+  await activate(rig, subscription('s', receiver.url));
+  for (const id of ['o1', 'o2', 'o3']) await rig.store.put(observation(id));
+  await allDone(rig, 's', 3);
+  await rig.db.query({ text: `update delivery set outcome = 'failed' where subscriber = 's' and number > 1` });
+  await rig.db.query({
+    text: `insert into delivery (subscriber, number, change_xid, change_seq, changed_at, version, type, id, outcome, ended_at)
+      select 'alert:r', 1, 1, 1, now(), 1, 'Observation', 'o1', 'failed', now()`,
+  });
+  await rig.db.query({
+    text: `insert into subscriber (id, channel, state, version, last_number, done_number) values ('alert:r', 'alert', 'deleted', 2, 1, 1)`,
+  });
+  assert.equal(await pruneDeliveries(rig.db, { keepMs: -60_000 }), 1);
+  await rig.store.remove('Subscription', 's');
+  await waitForState(rig.db, 's', 'deleted');
+  assert.equal(await pruneDeliveries(rig.db, { keepMs: 60_000 }), 0);
+  assert.equal(await pruneDeliveries(rig.db, { keepMs: -60_000 }), 2);
+  assert.deepEqual(await rig.db.query({ text: 'select subscriber from delivery' }), [{ subscriber: 'alert:r' }]);
+  await activate(rig, subscription('s', receiver.url));
+  await rig.store.put(observation('o4'));
+  await allDone(rig, 's', 4);
+  const text = `select number, id from delivery where subscriber = 's'`;
+  assert.deepEqual(await rig.db.query({ text }), [{ number: 4n, id: 'o4' }]);
+});
+
 test('one that is turned off and on again keeps what it was told, whichever status it has in between', async (t) => {
   const rig = await createRig(t);
   await rig.start({ baseUrl });

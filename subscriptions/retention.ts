@@ -4,15 +4,18 @@ import type { Queryable, Statement } from '#platform';
 
 const pruneEnded: Statement = {
   name: 'delivery_prune',
-  // What $resend marks at this moment is left: to wait for it here, with other rows locked, could be to wait in a circle.
+  // What $resend marks at this moment is left: to wait for it here, with other rows locked, could be to wait in a circle. What a
+  // deleted Subscription could not be told nobody can have repeated; a rule of alerts that is stored again can.
   text: `delete from delivery where (subscriber, number) in (
-      select subscriber, number from delivery
-      where ended_at < statement_timestamp() - $1 * interval '1 millisecond' and outcome <> 'failed' and not resend
+      select subscriber, number from delivery d
+      where ended_at < statement_timestamp() - $1 * interval '1 millisecond' and not resend
+        and (outcome <> 'failed' or exists (select from subscriber s
+          where s.id = d.subscriber and s.state = 'deleted' and s.channel not in ('alert', 'score')))
       order by ended_at limit $2 for update skip locked)`,
 };
 
 export interface PruneLimits {
-  /** Deliveries that ended longer ago are deleted. Pending and failed ones stay. */
+  /** Deliveries that ended longer ago are deleted. Pending ones stay, and failed ones of Subscriptions that are there. */
   keepMs: number;
   /** Rows a statement, so that no transaction is long. Default 10,000. */
   batchRows?: number;

@@ -275,6 +275,16 @@ test('too many for one address become one message of many, critical ones wait on
   }
 });
 
+test('of critical alerts an address gets three times as many before one has to wait', async (t) => {
+  const { put, start, endpoints } = await failing(t);
+  await put(chainOf([{ channels: ['slack'] }]));
+  const server = await start({ endpoints, limits: { messagesMax: 1, windowMs: 3_600_000 } });
+  for (const [at, id] of ['c1', 'c2', 'c3', 'c4'].entries()) {
+    await server.raise(alertOf(id));
+    await settled(server, id, { slack: at < 3 ? 'sent' : 'held' });
+  }
+});
+
 test('a web socket is told by the Communication; it does not stand in for the other channels', async (t) => {
   const { put, start, store, twilio, endpoints } = await failing(t);
   await put(chainOf([{ who: ['Practitioner/a'], channels: ['websocket', 'sms'] }]));

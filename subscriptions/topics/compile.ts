@@ -135,8 +135,9 @@ const bare: Omit<SearchQuery, 'type' | 'criteria'> = {
 };
 
 /**
- * `Encounter?patient=Patient/1`, … against the topic's canFilterBy, by type of focus. All of a type must be met; a type
- * without filters has all events. Throws CerebraError that says which filter can't be had and which can.
+ * `Encounter?patient=Patient/1`, … against the topic's canFilterBy, by type of focus. All of a type must be met; a type that no
+ * filter is about has all events. A filter without a type is about every type: those that can't meet it have no events and are left
+ * out. Throws CerebraError that says which filter can't be had and which can.
  */
 export function compileFilters(
   { topic, focus }: CompiledTopic,
@@ -147,9 +148,12 @@ export function compileFilters(
   const pairs = new Map<string, [string, string][]>(focus.map((type) => [type, []]));
   filters.forEach((filter, i) => {
     within(`filter ${i + 1}`, () => {
-      for (const [type, ...pair] of rule(topic, filter, rules)) pairs.get(type)!.push(pair);
+      const { found, without } = rule(topic, filter, rules);
+      for (const [type, ...pair] of found) pairs.get(type)?.push(pair);
+      for (const type of without) pairs.delete(type);
     });
   });
+  if (pairs.size === 0) throw new CerebraError('unsupported', 'no type that the topic is about has all of the filters');
   const found = new Map<string, FocusFilter>();
   for (const [type, asked] of pairs) {
     const { query, stored } = parseCriteria(`${type}?${new URLSearchParams(asked)}`, rules);
@@ -158,8 +162,14 @@ export function compileFilters(
   return found;
 }
 
-/** Each criterion of the filter for each type that it is about: type, name, value. */
-function rule(topic: Topic, filter: string, rules: CriteriaRules): [string, string, string][] {
+interface Ruled {
+  /** Each criterion of the filter for each type that it is about: type, name, value. */
+  found: [string, string, string][];
+  /** Types that it is about and that don't have all of its parameters. */
+  without: Set<string>;
+}
+
+function rule(topic: Topic, filter: string, rules: CriteriaRules): Ruled {
   const mark = filter.indexOf('?');
   const named = mark < 0 ? '' : filter.slice(0, mark).replace(/^\//, '');
   const focus = focusTypes(topic);
@@ -169,13 +179,16 @@ function rule(topic: Topic, filter: string, rules: CriteriaRules): [string, stri
   const pairs = [...new URLSearchParams(filter.slice(mark + 1))];
   if (pairs.length === 0 || pairs.some(([, value]) => value === ''))
     throw new CerebraError('invalid', `${shown(filter)} is not of the form 'Type?parameter=value'`);
-  return pairs.flatMap(([name, value]) => {
-    const types = named === '' ? focus : [named];
-    const found = types.flatMap((type) => allowed(topic, type, { name, value }, rules));
-    if (found.length === 0)
+  const types = named === '' ? focus : [named];
+  const without = new Set<string>();
+  const found = pairs.flatMap(([name, value]) => {
+    const some = types.flatMap((type) => allowed(topic, type, { name, value }, rules));
+    if (some.length === 0)
       throw new CerebraError('unsupported', `${shown(name)} is none of ${allowedNames(topic, types)}`);
-    return found;
+    for (const type of types) if (!some.some(([one]) => one === type)) without.add(type);
+    return some;
   });
+  return { found, without };
 }
 
 const shown = (text: string): string => `'${text.slice(0, 100)}'`;

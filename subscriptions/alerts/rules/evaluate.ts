@@ -206,12 +206,12 @@ const noTriggers: ReadonlyMap<number, boolean> = new Map();
 /** By action, its triggers that the resource concerns: true unless its own condition does not hold. */
 type Triggered = ReadonlyMap<number, ReadonlyMap<number, boolean>>;
 
-function triggersOf({ ready: { rule, matcher }, happening, withdrawn }: Seen): Triggered {
+function triggersOf({ ready: { rule, matcher }, happening }: Seen): Triggered {
   const found = new Map<number, Map<number, boolean>>();
   const { previous, version, updatedMs } = happening;
   const isGone = isDeletion(happening);
   const resource = isGone ? previous : happening.resource;
-  if (!resource || (withdrawn && isMistake(resource))) return found;
+  if (!resource || isMistake(resource)) return found;
   const ids = matcher.match(resource, version, updatedMs, (_id, error) => {
     throw error;
   });

@@ -114,6 +114,24 @@ test('dated earlier than a value that stands, it ends nothing', async (t) => {
   await assertSameDry(rig, server);
 });
 
+test('a value that was cancelled before is none to go back to', async (t) => {
+  const { rig, server } = await rigWith(t, [high]);
+  await judged(rig, reading('o1', 6.5, 1), reading('o2', 7, 2), reading('o1', 6.5, 1, { status: 'cancelled' }));
+  assert.deepEqual(await told(rig), [`Patient/p1 active high, 1: ${raised(7)}`]);
+  await judged(rig, reading('o2', 7, 2, wrong));
+  assert.deepEqual(await told(rig), [`Patient/p1 resolved high, 1: ${raised(7)}`]);
+  await assertSameDry(rig, server);
+});
+
+test('a dry run takes a value that has been deleted since for what it was then', async (t) => {
+  const { rig, server } = await rigWith(t, [high]);
+  await judged(rig, reading('o1', 6.5, 1), reading('o2', 7, 2), reading('o2', 7, 2, wrong), reading('o3', 8, 3));
+  for (const id of ['o1', 'o3']) await rig.store.remove('Observation', id);
+  await judged(rig);
+  assert.deepEqual(await told(rig), [`Patient/p1 resolved high, 1: ${raised(8)}`]);
+  await assertSameDry(rig, server);
+});
+
 test('two that are withdrawn at once leave nothing; those of another key are passed over', async (t) => {
   const key = ext('key', 'String', 'bodySite.text');
   const { rig } = await rigWith(t, [high], [key]);

@@ -44,7 +44,7 @@ type Merge = (existing: Resource | undefined, incoming: Resource) => Resource;
 
 /** What is written for the step: nothing of it is left where the same was written before. */
 export function entriesOf(step: Step): TransactionEntry[] {
-  const { kind, row, tell, policy } = step;
+  const { kind, row, before, tell, policy } = step;
   if (row.status === 'suppressed' && kind !== 'resolve') return [];
   if (kind === 'follow') return levelOf(step);
   if (kind === 'resolve') return endOf(step);
@@ -54,7 +54,7 @@ export function entriesOf(step: Step): TransactionEntry[] {
     ...(flag ? [put(flag, raisedFlag)] : []),
     ...(tell ? tellingOf(step) : []),
     ...(tell && dueMs !== undefined ? [put(taskOf(row, dueMs, policy.owner), openedTask)] : []),
-    ...(policy.detectedIssue && kind === 'raise' ? issueEntries(row) : []),
+    ...(policy.detectedIssue && (kind === 'raise' || before?.status === 'suppressed') ? issueEntries(row) : []),
   ];
 }
 

@@ -154,9 +154,9 @@ export function toldAlone({ group: _storm, ...row }: AlertRow): AlertRow {
   return { ...row, tells: row.tells + 1 };
 }
 
-/** What was suppressed is so no more. */
+/** What was suppressed is so no more. It is raised for everybody only now: a storm is counted, and a Task is due, from here on. */
 function speak(row: AlertRow, found: Found, around: Surroundings): Step {
-  const next: AlertRow = { ...baseOf(row, found), status: 'active' };
+  const next: AlertRow = { ...baseOf(row, found), status: 'active', raisedMs: found.instantMs };
   return told({ kind: 'update', row: next, before: row, policy: around.policy, ...silently(found) }, found, around);
 }
 

@@ -16,7 +16,7 @@ import {
   reading,
   settled,
 } from '../../testing/alert-rules.ts';
-import { createRig, type Rig } from '../../testing/rig.ts';
+import { createRig, type Rig, waitForState } from '../../testing/rig.ts';
 
 type Stored = Resource & { id: string };
 
@@ -108,6 +108,26 @@ test('what is owed to a rule that is deleted is not judged; its alerts end after
     await rig.db.query({ text: `select 1 from delivery where subscriber = 'alert:owed' and outcome is null` }),
     [],
   );
+});
+
+test('what a rule could not judge is repeated while it is in force, and not when it is gone', async (t) => {
+  const rig = await createRig(t);
+  const { adminRoutes } = await rig.start();
+  const retry = async () => {
+    const route = adminRoutes.find(({ path }) => path === '/admin/subscriptions/:id/retry')!;
+    const asked = { params: { id: 'alert:r' }, query: new URLSearchParams(), body: Buffer.alloc(0) };
+    return ((await route.handle(asked)).body as JsonObject).requeued;
+  };
+  await inForce(rig, highRule('r'));
+  await judged(rig, reading('o1', 7, 1));
+  await rig.db.query({ text: `update delivery set outcome = 'failed' where subscriber = 'alert:r'` });
+  await rig.store.remove('PlanDefinition', 'r');
+  await waitForState(rig.db, 'alert:r', 'deleted');
+  assert.equal(await retry(), 0);
+  const owed = `select number from delivery where subscriber = 'alert:r' and outcome is null`;
+  assert.deepEqual(await rig.db.query({ text: owed }), []);
+  await inForce(rig, highRule('r'));
+  assert.equal(await retry(), 1);
 });
 
 test('a rule that is no sound one any more, and one alert that can not be ended, which holds up no other', async (t) => {

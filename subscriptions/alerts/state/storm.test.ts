@@ -188,3 +188,38 @@ test('the Task of an alert that joins a storm ends with it; one that leaves the 
   await settled(rig);
   assert.deepEqual(await tasks(), ['Patient/p1 cancelled', before[1], 'Patient/p3 requested', before[2]]);
 });
+
+test('what was suppressed long ago and is so no more joins the storm, and is raised then', async (t) => {
+  const rig = await createRig(t);
+  await rig.start();
+  const more = [
+    ext('suppress', 'String', "note.text = 'theatre'"),
+    ext('acknowledge-within', 'Duration', quantity(5, 'min')),
+    ext('detected-issue', 'Boolean', true),
+  ];
+  await inForce(rig, ruleOn('t', more));
+  const patients = [1, 2, 3, 4];
+  const nowMs = Date.now();
+  const silent = { note: [{ text: 'theatre' }] };
+  for (const patient of patients) await putAt(rig, { ...valueAt('t', patient, 7), ...silent }, nowMs - 20 * 60_000);
+  await settled(rig);
+  assert.equal((await rig.store.list('DetectedIssue')).length, 0);
+  for (const patient of patients) await putAt(rig, { ...valueAt('t', patient, 7, 2), id: `after${patient}` }, nowMs);
+  await settled(rig);
+  assert.deepEqual(
+    (await alertsOf(rig.db, 't')).map(({ subject, key, tells }) => [subject, key, tells]),
+    [
+      ['', 'storm', 1],
+      ['Patient/p1', '', 1],
+      ['Patient/p2', '', 1],
+      ['Patient/p3', '', 0],
+      ['Patient/p4', '', 0],
+    ],
+  );
+  const due = new Date(nowMs + 5 * 60_000).toISOString();
+  assert.deepEqual(
+    (await tasksOf(rig)).map(({ restriction }) => (restriction as { period: JsonObject }).period.end),
+    [due, due, due],
+  );
+  assert.equal((await rig.store.list('DetectedIssue')).length, 4);
+});
