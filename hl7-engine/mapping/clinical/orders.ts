@@ -75,12 +75,14 @@ function requestOf(
   also: JsonObject,
 ): string | undefined {
   const { group } = order;
+  const reasonReference = group.diagnoses.flatMap((dg1) => conditionOf(mapping, dg1, group.group, order) ?? []);
   if (detail(group, 'RXO') ?? detail(group, 'RXE')) {
-    const request = addMedicationRequest(mapping, order, also);
+    const request = addMedicationRequest(mapping, order, { ...also, reasonReference });
     addAccompanying(mapping, order, group.observations, ofRequest(order, request));
     return request;
   }
   if (detail(group, 'ODS') ?? detail(group, 'ODT')) {
+    // R4 has no reason in a NutritionOrder.
     const request = addDiet(mapping, order);
     addAccompanying(mapping, order, group.observations, ofRequest(order, request, 'diet'));
     return request;
@@ -88,13 +90,12 @@ function requestOf(
   if (detail(group, 'RQD') ?? detail(group, 'RQ1')) {
     // R4 bases no observation on a SupplyRequest.
     addAccompanying(mapping, order, group.observations, ofRequest(order, undefined, 'supply'));
-    return addSupplyRequest(mapping, order);
+    return addSupplyRequest(mapping, order, reasonReference);
   }
   const specimens = addSpecimens(mapping, order, results, outer).filter((specimen) => specimen !== undefined);
   const account = billedAccount(mapping, order);
   const supporting = addAnswers(mapping, order, specimens[0]);
   if (account !== undefined) supporting.push({ reference: account });
-  const diagnoses = group.diagnoses.map((dg1) => conditionOf(mapping, dg1, group.group, order));
   return addServiceRequest(
     mapping,
     order,
@@ -102,7 +103,7 @@ function requestOf(
       ...also,
       specimen: specimens.map((reference) => ({ reference })),
       supportingInfo: supporting,
-      reasonReference: diagnoses.filter((diagnosis) => diagnosis !== undefined),
+      reasonReference,
     },
     'numberless too',
   );

@@ -23,8 +23,8 @@ function quantityOf(mapping: Mapping, rqd: Segment): JsonObject {
   return { ...absent, ...unit };
 }
 
-/** Yields the reference of the SupplyRequest; undefined where nothing says what is asked for. */
-export function addSupplyRequest(mapping: Mapping, order: Order): string | undefined {
+/** Yields the reference of the SupplyRequest; undefined where nothing says what is asked for. `reasonReference`: why. */
+export function addSupplyRequest(mapping: Mapping, order: Order, reasonReference: JsonObject[]): string | undefined {
   const { group, subject, state } = order;
   const rqd = detail(group, 'RQD');
   if (rqd === undefined) return undefined;
@@ -41,6 +41,7 @@ export function addSupplyRequest(mapping: Mapping, order: Order): string | undef
     authoredOn: group.orc && dateTimeField(mapping, group.orc, 9),
     requester: requester(mapping, order),
     deliverTo: { reference: subject.patient },
+    reasonReference,
   };
   return putRequest(mapping, order, resource, new Set(status === undefined ? ['status'] : []));
 }

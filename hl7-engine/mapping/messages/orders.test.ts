@@ -325,3 +325,25 @@ test('OBX of an order for a drug, a diet or a supply are Observations, those of 
   }
   assert.equal(based([...head, 'RQD|1|9^Gloves^L|||5|BX'], 'SupplyRequest')[0], undefined);
 });
+
+test('DG1 of an order for a drug, a diet or a supply is a Condition, and the reason where there is a place for it', () => {
+  const head = [msh('ORM^O01^ORM_O01'), pid, 'ORC|NW|P1^EHR'];
+  const because = (detail: string, type: string, ...diagnoses: string[]) => {
+    const mapped = mapLines(...head, detail, ...diagnoses);
+    const { reasonReference } = onlyResource(mapped, type) as JsonObject;
+    return [reasonReference, entriesOf(mapped, 'Condition').map(({ url }) => ({ reference: url }))];
+  };
+  const sepsis = 'DG1|1||A41.9^Sepsis^I10||20260131|W';
+  const fever = 'DG1|2||R50.9^Fever^I10||20260131|W';
+  for (const [detail, type] of [
+    ['RXO|1234^Amoxicillin^L|250||mg', 'MedicationRequest'],
+    ['RQD|1|9^Gloves^L|||5|BX', 'SupplyRequest'],
+  ] as const) {
+    const [reasons, conditions] = because(detail, type, sepsis, fever);
+    assert.equal((conditions as JsonObject[]).length, 2);
+    assert.deepEqual(reasons, conditions, type);
+    assert.deepEqual(because(detail, type), [undefined, []], type);
+  }
+  const [reasons, conditions] = because('ODS|D||321^Low salt^L', 'NutritionOrder', sepsis);
+  assert.deepEqual([reasons, (conditions as JsonObject[]).length], [undefined, 1]);
+});
