@@ -75,7 +75,9 @@ function requestOf(
   also: JsonObject,
 ): string | undefined {
   const { group } = order;
-  const reasonReference = group.diagnoses.flatMap((dg1) => conditionOf(mapping, dg1, group.group, order) ?? []);
+  const reasonReference = group.diagnoses
+    .map((dg1) => conditionOf(mapping, dg1, group.group, order))
+    .filter((diagnosis) => diagnosis !== undefined);
   if (detail(group, 'RXO') ?? detail(group, 'RXE')) {
     const request = addMedicationRequest(mapping, order, { ...also, reasonReference });
     addAccompanying(mapping, order, group.observations, ofRequest(order, request));
