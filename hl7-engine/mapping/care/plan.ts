@@ -209,20 +209,21 @@ function observations(mapping: Mapping, group: Group, name: string, { patient, e
 
 /** NTE, and VAR, which says where care has left its path. */
 function notes(mapping: Mapping, group: Group): JsonObject[] {
-  const variances = [group, ...group.children.filter(({ name }) => name === 'VARIANCE')].flatMap((one) =>
-    one.all('VAR'),
-  );
-  const told = variances.flatMap((segment) => {
-    const lines = segment.field(6).repetitions();
-    const text = lines
-      .map((line) => line.whole?.trim() ?? '')
-      .join('\n')
-      .trim();
-    const found = runTable(varAnnotation, { segment, group, mapping });
-    const author = displayName(humanName(mapping, segment.field(4).repetition(1), 'XCN'));
-    return text === '' ? [] : [{ ...found, ...(author === undefined ? {} : { authorString: author }), text }];
-  });
-  return [...noteTexts(mapping, group.all('NTE')), ...told];
+  const groups = [group, ...group.children.filter(({ name }) => name === 'VARIANCE')];
+  const told = groups
+    .flatMap((one) => one.all('VAR'))
+    .flatMap((segment) => {
+      const lines = segment.field(6).repetitions();
+      const text = lines
+        .map((line) => line.whole?.trim() ?? '')
+        .join('\n')
+        .trim();
+      const found = runTable(varAnnotation, { segment, group, mapping });
+      const author = displayName(humanName(mapping, segment.field(4).repetition(1), 'XCN'));
+      return text === '' ? [] : [{ ...found, ...(author === undefined ? {} : { authorString: author }), text }];
+    });
+  const own = groups.flatMap((one) => one.all('NTE'));
+  return [...noteTexts(mapping, own), ...told];
 }
 
 /** ROL and PRT of the group. */

@@ -19,9 +19,14 @@ const ownersOf = perMessage(({ message }) => {
   return found;
 });
 
+/** An order may have 5,000 administrations, each with a note: they are not looked through for each. */
+const known = new WeakMap<OrderGroup, Segment[]>();
+
 /** Those of ORC, RXO and RXE. */
-export function requestNotes(mapping: Mapping, { notes }: OrderGroup): Segment[] {
-  return notes.filter((nte) => !events.has(ownersOf(mapping).get(nte)?.name ?? ''));
+export function requestNotes(mapping: Mapping, order: OrderGroup): Segment[] {
+  const found = known.get(order) ?? order.notes.filter((nte) => !events.has(ownersOf(mapping).get(nte)?.name ?? ''));
+  known.set(order, found);
+  return found;
 }
 
 /** Those of an RXD, RXG or RXA among `notes`; where nothing was requested in the message, the first has the order's too. */

@@ -3,6 +3,7 @@
 import type { Segment } from '../../message/message.ts';
 import { Refusal } from '../../message/refusal.ts';
 import type { Group } from '../structure/group.ts';
+import { isPassedOver } from './notes.ts';
 
 export interface ObxGroup {
   obx: Segment;
@@ -138,10 +139,13 @@ function commonOf({ group, count }: Holder): Common {
   const own = group.segments.findIndex(({ name }) => details.has(name));
   const segments = own < 0 ? group.segments : group.segments.slice(0, own);
   const named = (name: string): Segment[] => segments.filter((segment) => segment.name === name);
+  // Where the detail is a group of its own, charges of the first order stand behind it.
+  const end = segments.findIndex(({ name }) => ownNoted.has(name));
+  const notes = (end < 0 ? segments : segments.slice(0, end)).filter(({ name }) => name === 'NTE');
   const times = group.children.filter(({ name }) => name.startsWith('TIMING'));
   const common = {
     timing: times.flatMap((one) => one.all('TQ1')),
-    notes: [...named('NTE'), ...times.flatMap((one) => one.all('NTE'))],
+    notes: [...notes, ...times.flatMap((one) => one.all('NTE'))],
     participants: named('PRT'),
   };
   const length = Object.values(common)
@@ -171,13 +175,16 @@ export function detail(order: OrderGroup, name: string): Segment | undefined {
   return undefined;
 }
 
+/** A diagnosis and a charge have notes of their own. */
+const ownNoted = new Set(['DG1', 'FT1']);
+
 function collect(order: OrderGroup, group: Group): void {
   let about: Segment | undefined;
   for (const segment of group.segments) {
-    // A diagnosis and a charge have notes of their own.
     if (segment.name !== 'NTE') place(order, group, segment);
-    else if (about?.name !== 'DG1' && about?.name !== 'FT1') order.notes.push(segment);
-    if (segment.name !== 'NTE' && segment.name !== 'PRT') about = segment;
+    else if (about?.name === 'OBX') order.observations.at(-1)!.notes.push(segment);
+    else if (!ownNoted.has(about?.name ?? '')) order.notes.push(segment);
+    if (segment.name !== 'NTE' && !isPassedOver(segment)) about = segment;
   }
   for (const child of group.children) {
     const first = child.segments[0]?.name;
@@ -220,7 +227,7 @@ function place(order: OrderGroup, group: Group, segment: Segment): void {
   }
 }
 
-const otherSegment = /^(?!TCD|SID|Z)/;
+const ofObservation = new Set(['TCD', 'SID']);
 
 /** A group with OBX: what follows one, up to a segment of another kind, goes with it. */
 export function obxGroups(group: Group): ObxGroup[] {
@@ -232,7 +239,7 @@ export function obxGroups(group: Group): ObxGroup[] {
       found.push(last);
     } else if (segment.name === 'NTE') last?.notes.push(segment);
     else if (segment.name === 'PRT' && last !== undefined) last.participants = [...(last.participants ?? []), segment];
-    else if (otherSegment.test(segment.name)) last = undefined;
+    else if (!ofObservation.has(segment.name) && !isPassedOver(segment)) last = undefined;
   }
   return found;
 }

@@ -18,8 +18,13 @@ const sources: Readonly<Record<string, string>> = {
 /** Notes that became part of a resource. */
 const toldOf = perMessage(() => new Set<Segment>());
 
-// PRT belongs to what stands before it, and of a Z segment nothing is known.
-const isPassedOver = ({ name }: Segment): boolean => name === 'PRT' || name === '' || name.startsWith('Z');
+const segmentName = /^[A-Y][A-Z0-9]{2}$/;
+
+/**
+ * PRT belongs to what stands before it, and of a Z segment nothing is known. A line that is no segment is the rest of the one before
+ * it, whose text was broken: its words are no name to tell either.
+ */
+export const isPassedOver = ({ name }: Segment): boolean => name === 'PRT' || !segmentName.test(name);
 
 /** What each note is about: the segment before it. */
 const subjectsOf = perMessage(({ message }) => {
@@ -33,9 +38,25 @@ const subjectsOf = perMessage(({ message }) => {
   return found;
 });
 
-const notesBySubject = perMessage((mapping) =>
-  Map.groupBy(subjectsOf(mapping).keys(), (nte) => subjectsOf(mapping).get(nte)!),
-);
+/** Messages whose structure ends with notes of the whole. */
+const withClosing = new Set(['REF', 'RRI']);
+// A result has notes of its own there, which are taken first.
+const ownNoted = new Set(['OBR', 'OBX']);
+
+/** Those that end a referral: the structure has none behind its diagnoses, allergies and procedures (HL7 v2.9 chapter 11.3). */
+export const closingNotes = perMessage(({ message }): Segment[] => {
+  if (!withClosing.has(message.get('MSH-9.1') ?? '')) return [];
+  const { segments } = message;
+  const end = segments.findLastIndex((segment) => segment.name !== 'NTE' && !isPassedOver(segment));
+  if (ownNoted.has(segments[end]?.name ?? '')) return [];
+  return segments.slice(end + 1).filter(({ name }) => name === 'NTE');
+});
+
+const notesBySubject = perMessage((mapping) => {
+  const closing = new Set(closingNotes(mapping));
+  const others = [...subjectsOf(mapping).keys()].filter((nte) => !closing.has(nte));
+  return Map.groupBy(others, (nte) => subjectsOf(mapping).get(nte)!);
+});
 
 /** The notes that follow the segment. */
 export function notesAfter(mapping: Mapping, segment: Segment): readonly Segment[] {

@@ -7,7 +7,7 @@ import { mapPatient, mapVisit } from './adt.ts';
 const swap = messageMap({
   structures: ['ADT_A17'],
   events: ['A17'],
-  reads: 'EVN PID PD1 PV1 PV2 DB1 OBX PRT ARV'.split(' '),
+  reads: 'EVN PID PD1 PV1 PV2 DB1 OBX NTE PRT ARV'.split(' '),
   run(mapping, root) {
     const groups = root.groups('PATIENT');
     required(groups[1], 'PID');

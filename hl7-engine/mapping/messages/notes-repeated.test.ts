@@ -164,6 +164,13 @@ describe('where groups repeat, notes are of their own', () => {
     assert.deepEqual(notesIn(given), { 'Immunization F1': ['left', 'arm'] });
   });
 
+  it('also of one thing that it tells of 4,000 times', () => {
+    const lines = Array.from({ length: 4000 }, (_, at) => [dg1, nte(`${at} ${'x'.repeat(2000)}`)]).flat();
+    const head = [msh('ADT^A01^ADT_A01'), 'EVN||20260301', pid, pv1];
+    const { 'Condition E11': notes } = notesIn([...head, ...lines, ...lines.slice(0, 2)]);
+    assert.deepEqual([notes!.length, notes![0]!.slice(0, 3), notes!.at(-1)!.slice(0, 6)], [4000, '0 x', '3999 x']);
+  });
+
   it('also where what they are about stands out of order', () => {
     const lines = [msh('ORM^O01^ORM_O01'), pid, orc, obr, obx, dg1, nte('severe')];
     assert.deepEqual(notesIn(lines), { 'Condition E11': ['severe'] });
@@ -178,6 +185,17 @@ describe('where groups repeat, notes are of their own', () => {
       nte('urgent'),
     ];
     assert.deepEqual(notesIn(lines), { 'ServiceRequest R1': ['urgent'] });
+    // The structure has no other place for a note of the referral.
+    for (const last of [dg1, 'AL1|1|DA|7980^Penicillin^RXNORM', pr1])
+      assert.deepEqual(notesIn([...lines.slice(0, -1), last, nte('urgent')]), { 'ServiceRequest R1': ['urgent'] });
+    const result = [obr, obx, nte('seen')];
+    assert.deepEqual(notesIn([...lines.slice(0, -1), dg1, nte('severe'), ...result]), {
+      'Condition E11': ['severe'],
+      'Observation 2345-7': ['seen'],
+    });
+    // RF1 out of order.
+    const [head, rf1, ...others] = lines.slice(0, -1);
+    assert.deepEqual(notesIn([head!, ...others, rf1!, nte('urgent')]), { 'ServiceRequest R1': ['urgent'] });
   });
 
   it('those of an ORC and its timing are of each OBR that shares it', () => {
@@ -195,6 +213,36 @@ describe('where groups repeat, notes are of their own', () => {
     assert.deepEqual(
       requests.map(({ resource }) => (resource.note as { text: string }[]).map(({ text }) => text)),
       [['all\ntime'], ['all\ntime']],
+    );
+  });
+});
+
+describe('a note behind what is no subject of one', () => {
+  it('is about what stands before a line that is no segment, whose words no warning has', () => {
+    const text = ['OBX|1|TX|18842-5^Note^LN||Line one', 'and line two'];
+    const result = [msh('ORU^R01^ORU_R01'), pid, obr, ...text, nte('seen')];
+    assert.deepEqual(notesIn(result), { 'Observation 18842-5': ['seen'] });
+    assert.deepEqual(mapLines(...result).warnings, ['A line that is no segment']);
+    const visit = [msh('ADT^A01^ADT_A01'), 'EVN||20260301', pid, 'and line two', nte('lost')];
+    assert.deepEqual(mapLines(...visit).warnings, [
+      'A line that is no segment',
+      'NTE[1]: a note after PID has no place; left out',
+    ]);
+  });
+
+  it('is about the diagnosis alone before a Z segment, and about OBX that stand in no group of their own', () => {
+    const order = [msh('ORM^O01^ORM_O01'), pid, orc, obr, dg1, 'ZDG|1', nte('severe')];
+    assert.deepEqual(notesIn(order), { 'Condition E11': ['severe'] });
+    const device = [msh('ORU^R01^ORU_R01'), pid, obr, 'DEV|A|1', obx, nte('by device')];
+    assert.deepEqual(notesIn(device), { 'Observation 2345-7': ['by device'] });
+  });
+
+  it('is about the charge, and not about the next OBR of the same ORC', () => {
+    const lines = [msh('OML^O21^OML_O21'), pid, 'ORC|NW|P1^EHR', nte('all'), 'OBR|1|||1^One^L', ft1, nte('charge')];
+    const requests = entriesOf(mapLines(...lines, 'OBR|2|||2^Two^L'), 'ServiceRequest');
+    assert.deepEqual(
+      requests.map(({ resource }) => (resource.note as { text: string }[]).map(({ text }) => text)),
+      [['all'], ['all']],
     );
   });
 });
@@ -221,4 +269,15 @@ describe('notes without a place', () => {
     ]);
     assert.equal(told.length, 51);
   });
+});
+
+it('a report whose order is named twice has the notes of both', () => {
+  const panel = about(obr, 'P1^EHR', '');
+  const results = [msh('ORU^R01^ORU_R01'), pid, panel, nte('one'), obx, panel, nte('two'), panel, nte('two')];
+  const [report] = entriesOf(mapLines(...results), 'DiagnosticReport');
+  const extensions = report!.resource.extension as unknown as { valueAnnotation: { text: string } }[];
+  assert.deepEqual(
+    extensions.map(({ valueAnnotation }) => valueAnnotation.text),
+    ['one', 'two'],
+  );
 });

@@ -52,6 +52,20 @@ const messages: Record<string, readonly Row[]> = {
     ['GT1|1||TEST^GUARANTOR', no],
     ['IN1|1|PLAN^Plan|I1^^^INS|Insurer', no],
   ],
+  ADT_A17: [
+    [msh('ADT^A17^ADT_A17'), no],
+    ['EVN||20260301', no],
+    [pid, no],
+    [pv1, no],
+    [obx, 'Observation.note'],
+    [about(pid, '777', '778'), no],
+    [about(pv1, 'V1^', 'V2^'), no],
+  ],
+  PPP_PCB: head(
+    'PPP^PCB^PPP_PCB',
+    ['PTH|AD|HT^Hypertension pathway^L|PT1^CARE|20260301|ACTIVE', 'CarePlan.note'],
+    ['VAR|V1|20260302||7^Doc^Dora||Not started', 'CarePlan.note'],
+  ),
   ADT_A60: [
     [msh('ADT^A60^ADT_A60'), no],
     ['EVN||20260301', no],

@@ -2,7 +2,7 @@
 import type { JsonObject, Resource } from '#fhir-model';
 import type { Segment } from '../../message/message.ts';
 import { requestMerge } from '../clinical/merging.ts';
-import { notesAfter, noteTexts, untold } from '../clinical/notes.ts';
+import { closingNotes, notesAfter, noteTexts } from '../clinical/notes.ts';
 import { list } from '../compact.ts';
 import type { Mapping } from '../context.ts';
 import { derivedId } from '../derived-id.ts';
@@ -50,14 +50,6 @@ const placed = new Set(['RP', 'RT', 'RH', 'CP']);
 const withRole = (providers: readonly Provider[], ...roles: string[]): JsonObject[] =>
   providers.filter((one) => one.roles.some((role) => roles.includes(role))).map(({ reference }) => reference);
 
-/** Those of RF1, and those that end the message, which are of the whole (HL7 v2.9 chapter 11.3). */
-function notesOf(mapping: Mapping, rf1: Segment): Segment[] {
-  const { segments } = mapping.message;
-  const end = segments.findLastIndex(({ name }) => name !== 'NTE' && name !== '');
-  const last = segments.slice(end + 1).filter(({ name }) => name === 'NTE');
-  return untold(mapping, [...notesAfter(mapping, rf1), ...last]);
-}
-
 /** The referral is created or becomes what the message says; its number is RF1-6, else RF1-11. */
 export function upsertReferral(mapping: Mapping, root: Group, rf1: Segment, referred: Referred): string {
   const found = runTable(rf1ServiceRequest, { segment: rf1, group: root, mapping }) ?? {};
@@ -80,7 +72,7 @@ export function upsertReferral(mapping: Mapping, root: Group, rf1: Segment, refe
     insurance: [...coverage, ...authorizations],
     reasonReference: reasons,
     supportingInfo: supporting,
-    note: [...list(found.note), ...noteTexts(mapping, notesOf(mapping, rf1))],
+    note: [...list(found.note), ...noteTexts(mapping, [...notesAfter(mapping, rf1), ...closingNotes(mapping)])],
   } as unknown as Resource;
   mapping.stamp(resource);
   const merge = requestMerge(mapping, new Set(status === undefined ? ['status'] : []));

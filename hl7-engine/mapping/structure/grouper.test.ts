@@ -57,6 +57,13 @@ describe('groups of a message', () => {
     assert.deepEqual(warnings, ['PV1: more often than the structure allows; only the first has effect']);
   });
 
+  it('have one ORC, before their OBR or behind it', () => {
+    const told = (names: string) => shape(read('MSH ORDER{ORC? OBR ORC? NTE* OBX*}+', `MSH ${names}`).root);
+    assert.equal(told('ORC OBR NTE ORC OBR OBX'), 'M[MSH ORDER[ORC OBR NTE] ORDER[ORC OBR OBX]]');
+    assert.equal(told('ORC OBR ORC OBR NTE'), 'M[MSH ORDER[ORC OBR] ORDER[ORC OBR NTE]]');
+    assert.equal(told('OBR ORC NTE OBR ORC OBX'), 'M[MSH ORDER[OBR ORC NTE] ORDER[OBR ORC OBX]]');
+  });
+
   it('take a note with what stands before it, which begins and ends no group', () => {
     const told = (names: string) => {
       const { root, unexpected, warnings } = read(`${orders} NTE*`, names);

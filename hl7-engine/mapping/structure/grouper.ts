@@ -55,6 +55,7 @@ function advance(stack: Open[], depth: number, segment: Segment): boolean {
   for (let index = from; index < elements.length; index++) {
     const next = elements[index]!;
     if (next.kind === 'segment' ? next.name !== segment.name : !next.first.has(segment.name)) continue;
+    if (isSecondBeginning(stack[depth]!, index)) continue;
     stack.length = depth + 1;
     group.position = index;
     if (next.kind === 'segment') group.segments.push(segment);
@@ -62,6 +63,13 @@ function advance(stack: Open[], depth: number, segment: Segment): boolean {
     return true;
   }
   return false;
+}
+
+/** The ORC of OUL stands before its OBR or behind it: where one stands before it, the next one is that of the next order. */
+function isSecondBeginning({ group, element: { elements } }: Open, index: number): boolean {
+  const [first, again] = [elements[0]!, elements[index]!];
+  const isAgain = index > 0 && first.kind === 'segment' && again.kind === 'segment' && first.name === again.name;
+  return isAgain && group.get(first.name) !== undefined;
 }
 
 /**
