@@ -1,6 +1,6 @@
 // Runs that process all messages of a search once more, kept in the database: a run survives its process and whatever the
 // job queue keeps its jobs in.
-import { createRuns, type Db, type RunOutcome, RunTaken, type Statement, type Turn } from '#platform';
+import { createRuns, type Db, isPassing, type RunOutcome, RunTaken, type Statement, type Turn } from '#platform';
 import type { FilterInput } from './filter.ts';
 import { instant } from './message-row.ts';
 
@@ -32,7 +32,7 @@ export interface Run {
   worked_ms: bigint;
 }
 
-/** Who was killed gives a run free after this long; one message takes no longer. */
+/** Who was killed gives a run free after this long. */
 const LEASE_MS = 60_000;
 /** The last failures are kept by name; the journal has all of them. */
 const FAILURES_KEPT = 20;
@@ -174,6 +174,12 @@ async function workOn(db: Db, run: Run, worker: string, work: RunWork): Promise<
   }
 }
 
+/** A database that is away as the run is taken up does not end it: no sweep would find it again. */
+function heldWhileAway(error: unknown): RunOutcome {
+  if (isPassing(error)) return 'held';
+  throw error;
+}
+
 /** Goes on with the run where it was left. */
 export const continueRun = (db: Db, turn: Turn, work: RunWork): Promise<RunOutcome> =>
-  runs.goOn(db, turn, (run) => workOn(db, run, turn.worker, work));
+  runs.goOn(db, turn, (run) => workOn(db, run, turn.worker, work)).catch(heldWhileAway);

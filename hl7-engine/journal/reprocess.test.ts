@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { CerebraError, type Db, systemClock, uuidv7 } from '#platform';
+import { CerebraError, createRuns, type Db, systemClock, uuidv7 } from '#platform';
 import { testDatabase, testLog, waitFor } from '#platform/testing';
 import { Refusal } from '../message/refusal.ts';
 import { listDeadLetters } from './decisions.ts';
@@ -227,4 +227,37 @@ test('a run is held while the database is away and fails for a fault of ours', a
     [(await findRun(db, id))?.status, (await findRun(db, id))?.error],
     ['failed', 'Internal error: the log tells more'],
   );
+});
+
+test('a run is held where the database is away as it is taken up', async (t) => {
+  const db = await testDatabase(t);
+  const id = uuidv7(1);
+  await createRun(db, id, { state: 'failed' }, 'kim', 1);
+  const away: Db = { ...db, query: () => Promise.reject(new CerebraError('unavailable', 'away')) };
+  const turn = { id, worker: 'w', clock: systemClock };
+  const work = { count: async () => 0, next: async () => undefined };
+  assert.equal(await continueRun(away, turn, work), 'held');
+  assert.equal(await continueRun(db, turn, work), 'ended');
+});
+
+test('the lease of a run lasts as long as its work, and no longer', async (t) => {
+  const db = await testDatabase(t);
+  const id = uuidv7(1);
+  await createRun(db, id, { state: 'failed' }, 'kim', 1);
+  const turn = (worker: string) => ({ id, worker, clock: systemClock });
+  const runs = createRuns<Run>({ table: 'hl7_reprocess_run', columns: 'id, status', leaseMs: 1_500 });
+  const lease = async () => {
+    const text = 'select leased_until as until from hl7_reprocess_run';
+    const [row] = await db.query<{ until: number | null }>({ text });
+    return row!.until;
+  };
+  const batch = Promise.withResolvers<boolean>();
+  const first = runs.goOn(db, turn('first'), () => batch.promise);
+  const until = await waitFor(lease, 'the claim');
+  await waitFor(async () => ((await lease()) ?? 0) > until + 1_500, 'a lease that began after the first had ended');
+  assert.equal(await runs.goOn(db, turn('second'), async () => true), 'held');
+  batch.resolve(false);
+  assert.equal(await first, 'left');
+  assert.equal(await lease(), null);
+  assert.equal(await runs.goOn(db, turn('second'), async () => true), 'ended');
 });

@@ -1,6 +1,7 @@
 // Routes as files.
 import assert from 'node:assert/strict';
-import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import fs, { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { before, describe, it, type TestContext } from 'node:test';
@@ -76,6 +77,23 @@ describe('a folder of routes', () => {
     for (const file of ['good.json', 'twin.json', 'other.json']) await remove(file);
     await registry.refresh();
     assert.equal(taken(registry), 'default 0');
+  });
+
+  it('takes a file that could not be read as soon as it can, though it is the same', async (t) => {
+    const { registry, write, remove } = await folder(t);
+    const reading = t.mock.method(fs, 'readFile', async () => {
+      throw Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES', syscall: 'open' });
+    });
+    syncBuiltinESMExports();
+    await write('locked.json', route('locked'));
+    await registry.refresh();
+    assert.equal(taken(registry), 'default 0');
+    reading.mock.restore();
+    syncBuiltinESMExports();
+    await registry.refresh();
+    assert.equal(taken(registry), 'locked 1');
+    await remove('locked.json');
+    await registry.refresh();
   });
 
   it('has the say over its routes', async (t) => {

@@ -17,6 +17,10 @@ interface FoundFile {
   signature: string;
   /** Undefined while it is no route. */
   found: { id: string; body: string } | undefined;
+  /** Why it is none. */
+  problem?: string;
+  /** It could not be read, which passes without another signature: rights that are given, a drive that is back. */
+  isUnread?: boolean;
 }
 
 const fileBytesMax = 1024 * 1024;
@@ -62,7 +66,7 @@ async function look(folder: string, file: string, known: FoundFile | undefined, 
   try {
     const { mtimeMs, size, ino } = await stat(path.join(folder, file));
     signature = `${mtimeMs}/${size}/${ino}`;
-    if (known?.signature === signature) return known;
+    if (known?.signature === signature && !known.isUnread) return known;
     if (size > fileBytesMax) throw new RangeError(`larger than ${fileBytesMax} bytes`);
     const input: unknown = JSON.parse(await readFile(path.join(folder, file), 'utf8'));
     const read = readRoute(input);
@@ -71,10 +75,10 @@ async function look(folder: string, file: string, known: FoundFile | undefined, 
     if (problems.length > 0) throw new RangeError(problemsText(problems));
     return { file, signature, found: { id: read.route.id, body: JSON.stringify(input) } };
   } catch (error) {
-    const problem = (error as Error).message;
-    if (known?.signature !== signature)
-      log.error({ file, problem }, 'HL7 route file is not taken; the former version stays');
-    return { file, signature, found: undefined };
+    const { message: problem, syscall } = error as NodeJS.ErrnoException;
+    if (known?.signature === signature && known.problem === problem) return known;
+    log.error({ file, problem }, 'HL7 route file is not taken; the former version stays');
+    return { file, signature, found: undefined, problem, isUnread: syscall !== undefined };
   }
 }
 

@@ -2,12 +2,26 @@
 import iconv from 'iconv-lite';
 import { parseMessage } from '../message/message.ts';
 import { Refusal } from '../message/refusal.ts';
+import { wideCharset } from '../message/wide.ts';
 
-/** As UTF-8, which a message without MSH-18 is read as; unchanged where MSH-18 names a set, or `charset` is no other one. */
+/** Where the next message of a batch begins, or its envelope goes on. In UTF-16 and UTF-32, with zeros between their letters, none does. */
+const boundary = /(?<=[\r\n])(?=(?:MSH|FHS|BHS|BTS|FTS)[^A-Za-z0-9\s])/;
+const wideName = /^(?:utf|ucs)-?(?:16|32|2|4)/i;
+
+/**
+ * As UTF-8, which a message without MSH-18 is read as; unchanged where MSH-18 names a set, or `charset` is no other one. Each message
+ * of a batch by itself. UTF-16 and UTF-32 are told by their bytes: a set of single bytes is not about them.
+ */
 export function inCharset(raw: Buffer, charset: string | undefined): Buffer {
-  if (charset === undefined || /^(utf-?8|us-ascii)$/i.test(charset) || tellsCharset(raw)) return raw;
-  return Buffer.from(iconv.decode(raw, charset, { stripBOM: false }));
+  if (charset === undefined || /^(utf-?8|us-ascii)$/i.test(charset)) return raw;
+  if (wideCharset(raw) !== undefined && !wideName.test(charset)) return raw;
+  const parts = raw.toString('latin1').split(boundary);
+  if (parts.length === 1) return decoded(raw, charset);
+  return Buffer.concat(parts.map((part) => decoded(Buffer.from(part, 'latin1'), charset)));
 }
+
+const decoded = (raw: Buffer, charset: string): Buffer =>
+  tellsCharset(raw) ? raw : Buffer.from(iconv.decode(raw, charset, { stripBOM: false }));
 
 function tellsCharset(raw: Buffer): boolean {
   try {

@@ -166,6 +166,20 @@ test('a batch that is cut, or counts otherwise, is told', async (t) => {
   assert.equal(await faults('done/right.hl7.ack'), '');
 });
 
+test('of a batch that is cut within a segment the last message is refused; a last line without its end is none', async (t) => {
+  const { source, drop, handled, folder } = await rig(t);
+  await drop('1.hl7', `BHS|^~\\&\r${message('A')}${message('B')}OBX|1|NM|K||4`);
+  await drop('2.hl7', `${message('C')}OBX|1|NM|K||4.5`);
+  await drop('3.hl7', `BHS|^~\\&\r${message('D')}BTS|1`);
+  await source.start();
+  await waitFor(() => source.status().filesDone + source.status().filesRefused === 3, 'the files');
+  assert.deepEqual(handled, ['A', 'C', 'D']);
+  const acks = await readFile(path.join(folder, 'error/1.hl7.ack'), 'latin1');
+  const refusal = 'AE|B|The file ends within this message, and its batch has no end: it was cut';
+  assert.deepEqual(codes(acks), ['AA|A', refusal]);
+  assert.match(acks, /# The file ends within BHS: BTS is missing\n$/);
+});
+
 test('batches without BHS end with their BTS', async (t) => {
   const { source, drop, folder } = await rig(t);
   const [a, b, c] = ['A', 'B', 'C'].map(message);

@@ -154,7 +154,7 @@ async function readFile(reader: Reader, { name, path: place }: Dropped): Promise
   const ackFile = path.join(config.folder, `.${hash}.ack`);
   // A link that was put in the file's place since it was looked at is not followed.
   const file = await open(place, constants.O_RDONLY | constants.O_NOFOLLOW);
-  const acks = await open(ackFile, 'w').catch(async (error: unknown) => {
+  const acks = await openNew(ackFile).catch(async (error: unknown) => {
     await file.close();
     throw error;
   });
@@ -169,7 +169,7 @@ async function readFile(reader: Reader, { name, path: place }: Dropped): Promise
       } else if (piece.kind === 'fault') {
         outcome.faults.push(piece.text);
       } else {
-        await take(piece, reader, name, acks, outcome);
+        await take(cutIn(piece, count), reader, name, acks, outcome);
         count.message();
       }
     }
@@ -187,6 +187,12 @@ async function readFile(reader: Reader, { name, path: place }: Dropped): Promise
   }
 }
 
+/** What is there, from a start before or as a link that a sender has put there, is not written through: it goes. */
+async function openNew(place: string): Promise<FileHandle> {
+  await rm(place, { force: true });
+  return open(place, 'wx');
+}
+
 async function* piecesOf(file: FileHandle, messageBytesMax: number): AsyncGenerator<Piece | WidePiece> {
   const head = Buffer.alloc(256);
   const { bytesRead } = await file.read(head, 0, head.length, 0);
@@ -197,9 +203,18 @@ async function* piecesOf(file: FileHandle, messageBytesMax: number): AsyncGenera
   yield* splitter.end();
 }
 
+type MessagePiece = Exclude<Piece | WidePiece, { kind: 'envelope' | 'fault' }>;
+
+/** A batch that ends within a segment has been cut there: what stands in it of a value is another value. */
+function cutIn(piece: MessagePiece, batch: BatchCount): MessagePiece {
+  if (piece.kind !== 'message' || !piece.isOpen || !batch.isOpen()) return piece;
+  const refusal = new Refusal('AE', '207', 'The file ends within this message, and its batch has no end: it was cut');
+  return { kind: 'refused', raw: piece.raw, refusal };
+}
+
 /** Throws `unavailable` where the message could not be taken for a reason that passes: the file then waits. */
 async function take(
-  piece: Exclude<Piece | WidePiece, { kind: 'envelope' | 'fault' }>,
+  piece: MessagePiece,
   { config, traffic, handle, refuse, messageBytesMax }: Reader,
   file: string,
   acks: FileHandle,
@@ -224,6 +239,8 @@ interface BatchCount {
   message(): void;
   /** Yields what is wrong: a batch with another number of messages than its BTS-1 tells, a file with another of batches than FTS-1. */
   envelope(line: Buffer): string[];
+  /** Within an envelope. */
+  isOpen(): boolean;
   /** An envelope that was not closed: the file is cut. */
   end(): string[];
 }
@@ -265,6 +282,7 @@ function createBatchCount(): BatchCount {
         return [`FTS-1 tells ${told} batches, the file has ${batches}`];
       return [];
     },
+    isOpen: () => open.length > 0,
     end: () => open.map((name) => `The file ends within ${name}: ${name === 'BHS' ? 'BTS' : 'FTS'} is missing`),
   };
 }

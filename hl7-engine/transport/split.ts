@@ -4,8 +4,8 @@ import { endBlock, startBlock } from '../mllp/frame.ts';
 import { headBytesMax } from '../seams.ts';
 
 export type Piece =
-  /** A message, byte for byte. */
-  | { kind: 'message'; raw: Buffer }
+  /** A message, byte for byte. `isOpen`: the file ends within its last segment, or right behind it. */
+  | { kind: 'message'; raw: Buffer; isOpen?: boolean }
   /** The beginning of one that is too large. */
   | { kind: 'oversize'; raw: Buffer }
   /** FHS, BHS, BTS, FTS: its line. */
@@ -21,6 +21,8 @@ const carriageReturn = 0x0d;
 const lineFeed = 0x0a;
 // Some files keep MLLP's block characters, some of DOS their end mark.
 const blockCharacters = new Set([startBlock, endBlock, 0x1a]);
+/** What a last segment ends with. */
+const endings = new Set([carriageReturn, lineFeed, endBlock, 0x1a]);
 /** A segment's name with what separates its fields: text that happens to begin with MSH begins no message. */
 const beginning = /^(?:(MSH)|FHS|BHS|BTS|FTS)[^\w\s]/;
 const beginningLength = 4;
@@ -88,6 +90,8 @@ export function createSplitter(messageBytesMax: number): Splitter {
       pieces = [];
       take(rest, true);
       flush();
+      const last = pieces.at(-1);
+      if (last?.kind === 'message') last.isOpen = !endings.has(last.raw.at(-1)!);
       return pieces;
     },
   };

@@ -5,7 +5,7 @@ import { Refusal } from '../message/refusal.ts';
 import { headBytesMax } from '../seams.ts';
 
 export type WidePiece =
-  | { kind: 'message'; raw: Buffer }
+  | { kind: 'message'; raw: Buffer; isOpen?: boolean }
   | { kind: 'refused'; raw: Buffer; refusal: Refusal }
   /** What is wrong with the file itself. */
   | { kind: 'fault'; text: string };

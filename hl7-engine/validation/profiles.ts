@@ -115,7 +115,11 @@ async function scan(shelf: Shelf): Promise<void> {
   for (const { name, signature, read } of found) {
     if (signatures.get(name) === signature) continue;
     signatures.set(name, signature);
-    const documents = await read().catch((error: unknown) => fail(shelf, name, (error as Error).message));
+    const documents = await read().catch((error: unknown) => {
+      // What cannot be read now may be later, without another signature: rights that are given, a drive that is back.
+      signatures.set(name, '');
+      return fail(shelf, name, (error as Error).message);
+    });
     const profile = documents && compile(shelf, name, documents);
     if (profile) files.set(name, { name, origin: 'folder', documents, profile });
   }
@@ -139,6 +143,7 @@ function compile(shelf: Shelf, name: string, documents: readonly string[]): Prof
 }
 
 function fail({ problems, log }: Shelf, name: string, problem: string): undefined {
+  if (problems.get(name) === problem) return;
   problems.set(name, problem);
   log.error({ profile: name, problem }, 'HL7 profile not in force; its former version stays');
   return undefined;

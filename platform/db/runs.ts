@@ -11,7 +11,7 @@ export interface RunTable {
   table: string;
   /** What is read of a run. */
   columns: string;
-  /** Who was killed gives a run free after this long; whoever is at work renews it within that time. */
+  /** Who was killed gives a run free after this long; of who is at work it is renewed, however long a part of the work takes. */
   leaseMs: number;
 }
 
@@ -38,7 +38,7 @@ export interface Runs<R> {
 }
 
 export function createRuns<R extends { status: string }>({ table, columns, leaseMs }: RunTable): Runs<R> {
-  const { find, claim, free, end } = statementsOf(table, columns);
+  const { find, claim, renew, free, end } = statementsOf(table, columns);
 
   const findRun = async (db: Db, id: string): Promise<R | undefined> => (await db.query<R>(find, [id]))[0];
   const withoutUs = async (db: Db, id: string): Promise<RunOutcome> => {
@@ -52,6 +52,9 @@ export function createRuns<R extends { status: string }>({ table, columns, lease
         db.query(end, [id, worker, status, error, new Date(clock.now())]);
       const [run] = await db.query<R>(claim, [id, worker, leaseMs, new Date(clock.now())]);
       if (run === undefined) return withoutUs(db, id);
+      const renewing = setInterval(() => {
+        db.query(renew, [id, worker, leaseMs]).catch(() => undefined);
+      }, leaseMs / 3).unref();
       try {
         const isDone = await work(run);
         await (isDone ? endAs('done', null) : db.query(free, [id, worker]));
@@ -63,13 +66,15 @@ export function createRuns<R extends { status: string }>({ table, columns, lease
         }
         await endAs('failed', 'Internal error: the log tells more').catch(() => undefined);
         throw error;
+      } finally {
+        clearInterval(renewing);
       }
     },
   };
 }
 
 // Leases by the database's clock: servers' clocks differ.
-function statementsOf(table: string, columns: string): Record<'find' | 'claim' | 'free' | 'end', Statement> {
+function statementsOf(table: string, columns: string): Record<'find' | 'claim' | 'renew' | 'free' | 'end', Statement> {
   return {
     find: { name: `${table}_find`, text: `select ${columns} from ${table} where id = $1` },
     claim: {
@@ -78,6 +83,12 @@ function statementsOf(table: string, columns: string): Record<'find' | 'claim' |
           leased_until = clock_timestamp() + $3 * interval '1 millisecond'
         where id = $1 and status in ('waiting', 'running') and (leased_until is null or leased_until < clock_timestamp())
         returning ${columns}`,
+    },
+    // One that was given free in the meantime stays so.
+    renew: {
+      name: `${table}_renew`,
+      text: `update ${table} set leased_until = clock_timestamp() + $3 * interval '1 millisecond'
+        where id = $1 and worker = $2 and leased_until is not null`,
     },
     free: { name: `${table}_free`, text: `update ${table} set leased_until = null where id = $1 and worker = $2` },
     end: {

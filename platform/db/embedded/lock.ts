@@ -1,5 +1,5 @@
 // One server a data folder: a lock file with the process id.
-import { readFileSync } from 'node:fs';
+import { constants, readFileSync } from 'node:fs';
 import { link, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { CerebraError } from '../../errors.ts';
@@ -33,10 +33,14 @@ export async function lockFolder(folder: string, what = `the data folder ${folde
 export const isLocked = async (folder: string): Promise<boolean> =>
   isAlive(await readFile(path.join(folder, 'cerebra.lock'), 'utf8').catch(() => ''));
 
+const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants;
+/** Into a drop folder others may put links. */
+const flag = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW;
+
 /** A link appears with its content or not at all. False if the file is there. */
 async function createWhole(file: string, content: string): Promise<boolean> {
   const temporary = `${file}.${process.pid}`;
-  await writeFile(temporary, content);
+  await writeFile(temporary, content, { flag });
   try {
     await link(temporary, file);
     return true;

@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import iconv from 'iconv-lite';
+import { readBatch } from '../message/batch.ts';
+import { parseMessage } from '../message/message.ts';
+import { inCharset } from './content.ts';
+
+const message = (set = ''): string => `MSH|^~\\&|L|N|||20260131||ADT^A08|1|P|2.5||||||${set}\rPID|1||7^^^H||Dvořák\r`;
+const nameOf = (raw: Buffer) => parseMessage(raw).get('PID-5.1');
+const namesIn = (raw: Buffer) =>
+  readBatch(raw).groups.flatMap(({ messages }) => messages.map((one) => nameOf(one.raw)));
+
+test('each message of a batch is in the set that the transport tells, but for those that name theirs', () => {
+  const silent = iconv.encode(message(), 'windows-1250');
+  const own = iconv.encode(message('8859/2'), 'iso-8859-2');
+  const batch = [Buffer.from('FHS|^~\\&\rBHS|^~\\&\r'), silent, own, silent, Buffer.from('BTS|3\rFTS|1\r')];
+  const names = ['Dvořák', 'Dvořák', 'Dvořák'];
+  assert.deepEqual(namesIn(inCharset(Buffer.concat(batch), 'windows-1250')), names);
+  // Without an envelope, whichever of them comes first.
+  assert.deepEqual(namesIn(inCharset(Buffer.concat([own, silent, own]), 'windows-1250')), names);
+  assert.deepEqual(namesIn(inCharset(Buffer.concat([silent, own, silent]), 'windows-1250')), names);
+});
+
+test('UTF-16 stays what it is beside a set of single bytes', () => {
+  for (const mark of ['', '\ufeff']) {
+    const wide = Buffer.from(mark + message(), 'utf16le');
+    assert.equal(inCharset(wide, 'windows-1250'), wide);
+    for (const charset of ['utf-16', 'utf-16le']) assert.equal(nameOf(inCharset(wide, charset)), 'Dvořák');
+  }
+});
