@@ -32,7 +32,7 @@ test('readings from before a device came to its patient are put aside, until som
   const ofP2 = { 200: 'Patient/p2', 250: 'Patient/p2', 400: 'Patient/p2' };
   assert.deepEqual(bySecond(), ofP2);
   const moved = (second: number) =>
-    `Device/pump-1 was another patient's at ${timeOf(second)}: retry with patient=then or patient=now`;
+    `Device/pump-1 was another patient's at ${timeOf(second)}, or last before: retry with patient=then or patient=now`;
   assert.deepEqual(await reasons(setup), [
     [topic, 'device-moved', moved(199)],
     [topic, 'device-moved', moved(5)],
@@ -47,6 +47,28 @@ test('readings from before a device came to its patient are put aside, until som
   assert.equal((await retry(second!, 'patient=now')).resolved, true);
   assert.deepEqual(bySecond(), { 5: 'Patient/p2', 199: 'Patient/p1', ...ofP2 });
   assert.deepEqual(await reasons(setup), []);
+});
+
+test('what a device measured while it was nobody’s, between two patients, is put aside too', async (t) => {
+  const setup = await setUp(t);
+  setup.store.put(device('pump-1', 'p1'), at(100));
+  setup.store.put(device('pump-1'), at(200));
+  setup.store.put(device('pump-1', 'p2'), at(300));
+  const client = await mqttClient(t, setup.url);
+  await client.publishAsync(topic, JSON.stringify(heartRate(60, 250)), { qos: 1 });
+  assert.deepEqual(
+    (await reasons(setup)).map(([, reason]) => reason),
+    ['device-moved'],
+  );
+  assert.deepEqual(setup.store.all('Observation'), []);
+  // Back with the same patient it is that one's.
+  setup.store.put(device('pump-1'), at(400));
+  setup.store.put(device('pump-1', 'p2'), at(500));
+  await client.publishAsync(topic, JSON.stringify(heartRate(61, 450)), { qos: 1 });
+  assert.deepEqual(
+    setup.store.all('Observation').map(({ subject }) => subject),
+    [{ reference: 'Patient/p2' }],
+  );
 });
 
 test('a merge of records, which moves their devices, puts nothing aside', async (t) => {

@@ -13,8 +13,9 @@ import type { KnownDevice } from './devices.ts';
 
 export interface Holders {
   /**
-   * Device.patient as it was then, where that was another patient's, whose record has not been merged into the present one's since;
-   * undefined where it was the same, there was none, or nothing is known. Throws when the store is not available.
+   * Device.patient as it was then, or last before where it was nobody's then, if that was another patient whose record has not been
+   * merged into the present one's since; undefined where it was the same, there was none, or nothing is known. Throws when the store
+   * is not available.
    */
   formerAt(device: KnownDevice, ms: number): Promise<JsonObject | undefined>;
 }
@@ -70,7 +71,8 @@ export function createHolders({ db, reader, scope, feed }: HoldersOptions): Hold
       known.set(device, versions);
       versions.catch(() => known.delete(device));
       const newestFirst = await versions;
-      const then = (newestFirst.find(({ fromMs }) => fromMs <= ms) ?? newestFirst.at(-1))?.patient;
+      // Between two patients it is nobody's: what it measured meanwhile may be the first one's, who was written off too early.
+      const then = (newestFirst.find(({ fromMs, patient }) => fromMs <= ms && patient) ?? newestFirst.at(-1))?.patient;
       if (!then || nameOf(then) === nameOf(device.patient)) return undefined;
       return (await isMergedInto(then, device.patient)) ? undefined : then;
     },

@@ -134,7 +134,7 @@ async function placed(
   const then = await availability.until(() => holders.formerAt(device, ms));
   if (then === undefined) return { reading, device };
   if (whose === 'then') return { reading, device: { id: device.id, patient: then } };
-  const diagnostics = `Device/${device.id} was another patient's at ${reading.time}: retry with patient=then or patient=now`;
+  const diagnostics = `Device/${device.id} was another patient's at ${reading.time}, or last before: retry with patient=then or patient=now`;
   return { reason: 'device-moved', diagnostics };
 }
 
