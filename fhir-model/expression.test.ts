@@ -81,6 +81,11 @@ describe('FHIRPath of names that every JavaScript object has', () => {
 
   it('leaves texts and functions as they are', () => {
     assert.deepEqual(values("name.where(family = 'constructor').count()"), [1]);
+    assert.deepEqual(values("/* it's */ name.where(family = 'constructor').count() // one's"), [1]);
+    assert.deepEqual(values("name.`it's`.empty() and ('constructor as x' = 'constructor as x')"), [true]);
+    assert.deepEqual(values("`a-constructor`.empty() and 'constructor'.length() = 11"), [true]);
+    assert.deepEqual(values("name.select('constructor as x' /* isn't */)"), ['constructor as x']);
+    assert.deepEqual(values("// isn't\nname.select('constructor as x')"), ['constructor as x']);
     assert.deepEqual(values('name.count().toString()'), ['1']);
     assert.match(fhirPathProblem('%constructor') ?? '', /^there is no variable %constructor$/);
     assert.match(fhirPathProblem('constructor()') ?? '', /can't be used$/);

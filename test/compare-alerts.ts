@@ -50,8 +50,9 @@ function wanted(all: readonly PlainAlert[]): Lines {
         line(rule, patient, iso(one.atMs), isOver || at + 1 < tellings.length ? 'completed' : 'in-progress', priority),
       );
     }
-    const last = severityOf(rule, tellings.at(-1)!.level);
-    const due = iso(raisedMs + minutesToAct[last]! * 60_000);
+    const lastTold = tellings.at(-1)!;
+    const last = severityOf(rule, lastTold.level);
+    const due = iso(lastTold.atMs + minutesToAct[last]! * 60_000);
     lines.Tasks.push(line(rule, patient, iso(raisedMs), isOver ? 'cancelled' : 'requested', due, priorities[last]));
     if (rule === 'replay-shock') lines.DetectedIssues.push(line(rule, patient, iso(raisedMs), title));
   }

@@ -51,7 +51,8 @@ export type AlertEnd = 'acknowledged' | 'cleared' | 'closed';
 
 /** What alerts ask of escalation: in the transaction that writes the alert, so that a crash leaves both or none. */
 export interface Escalation {
-  begin(tx: Tx, alert: Alert): Promise<void>;
+  /** `worse`: it is more severe than it just was, though perhaps not for the first time. */
+  begin(tx: Tx, alert: Alert, worse?: boolean): Promise<void>;
   end(tx: Tx, alertId: string, why: AlertEnd): Promise<void>;
 }
 

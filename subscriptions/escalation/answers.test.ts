@@ -201,3 +201,28 @@ test('a corrected value of the same severity is what later steps tell', async (t
   const values = twilio.taken.map(({ Body }) => /\d\.\d mmol\/L/.exec(Body)?.[0]);
   assert.deepEqual(values, ['6.9 mmol/L', '9.6 mmol/L']);
 });
+
+test('told anew when the chain is at its end, or as severe again as it had been, it begins anew', async (t) => {
+  const rig = await createEscalationRig(t);
+  const twilio = await startTwilio(t);
+  await rig.put(practitioner('a', [sms('+15550100001')]), chainOf([{ who: ['Practitioner/a'], channels: ['sms'] }]));
+  const server = await rig.start({ endpoints: [smsAt(twilio)] });
+  const isIn = (state: string, messages: number) =>
+    waitFor(async () => {
+      const [run] = await server.history('a1');
+      const sent = run!.messages.filter((one) => one.state === 'sent').length;
+      return run!.state === state && sent === messages;
+    }, `${state} after ${messages} messages`);
+  await server.raise(alertOf('a1'));
+  await isIn('open', 1);
+  await passTime(rig.db, 'a1');
+  await isIn('exhausted', 1);
+  await server.raise(alertOf('a1', { detail: '9.6 mmol/L' }));
+  await isIn('open', 2);
+  // Of the same severity, while somebody may still act: nobody is called earlier for it.
+  await server.raise(alertOf('a1', { detail: '9.8 mmol/L' }));
+  // It had become less severe meanwhile, of which nobody was told.
+  await server.raise(alertOf('a1'), true);
+  await isIn('open', 3);
+  assert.equal((await server.history('a1')).length, 1);
+});

@@ -132,7 +132,7 @@ export function createEscalation(options: EscalationOptions): RunningEscalation 
     messages.wake();
   };
   return {
-    begin: (tx, alert) => beginEscalation(tx, alert, incidents),
+    begin: (tx, alert, worse) => beginEscalation(tx, alert, incidents, worse),
     end,
     async start() {
       if (options.alone) await freeMessages(db);

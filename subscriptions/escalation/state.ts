@@ -41,7 +41,7 @@ const insert: Statement = {
     values ($1, $2, $3, 'open', $4::jsonb, statement_timestamp()) on conflict do nothing`,
 };
 
-// More severe than it was: it begins anew, with the steps of that severity.
+// More severe than it was, or told anew when nobody would be called any more: it begins anew, with the steps of that severity.
 const raise: Statement = {
   name: 'escalation_raise',
   text: `update escalation set facts = $3::jsonb || jsonb_build_object('fromStep', steps + 1), chain = $4, plan = null, turn = 0, state = 'open', error = null,
@@ -61,16 +61,23 @@ const isRunning = (state: string): boolean => state === 'open' || state === 'exh
 
 /**
  * Begins, or goes on where it runs already with this severity. An alert without a chain is not escalated. `incidents`:
- * endpoints that keep an incident open; that of an acknowledged alert which is raised again makes room for a new one.
+ * endpoints that keep an incident open; that of an acknowledged alert which is raised again makes room for a new one. `worse`: see
+ * Escalation.
  */
-export async function beginEscalation(tx: Tx, alert: Alert, incidents: readonly string[]): Promise<void> {
+export async function beginEscalation(
+  tx: Tx,
+  alert: Alert,
+  incidents: readonly string[],
+  worse = false,
+): Promise<void> {
   const { status: _, ...facts } = alert;
   if (facts.escalation === undefined) return;
   const [former] = await tx.query<LastRow>(last, [alert.id]);
   const text = JSON.stringify(facts);
   if (former && isRunning(former.state)) {
     const isMore = former.facts.severity !== facts.severity && isAtLeast(facts.severity, former.facts.severity);
-    if (isMore) await tx.query(raise, [alert.id, former.run, text, facts.escalation]);
+    if (isMore || worse || former.state === 'exhausted')
+      await tx.query(raise, [alert.id, former.run, text, facts.escalation]);
     else await tx.query(refresh, [alert.id, former.run, text]);
     return;
   }

@@ -261,7 +261,8 @@ async function commit(
 }
 
 async function escalate(tx: Tx, escalation: Escalation, { kind, row, before, tell }: Step): Promise<void> {
-  if (tell) await escalation.begin(tx, alertOf(row));
+  const worse = before !== undefined && rankOf(row.severity) > rankOf(before.severity);
+  if (tell) await escalation.begin(tx, alertOf(row), worse);
   else if (kind === 'resolve' && (before?.tells ?? 0) > 0) await escalation.end(tx, row.id, 'cleared');
 }
 

@@ -2,7 +2,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { JsonObject, Resource } from '#fhir-model';
-import { eventRule, ext, inForce, judged, onCode, quantity, reading, tasksOf } from '../../testing/alert-rules.ts';
+import { waitFor } from '#platform/testing';
+import {
+  eventRule,
+  ext,
+  inForce,
+  judged,
+  onCode,
+  putAt,
+  quantity,
+  reading,
+  tasksOf,
+} from '../../testing/alert-rules.ts';
 import { createRig, type Rig } from '../../testing/rig.ts';
 
 const level = (title: string, priority: string, limit: number): JsonObject => ({
@@ -13,17 +24,18 @@ const level = (title: string, priority: string, limit: number): JsonObject => ({
 async function seen(rig: Rig) {
   const [flag, ...others] = (await rig.store.list('Flag')) as Resource[];
   assert.deepEqual(others, []);
-  const told = ((await rig.store.list('Communication')) as Resource[]).map(
-    ({ status, priority, sent }) => [status, priority, sent] as const,
-  );
+  const told = ((await rig.store.list('Communication')) as Resource[])
+    .map(({ status, priority, sent }) => [status, priority, sent] as const)
+    .sort((a, b) => (String(a[2]) < String(b[2]) ? -1 : 1));
   const [task] = await tasksOf(rig);
   const { start } = flag!.period as JsonObject;
   const due = ((task!.restriction as JsonObject).period as JsonObject).end;
   return {
     flag: [flag!.status, (flag!.code as JsonObject).text],
-    told: told.sort((a, b) => (String(a[2]) < String(b[2]) ? -1 : 1)),
+    told,
     task: [task!.status, task!.priority, task!.description],
-    withinMinutes: (Date.parse(String(due)) - Date.parse(String(start))) / 60_000,
+    // From the last telling on.
+    withinMinutes: (Date.parse(String(due)) - Date.parse(String(told.at(-1)![2]))) / 60_000,
     start: String(start),
   };
 }
@@ -71,6 +83,25 @@ test('a level that rises is told at its time and replaces what was told; one tha
     (await seen(rig)).told.map(([status]) => status),
     ['completed', 'completed', 'completed'],
   );
+});
+
+test('who is told late or anew has as long to acknowledge it', async (t) => {
+  const rig = await createRig(t);
+  let aheadMs = 0;
+  const server = await rig.start({ clock: { now: () => Date.now() + aheadMs } });
+  await inForce(rig, eventRule('l', 'threshold', [], [level('High', 'asap', 6), level('Very high', 'stat', 7)]));
+  await putAt(rig, reading('o1', 6.5, 1), Date.now() - 50 * 60_000);
+  await judged(rig, reading('o2', 7.5, 2));
+  // It was raised 50 minutes ago.
+  const risen = await seen(rig);
+  assert.deepEqual([risen.told.length, risen.task[0], risen.withinMinutes], [2, 'requested', 10]);
+  const [row] = await rig.db.query<{ id: string }>({ text: 'select id from alert' });
+  const route = server.adminRoutes.find(({ path }) => path === '/admin/alerts/:id/snooze')!;
+  const body = Buffer.from(JSON.stringify({ by: 'Practitioner/a', minutes: 30 }));
+  await route.handle({ params: { id: row!.id }, query: new URLSearchParams(), body });
+  aheadMs = 31 * 60_000;
+  await waitFor(async () => (await seen(rig)).told.length === 3, 'the telling after the snooze');
+  assert.equal((await seen(rig)).withinMinutes, 10);
 });
 
 test('a reading that is moved in time counts from there on', async (t) => {
@@ -122,4 +153,23 @@ test('the Task of an alert that fell to a level of which nobody is asked is done
   await judged(rig, { ...flag!, status: 'inactive' });
   const tasks = (await tasksOf(rig)).map((task) => `${(task.for as JsonObject).reference} ${task.status}`);
   assert.deepEqual(tasks.sort(), ['Patient/p1 cancelled', 'Patient/p2 completed']);
+});
+
+test('a level without a code is not told by the code of another', async (t) => {
+  const rig = await createRig(t);
+  await rig.start();
+  const coded = { ...level('High', 'asap', 6), code: [{ coding: [{ system: 'http://x', code: 'high' }] }] };
+  await inForce(rig, eventRule('l', 'threshold', [], [coded, level('Very high', 'stat', 9)]));
+  const codes: unknown[] = [];
+  for (const [minute, value] of [7, 10, 7].entries()) {
+    await judged(rig, reading(`o${minute}`, value, minute));
+    const [flag] = (await rig.store.list('Flag')) as Resource[];
+    const { coding, text } = flag!.code as { coding?: JsonObject[]; text: string };
+    codes.push([text, coding?.map(({ code }) => code)]);
+  }
+  assert.deepEqual(codes, [
+    ['High', ['high']],
+    ['Very high', undefined],
+    ['High', ['high']],
+  ]);
 });

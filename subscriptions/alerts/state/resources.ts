@@ -44,16 +44,17 @@ type Merge = (existing: Resource | undefined, incoming: Resource) => Resource;
 
 /** What is written for the step: nothing of it is left where the same was written before. */
 export function entriesOf(step: Step): TransactionEntry[] {
-  const { kind, row, before, tell, policy } = step;
+  const { kind, row, before, tell, policy, instantMs } = step;
   if (row.status === 'suppressed' && kind !== 'resolve') return [];
   if (kind === 'follow') return levelOf(step);
   if (kind === 'resolve') return endOf(step);
   const flag = flagOf(row);
-  const dueMs = dueOf(row, step);
+  const withinMs = withinOf(row, policy);
   return [
     ...(flag ? [put(flag, raisedFlag)] : []),
     ...(tell ? tellingOf(step) : []),
-    ...(tell && dueMs !== undefined ? [put(taskOf(row, dueMs, policy.owner), openedTask)] : []),
+    // From when they are told: late, after quiet hours, or anew.
+    ...(tell && withinMs !== undefined ? [put(taskOf(row, instantMs + withinMs, policy.owner), openedTask)] : []),
     ...(policy.detectedIssue && (kind === 'raise' || before?.status === 'suppressed') ? issueEntries(row) : []),
   ];
 }
@@ -63,10 +64,9 @@ const put = (resource: Written, merge?: Merge): TransactionEntry => ({
   ...(merge ? { merge } : {}),
 });
 
-function dueOf(row: AlertRow, { policy }: Pick<Step, 'policy'>): number | undefined {
-  const withinMs = policy.acknowledgeWithinMs ?? acknowledgeWithin[row.severity];
-  return withinMs === undefined || withinMs === 0 ? undefined : row.raisedMs + withinMs;
-}
+/** How long people have to acknowledge it; undefined where nobody is asked to. */
+const withinOf = ({ severity }: AlertRow, { acknowledgeWithinMs }: Step['policy']): number | undefined =>
+  (acknowledgeWithinMs ?? acknowledgeWithin[severity]) || undefined;
 
 /** What was told before is no longer what there is to say. */
 function tellingOf({ row, policy, instantMs }: Step): TransactionEntry[] {
@@ -126,11 +126,11 @@ function endedFlag(flag: Resource, endedMs: number, mistaken: boolean): Resource
 
 /** Whether somebody was asked to acknowledge it: its Task, as a reference. */
 export const taskReference = (row: AlertRow, policy: Step['policy']): string[] =>
-  row.tells > 0 && dueOf(row, { policy }) !== undefined ? [`Task/${taskId(row)}`] : [];
+  row.tells > 0 && withinOf(row, policy) !== undefined ? [`Task/${taskId(row)}`] : [];
 
 /** The Task that an alert may have from when it was more severe: at the severity that it has now nobody is asked. */
 export const formerTask = (row: AlertRow, policy: Step['policy']): string | undefined =>
-  row.tells > 0 && policy.acknowledgeWithinMs === undefined && dueOf(row, { policy }) === undefined
+  row.tells > 0 && policy.acknowledgeWithinMs === undefined && withinOf(row, policy) === undefined
     ? taskId(row)
     : undefined;
 
@@ -142,9 +142,9 @@ function doneOf(
   step: Pick<Step, 'policy' | 'asked'>,
 ): TransactionEntry[] {
   const communication = put(communicationOf(row, step.policy.owner), readCommunication);
-  const dueMs = dueOf(row, step) ?? (step.asked ? row.raisedMs : undefined);
-  if (dueMs === undefined) return [communication];
-  const task = put(taskOf(row, dueMs, step.policy.owner), (existing, incoming) =>
+  const withinMs = withinOf(row, step.policy) ?? (step.asked ? 0 : undefined);
+  if (withinMs === undefined) return [communication];
+  const task = put(taskOf(row, row.raisedMs + withinMs, step.policy.owner), (existing, incoming) =>
     endedTask(existing ?? incoming, row, status, atMs),
   );
   return [communication, task];

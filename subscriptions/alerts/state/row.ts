@@ -89,11 +89,12 @@ function clear(row: AlertRow, found: Found, { policy, raised }: Surroundings): S
   return { kind: 'resolve', row: next, before: row, policy, tell: false, instantMs: found.instantMs, mistaken };
 }
 
-/** What it rests on is gone, and something else is as much: people know of that one, unless it is worse. */
+/** What it rests on is gone, and something else is as much: people know of that one, unless it is worse and nothing suppresses it. */
 function goBack(row: AlertRow, { position }: Found, instead: Found, around: Surroundings): Step {
   const found = position ? { ...instead, position } : instead;
   if (row.status === 'suppressed') return found.suppressed ? goesOn(row, found, around) : speak(row, found, around);
-  return rankOf(found.severity) > rankOf(row.severity) ? tellAnew(row, found, around) : goesOn(row, found, around);
+  const worse = rankOf(found.severity) > rankOf(row.severity);
+  return worse && !found.suppressed ? tellAnew(row, found, around) : goesOn(row, asKnown(row, found), around);
 }
 
 /** It was over by what is withdrawn by now, so it never was. */
@@ -161,8 +162,8 @@ function speak(row: AlertRow, found: Found, around: Surroundings): Step {
 }
 
 /**
- * The same again is silent. Told is what got worse, and a resource that was corrected to another critical value; whoever
- * acknowledged the first has not seen the second.
+ * The same again is silent. Told is what got worse, and a resource that was corrected to another critical value, unless that is
+ * suppressed; whoever acknowledged the first has not seen the second.
  */
 function carryOn(row: AlertRow, given: Found, around: Surroundings): Step | undefined {
   const rests = row.evidence.includes(given.source);
@@ -171,14 +172,28 @@ function carryOn(row: AlertRow, given: Found, around: Surroundings): Step | unde
   const another = rests && (found.detail !== row.detail || found.title !== row.title);
   // Whoever acknowledged a storm has not seen the alert that joins it now, and nobody else is told of that one.
   const joins = row.key === stormKey && row.status === 'acknowledged';
-  if (found.atMs < row.atMs && !rests && !worse && !joins) return undefined;
-  if (row.status === 'suppressed' || !(worse || another || joins)) {
-    return rests && saysTheSame(row, found) ? undefined : goesOn(row, found, around);
-  }
-  return tellAnew(row, found, around);
+  const isTold = (worse || another || joins) && !found.suppressed;
+  if (found.atMs < row.atMs && !rests && !isTold) return undefined;
+  if (isTold) return tellAnew(row, found, around);
+  const known = asKnown(row, found);
+  // Of a correction that nobody was told of.
+  const next = rests && row.status !== 'suppressed' ? { ...known, detail: row.detail } : known;
+  return rests && saysTheSame(row, next) ? undefined : goesOn(row, next, around);
 }
 
-const baseOf = (row: AlertRow, found: Found): AlertRow => ({
+/**
+ * What is suppressed is not known: an alert that was told of stays as severe as it was told, so that what got worse meanwhile is
+ * told when it is found again and nothing suppresses it any more.
+ */
+function asKnown(row: AlertRow, found: Found): Found {
+  const isKnown = !found.suppressed || row.status === 'suppressed' || rankOf(found.severity) < rankOf(row.severity);
+  if (isKnown) return found;
+  const { code: _unknown, ...rest } = found;
+  return { ...rest, severity: row.severity, title: row.title, ...(row.code ? { code: row.code } : {}) };
+}
+
+/** With the code of what is found, if that has one: the former would be another level's. */
+const baseOf = ({ code: _former, ...row }: AlertRow, found: Found): AlertRow => ({
   ...{ ...row, ...valuesOf(found), ...causesOf(row, found), ...placed(found) },
 });
 

@@ -42,7 +42,7 @@ export interface StartOptions {
 }
 
 export interface TestEscalation extends RunningEscalation {
-  raise(alert: Alert): Promise<void>;
+  raise(alert: Alert, worse?: boolean): Promise<void>;
   finish(alertId: string, why: AlertEnd): Promise<void>;
   /** Who has acknowledged which alert, and how. */
   acknowledged: { id: string; by: string; note: string | undefined }[];
@@ -125,9 +125,9 @@ function startServer(
   return {
     ...escalation,
     ...{ acknowledged, call },
-    raise(alert) {
+    raise(alert, worse) {
       standing.set(alert.id, alert);
-      return db.tx((tx) => escalation.begin(tx, alert));
+      return db.tx((tx) => escalation.begin(tx, alert, worse));
     },
     finish: (id, why) => db.tx((tx) => escalation.end(tx, id, why)),
     async history(id) {
