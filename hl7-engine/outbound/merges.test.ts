@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { testDatabase, waitFor } from '#platform/testing';
 import type { OutboundMessage } from '../seams.ts';
-import { message, mllp, rowsOf, startOutbound } from '../testing/outbound-rig.ts';
+import { besideLateCommit, message, mllp, rowsOf, startOutbound } from '../testing/outbound-rig.ts';
 import { answer, startReceiver } from '../testing/receiver.ts';
 import { createLanes, loadable } from './lanes.ts';
 import type { Queued } from './queue.ts';
@@ -48,25 +48,7 @@ test('a merge goes after what waits of either patient, and before what comes aft
 });
 
 test('a merge does not overtake a transaction of the merged patient that commits late', async (t) => {
-  const db = await testDatabase(t);
-  const receiver = await startReceiver(t);
-  const rig = await startOutbound(t, db, mllp(receiver.port, { connections: 4 }));
-  const commit = Promise.withResolvers<void>();
-  const queued = Promise.withResolvers<void>();
-  const early = db.tx(async (tx) => {
-    await rig.queues.enqueue(tx, [message('ris', 'EARLY', 'PA')]);
-    queued.resolve();
-    await commit.promise;
-  });
-  await queued.promise;
-  const late = rig.send([merge('MERGE', 'PB', 'PA')]);
-  await rig.send([message('ris', 'OTHER', 'PC')]);
-  await waitFor(() => receiver.received.length === 1, 'the other patient’s message');
-  commit.resolve();
-  await Promise.all([early, late]);
-  rig.queues.wake();
-  await rig.allBecome('delivered');
-  assert.deepEqual(receiver.firsts(), ['OTHER', 'EARLY', 'MERGE']);
+  assert.deepEqual(await besideLateCommit(t, merge('LATE', 'P3', 'P1')), ['OTHER', 'EARLY', 'LATE']);
 });
 
 const row = (id: number, lane: number, other_lanes: number[] | null = null): Queued => ({

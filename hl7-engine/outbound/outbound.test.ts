@@ -4,7 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { isCerebraError } from '#platform';
 import { createTestAuthority, testDatabase, waitFor } from '#platform/testing';
 import { Refusal } from '../message/refusal.ts';
-import { message, mllp, rowsOf, sequence, soon, startOutbound } from '../testing/outbound-rig.ts';
+import { besideLateCommit, message, mllp, rowsOf, sequence, soon, startOutbound } from '../testing/outbound-rig.ts';
 import { answer, startReceiver } from '../testing/receiver.ts';
 
 const patientOrder = (received: { patient: string; controlId: string }[], patient: string): string[] =>
@@ -43,26 +43,8 @@ test('what is queued in a transaction that is rolled back is never sent', async 
 });
 
 test('of one patient nothing overtakes a transaction that commits late; other patients do not wait for it', async (t) => {
-  const db = await testDatabase(t);
-  const receiver = await startReceiver(t);
-  const rig = await startOutbound(t, db, mllp(receiver.port, { connections: 4 }));
-  const commit = Promise.withResolvers<void>();
-  const queued = Promise.withResolvers<void>();
-  const early = db.tx(async (tx) => {
-    await rig.queues.enqueue(tx, [message('ris', 'EARLY', 'P1')]);
-    queued.resolve();
-    await commit.promise;
-  });
-  await queued.promise;
-  const late = rig.send([message('ris', 'LATE', 'P1')]);
-  await rig.send([message('ris', 'OTHER', 'P2')]);
-  await waitFor(() => receiver.received.length === 1, 'the other patient’s message');
-  assert.deepEqual(receiver.firsts(), ['OTHER']);
-  commit.resolve();
-  await Promise.all([early, late]);
-  rig.queues.wake();
-  await rig.allBecome('delivered');
-  assert.deepEqual(receiver.firsts(), ['OTHER', 'EARLY', 'LATE']);
+  const received = await besideLateCommit(t, message('ris', 'LATE', 'P1'));
+  assert.deepEqual(received, ['OTHER', 'EARLY', 'LATE']);
 });
 
 test('what the receiver refuses is tried again, then set aside; the patient’s next message follows, others do not wait', async (t) => {

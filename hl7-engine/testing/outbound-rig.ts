@@ -1,11 +1,12 @@
 // Destinations at work on a database of the test's own.
 import type { TestContext } from 'node:test';
 import { createMetrics, type Db, type Metrics, systemClock, withKnownQuery } from '#platform';
-import { beforeClose, testLog, waitFor } from '#platform/testing';
+import { beforeClose, testDatabase, testLog, waitFor } from '#platform/testing';
 import { checkDestinations } from '../outbound/destination.ts';
 import { createOutbound, type OutboundOptions, type OutboundQueues } from '../outbound/outbound.ts';
 import type { DestinationState } from '../outbound/state.ts';
 import type { OutboundMessage } from '../seams.ts';
+import { startReceiver } from './receiver.ts';
 
 export interface OutboundRig {
   db: Db;
@@ -113,3 +114,29 @@ export interface Row {
 }
 export const rowsOf = (db: Db): Promise<Row[]> =>
   db.query<Row>({ text: 'select control_id, state, attempts, refusals, error from hl7_outbound order by id' });
+
+/**
+ * In which order the receiver gets three messages: EARLY of patient P1, whose transaction commits only when the two that were
+ * queued after it wait or are there; `late`, queued while it is open; OTHER of P2.
+ */
+export async function besideLateCommit(t: TestContext, late: OutboundMessage): Promise<string[]> {
+  const db = await testDatabase(t);
+  const receiver = await startReceiver(t);
+  const rig = await startOutbound(t, db, mllp(receiver.port, { connections: 4 }));
+  const commit = Promise.withResolvers<void>();
+  const queued = Promise.withResolvers<void>();
+  const early = db.tx(async (tx) => {
+    await rig.queues.enqueue(tx, [message('ris', 'EARLY', 'P1')]);
+    queued.resolve();
+    await commit.promise;
+  });
+  await queued.promise;
+  const sending = rig.send([late]);
+  await rig.send([message('ris', 'OTHER', 'P2')]);
+  await waitFor(() => receiver.received.length === 1, 'the other patient’s message');
+  commit.resolve();
+  await Promise.all([early, sending]);
+  rig.queues.wake();
+  await rig.allBecome('delivered');
+  return receiver.firsts();
+}
