@@ -14,7 +14,8 @@ import {
 import { CerebraError } from '#platform';
 import type { Core } from '../interactions/core.ts';
 import { parseQuery, search } from '../interactions/search.ts';
-import { readCurrent } from '../store/read.ts';
+import { readCurrent, readMany } from '../store/read.ts';
+import { PAGE_BYTES_MAX } from '../store/sql.ts';
 import { all, one } from './answer.ts';
 import { createGroups, namesOf } from './code-groups.ts';
 import { parseCare } from './everything-input.ts';
@@ -22,8 +23,10 @@ import { parseCare } from './everything-input.ts';
 /** Documents of one patient that are looked at. */
 const DOCUMENTS_MAX = 5_000;
 
+/** Without its text: documents may hold their attachments, and most may be none of those that are asked for. */
 interface Document {
-  stored: StoredVersion;
+  id: string;
+  updatedMs: number;
   /** What its type is known by. */
   types: string[];
   /** The care it is about; else when it was written. */
@@ -57,9 +60,9 @@ function careOf(resource: Resource, updatedMs: number): DateRange {
   };
 }
 
-function documentOf(stored: StoredVersion): Document {
-  const resource = JSON.parse(stored.body) as Resource;
-  return { stored, types: namesOf(resource.type), care: careOf(resource, stored.updatedMs) };
+function documentOf({ id, updatedMs, body }: StoredVersion): Document {
+  const resource = JSON.parse(body) as Resource;
+  return { id, updatedMs, types: namesOf(resource.type), care: careOf(resource, updatedMs) };
 }
 
 async function findDocuments(core: Core, id: string, request: OperationRequest): Promise<Document[]> {
@@ -92,7 +95,7 @@ async function findDocuments(core: Core, id: string, request: OperationRequest):
 function latestFirst(a: Document, b: Document): number {
   if (a.care.hi !== b.care.hi) return a.care.hi > b.care.hi ? -1 : 1;
   if (a.care.lo !== b.care.lo) return a.care.lo > b.care.lo ? -1 : 1;
-  return b.stored.updatedMs - a.stored.updatedMs;
+  return b.updatedMs - a.updatedMs;
 }
 
 /** Of each type the first; displays and translations make no other type. */
@@ -117,10 +120,21 @@ function selfUrl(core: Core, request: OperationRequest): string {
   return `${core.baseUrl}/DocumentReference/$docref?${query}`;
 }
 
-function bundleText(core: Core, request: OperationRequest, found: Document[], onDemand: boolean): string {
+/** The documents themselves, in that order. One that was deleted meanwhile is left out. */
+async function readDocuments(core: Core, found: Document[], { scope }: OperationRequest): Promise<StoredVersion[]> {
+  const ids = found.map(({ id }) => id);
+  const stored = await readMany(core.store.db, 'DocumentReference', ids, scope);
+  if (!stored) {
+    const text = `The documents have more than ${PAGE_BYTES_MAX} bytes: name a type, or a shorter time`;
+    throw new CerebraError('too-costly', text, { expression: ['type', 'start', 'end'] });
+  }
+  const byId = new Map(stored.map((one) => [one.id, one]));
+  return ids.flatMap((id) => byId.get(id) ?? []);
+}
+
+function bundleText(core: Core, request: OperationRequest, found: StoredVersion[], onDemand: boolean): string {
   const entries = found.map(
-    ({ stored: { type, id, body } }) =>
-      `{"fullUrl":"${core.baseUrl}/${type}/${id}","resource":${body},"search":{"mode":"match"}}`,
+    ({ type, id, body }) => `{"fullUrl":"${core.baseUrl}/${type}/${id}","resource":${body},"search":{"mode":"match"}}`,
   );
   if (onDemand) {
     const diagnostics = 'This server has no documents that are made on demand';
@@ -140,8 +154,8 @@ async function docref(core: Core, request: OperationRequest): Promise<OperationA
   const care = parseCare(request);
   await assertPatient(core, given, request);
   if (one<boolean>(request.input, 'on-demand') === true) return { text: bundleText(core, request, [], true) };
-  const found = await findDocuments(core, given, request);
-  return { text: bundleText(core, request, inTime(found, care), false) };
+  const found = inTime(await findDocuments(core, given, request), care);
+  return { text: bundleText(core, request, await readDocuments(core, found, request), false) };
 }
 
 export const docrefOperation = (core: Core): OperationSpec => ({

@@ -15,8 +15,10 @@ const REMEMBERED_MAX = 10_000;
 const WORDS_MAX = 10;
 
 export interface Guard {
-  /** Throws `too-many-requests` when there were too many failures about this person. */
+  /** Throws `too-many-requests` when there were too many failures about this person, with those that there may be soon. */
   assertAllowed(features: Features): void;
+  /** A match is looked for, and may fail until what it yields is called: many at once would try as many numbers. */
+  begun(features: Features): () => void;
   failed(features: Features): void;
 }
 
@@ -46,11 +48,25 @@ function keysOf({ names, birthDate }: Features): Key[] {
 /** Counts failures in this process; names and dates are not kept as they are. */
 export function createGuard(clock: Clock): Guard {
   const failures = new Map<string, number[]>();
+  /** How many are under way. */
+  const open = new Map<string, number>();
   const recent = (key: string): number[] => (failures.get(key) ?? []).filter((at) => at > clock.now() - WHILE_MS);
+  const isBelow = ({ key, max }: Key): boolean => recent(key).length + (open.get(key) ?? 0) < max;
+  const count = (features: Features, more: 1 | -1): void => {
+    for (const { key } of keysOf(features)) {
+      const left = (open.get(key) ?? 0) + more;
+      if (left > 0) open.set(key, left);
+      else open.delete(key);
+    }
+  };
   return {
     assertAllowed(features) {
-      if (keysOf(features).every(({ key, max }) => recent(key).length < max)) return;
+      if (keysOf(features).every(isBelow)) return;
       throw new CerebraError('too-many-requests', 'Too many matches of this member have failed: try again in an hour');
+    },
+    begun(features) {
+      count(features, 1);
+      return () => count(features, -1);
     },
     failed(features) {
       for (const { key } of keysOf(features)) {

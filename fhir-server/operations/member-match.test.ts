@@ -352,6 +352,14 @@ test('trying numbers for one person ends after some failures, for an hour', asyn
   assert.equal((await memberMatch(subscriber)).length, 2);
 });
 
+test('many at once try no more', async () => {
+  const status = (i: number): Promise<unknown> =>
+    memberMatch({ CoverageToMatch: card({ subscriberId: `try-${i}` }) }).catch((error) => error.status);
+  const statuses = await Promise.all(Array.from({ length: 3 * FAILURES_MAX }, (_, i) => status(i)));
+  const counted = [422, 429].map((wanted) => statuses.filter((one) => one === wanted).length);
+  assert.deepEqual(counted, [FAILURES_MAX, 2 * FAILURES_MAX]);
+});
+
 test('neither do other names beside or near it, nor many numbers at once', async () => {
   nowMs += 60 * 60_000 + 1;
   const MemberPatient = (...names: JsonObject[]): Resource => ({ ...memberPatient, name: names });

@@ -11,11 +11,14 @@ import { assertAbout, assertConsent, keep } from './member-match-keep.ts';
 async function findGuarded(core: Core, guard: Guard, patient: Resource, coverage: Resource, request: OperationRequest) {
   const features = featuresOf(patient);
   guard.assertAllowed(features);
+  const ended = guard.begun(features);
   try {
     return await findMember(core, patient, coverage, request.scope);
   } catch (error) {
     if (isCerebraError(error, 'business-rule')) guard.failed(features);
     throw error;
+  } finally {
+    ended();
   }
 }
 
