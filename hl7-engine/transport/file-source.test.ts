@@ -171,9 +171,10 @@ test('of a batch that is cut within a segment the last message is refused; a las
   await drop('1.hl7', `BHS|^~\\&\r${message('A')}${message('B')}OBX|1|NM|K||4`);
   await drop('2.hl7', `${message('C')}OBX|1|NM|K||4.5`);
   await drop('3.hl7', `BHS|^~\\&\r${message('D')}BTS|1`);
+  await drop('4.hl7', `BHS|^~\\&\r${message('E')}BTS`);
   await source.start();
-  await waitFor(() => source.status().filesDone + source.status().filesRefused === 3, 'the files');
-  assert.deepEqual(handled, ['A', 'C', 'D']);
+  await waitFor(() => source.status().filesDone === 3 && source.status().filesRefused === 1, 'the files');
+  assert.deepEqual(handled, ['A', 'C', 'D', 'E']);
   const acks = await readFile(path.join(folder, 'error/1.hl7.ack'), 'latin1');
   const refusal = 'AE|B|The file ends within this message, and its batch has no end: it was cut';
   assert.deepEqual(codes(acks), ['AA|A', refusal]);

@@ -44,6 +44,22 @@ test('block characters, byte order mark and blank lines are no content; a last l
     assert.deepEqual(split(inChunks(content, size)), expected, `${size}`);
 });
 
+test('a trailer needs neither fields nor, at the end, a line end', () => {
+  const content = bytes('FHS|1\rBHS|1\rMSH|1\rBTS and so on\rBTS\rBHS|2\rMSH|2\rBTS\r\nFTS');
+  const expected = [
+    ['envelope', 'FHS|1\r'],
+    ['envelope', 'BHS|1\r'],
+    ['message', 'MSH|1\rBTS and so on\r'],
+    ['envelope', 'BTS\r'],
+    ['envelope', 'BHS|2\r'],
+    ['message', 'MSH|2\r'],
+    ['envelope', 'BTS\r\n'],
+    ['envelope', 'FTS'],
+  ];
+  for (let size = 1; size <= content.length; size++)
+    assert.deepEqual(split(inChunks(content, size)), expected, `${size}`);
+});
+
 test('what stands before a message is a piece of its own', () => {
   assert.deepEqual(split([bytes('hello\rworld\rMSH|1\rBTS|1\rlost\r')]), [
     ['message', 'hello\rworld\r'],

@@ -23,8 +23,10 @@ const lineFeed = 0x0a;
 const blockCharacters = new Set([startBlock, endBlock, 0x1a]);
 /** What a last segment ends with. */
 const endings = new Set([carriageReturn, lineFeed, endBlock, 0x1a]);
-/** A segment's name with what separates its fields: text that happens to begin with MSH begins no message. */
-const beginning = /^(?:(MSH)|FHS|BHS|BTS|FTS)[^\w\s]/;
+/**
+ * A segment's name with what separates its fields: text that happens to begin with MSH begins no message. A trailer needs no fields.
+ */
+const beginning = /^(?:(?:(MSH)|FHS|BHS|BTS|FTS)[^\w\s]|(?:BTS|FTS)(?:[\r\n]|$))/;
 const beginningLength = 4;
 const byteOrderMark = /^\xef\xbb\xbf/;
 

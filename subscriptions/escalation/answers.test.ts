@@ -202,6 +202,22 @@ test('a corrected value of the same severity is what later steps tell', async (t
   assert.deepEqual(values, ['6.9 mmol/L', '9.6 mmol/L']);
 });
 
+test('told anew at the end of its chain, as severe as it was, it can be acknowledged by what was sent before', async (t) => {
+  const rig = await createEscalationRig(t);
+  const twilio = await startTwilio(t);
+  await rig.put(practitioner('a', [sms('+15550100001')]), chainOf([{ who: ['Practitioner/a'], channels: ['sms'] }]));
+  const server = await rig.start({ endpoints: [smsAt(twilio)] });
+  await server.raise(alertOf('a1'));
+  await settled(server, 'a1', { sms: 'sent' });
+  await passTime(rig.db, 'a1');
+  await waitFor(async () => (await server.history('a1'))[0]!.state === 'exhausted', 'the end of the chain');
+  await server.raise(alertOf('a1', { detail: '9.6 mmol/L' }));
+  await waitFor(() => twilio.taken.length === 2, 'the second message');
+  const Body = /Reply ACK (\d{4})$/.exec(twilio.taken[0]!.Body)![1]!;
+  const { text } = await reply(server, { From: '+15550100001', Body });
+  assert.match(text!.text, /<Message>Acknowledged: /);
+});
+
 test('told anew when the chain is at its end, or as severe again as it had been, it begins anew', async (t) => {
   const rig = await createEscalationRig(t);
   const twilio = await startTwilio(t);

@@ -41,10 +41,13 @@ const insert: Statement = {
     values ($1, $2, $3, 'open', $4::jsonb, statement_timestamp()) on conflict do nothing`,
 };
 
-// More severe than it was, or told anew when nobody would be called any more: it begins anew, with the steps of that severity.
+// More severe than it was ($5), or told anew when nobody would be called any more: it begins anew, with the steps of that severity.
+// Of as much as it was, what was sent before can still be answered.
 const raise: Statement = {
   name: 'escalation_raise',
-  text: `update escalation set facts = $3::jsonb || jsonb_build_object('fromStep', steps + 1), chain = $4, plan = null, turn = 0, state = 'open', error = null,
+  text: `update escalation set facts = $3::jsonb || case when $5 then jsonb_build_object('fromStep', steps + 1)
+        when facts ? 'fromStep' then jsonb_build_object('fromStep', facts -> 'fromStep') else '{}' end,
+      chain = $4, plan = null, turn = 0, state = 'open', error = null,
       due_at = statement_timestamp(), lease_token = lease_token + 1
     where alert = $1 and run = $2`,
 };
@@ -75,9 +78,10 @@ export async function beginEscalation(
   const [former] = await tx.query<LastRow>(last, [alert.id]);
   const text = JSON.stringify(facts);
   if (former && isRunning(former.state)) {
-    const isMore = former.facts.severity !== facts.severity && isAtLeast(facts.severity, former.facts.severity);
-    if (isMore || worse || former.state === 'exhausted')
-      await tx.query(raise, [alert.id, former.run, text, facts.escalation]);
+    const isRisen = former.facts.severity !== facts.severity && isAtLeast(facts.severity, former.facts.severity);
+    const isMore = worse || isRisen;
+    if (isMore || former.state === 'exhausted')
+      await tx.query(raise, [alert.id, former.run, text, facts.escalation, isMore]);
     else await tx.query(refresh, [alert.id, former.run, text]);
     return;
   }

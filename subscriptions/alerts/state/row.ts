@@ -189,7 +189,9 @@ function asKnown(row: AlertRow, found: Found): Found {
   const isKnown = !found.suppressed || row.status === 'suppressed' || rankOf(found.severity) < rankOf(row.severity);
   if (isKnown) return found;
   const { code: _unknown, ...rest } = found;
-  return { ...rest, severity: row.severity, title: row.title, ...(row.code ? { code: row.code } : {}) };
+  // The text of a worse level under the title of the known one would be what a snooze or quiet hours tell when they end.
+  const detail = rankOf(found.severity) > rankOf(row.severity) ? row.detail : found.detail;
+  return { ...rest, severity: row.severity, title: row.title, detail, ...(row.code ? { code: row.code } : {}) };
 }
 
 /** With the code of what is found, if that has one: the former would be another level's. */

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { JsonObject } from '#fhir-model';
+import { waitFor } from '#platform/testing';
 import { alertsOf, eventRule, ext, inForce, judged, onCode, quantity, reading } from '../../testing/alert-rules.ts';
 import { createRig, type Rig } from '../../testing/rig.ts';
 
@@ -11,13 +12,13 @@ const level = (title: string, priority: string, limit: number): JsonObject => ({
 });
 const silent = { note: [{ text: 'theatre' }] };
 
-async function rigOf(t: TestContext): Promise<Rig> {
+async function rigOf(t: TestContext, options: Parameters<Rig['start']>[0] = {}) {
   const rig = await createRig(t);
-  await rig.start();
+  const server = await rig.start(options);
   const suppress = ext('suppress', 'String', "note.text = 'theatre'");
   const levels = [level('High', 'asap', 6), level('Very high', 'stat', 9)];
   await inForce(rig, eventRule('s', 'threshold', [suppress], levels));
-  return rig;
+  return { rig, server };
 }
 
 /** Status, severity and tellings by the row, what it is by its Flag, and what was told last. */
@@ -34,7 +35,7 @@ const high = (tells = 1, value = 7) => `active high ${tells}; High; High: ${valu
 const veryHigh = (tells: number) => `active critical ${tells}; Very high; Very high: 10 mmol/L (limit 9 mmol/L)`;
 
 test('an alert that was told stays as it was told while it is suppressed; what got worse is told when it is not', async (t) => {
-  const rig = await rigOf(t);
+  const { rig } = await rigOf(t);
   await judged(rig, reading('o1', 7, 1));
   assert.equal(await seen(rig), high());
   await judged(rig, reading('o2', 10, 2, silent));
@@ -52,7 +53,7 @@ test('an alert that was told stays as it was told while it is suppressed; what g
 });
 
 test('a correction that is suppressed is told when it is not any more', async (t) => {
-  const rig = await rigOf(t);
+  const { rig } = await rigOf(t);
   await judged(rig, reading('o1', 7, 1), reading('o1', 8, 1, silent));
   assert.equal(await seen(rig), high());
   await judged(rig, reading('o1', 8, 1, { status: 'amended' }));
@@ -64,10 +65,24 @@ test('a correction that is suppressed is told when it is not any more', async (t
 });
 
 test('what is worse and takes the place of a value that is withdrawn is told when it is not suppressed any more', async (t) => {
-  const rig = await rigOf(t);
+  const { rig } = await rigOf(t);
   await judged(rig, reading('o1', 7, 2), reading('o2', 10, 1, silent));
   await judged(rig, reading('o1', 7, 2, { status: 'entered-in-error' }));
   assert.equal(await seen(rig), high());
   await judged(rig, reading('o3', 10, 3));
   assert.equal(await seen(rig), veryHigh(2));
+});
+
+test('what got worse while it is suppressed is not told by the end of a snooze', async (t) => {
+  let aheadMs = 0;
+  const { rig, server } = await rigOf(t, { clock: { now: () => Date.now() + aheadMs } });
+  await judged(rig, reading('o1', 7, 1));
+  const [row] = await rig.db.query<{ id: string }>({ text: 'select id from alert' });
+  const route = server.adminRoutes.find(({ path }) => path === '/admin/alerts/:id/snooze')!;
+  const body = Buffer.from(JSON.stringify({ by: 'Practitioner/a', minutes: 30 }));
+  await route.handle({ params: { id: row!.id }, query: new URLSearchParams(), body });
+  await judged(rig, reading('o2', 10, 2, silent));
+  aheadMs = 31 * 60_000;
+  await waitFor(async () => (await rig.store.list('Communication')).length === 2, 'the telling after the snooze');
+  assert.equal(await seen(rig), high(2));
 });
