@@ -68,3 +68,22 @@ for (const version of ['2.3', '2.3.1', '2.4', '2.5.1', '2.8']) {
     );
   });
 }
+
+test('what was cancelled or deleted and is booked after all is a new appointment', async () => {
+  const { builder } = wantedMessage('SIU');
+  const at = (status: string, start = '2026-03-01T10:00:00Z'): Resource =>
+    ({ resourceType: 'Appointment', id: 'a', status, start }) as unknown as Resource;
+  const cases: [before: string, after: Resource, event: string][] = [
+    ['booked', at('booked'), 'S14'],
+    ['booked', at('booked', '2026-03-02T10:00:00Z'), 'S13'],
+    ['booked', at('cancelled'), 'S15'],
+    ['cancelled', at('booked'), 'S12'],
+    ['cancelled', at('booked', '2026-03-02T10:00:00Z'), 'S12'],
+    ['entered-in-error', at('booked'), 'S12'],
+    ['noshow', at('fulfilled'), 'S14'],
+  ];
+  for (const [before, after, event] of cases) {
+    const told = { state: builder.stateOf!(at(before)) };
+    assert.equal(builder.eventOf(after, told), event, `${before} → ${String(after.status)}`);
+  }
+});

@@ -1,14 +1,24 @@
 // Condition as DG1: https://hl7.org/fhir/uv/v2mappings/ (DG1[Condition])
-import type { JsonObject } from '#fhir-model';
+import type { JsonObject, Resource } from '#fhir-model';
 import { ownValue } from '#platform';
 import type { SegmentValue } from '../message/build.ts';
-import { type Building, objects, text } from './building.ts';
+import { type Building, isObject, objects, text } from './building.ts';
 import { cwe } from './types/coded.ts';
 import { ei } from './types/identifier.ts';
 import { dtm } from './types/time.ts';
 
 /** Table 0052 by the diagnosis' role: admitting, final; else working. */
 const types: Readonly<Record<string, string>> = { AD: 'A', DD: 'F', A: 'A', F: 'F' };
+
+/** What is known not to be so, or was never meant: DG1 has no place for that, its receiver would take it for a diagnosis. */
+const notSo: ReadonlySet<string> = new Set(['refuted', 'entered-in-error']);
+
+function isSo({ warnings }: Building, { verificationStatus }: Resource): boolean {
+  const codings = isObject(verificationStatus) ? objects(verificationStatus.coding) : [];
+  const found = codings.map(({ code }) => text(code) ?? '').find((code) => notSo.has(code));
+  if (found !== undefined) warnings.add(`A Condition that is ${found} has no place in DG1`);
+  return found === undefined;
+}
 
 /** Of references to Conditions, each with its role in the visit where it has one. */
 export function diagnosisSegments(
@@ -18,7 +28,9 @@ export function diagnosisSegments(
 ): SegmentValue[] {
   const found = references.flatMap((reference, index) => {
     const condition = building.graph.resolve(reference);
-    return condition?.resourceType === 'Condition' ? [{ condition, role: roles[index] }] : [];
+    return condition?.resourceType === 'Condition' && isSo(building, condition)
+      ? [{ condition, role: roles[index] }]
+      : [];
   });
   return found.map(({ condition, role }, index) => ({
     name: 'DG1',

@@ -32,7 +32,7 @@ export async function gatherAll(
   foci: readonly Resource[],
   options: GatherOptions,
 ): Promise<{ resources: Resource[]; graph: Graph }> {
-  const graph = createGraph();
+  const graph = createGraph(oursBelow(options.baseUrl));
   const resources = foci.map((focus) => graph.add(focus));
   const seen = new Set(foci.map(({ resourceType, id }) => `${resourceType}/${id}`));
   let found = resources;
@@ -54,6 +54,10 @@ export async function gatherAll(
   }
   return { resources, graph };
 }
+
+/** Ids of other servers are not ours: `https://other.example/Patient/1` and Patient/1 here are two people. */
+const oursBelow = (baseUrl: string | undefined) => (reference: string) =>
+  baseUrl === undefined || !/^[a-z][a-z0-9+.-]*:/i.test(reference) || reference.startsWith(`${baseUrl}/`);
 
 async function readOne(name: string, { reader, scope }: GatherOptions): Promise<Resource | undefined> {
   const [type = '', id = ''] = name.split('/');

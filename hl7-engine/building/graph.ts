@@ -25,7 +25,8 @@ const current = (reference: string): string => reference.replace(/\/_history\/[^
 const relative = (reference: string): string =>
   /([A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64})$/.exec(reference)?.[1] ?? reference;
 
-export function createGraph(): OpenGraph {
+/** `isOurs`: whether an absolute reference is to the server whose resources these are. Else `Patient/1` there is another's. */
+export function createGraph(isOurs: (reference: string) => boolean = () => true): OpenGraph {
   const known = new Map<string, Resource>();
   const resources: Resource[] = [];
   const put = (names: (string | undefined)[], resource: Resource): void => {
@@ -48,7 +49,7 @@ export function createGraph(): OpenGraph {
       const name = textOf(reference);
       if (name === undefined) return undefined;
       const plain = current(name);
-      return known.get(plain) ?? known.get(relative(plain));
+      return known.get(plain) ?? (isOurs(plain) ? known.get(relative(plain)) : undefined);
     },
     all: (type) => resources.filter(({ resourceType }) => resourceType === type),
   };

@@ -107,3 +107,31 @@ test('what is said of somebody else in this record is not sent as of this patien
   assert.deepEqual(warnings, ['Observation.focus has no place in the message']);
   await about('Patient/1');
 });
+
+test('components of one code are one OBX only where their type and unit are one', async () => {
+  const code = { text: 'K' };
+  const rows = async (more: JsonObject, ...values: JsonObject[]): Promise<(string | undefined)[][]> => {
+    const { message } = await built({ ...more, component: values.map((value) => ({ code, ...value })) });
+    return message.all('OBX').map((obx) => [2, 5, 6, 7].map((field) => obx.field(field).raw || undefined));
+  };
+  const [gram, milligrams] = [ucum(1, 'g'), ucum(500, 'mg')].map((valueQuantity) => ({ valueQuantity }));
+  const [g, mg] = ['g^g^UCUM', 'mg^mg^UCUM'];
+  assert.deepEqual(await rows({}, gram!, gram!), [['NM', '1~1', g, undefined]]);
+  const both = [
+    ['NM', '1', g, '<3'],
+    ['NM', '500', mg, '<3'],
+  ];
+  assert.deepEqual(await rows({ referenceRange: [{ text: '<3' }] }, gram!, milligrams!), both);
+  assert.deepEqual(await rows({}, gram!, { valueString: 'trace' }), [
+    ['NM', '1', g, undefined],
+    ['ST', 'trace', undefined, undefined],
+  ]);
+  assert.deepEqual(await rows({}, { valueString: 'a\nb' }, { valueString: 'c\nd' }), [
+    ['TX', 'a~b', undefined, undefined],
+    ['TX', 'c~d', undefined, undefined],
+  ]);
+  assert.deepEqual(await rows({ valueQuantity: ucum(2, 'g') }, gram!), [
+    ['NM', '2', g, undefined],
+    ['NM', '1', g, undefined],
+  ]);
+});

@@ -131,3 +131,19 @@ test('what of a report and its results has no field is told', async () => {
     'Observation.valueSampledData.period has no place in OBX-5',
   ]);
 });
+
+test('a report without its request has the number of whoever ordered it, with and without one of the filler', async () => {
+  const number = (code: string, value: string): JsonObject => ({
+    ...{ type: { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/v2-0203', code }] } },
+    ...{ system: 'urn:id:H', value },
+  });
+  const numbers = async (...identifier: JsonObject[]): Promise<(string | undefined)[]> => {
+    const { message } = await built({
+      ...{ resourceType: 'DiagnosticReport', status: 'final', code: { text: 'Panel' }, identifier },
+    });
+    return [message.get('OBR-2.1'), message.get('OBR-3.1')];
+  };
+  assert.deepEqual(await numbers(number('PLAC', 'P1'), number('FILL', 'F1')), ['P1', 'F1']);
+  assert.deepEqual(await numbers(number('PLAC', 'P1')), ['P1', 'f']);
+  assert.deepEqual(await numbers(number('FILL', 'F1')), [undefined, 'F1']);
+});

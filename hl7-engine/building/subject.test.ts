@@ -71,3 +71,22 @@ for (const [given, pv12] of classes) {
     assert.equal(message.get('PV1-2'), pv12);
   });
 }
+
+test('what is restricted, or very restricted, is told to be protected', async () => {
+  const codes = [
+    ['R', 'Y'],
+    ['V', 'Y'],
+    ['N', undefined],
+  ] as const;
+  for (const [code, told] of codes) {
+    const meta = { security: [{ system: 'http://terminology.hl7.org/CodeSystem/v3-Confidentiality', code }] };
+    const graph = createGraph();
+    graph.add(patient({ meta } as unknown as JsonObject));
+    const subject = { reference: 'Patient/1' };
+    const visit = { resourceType: 'Encounter', id: 'e', status: 'in-progress', class: { code: 'IMP' }, subject, meta };
+    const focus = graph.add(visit as unknown as Resource);
+    const common = { graph, target: buildTarget({}), controlId: '1', nowMs: 0 };
+    const { message } = await buildFrom({ wanted: wantedMessage('ADT^A08'), focus, ...common });
+    assert.deepEqual([message.get('PD1-12'), message.get('PV2-22')], [told, told]);
+  }
+});

@@ -49,9 +49,9 @@ export function patientSegments(building: Building, patient: Resource, visit?: R
 
 const isEmpty = ({ fields = {} }: SegmentValue): boolean => Object.keys(fields).length === 0;
 
-/** PID-19, where receivers of versions before 2.7 look for it. */
+/** PID-19, where receivers of versions before 2.7 look for it: one number, which is not one that was. */
 function socialSecurityNumber(patient: Resource): string | undefined {
-  const found = objects(patient.identifier).find(({ system }) => system === systems.ssn);
+  const found = objects(patient.identifier).find(({ system, use }) => system === systems.ssn && use !== 'old');
   return text(found?.value);
 }
 

@@ -72,3 +72,52 @@ test('what a patient is no longer, and whom it is linked to, is told', async () 
     'Patient.link has no place in the message',
   ]);
 });
+
+test('what is refuted or entered in error is no diagnosis of the visit, nor the reason of an order', async () => {
+  const graph = createGraph();
+  const identifier = [{ system: 'urn:id:HOSP', value: '1' }];
+  graph.add({ resourceType: 'Patient', id: '1', identifier } as unknown as Resource);
+  const of = { subject: { reference: 'Patient/1' } };
+  const statuses = ['refuted', 'provisional', 'entered-in-error', undefined];
+  for (const status of statuses) {
+    const verificationStatus = { coding: [{ code: status }] };
+    const more = status === undefined ? {} : { verificationStatus };
+    graph.add({
+      resourceType: 'Condition',
+      id: `${status}`,
+      code: { text: `${status}` },
+      ...of,
+      ...more,
+    } as unknown as Resource);
+  }
+  const conditions = statuses.map((status) => ({ reference: `Condition/${status}` }));
+  const visit = { resourceType: 'Encounter', id: 'v', status: 'in-progress', class: { code: 'IMP' }, ...of };
+  const order = {
+    resourceType: 'ServiceRequest',
+    id: 's',
+    status: 'active',
+    intent: 'order',
+    code: { text: 'K' },
+    ...of,
+  };
+  const cases: [type: string, focus: JsonObject][] = [
+    ['ADT^A01', { ...visit, diagnosis: conditions.map((condition) => ({ condition })) }],
+    ['OML^O21', { ...order, reasonReference: conditions }],
+  ];
+  for (const [type, focus] of cases) {
+    const whole = graph.add(focus as unknown as Resource);
+    const common = { graph, target: buildTarget({}), controlId: '1', nowMs: 0 };
+    const { message, warnings } = await buildFrom({ wanted: wantedMessage(type), focus: whole, ...common });
+    assert.deepEqual(
+      message.all('DG1').map((dg1) => [dg1.field(1).text, dg1.field(3).component(2).text]),
+      [
+        ['1', 'provisional'],
+        ['2', 'undefined'],
+      ],
+    );
+    assert.deepEqual(warnings, [
+      'A Condition that is refuted has no place in DG1',
+      'A Condition that is entered-in-error has no place in DG1',
+    ]);
+  }
+});

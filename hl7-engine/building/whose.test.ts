@@ -4,7 +4,9 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { JsonObject, Resource } from '#fhir-model';
 import { isCerebraError } from '#platform';
+import type { Hl7Message } from '../message/message.ts';
 import { buildFrom, wantedMessage } from './build.ts';
+import { type GatherOptions, gather } from './gather.ts';
 import { createGraph } from './graph.ts';
 import { buildTarget } from './target.ts';
 
@@ -75,6 +77,41 @@ test('a patient who was merged is the one that is left; a specimen may be anothe
   assert.equal((await built('ORU', donated, specimen, ...both)).message.get('PID-3'), '1');
 });
 
+test('Patient/1 of another server is somebody else, also where Patient/1 of this one is known', async () => {
+  const baseUrl = 'https://here.example/fhir';
+  const stored = new Map<string, Resource>([
+    ['Patient/1', patient('1')],
+    ['Encounter/e', { resourceType: 'Encounter', id: 'e', status: 'in-progress', ...of('1') }],
+    ['Practitioner/d', { resourceType: 'Practitioner', id: 'd', name: [{ family: 'OURS' }] }],
+    ['Observation/o', observation({ subject: { reference: 'https://other.example/fhir/Patient/1' } })],
+  ]);
+  const reader = {
+    read: async (type: string, id: string) => {
+      const found = stored.get(`${type}/${id}`);
+      return found && { deleted: false, body: JSON.stringify(found) };
+    },
+  } as unknown as GatherOptions['reader'];
+  const sent = async (focus: Resource): Promise<Hl7Message> => {
+    const wanted = wantedMessage('ORU');
+    const options = { reader, scope: {} as GatherOptions['scope'], types: wanted.builder.reads, baseUrl };
+    const found = await gather(focus, options);
+    return (await buildFrom({ wanted, ...found, target: buildTarget({}), controlId: '1', nowMs: 0 })).message;
+  };
+  const visit = { encounter: { reference: 'Encounter/e' } };
+  const at = (server: string, more: JsonObject = {}): Resource =>
+    observation({ id: 'x', subject: { reference: `${server}Patient/1` }, ...visit, ...more });
+  for (const ours of ['', `${baseUrl}/`]) assert.equal((await sent(at(ours))).get('PID-3'), '1');
+  await assert.rejects(sent(at('https://other.example/fhir/')), refusal(/leads to no Patient/));
+  const member = at('', { hasMember: [{ reference: 'Observation/o' }] });
+  await assert.rejects(sent(member), refusal(/another patient's/));
+  const performer = [
+    { reference: 'https://other.example/fhir/Practitioner/d', display: 'THEIRS' },
+    { reference: 'Practitioner/d' },
+  ];
+  const message = await sent(at('', { performer }));
+  assert.deepEqual([message.get('OBX-16.2'), message.get('OBX-16[2].2')], ['THEIRS', 'OURS']);
+});
+
 test('what modifiers say is not left out: no order of what is not to be done', async () => {
   const request = (more: JsonObject): Resource => ({
     ...{
@@ -140,4 +177,38 @@ test('numbers, names and addresses that are no more in use come last, old teleph
   assert.deepEqual(all('PID-13'), ['2', undefined, undefined]);
   assert.deepEqual([message.get('PV1-19.1'), message.get('PV1-50.1')], ['V-NOW', 'V-OLD']);
   assert.deepEqual(warnings, ['A telecom of use old has no place in XTN']);
+});
+
+test('where a field takes one number or name of a person or an organization it is one in use', async () => {
+  const ssn = 'http://hl7.org/fhir/sid/us-ssn';
+  const [was, is] = [
+    { use: 'old', system: 'urn:id:H', value: 'WAS' },
+    { system: 'urn:id:H', value: 'IS' },
+  ];
+  const whole = patient('1', {
+    identifier: [
+      { system: 'urn:id:HOSP', value: '1' },
+      { use: 'old', system: ssn, value: '111' },
+      { system: ssn, value: '222' },
+    ],
+  });
+  const doctor: Resource = {
+    ...{ resourceType: 'Practitioner', id: 'd', identifier: [was, is] },
+    name: [
+      { use: 'maiden', family: 'BORN' },
+      { use: 'official', family: 'NOW' },
+    ],
+  };
+  const laboratory: Resource = { resourceType: 'Organization', id: 'l', name: 'LAB', identifier: [was, is] };
+  const performer = [{ reference: 'Practitioner/d' }, { reference: 'Organization/l' }];
+  const { message } = await built('ORU', observation({ ...of('1'), performer }), whole, doctor, laboratory);
+  assert.equal(message.get('PID-19'), '222');
+  assert.deepEqual([message.get('OBX-16.1'), message.get('OBX-16.2'), message.get('OBX-23.10')], ['IS', 'NOW', 'IS']);
+  const gone = patient('1', {
+    identifier: [
+      { system: 'urn:id:HOSP', value: '1' },
+      { use: 'old', system: ssn, value: '111' },
+    ],
+  });
+  assert.equal((await built('ORU', observation(of('1')), gone)).message.get('PID-19'), undefined);
 });

@@ -74,7 +74,8 @@ function isSame(graph: Graph, one: JsonObject, other: JsonObject | undefined): b
   const [first, second] = [graph.resolve(one), graph.resolve(other)];
   if (first === undefined || second === undefined) {
     const names = [plain(one.reference), plain(other.reference)];
-    return names.includes(undefined) || names[0] === names[1];
+    // One of one id that is known here and another that is not: the other is another server's.
+    return names.includes(undefined) || (names[0] === names[1] && first === second);
   }
   return first === second || isMerged(graph, first, second) || isMerged(graph, second, first);
 }

@@ -69,12 +69,15 @@ export function observationSegments(building: Building, observation: Resource, s
   if (statusOf(observation) === undefined) building.warnings.add('Observation.status unknown has no code in OBX-11');
   if (components.length === 0) return [obxOf(building, observation, observation, series), ...notes];
   const repeated = components.every(({ code }) => sameCode(code, observation.code));
-  if (repeated) return [repeatedObx(building, observation, components, series), ...notes];
+  if (repeated && isOneObx(building, observation, components))
+    return [repeatedObx(building, observation, components, series), ...notes];
   const group = series.group();
   const hasValue = obxValue(building, observation) !== undefined;
-  if (!hasValue) noPlace(building, observation, ['interpretation']);
+  if (!hasValue && !repeated) noPlace(building, observation, ['interpretation']);
   const own = !hasValue ? [] : [obxOf(building, observation, observation, series, group)];
-  const each = components.map((component) => obxOf(building, observation, component, series, group));
+  const { referenceRange, interpretation } = observation;
+  const common: JsonObject = repeated ? { referenceRange: referenceRange!, interpretation: interpretation! } : {};
+  const each = components.map((component) => obxOf(building, observation, { ...common, ...component }, series, group));
   return [...own, ...each.slice(0, 1), ...notes, ...each.slice(1)];
 }
 
@@ -104,6 +107,17 @@ function obxOf(
   };
 }
 
+/**
+ * OBX has one type (OBX-2) and one unit (OBX-6) for all repetitions: 1 g and 500 mg would be read as 500 g. What is repetitions
+ * itself, as the lines of a text, cannot be one of them.
+ */
+function isOneObx(building: Building, observation: Resource, components: readonly JsonObject[]): boolean {
+  const values = components.flatMap((component) => obxValue(building, component) ?? []);
+  const kinds = new Set(values.map(({ type, unit }) => JSON.stringify([type, unit])));
+  const isNested = values.length > 1 && values.some(({ value }) => isObject(value) && 'repetitions' in value);
+  return kinds.size < 2 && !isNested && obxValue(building, observation) === undefined;
+}
+
 /** Components of the observation's own code are the repetitions of OBX-5. */
 function repeatedObx(
   building: Building,
@@ -113,12 +127,9 @@ function repeatedObx(
 ): SegmentValue {
   const values = components.flatMap((component) => obxValue(building, component) ?? []);
   const [first] = values;
-  const alike = values.filter(({ type }) => type === first?.type);
   const segment = obxOf(building, observation, observation, series);
-  const repetitions = alike.map(({ value }) => value as FieldValue & string);
+  const repetitions = values.map(({ value }) => value as FieldValue & string);
   const five = repetitions.length === 0 ? undefined : fieldValue(repetitions);
-  if (alike.length < values.length)
-    building.warnings.add('Observation.component: values of several types in one OBX-5');
   return { name: 'OBX', fields: { ...segment.fields, 2: first?.type, 5: five, 6: first?.unit } };
 }
 

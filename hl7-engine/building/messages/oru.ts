@@ -89,7 +89,8 @@ function orderSegments(building: Building, focus: Resource, specimens: readonly 
   };
   if (own[22] === undefined) own[22] = dtm(focus.meta?.lastUpdated);
   if (request === undefined) {
-    const placer = ei(building, fillerOf(focus) === undefined ? undefined : typed(focus, 'PLAC'));
+    // Whoever ordered it knows it by this number, whether or not the filler's is known.
+    const placer = ei(building, typed(focus, 'PLAC'));
     return [{ name: 'OBR', fields: { 1: '1', 2: placer, ...own } }];
   }
   const numbers = { ...requestNumbers(building, request), filler };

@@ -22,13 +22,16 @@ const statusCodes: Readonly<Record<string, string>> = {
 const stateOf = ({ status, start, end }: Resource): string =>
   [status, start, end].map((one) => text(one) ?? '').join(' ');
 
+const over: ReadonlySet<string> = new Set(['cancelled', 'entered-in-error']);
+
 function eventOf(appointment: Resource, before: string | undefined): string {
   const { status } = appointment;
   if (status === 'cancelled') return 'S15';
   if (status === 'entered-in-error') return 'S17';
   if (status === 'noshow') return 'S26';
-  if (before === undefined) return 'S12';
-  const [, ...was] = before.split(' ');
+  const [state, ...was] = before?.split(' ') ?? [];
+  // What was cancelled or deleted is none any more at the receiver's: what is booked after all is new.
+  if (state === undefined || over.has(state)) return 'S12';
   const [, ...is] = stateOf(appointment).split(' ');
   return was.join(' ') === is.join(' ') ? 'S14' : 'S13';
 }

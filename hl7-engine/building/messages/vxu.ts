@@ -173,7 +173,9 @@ export const vxu: MessageBuilder = {
     const patient = patientOf(building, focus.patient, 'Immunization.patient');
     const visit = visitOf(building, focus.encounter);
     const wrong = focus.status === 'entered-in-error';
-    const action = wrong ? 'D' : told?.state === undefined ? 'A' : 'U';
+    // What was taken away is not there any more to be corrected.
+    const isNew = told?.state === undefined || told.state === 'entered-in-error';
+    const action = wrong ? 'D' : isNew ? 'A' : 'U';
     return [
       ...patientSegments(building, patient, visit),
       ...(visit === undefined ? [] : visitSegments(building, visit)),

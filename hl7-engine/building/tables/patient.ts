@@ -69,13 +69,14 @@ ${cdc.map((url) => `22 | extension[${usCore}/us-core-ethnicity].extension[${url}
   },
 );
 
+// Very restricted (V) is no less than restricted; the message has one word for both.
 export const pd1 = buildTable(
   'PD1',
   `
 3 | generalPractitioner | XON
 4 | generalPractitioner | XCN
 6 | extension[${structure}/patient-disability].valueCodeableConcept | CWE
-12 | meta.security[code=R].code | custom yes
+12 | meta.security[code=R,V].code | custom yes
 14 | extension[${structure}/patient-congregation].valueString | custom name
 `,
   { yes: () => 'Y', name: (_building, value) => (text(value) === undefined ? undefined : [text(value)]) },

@@ -78,7 +78,7 @@ export const pv2 = buildTable(
 8  | extension[${r5}/extension-Encounter.plannedStartDate].valueDateTime | DTM
 9  | extension[${r5}/extension-Encounter.plannedEndDate].valueDateTime | DTM
 11 | length | custom days
-22 | meta.security[code=R].code | custom yes
+22 | meta.security[code=R,V].code | custom yes
 25 | priority | CWE EncounterPriority
 38 | extension[${structure}/encounter-modeOfArrival].valueCoding | CWE ModeOfArrivalCode
 `,

@@ -4,7 +4,7 @@ import type { Json, JsonObject, Resource } from '#fhir-model';
 import { ownValue } from '#platform';
 import type { ComponentValue } from '../../message/build.ts';
 import { type Building, isObject, objects, text } from '../building.ts';
-import { authority, identifierTypeOf } from './identifier.ts';
+import { authority, identifierTypeOf, inUseFirst } from './identifier.ts';
 import { nameParts, xad, xtn } from './person.ts';
 
 /** A PractitionerRole stands for its practitioner. */
@@ -25,14 +25,19 @@ interface Party {
   degree: string | undefined;
 }
 
+/** XCN has one name. */
+const nameInUse = (names: readonly JsonObject[]): JsonObject | undefined =>
+  names.find(({ use }) => use !== 'old' && use !== 'maiden') ?? names[0];
+
 /** Of a person: the resource, else what the reference says by itself. */
 function partyOf(building: Building, reference: JsonObject): Party {
   const person = personOf(building, reference);
   const [qualification] = objects(person?.qualification);
   const code = isObject(qualification?.code) ? qualification.code : {};
   return {
-    number: objects(person?.identifier)[0] ?? (isObject(reference.identifier) ? reference.identifier : undefined),
-    name: objects(person?.name)[0],
+    number:
+      inUseFirst(objects(person?.identifier))[0] ?? (isObject(reference.identifier) ? reference.identifier : undefined),
+    name: nameInUse(objects(person?.name)),
     display: text(reference.display) ?? (isObject(reference.identifier) ? text(reference.identifier.value) : undefined),
     degree: text(objects(code.coding)[0]?.code) ?? text(code.text),
   };
@@ -91,7 +96,7 @@ export function xon(building: Building, value: Json | undefined): ComponentValue
     return undefined;
   if (organization === undefined && !isOrganization(undefined, value)) return undefined;
   const logical = isObject(value.identifier) ? value.identifier : undefined;
-  const number = objects(organization?.identifier)[0] ?? logical;
+  const number = inUseFirst(objects(organization?.identifier))[0] ?? logical;
   const name = text(organization?.name) ?? text(value.display);
   const id = text(number?.value);
   if (id === undefined && name === undefined) return undefined;

@@ -76,17 +76,20 @@ export function addReport(mapping: Mapping, order: Order, parts: ReportParts): s
 /** What the second withdraws may be what is stored: both merges see that. */
 function unite(earlier: TransactionEntry, second: Resource, uniteWith: Merge, merge: Merge): void {
   const before = earlier.merge!;
-  const notes = notesOf.get(earlier) ?? new Map(list(earlier.resource?.extension).map(keyed));
+  const united = uniteWith(earlier.resource, second);
+  // Of another patient, in the place of one that was withdrawn, it is the second as it is: the notes of the first are not about it.
+  const notes = united === second ? new Map<string, JsonObject>() : notesSoFar(earlier);
   for (const [key, note] of list(second.extension).map(keyed)) notes.set(key, note);
   notesOf.set(earlier, notes);
-  earlier.resource = uniteWith(earlier.resource, second);
-  if (notes.size > 0) earlier.resource = { ...earlier.resource, extension: [...notes.values()] };
+  earlier.resource = notes.size > 0 ? { ...united, extension: [...notes.values()] } : united;
   earlier.merge = (existing, incoming) => merge(existing && before(existing, incoming), incoming);
 }
 
 /** Notes of a report whose order is named more than once, up to 5,000 times: each is made a key once. */
 const notesOf = new WeakMap<TransactionEntry, Map<string, JsonObject>>();
 const keyed = (note: JsonObject): [string, JsonObject] => [JSON.stringify(note), note];
+const notesSoFar = (earlier: TransactionEntry): Map<string, JsonObject> =>
+  notesOf.get(earlier) ?? new Map(list(earlier.resource?.extension).map(keyed));
 
 type Merge = NonNullable<TransactionEntry['merge']>;
 

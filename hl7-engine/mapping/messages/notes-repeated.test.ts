@@ -281,3 +281,15 @@ it('a report whose order is named twice has the notes of both', () => {
     ['one', 'two'],
   );
 });
+
+it('a report that is withdrawn of one patient and told of another has the notes of that one alone', () => {
+  const panel = (status: string) => segment('OBR', { 3: 'F1^LAB', 4: '24323-8^Panel^LN', 25: status });
+  const wrong = [pid, panel('X'), nte('of the wrong one')];
+  const right = [about(pid, '777', '778'), panel('F'), nte('of the right one'), obx];
+  const [report] = entriesOf(mapLines(msh('ORU^R01^ORU_R01'), ...wrong, ...right), 'DiagnosticReport');
+  const extensions = report!.resource.extension as unknown as { valueAnnotation: { text: string } }[];
+  assert.deepEqual(
+    extensions.map(({ valueAnnotation }) => valueAnnotation.text),
+    ['of the right one'],
+  );
+});
