@@ -1,10 +1,11 @@
 // Condition as DG1: https://hl7.org/fhir/uv/v2mappings/ (DG1[Condition])
-import type { JsonObject, Resource } from '#fhir-model';
+import { isNumber, type JsonObject, type Resource } from '#fhir-model';
 import { ownValue } from '#platform';
 import type { SegmentValue } from '../message/build.ts';
 import { type Building, isObject, objects, text } from './building.ts';
 import { cwe } from './types/coded.ts';
-import { ei } from './types/identifier.ts';
+import { ei, inUseFirst } from './types/identifier.ts';
+import { digitsOf } from './types/number.ts';
 import { dtm } from './types/time.ts';
 
 /** Table 0052 by the diagnosis' role: admitting, final; else working. */
@@ -20,11 +21,18 @@ function isSo({ warnings }: Building, { verificationStatus }: Resource): boolean
   return found === undefined;
 }
 
+/** What a diagnosis is to the visit. */
+interface Role {
+  code: string | undefined;
+  /** DG1-15: 1 is the principal diagnosis. */
+  rank: string | undefined;
+}
+
 /** Of references to Conditions, each with its role in the visit where it has one. */
 export function diagnosisSegments(
   building: Building,
   references: readonly JsonObject[],
-  roles: readonly (string | undefined)[] = [],
+  roles: readonly Role[] = [],
 ): SegmentValue[] {
   const found = references.flatMap((reference, index) => {
     const condition = building.graph.resolve(reference);
@@ -38,8 +46,10 @@ export function diagnosisSegments(
       1: String(index + 1),
       3: cwe(building, condition.code),
       5: dtm(condition.onsetDateTime) ?? dtm(condition.recordedDate),
-      6: ownValue(types, role) ?? 'W',
-      20: ei(building, objects(condition.identifier)[0]),
+      6: ownValue(types, role?.code) ?? 'W',
+      15: role?.rank,
+      19: dtm(condition.recordedDate),
+      20: ei(building, inUseFirst(objects(condition.identifier))[0]),
     },
   }));
 }
@@ -47,6 +57,9 @@ export function diagnosisSegments(
 /** Encounter.diagnosis. */
 export function visitDiagnoses(building: Building, diagnoses: readonly JsonObject[]): SegmentValue[] {
   const references = diagnoses.map(({ condition }) => (condition ?? {}) as JsonObject);
-  const roles = diagnoses.map(({ use }) => text(objects((use as JsonObject | undefined)?.coding)[0]?.code));
+  const roles = diagnoses.map(({ use, rank }) => ({
+    code: text(objects((use as JsonObject | undefined)?.coding)[0]?.code),
+    rank: isNumber(rank) ? digitsOf(rank) : undefined,
+  }));
   return diagnosisSegments(building, references, roles);
 }

@@ -55,9 +55,9 @@ export async function gatherAll(
   return { resources, graph };
 }
 
-/** Ids of other servers are not ours: `https://other.example/Patient/1` and Patient/1 here are two people. */
+/** Ids of other servers are not ours: `https://other.example/Patient/1` and Patient/1 here are two people. Without a base all are. */
 const oursBelow = (baseUrl: string | undefined) => (reference: string) =>
-  baseUrl === undefined || !/^[a-z][a-z0-9+.-]*:/i.test(reference) || reference.startsWith(`${baseUrl}/`);
+  !/^[a-z][a-z0-9+.-]*:/i.test(reference) || (baseUrl !== undefined && reference.startsWith(`${baseUrl}/`));
 
 async function readOne(name: string, { reader, scope }: GatherOptions): Promise<Resource | undefined> {
   const [type = '', id = ''] = name.split('/');

@@ -130,6 +130,27 @@ test('components of one code are one OBX only where their type and unit are one'
     ['TX', 'a~b', undefined, undefined],
     ['TX', 'c~d', undefined, undefined],
   ]);
+  const [long, longer] = ['x'.repeat(200), 'y'.repeat(201)];
+  assert.deepEqual(await rows({}, { valueString: long! }, { valueString: longer! }), [
+    ['TX', long, undefined, undefined],
+    ['TX', longer, undefined, undefined],
+  ]);
+  const own = { interpretation: [{ text: 'high' }], referenceRange: [{ text: '<4' }] };
+  const { message } = await built({
+    component: [
+      { code, valueInteger: 5, ...own },
+      { code, valueInteger: 3 },
+      { code, dataAbsentReason: { text: 'clotted' } },
+    ],
+  });
+  assert.deepEqual(
+    message.all('OBX').map((obx) => [5, 7, 8].map((field) => obx.field(field).raw || undefined)),
+    [
+      ['5', '<4', 'high'],
+      ['3', undefined, undefined],
+      ['^clotted', undefined, undefined],
+    ],
+  );
   assert.deepEqual(await rows({ valueQuantity: ucum(2, 'g') }, gram!), [
     ['NM', '2', g, undefined],
     ['NM', '1', g, undefined],

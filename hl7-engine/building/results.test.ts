@@ -147,3 +147,28 @@ test('a report without its request has the number of whoever ordered it, with an
   assert.deepEqual(await numbers(number('PLAC', 'P1')), ['P1', 'f']);
   assert.deepEqual(await numbers(number('FILL', 'F1')), [undefined, 'F1']);
 });
+
+test('results of one code in an order have each their own OBX-4', async () => {
+  const culture = (id: string, valueString: string): JsonObject => {
+    const code = { coding: [{ code: '600-7' }] };
+    return observation({ id, code, valueInteger: undefined as never, valueString });
+  };
+  const report = {
+    ...{ resourceType: 'DiagnosticReport', status: 'final', code: { text: 'Blood culture' } },
+    result: ['a', 'b', 'c', 'k'].map((id) => ({ reference: `Observation/${id}` })),
+    presentedForm: ['AA==', 'AQ=='].map((data) => ({ contentType: 'application/pdf', data })),
+  };
+  const results = [culture('a', 'E. coli\n++'), culture('b', 'S. aureus\n+'), culture('c', 'C. albicans\n+')];
+  const { message } = await built(report, ...results, observation({ id: 'k' }));
+  assert.deepEqual(
+    message.all('OBX').map((obx) => obx.field(4).text),
+    [undefined, '0.2', '0.3', undefined, undefined, '0.2'],
+  );
+  // Read again, they are no lines of one text.
+  const { entries } = mapLines(...message.raw.toString('utf8').split('\r'));
+  const values = entries.map(({ resource }) => resource).filter((one) => one?.resourceType === 'Observation');
+  assert.deepEqual(
+    values.map((one) => one?.valueString).filter((value) => value !== undefined),
+    ['E. coli\n++', 'S. aureus\n+', 'C. albicans\n+'],
+  );
+});

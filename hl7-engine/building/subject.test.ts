@@ -72,6 +72,21 @@ for (const [given, pv12] of classes) {
   });
 }
 
+test('the facility of a visit is known by its name, also where the reference has none', async () => {
+  const graph = createGraph();
+  graph.add(patient({}));
+  graph.add({ resourceType: 'Organization', id: 'o', name: 'NORTH' });
+  const facility = async (serviceProvider: JsonObject): Promise<string | undefined> => {
+    const visit = { resourceType: 'Encounter', id: 'e', status: 'in-progress', class: { code: 'IMP' } };
+    const focus = { ...visit, subject: { reference: 'Patient/1' }, serviceProvider } as unknown as Resource;
+    const common = { graph, target: buildTarget({}), controlId: '1', nowMs: 0 };
+    const { message } = await buildFrom({ wanted: wantedMessage('ADT^A08'), focus, ...common });
+    return message.get('PV1-39');
+  };
+  assert.equal(await facility({ reference: 'Organization/o' }), 'NORTH');
+  assert.equal(await facility({ reference: 'Organization/o', display: 'N' }), 'N');
+});
+
 test('what is restricted, or very restricted, is told to be protected', async () => {
   const codes = [
     ['R', 'Y'],

@@ -3,7 +3,7 @@ import type { Json, JsonObject, Resource } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { systems } from '../mapping/codes/systems.ts';
 import type { FieldValue, SegmentValue } from '../message/build.ts';
-import { type Building, noPlace, objects, text } from './building.ts';
+import { type Building, isObject, noPlace, objects, text } from './building.ts';
 import { fieldsOf, fieldValue, segmentOf } from './table.ts';
 import { nk1, pd1, pid } from './tables/patient.ts';
 import { pv1, pv2 } from './tables/visit.ts';
@@ -92,6 +92,17 @@ function warnOfParticipants({ warnings }: Building, { participant }: Resource): 
   }
 }
 
+const endOf = ({ period }: JsonObject): number => Date.parse((isObject(period) ? text(period.end) : undefined) ?? '');
+
+/** PV1 takes the first of those who attend for the one who does: those who left before the visit ended, or by now, come last. */
+function presentFirst({ nowMs }: Building, visit: Resource): Resource {
+  const all = objects(visit.participant);
+  const end = endOf(visit);
+  const hasLeft = (one: JsonObject): boolean => endOf(one) < (end < nowMs ? end : nowMs);
+  if (!all.some(hasLeft)) return visit;
+  return { ...visit, participant: [...all.filter((one) => !hasLeft(one)), ...all.filter(hasLeft)] };
+}
+
 /** PV1 and, where it says something, PV2; without a visit a PV1 that says so. */
 export function visitSegments(building: Building, visit: Resource | undefined): SegmentValue[] {
   if (visit === undefined) return [{ name: 'PV1', fields: { 1: '1', 2: 'N' } }];
@@ -103,7 +114,7 @@ export function visitSegments(building: Building, visit: Resource | undefined): 
   warnOfParticipants(building, visit);
   noPlace(building, visit, ['partOf']);
   const more = segmentOf(pv2, building, visit);
-  const first = segmentOf(pv1, building, visit, {
+  const first = segmentOf(pv1, building, presentFirst(building, visit), {
     1: '1',
     ...placesOf(building, visit),
     19: cx(building, own),

@@ -90,6 +90,8 @@ const cases: [type: string, value: unknown, field: string][] = [
     '1-8^A^LN^K^^99LAB^^^K+',
   ],
   ['CWE', { text: 'only words' }, '^only words'],
+  ['CWE', { coding: [{ system: 'http://loinc.org' }, { display: 'Positive' }] }, '^Positive'],
+  ['CWE', { coding: [{ display: 'Positive' }], text: 'pos.' }, '^pos.'],
   [
     'CWE MaritalStatus',
     { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/v3-MaritalStatus', code: 'M' }] },

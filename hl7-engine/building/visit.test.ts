@@ -11,14 +11,14 @@ const participant = (code: string, display: string): JsonObject => ({
   individual: { display },
 });
 
-async function built(more: JsonObject, version = '2.5.1') {
+async function built(more: JsonObject, version = '2.5.1', nowMs = 0) {
   const graph = createGraph();
   const identifier = [{ system: 'urn:id:HOSP', value: '1' }];
   graph.add({ resourceType: 'Patient', id: '1', identifier } as unknown as Resource);
   const visit = { resourceType: 'Encounter', id: 'v', status: 'in-progress', class: { code: 'IMP' } };
   const focus = graph.add({ ...visit, subject: { reference: 'Patient/1' }, ...more } as unknown as Resource);
   const target = { ...buildTarget({}), version };
-  return buildFrom({ wanted: wantedMessage('ADT^A01'), focus, graph, target, controlId: '1', nowMs: 0 });
+  return buildFrom({ wanted: wantedMessage('ADT^A01'), focus, graph, target, controlId: '1', nowMs });
 }
 
 test('a code of another system is no code of the table that a field has', async () => {
@@ -48,6 +48,31 @@ test('a length keeps its digits', async () => {
   assert.equal(message.get('PV2-11'), '2.50');
 });
 
+test('a visit that begins, ends or is taken back has its event', async () => {
+  const { builder } = wantedMessage('ADT');
+  const cases: [before: string | undefined, status: string, event: string][] = [
+    [undefined, 'planned', 'A05'],
+    ['planned', 'in-progress', 'A01'],
+    ['planned', 'cancelled', 'A38'],
+    ['planned', 'entered-in-error', 'A38'],
+    ['in-progress', 'cancelled', 'A11'],
+    ['cancelled', 'in-progress', 'A01'],
+    ['in-progress', 'finished', 'A03'],
+    ['finished', 'in-progress', 'A13'],
+  ];
+  for (const [state, status, event] of cases) {
+    const visit = { resourceType: 'Encounter', id: 'v', status, class: { code: 'IMP' } } as unknown as Resource;
+    assert.equal(builder.eventOf(visit, { state }), event, `${state} → ${status}`);
+  }
+  const graph = createGraph();
+  graph.add({ resourceType: 'Patient', id: '1', identifier: [{ system: 'urn:id:HOSP', value: '1' }] });
+  const visit = { resourceType: 'Encounter', id: 'v', status: 'cancelled', class: { code: 'IMP' } };
+  const focus = graph.add({ ...visit, subject: { reference: 'Patient/1' } } as unknown as Resource);
+  const common = { wanted: wantedMessage('ADT'), focus, graph, target: buildTarget({}), controlId: '1', nowMs: 0 };
+  const { message } = await buildFrom({ ...common, told: { state: 'planned' } });
+  assert.equal(message.part('MSH-9').raw, 'ADT^A38^ADT_A38');
+});
+
 test('who has no field in PV1 is told', async () => {
   const both = await built({ participant: [participant('ATND', 'A'), participant('PPRF', 'B')] });
   assert.deepEqual(both.warnings, ['Encounter.participant of type PPRF has no place in the message']);
@@ -55,6 +80,19 @@ test('who has no field in PV1 is told', async () => {
   const alone = await built({ participant: [participant('PPRF', 'B')], partOf: { reference: 'Encounter/2' } });
   assert.equal(alone.message.part('PV1-7').raw, '^B');
   assert.deepEqual(alone.warnings, ['Encounter.partOf has no place in the message']);
+});
+
+test('who attended before comes after who attends now', async () => {
+  const former = { ...participant('ATND', 'A'), period: { start: '2026-02-01', end: '2026-02-02' } };
+  const present = { ...participant('ATND', 'B'), period: { start: '2026-02-02', end: '2026-02-05' } };
+  const visit = { participant: [former, present] };
+  const attending = async (more: JsonObject, now: string): Promise<string> => {
+    const { message } = await built({ ...visit, ...more }, '2.5.1', Date.parse(now));
+    return message.part('PV1-7').raw;
+  };
+  assert.equal(await attending({}, '2026-02-03'), '^B~^A');
+  assert.equal(await attending({ period: { end: '2026-02-05' } }, '2026-03-01'), '^B~^A');
+  assert.equal(await attending({}, '2026-02-01'), '^A~^B');
 });
 
 test('what a patient is no longer, and whom it is linked to, is told', async () => {
@@ -71,6 +109,29 @@ test('what a patient is no longer, and whom it is linked to, is told', async () 
     'Patient.active false has no place in the message',
     'Patient.link has no place in the message',
   ]);
+});
+
+test('which diagnosis is the principal one, and when it was recorded, is told', async () => {
+  const graph = createGraph();
+  graph.add({ resourceType: 'Patient', id: '1', identifier: [{ system: 'urn:id:HOSP', value: '1' }] });
+  const of = { subject: { reference: 'Patient/1' } };
+  for (const id of ['a', 'b'])
+    graph.add({ resourceType: 'Condition', id, code: { text: id }, recordedDate: '2026-01-31', ...of });
+  const diagnosis = [
+    { condition: { reference: 'Condition/a' }, rank: 2 },
+    { condition: { reference: 'Condition/b' }, rank: 1, use: { coding: [{ code: 'DD' }] } },
+  ];
+  const visit = { resourceType: 'Encounter', id: 'v', status: 'in-progress', class: { code: 'IMP' }, diagnosis, ...of };
+  const focus = graph.add(visit as unknown as Resource);
+  const common = { wanted: wantedMessage('ADT^A08'), focus, graph, target: buildTarget({}), controlId: '1', nowMs: 0 };
+  const { message } = await buildFrom(common);
+  assert.deepEqual(
+    message.all('DG1').map((dg1) => [6, 15, 19].map((field) => dg1.field(field).text)),
+    [
+      ['W', '2', '20260131'],
+      ['F', '1', '20260131'],
+    ],
+  );
 });
 
 test('what is refuted or entered in error is no diagnosis of the visit, nor the reason of an order', async () => {

@@ -112,6 +112,19 @@ test('Patient/1 of another server is somebody else, also where Patient/1 of this
   assert.deepEqual([message.get('OBX-16.2'), message.get('OBX-16[2].2')], ['THEIRS', 'OURS']);
 });
 
+test('nor is what another server has ours where no base is known, as in answers to queries', async () => {
+  const doctor = { resourceType: 'Practitioner', id: 'd', name: [{ family: 'OURS' }] };
+  const reader = {
+    read: async (_type: string, id: string) =>
+      id === 'd' ? { deleted: false, body: JSON.stringify(doctor) } : undefined,
+  } as unknown as GatherOptions['reader'];
+  const theirs = 'https://other.example/fhir/Practitioner/d';
+  const seen = patient('1', { generalPractitioner: [{ reference: theirs }, { reference: 'Practitioner/d' }] });
+  const { graph } = await gather(seen, { reader, scope: {} as GatherOptions['scope'], types: ['Practitioner'] });
+  assert.equal(graph.resolve(theirs), undefined);
+  assert.deepEqual(graph.resolve('Practitioner/d')?.name, doctor.name);
+});
+
 test('what modifiers say is not left out: no order of what is not to be done', async () => {
   const request = (more: JsonObject): Resource => ({
     ...{
@@ -204,6 +217,16 @@ test('where a field takes one number or name of a person or an organization it i
   const { message } = await built('ORU', observation({ ...of('1'), performer }), whole, doctor, laboratory);
   assert.equal(message.get('PID-19'), '222');
   assert.deepEqual([message.get('OBX-16.1'), message.get('OBX-16.2'), message.get('OBX-23.10')], ['IS', 'NOW', 'IS']);
+  const whom = { reference: 'Patient/1' };
+  for (const [type, focus, place] of [
+    ['SIU', { resourceType: 'Appointment', status: 'booked', participant: [{ actor: whom }] }, 'SCH-2'],
+    ['VXU', { resourceType: 'Immunization', status: 'completed', patient: whom }, 'ORC-3'],
+    ['OML', { resourceType: 'ServiceRequest', status: 'active', code: { text: 'K' }, ...of('1') }, 'ORC-2'],
+    ['ORU', report({ ...of('1'), result: [] }), 'OBR-3'],
+  ] as [string, JsonObject, string][]) {
+    const numbered = { ...focus, id: 'n', identifier: [was, is] } as unknown as Resource;
+    assert.equal((await built(type, numbered, whole)).message.get(place), 'IS', place);
+  }
   const gone = patient('1', {
     identifier: [
       { system: 'urn:id:HOSP', value: '1' },
@@ -211,4 +234,29 @@ test('where a field takes one number or name of a person or an organization it i
     ],
   });
   assert.equal((await built('ORU', observation(of('1')), gone)).message.get('PID-19'), undefined);
+});
+
+test('an order that is part of another names it, as it is stored', async () => {
+  const order = { status: 'active', intent: 'order', code: { text: 'K' }, ...of('1') };
+  const stored = new Map<string, Resource>([
+    ['Patient/1', patient('1')],
+    ['ServiceRequest/p', { ...order, resourceType: 'ServiceRequest', id: 'p', identifier: [{ value: 'P1' }] }],
+  ]);
+  const reader = {
+    read: async (type: string, id: string) => {
+      const found = stored.get(`${type}/${id}`);
+      return found && { deleted: false, body: JSON.stringify(found) };
+    },
+  } as unknown as GatherOptions['reader'];
+  const child: Resource = {
+    ...{ ...order, resourceType: 'ServiceRequest', id: 'c' },
+    basedOn: [{ reference: 'ServiceRequest/p' }],
+  };
+  for (const type of ['OML', 'ORM']) {
+    const wanted = wantedMessage(type);
+    const options = { reader, scope: {} as GatherOptions['scope'], types: wanted.builder.reads };
+    const found = await gather(child, options);
+    const { message } = await buildFrom({ wanted, ...found, target: buildTarget({}), controlId: '1', nowMs: 0 });
+    assert.equal(message.get('ORC-8'), 'P1');
+  }
 });

@@ -1,4 +1,4 @@
-// Patient and Encounter as ADT^A01, A03, A04, A05, A08, A11, A13, A28 and A31: HL7 v2.9 chapter 3.3
+// Patient and Encounter as ADT^A01, A03, A04, A05, A08, A11, A13, A28, A31 and A38: HL7 v2.9 chapter 3.3
 import type { Resource } from '#fhir-model';
 import type { SegmentValue } from '../../message/build.ts';
 import type { Building } from '../building.ts';
@@ -19,7 +19,8 @@ function beginning({ status, class: kind }: Resource): string {
 
 function visitEvent(visit: Resource, before: string | undefined): string {
   const { status } = visit;
-  if (status === 'cancelled' || status === 'entered-in-error') return 'A11';
+  // A11 takes an admission back; who was only announced is not admitted.
+  if (status === 'cancelled' || status === 'entered-in-error') return before === 'planned' ? 'A38' : 'A11';
   if (status === 'finished') return before === 'finished' ? 'A08' : 'A03';
   if (before === 'finished') return 'A13';
   const begins = before === undefined || over.has(before) || (before === 'planned' && status !== 'planned');
@@ -36,7 +37,7 @@ export const adt: MessageBuilder = {
   code: 'ADT',
   structures: {
     ...{ A01: 'ADT_A01', A03: 'ADT_A03', A04: 'ADT_A01', A05: 'ADT_A05', A08: 'ADT_A01' },
-    ...{ A11: 'ADT_A09', A13: 'ADT_A01', A28: 'ADT_A05', A31: 'ADT_A05' },
+    ...{ A11: 'ADT_A09', A13: 'ADT_A01', A28: 'ADT_A05', A31: 'ADT_A05', A38: 'ADT_A38' },
   },
   from: ['Encounter', 'Patient'],
   reads: ['Patient', 'Practitioner', 'PractitionerRole', 'Organization', 'Location', 'Account', 'Condition'],
@@ -56,7 +57,7 @@ export const adt: MessageBuilder = {
     };
     if (patient.active === false) building.warnings.add('Patient.active false has no place in the message');
     noPlace(building, patient, ['link', 'managingOrganization', 'photo']);
-    const diagnoses = event === 'A11' ? [] : visitDiagnoses(building, objects(visit?.diagnosis));
+    const diagnoses = event === 'A11' || event === 'A38' ? [] : visitDiagnoses(building, objects(visit?.diagnosis));
     return [evn, ...patientSegments(building, patient, visit), ...visitSegments(building, visit), ...diagnoses];
   },
 };

@@ -38,7 +38,8 @@ export function documentSegments(building: Building, report: Resource, series: O
     const title = text(form.title);
     const code = cwe(building, title === undefined ? (report.code ?? reportCode) : titled(report, title));
     const status = obxStatus(report.status) ?? 'F';
-    return [{ name: 'OBX', fields: { 1: series.next(), 2: made.type, 3: code, 5: made.value, 11: status } }];
+    const fields = { 1: series.next(), 2: made.type, 3: code, 4: series.sub(code), 5: made.value, 11: status };
+    return [{ name: 'OBX', fields }];
   });
 }
 

@@ -8,7 +8,7 @@ import { rangeText } from '../range.ts';
 import { fieldsOf, fieldValue } from '../table.ts';
 import { obx } from '../tables/result.ts';
 import { cwe } from '../types/coded.ts';
-import { ei } from '../types/identifier.ts';
+import { ei, inUseFirst } from '../types/identifier.ts';
 import { absentValue, type ObxValue, obxValue } from '../value.ts';
 
 /** HL7 table 0085. What is entered in error is posted as wrong (W), so that the receiver takes it away. */
@@ -51,11 +51,30 @@ export interface ObxSeries {
   next(): string;
   /** OBX-4 of a group: 1, 2 … */
   group(): string;
+  /** OBX-4 of the next one of this OBX-3 in that group. */
+  sub(code: FieldValue, group?: string): string | undefined;
 }
+
+/** The code with its system, else the words. */
+const keyOf = (code: FieldValue): unknown[] => {
+  const parts: readonly unknown[] = Array.isArray(code) ? code : [code];
+  return parts[0] === undefined ? [parts[1]] : [parts[0], parts[2]];
+};
 
 export function obxSeries(): ObxSeries {
   let [count, groups] = [0, 0];
-  return { next: () => String(++count), group: () => String(++groups) };
+  const seen = new Map<string, number>();
+  return {
+    next: () => String(++count),
+    group: () => String(++groups),
+    // A second one of the same OBX-3 and OBX-4 would take the first one's place, and 1, 2, 3 would be lines of one text.
+    sub(code, group) {
+      const key = JSON.stringify([group, ...keyOf(code)]);
+      const place = (seen.get(key) ?? 0) + 1;
+      seen.set(key, place);
+      return place === 1 ? group : `${group ?? '0'}.${place}`;
+    },
+  };
 }
 
 const sameCode = (one: Json | undefined, other: Json | undefined): boolean =>
@@ -93,11 +112,12 @@ function obxOf(
   const common = fieldsOf(obx, building, observation);
   const own = holder === observation ? {} : { ...fieldsOf(obx, building, holder) };
   const { 8: _interpretation, ...shared } = common;
+  const all = holder === observation ? common : { ...shared, ...own };
   return {
     name: 'OBX',
     fields: {
-      ...(holder === observation ? common : { ...shared, ...own }),
-      ...{ 1: series.next(), 2: value?.type, 4: group, 5: value?.value, 6: value?.unit },
+      ...all,
+      ...{ 1: series.next(), 2: value?.type, 4: series.sub(all[3], group), 5: value?.value, 6: value?.unit },
       ...{
         7: rangeText(building, objects(holder.referenceRange), value?.unit),
         11: statusOf(observation),
@@ -108,15 +128,19 @@ function obxOf(
 }
 
 /**
- * OBX has one type (OBX-2) and one unit (OBX-6) for all repetitions: 1 g and 500 mg would be read as 500 g. What is repetitions
- * itself, as the lines of a text, cannot be one of them.
+ * OBX has one type (OBX-2) and one unit (OBX-6) for all repetitions: 1 g and 500 mg would be read as 500 g. Repetitions of a text
+ * are its lines. What one of them says of itself alone, as that it is high, or why it is missing, needs an OBX of its own.
  */
 function isOneObx(building: Building, observation: Resource, components: readonly JsonObject[]): boolean {
   const values = components.flatMap((component) => obxValue(building, component) ?? []);
   const kinds = new Set(values.map(({ type, unit }) => JSON.stringify([type, unit])));
-  const isNested = values.length > 1 && values.some(({ value }) => isObject(value) && 'repetitions' in value);
-  return kinds.size < 2 && !isNested && obxValue(building, observation) === undefined;
+  const areTexts = values.length > 1 && values.some(({ type, value }) => type === 'TX' || isRepeated(value));
+  const areAlike = components.every((component) => ownWords.every((name) => component[name] === undefined));
+  return kinds.size < 2 && !areTexts && areAlike && obxValue(building, observation) === undefined;
 }
+
+const ownWords = ['interpretation', 'referenceRange', 'dataAbsentReason'] as const;
+const isRepeated = (value: FieldValue): boolean => isObject(value) && 'repetitions' in value;
 
 /** Components of the observation's own code are the repetitions of OBX-5. */
 function repeatedObx(
@@ -137,7 +161,7 @@ function repeatedObx(
 function device(building: Building, observation: Resource): FieldValue {
   const found = building.graph.resolve(observation.device);
   const logical = isObject(observation.device) ? observation.device.identifier : undefined;
-  const identifier = objects(found?.identifier)[0] ?? (isObject(logical) ? logical : undefined);
+  const identifier = inUseFirst(objects(found?.identifier))[0] ?? (isObject(logical) ? logical : undefined);
   return ei(building, identifier);
 }
 
@@ -150,6 +174,7 @@ export function textResult(
   series: ObxSeries,
 ) {
   const made = obxValue(building, { valueString: value })!;
-  const fields = { 1: series.next(), 2: made.type, 3: cwe(building, code), 5: made.value, 11: status };
+  const three = cwe(building, code);
+  const fields = { 1: series.next(), 2: made.type, 3: three, 4: series.sub(three), 5: made.value, 11: status };
   return { name: 'OBX', fields };
 }

@@ -75,7 +75,7 @@ const common = {
   from: ['ServiceRequest'],
   reads: [
     ...['Patient', 'Encounter', 'Practitioner', 'PractitionerRole', 'Organization', 'Location', 'Account'],
-    ...['Specimen', 'Observation', 'Condition', 'Device'],
+    ...['Specimen', 'Observation', 'Condition', 'Device', 'ServiceRequest'],
   ],
   stateOf: ({ status }: Resource) => text(status) ?? '',
 };

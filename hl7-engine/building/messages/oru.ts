@@ -7,7 +7,7 @@ import { notesOf } from '../notes.ts';
 import { patientOf, patientSegments, visitOf, visitSegments } from '../subject.ts';
 import { fieldsOf } from '../table.ts';
 import { obrReport } from '../tables/order.ts';
-import { ei, identifierTypeOf, ownIdentifier } from '../types/identifier.ts';
+import { ei, identifierTypeOf, inUseFirst, ofType, ownIdentifier } from '../types/identifier.ts';
 import { dtm } from '../types/time.ts';
 import { documentSegments } from './document.ts';
 import type { MessageBuilder } from './message.ts';
@@ -37,7 +37,7 @@ const conclusionCode: JsonObject = {
 
 /** OBR-3, without which a receiver could not tell this report from the next. */
 function reportNumber(building: Building, report: Resource): FieldValue {
-  const numbers = objects(report.identifier);
+  const numbers = inUseFirst(objects(report.identifier));
   const other = numbers.find((one) => one !== placerOf(report) || identifierTypeOf(one) !== 'PLAC');
   return ei(building, fillerOf(report) ?? other ?? ownIdentifier(building, report.id));
 }
@@ -90,16 +90,13 @@ function orderSegments(building: Building, focus: Resource, specimens: readonly 
   if (own[22] === undefined) own[22] = dtm(focus.meta?.lastUpdated);
   if (request === undefined) {
     // Whoever ordered it knows it by this number, whether or not the filler's is known.
-    const placer = ei(building, typed(focus, 'PLAC'));
+    const placer = ei(building, ofType(objects(focus.identifier), 'PLAC'));
     return [{ name: 'OBR', fields: { 1: '1', 2: placer, ...own } }];
   }
   const numbers = { ...requestNumbers(building, request), filler };
   const done = focus.status === 'final' ? 'CM' : undefined;
   return [orcSegment(building, request, 'RE', numbers, done), obrSegment(building, request, numbers, own)];
 }
-
-const typed = (resource: Resource, type: string): JsonObject | undefined =>
-  objects(resource.identifier).find((identifier) => identifierTypeOf(identifier) === type);
 
 /** The conclusion, unless a result says it already. */
 function conclusionSegments(building: Building, report: Resource, results: readonly Resource[], series: ObxSeries) {

@@ -5,7 +5,7 @@ import type { FieldValue, SegmentValue } from '../../message/build.ts';
 import { type Building, isObject, objects, takes, text } from '../building.ts';
 import { segmentOf } from '../table.ts';
 import { obr, orc } from '../tables/order.ts';
-import { ei, identifierTypeOf, ofType, ownIdentifier } from '../types/identifier.ts';
+import { ei, identifierTypeOf, inUseFirst, ofType, ownIdentifier } from '../types/identifier.ts';
 import { priorityOf, startOf, timingOf } from './timing.ts';
 
 /** Table 0038. */
@@ -20,7 +20,7 @@ const statusCodes: Readonly<Record<string, string>> = {
 const otherNumbers = /^(?:FILL|PGN|FGN|ACSN|SAMN)$/;
 
 export const placerOf = (resource: Resource): JsonObject | undefined => {
-  const numbers = objects(resource.identifier);
+  const numbers = inUseFirst(objects(resource.identifier));
   return ofType(numbers, 'PLAC') ?? numbers.find((one) => !otherNumbers.test(identifierTypeOf(one) ?? ''));
 };
 

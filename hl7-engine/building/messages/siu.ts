@@ -6,7 +6,7 @@ import { type Building, isObject, noPlace, objects, since, text } from '../build
 import { notesOf } from '../notes.ts';
 import { patientOf, patientSegments } from '../subject.ts';
 import { cwe } from '../types/coded.ts';
-import { ei, identifierTypeOf, ofType, ownIdentifier } from '../types/identifier.ts';
+import { ei, identifierTypeOf, inUseFirst, ofType, ownIdentifier } from '../types/identifier.ts';
 import { pl, xcn } from '../types/reference.ts';
 import { dtm } from '../types/time.ts';
 import type { MessageBuilder } from './message.ts';
@@ -67,7 +67,7 @@ function minutes({ minutesDuration, start, end }: Resource): string | undefined 
 }
 
 function scheduleSegment(building: Building, appointment: Resource, event: string): SegmentValue {
-  const numbers = objects(appointment.identifier);
+  const numbers = inUseFirst(objects(appointment.identifier));
   const placer = ofType(numbers, 'PLAC');
   const filler = ofType(numbers, 'FILL') ?? numbers.find((one) => identifierTypeOf(one) !== 'PLAC');
   const number = ei(building, filler ?? ownIdentifier(building, appointment.id));

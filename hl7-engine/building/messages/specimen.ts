@@ -5,7 +5,7 @@ import { type Building, isObject, noPlace, objects, since, takes } from '../buil
 import { segmentOf } from '../table.ts';
 import { spm } from '../tables/result.ts';
 import { cwe } from '../types/coded.ts';
-import { cx, ei, identifierTypeOf, ofType } from '../types/identifier.ts';
+import { cx, ei, identifierTypeOf, inUseFirst, ofType } from '../types/identifier.ts';
 
 export function specimensOf(building: Building, ...references: (Json | undefined)[]): Resource[] {
   const found = references
@@ -25,7 +25,7 @@ export function specimenSegments(building: Building, specimens: readonly Resourc
     return [];
   }
   return specimens.map((specimen, index) => {
-    const numbers = objects(specimen.identifier);
+    const numbers = inUseFirst(objects(specimen.identifier));
     const placer = ofType(numbers, 'PGN');
     const filler =
       ofType(numbers, 'FGN') ??

@@ -7,7 +7,7 @@ import { patientOf, patientSegments, visitOf, visitSegments } from '../subject.t
 import { segmentOf } from '../table.ts';
 import { rxa, rxr } from '../tables/vaccination.ts';
 import { cwe } from '../types/coded.ts';
-import { ei, identifierTypeOf, ofType, ownIdentifier } from '../types/identifier.ts';
+import { ei, identifierTypeOf, inUseFirst, ofType, ownIdentifier } from '../types/identifier.ts';
 import { digitsOf } from '../types/number.ts';
 import { xcn } from '../types/reference.ts';
 import { unitOf } from '../types/registry.ts';
@@ -49,7 +49,7 @@ function remarks(building: Building, immunization: Resource): FieldValue {
 }
 
 function orderSegment(building: Building, immunization: Resource): SegmentValue {
-  const numbers = objects(immunization.identifier);
+  const numbers = inUseFirst(objects(immunization.identifier));
   const placer = ofType(numbers, 'PLAC');
   const filler =
     ofType(numbers, 'FILL') ??

@@ -1,6 +1,7 @@
 // Encounter as PV1 and PV2: https://hl7.org/fhir/uv/v2mappings/ (PV1[Encounter], PV2[Encounter])
 import { isNumber, type JsonObject } from '#fhir-model';
 import { ownValue } from '#platform';
+import { text } from '../building.ts';
 import { buildTable } from '../table.ts';
 import { tableCode, tableCodeOrNone } from '../types/coded.ts';
 import { digitsOf } from '../types/number.ts';
@@ -50,7 +51,7 @@ export const pv1 = buildTable(
 36 | hospitalization.dischargeDisposition | CWE DischargeDisposition
 37 | hospitalization.destination | custom destination
 38 | hospitalization.dietPreference | CWE DietType
-39 | serviceProvider.display | ST
+39 | serviceProvider | custom facility
 42 | @location | where the patient is to go
 43 | @location | where the patient was for the time being
 44 | period.start | DTM
@@ -64,6 +65,10 @@ export const pv1 = buildTable(
       const { display } = value as { display?: string };
       const name = building.graph.resolve(value)?.name ?? display;
       return typeof name === 'string' ? [name] : undefined;
+    },
+    facility: (building, value) => {
+      const { display } = value as { display?: string };
+      return text(display) ?? text(building.graph.resolve(value)?.name);
     },
   },
 );

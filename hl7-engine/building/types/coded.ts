@@ -81,13 +81,16 @@ function mappedFirst(building: Building, codings: JsonObject[], mapName: string 
   return [first, ...others.map((coding) => sent(building, coding))];
 }
 
-/** CWE, with up to three codings; of `mapName`'s table where the concept is in that map. Undefined for what says nothing. */
+/**
+ * CWE, with up to three codings; of `mapName`'s table where the concept is in that map. Words alone where no coding has a code,
+ * undefined for what says nothing.
+ */
 export function cwe(building: Building, value: Json | undefined, mapName?: string): ComponentValue[] | undefined {
   if (!isObject(value)) return undefined;
   const codings = value.coding === undefined ? [value] : objects(value.coding);
   const found = mappedFirst(building, codings, mapName).filter((one) => one !== undefined);
   const [first, second, third] = found;
-  const words = text(value.text);
+  const words = text(value.text) ?? (first === undefined ? displayOf(codings) : undefined);
   if (first === undefined) return words === undefined ? undefined : [undefined, words];
   const whole = [
     ...[first.code, first.words, first.system],
@@ -97,6 +100,9 @@ export function cwe(building: Building, value: Json | undefined, mapName?: strin
   if (third === undefined || !since(building, '2.7')) return whole;
   return [...whole, third.code, third.words, third.system, third.version];
 }
+
+const displayOf = (codings: readonly JsonObject[]): string | undefined =>
+  codings.map(({ display }) => text(display)).find((display) => display !== undefined);
 
 /** The code alone, for IS and ID; what is not in the map as it stands, if it is a code of the table itself. */
 export function tableCodeOrNone(value: Json | undefined, mapName: string): string | undefined {

@@ -70,10 +70,10 @@ export const inUseFirst = (identifiers: readonly JsonObject[]): JsonObject[] => 
   ...identifiers.filter(({ use }) => use === 'old'),
 ];
 
-/** The first identifier of one of these types of table 0203. */
+/** The first identifier of one of these types of table 0203, one in use before those that were. */
 export function ofType(identifiers: readonly JsonObject[], ...types: string[]): JsonObject | undefined {
   return types
-    .map((type) => identifiers.find((identifier) => identifierTypeOf(identifier) === type))
+    .map((type) => inUseFirst(identifiers).find((identifier) => identifierTypeOf(identifier) === type))
     .find((found) => found !== undefined);
 }
 
