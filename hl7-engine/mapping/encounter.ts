@@ -25,7 +25,7 @@ import { derivedId } from './derived-id.ts';
 import { type Identifier, identifierCriterion } from './identifiers.ts';
 import { visitIdentifiers } from './identity.ts';
 import { withOlder } from './late.ts';
-import { merging } from './merge.ts';
+import { clear, merging } from './merge.ts';
 import { instantOf, stampOwn } from './ordering.ts';
 import { type MappedPatient, restrict } from './patient.ts';
 import { OpenGroup } from './structure/group.ts';
@@ -189,6 +189,7 @@ function encounter(
   if (event !== undefined && saysPlace(event, places)) stampOwn(resource, 'place', mapping.time);
   if (places.length > 0) resource.location = places;
   addDestination(mapping, pv1, resource, event);
+  if (isNoEnd(event)) for (const path of reopenedPaths) clear(resource, path);
   if (others.some(({ name }) => name === 'ARV')) restrict(resource);
   const [now, atTheTime, pending] = [3, 11, 42].map((field) => isDeleted(pv1.field(field)));
   const noPlace = { now: now!, temporary: atTheTime!, pending: pending! };
@@ -229,7 +230,7 @@ function statusOf(
   // A pre-admitted patient that A04 registers or A01 reports ahead is still to come.
   const planned = event?.status === 'in-progress' && patientClass === 'P';
   if (event?.status !== undefined && event.status !== 'in-progress') return event.status;
-  if (period?.end !== undefined) return 'finished';
+  if (period?.end !== undefined && !isNoEnd(event)) return 'finished';
   // An admission without a class may be one that says nothing new; a return or a discharge that was none is about a visit that is there.
   const isAdmission = event?.movement === 'arrive' && event.reopens === true;
   const saysStatus = event?.status !== undefined && (patientClass !== '' || !isAdmission);
@@ -237,6 +238,9 @@ function statusOf(
   defaults.add('status');
   return classStatus(patientClass);
 }
+
+/** A13: what PV1-36, PV1-37 and PV1-45 still say is of the discharge that was none. */
+const isNoEnd = (event: VisitEvent | undefined): boolean => event?.reopens === true && event.movement === 'undo';
 
 const classStatus = (patientClass: string): string =>
   conceptMapOf('PatientClass[EncounterStatus]').codes.get(patientClass)?.code ?? 'in-progress';

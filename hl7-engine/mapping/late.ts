@@ -51,10 +51,10 @@ const elementOf = (path: string): string => path.split(/[.[]/)[0]!;
 /** A role or a URL may have spaces and commas, which stand between the entries of a list of times. */
 const keyed = (element: string, key: string): string => `${element}[${encodeURIComponent(key.toWellFormed())}]`;
 
-/** `telecom[use=home]` as it is called here: `telecom[home]`. */
+/** `telecom[use=home]` as it is called here: `telecom[home]`; `deceasedDateTime`: `deceased`. */
 function nameOf(path: string): string {
   const [, element, key] = /^(\w+)\[\w+=([^\]]+)\]/.exec(path) ?? [];
-  return element === undefined ? path : keyed(element, key!);
+  return element === undefined ? stemOf(path) : keyed(element, key!);
 }
 
 // One element of several forms: deceasedBoolean or deceasedDateTime.
@@ -98,7 +98,9 @@ export function withOlder(
     }
     for (const [name, at] of timesOf(existing, deletedUrl)) if (!told.has(name)) deleted.set(name, at);
   }
-  const names = cleared.map(nameOf).filter((name) => rules.elements.has(elementOf(name)));
+  // What is there all the same, in another form, has not been deleted.
+  const stays = saidBy(result, rules);
+  const names = cleared.map(nameOf).filter((name) => rules.elements.has(elementOf(name)) && !stays.has(name));
   for (const name of names) if (time !== undefined) deleted.set(name, time);
   return withTimes(result, asOf, deleted);
 }
@@ -127,7 +129,8 @@ export function filled(
     asOf.set(name, time!);
     deleted.delete(name);
   }
-  const gone = cleared.filter((path) => known.has(nameOf(path)) && isNewer(asOf, nameOf(path)));
+  const isThere = (path: string): boolean => known.has(nameOf(path)) && !(choice.test(path) && !(path in existing));
+  const gone = cleared.filter((path) => isThere(path) && isNewer(asOf, nameOf(path)));
   for (const path of gone) {
     clear(result, path);
     asOf.delete(nameOf(path));

@@ -85,10 +85,40 @@ export function patientMerge(
   const late = { cleared, rules: lateElements };
   return (existing, incoming) => {
     const known = existing && forget(existing);
-    const changed = change(known, incoming);
+    const told = withAddress(known, withoutVaguer(known, incoming, cleared), cleared);
+    const changed = change(known, told);
     if (existing === undefined || changed !== known) return withOlder(existing, changed, incoming, late);
-    return filled(withNumbers(existing, incoming), incoming, late);
+    return filled(withNumbers(existing, incoming), told, late);
   };
+}
+
+/** What says the same with less, and what it would drive out: that somebody died says nothing of when. */
+const vaguer: readonly [says: string, known: string][] = [
+  ['deceasedBoolean', 'deceasedDateTime'],
+  ['multipleBirthBoolean', 'multipleBirthInteger'],
+];
+
+function withoutVaguer(existing: Resource | undefined, incoming: Resource, cleared: readonly string[]): Resource {
+  const said = vaguer.filter(
+    ([says, known]) => incoming[says] === true && existing?.[known] !== undefined && !cleared.includes(known),
+  );
+  if (said.length === 0) return incoming;
+  const told: Resource = { ...incoming };
+  for (const [says] of said) delete told[says];
+  return told;
+}
+
+/** PID-12 without PID-11 says nothing of the rest of the address. */
+function withAddress(existing: Resource | undefined, incoming: Resource, cleared: readonly string[]): Resource {
+  const [sent, ...more] = list(incoming.address);
+  const { district, ...rest } = (sent ?? {}) as JsonObject;
+  const isAlone = district !== undefined && more.length === 0 && Object.keys(rest).length === 0;
+  const before = list(existing?.address);
+  const [only, ...others] = before;
+  if (!isAlone || only === undefined || cleared.includes('address')) return incoming;
+  const isThere = before.some((one) => one.district === district);
+  const address = others.length === 0 ? [{ ...only, district }] : isThere ? before : [...before, { district }];
+  return { ...incoming, address };
 }
 
 function mapped(mapping: Mapping, patient: MappedPatient): MappedPatient {

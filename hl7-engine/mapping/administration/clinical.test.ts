@@ -32,6 +32,32 @@ describe('ADT^A60', () => {
   });
 });
 
+describe('IAM', () => {
+  it('has the reactions (IAR) that follow it, where its message has no groups too', () => {
+    const mapped = mapLines(
+      ...[msh('ADT^A31^ADT_A05'), 'EVN||20240102', pid, 'AL1|1|DA|LAT^Latex^L'],
+      ...['IAM|1|DA|PEN^Penicillin^L|||A|AL1^EHR', 'IAR|Hives|MO', 'IAM|2|FA|NUT^Peanut^L|||A|AL2^EHR', 'IAR|Rash'],
+    );
+    const reactions = entriesOf(mapped, 'AllergyIntolerance').map(({ resource }) =>
+      ((resource.reaction ?? []) as JsonObject[]).map(({ manifestation }) => (manifestation as JsonObject[])[0]!.text),
+    );
+    assert.deepEqual(reactions, [[], ['Hives'], ['Rash']]);
+  });
+
+  it('says nothing of the status without IAM-17', () => {
+    const allergy = (status: string) => {
+      const iam = `IAM|1|DA|PEN^Penicillin^L|||U|AL1^EHR||||||||||${status}`;
+      return onlyEntry(mapLines(msh('ADT^A60^ADT_A60'), 'EVN||20240102', pid, iam), 'AllergyIntolerance');
+    };
+    const [inactive, changed] = [allergy('I'), allergy('')];
+    const code = ({ clinicalStatus }: JsonObject) => ((clinicalStatus as JsonObject).coding as JsonObject[])[0]!.code;
+    assert.equal(code(changed.merge!(inactive.resource, changed.resource)), 'inactive');
+    assert.equal(code(changed.merge!(undefined, changed.resource)), 'active');
+    const again = changed.merge!(allergy('E').resource, changed.resource);
+    assert.deepEqual([code(again), again.verificationStatus], ['active', undefined]);
+  });
+});
+
 describe('what has no number of its own', () => {
   const derivedOf = (number: string): string[] =>
     mapLines(

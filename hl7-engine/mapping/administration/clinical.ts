@@ -60,7 +60,7 @@ function addAllergy(mapping: Mapping, group: Group, patient: MappedPatient, segm
   }
   // A severity of a reaction that nothing tells of has no place (reaction.manifestation is required).
   const { reaction, ...rest } = found;
-  const reactions = [...list(reaction), ...furtherReactions(mapping, group)].filter(
+  const reactions = [...list(reaction), ...furtherReactions(mapping, group, segment)].filter(
     ({ manifestation }) => manifestation !== undefined,
   );
   const note =
@@ -76,13 +76,21 @@ function addAllergy(mapping: Mapping, group: Group, patient: MappedPatient, segm
     patient: { reference: patient.reference },
   };
   const key = JSON.stringify([patient.key, firstNumber(found.identifier) ?? conceptKey(found.code)]);
-  upsertDerived(mapping, resource, [key], { cleared: erroneous ? [...cleared, 'clinicalStatus'] : cleared });
+  // An IAM without IAM-17 says nothing of the status: active stands for it where nothing is known.
+  const saysStatus = !isIam || allergyStatus[status] !== undefined;
+  upsertDerived(mapping, resource, [key], {
+    cleared: erroneous ? [...cleared, 'clinicalStatus'] : cleared,
+    defaults: new Set(saysStatus ? [] : ['clinicalStatus']),
+  });
 }
 
-/** IAR. */
-function furtherReactions(mapping: Mapping, group: Group): JsonObject[] {
-  return group
-    .all('IAR')
+/** IAR that follow the allergy, and no other. */
+function furtherReactions(mapping: Mapping, group: Group, allergy: Segment): JsonObject[] {
+  const following = group.segments.slice(group.segments.indexOf(allergy) + 1);
+  const end = following.findIndex(({ name }) => name === 'IAM' || name === 'AL1');
+  return following
+    .slice(0, end < 0 ? following.length : end)
+    .filter(({ name }) => name === 'IAR')
     .map((segment) => runTable(iarReaction, { segment, group, mapping }))
     .filter((one) => one !== undefined);
 }

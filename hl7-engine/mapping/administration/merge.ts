@@ -42,7 +42,7 @@ export function numbersBefore(survivor: Resource | undefined, merged: Resource):
 export const asOld = (identifier: JsonObject): JsonObject => ({ ...identifier, use: 'old' });
 
 /** Whether the patient has any of these numbers, and all that it has of them are marked as old. */
-function hasOnlyAsOld(patient: Resource, numbers: ReadonlySet<string>): boolean {
+export function hasOnlyAsOld(patient: Resource, numbers: ReadonlySet<string>): boolean {
   const own = identifiersOf(patient).filter((identifier) => numbers.has(numberKey(identifier)));
   return own.length > 0 && own.every(({ use }) => use === 'old');
 }
@@ -72,7 +72,7 @@ function conflict(text: string, patients: (Resource | undefined)[], links: JsonO
   return new Refusal('AE', '205', text, { location, review: { kind: 'merge', text, references } });
 }
 
-const numbersOf = ({ matching }: PatientIdentity): Set<string> => new Set(matching.map(numberKey));
+export const numbersOf = ({ matching }: PatientIdentity): Set<string> => new Set(matching.map(numberKey));
 
 const mergedBefore = 'The patient to merge was merged into another patient before: decide which of the two is right';
 

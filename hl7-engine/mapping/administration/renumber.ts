@@ -77,15 +77,20 @@ export interface Renumbering {
   former: Part;
   /** PID-18 or PV1-19; where it is empty the number stays. */
   now: Part;
-  /** The patient whose it is from now on. */
+  /** The patient whose it is, from now on where it moves. */
   patient: MappedPatient;
+  /** Only its number changes (A49, A50): a visit has to be the patient's already, an account stays that of the others too. */
+  stays?: boolean;
 }
 
 /**
  * The visit or account of the former number gets the new one and the patient. Undefined without a former number. What is not
  * known is created by the message that tells of it, under its new number.
  */
-export function moveNumbered(mapping: Mapping, { type, former, now, patient }: Renumbering): string | undefined {
+export function moveNumbered(
+  mapping: Mapping,
+  { type, former, now, patient, stays = false }: Renumbering,
+): string | undefined {
   const was = numberOf(mapping, type, former);
   if (was === undefined) return undefined;
   const next = numberOf(mapping, type, now) ?? was;
@@ -111,9 +116,28 @@ export function moveNumbered(mapping: Mapping, { type, former, now, patient }: R
     merge(existing, incoming) {
       if (existing === undefined) return incoming;
       const identifier = renumbered(existing, [was], [next]);
-      return { ...existing, identifier, subject: incoming.subject! };
+      if (!stays) return { ...existing, identifier, subject: incoming.subject! };
+      assertPatients(existing, incoming, patient, { segment: 'MRG', field });
+      return { ...existing, identifier, subject: existing.subject ?? incoming.subject! };
     },
   });
+}
+
+/** A visit number that was mistyped would give one patient's visit to another. An account may be a family's. */
+function assertPatients(
+  existing: Resource,
+  incoming: Resource,
+  { replaced }: MappedPatient,
+  location: { segment: string; field: number },
+): void {
+  if (existing.resourceType !== 'Encounter') return;
+  const [before, now] = [existing, incoming].map(({ subject }) => (subject as JsonObject | undefined)?.reference);
+  if (before === undefined || before === now || replaced.has(String(before))) return;
+  const where = `${location.segment}-${location.field}`;
+  const text = `The visit (${where}) is another patient's: correct the visit number, or move the visit (A45)`;
+  const references = [`Encounter/${existing.id}`, String(before), String(now)];
+  const review = { kind: 'identity' as const, text, references };
+  throw new Refusal('AE', '205', text, { location, review });
 }
 
 /** A message says nothing of how many visits an account has; those of an account are few. */
@@ -163,6 +187,7 @@ export function mergeNumbered(mapping: Mapping, { type, former, now, patient }: 
     },
     merge: (existing, incoming) => {
       const base = existing ?? incoming;
+      assertPatients(base, incoming, patient, { segment: 'PV1', field: 19 });
       const known = new Set(identifiersOf(base).map(numberKey));
       return known.has(numberKey(was)) ? base : { ...base, identifier: [...identifiersOf(base), asOld(was)] };
     },
@@ -170,7 +195,12 @@ export function mergeNumbered(mapping: Mapping, { type, former, now, patient }: 
   mapping.add({
     method: 'PUT',
     url: `${type}?${anyOf([was])}`,
-    resource: { resourceType: type, ...frameOf(type), partOf: { reference: kept } },
+    resource: {
+      resourceType: type,
+      ...frameOf(type),
+      subject: type === 'Account' ? [subject] : subject,
+      partOf: { reference: kept },
+    },
     choose(matches): Choice {
       const others = matches.filter(({ id }) => id !== state.kept?.id);
       if (others.length > 1) throw severalOf('MRG', field, others);
@@ -179,6 +209,7 @@ export function mergeNumbered(mapping: Mapping, { type, former, now, patient }: 
     },
     merge(existing, incoming) {
       const base = existing ?? incoming;
+      assertPatients(base, incoming, patient, { segment: 'MRG', field });
       const { identifier: _identifier, ...rest } = base;
       const left = identifiersOf(base).filter((one) => numberKey(one) !== numberKey(was));
       const status = type === 'Account' ? 'inactive' : 'entered-in-error';

@@ -23,6 +23,15 @@ export function ofOnePatient(mapping: Mapping, merge: Merge): Merge {
   };
 }
 
+/** As the first of what has the number, which has to be of one of the message's patients. */
+export function ofThesePatients({ patients }: Mapping): NonNullable<TransactionEntry['choose']> {
+  return ([match]) => {
+    if (match === undefined || [...patients.values()].some(({ known }) => isOf(match, known))) return { match };
+    if (isWithdrawn(match.status)) return {};
+    throw anotherPatients(match);
+  };
+}
+
 function isSame({ patients }: Mapping, existing: Resource, incoming: Resource): boolean {
   const [before, now] = [patientOf(existing), patientOf(incoming)];
   if (before === undefined || now === undefined || before === now) return true;
@@ -31,11 +40,11 @@ function isSame({ patients }: Mapping, existing: Resource, incoming: Resource): 
   return isOf(existing, patient?.known);
 }
 
-function anotherPatients(existing: Resource, incoming: Resource): Refusal {
+function anotherPatients(existing: Resource, incoming?: Resource): Refusal {
   // Of two groups of one message the first has no id yet.
   const name = existing.id === undefined ? existing.resourceType : `${existing.resourceType}/${existing.id}`;
   const text = `What has the number of this order, result or document is another patient's (${name}): correct the number or PID-3, or withdraw the other one first`;
-  const references = [name, patientOf(existing)!, patientOf(incoming)!];
+  const references = [name, patientOf(existing)!, ...(incoming === undefined ? [] : [patientOf(incoming)!])];
   return new Refusal('AE', '205', text, {
     location: { segment: 'PID', field: 3 },
     review: { kind: 'identity', text, references },

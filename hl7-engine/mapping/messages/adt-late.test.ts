@@ -136,3 +136,44 @@ test('roles that are words, with commas and spaces, have their times too', () =>
   assert.deepEqual(state(messages).people, ['Second']);
   for (const order of permutations(messages)) assert.deepEqual(state(order).people, ['Second']);
 });
+
+test('that nobody died (PID-29, PID-30 `""`) stays so whatever an older message says; a death keeps its time', () => {
+  const death = (...messages: (readonly [minute: number, when: string, indicator: string])[]): unknown => {
+    let stored: Resource | undefined;
+    for (const [minute, when, indicator] of messages) {
+      const pid = `${id}${'|'.repeat(24)}${when}|${indicator}`;
+      const [{ merge, resource }] = entriesOf(mapLines(...head('A08', minute), pid), 'Patient') as [Entry, ...Entry[]];
+      stored = merge!(stored, resource);
+    }
+    return stored!.deceasedDateTime ?? stored!.deceasedBoolean;
+  };
+  const [died, taken] = [[5, '20260131', 'Y'] as const, [9, '""', '""'] as const];
+  assert.equal(death(taken, died), undefined);
+  assert.equal(death([1, '', 'Y'], taken, [5, '', 'Y']), undefined);
+  assert.equal(death(taken, died, [12, '', 'Y']), true);
+  assert.equal(death([9, '', 'Y'], taken), undefined);
+  assert.equal(death(died, [9, '', 'Y']), '2026-01-31');
+  assert.equal(death([9, '20260131', 'Y'], [5, '', 'Y']), '2026-01-31');
+  assert.equal(death(died, [9, '', 'N']), false);
+  assert.equal(death(died, [9, '""', 'Y']), true);
+  assert.equal(death(died, [9, '', 'Y'], [7, '', 'N']), '2026-01-31');
+});
+
+test('a county alone (PID-12) is the county of the address that is known', () => {
+  const addresses = (...pids: string[]): unknown => {
+    let stored: Resource | undefined;
+    for (const [minute, more] of pids.entries()) {
+      const [{ merge, resource }] = entriesOf(mapLines(...head('A08', minute), pid(more)), 'Patient') as [Entry];
+      stored = merge!(stored, resource);
+    }
+    return stored!.address;
+  };
+  const home = '||||||1 Main St^^Town';
+  assert.deepEqual(addresses(home, '|||||||C2'), [{ line: ['1 Main St'], city: 'Town', district: 'C2' }]);
+  assert.deepEqual(addresses(`${home}~^^City`, '|||||||C2'), [
+    { line: ['1 Main St'], city: 'Town' },
+    { city: 'City' },
+    { district: 'C2' },
+  ]);
+  assert.deepEqual(addresses(home, '||||||""|C2'), [{ district: 'C2' }]);
+});

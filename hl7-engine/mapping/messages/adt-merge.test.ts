@@ -70,6 +70,13 @@ test('a number that a merged patient keeps means the survivor, also where a visi
   assert.throws(() => carriedOut([...head('A47'), 'PID|1||4^^^H^MR||Test', 'MRG|1^^^H^MR'], two), Refusal);
 });
 
+test('a person who is deleted (A29) by a number that a merge has brought is not the survivor', () => {
+  const a29 = (number: string) => [...head('A29'), `PID|1||${number}^^^H^MR||Test`];
+  const b = patient('b', ['2', '1 old']);
+  assert.deepEqual(carriedOut(a29('1'), [b]).after.get('b'), b);
+  assert.equal(carriedOut(a29('2'), [b]).after.get('b')!.active, false);
+});
+
 test('numbers and links of both, and the references to move', () => {
   const { after, moves } = carriedOut(a40('2', '1'), [patient('a', ['1', '0 old']), patient('b', ['2'])]);
   const [gone, kept] = [after.get('a'), after.get('b')];
@@ -136,4 +143,23 @@ test('merges that contradict others are refused with a review', () => {
   ]);
   const two = [patient('a', ['1']), patient('c', ['1', '5'])];
   assert.deepEqual(reviewOf(a40('2', '1'), [...two, b]), ['205', 'merge', ['Patient/a', 'Patient/c']]);
+});
+
+test('a visit that is another patient’s gets no number and is no other; an account stays its family’s', () => {
+  const lines = (event: string) => [
+    ...[...head(event), 'PID|1||2^^^H^MR||Test|||||||||||||A2^^^H', 'MRG|2^^^H^MR||A1^^^H||V1^^^H'],
+    'PV1|1|I|||||||||||||||||V2^^^H',
+  ];
+  const last = (event: string, type: string) => entriesOf(mapMerging({}, ...lines(event)), type).at(-1)!;
+  const subject = { reference: 'Patient/x' };
+  const visit = { resourceType: 'Encounter', id: 'e', status: 'in-progress', subject } as unknown as Resource;
+  for (const event of ['A42', 'A50']) {
+    const { merge, resource } = last(event, 'Encounter');
+    assert.throws(() => merge!(visit, resource), Refusal);
+    const own = { ...visit, subject: resource.subject! } as Resource;
+    assert.equal(merge!(own, resource).status, event === 'A42' ? 'entered-in-error' : 'in-progress');
+  }
+  const account = { resourceType: 'Account', id: 'a', status: 'active', subject: [subject] } as unknown as Resource;
+  const { merge, resource } = last('A49', 'Account');
+  assert.deepEqual(merge!(account, resource).subject, [subject]);
 });

@@ -131,6 +131,7 @@ const changes = messageMap({
           former: mrg.field(visit ? 5 : 3),
           now,
           patient,
+          stays: true,
         });
       } else renumberPatient(mapping, segmentsOf(group, pid), mrg);
     }

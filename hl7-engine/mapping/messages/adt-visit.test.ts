@@ -213,3 +213,18 @@ test('a group of a visit (DRG) is told to have no place; what the visit was befo
   assert.deepEqual(warnings('A06', mrg, pv1('W1')), []);
   assert.ok(warnings('A08', mrg, pv1('W1')).includes('MRG: segment not mapped'));
 });
+
+test('a discharge that was none (A13) has no end, whatever PV1-36, PV1-37 and PV1-45 still say', () => {
+  const of = { 36: '01', 37: 'HOME', 45: '20260131123000' };
+  const a03 = [...head('A03', 30), pid, pv1('W1', of)];
+  const a13 = [...head('A13', 40), pid, pv1('W1', of)];
+  for (const order of [
+    [a03, a13],
+    [a13, a03],
+  ]) {
+    const { states, places } = visit([...head('A01', 1), pid, pv1('W1')], ...order);
+    const { status, period, hospitalization } = states.at(-1)!;
+    assert.deepEqual([status, period, hospitalization], ['in-progress', undefined, undefined]);
+    assert.match(places.at(-1)!.join(), /^W1 active/);
+  }
+});

@@ -11,6 +11,7 @@ import {
   addProcedures,
 } from '../administration/clinical.ts';
 import { addAccount, addCoverages } from '../administration/insurance.ts';
+import { hasOnlyAsOld, numbersOf } from '../administration/merge.ts';
 import { addMother, addRelatedPersons, guarantors, nextOfKin } from '../administration/related.ts';
 import { addCareTeam, afterPatient, afterVisit } from '../administration/roles.ts';
 import { setDiagnoses } from '../administration/visit-diagnoses.ts';
@@ -83,9 +84,19 @@ export const adtReactions = messageMap({
   },
 });
 
+/** Who has the number only since a merge is somebody else, and stays. */
 function deactivate(mapping: Mapping, patient: MappedPatient): void {
   const entry = mapping.entries.find(({ fullUrl }) => fullUrl === patient.reference);
-  if (entry?.resource !== undefined) entry.resource.active = false;
+  if (entry?.resource === undefined) return;
+  entry.resource.active = false;
+  const { merge } = entry;
+  entry.merge = (existing, incoming) => {
+    if (existing === undefined || !hasOnlyAsOld(existing, numbersOf(patient.identity))) {
+      return merge?.(existing, incoming) ?? incoming;
+    }
+    mapping.warnings.add('PID-3: a former number of a patient who is known by another; nobody is deleted');
+    return existing;
+  };
 }
 
 /** Throws Refusal AE when the message lacks PID, or the patient an identifier. */

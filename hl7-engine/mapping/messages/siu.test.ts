@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { JsonObject } from '#fhir-model';
+import type { JsonObject, Resource } from '#fhir-model';
+import { Refusal } from '../../message/refusal.ts';
 import {
   entriesOf,
   mapLines,
@@ -71,6 +72,37 @@ describe('SIU^S12', () => {
     const { url } = onlyEntry(plain, 'Appointment');
     const criteria = decodeURIComponent(url.slice('Appointment?identifier='.length));
     assert.equal(criteria, `${system('filler')}|2,${system('placer')}|1`);
+  });
+
+  it('is another one where the filler has given another number', () => {
+    const of = (sch: string) => onlyEntry(mapLines(header('S12'), sch, pid, ais), 'Appointment');
+    const [first, open] = [of('SCH|1|F1').resource, of('SCH|1').resource];
+    const match = (sch: string, ...stored: (typeof first)[]) => of(sch).choose!(stored).match;
+    assert.equal(match('SCH|1|F2', first), undefined);
+    assert.equal(match('SCH|1|F2', first, open), open);
+    assert.equal(match('SCH|1|F1', open, first), first);
+    assert.equal(match('SCH|1', first), first);
+  });
+
+  it('is for no order (SCH-26) of another patient', () => {
+    const order = (id: string, more: object = {}) =>
+      ({
+        resourceType: 'ServiceRequest',
+        id,
+        status: 'active',
+        subject: { reference: 'Patient/x' },
+        ...more,
+      }) as Resource;
+    const mapped = mapLines(header('S12'), `SCH|A1${'|'.repeat(25)}O1^EHR`, pid, ais);
+    const [patient, request] = ['Patient', 'ServiceRequest'].map((type) => onlyEntry(mapped, type));
+    const choose = (...stored: Resource[]) => request!.choose!(stored);
+    patient!.choose!([{ resourceType: 'Patient', id: 'p1' }]);
+    assert.throws(() => choose(order('o1')), Refusal);
+    const own = order('o2', { subject: { reference: 'Patient/p1' } });
+    assert.deepEqual(
+      [choose(own), choose(order('o3', { status: 'revoked' })), choose()],
+      [{ match: own }, {}, { match: undefined }],
+    );
   });
 
   it('takes rooms, services and people of AIG for what they are', () => {

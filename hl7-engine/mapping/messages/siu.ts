@@ -5,6 +5,7 @@ import { Refusal } from '../../message/refusal.ts';
 import { addDiagnoses } from '../administration/clinical.ts';
 import { obxGroups } from '../clinical/groups.ts';
 import { addObservation, isDocument } from '../clinical/observation.ts';
+import { ofThesePatients } from '../clinical/whose.ts';
 import type { Mapping } from '../context.ts';
 import { findOrCreateEncounter } from '../encounter.ts';
 import { eiIdentifier, type Identifier, identifierCriterion } from '../identifiers.ts';
@@ -101,7 +102,7 @@ function request(mapping: Mapping, root: Group, identifier: Identifier[], patien
       method: 'POST',
       url: 'ServiceRequest',
       ifNoneExist,
-      choose: ([match]) => ({ match }),
+      choose: ofThesePatients(mapping),
       resource: {
         ...found,
         resourceType: 'ServiceRequest',

@@ -49,9 +49,11 @@ export function upsertAppointment(mapping: Mapping, root: Group, sch: Segment, p
   const draft = appointment(mapping, root, sch, parts);
   mapping.stamp(draft.resource);
   const url = `Appointment?${anyOf(numbers)}`;
-  // A placer's number may have been used before: the filler's decides.
+  // A placer's number may have been used before: the filler's decides. What has another one of the same filler is another.
   const choose: TransactionEntry['choose'] = (matches) => ({
-    match: matches.find(({ identifier }) => hasNumber(identifier, numbers[0]!)) ?? matches[0],
+    match:
+      matches.find(({ identifier }) => hasNumber(identifier, numbers[0]!)) ??
+      matches.find(({ identifier }) => !list(identifier).some(({ system }) => system === numbers[0]!.system)),
   });
   const resource = valid(draft.resource);
   const merge = appointmentMerge(mapping, draft);
