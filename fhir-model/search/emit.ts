@@ -106,14 +106,21 @@ function pushReferenceObject(param: SearchParam, value: Fields, baseUrl: string 
   if (isObject(value.identifier)) pushTokenObject(identifierParam(param), value.identifier, out);
 }
 
+/** Canonical URLs may be URNs (`urn:oid:1.2.3|2`), which as references have no versions. */
+function pushVersioned(param: SearchParam, text: string, baseUrl: string | undefined, out: IndexValue[]): void {
+  const bar = text.startsWith('urn:') ? text.indexOf('|') : -1;
+  if (bar !== -1) out.push({ kind: 'reference', param, url: text.slice(0, bar) });
+  pushReference(param, text, baseUrl, out);
+}
+
 /** `url|version#id` names something within the resource of that URL and version: it is a reference to this one as well. */
 function pushCanonical(param: SearchParam, text: string, baseUrl: string | undefined, out: IndexValue[]): void {
   const hash = text.indexOf('#');
   if (hash <= 0) {
-    pushReference(param, text, baseUrl, out);
+    pushVersioned(param, text, baseUrl, out);
     return;
   }
-  pushReference(param, text.slice(0, hash), baseUrl, out);
+  pushVersioned(param, text.slice(0, hash), baseUrl, out);
   out.push({ kind: 'reference', param, url: text });
 }
 

@@ -192,6 +192,17 @@ describe('reference', () => {
     assert.deepEqual(urls('#a'), []);
   });
 
+  test('canonical: a URN with its version and without', () => {
+    const urls = (questionnaire: string) =>
+      extract({ resourceType: 'QuestionnaireResponse', questionnaire }, 'questionnaire');
+    assert.deepEqual(urls('urn:oid:1.2.3|2'), [{ url: 'urn:oid:1.2.3' }, { url: 'urn:oid:1.2.3|2' }]);
+    assert.deepEqual(
+      urls('urn:oid:1.2.3|2#a').map(({ url }) => url),
+      ['urn:oid:1.2.3', 'urn:oid:1.2.3|2', 'urn:oid:1.2.3|2#a'],
+    );
+    assert.deepEqual(urls('urn:oid:1.2.3'), [{ url: 'urn:oid:1.2.3' }]);
+  });
+
   test('where(type=…).resource', () => {
     const library = {
       resourceType: 'Library',

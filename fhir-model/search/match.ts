@@ -73,15 +73,24 @@ function matchesCriterion(subject: Subject, criterion: Criterion): boolean {
   return matchesAnyValue(subject, criterion) !== (criterion.modifier === 'not');
 }
 
+/** The moment of the change; a contained resource has none of its own. */
+function changedMs({ meta }: Resource): number | undefined {
+  const updated = meta?.lastUpdated;
+  return typeof updated === 'string' ? parseDateRange(updated)?.lo : undefined;
+}
+
 /**
  * Whether the resource matches all criteria; result parameters count for nothing. `values` is what the extractor of the
  * query's type yields for it, at least for the parameters of the criteria. The query must be one that assertMatchable
- * accepts. "Now", for `ap` on dates, is `meta.lastUpdated`: the moment of the change.
+ * accepts. "Now", for `ap` on dates, is `meta.lastUpdated`, the moment of the change, unless it is given.
  */
-export function matches(query: SearchQuery, values: readonly IndexValue[], resource: Resource): boolean {
+export function matches(
+  query: SearchQuery,
+  values: readonly IndexValue[],
+  resource: Resource,
+  nowMs = changedMs(resource),
+): boolean {
   if (resource.resourceType !== query.type) return false;
-  const updated = resource.meta?.lastUpdated;
-  const nowMs = typeof updated === 'string' ? parseDateRange(updated)?.lo : undefined;
   return query.criteria.every((criterion) => matchesCriterion({ resource, values, nowMs }, criterion));
 }
 

@@ -32,6 +32,10 @@ before(async () => {
     response('within', 'http://x/q|1#a'),
     response('within-any', 'http://x/q#a'),
     response('within-two', 'http://x/q|2#a'),
+    { ...questionnaire('urn', '1'), url: 'urn:oid:1.2.3' },
+    response('urn-any', 'urn:oid:1.2.3'),
+    response('urn-one', 'urn:oid:1.2.3|1'),
+    response('urn-two', 'urn:oid:1.2.3|2'),
   ];
   await createWriter(core).createIfAbsent(some, { scope: everything });
 });
@@ -46,6 +50,11 @@ const cases: [type: string, text: string, ids: string][] = [
   ['QuestionnaireResponse', '_id=within&_include=QuestionnaireResponse:questionnaire', 'one within'],
   ['QuestionnaireResponse', '_id=within-any&_include=QuestionnaireResponse:questionnaire', 'one two within-any'],
   ['Questionnaire', '_id=two&_revinclude=QuestionnaireResponse:questionnaire', 'plain two within-any within-two'],
+  ['QuestionnaireResponse', 'questionnaire=urn:oid:1.2.3', 'urn-any urn-one urn-two'],
+  ['QuestionnaireResponse', 'questionnaire=urn:oid:1.2.3%7C1', 'urn-one'],
+  ['QuestionnaireResponse', 'questionnaire:below=urn:oid:1.2.3%7C2', 'urn-two'],
+  ['QuestionnaireResponse', '_id=urn-one&_include=QuestionnaireResponse:questionnaire', 'urn urn-one'],
+  ['Questionnaire', '_id=urn&_revinclude=QuestionnaireResponse:questionnaire', 'urn urn-any urn-one'],
 ];
 for (const [type, text, ids] of cases) {
   test(`${type}?${text}`, async () => {

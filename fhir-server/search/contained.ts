@@ -87,7 +87,7 @@ function matchesIn(ctx: ContainedContext, query: SearchQuery, row: Row): { place
   const container = parseJson(row.body ?? '{}').exact as Resource;
   return containedIn(container)
     .map((resource, i) => ({ place: i + 1, resource }))
-    .filter(({ resource }) => matches(query, ctx.extract(resource), resource));
+    .filter(({ resource }) => matches(query, ctx.extract(resource), resource, ctx.nowMs));
 }
 
 function placedOf(ctx: ContainedContext, query: SearchQuery, containerType: string, row: Row): Placed[] {

@@ -156,6 +156,21 @@ describe('kept totals', () => {
     }
   });
 
+  test('of one _filter are none of another that asks the same of another parameter', async () => {
+    const patient = (id: string, system: string): TransactionEntry => ({
+      ...{ method: 'PUT', url: `Patient/${id}` },
+      resource: { resourceType: 'Patient', id, telecom: [{ system, value: 'made-up' }] },
+    });
+    await write(core, [patient('p1', 'phone'), patient('p2', 'phone'), patient('p3', 'email')]);
+    const count = (filter: string): Promise<number> => {
+      const page = { ...pageContext(core, { scope: everything, db }), totals: owner };
+      return countMatches(page, parseQuery(core, 'Patient', [['_filter', filter]], true));
+    };
+    assert.equal(await count('phone eq made-up'), 2);
+    assert.equal(await count('email eq made-up'), 1);
+    assert.equal(await count('phone eq made-up'), 2);
+  });
+
   test('are for those who see everything', async () => {
     assert.ok((await kept('status=final')) > 0);
     assert.equal(await kept('status=final', nothing), 0);

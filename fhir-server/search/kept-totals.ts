@@ -6,7 +6,7 @@
 import { type Criterion, type Extractor, matches, parseJson, type Resource, type SearchQuery } from '#fhir-model';
 import { hash64 } from '../store/hash.ts';
 import { currentTable, historyTable } from '../store/layout.ts';
-import { isJoin } from './joins.ts';
+import { isJoin, textOf } from './joins.ts';
 import type { PageContext } from './page.ts';
 import { createSql, statementFor } from './sql-text.ts';
 import { allConditions } from './where.ts';
@@ -59,10 +59,8 @@ function foundText({ found }: PageContext, criterion: Criterion): string {
 function nameOf(page: PageContext, query: SearchQuery): string | undefined {
   const { scope } = page;
   if (scope.kind !== 'everything' || !query.criteria.every(isSimple)) return undefined;
-  const parts = query.criteria.map((criterion) => {
-    const { name, values } = criterion;
-    return `${name}=${values.map(({ text }) => text).join('\n')}${foundText(page, criterion)}`;
-  });
+  // Not by its name alone: whatever a _filter asks, it is called `_filter`.
+  const parts = query.criteria.map((criterion) => `${textOf(criterion)}${foundText(page, criterion)}`);
   const name = [query.type, ...parts].join('\n\n');
   return name.length <= NAME_CHARACTERS_MAX ? name : undefined;
 }
