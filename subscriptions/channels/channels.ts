@@ -8,19 +8,19 @@ import { faultOf } from './fault.ts';
 import { withTopics } from './notification/channel.ts';
 import type { Notifications } from './notification/notifications.ts';
 import type { Sending } from './notification/sending.ts';
-import { essenceOf, inFormat } from './payload.ts';
+import { essenceOf, inFormat, isUnwritable } from './payload.ts';
 import { createReadAhead } from './read-ahead.ts';
 import type { RestHook } from './rest-hook.ts';
 import type { WebSockets } from './websocket/websocket.ts';
 
-/** A channel that fails goes into error and keeps what it is owed. What can't be read is read again. */
+/** A channel that fails goes into error and keeps what it is owed. What can't be read is read again, what can't be written is set aside. */
 const outward = (send: Channel['deliver']): Channel => ({
   onExhausted: 'stop',
   async deliver(claim, delivery, signal): Promise<ChannelResult> {
     try {
       return await send(claim, delivery, signal);
     } catch (err) {
-      return { ok: false, ...faultOf(err, 'The resource could not be read') };
+      return { ok: false, ...faultOf(err, 'The resource could not be read'), aside: isUnwritable(err) };
     }
   },
 });

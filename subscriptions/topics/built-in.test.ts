@@ -76,6 +76,9 @@ test('transfer', async () => {
   assert.equal(await tells('transfer', 'update', isIn(at('w1', 'active'), at('w2', 'planned')), was), false);
   assert.equal(await tells('transfer', 'update', stay('finished', 'IMP', at('w2', 'active')), was), false);
   assert.equal(await tells('transfer', 'create', isIn(at('w1', 'active'))), false);
+  const known = (value: string) => isIn({ location: { identifier: { system: 'urn:wards', value } } });
+  assert.equal(await tells('transfer', 'update', known('w2'), known('w1')), true);
+  assert.equal(await tells('transfer', 'update', known('w1'), known('w1')), false);
 });
 
 const result = (status: string, rest: object = {}) => ({
@@ -116,6 +119,9 @@ test('critical result', async () => {
   assert.equal(await tells('critical-result', 'update', marked('HH', 7), marked('HH', 7, 'preliminary')), false);
   assert.equal(await tells('critical-result', 'update', marked('HH', 7.5), marked('HH', 7)), true);
   assert.equal(await tells('critical-result', 'update', marked('HH', 7), result('final')), true);
+  for (const status of ['entered-in-error', 'registered', 'unknown']) {
+    assert.equal(await tells('critical-result', 'update', marked('HH', 7), marked('HH', 7, status)), true, status);
+  }
 });
 
 test('order', async () => {
@@ -161,6 +167,9 @@ test('claim denied', async () => {
   );
   assert.equal(await tells('claim-denied', 'update', answer('complete', denial), answer('queued')), true);
   assert.equal(await tells('claim-denied', 'update', answer('complete', denial), answer('complete', denial)), false);
+  const draft = { ...answer('complete', denial), status: 'draft' };
+  assert.equal(await tells('claim-denied', 'create', draft), false);
+  assert.equal(await tells('claim-denied', 'update', answer('complete', denial), draft), true);
   const benefit = { ...answer('complete', denial), resourceType: 'ExplanationOfBenefit' };
   assert.equal(await tells('claim-denied', 'create', benefit), true);
 });

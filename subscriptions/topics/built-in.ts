@@ -66,15 +66,17 @@ const observationFilters = filters(
 
 // Units and rooms that the patient is in now. Those of others (planned, left) come and go without a transfer.
 const whereabouts = (of: string): string =>
-  `${of}.location.where(status.empty() or status = 'active').location.select(iif(reference.exists(), reference, display))`;
+  `${of}.location.where(status.empty() or status = 'active').location.select(iif(reference.exists(), reference, identifier.value.combine(display).first()))`;
 
 const isCritical = "where(coding.where(code = 'HH' or code = 'LL' or code = 'AA').exists())";
+// What was taken back, or not yet there, was no result: one that comes back critical is told, though its value is the same.
+const isResult = "(status = 'preliminary' or status = 'final' or status = 'amended' or status = 'corrected')";
 const critical = (of: string): string =>
-  `${of}.where(interpretation.${isCritical}.exists() or component.interpretation.${isCritical}.exists())`;
+  `${of}.where(${isResult} and (interpretation.${isCritical}.exists() or component.interpretation.${isCritical}.exists()))`;
 
-// An outcome of error says that the claim could not be adjudicated; a refusal stands in the adjudication.
+// An outcome of error says that the claim could not be adjudicated; a refusal stands in the adjudication. A draft denies nothing yet.
 const denied = (of: string): string =>
-  `${of}.where(outcome = 'error' or disposition.lower().contains('denied') or (adjudication | item.adjudication).category.coding.where(code = 'denied' or code = 'denialreason').exists())`;
+  `${of}.where(status = 'active' and (outcome = 'error' or disposition.lower().contains('denied') or (adjudication | item.adjudication).category.coding.where(code = 'denied' or code = 'denialreason').exists()))`;
 
 const deniedTrigger = (resource: string): ResourceTrigger => ({
   ...{ resource, interactions: written },

@@ -209,9 +209,9 @@ const COMPARATORS = /^(eq|ne|gt|lt|ge|le|sa|eb|ap)(?=[\d.+-])/;
 const COMPARED = new Set(['number', 'date', 'quantity']);
 
 function allowed(topic: Topic, type: string, { name, value }: Asked, rules: CriteriaRules): [string, string, string][] {
-  const one = topic.filters.find(
-    (filter) => (filter.resource === '' || filter.resource === type) && isOf(name, filter.parameter),
-  );
+  const [one] = topic.filters
+    .filter(({ resource, parameter }) => (resource === '' || resource === type) && isOf(name, parameter))
+    .toSorted(bySpecialty);
   if (!one) return [];
   const code = codeOf(one, type, rules);
   if (code === undefined)
@@ -231,6 +231,10 @@ function isCompared(type: string, code: string, { parameters, resourceTypes }: C
 
 /** `patient:Patient`, `patient:missing` and `patient` are filters by `patient`; `patient.family` is another one. */
 const isOf = (name: string, parameter: string): boolean => name === parameter || name.startsWith(`${parameter}:`);
+
+/** What says most of the name is meant, wherever it stands: `subject:Patient.family` before `subject`, a type's own before all types'. */
+const bySpecialty = (a: FilterRule, b: FilterRule): number =>
+  b.parameter.length - a.parameter.length || Number(a.resource === '') - Number(b.resource === '');
 
 /** The type of a reference is part of the value. */
 function assertModifier(

@@ -14,6 +14,7 @@ import type { CompiledTopic } from './compile.ts';
 import { carriesEvents, type EventPorts, eventOf, focusChanges, isEvent } from './events.ts';
 import { createOverdueTopics, type OverdueTopics } from './overdue.ts';
 import { type Group, tell } from './telling.ts';
+import type { EventTrigger } from './topic.ts';
 import type { States } from './trigger.ts';
 
 export interface TopicSubscriber {
@@ -343,6 +344,23 @@ function candidatesOf(
   return found;
 }
 
+/**
+ * What the version before said: a Provenance is written anew when patients are merged, and with each part of a message, and nothing has
+ * happened once more to what it was about.
+ */
+async function toldBefore(
+  { rules }: TopicMatchingOptions,
+  carrier: Change,
+  former: Former,
+): Promise<(trigger: EventTrigger, focus: { type: string; id: string }) => boolean> {
+  await former.read([carrier]);
+  const previous = former.of(carrier);
+  const event = previous === undefined || previous === 'unread' ? undefined : eventOf(previous, rules.baseUrl);
+  if (!event) return () => false;
+  const focus = new Set(event.focus.map(({ type, id }) => `${type}/${id}`));
+  return (trigger, { type, id }) => isEvent(trigger, event) && focus.has(`${type}/${id}`);
+}
+
 async function eventCandidates(
   { options, batch, passing, inUse, former }: Opened & { former: Former },
   carrier: Change,
@@ -350,9 +368,10 @@ async function eventCandidates(
 ): Promise<Candidate[]> {
   const event = eventOf(resource, options.rules.baseUrl);
   if (!event) return [];
-  const happened = (topic: CompiledTopic, type: string) =>
-    topic.events.some((trigger) => trigger.resource === type && isEvent(trigger, event));
-  const asked = event.focus.filter(({ type }) => inUse.keys().some((topic) => happened(topic, type)));
+  const told = await toldBefore(options, carrier, former);
+  const happened = (topic: CompiledTopic, one: { type: string; id: string }) =>
+    topic.events.some((trigger) => trigger.resource === one.type && isEvent(trigger, event) && !told(trigger, one));
+  const asked = event.focus.filter((one) => inUse.keys().some((topic) => happened(topic, one)));
   const changes = await focusChanges(options, carrier, asked, batch);
   const isOwnChange = ({ seq }: Change) => seq !== carrier.seq;
   await former.read(changes.filter(isOwnChange));
@@ -363,7 +382,7 @@ async function eventCandidates(
     const states: States = { op: change.op, current: subject, previous: former.of(change) };
     for (const group of passing(subject, change.version)) {
       const { topic } = group;
-      if (!happened(topic, change.type)) continue;
+      if (!happened(topic, change)) continue;
       const verdict = isOwn && decide(options, topic, states, change);
       // The change itself has told it, or will when its turn comes, in whichever batch.
       if (verdict === true) continue;

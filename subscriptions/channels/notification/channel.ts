@@ -3,6 +3,7 @@
 import type { Channel, ChannelResult } from '../../dispatch/deliver.ts';
 import type { Claim, Delivery } from '../../dispatch/deliveries.ts';
 import { faultOf } from '../fault.ts';
+import { isUnwritable } from '../payload.ts';
 import type { SendResult } from '../rest-hook.ts';
 import { type Notifications, notificationBytesMax } from './notifications.ts';
 
@@ -18,18 +19,25 @@ export type SendNotification = (
 export function withTopics(plain: Channel, notifications: Notifications, send: SendNotification): Channel {
   const tell = async (claim: Claim, some: readonly Delivery[], signal: AbortSignal): Promise<ChannelResult> => {
     const topic = claim.topic!;
-    const about = { subscription: claim.id, topic: topic.url, content: topic.content } as const;
-    const { text, count } = await notifications.fitting(
-      { ...about, type: 'event-notification', status: 'active' },
-      some,
-    );
-    if (count > 1 && Buffer.byteLength(text) > notificationBytesMax) {
+    const about = { subscription: claim.id, topic: topic.url, type: 'event-notification', status: 'active' } as const;
+    const { text, count } = await notifications.fitting({ ...about, content: topic.content }, some);
+    const tellHalf = async (): Promise<ChannelResult> => {
       const half = some.slice(0, Math.ceil(count / 2));
       const result = await tell(claim, half, signal);
       return result.ok && !('told' in result) ? { ok: true, told: half.length } : result;
+    };
+    if (count > 1 && Buffer.byteLength(text) > notificationBytesMax) return tellHalf();
+    try {
+      const result = await send(claim, text, some[count - 1]!.number, signal);
+      return result.ok && count < some.length ? { ok: true, told: count } : result;
+    } catch (err) {
+      if (!isUnwritable(err) || topic.content !== 'full-resource') throw err;
+      if (count > 1) return tellHalf();
+      const [only] = some as [Delivery];
+      const bare = await notifications.bundle({ ...about, content: 'id-only' }, [only]);
+      const result = await send(claim, bare, only.number, signal);
+      return result.ok && some.length > 1 ? { ok: true, told: 1 } : result;
     }
-    const result = await send(claim, text, some[count - 1]!.number, signal);
-    return result.ok && count < some.length ? { ok: true, told: count } : result;
   };
   return {
     onExhausted: plain.onExhausted,

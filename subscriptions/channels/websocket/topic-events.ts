@@ -7,7 +7,7 @@ import { eventsBetween, lostEvents } from '../../dispatch/told.ts';
 import type { TopicRegistration } from '../../registration.ts';
 import type { NotificationType } from '../notification/bundle.ts';
 import { type Notifications, notificationBytesMax } from '../notification/notifications.ts';
-import { inFormat } from '../payload.ts';
+import { inFormat, isUnwritable } from '../payload.ts';
 import type { Binding, Connection, TopicBinding } from './connection.ts';
 
 export interface TopicEventsOptions {
@@ -91,8 +91,17 @@ export function createTopicEvents(options: TopicEventsOptions): TopicEvents {
       const told = { ...about, errors, type: 'event-notification' } as const;
       const lastOf = (fit: number) => some[fit - 1]?.number ?? target;
       const made = await notifications.fitting(told, some, (fit) => ({ eventsSinceStart: lastOf(fit) }));
+      const last = lastOf(made.count);
       if (made.count <= 1 || Buffer.byteLength(made.text) <= notificationBytesMax) {
-        return { last: lastOf(made.count), text: inFormat(made.text, payload, xml) };
+        try {
+          return { last, text: inFormat(made.text, payload, xml) };
+        } catch (err) {
+          if (!isUnwritable(err)) throw err;
+        }
+        if (made.count <= 1) {
+          const bare = { ...told, content: 'id-only', eventsSinceStart: last } as const;
+          return { last, text: inFormat(await notifications.bundle(bare, some.slice(0, 1)), payload, xml) };
+        }
       }
       count = made.count;
     }

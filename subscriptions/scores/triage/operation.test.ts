@@ -27,6 +27,11 @@ test('consciousness that was charted ten minutes ago counts beside a pulse each 
   await store.put(observation('c', '67775-7', 600, unresponsive));
   // Of a clock that is ahead: none of these counts.
   for (let second = 1; second < 30; second++) await store.put(observation(`f${second}`, '8867-4', -second, rate(180)));
+  // Begun yesterday, and not ended: its value is yesterday's.
+  const { effectiveDateTime: start, ...saturation } = observation('s', '59408-5', 86_400, {
+    valueQuantity: { value: 80, unit: '%', system: 'http://unitsofmeasure.org', code: '%' },
+  });
+  await store.put({ ...saturation, effectivePeriod: { start: start! } });
   const scope = { kind: 'everything' } as const;
   const operation = triageOperation({
     ...{ baseUrl: 'http://x/fhir/R4', clock: { now: () => nowMs }, reader: () => store.reader },

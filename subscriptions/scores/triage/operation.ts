@@ -144,7 +144,8 @@ async function latestOf(
   const readings = stored.flatMap(({ body }) => read(JSON.parse(body) as JsonObject));
   return new Map(
     readings
-      .filter(({ atMs }) => atMs <= nowMs)
+      // A period that has not ended is found, however long ago it began, and counts by its beginning.
+      .filter(({ atMs }) => atMs <= nowMs && atMs >= nowMs - windowMs)
       .sort(byTime)
       .map((each) => [each.vital, each]),
   );
