@@ -9,7 +9,7 @@ import type { ChannelParts } from './channels.ts';
 import { contentOf } from './content.ts';
 import { faultOf } from './fault.ts';
 import type { NotificationContent } from './notification/bundle.ts';
-import { inFormat } from './payload.ts';
+import { inFormat, isUnwritable } from './payload.ts';
 
 /** Events in one request to the brokers, each as a message of its own. */
 const eventsAtOnce = 100;
@@ -51,7 +51,10 @@ interface Making {
   sender: Pick<KafkaSender, 'fits'>;
 }
 
-/** Undefined: there is nothing left to tell of. One that the brokers would refuse goes without its resources, and says so. */
+/**
+ * Undefined: there is nothing left to tell of. One that the brokers would refuse, or that XML can't hold, goes without its resources,
+ * and says so.
+ */
 async function messageOf(
   { content, notifications, xml }: ChannelParts,
   claim: Claim,
@@ -65,13 +68,25 @@ async function messageOf(
   const json = topic ? await bundle(topic.content) : await contentOf(content, claim, delivery);
   if (json === undefined) return undefined;
   const resource = topic ? focus : (parseJson(json).exact as Resource);
+  const whole = payload === '' && !topic ? '' : writtenOrNone(json, payload, xml);
   const message: KafkaMessage = {
     topic: endpoint.slice('kafka:'.length),
     key: keyOf(delivery, resource),
-    value: payload === '' && !topic ? '' : inFormat(json, payload, xml),
+    value: whole ?? '',
     headers: { subscription: id, 'event-number': String(delivery.number), resource: `${delivery.type}/${delivery.id}` },
   };
-  if (sender.fits(message)) return message;
+  if (whole !== undefined && sender.fits(message)) return message;
   const value = topic ? inFormat(await bundle('id-only'), payload, xml) : '';
-  return { ...message, value, headers: { ...message.headers, 'too-large': 'true' } };
+  const why = whole === undefined ? 'unwritable' : 'too-large';
+  return { ...message, value, headers: { ...message.headers, [why]: 'true' } };
+}
+
+/** Undefined for what XML can't hold. */
+function writtenOrNone(json: string, payload: string, xml: ChannelParts['xml']): string | undefined {
+  try {
+    return inFormat(json, payload, xml);
+  } catch (err) {
+    if (isUnwritable(err)) return undefined;
+    throw err;
+  }
 }

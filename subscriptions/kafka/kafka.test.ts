@@ -353,6 +353,33 @@ test('events that waited go in batches that the broker takes; too large a one wi
   }
 });
 
+test('what XML can not hold goes without its resource and keeps nothing waiting', async (t) => {
+  const { rig, broker } = await subscribing(t);
+  const url = 'http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-payload-content';
+  const _payload = { extension: [{ url, valueCode: 'full-resource' }] };
+  const whole = channel('application/fhir+xml', { _payload, endpoint: 'kafka:told' });
+  await rig.store.put(subscription('s', '', { channel: channel('application/fhir+xml') }));
+  await rig.store.put(subscription('t', '', { criteria: 'urn:cerebra:topic:new-result', channel: whole }));
+  for (const id of ['s', 't']) await waitForState(rig.db, id, 'active');
+  const category = [
+    { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/observation-category', code: 'laboratory' }] },
+  ];
+  await rig.store.put(about('bad', 'p', { category, ofNoRelease: 1 }));
+  await rig.store.put(about('good', 'p', { category }));
+  await counts(broker, 4);
+  for (const topic of ['results', 'told']) {
+    assert.deepEqual(
+      broker.records
+        .filter((one) => one.topic === topic)
+        .map(({ headers, value }) => [headers.resource, headers.unwritable, value.includes('<Observation')]),
+      [
+        ['Observation/bad', 'true', false],
+        ['Observation/good', undefined, true],
+      ],
+    );
+  }
+});
+
 test('with another endpoint, or with headers, it goes into error', async (t) => {
   const { rig } = await subscribing(t);
   await rig.store.put(subscription('e', '', { channel: channel('', { endpoint: 'http://127.0.0.1/' }) }));

@@ -32,3 +32,17 @@ test('a Provenance that is changed tells what it did not say before, and nothing
     'all Encounter/e',
   ]);
 });
+
+test('what has happened to a patient does not happen to the one who it is merged into', async () => {
+  const rig = matchingRig(rules);
+  await rig.define(topicBasic('t', { eventTrigger: { resource: 'Patient', event: { coding: [{ code: 'A08' }] } } }));
+  rig.subscribe('all', url);
+  const told = (survivor: object) =>
+    rig.tell(
+      [changeOf('update', survivor), changeOf('update', provenance('A08', 'Patient/p2'))],
+      [{ resourceType: 'Patient', id: 'p2' }, provenance('A08', 'Patient/p1')],
+    );
+  const link = [{ type: 'replaces', other: { reference: 'Patient/p1' } }];
+  assert.deepEqual(await told({ resourceType: 'Patient', id: 'p2', link }), []);
+  assert.deepEqual(await told({ resourceType: 'Patient', id: 'p2' }), ['all Patient/p2']);
+});

@@ -3,7 +3,7 @@
 // let it pass. What a change replaced is read for the changes that are left, in one statement for the batch. What a trigger asks
 // of other resources is left to the database (match/stored.ts), together with all that filters ask of it.
 import { isDeepStrictEqual } from 'node:util';
-import { type Change, parseJson, type Resource, type VersionKey } from '#fhir-model';
+import { type Change, type JsonObject, objectsOf, parseJson, type Resource, type VersionKey } from '#fhir-model';
 import { isCerebraError } from '#platform';
 import type { Match } from '../dispatch/deliveries.ts';
 import type { CriteriaRules } from '../match/criteria.ts';
@@ -352,14 +352,21 @@ async function toldBefore(
   { rules }: TopicMatchingOptions,
   carrier: Change,
   former: Former,
-): Promise<(trigger: EventTrigger, focus: { type: string; id: string }) => boolean> {
+): Promise<(trigger: EventTrigger, names: readonly string[]) => boolean> {
   await former.read([carrier]);
   const previous = former.of(carrier);
   const event = previous === undefined || previous === 'unread' ? undefined : eventOf(previous, rules.baseUrl);
   if (!event) return () => false;
   const focus = new Set(event.focus.map(({ type, id }) => `${type}/${id}`));
-  return (trigger, { type, id }) => isEvent(trigger, event) && focus.has(`${type}/${id}`);
+  return (trigger, names) => isEvent(trigger, event) && names.some((name) => focus.has(name));
 }
+
+/** Patients that were merged into this one: what has happened to them is told of it from then on, and happens to nobody again. */
+const replacedBy = ({ link }: Resource): string[] =>
+  objectsOf(link).flatMap(({ type, other }) => {
+    const { reference } = (other ?? {}) as JsonObject;
+    return type === 'replaces' && typeof reference === 'string' ? [reference] : [];
+  });
 
 async function eventCandidates(
   { options, batch, passing, inUse, former }: Opened & { former: Former },
@@ -369,8 +376,10 @@ async function eventCandidates(
   const event = eventOf(resource, options.rules.baseUrl);
   if (!event) return [];
   const told = await toldBefore(options, carrier, former);
-  const happened = (topic: CompiledTopic, one: { type: string; id: string }) =>
-    topic.events.some((trigger) => trigger.resource === one.type && isEvent(trigger, event) && !told(trigger, one));
+  const happened = (topic: CompiledTopic, { type, id }: { type: string; id: string }, others: string[] = []) => {
+    const names = [`${type}/${id}`, ...others];
+    return topic.events.some((one) => one.resource === type && isEvent(one, event) && !told(one, names));
+  };
   const asked = event.focus.filter((one) => inUse.keys().some((topic) => happened(topic, one)));
   const changes = await focusChanges(options, carrier, asked, batch);
   const isOwnChange = ({ seq }: Change) => seq !== carrier.seq;
@@ -379,10 +388,11 @@ async function eventCandidates(
   for (const change of changes) {
     const subject = parseJson(change.body).exact as Resource;
     const isOwn = isOwnChange(change);
+    const replaced = change.type === 'Patient' ? replacedBy(subject) : [];
     const states: States = { op: change.op, current: subject, previous: former.of(change) };
     for (const group of passing(subject, change.version)) {
       const { topic } = group;
-      if (!happened(topic, change)) continue;
+      if (!happened(topic, change, replaced)) continue;
       const verdict = isOwn && decide(options, topic, states, change);
       // The change itself has told it, or will when its turn comes, in whichever batch.
       if (verdict === true) continue;

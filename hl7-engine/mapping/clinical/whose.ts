@@ -23,12 +23,16 @@ export function ofOnePatient(mapping: Mapping, merge: Merge): Merge {
   };
 }
 
-/** As the first of what has the number, which has to be of one of the message's patients. */
+/** As the first of what has the number that is of one of the message's patients, or of nobody; what is another's alone is none. */
 export function ofThesePatients({ patients }: Mapping): NonNullable<TransactionEntry['choose']> {
-  return ([match]) => {
-    if (match === undefined || [...patients.values()].some(({ known }) => isOf(match, known))) return { match };
-    if (isWithdrawn(match.status)) return {};
-    throw anotherPatients(match);
+  const isTheirs = (one: Resource): boolean =>
+    patientOf(one) === undefined || [...patients.values()].some(({ known }) => isOf(one, known));
+  return (matches) => {
+    const match = matches.find(isTheirs);
+    if (match !== undefined || matches.length === 0) return { match };
+    const other = matches.find(({ status }) => !isWithdrawn(status));
+    if (other === undefined) return {};
+    throw anotherPatients(other);
   };
 }
 

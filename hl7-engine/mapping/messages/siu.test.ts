@@ -82,6 +82,23 @@ describe('SIU^S12', () => {
     assert.equal(match('SCH|1|F2', first, open), open);
     assert.equal(match('SCH|1|F1', open, first), first);
     assert.equal(match('SCH|1', first), first);
+    // Placer and filler number under one authority.
+    const [asked, given] = [of('SCH|1^A').resource, of('SCH|1^A|F1^A').resource];
+    assert.equal(match('SCH|1^A|F1^A', asked), asked);
+    assert.equal(match('SCH|1^A|F2^A', given), undefined);
+  });
+
+  it('is found by the filler’s number, however many others have the same of the placer', () => {
+    const mapped = mapLines(header('S13'), 'SCH|1|F11', pid, ais);
+    const other = (value: number) => onlyEntry(mapLines(header('S12'), `SCH|1|F${value}`, pid, ais), 'Appointment');
+    const others = Array.from({ length: 10 }, (_, index) => other(index).resource);
+    const { choose } = onlyEntry(mapped, 'Appointment');
+    assert.deepEqual(choose!(others), { match: undefined });
+    const [asked] = mapped.lookUps!.filter(({ url }) => url.startsWith('Appointment?'));
+    const own = { ...other(11).resource, id: 'own' };
+    asked!.choose!([own]);
+    assert.deepEqual(choose!(others), { follow: 'Appointment/own' });
+    assert.deepEqual(choose!([own]), { match: own });
   });
 
   it('is for no order (SCH-26) of another patient', () => {
@@ -103,6 +120,10 @@ describe('SIU^S12', () => {
       [choose(own), choose(order('o3', { status: 'revoked' })), choose()],
       [{ match: own }, {}, { match: undefined }],
     );
+    // Nor another one each time, where that of the other patient comes first.
+    assert.deepEqual(choose(order('o3', { status: 'revoked' }), own), { match: own });
+    const nobodys = order('o4', { subject: { display: 'Jane' } });
+    assert.deepEqual(choose(nobodys), { match: nobodys });
   });
 
   it('takes rooms, services and people of AIG for what they are', () => {

@@ -6,6 +6,7 @@ import { list } from '../compact.ts';
 import { absent, type Mapping } from '../context.ts';
 import { codeableConcept } from '../datatypes.ts';
 import { eiIdentifier, type Identifier, identifierCriterion } from '../identifiers.ts';
+import { lookUp } from '../look-up.ts';
 import { merging } from '../merge.ts';
 import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
@@ -49,20 +50,26 @@ export function upsertAppointment(mapping: Mapping, root: Group, sch: Segment, p
   const draft = appointment(mapping, root, sch, parts);
   mapping.stamp(draft.resource);
   const url = `Appointment?${anyOf(numbers)}`;
+  const own = numbers[0]!;
+  // Of a placer's number that a whole series has, not all come as matches.
+  const known = numbers.length > 1 ? lookUp(mapping.lookUps, `Appointment?${anyOf([own])}`, own) : () => [];
+  // Placer and filler may number under one authority: the placer's number here is none of the filler's.
+  const isAnothers = (one: JsonObject): boolean =>
+    one.system === own.system && !numbers.some((number) => isSame(one, number));
   // A placer's number may have been used before: the filler's decides. What has another one of the same filler is another.
-  const choose: TransactionEntry['choose'] = (matches) => ({
-    match:
-      matches.find(({ identifier }) => hasNumber(identifier, numbers[0]!)) ??
-      matches.find(({ identifier }) => !list(identifier).some(({ system }) => system === numbers[0]!.system)),
-  });
+  const choose: TransactionEntry['choose'] = (matches) => {
+    const match = matches.find(({ identifier }) => list(identifier).some((one) => isSame(one, own)));
+    const [elsewhere] = match === undefined ? known() : [];
+    if (elsewhere !== undefined) return { follow: `Appointment/${elsewhere.id}` };
+    return { match: match ?? matches.find(({ identifier }) => !list(identifier).some(isAnothers)) };
+  };
   const resource = valid(draft.resource);
   const merge = appointmentMerge(mapping, draft);
   return mapping.add({ method: 'PUT', url, resource, merge, choose, from: sch });
 }
 
-function hasNumber(identifiers: unknown, number: Identifier): boolean {
-  return list(identifiers).some(({ system, value }) => system === number.system && value === number.value);
-}
+const isSame = (one: JsonObject, { system, value }: Identifier): boolean =>
+  one.system === system && one.value === value;
 
 function appointment(mapping: Mapping, root: Group, sch: Segment, parts: AppointmentParts): Draft {
   const services = root.groups('SERVICE').flatMap((group) => group.all('AIS').map((segment) => ({ segment, group })));
