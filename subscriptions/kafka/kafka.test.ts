@@ -308,9 +308,8 @@ test('a Subscription to a topic: each event is a notification', async (t) => {
     }),
   );
   await waitForState(rig.db, 's', 'active');
-  const category = [
-    { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/observation-category', code: 'laboratory' }] },
-  ];
+  const system = 'http://terminology.hl7.org/CodeSystem/observation-category';
+  const category = [{ coding: [{ system, code: 'laboratory' }] }];
   await rig.store.put(about('o', 'p', { category }));
   await counts(broker, 1);
   const [record] = broker.records;
@@ -329,9 +328,8 @@ test('events that waited go in batches that the broker takes; too large a one wi
   await rig.store.put(subscription('t', '', { criteria: 'urn:cerebra:topic:new-result', channel: whole }));
   for (const id of ['s', 't']) await waitForState(rig.db, id, 'active');
   await broker.shut();
-  const category = [
-    { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/observation-category', code: 'laboratory' }] },
-  ];
+  const system = 'http://terminology.hl7.org/CodeSystem/observation-category';
+  const category = [{ coding: [{ system, code: 'laboratory' }] }];
   const wanted = Array.from({ length: 30 }, (_, index) => `o${index}`);
   for (const id of wanted) {
     await rig.store.put(about(id, 'p', { category, note: [{ text: 'x'.repeat(id === 'o7' ? 20_000 : 500) }] }));
@@ -361,9 +359,8 @@ test('what XML can not hold goes without its resource and keeps nothing waiting'
   await rig.store.put(subscription('s', '', { channel: channel('application/fhir+xml') }));
   await rig.store.put(subscription('t', '', { criteria: 'urn:cerebra:topic:new-result', channel: whole }));
   for (const id of ['s', 't']) await waitForState(rig.db, id, 'active');
-  const category = [
-    { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/observation-category', code: 'laboratory' }] },
-  ];
+  const system = 'http://terminology.hl7.org/CodeSystem/observation-category';
+  const category = [{ coding: [{ system, code: 'laboratory' }] }];
   await rig.store.put(about('bad', 'p', { category, ofNoRelease: 1 }));
   await rig.store.put(about('good', 'p', { category }));
   await counts(broker, 4);

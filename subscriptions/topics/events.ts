@@ -53,6 +53,13 @@ export function eventOf(resource: Resource, baseUrl: string | undefined): Happen
   return codes.length > 0 && focus.length > 0 ? { codes, focus } : undefined;
 }
 
+/** Patients that were merged into this one: what has happened to them is told of it from then on, and happens to nobody again. */
+export const replacedBy = ({ link }: Resource): string[] =>
+  objectsOf(link).flatMap(({ type, other }) => {
+    const { reference } = (other ?? {}) as JsonObject;
+    return type === 'replaces' && typeof reference === 'string' ? [reference] : [];
+  });
+
 /** A code without system is asked for in whichever. */
 export const isEvent = ({ event }: EventTrigger, { codes }: HappenedEvent): boolean =>
   event.some((asked) =>

@@ -3,7 +3,7 @@
 // let it pass. What a change replaced is read for the changes that are left, in one statement for the batch. What a trigger asks
 // of other resources is left to the database (match/stored.ts), together with all that filters ask of it.
 import { isDeepStrictEqual } from 'node:util';
-import { type Change, type JsonObject, objectsOf, parseJson, type Resource, type VersionKey } from '#fhir-model';
+import { type Change, parseJson, type Resource, type VersionKey } from '#fhir-model';
 import { isCerebraError } from '#platform';
 import type { Match } from '../dispatch/deliveries.ts';
 import type { CriteriaRules } from '../match/criteria.ts';
@@ -11,7 +11,7 @@ import { createMatcher } from '../match/matcher.ts';
 import type { StoredCriteria } from '../match/stored.ts';
 import { askedOf, type TopicCatalogue } from './catalogue.ts';
 import type { CompiledTopic } from './compile.ts';
-import { carriesEvents, type EventPorts, eventOf, focusChanges, isEvent } from './events.ts';
+import { carriesEvents, type EventPorts, eventOf, focusChanges, isEvent, replacedBy } from './events.ts';
 import { createOverdueTopics, type OverdueTopics } from './overdue.ts';
 import { type Group, tell } from './telling.ts';
 import type { EventTrigger } from './topic.ts';
@@ -360,13 +360,6 @@ async function toldBefore(
   const focus = new Set(event.focus.map(({ type, id }) => `${type}/${id}`));
   return (trigger, names) => isEvent(trigger, event) && names.some((name) => focus.has(name));
 }
-
-/** Patients that were merged into this one: what has happened to them is told of it from then on, and happens to nobody again. */
-const replacedBy = ({ link }: Resource): string[] =>
-  objectsOf(link).flatMap(({ type, other }) => {
-    const { reference } = (other ?? {}) as JsonObject;
-    return type === 'replaces' && typeof reference === 'string' ? [reference] : [];
-  });
 
 async function eventCandidates(
   { options, batch, passing, inUse, former }: Opened & { former: Former },
