@@ -19,16 +19,22 @@ function held(t: TestContext) {
   return { look, looks: () => looks, letGo: () => waiting.shift()!() };
 }
 
-/** All that waits for promises that are resolved has gone on. */
-const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-test('it looks again after each interval, and not before the look has ended', async (t) => {
+/** One that has had its first look. */
+async function started(t: TestContext) {
   const { look, looks, letGo } = held(t);
   const { start, stop } = following(look, 1_000, never);
   const starting = start();
   await settled();
   letGo();
   await starting;
+  return { looks, letGo, stop };
+}
+
+/** All that waits for promises that are resolved has gone on. */
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+test('it looks again after each interval, and not before the look has ended', async (t) => {
+  const { looks, letGo, stop } = await started(t);
   t.mock.timers.tick(999);
   await settled();
   assert.equal(looks(), 1);
@@ -61,12 +67,7 @@ test('stopped during its first look, it looks no more', async (t) => {
 });
 
 test('stopped during a later look, it looks no more', async (t) => {
-  const { look, looks, letGo } = held(t);
-  const { start, stop } = following(look, 1_000, never);
-  const starting = start();
-  await settled();
-  letGo();
-  await starting;
+  const { looks, letGo, stop } = await started(t);
   t.mock.timers.tick(1_000);
   await settled();
   const stopping = stop();

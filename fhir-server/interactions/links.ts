@@ -10,6 +10,7 @@ import {
   type StoredVersion,
 } from '#fhir-model';
 import { CerebraError } from '#platform';
+import { defineMember } from '../patch/tree.ts';
 import type { Core } from './core.ts';
 import { at, criteriaKey, type Plan } from './entries.ts';
 import { entryTarget } from './full-urls.ts';
@@ -72,15 +73,10 @@ export function cloneJson(value: Json | undefined): Json | undefined {
   const copy: JsonObject = {};
   for (const key in value) {
     const member = value[key];
-    const cloned = typeof member === 'object' ? cloneJson(member) : member;
-    // A name like any other, which would be lost without a word.
-    if (key === '__proto__') Object.defineProperty(copy, key, { ...ownMember, value: cloned });
-    else copy[key] = cloned;
+    defineMember(copy, key, typeof member === 'object' ? cloneJson(member)! : member!);
   }
   return copy;
 }
-
-const ownMember = { enumerable: true, configurable: true, writable: true };
 
 function cloneList(list: readonly Json[]): Json[] {
   const copy: Json[] = [];

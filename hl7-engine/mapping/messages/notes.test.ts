@@ -3,28 +3,30 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Json, Resource } from '#fhir-model';
 import { mapLines, segment } from '../../testing/mapped.ts';
+import {
+  dg1,
+  ft1,
+  msh,
+  obr,
+  obx,
+  orc,
+  pid,
+  pr1,
+  pv1,
+  rxa,
+  rxd,
+  rxe,
+  rxo,
+  rxr,
+  sac,
+  spm,
+  tq1,
+  vaccine,
+} from '../../testing/note-lines.ts';
 
-const msh = (type: string) => `MSH|^~\\&|EHR|SOUTH|CERE|NORTH|20260301080000||${type}|M1|P|2.5.1`;
-const pid = 'PID|1||777^^^HOSP^MR||TEST^PATIENT';
-const pv1 = segment('PV1', { 2: 'I', 19: 'V1^^^HOSP^VN' });
-const orc = 'ORC|NW|P1^EHR|F1^LAB';
-const obr = 'OBR|1|P1^EHR|F1^LAB|24323-8^Panel^LN|||20260301070000';
-const obx = 'OBX|1|NM|2345-7^Glucose^LN||90|mg/dL|||||F|||20260301070000';
-const spm = 'SPM|1|^S1&LAB||119297000^Blood^SCT';
-const sac = 'SAC|||C1^LAB';
-const dg1 = 'DG1|1||E11^Diabetes^I10||20260301|A';
 const al1 = 'AL1|1|DA|7980^Penicillin^RXNORM|SV|Hives';
-const pr1 = 'PR1|1||80146002^Appendectomy^SCT|Appendectomy|20260228';
-const ft1 = segment('FT1', { 1: '1', 2: 'T1', 4: '20260301', 6: 'CG', 7: '99213^Visit^C4' });
-const rxo = 'RXO|1234^Amoxicillin^L|250||mg^mg^UCUM';
-const rxe = 'RXE||1234^Amoxicillin^L|250||mg^mg^UCUM';
-const rxr = 'RXR|PO^Oral^HL70162';
 const rxc = 'RXC|B|555^Water^L|100|mL^mL^UCUM';
-const rxd = 'RXD|1|1234^Amoxicillin^L|20260301|20|EA';
 const rxg = 'RXG|1|||1234^Amoxicillin^L|250||mg^mg^UCUM';
-const rxa = 'RXA|0|1|20260301070000|20260301070000|1234^Amoxicillin^L|250|mg^mg^UCUM';
-const vaccine = 'RXA|0|1|20260301|20260301|08^Hep B^CVX|0.5|mL^mL^UCUM';
-const tq1 = 'TQ1|1||BID';
 const txa = 'TXA|1|DS|TX|||20260301070000|||||D1^EHR|D1^EHR|||||AU';
 const no = undefined;
 const about = (line: string, from: string, to: string): string => line.replace(from, to);
