@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, createServer, Socket } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { connectDb } from './db/connect.ts';
 import { isCerebraError } from './errors.ts';
@@ -143,6 +143,21 @@ async function limitedTo(connections: number, t: TestContext) {
   return { options: { ...options, database: { ...options.database, user } }, limit };
 }
 
+it('finds its own schema where the URL of the database has options too', async (t) => {
+  const options = await optionsOn('PostgreSQL', t);
+  const { user, host, port, database } = options.database;
+  const query = new URLSearchParams({ host: host!, options: '-c search_path=public -c lock_timeout=9s' });
+  const url = `postgres://${user}@localhost:${port}/${database}?${query}`;
+  await usingJobs({ ...options, database: { url } }, async (jobs) => {
+    const seen: JobData[] = [];
+    jobs.define('note', async (data) => void seen.push(data));
+    await jobs.start();
+    await jobs.add('note', { n: 1 });
+    await waitFor(() => seen.length === 1, 'the job to run');
+    assert.deepEqual(seen, [{ n: 1 }]);
+  });
+});
+
 it('tells that the database has no connection left, and takes jobs as soon as it has', async (t) => {
   const { options, limit } = await limitedTo(0, t);
   await usingJobs(options, async (jobs) => {
@@ -156,6 +171,16 @@ it('tells that the database has no connection left, and takes jobs as soon as it
     await jobs.start();
     await waitFor(() => seen.length === 1, 'the job that was added');
     assert.deepEqual(seen, [{ n: 2 }]);
+  });
+});
+
+it('learns after seconds of a PostgreSQL whose host has vanished', async (t) => {
+  const options = await optionsOn('PostgreSQL', t);
+  const keepAlive = t.mock.method(Socket.prototype, 'setKeepAlive');
+  await usingJobs(options, async (jobs) => {
+    jobs.define('note', async () => undefined);
+    await jobs.start();
+    assert.deepEqual(new Set(keepAlive.mock.calls.map((call) => String(call.arguments))), new Set(['true,10000']));
   });
 });
 

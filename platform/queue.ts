@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BackendFactory, ConnectionOptions, Queue, RedisQueueBackend, Worker } from 'bullmq';
 import pg from 'pg';
+import { KEEP_ALIVE_AFTER_MS } from './db/connect.ts';
 import { databaseError } from './db/errors.ts';
 import { CerebraError } from './errors.ts';
 import type { JobData, Jobs } from './jobs.ts';
@@ -246,14 +247,27 @@ async function postgresBackend(options: JobsOptions): Promise<Backend> {
   }
 }
 
+/** BullMQ's statements name no schema. */
+const IN_ITS_SCHEMA = '-c search_path=bullmq';
+
+/** What the URL has goes before what pg is given beside it: without ours BullMQ would look for its functions elsewhere. */
+function withSchema(url: string): string {
+  const own = new URL(url);
+  const options = own.searchParams.get('options');
+  if (options === null) return url;
+  own.searchParams.set('options', `${options} ${IN_ITS_SCHEMA}`);
+  return own.href;
+}
+
 function postgresPool({ database, log }: JobsOptions): pg.Pool {
   const { url, ...fields } = database;
   // One connection listens; the others serve the worker and whoever adds.
   const pool = new pg.Pool({
-    ...(url ? { connectionString: url } : { ...fields, password: fields.password ?? '' }),
-    options: '-c search_path=bullmq',
+    ...(url ? { connectionString: withSchema(url) } : { ...fields, password: fields.password ?? '' }),
+    options: IN_ITS_SCHEMA,
     application_name: 'cerebra-jobs',
     keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
     max: 4,
   });
   pool.on('error', (err) => {

@@ -40,6 +40,22 @@ describe('cerebra load-terminology', () => {
     assert.equal(await countOf(where.db, 'r_codesystem'), 1);
   });
 
+  test('knows a system without a version beside others of its URL that have one', async (t) => {
+    const where = await ground(t);
+    const { version: _version, ...bare } = small;
+    const files = { 'one.json': small, 'bare.json': bare, 'two.json': { ...small, version: '2' } };
+    for (const [name, content] of Object.entries(files)) {
+      await write(where, name, content);
+      const { output } = await run(where, 'load-terminology', name);
+      assert.match(output, /1 created, 0 updated, 0 there already$/m);
+    }
+    const again = await run(where, 'load-terminology', 'bare.json');
+    assert.match(again.output, /0 created, 0 updated, 1 there already$/m);
+    const forced = await run(where, 'load-terminology', '--again', 'bare.json');
+    assert.match(forced.output, /0 created, 1 updated, 0 there already$/m);
+    assert.equal(await countOf(where.db, 'r_codesystem'), 3);
+  });
+
   test('tells what it leaves out and ends with 2, with --strict with 1 and nothing', async (t) => {
     const where = await ground(t);
     await write(where, 'large.json', { ...large, concept: [...codes, codes[7]] });

@@ -8,7 +8,7 @@ import { waitFor } from '#platform/testing';
 import { generate } from '../bench/scale/generate.ts';
 import { countOf, ground, run, start } from './command.ts';
 import { checkStore } from './fault/checks.ts';
-import { endThoseAtGate, openGate, shutGate } from './fault/gate.ts';
+import { endThoseAtGate, gateReached, openGate, shutGate } from './fault/gate.ts';
 
 /** Shut, no load comes to its end, however fast it is: it stops when it calls the last of its files finished. */
 const shutAtEnd = async (db: Db): Promise<void> => {
@@ -54,6 +54,40 @@ describe('cerebra load', () => {
       ],
     );
     assert.equal(await countOf(where.db, 'r_patient'), 1);
+  });
+
+  test('killed and gone on with, it keeps what it had refused before', async (t) => {
+    const where = await ground(t);
+    const lines = ['{"resourceType":"Patient","id":"a"}', '{"resourceType":"Patient","gender":"blue"}'];
+    await writeFile(path.join(where.folder, 'p.ndjson'), lines.join('\n'));
+    const refused = async (): Promise<string[]> =>
+      (await readFile(path.join(where.folder, 'bad.ndjson'), 'utf8')).trim().split('\n');
+    await shutAtEnd(where.db);
+    const { child, ended } = start(where, 'load', '.', '--errors', 'bad.ndjson');
+    await gateReached(where.db);
+    const before = await refused();
+    assert.equal(before.length, 1);
+    assert.match(before[0]!, /^\{"file":"p\.ndjson","line":2,/);
+    child.kill('SIGKILL');
+    await ended;
+    await endThoseAtGate(where.db);
+    await openGate(where.db);
+    const { code, output } = await run(where, 'load', '.', '--errors', 'bad.ndjson');
+    assert.equal(code, 2, output);
+    assert.match(output, /^p\.ndjson: goes on after 1 resource, 1 refused$/m);
+    assert.deepEqual(await refused(), before);
+    const again = await run(where, 'load', '--again', '.', '--errors', 'bad.ndjson');
+    assert.equal(again.code, 2, again.output);
+    assert.deepEqual(await refused(), before);
+  });
+
+  test('tells at once where it can not write down what it refuses', async (t) => {
+    const where = await ground(t);
+    await writeFile(path.join(where.folder, 'p.ndjson'), '{"resourceType":"Patient","id":"a"}');
+    const { code, output } = await run(where, 'load', 'p.ndjson', '--errors', 'none/bad.ndjson');
+    assert.equal(code, 1, output);
+    assert.match(output, /^The load stopped: ENOENT: no such file or directory, open 'none\/bad\.ndjson'$/m);
+    assert.equal(await countOf(where.db, 'r_patient'), 0);
   });
 
   test('explains what it is told wrongly, and ends with 1', async (t) => {

@@ -6,7 +6,7 @@ import { CerebraError, isCerebraError } from '#platform';
 import { stoppedText } from './loader.ts';
 import { loadArguments } from './options.ts';
 import { createProgressView } from './progress.ts';
-import { createFaultTeller, faultRecord, faultText, summaryText } from './report.ts';
+import { createFaultTeller, faultRecord, faultText, knownText, summaryText } from './report.ts';
 import { count, duration, size } from './text.ts';
 
 describe('arguments', () => {
@@ -142,6 +142,16 @@ describe('what was refused', () => {
     for (let i = 0; i < 130; i++) teller.tell(fault);
     assert.deepEqual([told.length, teller.untold()], [100, 30]);
   });
+});
+
+test('a file that is known is told with what was refused of it', () => {
+  const input = { name: 'a.ndjson', path: '/a.ndjson', bytes: 1, modified: 0n, kind: 'lines', gzip: false } as const;
+  const known = (finished: boolean, refused: number): string =>
+    knownText(input, { file: 1, finished, counts: counts(1_234, refused), ranges: [] });
+  assert.equal(known(false, 0), 'a.ndjson: goes on after 1,234 resources');
+  assert.equal(known(false, 3), 'a.ndjson: goes on after 1,234 resources, 3 refused');
+  const already = 'a.ndjson: loaded already (1,234 resources, 3 refused); --again loads it from its start';
+  assert.equal(known(true, 3), already);
 });
 
 test('the summary', () => {

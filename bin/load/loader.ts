@@ -1,15 +1,20 @@
 // What the commands that load share: arguments, log, signals, exit code.
-import { type Config, createLog, isPassing, type Log } from '#platform';
+import { type Config, createLog, isPassing, type Log, stopOnSignals } from '#platform';
 import { configOrExit } from '../commands/begin.ts';
 import { explain } from '../explain.ts';
 import type { Output } from './progress.ts';
 
-/** Ctrl-C once stops between two transactions, twice at once; neither loses anything. */
-function stopOnInterrupt(): AbortSignal {
+/**
+ * Ctrl-C once stops between two transactions, twice at once; neither loses anything. Under `npx` one arrives twice, from the terminal and
+ * passed on by npm, which counts as one. The load then ends the process by itself, with what it has to say.
+ */
+export function stopOnInterrupt(log: Log): AbortSignal {
   const stopping = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => (stopping.signal.aborted ? process.exit(130) : stopping.abort()));
-  }
+  const stop = (): Promise<never> => {
+    stopping.abort();
+    return new Promise<never>(() => undefined);
+  };
+  stopOnSignals({ stop }, log, { exit: () => process.exit(130) });
   return stopping.signal;
 }
 
@@ -41,7 +46,7 @@ export const loader =
       config = configOrExit();
       // What is logged goes to standard output; it would stand in the midst of the bar.
       const log = createLog({ level: config.LOG_LEVEL === 'silent' ? 'silent' : 'warn', pretty: true });
-      process.exitCode = await load(config, log, asked, process.stderr, stopOnInterrupt());
+      process.exitCode = await load(config, log, asked, process.stderr, stopOnInterrupt(log));
     } catch (error) {
       console.error(stoppedText(error, config));
       process.exit(1);

@@ -23,8 +23,8 @@ passed over.
 
   --existing skip|update  what becomes of a resource whose id is there: it stays (default), or gets a new version
   --no-validate           do not check resources against the R4 definitions
-  --errors <file>         write what was refused there, as NDJSON: file, line or entry, issues
-  --again                 load files that are loaded already from their start
+  --errors <file>         write what was refused there, as NDJSON: file, line or entry, issues; behind what is there
+  --again                 load files that are loaded already from their start; --errors begins anew
   --threads <n>           preparing threads (default: one less than processors)
 
 Exit code: 0 all was loaded; 1 it could not go on; 2 some was refused; 130 broken off.`;

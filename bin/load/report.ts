@@ -44,8 +44,8 @@ export function createFaultTeller<Fault>(
 }
 
 export function knownText({ name }: InputFile, { finished, counts }: Checkpoint): string {
-  const { created, updated, present } = counts;
-  const loaded = many(created + updated + present, 'resource');
+  const { created, updated, present, refused } = counts;
+  const loaded = many(created + updated + present, 'resource') + (refused > 0 ? `, ${count(refused)} refused` : '');
   return finished
     ? `${name}: loaded already (${loaded}); --again loads it from its start`
     : `${name}: goes on after ${loaded}`;

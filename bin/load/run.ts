@@ -1,6 +1,5 @@
 // `cerebra load`: docs/operations.md, "Loading data".
-import { createWriteStream } from 'node:fs';
-import { finished } from 'node:stream/promises';
+import { appendFileSync, closeSync, openSync, realpathSync } from 'node:fs';
 import { findFiles, type LoadSummary } from '#fhir-server';
 import { type Config, createMetrics, type Db, type Log } from '#platform';
 import { withDatabase } from '../database.ts';
@@ -14,42 +13,60 @@ import { createFaultTeller, faultRecord, faultText, knownText, summaryText } fro
 const POOL_MAX = 8;
 
 interface Errors {
+  /** Links resolved. */
+  path: string | undefined;
   write(record: string): void;
-  end(): Promise<void>;
+  end(): void;
 }
 
-function openErrors(file: string | undefined): Errors {
-  if (file === undefined) return { write: () => undefined, end: async () => undefined };
-  const stream = createWriteStream(file, { mode: 0o600 });
-  const done = finished(stream);
-  done.catch(() => undefined);
+/** A pipe (/dev/stdout) has no path of its own. */
+function pathOf(file: string): string {
+  try {
+    return realpathSync(file);
+  } catch {
+    return file;
+  }
+}
+
+/**
+ * Behind what is there: a load that goes on does not tell again what was refused before it was broken off. At once, so that a kill
+ * leaves out nothing of what is committed.
+ */
+function openErrors({ errorsFile, again }: LoadArguments): Errors {
+  if (errorsFile === undefined) return { path: undefined, write: () => undefined, end: () => undefined };
+  const descriptor = openSync(errorsFile, again ? 'w' : 'a', 0o600);
   return {
-    write: (record) => void stream.write(`${record}\n`),
-    end: () => {
-      stream.end();
-      return done;
-    },
+    path: pathOf(errorsFile),
+    write: (record) => appendFileSync(descriptor, `${record}\n`),
+    end: () => closeSync(descriptor),
   };
 }
 
-const exitCodeOf = ({ counts, unreadable, interrupted }: LoadSummary): number => {
+/** `refusedBefore`: of the files that were gone on with. */
+const exitCodeOf = ({ counts, unreadable, interrupted }: LoadSummary, refusedBefore: number): number => {
   if (interrupted) return 130;
-  return counts.refused > 0 || unreadable > 0 ? 2 : 0;
+  return counts.refused + refusedBefore > 0 || unreadable > 0 ? 2 : 0;
 };
 
 async function loadInto(db: Db, config: Config, log: Log, asked: LoadArguments, output: Output, signal: AbortSignal) {
   const fhir = await createFhir({ config, db, log, metrics: createMetrics() }, baseUrlOf(config, config.PORT), storing);
-  const files = await findFiles(asked.names);
+  const found = await findFiles(asked.names);
   const view = createProgressView(output, () => performance.now());
   const faults = createFaultTeller(view.say, faultText);
-  const errors = openErrors(asked.errorsFile);
+  const errors = openErrors(asked);
+  // It may lie in the folder that is loaded, and is no input when the load goes on.
+  const files = found.filter(({ path }) => path !== errors.path);
   const startedMs = performance.now();
   let bytes = 0;
+  let refusedBefore = 0;
   try {
     const summary = await fhir.load({
       ...{ db, files, signal, scope: everything, lineBytesMax: config.BODY_BYTES_MAX },
       ...{ existing: asked.existing, validate: asked.validate, threads: asked.threads, again: asked.again },
-      onKnown: (file, checkpoint) => view.say(knownText(file, checkpoint)),
+      onKnown(file, checkpoint) {
+        if (!checkpoint.finished) refusedBefore += checkpoint.counts.refused;
+        view.say(knownText(file, checkpoint));
+      },
       onFault(fault) {
         faults.tell(fault);
         errors.write(faultRecord(fault));
@@ -63,10 +80,10 @@ async function loadInto(db: Db, config: Config, log: Log, asked: LoadArguments, 
     view.end();
     if (faults.untold() > 0) view.say(`… and ${faults.untold()} more were refused`);
     view.say(summaryText(summary, (performance.now() - startedMs) / 1000, bytes));
-    return exitCodeOf(summary);
+    return exitCodeOf(summary, refusedBefore);
   } finally {
     view.end();
-    await errors.end();
+    errors.end();
   }
 }
 

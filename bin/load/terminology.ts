@@ -22,9 +22,10 @@ const terminologyFaultText = ({ file, line, text }: LoadFault): string =>
 /** Creates it, or updates the one of the same URL and version; with `again` also when it is there. */
 async function store({ reader, writer }: FhirServer, resource: Resource, again: boolean): Promise<Stored> {
   const { resourceType, url, version } = resource as Resource & { url?: string; version?: string };
-  const query = new URLSearchParams({ url: url ?? '', ...(version !== undefined && { version }), _count: '1' });
-  const { resources } = await reader.search(resourceType, query.toString(), everything);
-  const [there] = version === undefined ? resources.filter(({ body }) => !('version' in JSON.parse(body))) : resources;
+  // One that has a version is another, and may be the first of those of that URL.
+  const ofVersion = version === undefined ? { 'version:missing': 'true' } : { version };
+  const query = new URLSearchParams({ url: url ?? '', ...ofVersion, _count: '1' });
+  const [there] = (await reader.search(resourceType, query.toString(), everything)).resources;
   if (there && !again) return 'present';
   const { id: _id, meta: _meta, ...rest } = resource;
   const entry = there

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { test } from 'node:test';
+import { type AddressInfo, createServer, Socket } from 'node:net';
+import { type TestContext, test } from 'node:test';
 import { createLog } from '../log.ts';
 import { connectDb } from './connect.ts';
 
@@ -22,7 +22,8 @@ function queriesIn(bytes: Buffer): Buffer[] {
   return found;
 }
 
-test('a connection that is found lost as a transaction takes it fails that transaction and nothing else', async (t) => {
+/** A pool of one connection, and the double of PostgreSQL that it is of. */
+async function poolOfDouble(t: TestContext) {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
@@ -40,6 +41,11 @@ test('a connection that is found lost as a transaction takes it fails that trans
   const options = { host: '127.0.0.1', port, user: 'test', password: '', database: 'test', poolMax: 1 };
   const db = connectDb({ ...options, log: createLog({ level: 'silent' }) });
   t.after(() => db.close());
+  return { db, sockets };
+}
+
+test('a connection that is found lost as a transaction takes it fails that transaction and nothing else', async (t) => {
+  const { db, sockets } = await poolOfDouble(t);
   await db.query({ text: 'select 1' });
   // Its plans are too old by now, so that it is written to as soon as it is taken.
   const later = performance.now() + 60_000;
@@ -52,4 +58,14 @@ test('a connection that is found lost as a transaction takes it fails that trans
     { code: 'unavailable' },
   );
   assert.deepEqual(await db.query({ text: 'select 1' }), []);
+});
+
+test('who waits for an answer of a host that has vanished learns of it after seconds', async (t) => {
+  const keepAlive = t.mock.method(Socket.prototype, 'setKeepAlive');
+  const { db } = await poolOfDouble(t);
+  await db.query({ text: 'select 1' });
+  assert.deepEqual(
+    keepAlive.mock.calls.map((call) => call.arguments),
+    [[true, 10_000]],
+  );
 });

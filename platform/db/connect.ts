@@ -5,7 +5,7 @@ import type { Log } from '../log.ts';
 import { ask } from './ask.ts';
 import { cancellable, type Runner } from './cancel.ts';
 import { copyFrom } from './copy.ts';
-import { databaseError, sqlState } from './errors.ts';
+import { databaseError, isReadOnly, sqlState } from './errors.ts';
 import { inLine } from './line.ts';
 import { typeParsers } from './parsers.ts';
 import type { Db, Queryable, Statement, Tx, TxOptions } from './types.ts';
@@ -34,6 +34,14 @@ export interface ConnectOptions {
   closeTimeoutMs?: number | undefined;
   applicationName?: string | undefined;
 }
+
+/**
+ * A host that vanishes (its power goes, the network to it, a virtual machine is fenced off) closes no connection. Who waits for an
+ * answer then waited for two hours, the system's own time until it asks (tcp_keepalive_time), though the database had long been
+ * taken over by another host: with all of the pool, and nothing was served. Asked after so long, each second, it is given up after
+ * ten: https://nodejs.org/api/net.html#socketsetkeepaliveenable-initialdelay
+ */
+export const KEEP_ALIVE_AFTER_MS = 10_000;
 
 /** Connects lazily: the first query tells whether the server is there. */
 export function connectDb(options: ConnectOptions): Db {
@@ -126,6 +134,7 @@ function poolConfig(options: ConnectOptions): pg.PoolConfig {
     pipeline: true,
     types: typeParsers as unknown as pg.CustomTypesConfig,
     keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
     idleTimeoutMillis: 60_000,
     connectionTimeoutMillis: options.acquireTimeoutMs ?? 30_000,
     application_name: options.applicationName ?? 'cerebra',
@@ -309,6 +318,7 @@ async function transaction<T>(
     return result;
   } catch (error) {
     broken ??= await rollback(client);
+    if (isReadOnly(cause) || isReadOnly(error)) broken ??= error as Error;
     throw isAftermath(error) && cause !== undefined ? databaseError(cause) : error;
   } finally {
     client.off('error', onError);

@@ -64,6 +64,13 @@ export function sqlState(error: unknown): string | undefined {
   return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
 }
 
+/**
+ * The session takes no changes. ALTER DATABASE or ROLE … SET default_transaction_read_only holds for sessions that begin after it: one
+ * that began while it was on stays so when it is off again.
+ */
+export const isReadOnly = (error: unknown): boolean =>
+  sqlState(isCerebraError(error) ? error.cause : error) === '25006';
+
 /** 40P01 deadlock_detected, 40001 serialization_failure */
 const raceStates = new Set(['40P01', '40001']);
 const uniqueViolation = '23505';

@@ -2,7 +2,7 @@
 import type pg from 'pg';
 import { ask } from './ask.ts';
 import type { Runner } from './cancel.ts';
-import { sqlState } from './errors.ts';
+import { isReadOnly, sqlState } from './errors.ts';
 
 interface Shared {
   client: Promise<pg.PoolClient>;
@@ -13,12 +13,12 @@ interface Shared {
 }
 
 /**
- * PostgreSQL has refused the statement and goes on. What ends the connection has a state of these, or is an error of pg's own, without one;
- * the severity would tell it in the language of the server.
+ * PostgreSQL has refused the statement and goes on, with a session that is of use. What ends the connection has a state of these, or is
+ * an error of pg's own, without one; the severity would tell it in the language of the server.
  */
 function isRefusal(error: unknown): boolean {
   const state = sqlState(error);
-  return state !== undefined && !/^(08|57P|25P0[34])/.test(state);
+  return state !== undefined && !/^(08|57P|25P0[34])/.test(state) && !isReadOnly(error);
 }
 
 /** As pool.query(), but what is asked while another statement is under way goes to PostgreSQL at once, behind that one. */
