@@ -56,6 +56,29 @@ test('lists subscriptions and their deliveries, and ends a backoff', async (t) =
   await waitFor(() => receiver.received.length === 3, 'the repeated notification');
 });
 
+test('a retry ends the backoff of what is told again, too', async (t) => {
+  const { db, store, start } = await createRig(t);
+  const receiver = await startReceiver(t);
+  const server = await start({ limits: { backoffMsMin: 60_000, backoffMsMax: 60_000 } });
+  let status = 200;
+  receiver.answer = () => status;
+  await store.put(subscription('s', receiver.url));
+  await waitForState(db, 's', 'active');
+  await store.put(observation('o1'));
+  const isSo = async (condition: string) =>
+    (await db.query({ text: `select 1 from subscriber where id = 's' and ${condition}` })).length === 1;
+  await waitFor(() => isSo('done_number = 1'), 'the first notification');
+  status = 500;
+  // As $resend does.
+  await db.query({ text: `update delivery set resend = true where subscriber = 's'` });
+  await db.query({ text: `update subscriber set resends = 1, due_at = statement_timestamp() where id = 's'` });
+  await waitFor(() => isSo('attempts = 1'), 'the failure');
+  status = 200;
+  assert.deepEqual(await call(server, 'POST', retryPath, 's'), { status: 202, body: { id: 's', resumed: true } });
+  await waitFor(() => isSo('resends = 0'), 'the repeated notification');
+  assert.equal(receiver.received.length, 3);
+});
+
 test('a retry of a subscription in error requests it anew', async (t) => {
   const { db, store, start } = await createRig(t);
   const receiver = await startReceiver(t);

@@ -193,7 +193,7 @@ function numberOf(query: URLSearchParams): string {
 const endBackoff: Statement = {
   name: 'admin_end_backoff',
   text: `update subscriber set due_at = statement_timestamp(), attempts = 0, failing_since = null
-    where id = $1 and state = 'active' and done_number < last_number`,
+    where id = $1 and state = 'active' and (done_number < last_number or resends > 0)`,
 };
 
 // The change gets a new number at the end: what has been numbered after it has been delivered already. Of a rule that is not in force

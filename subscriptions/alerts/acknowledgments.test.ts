@@ -69,6 +69,17 @@ test('who has done it is the author of the note that came with it, not whoever i
   assert.deepEqual(await acknowledgedBy(again, answer(seen)), ['alert by Otto: done']);
 });
 
+test('an answer about a Flag that is only completed later is none to what the alert is by then', async () => {
+  const answer = (status: string, rest: object = {}) => answerTo('Flag/f', { status, ...rest });
+  assert.deepEqual(await acknowledgedBy(answer('in-progress')), ['f by Communication']);
+  assert.deepEqual(await acknowledgedBy(answer('completed'), answer('preparation')), ['f by Communication']);
+  assert.deepEqual(await acknowledgedBy(answer('completed'), answer('in-progress')), []);
+  const payload = [{ contentString: 'I see that it got worse' }];
+  assert.deepEqual(await acknowledgedBy(answer('completed', { payload }), answer('in-progress')), [
+    'f by Communication',
+  ]);
+});
+
 type Stored = Resource & { id: string };
 
 /** As if it had been told only now. */

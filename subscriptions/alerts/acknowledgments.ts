@@ -54,6 +54,20 @@ function answered(resource: Resource, baseUrl: string | undefined): string[] {
   return all.filter((reference) => /^(Communication|Task|Flag)\//.test(reference));
 }
 
+const answering = new Set<unknown>(['completed', 'in-progress']);
+
+/**
+ * Flags and Tasks that the version before answered already, where this one says no more: the alert may have got worse since, under
+ * the same Flag and Task, and nobody has answered that. Of what was told each telling has a Communication of its own.
+ */
+function answeredBefore(resource: Resource, previous: Resource | undefined, baseUrl: string | undefined): string[] {
+  if (!previous || !answering.has(previous.status)) return [];
+  const saysMore =
+    newNoteOf(resource, previous) !== undefined ||
+    JSON.stringify(resource.payload) !== JSON.stringify(previous.payload);
+  return saysMore ? [] : answered(previous, baseUrl).filter((reference) => !reference.startsWith('Communication/'));
+}
+
 export interface AcknowledgmentPorts {
   /** Our own FHIR base, which references may begin with. */
   baseUrl: string | undefined;
@@ -101,8 +115,10 @@ export async function acknowledgeBy(
     await alerts.acknowledge(own, by(resource.author), text, how);
     return;
   }
+  const before = new Set(resourceType === 'Task' ? [] : answeredBefore(resource, previous, baseUrl));
   const references = resourceType === 'Task' ? [`Task/${own}`] : answered(resource, baseUrl);
   for (const reference of references) {
+    if (before.has(reference)) continue;
     const [type = '', id = ''] = reference.split('/');
     const alert = type === 'Flag' ? id : (alertOfPart(resource) ?? (await alertOf(type, id)));
     if (alert !== undefined) await alerts.acknowledge(alert, by(resource.owner ?? resource.sender), text, how);

@@ -53,6 +53,8 @@ export type AlertEnd = 'acknowledged' | 'cleared' | 'closed';
 export interface Escalation {
   /** `worse`: it is more severe than it just was, though perhaps not for the first time. */
   begin(tx: Tx, alert: Alert, worse?: boolean): Promise<void>;
+  /** It got as severe as this, and is told later: begun then with as much, it begins as worse. */
+  awaitWorse(tx: Tx, alertId: string, severity: Severity): Promise<void>;
   end(tx: Tx, alertId: string, why: AlertEnd): Promise<void>;
 }
 

@@ -10,6 +10,7 @@ import { type ReadyRule, ruleSubscriber } from './rules/ready.ts';
 import { type Rule, rankOf } from './rules/rule.ts';
 import type { AlertKeeper } from './state/alerts.ts';
 import { type Policy, stormKey } from './state/row.ts';
+import { wasRaised } from './state/rows.ts';
 
 /** Messages of one feed since an instant. */
 export interface FeedFailures {
@@ -199,7 +200,7 @@ async function dueFound(options: TimerOptions, rule: Rule, watch: DueWatch): Pro
 // through all alerts there ever were, 50 ms of 300,000 every five seconds.
 export const openStorms: Statement = {
   name: 'alert_open_storms',
-  text: `select s.rule, coalesce((select max(a.raised_at) from alert a where a.rule = s.rule and a.key <> '${stormKey}'),
+  text: `select s.rule, coalesce((select max(raised_at) from alert where rule = s.rule and key <> '${stormKey}' and ${wasRaised}),
       s.raised_at) as last,
       s.status = 'active' and (select count(*) from alert m
         where m.group_id = s.id collate "default" and m.status = 'active') > 0 as stands

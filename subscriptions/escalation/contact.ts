@@ -17,10 +17,14 @@ const kinds: Record<ContactKind, (contact: JsonObject) => string | undefined> = 
   url: ({ system, value }) => (system === 'url' && URL.canParse(String(value)) ? String(value) : undefined),
 };
 
-/** E.164 (`+15550100`): blanks, dashes and brackets are left out, `00` is `+`. Without a country code it can't be called. */
+/**
+ * E.164 (`+15550100`): blanks, dashes and brackets are left out, `00` is `+`. Without a country code it can't be called. The 0 of
+ * `+49 (0)171 123` is for those who call from within the country.
+ */
 export function telephone(value: Json | undefined): string | undefined {
   const digits = String(value ?? '')
     .replace(/^(tel|sms):/i, '')
+    .replace(/^(\s*(?:\+|00)[\s\d.-]{1,5})\(0\)/, '$1')
     .replace(/[\s().-]/g, '')
     .replace(/^00/, '+');
   return /^\+[1-9]\d{6,14}$/.test(digits) ? digits : undefined;

@@ -26,7 +26,7 @@ import { type ClaimedMessage, claimMessages, type Flood, freeMessages, putBack }
 import { type EscalationMetrics, escalationMetrics } from './metrics.ts';
 import { type SenderOptions, sendMessage } from './send.ts';
 import { slackButtonRoute } from './slack-button.ts';
-import { beginEscalation, claimEscalations, endEscalation } from './state.ts';
+import { awaitWorse, beginEscalation, claimEscalations, endEscalation } from './state.ts';
 
 export interface EscalationLimits extends BackoffLimits, Flood {
   /** How often it is looked for what is due when nothing wakes. */
@@ -133,6 +133,7 @@ export function createEscalation(options: EscalationOptions): RunningEscalation 
   };
   return {
     begin: (tx, alert, worse) => beginEscalation(tx, alert, incidents, worse),
+    awaitWorse,
     end,
     async start() {
       if (options.alone) await freeMessages(db);

@@ -115,6 +115,10 @@ describe('addresses', () => {
   it('are written in one way, or not used', () => {
     assert.equal(telephone('0049 (30) 555-0100'), '+49305550100');
     assert.equal(telephone('tel:+1-555-010-0001'), '+15550100001');
+    for (const written of ['+49 (0)30 555-0100', '+49(0) 30 5550100', '0049-(0)30-5550100']) {
+      assert.equal(telephone(written), '+49305550100', written);
+    }
+    assert.equal(telephone('+39 (06) 555 0100'), '+39065550100');
     for (const value of ['555-0100', '+0123456789', 'x', undefined, '+1555010000112345678'])
       assert.equal(telephone(value), undefined);
   });

@@ -1,12 +1,14 @@
 // Table escalation: where each escalation stands. All times are PostgreSQL's, so that servers whose clocks differ or jump agree.
 import type { Queryable, Statement, Tx } from '#platform';
-import type { Alert, AlertEnd } from '../alerts/seams.ts';
+import type { Alert, AlertEnd, Severity } from '../alerts/seams.ts';
 import { isAtLeast, type Plan } from './chain.ts';
 
 /** What is kept of an alert while it is escalated. */
 export interface Facts extends Omit<Alert, 'status'> {
   /** Steps before that one told of it while it was less severe: whoever acts on their messages has not seen what it is now. */
   fromStep?: number;
+  /** It got as severe as that in quiet hours, of which nobody was told yet. */
+  awaited?: Severity;
 }
 
 /** One that this server brings forward, alone until its lease ends. */
@@ -79,7 +81,8 @@ export async function beginEscalation(
   const text = JSON.stringify(facts);
   if (former && isRunning(former.state)) {
     const isRisen = former.facts.severity !== facts.severity && isAtLeast(facts.severity, former.facts.severity);
-    const isMore = worse || isRisen;
+    const { awaited } = former.facts;
+    const isMore = worse || isRisen || (awaited !== undefined && isAtLeast(facts.severity, awaited));
     if (isMore || former.state === 'exhausted')
       await tx.query(raise, [alert.id, former.run, text, facts.escalation, isMore]);
     else await tx.query(refresh, [alert.id, former.run, text]);
@@ -88,6 +91,18 @@ export async function beginEscalation(
   if (former?.state === 'acknowledged') await tx.query(tell, [alert.id, former.run, 'closed', incidents, false]);
   await tx.query(insert, [alert.id, (former?.run ?? 0) + 1, facts.escalation, text]);
 }
+
+// What begins, or is told anew, has facts of its own: this lasts until then.
+const worseLater: Statement = {
+  name: 'escalation_await_worse',
+  text: `update escalation set facts = facts || jsonb_build_object('awaited', $2::text)
+    where alert = $1 and state in ('open', 'exhausted')
+      and run = (select max(run) from escalation where alert = $1)`,
+};
+
+/** See Escalation. What does not run begins anew anyway. */
+export const awaitWorse = async (tx: Tx, alertId: string, severity: Severity): Promise<void> =>
+  void (await tx.query(worseLater, [alertId, severity]));
 
 const end: Statement = {
   name: 'escalation_end',

@@ -132,6 +132,31 @@ test('a patient that is replaced or deleted: its watchers are told, live and whe
   assert.equal(JSON.parse(ofQ.heard[0]!).replacedBy, undefined);
 });
 
+test('a patient that is deleted while somebody comes: that is told as well', async (t) => {
+  const rig = await createRig(t);
+  let onPatient: (() => Promise<void>) | undefined;
+  const reader: typeof rig.store.reader = {
+    ...rig.store.reader,
+    async read(type, id, scope) {
+      const found = await rig.store.reader.read(type, id, scope);
+      const then = type === 'Patient' ? onPatient : undefined;
+      if (then) onPatient = undefined;
+      await then?.();
+      return found;
+    },
+  };
+  const url = await serveSockets(t, await rig.start({ reader }));
+  await rig.store.put(patient('p'));
+  await inStream(rig);
+  onPatient = async () => {
+    await rig.store.remove('Patient', 'p');
+    await inStream(rig);
+  };
+  const socket = await openSocket(t, `${url}ws/patient/p`);
+  const [told] = await hears(socket, 1);
+  assert.deepEqual([told.kind, told.op, told.id], ['patient', 'delete', 'p']);
+});
+
 test('who was away comes back with the last cursor and is told what was missed, once each', async (t) => {
   const { rig, watch } = await setUp(t);
   const first = await watch('p');

@@ -228,6 +228,8 @@ async function ask(
 ): Promise<Asked | { refused: [status: number, reason: string, text: string] }> {
   const patient = patientOf(request) ?? '';
   const scope = scopeOf(request);
+  // Before the patient is read: that the record is deleted, or replaced, after that is told by the stream.
+  const end = await feed.end(db);
   const stored = isId(patient) ? await reader.read('Patient', patient, scope) : undefined;
   if (!stored || stored.deleted) return { refused: [404, 'Not Found', 'There is no such patient'] };
   const after = new URL(request.url ?? '', 'http://localhost').searchParams.get('after');
@@ -235,7 +237,6 @@ async function ask(
   if (after !== null && !cursor) {
     return { refused: [400, 'Bad Request', 'after: must be a cursor, as the events have it'] };
   }
-  const end = await feed.end(db);
   const asked = { patient, scope, replacedBy: replacementOf(parseJson(stored.body).exact as Resource) };
   if (!cursor) return { ...asked, cursor: end, gap: false };
   // Of another database, or of this one before it was restored: nothing would come after it for a long time.

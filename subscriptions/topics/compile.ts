@@ -183,8 +183,7 @@ function rule(topic: Topic, filter: string, rules: CriteriaRules): Ruled {
   const without = new Set<string>();
   const found = pairs.flatMap(([name, value]) => {
     const some = types.flatMap((type) => allowed(topic, type, { name, value }, rules));
-    if (some.length === 0)
-      throw new CerebraError('unsupported', `${shown(name)} is none of ${allowedNames(topic, types)}`);
+    if (some.length === 0) throw notThere(topic, types, name);
     for (const type of types) if (!some.some(([one]) => one === type)) without.add(type);
     return some;
   });
@@ -198,6 +197,16 @@ interface Asked {
   value: string;
 }
 
+function notThere(topic: Topic, types: readonly string[], name: string): CerebraError {
+  const lacking = types.find((type) => ruleOf(topic, type, name));
+  return lacking === undefined
+    ? new CerebraError('unsupported', `${shown(name)} is none of ${allowedNames(topic, types)}`)
+    : noParameter(lacking, ruleOf(topic, lacking, name)!);
+}
+
+const noParameter = (type: string, { parameter }: FilterRule): CerebraError =>
+  new CerebraError('unsupported', `${type} has no search parameter ${shown(parameter)}`);
+
 function allowedNames({ filters }: Topic, types: readonly string[]): string {
   const names = filters
     .filter(({ resource }) => resource === '' || types.includes(resource))
@@ -208,14 +217,21 @@ function allowedNames({ filters }: Topic, types: readonly string[]): string {
 const COMPARATORS = /^(eq|ne|gt|lt|ge|le|sa|eb|ap)(?=[\d.+-])/;
 const COMPARED = new Set(['number', 'date', 'quantity']);
 
-function allowed(topic: Topic, type: string, { name, value }: Asked, rules: CriteriaRules): [string, string, string][] {
-  const [one] = topic.filters
+/** What the topic's filters say of the name for that type. */
+const ruleOf = ({ filters }: Topic, type: string, name: string): FilterRule | undefined =>
+  filters
     .filter(({ resource, parameter }) => (resource === '' || resource === type) && isOf(name, parameter))
-    .toSorted(bySpecialty);
+    .toSorted(bySpecialty)[0];
+
+function allowed(topic: Topic, type: string, { name, value }: Asked, rules: CriteriaRules): [string, string, string][] {
+  const one = ruleOf(topic, type, name);
   if (!one) return [];
   const code = codeOf(one, type, rules);
-  if (code === undefined)
-    throw new CerebraError('unsupported', `${type} has no search parameter ${shown(one.parameter)}`);
+  if (code === undefined) {
+    // Said of whichever type has it; of a type by its name it is a promise that can't be kept.
+    if (one.resource === '') return [];
+    throw noParameter(type, one);
+  }
   const rest = name.slice(one.parameter.length);
   assertModifier(one, rest.slice(1), rules);
   if (isCompared(type, code, rules)) assertComparators(one, value);

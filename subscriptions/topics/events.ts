@@ -109,6 +109,8 @@ async function storedChange(
 ): Promise<Change | undefined> {
   const stored = await reader.read(type, id, scope);
   if (!stored || stored.deleted) return undefined;
-  const { version, updatedMs, body } = stored;
-  return { xid: carrier.xid, seq: carrier.seq, type, id, version, op: 'update', updatedMs, body };
+  const { version, body } = stored;
+  // It happens now, however long ago that version was written: by its own instant what is owed of it would be too old to be kept.
+  const { xid, seq, updatedMs } = carrier;
+  return { xid, seq, type, id, version, op: 'update', updatedMs, body };
 }

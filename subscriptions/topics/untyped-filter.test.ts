@@ -48,3 +48,27 @@ test('a filter without a type is about every type: one that can not meet it has 
     /^CerebraError: Subscription\.criteria\.extension: no type that the topic is about has all of the filters$/,
   );
 });
+
+test("a topic's filter without a type is one of the types that have its parameter", async () => {
+  const rig = matchingRig(rules);
+  await rig.define(
+    topicBasic('t', {
+      resourceTrigger: [{ resource: 'Encounter' }, { resource: 'Condition' }],
+      canFilterBy: [{ filterParameter: 'class' }, { filterParameter: 'patient' }, { filterParameter: '_in' }],
+    }),
+  );
+  rig.subscribe('class', url, 'class=IMP');
+  rig.subscribe('both', url, 'patient=Patient/p1&class=IMP');
+  const condition = { resourceType: 'Condition', id: 'c', ...about };
+  const told = await rig.tell([changeOf('create', encounter), changeOf('create', condition)]);
+  assert.deepEqual(told.toSorted(), ['both Encounter/e', 'class Encounter/e']);
+  const at = 'CerebraError: Subscription.criteria.extension: filter 1:';
+  const refused = (filter: string, why: string) =>
+    assert.throws(
+      () => rig.subscribe('none', url, filter),
+      (error) => String(error) === `${at} ${why}`,
+    );
+  refused('Condition?class=IMP', "Condition has no search parameter 'class'");
+  refused('_in=Group/1', "Encounter has no search parameter '_in'");
+  refused('status=planned', "'status' is none of the topic's filters (class, patient, _in)");
+});

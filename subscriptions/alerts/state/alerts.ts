@@ -7,6 +7,7 @@ import { type Found, overFound } from '../rules/happening.ts';
 import type { MemoryChanges } from '../rules/memory.ts';
 import { rankOf } from '../rules/rule.ts';
 import type { Alert, Alerts, Escalation, Finding, Way } from '../seams.ts';
+import { quietUntil } from './quiet-hours.ts';
 import { acknowledgedEntries, entriesOf, formerTask, taskReference } from './resources.ts';
 import { type AlertRow, type Policy, type Step, stepOf, stormKey, toldAlone } from './row.ts';
 import { alertKeyOf, latestRows, lockGroup, raisedOf, rowById, saveMemory, saveRow } from './rows.ts';
@@ -46,7 +47,7 @@ export interface More {
 
 const byId = (one: Step, other: Step): number => (one.row.id < other.row.id ? -1 : 1);
 
-const noEscalation: Escalation = { begin: async () => {}, end: async () => {} };
+const noEscalation: Escalation = { begin: async () => {}, awaitWorse: async () => {}, end: async () => {} };
 const stormsMax = 1_000;
 /** Of one rule, in one transaction: some 200 resources and what is asked of them. */
 const endedAtOnce = 50;
@@ -138,8 +139,11 @@ export function createAlerts(options: AlertsOptions): AlertKeeper {
       change(id, (row, policy) => {
         // Of one that was acknowledged nobody is told anew: what has been promised here would never come.
         if (row.status !== 'active') return undefined;
-        const next: AlertRow = { ...row, notifyMs: untilMs, note: `Snoozed by ${by}` };
-        const audit = auditOf(row, policy, { kind: 'alert-snoozed', by, atMs: clock.now(), detail: untilOf(untilMs) });
+        // Who would be told in quiet hours is told when they end, as if it came then.
+        const quietMs = policy.quietHours && quietUntil(policy.quietHours, row.severity, untilMs);
+        const notifyMs = quietMs ?? untilMs;
+        const next: AlertRow = { ...row, notifyMs, note: `Snoozed by ${by}` };
+        const audit = auditOf(row, policy, { kind: 'alert-snoozed', by, atMs: clock.now(), detail: untilOf(notifyMs) });
         return { row: next, entries: [auditEntry(audit)], within: (tx) => escalation.end(tx, id, 'closed') };
       }),
     close: (id, by, note) =>
@@ -263,6 +267,8 @@ async function commit(
 async function escalate(tx: Tx, escalation: Escalation, { kind, row, before, tell }: Step): Promise<void> {
   const worse = before !== undefined && rankOf(row.severity) > rankOf(before.severity);
   if (tell) await escalation.begin(tx, alertOf(row), worse);
+  else if (kind === 'update' && worse && row.notifyMs !== undefined)
+    await escalation.awaitWorse(tx, row.id, row.severity);
   else if (kind === 'resolve' && (before?.tells ?? 0) > 0) await escalation.end(tx, row.id, 'cleared');
 }
 

@@ -173,3 +173,31 @@ test('a level without a code is not told by the code of another', async (t) => {
     ['High', ['high']],
   ]);
 });
+
+test('a Task that is made when quiet hours end is of then; what ends it is never before that', async (t) => {
+  const rig = await createRig(t);
+  let aheadMs = 0;
+  await rig.start({ clock: { now: () => Date.now() + aheadMs } });
+  const at = (shift: number) => new Date(Date.now() + shift * 60_000).toISOString().slice(11, 17).concat('00');
+  const quiet = {
+    url: 'urn:cerebra:alert:quiet-hours',
+    extension: [
+      { url: 'from', valueTime: at(-2) },
+      { url: 'to', valueTime: at(60) },
+    ],
+  };
+  await inForce(rig, eventRule('l', 'threshold', [quiet], [level('High', 'asap', 6)]));
+  await judged(rig, reading('o1', 7, 1));
+  assert.deepEqual(await tasksOf(rig), []);
+  aheadMs = 61 * 60_000;
+  await waitFor(async () => (await tasksOf(rig)).length === 1, 'the Task after quiet hours');
+  const { sent } = ((await rig.store.list('Communication')) as JsonObject[])[0]!;
+  const made = (await tasksOf(rig))[0]!;
+  assert.deepEqual([made.authoredOn, made.lastModified], [sent, sent]);
+  const { start } = ((await rig.store.list('Flag')) as JsonObject[])[0]!.period as JsonObject;
+  assert.ok(Date.parse(String(sent)) - Date.parse(String(start)) > 50 * 60_000);
+  // By the time of the change, an hour before.
+  await judged(rig, reading('o2', 4, 2));
+  const ended = (await tasksOf(rig))[0]!;
+  assert.deepEqual([ended.status, ended.authoredOn, ended.lastModified], ['cancelled', sent, sent]);
+});

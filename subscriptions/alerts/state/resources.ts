@@ -54,7 +54,9 @@ export function entriesOf(step: Step): TransactionEntry[] {
     ...(flag ? [put(flag, raisedFlag)] : []),
     ...(tell ? tellingOf(step) : []),
     // From when they are told: late, after quiet hours, or anew.
-    ...(tell && withinMs !== undefined ? [put(taskOf(row, instantMs + withinMs, policy.owner), openedTask)] : []),
+    ...(tell && withinMs !== undefined
+      ? [put(taskOf(row, { madeMs: instantMs, withinMs }, policy.owner), openedTask)]
+      : []),
     ...(policy.detectedIssue && (kind === 'raise' || before?.status === 'suppressed') ? issueEntries(row) : []),
   ];
 }
@@ -100,8 +102,8 @@ const raisedFlag: Merge = (existing, flag) => {
 };
 
 const openedTask: Merge = (existing, task) => {
-  const { status, priority, description, restriction } = task;
-  return existing ? { ...existing, status, priority, description, restriction } : task;
+  const { status, priority, description, restriction, lastModified } = task;
+  return existing ? { ...existing, status, priority, description, restriction, lastModified } : task;
 };
 
 /** The Flag is no longer active, unless a person has closed it already; nobody needs to acknowledge it any more. */
@@ -144,7 +146,7 @@ function doneOf(
   const communication = put(communicationOf(row, step.policy.owner), readCommunication);
   const withinMs = withinOf(row, step.policy) ?? (step.asked ? 0 : undefined);
   if (withinMs === undefined) return [communication];
-  const task = put(taskOf(row, row.raisedMs + withinMs, step.policy.owner), (existing, incoming) =>
+  const task = put(taskOf(row, { madeMs: row.raisedMs, withinMs }, step.policy.owner), (existing, incoming) =>
     endedTask(existing ?? incoming, row, status, atMs),
   );
   return [communication, task];
@@ -161,7 +163,8 @@ function endedTask(task: Resource, row: AlertRow, status: 'completed' | 'cancell
   return {
     ...task,
     status,
-    lastModified: isoOf(atMs),
+    // The clock of what ended it may be behind that by which it was made: https://hl7.org/fhir/R4/task.html#invs
+    lastModified: isoOf(Math.max(atMs, Date.parse(String(task.authoredOn)) || atMs)),
     ...(status === 'cancelled' ? { statusReason: { text: 'The alert is over' } } : {}),
     ...(note ? { note: [...((task.note ?? []) as JsonObject[]), note] } : {}),
     ...(isReference && task.owner === undefined ? { owner: { reference: by } } : {}),
@@ -261,7 +264,12 @@ function communicationOf(row: AlertRow, owner: string | undefined): Written {
 
 const reasonTypes = /^(Condition|Observation|DiagnosticReport|DocumentReference)\//;
 
-function taskOf(row: AlertRow, dueMs: number, owner: string | undefined): Written {
+/** `madeMs`: when it is told, which may be long after it was raised. */
+function taskOf(
+  row: AlertRow,
+  { madeMs, withinMs }: { madeMs: number; withinMs: number },
+  owner: string | undefined,
+): Written {
   const subject = subjectIn(row, ['Patient', 'Group', 'Location']);
   const [focus] = [...flagReference(row), { reference: `Communication/${communicationId({ ...row, tells: 1 })}` }];
   return {
@@ -277,10 +285,10 @@ function taskOf(row: AlertRow, dueMs: number, owner: string | undefined): Writte
     focus: focus!,
     ...(subject ? { for: subject } : {}),
     ...encounterIn(row),
-    authoredOn: isoOf(row.raisedMs),
-    lastModified: isoOf(row.raisedMs),
+    authoredOn: isoOf(madeMs),
+    lastModified: isoOf(madeMs),
     ...(owner ? { owner: { reference: owner } } : {}),
-    restriction: { repetitions: 1, period: { end: isoOf(dueMs) } },
+    restriction: { repetitions: 1, period: { end: isoOf(madeMs + withinMs) } },
   };
 }
 

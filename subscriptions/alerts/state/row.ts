@@ -62,6 +62,9 @@ export const partId = (alert: string, part: string): string => uuidv5(namespace,
 /** The alert that stands for a storm of a rule's. */
 export const stormKey = 'storm';
 
+/** AlertRow.note of what nobody was ever told of: it is none of a storm. */
+export const neverRaised = 'Suppressed until it was over';
+
 export interface Surroundings {
   policy: Policy;
   /** Instants at which alerts of the rule were raised, of late. */
@@ -83,7 +86,8 @@ function clear(row: AlertRow, found: Found, { policy, raised }: Surroundings): S
   if (rests && found.instead) return goBack(row, found, found.instead, { policy, raised });
   // A late value says nothing of now.
   if (found.atMs < row.atMs && !rests && !found.ends) return undefined;
-  const next: AlertRow = { ...row, ...placed(found), status: 'resolved', endedMs: found.instantMs };
+  const note = row.status === 'suppressed' ? { note: neverRaised } : {};
+  const next: AlertRow = { ...row, ...placed(found), ...note, status: 'resolved', endedMs: found.instantMs };
   delete next.notifyMs;
   const mistaken = found.mistaken === true && rests;
   return { kind: 'resolve', row: next, before: row, policy, tell: false, instantMs: found.instantMs, mistaken };
@@ -94,7 +98,9 @@ function goBack(row: AlertRow, { position }: Found, instead: Found, around: Surr
   const found = position ? { ...instead, position } : instead;
   if (row.status === 'suppressed') return found.suppressed ? goesOn(row, found, around) : speak(row, found, around);
   const worse = rankOf(found.severity) > rankOf(row.severity);
-  return worse && !found.suppressed ? tellAnew(row, found, around) : goesOn(row, asKnown(row, found), around);
+  if (worse && !found.suppressed) return tellAnew(row, found, around);
+  // The text of what is withdrawn would be what a snooze or quiet hours tell when they end.
+  return goesOn(row, asKnown({ ...row, detail: '' }, found), around);
 }
 
 /** It was over by what is withdrawn by now, so it never was. */

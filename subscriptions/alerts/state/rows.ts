@@ -2,7 +2,7 @@
 import { CerebraError, type Queryable, type Statement, type Tx } from '#platform';
 import type { Fact, MemoryChanges, Remembered, Watch } from '../rules/memory.ts';
 import type { Severity } from '../seams.ts';
-import type { AlertRow } from './row.ts';
+import { type AlertRow, neverRaised } from './row.ts';
 
 export const columns = `id, rule, subject, key, episode, status, severity, title, detail, code, encounter, evidence, escalation, at,
   raised_at, ended_at, acknowledged_at, acknowledged_by, note, tells, notify_at, group_id, change_xid, change_seq, revision,
@@ -127,10 +127,13 @@ const group: Statement = {
 /** The alert of a storm and those it stands for, before they are changed together. */
 export const lockGroup = (tx: Tx, id: string): Promise<unknown> => tx.query(group, [id]);
 
+/** A condition on table alert. */
+export const wasRaised = `status <> 'suppressed' and note is distinct from '${neverRaised}'`;
+
 const raisedSince: Statement = {
   name: 'alert_raised_since',
-  text: `select raised_at from alert where rule = $1 and raised_at > to_timestamp($2::float8 / 1000) and status <> 'suppressed'
-      and key <> 'storm' order by raised_at desc limit $3`,
+  text: `select raised_at from alert where rule = $1 and raised_at > to_timestamp($2::float8 / 1000) and key <> 'storm'
+      and ${wasRaised} order by raised_at desc limit $3`,
 };
 
 /** When alerts of the rule were raised since then; the latest, and no more than `limit` of them. */

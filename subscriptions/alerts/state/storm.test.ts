@@ -223,3 +223,33 @@ test('what was suppressed long ago and is so no more joins the storm, and is rai
   );
   assert.equal((await rig.store.list('DetectedIssue')).length, 4);
 });
+
+test('what was suppressed until it was over makes no storm; what is suppressed keeps none open', async (t) => {
+  const rig = await createRig(t);
+  let aheadMs = 0;
+  const server = await rig.start({ clock: { now: () => Date.now() + aheadMs } });
+  await inForce(rig, ruleOn('t', [ext('suppress', 'String', "note.text = 'theatre'")]));
+  const silent = { note: [{ text: 'theatre' }] };
+  const patients = [1, 2, 3];
+  await judged(rig, ...patients.map((patient) => ({ ...valueAt('t', patient, 7), ...silent })));
+  await judged(rig, ...patients.map((patient) => ({ ...valueAt('t', patient, 5, 2), id: `after${patient}` })));
+  await judged(rig, valueAt('t', 4, 7), valueAt('t', 5, 7));
+  assert.deepEqual(
+    (await alertsOf(rig.db, 't')).map(({ subject, status, tells }) => [subject, status, tells]),
+    [
+      ['Patient/p1', 'resolved', 0],
+      ['Patient/p2', 'resolved', 0],
+      ['Patient/p3', 'resolved', 0],
+      ['Patient/p4', 'active', 1],
+      ['Patient/p5', 'active', 1],
+    ],
+  );
+  await judged(rig, valueAt('t', 6, 7));
+  await acknowledge(rig, server, 't');
+  assert.equal((await stormOf(rig, 't')).status, 'acknowledged');
+  await putAt(rig, { ...valueAt('t', 7, 7), ...silent }, Date.now() + 11 * 60_000);
+  await settled(rig);
+  assert.equal((await alertsOf(rig.db, 't')).at(-1)!.status, 'suppressed');
+  aheadMs = 12 * 60_000;
+  await waitFor(async () => (await stormOf(rig, 't')).status === 'resolved', 'the end of the storm');
+});

@@ -4,7 +4,7 @@ import { type TestContext, test } from 'node:test';
 import type { JsonObject } from '#fhir-model';
 import { waitFor } from '#platform/testing';
 import { alertsOf, eventRule, ext, inForce, judged, onCode, quantity, reading } from '../../testing/alert-rules.ts';
-import { createRig, type Rig } from '../../testing/rig.ts';
+import { createRig, type Rig, type Server } from '../../testing/rig.ts';
 
 const level = (title: string, priority: string, limit: number): JsonObject => ({
   ...{ title, priority, trigger: [onCode('k')] },
@@ -73,16 +73,31 @@ test('what is worse and takes the place of a value that is withdrawn is told whe
   assert.equal(await seen(rig), veryHigh(2));
 });
 
+async function snooze({ db }: Rig, { adminRoutes }: Server): Promise<void> {
+  const [row] = await db.query<{ id: string }>({ text: 'select id from alert' });
+  const route = adminRoutes.find(({ path }) => path === '/admin/alerts/:id/snooze')!;
+  const body = Buffer.from(JSON.stringify({ by: 'Practitioner/a', minutes: 30 }));
+  await route.handle({ params: { id: row!.id }, query: new URLSearchParams(), body });
+}
+
 test('what got worse while it is suppressed is not told by the end of a snooze', async (t) => {
   let aheadMs = 0;
   const { rig, server } = await rigOf(t, { clock: { now: () => Date.now() + aheadMs } });
   await judged(rig, reading('o1', 7, 1));
-  const [row] = await rig.db.query<{ id: string }>({ text: 'select id from alert' });
-  const route = server.adminRoutes.find(({ path }) => path === '/admin/alerts/:id/snooze')!;
-  const body = Buffer.from(JSON.stringify({ by: 'Practitioner/a', minutes: 30 }));
-  await route.handle({ params: { id: row!.id }, query: new URLSearchParams(), body });
+  await snooze(rig, server);
   await judged(rig, reading('o2', 10, 2, silent));
   aheadMs = 31 * 60_000;
   await waitFor(async () => (await rig.store.list('Communication')).length === 2, 'the telling after the snooze');
   assert.equal(await seen(rig), high(2));
+});
+
+test('the end of a snooze tells neither a value that is withdrawn nor what is worse and suppressed', async (t) => {
+  let aheadMs = 0;
+  const { rig, server } = await rigOf(t, { clock: { now: () => Date.now() + aheadMs } });
+  await judged(rig, reading('o1', 7, 2), reading('o2', 10, 1, silent));
+  await snooze(rig, server);
+  await judged(rig, reading('o1', 7, 2, { status: 'entered-in-error' }));
+  aheadMs = 31 * 60_000;
+  await waitFor(async () => (await rig.store.list('Communication')).length === 2, 'the telling after the snooze');
+  assert.equal(await seen(rig), 'active high 2; High; High');
 });
