@@ -164,6 +164,7 @@ function kafkaOf(config: Config) {
 }
 
 interface Listening {
+  rootUrl: string;
   resourceTypes: readonly string[];
   messages: Hl7Engine['messageChannel'];
   feedFailures: Hl7Engine['failures'];
@@ -173,11 +174,11 @@ async function startSubscriptions(
   base: Base,
   fhir: FhirServer,
   baseUrl: string,
-  { resourceTypes, messages, feedFailures }: Listening,
+  { rootUrl, resourceTypes, messages, feedFailures }: Listening,
 ) {
   const { config, db, log, metrics, lifecycle } = base;
   const subscriptions = createSubscriptions({
-    ...{ db, log, metrics, baseUrl, resourceTypes, messages, feedFailures, scope: everything },
+    ...{ db, log, metrics, baseUrl, rootUrl, resourceTypes, messages, feedFailures, scope: everything },
     clock: systemClock,
     feed: fhir.feed,
     reader: fhir.reader,
@@ -328,12 +329,13 @@ export interface Feeds {
   webSockets: Subscriptions['webSockets'];
 }
 
-/** `baseUrl`: `http://127.0.0.1:8080/fhir/R4` */
-export async function startFeeds(base: Base, fhir: FhirServer, baseUrl: string): Promise<Feeds> {
+/** `baseUrl`: `https://fhir.example.org/fhir/R4`; `rootUrl`, where this server listens: `http://127.0.0.1:8080` */
+export async function startFeeds(base: Base, fhir: FhirServer, baseUrl: string, rootUrl: string): Promise<Feeds> {
   const { resourceTypes } = await loadDefinitions();
   // Made before what sends messages through it, started beside the others: what is sent meanwhile is tried again.
   const engine = createHl7(base, fhir, baseUrl);
   const subscriptions = await startSubscriptions(base, fhir, baseUrl, {
+    rootUrl,
     resourceTypes,
     messages: engine.messageChannel,
     feedFailures: engine.failures,

@@ -37,7 +37,7 @@ async function assemble(options: ServerOptions, lifecycle: Lifecycle): Promise<R
   const rootUrl = rootUrlOf(config, port);
   const fhirBaseUrl = baseUrlOf(config, port);
   const fhir = await createFhir(base, fhirBaseUrl, wholeServer);
-  const { adminRoutes, mqttReady, hl7Post, webSockets, ...where } = await startFeeds(base, fhir, fhirBaseUrl);
+  const { adminRoutes, mqttReady, hl7Post, webSockets, ...where } = await startFeeds(base, fhir, fhirBaseUrl, rootUrl);
   const origins = { allowed: originsOf(config.CORS_ORIGINS), own: ownOrigins(rootUrl, fhirBaseUrl) };
   const app = createHttpApp({ base, fhir, adminRoutes, mqttReady, hl7Post, origins });
   server.removeAllListeners('request').on('request', app.callback());

@@ -8,7 +8,12 @@ import { movePatientReferences, restorePatientReferences } from './operations/mo
 import { assertId, assertValid, prepare, withCurrentParameters } from './store/store.ts';
 import { allocate, insertAbsent, type Numbered } from './store/write-many.ts';
 
+/** Of other rooms, which ask for what they need at once: what clients may have a page (SEARCH_COUNT_MAX) would cut it off silently. */
+const READER_COUNT_MAX = 1000;
+
 export function createReader(core: Core): ResourceReader {
+  const searchCountMax = Math.max(core.limits.searchCountMax, READER_COUNT_MAX);
+  const unlimited: Core = { ...core, limits: { ...core.limits, searchCountMax } };
   return {
     read(type, id, scope) {
       assertType(core, type);
@@ -16,7 +21,7 @@ export function createReader(core: Core): ResourceReader {
     },
     search(type, query, scope) {
       assertType(core, type);
-      return search(core, parseQuery(core, type, searchPairs(query), true), { scope, db: core.store.db });
+      return search(core, parseQuery(unlimited, type, searchPairs(query), true), { scope, db: core.store.db });
     },
   };
 }

@@ -76,6 +76,18 @@ describe('adminRouter', () => {
     assert.deepEqual(await response.json(), { id: 'a/b', query: '1', big: '5' });
   });
 
+  it('lets nobody keep an answer, unless it says otherwise', async (t) => {
+    const kept: AdminRoute = {
+      ...{ method: 'GET', path: '/admin/kept', summary: 'Kept' },
+      handle: async () => ({ status: 200, body: {}, headers: { 'Cache-Control': 'private' } }),
+    };
+    const base = await serveKoa(t, adminRouter([...routes, kept], testLog()));
+    const headersOf = async (path: string) => (await fetch(base + path)).headers;
+    const plain = await headersOf('/admin/letters/7');
+    assert.deepEqual([plain.get('cache-control'), plain.get('x-content-type-options')], ['no-store', 'nosniff']);
+    assert.equal((await headersOf('/admin/kept')).get('cache-control'), 'private');
+  });
+
   it('sends text of another type, with headers', async (t) => {
     const response = await fetch(`${await started(t)}/admin/page`);
     assert.equal(response.status, 410);

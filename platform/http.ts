@@ -105,7 +105,8 @@ async function answer(ctx: Context, route: AdminRoute, pattern: RegExp): Promise
     body: await readBody(ctx.req, adminBodyBytesMax),
   });
   ctx.status = response.status;
-  ctx.set(response.headers ?? {});
+  // Messages and payloads of patients: neither a browser nor a proxy keeps them. https://www.rfc-editor.org/rfc/rfc9111#section-5.2.2.5
+  ctx.set({ 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff', ...response.headers });
   if (response.text !== undefined) {
     ctx.type = response.text.type;
     ctx.body = response.text.text;

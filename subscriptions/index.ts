@@ -1,5 +1,5 @@
 // The way into subscriptions/: the change stream's listeners.
-import { type AdminRoute, createEgress } from '#platform';
+import { type AdminRoute, createEgress, type Egress } from '#platform';
 import { adminRoutes } from './admin.ts';
 import { createAlerting } from './alerts/alerting.ts';
 import { createChannels } from './channels/create-channels.ts';
@@ -46,20 +46,24 @@ export interface Subscriptions {
   adminRoutes: AdminRoute[];
 }
 
+function rulesOf(options: SubscriptionsOptions, egress: Egress): RegistrationRules {
+  const { parameters, resourceTypes, messages, baseUrl, rootUrl, fullResource } = options;
+  return {
+    ...{ parameters, resourceTypes, egress, messages },
+    ...{ email: options.mail !== undefined, kafka: options.kafka !== undefined },
+    ...(baseUrl === undefined ? {} : { baseUrl }),
+    ...(rootUrl === undefined ? {} : { rootUrl }),
+    ...(fullResource === undefined ? {} : { fullResource }),
+  };
+}
+
 /** Throws `config` when an entry of `egressAllow` can't be understood. */
 export function createSubscriptions(options: SubscriptionsOptions): Subscriptions {
   const limits = { ...defaultSubscriptionLimits, ...options.limits };
   const { db, log, metrics: registry, ...ports } = options;
   const metrics = subscriptionMetrics(registry);
   const egress = createEgress(options.egressAllow);
-  const rules: RegistrationRules = {
-    parameters: options.parameters,
-    resourceTypes: options.resourceTypes,
-    egress,
-    ...{ email: options.mail !== undefined, messages: options.messages, kafka: options.kafka !== undefined },
-    ...(options.baseUrl === undefined ? {} : { baseUrl: options.baseUrl }),
-    ...(options.fullResource === undefined ? {} : { fullResource: options.fullResource }),
-  };
+  const rules = rulesOf(options, egress);
   const topics = createTopics({ db, ...ports, rules, log });
   rules.topics = topics;
   const matcher = createMatcher(rules.baseUrl);

@@ -84,6 +84,8 @@ export interface SubscriptionsOptions {
   xml: XmlCodec;
   /** Our own FHIR base: absolute references below it count as local. */
   baseUrl?: string;
+  /** Where this server listens, `http://127.0.0.1:8080`, whatever it is called from outside. */
+  rootUrl?: string;
   log: Log;
   metrics: Metrics;
   clock: Clock;

@@ -54,6 +54,8 @@ export interface RegistrationRules {
   resourceTypes: readonly string[];
   /** Our own FHIR base: absolute references below it count as local. */
   baseUrl?: string;
+  /** Where this server listens, `http://127.0.0.1:8080`, whatever it is called from outside. */
+  rootUrl?: string;
   egress: Egress;
   /** A mail server is configured. */
   email: boolean;
@@ -204,17 +206,27 @@ function instant(value: unknown): number | undefined {
   return ms;
 }
 
-function readEndpoint(endpoint: string, { egress, baseUrl }: RegistrationRules): string {
+/**
+ * The FHIR base, by its public address and where this server listens: each notification would be an update that matches again,
+ * without end. And there the operators' endpoints, which a gateway keeps from those who may only register Subscriptions.
+ */
+function ownUrls({ baseUrl, rootUrl }: RegistrationRules): URL[] {
+  if (baseUrl === undefined) return [];
+  const base = new URL(baseUrl);
+  return rootUrl === undefined ? [base] : [base, new URL(base.pathname, rootUrl), new URL('/admin', rootUrl)];
+}
+
+function readEndpoint(endpoint: string, rules: RegistrationRules): string {
   const element = 'Subscription.channel.endpoint';
   if (endpoint.length > textLengthMax) throw new CerebraError('too-large', `${element} is too long`);
   // Spaces and control characters are dropped by the URL parser: what was checked would not be what is called.
   if (!URL.canParse(endpoint) || /[\s\p{Cc}]/u.test(endpoint)) {
     throw new CerebraError('invalid', `${element} is not an absolute URL`);
   }
-  const refusal = egress.refuseUrl(new URL(endpoint));
+  const url = new URL(endpoint);
+  const refusal = rules.egress.refuseUrl(url);
   if (refusal) throw new CerebraError('business-rule', `${element}: ${refusal}`);
-  // Each notification would be an update that matches again, without end.
-  if (baseUrl !== undefined && isBelow(new URL(endpoint), new URL(baseUrl))) {
+  if (ownUrls(rules).some((own) => isBelow(url, own))) {
     throw new CerebraError('business-rule', `${element}: the endpoint is this server itself`);
   }
   return endpoint;

@@ -125,6 +125,20 @@ test('an endpoint that is this server by another name of loopback, or with a que
   for (const i of others.keys()) await waitForStatus(store, `other${i}`, 'active');
 });
 
+test('an endpoint that is this server where it listens, behind a gateway of another name', async (t) => {
+  const { store, start } = await createRig(t);
+  await start({ baseUrl: 'https://fhir.example.org/r4', rootUrl: 'http://127.0.0.1:8080' });
+  const endpoints = ['127.0.0.1:8080/r4', 'localhost:8080/r4/', '[::1]:8080/admin/hl7/messages/1/reprocess'];
+  for (const [i, one] of endpoints.entries()) await store.put(subscription(`own${i}`, `http://${one}`));
+  for (const [i, one] of endpoints.entries()) {
+    const { error } = await waitForStatus(store, `own${i}`, 'error');
+    assert.equal(error, 'Subscription.channel.endpoint: the endpoint is this server itself', one);
+  }
+  const others = ['127.0.0.1:8080/fhir/R4', '127.0.0.1:8081/r4', '127.0.0.1:8080/administration'];
+  for (const [i, one] of others.entries()) await store.put(subscription(`other${i}`, `http://${one}`));
+  for (const i of others.keys()) await waitForStatus(store, `other${i}`, 'active');
+});
+
 test('a Subscription that a client set active itself is checked all the same', async (t) => {
   const { db, store, start } = await createRig(t);
   await start();

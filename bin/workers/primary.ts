@@ -62,7 +62,7 @@ async function assemble(options: ServerOptions, workers: number, lifecycle: Life
   late.base = base;
   const fhirBaseUrl = baseUrlOf(config, port);
   const fhir = await createFhir(base, fhirBaseUrl, wholeServer);
-  const feeds = await startFeeds(base, fhir, fhirBaseUrl);
+  const feeds = await startFeeds(base, fhir, fhirBaseUrl, rootUrlOf(config, port));
   late.feeds = feeds;
   const adminRoutes = feeds.adminRoutes.map(({ handle: _, ...route }) => route);
   await flock.begin({ connection: base.connection, port, fhirBaseUrl, poolMax, adminRoutes });

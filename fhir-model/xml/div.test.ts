@@ -52,6 +52,11 @@ describe('mended', () => {
   const cases: [string, string, string][] = [
     ['entities of HTML', `<div ${xhtml}>a&nbsp;b&copy;&uuml;&euro;&Omega;</div>`, `<div ${xhtml}>a\u00a0b©ü€Ω</div>`],
     [
+      'symbols, arrows and spaces of HTML 4',
+      '<div>a&thinsp;&rArr;&nbsp;b &isin;&there4;&thetasym;&rlm;&diams;</div>',
+      `<div ${xhtml}>a\u2009⇒\u00a0b ∈∴ϑ\u200f♦</div>`,
+    ],
+    [
       'the first and the last of Latin 1',
       '<div>&nbsp;&yuml;&sup2;&frac12;&times;&divide;</div>',
       `<div ${xhtml}>\u00a0ÿ²½×÷</div>`,

@@ -21,7 +21,11 @@ const others: Record<string, string> = Object.fromEntries(
     'lambda:λ mu:μ nu:ν xi:ξ omicron:ο pi:π rho:ρ sigmaf:ς sigma:σ tau:τ upsilon:υ phi:φ chi:χ psi:ψ omega:ω bull:• hellip:… ' +
     'prime:′ Prime:″ trade:™ larr:← uarr:↑ rarr:→ darr:↓ harr:↔ part:∂ prod:∏ sum:∑ minus:− radic:√ infin:∞ asymp:≈ ne:≠ equiv:≡ ' +
     'le:≤ ge:≥ OElig:Œ oelig:œ Scaron:Š scaron:š Yuml:Ÿ fnof:ƒ circ:ˆ tilde:˜ ndash:– mdash:— lsquo:‘ rsquo:’ sbquo:‚ ldquo:“ ' +
-    'rdquo:” bdquo:„ dagger:† Dagger:‡ permil:‰ lsaquo:‹ rsaquo:› euro:€'
+    'rdquo:” bdquo:„ dagger:† Dagger:‡ permil:‰ lsaquo:‹ rsaquo:› euro:€ ensp:\u2002 emsp:\u2003 thinsp:\u2009 zwnj:\u200c ' +
+    'zwj:\u200d lrm:\u200e rlm:\u200f thetasym:ϑ upsih:ϒ piv:ϖ oline:‾ frasl:⁄ weierp:℘ image:ℑ real:ℜ alefsym:ℵ crarr:↵ ' +
+    'lArr:⇐ uArr:⇑ rArr:⇒ dArr:⇓ hArr:⇔ forall:∀ exist:∃ empty:∅ nabla:∇ isin:∈ notin:∉ ni:∋ lowast:∗ prop:∝ ang:∠ and:∧ or:∨ ' +
+    'cap:∩ cup:∪ int:∫ there4:∴ sim:∼ cong:≅ sub:⊂ sup:⊃ nsub:⊄ sube:⊆ supe:⊇ oplus:⊕ otimes:⊗ perp:⊥ sdot:⋅ lceil:⌈ rceil:⌉ ' +
+    'lfloor:⌊ rfloor:⌋ lang:\u2329 rang:\u232a loz:◊ spades:♠ clubs:♣ hearts:♥ diams:♦'
   )
     .split(' ')
     .map((pair) => pair.split(':') as [string, string]),

@@ -1,7 +1,7 @@
 // What $graphql refuses: https://hl7.org/fhir/R4/graphql.html#errors
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
-import { ask, assertData, assertError, begin, ofPatient, put } from './testing/graphql.ts';
+import { ask, askAt, assertData, assertError, begin, core, ofPatient, put } from './testing/graphql.ts';
 
 before(begin);
 
@@ -161,6 +161,25 @@ describe('limits', () => {
     );
   });
 
+  test('expressions that are long, or make collections larger', async () => {
+    const filtered = (id: string, path: string) =>
+      ask(`{ name(fhirpath: "${path}") { use } }`, { type: 'Patient', id });
+    await put({ resourceType: 'Patient', id: 'many', name: Array.from({ length: 1000 }, () => ({ use: 'old' })) });
+    await assertData(filtered('many', "use = 'usual' or use = 'temp'"), {});
+    const long = Array.from({ length: 60 }, () => "use = 'x'").join(' or ');
+    await assertError(filtered('many', long), 400, 'too-costly', /more than 20000 elements to evaluate/);
+    const given = Array.from({ length: 5000 }, (_, i) => `g${i}`);
+    await put({ resourceType: 'Patient', id: 'named', name: [{ given }] });
+    await assertData(filtered('named', 'given.empty()'), {});
+    const both = filtered('named', '(given | given).empty()');
+    await assertError(both, 400, 'too-costly', /more than 20000 elements to evaluate/);
+    const grown = (times: number) => filtered('p1', `use${".select('a' | 'b')".repeat(times)}.count() = 8`);
+    await assertData(grown(3), { name: [{ use: 'official' }, { use: 'usual' }, { use: 'maiden' }] });
+    await assertError(grown(4), 400, 'too-costly', /may have 3 operators \|/);
+    const indexed = Array.from({ length: 13 }, (_, i) => `n${i}: name(fhirpath: "a${i}${'[0]'.repeat(300)}") { use }`);
+    await assertError(ofPatient(`{ ${indexed.join(' ')} }`), 400, 'too-costly', /may have 200000 characters/);
+  });
+
   test('values of the answer', async () => {
     const names = Array.from({ length: 700 }, () => ({ given: ['x'] }));
     await put({ resourceType: 'Patient', id: 'wide', name: names });
@@ -189,6 +208,19 @@ describe('limits', () => {
       'too-costly',
       /more than 5000000 places/,
     );
+  });
+
+  test('the time of reading versions, one after the other', async () => {
+    const subject = { reference: 'Patient/p1/_history/1' };
+    await put({ resourceType: 'Basic', id: 'old', code: { text: 'x' }, subject });
+    const query = '{ Basic(id: "old") { subject { resource { id } } } }';
+    assert.deepEqual((await askAt(core, query)).json.data, { Basic: { subject: { resource: { id: 'p1' } } } });
+    // Begun, and the first resource read, in time.
+    const times = [0, 0];
+    const clock = { ...core.store.clock, now: () => times.shift() ?? core.limits.searchTimeoutMs + 1 };
+    const late = askAt({ ...core, store: { ...core.store, clock } }, query);
+    await assertError(late, 400, 'too-costly', /^The query was stopped after \d+ ms/);
+    assert.deepEqual(times, []);
   });
 
   test('searches', async () => {

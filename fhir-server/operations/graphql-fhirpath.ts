@@ -5,6 +5,9 @@ import { CerebraError } from '#platform';
 import { FUNCTIONS, NODES, nestingOf } from '../patch/locate.ts';
 
 const CHARACTERS_MAX = 1000;
+/** Of all expressions of a query, each index counting as 50 more: parsing takes up to 30 µs for each. */
+const PARSING_MAX = 200_000;
+const INDEX_CHARACTERS = 50;
 /** Parsing takes time with each level. */
 const NESTING_MAX = 10;
 
@@ -16,6 +19,9 @@ const functions = new Set([...FUNCTIONS, ...MORE_FUNCTIONS, 'today', 'now', 'tri
 
 /** Each may double a text that `select` hands on. */
 const ADDITIONS_MAX = 3;
+
+/** Each may double a collection that `select` hands on: `.select('a' | 'b')` thirty times makes a billion. */
+const UNIONS_MAX = 3;
 
 interface Node {
   type: string;
@@ -41,6 +47,14 @@ export interface PathTest {
   holds(type: string, plain: Json, index: number): boolean;
   /** The first value as text; '' for none. */
   text(type: string, plain: Json, index: number): string;
+  size: Size;
+}
+
+/** Parts of an expression, and what among them has limits of its own. */
+interface Size {
+  nodes: number;
+  additions: number;
+  unions: number;
 }
 
 interface Engine {
@@ -62,7 +76,8 @@ export function loadFhirPath(): Promise<Engine> {
 const wrong = (code: 'invalid' | 'too-costly', text: string): CerebraError =>
   new CerebraError(code, text, { expression: ['fhirpath'] });
 
-function assertSimple(node: Node, count: { additions: number }): void {
+function assertSimple(node: Node, count: Size): void {
+  count.nodes++;
   if (!nodes.has(node.type)) throw wrong('invalid', `${node.type} can't be used in the FHIRPath of a query`);
   const name = node.type === 'Functn' ? (node.children?.[0]?.text ?? '') : undefined;
   if (name !== undefined && !functions.has(name)) {
@@ -70,6 +85,9 @@ function assertSimple(node: Node, count: { additions: number }): void {
   }
   if (node.type === 'AdditiveExpression' && ++count.additions > ADDITIONS_MAX) {
     throw wrong('too-costly', `The FHIRPath of a query may have ${ADDITIONS_MAX} operators + - &`);
+  }
+  if (node.type === 'UnionExpression' && ++count.unions > UNIONS_MAX) {
+    throw wrong('too-costly', `The FHIRPath of a query may have ${UNIONS_MAX} operators |`);
   }
   for (const child of node.children ?? []) assertSimple(child, count);
 }
@@ -90,7 +108,7 @@ function withIndex(path: string, tree: Node): string {
   return text;
 }
 
-function parsePath({ library }: Engine, given: string): string {
+function parsePath({ library }: Engine, given: string): { text: string; size: Size } {
   const path = given.replaceAll(/\s/g, ' ');
   if (path.length > CHARACTERS_MAX || nestingOf(path) > NESTING_MAX) {
     const limits = `${CHARACTERS_MAX} characters and ${NESTING_MAX} nested brackets`;
@@ -102,13 +120,22 @@ function parsePath({ library }: Engine, given: string): string {
   } catch {
     throw wrong('invalid', `'${path.slice(0, 200)}' is not a FHIRPath`);
   }
-  assertSimple(tree, { additions: 0 });
-  return withIndex(path, tree);
+  const size: Size = { nodes: 0, additions: 0, unions: 0 };
+  assertSimple(tree, size);
+  return { text: withIndex(path, tree), size };
+}
+
+/** Throws `too-costly` for expressions that together take too long to parse. */
+export function assertFew(paths: Iterable<string>): void {
+  let parsing = 0;
+  for (const path of paths) parsing += path.length + INDEX_CHARACTERS * (path.split('[').length - 1);
+  if (parsing > PARSING_MAX) throw wrong('too-costly', `The FHIRPaths of a query may have ${PARSING_MAX} characters`);
 }
 
 /** Throws `invalid` for what is no FHIRPath or uses more than is evaluated, `too-costly` beyond a limit. */
 export function compilePath(engine: Engine, given: string): PathTest {
-  const expression = withoutObjectWords(parsePath(engine, given));
+  const { text, size } = parsePath(engine, given);
+  const expression = withoutObjectWords(text);
   const byType = new Map<string, Compiled>();
   const compiled = (type: string): Compiled => {
     const found =
@@ -121,11 +148,12 @@ export function compilePath(engine: Engine, given: string): PathTest {
     try {
       return compiled(type)(plain, { index });
     } catch (cause) {
-      const text = `'${given.slice(0, 200)}' can't be evaluated on a ${type}`;
-      throw new CerebraError('invalid', text, { expression: ['fhirpath'], cause });
+      const what = `'${given.slice(0, 200)}' can't be evaluated on a ${type}`;
+      throw new CerebraError('invalid', what, { expression: ['fhirpath'], cause });
     }
   };
   return {
+    size,
     holds(type, plain, index) {
       const found = run(type, plain, index);
       return found.length === 1 ? found[0] !== false : found.length > 0;

@@ -100,6 +100,7 @@ async function readAll(loader: Loader, names: Iterable<string>): Promise<void> {
 async function readOneVersion(loader: Loader, type: string, id: string, version: string): Promise<void> {
   const name = `${type}/${id}/_history/${version}`;
   if (loader.known.has(name)) return;
+  assertTime(loader);
   const number = /^\d{1,9}$/.test(version) ? Number(version) : 0;
   const found = await readVersion(loader.core.store.db, type, id, number, loader.scope);
   loader.known.set(name, found && !found.deleted ? take(loader, found) : undefined);

@@ -4,7 +4,7 @@ import { decimalText, isNumber, isObject, type Json, type JsonObject, stringify 
 import { CerebraError, isCerebraError } from '#platform';
 import type { BundleEntry } from './graphql-entries.ts';
 import { type AnswerPath, atPath, fault, placedAt } from './graphql-faults.ts';
-import { compilePath, loadFhirPath, type PathTest } from './graphql-fhirpath.ts';
+import { assertFew, compilePath, loadFhirPath, type PathTest } from './graphql-fhirpath.ts';
 import type { Choice, FieldPlan } from './graphql-plan.ts';
 import { type Field, typeName } from './graphql-types.ts';
 
@@ -12,9 +12,12 @@ import { type Field, typeName } from './graphql-types.ts';
 export const VALUES_MAX = 200_000;
 /** UTF-16 units of the texts of an answer. */
 export const CHARACTERS_MAX = 32 * 1024 * 1024;
-/** FHIRPath expressions evaluated, some 50 µs each on small elements; each further 4 kB of an element count as one more. */
+/** FHIRPath expressions evaluated, some 50 µs each; larger elements and longer expressions count as several. */
 export const PATHS_MAX = 20_000;
 const PATH_CHARACTERS = 4096;
+const PATH_NODES = 25;
+/** Pairs of values: `|` compares each with each, some 100 µs for so many. */
+const PATH_PAIRS = 1000;
 /** Fields looked for in objects and elements tested by filters, some 20 ns each. */
 export const STEPS_MAX = 5_000_000;
 
@@ -72,8 +75,9 @@ export interface Run {
 
 interface Plain {
   json: Json;
-  /** In evaluations. */
-  weight: number;
+  characters: number;
+  /** At most. */
+  values: number;
 }
 
 /** All FHIRPath expressions of a plan, with a field that has it. */
@@ -89,6 +93,7 @@ function pathsOf(fields: readonly FieldPlan[], found = new Map<string, FieldPlan
 /** Ready to run: its FHIRPath expressions compiled. Throws with the place of one that is wrong. */
 export async function createRun(fields: readonly FieldPlan[]): Promise<Run> {
   const found = pathsOf(fields);
+  assertFew(found.keys());
   const paths = new Map<string, PathTest>();
   const engine = found.size > 0 ? await loadFhirPath() : undefined;
   for (const [path, { node }] of found) {
@@ -145,17 +150,24 @@ function plainOf({ plain }: Run, element: JsonObject): Plain {
   const known = plain.get(element);
   if (known) return known;
   const text = stringify(element);
-  const found = { json: JSON.parse(text) as Json, weight: 1 + Math.floor(text.length / PATH_CHARACTERS) };
+  const found = { json: JSON.parse(text) as Json, characters: text.length, values: text.split(',').length };
   plain.set(element, found);
   return found;
 }
 
+/** In evaluations. */
+function weightOf({ characters, values }: Plain, { size: { nodes, unions } }: PathTest): number {
+  const visits = (1 + Math.floor(characters / PATH_CHARACTERS)) * Math.ceil(nodes / PATH_NODES);
+  return visits + Math.floor((unions * values * values) / PATH_PAIRS);
+}
+
 /** Evaluates one of the expressions on an element. */
 function evaluate<T>(run: Run, path: string, element: JsonObject, ask: (test: PathTest, plain: Json) => T): T {
-  const { json, weight } = plainOf(run, element);
-  run.spent.paths += weight;
+  const plain = plainOf(run, element);
+  const test = run.paths.get(path)!;
+  run.spent.paths += weightOf(plain, test);
   if (run.spent.paths > PATHS_MAX) throw tooMuch(`${PATHS_MAX} elements to evaluate a FHIRPath on`);
-  return ask(run.paths.get(path)!, json);
+  return ask(test, plain.json);
 }
 
 const primitiveText = (value: Json): string => (isNumber(value) ? decimalText(value) : String(value));

@@ -150,9 +150,14 @@ export function expand(context: Context, kinds: Kinds, selections: readonly Sele
   }
 }
 
+/** Conditions that hold by now, and say nothing of what the field is. */
+const isCondition = ({ name: { value } }: DirectiveNode): boolean => value === 'skip' || value === 'include';
+
 /** Two fields with the same signature are one. */
 const signature = ({ name, arguments: args = [], directives = [] }: FieldNode): string =>
-  [name.value, ...args.map(print).sort(), ...directives.map(print)].join(' ');
+  [name.value, ...args.map(print).sort(), ...directives.filter((directive) => !isCondition(directive)).map(print)].join(
+    ' ',
+  );
 
 /** `resource(type: Patient)` beside `resource(type: Group)`: of which one at most is there. */
 const typeArgument = (node: FieldNode): string | undefined => {

@@ -111,6 +111,16 @@ describe('fragments and variables', () => {
       { id: 'p1', active: true, name: [{ family: 'Gamma', given: ['Anna', 'Beta'] }] },
     ));
 
+  test('a field that stands twice, once under a condition, is one', () =>
+    assertData(
+      ofPatient(
+        `query Q($all: Boolean!) { birthDate birthDate @skip(if: false)
+          name(use: maiden) { family } name(use: maiden) @include(if: $all) { given } }`,
+        { variables: { all: true } },
+      ),
+      { birthDate: '1980-01-02', name: [{ family: 'Gamma', given: ['Anna', 'Beta'] }] },
+    ));
+
   test('the operation that is named', async () => {
     const two = 'query A { id } query B { active }';
     await assertData(ofPatient(two, { operationName: 'B' }), { active: true });

@@ -303,6 +303,18 @@ describe('paths that are not evaluated', () => {
     assert.match(await refused(resource, { type: 'delete', path: deep }), /^400 too-costly /);
     const nested = `Patient.name.where(${'name.where('.repeat(10)}true${')'.repeat(10)})`;
     assert.match(await refused(resource, { type: 'delete', path: nested }), /^400 too-costly /);
+    const open = `'${"\\'".repeat(75_000)}`;
+    assert.match(
+      await refused(resource, { type: 'delete', path: open }),
+      /^400 too-costly .* may have 1000 characters/,
+    );
+  });
+
+  test('are also those that are long together, an index counting for more', async () => {
+    const path = `Patient.name${'[0]'.repeat(300)}`;
+    const many = Array.from({ length: 100 }, () => ({ type: 'delete', path }));
+    const found = await refused(resource, ...many);
+    assert.match(found, /^400 too-costly Parameters\.parameter\[12\] The paths of this patch take too long to read/);
   });
 });
 
@@ -335,6 +347,23 @@ describe('documents', () => {
     assert.equal((await run(list, remove(5))).entry.length, 29_999);
     const many = Array.from({ length: 100 }, (_, i) => remove(i));
     assert.match(await refused(list, ...many), /^400 too-costly Parameters.parameter\[\d+\] These paths take too long/);
+  });
+
+  test('of comparisons as well', async () => {
+    const entry = Array.from({ length: 3000 }, (_, i) => ({ item: { reference: `Patient/${i}` } }));
+    const list = { resourceType: 'List', status: 'current', mode: 'working', entry };
+    const many = Array.from({ length: 100 }, () => ({ type: 'delete', path: '(List.entry = List.entry) and {}' }));
+    assert.equal((await run(list, ...many.slice(0, 2))).entry.length, 3000);
+    assert.match(await refused(list, ...many), /^400 too-costly Parameters.parameter\[\d+\] These paths take too long/);
+  });
+
+  test('nor on a resource that the document itself makes large', async () => {
+    const value = { valueHumanName: { family: 'x'.repeat(20_000) } };
+    const adds = Array.from({ length: 10 }, () => ({ type: 'add', path: 'Patient', name: 'name', value }));
+    const deletes = Array.from({ length: 100 }, () => ({ type: 'delete', path: "Patient.name.where(family = 'y')" }));
+    assert.equal((await run(patient, ...adds, ...deletes.slice(0, 2))).name.length, 10);
+    const found = await refused(patient, ...adds, ...deletes);
+    assert.match(found, /^400 too-costly Parameters.parameter\[\d+\] These paths take too long/);
   });
 });
 

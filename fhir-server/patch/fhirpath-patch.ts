@@ -15,17 +15,20 @@ import {
   writeList,
   writeSlot,
 } from './elements.ts';
-import type { Locator } from './locate.ts';
+import { type Locator, parsingOf } from './locate.ts';
 import { COPIES_MAX, copyTree } from './tree.ts';
 import { type PatchValue, type Placed, place, setSlot, valueIn } from './values.ts';
 
 export const OPERATIONS_MAX = 1000;
 
 /**
- * Characters of the resource times Locator.weigh, of all operations: up to 20 ns each. A resource of 10 kB takes 300
- * operations with a usual where(), one of 1 MB takes 3 of them or 300 plain paths.
+ * Characters of the resource, with what the operations before have put into it, times Locator.weigh, of all operations: up
+ * to 20 ns each. A resource of 10 kB takes 300 operations with a usual where(), one of 1 MB takes 3 of them or 300 plain paths.
  */
 const WORK_MAX = 60_000_000;
+
+/** Of all paths, as parsingOf has it: a thousand usual ones with two indexes each come to 150,000. */
+const PARSING_MAX = 200_000;
 
 const TYPES = ['add', 'insert', 'delete', 'replace', 'move'] as const;
 
@@ -269,10 +272,25 @@ function editOf(finder: Finder, operation: FhirPathOperation): Edit | undefined 
   }
 }
 
-function assertWork(locator: Locator, characters: number, operations: readonly FhirPathOperation[]): void {
-  let work = 0;
+function assertParsing(operations: readonly FhirPathOperation[]): void {
+  let parsing = 0;
   operations.forEach(({ path }, index) => {
+    parsing += parsingOf(path);
+    if (parsing <= PARSING_MAX) return;
+    const text = 'The paths of this patch take too long to read: send fewer operations at once, or shorter paths';
+    throw new CerebraError('too-costly', text, { expression: [at(index)] });
+  });
+}
+
+/** At most so many come into the resource. */
+const charactersOf = (value: PatchValue | undefined): number => (value === undefined ? 0 : stringify(value).length);
+
+function assertWork(locator: Locator, length: number, operations: readonly FhirPathOperation[]): void {
+  let work = 0;
+  let characters = length;
+  operations.forEach(({ path, value }, index) => {
     work += placed(index, () => locator.weigh(path)) * characters;
+    characters += charactersOf(value);
     if (work > WORK_MAX) {
       const text = `These paths take too long on a resource of ${characters} characters: send fewer operations at once, or paths without functions`;
       throw new CerebraError('too-costly', text, { expression: [at(index)] });
@@ -302,6 +320,7 @@ export function applyFhirPathPatch(
 ): Json {
   if (!isObject(root)) return root;
   const text = stringify(root);
+  assertParsing(operations);
   assertWork(locator, text.length, operations);
   const finder: Finder = { definitions, locator, plain: JSON.parse(text) as JsonObject };
   operations.forEach((operation, index) => {

@@ -9,7 +9,7 @@ import { mergePatch } from './merge-patch.ts';
 
 const ext = { extension: [{ url: 'urn:x', valueString: 'of B' }] };
 const person = () => ({
-  name: [{ given: ['A', 'B', 'C'], _given: [null, ext] }],
+  name: [{ given: ['A', 'B', 'C'], _given: [null, ext] }, { given: ['D', 'E'] }],
   birthDate: '2000-01-01',
   _birthDate: ext,
 });
@@ -43,6 +43,8 @@ describe('a JSON Patch of one of the two lists', () => {
     ['copies a value there', [{ op: 'copy', from: `${given}/2`, path: `${given}/0` }]],
     ['replaces all values', [{ op: 'replace', path: given, value: ['B'] }]],
     ['sets all values', [{ op: 'add', path: given, value: ['B', 'A'] }]],
+    ['copies all values there', [{ op: 'copy', from: '/name/1/given', path: given }]],
+    ['moves all values there', [{ op: 'move', from: '/name/1/given', path: given }]],
     ['moves the extensions down', [{ op: 'remove', path: `${extensions}/0` }]],
     ['moves the extensions up', [{ op: 'add', path: `${extensions}/0`, value: null }]],
     [
@@ -134,7 +136,7 @@ describe('a JSON Patch of one of the two lists', () => {
     assert.equal(patched(person(), [{ op: 'replace', path: '/birthDate', value: '2001' }]).birthDate, '2001');
     const bare = { name: [{ given: ['A', 'B'] }, { family: 'x' }] };
     assert.deepEqual(patched(bare, [{ op: 'remove', path: `${given}/0` }]).name[0], { given: ['B'] });
-    assert.equal(patched(person(), [{ op: 'remove', path: '/name/0' }]).name.length, 0);
+    assert.equal(patched(person(), [{ op: 'remove', path: '/name/0' }]).name.length, 1);
   });
 });
 

@@ -98,7 +98,8 @@ export function stepAsserter(operations: readonly JsonPatchOperation[]): AssertS
     if (op === 'test') return;
     if (op === 'remove') assertShift(root, path, true);
     if (op === 'move') assertShift(root, from, true);
-    if (op === 'replace' || op === 'add') assertReplaced(root, path, value);
+    const put = op === 'move' || op === 'copy' ? valueAt(root, from) : value;
+    if (op !== 'remove' && put !== undefined) assertReplaced(root, path, put);
     if (op !== 'replace' && op !== 'remove') assertShift(root, path, false);
   };
 }

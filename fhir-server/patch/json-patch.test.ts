@@ -99,6 +99,14 @@ describe('JSON Patch', () => {
     assert.equal(refusal('{"a":{"b":[1,2,3]}}', `[${copy.join()}]`), 'too-costly patch[17]');
   });
 
+  test('copies into their own depths are stopped', () => {
+    const document: Json[] = [{ op: 'add', path: '/a', value: {} }];
+    for (let depth = 1; depth < 100_000; depth *= 2) {
+      document.push({ op: 'copy', from: '/a', path: '/a'.repeat(depth + 1) });
+    }
+    assert.equal(refusal('{}', stringify(document)), 'patch-failed patch[8]');
+  });
+
   test('more operations than 1,000 are too many', () => {
     const one = '{"op":"test","path":"/a","value":1}';
     assert.equal(apply('{"a":1}', `[${Array(1000).fill(one).join()}]`), '{"a":1}');

@@ -19,13 +19,17 @@ export interface CopyBudget {
   left: number;
 }
 
-/** A copy that shares nothing that can change. Throws `too-costly` beyond the budget. */
-export function copyTree(value: Json, budget: CopyBudget): Json {
+/**
+ * A copy that shares nothing that can change. Throws `too-costly` beyond the budget, `patch-failed` beyond `depth` levels: a
+ * value that is copied to its own innermost place is twice as deep each time, and no stack is.
+ */
+export function copyTree(value: Json, budget: CopyBudget, depth = depthMax): Json {
   if (--budget.left < 0) throw new CerebraError('too-costly', `A patch may copy ${COPIES_MAX} values at most`);
-  if (Array.isArray(value)) return value.map((item) => copyTree(item, budget));
-  if (!isObject(value)) return value;
+  if (!Array.isArray(value) && !isObject(value)) return value;
+  if (depth === 0) throw new CerebraError('patch-failed', 'What is to be copied is nested too deeply');
+  if (Array.isArray(value)) return value.map((item) => copyTree(item, budget, depth - 1));
   const copy: JsonObject = {};
-  for (const name of Object.keys(value)) defineMember(copy, name, copyTree(value[name] as Json, budget));
+  for (const name of Object.keys(value)) defineMember(copy, name, copyTree(value[name] as Json, budget, depth - 1));
   return copy;
 }
 

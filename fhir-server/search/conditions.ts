@@ -312,14 +312,28 @@ export function groups(criteria: readonly Criterion[]): Criterion[][] {
   return found;
 }
 
+/** Each arm of one criterion has the tests of all others: of more values, all together, there is one test and no arm. */
+const GROUPED_VALUES_MAX = 40;
+
+/** The arms of the first criterion that has some, which meet the other criteria too. */
+function armsTogether(all: readonly IndexTest[]): ((x: string) => string[]) | undefined {
+  const armed = all.find((one) => one.arms);
+  if (!armed) return undefined;
+  return (x) => {
+    const others = all.filter((one) => one !== armed).map((one) => ` and ${one.test(x)}`);
+    return armed.arms!(x).map((arm) => arm + others.join(''));
+  };
+}
+
 /** The group as one test of index rows; see indexTest. */
 export function groupTest(ctx: ConditionContext, group: readonly Criterion[]): IndexTest | undefined {
   const [first, ...rest] = group.map((criterion) => indexTest(ctx, criterion));
   if (!first || rest.length === 0) return first;
   const all = [first, ...(rest as IndexTest[])];
-  const armed = all.find((one) => one.arms);
   const test = (x: string) => all.map((one) => one.test(x)).join(' and ');
-  return { table: first.table, param: first.param, test, ...(armed?.arms && { arms: armed.arms }) };
+  const values = group.reduce((sum, criterion) => sum + criterion.values.length, 0);
+  const arms = values <= GROUPED_VALUES_MAX ? armsTogether(all) : undefined;
+  return { table: first.table, param: first.param, test, ...(arms && { arms }) };
 }
 
 /** A group as a condition on the current row called `m`. */

@@ -51,7 +51,7 @@ export interface IndexTest {
   table: string;
   param: SearchParam;
   test(x: string): string;
-  /** Parts of the index that hold all such rows; absent: the test itself says where to look. */
+  /** Conditions that an index finds, one of which each such row meets and no other row; absent: the test is one. */
   arms?(x: string): string[];
 }
 
@@ -66,8 +66,8 @@ export function inIndex(ctx: ConditionContext, { table, param, test }: IndexTest
 /** The rids that meet the test, some more than once. */
 export function indexedRids(ctx: ConditionContext, { table, param, test, arms }: IndexTest): string {
   const x = ctx.sql.alias();
-  const from = `select ${x}.rid from ${table} ${x} where ${ofParam(ctx.sql, x, param)} and ${test(x)}`;
-  return (arms?.(x) ?? ['true']).map((arm) => `${from} and ${arm}`).join(' union all ');
+  const from = `select ${x}.rid from ${table} ${x} where ${ofParam(ctx.sql, x, param)}`;
+  return (arms?.(x) ?? [test(x)]).map((one) => `${from} and ${one}`).join(' union all ');
 }
 
 export const or = (parts: string[]): string => (parts.length === 1 ? parts[0]! : `(${parts.join(' or ')})`);

@@ -35,6 +35,8 @@ export interface Lookups {
 
 /** Codes or texts that one value may stand for: so many tokens are asked for in some 20 ms. */
 const TOKENS_MAX = 10_000;
+/** Of all alternatives together: a thousand value sets of 10,000 codes would fill the memory. */
+const TOKENS_TOGETHER_MAX = 50_000;
 /** Units that somebody uses; of LOINC's examples there are 1,400. What one means is read once, in 50 µs. */
 const UNITS_MAX = 5000;
 
@@ -46,6 +48,13 @@ const refused = (code: 'too-costly' | 'internal', name: string, diagnostics: str
 function lookupsOf(page: PageContext, { name }: Criterion): Lookups {
   if (page.lookups) return page.lookups;
   throw refused('internal', name, 'There is nothing to look value sets and hierarchies up in');
+}
+
+function assertFew({ name }: Criterion, found: readonly SearchValue[]): void {
+  let tokens = 0;
+  for (const value of found) if (value.kind === 'hashes') tokens += value.hashes.length + (value.facts?.length ?? 0);
+  if (tokens <= TOKENS_TOGETHER_MAX) return;
+  throw refused('too-costly', name, `The alternatives together stand for more than ${TOKENS_TOGETHER_MAX}: give fewer`);
 }
 
 /** `in` answers by the value set's codes, `above` and `below` by the code system's. */
@@ -74,6 +83,7 @@ async function byTerminology(page: PageContext, criterion: Criterion): Promise<C
   for (const value of values) {
     const { tokens, facts } = setHashes(param, await codesOfValue(page, criterion, value));
     found.push({ kind: 'hashes', text: value.text, hashes: tokens, facts });
+    assertFew(criterion, found);
   }
   return { ...rest, param, values: found, ...(modifier === 'not-in' && { modifier: 'not' }) };
 }
@@ -107,6 +117,7 @@ async function byText(page: PageContext, criterion: Criterion): Promise<Criterio
       throw refused('too-costly', criterion.name, problem);
     }
     found.push({ kind: 'hashes', text: value.text, hashes: rows.map((row) => String(row.token)) });
+    assertFew(criterion, found);
   }
   return { ...rest, param, values: found };
 }
@@ -134,6 +145,7 @@ async function byMimeType(page: PageContext, criterion: Criterion): Promise<Crit
       );
     }
     found.push({ kind: 'hashes', text: value.text, hashes: rows.map((row) => String(row.token)) });
+    assertFew(criterion, found);
   }
   return { ...rest, param, values: found };
 }
@@ -239,8 +251,22 @@ async function byUnits(page: PageContext, criterion: Criterion): Promise<Criteri
     const inUnits = value.parts.map((part) => (hasUnit(part) ? inOtherUnits(part, units) : undefined));
     return [inUnits.some((some) => some !== undefined) ? { ...value, inUnits } : value];
   };
-  return { ...criterion, values: criterion.values.flatMap(others) };
+  const values: SearchValue[] = [];
+  let compared = 0;
+  for (const value of criterion.values) {
+    const some = others(value);
+    for (const each of some) compared += comparisonsOf(each);
+    if (compared > TOKENS_MAX) {
+      const problem = `In all units that are in use these are more than ${TOKENS_MAX} values: give fewer alternatives`;
+      throw refused('too-costly', criterion.name, problem);
+    }
+    values.push(...some);
+  }
+  return { ...criterion, values };
 }
+
+const comparisonsOf = (value: SearchValue): number =>
+  hasParts(value) && value.inUnits ? value.inUnits.reduce((sum, some) => sum + (some?.length ?? 0), 0) : 1;
 
 const hasParts = (value: SearchValue): value is Of<'composite'> => value.kind === 'composite';
 

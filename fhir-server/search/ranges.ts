@@ -145,15 +145,25 @@ function armsOf(sql: SqlBuilder, value: SearchValue, nowMs: number): ((x: string
   return value.kind === 'quantity' ? quantityArms(sql, value) : undefined;
 }
 
-/** See IndexTest.arms: those of each value; one that says itself where to look is its own arm. */
+/** Each arm is a select of its own: of more values PostgreSQL would plan for longer than it looks. */
+const ARMED_VALUES_MAX = 250;
+
+/**
+ * See IndexTest.arms: those of each value, with its own test and no other's, so that a statement grows with the values and not
+ * with their square. A value that says itself where to look is its own arm.
+ */
 export function rangeArms(
   sql: SqlBuilder,
   values: readonly SearchValue[],
   nowMs: number,
 ): ((x: string) => string[]) | undefined {
   const arms = values.map((value) => armsOf(sql, value, nowMs));
-  if (arms.every((arm) => arm === undefined)) return undefined;
-  return (x) => values.flatMap((value, i) => arms[i]?.(x) ?? [rangeCondition(sql, value, x, nowMs)]);
+  if (values.length > ARMED_VALUES_MAX || arms.every((arm) => arm === undefined)) return undefined;
+  return (x) =>
+    values.flatMap((value, i) => {
+      const test = rangeCondition(sql, value, x, nowMs);
+      return arms[i]?.(x).map((arm) => `${arm} and ${test}`) ?? [test];
+    });
 }
 
 function quantityCondition(sql: SqlBuilder, value: QuantityValue, x: string): string {

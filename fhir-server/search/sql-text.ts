@@ -1,5 +1,5 @@
 // SQL text with its values: values never enter the text.
-import type { Statement } from '#platform';
+import { CerebraError, type Statement } from '#platform';
 
 export interface Sql {
   text: string;
@@ -32,12 +32,19 @@ export const jsonOf = (body: string): string =>
   `case when octet_length(${body}) < ${SHORT_BYTES} and ${body} !~ '${NOT_TEXT}|${LONG_EXPONENT}' then ${body}::jsonb
     when ${body} !~ '${NOT_TEXT}' then regexp_replace(${body}, '${LONG_NUMBER}', '\\1null', 'g')::jsonb end`;
 
+/** A message of PostgreSQL's protocol counts parameters up to 65,535; some are left for the access scope and the page's text. */
+const VALUES_MAX = 65_000;
+
 export function createSql(): SqlBuilder {
   const values: unknown[] = [];
   let aliases = 0;
   return {
     values,
     value(value) {
+      if (values.length >= VALUES_MAX) {
+        const text = `The search comes to more than ${VALUES_MAX} comparisons, units that mean the same included: give fewer alternatives`;
+        throw new CerebraError('too-costly', text);
+      }
       values.push(value);
       return `$${values.length}`;
     },
@@ -47,13 +54,15 @@ export function createSql(): SqlBuilder {
 
 /** Shapes that are prepared by name; PostgreSQL keeps a plan of each per connection, some 20 kB. */
 const NAMED_SHAPES_MAX = 500;
+/** Longer ones have hundreds of alternatives, and are as long as these happen to be many. */
+const NAMED_CHARACTERS_MAX = 20_000;
 const names = new Map<string, string>();
 
 /** Common shapes become prepared statements: the text has no values in it, so a shape is a text. */
 export function statementFor(text: string): Statement {
   let name = names.get(text);
   if (!name) {
-    if (names.size >= NAMED_SHAPES_MAX) return { text, planned: 'by-values' };
+    if (names.size >= NAMED_SHAPES_MAX || text.length > NAMED_CHARACTERS_MAX) return { text, planned: 'by-values' };
     name = `search_${names.size}`;
     names.set(text, name);
   }

@@ -106,3 +106,17 @@ test('a search that was stopped for its time is asked again, once the database a
   await assert.rejects(searchWith([refused])('Observation', 'a.b=1', ['a', 'b']), /not known/);
   assert.deepEqual(asked, [query]);
 });
+
+test('of matches that fill more than a page none is lost', async () => {
+  const asked: string[] = [];
+  const search: ResourceReader['search'] = async (_type, query) => {
+    asked.push(query);
+    const isFirst = !query.includes('_cursor');
+    const page = isFirst ? { resources: [{ id: 'a' }], nextCursor: 'b=' } : { resources: [{ id: 'c' }] };
+    return page as Awaited<ReturnType<ResourceReader['search']>>;
+  };
+  const stored = createStoredSearch({} as Queryable, { search } as ResourceReader, { kind: 'everything' });
+  assert.deepEqual([...(await stored('Observation', 'a.b=1', ['a', 'b', 'c']))], ['a', 'c']);
+  const query = 'a.b=1&_id=a,b,c&_count=3&_total=none';
+  assert.deepEqual(asked, [query, `${query}&_cursor=b%3D`]);
+});
