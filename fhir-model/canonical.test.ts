@@ -12,7 +12,8 @@ test('a canonical has a url and perhaps a version; a fragment is passed over', (
 test('versions in their order', () => {
   const ascending = [
     ...['', 'current', 'dev', '0.9', '1.0.0-ballot', '1.0.0-ballot.2', '1.0.0-ballot.10', '1.0.0-ballot.x', '1.0.0'],
-    ...['1.0.1', '1.9.0', '1.10.0', '2.9', '7.0.0', '2018-07-31', '2018-08-12', '20240101'],
+    ...['1.0.1', '1.9.0', '1.10.0', '2.9', '7.0.0', '2018-07-31', '2018-08-12', '20230101', '12042023', '20240101'],
+    ...['01022024', '12022024'],
   ];
   for (const [i, a] of ascending.entries()) {
     for (const [j, b] of ascending.entries()) assert.equal(compareVersions(a, b), Math.sign(i - j), `${a} with ${b}`);

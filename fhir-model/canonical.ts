@@ -20,9 +20,14 @@ interface Parsed {
   prerelease: string[];
 }
 
+/** RxNorm's versions, `01022024`: month, day, year. Eight digits that begin with the year are no such date. */
+const AMERICAN_DATE = /^(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])((?:19|20)\d{2})$/;
+
 /** Dates (`2018-08-12`) are numbers too. undefined for what has no number in front: `current`. */
 function parse(version: string): Parsed | undefined {
   const [plain = ''] = version.split('+', 1);
+  const [, month, day, year] = AMERICAN_DATE.exec(plain) ?? [];
+  if (year !== undefined) return { numbers: [Number(`${year}${month}${day}`)], prerelease: [] };
   if (/^\d{4}-\d{2}(-\d{2})?$/.test(plain)) return { numbers: plain.split('-').map(Number), prerelease: [] };
   const match = /^v?(\d+(?:\.\d+)*)(?:-(.+))?$/.exec(plain);
   if (match === null) return undefined;

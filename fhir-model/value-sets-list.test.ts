@@ -39,6 +39,27 @@ test('filters of hierarchy, whichever way it is told', () => {
   assert.equal(filtered('is-a', 'b', 'other'), undefined);
 });
 
+test('filters of hierarchy go by properties of either side, and by nesting where that means is-a', () => {
+  const compose = (op: string): Compose => ({
+    include: [{ system: 'urn:s', filter: [{ property: 'concept', op, value: 'a' }] }],
+  });
+  const told: CodeSystem = {
+    ...{ url: 'urn:s', property: [{ code: 'up', uri: 'http://hl7.org/fhir/concept-properties#parent' }] },
+    concept: [
+      { code: 'a', property: [{ code: 'child', valueCode: 'b' }] },
+      { code: 'b' },
+      { code: 'c', property: [{ code: 'parent', valueCode: 'b' }] },
+      { code: 'd', property: [{ code: 'up', valueCode: 'c' }] },
+      { code: 'e', property: [{ code: 'other', valueCode: 'a' }] },
+    ],
+  };
+  assert.deepEqual(codesOf(compose('is-a'), [], told), ['a', 'b', 'c', 'd']);
+  assert.deepEqual(codesOf(compose('is-not-a'), [], told), ['e']);
+  const parts: CodeSystem = { ...tree, hierarchyMeaning: 'part-of' };
+  assert.deepEqual(codesOf(compose('is-a'), [], parts), ['a']);
+  assert.deepEqual(codesOf(compose('is-not-a'), [], parts), ['b', 'c', 'd', 'e']);
+});
+
 test('value sets of value sets: those of one include must all have a code', () => {
   const set = (url: string, ...codes: string[]): ValueSet => ({
     url,

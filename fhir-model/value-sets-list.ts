@@ -11,6 +11,8 @@ export interface Concept {
 export interface CodeSystem {
   url: string;
   content?: string;
+  hierarchyMeaning?: string;
+  property?: { code: string; uri?: string }[];
   concept?: Concept[];
 }
 
@@ -41,26 +43,45 @@ function conceptCodes(concepts: Concept[] | undefined): string[] {
   return (concepts ?? []).flatMap((concept) => [concept.code, ...conceptCodes(concept.concept)]);
 }
 
-/** Each concept's parents: the one it stands in, and those that `subsumedBy` names. */
-function parentsOf(concepts: Concept[], parent?: string, parents = new Map<string, string[]>()): Map<string, string[]> {
-  for (const { code, concept = [], property = [] } of concepts) {
-    const named = property.flatMap(({ code: name, valueCode }) =>
-      name === 'subsumedBy' && valueCode !== undefined ? [valueCode] : [],
-    );
-    const own = [...(parents.get(code) ?? []), ...named, ...(parent === undefined ? [] : [parent])];
-    parents.set(code, own);
-    parentsOf(concept, code, parents);
-  }
-  return parents;
+const COMMON = 'http://hl7.org/fhir/concept-properties#';
+
+/** What a property says of the hierarchy: by its URI, where the system gives it one, else by its name. */
+function sideOf({ property = [] }: CodeSystem, code: string): 'parent' | 'child' | undefined {
+  const uri = property.find((each) => each.code === code)?.uri;
+  const name = uri?.startsWith(COMMON) ? uri.slice(COMMON.length) : code;
+  if (name === 'child') return 'child';
+  return name === 'parent' || name === 'subsumedBy' ? 'parent' : undefined;
+}
+
+/** What is directly below each concept: nested in it, where that means is-a, or told by properties of either. */
+function childrenOf(system: CodeSystem): Map<string, string[]> {
+  const isNested = (system.hierarchyMeaning ?? 'is-a') === 'is-a';
+  const children = new Map<string, string[]>();
+  const add = (parent: string, child: string): void => {
+    const known = children.get(parent);
+    if (known) known.push(child);
+    else children.set(parent, [child]);
+  };
+  const walk = (concepts: Concept[], within?: string): void => {
+    for (const { code, concept = [], property = [] } of concepts) {
+      if (within !== undefined && isNested) add(within, code);
+      for (const { code: name, valueCode } of property) {
+        const side = valueCode === undefined ? undefined : sideOf(system, name);
+        if (side === 'parent') add(valueCode!, code);
+        else if (side === 'child') add(code, valueCode!);
+      }
+      walk(concept, code);
+    }
+  };
+  walk(system.concept ?? []);
+  return children;
 }
 
 function descendants(system: CodeSystem, root: string): Set<string> {
-  const parents = parentsOf(system.concept ?? []);
+  const children = childrenOf(system);
   const found = new Set([root]);
-  for (let before = 0; before !== found.size; ) {
-    before = found.size;
-    for (const [code, above] of parents) if (above.some((parent) => found.has(parent))) found.add(code);
-  }
+  // What is added is gone through too.
+  for (const code of found) for (const child of children.get(code) ?? []) found.add(child);
   return found;
 }
 

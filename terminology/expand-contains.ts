@@ -1,7 +1,15 @@
 // One entry of an expansion: https://hl7.org/fhir/R4/valueset-definitions.html#ValueSet.expansion.contains
 import type { JsonObject } from '#fhir-model';
 import { displaysOf } from './check-display.ts';
-import { asArray, asText, type CodeSystem, type Concept, type Designation, type Property } from './code-system.ts';
+import {
+  asArray,
+  asText,
+  type CodeSystem,
+  type Concept,
+  type ConceptDetails,
+  type Designation,
+  type Property,
+} from './code-system.ts';
 import { valueElement } from './concept-properties.ts';
 import type { Languages } from './languages.ts';
 import { elementValue, type ListedConcept } from './value-set-definition.ts';
@@ -67,6 +75,8 @@ export interface Entry {
   listed?: ListedConcept;
   /** Codes of those directly above, where they are asked for. */
   parents?: readonly string[];
+  /** What supplements say of it that are in the tables. */
+  added?: readonly ConceptDetails[];
 }
 
 interface Sources {
@@ -91,7 +101,7 @@ const rawDesignation = (element: JsonObject): JsonObject => {
 };
 
 /** Of the system itself, of what its supplements add, and of the value set. */
-function sourcesOf({ concept, used, shown, listed }: Entry): Sources {
+function sourcesOf({ concept, used, shown, listed, added: fromTables = [] }: Entry): Sources {
   const own = used?.system.memory?.concepts[concept.n]?.element;
   const designations = own ? asArray(own.designation).map(rawDesignation) : shown.designations.map(designationElement);
   const added = (used?.supplements ?? []).map(({ memory }) => memory?.find(concept.code)).filter((each) => !!each);
@@ -104,9 +114,10 @@ function sourcesOf({ concept, used, shown, listed }: Entry): Sources {
     designations: [
       ...designations,
       ...added.flatMap(({ element }) => asArray(element.designation).map(rawDesignation)),
+      ...fromTables.flatMap((each) => each.designations.map(designationElement)),
       ...(listed?.designation ?? []).map(rawDesignation),
     ],
-    properties: [...shown.properties, ...added.flatMap(({ properties }) => properties)],
+    properties: [...shown.properties, ...[...added, ...fromTables].flatMap(({ properties }) => properties)],
   };
 }
 

@@ -11,8 +11,10 @@ import {
   type Formula,
   formulaOf,
   not,
+  or,
   type SystemName,
   systemsOf,
+  takenAsActive,
 } from './value-set-formula.ts';
 import { partsOf } from './value-set-member.ts';
 import { enumerated, select } from './value-set-select.ts';
@@ -60,6 +62,34 @@ function inOrder(composition: Composition, url: string, codes: ReadonlySet<strin
   return [...found.union(codes)];
 }
 
+/** What the value set takes of one system. */
+interface Taken {
+  name: SystemName;
+  own: Formula;
+  used: UsedSystem | undefined;
+}
+
+/** By system: `x`, and `x|1` where that is the latest of it, are one, so that no code is listed twice. */
+async function takenOf(
+  valueSets: ValueSets,
+  composition: Composition,
+  asking: Asking,
+  { excludedSystems }: SegmentOptions,
+): Promise<Iterable<Taken>> {
+  const supplements = [...composition.definition.supplements, ...asking.supplements];
+  const found = new Map<string, Taken>();
+  for (const name of systemsOf(composition)) {
+    const own = formulaOf(composition, name);
+    const used = await valueSets.use(name, supplements, asking);
+    const version = used?.system.about.version;
+    if (own.kind === 'none' || isExcluded(excludedSystems, { url: name.url, version })) continue;
+    const key = used ? `${name.url}|${version ?? ''}` : `unknown ${name.url}|${name.version ?? ''}`;
+    const known = found.get(key);
+    found.set(key, known ? { ...known, own: or([known.own, own]) } : { name, own, used });
+  }
+  return found.values();
+}
+
 export async function segmentsOf(
   valueSets: ValueSets,
   composition: Composition,
@@ -67,22 +97,13 @@ export async function segmentsOf(
   options: SegmentOptions,
 ): Promise<Segment[]> {
   const segments: Segment[] = [];
-  const supplements = [...composition.definition.supplements, ...asking.supplements];
-  for (const name of systemsOf(composition)) {
-    const own = formulaOf(composition, name);
-    const used = await valueSets.use(name, supplements, asking);
-    if (
-      own.kind === 'none' ||
-      isExcluded(options.excludedSystems, { url: name.url, version: used?.system.about.version })
-    ) {
-      continue;
-    }
+  for (const { name, own, used } of await takenOf(valueSets, composition, asking, options)) {
     const restricted = and([
       own,
       options.activeOnly ? ACTIVE : { kind: 'all' },
       options.selectableOnly ? not({ kind: 'abstract' }) : { kind: 'all' },
     ]);
-    const codes = enumerated(own);
+    const codes = enumerated(takenAsActive(own));
     if (used === undefined && codes === undefined) {
       const wanted = { url: name.url, version: wantedVersion(name, asking.versions) };
       throw unknownSystem(wanted, await valueSets.versions(name.url, asking));

@@ -10,7 +10,7 @@ import {
 } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { input } from './asking.ts';
-import type { Concept } from './code-system.ts';
+import type { Concept, ConceptDetails } from './code-system.ts';
 import { type Entry, type EntryOptions, entryElement, propertyDefinition } from './expand-contains.ts';
 import { nest } from './expand-nest.ts';
 import { pagesOf, type Segment, type SegmentPage, segmentsOf } from './expand-segments.ts';
@@ -145,21 +145,34 @@ async function knownOf(
   return new Map(held.map(({ n }, i) => [n, { shown: shown[i]!, ...(parents && { parents: parents[i]! }) }]));
 }
 
+/** What supplements in the tables say of each concept; those in memory are asked where it is shown. */
+async function addedTo({ used }: Segment, concepts: readonly Concept[]): Promise<ConceptDetails[][]> {
+  const large = used?.supplements.filter(({ table }) => table !== undefined) ?? [];
+  if (large.length === 0) return [];
+  return Promise.all(
+    concepts.map(async ({ code }) => {
+      const found = await Promise.all(large.map((supplement) => supplement.described(code)));
+      return found.flatMap((each) => each?.details ?? []);
+    }),
+  );
+}
+
 async function entriesOf(
   parts: ValueSetParts,
   { options, composition, segments }: Expansion,
   { segment, concepts }: SegmentPage,
 ): Promise<Entry[]> {
   const { used, name, listed } = segment;
-  const known = await knownOf(parts, options, segment, concepts);
+  const [known, added] = await Promise.all([knownOf(parts, options, segment, concepts), addedTo(segment, concepts)]);
   const version = isAmbiguous(segments, name.url) ? (used?.system.about.version ?? name.version) : undefined;
-  return concepts.map((concept): Entry => {
+  return concepts.map((concept, i): Entry => {
     const own = listed ? listedIn(composition, name.url, concept.code) : undefined;
     return {
       ...{ concept, url: name.url, ...(known.get(concept.n) ?? NOTHING) },
       ...(used && { used }),
       ...(version !== undefined && { version }),
       ...(own && { listed: own }),
+      ...(added[i] && { added: added[i] }),
     };
   });
 }

@@ -8,7 +8,7 @@ import { isRemoteAway } from './remote-client.ts';
 import type { Remote } from './remote-system.ts';
 import type { CodeSystems } from './systems.ts';
 import type { TxIssue } from './tx-issues.ts';
-import { type Composition, formulaOf, systemsOf } from './value-set-formula.ts';
+import { type Composition, formulaOf, systemsOf, takenAsActive } from './value-set-formula.ts';
 import { type Member, type MemberOptions, type Membership, memberOf } from './value-set-member.ts';
 import { enumerated } from './value-set-select.ts';
 import { type Asking, NO_RULES, type ValueSets } from './value-sets.ts';
@@ -39,7 +39,7 @@ const unknownSystem = ({ system = '', version }: Coding): string =>
 
 /** Whether the value set takes codes of that system other than such that it lists. */
 function takesUnlisted(composition: Composition, { system }: Coding): boolean {
-  return system !== undefined && enumerated(formulaOf(composition, { url: system })) === undefined;
+  return system !== undefined && enumerated(takenAsActive(formulaOf(composition, { url: system }))) === undefined;
 }
 
 function ofMember(member: Member, coding: Coding, composition: Composition): CodeVerdict {

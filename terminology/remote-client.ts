@@ -15,8 +15,9 @@ export interface RemoteOptions {
 
 export interface RemoteClient {
   /**
-   * The JSON of a 200; undefined for other answers of the server (4xx: it does not know). Throws `unavailable` when there is
-   * no answer in time, or none that is FHIR, and `too-costly` for one that is too large: `isRemoteAway` of all of them.
+   * The JSON of a 200; undefined where the server says that it does not know (400, 404, 410, 422). Throws `unavailable` when
+   * there is no answer in time, or none that is FHIR, and `too-costly` for one that is too large: `isRemoteAway` of all of
+   * them.
    */
   get(path: string, parameters: RemoteParameters): Promise<JsonObject | undefined>;
 }
@@ -30,9 +31,13 @@ const KEPT_BYTES_MAX = 32 * 1024 * 1024;
 const KEEP_MS = 10 * 60_000;
 /** A server that is away is asked again after this long, and so is an address that yields nothing of use. */
 const REST_MS = 10_000;
+/** It does not know what is asked. Others of 4xx (no right to ask, another method) say nothing of that. */
+const UNKNOWN_STATUSES = new Set([400, 404, 410, 422]);
 /** The server as a whole is busy or away. */
 const AWAY_STATUSES = new Set([429, 502, 503, 504]);
 const CALLS_MAX = 16;
+/** Wait for one of those to end; beyond these the server is slower than what is asked of it. */
+const WAITING_MAX = 1_000;
 
 const away = new WeakSet<object>();
 
@@ -100,7 +105,7 @@ async function call(address: URL, timeoutMs: number): Promise<Answer> {
   if (response.status === 200) return readAnswer(response);
   await response.body?.cancel();
   if (AWAY_STATUSES.has(response.status)) throw new Error(`status ${response.status}`);
-  if (response.status >= 400 && response.status < 500) return NO;
+  if (UNKNOWN_STATUSES.has(response.status)) return NO;
   throw new Unusable(`status ${response.status}`);
 }
 
@@ -159,6 +164,7 @@ export function createRemoteClient({
   const answers = createAnswers(now);
   let restUntilMs = Number.NEGATIVE_INFINITY;
   let calls = 0;
+  const waiting: (() => void)[] = [];
 
   const unavailable = (cause?: unknown): CerebraError => {
     const error = new CerebraError(cause instanceof TooLarge ? 'too-costly' : 'unavailable', whyOf(cause), { cause });
@@ -166,9 +172,21 @@ export function createRemoteClient({
     return error;
   };
 
-  async function ask(address: URL): Promise<Answer> {
-    if (now() < restUntilMs || calls >= CALLS_MAX) throw unavailable();
-    calls++;
+  const isResting = (): boolean => now() < restUntilMs;
+
+  /** Whoever ends hands its place on. */
+  async function begin(): Promise<void> {
+    if (calls < CALLS_MAX) calls++;
+    else if (waiting.length >= WAITING_MAX) throw unavailable();
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+  }
+  function end(): void {
+    const next = waiting.shift();
+    if (next) next();
+    else calls--;
+  }
+
+  async function called(address: URL): Promise<Answer> {
     try {
       return await call(address, timeoutMs);
     } catch (err) {
@@ -176,8 +194,18 @@ export function createRemoteClient({
       // The address has codes in it: they are for the one who asked.
       log.warn({ reason: (err as Error).message }, 'the terminology server (TERMINOLOGY_URL) gives no answer of use');
       throw unavailable(err);
+    }
+  }
+
+  async function ask(address: URL): Promise<Answer> {
+    if (isResting()) throw unavailable();
+    await begin();
+    try {
+      // It may have gone away while this waited.
+      if (isResting()) throw unavailable();
+      return await called(address);
     } finally {
-      calls--;
+      end();
     }
   }
 

@@ -264,6 +264,40 @@ describe('a server that is', () => {
     assert.equal(await code('1'), undefined);
   });
 
+  test('closed to us leaves codes untold: that is not to say that there are none such', async () => {
+    for (const status of [401, 403, 405]) {
+      nowMs += 600_000;
+      answer = good;
+      const system = (await remote.system(CS, undefined))!;
+      answer = () => ({ status, body: { resourceType: 'OperationOutcome' } });
+      await assert.rejects(system.concept('a'), { code: 'unavailable' }, String(status));
+    }
+    answer = good;
+    nowMs += 10_000;
+    assert.equal((await (await remote.system(CS, undefined))!.concept('a'))?.display, 'A');
+  });
+
+  test('asked much at once is asked for all of it', async () => {
+    answer = good;
+    const verdicts = await Promise.all(
+      Array.from({ length: 50 }, (_, i) => remote.member(`http://far/vs|${i}`, { system: CS, code: 'a' })),
+    );
+    assert.deepEqual(
+      verdicts,
+      Array.from({ length: 50 }, () => ({ result: 'valid' })),
+    );
+    assert.equal(asked.length, 50);
+  });
+
+  test('going away while much waits is not asked for the rest', async () => {
+    answer = () => ({ status: 503 });
+    const verdicts = await Promise.all(
+      Array.from({ length: 50 }, (_, i) => remote.member(`http://far/vs|${i}`, { system: CS, code: 'a' })),
+    );
+    assert.deepEqual(new Set(verdicts), new Set([undefined]));
+    assert.ok(asked.length <= 16, String(asked.length));
+  });
+
   test('silent is not waited for', async () => {
     answer = () => ({ status: 200, delayed: true });
     const impatient = createRemote(createRemoteClient({ url, timeoutMs: 50, log: testLog(), now: () => nowMs }));

@@ -10,19 +10,19 @@ interface Added {
 /** The system as it was with what the supplements say of its concepts; they are named as the source of it. */
 export function withSupplements(system: CodeSystem, supplements: readonly CodeSystem[]): CodeSystem {
   if (supplements.length === 0) return system;
-  const added = ({ code }: Concept): Added => {
+  const added = async ({ code }: Concept): Promise<Added> => {
     const all: Added = { designations: [], properties: [] };
-    for (const { about, memory } of supplements) {
-      const concept = memory?.find(code);
-      if (concept === undefined) continue;
+    const found = await Promise.all(supplements.map((supplement) => supplement.described(code)));
+    for (const [i, { about }] of supplements.entries()) {
+      const { designations = [], properties = [] } = found[i]?.details ?? {};
       const source = systemName(about.url, about.version);
-      all.designations.push(...concept.designations.map((each) => ({ ...each, source })));
-      all.properties.push(...concept.properties.map((each) => ({ ...each, source })));
+      all.designations.push(...designations.map((each) => ({ ...each, source })));
+      all.properties.push(...properties.map((each) => ({ ...each, source })));
     }
     return all;
   };
-  const extended = (concept: Concept, own: ConceptDetails): ConceptDetails => {
-    const { designations, properties } = added(concept);
+  const extended = async (concept: Concept, own: ConceptDetails): Promise<ConceptDetails> => {
+    const { designations, properties } = await added(concept);
     return {
       ...own,
       designations: [...own.designations, ...designations],
@@ -33,9 +33,9 @@ export function withSupplements(system: CodeSystem, supplements: readonly CodeSy
     ...system,
     async described(code) {
       const found = await system.described(code);
-      return found && { concept: found.concept, details: extended(found.concept, found.details) };
+      return found && { concept: found.concept, details: await extended(found.concept, found.details) };
     },
     details: async (concept) => extended(concept, await system.details(concept)),
-    designations: async (concept) => [...(await system.designations(concept)), ...added(concept).designations],
+    designations: async (concept) => [...(await system.designations(concept)), ...(await added(concept)).designations],
   };
 }

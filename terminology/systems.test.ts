@@ -155,9 +155,28 @@ describe('stored systems', () => {
     );
   });
 
+  test('what a request brings along is none of them, whatever id and version it says it has', async () => {
+    const large = codeSystem('1', ['a', 'b', 'c', 'x'], stored('l', '1'));
+    canonicals.set([large]);
+    assert.equal(await found(), '1 x');
+    const active = await activeSystems(db);
+    assert.deepEqual(
+      active.map(({ resource, resourceVersion }) => [resource, resourceVersion]),
+      [['l', 1]],
+    );
+    for (const versionId of ['1', '2']) {
+      const given = codeSystem('1', ['a', 'b', 'c', 'd'], stored('l', versionId));
+      assert.equal(await found(undefined, [given]), '1');
+      const system = await systems.openGiven(codeSystem('1', ['a', 'b', 'c', 'd'], stored('l', versionId)));
+      assert.deepEqual([(await system.concept('x'))?.code, (await system.concept('d'))?.code], [undefined, 'd']);
+    }
+    assert.deepEqual(await activeSystems(db), active);
+    assert.equal(await found(), '1 x');
+  });
+
   test('too many concepts in a request are refused', async () => {
     const concept = Array.from({ length: 100_001 }, (_, i) => ({ code: `c${i}` }));
-    await assert.rejects(systems.open(codeSystem('1', [], { concept })), (error) =>
+    await assert.rejects(systems.openGiven(codeSystem('1', [], { concept })), (error) =>
       isCerebraError(error, 'too-costly'),
     );
   });

@@ -30,8 +30,10 @@ export interface CodeSystems {
   find(url: string, version: string | undefined, asker: Asker): Promise<CodeSystem | undefined>;
   /** What is known of that URL, latest first; '' for one without version. */
   versions(url: string, asker: Asker): Promise<string[]>;
-  /** The resource itself as a system: of an instance, or of the parameter codeSystem. */
+  /** The resource itself as a system: of an instance. */
   open(resource: Resource): Promise<CodeSystem>;
+  /** The same of one that a request brings along: whatever it says of itself, it is no stored one. */
+  openGiven(resource: Resource): Promise<CodeSystem>;
   /** Sees what others have loaded: asks the database once a second at most. */
   refresh(): Promise<void>;
   /** Looks for what has been loaded now, not within a second. */
@@ -139,21 +141,26 @@ function createOpener(db: Db, openTable: OpenTable, memoryConceptsMax: number) {
     importing = done.catch(() => undefined);
     return done;
   };
-  const open = async (resource: Resource): Promise<CodeSystem> => {
-    if (storedAs(resource) !== undefined && hasMore(resource, memoryConceptsMax)) {
-      return openTable(await importInTurn(resource));
-    }
+  const openInMemory = async (resource: Resource): Promise<CodeSystem> => {
     if (hasMore(resource, GIVEN_CONCEPTS_MAX)) throw tooManyConcepts();
     return memorySystem(indexCodeSystem(resource));
   };
-  return (resource: Resource): Promise<CodeSystem> => {
-    const known = opened.get(resource);
-    if (known) return known;
-    const opening = open(resource);
-    opened.set(resource, opening);
-    opening.catch(() => opened.delete(resource));
-    return opening;
+  const openStored = async (resource: Resource): Promise<CodeSystem> => {
+    if (storedAs(resource) === undefined || !hasMore(resource, memoryConceptsMax)) return openInMemory(resource);
+    return openTable(await importInTurn(resource));
   };
+  const once =
+    (open: (resource: Resource) => Promise<CodeSystem>) =>
+    (resource: Resource): Promise<CodeSystem> => {
+      const known = opened.get(resource);
+      if (known) return known;
+      const opening = open(resource);
+      opened.set(resource, opening);
+      opening.catch(() => opened.delete(resource));
+      return opening;
+    };
+  // Tables are everybody's: what a request says of its own id and version must not lead into them.
+  return { open: once(openStored), openGiven: once(openInMemory) };
 }
 
 const bring = ({ resources = [] }: Asker, url: string): Resource[] =>
@@ -167,7 +174,7 @@ export function createCodeSystems(parts: CodeSystemsParts): CodeSystems {
   const { db, canonicals, now = () => performance.now(), memoryConceptsMax = MEMORY_CONCEPTS_MAX } = parts;
   const openTable = createTableReader(db);
   const opened = new Map<number, CodeSystem>();
-  const open = createOpener(db, openTable, memoryConceptsMax);
+  const { open, openGiven } = createOpener(db, openTable, memoryConceptsMax);
   const { tables, refresh: refreshTables, changed } = createTables(db, now);
   let found = new Map<string, Promise<CodeSystem | undefined>>();
   let foundAt = '';
@@ -220,7 +227,7 @@ export function createCodeSystems(parts: CodeSystemsParts): CodeSystems {
 
   async function findNamed(url: string, version: string | undefined, asker: Asker): Promise<CodeSystem | undefined> {
     const brought = chooseVersion(bring(asker, url).map(versioned), version);
-    const given = brought && (await open(brought.resource));
+    const given = brought && (await openGiven(brought.resource));
     // What only describes a system leaves its codes to whoever has them.
     if (given && !isHollow(given)) return given;
     return (await findKnown(url, version, asker)) ?? given;
@@ -265,6 +272,7 @@ export function createCodeSystems(parts: CodeSystemsParts): CodeSystems {
     find,
     versions,
     open,
+    openGiven,
     refresh,
     changed,
     get generation() {

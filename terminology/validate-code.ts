@@ -117,7 +117,7 @@ interface Fixed {
 
 async function fixedSystem(parts: CodeSystemParts, request: OperationRequest): Promise<Fixed> {
   const posted = one<JsonObject>(request.input, 'codeSystem') as Resource | undefined;
-  const system = posted ? await parts.systems.open(posted) : await instanceSystem(parts, request);
+  const system = posted ? await parts.systems.openGiven(posted) : await instanceSystem(parts, request);
   if (system) return { url: system.about.url, version: system.about.version, system };
   const url = one<string>(request.input, 'url') ?? one<string>(request.input, 'system');
   const version = one<string>(request.input, 'version');

@@ -57,6 +57,13 @@ export function not(part: Formula): Formula {
   return part.kind === 'none' ? ALL : { kind: 'not', of: part };
 }
 
+/** As it is of codes of which nobody here can tell whether they are active: the value set names them, so they are. */
+export function takenAsActive(formula: Formula): Formula {
+  if (formula.kind === 'and') return and(formula.of.filter((part) => part !== ACTIVE).map(takenAsActive));
+  if (formula.kind === 'or') return or(formula.of.map(takenAsActive));
+  return formula;
+}
+
 export const SNOMED = 'http://snomed.info/sct';
 
 const FIELDS: Record<string, Field> = { concept: 'code', code: 'code', display: 'display', definition: 'definition' };

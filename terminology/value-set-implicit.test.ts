@@ -18,13 +18,19 @@ const asking: Asking = { asker: { scope: { kind: 'everything' } }, versions: NO_
 let db: Db;
 let valueSets: ValueSets;
 
-async function load(url: string, version: string, write: (writer: SystemWriter) => void): Promise<void> {
+async function load(
+  url: string,
+  version: string,
+  write: (writer: SystemWriter) => void,
+  more: object = {},
+): Promise<void> {
   const about = {
     resourceType: 'CodeSystem',
     url,
     version,
     content: 'complete',
     status: 'active',
+    ...more,
   } as unknown as Resource;
   const writer = await writeSystem(db, { url, version, about, caseSensitive: true });
   write(writer);
@@ -50,18 +56,23 @@ function snomed(last: string) {
   };
 }
 
+function loinc(writer: SystemWriter): void {
+  writer.add({ code: 'LL1-1', display: 'List' });
+  for (const code of ['LA1-1', 'LA2-9']) {
+    writer.property(writer.add({ code, display: code })!, { code: 'LIST', type: 'code', value: 'LL1-1' });
+  }
+  writer.add({ code: 'LP1-1', display: 'Part' });
+  const term = writer.add({ code: '1-8', display: 'Term' })!;
+  writer.parent(term, 'LP1-1');
+  writer.property(term, { code: 'SCALE_TYP', type: 'Coding', value: 'LP2-9', system: LOINC, display: 'Doc' });
+}
+
 before(async () => {
   db = await testDatabase();
   await load(SNOMED, `${EDITION}/version/20230101`, snomed('100005'));
   await load(SNOMED, `${EDITION}/version/20240101`, snomed('100006'));
-  await load(LOINC, '2.77', (writer) => {
-    writer.add({ code: 'LL1-1', display: 'List' });
-    for (const code of ['LA1-1', 'LA2-9']) {
-      writer.property(writer.add({ code, display: code })!, { code: 'LIST', type: 'code', value: 'LL1-1' });
-    }
-    writer.add({ code: 'LP1-1', display: 'Part' });
-    writer.parent(writer.add({ code: '1-8', display: 'Term' })!, 'LP1-1');
-  });
+  const axes = { property: [{ code: 'SCALE_TYP', type: 'Coding' }] };
+  await load(LOINC, '2.77', loinc, axes);
   const canonicals = testCanonicals([]);
   valueSets = createValueSets({ canonicals, systems: createCodeSystems({ db, canonicals }) });
 });
@@ -110,6 +121,24 @@ test('an expression that is wrong is refused with its place in it', async () => 
     code: 'invalid-parameter',
     message: /ECL at character/,
   });
+});
+
+test('filters on LOINC name parts by code and by name', async () => {
+  const compose = async (...filter: { property: string; op: string; value: string }[]) => {
+    const include = [{ system: LOINC, filter }];
+    return expanded(await valueSets.composeResource({ resourceType: 'ValueSet', compose: { include } }, asking));
+  };
+  const scale = (value: string, op = '=') => ({ property: 'SCALE_TYP', op, value });
+  const below = { property: 'concept', op: 'is-a', value: 'LP1-1' };
+  for (const value of ['LP2-9', 'Doc', 'DOC']) {
+    assert.deepEqual(await compose(scale(value)), ['1-8'], value);
+    // As a test of what lies below a part, too.
+    assert.deepEqual(await compose(below, scale(value)), ['1-8'], value);
+    assert.deepEqual(await compose(below, scale(value, 'not-in')), ['LP1-1'], value);
+  }
+  assert.deepEqual(await compose(scale('Ord,Doc', 'in')), ['1-8']);
+  assert.deepEqual(await compose(scale('Ord')), []);
+  assert.deepEqual(await compose({ property: 'LIST', op: '=', value: 'll1-1' }), []);
 });
 
 test('filters of value sets on SNOMED CT', async () => {

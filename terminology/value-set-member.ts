@@ -14,6 +14,7 @@ import {
   needsConcepts,
   type Part,
   type SystemName,
+  takenAsActive,
 } from './value-set-formula.ts';
 import { holdsByCode, test } from './value-set-select.ts';
 import { type Asking, type UsedSystem, type ValueSets, wantedVersion } from './value-sets.ts';
@@ -146,7 +147,7 @@ async function ofUnknownSystem(
 ): Promise<Member> {
   const { composition, valueSets, asking } = membership;
   const { system: url, version, code } = coding;
-  const formula = formulaOf(composition, { url, version });
+  const formula = takenAsActive(formulaOf(composition, { url, version }));
   const isMember = !needsConcepts(formula) && formula.kind !== 'all' && holdsByCode(formula, code);
   const issues: TxIssue[] = [];
   const included = formula.kind !== 'none';
@@ -174,7 +175,8 @@ async function isIn(
 ): Promise<boolean> {
   if (concept) return (await test(db, system, formula, [concept]))[0]!;
   // A system of which not all codes are known: as far as codes alone can tell.
-  return open && !needsConcepts(formula) && holdsByCode(formula, code);
+  const known = takenAsActive(formula);
+  return open && !needsConcepts(known) && holdsByCode(known, code);
 }
 
 function inactiveIssue(code: string, paths: CodingPaths): TxIssue {

@@ -10,7 +10,7 @@ import { systemStatement, type TableSystem, tableOf } from './tables.ts';
 import { anchorsOf, and, type Formula, propertiesOf } from './value-set-formula.ts';
 import { unknownPlace, unknownProperty } from './value-set-memory.ts';
 import type { Selection } from './value-set-select.ts';
-import { conditionSql, eclSource, type Ground, wordsSql } from './value-set-sql.ts';
+import { conditionSql, eclSource, type Ground, isAxis, oneOfSql, wordsSql } from './value-set-sql.ts';
 
 /** Below a concept of more than these, words lead to fewer. */
 const BELOW_FEW = 2_000;
@@ -113,7 +113,12 @@ export interface Plan {
   byWords: boolean;
 }
 
-const byProperty = ({ table, parameter }: Ground, code: string, values: readonly string[]): string => {
+const byProperty = (ground: Ground, code: string, values: readonly string[]): string => {
+  const { table, parameter } = ground;
+  if (isAxis(table, code)) {
+    return `select distinct p.n from ${tableOf('concept_property', table.cs)} p
+      where p.code = ${parameter(code)} and ${oneOfSql(ground, { property: code }, values, 'p.value')}`;
+  }
   const wanted = `${parameter([...values])}::text[]`;
   // The index holds the beginnings of values.
   const starts = `${parameter(values.map((value) => value.slice(0, 100)))}::text[]`;

@@ -2,6 +2,7 @@
 // server has. https://hl7.org/fhir/R4/ucum.html#filters
 import { CerebraError } from '#platform';
 import type { CodeSystem, Concept } from './code-system.ts';
+import { foldCode } from './system-codes.ts';
 import type { Formula } from './value-set-formula.ts';
 import { unknownProperty } from './value-set-memory.ts';
 import type { Selected, Selection } from './value-set-select.ts';
@@ -30,6 +31,13 @@ function hasValue(system: CodeSystem, formula: Formula & { kind: 'value' | 'exis
   return formula.kind === 'exists' || formula.anyOf.map((value) => test(concept.code, value)).includes(true);
 }
 
+/** A language tag, a media type: `en-us` is what a list has as `en-US`. */
+function isAmong({ about }: CodeSystem, codes: ReadonlySet<string>, code: string): boolean {
+  if (codes.has(code) || about.caseSensitive) return codes.has(code);
+  const folded = foldCode(code);
+  return codes.values().some((each) => foldCode(each) === folded);
+}
+
 /** Every part is looked at, so that a filter that is wrong is told whatever the others say. */
 export function testByRule(system: CodeSystem, formula: Formula, concept: Concept): boolean {
   switch (formula.kind) {
@@ -41,7 +49,7 @@ export function testByRule(system: CodeSystem, formula: Formula, concept: Concep
     case 'abstract':
       return concept[formula.kind];
     case 'codes':
-      return formula.codes.has(concept.code);
+      return isAmong(system, formula.codes, concept.code);
     case 'and':
       return formula.of.map((part) => testByRule(system, part, concept)).every(Boolean);
     case 'or':

@@ -1,4 +1,5 @@
 // A formula over one concept as an SQL condition on the row `c` of a system's concept table.
+import { asArray } from './code-system.ts';
 import { eclSql, REFSET_PROPERTY } from './ecl.ts';
 import { foldCode } from './system-codes.ts';
 import { type TableSystem, tableOf } from './tables.ts';
@@ -24,6 +25,23 @@ function propertySql({ table, parameter }: Ground, code: string, test: string): 
 function valueSql(ground: Ground, field: Field, test: (value: string) => string): string {
   if (typeof field === 'string') return columns.has(field) ? `coalesce(${test(`c.${field}`)}, false)` : 'false';
   return propertySql(ground, field.property, ` and ${test('p.value')}`);
+}
+
+const LOINC = 'http://loinc.org';
+
+/** LOINC's axes are parts: a Coding each, or their names where the release has no part links. */
+export const isAxis = ({ url, about }: TableSystem, property: string): boolean =>
+  url === LOINC && asArray(about.property).some(({ code, type }) => code === property && type === 'Coding');
+
+/**
+ * Filters name parts by their code, or by their name in any case: R4's value set of document types has `SCALE_TYP = Doc`, US
+ * Core's `DOC`.
+ */
+export function oneOfSql({ table, parameter }: Ground, field: Field, values: readonly string[], value: string): string {
+  const listed = `${value} = any(${parameter([...values])}::text[])`;
+  if (typeof field === 'string' || !isAxis(table, field.property)) return listed;
+  const names = parameter(values.map(foldCode));
+  return `(${listed} or lower(coalesce(p.display, p.value) collate "C") = any(${names}::text[]))`;
 }
 
 function existsSql(ground: Ground, field: Field): string {
@@ -94,7 +112,7 @@ export function conditionSql(ground: Ground, formula: Formula): string {
     case 'not':
       return `not ${conditionSql(ground, formula.of)}`;
     case 'value':
-      return valueSql(ground, formula.field, (value) => `${value} = any(${parameter([...formula.anyOf])}::text[])`);
+      return valueSql(ground, formula.field, (value) => oneOfSql(ground, formula.field, formula.anyOf, value));
     case 'regex':
       return valueSql(ground, formula.field, (value) => `${value} ~ ${parameter(wholePattern(formula.pattern))}`);
     case 'exists':

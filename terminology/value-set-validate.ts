@@ -141,6 +141,12 @@ function noneFits({ definition }: Composition): TxIssue {
   };
 }
 
+/** R4: one coding of the value set is enough. That nothing is known of another one's system is no fault then. */
+function besideOneThatFits(issue: TxIssue): TxIssue {
+  const isUnknown = issue.messageId === 'UNKNOWN_CODESYSTEM' || issue.messageId === 'UNKNOWN_CODESYSTEM_VERSION';
+  return isUnknown ? { ...issue, severity: 'warning' } : issue;
+}
+
 async function judgeConcept(membership: Membership, concept: JsonObject, options: MemberOptions): Promise<Judged> {
   const codings = codingsOf(concept);
   if (codings.length === 0 || codings.length > CODINGS_MAX) {
@@ -154,8 +160,8 @@ async function judgeConcept(membership: Membership, concept: JsonObject, options
   }
   const issues = members.flatMap((member) => member.issues);
   const told = members.find(({ isMember }) => isMember);
-  if (!told) issues.unshift(noneFits(membership.composition));
-  return { issues, told, members, concept };
+  if (told) return { issues: issues.map(besideOneThatFits), told, members, concept };
+  return { issues: [noneFits(membership.composition), ...issues], told, members, concept };
 }
 
 interface Asked {

@@ -325,6 +325,19 @@ test('codes of a system that is not case sensitive are taken in any case', async
   }
 });
 
+test('codes of a rule that is not case sensitive are taken in any case too', async () => {
+  const systems = createCodeSystems({ db, canonicals: testCanonicals([]) });
+  const takes = async (url: string, listed: string, code: string) => {
+    const system = (await systems.find(url, undefined, { scope: { kind: 'everything' } }))!;
+    const concept = (await system.concept(code))!;
+    return (await holds(db, system, { kind: 'codes', codes: new Set([listed]) }, [concept]))[0];
+  };
+  assert.equal(await takes('urn:ietf:bcp:47', 'en-US', 'en-us'), true);
+  assert.equal(await takes('urn:ietf:bcp:47', 'en-US', 'en-GB'), false);
+  assert.equal(await takes('urn:ietf:bcp:13', 'text/plain', 'TEXT/Plain'), true);
+  assert.equal(await takes('http://unitsofmeasure.org', 'mg', 'Mg'), false);
+});
+
 test('words that most concepts have: the same pages whether or not they are known to be common', async () => {
   const about = { resourceType: 'CodeSystem', url: 'http://large', content: 'complete' } as unknown as Resource;
   const writer = await writeSystem(db, { url: 'http://large', version: '', about, caseSensitive: true });

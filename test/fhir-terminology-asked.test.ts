@@ -198,6 +198,33 @@ describe('what is asked', () => {
       assertRefused(await expand({ url: `${SET}later` }), 404, 'not-found', 'not-found');
     });
 
+    test('codes of a system that is named with its version and without it are listed once', async () => {
+      const both = async (...versions: (string | undefined)[]) => {
+        const include = versions.map((version) => ({ system: MOVED, ...(version !== undefined && { version }) }));
+        const reply = await fhir('POST', 'ValueSet/$expand', posted({ include }));
+        return [codes(reply), (reply.json.expansion as JsonObject).total];
+      };
+      assert.deepEqual(await both(undefined, '2'), [['new'], 1]);
+      assert.deepEqual(await both('2', undefined, '1'), [['new', 'old'], 2]);
+    });
+
+    test('listed codes stand in their order, and of systems that are not known, where inactive ones are left out', async () => {
+      const list = (system: string, ...listed: string[]) => ({ system, concept: listed.map((code) => ({ code })) });
+      const expanded = async (...include: JsonObject[]) =>
+        codes(await fhir('POST', 'ValueSet/$expand', posted({ inactive: false, include })));
+      const unknown = 'http://example.org/cs/none';
+      assert.deepEqual(await expanded(list(COLOURS, 'blue', 'puce', 'red'), list(unknown, 'x')), ['blue', 'red', 'x']);
+      const has = async (code: string) => {
+        const asked = [
+          { name: 'code', valueCode: code },
+          { name: 'system', valueUri: unknown },
+        ];
+        const compose = { inactive: false, include: [list(unknown, 'x')] };
+        return answer(await fhir('POST', 'ValueSet/$validate-code', posted(compose, ...asked))).result;
+      };
+      assert.deepEqual([await has('x'), await has('y')], [true, false]);
+    });
+
     test('an include of nothing, or of codes without a system, is refused', async () => {
       const include = 'ValueSet.compose.include[0]';
       const ask = (operation: string, compose: JsonObject) =>

@@ -104,6 +104,26 @@ describe('$validate-code', () => {
     assert.equal(answer(await validate({ ...foreign, code: 'y' })).result, false);
   });
 
+  test('a CodeableConcept with a coding of it and one of a system that is not known: valid, with a warning', async () => {
+    const judged = async (...coding: JsonObject[]) => {
+      const given = parameters(
+        { name: 'url', valueUri: `${SET}reds` },
+        { name: 'codeableConcept', valueCodeableConcept: { coding } },
+      );
+      return answer(await fhir('POST', 'ValueSet/$validate-code', given));
+    };
+    const local = { system: 'http://example.org/cs/none', code: 'x' };
+    const both = await judged(local, { system: COLOURS, code: 'red' });
+    assert.deepEqual([both.result, both.code, both['x-unknown-system']], [true, 'red', local.system]);
+    assert.deepEqual(issuesOf(both.issues), [
+      ['information', 'code-invalid', 'this-code-not-in-vs', 'CodeableConcept.coding[0].code'],
+      ['warning', 'not-found', 'not-found', 'CodeableConcept.coding[0].system'],
+    ]);
+    assert.equal((await judged(local)).result, false);
+    // A code that its own system does not have is wrong beside any other.
+    assert.equal((await judged({ system: COLOURS, code: 'none' }, { system: COLOURS, code: 'red' })).result, false);
+  });
+
   test('requests that say too little or too much', async () => {
     assertOutcome(await validate({ url: `${SET}all` }), 400, 'required', 'code');
     assertRefused(await validate({ url: `${SET}none`, code: 'x' }), 404, 'not-found', 'not-found');

@@ -56,6 +56,24 @@ describe('cerebra load-terminology', () => {
     assert.equal(await countOf(where.db, 'r_codesystem'), 3);
   });
 
+  test('stores a NamingSystem, which has no url, once', async (t) => {
+    const where = await ground(t);
+    const naming = (value: string) => ({
+      ...{ resourceType: 'NamingSystem', name: 'Bloops', status: 'active', kind: 'identifier', date: '2024-01-01' },
+      uniqueId: [{ type: 'uri', value }],
+    });
+    await write(where, 'one.json', naming('http://example.org/ids/one,first'));
+    await write(where, 'two.json', naming('http://example.org/ids/two'));
+    const { code, output } = await run(where, 'load-terminology', 'one.json', 'two.json');
+    assert.equal(code, 0, output);
+    assert.equal(await countOf(where.db, 'r_namingsystem'), 2);
+    const again = await run(where, 'load-terminology', 'one.json');
+    assert.match(again.output, /0 created, 0 updated, 1 there already$/m);
+    const forced = await run(where, 'load-terminology', '--again', 'two.json');
+    assert.match(forced.output, /0 created, 1 updated, 0 there already$/m);
+    assert.equal(await countOf(where.db, 'r_namingsystem'), 2);
+  });
+
   test('tells what it leaves out and ends with 2, with --strict with 1 and nothing', async (t) => {
     const where = await ground(t);
     await write(where, 'large.json', { ...large, concept: [...codes, codes[7]] });

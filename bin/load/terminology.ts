@@ -1,5 +1,5 @@
 // `cerebra load-terminology`: docs/terminology.md, "Loading".
-import type { Resource } from '#fhir-model';
+import { escapeValue, type Resource } from '#fhir-model';
 import type { FhirServer } from '#fhir-server';
 import { type Config, createMetrics, type Db, type Log } from '#platform';
 import { type LoadedSystem, type LoadFault, loadTerminology, type Stored, type TerminologySummary } from '#terminology';
@@ -19,12 +19,21 @@ const canonicalOf = ({ url, version }: { url: string; version: string }): string
 const terminologyFaultText = ({ file, line, text }: LoadFault): string =>
   `${file}${line === undefined ? '' : `:${line}`}: ${text}`;
 
+type Canonical = Resource & { url?: string; version?: string; uniqueId?: { value?: string }[] };
+
+/** What tells it from others. R4's NamingSystem has no URL, but the identifiers that it is about. */
+function nameOf({ resourceType, url = '', version, uniqueId }: Canonical): Record<string, string> {
+  if (resourceType === 'NamingSystem') return { 'value:exact': escapeValue(uniqueId?.[0]?.value ?? '') };
+  // One that has a version is another, and may be the first of those of that URL.
+  const ofVersion: Record<string, string> =
+    version === undefined ? { 'version:missing': 'true' } : { version: escapeValue(version) };
+  return { url: escapeValue(url), ...ofVersion };
+}
+
 /** Creates it, or updates the one of the same URL and version; with `again` also when it is there. */
 async function store({ reader, writer }: FhirServer, resource: Resource, again: boolean): Promise<Stored> {
-  const { resourceType, url, version } = resource as Resource & { url?: string; version?: string };
-  // One that has a version is another, and may be the first of those of that URL.
-  const ofVersion = version === undefined ? { 'version:missing': 'true' } : { version };
-  const query = new URLSearchParams({ url: url ?? '', ...ofVersion, _count: '1' });
+  const { resourceType } = resource;
+  const query = new URLSearchParams({ ...nameOf(resource as Canonical), _count: '1' });
   const [there] = (await reader.search(resourceType, query.toString(), everything)).resources;
   if (there && !again) return 'present';
   const { id: _id, meta: _meta, ...rest } = resource;

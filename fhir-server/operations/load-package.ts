@@ -6,6 +6,7 @@ import { assertWrites } from '../access/scope.ts';
 import type { Core } from '../interactions/core.ts';
 import type { InstallSummary } from '../packages/install.ts';
 import { loadArchive, loadFrom, type PackageOptions } from '../packages/load.ts';
+import { typesToIndex } from '../packages/load-and-index.ts';
 import { one, parametersOf } from './answer.ts';
 import type { OperationParts } from './parts.ts';
 import { indexAnew } from './reindex.ts';
@@ -126,7 +127,7 @@ async function load(core: Core, parts: OperationParts, loading: Loading, { input
     registry: parts.packageRegistry,
     onNote: (note) => parts.log.warn({ note }, 'a package that another depends on could not be had'),
   });
-  const types = [...new Set(summaries.flatMap(({ unindexed }) => unindexed))];
+  const types = await typesToIndex(core, summaries);
   const job = types.length > 0 && parts.jobs ? await indexAnew(core, parts.jobs, types) : undefined;
   for (const { name, version, outcome, created } of summaries) {
     parts.log.info({ package: `${name}#${version}`, outcome, created }, 'package loaded');

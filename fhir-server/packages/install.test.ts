@@ -312,9 +312,12 @@ describe('search parameters', () => {
     const derivedFrom = 'http://hl7.org/fhir/SearchParameter/individual-birthdate';
     const more = { code: 'birthdate', type: 'date', derivedFrom };
     const { faults, created } = await load({
-      files: { 'a.json': sampleSearchParameter('b', 'Patient.birthDate', more) },
+      files: {
+        'a.json': sampleSearchParameter('b', 'Patient.birthDate', more),
+        'b.json': sampleSearchParameter('d', 'Patient.birthDate', { ...more, derivedFrom: `${derivedFrom}|4.0.1` }),
+      },
     });
-    assert.deepEqual([faults, created], [[], 1]);
+    assert.deepEqual([faults, created], [[], 2]);
     assert.equal(core.parameters.get('Patient', 'birthdate')?.custom, undefined);
     const other = sampleSearchParameter('c', 'Patient.birthDate', { code: 'birthdate', type: 'date' });
     const refused = await load({ version: '2.0.0', files: { 'a.json': other } });
@@ -345,7 +348,7 @@ describe('search parameters', () => {
     ...{ base: ['Observation'], type: 'composite' },
     component: [
       { definition: 'http://test.example/SearchParameter/part-code', expression: 'code' },
-      { definition: 'http://test.example/SearchParameter/part-value', expression: 'value.ofType(Quantity)' },
+      { definition: 'http://test.example/SearchParameter/part-value|1.0.0', expression: 'value.ofType(Quantity)' },
     ],
   });
 

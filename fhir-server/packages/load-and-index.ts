@@ -8,6 +8,7 @@ import { indexAnew } from '../operations/reindex.ts';
 import { continueRun, createRun } from '../operations/reindex-run.ts';
 import type { InstallSummary } from './install.ts';
 import { loadPackages, type PackageOptions } from './load.ts';
+import { unindexedByPackages } from './rows.ts';
 
 export interface LoadPackagesOptions extends Omit<PackageOptions, 'scope'> {
   /** Index resources here and now, though there is a job queue. */
@@ -30,6 +31,12 @@ async function indexHere({ store }: Core, types: string[], signal: AbortSignal |
   }
 }
 
+/** Types to be indexed anew: by what was loaded, and by what earlier loads have left that were broken off. */
+export async function typesToIndex({ store }: Core, summaries: readonly InstallSummary[]): Promise<string[]> {
+  const left = await unindexedByPackages(store.db);
+  return [...new Set([...summaries.flatMap(({ unindexed }) => unindexed), ...left])];
+}
+
 /** As loadPackages. What the run of $reindex does not end a running server goes on with. */
 export async function loadAndIndex(
   core: Core,
@@ -38,7 +45,7 @@ export async function loadAndIndex(
   jobs: Jobs | undefined,
 ): Promise<InstallSummary[]> {
   const summaries = await loadPackages(core, names, options);
-  const types = [...new Set(summaries.flatMap(({ unindexed }) => unindexed))];
+  const types = await typesToIndex(core, summaries);
   if (types.length === 0) return summaries;
   options.onIndexing?.(types);
   if (jobs && !options.indexNow) await indexAnew(core, jobs, types);

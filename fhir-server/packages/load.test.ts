@@ -79,6 +79,18 @@ describe('files and folders', () => {
     assert.deepEqual(told(await load([top])), ['top.guide#1.0.0 present']);
   });
 
+  test('any version beside it serves where none in particular is asked for', async () => {
+    const needs: PackageSketch = { name: 'a.guide', dependencies: { 'b.guide': 'current', 'c.guide': 'dev' } };
+    await archive('a.tgz', { ...needs, files: files('a') });
+    await archive('b.tgz', { name: 'b.guide', version: '1.0.0-cibuild', files: files('b') });
+    await archive('c.tgz', { name: 'c.guide', dependencies: { 'a.guide': 'current' }, files: files('c') });
+    assert.deepEqual(told(await load([folder])), [
+      'b.guide#1.0.0-cibuild installed',
+      'c.guide#1.0.0 installed',
+      'a.guide#1.0.0 installed',
+    ]);
+  });
+
   test('only what is named, if that is asked', async () => {
     const top = await archive('top.tgz', circle.top!);
     await archive('a.tgz', circle.middle!);

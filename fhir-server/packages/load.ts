@@ -8,7 +8,7 @@ import type { Core } from '../interactions/core.ts';
 import { registryUrl } from './fetch.ts';
 import { type InstallOptions, type InstallSummary, installPackage, packageName } from './install.ts';
 import { isBuiltIn, isPackageName, isPackageVersion } from './manifest.ts';
-import { findInstalled, missingOf } from './rows.ts';
+import { findInstalled, missingOf, servingVersion } from './rows.ts';
 import { createShelf, type Found, openAt, type Shelf } from './shelf.ts';
 import { archiveOf, readManifest } from './source.ts';
 
@@ -40,7 +40,7 @@ interface Work {
 const isSeen = ({ seen }: Work, name: string, wanted: string): boolean =>
   chooseVersion(
     seen.filter((one) => one.name === name),
-    wanted === 'latest' ? undefined : wanted,
+    servingVersion(wanted),
   ) !== undefined;
 
 const present = ({ manifest }: Found): InstallSummary => ({

@@ -96,11 +96,14 @@ const readVersions: Statement = {
 /** `current`, `dev` and `latest` are satisfied by any version. */
 const anyVersion = new Set(['current', 'dev', 'latest', '*']);
 
+/** Which versions serve; undefined: all. */
+export const servingVersion = (wanted: string): string | undefined => (anyVersion.has(wanted) ? undefined : wanted);
+
 /** The installed version that is meant: that very one, or of `6.1.x` the latest; undefined when there is none. */
 export async function findInstalled(db: Queryable, name: string, wanted: string): Promise<string | undefined> {
   const rows = await db.query<{ version: string }>(readVersions, [name]);
   const latestFirst = rows.toSorted((a, b) => compareVersions(b.version, a.version));
-  return chooseVersion(latestFirst, anyVersion.has(wanted) ? undefined : wanted)?.version;
+  return chooseVersion(latestFirst, servingVersion(wanted))?.version;
 }
 
 export interface Missing {
@@ -153,3 +156,22 @@ const readGuides: Statement = {
 
 export const installedGuides = (db: Queryable): Promise<{ url: string; version: string | null }[]> =>
   db.query(readGuides);
+
+/**
+ * Types that search parameters of installed packages are about and whose resources are not indexed by them, those that a run
+ * of $reindex will come to aside: a load that was broken off has told nobody of them.
+ */
+const readUnindexed: Statement = {
+  name: 'packages_unindexed',
+  text: `select distinct p.type from custom_parameter p
+    join fhir_package_resource r on r.type = 'SearchParameter' and r.url = p.about::json ->> 'url'
+    join fhir_package k on k.name = r.name and k.version = r.version and k.state = 'installed'
+    where not p.indexed and not exists (select 1 from reindex_run n
+      where n.status in ('waiting', 'running') and p.type = any(n.types)
+        and (array_position(n.types, p.type) > n.at + 1
+          or (array_position(n.types, p.type) = n.at + 1 and coalesce(n.epoch >= p.epoch, true))))
+    order by 1`,
+};
+
+export const unindexedByPackages = async (db: Queryable): Promise<string[]> =>
+  (await db.query<{ type: string }>(readUnindexed)).map(({ type }) => type);

@@ -5,6 +5,7 @@ import { chooseVersion, compareVersions } from '#fhir-model';
 import { isCerebraError } from '#platform';
 import { archiveUrl, download, resolveVersion } from './fetch.ts';
 import type { Manifest } from './manifest.ts';
+import { servingVersion } from './rows.ts';
 import { type PackageSource, readManifest, sourceAt } from './source.ts';
 
 export interface Found {
@@ -83,7 +84,7 @@ export function createShelf(registry: string | undefined): Shelf {
       const same = found.filter(({ manifest }) => manifest.name === name);
       const versions = same.map((one) => ({ version: one.manifest.version, one }));
       const latestFirst = versions.sort((a, b) => compareVersions(b.version, a.version));
-      return chooseVersion(latestFirst, wanted === 'latest' ? undefined : wanted)?.one;
+      return chooseVersion(latestFirst, servingVersion(wanted))?.one;
     },
     async fetch(name, wanted) {
       if (registry === undefined) return undefined;

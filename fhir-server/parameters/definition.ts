@@ -8,6 +8,7 @@ import {
   type Definitions,
   type Issue,
   narrowExpression,
+  parseCanonical,
   type RawComponent,
   type Resource,
   type SearchParameters,
@@ -58,6 +59,8 @@ class Wrong extends Error {
 }
 
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
+/** Of a canonical: guides name versions too (`…/individual-birthdate|4.0.1`), and of each parameter one is in force. */
+const urlOf = (canonical: unknown): string => parseCanonical(textOf(canonical)).url;
 const textsOf = (value: unknown): string[] => (Array.isArray(value) ? value.map(textOf) : []);
 
 const shown = (text: string): string => `'${text.slice(0, 80)}'`;
@@ -139,7 +142,7 @@ function isAnother(owner: Owned, resource: Resource): boolean {
 function isServed(resource: Resource, type: string, { base }: Beside): boolean {
   const own = base.get(type, textOf(resource.code));
   if (own === undefined || own.url === '') return false;
-  return own.url === resource.url || (own.url === resource.derivedFrom && own.type === resource.type);
+  return own.url === resource.url || (own.url === urlOf(resource.derivedFrom) && own.type === resource.type);
 }
 
 const COMPONENTS_MIN = 2;
@@ -156,12 +159,12 @@ function componentsOf({ component }: Resource, type: string, { all }: Beside): R
     throw new Wrong('.component', 'too-costly', `A composite parameter may have ${COMPONENTS_MAX} components`);
   }
   return given.map(({ definition, expression }, i) => {
-    const part = all.list(type).find(({ url }) => url !== '' && url === definition);
+    const part = all.list(type).find(({ url }) => url !== '' && url === urlOf(definition));
     if (part === undefined || part.type === 'composite' || part.type === 'special') {
       const text = `${shown(textOf(definition))} is no search parameter of ${type} that can be a component`;
       throw new Wrong(`.component[${i}].definition`, 'value', text);
     }
-    return { definition, expression, type: part.type };
+    return { definition: part.url, expression, type: part.type };
   });
 }
 

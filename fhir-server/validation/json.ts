@@ -10,6 +10,13 @@ export const objectsOf = (value: Json | undefined): JsonObject[] => asArray(valu
 
 export const textOf = (value: Json | undefined): string | undefined => (typeof value === 'string' ? value : undefined);
 
+/** Unicode characters: one that JavaScript has as two units is one. */
+export function charactersIn(text: string): number {
+  let count = 0;
+  for (const _ of text) count++;
+  return count;
+}
+
 /** The texts of an array. */
 export const stringsOf = (value: Json | undefined): string[] =>
   Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];

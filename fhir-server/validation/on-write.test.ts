@@ -8,6 +8,7 @@ import { createReader, createWriter } from '../ports.ts';
 import { everything, testCore } from '../testing.ts';
 import { createOnWrite } from './on-write.ts';
 import { createPolicy, type PolicyOptions } from './policy.ts';
+import { findAmong, profileOf, validatorWith } from './testing.ts';
 
 const KNOWN = 'http://example.org/StructureDefinition/known';
 const definitions = await loadDefinitions();
@@ -86,6 +87,39 @@ describe('what is checked', () => {
         return true;
       },
     );
+  });
+
+  test('of a Bundle what its entries claim, where their references lead to each other', async () => {
+    const born = profileOf('Patient', 'born', [{ path: 'Patient.birthDate', min: 1 }]);
+    const type = [{ code: 'Reference', targetProfile: [String(born.url)], aggregation: ['bundled'] }];
+    const profile = profileOf('Basic', 'about', [{ path: 'Basic.subject', type }]);
+    const validator = validatorWith(born, profile);
+    const find = findAmong(born, profile);
+    const onWrite = createOnWrite({
+      policy: createPolicy(definitions),
+      validator,
+      profiles: { find },
+      onRecorded: () => undefined,
+    });
+    const bundle = (subject: string, birthDate?: string): Resource => ({
+      ...{ resourceType: 'Bundle', type: 'collection' },
+      entry: [
+        {
+          fullUrl: 'http://example.org/Basic/b',
+          resource: basic('b', { subject: { reference: subject } }, String(profile.url)),
+        },
+        {
+          fullUrl: 'http://example.org/Patient/p',
+          resource: { resourceType: 'Patient', id: 'p', ...(birthDate === undefined ? {} : { birthDate }) },
+        },
+      ],
+    });
+    const told = async (one: Resource): Promise<unknown[]> =>
+      (await onWrite.refusalOf(one)).map(({ messageId, expression }) => [messageId, expression]);
+    const place = ['Bundle.entry[0].resource.subject'];
+    assert.deepEqual(await told(bundle('Patient/p', '1980')), []);
+    assert.deepEqual(await told(bundle('Patient/p')), [['target-profile', place]]);
+    assert.deepEqual(await told(bundle('Patient/q', '1980')), [['reference-aggregation', place]]);
   });
 
   test('what is recorded is tagged and told; other tags stay', async () => {

@@ -2,9 +2,9 @@
 // conform to. A resource without either costs a look at its meta. https://hl7.org/fhir/R4/profiling.html#mixing
 import type { Issue, Resource } from '#fhir-model';
 import { CerebraError, isCerebraError } from '#platform';
-import { isObject } from './json.ts';
+import { isObject, textOf } from './json.ts';
 import type { Policy } from './policy.ts';
-import type { ProfileSource, ResourceValidator } from './validate.ts';
+import type { Around, ProfileSource, ResourceValidator } from './validate.ts';
 
 /** More in one answer help nobody, and each has a message. */
 const writeIssuesMax = 200;
@@ -117,7 +117,12 @@ interface Faults {
  * `base` with the profiles that count, so that claims which are recorded, or not known, are not held against it. Entries of a
  * transaction are checked before their conditional references are resolved.
  */
-async function faultsOf(parts: OnWriteParts, resource: Resource, profiles: readonly string[]): Promise<Faults> {
+async function faultsOf(
+  parts: OnWriteParts,
+  resource: Resource,
+  profiles: readonly string[],
+  around?: Around,
+): Promise<Faults> {
   const { policy, validator } = parts;
   const { resourceType } = resource;
   const run = async (some: string[]) =>
@@ -128,6 +133,7 @@ async function faultsOf(parts: OnWriteParts, resource: Resource, profiles: reado
           profiles: some,
           issuesMax: writeIssuesMax,
           inTransaction: true,
+          around,
         });
   const recordable = profiles.filter((one) => policy.records(resourceType, one));
   const enforced = profiles.filter((one) => !policy.records(resourceType, one));
@@ -149,12 +155,14 @@ export function createOnWrite(parts: OnWriteParts): OnWrite {
 
   async function refuseEntries(bundle: Resource, at: string): Promise<void> {
     const entries = Array.isArray(bundle.entry) ? bundle.entry : [];
+    const shared: Around['shared'] = { bundles: new Map(), verdicts: new Map() };
     for (const [index, entry] of entries.entries()) {
       const resource = isObject(entry) && isObject(entry.resource) ? (entry.resource as Resource) : undefined;
       if (resource === undefined || !claims(resource)) continue;
       const place = `${at === '' ? 'Bundle' : at}.entry[${index}].resource`;
       const profiles = await profilesOf(parts, resource);
-      const { refused } = await faultsOf(parts, resource, profiles);
+      const around = { bundle, fullUrl: isObject(entry) ? textOf(entry.fullUrl) : undefined, shared };
+      const { refused } = await faultsOf(parts, resource, profiles, around);
       if (refused.length > 0) throw refusal(refused, place, resource.resourceType);
     }
   }

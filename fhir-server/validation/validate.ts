@@ -9,7 +9,17 @@ import { createBasePlans } from './profile/base-plan.ts';
 import { checkProfiles } from './profile/check.ts';
 import { createProfileCache, type ProfileCache, type ProfileSource } from './profile/profiles.ts';
 import { checkResponse, type ResponseParts } from './profile/responses.ts';
-import { addIssue, defer, isDone, type Run, report, resume, type Settings, startRun } from './profile/run.ts';
+import {
+  type Around,
+  addIssue,
+  defer,
+  isDone,
+  type Run,
+  report,
+  resume,
+  type Settings,
+  startRun,
+} from './profile/run.ts';
 import { checkStructures, isProfile } from './profile/structures.ts';
 import { pathOf } from './report.ts';
 import { resourceFaults } from './resource-rules.ts';
@@ -17,6 +27,7 @@ import { createInvariantCompiler } from './rules/invariants.ts';
 import { createStructureValidator } from './structure.ts';
 
 export type { ProfileSource } from './profile/profiles.ts';
+export type { Around } from './profile/run.ts';
 
 export interface ValidateOptions {
   /** Canonicals, perhaps with `|version`, of profiles that the resource must conform to, claimed or not. */
@@ -35,6 +46,8 @@ export interface ValidateOptions {
    * Bundle that is told by its type.
    */
   inTransaction?: boolean;
+  /** The Bundle that the resource is an entry of: its references may lead to others there. */
+  around?: Around | undefined;
   /** What an unknown extension that isn't a modifier is; default `information`. Unknown modifierExtensions are errors. */
   unknownExtension?: 'information' | 'warning' | 'error';
   /** What a best practice that is not followed is (dom-6: a narrative); default: not told. */
@@ -183,7 +196,7 @@ function named(issue: Issue): Issue {
 async function checkAll(engine: Engine, resource: Resource, options: ValidateOptions): Promise<Issue[]> {
   const { base, cache, clock, validateCodes } = engine;
   await cache.refresh();
-  const run = startRun(settingsOf(options, clock.now()), resource, resource.resourceType);
+  const run = startRun(settingsOf(options, clock.now()), resource, resource.resourceType, options.around);
   checkBase(base, run, resource);
   for (const canonical of options.profiles ?? []) {
     defer(run, 'StructureDefinition', canonical, (later) => checkProfile(later, cache, resource, canonical));

@@ -27,6 +27,20 @@ export function isListed(codings: Codings, codes: ReadonlyMap<string, ReadonlySe
   });
 }
 
+/** Whether one is listed but for its case, which the systems of some value sets pass over: it is not for the list to tell. */
+export function isAlmostListed(
+  codings: Codings,
+  codes: ReadonlyMap<string, ReadonlySet<string>>,
+  bare: boolean,
+): boolean {
+  // A definition that nobody checked may list what is no text.
+  const has = (own: ReadonlySet<string> | undefined, code: string): boolean =>
+    own?.values().some((each) => String(each).toLowerCase() === code.toLowerCase()) === true;
+  return codings.some(({ system, code }) =>
+    system === undefined ? bare && codes.values().some((own) => has(own, code)) : has(codes.get(system), code),
+  );
+}
+
 /** A Quantity of a number only, or of a unit without code, says nothing that a value set could be asked about. */
 const isCodeless = (value: Json | undefined): boolean => isObject(value) && isNumber(value.value);
 
@@ -63,8 +77,10 @@ export function checkBinding(run: Run, { value }: Item, binding: PlanBinding, so
     if (!run.probe) run.questions.push({ path: pathOf(run.trail), codings, valueSet, strength, source });
     return;
   }
-  if (isListed(codings, codes, typeof value === 'string')) return;
-  reportUnbound(run, codings, binding, source);
+  const bare = typeof value === 'string';
+  if (isListed(codings, codes, bare)) return;
+  if (!isAlmostListed(codings, codes, bare)) reportUnbound(run, codings, binding, source);
+  else if (!run.probe) run.questions.push({ path: pathOf(run.trail), codings, valueSet, strength, source });
 }
 
 function reportUnbound(run: Run, codings: Codings, { strength, valueSet }: PlanBinding, source: string): void {

@@ -1,6 +1,6 @@
 // A resource or element against a profile's plan: https://hl7.org/fhir/R4/validation.html, https://hl7.org/fhir/R4/profiling.html
 import { isNumber, type Json, type JsonObject } from '#fhir-model';
-import { isObject } from '../json.ts';
+import { charactersIn, isObject } from '../json.ts';
 import { shown } from '../report.ts';
 import { checkBinding } from './bindings.ts';
 import { checkInvariants } from './invariant.ts';
@@ -101,7 +101,9 @@ function checkValue(run: Run, item: Item, plan: ElementPlan): void {
   }
   if (value === undefined) return;
   if (maxLength !== undefined && typeof value === 'string' && value.length > maxLength) {
-    report(run, 'error', 'too-long', 'max-length', `may have ${maxLength} characters, found ${value.length}`);
+    const length = charactersIn(value);
+    if (length > maxLength)
+      report(run, 'error', 'too-long', 'max-length', `may have ${maxLength} characters, found ${length}`);
   }
   checkLimits(run, value, plan);
 }
@@ -119,6 +121,12 @@ function checkLimits(run: Run, value: Json, plan: ElementPlan): void {
 
 const limitText = (limit: Json): string => shown(isNumber(limit) ? String(limit) : JSON.stringify(limit));
 
+/** What a primitive's id, extensions and value stand in, for a profile that asks for some of them. */
+function ownerOf({ value, companion }: Item, { children }: ElementPlan): Json | undefined {
+  if (children.length === 0 || value === undefined) return companion;
+  return isObject(companion) ? { ...companion, value } : { value };
+}
+
 /** One value of an element, and what is below it. */
 export function checkItem(run: Run, profiles: Profiles, item: Item, plan: ElementPlan): void {
   const type = typeOf(item);
@@ -131,15 +139,19 @@ export function checkItem(run: Run, profiles: Profiles, item: Item, plan: Elemen
   for (const binding of plan.bindings) checkBinding(run, item, binding, plan.source);
   if (plan.invariants.length > 0)
     checkInvariants(run, plan.invariants, item.value ?? null, item.companion, type, plan.source);
-  const owner = isObject(item.value) ? item.value : item.companion;
+  const owner = isObject(item.value) ? item.value : ownerOf(item, plan);
   if (plan.children.length > 0 && isObject(owner)) checkIn(run, owner, () => checkChildren(run, profiles, owner, plan));
   const content = plan.content?.plan;
   if (content !== undefined && isObject(owner)) checkChildren(run, profiles, owner, content);
-  const asked = type === undefined ? undefined : plan.profiles?.get(type);
+  const asked = type === undefined ? undefined : profilesFor(plan, type);
   if (asked !== undefined) checkProfiles(run, profiles, item, asked, frameOf(run, item.value));
   if (plan.targets !== undefined && isObject(item.value)) checkTarget(run, profiles, item.value, plan.targets);
   if (plan.aggregation !== undefined && isObject(item.value)) checkAggregation(run, item.value, plan.aggregation);
 }
+
+/** Those of its type or, of a resource, those of any resource that may stand there. */
+const profilesFor = ({ profiles }: ElementPlan, type: string): readonly string[] | undefined =>
+  profiles?.get(type) ?? profiles?.get('Resource') ?? profiles?.get('DomainResource');
 
 /** A resource within a resource has a frame of its own. */
 function frameOf(run: Run, value: Json | undefined): Frame {

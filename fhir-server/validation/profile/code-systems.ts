@@ -33,7 +33,8 @@ function collect(concepts: readonly JsonObject[], fold: boolean, into: Map<strin
     if (code === undefined || into.size >= conceptsMax) return false;
     const names = [concept.display, ...objectsOf(concept.designation).map(({ value }) => value)];
     const displays = names.flatMap((name) => (typeof name === 'string' ? [folded(name)] : []));
-    into.set(fold ? code.toLowerCase() : code, new Set(displays));
+    const key = fold ? code.toLowerCase() : code;
+    into.set(key, new Set([...(into.get(key) ?? []), ...displays]));
     waiting.push(...objectsOf(concept.concept));
   }
   return true;
@@ -41,7 +42,8 @@ function collect(concepts: readonly JsonObject[], fold: boolean, into: Map<strin
 
 function systemOf(resource: Resource | undefined): KnownSystem | null {
   if (resource === undefined) return null;
-  const caseSensitive = resource.caseSensitive !== false;
+  // Where it is not said codes are taken in any case, as R4 wants it.
+  const caseSensitive = resource.caseSensitive === true;
   const supplement = resource.content === 'supplement' || resource.supplements !== undefined;
   const concepts = new Map<string, Set<string>>();
   if (supplement) return { supplement, caseSensitive, concepts };

@@ -1,7 +1,7 @@
 // Codings, bindings and code systems: https://hl7.org/fhir/R4/terminologies.html
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { CodeToValidate, CodeVerdict, JsonObject } from '#fhir-model';
+import type { CodeToValidate, CodeVerdict, JsonObject, Resource } from '#fhir-model';
 import { against, base, findAmong, found, profileOf, validatorOf, validatorWith } from '../testing.ts';
 
 const validator = validatorWith();
@@ -92,13 +92,11 @@ describe('a Coding', () => {
 
   it('folds case where its system does', async () => {
     const system = { resourceType: 'CodeSystem', url: `${base}/cs`, content: 'complete', concept: [{ code: 'Ab' }] };
-    const of = (caseSensitive: boolean) =>
-      found(
-        validatorWith({ ...system, caseSensitive }),
-        observation({ coding: [{ system: `${base}/cs`, code: 'aB' }] }),
-      );
-    assert.deepEqual(await of(false), []);
-    assert.deepEqual(await of(true), ['error code-unknown Observation.code.coding[0].code']);
+    const of = (more: JsonObject) =>
+      found(validatorWith({ ...system, ...more }), observation({ coding: [{ system: `${base}/cs`, code: 'aB' }] }));
+    assert.deepEqual(await of({ caseSensitive: false }), []);
+    assert.deepEqual(await of({}), []);
+    assert.deepEqual(await of({ caseSensitive: true }), ['error code-unknown Observation.code.coding[0].code']);
   });
 });
 
@@ -152,6 +150,49 @@ describe('a profile’s binding', () => {
     assert.deepEqual(await against(profile('required'), code('2-6'), outer, inner), [
       'error binding-required Observation.code',
     ]);
+  });
+
+  describe('of a value set of a system', () => {
+    const cs = `${base}/CodeSystem/c`;
+    const system = (...concept: JsonObject[]) => ({
+      ...{ resourceType: 'CodeSystem', url: cs, version: '2', content: 'complete', caseSensitive: true, concept },
+    });
+    const of = (compose: JsonObject) => ({ resourceType: 'ValueSet', url, compose });
+    const asked = async (given: string, ...known: JsonObject[]) => {
+      const codes: string[] = [];
+      const find = findAmong(profile('required'), ...(known as Resource[]));
+      const validate = async (all: readonly CodeToValidate[]) => {
+        codes.push(...all.flatMap(({ code: each, valueSet: bound }) => (bound === url ? [each] : [])));
+        return all.map((): CodeVerdict => ({ result: 'valid' }));
+      };
+      const profiles = [`${base}/StructureDefinition/o`];
+      const issues = await found(validatorOf(find, validate), observation({ coding: [{ system: cs, code: given }] }), {
+        profiles,
+      });
+      return { codes, issues };
+    };
+    const isA = of({ include: [{ system: cs, filter: [{ property: 'concept', op: 'is-a', value: 'a' }] }] });
+
+    it('goes by the parents that its concepts name', async () => {
+      const told = system({ code: 'a' }, { code: 'b', property: [{ code: 'parent', valueCode: 'a' }] });
+      assert.deepEqual(await asked('b', told, isA), { codes: [], issues: [] });
+    });
+
+    it('is not told by a list of another version, of inactive codes too, or of one case', async () => {
+      const there = system({ code: 'a' }, { code: 'b' });
+      const told: [string, JsonObject][] = [
+        ['a', of({ include: [{ system: cs, version: '1' }] })],
+        ['a', of({ inactive: false, include: [{ system: cs }] })],
+        ['a', of({ lockedDate: '2020-01-01', include: [{ system: cs }] })],
+        ['B', of({ include: [{ system: cs, concept: [{ code: 'b' }] }] })],
+      ];
+      for (const [given, set] of told) {
+        const any = { ...there, caseSensitive: false };
+        assert.deepEqual(await asked(given, any, set), { codes: [given], issues: [] }, JSON.stringify(set));
+      }
+      const latest = of({ include: [{ system: cs, version: '2' }] });
+      assert.deepEqual(await asked('a', there, latest), { codes: [], issues: [] });
+    });
   });
 
   it('of value sets that go round in a circle can’t be told', async () => {

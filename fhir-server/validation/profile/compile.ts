@@ -2,7 +2,7 @@
 import type { ConstraintDefinition, JsonObject, Resource } from '#fhir-model';
 import { isObject, objectsOf, stringsOf, textOf } from '../json.ts';
 import { type Baseline, childBaseline, rootBaseline, shortType, sliceBaseline, typeConstraints } from './baseline.ts';
-import { compileMatcher, type Trees } from './discriminator.ts';
+import { compileMatcher, extensionUrl, type Trees } from './discriminator.ts';
 import type {
   ElementPlan,
   ExtensionContext,
@@ -103,10 +103,14 @@ function narrowedTypes(types: TypeRef[], baseline: Baseline): ReadonlySet<string
   return element.choice && element.types.some((type) => !codes.has(type)) ? codes : undefined;
 }
 
-/** A type's own definition is no profile of it: `Patient` on Bundle.entry.resource says no more than the code. */
-function profilesOf(types: TypeRef[]): ReadonlyMap<string, readonly string[]> | undefined {
+/**
+ * A type's own definition is no profile of it: `Patient` on Bundle.entry.resource says no more than the code. Extensions are
+ * held to the definition that their url names anyway; a profile of that one is asked here.
+ */
+function profilesOf({ trees }: Compiling, types: TypeRef[]): ReadonlyMap<string, readonly string[]> | undefined {
   const profiled = types.filter(({ code, profiles }) => profiles.some((profile) => shortType(profile) !== code));
-  const own = profiled.filter(({ code }) => code !== 'Extension');
+  const isDefinition = (profile: string) => extensionUrl(trees, profile) === profile.split('|')[0];
+  const own = profiled.filter(({ code, profiles }) => code !== 'Extension' || !profiles.every(isDefinition));
   return own.length === 0 ? undefined : new Map(own.map(({ code, profiles }) => [shortType(code), profiles]));
 }
 
@@ -141,10 +145,14 @@ function slicingOf(compiling: Compiling, node: Node, baseline: Baseline): Slicin
   return { rules, ordered: described.ordered === true, slices: named, rest };
 }
 
-/** The element of this profile whose content an element borrows: https://hl7.org/fhir/R4/elementdefinition.html#contentReference */
-function contentOf({ contents }: Compiling, { element }: Node): ElementPlan['content'] {
-  const name = textOf(element.contentReference)?.split('#')[1];
-  if (name === undefined) return undefined;
+/**
+ * The element of this profile whose content an element borrows: https://hl7.org/fhir/R4/elementdefinition.html#contentReference
+ * Snapshots of today name with its URL the structure that is meant, mostly R4's own: what a profile asks of
+ * `Questionnaire.item` it then asks of the outermost items alone.
+ */
+function contentOf({ contents, source }: Compiling, { element }: Node): ElementPlan['content'] {
+  const [url, name] = textOf(element.contentReference)?.split('#') ?? [];
+  if (name === undefined || (url !== '' && url !== source.split('|')[0])) return undefined;
   const content = contents.get(name) ?? { plan: undefined };
   contents.set(name, content);
   return content;
@@ -205,7 +213,7 @@ function elementPlan(compiling: Compiling, node: Node, baseline: Baseline): Elem
     source: compiling.source,
     ...cardinality(node, baseline),
     types: narrowedTypes(types, baseline),
-    profiles: profilesOf(types),
+    profiles: profilesOf(compiling, types),
     targets: reference ? targetsOf(types, baseline) : undefined,
     aggregation: aggregation.length > 0 ? new Set(aggregation) : undefined,
     fixed: givenOf(node, 'fixed'),

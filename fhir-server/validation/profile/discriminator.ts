@@ -206,9 +206,18 @@ function profileMatcher(context: Context, start: Place, steps: readonly Step[]):
   return (run, item) => select(run, [item], steps).some((found) => context.trees.conforms(run, found, profiles));
 }
 
-/** Extensions by url, without looking into their definitions: an extension's url is its definition's. */
-function urlMatcher(slice: Node): Matcher | undefined {
-  const urls = typesOf(slice).flatMap(({ profiles }) => profiles.map((profile) => profile.split('|')[0] ?? ''));
+/** The url that extensions of a definition have: its own, or that of the extension which it is a profile of. */
+export function extensionUrl(trees: Trees, profile: string): string {
+  const url = trees.tree(profile)?.root.children.find(({ name }) => definitionUrl.test(name));
+  const fixed = url && givenOf(url, 'fixed');
+  return typeof fixed === 'string' ? fixed : (profile.split('|')[0] ?? '');
+}
+
+/** Extensions by url. */
+function urlMatcher(context: Context, slice: Node): Matcher | undefined {
+  const urls = typesOf(slice).flatMap(({ profiles }) =>
+    profiles.map((profile) => extensionUrl(context.trees, profile)),
+  );
   const fixed = slice.children.find(({ name }) => definitionUrl.test(name));
   const own = fixed && givenOf(fixed, 'fixed');
   const wanted = new Set(own === undefined ? urls : [String(own)]);
@@ -229,7 +238,7 @@ function discriminatorMatcher(
   if (steps === undefined) return undefined;
   const [first] = steps;
   if (steps.length === 1 && first?.kind === 'child' && first.name === 'url') {
-    const byUrl = urlMatcher(place.node);
+    const byUrl = urlMatcher(context, place.node);
     if (byUrl !== undefined) return byUrl;
   }
   if (discriminator.type === 'exists') return existsMatcher(context, place, steps);

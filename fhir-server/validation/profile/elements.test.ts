@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type JsonObject, rawJson } from '#fhir-model';
-import { against, base, found, profileOf, validatorWith } from '../testing.ts';
+import { against, base, extensionOf, found, profileOf, validatorWith } from '../testing.ts';
 
 const observation = { resourceType: 'Observation', status: 'final', code: { text: 'x' } };
 
@@ -30,6 +30,24 @@ describe('cardinality', () => {
     const url = 'http://hl7.org/fhir/StructureDefinition/data-absent-reason';
     const patient = { resourceType: 'Patient', _birthDate: { extension: [{ url, valueCode: 'unknown' }] } };
     assert.deepEqual(await against(profile, patient), []);
+  });
+
+  it('asks for the value and the extensions of a primitive that is there', async () => {
+    const url = `${base}/StructureDefinition/x`;
+    const path = 'Patient.birthDate.extension';
+    const one = { id: `${path}:x`, path, sliceName: 'x', min: 1, max: '1' };
+    const profile = profileOf('Patient', 'p', [
+      { path, slicing: { discriminator: [{ type: 'value', path: 'url' }], rules: 'open' } },
+      { ...one, type: [{ code: 'Extension', profile: [url] }] },
+      { path: 'Patient.birthDate.value', min: 1 },
+    ]);
+    const of = (more: JsonObject) =>
+      against(profile, { resourceType: 'Patient', ...more }, extensionOf('x', 'code', { context: [] }));
+    const _birthDate = { extension: [{ url, valueCode: 'a' }] };
+    assert.deepEqual(await of({ birthDate: '1980', _birthDate }), []);
+    assert.deepEqual(await of({ birthDate: '1980' }), ['error cardinality-min Patient.birthDate.extension']);
+    assert.deepEqual(await of({ _birthDate }), ['error cardinality-min Patient.birthDate.value']);
+    assert.deepEqual(await of({}), []);
   });
 
   it('asks nothing of children of what is absent', async () => {
@@ -164,7 +182,7 @@ describe('limits of values', () => {
     ]);
   });
 
-  it('of quantities, only in the same unit', async () => {
+  it('of quantities, in units that have something in common', async () => {
     const limit = { value: 10, code: 'kg', system: 'http://unitsofmeasure.org' };
     const profile = profileOf('Observation', 'o', [
       { path: 'Observation.value[x]', type: [{ code: 'Quantity' }], maxValueQuantity: limit },
@@ -174,12 +192,20 @@ describe('limits of values', () => {
     assert.deepEqual(await of(10, 'kg'), []);
     assert.deepEqual(await of(11, 'kg'), ['error max-value Observation.valueQuantity']);
     assert.deepEqual(await of(11, 'g'), []);
+    assert.deepEqual(await of(10_000, 'g'), []);
+    assert.deepEqual(await of(10_001, 'g'), ['error max-value Observation.valueQuantity']);
+    assert.deepEqual(await of(11, 'cm'), []);
   });
 
   it('of lengths', async () => {
     const profile = profileOf('Patient', 'p', [{ path: 'Patient.name.text', maxLength: 3 }]);
     assert.deepEqual(await against(profile, { resourceType: 'Patient', name: [{ text: 'abc' }] }), []);
     assert.deepEqual(await against(profile, { resourceType: 'Patient', name: [{ text: 'abcd' }] }), [
+      'error max-length Patient.name[0].text',
+    ]);
+    // Each of these is two units of JavaScript's texts.
+    assert.deepEqual(await against(profile, { resourceType: 'Patient', name: [{ text: '𠮷𠮷𠮷' }] }), []);
+    assert.deepEqual(await against(profile, { resourceType: 'Patient', name: [{ text: '𠮷𠮷𠮷𠮷' }] }), [
       'error max-length Patient.name[0].text',
     ]);
   });
@@ -234,6 +260,25 @@ describe('mustSupport', () => {
   });
 });
 
+describe('profiles of what may stand there', () => {
+  it('count for any resource where they are those of Resource', async () => {
+    const born = profileOf('Patient', 'born', [{ path: 'Patient.birthDate', min: 1 }]);
+    const profile = profileOf('Bundle', 'b', [
+      { path: 'Bundle.entry.resource', type: [{ code: 'Resource', profile: [String(born.url)] }] },
+    ]);
+    const bundle = (resource: JsonObject) => ({
+      ...{ resourceType: 'Bundle', type: 'collection' },
+      entry: [{ fullUrl: 'urn:uuid:6f1f5b5e-0b9d-4d1e-8a3c-0c2f4b1d7a10', resource }],
+    });
+    const of = (resource: JsonObject) => against(profile, bundle(resource), born);
+    assert.deepEqual(await of({ resourceType: 'Patient', birthDate: '1980' }), []);
+    assert.deepEqual(await of({ resourceType: 'Patient' }), [
+      'error cardinality-min Bundle.entry[0].resource.birthDate',
+    ]);
+    assert.deepEqual(await of(observation), ['error profile-type Bundle.entry[0].resource']);
+  });
+});
+
 describe('content references', () => {
   it('take the content of the profile, not only that of the type', async () => {
     const profile = profileOf('Questionnaire', 'q', [{ path: 'Questionnaire.item.text', min: 1 }]);
@@ -250,6 +295,29 @@ describe('content references', () => {
       'error cardinality-min Questionnaire.item[0].item[0].text',
       'error cardinality-min Questionnaire.item[0].item[0].item[0].text',
     ]);
+  });
+
+  it('take that of the structure which they name', async () => {
+    const url = `${base}/StructureDefinition/q`;
+    const element = (path: string, more: JsonObject = {}) => ({ id: path, path, min: 0, max: '*', ...more });
+    const profile = (structure: string) =>
+      profileOf('Questionnaire', 'q', [], {
+        snapshot: {
+          element: [
+            element('Questionnaire'),
+            element('Questionnaire.item', { type: [{ code: 'BackboneElement' }] }),
+            element('Questionnaire.item.text', { min: 1, max: '1', type: [{ code: 'string' }] }),
+            element('Questionnaire.item.item', { contentReference: `${structure}#Questionnaire.item` }),
+          ],
+        },
+      });
+    const item = [{ linkId: '1', type: 'group', text: 'x', item: [{ linkId: '2', type: 'string' }] }];
+    const questionnaire = { resourceType: 'Questionnaire', status: 'draft', item };
+    const missing = ['error cardinality-min Questionnaire.item[0].item[0].text'];
+    assert.deepEqual(await against(profile(''), questionnaire), missing);
+    assert.deepEqual(await against(profile(url), questionnaire), missing);
+    const own = 'http://hl7.org/fhir/StructureDefinition/Questionnaire';
+    assert.deepEqual(await against(profile(own), questionnaire), []);
   });
 });
 

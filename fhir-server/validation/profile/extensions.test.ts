@@ -1,8 +1,8 @@
 // https://hl7.org/fhir/R4/extensibility.html, https://hl7.org/fhir/R4/defining-extensions.html
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { JsonObject } from '#fhir-model';
-import { base, extensionOf, found, profileOf, validatorOf, validatorWith } from '../testing.ts';
+import type { JsonObject, Resource } from '#fhir-model';
+import { against, base, extensionOf, found, profileOf, validatorOf, validatorWith } from '../testing.ts';
 
 const url = `${base}/StructureDefinition/x`;
 const patient = (extension: JsonObject) => ({ resourceType: 'Patient', extension: [{ url, ...extension }] });
@@ -221,6 +221,29 @@ describe('an extension that is not known', () => {
     assert.equal(issues.length, 1001);
     assert.equal(issues.at(-1), 'error lookups Patient');
     assert.equal(lookups, 1000);
+  });
+});
+
+describe('a profile of an extension', () => {
+  it('is asked of those of the extension that it is a profile of', async () => {
+    const unknown: Resource = {
+      ...profileOf('Extension', 'x-unknown', [{ path: 'Extension.value[x]', fixedCode: 'unknown' }]),
+      baseDefinition: url,
+      context: [{ type: 'element', expression: 'Patient' }],
+    };
+    const profile = profileOf('Patient', 'p', [
+      {
+        path: 'Patient.extension',
+        slicing: { discriminator: [{ type: 'value', path: 'url' }], rules: 'open' },
+      },
+      {
+        ...{ id: 'Patient.extension:x', path: 'Patient.extension', sliceName: 'x', min: 1, max: '1' },
+        type: [{ code: 'Extension', profile: [String(unknown.url)] }],
+      },
+    ]);
+    const check = (valueCode: string) => against(profile, patient({ valueCode }), extensionOf('x', 'code'), unknown);
+    assert.deepEqual(await check('unknown'), []);
+    assert.deepEqual(await check('asked'), ['error fixed Patient.extension[0].valueCode']);
   });
 });
 

@@ -5,6 +5,7 @@ import { pathOf } from '../report.ts';
 import type { CompileInvariant } from '../rules/invariants.ts';
 import { questionnaireResponseFaults } from '../rules/questionnaire-response.ts';
 import { addFaults } from './add-faults.ts';
+import { isAlmostListed, isListed } from './bindings.ts';
 import type { ProfileSource } from './profiles.ts';
 import { type Frame, type Run, report } from './run.ts';
 import type { Codes, ValueSets } from './value-sets.ts';
@@ -65,9 +66,12 @@ function member(run: Run, listed: ReadonlyMap<string, Codes | null>, valueSet: s
   // Without a system a code means nothing that a value set could have; that is told of the Coding.
   if (code === undefined || system === undefined) return undefined;
   const codes = listed.get(valueSet);
-  if (codes !== null && codes !== undefined) return codes.get(system)?.has(code) === true;
-  if (valueSet.startsWith('#')) return undefined;
   const codings = [{ system, code, display: textOf(coding.display) }];
+  if (codes !== null && codes !== undefined) {
+    if (isListed(codings, codes, false)) return true;
+    if (!isAlmostListed(codings, codes, false)) return false;
+  }
+  if (valueSet.startsWith('#')) return undefined;
   run.questions.push({
     path: at,
     codings,

@@ -106,13 +106,23 @@ export interface Run {
 /** Profiles within profiles; a resource nests no deeper in real life, a profile may name itself. */
 export const depthMax = 24;
 
-export function startRun(settings: Settings, resource: JsonObject, type: string): Run {
+/** The Bundle that a resource which is checked by itself is an entry of. */
+export interface Around {
+  readonly bundle: JsonObject;
+  readonly fullUrl: string | undefined;
+  /** What the runs of its entries share, empty for the first: each would find it out anew. */
+  readonly shared: Pick<Run, 'bundles' | 'verdicts'>;
+}
+
+export function startRun(settings: Settings, resource: JsonObject, type: string, around?: Around): Run {
+  const { bundle, fullUrl, shared } = around ?? {};
+  const outer: Frame | undefined = bundle && { resource: bundle, root: bundle, outer: undefined, fullUrl: undefined };
   return {
     settings,
     top: resource,
     issues: [],
     trail: [type],
-    frame: { resource, root: resource, outer: undefined, fullUrl: undefined },
+    frame: { resource, root: resource, outer, fullUrl },
     parents: [],
     deferred: [],
     questions: [],
@@ -125,10 +135,10 @@ export function startRun(settings: Settings, resource: JsonObject, type: string)
     failed: false,
     errors: 0,
     depth: 0,
-    verdicts: new Map(),
+    verdicts: shared?.verdicts ?? new Map(),
     followed: new Map(),
     contained: new Map(),
-    bundles: new Map(),
+    bundles: shared?.bundles ?? new Map(),
   };
 }
 

@@ -31,11 +31,12 @@ interface Part {
 function partsOf(valueSet: Resource): Part[] {
   const compose = isObject(valueSet.compose) ? valueSet.compose : {};
   const includes = [...objectsOf(compose.include), ...objectsOf(compose.exclude)];
-  return includes.flatMap(({ system, concept, valueSet: nested }): Part[] => {
+  return includes.flatMap(({ system, version, concept, valueSet: nested }): Part[] => {
     const sets = stringsOf(nested);
     const whole = typeof system === 'string' && concept === undefined;
+    const canonical = typeof version === 'string' ? `${system}|${version}` : String(system);
     return [
-      ...(whole ? [{ type: 'CodeSystem', canonical: system } as const] : []),
+      ...(whole ? [{ type: 'CodeSystem', canonical } as const] : []),
       ...sets.map((canonical) => ({ type: 'ValueSet', canonical }) as const),
     ];
   });
@@ -43,18 +44,33 @@ function partsOf(valueSet: Resource): Part[] {
 
 type Known = Map<string, Resource>;
 
-/** Everything that a value set is made of; undefined where part of it is missing or it is of too many parts. */
+/** Whose codes hang on more than what it is made of: which are active, or what there was then. */
+function isConditional({ compose }: Resource): boolean {
+  return isObject(compose) && (compose.inactive === false || compose.lockedDate !== undefined);
+}
+
+/**
+ * Everything that a value set is made of; undefined where part of it is missing, is there in two versions, or is not told by
+ * its codes alone, and where it is of too many parts.
+ */
 async function gather(source: ProfileSource, url: string, root: Resource): Promise<Terminologies | undefined> {
   const sets: Known = new Map([[url, root]]);
   const systems: Known = new Map();
+  /** By URL: parts are told apart by it alone. */
+  const canonicals = new Map<string, string>();
   const waiting = partsOf(root);
+  if (isConditional(root)) return undefined;
   for (let part = waiting.pop(); part !== undefined; part = waiting.pop()) {
     const known = part.type === 'ValueSet' ? sets : systems;
     const partUrl = urlOf(part.canonical);
-    if (known.has(partUrl)) continue;
+    if (known.has(partUrl)) {
+      if ((canonicals.get(partUrl) ?? part.canonical) !== part.canonical) return undefined;
+      continue;
+    }
     const found = await source.find(part.type, part.canonical);
-    if (found === undefined || sets.size + systems.size >= partsMax) return undefined;
+    if (found === undefined || sets.size + systems.size >= partsMax || isConditional(found)) return undefined;
     known.set(partUrl, found);
+    canonicals.set(partUrl, part.canonical);
     if (part.type === 'ValueSet') waiting.push(...partsOf(found));
   }
   return { valueSets: sets, systems } as unknown as Terminologies;

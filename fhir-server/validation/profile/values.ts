@@ -1,6 +1,15 @@
 // What values are compared with: https://hl7.org/fhir/R4/elementdefinition-definitions.html#ElementDefinition.fixed_x_ (the
 // same), pattern[x] (at least that), minValue[x] and maxValue[x].
-import { compareDecimals, decimalText, isNumber, type Json, type JsonObject, parseDateRange } from '#fhir-model';
+import {
+  compareDecimals,
+  convertDecimal,
+  decimalText,
+  isNumber,
+  type Json,
+  type JsonObject,
+  parseDateRange,
+  UCUM,
+} from '#fhir-model';
 import { ownValue } from '#platform';
 import { isObject, textOf } from '../json.ts';
 
@@ -54,16 +63,22 @@ function rangeOf(text: string) {
   return /^\d{4}(?:-|$)/.test(text) ? parseDateRange(text) : undefined;
 }
 
+/** "You cannot provide 100mg if the minimum value is 10g." */
+function compareQuantities(value: JsonObject, limit: JsonObject): number | undefined {
+  if (!isNumber(value.value) || !isNumber(limit.value)) return undefined;
+  const [unit, other] = [textOf(value.code ?? value.unit), textOf(limit.code ?? limit.unit)];
+  if (unit === other && value.system === limit.system) return compareNumbers(value.value, limit.value);
+  if (value.system !== UCUM || limit.system !== UCUM || unit === undefined || other === undefined) return undefined;
+  const converted = convertDecimal(decimalText(limit.value), other, unit);
+  return converted === undefined ? undefined : compareDecimals(decimalText(value.value), converted);
+}
+
 /**
  * Negative, 0 or positive as `value` is less than, equal to or greater than `limit`; undefined where that can't be told,
- * as with Quantities of different units.
+ * as with Quantities of units that have nothing in common.
  */
 export function compareValues(value: Json, limit: Json): number | undefined {
-  if (isObject(value) && isObject(limit)) {
-    const units = (quantity: JsonObject) => `${textOf(quantity.system)} ${textOf(quantity.code ?? quantity.unit)}`;
-    if (units(value) !== units(limit) || value.value === undefined || limit.value === undefined) return undefined;
-    return compareNumbers(value.value, limit.value);
-  }
+  if (isObject(value) && isObject(limit)) return compareQuantities(value, limit);
   if (typeof value === 'string' && typeof limit === 'string') return compareTexts(value, limit);
   return compareNumbers(value, limit);
 }

@@ -1,6 +1,6 @@
 // One answer against its question: https://hl7.org/fhir/R4/questionnaire.html#item.type, its options and its limits
 import { decimalText, isNumber, type JsonObject, parseReference } from '#fhir-model';
-import { textOf } from '../json.ts';
+import { charactersIn, textOf } from '../json.ts';
 import { shown } from '../report.ts';
 import { type Fault, fault } from './fault.ts';
 import { patternOf } from './fhirpath/pattern.ts';
@@ -96,7 +96,7 @@ function patternFault(question: Question, text: string, at: string): Fault | und
 
 function textFaults(question: Question, answer: Value, at: string): (Fault | undefined)[] {
   if (typeof answer.value !== 'string' || (answer.type !== 'string' && answer.type !== 'uri')) return [];
-  const { length } = answer.value;
+  const length = charactersIn(answer.value);
   const { maxLength } = question.item;
   const minimum = shortest(limitsOf(question));
   return [

@@ -134,6 +134,7 @@ test('limits: length, pattern, values, units, types of reference', () => {
   const extended = (type: string, ...extension: JsonObject[]): JsonObject[] => [q('1', type, { extension })];
   const wrong = (id: string): string[] => [`error questionnaire-${id} QR.item[0].answer[0].value`];
   assert.deepEqual(told([q('1', 'string', { maxLength: 2 })], [a('1', { valueString: 'abc' })]), wrong('length'));
+  assert.deepEqual(told([q('1', 'string', { maxLength: 2 })], [a('1', { valueString: '𠮷𠮷' })]), []);
   const least = extended('string', { url: `${base}/minLength`, valueInteger: 5 });
   assert.deepEqual(told(least, [a('1', { valueString: 'abc' })]), wrong('length'));
   const pattern = extended('string', { url: `${base}/regex`, valueString: '[a-z]+' });
@@ -236,6 +237,25 @@ test('enableWhen: all or any, required only where enabled, and the answers of th
     item: [a('1', { valueBoolean: value }), a('2', { valueString: 'x' })],
   });
   assert.deepEqual(told([group], [item(true), item(false)]), ['error questionnaire-enabled QR.item[1].item[1]']);
+});
+
+test('enableWhen: what is not enabled may stand there without answers', () => {
+  const enableWhen = [{ question: '1', operator: '=', answerBoolean: true }];
+  const questions = [
+    q('1', 'boolean'),
+    q('2', 'string', { required: true, enableWhen }),
+    q('g', 'group', { required: true, enableWhen, item: [q('3', 'string', { required: true })] }),
+  ];
+  const items = (valueBoolean: boolean): JsonObject[] => [
+    a('1', { valueBoolean }),
+    { linkId: '2', text: 'Two' },
+    { linkId: 'g', item: [{ linkId: '3' }] },
+  ];
+  assert.deepEqual(told(questions, items(false)), []);
+  assert.deepEqual(told(questions, items(true)), [
+    'error questionnaire-required QR.item[1]',
+    'error questionnaire-required QR.item[2]',
+  ]);
 });
 
 test('constraints that the Questionnaire sets itself', () => {

@@ -163,17 +163,13 @@ function checkConstraints(walk: Walk, owner: JsonObject, part: JsonObject, at: s
 
 function checkItem(walk: Walk, question: Question, given: Given, parent: Given | undefined): void {
   checkText(walk, question, given);
-  checkConstraints(walk, question.item, given.item, given.at);
-  if (hasContent(given) && isEnabled(question, parent, walk.answers) === false) {
-    add(
-      walk,
-      'invariant',
-      'questionnaire-enabled',
-      given.at,
-      `'${shown(question.linkId)}' has answers although it is not enabled`,
-    );
+  // Forms leave what is not enabled there, unanswered: nothing is required of it or below it.
+  if (isEnabled(question, parent, walk.answers) === false) {
+    const message = `'${shown(question.linkId)}' has answers although it is not enabled`;
+    if (hasContent(given)) add(walk, 'invariant', 'questionnaire-enabled', given.at, message);
     return;
   }
+  checkConstraints(walk, question.item, given.item, given.at);
   if (question.type === 'group') checkGroup(walk, question, given);
   else if (question.type !== 'display') checkQuestion(walk, question, given);
   else if (hasContent(given))
