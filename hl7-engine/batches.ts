@@ -12,28 +12,34 @@ const inWorkMax = 16;
 
 /** Handles messages by `one`, and batches message by message; what is too much for one batch is refused as a whole by `refuse`. */
 export function handleBatches(one: HandleMessage, refuse: RefuseHead, clock: Clock): HandleMessage {
-  return async (raw, source, send) => {
-    if (!mayBeBatch(raw)) return one(raw, source, send);
+  return async (raw, source, send, onRefused) => {
+    if (!mayBeBatch(raw)) return one(raw, source, send, onRefused);
     let batch: Batch;
     try {
       batch = readBatch(raw);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
+      onRefused?.();
       return send(await refuse(raw, source, error));
     }
     const messages = batch.groups.flatMap((group) => group.messages);
     // A trailer alone is nothing that an envelope could be sent back for.
     const isAnswerable = batch.groups.length > 0 || batch.file !== undefined;
-    if ((messages.length === 1 && !batch.enveloped) || !isAnswerable) return one(raw, source, send);
+    if ((messages.length === 1 && !batch.enveloped) || !isAnswerable) return one(raw, source, send, onRefused);
     const acks: (Buffer | undefined)[] = messages.map(() => undefined);
     await inPatientsOrder(messages, {
       atATimeMax: inWorkMax,
       numbersOf: (message) => patientNumbers(message.raw),
       // Of two, the application's acknowledgment is the later one, and the one that a batch tells of.
       work: (message, index) =>
-        one(message.raw, source, async (ack) => {
-          acks[index] = ack;
-        }),
+        one(
+          message.raw,
+          source,
+          async (ack) => {
+            acks[index] = ack;
+          },
+          onRefused,
+        ),
     });
     if (messages.length > 0 && acks.every((ack) => ack === undefined)) return;
     const nowMs = clock.now();

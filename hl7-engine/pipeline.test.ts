@@ -1,13 +1,18 @@
 // Batches, continuation and the acknowledgments of enhanced mode, through the whole engine: HL7 v2.9 chapters 2.9.3 and 2.10.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
 import test from 'node:test';
 import { CerebraError } from '#platform';
 import { waitFor } from '#platform/testing';
 import { frame } from './mllp/frame.ts';
 import { caller } from './routes/testing.ts';
 import { build, msa, oru, rig, rows } from './testing/engine-rig.ts';
+import { readListeners } from './transport/config.ts';
 
 const lines = (ack: Buffer): string[] =>
   ack
@@ -40,6 +45,19 @@ test('a batch: each message has its effect, the whole is acknowledged as a batch
     (await rows(db)).map((row) => row.state),
     ['stored', 'stored', 'failed'],
   );
+});
+
+test('who is told of a refusal: also a transport whose sender wants no acknowledgment (MSH-15, MSH-16 NE)', async (t) => {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'cerebra-refused-'));
+  const settings = { kind: 'file', name: 'night', folder, pollMs: 50, stableMs: 0 };
+  const { engine } = await rig(t, { listeners: readListeners(JSON.stringify([settings])) });
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const quiet = (message: Buffer): string => message.toString().replace('|P|2.5.1', '|P|2.5.1|||NE|NE');
+  await writeFile(path.join(folder, '1.hl7'), quiet(oru({ id: 'Q1' })));
+  await writeFile(path.join(folder, '2.hl7'), quiet(oru({ id: 'Q2', patient: '' })));
+  await engine.start();
+  await waitFor(() => existsSync(path.join(folder, 'error', '2.hl7')), 'the second file');
+  assert.deepEqual((await readdir(path.join(folder, 'done'))).sort(), ['1.hl7', '1.hl7.ack']);
 });
 
 test('a trailer alone is refused and journalled, not answered with nothing', async (t) => {

@@ -169,7 +169,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
     return build(hl7Of(known), { controlId: `CB0-${nowMs}`, nowMs, refusal });
   }
 
-  async function handle(raw: Buffer, source: Source, send: Send): Promise<void> {
+  async function handle(raw: Buffer, source: Source, send: Send, onRefused?: () => void): Promise<void> {
     const startMs = performance.now();
     const known = read(raw);
     const parseUs = microsecondsSince(startMs);
@@ -197,6 +197,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
     const isRefused = answer.outcome === 'refused' || answer.outcome === 'failed';
     // A route with the policy `accept` says AA of what failed.
     const isAccepted = !isRefused || readAnswer(answer.ack)?.accepted === true;
+    if (!isAccepted) onRefused?.();
     const ackStartMs = performance.now();
     if (isTaken && isAckDue(acks.application, isAccepted)) {
       await send(answer.ack);

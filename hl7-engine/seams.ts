@@ -17,9 +17,15 @@ export interface Source {
 /**
  * What a transport does with a whole message: journalled before anything else, then processed. `send` is called for each
  * acknowledgment in turn (enhanced mode has two: CA, later AA), or never where the sender wants none. The promise resolves
- * when all has been sent; a rejection means that not even the journal has it.
+ * when all has been sent; a rejection means that not even the journal has it. `onRefused`: the message has no effect, whether its
+ * sender hears of that or not.
  */
-export type HandleMessage = (raw: Buffer, source: Source, send: (ack: Buffer) => Promise<void>) => Promise<void>;
+export type HandleMessage = (
+  raw: Buffer,
+  source: Source,
+  send: (ack: Buffer) => Promise<void>,
+  onRefused?: () => void,
+) => Promise<void>;
 
 /** Of a message that is not taken whole so much is journalled. */
 export const headBytesMax = 64 * 1024;

@@ -97,7 +97,7 @@ export function createMessageChannel(options: MessageChannelOptions): MessageCha
       const controlId = controlIdOf(notification);
       const nowMs = clock.now();
       const { message, warnings } = await buildFrom({ wanted, ...found, target, controlId, nowMs, told });
-      const state = wanted.builder.stateOf?.(found.focus) ?? null;
+      const state = wanted.builder.stateOf?.(found.focus, told) ?? null;
       const queued = { destination, ...partitionsOf(message), controlId, body: message.raw };
       await db.tx(async (tx) => {
         if ((await tx.queryCount(note, [subscription, resource, number, state])) === 0) return;

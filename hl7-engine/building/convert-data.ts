@@ -1,6 +1,15 @@
 // $convert-data: a message as the transaction that it would become, and resources as a message; nothing is stored. The name and
 // the inputs are those of Azure's FHIR service: https://learn.microsoft.com/azure/healthcare-apis/fhir/convert-data-overview
-import { type OperationRequest, type OperationSpec, one, parametersOf, parseJson, type Resource } from '#fhir-model';
+import {
+  type OperationRequest,
+  type OperationSpec,
+  one,
+  parametersOf,
+  parseJson,
+  type Resource,
+  restfulUrl,
+  urlInEntry,
+} from '#fhir-model';
 import { CerebraError, type Clock, ownValue, uuidv7 } from '#platform';
 import { namedZone } from '../mapping/datetime.ts';
 import { mapMessage } from '../mapping/map.ts';
@@ -12,7 +21,7 @@ import { fromXml } from '../message/v2xml/read.ts';
 import { buildableTypes, buildFrom, messageFor, versions, type WantedMessage, wantedMessage } from './build.ts';
 import { isObject, objects, text } from './building.ts';
 import { parseDecoded } from './decoded-text.ts';
-import { createGraph, type OpenGraph } from './graph.ts';
+import { createGraph, type OpenGraph, withReferences } from './graph.ts';
 import { buildTarget, type SenderConfig } from './target.ts';
 
 export interface ConvertDataParts {
@@ -116,17 +125,31 @@ function readRoot(data: string): Resource {
   return exact as Resource;
 }
 
-function graphOf(root: Resource): { graph: OpenGraph; resources: Resource[] } {
-  const graph = createGraph();
-  if (root.resourceType !== 'Bundle') return { graph, resources: [graph.add(root)] };
-  const resources = objects(root.entry).flatMap((entry) => {
+export function graphOf(root: Resource): { graph: OpenGraph; resources: Resource[] } {
+  if (root.resourceType !== 'Bundle') {
+    const graph = createGraph();
+    return { graph, resources: [graph.add(root)] };
+  }
+  const entries = objects(root.entry);
+  const servers = new Set(entries.flatMap(({ fullUrl }) => restfulUrl(text(fullUrl))?.server ?? []));
+  // Of several servers each has a `Patient/1` of its own.
+  const areSeveral = servers.size > 1;
+  const graph = areSeveral ? createGraph(() => false) : createGraph();
+  const resources = entries.flatMap((entry) => {
     const { resource, fullUrl, request } = entry;
     if (!isObject(resource) || typeof resource.resourceType !== 'string') return [];
     const url = isObject(request) ? text(request.url) : undefined;
-    return [graph.add(resource as Resource, text(fullUrl), url)];
+    const whole = areSeveral ? atItsServer(resource as Resource, text(fullUrl)) : (resource as Resource);
+    return [graph.add(whole, text(fullUrl), url)];
   });
   return { graph, resources };
 }
+
+/** With the whole address in place of `Patient/1`, where the entry's fullUrl says of which server that is. */
+const atItsServer = (resource: Resource, fullUrl: string | undefined): Resource =>
+  withReferences(resource, (reference) =>
+    /^[A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64}/.test(reference) ? (urlInEntry(reference, fullUrl) ?? reference) : reference,
+  ) as Resource;
 
 function wantedIn(messageType: string | undefined, resources: readonly Resource[]): WantedMessage {
   if (messageType !== undefined) return wantedMessage(messageType);

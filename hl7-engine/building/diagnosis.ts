@@ -1,11 +1,12 @@
 // Condition as DG1: https://hl7.org/fhir/uv/v2mappings/ (DG1[Condition])
 import { isNumber, type JsonObject, type Resource } from '#fhir-model';
 import { ownValue } from '#platform';
-import type { SegmentValue } from '../message/build.ts';
+import type { FieldValue, SegmentValue } from '../message/build.ts';
 import { type Building, isObject, objects, text } from './building.ts';
 import { cwe } from './types/coded.ts';
 import { ei, inUseFirst } from './types/identifier.ts';
 import { digitsOf } from './types/number.ts';
+import { xcn } from './types/reference.ts';
 import { dtm } from './types/time.ts';
 
 /** Table 0052 by the diagnosis' role: admitting, final; else working. */
@@ -19,6 +20,16 @@ function isSo({ warnings }: Building, { verificationStatus }: Resource): boolean
   const found = codings.map(({ code }) => text(code) ?? '').find((code) => notSo.has(code));
   if (found !== undefined) warnings.add(`A Condition that is ${found} has no place in DG1`);
   return found === undefined;
+}
+
+/** DG1-16. A patient or relative may assert a Condition too, and is no clinician. */
+function clinician(building: Building, { asserter }: Resource): FieldValue {
+  if (!isObject(asserter)) return undefined;
+  const [, named] = /([A-Z]\w+)\/[^/]+(?:\/_history\/[^/]+)?$/.exec(text(asserter.reference) ?? '') ?? [];
+  const type = building.graph.resolve(asserter)?.resourceType ?? text(asserter.type) ?? named;
+  if (type !== 'Patient' && type !== 'RelatedPerson') return xcn(building, asserter);
+  building.warnings.add(`Condition.asserter, a ${type}, has no place in DG1`);
+  return undefined;
 }
 
 /** What a diagnosis is to the visit. */
@@ -48,6 +59,7 @@ export function diagnosisSegments(
       5: dtm(condition.onsetDateTime) ?? dtm(condition.recordedDate),
       6: ownValue(types, role?.code) ?? 'W',
       15: role?.rank,
+      16: clinician(building, condition),
       19: dtm(condition.recordedDate),
       20: ei(building, inUseFirst(objects(condition.identifier))[0]),
     },

@@ -55,16 +55,18 @@ export function createGraph(isOurs: (reference: string) => boolean = () => true)
   };
 }
 
-/** `#a` → `Patient/1#a`, wherever it is a reference. Numbers kept as their text stay so. */
-function absolute(value: Json, owner: string): Json {
-  if (Array.isArray(value)) return value.map((item) => absolute(item, owner));
+/** `#a` → `Patient/1#a`, wherever it is a reference. */
+const absolute = (value: Json, owner: string): Json =>
+  withReferences(value, (text) => (text.startsWith('#') ? `${owner}${text}` : text));
+
+/** The text of each reference changed. Numbers kept as their text stay so. */
+export function withReferences(value: Json, changed: (text: string) => string): Json {
+  if (Array.isArray(value)) return value.map((item) => withReferences(item, changed));
   if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) === null) return value;
   return Object.fromEntries(
     Object.entries(value).map(([name, inner]) => [
       name,
-      name === 'reference' && typeof inner === 'string' && inner.startsWith('#')
-        ? `${owner}${inner}`
-        : absolute(inner!, owner),
+      name === 'reference' && typeof inner === 'string' ? changed(inner) : withReferences(inner!, changed),
     ]),
   );
 }

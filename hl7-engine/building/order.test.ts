@@ -49,6 +49,10 @@ const controls: [before: string | undefined, status: string, control: string][] 
   ['active', 'active', 'XO'],
   ['active', 'on-hold', 'HD'],
   ['on-hold', 'active', 'RL'],
+  [undefined, 'on-hold', 'HD'],
+  ['on-hold unheard', 'on-hold', 'HD'],
+  ['on-hold unheard', 'active', 'NW'],
+  ['on-hold unheard', 'revoked', 'CA'],
   ['active', 'completed', 'SC'],
   ['active', 'revoked', 'CA'],
   ['active', 'entered-in-error', 'CA'],
@@ -61,6 +65,20 @@ for (const [before, status, control] of controls) {
     assert.equal((await built({ status }, before)).message.get('ORC-1'), control);
   });
 }
+
+test('of an order that was never sent and is on hold it is kept that nothing was ordered', () => {
+  const { builder } = wantedMessage('OML');
+  const states: [before: string | undefined, status: string, state: string][] = [
+    [undefined, 'on-hold', 'on-hold unheard'],
+    ['on-hold unheard', 'on-hold', 'on-hold unheard'],
+    ['revoked', 'on-hold', 'on-hold unheard'],
+    ['active', 'on-hold', 'on-hold'],
+    ['on-hold', 'on-hold', 'on-hold'],
+    ['on-hold unheard', 'active', 'active'],
+  ];
+  for (const [before, status, state] of states)
+    assert.equal(builder.stateOf!({ resourceType: 'ServiceRequest', status }, { state: before }), state);
+});
 
 test('what no field takes is told', async () => {
   const { warnings } = await built({ performer: [{ display: 'LAB' }], patientInstruction: 'fast' });

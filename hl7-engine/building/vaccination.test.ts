@@ -7,14 +7,15 @@ import { buildFrom, wantedMessage } from './build.ts';
 import { createGraph } from './graph.ts';
 import { buildTarget } from './target.ts';
 
-async function built(more: JsonObject) {
+async function built(more: JsonObject, version = '2.5.1') {
   const graph = createGraph();
   graph.add({ resourceType: 'Patient', id: '1', identifier: [{ system: 'urn:id:HOSP', value: '1' }] });
   const focus = graph.add({
     ...{ resourceType: 'Immunization', id: 'i', status: 'completed', vaccineCode: { text: 'Hib' } },
     ...{ patient: { reference: 'Patient/1' }, occurrenceDateTime: '2026-01-31', ...more },
   } as unknown as Resource);
-  const common = { wanted: wantedMessage('VXU'), focus, graph, target: buildTarget({}), controlId: '1', nowMs: 0 };
+  const target = { ...buildTarget({}), version };
+  const common = { wanted: wantedMessage('VXU'), focus, graph, target, controlId: '1', nowMs: 0 };
   const { message, warnings } = await buildFrom(common);
   const read = onlyResource(mapLines(...message.raw.toString('utf8').split('\r')), 'Immunization');
   return { message, warnings, read };
@@ -51,6 +52,27 @@ for (const [protocol, types] of protocols) {
     assert.deepEqual(read.protocolApplied, [protocol]);
   });
 }
+
+test('codes and dates have the types of the version', async () => {
+  const system = 'http://terminology.hl7.org/CodeSystem/v2-0064';
+  const more: JsonObject = {
+    programEligibility: [{ coding: [{ system, code: 'V02' }] }],
+    education: [{ documentType: 'Hib', presentationDate: '2026-01-31' }],
+  };
+  for (const [version, types] of [
+    ['2.5.1', ['CE', 'CE', 'TS']],
+    ['2.6', ['CWE', 'CWE', 'DTM']],
+    ['2.8', ['CWE', 'CWE', 'DTM']],
+  ] as const) {
+    const { message, read } = await built(more, version);
+    assert.deepEqual(
+      message.all('OBX').map((obx) => obx.field(2).text),
+      types,
+      version,
+    );
+    assert.deepEqual(read.education, more.education, version);
+  }
+});
 
 test('a dose of which a part was given, and then all, counts', () => {
   const told = (minute: string, completion: string): string[] => [

@@ -55,6 +55,10 @@ test('a visit that begins, ends or is taken back has its event', async () => {
     ['planned', 'in-progress', 'A01'],
     ['planned', 'cancelled', 'A38'],
     ['planned', 'entered-in-error', 'A38'],
+    ['cancelled', 'cancelled', 'A11'],
+    ['cancelled announced', 'cancelled', 'A38'],
+    ['cancelled announced', 'in-progress', 'A01'],
+    ['cancelled announced', 'planned', 'A05'],
     ['in-progress', 'cancelled', 'A11'],
     ['cancelled', 'in-progress', 'A01'],
     ['in-progress', 'finished', 'A03'],
@@ -64,6 +68,14 @@ test('a visit that begins, ends or is taken back has its event', async () => {
     const visit = { resourceType: 'Encounter', id: 'v', status, class: { code: 'IMP' } } as unknown as Resource;
     assert.equal(builder.eventOf(visit, { state }), event, `${state} → ${status}`);
   }
+  const states: [before: string, status: string, state: string][] = [
+    ['planned', 'cancelled', 'cancelled announced'],
+    ['cancelled announced', 'entered-in-error', 'entered-in-error announced'],
+    ['cancelled announced', 'in-progress', 'in-progress'],
+    ['in-progress', 'cancelled', 'cancelled'],
+  ];
+  for (const [before, status, state] of states)
+    assert.equal(builder.stateOf!({ resourceType: 'Encounter', status }, { state: before }), state);
   const graph = createGraph();
   graph.add({ resourceType: 'Patient', id: '1', identifier: [{ system: 'urn:id:HOSP', value: '1' }] });
   const visit = { resourceType: 'Encounter', id: 'v', status: 'cancelled', class: { code: 'IMP' } };
@@ -132,6 +144,48 @@ test('which diagnosis is the principal one, and when it was recorded, is told', 
       ['F', '1', '20260131'],
     ],
   );
+});
+
+test('who made a diagnosis is told, where it is a clinician', async () => {
+  const graph = createGraph();
+  const identifier = [{ system: 'urn:id:HOSP', value: '1' }];
+  const of = { subject: { reference: 'Patient/1' } };
+  graph.add({ resourceType: 'Patient', id: '1', identifier, name: [{ family: 'Test' }] } as unknown as Resource);
+  const doctor = { identifier: [{ system: 'urn:id:HOSP', value: '7' }], name: [{ family: 'Doc', given: ['Dora'] }] };
+  graph.add({ resourceType: 'Practitioner', id: 'd', ...doctor } as unknown as Resource);
+  const asserters: JsonObject[] = [
+    { reference: 'Practitioner/d' },
+    { display: 'Rita Roe' },
+    { reference: 'Patient/1' },
+    { reference: 'https://other.example/RelatedPerson/2', display: 'Mum' },
+  ];
+  const diagnosis = asserters.map((asserter, index) => {
+    graph.add({
+      resourceType: 'Condition',
+      id: `c${index}`,
+      code: { text: 'K' },
+      asserter,
+      ...of,
+    } as unknown as Resource);
+    return { condition: { reference: `Condition/c${index}` } };
+  });
+  const visit = { resourceType: 'Encounter', id: 'v', status: 'in-progress', class: { code: 'IMP' }, diagnosis, ...of };
+  const focus = graph.add(visit as unknown as Resource);
+  const common = { wanted: wantedMessage('ADT^A08'), focus, graph, target: buildTarget({}), controlId: '1', nowMs: 0 };
+  const { message, warnings } = await buildFrom(common);
+  assert.deepEqual(
+    message.all('DG1').map((dg1) => [1, 2, 3].map((component) => dg1.field(16).component(component).text)),
+    [
+      ['7', 'Doc', 'Dora'],
+      [undefined, 'Rita Roe', undefined],
+      [undefined, undefined, undefined],
+      [undefined, undefined, undefined],
+    ],
+  );
+  assert.deepEqual(warnings, [
+    'Condition.asserter, a Patient, has no place in DG1',
+    'Condition.asserter, a RelatedPerson, has no place in DG1',
+  ]);
 });
 
 test('what is refuted or entered in error is no diagnosis of the visit, nor the reason of an order', async () => {

@@ -10,11 +10,13 @@ import { putDerived } from './administration/upsert.ts';
 import { type VisitEvent, visitEvent } from './administration/visit-events.ts';
 import {
   addHistory,
+  kindOf,
   locationsAfter,
   type NoPlace,
   participantsAfter,
   withoutKinds,
   withoutPlaces,
+  withoutThese,
 } from './administration/visit-history.ts';
 import { ownOf } from './alias.ts';
 import { conceptMapOf } from './codes/concept-maps.ts';
@@ -28,10 +30,12 @@ import { withOlder } from './late.ts';
 import { clear, merging } from './merge.ts';
 import { instantOf, stampOwn } from './ordering.ts';
 import { type MappedPatient, restrict } from './patient.ts';
+import { soundPeriod } from './period.ts';
 import { OpenGroup } from './structure/group.ts';
 import { runTable } from './table/table.ts';
 import { pv1Encounter } from './tables/pv1.ts';
 import { pv2Encounter } from './tables/pv2.ts';
+import { takingAway, withoutTaken } from './taken-away.ts';
 import { knownBy, withoutNumber } from './visit-number.ts';
 
 type Merge = NonNullable<TransactionEntry['merge']>;
@@ -72,18 +76,20 @@ export function upsertEncounter(
   Object.assign(draft.resource, parts);
   mapping.stamp(draft.resource);
   const merge = encounterMerge(mapping, draft, event, patient);
+  const former = encounterParticipants(mapping, segments.others ?? [], 'ended');
+  const taking = takingAway('participant', former);
   if (key !== undefined) {
     const url = `Encounter?${identifierCriterion(key)}`;
-    const constants = constantsOf(mapping, segments.pid, key, draft, event);
+    const constants = former.length > 0 ? [] : constantsOf(mapping, segments.pid, key, draft, event);
     const known = knownBy(mapping, segments, patient, key, merge);
-    const reference = mapping.add({ method: 'PUT', url, resource: draft.resource, constants, ...known });
+    const reference = mapping.add({ method: 'PUT', url, resource: draft.resource, constants, ...known, ...taking });
     if (!draft.defaults.has('class') && mapping.entries.at(-1)?.fullUrl !== reference)
       mapping.warnings.add('PV1-2: no visit number (PV1-19) to know the visit by that the class is of; left out');
     return reference;
   }
   const own = [patient.key, admitted];
   const id = derivedId('Encounter', own);
-  putDerived(mapping, { url: `Encounter/${id}`, resource: { ...draft.resource, id }, merge }, own);
+  putDerived(mapping, { url: `Encounter/${id}`, resource: { ...draft.resource, id }, merge, ...taking }, own);
   return `Encounter/${id}`;
 }
 
@@ -288,26 +294,38 @@ function encounterMerge(
   event: VisitEvent,
   patient: MappedPatient,
 ): Merge {
-  const change = merging({
+  const united = merging({
     defaults,
     cleared: event.reopens ? [...cleared, ...reopenedPaths] : cleared,
     parts: new Set(['period', 'hospitalization']),
     replacedByKey: { extension: (extension) => String(extension.url) },
     ordered: { warnings: mapping.warnings, fills: true },
   });
+  // The beginning and the end may come in two messages.
+  const change: Merge = (existing, incoming) => {
+    const changed = united(existing, incoming);
+    const period = soundPeriod(mapping, changed.period, 'PV1-45');
+    return changed === existing || period === changed.period ? changed : { ...changed, period: period! };
+  };
   const kinds = [...nobody].map((kind) => `participant[kind=${kind}]`);
-  const late = { cleared: [...cleared, ...kinds], rules: lateElements };
-  return (existing, incoming) => {
-    if (existing === undefined) return withOlder(existing, firstOf(incoming, event, at), incoming, late);
+  // A field of people that is deleted says nothing of those of the other fields.
+  const late = { cleared: [...cleared.filter((path) => path !== 'participant'), ...kinds], rules: lateElements };
+  return (existing, sent) => {
+    const { told: incoming, taken } = withoutTaken(sent, 'participant');
+    const gone = taken.map((one) => `participant[kind=${kindOf(one)}]`);
+    const alsoGone = { ...late, cleared: [...late.cleared, ...gone] };
+    if (existing === undefined) {
+      return withOlder(existing, firstOf(change(existing, incoming), event, at), incoming, alsoGone);
+    }
     assertSamePatient(existing, incoming, patient);
     const merged = change(existing, incoming);
     if (merged === existing) return lateVisit(existing, incoming, { event, at, cleared: late.cleared });
     const places = locationsAfter(existing.location, incoming.location, movementOf(merged, event), at);
     set(merged, 'location', event.movement === 'keep' ? places : withoutPlaces(places, noPlace, at));
-    const people = withoutKinds(existing.participant, nobody);
+    const people = withoutThese(withoutKinds(existing.participant, nobody), taken);
     set(merged, 'participant', participantsAfter(people, incoming.participant, event, at));
     addHistory(existing, merged, at);
-    return withOlder(existing, merged, incoming, late);
+    return withOlder(existing, merged, incoming, alsoGone);
   };
 }
 

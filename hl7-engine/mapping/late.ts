@@ -49,7 +49,7 @@ function withTimes(resource: Resource, asOf: Times, deleted: Times): Resource {
 const elementOf = (path: string): string => path.split(/[.[]/)[0]!;
 
 /** A role or a URL may have spaces and commas, which stand between the entries of a list of times. */
-const keyed = (element: string, key: string): string => `${element}[${encodeURIComponent(key.toWellFormed())}]`;
+export const keyed = (element: string, key: string): string => `${element}[${encodeURIComponent(key.toWellFormed())}]`;
 
 /** `telecom[use=home]` as it is called here: `telecom[home]`; `deceasedDateTime`: `deceased`. */
 function nameOf(path: string): string {
@@ -132,11 +132,50 @@ export function filled(
   const isThere = (path: string): boolean => known.has(nameOf(path)) && !(choice.test(path) && !(path in existing));
   const gone = cleared.filter((path) => isThere(path) && isNewer(asOf, nameOf(path)));
   for (const path of gone) {
-    clear(result, path);
+    drop(result, path, rules);
     asOf.delete(nameOf(path));
     deleted.set(nameOf(path), time!);
   }
-  return news.length + gone.length === 0 ? existing : withTimes(result, asOf, deleted);
+  // Of what nothing has told yet a message may come that is older still.
+  const stays = saidBy(result, rules);
+  const untold = cleared
+    .map(nameOf)
+    .filter((name) => rules.elements.has(elementOf(name)) && !stays.has(name) && !wasDeleted(name));
+  for (const name of untold) deleted.set(name, time!);
+  return news.length + gone.length + untold.length === 0 ? existing : withTimes(result, asOf, deleted);
+}
+
+/** Removes what saidBy() has under the name of the path. */
+function drop(result: Resource, path: string, { byKey }: Fillable): void {
+  const name = nameOf(path);
+  const element = elementOf(name);
+  const keyOf = name === element ? undefined : byKey[element];
+  if (keyOf === undefined) {
+    clear(result, path);
+    return;
+  }
+  const others = list(result[element]).filter((item) => keyed(element, keyOf(item)) !== name);
+  if (others.length > 0) result[element] = others;
+  else delete result[element];
+}
+
+/** As of when the element is, or is none any more; undefined where nothing tells. */
+export function toldMs(resource: Resource, name: string): number | undefined {
+  if (resource[name] === undefined) return deletedMs(resource, name);
+  return msOf(timesOf(resource, asOfUrl).get(name) ?? stampText(resource));
+}
+
+/** When it was last deleted. */
+export const deletedMs = (resource: Resource, name: string): number | undefined =>
+  msOf(timesOf(resource, deletedUrl).get(name));
+
+/** The resource with these names deleted as of `time`, of those that were not deleted later. */
+export function withDeleted(resource: Resource, names: readonly string[], time: string | undefined): Resource {
+  const now = msOf(time);
+  if (names.length === 0 || now === undefined) return resource;
+  const deleted = timesOf(resource, deletedUrl);
+  for (const name of names) if (now >= (msOf(deleted.get(name)) ?? now)) deleted.set(name, time!);
+  return withTimes(resource, timesOf(resource, asOfUrl), deleted);
 }
 
 /** Sets what saidBy() has under the name. */

@@ -8,13 +8,15 @@ import { list } from './compact.ts';
 import type { Mapping } from './context.ts';
 import { uniteIdentifiers } from './identifiers.ts';
 import { anyOf, type PatientIdentity, patientIdentity, thePatient } from './identity.ts';
-import { type Fillable, filled, withOlder } from './late.ts';
+import { deletedMs, type Fillable, filled, keyed, withDeleted, withOlder } from './late.ts';
 import { merging } from './merge.ts';
+import { stampMs, stampText } from './ordering.ts';
 import { type Group, OpenGroup } from './structure/group.ts';
 import { runTable } from './table/table.ts';
 import { nk1Contact } from './tables/nk1.ts';
 import { pd1Patient } from './tables/pd1.ts';
 import { pidPatient } from './tables/pid.ts';
+import { takingAway, withoutTaken } from './taken-away.ts';
 
 export interface PatientSegments {
   pid: Segment;
@@ -61,15 +63,18 @@ export function upsertPatient(mapping: Mapping, segments: PatientSegments): Mapp
   mapping.stamp(resource);
   const change = patientMerge(mapping, cleared, (existing) => withoutDeleted(segments.pid, existing));
   const replaced = new Set<string>();
+  const former = primaryCare(mapping, segments.others ?? [], 'ended');
   const reference = mapping.add({
     method: 'PUT',
     url: `Patient?${anyOf(identity.matching)}`,
     resource,
+    ...takingAway('generalPractitioner', former),
     choose: remembering(mapping, keyOf(identity), thePatient(location)),
     merge: (existing, incoming) => {
       replaced.clear();
       for (const name of replacedBy(existing)) replaced.add(name);
-      return change(existing, incoming);
+      const told = existing === undefined ? incoming : withoutForgotten(existing, incoming);
+      return withDeleted(change(existing, told), deletedNumbers(segments.pid), stampText(incoming));
     },
   });
   return mapped(mapping, { reference, key: keyOf(identity), identity, replaced });
@@ -82,14 +87,26 @@ export function patientMerge(
   forget: (existing: Resource) => Resource = (existing) => existing,
 ): NonNullable<TransactionEntry['merge']> {
   const change = merging({ ...patientRules, cleared, ordered: { warnings: mapping.warnings, fills: true } });
-  const late = { cleared, rules: lateElements };
-  return (existing, incoming) => {
-    const known = existing && forget(existing);
+  return (existing, sent) => {
+    const { told: incoming, taken } = withoutTaken(sent, 'generalPractitioner');
+    const known = existing && withoutCarers(forget(existing), taken);
+    const nobody = taken.length > 0 ? ['generalPractitioner[type=Practitioner]'] : [];
+    const late = { cleared: [...cleared, ...nobody], rules: lateElements };
     const told = withAddress(known, withoutVaguer(known, incoming, cleared), cleared);
     const changed = change(known, told);
     if (existing === undefined || changed !== known) return withOlder(existing, changed, incoming, late);
-    return filled(withNumbers(existing, incoming), told, late);
+    return filled(withNumbers(existing, incoming), told, { ...late, cleared });
   };
+}
+
+/** Without those whom the message takes away (ROL-2, PRT-2). */
+function withoutCarers(existing: Resource, taken: readonly JsonObject[]): Resource {
+  if (taken.length === 0) return existing;
+  const nameOf = ({ reference, display }: JsonObject): unknown => reference ?? display;
+  const gone = new Set(taken.map(nameOf));
+  const carers = list(existing.generalPractitioner).filter((one) => !gone.has(nameOf(one)));
+  const { generalPractitioner: _all, ...rest } = existing;
+  return (carers.length > 0 ? { ...rest, generalPractitioner: carers } : rest) as Resource;
 }
 
 /** What says the same with less, and what it would drive out: that somebody died says nothing of when. */
@@ -135,9 +152,30 @@ const numberFields: readonly [number, (identifier: JsonObject) => boolean][] = [
 
 function withoutDeleted(pid: Segment, existing: Resource): Resource {
   const gone = numberFields.filter(([field]) => pid.field(field).isNull).map(([, isOf]) => isOf);
-  if (gone.length === 0) return existing;
-  const identifier = list(existing.identifier).filter((one) => !gone.some((isOf) => isOf(one)));
-  return { ...existing, identifier };
+  return withoutThese(existing, gone);
+}
+
+function withoutThese(patient: Resource, gone: readonly ((identifier: JsonObject) => boolean)[]): Resource {
+  if (gone.length === 0) return patient;
+  const identifier = list(patient.identifier).filter((one) => !gone.some((isOf) => isOf(one)));
+  return { ...patient, identifier };
+}
+
+/** What a number that was deleted is remembered by. */
+const numberName = (field: number): string => keyed('identifier', `PID-${field}`);
+
+const deletedNumbers = (pid: Segment): string[] =>
+  numberFields.filter(([field]) => pid.field(field).isNull).map(([field]) => numberName(field));
+
+/** Without the numbers that a newer message has deleted: an older one does not bring them back. */
+function withoutForgotten(existing: Resource, incoming: Resource): Resource {
+  const now = stampMs(incoming);
+  if (now === undefined) return incoming;
+  const gone = numberFields.filter(([field]) => (deletedMs(existing, numberName(field)) ?? now) > now);
+  return withoutThese(
+    incoming,
+    gone.map(([, isOf]) => isOf),
+  );
 }
 
 /** ORU: creates the patient if unknown; a result never changes demographics. Throws Refusal as upsertPatient. */

@@ -62,11 +62,12 @@ export function storedAfter(...messages: string[][]): { resources: Map<string, R
   const warnings: string[] = [];
   for (const lines of messages) {
     const mapped = mapLines(...lines);
-    for (const { method, url, ifNoneExist, resource, merge } of mapped.entries) {
+    for (const { method, url, ifNoneExist, resource, merge, prune } of mapped.entries) {
       const key = method === 'POST' ? `${url}?${ifNoneExist ?? ''}` : url;
       const existing = resources.get(key);
       if (method === 'POST' && existing !== undefined) continue;
-      resources.set(key, merge === undefined ? resource : merge(existing, resource));
+      const written = prune === undefined ? resource : prune(resource, new Set());
+      resources.set(key, merge === undefined ? written : merge(existing, written));
     }
     warnings.push(...mapped.warnings);
   }

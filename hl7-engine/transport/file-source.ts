@@ -221,6 +221,7 @@ async function take(
   outcome: FileOutcome,
 ): Promise<void> {
   const source: Source = { kind: 'file', name: config.name, peer: file };
+  const before = outcome.refused;
   const send = async (ack: Buffer): Promise<void> => {
     if (saysAgain(ack)) throw new CerebraError('unavailable', 'The store does not take messages: the file waits');
     if (readAnswer(ack)?.accepted === false) outcome.refused++;
@@ -229,7 +230,16 @@ async function take(
   };
   outcome.messages++;
   traffic.frame(piece.kind === 'message' ? 'whole' : 'oversize');
-  if (piece.kind === 'message') return handle(inCharset(piece.raw, config.charset), source, send);
+  if (piece.kind === 'message') {
+    let isRefused = false;
+    await handle(inCharset(piece.raw, config.charset), source, send, () => {
+      isRefused = true;
+    });
+    if (!isRefused || outcome.refused > before) return;
+    outcome.refused++;
+    outcome.faults.push(`Message ${outcome.messages} was refused, and its sender wants no acknowledgment of that`);
+    return;
+  }
   if (piece.kind === 'refused') return send(await refuse(piece.raw, source, piece.refusal));
   const text = `The message is larger than ${messageBytesMax} bytes`;
   return send(await refuse(piece.raw, source, new Refusal('AR', '207', text)));

@@ -6,7 +6,7 @@ import { isObject, noPlace, objects, since, text } from '../building.ts';
 import { visitDiagnoses } from '../diagnosis.ts';
 import { patientOf, patientSegments, visitSegments } from '../subject.ts';
 import { dtm, dtmOf } from '../types/time.ts';
-import type { MessageBuilder } from './message.ts';
+import type { MessageBuilder, Told } from './message.ts';
 
 const outpatient = new Set(['AMB', 'EMER', 'VR', 'HH', 'FLD', 'OBSENC']);
 const over = new Set(['finished', 'cancelled', 'entered-in-error']);
@@ -17,10 +17,23 @@ function beginning({ status, class: kind }: Resource): string {
   return isObject(kind) && outpatient.has(text(kind.code) ?? '') ? 'A04' : 'A01';
 }
 
-function visitEvent(visit: Resource, before: string | undefined): string {
+const isTakenBack = (status: unknown): boolean => status === 'cancelled' || status === 'entered-in-error';
+
+/** Of a visit that was taken back before anybody was admitted, behind its status. */
+const announced = ' announced';
+
+const wasAnnounced = (state: string | undefined): boolean =>
+  state === 'planned' || (state?.endsWith(announced) ?? false);
+
+/** What is kept of a visit: its status, and that nobody had been admitted: what changes of it later is told in the same way. */
+const visitState = ({ status }: Resource, told?: Told): string =>
+  `${text(status) ?? ''}${isTakenBack(status) && wasAnnounced(told?.state) ? announced : ''}`;
+
+function visitEvent(visit: Resource, state: string | undefined): string {
   const { status } = visit;
   // A11 takes an admission back; who was only announced is not admitted.
-  if (status === 'cancelled' || status === 'entered-in-error') return before === 'planned' ? 'A38' : 'A11';
+  if (isTakenBack(status)) return wasAnnounced(state) ? 'A38' : 'A11';
+  const before = state?.replace(announced, '');
   if (status === 'finished') return before === 'finished' ? 'A08' : 'A03';
   if (before === 'finished') return 'A13';
   const begins = before === undefined || over.has(before) || (before === 'planned' && status !== 'planned');
@@ -41,7 +54,7 @@ export const adt: MessageBuilder = {
   },
   from: ['Encounter', 'Patient'],
   reads: ['Patient', 'Practitioner', 'PractitionerRole', 'Organization', 'Location', 'Account', 'Condition'],
-  stateOf: ({ resourceType, status }) => (resourceType === 'Encounter' ? (text(status) ?? '') : 'known'),
+  stateOf: (focus, told) => (focus.resourceType === 'Encounter' ? visitState(focus, told) : 'known'),
   eventOf(focus, told) {
     if (focus.resourceType === 'Encounter') return visitEvent(focus, told === undefined ? 'in-progress' : told.state);
     return told === undefined || told.state !== undefined ? 'A31' : 'A28';

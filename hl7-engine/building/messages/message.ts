@@ -21,7 +21,7 @@ export interface MessageBuilder {
   /** The event where none is asked for. `told` undefined: it is not known what was sent. */
   eventOf(focus: Resource, told: Told | undefined): string;
   /** What is to be kept of the resource for the next `eventOf` and `segments`. */
-  stateOf?(focus: Resource): string;
+  stateOf?(focus: Resource, told?: Told): string;
   /** After MSH. Throws CerebraError `business-rule` for resources that no such message can be made of. */
   segments(building: Building, focus: Resource, event: string, told: Told | undefined): SegmentValue[];
 }

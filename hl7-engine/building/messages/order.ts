@@ -13,14 +13,26 @@ import { timingSegments } from './timing.ts';
 
 const over: ReadonlySet<string> = new Set(['revoked', 'entered-in-error']);
 
+/** What is kept of an order of which nothing was told but that it is on hold. */
+const heldUnheard = 'on-hold unheard';
+
+/** Nothing was ordered yet, or it was taken back: then it is none any more at the filler's. */
+const isUnheard = (state: string | undefined): boolean =>
+  state === undefined || over.has(state) || state === heldUnheard;
+
+function stateOf({ status }: Resource, told?: Told): string {
+  const isHeld = status === 'on-hold' && told !== undefined && isUnheard(told.state);
+  return isHeld ? heldUnheard : (text(status) ?? '');
+}
+
 /** ORC-1, table 0119: what the placer asks of the filler. */
 function controlOf({ status }: Resource, told: Told | undefined): string {
   if (over.has(text(status) ?? '')) return 'CA';
   if (status === 'on-hold') return 'HD';
   if (status === 'completed') return 'SC';
-  // An order that was taken back is none any more at the filler's: what is asked for again is new.
-  if (told?.state === undefined || over.has(told.state)) return 'NW';
-  return told.state === 'on-hold' ? 'RL' : 'XO';
+  // Nor is released what was never ordered.
+  if (isUnheard(told?.state)) return 'NW';
+  return told?.state === 'on-hold' ? 'RL' : 'XO';
 }
 
 /** What nobody has ordered (yet): a filler begins to work when it hears of it. https://hl7.org/fhir/R4/valueset-request-intent.html */
@@ -77,7 +89,7 @@ const common = {
     ...['Patient', 'Encounter', 'Practitioner', 'PractitionerRole', 'Organization', 'Location', 'Account'],
     ...['Specimen', 'Observation', 'Condition', 'Device', 'ServiceRequest'],
   ],
-  stateOf: ({ status }: Resource) => text(status) ?? '',
+  stateOf,
 };
 
 export const oml: MessageBuilder = {

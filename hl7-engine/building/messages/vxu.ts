@@ -2,7 +2,7 @@
 import type { Json, JsonObject, Resource } from '#fhir-model';
 import { isNumber } from '#fhir-model';
 import type { FieldValue, RepetitionValue, SegmentValue } from '../../message/build.ts';
-import { type Building, isObject, noPlace, objects, text } from '../building.ts';
+import { type Building, isObject, noPlace, objects, since, text } from '../building.ts';
 import { patientOf, patientSegments, visitOf, visitSegments } from '../subject.ts';
 import { segmentOf } from '../table.ts';
 import { rxa, rxr } from '../tables/vaccination.ts';
@@ -94,23 +94,28 @@ const counted = (value: Json | undefined): string | undefined => (isNumber(value
 const typeOf = (words: Json | undefined): string =>
   text(words) === undefined || /^\d+$/.test(text(words)!) ? 'NM' : 'ST';
 
+/** The guide is for 2.5.1, which has CE and TS; 2.7 has neither any more, and what takes their place is in 2.6 as well. */
+const typesOf = (building: Building): { coded: string; moment: string } =>
+  since(building, '2.6') ? { coded: 'CWE', moment: 'DTM' } : { coded: 'CE', moment: 'TS' };
+
 const withoutPlace = ['reaction', 'subpotentReason'];
 
 /** What the standard has no field for: LOINC codes that mapping/clinical/immunization.ts reads. */
 function facts(building: Building, immunization: Resource): Fact[] {
+  const { coded, moment } = typesOf(building);
   const protocol = objects(immunization.protocolApplied)[0] ?? {};
   return [
     ...objects(immunization.programEligibility).flatMap((concept) =>
-      fact('CE', '64994-7', 'Vaccine funding program eligibility category', cwe(building, concept)),
+      fact(coded, '64994-7', 'Vaccine funding program eligibility category', cwe(building, concept)),
     ),
-    ...fact('CE', '30963-3', 'Vaccine purchased with', cwe(building, immunization.fundingSource)),
+    ...fact(coded, '30963-3', 'Vaccine purchased with', cwe(building, immunization.fundingSource)),
     ...objects(immunization.education).flatMap((sheet, index) => {
       const group = String(index + 2);
       const type = text(sheet.documentType);
       return [
-        ...fact('CE', '69764-9', 'Document type', type === undefined ? undefined : [type], group),
-        ...fact('TS', '29768-9', 'Date vaccine information statement published', dtm(sheet.publicationDate), group),
-        ...fact('TS', '29769-7', 'Date vaccine information statement presented', dtm(sheet.presentationDate), group),
+        ...fact(coded, '69764-9', 'Document type', type === undefined ? undefined : [type], group),
+        ...fact(moment, '29768-9', 'Date vaccine information statement published', dtm(sheet.publicationDate), group),
+        ...fact(moment, '29769-7', 'Date vaccine information statement presented', dtm(sheet.presentationDate), group),
       ];
     }),
     ...fact(

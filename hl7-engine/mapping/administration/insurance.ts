@@ -6,12 +6,14 @@ import type { Mapping } from '../context.ts';
 import { address, contactPoint, repeated } from '../datatypes.ts';
 import { cxIdentifier, type Identifier, identifierCriterion } from '../identifiers.ts';
 import { accountIdentifier } from '../identity.ts';
+import type { MergeRules } from '../merge.ts';
 import type { MappedPatient } from '../patient.ts';
 import { organizationReference } from '../practitioner.ts';
 import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
 import { in1Coverage, in1Subscriber, in2Coverage } from '../tables/in1.ts';
 import { pv1Coverage } from '../tables/pv1.ts';
+import { familyPayers } from './family.ts';
 import { addPerson } from './related.ts';
 import { conceptKey, upsertDerived, upsertNumbered } from './upsert.ts';
 
@@ -104,7 +106,8 @@ const byReference = ({ reference }: JsonObject): string => String(reference);
 
 /**
  * PID-18: the Account, with who answers for it and what else (`also`) is known; undefined without a number. Its status is for
- * messages of accounts to tell: one that has ended is not active again because a visit names it. A family may have one account.
+ * messages of accounts to tell: one that has ended is not active again because a visit names it. A family may have one account:
+ * family.ts.
  */
 export function addAccount(
   mapping: Mapping,
@@ -122,13 +125,19 @@ export function addAccount(
     identifier: [identifier],
     status: 'active',
     subject: [{ reference: patient.reference }],
-    ...(parts.guarantor.length > 0 ? { guarantor: parts.guarantor } : {}),
-    ...(parts.coverage.length > 0 ? { coverage: parts.coverage } : {}),
+    // The visits of a BAR may each tell of the same payers.
+    ...(parts.guarantor.length > 0 ? { guarantor: distinct(parts.guarantor) } : {}),
+    ...(parts.coverage.length > 0 ? { coverage: distinct(parts.coverage) } : {}),
     ...parts.also,
   };
-  return upsertNumbered(mapping, resource, identifier, {
+  const rules: MergeRules = {
     parts: new Set(['servicePeriod']),
     defaults: new Set(parts.also?.status === undefined ? ['status'] : []),
     united: { subject: byReference },
-  });
+  };
+  return upsertNumbered(mapping, resource, identifier, rules, familyPayers);
 }
+
+const distinct = (items: readonly JsonObject[]): JsonObject[] => [
+  ...new Map(items.map((one) => [JSON.stringify(one), one] as const)).values(),
+];

@@ -29,6 +29,11 @@ export function placeName(pl: Part): string | undefined {
   return names.length === 0 ? pl.component(9).text : names.join(', ');
 }
 
+const sentLevels = (pl: Part): Level[] => levels.filter(({ component }) => pl.component(component).text !== undefined);
+
+/** How many places a PL names: more than any of those around it. */
+export const placeDepth = (pl: Part): number => sentLevels(pl).length;
+
 /**
  * A reference to the smallest place of a PL. It and those around it, each partOf the next, are created where they are not
  * there yet; a place is known by its path within its facility: `WARD/R1/B1`. `bedStatus`: CWE of table 0116, for the bed or room.
@@ -41,7 +46,7 @@ export function locationReference(
 ): JsonObject | undefined {
   const display = placeName(pl);
   if (display === undefined) return undefined;
-  const sent = levels.filter(({ component }) => pl.component(component).text !== undefined);
+  const sent = sentLevels(pl);
   if (sent.length === 0) return { display };
   const facility = pl.component(4).text ?? mapping.facility;
   let partOf: string | undefined;
@@ -111,11 +116,15 @@ function place(mapping: Mapping, { level, name, system, value, partOf, status, k
       return mapping.add({ method: 'POST', url: 'Location', ifNoneExist: criterion, resource });
     mapping.stamp(resource);
     const cleared = known?.cleared ?? [];
-    const defaults = new Set(known !== undefined && known.resource.status === undefined ? ['status'] : []);
+    // Whether a bed is clean says nothing of whether it is in use, nor of what it is called.
+    const told = known === undefined ? standIns : known.resource.status === undefined ? ['status'] : [];
+    const defaults = new Set(told);
     const merge = merging({ cleared, defaults, ordered: { warnings: mapping.warnings } });
     return mapping.add({ method: 'PUT', url: `Location?${criterion}`, resource, merge });
   });
 }
+
+const standIns = ['status', 'name', 'mode', 'physicalType', 'partOf'];
 
 function comprehensiveOf(mapping: Mapping, part: Part): JsonObject | undefined {
   const identifier = eiIdentifier(mapping, part, 'location', 'RI');

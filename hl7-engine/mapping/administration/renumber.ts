@@ -1,14 +1,16 @@
 // Numbers that change, and visits and accounts that move: HL7 v2.9 chapter 3.3.41 to 3.3.51
-import type { Choice, JsonObject, Resource } from '#fhir-model';
+import type { Choice, Json, JsonObject, Resource } from '#fhir-model';
 import type { Part, Segment } from '../../message/message.ts';
 import { Refusal } from '../../message/refusal.ts';
 import { systems } from '../codes/systems.ts';
+import { list } from '../compact.ts';
 import type { Mapping } from '../context.ts';
 import { type Identifier, uniteIdentifiers } from '../identifiers.ts';
 import { accountNumber, anyOf, numberKey, patientIdentity, successorOf, visitNumber } from '../identity.ts';
 import type { MappedPatient, PatientSegments } from '../patient.ts';
 import { patientMerge, patient as patientOf } from '../patient.ts';
-import { asOld, identifiersOf, nameOf } from './merge.ts';
+import { perMessage } from '../per-message.ts';
+import { asOld, identifiersOf, linksOf, linkTarget, nameOf } from './merge.ts';
 
 function severalOf(segment: string, field: number, matches: Resource[]): Refusal {
   const type = String(matches[0]!.resourceType);
@@ -79,6 +81,8 @@ export interface Renumbering {
   now: Part;
   /** The patient whose it is, from now on where it moves. */
   patient: MappedPatient;
+  /** Whose it is until it moves (MRG-1). */
+  from?: FormerPatient | undefined;
   /** Only its number changes (A49, A50): a visit has to be the patient's already, an account stays that of the others too. */
   stays?: boolean;
 }
@@ -89,7 +93,7 @@ export interface Renumbering {
  */
 export function moveNumbered(
   mapping: Mapping,
-  { type, former, now, patient, stays = false }: Renumbering,
+  { type, former, now, patient, from, stays = false }: Renumbering,
 ): string | undefined {
   const was = numberOf(mapping, type, former);
   if (was === undefined) return undefined;
@@ -116,11 +120,45 @@ export function moveNumbered(
     merge(existing, incoming) {
       if (existing === undefined) return incoming;
       const identifier = renumbered(existing, [was], [next]);
-      if (!stays) return { ...existing, identifier, subject: incoming.subject! };
+      if (!stays) {
+        return { ...existing, identifier, subject: movedSubject(existing, incoming, { patient, from, field }) };
+      }
       assertPatients(existing, incoming, patient, { segment: 'MRG', field });
       return { ...existing, identifier, subject: existing.subject ?? incoming.subject! };
     },
   });
+}
+
+/** Also of those that were merged into the patient. */
+function namesOf(patient: Resource | undefined): Set<string> {
+  const replaced = linksOf(patient).filter(({ type }) => type === 'replaces');
+  return new Set([...(patient === undefined ? [] : [nameOf(patient)]), ...replaced.map(linkTarget)]);
+}
+
+/** Instead of the patient of MRG-1 that of PID-3; whom else an account is of, stays. Throws Refusal where it is not MRG-1's. */
+function movedSubject(
+  existing: Resource,
+  incoming: Resource,
+  { patient, from, field }: { patient: MappedPatient; from: FormerPatient | undefined; field: number },
+): Json {
+  const before = list([existing.subject ?? []].flat()).filter(({ reference }) => reference !== undefined);
+  const [now] = list([incoming.subject ?? []].flat());
+  if (from === undefined || before.length === 0) return incoming.subject!;
+  const own = namesOf(from.known());
+  const others = before.filter(({ reference }) => {
+    const name = String(reference);
+    return !own.has(name) && !patient.replaced.has(name) && name !== now?.reference;
+  });
+  if (others.length === before.length) throw notTheirs(existing, before, field);
+  return existing.resourceType === 'Account' ? [...others, now!] : now!;
+}
+
+function notTheirs(moved: Resource, subjects: readonly JsonObject[], field: number): Refusal {
+  const what = moved.resourceType === 'Account' ? 'account' : 'visit';
+  const text = `The ${what} (MRG-${field}) is not the patient's of MRG-1: correct the number of the ${what} or of the patient`;
+  const references = [`${moved.resourceType}/${moved.id}`, ...subjects.map(({ reference }) => String(reference))];
+  const review = { kind: 'identity' as const, text, references };
+  return new Refusal('AE', '205', text, { location: { segment: 'MRG', field }, review });
 }
 
 /** A visit number that was mistyped would give one patient's visit to another. An account may be a family's. */
@@ -264,19 +302,33 @@ export function moveIdentifiers(mapping: Mapping, patient: MappedPatient, mrg: S
   });
 }
 
-/** An entry that only finds the patient of MRG-1; the reference to it. */
-export function formerPatient(mapping: Mapping, mrg: Segment, patient: MappedPatient): string {
+export interface FormerPatient {
+  reference: string;
+  /** As it is in the transaction. */
+  known(): Resource | undefined;
+}
+
+const formersOf = perMessage(() => new Map<string, FormerPatient>());
+
+/** An entry that only finds the patient of MRG-1; undefined where that is empty. */
+export function formerPatient(mapping: Mapping, mrg: Segment, patient: MappedPatient): FormerPatient | undefined {
+  if (mrg.field(1).isEmpty) return undefined;
   const { matching } = patientIdentity(mapping, mrg, [1, 4]);
   const url = `Patient?${anyOf(matching)}`;
-  return mapping.once(url, () =>
-    mapping.add({
-      ...{ method: 'PUT', url },
-      resource: { resourceType: 'Patient', identifier: matching },
-      choose(matches) {
-        const match = formerOf(matches);
-        return match === undefined ? { idle: true, as: patient.reference } : { match, idle: true };
-      },
-      merge: (existing, incoming) => existing ?? incoming,
-    }),
-  );
+  const formers = formersOf(mapping);
+  const sameAs = formers.get(url);
+  if (sameAs !== undefined) return sameAs;
+  let match: Resource | undefined;
+  const reference = mapping.add({
+    ...{ method: 'PUT', url },
+    resource: { resourceType: 'Patient', identifier: matching },
+    choose(matches) {
+      match = formerOf(matches);
+      return match === undefined ? { idle: true, as: patient.reference } : { match, idle: true };
+    },
+    merge: (existing, incoming) => existing ?? incoming,
+  });
+  const former = { reference, known: () => match };
+  formers.set(url, former);
+  return former;
 }

@@ -1,16 +1,19 @@
 // ROL and PRT: who has to do with the patient or the visit. https://hl7.org/fhir/uv/v2mappings/
 // (ROL[CareTeam], ROL[Encounter-PractitionerRole], ROL[Patient-GeneralPractitioner], PRT[CareTeam], PRT[Patient-GeneralPractitioner-Practitioner])
-import type { JsonObject } from '#fhir-model';
+import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
 import type { Segment } from '../../message/message.ts';
+import { list } from '../compact.ts';
 import type { Mapping } from '../context.ts';
 import { derivedId } from '../derived-id.ts';
 import { merging } from '../merge.ts';
+import { isOutdated, type Order } from '../ordering.ts';
 import { organizationReference } from '../practitioner.ts';
 import { type Group, OpenGroup } from '../structure/group.ts';
 import { runTable, type SegmentTable } from '../table/table.ts';
 import { in3CareTeam } from '../tables/in1.ts';
 import { prtCareTeam, prtEncounter } from '../tables/prt.ts';
 import { rolCareTeam, rolEncounter } from '../tables/rol.ts';
+import { takingAway, withoutTaken } from '../taken-away.ts';
 import { putDerived } from './upsert.ts';
 
 const roles = new Set(['ROL', 'PRT']);
@@ -45,22 +48,24 @@ function rowOf(mapping: Mapping, segment: Segment, [rol, prt]: [SegmentTable, Se
   return runTable(segment.name === 'ROL' ? rol : prt, { segment, group, mapping });
 }
 
+/** Whether people are asked for who have a role, or those whom the message takes it away from. */
+export type Which = 'present' | 'ended';
+
 /** Primary care providers, for Patient.generalPractitioner. */
-export function primaryCare(mapping: Mapping, segments: readonly Segment[]): JsonObject[] {
-  const found: JsonObject[] = [];
-  for (const segment of segments) {
-    if (!roles.has(segment.name) || isEnded(segment) || !isPrimaryCare(segment)) continue;
-    const participant = rowOf(mapping, segment, [rolEncounter, prtEncounter]);
-    if (participant?.individual !== undefined) found.push(participant.individual as JsonObject);
-  }
-  return found;
+export function primaryCare(mapping: Mapping, segments: readonly Segment[], which: Which = 'present'): JsonObject[] {
+  const carers = segments.filter((segment) => roles.has(segment.name) && isPrimaryCare(segment));
+  return encounterParticipants(mapping, carers, which).map(({ individual }) => individual as JsonObject);
 }
 
 /** Of ROL and PRT that follow PV1: items of Encounter.participant. */
-export function encounterParticipants(mapping: Mapping, segments: readonly Segment[]): JsonObject[] {
+export function encounterParticipants(
+  mapping: Mapping,
+  segments: readonly Segment[],
+  which: Which = 'present',
+): JsonObject[] {
   const found: JsonObject[] = [];
   for (const segment of segments) {
-    if (!roles.has(segment.name) || isEnded(segment)) continue;
+    if (!roles.has(segment.name) || isEnded(segment) !== (which === 'ended')) continue;
     const participant = rowOf(mapping, segment, [rolEncounter, prtEncounter]);
     if (participant?.individual !== undefined) found.push(participant);
   }
@@ -80,7 +85,12 @@ export function addCareTeam(
   const members = open.map((segment) => careTeamMember(mapping, segment));
   const managers = caseManagers.map((segment) => caseManager(mapping, segment));
   const participant = [...members, ...managers].filter((one) => one !== undefined);
-  if (participant.length === 0) return undefined;
+  const former = all
+    .filter(isEnded)
+    .map((segment) => careTeamMember(mapping, segment))
+    .filter((one) => one !== undefined);
+  const isLeft = participant.length === 0;
+  if (isLeft && former.length === 0) return undefined;
   const key = [patient.key, mapping.facility, ...of];
   const id = derivedId('CareTeam', key);
   const resource = {
@@ -88,18 +98,56 @@ export function addCareTeam(
     id,
     status: 'active',
     subject: { reference: patient.reference },
-    participant,
+    participant: isLeft ? former.map((one) => endedAt(one, mapping.time)) : participant,
   };
   mapping.stamp(resource);
-  const merge = merging({ ordered: { warnings: mapping.warnings }, cleared: ['participant'] });
-  putDerived(mapping, { url: `CareTeam/${id}`, resource, merge }, key);
-  return `CareTeam/${id}`;
+  const merge = teamMerge({ warnings: mapping.warnings }, isLeft);
+  const taking = isLeft ? {} : takingAway('participant', former);
+  putDerived(mapping, { url: `CareTeam/${id}`, resource, merge, ...taking }, key);
+  return isLeft ? undefined : `CareTeam/${id}`;
+}
+
+/** Of a team that is not known yet all that can be told is that they are in it no longer. */
+function endedAt(member: JsonObject, time: string | undefined): JsonObject {
+  const { start, end = time } = (member.period ?? {}) as JsonObject;
+  const isSound = start === undefined || end === undefined || Date.parse(String(start)) <= Date.parse(String(end));
+  return { ...member, period: { ...(isSound && { start }), end } as JsonObject };
+}
+
+/**
+ * ROL and PRT name all members but the case managers, whom IN3 names: a message that has none of the one or the other says nothing of
+ * them, nor does one that only takes members away (`isLeft`: the resource has these alone) of those who stay.
+ */
+function teamMerge(ordered: Order, isLeft: boolean): NonNullable<TransactionEntry['merge']> {
+  const change = merging({ replacedByKey: { participant: originOf } });
+  return (existing, sent) => {
+    const { told, taken } = withoutTaken(sent, 'participant');
+    if (existing === undefined) return told;
+    if (isOutdated(existing, sent, ordered)) return existing;
+    const { participant: named, ...rest } = told;
+    const gone = new Set((isLeft ? list(named) : taken).map(memberOf));
+    const { participant: before, ...team } = existing;
+    const stay = list(before).filter((one) => !gone.has(memberOf(one)));
+    const left = { ...team, ...(stay.length > 0 && { participant: stay }) } as Resource;
+    return change(left, isLeft ? (rest as Resource) : told);
+  };
+}
+
+const managerRole = 'case manager';
+
+const originOf = ({ role }: JsonObject): string => (list(role)[0]?.text === managerRole ? managerRole : '');
+
+/** Who it is, in which role: the first, as of a visit's participants. */
+function memberOf({ role, member }: JsonObject): string {
+  const [concept] = list(role);
+  const { reference, display } = (member ?? {}) as JsonObject;
+  return JSON.stringify([list(concept?.coding)[0]?.code ?? concept?.text ?? null, reference ?? display ?? null]);
 }
 
 /** IN3-21. */
 function caseManager(mapping: Mapping, segment: Segment): JsonObject | undefined {
   const found = runTable(in3CareTeam, { segment, group: new OpenGroup('INSURANCE', undefined), mapping });
-  return found && { ...found, role: [{ text: 'case manager' }] };
+  return found && { ...found, role: [{ text: managerRole }] };
 }
 
 function careTeamMember(mapping: Mapping, segment: Segment): JsonObject | undefined {

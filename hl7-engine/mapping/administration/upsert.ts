@@ -29,7 +29,7 @@ export function upsertDerived(
 /** An entry of an id that is derived from `key`, which is found under the patient's other numbers too: they come before `entry.alias`. */
 export function putDerived(
   mapping: Mapping,
-  entry: Pick<TransactionEntry, 'url' | 'alias'> & {
+  entry: Pick<TransactionEntry, 'url' | 'alias' | 'prune'> & {
     resource: Resource;
     merge: NonNullable<TransactionEntry['merge']>;
     from?: Segment | undefined;
@@ -40,18 +40,21 @@ export function putDerived(
   return mapping.add({ method: 'PUT', ...entry, ...(alias === undefined ? {} : { alias }) });
 }
 
-/** The same of one that has a number. */
+type Merge = NonNullable<TransactionEntry['merge']>;
+
+/** The same of one that has a number. `around`: what else becomes of what the merge yields. */
 export function upsertNumbered(
   mapping: Mapping,
   resource: JsonObject,
   identifier: Identifier,
   rules: MergeRules = {},
+  around: (merge: Merge) => Merge = (merge) => merge,
 ): string {
   const url = `${String(resource.resourceType)}?${identifierCriterion(identifier)}`;
   return mapping.once(url, () => {
     const whole = { ...resource } as unknown as Resource;
     mapping.stamp(whole);
-    const merge = merging({ ...rules, ordered: { warnings: mapping.warnings } });
+    const merge = around(merging({ ...rules, ordered: { warnings: mapping.warnings } }));
     return mapping.add({ method: 'PUT', url, resource: whole, merge });
   });
 }

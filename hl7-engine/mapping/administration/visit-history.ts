@@ -166,6 +166,12 @@ const personOf = ({ individual }: JsonObject): string => {
 export const withoutKinds = (participants: unknown, kinds: ReadonlySet<string>): JsonObject[] =>
   list(participants).filter((one) => !kinds.has(kindOf(one)));
 
+/** Without those who are there in the same way. */
+export function withoutThese(participants: readonly JsonObject[], these: readonly JsonObject[]): JsonObject[] {
+  const gone = new Set(these.map((one) => `${kindOf(one)} ${personOf(one)}`));
+  return participants.filter((one) => !gone.has(`${kindOf(one)} ${personOf(one)}`));
+}
+
 /** Participants of the kinds that the message names take the place of the former, which end where the event says so. */
 export function participantsAfter(
   before: unknown,

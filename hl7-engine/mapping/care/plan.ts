@@ -89,9 +89,15 @@ export function addProblem(mapping: Mapping, group: Group, cared: Cared): string
     evidence: evidence.length > 0 ? [{ detail: evidence }] : undefined,
     note: notes(mapping, group),
   };
-  const emptied = isOver ? [] : ['abatementDateTime'];
+  const isSaid = saysStatus(said);
+  const emptied = isOver || !isSaid ? [] : ['abatementDateTime'];
   const withoutStatus = status.clinicalStatus === undefined ? ['clinicalStatus'] : [];
-  const reference = put(mapping, resource, found.code, cared, { cleared: [...cleared, ...emptied, ...withoutStatus] });
+  const defaults = new Set(isSaid ? [] : ['clinicalStatus']);
+  if (found.category === undefined) defaults.add('category');
+  const reference = put(mapping, resource, found.code, cared, {
+    cleared: [...cleared, ...emptied, ...withoutStatus],
+    defaults,
+  });
   team(mapping, group, cared, ['problem', reference]);
   return reference;
 }
@@ -107,6 +113,10 @@ function verification(mapping: Mapping, prb: Segment): JsonObject {
   mapping.warnings.add('PRB-13: no code of a verification status');
   return {};
 }
+
+/** Without PRB-9 and PRB-14 a change of something else does not begin what is over anew. */
+const saysStatus = ({ segment, isError }: Said): boolean =>
+  isError || segment.field(1).text?.toUpperCase() === 'AD' || [9, 14].some((field) => !segment.field(field).isEmpty);
 
 /** con-3, con-4, con-5: an error has no status, what is over is not active. */
 function problemStatus(mapping: Mapping, { segment, found, isError }: Said): JsonObject {

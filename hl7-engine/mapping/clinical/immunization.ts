@@ -11,8 +11,10 @@ import { absent, type Mapping } from '../context.ts';
 import { codeableConcept, repeated } from '../datatypes.ts';
 import { dateTime } from '../datetime.ts';
 import { derivedId } from '../derived-id.ts';
-import { eiIdentifier, identifierCriterion } from '../identifiers.ts';
+import { eiIdentifier, type Identifier, identifierCriterion } from '../identifiers.ts';
+import { numberKey } from '../identity.ts';
 import { onceNoted } from '../once-noted.ts';
+import { perMessage } from '../per-message.ts';
 import { practitionerReference } from '../practitioner.ts';
 import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
@@ -39,6 +41,13 @@ const completion: Readonly<Record<string, string>> = {
 };
 const nip001 = 'urn:oid:2.16.840.1.114222.4.5.293';
 
+export function withoutDocuments(mapping: Mapping, observations: readonly ObxGroup[]): ObxGroup[] {
+  const found = observations.filter(({ obx }) => !isDocument(obx));
+  if (found.length < observations.length)
+    mapping.warnings.add('OBX: a document of a vaccination has no place; left out');
+  return found;
+}
+
 /** ORDER of VXU_V04. Yields what it says of vaccines that are due. */
 export function addImmunization(mapping: Mapping, group: Group, subject: Subject): ObxGroup[][] {
   const rxa = group.get('RXA');
@@ -51,13 +60,13 @@ export function addImmunization(mapping: Mapping, group: Group, subject: Subject
   const place = { group, key, patient: subject.patient, encounter: subject.encounter };
   if (rxa.field(5).component(1).text === noVaccine) {
     const { forecasts, rest } = splitForecast(observations);
-    for (const one of rest) if (!isDocument(one.obx)) addObservation(mapping, one, place);
+    for (const one of withoutDocuments(mapping, rest)) addObservation(mapping, one, place);
     return forecasts;
   }
   const { elements, others, notes } = fromObservations(mapping, observations);
   const cleared: string[] = [];
   const resource = immunization(mapping, group, rxa, subject, cleared);
-  const { reaction, protocol, education, eligibility, fundingSource, reasons } = elements;
+  const { reaction, protocols, education, eligibility, fundingSource, reasons } = elements;
   const whole: Resource = {
     ...resource,
     note: [...list(resource.note), ...noteTexts(mapping, notes)],
@@ -66,11 +75,11 @@ export function addImmunization(mapping: Mapping, group: Group, subject: Subject
     fundingSource,
     reasonCode: [...((resource.reasonCode as JsonObject[] | undefined) ?? []), ...reasons],
     reaction,
-    protocolApplied: protocol === undefined ? undefined : [withDose(protocol)],
+    protocolApplied: protocols.map(({ element }) => withDose(element)),
   };
   const reference = put(mapping, group, key, whole, cleared);
   const also = { partOf: [{ reference }] };
-  for (const one of others) if (!isDocument(one.obx)) addObservation(mapping, one, { ...place, also });
+  for (const one of withoutDocuments(mapping, others)) addObservation(mapping, one, { ...place, also });
   return [];
 }
 
@@ -81,12 +90,30 @@ function keyOf(mapping: Mapping, group: Group, rxa: Segment, subject: Subject): 
   return JSON.stringify([subject.patientKey, rxa.field(3).text, rxa.field(5).component(1).text]);
 }
 
-function numberOf(mapping: Mapping, group: Group): ReturnType<typeof eiIdentifier> {
+function numberOf(mapping: Mapping, group: Group): Identifier | undefined {
+  const number = sentNumber(mapping, group);
+  if (number === undefined || isOfAnother(mapping, group.get('RXA')!, numberKey(number))) return undefined;
+  return number;
+}
+
+function sentNumber(mapping: Mapping, group: Group): Identifier | undefined {
   const orc = group.get('ORC');
   if (orc === undefined) return undefined;
   const filler = eiIdentifier(mapping, orc.field(3), 'order-filler', 'FILL');
   if (filler !== undefined) return filler.value === noNumber ? undefined : filler;
   return eiIdentifier(mapping, orc.field(2), 'order-placer', 'PLAC');
+}
+
+const numbered = perMessage(() => new Map<string, Segment>());
+
+/** Some send the number of the order for all that it was for: each vaccine is one vaccination. */
+function isOfAnother(mapping: Mapping, rxa: Segment, number: string): boolean {
+  const first = numbered(mapping).get(number) ?? rxa;
+  numbered(mapping).set(number, first);
+  const isAnother = first.field(5).component(1).text !== rxa.field(5).component(1).text;
+  if (isAnother)
+    mapping.warnings.add('ORC-3: the number of another vaccination of the message; known by vaccine and time');
+  return isAnother;
 }
 
 function put(mapping: Mapping, group: Group, key: string, resource: Resource, cleared: readonly string[]): string {
@@ -116,7 +143,8 @@ function immunization(mapping: Mapping, group: Group, rxa: Segment, subject: Sub
   if (completed !== undefined && completed !== 'PA') cleared.push('isSubpotent');
   const number = numberOf(mapping, group);
   const others = (mapped.identifier as JsonObject[] | undefined) ?? [];
-  const identifier = others.filter(({ system, value }) => system !== number?.system || value !== number?.value);
+  const sent = sentNumber(mapping, group);
+  const identifier = others.filter(({ system, value }) => system !== sent?.system || value !== sent?.value);
   const origin = rxa
     .field(9)
     .repetitions()
@@ -184,7 +212,8 @@ interface FromObservations {
   education: Map<string, JsonObject>;
   reaction: JsonObject[];
   reasons: JsonObject[];
-  protocol: JsonObject | undefined;
+  /** With the OBX-4 that have told of it. */
+  protocols: { subIds: Set<string>; element: JsonObject }[];
 }
 
 /** OBX that are elements of the Immunization itself, by LOINC code, with their notes; the others are Observations. */
@@ -198,17 +227,34 @@ function fromObservations(
     education: new Map(),
     reaction: [],
     reasons: [],
-    protocol: undefined,
+    protocols: [],
   };
   const others: ObxGroup[] = [];
   const notes: Segment[] = [];
+  const evaluated = evaluatedSubIds(observations);
   for (const one of observations) {
-    const wrong = /^[DW]$/.test(one.obx.field(11).text ?? '');
+    const isNoSheet = one.obx.field(3).component(1).text === vaccineType && evaluated.has(subIdOf(one.obx));
+    const wrong = /^[DW]$/.test(one.obx.field(11).text ?? '') || isNoSheet;
     const take = wrong ? undefined : ownValue(takers, one.obx.field(3).component(1).text);
     if (take === undefined || !take(mapping, one.obx, elements)) others.push(one);
     else notes.push(...one.notes);
   }
   return { elements, others, notes };
+}
+
+const vaccineType = '30956-7';
+const subIdOf = (obx: Segment): string => obx.field(4).text ?? '';
+
+/** Schedule, dose, series, validity: of one OBX-4 with these and no date of a sheet, the vaccine type is what they are about. */
+const evaluating = new Set(['59779-9', '30973-2', '59780-7', '59782-3', '59781-5']);
+const sheetDates = new Set(['29768-9', '29769-7']);
+
+function evaluatedSubIds(observations: readonly ObxGroup[]): ReadonlySet<string> {
+  const ofCodes = (codes: ReadonlySet<string>): Set<string> =>
+    new Set(
+      observations.filter(({ obx }) => codes.has(obx.field(3).component(1).text ?? '')).map(({ obx }) => subIdOf(obx)),
+    );
+  return ofCodes(evaluating).difference(ofCodes(sheetDates));
 }
 
 type Taker = (mapping: Mapping, obx: Segment, elements: FromObservations) => boolean;
@@ -238,14 +284,36 @@ const when = (mapping: Mapping, obx: Segment): string | undefined => dateTime(ob
 const words = (_mapping: Mapping, obx: Segment): string | undefined =>
   obx.field(5).component(2).text ?? obx.field(5).component(9).text ?? obx.field(5).component(1).text;
 
+/** Some number the OBX, others the vaccines of a combined one by OBX-4: what is told again under another is of the next vaccine. */
+function protocolOf({ protocols }: FromObservations, subId: string, names: readonly string[]): JsonObject {
+  const own = protocols.find(({ subIds }) => subIds.has(subId));
+  const last = protocols.at(-1);
+  const isOpen = last !== undefined && names.every((name) => last.element[name] === undefined);
+  const found: FromObservations['protocols'][number] =
+    own ?? (isOpen ? last : { subIds: new Set<string>(), element: {} });
+  if (!protocols.includes(found)) protocols.push(found);
+  found.subIds.add(subId);
+  for (const name of names) delete found.element[name];
+  return found.element;
+}
+
 const protocolElement =
-  (set: (protocol: JsonObject, mapping: Mapping, obx: Segment) => boolean): Taker =>
+  (names: readonly string[], read: (mapping: Mapping, obx: Segment) => JsonObject | undefined): Taker =>
   (mapping, obx, elements) => {
-    const protocol = elements.protocol ?? {};
-    if (!set(protocol, mapping, obx)) return false;
-    elements.protocol = protocol;
+    const said = read(mapping, obx);
+    if (said === undefined) return false;
+    Object.assign(protocolOf(elements, subIdOf(obx), names), said);
     return true;
   };
+
+/** A number as such, else its words. */
+const countElement = (name: string): Taker =>
+  protocolElement([`${name}PositiveInt`, `${name}String`], (_mapping, obx) => {
+    const text = obx.field(5).text;
+    if (text === undefined) return undefined;
+    const number = Number(text);
+    return Number.isInteger(number) && number > 0 ? { [`${name}PositiveInt`]: number } : { [`${name}String`]: text };
+  });
 
 const takers: Readonly<Record<string, Taker>> = {
   // Vaccine fund program eligibility.
@@ -281,27 +349,12 @@ const takers: Readonly<Record<string, Taker>> = {
     return found !== undefined;
   },
   // Dose number in series; series name; number of doses in it; disease.
-  '30973-2': protocolElement((protocol, _mapping, obx) => {
-    const text = obx.field(5).text;
-    const number = Number(text);
-    if (text === undefined) return false;
-    if (Number.isInteger(number) && number > 0) protocol.doseNumberPositiveInt = number;
-    else protocol.doseNumberString = text;
-    return true;
-  }),
-  '59780-7': protocolElement((protocol, mapping, obx) => {
+  '30973-2': countElement('doseNumber'),
+  '59780-7': protocolElement(['series'], (mapping, obx) => {
     const series = words(mapping, obx);
-    if (series !== undefined) protocol.series = series;
-    return series !== undefined;
+    return series === undefined ? undefined : { series };
   }),
-  '59782-3': protocolElement((protocol, _mapping, obx) => {
-    const text = obx.field(5).text;
-    const number = Number(text);
-    if (text === undefined) return false;
-    if (Number.isInteger(number) && number > 0) protocol.seriesDosesPositiveInt = number;
-    else protocol.seriesDosesString = text;
-    return true;
-  }),
+  '59782-3': countElement('seriesDoses'),
 };
 
 /** R4 asks for a documentType or a reference in each (imm-1). */

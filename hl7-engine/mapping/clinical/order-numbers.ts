@@ -84,6 +84,8 @@ export function rememberPart(mapping: Mapping, key: string, part: OrderPart): vo
   else known.push(part);
 }
 
+export const partsUnder = (mapping: Mapping, key: string): readonly OrderPart[] => partsOf(mapping).get(key) ?? [];
+
 /**
  * As `choose`, of a report; `forms` gets the ids of forms that stand for those of the message. What the report has of the
  * message under another number is that one, and what another report has is none of it: entries get the ids that they have.

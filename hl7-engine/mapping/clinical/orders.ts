@@ -5,6 +5,7 @@ import { instant } from '../datetime.ts';
 import { addOrderCharges, billedAccount } from '../finance/order-charges.ts';
 import type { Group } from '../structure/group.ts';
 import { addAccompanying, ofRequest } from './accompanying.ts';
+import { findAnswers } from './answers.ts';
 import { conditionOf } from './diagnosis.ts';
 import { addDiet } from './diet.ts';
 import { detail, joinedTexts, type ObxGroup, type OrderGroup, orderGroup, type SpecimenGroup } from './groups.ts';
@@ -38,6 +39,7 @@ export function addOrder(
     mapping.warnings.add('ORC: an order without number and detail has no place');
     return;
   }
+  findAnswers(mapping, order, reference);
   addTask(mapping, order, reference);
   addOrderCharges(mapping, order, reference);
   follow(sequence, control, reference);

@@ -10,6 +10,7 @@ import { list } from '../compact.ts';
 import type { Mapping } from '../context.ts';
 import type { Identifier } from '../identifiers.ts';
 import type { MappedPatient } from '../patient.ts';
+import { perMessage } from '../per-message.ts';
 import { soundPeriod } from '../period.ts';
 import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
@@ -115,6 +116,18 @@ function price(mapping: Mapping, ft1: Segment, sign: 1 | -1): JsonObject | undef
   return whole ?? (count === undefined || Number(count) === 1 ? money(ft1.field(12), sign) : undefined);
 }
 
+const numbered = perMessage(() => new Map<string, Segment>());
+
+/** Some send one FT1-2 for all lines of a bill: each is a charge, what it is for tells them apart. */
+function isOfAnother(mapping: Mapping, ft1: Segment, number: string): boolean {
+  const first = numbered(mapping).get(number) ?? ft1;
+  numbered(mapping).set(number, first);
+  const isAnother = [4, 7].some((field) => first.field(field).raw !== ft1.field(field).raw);
+  if (isAnother)
+    mapping.warnings.add('FT1-2: the number of another charge of the message; told apart by FT1-7 and FT1-4');
+  return isAnother;
+}
+
 export interface ChargeKey {
   isCredit: boolean;
   /** Elements that the charge has no longer (`""`). */
@@ -136,13 +149,17 @@ export function putCharge(
   { isCredit, cleared, patientKey, unnumbered }: ChargeKey,
 ): { reference: string; key: string } {
   const value = ft1.field(2).text;
+  // What has been billed since is not to be billed again because it was sent again.
+  const rules = { cleared, defaults: new Set(['status']) };
   if (value === undefined) {
     const key = unnumbered();
-    return { reference: upsertDerived(mapping, resource, [mapping.facility, key], { cleared }), key };
+    return { reference: upsertDerived(mapping, resource, [mapping.facility, key], rules), key };
   }
   const identifier: Identifier = { system: localUri(mapping.facility, isCredit ? 'credit' : 'charge'), value };
-  const key = JSON.stringify([patientKey, `${identifier.system}|${value}`]);
-  return { reference: upsertDerived(mapping, { ...resource, identifier: [identifier] }, [key], { cleared }), key };
+  const own = [patientKey, `${identifier.system}|${value}`];
+  const of = [ft1.field(7).component(1).text, ft1.field(4).raw];
+  const key = JSON.stringify(isOfAnother(mapping, ft1, JSON.stringify(own)) ? [...own, ...of] : own);
+  return { reference: upsertDerived(mapping, { ...resource, identifier: [identifier] }, [key], rules), key };
 }
 
 /** PR1 of the charge. */

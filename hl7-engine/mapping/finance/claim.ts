@@ -68,7 +68,8 @@ export function addClaim(mapping: Mapping, root: Group, charges: Charge[], bille
       diagnosisSequence: sequencesOf(mapping, charge, diagnosed, parts.conditions.get(charge.group) ?? []),
     })),
   };
-  upsertDerived(mapping, resource, [mapping.facility, billed.patient.key, ...billable.map(({ key }) => key).sort()]);
+  const key = [mapping.facility, billed.patient.key, ...billable.map((charge) => charge.key).sort()];
+  upsertDerived(mapping, resource, key, { defaults: new Set(['status']) });
 }
 
 /** FT1-32, FT1-20, else who attends to the patient. */

@@ -1,11 +1,13 @@
 // A record of the staff file to Practitioner and PractitionerRole: HL7 v2.9 chapter 8.7 (MFN^M02)
 import type { JsonObject, Resource } from '#fhir-model';
 import { upsertDerived } from '../administration/upsert.ts';
+import { localUri } from '../codesystems.ts';
 import { list } from '../compact.ts';
 import type { Mapping } from '../context.ts';
 import type { Identifier } from '../identifiers.ts';
 import { anyOf, numberKey } from '../identity.ts';
 import { merging } from '../merge.ts';
+import { perMessage } from '../per-message.ts';
 import { soundPeriod } from '../period.ts';
 import type { Group } from '../structure/group.ts';
 import { applyTable, runTable, type SegmentTable } from '../table/table.ts';
@@ -28,12 +30,22 @@ const qualifications: readonly [string, SegmentTable][] = [
   ['AFF', affQualification],
 ];
 
-/** STF-7 where the record itself says nothing of it. */
+/** STF-7: a file that is sent whole (MAD) has also those who have left. */
 function isActive(group: Group, action: RecordAction): boolean | undefined {
-  if (action !== 'kept') return action === 'active';
+  if (action === 'inactive') return false;
   const flag = group.get('STF')?.field(7).text?.toUpperCase();
-  return flag === undefined ? undefined : flag !== 'I';
+  if (flag !== undefined) return flag !== 'I';
+  return action === 'active' ? true : undefined;
 }
+
+/** MFE-4. */
+function keyOf(mapping: Mapping, group: Group): Identifier[] {
+  const value = group.get('MFE')?.field(4).repetition(1).component(1).text;
+  return value === undefined ? [] : [{ system: localUri(mapping.facility, 'practitioner'), value }];
+}
+
+/** Of the records so far: a transaction changes nobody twice, so that two of one person would be the end of all others. */
+const numbersOf = perMessage(() => new Set<string>());
 
 /** Yields why the record has no effect. */
 export function upsertStaff(mapping: Mapping, group: Group, action: RecordAction): string | undefined {
@@ -47,8 +59,15 @@ export function upsertStaff(mapping: Mapping, group: Group, action: RecordAction
   for (const [name, table] of tables) {
     for (const segment of group.all(name)) applyTable(table, { segment, group, mapping }, resource, cleared);
   }
-  const identifiers = distinct(list(resource.identifier) as Identifier[]);
+  const own = distinct(list(resource.identifier) as Identifier[]);
+  // MFE may stand alone, as where a record goes: its key is that of STF-1.
+  const isAlone = own.length === 0 && group.get('STF') === undefined;
+  const identifiers = isAlone ? keyOf(mapping, group) : own;
   if (identifiers.length === 0) return 'STF-1, STF-2 and PRA-6 have no number';
+  const known = numbersOf(mapping);
+  const isOther = identifiers.some((one) => known.has(numberKey(one)));
+  for (const one of identifiers) known.add(numberKey(one));
+  if (isOther) return 'A number of STF-1, STF-2 or PRA-6 is that of another record';
   const active = isActive(group, action);
   const qualification = qualifications.flatMap(([name, table]) =>
     group.all(name).map((segment) => {
@@ -64,12 +83,12 @@ export function upsertStaff(mapping: Mapping, group: Group, action: RecordAction
     url: `Practitioner?${anyOf(identifiers)}`,
     resource: resource as unknown as Resource,
     // Numbers of one record belong to one person; who was made twice of two of them stays so, and the first is meant.
-    choose: ([match]) => ({ match }),
+    choose: ([match]) => (match === undefined && isAlone ? { idle: true } : { match }),
     merge: merging({ cleared, ordered: { warnings: mapping.warnings } }),
     from: group.get('STF'),
     constants: ['active'],
   });
-  addRoles(mapping, group, reference, numberKey(identifiers[0]!), active);
+  if (!isAlone) addRoles(mapping, group, reference, numberKey(identifiers[0]!), active);
   return undefined;
 }
 

@@ -126,6 +126,16 @@ test('what a merge tells of the survivor is as new as the merge', () => {
   assert.equal(survivor(first!, bare!, merged, late!), 'Third');
 });
 
+test('that nobody attends any more (PV1-7 `""`) is so where it comes after a message that says nothing of it', () => {
+  const messages = [
+    changesOf(...head('A01', 1), id, pv1('W1', { 7: '^Att', 9: '^Con' })),
+    changesOf(...head('A08', 5), id, pv1('W1', { 7: '""' })),
+    changesOf(...head('A02', 10), id, pv1('W2')),
+  ];
+  assert.deepEqual(state(messages).people, ['Con']);
+  for (const order of permutations(messages)) assert.deepEqual(state(order).people, ['Con']);
+});
+
 test('roles that are words, with commas and spaces, have their times too', () => {
   const role = (name: string) => `ROL|R1|UC|^On call, day^L|^${name}`;
   const messages = [
@@ -157,6 +167,23 @@ test('that nobody died (PID-29, PID-30 `""`) stays so whatever an older message 
   assert.equal(death(died, [9, '', 'N']), false);
   assert.equal(death(died, [9, '""', 'Y']), true);
   assert.equal(death(died, [9, '', 'Y'], [7, '', 'N']), '2026-01-31');
+});
+
+test('a number that was deleted (PID-19 `""`) does not come back by an older message', () => {
+  const numbers = (...pids: (readonly [minute: number, ssn: string])[]): unknown => {
+    let stored: Resource | undefined;
+    for (const [minute, ssn] of pids) {
+      const more = `${'|'.repeat(14)}${ssn}`;
+      const [{ merge, resource }] = entriesOf(mapLines(...head('A08', minute), pid(more)), 'Patient') as [Entry];
+      stored = merge!(stored, resource);
+    }
+    return list(stored!.identifier).map(({ value }) => value);
+  };
+  const [known, deleted] = [[1, '123-45-6789'] as const, [9, '""'] as const];
+  assert.deepEqual(numbers(known, deleted), ['777']);
+  assert.deepEqual(numbers(deleted, known), ['777']);
+  assert.deepEqual(numbers(known, deleted, [5, '123-45-6789']), ['777']);
+  assert.deepEqual(numbers(known, deleted, [12, '987-65-4321']), ['777', '987-65-4321']);
 });
 
 test('a county alone (PID-12) is the county of the address that is known', () => {

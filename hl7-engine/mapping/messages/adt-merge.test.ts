@@ -77,6 +77,19 @@ test('a person who is deleted (A29) by a number that a merge has brought is not 
   assert.equal(carriedOut(a29('2'), [b]).after.get('b')!.active, false);
 });
 
+test('a person who was deleted (A29) and is added again later (A28) is in use again', () => {
+  const message = (event: string, minute: number) => [...head(event, minute), 'PID|1||2^^^H^MR||Test'];
+  const first = patient('b', ['2']);
+  const after = (stored: Resource, event: string, minute: number): Resource =>
+    carriedOut(message(event, minute), [stored]).after.get('b')!;
+  const deleted = after(first, 'A29', 5);
+  assert.equal(deleted.active, false);
+  assert.equal(after(deleted, 'A28', 9).active, true);
+  assert.equal(after(deleted, 'A28', 1).active, false);
+  assert.equal(after(deleted, 'A31', 9).active, false);
+  assert.equal(after(first, 'A28', 9).active, undefined);
+});
+
 test('numbers and links of both, and the references to move', () => {
   const { after, moves } = carriedOut(a40('2', '1'), [patient('a', ['1', '0 old']), patient('b', ['2'])]);
   const [gone, kept] = [after.get('a'), after.get('b')];
@@ -162,4 +175,30 @@ test('a visit that is another patient’s gets no number and is no other; an acc
   const account = { resourceType: 'Account', id: 'a', status: 'active', subject: [subject] } as unknown as Resource;
   const { merge, resource } = last('A49', 'Account');
   assert.deepEqual(merge!(account, resource).subject, [subject]);
+});
+
+test('what moves (A44, A45) has to be the patient’s of MRG-1; the others whom an account is of stay', () => {
+  const of = (event: string, type: string) => {
+    const lines = [...head(event), 'PID|1||2^^^H^MR||Test|||||||||||||A1^^^H', 'MRG|1^^^H^MR||A1^^^H||V1^^^H'];
+    const { entries } = mapMerging({}, ...lines, 'PV1|1|I|||||||||||||||||V1^^^H');
+    const named = (name: string) => entries.find(({ url }) => decodeURIComponent(url).startsWith(name))!;
+    const { merge, resource } = named(`${type}?`);
+    const merged = { link: [{ other: { reference: 'Patient/old' }, type: 'replaces' }] };
+    const former = named('Patient?identifier=urn:id:H|1');
+    return (stored: string[], isKnown = true) => {
+      former.choose!(isKnown ? [patient('a', ['1'], merged)] : []);
+      const subjects = stored.map((id) => ({ reference: `Patient/${id}` }));
+      const subject = type === 'Account' ? subjects : subjects[0];
+      const after = merge!({ ...resource, id: 'e', ...(subject && { subject }) } as unknown as Resource, resource!);
+      const names = [after.subject as JsonObject | JsonObject[]].flat().map(({ reference }) => String(reference));
+      return names.map((name) => (name.startsWith('urn:uuid:') ? 'new' : name));
+    };
+  };
+  for (const move of [of('A45', 'Encounter'), of('A44', 'Account')]) {
+    assert.deepEqual(move(['a']), ['new']);
+    assert.deepEqual(move(['old']), ['new']);
+    assert.deepEqual(move([]), ['new']);
+    for (const isKnown of [true, false]) assert.throws(() => move(['x'], isKnown), Refusal);
+  }
+  assert.deepEqual(of('A44', 'Account')(['x', 'a']), ['Patient/x', 'new']);
 });

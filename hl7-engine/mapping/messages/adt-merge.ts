@@ -94,25 +94,25 @@ const moves = messageMap({
 /** The account with its visits, and what was recorded of them. */
 function moveAccount(mapping: Mapping, pid: Segment, mrg: Segment, patient: MappedPatient): void {
   const [former, now] = [mrg.field(3), pid.field(18)];
-  const account = moveNumbered(mapping, { type: 'Account', former, now, patient });
-  if (account === undefined || mrg.field(1).isEmpty) return;
   const from = formerPatient(mapping, mrg, patient);
+  const account = moveNumbered(mapping, { type: 'Account', former, now, patient, from });
+  if (account === undefined || from === undefined) return;
   for (const about of [account, ...visitsOfAccount(mapping, former, now)]) {
-    mapping.move({ from, to: patient.reference, about });
+    mapping.move({ from: from.reference, to: patient.reference, about });
   }
 }
 
 function moveVisit(mapping: Mapping, group: Group, mrg: Segment, patient: MappedPatient): void {
   const now = group.get('PV1')?.field(19) ?? emptyPart;
-  const visit = moveNumbered(mapping, { type: 'Encounter', former: mrg.field(5), now, patient });
+  const from = formerPatient(mapping, mrg, patient);
+  const visit = moveNumbered(mapping, { type: 'Encounter', former: mrg.field(5), now, patient, from });
   if (visit === undefined) {
     throw new Refusal('AE', '101', 'MRG-5, the number of the visit that moves, is missing', {
       location: { segment: 'MRG', field: 5 },
     });
   }
   // What was recorded of the visit goes with it.
-  if (!mrg.field(1).isEmpty)
-    mapping.move({ from: formerPatient(mapping, mrg, patient), to: patient.reference, about: visit });
+  if (from !== undefined) mapping.move({ from: from.reference, to: patient.reference, about: visit });
 }
 
 /** A46, A47, A48, A51: the patient's number changes; A49: the account's; A50: the visit's. */

@@ -214,6 +214,17 @@ test('a group of a visit (DRG) is told to have no place; what the visit was befo
   assert.ok(warnings('A08', mrg, pv1('W1')).includes('MRG: segment not mapped'));
 });
 
+test('an end before the beginning, of one message or of two, is left out', () => {
+  const [begun, over] = [{ 44: '20260131120000' }, { 45: '20260131110000' }];
+  const start = '2026-01-31T12:00:00Z';
+  const periodAfter = (...messages: string[][]): unknown => visit(...messages).states.at(-1)!.period;
+  assert.deepEqual(periodAfter([...head('A03', 1), pid, pv1('W1', { ...begun, ...over })]), { start });
+  const admitted = [...head('A01', 1), pid, pv1('W1', begun)];
+  assert.deepEqual(periodAfter(admitted, [...head('A03', 5), pid, pv1('W1', over)]), { start });
+  const end = '2026-01-31T12:05:00Z';
+  assert.deepEqual(periodAfter(admitted, [...head('A03', 5), pid, pv1('W1')]), { start, end });
+});
+
 test('a discharge that was none (A13) has no end, whatever PV1-36, PV1-37 and PV1-45 still say', () => {
   const of = { 36: '01', 37: 'HOME', 45: '20260131123000' };
   const a03 = [...head('A03', 30), pid, pv1('W1', of)];
@@ -227,4 +238,17 @@ test('a discharge that was none (A13) has no end, whatever PV1-36, PV1-37 and PV
     assert.deepEqual([status, period, hospitalization], ['in-progress', undefined, undefined]);
     assert.match(places.at(-1)!.join(), /^W1 active/);
   }
+});
+
+test('an episode of care (PV1-54) is found among those of the patient', () => {
+  const mapped = mapLines(...head('A01'), pid, pv1('W1', { 54: '7^^^HOSP' }));
+  const [known, episode] = [onlyEntry(mapped, 'Patient'), onlyEntry(mapped, 'EpisodeOfCare')];
+  known.choose!([{ ...known.resource, id: 'a' }]);
+  const of = (id: string): Resource => ({
+    ...episode.resource,
+    id: `e-${id}`,
+    patient: { reference: `Patient/${id}` },
+  });
+  assert.equal(episode.choose!([of('b'), of('a')]).match?.id, 'e-a');
+  assert.deepEqual(episode.choose!([of('b')]), { match: undefined });
 });

@@ -253,6 +253,10 @@ test('A20: the state of a bed', () => {
     code: 'K',
     display: 'Contaminated',
   });
+  // What the file of places (MFN^M05) or a person has made of it stays.
+  const known = { status: 'inactive', name: 'Bed by the window', partOf: { reference: 'Location/r' } };
+  const { status, name, partOf } = bed.merge!({ ...bed.resource!, ...known }, bed.resource!);
+  assert.deepEqual({ status, name, partOf }, known);
 });
 
 test('A17: two patients, two visits', () => {

@@ -15,6 +15,7 @@ import { hasOnlyAsOld, numbersOf } from '../administration/merge.ts';
 import { addMother, addRelatedPersons, guarantors, nextOfKin } from '../administration/related.ts';
 import { addCareTeam, afterPatient, afterVisit } from '../administration/roles.ts';
 import { setDiagnoses } from '../administration/visit-diagnoses.ts';
+import { ownOf } from '../alias.ts';
 import { obxGroups } from '../clinical/groups.ts';
 import { addObservation, isDocument } from '../clinical/observation.ts';
 import { compact } from '../compact.ts';
@@ -22,8 +23,9 @@ import type { Mapping } from '../context.ts';
 import { upsertEncounter } from '../encounter.ts';
 import { addAuthorizations } from '../finance/authorization.ts';
 import { cxIdentifier, identifierCriterion } from '../identifiers.ts';
-import { numberKey, visitIdentifiers } from '../identity.ts';
+import { numberKey, successorOf, visitIdentifiers } from '../identity.ts';
 import { type MessageMap, messageMap, required } from '../message-map.ts';
+import { stampMs } from '../ordering.ts';
 import { type MappedPatient, upsertPatient } from '../patient.ts';
 import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
@@ -65,6 +67,7 @@ export const adtPerson = messageMap({
     const patient = mapAdmission(mapping, root);
     // A person who is deleted is no longer in use: what refers to it stays readable.
     if (mapping.event === 'A29') deactivate(mapping, patient);
+    if (mapping.event === 'A28') activate(mapping, patient);
   },
 });
 
@@ -96,6 +99,19 @@ function deactivate(mapping: Mapping, patient: MappedPatient): void {
     }
     mapping.warnings.add('PID-3: a former number of a patient who is known by another; nobody is deleted');
     return existing;
+  };
+}
+
+/** Who was deleted and is added again is in use again; who was merged into another is not, and nobody by an older message. */
+function activate(mapping: Mapping, patient: MappedPatient): void {
+  const entry = mapping.entries.find(({ fullUrl }) => fullUrl === patient.reference);
+  const merge = entry?.merge;
+  if (entry === undefined || merge === undefined) return;
+  entry.merge = (existing, incoming) => {
+    const merged = merge(existing, incoming);
+    if (existing?.active !== false || successorOf(existing) !== undefined) return merged;
+    const [before, now] = [stampMs(existing), stampMs(incoming)];
+    return before !== undefined && now !== undefined && now < before ? merged : { ...merged, active: true };
   };
 }
 
@@ -176,7 +192,7 @@ function addAccident(mapping: Mapping, group: Group, resource: JsonObject | unde
   resource.reasonCode = compact([...reasons, ...(found.reasonCode as JsonObject[])]);
 }
 
-/** PV1-54. */
+/** PV1-54: the patient's own. Some senders count episodes anew with each patient. */
 function episodeOfCare(mapping: Mapping, pv1: Segment, patient: MappedPatient): string | undefined {
   const identifier = cxIdentifier(mapping, pv1.field(54).repetition(1), 'episode');
   if (identifier === undefined) return undefined;
@@ -187,8 +203,9 @@ function episodeOfCare(mapping: Mapping, pv1: Segment, patient: MappedPatient): 
     patient: { reference: patient.reference },
   };
   const ifNoneExist = identifierCriterion(identifier);
+  const choose = ownOf(mapping.patients, patient.reference);
   return mapping.once(`EpisodeOfCare?${ifNoneExist}`, () =>
-    mapping.add({ method: 'POST', url: 'EpisodeOfCare', ifNoneExist, resource }),
+    mapping.add({ method: 'POST', url: 'EpisodeOfCare', ifNoneExist, resource, choose }),
   );
 }
 

@@ -139,6 +139,20 @@ describe('PPR^PC1', () => {
     assert.deepEqual(told(problem(opened, resolved, back)), ['recurrence', undefined, undefined]);
     assert.deepEqual(told(problem(opened, deleted)), [undefined, 'entered-in-error', undefined]);
     assert.deepEqual(told(problem(resolved, opened)), ['resolved', undefined, '2026-04-01']);
+    // Only the severity.
+    const changed = ppr('PC2', '20260502080000', prb({ 1: 'UP', 26: 'MI' }));
+    assert.deepEqual(told(problem(opened, resolved, changed)), ['resolved', undefined, '2026-04-01']);
+    assert.deepEqual(told(problem(changed)), ['active', undefined, undefined]);
+    assert.deepEqual(told(problem(opened, deleted, ppr('PC2', '20260602080000', prb({ 1: 'UP' })))), [
+      'active',
+      undefined,
+      undefined,
+    ]);
+    const withoutEnd = ppr('PC2', '20260502080000', prb({ 1: 'UP', 9: '""' }));
+    assert.deepEqual(told(problem(opened, resolved, withoutEnd)), ['active', undefined, undefined]);
+    const [, category] = problem(ppr('PC1', '20260301080000', prb({ 10: 'DX^Diagnosis^L' })), resolved)
+      .category as JsonObject[];
+    assert.equal(codeOf(category), 'DX');
   });
 
   it('leaves what is unchanged, and what has no code', () => {
@@ -212,6 +226,7 @@ describe('REF^I12', () => {
       ['R1', 'X1', 'X2'],
     );
     assert.equal((accepted.reasonReference as JsonObject[]).length, 1, 'what the answer leaves out stays');
+    assert.equal((accepted.category as JsonObject[]).length, 2);
     assert.equal(after(answer('I12', '20260301090000', 'AA', 'R')).status, 'revoked');
     assert.equal(after(answer('I14', '20260301090000', 'AA', '')).status, 'revoked');
     assert.equal(after(answer('I14', '20260301090000', 'AE', '')).status, 'active');
@@ -283,6 +298,23 @@ describe('REF^I12', () => {
       [asked.entries, asked.warnings],
       [[], ['RF1: a question for the status of a referral changes nothing']],
     );
+  });
+
+  it('has the organization of a provider who has no number', () => {
+    const mapped = mapLines(
+      ...ref('I12', '20260301080000', rf1(), prd('RP', 'DOC^DORA', '', 'North^^7'), prd('RT', '', '', 'South^^8'), pid),
+    );
+    const request = entriesOf(mapped, 'ServiceRequest')[0]!.resource;
+    const role = onlyEntry(mapped, 'PractitionerRole');
+    const [north, south] = entriesOf(mapped, 'Organization');
+    assert.deepEqual(
+      [role.resource.practitioner, role.resource.organization],
+      [{ display: 'DORA DOC' }, { reference: north!.fullUrl, display: 'North' }],
+    );
+    assert.deepEqual(request.requester, { reference: role.url, display: 'DORA DOC' });
+    assert.deepEqual(request.performer, [{ reference: south!.fullUrl, display: 'South' }]);
+    const other = mapLines(...ref('I12', '20260301080000', rf1(), prd('RP', 'ROE^RITA', '', 'North^^7'), pid));
+    assert.notEqual(onlyEntry(other, 'PractitionerRole').url, role.url);
   });
 
   it('tells of a provider whose role has no place in it', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { JsonObject } from '#fhir-model';
+import type { JsonObject, Resource } from '#fhir-model';
 import {
   entriesOf,
   mapLines,
@@ -156,6 +156,34 @@ describe('DFT^P03', () => {
     assert.equal(storedOf(resources, 'Claim').length, 1);
   });
 
+  it('sent again is billed where it was billed already, and its claim no draft any more', () => {
+    const lines = dft(pid, pv1, ft1('T1'), in1);
+    const again = mapLines(header('DFT^P03^DFT_P03', '20260302080000'), 'EVN|P03|20260302', ...lines.slice(2));
+    for (const [type, status] of [
+      ['ChargeItem', 'billed'],
+      ['Claim', 'active'],
+    ] as const) {
+      const { resource } = onlyEntry(mapLines(...lines), type);
+      const { merge, resource: incoming } = onlyEntry(again, type);
+      assert.equal(merge!({ ...resource, status }, incoming).status, status);
+    }
+  });
+
+  it('keeps charges apart that have one number', () => {
+    const lines = (at: string) => [
+      ...[header('DFT^P03^DFT_P03', at), `EVN|P03|${at}`, pid, ft1('T1')],
+      ...[ft1('T1').replaceAll('99213^Visit', '85025^Count'), ft1('T1')],
+    ];
+    const { resources, warnings } = storedAfter(lines('20260301080000'), lines('20260302080000'));
+    assert.deepEqual(
+      storedOf(resources, 'ChargeItem').map(
+        ({ code }) => (code as unknown as { coding: JsonObject[] }).coding[0]!.code,
+      ),
+      ['99213', '85025'],
+    );
+    assert.ok(warnings.includes('FT1-2: the number of another charge of the message; told apart by FT1-7 and FT1-4'));
+  });
+
   it('without a transaction number keeps two charges of one day and code apart', () => {
     assert.equal(entriesOf(mapLines(...dft(pid, ft1(''), ft1(''))), 'ChargeItem').length, 2);
   });
@@ -227,6 +255,56 @@ describe('BAR', () => {
     const encounter = onlyResource(mapped, 'Encounter');
     assert.deepEqual(encounter.account, [{ reference: onlyEntry(mapped, 'Account').fullUrl }]);
     assert.equal((encounter.diagnosis as JsonObject[]).length, 1);
+  });
+
+  it('P01 of an account with several visits has each payer once', () => {
+    const second = visit.replace('V1', 'V2');
+    const gt1 = segment('GT1', { 1: '1', 3: 'TEST^JANE', 11: 'SEL' });
+    const lines = [header('BAR^P01^BAR_P01'), 'EVN|P01|20260301', pid, visit, gt1, in1, second, gt1, in1];
+    const { coverage, guarantor } = onlyResource(mapLines(...lines), 'Account');
+    assert.deepEqual([(coverage as JsonObject[]).length, (guarantor as JsonObject[]).length], [1, 1]);
+  });
+
+  it('an account of a family has the payers of each member', () => {
+    const told = (member: string, plan: string, minute: string) => {
+      const other = in1.replace('PLAN1', plan);
+      const own = member === '' ? [] : [segment('GT1', { 1: '1', 3: `TEST^${member}`, 11: 'FTH' }), other];
+      const at = `2026030108${minute}00`;
+      const message = [header('BAR^P01^BAR_P01', at), `EVN|P01|${at}`, pid, visit, ...own];
+      const { resource, merge } = onlyEntry(mapLines(...message), 'Account');
+      return { resource, merge: merge! };
+    };
+    // The store knows who the message is of.
+    const join = (existing: Resource | undefined, patient: string, { resource, merge }: ReturnType<typeof told>) =>
+      merge(existing, { ...resource, subject: [{ reference: patient }] });
+    const [a, b] = ['Patient/a', 'Patient/b'];
+    const first = told('ANN', 'PLANA', '00');
+    const second = told('BEN', 'PLANB', '01');
+    const again = told('ANA', 'PLANC', '02');
+    const silent = told('', '', '03');
+    const payers = (account: Resource, of: string): unknown[] =>
+      [account.coverage, account.guarantor].map((items) =>
+        (items as unknown as JsonObject[]).flatMap(({ extension, ...item }) => {
+          const [mark] = (extension ?? []) as unknown as { valueReference: JsonObject }[];
+          return mark?.valueReference.reference === of ? [item] : [];
+        }),
+      );
+    const said = ({ resource }: ReturnType<typeof told>): unknown[] => [resource.coverage, resource.guarantor];
+    const alone = join(undefined, a, first);
+    assert.deepEqual([alone.coverage, alone.guarantor], said(first));
+    const both = join(alone, b, second);
+    assert.deepEqual([payers(both, a), payers(both, b)], [said(first), said(second)]);
+    const changed = join(both, a, again);
+    assert.deepEqual([payers(changed, a), payers(changed, b)], [said(again), said(second)]);
+    assert.deepEqual((changed.coverage as unknown as JsonObject[]).length, 2);
+    // Who has told of no payers changes none, and late is late.
+    const joined = join(join(alone, b, silent), a, told('ANA', 'PLANC', '04'));
+    assert.deepEqual([payers(joined, a), payers(joined, b)], [said(again), [[], []]]);
+    assert.equal(join(changed, b, second), changed);
+    const late = join(join(undefined, a, again), b, second);
+    assert.deepEqual([payers(late, a), payers(late, b), late.subject], [said(again), said(second), both.subject]);
+    assert.deepEqual(late.meta, again.resource.meta);
+    assert.deepEqual(changed.subject, [{ reference: a }, { reference: b }]);
   });
 
   it('P06 ends the account and P02 purges it; what is known of it stays', () => {

@@ -151,6 +151,31 @@ describe('MFN^M02', () => {
     assert.equal(new Set(roles.map(({ url }) => url)).size, 2);
   });
 
+  it('has one record in a message: of two the second has no effect, and the others have', () => {
+    const record = (id: string, own: string, npi: string) => [
+      mfe('MAD', id, own),
+      stf({ 1: own, 2: `${npi}^^^^NPI`, 3: own }),
+    ];
+    const [one, same, other] = [record('R1', 'S1', '1'), record('R2', 'S2', '1'), record('R3', 'S3', '3')];
+    const mapped = mapLines(header('M02'), mfi(), ...one, ...same, ...other);
+    assert.deepEqual(
+      entriesOf(mapped, 'Practitioner').map(({ resource }) => (resource.name as unknown as JsonObject[])[0]!.family),
+      ['S1', 'S3'],
+    );
+    assert.deepEqual(mapped.warnings, [
+      'MFE: a record has no effect: A number of STF-1, STF-2 or PRA-6 is that of another record',
+    ]);
+  });
+
+  it('is found by MFE-4 where its record is MFE alone', () => {
+    const [known] = entriesOf(mapLines(...staff('MAD', '20260301080000', stf())), 'Practitioner');
+    const { url, choose, merge, resource } = onlyEntry(mapLines(...staff('MDL', '20260302080000')), 'Practitioner');
+    assert.equal(decodeURIComponent(url), 'Practitioner?identifier=urn:id:HOSP:practitioner|S1');
+    assert.deepEqual([choose!([known!.resource]), choose!([])], [{ match: known!.resource }, { idle: true }]);
+    const gone = merge!(known!.resource, resource);
+    assert.deepEqual([gone.active, gone.name], [false, known!.resource.name]);
+  });
+
   it('is inactive where it is deleted or deactivated, and active again', () => {
     const active = (...messages: string[][]): unknown[] => {
       const { resources } = storedAfter(...messages);
@@ -165,6 +190,8 @@ describe('MFN^M02', () => {
     ]);
     assert.deepEqual(active(added, staff('MUP', '20260302080000', stf({ 7: 'I' }))), [false, false]);
     assert.deepEqual(active(staff('MDC', '20260302080000', stf()), added), [false, false]);
+    assert.deepEqual(active(staff('MAD', '20260301080000', stf({ 7: 'I' }))), [false, false]);
+    assert.deepEqual(active(staff('MAD', '20260301080000', stf({ 7: '' }))), [true, true]);
   });
 });
 
@@ -221,6 +248,25 @@ describe('MFN^M05', () => {
         { daysOfWeek: ['mon', 'tue', 'wed', 'thu', 'fri'], openingTime: '08:00:00', closingTime: '18:00:00' },
       ],
     });
+  });
+
+  it('is what its own record says, though that of a place within it comes first', async () => {
+    const ward = (action: string, words: string) => [mfe(action, 'R2', 'WARD'), `LOC|WARD|${words}`];
+    const lines = [...place('MAD', '20260301080000', loc), ...ward('MAD', 'Second floor')];
+    const found = entriesOf(mapLines(...lines), 'Location').map(({ method, resource }) => [
+      method,
+      resource.name,
+      resource.description,
+    ]);
+    assert.deepEqual(found, [
+      ['PUT', 'WARD', 'Second floor'],
+      ['POST', 'R1', undefined],
+      ['PUT', 'B1', 'By the window'],
+    ]);
+    // A second one of the same place has no effect, and is told.
+    assert.deepEqual(mapLines(...lines, ...ward('MDC', 'Attic')).warnings, [
+      'MFE: a record has no effect: LOC-1 is that of another record',
+    ]);
   });
 
   it('is inactive where it is deleted, and keeps what is not said', () => {

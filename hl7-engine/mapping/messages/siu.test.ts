@@ -219,6 +219,13 @@ describe('SIU^S12', () => {
     const [entry] = entriesOf(mapped, 'ServiceRequest');
     const [appointment] = entriesOf(mapped, 'Appointment');
     assert.deepEqual(appointment!.resource.basedOn, [{ reference: entry!.fullUrl }]);
+    // Not of a service that it has no longer.
+    const gone = ais.replace('|A|X1^Scan', '|D|X0^Other');
+    const changed = onlyResource(
+      mapLines(header('S14'), sch('Booked', '|O1^EHR|O2^RIS'), pid, gone, ais),
+      'ServiceRequest',
+    );
+    assert.deepEqual(changed.code, request.code);
     const visit = onlyResource(mapped, 'Encounter');
     assert.deepEqual([visit.status, visit.appointment], ['planned', [{ reference: appointment!.fullUrl }]]);
   });
@@ -279,6 +286,57 @@ describe('appointments in time', () => {
     assert.deepEqual(participantsOf(one(stored(first, added, removed))).slice(1), ['Rita Roe accepted']);
     const replaced = [header('S14', '20260304080000'), sch(), pid, ais, person('Loe^Lena')];
     assert.deepEqual(participantsOf(one(stored(first, added, replaced))).slice(1), ['Lena Loe accepted']);
+  });
+
+  it('keep the services that a change of one does not name, lose the one that goes, and stay booked', () => {
+    const service = (code: string, action = 'A', status = '') =>
+      `AIS|1|${action}|${code}^Scan ${code}^L|20260401090000|||30|min||${status}`;
+    const first = [header('S12'), sch(), pid, service('X1'), service('X2')];
+    const later = (event: string, ...lines: string[]) => [header(event, '20260302080000'), sch(''), ...lines];
+    const told = (...messages: string[][]) => {
+      const { serviceType, status } = one(stored(first, ...messages));
+      const types = serviceType as unknown as { coding: { code: string }[] }[] | undefined;
+      return [types?.map(({ coding: [coding] }) => coding!.code), status];
+    };
+    assert.deepEqual(told(later('S18', service('X3'))), [['X1', 'X2', 'X3'], 'booked']);
+    assert.deepEqual(told(later('S20', service('X1', 'U', 'Cancelled'))), [['X2'], 'booked']);
+    assert.deepEqual(told(later('S22', service('X1', 'D'))), [['X2'], 'booked']);
+    assert.deepEqual(told(later('S22', 'RGS|1|D', service('X1', ''), service('X2', ''))), [undefined, 'booked']);
+    assert.deepEqual(told(later('S14', pid, service('X1', 'D', 'Cancelled'))), [['X2'], 'booked']);
+    assert.deepEqual(told(later('S14', pid, service('X1', 'D', 'Cancelled'), service('X4'))), [['X4'], 'booked']);
+    assert.deepEqual(told(later('S15', pid, service('X1', 'D'), service('X2', 'D'))), [['X1', 'X2'], 'cancelled']);
+  });
+
+  it('take the action of the group (RGS-2) for resources that have none', () => {
+    const person = (name: string, action: string) => `AIP|1|${action}|^${name}|D`;
+    const first = [header('S12'), sch(), pid, ais, person('Doc^Dora', 'A'), person('Roe^Rita', 'A')];
+    const changed = (event: string, ...lines: string[]) =>
+      participantsOf(one(stored(first, [header(event, '20260302080000'), sch(), ...lines]))).slice(1);
+    assert.deepEqual(changed('S22', 'RGS|1|D', person('Doc^Dora', '')), ['Rita Roe accepted']);
+    assert.deepEqual(changed('S19', 'RGS|1|U', person('Doc^Dora', 'D')), ['Rita Roe accepted']);
+    assert.deepEqual(changed('S19', 'RGS|1|D', person('Doc^Dora', 'U')), ['Rita Roe accepted', 'Dora Doc accepted']);
+    // Whom a message does not name stays, where it only takes somebody away.
+    const removed = changed('S14', pid, ais, person('Doc^Dora', 'D'));
+    assert.deepEqual(removed, ['Dora Doc declined', 'Rita Roe accepted']);
+  });
+
+  it('have no time of a service or resource that goes, or that is added to them', () => {
+    const times = (...messages: string[][]) => {
+      const { start, end, minutesDuration, participant } = one(stored(...messages));
+      return [start, end, minutesDuration, (participant as JsonObject[]).at(-1)!.period];
+    };
+    const moved = ais.replace('AIS|1|A|X1', 'AIS|2|A|X2').replace('0401090000', '0402100000');
+    const [at, by] = ['2026-04-02T10:00:00+02:00', '2026-04-02T10:30:00+02:00'];
+    const first = [header('S12'), sch(), pid, ais];
+    const swapped = [header('S13', '20260302080000'), sch(), pid, ais.replace('|A|', '|D|'), moved];
+    assert.deepEqual(times(first, swapped), [at, by, 30, undefined]);
+    // The anaesthetist comes an hour later than the appointment begins.
+    const joins = 'AIP|1|A|^Roe^Rita|D||20260401100000+0200|||15|min';
+    const period = { start: '2026-04-01T10:00:00+02:00', end: '2026-04-01T10:15:00+02:00' };
+    const added = [header('S18', '20260302080000'), sch(), joins];
+    assert.deepEqual(times(first, added), ['2026-04-01T09:00:00+02:00', '2026-04-01T09:30:00+02:00', 30, period]);
+    // Of an appointment that is not known they are the only ones.
+    assert.deepEqual(times(added).slice(0, 3), [period.start, period.end, 15]);
   });
 
   it('keep those whom a cancellation, or a change without resources, does not name', () => {

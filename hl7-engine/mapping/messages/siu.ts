@@ -13,6 +13,7 @@ import { numberKey } from '../identity.ts';
 import { messageMap, required } from '../message-map.ts';
 import { findOrCreatePatient, type MappedPatient } from '../patient.ts';
 import { appointmentNumbers, upsertAppointment } from '../scheduling/appointment.ts';
+import { isDeleted, servicesOf } from '../scheduling/participants.ts';
 import { upsertSlots } from '../scheduling/slots.ts';
 import { isOver } from '../scheduling/status.ts';
 import type { Group } from '../structure/group.ts';
@@ -93,9 +94,8 @@ function requests(mapping: Mapping, root: Group, sch: Segment, patient: MappedPa
 }
 
 function request(mapping: Mapping, root: Group, identifier: Identifier[], patient: MappedPatient): string {
-  const group = root.groups('SERVICE')[0];
-  const segment = group?.get('AIS');
-  const found = segment && runTable(aisServiceRequest, { segment, group: group!, mapping });
+  const service = servicesOf(root).find((one) => !isDeleted(one));
+  const found = service && runTable(aisServiceRequest, { ...service, mapping });
   const ifNoneExist = identifierCriterion(identifier[0]!);
   return mapping.once(`ServiceRequest?${ifNoneExist}`, () =>
     mapping.add({

@@ -80,6 +80,54 @@ test('VXU^V04: an immunization in full', () => {
   assert.equal(decodeURIComponent(onlyEntry(mapped, 'Immunization').url), 'Immunization?identifier=urn:id:CLINIC|F1');
 });
 
+test('a combined vaccine has the dose and series of each of its vaccines', () => {
+  const of = (...lines: string[]) => mapLines(...head, orc, rxa(), ...lines);
+  const [type, dose, series, count] = ['30956-7^Type^LN', '30973-2^Dose^LN', '59780-7^Series^LN', '59782-3^Doses^LN'];
+  const combined = of(
+    obx(1, 'CE', type, '107^DTaP^CVX', '1'),
+    obx(2, 'NM', dose, '3', '1'),
+    obx(3, 'NM', count, '5', '1'),
+    obx(4, 'CE', type, '45^Hep B^CVX', '2'),
+    obx(5, 'ST', dose, 'booster', '2'),
+    obx(6, 'ST', series, 'Hep B series', '2'),
+  );
+  const { protocolApplied, education } = onlyResource(combined, 'Immunization');
+  assert.deepEqual(protocolApplied, [
+    { doseNumberPositiveInt: 3, seriesDosesPositiveInt: 5 },
+    { doseNumberString: 'booster', series: 'Hep B series' },
+  ]);
+  // What the dose is of is no information sheet.
+  assert.equal(education, undefined);
+  assert.equal(entriesOf(combined, 'Observation').length, 2);
+  // Of one vaccine, with OBX-4 that only count; and corrected.
+  const counted = of(obx(1, 'NM', dose, '2', '1'), obx(2, 'NM', count, '3', '2'), obx(3, 'ST', series, 'S', '3'));
+  assert.deepEqual(onlyResource(counted, 'Immunization').protocolApplied, [
+    { doseNumberPositiveInt: 2, seriesDosesPositiveInt: 3, series: 'S' },
+  ]);
+  const twice = of(obx(1, 'NM', dose, '2'), obx(2, 'ST', dose, 'booster'));
+  assert.deepEqual(onlyResource(twice, 'Immunization').protocolApplied, [{ doseNumberString: 'booster' }]);
+  const sheet = of(
+    obx(1, 'CE', type, '45^Hep B^CVX'),
+    obx(2, 'TS', '29769-7^Presented^LN', '20260301'),
+    obx(3, 'NM', dose, '2'),
+  );
+  assert.deepEqual(onlyResource(sheet, 'Immunization').education, [
+    { documentType: 'Hep B', presentationDate: '2026-03-01' },
+  ]);
+});
+
+test('a document is told to have no place', () => {
+  const document = obx(1, 'ED', '60572-5^Consent^LN', '^application^pdf^Base64^JVBERg==');
+  for (const lines of [
+    [orc, rxa(), document],
+    [orc, rxa().replace('08^Hep B', '998^None'), document],
+    [document, orc, rxa()],
+  ]) {
+    const { warnings } = mapLines(...head, ...lines);
+    assert.ok(warnings.includes('OBX: a document of a vaccination has no place; left out'), lines.join());
+  }
+});
+
 test('historical, refused, deleted', () => {
   const historical = onlyResource(
     mapLines(...head, orc, rxa().replace('00^New immunization record', '01^Historical')),
@@ -98,6 +146,24 @@ test('historical, refused, deleted', () => {
   assert.deepEqual([refused.status, refused.doseQuantity], ['not-done', undefined]);
   assert.equal(((refused.statusReason as JsonObject).coding as JsonObject[])[0]!.code, '00');
   assert.equal(onlyResource(mapLines(...head, orc, rxa('|||CP|D')), 'Immunization').status, 'entered-in-error');
+});
+
+test('two vaccines of one number are two vaccinations', () => {
+  const second = rxa().replace('08^Hep B', '20^DTaP');
+  const { resources, warnings } = storedAfter([...head, orc, rxa(), orc, second], [...head, orc, rxa(), orc, second]);
+  assert.deepEqual(
+    storedOf(resources, 'Immunization').map(
+      ({ vaccineCode }) => (vaccineCode as unknown as { coding: JsonObject[] }).coding[0]!.code,
+    ),
+    ['08', '20'],
+  );
+  // By the placer's number alone the next message would find both.
+  const placed = mapLines(...head, 'ORC|RE|P1^CLINIC', rxa(), 'ORC|RE|P1^CLINIC', second);
+  assert.deepEqual(
+    entriesOf(placed, 'Immunization').map(({ resource }) => resource.identifier !== undefined),
+    [true, false],
+  );
+  assert.ok(warnings.includes('ORC-3: the number of another vaccination of the message; known by vaccine and time'));
 });
 
 test("the same vaccination is one immunization; CDC's number for none is not its number", () => {

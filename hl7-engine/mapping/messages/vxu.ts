@@ -1,8 +1,8 @@
 // Vaccinations: VXU^V04: HL7 v2.9 chapter 4A.8; https://hl7.org/fhir/uv/v2mappings/ (VXU_V04)
 import { addForecast } from '../clinical/forecast.ts';
 import { obxGroups } from '../clinical/groups.ts';
-import { addImmunization } from '../clinical/immunization.ts';
-import { addObservation, isDocument } from '../clinical/observation.ts';
+import { addImmunization, withoutDocuments } from '../clinical/immunization.ts';
+import { addObservation } from '../clinical/observation.ts';
 import { subjectOf } from '../clinical/subject.ts';
 import type { Mapping } from '../context.ts';
 import { messageMap } from '../message-map.ts';
@@ -19,8 +19,7 @@ export const vxu = messageMap({
 /** Throws Refusal AE without PID or a patient's identifier. */
 function mapVaccinations(mapping: Mapping, root: Group): void {
   const subject = subjectOf(mapping, root, 'changed');
-  for (const about of root.groups('PERSON_OBSERVATION').flatMap(obxGroups)) {
-    if (isDocument(about.obx)) continue;
+  for (const about of withoutDocuments(mapping, root.groups('PERSON_OBSERVATION').flatMap(obxGroups))) {
     const key = JSON.stringify([subject.patientKey, about.obx.field(14).text ?? mapping.messageKey]);
     addObservation(mapping, about, { group: root, key, patient: subject.patient, encounter: subject.encounter });
   }

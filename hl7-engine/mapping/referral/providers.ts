@@ -38,11 +38,14 @@ function providerReference(mapping: Mapping, group: Group, prd: Segment): JsonOb
     address: prd.field(11),
     telecom: prd.field(13),
   });
-  if (person?.reference === undefined || organization === undefined) return person ?? organization;
+  if (person === undefined || organization === undefined) return person ?? organization;
+  if (person.reference === undefined && organization.reference === undefined) return person;
   const start = dateTime(prd.field(8).text, mapping.zone);
   const end = dateTime(prd.field(9).repetition(1).text, mapping.zone);
   const period = start === undefined && end === undefined ? undefined : soundPeriod(mapping, { start, end }, 'PRD-9');
-  const key = [mapping.facility, prd.field(7).raw, prd.field(10).raw];
+  // Who has no number is known by name within the organization.
+  const known = person.reference === undefined ? prd.field(2).raw : prd.field(7).raw;
+  const key = [mapping.facility, known, prd.field(10).raw];
   const role: JsonObject = {
     resourceType: 'PractitionerRole',
     practitioner: person,

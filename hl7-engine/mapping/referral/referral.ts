@@ -75,7 +75,10 @@ export function upsertReferral(mapping: Mapping, root: Group, rf1: Segment, refe
     note: [...list(found.note), ...noteTexts(mapping, [...notesAfter(mapping, rf1), ...closingNotes(mapping)])],
   } as unknown as Resource;
   mapping.stamp(resource);
-  const merge = requestMerge(mapping, new Set(status === undefined ? ['status'] : []));
+  const defaults = new Set(status === undefined ? ['status'] : []);
+  // Without RF1-5 only what every referral is.
+  if (found.category === undefined) defaults.add('category');
+  const merge = requestMerge(mapping, defaults);
   const [identifier] = list(found.identifier) as Identifier[];
   if (identifier === undefined) {
     mapping.warnings.add('RF1-6: no referral number; a later message about it makes another');

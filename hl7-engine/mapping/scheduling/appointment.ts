@@ -1,6 +1,7 @@
 // SCH with its resources to Appointment: https://hl7.org/fhir/uv/v2mappings/ (SIU_S12); HL7 v2.9 chapter 10.4
 import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
 import type { Segment } from '../../message/message.ts';
+import { conceptKey } from '../administration/upsert.ts';
 import { notesAfter, noteTexts } from '../clinical/notes.ts';
 import { list } from '../compact.ts';
 import { absent, type Mapping } from '../context.ts';
@@ -11,9 +12,16 @@ import { merging } from '../merge.ts';
 import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
 import { aisAppointment, schAppointment } from '../tables/sch.ts';
-import { isDeleted, participants, resourcesOf } from './participants.ts';
-import { appointmentEvent, appointmentRanks, fillerStatus, isOver, participation } from './status.ts';
-import { appointmentTimes } from './times.ts';
+import { isDeleted, participants, type ResourceSegment, resourcesOf, servicesOf } from './participants.ts';
+import {
+  type AppointmentEvent,
+  appointmentEvent,
+  appointmentRanks,
+  fillerStatus,
+  isOver,
+  participation,
+} from './status.ts';
+import { type AppointmentTimes, appointmentTimes } from './times.ts';
 
 /** SCH-1 and SCH-2 under systems of their own, so that the numbers of appointments and orders are not taken for each other. */
 export function appointmentNumbers(mapping: Mapping, sch: Segment): Identifier[] {
@@ -38,8 +46,12 @@ interface Draft {
   /** As the message has it; undefined where it says nothing. */
   status: string | undefined;
   partial: boolean;
-  /** It has AIP, AIL or AIG. */
+  /** It has AIP, AIL or AIG of what takes part. */
   namesResources: boolean;
+  /** Services that it takes away, as conceptKey has them. */
+  goneServices: readonly (string | undefined)[];
+  /** Its times are those of a resource that comes or goes: of an appointment that has times they say nothing. */
+  hasResourceTimes: boolean;
   /** Elements that it has no longer (`""`). */
   cleared: readonly string[];
 }
@@ -72,17 +84,19 @@ const isSame = (one: JsonObject, { system, value }: Identifier): boolean =>
   one.system === system && one.value === value;
 
 function appointment(mapping: Mapping, root: Group, sch: Segment, parts: AppointmentParts): Draft {
-  const services = root.groups('SERVICE').flatMap((group) => group.all('AIS').map((segment) => ({ segment, group })));
-  const resources = resourcesOf(root);
-  const segments = [...services, ...resources].map(({ segment }) => segment);
-  const times = appointmentTimes(mapping, sch, root.get('TQ1'), segments);
   const event = appointmentEvent(mapping.event);
-  const status = event.status ?? statusOf(mapping, sch, services[0]?.segment);
+  const services = servicesOf(root);
+  const resources = resourcesOf(root);
+  const open = services.filter((one) => !isGone(mapping, one, event));
+  const taking = resources.filter((one) => !isDeleted(one));
+  const times = timesOf(mapping, root, sch, event, [...open, ...taking]);
+  // One service that is cancelled is not the whole appointment.
+  const status = event.status ?? statusOf(mapping, sch, event.partial === true ? undefined : open[0]?.segment);
   const cleared: string[] = [];
   const found = runTable(schAppointment, { segment: sch, group: root, mapping }, cleared) ?? {};
-  const open = services.filter(({ segment }) => !isDeleted(segment));
   const patients = parts.patients.map((actor) => ({ actor, required: 'required', status: participation(status) }));
-  const taken = resources.flatMap((one) => participants(mapping, one, { start: times.start, status }));
+  const start = times.hasResourceTimes ? undefined : times.start;
+  const taken = resources.flatMap((one) => participants(mapping, one, { start, status }));
   const notes = [appointmentNotes(mapping, root), ...[...services, ...resources].map(({ group }) => group.all('NTE'))];
   const texts = notes.flatMap((own) => noteTexts(mapping, own)).map(({ text }) => text);
   const minutes = Math.round(times.minutes ?? 0);
@@ -91,9 +105,7 @@ function appointment(mapping: Mapping, root: Group, sch: Segment, parts: Appoint
     resourceType: 'Appointment',
     status: status ?? 'booked',
     cancelationReason: status === 'cancelled' ? codeableConcept(mapping, sch.field(6)) : undefined,
-    serviceType: open.flatMap(({ segment, group }) =>
-      list(runTable(aisAppointment, { segment, group, mapping })?.serviceType),
-    ),
+    serviceType: open.flatMap((one) => typesOf(mapping, one)),
     reasonReference: parts.reasons,
     start: times.start,
     end: times.end,
@@ -102,8 +114,38 @@ function appointment(mapping: Mapping, root: Group, sch: Segment, parts: Appoint
     basedOn: parts.basedOn,
     participant: [...patients, ...taken, ...list(found.participant)],
   } as unknown as Resource;
-  const namesResources = resources.length > 0;
-  return { resource: withoutEmpty(resource), status, partial: event.partial === true, namesResources, cleared };
+  const gone = isOver(status) ? [] : services.filter((one) => !open.includes(one));
+  return {
+    resource: withoutEmpty(resource),
+    status,
+    partial: event.partial === true,
+    namesResources: taking.length > 0,
+    goneServices: gone.flatMap((one) => typesOf(mapping, one)).map(conceptKey),
+    hasResourceTimes: times.hasResourceTimes,
+    cleared,
+  };
+}
+
+const typesOf = (mapping: Mapping, { segment, group }: ResourceSegment): JsonObject[] =>
+  list(runTable(aisAppointment, { segment, group, mapping })?.serviceType);
+
+/** A service that is deleted, or that is what an event about single services cancels. */
+function isGone(mapping: Mapping, service: ResourceSegment, { partial }: AppointmentEvent): boolean {
+  return isDeleted(service) || (partial === true && isOver(fillerStatus(mapping, service.segment.field(10), 'AIS-10')));
+}
+
+/** `hasResourceTimes`: what the event adds or takes away alone tells them. */
+function timesOf(
+  mapping: Mapping,
+  root: Group,
+  sch: Segment,
+  { keepsTimes }: AppointmentEvent,
+  named: readonly ResourceSegment[],
+): AppointmentTimes & { hasResourceTimes: boolean } {
+  const segments = named.map(({ segment }) => segment);
+  const times = appointmentTimes(mapping, sch, root.get('TQ1'), keepsTimes === true ? [] : segments);
+  if (keepsTimes !== true || times.start !== undefined) return { ...times, hasResourceTimes: false };
+  return { ...appointmentTimes(mapping, sch, undefined, segments), hasResourceTimes: true };
 }
 
 /** Those of SCH and TQ1; one after MSH is about the message. */
@@ -163,13 +205,25 @@ function appointmentMerge(mapping: Mapping, draft: Draft): NonNullable<Transacti
     if (draft.resource.end === undefined) delete said._end;
     if (draft.resource.participant === undefined) delete said.participant;
     if (existing === undefined) return valid(said);
+    if (draft.hasResourceTimes && existing.start !== undefined) {
+      for (const name of ['start', 'end', 'minutesDuration']) delete said[name];
+    }
+    said.serviceType = servicesAfter(existing, said, draft);
     if (draft.partial) said.participant = changedParticipants(existing, said);
     else said.participant = withUnnamed(existing, said, draft);
     const merged = change(existing, said);
     if (merged === existing) return existing;
     if (said.start !== undefined && said.end === undefined) delete merged.end;
-    return valid(merged);
+    return valid(withoutEmpty(merged));
   };
+}
+
+/** Those that the message names are all, but where it is about single ones (S18 to S22) or only takes some away. */
+function servicesAfter(existing: Resource, incoming: Resource, { partial, goneServices }: Draft): JsonObject[] {
+  const named = list(incoming.serviceType);
+  if (named.length > 0 && !partial) return named;
+  const others = new Set([...named.map(conceptKey), ...goneServices]);
+  return [...list(existing.serviceType).filter((one) => !others.has(conceptKey(one))), ...named];
 }
 
 /**

@@ -32,20 +32,28 @@ export function resourcesOf(root: Group): ResourceSegment[] {
   );
 }
 
-/** Action D of table 0206: not any more. */
-export const isDeleted = (segment: Segment): boolean => segment.field(2).text?.toUpperCase() === 'D';
+/** AIS of all groups. */
+export const servicesOf = (root: Group): ResourceSegment[] =>
+  root.groups('SERVICE').flatMap((group) => group.all('AIS').map((segment) => ({ segment, group })));
+
+/** Action D of table 0206: not any more. A resource that has no action of its own has that of its group, RGS-2. */
+export function isDeleted({ segment, group }: ResourceSegment): boolean {
+  const action = segment.field(2).text ?? group.nearest('RGS')?.field(2).text;
+  return action?.toUpperCase() === 'D';
+}
 
 /** One participant for each actor of the segment; none where nothing tells who it is. */
 export function participants(
   mapping: Mapping,
-  { segment, group }: ResourceSegment,
+  resource: ResourceSegment,
   appointment: { start: string | undefined; status: string | undefined },
 ): JsonObject[] {
+  const { segment, group } = resource;
   const name = segment.name as ResourceName;
   const found = runTable(tables[name], { segment, group, mapping }) ?? {};
   const own = fillerStatus(mapping, segment.field(statusFields[name]), `${name}-${statusFields[name]}`);
   const status =
-    isDeleted(segment) || isOver(appointment.status) ? 'declined' : participation(own ?? appointment.status);
+    isDeleted(resource) || isOver(appointment.status) ? 'declined' : participation(own ?? appointment.status);
   const { start, end } = resourceTimes(mapping, segment, appointment.start);
   const period = start === undefined || (start === appointment.start && end === undefined) ? undefined : { start, end };
   const actors = repeated(segment.field(3), (part) => actorOf(mapping, segment, part));

@@ -10,6 +10,8 @@ export interface AppointmentEvent {
   status?: string;
   /** It is about single services or resources: those that it does not name stay. */
   partial?: true;
+  /** What comes or goes has times of its own: they are none of the whole appointment. */
+  keepsTimes?: true;
 }
 
 /** S12 to S22 and S26; S23 and S24 block and open slots. */
@@ -17,11 +19,11 @@ const events: Readonly<Record<string, AppointmentEvent>> = {
   S15: { status: 'cancelled' },
   S16: { status: 'cancelled' },
   S17: { status: 'entered-in-error' },
-  S18: { partial: true },
+  S18: { partial: true, keepsTimes: true },
   S19: { partial: true },
-  S20: { partial: true },
-  S21: { partial: true },
-  S22: { partial: true },
+  S20: { partial: true, keepsTimes: true },
+  S21: { partial: true, keepsTimes: true },
+  S22: { partial: true, keepsTimes: true },
   S26: { status: 'noshow' },
 };
 

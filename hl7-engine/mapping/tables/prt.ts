@@ -6,7 +6,7 @@ export const prtEncounter = segmentTable(
   'Encounter.participant',
   `
 1  | -      | the participation's own number: a participant has none
-2  | @action | a participation that is deleted is not taken over
+2  | @action | whose participation is deleted is taken away
 3  | -      | why it changed
 4  | type[] | concept Participation
 5  | individual | ref Practitioner

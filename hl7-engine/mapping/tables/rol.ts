@@ -6,7 +6,7 @@ export const rolEncounter = segmentTable(
   'Encounter.participant',
   `
 1  | -      | the role's own number: a participant has none
-2  | @action | a role that is deleted is not taken over
+2  | @action | who has a role that is deleted is taken away
 3  | type[] | concept ProviderRole
 4  | individual | ref Practitioner
 5  | period.start | dateTime

@@ -61,7 +61,7 @@ segmentTable(
   'Appointment',
   `
 1 | - | a number within the message
-2 | - | what is to be done with the resources: each says it itself
+2 | @participant | D: not any more, where the resource has no action of its own
 3 | - | the sender's name of the group
 `,
 );
