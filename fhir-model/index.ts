@@ -114,7 +114,7 @@ export {
   type RawSearchParameter,
   type SearchParameters,
 } from './search/registry.ts';
-export { joinDepthMax, textCharactersMax } from './search/search-limits.ts';
+export { elementsMax, joinDepthMax, textCharactersMax } from './search/search-limits.ts';
 export { canonicalPaths, displayPaths, sortPaths } from './search/sort-paths.ts';
 export type { TextQuery } from './search/text-query.ts';
 export { tokenCode, UCUM } from './search/token-code.ts';

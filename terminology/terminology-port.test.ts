@@ -196,6 +196,11 @@ describe('above and below', () => {
       code: 'invalid-parameter',
       message: /no code 'none'/,
     });
+    // What is below it may be in the part that is not stored.
+    await assert.rejects(related('http://part', 'x', 'below'), {
+      code: 'invalid-parameter',
+      message: /not all of its codes/,
+    });
   });
 });
 

@@ -119,6 +119,7 @@ export function createTerminologyPort({ systems, valueSets, reader, remote }: Po
     const { url, version } = splitSystem(system, undefined);
     const found = await systems.find(url, version, { scope: context.scope });
     if (found === undefined) throw unknown('code system', system);
+    assertComplete(found);
     const concept = await found.concept(code);
     if (concept) return found.relatives(concept, direction, context.codesMax);
     throw new CerebraError(

@@ -205,6 +205,10 @@ describe('parts of a resource', () => {
     for (const at of [path, `${path}/_history/1`, `${path}/_history`]) {
       assert.equal((await fhir('GET', `${at}?_elements=nonsense`)).status, 200);
       assertOutcome(await fhir('GET', `${at}?_elements=nonsense`, undefined, strict), 400, 'value', '_elements');
+      assertOutcome(await fhir('GET', `${at}?_summary=true&_summary=data`), 400, 'value', '_summary');
+      assertOutcome(await fhir('GET', `${at}?_elements=active&_elements=name`), 400, 'value', '_elements');
+      const many = Array.from({ length: 201 }, (_, i) => `a${i}`).join(',');
+      assertOutcome(await fhir('GET', `${at}?_elements=${many}`), 400, 'too-costly', '_elements');
     }
   });
 });

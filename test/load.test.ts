@@ -81,6 +81,36 @@ describe('cerebra load', () => {
     assert.deepEqual(await refused(), before);
   });
 
+  test('what was refused of a file that was finished before a kill is in the exit code of the load that goes on', async (t) => {
+    const where = await ground(t);
+    await writeFile(path.join(where.folder, 'a.ndjson'), '{"resourceType":"Patient","gender":"blue"}');
+    await writeFile(path.join(where.folder, 'p.ndjson'), '{"resourceType":"Patient","id":"a"}');
+    const names = ['a.ndjson', 'p.ndjson'];
+    await shutAtEnd(where.db);
+    const { child, ended } = start(where, 'load', ...names);
+    await gateReached(where.db);
+    child.kill('SIGKILL');
+    await ended;
+    await endThoseAtGate(where.db);
+    await openGate(where.db);
+    const { code, output } = await run(where, 'load', ...names);
+    assert.equal(code, 2, output);
+    assert.match(output, /^a\.ndjson: loaded already \(0 resources, 1 refused\); --again/m);
+    assert.match(output, /^p\.ndjson: goes on after 1 resource$/m);
+    assert.equal((await run(where, 'load', ...names)).code, 2);
+    assert.equal((await run(where, 'load', 'p.ndjson')).code, 0);
+  });
+
+  test('writes what it refuses into no file that it is to load', async (t) => {
+    const where = await ground(t);
+    const line = '{"resourceType":"Patient","id":"a"}';
+    await writeFile(path.join(where.folder, 'p.ndjson'), line);
+    const { code, output } = await run(where, 'load', '--again', 'p.ndjson', '--errors', './p.ndjson');
+    assert.equal(code, 1, output);
+    assert.match(output, /^The load stopped: p\.ndjson: is to be loaded, so --errors can't be written there$/m);
+    assert.equal(await readFile(path.join(where.folder, 'p.ndjson'), 'utf8'), line);
+  });
+
   test('tells at once where it can not write down what it refuses', async (t) => {
     const where = await ground(t);
     await writeFile(path.join(where.folder, 'p.ndjson'), '{"resourceType":"Patient","id":"a"}');

@@ -27,7 +27,7 @@ passed over.
   --again                 load files that are loaded already from their start; --errors begins anew
   --threads <n>           preparing threads (default: one less than processors)
 
-Exit code: 0 all was loaded; 1 it could not go on; 2 some was refused; 130 broken off.`;
+Exit code: 0 all was loaded; 1 it could not go on; 2 some was refused, now or when it was loaded before; 130 broken off.`;
 
 const bad = refusalOf(loadUsage);
 

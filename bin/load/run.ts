@@ -1,7 +1,7 @@
 // `cerebra load`: docs/operations.md, "Loading data".
 import { appendFileSync, closeSync, openSync, realpathSync } from 'node:fs';
-import { findFiles, type LoadSummary } from '#fhir-server';
-import { type Config, createMetrics, type Db, type Log } from '#platform';
+import { findFiles, type InputFile, type LoadSummary } from '#fhir-server';
+import { CerebraError, type Config, createMetrics, type Db, type Log } from '#platform';
 import { withDatabase } from '../database.ts';
 import { baseUrlOf, createFhir, everything } from '../fhir.ts';
 import { storing } from '../meanings.ts';
@@ -29,8 +29,18 @@ function pathOf(file: string): string {
 }
 
 /**
+ * What is refused would be written behind what is to be loaded, which would be passed over, or with `again` be lost. A file of a folder
+ * is one of an earlier load.
+ */
+function assertNoInput({ errorsFile, names }: LoadArguments, found: readonly InputFile[]): void {
+  const own = errorsFile === undefined ? undefined : pathOf(errorsFile);
+  const input = found.find(({ path, name }) => path === own && names.includes(name));
+  if (input) throw new CerebraError('config', `${input.name}: is to be loaded, so --errors can't be written there`);
+}
+
+/**
  * Behind what is there: a load that goes on does not tell again what was refused before it was broken off. At once, so that a kill
- * leaves out nothing of what is committed.
+ * leaves out no more than what is being committed.
  */
 function openErrors({ errorsFile, again }: LoadArguments): Errors {
   if (errorsFile === undefined) return { path: undefined, write: () => undefined, end: () => undefined };
@@ -42,7 +52,7 @@ function openErrors({ errorsFile, again }: LoadArguments): Errors {
   };
 }
 
-/** `refusedBefore`: of the files that were gone on with. */
+/** `refusedBefore`: by earlier loads, of files that were gone on with or are loaded already. */
 const exitCodeOf = ({ counts, unreadable, interrupted }: LoadSummary, refusedBefore: number): number => {
   if (interrupted) return 130;
   return counts.refused + refusedBefore > 0 || unreadable > 0 ? 2 : 0;
@@ -53,6 +63,7 @@ async function loadInto(db: Db, config: Config, log: Log, asked: LoadArguments, 
   const found = await findFiles(asked.names);
   const view = createProgressView(output, () => performance.now());
   const faults = createFaultTeller(view.say, faultText);
+  assertNoInput(asked, found);
   const errors = openErrors(asked);
   // It may lie in the folder that is loaded, and is no input when the load goes on.
   const files = found.filter(({ path }) => path !== errors.path);
@@ -64,7 +75,7 @@ async function loadInto(db: Db, config: Config, log: Log, asked: LoadArguments, 
       ...{ db, files, signal, scope: everything, lineBytesMax: config.BODY_BYTES_MAX },
       ...{ existing: asked.existing, validate: asked.validate, threads: asked.threads, again: asked.again },
       onKnown(file, checkpoint) {
-        if (!checkpoint.finished) refusedBefore += checkpoint.counts.refused;
+        refusedBefore += checkpoint.counts.refused;
         view.say(knownText(file, checkpoint));
       },
       onFault(fault) {

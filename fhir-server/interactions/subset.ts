@@ -1,5 +1,6 @@
 // _summary and _elements: https://hl7.org/fhir/R4/search.html#summary, #elements
-import { isElement, type SearchQuery, type Subset, subsetText } from '#fhir-model';
+import { elementsMax, isElement, type SearchQuery, type Subset, subsetText } from '#fhir-model';
+import { CerebraError } from '#platform';
 import type { Core } from './core.ts';
 import { badParameter } from './parameter-fault.ts';
 
@@ -35,7 +36,11 @@ export function readSubset(
   pairs: readonly (readonly [string, string])[],
   strict: boolean,
 ): Subset | undefined {
-  const given = (name: string) => pairs.find(([each]) => each === name)?.[1];
+  const given = (name: string): string | undefined => {
+    const [value, another] = pairs.filter(([each]) => each === name);
+    if (another) throw badParameter(name, `${name} may be given once`);
+    return value?.[1];
+  };
   const [summary, elements] = [given('_summary'), given('_elements')];
   const known = SUMMARIES.find((each) => each === summary);
   if (summary !== undefined && !known)
@@ -44,6 +49,9 @@ export function readSubset(
   const wrong = names?.find((name) => !/^[a-z][A-Za-z0-9]{0,63}$/.test(name));
   if (wrong !== undefined || names?.length === 0) {
     throw badParameter('_elements', `_elements is a list of element names with commas, such as id,name`);
+  }
+  if (names && names.length > elementsMax) {
+    throw new CerebraError('too-costly', `At most ${elementsMax} elements`, { expression: ['_elements'] });
   }
   if (names && strict) assertElements(core, types, names);
   return subsetOf({ ...(known && { summary: known }), ...(names && { elements: names }) });

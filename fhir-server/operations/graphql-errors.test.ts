@@ -168,6 +168,10 @@ describe('limits', () => {
     await assertData(filtered('many', "use = 'usual' or use = 'temp'"), {});
     const long = Array.from({ length: 60 }, () => "use = 'x'").join(' or ');
     await assertError(filtered('many', long), 400, 'too-costly', /more than 20000 elements to evaluate/);
+    const codes = "use in ('temp' | 'nickname' | 'anonymous' | 'old' | 'maiden')";
+    await assertData(filtered('p1', codes), { name: [{ use: 'maiden' }] });
+    const listed = `use in (${Array.from({ length: 100 }, () => "'x'").join(' | ')})`;
+    await assertError(filtered('many', listed), 400, 'too-costly', /more than 20000 elements to evaluate/);
     const given = Array.from({ length: 5000 }, (_, i) => `g${i}`);
     await put({ resourceType: 'Patient', id: 'named', name: [{ given }] });
     await assertData(filtered('named', 'given.empty()'), {});

@@ -23,6 +23,9 @@ const ADDITIONS_MAX = 3;
 /** Each may double a collection that `select` hands on: `.select('a' | 'b')` thirty times makes a billion. */
 const UNIONS_MAX = 3;
 
+/** What a list of codes is written with, `use in ('usual' | 'official')`: as long as it is, whatever the element has. */
+const LIST_NODES = new Set(['UnionExpression', 'ParenthesizedTerm', 'TermExpression', 'LiteralTerm', 'StringLiteral']);
+
 interface Node {
   type: string;
   text?: string;
@@ -50,11 +53,12 @@ export interface PathTest {
   size: Size;
 }
 
-/** Parts of an expression, and what among them has limits of its own. */
+/** Parts of an expression, and what among them has limits of its own; `listed`: the operators of lists of codes. */
 interface Size {
   nodes: number;
   additions: number;
   unions: number;
+  listed: number;
 }
 
 interface Engine {
@@ -76,7 +80,17 @@ export function loadFhirPath(): Promise<Engine> {
 const wrong = (code: 'invalid' | 'too-costly', text: string): CerebraError =>
   new CerebraError(code, text, { expression: ['fhirpath'] });
 
-function assertSimple(node: Node, count: Size): void {
+const isList = ({ type, children = [] }: Node): boolean => LIST_NODES.has(type) && children.every(isList);
+
+function countUnion(node: Node, count: Size, isSelected: boolean): void {
+  if (!isSelected && isList(node)) count.listed++;
+  else if (++count.unions > UNIONS_MAX) {
+    throw wrong('too-costly', `The FHIRPath of a query may have ${UNIONS_MAX} operators |, lists of texts apart`);
+  }
+}
+
+/** `isSelected`: within the arguments of `select`. */
+function assertSimple(node: Node, count: Size, isSelected = false): void {
   count.nodes++;
   if (!nodes.has(node.type)) throw wrong('invalid', `${node.type} can't be used in the FHIRPath of a query`);
   const name = node.type === 'Functn' ? (node.children?.[0]?.text ?? '') : undefined;
@@ -86,10 +100,8 @@ function assertSimple(node: Node, count: Size): void {
   if (node.type === 'AdditiveExpression' && ++count.additions > ADDITIONS_MAX) {
     throw wrong('too-costly', `The FHIRPath of a query may have ${ADDITIONS_MAX} operators + - &`);
   }
-  if (node.type === 'UnionExpression' && ++count.unions > UNIONS_MAX) {
-    throw wrong('too-costly', `The FHIRPath of a query may have ${UNIONS_MAX} operators |`);
-  }
-  for (const child of node.children ?? []) assertSimple(child, count);
+  if (node.type === 'UnionExpression') countUnion(node, count, isSelected);
+  for (const child of node.children ?? []) assertSimple(child, count, isSelected || name === 'select');
 }
 
 /** `$index` outside of functions is the place in the list that is filtered, which only we know. */
@@ -120,7 +132,7 @@ function parsePath({ library }: Engine, given: string): { text: string; size: Si
   } catch {
     throw wrong('invalid', `'${path.slice(0, 200)}' is not a FHIRPath`);
   }
-  const size: Size = { nodes: 0, additions: 0, unions: 0 };
+  const size: Size = { nodes: 0, additions: 0, unions: 0, listed: 0 };
   assertSimple(tree, size);
   return { text: withIndex(path, tree), size };
 }

@@ -285,17 +285,27 @@ function assertParsing(operations: readonly FhirPathOperation[]): void {
 /** At most so many come into the resource. */
 const charactersOf = (value: PatchValue | undefined): number => (value === undefined ? 0 : stringify(value).length);
 
-function assertWork(locator: Locator, length: number, operations: readonly FhirPathOperation[]): void {
+type AssertWork = (operation: FhirPathOperation, index: number) => void;
+
+/**
+ * To be asked before each operation is done. What was put in may have taken the place of other values: where that matters, the
+ * resource is measured again, which takes no longer than to put them in.
+ */
+function workAsserter({ locator, plain }: Finder, length: number): AssertWork {
   let work = 0;
+  let measured = length;
   let characters = length;
-  operations.forEach(({ path, value }, index) => {
-    work += placed(index, () => locator.weigh(path)) * characters;
-    characters += charactersOf(value);
-    if (work > WORK_MAX) {
-      const text = `These paths take too long on a resource of ${characters} characters: send fewer operations at once, or paths without functions`;
-      throw new CerebraError('too-costly', text, { expression: [at(index)] });
+  return ({ path, value }, index) => {
+    if (characters > 2 * measured) {
+      measured = stringify(plain).length;
+      characters = measured;
     }
-  });
+    work += locator.weigh(path) * characters;
+    characters += charactersOf(value);
+    if (work <= WORK_MAX) return;
+    const text = `These paths take too long on a resource of ${measured} characters and more: send fewer operations at once, or paths without functions`;
+    throw new CerebraError('too-costly', text, { expression: [at(index)] });
+  };
 }
 
 /** Errors get the operation's place. */
@@ -321,10 +331,11 @@ export function applyFhirPathPatch(
   if (!isObject(root)) return root;
   const text = stringify(root);
   assertParsing(operations);
-  assertWork(locator, text.length, operations);
   const finder: Finder = { definitions, locator, plain: JSON.parse(text) as JsonObject };
+  const assertWork = workAsserter(finder, text.length);
   operations.forEach((operation, index) => {
     placed(index, () => {
+      assertWork(operation, index);
       const edit = editOf(finder, operation);
       edit?.(root, exactCopy);
       edit?.(finder.plain, plainCopy);

@@ -19,12 +19,12 @@ const kinds: Record<ContactKind, (contact: JsonObject) => string | undefined> = 
 
 /**
  * E.164 (`+15550100`): blanks, dashes and brackets are left out, `00` is `+`. Without a country code it can't be called. The 0 of
- * `+49 (0)171 123` is for those who call from within the country.
+ * `+49 (0)171 123` is for those who call from within the country, but in Italy and San Marino part of the number.
  */
 export function telephone(value: Json | undefined): string | undefined {
   const digits = String(value ?? '')
     .replace(/^(tel|sms):/i, '')
-    .replace(/^(\s*(?:\+|00)[\s\d.-]{1,5})\(0\)/, '$1')
+    .replace(/^(\s*(?:\+|00)(?!\s*(?:39|378))[\s\d.-]{1,5})\(0\)/, '$1')
     .replace(/[\s().-]/g, '')
     .replace(/^00/, '+');
   return /^\+[1-9]\d{6,14}$/.test(digits) ? digits : undefined;

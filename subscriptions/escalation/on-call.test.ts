@@ -118,7 +118,10 @@ describe('addresses', () => {
     for (const written of ['+49 (0)30 555-0100', '+49(0) 30 5550100', '0049-(0)30-5550100']) {
       assert.equal(telephone(written), '+49305550100', written);
     }
-    assert.equal(telephone('+39 (06) 555 0100'), '+39065550100');
+    for (const written of ['+39 (06) 555 0100', '+39 (0)6 555 0100', '0039(0)65550100']) {
+      assert.equal(telephone(written), '+39065550100', written);
+    }
+    assert.equal(telephone('+378 (0)549 555010'), '+3780549555010');
     for (const value of ['555-0100', '+0123456789', 'x', undefined, '+1555010000112345678'])
       assert.equal(telephone(value), undefined);
   });

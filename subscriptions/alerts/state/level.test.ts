@@ -174,7 +174,7 @@ test('a level without a code is not told by the code of another', async (t) => {
   ]);
 });
 
-test('a Task that is made when quiet hours end is of then; what ends it is never before that', async (t) => {
+test('a Task that is made when quiet hours end is of then; what changes or ends it is never before that', async (t) => {
   const rig = await createRig(t);
   let aheadMs = 0;
   await rig.start({ clock: { now: () => Date.now() + aheadMs } });
@@ -186,7 +186,7 @@ test('a Task that is made when quiet hours end is of then; what ends it is never
       { url: 'to', valueTime: at(60) },
     ],
   };
-  await inForce(rig, eventRule('l', 'threshold', [quiet], [level('High', 'asap', 6)]));
+  await inForce(rig, eventRule('l', 'threshold', [quiet], [level('High', 'asap', 6), level('Very high', 'stat', 9)]));
   await judged(rig, reading('o1', 7, 1));
   assert.deepEqual(await tasksOf(rig), []);
   aheadMs = 61 * 60_000;
@@ -197,7 +197,10 @@ test('a Task that is made when quiet hours end is of then; what ends it is never
   const { start } = ((await rig.store.list('Flag')) as JsonObject[])[0]!.period as JsonObject;
   assert.ok(Date.parse(String(sent)) - Date.parse(String(start)) > 50 * 60_000);
   // By the time of the change, an hour before.
-  await judged(rig, reading('o2', 4, 2));
+  await judged(rig, reading('o2', 10, 2));
+  const changed = (await tasksOf(rig))[0]!;
+  assert.deepEqual([changed.priority, changed.authoredOn, changed.lastModified], ['stat', sent, sent]);
+  await judged(rig, reading('o3', 4, 3));
   const ended = (await tasksOf(rig))[0]!;
   assert.deepEqual([ended.status, ended.authoredOn, ended.lastModified], ['cancelled', sent, sent]);
 });

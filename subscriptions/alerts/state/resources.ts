@@ -101,9 +101,18 @@ const raisedFlag: Merge = (existing, flag) => {
   };
 };
 
+/**
+ * The instant of what changes it may be before that by which it was made, as of a change that is judged after quiet hours had ended:
+ * https://hl7.org/fhir/R4/task.html#invs
+ */
+const modifiedAt = ({ authoredOn }: Resource, atMs: number): string =>
+  isoOf(Math.max(atMs, Date.parse(String(authoredOn)) || atMs));
+
 const openedTask: Merge = (existing, task) => {
-  const { status, priority, description, restriction, lastModified } = task;
-  return existing ? { ...existing, status, priority, description, restriction, lastModified } : task;
+  if (!existing) return task;
+  const { status, priority, description, restriction } = task;
+  const lastModified = modifiedAt(existing, Date.parse(String(task.lastModified)));
+  return { ...existing, status, priority, description, restriction, lastModified };
 };
 
 /** The Flag is no longer active, unless a person has closed it already; nobody needs to acknowledge it any more. */
@@ -163,8 +172,7 @@ function endedTask(task: Resource, row: AlertRow, status: 'completed' | 'cancell
   return {
     ...task,
     status,
-    // The clock of what ended it may be behind that by which it was made: https://hl7.org/fhir/R4/task.html#invs
-    lastModified: isoOf(Math.max(atMs, Date.parse(String(task.authoredOn)) || atMs)),
+    lastModified: modifiedAt(task, atMs),
     ...(status === 'cancelled' ? { statusReason: { text: 'The alert is over' } } : {}),
     ...(note ? { note: [...((task.note ?? []) as JsonObject[]), note] } : {}),
     ...(isReference && task.owner === undefined ? { owner: { reference: by } } : {}),

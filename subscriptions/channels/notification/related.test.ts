@@ -56,6 +56,20 @@ test('what focuses refer to is searched once for all of them, and given to whoev
   ]);
 });
 
+test('those that a page has no room for are asked for after it', async () => {
+  const pages: SearchPage[] = [
+    { resources: [stored('Encounter', 'b', of('Patient/q'))], included: [stored('Patient', 'q')], nextCursor: 'x' },
+    { resources: [stored('Encounter', 'a', of('Patient/p'))], included: [stored('Patient', 'p')] },
+  ];
+  const { asked, related } = await ask(['Encounter:patient'], [], () => pages.shift()!);
+  const rest = '_total=none&_include=Encounter:patient';
+  assert.deepEqual(asked, [`Encounter?_id=a,b&_count=2&${rest}`, `Encounter?_id=a&_count=1&${rest}`]);
+  assert.deepEqual(related, [
+    ['Encounter/b', ['Patient/q']],
+    ['Encounter/a', ['Patient/p']],
+  ]);
+});
+
 test('what another server calls so is not ours; canonicals are', async () => {
   const questionnaire = 'http://forms.example.org/Questionnaire/p';
   const page = {

@@ -128,6 +128,9 @@ async function answer(
     const mine = included.filter(({ names }) => names.some((name) => named.has(name))).map(({ one }) => one);
     found.set(`${type}/${id}`, mine.slice(0, relatedMax).map(asRelated));
   }
+  // A page ends early where bodies are large.
+  const rest = page.nextCursor === undefined ? [] : ids.filter((id) => !found.has(`${type}/${id}`));
+  if (rest.length > 0) await answer(options, { type, ids: rest, query }, { topic, scope }, found);
 }
 
 /** What references to it, and canonicals, call it. */
@@ -151,7 +154,7 @@ function addNamed(value: Json | undefined, baseUrl: string, named: Set<string>):
 async function search(
   { reader, log }: RelatedOptions,
   { type, ids, query, topic, scope }: Question & { topic: string; scope: AccessScope },
-): Promise<Pick<SearchPage, 'resources' | 'included'>> {
+): Promise<Pick<SearchPage, 'resources' | 'included' | 'nextCursor'>> {
   try {
     return await reader.search(type, `_id=${ids.join(',')}&_count=${ids.length}&_total=none&${query}`, scope);
   } catch (err) {
