@@ -129,7 +129,7 @@ export type {
   SearchQuery,
   SearchValue,
 } from './search/types.ts';
-export { convertDecimal } from './search/units.ts';
+export { compareConverted, convertDecimal } from './search/units.ts';
 export { narrativeWords, wordsOf } from './search/words.ts';
 export { generateSnapshot } from './snapshot/generate.ts';
 export { isElement, isSubset, type Subset, subsetText } from './subset.ts';

@@ -15,6 +15,7 @@ import {
 import { CerebraError, isCerebraError } from '#platform';
 import { ecosystemInputs } from './asking.ts';
 import { asArray, asObject } from './code-system.ts';
+import { isRemoteAway } from './remote-client.ts';
 import { elementValue } from './value-set-definition.ts';
 
 const VALIDATIONS_MAX = 1_000;
@@ -74,7 +75,8 @@ async function validateOne(spec: OperationSpec, request: OperationRequest, valid
     if ('resource' in answer) return answer.resource;
     throw new CerebraError('internal', `$${spec.name} has answered with no resource`);
   } catch (error) {
-    if (!isCerebraError(error) || error.status >= 500) throw error;
+    // What the other terminology server does not tell is of this one code; a database that is away is not.
+    if (!isCerebraError(error) || (error.status >= 500 && !isRemoteAway(error))) throw error;
     return operationOutcome(issuesOf(error));
   }
 }

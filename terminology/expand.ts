@@ -130,6 +130,13 @@ interface Known {
 
 const NOTHING: Known = { shown: { designations: [], properties: [], extension: [] } };
 
+type Wanting = Pick<EntryOptions, 'designations' | 'languages' | 'properties'>;
+
+const wantedOf = ({ designations, languages, properties }: Wanting) => ({
+  designations: designations || languages.length > 0,
+  properties: properties.length > 0,
+});
+
 /** What is to be shown of the concepts that the system lists, by number. */
 async function knownOf(
   { db }: ValueSetParts,
@@ -139,16 +146,20 @@ async function knownOf(
 ): Promise<Map<number, Known>> {
   const held = used ? concepts.filter(({ n }) => n !== -1) : [];
   if (!used || held.length === 0) return new Map();
-  const wanted = { designations: designations || languages.length > 0, properties: properties.length > 0 };
-  const shown = await show(db, used.system, held, wanted);
+  const shown = await show(db, used.system, held, wantedOf({ designations, languages, properties }));
   const parents = properties.includes('parent') ? await parentCodesOf(db, used.system, held) : undefined;
   return new Map(held.map(({ n }, i) => [n, { shown: shown[i]!, ...(parents && { parents: parents[i]! }) }]));
 }
 
 /** What supplements in the tables say of each concept; those in memory are asked where it is shown. */
-async function addedTo({ used }: Segment, concepts: readonly Concept[]): Promise<ConceptDetails[][]> {
+async function addedTo(
+  { used }: Segment,
+  options: EntryOptions,
+  concepts: readonly Concept[],
+): Promise<ConceptDetails[][]> {
   const large = used?.supplements.filter(({ table }) => table !== undefined) ?? [];
-  if (large.length === 0) return [];
+  const wanted = wantedOf(options);
+  if (large.length === 0 || !(wanted.designations || wanted.properties)) return [];
   return Promise.all(
     concepts.map(async ({ code }) => {
       const found = await Promise.all(large.map((supplement) => supplement.described(code)));
@@ -163,7 +174,10 @@ async function entriesOf(
   { segment, concepts }: SegmentPage,
 ): Promise<Entry[]> {
   const { used, name, listed } = segment;
-  const [known, added] = await Promise.all([knownOf(parts, options, segment, concepts), addedTo(segment, concepts)]);
+  const [known, added] = await Promise.all([
+    knownOf(parts, options, segment, concepts),
+    addedTo(segment, options, concepts),
+  ]);
   const version = isAmbiguous(segments, name.url) ? (used?.system.about.version ?? name.version) : undefined;
   return concepts.map((concept, i): Entry => {
     const own = listed ? listedIn(composition, name.url, concept.code) : undefined;

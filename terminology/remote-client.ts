@@ -38,6 +38,8 @@ const AWAY_STATUSES = new Set([429, 502, 503, 504]);
 const CALLS_MAX = 16;
 /** Wait for one of those to end; beyond these the server is slower than what is asked of it. */
 const WAITING_MAX = 1_000;
+/** Of calls that take just less than their 3 s the last of so many would begin after three minutes: nobody is there any more. */
+const WAIT_MS_MAX = 30_000;
 
 const away = new WeakSet<object>();
 
@@ -199,10 +201,11 @@ export function createRemoteClient({
 
   async function ask(address: URL): Promise<Answer> {
     if (isResting()) throw unavailable();
+    const untilMs = now() + WAIT_MS_MAX;
     await begin();
     try {
-      // It may have gone away while this waited.
-      if (isResting()) throw unavailable();
+      // It may have gone away while this waited. Those who waited longer are told the same, one after the other at once.
+      if (isResting() || now() > untilMs) throw unavailable();
       return await called(address);
     } finally {
       end();

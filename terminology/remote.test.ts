@@ -298,6 +298,20 @@ describe('a server that is', () => {
     assert.ok(asked.length <= 16, String(asked.length));
   });
 
+  test('slow is not waited for by what is far behind', async () => {
+    answer = (path, query) => {
+      nowMs += 2_000;
+      return good(path, query);
+    };
+    const verdicts = await Promise.all(
+      Array.from({ length: 50 }, (_, i) => remote.member(`http://far/vs|${i}`, { system: CS, code: 'a' })),
+    );
+    // Nobody begins after the 15th, which is when 30 s are over, but 16 may be under way by then.
+    assert.ok(asked.length >= 16 && asked.length <= 32, String(asked.length));
+    assert.equal(verdicts.filter((verdict) => verdict?.result === 'valid').length, asked.length);
+    assert.equal(verdicts.filter((verdict) => verdict === undefined).length, 50 - asked.length);
+  });
+
   test('silent is not waited for', async () => {
     answer = () => ({ status: 200, delayed: true });
     const impatient = createRemote(createRemoteClient({ url, timeoutMs: 50, log: testLog(), now: () => nowMs }));

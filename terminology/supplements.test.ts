@@ -6,7 +6,7 @@ import type { Db } from '#platform';
 import { testDatabase } from '#platform/testing';
 import { expandOperation } from './expand.ts';
 import { withSupplements } from './supplements.ts';
-import { createCodeSystems } from './systems.ts';
+import { type CodeSystems, createCodeSystems } from './systems.ts';
 import { testCanonicals } from './testing.ts';
 import { createValueSets } from './value-sets.ts';
 
@@ -54,9 +54,9 @@ for (const [where, memoryConceptsMax] of [
       assert.deepEqual(await whole.designations(concept), designations);
     });
 
-    test('is made use of in an expansion', async () => {
+    const expanded = async (systems: CodeSystems, ...more: [string, boolean[]][]): Promise<unknown> => {
       const expand = expandOperation({
-        ...{ db, valueSets: createValueSets({ canonicals, systems: systemsHere() }) },
+        ...{ db, valueSets: createValueSets({ canonicals, systems }) },
         ...{
           reader: { read: async () => undefined },
           now: () => 0,
@@ -67,13 +67,32 @@ for (const [where, memoryConceptsMax] of [
       const input = new Map<string, (string | boolean)[]>([
         ['url', [`${BASE}?fhir_vs`]],
         ['useSupplement', [MORE]],
-        ['includeDesignations', [true]],
+        ...more,
       ]);
       const answer = await expand.run({ input, scope, search: [] } as unknown as OperationRequest);
       const { expansion } = (answer as { resource: JsonObject }).resource as { expansion: { contains: JsonObject[] } };
-      assert.deepEqual(expansion.contains, [
+      return expansion.contains;
+    };
+
+    test('is made use of in an expansion', async () => {
+      assert.deepEqual(await expanded(systemsHere(), ['includeDesignations', [true]]), [
         { system: BASE, code: 'a', display: 'A', designation: [{ language: 'de', value: 'Ah' }] },
       ]);
+    });
+
+    test('is not asked for what an expansion does not show', async () => {
+      const systems = systemsHere();
+      let asked = 0;
+      const find: CodeSystems['find'] = async (...wanted) => {
+        const found = await systems.find(...wanted);
+        const described = (code: string) => {
+          asked++;
+          return found!.described(code);
+        };
+        return found && { ...found, described };
+      };
+      assert.deepEqual(await expanded({ ...systems, find }), [{ system: BASE, code: 'a', display: 'A' }]);
+      assert.equal(asked, 0);
     });
   });
 }

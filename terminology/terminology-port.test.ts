@@ -121,6 +121,17 @@ describe('compose', () => {
     assert.deepEqual(await composed(of('http://cs', 'stone'), { system: 'http://cs' }), { 'http://cs': 'all' });
   });
 
+  test('codes that are listed of a system that is not here, where inactive ones are left out', async () => {
+    const compose = { inactive: false, include: [of('http://x', 'a', 'b')], exclude: [of('http://x', 'b')] };
+    assert.deepEqual(await codes({ compose }), { 'http://x': ['a'] });
+    const active = resource('ValueSet', 'http://vs/b', {
+      compose: { inactive: false, include: [of('http://x', 'b')] },
+    });
+    const without = { include: [of('http://x', 'a', 'b')], exclude: [{ valueSet: ['http://vs/b'] }] };
+    canonicals.set([...known, active, resource('ValueSet', 'http://vs', { compose: without })]);
+    assert.deepEqual(await codesOf('http://vs'), { 'http://x': ['a'] });
+  });
+
   test('excludes', async () => {
     const compose = { include: [{ system: 'http://cs' }], exclude: [{ valueSet: ['http://vs/cats'] }] };
     assert.deepEqual(await codes({ compose }), { 'http://cs': ['animal', 'bird', 'stone'] });

@@ -15,7 +15,14 @@ import { createCodeJudge } from './judge-codes.ts';
 import { shown } from './refusals.ts';
 import type { Remote } from './remote-system.ts';
 import type { CodeSystems } from './systems.ts';
-import { type Composition, type Formula, formulaOf, type SystemName, systemsOf } from './value-set-formula.ts';
+import {
+  type Composition,
+  type Formula,
+  formulaOf,
+  type SystemName,
+  systemsOf,
+  takenAsActive,
+} from './value-set-formula.ts';
 import { enumerated, select } from './value-set-select.ts';
 import { type Asking, NO_RULES, type ValueSets } from './value-sets.ts';
 
@@ -75,7 +82,11 @@ export function createTerminologyPort({ systems, valueSets, reader, remote }: Po
   async function selected(name: SystemName, where: Formula, context: TerminologyContext): Promise<Set<string>> {
     const { url, version } = name;
     const system = await systems.find(url, version, { scope: context.scope });
-    if (system === undefined) throw unknown('code system', version === undefined ? url : `${url}|${version}`);
+    if (system === undefined) {
+      const listed = enumerated(takenAsActive(where));
+      if (listed) return listed;
+      throw unknown('code system', version === undefined ? url : `${url}|${version}`);
+    }
     assertComplete(system);
     const count = context.codesMax + 1;
     const { concepts } = await select(context.db, system, { where, words: [], offset: 0, count });

@@ -24,6 +24,7 @@ import { type CheckOptions, type CodingPaths, checkCode, isWrong, messageOf, pat
 import { type CodeSystem, type Coding, type Concept, isHollow } from './code-system.ts';
 import { languagesOf } from './lookup.ts';
 import { absentContentText, shown, systemName, unknownSystemText } from './refusals.ts';
+import { isRemoteAway } from './remote-client.ts';
 import { answerTo, outcomeOf, type TxIssue } from './tx-issues.ts';
 
 /** What came of one coding. */
@@ -188,10 +189,21 @@ async function validateConcept(parts: CodeSystemParts, request: OperationRequest
     return answer({ valid: false, coding: {}, issues: [] }, [none], concept);
   }
   const verdicts: Verdict[] = [];
+  let away: CerebraError | undefined;
   for (const [i, coding] of codings.entries()) {
-    verdicts.push(await judge(parts, request, coding, fixed, pathsOf(`CodeableConcept.coding[${i}]`)));
+    const paths = pathsOf(`CodeableConcept.coding[${i}]`);
+    try {
+      verdicts.push(await judge(parts, request, coding, fixed, paths));
+    } catch (error) {
+      if (!isRemoteAway(error)) throw error;
+      away ??= error;
+      const untold = issue('not-found', 'not-found', 'UNKNOWN_CODESYSTEM', error.message, paths.code);
+      verdicts.push({ valid: false, coding, issues: [untold] });
+    }
   }
-  const best = verdicts.find(({ valid }) => valid) ?? verdicts[0]!;
+  const fitting = verdicts.find(({ valid }) => valid);
+  if (away && !fitting) throw away;
+  const best = fitting ?? verdicts[0]!;
   const issues = verdicts.flatMap((one) =>
     one.issues.map((each) => (best.valid && one !== best ? softened(each) : each)),
   );

@@ -59,9 +59,11 @@ export function not(part: Formula): Formula {
 
 /** As it is of codes of which nobody here can tell whether they are active: the value set names them, so they are. */
 export function takenAsActive(formula: Formula): Formula {
-  if (formula.kind === 'and') return and(formula.of.filter((part) => part !== ACTIVE).map(takenAsActive));
+  if (formula === ACTIVE) return ALL;
+  if (formula.kind === 'and') return and(formula.of.map(takenAsActive));
   if (formula.kind === 'or') return or(formula.of.map(takenAsActive));
-  return formula;
+  // What an excluded value set names.
+  return formula.kind === 'not' ? not(takenAsActive(formula.of)) : formula;
 }
 
 export const SNOMED = 'http://snomed.info/sct';

@@ -4,9 +4,13 @@ import { before, test } from 'node:test';
 import type { Resource } from '#fhir-model';
 import type { Db } from '#platform';
 import { testDatabase } from '#platform/testing';
+import { indexCodeSystem } from './memory-index.ts';
+import { memorySystem } from './memory-system.ts';
 import { createCodeSystems } from './systems.ts';
+import type { TableSystem } from './tables.ts';
 import { testCanonicals } from './testing.ts';
-import { type Composition, formulaOf, SNOMED, systemsOf } from './value-set-formula.ts';
+import { type Composition, type Formula, formulaOf, SNOMED, systemsOf } from './value-set-formula.ts';
+import { planOf } from './value-set-plan.ts';
 import { select } from './value-set-select.ts';
 import { type Asking, createValueSets, NO_RULES, type ValueSets } from './value-sets.ts';
 import { type SystemWriter, writeSystem } from './write-system.ts';
@@ -139,6 +143,44 @@ test('filters on LOINC name parts by code and by name', async () => {
   assert.deepEqual(await compose(scale('Ord,Doc', 'in')), ['1-8']);
   assert.deepEqual(await compose(scale('Ord')), []);
   assert.deepEqual(await compose({ property: 'LIST', op: '=', value: 'll1-1' }), []);
+});
+
+test('codes of parts are looked for in the index of values, names of parts are not in it', () => {
+  const about = {
+    resourceType: 'CodeSystem',
+    property: [{ code: 'SCALE_TYP', type: 'Coding' }],
+  } as unknown as Resource;
+  const table = { ...{ cs: 1, url: LOINC, version: '', about, caseSensitive: true }, concepts: 1, designations: 0 };
+  const planned = (...anyOf: string[]) => {
+    const where: Formula = { kind: 'value', field: { property: 'SCALE_TYP' }, anyOf };
+    const { source, condition } = planOf(table as unknown as TableSystem, { where, words: [] }, new Map());
+    assert.equal(condition, undefined);
+    return /left\(value, 100\) = any/.test(source!);
+  };
+  assert.deepEqual([planned('LP2-9'), planned('LP2-9', 'LP30-1')], [true, true]);
+  assert.deepEqual([planned('Doc'), planned('LP2-9', 'Doc')], [false, false]);
+});
+
+test('filters on LOINC name parts of a LOINC that is in memory, too', async () => {
+  const scale = { code: 'SCALE_TYP', valueCoding: { system: LOINC, code: 'LP2-9', display: 'Doc' } };
+  const few = {
+    ...{ resourceType: 'CodeSystem', url: LOINC, version: '2.77', status: 'active', content: 'complete' },
+    property: [{ code: 'SCALE_TYP', type: 'Coding' }],
+    concept: [{ code: '1-8', property: [scale] }, { code: '2-6' }],
+  };
+  const system = memorySystem(indexCodeSystem(few as unknown as Resource));
+  for (const [value, expected] of [
+    ['LP2-9', ['1-8']],
+    ['DOC', ['1-8']],
+    ['Ord', []],
+  ] as const) {
+    const where: Formula = { kind: 'value', field: { property: 'SCALE_TYP' }, anyOf: [value] };
+    const { concepts } = await select(db, system, { where, words: [], offset: 0, count: 10 });
+    assert.deepEqual(
+      concepts.map(({ code }) => code),
+      expected,
+    );
+  }
 });
 
 test('filters of value sets on SNOMED CT', async () => {

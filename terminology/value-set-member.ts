@@ -16,7 +16,7 @@ import {
   type SystemName,
   takenAsActive,
 } from './value-set-formula.ts';
-import { holdsByCode, test } from './value-set-select.ts';
+import { holdsByCode, namesCode, test } from './value-set-select.ts';
 import { type Asking, type UsedSystem, type ValueSets, wantedVersion } from './value-sets.ts';
 
 export interface MemberOptions extends CheckOptions {
@@ -148,7 +148,7 @@ async function ofUnknownSystem(
   const { composition, valueSets, asking } = membership;
   const { system: url, version, code } = coding;
   const formula = takenAsActive(formulaOf(composition, { url, version }));
-  const isMember = !needsConcepts(formula) && formula.kind !== 'all' && holdsByCode(formula, code);
+  const isMember = !needsConcepts(formula) && namesCode(formula, code);
   const issues: TxIssue[] = [];
   const included = formula.kind !== 'none';
   if (!isMember && !included) issues.push(notInValueSet(coding, composition, paths, options.oneOfMany));

@@ -3,9 +3,11 @@ import { wordsOf } from '#fhir-model';
 import { CerebraError, type Queryable } from '#platform';
 import type { Concept } from './code-system.ts';
 import type { MemoryConcept, MemoryIndex } from './memory-index.ts';
+import { foldCode } from './system-codes.ts';
 import type { Field, Formula } from './value-set-formula.ts';
 import { matching } from './value-set-regex.ts';
 import type { Selected, Selection } from './value-set-select.ts';
+import { mayBeNames } from './value-set-sql.ts';
 
 type Test = (concept: MemoryConcept) => boolean;
 
@@ -65,6 +67,15 @@ function hierarchyTest(index: MemoryIndex, formula: Formula & { code: string }):
   }
 }
 
+/** A part of LOINC, by its name in any case. */
+function nameTest({ about }: MemoryIndex, field: Field, anyOf: readonly string[]): Test {
+  const system = { url: about.url, about: about.resource };
+  if (typeof field === 'string' || !mayBeNames(system, field.property, anyOf)) return () => false;
+  const names = new Set(anyOf.map(foldCode));
+  return ({ properties }) =>
+    properties.some(({ code, display, value }) => code === field.property && names.has(foldCode(display ?? value)));
+}
+
 /** Regular expressions are worked out beforehand, over all values that there are. */
 async function valueTest(
   db: Queryable,
@@ -80,7 +91,8 @@ async function valueTest(
   }
   if (formula.kind === 'value') {
     const wanted = new Set(formula.anyOf);
-    return (concept) => valuesOf(concept, field).some((value) => wanted.has(value));
+    const isNamed = nameTest(index, field, formula.anyOf);
+    return (concept) => valuesOf(concept, field).some((value) => wanted.has(value)) || isNamed(concept);
   }
   if (typeof field === 'object' && field.property === 'parent') {
     return ({ n }) => index.lineage.parents[n]!.length > 0;

@@ -10,7 +10,7 @@ import { systemStatement, type TableSystem, tableOf } from './tables.ts';
 import { anchorsOf, and, type Formula, propertiesOf } from './value-set-formula.ts';
 import { unknownPlace, unknownProperty } from './value-set-memory.ts';
 import type { Selection } from './value-set-select.ts';
-import { conditionSql, eclSource, type Ground, isAxis, oneOfSql, wordsSql } from './value-set-sql.ts';
+import { conditionSql, eclSource, type Ground, mayBeNames, oneOfSql, wordsSql } from './value-set-sql.ts';
 
 /** Below a concept of more than these, words lead to fewer. */
 const BELOW_FEW = 2_000;
@@ -115,7 +115,7 @@ export interface Plan {
 
 const byProperty = (ground: Ground, code: string, values: readonly string[]): string => {
   const { table, parameter } = ground;
-  if (isAxis(table, code)) {
+  if (mayBeNames(table, code, values)) {
     return `select distinct p.n from ${tableOf('concept_property', table.cs)} p
       where p.code = ${parameter(code)} and ${oneOfSql(ground, { property: code }, values, 'p.value')}`;
   }

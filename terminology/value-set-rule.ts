@@ -31,12 +31,20 @@ function hasValue(system: CodeSystem, formula: Formula & { kind: 'value' | 'exis
   return formula.kind === 'exists' || formula.anyOf.map((value) => test(concept.code, value)).includes(true);
 }
 
-/** A language tag, a media type: `en-us` is what a list has as `en-US`. */
-function isAmong({ about }: CodeSystem, codes: ReadonlySet<string>, code: string): boolean {
-  if (codes.has(code) || about.caseSensitive) return codes.has(code);
-  const folded = foldCode(code);
-  return codes.values().some((each) => foldCode(each) === folded);
+/** Lists don't change. Folded for each code anew, 20,000 codes against 20,000 that are excluded took 70 seconds. */
+const foldedLists = new WeakMap<ReadonlySet<string>, ReadonlySet<string>>();
+
+function foldedOf(codes: ReadonlySet<string>): ReadonlySet<string> {
+  const known = foldedLists.get(codes);
+  if (known) return known;
+  const folded = new Set(codes.values().map(foldCode));
+  foldedLists.set(codes, folded);
+  return folded;
 }
+
+/** A language tag, a media type: `en-us` is what a list has as `en-US`. */
+const isAmong = ({ about }: CodeSystem, codes: ReadonlySet<string>, code: string): boolean =>
+  codes.has(code) || (!about.caseSensitive && foldedOf(codes).has(foldCode(code)));
 
 /** Every part is looked at, so that a filter that is wrong is told whatever the others say. */
 export function testByRule(system: CodeSystem, formula: Formula, concept: Concept): boolean {

@@ -62,6 +62,13 @@ export function holdsByCode(formula: Formula, code: string): boolean {
   }
 }
 
+/** Whether a formula that does not need concepts names the code: what it takes for not being excluded it does not name. */
+export function namesCode(formula: Formula, code: string): boolean {
+  if (formula.kind === 'codes') return formula.codes.has(code);
+  if (formula.kind !== 'and' && formula.kind !== 'or') return false;
+  return formula.of.some((part) => namesCode(part, code)) && holdsByCode(formula, code);
+}
+
 /**
  * In the order of the system. Throws `invalid-parameter` where the formula names a code or property that is not there,
  * `too-costly` for a system that lists no codes, `unsupported` for a regular expression that takes more than an automaton.

@@ -29,9 +29,20 @@ function valueSql(ground: Ground, field: Field, test: (value: string) => string)
 
 const LOINC = 'http://loinc.org';
 
-/** LOINC's axes are parts: a Coding each, or their names where the release has no part links. */
-export const isAxis = ({ url, about }: TableSystem, property: string): boolean =>
-  url === LOINC && asArray(about.property).some(({ code, type }) => code === property && type === 'Coding');
+const PART = /^LP\d+-\d$/;
+
+/**
+ * Whether some of the values may be the name of a part: LOINC's axes are parts, a Coding each, or their names where the
+ * release has no part links. Names have no index: 100,000 rows of an axis are read for them, for codes of parts none but theirs.
+ */
+export const mayBeNames = (
+  { url, about }: Pick<TableSystem, 'url' | 'about'>,
+  property: string,
+  values: readonly string[],
+): boolean =>
+  url === LOINC &&
+  asArray(about.property).some(({ code, type }) => code === property && type === 'Coding') &&
+  !values.every((value) => PART.test(value));
 
 /**
  * Filters name parts by their code, or by their name in any case: R4's value set of document types has `SCALE_TYP = Doc`, US
@@ -39,7 +50,7 @@ export const isAxis = ({ url, about }: TableSystem, property: string): boolean =
  */
 export function oneOfSql({ table, parameter }: Ground, field: Field, values: readonly string[], value: string): string {
   const listed = `${value} = any(${parameter([...values])}::text[])`;
-  if (typeof field === 'string' || !isAxis(table, field.property)) return listed;
+  if (typeof field === 'string' || !mayBeNames(table, field.property, values)) return listed;
   const names = parameter(values.map(foldCode));
   return `(${listed} or lower(coalesce(p.display, p.value) collate "C") = any(${names}::text[]))`;
 }

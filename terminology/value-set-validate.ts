@@ -12,12 +12,13 @@ import { codingOf, codingsOf, input } from './asking.ts';
 import { type CodingPaths, isWrong, messageOf, pathsOf } from './check-code.ts';
 import { type Coding, defined } from './code-system.ts';
 import { shown } from './refusals.ts';
+import { isRemoteAway } from './remote-client.ts';
 import { answerTo, issueOf, outcomeOf, type TxIssue } from './tx-issues.ts';
 import { orElsewhere } from './value-set-elsewhere.ts';
-import { type Composition, type Formula, formulaOf, systemsOf } from './value-set-formula.ts';
+import { type Composition, type Formula, formulaOf, systemsOf, takenAsActive } from './value-set-formula.ts';
 import { askingOf, languagesFor, sharedInputs, type ValueSetParts, valueSetOf } from './value-set-input.ts';
 import { type Member, type MemberOptions, type Membership, memberOf } from './value-set-member.ts';
-import { enumerated, holdsByCode, test } from './value-set-select.ts';
+import { enumerated, test } from './value-set-select.ts';
 
 const CODINGS_MAX = 100;
 const SYSTEMS_SHOWN_MAX = 10;
@@ -45,7 +46,7 @@ async function holds(
   const used = await valueSets.use(name, [], asking);
   const concept = await used?.system.concept(code);
   if (used && concept) return (await test(db, used.system, formula, [concept]))[0]!;
-  return enumerated(formula) !== undefined && holdsByCode(formula, code);
+  return enumerated(takenAsActive(formula))?.has(code) ?? false;
 }
 
 /** The systems in which the code is one of the value set. */
@@ -147,6 +148,17 @@ function besideOneThatFits(issue: TxIssue): TxIssue {
   return isUnknown ? { ...issue, severity: 'warning' } : issue;
 }
 
+/** One that only the other terminology server could tell of, which it does not. */
+const untold = (coding: Coding, { message }: CerebraError, paths: CodingPaths): Member => ({
+  ...{ isMember: false, coding },
+  issues: [
+    {
+      ...{ severity: 'warning', code: 'not-found', type: 'not-found', messageId: 'UNKNOWN_CODESYSTEM' },
+      ...{ text: message, expression: paths.code },
+    },
+  ],
+});
+
 async function judgeConcept(membership: Membership, concept: JsonObject, options: MemberOptions): Promise<Judged> {
   const codings = codingsOf(concept);
   if (codings.length === 0 || codings.length > CODINGS_MAX) {
@@ -154,13 +166,21 @@ async function judgeConcept(membership: Membership, concept: JsonObject, options
     throw new CerebraError('invalid-parameter', `The CodeableConcept ${why}`, { expression: ['codeableConcept'] });
   }
   const members: Member[] = [];
+  let away: CerebraError | undefined;
   for (const [i, coding] of codings.entries()) {
     const paths = pathsOf(`CodeableConcept.coding[${i}]`);
-    members.push(await memberOf(membership, coding, paths, { ...options, oneOfMany: true }));
+    try {
+      members.push(await memberOf(membership, coding, paths, { ...options, oneOfMany: true }));
+    } catch (error) {
+      if (!isRemoteAway(error)) throw error;
+      away ??= error;
+      members.push(untold(coding, error, paths));
+    }
   }
   const issues = members.flatMap((member) => member.issues);
   const told = members.find(({ isMember }) => isMember);
   if (told) return { issues: issues.map(besideOneThatFits), told, members, concept };
+  if (away) throw away;
   return { issues: [noneFits(membership.composition), ...issues], told, members, concept };
 }
 

@@ -338,6 +338,30 @@ test('codes of a rule that is not case sensitive are taken in any case too', asy
   assert.equal(await takes('http://unitsofmeasure.org', 'mg', 'Mg'), false);
 });
 
+test('each code of a long list against another long list: both are folded once', async () => {
+  const systems = createCodeSystems({ db, canonicals: testCanonicals([]) });
+  const system = (await systems.find('urn:ietf:bcp:13', undefined, { scope: { kind: 'everything' } }))!;
+  const names = (letter: string): string[] => Array.from({ length: 5_000 }, (_, i) => `text/${letter}${i}`);
+  let looked = 0;
+  class Watched extends Set<string> {
+    override values(): SetIterator<string> {
+      looked++;
+      return super.values();
+    }
+  }
+  const left = new Watched([...names('b'), 'TEXT/A7']);
+  const where: Formula = {
+    kind: 'and',
+    of: [
+      { kind: 'codes', codes: new Set(names('a')) },
+      { kind: 'not', of: { kind: 'codes', codes: left } },
+    ],
+  };
+  const { total } = await select(db, system, { where, words: [], offset: 0, count: 1 });
+  assert.equal(total, 4_999);
+  assert.equal(looked, 1);
+});
+
 test('words that most concepts have: the same pages whether or not they are known to be common', async () => {
   const about = { resourceType: 'CodeSystem', url: 'http://large', content: 'complete' } as unknown as Resource;
   const writer = await writeSystem(db, { url: 'http://large', version: '', about, caseSensitive: true });

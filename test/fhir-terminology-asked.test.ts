@@ -223,6 +223,39 @@ describe('what is asked', () => {
         return answer(await fhir('POST', 'ValueSet/$validate-code', posted(compose, ...asked))).result;
       };
       assert.deepEqual([await has('x'), await has('y')], [true, false]);
+      const bare = posted({ inactive: false, include: [list(unknown, 'x')] }, { name: 'code', valueCode: 'x' });
+      const inferred = answer(await fhir('POST', 'ValueSet/$validate-code', bare));
+      assert.deepEqual([inferred.result, inferred.system], [true, unknown]);
+    });
+
+    test('a code that a fragment does not have: valid in all of the fragment, leaving out inactive ones or not', async () => {
+      const system = 'http://example.org/cs/part';
+      const part = { resourceType: 'CodeSystem', url: system, status: 'active', content: 'fragment' };
+      const asked = [
+        { name: 'tx-resource', resource: { ...part, concept: [{ code: 'x' }] } },
+        { name: 'code', valueCode: 'y' },
+        { name: 'system', valueUri: system },
+      ];
+      for (const compose of [{ include: [{ system }] }, { inactive: false, include: [{ system }] }]) {
+        assert.equal(
+          answer(await fhir('POST', 'ValueSet/$validate-code', posted(compose, ...asked))).result,
+          true,
+          JSON.stringify(compose),
+        );
+      }
+    });
+
+    test('all but some codes of a system that is not known: nobody can tell what those are', async () => {
+      const system = 'http://example.org/cs/none';
+      const whole = { include: [{ system }], exclude: [{ system, concept: [{ code: 'y' }] }] };
+      const asked = [
+        { name: 'code', valueCode: 'x' },
+        { name: 'system', valueUri: system },
+      ];
+      for (const compose of [whole, { ...whole, inactive: false }]) {
+        const told = answer(await fhir('POST', 'ValueSet/$validate-code', posted(compose, ...asked)));
+        assert.deepEqual([told.result, told['x-caused-by-unknown-system']], [false, system]);
+      }
     });
 
     test('an include of nothing, or of codes without a system, is refused', async () => {

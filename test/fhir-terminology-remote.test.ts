@@ -27,6 +27,7 @@ function answer(path: string, query: URLSearchParams): [number, object] {
   if (path === '/r4/CodeSystem' && (url === FAR || url === STUB)) {
     return [200, { resourceType: 'Bundle', entry: [{ resource: { resourceType: 'CodeSystem', url, version: 'R1' } }] }];
   }
+  if (query.get('code') === 'shut') return [403, { resourceType: 'OperationOutcome' }];
   if (path === '/r4/CodeSystem/$lookup' && isOk) return [200, posted({ name: 'display', valueString: 'Fine' })];
   if (path === '/r4/ValueSet/$validate-code' && url === SET) return [200, result(isOk)];
   if (path === '/r4/ValueSet/$expand' && url === SET) return [200, { resourceType: 'ValueSet', url, expansion }];
@@ -121,6 +122,46 @@ describe('a value set that only the other server knows', () => {
     const text = /A definition for the value Set 'http:\/\/nobody' could not be found/;
     assertRefused(await get('ValueSet/$expand?url=http://nobody'), 404, 'not-found', text);
     assertRefused(await get(`ValueSet/$validate-code?url=http://nobody&system=${FAR}&code=ok`), 404, 'not-found', text);
+  });
+});
+
+describe('a code that the other server does not tell us of', () => {
+  const shut = { system: FAR, code: 'shut' };
+  const here = { system: 'http://unitsofmeasure.org', code: 'mg' };
+  const concept = (...coding: object[]) => ({ name: 'codeableConcept', valueCodeableConcept: { coding } });
+  const compose = { include: [{ system: here.system, concept: [{ code: here.code }] }] };
+  const units = {
+    name: 'valueSet',
+    resource: { resourceType: 'ValueSet', url: 'urn:units', status: 'active', compose },
+  };
+
+  test('is no hindrance beside one that is valid', async () => {
+    const inSet = (...coding: object[]) => call('POST', 'ValueSet/$validate-code', posted(units, concept(...coding)));
+    const inSystem = (...coding: object[]) => call('POST', 'CodeSystem/$validate-code', posted(concept(...coding)));
+    for (const judged of [inSet, inSystem]) {
+      const both = await judged(shut, here);
+      assert.deepEqual([value(both, 'result'), value(both, 'code')], [true, 'mg'], both.text);
+      assert.match(String(value(both, 'message')), /no answer of use: status 403/);
+      assert.equal((await judged(shut)).status, 503);
+    }
+  });
+
+  test('is one of many in a batch', async () => {
+    const validation = (code: string) => ({
+      name: 'validation',
+      resource: posted({ name: 'url', valueUri: FAR }, { name: 'code', valueCode: code }),
+    });
+    const reply = await call(
+      'POST',
+      'CodeSystem/$batch-validate-code',
+      posted(validation('shut'), validation('ok'), validation('bad')),
+    );
+    assert.equal(reply.status, 200, reply.text);
+    const answers = (reply.json.parameter as { resource: { resourceType: string; parameter?: object[] } }[]).map(
+      ({ resource }) => resource.parameter?.[0] ?? resource.resourceType,
+    );
+    const results = [true, false].map((valueBoolean) => ({ name: 'result', valueBoolean }));
+    assert.deepEqual(answers, ['OperationOutcome', ...results]);
   });
 });
 

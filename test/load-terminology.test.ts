@@ -74,6 +74,26 @@ describe('cerebra load-terminology', () => {
     assert.equal(await countOf(where.db, 'r_namingsystem'), 2);
   });
 
+  test('tells what nothing tells from others, and leaves what is there as it is', async (t) => {
+    const where = await ground(t);
+    const set = { resourceType: 'ValueSet', url: `${URL}-set`, status: 'active', name: 'First' };
+    await write(where, 'set.json', set);
+    assert.equal((await run(where, 'load-terminology', 'set.json')).code, 0);
+    const { url: _url, ...nameless } = { ...set, name: 'Other' };
+    const naming = { resourceType: 'NamingSystem', name: 'N', status: 'active', kind: 'identifier', date: '2024' };
+    const resources = [nameless, { ...set, version: 2 }, naming, { ...naming, uniqueId: [{ type: 'uri', value: 5 }] }];
+    const entry = [...resources, { ...set, url: `${URL}-last` }].map((resource) => ({ resource }));
+    await write(where, 'all.json', { resourceType: 'Bundle', type: 'collection', entry });
+    const { code, output } = await run(where, 'load-terminology', '--again', 'all.json');
+    assert.equal(code, 2, output);
+    assert.match(output, /^all\.json: ValueSet .*is not stored: it has no url that is text/m);
+    assert.match(output, /^all\.json: ValueSet .*is not stored: it has no version that is text/m);
+    assert.match(output, /^all\.json: NamingSystem .*is not stored: it has no uniqueId\.value that is text/m);
+    assert.match(output, /1 created, 0 updated, 0 there already$/m);
+    const names = await where.db.query({ text: "select body::json ->> 'name' as name from r_valueset order by 1" });
+    assert.deepEqual(names, [{ name: 'First' }, { name: 'First' }]);
+  });
+
   test('tells what it leaves out and ends with 2, with --strict with 1 and nothing', async (t) => {
     const where = await ground(t);
     await write(where, 'large.json', { ...large, concept: [...codes, codes[7]] });

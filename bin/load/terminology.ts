@@ -1,7 +1,7 @@
 // `cerebra load-terminology`: docs/terminology.md, "Loading".
 import { escapeValue, type Resource } from '#fhir-model';
 import type { FhirServer } from '#fhir-server';
-import { type Config, createMetrics, type Db, type Log } from '#platform';
+import { CerebraError, type Config, createMetrics, type Db, type Log } from '#platform';
 import { type LoadedSystem, type LoadFault, loadTerminology, type Stored, type TerminologySummary } from '#terminology';
 import { withDatabase } from '../database.ts';
 import { baseUrlOf, createFhir, everything } from '../fhir.ts';
@@ -19,15 +19,22 @@ const canonicalOf = ({ url, version }: { url: string; version: string }): string
 const terminologyFaultText = ({ file, line, text }: LoadFault): string =>
   `${file}${line === undefined ? '' : `:${line}`}: ${text}`;
 
-type Canonical = Resource & { url?: string; version?: string; uniqueId?: { value?: string }[] };
+/** As files have it: nobody has looked yet whether it is what R4 wants. */
+type Canonical = Resource & { url?: unknown; version?: unknown; uniqueId?: { value?: unknown }[] };
+
+/** A criterion without a value would count for nothing: any resource would pass for this one, and `again` overwrite it. */
+function criterion(name: string, value: unknown, element: string): Record<string, string> {
+  if (typeof value === 'string' && value !== '') return { [name]: escapeValue(value) };
+  throw new CerebraError('invalid', `it has no ${element} that is text, by which to tell it from others`);
+}
 
 /** What tells it from others. R4's NamingSystem has no URL, but the identifiers that it is about. */
-function nameOf({ resourceType, url = '', version, uniqueId }: Canonical): Record<string, string> {
-  if (resourceType === 'NamingSystem') return { 'value:exact': escapeValue(uniqueId?.[0]?.value ?? '') };
+function nameOf({ resourceType, url, version, uniqueId }: Canonical): Record<string, string> {
+  if (resourceType === 'NamingSystem') return criterion('value:exact', uniqueId?.[0]?.value, 'uniqueId.value');
   // One that has a version is another, and may be the first of those of that URL.
   const ofVersion: Record<string, string> =
-    version === undefined ? { 'version:missing': 'true' } : { version: escapeValue(version) };
-  return { url: escapeValue(url), ...ofVersion };
+    version === undefined ? { 'version:missing': 'true' } : criterion('version', version, 'version');
+  return { ...criterion('url', url, 'url'), ...ofVersion };
 }
 
 /** Creates it, or updates the one of the same URL and version; with `again` also when it is there. */

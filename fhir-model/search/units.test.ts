@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
 import { compareDecimals } from './decimals.ts';
-import { areCommensurable, convertDecimal } from './units.ts';
+import { areCommensurable, compareConverted, convertDecimal } from './units.ts';
 
 test('values in other units of the same dimension', () => {
   const cases: [string, string, string, string][] = [
@@ -9,6 +9,9 @@ test('values in other units of the same dimension', () => {
     ['5000', 'mg', 'g', '5'],
     ['37', 'Cel', '[degF]', '98.6'],
     ['-40', '[degF]', 'Cel', '-40'],
+    ['32', '[degF]', 'Cel', '0'],
+    ['33.8', '[degF]', 'Cel', '1'],
+    ['-459.67', '[degF]', 'K', '0'],
     ['0', 'Cel', 'K', '273.15'],
     ['30', 's', 'min', '0.5'],
     ['30', 'g/min', 'mg/s', '500'],
@@ -37,6 +40,16 @@ test('values in other units of the same dimension', () => {
     );
   }
   assert.equal(convertDecimal('5.40', 'mg', 'mg'), '5.40');
+});
+
+test('values in different units differ only as far as converted digits tell', () => {
+  const compared = (...both: Parameters<typeof compareConverted>) => Math.sign(compareConverted(...both) ?? Number.NaN);
+  assert.equal(compared('0', 'Cel', '32', '[degF]'), 0);
+  assert.equal(compared('-0.1', 'Cel', '32', '[degF]'), -1);
+  assert.equal(compared('939.2142857142857', 'wk', '18', 'a'), 0);
+  assert.equal(compared('939.3', 'wk', '18', 'a'), 1);
+  assert.equal(compared('1.00000000000000001', 'kg', '1', 'kg'), 1);
+  assert.equal(compared('10', 'kg', '1', 'cm'), Number.NaN);
 });
 
 test('what measures different things, or nothing that is known', () => {

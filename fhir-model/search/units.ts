@@ -1,6 +1,6 @@
 // Quantities in other units of the same dimension: https://hl7.org/fhir/R4/search.html#quantity, https://ucum.org/ucum
 import { type LibraryUnit, libraryUnit } from '../ucum-library.ts';
-import { plainDecimal } from './decimals.ts';
+import { compareDecimals, plainDecimal } from './decimals.ts';
 
 /** A unit as its dimension and how it scales; the zero of a temperature scale lies at `zero` kelvin. */
 interface Scale {
@@ -58,6 +58,12 @@ function scaleOf(code: string): Scale | undefined {
 
 /** Digits of a converted value: the double behind it has 16, clinical values seldom more than seven. */
 const SIGNIFICANT_DIGITS = 12;
+/** Of a temperature: where the zeros of two scales cancel out, a double tells no more. 32 [degF] are 0 Cel, not 6e-14. */
+const TEMPERATURE_DECIMALS = 10;
+
+function moved(kelvins: number, { zero }: Scale, source: Scale): number {
+  return zero === source.zero ? kelvins : Number((kelvins + source.zero - zero).toFixed(TEMPERATURE_DECIMALS));
+}
 
 /** Whether values in one of these UCUM units can be told in the other. */
 export function areCommensurable(a: string, b: string): boolean {
@@ -75,6 +81,18 @@ export function convertDecimal(value: string, from: string, to: string): string 
   const source = scaleOf(from);
   const target = scaleOf(to);
   if (source === undefined || target === undefined || source.dimension !== target.dimension) return undefined;
-  const converted = (Number(value) * source.magnitude + source.zero - target.zero) / target.magnitude;
+  const converted = moved(Number(value) * source.magnitude, target, source) / target.magnitude;
   return Number.isFinite(converted) ? plainDecimal(converted.toPrecision(SIGNIFICANT_DIGITS)) : undefined;
+}
+
+/**
+ * Negative, 0 or positive as a value is below, equal to or above one in another unit, as far as the digits of a converted value
+ * tell: 939.2142857142857 wk are 18 a. Undefined when they measure different things.
+ */
+export function compareConverted(value: string, unit: string, other: string, otherUnit: string): number | undefined {
+  const converted = convertDecimal(other, otherUnit, unit);
+  if (converted === undefined) return undefined;
+  const number = Number(value);
+  const isRounded = unit !== otherUnit && Number.isFinite(number);
+  return compareDecimals(isRounded ? number.toPrecision(SIGNIFICANT_DIGITS) : value, converted);
 }

@@ -36,6 +36,16 @@ test('of the patients of two servers that have the same id each visit has its ow
   }
 });
 
+test('of resources of two servers that have the same id each contains its own', () => {
+  const visitOf = (server: string, family: string): [string, JsonObject] => {
+    const contained = [{ ...patient(family), id: 'p' }];
+    return [`https://${server}.example/fhir/Encounter/v`, { ...visit('#p'), contained }];
+  };
+  const [a, b] = [visitOf('a', 'A'), visitOf('b', 'B')];
+  assert.equal(subjectOf(a, b), 'B');
+  assert.equal(subjectOf(b, a), 'A');
+});
+
 test('where one server is named the id is enough', () => {
   const of = (fullUrl: string, reference: string): unknown =>
     subjectOf([fullUrl, patient('A')], ['urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0', visit(reference)]);

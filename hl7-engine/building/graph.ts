@@ -37,7 +37,8 @@ export function createGraph(isOurs: (reference: string) => boolean = () => true)
     add(resource, ...names) {
       const name = resource.id === undefined ? undefined : `${resource.resourceType}/${resource.id}`;
       const { contained, ...rest } = resource;
-      const owner = name ?? names.find((one) => one !== undefined) ?? `#${resources.length}`;
+      // Of two servers' `Encounter/1` each contains its own `#a`.
+      const owner = [name, ...names].find((one) => one !== undefined && !known.has(one)) ?? `#${resources.length}`;
       const whole = Array.isArray(contained) ? (absolute(rest, owner) as Resource) : resource;
       put([name, ...names], whole);
       for (const inner of Array.isArray(contained) ? (contained as Resource[]) : []) {

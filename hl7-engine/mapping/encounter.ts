@@ -10,13 +10,12 @@ import { putDerived } from './administration/upsert.ts';
 import { type VisitEvent, visitEvent } from './administration/visit-events.ts';
 import {
   addHistory,
-  kindOf,
   locationsAfter,
   type NoPlace,
   participantsAfter,
+  people,
   withoutKinds,
   withoutPlaces,
-  withoutThese,
 } from './administration/visit-history.ts';
 import { ownOf } from './alias.ts';
 import { conceptMapOf } from './codes/concept-maps.ts';
@@ -35,7 +34,7 @@ import { OpenGroup } from './structure/group.ts';
 import { runTable } from './table/table.ts';
 import { pv1Encounter } from './tables/pv1.ts';
 import { pv2Encounter } from './tables/pv2.ts';
-import { takingAway, withoutTaken } from './taken-away.ts';
+import { rememberingTaken, takingAway, withoutItems, withoutTaken, withoutTakenSince } from './taken-away.ts';
 import { knownBy, withoutNumber } from './visit-number.ts';
 
 type Merge = NonNullable<TransactionEntry['merge']>;
@@ -311,21 +310,25 @@ function encounterMerge(
   // A field of people that is deleted says nothing of those of the other fields.
   const late = { cleared: [...cleared.filter((path) => path !== 'participant'), ...kinds], rules: lateElements };
   return (existing, sent) => {
-    const { told: incoming, taken } = withoutTaken(sent, 'participant');
-    const gone = taken.map((one) => `participant[kind=${kindOf(one)}]`);
-    const alsoGone = { ...late, cleared: [...late.cleared, ...gone] };
+    const { told, taken } = withoutTaken(sent, 'participant');
+    const incoming = withoutTakenSince(existing, told, people);
+    const former = { taken, incoming };
     if (existing === undefined) {
-      return withOlder(existing, firstOf(change(existing, incoming), event, at), incoming, alsoGone);
+      const first = withOlder(existing, firstOf(change(existing, incoming), event, at), incoming, late);
+      return rememberingTaken(first, former, people);
     }
     assertSamePatient(existing, incoming, patient);
     const merged = change(existing, incoming);
-    if (merged === existing) return lateVisit(existing, incoming, { event, at, cleared: late.cleared });
+    if (merged === existing) {
+      const known = withoutItems(existing, { ...former, isLate: true }, people);
+      return rememberingTaken(lateVisit(known, incoming, { event, at, cleared: late.cleared }), former, people);
+    }
     const places = locationsAfter(existing.location, incoming.location, movementOf(merged, event), at);
     set(merged, 'location', event.movement === 'keep' ? places : withoutPlaces(places, noPlace, at));
-    const people = withoutThese(withoutKinds(existing.participant, nobody), taken);
-    set(merged, 'participant', participantsAfter(people, incoming.participant, event, at));
+    const left = withoutKinds(withoutItems(existing, former, people).participant, nobody);
+    set(merged, 'participant', participantsAfter(left, incoming.participant, event, at));
     addHistory(existing, merged, at);
-    return withOlder(existing, merged, incoming, alsoGone);
+    return rememberingTaken(withOlder(existing, merged, incoming, late), former, people);
   };
 }
 

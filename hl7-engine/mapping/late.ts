@@ -160,21 +160,25 @@ function drop(result: Resource, path: string, { byKey }: Fillable): void {
 }
 
 /** As of when the element is, or is none any more; undefined where nothing tells. */
-export function toldMs(resource: Resource, name: string): number | undefined {
-  if (resource[name] === undefined) return deletedMs(resource, name);
-  return msOf(timesOf(resource, asOfUrl).get(name) ?? stampText(resource));
-}
+export const toldMs = (resource: Resource, name: string): number | undefined =>
+  resource[name] === undefined ? deletedMs(resource, name) : asOfMs(resource, name);
+
+/** As of when is what the resource has under the name. */
+export const asOfMs = (resource: Resource, name: string): number | undefined =>
+  msOf(timesOf(resource, asOfUrl).get(name) ?? stampText(resource));
 
 /** When it was last deleted. */
 export const deletedMs = (resource: Resource, name: string): number | undefined =>
   msOf(timesOf(resource, deletedUrl).get(name));
 
-/** The resource with these names deleted as of `time`, of those that were not deleted later. */
+/** The resource with these names deleted as of `time`; the same object where that is known, or they were deleted later. */
 export function withDeleted(resource: Resource, names: readonly string[], time: string | undefined): Resource {
   const now = msOf(time);
   if (names.length === 0 || now === undefined) return resource;
   const deleted = timesOf(resource, deletedUrl);
-  for (const name of names) if (now >= (msOf(deleted.get(name)) ?? now)) deleted.set(name, time!);
+  const news = names.filter((name) => now > (msOf(deleted.get(name)) ?? Number.NEGATIVE_INFINITY));
+  if (news.length === 0) return resource;
+  for (const name of news) deleted.set(name, time!);
   return withTimes(resource, timesOf(resource, asOfUrl), deleted);
 }
 

@@ -16,7 +16,14 @@ import { runTable } from './table/table.ts';
 import { nk1Contact } from './tables/nk1.ts';
 import { pd1Patient } from './tables/pd1.ts';
 import { pidPatient } from './tables/pid.ts';
-import { takingAway, withoutTaken } from './taken-away.ts';
+import {
+  type Removable,
+  rememberingTaken,
+  takingAway,
+  withoutItems,
+  withoutTaken,
+  withoutTakenSince,
+} from './taken-away.ts';
 
 export interface PatientSegments {
   pid: Segment;
@@ -88,25 +95,19 @@ export function patientMerge(
 ): NonNullable<TransactionEntry['merge']> {
   const change = merging({ ...patientRules, cleared, ordered: { warnings: mapping.warnings, fills: true } });
   return (existing, sent) => {
-    const { told: incoming, taken } = withoutTaken(sent, 'generalPractitioner');
-    const known = existing && withoutCarers(forget(existing), taken);
-    const nobody = taken.length > 0 ? ['generalPractitioner[type=Practitioner]'] : [];
-    const late = { cleared: [...cleared, ...nobody], rules: lateElements };
+    const { told: said, taken } = withoutTaken(sent, 'generalPractitioner');
+    const incoming = withoutTakenSince(existing, said, primaryCarers);
+    const former = { taken, incoming };
+    const known = existing && withoutItems(forget(existing), former, primaryCarers);
+    const late = { cleared, rules: lateElements };
     const told = withAddress(known, withoutVaguer(known, incoming, cleared), cleared);
     const changed = change(known, told);
-    if (existing === undefined || changed !== known) return withOlder(existing, changed, incoming, late);
-    return filled(withNumbers(existing, incoming), told, { ...late, cleared });
+    if (existing === undefined || changed !== known) {
+      return rememberingTaken(withOlder(existing, changed, incoming, late), former, primaryCarers);
+    }
+    const older = withoutItems(existing, { ...former, isLate: true }, primaryCarers);
+    return rememberingTaken(filled(withNumbers(older, incoming), told, late), former, primaryCarers);
   };
-}
-
-/** Without those whom the message takes away (ROL-2, PRT-2). */
-function withoutCarers(existing: Resource, taken: readonly JsonObject[]): Resource {
-  if (taken.length === 0) return existing;
-  const nameOf = ({ reference, display }: JsonObject): unknown => reference ?? display;
-  const gone = new Set(taken.map(nameOf));
-  const carers = list(existing.generalPractitioner).filter((one) => !gone.has(nameOf(one)));
-  const { generalPractitioner: _all, ...rest } = existing;
-  return (carers.length > 0 ? { ...rest, generalPractitioner: carers } : rest) as Resource;
 }
 
 /** What says the same with less, and what it would drive out: that somebody died says nothing of when. */
@@ -213,6 +214,13 @@ const patientRules = {
     generalPractitioner: ({ type, reference }: JsonObject) =>
       type === 'Organization' || String(reference).startsWith('Organization/') ? 'Organization' : 'Practitioner',
   },
+};
+
+/** Of whom ROL and PRT take some away. */
+const primaryCarers: Removable = {
+  element: 'generalPractitioner',
+  keyOf: ({ reference, display }) => String(reference ?? display),
+  partOf: (one) => keyed('generalPractitioner', patientRules.replacedByKey.generalPractitioner(one)),
 };
 
 const lateElements: Fillable = { elements: new Set(elements.split(/\s+/)), byKey: patientRules.replacedByKey };

@@ -27,15 +27,24 @@ export function isListed(codings: Codings, codes: ReadonlyMap<string, ReadonlySe
   });
 }
 
+/** Made of a list once: lists have up to 20,000 codes, and each code that is not of one is looked for here. */
+const foldedLists = new WeakMap<ReadonlySet<string>, ReadonlySet<string>>();
+
+function foldedOf(codes: ReadonlySet<string>): ReadonlySet<string> {
+  // A definition that nobody checked may list what is no text.
+  const folded = foldedLists.get(codes) ?? new Set(codes.values().map((code) => String(code).toLowerCase()));
+  foldedLists.set(codes, folded);
+  return folded;
+}
+
 /** Whether one is listed but for its case, which the systems of some value sets pass over: it is not for the list to tell. */
 export function isAlmostListed(
   codings: Codings,
   codes: ReadonlyMap<string, ReadonlySet<string>>,
   bare: boolean,
 ): boolean {
-  // A definition that nobody checked may list what is no text.
   const has = (own: ReadonlySet<string> | undefined, code: string): boolean =>
-    own?.values().some((each) => String(each).toLowerCase() === code.toLowerCase()) === true;
+    own !== undefined && foldedOf(own).has(code.toLowerCase());
   return codings.some(({ system, code }) =>
     system === undefined ? bare && codes.values().some((own) => has(own, code)) : has(codes.get(system), code),
   );

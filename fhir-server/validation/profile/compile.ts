@@ -2,7 +2,7 @@
 import type { ConstraintDefinition, JsonObject, Resource } from '#fhir-model';
 import { isObject, objectsOf, stringsOf, textOf } from '../json.ts';
 import { type Baseline, childBaseline, rootBaseline, shortType, sliceBaseline, typeConstraints } from './baseline.ts';
-import { compileMatcher, extensionUrl, type Trees } from './discriminator.ts';
+import { compileMatcher, type Trees } from './discriminator.ts';
 import type {
   ElementPlan,
   ExtensionContext,
@@ -109,7 +109,7 @@ function narrowedTypes(types: TypeRef[], baseline: Baseline): ReadonlySet<string
  */
 function profilesOf({ trees }: Compiling, types: TypeRef[]): ReadonlyMap<string, readonly string[]> | undefined {
   const profiled = types.filter(({ code, profiles }) => profiles.some((profile) => shortType(profile) !== code));
-  const isDefinition = (profile: string) => extensionUrl(trees, profile) === profile.split('|')[0];
+  const isDefinition = (profile: string) => trees.extensionUrl(profile) === profile.split('|')[0];
   const own = profiled.filter(({ code, profiles }) => code !== 'Extension' || !profiles.every(isDefinition));
   return own.length === 0 ? undefined : new Map(own.map(({ code, profiles }) => [shortType(code), profiles]));
 }

@@ -17,6 +17,8 @@ export type Matcher = (run: Run, item: Item) => boolean;
 /** Other profiles, as far as they are loaded; what is missing is noted, so that it can be loaded. */
 export interface Trees {
   tree(canonical: string): { root: Node; type: string } | undefined;
+  /** The url that extensions of a definition have: its own, or that of the extension which it is a profile of. */
+  extensionUrl(canonical: string): string;
   conforms(run: Run, item: Item, canonicals: readonly string[]): boolean;
   /** The codes of a value set that can be listed. */
   codes(valueSet: string): Codes | undefined;
@@ -86,7 +88,7 @@ function stepPlaces(context: Context, place: Place, step: Step): Place[] {
   if (step.kind === 'ofType') return ofType(place, step.type);
   const extensions = childPlaces(context, place, 'extension');
   return extensions.filter(({ node }) =>
-    typesOf(node).some(({ profiles }) => profiles.some((profile) => profile.split('|')[0] === step.url)),
+    typesOf(node).some(({ profiles }) => profiles.some((profile) => context.trees.extensionUrl(profile) === step.url)),
   );
 }
 
@@ -206,21 +208,17 @@ function profileMatcher(context: Context, start: Place, steps: readonly Step[]):
   return (run, item) => select(run, [item], steps).some((found) => context.trees.conforms(run, found, profiles));
 }
 
-/** The url that extensions of a definition have: its own, or that of the extension which it is a profile of. */
-export function extensionUrl(trees: Trees, profile: string): string {
-  const url = trees.tree(profile)?.root.children.find(({ name }) => definitionUrl.test(name));
-  const fixed = url && givenOf(url, 'fixed');
-  return typeof fixed === 'string' ? fixed : (profile.split('|')[0] ?? '');
+/** What an extension's definition, or a slice of extensions, has for `url`. */
+export function fixedUrl({ children }: Node): Json | undefined {
+  const url = children.find(({ name }) => definitionUrl.test(name));
+  return url && givenOf(url, 'fixed');
 }
 
 /** Extensions by url. */
 function urlMatcher(context: Context, slice: Node): Matcher | undefined {
-  const urls = typesOf(slice).flatMap(({ profiles }) =>
-    profiles.map((profile) => extensionUrl(context.trees, profile)),
-  );
-  const fixed = slice.children.find(({ name }) => definitionUrl.test(name));
-  const own = fixed && givenOf(fixed, 'fixed');
-  const wanted = new Set(own === undefined ? urls : [String(own)]);
+  const own = fixedUrl(slice);
+  const profiles = own === undefined ? typesOf(slice).flatMap((type) => type.profiles) : [];
+  const wanted = new Set(own === undefined ? profiles.map(context.trees.extensionUrl) : [String(own)]);
   return wanted.size === 0 ? undefined : (_run, { value }) => isObject(value) && wanted.has(String(value.url));
 }
 

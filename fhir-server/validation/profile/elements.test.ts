@@ -194,6 +194,7 @@ describe('limits of values', () => {
     assert.deepEqual(await of(11, 'g'), []);
     assert.deepEqual(await of(10_000, 'g'), []);
     assert.deepEqual(await of(10_001, 'g'), ['error max-value Observation.valueQuantity']);
+    assert.deepEqual(await of(154_323.583_529_414, '[gr]'), []);
     assert.deepEqual(await of(11, 'cm'), []);
   });
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { JsonObject, Resource } from '#fhir-model';
-import { against, base, extensionOf, found, profileOf, validatorOf, validatorWith } from '../testing.ts';
+import { against, base, extensionOf, findAmong, found, profileOf, validatorOf, validatorWith } from '../testing.ts';
 
 const url = `${base}/StructureDefinition/x`;
 const patient = (extension: JsonObject) => ({ resourceType: 'Patient', extension: [{ url, ...extension }] });
@@ -244,6 +244,34 @@ describe('a profile of an extension', () => {
     const check = (valueCode: string) => against(profile, patient({ valueCode }), extensionOf('x', 'code'), unknown);
     assert.deepEqual(await check('unknown'), []);
     assert.deepEqual(await check('asked'), ['error fixed Patient.extension[0].valueCode']);
+  });
+});
+
+describe('a profile that names many extensions', () => {
+  it('has each definition read for its snapshot and for its own plan, and no more', async () => {
+    const names = Array.from({ length: 100 }, (_, index) => `many-${index}`);
+    const definitions = names.map((name) => extensionOf(name, 'code'));
+    const path = 'Patient.extension';
+    const slices = definitions.map(({ url: of }, index) => ({
+      ...{ id: `${path}:${names[index]}`, path, sliceName: String(names[index]), min: 0, max: '1' },
+      type: [{ code: 'Extension', profile: [String(of)] }],
+    }));
+    const slicing = { discriminator: [{ type: 'value', path: 'url' }], rules: 'open' };
+    const profile = profileOf('Patient', 'p', [{ path, slicing }, ...slices]);
+    const find = findAmong(profile, ...definitions);
+    const asked: string[] = [];
+    const validator = validatorOf((type, canonical) => {
+      if (canonical.includes('/many-')) asked.push(canonical);
+      return find(type, canonical);
+    });
+    const issues = await found(
+      validator,
+      { resourceType: 'Patient', active: true },
+      { profiles: [String(profile.url)] },
+    );
+    assert.deepEqual(issues, []);
+    const times = Map.groupBy(asked, (canonical) => canonical);
+    assert.deepEqual([times.size, Math.max(...times.values().map(({ length }) => length))], [names.length, 2]);
   });
 });
 

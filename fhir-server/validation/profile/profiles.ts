@@ -6,7 +6,7 @@ import { shortType } from './baseline.ts';
 import { conformsToOne } from './check.ts';
 import { type CodeSystems, createCodeSystems } from './code-systems.ts';
 import { compileProfile } from './compile.ts';
-import type { Trees } from './discriminator.ts';
+import { fixedUrl, type Trees } from './discriminator.ts';
 import type { Extensions } from './extensions.ts';
 import type { ElementPlan, ProfilePlan } from './plan.ts';
 import type { Deferred } from './run.ts';
@@ -41,8 +41,12 @@ export interface ProfileCacheParts {
 const plansMax = 2000;
 /** Definitions with their snapshots, some 300 kB each: needed only while others that look into them are compiled. */
 const loadedMax = 64;
+/** Of extensions' definitions, which profiles name by the hundred. */
+const urlsMax = 20_000;
 /** Profiles that discriminators of profiles look into: each round is one level deeper. */
 const roundsMax = 8;
+
+const urlOf = (canonical: string): string => canonical.split('|')[0] ?? '';
 
 const nothing: Omit<ElementPlan, 'label'> = {
   name: '',
@@ -93,6 +97,13 @@ function keep<T>(map: Map<string, T>, most: number, key: string, value: T): void
   if (map.size > most && oldest !== undefined) map.delete(oldest);
 }
 
+/** What has to be had before a profile is compiled: what it looks into, extensions of which it asks the url, value sets. */
+interface Missing {
+  trees: Set<string>;
+  urls: Set<string>;
+  sets: Set<string>;
+}
+
 export function createProfileCache(parts: ProfileCacheParts): ProfileCache {
   const { definitions, invariant, source: given, mustSupport } = parts;
   // What names a definition may come from a definition that somebody has stored: it need not be text.
@@ -102,6 +113,7 @@ export function createProfileCache(parts: ProfileCacheParts): ProfileCache {
   // A change of definitions puts new maps in their place: what was being made of the former ones goes into those.
   let plans = new Map<string, ProfilePlan | null>();
   let loaded = new Map<string, Loaded | null>();
+  let urls = new Map<string, string>();
   const pending = new Map<string, Promise<ReadonlySet<string>>>();
   let generation = given.generation;
 
@@ -138,16 +150,28 @@ export function createProfileCache(parts: ProfileCacheParts): ProfileCache {
   const valueSets = createValueSets(source);
   const systems = createCodeSystems(source);
 
-  const trees = (missing: Set<string>, sets: Set<string>): Trees => ({
+  async function readUrl(canonical: string): Promise<void> {
+    const kept = urls;
+    const root = (await fetch(canonical))?.tree.root;
+    const url = root && fixedUrl(root);
+    keep(kept, urlsMax, canonical, typeof url === 'string' ? url : urlOf(canonical));
+  }
+
+  const treesOf = (missing: Missing): Trees => ({
     codes(valueSet) {
       const codes = valueSets.codes(valueSet);
-      if (codes === undefined) sets.add(valueSet);
+      if (codes === undefined) missing.sets.add(valueSet);
       return codes ?? undefined;
     },
     tree(canonical) {
       const entry = loaded.get(canonical);
-      if (entry === undefined) missing.add(canonical);
+      if (entry === undefined) missing.trees.add(canonical);
       return entry?.tree;
+    },
+    extensionUrl(canonical) {
+      const url = urls.get(canonical);
+      if (url === undefined) missing.urls.add(canonical);
+      return url ?? urlOf(canonical);
     },
     conforms: (run, item, canonicals) => conformsToOne(run, cache, item, canonicals),
   });
@@ -159,12 +183,13 @@ export function createProfileCache(parts: ProfileCacheParts): ProfileCache {
     const entry = await fetch(canonical);
     let plan: ProfilePlan | undefined;
     for (let round = 0; entry !== null && round < roundsMax; round++) {
-      const missing = new Set<string>();
-      const sets = new Set<string>();
-      plan = compileProfile({ definitions, invariant, mustSupport }, entry.definition, trees(missing, sets));
-      if (missing.size === 0 && sets.size === 0) break;
-      for (const valueSet of sets) await valueSets.load(valueSet);
-      for (const other of missing) {
+      const missing: Missing = { trees: new Set(), urls: new Set(), sets: new Set() };
+      plan = compileProfile({ definitions, invariant, mustSupport }, entry.definition, treesOf(missing));
+      if (missing.trees.size + missing.urls.size + missing.sets.size === 0) break;
+      for (const valueSet of missing.sets) await valueSets.load(valueSet);
+      // Before the others, which they would push out of what is loaded.
+      for (const extension of missing.urls) await readUrl(extension);
+      for (const other of missing.trees) {
         asked.add(other);
         await fetch(other);
       }
@@ -194,6 +219,7 @@ export function createProfileCache(parts: ProfileCacheParts): ProfileCache {
       generation = given.generation;
       plans = new Map();
       loaded = new Map();
+      urls = new Map();
       valueSets.clear();
       systems.clear();
     },

@@ -1,8 +1,8 @@
 // What values are compared with: https://hl7.org/fhir/R4/elementdefinition-definitions.html#ElementDefinition.fixed_x_ (the
 // same), pattern[x] (at least that), minValue[x] and maxValue[x].
 import {
+  compareConverted,
   compareDecimals,
-  convertDecimal,
   decimalText,
   isNumber,
   type Json,
@@ -69,8 +69,7 @@ function compareQuantities(value: JsonObject, limit: JsonObject): number | undef
   const [unit, other] = [textOf(value.code ?? value.unit), textOf(limit.code ?? limit.unit)];
   if (unit === other && value.system === limit.system) return compareNumbers(value.value, limit.value);
   if (value.system !== UCUM || limit.system !== UCUM || unit === undefined || other === undefined) return undefined;
-  const converted = convertDecimal(decimalText(limit.value), other, unit);
-  return converted === undefined ? undefined : compareDecimals(decimalText(value.value), converted);
+  return compareConverted(decimalText(value.value), unit, decimalText(limit.value), other);
 }
 
 /**

@@ -18,8 +18,8 @@ import { al1Allergy, iamAllergy, iarReaction } from '../tables/al1.ts';
 import { dg1Condition, dg1Diagnosis } from '../tables/dg1.ts';
 import { pd1LivingWill } from '../tables/pd1.ts';
 import { pr1Procedure } from '../tables/pr1.ts';
-import { encounterParticipants } from './roles.ts';
-import { conceptKey, firstNumber, upsertDerived } from './upsert.ts';
+import { encounterParticipants, type Which } from './roles.ts';
+import { conceptKey, firstNumber, type Removed, upsertDerived } from './upsert.ts';
 
 const terminology = 'http://terminology.hl7.org/CodeSystem';
 
@@ -170,7 +170,7 @@ export function addProcedures(
       if (found?.code === undefined) continue;
       const performed = performedOf(mapping, segment);
       if (segment.field(5).isNull) cleared.push('performedDateTime', 'performedPeriod');
-      const performer = performers(mapping, procedure, found.performer);
+      const performer = [...list(found.performer), ...performers(mapping, procedure)];
       const note = noteAfter(mapping, segment);
       const resource: JsonObject = {
         ...found,
@@ -185,10 +185,11 @@ export function addProcedures(
       const number = firstNumber(found.identifier);
       const unnumbered = [visit, conceptKey(found.code), when];
       const key = JSON.stringify([patient.key, ...(number === undefined ? unnumbered : [number])]);
-      const reference = upsertDerived(mapping, resource, [key], {
+      const rules = {
         cleared: [...cleared.filter((path) => path !== 'performer'), ...nobody(segment)],
         replacedByKey: { performer: performerKey },
-      });
+      };
+      const reference = upsertDerived(mapping, resource, [key], rules, formerPerformers(mapping, procedure));
       if (procedure !== group) {
         const also = { partOf: [{ reference }] };
         addMeasured(mapping, procedure, { key, patient: patient.reference, encounter, also });
@@ -209,14 +210,24 @@ function addMeasured(
   }
 }
 
-/** PR1-8, 11 and 12, and in a group of its own ROL and PRT: who did it in which role. */
-function performers(mapping: Mapping, group: Group, own: unknown): JsonObject[] {
-  const others = group.name === 'PROCEDURE' ? encounterParticipants(mapping, group.segments) : [];
-  const found = others.map(({ individual: actor, type }) => {
+/** ROL and PRT in a group of its own, beside PR1-8, 11 and 12: who did it in which role. */
+function performers(mapping: Mapping, group: Group, which: Which = 'present'): JsonObject[] {
+  const others = group.name === 'PROCEDURE' ? encounterParticipants(mapping, group.segments, which) : [];
+  return others.map(({ individual: actor, type }) => {
     const [role] = (type ?? []) as JsonObject[];
     return { actor, ...(role === undefined ? {} : { function: role }) } as JsonObject;
   });
-  return [...((own as JsonObject[] | undefined) ?? []), ...found];
+}
+
+/** Who did not do it after all (ROL-2, PRT-2: DE). */
+function formerPerformers(mapping: Mapping, group: Group): Removed | undefined {
+  const items = performers(mapping, group, 'ended');
+  if (items.length === 0) return undefined;
+  const keyOf = ({ function: role, actor }: JsonObject): string => {
+    const { reference, display } = (actor ?? {}) as JsonObject;
+    return JSON.stringify([conceptKey(role) ?? null, reference ?? display ?? null]);
+  };
+  return { what: { element: 'performer', keyOf, partOf: () => 'performer' }, items };
 }
 
 /** Each of PR1-8, 11 and 12 says who has that function, and nothing of the others. */

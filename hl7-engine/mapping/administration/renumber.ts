@@ -10,6 +10,7 @@ import { accountNumber, anyOf, numberKey, patientIdentity, successorOf, visitNum
 import type { MappedPatient, PatientSegments } from '../patient.ts';
 import { patientMerge, patient as patientOf } from '../patient.ts';
 import { perMessage } from '../per-message.ts';
+import { movedPayers } from './family.ts';
 import { asOld, identifiersOf, linksOf, linkTarget, nameOf } from './merge.ts';
 
 function severalOf(segment: string, field: number, matches: Resource[]): Refusal {
@@ -121,7 +122,9 @@ export function moveNumbered(
       if (existing === undefined) return incoming;
       const identifier = renumbered(existing, [was], [next]);
       if (!stays) {
-        return { ...existing, identifier, subject: movedSubject(existing, incoming, { patient, from, field }) };
+        const subject = movedSubject(existing, incoming, { patient, from, field });
+        const moved = { ...existing, identifier, subject };
+        return type === 'Account' ? movedPayers(existing, moved) : moved;
       }
       assertPatients(existing, incoming, patient, { segment: 'MRG', field });
       return { ...existing, identifier, subject: existing.subject ?? incoming.subject! };

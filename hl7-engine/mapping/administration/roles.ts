@@ -5,15 +5,23 @@ import type { Segment } from '../../message/message.ts';
 import { list } from '../compact.ts';
 import type { Mapping } from '../context.ts';
 import { derivedId } from '../derived-id.ts';
+import { deletedMs, keyed } from '../late.ts';
 import { merging } from '../merge.ts';
-import { isOutdated, type Order } from '../ordering.ts';
+import { isOutdated, type Order, stampMs } from '../ordering.ts';
 import { organizationReference } from '../practitioner.ts';
 import { type Group, OpenGroup } from '../structure/group.ts';
 import { runTable, type SegmentTable } from '../table/table.ts';
 import { in3CareTeam } from '../tables/in1.ts';
 import { prtCareTeam, prtEncounter } from '../tables/prt.ts';
 import { rolCareTeam, rolEncounter } from '../tables/rol.ts';
-import { takingAway, withoutTaken } from '../taken-away.ts';
+import {
+  type Removable,
+  rememberingTaken,
+  takingAway,
+  withoutItems,
+  withoutTaken,
+  withoutTakenSince,
+} from '../taken-away.ts';
 import { putDerived } from './upsert.ts';
 
 const roles = new Set(['ROL', 'PRT']);
@@ -116,20 +124,24 @@ function endedAt(member: JsonObject, time: string | undefined): JsonObject {
 
 /**
  * ROL and PRT name all members but the case managers, whom IN3 names: a message that has none of the one or the other says nothing of
- * them, nor does one that only takes members away (`isLeft`: the resource has these alone) of those who stay.
+ * them, nor does one that only takes members away (`isLeft`: the resource has these alone) of those who stay. Where only such have
+ * told of the team, an older one tells of the others.
  */
 function teamMerge(ordered: Order, isLeft: boolean): NonNullable<TransactionEntry['merge']> {
   const change = merging({ replacedByKey: { participant: originOf } });
   return (existing, sent) => {
-    const { told, taken } = withoutTaken(sent, 'participant');
-    if (existing === undefined) return told;
-    if (isOutdated(existing, sent, ordered)) return existing;
+    const { told, taken: also } = withoutTaken(sent, 'participant');
     const { participant: named, ...rest } = told;
-    const gone = new Set((isLeft ? list(named) : taken).map(memberOf));
-    const { participant: before, ...team } = existing;
-    const stay = list(before).filter((one) => !gone.has(memberOf(one)));
-    const left = { ...team, ...(stay.length > 0 && { participant: stay }) } as Resource;
-    return change(left, isLeft ? (rest as Resource) : told);
+    const former = { taken: isLeft ? list(named) : also, incoming: told };
+    if (existing === undefined) return rememberingTaken(told, former, members);
+    const before = list(existing.participant);
+    if (!isLeft && isOlder(existing, told) && before.every((one) => isFormer(existing, one))) {
+      const others = list(withoutTakenSince(existing, told, members).participant);
+      return others.length === 0 ? existing : { ...existing, participant: [...before, ...others] };
+    }
+    if (isOutdated(existing, sent, ordered)) return existing;
+    const left = withoutItems(existing, former, members);
+    return rememberingTaken(change(left, isLeft ? (rest as Resource) : told), former, members);
   };
 }
 
@@ -143,6 +155,20 @@ function memberOf({ role, member }: JsonObject): string {
   const { reference, display } = (member ?? {}) as JsonObject;
   return JSON.stringify([list(concept?.coding)[0]?.code ?? concept?.text ?? null, reference ?? display ?? null]);
 }
+
+const members: Removable = {
+  element: 'participant',
+  keyOf: memberOf,
+  partOf: () => 'participant',
+};
+
+const isOlder = (existing: Resource, incoming: Resource): boolean =>
+  (stampMs(incoming) ?? Number.POSITIVE_INFINITY) < (stampMs(existing) ?? Number.NEGATIVE_INFINITY);
+
+/** Of whom nothing is known but that they are in the team no longer. */
+const isFormer = (team: Resource, one: JsonObject): boolean =>
+  deletedMs(team, keyed('participant', memberOf(one))) !== undefined &&
+  (one.period as JsonObject | undefined)?.end !== undefined;
 
 /** IN3-21. */
 function caseManager(mapping: Mapping, segment: Segment): JsonObject | undefined {

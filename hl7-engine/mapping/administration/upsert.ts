@@ -7,6 +7,13 @@ import { derivedId } from '../derived-id.ts';
 import { type Identifier, identifierCriterion } from '../identifiers.ts';
 import { type MergeRules, merging } from '../merge.ts';
 import { onceNoted } from '../once-noted.ts';
+import { type Removable, takingAway, withoutItems, withoutTaken } from '../taken-away.ts';
+
+/** What a message takes away of a list of the resource. */
+export interface Removed {
+  what: Removable;
+  items: readonly JsonObject[];
+}
 
 /** Creates the resource or changes what the message carries, and yields its reference; by `key`, once a message. */
 export function upsertDerived(
@@ -14,6 +21,7 @@ export function upsertDerived(
   resource: JsonObject,
   key: readonly (string | undefined)[],
   rules: MergeRules = {},
+  removed?: Removed,
 ): string {
   const type = String(resource.resourceType);
   const url = `${type}/${derivedId(type, key)}`;
@@ -21,9 +29,26 @@ export function upsertDerived(
     const whole = { ...resource, id: url.slice(type.length + 1) } as unknown as Resource;
     mapping.stamp(whole);
     const merge = merging({ ...rules, ordered: { warnings: mapping.warnings } });
-    putDerived(mapping, { url, resource: whole, merge }, key);
+    putDerived(
+      mapping,
+      { url, resource: whole, ...(removed === undefined ? { merge } : removing(removed, merge)) },
+      key,
+    );
     return url;
   });
+}
+
+function removing({ what, items }: Removed, merge: Merge): { merge: Merge } & Pick<TransactionEntry, 'prune'> {
+  return {
+    ...takingAway(what.element, items),
+    merge(existing, sent) {
+      const { told: incoming, taken } = withoutTaken(sent, what.element);
+      const left = existing && withoutItems(existing, { taken, incoming }, what);
+      const merged = merge(left, incoming);
+      // An older message changes nothing.
+      return existing !== undefined && merged === left ? existing : merged;
+    },
+  };
 }
 
 /** An entry of an id that is derived from `key`, which is found under the patient's other numbers too: they come before `entry.alias`. */

@@ -2,6 +2,8 @@
 // https://hl7.org/fhir/R4/encounter-definitions.html#Encounter.location
 import type { JsonObject, Resource } from '#fhir-model';
 import { list } from '../compact.ts';
+import { keyed } from '../late.ts';
+import type { Removable } from '../taken-away.ts';
 import type { VisitEvent } from './visit-events.ts';
 
 const placeOf = ({ location }: JsonObject): string => {
@@ -166,11 +168,12 @@ const personOf = ({ individual }: JsonObject): string => {
 export const withoutKinds = (participants: unknown, kinds: ReadonlySet<string>): JsonObject[] =>
   list(participants).filter((one) => !kinds.has(kindOf(one)));
 
-/** Without those who are there in the same way. */
-export function withoutThese(participants: readonly JsonObject[], these: readonly JsonObject[]): JsonObject[] {
-  const gone = new Set(these.map((one) => `${kindOf(one)} ${personOf(one)}`));
-  return participants.filter((one) => !gone.has(`${kindOf(one)} ${personOf(one)}`));
-}
+/** Participants of whom ROL and PRT take some away. */
+export const people: Removable = {
+  element: 'participant',
+  keyOf: (one) => JSON.stringify([kindOf(one), personOf(one)]),
+  partOf: (one) => keyed('participant', kindOf(one)),
+};
 
 /** Participants of the kinds that the message names take the place of the former, which end where the event says so. */
 export function participantsAfter(

@@ -92,8 +92,10 @@ function keyOf(mapping: Mapping, group: Group, rxa: Segment, subject: Subject): 
 
 function numberOf(mapping: Mapping, group: Group): Identifier | undefined {
   const number = sentNumber(mapping, group);
-  if (number === undefined || isOfAnother(mapping, group.get('RXA')!, numberKey(number))) return undefined;
-  return number;
+  const rxa = group.get('RXA')!;
+  // Without a vaccine there is no vaccination that it could be the number of.
+  if (number === undefined || rxa.field(5).component(1).text === noVaccine) return number;
+  return isOfAnother(mapping, rxa, numberKey(number)) ? undefined : number;
 }
 
 function sentNumber(mapping: Mapping, group: Group): Identifier | undefined {
@@ -106,11 +108,18 @@ function sentNumber(mapping: Mapping, group: Group): Identifier | undefined {
 
 const numbered = perMessage(() => new Map<string, Segment>());
 
-/** Some send the number of the order for all that it was for: each vaccine is one vaccination. */
+/** ORC-2 of vaccinations that are known by a number. */
+const toldPlacers = perMessage(() => new Set<string>());
+
+/** What a vaccination is of, and its day. */
+const doseOf = (rxa: Segment): string =>
+  JSON.stringify([rxa.field(5).component(1).text, rxa.field(3).text?.slice(0, 8)]);
+
+/** Some send the number of the order for all that it was for: each vaccine of each day is one vaccination. */
 function isOfAnother(mapping: Mapping, rxa: Segment, number: string): boolean {
   const first = numbered(mapping).get(number) ?? rxa;
   numbered(mapping).set(number, first);
-  const isAnother = first.field(5).component(1).text !== rxa.field(5).component(1).text;
+  const isAnother = doseOf(first) !== doseOf(rxa);
   if (isAnother)
     mapping.warnings.add('ORC-3: the number of another vaccination of the message; known by vaccine and time');
   return isAnother;
@@ -144,7 +153,14 @@ function immunization(mapping: Mapping, group: Group, rxa: Segment, subject: Sub
   const number = numberOf(mapping, group);
   const others = (mapped.identifier as JsonObject[] | undefined) ?? [];
   const sent = sentNumber(mapping, group);
-  const identifier = others.filter(({ system, value }) => system !== sent?.system || value !== sent?.value);
+  const isAnother = number === undefined && sent !== undefined;
+  const placer = orc && eiIdentifier(mapping, orc.field(2), 'order-placer', 'PLAC');
+  if (placer !== undefined && !isAnother) toldPlacers(mapping).add(numberKey(placer));
+  // A placer's number that both had would find both.
+  const shared = isAnother && placer !== undefined && toldPlacers(mapping).has(numberKey(placer)) ? placer : undefined;
+  const identifier = others.filter((one) =>
+    [sent, shared].every((number) => one.system !== number?.system || one.value !== number?.value),
+  );
   const origin = rxa
     .field(9)
     .repetitions()

@@ -30,7 +30,7 @@ export interface Charge {
   ft1: Segment;
   group: Group;
   reference: string;
-  /** What tells the charge from others, always the same. */
+  /** Its number, always the same; lines of one bill may share it. */
   key: string;
   procedures: string[];
 }
@@ -116,16 +116,30 @@ function price(mapping: Mapping, ft1: Segment, sign: 1 | -1): JsonObject | undef
   return whole ?? (count === undefined || Number(count) === 1 ? money(ft1.field(12), sign) : undefined);
 }
 
-const numbered = perMessage(() => new Map<string, Segment>());
+interface Lines {
+  /** By code and time: what tells the line from the first of that number; nothing of the first itself. */
+  known: Map<string, readonly string[]>;
+  codes: Set<string>;
+}
 
-/** Some send one FT1-2 for all lines of a bill: each is a charge, what it is for tells them apart. */
-function isOfAnother(mapping: Mapping, ft1: Segment, number: string): boolean {
-  const first = numbered(mapping).get(number) ?? ft1;
-  numbered(mapping).set(number, first);
-  const isAnother = [4, 7].some((field) => first.field(field).raw !== ft1.field(field).raw);
-  if (isAnother)
+const numbered = perMessage(() => new Map<string, Lines>());
+
+/**
+ * Some send one FT1-2 for all lines of a bill: each is a charge, what it is for tells them apart. When it was does only where
+ * that is not enough: a date that is corrected makes no further charge.
+ */
+function lineOf(mapping: Mapping, ft1: Segment, number: string): readonly string[] {
+  const [code, at] = [ft1.field(7).component(1).text ?? '', ft1.field(4).raw];
+  const lines: Lines = numbered(mapping).get(number) ?? { known: new Map(), codes: new Set() };
+  numbered(mapping).set(number, lines);
+  const { known, codes } = lines;
+  const key = JSON.stringify([code, at]);
+  const own = known.get(key) ?? (known.size === 0 ? [] : codes.has(code) ? [code, at] : [code]);
+  known.set(key, own);
+  codes.add(code);
+  if (own.length > 0)
     mapping.warnings.add('FT1-2: the number of another charge of the message; told apart by FT1-7 and FT1-4');
-  return isAnother;
+  return own;
 }
 
 export interface ChargeKey {
@@ -157,9 +171,10 @@ export function putCharge(
   }
   const identifier: Identifier = { system: localUri(mapping.facility, isCredit ? 'credit' : 'charge'), value };
   const own = [patientKey, `${identifier.system}|${value}`];
-  const of = [ft1.field(7).component(1).text, ft1.field(4).raw];
-  const key = JSON.stringify(isOfAnother(mapping, ft1, JSON.stringify(own)) ? [...own, ...of] : own);
-  return { reference: upsertDerived(mapping, { ...resource, identifier: [identifier] }, [key], rules), key };
+  const key = JSON.stringify(own);
+  const id = JSON.stringify([...own, ...lineOf(mapping, ft1, key)]);
+  // A claim of several lines that share a number is known by that number.
+  return { reference: upsertDerived(mapping, { ...resource, identifier: [identifier] }, [id], rules), key };
 }
 
 /** PR1 of the charge. */

@@ -65,9 +65,9 @@ export function upsertStaff(mapping: Mapping, group: Group, action: RecordAction
   const identifiers = isAlone ? keyOf(mapping, group) : own;
   if (identifiers.length === 0) return 'STF-1, STF-2 and PRA-6 have no number';
   const known = numbersOf(mapping);
-  const isOther = identifiers.some((one) => known.has(numberKey(one)));
+  if (identifiers.some((one) => known.has(numberKey(one))))
+    return 'A number of STF-1, STF-2 or PRA-6 is that of another record';
   for (const one of identifiers) known.add(numberKey(one));
-  if (isOther) return 'A number of STF-1, STF-2 or PRA-6 is that of another record';
   const active = isActive(group, action);
   const qualification = qualifications.flatMap(([name, table]) =>
     group.all(name).map((segment) => {

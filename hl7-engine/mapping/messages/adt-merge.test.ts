@@ -202,3 +202,23 @@ test('what moves (A44, A45) has to be the patient’s of MRG-1; the others whom 
   }
   assert.deepEqual(of('A44', 'Account')(['x', 'a']), ['Patient/x', 'new']);
 });
+
+test('what pays for a member of a family’s account pays for whom the account moves to (A44), and for nobody else', () => {
+  const { entries } = mapMerging(
+    {},
+    ...[...head('A44'), 'PID|1||2^^^H^MR||Test|||||||||||||A1^^^H', 'MRG|1^^^H^MR||A1^^^H'],
+  );
+  const named = (name: string) => entries.find(({ url }) => decodeURIComponent(url).startsWith(name))!;
+  named('Patient?identifier=urn:id:H|1').choose!([patient('a', ['1'])]);
+  const { merge, resource } = named('Account?');
+  const url = 'urn:cerebra:hl7v2-account-member';
+  const paidBy = (coverage: string, member: unknown): JsonObject => ({
+    extension: [{ url, valueReference: { reference: String(member) } }],
+    coverage: { reference: `Coverage/${coverage}` },
+  });
+  const subject = ['x', 'a'].map((id) => ({ reference: `Patient/${id}` }));
+  const coverage = [paidBy('1', 'Patient/x'), paidBy('2', 'Patient/a')];
+  const after = merge!({ ...resource, id: 'e', subject, coverage } as unknown as Resource, resource!);
+  const { reference } = (after.subject as JsonObject[])[1]!;
+  assert.deepEqual(after.coverage, [paidBy('1', 'Patient/x'), paidBy('2', reference)]);
+});

@@ -251,4 +251,21 @@ test('an episode of care (PV1-54) is found among those of the patient', () => {
   });
   assert.equal(episode.choose!([of('b'), of('a')]).match?.id, 'e-a');
   assert.deepEqual(episode.choose!([of('b')]), { match: undefined });
+  // Of the others there may be thousands, and the store looks at a few matches.
+  assert.match(
+    decodeURIComponent(episode.ifNoneExist!),
+    /^identifier=[^&]*\|7&patient:Patient\.identifier=[^&]*\|777$/,
+  );
+});
+
+test('two patients of one message (A17) whose episodes have one number have an episode each', () => {
+  const other = 'PID|2||999^^^HOSP&1.2.3&ISO^MR||Test^Bea';
+  const of = (visit: string) => pv1('W1', { 19: `${visit}^^^HOSP`, 54: '7^^^HOSP' });
+  const mapped = mapLines(...head('A17'), pid, of('V1'), other, of('V2'));
+  const episodes = entriesOf(mapped, 'EpisodeOfCare');
+  assert.deepEqual(
+    entriesOf(mapped, 'Encounter').map(({ resource }) => resource.episodeOfCare),
+    episodes.map(({ fullUrl }) => [{ reference: fullUrl }]),
+  );
+  assert.equal(new Set(episodes.map(({ resource }) => (resource.patient as JsonObject).reference)).size, 2);
 });

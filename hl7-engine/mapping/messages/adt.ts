@@ -23,7 +23,7 @@ import type { Mapping } from '../context.ts';
 import { upsertEncounter } from '../encounter.ts';
 import { addAuthorizations } from '../finance/authorization.ts';
 import { cxIdentifier, identifierCriterion } from '../identifiers.ts';
-import { numberKey, successorOf, visitIdentifiers } from '../identity.ts';
+import { anyOf, numberKey, successorOf, visitIdentifiers } from '../identity.ts';
 import { type MessageMap, messageMap, required } from '../message-map.ts';
 import { stampMs } from '../ordering.ts';
 import { type MappedPatient, upsertPatient } from '../patient.ts';
@@ -192,7 +192,10 @@ function addAccident(mapping: Mapping, group: Group, resource: JsonObject | unde
   resource.reasonCode = compact([...reasons, ...(found.reasonCode as JsonObject[])]);
 }
 
-/** PV1-54: the patient's own. Some senders count episodes anew with each patient. */
+/**
+ * PV1-54: the patient's own. Some senders count episodes anew with each patient: those of all others with the same number would be
+ * more than can be chosen from.
+ */
 function episodeOfCare(mapping: Mapping, pv1: Segment, patient: MappedPatient): string | undefined {
   const identifier = cxIdentifier(mapping, pv1.field(54).repetition(1), 'episode');
   if (identifier === undefined) return undefined;
@@ -202,7 +205,8 @@ function episodeOfCare(mapping: Mapping, pv1: Segment, patient: MappedPatient): 
     status: 'active',
     patient: { reference: patient.reference },
   };
-  const ifNoneExist = identifierCriterion(identifier);
+  const whose = `patient:Patient.${anyOf(patient.identity.matching)}`;
+  const ifNoneExist = `${identifierCriterion(identifier)}&${whose}`;
   const choose = ownOf(mapping.patients, patient.reference);
   return mapping.once(`EpisodeOfCare?${ifNoneExist}`, () =>
     mapping.add({ method: 'POST', url: 'EpisodeOfCare', ifNoneExist, resource, choose }),

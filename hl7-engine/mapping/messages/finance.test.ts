@@ -182,6 +182,21 @@ describe('DFT^P03', () => {
       ['99213', '85025'],
     );
     assert.ok(warnings.includes('FT1-2: the number of another charge of the message; told apart by FT1-7 and FT1-4'));
+    // A date that is corrected makes no third; two of one code are told apart by it.
+    const dated = (from: string, ...of: string[]) => of.map((line) => line.replace('||20260228|', `||${from}|`));
+    const corrected = lines('20260303080000').map((line) => dated('20260227', line)[0]!);
+    const after = storedAfter(lines('20260301080000'), corrected).resources;
+    assert.deepEqual(
+      storedOf(after, 'ChargeItem').map(({ occurrenceDateTime }) => occurrenceDateTime),
+      ['2026-02-27', '2026-02-27'],
+    );
+    const twice = [ft1('T1'), ...dated('20260227', ft1('T1')), ...dated('20260226', ft1('T1')), ft1('T1')];
+    assert.equal(entriesOf(mapLines(...dft(pid, ...twice)), 'ChargeItem').length, 3);
+    // Their claim is known by the number, as it was before they were told apart.
+    const claimOf = (...charges: string[]) => onlyEntry(mapLines(...dft(pid, pv1, ...charges, in1)), 'Claim').url;
+    const other = ft1('T1').replaceAll('99213^Visit', '85025^Count');
+    assert.equal(claimOf(ft1('T1'), other), claimOf(ft1('T1'), ft1('T1')));
+    assert.equal(claimOf(other, ft1('T1')), claimOf(ft1('T1'), other));
   });
 
   it('without a transaction number keeps two charges of one day and code apart', () => {

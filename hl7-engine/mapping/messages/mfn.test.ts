@@ -165,6 +165,9 @@ describe('MFN^M02', () => {
     assert.deepEqual(mapped.warnings, [
       'MFE: a record has no effect: A number of STF-1, STF-2 or PRA-6 is that of another record',
     ]);
+    // What has no effect is no other record to those that follow.
+    const right = mapLines(header('M02'), mfi(), ...one, ...same, ...record('R4', 'S2', '4'));
+    assert.equal(entriesOf(right, 'Practitioner').length, 2);
   });
 
   it('is found by MFE-4 where its record is MFE alone', () => {

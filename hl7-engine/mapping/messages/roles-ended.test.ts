@@ -34,6 +34,19 @@ test('who has a role in the visit no longer is taken away, and nobody else', () 
   assert.deepEqual(people(then(9, 'ROL||DE|RP|^Two')), []);
 });
 
+test('who is taken away stays so, and who else has the role stays, whatever order the messages come in', () => {
+  const [one, two, gone] = ['ROL||AD|RP|^One', 'ROL||AD|RP|^Two', 'ROL||DE|RP|^Two'];
+  const then = (minute: number, ...lines: string[]) => [...head('A08', minute), pid, visit, ...lines];
+  const people = (...messages: string[][]): unknown[] =>
+    names(stored('Encounter', ...messages).participant, 'individual');
+  assert.deepEqual(people(then(9, gone), then(1, one, two)), ['One']);
+  assert.deepEqual(people(then(1, one, two), then(9, gone), then(5, two)), ['One']);
+  assert.deepEqual(people(then(1, one, two), then(12), then(9, gone)), ['One']);
+  assert.deepEqual(people(then(1, one), then(12, one, two), then(9, gone)), ['One', 'Two']);
+  const late = [then(1, one, two), then(12), then(9, gone)];
+  assert.deepEqual(stored('Encounter', ...late, then(9, gone)), stored('Encounter', ...late));
+});
+
 test('a number is known by what it refers to, and a Bundle to look at has nobody who is taken away', () => {
   const mapped = mapLines(...head('A08', 9), pid, visit, 'ROL||DE|RP|1^Doc');
   assert.equal(onlyResource(mapped, 'Encounter').participant, undefined);
@@ -58,6 +71,11 @@ test('a primary care provider who is none any more', () => {
   assert.deepEqual(carers(first, then(9, 'ROL||DE|PP|^Gp')), []);
   assert.deepEqual(carers(first, then(9, 'ROL||DE|PP|^Gp'), then(5, 'ROL||AD|PP|^Gp')), []);
   assert.deepEqual(carers(then(9, 'PRT||DE||PP|^Gp')), []);
+  const both = [...then(1, 'ROL||AD|PP|^Gp'), 'ROL||AD|PP|^Other'];
+  assert.deepEqual(carers(then(9, 'ROL||DE|PP|^Gp'), both), ['Other']);
+  assert.deepEqual(carers(both, then(9, 'ROL||DE|PP|^Gp'), first), ['Other']);
+  assert.deepEqual(carers(both, then(9, 'ROL||DE|PP|^Gp'), then(5, 'ROL||AD|PP|^Gp')), ['Other']);
+  assert.deepEqual(carers(both, [...head('A31', 12), pid], then(9, 'ROL||DE|PP|^Gp')), ['Other']);
 });
 
 test('of a team the others stay; of one that is not known it is told who is in it no longer', () => {
@@ -66,9 +84,29 @@ test('of a team the others stay; of one that is not known it is told who is in i
   const gone = then(9, 'ROL||DE|AT|^One');
   assert.deepEqual(names(stored('CareTeam', first, gone).participant, 'member'), ['Two']);
   assert.equal(stored('CareTeam', first, gone, then(12, 'ROL||DE|RP|^Two')).participant, undefined);
-  assert.deepEqual(names(stored('CareTeam', gone, first).participant, 'member'), ['One']);
+  const after = list(stored('CareTeam', gone, first).participant);
+  assert.deepEqual(names(after, 'member'), ['One', 'Two']);
+  assert.deepEqual(
+    after.map(({ period }) => period),
+    [{ end: '2026-01-31T12:09:00Z' }, undefined],
+  );
+  assert.deepEqual(names(stored('CareTeam', first, then(9, 'ROL||AD|AT|^One'), first).participant, 'member'), ['One']);
   const [only] = list(stored('CareTeam', gone).participant);
   assert.deepEqual(only!.period, { end: '2026-01-31T12:09:00Z' });
+});
+
+test('who did not do a procedure after all', () => {
+  const then = (minute: number, ...lines: string[]) => [
+    ...[...head('A08', minute), pid, visit],
+    ...['PR1|1||1^App^L||20260101', ...lines],
+  ];
+  const actors = (...messages: string[][]): unknown[] => names(stored('Procedure', ...messages).performer, 'actor');
+  const [one, two, gone] = ['ROL||AD|RP|^One', 'ROL||AD|RP|^Two', 'ROL||DE|RP|^Two'];
+  const first = then(1, one, two);
+  assert.deepEqual(actors(first, then(9, gone)), ['One']);
+  assert.deepEqual(actors(first, then(9, gone), then(5, two)), ['One']);
+  assert.deepEqual(actors(first, then(9), then(5, gone)), ['One', 'Two']);
+  assert.deepEqual(actors(then(9, gone)), []);
 });
 
 test('who manages the case (IN3-21) and who else cares for the patient are told apart', () => {

@@ -15,7 +15,7 @@ import { findOrCreatePatient, type MappedPatient } from '../patient.ts';
 import { appointmentNumbers, upsertAppointment } from '../scheduling/appointment.ts';
 import { isDeleted, servicesOf } from '../scheduling/participants.ts';
 import { upsertSlots } from '../scheduling/slots.ts';
-import { isOver } from '../scheduling/status.ts';
+import { appointmentEvent, isOver } from '../scheduling/status.ts';
 import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
 import { aisServiceRequest } from '../tables/sch.ts';
@@ -94,7 +94,8 @@ function requests(mapping: Mapping, root: Group, sch: Segment, patient: MappedPa
 }
 
 function request(mapping: Mapping, root: Group, identifier: Identifier[], patient: MappedPatient): string {
-  const service = servicesOf(root).find((one) => !isDeleted(one));
+  const isEnded = isOver(appointmentEvent(mapping.event).status);
+  const service = servicesOf(root).find((one) => isEnded || !isDeleted(one));
   const found = service && runTable(aisServiceRequest, { ...service, mapping });
   const ifNoneExist = identifierCriterion(identifier[0]!);
   return mapping.once(`ServiceRequest?${ifNoneExist}`, () =>

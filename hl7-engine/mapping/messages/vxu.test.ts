@@ -164,6 +164,39 @@ test('two vaccines of one number are two vaccinations', () => {
     [true, false],
   );
   assert.ok(warnings.includes('ORC-3: the number of another vaccination of the message; known by vaccine and time'));
+  // Nor have both another number that they share.
+  assert.deepEqual(
+    entriesOf(mapLines(...head, orc, rxa(), orc, second), 'Immunization').map(
+      ({ resource }) => (resource.identifier as JsonObject[] | undefined)?.length,
+    ),
+    [2, undefined],
+  );
+  // So are two doses of one vaccine, but not one that is told twice.
+  const earlier = rxa().replace('|20260301|', '|202601010930|');
+  const doses = entriesOf(mapLines(...head, orc, rxa(), orc, earlier, orc, rxa(), orc, earlier), 'Immunization');
+  assert.deepEqual(
+    doses.map(({ resource }) => String(resource.occurrenceDateTime).slice(0, 10)),
+    ['2026-03-01', '2026-01-01'],
+  );
+});
+
+test('the number of a vaccination is its own, though what is no vaccine has it as well', () => {
+  const none = [orc, 'RXA|0|1|20260301||998^No vaccine^CVX|999||||||||||||||NA|A'];
+  const known = onlyEntry(mapLines(...head, orc, rxa()), 'Immunization');
+  const contra = obx(1, 'CE', '30945-0^Contraindication^LN', '91930004^Egg^SCT');
+  const before = entriesOf(mapLines(...head, ...none, contra), 'Observation').map(({ url }) => url);
+  for (const mapped of [
+    mapLines(...head, ...none, contra, orc, rxa()),
+    mapLines(...head, orc, rxa(), ...none, contra),
+  ]) {
+    const { url, resource } = onlyEntry(mapped, 'Immunization');
+    assert.deepEqual([url, resource.identifier], [known.url, known.resource.identifier]);
+    assert.deepEqual(
+      entriesOf(mapped, 'Observation').map((entry) => entry.url),
+      before,
+    );
+    assert.deepEqual(mapped.warnings, []);
+  }
 });
 
 test("the same vaccination is one immunization; CDC's number for none is not its number", () => {

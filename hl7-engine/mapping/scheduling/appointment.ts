@@ -87,11 +87,13 @@ function appointment(mapping: Mapping, root: Group, sch: Segment, parts: Appoint
   const event = appointmentEvent(mapping.event);
   const services = servicesOf(root);
   const resources = resourcesOf(root);
-  const open = services.filter((one) => !isGone(mapping, one, event));
-  const taking = resources.filter((one) => !isDeleted(one));
-  const times = timesOf(mapping, root, sch, event, [...open, ...taking]);
   // One service that is cancelled is not the whole appointment.
-  const status = event.status ?? statusOf(mapping, sch, event.partial === true ? undefined : open[0]?.segment);
+  const telling = event.partial === true ? undefined : services.find((one) => !isDeleted(one));
+  const status = event.status ?? statusOf(mapping, sch, telling?.segment);
+  // With an appointment that ends all of it goes, and is told once more: when it was to be, and what.
+  const open = isOver(status) ? services : services.filter((one) => !isGone(mapping, one, event));
+  const taking = isOver(status) ? resources : resources.filter((one) => !isDeleted(one));
+  const times = timesOf(mapping, root, sch, event, [...open, ...taking]);
   const cleared: string[] = [];
   const found = runTable(schAppointment, { segment: sch, group: root, mapping }, cleared) ?? {};
   const patients = parts.patients.map((actor) => ({ actor, required: 'required', status: participation(status) }));
@@ -114,7 +116,7 @@ function appointment(mapping: Mapping, root: Group, sch: Segment, parts: Appoint
     basedOn: parts.basedOn,
     participant: [...patients, ...taken, ...list(found.participant)],
   } as unknown as Resource;
-  const gone = isOver(status) ? [] : services.filter((one) => !open.includes(one));
+  const gone = services.filter((one) => !open.includes(one));
   return {
     resource: withoutEmpty(resource),
     status,
@@ -218,10 +220,11 @@ function appointmentMerge(mapping: Mapping, draft: Draft): NonNullable<Transacti
   };
 }
 
-/** Those that the message names are all, but where it is about single ones (S18 to S22) or only takes some away. */
-function servicesAfter(existing: Resource, incoming: Resource, { partial, goneServices }: Draft): JsonObject[] {
+/** Those that the message names are all, but where it is about single ones (S18 to S22), only takes some away, or ends all. */
+function servicesAfter(existing: Resource, incoming: Resource, draft: Draft): JsonObject[] {
+  const { partial, goneServices, status } = draft;
   const named = list(incoming.serviceType);
-  if (named.length > 0 && !partial) return named;
+  if (named.length > 0 && !partial && !isOver(status)) return named;
   const others = new Set([...named.map(conceptKey), ...goneServices]);
   return [...list(existing.serviceType).filter((one) => !others.has(conceptKey(one))), ...named];
 }

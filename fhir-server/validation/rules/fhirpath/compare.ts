@@ -1,5 +1,5 @@
 // Equality and order of FHIRPath: https://hl7.org/fhirpath/#equality, https://hl7.org/fhir/R4/fhirpath.html#types
-import { compareDecimals, convertDecimal, decimalText, isNumber, type JsonObject, UCUM } from '#fhir-model';
+import { compareConverted, compareDecimals, decimalText, isNumber, type JsonObject, UCUM } from '#fhir-model';
 import { isObject } from '../../json.ts';
 import { bare, CANNOT, type Item, type Items, NONE, typeOf } from './items.ts';
 import { compareTemporals, compareTimes } from './temporal.ts';
@@ -40,9 +40,9 @@ function compareQuantities(a: JsonObject, b: JsonObject): number | undefined {
   const [unit, other] = [a.code ?? a.unit, b.code ?? b.unit];
   if (unit === other && a.system === b.system) return order(a.value, b.value);
   if (a.system !== UCUM || b.system !== UCUM || typeof unit !== 'string' || typeof other !== 'string') throw CANNOT;
-  const converted = convertDecimal(decimalText(b.value), other, unit);
-  if (converted === undefined) throw CANNOT;
-  return order(a.value, Number(converted));
+  const compared = compareConverted(decimalText(a.value), unit, decimalText(b.value), other);
+  if (compared === undefined) throw CANNOT;
+  return compared;
 }
 
 /** Text, the same for equal values: numbers without trailing zeros, names of objects in order. */
