@@ -5,8 +5,8 @@ import { type BackoffLimits, backoffMs } from '#platform';
 import type { Answer } from './attempt.ts';
 
 export interface Insistence {
-  /** The first answer that is not `failed`, or the last one before the end. */
-  on(attempt: () => Promise<Answer>): Promise<Answer>;
+  /** The first answer that is not `failed`, or the last one before the end. `count`: 1 for the first attempt. */
+  on(attempt: (count: number) => Promise<Answer>): Promise<Answer>;
   isOver(): boolean;
   /** What has no outcome yet stays in the journal as `received`. */
   end(): void;
@@ -20,7 +20,7 @@ export function createInsistence(random: () => number = Math.random): Insistence
   return {
     async on(attempt) {
       for (let count = 1; ; count++) {
-        const answer = await attempt();
+        const answer = await attempt(count);
         if (answer.outcome !== 'failed' || stop.signal.aborted) return answer;
         await sleep(backoffMs(count, pauses, random), undefined, { signal: stop.signal }).catch(() => undefined);
       }

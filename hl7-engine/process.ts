@@ -60,8 +60,11 @@ export interface Processor {
   /** The effect of what is acknowledged AA is committed before; CA tells that the bytes are. */
   handle: HandleMessage;
   refuse: RefuseHead;
-  /** Once more, whatever became of it, because `who` asks for it; undefined if the journal has no such message. */
-  reprocess(id: bigint, who?: string): Promise<Buffer | undefined>;
+  /**
+   * Once more, whatever became of it, because `who` asks for it; undefined if the journal has no such message. `isKept`: it will be
+   * tried again, what passes by itself is no outcome.
+   */
+  reprocess(id: bigint, who?: string, isKept?: boolean): Promise<Buffer | undefined>;
   /**
    * Takes up every message that has no outcome and came before `receivedBeforeMs` (1970 UTC; left out: any): the server died
    * between journal and store, or the database was away. Yields how many.
@@ -153,6 +156,13 @@ export function createProcessor(options: ProcessorOptions): Processor {
     }
   }
 
+  /** As it stands now: its route may have been mended, or the sweep or another server has been at it meanwhile. */
+  async function settleAnew(attempted: Attempted): Promise<Answer> {
+    const found = await journal.find(attempted.message.id).catch(() => undefined);
+    const plan = planOf(attempted.known, attempted.source);
+    return settle({ ...attempted, message: found ?? attempted.message, plan });
+  }
+
   async function measured(known: Read, plan: RoutePlan | Refusal, work: () => Promise<Answer>): Promise<Answer> {
     const startMs = clock.now();
     const answer = await work();
@@ -192,7 +202,9 @@ export function createProcessor(options: ProcessorOptions): Processor {
     };
     const isTaken = await sendCommitAck(attempted, acks, send);
     const answer = await measured(known, plan, () =>
-      attempted.isKept ? insistence.on(() => settle(attempted)) : settle(attempted),
+      attempted.isKept
+        ? insistence.on((count) => (count === 1 ? settle(attempted) : settleAnew(attempted)))
+        : settle(attempted),
     );
     const isRefused = answer.outcome === 'refused' || answer.outcome === 'failed';
     // A route with the policy `accept` says AA of what failed.
@@ -222,10 +234,10 @@ export function createProcessor(options: ProcessorOptions): Processor {
   return {
     handle: handleBatches(handle, refuse, clock),
     refuse,
-    async reprocess(id, who) {
+    async reprocess(id, who, isKept) {
       const found = await journal.find(id);
       if (found === undefined) return undefined;
-      return (await takeUp(found, true, who)).ack;
+      return (await takeUp(found, true, who, isKept)).ack;
     },
     async recover(receivedBeforeMs) {
       let count = 0;
@@ -245,12 +257,12 @@ export function createProcessor(options: ProcessorOptions): Processor {
     stop: insistence.end,
   };
 
-  function takeUp(found: Found, again: boolean, who?: string): Promise<Answer> {
+  function takeUp(found: Found, again: boolean, who?: string, isKept = !again): Promise<Answer> {
     const known = read(found.raw);
     const plan = planOf(known, found.source);
     const { enhanced } = ackPlan(hl7Of(known), plan instanceof Refusal ? 'auto' : plan.ack);
     return measured(known, plan, () =>
-      settle({ message: found, known, source: found.source, plan, enhanced, who, isKept: !again }, again),
+      settle({ message: found, known, source: found.source, plan, enhanced, who, isKept }, again),
     );
   }
 }

@@ -52,6 +52,11 @@ const selectOpen: Statement = {
   name: 'hl7_runs_open',
   text: `select id from hl7_reprocess_run where status in ('waiting', 'running') order by created`,
 };
+const selectLeft: Statement = {
+  name: 'hl7_runs_left',
+  text: `select id, at from hl7_reprocess_run
+    where status in ('waiting', 'running') and (leased_until is null or leased_until < clock_timestamp()) order by created`,
+};
 
 const advanceRun: Statement = {
   name: 'hl7_run_advance',
@@ -94,6 +99,9 @@ export const listRuns = (db: Db, limit: number): Promise<Run[]> => db.query<Run>
 /** Those that somebody has to go on with. */
 export const openRuns = async (db: Db): Promise<string[]> =>
   (await db.query<{ id: string }>(selectOpen)).map(({ id }) => id);
+
+/** Those of them that nobody is at in this moment. */
+export const leftRuns = (db: Db): Promise<Pick<Run, 'id' | 'at'>[]> => db.query<Pick<Run, 'id' | 'at'>>(selectLeft);
 
 const voidLeases: Statement = {
   name: 'hl7_runs_void',
@@ -174,7 +182,7 @@ async function workOn(db: Db, run: Run, worker: string, work: RunWork): Promise<
   }
 }
 
-/** A database that is away as the run is taken up does not end it: no sweep would find it again. */
+/** A database that is away as the run is taken up does not end it: it goes on as soon as that is back. */
 function heldWhileAway(error: unknown): RunOutcome {
   if (isPassing(error)) return 'held';
   throw error;

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { CerebraError, createRuns, type Db, systemClock, uuidv7 } from '#platform';
+import { CerebraError, createRuns, type Db, type JobData, type Jobs, systemClock, uuidv7 } from '#platform';
 import { testDatabase, testLog, waitFor } from '#platform/testing';
 import { Refusal } from '../message/refusal.ts';
 import { listDeadLetters } from './decisions.ts';
 import { createIndexer } from './indexer.ts';
 import { createJournal, type Journal, type Journaled, type StoredOutcome } from './journal.ts';
-import { createReprocessing, type Reprocessing } from './reprocess.ts';
+import { createReprocessing, type Reprocessing, type ReprocessingOptions } from './reprocess.ts';
 import { changeTo, continueRun, createRun, findRun, freeRuns, type Run } from './reprocess-run.ts';
 import { readMessage } from './view.ts';
 
@@ -159,6 +159,36 @@ test('a run whose process was killed is taken over when its lease has ended, and
   assert.equal((await findRun(db, id))?.status, 'done');
 });
 
+test('a run whose job the queue has lost is added again; one that somebody is at, or that goes on, is not', async (t) => {
+  const db = await testDatabase(t);
+  const [lost, held] = [uuidv7(1), uuidv7(2)];
+  for (const id of [lost, held]) await createRun(db, id, { state: 'failed' }, 'kim', 1);
+  const never = { count: () => new Promise<number>(() => {}), next: async () => undefined };
+  void continueRun(db, { id: held, worker: 'other', clock: systemClock }, never);
+  await waitFor(async () => (await findRun(db, held))?.status === 'running', 'the claim');
+  const handlers = new Map<string, (data: JobData) => Promise<void>>();
+  const added: unknown[] = [];
+  const repeated: string[] = [];
+  const jobs: Jobs = {
+    define: (name, handler) => void handlers.set(name, handler),
+    add: async (_name, { id }) => void added.push(id),
+    every: async (name) => void repeated.push(name),
+    start: async () => {},
+    close: async () => {},
+  };
+  const options = { db, jobs, reprocess: async () => undefined, log: testLog(), clock: systemClock };
+  await createReprocessing(options).resume();
+  assert.deepEqual(added.splice(0), [lost, held]);
+  const look = () => handlers.get(repeated[0]!)!({});
+  await look();
+  assert.deepEqual(added, []);
+  await look();
+  assert.deepEqual(added.splice(0), [lost]);
+  await db.query({ text: 'update hl7_reprocess_run set at = 1 where id = $1' }, [lost]);
+  await look();
+  assert.deepEqual(added, []);
+});
+
 test('a server that is alone goes on at once with what a killed one was at, and only with that', async (t) => {
   const db = await testDatabase(t);
   const [killed, own] = [uuidv7(1), uuidv7(2)];
@@ -260,4 +290,40 @@ test('the lease of a run lasts as long as its work, and no longer', async (t) =>
   assert.equal(await first, 'left');
   assert.equal(await lease(), null);
   assert.equal(await runs.goOn(db, turn('second'), async () => true), 'ended');
+});
+
+type Queue = NonNullable<ReprocessingOptions['jobs']>;
+
+test('what cannot be processed for a passing reason holds the run: nothing overtakes it, and nothing is left out', async (t) => {
+  const db = await testDatabase(t);
+  const journal = createJournal(db);
+  for (const id of ['m1', 'm2']) {
+    await journal.markFailed(await receive(journal, id), refusal(), Buffer.from('AE'), 1);
+  }
+  const acks = [Buffer.from('MSA|AE|m1\rERR||||||||Not processed for a passing reason. Send the message again.')];
+  const asked: string[] = [];
+  let handler: Parameters<Queue['define']>[1] = async () => {};
+  const delays: (number | undefined)[] = [];
+  const jobs: Queue = {
+    define: (name, defined) => {
+      if (name === 'hl7-reprocess') handler = defined;
+    },
+    add: async (_name, _data, options) => void delays.push(options?.delayMs),
+    every: async () => {},
+    start: async () => {},
+    close: async () => {},
+  };
+  const reprocess = async (id: bigint, _who: string | undefined, isKept: boolean) => {
+    asked.push(`${(await readMessage(db, id))!.control_id} ${isKept}`);
+    return acks.shift() ?? Buffer.from('AA');
+  };
+  const { begin } = createReprocessing({ db, jobs, reprocess, log: testLog(), clock: systemClock });
+  const { id } = await begin({ type: 'ORU' }, 'kim');
+  await handler({ id });
+  const held = (await findRun(db, id))!;
+  assert.deepEqual([held.status, held.at, held.done, asked], ['running', 0n, 0n, ['m1 true']]);
+  await handler({ id });
+  const run = (await findRun(db, id))!;
+  assert.deepEqual([run.status, run.done, asked], ['done', 2n, ['m1 true', 'm1 true', 'm2 true']]);
+  assert.deepEqual(delays, [0, 5_000]);
 });

@@ -1,7 +1,8 @@
 // Processing many messages once more, with the routes as they are now: in the order in which they came, and that of each
 // patient kept while several patients' messages are processed at a time.
 import { randomUUID } from 'node:crypto';
-import { type Clock, type Db, type Jobs, type Log, uuidv7 } from '#platform';
+import { CerebraError, type Clock, type Db, type Jobs, type Log, uuidv7 } from '#platform';
+import { saysAgain } from '../message/ack.ts';
 import { inPatientsOrder } from '../patients-order.ts';
 import { type FilterInput, readFilter } from './filter.ts';
 import {
@@ -10,6 +11,7 @@ import {
   continueRun,
   createRun,
   freeRuns,
+  leftRuns,
   openRuns,
   type Run,
   type RunChange,
@@ -30,8 +32,8 @@ export interface Reprocessing {
 
 export interface ReprocessingOptions {
   db: Db;
-  /** Yields the acknowledgment; undefined if there is no such message any more. */
-  reprocess(id: bigint, who?: string): Promise<Buffer | undefined>;
+  /** Yields the acknowledgment; undefined if there is no such message any more. `isKept`: it is tried again where that may help. */
+  reprocess(id: bigint, who: string | undefined, isKept: boolean): Promise<Buffer | undefined>;
   /** Without it runs are worked on in this process, one slice after the other. */
   jobs?: Jobs | undefined;
   /** No other server uses this database: runs that a killed one was at are gone on with at once. */
@@ -41,6 +43,8 @@ export interface ReprocessingOptions {
 }
 
 const JOB = 'hl7-reprocess';
+const SWEEP = 'hl7-reprocess-sweep';
+const SWEEP_MS = 60_000;
 const BATCH_MESSAGES = 100;
 /** Patients whose messages are processed at a time. */
 const AT_A_TIME = 4;
@@ -90,7 +94,7 @@ async function count(db: Db, { filter, until }: Run): Promise<number | undefined
   }
 }
 
-async function nextBatch({ db, reprocess }: ReprocessingOptions, run: Run): Promise<Batch | undefined> {
+async function nextBatch({ db, reprocess, log }: ReprocessingOptions, run: Run): Promise<Batch | undefined> {
   const search = { filter: readFilter(run.filter), order: 'oldest', beyond: run.at, limit: BATCH_MESSAGES } as const;
   const { rows, next } = await searchMessages(db, search);
   const ids = rows.map(({ id }) => id).filter((id) => id <= run.until);
@@ -100,7 +104,13 @@ async function nextBatch({ db, reprocess }: ReprocessingOptions, run: Run): Prom
   await inPatientsOrder(await headsOf(db, ids, run), {
     atATimeMax: AT_A_TIME,
     numbersOf: ({ head }) => patientNumbers(head),
-    work: ({ id }) => reprocess(id, run.requested_by ?? undefined),
+    async work({ id }) {
+      const ack = await reprocess(id, run.requested_by ?? undefined, true);
+      // A full queue of a destination would else fail all that is left, and the patient's next message go before this one.
+      if (ack === undefined || !saysAgain(ack)) return;
+      log.warn({ run: run.id, message: String(id) }, 'HL7 reprocessing waits for a message that is to be tried again');
+      throw new CerebraError('unavailable', `Message ${id} has to wait`);
+    },
   });
   const failed = await db.query<{ id: bigint; error: string | null }>(outcomes, [ids]);
   const failures = failed.map(({ id, error }) => ({ message: String(id), error: error ?? '' }));
@@ -125,9 +135,18 @@ export function createReprocessing(options: ReprocessingOptions): Reprocessing {
     running.add(run);
     void run.then(() => running.delete(run));
   };
-  jobs?.define(JOB, async ({ id }) => {
+  jobs?.define(JOB, async ({ id, once }) => {
     const ended = await slice(String(id));
-    if (ended !== 'ended') await schedule(String(id), ended === 'held' ? HELD_MS : 0);
+    if (ended === 'left' || (ended === 'held' && !once)) await schedule(String(id), ended === 'held' ? HELD_MS : 0);
+  });
+  /** Of runs that nobody was at when it was last looked, how far they had come. */
+  let seen = new Map<string, bigint>();
+  // A queue that has lost its jobs, a Redis that was emptied, knows of no run: each would stand still until the next start.
+  jobs?.define(SWEEP, async () => {
+    const left = await leftRuns(db);
+    // Once: a run that waits may have its job, which comes back by itself.
+    for (const { id, at } of left) if (seen.get(id) === at) await jobs.add(JOB, { id, once: true });
+    seen = new Map(left.map(({ id, at }) => [id, at]));
   });
   return {
     async begin(filter, who) {
@@ -142,6 +161,7 @@ export function createReprocessing(options: ReprocessingOptions): Reprocessing {
     },
     async resume() {
       if (options.alone) await freeRuns(db, worker);
+      await jobs?.every(SWEEP, SWEEP_MS);
       for (const id of await openRuns(db)) await schedule(id);
     },
     async stop() {

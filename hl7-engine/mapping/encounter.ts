@@ -312,7 +312,7 @@ function encounterMerge(
   return (existing, sent) => {
     const { told, taken } = withoutTaken(sent, 'participant');
     const incoming = withoutTakenSince(existing, told, people);
-    const former = { taken, incoming };
+    const former = { taken, incoming, existing };
     if (existing === undefined) {
       const first = withOlder(existing, firstOf(change(existing, incoming), event, at), incoming, late);
       return rememberingTaken(first, former, people);

@@ -164,8 +164,10 @@ export const toldMs = (resource: Resource, name: string): number | undefined =>
   resource[name] === undefined ? deletedMs(resource, name) : asOfMs(resource, name);
 
 /** As of when is what the resource has under the name. */
-export const asOfMs = (resource: Resource, name: string): number | undefined =>
-  msOf(timesOf(resource, asOfUrl).get(name) ?? stampText(resource));
+export const asOfText = (resource: Resource, name: string): string | undefined =>
+  timesOf(resource, asOfUrl).get(name) ?? stampText(resource);
+
+export const asOfMs = (resource: Resource, name: string): number | undefined => msOf(asOfText(resource, name));
 
 /** When it was last deleted. */
 export const deletedMs = (resource: Resource, name: string): number | undefined =>

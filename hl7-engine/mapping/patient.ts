@@ -97,7 +97,7 @@ export function patientMerge(
   return (existing, sent) => {
     const { told: said, taken } = withoutTaken(sent, 'generalPractitioner');
     const incoming = withoutTakenSince(existing, said, primaryCarers);
-    const former = { taken, incoming };
+    const former = { taken, incoming, existing };
     const known = existing && withoutItems(forget(existing), former, primaryCarers);
     const late = { cleared, rules: lateElements };
     const told = withAddress(known, withoutVaguer(known, incoming, cleared), cleared);

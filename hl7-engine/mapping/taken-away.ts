@@ -3,7 +3,7 @@
 // remembered by itself, so that an older message does not bring it back, and brings the others.
 import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
 import { compact, list } from './compact.ts';
-import { asOfMs, deletedMs, keyed, withDeleted } from './late.ts';
+import { asOfMs, asOfText, deletedMs, keyed, withDeleted } from './late.ts';
 import { stampMs, stampText } from './ordering.ts';
 
 const takenUrl = 'urn:cerebra:hl7v2-taken-away';
@@ -43,11 +43,12 @@ const withItems = (resource: Resource, element: string, items: readonly JsonObje
   return (items.length > 0 ? { ...rest, [element]: items } : rest) as Resource;
 };
 
-/** What the message says, without items that a newer one has taken away. */
+/** What the message says, without items that a newer one has taken away, and those that what it took away had replaced. */
 export function withoutTakenSince(existing: Resource | undefined, told: Resource, what: Removable): Resource {
   const [items, now] = [list(told[what.element]), stampMs(told)];
   if (existing === undefined || now === undefined || items.length === 0) return told;
-  const left = items.filter((one) => now >= (deletedMs(existing, nameOf(what, one)) ?? now));
+  const isKept = (name: string): boolean => now >= (deletedMs(existing, name) ?? now);
+  const left = items.filter((one) => isKept(nameOf(what, one)) && isKept(what.partOf(one)));
   return left.length === items.length ? told : withItems(told, what.element, left);
 }
 
@@ -65,12 +66,21 @@ export function withoutItems(
   return left.length === items.length ? existing : withItems(existing, what.element, left);
 }
 
-/** The resource remembers which items the message has taken away. */
-export const rememberingTaken = (
+/**
+ * The resource remembers which items the message has taken away. Where these were all of a part, what they had replaced does not
+ * come back either: that there are none is as of when they were told.
+ */
+export function rememberingTaken(
   resource: Resource,
-  { taken, incoming }: { taken: readonly JsonObject[]; incoming: Resource },
+  { taken, incoming, existing }: { taken: readonly JsonObject[]; incoming: Resource; existing: Resource | undefined },
   what: Removable,
-): Resource => {
+): Resource {
+  const { element, keyOf, partOf } = what;
   const names = taken.map((one) => nameOf(what, one));
-  return withDeleted(resource, names, stampText(incoming));
-};
+  const remembered = withDeleted(resource, names, stampText(incoming));
+  if (existing === undefined || taken.length === 0) return remembered;
+  const [gone, stay] = [new Set(taken.map(keyOf)), new Set(list(resource[element]).map(partOf))];
+  const parts = new Set(list(existing[element]).flatMap((one) => (gone.has(keyOf(one)) ? [partOf(one)] : [])));
+  const emptied = [...parts.difference(stay)];
+  return emptied.reduce((all, part) => withDeleted(all, [part], asOfText(existing, part)), remembered);
+}

@@ -57,7 +57,8 @@ export function serveConnection(socket: Socket, source: Source, held: Held, opti
     if (!queue.isWorking()) endSocket(socket, lingerMs);
   }
 
-  socket.setTimeout(options.idleTimeoutMs, () => {
+  // Not setTimeout's own callback: that is called once, and the connection may be at work then.
+  socket.setTimeout(options.idleTimeoutMs).on('timeout', () => {
     // It waits for us, unless it is we who wait for it to read.
     if (queue.isWorking() && !output.isFull()) return;
     if (queue.isWorking() || !input.giveUp()) socket.destroy();

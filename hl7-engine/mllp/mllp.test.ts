@@ -195,6 +195,31 @@ test('an idle connection is closed', async (t) => {
   await closed;
 });
 
+test('an idle connection is closed also after a message that was long in work', async (t) => {
+  const release = Promise.withResolvers<void>();
+  const traffic = testTraffic();
+  let started = false;
+  const { port } = await serve(t, {
+    traffic,
+    idleTimeoutMs: 50,
+    handle: answerWith(async (content) => {
+      started = true;
+      await release.promise;
+      return content;
+    }),
+  });
+  const { socket, received } = await dial(t, port);
+  socket.write('\x0bMSH|1\x1c\r');
+  await waitFor(() => started, 'the message to be in work');
+  // Silent from later on: when it is closed the time of the first has passed as well.
+  const later = await dial(t, port);
+  await new Promise((resolve) => later.socket.once('close', resolve));
+  await waitFor(() => traffic.counts().connections === 1, 'the later one to be gone');
+  release.resolve();
+  await waitFor(() => traffic.counts().connections === 0, 'the first to be closed');
+  await waitFor(() => received() === '\x0bMSH|1\x1c\r', 'its answer');
+});
+
 test('1,000 idle connections, and one that talks; connection 1,002 is refused', async (t) => {
   const traffic = testTraffic();
   const { port } = await serve(t, { connectionsMax: 1001, traffic });

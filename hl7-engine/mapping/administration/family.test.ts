@@ -59,3 +59,11 @@ test('whom an account has moved to has the payers of whom it was; who has left d
   );
   assert.deepEqual(plansOf(merge(back, told('a', 'New', 4))), ['B of b', 'New of a']);
 });
+
+test('a message from before the move changes nothing, though none has told of the account between the two', () => {
+  const alone = told('a', 'A', 1);
+  const moved = movedPayers(alone, { ...alone, subject: subject('b') }, '2026-03-01T03:00:00Z');
+  assert.equal(merge(moved, told('a', 'Old', 2)), moved);
+  assert.deepEqual(namesOf(merge(moved, told('c', 'C', 2))), ['Patient/b', 'Patient/c']);
+  assert.deepEqual(namesOf(merge(moved, told('a', 'New', 4))), ['Patient/b', 'Patient/a']);
+});

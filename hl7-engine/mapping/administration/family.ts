@@ -1,6 +1,8 @@
 // One account of several patients, as a family has: each has payers of their own. https://hl7.org/fhir/R4/account.html
 import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
 import { list } from '../compact.ts';
+import { deletedMs, keyed, withDeleted } from '../late.ts';
+import { stampMs } from '../ordering.ts';
 
 type Merge = NonNullable<TransactionEntry['merge']>;
 
@@ -14,6 +16,9 @@ const referenceOf = (reference: unknown): unknown => (reference as JsonObject | 
 const isMark = ({ url }: JsonObject): boolean => url === memberUrl;
 const memberOf = ({ extension }: JsonObject): unknown => referenceOf(list(extension).find(isMark)?.valueReference);
 const payerOf = ({ coverage, party }: JsonObject): unknown => referenceOf(coverage ?? party);
+/** When a patient has left is remembered by this: an account is older than its move where no message has told of it since. */
+const leftName = (reference: unknown): string => keyed('subject', String(reference));
+
 const formersOf = ({ extension }: Resource): JsonObject[] => list(extension).filter(({ url }) => url === formerUrl);
 
 function marked(item: JsonObject, { reference }: JsonObject): JsonObject {
@@ -35,7 +40,8 @@ export function familyPayers(merge: Merge): Merge {
     if (existing === undefined || own === undefined || before.every(isOwn)) return result;
     const isLate = result === existing;
     const hasLeft = formersOf(existing).some(({ valueReference }) => isOwn(valueReference as JsonObject));
-    if (isLate && (hasLeft || before.some(isOwn))) return existing;
+    if ((isLate && before.some(isOwn)) || (hasLeft && (isLate || isBeforeMove(existing, incoming, own))))
+      return existing;
     const only = before.length === 1 ? before[0] : undefined;
     const payers = (name: 'coverage' | 'guarantor'): JsonObject[] => {
       const known = list(existing[name]).map((one) => (only === undefined ? one : marked(one, only)));
@@ -51,13 +57,18 @@ export function familyPayers(merge: Merge): Merge {
   };
 }
 
+function isBeforeMove(existing: Resource, incoming: Resource, { reference }: JsonObject): boolean {
+  const [left, now] = [deletedMs(existing, leftName(reference)), stampMs(incoming)];
+  return left !== undefined && now !== undefined && now < left;
+}
+
 function withLists(resource: Resource, lists: Readonly<Record<string, JsonObject[]>>): Resource {
   const filled = Object.entries(lists).filter(([, items]) => items.length > 0);
   return { ...resource, ...Object.fromEntries(filled) } as Resource;
 }
 
-/** A44: the payers of whom the account has left are those of whom it has moved to, the last subject of `moved`. */
-export function movedPayers(existing: Resource, moved: Resource): Resource {
+/** A44, at `time`: the payers of whom the account has left are those of whom it has moved to, the last subject of `moved`. */
+export function movedPayers(existing: Resource, moved: Resource, time?: string): Resource {
   const now = list(moved.subject).at(-1);
   const stay = new Set(list(moved.subject).map(referenceOf));
   const gone = list(existing.subject).filter(({ reference }) => reference !== undefined && !stay.has(reference));
@@ -71,7 +82,7 @@ export function movedPayers(existing: Resource, moved: Resource): Resource {
     list(existing[name]).map((one) => (left.has(memberOf(one)) ? marked(unmarked(one), now!) : one));
   const lists = { coverage: payers('coverage'), guarantor: payers('guarantor'), extension: [...others, ...former] };
   const { extension: _extension, ...rest } = moved;
-  return withLists(rest as Resource, lists);
+  return withDeleted(withLists(rest as Resource, lists), [...left].map(leftName), time);
 }
 
 function unmarked({ extension, ...item }: JsonObject): JsonObject {

@@ -7,6 +7,7 @@ import { list } from '../compact.ts';
 import type { Mapping } from '../context.ts';
 import { type Identifier, uniteIdentifiers } from '../identifiers.ts';
 import { accountNumber, anyOf, numberKey, patientIdentity, successorOf, visitNumber } from '../identity.ts';
+import { stampText } from '../ordering.ts';
 import type { MappedPatient, PatientSegments } from '../patient.ts';
 import { patientMerge, patient as patientOf } from '../patient.ts';
 import { perMessage } from '../per-message.ts';
@@ -107,6 +108,7 @@ export function moveNumbered(
     ...frameOf(type),
     subject: type === 'Account' ? [subject] : subject,
   };
+  mapping.stamp(resource);
   const field = type === 'Account' ? 3 : 5;
   return mapping.add({
     method: 'PUT',
@@ -124,7 +126,7 @@ export function moveNumbered(
       if (!stays) {
         const subject = movedSubject(existing, incoming, { patient, from, field });
         const moved = { ...existing, identifier, subject };
-        return type === 'Account' ? movedPayers(existing, moved) : moved;
+        return type === 'Account' ? movedPayers(existing, moved, stampText(incoming)) : moved;
       }
       assertPatients(existing, incoming, patient, { segment: 'MRG', field });
       return { ...existing, identifier, subject: existing.subject ?? incoming.subject! };

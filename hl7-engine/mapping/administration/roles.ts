@@ -132,7 +132,7 @@ function teamMerge(ordered: Order, isLeft: boolean): NonNullable<TransactionEntr
   return (existing, sent) => {
     const { told, taken: also } = withoutTaken(sent, 'participant');
     const { participant: named, ...rest } = told;
-    const former = { taken: isLeft ? list(named) : also, incoming: told };
+    const former = { taken: isLeft ? list(named) : also, incoming: told, existing };
     if (existing === undefined) return rememberingTaken(told, former, members);
     const before = list(existing.participant);
     if (!isLeft && isOlder(existing, told) && before.every((one) => isFormer(existing, one))) {

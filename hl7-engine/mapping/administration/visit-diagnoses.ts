@@ -39,7 +39,7 @@ export function setDiagnoses(entry: TransactionEntry, { diagnosis, removed, areA
     const { diagnosis: _all, ...rest } = merged;
     const all = [...kept, ...list(incoming.diagnosis)];
     const changed = { ...rest, ...(all.length > 0 && { diagnosis: all }) } as Resource;
-    return rememberingTaken(changed, { taken, incoming }, diagnoses);
+    return rememberingTaken(changed, { taken, incoming, existing }, diagnoses);
   };
 }
 

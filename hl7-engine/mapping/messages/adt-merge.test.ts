@@ -221,4 +221,6 @@ test('what pays for a member of a family’s account pays for whom the account m
   const after = merge!({ ...resource, id: 'e', subject, coverage } as unknown as Resource, resource!);
   const { reference } = (after.subject as JsonObject[])[1]!;
   assert.deepEqual(after.coverage, [paidBy('1', 'Patient/x'), paidBy('2', reference)]);
+  // The time of the move stays with the account: what was sent before comes too late.
+  assert.match(JSON.stringify(after.meta), /subject\[Patient%2Fa\] 2026-01-31T/);
 });

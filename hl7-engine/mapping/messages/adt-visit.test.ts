@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { JsonObject, Resource } from '#fhir-model';
 import { head, pid, pv1 } from '../../testing/adt.ts';
-import { entriesOf, mapLines, onlyEntry } from '../../testing/mapped.ts';
+import { entriesOf, mapLines, mapMerging, onlyEntry } from '../../testing/mapped.ts';
 
 /** The encounter after each of the messages. */
 function visit(...messages: string[][]): { states: Resource[]; places: string[][] } {
@@ -256,6 +256,20 @@ test('an episode of care (PV1-54) is found among those of the patient', () => {
     decodeURIComponent(episode.ifNoneExist!),
     /^identifier=[^&]*\|7&patient:Patient\.identifier=[^&]*\|777$/,
   );
+});
+
+test('where references stay with who was merged, so does the episode that the survivor’s messages name', () => {
+  const mapped = mapMerging({ references: 'keep' }, ...head('A01'), pid, pv1('W1', { 54: '7^^^HOSP' }));
+  const [known, episode] = [onlyEntry(mapped, 'Patient'), onlyEntry(mapped, 'EpisodeOfCare')];
+  const asked = mapped.lookUps!.find(({ url }) => url.startsWith('EpisodeOfCare?'))!;
+  assert.match(decodeURIComponent(asked.url), /\|7&patient:Patient\.link:Patient\.identifier=[^&]*\|777$/);
+  const link = [{ other: { reference: 'Patient/old' }, type: 'replaces' }];
+  known.choose!([{ ...known.resource, id: 'a', link }]);
+  asked.choose!([{ ...episode.resource, id: 'e', patient: { reference: 'Patient/old' } }]);
+  // Those that match by the survivor's own number come first.
+  const own: Resource = { ...episode.resource, id: 'own', patient: { reference: 'Patient/a' } };
+  assert.equal(episode.choose!([own]).match, own);
+  assert.deepEqual(episode.choose!([]), { follow: 'EpisodeOfCare/e' });
 });
 
 test('two patients of one message (A17) whose episodes have one number have an episode each', () => {

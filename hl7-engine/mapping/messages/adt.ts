@@ -22,8 +22,9 @@ import { compact } from '../compact.ts';
 import type { Mapping } from '../context.ts';
 import { upsertEncounter } from '../encounter.ts';
 import { addAuthorizations } from '../finance/authorization.ts';
-import { cxIdentifier, identifierCriterion } from '../identifiers.ts';
+import { cxIdentifier, type Identifier, identifierCriterion } from '../identifiers.ts';
 import { anyOf, numberKey, successorOf, visitIdentifiers } from '../identity.ts';
+import { lookUp } from '../look-up.ts';
 import { type MessageMap, messageMap, required } from '../message-map.ts';
 import { stampMs } from '../ordering.ts';
 import { type MappedPatient, upsertPatient } from '../patient.ts';
@@ -207,10 +208,28 @@ function episodeOfCare(mapping: Mapping, pv1: Segment, patient: MappedPatient): 
   };
   const whose = `patient:Patient.${anyOf(patient.identity.matching)}`;
   const ifNoneExist = `${identifierCriterion(identifier)}&${whose}`;
-  const choose = ownOf(mapping.patients, patient.reference);
-  return mapping.once(`EpisodeOfCare?${ifNoneExist}`, () =>
-    mapping.add({ method: 'POST', url: 'EpisodeOfCare', ifNoneExist, resource, choose }),
-  );
+  return mapping.once(`EpisodeOfCare?${ifNoneExist}`, () => {
+    const choose = episodeChoice(mapping, identifier, patient);
+    return mapping.add({ method: 'POST', url: 'EpisodeOfCare', ifNoneExist, resource, choose });
+  });
+}
+
+/** Who was merged has no number left, and by the policy `keep` its episodes all the same: they are the survivor's. */
+function episodeChoice(
+  mapping: Mapping,
+  identifier: Identifier,
+  patient: MappedPatient,
+): NonNullable<TransactionEntry['choose']> {
+  const own = ownOf(mapping.patients, patient.reference);
+  if (mapping.merges.references !== 'keep') return own;
+  const whose = `patient:Patient.link:Patient.${anyOf(patient.identity.matching)}`;
+  const url = `EpisodeOfCare?${identifierCriterion(identifier)}&${whose}`;
+  const ofMerged = lookUp(mapping.lookUps, url, identifier);
+  return (matches) => {
+    const choice = own(matches);
+    const former = choice.match === undefined ? own(ofMerged()).match : undefined;
+    return former === undefined ? choice : { follow: `EpisodeOfCare/${former.id}` };
+  };
 }
 
 /** Observations of the visit; a document outside a report or document message has no place. */

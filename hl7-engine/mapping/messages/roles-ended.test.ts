@@ -47,6 +47,26 @@ test('who is taken away stays so, and who else has the role stays, whatever orde
   assert.deepEqual(stored('Encounter', ...late, then(9, gone)), stored('Encounter', ...late));
 });
 
+test('whom somebody replaced does not come back by an older message when that one is taken away', () => {
+  for (const [type, element, role] of [
+    ['Encounter', 'participant', 'RP'],
+    ['Patient', 'generalPractitioner', 'PP'],
+    ['CareTeam', 'participant', 'AT'],
+  ] as const) {
+    const then = (minute: number, ...lines: string[]): string[] =>
+      type === 'Encounter'
+        ? [...head('A08', minute), pid, visit, ...lines]
+        : [...head('A08', minute), pid, ...lines, visit];
+    const after = (...messages: string[][]): unknown[] => list(stored(type, ...messages)[element]);
+    const [first, old] = [then(3, `ROL||AD|${role}|^One`), then(1, `ROL||AD|${role}|^Two`)];
+    const gone = then(9, `ROL||DE|${role}|^One`);
+    assert.equal(after(first, old).length, 1);
+    assert.deepEqual(after(first, gone, old), [], type);
+    assert.equal(after(first, gone, then(6, `ROL||AD|${role}|^Two`)).length, 1, type);
+    if (type !== 'CareTeam') assert.deepEqual(after(first, then(12), gone, old), [], type);
+  }
+});
+
 test('a number is known by what it refers to, and a Bundle to look at has nobody who is taken away', () => {
   const mapped = mapLines(...head('A08', 9), pid, visit, 'ROL||DE|RP|1^Doc');
   assert.equal(onlyResource(mapped, 'Encounter').participant, undefined);

@@ -27,10 +27,11 @@ for (const [event, word, status] of [
   });
 }
 
-test('one that ends by some of its services keeps the others', () => {
-  const first = [header('S12'), sch('Booked'), pid, ais('X1'), ais('X2')];
-  const { resources } = storedAfter(first, [header('S15', '20260302080000'), sch(''), pid, ais('X2', 'D')]);
-  const { serviceType, status } = storedOf(resources, 'Appointment')[0]!;
+test('one that ends by some of its services keeps the others, and its time', () => {
+  const last = ais('X2').replace('0900', '1000');
+  const first = [header('S12'), sch('Booked'), pid, ais('X1'), last];
+  const end = [header('S15', '20260302080000'), sch(''), pid, last.replace('AIS|1||', 'AIS|1|D|')];
+  const { serviceType, status, start } = storedOf(storedAfter(first, end).resources, 'Appointment')[0]!;
   const codes = (serviceType as unknown as { coding: JsonObject[] }[]).map(({ coding: [coding] }) => coding!.code);
-  assert.deepEqual([codes, status], [['X1', 'X2'], 'cancelled']);
+  assert.deepEqual([codes, status, start], [['X1', 'X2'], 'cancelled', '2026-04-01T09:00:00+02:00']);
 });

@@ -50,7 +50,7 @@ interface Draft {
   namesResources: boolean;
   /** Services that it takes away, as conceptKey has them. */
   goneServices: readonly (string | undefined)[];
-  /** Its times are those of a resource that comes or goes: of an appointment that has times they say nothing. */
+  /** Its times are those of what comes or goes: of an appointment that has times they say nothing. */
   hasResourceTimes: boolean;
   /** Elements that it has no longer (`""`). */
   cleared: readonly string[];
@@ -91,9 +91,11 @@ function appointment(mapping: Mapping, root: Group, sch: Segment, parts: Appoint
   const telling = event.partial === true ? undefined : services.find((one) => !isDeleted(one));
   const status = event.status ?? statusOf(mapping, sch, telling?.segment);
   // With an appointment that ends all of it goes, and is told once more: when it was to be, and what.
-  const open = isOver(status) ? services : services.filter((one) => !isGone(mapping, one, event));
+  const staying = services.filter((one) => !isGone(mapping, one, event));
+  const open = isOver(status) ? services : staying;
   const taking = isOver(status) ? resources : resources.filter((one) => !isDeleted(one));
-  const times = timesOf(mapping, root, sch, event, [...open, ...taking]);
+  const lasting = timesOf(mapping, root, sch, event, [...staying, ...resources.filter((one) => !isDeleted(one))]);
+  const times = lasting.start === undefined ? timesOf(mapping, root, sch, event, [...open, ...taking]) : lasting;
   const cleared: string[] = [];
   const found = runTable(schAppointment, { segment: sch, group: root, mapping }, cleared) ?? {};
   const patients = parts.patients.map((actor) => ({ actor, required: 'required', status: participation(status) }));
@@ -123,7 +125,7 @@ function appointment(mapping: Mapping, root: Group, sch: Segment, parts: Appoint
     partial: event.partial === true,
     namesResources: taking.length > 0,
     goneServices: gone.flatMap((one) => typesOf(mapping, one)).map(conceptKey),
-    hasResourceTimes: times.hasResourceTimes,
+    hasResourceTimes: times.hasResourceTimes || times.start !== lasting.start,
     cleared,
   };
 }
