@@ -106,6 +106,22 @@ for (const backend of ['PostgreSQL', 'Redis'] as const) {
       });
     });
 
+    it('runs a repeated job on where the clock was put back', async (t) => {
+      const dayMs = 24 * 3_600_000;
+      const options = await optionsOn(backend, t);
+      t.mock.timers.enable({ apis: ['Date'], now: Date.now() + 400 * dayMs });
+      await usingJobs({ ...options, lookMs: 50 }, async (jobs) => {
+        let runs = 0;
+        jobs.define('daily', async () => void runs++);
+        await jobs.start();
+        await jobs.every('daily', dayMs);
+        await waitFor(() => runs > 0, 'the first run');
+        t.mock.timers.reset();
+        const before = runs;
+        await waitFor(() => runs > before, 'a run by the right time');
+      });
+    });
+
     it('waits for the running job when closed', async (t) => {
       let done = false;
       const started = Promise.withResolvers<void>();

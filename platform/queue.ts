@@ -20,7 +20,7 @@ export interface JobsOptions {
   concurrency?: number;
   /** Name of the queue; tests that share a Redis use their own. */
   queueName?: string;
-  /** How often it is looked whether Redis still has the repeated jobs; default: each minute. */
+  /** How often it is looked whether the repeated jobs are still to run; default: each minute. */
   lookMs?: number;
 }
 
@@ -101,7 +101,7 @@ export function createJobs(options: JobsOptions): Jobs {
       report(worker, finished, options.log);
       observeDepth(queue, options.metrics);
       await worker.waitUntilReady();
-      if (options.redisUrl) looking = keepScheduled(queue, scheduled, options);
+      looking = keepScheduled(queue, scheduled, options);
     },
     close: async () => {
       clearInterval(looking);
@@ -136,14 +136,23 @@ type Scheduled = Map<string, { intervalMs: number; again(): Promise<unknown> }>;
 
 /**
  * A Redis that was emptied, or came back without what it had, knows of no repeated job, and one that evicts keys, or was full when the next run
- * was to be noted, has forgotten that: nothing old would be removed any more, for as long as the server runs.
+ * was to be noted, has forgotten that: nothing old would be removed any more, for as long as the server runs. Nor would it be where the
+ * clock was put back, from a year that was wrong say: BullMQ keeps the next run where it was noted, also over a restart.
  */
-function keepScheduled(queue: Queue, scheduled: Scheduled, { log, lookMs = 60_000 }: JobsOptions): NodeJS.Timeout {
+function keepScheduled(queue: Queue, scheduled: Scheduled, options: JobsOptions): NodeJS.Timeout {
+  const { log, lookMs = 60_000, redisUrl } = options;
   let isLooking = false;
   const look = async (): Promise<void> => {
     for (const [name, { intervalMs, again }] of scheduled) {
       const known = await queue.getJobScheduler(name);
-      if (known && (known.next ?? 0) > Date.now() - intervalMs - lookMs) continue;
+      const dueInMs = (known?.next ?? 0) - Date.now();
+      if (dueInMs > intervalMs + lookMs) {
+        await queue.removeJobScheduler(name);
+        await again();
+        log.warn({ job: name, dueInMs }, 'job queue: the clock was put back; a repeated job is scheduled again');
+        continue;
+      }
+      if (!redisUrl || (known && dueInMs > -intervalMs - lookMs)) continue;
       // Where all places are taken by long jobs it only waits for its turn.
       const state = known && (await queue.getJobState(`repeat:${name}:${known.next}`));
       if (state === 'waiting' || state === 'delayed' || state === 'prioritized') continue;

@@ -82,6 +82,7 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
   const hosts = createHosts({ limits, pause: limits, random: options.random });
   const outward = createChannels({
     ...{ db, ...ports, rules, egress, hosts, log, metrics, timeoutMs: limits.timeoutMs },
+    leaseMs: deliveryLeaseMsOf(limits),
     shapeOf: topics.shapeOf,
     // It may have kept a delivery to its host waiting.
     onHandshake: () => dispatching.wake(),

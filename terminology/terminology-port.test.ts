@@ -132,6 +132,15 @@ describe('compose', () => {
     assert.deepEqual(await codesOf('http://vs'), { 'http://x': ['a'] });
   });
 
+  test('codes that are listed of a system that is stored in part, where inactive ones are left out', async () => {
+    const status = [{ code: 'status', valueCode: 'inactive' }];
+    const part = { content: 'fragment', concept: [{ code: 'x' }, { code: 'gone', property: status }] };
+    const include = [of('http://some', 'x', 'gone', 'elsewhere'), of('http://hollow', 'a')];
+    const set = resource('ValueSet', 'http://vs', { compose: { inactive: false, include } });
+    canonicals.set([...known, resource('CodeSystem', 'http://some', part), set]);
+    assert.deepEqual(await codesOf('http://vs'), { 'http://some': ['elsewhere', 'x'], 'http://hollow': ['a'] });
+  });
+
   test('excludes', async () => {
     const compose = { include: [{ system: 'http://cs' }], exclude: [{ valueSet: ['http://vs/cats'] }] };
     assert.deepEqual(await codes({ compose }), { 'http://cs': ['animal', 'bird', 'stone'] });

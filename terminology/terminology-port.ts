@@ -8,7 +8,7 @@ import {
   type Terminology,
   type TerminologyContext,
 } from '#fhir-model';
-import { CerebraError, isCerebraError } from '#platform';
+import { CerebraError, isCerebraError, type Queryable } from '#platform';
 import { splitSystem } from './asking.ts';
 import type { CodeSystem } from './code-system.ts';
 import { createCodeJudge } from './judge-codes.ts';
@@ -23,7 +23,7 @@ import {
   systemsOf,
   takenAsActive,
 } from './value-set-formula.ts';
-import { enumerated, select } from './value-set-select.ts';
+import { enumerated, select, test } from './value-set-select.ts';
 import { type Asking, NO_RULES, type ValueSets } from './value-sets.ts';
 
 export interface PortParts {
@@ -45,6 +45,22 @@ function assertComplete({ about }: CodeSystem): void {
     'invalid-parameter',
     `The code system '${shown(about.url)}' stored here has not all of its codes (content is not 'complete'): what depends on them can't be told`,
   );
+}
+
+/** Of a system that is stored in part: what the value set lists, but for codes that the part says are not active. */
+async function stillListed(
+  db: Queryable,
+  system: CodeSystem,
+  where: Formula,
+  codes: ReadonlySet<string>,
+): Promise<Set<string>> {
+  const isOne = async (code: string): Promise<boolean> => {
+    const concept = await system.concept(code);
+    return concept === undefined || (await test(db, system, where, [concept]))[0] === true;
+  };
+  const listed = [...codes];
+  const stands = await Promise.all(listed.map(isOne));
+  return new Set(listed.filter((_, i) => stands[i]));
 }
 
 type Codes = Map<string, 'all' | Set<string>>;
@@ -82,11 +98,9 @@ export function createTerminologyPort({ systems, valueSets, reader, remote }: Po
   async function selected(name: SystemName, where: Formula, context: TerminologyContext): Promise<Set<string>> {
     const { url, version } = name;
     const system = await systems.find(url, version, { scope: context.scope });
-    if (system === undefined) {
-      const listed = enumerated(takenAsActive(where));
-      if (listed) return listed;
-      throw unknown('code system', version === undefined ? url : `${url}|${version}`);
-    }
+    const listed = system?.about.content === 'complete' ? undefined : enumerated(takenAsActive(where));
+    if (listed) return system ? stillListed(context.db, system, where, listed) : listed;
+    if (system === undefined) throw unknown('code system', version === undefined ? url : `${url}|${version}`);
     assertComplete(system);
     const count = context.codesMax + 1;
     const { concepts } = await select(context.db, system, { where, words: [], offset: 0, count });

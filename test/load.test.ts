@@ -111,6 +111,20 @@ describe('cerebra load', () => {
     assert.equal(await readFile(path.join(where.folder, 'p.ndjson'), 'utf8'), line);
   });
 
+  test('goes on by the same *.ndjson, which names the file of what was refused before', async (t) => {
+    const where = await ground(t);
+    await writeFile(path.join(where.folder, 'p.ndjson'), '{"resourceType":"Patient","gender":"blue"}');
+    await writeFile(path.join(where.folder, 'q.ndjson'), '{"resourceType":"Patient","id":"q"}');
+    const load = (...more: string[]) => run(where, 'load', ...more, '--errors', 'bad.ndjson');
+    assert.equal((await load('q.ndjson')).code, 0);
+    assert.equal((await load('bad.ndjson', 'p.ndjson', 'q.ndjson')).code, 2);
+    const refused = await readFile(path.join(where.folder, 'bad.ndjson'), 'utf8');
+    const { code, output } = await load('bad.ndjson', 'p.ndjson', 'q.ndjson');
+    assert.equal(code, 2, output);
+    assert.doesNotMatch(output, /bad\.ndjson/);
+    assert.equal(await readFile(path.join(where.folder, 'bad.ndjson'), 'utf8'), refused);
+  });
+
   test('tells at once where it can not write down what it refuses', async (t) => {
     const where = await ground(t);
     await writeFile(path.join(where.folder, 'p.ndjson'), '{"resourceType":"Patient","id":"a"}');

@@ -1,5 +1,5 @@
 // `cerebra load`: docs/operations.md, "Loading data".
-import { appendFileSync, closeSync, openSync, realpathSync } from 'node:fs';
+import { appendFileSync, closeSync, openSync, readSync, realpathSync } from 'node:fs';
 import { findFiles, type InputFile, type LoadSummary } from '#fhir-server';
 import { CerebraError, type Config, createMetrics, type Db, type Log } from '#platform';
 import { withDatabase } from '../database.ts';
@@ -28,6 +28,20 @@ function pathOf(file: string): string {
   }
 }
 
+/** How `faultRecord` begins, and no resource does. */
+const RECORD = '{"file":';
+
+/** Of an earlier load, which a shell makes of `*.ndjson`, too, when it goes on; empty where nothing was refused. */
+function isOfErrors(file: string): boolean {
+  const begin = Buffer.alloc(RECORD.length);
+  const descriptor = openSync(file, 'r');
+  try {
+    return RECORD.startsWith(begin.toString('latin1', 0, readSync(descriptor, begin)));
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
 /**
  * What is refused would be written behind what is to be loaded, which would be passed over, or with `again` be lost. A file of a folder
  * is one of an earlier load.
@@ -35,7 +49,8 @@ function pathOf(file: string): string {
 function assertNoInput({ errorsFile, names }: LoadArguments, found: readonly InputFile[]): void {
   const own = errorsFile === undefined ? undefined : pathOf(errorsFile);
   const input = found.find(({ path, name }) => path === own && names.includes(name));
-  if (input) throw new CerebraError('config', `${input.name}: is to be loaded, so --errors can't be written there`);
+  if (input && !isOfErrors(input.path))
+    throw new CerebraError('config', `${input.name}: is to be loaded, so --errors can't be written there`);
 }
 
 /**

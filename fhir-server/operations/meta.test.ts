@@ -2,9 +2,11 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import type { JsonObject, Meta, Resource } from '#fhir-model';
-import { testDatabase, testLog } from '#platform/testing';
+import { testDatabase, testLog, waitFor } from '#platform/testing';
 import type { Core } from '../interactions/core.ts';
-import { storeUpdate } from '../store/store.ts';
+import { prepare, storeUpdate } from '../store/store.ts';
+import { lockRows } from '../store/write-many.ts';
+import { updateOne } from '../store/write-one.ts';
 import { everything, testCore } from '../testing.ts';
 import { invoke } from './invoke.ts';
 import { createOperations } from './registry.ts';
@@ -56,4 +58,21 @@ test('what is added and deleted leaves it where it is, with the extensions of ea
     profile: [null, 'urn:p:b'],
     _profile: [{ extension }, { id: 'b' }],
   });
+});
+
+test('what somebody else has added meanwhile is no change, and makes no version', async () => {
+  const { store } = core;
+  const tag = [{ system: 'urn:t', code: 'same' }];
+  await storeUpdate(store, { resourceType: 'Patient' }, 'p2', undefined, everything);
+  const waits = `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+  let added: Promise<JsonObject> | undefined;
+  await store.db.tx(async (tx) => {
+    await lockRows(tx, 'Patient', ['p2'], everything);
+    added = labels('meta-add', { type: 'Patient', id: 'p2' }, { tag });
+    await waitFor(async () => (await store.db.query({ text: waits })).length === 1, 'the other one to wait');
+    const tagged: Resource = { resourceType: 'Patient', meta: { tag } as unknown as Meta };
+    await updateOne(tx, prepare(store, tagged, 'p2', store.clock.now(), everything), undefined, everything);
+  });
+  assert.deepEqual(await added, { tag });
+  assert.equal((await store.read({ type: 'Patient', id: 'p2', scope: everything }))!.version, 2);
 });

@@ -119,7 +119,9 @@ const changeMeta =
     const merge = (existing: Resource | undefined): Resource => {
       if (!existing) throw new CerebraError('not-found', `${type}/${id} is not known`);
       assertVersion(Number(existing.meta?.versionId));
-      return { ...existing, meta: changed(existing.meta, given, change) ?? existing.meta ?? {} };
+      const meta = changed(existing.meta, given, change);
+      // Others have made the same change since it was looked at.
+      return meta === undefined ? existing : { ...existing, meta };
     };
     const resource = { resourceType: type!, id: id! };
     const [result] = await createWriter(core).transaction([{ method: 'PUT', url: `${type}/${id}`, resource, merge }], {

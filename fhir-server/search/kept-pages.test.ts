@@ -216,6 +216,28 @@ describe('kept pages', () => {
     assert.equal(await count(), 1);
   });
 
+  test('are looked for anew after a minute, however often they are asked for', async () => {
+    let nowMs = Date.now();
+    const later = await testCore(db, { now: () => nowMs });
+    const asked = { type: 'Observation', pairs: searchPairs('code=http://c|lost'), strict: true };
+    const count = async () =>
+      (JSON.parse(String(await searchTypeBytes(later, asked, { scope: everything, db }))) as { total: number }).total;
+    await write(core, [post('lost')]);
+    const newest = 'where rid = (select max(rid) from r_observation)';
+    const [row] = await db.query<{ tokens: string }>({ text: `select tokens::text from r_observation ${newest}` });
+    // As in a database that lacks the last change, which no longer matched: nothing tells that it is gone.
+    const index = (tokens: string) =>
+      db.query({ text: `update r_observation set tokens = $1::bigint[] ${newest}` }, [tokens]);
+    await index('{}');
+    await settled();
+    assert.deepEqual([await count(), await count()], [0, 0]);
+    await index(row!.tokens);
+    nowMs += 40_000;
+    assert.equal(await count(), 0);
+    nowMs += 40_000;
+    assert.equal(await count(), 1);
+  });
+
   test('have umlauts, and what is no character of one unit', async () => {
     for (const text of ['ä', '中', '𝒳']) {
       await write(core, [{ ...post('a'), resource: { ...observation('x'), ...coded('u'), note: [{ text }] } }]);

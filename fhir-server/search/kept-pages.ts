@@ -26,6 +26,10 @@ interface Kept extends Seen {
 }
 
 const KEPT_MAX = 2000;
+/**
+ * Then it is looked for anew, however often it was asked for meanwhile: a host that has taken over the database may lack the last
+ * changes, and no change tells of that.
+ */
 const KEPT_MS = 60_000;
 /** Of all texts, in characters. */
 const TEXTS_LENGTH_MAX = 16 * 1024 * 1024;
@@ -123,7 +127,7 @@ function createPages() {
 /** Of one process: each keeps its own. `changedSince`: changed-types.ts. */
 export function createKeptPages(changedSince: (horizon: string) => Promise<Changed>) {
   const pages = createPages();
-  const keep = (name: string, asked: Asked, { found, quiet }: Looked): void => {
+  const keep = (name: string, asked: Asked, { found, quiet }: Looked, untilMs: number): void => {
     if (Array.isArray(found) || found.kept === undefined || found.bodies < found.length) {
       pages.remove(name);
       return;
@@ -132,7 +136,7 @@ export function createKeptPages(changedSince: (horizon: string) => Promise<Chang
     pages.set(name, {
       ...{ rids: found.kept, horizon: found.horizon!, epoch: found.epoch!, quiet },
       whole: found.length < asked.limit,
-      untilMs: asked.page.nowMs + KEPT_MS,
+      untilMs,
       ...(isShort && { found }),
     });
   };
@@ -144,10 +148,11 @@ export function createKeptPages(changedSince: (horizon: string) => Promise<Chang
     const name = `${asked.query.type} ${asked.limit} ${token}`;
     const find = async (): Promise<Found> => {
       const kept = pages.get(name);
-      const page = kept && kept.untilMs > asked.page.nowMs ? { asked, token, kept } : undefined;
+      const { nowMs } = asked.page;
+      const page = kept && kept.untilMs > nowMs ? { asked, token, kept } : undefined;
       const known = page && ((await unchanged(page, changedSince)) ?? (await bringUp(page)));
       const looked = known ?? { found: await alone(asked), quiet: true };
-      keep(name, asked, looked);
+      keep(name, asked, looked, known && page ? page.kept.untilMs : nowMs + KEPT_MS);
       return looked.found;
     };
     return find();

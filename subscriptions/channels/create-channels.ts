@@ -42,6 +42,8 @@ export interface ChannelsOptions {
   kafka?: KafkaOptions | undefined;
   certificates?: HostCertificates | undefined;
   timeoutMs: number;
+  /** Of one subscription's deliverer. */
+  leaseMs: number;
   webSocketLimits?: Partial<WebSocketLimits> | undefined;
   clock: Clock;
   log: Log;
@@ -87,7 +89,7 @@ export function createChannels(options: ChannelsOptions): Channels {
       websocket: webSocketChannel(webSockets),
       email: emailChannel(email, parts),
       message: messageChannel(options.messages, sendings.message, parts),
-      kafka: kafkaChannel(sender, createKeyOf(options.rules.parameters, baseUrl), parts),
+      kafka: kafkaChannel(sender, createKeyOf(options.rules.parameters, baseUrl), parts, options.leaseMs),
     },
     webSockets,
     handshakes,

@@ -2,8 +2,8 @@
 // backport-channel-type, http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/StructureDefinition-backport-channel-type.html
 import { parseJson, type Resource } from '#fhir-model';
 import type { Channel, ChannelResult } from '../dispatch/deliver.ts';
-import type { Claim, Delivery } from '../dispatch/deliveries.ts';
-import { isOfBroker, type KafkaMessage, type KafkaSender, kafkaFault } from '../kafka/producer.ts';
+import { type Claim, type Delivery, keepLeased } from '../dispatch/deliveries.ts';
+import { isOfBroker, type KafkaMessage, type KafkaSender, kafkaFault, unlessAborted } from '../kafka/producer.ts';
 import { changedResources, type KeyOf } from '../match/patient-key.ts';
 import type { ChannelParts } from './channels.ts';
 import { contentOf } from './content.ts';
@@ -14,8 +14,14 @@ import { inFormat, isUnwritable } from './payload.ts';
 /** Events in one request to the brokers, each as a message of its own. */
 const eventsAtOnce = 100;
 
-export function kafkaChannel(sender: KafkaSender | undefined, keyOf: KeyOf, parts: ChannelParts): Channel {
-  const send = async (claim: Claim, deliveries: readonly Delivery[]): Promise<ChannelResult> => {
+/** `leaseMs`: for how long the lease is prolonged, again and again, while the brokers take what may be many megabytes. */
+export function kafkaChannel(
+  sender: KafkaSender | undefined,
+  keyOf: KeyOf,
+  parts: ChannelParts,
+  leaseMs: number,
+): Channel {
+  const send = async (claim: Claim, deliveries: readonly Delivery[], signal: AbortSignal): Promise<ChannelResult> => {
     if (!sender) return { ok: false, error: 'This server has no Kafka any more: KAFKA_BROKERS is not set' };
     let messages: KafkaMessage[];
     try {
@@ -32,7 +38,7 @@ export function kafkaChannel(sender: KafkaSender | undefined, keyOf: KeyOf, part
     }
     if (messages.length === 0) return { ok: true, gone: true };
     try {
-      await sender.send(messages);
+      await keepLeased(parts.content.db, claim, leaseMs, () => unlessAborted(sender.send(messages), signal));
       return { ok: true };
     } catch (err) {
       return { ok: false, error: `Kafka: ${kafkaFault(err)}`, hostFault: !isOfBroker(err) };
@@ -40,7 +46,7 @@ export function kafkaChannel(sender: KafkaSender | undefined, keyOf: KeyOf, part
   };
   return {
     onExhausted: 'stop',
-    deliver: (claim, delivery) => send(claim, [delivery]),
+    deliver: (claim, delivery, signal) => send(claim, [delivery], signal),
     many: { atOnce: () => eventsAtOnce, deliver: send },
   };
 }

@@ -120,6 +120,30 @@ export async function isStillLeased(db: Queryable, claim: Claim, leaseMs: number
   return isStillLeased(db, claim, leaseMs);
 }
 
+/**
+ * Keeps the lease while `work` lasts, which may take longer. Without that the same is begun anew beside it, also by this very process,
+ * and that again: what takes longer each time would never count.
+ */
+export async function keepLeased<T>(db: Queryable, claim: Claim, leaseMs: number, work: () => Promise<T>): Promise<T> {
+  const { id, lease_token, version } = claim;
+  let renewing: Promise<void> | undefined;
+  const renew = async (): Promise<void> => {
+    const nowMs = performance.now();
+    const rows = await db.query(prolong, [id, lease_token, leaseMs, version]).catch(() => []);
+    if (rows.length > 0) claim.leasedMs = nowMs;
+    renewing = undefined;
+  };
+  const timer = setInterval(() => {
+    renewing ??= renew();
+  }, leaseMs / 3);
+  try {
+    return await work();
+  } finally {
+    clearInterval(timer);
+    await renewing;
+  }
+}
+
 const putBack: Statement = {
   name: 'delivery_put_back',
   text: `update subscriber set lease_until = null,

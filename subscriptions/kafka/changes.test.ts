@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createSearchParameters, loadDefinitions } from '#fhir-model';
 import { createMetrics, systemClock } from '#platform';
-import { testLog } from '#platform/testing';
+import { testLog, waitFor } from '#platform/testing';
 import { createLease } from '../dispatch/lease.ts';
 import { createKeyOf } from '../match/patient-key.ts';
 import { subscriptionMetrics } from '../metrics.ts';
@@ -47,4 +47,41 @@ test('a renewal that is answered late does not take the lease again which a serv
   await Promise.all([stopped, ...renewals]);
   const text = 'select holder from dispatcher where name = $1';
   assert.deepEqual(await db.query({ text }, [kafkaConsumer]), [{ holder: null }]);
+});
+
+test('a server that stops does not wait for brokers that do not answer, and another one sends the same', async (t) => {
+  const rig = await createRig(t);
+  const { db, store } = rig;
+  await db.query({ text: `delete from dispatcher where name = $1` }, [kafkaConsumer]);
+  const definitions = await loadDefinitions();
+  const parameters = createSearchParameters(definitions.searchParameters, definitions.resourceTypes, definitions);
+  const [asked, answered] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  t.after(() => answered.resolve());
+  let isClosed = false;
+  const send = () => {
+    asked.resolve();
+    return answered.promise;
+  };
+  const close = async () => {
+    isClosed = true;
+  };
+  const changes = createKafkaChanges({
+    ...{ db, feed: store.feed, clock: systemClock, log: testLog(), topic: 'changes', leaseMs: 60_000 },
+    ...{ batchChanges: 100, pollMs: 20, messageBytesMax: 10_000, metrics: subscriptionMetrics(createMetrics()) },
+    ...{ keyOf: createKeyOf(parameters), lease: createLease('one', 60_000, kafkaConsumer), stopGraceMs: 20 },
+    sender: { send, fits: () => true, close },
+  });
+  await store.put(observation('b'));
+  await inStream(rig);
+  await changes.start();
+  await asked.promise;
+  let isStopped = false;
+  const stopped = changes.stop().then(() => {
+    isStopped = true;
+  });
+  await waitFor(() => isStopped, 'the server to stop');
+  await stopped;
+  assert.equal(isClosed, true);
+  const text = 'select holder, seq from dispatcher where name = $1';
+  assert.deepEqual(await db.query({ text }, [kafkaConsumer]), [{ holder: null, seq: 0n }]);
 });

@@ -5,7 +5,7 @@ import { type Clock, createLoop, type Db, type Log, type Statement } from '#plat
 import type { Lease } from '../dispatch/lease.ts';
 import { changedResources, type KeyOf } from '../match/patient-key.ts';
 import type { SubscriptionMetrics } from '../metrics.ts';
-import { type KafkaMessage, type KafkaSender, kafkaFault } from './producer.ts';
+import { type KafkaMessage, type KafkaSender, kafkaFault, unlessAborted } from './producer.ts';
 
 export interface KafkaChangesOptions {
   db: Db;
@@ -19,6 +19,8 @@ export interface KafkaChangesOptions {
   /** A larger message goes without its resource, which is then to be read: brokers refuse it. */
   messageBytesMax: number;
   pollMs: number;
+  /** On stop: how long the brokers may still take. */
+  stopGraceMs?: number;
   metrics: Pick<SubscriptionMetrics, 'kafkaSent' | 'kafkaFailures' | 'kafkaLagSeconds'>;
   clock: Clock;
   log: Log;
@@ -28,6 +30,8 @@ export interface KafkaChanges {
   start(): Promise<void>;
   stop(): Promise<void>;
 }
+
+const stopGraceMsUsual = 2_000;
 
 /** Of table dispatcher. */
 export const kafkaConsumer = 'kafka';
@@ -39,6 +43,7 @@ export function createKafkaChanges(options: KafkaChangesOptions): KafkaChanges {
   const { db, feed, lease, sender, metrics, log } = options;
   let unlisten: () => void = () => {};
   let failing = false;
+  const broken = new AbortController();
 
   /** How far Kafka has it; undefined while that must be asked of the database. */
   let known: ChangeCursor | undefined;
@@ -80,7 +85,7 @@ export function createKafkaChanges(options: KafkaChangesOptions): KafkaChanges {
     metrics.kafkaLagSeconds.set(waitingMs / 1000);
     if (!last) return false;
     known = undefined;
-    await keeping(() => messagesOf(options, batch).then(sender.send));
+    await keeping(async () => unlessAborted(sender.send(await messagesOf(options, batch)), broken.signal));
     const to: ChangeCursor = { xid: last.xid, seq: last.seq };
     // Whoever has taken the lease over sends the same again: at least once.
     if (!(await db.tx((tx) => lease.move(tx, from, to)))) return false;
@@ -97,6 +102,7 @@ export function createKafkaChanges(options: KafkaChangesOptions): KafkaChanges {
     work,
     onError: (err) => {
       known = undefined;
+      if (broken.signal.aborted) return;
       metrics.kafkaFailures.inc();
       // Once, and not at each of the attempts that follow every second.
       if (!failing) log.error({ fault: kafkaFault(err), topic: options.topic }, 'changes wait for Kafka');
@@ -116,9 +122,12 @@ export function createKafkaChanges(options: KafkaChangesOptions): KafkaChanges {
     },
     async stop() {
       unlisten();
+      const grace = setTimeout(() => broken.abort(), options.stopGraceMs ?? stopGraceMsUsual);
       await loop.stop();
+      clearTimeout(grace);
+      // What has not been answered is cut before another server sends it.
+      await sender.close().catch(() => {});
       await lease.release(db).catch(() => {});
-      await sender.close();
     },
   };
 }

@@ -106,6 +106,15 @@ async function open({ brokers, tls, sasl, timeoutMs }: KafkaOptions): Promise<St
   });
 }
 
+/** What brokers never answer takes a minute to fail: a server that stops does not wait for that. */
+export function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const stop = () => reject(new Error('The server stops'));
+  if (signal.aborted) stop();
+  signal.addEventListener('abort', stop);
+  return Promise.race([work, promise]).finally(() => signal.removeEventListener('abort', stop));
+}
+
 /** What the client makes of a broker's answer that there is no such topic. */
 const unknownTopic = /^Unknown topic /;
 

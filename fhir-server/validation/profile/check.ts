@@ -232,9 +232,16 @@ function verdictsOf({ verdicts }: Run, resource: JsonObject): Map<string, boolea
   return known;
 }
 
-/** Whether an item conforms to one of these profiles, as far as they are known. */
+/** Whether an item conforms to one of these profiles, as far as they are known; what has to be loaded to tell is noted. */
 export function conformsToOne(run: Run, profiles: Profiles, item: Item, canonicals: readonly string[]): boolean {
-  return canonicals.some((canonical) => conforms(run, profiles, item, canonical, frameOf(run, item.value)) === true);
+  const awaited: string[] = [];
+  for (const canonical of canonicals) {
+    const verdict = conforms(run, profiles, item, canonical, frameOf(run, item.value));
+    if (verdict === true) return true;
+    if (typeof verdict === 'object') awaited.push(verdict.wait);
+  }
+  run.awaited.push(...awaited);
+  return false;
 }
 
 /** Reports unless one of the profiles is kept; one that can't be had is no proof that it isn't. `again` when one has to be loaded. */
@@ -324,9 +331,17 @@ function checkTarget(run: Run, profiles: Profiles, reference: JsonObject, target
   );
 }
 
+/** The slices that each item is of; undefined where a profile has to be loaded to tell that, and `again` is put off. */
+function slicesOf(run: Run, items: readonly Found[], { slices }: SlicingPlan, again: (run: Run) => void) {
+  const all = items.map((item) => slices.filter((slice) => slice.matches?.(run, item) === true));
+  const [awaited] = run.awaited.splice(0);
+  if (awaited === undefined) return all;
+  defer(run, 'StructureDefinition', awaited, again);
+  return undefined;
+}
+
 /** The slice of an item; several are the profile's fault, and told. */
-function sliceOf(run: Run, item: Found, slicing: SlicingPlan): SlicePlan | undefined {
-  const matching = slicing.slices.filter((slice) => slice.matches?.(run, item) === true);
+function sliceOf(run: Run, item: Found, matching: readonly SlicePlan[], slicing: SlicingPlan): SlicePlan | undefined {
   if (matching.length > 1) {
     const names = matching.map(({ sliceName }) => sliceName).join(', ');
     within(run, item, () => report(run, 'error', 'invalid', 'slice-several', `is of more than one slice: ${names}`));
@@ -341,12 +356,14 @@ function checkSlicing(
   plan: ElementPlan,
   slicing: SlicingPlan,
 ): void {
+  const matching = slicesOf(run, items, slicing, (later) => checkSlicing(later, profiles, items, plan, slicing));
+  if (matching === undefined) return;
   const members = new Map<SlicePlan, Found[]>();
   const evaluable = slicing.slices.every(({ matches }) => matches !== undefined);
   let last = -1;
   let unmatched = false;
-  for (const item of items) {
-    const slice = sliceOf(run, item, slicing);
+  for (const [index, item] of items.entries()) {
+    const slice = sliceOf(run, item, matching[index] ?? [], slicing);
     if (slice?.whole !== true) within(run, item, () => checkItem(run, profiles, item, plan));
     if (slice === undefined) {
       unmatched = true;

@@ -90,6 +90,8 @@ export interface Run {
   readonly probe: boolean;
   /** Invariants of which it has been told that they can't be evaluated. */
   readonly untold: Set<string>;
+  /** Profiles that have to be loaded before it can be told which slice an element is of. */
+  readonly awaited: string[];
   failed: boolean;
   errors: number;
   /** Profiles that are being checked, innermost last: a circle of them ends. */
@@ -132,6 +134,7 @@ export function startRun(settings: Settings, resource: JsonObject, type: string,
     structures: [],
     probe: false,
     untold: new Set(),
+    awaited: [],
     failed: false,
     errors: 0,
     depth: 0,
@@ -156,6 +159,7 @@ export function probeRun(run: Run): Run {
     structures: [],
     probe: true,
     followed: new Map(),
+    awaited: [],
     failed: false,
   };
 }

@@ -237,6 +237,41 @@ describe('slicing by', () => {
     assert.deepEqual(await against(profile, list({}), named), ['error cardinality-min List.entry']);
   });
 
+  it('profile, which itself names others that have to be loaded', async () => {
+    const path = 'List.entry';
+    const listed = async (element: JsonObject, content: JsonObject, ...others: Resource[]) => {
+      const named = profileOf('Patient', 'named', [element]);
+      const profile = profileOf('List', 'l', [
+        { path, ...slicing('profile', 'item.resolve()', { rules: 'closed' }) },
+        { id: `${path}:named`, path, sliceName: 'named', min: 1 },
+        { id: `${path}:named.item`, path: `${path}.item`, type: [{ code: 'Reference', targetProfile: [named.url!] }] },
+      ]);
+      const list = {
+        ...{ resourceType: 'List', status: 'current', mode: 'working' },
+        contained: [{ resourceType: 'Patient', id: 'x', ...content }],
+        entry: [{ item: { reference: '#x' } }],
+      };
+      return against(profile, list, named, ...others);
+    };
+    const none = ['error cardinality-min List.entry', 'error slice-unmatched List.entry[0]'];
+    const extension = extensionOf('kind', 'code');
+    const only: Resource = {
+      ...profileOf('Extension', 'kind-x', [{ path: 'Extension.value[x]', fixedCode: 'x' }]),
+      ...{ baseDefinition: extension.url!, context: [{ type: 'element', expression: 'Patient' }] },
+    };
+    const slice = { id: 'Patient.extension:kind', path: 'Patient.extension', sliceName: 'kind', min: 1, max: '1' };
+    const element = { ...slice, type: [{ code: 'Extension', profile: [only.url!] }] };
+    const kind = (valueCode: string) => ({ extension: [{ url: extension.url!, valueCode }] });
+    assert.deepEqual(await listed(element, kind('x'), extension, only), []);
+    assert.deepEqual((await listed(element, kind('y'), extension, only)).toSorted(), none);
+    const organization = profileOf('Organization', 'org', [{ path: 'Organization.name', min: 1 }]);
+    const target = [{ code: 'Reference', targetProfile: [organization.url!] }];
+    const managed = { path: 'Patient.managingOrganization', min: 1, type: target };
+    const by = (type: string) => ({ managingOrganization: { reference: `${type}/1` } });
+    assert.deepEqual(await listed(managed, by('Organization'), organization), []);
+    assert.deepEqual((await listed(managed, {}, organization)).toSorted(), none);
+  });
+
   it('value of an extension in it', async () => {
     const kind = extensionOf('kind', 'code', { context: [{ type: 'element', expression: 'Identifier' }] });
     const path = 'Patient.identifier';
