@@ -7,6 +7,7 @@ import path from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { clusterVariable, startTestCluster, type TestCluster } from '#platform/testing';
+import { failureLine, tellFailures } from './failed.ts';
 import { usesServers } from './servers-used.ts';
 import slowest from './slowest.ts';
 
@@ -48,7 +49,17 @@ async function runFiles(files: string[], coverage: boolean, signal: AbortSignal)
   events.on('test:summary', ({ file, success }) => {
     if (file === undefined) passed = success;
   });
+  const failures: string[] = [];
+  events.on('test:fail', (data) => {
+    const line = failureLine(data);
+    if (line !== undefined) failures.push(line);
+  });
+  // What a test did after its end, and coverage that does not suffice.
+  events.on('test:diagnostic', ({ message }) => {
+    if (message.startsWith('Error: ')) failures.push(`FAILED ${message}`);
+  });
   await Promise.all([events.compose(spec()), events.compose(slowest)].map(print));
+  tellFailures(failures);
   return passed;
 }
 
