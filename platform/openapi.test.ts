@@ -34,11 +34,13 @@ interface Operation {
   responses: Record<string, { content: Record<string, { schema: unknown; example?: unknown }> }>;
 }
 
-type Document = { openapi: string; paths: Record<string, Record<string, Operation>> };
+type Document = { openapi: string; info: { description: string }; paths: Record<string, Record<string, Operation>> };
 
 test('routes of one path are operations of one item, with parameters, bodies and examples', () => {
-  const { openapi, paths } = openApi(routes) as unknown as Document;
+  const { openapi, info, paths } = openApi(routes) as unknown as Document;
   assert.equal(openapi, '3.1.0');
+  // Where FHIR is, BASE_URL says.
+  assert.doesNotMatch(info.description, /fhir\/R4/);
   assert.deepEqual(Object.keys(paths), ['/admin/hl7/messages/{id}']);
   const { get, post } = paths['/admin/hl7/messages/{id}']!;
   assert.equal(get!.operationId, 'getAdminHl7MessagesById');

@@ -86,7 +86,8 @@ export function openApi(routes: readonly Described[]): Record<string, unknown> {
     info: {
       title: 'Cerebra, administration',
       version: '1',
-      description: 'For operators. FHIR itself is described by its CapabilityStatement at /fhir/R4/metadata.',
+      description:
+        'For operators. FHIR itself is described by its CapabilityStatement, which GET / tells where to find.',
     },
     paths,
   };

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, Socket } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
+import { Queue } from 'bullmq';
 import { connectDb } from './db/connect.ts';
 import { isCerebraError } from './errors.ts';
 import type { JobData, Jobs } from './jobs.ts';
@@ -119,6 +120,21 @@ for (const backend of ['PostgreSQL', 'Redis'] as const) {
         t.mock.timers.reset();
         const before = runs;
         await waitFor(() => runs > before, 'a run by the right time');
+      });
+    });
+
+    it('schedules a repeated job again that is there no longer', async (t) => {
+      const options = await optionsOn(backend, t);
+      const looks = t.mock.method(Queue.prototype, 'getJobScheduler');
+      await usingJobs({ ...options, lookMs: 50 }, async (jobs) => {
+        let runs = 0;
+        jobs.define('daily', async () => void runs++);
+        await jobs.start();
+        await jobs.every('daily', 24 * 3_600_000);
+        await waitFor(() => runs === 1, 'the first run');
+        const queue = await waitFor(() => looks.mock.calls.at(-1)?.this as Queue | undefined, 'a look');
+        await queue.removeJobScheduler('daily');
+        await waitFor(() => runs > 1, 'a run after it was lost');
       });
     });
 

@@ -152,12 +152,13 @@ function keepScheduled(queue: Queue, scheduled: Scheduled, options: JobsOptions)
         log.warn({ job: name, dueInMs }, 'job queue: the clock was put back; a repeated job is scheduled again');
         continue;
       }
-      if (!redisUrl || (known && dueInMs > -intervalMs - lookMs)) continue;
+      // Unknown is also one that was removed here, by another server too, where the database was away before it was added again.
+      if (known && (!redisUrl || dueInMs > -intervalMs - lookMs)) continue;
       // Where all places are taken by long jobs it only waits for its turn.
       const state = known && (await queue.getJobState(`repeat:${name}:${known.next}`));
       if (state === 'waiting' || state === 'delayed' || state === 'prioritized') continue;
       await again();
-      log.warn({ job: name }, 'job queue: Redis (REDIS_URL) had lost a repeated job, which is scheduled again');
+      log.warn({ job: name }, 'job queue: had lost a repeated job, which is scheduled again');
     }
   };
   const turn = (): void => {

@@ -57,7 +57,7 @@ export function runRoutes(options: RunOptions): AdminRoute[] {
       path: base,
       summary: 'Processes all messages once more that match a filter: {filter, author}',
       description:
-        'With the routes as they are now, in the order in which they came, one patient after the other; messages that come later are not in it.',
+        "With the routes as they are now, one patient's in the order in which they came, four patients side by side; messages that come later are not in it.",
       request: runRequest(filterJsonSchema),
       response: runContent,
       statuses: [202],

@@ -327,3 +327,35 @@ test('what cannot be processed for a passing reason holds the run: nothing overt
   assert.deepEqual([run.status, run.done, asked], ['done', 2n, ['m1 true', 'm1 true', 'm2 true']]);
   assert.deepEqual(delays, [0, 5_000]);
 });
+
+test('what failed again is not tried once more while the run waits for another', async (t) => {
+  const db = await testDatabase(t);
+  const journal = createJournal(db);
+  await store(db, journal, [effect(await receive(journal, 'had'))]);
+  for (const id of ['bad', 'm1']) await journal.markFailed(await receive(journal, id), refusal(), Buffer.from('AE'), 1);
+  let handler: Parameters<Queue['define']>[1] = async () => {};
+  const jobs: Queue = {
+    define: (name, defined) => {
+      if (name === 'hl7-reprocess') handler = defined;
+    },
+    add: async () => {},
+    every: async () => {},
+    start: async () => {},
+    close: async () => {},
+  };
+  const acks = [Buffer.from('Not processed for a passing reason. Send the message again.'), Buffer.from('AA')];
+  const asked: string[] = [];
+  const reprocess = async (id: bigint, who = '') => {
+    const controlId = (await readMessage(db, id))!.control_id;
+    asked.push(controlId);
+    if (controlId === 'm1') return acks.shift();
+    await journal.markFailed((await journal.find(id))!, refusal(), Buffer.from('AE'), systemClock.now(), { who });
+    return Buffer.from('AE');
+  };
+  const { begin } = createReprocessing({ db, jobs, reprocess, log: testLog(), clock: systemClock });
+  const { id } = await begin({ type: 'ORU' }, 'kim');
+  await handler({ id });
+  assert.deepEqual([(await findRun(db, id))!.status, asked.splice(0)], ['running', ['had', 'bad', 'm1']]);
+  await handler({ id });
+  assert.deepEqual([(await findRun(db, id))!.status, asked], ['done', ['m1']]);
+});

@@ -56,12 +56,15 @@ const COUNT_PAGE = 1_000;
 /** After which a run that another worker holds is looked at again. */
 const HELD_MS = 5_000;
 
-// What the run has processed already is left out: a server that is killed has done a part of its batch, and each message's
-// destinations would get it again.
+// What the run has processed already is left out: a server that is killed, or has to wait for one, has done a part of its batch,
+// and each message's destinations would get it again. Also what failed: a run that waits for hours would fail it every 5 s, each
+// time with an attempt that is kept. That of a message which had its effect before stands among the attempts alone.
 const heads = {
   name: 'hl7_reprocess_left',
-  text: `select id, substring(raw for $2) as head from hl7_message where id = any($1)
-    and not coalesce(state in ('stored', 'acknowledged', 'filtered') and attempted_by = $3 and finished_at >= $4, false)`,
+  text: `select m.id, substring(m.raw for $2) as head from hl7_message m
+      left join hl7_attempt a on a.message = m.id and a.number = m.attempts
+    where m.id = any($1) and not coalesce(m.state <> 'received' and coalesce(a.attempted_by, m.attempted_by) = $3
+      and coalesce(a.finished_at, m.finished_at) >= $4, false)`,
 };
 
 const outcomes = {

@@ -201,7 +201,7 @@ test('an idle connection is closed also after a message that was long in work', 
   let started = false;
   const { port } = await serve(t, {
     traffic,
-    idleTimeoutMs: 50,
+    idleTimeoutMs: 300,
     handle: answerWith(async (content) => {
       started = true;
       await release.promise;

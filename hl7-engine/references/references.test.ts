@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import type { EntryResult, Resource, TransactionEntry } from '#fhir-model';
-import { CerebraError, type Db } from '#platform';
+import { CerebraError, type Db, type JobData, type Jobs } from '#platform';
 import { testDatabase, testLog, waitFor } from '#platform/testing';
 import type { PatientMove } from '../mapping/context.ts';
 import { createMemoryWriter, type MemoryWriter } from '../testing/memory-writer.ts';
@@ -154,6 +154,45 @@ test('a portion that fails is tried again, and its fault is told; a server that 
   await second.stop();
   await untilDone(t, b);
   assert.deepEqual([b.countOf('a'), b.countOf('b')], [0, 2500]);
+});
+
+test('each look for work that stands still adds no further job that comes back by itself', async (t) => {
+  const b = await bench(t, { a: 1001, b: 0 });
+  await b.merge('a', 'b');
+  const added: unknown[] = [];
+  let handle: Parameters<Jobs['define']>[1] | undefined;
+  let repeated: JobData = {};
+  const jobs: Jobs = {
+    define(_name, handler) {
+      handle = handler;
+    },
+    async add(_name, data, options) {
+      added.push([data, options?.delayMs]);
+    },
+    async every(_name, _intervalMs, data = {}) {
+      repeated = data;
+    },
+    start: async () => {},
+    close: async () => {},
+  };
+  const work = createReferenceWork({ db: b.db, writer: b.writer, scope, log: testLog(), jobs });
+  await work.start();
+  b.writer.failures.push(new TypeError('ours'), new TypeError('ours'));
+  await handle!(repeated);
+  assert.deepEqual(added, [[{}, 0]], 'the one of the start');
+  await handle!({});
+  assert.deepEqual(added.splice(0), [
+    [{}, 0],
+    [{}, 5000],
+  ]);
+  // A lost one is replaced by the look.
+  await handle!(repeated);
+  await waitFor(async () => {
+    if (added.length > 0) await handle!((added.splice(0)[0] as [JobData])[0]);
+    return allEnded(b);
+  }, 'the work');
+  assert.equal(b.countOf('b'), 1001);
+  await work.stop();
 });
 
 test('of two servers one works at a time', async (t) => {

@@ -1,7 +1,7 @@
 // Does what is left of moved references, a portion a transaction. The runs stand in the database: a server that dies leaves the rest to
 // the next start, or to another server.
 import type { AccessScope } from '#fhir-model';
-import { createLoop, type Db, isPassing, type Jobs, type Log } from '#platform';
+import { createLoop, type Db, isPassing, type JobData, type Jobs, type Log } from '#platform';
 import { type MovingWriter, movePortion, RESOURCES_MAX } from './move.ts';
 import { takeBack } from './record.ts';
 import { advance, noteFailure, type ReferenceRun, takeTurn } from './runs.ts';
@@ -90,13 +90,16 @@ export function createReferenceWork(options: ReferenceWorkOptions): ReferenceWor
     onError: (error) => void failed(error),
     ...{ idleMsMin: HELD_MS, idleMsMax: LOOK_EVERY_MS, errorMs: HELD_MS },
   });
-  const add = (delayMs = 0): Promise<void> => jobs!.add(JOB, {}, { delayMs });
-  jobs?.define(JOB, async () => {
+  const add = (data: JobData = {}, delayMs = 0): Promise<void> => jobs!.add(JOB, data, { delayMs });
+  jobs?.define(JOB, async ({ once }) => {
     const turn = await slice().catch(async (error: unknown) => {
       await failed(error);
       return 'held' as const;
     });
-    if (turn !== 'none' && !stopping) await add(turn === 'held' ? HELD_MS : 0);
+    if (turn === 'none' || stopping) return;
+    // A run that waits may have its job, which comes back by itself: with one more each minute a night would make hundreds of them.
+    if (turn === 'more') await add(once ? { once } : {});
+    else if (!once) await add({}, HELD_MS);
   });
 
   return {
@@ -106,7 +109,7 @@ export function createReferenceWork(options: ReferenceWorkOptions): ReferenceWor
     },
     async start() {
       if (jobs === undefined) loop.start();
-      else await Promise.all([jobs.every(JOB, LOOK_EVERY_MS), add()]);
+      else await Promise.all([jobs.every(JOB, LOOK_EVERY_MS, { once: true }), add()]);
     },
     async stop() {
       stopping = true;

@@ -26,14 +26,14 @@ async function leased({ db, store }: Rig) {
 }
 
 /** `leaseMs`: what it is prolonged by. */
-async function open(t: TestContext, leaseMs: number, sendTo: (rig: Rig) => KafkaSender['send']) {
+async function open(t: TestContext, leaseMs: number, sendTo: (rig: Rig) => KafkaSender['send'], onClose = () => {}) {
   const rig = await createRig(t);
   const { db, store } = rig;
   const scope = { kind: 'everything' } as const;
   const rules = await testRules();
   const content = { db, feed: store.feed, reader: store.reader, scope, ownerScope: () => scope, rules };
   const xml = createXmlCodec(await loadDefinitions());
-  const sender: KafkaSender = { send: sendTo(rig), fits: () => true, close: async () => {} };
+  const sender: KafkaSender = { send: sendTo(rig), fits: () => true, close: async () => onClose() };
   const parts = { content, notifications: {} as Notifications, xml };
   const channel = kafkaChannel(sender, createKeyOf(rules.parameters), parts, leaseMs);
   return { channel, ...(await leased(rig)) };
@@ -52,10 +52,19 @@ test('a send that takes longer than the lease keeps it', async (t) => {
 test('a server that stops does not wait for brokers that do not answer', async (t) => {
   const asked = Promise.withResolvers<void>();
   const answered = Promise.withResolvers<void>();
-  const { channel, claim, delivery } = await open(t, 60_000, () => () => {
+  let isCut = false;
+  const send = () => {
     asked.resolve();
     return answered.promise;
-  });
+  };
+  const { channel, claim, delivery } = await open(
+    t,
+    60_000,
+    () => send,
+    () => {
+      isCut = true;
+    },
+  );
   const stopping = new AbortController();
   const result = channel.deliver(claim, delivery, stopping.signal);
   await asked.promise;
@@ -63,4 +72,6 @@ test('a server that stops does not wait for brokers that do not answer', async (
   // Without the stop it would end by this.
   setImmediate(answered.resolve);
   assert.deepEqual(await result, { ok: false, error: 'Kafka: The server stops', hostFault: true });
+  // Before the lease is given back.
+  assert.equal(isCut, true);
 });

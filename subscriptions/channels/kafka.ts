@@ -41,6 +41,8 @@ export function kafkaChannel(
       await keepLeased(parts.content.db, claim, leaseMs, () => unlessAborted(sender.send(messages), signal));
       return { ok: true };
     } catch (err) {
+      // The lease is given back next: what is still under way must not come behind what another server sends then.
+      if (signal.aborted) await sender.close().catch(() => {});
       return { ok: false, error: `Kafka: ${kafkaFault(err)}`, hostFault: !isOfBroker(err) };
     }
   };
