@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { JsonObject, Resource } from '#fhir-model';
-import { graphOf } from './convert-data.ts';
+import { convertDataOperation, graphOf } from './convert-data.ts';
 
 const patient = (family: string): JsonObject => ({ resourceType: 'Patient', id: '1', name: [{ family }] });
 
@@ -52,3 +52,24 @@ test('where one server is named the id is enough', () => {
   assert.equal(of('https://a.example/fhir/Patient/1', 'Patient/1'), 'A');
   assert.equal(of('urn:uuid:1c3151bd-1cbf-4d64-b04d-cd9187a4c6e1', 'https://a.example/fhir/Patient/1'), 'A');
 });
+
+const operation = convertDataOperation({ clock: { now: () => 0 }, baseUrl: 'http://here.example/fhir', config: {} });
+
+const contained = [{ ...patient('A'), id: 'p' }];
+const observation = { resourceType: 'Observation', id: 'o', status: 'final', code: { text: 'x' } };
+
+for (const resource of [
+  { ...visit('#p'), contained: [null, 'x', ...contained] },
+  { ...visit('#p'), contained, length: [null] },
+  { ...observation, subject: { reference: '#p' }, contained, valueSampledData: null },
+]) {
+  test(`nobody has checked what is converted: ${JSON.stringify(resource)}`, async () => {
+    const input = new Map([
+      ['inputData', [JSON.stringify(resource)]],
+      ['inputDataType', ['Fhir']],
+    ]);
+    const answer = await operation.run({ input, search: [], scope: { kind: 'everything' }, strict: false });
+    assert.ok('resource' in answer);
+    assert.match(JSON.stringify(answer.resource), /PID\|1\|\|p\^/);
+  });
+}

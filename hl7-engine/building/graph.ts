@@ -1,5 +1,5 @@
 // The resources of one message by their references: https://hl7.org/fhir/R4/references.html#contained, bundle.html#references
-import type { Json, JsonObject, Resource } from '#fhir-model';
+import { type Json, type JsonObject, objectsOf, type Resource } from '#fhir-model';
 
 export interface Graph {
   /** What a Reference, or the text of one, leads to among the resources that are known. */
@@ -41,7 +41,8 @@ export function createGraph(isOurs: (reference: string) => boolean = () => true)
       const owner = [name, ...names].find((one) => one !== undefined && !known.has(one)) ?? `#${resources.length}`;
       const whole = Array.isArray(contained) ? (absolute(rest, owner) as Resource) : resource;
       put([name, ...names], whole);
-      for (const inner of Array.isArray(contained) ? (contained as Resource[]) : []) {
+      // What is only converted was checked by nobody: a list may hold anything.
+      for (const inner of objectsOf(contained)) {
         put([`${owner}#${inner.id}`], absolute(inner, owner) as Resource);
       }
       return whole;

@@ -68,11 +68,14 @@ function placesOf(building: Building, visit: Resource): Record<number, FieldValu
   const places = objects(visit.location).map((place) => ({ ...place, isTemporary: isTemporary(place) }) as JsonObject);
   const last = (temporary: boolean, ...statuses: string[]): JsonObject | undefined =>
     places.findLast(({ status, isTemporary: is }) => is === temporary && statuses.includes(text(status) ?? 'active'));
-  const [here, next] = [last(false, 'active'), last(false, 'planned', 'reserved')];
+  const [now, next] = [last(false, 'active'), last(false, 'planned', 'reserved')];
+  const former = places.filter(({ status, isTemporary: is }) => is === false && status === 'completed');
+  // Of a visit that has ended PV1-3 is the place before it did, which is no place before that one: chapter 3.4.3.3.
+  const here = now ?? (visit.status === 'finished' ? former.pop() : undefined);
   const written = (place: JsonObject | undefined): FieldValue => place && pl(building, place.location);
   return {
     3: written(here ?? next),
-    6: written(last(false, 'completed')),
+    6: written(former.at(-1)),
     11: written(last(true, 'active')),
     42: here === undefined ? undefined : written(next),
     43: written(last(true, 'completed')),

@@ -90,6 +90,10 @@ const cases: [type: string, value: unknown, field: string][] = [
     '1-8^A^LN^K^^99LAB^^^K+',
   ],
   ['CWE', { text: 'only words' }, '^only words'],
+  ['CWE', { system: 'urn:id:CEREBRA:OWN%20LIST', code: 'K' }, 'K^^OWN LIST'],
+  // No name that is read as that system again.
+  ['CWE', { system: 'urn:id:CEREBRA:50%', code: 'K' }, 'K^^urn:id:CEREBRA:50%'],
+  ['CWE', { system: 'urn:id:CEREBRA:LN', code: 'K' }, 'K^^urn:id:CEREBRA:LN'],
   ['CWE', { coding: [{ system: 'http://loinc.org' }, { display: 'Positive' }] }, '^Positive'],
   ['CWE', { coding: [{ display: 'Positive' }], text: 'pos.' }, '^pos.'],
   [
@@ -108,6 +112,17 @@ for (const [type, value, field] of cases) {
     assert.equal(written(valueType(name, args)(building, value as JsonObject)), field);
   });
 }
+
+test('an organization has its number where the version looks for it', () => {
+  const fieldOf = (version: string, value: string): string => {
+    const reference = { type: 'Organization', display: 'LAB', identifier: { system: 'urn:id:X', value } };
+    return written(valueType('XON', [])({ ...building, target: { ...target, version } }, reference));
+  };
+  assert.equal(fieldOf('2.5.1', '12'), 'LAB^^^^^X^^^^12');
+  assert.equal(fieldOf('2.4', '12'), 'LAB^^12^^^X');
+  // No number (NM): fit.ts tells that the version has no place for it.
+  assert.equal(fieldOf('2.4', 'L1'), 'LAB^^^^^X^^^^L1');
+});
 
 test('times keep their precision and offset', () => {
   const times = [
@@ -149,7 +164,21 @@ const values: [value: JsonObject, type: string | undefined, field?: string][] = 
   [{ valueTime: '08:00:00' }, 'TM', '080000'],
   [{ valuePeriod: { start: '2026', end: '2027' } }, 'DR', '2026^2027'],
   [{ valueSampledData: { origin: { value: 0 }, period: 10, dimensions: 1, data: '1 E 3' } }, 'NA', '1^^3'],
+  [
+    {
+      valueSampledData: {
+        origin: { value: rawJson('0.0') as never },
+        factor: 1,
+        period: 10,
+        dimensions: 1,
+        data: '1 2',
+      },
+    },
+    'NA',
+    '1^2',
+  ],
   [{ valueSampledData: { origin: { value: 2 }, period: 10, dimensions: 1, data: '1 2' } }, undefined],
+  [{ valueSampledData: { origin: { value: 0 }, factor: 2, period: 10, dimensions: 1, data: '1 2' } }, undefined],
 ];
 
 for (const [value, type, field] of values) {

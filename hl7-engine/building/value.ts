@@ -103,18 +103,18 @@ const makers: Readonly<Record<string, Maker>> = {
   valueDateTime: (building, value) => typed(moment(building), dtm(value)),
   valuePeriod: (_building, value) =>
     isObject(value) ? { type: 'DR', value: [dtm(value.start), dtm(value.end)] } : undefined,
-  valueSampledData: sampled,
+  valueSampledData: (building, value) => (isObject(value) ? sampled(building, value) : undefined),
 };
 
 /** One series is one repetition of NA; several channels are one repetition a moment, as MA. */
-function sampled(building: Building, value: Json): ObxValue | undefined {
-  const { data, dimensions, origin, factor } = value as JsonObject;
+function sampled(building: Building, { data, dimensions, origin, factor, period }: JsonObject): ObxValue | undefined {
   const unit = unitOf(building, origin);
   if (typeof data !== 'string') return undefined;
-  // Numbers as they are measured: with an origin or a factor they would have to be computed.
-  if (number(origin) !== '0' || factor !== undefined) return undefined;
-  if ((value as JsonObject).period !== undefined)
-    building.warnings.add('Observation.valueSampledData.period has no place in OBX-5');
+  // Numbers as they are measured: with another origin than 0 or factor than 1 they would have to be computed.
+  const isAsMeasured =
+    Number(number(origin)) === 0 && (factor === undefined || Number(number({ value: factor })) === 1);
+  if (!isAsMeasured) return undefined;
+  if (period !== undefined) building.warnings.add('Observation.valueSampledData.period has no place in OBX-5');
   const samples = data.split(' ').map((sample) => (/^[ELU]$/.test(sample) ? '' : sample));
   const width = typeof dimensions === 'number' ? dimensions : 1;
   if (width <= 1) return { type: 'NA', value: samples, unit };

@@ -85,6 +85,21 @@ test('a visit that begins, ends or is taken back has its event', async () => {
   assert.equal(message.part('MSH-9').raw, 'ADT^A38^ADT_A38');
 });
 
+test('of a visit that has ended PV1-3 is where the patient was last, and PV1-6 the place before', async () => {
+  const at = (display: string, status: string): JsonObject => ({ location: { display }, status });
+  const places = async (status: string, ...location: JsonObject[]) => {
+    const { message } = await built({ status, location });
+    return ['PV1-3.9', 'PV1-6.9', 'PV1-42.9'].map((path) => message.get(path));
+  };
+  const [ward, icu] = [at('WARD', 'completed'), at('ICU', 'completed')];
+  assert.deepEqual(await places('finished', ward, icu), ['ICU', 'WARD', undefined]);
+  assert.deepEqual(await places('finished', ward), ['WARD', undefined, undefined]);
+  assert.deepEqual(await places('finished', ward, at('ICU', 'active')), ['ICU', 'WARD', undefined]);
+  // Between two places, and after an admission that was none, the patient is nowhere.
+  assert.deepEqual(await places('in-progress', ward, at('ICU', 'planned')), ['ICU', 'WARD', undefined]);
+  assert.deepEqual(await places('cancelled', ward), [undefined, 'WARD', undefined]);
+});
+
 test('who has no field in PV1 is told', async () => {
   const both = await built({ participant: [participant('ATND', 'A'), participant('PPRF', 'B')] });
   assert.deepEqual(both.warnings, ['Encounter.participant of type PPRF has no place in the message']);

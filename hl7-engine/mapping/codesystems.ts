@@ -140,8 +140,19 @@ export function codingSystemName(system: string, facility: string): string {
   const table = /^http:\/\/terminology\.hl7\.org\/CodeSystem\/v2-(\d{4})$/.exec(system)?.[1];
   if (table !== undefined) return `HL7${table}`;
   if (system.startsWith('urn:oid:')) return system.slice('urn:oid:'.length);
+  const name = localName(system, facility);
+  return name !== undefined && codingSystem(name, undefined, facility) === system ? name : system;
+}
+
+/** Undefined for another facility's, and for what is no part of a URI: a client may have stored `urn:id:LAB:50%`. */
+function localName(system: string, facility: string): string | undefined {
   const local = `${localUri(facility)}:`;
-  return system.startsWith(local) ? decodeURIComponent(system.slice(local.length)) : system;
+  if (!system.startsWith(local)) return undefined;
+  try {
+    return decodeURIComponent(system.slice(local.length));
+  } catch {
+    return undefined;
+  }
 }
 
 /** `urn:id:` with parts that hold no character a URI or a search could stumble on. */

@@ -346,3 +346,18 @@ describe('changes to a message', () => {
     );
   });
 });
+
+it('a route has 200 conditions at most; its changes are none', () => {
+  const edits = Array.from({ length: 150 }, (_, i) => ({ op: 'delete' as const, path: `ZPD-${i + 1}` }));
+  const conditions = (count: number): Condition[] =>
+    Array.from({ length: count }, (_, i) => ({ path: `ZPD-${i + 1}`, exists: true }));
+  const routeOf = (count: number): Partial<RouteInput> => ({
+    match: { any: conditions(count) },
+    transform: edits,
+    destinations: [{ kind: 'queue', name: 'a', transform: edits }],
+  });
+  assert.equal(route(routeOf(200)).transform.length, 150);
+  assert.deepEqual(readRoute({ id: 'r', name: 'Test', ...routeOf(201) }), {
+    problems: [{ path: '', problem: 'a route has at most 200 conditions' }],
+  });
+});

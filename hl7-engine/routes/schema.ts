@@ -254,9 +254,9 @@ function checkRoute(route: z.output<typeof routeFields>, ctx: z.core.$Refinement
   if (conditionsOf(route) > conditionsMax) fault([], `a route has at most ${conditionsMax} conditions`);
 }
 
-/** How many conditions there are anywhere in it. */
+/** How many conditions there are anywhere in it. A change has a path too, and is none. */
 function conditionsOf(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0;
-  const own = 'path' in value ? 1 : 0;
+  const own = 'path' in value && !('op' in value) ? 1 : 0;
   return Object.values(value).reduce<number>((count, part) => count + conditionsOf(part), own);
 }

@@ -38,7 +38,8 @@ function isDateTime(text: string): boolean {
   const [year, month, day] = [digits.slice(0, 4), digits.slice(4, 6), digits.slice(6, 8)].map(Number);
   if (digits.length >= 6 && (month! < 1 || month! > 12)) return false;
   if (digits.length >= 8 && (day! < 1 || day! > daysOf(year!, month!))) return false;
-  return isTime(text.slice(8));
+  // `202601-0500`: behind a month stands its offset.
+  return isTime(text.slice(Math.min(digits.length, 8)));
 }
 
 const daysOf = (year: number, month: number): number => new Date(Date.UTC(year, month, 0)).getUTCDate();

@@ -15,14 +15,18 @@ const fileBytesMax = 32 * 1024 * 1024;
 /** What profiles are called, in routes too. */
 export const nameForm = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
-/** Undefined where there is no folder: what came from it stays. Names that no route could say are passed over. */
+/**
+ * Undefined where there is no folder: what came from it stays. Names that no route could say are passed over, and the second of one
+ * name (`phin-3.2` and `phin-3.2.xml`), for which each look would find another content than the first had.
+ */
 export async function profileFiles(folder: string): Promise<ProfileFile[] | undefined> {
   const names = await namesIn(folder);
   if (names === undefined) return undefined;
   const found: ProfileFile[] = [];
   for (const entry of names) {
     const file = await profileAt(folder, entry);
-    if (file !== undefined && nameForm.test(file.name)) found.push(file);
+    if (file === undefined || !nameForm.test(file.name) || found.some(({ name }) => name === file.name)) continue;
+    found.push(file);
   }
   return found;
 }

@@ -1,7 +1,7 @@
 // Encounter as PV1 and PV2: https://hl7.org/fhir/uv/v2mappings/ (PV1[Encounter], PV2[Encounter])
-import { isNumber, type JsonObject } from '#fhir-model';
+import { isNumber } from '#fhir-model';
 import { ownValue } from '#platform';
-import { text } from '../building.ts';
+import { isObject, text } from '../building.ts';
 import { buildTable } from '../table.ts';
 import { tableCode, tableCodeOrNone } from '../types/coded.ts';
 import { digitsOf } from '../types/number.ts';
@@ -89,9 +89,7 @@ export const pv2 = buildTable(
 `,
   {
     yes: () => 'Y',
-    days: (_building, value) => {
-      const { value: count, code } = value as JsonObject;
-      return code === 'd' && isNumber(count) ? digitsOf(count) : undefined;
-    },
+    days: (_building, value) =>
+      isObject(value) && value.code === 'd' && isNumber(value.value) ? digitsOf(value.value) : undefined,
   },
 );

@@ -3,7 +3,7 @@
 import type { Json, JsonObject, Resource } from '#fhir-model';
 import { ownValue } from '#platform';
 import type { ComponentValue } from '../../message/build.ts';
-import { type Building, isObject, objects, text } from '../building.ts';
+import { type Building, isObject, objects, since, text } from '../building.ts';
 import { authority, identifierTypeOf, inUseFirst } from './identifier.ts';
 import { nameParts, xad, xtn } from './person.ts';
 
@@ -101,17 +101,19 @@ export function xon(building: Building, value: Json | undefined): ComponentValue
   const id = text(number?.value);
   if (id === undefined && name === undefined) return undefined;
   const by = number && authority(building, text(number.system));
+  // XON.10 came with 2.5; until then the number is XON.3, which has digits alone.
+  const [early, late] = id !== undefined && /^\d+$/.test(id) && !since(building, '2.5') ? [id] : [undefined, id];
   return [
     name,
     undefined,
-    undefined,
+    early,
     undefined,
     undefined,
     by,
     number && identifierTypeOf(number),
     undefined,
     undefined,
-    id,
+    late,
   ];
 }
 
