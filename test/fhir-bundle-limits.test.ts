@@ -51,6 +51,20 @@ describe('a Bundle of many entries', () => {
       }
       assert.equal((await fhir('GET', 'Patient/li-huge?_summary=text')).status, 200);
     });
+
+    test(`${type}: of what conditional creates find no more comes along than of reads`, async () => {
+      const div = `<div xmlns="http://www.w3.org/1999/xhtml">${'x'.repeat(900_000)}</div>`;
+      await fhir('PUT', 'Patient/li-found', {
+        ...patient('found'),
+        id: 'li-found',
+        text: { status: 'generated', div },
+      });
+      const same = Array.from({ length: 100 }, () => post(patient('x'), { ifNoneExist: 'identifier=urn:li|found' }));
+      const found = entries(await fhir('POST', '', bundle(type, same)));
+      assert.equal(new Set(found.map(({ response }) => response!.location)).size, 1);
+      assert.equal(found.filter(({ resource }) => resource !== undefined).length, 74);
+      assert.equal(found.length, 100);
+    });
   }
 
   test('2,000 conditional creates of one patient make one', async () => {

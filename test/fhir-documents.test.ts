@@ -161,6 +161,19 @@ describe('Composition/$document', () => {
     assertOutcome(missing, 422, 'business-rule', 'Composition.section[0].entry[0].reference');
   });
 
+  test('one that would be too large is refused, not put together', async () => {
+    const div = `<div xmlns="http://www.w3.org/1999/xhtml">${'x'.repeat(1_000_000)}</div>`;
+    const versions = Array.from({ length: 68 }, (_, i) => String(i + 1));
+    for (const text of versions) {
+      const resource = { resourceType: 'Basic', id: 'large', text: { status: 'generated', div }, code: { text } };
+      const { status } = await fhir('PUT', 'Basic/large', resource, { Prefer: 'return=minimal' });
+      assert.ok(status === 200 || status === 201);
+    }
+    const entry = versions.map((version) => ref(`Basic/large/_history/${version}`));
+    await put(composition('large', { section: [{ entry }] }));
+    assertOutcome(await fhir('GET', 'Composition/large/$document'), 400, 'too-costly');
+  });
+
   test('refusals', async () => {
     assertOutcome(await fhir('GET', 'Composition/$document'), 400, 'required', 'id');
     assertOutcome(await fhir('GET', 'Composition/c/$document?id=c'), 400, 'value', 'id');

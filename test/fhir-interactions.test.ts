@@ -314,6 +314,10 @@ describe('the CapabilityStatement', () => {
       [true, 'full-support', true, 'multiple', true],
     );
     assert.deepEqual([one.versioning, one.readHistory], ['versioned-update', true]);
+    assert.deepEqual(one.referencePolicy, ['literal', 'logical']);
+    for (const subject of [{ reference: 'http://other.example/fhir/Patient/1' }, { identifier: { value: '1' } }]) {
+      assert.equal((await fhir('POST', 'Basic', { resourceType: 'Basic', code: { text: 'x' }, subject })).status, 201);
+    }
     const codes = (one.interaction as { code: string }[]).map(({ code }) => code);
     for (const code of ['read', 'vread', 'update', 'patch', 'delete', 'history-instance', 'create', 'search-type']) {
       assert.ok(codes.includes(code), code);

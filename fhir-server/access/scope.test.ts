@@ -22,6 +22,7 @@ const parts = (): BatchParts => ({
   core,
   scope: nothing,
   answer: (entry, index) => runEntry(core, entry, index, nothing),
+  shown: (result) => result,
   onFault,
 });
 

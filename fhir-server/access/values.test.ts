@@ -91,6 +91,7 @@ describe('what would lie outside of the scope is refused before anything is stor
   ];
   const parts = (): BatchParts => ({
     ...{ core, scope, onFault: () => {} },
+    shown: (result) => result,
     answer: (entry, index) => runEntry(core, entry, index, scope),
   });
   for (const [name, entry] of entries) {

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import type { Db } from '#platform';
 import { testDatabase } from '#platform/testing';
-import { testCore } from '../testing.ts';
+import { createWriter } from '../ports.ts';
+import { everything, testCore } from '../testing.ts';
 import { metadata } from './metadata.ts';
 import type { FhirRequest } from './request.ts';
 import { routes } from './routes.ts';
@@ -35,4 +36,23 @@ test('the time when a process was first asked does not change it, what is offere
     const changed = await tagged(mode, '2026-01-31T12:00:00Z', { softwareVersion: '9' });
     assert.notEqual(changed.tag, one.tag);
   }
+});
+
+test('of a code system that is loaded and stored all versions are told, the latest first', async () => {
+  const core = await testCore(db);
+  const uri = 'http://example.org/both';
+  const stored = ['1', '3'].map((version) => ({
+    ...{ resourceType: 'CodeSystem', id: `both-${version}`, url: uri, version },
+    ...{ status: 'active', content: 'complete' },
+  }));
+  await createWriter(core).createIfAbsent(stored, { scope: everything });
+  const release = { uri, version: [{ code: '2', isDefault: true, compositional: false }], subsumption: true };
+  const describe = async () => ({ codeSystem: [release], codeSearch: 'all' });
+  const loaded = { ...core, terminology: { ...core.terminology, describe } };
+  const answer = await metadata(loaded, { ...asked('terminology'), scope: everything }, routes);
+  const { codeSystem } = JSON.parse(String(answer.body)) as { codeSystem: { uri: string; version: unknown }[] };
+  assert.deepEqual(
+    codeSystem.find((one) => one.uri === uri)?.version,
+    ['3', '2', '1'].map((code, i) => ({ code, isDefault: i === 0, compositional: false })),
+  );
 });

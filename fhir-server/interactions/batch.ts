@@ -22,6 +22,8 @@ export interface BatchParts {
   scope: AccessScope;
   /** Runs a read or an operation as a request of its own. */
   answer(entry: TransactionEntry, index: number): Promise<EntryResult>;
+  /** What is kept of an entry that writes. */
+  shown(result: EntryResult): EntryResult;
   /** Gets errors that are ours, for the log. */
   onFault(error: unknown): void;
 }
@@ -132,9 +134,9 @@ function done(run: Run, index: number, result: EntryResult): void {
 }
 
 async function runItem(run: Run, { plan, entry, index }: Item): Promise<void> {
-  const { core, scope, answer, onFault } = run.parts;
+  const { core, scope, answer, shown, onFault } = run.parts;
   try {
-    if (plan) return done(run, index, await runPlan(core, plan, scope));
+    if (plan) return done(run, index, shown(await runPlan(core, plan, scope)));
     if (run.characters > ANSWER_CHARACTERS_MAX) throw answerTooLarge(index);
     const result = await answer(entry, index);
     run.characters += result.body.length;
@@ -157,9 +159,10 @@ async function runLists(run: Run, lists: Item[][], width: number): Promise<void>
 /** In one transaction. Whether that succeeded: if not, nothing is done. */
 async function ranTogether(run: Run, items: Item[]): Promise<boolean> {
   const plans = items.map(({ plan }) => plan!);
+  const { core, scope, shown } = run.parts;
   try {
-    const results = await runPlans(run.parts.core, plans, { scope: run.parts.scope });
-    for (const [i, { index }] of items.entries()) done(run, index, results[i]!);
+    const results = await runPlans(core, plans, { scope });
+    for (const [i, { index }] of items.entries()) done(run, index, shown(results[i]!));
     return true;
   } catch {
     return false;

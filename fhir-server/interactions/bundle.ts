@@ -15,7 +15,7 @@ import { entriesOf } from './bundle-request.ts';
 import type { Core } from './core.ts';
 import { at, isRead, operationIn, placed, relativeUrl } from './entries.ts';
 import { etag } from './etag.ts';
-import type { EntryReader } from './read-entry.ts';
+import { ANSWER_CHARACTERS_MAX, type EntryReader } from './read-entry.ts';
 import { planEntries, runPlans } from './transaction.ts';
 import { ifMatchRequired, withVersion } from './version-required.ts';
 
@@ -85,11 +85,25 @@ const noteOf = ({ type, id, version, op, deletions }: EntryResult): Issue => {
   return { severity: 'information', code: 'informational', diagnostics: what };
 };
 
+/**
+ * Of entries that write only what is shown, up to as much as reads may be answered: a create that finds what is there, or a
+ * patch, is a line that stands for megabytes, and there may be 10,000. What is left out has its location.
+ */
+function showing(prefer: Return): (result: EntryResult) => EntryResult {
+  let characters = 0;
+  return (result) => {
+    const { length } = result.body;
+    const isWanted = result.op === 'none' ? prefer !== 'OperationOutcome' : prefer === 'representation';
+    if (!isWanted || characters + length > ANSWER_CHARACTERS_MAX) return { ...result, body: '' };
+    characters += length;
+    return result;
+  };
+}
+
 /** Of an entry that writes: which version it made. */
 function writtenEntry(core: Core, result: EntryResult, prefer: Return): string {
   const { type, id, version, status, body, updatedMs } = result;
-  const shown = result.op === 'none' ? prefer !== 'OperationOutcome' : prefer === 'representation';
-  const resource = shown && body !== '' ? `"fullUrl":"${core.baseUrl}/${type}/${id}","resource":${body},` : '';
+  const resource = body !== '' ? `"fullUrl":"${core.baseUrl}/${type}/${id}","resource":${body},` : '';
   const note = prefer === 'OperationOutcome' ? `,"outcome":${stringify(operationOutcome([noteOf(result)]))}` : '';
   if (version === 0) return `{"response":{"status":${statusText(status)}${note}}}`;
   const location = status === 204 ? '' : `"location":"${type}/${id}/_history/${version}",`;
@@ -197,7 +211,11 @@ async function runTransaction(core: Core, request: BundleRequest, given: Transac
   };
   try {
     const results = await runPlans(core, plans, { scope: request.scope }, read);
-    return results.map((result, index) => entryText(core, result, reads.get(index), request.prefer));
+    const shown = showing(request.prefer);
+    return results.map((result, index) => {
+      const read = reads.get(index);
+      return entryText(core, read ? result : shown(result), read, request.prefer);
+    });
   } catch (error) {
     throw entries.reduce((kept: unknown, entry, index) => told(given[index]!, entry, kept, index), error);
   }
@@ -237,9 +255,10 @@ async function runBatch(
 ): Promise<string[]> {
   const reads = new Map<number, Read>();
   const { scope, onFault } = request;
+  const shown = showing(request.prefer);
   const answer = (entry: TransactionEntry, index: number) => answerEntry(core, request, entry, index, reads);
   const entries = given.map((entry, index) => runnable(core, entry, index));
-  const results = await batch({ core, scope, onFault, answer }, entries);
+  const results = await batch({ core, scope, onFault, answer, shown }, entries);
   return results.map((result, index) => {
     if (result.kind === 'done') return entryText(core, result.result, reads.get(index), request.prefer);
     const [before, run] = [given[index]!, entries[index]!];

@@ -114,7 +114,8 @@ function resource(
     conditionalRead: 'full-support',
     conditionalUpdate: offered('conditional-update'),
     conditionalDelete: core.limits.conditionalDeleteMax > 1 ? 'multiple' : 'single',
-    referencePolicy: ['literal', 'local'],
+    // References to other servers are kept as they are, and those by identifier alone.
+    referencePolicy: ['literal', 'logical'],
     ...(references.length > 0 ? { searchInclude: ['*', ...references] } : {}),
     ...(reverse.length > 0 ? { searchRevInclude: ['*', ...reverse] } : {}),
     searchParam: params.map((param) => searchParamElement(core, param)),

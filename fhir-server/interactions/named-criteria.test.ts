@@ -179,8 +179,9 @@ describe('criteria that name another entry', () => {
   test('entries of a batch can’t', async () => {
     const entries = [patient('batch', { fullUrl: urn(1) }), encounter('batch', urn(1))];
     const answer = () => Promise.reject(new Error('nothing is read'));
+    const shown = (result: EntryResult) => result;
     const onFault = (error: unknown) => assert.fail(String(error));
-    const results: BatchResult[] = await batch({ core, scope: everything, answer, onFault }, entries);
+    const results: BatchResult[] = await batch({ core, scope: everything, answer, shown, onFault }, entries);
     assert.equal(results[0]!.kind, 'done');
     const [, failed] = results;
     assert.ok(failed?.kind === 'failed');

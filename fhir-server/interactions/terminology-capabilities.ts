@@ -81,11 +81,23 @@ function merged(own: readonly JsonObject[], stored: Map<string, string[]>): Json
   return [...own, ...all].sort((a, b) => (String(a.uri) < String(b.uri) ? -1 : 1));
 }
 
+/** What is no grammar: other versions of it may be stored, and of all of them the latest is meant. */
+const isRelease = ({ subsumption }: JsonObject): boolean => subsumption === true;
+
+function versionsLoaded({ uri, version }: JsonObject): Stored[] {
+  const codes = (version as JsonObject[]).map(({ code = null }) => code as string | null);
+  return codes.map((code) => ({ url: String(uri), version: code, content: 'complete' }));
+}
+
 /** The statement as JSON text. */
 export async function terminologyCapabilities(core: Core, scope: AccessScope): Promise<string> {
   await core.canonicals.refresh();
   const { codeSystem = [], ...rest } = (await core.terminology.describe?.()) ?? { codeSearch: 'explicit' };
-  const systems = merged(codeSystem as JsonObject[], bySystem(await storedSystems(core, scope), await ownSystems()));
+  const own = codeSystem as JsonObject[];
+  const loaded = own.filter(isRelease).flatMap(versionsLoaded);
+  const found = bySystem([...(await storedSystems(core, scope)), ...loaded], await ownSystems());
+  const grammars = own.filter((one) => !isRelease(one));
+  const systems = merged(grammars, found);
   return JSON.stringify({
     resourceType: 'TerminologyCapabilities',
     status: 'active',

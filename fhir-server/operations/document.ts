@@ -11,7 +11,7 @@ import {
   type StoredVersion,
   versionUrl,
 } from '#fhir-model';
-import { CerebraError } from '#platform';
+import { CerebraError, isCerebraError } from '#platform';
 import type { Core } from '../interactions/core.ts';
 import { badParameter } from '../interactions/parameter-fault.ts';
 import { readCurrent, readVersion } from '../store/read.ts';
@@ -22,6 +22,8 @@ import { linksOf, readNamed, typeOf } from './everything-links.ts';
 
 /** Entries of a document at most. */
 const ENTRIES_MAX = 2_000;
+/** And UTF-16 units of them: each may have 50 MB, and versions of one resource may be named one by one. */
+const CHARACTERS_MAX = 64 * 1024 * 1024;
 
 /** The composition's id: of the URL or of the parameter `id`, which may be a URL of this server. */
 function compositionId(core: Core, { id, input }: OperationRequest): string {
@@ -86,6 +88,26 @@ const nameOf = (stored: StoredVersion): string => `${stored.type}/${stored.id}`;
 const tooLong = (): CerebraError =>
   new CerebraError('too-costly', `The document would have more than ${ENTRIES_MAX} entries`);
 
+const tooLarge = (): CerebraError =>
+  new CerebraError(
+    'too-costly',
+    `The document would have more than ${CHARACTERS_MAX} characters, or those of one type more than are read at once`,
+  );
+
+function assertSmall(entries: Iterable<StoredVersion>): void {
+  let characters = 0;
+  for (const { body } of entries) characters += body.length;
+  if (characters > CHARACTERS_MAX) throw tooLarge();
+}
+
+async function readCurrents({ store }: Core, names: Iterable<string>, request: OperationRequest) {
+  try {
+    return await readNamed(store.db, names, request);
+  } catch (error) {
+    throw isCerebraError(error, 'too-costly') ? tooLarge() : error;
+  }
+}
+
 /** A version that no resource can have is one that isn't there. */
 async function readOneVersion(core: Core, { type, id, version }: Wanted, { scope }: OperationRequest) {
   if (!/^\d{1,9}$/.test(version!)) return undefined;
@@ -97,7 +119,7 @@ async function readOneVersion(core: Core, { type, id, version }: Wanted, { scope
 async function readWanted(core: Core, wanted: Map<string, Wanted>, request: OperationRequest) {
   if (wanted.size > ENTRIES_MAX) throw tooLong();
   const current = [...wanted.keys()].filter((name) => wanted.get(name)!.version === undefined);
-  const found = new Map((await readNamed(core.store.db, current, request)).map((one) => [nameOf(one), one]));
+  const found = new Map((await readCurrents(core, current, request)).map((one) => [nameOf(one), one]));
   const read = new Map<string, StoredVersion>();
   for (const [name, one] of wanted) {
     const stored = one.version === undefined ? found.get(name) : await readOneVersion(core, one, request);
@@ -107,6 +129,7 @@ async function readWanted(core: Core, wanted: Map<string, Wanted>, request: Oper
       });
     }
     read.set(versionUrl(stored.type, stored.id, String(stored.version)), stored);
+    assertSmall(read.values());
   }
   return read;
 }
@@ -120,8 +143,9 @@ async function contents(core: Core, request: OperationRequest, composition: Stor
     const next = [...more].filter((name) => !known.has(name) && !isPersonal(core, typeOf(name)));
     for (const name of next) known.add(name);
     if (known.size > ENTRIES_MAX) throw tooLong();
-    newest = await readNamed(core.store.db, next, request);
+    newest = await readCurrents(core, next, request);
     for (const one of newest) all.set(versionUrl(one.type, one.id, String(one.version)), one);
+    assertSmall(all.values());
   }
   return [...all.values()];
 }

@@ -177,6 +177,10 @@ describe('limits', () => {
     await assertData(filtered('named', 'given.empty()'), {});
     const both = filtered('named', '(given | given).empty()');
     await assertError(both, 400, 'too-costly', /more than 20000 elements to evaluate/);
+    const anyOf = (count: number) => Array.from({ length: count }, () => "$this = 'x'").join(' or ');
+    await assertData(filtered('named', `given.where(${anyOf(1)}).exists()`), {});
+    const criteria = filtered('named', `given.where(${anyOf(60)}).exists()`);
+    await assertError(criteria, 400, 'too-costly', /more than 2000000 parts of FHIRPaths to evaluate/);
     const grown = (times: number) => filtered('p1', `use${".select('a' | 'b')".repeat(times)}.count() = 8`);
     await assertData(grown(3), { name: [{ use: 'official' }, { use: 'usual' }, { use: 'maiden' }] });
     await assertError(grown(4), 400, 'too-costly', /may have 3 operators \|/);

@@ -1,7 +1,7 @@
 // FHIRPath in a query: https://hl7.org/fhir/R4/graphql.html#list and #flattening (@slice). The expressions come from
 // clients, so only what navigates, filters and compares is evaluated: nothing that fetches, repeats, builds or matches patterns.
 import { type Json, withoutObjectWords } from '#fhir-model';
-import { CerebraError } from '#platform';
+import { CerebraError, isCerebraError } from '#platform';
 import { FUNCTIONS, NODES, nestingOf } from '../patch/locate.ts';
 
 const CHARACTERS_MAX = 1000;
@@ -144,15 +144,26 @@ export function assertFew(paths: Iterable<string>): void {
   if (parsing > PARSING_MAX) throw wrong('too-costly', `The FHIRPaths of a query may have ${PARSING_MAX} characters`);
 }
 
-/** Throws `invalid` for what is no FHIRPath or uses more than is evaluated, `too-costly` beyond a limit. */
-export function compilePath(engine: Engine, given: string): PathTest {
+/** A union compares each of its values with each. */
+const UNION_PAIRS = 40;
+
+/** In parts of an expression. */
+const partsOf = (node: Node, found: unknown): number =>
+  node.type === 'UnionExpression' && Array.isArray(found) ? 1 + Math.floor(found.length ** 2 / UNION_PAIRS) : 1;
+
+/**
+ * Throws `invalid` for what is no FHIRPath or uses more than is evaluated, `too-costly` beyond a limit. `spend` is told of
+ * what is evaluated while it is, and may end it by throwing.
+ */
+export function compilePath(engine: Engine, given: string, spend: (parts: number) => void): PathTest {
   const { text, size } = parsePath(engine, given);
   const expression = withoutObjectWords(text);
   const byType = new Map<string, Compiled>();
+  // Called after each node, the only place where what a criterion does for each item can be counted.
+  const count = (_context: unknown, _input: unknown, found: unknown, node: Node): void => spend(partsOf(node, found));
+  const options = { resolveInternalTypes: true, debugger: count };
   const compiled = (type: string): Compiled => {
-    const found =
-      byType.get(type) ??
-      engine.library.compile({ base: type, expression }, engine.model, { resolveInternalTypes: true });
+    const found = byType.get(type) ?? engine.library.compile({ base: type, expression }, engine.model, options);
     byType.set(type, found);
     return found;
   };
@@ -160,6 +171,7 @@ export function compilePath(engine: Engine, given: string): PathTest {
     try {
       return compiled(type)(plain, { index });
     } catch (cause) {
+      if (isCerebraError(cause)) throw cause;
       const what = `'${given.slice(0, 200)}' can't be evaluated on a ${type}`;
       throw new CerebraError('invalid', what, { expression: ['fhirpath'], cause });
     }

@@ -18,6 +18,8 @@ const PATH_CHARACTERS = 4096;
 const PATH_NODES = 25;
 /** Pairs of values: `|` compares each with each, some 100 µs for so many. */
 const PATH_PAIRS = 1000;
+/** Parts of expressions evaluated, some 1 µs each: those in `where(…)` and its like are for each item that they are asked about. */
+const PARTS_MAX = 2_000_000;
 /** Fields looked for in objects and elements tested by filters, some 20 ns each. */
 export const STEPS_MAX = 5_000_000;
 
@@ -70,7 +72,7 @@ export interface Run {
   open: Open[];
   /** Elements as FHIRPath takes them. */
   plain: WeakMap<object, Plain>;
-  spent: { values: number; characters: number; paths: number; steps: number };
+  spent: { values: number; characters: number; paths: number; parts: number; steps: number };
 }
 
 interface Plain {
@@ -95,15 +97,20 @@ export async function createRun(fields: readonly FieldPlan[]): Promise<Run> {
   const found = pathsOf(fields);
   assertFew(found.keys());
   const paths = new Map<string, PathTest>();
+  const spent = { values: 0, characters: 0, paths: 0, parts: 0, steps: 0 };
+  const spendParts = (count: number): void => {
+    spent.parts += count;
+    if (spent.parts > PARTS_MAX) throw tooMuch(`${PARTS_MAX} parts of FHIRPaths to evaluate`);
+  };
   const engine = found.size > 0 ? await loadFhirPath() : undefined;
   for (const [path, { node }] of found) {
     try {
-      paths.set(path, compilePath(engine!, path));
+      paths.set(path, compilePath(engine!, path, spendParts));
     } catch (error) {
       throw placedAt(error, node);
     }
   }
-  return { paths, open: [], plain: new WeakMap(), spent: { values: 0, characters: 0, paths: 0, steps: 0 } };
+  return { paths, open: [], plain: new WeakMap(), spent };
 }
 
 /** The path to a field of the answer; undefined where @flatten or @slice brings together what stands in several places. */

@@ -233,6 +233,20 @@ function isAsked(core: Core, member: Resource, { subject, range }: SeriesRequest
   return !when || (when.hi >= (range.lo ?? -Infinity) && when.lo <= (range.hi ?? Infinity));
 }
 
+/** Members that are read at once, fewer where they have more than one read may yield: together they may have any size. */
+const TOGETHER_MAX = 1000;
+
+async function* membersIn(core: Core, scope: AccessScope, ids: string[]): AsyncGenerator<StoredVersion[]> {
+  const found = ids.length > TOGETHER_MAX ? undefined : await readMany(core.store.db, 'Observation', ids, scope);
+  if (found) {
+    yield found;
+    return;
+  }
+  const half = Math.ceil(ids.length / 2);
+  yield* membersIn(core, scope, ids.slice(0, half));
+  yield* membersIn(core, scope, ids.slice(half));
+}
+
 async function addMembers(
   core: Core,
   scope: AccessScope,
@@ -242,11 +256,11 @@ async function addMembers(
 ) {
   for (let left = [...into.members]; left.length > 0; left = [...into.members].filter((id) => !into.seen.has(id))) {
     if (into.seen.size + left.length > OBSERVATIONS_MAX) throw tooMany();
-    const found = await readMany(core.store.db, 'Observation', left, scope);
-    if (!found) throw tooMany();
-    for (const one of found.map(parse).filter((each) => isAsked(core, each, request))) {
-      if (!into.seen.has(one.id!)) onSource(one);
-      add(core, into, one, true);
+    for await (const found of membersIn(core, scope, left)) {
+      for (const one of found.map(parse).filter((each) => isAsked(core, each, request))) {
+        if (!into.seen.has(one.id!)) onSource(one);
+        add(core, into, one, true);
+      }
     }
     // Those that are not there are not asked for again.
     for (const id of left) into.seen.add(id);

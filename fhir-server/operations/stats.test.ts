@@ -176,6 +176,17 @@ describe('Observation/$stats', () => {
     });
   });
 
+  test('members of a panel that are too large to be read at once', async () => {
+    const ids = Array.from({ length: 40 }, (_, i) => `large${i}`);
+    const note = [{ text: 'x'.repeat(1_000_000) }];
+    for (const id of ids) await put(id, 'in-large', '2020-01-10', { ...quantity(5, '/min'), note });
+    await put('large', 'large-panel', '2020-01-10', {
+      hasMember: ids.map((id) => ({ reference: `Observation/${id}` })),
+    });
+    const { stats } = await call([subject, system, code('large-panel'), ...statistic('count')]);
+    assert.deepEqual(stats, { 'in-large': [['count', '40', '1']] });
+  });
+
   test('members of a panel that are of somebody else, of another time or withdrawn do not count', async () => {
     const members = ['own', 'elses', 'withdrawn', 'earlier', 'nobodys'];
     const hasMember = members.map((id) => ({ reference: `Observation/${id}` }));
