@@ -195,10 +195,43 @@ const order = (patient: string, at: string, control: string, number: string, ...
     ]),
   );
 
+interface Service {
+  coding: { code: string }[];
+}
+
 async function ordered(patient: string): Promise<unknown[]> {
   const requests = await find('ServiceRequest', `subject:Patient.identifier=${patient}`);
-  return requests.map(({ status, code }) => [(code as { coding: { code: string }[] }).coding[0]!.code, status]).sort();
+  return requests.map(({ status, code }) => [(code as Service | undefined)?.coding[0]?.code ?? 'none', status]).sort();
 }
+
+const appointment = (patient: string, at: string, number: string) =>
+  accept(
+    'SIU^S12^SIU_S12',
+    at,
+    `SCH|A-${number}^APP|||||||30|min|||||||||||||||||${number}^EHR`,
+    `PID|1||${patient}^^^TESTHOSP^MR||TEST^NUMBERS`,
+  );
+
+test('the order of which an appointment had told without its service is no second one', async () => {
+  await appointment('NUM-SIU', '20260301080000', 'S-1');
+  const before = await only('ServiceRequest', 'identifier=S-1');
+  assert.equal(before.code, undefined);
+  await order('NUM-SIU', '20260301090000', 'NW', 'S-1', 'A');
+  assert.equal((await only('ServiceRequest', 'identifier=S-1')).id, before.id);
+  await order('NUM-SIU', '20260301100000', 'NW', 'S-1', 'B');
+  assert.deepEqual(await ordered('NUM-SIU'), [
+    ['A', 'active'],
+    ['B', 'active'],
+  ]);
+  // Two orders of one message do not say which of them it is.
+  await appointment('NUM-SIU2', '20260301080000', 'T-1');
+  await order('NUM-SIU2', '20260301090000', 'NW', 'T-1', 'A', 'B');
+  assert.deepEqual(await ordered('NUM-SIU2'), [
+    ['A', 'active'],
+    ['B', 'active'],
+    ['none', 'active'],
+  ]);
+});
 
 for (const control of ['XO', 'RP']) {
   test(`ORC-1 ${control} with another service under the order’s number: the former one is not ordered any more`, async () => {

@@ -6,6 +6,7 @@ import { isCerebraError } from '#platform';
 import { loadStandardValidator } from '../validation/standard.ts';
 import { buildFrom, wantedMessage } from './build.ts';
 import { createGraph } from './graph.ts';
+import type { Told } from './messages/message.ts';
 import { buildTarget } from './target.ts';
 
 const patient = (id: string, more: JsonObject = {}): Resource =>
@@ -15,7 +16,7 @@ const actor = (reference: string, more: JsonObject = {}): JsonObject => ({
   status: 'accepted',
 });
 
-async function built(participant: JsonObject[], version = '2.5.1', more: JsonObject = {}) {
+async function built(participant: JsonObject[], version = '2.5.1', more: JsonObject = {}, told?: Told) {
   const graph = createGraph();
   for (const id of ['1', '2']) graph.add(patient(id));
   const focus = graph.add({
@@ -23,7 +24,7 @@ async function built(participant: JsonObject[], version = '2.5.1', more: JsonObj
     ...more,
   } as unknown as Resource);
   const target = { ...buildTarget({}), version };
-  return buildFrom({ wanted: wantedMessage('SIU'), focus, graph, target, controlId: '1', nowMs: 0 });
+  return buildFrom({ wanted: wantedMessage('SIU'), focus, graph, target, controlId: '1', nowMs: 0, told });
 }
 
 test('an appointment of several patients names each', async () => {
@@ -86,4 +87,26 @@ test('what was cancelled or deleted and is booked after all is a new appointment
     const told = { state: builder.stateOf!(at(before)) };
     assert.equal(builder.eventOf(after, told), event, `${before} → ${String(after.status)}`);
   }
+});
+
+test('segments of what the receiver was told of are updates, those of what is new are not', async () => {
+  const { builder } = wantedMessage('SIU');
+  const serviceType = [{ coding: [{ system: 'urn:s', code: 'MRI' }] }];
+  const who = [actor('Patient/1'), actor('Practitioner/1', { display: 'Dr X' })];
+  const room = actor('Location/1', { display: 'Room' });
+  const start = '2026-03-01T10:00:00Z';
+  const before = { resourceType: 'Appointment', id: 'a', status: 'booked', start, participant: who, serviceType };
+  const kept = builder.stateOf!(before as unknown as Resource);
+  const actions = async (told: Told | undefined, more: JsonObject = {}): Promise<unknown[]> => {
+    const { message } = await built([...who, room], '2.5.1', { serviceType, ...more }, told);
+    return ['MSH-9.2', 'RGS-2', 'AIS-2', 'AIP-2', 'AIL-2'].map((field) => message.get(field));
+  };
+  assert.deepEqual(await actions({ state: undefined }), ['S12', 'A', 'A', 'A', 'A']);
+  assert.deepEqual(await actions({ state: kept }), ['S14', 'U', 'U', 'U', 'A']);
+  assert.deepEqual(await actions({ state: kept }, { start: '2026-03-02T10:00:00Z' }), ['S13', 'U', 'U', 'U', 'A']);
+  assert.deepEqual(await actions({ state: kept }, { status: 'cancelled' }), ['S15', 'U', 'U', 'U', 'A']);
+  // As it was kept before there was a list.
+  assert.deepEqual(await actions({ state: `booked ${start} ` }), ['S14', 'U', 'U', 'U', 'U']);
+  const cancelled = builder.stateOf!({ ...before, status: 'cancelled' } as unknown as Resource);
+  assert.deepEqual(await actions({ state: cancelled }), ['S12', 'A', 'A', 'A', 'A']);
 });

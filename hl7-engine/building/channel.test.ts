@@ -102,6 +102,36 @@ test('a resource that leads nowhere, and one that leads everywhere, are refused 
   assert.equal(reads, 0, 'nothing is read of what no message holds');
 });
 
+test('an order that was taken back as a draft is not cancelled, and is new when it is wanted after all', async (t) => {
+  const { channel } = await start(t);
+  const order = (number: bigint, status: string): Promise<string | undefined> => {
+    const body = {
+      ...{ resourceType: 'ServiceRequest', id: 'r1', status, intent: 'order', code: { text: 'K' } },
+      subject: { reference: 'Patient/p1' },
+    };
+    const told = { ...notification(number, body), type: 'ServiceRequest', id: 'r1', header: ['Message: OML^O21'] };
+    return channel.send(told).then(
+      () => undefined,
+      (error: unknown) => (error instanceof CerebraError ? error.code : String(error)),
+    );
+  };
+  const outcomes: unknown[] = [];
+  for (const [number, status] of [
+    [1n, 'draft'],
+    [1n, 'draft'],
+    [2n, 'revoked'],
+    [3n, 'active'],
+    [4n, 'revoked'],
+  ] as const)
+    outcomes.push(await order(number, status));
+  assert.deepEqual(outcomes, ['business-rule', 'business-rule', 'business-rule', undefined, undefined]);
+  const rows = await db.query<{ body: Buffer }>({ text: 'select body from hl7_outbound order by id' });
+  assert.deepEqual(
+    rows.map(({ body }) => parseMessage(body).get('ORC-1')),
+    ['NW', 'CA'],
+  );
+});
+
 test('resources that refer to each other in a ring come to an end', async (t) => {
   const { channel } = await start(t);
   store({ ...observation(1), id: 'o2', hasMember: [{ reference: 'Observation/o1' }] });

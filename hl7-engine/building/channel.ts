@@ -96,7 +96,14 @@ export function createMessageChannel(options: MessageChannelOptions): MessageCha
       const told = { state: sent === undefined ? undefined : (sent.told ?? '') };
       const controlId = controlIdOf(notification);
       const nowMs = clock.now();
-      const { message, warnings } = await buildFrom({ wanted, ...found, target, controlId, nowMs, told });
+      const made = buildFrom({ wanted, ...found, target, controlId, nowMs, told });
+      const { message, warnings } = await made.catch(async (error: unknown) => {
+        const unsent = sent === undefined ? wanted.builder.unsentOf?.(found.focus) : undefined;
+        // As of the delivery before: this one is to be refused again when it is repeated.
+        if (unsent !== undefined && isCerebraError(error, 'business-rule'))
+          await db.query(note, [subscription, resource, number - 1n, unsent]);
+        throw error;
+      });
       const state = wanted.builder.stateOf?.(found.focus, told) ?? null;
       const queued = { destination, ...partitionsOf(message), controlId, body: message.raw };
       await db.tx(async (tx) => {

@@ -61,6 +61,9 @@ const observation = { resourceType: 'Observation', id: 'o', status: 'final', cod
 for (const resource of [
   { ...visit('#p'), contained: [null, 'x', ...contained] },
   { ...visit('#p'), contained, length: [null] },
+  { ...visit('#p'), contained, hospitalization: { destination: [null] }, serviceProvider: [null] },
+  { ...visit('#p'), contained: [{ ...contained[0], communication: [{ language: [null] }] }] },
+  { ...visit('#p'), contained, class: { code: 7 } },
   { ...observation, subject: { reference: '#p' }, contained, valueSampledData: null },
 ]) {
   test(`nobody has checked what is converted: ${JSON.stringify(resource)}`, async () => {

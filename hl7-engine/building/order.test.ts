@@ -80,6 +80,25 @@ test('of an order that was never sent and is on hold it is kept that nothing was
     assert.equal(builder.stateOf!({ resourceType: 'ServiceRequest', status }, { state: before }), state);
 });
 
+test('a draft that is taken back before it was sent is told to nobody', async () => {
+  const { builder } = wantedMessage('OML');
+  const kept = builder.unsentOf!({ resourceType: 'ServiceRequest', status: 'draft' });
+  assert.equal(builder.unsentOf!({ resourceType: 'ServiceRequest', status: 'active' }), undefined);
+  for (const status of ['revoked', 'entered-in-error']) {
+    await assert.rejects(
+      built({ status }, kept),
+      (error: unknown) => isCerebraError(error, 'business-rule') && error.message.startsWith('ServiceRequest.status: '),
+    );
+    assert.equal((await built({ status })).message.get('ORC-1'), 'CA', 'nobody knows what was sent of it before');
+  }
+  assert.equal((await built({}, kept)).message.get('ORC-1'), 'NW');
+  assert.equal((await built({ status: 'on-hold' }, kept)).message.get('ORC-1'), 'HD');
+  assert.equal(
+    builder.stateOf!({ resourceType: 'ServiceRequest', status: 'on-hold' }, { state: kept }),
+    'on-hold unheard',
+  );
+});
+
 test('what no field takes is told', async () => {
   const { warnings } = await built({ performer: [{ display: 'LAB' }], patientInstruction: 'fast' });
   assert.deepEqual(warnings, [

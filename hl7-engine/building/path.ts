@@ -25,7 +25,9 @@ function follow(values: Json[], { name, test }: Step): Json[] {
   for (const value of values) {
     const inner = isObject(value) ? value[name] : undefined;
     if (inner === undefined || inner === null) continue;
-    for (const item of Array.isArray(inner) ? inner : [inner]) if (test === undefined || test(item)) found.push(item);
+    for (const item of Array.isArray(inner) ? inner : [inner]) {
+      if (item !== null && (test === undefined || test(item))) found.push(item);
+    }
   }
   return found;
 }

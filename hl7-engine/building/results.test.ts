@@ -92,6 +92,20 @@ test('who wrote a note, and when, is told where the version has no field for it'
   assert.deepEqual((await built(observation({ note: [{ text: 'plain' }] }))).warnings, []);
 });
 
+test('panels in panels come in their order, however deep they stand', async () => {
+  const panel = (n: number): JsonObject => ({
+    ...{ id: `o${n}`, valueInteger: n },
+    hasMember: [`o${n + 1}`, `side${n}`, `o${n}`].map((id) => ({ reference: `Observation/${id}` })),
+  });
+  const depth = 4_000;
+  const members = Array.from({ length: depth }, (_, n) => observation(panel(n + 1)));
+  const side = observation({ id: 'side2', valueInteger: -2 });
+  const last = observation({ id: `o${depth + 1}`, valueInteger: -1 });
+  const { message } = await built(observation({ ...panel(0), id: 'f' }), ...members, side, last);
+  const values = message.all('OBX').map((obx) => obx.field(5).text);
+  assert.deepEqual(values, ['0', ...members.map((_, n) => String(n + 1)), '-1', '-2']);
+});
+
 test('answers to the order form go out with the results', async () => {
   const asked = {
     ...{ id: 'q', code: { text: 'Fasting' } },
@@ -171,4 +185,18 @@ test('results of one code in an order have each their own OBX-4', async () => {
     values.map((one) => one?.valueString).filter((value) => value !== undefined),
     ['E. coli\n++', 'S. aureus\n+', 'C. albicans\n+'],
   );
+});
+
+test('a report of several requests is told of one of them, and says so', async () => {
+  const request = (id: string): JsonObject => ({
+    ...{ resourceType: 'ServiceRequest', id, status: 'active', intent: 'order', code: { text: 'K' }, ...subject },
+    identifier: [{ system: 'urn:id:EHR', value: id.toUpperCase() }],
+  });
+  const basedOn = [{ reference: 'ServiceRequest/p1' }, { reference: 'ServiceRequest/p2' }];
+  const report = { resourceType: 'DiagnosticReport', status: 'final', code: { text: 'Panel' } };
+  const requests = [request('p1'), request('p2')];
+  const { message, warnings } = await built({ ...report, basedOn }, ...requests);
+  assert.deepEqual([message.get('OBR-2.1'), message.all('OBR').length], ['P1', 1]);
+  assert.deepEqual(warnings, ['DiagnosticReport.basedOn: one of several']);
+  assert.deepEqual((await built({ ...report, basedOn: basedOn.slice(0, 1) }, ...requests)).warnings, []);
 });

@@ -69,7 +69,10 @@ function placesOf(building: Building, visit: Resource): Record<number, FieldValu
   const last = (temporary: boolean, ...statuses: string[]): JsonObject | undefined =>
     places.findLast(({ status, isTemporary: is }) => is === temporary && statuses.includes(text(status) ?? 'active'));
   const [now, next] = [last(false, 'active'), last(false, 'planned', 'reserved')];
-  const former = places.filter(({ status, isTemporary: is }) => is === false && status === 'completed');
+  // Clients have them in any order; where nothing tells when one was left, as they stand.
+  const former = places
+    .filter(({ status, isTemporary: is }) => is === false && status === 'completed')
+    .toSorted((one, other) => endOf(one) - endOf(other) || 0);
   // Of a visit that has ended PV1-3 is the place before it did, which is no place before that one: chapter 3.4.3.3.
   const here = now ?? (visit.status === 'finished' ? former.pop() : undefined);
   const written = (place: JsonObject | undefined): FieldValue => place && pl(building, place.location);

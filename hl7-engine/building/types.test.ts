@@ -163,6 +163,8 @@ const values: [value: JsonObject, type: string | undefined, field?: string][] = 
   [{ valueDateTime: '2026-01-31' }, 'TS', '20260131'],
   [{ valueTime: '08:00:00' }, 'TM', '080000'],
   [{ valuePeriod: { start: '2026', end: '2027' } }, 'DR', '2026^2027'],
+  // What nobody has checked says neither yes nor no.
+  [{ valueBoolean: 'true' }, undefined],
   [{ valueSampledData: { origin: { value: 0 }, period: 10, dimensions: 1, data: '1 E 3' } }, 'NA', '1^^3'],
   [
     {

@@ -81,7 +81,7 @@ const textual = (words: string): ObxValue =>
     ? { type: 'TX', value: lines(words) }
     : { type: 'ST', value: words };
 
-const yesNo = (value: Json): RepetitionValue => (value === true ? ['Y', 'Yes', 'HL70136'] : ['N', 'No', 'HL70136']);
+const yesNo = (value: boolean): RepetitionValue => (value ? ['Y', 'Yes', 'HL70136'] : ['N', 'No', 'HL70136']);
 
 const coded = (building: Building): string => (since(building, '2.5') ? 'CWE' : 'CE');
 const moment = (building: Building): string => (since(building, '2.6') ? 'DTM' : 'TS');
@@ -95,7 +95,8 @@ const makers: Readonly<Record<string, Maker>> = {
   valueQuantity: quantity,
   valueCodeableConcept: (building, value) => typed(coded(building), cwe(building, value)),
   valueString: (_building, value) => (typeof value === 'string' ? textual(value) : undefined),
-  valueBoolean: (building, value) => ({ type: coded(building), value: yesNo(value) }),
+  valueBoolean: (building, value) =>
+    typeof value === 'boolean' ? { type: coded(building), value: yesNo(value) } : undefined,
   valueInteger: (_building, value) => (isNumber(value) ? typed('NM', digitsOf(value)) : undefined),
   valueRange: (building, value) => (isObject(value) ? range(building, value) : undefined),
   valueRatio: (building, value) => (isObject(value) ? ratio(building, value) : undefined),

@@ -95,6 +95,9 @@ test('of a visit that has ended PV1-3 is where the patient was last, and PV1-6 t
   assert.deepEqual(await places('finished', ward, icu), ['ICU', 'WARD', undefined]);
   assert.deepEqual(await places('finished', ward), ['WARD', undefined, undefined]);
   assert.deepEqual(await places('finished', ward, at('ICU', 'active')), ['ICU', 'WARD', undefined]);
+  const left = (place: JsonObject, end: string): JsonObject => ({ ...place, period: { end } });
+  const latestFirst = [left(icu, '2026-01-03'), left(ward, '2026-01-02')];
+  assert.deepEqual(await places('finished', ...latestFirst), ['ICU', 'WARD', undefined]);
   // Between two places, and after an admission that was none, the patient is nowhere.
   assert.deepEqual(await places('in-progress', ward, at('ICU', 'planned')), ['ICU', 'WARD', undefined]);
   assert.deepEqual(await places('cancelled', ward), [undefined, 'WARD', undefined]);

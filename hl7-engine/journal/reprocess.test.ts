@@ -154,7 +154,7 @@ test('a run whose process was killed is taken over when its lease has ended, and
   await waitFor(async () => (await findRun(db, id))?.status === 'running', 'the claim');
   const work = { count: async () => 0, next: async () => undefined };
   assert.equal(await continueRun(db, turn('other'), work), 'held');
-  await db.query({ text: `update hl7_reprocess_run set leased_until = now() - interval '1 second'` });
+  await db.query({ text: `update hl7_reprocess_run set worker = 'gone', leased_until = now() - interval '1 second'` });
   assert.equal(await continueRun(db, turn('other'), work), 'ended');
   assert.equal((await findRun(db, id))?.status, 'done');
 });
@@ -233,7 +233,7 @@ test('a batch that a killed process had begun is gone on with: nothing is proces
     const rows = await db.query({ text: 'select from hl7_message where finished_at >= to_timestamp(1.5)' });
     return rows.length === first.done.filter((name) => !name.startsWith('bad')).length;
   }, 'their effect');
-  await db.query({ text: `update hl7_reprocess_run set leased_until = now() - interval '1 second'` });
+  await db.query({ text: `update hl7_reprocess_run set worker = 'gone', leased_until = now() - interval '1 second'` });
   const second = await rig(db);
   await second.reprocessing.resume();
   const run = await ended(db, id, 'done');
@@ -275,7 +275,7 @@ test('the lease of a run lasts as long as its work, and no longer', async (t) =>
   const id = uuidv7(1);
   await createRun(db, id, { state: 'failed' }, 'kim', 1);
   const turn = (worker: string) => ({ id, worker, clock: systemClock });
-  const runs = createRuns<Run>({ table: 'hl7_reprocess_run', columns: 'id, status', leaseMs: 1_500 });
+  const runs = createRuns<Run>({ table: 'hl7_reprocess_run', columns: 'id, status', leaseMs: 6_000 });
   const lease = async () => {
     const text = 'select leased_until as until from hl7_reprocess_run';
     const [row] = await db.query<{ until: number | null }>({ text });
@@ -284,7 +284,8 @@ test('the lease of a run lasts as long as its work, and no longer', async (t) =>
   const batch = Promise.withResolvers<boolean>();
   const first = runs.goOn(db, turn('first'), () => batch.promise);
   const until = await waitFor(lease, 'the claim');
-  await waitFor(async () => ((await lease()) ?? 0) > until + 1_500, 'a lease that began after the first had ended');
+  // After a third of it: what follows has the rest, and more, before another one may take the run.
+  await waitFor(async () => ((await lease()) ?? 0) > until, 'the lease to be renewed');
   assert.equal(await runs.goOn(db, turn('second'), async () => true), 'held');
   batch.resolve(false);
   assert.equal(await first, 'left');

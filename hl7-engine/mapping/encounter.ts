@@ -35,7 +35,7 @@ import { runTable } from './table/table.ts';
 import { pv1Encounter } from './tables/pv1.ts';
 import { pv2Encounter } from './tables/pv2.ts';
 import { rememberingTaken, takingAway, withoutItems, withoutTaken, withoutTakenSince } from './taken-away.ts';
-import { knownBy, withoutNumber } from './visit-number.ts';
+import { knownBy, numbering, withoutNumber } from './visit-number.ts';
 
 type Merge = NonNullable<TransactionEntry['merge']>;
 
@@ -130,7 +130,7 @@ export function findOrCreateEncounter(
     const own = visitOf(mapping, patient);
     const choose = isAccount(mapping, segments.pid, key)
       ? visitOfAccount(mapping, key, 'any', own)
-      : withoutNumber(mapping, segments, patient, own);
+      : numbering(mapping, segments.pid, key, withoutNumber(mapping, segments, patient, own));
     return mapping.add({ method: 'POST', url: 'Encounter', ifNoneExist, resource, choose });
   });
 }
@@ -201,22 +201,27 @@ function encounter(
   if (isDeleted(pv1.field(37))) cleared.push('hospitalization.destination');
   // R4 asks for a class: without one now, the former stays.
   const gone = cleared.filter((path) => path !== 'class');
-  return { resource, defaults, cleared: gone, nobody: kindsDeleted(pv1), noPlace, at };
+  return { resource, defaults, cleared: gone, nobody: kindsDeleted(pv1, pv2), noPlace, at };
 }
 
 /** Fields of people -> what they are to the visit, v3 ParticipationType. */
-const kinds: readonly [number, string][] = [
-  [7, 'ATND'],
-  [8, 'REF'],
-  [9, 'CON'],
-  [17, 'ADM'],
-  [52, 'PART'],
+const kinds: readonly [segment: 'PV1' | 'PV2', field: number, kind: string][] = [
+  ['PV1', 7, 'ATND'],
+  ['PV1', 8, 'REF'],
+  ['PV2', 13, 'REF'],
+  ['PV1', 9, 'CON'],
+  ['PV1', 17, 'ADM'],
+  ['PV1', 52, 'PART'],
 ];
 
 const isDeleted = (field: Part): boolean => !field.isEmpty && field.repetitions().every(({ isNull }) => isNull);
 
-function kindsDeleted(pv1: Segment): ReadonlySet<string> {
-  return new Set(kinds.flatMap(([field, kind]) => (isDeleted(pv1.field(field)) ? [kind] : [])));
+function kindsDeleted(pv1: Segment, pv2: Segment | undefined): ReadonlySet<string> {
+  const gone = kinds.filter(([name, field]) => {
+    const segment = name === 'PV1' ? pv1 : pv2;
+    return segment !== undefined && isDeleted(segment.field(field));
+  });
+  return new Set(gone.map(([, , kind]) => kind));
 }
 
 /** EVN-6, when the event occurred, else when it was recorded. */

@@ -8,9 +8,13 @@ const messageTimeUrl = 'urn:cerebra:hl7v2-message-time';
 
 /**
  * A visit's status and its place have times of their own, those of the events that last told of them: other messages about the visit,
- * newer ones too, say nothing of them.
+ * newer ones too, say nothing of them. So has whether a patient is in use, of one who was deleted (A29).
  */
-const ownTimeUrls = { status: 'urn:cerebra:hl7v2-status-time', place: 'urn:cerebra:hl7v2-place-time' } as const;
+const ownTimeUrls = {
+  status: 'urn:cerebra:hl7v2-status-time',
+  place: 'urn:cerebra:hl7v2-place-time',
+  active: 'urn:cerebra:hl7v2-active-time',
+} as const;
 
 export type OwnTime = keyof typeof ownTimeUrls;
 

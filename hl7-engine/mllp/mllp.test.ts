@@ -201,7 +201,8 @@ test('an idle connection is closed also after a message that was long in work', 
   let started = false;
   const { port } = await serve(t, {
     traffic,
-    idleTimeoutMs: 300,
+    // The message is read by then, also where the process stands still for a second.
+    idleTimeoutMs: 1_500,
     handle: answerWith(async (content) => {
       started = true;
       await release.promise;

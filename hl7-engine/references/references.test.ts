@@ -177,7 +177,9 @@ test('each look for work that stands still adds no further job that comes back b
   };
   const work = createReferenceWork({ db: b.db, writer: b.writer, scope, log: testLog(), jobs });
   await work.start();
-  b.writer.failures.push(new TypeError('ours'), new TypeError('ours'));
+  b.writer.failures.push(...Array.from({ length: 4 }, () => new TypeError('ours')));
+  let nowMs = performance.now();
+  const now = t.mock.method(performance, 'now', () => nowMs);
   await handle!(repeated);
   assert.deepEqual(added, [[{}, 0]], 'the one of the start');
   await handle!({});
@@ -185,10 +187,17 @@ test('each look for work that stands still adds no further job that comes back b
     [{}, 0],
     [{}, 5000],
   ]);
+  // Nor does each message that leaves something to do; one that comes back does so again, when its time has come.
+  await handle!({});
+  assert.deepEqual(added, []);
+  nowMs += 5000;
+  await handle!({});
+  assert.deepEqual(added.splice(0), [[{}, 5000]]);
+  now.mock.restore();
   // A lost one is replaced by the look.
   await handle!(repeated);
   await waitFor(async () => {
-    if (added.length > 0) await handle!((added.splice(0)[0] as [JobData])[0]);
+    if (added.length > 0) await handle!((added.splice(0)[0] as unknown as [JobData])[0]);
     return allEnded(b);
   }, 'the work');
   assert.equal(b.countOf('b'), 1001);

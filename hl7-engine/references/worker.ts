@@ -91,15 +91,20 @@ export function createReferenceWork(options: ReferenceWorkOptions): ReferenceWor
     ...{ idleMsMin: HELD_MS, idleMsMax: LOOK_EVERY_MS, errorMs: HELD_MS },
   });
   const add = (data: JobData = {}, delayMs = 0): Promise<void> => jobs!.add(JOB, data, { delayMs });
+  /** Until then one that was added here is sure to come back. */
+  let backMs = Number.NEGATIVE_INFINITY;
   jobs?.define(JOB, async ({ once }) => {
     const turn = await slice().catch(async (error: unknown) => {
       await failed(error);
       return 'held' as const;
     });
     if (turn === 'none' || stopping) return;
-    // A run that waits may have its job, which comes back by itself: with one more each minute a night would make hundreds of them.
-    if (turn === 'more') await add(once ? { once } : {});
-    else if (!once) await add({}, HELD_MS);
+    // A run that waits may have its job, which comes back by itself: with one more each minute, or for each message that leaves
+    // references meanwhile, a night would make hundreds of them.
+    if (turn === 'more') return add(once ? { once } : {});
+    if (once || performance.now() < backMs) return;
+    await add({}, HELD_MS);
+    backMs = performance.now() + HELD_MS / 2;
   });
 
   return {

@@ -106,10 +106,8 @@ test('certificates are read again when they change; what does not fit leaves tho
   assert.throws(() => readTls('lab', files), /listener 'lab', tls: .*key/);
   await put(files.key, second.key);
   await waitFor(() => seen.length > 0, 'the new ones');
-  assert.deepEqual(
-    seen.map(({ cert, key }) => [String(cert), String(key)]),
-    [[second.cert, second.key]],
-  );
+  // Once more where the key came between the look and the reading.
+  for (const { cert, key } of seen) assert.deepEqual([String(cert), String(key)], [second.cert, second.key]);
   // Those that were renewed between the reading and the start of the watch.
   const late: SecureContextOptions[] = [];
   const since = { everyMs: 10, log: testLog(), onChange: (context: SecureContextOptions) => late.push(context), known };

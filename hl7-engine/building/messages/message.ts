@@ -22,6 +22,8 @@ export interface MessageBuilder {
   eventOf(focus: Resource, told: Told | undefined): string;
   /** What is to be kept of the resource for the next `eventOf` and `segments`. */
   stateOf?(focus: Resource, told?: Told): string;
+  /** What is to be kept of a resource of which nothing was sent yet and that is none to send; undefined: nothing. */
+  unsentOf?(focus: Resource): string | undefined;
   /** After MSH. Throws CerebraError `business-rule` for resources that no such message can be made of. */
   segments(building: Building, focus: Resource, event: string, told: Told | undefined): SegmentValue[];
 }

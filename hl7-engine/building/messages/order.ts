@@ -16,9 +16,12 @@ const over: ReadonlySet<string> = new Set(['revoked', 'entered-in-error']);
 /** What is kept of an order of which nothing was told but that it is on hold. */
 const heldUnheard = 'on-hold unheard';
 
+/** What is kept of an order that was seen as a draft, and never as anything else. */
+const drafted = 'draft';
+
 /** Nothing was ordered yet, or it was taken back: then it is none any more at the filler's. */
 const isUnheard = (state: string | undefined): boolean =>
-  state === undefined || over.has(state) || state === heldUnheard;
+  state === undefined || over.has(state) || state === heldUnheard || state === drafted;
 
 function stateOf({ status }: Resource, told?: Told): string {
   const isHeld = status === 'on-hold' && told !== undefined && isUnheard(told.state);
@@ -44,7 +47,7 @@ const withoutPlace = [
 ];
 
 /** Throws CerebraError `business-rule` for what is no order to do something. */
-function assertOrder({ doNotPerform, status, intent, code }: Resource): void {
+function assertOrder({ doNotPerform, status, intent, code }: Resource, told: Told | undefined): void {
   const fault = (element: string, why: string) =>
     new CerebraError('business-rule', `ServiceRequest.${element}: ${why}`, {
       expression: [`ServiceRequest.${element}`],
@@ -53,6 +56,9 @@ function assertOrder({ doNotPerform, status, intent, code }: Resource): void {
     throw fault('doNotPerform', 'an order of HL7 v2 cannot say that something is not to be done');
   }
   if (status === 'draft') throw fault('status', 'a draft is not sent; it is a new order when its status is active');
+  if (told?.state === drafted && over.has(text(status) ?? '')) {
+    throw fault('status', 'a draft that was never sent is taken back: its receiver knows nothing of it');
+  }
   if (notOrdered.has(text(intent) ?? '')) {
     throw fault('intent', `a ${String(intent)} is not sent, since its receiver would do it; an order is`);
   }
@@ -60,7 +66,7 @@ function assertOrder({ doNotPerform, status, intent, code }: Resource): void {
 }
 
 function orderSegments(building: Building, request: Resource, told: Told | undefined) {
-  assertOrder(request);
+  assertOrder(request, told);
   noPlace(building, request, withoutPlace);
   const patient = patientOf(building, request.subject, 'ServiceRequest.subject');
   const visit = visitOf(building, request.encounter);
@@ -90,6 +96,7 @@ const common = {
     ...['Specimen', 'Observation', 'Condition', 'Device', 'ServiceRequest'],
   ],
   stateOf,
+  unsentOf: ({ status }: Resource) => (status === 'draft' ? drafted : undefined),
 };
 
 export const oml: MessageBuilder = {

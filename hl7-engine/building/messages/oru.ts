@@ -48,15 +48,19 @@ function requestOf({ graph }: Building, report: Resource): Resource | undefined 
     .find((resource) => resource?.resourceType === 'ServiceRequest');
 }
 
-/** Results in their order; a panel's members follow it. Each once. */
+/** Results in their order; a panel's members follow it. Each once. Panels may stand in panels thousands deep. */
 function resultsOf(building: Building, references: Json | undefined, seen = new Set<Resource>()): Resource[] {
-  return objects(references).flatMap((reference) => {
+  const results: Resource[] = [];
+  const left = objects(references).toReversed();
+  for (let reference = left.pop(); reference !== undefined; reference = left.pop()) {
     const found = building.graph.resolve(reference);
     if (found === undefined) building.warnings.add('A result that is referred to is not known here: it is left out');
-    if (found?.resourceType !== 'Observation' || seen.has(found)) return [];
+    if (found?.resourceType !== 'Observation' || seen.has(found)) continue;
     seen.add(found);
-    return [found, ...resultsOf(building, found.hasMember, seen)];
-  });
+    results.push(found);
+    for (const member of objects(found.hasMember).toReversed()) left.push(member);
+  }
+  return results;
 }
 
 const isAnswer = ({ system, code }: JsonObject): boolean =>
@@ -82,6 +86,8 @@ const asTold = (focus: Resource, results: readonly Resource[]): Resource[] =>
 /** ORC and OBR: with the request's numbers where it is known, else the report's own. */
 function orderSegments(building: Building, focus: Resource, specimens: readonly Resource[]): SegmentValue[] {
   const request = requestOf(building, focus);
+  // Nothing tells for certain which result is of which request: an OBR each would give some of them to the wrong one.
+  if (objects(focus.basedOn).length > 1) building.warnings.add(`${focus.resourceType}.basedOn: one of several`);
   const filler = reportNumber(building, focus);
   const own: Record<number, FieldValue> = {
     ...fieldsOf(obrReport, building, focus),

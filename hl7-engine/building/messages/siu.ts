@@ -1,4 +1,5 @@
 // Appointment as SIU^S12 to S15 and S26: HL7 v2.9 chapter 10.3
+import { createHash } from 'node:crypto';
 import type { JsonObject, Resource } from '#fhir-model';
 import { ownValue } from '#platform';
 import type { FieldValue, SegmentValue } from '../../message/build.ts';
@@ -18,9 +19,26 @@ const statusCodes: Readonly<Record<string, string>> = {
   'entered-in-error': 'Deleted',
 };
 
-/** What the next message is told apart by: whether it is off, and when it is. */
-const stateOf = ({ status, start, end }: Resource): string =>
+/** What the next message is told apart by: whether it is off, when it is, and what and whom it takes. */
+const stateOf = (appointment: Resource): string => `${whenOf(appointment)} ${takenOf(appointment).join()}`;
+
+const whenOf = ({ status, start, end }: Resource): string =>
   [status, start, end].map((one) => text(one) ?? '').join(' ');
+
+const takenOf = ({ serviceType, participant }: Resource): string[] => [
+  ...objects(serviceType).map(keyOf),
+  ...objects(participant).flatMap(({ actor }) => (isObject(actor) ? [keyOf(actor)] : [])),
+];
+
+/** Tells a service or who takes part from the others, in a few characters; other words for the same change nothing. */
+function keyOf(what: JsonObject): string {
+  const [coding] = objects(what.coding);
+  const name = text(coding?.code) ?? text(what.reference) ?? text(what.text) ?? text(coding?.display ?? what.display);
+  return createHash('sha256')
+    .update(JSON.stringify([coding?.system ?? null, name ?? null]))
+    .digest('hex')
+    .slice(0, 8);
+}
 
 const over: ReadonlySet<string> = new Set(['cancelled', 'entered-in-error']);
 
@@ -32,8 +50,19 @@ function eventOf(appointment: Resource, before: string | undefined): string {
   const [state, ...was] = before?.split(' ') ?? [];
   // What was cancelled or deleted is none any more at the receiver's: what is booked after all is new.
   if (state === undefined || over.has(state)) return 'S12';
-  const [, ...is] = stateOf(appointment).split(' ');
-  return was.join(' ') === is.join(' ') ? 'S14' : 'S13';
+  const [, ...is] = whenOf(appointment).split(' ');
+  return was.slice(0, is.length).join(' ') === is.join(' ') ? 'S14' : 'S13';
+}
+
+/** Table 0206: A or U. */
+type Action = (what: JsonObject) => string;
+
+/** Whom a receiver has not been told of cannot be changed there. Without a list of those that it was told of it knows all. */
+function actionOf(event: string, before: string | undefined): Action {
+  if (event === 'S12') return () => 'A';
+  const list = before?.split(' ')[3];
+  const known = list === undefined ? undefined : new Set(list.split(','));
+  return (what) => (known === undefined || known.has(keyOf(what)) ? 'U' : 'A');
 }
 
 interface Participant {
@@ -133,8 +162,7 @@ const roleIn = (building: Building, role: JsonObject | undefined, type = 'Practi
   cwe(building, role) ?? (since(building, '2.5') ? undefined : [undefined, type]);
 
 /** AIS, AIG, AIL and AIP: services, then devices and the like, places, people. */
-function resourceSegments(building: Building, appointment: Resource): SegmentValue[] {
-  const action = 'A';
+function resourceSegments(building: Building, appointment: Resource, action: Action): SegmentValue[] {
   const at = (from: number) => ({
     [from]: dtm(appointment.start),
     [from + 3]: minutes(appointment),
@@ -144,7 +172,7 @@ function resourceSegments(building: Building, appointment: Resource): SegmentVal
     name: 'AIS',
     fields: {
       1: String(index + 1),
-      2: action,
+      2: action(concept),
       3: cwe(building, concept),
       ...at(4),
       10: ownValue(statusCodes, text(appointment.status)),
@@ -160,7 +188,7 @@ function resourceSegments(building: Building, appointment: Resource): SegmentVal
         name: 'AIL',
         fields: {
           1: number('AIL'),
-          2: action,
+          2: action(actor),
           3: pl(building, actor),
           4: roleIn(building, role, type),
           ...at(6),
@@ -176,7 +204,7 @@ function resourceSegments(building: Building, appointment: Resource): SegmentVal
         name: 'AIP',
         fields: {
           1: number('AIP'),
-          2: action,
+          2: action(actor),
           3: xcn(building, actor),
           4: roleIn(building, role, type),
           ...at(6),
@@ -189,7 +217,7 @@ function resourceSegments(building: Building, appointment: Resource): SegmentVal
         name: 'AIG',
         fields: {
           1: number('AIG'),
-          2: action,
+          2: action(actor),
           3: [resource?.id, words],
           4: cwe(building, role) ?? [type],
           ...at(8),
@@ -230,7 +258,7 @@ export const siu: MessageBuilder = {
   reads: ['Patient', 'Practitioner', 'PractitionerRole', 'Organization', 'Location', 'Device', 'HealthcareService'],
   stateOf,
   eventOf: (appointment, told) => eventOf(appointment, told?.state),
-  segments(building, focus, event) {
+  segments(building, focus, event, told) {
     noPlace(building, focus, withoutPlace);
     const timing = since(building, '2.5')
       ? [{ name: 'TQ1', fields: { 1: '1', 7: dtm(focus.start), 8: dtm(focus.end) } }]
@@ -243,8 +271,8 @@ export const siu: MessageBuilder = {
       ...patientsOf(building, focus).flatMap((patient, index) =>
         numbered(patientSegments(building, patient), index + 1),
       ),
-      { name: 'RGS', fields: { 1: '1', 2: 'A' } },
-      ...resourceSegments(building, focus),
+      { name: 'RGS', fields: { 1: '1', 2: event === 'S12' ? 'A' : 'U' } },
+      ...resourceSegments(building, focus, actionOf(event, told?.state)),
     ];
   },
 };

@@ -1,5 +1,5 @@
 // Encounter as PV1 and PV2: https://hl7.org/fhir/uv/v2mappings/ (PV1[Encounter], PV2[Encounter])
-import { isNumber } from '#fhir-model';
+import { isNumber, type JsonObject } from '#fhir-model';
 import { ownValue } from '#platform';
 import { isObject, text } from '../building.ts';
 import { buildTable } from '../table.ts';
@@ -19,7 +19,8 @@ const classes: Readonly<Record<string, string>> = {
 };
 
 const patientClass: ValueType = (_building, value) => {
-  const { code, system } = (value ?? {}) as { code?: string; system?: string };
+  const { code: given, system }: JsonObject = isObject(value) ? value : {};
+  const code = text(given);
   const map = 'PatientClass[EncounterClass]';
   const known = tableCodeOrNone(value, map) ?? ownValue(classes, code);
   if (known !== undefined || system !== undefined) return known ?? 'U';

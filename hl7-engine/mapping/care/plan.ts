@@ -1,8 +1,8 @@
 // Problems, goals and pathways to Condition, Goal and CarePlan: HL7 v2.9 chapter 12.3
-import type { JsonObject } from '#fhir-model';
+import type { JsonObject, Resource } from '#fhir-model';
 import type { Segment } from '../../message/message.ts';
 import { addCareTeam } from '../administration/roles.ts';
-import { conceptKey, firstNumber, upsertDerived } from '../administration/upsert.ts';
+import { conceptKey, firstNumber, putDerived, upsertDerived } from '../administration/upsert.ts';
 import { obxGroups, orderGroup } from '../clinical/groups.ts';
 import { noteTexts } from '../clinical/notes.ts';
 import { addObservation, isDocument } from '../clinical/observation.ts';
@@ -11,6 +11,7 @@ import { conceptMapOf } from '../codes/concept-maps.ts';
 import { list } from '../compact.ts';
 import type { Mapping } from '../context.ts';
 import { displayName, humanName } from '../datatypes.ts';
+import { derivedId } from '../derived-id.ts';
 import type { MergeRules } from '../merge.ts';
 import type { MappedPatient } from '../patient.ts';
 import type { Group } from '../structure/group.ts';
@@ -38,10 +39,18 @@ function actionOf(mapping: Mapping, segment: Segment): 'delete' | 'none' | 'writ
 }
 
 /** The patient's of its number, else of that name. */
-function put(mapping: Mapping, resource: JsonObject, concept: unknown, { patient }: Cared, rules: MergeRules): string {
-  const number = firstNumber(resource.identifier);
-  if (number !== undefined) return upsertDerived(mapping, resource, [patient.key, number], rules);
-  return upsertDerived(mapping, resource, [patient.key, mapping.facility, conceptKey(concept)], rules);
+function put(mapping: Mapping, resource: JsonObject, concept: unknown, cared: Cared, rules: MergeRules): string {
+  return upsertDerived(mapping, resource, keyOf(mapping, resource, concept, cared), rules);
+}
+
+function keyOf(
+  mapping: Mapping,
+  { identifier }: JsonObject,
+  concept: unknown,
+  { patient }: Pick<Cared, 'patient'>,
+): (string | undefined)[] {
+  const number = firstNumber(identifier);
+  return number === undefined ? [patient.key, mapping.facility, conceptKey(concept)] : [patient.key, number];
 }
 
 /** What the segment of a problem, a goal or a pathway says. */
@@ -75,7 +84,7 @@ const clinicalStatuses = conceptMapOf('ProblemLifeCycle[Condition.clinicalStatus
 /** A PROBLEM group with its goals, pathways, orders and observations; the Condition's reference. */
 export function addProblem(mapping: Mapping, group: Group, cared: Cared): string | undefined {
   const said = saidBy(mapping, group, prbCondition, 'code');
-  if (said === undefined) return undefined;
+  if (said === undefined) return unchangedProblem(mapping, group, cared);
   const { found, cleared } = said;
   const evidence = observations(mapping, group, 'PROBLEM_OBSERVATION', cared);
   const status = problemStatus(mapping, said);
@@ -100,6 +109,37 @@ export function addProblem(mapping: Mapping, group: Group, cared: Cared): string
   });
   team(mapping, group, cared, ['problem', reference]);
   return reference;
+}
+
+/**
+ * UC and UN change nothing of a problem, but what stands in it is still for it: the reference, where there is such a goal or
+ * pathway. One that is not known yet is made of what the segment says.
+ */
+function unchangedProblem(mapping: Mapping, group: Group, { patient, encounter }: Cared): string | undefined {
+  const segment = group.get('PRB');
+  const isAsked = group.children.some(({ name }) => name === 'GOAL' || name === 'PATHWAY');
+  if (segment === undefined || !isAsked) return undefined;
+  const found = runTable(prbCondition, { segment, group, mapping });
+  if (found?.code === undefined) return undefined;
+  // A message may tell of one problem twice: then the other place says what becomes of it.
+  const names = mapping.message.all('PRB').filter((one) => one.field(1).raw !== segment.field(1).raw);
+  if (names.some((one) => [3, 4].some((n) => !one.field(n).isEmpty && one.field(n).raw === segment.field(n).raw)))
+    return undefined;
+  const key = keyOf(mapping, found, found.code, { patient });
+  const url = `Condition/${derivedId('Condition', key)}`;
+  return mapping.once(url, () => {
+    const resource = {
+      ...found,
+      ...problemStatus(mapping, { segment, found, cleared: [], isError: false }),
+      ...{ resourceType: 'Condition', id: url.slice('Condition/'.length) },
+      category: [coded('condition-category', 'problem-list-item'), ...list(found.category)],
+      subject: { reference: patient.reference },
+      ...(encounter === undefined ? {} : { encounter: { reference: encounter } }),
+    } as unknown as Resource;
+    mapping.stamp(resource);
+    putDerived(mapping, { url, resource, merge: (existing, incoming) => existing ?? incoming }, key);
+    return url;
+  });
 }
 
 const verificationStatuses = conceptMapOf('ProblemConfirmation[Condition.verificationStatus]');

@@ -44,6 +44,8 @@ export function chooseChanged(mapping: Mapping, { number, code, control }: Order
     const choice = choose(matches);
     if (choice.match !== undefined || choice.follow !== undefined || matches.length > 0) return choice;
     const all = ofNumber();
+    const bare = withoutService(all, services);
+    if (bare !== undefined) return { follow: `ServiceRequest/${bare.id}` };
     const changed = changedSince(mapping, all, service, services);
     if (changed !== undefined) return { follow: `ServiceRequest/${changed.id}` };
     if (!isChange) return choice;
@@ -56,6 +58,11 @@ export function chooseChanged(mapping: Mapping, { number, code, control }: Order
     if (former.length > 0) mapping.warnings.add(untold);
     return choice;
   };
+}
+
+/** The one request of the number, of which only an appointment (SCH-26) without a service (AIS) had told: the order says which it is. */
+function withoutService([only, ...more]: readonly Resource[], services: ReadonlySet<string>): Resource | undefined {
+  return more.length === 0 && services.size === 1 && only?.code === undefined ? only : undefined;
 }
 
 /** Whether the order asks for its service in place of another one. */

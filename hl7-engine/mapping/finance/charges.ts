@@ -88,7 +88,7 @@ export function chargeOf(
     mapping.warnings.add('FT1-7: a transaction without code has no place');
     return undefined;
   }
-  const isCredit = type === 'CD';
+  const isCredit = creditOf(ft1);
   const resource: JsonObject = {
     ...found,
     occurrencePeriod: soundPeriod(mapping, found.occurrencePeriod, 'FT1-4'),
@@ -116,30 +116,31 @@ function price(mapping: Mapping, ft1: Segment, sign: 1 | -1): JsonObject | undef
   return whole ?? (count === undefined || Number(count) === 1 ? money(ft1.field(12), sign) : undefined);
 }
 
-interface Lines {
-  /** By code and time: what tells the line from the first of that number; nothing of the first itself. */
-  known: Map<string, readonly string[]>;
-  codes: Set<string>;
-}
+const codeOf = (ft1: Segment): string => ft1.field(7).component(1).text ?? '';
 
-const numbered = perMessage(() => new Map<string, Lines>());
+const creditOf = (ft1: Segment): boolean => ft1.field(6).component(1).text?.toUpperCase() === 'CD';
+
+/** FT1 of the message by number and whether they are credits. */
+const numbered = perMessage(({ message }) =>
+  Map.groupBy(
+    message.segments.filter(({ name }) => name === 'FT1'),
+    (ft1) => JSON.stringify([ft1.field(2).text, creditOf(ft1)]),
+  ),
+);
 
 /**
- * Some send one FT1-2 for all lines of a bill: each is a charge, what it is for tells them apart. When it was does only where
- * that is not enough: a date that is corrected makes no further charge.
+ * Some send one FT1-2 for all lines of a bill: each is a charge, what it is for tells them apart, in whatever order and however
+ * many of them are sent again. When it was does only where the message has several of one code: a date that is corrected
+ * makes no further charge.
  */
 function lineOf(mapping: Mapping, ft1: Segment, number: string): readonly string[] {
-  const [code, at] = [ft1.field(7).component(1).text ?? '', ft1.field(4).raw];
-  const lines: Lines = numbered(mapping).get(number) ?? { known: new Map(), codes: new Set() };
-  numbered(mapping).set(number, lines);
-  const { known, codes } = lines;
-  const key = JSON.stringify([code, at]);
-  const own = known.get(key) ?? (known.size === 0 ? [] : codes.has(code) ? [code, at] : [code]);
-  known.set(key, own);
-  codes.add(code);
-  if (own.length > 0)
+  const [code, at] = [codeOf(ft1), ft1.field(4).raw];
+  const others = (numbered(mapping).get(JSON.stringify([number, creditOf(ft1)])) ?? []).filter(
+    (other) => codeOf(other) !== code || other.field(4).raw !== at,
+  );
+  if (others.length > 0)
     mapping.warnings.add('FT1-2: the number of another charge of the message; told apart by FT1-7 and FT1-4');
-  return own;
+  return others.some((other) => codeOf(other) === code) ? [code, at] : [code];
 }
 
 export interface ChargeKey {
@@ -172,7 +173,7 @@ export function putCharge(
   const identifier: Identifier = { system: localUri(mapping.facility, isCredit ? 'credit' : 'charge'), value };
   const own = [patientKey, `${identifier.system}|${value}`];
   const key = JSON.stringify(own);
-  const id = JSON.stringify([...own, ...lineOf(mapping, ft1, key)]);
+  const id = JSON.stringify([...own, ...lineOf(mapping, ft1, value)]);
   // A claim of several lines that share a number is known by that number.
   return { reference: upsertDerived(mapping, { ...resource, identifier: [identifier] }, [id], rules), key };
 }

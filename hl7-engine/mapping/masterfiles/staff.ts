@@ -89,6 +89,9 @@ export function upsertStaff(mapping: Mapping, group: Group, action: RecordAction
     constants: ['active'],
   });
   if (!isAlone) addRoles(mapping, group, reference, numberKey(identifiers[0]!), active);
+  // Which roles there are is not known here: those of a record are known by its first number and the units that it names.
+  if (active === false && group.all('ORG').length === 0)
+    mapping.warnings.add('MFE-1, STF-7: roles in units that the record does not name (ORG) stay as they are');
   return undefined;
 }
 

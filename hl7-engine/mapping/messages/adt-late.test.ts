@@ -136,6 +136,19 @@ test('that nobody attends any more (PV1-7 `""`) is so where it comes after a mes
   for (const order of permutations(messages)) assert.deepEqual(state(order).people, ['Con']);
 });
 
+test('that nobody referred the patient (PV2-13 `""`) is so as of its message; who refers by PV1-8 of it does', () => {
+  const referred = (field: string) => `PV2|||||||||||||${field}`;
+  const first = changesOf(...head('A01', 1), id, pv1('W1', { 7: '^Att' }), referred('^Ref'));
+  const deleted = changesOf(...head('A08', 5), id, pv1('W1'), referred('""'));
+  const moved = changesOf(...head('A02', 10), id, pv1('W2'));
+  assert.deepEqual(state([first, moved]).people, ['Att', 'Ref']);
+  for (const order of permutations([first, deleted, moved])) assert.deepEqual(state(order).people, ['Att']);
+  const other = changesOf(...head('A08', 5), id, pv1('W1', { 8: '^Other' }), referred('""'));
+  for (const order of permutations([first, other, moved])) {
+    assert.deepEqual((state(order).people as string[]).toSorted(), ['Att', 'Other']);
+  }
+});
+
 test('roles that are words, with commas and spaces, have their times too', () => {
   const role = (name: string) => `ROL|R1|UC|^On call, day^L|^${name}`;
   const messages = [

@@ -88,6 +88,12 @@ test('a person who was deleted (A29) and is added again later (A28) is in use ag
   assert.equal(after(deleted, 'A28', 1).active, false);
   assert.equal(after(deleted, 'A31', 9).active, false);
   assert.equal(after(first, 'A28', 9).active, undefined);
+  const updated = after(deleted, 'A31', 9);
+  assert.equal(after(updated, 'A28', 3).active, false);
+  const added = after(updated, 'A28', 7);
+  assert.equal(added.active, true, 'the update in between says nothing of the deletion');
+  assert.equal(after(added, 'A29', 10).active, false);
+  assert.equal(after(after(added, 'A29', 10), 'A28', 8).active, false);
 });
 
 test('numbers and links of both, and the references to move', () => {

@@ -193,6 +193,20 @@ test('a place that is deleted (PV1-3, PV1-11, PV1-42) is left, or not to be gone
   ]);
 });
 
+test('the days of a stay (PV2-11) are a duration; what is no number of days is left out and told', () => {
+  const stay = (days: string) => {
+    const mapped = mapLines(...head('A03'), pid, pv1('W1'), `PV2|||||||||||${days}`);
+    return [JSON.stringify(onlyEntry(mapped, 'Encounter').resource.length), ...mapped.warnings];
+  };
+  const duration = (value: string) =>
+    `{"value":${value},"unit":"days","system":"http://unitsofmeasure.org","code":"d"}`;
+  assert.deepEqual(stay('2.50'), [duration('2.50')]);
+  assert.deepEqual(stay('0'), [duration('0')]);
+  for (const days of ['-1', 'two', '3d']) {
+    assert.deepEqual(stay(days), [undefined, 'PV2-11: no number of days']);
+  }
+});
+
 test('an admission that comes after the transfer or the discharge says when the visit began, and no more', () => {
   const late = [...head('A01', 1), pid, pv1('W1', { 44: '20260131110000' })];
   const { states, places } = visit([...head('A02', 9), pid, pv1('W2')], late);
@@ -200,6 +214,19 @@ test('an admission that comes after the transfer or the discharge says when the 
   assert.deepEqual(places[1], places[0]);
   const after = visit([...head('A03', 9), pid, pv1('W2', { 45: '20260131100000' })], late);
   assert.deepEqual(after.states[1]!.period, { end: '2026-01-31T10:00:00Z' });
+});
+
+test('of an accident (ACC) the visit has what it was; what else it says, and one without a visit, is told to have no place', () => {
+  const warnings = (...lines: string[]) => mapLines(...head('A08'), pid, ...lines).warnings;
+  assert.deepEqual(warnings(pv1('W1'), 'ACC||SP^Sport^L'), []);
+  assert.deepEqual(warnings(pv1('W1'), 'ACC|""|SP^Sport^L||""|Y'), []);
+  assert.deepEqual(
+    warnings(pv1('W1'), 'ACC|20260227|SP^Sport^L|Field 2|CA|||||||1 Main St'),
+    [1, 3, 4, 11].map((field) => `ACC-${field}: when and where an accident happened has no place but in a claim`),
+  );
+  assert.deepEqual(warnings('ACC||SP^Sport^L'), [
+    'ACC-2: an accident has no place without a visit that it is a reason of',
+  ]);
 });
 
 test('a group of a visit (DRG) is told to have no place; what the visit was before (MRG-3) is read by A06 and A07 alone', () => {

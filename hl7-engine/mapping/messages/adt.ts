@@ -26,7 +26,7 @@ import { cxIdentifier, type Identifier, identifierCriterion } from '../identifie
 import { anyOf, numberKey, successorOf, visitIdentifiers } from '../identity.ts';
 import { lookUp } from '../look-up.ts';
 import { type MessageMap, messageMap, required } from '../message-map.ts';
-import { stampMs } from '../ordering.ts';
+import { msOf, ownTime, stampMs, stampOwn, stampText } from '../ordering.ts';
 import { type MappedPatient, upsertPatient } from '../patient.ts';
 import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
@@ -93,6 +93,7 @@ function deactivate(mapping: Mapping, patient: MappedPatient): void {
   const entry = mapping.entries.find(({ fullUrl }) => fullUrl === patient.reference);
   if (entry?.resource === undefined) return;
   entry.resource.active = false;
+  stampOwn(entry.resource, 'active', mapping.time);
   const { merge } = entry;
   entry.merge = (existing, incoming) => {
     if (existing === undefined || !hasOnlyAsOld(existing, numbersOf(patient.identity))) {
@@ -111,8 +112,12 @@ function activate(mapping: Mapping, patient: MappedPatient): void {
   entry.merge = (existing, incoming) => {
     const merged = merge(existing, incoming);
     if (existing?.active !== false || successorOf(existing) !== undefined) return merged;
-    const [before, now] = [stampMs(existing), stampMs(incoming)];
-    return before !== undefined && now !== undefined && now < before ? merged : { ...merged, active: true };
+    // What else was told since the deletion says nothing of whether the record is in use.
+    const [before, now] = [msOf(ownTime(existing, 'active')) ?? stampMs(existing), stampMs(incoming)];
+    if (before !== undefined && now !== undefined && now < before) return merged;
+    const activated = { ...merged, active: true };
+    stampOwn(activated, 'active', stampText(incoming));
+    return activated;
   };
 }
 
@@ -184,11 +189,21 @@ function entryOf(mapping: Mapping, reference: string | undefined): TransactionEn
   );
 }
 
-/** ACC-2 among the reasons of the visit. */
+/** ACC-2 among the reasons of the visit: of when and where it happened only a claim can tell. */
 function addAccident(mapping: Mapping, group: Group, resource: JsonObject | undefined): void {
   const segment = group.get('ACC');
-  const found = segment && runTable(accReason, { segment, group, mapping });
-  if (found === undefined || resource === undefined) return;
+  if (segment === undefined) return;
+  for (const field of [1, 3, 4, 11]) {
+    const { isEmpty, isNull } = segment.field(field);
+    if (isEmpty || isNull) continue;
+    mapping.warnings.add(`ACC-${field}: when and where an accident happened has no place but in a claim`);
+  }
+  const found = runTable(accReason, { segment, group, mapping });
+  if (found === undefined) return;
+  if (resource === undefined) {
+    mapping.warnings.add('ACC-2: an accident has no place without a visit that it is a reason of');
+    return;
+  }
   const reasons = Array.isArray(resource.reasonCode) ? resource.reasonCode : [];
   resource.reasonCode = compact([...reasons, ...(found.reasonCode as JsonObject[])]);
 }

@@ -1,5 +1,6 @@
 // Billing accounts: BAR^P01, P02, P05, P06 and P12: HL7 v2.9 chapter 6.4.1 to 6.4.7
 import type { JsonObject } from '#fhir-model';
+import { Refusal } from '../../message/refusal.ts';
 import { addAllergies, addDisability } from '../administration/clinical.ts';
 import { addAccount, addCoverages } from '../administration/insurance.ts';
 import { addMother, addRelatedPersons, guarantors } from '../administration/related.ts';
@@ -27,7 +28,10 @@ const content = messageMap({ structures: ['BAR_P12'], events: ['P12'], reads, ru
 
 export const accountMaps: readonly MessageMap[] = [accounts, purge, end, content];
 
-/** The account, its payers, and the visits that it is of. Throws Refusal AE without PID or a patient's identifier. */
+/**
+ * The account, its payers, and the visits that it is of. Throws Refusal AE without PID or a patient's identifier, and for visits that
+ * cannot be told apart.
+ */
 function mapAccounts(mapping: Mapping, root: Group): void {
   const pid = required(root.get('PID'), 'PID');
   const patient = mapPatient(mapping, root);
@@ -50,6 +54,15 @@ function mapAccounts(mapping: Mapping, root: Group): void {
     addAllergies(mapping, visit, patient, visit.all('AL1'));
     mapVisit(mapping, visit, pid, patient, account);
   }
+  assertDistinct(mapping);
+}
+
+/** Visits without numbers of their own are known by the account's: two of them would be two changes of one visit. */
+function assertDistinct({ entries }: Mapping): void {
+  const visits = entries.flatMap(({ url }) => (url.startsWith('Encounter?') ? [url] : []));
+  if (new Set(visits).size === visits.length) return;
+  const text = 'Visits of the message have the same number: send the visit number (PV1-19) of each';
+  throw new Refusal('AE', '205', text, { location: { segment: 'PV1', field: 19 } });
 }
 
 /** From the first admission (PV1-44) to the last discharge (PV1-45). */

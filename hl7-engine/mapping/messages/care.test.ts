@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { JsonObject } from '#fhir-model';
+import type { JsonObject, Resource } from '#fhir-model';
 import {
   entriesOf,
   mapLines,
@@ -155,6 +155,22 @@ describe('PPR^PC1', () => {
     assert.equal(codeOf(category), 'DX');
   });
 
+  it('is what a goal is for where it is told as unchanged, and stays as it is', () => {
+    const known = ppr('PC1', '20260301080000', prb({ 14: 'INACTIVE' }));
+    const later = ppr('PC2', '20260302080000', prb({ 1: 'UC', 3: 'X^Other words^L' }), gol());
+    const { resources } = storedAfter(known, later);
+    const [condition, ...others] = storedOf(resources, 'Condition');
+    assert.equal(others.length, 0);
+    assert.deepEqual(condition, storedOf(storedAfter(known).resources, 'Condition')[0]);
+    const addresses = [{ reference: `Condition/${condition!.id}` }];
+    assert.deepEqual(storedOf(resources, 'Goal')[0]!.addresses, addresses);
+    const alone = mapLines(...later);
+    assert.deepEqual(onlyEntry(alone, 'Goal').resource.addresses, addresses);
+    assert.deepEqual(onlyResource(alone, 'Condition').clinicalStatus, coded('condition-clinical', 'active'));
+    const [twice] = entriesOf(mapLines(...later, prb({ 14: 'RESOLVED' })), 'Condition');
+    assert.equal((twice!.resource.clinicalStatus as unknown as { coding: JsonObject[] }).coding[0]!.code, 'resolved');
+  });
+
   it('leaves what is unchanged, and what has no code', () => {
     const mapped = mapLines(
       ...ppr('PC2', '20260301080000', prb({ 1: 'UC' }), segment('PRB', { 1: 'AD', 7: '20260101' }), gol({ 1: 'DE' })),
@@ -203,6 +219,14 @@ describe('REF^I12', () => {
     'OBR|1|||P1^Panel^L|||20260201||||||||||||||||||F',
     'OBX|1|NM|2823-3^K^LN||4.1|mmol/L^^UCUM|||||F',
   ];
+
+  it('tells of what it does not read: an accident, and a group of diagnoses', () => {
+    const { warnings } = mapLines(...ref('I12', '20260301080000', ...lines, 'ACC|20260227|SP^Sport^L', 'DRG|065'));
+    assert.deepEqual(
+      warnings.filter((one) => one.includes('segment')),
+      ['ACC: segment not mapped', 'DRG: segment not mapped'],
+    );
+  });
 
   it('is answered by RRI, which tells what becomes of it', () => {
     const answer = (event: string, at: string, code: string, status: string) => [
@@ -298,6 +322,36 @@ describe('REF^I12', () => {
       [asked.entries, asked.warnings],
       [[], ['RF1: a question for the status of a referral changes nothing']],
     );
+  });
+
+  it('that is known by RF1-11 alone is the one that comes with RF1-6 as well', () => {
+    const stored = (fields: Record<number, string>, id: string): Resource => {
+      const [entry] = entriesOf(mapLines(...ref('I12', '20260301080000', rf1(fields), pid)), 'ServiceRequest');
+      return { ...entry!.resource, id };
+    };
+    const chosen = (matches: Resource[], withOther: Resource[]): unknown => {
+      const mapped = mapLines(...ref('I13', '20260302080000', rf1(), pid));
+      const [asked] = mapped.lookUps!;
+      const { searchParams: criteria } = new URL(asked!.url, 'http://localhost');
+      assert.deepEqual(
+        [...criteria],
+        [
+          ['identifier', 'urn:id:OTHER|X1'],
+          ['category', 'http://snomed.info/sct|3457005'],
+        ],
+      );
+      assert.deepEqual(asked!.choose!(withOther), { idle: true });
+      return entriesOf(mapped, 'ServiceRequest')[0]!.choose!(matches);
+    };
+    const unnumbered = stored({ 6: '' }, 'x');
+    assert.deepEqual(chosen([], [unnumbered]), { follow: 'ServiceRequest/x' });
+    assert.deepEqual(chosen([unnumbered], [unnumbered]), { match: unnumbered });
+    assert.deepEqual(chosen([], [stored({ 6: 'R2^CLINIC' }, 'y')]), {}, 'another referral has that number too');
+    assert.deepEqual(chosen([], []), {});
+    const own = stored({ 11: '' }, 'o');
+    assert.deepEqual(chosen([own], [unnumbered]), { match: own });
+    const alone = mapLines(...ref('I13', '20260302080000', rf1({ 11: '' }), pid));
+    assert.deepEqual([alone.lookUps, entriesOf(alone, 'ServiceRequest')[0]!.choose], [[], undefined]);
   });
 
   it('has the organization of a provider who has no number', () => {

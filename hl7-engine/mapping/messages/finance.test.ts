@@ -169,36 +169,6 @@ describe('DFT^P03', () => {
     }
   });
 
-  it('keeps charges apart that have one number', () => {
-    const lines = (at: string) => [
-      ...[header('DFT^P03^DFT_P03', at), `EVN|P03|${at}`, pid, ft1('T1')],
-      ...[ft1('T1').replaceAll('99213^Visit', '85025^Count'), ft1('T1')],
-    ];
-    const { resources, warnings } = storedAfter(lines('20260301080000'), lines('20260302080000'));
-    assert.deepEqual(
-      storedOf(resources, 'ChargeItem').map(
-        ({ code }) => (code as unknown as { coding: JsonObject[] }).coding[0]!.code,
-      ),
-      ['99213', '85025'],
-    );
-    assert.ok(warnings.includes('FT1-2: the number of another charge of the message; told apart by FT1-7 and FT1-4'));
-    // A date that is corrected makes no third; two of one code are told apart by it.
-    const dated = (from: string, ...of: string[]) => of.map((line) => line.replace('||20260228|', `||${from}|`));
-    const corrected = lines('20260303080000').map((line) => dated('20260227', line)[0]!);
-    const after = storedAfter(lines('20260301080000'), corrected).resources;
-    assert.deepEqual(
-      storedOf(after, 'ChargeItem').map(({ occurrenceDateTime }) => occurrenceDateTime),
-      ['2026-02-27', '2026-02-27'],
-    );
-    const twice = [ft1('T1'), ...dated('20260227', ft1('T1')), ...dated('20260226', ft1('T1')), ft1('T1')];
-    assert.equal(entriesOf(mapLines(...dft(pid, ...twice)), 'ChargeItem').length, 3);
-    // Their claim is known by the number, as it was before they were told apart.
-    const claimOf = (...charges: string[]) => onlyEntry(mapLines(...dft(pid, pv1, ...charges, in1)), 'Claim').url;
-    const other = ft1('T1').replaceAll('99213^Visit', '85025^Count');
-    assert.equal(claimOf(ft1('T1'), other), claimOf(ft1('T1'), ft1('T1')));
-    assert.equal(claimOf(other, ft1('T1')), claimOf(ft1('T1'), other));
-  });
-
   it('without a transaction number keeps two charges of one day and code apart', () => {
     assert.equal(entriesOf(mapLines(...dft(pid, ft1(''), ft1(''))), 'ChargeItem').length, 2);
   });
@@ -270,6 +240,16 @@ describe('BAR', () => {
     const encounter = onlyResource(mapped, 'Encounter');
     assert.deepEqual(encounter.account, [{ reference: onlyEntry(mapped, 'Account').fullUrl }]);
     assert.equal((encounter.diagnosis as JsonObject[]).length, 1);
+  });
+
+  it('P01 of visits that have no numbers of their own is refused: they cannot be told apart', () => {
+    const person = segment('PID', { 1: '1', 3: '7^^^HOSP^MR', 18: 'A7' });
+    const p01 = (...visits: string[]) => refusalOf(header('BAR^P01^BAR_P01'), 'EVN|P01|20260301', person, ...visits);
+    const of = (number: string, day: string) => segment('PV1', { 1: '1', 2: 'O', 19: number, 44: `202602${day}` });
+    const text = 'AE 205 Visits of the message have the same number: send the visit number (PV1-19) of each';
+    assert.equal(p01(of('', '01'), of('', '02')), text);
+    assert.equal(p01(of('V1', '01'), of('V1', '02')), text);
+    assert.equal(p01(of('', '01'), of('V1', '02')), 'mapped');
   });
 
   it('P01 of an account with several visits has each payer once', () => {

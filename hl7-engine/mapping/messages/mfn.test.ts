@@ -196,6 +196,17 @@ describe('MFN^M02', () => {
     assert.deepEqual(active(staff('MAD', '20260301080000', stf({ 7: 'I' }))), [false, false]);
     assert.deepEqual(active(staff('MAD', '20260301080000', stf({ 7: '' }))), [true, true]);
   });
+
+  it('tells that roles in units that it does not name stay, where it ends the practitioner', () => {
+    const told = 'MFE-1, STF-7: roles in units that the record does not name (ORG) stay as they are';
+    const warnings = (action: string, ...lines: string[]) =>
+      mapLines(...staff(action, '20260302080000', ...lines)).warnings;
+    assert.deepEqual(warnings('MDL'), [told]);
+    assert.deepEqual(warnings('MDC', stf()), [told]);
+    assert.deepEqual(warnings('MUP', stf({ 7: 'I' })), [told]);
+    assert.deepEqual(warnings('MDC', stf(), segment('ORG', { 1: '1', 2: 'CARD^Cardiology' })), []);
+    assert.deepEqual(warnings('MAC'), []);
+  });
 });
 
 const place = (action: string, at: string, ...lines: string[]) => [

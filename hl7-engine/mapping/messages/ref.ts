@@ -22,7 +22,7 @@ export const ref = messageMap({
   structures: ['REF_I12'],
   events: ['I12', 'I13', 'I14', 'I15'],
   defaultEvent: 'I12',
-  reads: 'RF1 AUT PRD CTD PID PD1 NK1 GT1 IN1 IN2 IN3 ACC DG1 DRG AL1 PR1 OBR OBX NTE PV1 PV2 PRT'.split(' '),
+  reads: 'RF1 AUT PRD CTD PID PD1 NK1 GT1 IN1 IN2 IN3 DG1 AL1 PR1 OBR OBX NTE PV1 PV2 PRT'.split(' '),
   run: mapReferral,
 });
 
@@ -30,7 +30,7 @@ export const rri = messageMap({
   structures: ['RRI_I12'],
   events: ['I12', 'I13', 'I14', 'I15'],
   defaultEvent: 'I12',
-  reads: 'MSA ERR RF1 AUT PRD CTD PID PD1 ACC DG1 DRG AL1 PR1 OBR OBX NTE PV1 PV2 PRT'.split(' '),
+  reads: 'MSA ERR RF1 AUT PRD CTD PID PD1 DG1 AL1 PR1 OBR OBX NTE PV1 PV2 PRT'.split(' '),
   run: mapAnswer,
 });
 

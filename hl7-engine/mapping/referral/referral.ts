@@ -1,13 +1,14 @@
 // RF1 with its providers, authorizations and content to ServiceRequest: HL7 v2.9 chapter 11.6
-import type { JsonObject, Resource } from '#fhir-model';
+import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
 import type { Segment } from '../../message/message.ts';
 import { requestMerge } from '../clinical/merging.ts';
 import { closingNotes, notesAfter, noteTexts } from '../clinical/notes.ts';
+import { chooseNumbered } from '../clinical/order-numbers.ts';
 import { list } from '../compact.ts';
 import type { Mapping } from '../context.ts';
 import { derivedId } from '../derived-id.ts';
 import { addAuthorizations } from '../finance/authorization.ts';
-import { type Identifier, identifierCriterion } from '../identifiers.ts';
+import { type Identifier, identifierCriterion, tokenCriterion } from '../identifiers.ts';
 import { soundPeriod } from '../period.ts';
 import type { Group } from '../structure/group.ts';
 import { runTable } from '../table/table.ts';
@@ -25,9 +26,8 @@ export interface Referred {
   supporting: JsonObject[];
 }
 
-const referralCategory: JsonObject = {
-  coding: [{ system: 'http://snomed.info/sct', code: '3457005', display: 'Patient referral (procedure)' }],
-};
+const referral = { system: 'http://snomed.info/sct', code: '3457005', display: 'Patient referral (procedure)' };
+const referralCategory: JsonObject = { coding: [referral] };
 
 /** Table 0283: accepted, pending, rejected, expired. */
 const statuses: Readonly<Record<string, string>> = { A: 'active', P: 'active', R: 'revoked', E: 'revoked' };
@@ -79,7 +79,7 @@ export function upsertReferral(mapping: Mapping, root: Group, rf1: Segment, refe
   // Without RF1-5 only what every referral is.
   if (found.category === undefined) defaults.add('category');
   const merge = requestMerge(mapping, defaults);
-  const [identifier] = list(found.identifier) as Identifier[];
+  const [identifier, other] = list(found.identifier) as Identifier[];
   if (identifier === undefined) {
     mapping.warnings.add('RF1-6: no referral number; a later message about it makes another');
     const id = derivedId('ServiceRequest', [mapping.messageKey, 'referral']);
@@ -87,5 +87,14 @@ export function upsertReferral(mapping: Mapping, root: Group, rf1: Segment, refe
     return `ServiceRequest/${id}`;
   }
   const url = `ServiceRequest?${identifierCriterion(identifier)}`;
-  return mapping.add({ method: 'PUT', url, resource, merge, from: rf1, constants: ['category'] });
+  const choose = other === undefined ? {} : { choose: ofBothNumbers(mapping, identifier, other) };
+  return mapping.add({ method: 'PUT', url, resource, merge, from: rf1, constants: ['category'], ...choose });
+}
+
+/** RF1-6 may come after the referral is known by its RF1-11 alone: it is the same one. */
+function ofBothNumbers(mapping: Mapping, own: Identifier, other: Identifier): NonNullable<TransactionEntry['choose']> {
+  // An order may have the same number of the filler.
+  const criteria = (number: Identifier): string =>
+    `${identifierCriterion(number)}&${tokenCriterion('category', referral.system, referral.code)}`;
+  return chooseNumbered(mapping, { type: 'ServiceRequest', own, other, otherKind: 'FILL', criteria });
 }

@@ -71,9 +71,12 @@ export const pv2Encounter = segmentTable(
     },
     custom: {
       restricted: (part) => (part.text?.toUpperCase() === 'Y' ? { code: 'R' } : undefined),
-      days: (part) => {
+      days: (part, { mapping }) => {
         const value = decimal(part.text ?? '');
-        return value === undefined ? undefined : { value, unit: 'd', system: 'http://unitsofmeasure.org', code: 'd' };
+        if (value !== undefined && Number(part.text) >= 0)
+          return { value, unit: 'days', system: 'http://unitsofmeasure.org', code: 'd' };
+        if (part.text !== undefined) mapping.warnings.add('PV2-11: no number of days');
+        return undefined;
       },
     },
   },

@@ -1,0 +1,64 @@
+// Lines of one bill that share its number (FT1-2): HL7 v2.9 chapter 6.5.1.2.
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import type { JsonObject } from '#fhir-model';
+import { mapLines, onlyEntry, segment, storedAfter, storedOf } from '../../testing/mapped.ts';
+
+const dft = (at: string, ...lines: string[]) => [
+  `MSH|^~\\&|BILL|CLINIC|EHR|HOSP|${at}||DFT^P03^DFT_P03|F${at}|P|2.5.1`,
+  ...[`EVN|P03|${at}`, 'PID|1||P1^^^CLINIC^MR||TEST^JANE||19800102|F||||||||||ACC1', ...lines],
+];
+const visit = 'FT1|1|T1||20260228|20260301|CG|99213^Visit^C4|||2|150.50&USD|75.25&USD';
+const count = visit.replaceAll('99213^Visit', '85025^Count');
+const three = (line: string) => line.replace('|||2|', '|||3|');
+const dated = (line: string, at: string) => line.replace('||20260228|', `||${at}|`);
+
+/** Code, quantity and day of the charges after the messages, each a day later than the one before. */
+function charged(...messages: string[][]) {
+  const sent = messages.map((lines, day) => dft(`2026030${day + 1}080000`, ...lines));
+  return storedOf(storedAfter(...sent).resources, 'ChargeItem').map(({ code, quantity, occurrenceDateTime }) => [
+    (code as unknown as { coding: JsonObject[] }).coding[0]!.code,
+    (quantity as unknown as JsonObject).value,
+    occurrenceDateTime,
+  ]);
+}
+
+it('keeps lines of one number apart, and says so', () => {
+  const day = '2026-02-28';
+  const { warnings } = storedAfter(dft('20260301080000', visit, count));
+  assert.ok(warnings.includes('FT1-2: the number of another charge of the message; told apart by FT1-7 and FT1-4'));
+  const both = [
+    ['99213', 2, day],
+    ['85025', 2, day],
+  ];
+  assert.deepEqual(charged([visit, count, visit], [visit, count, visit]), both);
+});
+
+it('overwrites no line by another one, whichever of them are sent again', () => {
+  for (const again of [[three(count)], [three(count), visit], [visit, three(count)]]) {
+    assert.deepEqual(charged([visit, count], again), [
+      ['99213', 2, '2026-02-28'],
+      ['85025', 3, '2026-02-28'],
+    ]);
+  }
+});
+
+it('makes no further charge of a date that is corrected; two of one code are told apart by it', () => {
+  const corrected = [dated(visit, '20260227'), dated(count, '20260227')];
+  assert.deepEqual(charged([visit, count], corrected), [
+    ['99213', 2, '2026-02-27'],
+    ['85025', 2, '2026-02-27'],
+  ]);
+  const days = [visit, dated(visit, '20260227'), dated(visit, '20260226')];
+  const three = ['2026-02-28', '2026-02-27', '2026-02-26'].map((day) => ['99213', 2, day]);
+  assert.deepEqual(charged([...days, visit], days.toReversed()), three);
+});
+
+it('knows their claim by the number', () => {
+  const pv1 = 'PV1|1|O|||||7^Doc^Dora|||||||||||7||V1';
+  const in1 = segment('IN1', { 1: '1', 2: 'PLAN1^Plan', 3: 'PAYER1', 4: 'Payer One', 16: 'TEST^JANE', 17: 'SEL' });
+  const claimOf = (...charges: string[]) =>
+    onlyEntry(mapLines(...dft('20260301080000', pv1, ...charges, in1)), 'Claim').url;
+  assert.equal(claimOf(visit, count), claimOf(visit, visit));
+  assert.equal(claimOf(count, visit), claimOf(visit, count));
+});
