@@ -301,6 +301,10 @@ test('16 connections: the same bytes are one message; other bytes under its cont
   assert.equal(rows.length, 17);
   assert.deepEqual(rows[0], { deliveries: 16, control_id_reused: false });
   assert.ok(rows.slice(1).every((row) => row.deliveries === 1 && row.control_id_reused));
+  // What has no control id, such as a port scan, uses none again.
+  for (const bytes of ['GET / HTTP/1.1', 'hello']) await receive(journal, '', Buffer.from(bytes));
+  const flags = await db.query({ text: `select from hl7_message where control_id = '' and control_id_reused` });
+  assert.equal(flags.length, 0);
 });
 
 test('a decision is taken once', async (t) => {

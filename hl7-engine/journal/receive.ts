@@ -10,7 +10,7 @@ import type { Journaled } from './journal.ts';
 const insertSql = (rows: string, known: string, from = ''): string =>
   `insert into hl7_message as m (received_at, sender, control_id, content_hash, type, raw, source_kind, source_name, peer,
       message_time, control_id_reused)
-    select v.*, exists (select from hl7_message o
+    select v.*, v.control_id <> '' and exists (select from hl7_message o
         where o.sender = v.sender and o.control_id = v.control_id and o.content_hash <> v.content_hash)
     from ${rows}
       as v(received_at, sender, control_id, content_hash, type, raw, source_kind, source_name, peer, message_time)${from}

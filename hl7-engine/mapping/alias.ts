@@ -46,44 +46,6 @@ export function aliasOf(
   return undefined;
 }
 
-/** A visit that has a number (PV1-19) and its account's (PID-18), by the first of which keys tell it from others. */
-export interface KnownVisit {
-  /** As it stands in other keys. */
-  account: string;
-  /** Of the Encounter; undefined where it is new, or not looked up yet. */
-  id: () => string | undefined;
-}
-
-/**
- * As aliasOf(). A visit may have come under its account's number alone: what is stored by that, and is of the visit, is the same
- * as what comes by the number that the visit has now.
- */
-export function aliasOfVisits(
-  patients: KnownPatients,
-  visits: ReadonlyMap<string, KnownVisit>,
-  type: string,
-  key: readonly (string | undefined)[],
-): TransactionEntry['alias'] {
-  const own = aliasOf(patients, type, key);
-  for (const [number, { account, id }] of visits) {
-    const forms = formsOf(JSON.stringify(number));
-    if (!key.some((part) => part !== undefined && forms.some((form) => part.includes(form)))) continue;
-    const before = swapped(key, forms, formsOf(JSON.stringify(account)));
-    const former = aliasOf(patients, type, before);
-    if (own === undefined || former === undefined) return own;
-    const formerIds = (): string[] => [derivedId(type, before), ...former.ids()];
-    const isOfVisit = ({ encounter }: Resource): boolean =>
-      id() !== undefined && (encounter as JsonObject | undefined)?.reference === `Encounter/${id()}`;
-    return {
-      ...own,
-      // Each name is a lock: a visit that is new has nothing yet.
-      ids: () => (id() === undefined ? own.ids() : [...own.ids(), ...formerIds()]),
-      fits: (stored) => own.fits(stored) && (!formerIds().includes(String(stored.id)) || isOfVisit(stored)),
-    };
-  }
-  return own;
-}
-
 function otherKeys({ known }: KnownPatient, own: string): string[] {
   const keys = list(known?.identifier).map(({ system, value }) => patientKeyOf(String(system), String(value)));
   return [...new Set(keys)].filter((key) => key !== own).slice(0, NUMBERS_MAX);

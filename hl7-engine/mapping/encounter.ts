@@ -35,7 +35,7 @@ import { runTable } from './table/table.ts';
 import { pv1Encounter } from './tables/pv1.ts';
 import { pv2Encounter } from './tables/pv2.ts';
 import { rememberingTaken, takingAway, withoutItems, withoutTaken, withoutTakenSince } from './taken-away.ts';
-import { knownBy, numbering, withoutNumber } from './visit-number.ts';
+import { knownBy, withoutNumber } from './visit-number.ts';
 
 type Merge = NonNullable<TransactionEntry['merge']>;
 
@@ -130,7 +130,7 @@ export function findOrCreateEncounter(
     const own = visitOf(mapping, patient);
     const choose = isAccount(mapping, segments.pid, key)
       ? visitOfAccount(mapping, key, 'any', own)
-      : numbering(mapping, segments.pid, key, withoutNumber(mapping, segments, patient, own));
+      : withoutNumber(mapping, segments, patient, own);
     return mapping.add({ method: 'POST', url: 'Encounter', ifNoneExist, resource, choose });
   });
 }
@@ -328,7 +328,7 @@ function encounterMerge(
       const known = withoutItems(existing, { ...former, isLate: true }, people);
       return rememberingTaken(lateVisit(known, incoming, { event, at, cleared: late.cleared }), former, people);
     }
-    const places = locationsAfter(existing.location, incoming.location, movementOf(merged, event), at);
+    const places = locationsAfter(existing.location, incoming.location, movementOf(merged, event), leftAt(merged, at));
     set(merged, 'location', event.movement === 'keep' ? places : withoutPlaces(places, noPlace, at));
     const left = withoutKinds(withoutItems(existing, former, people).participant, nobody);
     set(merged, 'participant', participantsAfter(left, incoming.participant, event, at));
@@ -344,8 +344,15 @@ function set(resource: Resource, name: string, items: JsonObject[]): void {
 
 function firstOf(incoming: Resource, event: VisitEvent, at: string | undefined): Resource {
   const first = { ...incoming };
-  set(first, 'location', locationsAfter([], incoming.location, movementOf(first, event), at));
+  set(first, 'location', locationsAfter([], incoming.location, movementOf(first, event), leftAt(first, at)));
   return first;
+}
+
+/** A discharge is often told some time after it: the patient was at no place of a visit that had ended already (PV1-45). */
+function leftAt({ status, period }: Resource, at: string | undefined): string | undefined {
+  const end = (period as JsonObject | undefined)?.end;
+  const isEarlier = Date.parse(String(end)) < Date.parse(String(at));
+  return ended.has(String(status)) && String(end).includes('T') && isEarlier ? String(end) : at;
 }
 
 /** Where a visit that is over says the patient was is where the patient has been. */

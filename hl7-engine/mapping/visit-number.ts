@@ -11,13 +11,11 @@ import {
   visitWithoutNumber,
   withoutAccountNumber,
 } from './account-visit.ts';
-import type { KnownVisit } from './alias.ts';
 import type { Mapping } from './context.ts';
 import type { Identifier } from './identifiers.ts';
-import { accountNumber, numberKey } from './identity.ts';
+import { accountNumber } from './identity.ts';
 import { instantOf } from './ordering.ts';
 import type { MappedPatient } from './patient.ts';
-import { perMessage } from './per-message.ts';
 
 type Merge = NonNullable<TransactionEntry['merge']>;
 type Choose = NonNullable<TransactionEntry['choose']>;
@@ -28,22 +26,6 @@ interface VisitSegments {
 }
 
 type Known = { choose?: Choose; merge: Merge };
-
-/** The message's visits that have numbers of their own beside their account's, by these: for what is known by them (alias.ts). */
-export const numberedVisits = perMessage(() => new Map<string, KnownVisit>());
-
-/** Remembers which visit the number means. */
-export function numbering(mapping: Mapping, pid: Segment, key: Identifier, choose: Choose): Choose {
-  const account = accountNumber(mapping, pid.field(18).repetition(1));
-  if (account === undefined || isAccount(mapping, pid, key)) return choose;
-  let id: string | undefined;
-  numberedVisits(mapping).set(numberKey(key), { account: numberKey(account), id: () => id });
-  return (matches) => {
-    const choice = choose(matches);
-    id = choice.match?.id;
-    return choice;
-  };
-}
 
 /** How the visit is found where nothing has its number, and what it is known by then. */
 export function knownBy(
@@ -74,11 +56,9 @@ function knownByNumbers(
     };
   }
   const account = accountNumber(mapping, pid.field(18).repetition(1));
-  if (account === undefined) return { merge };
-  const choose = onlyOne('visit number (PV1-19)');
-  if (!mapping.event.startsWith('A')) return { choose: numbering(mapping, pid, key, choose), merge };
-  const own = withoutNumber(mapping, { pid, pv1 }, patient, choose);
-  return { choose: numbering(mapping, pid, key, own), merge: underOwnNumber(account, merge) };
+  if (account === undefined || !mapping.event.startsWith('A')) return { merge };
+  const choose = withoutNumber(mapping, { pid, pv1 }, patient, onlyOne('visit number (PV1-19)'));
+  return { choose, merge: underOwnNumber(account, merge) };
 }
 
 /** Where nothing has the visit's number: the one that came under its account's alone. */

@@ -91,7 +91,7 @@ const query = (
 
 const listParameters = [
   query('state', 'What has become of them', 'dead', { type: 'string', enum: messageStates, default: 'dead' }),
-  query('controlId', 'MSH-10 of what is sent', '4711'),
+  query('controlId', 'MSH-10 of what is sent; without state whatever has become of it', '4711'),
   query('before', 'A message id: only older ones', '1000'),
   query('limit', 'How many at most', '50', { type: 'integer', minimum: 1, maximum: countMax, default: countDefault }),
 ];
@@ -236,15 +236,15 @@ function messageRoutes(options: DestinationRoutesOptions): AdminRoute[] {
 }
 
 async function list(db: Db, name: string, query: URLSearchParams): Promise<AdminResponse> {
-  const state = query.get('state') ?? 'dead';
+  const state = query.get('state');
   const limit = Number(query.get('limit') ?? countDefault);
   const before = query.get('before');
-  if (!(messageStates as readonly string[]).includes(state))
+  if (state !== null && !(messageStates as readonly string[]).includes(state))
     return invalid(`state is one of ${messageStates.join(', ')}`);
   if (!Number.isInteger(limit) || limit < 1 || limit > countMax) return invalid(`limit is 1 to ${countMax}`);
   if (before !== null && idOf(before) === undefined) return invalid('before is the id of a message');
   const rows = await listMessages(db, name, {
-    ...{ state: state as OutboundState, controlId: query.get('controlId'), limit },
+    ...{ state: state as OutboundState | null, controlId: query.get('controlId'), limit },
     before: idOf(before ?? undefined) ?? idMax,
   });
   return { status: 200, body: { messages: rows.map(shownMessage) } };

@@ -183,6 +183,19 @@ test('an application acknowledgment is recorded however long the database is awa
   assert.deepEqual(recorded, [[{ state: 'dead', kept: true }]]);
 });
 
+test('a receiver set to enhanced mode: what follows its CA to a message of original mode counts', async (t) => {
+  const db = await testDatabase(t);
+  const receiver = await startReceiver(t);
+  receiver.respond = ({ controlId, socket }) => {
+    setImmediate(() => socket.write(`\x0b${answer('AR', controlId, '|said later')}\x1c\r`));
+    return answer('CA', controlId);
+  };
+  const rig = await startOutbound(t, db, mllp(receiver.port));
+  await rig.send([message('ris', 'A0', 'PA')]);
+  await waitFor(async () => (await rowsOf(db))[0]!.state === 'dead', 'the refusal');
+  assert.equal((await rowsOf(db))[0]!.error, 'Refused with AR: said later');
+});
+
 test('who wants no answer gets none waited for; who wants objections only is heard for the timeout', async (t) => {
   const db = await testDatabase(t);
   const receiver = await startReceiver(t);

@@ -116,12 +116,12 @@ test('an acknowledgment is read: code, control id, what it says', () => {
 test('which answer a message asks for', () => {
   const expected = (msh15: string, msh16: string) =>
     expectedAnswer(Buffer.from(`MSH|^~\\&|A|B|C|D|20260101||ADT^A01|X|P|2.5.1|||${msh15}|${msh16}\r`));
-  assert.deepEqual(expected('', ''), { first: 'answer', second: false });
+  assert.deepEqual(expected('', ''), { first: 'answer', second: true });
   assert.deepEqual(expected('AL', 'AL'), { first: 'answer', second: true });
   assert.deepEqual(expected('AL', 'NE'), { first: 'answer', second: false });
-  assert.deepEqual(expected('NE', 'AL'), { first: 'answer', second: false });
+  assert.deepEqual(expected('NE', 'AL'), { first: 'answer', second: true });
   assert.deepEqual(expected('NE', 'NE'), { first: 'nothing', second: false });
   assert.deepEqual(expected('ER', 'NE'), { first: 'objection', second: false });
   assert.deepEqual(expected('SU', 'NE'), { first: 'answer', second: false });
-  assert.deepEqual(expectedAnswer(Buffer.from('no HL7')), { first: 'answer', second: false });
+  assert.deepEqual(expectedAnswer(Buffer.from('no HL7')), { first: 'answer', second: true });
 });

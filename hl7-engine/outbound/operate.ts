@@ -37,12 +37,13 @@ const lists = Object.fromEntries(messageStates.map((state) => [state, list(state
 
 const listByControlId: Statement = {
   name: 'hl7_outbound_list_control_id',
-  text: `select ${columns} from hl7_outbound where control_id = $4 and destination = $1 and id < $2 order by id desc limit $3`,
+  text: `select ${columns} from hl7_outbound
+    where control_id = $4 and destination = $1 and id < $2 and ($5::text is null or state = $5) order by id desc limit $3`,
 };
 
 export interface ListQuery {
-  state: OutboundState;
-  /** Then whatever their state is. */
+  /** null: with a control id whatever their state is, else dead letters. */
+  state: OutboundState | null;
   controlId: string | null;
   /** Only ids below. */
   before: bigint;
@@ -52,8 +53,8 @@ export interface ListQuery {
 /** Newest first. */
 export function listMessages(db: Db, destination: string, query: ListQuery): Promise<OutboundRow[]> {
   const values = [destination, query.before, query.limit];
-  if (query.controlId === null) return db.query<OutboundRow>(lists[query.state], values);
-  return db.query<OutboundRow>(listByControlId, [...values, query.controlId]);
+  if (query.controlId === null) return db.query<OutboundRow>(lists[query.state ?? 'dead'], values);
+  return db.query<OutboundRow>(listByControlId, [...values, query.controlId, query.state]);
 }
 
 const one: Statement = {

@@ -182,6 +182,13 @@ test('pause, drain, skip, retry, purge', async (t) => {
     ['NEVER skipped'],
     'no other destination has a message of that number here',
   );
+  for (const [state, found] of [
+    ['queued', 0],
+    ['skipped', 1],
+  ]) {
+    const both = await rig.call('GET', '/admin/hl7/destinations/ris/messages', `controlId=NEVER&state=${state}`);
+    assert.equal(both.body.messages.length, found);
+  }
   const { status, body: refusal } = await rig.call('POST', '/admin/hl7/destinations/none/pause');
   assert.equal(status, 404);
   const text = 'There is no such HL7 destination; GET /admin/hl7/destinations lists them';

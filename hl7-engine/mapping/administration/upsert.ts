@@ -1,14 +1,13 @@
 // Resources that have no number of their own in most feeds: known by an id that is derived from what makes them one of their kind.
 import type { JsonObject, Resource, TransactionEntry } from '#fhir-model';
 import type { Segment } from '../../message/message.ts';
-import { aliasOfVisits } from '../alias.ts';
+import { aliasOf } from '../alias.ts';
 import type { Mapping } from '../context.ts';
 import { derivedId } from '../derived-id.ts';
 import { type Identifier, identifierCriterion } from '../identifiers.ts';
 import { type MergeRules, merging } from '../merge.ts';
 import { onceNoted } from '../once-noted.ts';
 import { type Removable, takingAway, withoutItems, withoutTaken } from '../taken-away.ts';
-import { numberedVisits } from '../visit-number.ts';
 
 /** What a message takes away of a list of the resource. */
 export interface Removed {
@@ -62,8 +61,7 @@ export function putDerived(
   },
   key: readonly (string | undefined)[],
 ): string {
-  const { resourceType } = entry.resource;
-  const alias = aliasOfVisits(mapping.patients, numberedVisits(mapping), resourceType, key) ?? entry.alias;
+  const alias = aliasOf(mapping.patients, entry.resource.resourceType, key) ?? entry.alias;
   return mapping.add({ method: 'PUT', ...entry, ...(alias === undefined ? {} : { alias }) });
 }
 

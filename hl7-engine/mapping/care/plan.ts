@@ -14,6 +14,7 @@ import { displayName, humanName } from '../datatypes.ts';
 import { derivedId } from '../derived-id.ts';
 import type { MergeRules } from '../merge.ts';
 import type { MappedPatient } from '../patient.ts';
+import { perMessage } from '../per-message.ts';
 import type { Group } from '../structure/group.ts';
 import { runTable, type SegmentTable } from '../table/table.ts';
 import { golGoal, prbCondition, pthCarePlan, varAnnotation } from '../tables/problems.ts';
@@ -111,6 +112,17 @@ export function addProblem(mapping: Mapping, group: Group, cared: Cared): string
   return reference;
 }
 
+/** PRB-4, else PRB-3: what the problem is known by. */
+const nameOf = (prb: Segment): string => (prb.field(4).isEmpty ? prb.field(3) : prb.field(4)).raw;
+
+/** What the message does to each problem: it may name 5,000 of them. */
+const actions = perMessage(({ message }) => {
+  const found = new Map<string, Set<string>>();
+  for (const prb of message.all('PRB'))
+    found.set(nameOf(prb), (found.get(nameOf(prb)) ?? new Set()).add(prb.field(1).raw));
+  return found;
+});
+
 /**
  * UC and UN change nothing of a problem, but what stands in it is still for it: the reference, where there is such a goal or
  * pathway. One that is not known yet is made of what the segment says.
@@ -122,9 +134,7 @@ function unchangedProblem(mapping: Mapping, group: Group, { patient, encounter }
   const found = runTable(prbCondition, { segment, group, mapping });
   if (found?.code === undefined) return undefined;
   // A message may tell of one problem twice: then the other place says what becomes of it.
-  const names = mapping.message.all('PRB').filter((one) => one.field(1).raw !== segment.field(1).raw);
-  if (names.some((one) => [3, 4].some((n) => !one.field(n).isEmpty && one.field(n).raw === segment.field(n).raw)))
-    return undefined;
+  if ((actions(mapping).get(nameOf(segment))?.size ?? 0) > 1) return undefined;
   const key = keyOf(mapping, found, found.code, { patient });
   const url = `Condition/${derivedId('Condition', key)}`;
   return mapping.once(url, () => {

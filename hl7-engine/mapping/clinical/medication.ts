@@ -192,7 +192,7 @@ const doseFields: Readonly<
   RXG: { min: 5, max: 6, unit: 7, text: 13, per: 14, rate: 15, rateUnit: 16, daily: 0 },
 };
 
-/** One a schedule; all have the same dose and route. What a pump is to do beside comes after. */
+/** One a schedule; all have the same route, and the dose of the segment or their own. What a pump is to do beside comes after. */
 export function dosages(mapping: Mapping, group: OrderGroup, main: Segment, schedules: Schedule[]): JsonObject[] {
   const at = doseFields[main.name]!;
   const rxr = group.details.find(({ name }) => name === 'RXR');
@@ -212,6 +212,8 @@ export function dosages(mapping: Mapping, group: OrderGroup, main: Segment, sche
     },
   };
   const infused = infusionDosages(mapping, group, route);
+  if (isVaried(schedules) && !schedules.every((one) => variedDose(shared.doseAndRate, one) !== undefined))
+    mapping.warnings.add(`TQ1-2: each schedule has another quantity; the dose is that of ${main.name}-${at.min}`);
   return [...onSchedules(shared, schedules, inWords === undefined), ...infused];
 }
 
@@ -226,8 +228,35 @@ export function onSchedules(shared: JsonObject, schedules: readonly Schedule[], 
     additionalInstruction: instructions(shared.additionalInstruction, schedule.condition),
     timing: schedule.timing,
     asNeededBoolean: schedule.asNeeded ? true : undefined,
-    doseAndRate: shared.doseAndRate ?? (dosed ? scheduledDose(schedule) : undefined),
+    doseAndRate:
+      (isVaried(schedules) ? variedDose(shared.doseAndRate, schedule) : undefined) ??
+      shared.doseAndRate ??
+      (dosed ? scheduledDose(schedule) : undefined),
   }));
+}
+
+/** Several quantities that differ: a dose that is tapered off, or larger in the evening. */
+function isVaried(schedules: readonly Schedule[]): boolean {
+  const told = schedules.map(({ quantity }) => quantity && `${quantity.value} ${quantity.code ?? quantity.unit}`);
+  return new Set(told).size > 1;
+}
+
+/**
+ * The dose of one of several schedules that differ: of an order of varied doses the segment tells the least and the most, or one of them.
+ * A quantity without the unit of that dose counts something else, such as tablets; beside a rate it is the amount of the infusion.
+ */
+function variedDose(segments: JsonObject[string] | undefined, schedule: Schedule): JsonObject[] | undefined {
+  if (segments === undefined) return scheduledDose(schedule);
+  const [{ doseQuantity, doseRange, ...others }] = segments as [JsonObject];
+  const { low, high } = (doseRange ?? {}) as JsonObject;
+  const unit = unitIn(doseQuantity ?? low ?? high);
+  const isDose = unit !== undefined && unit === unitIn(schedule.quantity);
+  return isDose && Object.keys(others).length === 1 ? scheduledDose(schedule) : undefined;
+}
+
+function unitIn(quantity: JsonObject[string] | undefined): JsonObject[string] | undefined {
+  const { code, unit } = (quantity ?? {}) as JsonObject;
+  return code ?? unit;
 }
 
 /** Each repetition is an instruction of its own: none of them may be lost. */

@@ -19,8 +19,8 @@ const resultRanks =
   'unknown registered preliminary partial final amended corrected appended cancelled entered-in-error';
 const observationRanks = resultRanks.split(' ');
 
-// Elements of a result that its own segment does not carry: a later message of the same result keeps them.
-const linked = ['hasMember', 'derivedFrom'] as const;
+// Elements of a result that its own segment does not carry (PV1, SPM, OBR-24): a later message of the same result keeps them.
+const linked = ['hasMember', 'derivedFrom', 'encounter', 'specimen', 'category'] as const;
 
 /**
  * Of an Observation. `replace`: the result as it now is, since a corrected one has not what the message leaves out.

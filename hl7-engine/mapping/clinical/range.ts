@@ -62,7 +62,18 @@ function rangeOf(sent: string, unit: Unit): JsonObject | undefined {
   };
 }
 
-function boundsOf(text: string, unit: Unit): JsonObject | undefined {
+/** `70-100 mg/dL`, `0% - 1%`: the unit of the value, which says nothing new. Another one is left, and the range is its words. */
+function withoutUnit(text: string, { unit, code }: Unit): string {
+  for (const word of [unit, code]) {
+    if (word === undefined || !text.toLowerCase().endsWith(word.toLowerCase())) continue;
+    const isUnit = new RegExp(`(?<=\\d)\\s*${RegExp.escape(word)}(?=\\s*(?:-|–|to\\b|$))`, 'gi');
+    return text.replace(isUnit, '');
+  }
+  return text;
+}
+
+function boundsOf(sent: string, unit: Unit): JsonObject | undefined {
+  const text = withoutUnit(sent, unit);
   const bounds = boundsForm.exec(text);
   if (bounds !== null) {
     const [low, high] = [decimalText(bounds[1]!), decimalText(bounds[2]!)];

@@ -77,8 +77,7 @@ export function chargeOf(
   { patient, encounter }: Subject,
   account: string | undefined,
 ): (Pick<ChargeKey, 'isCredit' | 'cleared'> & { resource: JsonObject }) | undefined {
-  const type = ft1.field(6).component(1).text?.toUpperCase() ?? '';
-  if (!charges.has(type)) {
+  if (!charges.has(typeOf(ft1))) {
     mapping.warnings.add('FT1-6: a payment or adjustment is no charge; it has no place');
     return undefined;
   }
@@ -116,31 +115,52 @@ function price(mapping: Mapping, ft1: Segment, sign: 1 | -1): JsonObject | undef
   return whole ?? (count === undefined || Number(count) === 1 ? money(ft1.field(12), sign) : undefined);
 }
 
-const codeOf = (ft1: Segment): string => ft1.field(7).component(1).text ?? '';
+const typeOf = (ft1: Segment): string => ft1.field(6).component(1).text?.toUpperCase() ?? '';
 
-const creditOf = (ft1: Segment): boolean => ft1.field(6).component(1).text?.toUpperCase() === 'CD';
+const creditOf = (ft1: Segment): boolean => typeOf(ft1) === 'CD';
 
-/** FT1 of the message by number and whether they are credits. */
-const numbered = perMessage(({ message }) =>
-  Map.groupBy(
-    message.segments.filter(({ name }) => name === 'FT1'),
-    (ft1) => JSON.stringify([ft1.field(2).text, creditOf(ft1)]),
-  ),
-);
+/** What the charge is for, as it is told apart by: FT1-7, or FT1-25 where that is all there is. */
+function codeOf(ft1: Segment): string {
+  const [own, procedure] = [ft1.field(7), ft1.field(25)];
+  return own.component(1).text ?? own.component(2).text ?? procedure.component(1).text ?? procedure.raw;
+}
+
+/** Of a code the first time (FT1-4), and how many there are. */
+interface Times {
+  first: string;
+  all: Set<string>;
+}
+
+const linesKey = (ft1: Segment): string => JSON.stringify([ft1.field(2).text, creditOf(ft1)]);
+
+/** The charges of the message by number and whether they are credits: one bill may have 5,000 lines. */
+const numbered = perMessage(({ message }) => {
+  const bills = new Map<string, Map<string, Times>>();
+  for (const ft1 of message.segments) {
+    if (ft1.name !== 'FT1' || !charges.has(typeOf(ft1))) continue;
+    const lines = bills.get(linesKey(ft1)) ?? new Map<string, Times>();
+    bills.set(linesKey(ft1), lines);
+    const at = ft1.field(4).raw;
+    const times: Times = lines.get(codeOf(ft1)) ?? { first: at, all: new Set() };
+    lines.set(codeOf(ft1), times);
+    times.all.add(at);
+    if (at < times.first) times.first = at;
+  }
+  return bills;
+});
 
 /**
- * Some send one FT1-2 for all lines of a bill: each is a charge, what it is for tells them apart, in whatever order and however
- * many of them are sent again. When it was does only where the message has several of one code: a date that is corrected
- * makes no further charge.
+ * Some send one FT1-2 for all lines of a bill: each is a charge, what it is for tells them apart, in whatever order they are sent
+ * again. When it was does only for those of a code after its first: a date that is corrected makes no further charge, and
+ * a bill that grows has what it had.
  */
-function lineOf(mapping: Mapping, ft1: Segment, number: string): readonly string[] {
+function lineOf(mapping: Mapping, ft1: Segment): readonly string[] {
   const [code, at] = [codeOf(ft1), ft1.field(4).raw];
-  const others = (numbered(mapping).get(JSON.stringify([number, creditOf(ft1)])) ?? []).filter(
-    (other) => codeOf(other) !== code || other.field(4).raw !== at,
-  );
-  if (others.length > 0)
+  const lines = numbered(mapping).get(linesKey(ft1))!;
+  const { first, all } = lines.get(code)!;
+  if (all.size > 1 || lines.size > 1)
     mapping.warnings.add('FT1-2: the number of another charge of the message; told apart by FT1-7 and FT1-4');
-  return others.some((other) => codeOf(other) === code) ? [code, at] : [code];
+  return at === first ? [code] : [code, at];
 }
 
 export interface ChargeKey {
@@ -173,7 +193,7 @@ export function putCharge(
   const identifier: Identifier = { system: localUri(mapping.facility, isCredit ? 'credit' : 'charge'), value };
   const own = [patientKey, `${identifier.system}|${value}`];
   const key = JSON.stringify(own);
-  const id = JSON.stringify([...own, ...lineOf(mapping, ft1, value)]);
+  const id = JSON.stringify([...own, ...lineOf(mapping, ft1)]);
   // A claim of several lines that share a number is known by that number.
   return { reference: upsertDerived(mapping, { ...resource, identifier: [identifier] }, [id], rules), key };
 }

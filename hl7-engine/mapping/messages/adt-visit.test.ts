@@ -54,6 +54,17 @@ test('admit, transfer, cancelled transfer, discharge, cancelled discharge', () =
   );
 });
 
+test('a discharge that is told some time after it: the place was left with the visit (PV1-45)', () => {
+  const placesAfter = (event: string, end: string) =>
+    visit([...head('A01', 1), pid, pv1('W1')], [...head(event, 30), pid, pv1('W1', { 45: end })]).places[1];
+  assert.deepEqual(placesAfter('A03', '20260131122000+0000'), ['W1 completed 01-20']);
+  assert.deepEqual(placesAfter('A08', '20260131122000+0000'), ['W1 completed 01-20']);
+  assert.deepEqual(placesAfter('A03', '20260131'), ['W1 completed 01-30']);
+  assert.deepEqual(visit([...head('A08', 30), pid, pv1('W1', { 45: '20260131122000+0000' })]).places, [
+    ['W1 completed -20'],
+  ]);
+});
+
 test('a visit that was cancelled or deleted has nobody in a place; a leave of absence moves nobody', () => {
   const placesAfter = (event: string, ward: string) =>
     visit([...head('A01', 1), pid, pv1('W1')], [...head(event, 9), pid, pv1(ward)]).places[1];

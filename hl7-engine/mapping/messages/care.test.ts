@@ -171,6 +171,13 @@ describe('PPR^PC1', () => {
     assert.equal((twice!.resource.clinicalStatus as unknown as { coding: JsonObject[] }).coding[0]!.code, 'resolved');
   });
 
+  it('is what a goal is for, whatever the message tells of another problem of that code', () => {
+    const mapped = mapLines(...ppr('PC2', '20260302080000', prb({ 1: 'UC' }), gol(), prb({ 4: 'OTHER^H' })));
+    const [unchanged, ...others] = entriesOf(mapped, 'Condition');
+    assert.equal(others.length, 1);
+    assert.deepEqual(onlyEntry(mapped, 'Goal').resource.addresses, [{ reference: unchanged!.url }]);
+  });
+
   it('leaves what is unchanged, and what has no code', () => {
     const mapped = mapLines(
       ...ppr('PC2', '20260301080000', prb({ 1: 'UC' }), segment('PRB', { 1: 'AD', 7: '20260101' }), gol({ 1: 'DE' })),

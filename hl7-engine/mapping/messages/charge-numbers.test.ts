@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import type { JsonObject } from '#fhir-model';
-import { mapLines, onlyEntry, segment, storedAfter, storedOf } from '../../testing/mapped.ts';
+import { entriesOf, mapLines, onlyEntry, segment, storedAfter, storedOf } from '../../testing/mapped.ts';
 
 const dft = (at: string, ...lines: string[]) => [
   `MSH|^~\\&|BILL|CLINIC|EHR|HOSP|${at}||DFT^P03^DFT_P03|F${at}|P|2.5.1`,
@@ -52,6 +52,32 @@ it('makes no further charge of a date that is corrected; two of one code are tol
   const days = [visit, dated(visit, '20260227'), dated(visit, '20260226')];
   const three = ['2026-02-28', '2026-02-27', '2026-02-26'].map((day) => ['99213', 2, day]);
   assert.deepEqual(charged([...days, visit], days.toReversed()), three);
+});
+
+it('charges no line twice where a bill grows', () => {
+  const next = dated(visit, '20260301');
+  const days = ['2026-02-28', '2026-03-01'];
+  assert.deepEqual(
+    charged([visit], [next, visit], [visit, next]),
+    days.map((day) => ['99213', 2, day]),
+  );
+});
+
+it('tells lines apart by words and by FT1-25; a payment of the number is none of them', () => {
+  const countOf = (...lines: string[]) => entriesOf(mapLines(...dft('20260301080000', ...lines)), 'ChargeItem').length;
+  const words = visit.replace('99213^Visit^C4', '^Visit');
+  assert.equal(countOf(words, words.replace('^Visit', '^Count')), 2);
+  const procedure = (code: string) => segment('FT1', { 1: '1', 2: 'T1', 4: '20260228', 6: 'CG', 10: '1', 25: code });
+  assert.equal(countOf(procedure('99213^^C4'), procedure('85025^^C4')), 2);
+  const payment = dated(visit, '20260301').replace('|CG|', '|PY|');
+  const { warnings } = storedAfter(dft('20260301080000', visit, payment));
+  assert.deepEqual(
+    warnings.filter((one) => one.startsWith('FT1-2')),
+    [],
+  );
+  const charges = [[visit], [visit, payment]].map((lines) => mapLines(...dft('20260301080000', ...lines)));
+  const [url, beside] = charges.map((mapped) => onlyEntry(mapped, 'ChargeItem').url);
+  assert.equal(beside, url);
 });
 
 it('knows their claim by the number', () => {

@@ -333,3 +333,28 @@ test('the event, its offset and the days of the week that a repeat pattern names
   );
   assert.equal(instructions[0]!.text, 'Take with water; Finish all');
 });
+
+test('doses that differ from schedule to schedule (TQ1-2) are each their own', () => {
+  const doses = (rxe: string, ...quantities: string[]) => {
+    const mapped = mapLines(
+      msh('RDE^O11^RDE_O11'),
+      pid,
+      'ORC|NW|RX1^EHR',
+      ...quantities.map((quantity, index) => `TQ1|${index + 1}|${quantity}|QD||||2026030${index + 2}`),
+      `RXE||8640^Prednisone^RXNORM|${rxe}|TAB`,
+    );
+    const dosages = onlyResource(mapped, 'MedicationRequest').dosageInstruction as JsonObject[];
+    const values = dosages.map(({ doseAndRate }) => {
+      const { value, unit } = ((doseAndRate as JsonObject[])[0]!.doseQuantity ?? {}) as JsonObject;
+      return `${value} ${unit}`;
+    });
+    return [values, mapped.warnings];
+  };
+  assert.deepEqual(doses('40||mg', '40^mg', '20^mg'), [['40 mg', '20 mg'], []]);
+  assert.deepEqual(doses('20|40|mg', '40^mg', '20^mg'), [['40 mg', '20 mg'], []]);
+  assert.deepEqual(doses('40||mg', '1', '1'), [['40 mg', '40 mg'], []]);
+  assert.deepEqual(doses('20||mg', '2^TAB', '1^TAB'), [
+    ['20 mg', '20 mg'],
+    ['TQ1-2: each schedule has another quantity; the dose is that of RXE-3'],
+  ]);
+});

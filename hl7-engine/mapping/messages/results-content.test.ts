@@ -188,6 +188,19 @@ test('ranges name sex and age', () => {
   assert.deepEqual(range('negative, see note'), [{ text: 'negative, see note' }]);
 });
 
+test('ranges with the unit of the value are quantities, those with another one are words', () => {
+  const range = (unit: string, text: string) => {
+    const mapped = map(...oru.slice(0, 5), `OBX|1|NM|2345-7^Glucose^LN||90|${unit}|${text}||||F`);
+    const [{ low, high, text: words }] = onlyResource(mapped, 'Observation').referenceRange as [JsonObject];
+    return [low, high].map((one) => one && Number((one as JsonObject).value)).concat(String(words) as never);
+  };
+  assert.deepEqual(range('mg/dL', '70-100 mg/dL'), [70, 100, '70-100 mg/dL']);
+  assert.deepEqual(range('mg/dL', '70 mg/dl to 100 mg/dl'), [70, 100, '70 mg/dl to 100 mg/dl']);
+  assert.deepEqual(range('%', '0%-1%'), [0, 1, '0%-1%']);
+  assert.deepEqual(range('mg/dL', '<100mg/dL'), [undefined, 100, '<100mg/dL']);
+  assert.deepEqual(range('mmol/L', '70-100 mg/dL'), [undefined, undefined, '70-100 mg/dL']);
+});
+
 test('what is too large to be read as a range or a series is kept or left out, quickly', () => {
   const digits = `${'1'.repeat(200_000)}-`;
   const [kept] = onlyResource(map(...oru.slice(0, 5), `OBX|1|NM|A^a^L||1||${digits}||||F`), 'Observation')

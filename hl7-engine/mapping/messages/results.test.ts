@@ -333,3 +333,20 @@ test('messages of results that lack what they are about are refused', () => {
   assert.equal(refusalOf(oru[0]!, oru[4]!), 'AE 100 Required segment PID is missing');
   assert.equal(refusalOf(oru[0]!, oru[1]!), 'AE 100 Required segment OBR is missing');
 });
+
+test('what stands beside a result (PV1, SPM, OBR-24) is kept by a later message that leaves it out', () => {
+  const bare = sent('20260131110000', 'C', '6.2')
+    .filter((line) => !/^(?:PV1|SPM)/.test(line))
+    .map((line) => (line.startsWith('OBR') ? line.replace('|CH|', '||') : line));
+  const potassiumOf = (...messages: string[][]) =>
+    storedOf(storedAfter(...messages).resources, 'Observation').find(
+      ({ code }) => ((code as JsonObject).coding as JsonObject[])[0]!.code === '2823-3',
+    )!;
+  const first = potassiumOf(sent('20260131100000', 'F', '6.1'));
+  const after = potassiumOf(sent('20260131100000', 'F', '6.1'), bare);
+  assert.equal(after.status, 'corrected');
+  for (const name of ['encounter', 'specimen', 'category']) {
+    assert.ok(first[name] !== undefined, name);
+    assert.deepEqual(after[name], first[name]);
+  }
+});
