@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import { createServer as createNetServer, Server as NetServer } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import type { Config } from '#platform';
 import { basePathOf } from './fhir.ts';
 import { answerStarting } from './http.ts';
@@ -83,7 +83,9 @@ export async function closeServer(server: Server, graceMs: number): Promise<void
   const cut = setTimeout(() => server.closeAllConnections(), graceMs);
   // The close of http would end idle connections at once, with what has come on them and is not read yet.
   const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
-  await Promise.race([closed, sleep(Math.min(LAST_REQUESTS_MS, graceMs))]);
+  // And what came while the process stood still for all that time, which is read after the timers.
+  const last = sleep(Math.min(LAST_REQUESTS_MS, graceMs)).then(() => turn());
+  await Promise.race([closed, last]);
   server.close();
   const sweep = setInterval(() => server.closeIdleConnections(), 50);
   await closed;

@@ -40,13 +40,18 @@ const notHttp = (reason: string): Fault => ({
 interface ClientError extends Error {
   code?: string;
   reason?: string;
+  /** What was being read: with the start of the request, unless that came before. */
+  rawPacket?: Buffer;
 }
+
+/** Its answer has no content: https://www.rfc-editor.org/rfc/rfc9110#section-9.3.2. Clients take what follows for no HTTP. */
+const isHead = ({ rawPacket }: ClientError): boolean => rawPacket?.toString('latin1', 0, 5) === 'HEAD ';
 
 function faultOf({ code = '', reason }: ClientError): Fault {
   return (Object.hasOwn(FAULTS, code) ? FAULTS[code] : undefined) ?? notHttp(reason ?? code);
 }
 
-function responseText({ status, code, diagnostics }: Fault): string {
+function responseText({ status, code, diagnostics }: Fault, withoutBody = false): string {
   const body = JSON.stringify(operationOutcome([{ severity: 'error', code, diagnostics }]));
   return [
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
@@ -54,7 +59,7 @@ function responseText({ status, code, diagnostics }: Fault): string {
     `Content-Length: ${Buffer.byteLength(body)}`,
     'Connection: close',
     '',
-    body,
+    withoutBody ? '' : body,
   ].join('\r\n');
 }
 
@@ -79,7 +84,7 @@ const TUNNEL: Fault = {
 export function answerMalformed(server: Server): void {
   server.on('clientError', (error: ClientError, socket: Socket) => {
     if (error.code === 'ECONNRESET' || !socket.writable || isAnswering(socket)) socket.destroy(error);
-    else socket.end(responseText(faultOf(error)), () => socket.destroy());
+    else socket.end(responseText(faultOf(error), isHead(error)), () => socket.destroy());
   });
   server.on('connect', (_request, socket: Duplex) => {
     socket.on('error', () => socket.destroy());

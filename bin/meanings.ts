@@ -6,6 +6,7 @@ export const meaningsOf = ({ config }: Pick<FhirParts, 'config'>, { baseUrl, res
   subscriptionMeanings({
     ...{ baseUrl, resourceTypes, parameters: () => server().parameters },
     endpoints: alertEndpointNames(config.ALERT_ENDPOINTS),
+    personal: alertEndpointNames(config.ALERT_ENDPOINTS, 'personal'),
   });
 
 /** Of a command that only stores. */

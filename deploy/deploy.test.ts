@@ -297,4 +297,29 @@ describe('init.sh', () => {
     assert.equal(renewed.checkPrivateKey(createPrivateKey(readFileSync(secret('gateway/tls.key')))), true);
     assert.equal(readFileSync(secret('gateway/users'), 'utf8'), before[1]);
   });
+
+  test('an address is told as such in the certificates', { skip: noOpenssl }, (t) => {
+    for (const [given, address, url] of [
+      ['192.0.2.7', '192.0.2.7', 'https://192.0.2.7:8443/fhir/R4'],
+      ['2001:db8::7', '2001:db8::7', 'https://[2001:db8::7]:8443/fhir/R4'],
+    ] as const) {
+      const scratch = mkdtempSync(path.join(tmpdir(), 'cerebra-init-'));
+      t.after(() => rmSync(scratch, { recursive: true }));
+      for (const name of ['init.sh', '.env.example']) cpSync(path.join(folder, name), path.join(scratch, name));
+      const run = (...args: string[]) =>
+        spawnSync('sh', [path.join(scratch, 'init.sh'), ...args], { encoding: 'utf8' });
+      const first = run(given);
+      assert.equal(first.status, 0, first.stderr);
+      assert.equal(readFileSync(path.join(scratch, '.env'), 'utf8').includes(`\nBASE_URL=${url}\n`), true);
+      const file = (name: string) => path.join(scratch, 'secrets', name);
+      const certificate = (name: string) => new X509Certificate(readFileSync(file(`${name}/tls.crt`)));
+      for (const name of ['gateway', 'mosquitto']) {
+        assert.equal(certificate(name).checkIP(address), address);
+        assert.doesNotMatch(certificate(name).subjectAltName!, new RegExp(`DNS:${address}`));
+      }
+      rmSync(file('gateway/tls.key'));
+      assert.equal(run().status, 0);
+      assert.equal(certificate('gateway').checkIP(address), address);
+    }
+  });
 });

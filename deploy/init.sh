@@ -2,14 +2,24 @@
 # Writes what docker-compose.yml needs and the repository must not hold: .env (random passwords), a private certificate
 # authority, the gateway's and the broker's certificates, a client certificate for one MLLP sender, and the password
 # files of the gateway. Leaves alone what is there already. Needs openssl only.
-#   deploy/init.sh [host name of this machine]      default: that of BASE_URL in .env, or localhost
+#   deploy/init.sh [host name or address of this machine]      default: that of BASE_URL in .env, or localhost
 # To renew certificates: rm deploy/secrets/*/tls.key, run it again, restart gateway and mosquitto. The folders stay: they hold the
 # accounts of the gateway.
 set -eu
 cd "$(dirname "$0")"
 umask 077
-host=${1:-$(sed -n 's#^BASE_URL=https://\([^/:]*\).*#\1#p' .env 2>/dev/null || true)}
+host=${1:-$(sed -n -e 's#^BASE_URL=https://\[\([^]]*\)\].*#\1#p' -e 's#^BASE_URL=https://\([^[/:][^/:]*\).*#\1#p' .env 2>/dev/null || true)}
 host=${host:-localhost}
+host=${host#\[}
+host=${host%]}
+# An address is no DNS name: clients look for it among the addresses of a certificate only (RFC 9110, 4.3.5). In a URL one of IPv6
+# stands in brackets. No name ends in a number (RFC 1123, 2.1).
+inUrl=$host
+case $host in
+  *:*) kind=IP; inUrl="[$host]" ;;
+  *[!0-9.]*) kind=DNS ;;
+  *) kind=IP ;;
+esac
 days=825
 
 random() { openssl rand -hex 24; }
@@ -18,7 +28,7 @@ if [ ! -f .env ]; then
   while IFS= read -r line; do
     case $line in
       *_PASSWORD=) printf '%s%s\n' "$line" "$(random)" ;;
-      BASE_URL=*) printf 'BASE_URL=https://%s:8443/fhir/R4\n' "$host" ;;
+      BASE_URL=*) printf 'BASE_URL=https://%s:8443/fhir/R4\n' "$inUrl" ;;
       *) printf '%s\n' "$line" ;;
     esac
   done < .env.example > .env.new
@@ -48,7 +58,7 @@ certificate() {
   echo "wrote deploy/secrets/$1"
 }
 names="DNS:localhost,IP:127.0.0.1"
-[ "$host" = localhost ] || names="DNS:$host,$names"
+[ "$host" = localhost ] || names="$kind:$host,$names"
 certificate gateway "$host" serverAuth "$names"
 certificate mosquitto "$host" serverAuth "$names,DNS:mosquitto"
 certificate mllp-client "mllp sender" clientAuth "DNS:mllp-sender"

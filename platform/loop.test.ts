@@ -20,7 +20,7 @@ test('a wake during a run, at its end or just behind it makes another run follow
       return false;
     });
     loop.start();
-    await waitFor(() => runs === 2, `another run, woken ${turns} microtasks behind the first`, 10_000);
+    await waitFor(() => runs === 2, `another run, woken ${turns} microtasks behind the first`);
     await loop.stop();
     assert.equal(runs, 2);
   }

@@ -131,10 +131,12 @@ for (const backend of ['PostgreSQL', 'Redis'] as const) {
         jobs.define('daily', async () => void runs++);
         await jobs.start();
         await jobs.every('daily', 24 * 3_600_000);
-        await waitFor(() => runs === 1, 'the first run');
+        // A look while it was being scheduled has scheduled it once more.
+        await waitFor(() => runs > 0, 'the first run');
         const queue = await waitFor(() => looks.mock.calls.at(-1)?.this as Queue | undefined, 'a look');
         await queue.removeJobScheduler('daily');
-        await waitFor(() => runs > 1, 'a run after it was lost');
+        const before = runs;
+        await waitFor(() => runs > before, 'a run after it was lost');
       });
     });
 

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import type { LoadFault, LoadProgress, LoadSummary } from '#fhir-server';
 import { CerebraError, isCerebraError } from '#platform';
 import { stoppedText } from './loader.ts';
-import { loadArguments } from './options.ts';
+import { loadArguments, loadUsage } from './options.ts';
 import { createProgressView } from './progress.ts';
 import { createFaultTeller, faultRecord, faultText, knownText, summaryText } from './report.ts';
 import { count, duration, size } from './text.ts';
@@ -29,6 +29,11 @@ describe('arguments', () => {
       ...{ names: ['x'], existing: 'update', validate: false, again: true, threads: 3, errorsFile: 'e' },
     });
     assert.equal(loadArguments(['--help', '--threads', '3']), undefined);
+  });
+
+  test('are told with every kind of file that is read, and how long one that is read at once may be', () => {
+    for (const kind of ['.ndjson', '.jsonl', '.json', '.gz', '256 MiB'])
+      assert.equal(loadUsage.includes(kind), true, kind);
   });
 
   for (const [args, text] of [

@@ -16,10 +16,10 @@ const THREADS_MAX = 64;
 
 export const loadUsage = `Usage: cerebra load [options] <files or folders…>
 
-Loads FHIR resources from .ndjson (one resource a line, none of them a transaction or batch), and from .json with a Bundle or
-a resource, each also as .gz. Ids are kept; a resource without one gets one. The database is DATABASE_URL, or the embedded one
-in DATA_DIR, whether a server runs or not. A load that was broken off goes on where it was; files that are loaded already are
-passed over.
+Loads FHIR resources from .ndjson or .jsonl (one resource a line, none of them a transaction or batch), and from .json with a
+Bundle or a resource, of at most 256 MiB when unpacked; each also as .gz. Ids are kept; a resource without one gets one. The
+database is DATABASE_URL, or the embedded one in DATA_DIR, whether a server runs or not. A load that was broken off goes on where
+it was; files that are loaded already are passed over.
 
   --existing skip|update  what becomes of a resource whose id is there: it stays (default), or gets a new version
   --no-validate           do not check resources against the R4 definitions

@@ -11,6 +11,8 @@ import { waitFor } from './wait.ts';
 
 const migrationsFolder = path.join(import.meta.dirname, '../../migrations');
 const templateLock = 0x63726274;
+/** As long as a slow machine takes to end what a test has left under way. */
+const restMs = 30_000;
 
 /** A database of its own, migrated, dropped after the test `t` (or after the file without one); what to connect with. */
 export async function testConnection(t?: TestContext): Promise<Connection> {
@@ -30,10 +32,12 @@ export async function emptyConnection(t?: TestContext): Promise<Connection> {
  */
 export async function testDatabase(t?: TestContext): Promise<Db> {
   const connection = await testConnection(t);
-  const db = connectDb({ ...connection, poolMax: 20, log: testLog(), closeTimeoutMs: 2_000 });
+  // Tests that ask much at once are not about how long a slow machine takes for it.
+  const waits = { acquireTimeoutMs: 120_000, closeTimeoutMs: 2_000 };
+  const db = connectDb({ ...connection, poolMax: 20, log: testLog(), ...waits });
   const close = async () => {
     try {
-      await waitFor(() => isAtRest(db), 'all connections to return to the pool', 10_000);
+      await waitFor(() => isAtRest(db), 'all connections to return to the pool', restMs);
     } finally {
       await db.close();
     }

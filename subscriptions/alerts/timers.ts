@@ -55,10 +55,11 @@ export function createTimers(options: TimerOptions): Timers {
   let retiredAfter: Retired | undefined;
   /** Of absence rules, the version by whose window is waited. */
   const windows = new Map<string, number>();
+  const failed = { notices: new Set<string>(), watches: new Set<string>() };
   return {
     async run() {
       const nowMs = options.clock.now();
-      const more = [await notifyDue(options, nowMs), await missDue(options)];
+      const more = [await notifyDue(options, nowMs, failed.notices), await missDue(options, failed.watches)];
       if (Math.abs(nowMs - tidiedMs) >= tidyEveryMs) {
         tidiedMs = nowMs;
         await redateWatches(options, nowMs, windows);
@@ -80,13 +81,31 @@ export function createTimers(options: TimerOptions): Timers {
 
 const dueNotices: Statement = {
   name: 'alert_due_notices',
-  text: `select id from alert where notify_at <= to_timestamp($1::float8 / 1000) and status = 'active' order by notify_at limit $2`,
+  text: `select id from alert where notify_at <= to_timestamp($1::float8 / 1000) and status = 'active' and id <> all ($3)
+    order by notify_at limit $2`,
 };
 
-async function notifyDue({ db, alerts, log }: TimerOptions, nowMs: number): Promise<boolean> {
-  const due = await db.query<{ id: string }>(dueNotices, [nowMs, rowsAtOnce]);
-  const failed = await eachAlone(due, ({ id }) => alerts.notify(id), log);
-  return due.length === rowsAtOnce && failed === 0;
+async function notifyDue({ db, alerts, log }: TimerOptions, nowMs: number, failed: Set<string>): Promise<boolean> {
+  const due = await db.query<{ id: string }>(dueNotices, [nowMs, rowsAtOnce, [...failed]]);
+  const now = await eachAlone(due, ({ id }) => alerts.notify(id), log);
+  return passOver(
+    failed,
+    due.length,
+    now.map(({ id }) => id),
+  );
+}
+
+/**
+ * What fails is the first of what is due each time: as many of it as are looked at at once would hold up all that comes after. It is
+ * passed over until that has been looked at, too. True: the next ones are to be looked at now.
+ */
+function passOver(failed: Set<string>, looked: number, now: readonly string[]): boolean {
+  if (looked < rowsAtOnce) {
+    failed.clear();
+    return false;
+  }
+  for (const one of now) failed.add(one);
+  return now.length < looked;
 }
 
 interface DueWatch {
@@ -103,19 +122,25 @@ const dueWatches: Statement = {
   name: 'alert_due_watches',
   text: `select w.rule, w.subject, w.due_at, w.seen_at, w.resource, w.version from alert_watch w
     join subscriber s on s.id = 'alert:' || w.rule and s.state = 'active' and s.done_number = s.last_number
-    where w.due_at <= to_timestamp($1::float8 / 1000) order by w.due_at limit $2`,
+    where w.due_at <= to_timestamp($1::float8 / 1000) and (w.rule || ' ' || w.subject) <> all ($3)
+    order by w.due_at limit $2`,
 };
 
-async function missDue(options: TimerOptions): Promise<boolean> {
+async function missDue(options: TimerOptions, failed: Set<string>): Promise<boolean> {
   const caughtUpMs = options.caughtUpMs();
   if (caughtUpMs === undefined) return false;
-  const due = await options.db.query<DueWatch>(dueWatches, [caughtUpMs - shownLateMs, rowsAtOnce]);
+  const due = await options.db.query<DueWatch>(dueWatches, [caughtUpMs - shownLateMs, rowsAtOnce, [...failed]]);
   const missOne = async (watch: DueWatch) => {
     const ready = await options.rules.inForce(watch.rule);
     if (ready?.rule.kind === 'absence') await missOrWait(options, ready, watch);
     else await options.db.query(dropWatch, [watch.rule, watch.subject, watch.due_at]);
   };
-  return (await eachAlone(due, missOne, options.log)) === 0 && due.length === rowsAtOnce;
+  const now = await eachAlone(due, missOne, options.log);
+  return passOver(
+    failed,
+    due.length,
+    now.map(({ rule, subject }) => `${rule} ${subject}`),
+  );
 }
 
 // A window that was made shorter, by which somebody has been missed already: that is found now.
@@ -143,15 +168,15 @@ async function missOrWait(options: TimerOptions, ready: ReadyRule, watch: DueWat
   else await miss(options, ready, watch);
 }
 
-/** One that fails is tried again with the next run and holds up no other; throws when the database is away. */
-async function eachAlone<T>(all: readonly T[], how: (one: T) => Promise<unknown>, log: Log): Promise<number> {
-  let failed = 0;
+/** One that fails is tried again with the next run and holds up no other; yields those. Throws when the database is away. */
+async function eachAlone<T>(all: readonly T[], how: (one: T) => Promise<unknown>, log: Log): Promise<T[]> {
+  const failed: T[] = [];
   for (const one of all) {
     try {
       await how(one);
     } catch (err) {
       if (isCerebraError(err) && err.status === 503) throw err;
-      failed++;
+      failed.push(one);
       log.error({ err }, 'what an alert owes to time failed: it will be tried again');
     }
   }

@@ -26,6 +26,8 @@ async function openTransport({ url, timeoutMs }: MailerOptions) {
   return createTransport({
     ...{ url, pool: true, maxConnections: connectionsMax, maxMessages: 1_000 },
     ...{ connectionTimeout: timeoutMs, greetingTimeout: timeoutMs, socketTimeout: timeoutMs, dnsTimeout: timeoutMs },
+    // A connection that is closed while it has a mail was given up: what it has not sent yet is not to go out any more.
+    socketCloseTimeout: 0,
     // What is written in a mail is text: it is never read as the name of a file or of a page.
     ...{ disableFileAccess: true, disableUrlAccess: true },
   });
@@ -37,13 +39,18 @@ export function createMailer(options: MailerOptions): Mailer {
   return {
     async send(mail) {
       let timer: NodeJS.Timeout | undefined;
+      const given = new AbortController();
       const late = new Promise<SendResult>((resolve) => {
         const error = `The mail server did not take the mail within ${timeoutMs} ms`;
-        timer = setTimeout(() => resolve({ ok: false, error, hostFault: true }), timeoutMs);
+        timer = setTimeout(() => {
+          resolve({ ok: false, error, hostFault: true });
+          // It is sent again: one that waits for a connection, or is on its way, would come a second time.
+          given.abort();
+        }, timeoutMs);
       });
       transport ??= openTransport(options);
       const sent = transport
-        .then((opened) => opened.sendMail({ from, ...mail }))
+        .then((opened) => opened.sendMail({ from, ...mail, signal: given.signal }))
         .then((): SendResult => ({ ok: true }), faultOf);
       const result = await Promise.race([sent, late]);
       clearTimeout(timer);

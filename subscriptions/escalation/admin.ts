@@ -225,7 +225,8 @@ async function tryEndpoint(options: EscalationAdminOptions, name: string, query:
     throw new CerebraError('required', text, { expression: ['to'] });
   }
   const nowMs = await nowOf(options.db);
-  const answer = await post(compose(testNotice(options, address, nowMs), endpoint, nowMs), options);
+  const [message] = compose(testNotice(options, address, nowMs), endpoint, nowMs);
+  const answer = await post(message, options);
   const result = 'ok' in answer ? answer : judge(answer, endpoint);
   return { endpoint: name, sent: result.ok, ...(result.ok ? {} : { error: result.error }) };
 }

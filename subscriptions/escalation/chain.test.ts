@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { JsonObject, Resource } from '#fhir-model';
-import { planFor, readChain } from './chain.ts';
+import { checkChain, planFor, readChain } from './chain.ts';
 import { chainOf, goesRound, tellsEnd } from './testing/rig.ts';
 
 const endpoints = new Set(['slack', 'pager']);
@@ -146,6 +146,17 @@ describe('a chain', () => {
       assert.throws(() => read(plan), { code: 'invalid', message });
     });
   }
+
+  it('with a step that would tell nobody is refused when it is written', () => {
+    const issues = (channels: string[], who: string[] = []) =>
+      checkChain(chainOf([{ channels: ['slack'] }, { channels, who }]), new Set(['slack', 'sms']), new Set(['sms']));
+    assert.match(
+      JSON.stringify(issues(['sms', 'email'])),
+      /action\[1\]: urn:cerebra:escalation-who is missing: sms and/,
+    );
+    for (const channels of [['slack'], ['websocket'], ['email', 'slack']]) assert.deepEqual(issues(channels), []);
+    assert.deepEqual(issues(['sms', 'email'], ['Practitioner/a']), []);
+  });
 
   it('of any shape is read or refused, never anything else', () => {
     const odd: unknown[] = [null, 0, '', [], {}, [null], [[]], { coding: 1 }, { repeat: null }, [{ extension: 5 }]];

@@ -76,15 +76,26 @@ export const isChain = (resource: Resource): boolean =>
   JSON.stringify([resource.extension, resource.action]).includes(`"${extensionUrl('')}`);
 
 /** What is wrong in a PlanDefinition that is to be written; nothing of one that is no chain. A draft is checked as well. */
-export function checkChain(resource: Resource, endpoints: ReadonlySet<string>): Issue[] {
+export function checkChain(
+  resource: Resource,
+  endpoints: ReadonlySet<string>,
+  personal: ReadonlySet<string> = new Set(),
+): Issue[] {
   if (!isChain(resource)) return [];
   try {
-    readChain({ ...resource, status: 'active' }, endpoints);
+    const { steps } = readChain({ ...resource, status: 'active' }, endpoints);
+    for (const [index, step] of steps.entries()) reachesSomebody(step, `.action[${index}]`, personal);
     return [];
   } catch (error) {
     if (!isCerebraError(error)) throw error;
     return error.issues;
   }
+}
+
+/** A mail, or a message to an endpoint without an address, goes to people. */
+function reachesSomebody({ who, channels }: Step, path: string, personal: ReadonlySet<string>): void {
+  if (who.length > 0 || channels.some((channel) => channel !== 'email' && !personal.has(channel))) return;
+  fail(path, `${extensionUrl('who')} is missing: ${channels.join(' and ')} would tell nobody`);
 }
 
 export function planFor(chain: Chain, severity: Severity): Plan {

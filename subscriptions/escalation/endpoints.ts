@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { CerebraError, ownValue } from '#platform';
 import { isMailAddress } from '../channels/mail-address.ts';
+import { contactKindOf } from './templates/templates.ts';
 
 /** `{"env": "PAGER_KEY"}` or `{"file": "/run/secrets/pager"}` */
 const secret = z.union([z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })]);
@@ -104,9 +105,14 @@ export function readEndpoints(
   return checked(text).map((given) => resolved(given, environment));
 }
 
-/** Names of those that messages go to: no secret is read. */
-export const endpointNames = (text: string | undefined): Set<string> =>
-  new Set(checked(text).flatMap(({ name, template }) => (template === 'mail-replies' ? [] : [name])));
+/** Names of those that messages go to: no secret is read. `personal`: of those that have no address of their own. */
+export const endpointNames = (text: string | undefined, which: 'all' | 'personal' = 'all'): Set<string> =>
+  new Set(
+    checked(text)
+      .filter(({ template }) => template !== 'mail-replies')
+      .filter((one) => which === 'all' || contactKindOf(one as Endpoint) !== undefined)
+      .map(({ name }) => name),
+  );
 
 function checked(text: string | undefined): Given[] {
   if (text === undefined || text.trim() === '') return [];

@@ -23,6 +23,8 @@ export interface Notice extends NoticeItem {
   id: string;
   /** The same for all messages about this alert since it was raised: `alert/run`. */
   alert: string;
+  /** How often it got worse since. */
+  risen?: number;
   rule: string;
   /** The step's. */
   step: string;

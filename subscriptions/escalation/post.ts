@@ -11,6 +11,9 @@ export interface Outgoing {
   body: string;
 }
 
+/** What is sent first tells people; what follows it puts in order what was sent before. */
+export type Messages = [Outgoing, ...Outgoing[]];
+
 export interface Answer {
   status: number;
   /** Of Retry-After; undefined without. */

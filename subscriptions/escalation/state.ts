@@ -7,6 +7,8 @@ import { isAtLeast, type Plan } from './chain.ts';
 export interface Facts extends Omit<Alert, 'status'> {
   /** Steps before that one told of it while it was less severe: whoever acts on their messages has not seen what it is now. */
   fromStep?: number;
+  /** How often it got worse while this runs. */
+  risen?: number | null;
   /** It got as severe as that in quiet hours, of which nobody was told yet. */
   awaited?: Severity;
 }
@@ -47,8 +49,10 @@ const insert: Statement = {
 // Of as much as it was, what was sent before can still be answered.
 const raise: Statement = {
   name: 'escalation_raise',
-  text: `update escalation set facts = $3::jsonb || case when $5 then jsonb_build_object('fromStep', steps + 1)
-        when facts ? 'fromStep' then jsonb_build_object('fromStep', facts -> 'fromStep') else '{}' end,
+  text: `update escalation set facts = $3::jsonb || case
+        when $5 then jsonb_build_object('fromStep', steps + 1, 'risen', coalesce((facts ->> 'risen')::int, 0) + 1)
+        when facts ? 'fromStep' then jsonb_build_object('fromStep', facts -> 'fromStep', 'risen', facts -> 'risen')
+        else '{}' end,
       chain = $4, plan = null, turn = 0, state = 'open', error = null,
       due_at = statement_timestamp(), lease_token = lease_token + 1
     where alert = $1 and run = $2`,
@@ -58,7 +62,7 @@ const raise: Statement = {
 const refresh: Statement = {
   name: 'escalation_refresh',
   text: `update escalation set facts = $3::jsonb || case when facts ? 'fromStep'
-      then jsonb_build_object('fromStep', facts -> 'fromStep') else '{}' end
+      then jsonb_build_object('fromStep', facts -> 'fromStep', 'risen', facts -> 'risen') else '{}' end
     where alert = $1 and run = $2`,
 };
 

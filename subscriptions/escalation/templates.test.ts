@@ -11,8 +11,9 @@ import { compose, judge } from './templates/templates.ts';
 const poster = { egress: createEgress(['loopback']), timeoutMs: 5_000 };
 
 async function send(notice: Notice, endpoint: Endpoint) {
-  const answer = await post(compose(notice, endpoint, 0), poster);
-  return 'ok' in answer ? answer : judge(answer, endpoint);
+  const answers = await Promise.all(compose(notice, endpoint, 0).map((one) => post(one, poster)));
+  const results = answers.map((answer) => ('ok' in answer ? answer : judge(answer, endpoint)));
+  return results.find(({ ok }) => !ok) ?? { ok: true };
 }
 
 const item: NoticeItem = {
@@ -89,6 +90,26 @@ test('PagerDuty takes all of them, an end as its acknowledge or resolve', async 
   assert.deepEqual(Object.keys(pager.taken[3]!).sort(), ['dedup_key', 'event_action', 'routing_key']);
   const wrong = await send(notice, { ...endpoint, routingKey: 'short' });
   assert.deepEqual(wrong, { ok: false, error: 'The endpoint answered with HTTP 400', permanent: true });
+});
+
+test('PagerDuty opens an incident for each time that an alert got worse, ends those before, and the last at the end', async (t) => {
+  const pager = await startPagerDuty(t);
+  const endpoint = { name: 'pager', template: 'pagerduty', url: pager.url, routingKey: 'k'.repeat(32) } as const;
+  const states = () => Object.fromEntries(pager.incidents);
+  for (const risen of [0, 1, 1, 2]) assert.deepEqual(await send({ ...notice, risen }, endpoint), { ok: true });
+  assert.deepEqual(states(), {
+    ...{ 'cerebra/a1/1': 'resolved', 'cerebra/a1/1/1': 'resolved', 'cerebra/a1/1/2': 'triggered' },
+  });
+  assert.deepEqual(await send({ ...end, kind: 'acknowledged', risen: 2 }, endpoint), { ok: true });
+  assert.equal(states()['cerebra/a1/1/2'], 'acknowledged');
+  // Time and again: no more than four.
+  for (const risen of [3, 4, 5]) assert.deepEqual(await send({ ...notice, risen }, endpoint), { ok: true });
+  const worst = { 'cerebra/a1/1': 'resolved', 'cerebra/a1/1/1': 'triggered', 'cerebra/a1/1/2': 'resolved' };
+  assert.deepEqual(states(), { ...worst, 'cerebra/a1/1/3': 'resolved' });
+  // Also of one that told an older state of it while that got worse.
+  assert.deepEqual(await send({ ...notice, risen: 0 }, endpoint), { ok: true });
+  assert.deepEqual(await send({ ...end, risen: 5 }, endpoint), { ok: true });
+  assert.deepEqual(new Set(pager.incidents.values()), new Set(['resolved']));
 });
 
 test('Teams takes all of them within 28 KB', async (t) => {

@@ -87,6 +87,30 @@ test('a broker that is away is named', async (t) => {
   assert.equal(await faultOf('a'), `connect ECONNREFUSED ${broker.address}`);
 });
 
+test('a sender that is closed does not wait for a broker that stands still, and nothing of it is stored afterwards', async (t) => {
+  const bytesMax = 20_000_000;
+  const broker = await startTestBroker(bytesMax);
+  t.after(() => broker.close());
+  const options = { brokers: [broker.address], tls: false, timeoutMs: 60_000, messageBytesMax: bytesMax };
+  const sender = createKafkaSender(options);
+  await sender.send([{ topic: 'x', key: 'k', value: 'a' }]);
+  const stalled = broker.stall();
+  // More than the system takes of it.
+  const sent = sender.send([{ topic: 'x', key: 'k', value: 'b'.repeat(16_000_000) }]).then(
+    () => 'sent',
+    () => 'cut',
+  );
+  const readOn = await stalled;
+  const closed = sender.close();
+  await readOn();
+  await closed;
+  assert.equal(await sent, 'cut');
+  assert.deepEqual(
+    values(broker).map(({ length }) => length),
+    [1],
+  );
+});
+
 test('that a topic is not there is said by a broker that can be reached: what goes elsewhere is not held back', async (t) => {
   const { broker, send, faultOf } = await open(t, {});
   broker.missing.add('x');

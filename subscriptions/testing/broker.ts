@@ -26,6 +26,8 @@ export interface TestBroker {
   missing: Set<string>;
   /** That node, 1, 2 …, leads all partitions from now on; the others refuse to take messages. */
   lead(node: number): void;
+  /** Stands still in the midst of the next request that does not come whole; then yields what makes it read on, to the connection's end. */
+  stall(): Promise<() => Promise<void>>;
   /** Drops all connections, of one node or of all, and takes no more until `open`. */
   shut(node?: number): Promise<void>;
   open(): Promise<void>;
@@ -72,6 +74,7 @@ interface State {
   sequences: Map<string, number>;
   next: (number | 'no answer')[];
   producers: number;
+  stalled?: (readOn: () => Promise<void>) => void;
 }
 
 /** `batchBytesMax`: message.max.bytes, which is of a batch of messages; the default is that of Kafka. */
@@ -94,6 +97,10 @@ export async function startTestBroker(
     lead(node) {
       state.leader = node;
     },
+    stall: () =>
+      new Promise((resolve) => {
+        state.stalled = resolve;
+      }),
     shut,
     async open() {
       for (const [at, node] of nodes.entries()) await node.listen(state.ports[at]!);
@@ -144,6 +151,14 @@ function serve(state: State, node: number, socket: Socket): void {
       length.writeInt32BE(answer.length);
       socket.write(Buffer.concat([length, answer]));
     }
+    if (kept.length === 0 || !state.stalled) return;
+    const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+    socket.pause();
+    state.stalled(() => {
+      socket.resume();
+      return closed;
+    });
+    delete state.stalled;
   });
 }
 

@@ -11,12 +11,15 @@ export interface MeaningOptions extends Omit<CriteriaRules, 'parameters'> {
   parameters: () => SearchParameters;
   /** Names of ALERT_ENDPOINTS, which chains of escalation may name. */
   endpoints?: ReadonlySet<string>;
+  /** Those of them that have no address of their own: they tell the people of a step. */
+  personal?: ReadonlySet<string>;
 }
 
 /** What this room checks of resources that are written, by type. */
 export function subscriptionMeanings({
   parameters,
   endpoints = new Set(),
+  personal = new Set(),
   ...options
 }: MeaningOptions): Record<string, Validator> {
   return {
@@ -29,7 +32,7 @@ export function subscriptionMeanings({
     PlanDefinition: {
       validate: (resource) => [
         ...checkRule(resource, { ...options, parameters: parameters() }),
-        ...checkChain(resource, endpoints),
+        ...checkChain(resource, endpoints, personal),
       ],
     },
   };

@@ -17,16 +17,39 @@ export async function lockFolder(folder: string, what = `the data folder ${folde
   const mine = `${process.pid} ${await startTime(process.pid)}\n`;
   for (let attempt = 0; attempt < 3; attempt++) {
     if (await createWhole(file, mine)) return { release: () => releaseLock(file, mine) };
-    const holder = await readFile(file, 'utf8').catch(() => '');
+    const holder = await contentOf(file);
+    if (holder === undefined) continue;
     if (await isAlive(holder)) {
       throw new CerebraError(
         'config',
         `Another server (process ${Number.parseInt(holder, 10)}) uses ${what}: stop it, or give this one another folder`,
       );
     }
-    await rm(file, { force: true });
+    await removeLeft(file, holder, mine);
   }
   throw new CerebraError('config', `Another server is starting in ${what}`);
+}
+
+/** Undefined for what is not there; '' for what can't be read. */
+const contentOf = (file: string): Promise<string | undefined> =>
+  readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => (error.code === 'ENOENT' ? undefined : ''));
+
+/**
+ * Removes the lock that a killed process has left. One at a time, each of whom looks once more: of two that start at once the later
+ * one would else remove the lock that the first has made meanwhile, and both would have the folder.
+ */
+async function removeLeft(file: string, holder: string, mine: string): Promise<void> {
+  // A drop folder passes over what begins with a dot.
+  const turn = path.join(path.dirname(file), `.${path.basename(file)}.turn`);
+  if (!(await createWhole(turn, mine))) {
+    if (!(await isAlive((await contentOf(turn)) ?? mine))) await rm(turn, { force: true });
+    return;
+  }
+  try {
+    if ((await contentOf(file)) === holder) await rm(file, { force: true });
+  } finally {
+    await rm(turn, { force: true });
+  }
 }
 
 /** Whether a living process holds the folder. */

@@ -122,3 +122,28 @@ test('what another action looks at does not make an action forget its own values
   await judged(rig, l('e', 1, 200));
   assert.deepEqual(await shortly(rig.db, 'd'), ['active: from 4 mmol/L to 10 mmol/L within 49 min']);
 });
+
+test('percentages are of values in one unit, whichever each laboratory reports', async (t) => {
+  const rig = await createRig(t);
+  await rig.start();
+  const code = { coding: [{ system: 'http://loinc.org', code: '2160-0' }] };
+  const data = [{ type: 'Observation', codeFilter: [{ path: 'code', code: code.coding }] }];
+  const action = { title: 'Kidney injury', extension: [ext('change-percent', 'Decimal', 50)] };
+  const trigger = [{ type: 'data-changed', data }];
+  await inForce(rig, eventRule('d', 'delta', [minutes('window', 60)], [{ ...action, trigger }]));
+  const creatinine = (id: string, value: number, unit: string, minute: number, rest: JsonObject = {}) =>
+    reading(id, value, minute, { code, valueQuantity: quantity(value, unit), ...rest });
+  await judged(
+    rig,
+    creatinine('a', 1, 'mg/dL', 1),
+    creatinine('b', 88.42, 'umol/L', 2),
+    creatinine('c', 1.2, 'U/L', 3),
+  );
+  assert.deepEqual(await shortly(rig.db, 'd'), []);
+  await judged(rig, creatinine('e', 176.84, 'umol/L', 4));
+  assert.equal((await shortly(rig.db, 'd')).length, 1);
+  assert.match((await shortly(rig.db, 'd'))[0]!, /^active: from 1 to 2\.00\d* within 3 min$/);
+  // Corrected to another unit it is the same again.
+  await judged(rig, creatinine('e', 1.1, 'mg/dL', 4, { status: 'corrected' }));
+  assert.match((await shortly(rig.db, 'd')).join(), /^resolved: /);
+});

@@ -1,7 +1,7 @@
 // Rules that look at a subject's values over time: delta, trend and combination. They judge the newest value, by clinical
 // time, that is known: a late or corrected one is put where it belongs and judged anew.
 import type { Resource } from '#fhir-model';
-import { inUnit } from '../quantity.ts';
+import { inUnit, type Measured } from '../quantity.ts';
 import { byTime, type Fact, type SubjectMemory } from './memory.ts';
 import type { Direction, RuleAction, RuleKind } from './rule.ts';
 import { measuredValue, type Verdict } from './verdict.ts';
@@ -144,14 +144,23 @@ function placeValue(action: RuleAction, index: number, unit: string, looked: Loo
   const { resource, source, atMs } = looked;
   const measured = resource && measuredValue(action, resource, looked.previous);
   const head = `${index}${measured?.comparator.slice(0, 1) ?? ''}`;
+  const mine = [...memory.facts()].filter((fact) => isValueOf(fact, index));
   // Percentages need no unit in common with the rule, but one in common with each other.
-  const series = unit === '' ? `${head} ${measured?.unit ?? ''}` : head;
-  const value = measured && (unit === '' ? measured.value : inUnit(measured, unit));
+  const others = unit === '' ? mine.filter((fact) => fact.resource !== source) : [];
+  const told = unit === '' ? measured && commonUnit(measured, others) : unit;
+  const series = unit === '' ? `${head} ${told ?? ''}` : head;
+  const value = measured && inUnit(measured, told!);
   // Also what it was before it was corrected to another unit.
-  const former = [...memory.facts()].filter((fact) => fact.resource === source && isValueOf(fact, index));
+  const former = mine.filter((fact) => fact.resource === source);
   for (const fact of former) if (value === undefined || fact.series !== series) memory.remove(fact.series, source);
   if (value !== undefined) memory.put({ series, resource: source, atMs, value });
   return series;
+}
+
+/** That of the newest of the others in which it can be told too, else its own: laboratories differ in theirs. */
+function commonUnit(measured: Measured, others: Fact[]): string {
+  const units = others.sort((a, b) => byTime(b, a)).map(({ series }) => unitOf(series).trimStart());
+  return [...new Set(units)].find((unit) => inUnit(measured, unit) !== undefined) ?? measured.unit;
 }
 
 /** Of one action: what another one looks at may come every second, and this one's values an hour after they were measured. */

@@ -171,7 +171,7 @@ test('delta: against any value of the window, wherever late and corrected values
   assert.equal((await shortly(rig.db, 'd')).at(-1), 'active: from 4.2 mmol/L to 5.9 mmol/L within 60 min');
   assert.deepEqual(await alertsOf(rig.db, 'p'), []);
   await judged(rig, reading('o5', 2.7, 63), reading('other', 1, 63, { subject: { reference: 'Patient/p2' } }));
-  assert.deepEqual(await shortly(rig.db, 'p'), ['active: from 5.6 to 2.7 within 2 min']);
+  assert.deepEqual(await shortly(rig.db, 'p'), ['active: from 5.9 to 2.7 within 1 min']);
 });
 
 test('limits by mass and values by amount of substance, and the reverse, where the LOINC code tells the molar mass', async (t) => {

@@ -1,7 +1,7 @@
 // Alerts as they are kept: each finding is settled in one transaction with the resources that tell of it, with what its rule
 // remembers, and with the escalation that begins or ends.
 import type { AccessScope, ResourceReader, ResourceWriter, TransactionEntry } from '#fhir-model';
-import { type Clock, type Db, isCerebraError, type Queryable, type Tx } from '#platform';
+import { CerebraError, type Clock, type Db, isCerebraError, type Queryable, type Tx } from '#platform';
 import { type Audit, auditEntry } from '../audit.ts';
 import { type Found, overFound } from '../rules/happening.ts';
 import type { MemoryChanges } from '../rules/memory.ts';
@@ -10,7 +10,7 @@ import type { Alert, Alerts, Escalation, Finding, Way } from '../seams.ts';
 import { quietUntil } from './quiet-hours.ts';
 import { acknowledgedEntries, entriesOf, formerTask, taskReference } from './resources.ts';
 import { type AlertRow, type Policy, type Step, stepOf, stormKey, toldAlone } from './row.ts';
-import { alertKeyOf, latestRows, lockGroup, raisedOf, rowById, saveMemory, saveRow } from './rows.ts';
+import { alertKeyOf, latestRows, lockGroup, raisedOf, rowById, saveMemory, saveRow, standsForActive } from './rows.ts';
 
 export interface AlertsOptions {
   db: Db;
@@ -32,7 +32,10 @@ export interface AlertKeeper extends Alerts {
   apply(rule: string, policy: Policy, found: readonly Found[], more?: More): Promise<Step[]>;
   /** Nobody is told of it until then; it is told anew if it still stands. False when it is not active. */
   snooze(id: string, untilMs: number, by: string): Promise<boolean>;
-  /** Somebody ends it by hand: it is over as if what was found were. False when there is no such alert, or it is over. */
+  /**
+   * Somebody ends it by hand: it is over as if what was found were. False when there is no such alert, or it is over. Throws
+   * CerebraError `business-rule` for that of a storm that nobody has acknowledged, nor all of what it stands for.
+   */
   close(id: string, by: string, note?: string): Promise<boolean>;
   /** What is open of somebody whose record was deleted then is over. */
   endAll(subject: string, instantMs: number): Promise<void>;
@@ -147,7 +150,11 @@ export function createAlerts(options: AlertsOptions): AlertKeeper {
         return { row: next, entries: [auditEntry(audit)], within: (tx) => escalation.end(tx, id, 'closed') };
       }),
     close: (id, by, note) =>
-      change(id, (row, policy) => (row.status === 'resolved' ? undefined : closed(row, policy, by, note))),
+      change(id, async (row, policy) => {
+        if (row.status === 'resolved') return undefined;
+        if (row.key === stormKey && row.status === 'active') await assertCared(db, id);
+        return closed(row, policy, by, note);
+      }),
     async endAll(subject, instantMs) {
       const open = await db.query<{ rule: string; key: string }>(openOf, [subject]);
       for (const [rule, alerts] of Map.groupBy(open, (one) => one.rule)) {
@@ -247,6 +254,13 @@ const toldInGroup = {
   name: 'alert_told_in_group',
   text: `select id from alert where group_id = $1 and status = 'active' and tells > 0 order by id`,
 };
+
+/** Of what a storm stands for nobody else is told: it is not closed over that. */
+async function assertCared(db: Queryable, storm: string): Promise<void> {
+  if (!(await standsForActive(db, storm))) return;
+  const why = 'it stands for alerts that nobody has acknowledged, and nobody else is told of those';
+  throw new CerebraError('business-rule', `It can not be closed: ${why}. Acknowledge it, and them with it`);
+}
 
 /** Whoever takes care of a storm takes care of what it is made of. */
 const acknowledgeGroup = {

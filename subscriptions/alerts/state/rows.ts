@@ -127,6 +127,15 @@ const group: Statement = {
 /** The alert of a storm and those it stands for, before they are changed together. */
 export const lockGroup = (tx: Tx, id: string): Promise<unknown> => tx.query(group, [id]);
 
+const activeInGroup: Statement = {
+  name: 'alert_active_in_group',
+  text: `select 1 from alert where group_id = $1 and status = 'active' limit 1`,
+};
+
+/** Whether there is something that the alert of a storm stands for and nobody has acknowledged. */
+export const standsForActive = async (db: Queryable, storm: string): Promise<boolean> =>
+  (await db.query(activeInGroup, [storm])).length > 0;
+
 /** A condition on table alert. */
 export const wasRaised = `status <> 'suppressed' and note is distinct from '${neverRaised}'`;
 

@@ -88,6 +88,27 @@ test('what joins a storm after it was acknowledged is told', async (t) => {
   assert.deepEqual(await stormOf(rig, 't'), { status: 'active', ...many, tells: 2 });
 });
 
+test('a storm is not closed over what nobody has acknowledged and nobody else is told of', async (t) => {
+  const rig = await createRig(t);
+  const server = await rig.start();
+  await inForce(rig, ruleOn('t'));
+  await judged(rig, ...[1, 2, 3].map((patient) => valueAt('t', patient, 7)));
+  const [row] = await rig.db.query<{ id: string }>({ text: `select id from alert where rule = 't' and key = 'storm'` });
+  const route = server.adminRoutes.find(({ path }) => path === '/admin/alerts/:id/close')!;
+  const body = Buffer.from(JSON.stringify({ by: 'Practitioner/a' }));
+  const close = () => route.handle({ params: { id: row!.id }, query: new URLSearchParams(), body });
+  const message = /^It can not be closed: it stands for alerts that nobody has acknowledged, .* Acknowledge it/;
+  await assert.rejects(async () => close(), { code: 'business-rule', message });
+  assert.equal((await stormOf(rig, 't')).status, 'active');
+  await acknowledge(rig, server, 't');
+  // One got worse in quiet hours since, and is told when they end: the storm can't be acknowledged for it once more.
+  const waits = `update alert set status = 'active', notify_at = now() + interval '1 hour'
+    where id = (select min(id) from alert where group_id = $1)`;
+  await rig.db.query({ text: waits }, [row!.id]);
+  await close();
+  assert.equal((await stormOf(rig, 't')).status, 'resolved');
+});
+
 test('a storm is as severe as the worst that it stands for, also when they come at once', async (t) => {
   const rig = await createRig(t);
   const server = await rig.start();

@@ -45,3 +45,32 @@ test('no more resources are read than one notification may hold, and few stateme
   assert.deepEqual(await fitting(5, 1_000), { count: 5, reads: [5] });
   assert.deepEqual(await fitting(1_000, mib, 'id-only'), { count: 1_000, reads: [] });
 });
+
+test('an entry was modified when its resource says, be it long before the event', async () => {
+  const modified = { p1: '2026-01-01T00:00:00.000Z', p2: '2026-03-01T00:00:00.000Z' };
+  const at = Date.parse(modified.p2);
+  const notifications = createNotifications({
+    ...{ db: {} as Db, clock: systemClock, log: testLog(), baseUrl: 'https://fhir.example.org' },
+    ownerScope: () => ({ kind: 'everything' }),
+    reader: { read: () => assert.fail('not read'), search: () => assert.fail('not searched') },
+    feed: {
+      bodies: async (_db: unknown, versions: readonly VersionKey[]) =>
+        versions.map(({ id }) => {
+          const meta = { versionId: '1', lastUpdated: modified[id as keyof typeof modified] };
+          return JSON.stringify({ resourceType: 'Patient', id, meta });
+        }),
+    },
+  });
+  const told = { subscription: 's', topic: 'urn:x', content: 'full-resource', status: 'active' } as const;
+  const events = ['p1', 'p2'].map((id, i) => ({
+    ...{ number: BigInt(i + 1), type: 'Patient', id, version: 1, op: 'update' as const, changed_at: at },
+  }));
+  const text = await notifications.bundle({ ...told, type: 'event-notification' }, events);
+  const [status, ...entries] = JSON.parse(text).entry;
+  for (const { response, resource } of entries) assert.equal(response.lastModified, resource.meta.lastUpdated);
+  assert.equal(entries.length, 2);
+  const happened = status.resource.parameter
+    .filter(({ name }: { name: string }) => name === 'notification-event')
+    .map(({ part }: { part: { name: string; valueInstant?: string }[] }) => part[1]!.valueInstant);
+  assert.deepEqual(happened, [modified.p2, modified.p2]);
+});

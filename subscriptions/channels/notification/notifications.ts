@@ -1,6 +1,6 @@
 // What a notification of a topic tells: the very versions that made its events, and what the topic's notificationShape adds.
 // http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/notifications.html
-import type { AccessScope, ChangeFeed, JsonObject, ResourceReader } from '#fhir-model';
+import type { AccessScope, ChangeFeed, JsonObject, Resource, ResourceReader } from '#fhir-model';
 import { type Clock, type Db, type Log, uuidv5, uuidv7 } from '#platform';
 import type { Delivery } from '../../dispatch/deliveries.ts';
 import { type NotificationContent, type NotificationType, type NotifiedEvent, notificationBundle } from './bundle.ts';
@@ -142,10 +142,21 @@ async function eventsOf(
     const one = deliveries[index]!;
     const key = keyOf(one);
     if (hidden.has(key)) return event;
-    const { type, id, version, op, changed_at: updatedMs } = one;
-    const focus = { type, id, version, op, updatedMs, body: bodies.get(one.number) ?? '' };
+    const { type, id, version, op } = one;
+    const body = bodies.get(one.number) ?? '';
+    const focus = { type, id, version, op, updatedMs: updatedOf(body, one.changed_at), body };
     return { ...event, focus, related: op === 'delete' ? [] : (related.get(key) ?? []) };
   });
+}
+
+/**
+ * A version's own instant, which Bundle.entry.response.lastModified repeats: what an event trigger is about may have been stored long
+ * before the event. Of nearly all others it is the event's, and nothing is parsed.
+ */
+function updatedOf(body: string, eventMs: number): number {
+  if (body === '' || body.includes(`"lastUpdated":"${new Date(eventMs).toISOString()}"`)) return eventMs;
+  const ms = Date.parse(String((JSON.parse(body) as Partial<Resource>).meta?.lastUpdated));
+  return Number.isNaN(ms) ? eventMs : ms;
 }
 
 const keyOf = ({ type, id }: Pick<EventDelivery, 'type' | 'id'>): string => `${type}/${id}`;

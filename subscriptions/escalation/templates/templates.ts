@@ -3,25 +3,25 @@ import type { SendResult } from '../../channels/rest-hook.ts';
 import type { ContactKind } from '../contact.ts';
 import type { Endpoint } from '../endpoints.ts';
 import type { Notice } from '../notice.ts';
-import { type Answer, type Outgoing, resultOf } from '../post.ts';
+import { type Answer, type Messages, resultOf } from '../post.ts';
 import { jsonMessage } from './json.ts';
-import { pagerDutyEvent } from './pagerduty.ts';
+import { pagerDutyEvents } from './pagerduty.ts';
 import { slackMessage } from './slack.ts';
 import { teamsMessage, teamsResult } from './teams.ts';
 import { twilioMessage } from './twilio.ts';
 
-export function compose(notice: Notice, endpoint: Endpoint, nowMs: number): Outgoing {
+export function compose(notice: Notice, endpoint: Endpoint, nowMs: number): Messages {
   switch (endpoint.template) {
     case 'slack':
-      return slackMessage(notice, endpoint);
+      return [slackMessage(notice, endpoint)];
     case 'teams':
-      return teamsMessage(notice, endpoint);
+      return [teamsMessage(notice, endpoint)];
     case 'pagerduty':
-      return pagerDutyEvent(notice, endpoint);
+      return pagerDutyEvents(notice, endpoint);
     case 'twilio':
-      return twilioMessage(notice, endpoint);
+      return [twilioMessage(notice, endpoint)];
     case 'json':
-      return jsonMessage(notice, endpoint, nowMs);
+      return [jsonMessage(notice, endpoint, nowMs)];
   }
 }
 

@@ -112,6 +112,9 @@ export const vitals: VitalInput[] = [
       loinc('8310-5', 'Body temperature'),
       loinc('8331-1', 'Oral temperature'),
       loinc('8332-9', 'Rectal temperature'),
+      loinc('8333-7', 'Tympanic membrane temperature'),
+      loinc('8328-7', 'Axillary temperature'),
+      loinc('8329-5', 'Body temperature - Core'),
       snomed('386725007', 'Body temperature'),
       snomed('276885007', 'Core body temperature'),
     ],
@@ -150,7 +153,7 @@ export const vitals: VitalInput[] = [
   {
     name: 'capillary-refill',
     title: 'Capillary refill time',
-    codings: [own('capillary-refill', 'Capillary refill time')],
+    codings: [loinc('44971-0', 'Capillary refill [Time]'), own('capillary-refill', 'Capillary refill time')],
     unit: 's',
     unitTexts: { sec: 's', seconds: 's' },
     plausible: [0, 60],
