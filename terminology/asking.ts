@@ -173,3 +173,15 @@ export function askedCoding({ input: given }: OperationRequest): Coding | undefi
 }
 
 export const codingsOf = (concept: JsonObject): Coding[] => asArray(concept.coding).map(codingOf);
+
+/** Each is looked up: 20,000 took $translate 50 s. */
+const CODINGS_MAX = 100;
+
+/** Those of the parameter `codeableConcept`. */
+export function askedCodings(concept: JsonObject): Coding[] {
+  const codings = codingsOf(concept);
+  if (codings.length <= CODINGS_MAX) return codings;
+  throw new CerebraError('invalid-parameter', `The CodeableConcept has more than ${CODINGS_MAX} codings`, {
+    expression: ['codeableConcept'],
+  });
+}

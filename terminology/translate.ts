@@ -10,7 +10,7 @@ import {
   parametersOf,
 } from '#fhir-model';
 import { CerebraError, ownValue } from '#platform';
-import { codingOf, codingsOf, ecosystemInputs, input } from './asking.ts';
+import { askedCodings, codingOf, codingsOf, ecosystemInputs, input } from './asking.ts';
 import { type Coding, defined } from './code-system.ts';
 import type { ConceptMap, Dependency, MapGroup, Mapping } from './concept-map.ts';
 import { shown } from './refusals.ts';
@@ -192,7 +192,7 @@ function codingsFor({ input: given }: OperationRequest): Coding[] {
       expression: ['code'],
     });
   }
-  if (concept) return codingsOf(concept).filter((each) => each.code !== undefined);
+  if (concept) return askedCodings(concept).filter((each) => each.code !== undefined);
   if (coding) return [codingOf(coding)];
   return [defined<Coding>({ code, system: one<string>(given, 'system'), version: one<string>(given, 'version') })];
 }

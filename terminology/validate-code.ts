@@ -10,9 +10,9 @@ import {
 import { CerebraError } from '#platform';
 import {
   askedCoding,
+  askedCodings,
   askerOf,
   type CodeSystemParts,
-  codingsOf,
   dateInput,
   ecosystemInputs,
   input,
@@ -182,7 +182,7 @@ function answer(verdict: Verdict, issues: readonly TxIssue[], concept: JsonObjec
 
 /** R4: true if one of the codings is in the code system. */
 async function validateConcept(parts: CodeSystemParts, request: OperationRequest, concept: JsonObject, fixed: Fixed) {
-  const codings = codingsOf(concept);
+  const codings = askedCodings(concept);
   if (codings.length === 0) {
     const text = 'The CodeableConcept has no coding, so there is no code to validate';
     const none = issue('invalid', 'invalid-data', 'NO_CODING', text, 'CodeableConcept');

@@ -224,7 +224,10 @@ function makeFormula({ definition, include, exclude }: Composition, system: Syst
   return and([included, not(excluded), definition.inactive === false ? ACTIVE : ALL]);
 }
 
-/** The systems that a value set takes concepts of, in the order of their first mention. */
+/** Each is looked up: with 10,000 a request took 23 s. */
+const SYSTEMS_MAX = 1_000;
+
+/** The systems that a value set takes concepts of, in the order of their first mention. Throws `too-costly`. */
 export function systemsOf(composition: Composition): SystemName[] {
   const found = new Map<string, SystemName>();
   for (const { set, imports } of composition.include) {
@@ -232,7 +235,9 @@ export function systemsOf(composition: Composition): SystemName[] {
     const named = url === undefined ? imports.slice(0, 1).flatMap(systemsOf) : [{ url, version }];
     for (const name of named) found.set(`${name.url}|${name.version ?? ''}`, name);
   }
-  return [...found.values()];
+  if (found.size <= SYSTEMS_MAX) return [...found.values()];
+  const text = `The value set '${composition.definition.name}' is made of more than ${SYSTEMS_MAX} code systems, those of its imports included`;
+  throw refuse('too-costly', { code: 'too-costly', type: 'too-costly', messageId: 'VALUESET_TOO_COSTLY', text });
 }
 
 /** The properties that a formula looks at. */

@@ -8,7 +8,7 @@ import {
   parametersOf,
 } from '#fhir-model';
 import { CerebraError } from '#platform';
-import { codingOf, codingsOf, input } from './asking.ts';
+import { askedCodings, codingOf, input } from './asking.ts';
 import { type CodingPaths, isWrong, messageOf, pathsOf } from './check-code.ts';
 import { type Coding, defined } from './code-system.ts';
 import { shown } from './refusals.ts';
@@ -20,7 +20,6 @@ import { askingOf, languagesFor, sharedInputs, type ValueSetParts, valueSetOf } 
 import { type Member, type MemberOptions, type Membership, memberOf } from './value-set-member.ts';
 import { enumerated, test } from './value-set-select.ts';
 
-const CODINGS_MAX = 100;
 const SYSTEMS_SHOWN_MAX = 10;
 
 function optionsOf(request: OperationRequest, composition: Composition): MemberOptions {
@@ -160,10 +159,11 @@ const untold = (coding: Coding, { message }: CerebraError, paths: CodingPaths): 
 });
 
 async function judgeConcept(membership: Membership, concept: JsonObject, options: MemberOptions): Promise<Judged> {
-  const codings = codingsOf(concept);
-  if (codings.length === 0 || codings.length > CODINGS_MAX) {
-    const why = codings.length === 0 ? 'has no coding' : `has more than ${CODINGS_MAX} codings`;
-    throw new CerebraError('invalid-parameter', `The CodeableConcept ${why}`, { expression: ['codeableConcept'] });
+  const codings = askedCodings(concept);
+  if (codings.length === 0) {
+    throw new CerebraError('invalid-parameter', 'The CodeableConcept has no coding', {
+      expression: ['codeableConcept'],
+    });
   }
   const members: Member[] = [];
   let away: CerebraError | undefined;

@@ -174,6 +174,21 @@ describe('Composition/$document', () => {
     assertOutcome(await fhir('GET', 'Composition/large/$document'), 400, 'too-costly');
   });
 
+  test('one whose resources of a type are too large to be read at once is whole', async () => {
+    const scans = ['scan-1', 'scan-2', 'scan-3', 'scan-4'];
+    for (const id of scans) {
+      await put({ resourceType: 'Binary', id, contentType: 'text/plain', data: 'AAAA'.repeat(3_000_000) });
+    }
+    await put(composition('scans', { section: [{ entry: scans.map((id) => ref(`Binary/${id}`)) }] }));
+    const reply = await fhir('GET', 'Composition/scans/$document');
+    assert.equal(reply.status, 200, reply.text.slice(0, 500));
+    const binaries = names(entries(reply)).filter((name) => name.startsWith('Binary/'));
+    assert.deepEqual(
+      binaries,
+      scans.map((id) => `Binary/${id}`),
+    );
+  });
+
   test('refusals', async () => {
     assertOutcome(await fhir('GET', 'Composition/$document'), 400, 'required', 'id');
     assertOutcome(await fhir('GET', 'Composition/c/$document?id=c'), 400, 'value', 'id');

@@ -281,6 +281,13 @@ describe('$expand', () => {
     assert.match(text, /take more than the 4000 ms that a request has for them/);
   });
 
+  test('a value set of more code systems than are looked up', async () => {
+    const include = Array.from({ length: 1_001 }, (_, i) => ({ system: `http://example.org/cs/${i}` }));
+    const given = parameters({ name: 'valueSet', resource: valueSet('systems', { include }) });
+    const text = assertRefused(await fhir('POST', 'ValueSet/$expand', given), 400, 'too-costly', 'too-costly');
+    assert.match(text, /more than 1000 code systems/);
+  });
+
   test('codes that filters name, after those that are listed', async () => {
     const filter = (property: string, op: string, code: string): JsonObject => ({
       ...{ system: COLOURS, filter: [{ property, op, value: code }] },

@@ -155,6 +155,25 @@ describe('$translate', () => {
     assertOutcome(lost, 400, 'invalid', 'ConceptMap.group.unmapped.url');
   });
 
+  test('a CodeableConcept of more codings than are looked up', async () => {
+    const coding = Array.from({ length: 101 }, (_, i) => ({ system: `http://example.org/cs/${i}`, code: 'x' }));
+    for (const operation of ['ConceptMap/$translate', 'CodeSystem/$validate-code', 'ValueSet/$validate-code']) {
+      const asked = (codings: object[]) =>
+        fhir('POST', operation, {
+          resourceType: 'Parameters',
+          parameter: [
+            { name: 'codeableConcept', valueCodeableConcept: { coding: codings } },
+            ...(/ValueSet/.test(operation)
+              ? [{ name: 'url', valueUri: 'http://hl7.org/fhir/ValueSet/languages' }]
+              : []),
+            ...(/Map/.test(operation) ? [{ name: 'target', valueUri: 'http://example.org/vs/none' }] : []),
+          ],
+        });
+      assertOutcome(await asked(coding), 400, 'value', 'codeableConcept');
+      assert.equal((await asked(coding.slice(1))).status, 200);
+    }
+  });
+
   test('requests that say too little, and maps that are not known', async () => {
     assertOutcome(await translate({ url: `${MAP}paint` }), 400, 'required', 'code');
     assertOutcome(await translate({ code: 'red' }), 400, 'required', 'url');

@@ -263,7 +263,7 @@ test('an HL7v2 message that yields what a required profile refuses is answered A
     'OBR|1|PO1^EHR|FO1^LAB|24323-8^Panel^LN|||20260131080000|||||||||||||||20260131113000||CH|F',
     'OBX|1|NM|2823-3^Potassium^LN||4.9|mmol/L^^UCUM|3.5-5.1|N|||F',
   ].join('\r');
-  const acknowledgment = (await sendMllp(server.host, server.mllpPort, message, { timeoutMs: 30_000 })).toString();
+  const acknowledgment = (await sendMllp(server.host, server.mllpPort, message, { timeoutMs: 120_000 })).toString();
   assert.match(acknowledgment, /^MSA\|AE\|V1/m);
   assert.match(acknowledgment, /Refused by the store: .*Observation/);
   const fhir = createClient(server.fhirBaseUrl);
@@ -283,7 +283,7 @@ test('an HL7v2 message that admits a new patient is stored where a required prof
     'PID|1||P2^^^TESTHOSP&2.999.5&ISO^MR||Name^Anna||19800102|F',
     `PV1|${visit}${'|'.repeat(25)}20260131120000`,
   ].join('\r');
-  const acknowledgment = (await sendMllp(server.host, server.mllpPort, message, { timeoutMs: 30_000 })).toString();
+  const acknowledgment = (await sendMllp(server.host, server.mllpPort, message, { timeoutMs: 120_000 })).toString();
   assert.match(acknowledgment, /^MSA\|AA\|V2/m);
   const fhir = createClient(server.fhirBaseUrl);
   const patient = entries(await fhir('GET', 'Patient'))[0]!.resource!;

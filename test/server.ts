@@ -9,7 +9,7 @@ import { type Client, createClient } from './client.ts';
 export type TestServer = RunningServer;
 
 /** No routes of the machine's own. `environment` adds to or overrides the variables. Stopped at the latest before its database goes. */
-export async function startTestServer(environment: Record<string, string> = {}): Promise<TestServer> {
+export async function startTestServer(environment: Record<string, string> = {}, log = testLog()): Promise<TestServer> {
   const config = readConfig({
     PORT: '0',
     MLLP_PORT: '0',
@@ -17,13 +17,14 @@ export async function startTestServer(environment: Record<string, string> = {}):
     HL7_ROUTES_DIR: devNull,
     HL7_PROFILES_DIR: devNull,
     // Tests that send much at once are not about how long a slow machine takes for it.
-    ACQUIRE_TIMEOUT_MS: '60000',
+    ...{ ACQUIRE_TIMEOUT_MS: '120000', SEARCH_TIMEOUT_MS: '120000' },
+    ...{ STATEMENT_TIMEOUT_MS: '300000', IDLE_TRANSACTION_TIMEOUT_MS: '120000' },
     // Each vital sign would lead to more resources: what tests count are their own.
     SCORES: 'none',
     ...environment,
   });
   const connection = await testConnection();
-  const server = await startServer({ config, log: testLog(), connection });
+  const server = await startServer({ config, log, connection });
   beforeDrop(connection.database, () => server.stop());
   return server;
 }

@@ -1,6 +1,6 @@
 // Requests as they go over the wire, for tests of formats and compression. fetch decompresses and adds headers of its own.
 import assert from 'node:assert/strict';
-import { request as httpRequest } from 'node:http';
+import { request as httpRequest, type OutgoingHttpHeaders } from 'node:http';
 import type { Resource } from '#fhir-model';
 
 export interface WireReply {
@@ -16,14 +16,14 @@ export function createWire(base: string) {
   return (
     method: string,
     path: string,
-    headers: Record<string, string> = {},
+    headers: OutgoingHttpHeaders = {},
     body?: string | Buffer,
   ): Promise<WireReply> =>
     new Promise((resolve, reject) => {
       // Node tells the length of a DELETE's or OPTIONS' body only if it is told to: the server would take it for the next request.
       const isFramed = body === undefined || 'Transfer-Encoding' in headers;
       const framed = isFramed ? headers : { 'Content-Length': String(Buffer.byteLength(body)), ...headers };
-      const options = { hostname, port, method, path: `${pathname}${path}`, headers: framed };
+      const options = { hostname, port, method, path: `${pathname === '/' ? '' : pathname}${path}`, headers: framed };
       const request = httpRequest(options, (response) => {
         const chunks: Buffer[] = [];
         response.on('data', (chunk: Buffer) => chunks.push(chunk));

@@ -280,9 +280,14 @@ function stringEmit(param: SearchParam): Emit {
   };
 }
 
+/** A profile that is named with its version is also found by its URL alone, as other canonicals are. */
 function uriEmit(param: SearchParam): Emit {
+  const hasVersions = param.code === '_profile';
   return (value, out) => {
-    if (typeof value === 'string' && value !== '') out.push({ kind: 'uri', param, value });
+    if (typeof value !== 'string' || value === '') return;
+    out.push({ kind: 'uri', param, value });
+    const bar = hasVersions ? value.indexOf('|') : -1;
+    if (bar > 0) out.push({ kind: 'uri', param, value: value.slice(0, bar) });
   };
 }
 

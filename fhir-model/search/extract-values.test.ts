@@ -248,6 +248,12 @@ describe('string and uri', () => {
     ],
     ['uri', { resourceType: 'ValueSet', url: 'http://v' }, 'url', values('http://v')],
     ['_profile', patient({ meta: { profile: ['http://p'] } }), '_profile', values('http://p')],
+    [
+      '_profile with a version',
+      patient({ meta: { profile: ['http://p|1.0', '|2'] } }),
+      '_profile',
+      values('http://p|1.0', 'http://p', '|2'),
+    ],
     ['_source', patient({ meta: { source: 'urn:s' } }), '_source', values('urn:s')],
   ];
   for (const [title, resource, code, expected] of cases)

@@ -31,8 +31,14 @@ test('the time when a process was first asked does not change it, what is offere
     const other = await tagged(mode, '2026-02-01T12:00:00Z');
     assert.notEqual(one.date, other.date);
     assert.equal(one.tag, other.tag);
-    const again = await metadata(other.core, asked(mode, { 'if-none-match': one.tag }), routes);
-    assert.deepEqual([again.status, again.body], [304, undefined]);
+    for (const known of [one.tag, '*', ` ${one.tag.slice(2)}`, `"1", ${one.tag}`]) {
+      const again = await metadata(other.core, asked(mode, { 'if-none-match': known }), routes);
+      assert.deepEqual([again.status, again.body, again.headers], [304, undefined, { ETag: one.tag }], known);
+    }
+    for (const known of ['', '"*"', one.tag.slice(3, -1), '"1"']) {
+      const again = await metadata(other.core, asked(mode, { 'if-none-match': known }), routes);
+      assert.equal(again.status, 200, known);
+    }
     const changed = await tagged(mode, '2026-01-31T12:00:00Z', { softwareVersion: '9' });
     assert.notEqual(changed.tag, one.tag);
   }

@@ -32,6 +32,10 @@ function tagOf(text: string): string {
   return tag;
 }
 
+/** Compared weakly, as RFC 9110 (13.1.2) has it: `*` is any, and W/ says nothing. */
+const isKnown = (given: string | undefined, tag: string): boolean =>
+  given?.split(',').some((one) => one.trim() === '*' || `W/${one.trim().replace(/^W\//, '')}` === tag) ?? false;
+
 /** `offers` are the routes. */
 export async function metadata(core: Core, request: FhirRequest, offers: readonly Offer[]): Promise<Answer> {
   const mode = modeOf(request.pairs);
@@ -49,8 +53,7 @@ export async function metadata(core: Core, request: FhirRequest, offers: readonl
         ? normativePortion(statement)
         : statement;
   const headers = { ETag: tagOf(text) };
-  const known = request.req.headers['if-none-match'];
-  if (known?.split(',').some((tag) => tag.trim() === headers.ETag)) return { status: 304, headers };
+  if (isKnown(request.req.headers['if-none-match'], headers.ETag)) return { status: 304, headers };
   const type = mode === 'terminology' ? 'TerminologyCapabilities' : 'CapabilityStatement';
   return { status: 200, body: partOf(core, request, type, text), headers };
 }

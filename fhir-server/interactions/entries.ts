@@ -11,6 +11,7 @@ import {
 import { CerebraError, ownValue } from '#platform';
 import type { Patch } from '../patch/apply.ts';
 import { assertValid } from '../store/store.ts';
+import { sentType } from '../validation/primitives.ts';
 import type { Core } from './core.ts';
 import { assertConditions, preconditionOf } from './etag.ts';
 import { keepingLabels } from './labels.ts';
@@ -105,11 +106,7 @@ function needResource(index: number, entry: TransactionEntry, type: string): Res
     throw new CerebraError('required', `${entry.method} needs a resource`, { expression: [at(index, '.resource')] });
   }
   if (resource.resourceType !== type) {
-    throw fault(
-      index,
-      '.resource',
-      `The url names ${type}, the resource is a ${String(resource.resourceType).slice(0, 80)}`,
-    );
+    throw fault(index, '.resource', `The url names ${type}, the resource is ${sentType(resource.resourceType)}`);
   }
   return resource;
 }

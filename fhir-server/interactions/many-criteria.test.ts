@@ -6,6 +6,8 @@ import type { CerebraError, Db } from '#platform';
 import { testDatabase } from '#platform/testing';
 import { assertStoreSound, createNarrowScope, everything, testCore } from '../testing.ts';
 import type { Core } from './core.ts';
+import { matchEach } from './match-each.ts';
+import { parseCriteria } from './search.ts';
 import { transaction } from './transaction.ts';
 
 const context = { scope: everything };
@@ -37,6 +39,29 @@ test('700 conditional creates: created, and found again', async () => {
     found.map(({ status, id }) => [status, id]),
     created.map(({ id }) => [200, id]),
   );
+});
+
+test('what many criteria match is kept once, and no more of it than is told', async () => {
+  const name = [{ family: 'x'.repeat(1000) }];
+  const put = (id: string): TransactionEntry => ({
+    ...{ method: 'PUT', url: `Patient/${id}` },
+    resource: { ...patient(id, { name }), id },
+  });
+  await transaction(core, [put('kept-1'), put('kept-2')], context);
+  const matched = (texts: string[]) => {
+    const queries = new Map(texts.map((text) => [text, parseCriteria(core, 'Patient', text, 'x')]));
+    return matchEach(core, queries, { ...context, db }, undefined, 2000);
+  };
+  const byId = (i: number) => `_id=kept-1&_lastUpdated=gt2000-01-${i}`;
+  const byNumbers = (i: number) => `identifier=urn:m|kept-1,urn:m|none-${i}`;
+  for (const one of [byId, byNumbers]) {
+    const found = await matched(Array.from({ length: 20 }, (_, i) => one(10 + i)));
+    const all = [...found.values()].flat();
+    assert.deepEqual([all.length, new Set(all).size], [20, 1]);
+  }
+  await assert.rejects(matched(['_id=kept-1', '_id=kept-2']), { code: 'too-costly' });
+  await assert.rejects(matched(['kept-1', 'kept-2'].map((id) => `identifier=urn:m|${id}`)), { code: 'too-costly' });
+  assert.equal((await matched(['_id=kept-1,kept-2'])).get('_id=kept-1,kept-2')!.length, 2);
 });
 
 test('what an entry creates is found behind what updates create, which is none of its criteria’s business', async () => {

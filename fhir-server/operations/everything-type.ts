@@ -7,7 +7,7 @@ import { isOf, rowsOf } from '../search/index-tests.ts';
 import type { Row } from '../search/page.ts';
 import { createSql, type Sql, type SqlBuilder, statementFor } from '../search/sql-text.ts';
 import { currentTable, resourceKey } from '../store/layout.ts';
-import { pageBody, seconds } from '../store/sql.ts';
+import { PAGE_BYTES_MAX, pageBody, seconds } from '../store/sql.ts';
 import { inCareRange } from './care-dates.ts';
 import { isPersonal, keysOf, memberParams } from './compartment.ts';
 import { bundleText } from './everything-bundle.ts';
@@ -141,25 +141,38 @@ async function unindexedSupport(
   return found.filter((one) => one.updatedMs >= (asked.sinceMs ?? 0));
 }
 
+/** How many of the rows the page has room for, of which it has so many bytes already: it ends with the one that fills it. */
+export function fitting(rows: readonly Pick<Row, 'body'>[], left: number, bytesBefore: number) {
+  let bytes = bytesBefore;
+  const beyond = rows.findIndex(({ body }, i) => {
+    if (i >= left || body === null || bytes > PAGE_BYTES_MAX) return true;
+    bytes += Buffer.byteLength(body);
+    return false;
+  });
+  return { count: beyond === -1 ? rows.length : beyond, bytes };
+}
+
 /** The page; types in which nothing is left are passed over. */
 export async function allRecords(core: Core, request: OperationRequest): Promise<OperationAnswer> {
   const asked = parseEverything(core, request);
   const steps = stepsOf(core, request, asked);
   const shown: Record<Step['mode'], StoredVersion[]> = { match: [], include: [] };
   let left = asked.count;
+  let bytes = 0;
   let { step: index, rid: after } = asked.cursor ?? { step: 0, rid: '0' };
   let next: EverythingCursor | undefined;
   for (; index < steps.length && !next; index++, after = '0') {
     const step = steps[index]!;
     const sql = stepSql(request, asked, step, after, left + 1);
     const rows = await core.store.db.query<Row>(statementFor(sql.text), sql.values);
-    const full = rows.findIndex((row, i) => i >= left || row.body === null);
-    const some = full === -1 ? rows : rows.slice(0, full);
+    const room = fitting(rows, left, bytes);
+    const some = rows.slice(0, room.count);
     for (const { id, version, updated, body } of some) {
       shown[step.mode].push({ type: step.type, id, version, updatedMs: updated, body: body ?? '', deleted: false });
     }
     left -= some.length;
-    if (full !== -1) next = { step: index, rid: String(some.at(-1)?.rid ?? after) };
+    bytes = room.bytes;
+    if (some.length < rows.length) next = { step: index, rid: String(some.at(-1)?.rid ?? after) };
   }
   const included = [...shown.include, ...(await unindexedSupport(core, request, asked, shown.match))];
   return { text: bundleText(core, request, { matches: shown.match, included, next, subset: asked.subset }) };

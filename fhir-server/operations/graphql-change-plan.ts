@@ -4,6 +4,7 @@ import { type FieldNode, type ValueNode, visit } from 'graphql';
 import { isId, isObject, type JsonObject, parseSentJson, type Resource, stringify } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { assertValid } from '../store/store.ts';
+import { sentType } from '../validation/primitives.ts';
 import { fault, placedAt } from './graphql-faults.ts';
 import { jsonOf, resourceOf } from './graphql-input.ts';
 import { argumentsOf, type Context } from './graphql-selections.ts';
@@ -67,7 +68,7 @@ function readResource(context: Context, field: FieldNode, type: string, id: stri
   const wrong = (text: string) => fault('invalid-parameter', text, node, 'res');
   if (!isObject(json)) throw wrong(`'res' must be a ${type}, as an object`);
   if (json.resourceType !== undefined && json.resourceType !== null && json.resourceType !== type) {
-    throw wrong(`${field.name.value} takes a ${type}, 'res' is a ${String(json.resourceType).slice(0, 80)}`);
+    throw wrong(`${field.name.value} takes a ${type}, 'res' is ${sentType(json.resourceType)}`);
   }
   const resource = resourceOf(core.definitions, type, json);
   if (id !== undefined) {

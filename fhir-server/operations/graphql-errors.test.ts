@@ -218,6 +218,24 @@ describe('limits', () => {
     );
   });
 
+  test('resources read: 64 million characters, also of one type', async () => {
+    const scans = Array.from({ length: 6 }, (_, i) => `scan${i}`);
+    for (const id of scans) {
+      await put({ resourceType: 'Binary', id, contentType: 'text/plain', data: 'AAAA'.repeat(3_000_000) });
+    }
+    const listing = (count: number) =>
+      put({
+        ...{ resourceType: 'List', id: 'scans', status: 'current', mode: 'working' },
+        entry: scans.slice(0, count).map((id) => ({ item: { reference: `Binary/${id}` } })),
+      });
+    const query = '{ List(id: "scans") { entry { item { resource { id } } } } }';
+    await listing(5);
+    const entry = scans.slice(0, 5).map((id) => ({ item: { resource: { id } } }));
+    assert.deepEqual((await ask(query)).json.data, { List: { entry } });
+    await listing(6);
+    await assertError(ask(query), 400, 'too-costly', /more than 67108864 characters/);
+  });
+
   test('the time of reading versions, one after the other', async () => {
     const subject = { reference: 'Patient/p1/_history/1' };
     await put({ resourceType: 'Basic', id: 'old', code: { text: 'x' }, subject });

@@ -13,7 +13,7 @@ import { CerebraError } from '#platform';
 import type { Core } from '../interactions/core.ts';
 import { includeContext } from '../interactions/include-context.ts';
 import { pageContext, search } from '../interactions/search.ts';
-import { readMany, readVersion } from '../store/read.ts';
+import { readSome, readVersion } from '../store/read.ts';
 import { type BundleEntry, entryTarget } from './graphql-entries.ts';
 import { atPath } from './graphql-faults.ts';
 import { canonicalOf, groupByTarget, isStored, referencePairs, subjectName } from './graphql-reverse.ts';
@@ -75,12 +75,15 @@ const inGroups = <T>(all: readonly T[]): T[][] =>
     all.slice(i * TOGETHER_MAX, (i + 1) * TOGETHER_MAX),
   );
 
-async function readGroup(loader: Loader, type: string, ids: string[]): Promise<void> {
-  assertTime(loader);
-  const found = await readMany(loader.core.store.db, type, ids, loader.scope);
-  if (!found) throw tooCostly(`The resources of type ${type} that the query leads to are too large to be read at once`);
+/** A read ends with the one that fills it: behind it the next goes on, up to what a query may read. */
+async function readGroup(loader: Loader, type: string, ids: readonly string[]): Promise<void> {
   for (const id of ids) loader.known.set(`${type}/${id}`, undefined);
-  for (const one of found) loader.known.set(`${type}/${one.id}`, take(loader, one));
+  for (let left = ids; left.length > 0; ) {
+    assertTime(loader);
+    const read = await readSome(loader.core.store.db, type, left, loader.scope);
+    for (const one of read.found) loader.known.set(`${type}/${one.id}`, take(loader, one));
+    left = read.left;
+  }
 }
 
 /** Reads these that are not known yet: `Type/id`. */

@@ -8,6 +8,7 @@ import {
   parseSentJson,
 } from '#fhir-model';
 import { CerebraError } from '#platform';
+import { sentName } from '../validation/primitives.ts';
 import { one } from './answer.ts';
 import type { QueryText } from './graphql-document.ts';
 
@@ -40,10 +41,11 @@ function queryText(query: unknown, variables: JsonObject, operationName: unknown
 function ofParameters(body: JsonObject): QueryText {
   const list = (Array.isArray(body.parameter) ? body.parameter : []).filter(isObject);
   const names = ['query', 'variables', 'operationName'];
-  const unknown = list.find(({ name }) => !names.includes(String(name)));
+  const unknown = list.find(({ name }) => typeof name !== 'string' || !names.includes(name));
   if (unknown) {
-    const text = `$graphql has no parameter '${String(unknown.name).slice(0, 80)}': it has ${names.join(', ')}`;
-    throw new CerebraError('unknown-parameter', text, { expression: [String(unknown.name).slice(0, 80)] });
+    const name = sentName(unknown.name);
+    const text = `$graphql has no parameter '${name}': it has ${names.join(', ')}`;
+    throw new CerebraError('unknown-parameter', text, { expression: [name] });
   }
   const value = (name: string) => list.find((given) => given.name === name)?.valueString;
   const variables = value('variables');

@@ -17,7 +17,7 @@ import {
   unescapeValue,
 } from '#fhir-model';
 import { CerebraError } from '#platform';
-import { type PrimitiveRule, primitiveRules } from '../validation/primitives.ts';
+import { type PrimitiveRule, primitiveRules, sentName } from '../validation/primitives.ts';
 
 const rulesOf = new WeakMap<Definitions, ReadonlyMap<string, PrimitiveRule>>();
 
@@ -135,7 +135,7 @@ function assertResourceType(parameter: OperationParameter, resource: JsonObject,
   if (wanted === 'Resource' || resource.resourceType === wanted) return;
   throw bad(
     'invalid-parameter',
-    `'${parameter.name}' must be a ${wanted}, found ${shown(String(resource.resourceType))}`,
+    `'${parameter.name}' must be a ${wanted}, found ${sentName(resource.resourceType)}`,
     at,
   );
 }

@@ -105,7 +105,7 @@ function checkedPart(spec: OperationSpec, resource: Resource): Resource {
     return resource;
   const bare = (given: Json): Json => {
     if (typeof given !== 'object' || given === null || Array.isArray(given)) return given;
-    const isTaken = names.includes(String(given.name)) && typeof given.resource === 'object';
+    const isTaken = typeof given.name === 'string' && names.includes(given.name) && typeof given.resource === 'object';
     return isTaken ? { name: given.name, valueBoolean: true } : given;
   };
   return { ...resource, parameter: resource.parameter.map(bare) };

@@ -178,11 +178,15 @@ function add(core: Core, into: Collection, observation: Resource, whole: boolean
   }
 }
 
-function pairsOf({ subject, codings, range }: SeriesRequest): [string, string][] {
+/** The years 1 to 9999, as dates are written: near their ends a time zone leads beyond. */
+const [FIRST_MS, LAST_MS] = [-62_135_596_800_000, 253_402_300_799_999];
+const instant = (ms: number): string => new Date(Math.min(Math.max(ms, FIRST_MS), LAST_MS)).toISOString();
+
+/** The search that finds them. */
+export function pairsOf({ subject, codings, range }: SeriesRequest): [string, string][] {
   const codes = codings.map(({ system, code }) =>
     system === undefined ? escapeValue(code) : `${escapeValue(system)}|${escapeValue(code)}`,
   );
-  const instant = (ms: number) => new Date(ms).toISOString();
   return [
     ['subject', subject],
     ['combo-code', codes.join(',')],

@@ -63,7 +63,7 @@ function isCall(body: Resource, instance: boolean): boolean {
   if (body.resourceType !== 'Parameters') return false;
   const list = Array.isArray(body.parameter) ? body.parameter : [];
   if (list.length === 0) return instance;
-  return list.some((parameter) => isObject(parameter) && OWN.has(String(parameter.name)));
+  return list.some((parameter) => isObject(parameter) && typeof parameter.name === 'string' && OWN.has(parameter.name));
 }
 
 /** The Parameters without the resource in it, which may be wrong in any way. */

@@ -13,6 +13,7 @@ import { CerebraError } from '#platform';
 import type { Core } from '../interactions/core.ts';
 import { readCurrent } from '../store/read.ts';
 import { isError } from '../validation/on-write.ts';
+import { sentType } from '../validation/primitives.ts';
 import { all, one } from './answer.ts';
 import { readInput } from './input.ts';
 import { interactionIssues, type Mode, modeOf, type Target } from './validate-mode.ts';
@@ -53,7 +54,7 @@ async function assertKnown(core: Core, profiles: readonly string[]): Promise<voi
 
 function assertType(type: string | undefined, { resourceType }: Resource): void {
   if (type === undefined || type === resourceType) return;
-  const text = `The URL names ${type}, the resource is a ${String(resourceType).slice(0, 80)}`;
+  const text = `The URL names ${type}, the resource is ${sentType(resourceType)}`;
   throw new CerebraError('invalid', text, { expression: ['resource'] });
 }
 

@@ -33,6 +33,8 @@ interface Placed {
   rid: bigint;
   place: number;
   version: StoredVersion;
+  /** Those before it fill the page: it has no body, and the next page begins with it. */
+  isBeyond?: true;
 }
 
 type Position = Pick<Placed, 'rid' | 'place'>;
@@ -108,8 +110,31 @@ function placedOf(ctx: ContainedContext, query: SearchQuery, containerType: stri
 /** Of what is only counted. */
 const withoutBody = (placed: Placed): Placed => ({ ...placed, version: { ...placed.version, body: '' } });
 
-const tooLarge = (): CerebraError =>
-  new CerebraError('too-costly', `A page may have ${PAGE_BYTES_MAX} bytes: lower _count`, { expression: ['_count'] });
+/** In order, up to `limit`; or up to the first that is beyond what a page has of bytes, whatever the limit. */
+interface Taken {
+  found: Placed[];
+  bytes: number;
+  limit: number;
+}
+
+const nothingYet = (limit: number): Taken => ({ found: [], bytes: 0, limit });
+
+const isFull = ({ found, limit }: Taken): boolean => found.length >= limit || found.at(-1)?.isBeyond === true;
+
+/** What is only counted needs no bodies. */
+function takenOf({ bytes, limit }: Taken, one: Placed): Placed {
+  if (limit === Infinity) return withoutBody(one);
+  return one.isBeyond || bytes > PAGE_BYTES_MAX ? { ...withoutBody(one), isBeyond: true } : one;
+}
+
+function take(into: Taken, some: readonly Placed[]): void {
+  for (const each of some) {
+    if (isFull(into)) return;
+    const one = takenOf(into, each);
+    into.found.push(one);
+    into.bytes += one.version.body.length;
+  }
+}
 
 /** Matches in containers of one type after the position, up to `limit`. */
 async function inType(
@@ -119,45 +144,44 @@ async function inType(
   { from, limit }: { from: Position; limit: number },
 ): Promise<Placed[]> {
   const containers = containersQuery(query, containerType);
-  const found: Placed[] = [];
-  let bytes = 0;
+  const into = nothingYet(limit);
   // The container where the last page ended is looked into again.
   let before = from === START ? undefined : from.rid + 1n;
-  while (found.length < limit) {
+  while (!isFull(into)) {
     const cursor = before === undefined ? {} : { cursor: encodeCursor({ rid: String(before), keys: [] }) };
     const rows = await findRows(ctx, { ...containers, ...cursor });
     const read = rows.filter((row) => row.body !== null);
     for (const row of read) {
-      if (found.length >= limit) break;
-      const placed = placedOf(ctx, query, containerType, row).filter((one) => isAfter(one, from));
-      for (const { version } of placed) bytes += version.body.length;
-      found.push(...(limit === Infinity ? placed.map(withoutBody) : placed));
+      if (isFull(into)) break;
+      take(
+        into,
+        placedOf(ctx, query, containerType, row).filter((one) => isAfter(one, from)),
+      );
     }
-    if (limit !== Infinity && bytes > PAGE_BYTES_MAX) throw tooLarge();
     if (rows.length === read.length && rows.length <= BATCH) break;
     before = read.at(-1)!.rid;
   }
-  return found.slice(0, limit);
+  return into.found;
 }
 
 /** Matches that are not contained, for `_contained=both`. */
 async function plain(ctx: ContainedContext, query: SearchQuery, from: Position, limit: number): Promise<Placed[]> {
   const cursor = from === START ? {} : { cursor: encodeCursor({ rid: String(from.rid + 1n), keys: [] }) };
   const { cursor: _cursor, ...rest } = query;
-  const found: Placed[] = [];
-  let bytes = 0;
+  const into = nothingYet(limit);
   let after = cursor;
-  while (found.length < limit) {
+  while (!isFull(into)) {
     const rows = await findRows(ctx, { ...rest, ...after, sort: [], count: BATCH });
     const read = rows.filter((row) => row.body !== null);
     const placed = read.map((row) => ({ rid: row.rid, place: 0, version: storedOf(query.type, row) }));
-    found.push(...placed.filter((one) => isAfter(one, from)).map(limit === Infinity ? withoutBody : (one) => one));
-    bytes += read.reduce((sum, { body }) => sum + body!.length, 0);
-    if (limit !== Infinity && found.length < limit && bytes > PAGE_BYTES_MAX) throw tooLarge();
+    take(
+      into,
+      placed.filter((one) => isAfter(one, from)),
+    );
     if (rows.length === read.length && rows.length <= BATCH) break;
     after = { cursor: encodeCursor({ rid: String(read.at(-1)!.rid), keys: [] }) };
   }
-  return found.slice(0, limit);
+  return into.found;
 }
 
 /** A container that matches itself comes once. */
@@ -169,7 +193,9 @@ function inOrder(found: Placed[]): Placed[] {
 async function find(ctx: ContainedContext, query: SearchQuery, from: Position, limit: number): Promise<Placed[]> {
   let found = query.contained === 'both' ? await plain(ctx, query, from, limit) : [];
   for (const type of await ctx.populated()) {
-    found = inOrder([...found, ...(await inType(ctx, query, type, { from, limit }))]).slice(0, limit);
+    const into = nothingYet(limit);
+    take(into, inOrder([...found, ...(await inType(ctx, query, type, { from, limit }))]));
+    found = into.found;
   }
   return found;
 }
@@ -191,7 +217,7 @@ export interface ContainedPage {
 export async function findContained(ctx: ContainedContext, query: SearchQuery): Promise<ContainedPage> {
   assertContainable(query);
   const found = await find(ctx, query, readCursor(query), query.count + 1);
-  const shown = found.slice(0, query.count);
+  const shown = found.slice(0, query.count).filter(({ isBeyond }) => !isBeyond);
   const resources = shown.map(({ version }) => version);
   const last = shown.at(-1);
   if (found.length === shown.length || !last) return { resources };

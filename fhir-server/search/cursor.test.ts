@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { assertSameSearch, decodeCursor, encodeCursor, type KeyCast } from './cursor.ts';
+import type { SearchQuery } from '#fhir-model';
+import { assertSameSearch, decodeCursor, encodeCursor, type KeyKind } from './cursor.ts';
+import { findRows, type PageContext } from './page.ts';
 
 const made = (parts: unknown): string => Buffer.from(JSON.stringify(parts)).toString('base64url');
 
 describe('cursors', () => {
-  const good: [KeyCast[], (string | null)[]][] = [
+  const good: [KeyKind[], (string | null)[]][] = [
     [[], []],
     [['bigint'], ['-9223372036854775808']],
     [['bigint'], ['9223372036854775807']],
@@ -13,6 +15,8 @@ describe('cursors', () => {
     [['text'], ['ünï "quoted" 😀'.repeat(5)]],
     [['text'], ['']],
     [['date', 'x'].map(() => 'bigint' as const), [null, '0']],
+    [['instant'], ['253402300799999']],
+    [['instant'], ['-62135596800000']],
   ];
   for (const [casts, keys] of good) {
     test(`${casts.join()} ${keys.join()}: what is made is read`, () => {
@@ -39,7 +43,7 @@ describe('cursors', () => {
     });
   });
 
-  const bad: [string, string, KeyCast[]][] = [
+  const bad: [string, string, KeyKind[]][] = [
     ['empty', '', []],
     ['no JSON', 'abc', []],
     ['no array', made({ rid: '1' }), []],
@@ -52,6 +56,9 @@ describe('cursors', () => {
     ['a key that is no text', made(['1', 5]), ['bigint']],
     ['text for a bigint', made(['1', 'abc']), ['bigint']],
     ['a bigint of too many bits', made(['1', '99999999999999999999']), ['bigint']],
+    ['a time after the year 9999', made(['1', '253402300800000']), ['instant']],
+    ['a time before the year 1', made(['1', '-62135596800001']), ['instant']],
+    ['a time of too many bits', made(['1', '9223372036854775808']), ['instant']],
     ['NaN for a numeric', made(['1', 'NaN']), ['numeric']],
     ['Infinity for a numeric', made(['1', 'Infinity']), ['numeric']],
     ['an exponent', made(['1', '1e5']), ['numeric']],
@@ -62,6 +69,20 @@ describe('cursors', () => {
   for (const [what, text, casts] of bad) {
     test(`refused: ${what}`, () => {
       assert.throws(() => decodeCursor(text, casts), { code: 'invalid-parameter', status: 400 });
+    });
+  }
+
+  // PostgreSQL has no such timestamp: it ended the search with an error of the server.
+  for (const key of ['9223372036854775807', '-9223372036854775808', '253402300800000']) {
+    test(`refused before anything is read: ${key} where changes are in their order`, async () => {
+      const refuse = () => assert.fail('nothing is to be read');
+      const page = { db: { query: refuse }, scope: { kind: 'everything' }, nowMs: 0 } as unknown as PageContext;
+      const param = { code: '_lastUpdated', type: 'date', key: 1, resourceType: 'Patient' };
+      const query = {
+        ...{ type: 'Patient', count: 10, criteria: [], includes: [], used: [], ignored: [] },
+        ...{ sort: [{ param, descending: false }], cursor: encodeCursor({ rid: '1', keys: [key] }) },
+      } as unknown as SearchQuery;
+      await assert.rejects(async () => findRows(page, query), { code: 'invalid-parameter', status: 400 });
     });
   }
 });

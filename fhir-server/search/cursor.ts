@@ -24,19 +24,26 @@ const bad = (): CerebraError =>
   );
 
 export type KeyCast = 'bigint' | 'numeric' | 'text';
+/** What a key may be: of its column's type, or the time of a change as milliseconds. */
+export type KeyKind = KeyCast | 'instant';
 
 const isBigint = (text: string): boolean =>
   /^-?\d{1,19}$/.test(text) && BigInt.asIntN(64, BigInt(text)) === BigInt(text);
 
+/** The years 1 to 9999. PostgreSQL has no timestamp for most of the others that a bigint can tell. */
+const isInstant = (text: string): boolean =>
+  isBigint(text) && Number(text) >= -62_135_596_800_000 && Number(text) < 253_402_300_800_000;
+
 /** Whether the text is a key that a column of that type can have had. */
-const isKey: Record<KeyCast, (text: string) => boolean> = {
+const isKey: Record<KeyKind, (text: string) => boolean> = {
   bigint: isBigint,
+  instant: isInstant,
   numeric: (text) => /^-?\d{1,400}(?:\.\d{1,400})?$/.test(text),
   text: (text) => text.length <= 200 && !text.includes('\u0000'),
 };
 
 /** Throws `invalid-parameter` for anything that encodeCursor did not make for a search with keys of these types. */
-export function decodeCursor(text: string, casts: readonly KeyCast[]): Cursor {
+export function decodeCursor(text: string, kinds: readonly KeyKind[]): Cursor {
   let parts: unknown;
   try {
     parts = JSON.parse(Buffer.from(text, 'base64url').toString('utf8'));
@@ -47,9 +54,9 @@ export function decodeCursor(text: string, casts: readonly KeyCast[]): Cursor {
   const last: unknown = parts.at(-1);
   const given = typeof last === 'number' ? last : undefined;
   const [rid, ...keys] = given === undefined ? (parts as unknown[]) : parts.slice(0, -1);
-  if (keys.length !== casts.length) throw bad();
+  if (keys.length !== kinds.length) throw bad();
   if (typeof rid !== 'string' || !isBigint(rid)) throw bad();
-  const known = keys.every((key, i) => key === null || (typeof key === 'string' && isKey[casts[i]!](key)));
+  const known = keys.every((key, i) => key === null || (typeof key === 'string' && isKey[kinds[i]!](key)));
   if (!known) throw bad();
   return { rid, keys: keys as (string | null)[], ...(given !== undefined && { given }) };
 }

@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import type { Resource } from '#fhir-model';
-import { type Db, isCerebraError } from '#platform';
+import type { Db } from '#platform';
 import { testDatabase } from '#platform/testing';
 import type { Core } from '../interactions/core.ts';
 import { searchPairs, searchType } from '../interactions/search.ts';
 import { searchSystem } from '../interactions/search-system.ts';
 import { createWriter } from '../ports.ts';
+import { readMany, readSome } from '../store/read.ts';
 import { PAGE_BYTES_MAX } from '../store/sql.ts';
 import { everything, testCore } from '../testing.ts';
 
@@ -101,9 +102,20 @@ test('what is included ends as well, and an entry says so', async () => {
   assert.ok(modes.length - 2 < ids.length);
 });
 
-test('contained resources of such containers are refused when they are too much for a page', async () => {
+test('a read of many ends with the one that fills it, and tells what is behind that', async () => {
+  const read = async (some: string[]) => {
+    const { found, left } = await readSome(db, 'Binary', some, everything);
+    return { found: found.map(({ id }) => id), left };
+  };
+  assert.deepEqual(await read([...ids, 'none']), { found: ids.slice(0, 4), left: ids.slice(4) });
+  assert.deepEqual(await read(ids.slice(4)), { found: ids.slice(4), left: [] });
+  assert.equal(await readMany(db, 'Binary', ids, everything), undefined);
+});
+
+test('containers end a page too, even one of each', async () => {
   const data = 'A'.repeat(BYTES - (BYTES % 4));
-  for (const id of ['c1', 'c2', 'c3', 'c4', 'c5']) {
+  const containers = ['c1', 'c2', 'c3', 'c4', 'c5', 'c6'];
+  for (const id of containers) {
     const media = {
       ...{ resourceType: 'Media', id, status: 'completed', content: { data } },
       contained: [{ resourceType: 'Device', id: 'd' }],
@@ -113,7 +125,13 @@ test('contained resources of such containers are refused when they are too much 
   }
   const search = (query: string) =>
     searchType(core, { type: 'Device', pairs: searchPairs(query), strict: true }, caller());
-  await assert.rejects(search('_contained=true'), (error) => isCerebraError(error, 'too-costly'));
-  assert.equal((JSON.parse(await search('_contained=true&_count=1')) as Searchset).entry!.length, 1);
-  assert.equal(JSON.parse(await search('_contained=true&_summary=count')).total, 5);
+  const order = [...containers].reverse();
+  for (const contained of ['true', 'both']) {
+    assert.deepEqual(await ofType('Device', `_contained=${contained}&_total=none`), cut(order));
+    assert.deepEqual(
+      await ofType('Device', `_contained=${contained}&_total=none&_count=1`),
+      order.map((id) => [id]),
+    );
+  }
+  assert.equal(JSON.parse(await search('_contained=true&_summary=count')).total, 6);
 });

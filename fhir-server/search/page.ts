@@ -284,12 +284,12 @@ export function withOrder(query: SearchQuery): SearchQuery {
 
 function askedBy(page: PageContext, query: SearchQuery): Asked {
   const keys = sortKeys(query, page.definitions);
-  const cursor = query.cursor === undefined ? undefined : decodeCursor(query.cursor, keys.map(castOf));
+  const cursor = query.cursor === undefined ? undefined : decodeCursor(query.cursor, keys.map(kindOf));
   if (cursor) assertSameSearch(cursor, query);
   return { page, query, keys, cursor, limit: query.count + 1 };
 }
 
-const castOf = ({ cast }: SortKey) => cast;
+const kindOf = ({ cast, kind = cast }: SortKey) => kind;
 
 /** Up to `count` + 1 rows from where the cursor points, in the order of the query's sort. */
 export const findRows = (page: PageContext, query: SearchQuery): Promise<Row[]> => rows(askedBy(page, query));

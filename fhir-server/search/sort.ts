@@ -3,7 +3,7 @@ import { type Definitions, type SearchParam, type SearchQuery, sortPaths } from 
 import { CerebraError } from '#platform';
 import { currentTable } from '../store/layout.ts';
 import { codeToken, isInTerms } from '../store/tokens.ts';
-import type { Cursor, KeyCast } from './cursor.ts';
+import type { Cursor, KeyCast, KeyKind } from './cursor.ts';
 import { ofParam, rowsOf } from './index-tests.ts';
 import { jsonOf, type SqlBuilder } from './sql-text.ts';
 
@@ -11,6 +11,8 @@ export interface SortKey {
   /** SQL for the key of the row `m`; null when the resource has no value. */
   expression(sql: SqlBuilder, m: string): string;
   cast: KeyCast;
+  /** What a cursor's key may be, where not all of `cast`. */
+  kind?: KeyKind;
   descending: boolean;
 }
 
@@ -89,7 +91,7 @@ function unindexedKey(param: SearchParam, descending: boolean, definitions: Defi
 function sortKey(param: SearchParam, descending: boolean, definitions: Definitions): SortKey {
   if (param.code === '_id') return { expression: (_sql, m) => `${m}.id`, cast: 'text', descending };
   if (param.code === '_lastUpdated') {
-    return { expression: (_sql, m) => updatedKey(m), cast: 'bigint', descending };
+    return { expression: (_sql, m) => updatedKey(m), cast: 'bigint', kind: 'instant', descending };
   }
   const source = sortSource(param);
   if (!source) return unindexedKey(param, descending, definitions);

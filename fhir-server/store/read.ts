@@ -96,13 +96,13 @@ export async function readVersion(
   return rows[0] && stored(type, id, rows[0]);
 }
 
-/** Current versions of these ids; absent ones are left out. undefined when they have more than PAGE_BYTES_MAX. */
-export async function readMany(
+/** Current versions of these ids; absent ones are left out. `left`: those behind the one that fills PAGE_BYTES_MAX, not read yet. */
+export async function readSome(
   db: Queryable,
   type: string,
-  ids: string[],
+  ids: readonly string[],
   scope: AccessScope,
-): Promise<StoredVersion[] | undefined> {
+): Promise<{ found: StoredVersion[]; left: string[] }> {
   const access = scopeSql(scope);
   const statement = named(
     `read_many_${type}${access.name}`,
@@ -110,6 +110,18 @@ export async function readMany(
       where id = any($1::text[]) and ${access.condition('r', 2)} order by rid`,
   );
   const rows = await db.query<Row & { id: string }>(statement, [ids, ...access.values]);
-  if (rows.at(-1)?.body === null) return undefined;
-  return rows.map((row) => stored(type, row.id, row));
+  const end = rows.findIndex(({ body }) => body === null);
+  const [some, others] = end === -1 ? [rows, []] : [rows.slice(0, end), rows.slice(end)];
+  return { found: some.map((row) => stored(type, row.id, row)), left: others.map(({ id }) => id) };
+}
+
+/** The same, undefined when they have more than PAGE_BYTES_MAX. */
+export async function readMany(
+  db: Queryable,
+  type: string,
+  ids: readonly string[],
+  scope: AccessScope,
+): Promise<StoredVersion[] | undefined> {
+  const { found, left } = await readSome(db, type, ids, scope);
+  return left.length === 0 ? found : undefined;
 }

@@ -138,3 +138,14 @@ export function jsonTypeName(value: unknown): string {
   if (isRawJson(value)) return 'a number';
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
+
+/**
+ * What should be a name, cut off, for messages. Nothing of what is sent may go to String(): it throws for an object with a
+ * `toString` of its own.
+ */
+export const sentName = (value: unknown): string =>
+  typeof value === 'string' ? value.slice(0, 80) : jsonTypeName(value);
+
+/** `a Patient`, `an object instead of a type` */
+export const sentType = (resourceType: unknown): string =>
+  typeof resourceType === 'string' ? `a ${sentName(resourceType)}` : `${jsonTypeName(resourceType)} instead of a type`;

@@ -3,7 +3,7 @@ import type { Chance } from './chance.ts';
 import { fhirpathPatch } from './patches.ts';
 import { makeQuery } from './queries.ts';
 import { makeResource, makeSpoilt, type Tree } from './resources.ts';
-import { bodyOf, type FuzzRequest, headersOf, REFUSED } from './shape.ts';
+import { bodyOf, type FuzzRequest, headersOf, REFUSED, textOf } from './shape.ts';
 
 const urn = (chance: Chance): string => `urn:uuid:00000000-0000-4000-8000-00000000000${chance.below(6)}`;
 
@@ -38,15 +38,15 @@ function makeEntry(chance: Chance): unknown {
   const { one } = chance;
   if (chance.once(12)) return one(ODD_REQUESTS);
   const tree = linked(chance.once(5) ? makeSpoilt(chance) : makeResource(chance), chance);
-  const type = String(tree.resourceType);
+  const type = textOf(tree.resourceType);
   const { id } = tree;
   const known = ['Patient', 'Observation', 'Encounter'].includes(type) ? type : 'Patient';
   const criteria = () => (chance.once(3) ? makeQuery(known, chance) : `_id=f${chance.below(20)}`);
   return one([
     () => ({ fullUrl: urn(chance), request: { method: 'POST', url: type }, resource: tree }),
-    () => ({ request: { method: 'PUT', url: `${type}/${String(id)}` }, resource: tree }),
+    () => ({ request: { method: 'PUT', url: `${type}/${textOf(id)}` }, resource: tree }),
     () => ({
-      request: { method: 'PUT', url: `${type}?_id=${String(id)}`, ifMatch: one(['W/"1"', 'x', '*']) },
+      request: { method: 'PUT', url: `${type}?_id=${textOf(id)}`, ifMatch: one(['W/"1"', 'x', '*']) },
       resource: tree,
     }),
     () => ({ request: { method: 'POST', url: type, ifNoneExist: criteria() }, resource: tree }),

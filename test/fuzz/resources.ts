@@ -75,6 +75,7 @@ const SCRAPS: readonly unknown[] = [
   ...[null, '', ' ', 'x', 'a\u0000b', '\ud800', '\u0001', '__proto__', 'urn:uuid:nowhere', 'Patient/', '#', '#nowhere'],
   ...['Patient?identifier=x', 'http://x/Patient/1|2', '2020-13-45', '0000', '9999-12-31T24:00:00Z', 'x'.repeat(3000)],
   ...[0, -1, 1.25, 4294967296, 1e300, 5e-324, true, false, [], {}, [null], [[]], [{}], { value: 1 }, { reference: 5 }],
+  ...[{ toString: 'x', valueOf: 'y' }, { toString: null, constructor: null, length: -1 }, [{ toString: 1 }]],
   ...[{ extension: [{ url: 'u' }] }, { resourceType: 'Patient' }, { resourceType: 'Foo', id: 'x' }, { id: 'a b' }],
 ];
 const NAMES = [
@@ -102,7 +103,7 @@ function placesOf(value: unknown, found: Place[] = []): Place[] {
 }
 
 /** Changes something somewhere. */
-function spoil(tree: Tree, chance: Chance): void {
+export function spoil(tree: Tree, chance: Chance): void {
   const places = placesOf(tree);
   const { holder, key } = chance.one(places);
   // A copy: what stood in two places could come to stand in itself.

@@ -41,8 +41,11 @@ export function headersOf(chance: Chance): Record<string, string> {
   return { 'Content-Type': 'application/fhir+json', ...Object.fromEntries(chosen) };
 }
 
+/** Of whatever a spoilt resource has: an object may have a `toString` of its own. */
+export const textOf = (value: unknown): string => (typeof value === 'object' ? JSON.stringify(value) : String(value));
+
 /** As a path segment. */
-const part = (value: unknown): string => encodeURIComponent(String(value).slice(0, 100).toWellFormed());
+const part = (value: unknown): string => encodeURIComponent(textOf(value).slice(0, 100).toWellFormed());
 
 export const targetOf = (tree: Tree, chance: Chance): string =>
   `${chance.once(20) ? 'Nope' : part(tree.resourceType ?? 'Patient')}/${part(tree.id ?? 'f1')}`;

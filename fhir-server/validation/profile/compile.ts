@@ -20,6 +20,8 @@ interface Compiling extends PlanSource {
   readonly trees: Trees;
   /** What contentReferences name, by path: `#Questionnaire.item`. */
   readonly contents: Map<string, { plan: ElementPlan | undefined }>;
+  /** What is compiled already, by path: `Observation.component.referenceRange` names the `Observation.referenceRange` before it. */
+  readonly compiled: Map<string, ElementPlan>;
 }
 
 /** Evaluated on every element by the structure check, whatever a snapshot's wording of them is. */
@@ -150,10 +152,10 @@ function slicingOf(compiling: Compiling, node: Node, baseline: Baseline): Slicin
  * Snapshots of today name with its URL the structure that is meant, mostly R4's own: what a profile asks of
  * `Questionnaire.item` it then asks of the outermost items alone.
  */
-function contentOf({ contents, source }: Compiling, { element }: Node): ElementPlan['content'] {
+function contentOf({ contents, compiled, source }: Compiling, { element }: Node): ElementPlan['content'] {
   const [url, name] = textOf(element.contentReference)?.split('#') ?? [];
   if (name === undefined || (url !== '' && url !== source.split('|')[0])) return undefined;
-  const content = contents.get(name) ?? { plan: undefined };
+  const content = contents.get(name) ?? { plan: compiled.get(name) };
   contents.set(name, content);
   return content;
 }
@@ -203,7 +205,7 @@ function childrenOf(compiling: Compiling, node: Node, baseline: Baseline): Eleme
 function elementPlan(compiling: Compiling, node: Node, baseline: Baseline): ElementPlan {
   const types = typesOf(node);
   const { maxLength } = node.element;
-  const { contents } = compiling;
+  const { contents, compiled } = compiling;
   const aggregation = types.flatMap((type) => type.aggregation);
   const reference = types.some(({ code }) => code === 'Reference' || code === 'canonical');
   const plan: ElementPlan = {
@@ -228,6 +230,8 @@ function elementPlan(compiling: Compiling, node: Node, baseline: Baseline): Elem
     slicing: slicingOf(compiling, node, baseline),
     content: contentOf(compiling, node),
   };
+  // What stands within a slice asks something of that slice alone.
+  if (!textOf(node.element.id)?.includes(':') && !compiled.has(node.path)) compiled.set(node.path, plan);
   const borrowed = sliceNameOf(node) === '' ? contents.get(node.path) : undefined;
   if (borrowed !== undefined) borrowed.plan = plan;
   return plan;
@@ -249,7 +253,7 @@ export function compileProfile(source: PlanSource, definition: Resource, trees: 
   const version = textOf(definition.version);
   const canonical = version === undefined ? url : `${url}|${version}`;
   const name = shortType(type);
-  const compiling: Compiling = { ...source, source: canonical, trees, contents: new Map() };
+  const compiling: Compiling = { ...source, source: canonical, trees, contents: new Map(), compiled: new Map() };
   const root = elementPlan(compiling, tree, rootBaseline(name));
   return {
     url,

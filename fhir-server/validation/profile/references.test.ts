@@ -160,6 +160,17 @@ describe('of versions of one resource in a Bundle', () => {
     const other = { ...nameless, fullUrl: 'http://example.org/other/Patient/1' };
     assert.deepEqual(await judge('Patient/1', [other, withName]), []);
   });
+
+  it('another server’s resource of that type and id is not meant', async () => {
+    const elsewhere = { ...nameless, fullUrl: 'http://example.org/other/Patient/1' };
+    assert.deepEqual(await judge('Patient/1', [elsewhere]), []);
+    assert.deepEqual(await judge('Patient/1/_history/2', [elsewhere]), []);
+    assert.deepEqual(await judge(elsewhere.fullUrl, [elsewhere]), fault(1));
+    // Of which server they are these do not say.
+    const urn = 'urn:uuid:6f1f5b5e-0b9d-4d1e-8a3c-0c2f4b1d7a10';
+    assert.deepEqual(await judge('Patient/1', [{ ...nameless, fullUrl: urn }]), fault(1));
+    assert.deepEqual(await judge('Patient/1', [{ resource: nameless.resource }]), fault(1));
+  });
 });
 
 describe('aggregation', () => {

@@ -4,6 +4,7 @@ import {
   type JsonObject,
   type ParsedReference,
   parseReference,
+  restfulUrl,
   urlInEntry,
   withoutVersion,
 } from '#fhir-model';
@@ -81,6 +82,10 @@ function keysOf(url: string, frame: Frame): string[] {
   return absolute === undefined || absolute === url ? [url] : [absolute, url];
 }
 
+/** Found by `Patient/1` alone, though its fullUrl says that it is another server's `Patient/1` than the reference means. */
+const isAnothers = (key: string, candidates: Candidates | undefined, { fullUrl }: Frame): boolean =>
+  !key.includes(':') && restfulUrl(fullUrl) !== undefined && restfulUrl(candidates?.fullUrl) !== undefined;
+
 function foundIn(run: Run, reference: string): Resolved | undefined {
   const { frame } = run;
   const { url, version } = withoutVersion(reference);
@@ -88,7 +93,7 @@ function foundIn(run: Run, reference: string): Resolved | undefined {
     const index = indexOf(run, outer.resource);
     for (const key of keysOf(url, frame)) {
       const resource = meant(index.get(key), version);
-      if (resource === undefined) continue;
+      if (resource === undefined || isAnothers(key, index.get(key), frame)) continue;
       return found(resource, { resource, root: resource, outer, fullUrl: key.includes(':') ? key : undefined });
     }
   }
