@@ -55,7 +55,7 @@ export async function untilUnused(count: () => Promise<number>, log: Pick<Log, '
   for (let isTold = false; (await count()) > 0; await sleep(pauseMs)) {
     if (isTold) continue;
     isTold = true;
-    log.warn('done, but another command uses the database that this one has started: waiting for its end');
+    log.warn('another command uses the database that this one has started: this one ends when that one has');
   }
 }
 
@@ -67,7 +67,8 @@ export async function withDatabase<T>(
   work: (db: Db) => Promise<T>,
 ): Promise<T> {
   const { connection, stop } = await openConnection(config, log);
-  const db = connectDb({ ...connection, poolMax, log });
+  // By that it is known that this command uses the database, also while it downloads or reads for minutes.
+  const db = connectDb({ ...connection, poolMax, poolMin: 1, log });
   try {
     await migrate(db, path.join(import.meta.dirname, '../migrations'), log);
     return await work(db);

@@ -145,6 +145,22 @@ describe('query', () => {
     await assert.rejects(work, hasCode('unavailable'));
   });
 
+  it('keeps so many connections as are asked for, however long they are idle', async (t) => {
+    const connection = await emptyConnection(t);
+    for (const poolMin of [0, 1]) {
+      const db = connectDb({ ...connection, poolMax: 2, poolMin, log: testLog() });
+      t.mock.timers.enable({ apis: ['setTimeout'] });
+      try {
+        await Promise.all([1, 2].map(() => db.query({ text: 'SELECT 1' })));
+        t.mock.timers.tick(120_000);
+        assert.equal(db.stats().total, poolMin);
+      } finally {
+        t.mock.timers.reset();
+        await db.close();
+      }
+    }
+  });
+
   it('fails with unavailable once closed', async (t) => {
     const db = connectDb({ ...(await emptyConnection(t)), poolMax: 1, log: testLog() });
     await db.query({ text: 'SELECT 1' });

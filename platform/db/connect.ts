@@ -20,6 +20,8 @@ export interface ConnectOptions {
   password?: string | undefined;
   database?: string | undefined;
   poolMax: number;
+  /** Once opened, so many stay, however long they are idle; default: none for longer than a minute. */
+  poolMin?: number | undefined;
   log: Log;
   /** 0 or absent: PostgreSQL's own setting. */
   statementTimeoutMs?: number | undefined;
@@ -131,6 +133,7 @@ function poolConfig(options: ConnectOptions): pg.PoolConfig {
   return {
     ...(target as pg.PoolConfig),
     max: options.poolMax,
+    min: options.poolMin ?? 0,
     pipeline: true,
     types: typeParsers as unknown as pg.CustomTypesConfig,
     keepAlive: true,

@@ -92,10 +92,12 @@ export function checkChain(
   }
 }
 
-/** A mail, or a message to an endpoint without an address, goes to people. */
+/** A mail, or a message to an endpoint without an address, goes to people; beside those a web socket alone does not make a step wait. */
 function reachesSomebody({ who, channels }: Step, path: string, personal: ReadonlySet<string>): void {
-  if (who.length > 0 || channels.some((channel) => channel !== 'email' && !personal.has(channel))) return;
-  fail(path, `${extensionUrl('who')} is missing: ${channels.join(' and ')} would tell nobody`);
+  const forPeople = channels.filter((channel) => channel === 'email' || personal.has(channel));
+  if (who.length > 0 || forPeople.length === 0) return;
+  if (channels.some((channel) => channel !== 'websocket' && !forPeople.includes(channel))) return;
+  fail(path, `${extensionUrl('who')} is missing: ${forPeople.join(' and ')} would tell nobody`);
 }
 
 export function planFor(chain: Chain, severity: Severity): Plan {

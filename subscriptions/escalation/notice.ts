@@ -23,7 +23,7 @@ export interface Notice extends NoticeItem {
   id: string;
   /** The same for all messages about this alert since it was raised: `alert/run`. */
   alert: string;
-  /** How often it got worse since. */
+  /** How often it got worse since, or began anew after its chain had come to its end. */
   risen?: number;
   rule: string;
   /** The step's. */

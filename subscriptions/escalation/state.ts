@@ -7,7 +7,7 @@ import { isAtLeast, type Plan } from './chain.ts';
 export interface Facts extends Omit<Alert, 'status'> {
   /** Steps before that one told of it while it was less severe: whoever acts on their messages has not seen what it is now. */
   fromStep?: number;
-  /** How often it got worse while this runs. */
+  /** How often it began anew while this runs: it got worse, or was told anew after its end. */
   risen?: number | null;
   /** It got as severe as that in quiet hours, of which nobody was told yet. */
   awaited?: Severity;
@@ -49,10 +49,10 @@ const insert: Statement = {
 // Of as much as it was, what was sent before can still be answered.
 const raise: Statement = {
   name: 'escalation_raise',
-  text: `update escalation set facts = $3::jsonb || case
-        when $5 then jsonb_build_object('fromStep', steps + 1, 'risen', coalesce((facts ->> 'risen')::int, 0) + 1)
-        when facts ? 'fromStep' then jsonb_build_object('fromStep', facts -> 'fromStep', 'risen', facts -> 'risen')
-        else '{}' end,
+  text: `update escalation set facts = $3::jsonb
+        || jsonb_build_object('risen', coalesce((facts ->> 'risen')::int, 0) + 1)
+        || case when $5 then jsonb_build_object('fromStep', steps + 1)
+          when facts ? 'fromStep' then jsonb_build_object('fromStep', facts -> 'fromStep') else '{}' end,
       chain = $4, plan = null, turn = 0, state = 'open', error = null,
       due_at = statement_timestamp(), lease_token = lease_token + 1
     where alert = $1 and run = $2`,
@@ -61,8 +61,9 @@ const raise: Statement = {
 // A corrected value: what is told from now on says it, and nobody is called earlier for it.
 const refresh: Statement = {
   name: 'escalation_refresh',
-  text: `update escalation set facts = $3::jsonb || case when facts ? 'fromStep'
-      then jsonb_build_object('fromStep', facts -> 'fromStep', 'risen', facts -> 'risen') else '{}' end
+  text: `update escalation set facts = $3::jsonb
+      || case when facts ? 'risen' then jsonb_build_object('risen', facts -> 'risen') else '{}' end
+      || case when facts ? 'fromStep' then jsonb_build_object('fromStep', facts -> 'fromStep') else '{}' end
     where alert = $1 and run = $2`,
 };
 

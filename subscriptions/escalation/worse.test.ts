@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { startPagerDuty, waitFor } from '#platform/testing';
-import { alertOf, chainOf, createEscalationRig, pagerAt, settled } from './testing/rig.ts';
+import { alertOf, chainOf, createEscalationRig, pagerAt, passTime, settled } from './testing/rig.ts';
 
 test('an alert that gets worse is another incident, and its end ends that', async (t) => {
   const rig = await createEscalationRig(t);
@@ -34,6 +34,21 @@ test('an alert that gets worse is another incident, and its end ends that', asyn
       ['cerebra/a1/1/1', 'resolved'],
     ],
   );
+});
+
+test('an alert that is told anew after the end of its chain is another incident', async (t) => {
+  const rig = await createEscalationRig(t);
+  const pager = await startPagerDuty(t);
+  await rig.put(chainOf([{ channels: ['pager'] }]));
+  const server = await rig.start({ endpoints: [pagerAt(pager)] });
+  await server.raise(alertOf('a1'));
+  await settled(server, 'a1', { pager: 'sent' });
+  await passTime(rig.db, 'a1');
+  await waitFor(async () => (await server.history('a1')).at(-1)!.state === 'exhausted', 'the end of the chain');
+  // Corrected to another critical value.
+  await server.raise(alertOf('a1', { detail: '7.1 mmol/L (limit 6.2)' }));
+  await waitFor(() => pager.incidents.get('cerebra/a1/1/1') === 'triggered', 'another incident');
+  await waitFor(() => pager.incidents.get('cerebra/a1/1') === 'resolved', 'the end of the one before');
 });
 
 test('the incidents before are ended side by side: the lease of a message does not wait for one after the other', async (t) => {

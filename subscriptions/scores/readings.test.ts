@@ -189,5 +189,7 @@ test('temperatures by the place where they were taken, and the capillary refill,
   for (const code of ['8310-5', '8331-1', '8332-9', '8333-7', '8328-7', '8329-5']) {
     assert.deepEqual(values({ code: loinc(code), valueQuantity: ucum(38.4, 'Cel') }), [['temperature', '38.4']], code);
   }
-  assert.deepEqual(values({ code: loinc('44971-0'), valueQuantity: ucum(3, 's') }), [['capillary-refill', '3']]);
+  for (const code of ['44971-0', '44963-7']) {
+    assert.deepEqual(values({ code: loinc(code), valueQuantity: ucum(3, 's') }), [['capillary-refill', '3']], code);
+  }
 });

@@ -359,9 +359,10 @@ function stormOf(found: Found, raised: readonly number[], { storm }: Policy, row
   const key = { subject: '', key: stormKey };
   const last = rows.get(alertKeyOf({ rule: found.rule, ...key }));
   const isWorse = last?.status === 'active' && rankOf(last.severity) > rankOf(found.severity);
+  // Also by a late value its row is changed: who acknowledges or ends it at that moment has to look again.
+  const atMs = last && last.status !== 'resolved' ? Math.max(last.atMs, found.atMs) : found.atMs;
   return {
-    ...rest,
-    ...{ ...key, state: 'raised', source: '', evidence: [] },
+    ...{ ...rest, ...key, atMs, state: 'raised', source: '', evidence: [] },
     ...(isWorse ? { severity: last.severity, title: last.title } : { title: `Many alerts: ${found.title}` }),
     detail: `${count} alerts within ${minutes} min`,
   };

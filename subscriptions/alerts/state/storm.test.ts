@@ -18,6 +18,9 @@ import {
   tasksOf,
 } from '../../testing/alert-rules.ts';
 import { createRig, type Rig, type Server } from '../../testing/rig.ts';
+import type { Found } from '../rules/happening.ts';
+import { foldSteps } from './alerts.ts';
+import type { AlertRow } from './row.ts';
 
 const storm = {
   url: 'urn:cerebra:alert:storm',
@@ -86,6 +89,37 @@ test('what joins a storm after it was acknowledged is told', async (t) => {
   assert.deepEqual(await stormOf(rig, 't'), { status: 'active', ...many, tells: 2 });
   await judged(rig, valueAt('t', 5, 7));
   assert.deepEqual(await stormOf(rig, 't'), { status: 'active', ...many, tells: 2 });
+});
+
+test('what joins a storm late changes its alert, too: who acknowledges or closes that at the moment looks again', () => {
+  const policy = { detectedIssue: false, storm: { count: 1, windowMs: 600_000 } };
+  const rows = new Map<string, AlertRow>();
+  const raised: number[] = [];
+  const joined = (patient: number, atMs: number) => {
+    const found: Found = {
+      ...{
+        rule: 't',
+        subject: `Patient/p${patient}`,
+        key: '',
+        state: 'raised',
+        severity: 'low',
+        title: 'High',
+        detail: '',
+      },
+      ...{ evidence: [`Observation/o${patient}`], source: `Observation/o${patient}`, atMs, instantMs: 60_000 },
+    };
+    return foldSteps(rows, policy, raised, [found]).map(({ kind, row }) => [kind, row.key, row.atMs]);
+  };
+  assert.deepEqual(joined(1, 5_000), [['raise', '', 5_000]]);
+  const raisedBoth = (atMs: number) => [
+    ['raise', '', atMs],
+    ['raise', 'storm', atMs],
+  ];
+  assert.deepEqual(joined(2, 6_000), raisedBoth(6_000));
+  assert.deepEqual(joined(3, 1_000), [
+    ['raise', '', 1_000],
+    ['follow', 'storm', 6_000],
+  ]);
 });
 
 test('a storm is not closed over what nobody has acknowledged and nobody else is told of', async (t) => {

@@ -22,8 +22,9 @@ const incidentsMax = 4;
 const dedupKey = (alert: string, nth: number): string => `cerebra/${alert}${nth === 0 ? '' : `/${nth}`}`;
 
 /**
- * Of an incident that is open PagerDuty takes note of further events, and calls nobody: what got worse since is an incident of its
- * own, and ends the former ones once it is there. An event about one that is over, or never was, is dropped.
+ * Of an incident that is open PagerDuty takes note of further events, and calls nobody: what got worse since, or calls anew after the
+ * end of its chain, is an incident of its own, and ends the former ones once it is there. An event about one that is over, or never
+ * was, is dropped.
  */
 export function pagerDutyEvents(notice: Notice, { url, routingKey }: EndpointOf<'pagerduty'>): Messages {
   const { alert, kind, risen = 0 } = notice;

@@ -153,7 +153,11 @@ export const vitals: VitalInput[] = [
   {
     name: 'capillary-refill',
     title: 'Capillary refill time',
-    codings: [loinc('44971-0', 'Capillary refill [Time]'), own('capillary-refill', 'Capillary refill time')],
+    codings: [
+      loinc('44971-0', 'Capillary refill [Time]'),
+      loinc('44963-7', 'Capillary refill [Time] of Nail bed'),
+      own('capillary-refill', 'Capillary refill time'),
+    ],
     unit: 's',
     unitTexts: { sec: 's', seconds: 's' },
     plausible: [0, 60],
