@@ -102,7 +102,7 @@ export { familyParts, familyPartsKey } from './search/family-parts.ts';
 export { foldString } from './search/fold.ts';
 export { assertMatchable, matches } from './search/match.ts';
 export { type NamedQuery, namedQueries } from './search/named-queries.ts';
-export { EARTH_RADIUS_M } from './search/near.ts';
+export { EARTH_RADIUS_M, POSITION_SLACK_M } from './search/near.ts';
 export { parseSearch, type SearchOptions, selfLinkQuery } from './search/parse.ts';
 export { filterOperators } from './search/parse-filter.ts';
 export { linkParam, placedCriterion, placesMax } from './search/places.ts';
@@ -113,6 +113,7 @@ export {
   narrowExpression,
   type RawSearchParameter,
   type SearchParameters,
+  withExtensionValues,
 } from './search/registry.ts';
 export { elementsMax, joinDepthMax, textCharactersMax } from './search/search-limits.ts';
 export { canonicalPaths, displayPaths, sortPaths } from './search/sort-paths.ts';

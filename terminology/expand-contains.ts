@@ -90,7 +90,7 @@ function designationElement({ language, use, value }: Designation): JsonObject {
 }
 
 const rawDesignation = (element: JsonObject): JsonObject => {
-  const kept = asArray(element.extension).filter(({ url }) => KEPT_OF_DESIGNATION.has(String(url)));
+  const kept = asArray(element.extension).filter(({ url }) => KEPT_OF_DESIGNATION.has(asText(url) ?? ''));
   const { language, use, value } = element;
   return {
     ...(kept.length > 0 && { extension: kept }),
@@ -192,7 +192,8 @@ function askedProperties(
 function standingProperties({ concept }: Entry, { extension }: Sources): ShownProperty[] {
   const found = new Map<string, ShownProperty>();
   for (const each of extension) {
-    const property = Object.hasOwn(AS_PROPERTY, String(each.url)) ? AS_PROPERTY[String(each.url)] : undefined;
+    const url = asText(each.url) ?? '';
+    const property = Object.hasOwn(AS_PROPERTY, url) ? AS_PROPERTY[url] : undefined;
     if (property)
       found.set(property.code, { code: property.code, value: { [property.value]: elementValue(each) as string } });
   }
@@ -216,7 +217,7 @@ export function entryElement(entry: Entry, options: EntryOptions): { element: Js
   const sources = sourcesOf(entry);
   const { display, designation } = textsOf(entry, sources, options);
   const properties = [...standingProperties(entry, sources), ...askedProperties(entry, sources, options.properties)];
-  const kept = sources.extension.filter((each) => KEPT.has(String(each.url)));
+  const kept = sources.extension.filter(({ url: of }) => KEPT.has(asText(of) ?? ''));
   const extension = [...kept, ...properties.map(propertyExtension)];
   const element: JsonObject = {
     ...(extension.length > 0 && { extension }),

@@ -1,5 +1,6 @@
 // What an expansion tells of how it came about: ValueSet.expansion.parameter
 import { all, type JsonObject, type OperationInput, type OperationRequest, one } from '#fhir-model';
+import { asText } from './code-system.ts';
 import type { EntryOptions } from './expand-contains.ts';
 import type { Pages, Segment } from './expand-segments.ts';
 import { languagesText } from './languages.ts';
@@ -88,7 +89,7 @@ function systemParameters({ segments }: Expansion): JsonObject[] {
 
 /** A contained value set is no canonical of its own. */
 const isContained = (name: string, { definition }: Composition): boolean =>
-  [...definition.contained.values()].some(({ url, version }) => joinCanonical(String(url), version as string) === name);
+  [...definition.contained.values()].some((one) => joinCanonical(asText(one.url) ?? '', asText(one.version)) === name);
 
 export function expansionParameters(expansion: Expansion): JsonObject[] {
   const { request, options, composition } = expansion;

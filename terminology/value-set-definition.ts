@@ -1,5 +1,5 @@
 // What a ValueSet says, read with care: https://hl7.org/fhir/R4/valueset.html
-import type { JsonObject, Resource } from '#fhir-model';
+import { decimalText, isNumber, type JsonObject, type Resource } from '#fhir-model';
 import { asArray, asObject, asText } from './code-system.ts';
 
 export interface ConceptFilter {
@@ -106,13 +106,22 @@ function readSet(set: JsonObject, at: string): ConceptSet {
   };
 }
 
+/**
+ * A string, number or boolean as text. What comes as `tx-resource` is not validated: String() and Number() throw for an object
+ * with a `toString` of its own, and for numbers that keep their digits.
+ */
+function primitiveText(value: unknown): string | undefined {
+  if (isNumber(value)) return decimalText(value);
+  return typeof value === 'string' || typeof value === 'boolean' ? String(value) : undefined;
+}
+
 function readParameters(resource: Resource, compose: JsonObject): Map<string, string> {
   const parameters = new Map<string, string>();
   for (const extension of [...asArray(resource.extension), ...asArray(compose.extension)]) {
-    if (!EXPANSION_PARAMETER.includes(String(extension.url))) continue;
+    if (!EXPANSION_PARAMETER.includes(asText(extension.url) ?? '')) continue;
     const name = asText(extensionValue(extension, 'name'));
-    const value = extensionValue(extension, 'value');
-    if (name !== undefined && value !== undefined) parameters.set(name, String(value));
+    const value = primitiveText(extensionValue(extension, 'value'));
+    if (name !== undefined && value !== undefined) parameters.set(name, value);
   }
   return parameters;
 }
@@ -137,7 +146,9 @@ function expandedSets(expansion: JsonObject): ConceptSet[] | undefined {
     set.concepts.push(...readListed({ ...next, extension: [] }));
   }
   const { total = entries, offset = 0 } = expansion;
-  return Number(offset) === 0 && Number(total) <= entries ? [...sets.values()] : undefined;
+  return Number(primitiveText(offset)) === 0 && Number(primitiveText(total)) <= entries
+    ? [...sets.values()]
+    : undefined;
 }
 
 /** The value set that its stored expansion lists; undefined where that is missing or only a page of it. */
@@ -167,7 +178,7 @@ export function readDefinition(resource: Resource): ValueSetDefinition {
     ...(lockedDate !== undefined && { lockedDate }),
     supplements: supplements.map((each) => asText(elementValue(each))).filter((each) => each !== undefined),
     parameters: readParameters(resource, compose ?? {}),
-    contained: new Map(contained.map((each) => [String(each.id), each])),
+    contained: new Map(contained.map((each) => [asText(each.id) ?? '', each])),
     ...(expansion && { expansion }),
     fromExpansion: false,
   };

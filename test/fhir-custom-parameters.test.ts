@@ -7,6 +7,7 @@ import { testConnection, testLog } from '#platform/testing';
 import { startServer } from '../bin/server.ts';
 import { assertOutcome, type Client, createClient, entries } from './client.ts';
 import {
+  EXTENSION,
   extended,
   indexesIn,
   lackingIn,
@@ -68,6 +69,16 @@ describe('a custom SearchParameter', () => {
     const flag = { status: 'active', code: { text: 'x' }, subject: { reference: 'Patient/new' } };
     await step.put(extended('Flag', 'f', { remark: { valueString: 'Careful' } }, flag));
     assert.deepEqual(await step.found('Flag?remark=care'), ['f']);
+  });
+
+  test('whose path ends at an extension has its value', async () => {
+    const more = { target: ['Practitioner'] };
+    await step.create(
+      parameter('seen-by', 'Substance', 'reference', `Substance.extension('${EXTENSION}/seen-by')`, more),
+    );
+    const seen = { 'seen-by': { valueReference: { reference: 'Practitioner/p' } } };
+    await step.put(extended('Substance', 'seen', seen, { code: { text: 'x' } }));
+    assert.deepEqual(await step.found('Substance?seen-by=Practitioner/p'), ['seen']);
   });
 
   test('stands in the CapabilityStatement with its state', async () => {

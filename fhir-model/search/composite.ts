@@ -67,7 +67,8 @@ interface Parts {
 
 /**
  * Of DocumentReference.relationship R4 names the parameter of the other part with each expression: the one that has what
- * the expression finds counts.
+ * the expression finds counts. In this order guides have it, `code$reference`; R5, which sets it right, goes by the
+ * parameters, `reference$code`, as other servers do: values are read in either (Composite.eitherOrder).
  */
 function unswapped({ params, expressions }: Parts, bases: readonly string[]): Parts {
   const has = (param: SearchParam, expression: string) => {
@@ -128,7 +129,14 @@ export function compositeOf(
   if (root.length > 1 || (root.length === 1 && first === undefined)) return undefined;
   const within = repeating.length > 0 ? withinParts(parts, repeating) : undefined;
   if (repeating.length > 0 && within === undefined) return undefined;
-  return { parts: parts.params, ...(first && { root: first }), ...(within && { within }) };
+  const isTurned =
+    parts.params[0] !== named.params[0] && parts.params.map(({ type }) => type).join() === 'token,reference';
+  return {
+    parts: parts.params,
+    ...(first && { root: first }),
+    ...(within && { within }),
+    ...(isTurned && { eitherOrder: true as const }),
+  };
 }
 
 function rootParts(

@@ -280,14 +280,19 @@ function stringEmit(param: SearchParam): Emit {
   };
 }
 
-/** A profile that is named with its version is also found by its URL alone, as other canonicals are. */
+/** A profile `url|version#id` is also found by its URL and version, and by its URL alone, as other canonicals are. */
 function uriEmit(param: SearchParam): Emit {
-  const hasVersions = param.code === '_profile';
+  const marks = param.code === '_profile' ? ['#', '|'] : [];
   return (value, out) => {
     if (typeof value !== 'string' || value === '') return;
     out.push({ kind: 'uri', param, value });
-    const bar = hasVersions ? value.indexOf('|') : -1;
-    if (bar > 0) out.push({ kind: 'uri', param, value: value.slice(0, bar) });
+    let rest = value;
+    for (const mark of marks) {
+      const at = rest.indexOf(mark);
+      if (at <= 0) continue;
+      rest = rest.slice(0, at);
+      out.push({ kind: 'uri', param, value: rest });
+    }
   };
 }
 

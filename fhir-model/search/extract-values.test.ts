@@ -254,6 +254,12 @@ describe('string and uri', () => {
       '_profile',
       values('http://p|1.0', 'http://p', '|2'),
     ],
+    [
+      '_profile with a place within it',
+      patient({ meta: { profile: ['http://p|1.0#a', 'http://q#b|2', '#c'] } }),
+      '_profile',
+      values('http://p|1.0#a', 'http://p|1.0', 'http://p', 'http://q#b|2', 'http://q', '#c'),
+    ],
     ['_source', patient({ meta: { source: 'urn:s' } }), '_source', values('urn:s')],
   ];
   for (const [title, resource, code, expected] of cases)

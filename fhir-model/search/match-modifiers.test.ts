@@ -121,8 +121,20 @@ const cases: Record<string, Case[]> = {
           { code: 'appends', target: { reference: 'DocumentReference/2' } },
         ],
       },
-      yes: ['relationship=replaces$DocumentReference/1', 'relationship=appends$2'],
-      no: ['relationship=replaces$DocumentReference/2', 'relationship=signs$1'],
+      yes: [
+        'relationship=replaces$DocumentReference/1',
+        'relationship=appends$2',
+        'relationship=http://hl7.org/fhir/document-relationship-type|appends$DocumentReference/2',
+        'relationship=DocumentReference/1$replaces',
+        'relationship=DocumentReference/2$http://hl7.org/fhir/document-relationship-type|appends',
+        'relationship=2$http://hl7.org/fhir/document-relationship-type|appends',
+      ],
+      no: [
+        'relationship=replaces$DocumentReference/2',
+        'relationship=signs$1',
+        'relationship=DocumentReference/1$appends',
+        'relationship=http://x/DocumentReference/1$replaces',
+      ],
     },
     {
       resource: {

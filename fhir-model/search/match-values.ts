@@ -3,7 +3,7 @@ import { versionUrl } from '../references.ts';
 import { approximateRange, compareDecimals } from './decimals.ts';
 import { familyParts } from './family-parts.ts';
 import { foldString } from './fold.ts';
-import { distanceM } from './near.ts';
+import { distanceM, POSITION_SLACK_M } from './near.ts';
 import { inUnit } from './quantity-units.ts';
 import { textCharactersMax } from './search-limits.ts';
 import { matchesWords } from './text-query.ts';
@@ -195,7 +195,8 @@ export function matchesValue(
       return wanted.kind === 'uri' && matchesUri(value.value, wanted.value, modifier);
     case 'position': {
       if (wanted.kind !== 'near') return false;
-      return distanceM(wanted.latitude, wanted.longitude, value.latitude, value.longitude) <= wanted.distanceM;
+      const apart = distanceM(wanted.latitude, wanted.longitude, value.latitude, value.longitude);
+      return apart <= wanted.distanceM + POSITION_SLACK_M;
     }
     case 'narrative':
       return wanted.kind === 'words' && matchesWords(wanted.query, narrativeWords(value.value));

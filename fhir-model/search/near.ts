@@ -2,6 +2,10 @@
 
 /** Mean radius: https://en.wikipedia.org/wiki/Earth_radius#Arithmetic_mean_radius */
 export const EARTH_RADIUS_M = 6_371_008.8;
+
+/** The index keeps 7 decimals of a degree, which may move a place by 8 mm: within this it is still where it is said to be. */
+export const POSITION_SLACK_M = 0.01;
+
 const RADIANS = Math.PI / 180;
 
 /** Great-circle distance in metres by the haversine formula; degrees in. Within 0.5 % of the ellipsoid's. */

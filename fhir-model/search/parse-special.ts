@@ -74,6 +74,15 @@ export function parseValueSet(text: string, context: ValueContext): SearchValue 
   return { kind: 'valueSet', text, url: value };
 }
 
+/** What only a reference looks like: `Type/id` or a URI without the bar behind the system of a code. */
+const isReference = (text: string): boolean => /^(?:[A-Z][A-Za-z]*\/|[a-z]+:)/.test(text) && !text.includes('|');
+
+/** The code first; of an id alone and a code alone it can't be told which is which. */
+function codeFirst(parts: readonly string[]): readonly string[] {
+  const [first = '', second = ''] = parts;
+  return isReference(first) || second.includes('|') ? [second, first] : parts;
+}
+
 /** `part$part` */
 export function parseComposite(
   text: string,
@@ -85,11 +94,12 @@ export function parseComposite(
   if (composite === undefined) {
     throw parameterError('unsupported', name, `${param.code}: the parts of this composite parameter can't be searched`);
   }
-  const parts = splitUnescaped(text, '$');
-  if (parts.length !== composite.parts.length) {
+  const given = splitUnescaped(text, '$');
+  if (given.length !== composite.parts.length) {
     const form = composite.parts.map((part) => part.code).join('$');
-    throw invalid(context, `${quote(text)} has ${parts.length} parts: expected ${form}`);
+    throw invalid(context, `${quote(text)} has ${given.length} parts: expected ${form}`);
   }
+  const parts = composite.eitherOrder ? codeFirst(given) : given;
   return {
     ...{ kind: 'composite', text },
     parts: composite.parts.map((part, i) => {

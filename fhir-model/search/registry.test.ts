@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { loadDefinitions } from '../definitions.ts';
 import { paramKey } from './param-key.ts';
-import { createSearchParameters } from './registry.ts';
+import { createSearchParameters, withExtensionValues } from './registry.ts';
 
 const definitions = await loadDefinitions();
 const parameters = createSearchParameters(definitions.searchParameters, definitions.resourceTypes);
@@ -136,4 +136,29 @@ test('a parameter whose url is the name of what every object has is of its own t
     const { type, expression, special } = createSearchParameters([own], ['Patient']).get('Patient', 'own') ?? {};
     assert.deepEqual([type, expression, special], ['token', 'Patient.gender', undefined], url);
   }
+});
+
+describe('withExtensionValues', () => {
+  const cases: [string, string][] = [
+    ["Patient.extension('urn:x')", "Patient.extension('urn:x').value"],
+    ["extension('urn:x')", "extension('urn:x').value"],
+    ["Patient.extension.where(url = 'urn:x')", "Patient.extension.where(url = 'urn:x').value"],
+    ["Patient.extension('urn:x').extension('y').first()", "Patient.extension('urn:x').extension('y').first().value"],
+    ["Patient.birthDate.extension('urn:x')", "Patient.birthDate.extension('urn:x').value"],
+    ["Patient.modifierExtension('urn:x') | Patient.name", "Patient.modifierExtension('urn:x').value | Patient.name"],
+    [
+      "Patient.extension('a')|Patient.extension('b|.extension')",
+      "Patient.extension('a').value | Patient.extension('b|.extension').value",
+    ],
+  ];
+  for (const [given, expected] of cases) test(given, () => assert.equal(withExtensionValues(given), expected));
+
+  const kept = [
+    "Patient.extension('urn:x').value",
+    "Patient.extension('urn:x').exists()",
+    "Patient.extension('urn:x').where(resolve() is Patient)",
+    "Patient.name.where(use = 'extension')",
+    "Patient.name.where(use = 'a.extension | b').family",
+  ];
+  for (const expression of kept) test(expression, () => assert.equal(withExtensionValues(expression), expression));
 });

@@ -88,6 +88,19 @@ export function narrowExpression(expression: string, type: string): string {
   return kept.join(' | ');
 }
 
+/** The end of a path that leads to extensions, however they are picked out. */
+const EXTENSION_END =
+  /(?:^|\.)(?:modifierE|e)xtension(?:\('[^']*'\)|\.where\(\s*url\s*=\s*'[^']*'\s*\)|\.first\(\)|\[\d+\])*$/;
+
+/**
+ * Parts of a union that lead to extensions mean their values, since an extension itself is of no type that a parameter
+ * has: so R4's example of one has it, https://hl7.org/fhir/R4/searchparameter-example-extension.json.html
+ */
+export function withExtensionValues(expression: string): string {
+  const parts = unionParts(expression).map((part) => (EXTENSION_END.test(part) ? `${part}.value` : part));
+  return parts.join(' | ');
+}
+
 export function appliesTo(base: readonly string[], type: string): boolean {
   if (base.includes(type) || base.includes('Resource')) return true;
   return base.includes('DomainResource') && !NOT_DOMAIN_RESOURCES.has(type);

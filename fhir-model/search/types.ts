@@ -71,6 +71,8 @@ export interface Composite {
   readonly within?: { readonly expression: string; readonly parts: readonly (string | undefined)[] };
   /** Another composite parameter that finds the same on the same elements: its values serve for both. */
   readonly withinAs?: SearchParam;
+  /** R4 says two things about the order of the code and the reference: values are read in either. */
+  readonly eitherOrder?: true;
 }
 
 export interface SameAs {

@@ -50,14 +50,18 @@ export interface Answer extends EntryAnswer {
 }
 
 const RETURN = /(?:^|[,;\s])return\s*=\s*("?)(minimal|representation|OperationOutcome)\1(?![\w-])/i;
-const STRICT = /(?:^|[,;\s])handling\s*=\s*("?)strict\1(?![\w-])/i;
+const HANDLING = /(?:^|[,;\s])handling\s*=\s*("?)(strict|lenient)\1(?![\w-])/i;
 const RETURNS: readonly Return[] = ['minimal', 'representation', 'OperationOutcome'];
 
-/** One header of several tokens, without case, quoted or not: https://www.rfc-editor.org/rfc/rfc7240#section-2 */
+/**
+ * One header of several tokens, without case, quoted or not; of a preference that is given twice the first one counts:
+ * https://www.rfc-editor.org/rfc/rfc7240#section-2
+ */
 export function parsePrefer(header: string | string[] | undefined): { strict: boolean; prefer: Return | undefined } {
   const text = Array.isArray(header) ? header.join(',') : (header ?? '');
   const wanted = RETURN.exec(text)?.[2]?.toLowerCase();
-  return { strict: STRICT.test(text), prefer: RETURNS.find((each) => each.toLowerCase() === wanted) };
+  const strict = HANDLING.exec(text)?.[2]?.toLowerCase() === 'strict';
+  return { strict, prefer: RETURNS.find((each) => each.toLowerCase() === wanted) };
 }
 
 export const mediaType = (header: string | undefined): string => (header ?? '').split(';')[0]!.trim().toLowerCase();

@@ -64,6 +64,19 @@ test('what many criteria match is kept once, and no more of it than is told', as
   assert.equal((await matched(['_id=kept-1,kept-2'])).get('_id=kept-1,kept-2')!.length, 2);
 });
 
+test('nothing is under way any more when what they match is refused', async () => {
+  let underWay = 0;
+  const counted = async <T>(result: Promise<T>): Promise<T> => {
+    underWay++;
+    return result.finally(() => underWay--);
+  };
+  const counting: Db = { ...db, query: (statement, values) => counted(db.query(statement, values)) };
+  const texts = Array.from({ length: 20 }, (_, i) => `_id=kept-1,kept-2&_lastUpdated=gt2000-01-${10 + i}`);
+  const queries = new Map(texts.map((text) => [text, parseCriteria(core, 'Patient', text, 'x')]));
+  await assert.rejects(matchEach(core, queries, { ...context, db: counting }, undefined, 2000), { code: 'too-costly' });
+  assert.equal(underWay, 0);
+});
+
 test('what an entry creates is found behind what updates create, which is none of its criteria’s business', async () => {
   const name = [{ family: 'Twin' }];
   const put = (id: string): TransactionEntry => ({

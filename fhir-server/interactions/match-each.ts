@@ -94,6 +94,9 @@ export async function matchEach(
   const searches = alone.map(async ([key, query]) =>
     put(key, await matchCriteria(core, query, caller, countOf(query.type))),
   );
-  await Promise.all([...searches, byTokens(caller, inOrder(decided.values()), countOf, put)]);
+  const all = [...searches, byTokens(caller, inOrder(decided.values()), countOf, put)];
+  // What goes on after one was refused would ask a connection that is another transaction's by then.
+  await Promise.allSettled(all);
+  await Promise.all(all);
   return found;
 }

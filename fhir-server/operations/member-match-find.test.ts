@@ -51,6 +51,14 @@ describe('the member', () => {
     assert.equal(await found(asked, card({ identifier: [{ system: 'urn:card', value: '1' }] })), 'm');
   });
 
+  test('is found among patients whose photographs are too large to be read at once', async () => {
+    const photo = [{ contentType: 'image/png', data: 'AAAA'.repeat(8_500_000) }];
+    await member('m', { photo }, { subscriberId: 'S-1' });
+    await member('n', {}, { subscriberId: 'S-2' });
+    assert.equal(await found(asked, card({ subscriberId: 'S-2' })), 'n');
+    assert.equal(await found(asked, card({ subscriberId: 'S-1' })), 'm');
+  });
+
   test('is told from a twin of the same name by the order of birth', async () => {
     const number = { subscriberId: 'S-1' };
     // All else is the same, so that each is likely enough to be the other.

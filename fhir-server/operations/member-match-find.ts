@@ -4,7 +4,7 @@ import { type AccessScope, escapeValue, type JsonObject, objectsOf, type Resourc
 import { CerebraError } from '#platform';
 import type { Core } from '../interactions/core.ts';
 import { matchCriteria, parseQuery } from '../interactions/search.ts';
-import { readMany } from '../store/read.ts';
+import { readSome } from '../store/read.ts';
 import { findMatches, type Match } from './match.ts';
 import { isReplaced, sameIdentifier } from './match-features.ts';
 
@@ -66,10 +66,18 @@ async function cardsOf(core: Core, ids: readonly string[], scope: AccessScope): 
 const COVERAGES_MAX = 200;
 const PERSONS_MAX = 50;
 
+/** Of each patient what is looked at: 50 with photographs would fill the heap. */
 async function patientsOf(core: Core, matches: readonly Match[], scope: AccessScope): Promise<Map<string, Resource>> {
-  const ids = matches.map(({ id }) => id);
-  const found = (await readMany(core.store.db, 'Patient', ids, scope)) ?? [];
-  return new Map(found.map(({ id, body }) => [id, JSON.parse(body) as Resource]));
+  const patients = new Map<string, Resource>();
+  for (let ids = matches.map(({ id }) => id); ids.length > 0; ) {
+    const { found, left } = await readSome(core.store.db, 'Patient', ids, scope);
+    for (const one of found) {
+      const { resourceType, id, identifier } = JSON.parse(one.body) as Resource;
+      patients.set(one.id, { resourceType, id: id!, ...(identifier !== undefined && { identifier }) });
+    }
+    ids = left;
+  }
+  return patients;
 }
 
 /** Numbers on one card; whoever sends more is trying them. */

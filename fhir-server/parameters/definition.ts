@@ -13,6 +13,7 @@ import {
   type Resource,
   type SearchParameters,
   type SearchParamType,
+  withExtensionValues,
 } from '#fhir-model';
 import type { Owned } from './published.ts';
 
@@ -181,7 +182,8 @@ type Extraction = Pick<CustomParameter, 'expression' | 'fhirpath'>;
 function extractionOf(resource: Resource, type: string, paramType: SearchParamType, beside: Beside): Extraction {
   const given = textOf(resource.expression);
   if (given === '') throw new Wrong('.expression', 'required', 'A search parameter needs an expression');
-  const own = withChoices(narrowExpression(given, type), beside);
+  const narrowed = withChoices(narrowExpression(given, type), beside);
+  const own = paramType === 'composite' ? narrowed : withExtensionValues(narrowed);
   if (own === '') throw new Wrong('.expression', 'value', `The expression has no path that begins at ${type}`);
   const checked = checkExpression(beside.definitions, type, paramType, own);
   if ('fault' in checked) {

@@ -1,6 +1,6 @@
 // Special parameters in SQL: near (https://hl7.org/fhir/R4/location.html#search), _text and _content
 // (https://hl7.org/fhir/R4/search.html#content)
-import { EARTH_RADIUS_M, type SearchValue, type TextQuery } from '#fhir-model';
+import { EARTH_RADIUS_M, POSITION_SLACK_M, type SearchValue, type TextQuery } from '#fhir-model';
 import { type ConditionContext, like, or, rowsOf } from './index-tests.ts';
 import { jsonOf } from './sql-text.ts';
 import { oneSigma, wordsSql } from './word-characters.ts';
@@ -15,12 +15,13 @@ const DEGREES_PER_RADIAN = 180 / Math.PI;
  */
 export function nearTest(ctx: ConditionContext, { latitude, longitude, distanceM }: NearValue, x: string): string {
   const n = (value: number) => `${ctx.sql.value(value)}::float8`;
-  const reach = (distanceM / EARTH_RADIUS_M) * DEGREES_PER_RADIAN * (1 + 1e-9);
+  const within = distanceM + POSITION_SLACK_M;
+  const reach = (within / EARTH_RADIUS_M) * DEGREES_PER_RADIAN * (1 + 1e-9);
   const d = (value: number) => `${ctx.sql.value(value.toFixed(9))}::numeric`;
   const range = `${x}.low between ${d(Math.max(-90, latitude - reach))} and ${d(Math.min(90, latitude + reach))}`;
   const half = (from: string, to: number) => `power(sind((${from}::float8 - ${n(to)}) / 2), 2)`;
   const a = `${half(`${x}.low`, latitude)} + cosd(${n(latitude)}) * cosd(${x}.low::float8) * ${half(`${x}.high`, longitude)}`;
-  return `(${range} and ${n(2 * EARTH_RADIUS_M)} * asin(least(1, sqrt(${a}))) <= ${n(distanceM)})`;
+  return `(${range} and ${n(2 * EARTH_RADIUS_M)} * asin(least(1, sqrt(${a}))) <= ${n(within)})`;
 }
 
 /** Words are letters and digits alone (fhir-model/search/words.ts), so they need no escapes. */

@@ -230,9 +230,10 @@ function elementPlan(compiling: Compiling, node: Node, baseline: Baseline): Elem
     slicing: slicingOf(compiling, node, baseline),
     content: contentOf(compiling, node),
   };
-  // What stands within a slice asks something of that slice alone.
-  if (!textOf(node.element.id)?.includes(':') && !compiled.has(node.path)) compiled.set(node.path, plan);
-  const borrowed = sliceNameOf(node) === '' ? contents.get(node.path) : undefined;
+  // A slice, and what stands within it, asks something of that slice alone.
+  if (sliceNameOf(node) !== '' || textOf(node.element.id)?.includes(':')) return plan;
+  if (!compiled.has(node.path)) compiled.set(node.path, plan);
+  const borrowed = contents.get(node.path);
   if (borrowed !== undefined) borrowed.plan = plan;
   return plan;
 }

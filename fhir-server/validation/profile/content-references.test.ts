@@ -30,3 +30,40 @@ test('an element that names one before it has the rules of that', async () => {
   component[0]!.referenceRange = [{ text: 'y' } as never];
   assert.deepEqual(await against(profile(''), observation), []);
 });
+
+test('what a slice asks within it is not asked of what borrows the element', async () => {
+  const type = 'CapabilityStatement';
+  const backbone = { type: [{ code: 'BackboneElement' }] };
+  const element = (place: string, more: JsonObject = {}) => {
+    const id = `${type}${place}`;
+    return { id, path: id.replaceAll(':server', ''), min: 0, max: '*', ...backbone, ...more };
+  };
+  const mode = { max: '1', type: [{ code: 'code' }] };
+  const profile = profileOf(type, 'c', [], {
+    snapshot: {
+      element: [
+        element('', { type: [] }),
+        element('.rest', { slicing: { discriminator: [{ type: 'value', path: 'mode' }], rules: 'open' } }),
+        element('.rest.mode', mode),
+        element('.rest.resource'),
+        element('.rest.resource.searchParam'),
+        element('.rest.searchParam', { type: [], contentReference: `#${type}.rest.resource.searchParam` }),
+        element('.rest:server', { sliceName: 'server' }),
+        element('.rest:server.mode', { ...mode, min: 1, fixedCode: 'server' }),
+        element('.rest:server.resource'),
+        element('.rest:server.resource.searchParam'),
+        element('.rest:server.resource.searchParam.documentation', { ...mode, min: 1, type: [{ code: 'markdown' }] }),
+      ],
+    },
+  });
+  const searchParam = [{ name: 'a', type: 'token' }];
+  const statement = (rest: JsonObject) => ({
+    ...{ resourceType: type, status: 'draft', date: '2026', kind: 'requirements', fhirVersion: '4.0.1' },
+    ...{ format: ['json'], description: 'x', rest: [rest] },
+  });
+  assert.deepEqual(await against(profile, statement({ mode: 'client', searchParam })), []);
+  const resource = [{ type: 'Patient', searchParam }];
+  assert.deepEqual(await against(profile, statement({ mode: 'server', resource })), [
+    `error cardinality-min ${type}.rest[0].resource[0].searchParam[0].documentation`,
+  ]);
+});

@@ -210,6 +210,36 @@ describe('an extension that is not known', () => {
     ]);
   });
 
+  it('has parts that its definition has, and others by their own url', async () => {
+    const part = (name: string, type: string) => [
+      { id: `Extension.extension:${name}`, path: 'Extension.extension', sliceName: name },
+      { id: `Extension.extension:${name}.url`, path: 'Extension.extension.url', fixedUri: name },
+      { id: `Extension.extension:${name}.value[x]`, path: 'Extension.extension.value[x]', type: [{ code: type }] },
+    ];
+    const sliced = (rules: string) => {
+      const slicing = { discriminator: [{ type: 'value', path: 'url' }], rules };
+      const first = { path: 'Extension.extension', slicing };
+      const own = { path: 'Extension.url', fixedUri: url };
+      return profileOf('Extension', 'x', [first, ...part('code', 'code'), ...part('note', 'string'), own], {
+        context: [{ type: 'element', expression: 'Patient' }],
+      });
+    };
+    const other = { url: `${url}-other`, extension: [{ url: 'any', valueCode: 'a' }] };
+    const parts = [
+      { url: 'code', valueCode: 'a' },
+      { url: 'cod', valueCode: 'a' },
+      { url: 'note', valueString: 'a' },
+      other,
+    ];
+    assert.deepEqual(await found(validatorWith(sliced('open')), patient({ extension: parts })), [
+      'error extension-part Patient.extension[0].extension[1]',
+      'information extension-unknown Patient.extension[0].extension[3]',
+    ]);
+    assert.deepEqual(await found(validatorWith(sliced('closed')), patient({ extension: parts.slice(0, 2) })), [
+      'error slice-unmatched Patient.extension[0].extension[1]',
+    ]);
+  });
+
   it('is looked up a limited number of times, and then the resource is not valid', async () => {
     let lookups = 0;
     const extension = Array.from({ length: 2000 }, (_, i) => ({ url: `${url}-${i}`, valueCode: 'a' }));

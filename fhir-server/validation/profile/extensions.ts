@@ -192,12 +192,32 @@ function checkRepeat(run: Run, extensions: Extensions, url: string, count: numbe
   }
 }
 
+/**
+ * A part of another extension, named relative to that one's definition: what the definition does not have means nothing.
+ * https://hl7.org/fhir/R4/extensibility.html
+ */
+function checkPart(run: Run, extensions: Extensions, value: JsonObject, url: string, parent: string): void {
+  if (isRelative(parent)) return;
+  const plan = extensions.get(parent);
+  if (plan === undefined) {
+    defer(run, 'StructureDefinition', parent, (later) => checkPart(later, extensions, value, url, parent));
+    return;
+  }
+  const parts = plan?.root.children.find(({ name }) => name === 'extension')?.slicing;
+  // Closed slices are told with the slices themselves, and a slice for all the others takes any.
+  if (parts === undefined || parts.rules === 'closed' || parts.rest !== undefined) return;
+  const item = { value, companion: undefined, type: 'Extension', index: 0 };
+  if (parts.slices.some(({ matches }) => matches === undefined || matches(run, item))) return;
+  report(run, 'error', 'extension', 'extension-part', `the extension ${shown(parent)} has no part ${shown(url)}`);
+}
+
 export function checkExtension(run: Run, extensions: Extensions, value: JsonObject, modifier: boolean): void {
   const { url } = value;
   if (typeof url !== 'string') return;
   if (isRelative(url)) {
-    if (run.parents.length > 0) return;
-    report(run, 'error', 'invalid', 'extension-url', `the url of an extension is absolute, found '${shown(url)}'`);
+    const parent = run.parents.at(-1);
+    if (parent !== undefined) checkPart(run, extensions, value, url, parent);
+    else report(run, 'error', 'invalid', 'extension-url', `the url of an extension is absolute, found '${shown(url)}'`);
     return;
   }
   const plan = extensions.get(url);
