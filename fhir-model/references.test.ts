@@ -30,6 +30,8 @@ const parsed: [string, ParsedReference][] = [
   ['#p1', { kind: 'fragment', id: 'p1' }],
   ['#', { kind: 'fragment', id: '' }],
   ['Patient?identifier=http://x|1', { kind: 'conditional', type: 'Patient', query: 'identifier=http://x|1' }],
+  ['/Patient?identifier=http://x|1', { kind: 'conditional', type: 'Patient', query: 'identifier=http://x|1' }],
+  ['Patient?', { kind: 'conditional', type: 'Patient', query: '' }],
   ['Patient/', { kind: 'other', text: 'Patient/' }],
   ['patient/1', { kind: 'other', text: 'patient/1' }],
   ['Patient/1/2', { kind: 'other', text: 'Patient/1/2' }],

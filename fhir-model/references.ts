@@ -21,7 +21,8 @@ export type ParsedReference =
 const idPattern = /^[A-Za-z0-9\-.]{1,64}$/;
 const relativePattern = /^([A-Z][A-Za-z]+)\/([A-Za-z0-9\-.]{1,64})(?:\/_history\/([A-Za-z0-9\-.]{1,64}))?$/;
 const tailPattern = /\/([A-Z][A-Za-z]+)\/([A-Za-z0-9\-.]{1,64})(?:\/_history\/([A-Za-z0-9\-.]{1,64}))?$/;
-const conditionalPattern = /^([A-Z][A-Za-z]+)\?(.+)$/s;
+/** With a slash before it and without criteria as well: kept as a link it would lead nowhere, so a transaction is told. */
+const conditionalPattern = /^\/?([A-Z][A-Za-z]+)\?(.*)$/s;
 
 /** https://hl7.org/fhir/R4/datatypes.html#id */
 export function isId(text: string): boolean {

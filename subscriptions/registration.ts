@@ -258,9 +258,11 @@ function readPayload(channel: Record<string, unknown>, allowed: readonly string[
   return payload;
 }
 
-// Of Subscriptions written for Medplum, and our own name for the same.
+// Of Subscriptions written for Medplum, whose versions and documents name it in three ways, and our own name for the same.
 const secretUrls = new Set([
+  'https://medplum.com/fhir/StructureDefinition/subscription-secret',
   'https://www.medplum.com/fhir/StructureDefinition/subscription-secret',
+  'https://www.medplum.com/fhir/StructureDefinition-subscriptionSecret',
   'urn:cerebra:subscription-secret',
 ]);
 const secretLengthMax = 1_024;
@@ -268,9 +270,9 @@ const secretLengthMax = 1_024;
 function readSecret(subscription: Resource): string {
   const extensions = (Array.isArray(subscription.extension) ? subscription.extension : []) as Record<string, unknown>[];
   const found = extensions.filter(({ url }) => secretUrls.has(text(url)));
-  if (found.length === 0) return '';
-  const secret = text(found[0]!.valueString);
-  if (found.length > 1 || secret === '' || secret.length > secretLengthMax) {
+  // One that has been moved from a name to the next may carry both.
+  const [secret = '', other] = new Set(found.map(({ valueString }) => text(valueString)));
+  if (found.length > 0 && (other !== undefined || secret === '' || secret.length > secretLengthMax)) {
     const most = `one valueString of up to ${secretLengthMax} characters`;
     throw new CerebraError('invalid', `Subscription.extension: the secret that signs notifications must be ${most}`);
   }

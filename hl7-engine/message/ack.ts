@@ -114,7 +114,7 @@ function build(message: Hl7Message | undefined, options: AckOptions, code: strin
   const usable = message !== undefined && delimitersFault(message.delimiters) === undefined ? message : undefined;
   const delimiters = usable?.delimiters ?? standardDelimiters;
   const form: Form = { usable, delimiters, version: versionOf(usable?.get('MSH-12')), options };
-  const errors = allOf(options.refusal).map((refusal) => errLine(refusal, form));
+  const errors = errLines(form);
   // UTF-16 and UTF-32 are decoded as a whole: their byte order mark is a character then.
   const mark = usable?.prefix.includes('\ufeff') ? '\ufeff' : nothing;
   const text = `${mark}${[mshLine(form), msaLine(message, code, form), ...errors].join('\r')}\r`;
@@ -183,14 +183,26 @@ function msaText(refusal: Refusal, version: Version): string {
   return refusal.transient ? `${texts.join('; ')}. ${again}` : texts.join('; ');
 }
 
-function errLine(refusal: Refusal, form: Form): string {
-  const { delimiters, version } = form;
-  const { component, subcomponent } = delimiters;
+/** An ERR for each fault; before 2.5, whose ACK has one ERR at most, a repetition of ERR-1. */
+function errLines(form: Form): string[] {
+  const refusals = allOf(form.options.refusal);
+  if (!isBefore(form.version, 2, 5)) return refusals.map((refusal) => errLine(refusal, form));
+  const { repetition } = form.delimiters;
+  const faults = refusals.map((refusal) => eld(refusal, form.delimiters));
+  const told = repetition === nothing ? faults.slice(0, 1) : faults;
+  return told.length === 0 ? [] : [line(['ERR', told.join(repetition)], form.delimiters)];
+}
+
+function eld(refusal: Refusal, { component, subcomponent }: Delimiters): string {
   const { location } = refusal;
-  if (isBefore(version, 2, 5)) {
-    const where = location === undefined ? [nothing, nothing, nothing] : eldLocation(location);
-    return line(['ERR', [...where, conditionText(refusal, subcomponent || ' ')].join(component)], delimiters);
-  }
+  const where = location === undefined ? [nothing, nothing, nothing] : eldLocation(location);
+  return [...where, conditionText(refusal, subcomponent || ' ')].join(component);
+}
+
+function errLine(refusal: Refusal, form: Form): string {
+  const { delimiters } = form;
+  const { component } = delimiters;
+  const { location } = refusal;
   const fields = [
     'ERR',
     nothing,

@@ -184,3 +184,13 @@ test('pieces of a message are joined by their pointer', () => {
   refused(first, parse(msh('2', '||P1').replace('NORTH', 'WEST'), 'ADD|lo'));
   refused(first, parse('MSH#*+?%#LAB#NORTH#######2#P#2.5##P1', 'ADD#lo'));
 });
+
+test('messages in frames of MLLP, one after the other', () => {
+  const raw = Buffer.from(['1', '2', '3'].map((id) => `\x0b${msh(id)}\rPID|1\r\x1c\r`).join(''));
+  const { enveloped, groups, faults } = readBatch(raw);
+  assert.deepEqual([enveloped, groups.length, faults], [false, 1, []]);
+  assert.deepEqual(
+    groups[0]!.messages.map((one) => one.raw.toString()),
+    [`\x0b${msh('1')}\rPID|1\r`, `${msh('2')}\rPID|1\r`, `${msh('3')}\rPID|1\r\x1c\r`],
+  );
+});

@@ -40,7 +40,9 @@ export interface Batch {
 
 const messagesMax = 100_000;
 
-const envelopeLine = /(?:^|(?<=[\r\n]))(?:(?:MSH|FHS|BHS)(?=[^A-Za-z0-9\s])|(?:BTS|FTS)(?=[^A-Za-z0-9]|$))[^\r\n]*/g;
+/** Frames of MLLP, which some put around messages in files and over HTTP as well: <VT> begins a line too. */
+const envelopeLine =
+  /(?:^|(?<=[\r\n\x0b]))(?:(?:MSH|FHS|BHS)(?=[^A-Za-z0-9\s])|(?:BTS|FTS)(?=[^A-Za-z0-9]|$))[^\r\n]*/g;
 
 /**
  * A batch's messages, with the bytes as they came. A single message without envelope is a batch of one; so are several
@@ -70,7 +72,7 @@ export function readBatch(raw: Buffer): Batch {
   const close = (end: number, isLast = false): void => {
     if (message === undefined) return;
     const from = offsetOf(message);
-    const to = isLast ? raw.length : offsetOf(end);
+    const to = isLast ? raw.length : offsetOf(end - betweenFrames(text.slice(Math.max(message, end - 4), end)));
     reader.message({ raw: raw.subarray(from, to), offset: from });
     message = undefined;
   };
@@ -95,6 +97,9 @@ export function readBatch(raw: Buffer): Batch {
   if (wide !== undefined) batch.wide = { charset: wide, mark: text.startsWith(byteOrderMark) ? byteOrderMark : '' };
   return batch;
 }
+
+/** How many characters at the end are a frame's end and the beginning of the next: no part of a message. */
+const betweenFrames = (end: string): number => /(?:\x1c\r?\n?)?\x0b$/.exec(end)?.[0].length ?? 0;
 
 const byteOrderMark = '\ufeff';
 

@@ -121,8 +121,22 @@ function isUtf8Instead(raw: Buffer, label: string): boolean {
   return label.startsWith('iso-8859') && raw.some((byte) => byte >= 0x80 && byte < 0xa0);
 }
 
+/** A character of UTF-8, else a byte that is none. */
+const characters = /[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}|[\x80-\xff]/g;
+
+/** Valid bytes have other tokens only by \Xhh\ for a letter of windows-1252 (`Jos\XE9\`): no U+FFFD in place of that either. */
+function decodeUtf8(bytes: Buffer): string {
+  if (isUtf8(bytes)) return bytes.toString();
+  return bytes.toString('latin1').replaceAll(characters, (character) => {
+    const own = latin1(character);
+    return codecOf(isUtf8(own) ? 'utf-8' : 'windows-1252').decode(own);
+  });
+}
+
 function byToken(raw: Buffer, charset: string, mismatch: boolean): CharsetText {
-  const { decode, encode } = codecOf(charset);
+  const codec = codecOf(charset);
+  const { encode } = codec;
+  const decode = charset === 'utf-8' ? decodeUtf8 : codec.decode;
   return {
     charset,
     text: raw.toString('latin1'),

@@ -16,6 +16,8 @@ test('delimiters, and bytes in hexadecimal', () => {
   assert.equal(whole('\\X48656C6c6F\\'), 'Hello');
   assert.equal(whole('M\\XC3\\\\XBC\\ller'), 'Müller', 'one character, spread over two sequences');
   assert.equal(whole('M\\XFC\\ller', '8859/1'), 'Müller');
+  assert.equal(whole('M\\XFC\\ller', ''), 'Müller', 'a letter of windows-1252 where nothing is declared');
+  assert.equal(whole('M\\XFC\\ller, Zoë, \\XC3\\\\XA9\\'), 'Müller, Zoë, é', 'and one beside UTF-8');
   const truncating = parseMessage(Buffer.from('MSH|^~\\&#|A|B|||||ORU^R01|1|P|2.7\rOBX|1|ST|A||50\\P\\ cut#'));
   assert.equal(truncating.part('OBX-5').whole, '50# cut#');
   assert.equal(truncating.part('OBX-5').isTruncated, true);

@@ -191,7 +191,11 @@ function segmentText({ name, fields }: SegmentNode, delimiters: Delimiters): str
 }
 
 function partText(node: Node, delimiters: Delimiters, separator: 'component' | 'subcomponent' | undefined): string {
-  if (node.children.length === 0) return node.pieces.map((piece) => pieceText(piece, delimiters)).join('');
+  if (node.children.length === 0) {
+    return withoutIndent(node.pieces)
+      .map((piece) => pieceText(piece, delimiters))
+      .join('');
+  }
   if (separator === undefined) throw refusal(`<${node.name.slice(0, 40)}> has parts: no subcomponent has`);
   if (node.pieces.some((piece) => typeof piece !== 'string' || piece.trim() !== '')) {
     throw refusal(`<${node.name.slice(0, 40)}> has both text and parts`);
@@ -208,6 +212,25 @@ function partText(node: Node, delimiters: Delimiters, separator: 'component' | '
     Array.from(parts, (part) => part ?? ''),
     delimiters[separator],
   );
+}
+
+/**
+ * Line breaks around a value, with the blanks beside them, are those of programs that indent XML; a line break of the value
+ * itself is an <escape>.
+ */
+function withoutIndent(pieces: readonly Piece[]): Piece[] {
+  const [first, last] = [0, pieces.length - 1];
+  return pieces.map((piece, at) => {
+    let text = piece;
+    if (at === first && typeof text === 'string') text = trimmed(text, text.trimStart());
+    if (at === last && typeof text === 'string') text = trimmed(text, text.trimEnd());
+    return text;
+  });
+}
+
+function trimmed(text: string, rest: string): string {
+  const margin = text.startsWith(rest) ? text.slice(rest.length) : text.slice(0, text.length - rest.length);
+  return /[\r\n]/.test(margin) ? rest : text;
 }
 
 function pieceText(piece: Piece, delimiters: Delimiters): string {
