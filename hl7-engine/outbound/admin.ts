@@ -90,7 +90,10 @@ const query = (
 ): AdminParameter => ({ ...{ name, in: 'query', description, example }, schema });
 
 const listParameters = [
-  query('state', 'What has become of them', 'dead', { type: 'string', enum: messageStates, default: 'dead' }),
+  query('state', 'What has become of them; dead unless told, or controlId is', 'dead', {
+    type: 'string',
+    enum: messageStates,
+  }),
   query('controlId', 'MSH-10 of what is sent; without state whatever has become of it', '4711'),
   query('before', 'A message id: only older ones', '1000'),
   query('limit', 'How many at most', '50', { type: 'integer', minimum: 1, maximum: countMax, default: countDefault }),

@@ -29,10 +29,12 @@ function reopened({ period, ...one }: JsonObject): JsonObject {
   return { ...one, status: 'active', ...(start === undefined ? {} : { period: { start } }) };
 }
 
-const ended = (one: JsonObject, at: string | undefined): JsonObject => ({
-  ...withPeriod(one, { end: at }),
-  status: 'completed',
-});
+/** What was told late began, as far as is known, when it was told: it does not end before that (per-1). */
+function ended(one: JsonObject, at: string | undefined): JsonObject {
+  const start = (one.period as JsonObject | undefined)?.start as string | undefined;
+  const isBefore = Date.parse(String(at)) < Date.parse(String(start));
+  return { ...withPeriod(one, { end: isBefore ? start : at }), status: 'completed' };
+}
 
 /**
  * Encounter.location after the event; `at` is when it took place. Places where the patient has been stay, with their time;

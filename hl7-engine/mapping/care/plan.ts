@@ -3,7 +3,9 @@ import type { JsonObject, Resource } from '#fhir-model';
 import type { Segment } from '../../message/message.ts';
 import { addCareTeam } from '../administration/roles.ts';
 import { conceptKey, firstNumber, putDerived, upsertDerived } from '../administration/upsert.ts';
-import { obxGroups, orderGroup } from '../clinical/groups.ts';
+import { addAccompanying, ofRequest } from '../clinical/accompanying.ts';
+import { detail, obxGroups, orderGroup } from '../clinical/groups.ts';
+import { addMedicationRequest } from '../clinical/medication.ts';
 import { noteTexts } from '../clinical/notes.ts';
 import { addObservation, isDocument } from '../clinical/observation.ts';
 import { addServiceRequest, describeOrder, type Subject } from '../clinical/order.ts';
@@ -237,13 +239,17 @@ export function addPathway(mapping: Mapping, group: Group, cared: Cared, parts: 
   put(mapping, resource, list(found.category)[0], cared, { cleared, defaults });
 }
 
-/** ORDER: ORC and OBR; references to ServiceRequests. */
+/** ORDER: ORC with OBR or RXO, and its results; references to what was ordered. */
 export function addCareOrders(mapping: Mapping, group: Group, cared: Cared): string[] {
   const orders = group.children.filter(({ name }) => name === 'ORDER');
   return orders.flatMap((order) => {
     const described = describeOrder(mapping, orderGroup(order), subjectOf(cared));
-    const request = addServiceRequest(mapping, described, {}, 'numberless too');
+    const isDrug = detail(described.group, 'RXO') !== undefined;
+    const request = isDrug
+      ? addMedicationRequest(mapping, described)
+      : addServiceRequest(mapping, described, {}, 'numberless too');
     if (request === undefined) mapping.warnings.add('ORC: an order without service has no place');
+    addAccompanying(mapping, described, described.group.observations, ofRequest(described, request, 'care order'));
     return request ?? [];
   });
 }

@@ -212,7 +212,9 @@ export function dosages(mapping: Mapping, group: OrderGroup, main: Segment, sche
     },
   };
   const infused = infusionDosages(mapping, group, route);
-  if (isVaried(schedules) && !schedules.every((one) => variedDose(shared.doseAndRate, one) !== undefined))
+  const isLeft = (one: Schedule): boolean =>
+    one.quantity !== undefined && (inWords !== undefined || variedDose(shared.doseAndRate, one) === undefined);
+  if (isVaried(schedules) && schedules.some(isLeft))
     mapping.warnings.add(`TQ1-2: each schedule has another quantity; the dose is that of ${main.name}-${at.min}`);
   return [...onSchedules(shared, schedules, inWords === undefined), ...infused];
 }
@@ -220,6 +222,7 @@ export function dosages(mapping: Mapping, group: OrderGroup, main: Segment, sche
 /** What is the same each time, once a schedule. `dosed`: TQ-1 may be the dose. */
 export function onSchedules(shared: JsonObject, schedules: readonly Schedule[], dosed = true): JsonObject[] {
   if (schedules.length === 0) return [shared];
+  const varied = dosed && isVaried(schedules);
   return schedules.map((schedule, index) => ({
     ...(schedules.length > 1 ? { sequence: index + 1 } : {}),
     ...shared,
@@ -229,7 +232,7 @@ export function onSchedules(shared: JsonObject, schedules: readonly Schedule[], 
     timing: schedule.timing,
     asNeededBoolean: schedule.asNeeded ? true : undefined,
     doseAndRate:
-      (isVaried(schedules) ? variedDose(shared.doseAndRate, schedule) : undefined) ??
+      (varied ? variedDose(shared.doseAndRate, schedule) : undefined) ??
       shared.doseAndRate ??
       (dosed ? scheduledDose(schedule) : undefined),
   }));
@@ -237,7 +240,11 @@ export function onSchedules(shared: JsonObject, schedules: readonly Schedule[], 
 
 /** Several quantities that differ: a dose that is tapered off, or larger in the evening. */
 function isVaried(schedules: readonly Schedule[]): boolean {
-  const told = schedules.map(({ quantity }) => quantity && `${quantity.value} ${quantity.code ?? quantity.unit}`);
+  const told = schedules.map(({ quantity }) => {
+    // With trailing zeros (`1.0`) it is no JavaScript number.
+    const value = quantity && Number(JSON.stringify(quantity.value));
+    return quantity && JSON.stringify([value, unitIn(quantity)]);
+  });
   return new Set(told).size > 1;
 }
 

@@ -66,7 +66,9 @@ function rangeOf(sent: string, unit: Unit): JsonObject | undefined {
 function withoutUnit(text: string, { unit, code }: Unit): string {
   for (const word of [unit, code]) {
     if (word === undefined || !text.toLowerCase().endsWith(word.toLowerCase())) continue;
-    const isUnit = new RegExp(`(?<=\\d)\\s*${RegExp.escape(word)}(?=\\s*(?:-|–|to\\b|$))`, 'gi');
+    // `1` and `10*9/L` begin with a digit: without a space they are part of the number.
+    const space = /^[\d.]/.test(word) ? '\\s+' : '\\s*';
+    const isUnit = new RegExp(`(?<=\\d)${space}${RegExp.escape(word)}(?=\\s*(?:-|–|to\\b|$))`, 'gi');
     return text.replace(isUnit, '');
   }
   return text;

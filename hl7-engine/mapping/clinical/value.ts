@@ -135,7 +135,11 @@ function assigned(name: string | undefined, by: string | undefined): ValueElemen
   return asText(words([name, by && `(${by})`]));
 }
 
-const money: ValueMapper = (_mapping, value) => asText(words([value.component(1).text, value.component(2).text]));
+/** MO, and CP whose price is a MO: amount and currency. */
+const money: ValueMapper = (_mapping, value) => {
+  const price = value.component(1);
+  return asText(words([price.subcomponent(1), price.subcomponent(2), value.component(2)].map((part) => part.text)));
+};
 /** VR of old: two values that are a range in words. */
 const valueRange: ValueMapper = (_mapping, value) =>
   asText([value.component(1).text, value.component(2).text].filter((part) => part !== undefined).join('-'));

@@ -122,28 +122,34 @@ const creditOf = (ft1: Segment): boolean => typeOf(ft1) === 'CD';
 /** What the charge is for, as it is told apart by: FT1-7, or FT1-25 where that is all there is. */
 function codeOf(ft1: Segment): string {
   const [own, procedure] = [ft1.field(7), ft1.field(25)];
-  return own.component(1).text ?? own.component(2).text ?? procedure.component(1).text ?? procedure.raw;
+  return own.component(1).text ?? own.component(2).text ?? procedure.component(1).text ?? (procedure.raw || own.raw);
 }
 
 /** Of a code the first time (FT1-4), and how many there are. */
 interface Times {
   first: string;
-  all: Set<string>;
+  /** With how many, for how much and with what modifiers. */
+  all: Map<string, string>;
 }
+
+const amountFields = [10, 11, 12, 13, 26];
 
 const linesKey = (ft1: Segment): string => JSON.stringify([ft1.field(2).text, creditOf(ft1)]);
 
 /** The charges of the message by number and whether they are credits: one bill may have 5,000 lines. */
-const numbered = perMessage(({ message }) => {
+const numbered = perMessage(({ message, warnings }) => {
   const bills = new Map<string, Map<string, Times>>();
   for (const ft1 of message.segments) {
     if (ft1.name !== 'FT1' || !charges.has(typeOf(ft1))) continue;
     const lines = bills.get(linesKey(ft1)) ?? new Map<string, Times>();
     bills.set(linesKey(ft1), lines);
     const at = ft1.field(4).raw;
-    const times: Times = lines.get(codeOf(ft1)) ?? { first: at, all: new Set() };
+    const times: Times = lines.get(codeOf(ft1)) ?? { first: at, all: new Map() };
     lines.set(codeOf(ft1), times);
-    times.all.add(at);
+    const amount = amountFields.map((field) => ft1.field(field).raw).join('|');
+    if ((times.all.get(at) ?? amount) !== amount)
+      warnings.add('FT1-2: two charges have one number, code (FT1-7) and time (FT1-4): only one of them has a place');
+    times.all.set(at, amount);
     if (at < times.first) times.first = at;
   }
   return bills;

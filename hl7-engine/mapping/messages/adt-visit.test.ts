@@ -65,6 +65,13 @@ test('a discharge that is told some time after it: the place was left with the v
   ]);
 });
 
+test('a place that was told after the visit had ended (PV1-45) does not end before it began', () => {
+  const end = [...head('A03', 30), pid, pv1('W2', { 45: '20260131122000+0000' })];
+  const { places } = visit([...head('A01', 1), pid, pv1('W1')], [...head('A02', 25), pid, pv1('W2')], end);
+  assert.deepEqual(places[2], ['W1 completed 01-25', 'W2 completed 25-25']);
+  assert.deepEqual(visit([...head('A04', 25), pid, pv1('W2')], end).places[1], ['W2 completed 25-25']);
+});
+
 test('a visit that was cancelled or deleted has nobody in a place; a leave of absence moves nobody', () => {
   const placesAfter = (event: string, ward: string) =>
     visit([...head('A01', 1), pid, pv1('W1')], [...head(event, 9), pid, pv1(ward)]).places[1];

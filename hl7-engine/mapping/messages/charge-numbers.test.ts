@@ -80,6 +80,17 @@ it('tells lines apart by words and by FT1-25; a payment of the number is none of
   assert.equal(beside, url);
 });
 
+it('tells of two of one number, code and time that differ; of one that is sent twice it does not', () => {
+  const told = (...lines: string[]) =>
+    storedAfter(dft('20260301080000', ...lines)).warnings.filter((one) => one.includes('only one of them'));
+  assert.deepEqual(told(visit, three(visit)), [
+    'FT1-2: two charges have one number, code (FT1-7) and time (FT1-4): only one of them has a place',
+  ]);
+  assert.deepEqual(told(visit, visit), []);
+  const alternate = (code: string) => visit.replace('99213^Visit^C4', `^^^${code}`);
+  assert.equal(entriesOf(mapLines(...dft('20260301080000', alternate('A1'), alternate('A2'))), 'ChargeItem').length, 2);
+});
+
 it('knows their claim by the number', () => {
   const pv1 = 'PV1|1|O|||||7^Doc^Dora|||||||||||7||V1';
   const in1 = segment('IN1', { 1: '1', 2: 'PLAN1^Plan', 3: 'PAYER1', 4: 'Payer One', 16: 'TEST^JANE', 17: 'SEL' });

@@ -353,8 +353,31 @@ test('doses that differ from schedule to schedule (TQ1-2) are each their own', (
   assert.deepEqual(doses('40||mg', '40^mg', '20^mg'), [['40 mg', '20 mg'], []]);
   assert.deepEqual(doses('20|40|mg', '40^mg', '20^mg'), [['40 mg', '20 mg'], []]);
   assert.deepEqual(doses('40||mg', '1', '1'), [['40 mg', '40 mg'], []]);
+  assert.deepEqual(doses('40||mg', '40.0^mg', '40^mg'), [['40 mg', '40 mg'], []]);
+  assert.deepEqual(doses('||mg', '2^mg', '1^mg'), [['2 mg', '1 mg'], []]);
   assert.deepEqual(doses('20||mg', '2^TAB', '1^TAB'), [
     ['20 mg', '20 mg'],
     ['TQ1-2: each schedule has another quantity; the dose is that of RXE-3'],
   ]);
+});
+
+test('a dose in words is the only one, whatever quantities the schedules have', () => {
+  const schedules = ['TQ1|1|1.0^mg|QD', 'TQ1|2|0.50^mg|QD'];
+  const mapped = mapLines(msh('RDE^O11^RDE_O11'), pid, 'ORC|NW|RX1^EHR', ...schedules, 'RXE||1^Drug^L|1,5||mg');
+  const dosages = onlyResource(mapped, 'MedicationRequest').dosageInstruction as JsonObject[];
+  assert.deepEqual(
+    dosages.map(({ text, doseAndRate }) => [text, doseAndRate]),
+    [
+      ['1,5 mg', undefined],
+      ['1,5 mg', undefined],
+    ],
+  );
+  assert.ok(mapped.warnings.includes('TQ1-2: each schedule has another quantity; the dose is that of RXE-3'));
+});
+
+test('a quantity with trailing zeros (TQ1-2) is one', () => {
+  const rxd = 'RXD|1|1^Drug^L|20260301|20|TAB';
+  const sent = mapLines(msh('RDS^O13^RDS_O13'), pid, 'ORC|NW|RX1^EHR', 'TQ1|1|1.0^TAB|BID', rxd);
+  const [dosage] = onlyResource(sent, 'MedicationDispense').dosageInstruction as JsonObject[];
+  assert.deepEqual((dosage!.doseAndRate as JsonObject[])[0]!.doseQuantity, { value: 1, unit: 'TAB' });
 });

@@ -196,9 +196,20 @@ test('ranges with the unit of the value are quantities, those with another one a
   };
   assert.deepEqual(range('mg/dL', '70-100 mg/dL'), [70, 100, '70-100 mg/dL']);
   assert.deepEqual(range('mg/dL', '70 mg/dl to 100 mg/dl'), [70, 100, '70 mg/dl to 100 mg/dl']);
+  for (const unit of ['1', '1^^UCUM']) assert.deepEqual(range(unit, '1.005-1.031'), [1.005, 1.031, '1.005-1.031']);
+  assert.deepEqual(range('1', '0-11 1'), [0, 11, '0-11 1']);
+  assert.deepEqual(range('10*9/L', '4-11 10*9/L'), [4, 11, '4-11 10*9/L']);
   assert.deepEqual(range('%', '0%-1%'), [0, 1, '0%-1%']);
   assert.deepEqual(range('mg/dL', '<100mg/dL'), [undefined, 100, '<100mg/dL']);
   assert.deepEqual(range('mmol/L', '70-100 mg/dL'), [undefined, undefined, '70-100 mg/dL']);
+});
+
+test('an amount of money keeps its currency, as MO and within CP', () => {
+  const said = (type: string, value: string) =>
+    onlyResource(map(...oru.slice(0, 5), `OBX|1|${type}|A^a^L||${value}||||||F`), 'Observation').valueString;
+  assert.equal(said('MO', '12.50^EUR'), '12.50 EUR');
+  assert.equal(said('CP', '12.50&EUR^UP'), '12.50 EUR UP');
+  assert.equal(said('CP', '12.50'), '12.50');
 });
 
 test('what is too large to be read as a range or a series is kept or left out, quickly', () => {

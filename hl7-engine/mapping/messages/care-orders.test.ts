@@ -1,0 +1,43 @@
+// Orders of problems and goals, and what was found for them: HL7 v2.9 chapter 12.3
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { JsonObject } from '#fhir-model';
+import { entriesOf, mapLines, onlyEntry, onlyResource } from '../../testing/mapped.ts';
+
+const of = (type: string, ...lines: string[]) =>
+  mapLines(
+    `MSH|^~\\&|CARE|CLINIC|EHR|HOSP|20260301080000||${type}|C1|P|2.5.1`,
+    'PID|1||P1^^^CLINIC^MR||TEST^JANE',
+    ...lines,
+  );
+const problem = 'PRB|AD|20260301|I10^Hypertension^I10C|PB1^CARE';
+const echo = [
+  'ORC|NW|O1^CARE',
+  'OBR|1|O1^CARE||E1^Echo^L',
+  'OBX|1|TX|R1^Report^L||Left ventricle normal||||||F|||20260301',
+];
+
+for (const [type, ...about] of [
+  ['PPR^PC1^PPR_PC1', problem],
+  ['PGL^PC6^PGL_PC6', 'GOL|AD|20260301|BP^Pressure below 140^L|G1^CARE'],
+] as [string, string][]) {
+  test(`${type}: what was found for an order is based on it`, () => {
+    const mapped = of(type, ...about, ...echo);
+    const { code, valueString, basedOn } = onlyResource(mapped, 'Observation');
+    assert.equal((code as { coding: JsonObject[] }).coding[0]!.code, 'R1');
+    assert.equal(valueString, 'Left ventricle normal');
+    assert.deepEqual(basedOn, [{ reference: onlyEntry(mapped, 'ServiceRequest').fullUrl }]);
+    assert.deepEqual(mapped.warnings, []);
+  });
+}
+
+test('an order of a drug is a MedicationRequest', () => {
+  const mapped = of('PPR^PC1^PPR_PC1', problem, ...echo, 'ORC|NW|O2^CARE', 'RXO|M1^Ramipril^L|5||mg^^UCUM');
+  const { medicationCodeableConcept, identifier } = onlyResource(mapped, 'MedicationRequest');
+  assert.deepEqual(medicationCodeableConcept, {
+    coding: [{ system: 'urn:id:CLINIC:L', code: 'M1', display: 'Ramipril' }],
+  });
+  assert.equal((identifier as JsonObject[])[0]!.value, 'O2');
+  assert.equal(entriesOf(mapped, 'ServiceRequest').length, 1);
+  assert.deepEqual(mapped.warnings, []);
+});
