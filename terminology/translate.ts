@@ -45,6 +45,8 @@ interface Wanted {
   dependencies: readonly GivenDependency[];
 }
 
+type Shared = Omit<Wanted, 'coding'>;
+
 interface GivenDependency {
   element: string;
   codings: readonly Coding[];
@@ -197,6 +199,19 @@ function codingsFor({ input: given }: OperationRequest): Coding[] {
   return [defined<Coding>({ code, system: one<string>(given, 'system'), version: one<string>(given, 'version') })];
 }
 
+/** "If a code is provided, a system must be provided": a code alone means that of the only system that the maps go from. */
+function assertOneSystem(given: OperationInput, maps: readonly ConceptMap[], { reverse, targetSystem }: Shared): void {
+  if (one<string>(given, 'code') === undefined || one<string>(given, 'system') !== undefined) return;
+  const sides = maps.flatMap(({ groups }) =>
+    groups.map(({ source, target }) => (reverse ? { from: target, to: source } : { from: source, to: target })),
+  );
+  const meant = sides.filter(({ from, to }) => from && (targetSystem === undefined || to === targetSystem));
+  if (new Set(meant.map(({ from }) => from)).size <= 1) return;
+  throw new CerebraError('required', 'The map is one of several code systems: the code needs its system', {
+    expression: ['system'],
+  });
+}
+
 /** A match that two maps have in common is told once. */
 const keyOf = ({ equivalence, concept, source }: Match): string =>
   JSON.stringify([equivalence, concept?.system, concept?.code, source]);
@@ -211,6 +226,7 @@ async function translate(parts: TranslateParts, request: OperationRequest): Prom
     targetSystem: one<string>(given, 'targetsystem'),
     dependencies: dependenciesOf(given),
   };
+  assertOneSystem(given, maps, shared);
   const isNamed = ['url', 'conceptMap'].some((name) => given.has(name)) || request.id !== undefined;
   const matches = new Map<string, Match>();
   for (const coding of codings) {

@@ -181,4 +181,26 @@ describe('$translate', () => {
     assertRefused(unknown, 404, 'not-found', 'not-found');
     assertOutcome(await fhir('GET', 'ConceptMap/none/$translate?code=x'), 404, 'not-found');
   });
+
+  test('a code without its system is one of the only system that the map goes from', async () => {
+    const elements = [element('red', to('p-red', 'equal'))];
+    const other = group([element('red', to('p-other', 'equal'))], { source: 'http://example.org/cs/other' });
+    const ask = (groups: JsonObject[], ...more: JsonObject[]) =>
+      fhir(
+        'POST',
+        'ConceptMap/$translate',
+        parameters({ name: 'conceptMap', resource: conceptMap('alone', ...groups) }, ...more),
+      );
+    const red = { name: 'code', valueCode: 'red' };
+    const expected = [['equal', 'p-red', `${MAP}alone|1`]];
+    assert.deepEqual(matches(await ask([group(elements)], red)), expected);
+    assertOutcome(await ask([group(elements), other], red), 400, 'required', 'system');
+    const told = { name: 'system', valueUri: COLOURS };
+    assert.deepEqual(matches(await ask([group(elements), other], red, told)), expected);
+    const back = [
+      { name: 'code', valueCode: 'p-red' },
+      { name: 'reverse', valueBoolean: true },
+    ];
+    assert.deepEqual(matches(await ask([group(elements), other], ...back)), [['equal', 'red', `${MAP}alone|1`]]);
+  });
 });

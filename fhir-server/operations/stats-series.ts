@@ -18,7 +18,7 @@ import {
 import { CerebraError } from '#platform';
 import type { Core } from '../interactions/core.ts';
 import { parseQuery, search } from '../interactions/search.ts';
-import { readMany } from '../store/read.ts';
+import { readSome } from '../store/read.ts';
 import type { Measured, Measurements } from './statistics.ts';
 
 export interface Coding {
@@ -237,18 +237,17 @@ function isAsked(core: Core, member: Resource, { subject, range }: SeriesRequest
   return !when || (when.hi >= (range.lo ?? -Infinity) && when.lo <= (range.hi ?? Infinity));
 }
 
-/** Members that are read at once, fewer where they have more than one read may yield: together they may have any size. */
+/** Members that are asked for at once: together they may have any size, so a read may end before the last. */
 const TOGETHER_MAX = 1000;
 
-async function* membersIn(core: Core, scope: AccessScope, ids: string[]): AsyncGenerator<StoredVersion[]> {
-  const found = ids.length > TOGETHER_MAX ? undefined : await readMany(core.store.db, 'Observation', ids, scope);
-  if (found) {
-    yield found;
-    return;
+async function* membersIn(core: Core, scope: AccessScope, ids: readonly string[]): AsyncGenerator<StoredVersion[]> {
+  for (let at = 0; at < ids.length; at += TOGETHER_MAX) {
+    for (let left = ids.slice(at, at + TOGETHER_MAX); left.length > 0; ) {
+      const read = await readSome(core.store.db, 'Observation', left, scope);
+      yield read.found;
+      left = read.left;
+    }
   }
-  const half = Math.ceil(ids.length / 2);
-  yield* membersIn(core, scope, ids.slice(0, half));
-  yield* membersIn(core, scope, ids.slice(half));
 }
 
 async function addMembers(

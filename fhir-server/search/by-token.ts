@@ -1,6 +1,6 @@
 // Many criteria at once, each of one token: what a Bundle of conditional creates and updates by identifier asks.
 // https://hl7.org/fhir/R4/http.html#ccreate
-import type { SearchQuery, StoredVersion } from '#fhir-model';
+import type { Criterion, SearchQuery, StoredVersion } from '#fhir-model';
 import { CerebraError } from '#platform';
 import { scopeSql } from '../access/scope.ts';
 import { indexedAs } from '../store/index-rows.ts';
@@ -18,23 +18,42 @@ export interface DecidingTokens {
   tokens: string[];
 }
 
-/** Of one criterion, the tokens of which any is enough; undefined where more than these decides. */
-function tokensOf(criterion: SearchQuery['criteria'][number]): string[] | undefined {
-  if (isJoin(criterion)) return undefined;
-  const { param, modifier, filter, values } = criterion;
-  if (param.type !== 'token' || param.code === '_id' || modifier !== undefined || filter !== undefined)
-    return undefined;
-  if (!values.every((value) => value.kind === 'token' && !indexedAs(param).some((source) => isOpen(source, value))))
-    return undefined;
-  const { tokens, facts } = criterionHashes(criterion);
+/** Codes, with or without their systems, and nothing else. */
+export const isOfCodes = (criterion: Criterion): boolean =>
+  !isJoin(criterion) &&
+  criterion.param.type === 'token' &&
+  criterion.param.code !== '_id' &&
+  criterion.modifier === undefined &&
+  criterion.filter === undefined &&
+  criterion.values.every(({ kind }) => kind === 'token');
+
+/** Undefined where more than these decides. */
+function tokensOf(criterion: Criterion, found: PageContext['found']): string[] | undefined {
+  if (!isOfCodes(criterion)) return undefined;
+  const known = found?.get(criterion) ?? criterion;
+  const { param, values } = known;
+  if (values.some((value) => indexedAs(param).some((source) => isOpen(source, value)))) return undefined;
+  const { tokens, facts } = criterionHashes(known);
   return facts.length === 0 && tokens.length > 0 ? [...new Set(tokens)] : undefined;
 }
 
-/** Undefined where more than index tokens decides, or several that are neither all wanted nor any of them. */
-export function decidingTokens({ criteria, contained }: SearchQuery): DecidingTokens | undefined {
+/**
+ * Of each criterion the tokens of which any is enough; undefined where more than index tokens decides. `found`: what look-up.ts
+ * has put in the place of codes without a system, which decide nothing without it.
+ */
+export function tokensOfEach(
+  { criteria, contained }: SearchQuery,
+  found?: PageContext['found'],
+): string[][] | undefined {
   if (criteria.length === 0 || contained !== undefined) return undefined;
-  const each = criteria.map(tokensOf);
-  if (!each.every((tokens) => tokens !== undefined)) return undefined;
+  const each = criteria.map((criterion) => tokensOf(criterion, found));
+  return each.every((tokens) => tokens !== undefined) ? each : undefined;
+}
+
+/** Undefined where more than index tokens decides, or several that are neither all wanted nor any of them. */
+export function decidingTokens(query: SearchQuery): DecidingTokens | undefined {
+  const each = tokensOfEach(query);
+  if (!each) return undefined;
   if (each.length === 1) return { of: each[0]!.length === 1 ? 'all' : 'any', tokens: each[0]! };
   return each.every(({ length }) => length === 1) ? { of: 'all', tokens: [...new Set(each.flat())] } : undefined;
 }

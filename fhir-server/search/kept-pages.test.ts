@@ -70,6 +70,12 @@ const searches = [
   'status=final&_count=3',
   'status=amended',
   'code=http://c|none',
+  // Of several tokens: codes without a system, one of two, both of two, a parameter that reads two elements.
+  'code=a',
+  'code=http://c|a,http://c|b&_count=4',
+  'code=http://c|b&status=final&_count=3',
+  'status=final&code=a',
+  'combo-code=http://c|a&_count=6',
 ];
 
 const isSettled = {
@@ -123,6 +129,33 @@ describe('kept pages', () => {
       assert.equal(await kept('code=http://c|long'), await alone('code=http://c|long'));
       assert.equal(wasKept(), round > 0);
     }
+  });
+
+  test('of a code without a system have what brings it to another system', async () => {
+    await kept('code=open');
+    const other = { ...observation('x'), code: { coding: [{ system: 'http://d', code: 'open' }] } };
+    for (const entry of [post('open'), { ...post('open'), resource: other }]) {
+      await write(core, [entry]);
+      const found = await kept('code=open');
+      assert.equal(found, await alone('code=open'));
+      assert.match(found, /"code":"open"/);
+    }
+    assert.equal((await kept('code=open')).split('"resourceType":"Observation"').length - 1, 2);
+  });
+
+  test('are looked for once by all who ask for one at the same moment', async () => {
+    const looks = () =>
+      statements.filter((text) => text.includes('r_observation') && !text.includes('from change c')).length;
+    statements = [];
+    await kept('code=http://c|a,http://c|none&_count=8');
+    const once = looks();
+    assert.ok(once > 0);
+    statements = [];
+    const text = 'code=http://c|a,http://c|none&_count=9';
+    const found = await Promise.all(Array.from({ length: 6 }, () => kept(text)));
+    assert.equal(looks(), once);
+    const expected = await alone(text);
+    for (const page of found) assert.equal(page, expected);
   });
 
   test('with fewer than they show are looked for anew', async () => {
