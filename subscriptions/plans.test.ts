@@ -144,7 +144,7 @@ describe('alerts', () => {
   test('storms are found by their index, and what they stand for', async () => {
     const { db: recording, plans } = planned(db);
     assert.deepEqual(await recording.query(openStorms, [100]), [
-      { rule: 'r', last: (1_700_000_000 + 19_999) * 1000, stands: true },
+      { id: 'a20000', revision: 1, rule: 'r', last: (1_700_000_000 + 19_999) * 1000, stands: true },
     ]);
     for (const plan of plans) {
       assert.match(plan, /using alert_rule_idx on alert s/);

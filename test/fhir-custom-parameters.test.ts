@@ -79,6 +79,13 @@ describe('a custom SearchParameter', () => {
     const seen = { 'seen-by': { valueReference: { reference: 'Practitioner/p' } } };
     await step.put(extended('Substance', 'seen', seen, { code: { text: 'x' } }));
     assert.deepEqual(await step.found('Substance?seen-by=Practitioner/p'), ['seen']);
+    // Of another guide, which says the same.
+    for (const [i, end] of ['', '.value'].entries()) {
+      const other = { ...more, url: `${URL}/seen-by-${i}` };
+      const expression = `Substance.extension('${EXTENSION}/seen-by')${end}`;
+      await step.create(parameter('seen-by', 'Substance', 'reference', expression, other));
+    }
+    assert.deepEqual(await step.found('Substance?seen-by=Practitioner/p'), ['seen']);
   });
 
   test('stands in the CapabilityStatement with its state', async () => {

@@ -122,18 +122,16 @@ function assertFree(code: string, type: string, resource: Resource, beside: Besi
     throw new Wrong('.code', 'duplicate', text);
   }
   const owner = beside.ownerOf(type, code);
-  if (owner === undefined || owner.parameter === id || isAnother(owner, resource)) return;
+  if (owner === undefined || owner.parameter === id || isAnother(owner, resource, beside)) return;
   const text = `${type} has ${shown(code)} already, defined by SearchParameter/${owner.parameter}`;
   throw new Wrong('.code', 'duplicate', text);
 }
 
-/** Another version of the SearchParameter, or one that says the same: versions of a guide stand side by side. */
-function isAnother(owner: Owned, resource: Resource): boolean {
+/** Another version of the SearchParameter, or one that says the same in whatever words: versions of a guide stand side by side. */
+function isAnother(owner: Owned, resource: Resource, beside: Beside): boolean {
   if (owner.url !== '' && owner.url === resource.url) return true;
-  return (
-    owner.type === resource.type &&
-    owner.expression === narrowExpression(textOf(resource.expression), owner.resourceType)
-  );
+  const { resourceType, type, expression } = owner;
+  return type === resource.type && expression === extractionOf(resource, resourceType, type, beside).expression;
 }
 
 /**

@@ -49,6 +49,9 @@ const alone = (text: string): Promise<string> =>
     { type: 'Observation', pairs: searchPairs(text), strict: true },
     { scope: everything, db },
   );
+/** Statements that look for a page, and not only at what is kept. */
+const looks = (): number =>
+  statements.filter((text) => text.includes('r_observation') && !text.includes('from change c')).length;
 const wasKept = (): boolean => statements.some((text) => text.includes('from change c'));
 
 const coded = (code: string) => ({ code: { coding: [{ system: 'http://c', code }] } });
@@ -144,14 +147,32 @@ describe('kept pages', () => {
   });
 
   test('are looked for once by all who ask for one at the same moment', async () => {
-    const looks = () =>
-      statements.filter((text) => text.includes('r_observation') && !text.includes('from change c')).length;
     statements = [];
     await kept('code=http://c|a,http://c|none&_count=8');
     const once = looks();
     assert.ok(once > 0);
     statements = [];
     const text = 'code=http://c|a,http://c|none&_count=9';
+    const found = await Promise.all(Array.from({ length: 6 }, () => kept(text)));
+    assert.equal(looks(), once);
+    const expected = await alone(text);
+    for (const page of found) assert.equal(page, expected);
+  });
+
+  test('are looked for once by all who find more changes than are looked at', async () => {
+    const text = 'code=http://c|a,http://c|none&_count=7';
+    await kept(text);
+    for (let i = 0; i < 3; i++)
+      await write(
+        core,
+        Array.from({ length: 80 }, () => post('a')),
+      );
+    await settled();
+    statements = [];
+    await kept('code=http://c|a,http://c|none&_count=6');
+    const once = looks();
+    assert.ok(once > 0);
+    statements = [];
     const found = await Promise.all(Array.from({ length: 6 }, () => kept(text)));
     assert.equal(looks(), once);
     const expected = await alone(text);

@@ -187,16 +187,21 @@ export function createKeptPages(changedSince: (horizon: string) => Promise<Chang
       const kept = pages.get(name);
       return kept && kept.untilMs > asked.page.nowMs ? kept : undefined;
     };
-    // A page that is just being looked for is waited for, and brought up to this moment.
-    const underWay = usable() ? undefined : lookedFor.get(name);
+    const upToDate = async (kept: Kept): Promise<Found | undefined> => {
+      const page = { asked, tokens, kept };
+      const known = (await unchanged(page, changedSince)) ?? (await bringUp(page));
+      if (known) keep(name, asked, known, kept.untilMs);
+      return known?.found;
+    };
+    const first = usable();
+    const found = first && (await upToDate(first));
+    if (found) return found;
+    // A page that is just being looked for is waited for, and brought up to this moment: once, who waits is stopped by nobody.
+    const underWay = lookedFor.get(name);
     if (underWay) await underWay;
-    const kept = usable();
-    if (!kept) return look(name, asked, alone);
-    const page = { asked, tokens, kept };
-    const known = (await unchanged(page, changedSince)) ?? (await bringUp(page));
-    if (!known) return look(name, asked, alone);
-    keep(name, asked, known, kept.untilMs);
-    return known.found;
+    const second = usable();
+    const again = second && second !== first ? await upToDate(second) : undefined;
+    return again ?? look(name, asked, alone);
   }
   /** Undefined for a search of another kind; `alone` finds a page that is not kept. */
   return (given: Asked, alone: (asked: Asked) => Promise<Found>): Promise<Found> | undefined =>

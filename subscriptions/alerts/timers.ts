@@ -225,14 +225,22 @@ async function dueFound(options: TimerOptions, rule: Rule, watch: DueWatch): Pro
 // through all alerts there ever were, 50 ms of 300,000 every five seconds.
 export const openStorms: Statement = {
   name: 'alert_open_storms',
-  text: `select s.rule, coalesce((select max(raised_at) from alert where rule = s.rule and key <> '${stormKey}' and ${wasRaised}),
+  text: `select s.id, s.revision, s.rule, coalesce((select max(raised_at) from alert where rule = s.rule and key <> '${stormKey}' and ${wasRaised}),
       s.raised_at) as last,
       s.status = 'active' and (select count(*) from alert m
         where m.group_id = s.id collate "default" and m.status = 'active') > 0 as stands
     from alert s where s.key = '${stormKey}' and s.status <> 'resolved' order by s.rule limit $1`,
 };
 
+// The row that has just been written as it was read for openStorms: whatever joins a storm, or acts on it, changes it.
+const endedAsRead: Statement = {
+  name: 'alert_storm_ended_as_read',
+  text: 'select 1 from alert where id = $1 and revision = $2 + 1',
+};
+
 interface OpenStorm {
+  id: string;
+  revision: number;
   rule: string;
   last: number;
   /** Nobody has acknowledged it, nor all of what it stands for: of that nobody would be told any more. */
@@ -241,10 +249,20 @@ interface OpenStorm {
 
 /** A storm is over when for its window nothing was raised, and somebody cares for what still stands of it. */
 async function endStorms({ db, rules, alerts, log }: TimerOptions, nowMs: number): Promise<void> {
-  const endOne = async ({ rule: id, last, stands }: OpenStorm) => {
-    const ready = await rules.inForce(id);
+  const endOne = async ({ id, revision, rule, last, stands }: OpenStorm) => {
+    const ready = await rules.inForce(rule);
     if (ready && (stands || last > nowMs - (ready.rule.storm?.windowMs ?? 0))) return;
-    await alerts.apply(id, ready?.rule ?? noPolicy, [{ ...overFound(id, '', stormKey, nowMs), ends: true }]);
+    const also = async (tx: Tx) => {
+      if ((await tx.query(endedAsRead, [id, revision])).length === 1) return;
+      throw new CerebraError('version-conflict', 'Something has joined the storm meanwhile');
+    };
+    const over = { ...overFound(rule, '', stormKey, nowMs), ends: true as const };
+    try {
+      await alerts.apply(rule, ready?.rule ?? noPolicy, [over], { also });
+    } catch (err) {
+      // The next run looks again.
+      if (!isCerebraError(err, 'version-conflict')) throw err;
+    }
   };
   await eachAlone(await db.query<OpenStorm>(openStorms, [rowsAtOnce]), endOne, log);
 }

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { JsonObject } from '#fhir-model';
-import { waitFor } from '#platform/testing';
+import type { Statement } from '#platform';
+import { testLog, waitFor } from '#platform/testing';
 import { chainOf } from '../../escalation/testing/rig.ts';
 import {
   alertsOf,
@@ -19,7 +20,8 @@ import {
 } from '../../testing/alert-rules.ts';
 import { createRig, type Rig, type Server } from '../../testing/rig.ts';
 import type { Found } from '../rules/happening.ts';
-import { foldSteps } from './alerts.ts';
+import { createTimers, type TimerOptions } from '../timers.ts';
+import { createAlerts, foldSteps } from './alerts.ts';
 import type { AlertRow } from './row.ts';
 
 const storm = {
@@ -120,6 +122,38 @@ test('what joins a storm late changes its alert, too: who acknowledges or closes
     ['raise', '', 1_000],
     ['follow', 'storm', 6_000],
   ]);
+});
+
+test('a storm that something joins while its end is decided goes on', async (t) => {
+  const { db, store } = await createRig(t);
+  await db.query({
+    text: `insert into alert (id, rule, subject, key, episode, status, severity, title, detail, evidence, at, raised_at, revision)
+      values ('s', 't', '', 'storm', 1, 'acknowledged', 'low', 'Many alerts', '', '{}', now(),
+        now() - interval '1 hour', 1)`,
+  });
+  const joined = { text: `update alert set status = 'active', revision = revision + 1 where id = 's'` };
+  let late: (() => Promise<unknown>) | undefined = () => db.query(joined);
+  const query = async (statement: Statement, values?: unknown[]) => {
+    const rows = await db.query(statement, values);
+    if (statement.name !== 'alert_open_storms') return rows;
+    await late?.();
+    late = undefined;
+    return rows;
+  };
+  let nowMs = Date.now();
+  const shared = { reader: store.reader, scope: { kind: 'everything' } as const, clock: { now: () => nowMs } };
+  const rule = { detectedIssue: false, storm: { count: 2, windowMs: 600_000 } };
+  const alerts = createAlerts({ ...shared, db, writer: store.writer, policyOf: async () => rule });
+  const timers = createTimers({
+    ...{ ...shared, alerts, db: { ...db, query }, feed: store.feed, log: testLog(), caughtUpMs: () => undefined },
+    rules: { all: async () => [], inForce: async () => ({ rule }) },
+  } as unknown as TimerOptions);
+  const status = async () => (await alerts.read('s'))?.status;
+  await timers.run();
+  assert.equal(await status(), 'active');
+  nowMs += 60_000;
+  await timers.run();
+  assert.equal(await status(), 'resolved');
 });
 
 test('a storm is not closed over what nobody has acknowledged and nobody else is told of', async (t) => {
