@@ -47,7 +47,8 @@ export function handleBatches(one: HandleMessage, refuse: RefuseHead, clock: Clo
   };
 }
 
-const segmentEnds = new Set([0x0a, 0x0d]);
+/** And <VT>, the beginning of a frame of MLLP: readBatch tells whether it is one. */
+const segmentEnds = new Set([0x0a, 0x0b, 0x0d]);
 const header = Buffer.from('MSH');
 
 /** Nearly every message is none: told by its first bytes, and by a second MSH at the beginning of a line. */

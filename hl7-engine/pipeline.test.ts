@@ -99,6 +99,18 @@ test('several messages without an envelope are taken one by one; those of a pati
   assert.deepEqual(values.map((value) => /"value":([\d.]+)/.exec(value)![1]).toSorted(), ['37.5', '38.5', '39.5']);
 });
 
+test('several messages in frames of MLLP, as they come over HTTP, are each a message', async (t) => {
+  const { db, writer, engine } = await rig(t);
+  const messages = [oru({ id: 'F1', order: 'O1' }), oru({ id: 'F2', order: 'O2', patient: '778' })];
+  const ack = lines(await engine.process(Buffer.concat(messages.map(frame))));
+  assert.deepEqual(
+    ack.filter((line) => line.startsWith('MSA')).map((line) => line.split('|').slice(0, 3).join('|')),
+    ['MSA|AA|F1', 'MSA|AA|F2'],
+  );
+  assert.equal(writer.all('Patient').length, 2);
+  assert.equal((await rows(db)).length, 2);
+});
+
 test('pieces of one message: the last has the effect of all', async (t) => {
   const { db, writer, engine } = await rig(t);
   const whole = oru({ id: 'C1' }).toString('latin1').split('\r');

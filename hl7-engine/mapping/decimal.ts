@@ -24,3 +24,6 @@ export function decimalText(text: string): string | undefined {
   const [, sign, whole, fraction] = match;
   return `${sign === '-' ? '-' : ''}${whole || '0'}${fraction ? `.${fraction}` : ''}`;
 }
+
+/** What `decimal` yields, to calculate with: one that keeps its digits is no JavaScript number, and Number() of it throws. */
+export const computable = (value: unknown): number => Number(JSON.stringify(value));

@@ -194,3 +194,14 @@ test('messages in frames of MLLP, one after the other', () => {
     [`\x0b${msh('1')}\rPID|1\r`, `${msh('2')}\rPID|1\r`, `${msh('3')}\rPID|1\r\x1c\r`],
   );
 });
+
+test('a vertical tab within a text begins no message; a batch in a frame has nothing outside of its messages', () => {
+  const text = `${msh('1')}\rNTE|1||soft\x0bMSH-9 and\x0bBTS\r`;
+  const { enveloped, groups } = readBatch(Buffer.from(`${text}${msh('2')}\r`));
+  assert.deepEqual([enveloped, groups[0]!.messages.map((one) => one.raw.toString())], [false, [text, `${msh('2')}\r`]]);
+  const framed = `\x0bBHS|^~\\&\r${msh('1')}\rBTS|1\r\x1c\r`;
+  for (const raw of [framed, framed + framed]) {
+    const batch = readBatch(Buffer.from(raw));
+    assert.deepEqual([batch.faults, ...batch.groups.flatMap(({ faults }) => faults)], [[]]);
+  }
+});

@@ -40,9 +40,12 @@ export interface Batch {
 
 const messagesMax = 100_000;
 
-/** Frames of MLLP, which some put around messages in files and over HTTP as well: <VT> begins a line too. */
+/**
+ * Frames of MLLP, which some put around messages in files and over HTTP as well: <VT> after a line or a frame begins a line too;
+ * within a text it is a line break of programs that write text.
+ */
 const envelopeLine =
-  /(?:^|(?<=[\r\n\x0b]))(?:(?:MSH|FHS|BHS)(?=[^A-Za-z0-9\s])|(?:BTS|FTS)(?=[^A-Za-z0-9]|$))[^\r\n]*/g;
+  /(?:^|(?<=[\r\n]|[\r\n\x1c]\x0b))(?:(?:MSH|FHS|BHS)(?=[^A-Za-z0-9\s])|(?:BTS|FTS)(?=[^A-Za-z0-9]|$))[^\r\n]*/g;
 
 /**
  * A batch's messages, with the bytes as they came. A single message without envelope is a batch of one; so are several
@@ -72,7 +75,7 @@ export function readBatch(raw: Buffer): Batch {
   const close = (end: number, isLast = false): void => {
     if (message === undefined) return;
     const from = offsetOf(message);
-    const to = isLast ? raw.length : offsetOf(end - betweenFrames(text.slice(Math.max(message, end - 4), end)));
+    const to = isLast ? raw.length : offsetOf(end - betweenFrames(text.slice(Math.max(message, end - 16), end)));
     reader.message({ raw: raw.subarray(from, to), offset: from });
     message = undefined;
   };
@@ -80,7 +83,7 @@ export function readBatch(raw: Buffer): Batch {
   let outside = start;
   for (const match of text.slice(start).matchAll(envelopeLine)) {
     const at = start + match.index;
-    if (message === undefined && text.slice(outside, at).trim() !== '') reader.stray();
+    if (message === undefined && !isBlank(text.slice(outside, at))) reader.stray();
     close(at);
     if (match[0].startsWith('MSH')) {
       // The first takes what stands before it along: a byte order mark, blank lines.
@@ -92,14 +95,17 @@ export function readBatch(raw: Buffer): Batch {
   }
   if (message !== undefined) close(text.length, true);
   else if (reader.isEmpty()) reader.message({ raw, offset: 0 });
-  else if (text.slice(outside).trim() !== '') reader.stray();
+  else if (!isBlank(text.slice(outside))) reader.stray();
   const batch = reader.finish();
   if (wide !== undefined) batch.wide = { charset: wide, mark: text.startsWith(byteOrderMark) ? byteOrderMark : '' };
   return batch;
 }
 
 /** How many characters at the end are a frame's end and the beginning of the next: no part of a message. */
-const betweenFrames = (end: string): number => /(?:\x1c\r?\n?)?\x0b$/.exec(end)?.[0].length ?? 0;
+const betweenFrames = (end: string): number => /(?:\x1c[\r\n]*)?\x0b$/.exec(end)?.[0].length ?? 0;
+
+/** Blank lines, and the ends of frames. */
+const isBlank = (between: string): boolean => /^[\s\x1c]*$/.test(between);
 
 const byteOrderMark = '\ufeff';
 

@@ -128,10 +128,14 @@ const characters = /[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4]
 function decodeUtf8(bytes: Buffer): string {
   if (isUtf8(bytes)) return bytes.toString();
   return bytes.toString('latin1').replaceAll(characters, (character) => {
+    if (character.length === 1) return western[character.charCodeAt(0) - 0x80]!;
     const own = latin1(character);
-    return codecOf(isUtf8(own) ? 'utf-8' : 'windows-1252').decode(own);
+    return isUtf8(own) ? own.toString() : Array.from(own, (byte) => western[byte - 0x80]!).join('');
   });
 }
+
+/** Of the bytes 80 to FF: a document in \Xhh…\ may have millions of them, and a decoder is slow to call. */
+const western = codecOf('windows-1252').decode(Buffer.from(Array.from({ length: 0x80 }, (_, at) => 0x80 + at)));
 
 function byToken(raw: Buffer, charset: string, mismatch: boolean): CharsetText {
   const codec = codecOf(charset);

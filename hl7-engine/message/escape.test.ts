@@ -18,6 +18,8 @@ test('delimiters, and bytes in hexadecimal', () => {
   assert.equal(whole('M\\XFC\\ller', '8859/1'), 'Müller');
   assert.equal(whole('M\\XFC\\ller', ''), 'Müller', 'a letter of windows-1252 where nothing is declared');
   assert.equal(whole('M\\XFC\\ller, Zoë, \\XC3\\\\XA9\\'), 'Müller, Zoë, é', 'and one beside UTF-8');
+  // No character of UTF-8, though their bytes look like one: too long, a half of a surrogate pair.
+  assert.equal(whole('\\XE08080\\ \\XEDA080\\ \\X80\\'), 'à€€ í\u00a0€ €');
   const truncating = parseMessage(Buffer.from('MSH|^~\\&#|A|B|||||ORU^R01|1|P|2.7\rOBX|1|ST|A||50\\P\\ cut#'));
   assert.equal(truncating.part('OBX-5').whole, '50# cut#');
   assert.equal(truncating.part('OBX-5').isTruncated, true);

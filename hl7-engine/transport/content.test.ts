@@ -3,7 +3,8 @@ import test from 'node:test';
 import iconv from 'iconv-lite';
 import { readBatch } from '../message/batch.ts';
 import { parseMessage } from '../message/message.ts';
-import { inCharset } from './content.ts';
+import { frame } from '../mllp/frame.ts';
+import { inCharset, withoutFrame } from './content.ts';
 
 const message = (set = ''): string => `MSH|^~\\&|L|N|||20260131||ADT^A08|1|P|2.5||||||${set}\rPID|1||7^^^H||Dvořák\r`;
 const nameOf = (raw: Buffer) => parseMessage(raw).get('PID-5.1');
@@ -19,6 +20,9 @@ test('each message of a batch is in the set that the transport tells, but for th
   // Without an envelope, whichever of them comes first.
   assert.deepEqual(namesIn(inCharset(Buffer.concat([own, silent, own]), 'windows-1250')), names);
   assert.deepEqual(namesIn(inCharset(Buffer.concat([silent, own, silent]), 'windows-1250')), names);
+  // In frames of MLLP as well.
+  const framed = [silent, own, silent].map(frame);
+  assert.deepEqual(namesIn(inCharset(Buffer.concat(framed), 'windows-1250')), names);
 });
 
 test('UTF-16 stays what it is beside a set of single bytes', () => {
@@ -27,4 +31,16 @@ test('UTF-16 stays what it is beside a set of single bytes', () => {
     assert.equal(inCharset(wide, 'windows-1250'), wide);
     for (const charset of ['utf-16', 'utf-16le']) assert.equal(nameOf(inCharset(wide, charset)), 'Dvořák');
   }
+});
+
+test('a frame of MLLP around a message, or around several, is no part of them', () => {
+  const [one, wide] = [Buffer.from(message()), Buffer.from(`\x0b${message()}`, 'utf16le')];
+  assert.ok(withoutFrame(frame(one)).equals(one));
+  assert.equal(withoutFrame(one), one);
+  assert.equal(withoutFrame(wide), wide);
+  const { groups } = readBatch(withoutFrame(Buffer.concat([frame(one), frame(one)])));
+  assert.deepEqual(
+    groups[0]!.messages.map(({ raw }) => raw.toString()),
+    [message(), message()],
+  );
 });

@@ -3,9 +3,10 @@ import iconv from 'iconv-lite';
 import { parseMessage } from '../message/message.ts';
 import { Refusal } from '../message/refusal.ts';
 import { wideCharset } from '../message/wide.ts';
+import { unframed } from '../mllp/frame.ts';
 
 /** Where the next message of a batch begins, or its envelope goes on. In UTF-16 and UTF-32, with zeros between their letters, none does. */
-const boundary = /(?<=[\r\n])(?=(?:MSH|FHS|BHS|BTS|FTS)[^A-Za-z0-9\s])/;
+const boundary = /(?<=[\r\n]|[\r\n\x1c]\x0b)(?=(?:MSH|FHS|BHS|BTS|FTS)[^A-Za-z0-9\s])/;
 const wideName = /^(?:utf|ucs)-?(?:16|32|2|4)/i;
 
 /**
@@ -31,3 +32,6 @@ function tellsCharset(raw: Buffer): boolean {
     throw error;
   }
 }
+
+/** Without the block characters of MLLP around it: the last field would end with one of them. Those within are readBatch's to find. */
+export const withoutFrame = (raw: Buffer): Buffer => (raw[1] === 0 ? raw : unframed(raw));

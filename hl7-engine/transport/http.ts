@@ -13,7 +13,7 @@ import { readAnswer } from '../outbound/answer.ts';
 import type { HandleMessage, RefuseHead, Source } from '../seams.ts';
 import { createAddressList, plainAddress } from './addresses.ts';
 import { defaultListener, type HttpListenerConfig } from './config.ts';
-import { inCharset } from './content.ts';
+import { inCharset, withoutFrame } from './content.ts';
 import type { Traffic, WayStatus } from './traffic.ts';
 
 /** In values that pass between processes. */
@@ -117,7 +117,7 @@ function contentOf({ contentType, peer, body, isWhole }: Hl7HttpRequest, endpoin
   if (isWhole && body.length === 0) throw new CerebraError('required', 'The body has no message');
   const raw = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   // XML tells its own.
-  return xmlTypes.has(type) ? raw : inCharset(raw, charset);
+  return xmlTypes.has(type) ? raw : inCharset(withoutFrame(raw), charset);
 }
 
 /** Its beginning is journalled, as that of a frame would be. Throws `too-large`. */

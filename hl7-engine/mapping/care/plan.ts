@@ -4,11 +4,11 @@ import type { Segment } from '../../message/message.ts';
 import { addCareTeam } from '../administration/roles.ts';
 import { conceptKey, firstNumber, putDerived, upsertDerived } from '../administration/upsert.ts';
 import { addAccompanying, ofRequest } from '../clinical/accompanying.ts';
-import { detail, obxGroups, orderGroup } from '../clinical/groups.ts';
+import { detail, type ObxGroup, obxGroups, orderGroup } from '../clinical/groups.ts';
 import { addMedicationRequest } from '../clinical/medication.ts';
 import { noteTexts } from '../clinical/notes.ts';
 import { addObservation, isDocument } from '../clinical/observation.ts';
-import { addServiceRequest, describeOrder, type Subject } from '../clinical/order.ts';
+import { addServiceRequest, describeOrder, type Order, type Subject } from '../clinical/order.ts';
 import { conceptMapOf } from '../codes/concept-maps.ts';
 import { list } from '../compact.ts';
 import type { Mapping } from '../context.ts';
@@ -239,17 +239,28 @@ export function addPathway(mapping: Mapping, group: Group, cared: Cared, parts: 
   put(mapping, resource, list(found.category)[0], cared, { cleared, defaults });
 }
 
-/** ORDER: ORC with OBR or RXO, and its results; references to what was ordered. */
+/** What has been found for each order: one that is of several problems stands under each of them, with its results. */
+const foundFor = perMessage(() => new Map<string, Set<string>>());
+
+function newResults(mapping: Mapping, { key, group }: Order): ObxGroup[] {
+  const known = foundFor(mapping).get(key) ?? new Set();
+  const results = group.observations.filter(({ obx }) => !known.has(obx.raw));
+  for (const { obx } of results) known.add(obx.raw);
+  foundFor(mapping).set(key, known);
+  return results;
+}
+
+/** ORDER: ORC with OBR, RXO or RXE, and its results; references to what was ordered. */
 export function addCareOrders(mapping: Mapping, group: Group, cared: Cared): string[] {
   const orders = group.children.filter(({ name }) => name === 'ORDER');
   return orders.flatMap((order) => {
     const described = describeOrder(mapping, orderGroup(order), subjectOf(cared));
-    const isDrug = detail(described.group, 'RXO') !== undefined;
+    const isDrug = (detail(described.group, 'RXO') ?? detail(described.group, 'RXE')) !== undefined;
     const request = isDrug
       ? addMedicationRequest(mapping, described)
       : addServiceRequest(mapping, described, {}, 'numberless too');
     if (request === undefined) mapping.warnings.add('ORC: an order without service has no place');
-    addAccompanying(mapping, described, described.group.observations, ofRequest(described, request, 'care order'));
+    addAccompanying(mapping, described, newResults(mapping, described), ofRequest(described, request, 'care order'));
     return request ?? [];
   });
 }

@@ -5,6 +5,7 @@ import { emptyPart, type Part, type Segment } from '../../message/message.ts';
 import type { Mapping } from '../context.ts';
 import { codeableConcept } from '../datatypes.ts';
 import { date, dateTime } from '../datetime.ts';
+import { computable } from '../decimal.ts';
 import { billedAccount } from '../finance/order-charges.ts';
 import { practitionerReference } from '../practitioner.ts';
 import { runTable } from '../table/table.ts';
@@ -240,11 +241,9 @@ export function onSchedules(shared: JsonObject, schedules: readonly Schedule[], 
 
 /** Several quantities that differ: a dose that is tapered off, or larger in the evening. */
 function isVaried(schedules: readonly Schedule[]): boolean {
-  const told = schedules.map(({ quantity }) => {
-    // With trailing zeros (`1.0`) it is no JavaScript number.
-    const value = quantity && Number(JSON.stringify(quantity.value));
-    return quantity && JSON.stringify([value, unitIn(quantity)]);
-  });
+  const told = schedules.map(
+    ({ quantity }) => quantity && JSON.stringify([computable(quantity.value), unitIn(quantity)]),
+  );
   return new Set(told).size > 1;
 }
 

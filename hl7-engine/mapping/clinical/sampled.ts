@@ -2,7 +2,7 @@
 import type { JsonObject } from '#fhir-model';
 import type { Part, Segment } from '../../message/message.ts';
 import { absent, type Mapping } from '../context.ts';
-import { decimal, decimalText } from '../decimal.ts';
+import { decimalText } from '../decimal.ts';
 import type { Unit } from '../units.ts';
 
 // A sample that is no number; R4 has E (error), L and U (out of bounds): https://hl7.org/fhir/R4/datatypes.html#SampledData
@@ -46,6 +46,6 @@ function numbersOf(row: Part, delimiter: string): string[] {
 
 /** CD-5, the channel's sampling frequency in Hz, as milliseconds from one sample to the next. */
 function periodMs(channel: Segment | undefined): number | undefined {
-  const hertz = Number(decimal(channel?.field(5).component(5).text ?? '') ?? 0);
+  const hertz = Number(decimalText(channel?.field(5).component(5).text ?? '') ?? 0);
   return hertz > 0 ? 1000 / hertz : undefined;
 }

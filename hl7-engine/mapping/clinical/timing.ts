@@ -7,7 +7,7 @@ import { systems, v2Table } from '../codes/systems.ts';
 import type { Mapping } from '../context.ts';
 import { codeableConcept } from '../datatypes.ts';
 import { dateTime, time } from '../datetime.ts';
-import { decimal } from '../decimal.ts';
+import { computable, decimal } from '../decimal.ts';
 import { cqQuantity } from '../types/cq.ts';
 
 /** One line of a schedule, of a TQ1 or of a repetition of a TQ. */
@@ -246,18 +246,20 @@ function boundsOf(duration: Part): JsonObject | undefined {
  */
 function endAfter(start: string | undefined, bounds: JsonObject | undefined): string | undefined {
   const parts = /^(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2}:\d{2}(?:\.\d+)?)(Z|[+-]\d{2}:\d{2}))?$/.exec(start ?? '');
-  const [count, unit] = [Number(JSON.stringify(bounds?.value ?? null)), String(bounds?.code)];
+  const [count, unit] = [computable(bounds?.value), String(bounds?.code)];
   if (parts === null || bounds === undefined || !(count > 0)) return undefined;
   const [, day, time, offset] = parts;
   const from = new Date(`${day}T${time ?? '00:00:00'}Z`);
   const end = later(from, count, unit);
-  if (end === undefined) return undefined;
+  // No dateTime has a year of five digits, and no Date one of six of them and more.
+  if (end === undefined || !(end.getTime() < lastMs)) return undefined;
   if (time !== undefined) return `${end.toISOString().slice(0, time.length + 11)}${offset}`;
   const isOfDays = end.getTime() % dayMs === 0;
   return isOfDays ? new Date(end.getTime() - dayMs).toISOString().slice(0, 10) : undefined;
 }
 
 const dayMs = 86_400_000;
+const lastMs = Date.UTC(10_000, 0);
 
 function later(from: Date, count: number, unit: string): Date | undefined {
   const minutes = minutesOf[unit];
@@ -275,7 +277,7 @@ const minutesOf: Readonly<Record<string, number>> = { s: 1 / 60, min: 1, h: 60, 
 
 function offsetMinutes(cq: Part): number | undefined {
   const found = durationOf(cq);
-  const minutes = found && Math.round(Number(found.value) * (minutesOf[found.code] ?? Number.NaN));
+  const minutes = found && Math.round(computable(found.value) * (minutesOf[found.code] ?? Number.NaN));
   return minutes !== undefined && minutes > 0 ? minutes : undefined;
 }
 

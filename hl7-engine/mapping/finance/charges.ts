@@ -140,7 +140,8 @@ const linesKey = (ft1: Segment): string => JSON.stringify([ft1.field(2).text, cr
 const numbered = perMessage(({ message, warnings }) => {
   const bills = new Map<string, Map<string, Times>>();
   for (const ft1 of message.segments) {
-    if (ft1.name !== 'FT1' || !charges.has(typeOf(ft1))) continue;
+    // Without a number each is a charge of its own: putCharge.
+    if (ft1.name !== 'FT1' || !charges.has(typeOf(ft1)) || ft1.field(2).text === undefined) continue;
     const lines = bills.get(linesKey(ft1)) ?? new Map<string, Times>();
     bills.set(linesKey(ft1), lines);
     const at = ft1.field(4).raw;

@@ -41,3 +41,20 @@ test('an order of a drug is a MedicationRequest', () => {
   assert.equal(entriesOf(mapped, 'ServiceRequest').length, 1);
   assert.deepEqual(mapped.warnings, []);
 });
+
+test('an order of two problems has its results once', () => {
+  const other = 'PRB|AD|20260301|E11^Diabetes^I10C|PB2^CARE';
+  const mapped = of('PPR^PC1^PPR_PC1', problem, ...echo, other, ...echo, echo[2]!.replace('Left', 'Right'));
+  const found = entriesOf(mapped, 'Observation').map(({ resource }) => resource.valueString);
+  assert.deepEqual(found, ['Left ventricle normal', 'Right ventricle normal']);
+  assert.equal(entriesOf(mapped, 'ServiceRequest').length, 1);
+});
+
+test('a drug has its route, as it was ordered (RXO) and as it was encoded (RXE)', () => {
+  for (const drug of ['RXO|M1^Ramipril^L|5||mg^^UCUM', 'RXE||M1^Ramipril^L|5||mg^^UCUM']) {
+    const mapped = of('PPR^PC1^PPR_PC1', problem, 'ORC|NW|O2^CARE', 'TQ1|1||BID', drug, 'RXR|PO^Oral^HL70162');
+    const [dosage] = onlyResource(mapped, 'MedicationRequest').dosageInstruction as JsonObject[];
+    assert.equal(JSON.stringify([dosage!.route, dosage!.timing]).match(/"PO"|"BID"/g)?.length, 3);
+    assert.deepEqual(mapped.warnings, []);
+  }
+});

@@ -87,6 +87,8 @@ it('tells of two of one number, code and time that differ; of one that is sent t
     'FT1-2: two charges have one number, code (FT1-7) and time (FT1-4): only one of them has a place',
   ]);
   assert.deepEqual(told(visit, visit), []);
+  const numberless = visit.replace('|T1|', '||');
+  assert.deepEqual(told(visit, numberless, three(numberless)), []);
   const alternate = (code: string) => visit.replace('99213^Visit^C4', `^^^${code}`);
   assert.equal(entriesOf(mapLines(...dft('20260301080000', alternate('A1'), alternate('A2'))), 'ChargeItem').length, 2);
 });

@@ -306,6 +306,8 @@ test('a duration beside a start says when the medication ends', () => {
   assert.deepEqual(bounds('20260131', '1^mo'), { start: '2026-01-31', end: '2026-02-27' });
   assert.deepEqual(bounds('20260301', '36^h'), { start: '2026-03-01' });
   assert.deepEqual(bounds('20260301', '5^d', '20260303'), { start: '2026-03-01', end: '2026-03-03' });
+  for (const endless of ['99999999999^d', '9000^a'])
+    assert.deepEqual(bounds('20260301080000+0000', endless), { start: '2026-03-01T08:00:00+00:00' });
 });
 
 test('the event, its offset and the days of the week that a repeat pattern names (RPT-2 to 10); all instructions', () => {
@@ -380,4 +382,10 @@ test('a quantity with trailing zeros (TQ1-2) is one', () => {
   const sent = mapLines(msh('RDS^O13^RDS_O13'), pid, 'ORC|NW|RX1^EHR', 'TQ1|1|1.0^TAB|BID', rxd);
   const [dosage] = onlyResource(sent, 'MedicationDispense').dosageInstruction as JsonObject[];
   assert.deepEqual((dosage!.doseAndRate as JsonObject[])[0]!.doseQuantity, { value: 1, unit: 'TAB' });
+});
+
+test('a relative time with trailing zeros (TQ1-5) is one', () => {
+  const sent = mapLines(msh('OMP^O09^OMP_O09'), pid, 'ORC|NW|RX1^EHR', 'TQ1|1||AC||1.50^hr', 'RXO|1^Drug^L|1||mg');
+  const [dosage] = onlyResource(sent, 'MedicationRequest').dosageInstruction as JsonObject[];
+  assert.deepEqual(((dosage!.timing as JsonObject).repeat as JsonObject).offset, 90);
 });

@@ -6,7 +6,7 @@ import { familyOf, type MessageMap, required } from '../message-map.ts';
 import { findOrCreatePatient } from '../patient.ts';
 import type { Group } from '../structure/group.ts';
 
-const reads = 'PID PD1 PV1 PV2 PRB GOL PTH VAR ROL PRT NTE OBX ORC OBR RXO'.split(' ');
+const reads = 'PID PD1 PV1 PV2 PRB GOL PTH VAR ROL PRT NTE OBX ORC TQ1 OBR RXO RXE RXR RXC'.split(' ');
 
 export const careMaps: readonly MessageMap[] = familyOf(
   { reads, run: mapCare },

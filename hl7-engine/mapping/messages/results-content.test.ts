@@ -167,6 +167,12 @@ test('NA and MA are sampled data, the channel tells how often', () => {
   );
 });
 
+test('a sampling frequency with trailing zeros is one', () => {
+  const sampled = ['OBX|1|CD|ECG^Lead^L|1|1&I^^^^250.0||||||F', 'OBX|2|NA|ECG^Lead^L|1|1^2|uV|||||F'];
+  const [, series] = entriesOf(map(...oru.slice(0, 5), ...sampled), 'Observation').map(({ resource }) => resource);
+  assert.equal((series!.valueSampledData as JsonObject).period, 4);
+});
+
 test('ranges name sex and age', () => {
   const range = (text: string) => {
     const mapped = map(...oru.slice(0, 5), `OBX|1|NM|718-7^Hb^LN||14|g/dL|${text}||||F`);
