@@ -55,8 +55,8 @@ const header = Buffer.from('MSH');
 function mayBeBatch(raw: Buffer): boolean {
   const head = raw.toString('latin1', 0, 64);
   if (/^(?:\u00ef\u00bb\u00bf)?\s*(?:FHS|BHS|BTS|FTS)/.test(head)) return true;
-  // Two bytes a character: readBatch looks for itself.
-  if (/^(?:\u00fe\u00ff|\u00ff\u00fe|\0?[A-Z]\0)/.test(head)) return true;
+  // Two bytes a character, or four: readBatch looks for itself.
+  if (/^(?:\u00fe\u00ff|\u00ff\u00fe|[\s\0]*[A-Z]?\0)/.test(head)) return true;
   for (let at = raw.indexOf(header, 4); at > 0; at = raw.indexOf(header, at + 3)) {
     if (segmentEnds.has(raw[at - 1]!)) return true;
   }

@@ -109,6 +109,10 @@ test('several messages in frames of MLLP, as they come over HTTP, are each a mes
   );
   assert.equal(writer.all('Patient').length, 2);
   assert.equal((await rows(db)).length, 2);
+  // In UTF-16 without a byte order mark, too.
+  const more = Buffer.concat(['F3', 'F4'].map((id) => frame(oru({ id, order: id }))));
+  await engine.process(Buffer.from(more.toString(), 'utf16le'));
+  assert.equal((await rows(db)).length, 4);
 });
 
 test('pieces of one message: the last has the effect of all', async (t) => {

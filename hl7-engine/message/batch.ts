@@ -45,7 +45,7 @@ const messagesMax = 100_000;
  * within a text it is a line break of programs that write text.
  */
 const envelopeLine =
-  /(?:^|(?<=[\r\n]|[\r\n\x1c]\x0b))(?:(?:MSH|FHS|BHS)(?=[^A-Za-z0-9\s])|(?:BTS|FTS)(?=[^A-Za-z0-9]|$))[^\r\n]*/g;
+  /(?:^|(?<=[\r\n]|[\r\n\x1c]\x0b))(?:(?:MSH|FHS|BHS)(?=[^A-Za-z0-9\s])|(?:BTS|FTS)(?=[^A-Za-z0-9]|$))[^\r\n\x1c]*/g;
 
 /**
  * A batch's messages, with the bytes as they came. A single message without envelope is a batch of one; so are several
