@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ConformanceResult, ConformanceSuite } from '#platform/testing';
-import { below, failureLines, lineOf, raised, readFloor, type SuiteReport } from './report.ts';
+import { below, failureLines, lineOf, pageOf, raised, readFloor, type SuiteReport } from './report.ts';
 
 const suite = (name: string): ConformanceSuite => ({
   ...{ name, title: name },
@@ -36,6 +36,20 @@ test('what was passed over counts for nothing, and is told', () => {
   const mixed = report('x', passed, failed, over);
   assert.match(lineOf(mixed), /^x +1\/2 {2}50\.0 %, 1 passed over {2}1\.0 s$/);
   assert.deepEqual(failureLines(mixed), ['    b: differs']);
+});
+
+test('the page keeps what it said of a suite that did not run', () => {
+  const whole = pageOf([report('x', passed, failed), report('y', over), report('z', failed)], '');
+  const absent: SuiteReport = { ...report('y'), absent: 'no corpus' };
+  const next = pageOf([report('x', passed), absent, report('z', failed)], whole);
+  assert.match(next, /^\| x \| `x` \| 1\/1 \| 100\.0 % \| {2}\|$/m);
+  assert.equal(next.includes('## x'), false);
+  assert.match(next, /^\| y \| `y` \| 0\/0 \| – \| 1 \|$/m);
+  assert.match(
+    next,
+    /## y\n\nPassed over, 1: not offered\.\n\n## z\n\n\| case \| why \|\n\|---\|---\|\n\| b \| differs \|\n$/,
+  );
+  assert.equal(pageOf([report('x', passed), absent, { ...report('z'), absent: 'no corpus' }], next), next);
 });
 
 test('the floor in the project is one', () => {

@@ -99,25 +99,44 @@ function section(report: SuiteReport): string[] {
 }
 
 /** docs/conformance.md, of suites that all ran. */
-export function writePage(reports: readonly SuiteReport[]): void {
-  const ran = reports.filter(({ absent }) => absent === undefined);
-  const rows = ran.map(rowOf).map(({ name, title, passed, failed, over }) => {
-    const total = passed + failed;
-    return `| ${title} | \`${name}\` | ${passed}/${total} | ${percent(passed, total)} | ${over === 0 ? '' : over} |`;
-  });
+function tableRow(report: SuiteReport): string {
+  const { name, title, passed, failed, over } = rowOf(report);
+  const total = passed + failed;
+  return `| ${title} | \`${name}\` | ${passed}/${total} | ${percent(passed, total)} | ${over === 0 ? '' : over} |`;
+}
+
+/** What the page has said of the suite. */
+function formerOf(page: string, name: string): { row: string[]; section: string[] } {
+  const lines = page.split('\n');
+  const row = lines.filter((line) => line.includes(` | \`${name}\` | `));
+  const start = lines.indexOf(`## ${name}`);
+  const end = lines.findIndex((line, at) => at > start && line.startsWith('## '));
+  return { row, section: start === -1 ? [] : lines.slice(start, end === -1 ? undefined : end) };
+}
+
+export const writePage = (reports: readonly SuiteReport[]): void =>
+  writeFileSync(pageFile, pageOf(reports, readFileSync(pageFile, 'utf8')));
+
+/** Of a suite that did not run now the page goes on saying what it said. */
+export function pageOf(reports: readonly SuiteReport[], former: string): string {
+  const told = reports.map((report) =>
+    report.absent === undefined
+      ? { row: [tableRow(report)], section: section(report) }
+      : formerOf(former, report.suite.name),
+  );
   const lines = [
     '# Conformance',
     '',
     'Cases of public suites, run against this project by `npm run conformance`; this page is written by',
     '`npm run conformance -- --update`. test/conformance/floor.json holds how many cases of each suite passed before: fewer fail',
-    'the run. The cases are not part of the project (`CORPUS_DIR`); a suite whose cases are absent is not run. A case is passed',
+    'the run. The cases are not part of the project (`CORPUS_DIR`); a suite whose cases are absent is not run, and keeps what stands here. A case is passed',
     'over when there is nothing to pass or fail, for the reason that stands below.',
     '',
     '| suite | name | passed | | passed over |',
     '|---|---|---|---|---|',
-    ...rows,
+    ...told.flatMap(({ row }) => row),
     '',
-    ...ran.flatMap(section),
+    ...told.flatMap(({ section: one }) => one),
   ];
-  writeFileSync(pageFile, `${lines.join('\n').trimEnd()}\n`);
+  return `${lines.join('\n').trimEnd()}\n`;
 }
