@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { CerebraError } from '#platform';
 import { capabilityStatement, normativePortion, type Offer } from '../interactions/capabilities.ts';
 import type { Core } from '../interactions/core.ts';
+import { namesTag } from '../interactions/etag.ts';
 import { terminologyCapabilities } from '../interactions/terminology-capabilities.ts';
 import { partOf } from './reads.ts';
 import type { Answer, FhirRequest } from './request.ts';
@@ -32,10 +33,6 @@ function tagOf(text: string): string {
   return tag;
 }
 
-/** Compared weakly, as RFC 9110 (13.1.2) has it: `*` is any, and W/ says nothing. */
-const isKnown = (given: string | undefined, tag: string): boolean =>
-  given?.split(',').some((one) => one.trim() === '*' || `W/${one.trim().replace(/^W\//, '')}` === tag) ?? false;
-
 /** `offers` are the routes. */
 export async function metadata(core: Core, request: FhirRequest, offers: readonly Offer[]): Promise<Answer> {
   const mode = modeOf(request.pairs);
@@ -53,7 +50,8 @@ export async function metadata(core: Core, request: FhirRequest, offers: readonl
         ? normativePortion(statement)
         : statement;
   const headers = { ETag: tagOf(text) };
-  if (isKnown(request.req.headers['if-none-match'], headers.ETag)) return { status: 304, headers };
+  const known = request.req.headers['if-none-match'];
+  if (known !== undefined && namesTag(known, headers.ETag)) return { status: 304, headers };
   const type = mode === 'terminology' ? 'TerminologyCapabilities' : 'CapabilityStatement';
   return { status: 200, body: partOf(core, request, type, text), headers };
 }

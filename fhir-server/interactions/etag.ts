@@ -57,6 +57,12 @@ const secondOf = (ms: number): number => Math.floor(ms / 1000);
 /** As entries of a Bundle have it, and `meta.lastUpdated`: with milliseconds. */
 const isInstant = (text: string): boolean => /^\s*\d{4}-/.test(text);
 
+const opaque = (tag: string): string => tag.trim().replace(/^W\//, '');
+
+/** Whether If-None-Match names the tag, compared weakly: `*` is any. https://www.rfc-editor.org/rfc/rfc9110#section-13.1.2 */
+export const namesTag = (ifNoneMatch: string, tag: string): boolean =>
+  ifNoneMatch.split(',').some((one) => one.trim() === '*' || opaque(one) === opaque(tag));
+
 /** Whether the client's copy is still the current one, so that 304 does. */
 export function notModified(
   version: number,
@@ -64,10 +70,7 @@ export function notModified(
   ifNoneMatch: string | undefined,
   ifModifiedSince: string | undefined,
 ): boolean {
-  if (ifNoneMatch)
-    return ifNoneMatch
-      .split(',')
-      .some((tag) => tag.trim() === '*' || tag.trim().replace(/^W\//, '') === `"${version}"`);
+  if (ifNoneMatch) return namesTag(ifNoneMatch, etag(version));
   if (!ifModifiedSince) return false;
   const since = Date.parse(ifModifiedSince);
   if (!Number.isFinite(since)) return false;

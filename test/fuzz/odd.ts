@@ -46,21 +46,13 @@ function makeOperationRequest(chance: Chance): OddRequest {
 function makeGraphqlRequest(chance: Chance): OddRequest {
   const { path, query, body } = makeGraphql(chance);
   const kind = 'graphql';
+  const asJson = (): OddRequest => {
+    const headers = makeHeaders(chance, 'application/json');
+    return { kind, method: 'POST', path, headers, body: bodyOf(body, chance) };
+  };
   return chance.one<() => OddRequest>([
-    () => ({
-      kind,
-      method: 'POST',
-      path,
-      headers: makeHeaders(chance, 'application/json'),
-      body: bodyOf(body, chance),
-    }),
-    () => ({
-      kind,
-      method: 'POST',
-      path,
-      headers: makeHeaders(chance, 'application/json'),
-      body: bodyOf(body, chance),
-    }),
+    asJson,
+    asJson,
     () => ({ kind, method: 'POST', path, headers: makeHeaders(chance, 'application/graphql'), body: query }),
     () => ({
       kind,

@@ -219,18 +219,18 @@ function partText(node: Node, delimiters: Delimiters, separator: 'component' | '
  * itself is an <escape>.
  */
 function withoutIndent(pieces: readonly Piece[]): Piece[] {
-  const [first, last] = [0, pieces.length - 1];
   return pieces.map((piece, at) => {
-    let text = piece;
-    if (at === first && typeof text === 'string') text = trimmed(text, text.trimStart());
-    if (at === last && typeof text === 'string') text = trimmed(text, text.trimEnd());
-    return text;
+    if (typeof piece !== 'string') return piece;
+    const text = at === 0 ? piece.replace(indentBefore, '') : piece;
+    return at === pieces.length - 1 ? withoutIndentAfter(text) : text;
   });
 }
 
-function trimmed(text: string, rest: string): string {
-  const margin = text.startsWith(rest) ? text.slice(rest.length) : text.slice(0, text.length - rest.length);
-  return /[\r\n]/.test(margin) ? rest : text;
+const indentBefore = /^\s*[\r\n]\s*/;
+
+function withoutIndentAfter(text: string): string {
+  const rest = text.trimEnd();
+  return /[\r\n]/.test(text.slice(rest.length)) ? rest : text;
 }
 
 function pieceText(piece: Piece, delimiters: Delimiters): string {
