@@ -1,13 +1,14 @@
 // What the rooms beside the FHIR server offer it.
 import { hl7Operations } from '#hl7-engine';
-import { systemClock } from '#platform';
-import { activeTopicUrls, subscriptionOperations, triageOperation } from '#subscriptions';
+import { createEgress, systemClock } from '#platform';
+import { activeTopicUrls, subscriptionAdmissions, subscriptionOperations, triageOperation } from '#subscriptions';
 import {
   type Beside,
   egressAllowOf,
   everything,
   type FhirParts,
   type Found,
+  mailOf,
   scoresOf,
   webSocketUrlOf,
 } from './fhir.ts';
@@ -34,6 +35,19 @@ const subscriptionOperationsOf = ({ db, log }: FhirParts, { baseUrl, resourceTyp
     parameters: () => server().parameters,
   });
 
+const admissionsOf = ({ config, db }: FhirParts, { baseUrl, resourceTypes, server }: Found) => {
+  const egress = createEgress(egressAllowOf(config));
+  return subscriptionAdmissions({
+    ...{ db, scope: everything, reader: () => server().reader },
+    rules: () => ({
+      ...{ baseUrl, resourceTypes, egress, parameters: server().parameters },
+      email: mailOf(config) !== undefined,
+      kafka: config.KAFKA_BROKERS !== undefined,
+      fullResource: config.SUBSCRIPTION_FULL_RESOURCE,
+    }),
+  });
+};
+
 /** Of a server. */
 export const wholeServer: Beside = (parts, found) => ({
   operations: [
@@ -46,4 +60,5 @@ export const wholeServer: Beside = (parts, found) => ({
   ],
   subscriptionTopics: () => activeTopicUrls(parts.db),
   meanings: meaningsOf(parts, found),
+  admissions: admissionsOf(parts, found),
 });

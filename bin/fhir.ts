@@ -31,7 +31,7 @@ export interface Found {
 export type Beside = (
   parts: FhirParts,
   found: Found,
-) => Pick<FhirServerParts, 'operations' | 'meanings' | 'subscriptionTopics'>;
+) => Pick<FhirServerParts, 'operations' | 'meanings' | 'admissions' | 'subscriptionTopics'>;
 
 /** `http://127.0.0.1:8080`; an IPv6 address stands in brackets. */
 export const rootUrlOf = ({ HOST }: Config, port: number): string =>
@@ -62,6 +62,10 @@ export const validationOf = ({ VALIDATION, VALIDATION_PROFILES, VALIDATION_RECOR
   profiles: VALIDATION_PROFILES,
   record: VALIDATION_RECORD,
 });
+
+/** Undefined: no email is sent. */
+export const mailOf = ({ SMTP_URL, SMTP_FROM }: Config) =>
+  SMTP_URL && SMTP_FROM ? { url: SMTP_URL, from: SMTP_FROM } : undefined;
 
 /** With AUTH=open whoever may name an address reaches loopback anyway. */
 export const egressAllowOf = ({ AUTH, EGRESS_ALLOW }: Config): string[] => [

@@ -32,7 +32,7 @@ import {
   readScores,
   type Subscriptions,
 } from '#subscriptions';
-import { egressAllowOf, everything, scoresOf, validationOf } from './fhir.ts';
+import { egressAllowOf, everything, mailOf, scoresOf, validationOf } from './fhir.ts';
 import { defineMaintenance, scheduleMaintenance } from './maintenance.ts';
 import { takeUpRestored } from './restored.ts';
 import { startPackages } from './start-packages.ts';
@@ -190,7 +190,7 @@ async function startSubscriptions(
     alone: base.embedded,
     egressAllow: egressAllowOf(config),
     certificates: readHostCertificates(config.SUBSCRIPTION_TLS),
-    ...(config.SMTP_URL && config.SMTP_FROM ? { mail: { url: config.SMTP_URL, from: config.SMTP_FROM } } : {}),
+    mail: mailOf(config),
     kafka: kafkaOf(config),
     fullResource: config.SUBSCRIPTION_FULL_RESOURCE,
     scores: scoresOf(config),

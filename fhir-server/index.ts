@@ -37,6 +37,7 @@ import { createReader, createWriter } from './ports.ts';
 import { createFirstPages } from './search/first-pages.ts';
 import { createStore } from './store/store.ts';
 import { createChecks } from './validation/checks.ts';
+import type { Admissions } from './validation/on-write.ts';
 import type { PolicyOptions } from './validation/policy.ts';
 import { createValidator, type MeaningChecks } from './validation/validator.ts';
 
@@ -101,6 +102,8 @@ export interface FhirServerParts {
   operations?: readonly OperationSpec[];
   /** What other rooms check of the resources that mean something to them. */
   meanings?: MeaningChecks | undefined;
+  /** What other rooms ask before they let in what they are to carry out. */
+  admissions?: Admissions | undefined;
   /** Canonical URLs of the topics that can be subscribed to: told in the CapabilityStatement. */
   subscriptionTopics?(): Promise<readonly string[]>;
 }

@@ -33,6 +33,7 @@ export { changeFloor, type PruneLimits, pruneDeadLetters, pruneDeliveries } from
 export { readScores } from './scores/scores.ts';
 export { triageOperation } from './scores/triage/operation.ts';
 export { activeTopicUrls } from './topics/admin.ts';
+export { subscriptionAdmissions } from './topics/admission.ts';
 export { subscriptionMeanings } from './topics/meaning.ts';
 export { createTopics } from './topics/topics.ts';
 

@@ -98,7 +98,7 @@ export interface SubscriptionsOptions {
   /** How many messages of each feed failed since an instant; without it rules of that kind find nothing. */
   feedFailures?: ((sinceMs: number) => Promise<FeedFailures[]>) | undefined;
   /** Where emails are handed in, and who they are from; without it none are sent. */
-  mail?: { url: string; from: string };
+  mail?: { url: string; from: string } | undefined;
   /** Where the messages of channels of type message go; without it none are sent. */
   messages?: MessageChannel | undefined;
   /** Early warning scores that are computed; without it none are. */

@@ -62,7 +62,7 @@ export interface RegistrationRules {
   /** There are brokers of Kafka. */
   kafka?: boolean;
   /** Where messages go; without it there are none. */
-  messages?: MessageChannel | undefined;
+  messages?: Pick<MessageChannel, 'refuse'> | undefined;
   /** The topics there are; without it there are none. */
   topics?: {
     /** What the filters ask, by type of the focus. Throws CerebraError that names the element at fault. */

@@ -251,23 +251,6 @@ test('a topic that can not be carried out is refused, by the element at fault', 
   assert.equal((await fhir('POST', 'Basic', { resourceType: 'Basic', code: { text: 'a note' } })).status, 201);
 });
 
-test('what a Subscription asks and the topic does not have is its error', async (t) => {
-  const receiver = await startReceiver(t);
-  const none = await subscribe(receiver.url, 'http://example.org/topic/none');
-  assert.equal(none.status, 'error');
-  assert.match(
-    String(none.error),
-    /^Subscription\.criteria: there is no topic http:\/\/example\.org\/topic\/none here/,
-  );
-  const filter = await subscribe(receiver.url, builtIn[0]!, 'Encounter?reason-code=x');
-  assert.equal(filter.status, 'error');
-  assert.match(
-    String(filter.error),
-    /^Subscription\.criteria\.extension: filter 1: 'reason-code' is none of the topic's filters/,
-  );
-  assert.equal(receiver.received.length, 0);
-});
-
 test('topics of packages are topics', async () => {
   const url = 'http://example.org/topic/packaged';
   const topic = { ...topicOf(url, trigger(), filterBy('_in')), id: 'packaged' };

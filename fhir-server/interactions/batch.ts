@@ -80,10 +80,8 @@ interface Item {
 }
 
 /** The urns by which entries of the batch could mean each other. */
-const urnsOf = (entries: readonly (TransactionEntry | undefined)[]): Set<string> =>
-  new Set(
-    entries.flatMap((entry) => (entry && !isRead(entry) && entry.fullUrl?.startsWith('urn:') ? [entry.fullUrl] : [])),
-  );
+const urnsOf = (entries: readonly TransactionEntry[]): Set<string> =>
+  new Set(entries.flatMap((entry) => (!isRead(entry) && entry.fullUrl?.startsWith('urn:') ? [entry.fullUrl] : [])));
 
 /** "References within a resource to another that is being created within the batch are non-conformant": #brules */
 function assertIndependent(core: Core, plan: Plan, urns: ReadonlySet<string>): void {
@@ -102,11 +100,17 @@ function assertIndependent(core: Core, plan: Plan, urns: ReadonlySet<string>): v
   });
 }
 
-async function itemOf(core: Core, entry: TransactionEntry, index: number, urns: ReadonlySet<string>): Promise<Item> {
+/** What entries of a batch have in common. */
+interface Whole {
+  urns: ReadonlySet<string>;
+  entries: readonly TransactionEntry[];
+}
+
+async function itemOf(core: Core, entry: TransactionEntry, index: number, { urns, entries }: Whole): Promise<Item> {
   const alone = { entry, index, key: `#${index}` };
   if (isRead(entry) || operationIn(entry.url) !== undefined) return { ...alone, plan: undefined };
   const planned = await withParameters(core, () => planEntry(core, entry, index));
-  const checked = withProfiles(core, planned);
+  const checked = withProfiles(core, planned, entries);
   const plan = { ...(await withPatch(core, checked === undefined ? planned : await checked)), alone: true };
   assertIndependent(core, plan, urns);
   if (plan.criteriaKey !== undefined) return { ...alone, plan, key: plan.criteriaKey };
@@ -194,14 +198,15 @@ async function runPhase(run: Run, items: Item[]): Promise<void> {
 /** Results in entry order; an entry that could not be read is its error. */
 export async function batch(parts: BatchParts, entries: readonly (TransactionEntry | Error)[]): Promise<BatchResult[]> {
   const run: Run = { parts, results: new Array<BatchResult>(entries.length), characters: 0 };
-  const urns = urnsOf(entries.map((entry) => (entry instanceof Error ? undefined : entry)));
+  const readable = entries.filter((entry): entry is TransactionEntry => !(entry instanceof Error));
+  const whole: Whole = { urns: urnsOf(readable), entries: readable };
   for (const methods of PHASES) {
     const items: Item[] = [];
     for (const [index, entry] of entries.entries()) {
       if (entry instanceof Error || !methods.includes(entry.method)) continue;
       if (items.length % STRIDE === STRIDE - 1) await nextTurn();
       try {
-        items.push(await itemOf(parts.core, entry, index, urns));
+        items.push(await itemOf(parts.core, entry, index, whole));
       } catch (error) {
         run.results[index] = failure(error, index, parts.onFault);
       }

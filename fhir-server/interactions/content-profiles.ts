@@ -2,6 +2,7 @@
 // checked between two attempts, so that no row is locked meanwhile: the first one tells what it would write, the next one
 // writes it if it is still the same. https://hl7.org/fhir/R4/profiling.html
 import { type Resource, stringify } from '#fhir-model';
+import type { Beside } from '../validation/on-write.ts';
 import type { Core } from './core.ts';
 import { at } from './entries.ts';
 import { cloneJson } from './links.ts';
@@ -41,10 +42,10 @@ export function assertSettled(verdicts: Verdicts): void {
 }
 
 /** Checks what is open, outside of any transaction. Throws `invalid-resource` with the entry's place. */
-export async function checkOpen(core: Core, verdicts: Verdicts): Promise<void> {
+export async function checkOpen(core: Core, verdicts: Verdicts, beside: readonly Beside[]): Promise<void> {
   for (const [index, content] of verdicts.open) {
     const text = stringify(content);
-    const resource = (await core.onWrite.check(content, at(index, '.resource'))) ?? content;
+    const resource = (await core.onWrite.check(content, at(index, '.resource'), beside)) ?? content;
     verdicts.done.set(index, { text, resource });
   }
   verdicts.open.clear();

@@ -228,7 +228,7 @@ export async function planEntries(core: Core, entries: TransactionEntry[]): Prom
     if (index % STRIDE === STRIDE - 1) await nextTurn();
     try {
       const planned = await withParameters(core, () => planEntry(core, entry, index));
-      const checked = withProfiles(core, planned);
+      const checked = withProfiles(core, planned, entries);
       const plan = checked === undefined ? planned : await checked;
       plans.push(plan.method === 'PATCH' ? await withPatch(core, plan) : plan);
     } catch (error) {
@@ -275,7 +275,12 @@ async function runAttempts(
       core.store.stream.committed(results);
       return results;
     } catch (error) {
-      if (error instanceof Unchecked) await checkOpen(core, verdicts);
+      if (error instanceof Unchecked)
+        await checkOpen(
+          core,
+          verdicts,
+          plans.map(({ entry }) => entry),
+        );
       else if (isStale(error)) await core.store.registry.refresh();
       else if (!isWriteRace(error)) throw error;
       if (attempt > RETRIES_MAX) {

@@ -1,7 +1,7 @@
 // The checks of a server put together: what $validate asks, and what is asked of each write.
 import type { Definitions } from '#fhir-model';
 import type { Log, Metrics } from '#platform';
-import { createOnWrite, type OnWrite } from './on-write.ts';
+import { type Admissions, createOnWrite, type OnWrite } from './on-write.ts';
 import { createPolicy, type Policy, type PolicyOptions } from './policy.ts';
 import type { ValidateCodes } from './profile/ask-codes.ts';
 import { createResourceValidator, type ProfileSource, type ResourceValidator } from './validate.ts';
@@ -20,11 +20,12 @@ export interface CheckParts {
   metrics: Metrics;
   /** Without it: structure, and claims as far as they are known. */
   policy?: PolicyOptions | undefined;
+  admissions?: Admissions | undefined;
 }
 
 /** Throws `config` for a policy that is wrong. */
 export function createChecks(parts: CheckParts): Checks {
-  const { definitions, profiles, log, metrics, validateCodes, policy: options } = parts;
+  const { definitions, profiles, log, metrics, validateCodes, policy: options, admissions } = parts;
   const validation = createResourceValidator({ definitions, profiles, validateCodes });
   const policy = createPolicy(definitions, options);
   const recorded = metrics.counter(
@@ -36,6 +37,6 @@ export function createChecks(parts: CheckParts): Checks {
     recorded.inc({ type });
     log.info({ type, faults }, 'a resource is let in that does not conform to its profiles');
   };
-  const onWrite = createOnWrite({ policy, validator: validation, profiles, onRecorded });
+  const onWrite = createOnWrite({ policy, validator: validation, profiles, admissions, onRecorded });
   return { validation, policy, onWrite };
 }

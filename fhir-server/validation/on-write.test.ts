@@ -211,3 +211,39 @@ describe('in-process writers', () => {
     );
   });
 });
+
+test('what another room can not carry out is refused, where it is asked: with its issues, at its place, not of types that are off', async () => {
+  const seen: number[] = [];
+  const admissions = {
+    Basic: {
+      concerns: ({ author: by }: Resource) => by === undefined,
+      async issuesOf(_resource: Resource, beside: readonly object[]): Promise<Issue[]> {
+        seen.push(beside.length);
+        const text = 'Basic.code: nobody does that';
+        return [{ severity: 'error', code: 'not-supported', diagnostics: text, expression: ['Basic.code'] }];
+      },
+    },
+  };
+  const onWriteWith = (options: PolicyOptions) =>
+    createOnWrite({
+      ...{ policy: createPolicy(definitions, options), profiles: { find: async () => undefined }, admissions },
+      validator: { validateResource: async () => [] },
+      onRecorded: () => undefined,
+    });
+  const onWrite = onWriteWith({});
+  assert.equal(onWrite.check(basic('a', author)), undefined);
+  assert.equal(onWrite.concerns(basic('a')), true);
+  await assert.rejects(
+    onWrite.check(basic('a'), 'Bundle.entry[1].resource', [{}, {}])!,
+    (error) =>
+      isCerebraError(error, 'invalid-resource') &&
+      error.issues[0]!.code === 'not-supported' &&
+      error.issues[0]!.expression![0] === 'Bundle.entry[1].resource.code',
+  );
+  assert.deepEqual(
+    (await onWrite.refusalOf(basic('a'))).map(({ diagnostics }) => diagnostics),
+    ['Basic.code: nobody does that'],
+  );
+  assert.deepEqual(seen, [2, 0]);
+  assert.equal(onWriteWith({ levels: 'structure,Basic=off' }).concerns(basic('a')), false);
+});

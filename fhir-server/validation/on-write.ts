@@ -1,6 +1,7 @@
 // Profiles on the way into the store: those that a resource claims, as far as they are known, and those that its type must
 // conform to. A resource without either costs a look at its meta. https://hl7.org/fhir/R4/profiling.html#mixing
-import type { Issue, Resource } from '#fhir-model';
+// And what other rooms have to ask before they can carry out what a resource asks of them.
+import type { Issue, Resource, TransactionEntry } from '#fhir-model';
 import { CerebraError, isCerebraError } from '#platform';
 import { isObject, textOf } from './json.ts';
 import type { Policy } from './policy.ts';
@@ -14,12 +15,25 @@ const claimsMax = 20;
 /** Stands in meta.tag of a resource that was taken in spite of its faults. */
 const recordedTag = { system: 'urn:cerebra:validation', code: 'nonconformant' } as const;
 
+/** Another entry of the Bundle that a resource comes in. */
+export type Beside = Pick<TransactionEntry, 'resource'>;
+
+/** Whether what a resource asks of another room can be carried out. */
+export interface Admission {
+  concerns(resource: Resource): boolean;
+  /** Empty: it can. Asked outside of any transaction; `beside` is written with it. */
+  issuesOf(resource: Resource, beside: readonly Beside[]): Promise<Issue[]>;
+}
+
+/** By resource type. */
+export type Admissions = Readonly<Record<string, Admission>>;
+
 export interface OnWrite {
   /**
    * Undefined where there is nothing to check beyond its structure, at once; else the resource to store, which is another
    * one where faults are recorded on it. Throws `invalid-resource` with all issues, `at` before their expressions.
    */
-  check(resource: Resource, at?: string): Promise<Resource> | undefined;
+  check(resource: Resource, at?: string, beside?: readonly Beside[]): Promise<Resource> | undefined;
   /** Whether `check` would have something to do. */
   concerns(resource: Resource): boolean;
   /** The issues that `check` would throw; nothing is recorded. */
@@ -31,6 +45,7 @@ export interface OnWriteParts {
   policy: Policy;
   validator: ResourceValidator;
   profiles: ProfileSource;
+  admissions?: Admissions | undefined;
   /** A resource is let in in spite of so many faults. */
   onRecorded(type: string, faults: number): void;
 }
@@ -143,7 +158,12 @@ async function faultsOf(
 }
 
 export function createOnWrite(parts: OnWriteParts): OnWrite {
-  const { policy } = parts;
+  const { policy, admissions = {} } = parts;
+  const admissionOf = (resource: Resource): Admission | undefined => {
+    const { resourceType: type } = resource;
+    if (!Object.hasOwn(admissions, type) || policy.off.has(type)) return undefined;
+    return admissions[type]!.concerns(resource) ? admissions[type] : undefined;
+  };
   const claims = (resource: Resource): boolean =>
     resource.meta?.profile !== undefined &&
     claimsOf(resource).length > 0 &&
@@ -151,7 +171,10 @@ export function createOnWrite(parts: OnWriteParts): OnWrite {
   const concernsItself = (resource: Resource): boolean =>
     claims(resource) || policy.required(resource.resourceType).length > 0;
   const concerns = (resource: Resource): boolean =>
-    concernsItself(resource) || isTagged(resource) || entriesOf(resource).some(claims);
+    concernsItself(resource) ||
+    isTagged(resource) ||
+    entriesOf(resource).some(claims) ||
+    admissionOf(resource) !== undefined;
 
   async function refuseEntries(bundle: Resource, at: string): Promise<void> {
     const entries = Array.isArray(bundle.entry) ? bundle.entry : [];
@@ -168,22 +191,24 @@ export function createOnWrite(parts: OnWriteParts): OnWrite {
   }
 
   /** How many faults are to be recorded. */
-  async function judge(resource: Resource, at: string): Promise<number> {
+  async function judge(resource: Resource, at: string, beside: readonly Beside[]): Promise<number> {
     await refuseEntries(resource, at);
     const { refused, recorded } = await faultsOf(parts, resource, await profilesOf(parts, resource));
     if (refused.length > 0) throw refusal(refused, at, resource.resourceType);
+    const impossible = (await admissionOf(resource)?.issuesOf(resource, beside)) ?? [];
+    if (impossible.length > 0) throw refusal(impossible, at, resource.resourceType);
     return recorded;
   }
 
-  async function checkNow(resource: Resource, at: string): Promise<Resource> {
-    const faults = await judge(resource, at);
+  async function checkNow(resource: Resource, at: string, beside: readonly Beside[]): Promise<Resource> {
+    const faults = await judge(resource, at, beside);
     if (faults > 0) parts.onRecorded(resource.resourceType, faults);
     return tagged(resource, faults);
   }
 
   async function refusalOf(resource: Resource): Promise<Issue[]> {
     try {
-      if (concerns(resource)) await judge(resource, '');
+      if (concerns(resource)) await judge(resource, '', []);
       return [];
     } catch (error) {
       if (isCerebraError(error)) return error.issues;
@@ -193,7 +218,7 @@ export function createOnWrite(parts: OnWriteParts): OnWrite {
 
   return {
     policy,
-    check: (resource, at = '') => (concerns(resource) ? checkNow(resource, at) : undefined),
+    check: (resource, at = '', beside = []) => (concerns(resource) ? checkNow(resource, at, beside) : undefined),
     concerns,
     refusalOf,
   };

@@ -63,9 +63,11 @@ export const topicUrls = (db: Queryable): Promise<{ url: string; active: boolean
 
 const pageMax = 200;
 
-/** Basics that are topics as they are stored now: those of a database that is older than table subscription_topic. */
+export type BasicReader = Pick<ResourceReader, 'search'>;
+
+/** Basics that are topics as they are stored now: also those that table subscription_topic does not have (yet). */
 export async function* storedTopicBasics(
-  reader: Pick<ResourceReader, 'search'>,
+  reader: BasicReader,
   scope: AccessScope,
 ): AsyncGenerator<{ resource: Resource; version: number }> {
   const query = `code=${encodeURIComponent('http://hl7.org/fhir/fhir-types|SubscriptionTopic')}&_count=${pageMax}&_total=none`;

@@ -58,11 +58,13 @@ function refuseTopicParts(subscription: Resource): void {
   if (named(subscription._criteria as Json, 'backport-filter-criteria').length > 0) {
     throw refuse('Subscription.criteria.extension', 'filters are for topics, and criteria is not the URL of one');
   }
-  const profiles = subscription.meta?.profile;
-  const claims = (Array.isArray(profiles) ? profiles : []).some(
-    (one) => String(one).split('|')[0] === subscriptionProfile,
-  );
-  if (claims) throw refuse('Subscription.criteria', `with the profile ${subscriptionProfile} it is the URL of a topic`);
+  if (!claimsGuide(subscription)) return;
+  throw refuse('Subscription.criteria', `with the profile ${subscriptionProfile} it is the URL of a topic`);
+}
+
+function claimsGuide({ meta }: Resource): boolean {
+  const profiles = Array.isArray(meta?.profile) ? meta.profile : [];
+  return profiles.some((one) => String(one).split('|')[0] === subscriptionProfile);
 }
 
 // The guide has extensions of its own for these: http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/conformance.html
@@ -83,6 +85,18 @@ function refuseCrossVersion(value: Json | undefined, at: string, depth: number):
   for (const [name, one] of Object.entries(value)) {
     refuseCrossVersion(one as Json, `${at}.${name.replace(/^_/, '')}`, depth + 1);
   }
+}
+
+/** Whether it is the guide's, or means to be: by its criteria, its profile or one of the extensions. */
+export const asksOfTopics = (subscription: Resource): boolean =>
+  isTopicUrl(String(subscription.criteria)) || claimsGuide(subscription) || hasTopicExtension(subscription, 0);
+
+function hasTopicExtension(value: Json | undefined, depth: number): boolean {
+  if (typeof value !== 'object' || value === null || depth > depthMax) return false;
+  if (Array.isArray(value)) return value.some((one) => hasTopicExtension(one, depth + 1));
+  const { url } = value as JsonObject;
+  if (typeof url === 'string' && (url.startsWith(extensions) || CROSS_VERSION.test(url))) return true;
+  return Object.values(value).some((one) => hasTopicExtension(one as Json, depth + 1));
 }
 
 function readContent(channel: JsonObject): TopicRegistration['content'] {

@@ -76,7 +76,7 @@ export async function storedShape(
 }
 
 /** A Basic that is a topic, as it is kept. */
-function storedTopic(basic: Resource, id: string, version: number, rules: RegistrationRules): StoredTopic {
+export function storedTopic(basic: Resource, id: string, version: number, rules: RegistrationRules): StoredTopic {
   const reading = readTopic(basic, rules.resourceTypes);
   const [issue] = topicIssues(reading, rules);
   const fault = issue ? `${issue.expression?.[0] ?? 'Basic'}: ${issue.diagnostics}` : '';
