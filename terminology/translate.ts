@@ -199,16 +199,21 @@ function codingsFor({ input: given }: OperationRequest): Coding[] {
   return [defined<Coding>({ code, system: one<string>(given, 'system'), version: one<string>(given, 'version') })];
 }
 
-/** "If a code is provided, a system must be provided": a code alone means that of the only system that the maps go from. */
+/**
+ * "If a code is provided, a system must be provided": a code or Coding alone means that of the only system that the maps go from.
+ * Of a CodeableConcept the other codings tell which is meant.
+ */
 function assertOneSystem(given: OperationInput, maps: readonly ConceptMap[], { reverse, targetSystem }: Shared): void {
-  if (one<string>(given, 'code') === undefined || one<string>(given, 'system') !== undefined) return;
+  const coding = one<JsonObject>(given, 'coding');
+  const isAlone = coding ? coding.system === undefined : given.has('code') && !given.has('system');
+  if (!isAlone) return;
   const sides = maps.flatMap(({ groups }) =>
     groups.map(({ source, target }) => (reverse ? { from: target, to: source } : { from: source, to: target })),
   );
   const meant = sides.filter(({ from, to }) => from && (targetSystem === undefined || to === targetSystem));
   if (new Set(meant.map(({ from }) => from)).size <= 1) return;
   throw new CerebraError('required', 'The map is one of several code systems: the code needs its system', {
-    expression: ['system'],
+    expression: [coding ? 'coding.system' : 'system'],
   });
 }
 

@@ -291,6 +291,19 @@ describe('refused', () => {
     assert.deepEqual(await step.states(id), { Patient: 'none' });
   });
 
+  test('a second composite of the same code and elements, unless it has the same parts', async () => {
+    const R4 = 'http://hl7.org/fhir/SearchParameter/';
+    const part = (name: string) => ({ definition: `${R4}Condition-${name}`, expression: name });
+    const composite = (name: string, ...parts: string[]) =>
+      parameter('pair', 'Condition', 'composite', 'Condition', {
+        ...{ url: `${URL}/pair-${name}`, component: parts.map(part) },
+      });
+    await step.create(composite('one', 'severity', 'category'));
+    await step.create(composite('same', 'severity', 'category'));
+    const other = await fhir('POST', 'SearchParameter', composite('other', 'category', 'severity'));
+    assertOutcome(other, 400, 'duplicate', 'SearchParameter.code');
+  });
+
   test('in a Bundle with the entry’s place', async () => {
     const resource = { ...fine, expression: 'Patient.nmae' };
     const entry = [{ resource, request: { method: 'POST', url: 'SearchParameter' } }];

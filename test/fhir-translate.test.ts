@@ -197,6 +197,10 @@ describe('$translate', () => {
     assertOutcome(await ask([group(elements), other], red), 400, 'required', 'system');
     const told = { name: 'system', valueUri: COLOURS };
     assert.deepEqual(matches(await ask([group(elements), other], red, told)), expected);
+    const coding = (more: JsonObject) => ({ name: 'coding', valueCoding: { code: 'red', ...more } });
+    assert.deepEqual(matches(await ask([group(elements)], coding({}))), expected);
+    assertOutcome(await ask([group(elements), other], coding({})), 400, 'required', 'coding.system');
+    assert.deepEqual(matches(await ask([group(elements), other], coding({ system: COLOURS }))), expected);
     const back = [
       { name: 'code', valueCode: 'p-red' },
       { name: 'reverse', valueBoolean: true },

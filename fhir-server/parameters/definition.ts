@@ -1,4 +1,5 @@
 // What a stored SearchParameter asks for, and whether it can be had: https://hl7.org/fhir/R4/searchparameter.html
+import { isDeepStrictEqual } from 'node:util';
 import {
   appliesTo,
   type CustomParameter,
@@ -130,8 +131,11 @@ function assertFree(code: string, type: string, resource: Resource, beside: Besi
 /** Another version of the SearchParameter, or one that says the same in whatever words: versions of a guide stand side by side. */
 function isAnother(owner: Owned, resource: Resource, beside: Beside): boolean {
   if (owner.url !== '' && owner.url === resource.url) return true;
-  const { resourceType, type, expression } = owner;
-  return type === resource.type && expression === extractionOf(resource, resourceType, type, beside).expression;
+  const { resourceType, type, expression, components } = owner;
+  if (type !== resource.type || expression !== extractionOf(resource, resourceType, type, beside).expression)
+    return false;
+  // Most composites of a type name the type itself: their parts tell what they say.
+  return type !== 'composite' || isDeepStrictEqual(components, componentsOf(resource, resourceType, beside));
 }
 
 /**
