@@ -14,7 +14,7 @@ import {
 import { choice, limitOf, limitParameter, textParameter } from '../admin-query.ts';
 import { severities } from '../alerts/rules/rule.ts';
 import type { Severity } from '../alerts/seams.ts';
-import { planStep } from './advance.ts';
+import { planStep, reaches } from './advance.ts';
 import { type Chain, isChain, planFor, readChain } from './chain.ts';
 import type { Endpoint } from './endpoints.ts';
 import type { Notice } from './notice.ts';
@@ -191,9 +191,11 @@ async function rehearse(
   for (const turn of planFor(chain, severity).turns) {
     const step = chain.steps[turn]!;
     const { planned, notes } = await planStep(options, step, [query.get('patient') ?? ''], atMs + afterMs);
-    const messages = planned.map(({ channel, recipient, state }) => ({ channel, recipient, state }));
+    const messages = planned
+      .filter(({ state }) => state !== 'repeated')
+      .map(({ channel, recipient, state }) => ({ channel, recipient, state }));
     steps.push({ step: turn + 1, title: step.title, at: new Date(atMs + afterMs).toISOString(), messages, notes });
-    if (planned.length > 0) afterMs += step.waitMs;
+    if (reaches(step, planned)) afterMs += step.waitMs;
   }
   return steps;
 }

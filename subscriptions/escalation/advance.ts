@@ -1,6 +1,6 @@
 // Brings an escalation forward by one step: reads the chain, finds who is on call, writes the messages.
 import { parseJson, type Resource, type ResourceReader } from '#fhir-model';
-import { CerebraError, isCerebraError, type Tx } from '#platform';
+import { CerebraError, isCerebraError, type Queryable, type Tx } from '#platform';
 import { type Plan, planFor, readChain, type Step } from './chain.ts';
 import { contactOf } from './contact.ts';
 import type { Endpoint } from './endpoints.ts';
@@ -11,6 +11,7 @@ import {
   beginStep,
   type ClaimedEscalation,
   exhaustEscalation,
+  lockEscalation,
   postponeEscalation,
   repeatEscalation,
   savePlan,
@@ -48,7 +49,7 @@ export const defaultPauses: Pauses = {
 /** Throws what can't be put down to the chain; the lease then ends by itself. */
 export async function advance(options: AdvanceOptions, claimed: ClaimedEscalation): Promise<void> {
   try {
-    const plan = claimed.plan ?? (await choosePlan(options, claimed));
+    const plan = claimed.turn > 0 && claimed.plan ? claimed.plan : await choosePlan(options, claimed);
     if (plan !== undefined) await nextStep(options, claimed, plan);
   } catch (error) {
     if (!isCerebraError(error) || error.status < 500) throw error;
@@ -56,14 +57,19 @@ export async function advance(options: AdvanceOptions, claimed: ClaimedEscalatio
   }
 }
 
-/** The chain as it is now; it stays that way for this alert, whatever becomes of the PlanDefinition. */
+/**
+ * The chain as it is now; it stays that way for this alert, whatever becomes of the PlanDefinition. Only where that reached nobody, and
+ * begins once more, it is read again: whoever mends it means this alert, too.
+ */
 async function choosePlan(options: AdvanceOptions, claimed: ClaimedEscalation): Promise<Plan | undefined> {
   const { db, log, pauses } = options;
   try {
-    const plan = planFor(await readChainOf(options, claimed.chain), claimed.facts.severity);
+    const found = planFor(await readChainOf(options, claimed.chain), claimed.facts.severity);
+    const plan = found.turns.length === 0 && claimed.plan ? claimed.plan : found;
     return (await savePlan(db, claimed, plan)) ? plan : undefined;
   } catch (error) {
     if (!isCerebraError(error) || error.status >= 500) throw error;
+    if (claimed.plan) return claimed.plan;
     log.error(
       { alert: claimed.alert, chain: claimed.chain, code: error.code },
       'nobody is told of an alert: its chain is broken',
@@ -113,7 +119,7 @@ async function subjectsOf({ db }: AdvanceOptions, { alert, facts }: ClaimedEscal
 }
 
 /** A Communication alone reaches people only where nothing else is asked for. */
-const reaches = ({ channels, who }: Step, planned: readonly Planned[]): boolean =>
+export const reaches = ({ channels, who }: Step, planned: readonly Planned[]): boolean =>
   planned.some(({ place }) => place >= 0) ||
   (channels.every((channel) => channel === 'websocket') &&
     planned.some(({ recipient }) => recipient !== '' || who.length === 0));
@@ -122,10 +128,16 @@ const reaches = ({ channels, who }: Step, planned: readonly Planned[]): boolean 
 async function finish(options: AdvanceOptions, claimed: ClaimedEscalation, plan: Plan): Promise<void> {
   const { db, log, pauses } = options;
   const { alert, chain } = claimed;
-  if (plan.turns.length > 0 && !(await isAnybodyTold(options, claimed))) {
+  const isTold = async (from: Queryable) => plan.turns.length === 0 || (await isAnybodyTold(from, claimed));
+  // What is being sent may fail at this moment: one of both waits, and sees what the other has written.
+  const exhaust = async (tx: Tx): Promise<boolean> => {
+    await lockEscalation(tx, claimed);
+    return (await isTold(tx)) && (await exhaustEscalation(tx, claimed));
+  };
+  if (!(await isTold(db))) {
     const error = 'The chain has reached nobody: it is gone through again';
     if (await repeatEscalation(db, claimed, error, pauses.nobodyMs)) log.error({ alert, chain }, error);
-  } else if (await recordOwn(options, stepAudit('chain-exhausted', claimed), (tx) => exhaustEscalation(tx, claimed))) {
+  } else if (await recordOwn(options, stepAudit('chain-exhausted', claimed), exhaust)) {
     log.error({ alert, chain }, 'the end of an escalation: nobody has acknowledged the alert');
     options.onExhausted();
   }
@@ -133,12 +145,13 @@ async function finish(options: AdvanceOptions, claimed: ClaimedEscalation, plan:
 
 const told = {
   name: 'escalation_told',
-  text: `select 1 from escalation_message where alert = $1 and run = $2 and kind = 'alert' and channel <> 'websocket'
-    and state in ('sent', 'sending') limit 1`,
+  text: `select 1 from escalation_message where alert = $1 and run = $2 and number >= $3 and kind = 'alert'
+    and channel <> 'websocket' and state in ('sent', 'sending') limit 1`,
 };
 
-const isAnybodyTold = async ({ db }: AdvanceOptions, { alert, run }: ClaimedEscalation): Promise<boolean> =>
-  (await db.query(told, [alert, run])).length > 0;
+/** Of what it is now: whoever was told while it was less severe does not know that it got worse. */
+const isAnybodyTold = async (db: Queryable, { alert, run, facts }: ClaimedEscalation): Promise<boolean> =>
+  (await db.query(told, [alert, run, facts.fromStep ?? 0])).length > 0;
 
 /** Whom the step would tell at that instant, over what, and who is not reached for which reason. */
 export async function planStep(
@@ -224,13 +237,20 @@ function sharedWays(options: Ways, { channels, mode }: Step, people: readonly Pl
   });
 }
 
-/** Two roles of one person have one telephone: it rings once. */
+/**
+ * Two roles of one person, or a ward, have one telephone: it rings once, at once where it is the first way to one of them. The others
+ * of whom it is the first have a row that is never sent: their next channel follows, too, where that one fails.
+ */
 function withoutRepetition(planned: readonly Planned[]): Planned[] {
-  const seen = new Set<string>();
-  return planned.filter(({ channel, recipient, address }) => {
-    const key = JSON.stringify([channel, address === '' ? recipient : address]);
-    if (seen.has(key)) return false;
-    seen.add(key);
-    return true;
+  const keyOf = ({ channel, recipient, address }: Planned) =>
+    JSON.stringify([channel, address === '' ? recipient : address]);
+  const kept = new Map<string, Planned>();
+  for (const one of planned) {
+    const former = kept.get(keyOf(one));
+    if (!former || (former.state === 'standby' && one.state === 'waiting')) kept.set(keyOf(one), one);
+  }
+  return planned.flatMap((one): Planned[] => {
+    if (kept.get(keyOf(one)) === one) return [one];
+    return one.state === 'waiting' ? [{ ...one, state: 'repeated' }] : [];
   });
 }

@@ -5,11 +5,12 @@ import type { Queryable, Statement } from '#platform';
 /** Of Communication.identifier: `alert|run|step`. */
 export const messageSystem = 'urn:cerebra:escalation';
 
-// What was sent before the alert got worse, or was told anew, is answered by somebody who has not seen that.
+// What was sent before the alert got worse, or was told anew, is answered by somebody who has not seen that; so is what it got in quiet
+// hours, of which nobody was told yet.
 const standing: Statement = {
   name: 'escalation_answered',
   text: `select alert from escalation where alert = $1 and run = $2 and state in ('open', 'exhausted')
-    and $3 >= coalesce((facts ->> 'fromStep')::int, 0)`,
+    and $3 >= case when facts ? 'awaited' then steps + 1 else coalesce((facts ->> 'fromStep')::int, 0) end`,
 };
 
 /** Id of the alert that the message told of; undefined where that is not what the alert is now, or it is no message. */

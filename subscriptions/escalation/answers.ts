@@ -39,12 +39,14 @@ export interface AskedMessage {
   detail: boolean;
   state: string;
   facts: Facts;
+  /** How many its run has begun. */
+  steps: number;
   /** It was told anew after this run had ended, and that goes on. */
   renewed: boolean;
   nowMs: number;
 }
 
-const columns = `m.id, m.alert, m.number, m.channel, m.recipient, m.address, m.code, m.detail, e.state, e.facts,
+const columns = `m.id, m.alert, m.number, m.channel, m.recipient, m.address, m.code, m.detail, e.state, e.facts, e.steps,
   exists (select from escalation n where n.alert = m.alert and n.run > m.run and n.state in ('open', 'exhausted')) as renewed,
   floor(extract(epoch from statement_timestamp()) * 1000)::float8 as "nowMs"`;
 
@@ -97,16 +99,24 @@ export function createAnswers(options: AnswersOptions, links: () => Promise<Link
   ];
 }
 
-const pageOf = ({ facts, recipient, detail }: AskedMessage): PageAlert => ({
-  ...{ title: facts.title, severity: facts.severity, raisedMs: facts.raisedMs, asksName: recipient === '' },
-  fromStep: facts.fromStep ?? 0,
-  ...(detail && facts.detail !== '' ? { detail: facts.detail } : {}),
-});
+/** As it is now: what it got in quiet hours, when they end, is told from the next step on. */
+async function pageOf({ alerts }: AnswersOptions, message: AskedMessage): Promise<PageAlert> {
+  const { facts, recipient, detail } = message;
+  const { title, severity, raisedMs, detail: text } = (facts.awaited && (await alerts().read(message.alert))) || facts;
+  return {
+    ...{ title, severity, raisedMs, asksName: recipient === '', fromStep: fromStepOf(message) },
+    ...(detail && text !== '' ? { detail: text } : {}),
+  };
+}
+
+/** From that step on messages tell, or will tell, of what it is now. */
+const fromStepOf = ({ facts, steps }: AskedMessage): number =>
+  facts.awaited === undefined ? (facts.fromStep ?? 0) : steps + 1;
 
 export const isOpen = ({ state }: AskedMessage): boolean => state === 'open' || state === 'exhausted';
 
 /** What was acted on told of it while it was less severe. `step`: the one that is known to have been seen. */
-export const isSuperseded = ({ facts }: AskedMessage, step: number): boolean => step < (facts.fromStep ?? 0);
+export const isSuperseded = (message: AskedMessage, step: number): boolean => step < fromStepOf(message);
 
 /** Why there is nothing to acknowledge: the escalation of the message is over, but the alert may stand. */
 async function endOf({ alerts }: AnswersOptions, { alert, state, renewed }: AskedMessage): Promise<string> {
@@ -129,13 +139,14 @@ async function messageOf({ db }: AnswersOptions, links: Links, token: string): P
 async function look(options: AnswersOptions, links: Links, { params }: AdminRequest): Promise<AdminResponse> {
   const message = await messageOf(options, links, params.token ?? '');
   if ('status' in message) return message;
-  return isOpen(message) ? alertPage(pageOf(message)) : overPage(pageOf(message), await endOf(options, message));
+  const page = await pageOf(options, message);
+  return isOpen(message) ? alertPage(page) : overPage(page, await endOf(options, message));
 }
 
 async function acknowledge(options: AnswersOptions, links: Links, request: AdminRequest): Promise<AdminResponse> {
   const message = await messageOf(options, links, request.params.token ?? '');
   if ('status' in message) return message;
-  const page = pageOf(message);
+  const page = await pageOf(options, message);
   if (!isOpen(message)) return overPage(page, await endOf(options, message));
   const form = formOf(request.body);
   if (isSuperseded(message, Math.max(message.number, Number(form.get('step')) || 0))) return alertPage(page, true);
@@ -169,7 +180,8 @@ export const endedText = ({ facts, renewed }: AskedMessage): string =>
     : `Not open any more: ${facts.title}.`;
 
 /** Whoever acts on a message that was sent before it got worse. */
-export const worseText = (title: string): string => `It got worse since that message: ${title}. Use the newest one.`;
+export const worseText = (title: string): string =>
+  `It got worse since that message: ${title}. Use the newest one, or the link.`;
 
 async function takeReply(options: AnswersOptions, request: AdminRequest): Promise<AdminResponse> {
   const endpoint = options.endpoints.get(request.params.endpoint ?? '');

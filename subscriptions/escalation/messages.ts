@@ -9,7 +9,8 @@ export interface Planned {
   recipient: string;
   address: string;
   place: number;
-  state: 'waiting' | 'standby';
+  /** `repeated`: another recipient's message to the same address tells it, too. */
+  state: 'waiting' | 'standby' | 'repeated';
 }
 
 /** A message that this server is sending. */
@@ -186,17 +187,39 @@ const hasten: Statement = {
         and m.state in ('waiting', 'standby', 'held', 'sending', 'sent'))`,
 };
 
-/** The next channel of its recipient is tried. */
-export const releaseNext = (db: Queryable, m: ClaimedMessage): Promise<unknown> =>
-  db.query(release, [m.alert, m.run, m.number, m.recipient, m.place]);
+// Who has the same address, and no message of their own for that.
+const sharing: Statement = {
+  name: 'escalation_message_sharing',
+  text: `select recipient from escalation_message where alert = $1 and run = $2 and number = $3 and channel = $4 and address = $5
+    and state = 'repeated' order by recipient`,
+};
+
+/** The next channel of its recipient is tried, and of whoever else it was to tell. */
+export const releaseNext = async (db: Queryable, m: ClaimedMessage): Promise<void> => {
+  const of = [m.alert, m.run, m.number];
+  const others = await db.query<{ recipient: string }>(sharing, [...of, m.channel, m.address]);
+  for (const { recipient } of [m, ...others]) await db.query(release, [...of, recipient, m.place]);
+};
 
 /** Its recipient is told: other channels that were to be tried for the same are not. */
 export const settleRecipient = (db: Queryable, m: ClaimedMessage): Promise<unknown> =>
   db.query(settle, [m.alert, m.run, m.number, m.recipient, m.place]);
 
-/** Where nothing of the step is left to send, the next one begins. */
-export const hastenNext = (db: Queryable, m: ClaimedMessage): Promise<unknown> =>
-  db.query(hasten, [m.alert, m.run, m.number]);
+// The chain came to its end while this was taken for told: nobody has been told after all, and it is gone through again.
+const reopen: Statement = {
+  name: 'escalation_reopen',
+  text: `update escalation e set state = 'open', due_at = statement_timestamp()
+    where e.alert = $1 and e.run = $2 and e.state = 'exhausted'
+      and not exists (select from escalation_message m where m.alert = $1 and m.run = $2 and m.kind = 'alert'
+        and m.number >= coalesce((e.facts ->> 'fromStep')::int, 0) and m.channel <> 'websocket'
+        and m.state in ('waiting', 'held', 'sending', 'sent'))`,
+};
+
+/** Where nothing of the step is left to send, the next one begins; where nobody of the chain was told, the chain. */
+export const hastenNext = async (db: Queryable, m: ClaimedMessage): Promise<void> => {
+  await db.query(hasten, [m.alert, m.run, m.number]);
+  await db.query(reopen, [m.alert, m.run]);
+};
 
 const room: Statement = {
   name: 'escalation_message_room',

@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { type TestContext, test } from 'node:test';
-import { startReceiver, startTwilio, twilioAccount } from '#platform/testing';
+import { startReceiver, startTwilio, twilioAccount, waitFor } from '#platform/testing';
 import type { Endpoint } from './endpoints.ts';
 import {
   alertOf,
   chainOf,
   createEscalationRig,
+  passTime,
   practitioner,
   publicUrl,
   settled,
@@ -110,6 +111,28 @@ test('with nobody else in the step the next one begins at once; of an alert that
     (await settled(server, 'a2', { sms: 'failed' })).steps.map(({ number }) => number),
     [1],
   );
+});
+
+test('a chain is gone through again where it turns out after its end that nothing of it has arrived', async (t) => {
+  const { rig, twilio, server } = await setUp(t);
+  await rig.put(practitioner('a', [sms('+15550100001')]));
+  await server.raise(alertOf('a1'));
+  await settled(server, 'a1', { sms: 'sent' });
+  for (const [count, state] of [
+    [2, 'open'],
+    [2, 'exhausted'],
+  ] as const) {
+    await passTime(rig.db, 'a1');
+    await waitFor(async () => {
+      const run = (await server.history('a1')).at(-1)!;
+      return run.state === state && run.messages.length === count && run.messages.every((one) => one.state === 'sent');
+    }, `${count} messages of a chain that is ${state}`);
+  }
+  const [ofFirst = '', ofSecond = ''] = callbacks(twilio);
+  await tell(server, ofFirst, { MessageStatus: 'undelivered' });
+  assert.equal((await server.history('a1')).at(-1)!.state, 'exhausted', 'somebody has been told');
+  await tell(server, ofSecond, { MessageStatus: 'undelivered' });
+  await waitFor(() => twilio.taken.length === 3, 'the first step once more');
 });
 
 test('behind a proxy it is told at the address of replies; an unknown message is nobody’s', async (t) => {

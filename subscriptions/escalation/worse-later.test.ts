@@ -2,10 +2,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { JsonObject } from '#fhir-model';
-import { waitFor } from '#platform/testing';
+import { startTwilio, waitFor } from '#platform/testing';
 import { eventRule, ext, inForce, judged, onCode, putAt, quantity, reading, settled } from '../testing/alert-rules.ts';
 import { createRig } from '../testing/rig.ts';
-import { chainOf } from './testing/rig.ts';
+import { alertOfMessage } from './answered.ts';
+import {
+  alertOf,
+  chainOf,
+  createEscalationRig,
+  practitioner,
+  publicUrl,
+  settled as sentAll,
+  sms,
+  smsAt,
+} from './testing/rig.ts';
 
 const level = (title: string, priority: string, limit: number): JsonObject => ({
   ...{ title, priority, trigger: [onCode('k')] },
@@ -47,4 +57,27 @@ test('what got less severe and in quiet hours as severe as it was begins its cha
     { awaited: unknown },
   ];
   assert.equal(awaited, null);
+});
+
+test('what was sent before it got worse in quiet hours acknowledges nothing until what it is now has been seen', async (t) => {
+  const rig = await createEscalationRig(t);
+  const twilio = await startTwilio(t);
+  await rig.put(practitioner('a', [sms('+15550100001')]), chainOf([{ who: ['Practitioner/a'], channels: ['sms'] }]));
+  const server = await rig.start({ endpoints: [smsAt(twilio)] });
+  await server.raise(alertOf('a1', { severity: 'low' }));
+  await sentAll(server, 'a1', { sms: 'sent' });
+  const path = new URL(new RegExp(`${publicUrl}alerts/[\\w.-]+`).exec(twilio.taken[0]!.Body)![0]).pathname;
+  const [communication] = await rig.store.list('Communication');
+  assert.equal(await alertOfMessage(rig.db, communication!), 'a1');
+  await rig.db.tx((tx) => server.awaitWorse(tx, 'a1', 'high'));
+  assert.equal(await alertOfMessage(rig.db, communication!), undefined);
+  const page = (await server.call('POST', path)).text!.text;
+  assert.match(page, /It got worse since: this is what it is now/);
+  assert.deepEqual(server.acknowledged, []);
+  // The page has shown what it is now: its button counts.
+  await server.call('POST', path, { body: `step=${/name="step" value="(\d+)"/.exec(page)![1]}` });
+  assert.deepEqual(
+    server.acknowledged.map(({ id }) => id),
+    ['a1'],
+  );
 });

@@ -4,8 +4,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 import { test } from 'node:test';
-import { startPagerDuty, waitFor } from '#platform/testing';
-import { alertOf, chainOf, createEscalationRig, pagerAt, passTime, settled } from './testing/rig.ts';
+import { startPagerDuty, startSlack, waitFor } from '#platform/testing';
+import { alertOf, chainOf, createEscalationRig, pagerAt, passTime, settled, slackAt } from './testing/rig.ts';
 
 test('an alert that gets worse is another incident, and its end ends that', async (t) => {
   const rig = await createEscalationRig(t);
@@ -49,6 +49,24 @@ test('an alert that is told anew after the end of its chain is another incident'
   await server.raise(alertOf('a1', { detail: '7.1 mmol/L (limit 6.2)' }));
   await waitFor(() => pager.incidents.get('cerebra/a1/1/1') === 'triggered', 'another incident');
   await waitFor(() => pager.incidents.get('cerebra/a1/1') === 'resolved', 'the end of the one before');
+});
+
+test('what got worse and reaches nobody then is gone through again, though people were told of less', async (t) => {
+  const rig = await createEscalationRig(t);
+  const slack = await startSlack(t);
+  await rig.put(chainOf([{ channels: ['slack'] }]));
+  const server = await rig.start({ endpoints: [slackAt(slack)] });
+  await server.raise(alertOf('a1', { severity: 'high' }));
+  await settled(server, 'a1', { slack: 'sent' });
+  slack.fail.push({ status: 404, text: 'no_service' });
+  await server.raise(alertOf('a1', { severity: 'critical' }));
+  await waitFor(() => slack.taken.length === 2, 'what it is now, in the second round');
+  const { steps, messages } = await settled(server, 'a1', { slack: 'sent' });
+  assert.equal(steps.length, 3);
+  assert.deepEqual(
+    messages.map(({ state }) => state),
+    ['sent', 'failed', 'sent'],
+  );
 });
 
 test('the incidents before are ended side by side: the lease of a message does not wait for one after the other', async (t) => {

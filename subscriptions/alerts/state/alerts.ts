@@ -126,16 +126,16 @@ export function createAlerts(options: AlertsOptions): AlertKeeper {
         await apply(finding.rule, await policy(finding.rule), [foundOf(finding, clock.now())]);
       }
     },
-    async acknowledge(id, by, note, how) {
-      const one = (each: string) =>
+    acknowledge(id, by, note, how) {
+      const one = (each: string): Promise<boolean> =>
         change(each, async (row, policy) => {
           if (row.status !== 'active' || (await how?.holds?.()) === false) return undefined;
+          // Those of a storm that were told before they joined it, as some may meanwhile, have a Task and call people of their own.
+          const told = row.key === stormKey ? await db.query<{ id: string }>(toldInGroup, [each]) : [];
+          for (const member of told) await one(member.id);
           const asked = await isAsked(options, row, policy);
           return acknowledged(row, { by, note, how, asked, nowMs: clock.now() }, policy, escalation);
         });
-      // Those of a storm that were told before they joined it have a Task and call people of their own.
-      const told = (await rowById(db, id))?.key === stormKey ? await db.query<{ id: string }>(toldInGroup, [id]) : [];
-      for (const each of told) await one(each.id);
       return one(id);
     },
     snooze: (id, untilMs, by) =>
@@ -252,7 +252,7 @@ const withTask = async (options: AlertsOptions, step: Step): Promise<Step> =>
 
 const toldInGroup = {
   name: 'alert_told_in_group',
-  text: `select id from alert where group_id = $1 and status = 'active' and tells > 0 order by id`,
+  text: `select id from alert where group_id = $1 and status = 'active' and tells > 0 and notify_at is null order by id`,
 };
 
 /** Of what a storm stands for nobody else is told: it is not closed over that. */
@@ -262,11 +262,11 @@ async function assertCared(db: Queryable, storm: string): Promise<void> {
   throw new CerebraError('business-rule', `It can not be closed: ${why}. Acknowledge it, and them with it`);
 }
 
-/** Whoever takes care of a storm takes care of what it is made of. */
+/** Whoever takes care of a storm takes care of what it is made of, but for what got worse since, and is told of when quiet hours end. */
 const acknowledgeGroup = {
   name: 'alert_acknowledge_group',
   text: `update alert set status = 'acknowledged', acknowledged_at = to_timestamp($2::float8 / 1000), acknowledged_by = $3,
-      revision = revision + 1 where group_id = $1 and status = 'active'`,
+      revision = revision + 1 where group_id = $1 and status = 'active' and notify_at is null`,
 };
 
 async function commit(

@@ -156,6 +156,38 @@ test('a storm that something joins while its end is decided goes on', async (t) 
   assert.equal(await status(), 'resolved');
 });
 
+test('what joins a storm while that is acknowledged calls nobody any more either', async (t) => {
+  const { db, store } = await createRig(t);
+  await db.query({
+    text: `insert into alert (id, rule, subject, key, episode, status, severity, title, detail, evidence, at, raised_at, revision, tells)
+      values ('s', 't', '', 'storm', 1, 'active', 'low', 'Many alerts', '', '{}', now(), now(), 1, 1),
+        ('m', 't', 'Patient/p1', '', 1, 'active', 'low', 'High', '', '{}', now(), now(), 1, 1)`,
+  });
+  const joined = { text: `update alert set group_id = case id when 'm' then 's' end, revision = revision + 1` };
+  let late: (() => Promise<unknown>) | undefined = () => db.query(joined);
+  const query = async (statement: Statement, values?: unknown[]) => {
+    const rows = await db.query(statement, values);
+    if (statement.name !== 'alert_told_in_group') return rows;
+    await late?.();
+    late = undefined;
+    return rows;
+  };
+  const ended: string[] = [];
+  const end = async (_tx: unknown, id: string) => void ended.push(id);
+  const alerts = createAlerts({
+    ...{
+      reader: store.reader,
+      scope: { kind: 'everything' } as const,
+      clock: { now: () => Date.now() },
+      writer: store.writer,
+    },
+    ...{ db: { ...db, query } as typeof db, policyOf: async () => ({ detectedIssue: false }) },
+    escalation: { begin: async () => {}, awaitWorse: async () => {}, end },
+  });
+  assert.equal(await alerts.acknowledge('s', 'Practitioner/a'), true);
+  assert.deepEqual(ended, ['m', 's']);
+});
+
 test('a storm is not closed over what nobody has acknowledged and nobody else is told of', async (t) => {
   const rig = await createRig(t);
   const server = await rig.start();
