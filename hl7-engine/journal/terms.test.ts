@@ -8,3 +8,11 @@ test('a line that is called like something every object has is no segment with p
   assert.deepEqual([...patients], ['123']);
   assert.ok(words.has('constructor'));
 });
+
+test('escaped bytes are the words that they are in the resources: windows-1252, and characters over several sequences', () => {
+  const fields = ['M\\XFC\\ller', 'Jos\\XC3\\\\XA9\\', 'J\\XC3A4\\ger', 'Zo\\XEB\\ \\H\\bold\\N\\', 'a\\F\\b'];
+  const { words } = readTerms(Buffer.from(`MSH|^~\\&|A|B|||||ORU^R01|1|P|2.5\rNTE|1||${fields.join(' ')}`));
+  for (const word of ['muller', 'jose', 'jager', 'zoe', 'bold', 'a', 'b']) assert.ok(words.has(word), word);
+  const greek = readTerms(Buffer.from('MSH|^~\\&|A|B|||||ORU^R01|1|P|2.5||||||8859/7\rNTE|1||\\XE1\\\\XE2E3\\'));
+  assert.ok(greek.words.has('\u03b1\u03b2\u03b3'));
+});

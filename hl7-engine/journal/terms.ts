@@ -82,14 +82,15 @@ export function queryWordHashes(text: string): number[][] {
 }
 
 /**
- * An escape sequence as far as words go: an escaped delimiter parts them, \\X41\\ is the character it means, highlighting
- * vanishes, any other command is a blank.
+ * An escape sequence as far as words go: an escaped delimiter parts them, \\X41\\ is the character it means (`bytes`: of one or
+ * several sequences, over which a character may be spread), highlighting vanishes, any other command is a blank.
  */
-function resolved(sequence: string, decode: (bytes: Buffer) => string): string {
-  if (/^X(?:[0-9A-Fa-f]{2})+$/.test(sequence)) return decode(Buffer.from(sequence.slice(1), 'hex'));
-  return sequence === 'H' || sequence === 'N' ? '' : ' ';
+function resolved({ coding }: Hl7Message, bytes: string | undefined, sequence: string): string {
+  if (bytes === undefined) return sequence === 'H' || sequence === 'N' ? '' : ' ';
+  return coding.decode(coding.fromBytes(Buffer.from(bytes.replaceAll(/[^0-9A-Fa-f]/g, ''), 'hex')));
 }
 
+const hexadecimal = 'X(?:[0-9A-Fa-f]{2}){1,100}';
 const sequencesOf = new Map<string, RegExp>();
 
 /** The text, and the characters that part its words. Bytes that are no HL7 are read as they are. */
@@ -102,9 +103,10 @@ function textOf(raw: Buffer, message: Hl7Message | undefined): { text: string; d
   if (mark === '') return { text, delimiters };
   const sequences = remembered(sequencesOf, mark, (one) => {
     const escaped = one.replaceAll(escapable, '\\$&');
-    return new RegExp(`${escaped}([A-Z.][0-9A-Za-z.+-]{0,200})${escaped}`, 'g');
+    const bytes = `${hexadecimal}(?:${escaped}${escaped}${hexadecimal})*`;
+    return new RegExp(`${escaped}(?:(${bytes})|([A-Z.][0-9A-Za-z.+-]{0,200}))${escaped}`, 'g');
   });
-  return { text: text.replaceAll(sequences, (_, sequence: string) => resolved(sequence, decode)), delimiters };
+  return { text: text.replaceAll(sequences, (_, bytes, sequence) => resolved(message, bytes, sequence)), delimiters };
 }
 
 /** Senders have a handful of delimiters; who forges others shall not fill the memory. */

@@ -121,21 +121,51 @@ function isUtf8Instead(raw: Buffer, label: string): boolean {
   return label.startsWith('iso-8859') && raw.some((byte) => byte >= 0x80 && byte < 0xa0);
 }
 
-/** A character of UTF-8, else a byte that is none. */
-const characters = /[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}|[\x80-\xff]/g;
-
-/** Valid bytes have other tokens only by \Xhh\ for a letter of windows-1252 (`Jos\XE9\`): no U+FFFD in place of that either. */
+/**
+ * Valid bytes have other tokens only by \Xhh\ for a letter of windows-1252 (`Jos\XE9\`): no U+FFFD in place of that either. A document
+ * in \Xhh…\ may have millions of them.
+ */
 function decodeUtf8(bytes: Buffer): string {
   if (isUtf8(bytes)) return bytes.toString();
-  return bytes.toString('latin1').replaceAll(characters, (character) => {
-    if (character.length === 1) return western[character.charCodeAt(0) - 0x80]!;
-    const own = latin1(character);
-    return isUtf8(own) ? own.toString() : Array.from(own, (byte) => western[byte - 0x80]!).join('');
-  });
+  // No character has more code units than bytes.
+  const units = new Uint16Array(bytes.length);
+  let count = 0;
+  for (let at = 0; at < bytes.length; ) {
+    const size = sizeAt(bytes, at);
+    let point = size === 0 ? western[bytes[at]! - 0x80]! : bytes[at]! & (0xff >> (size === 1 ? 0 : size + 1));
+    for (let next = 1; next < size; next++) point = (point << 6) | (bytes[at + next]! & 0x3f);
+    if (point < 0x10000) units[count++] = point;
+    else {
+      units[count++] = 0xd7c0 + (point >> 10);
+      units[count++] = 0xdc00 + (point & 0x3ff);
+    }
+    at += size || 1;
+  }
+  return Buffer.from(units.buffer, 0, count * 2).toString('utf16le');
 }
 
-/** Of the bytes 80 to FF: a document in \Xhh…\ may have millions of them, and a decoder is slow to call. */
-const western = codecOf('windows-1252').decode(Buffer.from(Array.from({ length: 0x80 }, (_, at) => 0x80 + at)));
+/** How many bytes the character of UTF-8 has that begins there; 0 where none does. https://www.rfc-editor.org/rfc/rfc3629#section-4 */
+function sizeAt(bytes: Buffer, at: number): number {
+  const first = bytes[at]!;
+  if (first < 0x80) return 1;
+  const size = first < 0xc2 || first > 0xf4 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+  for (let next = 1; next < size; next++) if ((bytes[at + next]! & 0xc0) !== 0x80) return 0;
+  // Too long, a half of a surrogate pair, beyond U+10FFFF.
+  const second = bytes[at + 1]!;
+  const isNone =
+    (first === 0xe0 && second < 0xa0) ||
+    (first === 0xed && second > 0x9f) ||
+    (first === 0xf0 && second < 0x90) ||
+    (first === 0xf4 && second > 0x8f);
+  return isNone ? 0 : size;
+}
+
+/** What the bytes 80 to FF are. */
+const western = Uint16Array.from({ length: 0x80 }, (_, at) =>
+  codecOf('windows-1252')
+    .decode(Buffer.of(0x80 + at))
+    .charCodeAt(0),
+);
 
 function byToken(raw: Buffer, charset: string, mismatch: boolean): CharsetText {
   const codec = codecOf(charset);

@@ -20,6 +20,11 @@ test('delimiters, and bytes in hexadecimal', () => {
   assert.equal(whole('M\\XFC\\ller, Zoë, \\XC3\\\\XA9\\'), 'Müller, Zoë, é', 'and one beside UTF-8');
   // No character of UTF-8, though their bytes look like one: too long, a half of a surrogate pair.
   assert.equal(whole('\\XE08080\\ \\XEDA080\\ \\X80\\'), 'à€€ í\u00a0€ €');
+  assert.equal(
+    whole('\\XF4908080\\ \\XE282\\ \\XF09F9880\\ \\XE282AC\\'),
+    'ô\u0090€€ â‚ \u{1f600} €',
+    'beyond U+10FFFF, half, whole',
+  );
   const truncating = parseMessage(Buffer.from('MSH|^~\\&#|A|B|||||ORU^R01|1|P|2.7\rOBX|1|ST|A||50\\P\\ cut#'));
   assert.equal(truncating.part('OBX-5').whole, '50# cut#');
   assert.equal(truncating.part('OBX-5').isTruncated, true);

@@ -3,6 +3,7 @@ import test from 'node:test';
 import iconv from 'iconv-lite';
 import { readBatch } from '../message/batch.ts';
 import { parseMessage } from '../message/message.ts';
+import { encodeWide } from '../message/wide.ts';
 import { frame } from '../mllp/frame.ts';
 import { inCharset, withoutFrame } from './content.ts';
 
@@ -34,13 +35,28 @@ test('UTF-16 stays what it is beside a set of single bytes', () => {
 });
 
 test('a frame of MLLP around a message, or around several, is no part of them', () => {
-  const [one, wide] = [Buffer.from(message()), Buffer.from(`\x0b${message()}`, 'utf16le')];
+  const one = Buffer.from(message());
   assert.ok(withoutFrame(frame(one)).equals(one));
   assert.equal(withoutFrame(one), one);
-  assert.equal(withoutFrame(wide), wide);
   const { groups } = readBatch(withoutFrame(Buffer.concat([frame(one), frame(one)])));
   assert.deepEqual(
     groups[0]!.messages.map(({ raw }) => raw.toString()),
     [message(), message()],
   );
+});
+
+test('what follows a frame in UTF-16 or UTF-32, or one behind a byte order mark or a blank line, is no line of the message', () => {
+  const content = `\x0b${message()}`;
+  const [sent, kept] = [`${content}\x1c\r`, content] as const;
+  for (const charset of ['utf-16le', 'utf-16be', 'utf-32le', 'utf-32be'] as const) {
+    for (const mark of ['', '\ufeff']) {
+      const wide = encodeWide(mark + sent, charset);
+      assert.ok(withoutFrame(wide).equals(encodeWide(mark + kept, charset)), charset);
+      assert.equal(parseMessage(withoutFrame(wide)).segments.at(-1)!.name, 'PID');
+    }
+    const inner = encodeWide(message(), charset);
+    assert.ok(withoutFrame(frame(inner)).equals(inner), `${charset} in a frame of single bytes`);
+  }
+  for (const before of ['\ufeff', '\r\n'])
+    assert.equal(withoutFrame(Buffer.from(`${before}${sent}\n`)).toString(), `${before}${kept}`);
 });

@@ -2,8 +2,8 @@
 import iconv from 'iconv-lite';
 import { parseMessage } from '../message/message.ts';
 import { Refusal } from '../message/refusal.ts';
-import { wideCharset } from '../message/wide.ts';
-import { unframed } from '../mllp/frame.ts';
+import { decodeWide, unitBytes, wideCharset } from '../message/wide.ts';
+import { endOfFrame, startBlock, unframed } from '../mllp/frame.ts';
 
 /** Where the next message of a batch begins, or its envelope goes on. In UTF-16 and UTF-32, with zeros between their letters, none does. */
 const boundary = /(?<=[\r\n]|[\r\n\x1c]\x0b)(?=(?:MSH|FHS|BHS|BTS|FTS)[^A-Za-z0-9\s])/;
@@ -33,5 +33,23 @@ function tellsCharset(raw: Buffer): boolean {
   }
 }
 
-/** Without the block characters of MLLP around it: the last field would end with one of them. Those within are readBatch's to find. */
-export const withoutFrame = (raw: Buffer): Buffer => (raw[1] === 0 ? raw : unframed(raw));
+/**
+ * Without the block characters of MLLP around it, also in UTF-16 and UTF-32, and behind a byte order mark or blank lines: the last field
+ * would end with one of them, or be followed by a line that is no segment. Those within are readBatch's to find.
+ */
+export function withoutFrame(raw: Buffer): Buffer {
+  // Of single bytes, whatever is in it: in UTF-16 zeros stand beside them.
+  if (raw[0] === startBlock && (raw[1] !== 0 || raw.subarray(-2).equals(endOfFrame))) return unframed(raw);
+  const wide = wideCharset(raw);
+  const unit = wide === undefined ? 1 : unitBytes(wide);
+  const textOf = (bytes: Buffer): string =>
+    wide === undefined ? bytes.toString('latin1') : (decodeWide(bytes, wide) ?? '');
+  if (!opening.test(textOf(raw.subarray(0, edgeCharactersMax * unit)))) return raw;
+  const end = closing.exec(textOf(raw.subarray(-edgeCharactersMax * unit)))?.[0] ?? '';
+  return raw.subarray(0, raw.length - end.length * unit);
+}
+
+const edgeCharactersMax = 16;
+/** What stands before MSH is no part of its line. */
+const opening = /^(?:\u00ef\u00bb\u00bf|\ufeff)?\s*?\x0b/;
+const closing = /\x1c[\r\n]*$/;

@@ -30,11 +30,13 @@ function reopened({ period, ...one }: JsonObject): JsonObject {
 }
 
 /** What was told late began, as far as is known, when it was told: it does not end before that (per-1). */
-function ended(one: JsonObject, at: string | undefined): JsonObject {
+function withEnd(one: JsonObject, at: string | undefined): JsonObject {
   const start = (one.period as JsonObject | undefined)?.start as string | undefined;
   const isBefore = Date.parse(String(at)) < Date.parse(String(start));
-  return { ...withPeriod(one, { end: isBefore ? start : at }), status: 'completed' };
+  return withPeriod(one, { end: isBefore ? start : at });
 }
+
+const ended = (one: JsonObject, at: string | undefined): JsonObject => ({ ...withEnd(one, at), status: 'completed' });
 
 /**
  * Encounter.location after the event; `at` is when it took place. Places where the patient has been stay, with their time;
@@ -193,9 +195,7 @@ export function participantsAfter(
   const history = was.filter((one) => kinds.has(kindOf(one)) && !isSent(one));
   const former = history.flatMap((one) => {
     if ((one.period as JsonObject | undefined)?.end !== undefined) return [one];
-    return kindOf(one) === participants?.code && participants.undone === undefined
-      ? [withPeriod(one, { end: at })]
-      : [];
+    return kindOf(one) === participants?.code && participants.undone === undefined ? [withEnd(one, at)] : [];
   });
   const start = participants === undefined || participants.undone ? undefined : at;
   const now = sent.map((one) => {

@@ -8,10 +8,10 @@ import { detail, type ObxGroup, obxGroups, orderGroup } from '../clinical/groups
 import { addMedicationRequest } from '../clinical/medication.ts';
 import { noteTexts } from '../clinical/notes.ts';
 import { addObservation, isDocument } from '../clinical/observation.ts';
-import { addServiceRequest, describeOrder, type Order, type Subject } from '../clinical/order.ts';
+import { addServiceRequest, addTask, describeOrder, type Order, type Subject } from '../clinical/order.ts';
 import { conceptMapOf } from '../codes/concept-maps.ts';
 import { list } from '../compact.ts';
-import type { Mapping } from '../context.ts';
+import { dateTimeField, type Mapping } from '../context.ts';
 import { displayName, humanName } from '../datatypes.ts';
 import { derivedId } from '../derived-id.ts';
 import type { MergeRules } from '../merge.ts';
@@ -260,7 +260,10 @@ export function addCareOrders(mapping: Mapping, group: Group, cared: Cared): str
       ? addMedicationRequest(mapping, described)
       : addServiceRequest(mapping, described, {}, 'numberless too');
     if (request === undefined) mapping.warnings.add('ORC: an order without service has no place');
-    addAccompanying(mapping, described, newResults(mapping, described), ofRequest(described, request, 'care order'));
+    else addTask(mapping, described, request);
+    const obr = detail(described.group, 'OBR');
+    const place = { ...ofRequest(described, request, 'care order'), effective: obr && dateTimeField(mapping, obr, 7) };
+    addAccompanying(mapping, described, newResults(mapping, described), place);
     return request ?? [];
   });
 }

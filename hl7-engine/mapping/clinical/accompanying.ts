@@ -10,6 +10,8 @@ import type { Order } from './order.ts';
 export interface Accompanied {
   key: string;
   also: JsonObject;
+  /** Where OBX-14 is empty. */
+  effective?: string | undefined;
 }
 
 /** Weight, answers to questions, or what was seen when something was given. */

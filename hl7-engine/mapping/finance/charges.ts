@@ -119,10 +119,11 @@ const typeOf = (ft1: Segment): string => ft1.field(6).component(1).text?.toUpper
 
 const creditOf = (ft1: Segment): boolean => typeOf(ft1) === 'CD';
 
-/** What the charge is for, as it is told apart by: FT1-7, or FT1-25 where that is all there is. */
+/** What the charge is for, as it is told apart by: FT1-7, or FT1-25 where that is all there is; words beside a code may be corrected. */
 function codeOf(ft1: Segment): string {
   const [own, procedure] = [ft1.field(7), ft1.field(25)];
-  return own.component(1).text ?? own.component(2).text ?? procedure.component(1).text ?? (procedure.raw || own.raw);
+  const code = own.component(1).text ?? own.component(2).text ?? procedure.component(1).text;
+  return code ?? (procedure.raw || own.component(4).text || own.raw);
 }
 
 /** Of a code the first time (FT1-4), and how many there are. */

@@ -179,6 +179,18 @@ test('A54 ends the attending doctor, A55 takes it back', () => {
   assert.deepEqual(repeated[2]!.participant, repeated[1]!.participant);
 });
 
+test('an attending doctor who was told late (EVN-6 of the next) does not end before having begun', () => {
+  const [msh, evn] = head('A54', 15);
+  const { states } = visit(
+    [...head('A01', 1), pid, pv1('W1', { 7: '^Doc0' })],
+    [...head('A54', 10), pid, pv1('W1', { 7: '^Doc1' })],
+    [msh!, `${evn}||||20260131120500`, pid, pv1('W1', { 7: '^Doc2' })],
+  );
+  const [, first, second] = states[2]!.participant as JsonObject[];
+  assert.deepEqual(first!.period, { start: '2026-01-31T12:10:00Z', end: '2026-01-31T12:10:00Z' });
+  assert.deepEqual(second!.period, { start: '2026-01-31T12:05:00Z' });
+});
+
 test('a cancelled pre-admission has no planned place, also where the cancellation comes first', () => {
   const planned = [...head('A05', 1), pid, pv1('W1', { 2: 'P' })];
   const cancelled = [...head('A38', 9), pid, pv1('W1', { 2: 'P' })];

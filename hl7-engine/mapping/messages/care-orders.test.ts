@@ -42,6 +42,27 @@ test('an order of a drug is a MedicationRequest', () => {
   assert.deepEqual(mapped.warnings, []);
 });
 
+test('what was found has the time of the order (OBR-7) where it has none of its own', () => {
+  const [orc, obr, obx] = [echo[0]!, `${echo[1]}|||20260302`, echo[2]!.replace('|||20260301', '')];
+  const timeOf = (...lines: string[]) =>
+    onlyResource(of('PPR^PC1^PPR_PC1', problem, ...lines), 'Observation').effectiveDateTime;
+  assert.equal(timeOf(orc, obr, obx), '2026-03-02');
+  assert.equal(timeOf(orc, obr, echo[2]!), '2026-03-01');
+  assert.equal(timeOf(orc, echo[1]!, obx), undefined);
+});
+
+test('what is asked about an order of a problem (ORC-1) is a Task', () => {
+  const drug = 'RXO|M1^Ramipril^L|5||mg^^UCUM';
+  for (const [type, detail] of [
+    ['ServiceRequest', echo[1]!],
+    ['MedicationRequest', drug],
+  ] as [string, string][]) {
+    const mapped = of('PPR^PC2^PPR_PC1', problem, 'ORC|CA|O1^CARE', detail);
+    const { status, focus } = onlyResource(mapped, 'Task');
+    assert.deepEqual([status, focus], ['requested', { reference: onlyEntry(mapped, type).fullUrl }]);
+  }
+});
+
 test('an order of two problems has its results once', () => {
   const other = 'PRB|AD|20260301|E11^Diabetes^I10C|PB2^CARE';
   const mapped = of('PPR^PC1^PPR_PC1', problem, ...echo, other, ...echo, echo[2]!.replace('Left', 'Right'));

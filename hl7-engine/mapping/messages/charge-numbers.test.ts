@@ -90,7 +90,10 @@ it('tells of two of one number, code and time that differ; of one that is sent t
   const numberless = visit.replace('|T1|', '||');
   assert.deepEqual(told(visit, numberless, three(numberless)), []);
   const alternate = (code: string) => visit.replace('99213^Visit^C4', `^^^${code}`);
-  assert.equal(entriesOf(mapLines(...dft('20260301080000', alternate('A1'), alternate('A2'))), 'ChargeItem').length, 2);
+  const charges = (...codes: string[]) =>
+    entriesOf(mapLines(...dft('20260301080000', ...codes.map(alternate))), 'ChargeItem').length;
+  assert.equal(charges('A1', 'A2'), 2);
+  assert.equal(charges('A1', 'A1^Visit'), 1);
 });
 
 it('knows their claim by the number', () => {

@@ -129,8 +129,11 @@ function createReader(): Reader {
     close: () => void stack.pop(),
     text(text) {
       const top = stack.at(-1);
-      if (typeof top === 'object' && 'pieces' in top) top.pieces.push(text);
-      else if (text.trim() !== '') throw refusal('The XML message has text that is in no field');
+      // Comments and CDATA part a text.
+      if (typeof top === 'object' && 'pieces' in top) {
+        const isMore = typeof top.pieces.at(-1) === 'string';
+        top.pieces.push(isMore ? `${top.pieces.pop()}${text}` : text);
+      } else if (text.trim() !== '') throw refusal('The XML message has text that is in no field');
     },
   };
 }

@@ -181,8 +181,8 @@ test('line breaks of indented XML are no part of a value', () => {
     '<MSH><MSH.1>|</MSH.1><MSH.2>^~\\&amp;</MSH.2><MSH.10>\n  M1\n</MSH.10></MSH>',
     '<OBX><OBX.3><CE.1>\n    A\n  </CE.1></OBX.3>',
     '<OBX.5>\n    <escape V="H"/>high<escape V="N"/>\n  </OBX.5>',
-    '<OBX.5>  two\nthree  </OBX.5><OBX.5>\n</OBX.5></OBX>',
+    '<OBX.5>  two\nthree  </OBX.5><OBX.5>\n</OBX.5><OBX.5>\n  <!-- four -->\n  <![CDATA[4]]>\n</OBX.5></OBX>',
     '</ORU_R01>',
   ];
-  assert.equal(back(lines.join('\n')), 'MSH|^~\\&||||||||M1\rOBX|||A||\\H\\high\\N\\~  two\\.br\\three  ~\r');
+  assert.equal(back(lines.join('\n')), 'MSH|^~\\&||||||||M1\rOBX|||A||\\H\\high\\N\\~  two\\.br\\three  ~~4\r');
 });
