@@ -286,6 +286,15 @@ describe('HL7 over HTTP', () => {
     const noise = await post('/hl7', 'no HL7 at all');
     assert.deepEqual([noise.status, code(await noise.text())], [200, 'AR']);
   });
+
+  it('who sends through a proxy on this machine is known by the address that the proxy tells', async () => {
+    const body = message('HTTP43');
+    for (const [forwarded, status] of Object.entries({ '10.1.2.3': 200, '10.1.2.3, 192.0.2.1': 403, unknown: 403 })) {
+      const headers = { 'X-Forwarded-For': forwarded };
+      const reply = await fetch(`${server.rootUrl}/hl7/elsewhere`, { method: 'POST', headers, body });
+      assert.equal(reply.status, status, forwarded);
+    }
+  });
 });
 
 describe('what is too large', () => {

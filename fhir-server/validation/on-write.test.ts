@@ -70,6 +70,26 @@ describe('what is checked', () => {
     assert.deepEqual(asked, [{ profiles: [`${KNOWN}|1`, KNOWN], level: 'base' }]);
   });
 
+  test('the last claim counts as the first does, and more than are looked at are refused', async () => {
+    const { onWrite, asked } = createChecks();
+    const others = (count: number) => Array.from({ length: count }, (_, i) => `http://example.org/other-${i}`);
+    await assert.rejects(async () => onWrite.check(basic('a', {}, ...others(49), KNOWN)), {
+      message: 'Basic.author: required',
+    });
+    assert.deepEqual(asked, [{ profiles: [KNOWN], level: 'base' }]);
+    await assert.rejects(
+      async () => onWrite.check(basic('a', author, ...others(51)), 'Bundle.entry[3].resource'),
+      (error) => {
+        assert.ok(isCerebraError(error, 'invalid-resource'));
+        assert.deepEqual(
+          error.issues.map(({ code, expression }) => [code, expression]),
+          [['too-costly', ['Bundle.entry[3].resource.meta.profile']]],
+        );
+        return true;
+      },
+    );
+  });
+
   test('the refusal has all issues, placed', async () => {
     const { onWrite } = createChecks();
     await assert.rejects(

@@ -9,8 +9,8 @@ import type { Around, ProfileSource, ResourceValidator } from './validate.ts';
 
 /** More in one answer help nobody, and each has a message. */
 const writeIssuesMax = 200;
-/** Claims that are looked at; each profile is another walk over the resource. */
-const claimsMax = 20;
+/** Each profile is another walk over the resource; as many are looked at as by `$validate`. */
+const claimsMax = 50;
 
 /** Stands in meta.tag of a resource that was taken in spite of its faults. */
 const recordedTag = { system: 'urn:cerebra:validation', code: 'nonconformant' } as const;
@@ -96,10 +96,20 @@ function tagged(resource: Resource, faults: number): Resource {
   return { ...resource, meta: tag.length > 0 ? { ...rest, tag } : rest };
 }
 
+/** Once each. Throws `invalid-resource` for more than are looked at: those after them would count for nothing, unseen. */
+function fewClaimsOf(resource: Resource, at: string): string[] {
+  const claims = [...new Set(claimsOf(resource))];
+  if (claims.length <= claimsMax) return claims;
+  const { resourceType: type } = resource;
+  const diagnostics = `${type}.meta.profile: at most ${claimsMax} profiles are checked, found ${claims.length}`;
+  const expression = [`${type}.meta.profile`];
+  throw refusal([{ severity: 'error', code: 'too-costly', diagnostics, expression }], at, type);
+}
+
 /** One after the other: made-up claims are asked of the database, and must not take all its connections. */
 async function knownOf(source: ProfileSource, claims: readonly string[]): Promise<string[]> {
   const known: string[] = [];
-  for (const claim of [...new Set(claims)].slice(0, claimsMax)) {
+  for (const claim of claims) {
     if (await source.find('StructureDefinition', claim)) known.push(claim);
   }
   return known;
@@ -115,10 +125,10 @@ async function assertHere(source: ProfileSource, type: string, required: readonl
 }
 
 /** Profiles that the resource is held to. */
-async function profilesOf({ policy, profiles }: OnWriteParts, resource: Resource): Promise<string[]> {
+async function profilesOf({ policy, profiles }: OnWriteParts, resource: Resource, at: string): Promise<string[]> {
   const { resourceType } = resource;
   await assertHere(profiles, resourceType, policy.required(resourceType));
-  const claims = policy.level(resourceType) === 'claimed' ? await knownOf(profiles, claimsOf(resource)) : [];
+  const claims = policy.level(resourceType) === 'claimed' ? await knownOf(profiles, fewClaimsOf(resource, at)) : [];
   return [...new Set([...policy.required(resourceType), ...claims])];
 }
 
@@ -183,7 +193,7 @@ export function createOnWrite(parts: OnWriteParts): OnWrite {
       const resource = isObject(entry) && isObject(entry.resource) ? (entry.resource as Resource) : undefined;
       if (resource === undefined || !claims(resource)) continue;
       const place = `${at === '' ? 'Bundle' : at}.entry[${index}].resource`;
-      const profiles = await profilesOf(parts, resource);
+      const profiles = await profilesOf(parts, resource, place);
       const around = { bundle, fullUrl: isObject(entry) ? textOf(entry.fullUrl) : undefined, shared };
       const { refused } = await faultsOf(parts, resource, profiles, around);
       if (refused.length > 0) throw refusal(refused, place, resource.resourceType);
@@ -193,7 +203,7 @@ export function createOnWrite(parts: OnWriteParts): OnWrite {
   /** How many faults are to be recorded. */
   async function judge(resource: Resource, at: string, beside: readonly Beside[]): Promise<number> {
     await refuseEntries(resource, at);
-    const { refused, recorded } = await faultsOf(parts, resource, await profilesOf(parts, resource));
+    const { refused, recorded } = await faultsOf(parts, resource, await profilesOf(parts, resource, at));
     if (refused.length > 0) throw refusal(refused, at, resource.resourceType);
     const impossible = (await admissionOf(resource)?.issuesOf(resource, beside)) ?? [];
     if (impossible.length > 0) throw refusal(impossible, at, resource.resourceType);

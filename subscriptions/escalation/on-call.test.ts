@@ -146,7 +146,10 @@ function directoryOf(resources: Resource[], find: Record<string, Resource[]> = {
     },
     async search(type, query) {
       const key = Object.keys(find).find((prefix) => `${type}?${query}`.startsWith(prefix));
-      return { resources: (key === undefined ? [] : find[key]!).map(stored), included: [] };
+      const found = key === undefined ? [] : find[key]!;
+      const count = Number(/&_count=(\d+)/.exec(query)?.[1]);
+      const more = found.length > count ? { nextCursor: 'more' } : {};
+      return { resources: found.slice(0, count).map(stored), included: [], ...more };
     },
   };
   return {
@@ -320,6 +323,35 @@ describe('who is on call', () => {
     assert.deepEqual((await names(['PractitionerRole/r', 'Schedule/s'], resources, slots(free))).is, [
       'PractitionerRole/r',
     ]);
+  });
+
+  it('by one of many rosters; where there are more than are looked at it says so', async () => {
+    const rosters = Array.from({ length: 101 }, (_, i): Resource => ({ ...roster, id: `s${i}` }));
+    const own = 'Schedule?actor=PractitionerRole/r&service-type=on-call&active:not=false';
+    const slots = { 'Slot?schedule=Schedule/s99&start': [slot('free', '2026-01-10T16:00:00Z')] };
+    const ask = (some: Resource[]) => names(['PractitionerRole/r'], [hours, person('r')], { ...slots, [own]: some });
+    assert.deepEqual(await ask(rosters.slice(0, 100)), { is: ['PractitionerRole/r'], notes: [] });
+    assert.deepEqual(await ask([...rosters.slice(0, 99), rosters[100]!, rosters[99]!]), {
+      is: [],
+      notes: [`${own}: only the latest 100 were looked at`, 'PractitionerRole/r: not on call'],
+    });
+  });
+
+  it('a hundred at most, and it says so', async () => {
+    const ids = Array.from({ length: 103 }, (_, i) => `p${i}`);
+    const resources = [
+      team(
+        't',
+        ids.map((id) => member(`Practitioner/${id}`)),
+      ),
+      ...ids.map((id) => person(id)),
+    ];
+    const { is, notes } = await names(['CareTeam/t'], resources);
+    assert.deepEqual(
+      is,
+      ids.slice(0, 100).map((id) => `Practitioner/${id}`),
+    );
+    assert.deepEqual(notes, ['100 are told at most: whoever comes after them was not looked at']);
   });
 
   it('the care teams of the patient', async () => {

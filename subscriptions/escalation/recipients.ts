@@ -44,7 +44,8 @@ const slotsAtOnce = 100;
 const slotsMax = 1_000;
 /** Beyond the first page it is looked no further back: nobody's turn is longer. */
 const turnMsMax = 31 * 86_400_000;
-const teamsMax = 10;
+/** Teams of a patient, and rosters of somebody, of whom there may be one for each week. */
+const foundMax = 100;
 
 interface Lookup extends Directory {
   atMs: number;
@@ -80,7 +81,12 @@ async function follow(lookup: Lookup, reference: string, path: Path): Promise<vo
   const step = Object.hasOwn(steps, type) ? steps[type] : undefined;
   // The same team may be asked for in another role, and a roster may have somebody who is not on call by the hours.
   const key = JSON.stringify([reference, path.role?.system, path.role?.code, path.rostered]);
-  if (!step || lookup.seen.has(key) || path.depth > depthMax || lookup.recipients.size >= recipientsMax) return;
+  if (!step || lookup.seen.has(key) || path.depth > depthMax) return;
+  if (lookup.recipients.size >= recipientsMax) {
+    const text = `${recipientsMax} are told at most: whoever comes after them was not looked at`;
+    if (!lookup.notes.includes(text)) lookup.notes.push(text);
+    return;
+  }
   lookup.seen.add(key);
   const resource = await read(lookup, reference);
   if (resource) await step(lookup, resource, reference, path);
@@ -99,7 +105,7 @@ async function followTeamsOf(lookup: Lookup, subjects: readonly string[]): Promi
   const patients = subjects.filter((subject) => subject.startsWith('Patient/'));
   if (patients.length === 0) lookup.notes.push('patient-care-team: the alert is not about a patient');
   for (const patient of patients) {
-    const teams = await find(lookup, 'CareTeam', `subject=${patient}&status=active&_count=${teamsMax}`);
+    const teams = await find(lookup, 'CareTeam', `subject=${patient}&status=active`);
     if (teams.length === 0) lookup.notes.push('patient-care-team: the patient has none that is active');
     for (const team of teams) await follow(lookup, `CareTeam/${team.id}`, { depth: 0 });
   }
@@ -172,7 +178,7 @@ async function takePractitioner(lookup: Lookup, person: Resource, reference: str
 /** Where there are rosters (Schedules with the service type `on-call`) of somebody: whether one has them now. */
 async function rosterSays(lookup: Lookup, actor: string): Promise<boolean | undefined> {
   // Schedule.active may be left out.
-  const query = `actor=${actor}&service-type=on-call&active:not=false&_count=${teamsMax}`;
+  const query = `actor=${actor}&service-type=on-call&active:not=false`;
   const rosters = await find(lookup, 'Schedule', query);
   if (rosters.length === 0) return undefined;
   for (const roster of rosters) if (await isOnDuty(lookup, roster)) return true;
@@ -224,8 +230,11 @@ interface Page {
   next: string | undefined;
 }
 
-const find = async (lookup: Lookup, type: string, query: string): Promise<Resource[]> =>
-  (await findPage(lookup, type, query)).found;
+async function find(lookup: Lookup, type: string, query: string): Promise<Resource[]> {
+  const { found, next } = await findPage(lookup, type, `${query}&_count=${foundMax}`);
+  if (next !== undefined) lookup.notes.push(`${type}?${query}: only the latest ${foundMax} were looked at`);
+  return found;
+}
 
 /** `Practitioner/1` of a Reference, whose version is left out; undefined for a contained or foreign one. */
 function referenceOf({ baseUrl }: Directory, value: Json | undefined): string | undefined {
