@@ -116,7 +116,8 @@ export {
   withExtensionValues,
 } from './search/registry.ts';
 export { elementsMax, joinDepthMax, textCharactersMax } from './search/search-limits.ts';
-export { canonicalPaths, displayPaths, sortPaths } from './search/sort-paths.ts';
+export { isSingle } from './search/single.ts';
+export { canonicalPaths, displayPaths, sortPaths, urlPaths } from './search/sort-paths.ts';
 export type { TextQuery } from './search/text-query.ts';
 export { tokenCode, UCUM } from './search/token-code.ts';
 export type {

@@ -126,3 +126,15 @@ export const displayPaths = (param: SearchParam, definitions: Definitions): stri
 /** SQL/JSON paths to the canonical references that a parameter reads. */
 export const canonicalPaths = (param: SearchParam, definitions: Definitions): string[] =>
   placesWith('canonical', param, definitions).map(each);
+
+const knownUrls = new WeakMap<SearchParam, string[]>();
+
+/** The same with those that R4 has as plain URIs: ConceptMap.sourceUri. None of a parameter that is no reference. */
+export function urlPaths(param: SearchParam, definitions: Definitions): string[] {
+  const known = knownUrls.get(param);
+  if (known) return known;
+  const uris = placesWith('uri', param, definitions).map(each);
+  const paths = param.type === 'reference' ? [...canonicalPaths(param, definitions), ...uris] : [];
+  knownUrls.set(param, paths);
+  return paths;
+}

@@ -2,6 +2,7 @@
 import type { Criterion, SearchQuery } from '#fhir-model';
 import { isNarrower } from '../store/index-rows.ts';
 import { currentTable } from '../store/layout.ts';
+import { linksByUrl } from './by-url.ts';
 import { groups, groupTest, tableOf } from './conditions.ts';
 import { filterTest } from './filter-tests.ts';
 import { type ConditionContext, indexedRids, ofParam } from './index-tests.ts';
@@ -17,7 +18,7 @@ export const DRIVER_ROWS_MAX = 5000;
 /** Each that turns out to have too many rows costs a round trip. */
 const DRIVERS_MAX = 2;
 
-type Joins = Pick<ConditionContext, 'joins' | 'within'>;
+type Joins = Pick<ConditionContext, 'joins' | 'within' | 'canonicals'>;
 
 /** Of the tests of _filter, by what they leave. */
 const FILTER_PROMISE: Partial<Record<NonNullable<Criterion['filter']>, number>> = { eq: 4, gt: 2, lt: 2, ge: 2, le: 2 };
@@ -27,8 +28,8 @@ function joinPromise(known: Joins, criterion: Criterion): number {
   // The keys of what `_has` has found are those of the matches.
   if (has) return known.joins?.has(criterion) ? 7 : 0;
   if (chain && !known.joins?.has(criterion)) return 0;
-  // What is contained tokens find, in 30 ms where they are frequent.
-  if (chain) return withinOf(known, criterion).length > 0 ? 3 : 6;
+  // What is contained, or named by URL, tokens find, in 30 ms where they are frequent.
+  if (chain) return withinOf(known, criterion).length > 0 || linksByUrl(known, criterion) ? 3 : 6;
   if (compartment) return 5;
   if (filter) return FILTER_PROMISE[filter] ?? 0;
   if (logic?.op === 'or') return Math.min(...logic.criteria.map((each) => armPromise(known, each)));

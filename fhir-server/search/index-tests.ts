@@ -1,6 +1,7 @@
 // The parts that SQL conditions on index rows are put together from: https://hl7.org/fhir/R4/search.html
 import type { AccessScope, Criterion, SearchParam } from '#fhir-model';
 import { indexedAs } from '../store/index-rows.ts';
+import type { CanonicalLink } from './by-url.ts';
 import type { SqlBuilder } from './sql-text.ts';
 import type { Places } from './within.ts';
 
@@ -21,6 +22,8 @@ export interface ConditionContext {
   found?: ReadonlyMap<Criterion, Criterion> | undefined;
   /** What chains ask of contained resources. */
   within?: ReadonlyMap<Criterion, Places> | undefined;
+  /** What chains and `_has` mean by canonical URL. */
+  canonicals?: ReadonlyMap<Criterion, CanonicalLink> | undefined;
 }
 
 /** The index rows `x` of a parameter. */

@@ -2,6 +2,7 @@
 // https://hl7.org/fhir/R4/search_filter.html. Each resource that takes part is tested against the access scope.
 import type { Criterion, SearchParam } from '#fhir-model';
 import { currentTable, resourceKey } from '../store/layout.ts';
+import { linksByUrl, urlConditions, urlRids } from './by-url.ts';
 import { condition, groupCondition, groups, scopeCondition } from './conditions.ts';
 import { filterTest } from './filter-tests.ts';
 import { type ConditionContext, indexedRids, inIndex, isOf, ofParam, or, rowsOf } from './index-tests.ts';
@@ -51,17 +52,35 @@ function chainCondition(ctx: ConditionContext, criterion: Criterion, chain: Chai
   const test = (x: string) => (keys ? isOneOf(ctx, `${x}.target`, keys) : leadsTo(ctx, chain, x));
   const rows = { table: 'index_reference', param: criterion.param, test };
   const outside = keys?.length === 0 ? [] : [rows];
-  if (withinOf(ctx, criterion).length === 0) return outside[0] ? inIndex(ctx, outside[0], m) : 'false';
+  if (withinOf(ctx, criterion).length === 0 && !linksByUrl(ctx, criterion)) {
+    return outside[0] ? inIndex(ctx, outside[0], m) : 'false';
+  }
   if (ctx.style === 'join') {
-    const rids = [...outside.map((each) => indexedRids(ctx, each)), ...placeRids(ctx, criterion, anyCondition)];
+    const rids = [...outside.map((each) => indexedRids(ctx, each)), ...tokenRids(ctx, criterion)];
     return `${m}.rid in (${rids.join(' union all ')})`;
   }
-  return or([...outside.map((each) => inIndex(ctx, each, m)), ...placeConditions(ctx, criterion, anyCondition, m)]);
+  return or([
+    ...outside.map((each) => inIndex(ctx, each, m)),
+    ...placeConditions(ctx, criterion, anyCondition, m),
+    ...urlConditions(ctx, criterion, m),
+  ]);
 }
+
+/** The rids of what meets a chain by tokens: through contained resources, and by canonical URLs. */
+const tokenRids = (ctx: ConditionContext, chain: Criterion): string[] => [
+  ...placeRids(ctx, chain, anyCondition),
+  ...urlRids(ctx, chain),
+];
 
 function hasCondition(ctx: ConditionContext, criterion: Criterion, has: Has, m: string): string {
   const keys = ctx.joins?.get(criterion);
   if (keys) return isOneOf(ctx, `${m}.key`, keys);
+  const named = ctx.canonicals?.get(criterion)?.keys ?? [];
+  const refers = referredCondition(ctx, has, m);
+  return named.length > 0 ? or([isOneOf(ctx, `${m}.key`, named), refers]) : refers;
+}
+
+function referredCondition(ctx: ConditionContext, has: Has, m: string): string {
   const [x, t] = [ctx.sql.alias(), ctx.sql.alias()];
   const table = currentTable(has.type);
   if (ctx.style === 'join') {
@@ -132,7 +151,7 @@ export function joinedRids(ctx: ConditionContext, type: string, criterion: Crite
   if (!keys) return undefined;
   if (!chain) return `${from} ${isOneOf(ctx, `${m}.key`, keys)}`;
   const outside = `select ${m}.rid from index_reference ${m} where ${ofParam(ctx.sql, m, param)} and ${isOneOf(ctx, `${m}.target`, keys)}`;
-  return [outside, ...placeRids(ctx, criterion, anyCondition)].join(' union all ');
+  return [outside, ...tokenRids(ctx, criterion)].join(' union all ');
 }
 
 /** What a criterion asks, as text: another for each other one. */

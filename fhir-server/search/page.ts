@@ -11,17 +11,18 @@ import { hash64 } from '../store/hash.ts';
 import { currentTable } from '../store/layout.ts';
 import { byParts, FEW_MAX, sortsByParts } from './by-parts.ts';
 import { type ByReference, byReference } from './by-reference.ts';
+import type { CanonicalLink } from './by-url.ts';
 import { isOneRow } from './conditions.ts';
 import { assertSameSearch, type Cursor, decodeCursor, encodeCursor } from './cursor.ts';
 import { drivenMatches, drivers, withoutDrivers } from './drive.ts';
 import type { FirstPages } from './first-pages.ts';
 import { isJoin, textOf } from './joins.ts';
 import type { TotalContext } from './kept-totals.ts';
-import { type Lookups, lookUpAll } from './look-up.ts';
+import type { Lookups } from './look-up.ts';
 import { newestReferring } from './newest.ts';
 import { bodyOf } from './page-bytes.ts';
 import { asText, type Between, type PageText } from './page-text.ts';
-import { type Effort, LITTLE, MUCH, resolveJoins } from './resolve.ts';
+import { type Effort, LITTLE, MUCH, prepare, resolveJoins } from './resolve.ts';
 import { afterCursor, orderBy, type SortKey, sortKeys } from './sort.ts';
 import { createSql, type Sql, type SqlBuilder, statementFor } from './sql-text.ts';
 import { furtherRows, longRows, type Walk, walkFor } from './walk.ts';
@@ -48,6 +49,8 @@ export interface PageContext {
   links?: Map<number, LinkTerm[]>;
   /** What it has found that chains ask of contained resources. */
   within?: Map<Criterion, Places>;
+  /** What canonical-links.ts has found that chains and `_has` mean by canonical URL. */
+  canonicals?: Map<Criterion, CanonicalLink>;
   /** What is to be told of the result: it may lack something. */
   issues?: Issue[];
 }
@@ -246,7 +249,7 @@ async function findAlone(asked: Asked): Promise<Found> {
 }
 
 async function findByTrial(asked: Asked): Promise<Found> {
-  await lookUpAll(asked.page, asked.query.criteria);
+  await prepare(asked.page, asked.query.criteria);
   const all = longWays(asked);
   if (all.length === 1) return (await bySet(asked))!;
   const name = nameOf(asked);

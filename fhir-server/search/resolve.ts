@@ -4,6 +4,7 @@
 // resource by resource (joins.ts). https://hl7.org/fhir/R4/search.html#chaining, #has
 import type { Criterion } from '#fhir-model';
 import { currentTable } from '../store/layout.ts';
+import { findByUrl, isByUrl } from './canonical-links.ts';
 import { groups, scopeCondition } from './conditions.ts';
 import { type Criteria, DRIVER_ROWS_MAX, drivenMatches, drivers } from './drive.ts';
 import { ofParam, rowsOf } from './index-tests.ts';
@@ -164,9 +165,16 @@ async function chainKeys(page: PageContext, effort: Effort, chain: NonNullable<C
   return found.size > effort.linkRowsMax ? undefined : [...found];
 }
 
-async function hasKeys(page: PageContext, effort: Effort, has: NonNullable<Criterion['has']>): Promise<Found> {
+async function hasKeys(
+  page: PageContext,
+  effort: Effort,
+  criterion: Criterion,
+  has: NonNullable<Criterion['has']>,
+): Promise<Found> {
   await resolveOne(page, effort, has.criterion);
-  return keysFor(page, effort, has.type, has.criterion, referredKeys(page, has));
+  const keys = await keysFor(page, effort, has.type, has.criterion, referredKeys(page, has));
+  const named = page.canonicals?.get(criterion)?.keys ?? [];
+  return keys && [...new Set([...keys, ...named])];
 }
 
 /** Whether all is known that the chain asks of contained resources. */
@@ -180,10 +188,28 @@ async function resolveOne(page: PageContext, effort: Effort, criterion: Criterio
   const { chain, has, logic } = criterion;
   for (const each of logic?.criteria ?? []) await resolveOne(page, effort, each);
   if (!(chain || has) || page.joins?.has(criterion)) return;
-  const keys = chain ? await chainKeys(page, effort, chain) : await hasKeys(page, effort, has!);
+  const keys = chain ? await chainKeys(page, effort, chain) : await hasKeys(page, effort, criterion, has!);
   if (!keys || !(await resolveWithin(page, effort, criterion))) return;
   page.joins ??= new Map();
   page.joins.set(criterion, keys);
+}
+
+/** Looks up what the criteria mean by canonical URL, the innermost first: from these on SQL finds no way. */
+async function linkAll(page: PageContext, criteria: readonly Criterion[]): Promise<void> {
+  for (const criterion of criteria) {
+    const { chain = [], has, logic } = criterion;
+    const inner = [...chain.map((link) => link.criterion), ...(has ? [has.criterion] : [])];
+    await linkAll(page, [...inner, ...(logic?.criteria ?? [])]);
+    if (!isByUrl(page, criterion) || page.canonicals?.has(criterion)) continue;
+    for (const each of inner) await resolveOne(page, LITTLE, each);
+    await findByUrl(page, criterion);
+  }
+}
+
+/** Looks up what SQL can't find of the criteria, for each way that a search is run. */
+export async function prepare(page: PageContext, criteria: readonly Criterion[]): Promise<void> {
+  await lookUpAll(page, criteria);
+  await linkAll(page, criteria);
 }
 
 /**
@@ -191,6 +217,6 @@ async function resolveOne(page: PageContext, effort: Effort, criterion: Criterio
  * keys.
  */
 export async function resolveJoins(page: PageContext, criteria: readonly Criterion[], effort: Effort): Promise<void> {
-  await lookUpAll(page, criteria);
+  await prepare(page, criteria);
   for (const criterion of criteria) await resolveOne(page, effort, criterion);
 }

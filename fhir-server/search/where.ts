@@ -20,6 +20,7 @@ export function conditionContext(
     joins: page.joins,
     found: page.found,
     within: page.within,
+    canonicals: page.canonicals,
   };
 }
 
