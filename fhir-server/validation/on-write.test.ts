@@ -158,6 +158,9 @@ describe('what is checked', () => {
     assert.deepEqual(mended.meta, { profile: [KNOWN], tag: [tag] });
     const bare = (await onWrite.check({ ...stored, meta: { tag: [second!] } }))!;
     assert.deepEqual(bare.meta, {});
+    const many = Array.from({ length: 60 }, (_, i) => `http://example.org/other-${i}`);
+    const taken = (await onWrite.check(basic('b', {}, KNOWN, ...many)))!;
+    assert.equal(taken.meta!.tag!.length, 1);
   });
 });
 

@@ -96,11 +96,15 @@ function tagged(resource: Resource, faults: number): Resource {
   return { ...resource, meta: tag.length > 0 ? { ...rest, tag } : rest };
 }
 
-/** Once each. Throws `invalid-resource` for more than are looked at: those after them would count for nothing, unseen. */
-function fewClaimsOf(resource: Resource, at: string): string[] {
+/**
+ * Once each. Throws `invalid-resource` for more than are looked at: those after them would count for nothing, unseen. What is only
+ * recorded keeps nothing out.
+ */
+function fewClaimsOf(policy: Policy, resource: Resource, at: string): string[] {
+  const { resourceType: type } = resource;
   const claims = [...new Set(claimsOf(resource))];
   if (claims.length <= claimsMax) return claims;
-  const { resourceType: type } = resource;
+  if (claims.every((one) => policy.records(type, one))) return claims.slice(0, claimsMax);
   const diagnostics = `${type}.meta.profile: at most ${claimsMax} profiles are checked, found ${claims.length}`;
   const expression = [`${type}.meta.profile`];
   throw refusal([{ severity: 'error', code: 'too-costly', diagnostics, expression }], at, type);
@@ -128,7 +132,8 @@ async function assertHere(source: ProfileSource, type: string, required: readonl
 async function profilesOf({ policy, profiles }: OnWriteParts, resource: Resource, at: string): Promise<string[]> {
   const { resourceType } = resource;
   await assertHere(profiles, resourceType, policy.required(resourceType));
-  const claims = policy.level(resourceType) === 'claimed' ? await knownOf(profiles, fewClaimsOf(resource, at)) : [];
+  const isAsked = policy.level(resourceType) === 'claimed';
+  const claims = isAsked ? await knownOf(profiles, fewClaimsOf(policy, resource, at)) : [];
   return [...new Set([...policy.required(resourceType), ...claims])];
 }
 

@@ -36,20 +36,36 @@ async function issuesOf(
 ): Promise<Issue[]> {
   const rules = current();
   const { criteria } = subscription;
-  // The topic may come, or change, with it: what it makes of the filters the check that sets it active finds.
-  const mayCome = beside.some(({ resource }) => resource !== undefined && isTopicBasic(resource));
-  if (mayCome || typeof criteria !== 'string' || !isTopicUrl(criteria)) return issuesBy(anyTopic, subscription, rules);
+  // Criteria of R4, as Kafka's channel may have, are checked when they are set active: only what is the guide's is looked at.
+  if (typeof criteria !== 'string' || !isTopicUrl(criteria)) {
+    return issuesBy(anyTopic, { ...subscription, criteria: anyCriteria }, rules);
+  }
+  // What they make of the filters the check that sets it active finds.
+  if (beside.some(({ resource }) => resource !== undefined && mayDefine(resource))) {
+    return issuesBy(anyTopic, subscription, rules);
+  }
   const { url } = parseCanonical(criteria);
   const issues = issuesBy(topicsAmong(await topicsOfUrl(db, url), rules), subscription, rules);
-  if (issues.length === 0) return issues;
-  // The change stream brings a topic to its table some milliseconds after it was acknowledged.
+  // A channel that is not served is none with other topics either.
+  if (!issues.some(isOfTopic)) return issues;
+  // Another process may have defined what is filtered by, and the change stream brings a topic to its table some milliseconds
+  // after it was acknowledged.
+  await rules.parameters.refresh?.();
   const now: StoredTopic[] = [];
-  for await (const { resource, version } of storedTopicBasics(reader(), scope)) {
+  for await (const { resource, version } of storedTopicBasics(reader(), scope, url)) {
     if (readTopic(resource, rules.resourceTypes).topic.url !== url) continue;
     now.push(storedTopic(resource, resource.id ?? '', version, rules));
   }
   return issuesBy(topicsAmong(now, rules), subscription, rules);
 }
+
+const anyCriteria = 'Basic';
+
+/** The topic, or a search parameter of its filters, may come, or change, with the Subscription. */
+const mayDefine = (resource: Resource): boolean =>
+  resource.resourceType === 'SearchParameter' || isTopicBasic(resource);
+
+const isOfTopic = ({ expression }: Issue): boolean => expression?.[0]?.startsWith('Subscription.criteria') ?? false;
 
 type Known = NonNullable<RegistrationRules['topics']>;
 

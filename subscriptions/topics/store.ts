@@ -65,16 +65,22 @@ const pageMax = 200;
 
 export type BasicReader = Pick<ResourceReader, 'search'>;
 
-/** Basics that are topics as they are stored now: also those that table subscription_topic does not have (yet). */
+/**
+ * Basics that are topics as they are stored now: also those that table subscription_topic does not have (yet). With `url` those
+ * in which it stands somewhere: reading 200 others would take 12 ms.
+ */
 export async function* storedTopicBasics(
   reader: BasicReader,
   scope: AccessScope,
+  url = '',
 ): AsyncGenerator<{ resource: Resource; version: number }> {
+  const text = JSON.stringify(url).slice(1, -1);
   const query = `code=${encodeURIComponent('http://hl7.org/fhir/fhir-types|SubscriptionTopic')}&_count=${pageMax}&_total=none`;
   let cursor: string | undefined;
   do {
     const page = await reader.search('Basic', cursor === undefined ? query : `${query}&_cursor=${cursor}`, scope);
     for (const { body, version } of page.resources) {
+      if (!body.includes(text)) continue;
       const resource = parseJson(body).exact as Resource;
       if (isTopicBasic(resource)) yield { resource, version };
     }
