@@ -250,7 +250,10 @@ function withoutRepetition(planned: readonly Planned[]): Planned[] {
     if (!former || (former.state === 'standby' && one.state === 'waiting')) kept.set(keyOf(one), one);
   }
   return planned.flatMap((one): Planned[] => {
-    if (kept.get(keyOf(one)) === one) return [one];
-    return one.state === 'waiting' ? [{ ...one, state: 'repeated' }] : [];
+    const other = kept.get(keyOf(one))!;
+    if (other === one) return [one];
+    // A later way of both: which of them needs it is not known yet.
+    if (one.state === 'standby') return other.state === 'standby' && other.recipient !== one.recipient ? [one] : [];
+    return [{ ...one, state: 'repeated' }];
   });
 }

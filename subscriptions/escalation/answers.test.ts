@@ -242,3 +242,16 @@ test('told anew when the chain is at its end, or as severe again as it had been,
   await isIn('open', 3);
   assert.equal((await server.history('a1')).length, 1);
 });
+
+test('a reply to what got worse in quiet hours is sent to the link: there is no newer message', async (t) => {
+  const rig = await createEscalationRig(t);
+  const twilio = await startTwilio(t);
+  await rig.put(practitioner('a', [sms('+15550100001')]), chainOf([{ who: ['Practitioner/a'], channels: ['sms'] }]));
+  const server = await rig.start({ endpoints: [smsAt(twilio)] });
+  await server.raise(alertOf('a1', { title: 'High', severity: 'low' }));
+  await settled(server, 'a1', { sms: 'sent' });
+  await rig.db.tx((tx) => server.awaitWorse(tx, 'a1', 'moderate'));
+  const { text } = await reply(server, { From: '+15550100001', Body: 'ACK' });
+  assert.match(text!.text, /<Message>It got worse in quiet hours: High\. Use the link, which shows what it is now\.</);
+  assert.deepEqual(server.acknowledged, []);
+});

@@ -7,7 +7,8 @@ import {
   type Db,
   type Statement,
 } from '#platform';
-import type { Alerts, Way } from '../alerts/seams.ts';
+import { rankOf } from '../alerts/rules/rule.ts';
+import type { Alerts, Severity, Way } from '../alerts/seams.ts';
 import { oneLine } from '../one-line.ts';
 import type { Endpoint } from './endpoints.ts';
 import type { Links } from './link.ts';
@@ -118,6 +119,10 @@ export const isOpen = ({ state }: AskedMessage): boolean => state === 'open' || 
 /** What was acted on told of it while it was less severe. `step`: the one that is known to have been seen. */
 export const isSuperseded = (message: AskedMessage, step: number): boolean => step < fromStepOf(message);
 
+/** Since the page was shown, perhaps before the step that is to tell of it: it may get worse twice until that begins. */
+const hasRisen = ({ severity }: PageAlert, shown: string | null): boolean =>
+  shown !== null && rankOf(severity) > rankOf(shown as Severity);
+
 /** Why there is nothing to acknowledge: the escalation of the message is over, but the alert may stand. */
 async function endOf({ alerts }: AnswersOptions, { alert, state, renewed }: AskedMessage): Promise<string> {
   if ((await alerts().read(alert))?.status !== 'active') return state;
@@ -149,7 +154,8 @@ async function acknowledge(options: AnswersOptions, links: Links, request: Admin
   const page = await pageOf(options, message);
   if (!isOpen(message)) return overPage(page, await endOf(options, message));
   const form = formOf(request.body);
-  if (isSuperseded(message, Math.max(message.number, Number(form.get('step')) || 0))) return alertPage(page, true);
+  const isSeen = !isSuperseded(message, Math.max(message.number, Number(form.get('step')) || 0));
+  if (!isSeen || hasRisen(page, form.get('severity'))) return alertPage(page, true);
   const name = nameOf(form.get('name'));
   if (page.asksName && name === '') return alertPage(page);
   const note = name === '' ? 'by the link of a message' : `by the link of a message, as ${name}`;
@@ -179,9 +185,11 @@ export const endedText = ({ facts, renewed }: AskedMessage): string =>
     ? `It has been told anew since: ${facts.title}. Use the newest message.`
     : `Not open any more: ${facts.title}.`;
 
-/** Whoever acts on a message that was sent before it got worse. */
-export const worseText = (title: string): string =>
-  `It got worse since that message: ${title}. Use the newest one, or the link.`;
+/** Whoever acts on a message that was sent before it got worse; of what it got in quiet hours there is no newer one yet. */
+export const worseText = ({ facts: { title, awaited } }: Pick<AskedMessage, 'facts'>): string =>
+  awaited === undefined
+    ? `It got worse since that message: ${title}. Use the newest one, or the link.`
+    : `It got worse in quiet hours: ${title}. Use the link, which shows what it is now.`;
 
 async function takeReply(options: AnswersOptions, request: AdminRequest): Promise<AdminResponse> {
   const endpoint = options.endpoints.get(request.params.endpoint ?? '');
@@ -230,7 +238,7 @@ async function replyTo(options: AnswersOptions, channel: string, address: string
       : 'Several alerts have these digits: use the link of the message.';
   }
   const { title } = message.facts;
-  if (isSuperseded(message, message.number)) return worseText(title);
+  if (isSuperseded(message, message.number)) return worseText(message);
   const done = await answer(options, message, { way: 'reply' }, 'by reply to a message');
   return done ? `Acknowledged: ${title}. Nobody else is called.` : `Not open any more: ${title}.`;
 }

@@ -161,7 +161,7 @@ async function acknowledgeBy(options: MailReplyOptions, message: AskedMessage, {
     };
   }
   if (!isOpen(message)) return { outcome: 'over', text: endedText(message) };
-  if (isSuperseded(message, message.number)) return { outcome: 'superseded', text: worseText(title) };
+  if (isSuperseded(message, message.number)) return { outcome: 'superseded', text: worseText(message) };
   const isOwn = from.toLowerCase() === message.address.toLowerCase();
   const name = isOwn ? '' : nameOf(from);
   const note = name === '' ? 'by reply to a mail' : `by reply to a mail, from ${name}`;

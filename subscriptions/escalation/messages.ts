@@ -161,22 +161,37 @@ export const markSentWith = async (db: Queryable, ids: readonly string[], id: st
   if (ids.length > 0) await db.query(sentWith, [ids, id]);
 };
 
-// A recipient's own next place, or that of an endpoint which stands for everybody; after such an endpoint everybody's.
+// A recipient's own next place, or that of an endpoint which stands for everybody; after such an endpoint everybody's. Where another's
+// message to the same address is under way, or was sent, that one tells it, too.
 const release: Statement = {
   name: 'escalation_message_release',
   text: `with r as (
-      select id, place, state from escalation_message where alert = $1 and run = $2 and number = $3 and place > $5
-        and (recipient in ($4, '') or $4 = ''))
-    update escalation_message m set state = 'waiting', due_at = statement_timestamp() from r
-    where m.id = r.id and m.state = 'standby'
-      and r.place = (select min(place) from r where state = 'standby')
-      and not exists (select from r where state in ('waiting', 'held', 'sending', 'sent'))`,
+      select id, place, state, channel, address from escalation_message where alert = $1 and run = $2 and number = $3
+        and place > $5 and (recipient in ($4, '') or $4 = '')),
+    n as (
+      select id, address <> '' and (
+          exists (select from r o where o.state = 'standby' and o.place = r.place and o.channel = r.channel
+            and o.address = r.address and o.id < r.id)
+          or exists (select from escalation_message o where o.alert = $1 and o.run = $2 and o.number = $3
+            and o.channel = r.channel and o.address = r.address and o.state in ('waiting', 'held', 'sending', 'sent'))) as shared
+      from r
+      where state = 'standby' and place = (select min(place) from r where state = 'standby')
+        and not exists (select from r where state in ('waiting', 'repeated', 'held', 'sending', 'sent')))
+    update escalation_message m set state = case when n.shared then 'repeated' else 'waiting' end,
+      due_at = case when not n.shared then statement_timestamp() end
+    from n where m.id = n.id and m.state = 'standby'`,
 };
+// One that waits to tell others, too, goes on. Those whom the one that was sent has told need no further way either.
 const settle: Statement = {
   name: 'escalation_message_settle',
-  text: `update escalation_message set state = 'cancelled', due_at = null
-    where alert = $1 and run = $2 and number = $3 and (recipient = $4 or $4 = '') and place >= 0 and place <> $5
-      and (state = 'standby' or (state = 'waiting' and $4 <> ''))`,
+  text: `update escalation_message m set state = 'cancelled', due_at = null
+    where alert = $1 and run = $2 and number = $3 and place >= 0 and place <> $5
+      and ((recipient = $4 or $4 = '') and (state = 'standby' or (state = 'waiting' and $4 <> '' and not exists (
+          select from escalation_message o where o.alert = $1 and o.run = $2 and o.number = $3 and o.channel = m.channel
+            and o.address = m.address and o.state = 'repeated' and o.recipient <> m.recipient)))
+        or state = 'standby' and recipient in (
+          select o.recipient from escalation_message o where o.alert = $1 and o.run = $2 and o.number = $3 and o.channel = $6
+            and o.address = $7 and o.state = 'repeated'))`,
 };
 // Nothing of the step can be sent any more: the next one need not wait.
 const hasten: Statement = {
@@ -203,7 +218,7 @@ export const releaseNext = async (db: Queryable, m: ClaimedMessage): Promise<voi
 
 /** Its recipient is told: other channels that were to be tried for the same are not. */
 export const settleRecipient = (db: Queryable, m: ClaimedMessage): Promise<unknown> =>
-  db.query(settle, [m.alert, m.run, m.number, m.recipient, m.place]);
+  db.query(settle, [m.alert, m.run, m.number, m.recipient, m.place, m.channel, m.address]);
 
 // The chain came to its end while this was taken for told: nobody has been told after all, and it is gone through again.
 const reopen: Statement = {

@@ -337,6 +337,25 @@ describe('who is on call', () => {
     });
   });
 
+  it('ten rosters of somebody at once, and one of several people once', async () => {
+    const rosters = Array.from({ length: 25 }, (_, i): Resource => ({ ...roster, id: `s${i}` }));
+    const of = (id: string) => `Schedule?actor=Practitioner/${id}&service-type=on-call&active:not=false`;
+    const directory = directoryOf([person('a'), person('b')], { [of('a')]: rosters, [of('b')]: rosters });
+    const { search } = directory.reader;
+    let [asked, together, most] = [0, 0, 0];
+    directory.reader.search = async (type, query, scope) => {
+      if (type !== 'Slot') return search(type, query, scope);
+      asked++;
+      most = Math.max(most, ++together);
+      await new Promise(setImmediate);
+      together--;
+      return search(type, query, scope);
+    };
+    const who = [{ reference: 'Practitioner/a' }, { reference: 'Practitioner/b' }];
+    assert.deepEqual((await whoIsOnCall(who, [], Date.parse('2026-01-10T12:00:00Z'), directory)).recipients, []);
+    assert.deepEqual([asked, most], [25, 10]);
+  });
+
   it('a hundred at most, and it says so', async () => {
     const ids = Array.from({ length: 103 }, (_, i) => `p${i}`);
     const resources = [

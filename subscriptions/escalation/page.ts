@@ -50,7 +50,7 @@ export const alertPage = (alert: PageAlert, isWorse = false): AdminResponse =>
     200,
     alert.title,
     `${heading(alert)}${isWorse ? '<p><strong>It got worse since: this is what it is now.</strong></p>' : ''}
-<form method="post"><input type="hidden" name="step" value="${alert.fromStep}">${
+<form method="post"><input type="hidden" name="step" value="${alert.fromStep}"><input type="hidden" name="severity" value="${alert.severity}">${
       alert.asksName ? '<label>Your name<input name="name" maxlength="100" autocomplete="name" required></label>' : ''
     }<button type="submit">Acknowledge: I take care of it</button></form>`,
   );

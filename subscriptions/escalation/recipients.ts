@@ -46,12 +46,16 @@ const slotsMax = 1_000;
 const turnMsMax = 31 * 86_400_000;
 /** Teams of a patient, and rosters of somebody, of whom there may be one for each week. */
 const foundMax = 100;
+/** One after the other those of a team of 100 would take longer than the lease of a step (30 s): nobody would be told. */
+const rostersAtOnce = 10;
 
 interface Lookup extends Directory {
   atMs: number;
   recipients: Map<string, Recipient>;
   notes: string[];
   seen: Set<string>;
+  /** By the id of a Schedule: whether it has a Slot for the moment. */
+  duties: Map<string, Promise<boolean>>;
 }
 
 interface Path {
@@ -68,7 +72,8 @@ export async function whoIsOnCall(
   atMs: number,
   directory: Directory,
 ): Promise<OnCall> {
-  const lookup: Lookup = { ...directory, atMs, recipients: new Map(), notes: [], seen: new Set() };
+  const found = { recipients: new Map(), notes: [], seen: new Set<string>(), duties: new Map() };
+  const lookup: Lookup = { ...directory, atMs, ...found };
   for (const one of who) {
     if ('reference' in one) await follow(lookup, one.reference, { depth: 0, role: one.role });
     else await followTeamsOf(lookup, subjects);
@@ -181,11 +186,24 @@ async function rosterSays(lookup: Lookup, actor: string): Promise<boolean | unde
   const query = `actor=${actor}&service-type=on-call&active:not=false`;
   const rosters = await find(lookup, 'Schedule', query);
   if (rosters.length === 0) return undefined;
-  for (const roster of rosters) if (await isOnDuty(lookup, roster)) return true;
+  for (let at = 0; at < rosters.length; at += rostersAtOnce) {
+    const some = rosters.slice(at, at + rostersAtOnce);
+    if ((await Promise.all(some.map((roster) => isOnDuty(lookup, roster)))).includes(true)) return true;
+  }
   return false;
 }
 
-async function isOnDuty(lookup: Lookup, { id, active }: Resource): Promise<boolean> {
+/** A roster of several is looked at once. */
+function isOnDuty(lookup: Lookup, roster: Resource): Promise<boolean> {
+  const key = String(roster.id);
+  const known = lookup.duties.get(key);
+  if (known) return known;
+  const asked = hasTurn(lookup, roster);
+  lookup.duties.set(key, asked);
+  return asked;
+}
+
+async function hasTurn(lookup: Lookup, { id, active }: Resource): Promise<boolean> {
   if (active === false) return false;
   const at = new Date(lookup.atMs).toISOString();
   const query = `schedule=Schedule/${id}&start=le${at}&_sort=-start&_count=${slotsAtOnce}`;

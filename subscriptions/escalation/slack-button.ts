@@ -116,7 +116,7 @@ async function acknowledgeBy(
   }
   if (message.nowMs > read.untilMs) return 'The button has expired.';
   if (!isOpen(message)) return message.renewed ? renewedText : overText;
-  if (isSuperseded(message, message.number)) return worseText(message.facts.title);
+  if (isSuperseded(message, message.number)) return worseText(message);
   const done = await answer(options, message, { way: 'button', name: user }, `by the button of a message, as ${user}`);
   return done ? `Acknowledged: ${message.facts.title}. Nobody else is called.` : overText;
 }

@@ -30,7 +30,10 @@ const undelivered: Statement = {
 const revive: Statement = {
   name: 'escalation_message_revive',
   text: `update escalation_message m set state = 'standby'
-    where alert = $1 and run = $2 and number = $3 and (recipient = $4 or $4 = '') and place > $5 and state = 'cancelled'
+    where alert = $1 and run = $2 and number = $3 and place > $5 and state = 'cancelled'
+      and (recipient = $4 or $4 = '' or recipient in (
+        select o.recipient from escalation_message o where o.alert = $1 and o.run = $2 and o.number = $3 and o.channel = $6
+          and o.address = $7 and o.state = 'repeated'))
       and kind = 'alert' and sent_at is null
       and exists (select from escalation e where e.alert = $1 and e.run = $2 and e.state in ('open', 'exhausted'))`,
 };
@@ -51,8 +54,8 @@ async function loseOne(recorder: Recorder, message: ClaimedMessage, error: strin
       throw new CerebraError('version-conflict', 'Another server has taken it over');
     }
     if (message.kind !== 'alert') return;
-    const { alert, run, number, recipient, place } = message;
-    await tx.query(revive, [alert, run, number, recipient, place]);
+    const { alert, run, number, recipient, place, channel, address } = message;
+    await tx.query(revive, [alert, run, number, recipient, place, channel, address]);
     await releaseNext(tx, message);
     await hastenNext(tx, message);
   };

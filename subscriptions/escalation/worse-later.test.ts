@@ -81,3 +81,29 @@ test('what was sent before it got worse in quiet hours acknowledges nothing unti
     ['a1'],
   );
 });
+
+test('a page that was shown in quiet hours acknowledges nothing that got worse once more since', async (t) => {
+  const rig = await createEscalationRig(t);
+  const twilio = await startTwilio(t);
+  await rig.put(practitioner('a', [sms('+15550100001')]), chainOf([{ who: ['Practitioner/a'], channels: ['sms'] }]));
+  const server = await rig.start({ endpoints: [smsAt(twilio)] });
+  await server.raise(alertOf('a1', { severity: 'low' }));
+  await sentAll(server, 'a1', { sms: 'sent' });
+  const path = new URL(new RegExp(`${publicUrl}alerts/[\\w.-]+`).exec(twilio.taken[0]!.Body)![0]).pathname;
+  await rig.db.tx((tx) => server.awaitWorse(tx, 'a1', 'moderate'));
+  const press = async (page: string) => {
+    const inputs = [...page.matchAll(/type="hidden" name="(\w+)" value="(\w+)"/g)];
+    const body = new URLSearchParams(inputs.map(([, name, value]) => [name!, value!])).toString();
+    return (await server.call('POST', path, { body })).text!.text;
+  };
+  const shown = (await server.call('GET', path)).text!.text;
+  await server.raise(alertOf('a1', { severity: 'critical' }));
+  const page = await press(shown);
+  assert.match(page, /It got worse since: this is what it is now/);
+  assert.deepEqual(server.acknowledged, []);
+  await press(page);
+  assert.deepEqual(
+    server.acknowledged.map(({ id }) => id),
+    ['a1'],
+  );
+});
