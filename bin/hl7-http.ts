@@ -22,13 +22,14 @@ export function hl7Endpoint(post: Hl7Http['post'], messageBytesMax: number, log:
 
 /**
  * The sender's address. What comes over loopback, as everything does while nobody logs in, may come from a proxy on this machine, which says
- * for whom: by the last address, since what stands before it is whatever the proxy was told.
+ * for whom: by the last address, since what stands before it is whatever the proxy was told. Some add a port.
  */
 function peerOf({ ip, headers }: Context): string {
   const forwarded = String(headers['x-forwarded-for'] ?? '')
     .split(',')
     .at(-1)!
-    .trim();
+    .trim()
+    .replace(/^(?:\[(.*)\](?::\d+)?|([\d.]+):\d+)$/, '$1$2');
   return isLoopback(ip.replace(/^::ffff:/, '')) && isIP(forwarded) !== 0 ? forwarded : ip;
 }
 

@@ -16,3 +16,9 @@ test('escaped bytes are the words that they are in the resources: windows-1252, 
   const greek = readTerms(Buffer.from('MSH|^~\\&|A|B|||||ORU^R01|1|P|2.5||||||8859/7\rNTE|1||\\XE1\\\\XE2E3\\'));
   assert.ok(greek.words.has('\u03b1\u03b2\u03b3'));
 });
+
+test('a byte that is no UTF-8 leaves the other words of a message what they are', () => {
+  const head = Buffer.from('MSH|^~\\&|A|B|||||ORU^R01|1|P|2.5||||||UNICODE UTF-8\rPID|1||7||Müller^Zoë\rNTE|1||caf');
+  const { words } = readTerms(Buffer.concat([head, Buffer.of(0xe9)]));
+  for (const word of ['muller', 'zoe', 'cafe']) assert.ok(words.has(word), word);
+});

@@ -93,10 +93,19 @@ function resolved({ coding }: Hl7Message, bytes: string | undefined, sequence: s
 const hexadecimal = 'X(?:[0-9A-Fa-f]{2}){1,100}';
 const sequencesOf = new Map<string, RegExp>();
 
+/** Where UTF-8 is declared and some bytes are none, each part by itself, as its fields are read: other names are still found. */
+function decoded(bytes: Buffer, message: Hl7Message | undefined): string {
+  const charset = message?.charset ?? 'windows-1252';
+  if (charset !== 'windows-1252' || !message?.charsetMismatch) return codecOf(charset).decode(bytes);
+  const { field, component, repetition, subcomponent } = message.delimiters;
+  return bytes
+    .toString('latin1')
+    .replaceAll(runPattern(field + component + repetition + subcomponent), message.coding.decode);
+}
+
 /** The text, and the characters that part its words. Bytes that are no HL7 are read as they are. */
 function textOf(raw: Buffer, message: Hl7Message | undefined): { text: string; delimiters: string } {
-  const { decode } = codecOf(message?.charset ?? 'windows-1252');
-  const text = decode(raw.subarray(0, searchedBytesMax));
+  const text = decoded(raw.subarray(0, searchedBytesMax), message);
   if (message === undefined) return { text, delimiters: '|^~&\\' };
   const { field, component, repetition, escape: mark, subcomponent } = message.delimiters;
   const delimiters = field + component + repetition + subcomponent + mark;

@@ -17,12 +17,11 @@ export function frame(content: Buffer): Buffer {
   return block;
 }
 
-/** What stands between block characters, where the bytes begin with one; a last line feed is left out too. */
+/** What stands between block characters, where the bytes begin with one; the ends of lines after them are left out too. */
 export function unframed(bytes: Buffer): Buffer {
   if (bytes[0] !== startBlock) return bytes;
   let end = bytes.length;
-  if (bytes[end - 1] === lineFeed) end--;
-  if (bytes[end - 1] === carriageReturn) end--;
+  while (bytes[end - 1] === lineFeed || bytes[end - 1] === carriageReturn) end--;
   return bytes.subarray(1, bytes[end - 1] === endBlock ? end - 1 : bytes.length);
 }
 

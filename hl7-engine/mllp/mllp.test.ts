@@ -46,7 +46,7 @@ test('frames are the same whatever the chunking', () => {
 });
 
 test('bytes that are one frame are taken out of it, others left as they are', () => {
-  for (const end of ['\x1c', '\x1c\r', '\x1c\n', '\x1c\r\n']) {
+  for (const end of ['\x1c', '\x1c\r', '\x1c\n', '\x1c\r\n', '\x1c\r\r\n']) {
     assert.equal(unframed(bytes(`\x0bMSH|a\x1cb${end}`)).toString('latin1'), 'MSH|a\x1cb');
   }
   assert.equal(unframed(bytes('\x0bMSH|a\r')).toString('latin1'), 'MSH|a\r');

@@ -55,7 +55,12 @@ test('what follows a frame in UTF-16 or UTF-32, or one behind a byte order mark 
       assert.equal(parseMessage(withoutFrame(wide)).segments.at(-1)!.name, 'PID');
     }
     const inner = encodeWide(message(), charset);
-    assert.ok(withoutFrame(frame(inner)).equals(inner), `${charset} in a frame of single bytes`);
+    for (const end of ['', '\r', '\r\n']) {
+      const framed = Buffer.concat([Buffer.of(0x0b), inner, Buffer.from(`\x1c${end}`)]);
+      assert.ok(withoutFrame(framed).equals(inner), `${charset} in a frame of single bytes`);
+    }
+    const more = Buffer.concat([encodeWide(sent, charset), Buffer.from('\n')]);
+    assert.ok(withoutFrame(more).equals(encodeWide(kept, charset)), `${charset}, a line feed of one byte`);
   }
   for (const before of ['\ufeff', '\r\n'])
     assert.equal(withoutFrame(Buffer.from(`${before}${sent}\n`)).toString(), `${before}${kept}`);

@@ -3,7 +3,7 @@ import iconv from 'iconv-lite';
 import { parseMessage } from '../message/message.ts';
 import { Refusal } from '../message/refusal.ts';
 import { decodeWide, unitBytes, wideCharset } from '../message/wide.ts';
-import { endOfFrame, startBlock, unframed } from '../mllp/frame.ts';
+import { startBlock, unframed } from '../mllp/frame.ts';
 
 /** Where the next message of a batch begins, or its envelope goes on. In UTF-16 and UTF-32, with zeros between their letters, none does. */
 const boundary = /(?<=[\r\n]|[\r\n\x1c]\x0b)(?=(?:MSH|FHS|BHS|BTS|FTS)[^A-Za-z0-9\s])/;
@@ -39,14 +39,17 @@ function tellsCharset(raw: Buffer): boolean {
  */
 export function withoutFrame(raw: Buffer): Buffer {
   // Of single bytes, whatever is in it: in UTF-16 zeros stand beside them.
-  if (raw[0] === startBlock && (raw[1] !== 0 || raw.subarray(-2).equals(endOfFrame))) return unframed(raw);
+  const isOfBytes = raw[1] !== 0 || closing.test(raw.toString('latin1', raw.length - edgeCharactersMax));
+  if (raw[0] === startBlock && isOfBytes) return unframed(raw);
   const wide = wideCharset(raw);
   const unit = wide === undefined ? 1 : unitBytes(wide);
   const textOf = (bytes: Buffer): string =>
     wide === undefined ? bytes.toString('latin1') : (decodeWide(bytes, wide) ?? '');
   if (!opening.test(textOf(raw.subarray(0, edgeCharactersMax * unit)))) return raw;
-  const end = closing.exec(textOf(raw.subarray(-edgeCharactersMax * unit)))?.[0] ?? '';
-  return raw.subarray(0, raw.length - end.length * unit);
+  // Without a line feed of one byte that was put behind characters of several.
+  const whole = raw.length - (raw.length % unit);
+  const end = closing.exec(textOf(raw.subarray(Math.max(0, whole - edgeCharactersMax * unit), whole)));
+  return end === null ? raw : raw.subarray(0, whole - end[0].length * unit);
 }
 
 const edgeCharactersMax = 16;

@@ -3,6 +3,7 @@
 import { type Batch, readBatch } from '../message/batch.ts';
 import { Refusal } from '../message/refusal.ts';
 import { headBytesMax } from '../seams.ts';
+import { withoutFrame } from './content.ts';
 
 export type WidePiece =
   | { kind: 'message'; raw: Buffer; isOpen?: boolean }
@@ -26,7 +27,7 @@ export async function* widePieces(chunks: AsyncIterable<Buffer>, bytesMax: numbe
   const raw = Buffer.concat(parts);
   let batch: Batch;
   try {
-    batch = readBatch(raw);
+    batch = readBatch(withoutFrame(raw));
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     return yield refused(raw, error);
