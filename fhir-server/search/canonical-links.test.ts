@@ -63,6 +63,7 @@ before(async () => {
 
 describe('by hand', () => {
   before(async () => {
+    const here = 'http://test.example/fhir/R4/Questionnaire/here';
     const library = [{ type: 'depends-on', resource: 'http://x/l' }];
     await store([
       definition('Questionnaire', 'q1', { version: '1', title: 'Old' }),
@@ -80,6 +81,8 @@ describe('by hand', () => {
       response('plain-one', 'http://x/u|1'),
       response('urn-one', 'urn:oid:1.2.3|1'),
       response('urn-two', 'urn:oid:1.2.3|2'),
+      definition('Questionnaire', 'here-2', { url: here, version: '2', title: 'Here' }),
+      response('here', `${here}|2`),
       response('relative', 'Questionnaire/q2', { status: 'entered-in-error' }),
       response('inside', '#c', {
         contained: [{ resourceType: 'Questionnaire', id: 'c', status: 'active', title: 'Inner' }],
@@ -118,6 +121,7 @@ describe('by hand', () => {
     ['QuestionnaireResponse', 'questionnaire.url=http://x/u', 'plain'],
     ['QuestionnaireResponse', 'questionnaire.url=http://x/q%7C1', 'any one part part-any'],
     ['QuestionnaireResponse', 'questionnaire.title=urn', 'urn-one'],
+    ['QuestionnaireResponse', 'questionnaire.title=here', 'here'],
     ['QuestionnaireResponse', 'questionnaire.title=inner', 'inside'],
     ['QuestionnaireResponse', 'questionnaire.title=old&status=amended', 'one'],
     ['QuestionnaireResponse', 'questionnaire.title=old&_sort=-_id', 'any one part part-any'],
@@ -138,7 +142,7 @@ describe('by hand', () => {
     ['CarePlan', 'instantiates-canonical.title=new', 'second versions'],
     ['CarePlan', 'instantiates-canonical.title=plan', 'both'],
     ['CarePlan', 'instantiates-canonical:Questionnaire.title=plan', ''],
-    ['Questionnaire', '_has:QuestionnaireResponse:questionnaire:status=completed', 'q1 q2 urn'],
+    ['Questionnaire', '_has:QuestionnaireResponse:questionnaire:status=completed', 'here-2 q1 q2 urn'],
     ['Questionnaire', '_has:QuestionnaireResponse:questionnaire:status=amended', 'q1'],
     ['Questionnaire', '_has:QuestionnaireResponse:questionnaire:status=stopped', ''],
     ['Questionnaire', '_has:QuestionnaireResponse:questionnaire:status=in-progress', 'unversioned'],

@@ -79,9 +79,10 @@ function referringTo(
   const versionsOf = (some: readonly Definition[]) =>
     some.flatMap(({ url, version }) => (version === null ? [] : tokensOf(param, `${url}|${version}`)));
   const urls = [...new Set(wanted.map(({ url }) => url))];
-  const exact = [...new Set(versionsOf(wanted))];
-  const named = urls.flatMap((url) => tokensOf(param, url));
-  return { named, exact, others: versionsOf(others).filter((hash) => !exact.includes(hash)), urls, paths };
+  const exact = new Set(versionsOf(wanted));
+  // Of a URL of this server itself (`[base]/Questionnaire/1|2`) there is no token but with the version.
+  const named = [...urls.flatMap((url) => tokensOf(param, url)), ...exact];
+  return { named, exact: [...exact], others: versionsOf(others).filter((hash) => !exact.has(hash)), urls, paths };
 }
 
 async function linkOfChain(page: PageContext, criterion: Criterion, paths: string[]): Promise<CanonicalLink> {
