@@ -54,7 +54,7 @@ const codeOf = (i: number): string => (i % 1000 === 0 ? 'rare' : i % 10 === 0 ? 
 
 /** A thousand responses to each, of which one in a hundred is `amended`. */
 async function fillResponses(): Promise<void> {
-  await db.query({ text: `select setval('resource_seq', 1_000_000)` });
+  await db.query({ text: `select setval('resource_seq', 1000000)` });
   const url = (i: number) => `http://x/q${i}`;
   const questionnaires = Array.from({ length: QUESTIONNAIRES }, (_, i) => ({
     ...{ resourceType: 'Questionnaire', id: `q${i}`, status: 'active', url: url(i), version: '1', title: `t${i}.` },
