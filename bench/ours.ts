@@ -1,6 +1,7 @@
 // The process of the server under test: bin/server.ts with free ports, on the benchmark's PostgreSQL.
 import { Session } from 'node:inspector/promises';
 import { type Connection, createLog, readConfig } from '#platform';
+import { keepHeap } from '../bin/heap.ts';
 import { startServer } from '../bin/server.ts';
 import { type CpuProfile, summarise } from './profile.ts';
 import { serve } from './rpc.ts';
@@ -14,6 +15,7 @@ const config = readConfig({
   // The floor computes none: with them each vital sign would be several writes.
   SCORES: process.env.SCORES ?? 'none',
 });
+keepHeap();
 const session = new Session();
 let stop = async (): Promise<void> => undefined;
 

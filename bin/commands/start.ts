@@ -2,9 +2,9 @@
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Config, endOnUncaught, stopOnSignals } from '#platform';
+import { keepHeap, tidyHeap } from '../heap.ts';
 import { memoryAdvice, memoryBytes } from '../memory.ts';
 import type { RunningServer } from '../server.ts';
-import { tidyHeap } from '../tidy-heap.ts';
 import { configOrExit, fail, logOf } from './begin.ts';
 
 /** One table: where everything is, and which parts are embedded. */
@@ -51,6 +51,7 @@ export async function run(args: string[]): Promise<void> {
   const config = configOrExit(startEnvironment(args));
   const log = logOf(config);
   endOnUncaught(log);
+  keepHeap();
   const advice = memoryAdvice(config, memoryBytes());
   if (advice !== undefined) log.warn(advice);
   let stopping = false;

@@ -5,7 +5,7 @@ import type { InstallSummary, PackageProgress } from '#fhir-server';
 import { type Config, createMetrics, type Db, type Log } from '#platform';
 import { withDatabase } from '../database.ts';
 import { type Beside, baseUrlOf, createFhir } from '../fhir.ts';
-import { tidyHeap } from '../tidy-heap.ts';
+import { tidyHeap } from '../heap.ts';
 import type { PackageArguments } from './packages-options.ts';
 import { createProgressView, type Output } from './progress.ts';
 import { createFaultTeller, faultText } from './report.ts';

@@ -15,10 +15,10 @@ import {
 import { wholeServer } from '../beside.ts';
 import { originsOf, ownOrigins } from '../cors.ts';
 import { createFhir, rootUrlOf } from '../fhir.ts';
+import { keepHeap, tidyHeap } from '../heap.ts';
 import { createHttpApp } from '../http.ts';
 import { closeServer, hasReusePort, listen } from '../listening.ts';
 import { createBase } from '../parts.ts';
-import { tidyHeap } from '../tidy-heap.ts';
 import { acceptWebSockets, type WebSocketEntry } from '../web-sockets.ts';
 import { type Asking, createAsking } from './asking.ts';
 import { type Beginning, failureOf, type Message } from './messages.ts';
@@ -111,6 +111,7 @@ async function main(): Promise<void> {
   const config = readConfig(process.env);
   const log = createLog({ level: config.LOG_LEVEL, pretty: config.LOG_FORMAT === 'pretty' });
   endOnUncaught(log);
+  keepHeap();
   const lifecycle = createLifecycle({ log, timeoutMs: config.SHUTDOWN_TIMEOUT_MS });
   const own: Own = {};
   const asking = createAsking(send, { snapshot: async () => (own.snapshot ? own.snapshot() : []) });
